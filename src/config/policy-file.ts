@@ -1,0 +1,117 @@
+/**
+ * What a policy file says, as data: the model that config/policies.ts reads it into and the capability rooms live on.
+ *
+ * All of it is immutable: a reload makes a new PolicyFile and replaces the old one whole.
+ */
+
+export type AlgorithmName =
+  | 'fixed_window'
+  | 'sliding_window_log'
+  | 'sliding_window_counter'
+  | 'token_bucket'
+  | 'leaky_bucket';
+
+export interface LimitSpec {
+  /** 1 to 64 of [A-Za-z0-9._-]; unique in its policy. */
+  readonly name: string;
+  readonly algorithm: AlgorithmName;
+  /** Units per window (the rate of a bucket), 1 to 2^36; a sliding log at most 10,000. */
+  readonly limit: number;
+  /** 1 ms to 400 days. */
+  readonly windowMs: number;
+  /** Size of a bucket, units, 1 to 2^36; equals `limit` for the windowed algorithms. */
+  readonly burst: number;
+}
+
+/** What decides when the store cannot. */
+export type FailureModeName = 'allow' | 'deny';
+
+export interface PolicySpec {
+  readonly name: string;
+  /** 1 to 16. */
+  readonly limits: readonly LimitSpec[];
+  readonly onFailure: FailureModeName;
+  /** True: counted together for all scopes. */
+  readonly shared: boolean;
+}
+
+export interface NamespaceSpec {
+  /** Life of a value whose CacheSet names none, ms. */
+  readonly ttlMs: number;
+  /** Whether sidecars keep near copies. */
+  readonly near: boolean;
+}
+
+export interface SessionSpec {
+  readonly idleTtlMs: number;
+  readonly absoluteTtlMs: number;
+}
+
+export interface PolicyFile {
+  readonly policies: ReadonlyMap<string, PolicySpec>;
+  /** Of every namespace that is not listed. */
+  readonly cacheDefault: NamespaceSpec;
+  readonly cacheNamespaces: ReadonlyMap<string, NamespaceSpec>;
+  readonly sessions: SessionSpec;
+}
+
+/** Where the current file is to be had; asks anew for every call, so that a reload takes effect. */
+export interface PolicySource {
+  current(): PolicyFile;
+}
+
+/** What holds without a file. */
+export const DEFAULT_POLICY_FILE: PolicyFile = {
+  policies: new Map(),
+  cacheDefault: { ttlMs: 3_600_000, near: false },
+  cacheNamespaces: new Map(),
+  sessions: { idleTtlMs: 1_800_000, absoluteTtlMs: 43_200_000 },
+};
+
+/** Names of policies, limits, scopes and namespaces. */
+export const NAME_PATTERN = /^[A-Za-z0-9._-]{1,64}$/;
+
+export const LIMIT_MAX = 2 ** 36;
+export const WINDOW_MS_MAX = 400 * 86_400_000;
+export const SLIDING_LOG_LIMIT_MAX = 10_000;
+export const LIMITS_PER_POLICY_MAX = 16;
+/** A bucket that takes longer than this to drain is refused: its arithmetic and its TTL would leave the exact range. */
+export const DRAIN_MS_MAX = 2 ** 42;
+export const SESSION_TTL_MS_MAX = 30 * 86_400_000;
+export const CACHE_TTL_MS_MAX = 30 * 86_400_000;
+
+export interface LimitProblem {
+  readonly field: 'name' | 'limit' | 'windowMs' | 'burst';
+  readonly found: string;
+  readonly wanted: string;
+}
+
+/** What is wrong with a limit, or undefined. The same rules for the policy file and for limits that callers give. */
+export function findLimitProblem(spec: LimitSpec): LimitProblem | undefined {
+  if (!NAME_PATTERN.test(spec.name)) {
+    return { field: 'name', found: JSON.stringify(spec.name), wanted: '1 to 64 of [A-Za-z0-9._-]' };
+  }
+  const limitMax = spec.algorithm === 'sliding_window_log' ? SLIDING_LOG_LIMIT_MAX : LIMIT_MAX;
+  if (!isIntegerWithin(spec.limit, 1, limitMax)) {
+    return { field: 'limit', found: String(spec.limit), wanted: `an integer from 1 to ${limitMax}` };
+  }
+  if (!isIntegerWithin(spec.windowMs, 1, WINDOW_MS_MAX)) {
+    return { field: 'windowMs', found: String(spec.windowMs), wanted: `1 to ${WINDOW_MS_MAX} milliseconds (400 days)` };
+  }
+  if (!isIntegerWithin(spec.burst, 1, LIMIT_MAX)) {
+    return { field: 'burst', found: String(spec.burst), wanted: `an integer from 1 to ${LIMIT_MAX}` };
+  }
+  // Division of doubles is close enough here: the bound is far inside the exact range.
+  if ((spec.burst / spec.limit) * spec.windowMs > DRAIN_MS_MAX) {
+    return {
+      field: 'burst',
+      found: String(spec.burst),
+      wanted: `a bucket that drains within ${DRAIN_MS_MAX} milliseconds at this rate`,
+    };
+  }
+  return undefined;
+}
+
+function isIntegerWithin(value: number, min: number, max: number): boolean {
+  return Number.isSafeInteger(value) && value >= min && value <= max;
+}

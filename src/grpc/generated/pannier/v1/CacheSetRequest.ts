@@ -1,0 +1,34 @@
+// Original file: proto/pannier/v1/cache.proto
+
+import type { Long } from '@grpc/proto-loader';
+
+export interface CacheSetRequest {
+  'namespace'?: (string);
+  'key'?: (Buffer | Uint8Array | string);
+  'value'?: (Buffer | Uint8Array | string);
+  'ttlMs'?: (number | string | Long);
+  'tags'?: (string)[];
+  'lease'?: (string);
+  'absent'?: (boolean);
+  'staleMs'?: (number | string | Long);
+  'loadMs'?: (number);
+  'release'?: (boolean);
+  'ifAbsent'?: (boolean);
+  'ifVersion'?: (Buffer | Uint8Array | string);
+  '_ttlMs'?: "ttlMs";
+}
+
+export interface CacheSetRequestOutput {
+  'namespace': (string);
+  'key': (Buffer);
+  'value': (Buffer);
+  'ttlMs'?: (number);
+  'tags': (string)[];
+  'lease': (string);
+  'absent': (boolean);
+  'staleMs': (number);
+  'loadMs': (number);
+  'release': (boolean);
+  'ifAbsent': (boolean);
+  'ifVersion': (Buffer);
+}

@@ -1,0 +1,49 @@
+/**
+ * The names of all keys and channels: the one place that knows the layout.
+ *
+ * Unambiguous by construction: scope, policy and namespace may only hold [A-Za-z0-9._-], so the separators `|` and `:`
+ * cannot occur in them; what a user chooses freely (subject, cache key, user, tag) always stands last. The braces are the
+ * hash tag by which Redis Cluster chooses the slot; free text inside them may shorten the tag, never confuse two keys.
+ */
+import { createHash } from 'node:crypto';
+
+/** Buckets of a cache namespace, of its tags, and of users. A bucket is one slot of a cluster and one channel. */
+export const BUCKET_COUNT = 256;
+
+export interface Keyspace {
+  /** One hash: all limits of a policy for a subject. `policy` is empty for limits that callers give inline. */
+  rateLimit(scope: string, policy: string, subject: string): string;
+  /** One hash: a session. `handle` is the hash of the selector. */
+  session(handle: string): string;
+  /** One hash: a user's generation and the list of handles. */
+  user(userId: string): string;
+  /** One string: a value with its header. */
+  cacheEntry(namespace: string, bucket: number, key: Buffer): Buffer;
+  /** One hash: incarnation, sequence and flush mark of a bucket. */
+  cacheSequence(namespace: string, bucket: number): string;
+  /** The channel on which a bucket's invalidations are published; in the bucket's own slot. */
+  cacheChannel(namespace: string, bucket: number): string;
+  /** One string: a tag's version. */
+  cacheTag(namespace: string, tag: string): string;
+  /** The channel of the tags of a tag bucket; in the slot of its tags. */
+  cacheTagChannel(namespace: string, bucket: number): string;
+}
+
+export function createKeyspace(prefix: string): Keyspace {
+  return {
+    rateLimit: (scope, policy, subject) => `${prefix}rl:{${scope}|${policy}|${subject}}`,
+    session: (handle) => `${prefix}session:{${handle}}`,
+    user: (userId) => `${prefix}user:{u${bucketOf(userId)}}:${userId}`,
+    cacheEntry: (namespace, bucket, key) =>
+      Buffer.concat([Buffer.from(`${prefix}cache:{${namespace}:${bucket}}:`), key]),
+    cacheSequence: (namespace, bucket) => `${prefix}cache-seq:{${namespace}:${bucket}}`,
+    cacheChannel: (namespace, bucket) => `${prefix}cache-inv:{${namespace}:${bucket}}`,
+    cacheTag: (namespace, tag) => `${prefix}cache-tag:{${namespace}:t${bucketOf(tag)}}:${tag}`,
+    cacheTagChannel: (namespace, bucket) => `${prefix}cache-inv:{${namespace}:t${bucket}}`,
+  };
+}
+
+/** The bucket of a user, a tag or a cache key: the first byte of its SHA-1, so equal in every sidecar and language. */
+export function bucketOf(text: string | Buffer): number {
+  return createHash('sha1').update(text).digest()[0] ?? 0;
+}
