@@ -1,21 +1,64 @@
-# `make help` lists what this file can do.
+# `make help` lists what this file can do. Everything sets itself up: a target may be the first one that you call.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 JEST := node --experimental-vm-modules --disable-warning=ExperimentalWarning node_modules/jest/bin/jest.js
+# Where a suite leaves its counts (.ci/run adds them up); empty = nowhere.
+JEST_REPORT_DIR ?=
+report = $(if $(JEST_REPORT_DIR),--json --outputFile=$(JEST_REPORT_DIR)/$(1).json)
+IMAGE ?= pannier:dev
+# How images are built: `docker build`, or another command that takes its arguments.
+IMAGE_BUILD ?= docker build
 
-.PHONY: help
+.DEFAULT_GOAL := help
+.PHONY: help run build test check bench e2e e2e-image image proto docs format clean
+
 help: ## this list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | awk -F'\t' '{ printf "  %-16s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 node_modules/.installed: package.json package-lock.json
-	npm ci --no-fund --no-audit
+	npm ci --no-fund --no-audit --loglevel=error
 	@touch $@
 
-.PHONY: proto
+dist/main.mjs: node_modules/.installed scripts/build.ts $(shell find src proto -type f -not -name '*.test.ts' 2>/dev/null)
+	node scripts/build.ts
+
+run: dist/main.mjs ## start the sidecar on the embedded memory store, say what to call
+	bin/pannier serve
+
+build: dist/main.mjs ## bundle the program into dist/; bin/pannier runs it
+
+test: node_modules/.installed dist/main.mjs ## unit, contract and integration tests (finds or installs a Redis)
+	sh scripts/ensure-redis.sh
+	$(JEST) $(call report,test) $(ARGS)
+
+check: node_modules/.installed ## types, format, lint, protos, generated files, house rules
+	tsc
+	biome ci --error-on-warnings .
+	buf lint
+	node scripts/check-generated.ts
+	$(JEST) test/house-rules.test.ts
+
+e2e: node_modules/.installed dist/main.mjs ## the fault suite: real sidecars on a real Cluster, frozen, killed, migrated
+	sh scripts/ensure-redis.sh
+	$(JEST) $(call report,e2e) --config jest.e2e.config.json --runInBand --forceExit $(ARGS)
+
+e2e-image: node_modules/.installed image ## the image: read-only, non-root, healthy with no setting (needs a container engine)
+	IMAGE=$(IMAGE) $(JEST) $(call report,e2e-image) --config jest.image.config.json --runInBand --forceExit $(ARGS)
+
+bench: node_modules/.installed dist/main.mjs ## start time, memory and cost per call, each beside a baseline of the same run
+	node bench/run.ts $(ARGS)
+
+image: ## build the container image $(IMAGE)
+	$(IMAGE_BUILD) -t $(IMAGE) .
+
 proto: node_modules/.installed ## regenerate src/grpc/generated and the descriptor set from proto/
-	rm -rf src/grpc/generated
-	proto-loader-gen-types --longs=Number --defaults --arrays --objects -I proto --importFileExtension=.ts \
-	  --outputTemplate='%sOutput' --outDir=src/grpc/generated \
-	  pannier/v1/rate_limit.proto pannier/v1/session.proto pannier/v1/cache.proto \
-	  grpc/health/v1/health.proto grpc/reflection/v1/reflection.proto
-	buf build proto --as-file-descriptor-set -o proto/descriptor-set.binpb
+	node scripts/generate-proto.ts
+
+docs: node_modules/.installed ## regenerate the reference pages that come from tables in the code
+	node scripts/generate-docs.ts
+
+format: node_modules/.installed ## format and fix what the linter can fix
+	biome check --write .
+
+clean: ## remove what was built and installed
+	rm -rf dist coverage node_modules

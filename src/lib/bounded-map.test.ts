@@ -1,0 +1,113 @@
+/**
+ * BoundedMap: its bounds, its order and its expiry, against a plain model.
+ */
+import fc from 'fast-check';
+import { BoundedMap, type EvictionReason } from './bounded-map.ts';
+
+interface Evicted {
+  key: string;
+  reason: EvictionReason;
+}
+
+function createMap(options: { maxEntries?: number; maxBytes?: number } = {}): {
+  map: BoundedMap<string>;
+  evicted: Evicted[];
+} {
+  const evicted: Evicted[] = [];
+  const map = new BoundedMap<string>({
+    maxEntries: options.maxEntries ?? 3,
+    maxBytes: options.maxBytes ?? 1_000_000,
+    onEvict: (key, _value, reason) => evicted.push({ key, reason }),
+  });
+  return { map, evicted };
+}
+
+const forever = { bytes: 10, expiresAtMs: Number.POSITIVE_INFINITY, nowMs: 0 };
+
+test('evicts the least recently used when an entry is one too many', () => {
+  const { map, evicted } = createMap();
+  for (const key of ['a', 'b', 'c']) {
+    map.set(key, key, forever);
+  }
+  expect(map.get('a', 0)).toBe('a');
+  map.set('d', 'd', forever);
+  expect([...map.keys()]).toEqual(['c', 'a', 'd']);
+  expect(evicted).toEqual([{ key: 'b', reason: 'evicted' }]);
+});
+
+test('peek does not count as use', () => {
+  const { map } = createMap();
+  for (const key of ['a', 'b', 'c']) {
+    map.set(key, key, forever);
+  }
+  expect(map.peek('a', 0)).toBe('a');
+  map.set('d', 'd', forever);
+  expect(map.peek('a', 0)).toBeUndefined();
+});
+
+test('never returns an expired entry, and tells of it once', () => {
+  const { map, evicted } = createMap();
+  map.set('a', 'a', { bytes: 10, expiresAtMs: 5, nowMs: 0 });
+  expect(map.get('a', 4)).toBe('a');
+  expect(map.get('a', 5)).toBeUndefined();
+  expect(map.get('a', 6)).toBeUndefined();
+  expect(evicted).toEqual([{ key: 'a', reason: 'expired' }]);
+  expect(map.bytes).toBe(0);
+});
+
+test('refuses an entry that alone is larger than the map, and keeps what it has', () => {
+  const { map } = createMap({ maxBytes: 500 });
+  map.set('a', 'a', forever);
+  expect(map.set('b', 'b', { ...forever, bytes: 1_000 })).toBe(false);
+  expect([...map.keys()]).toEqual(['a']);
+});
+
+test('isFullFor counts only what is alive', () => {
+  const { map } = createMap();
+  map.set('a', 'a', { ...forever, expiresAtMs: 5 });
+  map.set('b', 'b', forever);
+  map.set('c', 'c', forever);
+  expect(map.isFullFor('d', 10, 4)).toBe(true);
+  expect(map.isFullFor('b', 10, 4)).toBe(false);
+  expect(map.isFullFor('d', 10, 5)).toBe(false);
+});
+
+test('refuses to be built without bounds', () => {
+  expect(() => new BoundedMap({ maxEntries: Number.POSITIVE_INFINITY, maxBytes: 1 })).toThrow(RangeError);
+  expect(() => new BoundedMap({ maxEntries: 1, maxBytes: 0 })).toThrow(RangeError);
+});
+
+test('keeps its bounds and its byte count through random histories', () => {
+  const step = fc.record({
+    key: fc.constantFrom('a', 'bb', 'ccc', 'dddd', 'eeeee', 'ffffff'),
+    kind: fc.constantFrom('set', 'get', 'delete', 'sweep'),
+    bytes: fc.nat(400),
+    lifeMs: fc.integer({ min: 1, max: 20 }),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const { map } = createMap({ maxEntries: 4, maxBytes: 1_000 });
+      const lives = new Map<string, number>();
+      steps.forEach(({ key, kind, bytes, lifeMs }, nowMs) => {
+        if (kind === 'set') {
+          map.set(key, key, { bytes, expiresAtMs: nowMs + lifeMs, nowMs });
+          lives.set(key, nowMs + lifeMs);
+        } else if (kind === 'get') {
+          const value = map.get(key, nowMs);
+          expect(value === undefined || (value === key && (lives.get(key) ?? 0) > nowMs)).toBe(true);
+        } else if (kind === 'delete') {
+          map.delete(key);
+          expect(map.peek(key, nowMs)).toBeUndefined();
+        } else {
+          map.sweep(nowMs, 10);
+        }
+        expect(map.size).toBeLessThanOrEqual(4);
+        expect(map.bytes).toBeLessThanOrEqual(1_000);
+      });
+      for (const key of [...map.keys()]) {
+        map.delete(key);
+      }
+      expect(map.bytes).toBe(0);
+    }),
+  );
+});
