@@ -1,0 +1,116 @@
+/**
+ * A small web shop that runs in any number of replicas and behaves as one: limits, sessions and cached products are
+ * Pannier's. `PANNIER_ADDRESS=127.0.0.1:9470 PORT=8080 node app.js`
+ *
+ *   GET  /hello?user=ada      at most 5 a minute for each user, 429 with Retry-After beyond
+ *   POST /login?user=ada      a session cookie; a new id when a guest logs in (against fixation)
+ *   GET  /me                  who the session belongs to
+ *   POST /logout              gone on every replica
+ *   GET  /products/1          from the cache, loaded from the database on a miss
+ *   PUT  /products/1?name=x   writes the database, then invalidates
+ */
+import { createServer } from 'node:http';
+import { connect } from './pannier.js';
+
+const { limits, sessions, cache } = connect();
+const database = new Map([['1', 'pannier']]);
+const NOT_FOUND = 5;
+
+async function hello(url) {
+  const user = url.searchParams.get('user') ?? 'anonymous';
+  const decision = await limits.CheckRateLimit({
+    key: user,
+    limits: [{ name: 'hello', algorithm: 'ALGORITHM_SLIDING_WINDOW_COUNTER', limit: 5, windowMs: 60_000 }],
+  });
+  if (!decision.allowed) {
+    const seconds = Math.ceil(decision.retryAfterMs / 1000);
+    return { status: 429, headers: { 'retry-after': String(seconds) }, body: { error: 'too many requests' } };
+  }
+  return { status: 200, body: { hello: user, remaining: decision.remaining } };
+}
+
+async function login(url, sessionId) {
+  const userId = url.searchParams.get('user') ?? '';
+  const guest =
+    sessionId === undefined ? undefined : await ignoreNotFound(sessions.RotateSession({ sessionId, userId }));
+  const { session } = guest ?? (await sessions.CreateSession({ userId }));
+  return { status: 200, headers: { 'set-cookie': cookie(session.sessionId) }, body: { user: session.userId } };
+}
+
+async function me(_url, sessionId) {
+  const found = sessionId === undefined ? undefined : await ignoreNotFound(sessions.GetSession({ sessionId }));
+  return found === undefined
+    ? { status: 401, body: { error: 'not logged in' } }
+    : { status: 200, body: { user: found.session.userId } };
+}
+
+async function logout(_url, sessionId) {
+  if (sessionId !== undefined) {
+    await sessions.DeleteSession({ sessionId });
+  }
+  return { status: 204, headers: { 'set-cookie': `${cookie('')}; Max-Age=0` } };
+}
+
+async function readProduct(url) {
+  const key = Buffer.from(url.pathname);
+  const cached = await cache.CacheGet({ namespace: 'products', key });
+  if (cached.outcome === 'CACHE_OUTCOME_HIT') {
+    return { status: 200, body: { name: cached.value.toString(), source: 'cache' } };
+  }
+  const name = database.get(url.pathname.split('/')[2]);
+  if (name === undefined) {
+    return { status: 404, body: { error: 'no such product' } };
+  }
+  if (cached.outcome === 'CACHE_OUTCOME_MISS') {
+    await cache.CacheSet({ namespace: 'products', key, value: Buffer.from(name), ttlMs: 60_000 });
+  }
+  return { status: 200, body: { name, source: 'database' } };
+}
+
+async function writeProduct(url) {
+  database.set(url.pathname.split('/')[2], url.searchParams.get('name') ?? '');
+  await cache.CacheInvalidate({ namespace: 'products', keys: [Buffer.from(url.pathname)] });
+  return { status: 204 };
+}
+
+const routes = [
+  { method: 'GET', path: /^\/hello$/, handle: hello },
+  { method: 'POST', path: /^\/login$/, handle: login },
+  { method: 'GET', path: /^\/me$/, handle: me },
+  { method: 'POST', path: /^\/logout$/, handle: logout },
+  { method: 'GET', path: /^\/products\/\w+$/, handle: readProduct },
+  { method: 'PUT', path: /^\/products\/\w+$/, handle: writeProduct },
+];
+
+async function ignoreNotFound(call) {
+  try {
+    return await call;
+  } catch (error) {
+    if (error.code === NOT_FOUND) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+function cookie(sessionId) {
+  return `session=${sessionId}; HttpOnly; SameSite=Lax; Path=/`;
+}
+
+const server = createServer(async (request, response) => {
+  const url = new URL(request.url, 'http://localhost');
+  const sessionId = /(?:^|; )session=([^;]+)/.exec(request.headers.cookie ?? '')?.[1];
+  const route = routes.find(({ method, path }) => method === request.method && path.test(url.pathname));
+  let answer = { status: 404, body: { error: 'no such page' } };
+  try {
+    answer = route === undefined ? answer : await route.handle(url, sessionId);
+  } catch (error) {
+    answer = { status: 503, body: { error: error.details ?? 'unavailable' } };
+  }
+  response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers });
+  response.end(answer.body === undefined ? undefined : JSON.stringify(answer.body));
+});
+
+server.listen(Number(process.env.PORT ?? 8080), '127.0.0.1', () => {
+  process.stdout.write(`listening on http://127.0.0.1:${server.address().port}\n`);
+});

@@ -1,0 +1,27 @@
+"""A Pannier client in a page: three services read from the protos at run time, no generated files to keep."""
+
+import os
+import pathlib
+import sys
+
+import grpc
+
+PROTO_DIRECTORY = pathlib.Path(__file__).resolve().parents[2] / "proto"
+sys.path.append(str(PROTO_DIRECTORY))
+
+rate_limit, rate_limit_services = grpc.protos_and_services("pannier/v1/rate_limit.proto")
+session, session_services = grpc.protos_and_services("pannier/v1/session.proto")
+cache, cache_services = grpc.protos_and_services("pannier/v1/cache.proto")
+
+# Every call ends within this, whatever the state of Redis.
+DEADLINE_SECONDS = 0.5
+
+
+class Pannier:
+    """One channel, three stubs: `limits`, `sessions` and `cache`."""
+
+    def __init__(self, address: str | None = None) -> None:
+        self.channel = grpc.insecure_channel(address or os.environ.get("PANNIER_ADDRESS", "127.0.0.1:9470"))
+        self.limits = rate_limit_services.RateLimitServiceStub(self.channel)
+        self.sessions = session_services.SessionServiceStub(self.channel)
+        self.cache = cache_services.CacheServiceStub(self.channel)

@@ -1,0 +1,60 @@
+/**
+ * The Python example, as its README starts it (a virtual environment with its requirements), against a live sidecar.
+ * It needs python3 with venv: where that is missing the suite fails and says what to install.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { describeShop, type ExampleProgram, startExample } from '../support/example-suite.ts';
+import { repositoryRoot } from '../support/repository.ts';
+import { type Sidecar, startSidecar } from '../support/sidecar.ts';
+
+const directory = join(repositoryRoot, 'examples', 'python');
+const environment = join(repositoryRoot, '.cache', 'python-example');
+
+let sidecar: Sidecar;
+let replicas: [ExampleProgram, ExampleProgram];
+
+/** Makes the virtual environment once; a half-made one is made again. */
+function preparePython(): string {
+  const python = join(environment, 'bin', 'python');
+  const isReady = existsSync(python) && importsGrpc(python);
+  if (!isReady) {
+    try {
+      execFileSync('python3', ['-m', 'venv', '--clear', environment], { stdio: 'pipe' });
+    } catch (error) {
+      throw new Error('Cannot run the Python example: no python3 with venv here, install python3 and python3-venv', {
+        cause: error,
+      });
+    }
+    execFileSync(python, ['-m', 'pip', 'install', '--quiet', '-r', join(directory, 'requirements.txt')], {
+      stdio: 'pipe',
+    });
+  }
+  return python;
+}
+
+function importsGrpc(python: string): boolean {
+  try {
+    execFileSync(python, ['-c', 'import grpc, grpc_tools'], { stdio: 'pipe' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+beforeAll(async () => {
+  const python = preparePython();
+  sidecar = await startSidecar();
+  const options = { directory, address: sidecar.address };
+  replicas = [await startExample(python, ['app.py'], options), await startExample(python, ['app.py'], options)];
+}, 300_000);
+
+afterAll(async () => {
+  for (const replica of replicas ?? []) {
+    replica.stop();
+  }
+  await sidecar?.stop();
+});
+
+describeShop('the Python example', () => replicas);
