@@ -1,0 +1,190 @@
+/**
+ * `make bench`: start to first answer, idle and loaded memory, and the CPU time of a call, each beside a baseline of the
+ * same run. `ARGS=--quick` for a short look. The figures are those of the machine that it runs on: compare ratios.
+ *
+ * Each load comes from a process of its own (node:http2, closed loop, 64 callers over 4 connections); CPU is what the
+ * kernel charged to the server process during the run, so that a slow generator does not count.
+ */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import protoLoader from '@grpc/proto-loader';
+import type { LoadJob, LoadResult } from './http2-load.ts';
+import { cpuMicroseconds, median, residentMegabytes } from './process-stats.ts';
+import { type BenchServer, startBaseline, startRedisServer, startSidecar } from './servers.ts';
+
+const isQuick = process.argv.includes('--quick');
+const durationMs = isQuick ? 1_500 : 5_000;
+const starts = isQuick ? 3 : 10;
+const IDLE_MS = 3_000;
+
+interface Call {
+  name: string;
+  service: string;
+  method: string;
+  request: object;
+  /** Sent once before the load. */
+  before?: Call;
+}
+
+const definitions = protoLoader.loadSync(
+  ['pannier/v1/rate_limit.proto', 'pannier/v1/session.proto', 'pannier/v1/cache.proto'],
+  { includeDirs: [join(import.meta.dirname, '..', 'proto')] },
+);
+
+const storeValue: Call = {
+  name: 'CacheSet',
+  service: 'CacheService',
+  method: 'CacheSet',
+  request: { namespace: 'bench', key: Buffer.from('key'), value: Buffer.alloc(100, 1) },
+};
+
+const CALLS: readonly Call[] = [
+  {
+    name: 'CheckRateLimit, token bucket, 10,000 subjects',
+    service: 'RateLimitService',
+    method: 'CheckRateLimit',
+    request: {
+      key: 'subject-00000000',
+      limits: [{ name: 'a', algorithm: 'ALGORITHM_TOKEN_BUCKET', limit: 1_000_000, windowMs: 60_000 }],
+    },
+  },
+  {
+    name: 'CheckRateLimit, four limits at once',
+    service: 'RateLimitService',
+    method: 'CheckRateLimit',
+    request: {
+      key: 'subject-00000000',
+      limits: ['FIXED_WINDOW', 'SLIDING_WINDOW_COUNTER', 'TOKEN_BUCKET', 'LEAKY_BUCKET'].map((algorithm) => ({
+        name: algorithm.toLowerCase(),
+        algorithm: `ALGORITHM_${algorithm}`,
+        limit: 1_000_000,
+        windowMs: 60_000,
+      })),
+    },
+  },
+  {
+    name: 'CacheGet, a hit of 100 bytes',
+    service: 'CacheService',
+    method: 'CacheGet',
+    request: { namespace: 'bench', key: Buffer.from('key') },
+    before: storeValue,
+  },
+  {
+    name: 'GetSession, an id that is not known',
+    service: 'SessionService',
+    method: 'GetSession',
+    request: { sessionId: 'AAAAAAAAAAAAAAAAAAAAAA.BBBBBBBBBBBBBB00000000' },
+  },
+];
+
+function jobOf(call: Call, address: string, load: Partial<LoadJob> = {}): LoadJob {
+  const service = definitions[`pannier.v1.${call.service}`] as unknown as Record<
+    string,
+    { path: string; requestSerialize(value: object): Buffer }
+  >;
+  const method = service[call.method];
+  if (method === undefined) {
+    throw new Error(`Cannot bench ${call.method}: the contract does not have it`);
+  }
+  return {
+    address,
+    path: method.path,
+    request: method.requestSerialize(call.request).toString('base64'),
+    keys: 10_000,
+    callers: 64,
+    connections: 4,
+    warmupMs: durationMs / 3,
+    durationMs,
+    ...load,
+  };
+}
+
+interface Measured extends LoadResult {
+  cpuUs: number;
+  residentMb: number;
+}
+
+async function measure(job: LoadJob, server: BenchServer): Promise<Measured> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'http2-load.ts')], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  child.stdin.end(JSON.stringify(job));
+  let output = '';
+  let cpuAtStart = 0;
+  for await (const chunk of child.stdout) {
+    output += String(chunk);
+    if (cpuAtStart === 0 && output.startsWith('warm\n')) {
+      cpuAtStart = cpuMicroseconds(server.pid);
+    }
+  }
+  const cpu = cpuMicroseconds(server.pid) - cpuAtStart;
+  const result = JSON.parse(output.split('\n')[1] ?? '') as LoadResult;
+  return { ...result, cpuUs: cpu / result.calls, residentMb: residentMegabytes(server.pid) };
+}
+
+function print(...columns: (string | number)[]): void {
+  const [name, ...rest] = columns;
+  process.stdout.write(`${String(name).padEnd(58)}${rest.map((column) => String(column).padStart(14)).join('')}\n`);
+}
+
+async function benchStarts(): Promise<void> {
+  const readyMs: number[] = [];
+  const idleMb: number[] = [];
+  for (let start = 0; start < starts; start += 1) {
+    const sidecar = await startSidecar({});
+    readyMs.push(sidecar.readyMs);
+    await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
+    idleMb.push(residentMegabytes(sidecar.pid));
+    await sidecar.stop();
+  }
+  const baseline = await startBaseline();
+  await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
+  print(`start to ready, ms (median of ${starts})`, Math.round(median(readyMs)));
+  print(`idle resident memory, MB (median of ${starts})`, median(idleMb).toFixed(1));
+  print('baseline: an empty grpc-js server, MB', residentMegabytes(baseline.pid).toFixed(1));
+  await baseline.stop();
+}
+
+async function benchCalls(title: string, settings: Record<string, string>): Promise<void> {
+  process.stdout.write('\n');
+  print(title, 'CPU us/call', 'x baseline', 'calls/s', 'p50 us', 'p99 us', 'errors', 'RSS MB');
+  const baseline = await startBaseline();
+  const empty: LoadJob = { ...jobOf(storeValue, baseline.address), path: '/bench.Baseline/Empty' };
+  const floor = await measure(empty, baseline);
+  await baseline.stop();
+  printCall('baseline: empty grpc-js handler', floor, floor);
+  const sidecar = await startSidecar(settings);
+  for (const call of CALLS) {
+    if (call.before !== undefined) {
+      await measure(
+        jobOf(call.before, sidecar.address, { callers: 1, connections: 1, warmupMs: 10, durationMs: 100 }),
+        sidecar,
+      );
+    }
+    printCall(call.name, await measure(jobOf(call, sidecar.address), sidecar), floor);
+  }
+  await sidecar.stop();
+}
+
+function printCall(name: string, measured: Measured, floor: Measured): void {
+  print(
+    `  ${name}`,
+    measured.cpuUs.toFixed(1),
+    (measured.cpuUs / floor.cpuUs).toFixed(2),
+    Math.round((measured.calls * 1_000) / measured.elapsedMs),
+    measured.p50Us,
+    measured.p99Us,
+    measured.errors,
+    measured.residentMb.toFixed(1),
+  );
+}
+
+await benchStarts();
+await benchCalls('memory store', {});
+const redis = await startRedisServer();
+if (redis === undefined) {
+  process.stdout.write('\nNOT RUN: calls on Redis (no redis-server here)\n');
+} else {
+  await benchCalls('Redis, standalone', { PANNIER_REDIS_URL: `redis://${redis.address}` });
+  await redis.stop();
+}

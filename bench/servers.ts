@@ -1,0 +1,118 @@
+/**
+ * The servers that the benchmarks look at, each a process of its own that ends with the run.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+const root = join(import.meta.dirname, '..');
+
+export interface BenchServer {
+  pid: number;
+  address: string;
+  /** Start of the process to its first answer, ms; only of a sidecar. */
+  readyMs: number;
+  stop(): Promise<void>;
+}
+
+const children = new Set<ChildProcess>();
+
+process.on('exit', () => {
+  for (const child of children) {
+    child.kill('SIGKILL');
+  }
+});
+
+/** The program as bin/pannier starts it. Ready = /readyz answers 200. */
+export async function startSidecar(settings: Record<string, string>): Promise<BenchServer> {
+  const startMs = performance.now();
+  const child = launch(join(root, 'bin', 'pannier'), ['serve'], {
+    PANNIER_GRPC_ADDRESS: '127.0.0.1:0',
+    PANNIER_ADMIN_ADDRESS: '127.0.0.1:0',
+    ...settings,
+  });
+  for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
+    const fields = JSON.parse(line) as Record<string, unknown>;
+    if (fields.msg === 'serving') {
+      child.stdout?.resume();
+      await untilReady(`http://${fields.admin}/readyz`);
+      return bench(child, String(fields.grpc), performance.now() - startMs);
+    }
+  }
+  throw new Error('Cannot bench: the sidecar ended before it served');
+}
+
+export async function startBaseline(): Promise<BenchServer> {
+  const child = launch(process.execPath, [join(root, 'bench', 'baseline-server.ts')], {});
+  const [chunk] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
+  return bench(child, `127.0.0.1:${chunk.toString().trim()}`, 0);
+}
+
+/** A redis-server on a free port, nothing on disk; undefined where there is none. */
+export async function startRedisServer(): Promise<BenchServer | undefined> {
+  const port = await freePort();
+  const child = launch(
+    'redis-server',
+    ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
+    {},
+  );
+  const failed = once(child, 'error').then(() => true);
+  const ready = (async () => {
+    for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
+      if (line.includes('Ready to accept connections')) {
+        return false;
+      }
+    }
+    return true;
+  })();
+  if (await Promise.race([failed, ready])) {
+    return undefined;
+  }
+  child.stdout?.resume();
+  return bench(child, `127.0.0.1:${port}`, 0);
+}
+
+function launch(command: string, args: readonly string[], settings: Record<string, string>): ChildProcess {
+  const child = spawn(command, [...args], {
+    cwd: root,
+    env: { ...process.env, ...settings },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  children.add(child);
+  child.once('exit', () => children.delete(child));
+  return child;
+}
+
+function bench(child: ChildProcess, address: string, readyMs: number): BenchServer {
+  return {
+    pid: child.pid ?? 0,
+    address,
+    readyMs,
+    stop: async () => {
+      const exited = once(child, 'exit');
+      child.kill('SIGTERM');
+      await exited;
+    },
+  };
+}
+
+async function untilReady(url: string): Promise<void> {
+  for (let attempt = 0; attempt < 2_000; attempt += 1) {
+    const response = await fetch(url).catch(() => undefined);
+    if (response?.status === 200) {
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 3));
+  }
+  throw new Error(`Cannot bench: ${url} did not answer 200`);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
