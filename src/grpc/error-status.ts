@@ -1,0 +1,118 @@
+/**
+ * The one table that turns an error into a gRPC status; docs/errors.md is checked against it.
+ *
+ * Promises:
+ *   1. A StatusError passes as it is. A StoreError becomes the row of its server code, else the row of its kind; that a
+ *      command may have been executed (kind `unknown`) and that the call's time is over (`deadline`) outrank a server code.
+ *   2. Everything else is our mistake: INTERNAL with a fixed text, and `logged` says that the cause belongs into the log.
+ *   3. Messages are well-formed text of at most 1,000 characters.
+ */
+import { StoreError, type StoreErrorKind } from '../lib/store-error.ts';
+import { Status, type StatusCode, StatusError } from './status.ts';
+
+const MESSAGE_LENGTH_MAX = 1_000;
+const INTERNAL_TEXT = "Cannot answer: internal error, see the sidecar's log";
+
+export interface ErrorStatus {
+  readonly code: StatusCode;
+  readonly message: string;
+  /** Sent as `grpc-retry-pushback-ms`. */
+  readonly retryPushbackMs?: number;
+  /** The cause is unexpected: whoever answers logs it. */
+  readonly logged: boolean;
+}
+
+export interface StatusRow {
+  readonly code: StatusCode;
+  /** What was found and what is wanted; follows "Cannot use the store: ". */
+  readonly text: string;
+  readonly retryPushbackMs?: number;
+}
+
+/** By what a caller may conclude. The text follows the detail of the error. */
+export const STORE_ERROR_ROWS = {
+  unavailable: { code: Status.UNAVAILABLE, text: 'nothing was done, repeat the call', retryPushbackMs: 100 },
+  unknown: { code: Status.UNKNOWN, text: 'it may have happened' },
+  deadline: { code: Status.DEADLINE_EXCEEDED, text: 'nothing was done' },
+  forbidden: { code: Status.FAILED_PRECONDITION, text: 'an operator must change the server or the settings' },
+  full: { code: Status.RESOURCE_EXHAUSTED, text: 'nothing was done' },
+} as const satisfies Record<StoreErrorKind, StatusRow>;
+
+/** By Redis' own error code. None of these commands was executed. */
+export const SERVER_ERROR_ROWS: ReadonlyMap<string, StatusRow> = new Map<string, StatusRow>(
+  Object.entries({
+    OOM: unavailable(1_000, 'Redis is at maxmemory and refuses writes, wanted free memory (maxmemory, eviction)'),
+    MISCONF: unavailable(1_000, 'Redis cannot save to its disk and refuses writes, wanted a disk that works'),
+    READONLY: unavailable(100, 'the node is a read-only replica, wanted the master (a failover may be under way)'),
+    LOADING: unavailable(1_000, 'Redis is loading its data, wanted a server that has started'),
+    BUSY: unavailable(100, 'Redis is busy with a script or function of somebody, wanted a free server'),
+    UNKILLABLE: unavailable(1_000, 'Redis is held by a script that has written, wanted a free server'),
+    NOREPLICAS: unavailable(1_000, 'too few replicas are connected (min-replicas-to-write), wanted more'),
+    CLUSTERDOWN: unavailable(100, 'the cluster does not serve this slot, wanted a master of it'),
+    MASTERDOWN: unavailable(100, 'the replica has lost its master, wanted a master'),
+    TRYAGAIN: unavailable(100, 'the slot is migrating, wanted it settled'),
+    MOVED: unavailable(100, 'the slot has moved, wanted its new master'),
+    ASK: unavailable(100, 'the slot is migrating, wanted the node that imports it'),
+    NOSCRIPT: unavailable(100, 'the server lost the script, wanted it loaded'),
+    NOPERM: forbidden('the Redis user lacks a permission, wanted those that docs/redis.md lists'),
+    NOAUTH: forbidden('Redis asks for a password, wanted PANNIER_REDIS_PASSWORD_FILE'),
+    WRONGPASS: forbidden('Redis refuses the user name or password, wanted valid ones'),
+    NOPROTO: forbidden('the server lacks the protocol version, wanted Redis 7.0 or later'),
+    WRONGTYPE: forbidden('a key of ours holds another type, wanted a key prefix that nobody else uses'),
+    CROSSSLOT: forbidden('the server found keys of several slots, wanted one slot'),
+  }),
+);
+
+export function errorStatus(error: unknown): ErrorStatus {
+  if (error instanceof StatusError) {
+    return withPushback(error.code, error.message, error.retryPushbackMs);
+  }
+  if (error instanceof StoreError) {
+    return storeErrorStatus(error);
+  }
+  return { code: Status.INTERNAL, message: INTERNAL_TEXT, logged: true };
+}
+
+/**
+ * What may be written of an unexpected error: its class, where it came from, and its message where that is ours or the
+ * engine's. Others (a SyntaxError quotes what it could not parse) may hold a value of a user, so they are left out.
+ */
+export function describeCause(error: unknown): { error: string; stack: string } {
+  if (!(error instanceof Error)) {
+    return { error: `a thrown ${typeof error}`, stack: '' };
+  }
+  const message = QUOTABLE_ERRORS.has(error.name) ? `: ${error.message}` : '';
+  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+  const cause = error.cause === undefined ? '' : `; caused by ${describeCause(error.cause).error}`;
+  return { error: `${error.name}${message}${cause}`, stack: frames.join('\n') };
+}
+
+const QUOTABLE_ERRORS = new Set(['Error', 'TypeError', 'ReferenceError', 'RangeError', 'StoreError', 'StatusError']);
+
+function storeErrorStatus(error: StoreError): ErrorStatus {
+  const isSettled = error.kind === 'unknown' || error.kind === 'deadline';
+  const serverRow = isSettled || error.serverCode === undefined ? undefined : SERVER_ERROR_ROWS.get(error.serverCode);
+  if (serverRow !== undefined) {
+    const message = `Cannot use the store: ${serverRow.text} (${error.serverCode})`;
+    return withPushback(serverRow.code, message, serverRow.retryPushbackMs);
+  }
+  const row: StatusRow = STORE_ERROR_ROWS[error.kind];
+  const detail = error.message.startsWith('Cannot ') ? error.message : `Cannot use the store: ${error.message}`;
+  return withPushback(row.code, `${detail}, ${row.text}`, row.retryPushbackMs);
+}
+
+function withPushback(code: StatusCode, message: string, retryPushbackMs: number | undefined): ErrorStatus {
+  const text = message.slice(0, MESSAGE_LENGTH_MAX).toWellFormed();
+  if (retryPushbackMs === undefined) {
+    return { code, message: text, logged: false };
+  }
+  return { code, message: text, retryPushbackMs, logged: false };
+}
+
+function unavailable(retryPushbackMs: number, text: string): StatusRow {
+  return { code: Status.UNAVAILABLE, text, retryPushbackMs };
+}
+
+function forbidden(text: string): StatusRow {
+  return { code: Status.FAILED_PRECONDITION, text };
+}

@@ -1,0 +1,123 @@
+/**
+ * Stands between HTTP/2 and @grpc/grpc-js 1.14 and puts right what the library gets wrong or leaves out.
+ *
+ *   1. It multiplies `grpc-timeout` in 32 bits: a deadline of 25 days or more wraps and ends the call at once. Such are
+ *      cut to what a timer holds.
+ *   2. It echoes an unknown path into a header unencoded. Unknown methods are answered here.
+ *   3. It has no limit for request metadata. Beyond it a call is answered RESOURCE_EXHAUSTED here (HTTP/2 itself resets
+ *      a stream beyond 64 KiB).
+ *   4. It knows GOAWAY only together with closing. `announceEnd` sends the one that says "open no more" and takes nothing
+ *      away, so that calls on their way are still served.
+ *
+ * This wraps one private member, `_streamHandler`. The version is pinned, starting fails when the member is gone, and the
+ * transport's contract suite has a test for each of the four.
+ */
+import { constants, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import type { Server } from '@grpc/grpc-js';
+import { parseGrpcTimeout, TIMER_MS_MAX } from '../deadline.ts';
+import { Status, type StatusCode } from '../status.ts';
+
+const HEADER_OVERHEAD_BYTES = 32;
+const PATH_LENGTH_MAX = 200;
+const LAST_STREAM_ID_MAX = 2 ** 31 - 1;
+const LONGEST_TIMEOUT = `${Math.floor(TIMER_MS_MAX / 1_000)}S`;
+
+type StreamHandler = (interceptors: unknown, stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
+
+export interface StreamGuard {
+  /** Tells every connection to open no more calls; those that come all the same are served. */
+  announceEnd(): void;
+}
+
+export function guardStreams(
+  server: Server,
+  options: { isKnown: (path: string) => boolean; metadataBytesMax: number },
+): StreamGuard {
+  const owner = server as unknown as { _streamHandler?: StreamHandler };
+  const handleStream = owner._streamHandler;
+  if (typeof handleStream !== 'function') {
+    throw new Error('Cannot serve gRPC: this version of @grpc/grpc-js has no _streamHandler, wanted 1.14');
+  }
+  const sessions = new Set<ServerHttp2Session>();
+
+  owner._streamHandler = (interceptors, stream, headers) => {
+    remember(sessions, stream.session as ServerHttp2Session | undefined);
+    if (!isGrpc(headers)) {
+      handleStream.call(server, interceptors, stream, headers);
+      return;
+    }
+    const path = String(headers[':path']);
+    if (metadataBytes(headers) > options.metadataBytesMax) {
+      const text = `Cannot serve the call: its metadata has more than ${options.metadataBytesMax} bytes, wanted less`;
+      refuse(stream, Status.RESOURCE_EXHAUSTED, text);
+      return;
+    }
+    if (!options.isKnown(path)) {
+      const text = `Cannot call ${path.slice(0, PATH_LENGTH_MAX)}: there is no such method, wanted one that reflection lists`;
+      refuse(stream, Status.UNIMPLEMENTED, text);
+      return;
+    }
+    boundTimeout(headers);
+    handleStream.call(server, interceptors, stream, headers);
+  };
+
+  return {
+    announceEnd(): void {
+      for (const session of sessions) {
+        if (!session.closed && !session.destroyed) {
+          session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM_ID_MAX);
+        }
+      }
+    },
+  };
+}
+
+function remember(sessions: Set<ServerHttp2Session>, session: ServerHttp2Session | undefined): void {
+  if (session === undefined || sessions.has(session)) {
+    return;
+  }
+  sessions.add(session);
+  session.once('close', () => sessions.delete(session));
+}
+
+function isGrpc(headers: IncomingHttpHeaders): boolean {
+  return headers['content-type']?.startsWith('application/grpc') === true;
+}
+
+function metadataBytes(headers: IncomingHttpHeaders): number {
+  let bytes = 0;
+  for (const name in headers) {
+    const value = headers[name];
+    const values = Array.isArray(value) ? value : [value ?? ''];
+    for (const one of values) {
+      bytes += name.length + one.length + HEADER_OVERHEAD_BYTES;
+    }
+  }
+  return bytes;
+}
+
+function boundTimeout(headers: IncomingHttpHeaders): void {
+  const timeout = headers['grpc-timeout'];
+  if (typeof timeout === 'string' && (parseGrpcTimeout(timeout) ?? 0) > TIMER_MS_MAX) {
+    headers['grpc-timeout'] = LONGEST_TIMEOUT;
+  }
+}
+
+/** A response of trailers only. */
+function refuse(stream: ServerHttp2Stream, code: StatusCode, text: string): void {
+  stream.on('error', () => {});
+  if (stream.destroyed || stream.closed) {
+    return;
+  }
+  // What the caller still sends is read and dropped, or the connection's window would shrink.
+  stream.resume();
+  stream.respond(
+    {
+      ':status': 200,
+      'content-type': 'application/grpc+proto',
+      'grpc-status': code,
+      'grpc-message': encodeURI(text.toWellFormed()),
+    },
+    { endStream: true },
+  );
+}

@@ -1,0 +1,125 @@
+/**
+ * The transport on @grpc/grpc-js: HTTP/2 and gRPC framing by the library, listening by ourselves (listener.ts).
+ *
+ * The library is given connections and raw Buffers; decoding, errors and deadlines are ours, so that texts, logging and
+ * bounds are those of the contract. What it does wrong or not at all is put right before it sees a call
+ * (grpc-js-guard.ts). It times a caller's deadline itself and ends the call then, if nothing else has.
+ */
+import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
+import { guardStreams } from './grpc-js-guard.ts';
+import { type CallRuntime, registerMethod } from './grpc-js-handlers.ts';
+import { Listener } from './listener.ts';
+import { TRANSPORT_LIMITS, type Transport, type TransportLimits, type TransportOptions } from './transport.ts';
+
+const KEEPALIVE_TIME_MS = 60_000;
+const KEEPALIVE_TIMEOUT_MS = 20_000;
+/** Between "open no more calls" and closing: what was on its way when that was said is still served. */
+const SOFT_DRAIN_MS_MAX = 50;
+
+export async function startGrpcJsTransport(options: TransportOptions): Promise<Transport> {
+  const transport = new GrpcJsTransport(options);
+  await transport.listen(options.listen);
+  return transport;
+}
+
+class GrpcJsTransport implements Transport {
+  tcpPort: number | undefined;
+  readonly #server: Server;
+  readonly #listeners: Listener[] = [];
+  readonly #limits: TransportLimits;
+  readonly #injector: ReturnType<Server['createConnectionInjector']>;
+  readonly #guard: ReturnType<typeof guardStreams>;
+  readonly #runtime: CallRuntime;
+  #isClosed = false;
+
+  constructor(options: TransportOptions) {
+    // The library writes to stderr what it finds wrong with metadata, values included.
+    setLogVerbosity(logVerbosity.NONE);
+    this.#limits = { ...TRANSPORT_LIMITS, ...options.limits };
+    this.#server = new Server({
+      'grpc.max_receive_message_length': this.#limits.messageBytesMax,
+      'grpc.max_send_message_length': -1,
+      'grpc.max_concurrent_streams': this.#limits.streamsPerConnectionMax,
+      'grpc.keepalive_time_ms': KEEPALIVE_TIME_MS,
+      'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+      'grpc.enable_channelz': 0,
+    });
+    this.#runtime = {
+      clock: options.clock,
+      defaultDeadlineMs: options.defaultDeadlineMs,
+      log: options.log,
+      streams: new Set(),
+    };
+    for (const method of options.table.values()) {
+      registerMethod(this.#server, method, this.#runtime);
+    }
+    this.#guard = guardStreams(this.#server, {
+      isKnown: (path) => options.table.has(path),
+      metadataBytesMax: this.#limits.metadataBytesMax,
+    });
+    this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+  }
+
+  async listen(where: TransportOptions['listen']): Promise<void> {
+    if (where.tcp === undefined && where.socketPath === undefined) {
+      throw new Error('Cannot serve gRPC: neither an address nor a socket path is set, wanted one of them');
+    }
+    try {
+      if (where.tcp !== undefined) {
+        this.tcpPort = await this.#newListener().listenTcp(where.tcp);
+      }
+      if (where.socketPath !== undefined) {
+        await this.#newListener().listenUnix(where.socketPath);
+      }
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  async drain(graceMs: number): Promise<void> {
+    if (this.#isClosed) {
+      return;
+    }
+    const endMs = performance.now() + graceMs;
+    for (const listener of this.#listeners) {
+      listener.stopListening();
+    }
+    this.#guard.announceEnd();
+    await this.#whenEmpty(Math.min(SOFT_DRAIN_MS_MAX, graceMs / 4));
+    for (const stream of [...this.#runtime.streams]) {
+      stream.endForDrain();
+    }
+    this.#injector.drain(graceMs);
+    await this.#whenEmpty(Math.max(0, endMs - performance.now()));
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) {
+      return;
+    }
+    this.#isClosed = true;
+    for (const listener of this.#listeners) {
+      listener.stopListening();
+    }
+    this.#server.forceShutdown();
+    for (const listener of this.#listeners) {
+      listener.destroyConnections();
+    }
+    await this.#whenEmpty(1_000);
+  }
+
+  async #whenEmpty(timeoutMs: number): Promise<void> {
+    await Promise.all(this.#listeners.map((listener) => listener.whenEmpty(timeoutMs)));
+  }
+
+  #newListener(): Listener {
+    const listener = new Listener({
+      connectionsMax: this.#limits.connectionsMax,
+      onConnection: (socket) => this.#injector.injectConnection(socket),
+    });
+    this.#listeners.push(listener);
+    return listener;
+  }
+}

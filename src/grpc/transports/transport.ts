@@ -1,0 +1,51 @@
+/**
+ * What every transport is: started with a method table and nothing else, drained or closed. One contract suite
+ * (test/support/grpc-transport-contract.ts) holds for all of them.
+ */
+import type { Clock } from '../../lib/clock.ts';
+import type { MethodTable } from '../method.ts';
+
+export interface TransportOptions {
+  readonly table: MethodTable;
+  /** One of them or both. */
+  readonly listen: {
+    readonly tcp?: { readonly host: string; readonly port: number };
+    readonly socketPath?: string;
+  };
+  /** The deadline of unary calls that set none. */
+  readonly defaultDeadlineMs: number;
+  readonly clock: Clock;
+  readonly limits?: Partial<TransportLimits>;
+  readonly log: TransportLog;
+}
+
+export interface TransportLimits {
+  /** One message, after decompression. */
+  readonly messageBytesMax: number;
+  /** All request headers of a call: names, values and 32 bytes each, as HTTP/2 counts them. */
+  readonly metadataBytesMax: number;
+  /** Calls at a time on one connection; clients queue what comes on top. */
+  readonly streamsPerConnectionMax: number;
+  readonly connectionsMax: number;
+}
+
+export const TRANSPORT_LIMITS: TransportLimits = {
+  messageBytesMax: 4 * 1024 * 1024,
+  metadataBytesMax: 16 * 1024,
+  streamsPerConnectionMax: 2_000,
+  connectionsMax: 1_000,
+};
+
+/** Where unexpected errors go; a pino logger is one. */
+export interface TransportLog {
+  error(fields: Readonly<Record<string, unknown>>, text: string): void;
+}
+
+export interface Transport {
+  /** The port that was bound, where TCP was asked for. */
+  readonly tcpPort: number | undefined;
+  /** Refuses new connections, lets calls in flight end, ends streams, and is closed after `graceMs` at the latest. */
+  drain(graceMs: number): Promise<void>;
+  /** Ends everything now. Both may be called again, and one after the other. */
+  close(): Promise<void>;
+}
