@@ -1,0 +1,283 @@
+/**
+ * The cache's store in one process: the embedded default, and what the contract suite compares Redis with.
+ *
+ * The same model as in Redis: entries, a sequence per bucket, a version per tag, each of them bounded and each of them free
+ * to vanish, because an entry whose sequence or tag is gone is a miss. So no list of what belongs to a namespace or a tag
+ * is needed, and a flush costs the same however much there is to flush.
+ *
+ * Promises: those of store.ts; no more entries and bytes than the options say, least recently used first out.
+ */
+import { randomBytes } from 'node:crypto';
+import { BoundedMap } from '../lib/bounded-map.ts';
+import type { Clock } from '../lib/clock.ts';
+import { encodeInvalidationMessage } from '../near/invalidation-message.ts';
+import type { LocalChannels } from '../near/local-channels.ts';
+import { BUCKET_COUNT, bucketOf, type Keyspace } from '../redis/keyspace.ts';
+import { copyBytes, encodeVersion, INCARNATION_BYTES } from './entry.ts';
+import {
+  budgetBytesOf,
+  type CacheStore,
+  type CacheWrite,
+  type ReadManyOptions,
+  type ReadManyResult,
+  type StoredValue,
+  type WriteOutcome,
+} from './store.ts';
+
+export interface MemoryCacheStoreOptions {
+  readonly clock: Clock;
+  /** Where it says what became void. */
+  readonly channels: LocalChannels;
+  /** Names the channels. */
+  readonly keyspace: Keyspace;
+  readonly maxEntries: number;
+  readonly maxBytes: number;
+}
+
+interface MemoryEntry {
+  readonly namespace: NamespaceState;
+  /** Number of the write, over all namespaces. */
+  readonly stamp: number;
+  readonly absent: boolean;
+  readonly value: Buffer;
+  readonly version: Buffer;
+  readonly tags: readonly string[];
+  readonly tagVersions: readonly number[];
+  /** Monotonic, as ages and lives are measured. */
+  readonly createdAtMs: number;
+  readonly ttlMs: number;
+}
+
+/** What Redis has as cache-seq of each bucket of the namespace. */
+interface NamespaceState {
+  readonly incarnation: Buffer;
+  flushedAtStamp: number;
+  /** By channel: the number of its last message. */
+  readonly sequences: Map<string, number>;
+}
+
+const NAMESPACES_MAX = 1_024;
+/** Objects and Buffer headers of an entry, besides what BoundedMap counts; measured, rounded up. */
+const ENTRY_EXTRA_BYTES = 500;
+/** A tag's version outlives the entries that bear it by this much. */
+const TAG_MARGIN_MS = 60_000;
+/** Share of the bytes that tags and namespaces may take. */
+const INDEX_SHARE = 0.1;
+
+export class MemoryCacheStore implements CacheStore {
+  readonly #clock: Clock;
+  readonly #channels: LocalChannels;
+  readonly #keyspace: Keyspace;
+  readonly #entries: BoundedMap<MemoryEntry>;
+  readonly #tags: BoundedMap<{ version: number; expiresAtMs: number }>;
+  readonly #namespaces: BoundedMap<NamespaceState>;
+  #stamp = 0;
+
+  constructor(options: MemoryCacheStoreOptions) {
+    this.#clock = options.clock;
+    this.#channels = options.channels;
+    this.#keyspace = options.keyspace;
+    const indexBytes = Math.max(1, Math.floor(options.maxBytes * INDEX_SHARE));
+    this.#entries = new BoundedMap({
+      maxEntries: options.maxEntries,
+      maxBytes: Math.max(1, options.maxBytes - indexBytes),
+    });
+    this.#tags = new BoundedMap({ maxEntries: options.maxEntries, maxBytes: indexBytes });
+    this.#namespaces = new BoundedMap({ maxEntries: NAMESPACES_MAX, maxBytes: Number.MAX_SAFE_INTEGER });
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  get bytes(): number {
+    return this.#entries.bytes + this.#tags.bytes;
+  }
+
+  read(namespace: string, key: Buffer, _deadlineAtMs: number): StoredValue | undefined {
+    const entry = this.#find(entryName(namespace, key), namespace);
+    if (entry === undefined) {
+      return undefined;
+    }
+    const ageMs = Math.floor(this.#clock.monotonicMs() - entry.createdAtMs);
+    return {
+      absent: entry.absent,
+      value: entry.value,
+      version: entry.version,
+      tags: entry.tags,
+      ageMs,
+      ttlMs: Math.max(1, entry.ttlMs - ageMs),
+    };
+  }
+
+  readMany(namespace: string, keys: readonly Buffer[], options: ReadManyOptions): ReadManyResult[] {
+    let leftBytes = options.budgetBytes;
+    return keys.map((key) => {
+      const entry = this.read(namespace, key, options.deadlineAtMs);
+      if (entry === undefined) {
+        return { outcome: 'miss' };
+      }
+      const bytes = budgetBytesOf(entry);
+      if (bytes > leftBytes) {
+        return { outcome: 'skipped' };
+      }
+      leftBytes -= bytes;
+      return { outcome: 'hit', entry };
+    });
+  }
+
+  write(write: CacheWrite, _deadlineAtMs: number): WriteOutcome {
+    const name = entryName(write.namespace, write.key);
+    if (!this.#holds(write, name)) {
+      return { stored: false };
+    }
+    const nowMs = this.#clock.monotonicMs();
+    const namespace = this.#namespaceState(write.namespace);
+    this.#stamp += 1;
+    const entry: MemoryEntry = {
+      namespace,
+      stamp: this.#stamp,
+      absent: write.absent,
+      value: copyBytes(write.value),
+      version: encodeVersion(namespace.incarnation, this.#stamp, this.#clock.nowMs()),
+      tags: write.tags,
+      tagVersions: write.tags.map((tag) => this.#ensureTag(write.namespace, tag, nowMs + write.ttlMs + TAG_MARGIN_MS)),
+      createdAtMs: nowMs,
+      ttlMs: write.ttlMs,
+    };
+    this.#entries.set(name, entry, {
+      bytes: write.value.length + ENTRY_EXTRA_BYTES + tagBytes(write.tags),
+      expiresAtMs: nowMs + write.ttlMs,
+      nowMs,
+    });
+    this.#publishKeys(write.namespace, [write.key]);
+    return { stored: true, version: entry.version };
+  }
+
+  remove(namespace: string, keys: readonly Buffer[], _deadlineAtMs: number): number {
+    let removed = 0;
+    for (const key of keys) {
+      const name = entryName(namespace, key);
+      const entry = this.#find(name, namespace);
+      if (entry !== undefined && !entry.absent) {
+        removed += 1;
+      }
+      this.#entries.delete(name);
+    }
+    this.#publishKeys(namespace, keys);
+    return removed;
+  }
+
+  removeTags(namespace: string, tags: readonly string[], _deadlineAtMs: number): void {
+    for (const tag of tags) {
+      this.#tags.delete(`${namespace}:${tag}`);
+      const channel = this.#keyspace.cacheTagChannel(namespace, bucketOf(tag));
+      this.#publish(namespace, channel, 'names', [Buffer.from(tag).toString('latin1')]);
+    }
+  }
+
+  flush(namespace: string, _deadlineAtMs: number): void {
+    this.#stamp += 1;
+    this.#namespaceState(namespace).flushedAtStamp = this.#stamp;
+    for (let bucket = 0; bucket < BUCKET_COUNT; bucket += 1) {
+      this.#publish(namespace, this.#keyspace.cacheChannel(namespace, bucket), 'flush', []);
+    }
+  }
+
+  #find(name: string, namespace: string): MemoryEntry | undefined {
+    const nowMs = this.#clock.monotonicMs();
+    const entry = this.#entries.get(name, nowMs);
+    if (entry === undefined) {
+      return undefined;
+    }
+    // Read as a use, so that the namespaces that go are those that nobody asks for.
+    const state = this.#namespaces.get(namespace, nowMs);
+    const isOfState = state === entry.namespace && entry.stamp > entry.namespace.flushedAtStamp;
+    if (isOfState && this.#tagsAreCurrent(entry, namespace, nowMs)) {
+      return entry;
+    }
+    this.#entries.delete(name);
+    return undefined;
+  }
+
+  #tagsAreCurrent(entry: MemoryEntry, namespace: string, nowMs: number): boolean {
+    return entry.tags.every(
+      (tag, index) => this.#tags.get(`${namespace}:${tag}`, nowMs)?.version === entry.tagVersions[index],
+    );
+  }
+
+  #holds(write: CacheWrite, name: string): boolean {
+    if (write.condition.kind === 'none') {
+      return true;
+    }
+    const entry = this.#find(name, write.namespace);
+    if (write.condition.kind === 'if_absent') {
+      return entry === undefined || entry.absent;
+    }
+    return entry?.version.equals(write.condition.version) === true;
+  }
+
+  #namespaceState(namespace: string): NamespaceState {
+    const nowMs = this.#clock.monotonicMs();
+    const known = this.#namespaces.get(namespace, nowMs);
+    if (known !== undefined) {
+      return known;
+    }
+    const state: NamespaceState = {
+      incarnation: randomBytes(INCARNATION_BYTES),
+      flushedAtStamp: 0,
+      sequences: new Map(),
+    };
+    this.#namespaces.set(namespace, state, { bytes: 0, expiresAtMs: Number.POSITIVE_INFINITY, nowMs });
+    return state;
+  }
+
+  /** The tag's version, made where there is none; it lives until `untilMs` at least. */
+  #ensureTag(namespace: string, tag: string, untilMs: number): number {
+    const nowMs = this.#clock.monotonicMs();
+    const name = `${namespace}:${tag}`;
+    const known = this.#tags.get(name, nowMs);
+    if (known !== undefined && known.expiresAtMs >= untilMs) {
+      return known.version;
+    }
+    this.#stamp += 1;
+    const version = known?.version ?? this.#stamp;
+    this.#tags.set(name, { version, expiresAtMs: untilMs }, { bytes: 64, expiresAtMs: untilMs, nowMs });
+    return version;
+  }
+
+  #publishKeys(namespace: string, keys: readonly Buffer[]): void {
+    const byBucket = new Map<number, string[]>();
+    for (const key of keys) {
+      const bucket = bucketOf(key);
+      const names = byBucket.get(bucket);
+      if (names === undefined) {
+        byBucket.set(bucket, [key.toString('latin1')]);
+      } else {
+        names.push(key.toString('latin1'));
+      }
+    }
+    for (const [bucket, names] of byBucket) {
+      this.#publish(namespace, this.#keyspace.cacheChannel(namespace, bucket), 'names', names);
+    }
+  }
+
+  #publish(namespace: string, channel: string, kind: 'names' | 'flush', names: readonly string[]): void {
+    const state = this.#namespaceState(namespace);
+    const sequence = (state.sequences.get(channel) ?? 0) + 1;
+    state.sequences.set(channel, sequence);
+    if (this.#channels.isHeard(channel)) {
+      const incarnation = state.incarnation.toString('latin1');
+      this.#channels.publish(channel, encodeInvalidationMessage({ kind, incarnation, sequence, names }));
+    }
+  }
+}
+
+/** Exact for any bytes of a key: latin1 maps each byte to one character, and a namespace holds no colon. */
+function entryName(namespace: string, key: Buffer): string {
+  return `${namespace}:${key.toString('latin1')}`;
+}
+
+function tagBytes(tags: readonly string[]): number {
+  return tags.reduce((sum, tag) => sum + tag.length * 2 + 40, 0);
+}

@@ -1,0 +1,249 @@
+/**
+ * The reading half of the cache's service: near copy, else store, and what goes into a near copy from there.
+ *
+ * Promises:
+ *   1. A failure of the store is an answer: UNAVAILABLE.
+ *   2. A read that may leave a near copy holds a placeholder from before it is sent until it has ended, however it ends.
+ *   3. CacheGetMany answers in the order of the keys, reads a key that stands twice once, and stays within its budget.
+ */
+import type { PolicySource } from '../config/policy-file.ts';
+import type { CacheGetManyRequestOutput } from '../grpc/generated/pannier/v1/CacheGetManyRequest.ts';
+import type { CacheGetManyResponse } from '../grpc/generated/pannier/v1/CacheGetManyResponse.ts';
+import type { CacheGetRequestOutput } from '../grpc/generated/pannier/v1/CacheGetRequest.ts';
+import type { CacheGetResponse } from '../grpc/generated/pannier/v1/CacheGetResponse.ts';
+import { CacheOutcome } from '../grpc/generated/pannier/v1/CacheOutcome.ts';
+import { CacheSource } from '../grpc/generated/pannier/v1/CacheSource.ts';
+import type { CallContext } from '../grpc/method.ts';
+import type { Clock } from '../lib/clock.ts';
+import { StoreError } from '../lib/store-error.ts';
+import type { NearCache, NearCopy, Placeholder } from '../near/near-cache.ts';
+import type { CacheMetrics } from './metrics.ts';
+import { namespaceLabel, namespaceSpec } from './namespace.ts';
+import { checkGet, checkGetMany } from './request.ts';
+import { type Answer, budgetBytesOf, type CacheStore, type ReadManyResult, type StoredValue } from './store.ts';
+import { storeDeadline } from './store-deadline.ts';
+
+export interface CacheReaderOptions {
+  readonly store: CacheStore;
+  readonly near: NearCache | undefined;
+  readonly policies: PolicySource;
+  readonly clock: Clock;
+  readonly metrics: CacheMetrics;
+  readonly answerBytesMax: number;
+}
+
+const EMPTY = Buffer.alloc(0);
+
+export class CacheReader {
+  readonly #store: CacheStore;
+  readonly #near: NearCache | undefined;
+  readonly #policies: PolicySource;
+  readonly #clock: Clock;
+  readonly #metrics: CacheMetrics;
+  readonly #answerBytesMax: number;
+
+  constructor(options: CacheReaderOptions) {
+    this.#store = options.store;
+    this.#near = options.near;
+    this.#policies = options.policies;
+    this.#clock = options.clock;
+    this.#metrics = options.metrics;
+    this.#answerBytesMax = options.answerBytesMax;
+  }
+
+  get(request: CacheGetRequestOutput, context: CallContext): Answer<CacheGetResponse> {
+    const namespace = checkGet(request);
+    const near = this.#nearOf(namespace);
+    if (near !== undefined && !request.fresh) {
+      const nowMs = this.#clock.monotonicMs();
+      const copy = near.get(namespace, request.key, nowMs);
+      if (copy !== undefined) {
+        return this.#nearAnswer(namespace, copy, nowMs);
+      }
+    }
+    const deadlineAtMs = storeDeadline(context, this.#clock, 'get a cached value');
+    const placeholder = near?.begin(namespace, request.key);
+    let answer: Answer<StoredValue | undefined>;
+    try {
+      answer = this.#store.read(namespace, request.key, deadlineAtMs);
+    } catch (error) {
+      return this.#failed(near, placeholder, error);
+    }
+    if (answer instanceof Promise) {
+      return answer.then(
+        (value) => this.#stored(near, placeholder, value),
+        (error) => this.#failed(near, placeholder, error),
+      );
+    }
+    return this.#stored(near, placeholder, answer);
+  }
+
+  async getMany(request: CacheGetManyRequestOutput, context: CallContext): Promise<CacheGetManyResponse> {
+    const namespace = checkGetMany(request);
+    const near = this.#nearOf(namespace);
+    const deadlineAtMs = storeDeadline(context, this.#clock, 'get cached values');
+    const nowMs = this.#clock.monotonicMs();
+    const answers = new Map<string, CacheGetResponse>();
+    const wanted = new Map<string, Buffer>();
+    let budgetBytes = this.#answerBytesMax;
+    for (const key of request.keys) {
+      const name = key.toString('latin1');
+      const copy = request.fresh ? undefined : near?.get(namespace, key, nowMs);
+      if (copy === undefined || answers.has(name)) {
+        wanted.set(name, key);
+        continue;
+      }
+      const bytes = budgetBytesOf(copy);
+      answers.set(name, bytes > budgetBytes ? this.#skipped('near') : this.#nearAnswer(namespace, copy, nowMs));
+      budgetBytes -= bytes > budgetBytes ? 0 : bytes;
+    }
+    for (const name of answers.keys()) {
+      wanted.delete(name);
+    }
+    await this.#readWanted({ namespace, near, wanted, deadlineAtMs, budgetBytes, answers });
+    return { results: withinBudget(request.keys, answers, this.#answerBytesMax) };
+  }
+
+  async #readWanted(read: {
+    namespace: string;
+    near: NearCache | undefined;
+    wanted: ReadonlyMap<string, Buffer>;
+    deadlineAtMs: number;
+    budgetBytes: number;
+    answers: Map<string, CacheGetResponse>;
+  }): Promise<void> {
+    if (read.wanted.size === 0) {
+      return;
+    }
+    const keys = [...read.wanted.values()];
+    const placeholders = keys.map((key) => read.near?.begin(read.namespace, key));
+    let results: readonly ReadManyResult[] = [];
+    try {
+      results = await this.#store.readMany(read.namespace, keys, read);
+    } finally {
+      for (const [index, placeholder] of placeholders.entries()) {
+        const result = results[index];
+        endPlaceholder(read.near, placeholder, result?.outcome === 'hit' ? result.entry : undefined);
+      }
+    }
+    for (const [index, name] of [...read.wanted.keys()].entries()) {
+      read.answers.set(name, this.#manyAnswer(results[index] ?? { outcome: 'unavailable' }));
+    }
+  }
+
+  #manyAnswer(result: ReadManyResult): CacheGetResponse {
+    switch (result.outcome) {
+      case 'hit':
+        return this.#stored(undefined, undefined, result.entry);
+      case 'miss':
+        return this.#stored(undefined, undefined, undefined);
+      case 'skipped':
+        return this.#skipped('store');
+      case 'unavailable':
+        return this.#unavailable();
+    }
+  }
+
+  #nearOf(namespace: string): NearCache | undefined {
+    return this.#near !== undefined && namespaceSpec(this.#policies, namespace).near ? this.#near : undefined;
+  }
+
+  #nearAnswer(namespace: string, copy: NearCopy, nowMs: number): CacheGetResponse {
+    this.#metrics.nearHit(namespaceLabel(this.#policies, namespace));
+    this.#metrics.read(copy.absent ? 'absent' : 'hit', 'near');
+    return hitResponse(copy, CacheSource.CACHE_SOURCE_NEAR, Math.floor(nowMs - copy.sentAtMs));
+  }
+
+  #stored(
+    near: NearCache | undefined,
+    placeholder: Placeholder | undefined,
+    value: StoredValue | undefined,
+  ): CacheGetResponse {
+    endPlaceholder(near, placeholder, value);
+    if (value === undefined) {
+      this.#metrics.read('miss', 'store');
+      return emptyResponse(CacheOutcome.CACHE_OUTCOME_MISS, CacheSource.CACHE_SOURCE_STORE);
+    }
+    this.#metrics.read(value.absent ? 'absent' : 'hit', 'store');
+    return hitResponse(value, CacheSource.CACHE_SOURCE_STORE, 0);
+  }
+
+  #failed(near: NearCache | undefined, placeholder: Placeholder | undefined, error: unknown): CacheGetResponse {
+    endPlaceholder(near, placeholder, undefined);
+    if (!(error instanceof StoreError)) {
+      throw error;
+    }
+    return this.#unavailable();
+  }
+
+  #unavailable(): CacheGetResponse {
+    this.#metrics.read('unavailable', 'store');
+    return emptyResponse(CacheOutcome.CACHE_OUTCOME_UNAVAILABLE, CacheSource.CACHE_SOURCE_STORE);
+  }
+
+  #skipped(source: 'near' | 'store'): CacheGetResponse {
+    this.#metrics.read('skipped', source);
+    return emptyResponse(CacheOutcome.CACHE_OUTCOME_SKIPPED, CacheSource.CACHE_SOURCE_UNSPECIFIED);
+  }
+}
+
+function endPlaceholder(
+  near: NearCache | undefined,
+  placeholder: Placeholder | undefined,
+  value: StoredValue | undefined,
+): void {
+  if (near !== undefined && placeholder !== undefined) {
+    near.fill(placeholder, value);
+  }
+}
+
+/** One result per key; a key that stands again costs its bytes again, since the message holds it again. */
+function withinBudget(
+  keys: readonly Buffer[],
+  answers: ReadonlyMap<string, CacheGetResponse>,
+  budgetBytes: number,
+): CacheGetResponse[] {
+  let leftBytes = budgetBytes;
+  return keys.map((key) => {
+    const answer = answers.get(key.toString('latin1')) ?? {};
+    if (answer.outcome !== CacheOutcome.CACHE_OUTCOME_HIT) {
+      return answer;
+    }
+    const bytes = budgetBytesOf({ value: answer.value as Buffer, tags: answer.tags ?? [] });
+    if (bytes > leftBytes) {
+      return emptyResponse(CacheOutcome.CACHE_OUTCOME_SKIPPED, CacheSource.CACHE_SOURCE_UNSPECIFIED);
+    }
+    leftBytes -= bytes;
+    return answer;
+  });
+}
+
+function hitResponse(value: StoredValue, source: CacheSource, heldMs: number): CacheGetResponse {
+  return {
+    outcome: value.absent ? CacheOutcome.CACHE_OUTCOME_ABSENT : CacheOutcome.CACHE_OUTCOME_HIT,
+    value: value.value,
+    source,
+    version: value.version,
+    ageMs: value.ageMs + heldMs,
+    ttlMs: Math.max(1, value.ttlMs - heldMs),
+    lease: '',
+    holdsLease: false,
+    retryMs: 0,
+    tags: value.tags as string[],
+  };
+}
+
+function emptyResponse(outcome: CacheOutcome, source: CacheSource): CacheGetResponse {
+  return {
+    outcome,
+    value: EMPTY,
+    source,
+    version: EMPTY,
+    ageMs: 0,
+    ttlMs: 0,
+    lease: '',
+    holdsLease: false,
+    retryMs: 0,
+    tags: [],
+  };
+}

@@ -1,0 +1,177 @@
+/**
+ * What the cache's requests may hold: each field is checked here, with the text that its caller reads.
+ *
+ * Promises: nothing is ignored (what is not built yet is UNIMPLEMENTED and named), and no text holds a key, a value or a tag.
+ */
+import { CACHE_TTL_MS_MAX, NAME_PATTERN } from '../config/policy-file.ts';
+import type { CacheGetManyRequestOutput } from '../grpc/generated/pannier/v1/CacheGetManyRequest.ts';
+import type { CacheGetRequestOutput } from '../grpc/generated/pannier/v1/CacheGetRequest.ts';
+import type { CacheInvalidateRequestOutput } from '../grpc/generated/pannier/v1/CacheInvalidateRequest.ts';
+import type { CacheSetRequestOutput } from '../grpc/generated/pannier/v1/CacheSetRequest.ts';
+import { invalidArgument, unimplemented } from '../grpc/status.ts';
+import { CACHE_KEY_BYTES_MAX, CACHE_TAG_BYTES_MAX, CACHE_TAGS_MAX } from './entry.ts';
+import type { CacheWrite, WriteCondition } from './store.ts';
+
+export const GET_MANY_KEYS_MAX = 256;
+export const INVALIDATE_KEYS_MAX = 1_000;
+export const INVALIDATE_TAGS_MAX = 1_000;
+const NAMESPACE_DEFAULT = 'default';
+/** A version of ours is 24 bytes; another length is no version of any value, this much longer a mistake. */
+const IF_VERSION_BYTES_MAX = 64;
+
+const GET = 'get a cached value';
+const GET_MANY = 'get cached values';
+const SET = 'set a cached value';
+const INVALIDATE = 'invalidate';
+const WATCH = 'watch invalidations';
+
+export function checkGet(request: CacheGetRequestOutput): string {
+  const namespace = checkNamespace(GET, request.namespace);
+  checkKey(GET, 'key', request.key);
+  checkNotNegative(GET, 'lease_ms', request.leaseMs);
+  checkNotNegative(GET, 'wait_ms', request.waitMs);
+  checkTags(GET, request.tags, CACHE_TAGS_MAX);
+  refuse(GET, 'lease_ms', request.leaseMs > 0);
+  refuse(GET, 'wait_ms', request.waitMs > 0);
+  refuse(GET, 'tags', request.tags.length > 0);
+  return namespace;
+}
+
+export function checkGetMany(request: CacheGetManyRequestOutput): string {
+  const namespace = checkNamespace(GET_MANY, request.namespace);
+  checkCount(GET_MANY, 'keys', request.keys.length, GET_MANY_KEYS_MAX);
+  checkKeys(GET_MANY, request.keys);
+  return namespace;
+}
+
+export interface SetRequestOptions {
+  /** Of a request that names no TTL, by namespace. */
+  readonly defaultTtlMs: (namespace: string) => number;
+  readonly maxValueBytes: number;
+}
+
+export function readSet(request: CacheSetRequestOutput, options: SetRequestOptions): CacheWrite {
+  const namespace = checkNamespace(SET, request.namespace);
+  checkKey(SET, 'key', request.key);
+  if (request.value.length > options.maxValueBytes) {
+    throw invalidArgument(
+      SET,
+      'value',
+      `${request.value.length} bytes long`,
+      `at most ${options.maxValueBytes} bytes, or a larger limit in the settings`,
+    );
+  }
+  if (request.absent && request.value.length > 0) {
+    throw invalidArgument(SET, 'value', `${request.value.length} bytes long`, 'none together with absent');
+  }
+  const ttlMs = request.ttlMs ?? options.defaultTtlMs(namespace);
+  if (!Number.isSafeInteger(ttlMs) || ttlMs < 1 || ttlMs > CACHE_TTL_MS_MAX) {
+    throw invalidArgument(SET, 'ttl_ms', String(ttlMs), `1 to ${CACHE_TTL_MS_MAX} (30 days), or unset`);
+  }
+  checkTags(SET, request.tags, CACHE_TAGS_MAX);
+  checkNotNegative(SET, 'stale_ms', request.staleMs);
+  checkNotNegative(SET, 'load_ms', request.loadMs);
+  const condition = readCondition(request);
+  refuse(SET, 'lease', request.lease !== '');
+  refuse(SET, 'stale_ms', request.staleMs > 0);
+  refuse(SET, 'load_ms', request.loadMs > 0);
+  refuse(SET, 'release', request.release);
+  const tags = [...new Set(request.tags)];
+  return { namespace, key: request.key, value: request.value, absent: request.absent, ttlMs, tags, condition };
+}
+
+export interface Invalidation {
+  readonly namespace: string;
+  readonly keys: readonly Buffer[];
+  readonly tags: readonly string[];
+  readonly all: boolean;
+}
+
+export function readInvalidate(request: CacheInvalidateRequestOutput): Invalidation {
+  const namespace = checkNamespace(INVALIDATE, request.namespace);
+  checkCount(INVALIDATE, 'keys', request.keys.length, INVALIDATE_KEYS_MAX);
+  checkKeys(INVALIDATE, request.keys);
+  checkTags(INVALIDATE, request.tags, INVALIDATE_TAGS_MAX);
+  return { namespace, keys: request.keys, tags: [...new Set(request.tags)], all: request.all };
+}
+
+export function readWatch(request: { namespace: string }): string {
+  return checkNamespace(WATCH, request.namespace);
+}
+
+function readCondition(request: CacheSetRequestOutput): WriteCondition {
+  if (request.ifAbsent && request.ifVersion.length > 0) {
+    throw invalidArgument(SET, 'if_version', 'set together with if_absent', 'one of them');
+  }
+  if (request.ifVersion.length > IF_VERSION_BYTES_MAX) {
+    throw invalidArgument(
+      SET,
+      'if_version',
+      `${request.ifVersion.length} bytes long`,
+      'the version of an earlier answer',
+    );
+  }
+  if (request.ifAbsent) {
+    return { kind: 'if_absent' };
+  }
+  return request.ifVersion.length > 0 ? { kind: 'if_version', version: request.ifVersion } : { kind: 'none' };
+}
+
+function checkNamespace(action: string, namespace: string): string {
+  if (namespace === '') {
+    return NAMESPACE_DEFAULT;
+  }
+  if (!NAME_PATTERN.test(namespace)) {
+    throw invalidArgument(
+      action,
+      'namespace',
+      `a text of ${namespace.length} characters outside the pattern`,
+      '1 to 64 of [A-Za-z0-9._-], or empty for "default"',
+    );
+  }
+  return namespace;
+}
+
+function checkKeys(action: string, keys: readonly Buffer[]): void {
+  for (const [index, key] of keys.entries()) {
+    checkKey(action, `keys[${index}]`, key);
+  }
+}
+
+function checkKey(action: string, field: string, key: Buffer): void {
+  if (key.length < 1 || key.length > CACHE_KEY_BYTES_MAX) {
+    throw invalidArgument(action, field, sizeText(key.length), `1 to ${CACHE_KEY_BYTES_MAX} bytes`);
+  }
+}
+
+function checkTags(action: string, tags: readonly string[], max: number): void {
+  checkCount(action, 'tags', tags.length, max);
+  for (const [index, tag] of tags.entries()) {
+    const bytes = Buffer.byteLength(tag);
+    if (bytes < 1 || bytes > CACHE_TAG_BYTES_MAX) {
+      throw invalidArgument(action, `tags[${index}]`, sizeText(bytes), `1 to ${CACHE_TAG_BYTES_MAX} bytes`);
+    }
+  }
+}
+
+function checkCount(action: string, field: string, count: number, max: number): void {
+  if (count > max) {
+    throw invalidArgument(action, field, `a list of ${count}`, `at most ${max}`);
+  }
+}
+
+function checkNotNegative(action: string, field: string, value: number): void {
+  if (value < 0) {
+    throw invalidArgument(action, field, String(value), '0 or more');
+  }
+}
+
+function sizeText(bytes: number): string {
+  return bytes === 0 ? 'empty' : `${bytes} bytes long`;
+}
+
+function refuse(action: string, option: string, isSet: boolean): void {
+  if (isSet) {
+    throw unimplemented(action, option);
+  }
+}

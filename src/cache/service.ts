@@ -1,0 +1,191 @@
+/**
+ * CacheService: checks requests, answers from a near copy or the store, and says what an answer means.
+ *
+ * Promises:
+ *   1. CacheGet and CacheGetMany never fail because of the store: what it does not answer is UNAVAILABLE, status OK.
+ *   2. A near hit is answered synchronously.
+ *   3. Before CacheSet or CacheInvalidate answer, whatever they answer, this process holds no near copy of what they changed.
+ *   4. A call whose deadline is over does no store work, and store work ends before the caller's deadline does.
+ */
+import type { PolicySource } from '../config/policy-file.ts';
+import type { CacheGetManyRequestOutput } from '../grpc/generated/pannier/v1/CacheGetManyRequest.ts';
+import type { CacheGetManyResponse } from '../grpc/generated/pannier/v1/CacheGetManyResponse.ts';
+import type { CacheGetRequestOutput } from '../grpc/generated/pannier/v1/CacheGetRequest.ts';
+import type { CacheGetResponse } from '../grpc/generated/pannier/v1/CacheGetResponse.ts';
+import type { CacheInvalidateRequestOutput } from '../grpc/generated/pannier/v1/CacheInvalidateRequest.ts';
+import type { CacheInvalidateResponse } from '../grpc/generated/pannier/v1/CacheInvalidateResponse.ts';
+import type { CacheSetRequestOutput } from '../grpc/generated/pannier/v1/CacheSetRequest.ts';
+import type { CacheSetResponse } from '../grpc/generated/pannier/v1/CacheSetResponse.ts';
+import type { ConfirmInvalidationsRequestOutput } from '../grpc/generated/pannier/v1/ConfirmInvalidationsRequest.ts';
+import type { ConfirmInvalidationsResponse } from '../grpc/generated/pannier/v1/ConfirmInvalidationsResponse.ts';
+import type { WatchInvalidationsRequestOutput } from '../grpc/generated/pannier/v1/WatchInvalidationsRequest.ts';
+import type { WatchInvalidationsResponse } from '../grpc/generated/pannier/v1/WatchInvalidationsResponse.ts';
+import type { ServerStreamHandler, UnaryHandler } from '../grpc/method.ts';
+import type { Clock } from '../lib/clock.ts';
+import { StoreError } from '../lib/store-error.ts';
+import { InvalidationHub } from '../near/invalidation-hub.ts';
+import { InvalidationWatches } from '../near/invalidation-watches.ts';
+import { NearCache } from '../near/near-cache.ts';
+import type { RedisSubscriber, SubscriberListener } from '../redis/commands.ts';
+import type { Keyspace } from '../redis/keyspace.ts';
+import type { CacheMetrics } from './metrics.ts';
+import { namespaceSpec } from './namespace.ts';
+import { CacheReader } from './reader.ts';
+import { type Invalidation, readInvalidate, readSet, readWatch } from './request.ts';
+import type { Answer, CacheStore } from './store.ts';
+import { storeDeadline } from './store-deadline.ts';
+import { confirmInvalidations, watchInvalidations } from './watch.ts';
+
+export interface CacheServiceOptions {
+  readonly store: CacheStore;
+  /** Hears what the store's scripts publish: Redis' subscriber, or `LocalChannels.createSubscriber` of the memory store. */
+  readonly createSubscriber: (listener: SubscriberListener) => RedisSubscriber;
+  readonly keyspace: Keyspace;
+  /** Bounds of the near copies; unset: none are kept, as befits the memory store. */
+  readonly near?: { readonly maxEntries: number; readonly maxBytes: number };
+  readonly policies: PolicySource;
+  readonly clock: Clock;
+  readonly metrics: CacheMetrics;
+  readonly maxValueBytes?: number;
+  /** Values and tags of one CacheGetMany. */
+  readonly answerBytesMax?: number;
+}
+
+export interface CacheService {
+  readonly CacheGet: UnaryHandler<CacheGetRequestOutput, CacheGetResponse>;
+  readonly CacheGetMany: UnaryHandler<CacheGetManyRequestOutput, CacheGetManyResponse>;
+  readonly CacheSet: UnaryHandler<CacheSetRequestOutput, CacheSetResponse>;
+  readonly CacheInvalidate: UnaryHandler<CacheInvalidateRequestOutput, CacheInvalidateResponse>;
+  readonly ConfirmInvalidations: UnaryHandler<ConfirmInvalidationsRequestOutput, ConfirmInvalidationsResponse>;
+  readonly WatchInvalidations: ServerStreamHandler<WatchInvalidationsRequestOutput, WatchInvalidationsResponse>;
+  /** Ends all watches, drops all copies, closes the subscriber. */
+  close(): void;
+}
+
+const MAX_VALUE_BYTES = 1_048_576;
+/** Below the 4 MiB that gRPC clients accept by default. */
+const ANSWER_BYTES_MAX = 3.5 * 1_048_576;
+
+export function createCacheService(options: CacheServiceOptions): CacheService {
+  const { store, policies, clock, metrics, keyspace, createSubscriber } = options;
+  const hub = new InvalidationHub({ clock, keyspace, createSubscriber });
+  const near = options.near === undefined ? undefined : new NearCache({ clock, hub, ...options.near });
+  const watches = new InvalidationWatches({ clock, hub });
+  hub.addListener({
+    onChannel: (_channel, _event, action) => {
+      if (action.kind === 'flush') {
+        metrics.bucketFlushed(action.cause);
+      }
+    },
+  });
+  const reader = new CacheReader({
+    store,
+    near,
+    policies,
+    clock,
+    metrics,
+    answerBytesMax: options.answerBytesMax ?? ANSWER_BYTES_MAX,
+  });
+  const setOptions = {
+    defaultTtlMs: (namespace: string) => namespaceSpec(policies, namespace).ttlMs,
+    maxValueBytes: options.maxValueBytes ?? MAX_VALUE_BYTES,
+  };
+
+  return {
+    CacheGet: (request, context) => reader.get(request, context),
+    CacheGetMany: (request, context) => reader.getMany(request, context),
+    CacheSet: (request, context) => {
+      const write = readSet(request, setOptions);
+      const drop = () => near?.drop(write.namespace, write.key);
+      const deadlineAtMs = storeDeadline(context, clock, 'set a cached value');
+      return afterwards(
+        () => store.write(write, deadlineAtMs),
+        drop,
+        (outcome) => outcome,
+      );
+    },
+    CacheInvalidate: async (request, context) => {
+      const invalidation = readInvalidate(request);
+      const deadlineAtMs = storeDeadline(context, clock, 'invalidate');
+      return { removed: await invalidate(store, near, invalidation, deadlineAtMs) };
+    },
+    ConfirmInvalidations: (request, context) =>
+      confirmInvalidations(watches, request.watchId, storeDeadline(context, clock, 'confirm invalidations')),
+    WatchInvalidations: (request, context, responses) =>
+      watchInvalidations({ watches, clock, context, responses, namespace: readWatch(request) }),
+    close: () => {
+      watches.closeAll();
+      near?.clear();
+      hub.close();
+    },
+  };
+}
+
+async function invalidate(
+  store: CacheStore,
+  near: NearCache | undefined,
+  { namespace, keys, tags, all }: Invalidation,
+  deadlineAtMs: number,
+): Promise<number> {
+  const steps: Answer<number | undefined>[] = [];
+  if (keys.length > 0) {
+    steps.push(attempt(() => store.remove(namespace, keys, deadlineAtMs)));
+  }
+  if (tags.length > 0) {
+    steps.push(attempt(() => store.removeTags(namespace, tags, deadlineAtMs)).then(() => undefined));
+  }
+  if (all) {
+    steps.push(attempt(() => store.flush(namespace, deadlineAtMs)).then(() => undefined));
+  }
+  const results = await Promise.allSettled(steps);
+  for (const key of keys) {
+    near?.drop(namespace, key);
+  }
+  for (const tag of tags) {
+    near?.dropTag(namespace, tag);
+  }
+  if (all) {
+    near?.dropNamespace(namespace);
+  }
+  let removed = 0;
+  for (const result of results) {
+    if (result.status === 'rejected') {
+      throw repeatable(result.reason);
+    }
+    removed += result.value ?? 0;
+  }
+  return removed;
+}
+
+/** So that a store that throws at once is settled like one that rejects. */
+async function attempt<Value>(action: () => Answer<Value>): Promise<Value> {
+  return await action();
+}
+
+/** Whatever happened to an invalidation, to repeat it whole is right: "may have been executed" says no more than that. */
+function repeatable(error: unknown): unknown {
+  if (error instanceof StoreError && error.kind === 'unknown') {
+    return new StoreError('unavailable', error.message, { cause: error });
+  }
+  return error;
+}
+
+/** The outcome of `action`, `after` having run however it ended; a value stays a value. */
+function afterwards<Value, Result>(
+  action: () => Answer<Value>,
+  after: () => void,
+  convert: (value: Value) => Result,
+): Answer<Result> {
+  let answer: Answer<Value>;
+  try {
+    answer = action();
+  } catch (error) {
+    after();
+    throw error;
+  }
+  if (answer instanceof Promise) {
+    return answer.finally(after).then(convert);
+  }
+  after();
+  return convert(answer);
+}

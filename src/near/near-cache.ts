@@ -1,0 +1,318 @@
+/**
+ * Bounded local copies of cache values, and the rules by which they may be made and kept.
+ *
+ * A copy is made from a store read, never from a write. `begin` before the read is sent, `fill` with what came back:
+ * between the two a placeholder stands for the key, and whatever voids the key takes the placeholder away (R1).
+ *
+ * Promises:
+ *   1. A copy lives at most `lifeMs` and never longer than its value's TTL, both counted from when its read was SENT: whatever
+ *      fails silently, nothing is served later than that.
+ *   2. A copy exists only while the channel of its key and those of all its tags are live, were so before its read was sent,
+ *      and nothing was said since that voids it.
+ *   3. No more entries and bytes than the options say, least recently used first out.
+ *   4. A hit is one look-up, and answers at once.
+ */
+import { BoundedMap } from '../lib/bounded-map.ts';
+import type { Clock } from '../lib/clock.ts';
+import { bucketOf } from '../redis/keyspace.ts';
+import type { BusAction, BusEvent } from './bus.ts';
+import type { Channel, HubListener, InvalidationHub } from './invalidation-hub.ts';
+
+export interface NearValue {
+  readonly absent: boolean;
+  readonly value: Buffer;
+  readonly version: Buffer;
+  readonly tags: readonly string[];
+  readonly ageMs: number;
+  readonly ttlMs: number;
+}
+
+export interface NearCopy extends NearValue {
+  /** Monotonic; ages and TTLs count from here. */
+  readonly sentAtMs: number;
+  /** Of the key, then of the tags. */
+  readonly channels: readonly Channel[];
+}
+
+/** What `begin` hands out and `fill` takes. */
+export interface Placeholder {
+  readonly name: string;
+  readonly namespace: string;
+  readonly channel: Channel;
+  readonly generation: number;
+  readonly sentAtMs: number;
+  /** The hub's count of events when the read was sent. */
+  readonly hubNow: number;
+}
+
+export interface NearCacheOptions {
+  readonly clock: Clock;
+  readonly hub: InvalidationHub;
+  readonly maxEntries: number;
+  readonly maxBytes: number;
+  readonly lifeMs?: number;
+}
+
+const LIFE_MS = 1_000;
+/** Objects, Buffer headers and index entries of a copy, besides what BoundedMap counts; measured, rounded up. */
+const COPY_EXTRA_BYTES = 700;
+const TAG_EXTRA_BYTES = 150;
+/** Reads under way that may end in a copy; more go without. */
+const PLACEHOLDERS_MAX = 10_000;
+
+export class NearCache implements HubListener {
+  readonly #clock: Clock;
+  readonly #hub: InvalidationHub;
+  readonly #lifeMs: number;
+  readonly #copies: BoundedMap<NearCopy>;
+  readonly #placeholders = new Map<string, Placeholder>();
+  /** Names of copies by their channel, and by tag within a tag channel. */
+  readonly #byChannel = new Map<Channel, Set<string>>();
+  readonly #byTag = new Map<string, Set<string>>();
+
+  constructor(options: NearCacheOptions) {
+    this.#clock = options.clock;
+    this.#hub = options.hub;
+    this.#lifeMs = options.lifeMs ?? LIFE_MS;
+    this.#copies = new BoundedMap({
+      maxEntries: options.maxEntries,
+      maxBytes: options.maxBytes,
+      onEvict: (name, copy) => this.#unlink(name, copy),
+    });
+    this.#hub.addListener(this);
+  }
+
+  get size(): number {
+    return this.#copies.size;
+  }
+
+  get bytes(): number {
+    return this.#copies.bytes;
+  }
+
+  get placeholderCount(): number {
+    return this.#placeholders.size;
+  }
+
+  /** Names that the indexes hold, all in all: none without a copy behind it. */
+  get indexedCount(): number {
+    let count = 0;
+    for (const names of [...this.#byChannel.values(), ...this.#byTag.values()]) {
+      count += names.size;
+    }
+    return count;
+  }
+
+  get(namespace: string, key: Buffer, nowMs: number): NearCopy | undefined {
+    const copy = this.#copies.get(nameOf(namespace, key), nowMs);
+    if (copy === undefined) {
+      return undefined;
+    }
+    for (const channel of copy.channels) {
+      channel.nearUsedAtMs = nowMs;
+    }
+    return copy;
+  }
+
+  /** Call it right before the read is sent; undefined: what the read brings must not be kept. */
+  begin(namespace: string, key: Buffer): Placeholder | undefined {
+    const channel = this.#hub.useForNear(namespace, bucketOf(key), false);
+    if (channel === undefined || !channel.state.live || this.#placeholders.size >= PLACEHOLDERS_MAX) {
+      return undefined;
+    }
+    const placeholder: Placeholder = {
+      name: nameOf(namespace, key),
+      namespace,
+      channel,
+      generation: channel.state.generation,
+      sentAtMs: this.#clock.monotonicMs(),
+      hubNow: this.#hub.now(),
+    };
+    // Of several reads of one key the last to begin may leave a copy: what holds for its start holds for all before it.
+    this.#placeholders.set(placeholder.name, placeholder);
+    return placeholder;
+  }
+
+  /** Keeps what the read brought, where nothing speaks against it. Undefined: the read brought nothing. */
+  fill(placeholder: Placeholder, value: NearValue | undefined): void {
+    const { name, channel } = placeholder;
+    if (this.#placeholders.get(name) !== placeholder) {
+      return;
+    }
+    this.#placeholders.delete(name);
+    if (value === undefined || !channel.state.live || channel.state.generation !== placeholder.generation) {
+      return;
+    }
+    const channels = this.#channelsOf(placeholder, value.tags);
+    if (channels !== undefined) {
+      this.#keep(placeholder, value, channels);
+    }
+  }
+
+  /** For what this process changed itself: no need to wait for the message. */
+  drop(namespace: string, key: Buffer): void {
+    this.#dropName(nameOf(namespace, key));
+  }
+
+  dropTag(namespace: string, tag: string): void {
+    const channel = this.#hub.find(namespace, bucketOf(tag), true);
+    if (channel !== undefined) {
+      this.#dropTagOf(channel, tag);
+    }
+    // Which of the reads under way will bear the tag is not known yet.
+    this.#voidPlaceholders(namespace);
+  }
+
+  dropNamespace(namespace: string): void {
+    for (const [channel, names] of this.#byChannel) {
+      if (channel.namespace === namespace) {
+        this.#dropNames(names);
+      }
+    }
+    this.#voidPlaceholders(namespace);
+  }
+
+  onChannel(channel: Channel, _event: BusEvent, action: BusAction): void {
+    if (action.kind === 'flush') {
+      // Placeholders fall by the channel's generation and, of tags, by changedAt.
+      this.#dropNames(this.#byChannel.get(channel) ?? []);
+      return;
+    }
+    if (action.kind === 'none') {
+      return;
+    }
+    for (const name of action.names) {
+      if (channel.isTag) {
+        this.#dropTagOf(channel, Buffer.from(name, 'latin1').toString());
+      } else {
+        this.#dropName(`${channel.namespace}:${name}`);
+      }
+    }
+  }
+
+  clear(): void {
+    this.#copies.clear();
+    this.#placeholders.clear();
+    this.#byChannel.clear();
+    this.#byTag.clear();
+  }
+
+  /** The channels that a copy depends on, or undefined when one of them cannot vouch for it. */
+  #channelsOf(placeholder: Placeholder, tags: readonly string[]): Channel[] | undefined {
+    const channels = [placeholder.channel];
+    let allVouch = true;
+    for (const tag of tags) {
+      const channel = this.#hub.useForNear(placeholder.namespace, bucketOf(tag), true);
+      // The read told us which tags matter, so there was no placeholder for them: anything said on their channels since the
+      // read was sent counts against the copy, that the channel became live included.
+      if (channel === undefined || !channel.state.live || channel.changedAt > placeholder.hubNow) {
+        allVouch = false;
+      } else if (!channels.includes(channel)) {
+        channels.push(channel);
+      }
+    }
+    return allVouch ? channels : undefined;
+  }
+
+  #keep(placeholder: Placeholder, value: NearValue, channels: readonly Channel[]): void {
+    const nowMs = this.#clock.monotonicMs();
+    const expiresAtMs = placeholder.sentAtMs + Math.min(this.#lifeMs, value.ttlMs);
+    if (expiresAtMs <= nowMs) {
+      return;
+    }
+    const { name } = placeholder;
+    this.#dropName(name);
+    const copy: NearCopy = {
+      absent: value.absent,
+      value: ownBytes(value.value),
+      version: ownBytes(value.version),
+      tags: value.tags,
+      ageMs: value.ageMs,
+      ttlMs: value.ttlMs,
+      sentAtMs: placeholder.sentAtMs,
+      channels,
+    };
+    this.#link(name, copy);
+    const bytes = value.value.length + COPY_EXTRA_BYTES + value.tags.length * TAG_EXTRA_BYTES;
+    if (!this.#copies.set(name, copy, { bytes, expiresAtMs, nowMs })) {
+      this.#unlink(name, copy);
+    }
+  }
+
+  #dropTagOf(channel: Channel, tag: string): void {
+    this.#dropNames(this.#byTag.get(tagName(channel.namespace, tag)) ?? []);
+  }
+
+  #dropNames(names: Iterable<string>): void {
+    for (const name of [...names]) {
+      this.#dropName(name);
+    }
+  }
+
+  #dropName(name: string): void {
+    this.#placeholders.delete(name);
+    const copy = this.#copies.peek(name, Number.NEGATIVE_INFINITY);
+    if (copy !== undefined) {
+      this.#copies.delete(name);
+      this.#unlink(name, copy);
+    }
+  }
+
+  #voidPlaceholders(namespace: string): void {
+    for (const [name, placeholder] of this.#placeholders) {
+      if (placeholder.namespace === namespace) {
+        this.#placeholders.delete(name);
+      }
+    }
+  }
+
+  #link(name: string, copy: NearCopy): void {
+    for (const channel of copy.channels) {
+      addTo(this.#byChannel, channel, name);
+    }
+    for (const tag of copy.tags) {
+      addTo(this.#byTag, tagName(copy.channels[0]?.namespace ?? '', tag), name);
+    }
+  }
+
+  #unlink(name: string, copy: NearCopy): void {
+    for (const channel of copy.channels) {
+      removeFrom(this.#byChannel, channel, name);
+    }
+    for (const tag of copy.tags) {
+      removeFrom(this.#byTag, tagName(copy.channels[0]?.namespace ?? '', tag), name);
+    }
+  }
+}
+
+/** Exact for any bytes of a key: latin1 maps each byte to one character, and a namespace holds no colon. */
+function nameOf(namespace: string, key: Buffer): string {
+  return `${namespace}:${key.toString('latin1')}`;
+}
+
+function tagName(namespace: string, tag: string): string {
+  return `${namespace}:${tag}`;
+}
+
+/** A copy with memory of its own: a view would keep the socket's chunk alive that it came in. */
+function ownBytes(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
+}
+
+function addTo<Key>(index: Map<Key, Set<string>>, key: Key, name: string): void {
+  const names = index.get(key);
+  if (names === undefined) {
+    index.set(key, new Set([name]));
+  } else {
+    names.add(name);
+  }
+}
+
+function removeFrom<Key>(index: Map<Key, Set<string>>, key: Key, name: string): void {
+  const names = index.get(key);
+  if (names?.delete(name) === true && names.size === 0) {
+    index.delete(key);
+  }
+}
