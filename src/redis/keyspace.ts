@@ -25,6 +25,8 @@ export interface Keyspace {
   cacheChannel(namespace: string, bucket: number): string;
   /** One string: a tag's version. */
   cacheTag(namespace: string, tag: string): string;
+  /** One hash: incarnation and sequence of a tag bucket. */
+  cacheTagSequence(namespace: string, bucket: number): string;
   /** The channel of the tags of a tag bucket; in the slot of its tags. */
   cacheTagChannel(namespace: string, bucket: number): string;
 }
@@ -39,6 +41,7 @@ export function createKeyspace(prefix: string): Keyspace {
     cacheSequence: (namespace, bucket) => `${prefix}cache-seq:{${namespace}:${bucket}}`,
     cacheChannel: (namespace, bucket) => `${prefix}cache-inv:{${namespace}:${bucket}}`,
     cacheTag: (namespace, tag) => `${prefix}cache-tag:{${namespace}:t${bucketOf(tag)}}:${tag}`,
+    cacheTagSequence: (namespace, bucket) => `${prefix}cache-seq:{${namespace}:t${bucket}}`,
     cacheTagChannel: (namespace, bucket) => `${prefix}cache-inv:{${namespace}:t${bucket}}`,
   };
 }

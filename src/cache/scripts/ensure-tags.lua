@@ -1,0 +1,15 @@
+-- The versions of these tags (of one tag bucket), made where there are none; they live as long as the entry to come, at least.
+-- KEYS  tags
+-- ARGV  life, ms; per tag a random version for it
+local versions = {}
+for index = 1, #KEYS do
+  local version = redis.call('GET', KEYS[index])
+  if not version then
+    version = ARGV[index + 1]
+    redis.call('SET', KEYS[index], version, 'PX', ARGV[1])
+  elseif redis.call('PTTL', KEYS[index]) < tonumber(ARGV[1]) then
+    redis.call('PEXPIRE', KEYS[index], ARGV[1])
+  end
+  versions[index] = version
+end
+return versions
