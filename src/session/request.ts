@@ -1,0 +1,138 @@
+/**
+ * Reads the requests of SessionService: what is wrong with one leaves as INVALID_ARGUMENT (or UNIMPLEMENTED), what is
+ * right leaves in the words of the store.
+ *
+ * An error names the field, its size or number, and what is accepted; never an id, a user, a value or the name of a field
+ * of data, for these may be secrets.
+ */
+import { SESSION_TTL_MS_MAX, type SessionSpec } from '../config/policy-file.ts';
+import { invalidArgument } from '../grpc/status.ts';
+import {
+  DATA_BYTES_MAX,
+  DATA_FIELD_NAME_BYTES_MAX,
+  DATA_FIELDS_MAX,
+  type DataChange,
+  fieldBytes,
+  GRACE_MS_MAX,
+  LABEL_NAME_BYTES_MAX,
+  LABEL_VALUE_BYTES_MAX,
+  LABELS_BYTES_MAX,
+  LABELS_MAX,
+  SESSION_ID_BYTES_MAX,
+  USER_ID_BYTES_MAX,
+} from './session.ts';
+
+/** Refuses what is empty or longer than any id may be. Whether a session has it is not asked here. */
+export function checkSessionId(action: string, field: string, sessionId: string): void {
+  checkBytes(action, field, sessionId, { min: 1, max: SESSION_ID_BYTES_MAX });
+}
+
+export function checkUserId(action: string, userId: string, options: { mayBeEmpty: boolean }): void {
+  checkBytes(action, 'user_id', userId, { min: options.mayBeEmpty ? 0 : 1, max: USER_ID_BYTES_MAX });
+}
+
+export function readData(action: string, field: string, data: Record<string, Buffer>): ReadonlyMap<string, Buffer> {
+  const fields = new Map<string, Buffer>();
+  let bytes = 0;
+  for (const [name, value] of Object.entries(data)) {
+    checkBytes(action, `a field name of ${field}`, name, { min: 1, max: DATA_FIELD_NAME_BYTES_MAX });
+    bytes += fieldBytes(name, value);
+    fields.set(name, value);
+  }
+  if (fields.size > DATA_FIELDS_MAX) {
+    throw invalidArgument(action, field, `${fields.size} fields`, `at most ${DATA_FIELDS_MAX}`);
+  }
+  if (bytes > DATA_BYTES_MAX) {
+    throw invalidArgument(action, field, `${bytes} bytes with its names`, `at most ${DATA_BYTES_MAX}`);
+  }
+  return fields;
+}
+
+export function readChange(action: string, set: Record<string, Buffer>, remove: readonly string[]): DataChange {
+  const fields = readData(action, 'set', set);
+  if (remove.length > DATA_FIELDS_MAX) {
+    throw invalidArgument(action, 'remove', `${remove.length} names`, `at most ${DATA_FIELDS_MAX}`);
+  }
+  for (const name of remove) {
+    checkBytes(action, 'a field name of remove', name, { min: 1, max: DATA_FIELD_NAME_BYTES_MAX });
+    if (fields.has(name)) {
+      throw invalidArgument(action, 'remove', 'a list with a name that set has as well', 'each name in one of them');
+    }
+  }
+  return { set: fields, remove: new Set(remove) };
+}
+
+export function readLabels(action: string, labels: Record<string, string>): ReadonlyMap<string, string> {
+  const read = new Map<string, string>();
+  let bytes = 0;
+  for (const [name, value] of Object.entries(labels)) {
+    checkBytes(action, 'a name of labels', name, { min: 1, max: LABEL_NAME_BYTES_MAX });
+    checkBytes(action, 'a value of labels', value, { min: 0, max: LABEL_VALUE_BYTES_MAX });
+    bytes += Buffer.byteLength(name) + Buffer.byteLength(value);
+    read.set(name, value);
+  }
+  if (read.size > LABELS_MAX) {
+    throw invalidArgument(action, 'labels', `${read.size} labels`, `at most ${LABELS_MAX}`);
+  }
+  if (bytes > LABELS_BYTES_MAX) {
+    throw invalidArgument(action, 'labels', `${bytes} bytes with their names`, `at most ${LABELS_BYTES_MAX}`);
+  }
+  return read;
+}
+
+/** The lives of a new session: what the request says, else the policies' defaults; a default never outlasts the request. */
+export function readTtls(
+  action: string,
+  request: { idleTtlMs?: number; absoluteTtlMs?: number },
+  defaults: SessionSpec,
+): SessionSpec {
+  checkTtls(action, request);
+  const absoluteTtlMs = request.absoluteTtlMs ?? defaults.absoluteTtlMs;
+  if (request.idleTtlMs !== undefined && request.idleTtlMs > absoluteTtlMs) {
+    throw idleBeyondAbsolute(action, request.idleTtlMs, absoluteTtlMs);
+  }
+  return { idleTtlMs: request.idleTtlMs ?? Math.min(defaults.idleTtlMs, absoluteTtlMs), absoluteTtlMs };
+}
+
+export function checkTtls(action: string, request: { idleTtlMs?: number; absoluteTtlMs?: number }): void {
+  const { idleTtlMs, absoluteTtlMs } = request;
+  checkInteger(action, 'idle_ttl_ms', idleTtlMs, { min: 1, max: SESSION_TTL_MS_MAX });
+  checkInteger(action, 'absolute_ttl_ms', absoluteTtlMs, { min: 1, max: SESSION_TTL_MS_MAX });
+  if (idleTtlMs !== undefined && absoluteTtlMs !== undefined && idleTtlMs > absoluteTtlMs) {
+    throw idleBeyondAbsolute(action, idleTtlMs, absoluteTtlMs);
+  }
+}
+
+export function checkIfVersion(action: string, ifVersion: number | undefined): void {
+  checkInteger(action, 'if_version', ifVersion, { min: 1, max: Number.MAX_SAFE_INTEGER });
+}
+
+export function checkGrace(action: string, graceMs: number | undefined): void {
+  checkInteger(action, 'grace_ms', graceMs, { min: 0, max: GRACE_MS_MAX });
+}
+
+function idleBeyondAbsolute(action: string, idleTtlMs: number, absoluteTtlMs: number): Error {
+  return invalidArgument(action, 'idle_ttl_ms', String(idleTtlMs), `at most the absolute life, ${absoluteTtlMs}`);
+}
+
+function checkInteger(
+  action: string,
+  field: string,
+  value: number | undefined,
+  bounds: { min: number; max: number },
+): void {
+  if (value === undefined) {
+    return;
+  }
+  if (!Number.isSafeInteger(value) || value < bounds.min || value > bounds.max) {
+    throw invalidArgument(action, field, String(value), `${bounds.min} to ${bounds.max}`);
+  }
+}
+
+function checkBytes(action: string, field: string, text: string, bounds: { min: number; max: number }): void {
+  const bytes = Buffer.byteLength(text);
+  if (bytes < bounds.min || bytes > bounds.max) {
+    const found = bytes === 0 ? 'empty' : `${bytes} bytes long`;
+    throw invalidArgument(action, field, found, `${bounds.min} to ${bounds.max} bytes`);
+  }
+}

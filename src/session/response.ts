@@ -1,0 +1,61 @@
+/**
+ * What SessionService answers: the store's records as messages, and its refusals in words.
+ */
+import type { Session } from '../grpc/generated/pannier/v1/Session.ts';
+import type { SessionInfo } from '../grpc/generated/pannier/v1/SessionInfo.ts';
+import { Status, StatusError } from '../grpc/status.ts';
+import { DATA_BYTES_MAX, DATA_FIELDS_MAX, endOf, type ListedSession, type SessionRecord } from './session.ts';
+
+export function sessionMessage(session: SessionRecord, sessionId: string): Session {
+  return {
+    sessionId,
+    userId: session.userId,
+    data: Object.fromEntries(session.data),
+    version: session.version,
+    createdAtMs: session.createdAtMs,
+    lastSeenAtMs: session.lastSeenAtMs,
+    expiresAtMs: endOf(session),
+    idleTtlMs: session.idleTtlMs,
+    absoluteExpiresAtMs: session.absoluteEndMs,
+    handle: session.handle,
+  };
+}
+
+export function listedMessage(session: ListedSession): SessionInfo {
+  return {
+    handle: session.handle,
+    createdAtMs: session.createdAtMs,
+    lastSeenAtMs: session.lastSeenAtMs,
+    expiresAtMs: session.expiresAtMs,
+    labels: Object.fromEntries(session.labels),
+  };
+}
+
+export function sessionNotFound(action: string): StatusError {
+  const text = 'no live session has this session_id, wanted one that has neither expired nor been ended';
+  return new StatusError(Status.NOT_FOUND, `Cannot ${action}: ${text}`);
+}
+
+export function keptSessionNotFound(action: string): StatusError {
+  const text =
+    'no live session of this user has the except_session_id, wanted one that is to be kept; nothing was deleted';
+  return new StatusError(Status.NOT_FOUND, `Cannot ${action}: ${text}`);
+}
+
+export function versionConflict(action: string, version: number, wanted: number | undefined): StatusError {
+  return new StatusError(Status.ABORTED, `Cannot ${action}: its version is ${version}, wanted ${wanted}`);
+}
+
+export function dataTooLarge(action: string, found: { fields: number; bytes: number }): StatusError {
+  const isFields = found.fields > DATA_FIELDS_MAX;
+  const have = isFields ? `${found.fields} fields` : `${found.bytes} bytes`;
+  const wanted = isFields ? DATA_FIELDS_MAX : DATA_BYTES_MAX;
+  return new StatusError(
+    Status.RESOURCE_EXHAUSTED,
+    `Cannot ${action}: its data would have ${have}, wanted at most ${wanted}`,
+  );
+}
+
+export function deadlineOver(action: string): StatusError {
+  return new StatusError(Status.DEADLINE_EXCEEDED, `Cannot ${action}: its deadline is over, wanted time to do it`);
+}

@@ -1,0 +1,241 @@
+/**
+ * SessionService: checks a request, makes ids, asks the store, answers.
+ *
+ * Promises:
+ *   1. An id is given only to who presented it or to whom it is new; it goes into no error and no store.
+ *   2. A session_id of 1 to 256 bytes that is not live is NOT_FOUND, whatever its form.
+ *   3. The store has less time than the caller gave, so that its answer, or why there is none, still arrives in time; a call
+ *      whose deadline is over costs the store nothing.
+ *   4. What a store answers at once is answered at once.
+ */
+import { randomBytes } from 'node:crypto';
+import type { PolicySource } from '../config/policy-file.ts';
+import type { CreateSessionRequestOutput } from '../grpc/generated/pannier/v1/CreateSessionRequest.ts';
+import type { CreateSessionResponse } from '../grpc/generated/pannier/v1/CreateSessionResponse.ts';
+import type { DeleteSessionRequestOutput } from '../grpc/generated/pannier/v1/DeleteSessionRequest.ts';
+import type { DeleteSessionResponse } from '../grpc/generated/pannier/v1/DeleteSessionResponse.ts';
+import type { DeleteUserSessionsRequestOutput } from '../grpc/generated/pannier/v1/DeleteUserSessionsRequest.ts';
+import type { DeleteUserSessionsResponse } from '../grpc/generated/pannier/v1/DeleteUserSessionsResponse.ts';
+import type { GetSessionRequestOutput } from '../grpc/generated/pannier/v1/GetSessionRequest.ts';
+import type { GetSessionResponse } from '../grpc/generated/pannier/v1/GetSessionResponse.ts';
+import type { ListUserSessionsRequestOutput } from '../grpc/generated/pannier/v1/ListUserSessionsRequest.ts';
+import type { ListUserSessionsResponse } from '../grpc/generated/pannier/v1/ListUserSessionsResponse.ts';
+import type { RotateSessionRequestOutput } from '../grpc/generated/pannier/v1/RotateSessionRequest.ts';
+import type { RotateSessionResponse } from '../grpc/generated/pannier/v1/RotateSessionResponse.ts';
+import type { UpdateSessionRequestOutput } from '../grpc/generated/pannier/v1/UpdateSessionRequest.ts';
+import type { UpdateSessionResponse } from '../grpc/generated/pannier/v1/UpdateSessionResponse.ts';
+import type { CallContext, UnaryHandler } from '../grpc/method.ts';
+import { invalidArgument, unimplemented } from '../grpc/status.ts';
+import type { Clock } from '../lib/clock.ts';
+import {
+  checkGrace,
+  checkIfVersion,
+  checkSessionId,
+  checkTtls,
+  checkUserId,
+  readChange,
+  readData,
+  readLabels,
+  readTtls,
+} from './request.ts';
+import {
+  dataTooLarge,
+  deadlineOver,
+  keptSessionNotFound,
+  listedMessage,
+  sessionMessage,
+  sessionNotFound,
+  versionConflict,
+} from './response.ts';
+import { isHandle, issueSessionId, parseSessionId, type RandomBytes } from './session.ts';
+import type { Answer, SessionStore } from './store.ts';
+
+export interface SessionServiceOptions {
+  store: SessionStore;
+  policies: PolicySource;
+  clock: Clock;
+  /** Where ids come from; cryptographic unless a test says otherwise. */
+  random?: RandomBytes;
+}
+
+export interface SessionService {
+  CreateSession: UnaryHandler<CreateSessionRequestOutput, CreateSessionResponse>;
+  GetSession: UnaryHandler<GetSessionRequestOutput, GetSessionResponse>;
+  UpdateSession: UnaryHandler<UpdateSessionRequestOutput, UpdateSessionResponse>;
+  RotateSession: UnaryHandler<RotateSessionRequestOutput, RotateSessionResponse>;
+  DeleteSession: UnaryHandler<DeleteSessionRequestOutput, DeleteSessionResponse>;
+  ListUserSessions: UnaryHandler<ListUserSessionsRequestOutput, ListUserSessionsResponse>;
+  DeleteUserSessions: UnaryHandler<DeleteUserSessionsRequestOutput, DeleteUserSessionsResponse>;
+}
+
+/** What the answer's own way back may take: the smaller of this and a fifth of what is left. */
+const ANSWER_MS = 25;
+
+export function createSessionService(options: SessionServiceOptions): SessionService {
+  const { store, policies, clock } = options;
+  const random = options.random ?? randomBytes;
+
+  function storeDeadline(action: string, context: CallContext): number {
+    const remainingMs = context.deadlineAtMs - clock.monotonicMs();
+    if (remainingMs <= 0) {
+      throw deadlineOver(action);
+    }
+    return context.deadlineAtMs - Math.min(ANSWER_MS, remainingMs / 5);
+  }
+
+  function createSession(request: CreateSessionRequestOutput, context: CallContext): Answer<CreateSessionResponse> {
+    const action = 'create session';
+    if (request.sessionId !== '') {
+      throw unimplemented(action, 'session_id');
+    }
+    checkUserId(action, request.userId, { mayBeEmpty: true });
+    const ttls = readTtls(action, request, policies.current().sessions);
+    const data = readData(action, 'data', request.data);
+    const labels = readLabels(action, request.labels);
+    const issued = issueSessionId(random);
+    const created = { credential: issued.credential, userId: request.userId, data, labels, ...ttls };
+    return after(store.create(created, storeDeadline(action, context)), (answer) => {
+      if (answer.outcome === 'exists') {
+        // 128 random bits do not meet twice: the source of randomness is broken, and no id of it may be given away.
+        throw new Error('Cannot create session: its random handle is in use, wanted one that never was');
+      }
+      return { session: sessionMessage(answer.session, issued.sessionId) };
+    });
+  }
+
+  function getSession(request: GetSessionRequestOutput, context: CallContext): Answer<GetSessionResponse> {
+    const action = 'get session';
+    checkSessionId(action, 'session_id', request.sessionId);
+    const presented = parseSessionId(request.sessionId);
+    if (presented === undefined) {
+      throw sessionNotFound(action);
+    }
+    const deadlineAtMs = storeDeadline(action, context);
+    return after(store.read(presented.credential, { touch: !request.peek }, deadlineAtMs), (session) => {
+      if (session === undefined) {
+        throw sessionNotFound(action);
+      }
+      return { session: sessionMessage(session, request.sessionId) };
+    });
+  }
+
+  function updateSession(request: UpdateSessionRequestOutput, context: CallContext): Answer<UpdateSessionResponse> {
+    const action = 'update session';
+    checkSessionId(action, 'session_id', request.sessionId);
+    checkIfVersion(action, request.ifVersion);
+    checkTtls(action, request);
+    const { ifVersion, idleTtlMs, absoluteTtlMs } = request;
+    const update = { change: readChange(action, request.set, request.remove), ifVersion, idleTtlMs, absoluteTtlMs };
+    const presented = parseSessionId(request.sessionId);
+    if (presented === undefined) {
+      throw sessionNotFound(action);
+    }
+    return after(store.update(presented.credential, update, storeDeadline(action, context)), (answer) => {
+      switch (answer.outcome) {
+        case 'updated':
+          return { version: answer.version, expiresAtMs: answer.expiresAtMs };
+        case 'version_conflict':
+          throw versionConflict(action, answer.version, ifVersion);
+        case 'too_large':
+          throw dataTooLarge(action, answer);
+        case 'not_found':
+          throw sessionNotFound(action);
+      }
+    });
+  }
+
+  function rotateSession(request: RotateSessionRequestOutput, context: CallContext): Answer<RotateSessionResponse> {
+    const action = 'rotate session';
+    checkSessionId(action, 'session_id', request.sessionId);
+    checkUserId(action, request.userId ?? '', { mayBeEmpty: true });
+    checkGrace(action, request.graceMs);
+    const change = readChange(action, request.set, request.remove);
+    const presented = parseSessionId(request.sessionId);
+    if (presented === undefined) {
+      throw sessionNotFound(action);
+    }
+    const issued = issueSessionId(random, presented.selector);
+    const { userId, graceMs = 0 } = request;
+    const rotation = { verifier: issued.credential.verifier, userId, change, graceMs };
+    return after(store.rotate(presented.credential, rotation, storeDeadline(action, context)), (answer) => {
+      switch (answer.outcome) {
+        case 'rotated':
+          return { session: sessionMessage(answer.session, issued.sessionId) };
+        case 'grace_refused':
+          throw invalidArgument(action, 'grace_ms', String(graceMs), '0 where user_id changes the user');
+        case 'too_large':
+          throw dataTooLarge(action, answer);
+        case 'not_found':
+          throw sessionNotFound(action);
+      }
+    });
+  }
+
+  function deleteSession(request: DeleteSessionRequestOutput, context: CallContext): Answer<DeleteSessionResponse> {
+    const action = 'delete session';
+    const { sessionId, handle } = request;
+    if ((sessionId === '') === (handle === '')) {
+      const found = sessionId === '' ? 'unset as session_id is' : 'set as session_id is';
+      throw invalidArgument(action, 'handle', found, 'exactly one of session_id and handle');
+    }
+    const isByHandle = handle !== '';
+    checkSessionId(action, isByHandle ? 'handle' : 'session_id', isByHandle ? handle : sessionId);
+    const target = isByHandle ? targetOf(handle) : parseSessionId(sessionId)?.credential;
+    if (target === undefined) {
+      return { existed: false };
+    }
+    return after(store.delete(target, storeDeadline(action, context)), (existed) => ({ existed }));
+  }
+
+  function listUserSessions(
+    request: ListUserSessionsRequestOutput,
+    context: CallContext,
+  ): Answer<ListUserSessionsResponse> {
+    const action = 'list user sessions';
+    checkUserId(action, request.userId, { mayBeEmpty: false });
+    return after(store.list(request.userId, storeDeadline(action, context)), (sessions) => ({
+      sessions: sessions.map(listedMessage),
+    }));
+  }
+
+  function deleteUserSessions(
+    request: DeleteUserSessionsRequestOutput,
+    context: CallContext,
+  ): Answer<DeleteUserSessionsResponse> {
+    const action = 'delete user sessions';
+    checkUserId(action, request.userId, { mayBeEmpty: false });
+    const isWithout = request.exceptSessionId !== '';
+    if (isWithout) {
+      checkSessionId(action, 'except_session_id', request.exceptSessionId);
+    }
+    const except = isWithout ? parseSessionId(request.exceptSessionId)?.credential : undefined;
+    if (isWithout && except === undefined) {
+      throw keptSessionNotFound(action);
+    }
+    return after(store.endUserSessions(request.userId, except, storeDeadline(action, context)), (answer) => {
+      if (answer.outcome === 'not_found') {
+        throw keptSessionNotFound(action);
+      }
+      return { deleted: answer.deleted };
+    });
+  }
+
+  return {
+    CreateSession: createSession,
+    GetSession: getSession,
+    UpdateSession: updateSession,
+    RotateSession: rotateSession,
+    DeleteSession: deleteSession,
+    ListUserSessions: listUserSessions,
+    DeleteUserSessions: deleteUserSessions,
+  };
+}
+
+function targetOf(handle: string): { handle: string; verifier: undefined } | undefined {
+  return isHandle(handle) ? { handle, verifier: undefined } : undefined;
+}
+
+/** Goes on with an answer, now where it is there and later where it is not. */
+function after<Value, Result>(answer: Answer<Value>, next: (value: Value) => Result): Answer<Result> {
+  return answer instanceof Promise ? answer.then(next) : next(answer);
+}
