@@ -1,0 +1,256 @@
+/**
+ * The service's answers: what a failing store becomes, near copies as a caller sees them, deadlines. The store here is one
+ * that the test holds the answers of, since the order of answer and message is what matters.
+ */
+import { callContext, getRequest, invalidateRequest, setRequest } from '../../test/support/cache-requests.ts';
+import { DEFAULT_POLICY_FILE, type PolicyFile } from '../config/policy-file.ts';
+import type { CacheGetResponse } from '../grpc/generated/pannier/v1/CacheGetResponse.ts';
+import { Status } from '../grpc/status.ts';
+import { FakeClock } from '../lib/clock.ts';
+import { StoreError } from '../lib/store-error.ts';
+import type { SubscriberListener } from '../redis/commands.ts';
+import { bucketOf, createKeyspace } from '../redis/keyspace.ts';
+import type { CacheMetrics } from './metrics.ts';
+import { createCacheService } from './service.ts';
+import type { CacheStore, StoredValue, WriteOutcome } from './store.ts';
+
+const keyspace = createKeyspace('');
+const CHANNEL = keyspace.cacheChannel('n', bucketOf(Buffer.from('key')));
+const POLICIES: PolicyFile = {
+  ...DEFAULT_POLICY_FILE,
+  cacheNamespaces: new Map([['n', { ttlMs: 5_000, near: true }]]),
+};
+
+interface Held<Value> {
+  resolve(value: Value): void;
+  reject(error: unknown): void;
+}
+
+function setUp() {
+  const clock = new FakeClock();
+  const reads: Held<StoredValue | undefined>[] = [];
+  const writes: Held<WriteOutcome>[] = [];
+  const counts = { reads: 0, writes: 0, readDeadlineAtMs: 0, ttlMs: 0 };
+  const metrics: string[] = [];
+  let listener: SubscriberListener | undefined;
+  let invalidation: () => Promise<number> = async () => 0;
+  const store: CacheStore = {
+    read: (_namespace, _key, deadlineAtMs) => {
+      counts.reads += 1;
+      counts.readDeadlineAtMs = deadlineAtMs;
+      return new Promise((resolve, reject) => reads.push({ resolve, reject }));
+    },
+    readMany: (namespace, keys, options) =>
+      Promise.all(
+        keys.map(async (key) => {
+          try {
+            const entry = await store.read(namespace, key, options.deadlineAtMs);
+            return entry === undefined ? { outcome: 'miss' } : { outcome: 'hit', entry };
+          } catch {
+            return { outcome: 'unavailable' };
+          }
+        }),
+      ),
+    write: (write) => {
+      counts.writes += 1;
+      counts.ttlMs = write.ttlMs;
+      return new Promise((resolve, reject) => writes.push({ resolve, reject }));
+    },
+    remove: () => invalidation(),
+    removeTags: async () => {},
+    flush: async () => {},
+  };
+  const recorded: CacheMetrics = {
+    nearHit: (label) => metrics.push(`near ${label}`),
+    read: (outcome, source) => metrics.push(`${outcome} ${source}`),
+    bucketFlushed: () => {},
+  };
+  const service = createCacheService({
+    store,
+    createSubscriber: (given) => {
+      listener = given;
+      return { subscribe: () => {}, unsubscribe: () => {}, barrier: async () => true, close: () => {} };
+    },
+    keyspace,
+    near: { maxEntries: 100, maxBytes: 1_000_000 },
+    policies: { current: () => POLICIES },
+    clock,
+    metrics: recorded,
+  });
+  const get = (fields = {}, leftMs = 1_000) => service.CacheGet(getRequest(fields), callContext({ clock, leftMs }));
+  return {
+    clock,
+    service,
+    reads,
+    writes,
+    counts,
+    metrics,
+    get,
+    live: () => listener?.onLive(CHANNEL),
+    setInvalidation: (action: () => Promise<number>) => {
+      invalidation = action;
+    },
+    /** A read that the store answers with `text`. */
+    read: async (text: string): Promise<CacheGetResponse> => {
+      const answer = get();
+      reads.at(-1)?.resolve(storedValue(text));
+      return await answer;
+    },
+  };
+}
+
+function storedValue(text: string): StoredValue {
+  return { absent: false, value: Buffer.from(text), version: Buffer.of(1), tags: [], ageMs: 10, ttlMs: 3_000 };
+}
+
+/** A service whose channel is live and that holds a near copy. */
+async function setUpNear() {
+  const t = setUp();
+  const first = t.get();
+  t.reads[0]?.resolve(undefined);
+  await first;
+  t.live();
+  await t.read('v1');
+  return t;
+}
+
+test('a near hit is answered at once, with its age, the rest of its life and its source', async () => {
+  const t = await setUpNear();
+  t.clock.advance(300);
+  const answer = t.get() as CacheGetResponse;
+  expect(answer).toMatchObject({ outcome: 1, source: 1, ageMs: 310, ttlMs: 2_700, version: Buffer.of(1) });
+  expect(String(answer.value)).toBe('v1');
+  expect(t.counts.reads).toBe(2);
+  expect(t.metrics.slice(-2)).toEqual(['near n', 'hit near']);
+});
+
+test('fresh goes to the store, and what it brings replaces the copy', async () => {
+  const t = await setUpNear();
+  const answer = t.get({ fresh: true });
+  t.reads.at(-1)?.resolve(storedValue('v2'));
+  expect(await answer).toMatchObject({ source: 2 });
+  expect(String((t.get() as CacheGetResponse).value)).toBe('v2');
+});
+
+test('one second after its read was sent a copy is not served, whatever was heard', async () => {
+  const t = await setUpNear();
+  t.clock.advance(999);
+  expect(t.get()).not.toBeInstanceOf(Promise);
+  t.clock.advance(1);
+  expect(t.get()).toBeInstanceOf(Promise);
+});
+
+test.each([
+  ['stored', (writes: Held<WriteOutcome>[]) => writes[0]?.resolve({ stored: true, version: Buffer.of(2) })],
+  ['not stored', (writes: Held<WriteOutcome>[]) => writes[0]?.resolve({ stored: false })],
+  ['unknown', (writes: Held<WriteOutcome>[]) => writes[0]?.reject(new StoreError('unknown', 'no answer'))],
+])('a CacheSet that ends %s leaves no copy, and none to a read that was under way', async (_what, end) => {
+  const t = await setUpNear();
+  const underWay = t.get({ fresh: true });
+  const set = Promise.resolve(t.service.CacheSet(setRequest(), callContext({ clock: t.clock }))).catch(() => {});
+  end(t.writes);
+  await set;
+  t.reads.at(-1)?.resolve(storedValue('old'));
+  await underWay;
+  expect(t.get()).toBeInstanceOf(Promise);
+});
+
+test('CacheSet takes the TTL of its namespace where none is given', async () => {
+  const t = setUp();
+  void t.service.CacheSet(setRequest(), callContext({ clock: t.clock }));
+  expect(t.counts.ttlMs).toBe(5_000);
+  void t.service.CacheSet(setRequest({ namespace: 'unlisted' }), callContext({ clock: t.clock }));
+  expect(t.counts.ttlMs).toBe(DEFAULT_POLICY_FILE.cacheDefault.ttlMs);
+  void t.service.CacheSet(setRequest({ ttlMs: 77 }), callContext({ clock: t.clock }));
+  expect(t.counts.ttlMs).toBe(77);
+});
+
+test.each([{ keys: [Buffer.from('key')] }, { all: true }])('CacheInvalidate of %j leaves no copy', async (fields) => {
+  const t = await setUpNear();
+  await t.service.CacheInvalidate(invalidateRequest(fields), callContext({ clock: t.clock }));
+  expect(t.get()).toBeInstanceOf(Promise);
+});
+
+test('CacheInvalidate never ends UNKNOWN: to repeat it is always right; and it leaves no copy even when it fails', async () => {
+  const t = await setUpNear();
+  t.setInvalidation(() => Promise.reject(new StoreError('unknown', 'no answer')));
+  const request = invalidateRequest({ keys: [Buffer.from('key')], tags: ['t'] });
+  const call = Promise.resolve(t.service.CacheInvalidate(request, callContext({ clock: t.clock })));
+  await expect(call).rejects.toMatchObject({ kind: 'unavailable' });
+  expect(t.get()).toBeInstanceOf(Promise);
+});
+
+test.each(['unavailable', 'unknown', 'forbidden', 'deadline', 'full'] as const)(
+  'a read that the store ends with "%s" is UNAVAILABLE, one key or many',
+  async (kind) => {
+    const t = setUp();
+    const one = t.get();
+    t.reads[0]?.reject(new StoreError(kind, 'for the test'));
+    expect(await one).toMatchObject({ outcome: 5, value: Buffer.alloc(0), lease: '' });
+    const many = t.service.CacheGetMany(
+      { namespace: 'n', keys: [Buffer.from('a'), Buffer.from('b'), Buffer.from('a')], fresh: false },
+      callContext({ clock: t.clock }),
+    );
+    t.reads[1]?.reject(new StoreError(kind, 'for the test'));
+    t.reads[2]?.resolve(storedValue('v'));
+    expect((await many).results?.map((result) => result.outcome)).toEqual([5, 1, 5]);
+  },
+);
+
+test('an error that is no StoreError is not made an answer', async () => {
+  const t = setUp();
+  const answer = t.get();
+  t.reads[0]?.reject(new TypeError('a mistake of ours'));
+  await expect(answer).rejects.toThrow(TypeError);
+});
+
+test('a write that the store fails is for the caller to hear', async () => {
+  const t = setUp();
+  const set = t.service.CacheSet(setRequest(), callContext({ clock: t.clock }));
+  t.writes[0]?.reject(new StoreError('unknown', 'no answer'));
+  await expect(set).rejects.toMatchObject({ kind: 'unknown' });
+});
+
+test('store work ends before the call does; a call whose deadline is over costs none', async () => {
+  const t = setUp();
+  void t.get({}, 1_000);
+  expect(t.counts.readDeadlineAtMs).toBe(975);
+  void t.get({}, 50);
+  expect(t.counts.readDeadlineAtMs).toBe(40);
+  const before = { ...t.counts };
+  const late = () => callContext({ clock: t.clock, leftMs: 0 });
+  expect(() => t.get({}, 0)).toThrow(expect.objectContaining({ code: Status.DEADLINE_EXCEEDED }));
+  expect(() => t.service.CacheSet(setRequest(), late())).toThrow(
+    expect.objectContaining({ code: Status.DEADLINE_EXCEEDED }),
+  );
+  await expect(t.service.CacheInvalidate(invalidateRequest({ all: true }), late())).rejects.toMatchObject({
+    code: Status.DEADLINE_EXCEEDED,
+  });
+  expect(t.counts).toEqual(before);
+});
+
+test('a namespace that keeps no copies is read from the store each time, and has no label of its own', async () => {
+  const t = setUp();
+  for (let index = 0; index < 3; index += 1) {
+    const answer = t.get({ namespace: `other-${index}` });
+    t.reads.at(-1)?.resolve(storedValue('v'));
+    await answer;
+  }
+  expect(t.counts.reads).toBe(3);
+  expect(new Set(t.metrics)).toEqual(new Set(['hit store']));
+});
+
+test('CacheGetMany answers from copies and store together, in the order of the keys, within its bytes', async () => {
+  const t = await setUpNear();
+  const keys = ['none', 'key', 'far', 'key'].map((key) => Buffer.from(key));
+  const many = t.service.CacheGetMany({ namespace: 'n', keys, fresh: false }, callContext({ clock: t.clock }));
+  t.reads.at(-2)?.resolve(undefined);
+  t.reads.at(-1)?.resolve(storedValue('far'));
+  const results = (await many).results ?? [];
+  expect(results.map((result) => [result.outcome, result.source, String(result.value)])).toEqual([
+    [2, 2, ''],
+    [1, 1, 'v1'],
+    [1, 2, 'far'],
+    [1, 1, 'v1'],
+  ]);
+});

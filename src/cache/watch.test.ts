@@ -1,0 +1,210 @@
+/**
+ * Watching, through the service, on the memory store and on a subscriber that the test makes fail.
+ */
+import { callContext, invalidateRequest, setRequest, TestStream } from '../../test/support/cache-requests.ts';
+import { waitFor } from '../../test/support/wait.ts';
+import { DEFAULT_POLICY_FILE } from '../config/policy-file.ts';
+import { Status } from '../grpc/status.ts';
+import { systemClock as clock } from '../lib/clock.ts';
+import { LocalChannels } from '../near/local-channels.ts';
+import type { RedisSubscriber, SubscriberListener } from '../redis/commands.ts';
+import { createKeyspace } from '../redis/keyspace.ts';
+import { MemoryCacheStore } from './memory-store.ts';
+import { noCacheMetrics } from './metrics.ts';
+import { createCacheService } from './service.ts';
+
+const keyspace = createKeyspace('');
+
+function setUp(options: { holdBack?: boolean } = {}) {
+  const channels = new LocalChannels();
+  const store = new MemoryCacheStore({ clock, channels, keyspace, maxEntries: 10_000, maxBytes: 10_000_000 });
+  const subscribers: { listener: SubscriberListener; isClosed: boolean; subscribed: Set<string> }[] = [];
+  let barrier: () => Promise<boolean> = async () => true;
+  const service = createCacheService({
+    store,
+    createSubscriber: (listener): RedisSubscriber => {
+      const held = { ...listener, onLive: options.holdBack === true ? () => {} : listener.onLive };
+      const inner = channels.createSubscriber(held);
+      const state = { listener, isClosed: false, subscribed: new Set<string>() };
+      subscribers.push(state);
+      return {
+        subscribe: (channel) => {
+          state.subscribed.add(channel);
+          inner.subscribe(channel);
+        },
+        unsubscribe: (channel) => {
+          state.subscribed.delete(channel);
+          inner.unsubscribe(channel);
+        },
+        barrier: () => barrier(),
+        close: () => {
+          state.isClosed = true;
+          inner.close();
+        },
+      };
+    },
+    keyspace,
+    policies: { current: () => DEFAULT_POLICY_FILE },
+    clock,
+    metrics: noCacheMetrics,
+  });
+  return {
+    service,
+    subscribers,
+    setBarrier: (action: () => Promise<boolean>) => {
+      barrier = action;
+    },
+    watch: (leftMs = 60_000) => {
+      const call = callContext({ leftMs });
+      const stream = new TestStream(call);
+      return { call, stream, ended: service.WatchInvalidations({ namespace: 'n' }, call, stream) };
+    },
+    set: (key: string) => service.CacheSet(setRequest({ key: Buffer.from(key) }), callContext()),
+    invalidate: (fields: Parameters<typeof invalidateRequest>[0]) =>
+      service.CacheInvalidate(invalidateRequest(fields), callContext()),
+    confirm: async (watchId: number, leftMs = 5_000) =>
+      (await service.ConfirmInvalidations({ watchId }, callContext({ leftMs }))).validForMs,
+  };
+}
+
+async function started(t: ReturnType<typeof setUp>) {
+  const watch = t.watch();
+  await waitFor('the start of the watch', () => watch.stream.watchId > 0);
+  return watch;
+}
+
+test('tells its start, then keys, tags and flushes in their order, of its namespace only', async () => {
+  const t = setUp();
+  const { stream, call, ended } = await started(t);
+  t.set('a');
+  t.service.CacheSet(setRequest({ namespace: 'other' }), callContext());
+  await t.invalidate({ keys: [Buffer.from('b')] });
+  await t.invalidate({ tags: ['t'] });
+  await waitFor('three events', () => stream.events.length === 3);
+  await t.invalidate({ all: true });
+  await waitFor('four events', () => stream.events.length === 4);
+  expect(stream.events).toEqual(['key a', 'key b', 'tag t', 'flush']);
+  call.end();
+  await ended;
+});
+
+test('frees everything when its caller goes, and there is a subscriber only while somebody watches', async () => {
+  const t = setUp();
+  expect(t.subscribers).toHaveLength(0);
+  const first = await started(t);
+  const second = await started(t);
+  expect(t.subscribers).toHaveLength(1);
+  expect(t.subscribers[0]?.subscribed.size).toBe(512);
+  first.call.end();
+  await first.ended;
+  expect(t.subscribers[0]?.subscribed.size).toBe(512);
+  second.call.end();
+  await second.ended;
+  expect(t.subscribers[0]).toMatchObject({ isClosed: true });
+  expect(await t.confirm(second.stream.watchId)).toBe(0);
+});
+
+test('a loss is told by one flush, its repair by another; in between the watch is not current', async () => {
+  const t = setUp();
+  const { stream, call, ended } = await started(t);
+  const subscriber = t.subscribers[0];
+  const lost = [keyspace.cacheChannel('n', 3), keyspace.cacheTagChannel('n', 200)];
+  for (const channel of lost) {
+    subscriber?.listener.onLost(channel);
+  }
+  await waitFor('a flush', () => stream.events.length === 1);
+  expect(await t.confirm(stream.watchId)).toBe(0);
+  subscriber?.listener.onLive(lost[0] ?? '');
+  expect(await t.confirm(stream.watchId)).toBe(0);
+  subscriber?.listener.onLive(lost[1] ?? '');
+  await waitFor('another flush', () => stream.events.length === 2);
+  expect(stream.events).toEqual(['flush', 'flush']);
+  expect(await t.confirm(stream.watchId)).toBe(500);
+  call.end();
+  await ended;
+});
+
+test('a message that is missing is told by a flush', async () => {
+  const t = setUp();
+  const { stream, call, ended } = await started(t);
+  t.set('a');
+  t.set('a');
+  await waitFor('two events', () => stream.events.length === 2);
+  const garbled = keyspace.cacheTagChannel('n', 7);
+  t.subscribers[0]?.listener.onMessage(garbled, Buffer.of(9, 9));
+  await waitFor('the flush', () => stream.events.at(-1) === 'flush');
+  call.end();
+  await ended;
+});
+
+test('a slow reader costs a bounded queue, then a flush', async () => {
+  const t = setUp();
+  const { stream, call, ended } = await started(t);
+  stream.block();
+  for (let index = 0; index < 1_500; index += 1) {
+    t.set(`key-${index}`);
+  }
+  await waitFor('the first event', () => stream.events.length === 1);
+  stream.unblock();
+  await waitFor('the flush', () => stream.events.includes('flush'));
+  expect(stream.events.length).toBeLessThan(1_100);
+  call.end();
+  await ended;
+});
+
+test('confirms only once every earlier event was handed over', async () => {
+  const t = setUp();
+  const { stream, call, ended } = await started(t);
+  stream.block();
+  t.set('a');
+  t.set('b');
+  await waitFor('the first event', () => stream.events.length === 1);
+  expect(await t.confirm(stream.watchId, 100)).toBe(0);
+  const confirmed = t.confirm(stream.watchId);
+  stream.unblock();
+  expect(await confirmed).toBe(500);
+  expect(stream.events).toEqual(['key a', 'key b']);
+  t.setBarrier(async () => false);
+  expect(await t.confirm(stream.watchId)).toBe(0);
+  expect(await t.confirm(stream.watchId + 1)).toBe(0);
+  expect(await t.confirm(-1)).toBe(0);
+  call.end();
+  await ended;
+});
+
+test('an event that came during the barrier is waited for as well', async () => {
+  const t = setUp();
+  const { stream, call, ended } = await started(t);
+  stream.block();
+  t.setBarrier(async () => {
+    t.set('during');
+    return true;
+  });
+  expect(await t.confirm(stream.watchId, 100)).toBe(0);
+  stream.unblock();
+  expect(await t.confirm(stream.watchId)).toBe(500);
+  expect(stream.events).toContain('key during');
+  call.end();
+  await ended;
+});
+
+test('a watch that does not become live ends UNAVAILABLE with its deadline, and leaves nothing', async () => {
+  const t = setUp({ holdBack: true });
+  const { ended } = t.watch(50);
+  await expect(ended).rejects.toMatchObject({ code: Status.UNAVAILABLE });
+  expect(t.subscribers[0]).toMatchObject({ isClosed: true });
+});
+
+test('there are 64 watches at most', async () => {
+  const t = setUp();
+  const watches = await Promise.all(Array.from({ length: 64 }, () => started(t)));
+  await expect(t.watch().ended).rejects.toMatchObject({
+    code: Status.RESOURCE_EXHAUSTED,
+    message: 'Cannot watch invalidations: 64 watches are open, wanted fewer than 64',
+  });
+  watches[0]?.call.end();
+  await watches[0]?.ended;
+  const late = await started(t);
+  t.service.close();
+  await Promise.all([...watches.slice(1), late].map((watch) => watch.ended));
+});
