@@ -1,0 +1,386 @@
+/**
+ * Sessions in Redis: one key and one script for every step on a session, one key for its user.
+ *
+ * The session's own key says everything but whether its user was logged out everywhere; that is said by the generation in
+ * the user's key, which lies in another slot, so it is a second step. The order of steps is chosen so that whatever comes
+ * between them, or fails, errs towards an invalid session: docs/sessions.md lists the races.
+ *
+ * Promises: those of store.ts. No id, verifier, user or value is in an error text.
+ */
+import { randomBytes } from 'node:crypto';
+import { SESSION_TTL_MS_MAX } from '../config/policy-file.ts';
+import { StoreError } from '../lib/store-error.ts';
+import type { RedisArgument, RedisCommands, RedisReply } from '../redis/commands.ts';
+import type { Keyspace } from '../redis/keyspace.ts';
+import { loadScript, type Script } from '../redis/script.ts';
+import {
+  accepts,
+  labelsOf,
+  labelsText,
+  listOf,
+  numberOf,
+  type RedisSession,
+  sessionOf,
+  textOf,
+} from './redis-replies.ts';
+import { RedisUsers } from './redis-users.ts';
+import {
+  byNewestFirst,
+  DATA_BYTES_MAX,
+  DATA_FIELDS_MAX,
+  type DataChange,
+  endOf,
+  fieldBytes,
+  type ListedSession,
+  type RandomBytes,
+  type SessionCredential,
+  type SessionRecord,
+} from './session.ts';
+import type {
+  CreateOutcome,
+  EndUserSessionsOutcome,
+  NewSession,
+  RotateOutcome,
+  SessionRotation,
+  SessionStore,
+  SessionUpdate,
+  UpdateOutcome,
+} from './store.ts';
+
+export interface RedisSessionStoreOptions {
+  commands: RedisCommands;
+  keyspace: Keyspace;
+  /** Where incarnations of users come from. */
+  random?: RandomBytes;
+}
+
+/** Commands of one list that are under way at once: enough to fill a connection, too few to hold up other calls. */
+const PARALLEL_MAX = 64;
+const DIRECTORY = 'src/session/scripts';
+const LIST_FIELDS = ['u', 'g', 'c', 's', 'i', 'a', 'l'] as const;
+
+export class RedisSessionStore implements SessionStore {
+  readonly #commands: RedisCommands;
+  readonly #keyspace: Keyspace;
+  readonly #users: RedisUsers;
+  readonly #createScript = script('create');
+  readonly #readScript = script('read');
+  readonly #updateScript = script('update');
+  readonly #rotateScript = script('rotate');
+  readonly #deleteScript = script('delete');
+  readonly #dropScript = script('drop');
+
+  constructor(options: RedisSessionStoreOptions) {
+    this.#commands = options.commands;
+    this.#keyspace = options.keyspace;
+    this.#users = new RedisUsers({ ...options, random: options.random ?? randomBytes });
+  }
+
+  async create(created: NewSession, deadlineAtMs: number): Promise<CreateOutcome> {
+    const { userId, credential, data } = created;
+    const { handle } = credential;
+    // The user first: a logout everywhere that comes between the steps then voids the session, as it should.
+    const generation =
+      userId === '' ? '' : await harmless(this.#users.enter(userId, handle, created.absoluteTtlMs, deadlineAtMs));
+    const args: RedisArgument[] = [
+      credential.verifier,
+      userId,
+      generation,
+      String(created.idleTtlMs),
+      String(created.absoluteTtlMs),
+      labelsText(created.labels),
+      String(data.size),
+      String(bytesOf(data)),
+    ];
+    for (const [name, value] of data) {
+      args.push(name, value);
+    }
+    const reply = await this.#run(this.#createScript, handle, args, deadlineAtMs);
+    return reply === null ? { outcome: 'exists' } : { outcome: 'created', session: sessionOf(handle, reply) };
+  }
+
+  async read(
+    credential: SessionCredential,
+    options: { readonly touch: boolean },
+    deadlineAtMs: number,
+  ): Promise<SessionRecord | undefined> {
+    return (await this.#readValid(credential, { ...options, deadlineAtMs }))?.session;
+  }
+
+  async update(credential: SessionCredential, update: SessionUpdate, deadlineAtMs: number): Promise<UpdateOutcome> {
+    const args: RedisArgument[] = [
+      credential.verifier,
+      optional(update.ifVersion),
+      optional(update.idleTtlMs),
+      optional(update.absoluteTtlMs),
+      String(SESSION_TTL_MS_MAX),
+      ...changeArguments(update.change),
+    ];
+    const reply = await this.#run(this.#updateScript, credential.handle, args, deadlineAtMs);
+    if (reply === null) {
+      return { outcome: 'not_found' };
+    }
+    const [user, generation, code, first, second, absoluteTtlMs] = listOf(reply);
+    const session = { handle: credential.handle, userId: textOf(user), generation: textOf(generation) };
+    const isLengthened = code === 1 && update.absoluteTtlMs !== undefined;
+    const isValid = await afterwards(
+      this.#isValid(session, isLengthened ? numberOf(absoluteTtlMs) : undefined, deadlineAtMs),
+    );
+    if (!isValid) {
+      return { outcome: 'not_found' };
+    }
+    if (code === 1) {
+      return { outcome: 'updated', version: numberOf(first), expiresAtMs: numberOf(second) };
+    }
+    if (code === 2) {
+      return { outcome: 'version_conflict', version: numberOf(first) };
+    }
+    return { outcome: 'too_large', fields: numberOf(first), bytes: numberOf(second) };
+  }
+
+  async rotate(credential: SessionCredential, rotation: SessionRotation, deadlineAtMs: number): Promise<RotateOutcome> {
+    const { handle } = credential;
+    // Its generation is looked at before: a session that was logged out must not be reborn by a login.
+    const found = await this.#readValid(credential, { touch: false, deadlineAtMs });
+    if (found === undefined || !found.isCurrent) {
+      return { outcome: 'not_found' };
+    }
+    const old = found.session;
+    const userId = rotation.userId ?? old.userId;
+    // The same user keeps the generation: a new one would outlive a logout everywhere that comes between the steps.
+    const changesUser = userId !== old.userId;
+    if (changesUser && rotation.graceMs > 0) {
+      return { outcome: 'grace_refused' };
+    }
+    const remainingMs = old.absoluteEndMs - old.lastSeenAtMs;
+    const isLogin = changesUser && userId !== '';
+    const generation = isLogin ? await harmless(this.#users.enter(userId, handle, remainingMs, deadlineAtMs)) : '';
+    const args: RedisArgument[] = [
+      credential.verifier,
+      rotation.verifier,
+      String(rotation.graceMs),
+      changesUser ? '1' : '0',
+      userId,
+      generation,
+      ...changeArguments(rotation.change),
+    ];
+    const reply = await this.#run(this.#rotateScript, handle, args, deadlineAtMs);
+    if (reply === null) {
+      return { outcome: 'not_found' };
+    }
+    const [code, first, second] = listOf(reply);
+    if (code !== 1) {
+      return { outcome: 'too_large', fields: numberOf(first), bytes: numberOf(second) };
+    }
+    if (changesUser && old.userId !== '') {
+      unattended(this.#users.forget(old.userId, handle, deadlineAtMs));
+    }
+    return { outcome: 'rotated', session: sessionOf(handle, first) };
+  }
+
+  async delete(
+    target: { readonly handle: string; readonly verifier: string | undefined },
+    deadlineAtMs: number,
+  ): Promise<boolean> {
+    const reply = await this.#run(this.#deleteScript, target.handle, [target.verifier ?? ''], deadlineAtMs);
+    if (reply === null) {
+      return false;
+    }
+    const [user, generation] = listOf(reply).map(textOf);
+    if (user === undefined || generation === undefined || user === '') {
+      return true;
+    }
+    try {
+      const current = await this.#users.forget(user, target.handle, deadlineAtMs);
+      return accepts(current, { handle: target.handle, generation });
+    } catch (error) {
+      if (error instanceof StoreError) {
+        // The session is gone, which is what was asked for; that its user's key cannot be read changes nothing of it.
+        return true;
+      }
+      throw error;
+    }
+  }
+
+  async list(userId: string, deadlineAtMs: number): Promise<readonly ListedSession[]> {
+    const { user, handles } = await harmless(this.#users.list(userId, deadlineAtMs));
+    const found = await inParallel(handles, async (handle) => {
+      const key = this.#keyspace.session(handle);
+      const reply = listOf(await harmless(this.#commands.send(key, ['HMGET', key, ...LIST_FIELDS], deadlineAtMs)));
+      const session = listedSessionOf(handle, reply);
+      const isValid = session?.userId === userId && accepts(user, session);
+      return isValid ? session : undefined;
+    });
+    const stale = handles.filter((_, index) => found[index] === undefined);
+    if (stale.length > 0) {
+      unattended(this.#users.forgetSettled(userId, stale, deadlineAtMs));
+    }
+    return found.filter((session) => session !== undefined).sort(byNewestFirst);
+  }
+
+  async endUserSessions(
+    userId: string,
+    except: SessionCredential | undefined,
+    deadlineAtMs: number,
+  ): Promise<EndUserSessionsOutcome> {
+    const kept = except === undefined ? undefined : await this.#readValid(except, { touch: false, deadlineAtMs });
+    if (except !== undefined && (kept?.isCurrent !== true || kept.session.userId !== userId)) {
+      return { outcome: 'not_found' };
+    }
+    // The script looks at the generation of the kept one again: it may have been ended since.
+    const ended = await this.#users.end(userId, kept?.session, deadlineAtMs);
+    if (ended === undefined) {
+      return { outcome: 'not_found' };
+    }
+    const { before } = ended;
+    if (before === undefined) {
+      return { outcome: 'ended', deleted: 0 };
+    }
+    const [keptHandle, keptGeneration = ''] = before.kept.split(' ');
+    const dropped = await inParallel(ended.handles, async (handle) => {
+      const generations = handle === keptHandle ? [before.generation, keptGeneration] : [before.generation];
+      return await this.#drop(handle, generations, deadlineAtMs);
+    });
+    return { outcome: 'ended', deleted: dropped.filter((isDropped) => isDropped).length };
+  }
+
+  /** The session of who presents its verifier, or within its grace the one before (`isCurrent` false), if it is valid. */
+  async #readValid(
+    credential: SessionCredential,
+    options: { readonly touch: boolean; readonly deadlineAtMs: number },
+  ): Promise<{ readonly session: RedisSession; readonly isCurrent: boolean } | undefined> {
+    const { handle, verifier } = credential;
+    const args = [verifier, options.touch ? '1' : '0'];
+    const reply = await harmless(this.#run(this.#readScript, handle, args, options.deadlineAtMs));
+    if (reply === null) {
+      return undefined;
+    }
+    const [isCurrent, fields] = listOf(reply);
+    const session = sessionOf(handle, fields);
+    const isValid = await harmless(this.#isValid(session, undefined, options.deadlineAtMs));
+    return isValid ? { session, isCurrent: isCurrent === 1 } : undefined;
+  }
+
+  /** Whether the user's generation is the session's; removes the session where it is not. Extends the user where told to. */
+  async #isValid(
+    session: { handle: string; userId: string; generation: string },
+    absoluteTtlMs: number | undefined,
+    deadlineAtMs: number,
+  ): Promise<boolean> {
+    const { handle, userId, generation } = session;
+    if (userId === '') {
+      return true;
+    }
+    const user =
+      absoluteTtlMs === undefined
+        ? await this.#users.generation(userId, deadlineAtMs)
+        : await this.#users.extend(userId, handle, absoluteTtlMs, deadlineAtMs);
+    if (accepts(user, session)) {
+      return true;
+    }
+    unattended(this.#drop(handle, [generation], deadlineAtMs));
+    return false;
+  }
+
+  /** Removes an invalid session; false where there is none or that cannot be said. It is invalid either way. */
+  async #drop(handle: string, generations: readonly string[], deadlineAtMs: number): Promise<boolean> {
+    try {
+      return (await this.#run(this.#dropScript, handle, generations, deadlineAtMs)) === 1;
+    } catch (error) {
+      if (error instanceof StoreError) {
+        return false;
+      }
+      throw error;
+    }
+  }
+
+  #run(script: Script, handle: string, args: readonly RedisArgument[], deadlineAtMs: number): Promise<RedisReply> {
+    return this.#commands.run(script, [this.#keyspace.session(handle)], args, deadlineAtMs);
+  }
+}
+
+function script(name: string): Script {
+  return loadScript(`session-${name}`, [`${DIRECTORY}/session-common.lua`, `${DIRECTORY}/${name}.lua`]);
+}
+
+function optional(value: number | undefined): string {
+  return value === undefined ? '' : String(value);
+}
+
+function changeArguments(change: DataChange): RedisArgument[] {
+  const args: RedisArgument[] = [String(DATA_FIELDS_MAX), String(DATA_BYTES_MAX), String(change.set.size)];
+  for (const [name, value] of change.set) {
+    args.push(name, value);
+  }
+  args.push(...change.remove);
+  return args;
+}
+
+function bytesOf(data: ReadonlyMap<string, Buffer>): number {
+  let bytes = 0;
+  for (const [name, value] of data) {
+    bytes += fieldBytes(name, value);
+  }
+  return bytes;
+}
+
+function listedSessionOf(
+  handle: string,
+  reply: readonly RedisReply[],
+): (ListedSession & { userId: string; generation: string }) | undefined {
+  const [user, generation, created, seen, idle, end, labels] = reply;
+  if (user === null || user === undefined) {
+    return undefined;
+  }
+  const times = { lastSeenAtMs: numberOf(seen), idleTtlMs: numberOf(idle), absoluteEndMs: numberOf(end) };
+  return {
+    handle,
+    userId: textOf(user),
+    generation: textOf(generation),
+    createdAtMs: numberOf(created),
+    lastSeenAtMs: times.lastSeenAtMs,
+    expiresAtMs: endOf(times),
+    labels: labelsOf(labels),
+  };
+}
+
+/** A step that nobody is harmed by if it happened unseen: not knowing is as good as not having done it. */
+async function harmless<Value>(step: Promise<Value>): Promise<Value> {
+  try {
+    return await step;
+  } catch (error) {
+    if (error instanceof StoreError && error.kind === 'unknown') {
+      throw new StoreError('unavailable', error.message, { cause: error });
+    }
+    throw error;
+  }
+}
+
+/** A step after one that took effect: whatever keeps it from an answer, the call may not say that nothing was done. */
+async function afterwards<Value>(step: Promise<Value>): Promise<Value> {
+  try {
+    return await step;
+  } catch (error) {
+    if (error instanceof StoreError) {
+      throw new StoreError('unknown', error.message, { cause: error });
+    }
+    throw error;
+  }
+}
+
+/** Tidying that no answer waits for. It ends by its deadline, and what it leaves behind is invalid and has a TTL. */
+function unattended(step: Promise<unknown>): void {
+  step.catch(() => undefined);
+}
+
+/** The results of all, in their order, with a bounded number under way. */
+async function inParallel<Item, Result>(
+  items: readonly Item[],
+  act: (item: Item) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  for (let start = 0; start < items.length; start += PARALLEL_MAX) {
+    results.push(...(await Promise.all(items.slice(start, start + PARALLEL_MAX).map(act))));
+  }
+  return results;
+}

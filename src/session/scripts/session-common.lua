@@ -1,0 +1,86 @@
+-- What the scripts of a session's hash share; put before each of them. KEYS[1] is the session in all of them.
+-- Fields: v verifier, p previous verifier, q end of its grace, u user, g generation, n version, c created, s last seen,
+-- i idle life, a absolute end, k number of data fields, b their bytes, l labels, f:<name> data.
+
+-- Numbers become text by this alone: Lua's own conversion writes large ones as 1e+14.
+local function whole(number)
+  return string.format('%.0f', number)
+end
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- The live session, or nil.
+local function load_session(now)
+  local found = redis.call('HMGET', KEYS[1], 'v', 'p', 'q', 'u', 'g', 'n', 'c', 's', 'i', 'a', 'k', 'b')
+  if not found[1] then
+    return nil
+  end
+  local session = {
+    verifier = found[1],
+    previous = found[2],
+    previous_end = tonumber(found[3]),
+    user = found[4],
+    generation = found[5],
+    version = tonumber(found[6]),
+    created = tonumber(found[7]),
+    seen = tonumber(found[8]),
+    idle = tonumber(found[9]),
+    absolute_end = tonumber(found[10]),
+    fields = tonumber(found[11]),
+    bytes = tonumber(found[12]),
+  }
+  if now >= math.min(session.seen + session.idle, session.absolute_end) then
+    return nil
+  end
+  return session
+end
+
+local function set_end(seen, idle, absolute_end)
+  redis.call('PEXPIREAT', KEYS[1], whole(math.min(seen + idle, absolute_end)))
+end
+
+-- A change of data stands in ARGV from `first` on: most fields, most bytes, how many to set, their names and values, and
+-- the names to remove. Gives back what the data would have then; writes nothing.
+local function measure_change(session, first)
+  local fields = session.fields
+  local bytes = session.bytes
+  local last_set = first + 2 + 2 * tonumber(ARGV[first + 2])
+  for index = first + 3, last_set, 2 do
+    local name = 'f:' .. ARGV[index]
+    if redis.call('HEXISTS', KEYS[1], name) == 1 then
+      bytes = bytes - redis.call('HSTRLEN', KEYS[1], name) + #ARGV[index + 1]
+    else
+      fields = fields + 1
+      bytes = bytes + #ARGV[index] + #ARGV[index + 1]
+    end
+  end
+  for index = last_set + 1, #ARGV do
+    local name = 'f:' .. ARGV[index]
+    if redis.call('HEXISTS', KEYS[1], name) == 1 then
+      fields = fields - 1
+      bytes = bytes - #ARGV[index] - redis.call('HSTRLEN', KEYS[1], name)
+    end
+  end
+  local too_large = fields > tonumber(ARGV[first]) or bytes > tonumber(ARGV[first + 1])
+  return fields, bytes, too_large
+end
+
+-- Writes the change that was measured; gives back the version after it.
+local function write_change(session, first, fields, bytes)
+  local last_set = first + 2 + 2 * tonumber(ARGV[first + 2])
+  if #ARGV == first + 2 then
+    return session.version
+  end
+  for index = first + 3, last_set, 2 do
+    redis.call('HSET', KEYS[1], 'f:' .. ARGV[index], ARGV[index + 1])
+  end
+  for index = last_set + 1, #ARGV do
+    redis.call('HDEL', KEYS[1], 'f:' .. ARGV[index])
+  end
+  local version = session.version + 1
+  redis.call('HSET', KEYS[1], 'n', whole(version), 'k', whole(fields), 'b', whole(bytes))
+  return version
+end

@@ -1,0 +1,27 @@
+-- Ends all sessions of a user by a new generation, and empties the list, but for the one that is to be kept.
+-- KEYS  user
+-- ARGV  handle to be kept or '', its generation
+-- Gives back nil where there is no user; 0 where the one to be kept is not valid; else 1, the generation before and the handles.
+local before = read_generation()
+if not before[1] then
+  return nil
+end
+local kept = ''
+if ARGV[1] ~= '' then
+  kept = ARGV[1] .. ' ' .. ARGV[2]
+  if before[1] .. ':' .. before[2] ~= ARGV[2] and before[3] ~= kept then
+    return { 0 }
+  end
+end
+local handles = {}
+local names = redis.call('HKEYS', KEYS[1])
+for index = 1, #names do
+  local handle = string.match(names[index], '^h:(.*)$')
+  if handle and handle ~= ARGV[1] then
+    handles[#handles + 1] = handle
+    redis.call('HDEL', KEYS[1], names[index])
+  end
+end
+redis.call('HINCRBY', KEYS[1], 'n', 1)
+redis.call('HSET', KEYS[1], 'k', kept)
+return { 1, before, handles }
