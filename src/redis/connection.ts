@@ -1,0 +1,267 @@
+/**
+ * One connection to one node: it is kept up for ever, every command on it settles in time, and a node that went silent is noticed.
+ *
+ * Promises:
+ *   1. `send` never waits for a connection: without one it rejects at once, `unavailable`, or `forbidden` when the last attempt
+ *      to get in was refused (password, ACL).
+ *   2. A command settles by min(its deadline, `commandTimeoutMs`) from when it was sent, a tick of the wheel later at most.
+ *   3. When something has been in flight for `commandTimeoutMs` and nothing at all came back in that time, the node is frozen: the
+ *      connection is dropped, all that is in flight rejects as `unknown`, and reconnecting begins. A node that is merely slow
+ *      still answers something.
+ *   4. Attempts to reconnect never end before `close`, are jittered, and 250 ms apart at most. `onChange` hears of up and down.
+ */
+import { ErrorReply } from '@redis/client';
+import { backoffMs } from '../lib/backoff.ts';
+import { StoreError } from '../lib/store-error.ts';
+import { addressText, type NodeAddress } from './address.ts';
+import { type OpenClient, openClient } from './client.ts';
+import type { RedisArgument, RedisReply } from './commands.ts';
+import type { RedisOptions } from './options.ts';
+import { PendingCommand } from './pending-command.ts';
+import { serverCodeOf, storeErrorOf } from './server-error.ts';
+
+const BACKOFF = { firstMs: 25, maxMs: 250 };
+/** How often a connection with something in flight is looked at. */
+const WATCH_MS = 25;
+
+/** An error reply of the server's, as it came: MOVED and ASK are read from it. */
+export class ServerReply extends Error {
+  readonly code: string;
+
+  constructor(cause: Error) {
+    super(cause.message, { cause });
+    this.name = 'ServerReply';
+    this.code = serverCodeOf(cause.message);
+  }
+}
+
+export interface ConnectionOptions {
+  readonly address: NodeAddress;
+  readonly redis: RedisOptions;
+  readonly onChange: (isReady: boolean) => void;
+}
+
+type State =
+  | { readonly kind: 'connecting' }
+  | { readonly kind: 'ready'; readonly client: OpenClient }
+  | { readonly kind: 'waiting'; readonly timer: NodeJS.Timeout }
+  | { readonly kind: 'closed' };
+
+export class RedisConnection {
+  readonly name: string;
+  readonly #address: NodeAddress;
+  readonly #redis: RedisOptions;
+  readonly #onChange: (isReady: boolean) => void;
+  readonly #inFlight = new Set<PendingCommand>();
+  #state: State = { kind: 'connecting' };
+  #attempt = 0;
+  #hasBeenReady = false;
+  #refusal: StoreError | undefined;
+  #lastReplyMs = 0;
+  #watch: NodeJS.Timeout | undefined;
+  #watchedAtMs = 0;
+
+  constructor(options: ConnectionOptions) {
+    this.#address = options.address;
+    this.#redis = options.redis;
+    this.#onChange = options.onChange;
+    this.name = addressText(options.address);
+    void this.#connect();
+  }
+
+  get isReady(): boolean {
+    return this.#state.kind === 'ready';
+  }
+
+  get inFlight(): number {
+    return this.#inFlight.size;
+  }
+
+  /** Why the last attempt to get in was refused by the server, until one succeeds. */
+  get refusal(): StoreError | undefined {
+    return this.#refusal;
+  }
+
+  /** Rejects with a StoreError, or with a ServerReply where the server answered with an error. `isAsking` sends ASKING before it. */
+  send(command: readonly RedisArgument[], deadlineAtMs: number, isAsking = false): Promise<RedisReply> {
+    if (this.#state.kind !== 'ready') {
+      return Promise.reject(this.#refusal ?? new StoreError('unavailable', 'there is no connection to the Redis node'));
+    }
+    const { clock, wheel, commandTimeoutMs, queueMax } = this.#redis;
+    const nowMs = clock.monotonicMs();
+    if (deadlineAtMs <= nowMs) {
+      return Promise.reject(new StoreError('deadline', 'the deadline was over before anything was sent'));
+    }
+    if (this.#inFlight.size >= queueMax) {
+      return Promise.reject(new StoreError('unavailable', 'too many commands are in flight to the Redis node'));
+    }
+    const pending = new PendingCommand(nowMs);
+    pending.limit(Math.min(deadlineAtMs, nowMs + commandTimeoutMs), wheel, () => clock.monotonicMs());
+    this.#inFlight.add(pending);
+    this.#startWatch();
+    const { client } = this.#state;
+    if (isAsking) {
+      client.send(['ASKING']).catch(() => undefined);
+    }
+    client.send(command).then(
+      (reply) => this.#answered(pending, reply),
+      (error: unknown) => this.#failed(pending, error),
+    );
+    return pending.promise;
+  }
+
+  /** Drops the connection as if it were lost, and reconnects. */
+  drop(reason: string): void {
+    if (this.#state.kind === 'ready') {
+      const { client } = this.#state;
+      this.#lost(reason);
+      client.destroy();
+    }
+  }
+
+  close(): void {
+    const state = this.#state;
+    this.#state = { kind: 'closed' };
+    this.#stopWatch();
+    if (state.kind === 'waiting') {
+      clearTimeout(state.timer);
+    }
+    if (state.kind === 'ready') {
+      state.client.destroy();
+    }
+    this.#rejectAll('the Redis connection was closed');
+  }
+
+  async #connect(): Promise<void> {
+    this.#state = { kind: 'connecting' };
+    let lostEarly = false;
+    try {
+      const client = await openClient(this.#address, this.#redis, {
+        onLost: (reason) => {
+          lostEarly = true;
+          if (this.#state.kind === 'ready') {
+            this.#lost(reason);
+          }
+        },
+      });
+      if (this.#isClosed() || lostEarly) {
+        client.destroy();
+        this.#retryLater();
+        return;
+      }
+      this.#becomeReady(client);
+    } catch (error) {
+      this.#refused(error);
+      this.#retryLater();
+    }
+  }
+
+  #becomeReady(client: OpenClient): void {
+    this.#state = { kind: 'ready', client };
+    this.#attempt = 0;
+    this.#refusal = undefined;
+    if (this.#hasBeenReady) {
+      this.#redis.metrics.reconnected(this.name);
+    }
+    this.#hasBeenReady = true;
+    this.#redis.log.info({ node: this.name, role: this.#redis.role }, 'connected to a Redis node');
+    this.#onChange(true);
+  }
+
+  #lost(reason: string): void {
+    this.#redis.metrics.connectionLost(this.name, reason);
+    this.#redis.log.warn({ node: this.name, role: this.#redis.role, reason }, 'lost the connection to a Redis node');
+    this.#rejectAll('the connection to the Redis node was lost before it answered');
+    this.#stopWatch();
+    this.#retryLater();
+    this.#onChange(false);
+  }
+
+  #retryLater(): void {
+    if (this.#isClosed()) {
+      return;
+    }
+    const timer = setTimeout(() => void this.#connect(), backoffMs(this.#attempt, BACKOFF));
+    timer.unref();
+    this.#attempt += 1;
+    this.#state = { kind: 'waiting', timer };
+  }
+
+  #refused(error: unknown): void {
+    const message = error instanceof Error ? error.message : '';
+    const refusal = /^(WRONGPASS|NOAUTH|NOPERM)\b/.test(message) ? storeErrorOf(error as Error) : undefined;
+    if (refusal !== undefined && this.#refusal?.serverCode !== refusal.serverCode) {
+      this.#redis.log.error({ node: this.name, role: this.#redis.role, code: refusal.serverCode }, refusal.message);
+    }
+    this.#refusal = refusal;
+    this.#redis.log.debug({ node: this.name, role: this.#redis.role }, 'could not connect to a Redis node');
+  }
+
+  #answered(pending: PendingCommand, reply: RedisReply): void {
+    this.#settled(pending);
+    pending.resolve(reply, this.#redis.wheel);
+  }
+
+  #failed(pending: PendingCommand, error: unknown): void {
+    if (error instanceof ErrorReply) {
+      this.#settled(pending);
+      pending.reject(new ServerReply(error), this.#redis.wheel);
+      return;
+    }
+    // node-redis rejects what it had taken when the connection goes; it does not say how much of it was written.
+    this.#inFlight.delete(pending);
+    pending.reject(
+      new StoreError('unknown', 'the connection to the Redis node was lost', { cause: error }),
+      this.#redis.wheel,
+    );
+  }
+
+  #settled(pending: PendingCommand): void {
+    const nowMs = this.#redis.clock.monotonicMs();
+    this.#lastReplyMs = nowMs;
+    this.#inFlight.delete(pending);
+    this.#redis.metrics.roundTrip(this.name, nowMs - pending.sentAtMs);
+    if (this.#inFlight.size === 0) {
+      this.#stopWatch();
+    }
+  }
+
+  #rejectAll(detail: string): void {
+    for (const pending of this.#inFlight) {
+      pending.reject(new StoreError('unknown', detail), this.#redis.wheel);
+    }
+    this.#inFlight.clear();
+  }
+
+  #startWatch(): void {
+    if (this.#watch === undefined) {
+      this.#watchedAtMs = this.#redis.clock.monotonicMs();
+      this.#watch = setInterval(() => this.#look(), WATCH_MS);
+      this.#watch.unref();
+    }
+  }
+
+  #stopWatch(): void {
+    clearInterval(this.#watch);
+    this.#watch = undefined;
+  }
+
+  #look(): void {
+    const nowMs = this.#redis.clock.monotonicMs();
+    const isLate = nowMs - this.#watchedAtMs > 2 * WATCH_MS;
+    this.#watchedAtMs = nowMs;
+    // After a pause of our own the answers may lie unread: judge at the next look.
+    const oldest = this.#inFlight.values().next().value;
+    if (isLate || oldest === undefined) {
+      return;
+    }
+    const silentSinceMs = Math.max(oldest.sentAtMs, this.#lastReplyMs);
+    if (nowMs - silentSinceMs >= this.#redis.commandTimeoutMs) {
+      this.drop('silent');
+    }
+  }
+
+  #isClosed(): boolean {
+    return this.#state.kind === 'closed';
+  }
+}

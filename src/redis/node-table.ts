@@ -1,0 +1,120 @@
+/**
+ * The masters that we hold connections to: one set of connections per node, made when the topology names it, closed when it no
+ * longer does.
+ */
+import { addressText, type NodeAddress } from './address.ts';
+import type { RedisReply } from './commands.ts';
+import { RedisConnection } from './connection.ts';
+import type { RedisOptions } from './options.ts';
+
+export interface NodeState {
+  readonly node: string;
+  readonly isReady: boolean;
+  readonly inFlight: number;
+  /** Why the server refuses us, where it does. */
+  readonly refusal: string | undefined;
+}
+
+/** A node with its connections; commands go round robin over those that are ready. */
+export class RedisNode {
+  readonly address: NodeAddress;
+  readonly name: string;
+  readonly #connections: readonly RedisConnection[];
+  #turn = 0;
+
+  constructor(address: NodeAddress, redis: RedisOptions, onChange: () => void) {
+    this.address = address;
+    this.name = addressText(address);
+    this.#connections = Array.from(
+      { length: redis.connectionsPerMaster },
+      () => new RedisConnection({ address, redis, onChange }),
+    );
+  }
+
+  get isReady(): boolean {
+    return this.#connections.some((connection) => connection.isReady);
+  }
+
+  /** A connection that is ready, or else one that says why not. */
+  connection(): RedisConnection {
+    const count = this.#connections.length;
+    for (let step = 0; step < count; step += 1) {
+      this.#turn = (this.#turn + 1) % count;
+      const connection = this.#connections[this.#turn];
+      if (connection?.isReady) {
+        return connection;
+      }
+    }
+    return this.#connections[0] as RedisConnection;
+  }
+
+  state(): NodeState {
+    return {
+      node: this.name,
+      isReady: this.isReady,
+      inFlight: this.#connections.reduce((sum, connection) => sum + connection.inFlight, 0),
+      refusal: this.#connections[0]?.refusal?.message,
+    };
+  }
+
+  async ask(command: readonly string[], deadlineAtMs: number): Promise<RedisReply> {
+    return await this.connection().send(command, deadlineAtMs);
+  }
+
+  close(): void {
+    for (const connection of this.#connections) {
+      connection.close();
+    }
+  }
+}
+
+export class NodeTable {
+  readonly #redis: RedisOptions;
+  readonly #onChange: () => void;
+  readonly #nodes = new Map<string, RedisNode>();
+
+  constructor(redis: RedisOptions, onChange: () => void) {
+    this.#redis = redis;
+    this.#onChange = onChange;
+  }
+
+  get(name: string): RedisNode | undefined {
+    return this.#nodes.get(name);
+  }
+
+  /** The node, made now where it is new (MOVED and ASK name nodes before the topology does). */
+  need(address: NodeAddress): RedisNode {
+    const name = addressText(address);
+    const known = this.#nodes.get(name);
+    if (known !== undefined) {
+      return known;
+    }
+    const node = new RedisNode(address, this.#redis, this.#onChange);
+    this.#nodes.set(name, node);
+    return node;
+  }
+
+  /** Exactly these nodes from now on. */
+  keep(addresses: ReadonlyMap<string, NodeAddress>): void {
+    for (const [name, node] of this.#nodes) {
+      if (!addresses.has(name)) {
+        this.#nodes.delete(name);
+        node.close();
+      }
+    }
+    for (const address of addresses.values()) {
+      this.need(address);
+    }
+  }
+
+  all(): RedisNode[] {
+    return [...this.#nodes.values()];
+  }
+
+  close(): void {
+    for (const node of this.#nodes.values()) {
+      node.close();
+    }
+    this.#nodes.clear();
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * Asks Redis who owns what, when there is reason to, and tells what it heard.
+ *
+ * Promises:
+ *   1. One refresh at a time; a wish during one is remembered once. A refresh asks two nodes at once and takes the first good answer,
+ *      so that one frozen node does not hold it up; each question is bounded in time.
+ *   2. While something is wrong (no topology, a master not connected) it asks again every 250 ms or so, else every 30 s.
+ *   3. It never ends before `close`, never throws, and is jittered, so that a fleet does not ask in step.
+ *
+ * Masters that we are connected to are asked on their connections; where too few are, seeds and replicas are asked on connections
+ * made for the question: after a failover nobody else may be left who knows.
+ */
+import type { StoreError } from '../lib/store-error.ts';
+import { addressText, type NodeAddress } from './address.ts';
+import { openClient } from './client.ts';
+import type { RedisReply } from './commands.ts';
+import type { NodeTable } from './node-table.ts';
+import type { RedisOptions } from './options.ts';
+import { storeErrorOf } from './server-error.ts';
+import { Topology } from './topology.ts';
+
+const HEALTHY_MS = 30_000;
+const UNHEALTHY_MS = 250;
+/** A wish is granted at once, but not more often than this. */
+const APART_MS = 50;
+const ASKED_AT_ONCE = 2;
+
+export interface TopologyRefreshOptions {
+  readonly redis: RedisOptions;
+  readonly nodes: NodeTable;
+  readonly current: () => Topology;
+  readonly onTopology: (topology: Topology) => void;
+}
+
+export class TopologyRefresh {
+  readonly #redis: RedisOptions;
+  readonly #nodes: NodeTable;
+  readonly #current: () => Topology;
+  readonly #onTopology: (topology: Topology) => void;
+  #timer: NodeJS.Timeout | undefined;
+  #dueMs = Number.POSITIVE_INFINITY;
+  #lastMs = Number.NEGATIVE_INFINITY;
+  #isRunning = false;
+  #isClosed = false;
+  #turn = Math.floor(Math.random() * 1_000);
+  #waiters: (() => void)[] = [];
+  #refusal: StoreError | undefined;
+
+  constructor(options: TopologyRefreshOptions) {
+    this.#redis = options.redis;
+    this.#nodes = options.nodes;
+    this.#current = options.current;
+    this.#onTopology = options.onTopology;
+  }
+
+  /** Why the servers that were asked last let us in no more (password, ACL); undefined once one of them answers. */
+  get refusal(): StoreError | undefined {
+    return this.#refusal;
+  }
+
+  /** Refreshes soon. Resolves after the next refresh, whether it learned anything or not; never rejects. */
+  wish(): Promise<void> {
+    if (this.#isClosed) {
+      return Promise.resolve();
+    }
+    const sinceLastMs = this.#redis.clock.monotonicMs() - this.#lastMs;
+    this.#schedule(Math.max(0, APART_MS - sinceLastMs) * (0.5 + Math.random() / 2));
+    return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#wake();
+  }
+
+  #schedule(delayMs: number): void {
+    const dueMs = this.#redis.clock.monotonicMs() + delayMs;
+    if (this.#isClosed || (this.#timer !== undefined && dueMs >= this.#dueMs)) {
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#dueMs = dueMs;
+    this.#timer = setTimeout(() => void this.#run(), delayMs);
+    this.#timer.unref();
+  }
+
+  async #run(): Promise<void> {
+    this.#timer = undefined;
+    this.#dueMs = Number.POSITIVE_INFINITY;
+    if (this.#isRunning) {
+      this.#schedule(APART_MS);
+      return;
+    }
+    this.#isRunning = true;
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    try {
+      const topology = await this.#ask();
+      if (topology !== undefined && !this.#isClosed) {
+        this.#onTopology(topology);
+      }
+    } finally {
+      this.#isRunning = false;
+      this.#lastMs = this.#redis.clock.monotonicMs();
+      for (const wake of waiters) {
+        wake();
+      }
+      this.#schedule(this.#nextMs());
+    }
+  }
+
+  #nextMs(): number {
+    const masters = this.#current().masters();
+    const isHealthy = masters.size > 0 && [...masters.keys()].every((name) => this.#nodes.get(name)?.isReady === true);
+    return (isHealthy ? HEALTHY_MS : UNHEALTHY_MS) * (0.75 + Math.random() / 2);
+  }
+
+  /** The first good answer of those asked. */
+  async #ask(): Promise<Topology | undefined> {
+    try {
+      const topology = await Promise.any(this.#whom().map((address) => this.#askOne(address)));
+      this.#refusal = undefined;
+      return topology;
+    } catch (error) {
+      this.#noteRefusal(error instanceof AggregateError ? error.errors : [error]);
+      return undefined;
+    }
+  }
+
+  #noteRefusal(errors: readonly unknown[]): void {
+    const refused = errors.find(
+      (error) => error instanceof Error && /^(WRONGPASS|NOAUTH|NOPERM)\b/.test(error.message),
+    );
+    const refusal = refused === undefined ? undefined : storeErrorOf(refused as Error);
+    if (refusal !== undefined && this.#refusal?.serverCode !== refusal.serverCode) {
+      this.#redis.log.error({ role: this.#redis.role, code: refusal.serverCode }, refusal.message);
+    }
+    this.#refusal = refusal;
+  }
+
+  /** Connected masters first, then whoever else may know, in turn. */
+  #whom(): NodeAddress[] {
+    this.#turn += 1;
+    const ready = rotate(
+      this.#nodes
+        .all()
+        .filter((node) => node.isReady)
+        .map((node) => node.address),
+      this.#turn,
+    );
+    const others = new Map<string, NodeAddress>(this.#current().nodes());
+    for (const seed of this.#redis.seeds) {
+      others.set(addressText(seed), seed);
+    }
+    for (const address of ready) {
+      others.delete(addressText(address));
+    }
+    return [...ready, ...rotate([...others.values()], this.#turn * ASKED_AT_ONCE)].slice(0, ASKED_AT_ONCE);
+  }
+
+  async #askOne(address: NodeAddress): Promise<Topology> {
+    const node = this.#nodes.get(addressText(address));
+    if (node?.isReady) {
+      const deadlineAtMs = this.#redis.clock.monotonicMs() + this.#redis.commandTimeoutMs;
+      return await readTopology((command) => node.ask(command, deadlineAtMs), address);
+    }
+    const client = await openClient(address, this.#redis, { onLost: () => undefined });
+    const late = setTimeout(() => client.destroy(), this.#redis.connectTimeoutMs);
+    try {
+      return await readTopology((command) => client.send(command), address);
+    } finally {
+      clearTimeout(late);
+      client.destroy();
+    }
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiters) {
+      wake();
+    }
+    this.#waiters = [];
+  }
+}
+
+/** Of a Cluster its slots; of a standalone server itself, if it is a master. Rejects for an answer that helps nobody. */
+async function readTopology(
+  ask: (command: readonly string[]) => Promise<RedisReply>,
+  address: NodeAddress,
+): Promise<Topology> {
+  try {
+    const topology = Topology.fromClusterSlots(await ask(['CLUSTER', 'SLOTS']), address.host);
+    if (topology.isEmpty) {
+      throw new Error('Cannot learn the topology: the node knows of no slots');
+    }
+    return topology;
+  } catch (error) {
+    if (error instanceof Error && /cluster support disabled/i.test(error.message)) {
+      await refuseReplica(ask);
+      return Topology.standalone(address);
+    }
+    throw error;
+  }
+}
+
+/** Of several seeds without a Cluster only the master serves us. A server that does not tell its role is taken at its word. */
+async function refuseReplica(ask: (command: readonly string[]) => Promise<RedisReply>): Promise<void> {
+  const role = await ask(['ROLE']).catch(() => undefined);
+  if (Array.isArray(role) && String(role[0]) === 'slave') {
+    throw new Error('Cannot use this Redis server: it is a replica');
+  }
+}
+
+function rotate<Item>(items: readonly Item[], turn: number): Item[] {
+  const start = items.length === 0 ? 0 : turn % items.length;
+  return [...items.slice(start), ...items.slice(0, start)];
+}

@@ -1,0 +1,85 @@
+/**
+ * Which master owns which slot: pure, made from one answer of CLUSTER SLOTS and corrected by MOVED.
+ *
+ * A standalone server is a topology with one master for all slots.
+ */
+import { addressText, type NodeAddress } from './address.ts';
+
+export const SLOT_COUNT = 16_384;
+
+export class Topology {
+  /** `addressText` of the master per slot; undefined where nobody serves it. */
+  readonly #owners: (string | undefined)[];
+  readonly #masters = new Map<string, NodeAddress>();
+  readonly #replicas = new Map<string, NodeAddress>();
+
+  private constructor(owners: (string | undefined)[]) {
+    this.#owners = owners;
+  }
+
+  static empty(): Topology {
+    return new Topology(new Array<string | undefined>(SLOT_COUNT).fill(undefined));
+  }
+
+  static standalone(master: NodeAddress): Topology {
+    const topology = new Topology(new Array<string | undefined>(SLOT_COUNT).fill(addressText(master)));
+    topology.#masters.set(addressText(master), master);
+    return topology;
+  }
+
+  /**
+   * From the reply of CLUSTER SLOTS: [first, last, [host, port, id, ...], replicas...]...
+   * A null or empty host is the host that was asked (`cluster-preferred-endpoint-type unknown-endpoint`).
+   */
+  static fromClusterSlots(reply: unknown, askedHost: string): Topology {
+    const topology = Topology.empty();
+    for (const range of asArray(reply)) {
+      const [first, last, master, ...replicas] = asArray(range);
+      const masterAddress = asAddress(master, askedHost);
+      topology.#masters.set(addressText(masterAddress), masterAddress);
+      topology.#owners.fill(addressText(masterAddress), Number(first), Number(last) + 1);
+      for (const replica of replicas) {
+        const address = asAddress(replica, askedHost);
+        topology.#replicas.set(addressText(address), address);
+      }
+    }
+    return topology;
+  }
+
+  /** The master of a slot as `addressText`. */
+  ownerOf(slot: number): string | undefined {
+    return this.#owners[slot];
+  }
+
+  masters(): ReadonlyMap<string, NodeAddress> {
+    return this.#masters;
+  }
+
+  /** Masters and replicas. */
+  nodes(): ReadonlyMap<string, NodeAddress> {
+    return new Map([...this.#replicas, ...this.#masters]);
+  }
+
+  /** What MOVED says of one slot. */
+  assign(slot: number, master: NodeAddress): void {
+    this.#owners[slot] = addressText(master);
+    this.#masters.set(addressText(master), master);
+  }
+
+  get isEmpty(): boolean {
+    return this.#masters.size === 0;
+  }
+}
+
+function asArray(value: unknown): unknown[] {
+  if (!Array.isArray(value)) {
+    throw new TypeError('Cannot read the cluster topology: CLUSTER SLOTS answered in an unknown form, wanted arrays');
+  }
+  return value;
+}
+
+function asAddress(value: unknown, askedHost: string): NodeAddress {
+  const [host, port] = asArray(value);
+  const text = host === null || host === undefined ? '' : String(host);
+  return { host: text === '' || text === '?' ? askedHost : text, port: Number(port) };
+}

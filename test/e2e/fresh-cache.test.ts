@@ -1,0 +1,115 @@
+/**
+ * Fresh cache: what was invalidated through one sidecar is served by none later than the bound, near copies included.
+ */
+import { type Fleet, startFleet } from '../support/fleet.ts';
+import { startLoad } from '../support/load.ts';
+import type { PannierClient } from '../support/pannier-client.ts';
+import { waitFor } from '../support/wait.ts';
+
+/** The promise until the lease protocol is there: a near copy lives 1 s from when its read was sent. */
+const BOUND_MS = 1_000;
+const SOURCE_NEAR = 1;
+const OUTCOME_HIT = 1;
+const ROUNDS = 20;
+
+let fleet: Fleet;
+
+beforeAll(async () => {
+  fleet = await startFleet({ policyFile: 'cache:\n  users: { ttl: 10m, near: true }\n' });
+});
+
+afterAll(async () => {
+  await fleet?.stop();
+});
+
+async function set(client: PannierClient, key: string, value: string): Promise<void> {
+  const ended = await client.cacheSet({ namespace: 'users', key: Buffer.from(key), value: Buffer.from(value) });
+  if (!ended.ok) {
+    throw new Error(`Cannot set: ${ended.details}`);
+  }
+}
+
+async function get(client: PannierClient, key: string): Promise<{ value: string | undefined; isNear: boolean }> {
+  const ended = await client.cacheGet({ namespace: 'users', key: Buffer.from(key) });
+  if (!ended.ok || ended.response.outcome !== OUTCOME_HIT) {
+    return { value: undefined, isNear: false };
+  }
+  return { value: ended.response.value.toString(), isNear: ended.response.source === SOURCE_NEAR };
+}
+
+async function waitUntilNear(key: string): Promise<void> {
+  for (const client of fleet.clients) {
+    await waitFor('a near copy', async () => (await get(client, key)).isNear);
+  }
+}
+
+/** Reads through all three under load from before `change` until well after it; gives back the reads of the old value. */
+async function staleReads(key: string, change: () => Promise<void>): Promise<{ afterMs: number; lagMs: number }[]> {
+  const load = startLoad({
+    callers: 6,
+    pauseMs: 2,
+    callsMax: 20_000,
+    call: (caller) => get(fleet.clients[caller % 3] as PannierClient, key),
+  });
+  await waitFor('reads', () => load.records().length > 30);
+  await change();
+  const changedMs = performance.now();
+  await waitFor('reads after the bound', () => performance.now() > changedMs + BOUND_MS + 200);
+  const records = await load.stop();
+  return records
+    .filter((record) => record.startMs > changedMs && record.result.value === 'old')
+    .map((record) => ({ afterMs: record.startMs - changedMs, lagMs: load.lagMs() }));
+}
+
+test('an invalidation through one reaches the near copies of all', async () => {
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const key = `user-${round}`;
+    await set(fleet.clients[0], key, 'old');
+    await waitUntilNear(key);
+    const stale = await staleReads(key, async () => {
+      await fleet.clients[round % 3]?.cacheInvalidate({ namespace: 'users', keys: [Buffer.from(key)] });
+    });
+    const late = stale.filter(({ afterMs, lagMs }) => afterMs > BOUND_MS + lagMs);
+    expect(late).toEqual([]);
+  }
+}, 180_000);
+
+test('a new value through one replaces the near copies of all', async () => {
+  await set(fleet.clients[0], 'renamed', 'old');
+  await waitUntilNear('renamed');
+  const stale = await staleReads('renamed', () => set(fleet.clients[1], 'renamed', 'new'));
+  expect(stale.filter(({ afterMs, lagMs }) => afterMs > BOUND_MS + lagMs)).toEqual([]);
+  for (const client of fleet.clients) {
+    expect((await get(client, 'renamed')).value).toBe('new');
+  }
+});
+
+test('tags and whole namespaces are invalidated on all', async () => {
+  const [first, second, third] = fleet.clients;
+  await first.cacheSet({ namespace: 'users', key: Buffer.from('tagged'), value: Buffer.from('old'), tags: ['team'] });
+  await set(first, 'plain', 'old');
+  await waitUntilNear('plain');
+  await second.cacheInvalidate({ namespace: 'users', tags: ['team'] });
+  await waitFor('the tagged value gone', async () => {
+    const reads = await Promise.all(fleet.clients.map((client) => get(client, 'tagged')));
+    return reads.every((read) => read.value === undefined);
+  });
+  expect((await get(third, 'plain')).value).toBe('old');
+  await third.cacheInvalidate({ namespace: 'users', all: true });
+  await waitFor('the namespace empty', async () => {
+    const reads = await Promise.all(fleet.clients.map((client) => get(client, 'plain')));
+    return reads.every((read) => read.value === undefined);
+  });
+});
+
+test('when every subscriber connection is killed, no near copy outlives the bound', async () => {
+  await set(fleet.clients[0], 'cut', 'old');
+  await waitUntilNear('cut');
+  const stale = await staleReads('cut', async () => {
+    for (const node of fleet.cluster.nodes) {
+      await node.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    }
+    await fleet.clients[1].cacheInvalidate({ namespace: 'users', keys: [Buffer.from('cut')] });
+  });
+  expect(stale.filter(({ afterMs, lagMs }) => afterMs > BOUND_MS + lagMs)).toEqual([]);
+});

@@ -1,0 +1,44 @@
+/**
+ * The image: started with no setting at all, read-only, without a capability, as a user that is not root, it becomes ready and
+ * ends with exit code 0. `make e2e-image` builds it first; IMAGE names it.
+ */
+import { execFileSync } from 'node:child_process';
+import { waitFor } from '../support/wait.ts';
+
+const image = process.env.IMAGE ?? 'pannier:dev';
+const containers: string[] = [];
+
+function docker(...args: string[]): string {
+  return execFileSync('docker', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
+}
+
+afterAll(() => {
+  for (const container of containers) {
+    docker('rm', '--force', container);
+  }
+});
+
+function startHardened(): string {
+  const container = docker(
+    ...['run', '--detach', '--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'],
+    ...['--memory', '128m', '--publish', '127.0.0.1::9471', image],
+  );
+  containers.push(container);
+  return container;
+}
+
+test('is ready with no setting, read-only and non-root, and SIGTERM ends it with 0', async () => {
+  const container = startHardened();
+  const address = docker('port', container, '9471/tcp').split('\n')[0] ?? '';
+  await waitFor('the container ready', async () => (await fetch(`http://${address}/readyz`)).status === 200, 30_000);
+  const user = docker('inspect', '--format', '{{.Config.User}}', container);
+  expect(['nonroot', '65532']).toContain(user);
+  docker('kill', '--signal', 'TERM', container);
+  expect(docker('wait', container)).toBe('0');
+  expect(docker('logs', container)).toContain('"serving"');
+});
+
+test('says its version and its settings', () => {
+  expect(docker('run', '--rm', '--read-only', image, '--version')).toMatch(/^\d+\.\d+\.\d+$/);
+  expect(docker('run', '--rm', '--read-only', image, 'serve', '--help')).toContain('PANNIER_REDIS_URL');
+});

@@ -1,0 +1,109 @@
+/**
+ * The life of a sidecar: it starts without Redis and recovers when Redis comes, drains under load without a failed call, keeps
+ * its policies through a bad reload, and its metrics do not grow with its subjects.
+ */
+import { writeFileSync } from 'node:fs';
+import { readMetric, waitUntilReady, writePolicyFile } from '../support/fleet.ts';
+import { startLoad } from '../support/load.ts';
+import { connectPannier } from '../support/pannier-client.ts';
+import { startRedis } from '../support/redis-server.ts';
+import { startSidecar } from '../support/sidecar.ts';
+import { waitFor } from '../support/wait.ts';
+
+const GOOD_POLICIES = 'policies:\n  api:\n    limits:\n      - { algorithm: fixed_window, limit: 3, per: 1h }\n';
+const UNAVAILABLE = 14;
+const inlineLimits = [{ name: 'a', algorithm: 'ALGORITHM_TOKEN_BUCKET', limit: 1_000, windowMs: 60_000 }] as const;
+
+test('starts without Redis, answers by failure mode, and serves when Redis comes', async () => {
+  const first = await startRedis();
+  const { port } = first;
+  await first.stop();
+  const sidecar = await startSidecar({ PANNIER_REDIS_URL: `redis://127.0.0.1:${port}` });
+  const client = connectPannier(sidecar.address);
+  const without = await client.checkRateLimit({ key: 'a', limits: [...inlineLimits] });
+  expect(without).toMatchObject({ ok: true, response: { allowed: true, decidedBy: 4 } });
+  expect(await client.createSession({})).toMatchObject({ ok: false, code: UNAVAILABLE });
+  expect(await client.cacheGet({ key: Buffer.from('a') })).toMatchObject({ ok: true, response: { outcome: 5 } });
+  await waitUntilReady(sidecar);
+  const redis = await startRedis({ port });
+  await waitFor('a decision by the store', async () => {
+    const ended = await client.checkRateLimit({ key: 'a', limits: [...inlineLimits] });
+    return ended.ok && ended.response.decidedBy === 1;
+  });
+  expect(await client.createSession({})).toMatchObject({ ok: true });
+  client.close();
+  expect(await sidecar.stop()).toBe(0);
+  await redis.stop();
+}, 60_000);
+
+test('SIGTERM under load: no call fails, exit code 0', async () => {
+  const redis = await startRedis();
+  const sidecar = await startSidecar({ PANNIER_REDIS_URL: redis.url });
+  await waitUntilReady(sidecar);
+  const client = connectPannier(sidecar.address);
+  let isTerminated = false;
+  const load = startLoad({
+    callers: 32,
+    pauseMs: 0,
+    callsMax: 200_000,
+    call: async () => {
+      // A caller that begins after the signal may be refused; one under way may not.
+      const wasTerminated = isTerminated;
+      const ended = await client.checkRateLimit({ key: 'a', limits: [...inlineLimits] });
+      return { wasTerminated, failure: ended.ok ? '' : ended.details };
+    },
+  });
+  await waitFor('a warm load', () => load.records().length > 500);
+  isTerminated = true;
+  sidecar.signal('SIGTERM');
+  const code = await sidecar.ended;
+  const records = await load.stop();
+  expect(code).toBe(0);
+  expect(records.filter(({ result }) => !result.wasTerminated && result.failure !== '')).toEqual([]);
+  client.close();
+  await redis.stop();
+});
+
+test('a bad policy file changes nothing, says why, and a good one takes effect', async () => {
+  const path = writePolicyFile(GOOD_POLICIES);
+  const sidecar = await startSidecar({ PANNIER_POLICY_FILE: path });
+  const client = connectPannier(sidecar.address);
+  const check = async (): Promise<unknown> => {
+    const ended = await client.checkRateLimit({ policy: 'api', key: 'a', cost: 0 });
+    return ended.ok ? ended.response.limit : ended.code;
+  };
+  expect(await check()).toBe(3);
+  writeFileSync(path, 'policies:\n  api:\n    limits:\n      - { algorithm: fixed_window, limit: lots, per: 1h }\n');
+  await waitFor('the bad file told', () => sidecar.output().includes('lots'));
+  expect(await check()).toBe(3);
+  writeFileSync(path, GOOD_POLICIES.replace('limit: 3', 'limit: 7'));
+  await waitFor('the good file', async () => (await check()) === 7);
+  client.close();
+  expect(await sidecar.stop()).toBe(0);
+});
+
+test('the number of metric series is the same after 10,000 subjects', async () => {
+  const redis = await startRedis();
+  const sidecar = await startSidecar({ PANNIER_REDIS_URL: redis.url });
+  await waitUntilReady(sidecar);
+  const client = connectPannier(sidecar.address);
+  const countSeries = async (): Promise<number> => {
+    const text = await (await fetch(`${sidecar.adminUrl}/metrics`)).text();
+    return text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).length;
+  };
+  const askAll = async (index: number): Promise<void> => {
+    await client.checkRateLimit({ key: `subject-${index}`, limits: [...inlineLimits] });
+    await client.cacheGet({ namespace: `namespace-${index}`, key: Buffer.from(`key-${index}`) });
+    await client.getSession({ sessionId: `session-${index}` });
+  };
+  await askAll(0);
+  const before = await countSeries();
+  for (let start = 0; start < 10_000; start += 100) {
+    await Promise.all(Array.from({ length: 100 }, (_, offset) => askAll(start + offset)));
+  }
+  expect(await countSeries()).toBe(before);
+  expect(await readMetric(sidecar, 'pannier_grpc_calls_total', 'CheckRateLimit')).toBeGreaterThanOrEqual(10_000);
+  client.close();
+  await sidecar.stop();
+  await redis.stop();
+}, 120_000);

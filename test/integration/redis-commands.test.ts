@@ -1,0 +1,164 @@
+/**
+ * The Redis room on real servers: scripts and commands, what it does when a script is missing, a slot moves, a password is wrong.
+ */
+import { StoreError } from '../../src/lib/store-error.ts';
+import type { Redis } from '../../src/redis/redis.ts';
+import { createRedis } from '../../src/redis/redis.ts';
+import { defineScript } from '../../src/redis/script.ts';
+import { openRedis, redisOptions, soonMs } from '../support/redis-client.ts';
+import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
+import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { migrateSlot, slotOf } from '../support/slot-migration.ts';
+import { waitFor } from '../support/wait.ts';
+
+const count = defineScript(
+  'count',
+  "local n = redis.call('INCR', KEYS[1]) redis.call('PEXPIRE', KEYS[1], 60000) return n",
+);
+const pair = defineScript('pair', "return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])}");
+
+async function kindOf(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise;
+    return 'none';
+  } catch (error) {
+    return error instanceof StoreError ? error.kind : `not a StoreError: ${String(error)}`;
+  }
+}
+
+describe('standalone', () => {
+  let node: RedisNode;
+  let redis: Redis;
+
+  beforeAll(async () => {
+    node = await startRedis();
+    redis = await openRedis(node.url);
+  });
+
+  afterAll(async () => {
+    redis?.close();
+    await node?.stop();
+  });
+
+  test('blob strings are Buffers, simple strings text, integers numbers, nil null', async () => {
+    const value = Buffer.from([0xff, 0x00, 0xfe]);
+    expect(await redis.send('k', ['SET', 'k', value, 'PX', '60000'], soonMs())).toBe('OK');
+    expect(await redis.send('k', ['GET', 'k'], soonMs())).toEqual(value);
+    expect(await redis.send('k', ['GET', 'none'], soonMs())).toBeNull();
+    expect(await redis.send('k', ['STRLEN', 'k'], soonMs())).toBe(3);
+  });
+
+  test('a script runs though the server has forgotten it', async () => {
+    expect(await redis.run(count, ['counter'], [], soonMs())).toBe(1);
+    await node.command('SCRIPT', 'FLUSH');
+    expect(await redis.run(count, ['counter'], [], soonMs())).toBe(2);
+  });
+
+  test('a call whose deadline is over sends nothing', async () => {
+    expect(await kindOf(redis.run(count, ['late'], [], soonMs(-1)))).toBe('deadline');
+    expect(await redis.send('late', ['EXISTS', 'late'], soonMs())).toBe(0);
+  });
+
+  test('a wrong type and an unknown command are forbidden, not unavailable', async () => {
+    await redis.send('list', ['RPUSH', 'list', 'x'], soonMs());
+    expect(await kindOf(redis.run(count, ['list'], [], soonMs()))).toMatch(/forbidden|unknown/);
+    expect(await kindOf(redis.send('list', ['GET', 'list'], soonMs()))).toBe('forbidden');
+    expect(await kindOf(redis.send('list', ['NOSUCHCOMMAND', 'list'], soonMs()))).toBe('forbidden');
+  });
+
+  test('more in flight than the bound is refused', async () => {
+    const small = await openRedis(node.url, { queueMax: 10 });
+    const kinds = await Promise.all(
+      Array.from({ length: 30 }, () => kindOf(small.run(count, ['burst'], [], soonMs()))),
+    );
+    expect(kinds.filter((kind) => kind === 'none').length).toBe(10);
+    expect(kinds.filter((kind) => kind === 'unavailable').length).toBe(20);
+    small.close();
+  });
+
+  test('the eviction policy can be read', async () => {
+    expect(await redis.readEvictionPolicy()).toBe('noeviction');
+  });
+});
+
+describe('a password', () => {
+  test('that is wrong is forbidden; once it is right, commands are served', async () => {
+    const node = await startRedis({ args: ['--requirepass', 'right'], password: 'right' });
+    let password = 'wrong';
+    const redis = createRedis(redisOptions(node.url, { credentials: async () => ({ username: undefined, password }) }));
+    redis.start();
+    await waitFor('the refusal', async () => (await kindOf(redis.run(count, ['a'], [], soonMs()))) === 'forbidden');
+    password = 'right';
+    await waitFor('commands served', async () => (await kindOf(redis.run(count, ['a'], [], soonMs()))) === 'none');
+    redis.close();
+    await node.stop();
+  });
+});
+
+describe('a Cluster', () => {
+  let cluster: RedisCluster;
+  let redis: Redis;
+
+  beforeAll(async () => {
+    cluster = await startCluster();
+    redis = await openRedis(cluster.urls);
+  });
+
+  afterAll(async () => {
+    redis?.close();
+    await cluster?.stop();
+  });
+
+  test('keys of all masters are served from one seed', async () => {
+    const one = await openRedis(cluster.nodes[0]?.url ?? '');
+    const counts = await Promise.all(
+      Array.from({ length: 60 }, (_, index) => one.run(count, [`key-${index}`], [], soonMs())),
+    );
+    expect(counts).toEqual(new Array(60).fill(1));
+    expect(one.describe().map((node) => node.isReady)).toEqual([true, true, true]);
+    one.close();
+  });
+
+  test('a slot that migrates: ASK for what has gone, TRYAGAIN ends unavailable, MOVED after the end', async () => {
+    const [source, target] = cluster.masters() as [RedisNode, RedisNode];
+    const tag = tagOn(cluster, source);
+    await redis.run(count, [`{${tag}}stays`], [], soonMs());
+    await redis.send(`{${tag}}a`, ['SET', `{${tag}}a`, '1', 'PX', '60000'], soonMs());
+    await redis.send(`{${tag}}b`, ['SET', `{${tag}}b`, '2', 'PX', '60000'], soonMs());
+    const migration = migrateSlot({ slot: slotOf(`{${tag}}`), source, target, cluster });
+    await migration.begin();
+    expect(await redis.run(count, [`{${tag}}stays`], [], soonMs())).toBe(2);
+    expect(await redis.run(count, [`{${tag}}new`], [], soonMs())).toBe(1);
+    expect(await redis.run(count, [`{${tag}}new`], [], soonMs())).toBe(2);
+    await source.command('MIGRATE', target.host, String(target.port), '', '0', '5000', 'KEYS', `{${tag}}a`);
+    const torn = redis.run(pair, [`{${tag}}a`, `{${tag}}b`], [], soonMs());
+    expect(await kindOf(torn)).toBe('unavailable');
+    await migration.moveKeys();
+    expect(await redis.run(pair, [`{${tag}}a`, `{${tag}}b`], [], soonMs())).toEqual([
+      Buffer.from('1'),
+      Buffer.from('2'),
+    ]);
+    await migration.finish();
+    expect(await redis.run(count, [`{${tag}}stays`], [], soonMs())).toBe(3);
+    expect(await redis.run(count, [`{${tag}}new`], [], soonMs())).toBe(3);
+  });
+
+  test('SCRIPT FLUSH everywhere is not noticed, not even through ASK', async () => {
+    for (const master of cluster.masters()) {
+      await master.command('SCRIPT', 'FLUSH');
+    }
+    const kinds = await Promise.all(
+      Array.from({ length: 60 }, (_, index) => kindOf(redis.run(count, [`key-${index}`], [], soonMs()))),
+    );
+    expect(new Set(kinds)).toEqual(new Set(['none']));
+  });
+});
+
+/** A hash tag whose slot this master owns. */
+function tagOn(cluster: RedisCluster, master: RedisNode): string {
+  for (let index = 0; ; index += 1) {
+    if (cluster.masterOf(`{tag${index}}`).port === master.port) {
+      return `tag${index}`;
+    }
+  }
+}

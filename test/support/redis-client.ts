@@ -1,0 +1,45 @@
+/**
+ * Our Redis room on a test server, with a wheel of its own and nothing counted.
+ */
+import { systemClock } from '../../src/lib/clock.ts';
+import { silentLogger } from '../../src/lib/logger.ts';
+import { TimerWheel } from '../../src/lib/timer-wheel.ts';
+import { parseSeed } from '../../src/redis/address.ts';
+import { noRedisMetrics, type RedisOptions } from '../../src/redis/options.ts';
+import { createRedis, type Redis } from '../../src/redis/redis.ts';
+import { waitFor } from './wait.ts';
+
+/** Options for the seeds in `urls` (comma-separated), as `serve` would have them by default. */
+export function redisOptions(urls: string, changes: Partial<RedisOptions> = {}): RedisOptions {
+  const seeds = urls.split(',').map(parseSeed);
+  const { username, password } = seeds[0] ?? { username: undefined, password: undefined };
+  return {
+    role: 'state',
+    seeds,
+    credentials: async () => ({ username, password }),
+    isTls: seeds[0]?.isTls ?? false,
+    tlsCa: undefined,
+    connectTimeoutMs: 500,
+    commandTimeoutMs: 250,
+    connectionsPerMaster: 1,
+    queueMax: 10_000,
+    clock: systemClock,
+    wheel: new TimerWheel({ clock: systemClock }),
+    metrics: noRedisMetrics,
+    log: silentLogger,
+    ...changes,
+  };
+}
+
+/** Connected and ready. */
+export async function openRedis(urls: string, changes: Partial<RedisOptions> = {}): Promise<Redis> {
+  const redis = createRedis(redisOptions(urls, changes));
+  redis.start();
+  await waitFor('Redis ready', () => redis.isReady());
+  return redis;
+}
+
+/** A deadline for one command of a test, monotonic. */
+export function soonMs(durationMs = 5_000): number {
+  return systemClock.monotonicMs() + durationMs;
+}

@@ -1,0 +1,155 @@
+/**
+ * A real Redis server for a test: a container where a container engine answers, else a local `redis-server` process.
+ *
+ * `PANNIER_TEST_REDIS=process` or `=container` forces one. Both listen on 127.0.0.1 on a port of their own, keep nothing on
+ * disk, can be frozen (sockets stay open, nothing answers), thawed and killed, and end with the test process.
+ */
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { createClient, RESP_TYPES } from '@redis/client';
+import { type Backend, type BackendServer, chooseBackend } from './redis-backend.ts';
+import { waitFor } from './wait.ts';
+
+export interface RedisNode {
+  readonly host: string;
+  readonly port: number;
+  /** redis://127.0.0.1:PORT, or rediss:// */
+  readonly url: string;
+  /** SIGSTOP or its like: connections stay open, nothing is answered. */
+  freeze(): Promise<void>;
+  thaw(): Promise<void>;
+  /** SIGKILL. */
+  kill(): Promise<void>;
+  stop(): Promise<void>;
+  /** One command over an administrator's connection; text comes back as string. */
+  command(...args: readonly string[]): Promise<unknown>;
+}
+
+export interface RedisServerOptions {
+  args?: readonly string[];
+  /** Unset: a free one. */
+  port?: number;
+  /** What `requirepass` in args says, for the administrator's connection. */
+  password?: string;
+  tls?: RedisTls;
+}
+
+/** Files that the server reads; a directory that holds them all is made visible to it. */
+export interface RedisTls {
+  directory: string;
+  certificate: Buffer;
+  authority: Buffer;
+  args: readonly string[];
+}
+
+export async function startRedis(options: RedisServerOptions = {}): Promise<RedisNode> {
+  const backend: Backend = await chooseBackend();
+  const port = options.port ?? (await freePort());
+  const listen = options.tls === undefined ? ['--port', String(port)] : ['--port', '0', '--tls-port', String(port)];
+  const server: BackendServer = await backend.start({
+    args: [
+      ...listen,
+      ...['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', '/tmp'],
+      ...(options.tls?.args ?? []),
+      ...(options.args ?? []),
+    ],
+    ...(options.tls === undefined ? {} : { directory: options.tls.directory }),
+  });
+  const node = createNode(server, port, options);
+  await waitFor('Redis answering', async () => (await node.command('PING')) === 'PONG', 20_000);
+  return node;
+}
+
+function createNode(server: BackendServer, port: number, options: RedisServerOptions): RedisNode {
+  const scheme = options.tls === undefined ? 'redis' : 'rediss';
+  let admin: Promise<AdminConnection> | undefined;
+
+  async function closeAdmin(): Promise<void> {
+    const connection = await admin?.catch(() => undefined);
+    connection?.close();
+    admin = undefined;
+  }
+
+  return {
+    host: '127.0.0.1',
+    port,
+    url: `${scheme}://127.0.0.1:${port}`,
+    freeze: () => server.freeze(),
+    thaw: () => server.thaw(),
+    kill: async () => {
+      await closeAdmin();
+      await server.kill();
+    },
+    stop: async () => {
+      await closeAdmin();
+      await server.kill();
+    },
+    command: async (...args) => {
+      admin ??= openAdmin(port, options);
+      try {
+        return await (await admin).send(args);
+      } catch (error) {
+        if (!(await admin.catch(() => undefined))?.isOpen()) {
+          admin = undefined;
+        }
+        throw error;
+      }
+    },
+  };
+}
+
+interface AdminConnection {
+  send(args: readonly string[]): Promise<unknown>;
+  isOpen(): boolean;
+  close(): void;
+}
+
+async function openAdmin(port: number, options: RedisServerOptions): Promise<AdminConnection> {
+  const socket = { host: '127.0.0.1', port, connectTimeout: 2_000, reconnectStrategy: false as const };
+  const client = createClient({
+    ...(options.password === undefined ? {} : { password: options.password }),
+    socket: options.tls === undefined ? socket : { ...socket, tls: true as const, ca: options.tls.authority },
+    disableOfflineQueue: true,
+    maintNotifications: 'disabled',
+    commandOptions: { timeout: 0, typeMapping: { [RESP_TYPES.SIMPLE_STRING]: String } },
+  });
+  client.on('error', () => undefined);
+  await client.connect();
+  return {
+    send: (args) => client.sendCommand([...args]),
+    isOpen: () => client.isReady,
+    close: () => client.destroy(),
+  };
+}
+
+/** A port that is free now, and whose cluster bus port (10,000 above) is a port at all. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    server.close();
+    await once(server, 'close');
+    if (port > 0 && port < 55_000) {
+      return port;
+    }
+    // The system hands out ports from a range; ask for one below it.
+    const chosen = 20_000 + Math.floor(Math.random() * 12_000);
+    if (await isFree(chosen)) {
+      return chosen;
+    }
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  const outcome = Promise.race([once(server, 'listening').then(() => true), once(server, 'error').then(() => false)]);
+  server.listen(port, '127.0.0.1');
+  const free = await outcome;
+  if (free) {
+    server.close();
+    await once(server, 'close');
+  }
+  return free;
+}
