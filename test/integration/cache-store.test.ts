@@ -1,0 +1,208 @@
+/**
+ * The cache's store on real servers: the contract on a standalone Redis and on a Cluster of 3 masters and 3 replicas, and what
+ * only a server can do to it, eviction above all.
+ */
+import { MemoryCacheStore } from '../../src/cache/memory-store.ts';
+import { RedisCacheStore } from '../../src/cache/redis-store.ts';
+import { FakeClock } from '../../src/lib/clock.ts';
+import { decodeInvalidationMessage, type InvalidationMessage } from '../../src/near/invalidation-message.ts';
+import { LocalChannels } from '../../src/near/local-channels.ts';
+import { bucketOf } from '../../src/redis/keyspace.ts';
+import type { Redis } from '../../src/redis/redis.ts';
+import { connectRedis, countKeysWithoutEnd, keyspace } from '../support/cache-redis.ts';
+import { cacheStoreContract, deadline } from '../support/cache-store-contract.ts';
+import { checkRandomHistories } from '../support/cache-store-histories.ts';
+import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
+import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { waitFor } from '../support/wait.ts';
+
+cacheStoreContract('standalone Redis', async () => {
+  const node = await startRedis();
+  const redis = await connectRedis(node.url);
+  return {
+    store: new RedisCacheStore({ commands: redis, keyspace }),
+    close: async () => {
+      expect(await countKeysWithoutEnd(node)).toBe(0);
+      redis.close();
+      await node.stop();
+    },
+  };
+});
+
+cacheStoreContract('Redis Cluster', async () => {
+  const cluster: RedisCluster = await startCluster();
+  const redis = await connectRedis(cluster.urls);
+  return {
+    store: new RedisCacheStore({ commands: redis, keyspace }),
+    close: async () => {
+      for (const node of cluster.masters()) {
+        expect(Number(await node.command('DBSIZE'))).toBeGreaterThan(0);
+        expect(await countKeysWithoutEnd(node)).toBe(0);
+      }
+      redis.close();
+      await cluster.stop();
+    },
+  };
+});
+
+describe('random histories', () => {
+  test('on memory', async () => {
+    const channels = new LocalChannels();
+    const limits = { maxEntries: 1_000, maxBytes: 10_000_000 };
+    await checkRandomHistories(new MemoryCacheStore({ clock: new FakeClock(), channels, keyspace, ...limits }), 500);
+  });
+});
+
+describe('on one server', () => {
+  let node: RedisNode;
+  let redis: Redis;
+  let store: RedisCacheStore;
+
+  beforeAll(async () => {
+    node = await startRedis();
+    redis = await connectRedis(node.url);
+    store = new RedisCacheStore({ commands: redis, keyspace });
+  });
+
+  afterAll(async () => {
+    redis.close();
+    await node.stop();
+  });
+
+  const KEY = Buffer.from('key');
+  const sequence = keyspace.cacheSequence('n', bucketOf(KEY));
+
+  async function write(value: string, tags: readonly string[] = []) {
+    return await store.write(
+      {
+        namespace: 'n',
+        key: KEY,
+        value: Buffer.from(value),
+        absent: false,
+        ttlMs: 60_000,
+        tags,
+        condition: { kind: 'none' },
+      },
+      deadline(),
+    );
+  }
+
+  async function read(): Promise<string | undefined> {
+    return (await store.read('n', KEY, deadline()))?.value.toString();
+  }
+
+  test('random histories', async () => {
+    await checkRandomHistories(store, 60);
+  });
+
+  test('a sequence that was evicted voids its entries for good', async () => {
+    const first = await write('v1');
+    await node.command('DEL', sequence);
+    expect(await read()).toBeUndefined();
+    await store.remove('n', [Buffer.from('elsewhere')], deadline());
+    await store.flush('n', deadline());
+    expect(await read()).toBeUndefined();
+    await write('v2');
+    expect(await read()).toBe('v2');
+    if (first.stored) {
+      const outcome = await store.write(
+        {
+          namespace: 'n',
+          key: KEY,
+          value: Buffer.from('v3'),
+          absent: false,
+          ttlMs: 60_000,
+          tags: [],
+          condition: { kind: 'if_version', version: first.version },
+        },
+        deadline(),
+      );
+      expect(outcome).toEqual({ stored: false });
+    }
+  });
+
+  test('a sequence that was evicted and made anew by another key of its bucket does not vouch for older entries', async () => {
+    await write('v1');
+    await node.command('DEL', sequence);
+    await node.command('HSET', sequence, 'inc', '12345678', 'n', '1000000');
+    expect(await read()).toBeUndefined();
+  });
+
+  test('a tag that was evicted voids what bears it for good, and a new version of it does not bring it back', async () => {
+    await write('v1', ['tag']);
+    expect(await read()).toBe('v1');
+    await node.command('DEL', keyspace.cacheTag('n', 'tag'));
+    expect(await read()).toBeUndefined();
+    await store.write(
+      {
+        namespace: 'n',
+        key: Buffer.from('other'),
+        value: Buffer.from('v'),
+        absent: false,
+        ttlMs: 60_000,
+        tags: ['tag'],
+        condition: { kind: 'none' },
+      },
+      deadline(),
+    );
+    expect(await node.command('EXISTS', keyspace.cacheTag('n', 'tag'))).toBe(1);
+    expect(await read()).toBeUndefined();
+  });
+
+  test('a tag lives longer than what bears it, however many entries of other lives do', async () => {
+    const name = keyspace.cacheTag('n', 'life');
+    for (const ttlMs of [1_000, 500_000, 10]) {
+      await store.write(
+        {
+          namespace: 'n',
+          key: KEY,
+          value: Buffer.alloc(0),
+          absent: false,
+          ttlMs,
+          tags: ['life'],
+          condition: { kind: 'none' },
+        },
+        deadline(),
+      );
+    }
+    expect(Number(await node.command('PTTL', name))).toBeGreaterThan(500_000);
+    expect(Number(await node.command('PTTL', sequence))).toBeGreaterThan(30 * 86_400_000);
+  });
+
+  test('everything is said on the channels, numbered without a gap, even when there was nothing to remove', async () => {
+    const heard: { channel: string; message: InvalidationMessage | undefined }[] = [];
+    const live = new Set<string>();
+    const subscriber = redis.createSubscriber({
+      onMessage: (channel, message) => heard.push({ channel, message: decodeInvalidationMessage(message) }),
+      onLive: (channel) => live.add(channel),
+      onLost: (channel) => live.delete(channel),
+    });
+    const keyChannel = keyspace.cacheChannel('n', bucketOf(KEY));
+    const tagChannel = keyspace.cacheTagChannel('n', bucketOf('tag'));
+    subscriber.subscribe(keyChannel);
+    subscriber.subscribe(tagChannel);
+    await waitFor('live channels', () => live.size === 2);
+    await write('v1', ['tag']);
+    await store.remove('n', [KEY], deadline());
+    await store.remove('n', [KEY, KEY], deadline());
+    await store.flush('n', deadline());
+    await store.removeTags('n', ['tag'], deadline());
+    await store.removeTags('n', ['tag'], deadline());
+    expect(await subscriber.barrier(deadline())).toBe(true);
+    const keyMessages = heard.filter(({ channel }) => channel === keyChannel).map(({ message }) => message);
+    const tagMessages = heard.filter(({ channel }) => channel === tagChannel).map(({ message }) => message);
+    expect(keyMessages.map((message) => [message?.kind, message?.names])).toEqual([
+      ['names', ['key']],
+      ['names', ['key']],
+      ['names', ['key', 'key']],
+      ['flush', []],
+    ]);
+    expect(tagMessages.map((message) => message?.names)).toEqual([['tag'], ['tag']]);
+    for (const messages of [keyMessages, tagMessages]) {
+      const first = messages[0]?.sequence ?? 0;
+      expect(messages.map((message) => message?.sequence)).toEqual(messages.map((_, index) => first + index));
+      expect(new Set(messages.map((message) => message?.incarnation)).size).toBe(1);
+    }
+    subscriber.close();
+  });
+});

@@ -1,0 +1,111 @@
+/**
+ * The cache on a real Redis for tests: connections as the program makes them, services as sidecars have them, and questions
+ * to the servers that only a test asks.
+ */
+import { RedisCacheStore } from '../../src/cache/redis-store.ts';
+import { type CacheService, createCacheService } from '../../src/cache/service.ts';
+import { DEFAULT_POLICY_FILE, type PolicyFile } from '../../src/config/policy-file.ts';
+import type { CacheGetResponse } from '../../src/grpc/generated/pannier/v1/CacheGetResponse.ts';
+import { systemClock as clock } from '../../src/lib/clock.ts';
+import { silentLogger } from '../../src/lib/logger.ts';
+import { TimerWheel } from '../../src/lib/timer-wheel.ts';
+import type { FlushCause } from '../../src/near/bus.ts';
+import { parseSeed } from '../../src/redis/address.ts';
+import { createKeyspace } from '../../src/redis/keyspace.ts';
+import { noRedisMetrics } from '../../src/redis/options.ts';
+import { createRedis, type Redis } from '../../src/redis/redis.ts';
+import { callContext, getRequest, invalidateRequest, setRequest } from './cache-requests.ts';
+import type { RedisNode } from './redis-server.ts';
+import { waitFor } from './wait.ts';
+
+export const keyspace = createKeyspace('test:');
+
+/** A connected deployment; `urls` comma-separated. */
+export async function connectRedis(urls: string): Promise<Redis> {
+  const redis = createRedis({
+    role: 'cache',
+    seeds: urls.split(',').map(parseSeed),
+    credentials: async () => ({ username: undefined, password: undefined }),
+    isTls: false,
+    tlsCa: undefined,
+    connectTimeoutMs: 500,
+    queueMax: 10_000,
+    commandTimeoutMs: 1_000,
+    connectionsPerMaster: 1,
+    clock,
+    wheel: new TimerWheel({ clock }),
+    metrics: noRedisMetrics,
+    log: silentLogger,
+  });
+  redis.start();
+  await waitFor('a connected Redis', () => redis.isReady());
+  return redis;
+}
+
+/** The cache of one sidecar, with near copies of namespace `n`. */
+export interface CacheSidecar {
+  readonly service: CacheService;
+  readonly redis: Redis;
+  readonly flushes: FlushCause[];
+  get(key: string, options?: { fresh?: boolean }): Promise<{ value: string; response: CacheGetResponse }>;
+  set(key: string, value: string, tags?: readonly string[]): Promise<void>;
+  invalidate(fields: Parameters<typeof invalidateRequest>[0]): Promise<number>;
+  /** Reads until the answer comes from a near copy. */
+  warm(key: string): Promise<string>;
+  close(): void;
+}
+
+const POLICIES: PolicyFile = {
+  ...DEFAULT_POLICY_FILE,
+  cacheNamespaces: new Map([['n', { ttlMs: 60_000, near: true }]]),
+};
+
+export async function startCacheSidecar(urls: string): Promise<CacheSidecar> {
+  const redis = await connectRedis(urls);
+  const flushes: FlushCause[] = [];
+  const service = createCacheService({
+    store: new RedisCacheStore({ commands: redis, keyspace }),
+    createSubscriber: (listener) => redis.createSubscriber(listener),
+    keyspace,
+    near: { maxEntries: 10_000, maxBytes: 10_000_000 },
+    policies: { current: () => POLICIES },
+    clock,
+    metrics: { nearHit: () => {}, read: () => {}, bucketFlushed: (cause) => flushes.push(cause) },
+  });
+  const get: CacheSidecar['get'] = async (key, options = {}) => {
+    const response = await service.CacheGet(getRequest({ key: Buffer.from(key), ...options }), callContext());
+    return { value: String(response.value), response };
+  };
+  return {
+    service,
+    redis,
+    flushes,
+    get,
+    set: async (key, value, tags = []) => {
+      const request = setRequest({ key: Buffer.from(key), value: Buffer.from(value), tags: [...tags] });
+      await service.CacheSet(request, callContext());
+    },
+    invalidate: async (fields) => {
+      return Number((await service.CacheInvalidate(invalidateRequest(fields), callContext())).removed);
+    },
+    warm: (key) =>
+      waitFor('a near copy', async () => {
+        const { value, response } = await get(key);
+        return response.source === 1 ? value : undefined;
+      }),
+    close: () => {
+      service.close();
+      redis.close();
+    },
+  };
+}
+
+/** How many keys of a server would stay for ever. */
+export async function countKeysWithoutEnd(node: RedisNode): Promise<number> {
+  const script = `local count = 0
+    for _, key in ipairs(redis.call('KEYS', '*')) do
+      if redis.call('PTTL', key) < 0 then count = count + 1 end
+    end
+    return count`;
+  return Number(await node.command('EVAL', script, '0'));
+}
