@@ -35,6 +35,7 @@ export class RedisUsers {
   readonly #extendScript = script('user-extend');
   readonly #forgetScript = script('user-forget');
   readonly #endScript = script('user-end');
+  readonly #listScript = script('user-list');
 
   constructor(options: { commands: RedisCommands; keyspace: Keyspace; random: RandomBytes }) {
     this.#commands = options.commands;
@@ -94,8 +95,7 @@ export class RedisUsers {
     userId: string,
     deadlineAtMs: number,
   ): Promise<{ readonly user: UserGeneration | undefined; readonly handles: readonly string[] }> {
-    const key = this.#keyspace.user(userId);
-    const reply = listOf(await this.#commands.send(key, ['HGETALL', key], deadlineAtMs));
+    const reply = listOf(await this.#run(this.#listScript, userId, [], deadlineAtMs));
     const fixed = new Map<string, RedisReply>();
     const handles: string[] = [];
     for (let index = 0; index < reply.length; index += 2) {
