@@ -60,12 +60,14 @@ const POLICIES: PolicyFile = {
   cacheNamespaces: new Map([['n', { ttlMs: 60_000, near: true }]]),
 };
 
-export async function startCacheSidecar(urls: string): Promise<CacheSidecar> {
+/** `subscriberUrls`: another way to the same Redis, for its messages alone. */
+export async function startCacheSidecar(urls: string, subscriberUrls = urls): Promise<CacheSidecar> {
   const redis = await connectRedis(urls);
+  const messenger = subscriberUrls === urls ? redis : await connectRedis(subscriberUrls);
   const flushes: FlushCause[] = [];
   const service = createCacheService({
     store: new RedisCacheStore({ commands: redis, keyspace }),
-    createSubscriber: (listener) => redis.createSubscriber(listener),
+    createSubscriber: (listener) => messenger.createSubscriber(listener),
     keyspace,
     near: { maxEntries: 10_000, maxBytes: 10_000_000 },
     policies: { current: () => POLICIES },
@@ -96,6 +98,7 @@ export async function startCacheSidecar(urls: string): Promise<CacheSidecar> {
     close: () => {
       service.close();
       redis.close();
+      messenger.close();
     },
   };
 }

@@ -1,0 +1,71 @@
+/**
+ * Near copies where the way is longer: on a Cluster, whose masters each speak on a connection of their own, and behind a
+ * connection that went silent without closing.
+ */
+
+import { startStallingProxy } from '../support/cache-proxy.ts';
+import { type CacheSidecar, startCacheSidecar } from '../support/cache-redis.ts';
+import { startCluster } from '../support/redis-cluster.ts';
+import { startRedis } from '../support/redis-server.ts';
+import { waitFor } from '../support/wait.ts';
+
+const LIFE_MS = 1_000;
+
+test('on a Cluster: keys and tags of all masters, changed through one sidecar, are served old by none', async () => {
+  const cluster = await startCluster();
+  const sidecars = await Promise.all([1, 2, 3].map(() => startCacheSidecar(cluster.urls)));
+  const [one, two, three] = sidecars as [CacheSidecar, CacheSidecar, CacheSidecar];
+  const keys = Array.from({ length: 12 }, (_, index) => `key-${index}`);
+  try {
+    for (const change of [
+      () => two.invalidate({ keys: keys.map((key) => Buffer.from(key)) }),
+      () => three.invalidate({ tags: keys.map((key) => `tag-${key}`) }),
+      () => one.invalidate({ all: true }),
+    ]) {
+      await Promise.all(keys.map((key) => one.set(key, 'v1', [`tag-${key}`, 'all'])));
+      await Promise.all(keys.flatMap((key) => sidecars.map((sidecar) => sidecar.warm(key))));
+      await change();
+      const startMs = performance.now();
+      await waitFor('misses everywhere', async () => {
+        const answers = await Promise.all(keys.flatMap((key) => sidecars.map((sidecar) => sidecar.get(key))));
+        return answers.every(({ response }) => response.outcome === 2);
+      });
+      expect(performance.now() - startMs).toBeLessThan(LIFE_MS / 2);
+    }
+  } finally {
+    for (const sidecar of sidecars) {
+      sidecar.close();
+    }
+    await cluster.stop();
+  }
+}, 60_000);
+
+test('messages that stay away in silence: a copy is served for its second, and no longer', async () => {
+  const node = await startRedis();
+  const proxy = await startStallingProxy(node.port);
+  const deaf = await startCacheSidecar(node.url, proxy.url);
+  const writer = await startCacheSidecar(node.url);
+  try {
+    await writer.set('key', 'v1');
+    await deaf.warm('key');
+    proxy.stall();
+    await deaf.warm('key');
+    await writer.set('key', 'v2');
+    const writtenAtMs = performance.now();
+    let lastOldAtMs = 0;
+    await waitFor('the new value', async () => {
+      const atMs = performance.now();
+      const { value } = await deaf.get('key');
+      lastOldAtMs = value === 'v1' ? atMs : lastOldAtMs;
+      return value === 'v2';
+    });
+    // It did serve the old one, or this test shows nothing.
+    expect(lastOldAtMs).toBeGreaterThan(0);
+    expect(lastOldAtMs - writtenAtMs).toBeLessThanOrEqual(LIFE_MS);
+  } finally {
+    deaf.close();
+    writer.close();
+    await proxy.close();
+    await node.stop();
+  }
+});
