@@ -58,7 +58,7 @@ interface NamespaceState {
 
 const NAMESPACES_MAX = 1_024;
 /** Objects and Buffer headers of an entry, besides what BoundedMap counts; measured, rounded up. */
-const ENTRY_EXTRA_BYTES = 500;
+const ENTRY_EXTRA_BYTES = 700;
 /** A tag's version outlives the entries that bear it by this much. */
 const TAG_MARGIN_MS = 60_000;
 /** Share of the bytes that tags and namespaces may take. */

@@ -72,8 +72,10 @@ export function createCacheService(options: CacheServiceOptions): CacheService {
   const near = options.near === undefined ? undefined : new NearCache({ clock, hub, ...options.near });
   const watches = new InvalidationWatches({ clock, hub });
   hub.addListener({
-    onChannel: (_channel, _event, action) => {
-      if (action.kind === 'flush') {
+    onChannel: (channel, _event, action) => {
+      // A channel that was given up because nobody wants it any more is not news.
+      const isWanted = channel.watchCount > 0 || channel.nearUsedAtMs !== undefined;
+      if (action.kind === 'flush' && isWanted) {
         metrics.bucketFlushed(action.cause);
       }
     },

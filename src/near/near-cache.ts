@@ -55,8 +55,8 @@ export interface NearCacheOptions {
 
 const LIFE_MS = 1_000;
 /** Objects, Buffer headers and index entries of a copy, besides what BoundedMap counts; measured, rounded up. */
-const COPY_EXTRA_BYTES = 700;
-const TAG_EXTRA_BYTES = 150;
+const COPY_EXTRA_BYTES = 750;
+const TAG_EXTRA_BYTES = 450;
 /** Reads under way that may end in a copy; more go without. */
 const PLACEHOLDERS_MAX = 10_000;
 
