@@ -1,0 +1,158 @@
+/**
+ * From environment variables to Settings: all mistakes at once, or a value that can be used as it is.
+ *
+ * Promises: every mistake is named with what was found and what is wanted, a secret never with what was found; an unknown PANNIER_*
+ * variable is a mistake, except those that Kubernetes makes of a Service called pannier.
+ */
+import { nearestOf } from './nearest.ts';
+import { PREFIX, parseAddress, SETTINGS, type SettingName, type SettingRow } from './settings.ts';
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Settings {
+  /** Empty: the memory store. */
+  readonly redisUrls: readonly string[];
+  readonly cacheRedisUrls: readonly string[];
+  readonly redisUsername: string | undefined;
+  readonly redisPasswordFile: string | undefined;
+  readonly redisTlsCaFile: string | undefined;
+  readonly redisTimeoutMs: number;
+  readonly redisConnectTimeoutMs: number;
+  readonly redisConnections: number;
+  readonly grpcAddress: ListenAddress | undefined;
+  readonly grpcSocket: string | undefined;
+  readonly adminAddress: ListenAddress | undefined;
+  readonly policyFile: string | undefined;
+  readonly keyPrefix: string;
+  readonly scope: string;
+  readonly defaultDeadlineMs: number;
+  readonly drainTimeoutMs: number;
+  readonly logLevel: string;
+  readonly memoryMaxEntries: number;
+  readonly memoryMaxBytes: number;
+  readonly nearMaxEntries: number;
+  readonly nearMaxBytes: number;
+  readonly cacheMaxValueBytes: number;
+}
+
+export interface SettingProblem {
+  /** The variable, with its prefix. */
+  readonly name: string;
+  readonly message: string;
+}
+
+export type SettingsResult =
+  | { readonly settings: Settings }
+  | { readonly problems: readonly [SettingProblem, ...SettingProblem[]] };
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What Kubernetes puts into every pod for a Service called pannier, and what our own tests use. */
+const FOREIGN = /^PANNIER_(SERVICE_|PORT($|_)|TEST_|\w+_(SERVICE_(HOST|PORT)|PORT(_\d+_(TCP|UDP).*)?)$)/;
+
+export function loadSettings(environment: Environment): SettingsResult {
+  const problems = [...unknownVariables(environment)];
+  const texts = new Map<SettingName, string | undefined>();
+  for (const row of SETTINGS as readonly (SettingRow & { name: SettingName })[]) {
+    const given = environment[PREFIX + row.name];
+    const isGiven = given !== undefined && (given !== '' || row.name === 'KEY_PREFIX');
+    const text = isGiven ? given : row.initial;
+    const problem = text === undefined ? undefined : findProblem(row, text);
+    if (problem !== undefined) {
+      problems.push(problem);
+    }
+    texts.set(row.name, text);
+  }
+  if (problems.length === 0) {
+    problems.push(...contradictions(texts));
+  }
+  const [first, ...others] = problems;
+  return first === undefined ? { settings: toSettings(texts) } : { problems: [first, ...others] };
+}
+
+function findProblem(row: SettingRow, text: string): SettingProblem | undefined {
+  const name = PREFIX + row.name;
+  const found = row.isSecret === true ? 'not shown, since it may hold a password' : JSON.stringify(text);
+  const problem = (wanted: string): SettingProblem => ({
+    name,
+    message: `Cannot use ${name}: it is ${found}, wanted ${wanted}`,
+  });
+  switch (row.kind.kind) {
+    case 'integer': {
+      const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+      const { min, max, unit } = row.kind;
+      const isWithin = value >= min && value <= max;
+      return isWithin ? undefined : problem(`an integer from ${min} to ${max}${unit === '' ? '' : ` ${unit}`}`);
+    }
+    case 'choice':
+      return row.kind.choices.includes(text) ? undefined : problem(`one of ${row.kind.choices.join(', ')}`);
+    case 'text':
+      return row.kind.accepts(text) ? undefined : problem(row.kind.wanted);
+  }
+}
+
+function unknownVariables(environment: Environment): SettingProblem[] {
+  const known = new Set<string>(SETTINGS.map((row) => PREFIX + row.name));
+  const unknown = Object.keys(environment).filter(
+    (name) => name.startsWith(PREFIX) && !known.has(name) && !FOREIGN.test(name),
+  );
+  return unknown.map((name) => {
+    const nearest = nearestOf(name, known);
+    const hint = nearest === undefined ? 'a setting of docs/settings.md' : `${nearest}, perhaps`;
+    return { name, message: `Cannot use ${name}: there is no such setting, wanted ${hint}` };
+  });
+}
+
+function contradictions(texts: ReadonlyMap<SettingName, string | undefined>): SettingProblem[] {
+  const problems: SettingProblem[] = [];
+  if (texts.get('GRPC_ADDRESS') === 'none' && texts.get('GRPC_SOCKET') === undefined) {
+    const message =
+      'Cannot use PANNIER_GRPC_ADDRESS: it is "none" and there is no PANNIER_GRPC_SOCKET, wanted one of the two';
+    problems.push({ name: 'PANNIER_GRPC_ADDRESS', message });
+  }
+  if (texts.get('CACHE_REDIS_URL') !== undefined && texts.get('REDIS_URL') === undefined) {
+    const message =
+      'Cannot use PANNIER_CACHE_REDIS_URL: PANNIER_REDIS_URL is unset, wanted both or PANNIER_REDIS_URL alone';
+    problems.push({ name: 'PANNIER_CACHE_REDIS_URL', message });
+  }
+  return problems;
+}
+
+function toSettings(texts: ReadonlyMap<SettingName, string | undefined>): Settings {
+  const text = (name: SettingName): string => texts.get(name) ?? '';
+  const listen = (name: SettingName): ListenAddress | undefined => parseAddress(text(name));
+  const urls = (name: SettingName): string[] =>
+    text(name)
+      .split(',')
+      .map((url) => url.trim())
+      .filter((url) => url !== '');
+  const redisUrls = urls('REDIS_URL');
+  const cacheRedisUrls = urls('CACHE_REDIS_URL');
+  return {
+    redisUrls,
+    cacheRedisUrls: cacheRedisUrls.length === 0 ? redisUrls : cacheRedisUrls,
+    redisUsername: texts.get('REDIS_USERNAME'),
+    redisPasswordFile: texts.get('REDIS_PASSWORD_FILE'),
+    redisTlsCaFile: texts.get('REDIS_TLS_CA_FILE'),
+    redisTimeoutMs: Number(text('REDIS_TIMEOUT_MS')),
+    redisConnectTimeoutMs: Number(text('REDIS_CONNECT_TIMEOUT_MS')),
+    redisConnections: Number(text('REDIS_CONNECTIONS')),
+    grpcAddress: listen('GRPC_ADDRESS'),
+    grpcSocket: texts.get('GRPC_SOCKET'),
+    adminAddress: listen('ADMIN_ADDRESS'),
+    policyFile: texts.get('POLICY_FILE'),
+    keyPrefix: text('KEY_PREFIX'),
+    scope: text('SCOPE'),
+    defaultDeadlineMs: Number(text('DEFAULT_DEADLINE_MS')),
+    drainTimeoutMs: Number(text('DRAIN_TIMEOUT_MS')),
+    logLevel: text('LOG_LEVEL'),
+    memoryMaxEntries: Number(text('MEMORY_MAX_ENTRIES')),
+    memoryMaxBytes: Number(text('MEMORY_MAX_BYTES')),
+    nearMaxEntries: Number(text('NEAR_MAX_ENTRIES')),
+    nearMaxBytes: Number(text('NEAR_MAX_BYTES')),
+    cacheMaxValueBytes: Number(text('CACHE_MAX_VALUE_BYTES')),
+  };
+}

@@ -1,0 +1,258 @@
+/**
+ * Reads a policy file (docs/policies.md): all of it, or all of its mistakes with their lines.
+ *
+ * Promises: an unknown key is a mistake, and so is what cannot be served; defaults are those of DEFAULT_POLICY_FILE; an empty file is
+ * the defaults.
+ */
+import type { Node } from 'yaml';
+import { DURATION_FORM, durationText, parseDurationMs } from './duration.ts';
+import {
+  type AlgorithmName,
+  CACHE_TTL_MS_MAX,
+  DEFAULT_POLICY_FILE,
+  type FailureModeName,
+  findLimitProblem,
+  LIMITS_PER_POLICY_MAX,
+  type LimitSpec,
+  NAME_PATTERN,
+  type NamespaceSpec,
+  type PolicyFile,
+  type PolicySpec,
+  SESSION_TTL_MS_MAX,
+  type SessionSpec,
+} from './policy-file.ts';
+import { type KeyTable, type YamlProblem, YamlReader } from './yaml-reader.ts';
+
+export type PolicyFileResult =
+  | { readonly file: PolicyFile }
+  | { readonly problems: readonly [YamlProblem, ...YamlProblem[]] };
+
+const POLICIES_MAX = 1_000;
+const NAMESPACES_MAX = 1_000;
+
+const ALGORITHMS: readonly AlgorithmName[] = [
+  'fixed_window',
+  'sliding_window_log',
+  'sliding_window_counter',
+  'token_bucket',
+  'leaky_bucket',
+];
+const BUCKETS: readonly AlgorithmName[] = ['token_bucket', 'leaky_bucket'];
+const FAILURE_MODES: readonly FailureModeName[] = ['allow', 'deny'];
+
+const NOT_SERVED = 'this version does not serve it, leave it out';
+const TOP_KEYS: KeyTable = { known: ['policies', 'cache', 'sessions'] };
+const POLICY_KEYS: KeyTable = {
+  known: ['limits', 'on_failure', 'shared'],
+  notYet: { shadow: NOT_SERVED, durability: NOT_SERVED, leases: NOT_SERVED },
+};
+const LIMIT_KEYS: KeyTable = { known: ['name', 'algorithm', 'limit', 'per', 'burst'], notYet: { hold: NOT_SERVED } };
+const NAMESPACE_KEYS: KeyTable = { known: ['ttl', 'near'], notYet: { stale: NOT_SERVED, negative_ttl: NOT_SERVED } };
+const SESSION_KEYS: KeyTable = { known: ['idle', 'absolute'] };
+
+const NAME_FORM = '1 to 64 of [A-Za-z0-9._-]';
+const FIELD_OF_PROBLEM = { name: 'name', limit: 'limit', windowMs: 'per', burst: 'burst' } as const;
+
+export function parsePolicyFile(text: string): PolicyFileResult {
+  const reader = new YamlReader(text);
+  const top = reader.root === undefined ? new Map<string, Node>() : reader.map(reader.root, '', TOP_KEYS);
+  const policies = readPolicies(reader, top?.get('policies'));
+  const namespaces = readNamespaces(reader, top?.get('cache'));
+  const sessions = readSessions(reader, top?.get('sessions'));
+  const [first, ...others] = reader.problems.toSorted(
+    (left, right) => left.line - right.line || left.column - right.column,
+  );
+  if (first !== undefined) {
+    return { problems: [first, ...others] };
+  }
+  return {
+    file: {
+      policies,
+      cacheDefault: namespaces.get('default') ?? DEFAULT_POLICY_FILE.cacheDefault,
+      cacheNamespaces: new Map([...namespaces].filter(([name]) => name !== 'default')),
+      sessions,
+    },
+  };
+}
+
+function readPolicies(reader: YamlReader, node: Node | undefined): Map<string, PolicySpec> {
+  const policies = new Map<string, PolicySpec>();
+  const entries = node === undefined ? undefined : reader.map(node, 'policies');
+  if (entries !== undefined && entries.size > POLICIES_MAX) {
+    reader.fail(node, 'policies', `at most ${POLICIES_MAX} policies`);
+  }
+  for (const [name, policyNode] of entries ?? []) {
+    const path = `policies.${name}`;
+    checkName(reader, policyNode, path, name);
+    const policy = readPolicy(reader, policyNode, path, name);
+    if (policy !== undefined) {
+      policies.set(name, policy);
+    }
+  }
+  return policies;
+}
+
+function readPolicy(reader: YamlReader, node: Node, path: string, name: string): PolicySpec | undefined {
+  const entries = reader.map(node, path, POLICY_KEYS);
+  if (entries === undefined) {
+    return undefined;
+  }
+  const limitNodes = reader.list(entries.get('limits') ?? node, `${path}.limits`, {
+    min: 1,
+    max: LIMITS_PER_POLICY_MAX,
+  });
+  const limits: LimitSpec[] = [];
+  for (const [index, limitNode] of (limitNodes ?? []).entries()) {
+    const limit = readLimit(reader, limitNode, `${path}.limits[${index}]`);
+    if (limit !== undefined && limits.some((other) => other.name === limit.name)) {
+      reader.fail(
+        limitNode,
+        `${path}.limits[${index}].name`,
+        `a name of its own: ${JSON.stringify(limit.name)} is taken`,
+      );
+    }
+    if (limit !== undefined) {
+      limits.push(limit);
+    }
+  }
+  const shared = entries.get('shared');
+  return {
+    name,
+    limits,
+    onFailure: readFailureMode(reader, entries.get('on_failure'), `${path}.on_failure`),
+    shared: shared === undefined ? false : (reader.flag(shared, `${path}.shared`) ?? false),
+  };
+}
+
+function readLimit(reader: YamlReader, node: Node, path: string): LimitSpec | undefined {
+  const entries = reader.map(node, path, LIMIT_KEYS);
+  if (entries === undefined) {
+    return undefined;
+  }
+  const algorithm = readAlgorithm(reader, entries.get('algorithm') ?? missing(node), `${path}.algorithm`);
+  const limitNode = entries.get('limit');
+  const limit = reader.integer(limitNode ?? missing(node), `${path}.limit`, 'a positive integer');
+  const windowMs = readDuration(reader, entries.get('per') ?? missing(node), `${path}.per`);
+  const nameNode = entries.get('name');
+  const name = nameNode === undefined ? algorithm : reader.text(nameNode, `${path}.name`, NAME_FORM);
+  const burstNode = entries.get('burst');
+  const burst = burstNode === undefined ? limit : reader.integer(burstNode, `${path}.burst`, 'a positive integer');
+  if (
+    algorithm === undefined ||
+    limit === undefined ||
+    windowMs === undefined ||
+    name === undefined ||
+    burst === undefined
+  ) {
+    return undefined;
+  }
+  if (burstNode !== undefined && !BUCKETS.includes(algorithm)) {
+    reader.fail(burstNode, `${path}.burst`, `no burst: ${algorithm} has none, ${BUCKETS.join(' and ')} have`);
+    return undefined;
+  }
+  const spec: LimitSpec = { name, algorithm, limit, windowMs, burst };
+  const problem = findLimitProblem(spec);
+  if (problem !== undefined) {
+    const field = FIELD_OF_PROBLEM[problem.field];
+    reader.fail(entries.get(field) ?? node, `${path}.${field}`, problem.wanted);
+    return undefined;
+  }
+  return spec;
+}
+
+function readAlgorithm(reader: YamlReader, node: Node | undefined, path: string): AlgorithmName | undefined {
+  const wanted = `one of ${ALGORITHMS.join(', ')}`;
+  const text = reader.text(node, path, wanted);
+  if (text === undefined) {
+    return undefined;
+  }
+  const algorithm = ALGORITHMS.find((name) => name === text);
+  if (algorithm === undefined) {
+    reader.fail(
+      node,
+      path,
+      text === 'concurrency' ? `${wanted}: this version does not serve concurrency limits` : wanted,
+    );
+  }
+  return algorithm;
+}
+
+function readFailureMode(reader: YamlReader, node: Node | undefined, path: string): FailureModeName {
+  const wanted = `one of ${FAILURE_MODES.join(', ')}`;
+  const text = node === undefined ? 'allow' : reader.text(node, path, wanted);
+  const mode = FAILURE_MODES.find((name) => name === text);
+  if (text !== undefined && mode === undefined) {
+    reader.fail(node, path, text === 'local' ? `${wanted}: this version does not serve local` : wanted);
+  }
+  return mode ?? 'allow';
+}
+
+function readNamespaces(reader: YamlReader, node: Node | undefined): Map<string, NamespaceSpec> {
+  const namespaces = new Map<string, NamespaceSpec>();
+  const entries = node === undefined ? undefined : reader.map(node, 'cache');
+  if (entries !== undefined && entries.size > NAMESPACES_MAX) {
+    reader.fail(node, 'cache', `at most ${NAMESPACES_MAX} namespaces`);
+  }
+  const fallback = DEFAULT_POLICY_FILE.cacheDefault;
+  for (const [name, namespaceNode] of entries ?? []) {
+    const path = `cache.${name}`;
+    checkName(reader, namespaceNode, path, name);
+    const fields = reader.map(namespaceNode, path, NAMESPACE_KEYS);
+    const ttl = fields?.get('ttl');
+    const near = fields?.get('near');
+    namespaces.set(name, {
+      ttlMs: ttl === undefined ? fallback.ttlMs : (readDuration(reader, ttl, `${path}.ttl`, CACHE_TTL_MS_MAX) ?? 1),
+      near: near === undefined ? fallback.near : (reader.flag(near, `${path}.near`) ?? false),
+    });
+  }
+  return namespaces;
+}
+
+function readSessions(reader: YamlReader, node: Node | undefined): SessionSpec {
+  const fallback = DEFAULT_POLICY_FILE.sessions;
+  const entries = node === undefined ? undefined : reader.map(node, 'sessions', SESSION_KEYS);
+  const idle = entries?.get('idle');
+  const absolute = entries?.get('absolute');
+  const idleTtlMs =
+    idle === undefined ? fallback.idleTtlMs : readDuration(reader, idle, 'sessions.idle', SESSION_TTL_MS_MAX);
+  const absoluteTtlMs =
+    absolute === undefined
+      ? fallback.absoluteTtlMs
+      : readDuration(reader, absolute, 'sessions.absolute', SESSION_TTL_MS_MAX);
+  if (idleTtlMs === undefined || absoluteTtlMs === undefined) {
+    return fallback;
+  }
+  if (idleTtlMs > absoluteTtlMs) {
+    reader.fail(
+      idle ?? absolute,
+      'sessions.idle',
+      `at most sessions.absolute, which is ${durationText(absoluteTtlMs)}`,
+    );
+  }
+  return { idleTtlMs, absoluteTtlMs };
+}
+
+function readDuration(reader: YamlReader, node: Node | undefined, path: string, maxMs?: number): number | undefined {
+  const wanted = maxMs === undefined ? DURATION_FORM : `${DURATION_FORM}, at most ${durationText(maxMs)}`;
+  const text = reader.text(node, path, wanted);
+  if (text === undefined) {
+    return undefined;
+  }
+  const durationMs = parseDurationMs(text);
+  if (durationMs === undefined || durationMs > (maxMs ?? Number.POSITIVE_INFINITY)) {
+    reader.fail(node, path, wanted);
+    return undefined;
+  }
+  return durationMs;
+}
+
+function checkName(reader: YamlReader, node: Node, path: string, name: string): void {
+  if (!NAME_PATTERN.test(name)) {
+    reader.fail(node, path, `a name of ${NAME_FORM}`);
+  }
+}
+
+/** The place of what is not there: its parent, without the parent's content in the error text. */
+function missing(parent: Node): Node | undefined {
+  return { range: parent.range } as Node;
+}

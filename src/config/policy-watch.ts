@@ -1,0 +1,97 @@
+/**
+ * Keeps the policy file that is in force: read at start, looked at every second, replaced whole by a good file and by nothing else.
+ *
+ * It reads the content and compares it, rather than trust file events: Kubernetes swaps a mounted ConfigMap by renaming a link,
+ * editors rename over the file, and events of either get lost. A read of at most 1 MiB a second costs nothing that could be measured.
+ *
+ * Promises:
+ *   1. A bad or vanished file at a reload is told once per content, with every mistake, and the file in force stays.
+ *   2. `current()` is the same object until a reload, so that what is compiled from it can be kept with it.
+ */
+import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import type { Logger } from '../lib/logger.ts';
+import { parsePolicyFile } from './policies.ts';
+import { DEFAULT_POLICY_FILE, type PolicyFile, type PolicySource } from './policy-file.ts';
+import type { YamlProblem } from './yaml-reader.ts';
+
+export interface PolicyWatchOptions {
+  readonly path: string;
+  readonly log: Logger;
+  /** Hears of every reload and of its outcome. */
+  readonly onReload: (outcome: 'reloaded' | 'refused', file: PolicyFile) => void;
+  readonly intervalMs?: number;
+}
+
+export type PolicyWatchResult = { readonly watch: PolicyWatch } | { readonly problems: readonly YamlProblem[] };
+
+const INTERVAL_MS = 1_000;
+
+/** What is in force without a file. */
+export const defaultPolicySource: PolicySource = { current: () => DEFAULT_POLICY_FILE };
+
+/** Reads the file now: with mistakes in it there is nothing to begin with. Throws when it cannot be read at all. */
+export function watchPolicyFile(options: PolicyWatchOptions): PolicyWatchResult {
+  const text = readFileSync(options.path, 'utf8');
+  const result = parsePolicyFile(text);
+  return 'problems' in result ? result : { watch: new PolicyWatch(options, text, result.file) };
+}
+
+export class PolicyWatch implements PolicySource {
+  readonly #options: PolicyWatchOptions;
+  readonly #timer: NodeJS.Timeout;
+  /** Of the last look, good or bad; undefined: it could not be read. */
+  #seenText: string | undefined;
+  #file: PolicyFile;
+  #isLooking = false;
+
+  constructor(options: PolicyWatchOptions, text: string, file: PolicyFile) {
+    this.#options = options;
+    this.#seenText = text;
+    this.#file = file;
+    this.#timer = setInterval(() => void this.#look(), options.intervalMs ?? INTERVAL_MS);
+    this.#timer.unref();
+  }
+
+  current(): PolicyFile {
+    return this.#file;
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #look(): Promise<void> {
+    if (this.#isLooking) {
+      return;
+    }
+    this.#isLooking = true;
+    try {
+      const text = await readFile(this.#options.path, 'utf8').catch(() => undefined);
+      if (text !== this.#seenText) {
+        this.#seenText = text;
+        this.#take(text);
+      }
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+
+  #take(text: string | undefined): void {
+    const { path, log, onReload } = this.#options;
+    if (text === undefined) {
+      log.error({ path }, 'cannot read the policy file, the policies in force stay');
+      onReload('refused', this.#file);
+      return;
+    }
+    const result = parsePolicyFile(text);
+    if ('problems' in result) {
+      log.error({ path, problems: result.problems }, 'the new policy file has mistakes, the policies in force stay');
+      onReload('refused', this.#file);
+      return;
+    }
+    this.#file = result.file;
+    log.info({ path, policies: result.file.policies.size }, 'policies reloaded');
+    onReload('reloaded', this.#file);
+  }
+}

@@ -1,0 +1,236 @@
+/**
+ * The settings: one table, a row each. The program's help, docs/settings.md and the loader all come from it.
+ *
+ * A setting is an environment variable `PANNIER_<name>`. A row says what it is for, what it may be, what it is when unset, and why.
+ */
+import { NAME_PATTERN } from './policy-file.ts';
+
+export type SettingKind =
+  | { readonly kind: 'integer'; readonly min: number; readonly max: number; readonly unit: string }
+  | { readonly kind: 'text'; readonly wanted: string; readonly accepts: (value: string) => boolean }
+  | { readonly kind: 'choice'; readonly choices: readonly string[] };
+
+export interface SettingRow {
+  /** Without the prefix. */
+  readonly name: string;
+  readonly kind: SettingKind;
+  /** As it would be written in the environment; undefined: unset means that there is none. */
+  readonly initial: string | undefined;
+  readonly meaning: string;
+  readonly why: string;
+  /** Never shown, not even in error texts. */
+  readonly isSecret?: boolean;
+}
+
+export const PREFIX = 'PANNIER_';
+
+const path: SettingKind = {
+  kind: 'text',
+  wanted: 'a path',
+  accepts: (value) => value.length > 0 && !value.includes('\0'),
+};
+const redisUrls: SettingKind = {
+  kind: 'text',
+  wanted: 'redis://HOST:PORT or rediss://HOST:PORT, several of one scheme separated by commas, no database number',
+  accepts: areRedisUrls,
+};
+const address: SettingKind = {
+  kind: 'text',
+  wanted: 'HOST:PORT, :PORT for all interfaces, or none',
+  accepts: (value) => value === 'none' || parseAddress(value) !== undefined,
+};
+const milliseconds = (min: number, max: number): SettingKind => ({ kind: 'integer', min, max, unit: 'ms' });
+const count = (min: number, max: number): SettingKind => ({ kind: 'integer', min, max, unit: '' });
+const bytes = (min: number, max: number): SettingKind => ({ kind: 'integer', min, max, unit: 'bytes' });
+
+export const SETTINGS = [
+  {
+    name: 'REDIS_URL',
+    kind: redisUrls,
+    initial: undefined,
+    meaning: 'Seeds of the Redis that holds limits and sessions (and the cache, unless it has one of its own).',
+    why: 'Unset: the memory of this one process, so that a first try needs nothing.',
+    isSecret: true,
+  },
+  {
+    name: 'CACHE_REDIS_URL',
+    kind: redisUrls,
+    initial: undefined,
+    meaning: 'Seeds of the Redis that holds the cache.',
+    why: 'Unset: the same as PANNIER_REDIS_URL, over connections of its own. A cache wants allkeys-lru, limits and sessions noeviction.',
+    isSecret: true,
+  },
+  {
+    name: 'REDIS_USERNAME',
+    kind: { kind: 'text', wanted: 'a name', accepts: (value) => value.length > 0 },
+    initial: undefined,
+    meaning: 'ACL user of Redis.',
+    why: 'Unset: the user of the URL, else the default user.',
+  },
+  {
+    name: 'REDIS_PASSWORD_FILE',
+    kind: path,
+    initial: undefined,
+    meaning: 'File that holds the password of Redis; read again for every connection.',
+    why: 'A mounted Secret can be rotated without a restart, and a file does not show in the environment.',
+  },
+  {
+    name: 'REDIS_TLS_CA_FILE',
+    kind: path,
+    initial: undefined,
+    meaning: 'Certificates (PEM) that a rediss:// server must be signed by.',
+    why: "Unset: Node's own list.",
+  },
+  {
+    name: 'REDIS_TIMEOUT_MS',
+    kind: milliseconds(20, 60_000),
+    initial: '250',
+    meaning: 'No Redis command waits longer; a node that is silent for so long is given up and reconnected to.',
+    why: 'Far above a healthy round trip, and below what a caller notices: the failure mode answers within 300 ms.',
+  },
+  {
+    name: 'REDIS_CONNECT_TIMEOUT_MS',
+    kind: milliseconds(20, 60_000),
+    initial: '500',
+    meaning: 'Connecting and logging in together.',
+    why: 'A half-open server accepts connections and never answers.',
+  },
+  {
+    name: 'REDIS_CONNECTIONS',
+    kind: count(1, 16),
+    initial: '1',
+    meaning: 'Connections per master and role.',
+    why: 'One pipelined connection carries all; more keep large values from holding up small decisions.',
+  },
+  {
+    name: 'GRPC_ADDRESS',
+    kind: address,
+    initial: '127.0.0.1:9470',
+    meaning: 'Where the gRPC API listens; none where only a socket is wanted.',
+    why: 'Loopback: the API has no authentication and is for this pod alone.',
+  },
+  {
+    name: 'GRPC_SOCKET',
+    kind: path,
+    initial: undefined,
+    meaning: 'Unix socket of the gRPC API (mode 0660), beside the address.',
+    why: 'Costs less CPU than TCP; a volume shared with the app container carries it.',
+  },
+  {
+    name: 'ADMIN_ADDRESS',
+    kind: address,
+    initial: ':9471',
+    meaning: 'Where /livez, /readyz and /metrics are served.',
+    why: 'All interfaces: the kubelet and the scraper come from outside the pod.',
+  },
+  {
+    name: 'POLICY_FILE',
+    kind: path,
+    initial: undefined,
+    meaning: 'The policy file (docs/policies.md); watched, reloaded whole or not at all.',
+    why: 'Unset: no policies; limits can still be given in the call.',
+  },
+  {
+    name: 'KEY_PREFIX',
+    kind: {
+      kind: 'text',
+      wanted: 'at most 64 printable characters without blanks and braces',
+      accepts: (value) => /^[!-z|~]{0,64}$/.test(value),
+    },
+    initial: 'pannier:',
+    meaning: 'Begins every key and channel in Redis.',
+    why: 'Separates installations that share a Redis.',
+  },
+  {
+    name: 'SCOPE',
+    kind: { kind: 'text', wanted: '1 to 64 of [A-Za-z0-9._-]', accepts: (value) => NAME_PATTERN.test(value) },
+    initial: 'default',
+    meaning: 'Separates limits of the same policy name; the chart sets the namespace of the pod.',
+    why: 'Two teams both call a policy `api`. A policy with `shared: true` is counted across scopes.',
+  },
+  {
+    name: 'DEFAULT_DEADLINE_MS',
+    kind: milliseconds(1, 600_000),
+    initial: '1000',
+    meaning: 'Deadline of a call whose caller sets none.',
+    why: 'Nothing waits for ever.',
+  },
+  {
+    name: 'DRAIN_TIMEOUT_MS',
+    kind: milliseconds(0, 600_000),
+    initial: '10000',
+    meaning: 'After SIGTERM, how long calls under way may take.',
+    why: "Well below a pod's 30 s.",
+  },
+  {
+    name: 'LOG_LEVEL',
+    kind: { kind: 'choice', choices: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] },
+    initial: 'info',
+    meaning: 'What is logged, as JSON lines on standard output.',
+    why: 'info tells of starts, ends and trouble, and nothing per call.',
+  },
+  {
+    name: 'MEMORY_MAX_ENTRIES',
+    kind: count(1, 100_000_000),
+    initial: '200000',
+    meaning: 'Entries of each memory store (limits, sessions, cache), where there is no Redis.',
+    why: 'Bounded by construction.',
+  },
+  {
+    name: 'MEMORY_MAX_BYTES',
+    kind: bytes(1_000_000, 100_000_000_000),
+    initial: '67108864',
+    meaning: 'Bytes of each memory store.',
+    why: 'Bounded by construction.',
+  },
+  {
+    name: 'NEAR_MAX_ENTRIES',
+    kind: count(1, 100_000_000),
+    initial: '10000',
+    meaning: 'Near copies of cached values in this process.',
+    why: 'A sidecar runs thousands of times: its memory is a feature.',
+  },
+  {
+    name: 'NEAR_MAX_BYTES',
+    kind: bytes(1_000_000, 100_000_000_000),
+    initial: '16777216',
+    meaning: 'Bytes of near copies in this process.',
+    why: 'As above.',
+  },
+  {
+    name: 'CACHE_MAX_VALUE_BYTES',
+    kind: bytes(1, 3_145_728),
+    initial: '1048576',
+    meaning: 'Largest value of CacheSet.',
+    why: 'A large value holds up what travels behind it; a message of gRPC holds 4 MiB.',
+  },
+] as const satisfies readonly SettingRow[];
+
+export type SettingName = (typeof SETTINGS)[number]['name'];
+
+/** `HOST:PORT`, `[V6]:PORT` or `:PORT`; undefined when it is none. */
+export function parseAddress(text: string): { host: string; port: number } | undefined {
+  const match = /^(\[[0-9a-fA-F:.]+\]|[^\s:/[\]]*):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[2]);
+  if (match === null || port > 65_535) {
+    return undefined;
+  }
+  const host = (match[1] ?? '').replace(/^\[|\]$/g, '');
+  return { host: host === '' ? '::' : host, port };
+}
+
+function areRedisUrls(text: string): boolean {
+  const urls = text.split(',');
+  const schemes = new Set<string>();
+  for (const url of urls) {
+    if (!URL.canParse(url.trim())) {
+      return false;
+    }
+    const { protocol, hostname, pathname } = new URL(url.trim());
+    if (!['redis:', 'rediss:'].includes(protocol) || hostname === '' || !['', '/', '/0'].includes(pathname)) {
+      return false;
+    }
+    schemes.add(protocol);
+  }
+  return schemes.size === 1;
+}

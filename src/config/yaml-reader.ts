@@ -1,0 +1,162 @@
+/**
+ * Reads a YAML document strictly, and remembers where everything stood: what a policy file is read with.
+ *
+ * Every question about a node either gives its value or notes a problem with line and column and gives undefined, so that one
+ * reading finds all mistakes.
+ */
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseAllDocuments,
+  type YAMLMap,
+} from 'yaml';
+import { nearestOf } from './nearest.ts';
+
+export interface YamlProblem {
+  readonly line: number;
+  readonly column: number;
+  readonly message: string;
+}
+
+/** What keys a mapping may have; the texts say what is wrong with keys that users may expect to work. */
+export interface KeyTable {
+  readonly known: readonly string[];
+  readonly notYet?: Readonly<Record<string, string>>;
+}
+
+const FILE_BYTES_MAX = 1_048_576;
+/** An alias bomb expands beyond this. */
+const ALIASES_MAX = 100;
+
+export class YamlReader {
+  readonly problems: YamlProblem[] = [];
+  readonly root: Node | undefined;
+  readonly #lines = new LineCounter();
+
+  constructor(text: string) {
+    if (Buffer.byteLength(text) > FILE_BYTES_MAX) {
+      this.problems.push({
+        line: 1,
+        column: 1,
+        message: `Cannot read the file: it is larger than ${FILE_BYTES_MAX} bytes`,
+      });
+      return;
+    }
+    const documents = parseAllDocuments(text, { lineCounter: this.#lines, uniqueKeys: true, prettyErrors: false });
+    const list = Array.isArray(documents) ? documents : [];
+    for (const error of list.flatMap((document) => document.errors)) {
+      this.#note(error.pos[0], `Cannot read the file as YAML: ${error.message.split('\n')[0]}`);
+    }
+    if (list.length > 1) {
+      this.#note(list[1]?.range?.[0] ?? 0, `Cannot read the file: it holds ${list.length} YAML documents, wanted one`);
+    }
+    if (this.problems.length > 0) {
+      return;
+    }
+    const document = list[0];
+    if (document === undefined) {
+      return;
+    }
+    try {
+      // Only to hear of alias bombs; what is read below are the nodes, which know their lines.
+      document.toJS({ maxAliasCount: ALIASES_MAX });
+    } catch (error) {
+      this.#note(0, `Cannot read the file: ${error instanceof Error ? error.message : 'its aliases do not resolve'}`);
+      return;
+    }
+    this.root = document.contents ?? undefined;
+  }
+
+  /** The entries of a mapping; undefined (and a problem) when it is none. Keys that are not in `keys` are problems. */
+  map(node: Node | undefined, path: string, keys?: KeyTable): ReadonlyMap<string, Node> | undefined {
+    if (!isMap(node)) {
+      this.fail(node, path, `a mapping${keys === undefined ? '' : ` with ${keys.known.join(', ')}`}`);
+      return undefined;
+    }
+    const entries = new Map<string, Node>();
+    for (const pair of (node as YAMLMap<Node, Node>).items) {
+      this.#addEntry(entries, pair as Pair<Node, Node | null>, path, keys);
+    }
+    return entries;
+  }
+
+  list(node: Node | undefined, path: string, bounds: { min: number; max: number }): readonly Node[] | undefined {
+    const wanted = `a list of ${bounds.min} to ${bounds.max} entries`;
+    if (!isSeq(node) || node.items.length < bounds.min || node.items.length > bounds.max) {
+      this.fail(node, path, wanted);
+      return undefined;
+    }
+    return node.items as Node[];
+  }
+
+  text(node: Node | undefined, path: string, wanted: string): string | undefined {
+    return this.#scalar(node, path, wanted, (value) => typeof value === 'string');
+  }
+
+  integer(node: Node | undefined, path: string, wanted: string): number | undefined {
+    return this.#scalar(node, path, wanted, (value) => Number.isSafeInteger(value));
+  }
+
+  flag(node: Node | undefined, path: string): boolean | undefined {
+    return this.#scalar(node, path, 'true or false', (value) => typeof value === 'boolean');
+  }
+
+  /** Notes "Cannot read <path>: it is <what stands there>, wanted <wanted>" at the node. */
+  fail(node: Node | undefined, path: string, wanted: string): void {
+    this.#note(node?.range?.[0] ?? 0, `Cannot read ${path}: it is ${describe(node)}, wanted ${wanted}`);
+  }
+
+  #scalar<Value>(
+    node: Node | undefined,
+    path: string,
+    wanted: string,
+    isValid: (value: unknown) => boolean,
+  ): Value | undefined {
+    if (isScalar(node) && isValid(node.value)) {
+      return node.value as Value;
+    }
+    this.fail(node, path, wanted);
+    return undefined;
+  }
+
+  #addEntry(entries: Map<string, Node>, pair: Pair<Node, Node | null>, path: string, keys: KeyTable | undefined): void {
+    const key = isScalar(pair.key) ? String(pair.key.value) : describe(pair.key);
+    const keyPath = path === '' ? key : `${path}.${key}`;
+    if (keys !== undefined && !keys.known.includes(key)) {
+      const notYet = keys.notYet?.[key];
+      const nearest = nearestOf(key, keys.known);
+      const wanted = nearest === undefined ? `one of ${keys.known.join(', ')}` : `${nearest}, perhaps`;
+      const text = notYet ?? `there is no such key, wanted ${wanted}`;
+      this.#note(pair.key.range?.[0] ?? 0, `Cannot read ${keyPath}: ${text}`);
+      return;
+    }
+    if (pair.value === null) {
+      this.fail(pair.key, keyPath, 'a value');
+      return;
+    }
+    entries.set(key, pair.value);
+  }
+
+  #note(offset: number, message: string): void {
+    const { line, col } = this.#lines.linePos(offset);
+    this.problems.push({ line: Math.max(1, line), column: Math.max(1, col), message });
+  }
+}
+
+function describe(node: Node | undefined): string {
+  if (isScalar(node)) {
+    return node.value === null ? 'empty' : JSON.stringify(node.value);
+  }
+  if (isMap(node)) {
+    return 'a mapping';
+  }
+  if (isSeq(node)) {
+    return `a list of ${node.items.length} entries`;
+  }
+  return isAlias(node) ? 'an alias' : 'missing';
+}

@@ -1,0 +1,18 @@
+/**
+ * The log: JSON lines on standard output, one object each, `time` and `level` as words.
+ *
+ * What may be logged is decided where it is logged: no session id, key, value, subject or password is ever handed to a logger, so that
+ * nothing depends on redaction.
+ */
+import { type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino';
+import type { Logger } from '../lib/logger.ts';
+
+export function createLog(level: string): Logger {
+  const log: PinoLogger = pino({
+    level,
+    base: null,
+    timestamp: stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+  });
+  return log;
+}

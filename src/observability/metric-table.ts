@@ -1,0 +1,157 @@
+/**
+ * Every metric that the sidecar exports, a row each: docs/metrics.md and the registry come from it.
+ *
+ * Label values come from closed sets (methods, codes, outcomes) or from what an operator configured (policies, namespaces, Redis nodes),
+ * never from what callers send, so the number of series does not grow with traffic.
+ */
+export interface MetricRow {
+  readonly name: string;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly labels: readonly string[];
+  readonly help: string;
+}
+
+/** Seconds: from a near hit to a call that a default deadline ends. */
+export const CALL_BUCKETS_S = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
+];
+
+export const METRICS = {
+  calls: {
+    name: 'pannier_grpc_calls_total',
+    type: 'counter',
+    labels: ['method', 'code'],
+    help: 'Calls that ended, by method and gRPC status code.',
+  },
+  callsInFlight: {
+    name: 'pannier_grpc_calls_in_flight',
+    type: 'gauge',
+    labels: ['method'],
+    help: 'Calls under way.',
+  },
+  callDuration: {
+    name: 'pannier_grpc_call_duration_seconds',
+    type: 'histogram',
+    labels: ['method'],
+    help: 'From the arrival of a unary call to its answer.',
+  },
+  decisions: {
+    name: 'pannier_rate_limit_decisions_total',
+    type: 'counter',
+    labels: ['policy', 'outcome'],
+    help: 'Rate-limit decisions, by policy ((inline) for limits given in the call) and outcome: allowed, denied, failure_allowed, failure_denied.',
+  },
+  cacheReads: {
+    name: 'pannier_cache_reads_total',
+    type: 'counter',
+    labels: ['outcome', 'source'],
+    help: 'Cache reads, by outcome (hit, absent, miss, skipped, unavailable) and source (near, store).',
+  },
+  nearHits: {
+    name: 'pannier_cache_near_hits_total',
+    type: 'counter',
+    labels: ['namespace'],
+    help: 'Reads answered from a near copy, by configured namespace, else (other).',
+  },
+  bucketFlushes: {
+    name: 'pannier_cache_bucket_flushes_total',
+    type: 'counter',
+    labels: ['cause'],
+    help: 'Buckets of near copies that were voided whole. Cause gap means that messages were missed.',
+  },
+  redisUp: {
+    name: 'pannier_redis_up',
+    type: 'gauge',
+    labels: ['role'],
+    help: '1 when every known master is connected.',
+  },
+  redisRoundTrip: {
+    name: 'pannier_redis_round_trip_seconds',
+    type: 'histogram',
+    labels: ['role'],
+    help: 'From sending a command to its reply.',
+  },
+  redisErrors: {
+    name: 'pannier_redis_errors_total',
+    type: 'counter',
+    labels: ['role', 'node', 'code'],
+    help: 'Error replies, by node and Redis error code (redirects among them).',
+  },
+  redisReconnects: {
+    name: 'pannier_redis_reconnects_total',
+    type: 'counter',
+    labels: ['role', 'node'],
+    help: 'Connections that came back after they had been lost.',
+  },
+  redisLosses: {
+    name: 'pannier_redis_connections_lost_total',
+    type: 'counter',
+    labels: ['role', 'node', 'reason'],
+    help: 'Connections lost, by node and reason; silent is a node that stopped answering.',
+  },
+  memoryEvictions: {
+    name: 'pannier_memory_evictions_total',
+    type: 'counter',
+    labels: ['store'],
+    help: 'Live entries that a full memory store gave up. An evicted counter opens its limit anew.',
+  },
+  policyReloads: {
+    name: 'pannier_policy_reloads_total',
+    type: 'counter',
+    labels: ['outcome'],
+    help: 'Changes of the policy file that were seen: reloaded or refused.',
+  },
+  policies: {
+    name: 'pannier_policies',
+    type: 'gauge',
+    labels: [],
+    help: 'Policies in force.',
+  },
+  eventLoopDelay: {
+    name: 'pannier_event_loop_delay_seconds',
+    type: 'gauge',
+    labels: ['quantile'],
+    help: 'Delay of the event loop since the last scrape, median and 99th percentile and maximum (1).',
+  },
+  residentMemory: {
+    name: 'process_resident_memory_bytes',
+    type: 'gauge',
+    labels: [],
+    help: 'Resident memory.',
+  },
+  cpuSeconds: {
+    name: 'process_cpu_seconds_total',
+    type: 'counter',
+    labels: [],
+    help: 'User and system CPU time.',
+  },
+  startTime: {
+    name: 'process_start_time_seconds',
+    type: 'gauge',
+    labels: [],
+    help: 'Start of the process, Unix time.',
+  },
+  buildInfo: {
+    name: 'pannier_build_info',
+    type: 'gauge',
+    labels: ['version'],
+    help: '1, with the version of the program.',
+  },
+} as const satisfies Record<string, MetricRow>;
+
+export function metricsMarkdown(): string {
+  const rows = Object.values(METRICS).map(
+    (row: MetricRow) => `| \`${row.name}\` | ${row.type} | ${row.labels.join(', ') || '-'} | ${row.help} |`,
+  );
+  return [
+    '# Metrics',
+    '',
+    'Served in the Prometheus text form at `/metrics` of the admin address. Label values come from closed sets or from configuration, so',
+    'the number of series does not grow with traffic. This page is generated from src/observability/metric-table.ts (`make docs`).',
+    '',
+    '| metric | type | labels | meaning |',
+    '|---|---|---|---|',
+    ...rows,
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,189 @@
+/**
+ * The registry behind /metrics, and one narrow object for each room that counts.
+ *
+ * Promises: handles are made once where a label set is known at start; a label value that could come from outside is taken from a bounded
+ * set or becomes `(other)`; a policy that is gone takes its series with it.
+ */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { CALL_BUCKETS_S, METRICS, type MetricRow } from './metric-table.ts';
+
+/** Nodes, reasons and codes that are counted by name; a cluster that renames its nodes for ever ends in `(other)`. */
+const NODES_MAX = 64;
+const REASONS_MAX = 32;
+const OTHER = '(other)';
+export const INLINE_POLICY = '(inline)';
+
+export interface MethodCounts {
+  started(): void;
+  finished(code: number, durationMs: number): void;
+}
+
+export interface RedisCounts {
+  roundTrip(node: string, durationMs: number): void;
+  commandError(node: string, code: string): void;
+  reconnected(node: string): void;
+  connectionLost(node: string, reason: string): void;
+}
+
+type DecisionOutcome = 'allowed' | 'denied' | 'failure_allowed' | 'failure_denied';
+
+export interface Metrics {
+  method(path: string, kind: string, statusName: (code: number) => string): MethodCounts;
+  decision(policy: string, outcome: DecisionOutcome): void;
+  nearHit(namespaceLabel: string): void;
+  cacheRead(outcome: string, source: string): void;
+  bucketFlushed(cause: string): void;
+  redis(role: string): RedisCounts;
+  /** Asked at every scrape. */
+  onScrape(role: string, isUp: () => boolean): void;
+  memoryEvicted(store: string): void;
+  policyReload(outcome: 'reloaded' | 'refused'): void;
+  /** The policies in force: series of others are removed. */
+  setPolicies(names: Iterable<string>): void;
+  /** The text of /metrics. */
+  text(): Promise<string>;
+  readonly contentType: string;
+  close(): void;
+}
+
+export function createMetrics(options: { version: string; redisCodes: readonly string[] }): Metrics {
+  const registry = new Registry();
+  const counter = (row: MetricRow): Counter => new Counter({ ...describe(row), registers: [registry] });
+  const gauge = (row: MetricRow, collect?: (this: Gauge) => void): Gauge =>
+    new Gauge({ ...describe(row), registers: [registry], ...(collect === undefined ? {} : { collect }) });
+  const histogram = (row: MetricRow): Histogram =>
+    new Histogram({ ...describe(row), registers: [registry], buckets: CALL_BUCKETS_S });
+
+  const calls = counter(METRICS.calls);
+  const inFlight = gauge(METRICS.callsInFlight);
+  const callDuration = histogram(METRICS.callDuration);
+  const decisions = counter(METRICS.decisions);
+  const cacheReads = counter(METRICS.cacheReads);
+  const nearHits = counter(METRICS.nearHits);
+  const bucketFlushes = counter(METRICS.bucketFlushes);
+  const roundTrips = histogram(METRICS.redisRoundTrip);
+  const redisErrors = counter(METRICS.redisErrors);
+  const reconnects = counter(METRICS.redisReconnects);
+  const losses = counter(METRICS.redisLosses);
+  const evictions = counter(METRICS.memoryEvictions);
+  const reloads = counter(METRICS.policyReloads);
+  const policies = gauge(METRICS.policies);
+  const upByRole = new Map<string, () => boolean>();
+  gauge(METRICS.redisUp, function collect() {
+    for (const [role, isUp] of upByRole) {
+      this.set({ role }, isUp() ? 1 : 0);
+    }
+  });
+  const delay = collectProcess(gauge, counter, options.version);
+  const nodes = boundedLabel(NODES_MAX);
+  const reasons = boundedLabel(REASONS_MAX);
+  const codes = new Set(options.redisCodes);
+  const decisionHandles = new Map<string, Counter.Internal>();
+
+  return {
+    method: (path, kind, statusName) => {
+      const method = path.slice(1);
+      const byCode = Array.from({ length: 17 }, (_, code) => calls.labels({ method, code: statusName(code) }));
+      const running = inFlight.labels({ method });
+      const duration = callDuration.labels({ method });
+      return {
+        started: () => running.inc(),
+        finished: (code, durationMs) => {
+          running.dec();
+          byCode[code]?.inc();
+          if (kind === 'unary') {
+            duration.observe(durationMs / 1_000);
+          }
+        },
+      };
+    },
+    decision: (policy, outcome) => {
+      const id = `${policy} ${outcome}`;
+      let handle = decisionHandles.get(id);
+      if (handle === undefined) {
+        handle = decisions.labels({ policy, outcome });
+        decisionHandles.set(id, handle);
+      }
+      handle.inc();
+    },
+    nearHit: (namespace) => nearHits.inc({ namespace }),
+    cacheRead: (outcome, source) => cacheReads.inc({ outcome, source }),
+    bucketFlushed: (cause) => bucketFlushes.inc({ cause }),
+    redis: (role) => {
+      const roundTrip = roundTrips.labels({ role });
+      return {
+        roundTrip: (_node, durationMs) => roundTrip.observe(durationMs / 1_000),
+        commandError: (node, code) =>
+          redisErrors.inc({ role, node: nodes(node), code: codes.has(code) ? code : OTHER }),
+        reconnected: (node) => reconnects.inc({ role, node: nodes(node) }),
+        connectionLost: (node, reason) => losses.inc({ role, node: nodes(node), reason: reasons(reason) }),
+      };
+    },
+    onScrape: (role, isUp) => void upByRole.set(role, isUp),
+    memoryEvicted: (store) => evictions.inc({ store }),
+    policyReload: (outcome) => reloads.inc({ outcome }),
+    setPolicies: (names) => {
+      const kept = new Set(names);
+      policies.set(kept.size);
+      kept.add(INLINE_POLICY);
+      for (const id of decisionHandles.keys()) {
+        const [policy = '', outcome = ''] = id.split(' ');
+        if (!kept.has(policy)) {
+          decisionHandles.delete(id);
+          decisions.remove({ policy, outcome });
+        }
+      }
+    },
+    text: () => registry.metrics(),
+    contentType: registry.contentType,
+    close: () => delay.disable(),
+  };
+}
+
+function describe(row: MetricRow): { name: string; help: string; labelNames: string[] } {
+  return { name: row.name, help: row.help, labelNames: [...row.labels] };
+}
+
+/** At most `max` values pass as they are. */
+function boundedLabel(max: number): (value: string) => string {
+  const known = new Set<string>();
+  return (value) => {
+    if (known.has(value)) {
+      return value;
+    }
+    if (known.size >= max) {
+      return OTHER;
+    }
+    known.add(value);
+    return value;
+  };
+}
+
+/** What the process itself costs; prom-client's own collection hooks the garbage collector, which is not free. */
+function collectProcess(
+  gauge: (row: MetricRow, collect?: (this: Gauge) => void) => Gauge,
+  counter: (row: MetricRow) => Counter,
+  version: string,
+): { disable(): void } {
+  const delay = monitorEventLoopDelay({ resolution: 20 });
+  delay.enable();
+  gauge(METRICS.eventLoopDelay, function collect() {
+    // An idle histogram answers NaN or its initial minimum: no delay was seen.
+    const seconds = (nanoseconds: number): number => (Number.isFinite(nanoseconds) ? nanoseconds / 1e9 : 0);
+    this.set({ quantile: '0.5' }, seconds(delay.percentile(50)));
+    this.set({ quantile: '0.99' }, seconds(delay.percentile(99)));
+    this.set({ quantile: '1' }, seconds(delay.max));
+    delay.reset();
+  });
+  const cpu = counter(METRICS.cpuSeconds);
+  gauge(METRICS.residentMemory, function collect() {
+    this.set(process.memoryUsage.rss());
+    const { user, system } = process.cpuUsage();
+    cpu.reset();
+    cpu.inc((user + system) / 1e6);
+  });
+  gauge(METRICS.startTime).set(Math.round(Date.now() / 1_000 - process.uptime()));
+  gauge(METRICS.buildInfo).set({ version }, 1);
+  return delay;
+}
