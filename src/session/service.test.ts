@@ -1,0 +1,121 @@
+/**
+ * SessionService over the memory store: what it answers, within which time, and what it never gives away.
+ */
+import { contextUntil, sessionCalls } from '../../test/support/session-calls.ts';
+import { DEFAULT_POLICY_FILE } from '../config/policy-file.ts';
+import { FakeClock } from '../lib/clock.ts';
+import { StoreError } from '../lib/store-error.ts';
+import { MemorySessionStore } from './memory-store.ts';
+import type { SessionStore } from './store.ts';
+
+test('a session from its creation to its end', () => {
+  const calls = sessionCalls();
+  const created = calls.now('CreateSession', { userId: 'ann', data: { cart: Buffer.from('1') }, labels: { a: 'b' } });
+  const sessionId = String(created.session?.sessionId);
+  expect(sessionId).toMatch(/^[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{22}$/);
+  expect(created.session).toMatchObject({ userId: 'ann', version: 1, idleTtlMs: 1_800_000 });
+  const { createdAtMs, expiresAtMs, absoluteExpiresAtMs } = created.session ?? {};
+  expect(Number(expiresAtMs) - Number(createdAtMs)).toBe(1_800_000);
+  expect(Number(absoluteExpiresAtMs) - Number(createdAtMs)).toBe(43_200_000);
+  expect(calls.now('GetSession', { sessionId })).toEqual(created);
+  expect(calls.now('UpdateSession', { sessionId, set: { n: Buffer.from('2') }, ifVersion: 1 })).toMatchObject({
+    version: 2,
+  });
+  expect(calls.errorOf('UpdateSession', { sessionId, remove: ['n'], ifVersion: 1 })).toBe(
+    'ABORTED Cannot update session: its version is 2, wanted 1',
+  );
+  const listed = calls.now('ListUserSessions', { userId: 'ann' }).sessions ?? [];
+  expect(listed).toMatchObject([{ handle: created.session?.handle, labels: { a: 'b' } }]);
+  expect(calls.now('DeleteSession', { sessionId })).toEqual({ existed: true });
+  expect(calls.errorOf('GetSession', { sessionId })).toMatch(/^NOT_FOUND /);
+});
+
+test('fixation: the id from before the login is not found at once', () => {
+  const calls = sessionCalls();
+  const before = String(calls.now('CreateSession', {}).session?.sessionId);
+  const after = calls.now('RotateSession', { sessionId: before, userId: 'ann' }).session;
+  expect(after).toMatchObject({ userId: 'ann' });
+  expect(after?.sessionId).not.toBe(before);
+  expect(calls.errorOf('GetSession', { sessionId: before })).toMatch(/^NOT_FOUND /);
+  expect(calls.errorOf('RotateSession', { sessionId: before, userId: 'eve' })).toMatch(/^NOT_FOUND /);
+  expect(calls.errorOf('RotateSession', { sessionId: String(after?.sessionId), userId: '', graceMs: 5 })).toBe(
+    'INVALID_ARGUMENT Cannot rotate session: grace_ms is 5, wanted 0 where user_id changes the user',
+  );
+});
+
+test('within its grace the old id is answered with itself', () => {
+  const calls = sessionCalls();
+  const old = String(calls.now('CreateSession', {}).session?.sessionId);
+  calls.now('RotateSession', { sessionId: old, graceMs: 100 });
+  expect(calls.now('GetSession', { sessionId: old }).session?.sessionId).toBe(old);
+  calls.clock.advance(100);
+  expect(calls.errorOf('GetSession', { sessionId: old })).toMatch(/^NOT_FOUND /);
+});
+
+test('a default idle life is never longer than the absolute one that was asked for', () => {
+  const session = sessionCalls().now('CreateSession', { absoluteTtlMs: 5_000 }).session;
+  expect(session).toMatchObject({ idleTtlMs: 5_000 });
+  const file = { ...DEFAULT_POLICY_FILE, sessions: { idleTtlMs: 7, absoluteTtlMs: 9 } };
+  const short = sessionCalls({ file }).now('CreateSession', {}).session;
+  expect(Number(short?.absoluteExpiresAtMs) - Number(short?.createdAtMs)).toBe(9);
+  expect(short).toMatchObject({ idleTtlMs: 7 });
+});
+
+test('data over its bounds is RESOURCE_EXHAUSTED with what it would be', () => {
+  const calls = sessionCalls();
+  const sessionId = String(calls.now('CreateSession', { data: { a: Buffer.alloc(262_143) } }).session?.sessionId);
+  expect(calls.errorOf('UpdateSession', { sessionId, set: { b: Buffer.alloc(9) } })).toBe(
+    'RESOURCE_EXHAUSTED Cannot update session: its data would have 262154 bytes, wanted at most 262144',
+  );
+});
+
+test('the store has less time than the call, and none after the deadline', () => {
+  const clock = new FakeClock();
+  const deadlines: number[] = [];
+  const store = {
+    read: (_credential: unknown, _options: unknown, deadlineAtMs: number) => {
+      deadlines.push(deadlineAtMs - clock.monotonicMs());
+      return undefined;
+    },
+  } as unknown as SessionStore;
+  const calls = sessionCalls({ store, clock });
+  const sessionId = `${'s'.repeat(22)}.${'t'.repeat(22)}`;
+  calls.errorOf('GetSession', { sessionId }, contextUntil(clock, 1_000));
+  calls.errorOf('GetSession', { sessionId }, contextUntil(clock, 50));
+  expect(deadlines).toEqual([975, 40]);
+  expect(calls.errorOf('GetSession', { sessionId }, contextUntil(clock, 0))).toBe(
+    'DEADLINE_EXCEEDED Cannot get session: its deadline is over, wanted time to do it',
+  );
+  expect(deadlines).toHaveLength(2);
+});
+
+test('no error holds an id, a user or a value', () => {
+  const calls = sessionCalls();
+  const sessionId = String(calls.now('CreateSession', { userId: 'canary-user' }).session?.sessionId);
+  const secrets = [...sessionId.split('.'), 'canary-user', 'canary-value', 'canary-name'];
+  const set = { 'canary-name': Buffer.from('canary-value'.repeat(30_000)) };
+  const errors = [
+    calls.errorOf('UpdateSession', { sessionId, set }),
+    calls.errorOf('UpdateSession', { sessionId, ifVersion: 7 }),
+    calls.errorOf('UpdateSession', { sessionId: `${sessionId}x` }),
+    calls.errorOf('RotateSession', { sessionId, graceMs: -1 }),
+    calls.errorOf('DeleteUserSessions', { userId: 'other', exceptSessionId: sessionId }),
+  ];
+  for (const error of errors) {
+    expect(error).not.toBe('OK');
+    expect(secrets.filter((secret) => error.includes(secret))).toEqual([]);
+  }
+});
+
+test('a full memory store refuses the new and keeps the live', () => {
+  const clock = new FakeClock();
+  const store = new MemorySessionStore({ clock, maxEntries: 3 });
+  const calls = sessionCalls({ store, clock });
+  const ids = [1, 2, 3].map(() => String(calls.now('CreateSession', { idleTtlMs: 1_000 }).session?.sessionId));
+  expect(() => calls.now('CreateSession', {})).toThrow(StoreError);
+  for (const sessionId of ids) {
+    expect(calls.errorOf('GetSession', { sessionId })).toBe('OK');
+  }
+  clock.advance(1_001);
+  expect(calls.errorOf('CreateSession', {})).toBe('OK');
+});
