@@ -289,7 +289,9 @@ export function sessionStoreContract(name: string, setUp: () => Promise<SessionS
       expect(listed).toHaveLength(LISTED_SESSIONS_MAX + 1 - LISTED_SESSIONS_DROPPED);
       expect(listed.some(({ handle }) => handle === first.credential.handle)).toBe(false);
       expect(await read(first.credential)).toMatchObject({ userId: user });
+      // No list knows it: what ends it is the generation alone, for a login as somebody else as well.
       await store.endUserSessions(user, undefined, deadline());
+      expect((await rotate(first, { userId: `${user}-b` })).outcome).toEqual({ outcome: 'not_found' });
       expect(await read(first.credential)).toBeUndefined();
     }, 30_000);
 

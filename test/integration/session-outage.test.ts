@@ -1,0 +1,119 @@
+/**
+ * The Redis store of sessions while its Redis is frozen, gone or without its scripts: which kind of failure each verb tells.
+ */
+import { randomBytes } from 'node:crypto';
+import { StoreError } from '../../src/lib/store-error.ts';
+import { createKeyspace } from '../../src/redis/keyspace.ts';
+import type { Redis } from '../../src/redis/redis.ts';
+import { RedisSessionStore } from '../../src/session/redis-store.ts';
+import { issueSessionId } from '../../src/session/session.ts';
+import { openRedis } from '../support/redis-client.ts';
+import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { waitFor } from '../support/wait.ts';
+
+const NO_CHANGE = { set: new Map<string, Buffer>(), remove: new Set<string>() };
+const UPDATE = { change: NO_CHANGE, ifVersion: undefined, idleTtlMs: undefined, absoluteTtlMs: undefined };
+
+let server: RedisNode;
+let redis: Redis;
+let store: RedisSessionStore;
+
+beforeAll(async () => {
+  server = await startRedis();
+  redis = await openRedis(server.url);
+  store = new RedisSessionStore({ commands: redis, keyspace: createKeyspace('') });
+}, 60_000);
+
+afterAll(async () => {
+  redis?.close();
+  await server?.stop();
+});
+
+function deadline(): number {
+  return performance.now() + 10_000;
+}
+
+async function create(userId: string) {
+  const { credential, selector } = issueSessionId(randomBytes);
+  const lives = { idleTtlMs: 60_000, absoluteTtlMs: 60_000 };
+  await store.create({ credential, userId, data: new Map(), labels: new Map(), ...lives }, deadline());
+  return { credential, selector };
+}
+
+async function kindOf(step: Promise<unknown>): Promise<string> {
+  try {
+    await step;
+    return 'answered';
+  } catch (error) {
+    expect(error).toBeInstanceOf(StoreError);
+    return (error as StoreError).kind;
+  }
+}
+
+test('a flushed script cache is no failure', async () => {
+  const { credential } = await create('flush');
+  await server.command('SCRIPT', 'FLUSH');
+  expect(await store.read(credential, { touch: true }, deadline())).toMatchObject({ userId: 'flush' });
+  await server.command('SCRIPT', 'FLUSH');
+  expect(await store.endUserSessions('flush', credential, deadline())).toEqual({ outcome: 'ended', deleted: 0 });
+});
+
+test('a frozen Redis: reads are unavailable, what may have been done is unknown, and the session is there afterwards', async () => {
+  const { credential, selector } = await create('frozen');
+  const { verifier } = issueSessionId(randomBytes, selector).credential;
+  await server.freeze();
+  try {
+    const kinds = await Promise.all([
+      kindOf(store.read(credential, { touch: true }, deadline())),
+      kindOf(store.list('frozen', deadline())),
+      kindOf(store.rotate(credential, { verifier, userId: 'other', change: NO_CHANGE, graceMs: 0 }, deadline())),
+      kindOf(create('frozen')),
+      kindOf(store.update(credential, UPDATE, deadline())),
+      kindOf(store.delete({ handle: 'none', verifier: undefined }, deadline())),
+      kindOf(store.endUserSessions('nobody', undefined, deadline())),
+    ]);
+    expect(kinds).toEqual([
+      ...['unavailable', 'unavailable', 'unavailable', 'unavailable'],
+      ...['unknown', 'unknown', 'unknown'],
+    ]);
+  } finally {
+    await server.thaw();
+  }
+  const found = await waitFor('the session', () => store.read(credential, { touch: false }, deadline()));
+  expect(found).toMatchObject({ userId: 'frozen' });
+});
+
+test('an update whose user cannot be read after it does not say that nothing was done', async () => {
+  const { credential } = await create('half');
+  const half = new RedisSessionStore({
+    keyspace: createKeyspace(''),
+    commands: {
+      run: (script, keys, args, deadlineAtMs) => redis.run(script, keys, args, deadlineAtMs),
+      send: async () => {
+        throw new StoreError('unavailable', 'the master of the user is away');
+      },
+    },
+  });
+  const change = { set: new Map([['a', Buffer.from('1')]]), remove: new Set<string>() };
+  expect(await kindOf(half.update(credential, { ...UPDATE, change }, deadline()))).toBe('unknown');
+  expect(await kindOf(half.read(credential, { touch: true }, deadline()))).toBe('unavailable');
+  expect(await store.read(credential, { touch: false }, deadline())).toMatchObject({ version: 2 });
+});
+
+test('a user’s key that was lost voids the sessions of the user', async () => {
+  const { credential } = await create('lost');
+  await server.command('DEL', createKeyspace('').user('lost'));
+  expect(await store.read(credential, { touch: true }, deadline())).toBeUndefined();
+  const again = await create('lost');
+  expect(await store.read(again.credential, { touch: true }, deadline())).toMatchObject({ userId: 'lost' });
+  expect(await store.read(credential, { touch: true }, deadline())).toBeUndefined();
+});
+
+test('a Redis that is gone: everything is unavailable', async () => {
+  const { credential } = await create('gone');
+  await server.kill();
+  await waitFor('the loss being seen', () => !redis.isReady());
+  expect(await kindOf(store.read(credential, { touch: true }, deadline()))).toBe('unavailable');
+  expect(await kindOf(store.update(credential, UPDATE, deadline()))).toBe('unavailable');
+  expect(await kindOf(store.delete({ ...credential }, deadline()))).toBe('unavailable');
+});
