@@ -1,0 +1,148 @@
+/**
+ * The races of docs/sessions.md that lie between two steps of one verb, each played exactly: another call runs whole after a
+ * named step and before the next.
+ */
+import { randomBytes } from 'node:crypto';
+import type { RedisCommands } from '../../src/redis/commands.ts';
+import { createKeyspace } from '../../src/redis/keyspace.ts';
+import type { Redis } from '../../src/redis/redis.ts';
+import { RedisSessionStore } from '../../src/session/redis-store.ts';
+import { issueSessionId, type SessionCredential } from '../../src/session/session.ts';
+import type { RotateOutcome, SessionStore } from '../../src/session/store.ts';
+import { openRedis } from '../support/redis-client.ts';
+import { type RedisNode, startRedis } from '../support/redis-server.ts';
+
+const keyspace = createKeyspace('');
+const NO_CHANGE = { set: new Map<string, Buffer>(), remove: new Set<string>() };
+
+let server: RedisNode;
+let redis: Redis;
+let store: SessionStore;
+
+beforeAll(async () => {
+  server = await startRedis();
+  redis = await openRedis(server.url);
+  store = new RedisSessionStore({ commands: redis, keyspace });
+}, 60_000);
+
+afterAll(async () => {
+  redis?.close();
+  await server?.stop();
+});
+
+/** A store on the same Redis; after the first run of the script the other call has its whole way. */
+function storeWithCallAfter(scriptName: string, call: () => unknown): SessionStore {
+  let isDue = true;
+  const commands: RedisCommands = {
+    run: async (script, keys, args, deadlineAtMs) => {
+      const reply = await redis.run(script, keys, args, deadlineAtMs);
+      if (isDue && script.name === scriptName) {
+        isDue = false;
+        await call();
+      }
+      return reply;
+    },
+    send: (key, command, deadlineAtMs) => redis.send(key, command, deadlineAtMs),
+  };
+  return new RedisSessionStore({ commands, keyspace });
+}
+
+function deadline(): number {
+  return performance.now() + 10_000;
+}
+
+function name(): string {
+  return `user-${randomBytes(6).toString('hex')}`;
+}
+
+async function create(on: SessionStore, userId: string) {
+  const { credential, selector } = issueSessionId(randomBytes);
+  const lives = { idleTtlMs: 60_000, absoluteTtlMs: 60_000 };
+  await on.create({ credential, userId, data: new Map(), labels: new Map(), ...lives }, deadline());
+  return { credential, selector };
+}
+
+async function read(credential: SessionCredential) {
+  return await store.read(credential, { touch: false }, deadline());
+}
+
+async function rotate(
+  on: SessionStore,
+  old: { selector: string; credential: SessionCredential },
+  userId: string | undefined,
+): Promise<{ credential: SessionCredential; outcome: RotateOutcome['outcome'] }> {
+  const { credential } = issueSessionId(randomBytes, old.selector);
+  const rotation = { verifier: credential.verifier, userId, change: NO_CHANGE, graceMs: 0 };
+  const { outcome } = await on.rotate(old.credential, rotation, deadline());
+  return { credential, outcome };
+}
+
+test('a logout everywhere between the steps of a creation voids the session', async () => {
+  const user = name();
+  const racing = storeWithCallAfter('session-user-enter', () => store.endUserSessions(user, undefined, deadline()));
+  const { credential } = await create(racing, user);
+  expect(await read(credential)).toBeUndefined();
+});
+
+test('a logout everywhere between the steps of a login voids the session', async () => {
+  const user = name();
+  const guest = await create(store, '');
+  const racing = storeWithCallAfter('session-user-enter', () => store.endUserSessions(user, undefined, deadline()));
+  const { credential } = await rotate(racing, guest, user);
+  expect(await read(credential)).toBeUndefined();
+});
+
+test.each([true, false])(
+  'a rotation for the same user does not outlive a logout everywhere (named: %s)',
+  async (isNamed) => {
+    const user = name();
+    const old = await create(store, user);
+    const racing = storeWithCallAfter('session-read', () => store.endUserSessions(user, undefined, deadline()));
+    const { credential, outcome } = await rotate(racing, old, isNamed ? user : undefined);
+    expect(outcome).toBe('not_found');
+    expect(await read(credential)).toBeUndefined();
+    expect(await read(old.credential)).toBeUndefined();
+  },
+);
+
+test('an exception does not bring back what a logout everywhere has ended meanwhile', async () => {
+  const user = name();
+  const kept = await create(store, user);
+  const racing = storeWithCallAfter('session-read', () => store.endUserSessions(user, undefined, deadline()));
+  expect(await racing.endUserSessions(user, kept.credential, deadline())).toEqual({ outcome: 'not_found' });
+  expect(await read(kept.credential)).toBeUndefined();
+});
+
+test('a list between the steps of a creation does not unlist the session', async () => {
+  const user = name();
+  const racing = storeWithCallAfter('session-user-enter', async () => {
+    expect(await store.list(user, deadline())).toEqual([]);
+    expect(await store.list(user, deadline())).toEqual([]);
+  });
+  const { credential } = await create(racing, user);
+  expect(await store.list(user, deadline())).toMatchObject([{ handle: credential.handle }]);
+});
+
+test('the removal of a void session leaves the one alone that became another user’s meanwhile', async () => {
+  const [first, second] = [name(), name()];
+  const old = await create(store, first);
+  let rotated: SessionCredential | undefined;
+  const racing = storeWithCallAfter('session-user-end', async () => {
+    // As if the login had looked at the generation just before the logout raised it.
+    await redis.send('', ['HSET', keyspace.user(first), 'n', '1'], deadline());
+    rotated = (await rotate(store, old, second)).credential;
+    await redis.send('', ['HSET', keyspace.user(first), 'n', '2'], deadline());
+  });
+  expect(await racing.endUserSessions(first, undefined, deadline())).toEqual({ outcome: 'ended', deleted: 0 });
+  expect(rotated && (await read(rotated))).toMatchObject({ userId: second });
+});
+
+test('a deletion between the steps of a rotation is final', async () => {
+  const user = name();
+  const old = await create(store, user);
+  const racing = storeWithCallAfter('session-read', () => store.delete(old.credential, deadline()));
+  const { credential, outcome } = await rotate(racing, old, name());
+  expect(outcome).toBe('not_found');
+  expect(await read(credential)).toBeUndefined();
+  expect(await redis.send('', ['EXISTS', keyspace.session(old.credential.handle)], deadline())).toBe(0);
+});
