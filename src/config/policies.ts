@@ -97,7 +97,7 @@ function readPolicy(reader: YamlReader, node: Node, path: string, name: string):
   if (entries === undefined) {
     return undefined;
   }
-  const limitNodes = reader.list(entries.get('limits') ?? node, `${path}.limits`, {
+  const limitNodes = reader.list(entries.get('limits') ?? missing(node), `${path}.limits`, {
     min: 1,
     max: LIMITS_PER_POLICY_MAX,
   });

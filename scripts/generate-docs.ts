@@ -1,0 +1,12 @@
+/**
+ * Writes the reference pages that come from tables in the code (`make docs`). Tests fail while a page differs from its table.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { settingsMarkdown } from '../src/config/settings-reference.ts';
+import { metricsMarkdown } from '../src/observability/metric-table.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+writeFileSync(join(root, 'docs/settings.md'), settingsMarkdown());
+writeFileSync(join(root, 'docs/metrics.md'), metricsMarkdown());

@@ -1,0 +1,61 @@
+/**
+ * The number of series does not grow with traffic, and the page of metrics is current.
+ */
+import { readTextAsset } from '../lib/assets.ts';
+import { METRICS, metricsMarkdown } from './metric-table.ts';
+import { createMetrics } from './metrics.ts';
+
+const metrics = createMetrics({ version: '1.2.3', redisCodes: ['OOM'] });
+afterAll(() => metrics.close());
+
+async function series(): Promise<string[]> {
+  const lines = (await metrics.text()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return lines.map((line) => line.slice(0, line.lastIndexOf(' '))).sort();
+}
+
+test('docs/metrics.md is what the table says (make docs)', () => {
+  expect(readTextAsset('docs/metrics.md')).toBe(metricsMarkdown());
+});
+
+test('every metric of the table is exported', async () => {
+  const text = await metrics.text();
+  expect(Object.values(METRICS).filter((row) => !text.includes(`# TYPE ${row.name} ${row.type}`))).toEqual([]);
+});
+
+test('10,000 decisions, calls and round trips add no series to those of the first', async () => {
+  const call = metrics.method('/pannier.v1.RateLimitService/CheckRateLimit', 'unary', String);
+  const redis = metrics.redis('state');
+  function once(): void {
+    call.started();
+    call.finished(0, 1);
+    metrics.decision('api', 'allowed');
+    redis.roundTrip('a:1', 1);
+    redis.commandError('a:1', 'OOM');
+  }
+  once();
+  const before = await series();
+  for (let index = 0; index < 10_000; index += 1) {
+    once();
+  }
+  expect(await series()).toEqual(before);
+});
+
+test('nodes and codes beyond the bounds end in (other)', async () => {
+  const redis = metrics.redis('cache');
+  for (let index = 0; index < 1_000; index += 1) {
+    redis.commandError(`node-${index}:1`, `MADEUP${index}`);
+  }
+  const errors = (await series()).filter((line) => line.startsWith('pannier_redis_errors_total{role="cache"'));
+  expect(errors.length).toBeLessThanOrEqual(65);
+  expect(errors.some((line) => line.includes('node="(other)"'))).toBe(true);
+  expect(errors.every((line) => line.includes('code="(other)"'))).toBe(true);
+});
+
+test('a policy that is gone takes its series with it, the inline one stays', async () => {
+  metrics.decision('old', 'denied');
+  metrics.decision('(inline)', 'denied');
+  metrics.setPolicies(['api']);
+  const decisions = (await series()).filter((line) => line.startsWith('pannier_rate_limit_decisions_total'));
+  expect(decisions.some((line) => line.includes('"old"'))).toBe(false);
+  expect(decisions.some((line) => line.includes('"(inline)"'))).toBe(true);
+});
