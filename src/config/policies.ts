@@ -105,11 +105,8 @@ function readPolicy(reader: YamlReader, node: Node, path: string, name: string):
   for (const [index, limitNode] of (limitNodes ?? []).entries()) {
     const limit = readLimit(reader, limitNode, `${path}.limits[${index}]`);
     if (limit !== undefined && limits.some((other) => other.name === limit.name)) {
-      reader.fail(
-        limitNode,
-        `${path}.limits[${index}].name`,
-        `a name of its own: ${JSON.stringify(limit.name)} is taken`,
-      );
+      const text = `${JSON.stringify(limit.name)} is taken by another limit, wanted a name of its own`;
+      reader.refuse(limitNode, `${path}.limits[${index}].name`, text);
     }
     if (limit !== undefined) {
       limits.push(limit);
@@ -248,7 +245,7 @@ function readDuration(reader: YamlReader, node: Node | undefined, path: string, 
 
 function checkName(reader: YamlReader, node: Node, path: string, name: string): void {
   if (!NAME_PATTERN.test(name)) {
-    reader.fail(node, path, `a name of ${NAME_FORM}`);
+    reader.refuse(node, path, `its name is ${JSON.stringify(name)}, wanted ${NAME_FORM}`);
   }
 }
 

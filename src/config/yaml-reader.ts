@@ -108,7 +108,15 @@ export class YamlReader {
 
   /** Notes "Cannot read <path>: it is <what stands there>, wanted <wanted>" at the node. */
   fail(node: Node | undefined, path: string, wanted: string): void {
-    this.#note(node?.range?.[0] ?? 0, `Cannot read ${path}: it is ${describe(node)}, wanted ${wanted}`);
+    this.#note(
+      node?.range?.[0] ?? 0,
+      `Cannot read ${path === '' ? 'the file' : path}: it is ${describe(node)}, wanted ${wanted}`,
+    );
+  }
+
+  /** Notes what is wrong where the node itself is not what was found. */
+  refuse(node: Node | undefined, path: string, text: string): void {
+    this.#note(node?.range?.[0] ?? 0, `Cannot read ${path}: ${text}`);
   }
 
   #scalar<Value>(

@@ -1,0 +1,249 @@
+/**
+ * Malformed policy files and settings, each with the exact texts that the operator reads.
+ */
+import { loadSettings } from './load.ts';
+import { parsePolicyFile } from './policies.ts';
+
+const FILES: [string, string[]][] = [
+  ['[]', ['1:1 Cannot read the file: it is a list of 0 entries, wanted a mapping with policies, cache, sessions']],
+  ['text', ['1:1 Cannot read the file: it is "text", wanted a mapping with policies, cache, sessions']],
+  ['policies: 3', ['1:11 Cannot read policies: it is 3, wanted a mapping']],
+  ['polices: {}', ['1:1 Cannot read polices: there is no such key, wanted policies, perhaps']],
+  ['a: 1\na: 2', ['2:1 Cannot read the file as YAML: Map keys must be unique']],
+  ['a: 1\n---\nb: 2', ['2:1 Cannot read the file: it holds 2 YAML documents, wanted one']],
+  [
+    'policies: {',
+    ['1:12 Cannot read the file as YAML: Flow map in block collection must be sufficiently indented and end with a }'],
+  ],
+  ['policies: {a: {}}', ['1:15 Cannot read policies.a.limits: it is missing, wanted a list of 1 to 16 entries']],
+  [
+    'policies: {a: {limits: []}}',
+    ['1:24 Cannot read policies.a.limits: it is a list of 0 entries, wanted a list of 1 to 16 entries'],
+  ],
+  [
+    'policies: {"a b": {limits: [{algorithm: fixed_window, limit: 5, per: 1s}]}}',
+    ['1:19 Cannot read policies.a b: its name is "a b", wanted 1 to 64 of [A-Za-z0-9._-]'],
+  ],
+  [
+    'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 1s}, {algorithm: fixed_window, limit: 5, per: 1s}]}}',
+    ['1:71 Cannot read policies.a.limits[1].name: "fixed_window" is taken by another limit, wanted a name of its own'],
+  ],
+  [
+    'policies: {a: {limits: [{algorithm: fixed, limit: 5, per: 1s}]}}',
+    [
+      '1:37 Cannot read policies.a.limits[0].algorithm: it is "fixed", wanted one of fixed_window, sliding_window_log, sliding_window_counter, token_bucket, leaky_bucket',
+    ],
+  ],
+  [
+    'policies: {a: {limits: [{algorithm: concurrency, limit: 5, per: 1s}]}}',
+    [
+      '1:37 Cannot read policies.a.limits[0].algorithm: it is "concurrency", wanted one of fixed_window, sliding_window_log, sliding_window_counter, token_bucket, leaky_bucket: this version does not serve concurrency limits',
+    ],
+  ],
+  [
+    'policies: {a: {limits: [{limit: 5, per: 1s}]}}',
+    [
+      '1:25 Cannot read policies.a.limits[0].algorithm: it is missing, wanted one of fixed_window, sliding_window_log, sliding_window_counter, token_bucket, leaky_bucket',
+    ],
+  ],
+  [
+    'policies: {a: {limits: [{algorithm: fixed_window, limit: 0, per: 1s}]}}',
+    ['1:58 Cannot read policies.a.limits[0].limit: it is 0, wanted an integer from 1 to 68719476736'],
+  ],
+  [
+    'policies: {a: {limits: [{algorithm: fixed_window, limit: 1.5, per: 1s}]}}',
+    ['1:58 Cannot read policies.a.limits[0].limit: it is 1.5, wanted a positive integer'],
+  ],
+  [
+    'policies: {a: {limits: [{algorithm: fixed_window, limit: "5", per: 1s}]}}',
+    ['1:58 Cannot read policies.a.limits[0].limit: it is "5", wanted a positive integer'],
+  ],
+  [
+    'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 60}]}}',
+    ['1:66 Cannot read policies.a.limits[0].per: it is 60, wanted a duration such as 500ms, 1s, 5m, 1h or 2d'],
+  ],
+  [
+    'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 0s}]}}',
+    ['1:66 Cannot read policies.a.limits[0].per: it is "0s", wanted a duration such as 500ms, 1s, 5m, 1h or 2d'],
+  ],
+  [
+    'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 401d}]}}',
+    ['1:66 Cannot read policies.a.limits[0].per: it is "401d", wanted 1 to 34560000000 milliseconds (400 days)'],
+  ],
+  [
+    'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 1s, burst: 9}]}}',
+    [
+      '1:77 Cannot read policies.a.limits[0].burst: it is 9, wanted no burst: fixed_window has none, token_bucket and leaky_bucket have',
+    ],
+  ],
+  [
+    'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 1s, bursts: 9}]}}',
+    ['1:70 Cannot read policies.a.limits[0].bursts: there is no such key, wanted burst, perhaps'],
+  ],
+  [
+    'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 1s, name: "x y"}]}}',
+    ['1:76 Cannot read policies.a.limits[0].name: it is "x y", wanted 1 to 64 of [A-Za-z0-9._-]'],
+  ],
+  [
+    'policies: {a: {limits: [{algorithm: sliding_window_log, limit: 10001, per: 1s}]}}',
+    ['1:64 Cannot read policies.a.limits[0].limit: it is 10001, wanted an integer from 1 to 10000'],
+  ],
+  [
+    'policies: {a: {limits: [{algorithm: token_bucket, limit: 1, per: 400d, burst: 68719476736}]}}',
+    [
+      '1:79 Cannot read policies.a.limits[0].burst: it is 68719476736, wanted a bucket that drains within 4398046511104 milliseconds at this rate',
+    ],
+  ],
+  [
+    'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 1s}], on_failure: local}}',
+    [
+      '1:84 Cannot read policies.a.on_failure: it is "local", wanted one of allow, deny: this version does not serve local',
+    ],
+  ],
+  [
+    'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 1s}], on_failure: open}}',
+    ['1:84 Cannot read policies.a.on_failure: it is "open", wanted one of allow, deny'],
+  ],
+  [
+    'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 1s}], shared: yes}}',
+    ['1:80 Cannot read policies.a.shared: it is "yes", wanted true or false'],
+  ],
+  [
+    'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 1s}], shadow: true}}',
+    ['1:72 Cannot read policies.a.shadow: this version does not serve it, leave it out'],
+  ],
+  [
+    'cache: {default: {ttl: 31d}}',
+    ['1:24 Cannot read cache.default.ttl: it is "31d", wanted a duration such as 500ms, 1s, 5m, 1h or 2d, at most 30d'],
+  ],
+  ['cache: {u: {near: 1}}', ['1:19 Cannot read cache.u.near: it is 1, wanted true or false']],
+  ['cache: {u: }', ['1:12 Cannot read cache.u: it is empty, wanted a mapping with ttl, near']],
+  [
+    'sessions: {idle: 2h, absolute: 1h}',
+    ['1:18 Cannot read sessions.idle: it is "2h", wanted at most sessions.absolute, which is 1h'],
+  ],
+  [
+    'sessions: {idle: 31d}',
+    ['1:18 Cannot read sessions.idle: it is "31d", wanted a duration such as 500ms, 1s, 5m, 1h or 2d, at most 30d'],
+  ],
+  ['sessions: {idel: 1h}', ['1:12 Cannot read sessions.idel: there is no such key, wanted idle, perhaps']],
+];
+
+const ENVIRONMENTS: [Record<string, string>, string[]][] = [
+  [
+    { PANNIER_REDIS_URL: 'redis:/x' },
+    [
+      'Cannot use PANNIER_REDIS_URL: it is not shown, since it may hold a password, wanted redis://HOST:PORT or rediss://HOST:PORT, several of one scheme separated by commas, no database number',
+    ],
+  ],
+  [
+    { PANNIER_REDIS_URL: 'http://u:canary@h:1' },
+    [
+      'Cannot use PANNIER_REDIS_URL: it is not shown, since it may hold a password, wanted redis://HOST:PORT or rediss://HOST:PORT, several of one scheme separated by commas, no database number',
+    ],
+  ],
+  [
+    { PANNIER_REDIS_URL: 'redis://a:1/3' },
+    [
+      'Cannot use PANNIER_REDIS_URL: it is not shown, since it may hold a password, wanted redis://HOST:PORT or rediss://HOST:PORT, several of one scheme separated by commas, no database number',
+    ],
+  ],
+  [
+    { PANNIER_REDIS_URL: 'redis://a:1,rediss://b:1' },
+    [
+      'Cannot use PANNIER_REDIS_URL: it is not shown, since it may hold a password, wanted redis://HOST:PORT or rediss://HOST:PORT, several of one scheme separated by commas, no database number',
+    ],
+  ],
+  [
+    { PANNIER_CACHE_REDIS_URL: 'redis://a:1' },
+    ['Cannot use PANNIER_CACHE_REDIS_URL: PANNIER_REDIS_URL is unset, wanted both or PANNIER_REDIS_URL alone'],
+  ],
+  [
+    { PANNIER_GRPC_ADDRESS: '9470' },
+    ['Cannot use PANNIER_GRPC_ADDRESS: it is "9470", wanted HOST:PORT, :PORT for all interfaces, or none'],
+  ],
+  [
+    { PANNIER_GRPC_ADDRESS: 'h:70000' },
+    ['Cannot use PANNIER_GRPC_ADDRESS: it is "h:70000", wanted HOST:PORT, :PORT for all interfaces, or none'],
+  ],
+  [
+    { PANNIER_GRPC_ADDRESS: 'none' },
+    ['Cannot use PANNIER_GRPC_ADDRESS: it is "none" and there is no PANNIER_GRPC_SOCKET, wanted one of the two'],
+  ],
+  [
+    { PANNIER_ADMIN_ADDRESS: 'a b:1' },
+    ['Cannot use PANNIER_ADMIN_ADDRESS: it is "a b:1", wanted HOST:PORT, :PORT for all interfaces, or none'],
+  ],
+  [
+    { PANNIER_KEY_PREFIX: 'a{b}' },
+    ['Cannot use PANNIER_KEY_PREFIX: it is "a{b}", wanted at most 64 printable characters without blanks and braces'],
+  ],
+  [{ PANNIER_SCOPE: 'a b' }, ['Cannot use PANNIER_SCOPE: it is "a b", wanted 1 to 64 of [A-Za-z0-9._-]']],
+  [
+    { PANNIER_DEFAULT_DEADLINE_MS: '0' },
+    ['Cannot use PANNIER_DEFAULT_DEADLINE_MS: it is "0", wanted an integer from 1 to 600000 ms'],
+  ],
+  [
+    { PANNIER_DEFAULT_DEADLINE_MS: '1s' },
+    ['Cannot use PANNIER_DEFAULT_DEADLINE_MS: it is "1s", wanted an integer from 1 to 600000 ms'],
+  ],
+  [
+    { PANNIER_LOG_LEVEL: 'loud' },
+    ['Cannot use PANNIER_LOG_LEVEL: it is "loud", wanted one of trace, debug, info, warn, error, fatal, silent'],
+  ],
+  [
+    { PANNIER_REDIS_CONNECTIONS: '17' },
+    ['Cannot use PANNIER_REDIS_CONNECTIONS: it is "17", wanted an integer from 1 to 16'],
+  ],
+  [
+    { PANNIER_CACHE_MAX_VALUE_BYTES: '3145729' },
+    ['Cannot use PANNIER_CACHE_MAX_VALUE_BYTES: it is "3145729", wanted an integer from 1 to 3145728 bytes'],
+  ],
+  [
+    { PANNIER_POLICYFILE: 'x' },
+    ['Cannot use PANNIER_POLICYFILE: there is no such setting, wanted PANNIER_POLICY_FILE, perhaps'],
+  ],
+  [
+    { PANNIER_WHATEVER_THIS_IS: 'x' },
+    ['Cannot use PANNIER_WHATEVER_THIS_IS: there is no such setting, wanted a setting of docs/settings.md'],
+  ],
+  [
+    {
+      PANNIER_SERVICE_HOST: 'x',
+      PANNIER_SERVICE_PORT_GRPC: '1',
+      PANNIER_PORT_9470_TCP_ADDR: 'x',
+      PANNIER_TEST_REDIS: 'x',
+    },
+    [],
+  ],
+];
+
+test.each(FILES)('policy file %j', (text, expected) => {
+  const result = parsePolicyFile(text);
+  const problems = 'problems' in result ? result.problems : [];
+  expect(problems.map((problem) => `${problem.line}:${problem.column} ${problem.message}`)).toEqual(expected);
+});
+
+test.each(ENVIRONMENTS)('settings %j', (environment, expected) => {
+  const result = loadSettings(environment);
+  const problems = 'problems' in result ? result.problems : [];
+  expect(problems.map((problem) => problem.message)).toEqual(expected);
+});
+
+test('all mistakes of a file are told in one reading', () => {
+  const result = parsePolicyFile(
+    'sessions: { idle: x }\ncache: { default: { near: 3 } }\npolicies: { a: { limits: 1 } }\n',
+  );
+  expect('problems' in result ? result.problems.map((problem) => problem.line) : []).toEqual([1, 2, 3]);
+});
+
+test('an alias bomb is refused', () => {
+  const levels = Array.from(
+    { length: 9 },
+    (_, index) => `l${index + 1}: &l${index + 1} [*l${index}, *l${index}, *l${index}, *l${index}]`,
+  );
+  const result = parsePolicyFile(`l0: &l0 [x]\n${levels.join('\n')}\n`);
+  expect('problems' in result ? result.problems.map((problem) => problem.message) : []).toEqual([
+    expect.stringMatching(/alias/i),
+  ]);
+});

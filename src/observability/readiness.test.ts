@@ -1,0 +1,29 @@
+/**
+ * Readiness: once policies are loaded and the store has answered or 5 s have passed; never red again but by draining.
+ */
+import { FakeClock } from '../lib/clock.ts';
+import { Readiness } from './readiness.ts';
+
+test('waits for the store at most 5 s, and stays ready without it until it drains', () => {
+  const clock = new FakeClock();
+  let answered = false;
+  const readiness = new Readiness({ clock, hasAnswered: () => answered });
+  answered = true;
+  expect(readiness.isReady()).toBe(false);
+  readiness.serving();
+  expect(readiness.isReady()).toBe(true);
+  answered = false;
+  expect(readiness.isReady()).toBe(true);
+  readiness.draining();
+  expect(readiness.isReady()).toBe(false);
+});
+
+test('is ready after 5 s without the store, not before', () => {
+  const clock = new FakeClock();
+  const readiness = new Readiness({ clock, hasAnswered: () => false });
+  readiness.serving();
+  clock.advance(4_999);
+  expect(readiness.isReady()).toBe(false);
+  clock.advance(1);
+  expect(readiness.isReady()).toBe(true);
+});

@@ -1,0 +1,93 @@
+/**
+ * The admin address over real HTTP, and `check` on a real file.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runCheck } from '../../src/commands/check.ts';
+import { silentLogger } from '../../src/lib/logger.ts';
+import { type AdminServer, startAdminServer } from '../../src/observability/admin-server.ts';
+
+let isReady = false;
+let server: AdminServer;
+const directory = mkdtempSync(join(tmpdir(), 'check-'));
+
+beforeAll(async () => {
+  server = await startAdminServer({
+    host: '127.0.0.1',
+    port: 0,
+    isReady: () => isReady,
+    describe: () => ['state: memory'],
+    metricsText: async () => 'pannier_build_info 1\n',
+    metricsContentType: 'text/plain',
+    log: silentLogger,
+  });
+});
+
+afterAll(async () => {
+  await server.close();
+  rmSync(directory, { recursive: true });
+});
+
+async function ask(path: string, method = 'GET'): Promise<[number, string]> {
+  const response = await fetch(`http://127.0.0.1:${server.port}${path}`, { method });
+  return [response.status, await response.text()];
+}
+
+test('livez, metrics, the index, unknown paths, HEAD and other methods', async () => {
+  expect(await ask('/livez')).toEqual([200, 'ok\n']);
+  expect(await ask('/livez', 'HEAD')).toEqual([200, '']);
+  expect(await ask('/metrics')).toEqual([200, 'pannier_build_info 1\n']);
+  expect(await ask('/')).toEqual([200, '/livez\n/readyz\n/metrics\n']);
+  expect((await ask('/else'))[0]).toBe(404);
+  expect((await ask('/livez', 'POST'))[0]).toBe(405);
+});
+
+test('readyz is 503 and then 200, and says how the store is', async () => {
+  expect(await ask('/readyz')).toEqual([503, 'not ready\nstate: memory\n']);
+  isReady = true;
+  expect(await ask('/readyz')).toEqual([200, 'ready\nstate: memory\n']);
+});
+
+test('an address that is taken is named', async () => {
+  const second = startAdminServer({
+    host: '127.0.0.1',
+    port: server.port,
+    isReady: () => true,
+    describe: () => [],
+    metricsText: async () => '',
+    metricsContentType: 'text/plain',
+    log: silentLogger,
+  });
+  await expect(second).rejects.toThrow(
+    `Cannot listen on 127.0.0.1:${server.port} (PANNIER_ADMIN_ADDRESS): EADDRINUSE, wanted a free address`,
+  );
+});
+
+function check(environment: Record<string, string>, file?: string): { code: number; out: string[]; error: string[] } {
+  const out: string[] = [];
+  const error: string[] = [];
+  const io = {
+    environment,
+    out: (line: string) => void out.push(line),
+    error: (line: string) => void error.push(line),
+  };
+  return { code: runCheck(file, io), out, error };
+}
+
+test('check prints FILE:LINE:COLUMN of each mistake, of settings too, and a summary when all is well', () => {
+  const path = join(directory, 'policies.yaml');
+  writeFileSync(path, 'policies:\n  a: { limits: [{ algorithm: fixed_window, limit: 5, per: 1s }] }\n');
+  expect(check({}, path).code).toBe(0);
+  expect(check({}, path).out).toHaveLength(1);
+  writeFileSync(path, 'policies:\n  a: { limits: 3 }\nsessions: { idle: x }\n');
+  const bad = check({ PANNIER_LOG_LEVEL: 'loud' }, path);
+  expect(bad.code).toBe(1);
+  expect(bad.error).toEqual([
+    expect.stringContaining('PANNIER_LOG_LEVEL'),
+    expect.stringMatching(/policies\.yaml:2:16: Cannot read policies\.a\.limits: /),
+    expect.stringMatching(/policies\.yaml:3:19: Cannot read sessions\.idle: /),
+    '3 mistakes',
+  ]);
+  expect(check({}, join(directory, 'gone.yaml')).code).toBe(1);
+});
