@@ -1,0 +1,43 @@
+/**
+ * LEAKY_BUCKET: a queue of `burst` units that leaks `limit` units per window, so that what is admitted leaves evenly.
+ *
+ * An admitted call is told how long to wait (`delayMs`): the time that what stands before it takes to leak. With
+ * `maxDelayMs` a call that would have to wait longer is denied, and told when its wait would be short enough.
+ * leaky-bucket.lua takes the same steps.
+ */
+import { type BucketState, drain, drainTimeMs, emptyAfterMs, fitsAfterMs, takenUnits } from './bucket.ts';
+import { asNever, type Step, type StepLimit } from './step.ts';
+
+export function stepLeakyBucket(
+  state: BucketState | undefined,
+  limit: StepLimit,
+  nowMs: number,
+  cost: number,
+  maxDelayMs: number | undefined,
+): Step<BucketState> {
+  if (cost > limit.burst) {
+    return asNever(stepLeakyBucket(state, limit, nowMs, 0, undefined));
+  }
+  const level = drain(state, limit, nowMs);
+  const taken = takenUnits(level);
+  const delayMs = drainTimeMs(level.used, level.fraction, limit);
+  let retryAfterMs = 0;
+  if (taken + cost > limit.burst) {
+    retryAfterMs = fitsAfterMs(level, limit, nowMs, cost);
+  }
+  if (maxDelayMs !== undefined && delayMs > maxDelayMs) {
+    retryAfterMs = Math.max(retryAfterMs, level.atMs - nowMs + delayMs - maxDelayMs);
+  }
+  const allowed = retryAfterMs === 0;
+  const granted = allowed ? cost : 0;
+  const after = { atMs: level.atMs, used: level.used + granted, fraction: level.fraction };
+  const outcome = {
+    allowed,
+    remaining: limit.burst - taken - granted,
+    retryAfterMs,
+    resetAfterMs: emptyAfterMs(after, limit, nowMs),
+    delayMs: allowed ? delayMs : 0,
+    never: false,
+  };
+  return { state: after, outcome, repaired: level.repaired };
+}

@@ -1,0 +1,49 @@
+-- SLIDING_WINDOW_COUNTER; sliding-window-counter.ts explains the steps. A value is packed: end, start, previous, current.
+
+local function rollForward(value, windowMs, nowMs)
+  local startMs = nowMs - (nowMs % windowMs)
+  if not value then
+    return startMs, 0, 0, false
+  end
+  local _, storedStartMs, previous, current = struct.unpack('>dddd', value)
+  if storedStartMs >= startMs then
+    if storedStartMs - nowMs > windowMs then
+      return startMs, previous, current, true
+    end
+    return storedStartMs, previous, current, false
+  end
+  if storedStartMs == startMs - windowMs then
+    return startMs, current, 0, false
+  end
+  return startMs, 0, 0, false
+end
+
+local function stepSlidingWindowCounter(_, value, limit, windowMs, _, nowMs, cost)
+  local startMs, previous, current, repaired = rollForward(value, windowMs, nowMs)
+  local elapsedMs = math.max(0, nowMs - startMs)
+  local share = multiplyDivideUp(previous, windowMs - elapsedMs, windowMs)
+  local available = limit - current - cost
+  local allowed = share <= available
+  local retryAfterMs = 0
+  if not allowed and available >= 0 then
+    retryAfterMs = startMs + windowMs - multiplyDivide(available, windowMs, previous) - nowMs
+  elseif not allowed then
+    retryAfterMs = startMs + 2 * windowMs - multiplyDivide(limit - cost, windowMs, current) - nowMs
+  end
+  local used = allowed and current + cost or current
+  local resetAfterMs = 0
+  if used > 0 then
+    resetAfterMs = startMs + 2 * windowMs - nowMs
+  elseif previous > 0 then
+    resetAfterMs = startMs + windowMs - nowMs
+  end
+  return {
+    allowed = allowed,
+    remaining = math.max(0, limit - used - share),
+    retryAfterMs = retryAfterMs,
+    resetAfterMs = resetAfterMs,
+    delayMs = 0,
+    repaired = repaired,
+    value = struct.pack('>dddd', nowMs + resetAfterMs, startMs, previous, used),
+  }
+end

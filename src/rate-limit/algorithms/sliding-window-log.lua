@@ -1,0 +1,183 @@
+-- SLIDING_WINDOW_LOG; sliding-window-log.ts explains the steps.
+-- The value is packed: end, oldest, first, next, skipped entries, skipped units, total; then the tail's entries.
+-- Full chunks first .. next - 1 lie in fields of their own, packed: end, units; then 64 entries. An entry: ms, units (10 bytes).
+
+local LOG_CHUNK_ENTRIES = 64
+local LOG_ENTRY_BYTES = 10
+local LOG_HEAD_BYTES = 56
+local LOG_CHUNK_HEAD_BYTES = 16
+
+local function logChunkField(field, index)
+  return string.format('%s#%.0f', field, index)
+end
+
+-- Entry `index` (from 0): its time and its units.
+local function logEntry(entries, index)
+  return struct.unpack('>dH', entries, index * LOG_ENTRY_BYTES + 1)
+end
+
+-- Units and entries of a full chunk.
+local function logChunk(field, index)
+  local value = redis.call('HGET', KEYS[1], logChunkField(field, index))
+  local _, units = struct.unpack('>dd', value)
+  return units, string.sub(value, LOG_CHUNK_HEAD_BYTES + 1)
+end
+
+local function logRead(value)
+  if not value then
+    return { oldest = 0, first = 0, next = 0, skippedEntries = 0, skippedUnits = 0, total = 0, tail = '' }
+  end
+  local _, oldest, first, next, skippedEntries, skippedUnits, total = struct.unpack('>ddddddd', value)
+  return {
+    oldest = oldest,
+    first = first,
+    next = next,
+    skippedEntries = skippedEntries,
+    skippedUnits = skippedUnits,
+    total = total,
+    tail = string.sub(value, LOG_HEAD_BYTES + 1),
+  }
+end
+
+local function logNewest(log)
+  local count = #log.tail / LOG_ENTRY_BYTES
+  if count == 0 then
+    return nil
+  end
+  return (logEntry(log.tail, count - 1))
+end
+
+local function logForget(field, log, dropped)
+  while log.first < log.next do
+    dropped[#dropped + 1] = logChunkField(field, log.first)
+    log.first = log.first + 1
+  end
+  log.skippedEntries, log.skippedUnits, log.total, log.tail = 0, 0, 0, ''
+end
+
+-- Lets go of the entries of horizonMs and before.
+local function logTrim(field, log, horizonMs, dropped)
+  local newest = logNewest(log)
+  if not newest or newest <= horizonMs then
+    logForget(field, log, dropped)
+    return
+  end
+  if log.oldest > horizonMs then
+    return
+  end
+  local entries = log.tail
+  while log.first < log.next do
+    local units
+    units, entries = logChunk(field, log.first)
+    if logEntry(entries, LOG_CHUNK_ENTRIES - 1) > horizonMs then
+      break
+    end
+    log.total = log.total - (units - log.skippedUnits)
+    log.skippedEntries, log.skippedUnits = 0, 0
+    dropped[#dropped + 1] = logChunkField(field, log.first)
+    log.first = log.first + 1
+    entries = log.tail
+  end
+  local units = 0
+  local time, entryUnits = logEntry(entries, log.skippedEntries)
+  while time <= horizonMs do
+    units = units + entryUnits
+    log.skippedEntries = log.skippedEntries + 1
+    time, entryUnits = logEntry(entries, log.skippedEntries)
+  end
+  log.total = log.total - units
+  log.oldest = time
+  if log.first == log.next then
+    log.tail = string.sub(log.tail, log.skippedEntries * LOG_ENTRY_BYTES + 1)
+    log.skippedEntries, log.skippedUnits = 0, 0
+  else
+    log.skippedUnits = log.skippedUnits + units
+  end
+end
+
+-- The time of the entry with whose leaving so many units will have left.
+local function logLeavesAt(field, log, units)
+  local wanted = units + log.skippedUnits
+  local entries = log.tail
+  for index = log.first, log.next - 1 do
+    local chunkUnits, chunkEntries = logChunk(field, index)
+    if chunkUnits >= wanted then
+      entries = chunkEntries
+      break
+    end
+    wanted = wanted - chunkUnits
+  end
+  local index = 0
+  local time, sum = logEntry(entries, 0)
+  while sum < wanted do
+    index = index + 1
+    local entryTime, entryUnits = logEntry(entries, index)
+    time = entryTime
+    sum = sum + entryUnits
+  end
+  return time
+end
+
+local function logAppend(field, log, atMs, units, windowMs, chunks)
+  if log.total == 0 then
+    log.oldest = atMs
+  end
+  log.total = log.total + units
+  local count = #log.tail / LOG_ENTRY_BYTES
+  if count > 0 then
+    local lastTime, lastUnits = logEntry(log.tail, count - 1)
+    if lastTime == atMs then
+      log.tail = string.sub(log.tail, 1, -LOG_ENTRY_BYTES - 1) .. struct.pack('>dH', atMs, lastUnits + units)
+      return
+    end
+    if count == LOG_CHUNK_ENTRIES then
+      local sum = 0
+      for index = 0, count - 1 do
+        local _, entryUnits = logEntry(log.tail, index)
+        sum = sum + entryUnits
+      end
+      chunks[#chunks + 1] = logChunkField(field, log.next)
+      chunks[#chunks + 1] = struct.pack('>dd', lastTime + windowMs, sum) .. log.tail
+      log.next = log.next + 1
+      log.tail = ''
+    end
+  end
+  log.tail = log.tail .. struct.pack('>dH', atMs, units)
+end
+
+local function stepSlidingWindowLog(field, value, limit, windowMs, _, nowMs, cost)
+  local log = logRead(value)
+  local dropped, chunks = {}, {}
+  local newest = logNewest(log) or nowMs
+  local atMs = math.max(nowMs, newest)
+  logTrim(field, log, atMs - windowMs, dropped)
+  local repaired = newest - nowMs > windowMs
+  if repaired then
+    local total = log.total
+    atMs = nowMs
+    logForget(field, log, dropped)
+    log.oldest, log.total, log.tail = nowMs, total, struct.pack('>dH', nowMs, total)
+  end
+  local allowed = log.total + cost <= limit
+  local retryAfterMs = 0
+  if not allowed then
+    retryAfterMs = logLeavesAt(field, log, log.total + cost - limit) + windowMs - nowMs
+  elseif cost > 0 then
+    logAppend(field, log, atMs, cost, windowMs, chunks)
+  end
+  local resetAfterMs = 0
+  if log.total > 0 then
+    resetAfterMs = logNewest(log) + windowMs - nowMs
+  end
+  return {
+    allowed = allowed,
+    remaining = math.max(0, limit - log.total),
+    retryAfterMs = retryAfterMs,
+    resetAfterMs = resetAfterMs,
+    delayMs = 0,
+    repaired = repaired,
+    value = struct.pack('>ddddddd', nowMs + resetAfterMs, log.oldest, log.first, log.next, log.skippedEntries, log.skippedUnits, log.total) .. log.tail,
+    dropped = dropped,
+    chunks = chunks,
+  }
+end

@@ -1,0 +1,22 @@
+-- TOKEN_BUCKET; token-bucket.ts explains the steps. Its value is that of bucket.lua.
+
+local function stepTokenBucket(_, value, limit, windowMs, burst, nowMs, cost)
+  local atMs, used, fraction, repaired = drain(value, limit, windowMs, burst, nowMs)
+  local taken = takenUnits(used, fraction)
+  local allowed = taken + cost <= burst
+  local granted = allowed and cost or 0
+  local retryAfterMs = 0
+  if not allowed then
+    retryAfterMs = atMs - nowMs + drainTimeMs(used + cost - burst, fraction, limit, windowMs)
+  end
+  local resetAfterMs = emptyAfterMs(atMs, used + granted, fraction, limit, windowMs, nowMs)
+  return {
+    allowed = allowed,
+    remaining = burst - taken - granted,
+    retryAfterMs = retryAfterMs,
+    resetAfterMs = resetAfterMs,
+    delayMs = 0,
+    repaired = repaired,
+    value = packLevel(atMs, used + granted, fraction, nowMs + resetAfterMs),
+  }
+end

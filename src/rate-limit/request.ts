@@ -1,0 +1,140 @@
+/**
+ * Checks what callers ask of the rate limiter, and refuses it in words: which field, what it was, what is accepted.
+ */
+import { findLimitProblem, LIMITS_PER_POLICY_MAX, type LimitSpec, NAME_PATTERN } from '../config/policy-file.ts';
+import type { CheckRateLimitRequestOutput } from '../grpc/generated/pannier/v1/CheckRateLimitRequest.ts';
+import type { LimitOutput } from '../grpc/generated/pannier/v1/Limit.ts';
+import { invalidArgument, unimplemented } from '../grpc/status.ts';
+import { algorithmNumbered } from './algorithms/index.ts';
+
+export const SUBJECT_BYTES_MAX = 512;
+export const RESERVATION_ID_BYTES_MAX = 200;
+
+const CONCURRENCY = 6;
+const FAILURE_MODES: Readonly<Record<number, 'unset' | 'allow' | 'deny' | 'local'>> = {
+  0: 'unset',
+  1: 'allow',
+  2: 'deny',
+  3: 'local',
+};
+const FIELD_NAMES = { name: 'name', limit: 'limit', windowMs: 'window_ms', burst: 'burst' } as const;
+const QUOTED_MAX = 64;
+
+/** What decides when the store cannot, as the request says; undefined: not said. */
+export function readFailureMode(action: string, request: CheckRateLimitRequestOutput): 'allow' | 'deny' | undefined {
+  const mode = FAILURE_MODES[request.onFailure];
+  if (mode === undefined) {
+    throw invalidArgument(action, 'on_failure', String(request.onFailure), 'a value of FailureMode');
+  }
+  if (mode === 'local') {
+    throw unimplemented(action, 'on_failure FAILURE_MODE_LOCAL');
+  }
+  if (mode === 'unset') {
+    return undefined;
+  }
+  if (request.limits.length === 0) {
+    throw invalidArgument(action, 'on_failure', 'set beside policy', 'it with limits only, a policy has its own');
+  }
+  return mode;
+}
+
+export function checkSubject(action: string, key: string): void {
+  const bytes = Buffer.byteLength(key);
+  if (bytes < 1 || bytes > SUBJECT_BYTES_MAX) {
+    throw invalidArgument(action, 'key', `${bytes} bytes`, `1 to ${SUBJECT_BYTES_MAX} bytes`);
+  }
+}
+
+/** Exactly one of policy and limits. */
+export function checkTarget(action: string, policy: string, limits: readonly LimitOutput[]): void {
+  if (policy === '' && limits.length === 0) {
+    throw invalidArgument(action, 'policy', 'empty and limits is too', 'exactly one of policy and limits');
+  }
+  if (policy !== '' && limits.length > 0) {
+    throw invalidArgument(action, 'policy', 'set and limits is too', 'exactly one of policy and limits');
+  }
+}
+
+/** A policy name in an error text: not secret, but it came from outside. */
+export function quoted(text: string): string {
+  return JSON.stringify(text.slice(0, QUOTED_MAX));
+}
+
+/** Options of the contract that this version does not serve; and bounds of the numbers that it does. */
+export function checkOptions(action: string, request: CheckRateLimitRequestOutput): void {
+  const notServed: readonly [boolean, string][] = [
+    [request.requestId !== '', 'request_id'],
+    [request.partial, 'partial'],
+    [request.reserve, 'reserve'],
+    [request.reserveMs !== undefined, 'reserve_ms'],
+  ];
+  for (const [isSet, option] of notServed) {
+    if (isSet) {
+      throw unimplemented(action, option);
+    }
+  }
+  checkCount(action, 'cost', request.cost);
+  checkCount(action, 'max_delay_ms', request.maxDelayMs);
+}
+
+function checkCount(action: string, field: string, value: number | undefined): void {
+  if (value !== undefined && (!Number.isSafeInteger(value) || value < 0)) {
+    throw invalidArgument(action, field, String(value), 'an integer from 0 to 9007199254740991');
+  }
+}
+
+/** The limits of a call, checked one by one and against each other. */
+export function readLimits(action: string, limits: readonly LimitOutput[]): LimitSpec[] {
+  if (limits.length > LIMITS_PER_POLICY_MAX) {
+    throw invalidArgument(action, 'limits', `${limits.length} entries`, `at most ${LIMITS_PER_POLICY_MAX}`);
+  }
+  const specs: LimitSpec[] = [];
+  for (const [index, limit] of limits.entries()) {
+    const path = `limits[${index}]`;
+    const spec = readLimit(action, path, limit);
+    if (specs.some((other) => other.name === spec.name)) {
+      throw invalidArgument(action, `${path}.name`, `${quoted(spec.name)} again`, 'a name of its own for every limit');
+    }
+    specs.push(spec);
+  }
+  return specs;
+}
+
+function readLimit(action: string, path: string, limit: LimitOutput): LimitSpec {
+  if (limit.algorithm === CONCURRENCY) {
+    throw unimplemented(action, `${path}.algorithm ALGORITHM_CONCURRENCY`);
+  }
+  if (!NAME_PATTERN.test(limit.name)) {
+    // The text of a name that is not one may be anything: only its length is told.
+    const found = limit.name === '' ? 'empty' : `${limit.name.length} characters of other kinds`;
+    throw invalidArgument(action, `${path}.name`, found, '1 to 64 of [A-Za-z0-9._-]');
+  }
+  const algorithm = algorithmNumbered(limit.algorithm);
+  if (algorithm === undefined) {
+    throw invalidArgument(action, `${path}.algorithm`, String(limit.algorithm), 'an algorithm of the contract');
+  }
+  if (limit.holdMs !== 0) {
+    throw invalidArgument(
+      action,
+      `${path}.hold_ms`,
+      String(limit.holdMs),
+      'it unset: only concurrency limits have one',
+    );
+  }
+  if (limit.burst !== undefined && !algorithm.isBucket) {
+    const wanted = `it unset: ${algorithm.name} has no burst`;
+    throw invalidArgument(action, `${path}.burst`, String(limit.burst), wanted);
+  }
+  const spec: LimitSpec = {
+    name: limit.name,
+    algorithm: algorithm.name,
+    limit: limit.limit,
+    windowMs: limit.windowMs,
+    burst: limit.burst ?? limit.limit,
+  };
+  const problem = findLimitProblem(spec);
+  if (problem !== undefined) {
+    throw invalidArgument(action, `${path}.${FIELD_NAMES[problem.field]}`, problem.found, problem.wanted);
+  }
+  return spec;
+}

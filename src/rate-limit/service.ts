@@ -1,0 +1,187 @@
+/**
+ * RateLimitService: checks the request, finds the limits, asks the store, answers; decides by the failure mode when the store cannot.
+ *
+ * Promises:
+ *   1. A denial is an answer. So is a store that is away: the failure mode decides, and the answer says so.
+ *   2. The store is asked to answer before the caller's deadline, so that the failure mode can still decide in time.
+ *   3. An option that is not served is refused with UNIMPLEMENTED naming it.
+ */
+import type { FailureModeName, PolicySource } from '../config/policy-file.ts';
+import { errorStatus } from '../grpc/error-status.ts';
+import type { CheckRateLimitRequestOutput } from '../grpc/generated/pannier/v1/CheckRateLimitRequest.ts';
+import type { CheckRateLimitResponse } from '../grpc/generated/pannier/v1/CheckRateLimitResponse.ts';
+import type { CheckRateLimitResult } from '../grpc/generated/pannier/v1/CheckRateLimitResult.ts';
+import type { CheckRateLimitsRequestOutput } from '../grpc/generated/pannier/v1/CheckRateLimitsRequest.ts';
+import type { CheckRateLimitsResponse } from '../grpc/generated/pannier/v1/CheckRateLimitsResponse.ts';
+import type { ResetRateLimitRequestOutput } from '../grpc/generated/pannier/v1/ResetRateLimitRequest.ts';
+import type { ResetRateLimitResponse } from '../grpc/generated/pannier/v1/ResetRateLimitResponse.ts';
+import type { SettleRateLimitRequestOutput } from '../grpc/generated/pannier/v1/SettleRateLimitRequest.ts';
+import type { SettleRateLimitResponse } from '../grpc/generated/pannier/v1/SettleRateLimitResponse.ts';
+import type { CallContext, UnaryHandler } from '../grpc/method.ts';
+import { invalidArgument, Status, StatusError, unimplemented } from '../grpc/status.ts';
+import { storeDeadlineMs } from '../grpc/store-deadline.ts';
+import type { Clock } from '../lib/clock.ts';
+import { StoreError } from '../lib/store-error.ts';
+import { decidedAnswer, failureAnswer } from './answer.ts';
+import { type CompiledLimits, compileLimits, compilePolicy } from './policy.ts';
+import {
+  checkOptions,
+  checkSubject,
+  checkTarget,
+  quoted,
+  RESERVATION_ID_BYTES_MAX,
+  readFailureMode,
+  readLimits,
+} from './request.ts';
+import type { RateLimitStore, SubjectKey, TakeResult } from './store.ts';
+
+/** `policy` is one of the policy file, or INLINE. */
+export interface RateLimitMetrics {
+  decision(policy: string, outcome: 'allowed' | 'denied' | 'failure_allowed' | 'failure_denied'): void;
+}
+
+export interface RateLimitServiceOptions {
+  readonly store: RateLimitStore;
+  readonly policies: PolicySource;
+  readonly scope: string;
+  readonly clock: Clock;
+  readonly metrics: RateLimitMetrics;
+}
+
+export interface RateLimitService {
+  readonly CheckRateLimit: UnaryHandler<CheckRateLimitRequestOutput, CheckRateLimitResponse>;
+  readonly CheckRateLimits: UnaryHandler<CheckRateLimitsRequestOutput, CheckRateLimitsResponse>;
+  readonly SettleRateLimit: UnaryHandler<SettleRateLimitRequestOutput, SettleRateLimitResponse>;
+  readonly ResetRateLimit: UnaryHandler<ResetRateLimitRequestOutput, ResetRateLimitResponse>;
+}
+
+/** The label of limits that callers give. */
+const INLINE = '(inline)';
+const CHECKS_MAX = 100;
+
+interface Target {
+  readonly key: SubjectKey;
+  readonly limits: CompiledLimits;
+  readonly onFailure: FailureModeName;
+  readonly label: string;
+}
+
+export function createRateLimitService(options: RateLimitServiceOptions): RateLimitService {
+  const { store, clock, metrics } = options;
+
+  function findTarget(action: string, policyName: string, subject: string): Target {
+    const policy = options.policies.current().policies.get(policyName);
+    if (policy === undefined) {
+      const text = `Cannot ${action}: there is no policy ${quoted(policyName)}, wanted one of the policy file`;
+      throw new StatusError(Status.NOT_FOUND, text);
+    }
+    return {
+      key: { scope: policy.shared ? '' : options.scope, policy: policy.name, subject },
+      limits: compilePolicy(policy),
+      onFailure: policy.onFailure,
+      label: policy.name,
+    };
+  }
+
+  function readTarget(action: string, request: CheckRateLimitRequestOutput): Target {
+    checkTarget(action, request.policy, request.limits);
+    checkSubject(action, request.key);
+    checkOptions(action, request);
+    const onFailure = readFailureMode(action, request);
+    const target: Target =
+      request.policy === ''
+        ? {
+            key: { scope: options.scope, policy: '', subject: request.key },
+            limits: compileLimits(readLimits(action, request.limits)),
+            onFailure: onFailure ?? 'allow',
+            label: INLINE,
+          }
+        : findTarget(action, request.policy, request.key);
+    const hasLeaky = target.limits.limits.some((limit) => limit.spec.algorithm === 'leaky_bucket');
+    if (request.maxDelayMs !== undefined && !hasLeaky) {
+      const found = 'set without a leaky bucket';
+      throw invalidArgument(action, 'max_delay_ms', found, 'it with a leaky bucket among the limits');
+    }
+    return target;
+  }
+
+  function check(
+    request: CheckRateLimitRequestOutput,
+    context: CallContext,
+  ): CheckRateLimitResponse | Promise<CheckRateLimitResponse> {
+    const action = 'check rate limit';
+    const target = readTarget(action, request);
+    const cost = request.cost ?? 1;
+    const deadlineAtMs = storeDeadlineMs(context, clock, action);
+
+    function decided(result: TakeResult): CheckRateLimitResponse {
+      metrics.decision(target.label, result.allowed ? 'allowed' : 'denied');
+      return decidedAnswer(target.limits, result, { cost, detail: request.detail });
+    }
+
+    function failed(error: unknown): CheckRateLimitResponse {
+      if (!(error instanceof StoreError) || error.kind === 'full') {
+        throw error;
+      }
+      const answer = failureAnswer(target.limits, target.onFailure, cost);
+      metrics.decision(target.label, answer.allowed === true ? 'failure_allowed' : 'failure_denied');
+      return answer;
+    }
+
+    const { key, limits } = target;
+    const result = store.take({ key, limits, cost, maxDelayMs: request.maxDelayMs }, deadlineAtMs);
+    return result instanceof Promise ? result.then(decided, failed) : decided(result);
+  }
+
+  async function checkOne(request: CheckRateLimitRequestOutput, context: CallContext): Promise<CheckRateLimitResult> {
+    try {
+      return { response: await check(request, context) };
+    } catch (error) {
+      const { code, message } = errorStatus(error);
+      return { error: { code, message } };
+    }
+  }
+
+  async function checkMany(
+    request: CheckRateLimitsRequestOutput,
+    context: CallContext,
+  ): Promise<CheckRateLimitsResponse> {
+    const count = request.checks.length;
+    if (count < 1 || count > CHECKS_MAX) {
+      throw invalidArgument('check rate limits', 'checks', `${count} entries`, `1 to ${CHECKS_MAX}`);
+    }
+    return { results: await Promise.all(request.checks.map((one) => checkOne(one, context))) };
+  }
+
+  function settle(request: SettleRateLimitRequestOutput): SettleRateLimitResponse {
+    const action = 'settle rate limit';
+    const bytes = Buffer.byteLength(request.reservationId);
+    if (bytes < 1 || bytes > RESERVATION_ID_BYTES_MAX) {
+      throw invalidArgument(action, 'reservation_id', `${bytes} bytes`, `1 to ${RESERVATION_ID_BYTES_MAX} bytes`);
+    }
+    if (request.extendMs !== undefined) {
+      throw unimplemented(action, 'extend_ms');
+    }
+    if (request.used !== undefined && (!Number.isSafeInteger(request.used) || request.used < 0)) {
+      throw invalidArgument(action, 'used', String(request.used), 'an integer from 0 to 9007199254740991');
+    }
+    // This version gives out no reservations, so no id can be one.
+    return { settled: false };
+  }
+
+  async function reset(request: ResetRateLimitRequestOutput, context: CallContext): Promise<ResetRateLimitResponse> {
+    const action = 'reset rate limit';
+    checkTarget(action, request.policy, request.limits);
+    checkSubject(action, request.key);
+    const deadlineAtMs = storeDeadlineMs(context, clock, action);
+    if (request.policy !== '') {
+      const { key } = findTarget(action, request.policy, request.key);
+      return { existed: await store.reset(key, undefined, deadlineAtMs) };
+    }
+    const limits = compileLimits(readLimits(action, request.limits));
+    const key = { scope: options.scope, policy: '', subject: request.key };
+    return { existed: await store.reset(key, limits, deadlineAtMs) };
+  }
+
+  return { CheckRateLimit: check, CheckRateLimits: checkMany, SettleRateLimit: settle, ResetRateLimit: reset };
+}
