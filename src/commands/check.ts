@@ -74,5 +74,13 @@ function checkPolicyFile(path: string, io: CheckIo): { mistakes: number; summary
 
 function describe(file: PolicyFile): string {
   const limits = [...file.policies.values()].reduce((sum, policy) => sum + policy.limits.length, 0);
-  return `policies: ${file.policies.size}, limits: ${limits}, cache namespaces: ${file.cacheNamespaces.size}`;
+  return [
+    counted(file.policies.size, 'policy', 'policies'),
+    counted(limits, 'limit', 'limits'),
+    counted(file.cacheNamespaces.size, 'cache namespace', 'cache namespaces'),
+  ].join(', ');
+}
+
+function counted(count: number, one: string, many: string): string {
+  return `${count} ${count === 1 ? one : many}`;
 }
