@@ -28,6 +28,8 @@ export interface InvalidationWatchesOptions {
 
 const MAX_WATCHES = 64;
 const QUEUE_MAX = 1_024;
+/** A timer of more than this fires at once. */
+const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 const FLUSH: WatchEvent = { kind: 'flush' };
 
 export class InvalidationWatches implements HubListener {
@@ -263,10 +265,13 @@ export class InvalidationWatch {
     const timer =
       timeoutMs === undefined
         ? undefined
-        : setTimeout(() => {
-            isLate = true;
-            wakeUp();
-          }, timeoutMs);
+        : setTimeout(
+            () => {
+              isLate = true;
+              wakeUp();
+            },
+            Math.min(timeoutMs, TIMEOUT_MS_MAX),
+          );
     while (!isDone() && !isLate && !this.#isClosed) {
       await new Promise<void>((resolve) => {
         wakeUp = resolve;

@@ -29,6 +29,30 @@ cacheStoreContract('standalone Redis', async () => {
   };
 });
 
+/** What docs/cache.md says a user needs, and nothing else. */
+const PERMISSIONS = [
+  ...['~test:cache:*', '~test:cache-seq:*', '~test:cache-tag:*', '~test:cache-inv:*', '&test:cache-inv:*', '-@all'],
+  ...['+evalsha', '+eval', '+get', '+strlen', '+getrange', '+set', '+unlink', '+pttl', '+pexpire', '+hsetnx'],
+  ...['+hincrby', '+hget', '+hmget', '+hset', '+time', '+spublish', '+ssubscribe', '+sunsubscribe'],
+  // What every connection needs.
+  ...['+@connection', '+info', '+role', '+cluster'],
+];
+
+cacheStoreContract('standalone Redis, as a user with no more rights than it needs', async () => {
+  const node = await startRedis();
+  await node.command('ACL', 'SETUSER', 'cache', 'reset', 'on', '>secret', ...PERMISSIONS);
+  const redis = await connectRedis(node.url, { username: 'cache', password: 'secret' });
+  const store = new RedisCacheStore({ commands: redis, keyspace });
+  return {
+    store,
+    close: async () => {
+      expect(await node.command('ACL', 'LOG')).toEqual([]);
+      redis.close();
+      await node.stop();
+    },
+  };
+});
+
 cacheStoreContract('Redis Cluster', async () => {
   const cluster: RedisCluster = await startCluster();
   const redis = await connectRedis(cluster.urls);

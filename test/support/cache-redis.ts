@@ -20,12 +20,19 @@ import { waitFor } from './wait.ts';
 
 export const keyspace = createKeyspace('test:');
 
+interface Login {
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+}
+
+const NO_LOGIN: Login = { username: undefined, password: undefined };
+
 /** A connected deployment; `urls` comma-separated. */
-export async function connectRedis(urls: string): Promise<Redis> {
+export async function connectRedis(urls: string, login = NO_LOGIN): Promise<Redis> {
   const redis = createRedis({
     role: 'cache',
     seeds: urls.split(',').map(parseSeed),
-    credentials: async () => ({ username: undefined, password: undefined }),
+    credentials: async () => login,
     isTls: false,
     tlsCa: undefined,
     connectTimeoutMs: 500,
