@@ -41,8 +41,8 @@ export interface CacheServiceOptions {
   /** Hears what the store's scripts publish: Redis' subscriber, or `LocalChannels.createSubscriber` of the memory store. */
   readonly createSubscriber: (listener: SubscriberListener) => RedisSubscriber;
   readonly keyspace: Keyspace;
-  /** Bounds of the near copies; unset: none are kept, as befits the memory store. */
-  readonly near?: { readonly maxEntries: number; readonly maxBytes: number };
+  /** Bounds of the near copies; unset: none are kept, as befits the memory store. `lifeMs`: 1 s, another for tests. */
+  readonly near?: { readonly maxEntries: number; readonly maxBytes: number; readonly lifeMs?: number };
   readonly policies: PolicySource;
   readonly clock: Clock;
   readonly metrics: CacheMetrics;

@@ -13,8 +13,9 @@ const LIFE_MS = 1_000;
 
 test('on a Cluster: keys and tags of all masters, changed through one sidecar, are served old by none', async () => {
   const cluster = await startCluster();
-  const sidecars = await Promise.all([1, 2, 3].map(() => startCacheSidecar(cluster.urls)));
+  const sidecars = await Promise.all([1, 2, 3].map(() => startCacheSidecar(cluster.urls, { nearLifeMs: 60_000 })));
   const [one, two, three] = sidecars as [CacheSidecar, CacheSidecar, CacheSidecar];
+  // Copies would live a minute: only messages can be what ends them.
   const keys = Array.from({ length: 12 }, (_, index) => `key-${index}`);
   try {
     for (const change of [
@@ -25,12 +26,10 @@ test('on a Cluster: keys and tags of all masters, changed through one sidecar, a
       await Promise.all(keys.map((key) => one.set(key, 'v1', [`tag-${key}`, 'all'])));
       await Promise.all(keys.flatMap((key) => sidecars.map((sidecar) => sidecar.warm(key))));
       await change();
-      const startMs = performance.now();
       await waitFor('misses everywhere', async () => {
         const answers = await Promise.all(keys.flatMap((key) => sidecars.map((sidecar) => sidecar.get(key))));
         return answers.every(({ response }) => response.outcome === 2);
       });
-      expect(performance.now() - startMs).toBeLessThan(LIFE_MS / 2);
     }
   } finally {
     for (const sidecar of sidecars) {
@@ -43,7 +42,7 @@ test('on a Cluster: keys and tags of all masters, changed through one sidecar, a
 test('messages that stay away in silence: a copy is served for its second, and no longer', async () => {
   const node = await startRedis();
   const proxy = await startStallingProxy(node.port);
-  const deaf = await startCacheSidecar(node.url, proxy.url);
+  const deaf = await startCacheSidecar(node.url, { subscriberUrls: proxy.url });
   const writer = await startCacheSidecar(node.url);
   try {
     await writer.set('key', 'v1');

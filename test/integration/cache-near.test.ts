@@ -19,6 +19,14 @@ beforeEach(async () => {
   sidecars = await Promise.all([1, 2, 3].map(() => startCacheSidecar(node.url)));
 });
 
+/** Copies that live a minute: where they end sooner, only messages can have ended them. */
+async function withLongLife(): Promise<void> {
+  sidecars.push(...(await Promise.all([1, 2, 3].map(() => startCacheSidecar(node.url, { nearLifeMs: 60_000 })))));
+  for (const sidecar of sidecars.splice(0, 3)) {
+    sidecar.close();
+  }
+}
+
 afterEach(async () => {
   for (const sidecar of sidecars) {
     sidecar.close();
@@ -34,14 +42,12 @@ async function warmAll(key: string): Promise<void> {
   await Promise.all(sidecars.map((sidecar) => sidecar.warm(key)));
 }
 
-/** Resolves once no sidecar serves `old` from a copy, with how long that took. */
-async function untilNobodyServes(key: string, old: string): Promise<number> {
-  const startMs = performance.now();
+/** Resolves once no sidecar serves `old`. */
+async function untilNobodyServes(key: string, old: string): Promise<void> {
   await waitFor('fresh answers', async () => {
     const answers = await Promise.all(sidecars.map((sidecar) => sidecar.get(key)));
     return answers.every(({ value }) => value !== old);
   });
-  return performance.now() - startMs;
 }
 
 test('a sidecar that reads one key again and again answers from its copy', async () => {
@@ -59,17 +65,18 @@ test.each([
   ['CacheInvalidate of a tag', (sidecar: CacheSidecar) => sidecar.invalidate({ tags: ['tag'] })],
   ['CacheInvalidate of all', (sidecar: CacheSidecar) => sidecar.invalidate({ all: true })],
 ])('%s through one is heard by all, again and again, long before a copy ends by itself', async (_what, change) => {
+  await withLongLife();
   for (let round = 0; round < 5; round += 1) {
     await first().set('key', 'v1', ['tag']);
     await warmAll('key');
     await change(sidecars[round % 3] as CacheSidecar);
     expect((await (sidecars[round % 3] as CacheSidecar).get('key')).value).not.toBe('v1');
-    // Asked as a bound on staleness, with room for a busy machine: far below what the copies would live on by themselves.
-    expect(await untilNobodyServes('key', 'v1')).toBeLessThan(LIFE_MS / 2);
+    await untilNobodyServes('key', 'v1');
   }
 });
 
 test('writes and reads at once: when it is over, every sidecar serves what the store has', async () => {
+  await withLongLife();
   let round = 0;
   const stopAtMs = performance.now() + 1_500;
   await Promise.all([
@@ -89,27 +96,21 @@ test('writes and reads at once: when it is over, every sidecar serves what the s
   ]);
   const last = (await first().get('key', { fresh: true })).value;
   expect(last).toBe(`v${round}`);
-  const tookMs = await waitUntilAll(last);
-  expect(tookMs).toBeLessThan(LIFE_MS / 2);
-});
-
-async function waitUntilAll(value: string): Promise<number> {
-  const startMs = performance.now();
   await waitFor('one answer of all', async () => {
     const answers = await Promise.all(sidecars.map((sidecar) => sidecar.get('key')));
-    return answers.every((answer) => answer.value === value);
+    return answers.every((answer) => answer.value === last);
   });
-  return performance.now() - startMs;
-}
+});
 
 test('killed subscriber connections: copies go at once, and come back', async () => {
+  await withLongLife();
   await first().set('key', 'v1');
   await warmAll('key');
   await node.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
   await waitFor('every sidecar having noticed', () => sidecars.every(({ flushes }) => flushes.includes('lost')));
   await warmAll('key');
   await (sidecars[1] as CacheSidecar).set('key', 'v2');
-  expect(await untilNobodyServes('key', 'v1')).toBeLessThan(LIFE_MS / 2);
+  await untilNobodyServes('key', 'v1');
 });
 
 test('subscribers killed over and over under writes: nothing old is served beyond the life of a copy', async () => {

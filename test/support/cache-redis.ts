@@ -67,16 +67,27 @@ const POLICIES: PolicyFile = {
   cacheNamespaces: new Map([['n', { ttlMs: 60_000, near: true }]]),
 };
 
-/** `subscriberUrls`: another way to the same Redis, for its messages alone. */
-export async function startCacheSidecar(urls: string, subscriberUrls = urls): Promise<CacheSidecar> {
+export interface CacheSidecarOptions {
+  /** Another way to the same Redis, for its messages alone. */
+  readonly subscriberUrls?: string;
+  /** Unset: what the program has. */
+  readonly nearLifeMs?: number;
+}
+
+export async function startCacheSidecar(urls: string, options: CacheSidecarOptions = {}): Promise<CacheSidecar> {
   const redis = await connectRedis(urls);
+  const subscriberUrls = options.subscriberUrls ?? urls;
   const messenger = subscriberUrls === urls ? redis : await connectRedis(subscriberUrls);
   const flushes: FlushCause[] = [];
   const service = createCacheService({
     store: new RedisCacheStore({ commands: redis, keyspace }),
     createSubscriber: (listener) => messenger.createSubscriber(listener),
     keyspace,
-    near: { maxEntries: 10_000, maxBytes: 10_000_000 },
+    near: {
+      maxEntries: 10_000,
+      maxBytes: 10_000_000,
+      ...(options.nearLifeMs === undefined ? {} : { lifeMs: options.nearLifeMs }),
+    },
     policies: { current: () => POLICIES },
     clock,
     metrics: { nearHit: () => {}, read: () => {}, bucketFlushed: (cause) => flushes.push(cause) },
