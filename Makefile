@@ -23,7 +23,7 @@ dist/main.mjs: node_modules/.installed scripts/build.ts $(shell find src proto -
 	node scripts/build.ts
 
 run: dist/main.mjs ## start the sidecar on the embedded memory store, say what to call
-	bin/pannier serve
+	bin/pannier serve --hints
 
 build: dist/main.mjs ## bundle the program into dist/; bin/pannier runs it
 

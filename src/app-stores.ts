@@ -1,0 +1,169 @@
+/**
+ * The stores of a sidecar, by its settings: the memory of this process, or one or two Redis deployments. Part of the composition root.
+ *
+ * `state` (limits, sessions) and `cache` always have connections of their own, even where one Redis serves both: a large value must not
+ * hold up a decision, and each may have the eviction policy that it needs.
+ */
+import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { MemoryCacheStore } from './cache/memory-store.ts';
+import { RedisCacheStore } from './cache/redis-store.ts';
+import type { CacheStore } from './cache/store.ts';
+import type { Settings } from './config/load.ts';
+import type { Clock } from './lib/clock.ts';
+import type { Logger } from './lib/logger.ts';
+import type { TimerWheel } from './lib/timer-wheel.ts';
+import { LocalChannels } from './near/local-channels.ts';
+import type { Metrics } from './observability/metrics.ts';
+import { MemoryRateLimitStore } from './rate-limit/memory-store.ts';
+import { RedisRateLimitStore } from './rate-limit/redis-store.ts';
+import type { RateLimitStore } from './rate-limit/store.ts';
+import { type Credentials, parseSeed } from './redis/address.ts';
+import type { RedisSubscriber, SubscriberListener } from './redis/commands.ts';
+import { createKeyspace, type Keyspace } from './redis/keyspace.ts';
+import { createRedis, type Redis } from './redis/redis.ts';
+import { MemorySessionStore } from './session/memory-store.ts';
+import { RedisSessionStore } from './session/redis-store.ts';
+import type { SessionStore } from './session/store.ts';
+
+export interface Stores {
+  readonly kind: 'memory' | 'redis';
+  readonly keyspace: Keyspace;
+  readonly rateLimit: RateLimitStore;
+  readonly session: SessionStore;
+  readonly cache: CacheStore;
+  readonly createSubscriber: (listener: SubscriberListener) => RedisSubscriber;
+  hasAnswered(): boolean;
+  /** Lines for the body of /readyz. */
+  describe(): readonly string[];
+  close(): void;
+}
+
+export interface StoresOptions {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+/** Commands in flight on one connection: at 250 ms each far more than a sidecar can use, and a bound on memory. */
+const QUEUE_MAX = 10_000;
+/** How often a Redis that has not answered yet is looked at, to read its eviction policy. */
+const POLICY_LOOK_MS = 1_000;
+const NOEVICTION = 'noeviction';
+
+/** Throws when a file that the settings name cannot be read. */
+export async function openStores(options: StoresOptions): Promise<Stores> {
+  const keyspace = createKeyspace(options.settings.keyPrefix);
+  return options.settings.redisUrls.length === 0
+    ? openMemoryStores(options, keyspace)
+    : await openRedisStores(options, keyspace);
+}
+
+function openMemoryStores({ settings, clock, log, metrics }: StoresOptions, keyspace: Keyspace): Stores {
+  log.warn(
+    {},
+    'no PANNIER_REDIS_URL: limits, sessions and cache live in the memory of this one process and are shared with no other',
+  );
+  const bounds = { maxEntries: settings.memoryMaxEntries, maxBytes: settings.memoryMaxBytes };
+  const channels = new LocalChannels();
+  return {
+    kind: 'memory',
+    keyspace,
+    rateLimit: new MemoryRateLimitStore({ clock, ...bounds, onEvict: () => metrics.memoryEvicted('rate_limit') }),
+    session: new MemorySessionStore({ clock, ...bounds }),
+    cache: new MemoryCacheStore({ clock, channels, keyspace, ...bounds }),
+    createSubscriber: (listener) => channels.createSubscriber(listener),
+    hasAnswered: () => true,
+    describe: () => ['store: memory of this process'],
+    close: () => undefined,
+  };
+}
+
+async function openRedisStores(options: StoresOptions, keyspace: Keyspace): Promise<Stores> {
+  const { settings, log } = options;
+  const state = openRedis(options, 'state', settings.redisUrls);
+  const cache = openRedis(options, 'cache', settings.cacheRedisUrls);
+  let wasReady = false;
+  const stopLooking = warnOfEviction(state, log);
+  return {
+    kind: 'redis',
+    keyspace,
+    rateLimit: new RedisRateLimitStore({ redis: state, keyspace }),
+    session: new RedisSessionStore({ commands: state, keyspace }),
+    cache: new RedisCacheStore({ commands: cache, keyspace }),
+    createSubscriber: (listener) => cache.createSubscriber(listener),
+    hasAnswered: () => {
+      wasReady ||= state.isReady() && cache.isReady();
+      return wasReady;
+    },
+    describe: () => [...describe('state', state), ...describe('cache', cache)],
+    close: () => {
+      stopLooking();
+      state.close();
+      cache.close();
+    },
+  };
+}
+
+function openRedis(options: StoresOptions, role: 'state' | 'cache', urls: readonly string[]): Redis {
+  const { settings, clock, wheel, log, metrics } = options;
+  const seeds = urls.map(parseSeed);
+  const redis = createRedis({
+    role,
+    seeds,
+    credentials: () => readCredentials(settings, seeds),
+    isTls: seeds[0]?.isTls ?? false,
+    tlsCa: settings.redisTlsCaFile === undefined ? undefined : readFileSync(settings.redisTlsCaFile),
+    connectTimeoutMs: settings.redisConnectTimeoutMs,
+    commandTimeoutMs: settings.redisTimeoutMs,
+    connectionsPerMaster: settings.redisConnections,
+    queueMax: QUEUE_MAX,
+    clock,
+    wheel,
+    metrics: metrics.redis(role),
+    log,
+  });
+  metrics.onScrape(role, () => redis.isReady());
+  redis.start();
+  return redis;
+}
+
+/** For every new connection: the file may have been rotated. */
+async function readCredentials(
+  settings: Settings,
+  seeds: readonly { username: string | undefined; password: string | undefined }[],
+): Promise<Credentials> {
+  const seed = seeds.find((candidate) => candidate.password !== undefined) ?? seeds[0];
+  const file = settings.redisPasswordFile;
+  const password = file === undefined ? seed?.password : (await readFile(file, 'utf8')).replace(/\r?\n$/, '');
+  return { username: settings.redisUsername ?? seed?.username, password };
+}
+
+/** Generations and counters are evicted like anything else: says so once, when the server's policy allows it. */
+function warnOfEviction(redis: Redis, log: Logger): () => void {
+  const timer = setInterval(() => {
+    if (!redis.isReady()) {
+      return;
+    }
+    clearInterval(timer);
+    void redis.readEvictionPolicy().then((policy) => {
+      if (policy !== undefined && policy !== NOEVICTION) {
+        log.warn({ policy }, `the Redis of limits and sessions may evict them, wanted maxmemory-policy ${NOEVICTION}`);
+      }
+    });
+  }, POLICY_LOOK_MS);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
+function describe(role: string, redis: Redis): string[] {
+  const nodes = redis.describe();
+  if (nodes.length === 0) {
+    return [`redis ${role}: no node has answered yet`];
+  }
+  return nodes.map(
+    (node) => `redis ${role} ${node.node}: ${node.isReady ? 'connected' : (node.refusal ?? 'not connected')}`,
+  );
+}

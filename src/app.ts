@@ -1,0 +1,176 @@
+/**
+ * The composition root of `serve`: settings -> a running sidecar. The only file that sees every room.
+ *
+ * Promises:
+ *   1. `startApp` opens the admin address first, then the API, and does not wait for Redis: without it calls are answered by the failure
+ *      modes. It rejects, having closed what it opened, when an address cannot be had.
+ *   2. `drain` tells everybody (readiness, health, GOAWAY), lets calls under way end, and closes all within `drainTimeoutMs` and a moment.
+ */
+
+import { openStores, type Stores } from './app-stores.ts';
+import { createCacheService } from './cache/service.ts';
+import type { Settings } from './config/load.ts';
+import type { PolicyFile, PolicySource } from './config/policy-file.ts';
+import { createHealthService } from './grpc/health.ts';
+import { deadlineInterceptor } from './grpc/interceptors/deadline.ts';
+import { metricsInterceptor } from './grpc/interceptors/metrics.ts';
+import { shedInterceptor } from './grpc/interceptors/shed.ts';
+import type { MethodTable } from './grpc/method.ts';
+import { createReflectionServices } from './grpc/reflection.ts';
+import { createMethodTable, type ServiceHandlers } from './grpc/service-table.ts';
+import { statusName } from './grpc/status.ts';
+import { startGrpcJsTransport } from './grpc/transports/grpc-js.ts';
+import type { Transport } from './grpc/transports/transport.ts';
+import { type Clock, systemClock } from './lib/clock.ts';
+import type { Logger } from './lib/logger.ts';
+import { TimerWheel } from './lib/timer-wheel.ts';
+import { type AdminServer, startAdminServer } from './observability/admin-server.ts';
+import type { Metrics } from './observability/metrics.ts';
+import { Readiness } from './observability/readiness.ts';
+import { createRateLimitService } from './rate-limit/service.ts';
+import { createSessionService } from './session/service.ts';
+
+export interface AppOptions {
+  readonly settings: Settings;
+  readonly policies: PolicySource;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface App {
+  /** What listens: `host:port`, `none` where nothing does. */
+  readonly addresses: { readonly grpc: string; readonly socket: string; readonly admin: string };
+  readonly store: 'memory' | 'redis';
+  drain(): Promise<void>;
+  /** What a new policy file changes outside the rooms that read it with every call. */
+  onPolicies(file: PolicyFile): void;
+}
+
+/** Far above what one connection carries, and low enough that memory stays bounded when Redis hangs. */
+const CALLS_IN_FLIGHT_MAX = 10_000;
+const STREAMS_IN_FLIGHT_MAX = 256;
+
+export async function startApp(options: AppOptions): Promise<App> {
+  const { settings, policies, log, metrics } = options;
+  const clock = systemClock;
+  const wheel = new TimerWheel({ clock });
+  const stores = await openStores({ settings, clock, wheel, log, metrics });
+  const readiness = new Readiness({ clock, hasAnswered: () => stores.hasAnswered() });
+  const health = createHealthService();
+  const cache = createCacheService({
+    store: stores.cache,
+    createSubscriber: stores.createSubscriber,
+    keyspace: stores.keyspace,
+    ...(stores.kind === 'redis'
+      ? { near: { maxEntries: settings.nearMaxEntries, maxBytes: settings.nearMaxBytes } }
+      : {}),
+    policies,
+    clock,
+    metrics: {
+      nearHit: (namespace) => metrics.nearHit(namespace),
+      read: (outcome, source) => metrics.cacheRead(outcome, source),
+      bucketFlushed: (cause) => metrics.bucketFlushed(cause),
+    },
+    maxValueBytes: settings.cacheMaxValueBytes,
+  });
+  const { close: closeCache, ...cacheHandlers } = cache;
+  const services: ServiceHandlers[] = [
+    {
+      name: 'pannier.v1.RateLimitService',
+      handlers: {
+        ...createRateLimitService({ store: stores.rateLimit, policies, scope: settings.scope, clock, metrics }),
+      },
+    },
+    {
+      name: 'pannier.v1.SessionService',
+      handlers: { ...createSessionService({ store: stores.session, policies, clock }) },
+    },
+    { name: 'pannier.v1.CacheService', handlers: { ...cacheHandlers } },
+    health,
+    ...createReflectionServices(),
+  ];
+  const table = createMethodTable(services, [
+    metricsInterceptor({ clock, metrics: { method: (path, kind) => metrics.method(path, kind, statusNameOf) } }),
+    shedInterceptor({ callsInFlightMax: CALLS_IN_FLIGHT_MAX, streamsInFlightMax: STREAMS_IN_FLIGHT_MAX }),
+    deadlineInterceptor({ clock, wheel }),
+  ]);
+
+  let admin: AdminServer | undefined;
+  let transport: Transport;
+  try {
+    admin = await openAdmin(options, readiness, stores);
+    transport = await openTransport({ settings, table, clock, log });
+  } catch (error) {
+    await admin?.close();
+    closeCache();
+    stores.close();
+    throw error;
+  }
+  health.setServing(true);
+  readiness.serving();
+  metrics.setPolicies(policies.current().policies.keys());
+
+  return {
+    addresses: {
+      grpc: transport.tcpPort === undefined ? 'none' : `${settings.grpcAddress?.host}:${transport.tcpPort}`,
+      socket: settings.grpcSocket ?? 'none',
+      admin: admin === undefined ? 'none' : adminText(admin),
+    },
+    store: stores.kind,
+    drain: async () => {
+      readiness.draining();
+      health.setServing(false);
+      await transport.drain(settings.drainTimeoutMs);
+      closeCache();
+      stores.close();
+      wheel.close();
+      metrics.close();
+      await admin?.close();
+    },
+    onPolicies: (file) => metrics.setPolicies(file.policies.keys()),
+  };
+}
+
+function statusNameOf(code: number): string {
+  return statusName(code as Parameters<typeof statusName>[0]);
+}
+
+async function openAdmin(options: AppOptions, readiness: Readiness, stores: Stores): Promise<AdminServer | undefined> {
+  const { settings, log, metrics } = options;
+  if (settings.adminAddress === undefined) {
+    return undefined;
+  }
+  return await startAdminServer({
+    ...settings.adminAddress,
+    isReady: () => readiness.isReady(),
+    describe: () => stores.describe(),
+    metricsText: () => metrics.text(),
+    metricsContentType: metrics.contentType,
+    log,
+  });
+}
+
+async function openTransport(options: {
+  settings: Settings;
+  table: MethodTable;
+  clock: Clock;
+  log: Logger;
+}): Promise<Transport> {
+  const { settings, table, clock, log } = options;
+  return await startGrpcJsTransport({
+    table,
+    listen: {
+      ...(settings.grpcAddress === undefined ? {} : { tcp: settings.grpcAddress }),
+      ...(settings.grpcSocket === undefined ? {} : { socketPath: settings.grpcSocket }),
+    },
+    defaultDeadlineMs: settings.defaultDeadlineMs,
+    clock,
+    log,
+  });
+}
+
+/** An address that a client on this machine can use. */
+function adminText(admin: AdminServer): string {
+  const host = admin.host === '::' || admin.host === '0.0.0.0' ? '127.0.0.1' : admin.host;
+  return host.includes(':') ? `[${host}]:${admin.port}` : `${host}:${admin.port}`;
+}

@@ -1,0 +1,150 @@
+/**
+ * `pannier serve`: runs the sidecar until SIGTERM or SIGINT, then drains.
+ *
+ * Exit codes: 0 drained; 1 it could not start (an address is taken, a file is unreadable); 2 settings or the policy file have mistakes,
+ * all of them printed. A second signal ends it at once.
+ */
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { type App, startApp } from '../app.ts';
+import { loadSettings, type Settings } from '../config/load.ts';
+import type { PolicyFile, PolicySource } from '../config/policy-file.ts';
+import { defaultPolicySource, watchPolicyFile } from '../config/policy-watch.ts';
+import { settingsHelp } from '../config/settings-reference.ts';
+import type { Logger } from '../lib/logger.ts';
+import { VERSION } from '../lib/version.ts';
+import { createLog } from '../observability/log.ts';
+import { createMetrics, type Metrics } from '../observability/metrics.ts';
+import { SERVER_CODES } from '../redis/server-error.ts';
+
+export function serveCommand(): Command {
+  return new Command('serve')
+    .description('Serve the API; configured by environment variables.')
+    .option('--hints', 'print what to call once it serves')
+    .addHelpText('after', `\n${settingsHelp()}`)
+    .action(async (options: { hints?: boolean }) => {
+      await serve(options.hints === true);
+    });
+}
+
+async function serve(withHints: boolean): Promise<void> {
+  const loaded = loadSettings(process.env);
+  if ('problems' in loaded) {
+    complain(loaded.problems.map((problem) => problem.message));
+    return;
+  }
+  const { settings } = loaded;
+  const log = createLog(settings.logLevel);
+  const metrics = createMetrics({ version: VERSION, redisCodes: SERVER_CODES });
+  guardProcess(log);
+
+  let app: App | undefined;
+  const policies = openPolicies(settings, log, metrics, (file) => app?.onPolicies(file));
+  if (policies === undefined) {
+    return;
+  }
+  const signalled = nextSignal();
+  try {
+    app = await startApp({ settings, policies, log, metrics });
+  } catch (error) {
+    process.stderr.write(`pannier: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+    return;
+  }
+  log.info({ ...app.addresses, store: app.store, version: VERSION }, 'serving');
+  if (withHints) {
+    process.stderr.write(hints(app.addresses.grpc, app.addresses.admin));
+  }
+
+  const signal = await signalled;
+  log.info({ signal, timeoutMs: settings.drainTimeoutMs }, 'draining');
+  await app.drain();
+  log.info({}, 'drained');
+  process.exit(0);
+}
+
+/** The policy source, or undefined when its file has mistakes, which are printed. */
+function openPolicies(
+  settings: Settings,
+  log: Logger,
+  metrics: Metrics,
+  onReloaded: (file: PolicyFile) => void,
+): PolicySource | undefined {
+  const path = settings.policyFile;
+  if (path === undefined) {
+    return defaultPolicySource;
+  }
+  try {
+    readFileSync(path);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
+    complain([`${path}: Cannot read the policy file (PANNIER_POLICY_FILE): ${code}, wanted a readable file`]);
+    return undefined;
+  }
+  const result = watchPolicyFile({
+    path,
+    log,
+    onReload: (outcome, file) => {
+      metrics.policyReload(outcome);
+      onReloaded(file);
+    },
+  });
+  if ('problems' in result) {
+    complain(result.problems.map(({ line, column, message }) => `${path}:${line}:${column}: ${message}`));
+    return undefined;
+  }
+  return result.watch;
+}
+
+function complain(messages: readonly string[]): void {
+  for (const message of messages) {
+    process.stderr.write(`${message}\n`);
+  }
+  process.exitCode = 2;
+}
+
+/** Resolves with the first SIGTERM or SIGINT; the second one ends the process by default. */
+function nextSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    process.once('SIGTERM', resolve);
+    process.once('SIGINT', resolve);
+  });
+}
+
+/**
+ * A rejection that nobody awaited is a mistake of ours or of a library (node-redis has one in its resubscription): it is logged, and one
+ * call's trouble does not take the pod's other calls with it. An exception that nobody caught ends the process: its state is unknown.
+ */
+function guardProcess(log: Logger): void {
+  process.on('unhandledRejection', (reason) => {
+    log.error(
+      { err: reason instanceof Error ? { name: reason.name, stack: stackOf(reason) } : {} },
+      'a rejection was not handled',
+    );
+  });
+  process.on('uncaughtException', (error) => {
+    log.error({ err: { name: error.name, stack: stackOf(error) } }, 'an exception was not caught, the sidecar ends');
+    process.exit(1);
+  });
+}
+
+/** Where it happened, without the message: a library's message may hold what users sent. */
+function stackOf(error: Error): string {
+  const lines = (error.stack ?? '').split('\n');
+  return lines.filter((line) => /^\s+at /.test(line)).join('\n');
+}
+
+function hints(grpc: string, admin: string): string {
+  return `
+pannier serves on ${grpc} (health and metrics on http://${admin}). In another shell:
+
+  bin/pannier call CheckRateLimit '{"key": "ada", "limits": [{"name": "minute", "algorithm": "ALGORITHM_TOKEN_BUCKET", "limit": 5, "windowMs": 60000}]}'
+  bin/pannier call CreateSession '{"userId": "ada"}'
+  bin/pannier call --text CacheSet '{"key": "greeting", "value": "hello"}'
+  bin/pannier call --text CacheGet '{"key": "greeting"}'
+  bin/pannier call --list
+
+Ctrl-C ends it. With PANNIER_REDIS_URL=redis://HOST:PORT several sidecars answer as one.
+
+`;
+}
