@@ -53,6 +53,8 @@ interface MemorySession extends SessionRecord {
 
 const MAX_ENTRIES = 100_000;
 const MAX_BYTES = 67_108_864;
+/** A full store is looked through for ended sessions once in this time; until then it refuses the new without a look. */
+const FULL_MS = 100;
 /** The record, its strings and its maps without their contents; measured on Node 24, rounded up. */
 const SESSION_OVERHEAD_BYTES = 800;
 /** A map slot, a string header and a buffer of its own per field or label. */
@@ -62,6 +64,7 @@ export class MemorySessionStore implements SessionStore {
   readonly #clock: Clock;
   readonly #sessions: BoundedMap<MemorySession>;
   readonly #users: MemoryUsers;
+  #fullUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: MemorySessionStoreOptions) {
     const maxEntries = options.maxEntries ?? MAX_ENTRIES;
@@ -92,6 +95,7 @@ export class MemorySessionStore implements SessionStore {
     if (this.#sessions.peek(handle, nowMs) !== undefined) {
       return { outcome: 'exists' };
     }
+    this.#refuseWhileFull();
     const data = copied(created.data);
     const session: MemorySession = {
       handle,
@@ -201,7 +205,7 @@ export class MemorySessionStore implements SessionStore {
     if (session === undefined || (target.verifier !== undefined && session.verifier !== target.verifier)) {
       return false;
     }
-    this.#sessions.delete(session.handle);
+    this.#remove(session.handle);
     this.#users.forget(session.userId, session.handle, nowMs);
     return true;
   }
@@ -231,7 +235,7 @@ export class MemorySessionStore implements SessionStore {
     const live = others.filter((handle) => this.#valid(handle, nowMs)?.userId === userId);
     this.#users.end(userId, kept, nowMs);
     for (const handle of live) {
-      this.#sessions.delete(handle);
+      this.#remove(handle);
     }
     return { outcome: 'ended', deleted: live.length };
   }
@@ -248,8 +252,13 @@ export class MemorySessionStore implements SessionStore {
     if (session === undefined || this.#users.accepts(session, nowMs)) {
       return session;
     }
-    this.#sessions.delete(handle);
+    this.#remove(handle);
     return undefined;
+  }
+
+  #remove(handle: string): void {
+    this.#sessions.delete(handle);
+    this.#fullUntilMs = Number.NEGATIVE_INFINITY;
   }
 
   #enterUser(session: MemorySession, nowMs: number): number {
@@ -258,7 +267,15 @@ export class MemorySessionStore implements SessionStore {
 
   #refuseWhenFull(session: MemorySession, nowMs: number): void {
     if (this.#sessions.isFullFor(session.handle, sessionBytes(session), nowMs)) {
-      throw new StoreError('full', 'the memory store holds as many sessions as it may, wanted room for one more');
+      this.#fullUntilMs = this.#clock.monotonicMs() + FULL_MS;
+      throw storeFull();
+    }
+  }
+
+  /** Each look goes through all sessions: a flood of creations must not pay for one each. */
+  #refuseWhileFull(): void {
+    if (this.#clock.monotonicMs() < this.#fullUntilMs) {
+      throw storeFull();
     }
   }
 
@@ -266,6 +283,10 @@ export class MemorySessionStore implements SessionStore {
     const options = { bytes: sessionBytes(session), expiresAtMs: endOf(session), nowMs };
     this.#sessions.set(session.handle, session, options);
   }
+}
+
+function storeFull(): StoreError {
+  return new StoreError('full', 'the memory store holds as many sessions as it may, wanted room for one more');
 }
 
 function withChange(session: MemorySession, change: DataChange): MemorySession {

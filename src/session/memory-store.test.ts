@@ -1,0 +1,84 @@
+/**
+ * The bounds of the memory store of sessions; what it does within them is in test/integration/session-memory.test.ts.
+ */
+import { FakeClock, systemClock } from '../lib/clock.ts';
+import { StoreError } from '../lib/store-error.ts';
+import { MemorySessionStore } from './memory-store.ts';
+import type { NewSession } from './store.ts';
+
+function session(index: number, changes: Partial<NewSession> = {}): NewSession {
+  return {
+    credential: { handle: `handle-${index}`, verifier: 'verifier' },
+    userId: '',
+    data: new Map(),
+    labels: new Map(),
+    idleTtlMs: 1_000,
+    absoluteTtlMs: 1_000,
+    ...changes,
+  };
+}
+
+function create(store: MemorySessionStore, made: NewSession): 'created' | 'full' {
+  try {
+    store.create(made);
+    return 'created';
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.kind !== 'full') {
+      throw error;
+    }
+    return 'full';
+  }
+}
+
+test('holds its bounds through 1,000,000 sessions, and keeps those that live', () => {
+  const store = new MemorySessionStore({ clock: systemClock, maxEntries: 10_000, maxBytes: 16_777_216 });
+  let created = 0;
+  for (let index = 0; index < 1_000_000; index += 1) {
+    const lives = { idleTtlMs: 60_000, absoluteTtlMs: 60_000 };
+    created += create(store, session(index, { ...lives, userId: `user-${index}` })) === 'created' ? 1 : 0;
+  }
+  expect(created).toBe(10_000);
+  expect(store.size).toBe(10_000);
+  expect(store.bytes).toBeLessThanOrEqual(16_777_216 * 1.5);
+  expect(store.holds('handle-0')).toBe(true);
+});
+
+test('holds its bound in bytes, for a change of data as well', () => {
+  const clock = new FakeClock();
+  const store = new MemorySessionStore({ clock, maxBytes: 100_000 });
+  const big = new Map([['a', Buffer.alloc(40_000)]]);
+  expect(create(store, session(1, { data: big }))).toBe('created');
+  expect(create(store, session(2, { data: big }))).toBe('created');
+  expect(create(store, session(3, { data: big }))).toBe('full');
+  const update = { ifVersion: undefined, idleTtlMs: undefined, absoluteTtlMs: undefined };
+  const change = { set: new Map([['b', Buffer.alloc(40_000)]]), remove: new Set<string>() };
+  expect(() => store.update(session(1).credential, { ...update, change })).toThrow(StoreError);
+  expect(store.read(session(1).credential, { touch: false })).toMatchObject({ version: 1 });
+  expect(store.bytes).toBeLessThanOrEqual(100_000);
+});
+
+test('has room again at once after a deletion, and soon after an end', () => {
+  const clock = new FakeClock();
+  const store = new MemorySessionStore({ clock, maxEntries: 1 });
+  expect([create(store, session(1)), create(store, session(2)), create(store, session(2))]).toEqual([
+    'created',
+    'full',
+    'full',
+  ]);
+  store.delete({ handle: 'handle-1', verifier: undefined });
+  expect(create(store, session(2))).toBe('created');
+  clock.advance(950);
+  expect(create(store, session(3))).toBe('full');
+  clock.advance(100);
+  expect(create(store, session(3))).toBe('created');
+});
+
+test('keeps copies of values, not views of the message that they came in', () => {
+  const store = new MemorySessionStore({ clock: new FakeClock() });
+  const message = Buffer.from('....value....');
+  store.create(session(1, { data: new Map([['a', message.subarray(4, 9)]]) }));
+  message.fill(0);
+  const value = store.read(session(1).credential, { touch: false })?.data.get('a');
+  expect(value).toEqual(Buffer.from('value'));
+  expect(value?.buffer.byteLength).toBe(5);
+});
