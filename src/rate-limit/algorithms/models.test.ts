@@ -1,0 +1,197 @@
+/**
+ * Each algorithm against an exact model: BigInt where it counts fractions, the bare list of admissions where it counts calls.
+ *
+ * Besides the decision, every history checks what is told about time: a denied call is denied one millisecond before its
+ * `retryAfterMs` and allowed at it; everything is back at `resetAfterMs` and not a millisecond before.
+ */
+import fc from 'fast-check';
+import { WINDOW_MS_MAX } from '../../config/policy-file.ts';
+import { ALGORITHMS, type Algorithm, type AlgorithmState, algorithmNamed } from './index.ts';
+import type { StepLimit } from './step.ts';
+
+interface Admission {
+  readonly atMs: number;
+  readonly units: number;
+}
+
+/** Whether a call of this cost fits at this time, told from nothing but what was admitted before. */
+type Model = (admitted: readonly Admission[], limit: StepLimit, nowMs: number, cost: number) => boolean;
+
+interface Move {
+  /** Share of a window, in millionths, and whole milliseconds. */
+  readonly millionths: number;
+  readonly ms: number;
+  /** Share of the capacity, in millionths, and whole units. */
+  readonly costMillionths: number;
+  readonly costUnits: number;
+}
+
+const START_MS = 1_700_000_000_123;
+const MILLION = 1_000_000;
+const DRAIN_MS_MAX = 2 ** 42;
+
+const MODELS: Readonly<Record<Algorithm['name'], Model>> = {
+  fixed_window: (admitted, limit, nowMs, cost) => {
+    const startMs = nowMs - (nowMs % limit.windowMs);
+    return sumSince(admitted, startMs) + BigInt(cost) <= BigInt(limit.limit);
+  },
+  sliding_window_log: (admitted, limit, nowMs, cost) =>
+    sumSince(admitted, nowMs - limit.windowMs + 1) + BigInt(cost) <= BigInt(limit.limit),
+  sliding_window_counter: (admitted, limit, nowMs, cost) => {
+    const windowMs = BigInt(limit.windowMs);
+    const startMs = nowMs - (nowMs % limit.windowMs);
+    const current = sumSince(admitted, startMs);
+    const previous = sumSince(admitted, startMs - limit.windowMs) - current;
+    const share = previous * (windowMs - BigInt(nowMs - startMs));
+    return share <= (BigInt(limit.limit) - current - BigInt(cost)) * windowMs;
+  },
+  token_bucket: fitsIntoBucket,
+  leaky_bucket: fitsIntoBucket,
+};
+
+const moves: fc.Arbitrary<Move[]> = fc.array(
+  fc.record({
+    millionths: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 50_000 }), fc.integer({ min: 0, max: 2 * MILLION })),
+    ms: fc.integer({ min: 0, max: 3 }),
+    costMillionths: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: MILLION })),
+    costUnits: fc.integer({ min: 0, max: 2 }),
+  }),
+  { minLength: 1, maxLength: 60 },
+);
+
+const windows: fc.Arbitrary<number> = fc.oneof(
+  fc.constantFrom(1, 1_000, 3_600_000, WINDOW_MS_MAX - 1, WINDOW_MS_MAX),
+  fc.integer({ min: 1, max: 100_000 }),
+);
+
+describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const))('%s', (name, algorithm) => {
+  const limitMax = name === 'sliding_window_log' ? 10_000 : 2 ** 36;
+  const units = fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: limitMax }), fc.constant(limitMax));
+
+  test('decides as its model, and times what it tells to the millisecond', () => {
+    fc.assert(
+      fc.property(moves, windows, units, units, (history, windowMs, limit, wantedBurst) => {
+        const largest = Math.max(1, Math.min(2 ** 36, Math.floor((DRAIN_MS_MAX / windowMs) * limit)));
+        const burst = algorithm.isBucket ? Math.min(wantedBurst, largest) : limit;
+        play(algorithm, { limit, windowMs, burst }, history);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('says never, and nothing else changes, when the cost is more than there is', () => {
+    const limit = { limit: 5, windowMs: 1_000, burst: 5 };
+    const first = algorithm.step(undefined, limit, START_MS, 3, undefined);
+    const second = algorithm.step(first.state, limit, START_MS, 6, undefined);
+    expect(second.outcome).toMatchObject({ allowed: false, never: true, remaining: 2, retryAfterMs: 0, delayMs: 0 });
+    expect(second.state).toEqual(first.state);
+  });
+
+  test('a clock that steps back within a window gives nothing back, and waits count from it', () => {
+    const limit = { limit: 2, windowMs: 60_000, burst: 2 };
+    const full = algorithm.step(undefined, limit, START_MS + 60_000, 2, undefined);
+    const back = algorithm.step(full.state, limit, START_MS + 1_000, 1, undefined);
+    expect(back.outcome.allowed).toBe(false);
+    expect(back.repaired).toBe(false);
+    expectRetryExact(algorithm, back.state, limit, { nowMs: START_MS + 1_000, cost: 1 }, back.outcome.retryAfterMs);
+  });
+
+  test('a state from a broken clock keeps what was used and is over within two windows', () => {
+    const limit = { limit: 2, windowMs: 60_000, burst: 2 };
+    const full = algorithm.step(undefined, limit, START_MS + 1e10, 2, undefined);
+    const back = algorithm.step(full.state, limit, START_MS, 2, undefined);
+    expect(back.outcome.allowed).toBe(false);
+    expect(back.repaired).toBe(true);
+    expect(back.outcome.retryAfterMs).toBeLessThanOrEqual(120_000);
+    const later = algorithm.step(back.state, limit, START_MS + back.outcome.retryAfterMs, 2, undefined);
+    expect(later.outcome.allowed).toBe(true);
+    expect(later.repaired).toBe(false);
+  });
+
+  test('a lowered limit applies at once, a raised one gives room at once', () => {
+    const wide = { limit: 10, windowMs: 60_000, burst: 10 };
+    const used = algorithm.step(undefined, wide, START_MS, 6, undefined).state;
+    const narrow = { limit: 4, windowMs: 60_000, burst: 4 };
+    expect(algorithm.step(used, narrow, START_MS, 1, undefined).outcome).toMatchObject({
+      allowed: false,
+      remaining: 0,
+    });
+    const wider = { limit: 20, windowMs: 60_000, burst: 20 };
+    expect(algorithm.step(used, wider, START_MS, 1, undefined).outcome).toMatchObject({ allowed: true, remaining: 13 });
+  });
+});
+
+test('a leaky bucket paces: each call waits for those before it, and max delay turns a wait into a denial', () => {
+  const { step } = algorithmNamed('leaky_bucket');
+  const limit = { limit: 10, windowMs: 1_000, burst: 4 };
+  let state: AlgorithmState | undefined;
+  const delays: number[] = [];
+  for (let call = 0; call < 4; call += 1) {
+    const taken = step(state, limit, START_MS, 1, undefined);
+    state = taken.state;
+    delays.push(taken.outcome.delayMs);
+  }
+  expect(delays).toEqual([0, 100, 200, 300]);
+  expect(step(state, limit, START_MS, 1, undefined).outcome).toMatchObject({ allowed: false, retryAfterMs: 100 });
+  const impatient = step(state, limit, START_MS + 150, 1, 100).outcome;
+  expect(impatient).toMatchObject({ allowed: false, retryAfterMs: 150, delayMs: 0 });
+  expect(step(state, limit, START_MS + 300, 1, 100).outcome).toMatchObject({ allowed: true, delayMs: 100 });
+});
+
+function play(algorithm: Algorithm, limit: StepLimit, history: readonly Move[]): void {
+  const model = MODELS[algorithm.name];
+  const capacity = algorithm.isBucket ? limit.burst : limit.limit;
+  const admitted: Admission[] = [];
+  let state: AlgorithmState | undefined;
+  let nowMs = START_MS;
+  for (const move of history) {
+    nowMs += Math.floor((limit.windowMs / MILLION) * move.millionths) + move.ms;
+    const cost = Math.min(capacity, Math.floor((capacity / MILLION) * move.costMillionths) + move.costUnits);
+    const before = state;
+    const { outcome, state: after } = algorithm.step(state, limit, nowMs, cost, undefined);
+    expect(outcome.allowed).toBe(model(admitted, limit, nowMs, cost));
+    if (outcome.allowed) {
+      state = after;
+      admitted.push({ atMs: nowMs, units: cost });
+      expect(model(admitted, limit, nowMs, outcome.remaining)).toBe(true);
+      expect(model(admitted, limit, nowMs, outcome.remaining + 1)).toBe(false);
+    } else {
+      expectRetryExact(algorithm, before, limit, { nowMs, cost }, outcome.retryAfterMs);
+    }
+    const { resetAfterMs } = outcome;
+    expect(model(admitted, limit, nowMs + resetAfterMs, capacity)).toBe(true);
+    if (resetAfterMs > 0) {
+      expect(model(admitted, limit, nowMs + resetAfterMs - 1, capacity)).toBe(false);
+    }
+  }
+}
+
+function expectRetryExact(
+  algorithm: Algorithm,
+  state: AlgorithmState | undefined,
+  limit: StepLimit,
+  call: { nowMs: number; cost: number },
+  retryAfterMs: number,
+): void {
+  expect(retryAfterMs).toBeGreaterThan(0);
+  const atMs = call.nowMs + retryAfterMs;
+  expect(algorithm.step(state, limit, atMs - 1, call.cost, undefined).outcome.allowed).toBe(false);
+  expect(algorithm.step(state, limit, atMs, call.cost, undefined).outcome.allowed).toBe(true);
+}
+
+function sumSince(admitted: readonly Admission[], fromMs: number): bigint {
+  return admitted.reduce((sum, { atMs, units }) => (atMs >= fromMs ? sum + BigInt(units) : sum), 0n);
+}
+
+/** The level in units times the window, replayed from the first admission on. */
+function fitsIntoBucket(admitted: readonly Admission[], limit: StepLimit, nowMs: number, cost: number): boolean {
+  const windowMs = BigInt(limit.windowMs);
+  let level = 0n;
+  let atMs = admitted[0]?.atMs ?? nowMs;
+  for (const admission of [...admitted, { atMs: nowMs, units: 0 }]) {
+    const drained = level - BigInt(admission.atMs - atMs) * BigInt(limit.limit);
+    level = (drained > 0n ? drained : 0n) + BigInt(admission.units) * windowMs;
+    atMs = admission.atMs;
+  }
+  return level + BigInt(cost) * windowMs <= BigInt(limit.burst) * windowMs;
+}
