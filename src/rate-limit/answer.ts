@@ -26,16 +26,14 @@ export function decidedAnswer(
     limitName: limit.spec.name,
     limit: limit.spec.limit,
     windowMs: limit.spec.windowMs,
-    remaining: remainingOf(outcome, allowed, request.cost),
+    remaining: outcome.remaining,
     granted: allowed ? request.cost : 0,
     retryAfterMs: allowed || never ? 0 : largest(outcomes, (other) => other.retryAfterMs),
     never,
     resetAfterMs: largest(outcomes, (other) => other.resetAfterMs),
     delayMs: allowed ? largest(outcomes, (other) => other.delayMs) : 0,
     decidedBy: DecidedBy.DECIDED_BY_STORE,
-    limits: request.detail
-      ? outcomes.map((other, at) => statusOf(limits.limits[at] as CompiledLimit, other, allowed, request.cost))
-      : [],
+    limits: request.detail ? outcomes.map((other, at) => statusOf(limits.limits[at] as CompiledLimit, other)) : [],
   };
 }
 
@@ -82,22 +80,17 @@ function waitOf(outcome: StepOutcome): number {
   return outcome.allowed ? -1 : outcome.retryAfterMs;
 }
 
-function statusOf(limit: CompiledLimit, outcome: StepOutcome, allowed: boolean, cost: number): LimitStatus {
+function statusOf(limit: CompiledLimit, outcome: StepOutcome): LimitStatus {
   return {
     name: limit.spec.name,
     algorithm: limit.algorithm.number as NonNullable<LimitStatus['algorithm']>,
     limit: limit.spec.limit,
     windowMs: limit.spec.windowMs,
-    remaining: remainingOf(outcome, allowed, cost),
+    remaining: outcome.remaining,
     allowed: outcome.allowed,
     retryAfterMs: outcome.retryAfterMs,
     resetAfterMs: outcome.resetAfterMs,
   };
-}
-
-/** A limit that would have allowed what another denied was not taken from: what its step took is given back here. */
-function remainingOf(outcome: StepOutcome, allowed: boolean, cost: number): number {
-  return !allowed && outcome.allowed ? outcome.remaining + cost : outcome.remaining;
 }
 
 function largest(outcomes: readonly StepOutcome[], of: (outcome: StepOutcome) => number): number {

@@ -61,8 +61,15 @@ export class MemoryRateLimitStore implements RateLimitStore {
     const nowMs = this.#clock.nowMs();
     const id = idOf(request.key);
     const fields: Fields = this.#subjects.get(id, nowMs) ?? new Map();
-    const steps = request.limits.limits.map((limit) => run(limit, fields, nowMs, request.cost, request.maxDelayMs));
+    let steps = request.limits.limits.map((limit) => run(limit, fields, nowMs, request.cost, request.maxDelayMs));
     const allowed = steps.every((step) => step.outcome.allowed);
+    if (!allowed) {
+      // All or none: what would have been allowed answers as it is, with nothing taken.
+      steps = request.limits.limits.map((limit, index) => {
+        const step = steps[index] as Step<AlgorithmState>;
+        return step.outcome.allowed ? run(limit, fields, nowMs, 0, request.maxDelayMs) : step;
+      });
+    }
     const isTaking = allowed && request.cost > 0;
     const writes: { field: string; state: FieldState }[] = [];
     for (const [index, limit] of request.limits.limits.entries()) {

@@ -108,6 +108,13 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
       const denied = await take(subject, limits, 2);
       expect(denied.allowed).toBe(false);
       expect(denied.outcomes.filter((outcome) => !outcome.allowed)).toHaveLength(1);
+      expect(denied.outcomes.map((outcome) => outcome.remaining)).toEqual([1, 48, 48, 48, 48]);
+      const fresh = compileLimits([spec({ name: 'fresh', limit: 50 }), spec({ name: 'small', limit: 1 })]);
+      expect((await take(subject, fresh, 2)).outcomes[0]).toMatchObject({
+        allowed: true,
+        remaining: 50,
+        resetAfterMs: 0,
+      });
       const look = await take(subject, limits, 0);
       expect(look.outcomes.map((outcome) => outcome.remaining)).toEqual([1, 48, 48, 48, 48]);
     });

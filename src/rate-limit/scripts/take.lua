@@ -18,22 +18,28 @@ local STEPS = {
   [5] = stepLeakyBucket,
 }
 
--- Whether a new field finds room, once what has ended is gone.
+-- Whether a new field finds room, once what has ended is gone. A log's chunks (`<field>#<number>`) go with their log and never
+-- before: its first chunk may have ended while the log still counts on reading it.
 local function hasRoom()
   if redis.call('HLEN', KEYS[1]) <= FIELDS_LOOKED_THROUGH then
     return true
   end
   local all = redis.call('HGETALL', KEYS[1])
-  local ended = {}
+  local isLive = { e = true }
   for index = 1, #all, 2 do
-    if all[index] ~= 'e' and struct.unpack('>d', all[index + 1]) <= nowMs then
-      ended[#ended + 1] = all[index]
+    if all[index] ~= 'e' and struct.unpack('>d', all[index + 1]) > nowMs then
+      isLive[all[index]] = true
     end
   end
-  for _, field in ipairs(ended) do
-    redis.call('HDEL', KEYS[1], field)
+  local ended = 0
+  for index = 1, #all, 2 do
+    local owner = string.match(all[index], '^(.*)#') or all[index]
+    if not isLive[owner] then
+      redis.call('HDEL', KEYS[1], all[index])
+      ended = ended + 1
+    end
   end
-  return #all / 2 - #ended <= FIELDS_MAX
+  return #all / 2 - ended <= FIELDS_MAX
 end
 
 local cost = tonumber(ARGV[1])
@@ -66,6 +72,14 @@ for index = 1, limitCount do
 end
 
 local isTaking = allowed and cost > 0
+if not allowed then
+  -- All or none: what would have been allowed answers as it is, with nothing taken.
+  for index = 1, limitCount do
+    if outcomes[index].allowed then
+      outcomes[index] = step(index, 0)
+    end
+  end
+end
 local writes, deletes = {}, {}
 local lastEndMs = 0
 local hasNew = false
