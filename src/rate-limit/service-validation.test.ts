@@ -1,0 +1,152 @@
+/**
+ * What the rate limit service refuses, row by row: the code and the text that callers see. No row reaches the store.
+ */
+import { DEFAULT_POLICY_FILE } from '../config/policy-file.ts';
+import { errorStatus } from '../grpc/error-status.ts';
+import type { CheckRateLimitRequestOutput } from '../grpc/generated/pannier/v1/CheckRateLimitRequest.ts';
+import type { LimitOutput } from '../grpc/generated/pannier/v1/Limit.ts';
+import type { CallContext } from '../grpc/method.ts';
+import { Status } from '../grpc/status.ts';
+import { FakeClock } from '../lib/clock.ts';
+import { createRateLimitService } from './service.ts';
+
+const { INVALID_ARGUMENT, UNIMPLEMENTED, NOT_FOUND } = Status;
+const clock = new FakeClock();
+const service = createRateLimitService({
+  store: {
+    take: () => {
+      throw new Error('Cannot take: the request is malformed, wanted it refused before');
+    },
+    reset: () => {
+      throw new Error('Cannot reset: the request is malformed, wanted it refused before');
+    },
+  },
+  policies: {
+    current: () => ({
+      ...DEFAULT_POLICY_FILE,
+      policies: new Map([
+        [
+          'api',
+          {
+            name: 'api',
+            limits: [{ name: 'hour', algorithm: 'fixed_window' as const, limit: 10, windowMs: 3_600_000, burst: 10 }],
+            onFailure: 'allow' as const,
+            shared: false,
+          },
+        ],
+      ]),
+    }),
+  },
+  scope: 'test',
+  clock,
+  metrics: { decision: () => undefined },
+});
+
+const context: CallContext = {
+  deadlineAtMs: clock.monotonicMs() + 1_000,
+  metadata: () => undefined,
+  isOver: () => false,
+  onOver: () => undefined,
+};
+
+const LIMIT: LimitOutput = { name: 'a', algorithm: 1, limit: 10, windowMs: 1_000, holdMs: 0 };
+const SECRET = 'subject-secret';
+
+type Row = readonly [string, Partial<CheckRateLimitRequestOutput>, number, RegExp];
+
+function inline(change: Partial<LimitOutput>): Partial<CheckRateLimitRequestOutput> {
+  return { policy: '', limits: [{ ...LIMIT, ...change }] };
+}
+
+const ROWS: readonly Row[] = [
+  ['neither policy nor limits', { policy: '' }, INVALID_ARGUMENT, /policy is empty.*exactly one of policy and limits/],
+  ['both', { limits: [LIMIT] }, INVALID_ARGUMENT, /exactly one of policy and limits/],
+  ['no key', { key: '' }, INVALID_ARGUMENT, /key is 0 bytes, wanted 1 to 512 bytes/],
+  ['a long key', { key: 'x'.repeat(513) }, INVALID_ARGUMENT, /key is 513 bytes/],
+  ['a key long in bytes', { key: 'ü'.repeat(257) }, INVALID_ARGUMENT, /key is 514 bytes/],
+  ['an unknown policy', { policy: 'nope' }, NOT_FOUND, /no policy "nope"/],
+  ['a very long policy', { policy: 'p'.repeat(500) }, NOT_FOUND, /"p{64}"/],
+  ['a negative cost', { cost: -1 }, INVALID_ARGUMENT, /cost is -1, wanted an integer from 0/],
+  ['a cost beyond 2^53', { cost: 2 ** 53 }, INVALID_ARGUMENT, /cost is 9007199254740992/],
+  ['a negative delay', { maxDelayMs: -5 }, INVALID_ARGUMENT, /max_delay_ms is -5/],
+  ['a delay beyond 2^53', { maxDelayMs: 2 ** 60 }, INVALID_ARGUMENT, /max_delay_ms is 115/],
+  ['a delay without a leaky bucket', { maxDelayMs: 5 }, INVALID_ARGUMENT, /max_delay_ms.*leaky bucket/],
+  ['request_id', { requestId: 'x' }, UNIMPLEMENTED, /request_id/],
+  ['partial', { partial: true }, UNIMPLEMENTED, /partial/],
+  ['reserve', { reserve: true }, UNIMPLEMENTED, /reserve/],
+  ['reserve_ms', { reserveMs: 1 }, UNIMPLEMENTED, /reserve_ms/],
+  ['on_failure beside a policy', { onFailure: 1 }, INVALID_ARGUMENT, /on_failure/],
+  ['an unknown on_failure', { ...inline({}), onFailure: 9 as 1 }, INVALID_ARGUMENT, /on_failure is 9/],
+  ['local on_failure', { ...inline({}), onFailure: 3 }, UNIMPLEMENTED, /FAILURE_MODE_LOCAL/],
+  [
+    '17 limits',
+    { policy: '', limits: Array(17).fill(LIMIT) },
+    INVALID_ARGUMENT,
+    /limits is 17 entries, wanted at most 16/,
+  ],
+  ['a name twice', { policy: '', limits: [LIMIT, LIMIT] }, INVALID_ARGUMENT, /limits\[1\]\.name is "a" again/],
+  ['no name', inline({ name: '' }), INVALID_ARGUMENT, /limits\[0\]\.name is empty/],
+  ['a name of other kinds', inline({ name: 'a b' }), INVALID_ARGUMENT, /limits\[0\]\.name/],
+  ['a long name', inline({ name: 'a'.repeat(65) }), INVALID_ARGUMENT, /limits\[0\]\.name is 65 characters/],
+  ['no algorithm', inline({ algorithm: 0 }), INVALID_ARGUMENT, /limits\[0\]\.algorithm is 0/],
+  ['an unknown algorithm', inline({ algorithm: 77 as 1 }), INVALID_ARGUMENT, /limits\[0\]\.algorithm is 77/],
+  ['concurrency', inline({ algorithm: 6 }), UNIMPLEMENTED, /ALGORITHM_CONCURRENCY/],
+  ['hold_ms elsewhere', inline({ holdMs: 5 }), INVALID_ARGUMENT, /limits\[0\]\.hold_ms is 5/],
+  ['a burst of a window', inline({ burst: 10 }), INVALID_ARGUMENT, /limits\[0\]\.burst is 10/],
+  ['a limit of 0', inline({ limit: 0 }), INVALID_ARGUMENT, /limits\[0\]\.limit is 0/],
+  ['a limit beyond 2^36', inline({ limit: 2 ** 36 + 1 }), INVALID_ARGUMENT, /limits\[0\]\.limit is 68719476737/],
+  ['a log beyond 10,000', inline({ algorithm: 2, limit: 10_001 }), INVALID_ARGUMENT, /limit is 10001.*10000/],
+  ['no window', inline({ windowMs: 0 }), INVALID_ARGUMENT, /limits\[0\]\.window_ms is 0/],
+  ['a window beyond 400 days', inline({ windowMs: 34_560_000_001 }), INVALID_ARGUMENT, /window_ms is 34560000001/],
+  ['a burst of 0', inline({ algorithm: 4, burst: 0 }), INVALID_ARGUMENT, /limits\[0\]\.burst is 0/],
+  [
+    'a bucket that never drains',
+    inline({ algorithm: 5, limit: 1, windowMs: 34_560_000_000, burst: 2 ** 36 }),
+    INVALID_ARGUMENT,
+    /burst.*drains within/,
+  ],
+];
+
+function request(change: Partial<CheckRateLimitRequestOutput>): CheckRateLimitRequestOutput {
+  const base = { policy: 'api', key: SECRET, requestId: '', partial: false, reserve: false, limits: [], onFailure: 0 };
+  return { ...base, detail: false, ...change } as CheckRateLimitRequestOutput;
+}
+
+async function refusal(call: () => unknown): Promise<{ code: number; message: string }> {
+  try {
+    await call();
+  } catch (error) {
+    return errorStatus(error);
+  }
+  throw new Error('Cannot check the refusal: the call was accepted, wanted an error');
+}
+
+test.each(ROWS)('%s', async (_what, change, code, text) => {
+  const status = await refusal(() => service.CheckRateLimit(request(change), context));
+  expect(status).toMatchObject({ code, message: expect.stringMatching(text) });
+  expect(status.message).not.toContain(SECRET);
+  const many = await service.CheckRateLimits({ checks: [request(change)] }, context);
+  expect(many.results?.[0]?.error).toEqual({ code, message: status.message });
+});
+
+test.each([[0], [101]])('%d checks in one call', async (count) => {
+  const checks = Array.from({ length: count }, () => request({}));
+  const status = await refusal(() => service.CheckRateLimits({ checks }, context));
+  expect(status).toMatchObject({ code: INVALID_ARGUMENT, message: expect.stringMatching(/checks is \d+ entries/) });
+});
+
+test('a settled id is unknown, a malformed one is refused', async () => {
+  expect(service.SettleRateLimit({ reservationId: 'x' }, context)).toEqual({ settled: false });
+  for (const reservationId of ['', 'x'.repeat(201)]) {
+    const status = await refusal(() => service.SettleRateLimit({ reservationId }, context));
+    expect(status.code).toBe(INVALID_ARGUMENT);
+  }
+  const extended = await refusal(() => service.SettleRateLimit({ reservationId: 'x', extendMs: 5 }, context));
+  expect(extended).toMatchObject({ code: UNIMPLEMENTED, message: expect.stringMatching(/extend_ms/) });
+});
+
+test('a call whose deadline is over does not reach the store', async () => {
+  const late = { ...context, deadlineAtMs: clock.monotonicMs() };
+  const status = await refusal(() => service.CheckRateLimit(request({}), late));
+  expect(status.code).toBe(Status.DEADLINE_EXCEEDED);
+});
