@@ -1,0 +1,58 @@
+/**
+ * The memory store holds its bounds, whoever chooses the subjects, and says what it gave up.
+ */
+import { FakeClock } from '../lib/clock.ts';
+import { MemoryRateLimitStore } from './memory-store.ts';
+import { compileLimits } from './policy.ts';
+
+const LIMITS = compileLimits([
+  { name: 'hour', algorithm: 'fixed_window', limit: 10, windowMs: 3_600_000, burst: 10 },
+  { name: 'burst', algorithm: 'token_bucket', limit: 10, windowMs: 60_000, burst: 10 },
+]);
+
+function request(subject: string) {
+  return { key: { scope: 's', policy: 'api', subject }, limits: LIMITS, cost: 1, maxDelayMs: undefined };
+}
+
+test('1,000,000 subjects stay within its entries and bytes, and each one given up is counted', () => {
+  let evictions = 0;
+  const store = new MemoryRateLimitStore({
+    clock: new FakeClock(),
+    maxEntries: 10_000,
+    maxBytes: 4_000_000,
+    onEvict: () => {
+      evictions += 1;
+    },
+  });
+  for (let index = 0; index < 1_000_000; index += 1) {
+    store.take(request(`subject-${index}`));
+    if (store.size > 10_000 || store.bytes > 4_000_000) {
+      throw new Error(`Cannot hold the bound: ${store.size} entries of ${store.bytes} bytes`);
+    }
+  }
+  expect(evictions).toBe(1_000_000 - store.size);
+  expect(store.size).toBeGreaterThan(1_000);
+});
+
+test('looks and denials of unknown subjects keep nothing', () => {
+  const store = new MemoryRateLimitStore({ clock: new FakeClock(), maxEntries: 10, maxBytes: 100_000 });
+  store.take({ ...request('a'), cost: 0 });
+  store.take({ ...request('b'), cost: 11 });
+  expect(store.size).toBe(0);
+});
+
+test('what has ended is forgotten without being counted as given up', () => {
+  const clock = new FakeClock();
+  let evictions = 0;
+  const onEvict = () => {
+    evictions += 1;
+  };
+  const store = new MemoryRateLimitStore({ clock, maxEntries: 10, maxBytes: 100_000, onEvict });
+  for (let round = 0; round < 5; round += 1) {
+    for (let index = 0; index < 10; index += 1) {
+      store.take(request(`${round}-${index}`));
+    }
+    clock.advance(7_200_000);
+  }
+  expect(evictions).toBe(0);
+});
