@@ -138,6 +138,14 @@ test('a leaky bucket paces: each call waits for those before it, and max delay t
   expect(step(state, limit, START_MS + 300, 1, 100).outcome).toMatchObject({ allowed: true, delayMs: 100 });
 });
 
+test('a log of many chunks decides as its model while they leave, one by one and several at once', () => {
+  const limit = { limit: 10_000, windowMs: 1_000, burst: 10_000 };
+  const fill = Array.from({ length: 900 }, () => ({ millionths: 0, ms: 1, costMillionths: 0, costUnits: 2 }));
+  const large = { millionths: 0, ms: 1, costMillionths: 900_000, costUnits: 0 };
+  const leave = [30_000, 200_000, 300_000, 64_000, 1_000, 500_000].map((millionths) => ({ ...large, millionths }));
+  play(algorithmNamed('sliding_window_log'), limit, [...fill, ...leave, ...fill, ...leave]);
+});
+
 function play(algorithm: Algorithm, limit: StepLimit, history: readonly Move[]): void {
   const model = MODELS[algorithm.name];
   const capacity = algorithm.isBucket ? limit.burst : limit.limit;
