@@ -1,7 +1,7 @@
 /**
  * What every example program must do, whatever its language, seen from outside through two replicas of it.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawnBound } from './bound-process.ts';
 import { waitFor } from './wait.ts';
 
 export interface ExampleProgram {
@@ -15,23 +15,21 @@ export async function startExample(
   args: readonly string[],
   options: { directory: string; address: string },
 ): Promise<ExampleProgram> {
-  const child: ChildProcess = spawn(command, [...args], {
-    cwd: options.directory,
-    env: { ...process.env, PANNIER_ADDRESS: options.address, PORT: '0' },
-    stdio: ['ignore', 'pipe', 'pipe'],
+  const program = await spawnBound(command, args, {
+    directory: options.directory,
+    environment: { ...process.env, PANNIER_ADDRESS: options.address, PORT: '0' },
   });
   let text = '';
-  child.stdout?.on('data', (chunk: Buffer) => {
-    text += chunk.toString();
-  });
-  child.stderr?.on('data', (chunk: Buffer) => {
-    text += chunk.toString();
-  });
+  for (const stream of [program.stdout, program.stderr]) {
+    stream.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+    });
+  }
   try {
     const match = await waitFor('the example listening', () => /listening on (\S+)/.exec(text), 30_000);
-    return { url: match[1] ?? '', stop: () => void child.kill('SIGKILL') };
+    return { url: match[1] ?? '', stop: () => program.signal('SIGKILL') };
   } catch (error) {
-    child.kill('SIGKILL');
+    program.signal('SIGKILL');
     throw new Error(`Cannot start the example: ${text}`, { cause: error });
   }
 }

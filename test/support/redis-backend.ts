@@ -1,9 +1,12 @@
 /**
  * Where test servers run: as containers, or as local processes. The choice is made once per test process.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { GenericContainer, type StartedTestContainer } from 'testcontainers';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { GenericContainer, type StartedTestContainer, Wait } from 'testcontainers';
+import { type BoundProcess, spawnBound } from './bound-process.ts';
 
 export interface BackendServer {
   freeze(): Promise<void>;
@@ -50,34 +53,51 @@ function hasCommand(command: string, args: readonly string[]): boolean {
   }
 }
 
-const children = new Set<ChildProcess>();
-
-process.on('exit', () => {
-  for (const child of children) {
-    child.kill('SIGKILL');
-  }
-});
-
 const processBackend: Backend = {
   start: async ({ args }) => {
-    const child = spawn('redis-server', [...args], { stdio: 'ignore' });
-    children.add(child);
-    const exited = once(child, 'exit');
-    void exited.then(() => children.delete(child));
+    // A directory of its own: a server loads the dump that it finds in its directory, whoever left it there.
+    const directory = mkdtempSync(join(tmpdir(), 'pannier-redis-'));
+    const server = await spawnBound('redis-server', [...args, '--dir', directory]);
+    void server.ended.then(() => rmSync(directory, { recursive: true, force: true }));
+    await untilReady(server);
     return {
-      freeze: async () => void child.kill('SIGSTOP'),
-      thaw: async () => void child.kill('SIGCONT'),
+      freeze: async () => server.signal('SIGSTOP'),
+      thaw: async () => server.signal('SIGCONT'),
       kill: async () => {
-        child.kill('SIGKILL');
-        await exited;
+        server.signal('SIGKILL');
+        await server.ended;
       },
     };
   },
 };
 
+/** Its own word that it serves: that somebody answers on the port may be another server that was quicker. */
+async function untilReady(server: BoundProcess): Promise<void> {
+  let text = '';
+  const ready = new Promise<void>((resolve) => {
+    server.stdout.on('data', (chunk: Buffer) => {
+      if (text.length < 100_000) {
+        text += chunk.toString();
+      }
+      if (text.includes('Ready to accept connections')) {
+        resolve();
+      }
+    });
+  });
+  server.stderr.resume();
+  const early = server.ended.then(() => {
+    throw new Error(`Cannot start redis-server: it ended at once: ${text.slice(-300)}`);
+  });
+  await Promise.race([ready, early]);
+  early.catch(() => undefined);
+}
+
 const containerBackend: Backend = {
   start: async ({ args, directory }) => {
-    const blueprint = new GenericContainer(IMAGE).withNetworkMode('host').withCommand(['redis-server', ...args]);
+    const blueprint = new GenericContainer(IMAGE)
+      .withNetworkMode('host')
+      .withWaitStrategy(Wait.forLogMessage('Ready to accept connections'))
+      .withCommand(['redis-server', ...args]);
     if (directory !== undefined) {
       blueprint.withBindMounts([{ source: directory, target: directory, mode: 'ro' }]);
     }

@@ -1,6 +1,7 @@
 /**
  * A real Redis Cluster for a test, made command by command, so that it needs no redis-cli.
  */
+import { randomUUID } from 'node:crypto';
 import calculateSlot from 'cluster-key-slot';
 import { type RedisNode, type RedisServerOptions, startRedis } from './redis-server.ts';
 import { waitFor } from './wait.ts';
@@ -82,13 +83,11 @@ export async function startCluster(options: ClusterOptions = {}): Promise<RedisC
   return cluster;
 }
 
-/** The node's own configuration file must be its own: it is named by the port. */
+/** The node's own configuration file must be its own. */
 async function startClusterNode(options: RedisServerOptions): Promise<RedisNode> {
-  const { freePort } = await import('./redis-server.ts');
-  const port = options.port ?? (await freePort());
-  const configFile = `nodes-${process.pid}-${port}-${Date.now()}.conf`;
+  const configFile = `nodes-${randomUUID()}.conf`;
   const args = [...(options.args ?? []), '--cluster-config-file', configFile];
-  return await startRedis({ ...options, port, args });
+  return await startRedis({ ...options, args });
 }
 
 async function meet(nodes: readonly RedisNode[]): Promise<void> {

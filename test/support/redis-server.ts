@@ -42,14 +42,29 @@ export interface RedisTls {
   args: readonly string[];
 }
 
+/** Somebody else may take a port between the moment in which we see it free and the moment in which the server binds it. */
+const ATTEMPTS = 5;
+
 export async function startRedis(options: RedisServerOptions = {}): Promise<RedisNode> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await startOnce(options);
+    } catch (error) {
+      if (options.port !== undefined || attempt === ATTEMPTS) {
+        throw error;
+      }
+    }
+  }
+}
+
+async function startOnce(options: RedisServerOptions): Promise<RedisNode> {
   const backend: Backend = await chooseBackend();
   const port = options.port ?? (await freePort());
   const listen = options.tls === undefined ? ['--port', String(port)] : ['--port', '0', '--tls-port', String(port)];
   const server: BackendServer = await backend.start({
     args: [
       ...listen,
-      ...['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', '/tmp'],
+      ...['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
       ...(options.tls?.args ?? []),
       ...(options.args ?? []),
     ],
@@ -122,22 +137,15 @@ async function openAdmin(port: number, options: RedisServerOptions): Promise<Adm
   };
 }
 
-/** A port that is free now, and whose cluster bus port (10,000 above) is a port at all. */
+/**
+ * A port that is free now, and whose cluster bus port (10,000 above) is one too. Below the range that systems hand out by
+ * themselves, so that no outgoing connection takes it in the meantime.
+ */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const server = createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const address = server.address();
-    const port = typeof address === 'object' && address !== null ? address.port : 0;
-    server.close();
-    await once(server, 'close');
-    if (port > 0 && port < 55_000) {
+    const port = 12_000 + Math.floor(Math.random() * 10_000);
+    if ((await isFree(port)) && (await isFree(port + 10_000))) {
       return port;
-    }
-    // The system hands out ports from a range; ask for one below it.
-    const chosen = 20_000 + Math.floor(Math.random() * 12_000);
-    if (await isFree(chosen)) {
-      return chosen;
     }
   }
 }

@@ -1,8 +1,8 @@
 /**
  * A real sidecar as a process of its own: the built program, on free ports, with the settings of a test.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { spawnBound } from './bound-process.ts';
 import { repositoryRoot } from './repository.ts';
 import { waitFor } from './wait.ts';
 
@@ -17,48 +17,32 @@ export interface Sidecar {
   /** The log lines, parsed. */
   logLines(): Record<string, unknown>[];
   signal(name: NodeJS.Signals): void;
-  /** Resolves with the exit code (or the signal's name) once the process has ended. */
-  ended: Promise<number | string>;
+  /** Resolves with the exit code once the process has ended; 128 and the signal's number where one ended it. */
+  ended: Promise<number>;
   /** SIGTERM, then waits; SIGKILL when it does not end within 15 s. */
-  stop(): Promise<number | string>;
+  stop(): Promise<number>;
 }
-
-const running = new Set<ChildProcess>();
-
-process.on('exit', () => {
-  for (const child of running) {
-    child.kill('SIGKILL');
-  }
-});
 
 /** Starts the program and waits until it serves (not until it is ready: Redis may be away). */
 export async function startSidecar(settings: Record<string, string> = {}): Promise<Sidecar> {
-  const child = spawn(process.execPath, [join(repositoryRoot, 'dist', 'main.mjs'), 'serve'], {
-    env: {
+  const program = await spawnBound(process.execPath, [join(repositoryRoot, 'dist', 'main.mjs'), 'serve'], {
+    environment: {
       ...environmentWithoutSettings(),
       PANNIER_GRPC_ADDRESS: '127.0.0.1:0',
       PANNIER_ADMIN_ADDRESS: '127.0.0.1:0',
       ...settings,
     },
-    stdio: ['ignore', 'pipe', 'pipe'],
   });
-  running.add(child);
   let text = '';
-  child.stdout.on('data', (chunk: Buffer) => {
-    text += chunk.toString();
-  });
-  child.stderr.on('data', (chunk: Buffer) => {
-    text += chunk.toString();
-  });
-  let exit: number | string | undefined;
-  const ended = new Promise<number | string>((resolve) => {
-    child.on('exit', (code, signal) => {
-      running.delete(child);
-      exit = code ?? signal ?? 'unknown';
-      resolve(exit);
+  for (const stream of [program.stdout, program.stderr]) {
+    stream.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
     });
+  }
+  let exit: number | undefined;
+  void program.ended.then((code) => {
+    exit = code;
   });
-
   const serving = await waitFor('the sidecar serving', () => {
     if (exit !== undefined) {
       return { failure: exit };
@@ -69,17 +53,17 @@ export async function startSidecar(settings: Record<string, string> = {}): Promi
     throw new Error(`Cannot start a sidecar: it ended with ${exit}:\n${text}`);
   }
   return {
-    pid: child.pid ?? 0,
+    pid: program.pid,
     address: String(serving.grpc),
     adminUrl: `http://${serving.admin}`,
     output: () => text,
     logLines: () => parseLines(text),
-    signal: (name) => void child.kill(name),
-    ended,
+    signal: (name) => program.signal(name),
+    ended: program.ended,
     stop: async () => {
-      child.kill('SIGTERM');
-      const timer = setTimeout(() => child.kill('SIGKILL'), 15_000);
-      const code = await ended;
+      program.signal('SIGTERM');
+      const timer = setTimeout(() => program.signal('SIGKILL'), 15_000);
+      const code = await program.ended;
       clearTimeout(timer);
       return code;
     },
