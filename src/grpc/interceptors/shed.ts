@@ -1,7 +1,8 @@
 /**
  * Bounds the calls in flight: what comes on top is refused at once, certainly not executed, with a hint when to repeat it.
  *
- * Streams live for hours and are counted apart, so that watchers cannot use up what calls need.
+ * Streams live for hours and are counted apart, so that watchers cannot use up what calls need. Stands inside the deadline
+ * interceptor: a call that was answered for it, and whose handler still works, still counts.
  */
 import type { AnyMethod } from '../method.ts';
 import { isPromise } from '../promise.ts';
