@@ -5,7 +5,7 @@
  * timeouts (costly, and they do not bound the reply), reconnecting (it can end for good, and topology must be asked first), the
  * offline queue (it would replay increments), maintenance notifications. A client lives for one connection; the next one is new.
  */
-import { createClient, RESP_TYPES } from '@redis/client';
+import { ClientClosedError, ClientOfflineError, createClient, RESP_TYPES } from '@redis/client';
 import type { NodeAddress } from './address.ts';
 import type { RedisArgument, RedisReply } from './commands.ts';
 import type { RedisAccess } from './options.ts';
@@ -18,6 +18,15 @@ export interface OpenClient {
   destroy(): void;
 }
 
+/** Whether node-redis says that it never took the command, so that certainly nothing of it was sent. */
+export function wasNeverTaken(error: unknown): boolean {
+  return (
+    error instanceof ClientOfflineError ||
+    error instanceof ClientClosedError ||
+    (error instanceof Error && error.message === 'The queue is full')
+  );
+}
+
 export interface ClientEvents {
   /** Once, when the connection is gone, whoever ended it. */
   onLost(reason: string): void;
@@ -25,9 +34,16 @@ export interface ClientEvents {
   onChannelMoved?(channel: string): void;
 }
 
-/** Connects and logs in, within `access.connectTimeoutMs` for all of it. Rejects with the cause. */
+/**
+ * Connects and logs in, within `access.connectTimeoutMs` (and as much again for reading the credentials). Rejects with the cause, and
+ * then nothing of it is left.
+ */
 export async function openClient(address: NodeAddress, access: RedisAccess, events: ClientEvents): Promise<OpenClient> {
-  const credentials = await access.credentials();
+  const credentials = await inTime(
+    access.credentials(),
+    access.connectTimeoutMs,
+    'the credentials were not read in time',
+  );
   const socket = {
     host: address.host,
     port: address.port,
@@ -53,6 +69,8 @@ export async function openClient(address: NodeAddress, access: RedisAccess, even
   function lose(reason: string): void {
     if (!isLost && isOpened) {
       isLost = true;
+      // An error does not always close the connection: after a reply that it cannot read node-redis would go on with it.
+      client.destroy();
       events.onLost(reason);
     }
   }
@@ -61,9 +79,15 @@ export async function openClient(address: NodeAddress, access: RedisAccess, even
   client.on('terminated', () => lose('terminated'));
   client.on('sharded-channel-moved', (channel: string) => events.onChannelMoved?.(channel));
 
-  await connectInTime(client, access.connectTimeoutMs);
-  if (!client.isReady) {
-    throw new Error('Cannot connect to Redis: the connection was lost at once');
+  // node-redis bounds the TCP connect only: a server that accepts and never answers HELLO would hang it for ever.
+  try {
+    await inTime(client.connect(), access.connectTimeoutMs, 'no answer in time');
+    if (!client.isReady) {
+      throw new Error('Cannot connect to Redis: the connection was lost at once');
+    }
+  } catch (error) {
+    client.destroy();
+    throw error;
   }
   isOpened = true;
   return {
@@ -74,36 +98,25 @@ export async function openClient(address: NodeAddress, access: RedisAccess, even
     sUnsubscribe: async (channel) => {
       await client.sUnsubscribe(channel);
     },
-    destroy: () => {
-      if (client.isOpen) {
-        client.destroy();
-      }
-      lose('closed');
-    },
+    destroy: () => lose('closed'),
   };
 }
 
 /** ASKING and the like come on top of what callers may queue. */
 const CONTROL_COMMANDS = 1_000;
 
-/** node-redis bounds the TCP connect only: a server that accepts and never answers HELLO would hang it for ever. */
-async function connectInTime(
-  client: { connect(): Promise<unknown>; destroy(): void; isOpen: boolean },
-  timeoutMs: number,
-): Promise<void> {
+async function inTime<Value>(promise: Promise<Value>, timeoutMs: number, found: string): Promise<Value> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('Cannot connect to Redis: no answer in time')), timeoutMs);
+    timer = setTimeout(
+      () => reject(new Error(`Cannot connect to Redis: ${found}, wanted within ${timeoutMs} ms`)),
+      timeoutMs,
+    );
   });
-  const connected = client.connect();
+  // It may still fail when nobody waits for it any more.
+  promise.catch(() => undefined);
   try {
-    await Promise.race([connected, late]);
-  } catch (error) {
-    connected.catch(() => undefined);
-    if (client.isOpen) {
-      client.destroy();
-    }
-    throw error;
+    return await Promise.race([promise, late]);
   } finally {
     clearTimeout(timer);
   }

@@ -14,13 +14,15 @@ import { ErrorReply } from '@redis/client';
 import { backoffMs } from '../lib/backoff.ts';
 import { StoreError } from '../lib/store-error.ts';
 import { addressText, type NodeAddress } from './address.ts';
-import { type OpenClient, openClient } from './client.ts';
+import { type OpenClient, openClient, wasNeverTaken } from './client.ts';
 import type { RedisArgument, RedisReply } from './commands.ts';
 import type { RedisOptions } from './options.ts';
 import { PendingCommand } from './pending-command.ts';
 import { serverCodeOf, storeErrorOf } from './server-error.ts';
 
 const BACKOFF = { firstMs: 25, maxMs: 250 };
+/** A connection that was lost sooner counts as another failed attempt: a server that accepts and hangs up is not hurried. */
+const STABLE_MS = 1_000;
 /** How often a connection with something in flight is looked at. */
 const WATCH_MS = 25;
 
@@ -56,6 +58,7 @@ export class RedisConnection {
   #state: State = { kind: 'connecting' };
   #attempt = 0;
   #hasBeenReady = false;
+  #readyAtMs = 0;
   #refusal: StoreError | undefined;
   #lastReplyMs = 0;
   #watch: NodeJS.Timeout | undefined;
@@ -120,16 +123,29 @@ export class RedisConnection {
   }
 
   close(): void {
+    const client = this.#end();
+    this.#rejectAll('the Redis connection was closed');
+    client?.destroy();
+  }
+
+  /** Takes nothing more; what is in flight may still be answered before the connection is closed. */
+  retire(): void {
+    const client = this.#end();
+    if (client !== undefined && this.#inFlight.size > 0) {
+      setTimeout(() => client.destroy(), this.#redis.commandTimeoutMs + WATCH_MS);
+    } else {
+      client?.destroy();
+    }
+  }
+
+  #end(): OpenClient | undefined {
     const state = this.#state;
     this.#state = { kind: 'closed' };
     this.#stopWatch();
     if (state.kind === 'waiting') {
       clearTimeout(state.timer);
     }
-    if (state.kind === 'ready') {
-      state.client.destroy();
-    }
-    this.#rejectAll('the Redis connection was closed');
+    return state.kind === 'ready' ? state.client : undefined;
   }
 
   async #connect(): Promise<void> {
@@ -158,7 +174,7 @@ export class RedisConnection {
 
   #becomeReady(client: OpenClient): void {
     this.#state = { kind: 'ready', client };
-    this.#attempt = 0;
+    this.#readyAtMs = this.#redis.clock.monotonicMs();
     this.#refusal = undefined;
     if (this.#hasBeenReady) {
       this.#redis.metrics.reconnected(this.name);
@@ -173,6 +189,9 @@ export class RedisConnection {
     this.#redis.log.warn({ node: this.name, role: this.#redis.role, reason }, 'lost the connection to a Redis node');
     this.#rejectAll('the connection to the Redis node was lost before it answered');
     this.#stopWatch();
+    if (this.#redis.clock.monotonicMs() - this.#readyAtMs >= STABLE_MS) {
+      this.#attempt = 0;
+    }
     this.#retryLater();
     this.#onChange(false);
   }
@@ -208,10 +227,11 @@ export class RedisConnection {
       pending.reject(new ServerReply(error), this.#redis.wheel);
       return;
     }
-    // node-redis rejects what it had taken when the connection goes; it does not say how much of it was written.
     this.#inFlight.delete(pending);
+    // Of what node-redis had taken when the connection went it does not say how much was written.
+    const kind = wasNeverTaken(error) ? 'unavailable' : 'unknown';
     pending.reject(
-      new StoreError('unknown', 'the connection to the Redis node was lost', { cause: error }),
+      new StoreError(kind, 'the connection to the Redis node was lost', { cause: error }),
       this.#redis.wheel,
     );
   }
@@ -250,13 +270,21 @@ export class RedisConnection {
     const nowMs = this.#redis.clock.monotonicMs();
     const isLate = nowMs - this.#watchedAtMs > 2 * WATCH_MS;
     this.#watchedAtMs = nowMs;
-    // After a pause of our own the answers may lie unread: judge at the next look.
+    if (isLate) {
+      // After a pause of our own the answers may lie unread: sockets are read once before this is judged.
+      setImmediate(() => this.#judge());
+    } else {
+      this.#judge();
+    }
+  }
+
+  #judge(): void {
     const oldest = this.#inFlight.values().next().value;
-    if (isLate || oldest === undefined) {
+    if (oldest === undefined) {
       return;
     }
     const silentSinceMs = Math.max(oldest.sentAtMs, this.#lastReplyMs);
-    if (nowMs - silentSinceMs >= this.#redis.commandTimeoutMs) {
+    if (this.#redis.clock.monotonicMs() - silentSinceMs >= this.#redis.commandTimeoutMs) {
       this.drop('silent');
     }
   }

@@ -1,6 +1,6 @@
 /**
- * The masters that we hold connections to: one set of connections per node, made when the topology names it, closed when it no
- * longer does.
+ * The masters that we hold connections to: one set of connections per node, made when the topology or a redirect names it, closed
+ * when they no longer do, after what is in flight there was answered.
  */
 import { addressText, type NodeAddress } from './address.ts';
 import type { RedisReply } from './commands.ts';
@@ -20,6 +20,8 @@ export class RedisNode {
   readonly address: NodeAddress;
   readonly name: string;
   readonly #connections: readonly RedisConnection[];
+  /** When a redirect named it last. */
+  neededAtMs = Number.NEGATIVE_INFINITY;
   #turn = 0;
 
   constructor(address: NodeAddress, redis: RedisOptions, onChange: () => void) {
@@ -66,7 +68,17 @@ export class RedisNode {
       connection.close();
     }
   }
+
+  /** Closes once what is in flight is answered. */
+  retire(): void {
+    for (const connection of this.#connections) {
+      connection.retire();
+    }
+  }
 }
+
+/** A redirect may be ahead of the topology that the next node tells: for so long the node it named is kept all the same. */
+const REDIRECT_TRUST_MS = 2_000;
 
 export class NodeTable {
   readonly #redis: RedisOptions;
@@ -82,28 +94,24 @@ export class NodeTable {
     return this.#nodes.get(name);
   }
 
-  /** The node, made now where it is new (MOVED and ASK name nodes before the topology does). */
+  /** The node that a redirect names, made now where it is new (MOVED and ASK name nodes before the topology does). */
   need(address: NodeAddress): RedisNode {
-    const name = addressText(address);
-    const known = this.#nodes.get(name);
-    if (known !== undefined) {
-      return known;
-    }
-    const node = new RedisNode(address, this.#redis, this.#onChange);
-    this.#nodes.set(name, node);
+    const node = this.#have(address);
+    node.neededAtMs = this.#redis.clock.monotonicMs();
     return node;
   }
 
-  /** Exactly these nodes from now on. */
+  /** These nodes from now on, and those that a redirect named a moment ago. */
   keep(addresses: ReadonlyMap<string, NodeAddress>): void {
+    const trustedSinceMs = this.#redis.clock.monotonicMs() - REDIRECT_TRUST_MS;
     for (const [name, node] of this.#nodes) {
-      if (!addresses.has(name)) {
+      if (!addresses.has(name) && node.neededAtMs < trustedSinceMs) {
         this.#nodes.delete(name);
-        node.close();
+        node.retire();
       }
     }
     for (const address of addresses.values()) {
-      this.need(address);
+      this.#have(address);
     }
   }
 
@@ -116,5 +124,16 @@ export class NodeTable {
       node.close();
     }
     this.#nodes.clear();
+  }
+
+  #have(address: NodeAddress): RedisNode {
+    const name = addressText(address);
+    const known = this.#nodes.get(name);
+    if (known !== undefined) {
+      return known;
+    }
+    const node = new RedisNode(address, this.#redis, this.#onChange);
+    this.#nodes.set(name, node);
+    return node;
   }
 }

@@ -63,7 +63,7 @@ class RedisDeployment implements Redis {
 
   constructor(options: RedisOptions) {
     this.#redis = options;
-    this.#nodes = new NodeTable(options, () => void this.#refresh.wish());
+    this.#nodes = new NodeTable(options, () => this.#refresh.nudge());
     this.#refresh = new TopologyRefresh({
       redis: options,
       nodes: this.#nodes,
@@ -73,12 +73,12 @@ class RedisDeployment implements Redis {
   }
 
   start(): void {
-    void this.#refresh.wish();
+    this.#refresh.nudge();
   }
 
   isReady(): boolean {
-    const nodes = this.#nodes.all();
-    return nodes.length > 0 && nodes.every((node) => node.isReady);
+    const names = [...this.#topology.masters().keys()];
+    return names.length > 0 && names.every((name) => this.#nodes.get(name)?.isReady === true);
   }
 
   describe(): readonly NodeState[] {
@@ -104,7 +104,7 @@ class RedisDeployment implements Redis {
       redis: this.#redis,
       listener,
       ownerOf: (slot) => this.#topology.masters().get(this.#topology.ownerOf(slot) ?? ''),
-      wishRefresh: () => void this.#refresh.wish(),
+      wishRefresh: () => this.#refresh.nudge(),
       onClose: () => this.#subscribers.delete(subscriber),
     });
     this.#subscribers.add(subscriber);
@@ -204,7 +204,7 @@ class RedisDeployment implements Redis {
     const address = parseAddressText(error.message.split(' ')[2] ?? '', from.address.host);
     if (error.code === 'MOVED') {
       this.#topology.assign(slot, address);
-      void this.#refresh.wish();
+      this.#refresh.nudge();
     }
     return this.#nodes.need(address);
   }

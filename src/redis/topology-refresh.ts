@@ -58,13 +58,18 @@ export class TopologyRefresh {
     return this.#refusal;
   }
 
+  /** Refreshes soon. */
+  nudge(): void {
+    const sinceLastMs = this.#redis.clock.monotonicMs() - this.#lastMs;
+    this.#schedule(Math.max(0, APART_MS - sinceLastMs) * (0.5 + Math.random() / 2));
+  }
+
   /** Refreshes soon. Resolves after the next refresh, whether it learned anything or not; never rejects. */
   wish(): Promise<void> {
     if (this.#isClosed) {
       return Promise.resolve();
     }
-    const sinceLastMs = this.#redis.clock.monotonicMs() - this.#lastMs;
-    this.#schedule(Math.max(0, APART_MS - sinceLastMs) * (0.5 + Math.random() / 2));
+    this.nudge();
     return new Promise((resolve) => this.#waiters.push(resolve));
   }
 
