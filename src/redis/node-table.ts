@@ -84,6 +84,7 @@ export class NodeTable {
   readonly #redis: RedisOptions;
   readonly #onChange: () => void;
   readonly #nodes = new Map<string, RedisNode>();
+  #isClosed = false;
 
   constructor(redis: RedisOptions, onChange: () => void) {
     this.#redis = redis;
@@ -120,6 +121,7 @@ export class NodeTable {
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const node of this.#nodes.values()) {
       node.close();
     }
@@ -133,7 +135,11 @@ export class NodeTable {
       return known;
     }
     const node = new RedisNode(address, this.#redis, this.#onChange);
-    this.#nodes.set(name, node);
+    if (this.#isClosed) {
+      node.close();
+    } else {
+      this.#nodes.set(name, node);
+    }
     return node;
   }
 }

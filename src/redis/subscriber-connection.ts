@@ -9,7 +9,9 @@ import { type OpenClient, openClient } from './client.ts';
 import type { SubscriberListener } from './commands.ts';
 import type { RedisOptions } from './options.ts';
 
-const BACKOFF = { firstMs: 50, maxMs: 1_000 };
+const BACKOFF = { firstMs: 25, maxMs: 250 };
+/** A connection that was lost sooner counts as another failed attempt. */
+const STABLE_MS = 1_000;
 
 export interface SubscriberConnectionOptions {
   readonly address: NodeAddress;
@@ -27,9 +29,12 @@ export class SubscriberConnection {
   readonly #listener: SubscriberListener;
   readonly #onTrouble: () => void;
   readonly #channels = new Map<string, ChannelState>();
+  /** SUNSUBSCRIBE was sent and is not answered. */
+  readonly #leaving = new Set<string>();
   #client: OpenClient | undefined;
   #retry: NodeJS.Timeout | undefined;
   #attempt = 0;
+  #openedAtMs = 0;
   #isOpening = false;
   #isClosed = false;
 
@@ -63,11 +68,22 @@ export class SubscriberConnection {
     }
   }
 
-  /** No longer wanted here or anywhere. */
+  /** No longer wanted here. */
   remove(channel: string): void {
-    if (this.#channels.delete(channel)) {
-      this.#client?.sUnsubscribe(channel).catch(() => undefined);
+    const state = this.#channels.get(channel);
+    this.#channels.delete(channel);
+    const client = this.#client;
+    if (client === undefined || state === undefined || state === 'wanted') {
+      return;
     }
+    // Asked for again before SUNSUBSCRIBE is answered, node-redis would take the channel for subscribed and send nothing.
+    this.#leaving.add(channel);
+    const left = () => {
+      if (client === this.#client && this.#leaving.delete(channel)) {
+        void this.#ask(channel, client);
+      }
+    };
+    client.sUnsubscribe(channel).then(left, left);
   }
 
   /** No longer this node's: it is lost until another node has it. */
@@ -80,24 +96,28 @@ export class SubscriberConnection {
   }
 
   /**
-   * Whether everything that the node had published to us before this has arrived, and it still has all our subscriptions. When
-   * not, the connection is given up: its channels are lost, and are subscribed anew.
+   * Whether everything that the node had published to us before this has arrived, and it still has all our subscriptions. Where
+   * it has not, or says nothing for `commandTimeoutMs`, the connection is given up: its channels are lost, and are subscribed anew.
    */
   async barrier(deadlineAtMs: number): Promise<boolean> {
     const client = this.#client;
     if (client === undefined) {
       return this.isIdle;
     }
-    // SSUBSCRIBE and CLIENT INFO travel in order: what was asked for before is counted, what comes after is not.
-    const expected = [...this.#channels.values()].filter((state) => state !== 'wanted').length;
-    const text = await this.#clientInfo(client, deadlineAtMs);
-    const subscriptions = Number(/\bssub=(\d+)/.exec(text ?? '')?.[1] ?? Number.NaN);
-    const isIntact = text !== undefined && (Number.isNaN(subscriptions) || subscriptions >= expected);
-    if (!isIntact && client === this.#client) {
-      this.#lost(text === undefined ? 'silent' : 'subscription dropped');
-      client.destroy();
+    // Replies come in order: what was asked for before this is counted by the server unless it refused, what comes after is not.
+    const counted = [...this.#channels].filter(([, state]) => state !== 'wanted').map(([channel]) => channel);
+    const info = this.#clientInfo(client);
+    const text = await this.#inTime(info, deadlineAtMs);
+    if (text === undefined || client !== this.#client) {
+      return false;
     }
-    return isIntact && client === this.#client;
+    const expected = counted.filter((channel) => this.#channels.has(channel)).length;
+    const subscriptions = Number(/\bssub=(\d+)/.exec(text)?.[1] ?? Number.NaN);
+    if (subscriptions < expected) {
+      this.#giveUp(client, 'subscription dropped');
+      return false;
+    }
+    return true;
   }
 
   close(): void {
@@ -109,22 +129,37 @@ export class SubscriberConnection {
     client?.destroy();
   }
 
-  #clientInfo(client: OpenClient, deadlineAtMs: number): Promise<string | undefined> {
-    const { clock, wheel } = this.#redis;
+  /** Undefined when it did not come; then the connection is given up. */
+  async #clientInfo(client: OpenClient): Promise<string | undefined> {
+    const { clock, commandTimeoutMs } = this.#redis;
+    const reply = client.send(['CLIENT', 'INFO']).then(String, () => undefined);
+    const text = await this.#inTime(reply, clock.monotonicMs() + commandTimeoutMs);
+    if (text === undefined) {
+      this.#giveUp(client, 'silent');
+      return undefined;
+    }
+    // The refusals that came before it are still on their way through their promises.
+    await new Promise((resolve) => setImmediate(resolve));
+    return text;
+  }
+
+  #inTime(promise: Promise<string | undefined>, dueMs: number): Promise<string | undefined> {
+    const { wheel } = this.#redis;
     return new Promise((resolve) => {
-      const dueMs = Math.max(deadlineAtMs, clock.monotonicMs() + 1);
+      // When the loop was late the reply may lie unread: sockets are read once more.
       const entry = wheel.schedule(dueMs, () => setImmediate(() => resolve(undefined)));
-      client.send(['CLIENT', 'INFO']).then(
-        (reply) => {
-          wheel.cancel(entry);
-          resolve(String(reply));
-        },
-        () => {
-          wheel.cancel(entry);
-          resolve(undefined);
-        },
-      );
+      void promise.then((text) => {
+        wheel.cancel(entry);
+        resolve(text);
+      });
     });
+  }
+
+  #giveUp(client: OpenClient, reason: string): void {
+    if (client === this.#client) {
+      this.#lost(reason);
+      client.destroy();
+    }
   }
 
   #open(): void {
@@ -151,7 +186,7 @@ export class SubscriberConnection {
           return;
         }
         this.#client = client;
-        this.#attempt = 0;
+        this.#openedAtMs = this.#redis.clock.monotonicMs();
         for (const channel of this.#channels.keys()) {
           void this.#ask(channel, client);
         }
@@ -180,7 +215,7 @@ export class SubscriberConnection {
   }
 
   async #ask(channel: string, client: OpenClient): Promise<void> {
-    if (this.#channels.get(channel) !== 'wanted') {
+    if (this.#channels.get(channel) !== 'wanted' || this.#leaving.has(channel)) {
       return;
     }
     this.#channels.set(channel, 'asked');
@@ -215,6 +250,10 @@ export class SubscriberConnection {
   #lost(reason: string): void {
     const node = addressText(this.#address);
     this.#client = undefined;
+    this.#leaving.clear();
+    if (this.#redis.clock.monotonicMs() - this.#openedAtMs >= STABLE_MS) {
+      this.#attempt = 0;
+    }
     this.#redis.metrics.connectionLost(node, reason);
     this.#redis.log.warn({ node, role: this.#redis.role, reason }, 'lost the subscriber connection to a Redis node');
     for (const [channel, state] of this.#channels) {

@@ -86,16 +86,9 @@ export class ChannelSubscriber implements RedisSubscriber {
 
   /** The topology is new: channels whose slot has another owner now move there. */
   onTopology(): void {
-    for (const [channel, slot] of this.#slots) {
-      const owner = this.#ownerOf(slot);
-      const ownerName = owner === undefined ? undefined : addressText(owner);
-      for (const [name, connection] of this.#connections) {
-        if (name !== ownerName && connection.has(channel)) {
-          connection.lose(channel);
-        }
-      }
+    if (!this.#isClosed) {
+      this.#placeAll();
     }
-    this.#placeAll();
   }
 
   #placeAll(): void {
@@ -112,6 +105,12 @@ export class ChannelSubscriber implements RedisSubscriber {
       return;
     }
     const name = addressText(owner);
+    // Lost there before it is live here: the other way round the listener would believe it lost for good.
+    for (const [otherName, other] of this.#connections) {
+      if (otherName !== name && other.has(channel)) {
+        other.lose(channel);
+      }
+    }
     let connection = this.#connections.get(name);
     if (connection === undefined) {
       connection = new SubscriberConnection({
