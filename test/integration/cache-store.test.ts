@@ -12,6 +12,7 @@ import type { Redis } from '../../src/redis/redis.ts';
 import { connectRedis, countKeysWithoutEnd, keyspace } from '../support/cache-redis.ts';
 import { cacheStoreContract, deadline } from '../support/cache-store-contract.ts';
 import { checkRandomHistories } from '../support/cache-store-histories.ts';
+import { ACL_PASSWORD, ACL_USER, createAclUser } from '../support/redis-acl.ts';
 import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
@@ -29,19 +30,10 @@ cacheStoreContract('standalone Redis', async () => {
   };
 });
 
-/** What docs/cache.md says a user needs, and nothing else. */
-const PERMISSIONS = [
-  ...['~test:cache:*', '~test:cache-seq:*', '~test:cache-tag:*', '~test:cache-inv:*', '&test:cache-inv:*', '-@all'],
-  ...['+evalsha', '+eval', '+get', '+strlen', '+getrange', '+set', '+unlink', '+pttl', '+pexpire', '+hsetnx'],
-  ...['+hincrby', '+hget', '+hmget', '+hset', '+time', '+spublish', '+ssubscribe', '+sunsubscribe'],
-  // What every connection needs.
-  ...['+@connection', '+info', '+role', '+cluster'],
-];
-
 cacheStoreContract('standalone Redis, as a user with no more rights than it needs', async () => {
   const node = await startRedis();
-  await node.command('ACL', 'SETUSER', 'cache', 'reset', 'on', '>secret', ...PERMISSIONS);
-  const redis = await connectRedis(node.url, { username: 'cache', password: 'secret' });
+  await createAclUser(node, { prefix: 'test:', sections: ['the user', 'every connection', 'cache'] });
+  const redis = await connectRedis(node.url, { username: ACL_USER, password: ACL_PASSWORD });
   const store = new RedisCacheStore({ commands: redis, keyspace });
   return {
     store,
