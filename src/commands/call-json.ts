@@ -1,0 +1,257 @@
+/**
+ * Between proto JSON and the plain objects that @grpc/proto-loader encodes and decodes, by the contract's descriptors.
+ *
+ * Promises:
+ *   1. Every mistake of a request is found at once, each with its path ("limits[0].windowMs") and what is wanted.
+ *   2. Keys may be camelCase or snake_case, enums names or numbers, integers numbers or strings of digits. null is unset.
+ *   3. Answers have camelCase keys in the order of the proto, enums by name, and every default, so that `false` shows.
+ *   4. With `asText` bytes are UTF-8 text. Bytes that are no such text are "base64:..." in both directions.
+ */
+import { nearestOf } from '../config/nearest.ts';
+import { type Contract, type FieldDescriptor, FieldType, type MessageDescriptor } from '../grpc/descriptors.ts';
+
+export interface JsonRules {
+  readonly contract: Contract;
+  readonly asText: boolean;
+}
+
+export type Request = { readonly message: object } | { readonly problems: readonly string[] };
+
+interface Reader extends JsonRules {
+  readonly problems: string[];
+}
+
+const BASE64_PREFIX = 'base64:';
+const INTEGER_TYPES: ReadonlySet<number> = new Set([
+  FieldType.INT32,
+  FieldType.INT64,
+  FieldType.UINT32,
+  FieldType.UINT64,
+]);
+const INT32_MAX = 2 ** 31 - 1;
+
+export function requestFromJson(value: unknown, typeName: string, rules: JsonRules): Request {
+  const reader: Reader = { ...rules, problems: [] };
+  const message = readMessage(reader, value, typeName, '');
+  return reader.problems.length > 0 ? { problems: reader.problems } : { message: message as object };
+}
+
+export function responseToJson(message: object, typeName: string, rules: JsonRules): object {
+  return writeMessage(rules, message as Record<string, unknown>, typeName);
+}
+
+export function messageOf(contract: Contract, typeName: string): MessageDescriptor {
+  const descriptor = contract.messages.get(typeName);
+  if (descriptor === undefined) {
+    throw new Error(`Cannot find message ${typeName}: the contract does not declare it, wanted one of its own`);
+  }
+  return descriptor;
+}
+
+/** The value type of a map field; undefined for every other field. */
+export function mapValueOf(contract: Contract, field: FieldDescriptor): FieldDescriptor | undefined {
+  if (field.type !== FieldType.MESSAGE) {
+    return undefined;
+  }
+  const descriptor = messageOf(contract, field.typeName);
+  return descriptor.isMapEntry ? descriptor.fields.find((each) => each.number === 2) : undefined;
+}
+
+function readMessage(reader: Reader, value: unknown, typeName: string, path: string): unknown {
+  if (!isObject(value)) {
+    return refuse(reader, path, value, 'an object');
+  }
+  const { fields } = messageOf(reader.contract, typeName);
+  const entries: [string, unknown][] = [];
+  const given = new Set<string>();
+  for (const [key, each] of Object.entries(value)) {
+    const place = path === '' ? key : `${path}.${key}`;
+    const field = fields.find((candidate) => candidate.jsonName === key || candidate.name === key);
+    if (field === undefined) {
+      reader.problems.push(unknownField(place, key, fields, typeName));
+    } else if (given.has(field.jsonName)) {
+      reader.problems.push(`${place}: is given twice (as ${field.jsonName} and ${field.name}), wanted once`);
+    } else if (each !== null) {
+      given.add(field.jsonName);
+      entries.push([field.jsonName, readField(reader, each, field, place)]);
+    }
+  }
+  return Object.fromEntries(entries);
+}
+
+function unknownField(place: string, key: string, fields: readonly FieldDescriptor[], typeName: string): string {
+  const names = fields.map((field) => field.jsonName);
+  const nearest = nearestOf(key, names);
+  const wanted = names.length === 0 ? 'no fields' : `one of ${names.join(', ')}`;
+  const hint = nearest === undefined ? `wanted ${wanted}` : `did you mean ${nearest}?`;
+  return `${place}: ${shortName(typeName)} has no such field, ${hint}`;
+}
+
+function readField(reader: Reader, value: unknown, field: FieldDescriptor, path: string): unknown {
+  const mapValue = mapValueOf(reader.contract, field);
+  if (mapValue !== undefined) {
+    if (!isObject(value)) {
+      return refuse(reader, path, value, 'an object');
+    }
+    // Every map of the contract has strings as its keys.
+    const entries = Object.entries(value).map(([key, each]) => {
+      return [key, readSingle(reader, each, mapValue, `${path}[${JSON.stringify(key)}]`)];
+    });
+    return Object.fromEntries(entries);
+  }
+  if (!field.isRepeated) {
+    return readSingle(reader, value, field, path);
+  }
+  if (!Array.isArray(value)) {
+    return refuse(reader, path, value, 'an array');
+  }
+  return value.map((each, index) => readSingle(reader, each, field, `${path}[${index}]`));
+}
+
+function readSingle(reader: Reader, value: unknown, field: FieldDescriptor, path: string): unknown {
+  if (INTEGER_TYPES.has(field.type)) {
+    return readInteger(reader, value, field, path);
+  }
+  switch (field.type) {
+    case FieldType.MESSAGE:
+      return readMessage(reader, value, field.typeName, path);
+    case FieldType.ENUM:
+      return readEnum(reader, value, field.typeName, path);
+    case FieldType.BYTES:
+      return readBytes(reader, value, path);
+    case FieldType.STRING:
+      return typeof value === 'string' ? value : refuse(reader, path, value, 'a string');
+    case FieldType.BOOL:
+      return typeof value === 'boolean' ? value : refuse(reader, path, value, 'true or false');
+    case FieldType.DOUBLE:
+    case FieldType.FLOAT:
+      return typeof value === 'number' ? value : refuse(reader, path, value, 'a number');
+    default:
+      throw new Error(`Cannot read ${path}: field type ${field.type}, wanted one that the contract uses`);
+  }
+}
+
+function readInteger(reader: Reader, value: unknown, field: FieldDescriptor, path: string): unknown {
+  const isText = typeof value === 'string' && /^-?\d+$/.test(value);
+  const number = isText ? Number(value) : value;
+  const isLong = field.type === FieldType.INT64 || field.type === FieldType.UINT64;
+  const isSigned = field.type === FieldType.INT32 || field.type === FieldType.INT64;
+  const unsignedMax = isLong ? Number.MAX_SAFE_INTEGER : 2 ** 32 - 1;
+  const max = isSigned && !isLong ? INT32_MAX : unsignedMax;
+  const min = isSigned ? -max : 0;
+  if (typeof number !== 'number') {
+    return refuse(reader, path, value, 'a whole number');
+  }
+  if (!Number.isInteger(number) || number > max || number < min) {
+    reader.problems.push(`${path}: is ${value}, wanted a whole number from ${min} to ${max}`);
+    return undefined;
+  }
+  return number;
+}
+
+function readEnum(reader: Reader, value: unknown, typeName: string, path: string): unknown {
+  const values = reader.contract.enums.get(typeName) ?? new Map<string, number>();
+  if (typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= INT32_MAX) {
+    return value;
+  }
+  if (typeof value !== 'string') {
+    return refuse(reader, path, value, `a name or number of ${shortName(typeName)}`);
+  }
+  const number = values.get(value);
+  if (number === undefined) {
+    const nearest = nearestOf(value, values.keys());
+    const hint = nearest === undefined ? `wanted one of ${[...values.keys()].join(', ')}` : `did you mean ${nearest}?`;
+    reader.problems.push(`${path}: ${shortName(typeName)} has no value ${JSON.stringify(value)}, ${hint}`);
+  }
+  return number;
+}
+
+function readBytes(reader: Reader, value: unknown, path: string): unknown {
+  const wanted = reader.asText ? 'a string' : 'a string of base64 (with --text: plain text)';
+  if (typeof value !== 'string') {
+    return refuse(reader, path, value, wanted);
+  }
+  if (reader.asText && !value.startsWith(BASE64_PREFIX)) {
+    return Buffer.from(value, 'utf8');
+  }
+  const encoded = reader.asText ? value.slice(BASE64_PREFIX.length) : value;
+  const digits = encoded.replace(/=+$/, '');
+  if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(encoded) || digits.length % 4 === 1) {
+    reader.problems.push(`${path}: is no base64, wanted base64${reader.asText ? '' : ', or --text and plain text'}`);
+    return undefined;
+  }
+  return Buffer.from(encoded, 'base64');
+}
+
+function refuse(reader: Reader, path: string, value: unknown, wanted: string): undefined {
+  reader.problems.push(`${path === '' ? 'the request' : path}: is ${kindOf(value)}, wanted ${wanted}`);
+  return undefined;
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) {
+    return 'null';
+  }
+  if (Array.isArray(value)) {
+    return 'an array';
+  }
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** `pannier.v1.Limit` -> `Limit`. */
+export function shortName(typeName: string): string {
+  return typeName.slice(typeName.lastIndexOf('.') + 1);
+}
+
+function writeMessage(rules: JsonRules, message: Record<string, unknown>, typeName: string): object {
+  const entries: [string, unknown][] = [];
+  for (const field of messageOf(rules.contract, typeName).fields) {
+    const value = message[field.jsonName];
+    // Unset: a field of a oneof, an optional one, or a message.
+    if (value !== undefined && value !== null) {
+      entries.push([field.jsonName, writeField(rules, value, field)]);
+    }
+  }
+  return Object.fromEntries(entries);
+}
+
+function writeField(rules: JsonRules, value: unknown, field: FieldDescriptor): unknown {
+  const mapValue = mapValueOf(rules.contract, field);
+  if (mapValue !== undefined) {
+    const entries = Object.entries(value as object);
+    return Object.fromEntries(entries.map(([key, each]) => [key, writeSingle(rules, each, mapValue)]));
+  }
+  if (field.isRepeated) {
+    return (value as unknown[]).map((each) => writeSingle(rules, each, field));
+  }
+  return writeSingle(rules, value, field);
+}
+
+function writeSingle(rules: JsonRules, value: unknown, field: FieldDescriptor): unknown {
+  switch (field.type) {
+    case FieldType.MESSAGE:
+      return writeMessage(rules, value as Record<string, unknown>, field.typeName);
+    case FieldType.ENUM: {
+      const values = rules.contract.enums.get(field.typeName) ?? [];
+      const named = [...values].find(([, number]) => number === value);
+      return named === undefined ? value : named[0];
+    }
+    case FieldType.BYTES:
+      return writeBytes(value as Buffer, rules.asText);
+    default:
+      return value;
+  }
+}
+
+function writeBytes(bytes: Buffer, asText: boolean): string {
+  if (!asText) {
+    return bytes.toString('base64');
+  }
+  const text = bytes.toString('utf8');
+  const isExact = Buffer.from(text, 'utf8').equals(bytes) && !text.startsWith(BASE64_PREFIX);
+  return isExact ? text : `${BASE64_PREFIX}${bytes.toString('base64')}`;
+}
