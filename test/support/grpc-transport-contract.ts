@@ -5,6 +5,7 @@ import type { Transport, TransportLimits, TransportOptions } from '../../src/grp
 import { systemClock } from '../../src/lib/clock.ts';
 import { connectRaw, type RawClient } from './grpc-raw-client.ts';
 import { createTestMethods, type Notebook } from './grpc-test-methods.ts';
+import { describeTransportBadInput } from './grpc-transport-bad-input.ts';
 import { describeTransportCalls } from './grpc-transport-calls.ts';
 
 export type StartTransport = (options: TransportOptions) => Promise<Transport>;
@@ -57,5 +58,6 @@ export async function openFixture(
 export function describeTransport(name: string, startTransport: StartTransport): void {
   describe(`transport contract: ${name}`, () => {
     describeTransportCalls(startTransport);
+    describeTransportBadInput(startTransport);
   });
 }
