@@ -22,15 +22,15 @@ export function findMethod(contract: Contract, name: string): CallTarget | { rea
   if (found !== undefined) {
     return found;
   }
-  const [, shortest = name] = name.split('/');
+  const shortest = name.slice(name.lastIndexOf('/') + 1);
   const methodNames = targets.map((target) => target.method.name);
-  const nearest = nearestOf(name, targets.flatMap(namesOf)) ?? nearestOf(shortest, methodNames);
+  const nearest = nearestOf(shortest, methodNames);
   const alike = methodNames.filter(
     (each) => shortest.length > 2 && each.toLowerCase().includes(shortest.toLowerCase()),
   );
   const suggestions = [...new Set(nearest === undefined ? alike : [nearest, ...alike])];
-  const hint = suggestions.length === 0 ? '' : `did you mean ${suggestions.join(', ')}? `;
-  return { problem: `Cannot call ${name}: there is no such method, ${hint}(all: pannier call --list)` };
+  const hint = suggestions.length === 0 ? 'wanted one of theirs' : `did you mean ${suggestions.join(', ')}?`;
+  return { problem: `Cannot call ${name}: the protos have no such method, ${hint} (all: pannier call --list)` };
 }
 
 function allTargets(contract: Contract): CallTarget[] {

@@ -8,7 +8,7 @@ import { Client, credentials, Metadata, type ServiceError, connectivityState as 
 import { Command } from 'commander';
 import { type Contract, readContract } from '../grpc/descriptors.ts';
 import { loadContract, methodsOf } from '../grpc/service-table.ts';
-import { Status, type StatusCode, statusName } from '../grpc/status.ts';
+import { type StatusCode, statusName } from '../grpc/status.ts';
 import { requestFromJson, responseToJson } from './call-json.ts';
 import { parseJsonText } from './call-json-text.ts';
 import { type CallTarget, describeMethods, findAddress, findMethod } from './call-target.ts';
@@ -19,7 +19,7 @@ const INPUT_BYTES_MAX = 64 * 1024 * 1024;
 interface CallOptions {
   readonly address?: string;
   readonly deadlineMs?: string;
-  readonly metadata: readonly string[];
+  readonly metadata?: readonly string[];
   readonly text?: boolean;
   readonly compact?: boolean;
   readonly list?: boolean;
@@ -48,18 +48,20 @@ export function callCommand(): Command {
     .option('--text', 'bytes are given and printed as text, not as base64 (what is no text: base64:...)')
     .option('--address <host:port|unix:PATH>', 'the sidecar (default: PANNIER_GRPC_ADDRESS, else 127.0.0.1:9470)')
     .option('--deadline-ms <n>', `give up after this long (default: ${DEFAULT_DEADLINE_MS}; streams: never)`)
-    .option('--metadata <k=v>', 'send this header; may be repeated', collect, [])
+    .option('--metadata <k=v>', 'send this header; may be repeated', collect)
     .option('--compact', 'print the answer on one line')
     .action(async (method: string | undefined, json: string, options: CallOptions) => {
       process.exitCode = await run(method, json, options);
     });
 }
 
-function collect(value: string, before: readonly string[]): string[] {
+function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value];
 }
 
 async function run(method: string | undefined, json: string, options: CallOptions): Promise<number> {
+  // Whoever reads (head -n 1) has seen enough: no failure of ours.
+  process.stdout.on('error', () => {});
   if (options.list === true) {
     process.stdout.write(`${describeMethods(readContract())}\n`);
     return 0;
@@ -78,7 +80,8 @@ async function run(method: string | undefined, json: string, options: CallOption
     'grpc.max_send_message_length': -1,
   });
   const error = await send(client, prepared.call);
-  const isConnected = client.getChannel().getConnectivityState(false) !== State.TRANSIENT_FAILURE;
+  const state = client.getChannel().getConnectivityState(false);
+  const isConnected = state !== State.TRANSIENT_FAILURE && state !== State.CONNECTING;
   client.close();
   if (error === undefined) {
     return 0;
@@ -95,7 +98,7 @@ async function prepare(method: string | undefined, json: string, options: CallOp
   const target = findMethod(contract, method);
   const address = findAddress(options.address, process.env);
   const deadlineMs = parseDeadline(options.deadlineMs);
-  const metadata = parseMetadata(options.metadata);
+  const metadata = parseMetadata(options.metadata ?? []);
   const problems: string[] = [];
   for (const part of [target, address, deadlineMs, metadata]) {
     if (typeof part === 'object' && 'problem' in part) {
@@ -209,7 +212,6 @@ function send(client: Client, call: PreparedCall): Promise<ServiceError | undefi
     };
     process.once('SIGINT', end);
     process.once('SIGTERM', end);
-    // Whoever reads (head -n 1) has seen enough.
     process.stdout.once('error', end);
     stream.on('data', (response: object) => print(call, response, true));
     stream.on('error', (error: ServiceError) => resolve(isEnded ? undefined : error));
@@ -224,10 +226,10 @@ function print(call: PreparedCall, response: object, onOneLine: boolean): void {
 
 function describeFailure(error: ServiceError, isConnected: boolean, call: PreparedCall): string {
   const name = statusName(error.code as StatusCode);
-  if (error.code !== Status.UNAVAILABLE || isConnected) {
+  if (isConnected) {
     return `${name}: ${error.details}`;
   }
-  const cause = /\b(E[A-Z]{4,})\b/.exec(error.details)?.[1] ?? error.details;
+  const cause = /\b(E[A-Z]{4,})\b/.exec(error.details)?.[1] ?? 'no connection';
   return (
     `${name}: no sidecar answers at ${call.address} (${cause}). ` +
     'Start one with `pannier serve`, or say where it listens with --address or PANNIER_GRPC_ADDRESS.'
