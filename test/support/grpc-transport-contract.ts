@@ -7,6 +7,7 @@ import { connectRaw, type RawClient } from './grpc-raw-client.ts';
 import { createTestMethods, type Notebook } from './grpc-test-methods.ts';
 import { describeTransportBadInput } from './grpc-transport-bad-input.ts';
 import { describeTransportCalls } from './grpc-transport-calls.ts';
+import { describeTransportStreams } from './grpc-transport-streams.ts';
 
 export type StartTransport = (options: TransportOptions) => Promise<Transport>;
 
@@ -59,5 +60,6 @@ export function describeTransport(name: string, startTransport: StartTransport):
   describe(`transport contract: ${name}`, () => {
     describeTransportCalls(startTransport);
     describeTransportBadInput(startTransport);
+    describeTransportStreams(startTransport);
   });
 }
