@@ -1,5 +1,5 @@
 /**
- * What every transport must do, as tests: called once per transport, in three parts that share one fixture.
+ * What every transport must do, as tests: called once per transport, in parts that share one fixture.
  */
 import type { Transport, TransportLimits, TransportOptions } from '../../src/grpc/transports/transport.ts';
 import { systemClock } from '../../src/lib/clock.ts';
@@ -7,6 +7,7 @@ import { connectRaw, type RawClient } from './grpc-raw-client.ts';
 import { createTestMethods, type Notebook } from './grpc-test-methods.ts';
 import { describeTransportBadInput } from './grpc-transport-bad-input.ts';
 import { describeTransportCalls } from './grpc-transport-calls.ts';
+import { describeTransportEnding, describeTransportListening } from './grpc-transport-lifecycle.ts';
 import { describeTransportStreams } from './grpc-transport-streams.ts';
 
 export type StartTransport = (options: TransportOptions) => Promise<Transport>;
@@ -61,5 +62,7 @@ export function describeTransport(name: string, startTransport: StartTransport):
     describeTransportCalls(startTransport);
     describeTransportBadInput(startTransport);
     describeTransportStreams(startTransport);
+    describeTransportListening(startTransport);
+    describeTransportEnding(startTransport);
   });
 }

@@ -4,8 +4,9 @@
  * Unix socket: mode 0660; removed when the listener closes; one that nobody listens on any more is replaced; one that
  * answers, and a path that is no socket, are refused.
  */
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type ListenOptions, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 
 const SOCKET_MODE = 0o660;
 /** sun_path of Linux holds 108 bytes with its end; what is longer would be cut off in silence. */
@@ -45,6 +46,10 @@ export class Listener {
       throw new Error(
         `Cannot listen on ${path}: the path has ${Buffer.byteLength(path)} bytes, wanted at most ${SOCKET_PATH_BYTES_MAX}`,
       );
+    }
+    // Node answers EACCES for a directory that is missing, which would send an operator the wrong way.
+    if (!existsSync(dirname(path))) {
+      throw new Error(`Cannot listen on ${path}: ${LISTEN_ERRORS.ENOENT}`);
     }
     await removeStaleSocket(path);
     await this.#listen({ path }, path);
