@@ -1,0 +1,123 @@
+/**
+ * What a server refuses, on real servers: each refusal as the StoreError that its callers act on, and service once it is over.
+ */
+import { StoreError } from '../../src/lib/store-error.ts';
+import type { Redis } from '../../src/redis/redis.ts';
+import { defineScript } from '../../src/redis/script.ts';
+import { openRedis, soonMs } from '../support/redis-client.ts';
+import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { waitFor } from '../support/wait.ts';
+
+const count = defineScript(
+  'count',
+  "local n = redis.call('INCR', KEYS[1]) redis.call('PEXPIRE', KEYS[1], 60000) return n",
+);
+
+async function outcomeOf(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise;
+    return 'ok';
+  } catch (error) {
+    return error instanceof StoreError
+      ? `${error.kind} ${error.serverCode ?? ''}`.trim()
+      : `not a StoreError: ${error}`;
+  }
+}
+
+let node: RedisNode;
+let redis: Redis;
+
+function countOnce(key = 'a'): Promise<string> {
+  return outcomeOf(redis.run(count, [key], [], soonMs()));
+}
+
+afterEach(async () => {
+  redis?.close();
+  await node?.stop();
+});
+
+async function start(args: readonly string[] = []): Promise<void> {
+  node = await startRedis({ args });
+  redis = await openRedis(node.url);
+  expect(await countOnce()).toBe('ok');
+}
+
+test('out of memory with noeviction: unavailable, reads go on, writes too once there is room', async () => {
+  await start(['--maxmemory-policy', 'noeviction']);
+  await node.command('CONFIG', 'SET', 'maxmemory', '1');
+  expect(await countOnce()).toBe('unavailable OOM');
+  expect(await outcomeOf(redis.send('a', ['SET', 'a', 'x'], soonMs()))).toBe('unavailable OOM');
+  expect(await outcomeOf(redis.send('a', ['GET', 'a'], soonMs()))).toBe('ok');
+  await node.command('CONFIG', 'SET', 'maxmemory', '0');
+  expect(await countOnce()).toBe('ok');
+});
+
+test('a server that became a replica: unavailable, and served once it is a master again', async () => {
+  const master = await startRedis();
+  await start();
+  await node.command('REPLICAOF', '127.0.0.1', String(master.port));
+  expect(await countOnce()).toMatch(/^unavailable (READONLY|MASTERDOWN)$/);
+  await node.command('REPLICAOF', 'NO', 'ONE');
+  await waitFor('service', async () => (await countOnce()) === 'ok');
+  await master.stop();
+});
+
+test('too few replicas: unavailable', async () => {
+  await start();
+  await node.command('CONFIG', 'SET', 'min-replicas-to-write', '1');
+  expect(await countOnce()).toBe('unavailable NOREPLICAS');
+  await node.command('CONFIG', 'SET', 'min-replicas-to-write', '0');
+  expect(await countOnce()).toBe('ok');
+});
+
+test('a server that is busy with a script: calls end in time, and are served when it is over', async () => {
+  await start(['--busy-reply-threshold', '20']);
+  const other = await openRedis(node.url);
+  const endless = outcomeOf(other.send('a', ['EVAL', 'while true do end', '0'], soonMs()));
+  const outcomes = new Set<string>();
+  await waitFor('the refusal', async () => {
+    outcomes.add(await countOnce());
+    return outcomes.has('unavailable BUSY');
+  });
+  expect([...outcomes].filter((outcome) => !/^(ok|unknown|unavailable( BUSY)?)$/.test(outcome))).toEqual([]);
+  await node.command('SCRIPT', 'KILL');
+  await waitFor('service', async () => (await countOnce()) === 'ok');
+  expect(await endless).toMatch(/^unknown/);
+  other.close();
+});
+
+test('a server that loads its data: unavailable, and served when it is done', async () => {
+  // 200 keys at 5 ms each while loading: about a second in which everything is answered with LOADING.
+  await start(['--enable-debug-command', 'local', '--loading-process-events-interval-bytes', '1024']);
+  await node.command('CONFIG', 'SET', 'key-load-delay', '5000');
+  await node.command('DEBUG', 'POPULATE', '200', 'filler', '1024');
+  const reload = node.command('DEBUG', 'RELOAD');
+  const outcomes = new Set<string>();
+  await waitFor('the refusal', async () => {
+    outcomes.add(await countOnce());
+    return outcomes.has('unavailable LOADING');
+  });
+  expect([...outcomes].filter((outcome) => !/^(ok|unknown|unavailable( LOADING)?)$/.test(outcome))).toEqual([]);
+  await reload;
+  await waitFor('service', async () => (await countOnce()) === 'ok');
+});
+
+test('a user without the right: forbidden, and nothing of the command in the text', async () => {
+  await start();
+  const rules = ['reset', 'on', '>secret', '~*', '+@all', '-evalsha', '-eval', '-get'];
+  await node.command('ACL', 'SETUSER', 'narrow', ...rules);
+  const narrow = await openRedis(node.url.replace('redis://', 'redis://narrow:secret@'));
+  const error = await narrow.send('canary-key', ['GET', 'canary-key'], soonMs()).catch((reason: unknown) => reason);
+  expect(error).toMatchObject({ kind: 'forbidden', serverCode: 'NOPERM' });
+  expect(String((error as Error).message)).not.toContain('canary');
+  expect(await outcomeOf(narrow.run(count, ['a'], [], soonMs()))).toBe('forbidden NOPERM');
+  narrow.close();
+});
+
+test('a script that fails is unknown, with the cause', async () => {
+  await start();
+  const broken = defineScript('broken', "redis.call('SET', KEYS[1], 'x') return nil + 1");
+  const error = await redis.run(broken, ['a'], [], soonMs()).catch((reason: unknown) => reason);
+  expect(error).toMatchObject({ kind: 'unknown', serverCode: 'ERR' });
+  expect((error as Error).cause).toBeInstanceOf(Error);
+});
