@@ -8,7 +8,7 @@ import { Client, credentials, Metadata, type ServiceError, connectivityState as 
 import { Command } from 'commander';
 import { type Contract, readContract } from '../grpc/descriptors.ts';
 import { loadContract, methodsOf } from '../grpc/service-table.ts';
-import { type StatusCode, statusName } from '../grpc/status.ts';
+import { Status, type StatusCode, statusName } from '../grpc/status.ts';
 import { requestFromJson, responseToJson } from './call-json.ts';
 import { parseJsonText } from './call-json-text.ts';
 import { type CallTarget, describeMethods, findAddress, findMethod } from './call-target.ts';
@@ -229,7 +229,8 @@ function describeFailure(error: ServiceError, isConnected: boolean, call: Prepar
   if (isConnected) {
     return `${name}: ${error.details}`;
   }
-  const cause = /\b(E[A-Z]{4,})\b/.exec(error.details)?.[1] ?? 'no connection';
+  const inTime = error.code === Status.DEADLINE_EXCEEDED ? ' in time' : '';
+  const cause = /\b(E[A-Z]{4,})\b/.exec(error.details)?.[1] ?? `no connection${inTime}`;
   return (
     `${name}: no sidecar answers at ${call.address} (${cause}). ` +
     'Start one with `pannier serve`, or say where it listens with --address or PANNIER_GRPC_ADDRESS.'
