@@ -14,6 +14,7 @@
 import { join } from 'node:path';
 import { loadSync, type MethodDefinition, type PackageDefinition } from '@grpc/proto-loader';
 import { assetRoot } from '../lib/assets.ts';
+import { FieldType, readContract } from './descriptors.ts';
 import type { AnyMethod, CallContext, MethodTable, ResponseStream } from './method.ts';
 
 export const PROTO_FILES = [
@@ -51,7 +52,8 @@ export function createMethodTable(
       if (handler === undefined) {
         throw new Error(`Cannot serve ${service.name}: method ${name} has no handler, wanted one`);
       }
-      table.set(method.path, intercepted(toRow(method, handler.bind(service.handlers)), interceptors));
+      const row = { ...toRow(method, handler.bind(service.handlers)), decode: decoderOf(service.name, name, method) };
+      table.set(method.path, intercepted(row, interceptors));
     }
   }
   return table;
@@ -96,6 +98,46 @@ function toRow(method: MethodDefinition<object, object>, handle: Handle): AnyMet
     encode: method.responseSerialize,
     handle,
   } as AnyMethod;
+}
+
+/**
+ * The library's decoder, with one thing put right: a map entry without a value, which is how some clients send an empty
+ * one, comes from a map of bytes as an empty array instead of an empty Buffer.
+ */
+function decoderOf(serviceName: string, methodName: string, method: MethodDefinition<object, object>): Decode {
+  const fieldNames = bytesMapsOf(serviceName, methodName);
+  if (fieldNames.length === 0) {
+    return method.requestDeserialize;
+  }
+  return (bytes) => {
+    const request = method.requestDeserialize(bytes) as Record<string, Record<string, unknown>>;
+    for (const fieldName of fieldNames) {
+      const map = request[fieldName] ?? {};
+      for (const key in map) {
+        if (!Buffer.isBuffer(map[key])) {
+          map[key] = EMPTY_BYTES;
+        }
+      }
+    }
+    return request;
+  };
+}
+
+type Decode = (bytes: Buffer) => object;
+const EMPTY_BYTES = Buffer.alloc(0);
+
+/** The fields of a method's request that are `map<..., bytes>`. The contract has maps at the top of requests alone. */
+function bytesMapsOf(serviceName: string, methodName: string): string[] {
+  const contract = readContract();
+  const method = contract.services.get(serviceName)?.find((each) => each.name === methodName);
+  const fields = contract.messages.get(method?.requestType ?? '')?.fields ?? [];
+  const maps = fields.filter((field) => {
+    const entry = contract.messages.get(field.typeName);
+    return (
+      entry?.isMapEntry === true && entry.fields.some((each) => each.number === 2 && each.type === FieldType.BYTES)
+    );
+  });
+  return maps.map((field) => field.jsonName);
 }
 
 function kindOf(method: MethodDefinition<object, object>): AnyMethod['kind'] {
