@@ -1,0 +1,188 @@
+/**
+ * The rules for every .lua file (script.ts), read from the files themselves. They are heuristics on the text, each shown to bite by the
+ * samples at the end:
+ *   1. A key is `KEYS[...]`, or a parameter of a function that every caller gives `KEYS[...]`; commands are literals.
+ *   2. The time is read in one place of a script at most.
+ *   3. Numbers become text by `string.format('%.0f')` alone. Operands of `..` are literals, KEYS, ARGV, results of string.* and
+ *      struct.pack and of `whole`, or names that stand below because they are text.
+ *   4. Scripts of limits and sessions touch KEYS[1] and nothing else.
+ *   5. SET gives a life in the same command; nothing is random, and no error is swallowed.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { repositoryFiles, repositoryRoot } from '../../test/support/repository.ts';
+
+/** Names that are concatenated, and are text: replies of GET and HGET, arguments, results of string.sub and struct.pack. */
+const TEXT_NAMES: Readonly<Record<string, readonly string[]>> = {
+  'src/cache/scripts/common.lua': ['incarnation', 'names'],
+  'src/cache/scripts/write.lua': ['incarnation', 'version', 'header'],
+  'src/session/scripts/user-common.lua': ['handle'],
+  'src/session/scripts/user-end.lua': ['before[1]', 'before[2]'],
+  'src/rate-limit/scripts/reset.lua': ['field'],
+  'src/rate-limit/algorithms/sliding-window-log.lua': ['log.tail'],
+};
+
+const SINGLE_KEY_FOLDERS = /^src\/(rate-limit|session)\//;
+const TIME_READERS = /redis\.call\('TIME'\)|\bnow_ms\(\)/g;
+
+const paths = repositoryFiles(['src/**/*.lua']);
+const texts = new Map(paths.map((path) => [path, withoutComments(readFileSync(join(repositoryRoot, path), 'utf8'))]));
+
+function withoutComments(text: string): string {
+  return text.replace(/--.*$/gm, '');
+}
+
+function wrongCommands(text: string, folderText: string): string[] {
+  const wrong: string[] = [];
+  for (const match of text.matchAll(/redis\.(\w+)\(([^,)]*)(?:,\s*([\w#.]+(?:\[[^\]]*\])?))?/g)) {
+    const [whole, method, command = '', key] = match;
+    const isLiteral = /^'[A-Z]+'$/.test(command.trim());
+    const isKeyless = command === "'TIME'" && key === undefined;
+    const isKey = key !== undefined && (/^KEYS\[[^\]]+\]$/.test(key) || isKeyParameter(key, text, folderText));
+    if (method !== 'call' || !isLiteral || !(isKeyless || isKey)) {
+      wrong.push(whole);
+    }
+  }
+  return wrong;
+}
+
+/** Whether the name is a parameter of a function here, and each call of that function in the folder gives it KEYS[...] or such a parameter. */
+function isKeyParameter(name: string, text: string, folderText: string): boolean {
+  const owners = [...text.matchAll(/function (\w+)\(([^)]*)\)/g)].filter((match) =>
+    (match[2] ?? '').split(/,\s*/).includes(name),
+  );
+  return (
+    owners.length > 0 &&
+    owners.every((owner) => {
+      const position = (owner[2] ?? '').split(/,\s*/).indexOf(name);
+      const calls = [...folderText.matchAll(new RegExp(`(?<!function )\\b${owner[1]}\\(([^()]*)`, 'g'))];
+      return calls.length > 0 && calls.every((call) => /^KEYS\[[^\]]+\]$/.test(argumentOf(call[1] ?? '', position)));
+    })
+  );
+}
+
+function argumentOf(list: string, position: number): string {
+  return (list.split(/,\s*/)[position] ?? '').trim();
+}
+
+function timeReads(text: string): number {
+  const uses = [...text.matchAll(TIME_READERS)].length;
+  // The definition of now_ms is two of them: its name and its TIME.
+  const definitions = [...text.matchAll(/function now_ms\(\)/g)].length;
+  return uses - 2 * definitions;
+}
+
+function wrongOperands(text: string, textNames: readonly string[]): string[] {
+  const wrong: string[] = [];
+  for (const match of text.matchAll(/(?<!\.)\.\.(?!\.)/g)) {
+    for (const operand of [operandBefore(text, match.index), operandAfter(text, match.index + 2)]) {
+      const isText =
+        /^'/.test(operand) || /^(KEYS|ARGV)\[/.test(operand) || /^(string\.\w+|struct\.pack|whole)\(/.test(operand);
+      if (!isText && !textNames.includes(operand)) {
+        wrong.push(operand);
+      }
+    }
+  }
+  return wrong;
+}
+
+function operandBefore(text: string, end: number): string {
+  const before = text.slice(0, end).trimEnd();
+  if (before.endsWith("'")) {
+    return before.slice(before.lastIndexOf("'", before.length - 2));
+  }
+  let start = before.length;
+  let depth = 0;
+  while (start > 0) {
+    const character = before.charAt(start - 1);
+    depth += /[)\]]/.test(character) ? 1 : 0;
+    depth -= /[([]/.test(character) ? 1 : 0;
+    if (depth < 0 || (depth === 0 && !/[\w.)\][(#]/.test(character))) {
+      break;
+    }
+    start -= 1;
+  }
+  return before.slice(start);
+}
+
+function operandAfter(text: string, start: number): string {
+  const after = text.slice(start).trimStart();
+  const literal = /^'[^']*'/.exec(after);
+  return literal?.[0] ?? /^#?[\w.]+(\[[^\]]*\]|\()?/.exec(after)?.[0] ?? after.slice(0, 10);
+}
+
+function wrongFormats(text: string): string[] {
+  const patterns = [...text.matchAll(/string\.format\(\s*('[^']*'|[^,]+)/g)].map((match) => match[1] ?? '');
+  const wrong = patterns.filter((pattern) => !/^'([^%]|%s|%\.0f)*'$/.test(pattern));
+  return [...wrong, ...[...text.matchAll(/\btostring\b/g)].map(String)];
+}
+
+function otherKeys(text: string): string[] {
+  return [...text.matchAll(/#?\bKEYS\b(\[[^\]]*\])?/g)]
+    .map((match) => match[0])
+    .filter((use) => !use.startsWith('KEYS[1]'));
+}
+
+function folderOf(path: string): string {
+  const folder = path.slice(0, path.lastIndexOf('/') + 1);
+  return [...texts]
+    .filter(([other]) => other.startsWith(folder))
+    .map(([, text]) => text)
+    .join('\n');
+}
+
+test('there are scripts to read', () => {
+  expect(paths.length).toBeGreaterThan(20);
+});
+
+describe.each(paths)('%s', (path) => {
+  const text = texts.get(path) ?? '';
+
+  test('keeps the rules', () => {
+    expect(wrongCommands(text, folderOf(path))).toEqual([]);
+    expect(timeReads(text)).toBeLessThanOrEqual(1);
+    expect(path.endsWith('-common.lua') || path.endsWith('/common.lua') ? timeReads(text) : 0).toBe(0);
+    expect(wrongOperands(text, TEXT_NAMES[path] ?? [])).toEqual([]);
+    expect(wrongFormats(text)).toEqual([]);
+    expect(SINGLE_KEY_FOLDERS.test(path) ? otherKeys(text) : []).toEqual([]);
+    expect([...text.matchAll(/redis\.call\('SET',[^\n]*/g)].filter((match) => !/'PX',/.test(match[0]))).toEqual([]);
+    expect(text).not.toMatch(/math\.random|\bpcall\b|RANDOMKEY|SRANDMEMBER/);
+  });
+});
+
+describe('the rules bite', () => {
+  test.each([
+    ["redis.call('GET', 'fixed')"],
+    ["redis.call('GET', ARGV[1])"],
+    ["local key = other redis.call('GET', key)"],
+    ['redis.call(ARGV[1], KEYS[1])'],
+    ["redis.pcall('GET', KEYS[1])"],
+    ["redis.call('DBSIZE')"],
+    ["local function f(key) redis.call('GET', key) end f(ARGV[1])"],
+  ])('on the key in %s', (text) => {
+    expect(wrongCommands(text, text)).toHaveLength(1);
+  });
+
+  test('but not on a parameter that is always a key', () => {
+    const text = "local function f(key) return redis.call('GET', key) end f(KEYS[1]) f(KEYS[index])";
+    expect(wrongCommands(text, text)).toEqual([]);
+  });
+
+  test.each([
+    ["local a = 'x' .. number", ['number']],
+    ["local a = number .. 'x'", ['number']],
+    ["local a = 'x' .. #list", ['#list']],
+    ["local a = 'x' .. redis.call('INCR', KEYS[1])", ['redis.call(']],
+    ["local a = math.floor(x) .. 'x'", ['math.floor(x)']],
+    ["local a = string.sub(b, 1, 2) .. ':' .. ARGV[1] .. whole(n)", []],
+  ])('on the operands in %s', (text, wrong) => {
+    expect(wrongOperands(text, [])).toEqual(wrong);
+  });
+
+  test('on time, formats, further keys', () => {
+    expect(timeReads("local t = redis.call('TIME') local u = redis.call('TIME')")).toBe(2);
+    expect(timeReads("local function now_ms() local t = redis.call('TIME') end local a = now_ms() + now_ms()")).toBe(2);
+    expect(wrongFormats("string.format('%d', n) string.format('%.0f', n) tostring(n)")).toHaveLength(2);
+    expect(otherKeys("redis.call('GET', KEYS[1]) redis.call('GET', KEYS[2]) #KEYS")).toHaveLength(2);
+  });
+});
