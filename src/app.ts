@@ -91,8 +91,8 @@ export async function startApp(options: AppOptions): Promise<App> {
   ];
   const table = createMethodTable(services, [
     metricsInterceptor({ clock, metrics: { method: (path, kind) => metrics.method(path, kind, statusNameOf) } }),
-    shedInterceptor({ callsInFlightMax: CALLS_IN_FLIGHT_MAX, streamsInFlightMax: STREAMS_IN_FLIGHT_MAX }),
     deadlineInterceptor({ clock, wheel }),
+    shedInterceptor({ callsInFlightMax: CALLS_IN_FLIGHT_MAX, streamsInFlightMax: STREAMS_IN_FLIGHT_MAX }),
   ]);
 
   let admin: AdminServer | undefined;
@@ -112,9 +112,9 @@ export async function startApp(options: AppOptions): Promise<App> {
 
   return {
     addresses: {
-      grpc: transport.tcpPort === undefined ? 'none' : `${settings.grpcAddress?.host}:${transport.tcpPort}`,
+      grpc: transport.tcpPort === undefined ? 'none' : localText(settings.grpcAddress?.host ?? '', transport.tcpPort),
       socket: settings.grpcSocket ?? 'none',
-      admin: admin === undefined ? 'none' : adminText(admin),
+      admin: admin === undefined ? 'none' : localText(admin.host, admin.port),
     },
     store: stores.kind,
     drain: async () => {
@@ -170,7 +170,7 @@ async function openTransport(options: {
 }
 
 /** An address that a client on this machine can use. */
-function adminText(admin: AdminServer): string {
-  const host = admin.host === '::' || admin.host === '0.0.0.0' ? '127.0.0.1' : admin.host;
-  return host.includes(':') ? `[${host}]:${admin.port}` : `${host}:${admin.port}`;
+function localText(listenHost: string, port: number): string {
+  const host = listenHost === '::' || listenHost === '0.0.0.0' ? '127.0.0.1' : listenHost;
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

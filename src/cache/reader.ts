@@ -14,6 +14,7 @@ import type { CacheGetResponse } from '../grpc/generated/pannier/v1/CacheGetResp
 import { CacheOutcome } from '../grpc/generated/pannier/v1/CacheOutcome.ts';
 import { CacheSource } from '../grpc/generated/pannier/v1/CacheSource.ts';
 import type { CallContext } from '../grpc/method.ts';
+import { storeDeadlineMs } from '../grpc/store-deadline.ts';
 import type { Clock } from '../lib/clock.ts';
 import { StoreError } from '../lib/store-error.ts';
 import type { NearCache, NearCopy, Placeholder } from '../near/near-cache.ts';
@@ -21,7 +22,6 @@ import type { CacheMetrics } from './metrics.ts';
 import { namespaceLabel, namespaceSpec } from './namespace.ts';
 import { checkGet, checkGetMany } from './request.ts';
 import { type Answer, budgetBytesOf, type CacheStore, type ReadManyResult, type StoredValue } from './store.ts';
-import { storeDeadline } from './store-deadline.ts';
 
 export interface CacheReaderOptions {
   readonly store: CacheStore;
@@ -61,7 +61,7 @@ export class CacheReader {
         return this.#nearAnswer(namespace, copy, nowMs);
       }
     }
-    const deadlineAtMs = storeDeadline(context, this.#clock, 'get a cached value');
+    const deadlineAtMs = storeDeadlineMs(context, this.#clock, 'get a cached value');
     const placeholder = near?.begin(namespace, request.key);
     let answer: Answer<StoredValue | undefined>;
     try {
@@ -81,7 +81,7 @@ export class CacheReader {
   async getMany(request: CacheGetManyRequestOutput, context: CallContext): Promise<CacheGetManyResponse> {
     const namespace = checkGetMany(request);
     const near = this.#nearOf(namespace);
-    const deadlineAtMs = storeDeadline(context, this.#clock, 'get cached values');
+    const deadlineAtMs = storeDeadlineMs(context, this.#clock, 'get cached values');
     const nowMs = this.#clock.monotonicMs();
     const answers = new Map<string, CacheGetResponse>();
     const wanted = new Map<string, Buffer>();

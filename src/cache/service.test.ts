@@ -176,7 +176,10 @@ test('CacheInvalidate never ends UNKNOWN: to repeat it is always right; and it l
   t.setInvalidation(() => Promise.reject(new StoreError('unknown', 'no answer')));
   const request = invalidateRequest({ keys: [Buffer.from('key')], tags: ['t'] });
   const call = Promise.resolve(t.service.CacheInvalidate(request, callContext({ clock: t.clock })));
-  await expect(call).rejects.toMatchObject({ kind: 'unavailable' });
+  await expect(call).rejects.toMatchObject({
+    code: Status.UNAVAILABLE,
+    message: expect.stringContaining('repeat the call whole'),
+  });
   expect(t.get()).toBeInstanceOf(Promise);
 });
 
@@ -214,9 +217,9 @@ test('a write that the store fails is for the caller to hear', async () => {
 test('store work ends before the call does; a call whose deadline is over costs none', async () => {
   const t = setUp();
   void t.get({}, 1_000);
-  expect(t.counts.readDeadlineAtMs).toBe(975);
+  expect(t.counts.readDeadlineAtMs).toBe(960);
   void t.get({}, 50);
-  expect(t.counts.readDeadlineAtMs).toBe(40);
+  expect(t.counts.readDeadlineAtMs).toBe(30);
   const before = { ...t.counts };
   const late = () => callContext({ clock: t.clock, leftMs: 0 });
   expect(() => t.get({}, 0)).toThrow(expect.objectContaining({ code: Status.DEADLINE_EXCEEDED }));

@@ -21,6 +21,8 @@ import type { ConfirmInvalidationsResponse } from '../grpc/generated/pannier/v1/
 import type { WatchInvalidationsRequestOutput } from '../grpc/generated/pannier/v1/WatchInvalidationsRequest.ts';
 import type { WatchInvalidationsResponse } from '../grpc/generated/pannier/v1/WatchInvalidationsResponse.ts';
 import type { ServerStreamHandler, UnaryHandler } from '../grpc/method.ts';
+import { Status, StatusError } from '../grpc/status.ts';
+import { storeDeadlineMs } from '../grpc/store-deadline.ts';
 import type { Clock } from '../lib/clock.ts';
 import { StoreError } from '../lib/store-error.ts';
 import { InvalidationHub } from '../near/invalidation-hub.ts';
@@ -33,7 +35,6 @@ import { namespaceSpec } from './namespace.ts';
 import { CacheReader } from './reader.ts';
 import { type Invalidation, readInvalidate, readSet, readWatch } from './request.ts';
 import type { Answer, CacheStore } from './store.ts';
-import { storeDeadline } from './store-deadline.ts';
 import { confirmInvalidations, watchInvalidations } from './watch.ts';
 
 export interface CacheServiceOptions {
@@ -63,6 +64,8 @@ export interface CacheService {
 }
 
 const MAX_VALUE_BYTES = 1_048_576;
+/** As long as a node that went silent takes to be given up. */
+const RETRY_PUSHBACK_MS = 250;
 /** Below the 4 MiB that gRPC clients accept by default. */
 const ANSWER_BYTES_MAX = 3.5 * 1_048_576;
 
@@ -99,7 +102,7 @@ export function createCacheService(options: CacheServiceOptions): CacheService {
     CacheSet: (request, context) => {
       const write = readSet(request, setOptions);
       const drop = () => near?.drop(write.namespace, write.key);
-      const deadlineAtMs = storeDeadline(context, clock, 'set a cached value');
+      const deadlineAtMs = storeDeadlineMs(context, clock, 'set a cached value');
       return afterwards(
         () => store.write(write, deadlineAtMs),
         drop,
@@ -108,11 +111,11 @@ export function createCacheService(options: CacheServiceOptions): CacheService {
     },
     CacheInvalidate: async (request, context) => {
       const invalidation = readInvalidate(request);
-      const deadlineAtMs = storeDeadline(context, clock, 'invalidate');
+      const deadlineAtMs = storeDeadlineMs(context, clock, 'invalidate');
       return { removed: await invalidate(store, near, invalidation, deadlineAtMs) };
     },
     ConfirmInvalidations: (request, context) =>
-      confirmInvalidations(watches, request.watchId, storeDeadline(context, clock, 'confirm invalidations')),
+      confirmInvalidations(watches, request.watchId, storeDeadlineMs(context, clock, 'confirm invalidations')),
     WatchInvalidations: (request, context, responses) =>
       watchInvalidations({ watches, clock, context, responses, namespace: readWatch(request) }),
     close: () => {
@@ -164,10 +167,11 @@ async function attempt<Value>(action: () => Answer<Value>): Promise<Value> {
   return await action();
 }
 
-/** Whatever happened to an invalidation, to repeat it whole is right: "may have been executed" says no more than that. */
+/** Whatever happened to an invalidation, to repeat it whole is right; but unlike elsewhere some of it may have been done. */
 function repeatable(error: unknown): unknown {
-  if (error instanceof StoreError && error.kind === 'unknown') {
-    return new StoreError('unavailable', error.message, { cause: error });
+  if (error instanceof StoreError && (error.kind === 'unknown' || error.kind === 'unavailable')) {
+    const text = 'Cannot invalidate: the store did not answer for all of it, some may be done, repeat the call whole';
+    return new StatusError(Status.UNAVAILABLE, text, { cause: error, retryPushbackMs: RETRY_PUSHBACK_MS });
   }
   return error;
 }

@@ -44,6 +44,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   server.maxConnections = 256;
   server.on('request', (request, response) => void answer(request, response, options));
   await listen(server, options);
+  server.on('error', (error) => options.log.error({ err: error }, 'the admin server failed'));
   const address = server.address();
   return {
     host: options.host,

@@ -80,6 +80,7 @@ export function createMetrics(options: { version: string; redisCodes: readonly s
   const reasons = boundedLabel(REASONS_MAX);
   const codes = new Set(options.redisCodes);
   const decisionHandles = new Map<string, Counter.Internal>();
+  let inForce = new Set<string>([INLINE_POLICY]);
 
   return {
     method: (path, kind, statusName) => {
@@ -102,6 +103,10 @@ export function createMetrics(options: { version: string; redisCodes: readonly s
       const id = `${policy} ${outcome}`;
       let handle = decisionHandles.get(id);
       if (handle === undefined) {
+        if (!inForce.has(policy)) {
+          // A call that was under way while its policy was taken out.
+          return;
+        }
         handle = decisions.labels({ policy, outcome });
         decisionHandles.set(id, handle);
       }
@@ -127,6 +132,7 @@ export function createMetrics(options: { version: string; redisCodes: readonly s
       const kept = new Set(names);
       policies.set(kept.size);
       kept.add(INLINE_POLICY);
+      inForce = kept;
       for (const id of decisionHandles.keys()) {
         const [policy = '', outcome = ''] = id.split(' ');
         if (!kept.has(policy)) {

@@ -55,7 +55,3 @@ export function dataTooLarge(action: string, found: { fields: number; bytes: num
     `Cannot ${action}: its data would have ${have}, wanted at most ${wanted}`,
   );
 }
-
-export function deadlineOver(action: string): StatusError {
-  return new StatusError(Status.DEADLINE_EXCEEDED, `Cannot ${action}: its deadline is over, wanted time to do it`);
-}

@@ -82,9 +82,9 @@ test('the store has less time than the call, and none after the deadline', () =>
   const sessionId = `${'s'.repeat(22)}.${'t'.repeat(22)}`;
   calls.errorOf('GetSession', { sessionId }, contextUntil(clock, 1_000));
   calls.errorOf('GetSession', { sessionId }, contextUntil(clock, 50));
-  expect(deadlines).toEqual([975, 40]);
+  expect(deadlines).toEqual([960, 30]);
   expect(calls.errorOf('GetSession', { sessionId }, contextUntil(clock, 0))).toBe(
-    'DEADLINE_EXCEEDED Cannot get session: its deadline is over, wanted time to do it',
+    "DEADLINE_EXCEEDED Cannot get session: the call's deadline is over, wanted a later one",
   );
   expect(deadlines).toHaveLength(2);
 });

@@ -26,6 +26,7 @@ import type { UpdateSessionRequestOutput } from '../grpc/generated/pannier/v1/Up
 import type { UpdateSessionResponse } from '../grpc/generated/pannier/v1/UpdateSessionResponse.ts';
 import type { CallContext, UnaryHandler } from '../grpc/method.ts';
 import { invalidArgument, unimplemented } from '../grpc/status.ts';
+import { storeDeadlineMs } from '../grpc/store-deadline.ts';
 import type { Clock } from '../lib/clock.ts';
 import {
   checkGrace,
@@ -40,7 +41,6 @@ import {
 } from './request.ts';
 import {
   dataTooLarge,
-  deadlineOver,
   keptSessionNotFound,
   listedMessage,
   sessionMessage,
@@ -68,20 +68,9 @@ export interface SessionService {
   DeleteUserSessions: UnaryHandler<DeleteUserSessionsRequestOutput, DeleteUserSessionsResponse>;
 }
 
-/** What the answer's own way back may take: the smaller of this and a fifth of what is left. */
-const ANSWER_MS = 25;
-
 export function createSessionService(options: SessionServiceOptions): SessionService {
   const { store, policies, clock } = options;
   const random = options.random ?? randomBytes;
-
-  function storeDeadline(action: string, context: CallContext): number {
-    const remainingMs = context.deadlineAtMs - clock.monotonicMs();
-    if (remainingMs <= 0) {
-      throw deadlineOver(action);
-    }
-    return context.deadlineAtMs - Math.min(ANSWER_MS, remainingMs / 5);
-  }
 
   function createSession(request: CreateSessionRequestOutput, context: CallContext): Answer<CreateSessionResponse> {
     const action = 'create session';
@@ -94,7 +83,7 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
     const labels = readLabels(action, request.labels);
     const issued = issueSessionId(random);
     const created = { credential: issued.credential, userId: request.userId, data, labels, ...ttls };
-    return after(store.create(created, storeDeadline(action, context)), (answer) => {
+    return after(store.create(created, storeDeadlineMs(context, clock, action)), (answer) => {
       if (answer.outcome === 'exists') {
         // 128 random bits do not meet twice: the source of randomness is broken, and no id of it may be given away.
         throw new Error('Cannot create session: its random handle is in use, wanted one that never was');
@@ -110,7 +99,7 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
     if (presented === undefined) {
       throw sessionNotFound(action);
     }
-    const deadlineAtMs = storeDeadline(action, context);
+    const deadlineAtMs = storeDeadlineMs(context, clock, action);
     return after(store.read(presented.credential, { touch: !request.peek }, deadlineAtMs), (session) => {
       if (session === undefined) {
         throw sessionNotFound(action);
@@ -130,7 +119,7 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
     if (presented === undefined) {
       throw sessionNotFound(action);
     }
-    return after(store.update(presented.credential, update, storeDeadline(action, context)), (answer) => {
+    return after(store.update(presented.credential, update, storeDeadlineMs(context, clock, action)), (answer) => {
       switch (answer.outcome) {
         case 'updated':
           return { version: answer.version, expiresAtMs: answer.expiresAtMs };
@@ -157,7 +146,7 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
     const issued = issueSessionId(random, presented.selector);
     const { userId, graceMs = 0 } = request;
     const rotation = { verifier: issued.credential.verifier, userId, change, graceMs };
-    return after(store.rotate(presented.credential, rotation, storeDeadline(action, context)), (answer) => {
+    return after(store.rotate(presented.credential, rotation, storeDeadlineMs(context, clock, action)), (answer) => {
       switch (answer.outcome) {
         case 'rotated':
           return { session: sessionMessage(answer.session, issued.sessionId) };
@@ -184,7 +173,7 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
     if (target === undefined) {
       return { existed: false };
     }
-    return after(store.delete(target, storeDeadline(action, context)), (existed) => ({ existed }));
+    return after(store.delete(target, storeDeadlineMs(context, clock, action)), (existed) => ({ existed }));
   }
 
   function listUserSessions(
@@ -193,7 +182,7 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
   ): Answer<ListUserSessionsResponse> {
     const action = 'list user sessions';
     checkUserId(action, request.userId, { mayBeEmpty: false });
-    return after(store.list(request.userId, storeDeadline(action, context)), (sessions) => ({
+    return after(store.list(request.userId, storeDeadlineMs(context, clock, action)), (sessions) => ({
       sessions: sessions.map(listedMessage),
     }));
   }
@@ -212,7 +201,7 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
     if (isWithout && except === undefined) {
       throw keptSessionNotFound(action);
     }
-    return after(store.endUserSessions(request.userId, except, storeDeadline(action, context)), (answer) => {
+    return after(store.endUserSessions(request.userId, except, storeDeadlineMs(context, clock, action)), (answer) => {
       if (answer.outcome === 'not_found') {
         throw keptSessionNotFound(action);
       }
