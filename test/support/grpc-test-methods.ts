@@ -86,6 +86,8 @@ export function createTestMethods(): { table: MethodTable; notebook: Notebook } 
     serverStream('BreakStream', () => {
       throw new Error(SECRET_TEXT);
     }),
+    unary('RejectNothing', () => Promise.reject()),
+    serverStream('RejectNothingStream', () => Promise.reject()),
     bidiStream('Converse', converse),
   ];
   return { table: new Map(methods.map((method) => [method.path, method])), notebook };

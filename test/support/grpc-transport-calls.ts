@@ -73,7 +73,7 @@ export function describeTransportCalls(startTransport: StartTransport): void {
       expect(answer.details).toBe('half \ufffd');
     });
 
-    test.each(['Break', 'BreakLater', 'BadAnswer'])(
+    test.each(['Break', 'BreakLater', 'BadAnswer', 'RejectNothing'])(
       '%s: an unexpected error is INTERNAL and tells nothing',
       async (name) => {
         fixture.logged.length = 0;

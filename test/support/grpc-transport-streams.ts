@@ -71,11 +71,14 @@ export function describeTransportStreams(startTransport: StartTransport): void {
       expect(end.trailers.get('grpc-retry-pushback-ms')).toEqual(['5']);
     });
 
-    test('a stream handler that throws at once is INTERNAL and tells nothing', async () => {
-      const end = await fixture.client.serverStream(methodPath('BreakStream'), Buffer.from('x')).ended;
-      expect(end.code).toBe(Status.INTERNAL);
-      expect(JSON.stringify([end.details, end.trailers.toJSON()])).not.toContain(SECRET_TEXT);
-    });
+    test.each(['BreakStream', 'RejectNothingStream'])(
+      '%s: an unexpected error is INTERNAL and tells nothing',
+      async (name) => {
+        const end = await fixture.client.serverStream(methodPath(name), Buffer.from('x')).ended;
+        expect(end.code).toBe(Status.INTERNAL);
+        expect(JSON.stringify([end.details, end.trailers.toJSON()])).not.toContain(SECRET_TEXT);
+      },
+    );
 
     test('a stream without a deadline has none, one with a deadline ends at it', async () => {
       const endless = fixture.client.serverStream(methodPath('InspectStream'), Buffer.from('x'));

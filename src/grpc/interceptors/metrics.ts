@@ -27,9 +27,9 @@ export function metricsInterceptor(options: { clock: Clock; metrics: CallMetrics
   return (method: AnyMethod, next: Handle): Handle => {
     const counts = options.metrics.method(method.path, method.kind);
 
-    function finish(startMs: number, context: CallContext, error: unknown): void {
+    function finish(startMs: number, context: CallContext, answered: StatusCode): void {
       const nowMs = clock.monotonicMs();
-      counts.finished(codeOf(context, nowMs, error), nowMs - startMs);
+      counts.finished(codeSeen(context, nowMs, answered), nowMs - startMs);
     }
 
     return (request, context, responses) => {
@@ -39,16 +39,16 @@ export function metricsInterceptor(options: { clock: Clock; metrics: CallMetrics
       try {
         answer = next(request, context, responses);
       } catch (error) {
-        finish(startMs, context, error);
+        finish(startMs, context, errorStatus(error).code);
         throw error;
       }
       if (!isPromise(answer)) {
-        finish(startMs, context, undefined);
+        finish(startMs, context, Status.OK);
         return answer;
       }
       answer.then(
-        () => finish(startMs, context, undefined),
-        (error: unknown) => finish(startMs, context, error),
+        () => finish(startMs, context, Status.OK),
+        (error: unknown) => finish(startMs, context, errorStatus(error).code),
       );
       return answer;
     };
@@ -56,9 +56,9 @@ export function metricsInterceptor(options: { clock: Clock; metrics: CallMetrics
 }
 
 /** What the caller saw: an answer to a call that is over reached nobody. */
-function codeOf(context: CallContext, nowMs: number, error: unknown): StatusCode {
+function codeSeen(context: CallContext, nowMs: number, answered: StatusCode): StatusCode {
   if (context.isOver()) {
     return nowMs >= context.deadlineAtMs ? Status.DEADLINE_EXCEEDED : Status.CANCELLED;
   }
-  return error === undefined ? Status.OK : errorStatus(error).code;
+  return answered;
 }

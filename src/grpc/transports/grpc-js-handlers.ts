@@ -110,15 +110,20 @@ function runStream(
 ): void {
   const context = new GrpcJsContext(call, deadlineAtMs(call, runtime, NO_DEADLINE_MS));
   const responses = new StreamResponses(method, call, context);
-  const open = { endForDrain: (): void => settle(stopping()) };
+  const open = { endForDrain: (): void => fail(stopping()) };
 
-  function settle(error: unknown): void {
+  function end(): void {
+    if (runtime.streams.delete(open)) {
+      call.end();
+      context.end();
+    }
+  }
+
+  function fail(error: unknown): void {
     if (!runtime.streams.delete(open)) {
       return;
     }
-    if (error === undefined) {
-      call.end();
-    } else if (!call.destroyed) {
+    if (!call.destroyed) {
       call.emit('error', failure(error, method, runtime));
     }
     context.end();
@@ -127,9 +132,9 @@ function runStream(
   runtime.streams.add(open);
   context.onOver(() => runtime.streams.delete(open));
   try {
-    start(context, responses).then(() => settle(undefined), settle);
+    start(context, responses).then(end, fail);
   } catch (error) {
-    settle(error);
+    fail(error);
   }
 }
 

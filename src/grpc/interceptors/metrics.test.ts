@@ -1,0 +1,96 @@
+/**
+ * Call metrics: each call that starts is finished once, with the code that its caller saw and the time that it took.
+ */
+import { FakeClock } from '../../lib/clock.ts';
+import { StoreError } from '../../lib/store-error.ts';
+import type { AnyMethod, CallContext, ResponseStream } from '../method.ts';
+import type { Handle } from '../service-table.ts';
+import { Status, StatusError } from '../status.ts';
+import { metricsInterceptor } from './metrics.ts';
+
+const responses = {} as ResponseStream<unknown>;
+
+function setUp(next: Handle) {
+  const clock = new FakeClock();
+  const finished: [number, number][] = [];
+  const made: [string, string][] = [];
+  let started = 0;
+  const metrics = {
+    method: (path: string, kind: AnyMethod['kind']) => {
+      made.push([path, kind]);
+      return {
+        started: () => {
+          started += 1;
+        },
+        finished: (code: number, durationMs: number) => finished.push([code, durationMs]),
+      };
+    },
+  };
+  const method = { path: '/pannier.test.v1.Service/Method', kind: 'unary' } as AnyMethod;
+  const handle = metricsInterceptor({ clock, metrics })(method, next);
+  function call(options: { isOver?: boolean; deadlineAtMs?: number } = {}): unknown {
+    const context = { deadlineAtMs: options.deadlineAtMs ?? 1_000, isOver: () => options.isOver === true };
+    return handle('request', context as CallContext, responses);
+  }
+  return { clock, call, finished, made, started: () => started };
+}
+
+test('handles are made once per method', () => {
+  const { call, made } = setUp(() => 'value');
+  call();
+  call();
+  expect(made).toEqual([['/pannier.test.v1.Service/Method', 'unary']]);
+});
+
+test('a value stays a value and is finished before it is handed on', () => {
+  const answer = { allowed: true };
+  const { call, finished, started } = setUp(() => answer);
+  expect(call()).toBe(answer);
+  expect([started(), finished]).toEqual([1, [[Status.OK, 0]]]);
+});
+
+test('a promise is finished when it resolves', async () => {
+  const deferred = Promise.withResolvers<unknown>();
+  const { clock, call, finished, started } = setUp(() => deferred.promise);
+  const answer = call();
+  expect([started(), finished]).toEqual([1, []]);
+  clock.advance(25);
+  deferred.resolve('value');
+  await expect(answer).resolves.toBe('value');
+  expect(finished).toEqual([[Status.OK, 25]]);
+});
+
+const errors: [string, unknown, number][] = [
+  ['a StatusError', new StatusError(Status.NOT_FOUND, 'Cannot find it'), Status.NOT_FOUND],
+  ['a StoreError', new StoreError('unavailable', 'Redis is away'), Status.UNAVAILABLE],
+  ['an unexpected error', new TypeError('oh'), Status.INTERNAL],
+  ['what is no error', undefined, Status.INTERNAL],
+];
+
+test.each(errors)('%s that is thrown is finished once with its code, and passes', (_name, error, code) => {
+  const { call, finished, started } = setUp(() => {
+    throw error;
+  });
+  let caught: unknown = 'nothing';
+  try {
+    call();
+  } catch (thrown) {
+    caught = thrown;
+  }
+  expect(caught).toBe(error);
+  expect([started(), finished]).toEqual([1, [[code, 0]]]);
+});
+
+test.each(errors)('%s as a rejection is finished once with its code, and passes', async (_name, error, code) => {
+  const { call, finished, started } = setUp(() => Promise.reject(error));
+  await expect(call()).rejects.toBe(error);
+  expect([started(), finished]).toEqual([1, [[code, 0]]]);
+});
+
+test('an answer to a call that is over counts as what its caller saw', async () => {
+  const { clock, call, finished } = setUp(async () => 'nobody reads it');
+  await call({ isOver: true, deadlineAtMs: 100 });
+  clock.advance(100);
+  await call({ isOver: true, deadlineAtMs: 100 });
+  expect(finished.map(([code]) => code)).toEqual([Status.CANCELLED, Status.DEADLINE_EXCEEDED]);
+});

@@ -1,0 +1,85 @@
+/**
+ * The bound on calls in flight: what is over it is refused with a hint, and every end of a call makes room again.
+ */
+import type { AnyMethod, CallContext, ResponseStream } from '../method.ts';
+import type { Handle } from '../service-table.ts';
+import { Status } from '../status.ts';
+import { shedInterceptor } from './shed.ts';
+
+const context = {} as CallContext;
+const responses = {} as ResponseStream<unknown>;
+const unary = { kind: 'unary' } as AnyMethod;
+const stream = { kind: 'server_stream' } as AnyMethod;
+
+/** Calls that are open until the test ends them. */
+function setUp(options: { callsInFlightMax: number; streamsInFlightMax: number }) {
+  const interceptor = shedInterceptor(options);
+  const open: PromiseWithResolvers<unknown>[] = [];
+  const waiting: Handle = () => {
+    const deferred = Promise.withResolvers<unknown>();
+    open.push(deferred);
+    return deferred.promise;
+  };
+  function handleOf(method: AnyMethod, next: Handle = waiting): () => unknown {
+    const handle = interceptor(method, next);
+    return () => handle('request', context, responses);
+  }
+  return { open, handleOf };
+}
+
+const refused = expect.objectContaining({ code: Status.UNAVAILABLE, retryPushbackMs: 100 });
+
+test('the bound holds over all methods together, and says what it found', () => {
+  const { handleOf } = setUp({ callsInFlightMax: 3, streamsInFlightMax: 1 });
+  const [first, second] = [handleOf(unary), handleOf(unary)];
+  first();
+  second();
+  first();
+  expect(second).toThrow(refused);
+  expect(first).toThrow('Cannot serve the call: 3 calls are in flight, wanted fewer than 3');
+});
+
+test('a refused call does not reach its handler, and takes no room', async () => {
+  const { open, handleOf } = setUp({ callsInFlightMax: 1, streamsInFlightMax: 1 });
+  const call = handleOf(unary);
+  const answer = call();
+  for (let times = 0; times < 5; times += 1) {
+    expect(call).toThrow(refused);
+  }
+  expect(open).toHaveLength(1);
+  open[0]?.resolve('done');
+  await answer;
+  call();
+  expect(call).toThrow(refused);
+});
+
+test('streams and calls do not take each other’s room', () => {
+  const { handleOf } = setUp({ callsInFlightMax: 1, streamsInFlightMax: 1 });
+  const [call, watch] = [handleOf(unary), handleOf(stream)];
+  watch();
+  expect(watch).toThrow('1 streams are in flight');
+  call();
+  expect(call).toThrow('1 calls are in flight');
+});
+
+test('an answer, a rejection, a value and a throw all make room again, once', async () => {
+  const { open, handleOf } = setUp({ callsInFlightMax: 2, streamsInFlightMax: 1 });
+  const waiting = handleOf(unary);
+  const failing = handleOf(unary, () => {
+    throw new Error('no');
+  });
+  const immediate = handleOf(unary, () => 'value');
+  for (let round = 0; round < 10; round += 1) {
+    expect(immediate()).toBe('value');
+    expect(failing).toThrow('no');
+    const [answered, rejected] = [waiting(), waiting()];
+    expect(immediate).toThrow(refused);
+    open.splice(0, 1)[0]?.resolve('answer');
+    open.splice(0, 1)[0]?.reject(new Error('late no'));
+    await expect(answered).resolves.toBe('answer');
+    await expect(rejected).rejects.toThrow('late no');
+  }
+  waiting();
+  waiting();
+  expect(waiting).toThrow(refused);
+});
