@@ -19,7 +19,7 @@ import urllib.parse
 
 import grpc
 
-from pannier import DEADLINE_SECONDS, Pannier, cache, rate_limit, session
+from pannier_client import DEADLINE_SECONDS, Pannier, cache, rate_limit, session
 
 client = Pannier()
 database = {"1": "pannier"}
