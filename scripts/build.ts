@@ -28,6 +28,9 @@ await build({
   banner: {
     js: "import { createRequire as panRequire } from 'node:module'; const require = panRequire(import.meta.url);",
   },
+  minifyWhitespace: true,
+  minifySyntax: true,
+  legalComments: 'none',
   logLevel: 'warning',
 });
 for (const asset of globSync(['proto/**/*.proto', 'proto/**/*.binpb', 'proto/**/*.json', 'src/**/*.lua'], {
