@@ -2,6 +2,7 @@
  * A method table for the tests of transports: raw bytes in and out, one method per behaviour, and a notebook of what its
  * handlers saw. No message type: a transport does not know any either.
  */
+import { deadlineInterceptor } from '../../src/grpc/interceptors/deadline.ts';
 import type {
   AnyMethod,
   BidiStreamMethod,
@@ -11,7 +12,10 @@ import type {
   ServerStreamMethod,
   UnaryMethod,
 } from '../../src/grpc/method.ts';
+import type { Handle } from '../../src/grpc/service-table.ts';
 import { type StatusCode, StatusError } from '../../src/grpc/status.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { TimerWheel } from '../../src/lib/timer-wheel.ts';
 
 /** A call that waits in its handler until the test lets it go. */
 export interface HeldCall {
@@ -69,6 +73,8 @@ export function createTestMethods(): { table: MethodTable; notebook: Notebook } 
       throw new TypeError(SECRET_TEXT);
     }),
     unary('Inspect', (request, context) => inspect(notebook, request, context)),
+    timed(unary('InspectInTime', (request, context) => inspect(notebook, request, context))),
+    timed(unary('HoldInTime', (request, context) => hold(notebook, request, context))),
     unary('Hold', (request, context) => hold(notebook, request, context)),
     { ...unary('BadAnswer', (request) => request), encode: refuseAnswer },
     serverStream('Flood', (request, context, responses) => flood(notebook, request, context, responses)),
@@ -101,6 +107,12 @@ function codec(name: string) {
 
 function unary(name: string, handle: Handler): UnaryMethod<Buffer, Buffer> {
   return { ...codec(name), kind: 'unary', handle };
+}
+
+/** With the interceptor that keeps deadlines, as every method of the program has it. */
+function timed(method: UnaryMethod<Buffer, Buffer>): AnyMethod {
+  const interceptor = deadlineInterceptor({ clock: systemClock, wheel: new TimerWheel({ clock: systemClock }) });
+  return { ...method, handle: interceptor(method, method.handle as Handle) as Handler };
 }
 
 function serverStream(

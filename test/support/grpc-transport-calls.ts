@@ -158,6 +158,28 @@ export function describeTransportCalls(startTransport: StartTransport): void {
         session.destroy();
       });
 
+      test('with the interceptor, one that is over starts no handler', async () => {
+        const session = connectHttp2(fixture.port);
+        for (const timeout of ['0n', '0S', '1n']) {
+          const headers = { 'grpc-timeout': timeout };
+          const body = frame(Buffer.from('never seen'));
+          const end = await http2Call(session, methodPath('InspectInTime'), { headers, body });
+          expect(end.headers['grpc-status']).toBe(String(Status.DEADLINE_EXCEEDED));
+        }
+        session.destroy();
+        expect(fixture.notebook.started).not.toContain('never seen');
+      });
+
+      test('with the interceptor, a caller is told by us before its own timer runs out', async () => {
+        const request = Buffer.from('told in time');
+        // Both timers are in this process: when it stalls for 20 ms the caller's may be first, so it may try again.
+        await waitFor('the server is first', async () => {
+          const answer = await fixture.client.unary(methodPath('HoldInTime'), request, { deadlineMs: 300 });
+          expect(answer.code).toBe(Status.DEADLINE_EXCEEDED);
+          return answer.details === 'Cannot answer in time: the deadline runs out, it may have happened';
+        });
+      });
+
       test('a malformed one is refused or ignored, and does no harm', async () => {
         const session = connectHttp2(fixture.port);
         for (const timeout of ['', 'soon', '-1S', '5', 'S', '1.5S', '123456789S', '1X', 'é1Q']) {
