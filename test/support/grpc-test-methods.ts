@@ -95,6 +95,10 @@ export function createTestMethods(): { table: MethodTable; notebook: Notebook } 
     unary('RejectNothing', () => Promise.reject()),
     serverStream('RejectNothingStream', () => Promise.reject()),
     bidiStream('Converse', converse),
+    bidiStream('ConverseLater', async (requests, context, responses) => {
+      await hold(notebook, Buffer.from('converse later'), context);
+      await converse(requests, context, responses);
+    }),
   ];
   return { table: new Map(methods.map((method) => [method.path, method])), notebook };
 }

@@ -8,6 +8,7 @@ import { createTestMethods, type Notebook } from './grpc-test-methods.ts';
 import { describeTransportBadInput } from './grpc-transport-bad-input.ts';
 import { describeTransportCalls } from './grpc-transport-calls.ts';
 import { describeTransportEnding, describeTransportListening } from './grpc-transport-lifecycle.ts';
+import { describeTransportLimits } from './grpc-transport-limits.ts';
 import { describeTransportStreams } from './grpc-transport-streams.ts';
 
 export type StartTransport = (options: TransportOptions) => Promise<Transport>;
@@ -62,6 +63,7 @@ export function describeTransport(name: string, startTransport: StartTransport):
     describeTransportCalls(startTransport);
     describeTransportBadInput(startTransport);
     describeTransportStreams(startTransport);
+    describeTransportLimits(startTransport);
     describeTransportListening(startTransport);
     describeTransportEnding(startTransport);
   });
