@@ -1,0 +1,45 @@
+/**
+ * Redis' error texts, as servers write them, and what a store may conclude from each.
+ */
+import { SERVER_CODES, serverCodeOf, storeErrorOf } from './server-error.ts';
+
+const SECRET = 'a-users-key';
+
+test.each([
+  ["OOM command not allowed when used memory > 'maxmemory'.", 'unavailable', 'OOM'],
+  ['MISCONF Redis is configured to save RDB snapshots, but is unable to persist to disk.', 'unavailable', 'MISCONF'],
+  ["READONLY You can't write against a read only replica.", 'unavailable', 'READONLY'],
+  ['LOADING Redis is loading the dataset in memory', 'unavailable', 'LOADING'],
+  ['BUSY Redis is busy running a script.', 'unavailable', 'BUSY'],
+  ['NOREPLICAS Not enough good replicas to write.', 'unavailable', 'NOREPLICAS'],
+  ['CLUSTERDOWN Hash slot not served', 'unavailable', 'CLUSTERDOWN'],
+  ["MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", 'unavailable', 'MASTERDOWN'],
+  ['TRYAGAIN Multiple keys request during rehashing of slot', 'unavailable', 'TRYAGAIN'],
+  ['MOVED 3999 127.0.0.1:6381', 'unavailable', 'MOVED'],
+  ['ASK 3999 127.0.0.1:6381', 'unavailable', 'ASK'],
+  [`NOPERM this user has no permissions to access one of the keys: ${SECRET}`, 'forbidden', 'NOPERM'],
+  ['NOAUTH Authentication required.', 'forbidden', 'NOAUTH'],
+  ['WRONGPASS invalid username-password pair or user is disabled.', 'forbidden', 'WRONGPASS'],
+  ['WRONGTYPE Operation against a key holding the wrong kind of value', 'forbidden', 'WRONGTYPE'],
+  [`ERR unknown command 'SPUBLISH', with args beginning with: '${SECRET}'`, 'forbidden', 'ERR'],
+  ["ERR unknown subcommand 'SLOTS'. Try CLUSTER HELP.", 'forbidden', 'ERR'],
+  [`ERR user_script:1: attempt to index a nil value ${SECRET}`, 'unknown', 'ERR'],
+  ['something that no server said yet', 'unknown', 'ERR'],
+  ['NEWCODE of a later version', 'unknown', 'NEWCODE'],
+])('%s', (text, kind, serverCode) => {
+  const error = storeErrorOf(new Error(text));
+  expect(error).toMatchObject({ kind, serverCode });
+  expect(error.message).not.toContain(SECRET);
+  expect(error.message).not.toBe('');
+});
+
+test('a code is the first word in capitals', () => {
+  expect(serverCodeOf('MOVED 1 h:1')).toBe('MOVED');
+  expect(serverCodeOf('moved')).toBe('ERR');
+  expect(serverCodeOf('')).toBe('ERR');
+});
+
+test('codes that metrics may name are few, and each once', () => {
+  expect(new Set(SERVER_CODES).size).toBe(SERVER_CODES.length);
+  expect(SERVER_CODES.length).toBeLessThan(25);
+});
