@@ -68,12 +68,22 @@ function openMemoryStores({ settings, clock, log, metrics }: StoresOptions, keys
   );
   const bounds = { maxEntries: settings.memoryMaxEntries, maxBytes: settings.memoryMaxBytes };
   const channels = new LocalChannels();
+  const rateLimit = new MemoryRateLimitStore({
+    clock,
+    ...bounds,
+    onEvict: () => metrics.memoryEvicted('rate_limit'),
+  });
+  const session = new MemorySessionStore({ clock, ...bounds });
+  const cache = new MemoryCacheStore({ clock, channels, keyspace, ...bounds });
+  metrics.onMemoryScrape('rate_limit', rateLimit);
+  metrics.onMemoryScrape('session', session);
+  metrics.onMemoryScrape('cache', cache);
   return {
     kind: 'memory',
     keyspace,
-    rateLimit: new MemoryRateLimitStore({ clock, ...bounds, onEvict: () => metrics.memoryEvicted('rate_limit') }),
-    session: new MemorySessionStore({ clock, ...bounds }),
-    cache: new MemoryCacheStore({ clock, channels, keyspace, ...bounds }),
+    rateLimit,
+    session,
+    cache,
     createSubscriber: (listener) => channels.createSubscriber(listener),
     hasAnswered: () => true,
     describe: () => ['store: memory of this process'],

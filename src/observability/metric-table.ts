@@ -89,6 +89,18 @@ export const METRICS = {
     labels: ['role', 'node', 'reason'],
     help: 'Connections lost, by node and reason; silent is a node that stopped answering.',
   },
+  memoryEntries: {
+    name: 'pannier_memory_entries',
+    type: 'gauge',
+    labels: ['store'],
+    help: 'Entries of a memory store (no Redis): rate_limit, session, cache.',
+  },
+  memoryBytes: {
+    name: 'pannier_memory_bytes',
+    type: 'gauge',
+    labels: ['store'],
+    help: 'Bytes of a memory store by its own count, which its bound is held against.',
+  },
   memoryEvictions: {
     name: 'pannier_memory_evictions_total',
     type: 'counter',

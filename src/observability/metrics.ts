@@ -38,6 +38,8 @@ export interface Metrics {
   /** Asked at every scrape. */
   onScrape(role: string, isUp: () => boolean): void;
   memoryEvicted(store: string): void;
+  /** Asked at every scrape. */
+  onMemoryScrape(store: string, sizes: { readonly size: number; readonly bytes: number }): void;
   policyReload(outcome: 'reloaded' | 'refused'): void;
   /** The policies in force: series of others are removed. */
   setPolicies(names: Iterable<string>): void;
@@ -69,6 +71,17 @@ export function createMetrics(options: { version: string; redisCodes: readonly s
   const evictions = counter(METRICS.memoryEvictions);
   const reloads = counter(METRICS.policyReloads);
   const policies = gauge(METRICS.policies);
+  const memorySizes = new Map<string, { readonly size: number; readonly bytes: number }>();
+  gauge(METRICS.memoryEntries, function collect() {
+    for (const [store, sizes] of memorySizes) {
+      this.set({ store }, sizes.size);
+    }
+  });
+  gauge(METRICS.memoryBytes, function collect() {
+    for (const [store, sizes] of memorySizes) {
+      this.set({ store }, sizes.bytes);
+    }
+  });
   const upByRole = new Map<string, () => boolean>();
   gauge(METRICS.redisUp, function collect() {
     for (const [role, isUp] of upByRole) {
@@ -127,6 +140,7 @@ export function createMetrics(options: { version: string; redisCodes: readonly s
     },
     onScrape: (role, isUp) => void upByRole.set(role, isUp),
     memoryEvicted: (store) => evictions.inc({ store }),
+    onMemoryScrape: (store, sizes) => void memorySizes.set(store, sizes),
     policyReload: (outcome) => reloads.inc({ outcome }),
     setPolicies: (names) => {
       const kept = new Set(names);
