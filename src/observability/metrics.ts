@@ -12,6 +12,8 @@ import { CALL_BUCKETS_S, METRICS, type MetricRow } from './metric-table.ts';
 const NODES_MAX = 64;
 const REASONS_MAX = 32;
 const OTHER = '(other)';
+/** The event loop is looked at so often: idle wake-ups cost, and shorter delays do not matter. */
+const DELAY_RESOLUTION_MS = 20;
 export const INLINE_POLICY = '(inline)';
 
 export interface MethodCounts {
@@ -186,11 +188,12 @@ function collectProcess(
   counter: (row: MetricRow) => Counter,
   version: string,
 ): { disable(): void } {
-  const delay = monitorEventLoopDelay({ resolution: 20 });
+  const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   delay.enable();
   gauge(METRICS.eventLoopDelay, function collect() {
-    // An idle histogram answers NaN or its initial minimum: no delay was seen.
-    const seconds = (nanoseconds: number): number => (Number.isFinite(nanoseconds) ? nanoseconds / 1e9 : 0);
+    // Node counts from one sample to the next, so a loop without delay shows the resolution; an empty histogram shows NaN.
+    const seconds = (nanoseconds: number): number =>
+      Number.isFinite(nanoseconds) ? Math.max(0, nanoseconds / 1e9 - DELAY_RESOLUTION_MS / 1e3) : 0;
     this.set({ quantile: '0.5' }, seconds(delay.percentile(50)));
     this.set({ quantile: '0.99' }, seconds(delay.percentile(99)));
     this.set({ quantile: '1' }, seconds(delay.max));
