@@ -5,8 +5,9 @@
  * Each load comes from a process of its own (node:http2, closed loop, 64 callers over 4 connections); CPU is what the
  * kernel charged to the server process during the run, so that a slow generator does not count.
  */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { join } from 'node:path';
+import grpc from '@grpc/grpc-js';
 import protoLoader from '@grpc/proto-loader';
 import type { LoadJob, LoadResult } from './http2-load.ts';
 import { cpuMicroseconds, median, residentMegabytes } from './process-stats.ts';
@@ -69,23 +70,52 @@ const CALLS: readonly Call[] = [
     request: { namespace: 'bench', key: Buffer.from('key') },
     before: storeValue,
   },
-  {
-    name: 'GetSession, an id that is not known',
-    service: 'SessionService',
-    method: 'GetSession',
-    request: { sessionId: 'AAAAAAAAAAAAAAAAAAAAAA.BBBBBBBBBBBBBB00000000' },
-  },
 ];
 
-function jobOf(call: Call, address: string, load: Partial<LoadJob> = {}): LoadJob {
-  const service = definitions[`pannier.v1.${call.service}`] as unknown as Record<
-    string,
-    { path: string; requestSerialize(value: object): Buffer }
-  >;
-  const method = service[call.method];
+/** Of a session that is there: its id is only known once it is made. */
+function getSession(sessionId: string): Call {
+  return { name: 'GetSession, of a guest', service: 'SessionService', method: 'GetSession', request: { sessionId } };
+}
+
+interface MethodDefinition {
+  path: string;
+  requestSerialize(value: object): Buffer;
+  responseDeserialize(bytes: Buffer): object;
+}
+
+function methodOf(service: string, name: string): MethodDefinition {
+  const methods = definitions[`pannier.v1.${service}`] as unknown as Record<string, MethodDefinition>;
+  const method = methods[name];
   if (method === undefined) {
-    throw new Error(`Cannot bench ${call.method}: the contract does not have it`);
+    throw new Error(`Cannot bench ${name}: the contract does not have it`);
   }
+  return method;
+}
+
+/** One call outside the load. */
+function callOnce(address: string, call: Call): Promise<Record<string, unknown>> {
+  const client = new grpc.Client(address, grpc.credentials.createInsecure());
+  const method = methodOf(call.service, call.method);
+  return new Promise((resolve, reject) => {
+    client.makeUnaryRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      call.request,
+      (error, response) => {
+        client.close();
+        if (error === null) {
+          resolve(response as Record<string, unknown>);
+        } else {
+          reject(error);
+        }
+      },
+    );
+  });
+}
+
+function jobOf(call: Call, address: string, load: Partial<LoadJob> = {}): LoadJob {
+  const method = methodOf(call.service, call.method);
   return {
     address,
     path: method.path,
@@ -143,6 +173,25 @@ async function benchStarts(): Promise<void> {
   print(`idle resident memory, MB (median of ${starts})`, median(idleMb).toFixed(1));
   print('baseline: an empty grpc-js server, MB', residentMegabytes(baseline.pid).toFixed(1));
   await baseline.stop();
+  const image = imageMegabytes();
+  print('image, MB', image === undefined ? 'NOT BUILT (make image)' : image.toFixed(0));
+}
+
+/** Of the image that `make image` builds; undefined where there is no engine, or no image. */
+function imageMegabytes(): number | undefined {
+  try {
+    const size = execFileSync(
+      'docker',
+      ['image', 'inspect', '--format', '{{.Size}}', process.env.IMAGE ?? 'pannier:dev'],
+      {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      },
+    );
+    return Number(size) / 1_000_000;
+  } catch {
+    return undefined;
+  }
 }
 
 async function benchCalls(title: string, settings: Record<string, string>): Promise<void> {
@@ -154,12 +203,16 @@ async function benchCalls(title: string, settings: Record<string, string>): Prom
   await baseline.stop();
   printCall('baseline: empty grpc-js handler', floor, floor);
   const sidecar = await startSidecar(settings);
-  for (const call of CALLS) {
+  const created = await callOnce(sidecar.address, {
+    ...storeValue,
+    service: 'SessionService',
+    method: 'CreateSession',
+    request: {},
+  });
+  const { sessionId } = created.session as { sessionId: string };
+  for (const call of [...CALLS, getSession(sessionId)]) {
     if (call.before !== undefined) {
-      await measure(
-        jobOf(call.before, sidecar.address, { callers: 1, connections: 1, warmupMs: 10, durationMs: 100 }),
-        sidecar,
-      );
+      await callOnce(sidecar.address, call.before);
     }
     printCall(call.name, await measure(jobOf(call, sidecar.address), sidecar), floor);
   }
