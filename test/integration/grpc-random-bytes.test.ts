@@ -139,7 +139,7 @@ test('random bytes, and half a conversation of HTTP/2, on the TCP port', async (
   const random = seededRandom(SEED + 2);
   const memoryBefore = await memoryBytes();
   await inParallel(CONNECTIONS, async () => {
-    await throwAt(Number(sidecar.address.split(':').at(-1)), hostileBytes(random));
+    await throwAt(Number(sidecar.address.split(':').at(-1)), hostileBytes(random), random.below(2) === 0);
   });
   await expectHealthy(memoryBefore);
 }, 120_000);
@@ -176,14 +176,18 @@ function http2Frame(type: number, flags: number, streamId: number, payload: Buff
   return Buffer.concat([head, payload]);
 }
 
-/** Connects, sends, and goes: by the end of its own side, or at once. */
-function throwAt(port: number, bytes: Buffer): Promise<void> {
+/** Connects, sends, and goes: with a reset in the midst of it, or by the end of its own side. */
+function throwAt(port: number, bytes: Buffer, withReset: boolean): Promise<void> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');
     socket.on('error', () => {});
     socket.once('close', () => resolve());
     socket.resume();
     socket.write(bytes, () => {
+      if (withReset) {
+        socket.resetAndDestroy();
+        return;
+      }
       socket.end();
       socket.setTimeout(200, () => socket.destroy());
     });
