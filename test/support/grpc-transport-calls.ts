@@ -180,13 +180,15 @@ export function describeTransportCalls(startTransport: StartTransport): void {
         });
       });
 
-      test('a malformed one is refused or ignored, and does no harm', async () => {
+      test('a malformed one is refused and starts no handler', async () => {
         const session = connectHttp2(fixture.port);
-        for (const timeout of ['', 'soon', '-1S', '5', 'S', '1.5S', '123456789S', '1X', 'é1Q']) {
+        for (const timeout of ['', 'soon', '-1S', '5', 'S', '1.5S', '123456789S', '1X', '1S, 1S']) {
           const headers = { 'grpc-timeout': timeout };
-          const end = await http2Call(session, methodPath('Echo'), { headers, body: frame(Buffer.from('x')) });
-          expect(['0', '4', '13']).toContain(end.headers['grpc-status'] ?? '13');
+          const body = frame(Buffer.from('malformed'));
+          const end = await http2Call(session, methodPath('Inspect'), { headers, body });
+          expect([timeout, end.headers['grpc-status']]).toEqual([timeout, String(Status.INVALID_ARGUMENT)]);
         }
+        expect(fixture.notebook.started).not.toContain('malformed');
         session.destroy();
         await expectAlive();
       });

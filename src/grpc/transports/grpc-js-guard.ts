@@ -2,7 +2,8 @@
  * Stands between HTTP/2 and @grpc/grpc-js 1.14 and puts right what the library gets wrong or leaves out.
  *
  *   1. It multiplies `grpc-timeout` in 32 bits: a deadline of 25 days or more wraps and ends the call at once. Such are
- *      cut to what a timer holds.
+ *      cut to what a timer holds. A malformed one it reads as another, or answers with an error while the handler runs
+ *      all the same; such calls are refused here.
  *   2. It echoes an unknown path into a header unencoded. Unknown methods are answered here.
  *   3. It has no limit for request metadata. Beyond it a call is answered RESOURCE_EXHAUSTED here (HTTP/2 itself resets
  *      a stream beyond 64 KiB).
@@ -57,7 +58,12 @@ export function guardStreams(
       refuse(stream, Status.UNIMPLEMENTED, text);
       return;
     }
-    boundTimeout(headers);
+    if (!boundTimeout(headers)) {
+      const text =
+        'Cannot serve the call: its grpc-timeout is malformed, wanted 1 to 8 digits and a unit of H, M, S, m, u, n';
+      refuse(stream, Status.INVALID_ARGUMENT, text);
+      return;
+    }
     handleStream.call(server, interceptors, stream, headers);
   };
 
@@ -96,11 +102,20 @@ function metadataBytes(headers: IncomingHttpHeaders): number {
   return bytes;
 }
 
-function boundTimeout(headers: IncomingHttpHeaders): void {
-  const timeout = headers['grpc-timeout'];
-  if (typeof timeout === 'string' && (parseGrpcTimeout(timeout) ?? 0) > TIMER_MS_MAX) {
+/** False when the header is malformed. */
+function boundTimeout(headers: IncomingHttpHeaders): boolean {
+  const header = headers['grpc-timeout'];
+  if (header === undefined) {
+    return true;
+  }
+  const timeoutMs = parseGrpcTimeout(String(header));
+  if (timeoutMs === undefined) {
+    return false;
+  }
+  if (timeoutMs > TIMER_MS_MAX) {
     headers['grpc-timeout'] = LONGEST_TIMEOUT;
   }
+  return true;
 }
 
 /** A response of trailers only. */
