@@ -4,7 +4,8 @@
  * Promises:
  *   1. `send` never waits for a connection: without one it rejects at once, `unavailable`, or `forbidden` when the last attempt
  *      to get in was refused (password, ACL).
- *   2. A command settles by min(its deadline, `commandTimeoutMs`) from when it was sent, a tick of the wheel later at most.
+ *   2. A command settles by min(its deadline, `commandTimeoutMs`) from when it was sent, 10 ms later at most; when this process
+ *      itself stood still, after one more look at the sockets.
  *   3. When something has been in flight for `commandTimeoutMs` and nothing at all came back in that time, the node is frozen: the
  *      connection is dropped, all that is in flight rejects as `unknown`, and reconnecting begins. A node that is merely slow
  *      still answers something.
@@ -24,7 +25,9 @@ const BACKOFF = { firstMs: 25, maxMs: 250 };
 /** A connection that was lost sooner counts as another failed attempt: a server that accepts and hangs up is not hurried. */
 const STABLE_MS = 1_000;
 /** How often a connection with something in flight is looked at. */
-const WATCH_MS = 25;
+const WATCH_MS = 10;
+/** A look that comes so much later than the one before says that this process stood still. */
+const LATE_MS = 50;
 
 /** An error reply of the server's, as it came: MOVED and ASK are read from it. */
 export class ServerReply extends Error {
@@ -99,7 +102,9 @@ export class RedisConnection {
       return Promise.reject(new StoreError('unavailable', 'too many commands are in flight to the Redis node'));
     }
     const pending = new PendingCommand(nowMs);
-    pending.limit(Math.min(deadlineAtMs, nowMs + commandTimeoutMs), wheel, () => clock.monotonicMs());
+    if (deadlineAtMs < nowMs + commandTimeoutMs) {
+      pending.limit(deadlineAtMs, wheel, () => clock.monotonicMs());
+    }
     this.#inFlight.add(pending);
     this.#startWatch();
     const { client } = this.#state;
@@ -241,9 +246,6 @@ export class RedisConnection {
     this.#lastReplyMs = nowMs;
     this.#inFlight.delete(pending);
     this.#redis.metrics.roundTrip(this.name, nowMs - pending.sentAtMs);
-    if (this.#inFlight.size === 0) {
-      this.#stopWatch();
-    }
   }
 
   #rejectAll(detail: string): void {
@@ -268,10 +270,13 @@ export class RedisConnection {
 
   #look(): void {
     const nowMs = this.#redis.clock.monotonicMs();
-    const isLate = nowMs - this.#watchedAtMs > 2 * WATCH_MS;
+    const isLate = nowMs - this.#watchedAtMs > LATE_MS;
     this.#watchedAtMs = nowMs;
-    if (isLate) {
-      // After a pause of our own the answers may lie unread: sockets are read once before this is judged.
+    if (this.#inFlight.size === 0) {
+      // Not at each last reply: where commands come one by one the interval would be made anew for each.
+      this.#stopWatch();
+    } else if (isLate) {
+      // The answers may lie unread: sockets are read once before this is judged.
       setImmediate(() => this.#judge());
     } else {
       this.#judge();
@@ -279,12 +284,17 @@ export class RedisConnection {
   }
 
   #judge(): void {
-    const oldest = this.#inFlight.values().next().value;
-    if (oldest === undefined) {
-      return;
+    const { clock, commandTimeoutMs } = this.#redis;
+    const overdueSinceMs = clock.monotonicMs() - commandTimeoutMs;
+    let hasOverdue = false;
+    for (const pending of this.#inFlight) {
+      if (pending.sentAtMs > overdueSinceMs) {
+        break;
+      }
+      hasOverdue = true;
+      pending.giveUp();
     }
-    const silentSinceMs = Math.max(oldest.sentAtMs, this.#lastReplyMs);
-    if (this.#redis.clock.monotonicMs() - silentSinceMs >= this.#redis.commandTimeoutMs) {
+    if (hasOverdue && this.#lastReplyMs <= overdueSinceMs) {
       this.drop('silent');
     }
   }

@@ -1,10 +1,8 @@
 /**
- * One command in flight: the promise that its caller holds, and the time by which it settles.
+ * One command in flight: the promise that its caller holds.
  *
- * Promises:
- *   1. It settles once: by the reply, by its time, or by the loss of its connection.
- *   2. When its time comes late, because the event loop stood still, replies that already lie in the socket are read first: a pause of
- *      ours must not count as silence of the server's.
+ * It settles once: by the reply, by its time, or by the loss of its connection. Most commands have the same time, so the watch of the
+ * connection ends their wait (they lie in the order in which they were sent); only who has less time than that pays for a timer.
  */
 import { StoreError } from '../lib/store-error.ts';
 import type { TimerEntry, TimerWheel } from '../lib/timer-wheel.ts';
@@ -29,15 +27,23 @@ export class PendingCommand {
     });
   }
 
-  /** Ends the wait at `dueMs` with `unknown`: it was sent, and may still be executed. */
+  /** Gives up at `dueMs`; when that comes late, because the loop stood still, replies that lie in the socket are read first. */
   limit(dueMs: number, wheel: TimerWheel, nowMs: () => number): void {
     this.#timer = wheel.schedule(dueMs, () => {
       if (nowMs() - dueMs > LATE_MS) {
-        setImmediate(() => this.#giveUp());
+        setImmediate(() => this.giveUp());
       } else {
-        this.#giveUp();
+        this.giveUp();
       }
     });
+  }
+
+  /** Ends the wait as unknown: it was sent, and may still be executed. */
+  giveUp(): void {
+    if (!this.#isSettled) {
+      this.#isSettled = true;
+      this.#reject(new StoreError('unknown', 'Redis did not answer in time'));
+    }
   }
 
   resolve(reply: RedisReply, wheel: TimerWheel): void {
@@ -52,21 +58,13 @@ export class PendingCommand {
     }
   }
 
-  #giveUp(): void {
-    if (!this.#isSettled) {
-      this.#isSettled = true;
-      this.#reject(new StoreError('unknown', 'Redis did not answer in time'));
-    }
-  }
-
   #settle(wheel: TimerWheel): boolean {
-    if (this.#isSettled) {
-      return false;
-    }
-    this.#isSettled = true;
     if (this.#timer !== undefined) {
       wheel.cancel(this.#timer);
+      this.#timer = undefined;
     }
-    return true;
+    const isFirst = !this.#isSettled;
+    this.#isSettled = true;
+    return isFirst;
   }
 }

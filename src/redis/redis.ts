@@ -10,7 +10,6 @@
  * All of this happens within `commandTimeoutMs`, five turns at most, and only after answers that say that the command was not executed.
  * What was sent and never answered is never sent again.
  */
-import calculateSlot from 'cluster-key-slot';
 import { backoffMs } from '../lib/backoff.ts';
 import { StoreError } from '../lib/store-error.ts';
 import { parseAddressText } from './address.ts';
@@ -92,11 +91,11 @@ class RedisDeployment implements Redis {
     deadlineAtMs: number,
   ): Promise<RedisReply> {
     const command = ['EVALSHA', script.sha1, String(keys.length), ...keys, ...args];
-    return this.#direct(calculateSlot(keys[0] ?? ''), command, script, deadlineAtMs);
+    return this.#direct(this.#topology.slotOf(keys[0] ?? ''), command, script, deadlineAtMs);
   }
 
   send(key: RedisArgument, command: readonly RedisArgument[], deadlineAtMs: number): Promise<RedisReply> {
-    return this.#direct(calculateSlot(key), command, undefined, deadlineAtMs);
+    return this.#direct(this.#topology.slotOf(key), command, undefined, deadlineAtMs);
   }
 
   createSubscriber(listener: SubscriberListener): RedisSubscriber {

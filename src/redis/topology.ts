@@ -3,6 +3,7 @@
  *
  * A standalone server is a topology with one master for all slots.
  */
+import calculateSlot from 'cluster-key-slot';
 import { addressText, type NodeAddress } from './address.ts';
 
 export const SLOT_COUNT = 16_384;
@@ -13,16 +14,19 @@ export class Topology {
   readonly #masters = new Map<string, NodeAddress>();
   readonly #replicas = new Map<string, NodeAddress>();
 
-  private constructor(owners: (string | undefined)[]) {
+  readonly #isStandalone: boolean;
+
+  private constructor(owners: (string | undefined)[], isStandalone: boolean) {
     this.#owners = owners;
+    this.#isStandalone = isStandalone;
   }
 
   static empty(): Topology {
-    return new Topology(new Array<string | undefined>(SLOT_COUNT).fill(undefined));
+    return new Topology(new Array<string | undefined>(SLOT_COUNT).fill(undefined), false);
   }
 
   static standalone(master: NodeAddress): Topology {
-    const topology = new Topology(new Array<string | undefined>(SLOT_COUNT).fill(addressText(master)));
+    const topology = new Topology(new Array<string | undefined>(SLOT_COUNT).fill(addressText(master)), true);
     topology.#masters.set(addressText(master), master);
     return topology;
   }
@@ -44,6 +48,11 @@ export class Topology {
       }
     }
     return topology;
+  }
+
+  /** The slot of a key; where one server has all slots any will do, and the key need not be hashed. */
+  slotOf(key: string | Buffer): number {
+    return this.#isStandalone ? 0 : calculateSlot(key);
   }
 
   /** The master of a slot as `addressText`. */

@@ -2,11 +2,12 @@
  * Slots and masters that change places under load: no call fails when nothing broke.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
+import { RedisNode } from '../../src/redis/node-table.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import { defineScript } from '../../src/redis/script.ts';
-import { openRedis, soonMs } from '../support/redis-client.ts';
+import { openRedis, redisOptions, soonMs } from '../support/redis-client.ts';
 import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { startRedis, type RedisNode as TestNode } from '../support/redis-server.ts';
 import { migrateSlot, slotOf } from '../support/slot-migration.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -65,7 +66,7 @@ describe('a Cluster under load', () => {
   test('slots that migrate one after the other, scripts forgotten meanwhile: no failed call, none counted twice', async () => {
     const keys = Array.from({ length: 24 }, (_, index) => `moving-{${index}}`);
     const load = startLoad(redis, keys);
-    const [source, target] = cluster.masters() as [RedisNode, RedisNode];
+    const [source, target] = cluster.masters() as [TestNode, TestNode];
     const moved = keys.filter((key) => cluster.masterOf(key).port === source.port).slice(0, 4);
     expect(moved.length).toBeGreaterThan(1);
     for (const key of moved) {
@@ -89,7 +90,7 @@ describe('a Cluster under load', () => {
   test('a failover by hand: what is in flight is answered, calls go on at the new master', async () => {
     const keys = Array.from({ length: 24 }, (_, index) => `failing-over-{${index}}`);
     const load = startLoad(redis, keys);
-    const master = cluster.masters()[2] as RedisNode;
+    const master = cluster.masters()[2] as TestNode;
     const replica = cluster.replicaOf(master);
     await waitFor('calls', () => load.done > 100);
     await replica.command('CLUSTER', 'FAILOVER');
@@ -128,4 +129,18 @@ test('several connections per master: all are used, and one that is killed is no
   redis.close();
   await waitFor('no connection of ours', async () => (await ours()).length === 0);
   await node.stop();
+});
+
+test('a node that is let go still answers what is in flight, and is closed then', async () => {
+  const server = await startRedis({ args: ['--enable-debug-command', 'local'] });
+  const node = new RedisNode({ host: server.host, port: server.port }, redisOptions(server.url), () => undefined);
+  await waitFor('connected', () => node.isReady);
+  const slow = node.ask(['DEBUG', 'SLEEP', '0.1'], soonMs());
+  node.retire();
+  expect(node.isReady).toBe(false);
+  expect(await slow).toBe('OK');
+  await waitFor('no connection of ours', async () => {
+    return !String(await server.command('CLIENT', 'LIST')).includes('name=pannier');
+  });
+  await server.stop();
 });
