@@ -111,11 +111,11 @@ test('loading its data', async () => {
   // 10 ms a key: the load takes some seconds, in which the server answers -LOADING.
   await redis.command('CONFIG', 'SET', 'key-load-delay', '10000');
   const reloaded = redis.command('DEBUG', 'RELOAD').catch(() => undefined);
+  // A call that was under way when the server went to sleep may end UNKNOWN; from then on the answer is certain.
   const answers = await waitFor('Redis loading', async () => {
     const seen = await ask();
-    return seen.createSession !== 0 ? seen : undefined;
+    return seen.createSession === UNAVAILABLE ? seen : undefined;
   });
-  expect(answers.createSession).toBe(UNAVAILABLE);
   expect([OUTCOME_UNAVAILABLE, 2]).toContain(answers.cacheGet);
   await redis.command('CONFIG', 'SET', 'key-load-delay', '0').catch(() => undefined);
   await reloaded;
