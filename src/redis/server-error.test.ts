@@ -33,6 +33,18 @@ test.each([
   expect(error.message).not.toBe('');
 });
 
+test('a right that a script lacks is unknown, since it may have written before, and says what to look for', () => {
+  const texts = [
+    "can't run this command or subcommand script: 7e1f",
+    "can't access at least one of the keys mentioned script: b3af",
+  ];
+  for (const text of texts) {
+    const error = storeErrorOf(new Error(`ERR The user executing the script ${text}`));
+    expect(error.kind).toBe('unknown');
+    expect(error.message).toContain('the ACL user lacks a permission');
+  }
+});
+
 test('a code is the first word in capitals', () => {
   expect(serverCodeOf('MOVED 1 h:1')).toBe('MOVED');
   expect(serverCodeOf('moved')).toBe('ERR');

@@ -6,6 +6,7 @@ import { RedisCacheStore } from '../../src/cache/redis-store.ts';
 import { RedisRateLimitStore } from '../../src/rate-limit/redis-store.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
+import { defineScript } from '../../src/redis/script.ts';
 import { RedisSessionStore } from '../../src/session/redis-store.ts';
 import { cacheStoreContract } from '../support/cache-store-contract.ts';
 import { describeRateLimitStore } from '../support/rate-limit-store-contract.ts';
@@ -200,6 +201,22 @@ describe('the documented user', () => {
     for (const command of others) {
       await expect(redis.send(name, command, soonMs())).rejects.toMatchObject({ serverCode: 'NOPERM' });
     }
+    redis.close();
+    await node.stop();
+  });
+
+  test('without one of the rights is told which list to look into, by a script too', async () => {
+    const node = await startRedis();
+    await createAclUser(node, { prefix: PREFIX });
+    await node.command('ACL', 'SETUSER', ACL_USER, '-hset');
+    const redis = await openRedis(node.url, {
+      credentials: async () => ({ username: ACL_USER, password: ACL_PASSWORD }),
+    });
+    const script = defineScript('writes', "return redis.call('HSET', KEYS[1], 'a', '1')");
+    const name = keyspace.session('x');
+    await expect(redis.run(script, [name], [], soonMs())).rejects.toMatchObject({
+      message: expect.stringContaining('docs/redis.md'),
+    });
     redis.close();
     await node.stop();
   });
