@@ -119,6 +119,28 @@ describe('a Cluster', () => {
     one.close();
   });
 
+  test('after close no server has a connection of ours, for commands or messages', async () => {
+    async function ours(): Promise<number> {
+      const lists = await Promise.all(cluster.nodes.map((node) => node.command('CLIENT', 'LIST')));
+      return lists.join('').split('name=pannier').length - 1;
+    }
+    const before = await ours();
+    const short = await openRedis(cluster.urls, { connectionsPerMaster: 2 });
+    const live: string[] = [];
+    const subscriber = short.createSubscriber({
+      onMessage: () => undefined,
+      onLive: (channel) => live.push(channel),
+      onLost: () => undefined,
+    });
+    for (let index = 0; index < 20; index += 1) {
+      subscriber.subscribe(`channel-${index}`);
+    }
+    await waitFor('all channels', () => live.length === 20);
+    await waitFor('two connections and a subscriber per master', async () => (await ours()) === before + 9);
+    short.close();
+    await waitFor('none of them', async () => (await ours()) === before);
+  });
+
   test('a slot that migrates: ASK for what has gone, TRYAGAIN ends unavailable, MOVED after the end', async () => {
     const [source, target] = cluster.masters() as [RedisNode, RedisNode];
     const tag = tagOn(cluster, source);

@@ -6,6 +6,7 @@ import { createServer, type Socket } from 'node:net';
 
 /** A command that arrived, and the way to answer it. */
 export interface PeerCommand {
+  /** Its name in capitals, and its arguments. */
   readonly words: readonly string[];
   /** Raw RESP, e.g. `+OK\r\n`; in pieces if that is what is tested. */
   answer(raw: string): void;
@@ -36,10 +37,10 @@ export async function startFakeRedisPeer(options: FakeRedisPeerOptions = {}): Pr
   let accepted = 0;
 
   function take(command: PeerCommand): void {
-    const [name = ''] = command.words;
-    if (name.toUpperCase() === 'HELLO') {
+    const [name = '', second = ''] = command.words;
+    if (name === 'HELLO') {
       (options.onHello ?? ((hello) => hello.answer('%0\r\n')))(command);
-    } else if (name.toUpperCase() === 'CLIENT') {
+    } else if (name === 'CLIENT' && second.toUpperCase() !== 'INFO') {
       command.answer('+OK\r\n');
     } else {
       commands.push(command);
@@ -59,7 +60,7 @@ export async function startFakeRedisPeer(options: FakeRedisPeerOptions = {}): Pr
       for (let parsed = parse(unread); parsed !== undefined; parsed = parse(unread)) {
         unread = unread.slice(parsed.length);
         take({
-          words: parsed.words,
+          words: [(parsed.words[0] ?? '').toUpperCase(), ...parsed.words.slice(1)],
           answer: (raw) => void socket.write(raw, 'latin1'),
           hangUp: () => void socket.destroy(),
         });
