@@ -1,0 +1,59 @@
+/**
+ * One wait for an answer: it settles once, in time, and not for a pause of this process.
+ */
+import { FakeClock } from '../lib/clock.ts';
+import { TimerWheel } from '../lib/timer-wheel.ts';
+import { PendingCommand } from './pending-command.ts';
+
+const clock = new FakeClock();
+const wheel = new TimerWheel({ clock });
+
+function pendingFor(durationMs: number): PendingCommand {
+  const pending = new PendingCommand(clock.monotonicMs());
+  pending.limit(clock.monotonicMs() + durationMs, wheel, () => clock.monotonicMs());
+  return pending;
+}
+
+function pass(durationMs: number): void {
+  clock.advance(durationMs);
+  wheel.advance();
+}
+
+afterAll(() => wheel.close());
+
+test('the reply settles it, takes its timer away, and nothing that comes later counts', async () => {
+  const pending = pendingFor(100);
+  expect(wheel.size).toBe(1);
+  pending.resolve('first', wheel);
+  pending.resolve('second', wheel);
+  pending.reject(new Error('third'), wheel);
+  pending.giveUp();
+  expect(wheel.size).toBe(0);
+  expect(await pending.promise).toBe('first');
+});
+
+test('its time ends it as unknown, not before; a reply after that is nobody’s', async () => {
+  const pending = pendingFor(100);
+  pass(99);
+  expect(wheel.size).toBe(1);
+  pass(15);
+  pending.resolve('late', wheel);
+  await expect(pending.promise).rejects.toMatchObject({ kind: 'unknown' });
+});
+
+test('a time that is seen late gives a reply that lies in the socket one more turn', async () => {
+  const answered = pendingFor(100);
+  const silent = pendingFor(100);
+  pass(1_000);
+  answered.resolve('it was there', wheel);
+  expect(await answered.promise).toBe('it was there');
+  await expect(silent.promise).rejects.toMatchObject({ kind: 'unknown' });
+});
+
+test('a loss ends it with its cause, once', async () => {
+  const pending = pendingFor(100);
+  const cause = new Error('lost');
+  pending.reject(cause, wheel);
+  pass(200);
+  await expect(pending.promise).rejects.toBe(cause);
+});
