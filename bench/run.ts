@@ -159,9 +159,13 @@ function print(...columns: (string | number)[]): void {
 
 async function benchStarts(): Promise<void> {
   const readyMs: number[] = [];
+  const answeredMs: number[] = [];
   const idleMb: number[] = [];
   for (let start = 0; start < starts; start += 1) {
+    const startMs = performance.now();
     const sidecar = await startSidecar({});
+    await callOnce(sidecar.address, CALLS[0] as Call);
+    answeredMs.push(performance.now() - startMs);
     readyMs.push(sidecar.readyMs);
     await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
     idleMb.push(residentMegabytes(sidecar.pid));
@@ -170,6 +174,7 @@ async function benchStarts(): Promise<void> {
   const baseline = await startBaseline();
   await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
   print(`start to ready, ms (median of ${starts})`, Math.round(median(readyMs)));
+  print(`start to first answer, ms (median of ${starts})`, Math.round(median(answeredMs)));
   print(`idle resident memory, MB (median of ${starts})`, median(idleMb).toFixed(1));
   print('baseline: an empty grpc-js server, MB', residentMegabytes(baseline.pid).toFixed(1));
   await baseline.stop();

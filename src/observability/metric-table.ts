@@ -68,8 +68,8 @@ export const METRICS = {
   redisRoundTrip: {
     name: 'pannier_redis_round_trip_seconds',
     type: 'histogram',
-    labels: ['role'],
-    help: 'From sending a command to its reply.',
+    labels: ['role', 'node'],
+    help: 'From sending a command to its reply, by node.',
   },
   redisErrors: {
     name: 'pannier_redis_errors_total',

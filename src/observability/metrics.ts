@@ -131,9 +131,18 @@ export function createMetrics(options: { version: string; redisCodes: readonly s
     cacheRead: (outcome, source) => cacheReads.inc({ outcome, source }),
     bucketFlushed: (cause) => bucketFlushes.inc({ cause }),
     redis: (role) => {
-      const roundTrip = roundTrips.labels({ role });
+      const roundTripOf = new Map<string, Histogram.Internal>();
       return {
-        roundTrip: (_node, durationMs) => roundTrip.observe(durationMs / 1_000),
+        roundTrip: (node, durationMs) => {
+          let handle = roundTripOf.get(node);
+          if (handle === undefined) {
+            handle = roundTrips.labels({ role, node: nodes(node) });
+            if (roundTripOf.size < NODES_MAX) {
+              roundTripOf.set(node, handle);
+            }
+          }
+          handle.observe(durationMs / 1_000);
+        },
         commandError: (node, code) =>
           redisErrors.inc({ role, node: nodes(node), code: codes.has(code) ? code : OTHER }),
         reconnected: (node) => reconnects.inc({ role, node: nodes(node) }),
