@@ -131,7 +131,7 @@ export function createMetrics(options: { version: string; redisCodes: readonly s
     cacheRead: (outcome, source) => cacheReads.inc({ outcome, source }),
     bucketFlushed: (cause) => bucketFlushes.inc({ cause }),
     redis: (role) => {
-      const roundTripOf = new Map<string, Histogram.Internal>();
+      const roundTripOf = new Map<string, Histogram.Internal<string>>();
       return {
         roundTrip: (node, durationMs) => {
           let handle = roundTripOf.get(node);
