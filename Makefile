@@ -6,11 +6,13 @@ JEST := node --experimental-vm-modules --disable-warning=ExperimentalWarning nod
 JEST_REPORT_DIR ?=
 report = $(if $(JEST_REPORT_DIR),--json --outputFile=$(JEST_REPORT_DIR)/$(1).json)
 IMAGE ?= pannier:dev
+# A suite that is not part of `make test`: $(call suite,NAME,FILES)
+suite = $(JEST) $(call report,$(1)) --testMatch '$(CURDIR)/$(2)' --testPathIgnorePatterns /node_modules/ --testTimeout 120000 --runInBand --forceExit
 # How images are built: `docker build`, or another command that takes its arguments.
 IMAGE_BUILD ?= docker build
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check bench e2e e2e-image image proto docs format clean
+.PHONY: help run build test check bench e2e e2e-image examples image proto docs format clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -40,10 +42,13 @@ check: node_modules/.installed ## types, format, lint, protos, generated files, 
 
 e2e: node_modules/.installed dist/main.mjs ## the fault suite: real sidecars on a real Cluster, frozen, killed, migrated
 	sh scripts/ensure-redis.sh
-	$(JEST) $(call report,e2e) --config jest.e2e.config.json --runInBand --forceExit $(ARGS)
+	$(call suite,e2e,test/e2e/*.test.ts) $(ARGS)
 
 e2e-image: node_modules/.installed image ## the image: read-only, non-root, healthy with no setting (needs a container engine)
-	IMAGE=$(IMAGE) $(JEST) $(call report,e2e-image) --config jest.image.config.json --runInBand --forceExit $(ARGS)
+	IMAGE=$(IMAGE) $(call suite,e2e-image,test/image/*.test.ts) $(ARGS)
+
+examples: node_modules/.installed dist/main.mjs ## the example programs against a live sidecar (Python needs python3 with venv)
+	$(call suite,examples,test/examples/*.test.ts) $(ARGS)
 
 bench: node_modules/.installed dist/main.mjs ## start time, memory and cost per call, each beside a baseline of the same run
 	node bench/run.ts $(ARGS)
