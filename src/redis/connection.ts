@@ -29,6 +29,12 @@ const WATCH_MS = 10;
 /** A look that comes so much later than the one before says that this process stood still. */
 const LATE_MS = 50;
 
+/**
+ * Commands in flight on one connection, in bytes: a node that went silent is noticed after 250 ms, in which large values could fill the
+ * memory of the pod. One command of any size may always go.
+ */
+const IN_FLIGHT_BYTES_MAX = 67_108_864;
+
 /** An error reply of the server's, as it came: MOVED and ASK are read from it. */
 export class ServerReply extends Error {
   readonly code: string;
@@ -58,6 +64,7 @@ export class RedisConnection {
   readonly #redis: RedisOptions;
   readonly #onChange: (isReady: boolean) => void;
   readonly #inFlight = new Set<PendingCommand>();
+  #inFlightBytes = 0;
   #state: State = { kind: 'connecting' };
   #attempt = 0;
   #hasBeenReady = false;
@@ -98,10 +105,13 @@ export class RedisConnection {
     if (deadlineAtMs <= nowMs) {
       return Promise.reject(new StoreError('deadline', 'the deadline was over before anything was sent'));
     }
-    if (this.#inFlight.size >= queueMax) {
-      return Promise.reject(new StoreError('unavailable', 'too many commands are in flight to the Redis node'));
+    const bytes = bytesOf(command);
+    const isTooMuch = this.#inFlightBytes > 0 && this.#inFlightBytes + bytes > IN_FLIGHT_BYTES_MAX;
+    if (isTooMuch || this.#inFlight.size >= queueMax) {
+      return Promise.reject(new StoreError('unavailable', 'too much is in flight to the Redis node'));
     }
-    const pending = new PendingCommand(nowMs);
+    const pending = new PendingCommand(nowMs, bytes);
+    this.#inFlightBytes += bytes;
     if (deadlineAtMs < nowMs + commandTimeoutMs) {
       pending.limit(deadlineAtMs, wheel, () => clock.monotonicMs());
     }
@@ -232,7 +242,7 @@ export class RedisConnection {
       pending.reject(new ServerReply(error), this.#redis.wheel);
       return;
     }
-    this.#inFlight.delete(pending);
+    this.#forget(pending);
     // Of what node-redis had taken when the connection went it does not say how much was written.
     const kind = wasNeverTaken(error) ? 'unavailable' : 'unknown';
     pending.reject(
@@ -244,8 +254,14 @@ export class RedisConnection {
   #settled(pending: PendingCommand): void {
     const nowMs = this.#redis.clock.monotonicMs();
     this.#lastReplyMs = nowMs;
-    this.#inFlight.delete(pending);
+    this.#forget(pending);
     this.#redis.metrics.roundTrip(this.name, nowMs - pending.sentAtMs);
+  }
+
+  #forget(pending: PendingCommand): void {
+    if (this.#inFlight.delete(pending)) {
+      this.#inFlightBytes -= pending.bytes;
+    }
   }
 
   #rejectAll(detail: string): void {
@@ -253,6 +269,7 @@ export class RedisConnection {
       pending.reject(new StoreError('unknown', detail), this.#redis.wheel);
     }
     this.#inFlight.clear();
+    this.#inFlightBytes = 0;
   }
 
   #startWatch(): void {
@@ -302,4 +319,13 @@ export class RedisConnection {
   #isClosed(): boolean {
     return this.#state.kind === 'closed';
   }
+}
+
+/** About what a command takes: characters of text, bytes of buffers. */
+function bytesOf(command: readonly RedisArgument[]): number {
+  let bytes = 0;
+  for (const argument of command) {
+    bytes += argument.length;
+  }
+  return bytes;
 }

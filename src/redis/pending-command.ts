@@ -13,14 +13,17 @@ const LATE_MS = 50;
 
 export class PendingCommand {
   readonly sentAtMs: number;
+  /** Of the command, about. */
+  readonly bytes: number;
   readonly promise: Promise<RedisReply>;
   #resolve!: (reply: RedisReply) => void;
   #reject!: (error: unknown) => void;
   #timer: TimerEntry | undefined;
   #isSettled = false;
 
-  constructor(sentAtMs: number) {
+  constructor(sentAtMs: number, bytes = 0) {
     this.sentAtMs = sentAtMs;
+    this.bytes = bytes;
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;

@@ -76,6 +76,22 @@ describe('standalone', () => {
     small.close();
   });
 
+  test('more bytes in flight than the bound are refused, and what was taken is stored', async () => {
+    const value = Buffer.alloc(8 * 1_048_576, 1);
+    await node.command('CONFIG', 'SET', 'proto-max-bulk-len', '64mb');
+    const patient = await openRedis(node.url, { commandTimeoutMs: 20_000 });
+    const kinds = await Promise.all(
+      Array.from({ length: 20 }, (_, index) =>
+        kindOf(patient.send('big', ['SET', `big-${index}`, value, 'PX', '60000'], soonMs(20_000))),
+      ),
+    );
+    expect(kinds.filter((kind) => kind === 'none').length).toBe(7);
+    expect(kinds.filter((kind) => kind === 'unavailable').length).toBe(13);
+    expect(await kindOf(patient.send('big', ['SET', 'big', value, 'PX', '60000'], soonMs(20_000)))).toBe('none');
+    patient.close();
+    await node.command('FLUSHALL');
+  });
+
   test('the eviction policy can be read', async () => {
     expect(await redis.readEvictionPolicy()).toBe('noeviction');
   });
