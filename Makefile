@@ -31,7 +31,7 @@ build: dist/main.mjs ## bundle the program into dist/; bin/pannier runs it
 
 test: node_modules/.installed dist/main.mjs ## unit, contract and integration tests (finds or installs a Redis)
 	sh scripts/ensure-redis.sh
-	$(JEST) $(call report,test) $(ARGS)
+	$(JEST) $(call report,test) --forceExit $(ARGS)
 
 check: node_modules/.installed ## types, format, lint, protos, generated files, house rules
 	tsc

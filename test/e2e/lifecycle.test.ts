@@ -2,7 +2,9 @@
  * The life of a sidecar: it starts without Redis and recovers when Redis comes, drains under load without a failed call, keeps
  * its policies through a bad reload, and its metrics do not grow with its subjects.
  */
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { readMetric, waitUntilReady, writePolicyFile } from '../support/fleet.ts';
 import { startLoad } from '../support/load.ts';
 import { connectPannier } from '../support/pannier-client.ts';
@@ -61,6 +63,32 @@ test('SIGTERM under load: no call fails, exit code 0', async () => {
   expect(code).toBe(0);
   expect(records.filter(({ result }) => !result.wasTerminated && result.failure !== '')).toEqual([]);
   client.close();
+  await redis.stop();
+});
+
+test('a password that is rotated in its file is used by the next connection', async () => {
+  const redis = await startRedis({ args: ['--requirepass', 'first'], password: 'first' });
+  const passwordFile = join(mkdtempSync(join(tmpdir(), 'pannier-rotation-')), 'password');
+  writeFileSync(passwordFile, 'first\n');
+  const sidecar = await startSidecar({ PANNIER_REDIS_URL: redis.url, PANNIER_REDIS_PASSWORD_FILE: passwordFile });
+  await waitUntilReady(sidecar);
+  const client = connectPannier(sidecar.address);
+  const decidedBy = async (): Promise<number> => {
+    const ended = await client.checkRateLimit({ key: 'a', limits: [...inlineLimits] });
+    return ended.ok ? ended.response.decidedBy : -1;
+  };
+  expect(await decidedBy()).toBe(1);
+  await redis.command('CONFIG', 'SET', 'requirepass', 'second');
+  await redis.command('CLIENT', 'KILL', 'TYPE', 'normal');
+  await waitFor('the old password refused', async () => (await decidedBy()) === 4);
+  await waitFor('the refusal told', async () => {
+    const text = await (await fetch(`${sidecar.adminUrl}/readyz`)).text();
+    return text.startsWith('ready') && text.includes('user name or password');
+  });
+  writeFileSync(passwordFile, 'second\n');
+  await waitFor('the new password used', async () => (await decidedBy()) === 1);
+  client.close();
+  expect(await sidecar.stop()).toBe(0);
   await redis.stop();
 });
 
