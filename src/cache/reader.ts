@@ -15,13 +15,14 @@ import { CacheOutcome } from '../grpc/generated/pannier/v1/CacheOutcome.ts';
 import { CacheSource } from '../grpc/generated/pannier/v1/CacheSource.ts';
 import type { CallContext } from '../grpc/method.ts';
 import { storeDeadlineMs } from '../grpc/store-deadline.ts';
+import { type Answer, after } from '../lib/answer.ts';
 import type { Clock } from '../lib/clock.ts';
 import { StoreError } from '../lib/store-error.ts';
 import type { NearCache, NearCopy, Placeholder } from '../near/near-cache.ts';
 import type { CacheMetrics } from './metrics.ts';
 import { namespaceLabel, namespaceSpec } from './namespace.ts';
 import { checkGet, checkGetMany } from './request.ts';
-import { type Answer, budgetBytesOf, type CacheStore, type ReadManyResult, type StoredValue } from './store.ts';
+import { budgetBytesOf, type CacheStore, type ReadManyResult, type StoredValue } from './store.ts';
 
 export interface CacheReaderOptions {
   readonly store: CacheStore;
@@ -69,13 +70,11 @@ export class CacheReader {
     } catch (error) {
       return this.#failed(near, placeholder, error);
     }
-    if (answer instanceof Promise) {
-      return answer.then(
-        (value) => this.#stored(near, placeholder, value),
-        (error) => this.#failed(near, placeholder, error),
-      );
-    }
-    return this.#stored(near, placeholder, answer);
+    return after(
+      answer,
+      (value) => this.#stored(near, placeholder, value),
+      (error) => this.#failed(near, placeholder, error),
+    );
   }
 
   async getMany(request: CacheGetManyRequestOutput, context: CallContext): Promise<CacheGetManyResponse> {

@@ -23,6 +23,7 @@ import type { WatchInvalidationsResponse } from '../grpc/generated/pannier/v1/Wa
 import type { ServerStreamHandler, UnaryHandler } from '../grpc/method.ts';
 import { Status, StatusError } from '../grpc/status.ts';
 import { storeDeadlineMs } from '../grpc/store-deadline.ts';
+import { type Answer, isPromise } from '../lib/answer.ts';
 import type { Clock } from '../lib/clock.ts';
 import { StoreError } from '../lib/store-error.ts';
 import { InvalidationHub } from '../near/invalidation-hub.ts';
@@ -34,7 +35,7 @@ import type { CacheMetrics } from './metrics.ts';
 import { namespaceSpec } from './namespace.ts';
 import { CacheReader } from './reader.ts';
 import { type Invalidation, readInvalidate, readSet, readWatch } from './request.ts';
-import type { Answer, CacheStore } from './store.ts';
+import type { CacheStore } from './store.ts';
 import { confirmInvalidations, watchInvalidations } from './watch.ts';
 
 export interface CacheServiceOptions {
@@ -189,7 +190,7 @@ function afterwards<Value, Result>(
     after();
     throw error;
   }
-  if (answer instanceof Promise) {
+  if (isPromise(answer)) {
     return answer.finally(after).then(convert);
   }
   after();

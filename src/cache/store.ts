@@ -14,8 +14,7 @@
  *   5. A failure is a StoreError. `remove`, `removeTags` and `flush` may be repeated whole whatever its kind.
  *   6. A store may answer with a value: a promise is only for what has to wait.
  */
-
-export type Answer<Value> = Value | Promise<Value>;
+import type { Answer } from '../lib/answer.ts';
 
 export interface StoredValue {
   /** Known not to exist; the value is empty. */

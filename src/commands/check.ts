@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { loadSettings } from '../config/load.ts';
-import { parsePolicyFile } from '../config/policies.ts';
+import { parsePolicyFile, policyProblemText, unreadablePolicyText } from '../config/policies.ts';
 import type { PolicyFile } from '../config/policy-file.ts';
 
 export interface CheckIo {
@@ -58,14 +58,13 @@ function checkPolicyFile(path: string, io: CheckIo): { mistakes: number; summary
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
-    io.error(`${path}: Cannot read the policy file: ${code}, wanted a readable file`);
+    io.error(unreadablePolicyText(path, error));
     return { mistakes: 1, summary: '' };
   }
   const result = parsePolicyFile(text);
   if ('problems' in result) {
     for (const problem of result.problems) {
-      io.error(`${path}:${problem.line}:${problem.column}: ${problem.message}`);
+      io.error(policyProblemText(path, problem));
     }
     return { mistakes: result.problems.length, summary: '' };
   }

@@ -4,12 +4,12 @@
  * Exit codes: 0 drained; 1 it could not start (an address is taken, a file is unreadable); 2 settings or the policy file have mistakes,
  * all of them printed. A second signal ends it at once.
  */
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { type App, startApp } from '../app.ts';
 import { loadSettings, type Settings } from '../config/load.ts';
+import { policyProblemText, unreadablePolicyText } from '../config/policies.ts';
 import type { PolicyFile, PolicySource } from '../config/policy-file.ts';
-import { defaultPolicySource, watchPolicyFile } from '../config/policy-watch.ts';
+import { defaultPolicySource, type PolicyWatchResult, watchPolicyFile } from '../config/policy-watch.ts';
 import { settingsHelp } from '../config/settings-reference.ts';
 import type { Logger } from '../lib/logger.ts';
 import { VERSION } from '../lib/version.ts';
@@ -74,23 +74,22 @@ function openPolicies(
   if (path === undefined) {
     return defaultPolicySource;
   }
+  let result: PolicyWatchResult;
   try {
-    readFileSync(path);
+    result = watchPolicyFile({
+      path,
+      log,
+      onReload: (outcome, file) => {
+        metrics.policyReload(outcome);
+        onReloaded(file);
+      },
+    });
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
-    complain([`${path}: Cannot read the policy file (PANNIER_POLICY_FILE): ${code}, wanted a readable file`]);
+    complain([unreadablePolicyText(path, error)]);
     return undefined;
   }
-  const result = watchPolicyFile({
-    path,
-    log,
-    onReload: (outcome, file) => {
-      metrics.policyReload(outcome);
-      onReloaded(file);
-    },
-  });
   if ('problems' in result) {
-    complain(result.problems.map(({ line, column, message }) => `${path}:${line}:${column}: ${message}`));
+    complain(result.problems.map((problem) => policyProblemText(path, problem)));
     return undefined;
   }
   return result.watch;

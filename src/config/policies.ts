@@ -27,6 +27,17 @@ export type PolicyFileResult =
   | { readonly file: PolicyFile }
   | { readonly problems: readonly [YamlProblem, ...YamlProblem[]] };
 
+/** A problem as a line of text, `FILE:LINE:COLUMN: message`, as editors jump to. */
+export function policyProblemText(path: string, problem: YamlProblem): string {
+  return `${path}:${problem.line}:${problem.column}: ${problem.message}`;
+}
+
+/** The same for a file that cannot be read at all. */
+export function unreadablePolicyText(path: string, error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
+  return `${path}: Cannot read the policy file: ${code}, wanted a readable file`;
+}
+
 const POLICIES_MAX = 1_000;
 const NAMESPACES_MAX = 1_000;
 

@@ -9,7 +9,14 @@ import { StoreError } from '../lib/store-error.ts';
 import type { AlgorithmState } from './algorithms/index.ts';
 import type { Step, StepOutcome } from './algorithms/step.ts';
 import type { CompiledLimit, CompiledLimits } from './policy.ts';
-import type { RateLimitStore, SubjectKey, TakeRequest, TakeResult } from './store.ts';
+import {
+  FIELDS_MAX,
+  type RateLimitStore,
+  type SubjectKey,
+  type TakeRequest,
+  type TakeResult,
+  tooManyLimits,
+} from './store.ts';
 
 export interface MemoryStoreOptions {
   readonly clock: Clock;
@@ -29,7 +36,6 @@ type Fields = Map<string, FieldState>;
 
 /** The same as in take.lua. */
 const FIELDS_LOOKED_THROUGH = 512;
-const FIELDS_MAX = 4_096;
 const FIELD_OVERHEAD_BYTES = 100;
 
 export class MemoryRateLimitStore implements RateLimitStore {
@@ -149,11 +155,6 @@ function makeRoom(fields: Fields, nowMs: number): void {
   if (fields.size > FIELDS_MAX) {
     throw tooManyLimits();
   }
-}
-
-/** A subject with thousands of limits of different names: each is state that somebody pays for. */
-export function tooManyLimits(): StoreError {
-  return new StoreError('full', `the subject has more than ${FIELDS_MAX} limits that count`);
 }
 
 /** Scope and policy cannot hold `|`. */

@@ -7,9 +7,8 @@ import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
 import { defineScript, loadScript } from '../redis/script.ts';
 import type { StepOutcome } from './algorithms/step.ts';
-import { tooManyLimits } from './memory-store.ts';
 import type { CompiledLimits } from './policy.ts';
-import type { RateLimitStore, SubjectKey, TakeRequest, TakeResult } from './store.ts';
+import { type RateLimitStore, type SubjectKey, type TakeRequest, type TakeResult, tooManyLimits } from './store.ts';
 
 const FOLDER = 'src/rate-limit';
 

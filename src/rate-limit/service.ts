@@ -20,6 +20,7 @@ import type { SettleRateLimitResponse } from '../grpc/generated/pannier/v1/Settl
 import type { CallContext, UnaryHandler } from '../grpc/method.ts';
 import { invalidArgument, Status, StatusError, unimplemented } from '../grpc/status.ts';
 import { storeDeadlineMs } from '../grpc/store-deadline.ts';
+import { after } from '../lib/answer.ts';
 import type { Clock } from '../lib/clock.ts';
 import { StoreError } from '../lib/store-error.ts';
 import { decidedAnswer, failureAnswer } from './answer.ts';
@@ -129,8 +130,7 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     }
 
     const { key, limits } = target;
-    const result = store.take({ key, limits, cost, maxDelayMs: request.maxDelayMs }, deadlineAtMs);
-    return result instanceof Promise ? result.then(decided, failed) : decided(result);
+    return after(store.take({ key, limits, cost, maxDelayMs: request.maxDelayMs }, deadlineAtMs), decided, failed);
   }
 
   async function checkOne(request: CheckRateLimitRequestOutput, context: CallContext): Promise<CheckRateLimitResult> {

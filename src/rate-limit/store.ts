@@ -6,6 +6,8 @@
  *   2. A denial and a look (cost 0) change nothing. What is never asked for again is forgotten once it means nothing.
  *   3. Nothing but a StoreError is thrown or rejected with.
  */
+import type { Answer } from '../lib/answer.ts';
+import { StoreError } from '../lib/store-error.ts';
 import type { StepOutcome } from './algorithms/step.ts';
 import type { CompiledLimits } from './policy.ts';
 
@@ -33,7 +35,15 @@ export interface TakeResult {
 }
 
 export interface RateLimitStore {
-  take(request: TakeRequest, deadlineAtMs: number): TakeResult | Promise<TakeResult>;
+  take(request: TakeRequest, deadlineAtMs: number): Answer<TakeResult>;
   /** Forgets what the subject used of these limits; without limits, of all under the key. Whether there was anything. */
-  reset(key: SubjectKey, limits: CompiledLimits | undefined, deadlineAtMs: number): boolean | Promise<boolean>;
+  reset(key: SubjectKey, limits: CompiledLimits | undefined, deadlineAtMs: number): Answer<boolean>;
+}
+
+/** More fields that count are refused; the same number stands in take.lua. */
+export const FIELDS_MAX = 4_096;
+
+/** A subject with thousands of limits of different names: each is state that somebody pays for. */
+export function tooManyLimits(): StoreError {
+  return new StoreError('full', `the subject has more than ${FIELDS_MAX} limits that count`);
 }

@@ -19,7 +19,7 @@ import { type OpenClient, openClient, wasNeverTaken } from './client.ts';
 import type { RedisArgument, RedisReply } from './commands.ts';
 import type { RedisOptions } from './options.ts';
 import { PendingCommand } from './pending-command.ts';
-import { serverCodeOf, storeErrorOf } from './server-error.ts';
+import { loginRefusalOf, serverCodeOf } from './server-error.ts';
 
 const BACKOFF = { firstMs: 25, maxMs: 250 };
 /** A connection that was lost sooner counts as another failed attempt: a server that accepts and hangs up is not hurried. */
@@ -222,8 +222,7 @@ export class RedisConnection {
   }
 
   #refused(error: unknown): void {
-    const message = error instanceof Error ? error.message : '';
-    const refusal = /^(WRONGPASS|NOAUTH|NOPERM)\b/.test(message) ? storeErrorOf(error as Error) : undefined;
+    const refusal = loginRefusalOf(error);
     if (refusal !== undefined && this.#refusal?.serverCode !== refusal.serverCode) {
       this.#redis.log.error({ node: this.name, role: this.#redis.role, code: refusal.serverCode }, refusal.message);
     }

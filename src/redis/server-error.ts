@@ -39,6 +39,12 @@ export function serverCodeOf(message: string): string {
 /** Codes that metrics may name; others count as `(other)` there. */
 export const SERVER_CODES: readonly string[] = [...Object.keys(REFUSALS), 'NOSCRIPT', 'ERR'];
 
+/** Why the server did not let us in, as a StoreError; undefined for every other reason not to be connected. */
+export function loginRefusalOf(error: unknown): StoreError | undefined {
+  const isRefused = error instanceof Error && /^(WRONGPASS|NOAUTH|NOPERM)\b/.test(error.message);
+  return isRefused ? storeErrorOf(error) : undefined;
+}
+
 /** The StoreError for an error reply. Redis' own text stays in the cause, for logs at most: it may hold what users sent. */
 export function storeErrorOf(reply: Error): StoreError {
   const serverCode = serverCodeOf(reply.message);

@@ -16,7 +16,7 @@ import { openClient } from './client.ts';
 import type { RedisReply } from './commands.ts';
 import type { NodeTable } from './node-table.ts';
 import type { RedisOptions } from './options.ts';
-import { storeErrorOf } from './server-error.ts';
+import { loginRefusalOf } from './server-error.ts';
 import { Topology } from './topology.ts';
 
 const HEALTHY_MS = 30_000;
@@ -134,10 +134,7 @@ export class TopologyRefresh {
   }
 
   #noteRefusal(errors: readonly unknown[]): void {
-    const refused = errors.find(
-      (error) => error instanceof Error && /^(WRONGPASS|NOAUTH|NOPERM)\b/.test(error.message),
-    );
-    const refusal = refused === undefined ? undefined : storeErrorOf(refused as Error);
+    const refusal = errors.map(loginRefusalOf).find((candidate) => candidate !== undefined);
     if (refusal !== undefined && this.#refusal?.serverCode !== refusal.serverCode) {
       this.#redis.log.error({ role: this.#redis.role, code: refusal.serverCode }, refusal.message);
     }

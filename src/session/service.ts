@@ -27,6 +27,7 @@ import type { UpdateSessionResponse } from '../grpc/generated/pannier/v1/UpdateS
 import type { CallContext, UnaryHandler } from '../grpc/method.ts';
 import { invalidArgument, unimplemented } from '../grpc/status.ts';
 import { storeDeadlineMs } from '../grpc/store-deadline.ts';
+import { type Answer, after } from '../lib/answer.ts';
 import type { Clock } from '../lib/clock.ts';
 import {
   checkGrace,
@@ -48,7 +49,7 @@ import {
   versionConflict,
 } from './response.ts';
 import { isHandle, issueSessionId, parseSessionId, type RandomBytes } from './session.ts';
-import type { Answer, SessionStore } from './store.ts';
+import type { SessionStore } from './store.ts';
 
 export interface SessionServiceOptions {
   store: SessionStore;
@@ -222,9 +223,4 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
 
 function targetOf(handle: string): { handle: string; verifier: undefined } | undefined {
   return isHandle(handle) ? { handle, verifier: undefined } : undefined;
-}
-
-/** Goes on with an answer, now where it is there and later where it is not. */
-function after<Value, Result>(answer: Answer<Value>, next: (value: Value) => Result): Answer<Result> {
-  return answer instanceof Promise ? answer.then(next) : next(answer);
 }

@@ -13,9 +13,8 @@
  *      either. `read` and `list` never say `unknown`: nobody can be harmed by their repetition.
  *   6. A store may answer with a value: a promise is only for what has to wait.
  */
+import type { Answer } from '../lib/answer.ts';
 import type { DataChange, ListedSession, SessionCredential, SessionRecord } from './session.ts';
-
-export type Answer<Value> = Value | Promise<Value>;
 
 export interface NewSession {
   readonly credential: SessionCredential;

@@ -8,11 +8,12 @@
  *   3. One timer wheel carries all deadlines, and a synchronous answer costs no entry in it.
  * Streams are refused when they come too late; that they end at their deadline is the transport's part.
  */
+
+import { isPromise } from '../../lib/answer.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { TimerWheel } from '../../lib/timer-wheel.ts';
 import { answerByMs } from '../deadline.ts';
 import type { AnyMethod } from '../method.ts';
-import { isPromise } from '../promise.ts';
 import type { Handle, Interceptor } from '../service-table.ts';
 import { Status, StatusError } from '../status.ts';
 

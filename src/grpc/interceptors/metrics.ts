@@ -4,10 +4,11 @@
  * Promises: each call that starts is finished exactly once; label values are the methods of the table and the 17 codes,
  * so the number of series is fixed; handles are made once per method.
  */
+
+import { isPromise } from '../../lib/answer.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { errorStatus } from '../error-status.ts';
 import type { AnyMethod, CallContext } from '../method.ts';
-import { isPromise } from '../promise.ts';
 import type { Handle, Interceptor } from '../service-table.ts';
 import { Status, type StatusCode } from '../status.ts';
 

@@ -4,8 +4,9 @@
  * Streams live for hours and are counted apart, so that watchers cannot use up what calls need. Stands inside the deadline
  * interceptor: a call that was answered for it, and whose handler still works, still counts.
  */
+
+import { isPromise } from '../../lib/answer.ts';
 import type { AnyMethod } from '../method.ts';
-import { isPromise } from '../promise.ts';
 import type { Handle, Interceptor } from '../service-table.ts';
 import { Status, StatusError } from '../status.ts';
 

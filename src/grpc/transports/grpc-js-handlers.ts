@@ -12,11 +12,11 @@ import {
   type ServerWritableStream,
   type sendUnaryData,
 } from '@grpc/grpc-js';
+import { isPromise } from '../../lib/answer.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { NO_DEADLINE_MS } from '../deadline.ts';
 import { describeCause, type ErrorStatus, errorStatus } from '../error-status.ts';
 import type { AnyMethod, BidiStreamMethod, CallContext, ServerStreamMethod, UnaryMethod } from '../method.ts';
-import { isPromise } from '../promise.ts';
 import { Status, StatusError } from '../status.ts';
 import { GrpcJsContext, type StreamCall, StreamResponses } from './grpc-js-call.ts';
 import type { TransportLog } from './transport.ts';

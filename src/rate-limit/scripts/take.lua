@@ -112,7 +112,7 @@ end
 if #writes > 0 then
   local expiresAtMs = stored[1] and struct.unpack('>d', stored[1]) or 0
   if expiresAtMs < lastEndMs or not stored[1] then
-    -- Some room to come, so that most decisions leave the expiry alone; a look at the hash's clock skew, too.
+    -- Some room to come, so that most decisions leave the expiry alone.
     expiresAtMs = lastEndMs + math.min(3600000, math.max(1000, math.floor((lastEndMs - nowMs) / 4)))
     writes[#writes + 1] = 'e'
     writes[#writes + 1] = struct.pack('>d', expiresAtMs)
