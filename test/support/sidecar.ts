@@ -1,6 +1,8 @@
 /**
  * A real sidecar as a process of its own: the built program, on free ports, with the settings of a test.
  */
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawnBound } from './bound-process.ts';
 import { repositoryRoot } from './repository.ts';
@@ -17,17 +19,24 @@ export interface Sidecar {
   /** The log lines, parsed. */
   logLines(): Record<string, unknown>[];
   signal(name: NodeJS.Signals): void;
+  /** Bytes that live after a garbage collection, in V8's heap and outside of it. */
+  liveBytes(): Promise<number>;
   /** Resolves with the exit code once the process has ended; 128 and the signal's number where one ended it. */
   ended: Promise<number>;
   /** SIGTERM, then waits; SIGKILL when it does not end within 15 s. */
   stop(): Promise<number>;
 }
 
+const mainFile = join(repositoryRoot, 'dist', 'main.mjs');
+const HEAP_REPORT_FLAGS = ['--expose-gc', '--import', join(repositoryRoot, 'test', 'support', 'heap-report.ts')];
+
 /** Starts the program and waits until it serves (not until it is ready: Redis may be away). */
 export async function startSidecar(settings: Record<string, string> = {}): Promise<Sidecar> {
-  const program = await spawnBound(process.execPath, [join(repositoryRoot, 'dist', 'main.mjs'), 'serve'], {
+  const heapReport = join(mkdtempSync(join(tmpdir(), 'pannier-heap-')), 'report.json');
+  const program = await spawnBound(process.execPath, [...HEAP_REPORT_FLAGS, mainFile, 'serve'], {
     environment: {
       ...environmentWithoutSettings(),
+      HEAP_REPORT_FILE: heapReport,
       PANNIER_GRPC_ADDRESS: '127.0.0.1:0',
       PANNIER_ADMIN_ADDRESS: '127.0.0.1:0',
       ...settings,
@@ -59,6 +68,14 @@ export async function startSidecar(settings: Record<string, string> = {}): Promi
     output: () => text,
     logLines: () => parseLines(text),
     signal: (name) => program.signal(name),
+    liveBytes: async () => {
+      const before = readHeapReport(heapReport).reports;
+      program.signal('SIGUSR2');
+      return await waitFor('a report of the heap', () => {
+        const report = readHeapReport(heapReport);
+        return report.reports > before ? report.liveBytes : undefined;
+      });
+    },
     ended: program.ended,
     stop: async () => {
       program.signal('SIGTERM');
@@ -68,6 +85,10 @@ export async function startSidecar(settings: Record<string, string> = {}): Promi
       return code;
     },
   };
+}
+
+function readHeapReport(path: string): { reports: number; liveBytes: number } {
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : { reports: 0, liveBytes: 0 };
 }
 
 function environmentWithoutSettings(): NodeJS.ProcessEnv {
