@@ -1,0 +1,83 @@
+/**
+ * Every bound of the HTTP/2 transport, in one table with its reason. docs/transport-limits.md is generated from it.
+ *
+ * The four that both transports have (messages, metadata, calls per connection, connections) stand in ../transport.ts.
+ */
+import type { TransportLimits } from '../transport.ts';
+
+interface LimitRow {
+  readonly value: number;
+  readonly unit: 'bytes' | 'frames' | 'ms' | 'points' | 'points/s';
+  /** What is over it, and why there is a bound. */
+  readonly reason: string;
+}
+
+export const HTTP2_LIMIT_ROWS = {
+  headerBlockBytesMax: row(
+    64 * 1024,
+    'bytes',
+    'encoded header block, over all its frames; beyond it GOAWAY (CVE-2024-27316)',
+  ),
+  continuationFramesMax: row(8, 'frames', 'CONTINUATION frames of one block; beyond it GOAWAY (CVE-2024-27316)'),
+  hpackTableBytes: row(4_096, 'bytes', 'dynamic table of a connection, which a caller may fill'),
+  streamWindowBytes: row(256 * 1024, 'bytes', 'what a call may send before it is read'),
+  connectionWindowBytes: row(1024 * 1024, 'bytes', 'what all calls of a connection may send before it is read'),
+  heldBytesPerConnectionMax: row(
+    16 * 1024 * 1024,
+    'bytes',
+    'unfinished requests of a connection; beyond it calls end with RESOURCE_EXHAUSTED',
+  ),
+  heldBytesMax: row(
+    64 * 1024 * 1024,
+    'bytes',
+    'unfinished requests of all connections; beyond it calls end with RESOURCE_EXHAUSTED',
+  ),
+  unsentBytesMax: row(
+    1024 * 1024,
+    'bytes',
+    'answers in a socket that its peer does not read; beyond it we stop reading requests (CVE-2019-9517)',
+  ),
+  queuedBytesPerConnectionMax: row(
+    8 * 1024 * 1024,
+    'bytes',
+    "answers that wait for a peer's windows; beyond it new calls are refused, unexecuted (CVE-2019-9511)",
+  ),
+  queuedBytesPerStreamMax: row(
+    64 * 1024,
+    'bytes',
+    'answers of a stream that wait; beyond it its handler is told to wait',
+  ),
+  handshakeMsMax: row(10_000, 'ms', 'from connecting to the first SETTINGS; beyond it the connection is closed'),
+  requestMsMax: row(
+    30_000,
+    'ms',
+    'from the first header of a unary call to its last byte; beyond it the call is reset',
+  ),
+  stalledWriteMsMax: row(
+    20_000,
+    'ms',
+    'how long a peer may take no byte of an answer; beyond it the call is reset or the connection closed',
+  ),
+  keepaliveIntervalMs: row(60_000, 'ms', 'silence after which a peer is asked for a sign of life (PING)'),
+  keepaliveTimeoutMs: row(20_000, 'ms', 'how long that may take; beyond it the connection is closed'),
+  drainPingMsMax: row(2_000, 'ms', 'how long a drain waits for a peer to say that it saw the GOAWAY'),
+  lingerMsMax: row(1_000, 'ms', 'how long a closed connection stays to let its GOAWAY arrive'),
+  allowanceMax: row(
+    10_000,
+    'points',
+    'frames that cost us and do no work (early resets, PING, SETTINGS, PRIORITY, empty DATA, dribbled windows) are paid from an allowance; when it is empty, GOAWAY with ENHANCE_YOUR_CALM (CVE-2023-44487, CVE-2019-9512 to 9518, CVE-2025-8671)',
+  ),
+  allowancePerSecond: row(1_000, 'points/s', 'how fast the allowance fills again, and by one with every finished call'),
+} as const satisfies Record<string, LimitRow>;
+
+type Http2OwnLimits = { readonly [Name in keyof typeof HTTP2_LIMIT_ROWS]: number };
+
+export interface Http2Limits extends TransportLimits, Http2OwnLimits {}
+
+export const HTTP2_LIMITS = Object.fromEntries(
+  Object.entries(HTTP2_LIMIT_ROWS).map(([name, { value }]) => [name, value]),
+) as Http2OwnLimits;
+
+function row(value: number, unit: LimitRow['unit'], reason: string): LimitRow {
+  return { value, unit, reason };
+}
