@@ -1,0 +1,73 @@
+/**
+ * The interop client of grpc-go against each transport: every case that needs neither TLS nor an account somewhere.
+ *
+ * PANNIER_TEST_GRPC_INTEROP is the path of that client (google.golang.org/grpc/interop/client). A case passes when the client ends
+ * with 0 and the transport logged nothing.
+ */
+import {
+  type InteropServer,
+  programFromEnvironment,
+  runProgram,
+  startInteropServer,
+  TRANSPORTS,
+} from '../support/interop-run.ts';
+
+const CASE_TIMEOUT_MS = 30_000;
+
+const CASES = [
+  'empty_unary',
+  'large_unary',
+  'client_streaming',
+  'server_streaming',
+  'ping_pong',
+  'empty_stream',
+  'timeout_on_sleeping_server',
+  'cancel_after_begin',
+  'cancel_after_first_response',
+  'status_code_and_message',
+  'special_status_message',
+  'unimplemented_method',
+  'unimplemented_service',
+  'pick_first_unary',
+  'rpc_soak',
+  'channel_soak',
+];
+
+/**
+ * Cases that ask for what the method contract leaves out on purpose, and how the client says so. They are run, so that a contract
+ * that grows makes this list red. The load reports (orca_*) are neither asked for nor run: they are a protocol of their own.
+ */
+const BEYOND_THE_CONTRACT: Readonly<Record<string, string>> = {
+  // A handler sets no headers and no trailers of its own.
+  custom_metadata: 'Expected exactly one header from server. Received 0',
+};
+
+describe.each(TRANSPORTS)('interop with grpc-go: %s', (_name, startTransport) => {
+  let server: InteropServer;
+
+  beforeAll(async () => {
+    server = await startInteropServer(startTransport);
+  });
+
+  afterAll(async () => {
+    await server?.transport.close();
+  });
+
+  test.each(CASES)('%s', async (name) => {
+    const end = await runCase(server, name);
+    expect({ ...end, logged: server.logged }).toMatchObject({ code: 0, logged: [] });
+  });
+
+  test.each(Object.entries(BEYOND_THE_CONTRACT))('%s is refused by the client alone', async (name, complaint) => {
+    const end = await runCase(server, name);
+    expect(end.code).toBe(1);
+    expect(end.output).toContain(complaint);
+    expect(server.logged).toEqual([]);
+  });
+});
+
+async function runCase(server: InteropServer, name: string) {
+  const client = programFromEnvironment('PANNIER_TEST_GRPC_INTEROP', "grpc-go's interop client");
+  const args = ['-server_host', '127.0.0.1', '-server_port', String(server.port), '-test_case', name];
+  return await runProgram(client, args, CASE_TIMEOUT_MS);
+}
