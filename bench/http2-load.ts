@@ -5,10 +5,11 @@
  * counter, so that calls can be spread over subjects. Every caller sends when its last answer is there. Loopback only.
  */
 import { type ClientHttp2Session, connect } from 'node:http2';
+import { connect as connectSocket } from 'node:net';
 import { text } from 'node:stream/consumers';
 
 export interface LoadJob {
-  /** host:port */
+  /** host:port, or unix:PATH */
   address: string;
   /** /package.Service/Method */
   path: string;
@@ -29,6 +30,7 @@ export interface LoadResult {
   elapsedMs: number;
   p50Us: number;
   p99Us: number;
+  p999Us: number;
 }
 
 const PLACEHOLDER = Buffer.from('00000000');
@@ -38,7 +40,7 @@ async function run(job: LoadJob): Promise<LoadResult> {
   const frame = Buffer.concat([Buffer.from([0, 0, 0, 0, 0]), message]);
   frame.writeUInt32BE(message.length, 1);
   const placeholder = frame.indexOf(PLACEHOLDER);
-  const sessions = Array.from({ length: job.connections }, () => connect(`http://${job.address}`));
+  const sessions = Array.from({ length: job.connections }, () => open(job.address));
   const headers = { ':method': 'POST', ':path': job.path, 'content-type': 'application/grpc', te: 'trailers' };
   const latencies: number[] = [];
   const startMs = performance.now();
@@ -85,7 +87,14 @@ async function run(job: LoadJob): Promise<LoadResult> {
     elapsedMs: performance.now() - warmMs,
     p50Us: quantile(latencies, 0.5),
     p99Us: quantile(latencies, 0.99),
+    p999Us: quantile(latencies, 0.999),
   };
+}
+
+function open(address: string): ClientHttp2Session {
+  return address.startsWith('unix:')
+    ? connect('http://localhost', { createConnection: () => connectSocket(address.slice('unix:'.length)) })
+    : connect(`http://${address}`);
 }
 
 function statusOf(session: ClientHttp2Session, headers: Record<string, string>, bytes: Buffer): Promise<string> {

@@ -1,18 +1,32 @@
 /**
  * What a process has used, from /proc (Linux).
  */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** Jiffies per second of /proc/PID/stat; 100 on every Linux that Node runs on. */
 const CLOCK_TICKS_PER_SECOND = 100;
 
-/** User and system time of all threads so far, microseconds (in steps of 10 ms). */
+/**
+ * User and system time of all threads so far, microseconds: what the scheduler counted of each thread, or, where it does not
+ * tell, /proc/PID/stat with its steps of 10 ms.
+ */
 export function cpuMicroseconds(pid: number): number {
+  try {
+    const threads = readdirSync(`/proc/${pid}/task`);
+    const nanoseconds = threads.map((thread) =>
+      Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]),
+    );
+    return nanoseconds.reduce((sum, value) => sum + value, 0) / 1_000;
+  } catch {
+    return ticksOf(pid) * (1_000_000 / CLOCK_TICKS_PER_SECOND);
+  }
+}
+
+function ticksOf(pid: number): number {
   const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
   // The second field is the program's name in brackets and may hold blanks.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  const ticks = Number(fields[11]) + Number(fields[12]);
-  return (ticks / CLOCK_TICKS_PER_SECOND) * 1_000_000;
+  return Number(fields[11]) + Number(fields[12]);
 }
 
 /** Resident memory, MB (1,000,000 bytes). */

@@ -6,11 +6,13 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { pinned } from './cores.ts';
 
 const root = join(import.meta.dirname, '..');
 
 export interface BenchServer {
   pid: number;
+  /** host:port */
   address: string;
   /** Start of the process to its first answer, ms; only of a sidecar. */
   readyMs: number;
@@ -25,10 +27,11 @@ process.on('exit', () => {
   }
 });
 
-/** The program as bin/pannier starts it. Ready = /readyz answers 200. */
-export async function startSidecar(settings: Record<string, string>): Promise<BenchServer> {
+/** The program as bin/pannier starts it, on one core where that is given. Ready = /readyz answers 200. */
+export async function startSidecar(settings: Record<string, string>, core?: number): Promise<BenchServer> {
   const startMs = performance.now();
-  const child = launch(join(root, 'bin', 'pannier'), ['serve'], {
+  const [command, args] = pinned(core, join(root, 'bin', 'pannier'), ['serve']);
+  const child = launch(command, args, {
     PANNIER_GRPC_ADDRESS: '127.0.0.1:0',
     PANNIER_ADMIN_ADDRESS: '127.0.0.1:0',
     ...settings,
@@ -50,14 +53,29 @@ export async function startBaseline(): Promise<BenchServer> {
   return bench(child, `127.0.0.1:${chunk.toString().trim()}`, 0);
 }
 
+/** A server that prints `{"tcp": PORT}` once it listens there. */
+export async function startPeer(options: {
+  command: string;
+  args: readonly string[];
+  core: number | undefined;
+  environment?: Record<string, string>;
+}): Promise<BenchServer> {
+  const [command, args] = pinned(options.core, options.command, options.args);
+  const child = launch(command, args, options.environment ?? {});
+  for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
+    child.stdout?.resume();
+    return bench(child, `127.0.0.1:${(JSON.parse(line) as { tcp: number }).tcp}`, 0);
+  }
+  throw new Error(`Cannot bench: ${options.command} ended before it served`);
+}
+
 /** A redis-server on a free port, nothing on disk; undefined where there is none. */
-export async function startRedisServer(): Promise<BenchServer | undefined> {
+export async function startRedisServer(core?: number): Promise<BenchServer | undefined> {
   const port = await freePort();
-  const child = launch(
-    'redis-server',
-    ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
-    {},
-  );
+  const [command, args] = pinned(core, 'redis-server', [
+    ...['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
+  ]);
+  const child = launch(command, args, {});
   const failed = once(child, 'error').then(() => true);
   const ready = (async () => {
     for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {

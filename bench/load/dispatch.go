@@ -1,0 +1,45 @@
+package main
+
+import (
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// schedule gives the start of the n-th call after the begin.
+type schedule func(n int) time.Duration
+
+func steady(rate float64) schedule {
+	step := float64(time.Second) / rate
+	return func(n int) time.Duration { return time.Duration(float64(n) * step) }
+}
+
+// dispatch calls fire on schedule. A late wake-up fires all that is due,
+// each with the time at which it should have started, so a stall of the server
+// or of this program is charged to the calls (no coordinated omission).
+func dispatch(begin time.Time, warm, run time.Duration, sched schedule, fire func(time.Time, bool)) {
+	// A thread that sleeps in the kernel keeps its P for a while, so the
+	// answers need others even when this program is pinned to one core.
+	runtime.GOMAXPROCS(max(4, runtime.GOMAXPROCS(0)))
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	const prSetTimerslack = 29
+	syscall.Syscall(syscall.SYS_PRCTL, prSetTimerslack, 1, 0)
+	total := warm + run
+	for n := 0; ; n++ {
+		off := sched(n)
+		if off >= total {
+			return
+		}
+		due := begin.Add(off)
+		for {
+			d := time.Until(due)
+			if d <= 0 {
+				break
+			}
+			ts := syscall.NsecToTimespec(int64(d))
+			syscall.Nanosleep(&ts, nil)
+		}
+		fire(due, off >= warm)
+	}
+}
