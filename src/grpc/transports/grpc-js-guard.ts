@@ -7,19 +7,23 @@
  *   2. It echoes an unknown path into a header unencoded. Unknown methods are answered here.
  *   3. It has no limit for request metadata. Beyond it a call is answered RESOURCE_EXHAUSTED here (HTTP/2 itself resets
  *      a stream beyond 64 KiB).
- *   4. It knows GOAWAY only together with closing. `announceEnd` sends the one that says "open no more" and takes nothing
+ *   4. It unpacks compressed messages, each as large as the limit: a small request may cost much. Compression is refused
+ *      here, as by the other transport.
+ *   5. It knows GOAWAY only together with closing. `announceEnd` sends the one that says "open no more" and takes nothing
  *      away, so that calls on their way are still served.
  *
  * This wraps one private member, `_streamHandler`. The version is pinned, starting fails when the member is gone, and the
- * transport's contract suite has a test for each of the four.
+ * transport's contract suite has a test for each of the five.
  */
 import { constants, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Server } from '@grpc/grpc-js';
 import { parseGrpcTimeout, TIMER_MS_MAX } from '../deadline.ts';
-import { Status, type StatusCode } from '../status.ts';
+import { Status, type StatusError } from '../status.ts';
+import { compressionRefused, malformedTimeout, metadataTooLarge, unknownMethod } from './refusals.ts';
 
 const HEADER_OVERHEAD_BYTES = 32;
-const PATH_LENGTH_MAX = 200;
+/** Node's own bound on header fields (maxHeaderListPairs); beyond it its HTTP/2 resets the stream. */
+const NODE_FIELDS_MAX = 128;
 const LAST_STREAM_ID_MAX = 2 ** 31 - 1;
 const LONGEST_TIMEOUT = `${Math.floor(TIMER_MS_MAX / 1_000)}S`;
 
@@ -49,19 +53,20 @@ export function guardStreams(
     }
     const path = String(headers[':path']);
     if (metadataBytes(headers) > options.metadataBytesMax) {
-      const text = `Cannot serve the call: its metadata has more than ${options.metadataBytesMax} bytes, wanted less`;
-      refuse(stream, Status.RESOURCE_EXHAUSTED, text);
+      refuse(stream, metadataTooLarge({ ...options, metadataFieldsMax: NODE_FIELDS_MAX }));
       return;
     }
     if (!options.isKnown(path)) {
-      const text = `Cannot call ${path.slice(0, PATH_LENGTH_MAX)}: there is no such method, wanted one that reflection lists`;
-      refuse(stream, Status.UNIMPLEMENTED, text);
+      refuse(stream, unknownMethod(path));
       return;
     }
     if (!boundTimeout(headers)) {
-      const text =
-        'Cannot serve the call: its grpc-timeout is malformed, wanted 1 to 8 digits and a unit of H, M, S, m, u, n';
-      refuse(stream, Status.INVALID_ARGUMENT, text);
+      refuse(stream, malformedTimeout());
+      return;
+    }
+    const encoding = String(headers['grpc-encoding'] ?? 'identity');
+    if (encoding !== 'identity') {
+      refuse(stream, compressionRefused(encoding));
       return;
     }
     handleStream.call(server, interceptors, stream, headers);
@@ -119,7 +124,7 @@ function boundTimeout(headers: IncomingHttpHeaders): boolean {
 }
 
 /** A response of trailers only. */
-function refuse(stream: ServerHttp2Stream, code: StatusCode, text: string): void {
+function refuse(stream: ServerHttp2Stream, error: StatusError): void {
   stream.on('error', () => {});
   if (stream.destroyed || stream.closed) {
     return;
@@ -130,8 +135,9 @@ function refuse(stream: ServerHttp2Stream, code: StatusCode, text: string): void
     {
       ':status': 200,
       'content-type': 'application/grpc+proto',
-      'grpc-status': code,
-      'grpc-message': encodeURI(text.toWellFormed()),
+      'grpc-status': error.code,
+      'grpc-message': encodeURI(error.message.toWellFormed()),
+      ...(error.code === Status.UNIMPLEMENTED ? { 'grpc-accept-encoding': 'identity' } : {}),
     },
     { endStream: true },
   );

@@ -17,8 +17,8 @@ import type { Clock } from '../../lib/clock.ts';
 import { NO_DEADLINE_MS } from '../deadline.ts';
 import { describeCause, type ErrorStatus, errorStatus } from '../error-status.ts';
 import type { AnyMethod, BidiStreamMethod, CallContext, ServerStreamMethod, UnaryMethod } from '../method.ts';
-import { Status, StatusError } from '../status.ts';
 import { GrpcJsContext, type StreamCall, StreamResponses } from './grpc-js-call.ts';
+import { malformedRequest, stopping } from './refusals.ts';
 import type { TransportLog } from './transport.ts';
 
 /** What the calls of one transport share. */
@@ -160,8 +160,7 @@ function decode(method: AnyMethod, bytes: Buffer): unknown {
   try {
     return method.decode(bytes);
   } catch (cause) {
-    const text = `Cannot read the request of ${method.path}: the bytes are no message of its type, wanted valid protobuf`;
-    throw new StatusError(Status.INTERNAL, text, { cause });
+    throw malformedRequest(method.path, cause);
   }
 }
 
@@ -170,10 +169,6 @@ function deadlineAtMs(call: { getDeadline(): Date | number }, runtime: CallRunti
   const unixMs = Number(call.getDeadline());
   const leftMs = unixMs === Number.POSITIVE_INFINITY ? defaultMs : unixMs - Date.now();
   return Math.min(NO_DEADLINE_MS, runtime.clock.monotonicMs() + leftMs);
-}
-
-function stopping(): StatusError {
-  return new StatusError(Status.UNAVAILABLE, 'Cannot keep the stream: the sidecar is stopping, open it anew');
 }
 
 /** What the library makes a status of. */

@@ -10,8 +10,9 @@ export function unknownMethod(path: string): StatusError {
   return new StatusError(Status.UNIMPLEMENTED, text);
 }
 
-export function metadataTooLarge(bytesMax: number): StatusError {
-  const text = `Cannot serve the call: its metadata has more than ${bytesMax} bytes, wanted less`;
+export function metadataTooLarge(limits: { metadataBytesMax: number; metadataFieldsMax: number }): StatusError {
+  const { metadataBytesMax, metadataFieldsMax } = limits;
+  const text = `Cannot serve the call: its metadata has more than ${metadataBytesMax} bytes or ${metadataFieldsMax} fields, wanted less`;
   return new StatusError(Status.RESOURCE_EXHAUSTED, text);
 }
 

@@ -27,6 +27,10 @@ export interface TransportLimits {
   /** Calls at a time on one connection; clients queue what comes on top. */
   readonly streamsPerConnectionMax: number;
   readonly connectionsMax: number;
+  /** Then it is drained, and the caller connects anew. */
+  readonly connectionAgeMsMax: number;
+  /** Without a call; then it is drained. */
+  readonly connectionIdleMsMax: number;
 }
 
 export const TRANSPORT_LIMITS: TransportLimits = {
@@ -34,6 +38,9 @@ export const TRANSPORT_LIMITS: TransportLimits = {
   metadataBytesMax: 16 * 1024,
   streamsPerConnectionMax: 2_000,
   connectionsMax: 1_000,
+  // There is one server behind this port: nothing to balance anew.
+  connectionAgeMsMax: Number.POSITIVE_INFINITY,
+  connectionIdleMsMax: 1_800_000,
 };
 
 /** Where unexpected errors go; a pino logger is one. */

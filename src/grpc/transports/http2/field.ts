@@ -49,7 +49,7 @@ const ROLES: ReadonlyMap<string, Role> = new Map<string, Role>([
 ]);
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what may not be in a value (RFC 9113, section 8.2.1).
+// What a value may not hold (RFC 9113, section 8.2.1).
 const BAD_VALUE = /[\0\r\n]|^[ \t]|[ \t]$/;
 const LENGTH = /^\d{1,15}$/;
 

@@ -23,13 +23,15 @@ let scratch = Buffer.allocUnsafe(4_096);
 export class HpackDecoder {
   readonly table: HpackTable;
   readonly #listBytesMax: number;
+  readonly #listFieldsMax: number;
   #block: Buffer = scratch;
   #at = 0;
   #end = 0;
 
-  constructor(options: { tableBytes: number; listBytesMax: number }) {
+  constructor(options: { tableBytes: number; listBytesMax: number; listFieldsMax: number }) {
     this.table = new HpackTable(options.tableBytes);
     this.#listBytesMax = options.listBytesMax;
+    this.#listFieldsMax = options.listFieldsMax;
   }
 
   /** Appends the fields of `block[start, end)`; false where the list is too large, and what was appended incomplete. */
@@ -38,6 +40,7 @@ export class HpackDecoder {
     this.#at = start;
     this.#end = end;
     let roomBytes = this.#listBytesMax;
+    let roomFields = this.#listFieldsMax;
     let mayResize = true;
     while (this.#at < end) {
       const first = block[this.#at] as number;
@@ -48,11 +51,12 @@ export class HpackDecoder {
       mayResize = false;
       const field = this.#field(first);
       roomBytes -= field.bytes;
-      if (roomBytes >= 0) {
+      roomFields -= 1;
+      if (roomBytes >= 0 && roomFields >= 0) {
         fields.push(field);
       }
     }
-    return roomBytes >= 0;
+    return roomBytes >= 0 && roomFields >= 0;
   }
 
   #field(first: number): Field {
@@ -118,7 +122,7 @@ export class HpackDecoder {
     }
     this.#at = end;
     if (!isHuffman) {
-      return this.#block.latin1Slice(start, end);
+      return this.#block.toString('latin1', start, end);
     }
     const bound = huffmanBound(length);
     if (bound > scratch.length) {
@@ -128,7 +132,7 @@ export class HpackDecoder {
     if (decoded < 0) {
       invalid('Huffman code not valid');
     }
-    return scratch.latin1Slice(0, decoded);
+    return scratch.toString('latin1', 0, decoded);
   }
 }
 

@@ -7,12 +7,13 @@ import type { TransportLimits } from '../transport.ts';
 
 interface LimitRow {
   readonly value: number;
-  readonly unit: 'bytes' | 'frames' | 'ms' | 'points' | 'points/s';
+  readonly unit: 'bytes' | 'fields' | 'frames' | 'ms' | 'points' | 'points/s';
   /** What is over it, and why there is a bound. */
   readonly reason: string;
 }
 
 export const HTTP2_LIMIT_ROWS = {
+  metadataFieldsMax: row(256, 'fields', 'request headers of a call; beyond it RESOURCE_EXHAUSTED'),
   headerBlockBytesMax: row(
     64 * 1024,
     'bytes',

@@ -1,0 +1,91 @@
+/**
+ * How long a connection may live, be idle, be silent or be slow. Pure: it is told the state once a second and says what is due.
+ */
+import type { Http2Limits } from './limits.ts';
+import { ConnectionFault, ErrorCode } from './protocol.ts';
+
+/** How often `sweep` is called. */
+export const SWEEP_MS = 1_000;
+
+/** A connection as a sweep finds it. */
+export interface LifetimeState {
+  /** The first SETTINGS have come. */
+  readonly isSettled: boolean;
+  /** A header block has begun and not ended. */
+  readonly isBlockOpen: boolean;
+  readonly isDraining: boolean;
+  readonly streams: number;
+  /** Bytes that the peer took, since it connected. */
+  readonly takenBytes: number;
+  /** Bytes that wait for it to take them. */
+  readonly unsentBytes: number;
+}
+
+/**
+ * ping: ask the peer for a sign of life; drain: ask it to go elsewhere, gracefully; drain_further: it does not answer to
+ * that, go on without; destroy: it is gone; a fault: tell it what it did wrong, and close.
+ */
+export type LifetimeVerdict = 'nothing' | 'ping' | 'drain' | 'drain_further' | 'destroy' | ConnectionFault;
+
+export class ConnectionLifetime {
+  readonly #limits: Http2Limits;
+  #ageMs = 0;
+  #silentMs = 0;
+  #idleMs = 0;
+  #openBlockMs = 0;
+  #stalledMs = 0;
+  #drainingMs = 0;
+  #takenBytes = 0;
+  #hasAskedForLife = false;
+
+  constructor(limits: Http2Limits) {
+    this.#limits = limits;
+  }
+
+  /** Bytes came. */
+  heard(): void {
+    this.#silentMs = 0;
+    this.#hasAskedForLife = false;
+  }
+
+  sweep(state: LifetimeState): LifetimeVerdict {
+    this.#count(state);
+    const limits = this.#limits;
+    if (!state.isSettled && this.#ageMs > limits.handshakeMsMax) {
+      return new ConnectionFault(ErrorCode.protocol, `no SETTINGS within ${limits.handshakeMsMax} ms`);
+    }
+    if (this.#openBlockMs > limits.requestMsMax) {
+      return new ConnectionFault(ErrorCode.enhanceYourCalm, `header block not ended within ${limits.requestMsMax} ms`);
+    }
+    if (this.#stalledMs > limits.stalledWriteMsMax || this.#isLifeless()) {
+      return 'destroy';
+    }
+    if (state.isDraining) {
+      return this.#drainingMs > limits.drainPingMsMax ? 'drain_further' : 'nothing';
+    }
+    if (this.#ageMs > limits.connectionAgeMsMax || this.#idleMs > limits.connectionIdleMsMax) {
+      return 'drain';
+    }
+    if (this.#silentMs >= limits.keepaliveIntervalMs && !this.#hasAskedForLife && state.isSettled) {
+      this.#hasAskedForLife = true;
+      return 'ping';
+    }
+    return 'nothing';
+  }
+
+  #count(state: LifetimeState): void {
+    this.#ageMs += SWEEP_MS;
+    this.#silentMs += SWEEP_MS;
+    this.#idleMs = state.streams === 0 ? this.#idleMs + SWEEP_MS : 0;
+    this.#openBlockMs = state.isBlockOpen ? this.#openBlockMs + SWEEP_MS : 0;
+    this.#drainingMs = state.isDraining ? this.#drainingMs + SWEEP_MS : 0;
+    const isStalled = state.unsentBytes > 0 && state.takenBytes === this.#takenBytes;
+    this.#stalledMs = isStalled ? this.#stalledMs + SWEEP_MS : 0;
+    this.#takenBytes = state.takenBytes;
+  }
+
+  #isLifeless(): boolean {
+    const { keepaliveIntervalMs, keepaliveTimeoutMs } = this.#limits;
+    return this.#hasAskedForLife && this.#silentMs > keepaliveIntervalMs + keepaliveTimeoutMs;
+  }
+}

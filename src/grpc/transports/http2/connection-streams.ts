@@ -1,0 +1,402 @@
+/**
+ * The streams of one connection: HEADERS, DATA, RST_STREAM and WINDOW_UPDATE, and how calls begin and end on them.
+ *
+ * Promises:
+ *   1. Every header block is decoded, also of streams that are refused: the HPACK table must follow the peer's.
+ *   2. What a caller does wrong on one stream ends that stream; only what breaks the connection throws a ConnectionFault.
+ *   3. Each call is answered once, and nothing is sent for a stream that has ended.
+ */
+import type { Clock } from '../../../lib/clock.ts';
+import { NO_DEADLINE_MS } from '../../deadline.ts';
+import { deadlineOver, stopping } from '../refusals.ts';
+import type { TransportLog } from '../transport.ts';
+import { type Allowance, REFUSED_COST } from './allowance.ts';
+import { answerError, type CallHost, startBidi, startWithMessage } from './call-runner.ts';
+import { paddingBytes } from './header-blocks.ts';
+import { Http2Stream } from './http2-stream.ts';
+import type { Http2Limits } from './limits.ts';
+import { ConnectionFault, ErrorCode, Flag, WINDOW_BYTES_MAX } from './protocol.ts';
+import type { ReceiveWindow } from './receive-window.ts';
+import { type BodyHost, type BodyPiece, endSingle, readMany, readSingle } from './request-body.ts';
+import { areTrailersValid, type RequestHead } from './request-head.ts';
+import type { RequestHeads } from './request-heads.ts';
+import type { Sender } from './sender.ts';
+import { StreamTable } from './stream-table.ts';
+
+const HTTP_TEXTS = {
+  '405': 'Cannot serve the request: its method is not POST, and this port speaks gRPC\n',
+  '415': 'Cannot serve the request: its content-type is not application/grpc, and this port speaks gRPC\n',
+} as const;
+
+/** The parts of a connection that its streams work with. */
+export interface StreamsParts {
+  readonly limits: Http2Limits;
+  readonly clock: Clock;
+  readonly log: TransportLog;
+  readonly defaultDeadlineMs: number;
+  readonly sender: Sender;
+  readonly receiveWindow: ReceiveWindow;
+  readonly allowance: Allowance;
+  readonly heads: RequestHeads;
+  /** A call with this deadline is under way. */
+  readonly watchDeadline: (deadlineAtMs: number) => void;
+  /** The last stream has ended. */
+  readonly emptied: () => void;
+}
+
+export class ConnectionStreams implements BodyHost, CallHost {
+  readonly limits: Http2Limits;
+  readonly log: TransportLog;
+  readonly receiveWindow: ReceiveWindow;
+  readonly sender: Sender;
+  readonly table = new StreamTable();
+  readonly #parts: StreamsParts;
+  readonly #allowance: Allowance;
+  #isStopping = false;
+  #sweep = 0;
+  #turn = 0;
+  #turnMs = 0;
+
+  constructor(parts: StreamsParts) {
+    this.limits = parts.limits;
+    this.log = parts.log;
+    this.receiveWindow = parts.receiveWindow;
+    this.#parts = parts;
+    this.sender = parts.sender;
+    this.#allowance = parts.allowance;
+  }
+
+  /** A chunk of the peer's bytes is read from here on. */
+  beginTurn(): void {
+    this.#turn += 1;
+    this.#turnMs = this.#parts.clock.monotonicMs();
+  }
+
+  /** A whole header block: it opens a stream, or holds the trailers of one. */
+  block(id: number, isLast: boolean, block: Buffer, start: number, end: number): void {
+    const { table } = this;
+    if (id > table.lastId) {
+      table.lastId = id;
+      this.#open(id, isLast, this.#parts.heads.read(block, start, end));
+      return;
+    }
+    const fields = this.#parts.heads.readFields(block, start, end);
+    const stream = table.get(id);
+    if (stream === undefined) {
+      if (!table.wasReset(id)) {
+        const code = id === table.lastId ? ErrorCode.streamClosed : ErrorCode.protocol;
+        throw new ConnectionFault(code, 'HEADERS on a closed stream');
+      }
+    } else if (stream.isRemoteClosed) {
+      this.#reset(stream, ErrorCode.streamClosed);
+    } else if (!isLast || !areTrailersValid(fields)) {
+      this.#reset(stream, ErrorCode.protocol);
+    } else {
+      this.#remoteEnded(stream);
+    }
+  }
+
+  data(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
+    if (id === 0) {
+      throw new ConnectionFault(ErrorCode.protocol, 'DATA on stream 0');
+    }
+    const countedBytes = end - start;
+    this.receiveWindow.count(countedBytes);
+    let first = start;
+    let last = end;
+    if ((flags & Flag.padded) !== 0) {
+      last -= paddingBytes(bytes, start, end);
+      first += 1;
+    }
+    const stream = this.table.get(id);
+    if (stream === undefined) {
+      this.#dataOfNoStream(id);
+      return;
+    }
+    const isLast = (flags & Flag.endStream) !== 0;
+    if (this.#isDataWrong(stream, countedBytes, last - first)) {
+      return;
+    }
+    if (first === last && !isLast) {
+      this.#allowance.spend(1);
+    }
+    this.#readBody(stream, { bytes, start: first, end: last, countedBytes, isLast });
+    if (!isLast) {
+      this.#parts.watchDeadline(stream.deadlineAtMs);
+    } else if (!stream.isClosed) {
+      this.#remoteEnded(stream);
+    }
+  }
+
+  windowUpdate(id: number, grownBytes: number): void {
+    const stream = this.table.known(id, 'WINDOW_UPDATE');
+    if (stream === undefined) {
+      return;
+    }
+    stream.sendWindowBytes += grownBytes;
+    if (grownBytes === 0) {
+      this.#reset(stream, ErrorCode.protocol);
+    } else if (stream.sendWindowBytes > WINDOW_BYTES_MAX) {
+      this.#reset(stream, ErrorCode.flowControl);
+    } else if (stream.queuedBytes > 0) {
+      this.sender.pump(stream);
+    }
+  }
+
+  /** RST_STREAM. */
+  cancelled(id: number): void {
+    const stream = this.table.known(id, 'RST_STREAM');
+    if (stream === undefined) {
+      return;
+    }
+    // A caller that gives up after a while is normal, one that opens and resets in one breath is not (CVE-2023-44487).
+    if (this.#turn - stream.bornTurn <= 1) {
+      this.#allowance.spend(1);
+    }
+    this.#drop(stream);
+  }
+
+  /** SETTINGS_INITIAL_WINDOW_SIZE changed: it changes the windows of all streams (RFC 9113, section 6.9.2). */
+  streamWindowChanged(bytes: number): void {
+    const change = bytes - this.sender.streamWindowBytes;
+    this.sender.streamWindowBytes = bytes;
+    for (const stream of this.table.values()) {
+      stream.sendWindowBytes += change;
+      if (stream.sendWindowBytes > WINDOW_BYTES_MAX) {
+        throw new ConnectionFault(
+          ErrorCode.flowControl,
+          'SETTINGS_INITIAL_WINDOW_SIZE makes a window larger than 2^31',
+        );
+      }
+    }
+  }
+
+  /** Windows may have grown: sends what they allow now. */
+  pumpAll(): void {
+    for (const stream of [...this.table.values()]) {
+      if (stream.queuedBytes > 0) {
+        this.sender.pump(stream);
+      }
+    }
+  }
+
+  /** Ends the streams that live for hours; those that come later end as soon as they begin. */
+  endStreaming(): void {
+    this.#isStopping = true;
+    for (const stream of [...this.table.values()]) {
+      if (stream.streaming !== undefined && stream.endBlock === undefined) {
+        this.failCall(stream, stopping());
+      }
+    }
+  }
+
+  /** The connection is gone. */
+  cancelAll(): void {
+    for (const stream of [...this.table.values()]) {
+      this.#drop(stream);
+    }
+  }
+
+  /** Ends the calls whose deadline is over; returns the next deadline, Infinity where there is none. */
+  expire(nowMs: number): number {
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const stream of [...this.table.values()]) {
+      if (stream.deadlineAtMs > nowMs) {
+        nextMs = Math.min(nextMs, stream.deadlineAtMs);
+      } else if (stream.endBlock === undefined && stream.head.verdict === 'call') {
+        this.failCall(stream, deadlineOver());
+      }
+    }
+    return nextMs;
+  }
+
+  /** Once a second: ends calls whose peer neither sends nor takes. */
+  sweep(): void {
+    this.#sweep += 1;
+    for (const stream of [...this.table.values()]) {
+      const isWaiting = stream.queuedBytes > 0;
+      if (!isWaiting) {
+        stream.progressSweep = this.#sweep;
+      }
+      const stalledMs = (this.#sweep - stream.progressSweep) * 1_000;
+      const isUnfinished = !stream.isRemoteClosed && stream.streaming === undefined;
+      const bornMs = isUnfinished ? (this.#sweep - stream.bornSweep) * 1_000 : 0;
+      if (stalledMs > this.limits.stalledWriteMsMax || bornMs > this.limits.requestMsMax) {
+        this.#reset(stream, ErrorCode.cancel);
+      }
+    }
+  }
+
+  startCall(stream: Http2Stream, message: Buffer): void {
+    if (stream.contentLengthLeft > 0) {
+      this.#reset(stream, ErrorCode.protocol);
+    } else if (this.#isStopping && stream.head.method?.kind !== 'unary') {
+      this.failCall(stream, stopping());
+    } else {
+      startWithMessage(this, stream, message);
+    }
+  }
+
+  /** Ends a call whatever its handler does. */
+  failCall(stream: Http2Stream, error: unknown): void {
+    this.sender.cutShort(stream);
+    stream.cancel();
+    answerError(this, stream, error);
+  }
+
+  running(stream: Http2Stream): void {
+    stream.isRunning = true;
+    this.#parts.watchDeadline(stream.deadlineAtMs);
+  }
+
+  settled(stream: Http2Stream): void {
+    this.table.settled(stream);
+  }
+
+  /** Our last frame of a stream is written. */
+  streamEnded(stream: Http2Stream): void {
+    if (!stream.isRemoteClosed) {
+      // The caller may stop sending what nobody will read (RFC 9113, section 8.1).
+      this.sender.reset(stream.id, ErrorCode.none);
+      this.table.rememberReset(stream.id);
+    }
+    this.#allowance.callFinished();
+    this.#remove(stream);
+  }
+
+  #open(id: number, isLast: boolean, head: RequestHead): void {
+    const { limits, table } = this;
+    const isBusy =
+      table.busy >= limits.streamsPerConnectionMax || this.sender.queuedBytes > limits.queuedBytesPerConnectionMax;
+    if (id > table.acceptedIdMax || head.verdict === 'malformed' || isBusy) {
+      const isMalformed = id <= table.acceptedIdMax && head.verdict === 'malformed';
+      this.#refuse(id, isMalformed ? ErrorCode.protocol : ErrorCode.refusedStream);
+      return;
+    }
+    const stream = new Http2Stream({
+      id,
+      head,
+      deadlineAtMs: this.#deadlineAtMs(head),
+      receiveWindowBytes: limits.streamWindowBytes,
+      sendWindowBytes: this.sender.streamWindowBytes,
+      sweep: this.#sweep,
+      turn: this.#turn,
+    });
+    table.add(stream);
+    if (head.verdict === 'call' && head.refusal !== undefined) {
+      stream.isRemoteClosed = isLast;
+      this.failCall(stream, head.refusal);
+      return;
+    }
+    if (head.verdict === 'call' && head.method?.kind === 'bidi_stream') {
+      this.#startBidi(stream);
+    }
+    if (isLast && !stream.isClosed) {
+      this.#remoteEnded(stream);
+    }
+  }
+
+  #startBidi(stream: Http2Stream): void {
+    if (this.#isStopping) {
+      this.failCall(stream, stopping());
+    } else {
+      startBidi(this, stream);
+    }
+  }
+
+  #deadlineAtMs(head: RequestHead): number {
+    if (head.timeoutMs !== Number.POSITIVE_INFINITY) {
+      return Math.min(NO_DEADLINE_MS, this.#turnMs + head.timeoutMs);
+    }
+    return head.method?.kind === 'unary' ? this.#turnMs + this.#parts.defaultDeadlineMs : NO_DEADLINE_MS;
+  }
+
+  #dataOfNoStream(id: number): void {
+    if (id > this.table.lastId) {
+      throw new ConnectionFault(ErrorCode.protocol, 'DATA on an idle stream');
+    }
+    if (!this.table.wasReset(id)) {
+      this.#refuse(id, ErrorCode.streamClosed);
+    }
+  }
+
+  /** Resets a stream whose DATA breaks a rule. */
+  #isDataWrong(stream: Http2Stream, countedBytes: number, dataBytes: number): boolean {
+    if (stream.isRemoteClosed) {
+      this.#reset(stream, ErrorCode.streamClosed);
+      return true;
+    }
+    stream.receiveWindowBytes -= countedBytes;
+    if (stream.receiveWindowBytes < 0) {
+      this.#reset(stream, ErrorCode.flowControl);
+      return true;
+    }
+    if (stream.contentLengthLeft >= 0) {
+      stream.contentLengthLeft -= dataBytes;
+      if (stream.contentLengthLeft < 0) {
+        this.#reset(stream, ErrorCode.protocol);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  #readBody(stream: Http2Stream, piece: BodyPiece): void {
+    if (stream.isCancelled) {
+      // It was answered, and only the rest of that answer is still to be sent.
+      return;
+    }
+    if (stream.head.verdict === 'http') {
+      this.receiveWindow.giveStream(stream, piece.countedBytes);
+    } else if (stream.streaming !== undefined) {
+      readMany(this, stream, piece);
+    } else {
+      readSingle(this, stream, piece);
+    }
+  }
+
+  #remoteEnded(stream: Http2Stream): void {
+    const hasStarted = stream.isRemoteClosed;
+    stream.isRemoteClosed = true;
+    stream.streaming?.requestsEnded();
+    if (stream.contentLengthLeft > 0) {
+      this.#reset(stream, ErrorCode.protocol);
+    } else if (stream.head.verdict === 'http') {
+      const { httpStatus } = stream.head;
+      this.sender.plain(stream, httpStatus, HTTP_TEXTS[httpStatus]);
+    } else if (!hasStarted && stream.streaming === undefined) {
+      endSingle(this, stream);
+    }
+  }
+
+  /** The caller broke a rule of the stream, or took too long. */
+  #reset(stream: Http2Stream, code: ErrorCode): void {
+    this.#drop(stream);
+    this.#refuse(stream.id, code);
+  }
+
+  #refuse(id: number, code: ErrorCode): void {
+    this.sender.reset(id, code);
+    this.table.rememberReset(id);
+    this.#allowance.spend(REFUSED_COST);
+  }
+
+  #drop(stream: Http2Stream): void {
+    this.sender.forget(stream);
+    stream.cancel();
+    this.#remove(stream);
+  }
+
+  #remove(stream: Http2Stream): void {
+    if (!this.table.remove(stream)) {
+      return;
+    }
+    if (stream.heldBytes > 0) {
+      this.receiveWindow.release(stream, stream.heldBytes);
+    }
+    stream.close();
+    if (this.table.size === 0) {
+      this.#parts.emptied();
+    }
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * The transport of our own: gRPC over HTTP/2 in clear text with prior knowledge, on loopback TCP and a unix socket.
+ *
+ * Promises: those of transport.ts, and those of limits.ts for every peer. docs/transport.md says how it works.
+ */
+import type { Socket } from 'node:net';
+import type { Clock } from '../../../lib/clock.ts';
+import { Listener } from '../listener.ts';
+import { TRANSPORT_LIMITS, type Transport, type TransportLog, type TransportOptions } from '../transport.ts';
+import { type ConnectionHost, Http2Connection } from './connection.ts';
+import { SWEEP_MS } from './connection-lifetime.ts';
+import { DeadlineWatch } from './deadline-watch.ts';
+import { HTTP2_LIMITS, type Http2Limits } from './limits.ts';
+import type { ConnectionFault } from './protocol.ts';
+import type { HeadRules } from './request-head.ts';
+
+const CLOSE_WAIT_MS = 1_000;
+
+export async function startHttp2Transport(
+  options: TransportOptions & { limits?: Partial<Http2Limits> },
+): Promise<Transport> {
+  const transport = new Http2Transport(options);
+  await transport.listen(options.listen);
+  return transport;
+}
+
+class Http2Transport implements Transport, ConnectionHost {
+  tcpPort: number | undefined;
+  readonly rules: HeadRules;
+  readonly limits: Http2Limits;
+  readonly clock: Clock;
+  readonly log: TransportLog;
+  readonly defaultDeadlineMs: number;
+  readonly budget = { heldBytes: 0 };
+  readonly #listeners: Listener[] = [];
+  readonly #connections = new Set<Http2Connection>();
+  readonly #deadlines: DeadlineWatch;
+  readonly #sweeper: NodeJS.Timeout;
+  #isClosed = false;
+
+  constructor(options: TransportOptions & { limits?: Partial<Http2Limits> }) {
+    this.limits = { ...TRANSPORT_LIMITS, ...HTTP2_LIMITS, ...options.limits };
+    const { metadataBytesMax, metadataFieldsMax } = this.limits;
+    this.rules = { table: options.table, metadataBytesMax, metadataFieldsMax };
+    this.clock = options.clock;
+    this.log = options.log;
+    this.defaultDeadlineMs = options.defaultDeadlineMs;
+    this.#deadlines = new DeadlineWatch({ clock: options.clock, expire: (nowMs) => this.#expire(nowMs) });
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref();
+  }
+
+  async listen(where: TransportOptions['listen']): Promise<void> {
+    try {
+      if (where.tcp === undefined && where.socketPath === undefined) {
+        throw new Error('Cannot serve gRPC: neither an address nor a socket path is set, wanted one of them');
+      }
+      if (where.tcp !== undefined) {
+        this.tcpPort = await this.#newListener().listenTcp(where.tcp);
+      }
+      if (where.socketPath !== undefined) {
+        await this.#newListener().listenUnix(where.socketPath);
+      }
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  async drain(graceMs: number): Promise<void> {
+    if (this.#isClosed) {
+      return;
+    }
+    this.#stopListening();
+    for (const connection of this.#connections) {
+      connection.drain();
+    }
+    await this.#whenEmpty(graceMs);
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) {
+      return;
+    }
+    this.#isClosed = true;
+    this.#stopListening();
+    clearInterval(this.#sweeper);
+    this.#deadlines.close();
+    for (const connection of this.#connections) {
+      connection.destroy();
+    }
+    await this.#whenEmpty(CLOSE_WAIT_MS);
+  }
+
+  watchDeadline(deadlineAtMs: number): void {
+    this.#deadlines.watch(deadlineAtMs);
+  }
+
+  closed(connection: Http2Connection): void {
+    this.#connections.delete(connection);
+  }
+
+  dropped(_fault: ConnectionFault): void {}
+
+  #connected(socket: Socket): void {
+    this.#connections.add(new Http2Connection(socket, this));
+  }
+
+  #newListener(): Listener {
+    const listener = new Listener({
+      connectionsMax: this.limits.connectionsMax,
+      onConnection: (socket) => this.#connected(socket),
+    });
+    this.#listeners.push(listener);
+    return listener;
+  }
+
+  #stopListening(): void {
+    for (const listener of this.#listeners) {
+      listener.stopListening();
+    }
+  }
+
+  async #whenEmpty(timeoutMs: number): Promise<void> {
+    await Promise.all(this.#listeners.map((listener) => listener.whenEmpty(timeoutMs)));
+  }
+
+  #expire(nowMs: number): number {
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const connection of this.#connections) {
+      nextMs = Math.min(nextMs, connection.expire(nowMs));
+    }
+    return nextMs;
+  }
+
+  #sweep(): void {
+    for (const connection of this.#connections) {
+      connection.sweep();
+    }
+  }
+}

@@ -1,0 +1,237 @@
+/**
+ * What a connection sends: answers within the peer's windows, and the frames that control it.
+ *
+ * A small unary answer is one copy of three ready frames. What does not fit waits in its stream: for the connection's window
+ * or a slow socket also in #waiting, for its own window until that grows.
+ */
+import type { Socket } from 'node:net';
+import { putBytes, putFrameHeader, putMessagePrefix, putReadyFrame, readyFrame } from './frame-writer.ts';
+import { EMPTY_TABLE, encodeFields } from './hpack-encoder.ts';
+import type { Http2Stream } from './http2-stream.ts';
+import type { Http2Limits } from './limits.ts';
+import { PREFIX_BYTES } from './message-reader.ts';
+import { Outbox } from './outbox.ts';
+import {
+  DEFAULT_WINDOW_BYTES,
+  type ErrorCode,
+  Flag,
+  FRAME_BYTES_MAX,
+  FRAME_HEADER_BYTES,
+  FrameType,
+  WINDOW_BYTES_MAX,
+} from './protocol.ts';
+import { type FinalStatus, OK_BLOCK, OPENING_BLOCK, statusBlock } from './status-block.ts';
+
+const OPENING_FRAME = readyFrame(FrameType.headers, Flag.endHeaders, OPENING_BLOCK);
+const OK_FRAME = readyFrame(FrameType.headers, Flag.endHeaders | Flag.endStream, OK_BLOCK);
+const AROUND_MESSAGE_BYTES = OPENING_FRAME.length + FRAME_HEADER_BYTES + PREFIX_BYTES + OK_FRAME.length;
+/** A DATA frame this small while more waits is the mark of a peer that doles out its window. */
+const DRIBBLE_BYTES = 256;
+/** What a peer's table is before it says otherwise. */
+const DEFAULT_TABLE_BYTES = 4_096;
+
+export interface SenderHost {
+  /** The last frame of a stream is written. */
+  streamEnded(stream: Http2Stream): void;
+  windowDribbled(): void;
+}
+
+export class Sender {
+  readonly outbox: Outbox;
+  /** The peer's SETTINGS_INITIAL_WINDOW_SIZE. */
+  streamWindowBytes = DEFAULT_WINDOW_BYTES;
+  /** DATA that waits, over all streams. */
+  queuedBytes = 0;
+  readonly #host: SenderHost;
+  readonly #waiting = new Set<Http2Stream>();
+  #windowBytes = DEFAULT_WINDOW_BYTES;
+  #isTableUpdateDue = false;
+
+  constructor(socket: Socket, limits: Http2Limits, host: SenderHost) {
+    this.outbox = new Outbox(socket, limits.unsentBytesMax);
+    this.#host = host;
+  }
+
+  /** The answer of a unary call that went well. */
+  answer(stream: Http2Stream, message: Buffer): void {
+    const bytes = message.length + PREFIX_BYTES;
+    const isPlain =
+      bytes <= this.#windowBytes &&
+      bytes <= stream.sendWindowBytes &&
+      bytes <= FRAME_BYTES_MAX &&
+      !this.#isTableUpdateDue &&
+      !this.outbox.isCongested;
+    if (!isPlain) {
+      this.message(stream, message);
+      this.ok(stream);
+      return;
+    }
+    this.#windowBytes -= bytes;
+    const total = AROUND_MESSAGE_BYTES + message.length;
+    const buffer = this.outbox.reserve(total);
+    let at = this.outbox.end - total;
+    at = putReadyFrame(buffer, at, OPENING_FRAME, stream.id);
+    at = putFrameHeader(buffer, at, bytes, FrameType.data, Flag.none, stream.id);
+    at = putMessagePrefix(buffer, at, message.length);
+    at = putBytes(buffer, at, message);
+    putReadyFrame(buffer, at, OK_FRAME, stream.id);
+    stream.areHeadersSent = true;
+    this.#host.streamEnded(stream);
+  }
+
+  /** One message of an answer, and before the first the headers that open it. */
+  message(stream: Http2Stream, message: Buffer): void {
+    this.#open(stream);
+    const piece = Buffer.allocUnsafe(PREFIX_BYTES + message.length);
+    piece.set(message, putMessagePrefix(piece, 0, message.length));
+    this.#enqueue(stream, piece);
+    this.pump(stream);
+  }
+
+  ok(stream: Http2Stream): void {
+    this.#open(stream);
+    stream.endBlock = OK_BLOCK;
+    this.pump(stream);
+  }
+
+  /** Ends a call with an error; without a message before it, that is one block (Trailers-Only). */
+  error(stream: Http2Stream, status: FinalStatus): void {
+    const block = statusBlock(status);
+    stream.endBlock = stream.areHeadersSent ? block : Buffer.concat([OPENING_BLOCK, block]);
+    stream.areHeadersSent = true;
+    this.pump(stream);
+  }
+
+  /** The answer to a request that is not gRPC. */
+  plain(stream: Http2Stream, status: string, text: string): void {
+    const body = Buffer.from(text);
+    const fields = [
+      [':status', status],
+      ['content-type', 'text/plain'],
+      ['content-length', String(body.length)],
+    ] as const;
+    this.#headers(stream, encodeFields(fields), false);
+    this.#enqueue(stream, body);
+    stream.endBlock = null;
+    this.pump(stream);
+  }
+
+  reset(id: number, code: ErrorCode): void {
+    this.outbox.numberFrame(FrameType.resetStream, id, code);
+  }
+
+  goaway(lastId: number, code: ErrorCode, text: string): void {
+    const payload = Buffer.alloc(8 + text.length);
+    payload.writeUInt32BE(lastId, 0);
+    payload.writeUInt32BE(code, 4);
+    payload.write(text, 8, 'latin1');
+    this.outbox.frame(FrameType.goaway, Flag.none, 0, payload);
+  }
+
+  /** Sends what the windows allow. */
+  pump(stream: Http2Stream): void {
+    while (stream.queuedBytes > 0) {
+      if (this.#windowBytes <= 0 || this.outbox.isCongested) {
+        this.#waiting.add(stream);
+        return;
+      }
+      if (stream.sendWindowBytes <= 0) {
+        return;
+      }
+      this.#sendPiece(stream);
+    }
+    if (stream.endBlock === undefined) {
+      return;
+    }
+    if (stream.endBlock !== null) {
+      this.#headers(stream, stream.endBlock, true);
+    }
+    this.#host.streamEnded(stream);
+  }
+
+  /** Goes on with the streams that waited for the connection, a frame of each at a time. */
+  pumpWaiting(): void {
+    while (this.#waiting.size > 0) {
+      for (const stream of this.#waiting) {
+        if (this.#windowBytes <= 0 || this.outbox.isCongested) {
+          return;
+        }
+        if (stream.queuedBytes > 0 && stream.sendWindowBytes > 0) {
+          this.#sendPiece(stream);
+        }
+        if (stream.queuedBytes === 0 || stream.sendWindowBytes <= 0) {
+          this.#waiting.delete(stream);
+          this.pump(stream);
+        }
+      }
+    }
+  }
+
+  /** The stream ends without what it has queued. */
+  forget(stream: Http2Stream): void {
+    this.#waiting.delete(stream);
+    this.queuedBytes -= stream.dropQueue({ keepStarted: false });
+  }
+
+  /** The call ends early: a message that is sent in part is sent to its end, the others are not. */
+  cutShort(stream: Http2Stream): void {
+    this.queuedBytes -= stream.dropQueue({ keepStarted: true });
+  }
+
+  /** False where the window would pass its maximum. */
+  grow(bytes: number): boolean {
+    this.#windowBytes += bytes;
+    return this.#windowBytes <= WINDOW_BYTES_MAX;
+  }
+
+  /** The peer changed its SETTINGS_HEADER_TABLE_SIZE: an encoder must answer a smaller one (RFC 7541, section 4.2). */
+  tableLimitChanged(bytes: number): void {
+    if (bytes < DEFAULT_TABLE_BYTES) {
+      this.#isTableUpdateDue = true;
+    }
+  }
+
+  #open(stream: Http2Stream): void {
+    if (!stream.areHeadersSent) {
+      stream.areHeadersSent = true;
+      this.#headers(stream, OPENING_BLOCK, false);
+    }
+  }
+
+  #headers(stream: Http2Stream, fields: Buffer, isLast: boolean): void {
+    let block = fields;
+    if (this.#isTableUpdateDue) {
+      this.#isTableUpdateDue = false;
+      block = Buffer.concat([EMPTY_TABLE, fields]);
+    }
+    // One frame holds it: status-block.ts bounds what can be long.
+    const flags = isLast ? Flag.endHeaders | Flag.endStream : Flag.endHeaders;
+    this.outbox.frame(FrameType.headers, flags, stream.id, block);
+  }
+
+  #enqueue(stream: Http2Stream, piece: Buffer): void {
+    stream.enqueue(piece);
+    this.queuedBytes += piece.length;
+  }
+
+  #sendPiece(stream: Http2Stream): void {
+    const first = stream.sendQueue[0] as Buffer;
+    const leftBytes = first.length - stream.sentOfFirstBytes;
+    const bytes = Math.min(leftBytes, this.#windowBytes, stream.sendWindowBytes, FRAME_BYTES_MAX);
+    const isLast = stream.endBlock === null && bytes === stream.queuedBytes;
+    const piece = first.subarray(stream.sentOfFirstBytes, stream.sentOfFirstBytes + bytes);
+    this.outbox.frame(FrameType.data, isLast ? Flag.endStream : Flag.none, stream.id, piece);
+    this.#windowBytes -= bytes;
+    this.queuedBytes -= bytes;
+    stream.sendWindowBytes -= bytes;
+    stream.queuedBytes -= bytes;
+    stream.sentOfFirstBytes += bytes;
+    if (bytes === leftBytes) {
+      stream.sendQueue.shift();
+      stream.sentOfFirstBytes = 0;
+    } else if (bytes < DRIBBLE_BYTES) {
+      this.#host.windowDribbled();
+    }
+    stream.streaming?.queueShrank();
+  }
+}
