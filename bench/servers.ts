@@ -26,6 +26,10 @@ process.on('exit', () => {
     child.kill('SIGKILL');
   }
 });
+// Ended from outside, a process says no `exit` by itself and the servers would stay.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => process.exit(1));
+}
 
 /** The program as bin/pannier starts it, on one core where that is given. Ready = /readyz answers 200. */
 export async function startSidecar(settings: Record<string, string>, core?: number): Promise<BenchServer> {

@@ -1,0 +1,139 @@
+/**
+ * `make soak`: 50,000,000 calls against the built sidecar, in waves of clients whose connections come and go.
+ *
+ * Passes when no call failed and what is live after a garbage collection, with no connection open, grew by less than a bound
+ * between the first tenth of the calls and their end; exits 1 otherwise. Resident memory is printed beside it: it shows what
+ * the system gave, not what is in use. `ARGS=--help` lists the arguments.
+ */
+import { readArguments } from './arguments.ts';
+import { chooseCores } from './cores.ts';
+import { buildGoProgram } from './go-programs.ts';
+import { residentMegabytes } from './process-stats.ts';
+import { startSidecar } from './servers.ts';
+import { LiveHeap } from './soak/live-heap.ts';
+import { HELP, parseOptions, type SoakOptions } from './soak/options.ts';
+import { CONNECTIONS_PER_WAVE, type WaveCounts, WaveMaker } from './soak/wave.ts';
+
+const WAVE_CALLS_MAX = 250_000;
+const PROGRESS_MS = 5_000;
+/** After this many the run ends: the rest would say the same. */
+const FAILURES_MAX = 1_000;
+
+interface Outcome {
+  readonly firstLiveBytes: number;
+  readonly lastLiveBytes: number;
+  readonly residentMbMax: number;
+  readonly waves: number;
+  readonly elapsedMs: number;
+  readonly counts: WaveCounts;
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 1_000_000).toFixed(1);
+}
+
+function sum(values: Iterable<number>): number {
+  return [...values].reduce((total, value) => total + value, 0);
+}
+
+function addUp(total: WaveCounts, wave: WaveCounts): void {
+  total.answered += wave.answered;
+  total.cancelled += wave.cancelled;
+  total.tooLate += wave.tooLate;
+  for (const [failure, count] of wave.failures) {
+    total.failures.set(failure, (total.failures.get(failure) ?? 0) + count);
+  }
+}
+
+function callsOf(counts: WaveCounts): number {
+  return counts.answered + counts.tooLate + sum(counts.failures.values());
+}
+
+async function soak(options: SoakOptions, program: string): Promise<Outcome> {
+  const cores = chooseCores();
+  const heap = new LiveHeap();
+  const sidecar = await startSidecar({ PANNIER_TRANSPORT: options.transport, ...heap.environment }, cores.server);
+  const waves = new WaveMaker({ program, core: cores.load });
+  const counts: WaveCounts = { answered: 0, cancelled: 0, tooLate: 0, failures: new Map() };
+  const waveCalls = Math.min(WAVE_CALLS_MAX, Math.ceil(options.calls / 10));
+  const startMs = performance.now();
+  let saidMs = startMs;
+  let firstLiveBytes: number | undefined;
+  let residentMbMax = 0;
+  let waveCount = 0;
+  while (callsOf(counts) < options.calls && sum(counts.failures.values()) < FAILURES_MAX) {
+    addUp(counts, await waves.run(sidecar.address, waveCalls));
+    waveCount += 1;
+    residentMbMax = Math.max(residentMbMax, residentMegabytes(sidecar.pid));
+    const isFirstTenth = firstLiveBytes === undefined && callsOf(counts) >= options.calls / 10;
+    if (isFirstTenth || performance.now() - saidMs >= PROGRESS_MS) {
+      saidMs = performance.now();
+      const liveBytes = await heap.bytes(sidecar.pid);
+      firstLiveBytes ??= isFirstTenth ? liveBytes : undefined;
+      sayProgress(options, counts, {
+        liveBytes,
+        residentMb: residentMegabytes(sidecar.pid),
+        elapsedMs: saidMs - startMs,
+      });
+    }
+  }
+  const elapsedMs = performance.now() - startMs;
+  const lastLiveBytes = await heap.bytes(sidecar.pid);
+  await sidecar.stop();
+  return {
+    firstLiveBytes: firstLiveBytes ?? lastLiveBytes,
+    lastLiveBytes,
+    residentMbMax,
+    waves: waveCount,
+    elapsedMs,
+    counts,
+  };
+}
+
+function sayProgress(
+  options: SoakOptions,
+  counts: WaveCounts,
+  now: { liveBytes: number; residentMb: number; elapsedMs: number },
+): void {
+  const calls = callsOf(counts);
+  const share = ((100 * calls) / options.calls).toFixed(1);
+  const rate = Math.round((calls * 1_000) / now.elapsedMs);
+  const failures = sum(counts.failures.values());
+  say(
+    `${share.padStart(5)} %  ${calls} calls, ${rate}/s, live ${megabytes(now.liveBytes)} MB, resident ${now.residentMb.toFixed(1)} MB, ${failures} failed`,
+  );
+}
+
+function judge(options: SoakOptions, outcome: Outcome): boolean {
+  const { counts, firstLiveBytes, lastLiveBytes } = outcome;
+  const growth = lastLiveBytes - firstLiveBytes;
+  const failures = sum(counts.failures.values());
+  const hasGrown = growth >= options.growthBytesMax;
+  say('');
+  say(
+    `${callsOf(counts)} calls in ${Math.round(outcome.elapsedMs / 1_000)} s over ${outcome.waves * CONNECTIONS_PER_WAVE} connections`,
+  );
+  say(`besides, ${counts.cancelled} cancelled; ${counts.tooLate} of the calls with a deadline of 1 ms were too late`);
+  say(`live after the first tenth ${megabytes(firstLiveBytes)} MB, at the end ${megabytes(lastLiveBytes)} MB`);
+  say(`resident at most ${outcome.residentMbMax.toFixed(1)} MB`);
+  say(
+    `${hasGrown ? 'FAILED' : 'passed'}: grew by ${megabytes(growth)} MB, wanted below ${megabytes(options.growthBytesMax)}`,
+  );
+  say(`${failures > 0 ? 'FAILED' : 'passed'}: ${failures} calls failed, wanted 0`);
+  for (const [failure, count] of counts.failures) {
+    say(`  ${count} x ${failure}`);
+  }
+  return !hasGrown && failures === 0;
+}
+
+const options = readArguments(parseOptions, HELP);
+const program = buildGoProgram('load');
+if ('missing' in program) {
+  process.stderr.write(`Cannot soak: the load generator is not built (${program.missing}), wanted Go and bench/load\n`);
+  process.exit(1);
+}
+process.exitCode = judge(options, await soak(options, program.path)) ? 0 : 1;

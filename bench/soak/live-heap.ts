@@ -1,0 +1,60 @@
+/**
+ * How much memory of a sidecar is live: what is left after a garbage collection, in V8's heap and outside of it.
+ *
+ * The sidecar is started with `environment`, which loads a reporter that answers SIGUSR2 with a file.
+ */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const REPORTER = join(import.meta.dirname, '..', '..', 'test', 'support', 'heap-report.ts');
+const ANSWER_MS_MAX = 10_000;
+const POLL_MS = 10;
+/** One collection can leave what the next one finds: finalizers, sockets that were just closed. */
+const READS = 3;
+const BETWEEN_READS_MS = 100;
+
+interface HeapReport {
+  readonly reports: number;
+  readonly liveBytes: number;
+}
+
+export class LiveHeap {
+  readonly environment: Record<string, string>;
+  readonly #path: string;
+
+  constructor() {
+    const directory = mkdtempSync(join(tmpdir(), 'pannier-soak-'));
+    process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+    this.#path = join(directory, 'heap.json');
+    this.environment = { NODE_OPTIONS: `--expose-gc --import=${REPORTER}`, HEAP_REPORT_FILE: this.#path };
+  }
+
+  /** The smallest of some reads. */
+  async bytes(pid: number): Promise<number> {
+    let least = Number.POSITIVE_INFINITY;
+    for (let read = 0; read < READS; read += 1) {
+      least = Math.min(least, await this.#readOnce(pid));
+      await new Promise((resolve) => setTimeout(resolve, BETWEEN_READS_MS));
+    }
+    return least;
+  }
+
+  async #readOnce(pid: number): Promise<number> {
+    const before = this.#report().reports;
+    process.kill(pid, 'SIGUSR2');
+    const endMs = performance.now() + ANSWER_MS_MAX;
+    while (performance.now() < endMs) {
+      const report = this.#report();
+      if (report.reports > before) {
+        return report.liveBytes;
+      }
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+    throw new Error(`Cannot read the live heap: the sidecar did not answer within ${ANSWER_MS_MAX} ms`);
+  }
+
+  #report(): HeapReport {
+    return existsSync(this.#path) ? JSON.parse(readFileSync(this.#path, 'utf8')) : { reports: 0, liveBytes: 0 };
+  }
+}

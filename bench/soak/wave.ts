@@ -1,0 +1,153 @@
+/**
+ * One wave of a soak: several clients at once, each with connections of its own that it opens and closes.
+ *
+ * Decisions with a deadline, reads and writes of the cache, calls that are cancelled under way, calls whose deadline is too
+ * short to hold, and one client that is killed with calls in flight (its calls are not counted).
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { pinned } from '../cores.ts';
+import { type CallBytes, cacheGet, cacheSet, checkRateLimit, SUBJECT_PLACEHOLDER } from '../transport/calls.ts';
+
+/** Few enough that all are there after the first tenth: what comes later is growth. */
+const KEYS = 2_000;
+const WAVE_MS_MAX = 300_000;
+/** The rude client lives this long, or as long as its wave. */
+const RUDE_MS = 300;
+const DEADLINE_EXCEEDED = '4';
+
+interface Part {
+  readonly name: string;
+  readonly call: CallBytes;
+  /** Of the wave's calls. */
+  readonly share: number;
+  readonly connections: number;
+  readonly callers: number;
+  readonly flags: readonly string[];
+}
+
+const PARTS: readonly Part[] = [
+  {
+    name: 'CheckRateLimit, deadline 5 s',
+    call: checkRateLimit,
+    share: 0.5,
+    connections: 16,
+    callers: 64,
+    flags: ['-timeout', '5s'],
+  },
+  { name: 'CacheGet', call: cacheGet, share: 0.25, connections: 8, callers: 32, flags: [] },
+  {
+    name: 'CacheSet, with cancelled ones between',
+    call: cacheSet,
+    share: 0.2,
+    connections: 8,
+    callers: 32,
+    flags: ['-cancel-every', '20'],
+  },
+  {
+    name: 'CheckRateLimit, deadline 1 ms',
+    call: checkRateLimit,
+    share: 0.05,
+    connections: 8,
+    callers: 16,
+    flags: ['-timeout', '1ms', '-expect', DEADLINE_EXCEEDED],
+  },
+];
+const RUDE: Part = { name: 'killed', call: checkRateLimit, share: 0, connections: 16, callers: 64, flags: [] };
+
+export const CONNECTIONS_PER_WAVE = [...PARTS, RUDE].reduce((sum, part) => sum + part.connections, 0);
+
+export interface WaveCounts {
+  answered: number;
+  cancelled: number;
+  /** Answered by DEADLINE_EXCEEDED where that was to be expected. */
+  tooLate: number;
+  /** By what was wrong. */
+  readonly failures: Map<string, number>;
+}
+
+interface Report {
+  readonly OK: number;
+  readonly Expected: number;
+  readonly Cancelled: number;
+  readonly Errors: Readonly<Record<string, number>>;
+}
+
+export class WaveMaker {
+  readonly #program: string;
+  readonly #core: number | undefined;
+  readonly #directory = mkdtempSync(join(tmpdir(), 'pannier-soak-requests-'));
+  readonly #children = new Set<ChildProcess>();
+  readonly #files = new Map<CallBytes, string>();
+
+  constructor(options: { program: string; core: number | undefined }) {
+    this.#program = options.program;
+    this.#core = options.core;
+    process.once('exit', () => {
+      for (const child of this.#children) {
+        child.kill('SIGKILL');
+      }
+      rmSync(this.#directory, { recursive: true, force: true });
+    });
+  }
+
+  /** Resolves when all clients are gone. */
+  async run(address: string, calls: number): Promise<WaveCounts> {
+    const counts: WaveCounts = { answered: 0, cancelled: 0, tooLate: 0, failures: new Map() };
+    const rude = this.#launch(address, RUDE, ['-d', `${WAVE_MS_MAX}ms`]);
+    const rudeEnd = once(rude, 'exit');
+    const timer = setTimeout(() => rude.kill('SIGKILL'), RUDE_MS);
+    await Promise.all(PARTS.map((part) => this.#runPart(address, part, Math.ceil(calls * part.share), counts)));
+    clearTimeout(timer);
+    rude.kill('SIGKILL');
+    await rudeEnd;
+    return counts;
+  }
+
+  async #runPart(address: string, part: Part, calls: number, counts: WaveCounts): Promise<void> {
+    const child = this.#launch(address, part, ['-n', String(calls), '-d', `${WAVE_MS_MAX}ms`, ...part.flags]);
+    const output = await text(child.stdout as NodeJS.ReadableStream);
+    if (output === '') {
+      addFailure(counts, `${part.name}: the client ended without a report`, 1);
+      return;
+    }
+    const report = JSON.parse(output) as Report;
+    counts.answered += report.OK;
+    counts.tooLate += report.Expected;
+    counts.cancelled += report.Cancelled;
+    for (const [failure, count] of Object.entries(report.Errors)) {
+      addFailure(counts, `${part.name}: ${failure}`, count);
+    }
+  }
+
+  #launch(address: string, part: Part, flags: readonly string[]): ChildProcess {
+    const [command, args] = pinned(this.#core, this.#program, [
+      ...['-addr', address, '-engine', 'h2', '-json', '-warm', '0', '-keys', String(KEYS)],
+      ...['-method', part.call.path, '-req-file', this.#fileOf(part.call), '-placeholder', SUBJECT_PLACEHOLDER],
+      ...['-conns', String(part.connections), '-c', String(part.callers), ...flags],
+    ]);
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#children.add(child);
+    child.once('exit', () => this.#children.delete(child));
+    return child;
+  }
+
+  /** Written once: clients read it while others start. */
+  #fileOf(call: CallBytes): string {
+    let path = this.#files.get(call);
+    if (path === undefined) {
+      path = join(this.#directory, `${this.#files.size}.bin`);
+      writeFileSync(path, call.request);
+      this.#files.set(call, path);
+    }
+    return path;
+  }
+}
+
+function addFailure(counts: WaveCounts, failure: string, count: number): void {
+  counts.failures.set(failure, (counts.failures.get(failure) ?? 0) + count);
+}

@@ -1,0 +1,73 @@
+/**
+ * The arguments of `make bench-transport ARGS=...`.
+ */
+import { parseArgs } from 'node:util';
+import { planRows } from './rows.ts';
+
+export interface BenchOptions {
+  /** Measured time of a row in each round. */
+  readonly secondsPerRow: number;
+  readonly rounds: number;
+  readonly only: readonly string[];
+  readonly isFull: boolean;
+  readonly isJson: boolean;
+  /** The engine of the load generator: grpc-go's client, or a thin one that is never the limit. */
+  readonly client: 'grpc' | 'h2';
+}
+
+export const HELP = `make bench-transport ARGS="...": what a call costs on each transport, beside node:http2 and grpc-go
+
+  --only WORDS     measure the rows that have all these words (separated by commas); may be repeated
+                   words: tcp unix, closed-1 closed-64 open-500 open-2000 open-5000, empty redis,
+                   grpc-js node-http2 http2 grpc-go
+  --seconds N      measured time of a row in each round (1)
+  --rounds N       rounds; medians are printed (3)
+  --full           every load on the unix socket as well
+  --client NAME    h2: a thin client that is never the limit; grpc: grpc-go's, what a Go caller sees (h2)
+  --json           one JSON object instead of the tables
+  --help           this text
+`;
+
+const SECONDS_MAX = 600;
+const ROUNDS_MAX = 100;
+
+/** Undefined: the help was asked for. Throws with a text for the caller on what it does not know. */
+export function parseOptions(args: readonly string[]): BenchOptions | undefined {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      seconds: { type: 'string', default: '1' },
+      rounds: { type: 'string', default: '3' },
+      only: { type: 'string', multiple: true, default: [] },
+      full: { type: 'boolean', default: false },
+      client: { type: 'string', default: 'h2' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    return undefined;
+  }
+  if (values.client !== 'grpc' && values.client !== 'h2') {
+    throw new Error(`Cannot bench: --client is ${values.client}, wanted h2 or grpc`);
+  }
+  if (planRows({ isFull: values.full, only: values.only }).length === 0) {
+    throw new Error(`Cannot bench: --only is ${values.only.join(' ')}, wanted words of one row (--help lists them)`);
+  }
+  return {
+    secondsPerRow: numberOf('--seconds', values.seconds, SECONDS_MAX),
+    rounds: Math.ceil(numberOf('--rounds', values.rounds, ROUNDS_MAX)),
+    only: values.only,
+    isFull: values.full,
+    isJson: values.json,
+    client: values.client,
+  };
+}
+
+function numberOf(name: string, text: string, max: number): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= max)) {
+    throw new Error(`Cannot bench: ${name} is ${text}, wanted a number above 0 and at most ${max}`);
+  }
+  return value;
+}

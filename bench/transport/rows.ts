@@ -1,0 +1,84 @@
+/**
+ * What is measured: every server under every load. A row's id is what `--only` looks into.
+ */
+
+export const SERVERS = ['grpc-js', 'node-http2', 'http2', 'grpc-go'] as const;
+export type ServerName = (typeof SERVERS)[number];
+
+/** `empty`: a handler that does nothing. `redis`: a whole CheckRateLimit, decided by Redis. */
+export type Work = 'empty' | 'redis';
+
+export type Network = 'tcp' | 'unix';
+
+export type Load =
+  | { readonly name: string; readonly kind: 'closed'; readonly callers: number; readonly connections: number }
+  | { readonly name: string; readonly kind: 'open'; readonly rate: number; readonly connections: number };
+
+export const LOADS: readonly Load[] = [
+  { name: 'closed-1', kind: 'closed', callers: 64, connections: 1 },
+  { name: 'closed-64', kind: 'closed', callers: 64, connections: 64 },
+  { name: 'open-500', kind: 'open', rate: 500, connections: 1 },
+  { name: 'open-2000', kind: 'open', rate: 2_000, connections: 1 },
+  { name: 'open-5000', kind: 'open', rate: 5_000, connections: 1 },
+];
+
+/** On the unix socket only these are measured unless all is asked for: the rest differs from TCP as these do. */
+const UNIX_LOADS: readonly string[] = ['closed-1', 'open-5000'];
+
+export interface Row {
+  readonly network: Network;
+  readonly load: Load;
+  readonly work: Work;
+  readonly server: ServerName;
+  /** `tcp closed-1 empty http2` */
+  readonly id: string;
+  /** How often it is measured in each round. */
+  readonly repeats: number;
+}
+
+/** A p99 of one second is the 50 slowest calls: those that a verdict rests on are looked at more often. */
+const REPEATS_OF_P99_ROWS = 3;
+
+export function rowId(network: Network, loadName: string, work: Work, server: ServerName): string {
+  return `${network} ${loadName} ${work} ${server}`;
+}
+
+const P99_ROWS: readonly string[] = [
+  rowId('tcp', 'open-5000', 'empty', 'http2'),
+  rowId('tcp', 'open-5000', 'empty', 'grpc-go'),
+];
+
+/** In the order in which a round goes through them: servers under the same load are neighbours. */
+export function planRows(options: { isFull: boolean; only: readonly string[] }): Row[] {
+  const rows: Row[] = [];
+  for (const network of ['tcp', 'unix'] as const) {
+    const loads = LOADS.filter((load) => network === 'tcp' || options.isFull || UNIX_LOADS.includes(load.name));
+    for (const load of loads) {
+      for (const work of ['empty', 'redis'] as const) {
+        for (const server of SERVERS.filter((name) => work === 'empty' || isOurs(name))) {
+          const id = rowId(network, load.name, work, server);
+          rows.push({ network, load, work, server, id, repeats: P99_ROWS.includes(id) ? REPEATS_OF_P99_ROWS : 1 });
+        }
+      }
+    }
+  }
+  return rows.filter((row) => isWanted(row.id, options.only));
+}
+
+/** Servers that can carry the whole program. */
+export function isOurs(server: ServerName): server is 'grpc-js' | 'http2' {
+  return server === 'grpc-js' || server === 'http2';
+}
+
+/** All words of one of the `only` texts (separated by commas) are words of the id. */
+function isWanted(id: string, only: readonly string[]): boolean {
+  const words = new Set(id.split(' '));
+  return only.length === 0 || only.some((text) => text.split(',').every((word) => words.has(word)));
+}
+
+export function loadText(load: Load): string {
+  const connections = load.connections === 1 ? '1 connection' : `${load.connections} connections`;
+  return load.kind === 'closed'
+    ? `${load.callers} in flight on ${connections}`
+    : `${load.rate.toLocaleString('en')} calls/s on ${connections}`;
+}

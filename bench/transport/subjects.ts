@@ -1,0 +1,119 @@
+/**
+ * The servers that are measured, each a process of its own on the same core, on TCP and on a unix socket.
+ *
+ * All Node servers run with the flags and the environment of bin/pannier, so that a difference is the transport's.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Cores } from '../cores.ts';
+import type { GoProgram } from '../go-programs.ts';
+import { type BenchServer, startPeer, startRedisServer, startSidecar } from '../servers.ts';
+import { type CallBytes, checkRateLimit, emptyCall } from './calls.ts';
+import { isOurs, type Network, type Row, type ServerName, type Work } from './rows.ts';
+
+const NODE_FLAGS = ['--max-semi-space-size=2', '--v8-pool-size=1'];
+const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: '1' };
+
+export interface Subject {
+  readonly server: BenchServer;
+  readonly call: CallBytes;
+  addressOn(network: Network): string;
+}
+
+export class Subjects {
+  /** What could not be started, and why. */
+  readonly missing: string[] = [];
+  readonly #cores: Cores;
+  readonly #goPeer: GoProgram;
+  readonly #started = new Map<string, Subject>();
+  readonly #directory = mkdtempSync(join(tmpdir(), 'pannier-bench-'));
+  #redis: BenchServer | undefined;
+
+  constructor(options: { cores: Cores; goPeer: GoProgram }) {
+    this.#cores = options.cores;
+    this.#goPeer = options.goPeer;
+    process.once('exit', () => rmSync(this.#directory, { recursive: true, force: true }));
+  }
+
+  /** Starts what the rows need. */
+  async start(rows: readonly Row[]): Promise<void> {
+    const needsRedis = rows.some((row) => row.work === 'redis');
+    this.#redis = needsRedis ? await startRedisServer(this.#cores.load) : undefined;
+    if (needsRedis && this.#redis === undefined) {
+      this.missing.push('CheckRateLimit on Redis: there is no redis-server here');
+    }
+    if ('missing' in this.#goPeer && rows.some((row) => row.server === 'grpc-go')) {
+      this.missing.push(`the grpc-go server: ${this.#goPeer.missing}`);
+    }
+    for (const { work, server } of rows) {
+      const key = `${work} ${server}`;
+      if (!this.#started.has(key)) {
+        const subject = await this.#startOne(work, server);
+        if (subject !== undefined) {
+          this.#started.set(key, subject);
+        }
+      }
+    }
+  }
+
+  /** Undefined: it could not be started, see `missing`. */
+  of(work: Work, server: ServerName): Subject | undefined {
+    return this.#started.get(`${work} ${server}`);
+  }
+
+  all(): Subject[] {
+    return [...this.#started.values()];
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.all().map((subject) => subject.server.stop()));
+    await this.#redis?.stop();
+  }
+
+  async #startOne(work: Work, server: ServerName): Promise<Subject | undefined> {
+    const socketPath = join(this.#directory, `${work}-${server}.sock`);
+    const running = await (work === 'empty'
+      ? this.#startEmpty(server, socketPath)
+      : this.#startWhole(server, socketPath));
+    if (running === undefined) {
+      return undefined;
+    }
+    return {
+      server: running,
+      call: work === 'empty' ? emptyCall : checkRateLimit,
+      addressOn: (network) => (network === 'tcp' ? running.address : `unix:${socketPath}`),
+    };
+  }
+
+  async #startEmpty(server: ServerName, socketPath: string): Promise<BenchServer | undefined> {
+    const core = this.#cores.server;
+    if (server === 'grpc-go') {
+      return 'path' in this.#goPeer
+        ? await startPeer({ command: this.#goPeer.path, args: [socketPath], core })
+        : undefined;
+    }
+    const program = isOurs(server) ? ['empty-server.ts', server] : ['node-http2-server.ts'];
+    const [file = '', ...args] = program;
+    return await startPeer({
+      command: process.execPath,
+      args: [...NODE_FLAGS, join(import.meta.dirname, file), ...args, socketPath],
+      core,
+      environment: NODE_ENVIRONMENT,
+    });
+  }
+
+  async #startWhole(server: ServerName, socketPath: string): Promise<BenchServer | undefined> {
+    if (this.#redis === undefined) {
+      return undefined;
+    }
+    return await startSidecar(
+      {
+        PANNIER_TRANSPORT: server,
+        PANNIER_REDIS_URL: `redis://${this.#redis.address}`,
+        PANNIER_GRPC_SOCKET: socketPath,
+      },
+      this.#cores.server,
+    );
+  }
+}

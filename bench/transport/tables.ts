@@ -1,0 +1,73 @@
+/**
+ * The results as text: a table for each load, and the verdicts.
+ */
+import type { IdleMemory } from './idle.ts';
+import type { Results } from './results.ts';
+import { LOADS, loadText, type Row, rowId } from './rows.ts';
+import type { Verdict } from './verdicts.ts';
+
+/** Below this share of its core a server was not what limited a closed loop. */
+const BUSY_SHARE = 0.9;
+
+const WORK_TEXT = { empty: 'empty handler', redis: 'CheckRateLimit on Redis' } as const;
+const COLUMNS = ['CPU us/call', 'x grpc-js', 'calls/s', 'p50 us', 'p99 us', 'p99.9 us', 'RSS MB', 'failed'];
+
+export function tablesText(rows: readonly Row[], results: Results): string {
+  const lines: string[] = [];
+  let title = '';
+  for (const row of rows.filter((one) => results.has(one.id))) {
+    const next = `${row.network === 'tcp' ? 'TCP' : 'unix socket'}, ${loadText(row.load)}, ${WORK_TEXT[row.work]}`;
+    if (next !== title) {
+      title = next;
+      lines.push('', title, line('', COLUMNS));
+    }
+    lines.push(rowLine(row, results));
+  }
+  lines.push('', "* the server left its core idle: the rate is the load's limit, not the server's");
+  return lines.join('\n');
+}
+
+function rowLine(row: Row, results: Results): string {
+  const beside = results.ratio(row.id, rowId(row.network, row.load.name, row.work, 'grpc-js'), 'cpuUs');
+  const isLimitElsewhere = row.load.kind === 'closed' && results.median(row.id, 'serverShare') < BUSY_SHARE;
+  return line(`  ${row.server}`, [
+    results.median(row.id, 'cpuUs').toFixed(2),
+    beside === undefined ? '-' : beside.value.toFixed(3),
+    `${Math.round(results.median(row.id, 'callsPerSecond'))}${isLimitElsewhere ? '*' : ''}`,
+    results.median(row.id, 'p50Us').toFixed(0),
+    results.median(row.id, 'p99Us').toFixed(0),
+    results.median(row.id, 'p999Us').toFixed(0),
+    results.median(row.id, 'residentMb').toFixed(1),
+    String(results.failed(row.id)),
+  ]);
+}
+
+function line(name: string, columns: readonly string[]): string {
+  return `${name.padEnd(14)}${columns.map((column) => column.padStart(12)).join('')}`;
+}
+
+export function verdictsText(verdicts: readonly Verdict[]): string {
+  const lines = verdicts.map(({ text, ratio, max, outcome }) => {
+    const value = ratio === undefined ? '-' : ratio.value.toFixed(3);
+    const spread = ratio === undefined ? '' : `, rounds ${ratio.min.toFixed(3)} to ${ratio.max.toFixed(3)}`;
+    const target = max === undefined ? '' : `, target <= ${max}`;
+    return `  ${outcome.padEnd(16)}${value.padStart(6)}  ${text}${target}${spread}`;
+  });
+  return ['', 'Verdicts (median of the ratios of the rounds)', ...lines].join('\n');
+}
+
+export function idleText(idle: IdleMemory): string {
+  return [
+    '',
+    'Idle resident memory of the sidecar, memory store, MB',
+    `  http2, grpc-js not loaded ${idle.http2Mb.toFixed(1)}    grpc-js loaded ${idle.grpcJsMb.toFixed(1)}`,
+  ].join('\n');
+}
+
+export function progressText(results: Results, rows: readonly Row[]): string {
+  const loadName = LOADS.find((load) => load.name === rows[0]?.load.name)?.name ?? '';
+  const figures = rows.map(
+    (row) => `${row.work} ${row.server} ${results.rounds(row.id).at(-1)?.cpuUs.toFixed(1) ?? '-'}`,
+  );
+  return `${rows[0]?.network} ${loadName}, CPU us a call: ${figures.join(', ')}\n`;
+}
