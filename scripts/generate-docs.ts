@@ -5,8 +5,10 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { settingsMarkdown } from '../src/config/settings-reference.ts';
+import { limitsMarkdown } from '../src/grpc/transports/http2/limits.ts';
 import { metricsMarkdown } from '../src/observability/metric-table.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 writeFileSync(join(root, 'docs/settings.md'), settingsMarkdown());
 writeFileSync(join(root, 'docs/metrics.md'), metricsMarkdown());
+writeFileSync(join(root, 'docs/transport-limits.md'), limitsMarkdown());

@@ -8,6 +8,7 @@
  */
 
 import { openStores, type Stores } from './app-stores.ts';
+import { openTransport } from './app-transport.ts';
 import { createCacheService } from './cache/service.ts';
 import type { Settings } from './config/load.ts';
 import type { PolicyFile, PolicySource } from './config/policy-file.ts';
@@ -15,13 +16,11 @@ import { createHealthService } from './grpc/health.ts';
 import { deadlineInterceptor } from './grpc/interceptors/deadline.ts';
 import { metricsInterceptor } from './grpc/interceptors/metrics.ts';
 import { shedInterceptor } from './grpc/interceptors/shed.ts';
-import type { MethodTable } from './grpc/method.ts';
 import { createReflectionServices } from './grpc/reflection.ts';
 import { createMethodTable, type ServiceHandlers } from './grpc/service-table.ts';
 import { statusName } from './grpc/status.ts';
-import { startGrpcJsTransport } from './grpc/transports/grpc-js.ts';
 import type { Transport } from './grpc/transports/transport.ts';
-import { type Clock, systemClock } from './lib/clock.ts';
+import { systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import { TimerWheel } from './lib/timer-wheel.ts';
 import { type AdminServer, startAdminServer } from './observability/admin-server.ts';
@@ -99,13 +98,19 @@ export async function startApp(options: AppOptions): Promise<App> {
   let transport: Transport;
   try {
     admin = await openAdmin(options, readiness, stores);
-    transport = await openTransport({ settings, table, clock, log });
+    transport = await openTransport(settings, {
+      table,
+      clock,
+      log,
+      onConnectionDropped: (reason) => metrics.connectionDropped(reason),
+    });
   } catch (error) {
     await admin?.close();
     closeCache();
     stores.close();
     throw error;
   }
+  metrics.onConnectionsScrape(() => transport.connections);
   health.setServing(true);
   readiness.serving();
   metrics.setPolicies(policies.current().policies.keys());
@@ -146,25 +151,6 @@ async function openAdmin(options: AppOptions, readiness: Readiness, stores: Stor
     describe: () => stores.describe(),
     metricsText: () => metrics.text(),
     metricsContentType: metrics.contentType,
-    log,
-  });
-}
-
-async function openTransport(options: {
-  settings: Settings;
-  table: MethodTable;
-  clock: Clock;
-  log: Logger;
-}): Promise<Transport> {
-  const { settings, table, clock, log } = options;
-  return await startGrpcJsTransport({
-    table,
-    listen: {
-      ...(settings.grpcAddress === undefined ? {} : { tcp: settings.grpcAddress }),
-      ...(settings.grpcSocket === undefined ? {} : { socketPath: settings.grpcSocket }),
-    },
-    defaultDeadlineMs: settings.defaultDeadlineMs,
-    clock,
     log,
   });
 }

@@ -24,6 +24,11 @@ export interface Settings {
   readonly redisConnections: number;
   readonly grpcAddress: ListenAddress | undefined;
   readonly grpcSocket: string | undefined;
+  readonly transport: 'http2' | 'grpc-js';
+  /** 0: never. */
+  readonly grpcConnectionAgeMs: number;
+  /** 0: never. */
+  readonly grpcConnectionIdleMs: number;
   readonly adminAddress: ListenAddress | undefined;
   readonly policyFile: string | undefined;
   readonly keyPrefix: string;
@@ -142,6 +147,9 @@ function toSettings(texts: ReadonlyMap<SettingName, string | undefined>): Settin
     redisConnections: Number(text('REDIS_CONNECTIONS')),
     grpcAddress: listen('GRPC_ADDRESS'),
     grpcSocket: texts.get('GRPC_SOCKET'),
+    transport: text('TRANSPORT') as Settings['transport'],
+    grpcConnectionAgeMs: Number(text('GRPC_CONNECTION_AGE_MS')),
+    grpcConnectionIdleMs: Number(text('GRPC_CONNECTION_IDLE_MS')),
     adminAddress: listen('ADMIN_ADDRESS'),
     policyFile: texts.get('POLICY_FILE'),
     keyPrefix: text('KEY_PREFIX'),

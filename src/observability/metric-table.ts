@@ -35,6 +35,18 @@ export const METRICS = {
     labels: ['method'],
     help: 'From the arrival of a unary call to its answer.',
   },
+  connections: {
+    name: 'pannier_grpc_connections',
+    type: 'gauge',
+    labels: [],
+    help: 'Connections of callers that are open.',
+  },
+  connectionsDropped: {
+    name: 'pannier_grpc_connections_dropped_total',
+    type: 'counter',
+    labels: ['reason'],
+    help: 'Connections cut off because their caller broke a rule of HTTP/2 or a limit (enhance_your_calm), by its error code. Transport http2 only.',
+  },
   decisions: {
     name: 'pannier_rate_limit_decisions_total',
     type: 'counter',

@@ -32,6 +32,9 @@ type DecisionOutcome = 'allowed' | 'denied' | 'failure_allowed' | 'failure_denie
 
 export interface Metrics {
   method(path: string, kind: string, statusName: (code: number) => string): MethodCounts;
+  connectionDropped(reason: string): void;
+  /** Asked at every scrape. */
+  onConnectionsScrape(count: () => number): void;
   decision(policy: string, outcome: DecisionOutcome): void;
   nearHit(namespaceLabel: string): void;
   cacheRead(outcome: string, source: string): void;
@@ -62,6 +65,11 @@ export function createMetrics(options: { version: string; redisCodes: readonly s
   const calls = counter(METRICS.calls);
   const inFlight = gauge(METRICS.callsInFlight);
   const callDuration = histogram(METRICS.callDuration);
+  let countConnections = (): number => 0;
+  gauge(METRICS.connections, function collect() {
+    this.set(countConnections());
+  });
+  const connectionsDropped = counter(METRICS.connectionsDropped);
   const decisions = counter(METRICS.decisions);
   const cacheReads = counter(METRICS.cacheReads);
   const nearHits = counter(METRICS.nearHits);
@@ -113,6 +121,10 @@ export function createMetrics(options: { version: string; redisCodes: readonly s
           }
         },
       };
+    },
+    connectionDropped: (reason) => connectionsDropped.inc({ reason }),
+    onConnectionsScrape: (count) => {
+      countConnections = count;
     },
     decision: (policy, outcome) => {
       const id = `${policy} ${outcome}`;

@@ -43,6 +43,7 @@ class GrpcJsTransport implements Transport {
       'grpc.keepalive_time_ms': KEEPALIVE_TIME_MS,
       'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
       'grpc.enable_channelz': 0,
+      ...ageOptions(this.#limits),
     });
     this.#runtime = {
       clock: options.clock,
@@ -58,6 +59,10 @@ class GrpcJsTransport implements Transport {
       metadataBytesMax: this.#limits.metadataBytesMax,
     });
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+  }
+
+  get connections(): number {
+    return this.#listeners.reduce((sum, listener) => sum + listener.connections, 0);
   }
 
   async listen(where: TransportOptions['listen']): Promise<void> {
@@ -122,4 +127,12 @@ class GrpcJsTransport implements Transport {
     this.#listeners.push(listener);
     return listener;
   }
+}
+
+function ageOptions(limits: TransportLimits): Record<string, number> {
+  const { connectionAgeMsMax, connectionIdleMsMax } = limits;
+  return {
+    ...(connectionAgeMsMax === 0 ? {} : { 'grpc.max_connection_age_ms': connectionAgeMsMax }),
+    ...(connectionIdleMsMax === 0 ? {} : { 'grpc.max_connection_idle_ms': connectionIdleMsMax }),
+  };
 }

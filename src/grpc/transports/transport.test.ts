@@ -9,5 +9,5 @@ import { TRANSPORT_LIMITS } from './transport.ts';
 test.each(Object.entries(TRANSPORT_LIMITS))('docs/grpc.md says %s = %i', (name, value) => {
   const text = readFileSync(join(repositoryRoot, 'docs', 'grpc.md'), 'utf8');
   const row = text.split('\n').find((line) => line.includes(`(\`${name}\`)`));
-  expect(row).toMatch(new RegExp(`\\| ${value}( bytes)? \\|`));
+  expect(row).toMatch(new RegExp(`\\| ${value}( bytes| ms)? \\|`));
 });

@@ -17,6 +17,8 @@ export interface TransportOptions {
   readonly clock: Clock;
   readonly limits?: Partial<TransportLimits>;
   readonly log: TransportLog;
+  /** A peer broke a rule or a limit and was cut off, for the reason that metrics name. Only our own transport knows. */
+  readonly onConnectionDropped?: (reason: string) => void;
 }
 
 export interface TransportLimits {
@@ -27,9 +29,9 @@ export interface TransportLimits {
   /** Calls at a time on one connection; clients queue what comes on top. */
   readonly streamsPerConnectionMax: number;
   readonly connectionsMax: number;
-  /** Then it is drained, and the caller connects anew. */
+  /** Then a connection is drained, and its caller connects anew; 0: never. */
   readonly connectionAgeMsMax: number;
-  /** Without a call; then it is drained. */
+  /** Without a call for so long a connection is drained; 0: never. */
   readonly connectionIdleMsMax: number;
 }
 
@@ -39,7 +41,7 @@ export const TRANSPORT_LIMITS: TransportLimits = {
   streamsPerConnectionMax: 2_000,
   connectionsMax: 1_000,
   // There is one server behind this port: nothing to balance anew.
-  connectionAgeMsMax: Number.POSITIVE_INFINITY,
+  connectionAgeMsMax: 0,
   connectionIdleMsMax: 1_800_000,
 };
 
@@ -51,6 +53,8 @@ export interface TransportLog {
 export interface Transport {
   /** The port that was bound, where TCP was asked for. */
   readonly tcpPort: number | undefined;
+  /** Connections that are open. */
+  readonly connections: number;
   /** Refuses new connections, lets calls in flight end, ends streams, and is closed after `graceMs` at the latest. */
   drain(graceMs: number): Promise<void>;
   /** Ends everything now. Both may be called again, and one after the other. */

@@ -63,7 +63,7 @@ export class ConnectionLifetime {
     if (state.isDraining) {
       return this.#drainingMs > limits.drainPingMsMax ? 'drain_further' : 'nothing';
     }
-    if (this.#ageMs > limits.connectionAgeMsMax || this.#idleMs > limits.connectionIdleMsMax) {
+    if (isOver(this.#ageMs, limits.connectionAgeMsMax) || isOver(this.#idleMs, limits.connectionIdleMsMax)) {
       return 'drain';
     }
     if (this.#silentMs >= limits.keepaliveIntervalMs && !this.#hasAskedForLife && state.isSettled) {
@@ -88,4 +88,9 @@ export class ConnectionLifetime {
     const { keepaliveIntervalMs, keepaliveTimeoutMs } = this.#limits;
     return this.#hasAskedForLife && this.#silentMs > keepaliveIntervalMs + keepaliveTimeoutMs;
   }
+}
+
+/** A limit of 0 is none. */
+function isOver(elapsedMs: number, limitMs: number): boolean {
+  return limitMs !== 0 && elapsedMs > limitMs;
 }

@@ -7,7 +7,7 @@ import { HpackDecoder } from './hpack-decoder.ts';
 import { STATIC_LENGTH } from './hpack-table.ts';
 import { ConnectionFault, ErrorCode } from './protocol.ts';
 
-const DEFAULTS = { tableBytes: 4_096, listBytesMax: 16_384 };
+const DEFAULTS = { tableBytes: 4_096, listBytesMax: 16_384, listFieldsMax: 1_000 };
 
 function decode(decoder: HpackDecoder, hex: string): [string, string][] {
   const fields: Field[] = [];
@@ -178,7 +178,7 @@ test.each([
     ],
   },
 ])('$section', ({ section, tableBytes, expected, blocks }) => {
-  const decoder = new HpackDecoder({ tableBytes, listBytesMax: 16_384 });
+  const decoder = new HpackDecoder({ tableBytes, listBytesMax: 16_384, listFieldsMax: 1_000 });
   for (const [index, hex] of blocks.entries()) {
     const example = expected[index];
     if (example !== undefined) {
@@ -217,7 +217,7 @@ describe('a block that is not valid ends the connection with COMPRESSION_ERROR',
 });
 
 test('integers of every length are read', () => {
-  const decoder = new HpackDecoder({ tableBytes: 4_096, listBytesMax: 100_000 });
+  const decoder = new HpackDecoder({ tableBytes: 4_096, listBytesMax: 100_000, listFieldsMax: 1_000 });
   // Lengths around the end of the prefix, and of one and two bytes behind it.
   for (const length of [0, 1, 126, 127, 128, 254, 255, 256, 16_510, 16_511, 30_000]) {
     const rest = length - 127;
@@ -251,7 +251,7 @@ test('size updates at the beginning of a block evict, and the table grows again'
 });
 
 test('a field larger than the table empties it and is still handed on', () => {
-  const decoder = new HpackDecoder({ tableBytes: 64, listBytesMax: 16_384 });
+  const decoder = new HpackDecoder({ tableBytes: 64, listBytesMax: 16_384, listFieldsMax: 1_000 });
   decode(decoder, '4001 6101 62');
   const long = `4001 61 28${'78'.repeat(40)}`;
   expect(decode(decoder, long)).toEqual([['a', 'x'.repeat(40)]]);
@@ -260,14 +260,14 @@ test('a field larger than the table empties it and is still handed on', () => {
 });
 
 test('a name may be taken from the entry that its own insertion evicts', () => {
-  const decoder = new HpackDecoder({ tableBytes: 40, listBytesMax: 16_384 });
+  const decoder = new HpackDecoder({ tableBytes: 40, listBytesMax: 16_384, listFieldsMax: 1_000 });
   decode(decoder, '4001 6101 62');
   expect(decode(decoder, '7e 0163')).toEqual([['a', 'c']]);
   expect(tableOf(decoder)).toEqual([['a', 'c']]);
 });
 
 test('a list over its limit is decoded to the end: the table follows, the list stops growing', () => {
-  const decoder = new HpackDecoder({ tableBytes: 4_096, listBytesMax: 100 });
+  const decoder = new HpackDecoder({ tableBytes: 4_096, listBytesMax: 100, listFieldsMax: 1_000 });
   const fields: Field[] = [];
   const block = Buffer.from('82 82 82 82 82 4001 6101 62'.replaceAll(' ', ''), 'hex');
   expect(decoder.decode(block, 0, block.length, fields)).toBe(false);

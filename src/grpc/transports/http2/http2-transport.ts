@@ -11,7 +11,7 @@ import { type ConnectionHost, Http2Connection } from './connection.ts';
 import { SWEEP_MS } from './connection-lifetime.ts';
 import { DeadlineWatch } from './deadline-watch.ts';
 import { HTTP2_LIMITS, type Http2Limits } from './limits.ts';
-import type { ConnectionFault } from './protocol.ts';
+import { type ConnectionFault, DROP_REASONS } from './protocol.ts';
 import type { HeadRules } from './request-head.ts';
 
 const CLOSE_WAIT_MS = 1_000;
@@ -32,6 +32,7 @@ class Http2Transport implements Transport, ConnectionHost {
   readonly log: TransportLog;
   readonly defaultDeadlineMs: number;
   readonly budget = { heldBytes: 0 };
+  readonly #onConnectionDropped: TransportOptions['onConnectionDropped'];
   readonly #listeners: Listener[] = [];
   readonly #connections = new Set<Http2Connection>();
   readonly #deadlines: DeadlineWatch;
@@ -44,9 +45,14 @@ class Http2Transport implements Transport, ConnectionHost {
     this.rules = { table: options.table, metadataBytesMax, metadataFieldsMax };
     this.clock = options.clock;
     this.log = options.log;
+    this.#onConnectionDropped = options.onConnectionDropped;
     this.defaultDeadlineMs = options.defaultDeadlineMs;
     this.#deadlines = new DeadlineWatch({ clock: options.clock, expire: (nowMs) => this.#expire(nowMs) });
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref();
+  }
+
+  get connections(): number {
+    return this.#connections.size;
   }
 
   async listen(where: TransportOptions['listen']): Promise<void> {
@@ -100,7 +106,9 @@ class Http2Transport implements Transport, ConnectionHost {
     this.#connections.delete(connection);
   }
 
-  dropped(_fault: ConnectionFault): void {}
+  dropped(fault: ConnectionFault): void {
+    this.#onConnectionDropped?.(DROP_REASONS[fault.code]);
+  }
 
   #connected(socket: Socket): void {
     this.#connections.add(new Http2Connection(socket, this));

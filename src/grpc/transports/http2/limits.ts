@@ -82,3 +82,20 @@ export const HTTP2_LIMITS = Object.fromEntries(
 function row(value: number, unit: LimitRow['unit'], reason: string): LimitRow {
   return { value, unit, reason };
 }
+
+export function limitsMarkdown(): string {
+  const rows = Object.entries(HTTP2_LIMIT_ROWS).map(
+    ([name, { value, unit, reason }]) => `| \`${name}\` | ${value} ${unit} | ${reason} |`,
+  );
+  return [
+    '# Limits of the HTTP/2 transport',
+    '',
+    'Besides those of [grpc.md](grpc.md), which hold for every transport. A peer over a limit is told so; others do not notice.',
+    'This page is generated from src/grpc/transports/http2/limits.ts (`make docs`).',
+    '',
+    '| limit | value | what it bounds |',
+    '|---|---|---|',
+    ...rows,
+    '',
+  ].join('\n');
+}

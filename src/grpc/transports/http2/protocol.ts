@@ -50,6 +50,20 @@ export const ErrorCode = {
 
 export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
 
+/** Why a connection was dropped, as metrics name it. */
+export const DROP_REASONS: Readonly<Record<ErrorCode, string>> = {
+  [ErrorCode.none]: 'none',
+  [ErrorCode.protocol]: 'protocol_error',
+  [ErrorCode.internal]: 'internal_error',
+  [ErrorCode.flowControl]: 'flow_control_error',
+  [ErrorCode.streamClosed]: 'stream_closed',
+  [ErrorCode.frameSize]: 'frame_size_error',
+  [ErrorCode.refusedStream]: 'refused_stream',
+  [ErrorCode.cancel]: 'cancel',
+  [ErrorCode.compression]: 'compression_error',
+  [ErrorCode.enhanceYourCalm]: 'enhance_your_calm',
+};
+
 /** Thrown while a peer's bytes are read: the connection answers GOAWAY with this code and text, and closes. */
 export class ConnectionFault extends Error {
   readonly code: ErrorCode;

@@ -1,0 +1,28 @@
+/**
+ * Which transport serves, by the settings. Each is loaded only where it is asked for: the other costs no memory.
+ */
+import type { Settings } from './config/load.ts';
+import type { Transport, TransportOptions } from './grpc/transports/transport.ts';
+
+export type TransportParts = Pick<TransportOptions, 'table' | 'clock' | 'log' | 'onConnectionDropped'>;
+
+export async function openTransport(settings: Settings, parts: TransportParts): Promise<Transport> {
+  const options: TransportOptions = {
+    ...parts,
+    listen: {
+      ...(settings.grpcAddress === undefined ? {} : { tcp: settings.grpcAddress }),
+      ...(settings.grpcSocket === undefined ? {} : { socketPath: settings.grpcSocket }),
+    },
+    defaultDeadlineMs: settings.defaultDeadlineMs,
+    limits: {
+      connectionAgeMsMax: settings.grpcConnectionAgeMs,
+      connectionIdleMsMax: settings.grpcConnectionIdleMs,
+    },
+  };
+  if (settings.transport === 'grpc-js') {
+    const { startGrpcJsTransport } = await import('./grpc/transports/grpc-js.ts');
+    return await startGrpcJsTransport(options);
+  }
+  const { startHttp2Transport } = await import('./grpc/transports/http2/http2-transport.ts');
+  return await startHttp2Transport(options);
+}
