@@ -3,6 +3,7 @@
  * foreign programs that check them. Where such a program lies is told by an environment variable; unset, the suite is red.
  */
 import { startGrpcJsTransport } from '../../src/grpc/transports/grpc-js.ts';
+import { startHttp2Transport } from '../../src/grpc/transports/http2/http2-transport.ts';
 import type { Transport } from '../../src/grpc/transports/transport.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { spawnBound } from './bound-process.ts';
@@ -10,6 +11,7 @@ import type { StartTransport } from './grpc-transport-contract.ts';
 import { createInteropTable } from './interop-service.ts';
 
 export const TRANSPORTS: readonly (readonly [name: string, start: StartTransport])[] = [
+  ['http2', startHttp2Transport],
   ['grpc-js', startGrpcJsTransport],
 ];
 

@@ -9,7 +9,6 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { loadSync, type MethodDefinition } from '@grpc/proto-loader';
 import type { AnyMethod, CallContext, MethodTable, ResponseStream } from '../../src/grpc/method.ts';
-import { methodsOf } from '../../src/grpc/service-table.ts';
 import { type StatusCode, StatusError } from '../../src/grpc/status.ts';
 
 interface Payload {
@@ -66,7 +65,7 @@ export function createInteropTable(): MethodTable {
     arrays: true,
     includeDirs: [join(import.meta.dirname, 'proto')],
   });
-  const methods = methodsOf(definition, SERVICE_NAME);
+  const methods = definition[SERVICE_NAME] as Readonly<Record<string, Method>>;
   const rows: AnyMethod[] = [
     { ...codec(methods, 'EmptyCall'), kind: 'unary', handle: () => ({}) },
     { ...codec(methods, 'UnaryCall'), kind: 'unary', handle: (request) => answerSimple(request, serverId) },
