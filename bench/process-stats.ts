@@ -1,7 +1,7 @@
 /**
  * What a process has used, from /proc (Linux).
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 /** Jiffies per second of /proc/PID/stat; 100 on every Linux that Node runs on. */
 const CLOCK_TICKS_PER_SECOND = 100;
@@ -27,6 +27,10 @@ function ticksOf(pid: number): number {
   // The second field is the program's name in brackets and may hold blanks.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   return Number(fields[11]) + Number(fields[12]);
+}
+
+export function isRunning(pid: number): boolean {
+  return existsSync(`/proc/${pid}/status`);
 }
 
 /** Resident memory, MB (1,000,000 bytes). */

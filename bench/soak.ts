@@ -8,7 +8,7 @@
 import { readArguments } from './arguments.ts';
 import { chooseCores } from './cores.ts';
 import { buildGoProgram } from './go-programs.ts';
-import { residentMegabytes } from './process-stats.ts';
+import { isRunning, residentMegabytes } from './process-stats.ts';
 import { startSidecar } from './servers.ts';
 import { LiveHeap } from './soak/live-heap.ts';
 import { HELP, parseOptions, type SoakOptions } from './soak/options.ts';
@@ -68,6 +68,10 @@ async function soak(options: SoakOptions, program: string): Promise<Outcome> {
   while (callsOf(counts) < options.calls && sum(counts.failures.values()) < FAILURES_MAX) {
     addUp(counts, await waves.run(sidecar.address, waveCalls));
     waveCount += 1;
+    if (!isRunning(sidecar.pid)) {
+      sayFailures(counts);
+      throw new Error(`Cannot soak: the sidecar ended after ${callsOf(counts)} calls, wanted ${options.calls}`);
+    }
     residentMbMax = Math.max(residentMbMax, residentMegabytes(sidecar.pid));
     const isFirstTenth = firstLiveBytes === undefined && callsOf(counts) >= options.calls / 10;
     if (isFirstTenth || performance.now() - saidMs >= PROGRESS_MS) {
@@ -108,6 +112,12 @@ function sayProgress(
   );
 }
 
+function sayFailures(counts: WaveCounts): void {
+  for (const [failure, count] of counts.failures) {
+    say(`  ${count} x ${failure}`);
+  }
+}
+
 function judge(options: SoakOptions, outcome: Outcome): boolean {
   const { counts, firstLiveBytes, lastLiveBytes } = outcome;
   const growth = lastLiveBytes - firstLiveBytes;
@@ -124,9 +134,7 @@ function judge(options: SoakOptions, outcome: Outcome): boolean {
     `${hasGrown ? 'FAILED' : 'passed'}: grew by ${megabytes(growth)} MB, wanted below ${megabytes(options.growthBytesMax)}`,
   );
   say(`${failures > 0 ? 'FAILED' : 'passed'}: ${failures} calls failed, wanted 0`);
-  for (const [failure, count] of counts.failures) {
-    say(`  ${count} x ${failure}`);
-  }
+  sayFailures(counts);
   return !hasGrown && failures === 0;
 }
 

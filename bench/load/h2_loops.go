@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,7 +13,7 @@ func (e *h2Engine) workers() []*worker {
 	for _, h := range e.conns {
 		h.mu.Lock()
 		if h.dead != nil && !h.stopped {
-			h.w.errs["connection: "+h.dead.Error()]++
+			h.w.errs["connection: "+withoutAddresses(h.dead)]++
 		}
 		if n := len(h.flights) + len(h.queue); n > 0 && !h.stopped {
 			h.w.errs["unfinished"] += uint64(n)
@@ -20,6 +22,15 @@ func (e *h2Engine) workers() []*worker {
 		h.mu.Unlock()
 	}
 	return ws
+}
+
+// withoutAddresses makes the same failure of two connections the same text.
+func withoutAddresses(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Op + ": " + op.Err.Error()
+	}
+	return err.Error()
 }
 
 func (e *h2Engine) closed(warm, run time.Duration, calls int64) ([]*worker, time.Duration) {
