@@ -26,13 +26,21 @@ export class Allowance {
     }
   }
 
+  /** A frame of DATA was sent: its peer gives the window back, of the stream and of the connection. */
+  dataSent(): void {
+    this.#earn(2);
+  }
+
+  /** What a call brings with it besides: a PING that measures, a cancellation that crosses the answer. */
   callFinished(): void {
-    if (this.#left < this.#max) {
-      this.#left += 1;
-    }
+    this.#earn(2);
   }
 
   secondPassed(): void {
-    this.#left = Math.min(this.#max, this.#left + this.#perSecond);
+    this.#earn(this.#perSecond);
+  }
+
+  #earn(points: number): void {
+    this.#left = Math.min(this.#max, this.#left + points);
   }
 }

@@ -54,13 +54,21 @@ test('a header block that does not end is a fault', () => {
   expect(atMs).toBe(31_000);
 });
 
-test('a peer that takes no byte is gone, one that takes some is not', () => {
+test('a peer that takes no byte or a few is gone, one that takes enough is not', () => {
   const unsent = { unsentBytes: 1_000 };
   expect(firstDue({ stalledWriteMsMax: 20_000 }, unsent)).toEqual({ verdict: 'destroy', atMs: 21_000 });
+  const dribbler = new ConnectionLifetime(LIMITS);
+  const verdicts = Array.from({ length: 22 }, (_, second) => {
+    dribbler.heard();
+    return dribbler.sweep({ ...HEALTHY, unsentBytes: 1_000, takenBytes: second * 100 });
+  });
+  expect(verdicts.at(-1)).toBe('destroy');
   const lifetime = new ConnectionLifetime(LIMITS);
   for (let second = 1; second < 1_000; second += 1) {
     lifetime.heard();
-    expect(lifetime.sweep({ ...HEALTHY, unsentBytes: 1_000, takenBytes: second })).toBe('nothing');
+    expect(
+      lifetime.sweep({ ...HEALTHY, unsentBytes: 1_000, takenBytes: second * LIMITS.slowReaderBytesPerSecond }),
+    ).toBe('nothing');
   }
 });
 

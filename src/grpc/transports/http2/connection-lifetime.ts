@@ -79,7 +79,8 @@ export class ConnectionLifetime {
     this.#idleMs = state.streams === 0 ? this.#idleMs + SWEEP_MS : 0;
     this.#openBlockMs = state.isBlockOpen ? this.#openBlockMs + SWEEP_MS : 0;
     this.#drainingMs = state.isDraining ? this.#drainingMs + SWEEP_MS : 0;
-    const isStalled = state.unsentBytes > 0 && state.takenBytes === this.#takenBytes;
+    const takenBytes = state.takenBytes - this.#takenBytes;
+    const isStalled = state.unsentBytes > 0 && takenBytes < this.#limits.slowReaderBytesPerSecond;
     this.#stalledMs = isStalled ? this.#stalledMs + SWEEP_MS : 0;
     this.#takenBytes = state.takenBytes;
   }

@@ -7,7 +7,6 @@
  *   3. Each call is answered once, and nothing is sent for a stream that has ended.
  */
 import type { Clock } from '../../../lib/clock.ts';
-import { NO_DEADLINE_MS } from '../../deadline.ts';
 import { deadlineOver, stopping } from '../refusals.ts';
 import type { TransportLog } from '../transport.ts';
 import { type Allowance, REFUSED_COST } from './allowance.ts';
@@ -18,15 +17,11 @@ import type { Http2Limits } from './limits.ts';
 import { ConnectionFault, ErrorCode, Flag, WINDOW_BYTES_MAX } from './protocol.ts';
 import type { ReceiveWindow } from './receive-window.ts';
 import { type BodyHost, type BodyPiece, endSingle, readMany, readSingle } from './request-body.ts';
-import { areTrailersValid, type RequestHead } from './request-head.ts';
+import { areTrailersValid, deadlineOf, type RequestHead } from './request-head.ts';
 import type { RequestHeads } from './request-heads.ts';
 import type { Sender } from './sender.ts';
+import type { SharedBudget } from './shared-budget.ts';
 import { StreamTable } from './stream-table.ts';
-
-const HTTP_TEXTS = {
-  '405': 'Cannot serve the request: its method is not POST, and this port speaks gRPC\n',
-  '415': 'Cannot serve the request: its content-type is not application/grpc, and this port speaks gRPC\n',
-} as const;
 
 /** The parts of a connection that its streams work with. */
 export interface StreamsParts {
@@ -36,6 +31,7 @@ export interface StreamsParts {
   readonly defaultDeadlineMs: number;
   readonly sender: Sender;
   readonly receiveWindow: ReceiveWindow;
+  readonly budget: SharedBudget;
   readonly allowance: Allowance;
   readonly heads: RequestHeads;
   /** A call with this deadline is under way. */
@@ -83,6 +79,7 @@ export class ConnectionStreams implements BodyHost, CallHost {
     const fields = this.#parts.heads.readFields(block, start, end);
     const stream = table.get(id);
     if (stream === undefined) {
+      this.#allowance.spend(1);
       if (!table.wasReset(id)) {
         const code = id === table.lastId ? ErrorCode.streamClosed : ErrorCode.protocol;
         throw new ConnectionFault(code, 'HEADERS on a closed stream');
@@ -147,6 +144,7 @@ export class ConnectionStreams implements BodyHost, CallHost {
   cancelled(id: number): void {
     const stream = this.table.known(id, 'RST_STREAM');
     if (stream === undefined) {
+      this.#allowance.spend(1);
       return;
     }
     // A caller that gives up after a while is normal, one that opens and resets in one breath is not (CVE-2023-44487).
@@ -214,8 +212,9 @@ export class ConnectionStreams implements BodyHost, CallHost {
   sweep(): void {
     this.#sweep += 1;
     for (const stream of [...this.table.values()]) {
-      const isWaiting = stream.queuedBytes > 0;
-      if (!isWaiting) {
+      const takenBytes = stream.sentBytes - stream.sweptBytes;
+      stream.sweptBytes = stream.sentBytes;
+      if (stream.queuedBytes === 0 || takenBytes >= this.limits.slowReaderBytesPerSecond) {
         stream.progressSweep = this.#sweep;
       }
       const stalledMs = (this.#sweep - stream.progressSweep) * 1_000;
@@ -267,7 +266,9 @@ export class ConnectionStreams implements BodyHost, CallHost {
   #open(id: number, isLast: boolean, head: RequestHead): void {
     const { limits, table } = this;
     const isBusy =
-      table.busy >= limits.streamsPerConnectionMax || this.sender.queuedBytes > limits.queuedBytesPerConnectionMax;
+      table.busy >= limits.streamsPerConnectionMax ||
+      this.sender.queuedBytes > limits.queuedBytesPerConnectionMax ||
+      this.#parts.budget.waitingBytes > limits.waitingBytesMax;
     if (id > table.acceptedIdMax || head.verdict === 'malformed' || isBusy) {
       const isMalformed = id <= table.acceptedIdMax && head.verdict === 'malformed';
       this.#refuse(id, isMalformed ? ErrorCode.protocol : ErrorCode.refusedStream);
@@ -276,7 +277,7 @@ export class ConnectionStreams implements BodyHost, CallHost {
     const stream = new Http2Stream({
       id,
       head,
-      deadlineAtMs: this.#deadlineAtMs(head),
+      deadlineAtMs: deadlineOf(head, this.#turnMs, this.#parts.defaultDeadlineMs),
       receiveWindowBytes: limits.streamWindowBytes,
       sendWindowBytes: this.sender.streamWindowBytes,
       sweep: this.#sweep,
@@ -304,18 +305,13 @@ export class ConnectionStreams implements BodyHost, CallHost {
     }
   }
 
-  #deadlineAtMs(head: RequestHead): number {
-    if (head.timeoutMs !== Number.POSITIVE_INFINITY) {
-      return Math.min(NO_DEADLINE_MS, this.#turnMs + head.timeoutMs);
-    }
-    return head.method?.kind === 'unary' ? this.#turnMs + this.#parts.defaultDeadlineMs : NO_DEADLINE_MS;
-  }
-
   #dataOfNoStream(id: number): void {
     if (id > this.table.lastId) {
       throw new ConnectionFault(ErrorCode.protocol, 'DATA on an idle stream');
     }
-    if (!this.table.wasReset(id)) {
+    if (this.table.wasReset(id)) {
+      this.#allowance.spend(1);
+    } else {
       this.#refuse(id, ErrorCode.streamClosed);
     }
   }
@@ -362,8 +358,7 @@ export class ConnectionStreams implements BodyHost, CallHost {
     if (stream.contentLengthLeft > 0) {
       this.#reset(stream, ErrorCode.protocol);
     } else if (stream.head.verdict === 'http') {
-      const { httpStatus } = stream.head;
-      this.sender.plain(stream, httpStatus, HTTP_TEXTS[httpStatus]);
+      this.sender.plain(stream);
     } else if (!hasStarted && stream.streaming === undefined) {
       endSingle(this, stream);
     }

@@ -17,11 +17,12 @@ import { checkDependency, HeaderBlocks } from './header-blocks.ts';
 import type { Http2Stream } from './http2-stream.ts';
 import type { Http2Limits } from './limits.ts';
 import { ConnectionFault, ErrorCode, Flag, FRAME_BYTES_MAX, FrameType, Setting, STREAM_ID_MAX } from './protocol.ts';
-import { ReceiveWindow, type SharedBudget } from './receive-window.ts';
+import { ReceiveWindow } from './receive-window.ts';
 import type { HeadRules } from './request-head.ts';
 import { RequestHeads } from './request-heads.ts';
 import { Sender, type SenderHost } from './sender.ts';
 import { readSettings, settingsPayload } from './settings.ts';
+import type { SharedBudget } from './shared-budget.ts';
 
 const NO_BYTES = new Uint8Array(0);
 const DRAIN_PING = Buffer.from('draining');
@@ -62,7 +63,7 @@ export class Http2Connection implements FrameSink, SenderHost {
     this.#host = host;
     this.#socket = socket;
     this.#reader = new FrameReader(this, FRAME_BYTES_MAX);
-    this.#sender = new Sender(socket, limits, this);
+    this.#sender = new Sender(socket, { limits, budget: host.budget, host: this });
     this.#receiveWindow = new ReceiveWindow({ outbox: this.#sender.outbox, limits, shared: host.budget });
     this.#allowance = new Allowance(limits);
     this.#lifetime = new ConnectionLifetime(limits);
@@ -73,6 +74,7 @@ export class Http2Connection implements FrameSink, SenderHost {
       defaultDeadlineMs: host.defaultDeadlineMs,
       sender: this.#sender,
       receiveWindow: this.#receiveWindow,
+      budget: host.budget,
       allowance: this.#allowance,
       heads: new RequestHeads({ ...host.rules, hpackTableBytes: limits.hpackTableBytes }),
       watchDeadline: (deadlineAtMs) => host.watchDeadline(deadlineAtMs),
@@ -190,6 +192,7 @@ export class Http2Connection implements FrameSink, SenderHost {
       case FrameType.goaway:
         checkStream('GOAWAY', id === 0);
         checkLength('GOAWAY', Math.min(end - start, 8), 8);
+        this.#allowance.spend(1);
         // The peer opens no more streams; what it does all the same is refused.
         this.#streams.table.acceptedIdMax = this.#streams.table.lastId;
         return;
@@ -202,6 +205,10 @@ export class Http2Connection implements FrameSink, SenderHost {
 
   streamEnded(stream: Http2Stream): void {
     this.#streams.streamEnded(stream);
+  }
+
+  dataSent(): void {
+    this.#allowance.dataSent();
   }
 
   windowDribbled(): void {
@@ -227,6 +234,7 @@ export class Http2Connection implements FrameSink, SenderHost {
   }
 
   #socketDrained(): void {
+    this.#sender.outbox.noteUnsent();
     this.#socket.resume();
     this.#guard(() => this.#sender.pumpWaiting());
   }
@@ -234,6 +242,7 @@ export class Http2Connection implements FrameSink, SenderHost {
   #socketClosed(): void {
     this.#isDead = true;
     this.#streams.cancelAll();
+    this.#sender.outbox.noteUnsent();
     this.#host.closed(this);
   }
 
@@ -280,6 +289,7 @@ export class Http2Connection implements FrameSink, SenderHost {
 
   #onWindowUpdate(id: number, bytes: Buffer, start: number, end: number): void {
     checkLength('WINDOW_UPDATE', end - start, 4);
+    this.#allowance.spend(1);
     const grownBytes = bytes.readUInt32BE(start) & 0x7fffffff;
     if (id !== 0) {
       this.#streams.windowUpdate(id, grownBytes);
@@ -298,16 +308,20 @@ export class Http2Connection implements FrameSink, SenderHost {
     checkStream('SETTINGS', id === 0);
     if ((flags & Flag.ack) !== 0) {
       checkLength('SETTINGS acknowledgement', end - start, 0);
+      this.#allowance.spend(1);
       return;
     }
     this.#allowance.spend(SETTINGS_COST);
+    // A frame may say the same setting thousands of times: the windows of all streams are changed once, to the last value.
+    let streamWindowBytes = this.#sender.streamWindowBytes;
     readSettings(bytes, start, end, (setting, value) => {
       if (setting === Setting.initialWindowSize) {
-        this.#streams.streamWindowChanged(value);
+        streamWindowBytes = value;
       } else if (setting === Setting.headerTableSize) {
         this.#sender.tableLimitChanged(value);
       }
     });
+    this.#streams.streamWindowChanged(streamWindowBytes);
     this.#sender.outbox.frame(FrameType.settings, Flag.ack, 0, NO_BYTES);
     this.#streams.pumpAll();
   }
@@ -315,8 +329,8 @@ export class Http2Connection implements FrameSink, SenderHost {
   #onPing(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
     checkStream('PING', id === 0);
     checkLength('PING', end - start, 8);
+    this.#allowance.spend(1);
     if ((flags & Flag.ack) === 0) {
-      this.#allowance.spend(1);
       this.#sender.outbox.frame(FrameType.ping, Flag.ack, 0, bytes.subarray(start, end));
     } else if (this.#isDraining && DRAIN_PING.compare(bytes, start, end) === 0) {
       this.#drainFurther();

@@ -14,7 +14,7 @@ const INDEXED = 0x80;
 const LITERAL_INDEXED = 0x40;
 const TABLE_SIZE_UPDATE = 0x20;
 const HUFFMAN = 0x80;
-/** Four bytes behind the prefix reach two million, far above any length or index that can be valid here. */
+/** Four bytes behind the prefix reach 268 million, far above any length or index that can be valid here. */
 const INTEGER_SHIFT_MAX = 21;
 
 /** Shared by all connections: decoding is synchronous. Grows to the longest string, which the block's bound bounds. */

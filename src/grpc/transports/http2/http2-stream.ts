@@ -46,6 +46,9 @@ export class Http2Stream implements CallContext {
   sendQueue: Buffer[] = NOTHING;
   queuedBytes = 0;
   sentOfFirstBytes = 0;
+  /** DATA that went out, and how much of it the last sweep saw. */
+  sentBytes = 0;
+  sweptBytes = 0;
   /** Trailers that follow the queue; null: the last DATA ends the stream; undefined: the call is not answered yet. */
   endBlock: Buffer | null | undefined = undefined;
 

@@ -31,7 +31,7 @@ class Http2Transport implements Transport, ConnectionHost {
   readonly clock: Clock;
   readonly log: TransportLog;
   readonly defaultDeadlineMs: number;
-  readonly budget = { heldBytes: 0 };
+  readonly budget = { heldBytes: 0, waitingBytes: 0 };
   readonly #onConnectionDropped: TransportOptions['onConnectionDropped'];
   readonly #listeners: Listener[] = [];
   readonly #connections = new Set<Http2Connection>();

@@ -10,7 +10,7 @@
 const CODE_LENGTHS =
   'dnsssssssoussussssssssusssssssss6aacd68baa8b8666555666666678f6ca' +
   'd67777777777777777777777878djde6f56565666577666567655677777fbeds' +
-  'kmkkmmmnmnnnnnonoomnonnnnlmnmnnomlkmmnnlnmmolmnnmllmnmnnkmmmnmmn' +
+  'kmkkmmmnmnnnnnonoomnonnnnlmnmnnomlkmmnnlnmmolmnnllmlnmnnkmmmnmmn' +
   'qqkjmnmpqqqrrqopjlqrrqrollqqsrrrkoklmllnmmppooqnqrqqrrrrrsrrrrrq' +
   'u';
 
@@ -67,6 +67,7 @@ export function huffmanBound(encodedBytes: number): number {
 
 function fillTables(): void {
   const tree = buildTree();
+  checkComplete(tree);
   for (let node = 0; node < tree.length; node += 1) {
     for (let nibble = 0; nibble < NIBBLES; nibble += 1) {
       STEPS[(node << 4) | nibble] = walk(tree, node, nibble);
@@ -76,6 +77,13 @@ function fillTables(): void {
   for (let depth = 0; depth <= PADDING_BITS_MAX; depth += 1) {
     MAY_STOP[node] = 1;
     node = childOf(tree, node, 1);
+  }
+}
+
+/** A code of which every leaf is used (Kraft's sum is 1); a wrong digit above would leave a hole. */
+function checkComplete(tree: Tree): void {
+  if (tree.some((children) => children.includes(0))) {
+    throw new Error('Cannot decode HPACK: the lengths of its Huffman code leave holes, wanted those of RFC 7541');
   }
 }
 

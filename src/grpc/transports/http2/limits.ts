@@ -7,7 +7,7 @@ import type { TransportLimits } from '../transport.ts';
 
 interface LimitRow {
   readonly value: number;
-  readonly unit: 'bytes' | 'fields' | 'frames' | 'ms' | 'points' | 'points/s';
+  readonly unit: 'bytes' | 'fields' | 'frames' | 'ms' | 'points' | 'points/s' | 'bytes/s';
   /** What is over it, and why there is a bound. */
   readonly reason: string;
 }
@@ -43,6 +43,11 @@ export const HTTP2_LIMIT_ROWS = {
     'bytes',
     "answers that wait for a peer's windows; beyond it new calls are refused, unexecuted (CVE-2019-9511)",
   ),
+  waitingBytesMax: row(
+    64 * 1024 * 1024,
+    'bytes',
+    'answers of all connections that their peers have not taken; beyond it new calls are refused, unexecuted',
+  ),
   queuedBytesPerStreamMax: row(
     64 * 1024,
     'bytes',
@@ -53,6 +58,11 @@ export const HTTP2_LIMIT_ROWS = {
     30_000,
     'ms',
     'from the first header of a unary call to its last byte; beyond it the call is reset',
+  ),
+  slowReaderBytesPerSecond: row(
+    1_024,
+    'bytes/s',
+    'a peer that takes less of an answer that waits counts as taking none',
   ),
   stalledWriteMsMax: row(
     20_000,
@@ -66,9 +76,13 @@ export const HTTP2_LIMIT_ROWS = {
   allowanceMax: row(
     10_000,
     'points',
-    'frames that cost us and do no work (early resets, PING, SETTINGS, PRIORITY, empty DATA, dribbled windows) are paid from an allowance; when it is empty, GOAWAY with ENHANCE_YOUR_CALM (CVE-2023-44487, CVE-2019-9512 to 9518, CVE-2025-8671)',
+    'frames that cost us and do no work (early resets, PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA, frames of closed streams, dribbled windows) are paid from an allowance; when it is empty, GOAWAY with ENHANCE_YOUR_CALM (CVE-2023-44487, CVE-2019-9512 to 9518, CVE-2025-8671)',
   ),
-  allowancePerSecond: row(1_000, 'points/s', 'how fast the allowance fills again, and by one with every finished call'),
+  allowancePerSecond: row(
+    1_000,
+    'points/s',
+    'how fast the allowance fills again; a call that ends and a frame of DATA that is sent give two each',
+  ),
 } as const satisfies Record<string, LimitRow>;
 
 type Http2OwnLimits = { readonly [Name in keyof typeof HTTP2_LIMIT_ROWS]: number };

@@ -7,6 +7,7 @@
 import type { Socket } from 'node:net';
 import { putFrameHeader } from './frame-writer.ts';
 import { FRAME_HEADER_BYTES } from './protocol.ts';
+import type { SharedBudget } from './shared-budget.ts';
 
 export const OUTBOX_BUFFER_BYTES = 64 * 1024;
 const POOL_MAX = 32;
@@ -25,13 +26,17 @@ function flushDue(): void {
 export class Outbox {
   readonly #socket: Socket;
   readonly #unsentBytesMax: number;
+  readonly #budget: SharedBudget;
+  /** What the socket held when we last looked. */
+  #unsentBytes = 0;
   #buffer: Buffer | undefined;
   #length = 0;
   #isDue = false;
 
-  constructor(socket: Socket, unsentBytesMax: number) {
+  constructor(socket: Socket, options: { unsentBytesMax: number; budget: SharedBudget }) {
     this.#socket = socket;
-    this.#unsentBytesMax = unsentBytesMax;
+    this.#unsentBytesMax = options.unsentBytesMax;
+    this.#budget = options.budget;
   }
 
   /** True while the peer takes its answers too slowly. */
@@ -89,8 +94,17 @@ export class Outbox {
       return;
     }
     this.#socket.write(bytes);
-    if (this.#socket.writableLength === 0 && pool.length < POOL_MAX) {
+    if (this.#socket.writableLength !== 0) {
+      this.noteUnsent();
+    } else if (pool.length < POOL_MAX) {
       pool.push(buffer);
     }
+  }
+
+  /** The socket took bytes, or is gone: counts what it still holds. */
+  noteUnsent(): void {
+    const unsentBytes = this.#socket.destroyed ? 0 : this.#socket.writableLength;
+    this.#budget.waitingBytes += unsentBytes - this.#unsentBytes;
+    this.#unsentBytes = unsentBytes;
   }
 }

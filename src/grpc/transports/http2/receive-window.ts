@@ -12,11 +12,7 @@ import type { Http2Limits } from './limits.ts';
 import { PREFIX_BYTES } from './message-reader.ts';
 import type { Outbox } from './outbox.ts';
 import { ConnectionFault, DEFAULT_WINDOW_BYTES, ErrorCode, FrameType } from './protocol.ts';
-
-/** What all connections of a transport hold. */
-export interface SharedBudget {
-  heldBytes: number;
-}
+import type { SharedBudget } from './shared-budget.ts';
 
 export class ReceiveWindow {
   readonly #outbox: Outbox;

@@ -2,6 +2,7 @@
  * What the header list of a request says, judged once and shared: requests with the same header block get the same head,
  * so a head never changes.
  */
+import { NO_DEADLINE_MS } from '../../deadline.ts';
 import type { AnyMethod, MethodTable } from '../../method.ts';
 import type { StatusError } from '../../status.ts';
 import { malformedTimeout, metadataTooLarge, unknownMethod } from '../refusals.ts';
@@ -34,9 +35,9 @@ export interface HeadRules {
 
 /** What is gathered while the fields are read. */
 interface Draft {
-  method: string;
-  scheme: string;
-  path: string;
+  method: string | undefined;
+  scheme: string | undefined;
+  path: string | undefined;
   contentType: string;
   encoding: string;
   timeoutMs: number;
@@ -54,9 +55,10 @@ export function readRequestHead(fields: readonly Field[], isComplete: boolean, r
   for (const field of fields) {
     readField(draft, field);
   }
-  const lacksPseudo = draft.method === '' || draft.scheme === '' || draft.path === '';
+  const { path = '' } = draft;
+  const lacksPseudo = !draft.method || !draft.scheme || path === '';
   const isMalformed = draft.isMalformed || (isComplete && lacksPseudo);
-  const method = rules.table.get(draft.path);
+  const method = rules.table.get(path);
   const isPost = draft.method === 'POST';
   const isCall = isPost && isGrpc(draft.contentType);
   return {
@@ -71,6 +73,14 @@ export function readRequestHead(fields: readonly Field[], isComplete: boolean, r
   };
 }
 
+/** When a call that arrives now must have been answered; a stream without a timeout never. */
+export function deadlineOf(head: RequestHead, nowMs: number, defaultDeadlineMs: number): number {
+  if (head.timeoutMs !== Number.POSITIVE_INFINITY) {
+    return Math.min(NO_DEADLINE_MS, nowMs + head.timeoutMs);
+  }
+  return head.method?.kind === 'unary' ? nowMs + defaultDeadlineMs : NO_DEADLINE_MS;
+}
+
 /** The trailers of a request carry nothing that we use; they only have to be valid (section 8.1). */
 export function areTrailersValid(fields: readonly Field[]): boolean {
   return fields.every((field) => field.role !== Role.forbidden && !field.name.startsWith(':'));
@@ -78,9 +88,9 @@ export function areTrailersValid(fields: readonly Field[]): boolean {
 
 function newDraft(): Draft {
   return {
-    method: '',
-    scheme: '',
-    path: '',
+    method: undefined,
+    scheme: undefined,
+    path: undefined,
     contentType: '',
     encoding: 'identity',
     timeoutMs: Number.POSITIVE_INFINITY,
@@ -95,15 +105,15 @@ function newDraft(): Draft {
 function readField(draft: Draft, field: Field): void {
   switch (field.role) {
     case Role.method:
-      draft.isMalformed ||= draft.isPastPseudo || draft.method !== '';
+      draft.isMalformed ||= draft.isPastPseudo || draft.method !== undefined;
       draft.method = field.value;
       return;
     case Role.scheme:
-      draft.isMalformed ||= draft.isPastPseudo || draft.scheme !== '';
+      draft.isMalformed ||= draft.isPastPseudo || draft.scheme !== undefined;
       draft.scheme = field.value;
       return;
     case Role.path:
-      draft.isMalformed ||= draft.isPastPseudo || draft.path !== '';
+      draft.isMalformed ||= draft.isPastPseudo || draft.path !== undefined;
       draft.path = field.value;
       return;
     case Role.authority:
@@ -152,7 +162,7 @@ function refusalOf(
     return metadataTooLarge(rules);
   }
   if (method === undefined) {
-    return unknownMethod(draft.path);
+    return unknownMethod(draft.path ?? '');
   }
   return Number.isNaN(draft.timeoutMs) ? malformedTimeout() : undefined;
 }

@@ -20,6 +20,7 @@ import {
   FrameType,
   WINDOW_BYTES_MAX,
 } from './protocol.ts';
+import type { SharedBudget } from './shared-budget.ts';
 import { type FinalStatus, OK_BLOCK, OPENING_BLOCK, statusBlock } from './status-block.ts';
 
 const OPENING_FRAME = readyFrame(FrameType.headers, Flag.endHeaders, OPENING_BLOCK);
@@ -27,12 +28,17 @@ const OK_FRAME = readyFrame(FrameType.headers, Flag.endHeaders | Flag.endStream,
 const AROUND_MESSAGE_BYTES = OPENING_FRAME.length + FRAME_HEADER_BYTES + PREFIX_BYTES + OK_FRAME.length;
 /** A DATA frame this small while more waits is the mark of a peer that doles out its window. */
 const DRIBBLE_BYTES = 256;
+const HTTP_TEXTS = {
+  '405': 'Cannot serve the request: its method is not POST, and this port speaks gRPC\n',
+  '415': 'Cannot serve the request: its content-type is not application/grpc, and this port speaks gRPC\n',
+} as const;
 /** What a peer's table is before it says otherwise. */
 const DEFAULT_TABLE_BYTES = 4_096;
 
 export interface SenderHost {
   /** The last frame of a stream is written. */
   streamEnded(stream: Http2Stream): void;
+  dataSent(): void;
   windowDribbled(): void;
 }
 
@@ -43,12 +49,15 @@ export class Sender {
   /** DATA that waits, over all streams. */
   queuedBytes = 0;
   readonly #host: SenderHost;
+  readonly #budget: SharedBudget;
   readonly #waiting = new Set<Http2Stream>();
   #windowBytes = DEFAULT_WINDOW_BYTES;
   #isTableUpdateDue = false;
 
-  constructor(socket: Socket, limits: Http2Limits, host: SenderHost) {
-    this.outbox = new Outbox(socket, limits.unsentBytesMax);
+  constructor(socket: Socket, options: { limits: Http2Limits; budget: SharedBudget; host: SenderHost }) {
+    const { limits, budget, host } = options;
+    this.outbox = new Outbox(socket, { unsentBytesMax: limits.unsentBytesMax, budget });
+    this.#budget = budget;
     this.#host = host;
   }
 
@@ -76,6 +85,7 @@ export class Sender {
     at = putBytes(buffer, at, message);
     putReadyFrame(buffer, at, OK_FRAME, stream.id);
     stream.areHeadersSent = true;
+    this.#host.dataSent();
     this.#host.streamEnded(stream);
   }
 
@@ -103,8 +113,9 @@ export class Sender {
   }
 
   /** The answer to a request that is not gRPC. */
-  plain(stream: Http2Stream, status: string, text: string): void {
-    const body = Buffer.from(text);
+  plain(stream: Http2Stream): void {
+    const status = stream.head.httpStatus;
+    const body = Buffer.from(HTTP_TEXTS[status]);
     const fields = [
       [':status', status],
       ['content-type', 'text/plain'],
@@ -170,12 +181,12 @@ export class Sender {
   /** The stream ends without what it has queued. */
   forget(stream: Http2Stream): void {
     this.#waiting.delete(stream);
-    this.queuedBytes -= stream.dropQueue({ keepStarted: false });
+    this.#queueGrew(-stream.dropQueue({ keepStarted: false }));
   }
 
   /** The call ends early: a message that is sent in part is sent to its end, the others are not. */
   cutShort(stream: Http2Stream): void {
-    this.queuedBytes -= stream.dropQueue({ keepStarted: true });
+    this.#queueGrew(-stream.dropQueue({ keepStarted: true }));
   }
 
   /** False where the window would pass its maximum. */
@@ -211,7 +222,12 @@ export class Sender {
 
   #enqueue(stream: Http2Stream, piece: Buffer): void {
     stream.enqueue(piece);
-    this.queuedBytes += piece.length;
+    this.#queueGrew(piece.length);
+  }
+
+  #queueGrew(bytes: number): void {
+    this.queuedBytes += bytes;
+    this.#budget.waitingBytes += bytes;
   }
 
   #sendPiece(stream: Http2Stream): void {
@@ -222,10 +238,12 @@ export class Sender {
     const piece = first.subarray(stream.sentOfFirstBytes, stream.sentOfFirstBytes + bytes);
     this.outbox.frame(FrameType.data, isLast ? Flag.endStream : Flag.none, stream.id, piece);
     this.#windowBytes -= bytes;
-    this.queuedBytes -= bytes;
+    this.#queueGrew(-bytes);
     stream.sendWindowBytes -= bytes;
     stream.queuedBytes -= bytes;
     stream.sentOfFirstBytes += bytes;
+    stream.sentBytes += bytes;
+    this.#host.dataSent();
     if (bytes === leftBytes) {
       stream.sendQueue.shift();
       stream.sentOfFirstBytes = 0;
