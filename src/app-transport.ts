@@ -11,7 +11,9 @@ export async function openTransport(settings: Settings, parts: TransportParts): 
     ...parts,
     listen: {
       ...(settings.grpcAddress === undefined ? {} : { tcp: settings.grpcAddress }),
-      ...(settings.grpcSocket === undefined ? {} : { socketPath: settings.grpcSocket }),
+      ...(settings.grpcSocket === undefined
+        ? {}
+        : { socketPath: settings.grpcSocket, socketMode: settings.grpcSocketMode }),
     },
     defaultDeadlineMs: settings.defaultDeadlineMs,
     limits: {

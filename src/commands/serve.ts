@@ -78,6 +78,7 @@ function openPolicies(
   try {
     result = watchPolicyFile({
       path,
+      isOptional: settings.policyFileOptional,
       log,
       onReload: (outcome, file) => {
         metrics.policyReload(outcome);

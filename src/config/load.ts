@@ -24,6 +24,8 @@ export interface Settings {
   readonly redisConnections: number;
   readonly grpcAddress: ListenAddress | undefined;
   readonly grpcSocket: string | undefined;
+  /** Permissions of the socket, e.g. 0o660. */
+  readonly grpcSocketMode: number;
   readonly transport: 'http2' | 'grpc-js';
   /** 0: never. */
   readonly grpcConnectionAgeMs: number;
@@ -31,6 +33,7 @@ export interface Settings {
   readonly grpcConnectionIdleMs: number;
   readonly adminAddress: ListenAddress | undefined;
   readonly policyFile: string | undefined;
+  readonly policyFileOptional: boolean;
   readonly keyPrefix: string;
   readonly scope: string;
   readonly defaultDeadlineMs: number;
@@ -147,11 +150,13 @@ function toSettings(texts: ReadonlyMap<SettingName, string | undefined>): Settin
     redisConnections: Number(text('REDIS_CONNECTIONS')),
     grpcAddress: listen('GRPC_ADDRESS'),
     grpcSocket: texts.get('GRPC_SOCKET'),
+    grpcSocketMode: Number.parseInt(text('GRPC_SOCKET_MODE'), 8),
     transport: text('TRANSPORT') as Settings['transport'],
     grpcConnectionAgeMs: Number(text('GRPC_CONNECTION_AGE_MS')),
     grpcConnectionIdleMs: Number(text('GRPC_CONNECTION_IDLE_MS')),
     adminAddress: listen('ADMIN_ADDRESS'),
     policyFile: texts.get('POLICY_FILE'),
+    policyFileOptional: text('POLICY_FILE_OPTIONAL') === 'true',
     keyPrefix: text('KEY_PREFIX'),
     scope: text('SCOPE'),
     defaultDeadlineMs: Number(text('DEFAULT_DEADLINE_MS')),

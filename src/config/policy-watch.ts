@@ -8,7 +8,7 @@
  *   1. A bad or vanished file at a reload is told once per content, with every mistake, and the file in force stays.
  *   2. `current()` is the same object until a reload, so that what is compiled from it can be kept with it.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { Logger } from '../lib/logger.ts';
 import { parsePolicyFile } from './policies.ts';
@@ -17,6 +17,8 @@ import type { YamlProblem } from './yaml-reader.ts';
 
 export interface PolicyWatchOptions {
   readonly path: string;
+  /** The file may be missing at start: then no policies are in force until it comes. */
+  readonly isOptional?: boolean;
   readonly log: Logger;
   /** Hears of every reload and of its outcome. */
   readonly onReload: (outcome: 'reloaded' | 'refused', file: PolicyFile) => void;
@@ -30,8 +32,14 @@ const INTERVAL_MS = 1_000;
 /** What is in force without a file. */
 export const defaultPolicySource: PolicySource = { current: () => DEFAULT_POLICY_FILE };
 
-/** Reads the file now: with mistakes in it there is nothing to begin with. Throws when it cannot be read at all. */
+/**
+ * Reads the file now: with mistakes in it there is nothing to begin with. Throws when it cannot be read at all, unless it may
+ * be missing and is.
+ */
 export function watchPolicyFile(options: PolicyWatchOptions): PolicyWatchResult {
+  if (options.isOptional === true && !existsSync(options.path)) {
+    return { watch: new PolicyWatch(options, undefined, DEFAULT_POLICY_FILE) };
+  }
   const text = readFileSync(options.path, 'utf8');
   const result = parsePolicyFile(text);
   return 'problems' in result ? result : { watch: new PolicyWatch(options, text, result.file) };
@@ -45,7 +53,7 @@ export class PolicyWatch implements PolicySource {
   #file: PolicyFile;
   #isLooking = false;
 
-  constructor(options: PolicyWatchOptions, text: string, file: PolicyFile) {
+  constructor(options: PolicyWatchOptions, text: string | undefined, file: PolicyFile) {
     this.#options = options;
     this.#seenText = text;
     this.#file = file;

@@ -116,8 +116,15 @@ export const SETTINGS = [
     name: 'GRPC_SOCKET',
     kind: path,
     initial: undefined,
-    meaning: 'Unix socket of the gRPC API (mode 0660), beside the address.',
+    meaning: 'Unix socket of the gRPC API, beside the address.',
     why: 'Costs less CPU than TCP; a volume shared with the app container carries it.',
+  },
+  {
+    name: 'GRPC_SOCKET_MODE',
+    kind: { kind: 'text', wanted: 'four octal digits, e.g. 0660', accepts: (value) => /^0[0-7]{3}$/.test(value) },
+    initial: '0660',
+    meaning: 'Permissions of that socket.',
+    why: 'The owner and its group. In a pod the volume itself keeps others out, and containers run as different users: 0666 there.',
   },
   {
     name: 'TRANSPORT',
@@ -153,6 +160,13 @@ export const SETTINGS = [
     initial: undefined,
     meaning: 'The policy file (docs/policies.md); watched, reloaded whole or not at all.',
     why: 'Unset: no policies; limits can still be given in the call.',
+  },
+  {
+    name: 'POLICY_FILE_OPTIONAL',
+    kind: { kind: 'choice', choices: ['true', 'false'] },
+    initial: 'false',
+    meaning: 'true: the policy file may be missing at start, and is taken when it comes.',
+    why: 'A wrong path should be told at once; a ConfigMap that is made later should not need a restart.',
   },
   {
     name: 'KEY_PREFIX',

@@ -67,3 +67,19 @@ test('a bad file at start is told with its places', () => {
   const result = watchPolicyFile({ path, log: silentLogger, onReload: () => undefined });
   expect('problems' in result && result.problems[0]?.line).toBe(1);
 });
+
+test('a file that may be missing is taken when it comes; one that may not be is an error', async () => {
+  const path = join(directory, 'later.yaml');
+  const seen: string[] = [];
+  const options = { path, log: silentLogger, onReload: (outcome: string) => seen.push(outcome), intervalMs: 10 };
+  expect(() => watchPolicyFile(options)).toThrow('ENOENT');
+  const result = watchPolicyFile({ ...options, isOptional: true });
+  if ('problems' in result) {
+    throw new Error('a missing file has mistakes');
+  }
+  expect(result.watch.current().policies.size).toBe(0);
+  writeFileSync(path, policy(7));
+  await waitFor('the file is taken', () => result.watch.current().policies.size === 1);
+  expect(seen).toEqual(['reloaded']);
+  result.watch.close();
+});

@@ -6,7 +6,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Status } from '../../src/grpc/status.ts';
-import type { Transport } from '../../src/grpc/transports/transport.ts';
+import type { Transport, TransportOptions } from '../../src/grpc/transports/transport.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { spawnBound } from './bound-process.ts';
 import { connectRaw, type RawAnswer } from './grpc-raw-client.ts';
@@ -33,7 +33,7 @@ export function describeTransportListening(startTransport: StartTransport): void
       rmSync(directory, { recursive: true, force: true });
     });
 
-    async function start(listen: { tcp?: { host: string; port: number }; socketPath?: string }): Promise<Transport> {
+    async function start(listen: TransportOptions['listen']): Promise<Transport> {
       const { table } = createTestMethods();
       const log = { error: () => {} };
       const transport = await startTransport({ table, listen, defaultDeadlineMs: 5_000, clock: systemClock, log });
@@ -78,6 +78,11 @@ export function describeTransportListening(startTransport: StartTransport): void
       } finally {
         process.umask(umaskBefore);
       }
+    });
+
+    test('the unix socket has another mode where one is asked for', async () => {
+      await start({ socketPath: path, socketMode: 0o666 });
+      expect(statSync(path).mode & 0o777).toBe(0o666);
     });
 
     test('a socket that a killed process left behind is replaced', async () => {

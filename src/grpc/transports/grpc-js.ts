@@ -74,7 +74,7 @@ class GrpcJsTransport implements Transport {
         this.tcpPort = await this.#newListener().listenTcp(where.tcp);
       }
       if (where.socketPath !== undefined) {
-        await this.#newListener().listenUnix(where.socketPath);
+        await this.#newListener().listenUnix(where.socketPath, where.socketMode);
       }
     } catch (error) {
       await this.close();

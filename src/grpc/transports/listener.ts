@@ -1,14 +1,14 @@
 /**
  * Listens on loopback TCP and on a unix socket, and knows every connection.
  *
- * Unix socket: mode 0660; removed when the listener closes; one that nobody listens on any more is replaced; one that
+ * Unix socket: mode 0660 unless another is asked for; removed when the listener closes; one that nobody listens on any more is replaced; one that
  * answers, and a path that is no socket, are refused.
  */
 import { chmodSync, existsSync, lstatSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type ListenOptions, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 
-const SOCKET_MODE = 0o660;
+const DEFAULT_SOCKET_MODE = 0o660;
 /** sun_path of Linux holds 108 bytes with its end; what is longer would be cut off in silence. */
 const SOCKET_PATH_BYTES_MAX = 107;
 const PROBE_TIMEOUT_MS = 1_000;
@@ -41,7 +41,7 @@ export class Listener {
     return typeof bound === 'object' && bound !== null ? bound.port : address.port;
   }
 
-  async listenUnix(path: string): Promise<void> {
+  async listenUnix(path: string, mode = DEFAULT_SOCKET_MODE): Promise<void> {
     if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) {
       throw new Error(
         `Cannot listen on ${path}: the path has ${Buffer.byteLength(path)} bytes, wanted at most ${SOCKET_PATH_BYTES_MAX}`,
@@ -53,7 +53,7 @@ export class Listener {
     }
     await removeStaleSocket(path);
     await this.#listen({ path }, path);
-    chmodSync(path, SOCKET_MODE);
+    chmodSync(path, mode);
   }
 
   /** Takes no more connections; a unix socket is removed. Those that are there stay. */

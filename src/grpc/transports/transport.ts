@@ -11,6 +11,8 @@ export interface TransportOptions {
   readonly listen: {
     readonly tcp?: { readonly host: string; readonly port: number };
     readonly socketPath?: string;
+    /** Permissions of the socket; unset = 0660. */
+    readonly socketMode?: number;
   };
   /** The deadline of unary calls that set none. */
   readonly defaultDeadlineMs: number;

@@ -64,7 +64,7 @@ class Http2Transport implements Transport, ConnectionHost {
         this.tcpPort = await this.#newListener().listenTcp(where.tcp);
       }
       if (where.socketPath !== undefined) {
-        await this.#newListener().listenUnix(where.socketPath);
+        await this.#newListener().listenUnix(where.socketPath, where.socketMode);
       }
     } catch (error) {
       await this.close();
