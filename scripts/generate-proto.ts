@@ -1,22 +1,18 @@
 /**
- * Generates from proto/ what is committed: the message types (src/grpc/generated) and the descriptor set that reflection
- * answers from. `scripts/check-generated.ts` (part of `make check`) fails when they are stale.
+ * Generates from proto/ what is committed: the message types (src/grpc/generated), the descriptor set that reflection
+ * answers from, and from that the codecs (src/grpc/generated/codec). `scripts/check-generated.ts` (part of `make check`)
+ * fails when they are stale.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { PROTO_FILES } from '../src/grpc/contract.ts';
+import { parseDescriptorSet } from '../src/grpc/descriptors.ts';
+import { generateCodecs } from './generate-codecs.ts';
 
 const root = dirname(import.meta.dirname);
 
-const PROTO_FILES = [
-  'pannier/v1/rate_limit.proto',
-  'pannier/v1/session.proto',
-  'pannier/v1/cache.proto',
-  'grpc/health/v1/health.proto',
-  'grpc/reflection/v1/reflection.proto',
-];
-
-/** Writes the types below `typesDirectory` and the descriptor set to `descriptorSetPath`. */
+/** Writes types and codecs below `typesDirectory` (a `src/grpc/generated`) and the descriptor set to `descriptorSetPath`. */
 export function generateProto(typesDirectory: string, descriptorSetPath: string): void {
   rmSync(typesDirectory, { recursive: true, force: true });
   mkdirSync(typesDirectory, { recursive: true });
@@ -30,6 +26,11 @@ export function generateProto(typesDirectory: string, descriptorSetPath: string)
     ...PROTO_FILES,
   ]);
   run('buf', ['build', 'proto', '--as-file-descriptor-set', '-o', descriptorSetPath]);
+  generateCodecs(parseDescriptorSet(readFileSync(descriptorSetPath)), {
+    codecs: join(typesDirectory, 'codec'),
+    types: typesDirectory,
+    wire: join(typesDirectory, '..', 'wire'),
+  });
 }
 
 function run(program: string, args: readonly string[]): void {

@@ -2,8 +2,8 @@
  * Proto JSON by the contract's descriptors: what is read, what is refused with which path, what is printed.
  */
 import fc from 'fast-check';
+import { loadContract, methodsOf } from '../grpc/contract.ts';
 import { readContract } from '../grpc/descriptors.ts';
-import { loadContract, methodsOf } from '../grpc/service-table.ts';
 import { requestFromJson, responseToJson } from './call-json.ts';
 
 const contract = readContract();

@@ -6,8 +6,8 @@
  */
 import { Client, credentials, Metadata, type ServiceError, connectivityState as State } from '@grpc/grpc-js';
 import { Command } from 'commander';
+import { loadContract, methodsOf } from '../grpc/contract.ts';
 import { type Contract, readContract } from '../grpc/descriptors.ts';
-import { loadContract, methodsOf } from '../grpc/service-table.ts';
 import { Status, type StatusCode, statusName } from '../grpc/status.ts';
 import { requestFromJson, responseToJson } from './call-json.ts';
 import { parseJsonText } from './call-json-text.ts';

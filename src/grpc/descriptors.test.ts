@@ -3,8 +3,8 @@
  */
 import type { MessageTypeDefinition } from '@grpc/proto-loader';
 import descriptor from 'protobufjs/ext/descriptor/index.js';
+import { loadContract, methodsOf, PROTO_FILES } from './contract.ts';
 import { FieldType, parseDescriptorSet, readContract } from './descriptors.ts';
-import { loadContract, methodsOf, PROTO_FILES } from './service-table.ts';
 
 interface FieldOfType {
   readonly name: string;

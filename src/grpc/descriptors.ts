@@ -1,9 +1,10 @@
 /**
- * Reads the contract's descriptor set (proto/descriptor-set.binpb, made by buf from proto/): what reflection answers and
- * what `pannier call` knows of messages.
+ * Reads the contract's descriptor set (proto/descriptor-set.binpb, made by buf from proto/): what reflection answers,
+ * what `pannier call` knows of messages, and what codecs are generated from (scripts/generate-codecs.ts).
  *
  * Only the fields of descriptor.proto that somebody here needs are read; the rest is skipped. The set is read once, by
- * whoever asks first: in `serve` the method table, which took 6 ms. Not by way of protobufjs: it loses maps in both directions (docs/grpc.md).
+ * whoever asks first, in `serve` reflection or health: 6 ms. Not by way of protobufjs: it loses maps in both directions
+ * (docs/grpc.md).
  */
 import { readBinaryAsset } from '../lib/assets.ts';
 
@@ -32,6 +33,8 @@ export interface FieldDescriptor {
   /** Of messages and enums, without the leading dot. */
   readonly typeName: string;
   readonly isRepeated: boolean;
+  /** Which oneof of its message it belongs to; `optional` stands for one of its own. */
+  readonly oneofIndex: number | undefined;
 }
 
 export interface MessageDescriptor {
@@ -162,6 +165,7 @@ function readField(bytes: Buffer): FieldDescriptor {
     type: field.number(5),
     typeName: withoutDot(field.text(6)),
     isRepeated: field.number(4) === 3,
+    oneofIndex: field.optionalNumber(9),
   };
 }
 
@@ -189,6 +193,7 @@ interface RawFields {
   all(number: number): Buffer[];
   text(number: number): string;
   number(number: number): number;
+  optionalNumber(number: number): number | undefined;
 }
 
 function readFields(bytes: Buffer): RawFields {
@@ -239,5 +244,6 @@ function readFields(bytes: Buffer): RawFields {
     all: (number) => lengthDelimited.get(number) ?? [],
     text: (number) => lengthDelimited.get(number)?.at(-1)?.toString('utf8') ?? '',
     number: (number) => varints.get(number) ?? 0,
+    optionalNumber: (number) => varints.get(number),
   };
 }

@@ -1,9 +1,13 @@
 /**
  * The method table: what must match before a start, how messages decode, and how interceptors are laid around handlers.
  */
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
 import { jest } from '@jest/globals';
+import { repositoryRoot } from '../../test/support/repository.ts';
+import { loadContract, methodsOf } from './contract.ts';
 import type { AnyMethod, CallContext, ResponseStream, UnaryMethod } from './method.ts';
-import { createMethodTable, type Interceptor, loadContract, methodsOf, type ServiceHandlers } from './service-table.ts';
+import { createMethodTable, type Interceptor, type ServiceHandlers } from './service-table.ts';
 
 const contract = loadContract();
 const context = {} as CallContext;
@@ -205,4 +209,26 @@ describe('interceptors', () => {
     row.handle({ service: '' }, context, responses);
     expect(handler).toHaveBeenCalledWith({ service: '' }, context, responses);
   });
+});
+
+test('serving loads no protobuf library', () => {
+  const program = `
+    import { createRequire } from 'node:module';
+    const modules = process.argv.slice(1);
+    await Promise.all(modules.map((path) => import(path)));
+    console.log(JSON.stringify(Object.keys(createRequire(modules[0]).cache)));
+  `;
+  function loadedWith(modules: readonly string[]): string[] {
+    const paths = modules.map((path) => join(repositoryRoot, path));
+    const output = execFileSync(process.execPath, ['--input-type=module', '-e', program, ...paths], {
+      encoding: 'utf8',
+      timeout: 25_000,
+    });
+    return (JSON.parse(output) as string[]).filter((path) =>
+      /node_modules\/(protobufjs|@grpc\/proto-loader)\//.test(path),
+    );
+  }
+
+  expect(loadedWith(['src/commands/serve.ts', 'src/grpc/transports/http2/http2-transport.ts'])).toEqual([]);
+  expect(loadedWith(['src/commands/call.ts']).length).toBeGreaterThan(0);
 });

@@ -1,6 +1,6 @@
 /**
- * Makes the method table: the protos say which methods there are, the rooms bring their handlers, the interceptors are
- * wrapped around each once.
+ * Makes the method table: the protos say which methods there are, by way of the codecs generated from them; the rooms
+ * bring their handlers, the interceptors are wrapped around each once.
  *
  * Promises:
  *   1. Starting fails when a method of a served service has no handler, or a handler no method.
@@ -8,23 +8,11 @@
  *      Buffers (views of the message), enums and int64 are numbers. An int64 beyond 2^53 - 1 arrives beyond 2^53 - 1,
  *      rounded: a service that checks its bounds refuses it.
  *   3. Interceptors run in the order given, the first outermost. A synchronous answer stays synchronous through all.
- *
- * Parsing the protos took 32 ms of the 300 ms that a start may take, less than a precompiled copy is worth.
+ *   4. The protos are not parsed and no protobuf library is loaded to serve (contract.ts does that, for others).
  */
-import { join } from 'node:path';
-import { loadSync, type MethodDefinition, type PackageDefinition } from '@grpc/proto-loader';
-import { assetRoot } from '../lib/assets.ts';
-import { FieldType, readContract } from './descriptors.ts';
+import { METHOD_CODECS } from './generated/codec/methods.ts';
 import type { AnyMethod, CallContext, MethodTable, ResponseStream } from './method.ts';
-
-export const PROTO_FILES = [
-  'pannier/v1/rate_limit.proto',
-  'pannier/v1/session.proto',
-  'pannier/v1/cache.proto',
-  'grpc/health/v1/health.proto',
-  'grpc/reflection/v1/reflection.proto',
-  'grpc/reflection/v1alpha/reflection.proto',
-] as const;
+import type { MethodCodec } from './wire/codec.ts';
 
 /** A handler of whatever kind as interceptors see it; `responses` is there for streams alone. */
 export type Handle = (request: unknown, context: CallContext, responses: ResponseStream<unknown>) => unknown;
@@ -42,112 +30,38 @@ export function createMethodTable(
   services: readonly ServiceHandlers[],
   interceptors: readonly Interceptor[],
 ): MethodTable {
-  const definition = loadContract();
   const table = new Map<string, AnyMethod>();
   for (const service of services) {
-    const methods = methodsOf(definition, service.name);
-    refuseStrangers(service, methods);
-    for (const [name, method] of Object.entries(methods)) {
+    const codecs = codecsOf(service.name);
+    refuseStrangers(service, codecs);
+    for (const [name, codec] of codecs) {
       const handler = service.handlers[name];
       if (handler === undefined) {
         throw new Error(`Cannot serve ${service.name}: method ${name} has no handler, wanted one`);
       }
-      const row = { ...toRow(method, handler.bind(service.handlers)), decode: decoderOf(service.name, name, method) };
-      table.set(method.path, intercepted(row, interceptors));
+      const path = `/${service.name}/${name}`;
+      const row = { path, ...codec, handle: handler.bind(service.handlers) } as AnyMethod;
+      table.set(path, intercepted(row, interceptors));
     }
   }
   return table;
 }
 
-/** Every service of the contract with its methods, as @grpc/proto-loader gives them. */
-export function loadContract(): PackageDefinition {
-  return loadSync([...PROTO_FILES], {
-    keepCase: false,
-    longs: Number,
-    defaults: true,
-    arrays: true,
-    objects: true,
-    oneofs: false,
-    includeDirs: [join(assetRoot, 'proto')],
-  });
-}
-
-type Methods = Readonly<Record<string, MethodDefinition<object, object>>>;
-
-/** The methods of one service of `definition`; throws when it has no such service. */
-export function methodsOf(definition: PackageDefinition, serviceName: string): Methods {
-  const service = definition[serviceName];
-  if (service === undefined || 'format' in service) {
+/** By method name. Throws when the protos have no such service. */
+function codecsOf(serviceName: string): ReadonlyMap<string, MethodCodec> {
+  const prefix = `/${serviceName}/`;
+  const codecs = [...METHOD_CODECS].filter(([path]) => path.startsWith(prefix));
+  if (codecs.length === 0) {
     throw new Error(`Cannot serve ${serviceName}: the protos have no such service, wanted one of theirs`);
   }
-  return service as Methods;
+  return new Map(codecs.map(([path, codec]) => [path.slice(prefix.length), codec]));
 }
 
-function refuseStrangers(service: ServiceHandlers, methods: Methods): void {
-  const stranger = Object.keys(service.handlers).find((name) => !Object.hasOwn(methods, name));
+function refuseStrangers(service: ServiceHandlers, codecs: ReadonlyMap<string, MethodCodec>): void {
+  const stranger = Object.keys(service.handlers).find((name) => !codecs.has(name));
   if (stranger !== undefined) {
     throw new Error(`Cannot serve ${service.name}: handler ${stranger} has no method in the proto, wanted one`);
   }
-}
-
-function toRow(method: MethodDefinition<object, object>, handle: Handle): AnyMethod {
-  return {
-    path: method.path,
-    kind: kindOf(method),
-    decode: method.requestDeserialize,
-    encode: method.responseSerialize,
-    handle,
-  } as AnyMethod;
-}
-
-/**
- * The library's decoder, with one thing put right: a map entry without a value, which is how some clients send an empty
- * one, comes from a map of bytes as an empty array instead of an empty Buffer.
- */
-function decoderOf(serviceName: string, methodName: string, method: MethodDefinition<object, object>): Decode {
-  const fieldNames = bytesMapsOf(serviceName, methodName);
-  if (fieldNames.length === 0) {
-    return method.requestDeserialize;
-  }
-  return (bytes) => {
-    const request = method.requestDeserialize(bytes) as Record<string, Record<string, unknown>>;
-    for (const fieldName of fieldNames) {
-      const map = request[fieldName] ?? {};
-      for (const key in map) {
-        if (!Buffer.isBuffer(map[key])) {
-          map[key] = EMPTY_BYTES;
-        }
-      }
-    }
-    return request;
-  };
-}
-
-type Decode = (bytes: Buffer) => object;
-const EMPTY_BYTES = Buffer.alloc(0);
-
-/** The fields of a method's request that are `map<..., bytes>`. The contract has maps at the top of requests alone. */
-function bytesMapsOf(serviceName: string, methodName: string): string[] {
-  const contract = readContract();
-  const method = contract.services.get(serviceName)?.find((each) => each.name === methodName);
-  const fields = contract.messages.get(method?.requestType ?? '')?.fields ?? [];
-  const maps = fields.filter((field) => {
-    const entry = contract.messages.get(field.typeName);
-    return (
-      entry?.isMapEntry === true && entry.fields.some((each) => each.number === 2 && each.type === FieldType.BYTES)
-    );
-  });
-  return maps.map((field) => field.jsonName);
-}
-
-function kindOf(method: MethodDefinition<object, object>): AnyMethod['kind'] {
-  if (method.requestStream && method.responseStream) {
-    return 'bidi_stream';
-  }
-  if (method.requestStream) {
-    throw new Error(`Cannot serve ${method.path}: it streams requests only, wanted a kind that transports know`);
-  }
-  return method.responseStream ? 'server_stream' : 'unary';
 }
 
 function intercepted(method: AnyMethod, interceptors: readonly Interceptor[]): AnyMethod {

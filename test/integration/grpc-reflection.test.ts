@@ -6,7 +6,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { MethodDefinition } from '@grpc/proto-loader';
-import { loadContract, methodsOf } from '../../src/grpc/service-table.ts';
+import { loadContract, methodsOf } from '../../src/grpc/contract.ts';
 import { Status } from '../../src/grpc/status.ts';
 import { connectRaw, type RawClient } from '../support/grpc-raw-client.ts';
 import { openReflection, resolveMethods } from '../support/grpc-reflection-client.ts';

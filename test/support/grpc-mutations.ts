@@ -1,7 +1,7 @@
 /**
  * Messages that no honest client sends: good ones of every method, and what a seed makes of them.
  */
-import { loadContract, methodsOf } from '../../src/grpc/service-table.ts';
+import { loadContract, methodsOf } from '../../src/grpc/contract.ts';
 
 /** Numbers that look random and are the same for the same seed. */
 export interface SeededRandom {

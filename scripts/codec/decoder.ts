@@ -1,0 +1,200 @@
+/**
+ * Writes the decoders of a proto file's requests: per message one function that reads field after field into an object
+ * which has all defaults from the start, so that objects of one message have one shape.
+ *
+ * A field is known by number and wire type together; by another wire type it is an unknown field, and is passed over.
+ * Numbers in a repeated field are taken one by one or packed. Of a oneof the last member counts. A nested message that
+ * comes twice is merged, as protobuf wants it.
+ */
+import type { FieldModel, FileModel, MessageModel, ValueModel } from './model.ts';
+
+const VARINT = 0;
+const LENGTH = 2;
+type SingleField = Extract<FieldModel, { shape: 'single' }>;
+
+export function decoderLines(file: FileModel): string[] {
+  const roots = new Set(file.methods.map((method) => method.request.fullName));
+  const mergeable = new Set(file.decoded.flatMap((message) => message.fields).flatMap(nestedOnce));
+  return file.decoded.flatMap((message) => [
+    ...(roots.has(message.fullName) ? entryLines(message) : []),
+    ...readerLines(message, mergeable.has(message.fullName)),
+    ...message.fields.flatMap((field) => (field.shape === 'map' ? mapEntryLines(message, field) : [])),
+  ]);
+}
+
+function nestedOnce(field: FieldModel): string[] {
+  return field.shape === 'single' && field.value.kind === 'message' ? [field.value.fullName] : [];
+}
+
+function entryLines({ type }: MessageModel): string[] {
+  return [
+    '',
+    `export function decode${type.local}(bytes: Buffer): ${type.local}Output {`,
+    '  reader.start(bytes);',
+    `  const message = read${type.local}();`,
+    '  reader.finish();',
+    '  return message;',
+    '}',
+  ];
+}
+
+function readerLines(message: MessageModel, isMergeable: boolean): string[] {
+  const { local } = message.type;
+  const parameter = isMergeable ? `into?: ${local}Output | null` : '';
+  return [
+    '',
+    `function read${local}(${parameter}): ${local}Output {`,
+    `  const message: ${local}Output = ${isMergeable ? 'into ?? ' : ''}${defaultsOf(message)};`,
+    '  while (reader.hasMore()) {',
+    '    const tag = reader.tag();',
+    '    switch (tag) {',
+    ...message.fields.flatMap((field) => caseLines(message, field)),
+    '      default:',
+    '        reader.skip(tag);',
+    '    }',
+    '  }',
+    '  return message;',
+    '}',
+  ];
+}
+
+function defaultsOf(message: MessageModel): string {
+  const defaults = message.fields
+    .filter((field) => field.shape !== 'single' || !field.isPresent)
+    .map((field) => `    ${field.name}: ${defaultOf(field)},`);
+  return defaults.length === 0 ? '{}' : ['{', ...defaults, '  }'].join('\n');
+}
+
+function defaultOf(field: FieldModel): string {
+  if (field.shape !== 'single') {
+    return field.shape === 'map' ? '{}' : '[]';
+  }
+  return scalarDefault(field.value);
+}
+
+function scalarDefault(value: ValueModel): string {
+  switch (value.kind) {
+    case 'string':
+      return "''";
+    case 'bytes':
+      return 'EMPTY_BYTES';
+    case 'bool':
+      return 'false';
+    case 'message':
+      return 'null';
+    default:
+      return '0';
+  }
+}
+
+function caseLines(message: MessageModel, field: FieldModel): string[] {
+  const target = `message.${field.name}`;
+  if (field.shape === 'map') {
+    return [labelOf(field, LENGTH), `        ${mapReaderOf(message, field)}(${target});`, '        break;'];
+  }
+  const type = `${message.type.local}Output['${field.name}']`;
+  if (field.shape === 'repeated') {
+    return repeatedLines(field, target, `${type}[number]`);
+  }
+  const { value } = field;
+  const cleared = field.siblings.flatMap((sibling) => [
+    `        if (message.${sibling} !== undefined) {`,
+    `          delete message.${sibling};`,
+    '        }',
+  ]);
+  const read =
+    value.kind === 'message' ? nestedLines(value, target, field) : [`        ${target} = ${readCall(value, type)};`];
+  return [labelOf(field, wireTypeOf(value)), ...cleared, ...read, '        break;'];
+}
+
+function nestedLines(value: ValueModel & { kind: 'message' }, target: string, field: SingleField): string[] {
+  return [
+    ...enterLines(field),
+    `        ${target} = read${value.type.local}(${target});`,
+    `        reader.leave(end${field.number});`,
+  ];
+}
+
+function repeatedLines(field: FieldModel & { shape: 'repeated' }, target: string, elementType: string): string[] {
+  const { value } = field;
+  if (value.kind === 'message') {
+    return [
+      labelOf(field, LENGTH),
+      ...enterLines(field),
+      `        ${target}.push(read${value.type.local}());`,
+      `        reader.leave(end${field.number});`,
+      '        break;',
+    ];
+  }
+  const one = [
+    labelOf(field, wireTypeOf(value)),
+    `        ${target}.push(${readCall(value, elementType)});`,
+    '        break;',
+  ];
+  if (wireTypeOf(value) === LENGTH) {
+    return one;
+  }
+  return [
+    ...one,
+    labelOf(field, LENGTH),
+    ...enterLines(field),
+    '        while (reader.hasMore()) {',
+    `          ${target}.push(${readCall(value, elementType)});`,
+    '        }',
+    `        reader.leave(end${field.number});`,
+    '        break;',
+  ];
+}
+
+function enterLines(field: FieldModel): string[] {
+  return [`        const end${field.number} = reader.enter();`];
+}
+
+function labelOf(field: FieldModel, wireType: number): string {
+  return `      case ${tagOf(field.number, wireType)}: // ${field.name} = ${field.number}`;
+}
+
+function readCall(value: ValueModel, type: string): string {
+  return value.kind === 'enum' ? `reader.int32() as ${type}` : `reader.${value.kind}()`;
+}
+
+function mapReaderOf(message: MessageModel, field: FieldModel): string {
+  return `read${message.type.local}${field.name.charAt(0).toUpperCase()}${field.name.slice(1)}Entry`;
+}
+
+/** Key and value of an entry are told apart as fields are; either may be missing and is its default then. */
+function mapEntryLines(message: MessageModel, field: FieldModel & { shape: 'map' }): string[] {
+  const mapType = `${message.type.local}Output['${field.name}']`;
+  const { value } = field;
+  return [
+    '',
+    `function ${mapReaderOf(message, field)}(map: ${mapType}): void {`,
+    '  const outerEnd = reader.enter();',
+    "  let key = '';",
+    `  let value: ${mapType}[string] = ${scalarDefault(value)};`,
+    '  while (reader.hasMore()) {',
+    '    const tag = reader.tag();',
+    '    switch (tag) {',
+    `      case ${tagOf(1, LENGTH)}:`,
+    '        key = reader.string();',
+    '        break;',
+    `      case ${tagOf(2, wireTypeOf(value))}:`,
+    `        value = ${readCall(value, `${mapType}[string]`)};`,
+    '        break;',
+    '      default:',
+    '        reader.skip(tag);',
+    '    }',
+    '  }',
+    '  reader.leave(outerEnd);',
+    '  setEntry(map, key, value);',
+    '}',
+  ];
+}
+
+export function wireTypeOf(value: ValueModel): number {
+  return value.kind === 'string' || value.kind === 'bytes' || value.kind === 'message' ? LENGTH : VARINT;
+}
+
+export function tagOf(fieldNumber: number, wireType: number): number {
+  return fieldNumber * 8 + wireType;
+}

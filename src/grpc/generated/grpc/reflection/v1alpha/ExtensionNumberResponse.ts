@@ -1,0 +1,12 @@
+// Original file: proto/grpc/reflection/v1alpha/reflection.proto
+
+
+export interface ExtensionNumberResponse {
+  'baseTypeName'?: (string);
+  'extensionNumber'?: (number)[];
+}
+
+export interface ExtensionNumberResponseOutput {
+  'baseTypeName': (string);
+  'extensionNumber': (number)[];
+}

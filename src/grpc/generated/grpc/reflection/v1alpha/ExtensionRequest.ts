@@ -1,0 +1,12 @@
+// Original file: proto/grpc/reflection/v1alpha/reflection.proto
+
+
+export interface ExtensionRequest {
+  'containingType'?: (string);
+  'extensionNumber'?: (number);
+}
+
+export interface ExtensionRequestOutput {
+  'containingType': (string);
+  'extensionNumber': (number);
+}

@@ -1,0 +1,10 @@
+// Original file: proto/grpc/reflection/v1alpha/reflection.proto
+
+
+export interface ServiceResponse {
+  'name'?: (string);
+}
+
+export interface ServiceResponseOutput {
+  'name': (string);
+}

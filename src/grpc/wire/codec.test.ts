@@ -1,0 +1,169 @@
+/**
+ * The generated codecs against @grpc/proto-loader (protobufjs), which served before them: every request and response of
+ * the contract, and beyond that every message both ways, by codecs that the generator makes here of the same messages.
+ *
+ * Any bytes are decoded as protobufjs decodes their canonical form; test/support/wire-canonical.ts says why not themselves.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import type { MessageTypeDefinition } from '@grpc/proto-loader';
+import fc from 'fast-check';
+import { generateCodecs } from '../../../scripts/generate-codecs.ts';
+import { mutate, type SeededRandom, seededRandom } from '../../../test/support/grpc-mutations.ts';
+import { repositoryRoot } from '../../../test/support/repository.ts';
+import { canonicalMessage } from '../../../test/support/wire-canonical.ts';
+import { messagesOf } from '../../../test/support/wire-messages.ts';
+import { loadContract } from '../contract.ts';
+import { type Contract, type MethodDescriptor, readContract } from '../descriptors.ts';
+import { METHOD_CODECS } from '../generated/codec/methods.ts';
+import type { MethodCodec } from './codec.ts';
+
+const contract = readContract();
+const loaded = loadContract();
+/** Without map entries and without messages that are declared within others: those come with what holds them. */
+const messageNames = [...contract.messages.keys()].filter((name) => loaded[name] !== undefined);
+const RUNS_PER_MESSAGE = 1_000;
+
+interface Reference {
+  serialize(message: object): Buffer;
+  deserialize(bytes: Buffer): object;
+}
+
+function referenceOf(messageName: string): Reference {
+  return loaded[messageName] as MessageTypeDefinition<object, object>;
+}
+
+/** A service per file with a method per message that takes and gives that message. */
+function echoContract(): Contract {
+  const services = new Map<string, MethodDescriptor[]>();
+  const fileOfSymbol = new Map(contract.fileOfSymbol);
+  for (const name of messageNames) {
+    const file = contract.fileOfSymbol.get(name);
+    if (file === undefined) {
+      throw new Error(`Cannot test ${name}: no file declares it, wanted one of the contract`);
+    }
+    const service = `echo.${file.name}`;
+    fileOfSymbol.set(service, file);
+    const method = { name, requestType: name, responseType: name, isRequestStream: false, isResponseStream: false };
+    services.set(service, [...(services.get(service) ?? []), method]);
+  }
+  return { ...contract, services, fileOfSymbol };
+}
+
+/** By message name. */
+async function generateEchoCodecs(): Promise<Map<string, MethodCodec>> {
+  const directory = mkdtempSync(join(tmpdir(), 'pannier-codecs-'));
+  try {
+    const grpc = join(repositoryRoot, 'src', 'grpc');
+    generateCodecs(echoContract(), { codecs: directory, types: join(grpc, 'generated'), wire: join(grpc, 'wire') });
+    const module = (await import(join(directory, 'methods.ts'))) as { METHOD_CODECS: ReadonlyMap<string, MethodCodec> };
+    return new Map([...module.METHOD_CODECS].map(([path, codec]) => [path.split('/').at(-1) ?? '', codec]));
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+const echoCodecs = await generateEchoCodecs();
+
+interface Direction {
+  readonly messageName: string;
+  readonly codec: MethodCodec;
+}
+
+function directionsOf(which: 'requestType' | 'responseType'): Direction[] {
+  const directions = [...contract.services].flatMap(([service, methods]) =>
+    methods.map((method) => {
+      const codec = METHOD_CODECS.get(`/${service}/${method.name}`);
+      if (codec === undefined) {
+        throw new Error(`Cannot test ${service}/${method.name}: it has no codec, wanted one`);
+      }
+      return { messageName: method[which], codec };
+    }),
+  );
+  return [...directions, ...[...echoCodecs].map(([messageName, codec]) => ({ messageName, codec }))];
+}
+
+const requests = directionsOf('requestType');
+const responses = directionsOf('responseType');
+
+/** Two messages in one are the second on top of the first; a bit turned in them is a wrong length, number or text. */
+function flipBit(bytes: Buffer, random: SeededRandom): Buffer {
+  const at = random.below(Math.max(1, bytes.length));
+  if (at < bytes.length && random.below(4) > 0) {
+    bytes[at] = (bytes[at] ?? 0) ^ (1 << random.below(8));
+  }
+  return bytes;
+}
+
+/** Undefined where it throws. */
+function outcomeOf(decode: () => object): object | undefined {
+  try {
+    return decode();
+  } catch {
+    return undefined;
+  }
+}
+
+/** As toEqual, and of the same prototypes, keys and kinds of number; cheaper where it holds. */
+function expectSame(found: unknown, expected: unknown, input: string): void {
+  if (!isDeepStrictEqual(found, expected)) {
+    expect({ input, found }).toEqual({ input, found: expected });
+    throw new Error(`Cannot accept ${input}: the objects are alike but not the same, wanted the same`);
+  }
+}
+
+function shown(bytes: Buffer): string {
+  return bytes.toString('hex');
+}
+
+test('there is a codec for every method and, here, for every message', () => {
+  const methods = [...contract.services.values()].flat();
+  expect(METHOD_CODECS.size).toBe(methods.length);
+  expect([...echoCodecs.keys()].toSorted()).toEqual(messageNames.toSorted());
+});
+
+test.each(requests)('$messageName decodes to what protobufjs makes of it', ({ messageName, codec }) => {
+  const reference = referenceOf(messageName);
+  fc.assert(
+    fc.property(messagesOf(contract, messageName), (message) => {
+      const bytes = reference.serialize(message);
+      expectSame(codec.decode(bytes), reference.deserialize(bytes), shown(bytes));
+    }),
+    { numRuns: 150 },
+  );
+});
+
+test.each(responses)('$messageName is encoded to what protobufjs reads the same in', ({ messageName, codec }) => {
+  const reference = referenceOf(messageName);
+  fc.assert(
+    fc.property(messagesOf(contract, messageName), (message) => {
+      const bytes = codec.encode(message);
+      expectSame(reference.deserialize(bytes), reference.deserialize(reference.serialize(message)), shown(bytes));
+    }),
+    { numRuns: 150 },
+  );
+});
+
+test('any bytes give what their canonical form gives to protobufjs, or throw where they are no message', () => {
+  const random = seededRandom(4);
+  let decoded = 0;
+  let refused = 0;
+  for (const { messageName, codec } of requests) {
+    const reference = referenceOf(messageName);
+    const samples = fc.sample(messagesOf(contract, messageName), { numRuns: 50, seed: 4 });
+    const good = samples.map((message) => reference.serialize(message)).filter((bytes) => bytes.length < 2_000);
+    for (let run = 0; run < RUNS_PER_MESSAGE; run += 1) {
+      const [one, other] = [good[random.below(good.length)], good[random.below(good.length)]] as [Buffer, Buffer];
+      const bytes = run % 2 === 0 ? mutate(one, random) : flipBit(Buffer.concat([one, other]), random);
+      const expected = outcomeOf(() => reference.deserialize(canonicalMessage(contract, messageName, bytes)));
+      const found = outcomeOf(() => codec.decode(bytes));
+      expectSame(found, expected, `${messageName} ${shown(bytes)}`);
+      decoded += found === undefined ? 0 : 1;
+      refused += found === undefined ? 1 : 0;
+    }
+  }
+  expect(decoded).toBeGreaterThan(10_000);
+  expect(refused).toBeGreaterThan(10_000);
+});

@@ -1,0 +1,232 @@
+/**
+ * Reads the protobuf wire format: what the generated decoders (src/grpc/generated/codec) call, field by field.
+ *
+ * One reader serves every message: `start` gives it the bytes, `finish` takes them away again. Nothing is allocated but
+ * the values; a call costs no closure and no object of its own.
+ *
+ * Promises:
+ *   1. No read goes beyond the message, or beyond the nested message that was entered. Bytes that are no message throw.
+ *   2. Nesting, of messages and of unknown groups, is bounded by DEPTH_MAX.
+ *   3. Numbers of 64 bits are JavaScript numbers: exact to 2^53 - 1, rounded beyond, never rounded back into that range.
+ *   4. Text that is no UTF-8 is read with U+FFFD in the place of what is wrong, as every Buffer does.
+ *   5. Bytes are views of the message. After `finish`, or a throw, the reader holds no message.
+ */
+import { readShortText, SHORT_TEXT_BYTES_MAX } from './short-text.ts';
+
+/** As deep as other implementations go by default. */
+const DEPTH_MAX = 100;
+const TWO_POWER_32 = 2 ** 32;
+export const EMPTY_BYTES: Buffer = Buffer.alloc(0);
+
+export const WireType = { VARINT: 0, FIXED64: 1, LENGTH: 2, GROUP: 3, GROUP_END: 4, FIXED32: 5 } as const;
+
+export class WireReader {
+  #bytes: Buffer = EMPTY_BYTES;
+  #position = 0;
+  /** Of the message that is being read, the nested one included. */
+  #end = 0;
+  #depth = 0;
+  /** The halves of the last long varint, each 32 bits, signed as bit operations leave them. */
+  #low = 0;
+  #high = 0;
+
+  start(bytes: Buffer): void {
+    this.#bytes = bytes;
+    this.#position = 0;
+    this.#end = bytes.length;
+    this.#depth = 0;
+  }
+
+  finish(): void {
+    this.#bytes = EMPTY_BYTES;
+  }
+
+  hasMore(): boolean {
+    return this.#position < this.#end;
+  }
+
+  /** The next field's number and wire type in one: `number << 3 | type`. */
+  tag(): number {
+    const position = this.#position;
+    const first = position < this.#end ? (this.#bytes[position] as number) : 0x80;
+    if (first < 0x80 && first > 7) {
+      this.#position = position + 1;
+      return first;
+    }
+    this.#varint();
+    const tag = this.#low >>> 0;
+    if (this.#high !== 0 || tag < 8) {
+      throw this.#malformed('a field number out of range', '1 to 536870911');
+    }
+    return tag;
+  }
+
+  int32(): number {
+    const position = this.#position;
+    const first = position < this.#end ? (this.#bytes[position] as number) : 0x80;
+    if (first < 0x80) {
+      this.#position = position + 1;
+      return first;
+    }
+    this.#varint();
+    return this.#low;
+  }
+
+  int64(): number {
+    const position = this.#position;
+    const first = position < this.#end ? (this.#bytes[position] as number) : 0x80;
+    if (first < 0x80) {
+      this.#position = position + 1;
+      return first;
+    }
+    this.#varint();
+    return this.#high * TWO_POWER_32 + (this.#low >>> 0);
+  }
+
+  bool(): boolean {
+    this.#varint();
+    return (this.#low | this.#high) !== 0;
+  }
+
+  string(): string {
+    const length = this.#length();
+    const start = this.#take(length);
+    const text = length <= SHORT_TEXT_BYTES_MAX ? readShortText(this.#bytes, start, length) : undefined;
+    return text ?? this.#bytes.toString('utf8', start, start + length);
+  }
+
+  bytes(): Buffer {
+    const length = this.#length();
+    const start = this.#take(length);
+    return length === 0 ? EMPTY_BYTES : this.#bytes.subarray(start, start + length);
+  }
+
+  /** Goes into a nested message, a map entry or a packed field; the answer is for `leave`. */
+  enter(): number {
+    const length = this.#length();
+    const outerEnd = this.#end;
+    if (length > outerEnd - this.#position) {
+      throw this.#malformed('a field that is longer than its message', 'a shorter one');
+    }
+    this.#deeper();
+    this.#end = this.#position + length;
+    return outerEnd;
+  }
+
+  leave(outerEnd: number): void {
+    this.#depth -= 1;
+    this.#end = outerEnd;
+  }
+
+  /** Passes over the field whose tag was read last: one that is not known, or not by this wire type. */
+  skip(tag: number): void {
+    switch (tag & 7) {
+      case WireType.VARINT:
+        this.#varint();
+        return;
+      case WireType.FIXED64:
+        this.#take(8);
+        return;
+      case WireType.LENGTH:
+        this.#take(this.#length());
+        return;
+      case WireType.GROUP:
+        this.#skipGroup(tag >>> 3);
+        return;
+      case WireType.FIXED32:
+        this.#take(4);
+        return;
+      default:
+        throw this.#malformed(`wire type ${tag & 7}`, '0, 1, 2, 3 or 5');
+    }
+  }
+
+  #skipGroup(fieldNumber: number): void {
+    this.#deeper();
+    for (;;) {
+      const tag = this.tag();
+      if ((tag & 7) !== WireType.GROUP_END) {
+        this.skip(tag);
+      } else if (tag >>> 3 === fieldNumber) {
+        this.#depth -= 1;
+        return;
+      } else {
+        throw this.#malformed('the end of another group', `that of group ${fieldNumber}`);
+      }
+    }
+  }
+
+  #deeper(): void {
+    this.#depth += 1;
+    if (this.#depth > DEPTH_MAX) {
+      throw this.#malformed('nested too deep', `${DEPTH_MAX} levels at most`);
+    }
+  }
+
+  /** Where the next `length` bytes start; they count as read. */
+  #take(length: number): number {
+    const start = this.#position;
+    if (length > this.#end - start) {
+      throw this.#malformed('cut off', 'the whole field');
+    }
+    this.#position = start + length;
+    return start;
+  }
+
+  #length(): number {
+    const position = this.#position;
+    const first = position < this.#end ? (this.#bytes[position] as number) : 0x80;
+    if (first < 0x80) {
+      this.#position = position + 1;
+      return first;
+    }
+    this.#varint();
+    if (this.#high !== 0) {
+      throw this.#malformed('a length of 2^32 or more', 'one within the message');
+    }
+    return this.#low >>> 0;
+  }
+
+  /** Reads up to ten bytes into #low and #high; bits beyond the 64th are dropped. */
+  #varint(): void {
+    let low = 0;
+    let high = 0;
+    for (let shift = 0; shift < 70; shift += 7) {
+      if (this.#position >= this.#end) {
+        throw this.#malformed('cut off', 'the whole field');
+      }
+      const byte = this.#bytes[this.#position] as number;
+      this.#position += 1;
+      if (shift < 28) {
+        low |= (byte & 0x7f) << shift;
+      } else if (shift === 28) {
+        low |= (byte & 0x7f) << 28;
+        high = (byte & 0x7f) >>> 4;
+      } else {
+        high |= (byte & 0x7f) << (shift - 32);
+      }
+      if (byte < 0x80) {
+        this.#low = low;
+        this.#high = high;
+        return;
+      }
+    }
+    throw this.#malformed('a number of more than ten bytes', 'ten at most');
+  }
+
+  /** The error to throw. The message is let go here, as a decoder that throws does not reach `finish`. */
+  #malformed(found: string, wanted: string): Error {
+    this.#bytes = EMPTY_BYTES;
+    this.#end = 0;
+    return new Error(`Cannot decode the message: byte ${this.#position} is ${found}, wanted ${wanted}`);
+  }
+}
+
+/** Sets an own property whatever its name: plain assignment of `__proto__` would set the prototype or nothing. */
+export function setEntry<Value>(map: Record<string, Value>, key: string, value: Value): void {
+  if (key === '__proto__') {
+    Object.defineProperty(map, key, { value, configurable: true, enumerable: true, writable: true });
+  } else {
+    map[key] = value;
+  }
+}
