@@ -35,7 +35,16 @@ export function isRunning(pid: number): boolean {
 
 /** Resident memory, MB (1,000,000 bytes). */
 export function residentMegabytes(pid: number): number {
-  const match = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  return statusMegabytes(pid, 'VmRSS');
+}
+
+/** The part of it that no file backs: what processes of the same program do not share. */
+export function anonymousMegabytes(pid: number): number {
+  return statusMegabytes(pid, 'RssAnon');
+}
+
+function statusMegabytes(pid: number, name: string): number {
+  const match = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
   return (Number(match?.[1] ?? 0) * 1024) / 1_000_000;
 }
 

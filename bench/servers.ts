@@ -3,6 +3,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -17,6 +18,16 @@ export interface BenchServer {
   /** Start of the process to its first answer, ms; only of a sidecar. */
   readyMs: number;
   stop(): Promise<void>;
+}
+
+/** The flags of Node that bin/pannier gives the program, for servers that are compared with it. */
+export function programFlags(): string[] {
+  const script = readFileSync(join(root, 'bin', 'pannier'), 'utf8');
+  const flags = /"\$node" ((?:--\S+ )+)"\$root/.exec(script)?.[1];
+  if (flags === undefined) {
+    throw new Error('Cannot bench: bin/pannier gives Node no flags, wanted `"$node" --flags "$root/..."`');
+  }
+  return flags.trim().split(' ');
 }
 
 const children = new Set<ChildProcess>();

@@ -1,28 +1,47 @@
 /**
- * Resident memory of a sidecar that does nothing, with either transport: memory store, no call, some seconds after its start.
+ * Memory of a sidecar that does nothing, with either transport: memory store, no call, some seconds after its start.
  */
-import { median, residentMegabytes } from '../process-stats.ts';
-import { startSidecar } from '../servers.ts';
+import { anonymousMegabytes, median, residentMegabytes } from '../process-stats.ts';
+import { type BenchServer, startSidecar } from '../servers.ts';
 
 const IDLE_MS = 3_000;
 const STARTS = 3;
 
-export interface IdleMemory {
-  /** The sidecar on our transport: grpc-js is not loaded. */
-  readonly http2Mb: number;
-  readonly grpcJsMb: number;
+export interface Memory {
+  readonly residentMb: number;
+  readonly anonymousMb: number;
 }
 
+export interface IdleMemory {
+  /** The sidecar on our transport: grpc-js is not loaded. */
+  readonly http2: Memory;
+  readonly grpcJs: Memory;
+}
+
+/** Of several starts, both side by side. */
 export async function measureIdleMemory(): Promise<IdleMemory> {
-  const http2Mb: number[] = [];
-  const grpcJsMb: number[] = [];
+  const http2: Memory[] = [];
+  const grpcJs: Memory[] = [];
   for (let start = 0; start < STARTS; start += 1) {
-    const http2 = await startSidecar({ PANNIER_TRANSPORT: 'http2' });
-    const grpcJs = await startSidecar({ PANNIER_TRANSPORT: 'grpc-js' });
+    const sidecars = [
+      await startSidecar({ PANNIER_TRANSPORT: 'http2' }),
+      await startSidecar({ PANNIER_TRANSPORT: 'grpc-js' }),
+    ] as const;
     await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
-    http2Mb.push(residentMegabytes(http2.pid));
-    grpcJsMb.push(residentMegabytes(grpcJs.pid));
-    await Promise.all([http2.stop(), grpcJs.stop()]);
+    http2.push(memoryOf(sidecars[0]));
+    grpcJs.push(memoryOf(sidecars[1]));
+    await Promise.all(sidecars.map((sidecar) => sidecar.stop()));
   }
-  return { http2Mb: median(http2Mb), grpcJsMb: median(grpcJsMb) };
+  return { http2: medianOf(http2), grpcJs: medianOf(grpcJs) };
+}
+
+function memoryOf(server: BenchServer): Memory {
+  return { residentMb: residentMegabytes(server.pid), anonymousMb: anonymousMegabytes(server.pid) };
+}
+
+function medianOf(memories: readonly Memory[]): Memory {
+  return {
+    residentMb: median(memories.map((memory) => memory.residentMb)),
+    anonymousMb: median(memories.map((memory) => memory.anonymousMb)),
+  };
 }

@@ -8,11 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Cores } from '../cores.ts';
 import type { GoProgram } from '../go-programs.ts';
-import { type BenchServer, startPeer, startRedisServer, startSidecar } from '../servers.ts';
+import { type BenchServer, programFlags, startPeer, startRedisServer, startSidecar } from '../servers.ts';
 import { type CallBytes, checkRateLimit, emptyCall } from './calls.ts';
 import { isOurs, type Network, type Row, type ServerName, type Work } from './rows.ts';
 
-const NODE_FLAGS = ['--max-semi-space-size=2', '--v8-pool-size=1'];
 const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: '1' };
 
 export interface Subject {
@@ -97,7 +96,7 @@ export class Subjects {
     const [file = '', ...args] = program;
     return await startPeer({
       command: process.execPath,
-      args: [...NODE_FLAGS, join(import.meta.dirname, file), ...args, socketPath],
+      args: [...programFlags(), join(import.meta.dirname, file), ...args, socketPath],
       core,
       environment: NODE_ENVIRONMENT,
     });

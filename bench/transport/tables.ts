@@ -1,7 +1,7 @@
 /**
  * The results as text: a table for each load, and the verdicts.
  */
-import type { IdleMemory } from './idle.ts';
+import type { IdleMemory, Memory } from './idle.ts';
 import type { Results } from './results.ts';
 import { LOADS, loadText, type Row, rowId } from './rows.ts';
 import type { Verdict } from './verdicts.ts';
@@ -59,9 +59,14 @@ export function verdictsText(verdicts: readonly Verdict[]): string {
 export function idleText(idle: IdleMemory): string {
   return [
     '',
-    'Idle resident memory of the sidecar, memory store, MB',
-    `  http2, grpc-js not loaded ${idle.http2Mb.toFixed(1)}    grpc-js loaded ${idle.grpcJsMb.toFixed(1)}`,
+    'Idle sidecar, memory store, MB resident (of which anonymous)',
+    `  http2, grpc-js not loaded  ${memoryText(idle.http2)}`,
+    `  grpc-js                    ${memoryText(idle.grpcJs)}`,
   ].join('\n');
+}
+
+function memoryText(memory: Memory): string {
+  return `${memory.residentMb.toFixed(1)} (${memory.anonymousMb.toFixed(1)})`;
 }
 
 export function progressText(results: Results, rows: readonly Row[]): string {
