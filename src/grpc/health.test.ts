@@ -23,6 +23,12 @@ class FakeWatcher implements CallContext, ResponseStream<{ status?: unknown }> {
     return undefined;
   }
 
+  binaryMetadata(): undefined {
+    return undefined;
+  }
+
+  answerWith(): void {}
+
   isOver(): boolean {
     return this.#isOver;
   }

@@ -11,11 +11,26 @@
  *   5. After the call ended (`isOver`), what the handler returns is dropped.
  */
 
+/** A value is text of printable ASCII, or bytes where its key ends in -bin. */
+export type MetadataEntry = readonly [key: string, value: string | Buffer];
+
+export interface AnswerMetadata {
+  readonly headers?: readonly MetadataEntry[];
+  readonly trailers?: readonly MetadataEntry[];
+}
+
 export interface CallContext {
   /** When the call must have been answered, `Clock.monotonicMs()`. */
   readonly deadlineAtMs: number;
-  /** First value of a request metadata key (lower case), or undefined. Binary keys (-bin) are not offered. */
+  /** First value of a request metadata key (lower case), or undefined; also undefined for binary keys (-bin). */
   metadata(key: string): string | undefined;
+  /** First value of a binary key (it ends in -bin), or undefined. */
+  binaryMetadata(key: string): Buffer | undefined;
+  /**
+   * Metadata of the answer. Headers go before the first message and must be set before it; trailers go with the status, errors
+   * among them. The last call counts. Throws a TypeError for what metadata may not hold, and for more than 8 KiB.
+   */
+  answerWith(metadata: AnswerMetadata): void;
   /** True once the caller cancelled, the deadline passed or the connection went. */
   isOver(): boolean;
   /** Calls `listener` once when the call is over, at once if it is. */

@@ -45,6 +45,8 @@ const service = createRateLimitService({
 const context: CallContext = {
   deadlineAtMs: clock.monotonicMs() + 1_000,
   metadata: () => undefined,
+  binaryMetadata: () => undefined,
+  answerWith: () => undefined,
   isOver: () => false,
   onOver: () => undefined,
 };

@@ -61,6 +61,8 @@ function contextOf(clock: FakeClock, leftMs = 1_000): CallContext {
   return {
     deadlineAtMs: clock.monotonicMs() + leftMs,
     metadata: () => undefined,
+    binaryMetadata: () => undefined,
+    answerWith: () => undefined,
     isOver: () => false,
     onOver: () => undefined,
   };

@@ -46,6 +46,8 @@ export function callContext(options: { clock?: Clock; leftMs?: number } = {}): T
   return {
     deadlineAtMs: clock.monotonicMs() + (options.leftMs ?? 5_000),
     metadata: () => undefined,
+    binaryMetadata: () => undefined,
+    answerWith: () => undefined,
     isOver: () => over,
     onOver: (listener) => {
       if (over) {

@@ -13,7 +13,7 @@ import type {
   UnaryMethod,
 } from '../../src/grpc/method.ts';
 import type { Handle } from '../../src/grpc/service-table.ts';
-import { type StatusCode, StatusError } from '../../src/grpc/status.ts';
+import { Status, type StatusCode, StatusError } from '../../src/grpc/status.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { TimerWheel } from '../../src/lib/timer-wheel.ts';
 
@@ -75,6 +75,14 @@ export function createTestMethods(): { table: MethodTable; notebook: Notebook } 
     unary('Inspect', (request, context) => inspect(notebook, request, context)),
     timed(unary('InspectInTime', (request, context) => inspect(notebook, request, context))),
     timed(unary('HoldInTime', (request, context) => hold(notebook, request, context))),
+    unary('Adorn', adorn),
+    unary('AdornBadly', (request, context) => {
+      context.answerWith({ headers: [['grpc-status', '0']] });
+      return request;
+    }),
+    serverStream('AdornStream', async (request, context, responses) => {
+      responses.send(adorn(request, context));
+    }),
     unary('Hold', (request, context) => hold(notebook, request, context)),
     { ...unary('BadAnswer', (request) => request), encode: refuseAnswer },
     serverStream('Flood', (request, context, responses) => flood(notebook, request, context, responses)),
@@ -157,6 +165,23 @@ function inspect(notebook: Notebook, request: Buffer, context: CallContext): Buf
   const metadata = keys.map((key) => context.metadata(key) ?? null);
   const seen = { leftMs: context.deadlineAtMs - performance.now(), metadata, isOver: context.isOver() };
   return Buffer.from(JSON.stringify(seen));
+}
+
+/** Echoes one text and one binary value as headers and trailers of the answer. */
+function adorn(request: Buffer, context: CallContext): Buffer {
+  const text = context.metadata('x-echo') ?? '';
+  const bytes = context.binaryMetadata('x-echo-bin') ?? Buffer.alloc(0);
+  context.answerWith({
+    headers: [['x-head', text]],
+    trailers: [
+      ['x-trail', text],
+      ['x-trail-bin', bytes],
+    ],
+  });
+  if (request.toString() === 'fail') {
+    throw new StatusError(Status.ABORTED, 'as asked');
+  }
+  return request;
 }
 
 function hold(notebook: Notebook, request: Buffer, context: CallContext): Promise<Buffer> {

@@ -217,6 +217,29 @@ export function describeTransportCalls(startTransport: StartTransport): void {
         expect(end.headers['grpc-status']).toBe('0');
       });
 
+      test.each(['Adorn', 'AdornStream'])('%s: of an answer arrives, before it and with its status', async (name) => {
+        const session = connectHttp2(fixture.port);
+        const bytes = Buffer.from([0, 1, 0xfe, 0xff, 0]);
+        const headers = { 'x-echo': 'some text', 'x-echo-bin': bytes.toString('base64') };
+        const end = await http2Call(session, methodPath(name), { headers, body: frame(Buffer.from('adorned')) });
+        session.destroy();
+        expect(end.body.subarray(5).toString()).toBe('adorned');
+        expect(end.headers).toMatchObject({ 'x-head': 'some text', 'x-trail': 'some text', 'grpc-status': '0' });
+        expect(Buffer.from(String(end.headers['x-trail-bin']), 'base64')).toEqual(bytes);
+      });
+
+      test('of an answer goes with an error too', async () => {
+        const metadata = { 'x-echo': 'why' };
+        const answer = await fixture.client.unary(methodPath('Adorn'), Buffer.from('fail'), { metadata });
+        expect(answer.code).toBe(Status.ABORTED);
+        expect(answer.trailers.get('x-trail')).toEqual(['why']);
+      });
+
+      test("of an answer cannot be the protocol's own", async () => {
+        const answer = await fixture.client.unary(methodPath('AdornBadly'), Buffer.from('x'));
+        expect(answer.code).toBe(Status.INTERNAL);
+      });
+
       test('beyond 16 KiB is refused and does not start the handler', async () => {
         const metadata = { 'x-big': 'b'.repeat(17_000) };
         const answer = await fixture.client.unary(methodPath('Inspect'), Buffer.from('big'), { metadata });

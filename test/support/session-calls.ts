@@ -65,6 +65,8 @@ export function contextUntil(clock: FakeClock, remainingMs: number): CallContext
   return {
     deadlineAtMs: clock.monotonicMs() + remainingMs,
     metadata: () => undefined,
+    binaryMetadata: () => undefined,
+    answerWith: () => undefined,
     isOver: () => false,
     onOver: () => undefined,
   };

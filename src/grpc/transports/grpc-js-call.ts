@@ -4,8 +4,9 @@
  * The library emits `cancelled` once a call is over, by whatever end; nothing is attached per call until somebody asks.
  */
 import type { Writable } from 'node:stream';
-import type { Metadata, ServerDuplexStream, ServerWritableStream } from '@grpc/grpc-js';
-import type { CallContext, ResponseStream } from '../method.ts';
+import { Metadata, type ServerDuplexStream, type ServerWritableStream } from '@grpc/grpc-js';
+import type { AnswerMetadata, CallContext, MetadataEntry, ResponseStream } from '../method.ts';
+import { metadataFields } from './answer-metadata.ts';
 
 export type StreamCall = ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>;
 
@@ -13,12 +14,16 @@ export type StreamCall = ServerWritableStream<Buffer, Buffer> | ServerDuplexStre
 interface AnyCall {
   readonly cancelled: boolean;
   readonly metadata: Metadata;
+  sendMetadata(metadata: Metadata): void;
   once(event: 'cancelled', listener: () => void): unknown;
 }
 
 export class GrpcJsContext implements CallContext {
   readonly deadlineAtMs: number;
   readonly #call: AnyCall;
+  /** What goes with the status. */
+  #trailers: readonly MetadataEntry[] = [];
+  #headers: readonly MetadataEntry[] = [];
   #hasEnded = false;
   #listeners: (() => void)[] | undefined;
 
@@ -30,6 +35,30 @@ export class GrpcJsContext implements CallContext {
   metadata(key: string): string | undefined {
     const value = this.#call.metadata.get(key)[0];
     return typeof value === 'string' ? value : undefined;
+  }
+
+  binaryMetadata(key: string): Buffer | undefined {
+    const value = this.#call.metadata.get(key)[0];
+    return Buffer.isBuffer(value) ? value : undefined;
+  }
+
+  answerWith({ headers = [], trailers = [] }: AnswerMetadata): void {
+    metadataFields(headers);
+    metadataFields(trailers);
+    this.#headers = headers;
+    this.#trailers = trailers;
+  }
+
+  /** Before the first message, or the end: the headers, where there are some. */
+  sendHeaders(): void {
+    if (this.#headers.length > 0) {
+      this.#call.sendMetadata(toMetadata(this.#headers));
+      this.#headers = [];
+    }
+  }
+
+  trailers(): Metadata {
+    return toMetadata(this.#trailers);
   }
 
   isOver(): boolean {
@@ -79,7 +108,9 @@ export class StreamResponses implements ResponseStream<unknown> {
     if (this.#context.isOver()) {
       return false;
     }
-    return this.#call.write(this.#encode(response));
+    const bytes = this.#encode(response);
+    this.#context.sendHeaders();
+    return this.#call.write(bytes);
   }
 
   writable(): Promise<void> {
@@ -97,4 +128,12 @@ export class StreamResponses implements ResponseStream<unknown> {
     this.#resume = undefined;
     this.#waiting = undefined;
   }
+}
+
+function toMetadata(entries: readonly MetadataEntry[]): Metadata {
+  const metadata = new Metadata();
+  for (const [key, value] of entries) {
+    metadata.add(key, value);
+  }
+  return metadata;
 }

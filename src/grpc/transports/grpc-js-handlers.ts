@@ -4,13 +4,13 @@
  * A unary answer that is a value is handed to the library in the same turn. Each call is answered once; what comes after
  * it is over is dropped.
  */
-import {
-  type Server as GrpcServer,
+import type {
+  Server as GrpcServer,
   Metadata,
-  type ServerDuplexStream,
-  type ServerUnaryCall,
-  type ServerWritableStream,
-  type sendUnaryData,
+  ServerDuplexStream,
+  ServerUnaryCall,
+  ServerWritableStream,
+  sendUnaryData,
 } from '@grpc/grpc-js';
 import { isPromise } from '../../lib/answer.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -62,12 +62,13 @@ function unaryHandler(method: Unary, runtime: CallRuntime) {
         fail(error);
         return;
       }
-      callback(null, bytes);
+      context.sendHeaders();
+      callback(null, bytes, context.trailers());
       context.end();
     }
 
     function fail(error: unknown): void {
-      callback(failure(error, method, runtime));
+      callback(failure(error, method, runtime, context));
       context.end();
     }
 
@@ -114,7 +115,8 @@ function runStream(
 
   function end(): void {
     if (runtime.streams.delete(open)) {
-      call.end();
+      context.sendHeaders();
+      call.end(context.trailers());
       context.end();
     }
   }
@@ -124,7 +126,7 @@ function runStream(
       return;
     }
     if (!call.destroyed) {
-      call.emit('error', failure(error, method, runtime));
+      call.emit('error', failure(error, method, runtime, context));
     }
     context.end();
   }
@@ -172,16 +174,16 @@ function deadlineAtMs(call: { getDeadline(): Date | number }, runtime: CallRunti
 }
 
 /** What the library makes a status of. */
-function failure(error: unknown, method: AnyMethod, runtime: CallRuntime) {
+function failure(error: unknown, method: AnyMethod, runtime: CallRuntime, context: GrpcJsContext) {
   const status = errorStatus(error);
   if (status.logged) {
     runtime.log.error({ method: method.path, ...describeCause(error) }, 'Cannot answer a call: unexpected error');
   }
-  return { code: status.code, details: status.message, metadata: trailers(status) };
+  return { code: status.code, details: status.message, metadata: trailers(status, context) };
 }
 
-function trailers(status: ErrorStatus): Metadata {
-  const metadata = new Metadata();
+function trailers(status: ErrorStatus, context: GrpcJsContext): Metadata {
+  const metadata = context.trailers();
   if (status.retryPushbackMs !== undefined) {
     metadata.set('grpc-retry-pushback-ms', String(Math.round(status.retryPushbackMs)));
   }

@@ -6,7 +6,9 @@
  *   2. `isRunning` is true from the start of the handler until it settles, whatever happened to the stream meanwhile.
  *   3. Listeners hear once that the call is over, by whatever end.
  */
-import type { CallContext } from '../../method.ts';
+import type { AnswerMetadata, CallContext } from '../../method.ts';
+import { metadataFields } from '../answer-metadata.ts';
+import { encodeFields } from './hpack-encoder.ts';
 import type { MessageReader } from './message-reader.ts';
 import type { RequestHead } from './request-head.ts';
 import type { StreamingCall } from './streaming-call.ts';
@@ -42,6 +44,9 @@ export class Http2Stream implements CallContext {
   streaming: StreamingCall | undefined;
 
   areHeadersSent = false;
+  /** Metadata of the answer, encoded. */
+  headersBlock: Buffer | undefined;
+  trailersBlock: Buffer | undefined;
   /** DATA that waits for window, its total, and how much of its first piece is sent. */
   sendQueue: Buffer[] = NOTHING;
   queuedBytes = 0;
@@ -81,9 +86,23 @@ export class Http2Stream implements CallContext {
   }
 
   metadata(key: string): string | undefined {
-    if (key.endsWith('-bin')) {
-      return undefined;
-    }
+    return key.endsWith('-bin') ? undefined : this.#fieldOf(key);
+  }
+
+  binaryMetadata(key: string): Buffer | undefined {
+    const text = key.endsWith('-bin') ? this.#fieldOf(key) : undefined;
+    // Several values may stand in one field, separated by commas.
+    return text === undefined ? undefined : Buffer.from(text.split(',')[0] ?? '', 'base64');
+  }
+
+  answerWith({ headers = [], trailers = [] }: AnswerMetadata): void {
+    const headersBlock = encodeFields(metadataFields(headers));
+    const trailersBlock = encodeFields(metadataFields(trailers));
+    this.headersBlock = headersBlock.length === 0 ? undefined : headersBlock;
+    this.trailersBlock = trailersBlock.length === 0 ? undefined : trailersBlock;
+  }
+
+  #fieldOf(key: string): string | undefined {
     for (const field of this.head.metadata) {
       if (field.name === key) {
         return field.value;

@@ -68,6 +68,8 @@ export class Sender {
       bytes <= this.#windowBytes &&
       bytes <= stream.sendWindowBytes &&
       bytes <= FRAME_BYTES_MAX &&
+      stream.headersBlock === undefined &&
+      stream.trailersBlock === undefined &&
       !this.#isTableUpdateDue &&
       !this.outbox.isCongested;
     if (!isPlain) {
@@ -100,13 +102,13 @@ export class Sender {
 
   ok(stream: Http2Stream): void {
     this.#open(stream);
-    stream.endBlock = OK_BLOCK;
+    stream.endBlock = withMetadata(OK_BLOCK, stream.trailersBlock);
     this.pump(stream);
   }
 
   /** Ends a call with an error; without a message before it, that is one block (Trailers-Only). */
   error(stream: Http2Stream, status: FinalStatus): void {
-    const block = statusBlock(status);
+    const block = withMetadata(statusBlock(status), stream.trailersBlock);
     stream.endBlock = stream.areHeadersSent ? block : Buffer.concat([OPENING_BLOCK, block]);
     stream.areHeadersSent = true;
     this.pump(stream);
@@ -205,7 +207,7 @@ export class Sender {
   #open(stream: Http2Stream): void {
     if (!stream.areHeadersSent) {
       stream.areHeadersSent = true;
-      this.#headers(stream, OPENING_BLOCK, false);
+      this.#headers(stream, withMetadata(OPENING_BLOCK, stream.headersBlock), false);
     }
   }
 
@@ -215,7 +217,7 @@ export class Sender {
       this.#isTableUpdateDue = false;
       block = Buffer.concat([EMPTY_TABLE, fields]);
     }
-    // One frame holds it: status-block.ts bounds what can be long.
+    // One frame holds it: what can be long (status texts, metadata) is bounded where it is made.
     const flags = isLast ? Flag.endHeaders | Flag.endStream : Flag.endHeaders;
     this.outbox.frame(FrameType.headers, flags, stream.id, block);
   }
@@ -252,4 +254,8 @@ export class Sender {
     }
     stream.streaming?.queueShrank();
   }
+}
+
+function withMetadata(block: Buffer, metadata: Buffer | undefined): Buffer {
+  return metadata === undefined ? block : Buffer.concat([block, metadata]);
 }

@@ -1,0 +1,36 @@
+/**
+ * What metadata of an answer may be, for every transport.
+ *
+ * Source: gRPC over HTTP/2, "Custom-Metadata": lower-case keys, printable ASCII, bytes in base64 behind keys that end in -bin;
+ * `grpc-` is the protocol's own.
+ */
+import type { MetadataEntry } from '../method.ts';
+
+const KEY = /^[0-9a-z_.-]{1,64}$/;
+const TEXT = /^[\x20-\x7e]*$/;
+/** Names, values and 32 bytes each: what every client takes besides the rest of an answer. */
+const METADATA_BYTES_MAX = 8_192;
+const ENTRY_OVERHEAD_BYTES = 32;
+
+/** The entries as header fields. Throws a TypeError. */
+export function metadataFields(entries: readonly MetadataEntry[]): readonly (readonly [string, string])[] {
+  let bytes = 0;
+  return entries.map(([key, value]) => {
+    const isBinary = key.endsWith('-bin');
+    if (!KEY.test(key) || key.startsWith('grpc-') || isBinary !== Buffer.isBuffer(value)) {
+      throw new TypeError(`Cannot send metadata: key ${JSON.stringify(key)} is not allowed with such a value`);
+    }
+    // Without padding, which some clients do not read.
+    const text = Buffer.isBuffer(value) ? value.toString('base64').replace(/=+$/, '') : value;
+    if (!TEXT.test(text)) {
+      throw new TypeError(
+        `Cannot send metadata: the value of ${key} is not printable ASCII, wanted that or a -bin key`,
+      );
+    }
+    bytes += key.length + text.length + ENTRY_OVERHEAD_BYTES;
+    if (bytes > METADATA_BYTES_MAX) {
+      throw new TypeError(`Cannot send metadata: more than ${METADATA_BYTES_MAX} bytes, wanted less`);
+    }
+    return [key, text];
+  });
+}
