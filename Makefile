@@ -12,10 +12,10 @@ suite = $(JEST) $(call report,$(1)) --testMatch '$(CURDIR)/$(2)' --testPathIgnor
 IMAGE_BUILD ?= docker build
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check bench e2e e2e-image examples image proto docs format clean
+.PHONY: help run build test check conformance clients fuzz e2e e2e-image examples bench bench-transport soak image proto docs format clean
 
 help: ## this list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | awk -F'\t' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 
 node_modules/.installed: package.json package-lock.json
 	npm ci --no-fund --no-audit --loglevel=error
@@ -40,6 +40,16 @@ check: node_modules/.installed ## types, format, lint, protos, generated files, 
 	node scripts/check-generated.ts
 	$(JEST) test/house-rules.test.ts
 
+conformance: node_modules/.installed ## h2spec and gRPC's interop client against the transports (PANNIER_TEST_H2SPEC, PANNIER_TEST_INTEROP_CLIENT)
+	$(call suite,conformance,test/conformance/*.test.ts) $(ARGS)
+
+clients: node_modules/.installed dist/main.mjs ## clients in Go, JavaScript, Python, Rust and Java against a live sidecar (needs their toolchains)
+	$(call suite,clients,test/clients/*.test.ts) $(ARGS)
+
+FUZZ_EXECUTIONS ?= 20000000
+fuzz: node_modules/.installed ## the parsers of the transport on random and mutated input, FUZZ_EXECUTIONS times
+	node test/fuzz/run.ts --executions $(FUZZ_EXECUTIONS) $(ARGS)
+
 e2e: node_modules/.installed dist/main.mjs ## the fault suite: real sidecars on a real Cluster, frozen, killed, migrated
 	sh scripts/ensure-redis.sh
 	$(call suite,e2e,test/e2e/*.test.ts) $(ARGS)
@@ -52,6 +62,12 @@ examples: node_modules/.installed dist/main.mjs ## the example programs against 
 
 bench: node_modules/.installed dist/main.mjs ## start time, memory and cost per call, each beside a baseline of the same run
 	node bench/run.ts $(ARGS)
+
+bench-transport: node_modules/.installed dist/main.mjs ## what a call costs on each transport, beside node:http2 and grpc-go, in one run
+	node bench/transports.ts $(ARGS)
+
+soak: node_modules/.installed dist/main.mjs ## 50,000,000 calls: no failure, no growth (ARGS="--calls N")
+	node bench/soak.ts $(ARGS)
 
 image: ## build the container image $(IMAGE)
 	$(IMAGE_BUILD) -t $(IMAGE) .
