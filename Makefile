@@ -40,7 +40,7 @@ check: node_modules/.installed ## types, format, lint, protos, generated files, 
 	node scripts/check-generated.ts
 	$(JEST) test/house-rules.test.ts
 
-conformance: node_modules/.installed ## h2spec and gRPC's interop client against the transports (PANNIER_TEST_H2SPEC, PANNIER_TEST_INTEROP_CLIENT)
+conformance: node_modules/.installed ## h2spec and gRPC's interop client against the transports (PANNIER_TEST_H2SPEC, PANNIER_TEST_GRPC_INTEROP)
 	$(call suite,conformance,test/conformance/*.test.ts) $(ARGS)
 
 clients: node_modules/.installed dist/main.mjs ## clients in Go, JavaScript, Python, Rust and Java against a live sidecar (needs their toolchains)
