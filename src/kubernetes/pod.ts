@@ -1,0 +1,76 @@
+/**
+ * A pod as injection sees it: the fields that it reads and writes, and whatever else is there, kept as it is.
+ *
+ * Own types instead of the client's V1Pod: a pod comes from an API server of any version or from a file, and no field that we do not know
+ * may get lost or change its form.
+ */
+
+export interface Pod {
+  readonly apiVersion?: string;
+  readonly kind?: string;
+  readonly metadata?: PodMetadata;
+  readonly spec?: PodSpec;
+  readonly [further: string]: unknown;
+}
+
+export interface PodMetadata {
+  readonly name?: string;
+  readonly generateName?: string;
+  readonly namespace?: string;
+  readonly labels?: TextMap;
+  readonly annotations?: TextMap;
+  readonly ownerReferences?: readonly OwnerReference[];
+  readonly [further: string]: unknown;
+}
+
+export type TextMap = Readonly<Record<string, string>>;
+
+export interface OwnerReference {
+  readonly kind: string;
+  readonly name: string;
+  readonly [further: string]: unknown;
+}
+
+export interface PodSpec {
+  readonly containers?: readonly Container[];
+  readonly initContainers?: readonly Container[];
+  readonly volumes?: readonly Volume[];
+  readonly hostNetwork?: boolean;
+  readonly restartPolicy?: string;
+  readonly os?: { readonly name?: string };
+  readonly [further: string]: unknown;
+}
+
+export interface Container {
+  readonly name: string;
+  readonly image?: string;
+  readonly restartPolicy?: string;
+  readonly env?: readonly EnvironmentVariable[];
+  readonly ports?: readonly ContainerPort[];
+  readonly volumeMounts?: readonly VolumeMount[];
+  readonly [further: string]: unknown;
+}
+
+export interface EnvironmentVariable {
+  readonly name: string;
+  readonly value?: string;
+  readonly [further: string]: unknown;
+}
+
+export interface ContainerPort {
+  readonly containerPort: number;
+  readonly name?: string;
+  readonly protocol?: string;
+  readonly [further: string]: unknown;
+}
+
+export interface VolumeMount {
+  readonly name: string;
+  readonly mountPath: string;
+  readonly [further: string]: unknown;
+}
+
+export interface Volume {
+  readonly name: string;
+  readonly [further: string]: unknown;
+}
