@@ -1,0 +1,236 @@
+/**
+ * Floods on the HTTP/2 transport: frames that cost the server and do no work. Each ends with GOAWAY ENHANCE_YOUR_CALM for the attacker
+ * and its connection closed, while another client's calls go on, within bounds of memory and CPU (http2-attack-bounds.ts).
+ */
+import { HTTP2_LIMITS } from '../../src/grpc/transports/http2/limits.ts';
+import { TRANSPORT_LIMITS } from '../../src/grpc/transports/transport.ts';
+import {
+  ATTACKERS,
+  CALL_BYTES_MAX,
+  dismiss,
+  expectUnharmed,
+  type Flood,
+  flood,
+  hundreds,
+  MEBIBYTE,
+} from '../support/http2-attack-bounds.ts';
+import { AttackRange, attackPath } from '../support/http2-attack-range.ts';
+import {
+  continuation,
+  data,
+  FrameFlag,
+  FrameType,
+  frame,
+  goaway,
+  headers,
+  headersOnly,
+  many,
+  ping,
+  priority,
+  requestBlock,
+  resetStream,
+  SettingId,
+  settings,
+  settingsAck,
+  unaryCall,
+  windowUpdate,
+} from '../support/http2-frames.ts';
+import { Http2Peer } from '../support/http2-peer.ts';
+import { waitFor } from '../support/wait.ts';
+
+/** Far beyond any allowance: who gets so far was not stopped. */
+const FRAMES_MAX = 200_000;
+/** Calls whose caller was sent away run to their end, but no more of them than a connection may have. */
+const HELD_BYTES_MAX = ATTACKERS * TRANSPORT_LIMITS.streamsPerConnectionMax * CALL_BYTES_MAX;
+const REQUEST = requestBlock(attackPath('Slow'));
+const OPEN_IDLE_STREAM = headers(1, requestBlock(attackPath('Deaf')));
+
+function idOf(index: number): number {
+  return 2 * index + 1;
+}
+
+let range: AttackRange;
+
+beforeAll(async () => {
+  range = await AttackRange.open();
+});
+
+afterAll(async () => {
+  await range?.close();
+});
+
+interface FloodCase extends Omit<Flood, 'framesMax'> {
+  readonly name: string;
+  /** What a frame may cost beside a whole honest call. */
+  readonly callsPerFrameMax: number;
+}
+
+const FLOODS: readonly FloodCase[] = [
+  {
+    name: 'rapid reset (CVE-2023-44487)',
+    callsPerFrameMax: 4,
+    ...hundreds((index) => Buffer.concat([unaryCall(idOf(index), attackPath('Slow')), resetStream(idOf(index))])),
+  },
+  {
+    name: 'rapid reset of calls without their message',
+    callsPerFrameMax: 4,
+    ...hundreds((index) => Buffer.concat([headers(idOf(index), REQUEST), resetStream(idOf(index))])),
+  },
+  {
+    name: 'MadeYouReset (CVE-2025-8671) by windows of nothing',
+    callsPerFrameMax: 4,
+    ...hundreds((index) => Buffer.concat([unaryCall(idOf(index), attackPath('Slow')), windowUpdate(idOf(index), 0)])),
+  },
+  {
+    name: 'MadeYouReset by DATA after the end',
+    callsPerFrameMax: 4,
+    ...hundreds((index) => {
+      return Buffer.concat([unaryCall(idOf(index), attackPath('Slow')), data(idOf(index), Buffer.alloc(1))]);
+    }),
+  },
+  {
+    name: 'MadeYouReset by windows beyond the maximum',
+    callsPerFrameMax: 4,
+    ...hundreds((index) => {
+      return Buffer.concat([unaryCall(idOf(index), attackPath('Slow')), windowUpdate(idOf(index), 0x7fff_ffff)]);
+    }),
+  },
+  {
+    name: 'MadeYouReset by heads that are malformed',
+    callsPerFrameMax: 4,
+    ...hundreds((index) => headersOnly(idOf(index), REQUEST.subarray(1))),
+  },
+  { name: 'SETTINGS', callsPerFrameMax: 2, ...hundreds(() => settings()) },
+  {
+    name: 'SETTINGS that change the windows of a thousand streams, row by row',
+    callsPerFrameMax: 2,
+    opening: many(900, (index) => headers(idOf(index), requestBlock(attackPath('Deaf')))),
+    framesPerStep: 1,
+    make: () => {
+      const row = (index: number): readonly [number, number] => [SettingId.initialWindowSize, 65_535 + (index % 2)];
+      return settings(Array.from({ length: 2_730 }, (_, index) => row(index)));
+    },
+  },
+  { name: 'acknowledgements of SETTINGS', callsPerFrameMax: 2, ...hundreds(() => settingsAck()) },
+  { name: 'PING (CVE-2019-9512)', callsPerFrameMax: 2, ...hundreds(() => ping()) },
+  { name: 'answers to PING', callsPerFrameMax: 2, ...hundreds(() => ping(FrameFlag.ack)) },
+  { name: 'PRIORITY (CVE-2019-9513)', callsPerFrameMax: 2, ...hundreds((index) => priority(3, 2 * (index % 7) + 5)) },
+  {
+    name: 'empty DATA (CVE-2019-9518)',
+    callsPerFrameMax: 2,
+    opening: headers(1, REQUEST),
+    ...hundreds(() => data(1, Buffer.alloc(0))),
+  },
+  {
+    name: 'DATA of padding alone',
+    callsPerFrameMax: 2,
+    opening: headers(1, REQUEST),
+    ...hundreds(() => data(1, Buffer.from([2, 0, 0]), FrameFlag.padded)),
+  },
+  {
+    name: 'empty DATA on a stream that was reset',
+    callsPerFrameMax: 2,
+    opening: Buffer.concat([unaryCall(1, attackPath('Slow')), windowUpdate(1, 0)]),
+    ...hundreds(() => data(1, Buffer.alloc(0))),
+  },
+  {
+    name: 'HEADERS on a stream that was reset',
+    callsPerFrameMax: 4,
+    opening: Buffer.concat([unaryCall(1, attackPath('Slow')), windowUpdate(1, 0)]),
+    ...hundreds(() => headersOnly(1, REQUEST)),
+  },
+  {
+    name: 'RST_STREAM of a call that is over',
+    callsPerFrameMax: 2,
+    opening: unaryCall(1, attackPath('Echo')),
+    ...hundreds(() => resetStream(1)),
+  },
+  {
+    name: 'WINDOW_UPDATE of the connection by one byte',
+    callsPerFrameMax: 2,
+    ...hundreds(() => windowUpdate(0, 1)),
+  },
+  {
+    name: 'WINDOW_UPDATE of a stream by one byte',
+    callsPerFrameMax: 2,
+    opening: OPEN_IDLE_STREAM,
+    ...hundreds(() => windowUpdate(1, 1)),
+  },
+  {
+    name: 'WINDOW_UPDATE of a call that is over',
+    callsPerFrameMax: 2,
+    opening: unaryCall(1, attackPath('Echo')),
+    ...hundreds(() => windowUpdate(1, 1)),
+  },
+  { name: 'GOAWAY', callsPerFrameMax: 2, ...hundreds(() => goaway(0, 0, 'again')) },
+  {
+    name: 'frames of unknown types',
+    callsPerFrameMax: 2,
+    ...hundreds((index) => frame(10 + (index % 240), 0xff, index % 9)),
+  },
+  {
+    name: 'header blocks in many CONTINUATION frames',
+    callsPerFrameMax: 4,
+    ...hundreds((index) => {
+      const pieces = [0, 1, 2, 3].map((at) => continuation(idOf(index), REQUEST.subarray(10 + 2 * at, 12 + 2 * at)));
+      const last = continuation(idOf(index), REQUEST.subarray(18), FrameFlag.endHeaders);
+      return Buffer.concat([headers(idOf(index), REQUEST.subarray(0, 10), FrameFlag.endStream), ...pieces, last]);
+    }),
+  },
+];
+
+test.each(FLOODS)('$name', async (plan) => {
+  const outcome = await range.under((port) => flood(port, { ...plan, framesMax: FRAMES_MAX }));
+  const { effort, ends, peers } = outcome.result;
+  expect(ends.map((end) => end.goaway?.error)).toEqual(ends.map(() => 'enhanceYourCalm'));
+  await Promise.all(peers.map((peer) => peer.closed()));
+  expectUnharmed(range, outcome, { heldBytesMax: HELD_BYTES_MAX, effort, callsPerFrameMax: plan.callsPerFrameMax });
+  // A handler that goes on after its caller was sent away still counts.
+  expect(outcome.after.runningMax).toBeLessThanOrEqual(peers.length * TRANSPORT_LIMITS.streamsPerConnectionMax);
+  dismiss(peers);
+  await waitFor('the handlers have ended', async () => (await range.report()).running === 0);
+});
+
+test('PING, and the answers are not read', async () => {
+  const outcome = await range.under(async (port) => {
+    const peer = await Http2Peer.open(port);
+    peer.socket.pause();
+    let frames = 0;
+    while (frames < FRAMES_MAX && peer.socket.writableLength < MEBIBYTE && (await peer.send(many(100, () => ping())))) {
+      frames += 100;
+    }
+    const held = await range.report();
+    peer.socket.resume();
+    const end = await peer.end();
+    return { peer, held, end, effort: { frames, bytes: peer.socket.bytesWritten } };
+  });
+  const { peer, held, end, effort } = outcome.result;
+  expect(end.goaway?.error).toBe('enhanceYourCalm');
+  expect(held.liveBytes - outcome.before.liveBytes).toBeLessThan(HTTP2_LIMITS.unsentBytesMax + 4 * MEBIBYTE);
+  expectUnharmed(range, outcome, { heldBytesMax: HELD_BYTES_MAX, effort, callsPerFrameMax: 2 });
+  dismiss([peer]);
+});
+
+test('an honest peer may do a little of everything for as long as it likes', async () => {
+  const peer = await Http2Peer.open(range.port);
+  await peer.send(windowUpdate(0, 1_000_000));
+  for (let round = 0; round < 300; round += 1) {
+    const calls = many(50, (index) => unaryCall(idOf(round * 50 + index), attackPath('Echo'), Buffer.from('x')));
+    const around = Buffer.concat([ping(), priority(idOf(round * 50 + 40), 0), windowUpdate(0, 500), frame(200, 0, 0)]);
+    await peer.send(round % 10 === 0 ? settings() : Buffer.alloc(0), around, calls, resetStream(idOf(round * 50 + 49)));
+    await peer.roundTrip();
+  }
+  expect(peer.goaway).toBeUndefined();
+  expect(peer.count(FrameType.rstStream)).toBe(0);
+  peer.destroy();
+});
+
+test('after all of them nothing is left behind, and each dropped peer was counted', async () => {
+  const report = await waitFor('only the honest client is there', async () => {
+    const now = await range.report();
+    return now.connections <= 1 && now.running === 0 ? now : undefined;
+  });
+  expect(report.uncaught).toBe(0);
+  expect(report.logged).toEqual([]);
+  expect(report.drops).toEqual({ enhance_your_calm: FLOODS.length * ATTACKERS + 1 });
+});

@@ -1,0 +1,111 @@
+/**
+ * The HTTP/2 transport as a process of its own, with methods that attacks aim at: started by http2-attack-range.ts, so that what it
+ * uses of memory and CPU is its own and nobody else's.
+ *
+ * `node --expose-gc http2-attack-server.ts OPTIONS`, options as JSON. Writes one line, `{"port":N}`, and serves until it is ended.
+ * `Report` says what it has used and seen; that it is answered during an attack is part of the proof.
+ */
+import type { AnyMethod, CallContext, MethodTable, ResponseStream } from '../../src/grpc/method.ts';
+import { startHttp2Transport } from '../../src/grpc/transports/http2/http2-transport.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import type { AttackReport, AttackServerOptions } from './http2-attack-range.ts';
+
+const SLOW_MS = 300;
+const BIG_BYTES = 1_000_000;
+const PIECE_BYTES = 16 * 1024;
+const LOG_LINES_KEPT = 1_000;
+
+const seen = { started: 0, running: 0, runningMax: 0, uncaught: 0 };
+const logged: string[] = [];
+let loggedLines = 0;
+const drops: Record<string, number> = {};
+
+const options = JSON.parse(process.argv[2] ?? '{}') as AttackServerOptions;
+for (const event of ['uncaughtException', 'unhandledRejection']) {
+  process.on(event, (error) => {
+    seen.uncaught += 1;
+    log({ error: String(error) }, event);
+  });
+}
+const transport = await startHttp2Transport({
+  table: methodTable(),
+  listen: { tcp: { host: '127.0.0.1', port: 0 } },
+  defaultDeadlineMs: 60_000,
+  clock: systemClock,
+  ...options,
+  log: { error: log },
+  onConnectionDropped: (reason) => {
+    drops[reason] = (drops[reason] ?? 0) + 1;
+  },
+});
+process.stdout.write(`${JSON.stringify({ port: transport.tcpPort })}\n`);
+
+function log(fields: Readonly<Record<string, unknown>>, text: string): void {
+  loggedLines += 1;
+  if (logged.length < LOG_LINES_KEPT) {
+    logged.push(`${text} ${JSON.stringify(fields)}`);
+  }
+}
+
+function methodTable(): MethodTable {
+  const big = Buffer.alloc(BIG_BYTES);
+  const methods: AnyMethod[] = [
+    { ...codec('Echo'), kind: 'unary', handle: (request: Buffer) => request },
+    { ...codec('Slow'), kind: 'unary', handle: slow },
+    { ...codec('Big'), kind: 'unary', handle: () => big },
+    { ...codec('Report'), kind: 'unary', handle: () => Buffer.from(JSON.stringify(report())) },
+    { ...codec('Idle'), kind: 'server_stream', handle: (_request: Buffer, context: CallContext) => over(context) },
+    { ...codec('Flood'), kind: 'server_stream', handle: flood },
+    { ...codec('Deaf'), kind: 'bidi_stream', handle: (_requests: unknown, context: CallContext) => over(context) },
+  ];
+  return new Map(methods.map((method) => [method.path, method]));
+}
+
+function codec(name: string) {
+  return {
+    path: `/attack.Test/${name}`,
+    decode: (bytes: Buffer) => Buffer.from(bytes),
+    encode: (response: Buffer) => response,
+  };
+}
+
+/** Goes on to its end whatever becomes of the call: a handler that asks a store cannot be stopped either. */
+async function slow(): Promise<Buffer> {
+  seen.started += 1;
+  seen.running += 1;
+  seen.runningMax = Math.max(seen.runningMax, seen.running);
+  await new Promise((resolve) => setTimeout(resolve, SLOW_MS));
+  seen.running -= 1;
+  return Buffer.alloc(10);
+}
+
+function over(context: CallContext): Promise<void> {
+  return new Promise((resolve) => context.onOver(resolve));
+}
+
+async function flood(_request: Buffer, context: CallContext, responses: ResponseStream<Buffer>): Promise<void> {
+  while (!context.isOver()) {
+    if (!responses.send(Buffer.alloc(PIECE_BYTES))) {
+      await responses.writable();
+    }
+  }
+}
+
+function report(): AttackReport {
+  // Twice: memory outside of the heap goes with the collection behind the one that finds it unused.
+  globalThis.gc?.();
+  globalThis.gc?.();
+  const { heapUsed, external, rss } = process.memoryUsage();
+  const { user, system } = process.cpuUsage();
+  const sockets = process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
+  return {
+    ...seen,
+    connections: sockets,
+    liveBytes: heapUsed + external,
+    residentBytes: rss,
+    cpuMicroseconds: user + system,
+    loggedLines,
+    drops,
+    logged,
+  };
+}
