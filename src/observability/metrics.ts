@@ -5,7 +5,8 @@
  * set or becomes `(other)`; a policy that is gone takes its series with it.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Registry } from 'prom-client';
+import { asMetric, HistogramFamily, type HistogramSeries, NumberFamily } from './hot-series.ts';
 import { CALL_BUCKETS_S, METRICS, type MetricRow } from './metric-table.ts';
 
 /** Nodes, reasons and codes that are counted by name; a cluster that renames its nodes for ever ends in `(other)`. */
@@ -59,12 +60,10 @@ export function createMetrics(options: { version: string; redisCodes: readonly s
   const counter = (row: MetricRow): Counter => new Counter({ ...describe(row), registers: [registry] });
   const gauge = (row: MetricRow, collect?: (this: Gauge) => void): Gauge =>
     new Gauge({ ...describe(row), registers: [registry], ...(collect === undefined ? {} : { collect }) });
-  const histogram = (row: MetricRow): Histogram =>
-    new Histogram({ ...describe(row), registers: [registry], buckets: CALL_BUCKETS_S });
 
-  const calls = counter(METRICS.calls);
-  const inFlight = gauge(METRICS.callsInFlight);
-  const callDuration = histogram(METRICS.callDuration);
+  const calls = new NumberFamily(METRICS.calls);
+  const inFlight = new NumberFamily(METRICS.callsInFlight);
+  const callDuration = new HistogramFamily(METRICS.callDuration, CALL_BUCKETS_S);
   let countConnections = (): number => 0;
   gauge(METRICS.connections, function collect() {
     this.set(countConnections());
@@ -74,7 +73,11 @@ export function createMetrics(options: { version: string; redisCodes: readonly s
   const cacheReads = counter(METRICS.cacheReads);
   const nearHits = counter(METRICS.nearHits);
   const bucketFlushes = counter(METRICS.bucketFlushes);
-  const roundTrips = histogram(METRICS.redisRoundTrip);
+  const roundTrips = new HistogramFamily(METRICS.redisRoundTrip, CALL_BUCKETS_S);
+  registry.registerMetric(asMetric(METRICS.calls, calls));
+  registry.registerMetric(asMetric(METRICS.callsInFlight, inFlight));
+  registry.registerMetric(asMetric(METRICS.callDuration, callDuration));
+  registry.registerMetric(asMetric(METRICS.redisRoundTrip, roundTrips));
   const redisErrors = counter(METRICS.redisErrors);
   const reconnects = counter(METRICS.redisReconnects);
   const losses = counter(METRICS.redisLosses);
@@ -108,14 +111,14 @@ export function createMetrics(options: { version: string; redisCodes: readonly s
   return {
     method: (path, kind, statusName) => {
       const method = path.slice(1);
-      const byCode = Array.from({ length: 17 }, (_, code) => calls.labels({ method, code: statusName(code) }));
-      const running = inFlight.labels({ method });
-      const duration = callDuration.labels({ method });
+      const byCode = Array.from({ length: 17 }, (_, code) => calls.create({ method, code: statusName(code) }));
+      const running = inFlight.create({ method });
+      const duration = callDuration.create({ method });
       return {
-        started: () => running.inc(),
+        started: () => running.add(1),
         finished: (code, durationMs) => {
-          running.dec();
-          byCode[code]?.inc();
+          running.add(-1);
+          byCode[code]?.add(1);
           if (kind === 'unary') {
             duration.observe(durationMs / 1_000);
           }
@@ -143,15 +146,14 @@ export function createMetrics(options: { version: string; redisCodes: readonly s
     cacheRead: (outcome, source) => cacheReads.inc({ outcome, source }),
     bucketFlushed: (cause) => bucketFlushes.inc({ cause }),
     redis: (role) => {
-      const roundTripOf = new Map<string, Histogram.Internal<string>>();
+      const roundTripOf = new Map<string, HistogramSeries>();
       return {
         roundTrip: (node, durationMs) => {
           let handle = roundTripOf.get(node);
           if (handle === undefined) {
-            handle = roundTrips.labels({ role, node: nodes(node) });
-            if (roundTripOf.size < NODES_MAX) {
-              roundTripOf.set(node, handle);
-            }
+            const label = nodes(node);
+            handle = roundTripOf.get(label) ?? roundTrips.create({ role, node: label });
+            roundTripOf.set(label, handle);
           }
           handle.observe(durationMs / 1_000);
         },

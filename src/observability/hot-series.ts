@@ -1,0 +1,124 @@
+/**
+ * Counters and histograms for what happens with every call: a number is added in place, and read when somebody scrapes.
+ *
+ * prom-client finds a series by its labels with every observation, which cost more than decoding the call (bench/codec.ts
+ * and docs/performance.md have the figures). What it is good at stays with it: everything that is counted rarely, and the text form.
+ */
+import type { Metric } from 'prom-client';
+import type { MetricRow } from './metric-table.ts';
+
+type Labels = Readonly<Record<string, string>>;
+
+/** One line of the exported text. */
+interface Sample {
+  readonly metricName: string;
+  readonly labels: Readonly<Record<string, string | number>>;
+  readonly value: number;
+}
+
+export class NumberSeries {
+  value = 0;
+  readonly labels: Labels;
+
+  constructor(labels: Labels) {
+    this.labels = labels;
+  }
+
+  add(amount: number): void {
+    this.value += amount;
+  }
+}
+
+export class HistogramSeries {
+  readonly labels: Labels;
+  /** Observations per bucket, the last for those beyond every bound. */
+  readonly counts: Float64Array;
+  sum = 0;
+  readonly #bounds: readonly number[];
+
+  constructor(labels: Labels, bounds: readonly number[]) {
+    this.labels = labels;
+    this.#bounds = bounds;
+    this.counts = new Float64Array(bounds.length + 1);
+  }
+
+  observe(value: number): void {
+    const bounds = this.#bounds;
+    let index = 0;
+    while (index < bounds.length && value > (bounds[index] as number)) {
+      index += 1;
+    }
+    this.counts[index] = (this.counts[index] as number) + 1;
+    this.sum += value;
+  }
+}
+
+/** All series of a counter or gauge. Make each once and keep it: making looks for no duplicates. */
+export class NumberFamily {
+  readonly #row: MetricRow;
+  readonly #series: NumberSeries[] = [];
+
+  constructor(row: MetricRow) {
+    this.#row = row;
+  }
+
+  create(labels: Labels): NumberSeries {
+    const series = new NumberSeries(labels);
+    this.#series.push(series);
+    return series;
+  }
+
+  samples(): readonly Sample[] {
+    // A counter that never counted says nothing; a gauge of 0 does.
+    const told = this.#series.filter((series) => this.#row.type === 'gauge' || series.value !== 0);
+    return told.map(({ labels, value }) => ({ metricName: this.#row.name, labels, value }));
+  }
+}
+
+export class HistogramFamily {
+  readonly #row: MetricRow;
+  readonly #bounds: readonly number[];
+  readonly #series: HistogramSeries[] = [];
+
+  /** `bounds` are upper bounds, ascending. */
+  constructor(row: MetricRow, bounds: readonly number[]) {
+    this.#row = row;
+    this.#bounds = bounds;
+  }
+
+  create(labels: Labels): HistogramSeries {
+    const series = new HistogramSeries(labels, this.#bounds);
+    this.#series.push(series);
+    return series;
+  }
+
+  samples(): readonly Sample[] {
+    const told = this.#series.filter((series) => series.counts.some((count) => count > 0));
+    return told.flatMap((series) => this.#samplesOf(series));
+  }
+
+  #samplesOf({ labels, counts, sum }: HistogramSeries): Sample[] {
+    const { name } = this.#row;
+    const samples: Sample[] = [];
+    let total = 0;
+    for (const [index, count] of counts.entries()) {
+      total += count;
+      const bound = this.#bounds[index] ?? '+Inf';
+      samples.push({ metricName: `${name}_bucket`, labels: { le: bound, ...labels }, value: total });
+    }
+    samples.push({ metricName: `${name}_sum`, labels, value: sum });
+    samples.push({ metricName: `${name}_count`, labels, value: total });
+    return samples;
+  }
+}
+
+/** As a metric of prom-client's registry, which asks for no more than this. */
+export function asMetric(row: MetricRow, family: { samples(): readonly Sample[] }): Metric {
+  const metric = {
+    name: row.name,
+    help: row.help,
+    type: row.type,
+    get: async () => ({ name: row.name, help: row.help, type: row.type, values: family.samples() }),
+  };
+  return metric as unknown as Metric;
+}
