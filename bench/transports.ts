@@ -13,7 +13,7 @@ import { createGoClient, createNodeClient, type LoadClient } from './transport/l
 import { type BenchOptions, HELP, parseOptions } from './transport/options.ts';
 import { Results } from './transport/results.ts';
 import { planRows, type Row } from './transport/rows.ts';
-import { Subjects } from './transport/subjects.ts';
+import { CALLS, Subjects } from './transport/subjects.ts';
 import { idleText, progressText, tablesText, verdictsText } from './transport/tables.ts';
 import { judge } from './transport/verdicts.ts';
 
@@ -49,25 +49,24 @@ async function warm(subjects: Subjects, rows: readonly Row[], client: LoadClient
     seen.add(subject);
     const address = subject.addressOn(row.network);
     const { pid } = subject.server;
-    await client.measure({ pid, address, call: subject.call, load, warmSeconds: 0, seconds: FIRST_WARM_SECONDS });
+    await client.measure({ pid, address, call: CALLS[row.work], load, warmSeconds: 0, seconds: FIRST_WARM_SECONDS });
   }
 }
 
-async function measureRow(row: Row, subjects: Subjects, client: LoadClient, seconds: number): Promise<boolean> {
+async function measureRow(row: Row, subjects: Subjects, client: LoadClient, seconds: number): Promise<void> {
   const subject = subjects.of(row.work, row.server);
   if (subject === undefined || !client.canMeasure(row.load)) {
-    return false;
+    return;
   }
   const figures = await client.measure({
     pid: subject.server.pid,
     address: subject.addressOn(row.network),
-    call: subject.call,
+    call: CALLS[row.work],
     load: row.load,
     warmSeconds: ROW_WARM_SECONDS,
     seconds,
   });
   results.add(row.id, figures);
-  return true;
 }
 
 /** Rows of the same network and load, in order. */

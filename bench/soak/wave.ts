@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { pinned } from '../cores.ts';
-import { type CallBytes, cacheGet, cacheSet, checkRateLimit, SUBJECT_PLACEHOLDER } from '../transport/calls.ts';
+import { type CallBytes, cacheGet, cacheSet, checkInlineLimit, SUBJECT_PLACEHOLDER } from '../transport/calls.ts';
 
 /** Few enough that all are there after the first tenth: what comes later is growth. */
 const KEYS = 2_000;
@@ -33,7 +33,7 @@ interface Part {
 const PARTS: readonly Part[] = [
   {
     name: 'CheckRateLimit, deadline 5 s',
-    call: checkRateLimit,
+    call: checkInlineLimit,
     share: 0.5,
     connections: 16,
     callers: 64,
@@ -50,14 +50,14 @@ const PARTS: readonly Part[] = [
   },
   {
     name: 'CheckRateLimit, deadline 1 ms',
-    call: checkRateLimit,
+    call: checkInlineLimit,
     share: 0.05,
     connections: 8,
     callers: 16,
     flags: ['-timeout', '1ms', '-expect', DEADLINE_EXCEEDED],
   },
 ];
-const RUDE: Part = { name: 'killed', call: checkRateLimit, share: 0, connections: 16, callers: 64, flags: [] };
+const RUDE: Part = { name: 'killed', call: checkInlineLimit, share: 0, connections: 16, callers: 64, flags: [] };
 
 export const CONNECTIONS_PER_WAVE = [...PARTS, RUDE].reduce((sum, part) => sum + part.connections, 0);
 

@@ -1,5 +1,5 @@
 /**
- * The two calls that the transports are measured with, as bytes: one whose handler does nothing, and a whole decision.
+ * The calls that the transports are measured with, as bytes: one whose handler does nothing, and whole decisions.
  */
 import { join } from 'node:path';
 import protoLoader from '@grpc/proto-loader';
@@ -40,20 +40,38 @@ function encode(service: string, name: string, request: object): CallBytes {
   return { path: method.path, request: method.requestSerialize(request) };
 }
 
-/** Far below its limit, so that every answer is an admission that the store decided. */
-const CHECK_REQUEST = {
-  key: `subject-${SUBJECT_PLACEHOLDER}`,
-  limits: [{ name: 'a', algorithm: 'ALGORITHM_TOKEN_BUCKET', limit: 1_000_000, windowMs: 60_000 }],
-};
-/** `decided_by` of the answer; 1 is the store. */
+const KEY = `subject-${SUBJECT_PLACEHOLDER}`;
+/** Far above what a subject gets to use, so that every answer is an admission that the store decided. */
+const LIMIT = 1_000_000;
+const WINDOW_MS = 60_000;
+const POLICY = 'bench';
+
+/** What the policy file of the sidecar must say for `checkRateLimit`. */
+export const POLICY_FILE = `policies:
+  ${POLICY}:
+    limits:
+      - { name: a, algorithm: token_bucket, limit: ${LIMIT}, per: ${WINDOW_MS}ms }
+`;
+
+/** \`decided_by\` of the answer; 1 is the store. */
 const BY_STORE: Verdict = { field: 11, value: 1 };
 
+/** By a policy of the policy file, as a service does it. */
 export const checkRateLimit: CallBytes = {
-  ...encode('RateLimitService', 'CheckRateLimit', CHECK_REQUEST),
+  ...encode('RateLimitService', 'CheckRateLimit', { policy: POLICY, key: KEY }),
   verdict: BY_STORE,
 };
 
-/** As long as a small decision, so that the empty handler is handed as many bytes. */
+/** The same decision by a limit that the caller brings along: there is more to read, to check and to compile in each call. */
+export const checkInlineLimit: CallBytes = {
+  ...encode('RateLimitService', 'CheckRateLimit', {
+    key: KEY,
+    limits: [{ name: 'a', algorithm: 'ALGORITHM_TOKEN_BUCKET', limit: LIMIT, windowMs: WINDOW_MS }],
+  }),
+  verdict: BY_STORE,
+};
+
+/** The same bytes, so that the empty handler is handed as much. */
 export const emptyCall: CallBytes = { path: EMPTY_PATH, request: checkRateLimit.request };
 
 const ENTRY = { namespace: 'bench', key: Buffer.from(`key-${SUBJECT_PLACEHOLDER}`) };

@@ -18,11 +18,11 @@ export interface BenchOptions {
 export const HELP = `make bench-transport ARGS="...": what a call costs on each transport, beside node:http2 and grpc-go
 
   --only WORDS     measure the rows that have all these words (separated by commas); may be repeated
-                   words: tcp unix, closed-1 closed-64 open-500 open-2000 open-5000, empty redis,
-                   grpc-js node-http2 http2 grpc-go
+                   words: tcp unix, closed-1 closed-64 open-500 open-2000 open-5000,
+                   empty redis inline, grpc-js node-http2 http2 grpc-go
   --seconds N      measured time of a row in each round (1)
   --rounds N       rounds; medians are printed (3)
-  --full           every load on the unix socket as well
+  --full           every load on the unix socket and with limits of the call as well
   --client NAME    h2: a thin client that is never the limit; grpc: grpc-go's, what a Go caller sees (h2)
   --json           one JSON object instead of the tables
   --help           this text

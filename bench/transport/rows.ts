@@ -5,8 +5,9 @@
 export const SERVERS = ['grpc-js', 'node-http2', 'http2', 'grpc-go'] as const;
 export type ServerName = (typeof SERVERS)[number];
 
-/** `empty`: a handler that does nothing. `redis`: a whole CheckRateLimit, decided by Redis. */
-export type Work = 'empty' | 'redis';
+/** `empty`: a handler that does nothing. The others: a whole CheckRateLimit on Redis, by a policy or by a limit of the call. */
+export const WORKS = ['empty', 'redis', 'inline'] as const;
+export type Work = (typeof WORKS)[number];
 
 export type Network = 'tcp' | 'unix';
 
@@ -24,6 +25,8 @@ export const LOADS: readonly Load[] = [
 
 /** On the unix socket only these are measured unless all is asked for: the rest differs from TCP as these do. */
 const UNIX_LOADS: readonly string[] = ['closed-1', 'open-5000'];
+/** The same for limits of the call, on TCP alone. */
+const INLINE_LOADS: readonly string[] = ['closed-1'];
 
 export interface Row {
   readonly network: Network;
@@ -52,9 +55,8 @@ const P99_ROWS: readonly string[] = [
 export function planRows(options: { isFull: boolean; only: readonly string[] }): Row[] {
   const rows: Row[] = [];
   for (const network of ['tcp', 'unix'] as const) {
-    const loads = LOADS.filter((load) => network === 'tcp' || options.isFull || UNIX_LOADS.includes(load.name));
-    for (const load of loads) {
-      for (const work of ['empty', 'redis'] as const) {
+    for (const load of LOADS) {
+      for (const work of WORKS.filter((one) => options.isFull || isUsual(network, load.name, one))) {
         for (const server of SERVERS.filter((name) => work === 'empty' || isOurs(name))) {
           const id = rowId(network, load.name, work, server);
           rows.push({ network, load, work, server, id, repeats: P99_ROWS.includes(id) ? REPEATS_OF_P99_ROWS : 1 });
@@ -63,6 +65,13 @@ export function planRows(options: { isFull: boolean; only: readonly string[] }):
     }
   }
   return rows.filter((row) => isWanted(row.id, options.only));
+}
+
+function isUsual(network: Network, loadName: string, work: Work): boolean {
+  if (work === 'inline') {
+    return network === 'tcp' && INLINE_LOADS.includes(loadName);
+  }
+  return network === 'tcp' || UNIX_LOADS.includes(loadName);
 }
 
 /** Servers that can carry the whole program. */

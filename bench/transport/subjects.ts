@@ -3,22 +3,26 @@
  *
  * All Node servers run with the flags and the environment of bin/pannier, so that a difference is the transport's.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Cores } from '../cores.ts';
 import type { GoProgram } from '../go-programs.ts';
 import { type BenchServer, programFlags, startPeer, startRedisServer, startSidecar } from '../servers.ts';
-import { type CallBytes, checkRateLimit, emptyCall } from './calls.ts';
+import { type CallBytes, checkInlineLimit, checkRateLimit, emptyCall, POLICY_FILE } from './calls.ts';
 import { isOurs, type Network, type Row, type ServerName, type Work } from './rows.ts';
 
 const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: '1' };
 
 export interface Subject {
   readonly server: BenchServer;
-  readonly call: CallBytes;
   addressOn(network: Network): string;
 }
+
+/** One process answers all calls of the whole program. */
+type Program = 'empty' | 'whole';
+
+export const CALLS: Record<Work, CallBytes> = { empty: emptyCall, redis: checkRateLimit, inline: checkInlineLimit };
 
 export class Subjects {
   /** What could not be started, and why. */
@@ -37,7 +41,7 @@ export class Subjects {
 
   /** Starts what the rows need. */
   async start(rows: readonly Row[]): Promise<void> {
-    const needsRedis = rows.some((row) => row.work === 'redis');
+    const needsRedis = rows.some((row) => programOf(row.work) === 'whole');
     this.#redis = needsRedis ? await startRedisServer(this.#cores.load) : undefined;
     if (needsRedis && this.#redis === undefined) {
       this.missing.push('CheckRateLimit on Redis: there is no redis-server here');
@@ -46,9 +50,10 @@ export class Subjects {
       this.missing.push(`the grpc-go server: ${this.#goPeer.missing}`);
     }
     for (const { work, server } of rows) {
-      const key = `${work} ${server}`;
+      const program = programOf(work);
+      const key = `${program} ${server}`;
       if (!this.#started.has(key)) {
-        const subject = await this.#startOne(work, server);
+        const subject = await this.#startOne(program, server);
         if (subject !== undefined) {
           this.#started.set(key, subject);
         }
@@ -58,7 +63,7 @@ export class Subjects {
 
   /** Undefined: it could not be started, see `missing`. */
   of(work: Work, server: ServerName): Subject | undefined {
-    return this.#started.get(`${work} ${server}`);
+    return this.#started.get(`${programOf(work)} ${server}`);
   }
 
   all(): Subject[] {
@@ -70,9 +75,9 @@ export class Subjects {
     await this.#redis?.stop();
   }
 
-  async #startOne(work: Work, server: ServerName): Promise<Subject | undefined> {
-    const socketPath = join(this.#directory, `${work}-${server}.sock`);
-    const running = await (work === 'empty'
+  async #startOne(program: Program, server: ServerName): Promise<Subject | undefined> {
+    const socketPath = join(this.#directory, `${program}-${server}.sock`);
+    const running = await (program === 'empty'
       ? this.#startEmpty(server, socketPath)
       : this.#startWhole(server, socketPath));
     if (running === undefined) {
@@ -80,7 +85,6 @@ export class Subjects {
     }
     return {
       server: running,
-      call: work === 'empty' ? emptyCall : checkRateLimit,
       addressOn: (network) => (network === 'tcp' ? running.address : `unix:${socketPath}`),
     };
   }
@@ -92,8 +96,7 @@ export class Subjects {
         ? await startPeer({ command: this.#goPeer.path, args: [socketPath], core })
         : undefined;
     }
-    const program = isOurs(server) ? ['empty-server.ts', server] : ['node-http2-server.ts'];
-    const [file = '', ...args] = program;
+    const [file = '', ...args] = isOurs(server) ? ['empty-server.ts', server] : ['node-http2-server.ts'];
     return await startPeer({
       command: process.execPath,
       args: [...programFlags(), join(import.meta.dirname, file), ...args, socketPath],
@@ -106,8 +109,11 @@ export class Subjects {
     if (this.#redis === undefined) {
       return undefined;
     }
+    const policyFile = join(this.#directory, 'policies.yaml');
+    writeFileSync(policyFile, POLICY_FILE);
     return await startSidecar(
       {
+        PANNIER_POLICY_FILE: policyFile,
         PANNIER_TRANSPORT: server,
         PANNIER_REDIS_URL: `redis://${this.#redis.address}`,
         PANNIER_GRPC_SOCKET: socketPath,
@@ -115,4 +121,8 @@ export class Subjects {
       this.#cores.server,
     );
   }
+}
+
+function programOf(work: Work): Program {
+  return work === 'empty' ? 'empty' : 'whole';
 }

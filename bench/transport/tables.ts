@@ -3,13 +3,17 @@
  */
 import type { IdleMemory, Memory } from './idle.ts';
 import type { Results } from './results.ts';
-import { LOADS, loadText, type Row, rowId } from './rows.ts';
+import { LOADS, loadText, type Row, rowId, type Work } from './rows.ts';
 import type { Verdict } from './verdicts.ts';
 
 /** Below this share of its core a server was not what limited a closed loop. */
 const BUSY_SHARE = 0.9;
 
-const WORK_TEXT = { empty: 'empty handler', redis: 'CheckRateLimit on Redis' } as const;
+const WORK_TEXT: Record<Work, string> = {
+  empty: 'empty handler',
+  redis: 'CheckRateLimit on Redis',
+  inline: 'CheckRateLimit on Redis, limit given by the caller',
+};
 const COLUMNS = ['CPU us/call', 'x grpc-js', 'calls/s', 'p50 us', 'p99 us', 'p99.9 us', 'RSS MB', 'failed'];
 
 export function tablesText(rows: readonly Row[], results: Results): string {
@@ -24,6 +28,7 @@ export function tablesText(rows: readonly Row[], results: Results): string {
     lines.push(rowLine(row, results));
   }
   lines.push('', "* the server left its core idle: the rate is the load's limit, not the server's");
+  lines.push('failed: not answered OK, or a decision that Redis did not make (it was late)');
   return lines.join('\n');
 }
 

@@ -50,6 +50,18 @@ const TARGETS: readonly Target[] = [
     max: 1,
   },
   {
+    text: 'CPU a call, 64 in flight on 1 connection, limit given by the caller: http2 / grpc-js',
+    figure: 'cpuUs',
+    row: rowId('tcp', 'closed-1', 'inline', 'http2'),
+    to: rowId('tcp', 'closed-1', 'inline', 'grpc-js'),
+  },
+  {
+    text: 'CPU a call, 64 in flight on 1 connection: limit given by the caller, on http2 / empty handler on grpc-go',
+    figure: 'cpuUs',
+    row: rowId('tcp', 'closed-1', 'inline', 'http2'),
+    to: rowId('tcp', 'closed-1', 'empty', 'grpc-go'),
+  },
+  {
     text: 'CPU a call, 64 in flight on 64 connections, empty handler: http2 / grpc-js',
     figure: 'cpuUs',
     row: rowId('tcp', 'closed-64', 'empty', 'http2'),
