@@ -8,6 +8,9 @@ export const SETTINGS_COST = 20;
 /** A stream that we must refuse or reset costs an answer as well. */
 export const REFUSED_COST = 2;
 
+/** A header list over its limit is decoded all the same, and then refused. */
+export const TOO_LARGE_BYTES_PER_POINT = 1_024;
+
 export class Allowance {
   readonly #max: number;
   readonly #perSecond: number;

@@ -9,7 +9,7 @@
 import type { Clock } from '../../../lib/clock.ts';
 import { deadlineOver, stopping } from '../refusals.ts';
 import type { TransportLog } from '../transport.ts';
-import { type Allowance, REFUSED_COST } from './allowance.ts';
+import { type Allowance, REFUSED_COST, TOO_LARGE_BYTES_PER_POINT } from './allowance.ts';
 import { answerError, type CallHost, startBidi, startWithMessage } from './call-runner.ts';
 import { paddingBytes } from './header-blocks.ts';
 import { Http2Stream } from './http2-stream.ts';
@@ -73,7 +73,11 @@ export class ConnectionStreams implements BodyHost, CallHost {
     const { table } = this;
     if (id > table.lastId) {
       table.lastId = id;
-      this.#open(id, isLast, this.#parts.heads.read(block, start, end));
+      const head = this.#parts.heads.read(block, start, end);
+      if (head.isTooLarge) {
+        this.#allowance.spend(Math.ceil((end - start) / TOO_LARGE_BYTES_PER_POINT));
+      }
+      this.#open(id, isLast, head);
       return;
     }
     const fields = this.#parts.heads.readFields(block, start, end);
@@ -265,10 +269,7 @@ export class ConnectionStreams implements BodyHost, CallHost {
 
   #open(id: number, isLast: boolean, head: RequestHead): void {
     const { limits, table } = this;
-    const isBusy =
-      table.busy >= limits.streamsPerConnectionMax ||
-      this.sender.queuedBytes > limits.queuedBytesPerConnectionMax ||
-      this.#parts.budget.waitingBytes > limits.waitingBytesMax;
+    const isBusy = table.busy >= limits.streamsPerConnectionMax || this.sender.hasTooMuchWaiting();
     if (id > table.acceptedIdMax || head.verdict === 'malformed' || isBusy) {
       const isMalformed = id <= table.acceptedIdMax && head.verdict === 'malformed';
       this.#refuse(id, isMalformed ? ErrorCode.protocol : ErrorCode.refusedStream);

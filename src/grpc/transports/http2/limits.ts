@@ -48,6 +48,11 @@ export const HTTP2_LIMIT_ROWS = {
     'bytes',
     'answers of all connections that their peers have not taken; beyond it new calls are refused, unexecuted',
   ),
+  fairShareBytes: row(
+    64 * 1024,
+    'bytes',
+    'a connection that holds less is not refused for what all hold together: many greedy peers do not hurt a modest one',
+  ),
   queuedBytesPerStreamMax: row(
     64 * 1024,
     'bytes',

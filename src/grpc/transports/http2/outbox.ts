@@ -67,6 +67,11 @@ export class Outbox {
     return this.#length;
   }
 
+  /** What the socket held when it was looked at last. */
+  get unsentBytes(): number {
+    return this.#unsentBytes;
+  }
+
   /** A whole frame; its payload is at most FRAME_BYTES_MAX. */
   frame(type: number, flags: number, id: number, payload: Uint8Array): void {
     const bytes = FRAME_HEADER_BYTES + payload.length;

@@ -66,11 +66,12 @@ export class ReceiveWindow {
 
   /** Throws a StatusError where too much is held already. */
   hold(stream: Http2Stream, bytes: number): void {
-    const { heldBytesPerConnectionMax, heldBytesMax } = this.#limits;
+    const { heldBytesPerConnectionMax, heldBytesMax, fairShareBytes } = this.#limits;
     stream.heldBytes += bytes;
     this.#heldBytes += bytes;
     this.#shared.heldBytes += bytes;
-    if (this.#heldBytes > heldBytesPerConnectionMax || this.#shared.heldBytes > heldBytesMax) {
+    const isOverShared = this.#shared.heldBytes > heldBytesMax && this.#heldBytes > fairShareBytes;
+    if (this.#heldBytes > heldBytesPerConnectionMax || isOverShared) {
       const text =
         `Cannot hold the request: the connection has ${this.#heldBytes} bytes of unfinished requests and all have ` +
         `${this.#shared.heldBytes}, wanted at most ${heldBytesPerConnectionMax} and ${heldBytesMax}`;

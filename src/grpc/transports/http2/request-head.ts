@@ -14,6 +14,8 @@ export interface RequestHead {
    * section 8, its stream is reset.
    */
   readonly verdict: 'call' | 'http' | 'malformed';
+  /** The header list was over its limit; some fields are missing. */
+  readonly isTooLarge: boolean;
   /** Of a call that is refused as it stands. */
   readonly refusal: StatusError | undefined;
   readonly method: AnyMethod | undefined;
@@ -63,6 +65,7 @@ export function readRequestHead(fields: readonly Field[], isComplete: boolean, r
   const isCall = isPost && isGrpc(draft.contentType);
   return {
     verdict: isMalformed ? 'malformed' : isCall || !isComplete ? 'call' : 'http',
+    isTooLarge: !isComplete,
     refusal: refusalOf(draft, isComplete, method, rules),
     method,
     timeoutMs: draft.timeoutMs,

@@ -50,6 +50,7 @@ export class Sender {
   queuedBytes = 0;
   readonly #host: SenderHost;
   readonly #budget: SharedBudget;
+  readonly #limits: Http2Limits;
   readonly #waiting = new Set<Http2Stream>();
   #windowBytes = DEFAULT_WINDOW_BYTES;
   #isTableUpdateDue = false;
@@ -58,7 +59,16 @@ export class Sender {
     const { limits, budget, host } = options;
     this.outbox = new Outbox(socket, { unsentBytesMax: limits.unsentBytesMax, budget });
     this.#budget = budget;
+    this.#limits = limits;
     this.#host = host;
+  }
+
+  /** Answers that the peer does not take: of this connection, or of all together where this one has more than its share. */
+  hasTooMuchWaiting(): boolean {
+    const { queuedBytesPerConnectionMax, waitingBytesMax, fairShareBytes } = this.#limits;
+    const waitingBytes = this.queuedBytes + this.outbox.unsentBytes;
+    const isOverShared = this.#budget.waitingBytes > waitingBytesMax && waitingBytes > fairShareBytes;
+    return this.queuedBytes > queuedBytesPerConnectionMax || isOverShared;
   }
 
   /** The answer of a unary call that went well. */
