@@ -27,15 +27,15 @@ function say(text: string): void {
 }
 
 function chooseClient(options: BenchOptions, core: number | undefined): LoadClient {
+  if (options.client === 'node') {
+    return createNodeClient({ core });
+  }
   const program = buildGoProgram('load');
-  const client =
-    'path' in program
-      ? createGoClient({ path: program.path, engine: options.client, core })
-      : createNodeClient({ core });
   if ('missing' in program) {
     say(`NOT BUILT: the load generator: ${program.missing}`);
+    return createNodeClient({ core });
   }
-  return client;
+  return createGoClient({ path: program.path, engine: options.client, core });
 }
 
 async function warm(subjects: Subjects, rows: readonly Row[], client: LoadClient): Promise<void> {
@@ -92,7 +92,7 @@ const options = readArguments(parseOptions, HELP);
 const rows = planRows(options);
 const cores = chooseCores();
 const client = chooseClient(options, cores.load);
-const subjects = new Subjects({ cores, goPeer: buildGoProgram('peers/grpc-go') });
+const subjects = new Subjects({ cores });
 await subjects.start(rows);
 const missing = [...subjects.missing, ...(client.lacks === '' ? [] : [`without bench/load: ${client.lacks}`])];
 for (const text of missing) {

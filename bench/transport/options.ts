@@ -11,9 +11,12 @@ export interface BenchOptions {
   readonly only: readonly string[];
   readonly isFull: boolean;
   readonly isJson: boolean;
-  /** The engine of the load generator: grpc-go's client, or a thin one that is never the limit. */
-  readonly client: 'grpc' | 'h2';
+  /** The engine of the load generator: grpc-go's client, or a thin one that is never the limit; or the one on node:http2. */
+  readonly client: ClientName;
 }
+
+const CLIENTS = ['h2', 'grpc', 'node'] as const;
+type ClientName = (typeof CLIENTS)[number];
 
 export const HELP = `make bench-transport ARGS="...": what a call costs on each transport, beside node:http2 and grpc-go
 
@@ -23,7 +26,8 @@ export const HELP = `make bench-transport ARGS="...": what a call costs on each 
   --seconds N      measured time of a row in each round (1)
   --rounds N       rounds; medians are printed (3)
   --full           every load on the unix socket and with limits of the call as well
-  --client NAME    h2: a thin client that is never the limit; grpc: grpc-go's, what a Go caller sees (h2)
+  --client NAME    h2: a thin client that is never the limit; grpc: grpc-go's, what a Go caller sees;
+                   node: on node:http2, closed loops alone, needs no Go (h2)
   --json           one JSON object instead of the tables
   --help           this text
 `;
@@ -48,8 +52,9 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
   if (values.help) {
     return undefined;
   }
-  if (values.client !== 'grpc' && values.client !== 'h2') {
-    throw new Error(`Cannot bench: --client is ${values.client}, wanted h2 or grpc`);
+  const client = CLIENTS.find((name) => name === values.client);
+  if (client === undefined) {
+    throw new Error(`Cannot bench: --client is ${values.client}, wanted one of ${CLIENTS.join(', ')}`);
   }
   if (planRows({ isFull: values.full, only: values.only }).length === 0) {
     throw new Error(`Cannot bench: --only is ${values.only.join(' ')}, wanted words of one row (--help lists them)`);
@@ -60,7 +65,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
     only: values.only,
     isFull: values.full,
     isJson: values.json,
-    client: values.client,
+    client,
   };
 }
 

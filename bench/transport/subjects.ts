@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Cores } from '../cores.ts';
-import type { GoProgram } from '../go-programs.ts';
+import { buildGoProgram } from '../go-programs.ts';
 import { type BenchServer, programFlags, startPeer, startRedisServer, startSidecar } from '../servers.ts';
 import { type CallBytes, checkInlineLimit, checkRateLimit, emptyCall, POLICY_FILE } from './calls.ts';
 import { isOurs, type Network, type Row, type ServerName, type Work } from './rows.ts';
@@ -28,14 +28,13 @@ export class Subjects {
   /** What could not be started, and why. */
   readonly missing: string[] = [];
   readonly #cores: Cores;
-  readonly #goPeer: GoProgram;
-  readonly #started = new Map<string, Subject>();
+  /** Undefined: it could not be started. */
+  readonly #started = new Map<string, Subject | undefined>();
   readonly #directory = mkdtempSync(join(tmpdir(), 'pannier-bench-'));
   #redis: BenchServer | undefined;
 
-  constructor(options: { cores: Cores; goPeer: GoProgram }) {
+  constructor(options: { cores: Cores }) {
     this.#cores = options.cores;
-    this.#goPeer = options.goPeer;
     process.once('exit', () => rmSync(this.#directory, { recursive: true, force: true }));
   }
 
@@ -46,17 +45,11 @@ export class Subjects {
     if (needsRedis && this.#redis === undefined) {
       this.missing.push('CheckRateLimit on Redis: there is no redis-server here');
     }
-    if ('missing' in this.#goPeer && rows.some((row) => row.server === 'grpc-go')) {
-      this.missing.push(`the grpc-go server: ${this.#goPeer.missing}`);
-    }
     for (const { work, server } of rows) {
       const program = programOf(work);
       const key = `${program} ${server}`;
       if (!this.#started.has(key)) {
-        const subject = await this.#startOne(program, server);
-        if (subject !== undefined) {
-          this.#started.set(key, subject);
-        }
+        this.#started.set(key, await this.#startOne(program, server));
       }
     }
   }
@@ -67,7 +60,7 @@ export class Subjects {
   }
 
   all(): Subject[] {
-    return [...this.#started.values()];
+    return [...this.#started.values()].filter((subject) => subject !== undefined);
   }
 
   async stop(): Promise<void> {
@@ -92,9 +85,12 @@ export class Subjects {
   async #startEmpty(server: ServerName, socketPath: string): Promise<BenchServer | undefined> {
     const core = this.#cores.server;
     if (server === 'grpc-go') {
-      return 'path' in this.#goPeer
-        ? await startPeer({ command: this.#goPeer.path, args: [socketPath], core })
-        : undefined;
+      const program = buildGoProgram('peers/grpc-go');
+      if ('missing' in program) {
+        this.missing.push(`the grpc-go server: ${program.missing}`);
+        return undefined;
+      }
+      return await startPeer({ command: program.path, args: [socketPath], core });
     }
     const [file = '', ...args] = isOurs(server) ? ['empty-server.ts', server] : ['node-http2-server.ts'];
     return await startPeer({

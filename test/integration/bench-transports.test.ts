@@ -1,0 +1,73 @@
+/**
+ * The bench of the transports: which rows it measures, how it judges, and that it still runs.
+ */
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Figures } from '../../bench/transport/load-client.ts';
+import { parseOptions } from '../../bench/transport/options.ts';
+import { Results } from '../../bench/transport/results.ts';
+import { planRows, rowId } from '../../bench/transport/rows.ts';
+import { judge } from '../../bench/transport/verdicts.ts';
+import { repositoryRoot } from '../support/repository.ts';
+
+const RUN_MS_MAX = 60_000;
+
+function figures(cpuUs: number): Figures {
+  return { callsPerSecond: 1, cpuUs, p50Us: 1, p99Us: 1, p999Us: 1, residentMb: 1, serverShare: 1, failed: 0 };
+}
+
+test('all words of one --only must be words of a row', () => {
+  const ids = planRows({ isFull: false, only: ['tcp,closed-1,http2', 'unix,grpc-go,open-5000'] }).map((row) => row.id);
+  expect(ids).toEqual([
+    'tcp closed-1 empty http2',
+    'tcp closed-1 redis http2',
+    'tcp closed-1 inline http2',
+    'unix open-5000 empty grpc-go',
+  ]);
+  expect(() => parseOptions(['--only', 'closed'])).toThrow('Cannot bench: --only is closed, wanted words of one row');
+});
+
+test('grpc-go and node:http2 carry no whole program', () => {
+  const rows = planRows({ isFull: true, only: [] });
+  const programs = new Set(rows.filter((row) => row.work !== 'empty').map((row) => row.server));
+  expect([...programs]).toEqual(['grpc-js', 'http2']);
+});
+
+test('a ratio is the median of those of the rounds, and is judged by its target', () => {
+  const results = new Results();
+  const ours = rowId('tcp', 'closed-1', 'empty', 'http2');
+  const theirs = rowId('tcp', 'closed-1', 'empty', 'grpc-js');
+  for (const [our, their] of [
+    [1, 10],
+    [9, 10],
+    [40, 200],
+  ] as const) {
+    results.add(ours, figures(our));
+    results.add(theirs, figures(their));
+  }
+  const [first, second] = judge(results);
+  expect(first).toMatchObject({ ratio: { value: 0.2, min: 0.1, max: 0.9 }, max: 0.15, outcome: 'NOT MET' });
+  expect(second?.outcome).toBe('NOT MEASURED');
+});
+
+test(
+  'it runs: a closed loop on both of our transports, no call fails',
+  async () => {
+    const only = ['--only', 'tcp,closed-1,empty,http2', '--only', 'tcp,closed-1,empty,grpc-js'];
+    const args = [...only, '--seconds', '0.2', '--rounds', '1', '--client', 'node', '--json'];
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      [join(repositoryRoot, 'bench', 'transports.ts'), ...args],
+      { timeout: RUN_MS_MAX },
+    );
+    const { rows } = JSON.parse(stdout) as { rows: { rounds: Figures[] }[] };
+    expect(rows).toHaveLength(2);
+    for (const { rounds } of rows) {
+      expect(rounds).toHaveLength(1);
+      expect(rounds[0]?.failed).toBe(0);
+      expect(rounds[0]?.callsPerSecond).toBeGreaterThan(0);
+    }
+  },
+  RUN_MS_MAX,
+);
