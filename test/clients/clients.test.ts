@@ -1,0 +1,161 @@
+/**
+ * gRPC clients of other makes against the real sidecar, on each of its transports: what they do is in cases.ts.
+ *
+ * PANNIER_TEST_CLIENTS names the ones to run; unset, all of them, and one whose toolchain is not there is red.
+ */
+import { join } from 'node:path';
+import { type BoundProcess, spawnBound } from '../support/bound-process.ts';
+import { connectPannier } from '../support/pannier-client.ts';
+import { repositoryRoot } from '../support/repository.ts';
+import { type Sidecar, startSidecar } from '../support/sidecar.ts';
+import { waitFor } from '../support/wait.ts';
+import { CASES, type CaseResult, LOAD_CASE, LOADED_LINE, MARKER_KEY, readResults } from './cases.ts';
+import { startCountingProxy } from './counting-proxy.ts';
+import { type Command, chosenLanguages } from './languages.ts';
+
+const TRANSPORTS = ['http2', 'grpc-js'];
+const BUILD_TIMEOUT_MS = 1_800_000;
+const RUN_TIMEOUT_MS = 120_000;
+const CONNECTION_AGE_MS = 1_000;
+/** The first one and as many that came in its place. */
+const CONNECTIONS_MIN = 4;
+const descriptorSet = join(repositoryRoot, 'proto', 'descriptor-set.binpb');
+
+describe.each(chosenLanguages(process.env.PANNIER_TEST_CLIENTS))('$name', (language) => {
+  let command: Command;
+
+  beforeAll(async () => {
+    command = await language.prepare();
+  }, BUILD_TIMEOUT_MS);
+
+  describe.each(TRANSPORTS)('on %s', (transport) => {
+    describe('as a caller', () => {
+      let sidecar: Sidecar;
+      let results: Map<string, CaseResult>;
+      let output: string;
+
+      beforeAll(async () => {
+        sidecar = await startOn(transport);
+        const client = await startClient(command, sidecar.address, 'all');
+        await client.end();
+        output = client.output();
+        results = readResults(output);
+      }, RUN_TIMEOUT_MS);
+
+      afterAll(async () => {
+        await sidecar?.stop();
+      });
+
+      test.each(Object.entries(CASES))('%s: %s', (name) => {
+        expect(results.get(name) ?? { passed: false, reason: `it printed no such line: ${output}` }).toEqual({
+          passed: true,
+        });
+      });
+
+      test('nothing unexpected is logged', () => {
+        expect(errorsOf(sidecar)).toEqual([]);
+      });
+    });
+
+    test(
+      'no call fails while the sidecar is replaced under load',
+      async () => {
+        const first = await startOn(transport);
+        const client = await startClient(command, first.address, 'load');
+        try {
+          await waitForLoad(client);
+          expect(await first.stop()).toBe(0);
+          // It has no marker: the cache of the first one went with it.
+          const second = await startOn(transport, { PANNIER_GRPC_ADDRESS: first.address });
+          await client.end();
+          await second.stop();
+        } finally {
+          client.kill();
+          await first.stop();
+        }
+        expectLoadPassed(client);
+        expect(errorsOf(first)).toEqual([]);
+      },
+      RUN_TIMEOUT_MS,
+    );
+
+    test(
+      'no call fails while connections grow too old under load',
+      async () => {
+        const sidecar = await startOn(transport, { PANNIER_GRPC_CONNECTION_AGE_MS: String(CONNECTION_AGE_MS) });
+        const proxy = await startCountingProxy(sidecar.address);
+        const client = await startClient(command, proxy.address, 'load');
+        const pannier = connectPannier(sidecar.address);
+        try {
+          await waitForLoad(client);
+          await waitFor('new connections', () => proxy.connections() >= CONNECTIONS_MIN || client.hasEnded(), 40_000);
+          await pannier.cacheInvalidate({ keys: [Buffer.from(MARKER_KEY)] });
+          await client.end();
+        } finally {
+          client.kill();
+          pannier.close();
+          proxy.close();
+          await sidecar.stop();
+        }
+        expectLoadPassed(client);
+        expect(errorsOf(sidecar)).toEqual([]);
+      },
+      RUN_TIMEOUT_MS,
+    );
+  });
+});
+
+async function startOn(transport: string, settings: Record<string, string> = {}): Promise<Sidecar> {
+  return await startSidecar({
+    PANNIER_CACHE_MAX_VALUE_BYTES: String(3 * 1024 * 1024),
+    PANNIER_TRANSPORT: transport,
+    ...settings,
+  });
+}
+
+function errorsOf(sidecar: Sidecar): Record<string, unknown>[] {
+  return sidecar.logLines().filter((line) => line.level === 'error' || line.level === 'fatal');
+}
+
+interface RunningClient {
+  output(): string;
+  hasEnded(): boolean;
+  kill(): void;
+  /** Waits until it has ended, and kills it when it takes too long. */
+  end(): Promise<void>;
+}
+
+async function startClient(command: Command, address: string, mode: string): Promise<RunningClient> {
+  const program: BoundProcess = await spawnBound(command.program, [...command.args, address, descriptorSet, mode]);
+  let text = '';
+  let hasEnded = false;
+  for (const stream of [program.stdout, program.stderr]) {
+    stream.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+    });
+  }
+  void program.ended.then(() => {
+    hasEnded = true;
+  });
+  function kill(): void {
+    program.signal('SIGKILL');
+  }
+  return {
+    output: () => text,
+    hasEnded: () => hasEnded,
+    kill,
+    end: async () => {
+      const timer = setTimeout(kill, RUN_TIMEOUT_MS - 20_000);
+      await program.ended;
+      clearTimeout(timer);
+    },
+  };
+}
+
+async function waitForLoad(client: RunningClient): Promise<void> {
+  await waitFor('the load', () => client.output().includes(LOADED_LINE) || client.hasEnded(), 30_000);
+}
+
+function expectLoadPassed(client: RunningClient): void {
+  expect(readResults(client.output()).get(LOAD_CASE) ?? client.output()).toEqual({ passed: true });
+}

@@ -1,0 +1,132 @@
+/**
+ * The foreign clients: how each is built from its folder here, and started. What a build needs and makes lies in the cache
+ * directory; what it fetches comes from the language's own registry, by the versions that its folder pins.
+ */
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { repositoryRoot } from '../support/repository.ts';
+
+export interface Command {
+  readonly program: string;
+  readonly args: readonly string[];
+}
+
+export interface Language {
+  /** The gRPC implementation, as PANNIER_TEST_CLIENTS names it. */
+  readonly name: string;
+  /** Programs that a machine must have. */
+  readonly toolchain: readonly string[];
+  /** Builds what is not built yet; rejects with the output of the build. */
+  prepare(): Promise<Command>;
+}
+
+const BUILD_TIMEOUT_MS = 900_000;
+const OUTPUT_BYTES_MAX = 16 * 1024 * 1024;
+const cacheRoot = join(repositoryRoot, 'node_modules', '.cache', 'clients');
+
+const LANGUAGES: readonly Language[] = [
+  { name: 'grpc-go', toolchain: ['go'], prepare: prepareGo },
+  { name: 'grpcio', toolchain: ['python3'], prepare: preparePython },
+  { name: 'grpc-js', toolchain: [], prepare: prepareNode },
+  { name: 'tonic', toolchain: ['cargo'], prepare: prepareRust },
+  { name: 'grpc-java', toolchain: ['java', 'mvn'], prepare: prepareJava },
+];
+
+/** All, or those that PANNIER_TEST_CLIENTS names (with commas between); a name that is none of them is a mistake. */
+export function chosenLanguages(names: string | undefined): readonly Language[] {
+  if (names === undefined || names.trim() === '') {
+    return LANGUAGES;
+  }
+  return names.split(',').map((name) => {
+    const language = LANGUAGES.find((one) => one.name === name.trim());
+    if (language === undefined) {
+      const known = LANGUAGES.map((one) => one.name).join(', ');
+      throw new Error(`Cannot run the clients: PANNIER_TEST_CLIENTS is "${names}", wanted some of ${known}`);
+    }
+    return language;
+  });
+}
+
+async function prepareGo(): Promise<Command> {
+  const program = join(cacheDirectory('grpc-go'), 'client');
+  await run('go', ['build', '-o', program, '.'], sourceDirectory('go'));
+  return { program, args: [] };
+}
+
+async function preparePython(): Promise<Command> {
+  const directory = sourceDirectory('python');
+  const environment = join(cacheDirectory('grpcio'), 'venv');
+  const python = join(environment, 'bin', 'python');
+  await once('grpcio', [join(directory, 'requirements.txt')], async () => {
+    await run('python3', ['-m', 'venv', '--clear', environment], directory);
+    await run(python, ['-m', 'pip', 'install', '--quiet', '-r', 'requirements.txt'], directory);
+  });
+  return { program: python, args: [join(directory, 'client.py')] };
+}
+
+async function prepareNode(): Promise<Command> {
+  return { program: process.execPath, args: [join(sourceDirectory('grpc-js'), 'client.ts')] };
+}
+
+async function prepareRust(): Promise<Command> {
+  const target = join(cacheDirectory('tonic'), 'target');
+  await run('cargo', ['build', '--locked', '--quiet', '--target-dir', target], sourceDirectory('tonic'));
+  return { program: join(target, 'debug', 'client'), args: [] };
+}
+
+async function prepareJava(): Promise<Command> {
+  const directory = sourceDirectory('java');
+  const output = cacheDirectory('grpc-java');
+  const classPathFile = join(output, 'class-path');
+  await once('grpc-java', [join(directory, 'pom.xml')], async () => {
+    const goal = 'dependency:build-classpath';
+    await run('mvn', ['-q', '-B', goal, `-Dmdep.outputFile=${classPathFile}`], directory);
+  });
+  const classPath = `${join(output, 'classes')}:${readFileSync(classPathFile, 'utf8').trim()}`;
+  await run('javac', ['-cp', classPath, '-d', join(output, 'classes'), 'Client.java'], directory);
+  return { program: 'java', args: ['-cp', classPath, 'Client'] };
+}
+
+function sourceDirectory(name: string): string {
+  return join(repositoryRoot, 'test', 'clients', name);
+}
+
+function cacheDirectory(name: string): string {
+  const directory = join(cacheRoot, name);
+  mkdirSync(directory, { recursive: true });
+  return directory;
+}
+
+/** Does `work` unless it was done to its end for the same content of `inputs`. */
+async function once(name: string, inputs: readonly string[], work: () => Promise<void>): Promise<void> {
+  const stamp = join(cacheDirectory(name), 'done');
+  const hash = createHash('sha256');
+  for (const input of inputs) {
+    hash.update(readFileSync(input));
+  }
+  const digest = hash.digest('hex');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) {
+    return;
+  }
+  await work();
+  writeFileSync(stamp, digest);
+}
+
+async function run(program: string, args: readonly string[], directory: string): Promise<void> {
+  try {
+    await promisify(execFile)('nice', [program, ...args], {
+      cwd: directory,
+      timeout: BUILD_TIMEOUT_MS,
+      maxBuffer: OUTPUT_BYTES_MAX,
+    });
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout?: string; stderr?: string };
+    const command = [program, ...args].join(' ').slice(0, 300);
+    throw new Error(`Cannot build a client: ${command} failed, wanted it to succeed\n${stdout ?? ''}${stderr ?? ''}`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,386 @@
+//! A client on tonic, as a test of the sidecar: it plays the cases of ../cases.ts and prints `PASS name` or `FAIL name reason` for each.
+//!
+//!     client ADDRESS DESCRIPTOR_SET (all|load)
+//!
+//! The descriptor set is built in; the argument is there because every client has it.
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use tonic::metadata::MetadataValue;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status, Streaming};
+
+use pannier::cache_service_client::CacheServiceClient;
+use pannier::rate_limit_service_client::RateLimitServiceClient;
+use pannier::watch_invalidations_response::Event;
+use pannier::{
+    Algorithm, CacheGetRequest, CacheInvalidateRequest, CacheSetRequest, CheckRateLimitRequest, CheckRateLimitResponse,
+    ConfirmInvalidationsRequest, Limit, WatchInvalidationsRequest, WatchInvalidationsResponse,
+};
+
+mod pannier {
+    tonic::include_proto!("pannier.v1");
+}
+
+const MEBIBYTE: usize = 1024 * 1024;
+const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+const LOAD_CALLS: u64 = 10_000;
+const LOAD_IN_FLIGHT: usize = 50;
+const ANSWERS_EACH: u64 = 1_000;
+const RETRY_PAUSE: Duration = Duration::from_millis(20);
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
+const IDLE: Duration = Duration::from_secs(6);
+
+type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
+
+#[tokio::main]
+async fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let endpoint = Endpoint::from_shared(format!("http://{}", arguments[1])).expect("an address");
+    let channel = endpoint.connect_lazy();
+    if arguments[3] == "load" {
+        report("load", under_load(channel).await);
+        return;
+    }
+    let idle = tokio::spawn(keep_alive(endpoint));
+    report("rate-limit", rate_limit(&channel).await);
+    report("cache-3-mib", cache_large(&channel).await);
+    report(
+        "message-3.9-mib",
+        message_size(&channel, 39 * MEBIBYTE / 10, Code::InvalidArgument).await,
+    );
+    report(
+        "message-over-4-mib",
+        message_size(&channel, 4 * MEBIBYTE + 1, Code::ResourceExhausted).await,
+    );
+    report("metadata-12-kib", metadata_accepted(&channel).await);
+    report("metadata-over-16-kib", metadata_refused(&channel).await);
+    report("calls-10000", many_calls(&channel).await);
+    report("watch", watch(&channel).await);
+    report("deadline", deadline(&channel).await);
+    report("cancel", cancel(&channel).await);
+    report("keep-alive", idle.await.unwrap_or_else(|error| Err(error.into())));
+}
+
+fn report(name: &str, outcome: Outcome) {
+    match outcome {
+        Ok(()) => println!("PASS {name}"),
+        Err(error) => println!("FAIL {name} {}", error.to_string().replace('\n', " ")),
+    }
+}
+
+fn expect<T: PartialEq + std::fmt::Debug>(found: T, wanted: T) -> Outcome {
+    if found == wanted {
+        Ok(())
+    } else {
+        Err(format!("found {found:?}, wanted {wanted:?}").into())
+    }
+}
+
+fn code_of<T>(result: Result<T, Status>) -> Code {
+    result.err().map_or(Code::Ok, |status| status.code())
+}
+
+fn with_timeout<T>(message: T, timeout: Duration) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(timeout);
+    request
+}
+
+fn cache(channel: &Channel) -> CacheServiceClient<Channel> {
+    CacheServiceClient::new(channel.clone())
+}
+
+async fn check(
+    channel: &Channel,
+    key: &str,
+    limit: u64,
+    metadata_bytes: usize,
+) -> Result<CheckRateLimitResponse, Status> {
+    let limit = Limit {
+        name: "hour".into(),
+        algorithm: Algorithm::FixedWindow.into(),
+        limit: limit as i64,
+        window_ms: 3_600_000,
+        ..Default::default()
+    };
+    let message = CheckRateLimitRequest {
+        key: key.into(),
+        limits: vec![limit],
+        ..Default::default()
+    };
+    let mut request = with_timeout(message, CALL_TIMEOUT);
+    if metadata_bytes > 0 {
+        let value = MetadataValue::try_from("m".repeat(metadata_bytes)).expect("letters");
+        request.metadata_mut().insert("x-large", value);
+    }
+    let answer = RateLimitServiceClient::new(channel.clone())
+        .check_rate_limit(request)
+        .await?;
+    Ok(answer.into_inner())
+}
+
+async fn check_once(channel: &Channel) -> Outcome {
+    check(channel, "rust", LOAD_CALLS * 10, 0).await?;
+    Ok(())
+}
+
+async fn rate_limit(channel: &Channel) -> Outcome {
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        seen.push(check(channel, "rust-few", 3, 0).await?.allowed);
+    }
+    expect(seen, vec![true, true, true, false])
+}
+
+async fn set(channel: &Channel, key: &str, value: Vec<u8>) -> Result<(), Status> {
+    let message = CacheSetRequest {
+        key: key.into(),
+        value,
+        ..Default::default()
+    };
+    cache(channel).cache_set(with_timeout(message, CALL_TIMEOUT)).await?;
+    Ok(())
+}
+
+async fn get(channel: &Channel, key: &str) -> Result<Vec<u8>, Status> {
+    let message = CacheGetRequest {
+        key: key.into(),
+        ..Default::default()
+    };
+    Ok(cache(channel)
+        .cache_get(with_timeout(message, CALL_TIMEOUT))
+        .await?
+        .into_inner()
+        .value)
+}
+
+async fn cache_large(channel: &Channel) -> Outcome {
+    let value = b"pannier!".repeat(3 * MEBIBYTE / 8);
+    set(channel, "large", value.clone()).await?;
+    expect(get(channel, "large").await? == value, true)
+}
+
+/// The service refuses a value of this size, the transport a message; the connection goes on.
+async fn message_size(channel: &Channel, bytes: usize, wanted: Code) -> Outcome {
+    expect(code_of(set(channel, "larger", vec![0; bytes]).await), wanted)?;
+    check_once(channel).await
+}
+
+async fn metadata_accepted(channel: &Channel) -> Outcome {
+    check(channel, "rust", LOAD_CALLS * 10, 12 * 1024).await?;
+    Ok(())
+}
+
+async fn metadata_refused(channel: &Channel) -> Outcome {
+    expect(
+        code_of(check(channel, "rust", LOAD_CALLS * 10, 17 * 1024).await),
+        Code::ResourceExhausted,
+    )?;
+    check_once(channel).await
+}
+
+/// Every call is counted by the limit: what remains says how many were executed.
+async fn many_calls(channel: &Channel) -> Outcome {
+    let next = Arc::new(AtomicU64::new(0));
+    let workers: Vec<_> = (0..LOAD_IN_FLIGHT)
+        .map(|_| {
+            let (channel, next) = (channel.clone(), next.clone());
+            tokio::spawn(async move {
+                let mut failed = Vec::new();
+                while next.fetch_add(1, Relaxed) < LOAD_CALLS {
+                    failed.extend(check(&channel, "rust-load", LOAD_CALLS * 10, 0).await.err());
+                }
+                failed
+            })
+        })
+        .collect();
+    let mut failed = Vec::new();
+    for worker in workers {
+        failed.extend(worker.await?);
+    }
+    if let Some(status) = failed.first() {
+        return Err(format!("{} of {LOAD_CALLS} failed, the first with {status}", failed.len()).into());
+    }
+    let answer = check(channel, "rust-load", LOAD_CALLS * 10, 0).await?;
+    expect(answer.remaining, LOAD_CALLS as i64 * 9 - 1)
+}
+
+type Watch = Streaming<WatchInvalidationsResponse>;
+
+async fn open_watch(channel: &Channel, timeout: Duration) -> Result<(Watch, i64), Box<dyn Error + Send + Sync>> {
+    let request = with_timeout(WatchInvalidationsRequest::default(), timeout);
+    let mut stream = cache(channel).watch_invalidations(request).await?.into_inner();
+    match next_event(&mut stream).await? {
+        Event::Started(started) => Ok((stream, started.watch_id)),
+        other => Err(format!("the first event is {other:?}, wanted started").into()),
+    }
+}
+
+async fn next_event(stream: &mut Watch) -> Result<Event, Status> {
+    let event = stream.message().await?.and_then(|response| response.event);
+    event.ok_or_else(|| Status::data_loss("the stream ended, wanted an event"))
+}
+
+async fn watch(channel: &Channel) -> Outcome {
+    let (mut stream, _) = open_watch(channel, CALL_TIMEOUT).await?;
+    for index in 0..3 {
+        let key = format!("watched-{index}").into_bytes();
+        let message = CacheInvalidateRequest {
+            keys: vec![key.clone()],
+            ..Default::default()
+        };
+        cache(channel)
+            .cache_invalidate(with_timeout(message, CALL_TIMEOUT))
+            .await?;
+        expect(next_event(&mut stream).await?, Event::Key(key))?;
+    }
+    Ok(())
+}
+
+/// The library ends a call by its own timer until the answer begins; from there on the sidecar ends the stream.
+async fn deadline(channel: &Channel) -> Outcome {
+    let (mut stream, _) = open_watch(channel, Duration::from_millis(300)).await?;
+    let code = code_of(tokio::time::timeout(CALL_TIMEOUT, next_event(&mut stream)).await?);
+    expect(code, Code::DeadlineExceeded)?;
+    check_once(channel).await
+}
+
+/// The sidecar is told: a watch that was cancelled is confirmed no more.
+async fn cancel(channel: &Channel) -> Outcome {
+    let (stream, watch_id) = open_watch(channel, CALL_TIMEOUT).await?;
+    expect(is_confirmed(channel, watch_id).await?, true)?;
+    // To drop a stream is to cancel it.
+    drop(stream);
+    let end = Instant::now() + CALL_TIMEOUT;
+    while is_confirmed(channel, watch_id).await? {
+        if Instant::now() > end {
+            return Err("the watch is still confirmed, wanted it ended".into());
+        }
+        tokio::time::sleep(RETRY_PAUSE).await;
+    }
+    Ok(())
+}
+
+async fn is_confirmed(channel: &Channel, watch_id: i64) -> Result<bool, Status> {
+    let message = ConfirmInvalidationsRequest { watch_id };
+    let answer = cache(channel)
+        .confirm_invalidations(with_timeout(message, CALL_TIMEOUT))
+        .await?;
+    Ok(answer.into_inner().valid_for_ms > 0)
+}
+
+/// An idle connection that is pinged stays as it is: a ping that was refused or not answered would close it. The library does not
+/// show its connections, so a stream that says nothing stands for it: it ends with its connection.
+async fn keep_alive(endpoint: Endpoint) -> Outcome {
+    let pinged = endpoint
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .keep_alive_while_idle(true);
+    let channel = pinged.connect().await?;
+    let (mut stream, _) = open_namespace(&channel, "rust-idle").await?;
+    if let Ok(event) = tokio::time::timeout(IDLE, stream.message()).await {
+        return Err(format!("the idle stream said {event:?}, wanted nothing").into());
+    }
+    check_once(&channel).await
+}
+
+async fn open_namespace(channel: &Channel, namespace: &str) -> Result<(Watch, Event), Status> {
+    let request = with_timeout(
+        WatchInvalidationsRequest {
+            namespace: namespace.into(),
+        },
+        CALL_TIMEOUT,
+    );
+    let mut stream = cache(channel).watch_invalidations(request).await?.into_inner();
+    let event = next_event(&mut stream).await?;
+    Ok((stream, event))
+}
+
+/// The load goes on while connections end under it: until a thousand calls found the marker, and a thousand more found it gone. The
+/// library has no wait-for-ready and repeats nothing by itself: what was certainly not executed is repeated here, all else has failed.
+async fn under_load(channel: Channel) -> Outcome {
+    set(&channel, "marker", b"first".to_vec()).await?;
+    let with_marker = Arc::new(AtomicU64::new(0));
+    let without_marker = Arc::new(AtomicU64::new(0));
+    let is_over = Arc::new(AtomicBool::new(false));
+    let workers: Vec<_> = (0..LOAD_IN_FLIGHT)
+        .map(|_| {
+            let channel = channel.clone();
+            let (with_marker, without_marker, is_over) = (with_marker.clone(), without_marker.clone(), is_over.clone());
+            tokio::spawn(async move {
+                let mut failed = Vec::new();
+                while without_marker.load(Relaxed) < ANSWERS_EACH && !is_over.load(Relaxed) {
+                    match get(&channel, "marker").await {
+                        Ok(value) if value.is_empty() => {
+                            without_marker.fetch_add(1, Relaxed);
+                        }
+                        Ok(_) => {
+                            if with_marker.fetch_add(1, Relaxed) + 1 == ANSWERS_EACH {
+                                println!("LOADED");
+                            }
+                        }
+                        Err(status) if was_not_executed(&status) => tokio::time::sleep(RETRY_PAUSE).await,
+                        Err(status) => failed.push(describe(&status)),
+                    }
+                }
+                failed
+            })
+        })
+        .collect();
+    let timer = tokio::spawn(async move {
+        tokio::time::sleep(3 * CALL_TIMEOUT).await;
+        is_over.store(true, Relaxed);
+    });
+    let mut failed = Vec::new();
+    for worker in workers {
+        failed.extend(worker.await?);
+    }
+    timer.abort();
+    if let Some(first) = failed.first() {
+        return Err(format!("{} calls failed, the first with {first}", failed.len()).into());
+    }
+    expect(without_marker.load(Relaxed) >= ANSWERS_EACH, true)
+}
+
+/// Nothing listened, the peer said that it has not looked at the call, or the connection ended before the call was written to it.
+fn was_not_executed(status: &Status) -> bool {
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            if error.kind() == std::io::ErrorKind::ConnectionRefused {
+                return true;
+            }
+        }
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            let is_goodbye = error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR);
+            if is_goodbye || error.reason() == Some(h2::Reason::REFUSED_STREAM) {
+                return true;
+            }
+        }
+        if let Some(error) = error.downcast_ref::<hyper::Error>() {
+            let reason = error.source().map(|cause| cause.to_string());
+            let is_unsent = matches!(
+                reason.as_deref(),
+                Some("connection closed" | "connection was not ready")
+            );
+            if error.is_canceled() && is_unsent {
+                return true;
+            }
+        }
+        cause = error.source();
+    }
+    false
+}
+
+fn describe(status: &Status) -> String {
+    let mut text = format!("{:?} {}", status.code(), status.message());
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(" < {error:?}"));
+        cause = error.source();
+    }
+    text
+}
