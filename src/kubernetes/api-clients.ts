@@ -1,0 +1,41 @@
+/**
+ * Clients of the API server: by the service account of the pod, or by KUBECONFIG outside of a cluster. Every call ends within seconds.
+ */
+import {
+  AdmissionregistrationV1Api,
+  CoreV1Api,
+  createConfiguration,
+  KubeConfig,
+  type RequestContext,
+  ServerConfiguration,
+} from '@kubernetes/client-node';
+import { VERSION } from '../lib/version.ts';
+
+export interface ApiClients {
+  readonly core: CoreV1Api;
+  readonly admission: AdmissionregistrationV1Api;
+}
+
+const CALL_TIMEOUT_MS = 5_000;
+
+/** Throws when there is no cluster to be found. */
+export function apiClients(): ApiClients {
+  const config = new KubeConfig();
+  config.loadFromDefault();
+  const cluster = config.getCurrentCluster();
+  if (cluster === null) {
+    throw new Error('Cannot reach a cluster: none is configured, wanted a service account or KUBECONFIG');
+  }
+  const configuration = createConfiguration({
+    baseServer: new ServerConfiguration(cluster.server, {}),
+    authMethods: { default: config },
+    promiseMiddleware: [{ pre: async (request) => bounded(request), post: async (response) => response }],
+  });
+  return { core: new CoreV1Api(configuration), admission: new AdmissionregistrationV1Api(configuration) };
+}
+
+function bounded(request: RequestContext): RequestContext {
+  request.setSignal(AbortSignal.timeout(CALL_TIMEOUT_MS));
+  request.setHeaderParam('User-Agent', `pannier-injector/${VERSION}`);
+  return request;
+}
