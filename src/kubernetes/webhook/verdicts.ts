@@ -1,0 +1,58 @@
+/**
+ * What the two webhooks decide: the sidecar for a pod, and a namespace's annotation as a label. Pure.
+ *
+ * Neither has side effects, so that a dry run is answered like any other request.
+ */
+import { injectPod } from '../injector/inject-pod.ts';
+import { jsonPatch } from '../injector/json-patch.ts';
+import { isObject } from '../json.ts';
+import type { Kubelets } from '../kubelets.ts';
+import type { Pod, TextMap } from '../pod.ts';
+import type { SidecarConfig } from '../sidecar-config.ts';
+import type { AdmissionRequest, Verdict } from './admission-review.ts';
+
+const INJECT = 'pannier.dev/inject';
+
+export function podVerdict(
+  request: AdmissionRequest,
+  { config, kubelets }: { config: SidecarConfig; kubelets: Kubelets },
+): Verdict {
+  const pod = request.object as Pod;
+  // A pod that says nothing is sent here for its namespace's label alone.
+  const asksForItself = pod.metadata?.annotations?.[INJECT] !== undefined;
+  const injection = injectPod({
+    pod,
+    namespaceLabels: asksForItself ? {} : { [INJECT]: 'true' },
+    namespaceAnnotations: {},
+    config,
+    kubelets,
+  });
+  switch (injection.kind) {
+    case 'skip':
+      return { kind: 'unchanged' };
+    case 'refuse':
+      return { kind: 'denied', message: injection.problems.join('; ') };
+    case 'inject':
+      return injection.patch.length === 0 ? { kind: 'unchanged' } : { kind: 'patched', patch: injection.patch };
+  }
+}
+
+/** A webhook's selector sees labels only, so that the annotation is copied to where it can be seen. */
+export function namespaceVerdict(request: AdmissionRequest): Verdict {
+  const metadata = isObject(request.object.metadata) ? request.object.metadata : {};
+  const wanted = textMap(metadata.annotations)[INJECT];
+  const labels = textMap(metadata.labels);
+  if (wanted === undefined || labels[INJECT] === wanted) {
+    return { kind: 'unchanged' };
+  }
+  if (wanted !== 'true' && wanted !== 'false') {
+    const message = `Cannot inject Pannier: annotation ${INJECT} of the namespace is "${wanted}", wanted "true" or "false"`;
+    return { kind: 'denied', message };
+  }
+  const changed = { ...request.object, metadata: { ...metadata, labels: { ...labels, [INJECT]: wanted } } };
+  return { kind: 'patched', patch: jsonPatch(request.object, changed) };
+}
+
+function textMap(value: unknown): TextMap {
+  return isObject(value) ? (value as TextMap) : {};
+}
