@@ -48,7 +48,7 @@ test('an answer is never written to again, small ones, large ones and those acro
         expect([reader.tag(), reader.int32(), reader.hasMore()]).toEqual([16, index, false]);
       }
     }),
-    { numRuns: 200 },
+    { numRuns: 60 },
   );
 });
 
@@ -97,6 +97,29 @@ test.each([0, 1, 127, 128, 129, 16_383, 16_384, 16_385, 2_097_151, 2_097_152])(
   },
 );
 
+test('a message whose lengths grow beyond the slab as they become known', () => {
+  const depth = 20;
+  for (let size = SLAB_BYTES - 120; size < SLAB_BYTES - 40; size += 1) {
+    const writer = new WireWriter();
+    written((each) => each.int32(8, 1), writer);
+    const bytes = written((each) => {
+      const opened = Array.from({ length: depth }, () => each.open(10));
+      each.bytes(10, Buffer.alloc(size, 7));
+      for (const mark of opened.toReversed()) {
+        each.close(mark);
+      }
+    }, writer);
+    reader.start(bytes);
+    for (let level = 0; level < depth; level += 1) {
+      expect(reader.tag()).toBe(10);
+      reader.enter();
+    }
+    expect(reader.tag()).toBe(10);
+    expect(reader.bytes().equals(Buffer.alloc(size, 7))).toBe(true);
+    expect(reader.hasMore()).toBe(false);
+  }
+});
+
 test('text of any length and script, half a surrogate pair as U+FFFD', () => {
   const text = fc.oneof(
     fc.string({ unit: 'binary-ascii', maxLength: 150 }),
@@ -107,9 +130,8 @@ test('text of any length and script, half a surrogate pair as U+FFFD', () => {
     fc.property(text, (value) => {
       const content = Buffer.from(value);
       const length = content.length < 128 ? [content.length] : [(content.length & 0x7f) | 0x80, content.length >> 7];
-      expect(written((writer) => writer.string(10, value))).toEqual(
-        Buffer.concat([Buffer.from([10, ...length]), content]),
-      );
+      const expected = Buffer.concat([Buffer.from([10, ...length]), content]);
+      expect(written((writer) => writer.string(10, value)).equals(expected)).toBe(true);
     }),
     { numRuns: 2_000 },
   );

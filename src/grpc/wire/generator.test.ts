@@ -1,0 +1,119 @@
+/**
+ * The generator of codecs stops at what it does not know, instead of writing a codec that is wrong.
+ */
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { generateCodecs } from '../../../scripts/generate-codecs.ts';
+import {
+  type Contract,
+  type FieldDescriptor,
+  FieldType,
+  type FileDescriptor,
+  type MessageDescriptor,
+  type MethodDescriptor,
+} from '../descriptors.ts';
+
+const FILE: FileDescriptor = { name: 'a/some.proto', bytes: Buffer.alloc(0), dependencies: [] };
+const OTHER_FILE: FileDescriptor = { ...FILE, name: 'a/other.proto' };
+const FIXED64 = 6;
+
+function field(type: number, more: Partial<FieldDescriptor> = {}): FieldDescriptor {
+  const name = 'some_field';
+  return {
+    name,
+    jsonName: 'someField',
+    number: 1,
+    type,
+    typeName: '',
+    isRepeated: false,
+    oneofIndex: undefined,
+    ...more,
+  };
+}
+
+/** One service with one method that takes and gives the message. */
+function contractOf(fields: readonly FieldDescriptor[], method: Partial<MethodDescriptor> = {}): Contract {
+  const entry = { isMapEntry: true, fields: [field(FieldType.INT32), field(FieldType.STRING, { number: 2 })] };
+  return {
+    files: new Map([[FILE.name, FILE]]),
+    services: new Map([
+      [
+        'a.S',
+        [
+          {
+            ...{ name: 'M', requestType: 'a.Message', responseType: 'a.Message' },
+            ...{ isRequestStream: false, isResponseStream: false },
+            ...method,
+          },
+        ],
+      ],
+    ]),
+    messages: new Map<string, MessageDescriptor>([
+      ['a.Message', { fields, isMapEntry: false }],
+      ['a.Message.Entry', entry],
+      ['a.Elsewhere', { fields: [], isMapEntry: false }],
+    ]),
+    enums: new Map(),
+    fileOfSymbol: new Map([
+      ['a.S', FILE],
+      ['a.Message', FILE],
+      ['a.Message.Entry', FILE],
+      ['a.Elsewhere', OTHER_FILE],
+    ]),
+  };
+}
+
+let directory: string;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'pannier-generator-'));
+});
+
+afterEach(() => {
+  rmSync(directory, { recursive: true });
+});
+
+function generate(contract: Contract): void {
+  generateCodecs(contract, { codecs: directory, types: join(directory, 'types'), wire: join(directory, 'wire') });
+}
+
+test('a file per proto file, and the table', () => {
+  generate(contractOf([field(FieldType.STRING)]));
+  expect(readdirSync(directory, { recursive: true }).toSorted()).toEqual(['a', 'a/some.ts', 'methods.ts']);
+});
+
+test.each([
+  [
+    'a type that no message of ours has',
+    contractOf([field(FIXED64)]),
+    'Cannot generate a.Message: some_field is of type 6, wanted int32, int64, bool, string, bytes, enum, message',
+  ],
+  [
+    'a map with other keys than text',
+    contractOf([field(FieldType.MESSAGE, { typeName: 'a.Message.Entry', isRepeated: true })]),
+    'Cannot generate a.Message: some_field is a map of this kind, wanted string keys and values that are no messages',
+  ],
+  [
+    'packed numbers of 64 bits in a response',
+    contractOf([field(FieldType.INT64, { isRepeated: true })]),
+    'Cannot generate message.someField: int64 is packed in a response, wanted int32 alone',
+  ],
+  [
+    'a message of another file',
+    contractOf([field(FieldType.MESSAGE, { typeName: 'a.Elsewhere' })]),
+    'Cannot generate a.Elsewhere: a/some.proto uses it, wanted messages of the file itself',
+  ],
+  [
+    'a method that streams its requests only',
+    contractOf([], { isRequestStream: true }),
+    'Cannot generate /a.S/M: it streams requests only, wanted a kind that transports know',
+  ],
+  [
+    'a message that nobody declares',
+    contractOf([], { responseType: 'a.Nothing' }),
+    'Cannot generate a.Nothing: the contract does not declare it, wanted a message of its own',
+  ],
+])('%s stops it', (_, contract, text) => {
+  expect(() => generate(contract)).toThrow(text);
+});
