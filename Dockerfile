@@ -17,7 +17,7 @@ WORKDIR /app
 COPY --from=build /app/dist dist
 # One malloc arena, a small young generation and one helper thread: a sidecar waits more than it computes (docs/performance.md).
 ENV MALLOC_ARENA_MAX=1 \
-    NODE_OPTIONS="--max-semi-space-size=2" \
+    NODE_OPTIONS="--max-semi-space-size=4" \
     UV_THREADPOOL_SIZE=2
 EXPOSE 9470 9471
 USER nonroot

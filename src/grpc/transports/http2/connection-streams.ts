@@ -20,7 +20,6 @@ import { type BodyHost, type BodyPiece, endSingle, readMany, readSingle } from '
 import { areTrailersValid, deadlineOf, type RequestHead } from './request-head.ts';
 import type { RequestHeads } from './request-heads.ts';
 import type { Sender } from './sender.ts';
-import type { SharedBudget } from './shared-budget.ts';
 import { StreamTable } from './stream-table.ts';
 
 /** The parts of a connection that its streams work with. */
@@ -31,7 +30,6 @@ export interface StreamsParts {
   readonly defaultDeadlineMs: number;
   readonly sender: Sender;
   readonly receiveWindow: ReceiveWindow;
-  readonly budget: SharedBudget;
   readonly allowance: Allowance;
   readonly heads: RequestHeads;
   /** A call with this deadline is under way. */

@@ -22,7 +22,7 @@ import type { HeadRules } from './request-head.ts';
 import { RequestHeads } from './request-heads.ts';
 import { Sender, type SenderHost } from './sender.ts';
 import { readSettings, settingsPayload } from './settings.ts';
-import type { SharedBudget } from './shared-budget.ts';
+import { Share, type SharedBudget } from './shared-budget.ts';
 
 const NO_BYTES = new Uint8Array(0);
 const DRAIN_PING = Buffer.from('draining');
@@ -63,8 +63,9 @@ export class Http2Connection implements FrameSink, SenderHost {
     this.#host = host;
     this.#socket = socket;
     this.#reader = new FrameReader(this, FRAME_BYTES_MAX);
-    this.#sender = new Sender(socket, { limits, budget: host.budget, host: this });
-    this.#receiveWindow = new ReceiveWindow({ outbox: this.#sender.outbox, limits, shared: host.budget });
+    this.#sender = new Sender(socket, { limits, waiting: new Share(host.budget.waiting), host: this });
+    const held = new Share(host.budget.held);
+    this.#receiveWindow = new ReceiveWindow({ outbox: this.#sender.outbox, limits, held });
     this.#allowance = new Allowance(limits);
     this.#lifetime = new ConnectionLifetime(limits);
     this.#streams = new ConnectionStreams({
@@ -74,7 +75,6 @@ export class Http2Connection implements FrameSink, SenderHost {
       defaultDeadlineMs: host.defaultDeadlineMs,
       sender: this.#sender,
       receiveWindow: this.#receiveWindow,
-      budget: host.budget,
       allowance: this.#allowance,
       heads: new RequestHeads({ ...host.rules, hpackTableBytes: limits.hpackTableBytes }),
       watchDeadline: (deadlineAtMs) => host.watchDeadline(deadlineAtMs),

@@ -13,6 +13,7 @@ import { DeadlineWatch } from './deadline-watch.ts';
 import { HTTP2_LIMITS, type Http2Limits } from './limits.ts';
 import { type ConnectionFault, DROP_REASONS } from './protocol.ts';
 import type { HeadRules } from './request-head.ts';
+import { Pool, type SharedBudget } from './shared-budget.ts';
 
 const CLOSE_WAIT_MS = 1_000;
 
@@ -31,7 +32,7 @@ class Http2Transport implements Transport, ConnectionHost {
   readonly clock: Clock;
   readonly log: TransportLog;
   readonly defaultDeadlineMs: number;
-  readonly budget = { heldBytes: 0, waitingBytes: 0 };
+  readonly budget: SharedBudget;
   readonly #onConnectionDropped: TransportOptions['onConnectionDropped'];
   readonly #listeners: Listener[] = [];
   readonly #connections = new Set<Http2Connection>();
@@ -43,6 +44,7 @@ class Http2Transport implements Transport, ConnectionHost {
     this.limits = { ...TRANSPORT_LIMITS, ...HTTP2_LIMITS, ...options.limits };
     const { metadataBytesMax, metadataFieldsMax } = this.limits;
     this.rules = { table: options.table, metadataBytesMax, metadataFieldsMax };
+    this.budget = { held: new Pool(this.limits.heldBytesMax), waiting: new Pool(this.limits.waitingBytesMax) };
     this.clock = options.clock;
     this.log = options.log;
     this.#onConnectionDropped = options.onConnectionDropped;

@@ -31,10 +31,12 @@ const MAY_STOP = new Uint8Array(STATES);
 /** Inner nodes of the tree by number; a child is a node's number, or -1 - symbol where it is a leaf. */
 type Tree = [number, number][];
 
-fillTables();
-
 /** Decodes `source[start, end)` into `target`, which has room for `huffmanBound`; the length, or -1 for invalid input. */
 export function huffmanDecode(source: Uint8Array, start: number, end: number, target: Uint8Array): number {
+  if (MAY_STOP[0] === 0) {
+    // Not at start: a sidecar that idles need not compile what fills them.
+    fillTables();
+  }
   let state = 0;
   let length = 0;
   for (let at = start; at < end; at += 1) {

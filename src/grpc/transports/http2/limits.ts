@@ -31,7 +31,7 @@ export const HTTP2_LIMIT_ROWS = {
   heldBytesMax: row(
     64 * 1024 * 1024,
     'bytes',
-    'unfinished requests of all connections; beyond it calls end with RESOURCE_EXHAUSTED',
+    'unfinished requests of all connections; beyond it calls of connections with more than an equal share end with RESOURCE_EXHAUSTED',
   ),
   unsentBytesMax: row(
     1024 * 1024,
@@ -46,12 +46,7 @@ export const HTTP2_LIMIT_ROWS = {
   waitingBytesMax: row(
     64 * 1024 * 1024,
     'bytes',
-    'answers of all connections that their peers have not taken; beyond it new calls are refused, unexecuted',
-  ),
-  fairShareBytes: row(
-    64 * 1024,
-    'bytes',
-    'a connection that holds less is not refused for what all hold together: many greedy peers do not hurt a modest one',
+    'answers of all connections that their peers have not taken; beyond it new calls of connections with more than an equal share are refused',
   ),
   queuedBytesPerStreamMax: row(
     64 * 1024,

@@ -5,17 +5,17 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { waitFor } from '../../../../test/support/wait.ts';
 import { OUTBOX_BUFFER_BYTES, Outbox } from './outbox.ts';
-import type { SharedBudget } from './shared-budget.ts';
+import { Pool, Share } from './shared-budget.ts';
 
 let server: Server;
 let near: Socket;
 let far: Socket;
 let received: Buffer[];
-let budget: SharedBudget;
+let waiting: Share;
 
 beforeEach(async () => {
   received = [];
-  budget = { heldBytes: 0, waitingBytes: 0 };
+  waiting = new Share(new Pool(1_000_000));
   server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -56,7 +56,7 @@ test('a buffer whose write left nothing waiting is not read again: overwriting i
 });
 
 test('a buffer that a slow peer has not taken is not used again', async () => {
-  const outbox = new Outbox(near, { unsentBytesMax: 1_000_000, budget });
+  const outbox = new Outbox(near, { unsentBytesMax: 1_000_000, waiting });
   far.pause();
   const payload = Buffer.alloc(16_000);
   let frames = 0;
@@ -70,7 +70,7 @@ test('a buffer that a slow peer has not taken is not used again', async () => {
   }
   outbox.flush();
   expect(outbox.isCongested).toBe(true);
-  expect(budget.waitingBytes).toBe(near.writableLength);
+  expect(waiting.bytes).toBe(near.writableLength);
   far.on('data', (chunk: Buffer) => received.push(chunk));
   far.resume();
   await waitFor('all bytes', () => receivedBytes() === frames * (9 + payload.length));
@@ -79,12 +79,12 @@ test('a buffer that a slow peer has not taken is not used again', async () => {
     expect(all.readUInt32BE(frame * (9 + payload.length) + 9)).toBe(frame + 1);
   }
   outbox.noteUnsent();
-  expect(budget.waitingBytes).toBe(0);
+  expect(waiting.bytes).toBe(0);
 });
 
 test('what is put in during one turn leaves in one write', async () => {
   far.on('data', (chunk: Buffer) => received.push(chunk));
-  const outbox = new Outbox(near, { unsentBytesMax: 1_000_000, budget });
+  const outbox = new Outbox(near, { unsentBytesMax: 1_000_000, waiting });
   let writes = 0;
   const write = near.write.bind(near);
   near.write = ((chunk: Buffer) => {
@@ -99,7 +99,7 @@ test('what is put in during one turn leaves in one write', async () => {
 });
 
 test('a socket that is gone takes nothing and nothing throws', async () => {
-  const outbox = new Outbox(near, { unsentBytesMax: 1_000_000, budget });
+  const outbox = new Outbox(near, { unsentBytesMax: 1_000_000, waiting });
   near.destroy();
   outbox.numberFrame(8, 0, 1);
   outbox.flush();

@@ -7,7 +7,7 @@
 import type { Socket } from 'node:net';
 import { putFrameHeader } from './frame-writer.ts';
 import { FRAME_HEADER_BYTES } from './protocol.ts';
-import type { SharedBudget } from './shared-budget.ts';
+import type { Share } from './shared-budget.ts';
 
 export const OUTBOX_BUFFER_BYTES = 64 * 1024;
 const POOL_MAX = 32;
@@ -26,17 +26,17 @@ function flushDue(): void {
 export class Outbox {
   readonly #socket: Socket;
   readonly #unsentBytesMax: number;
-  readonly #budget: SharedBudget;
+  readonly #waiting: Share;
   /** What the socket held when we last looked. */
   #unsentBytes = 0;
   #buffer: Buffer | undefined;
   #length = 0;
   #isDue = false;
 
-  constructor(socket: Socket, options: { unsentBytesMax: number; budget: SharedBudget }) {
+  constructor(socket: Socket, options: { unsentBytesMax: number; waiting: Share }) {
     this.#socket = socket;
     this.#unsentBytesMax = options.unsentBytesMax;
-    this.#budget = options.budget;
+    this.#waiting = options.waiting;
   }
 
   /** True while the peer takes its answers too slowly. */
@@ -65,11 +65,6 @@ export class Outbox {
   /** Where the bytes that were reserved last end. */
   get end(): number {
     return this.#length;
-  }
-
-  /** What the socket held when it was looked at last. */
-  get unsentBytes(): number {
-    return this.#unsentBytes;
   }
 
   /** A whole frame; its payload is at most FRAME_BYTES_MAX. */
@@ -109,7 +104,7 @@ export class Outbox {
   /** The socket took bytes, or is gone: counts what it still holds. */
   noteUnsent(): void {
     const unsentBytes = this.#socket.destroyed ? 0 : this.#socket.writableLength;
-    this.#budget.waitingBytes += unsentBytes - this.#unsentBytes;
+    this.#waiting.add(unsentBytes - this.#unsentBytes);
     this.#unsentBytes = unsentBytes;
   }
 }

@@ -12,20 +12,19 @@ import type { Http2Limits } from './limits.ts';
 import { PREFIX_BYTES } from './message-reader.ts';
 import type { Outbox } from './outbox.ts';
 import { ConnectionFault, DEFAULT_WINDOW_BYTES, ErrorCode, FrameType } from './protocol.ts';
-import type { SharedBudget } from './shared-budget.ts';
+import type { Share } from './shared-budget.ts';
 
 export class ReceiveWindow {
   readonly #outbox: Outbox;
   readonly #limits: Http2Limits;
-  readonly #shared: SharedBudget;
+  readonly #held: Share;
   #windowBytes = DEFAULT_WINDOW_BYTES;
   #unacknowledgedBytes = 0;
-  #heldBytes = 0;
 
-  constructor(options: { outbox: Outbox; limits: Http2Limits; shared: SharedBudget }) {
+  constructor(options: { outbox: Outbox; limits: Http2Limits; held: Share }) {
     this.#outbox = options.outbox;
     this.#limits = options.limits;
-    this.#shared = options.shared;
+    this.#held = options.held;
   }
 
   /** Announces the connection's window; follows our SETTINGS. */
@@ -66,23 +65,20 @@ export class ReceiveWindow {
 
   /** Throws a StatusError where too much is held already. */
   hold(stream: Http2Stream, bytes: number): void {
-    const { heldBytesPerConnectionMax, heldBytesMax, fairShareBytes } = this.#limits;
+    const { heldBytesPerConnectionMax } = this.#limits;
     stream.heldBytes += bytes;
-    this.#heldBytes += bytes;
-    this.#shared.heldBytes += bytes;
-    const isOverShared = this.#shared.heldBytes > heldBytesMax && this.#heldBytes > fairShareBytes;
-    if (this.#heldBytes > heldBytesPerConnectionMax || isOverShared) {
+    this.#held.add(bytes);
+    if (this.#held.bytes > heldBytesPerConnectionMax || this.#held.isOver()) {
       const text =
-        `Cannot hold the request: the connection has ${this.#heldBytes} bytes of unfinished requests and all have ` +
-        `${this.#shared.heldBytes}, wanted at most ${heldBytesPerConnectionMax} and ${heldBytesMax}`;
+        `Cannot hold the request: unfinished requests of the connection have ${this.#held.bytes} bytes, wanted at most ` +
+        `${heldBytesPerConnectionMax}, and less while other connections hold much`;
       throw new StatusError(Status.RESOURCE_EXHAUSTED, text);
     }
   }
 
   release(stream: Http2Stream, bytes: number): void {
     stream.heldBytes -= bytes;
-    this.#heldBytes -= bytes;
-    this.#shared.heldBytes -= bytes;
+    this.#held.add(-bytes);
   }
 
   /** A streaming handler took a message. */

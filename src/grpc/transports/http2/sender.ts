@@ -20,7 +20,7 @@ import {
   FrameType,
   WINDOW_BYTES_MAX,
 } from './protocol.ts';
-import type { SharedBudget } from './shared-budget.ts';
+import type { Share } from './shared-budget.ts';
 import { type FinalStatus, OK_BLOCK, OPENING_BLOCK, statusBlock } from './status-block.ts';
 
 const OPENING_FRAME = readyFrame(FrameType.headers, Flag.endHeaders, OPENING_BLOCK);
@@ -49,26 +49,23 @@ export class Sender {
   /** DATA that waits, over all streams. */
   queuedBytes = 0;
   readonly #host: SenderHost;
-  readonly #budget: SharedBudget;
+  readonly #waitingShare: Share;
   readonly #limits: Http2Limits;
   readonly #waiting = new Set<Http2Stream>();
   #windowBytes = DEFAULT_WINDOW_BYTES;
   #isTableUpdateDue = false;
 
-  constructor(socket: Socket, options: { limits: Http2Limits; budget: SharedBudget; host: SenderHost }) {
-    const { limits, budget, host } = options;
-    this.outbox = new Outbox(socket, { unsentBytesMax: limits.unsentBytesMax, budget });
-    this.#budget = budget;
+  constructor(socket: Socket, options: { limits: Http2Limits; waiting: Share; host: SenderHost }) {
+    const { limits, waiting, host } = options;
+    this.outbox = new Outbox(socket, { unsentBytesMax: limits.unsentBytesMax, waiting });
+    this.#waitingShare = waiting;
     this.#limits = limits;
     this.#host = host;
   }
 
   /** Answers that the peer does not take: of this connection, or of all together where this one has more than its share. */
   hasTooMuchWaiting(): boolean {
-    const { queuedBytesPerConnectionMax, waitingBytesMax, fairShareBytes } = this.#limits;
-    const waitingBytes = this.queuedBytes + this.outbox.unsentBytes;
-    const isOverShared = this.#budget.waitingBytes > waitingBytesMax && waitingBytes > fairShareBytes;
-    return this.queuedBytes > queuedBytesPerConnectionMax || isOverShared;
+    return this.queuedBytes > this.#limits.queuedBytesPerConnectionMax || this.#waitingShare.isOver();
   }
 
   /** The answer of a unary call that went well. */
@@ -239,7 +236,7 @@ export class Sender {
 
   #queueGrew(bytes: number): void {
     this.queuedBytes += bytes;
-    this.#budget.waitingBytes += bytes;
+    this.#waitingShare.add(bytes);
   }
 
   #sendPiece(stream: Http2Stream): void {
@@ -255,12 +252,14 @@ export class Sender {
     stream.queuedBytes -= bytes;
     stream.sentOfFirstBytes += bytes;
     stream.sentBytes += bytes;
-    this.#host.dataSent();
     if (bytes === leftBytes) {
       stream.sendQueue.shift();
       stream.sentOfFirstBytes = 0;
+      this.#host.dataSent();
     } else if (bytes < DRIBBLE_BYTES) {
       this.#host.windowDribbled();
+    } else {
+      this.#host.dataSent();
     }
     stream.streaming?.queueShrank();
   }

@@ -34,6 +34,7 @@ test('UNIMPLEMENTED tells which encodings are accepted', () => {
 
 test('what is no printable ASCII, the percent sign and quotes go in percent form', () => {
   expect(percentEncode('a b~!')).toBe('a b~!');
+  expect(percentEncode(' a  b ')).toBe('%20a  b%20');
   expect(percentEncode('100 % "é"\n🧺')).toBe('100 %25 %22%C3%A9%22%0A%F0%9F%A7%BA');
   expect(percentEncode('\ud83e')).toBe('%EF%BF%BD');
 });

@@ -67,7 +67,8 @@ export function percentEncode(message: string): string {
     }
     encoded += piece;
   }
-  return encoded;
+  // A field value may not begin or end with a blank (RFC 9113, section 8.2.1).
+  return encoded.replace(/^ | $/g, '%20');
 }
 
 function percentForm(character: string): string {
