@@ -24,7 +24,7 @@ const contract = readContract();
 const loaded = loadContract();
 /** Without map entries and without messages that are declared within others: those come with what holds them. */
 const messageNames = [...contract.messages.keys()].filter((name) => loaded[name] !== undefined);
-const RUNS_PER_MESSAGE = 1_000;
+const RUNS_PER_MESSAGE = 600;
 
 interface Reference {
   serialize(message: object): Buffer;
@@ -146,12 +146,14 @@ test.each(responses)('$messageName is encoded to what protobufjs reads the same 
   );
 });
 
-test('any bytes give what their canonical form gives to protobufjs, or throw where they are no message', () => {
-  const random = seededRandom(4);
+describe('any bytes', () => {
   let decoded = 0;
   let refused = 0;
-  for (const { messageName, codec } of requests) {
+
+  test.each(requests)('as $messageName give what their canonical form gives to protobufjs, or throw', (direction) => {
+    const { messageName, codec } = direction;
     const reference = referenceOf(messageName);
+    const random = seededRandom(messageName.length);
     const samples = fc.sample(messagesOf(contract, messageName), { numRuns: 50, seed: 4 });
     const good = samples.map((message) => reference.serialize(message)).filter((bytes) => bytes.length < 2_000);
     for (let run = 0; run < RUNS_PER_MESSAGE; run += 1) {
@@ -159,11 +161,14 @@ test('any bytes give what their canonical form gives to protobufjs, or throw whe
       const bytes = run % 2 === 0 ? mutate(one, random) : flipBit(Buffer.concat([one, other]), random);
       const expected = outcomeOf(() => reference.deserialize(canonicalMessage(contract, messageName, bytes)));
       const found = outcomeOf(() => codec.decode(bytes));
-      expectSame(found, expected, `${messageName} ${shown(bytes)}`);
+      expectSame(found, expected, shown(bytes));
       decoded += found === undefined ? 0 : 1;
       refused += found === undefined ? 1 : 0;
     }
-  }
-  expect(decoded).toBeGreaterThan(10_000);
-  expect(refused).toBeGreaterThan(10_000);
+  });
+
+  test('were messages often, and often none', () => {
+    expect(decoded).toBeGreaterThan((requests.length * RUNS_PER_MESSAGE) / 5);
+    expect(refused).toBeGreaterThan((requests.length * RUNS_PER_MESSAGE) / 5);
+  });
 });
