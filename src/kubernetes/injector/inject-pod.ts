@@ -1,12 +1,23 @@
 /**
  * What injection does with one pod: the same answer for the webhook, the command line and the status command.
  *
- * Pure: no clock, no network, no randomness. The pod that was given is not changed.
+ * Pure: no clock, no network, no randomness, and the pod that was given is not changed. Promises: injecting the result again changes
+ * nothing, whatever other injectors have added in between; a pod whose sidecar was made of another configuration gets the one of this
+ * configuration; with the same configuration, what others have changed in our container since (a VerticalPodAutoscaler its requests, a
+ * registry mirror its image) stays.
  */
+import { VERSION } from '../../lib/version.ts';
 import type { Kubelets } from '../kubelets.ts';
 import type { Pod, TextMap } from '../pod.ts';
 import type { SidecarConfig } from '../sidecar-config.ts';
-import type { PatchOperation } from './json-patch.ts';
+import { findClashes } from './clashes.ts';
+import { decide } from './decide.ts';
+import { editPod } from './edit-pod.ts';
+import { jsonPatch, type PatchOperation } from './json-patch.ts';
+import { findPrevious } from './previous.ts';
+import { resolveSidecar, sidecarProblems } from './sidecar.ts';
+import { configHash } from './sidecar-container.ts';
+import { uninjectPod } from './uninject-pod.ts';
 
 export interface InjectionRequest {
   readonly pod: Pod;
@@ -15,6 +26,8 @@ export interface InjectionRequest {
   readonly namespaceAnnotations: TextMap;
   readonly config: SidecarConfig;
   readonly kubelets: Kubelets;
+  /** What is written on the pod; the program's own unless a test wants texts that stay. */
+  readonly version?: string;
 }
 
 export type Injection =
@@ -24,6 +37,22 @@ export type Injection =
   /** Every mistake, a sentence each; to be shown to whoever creates the pod. */
   | { readonly kind: 'refuse'; readonly problems: readonly [string, ...string[]] };
 
-export function injectPod(_request: InjectionRequest): Injection {
-  throw new Error('not written yet');
+export function injectPod(request: InjectionRequest): Injection {
+  const decision = decide(request);
+  if (decision.kind !== 'wanted') {
+    return decision;
+  }
+  const { annotations } = decision;
+  const sidecar = resolveSidecar({ ...request, annotations });
+  const found = findPrevious(request.pod);
+  const isCurrent = found?.configHash === configHash(sidecar) && found.isNative === sidecar.isNative;
+  const pod = isCurrent ? request.pod : uninjectPod(request.pod);
+  const previous = isCurrent ? found : undefined;
+  const problems = [...sidecarProblems(sidecar), ...findClashes({ pod, sidecar, annotations, previous })];
+  const [first, ...others] = problems;
+  if (first !== undefined) {
+    return { kind: 'refuse', problems: [first, ...others] };
+  }
+  const injected = editPod({ pod, sidecar, previous, version: request.version ?? VERSION });
+  return { kind: 'inject', pod: injected, patch: jsonPatch(request.pod, injected) };
 }

@@ -1,0 +1,100 @@
+/**
+ * Takes a sidecar out of a pod: the exact inverse of edit-pod.ts, also when others have edited the pod in between.
+ */
+import { STATUS_ANNOTATIONS } from '../annotations.ts';
+import type { Container, Pod, PodMetadata, PodSpec } from '../pod.ts';
+import { DEFAULT_CONTAINER, EVICTABLE_VOLUMES, SOCKET_MOUNT } from './edit-pod.ts';
+import { findPrevious, type Kept, type Previous } from './previous.ts';
+import { SOCKET_VOLUME } from './sidecar.ts';
+
+/** The same pod when it bears no sidecar of ours. */
+export function uninjectPod(pod: Pod): Pod {
+  const previous = findPrevious(pod);
+  if (previous === undefined) {
+    return pod;
+  }
+  const { metadata, spec, ...further } = pod;
+  const bareMetadata = uninjectMetadata(metadata ?? {}, previous);
+  const hasMetadata = Object.keys(bareMetadata).length > 0 || previous.kept.has('empty:metadata');
+  return {
+    ...further,
+    ...(hasMetadata ? { metadata: bareMetadata } : {}),
+    ...(spec === undefined ? {} : { spec: uninjectSpec(spec, previous) }),
+  };
+}
+
+function uninjectSpec(spec: PodSpec, previous: Previous): PodSpec {
+  const { initContainers, containers, volumes, ...further } = spec;
+  const uninjectEach = (list: readonly Container[] | undefined): Container[] | undefined =>
+    list
+      ?.filter((container) => container !== previous.container)
+      .map((container) => uninjectContainer(container, previous));
+  const bareVolumes = volumes?.filter((volume) => !previous.volumes.has(volume.name));
+  const { kept } = previous;
+  return {
+    ...further,
+    ...unlessEmptied('initContainers', { before: initContainers, after: uninjectEach(initContainers), kept }),
+    ...(containers === undefined ? {} : { containers: uninjectEach(containers) ?? [] }),
+    ...unlessEmptied('volumes', { before: volumes, after: bareVolumes, kept }),
+  };
+}
+
+function uninjectContainer(container: Container, previous: Previous): Container {
+  const { env, volumeMounts, ...further } = container;
+  const { endpoints, kept } = previous;
+  const isAdded = (name: string, value: unknown): boolean =>
+    endpoints.has(name) && endpoints.get(name) === value && !kept.has(`${container.name}/env/${name}`);
+  const bareEnv = env?.filter((variable) => !isAdded(variable.name, variable.value));
+  const keepsMount = kept.has(`${container.name}/volumeMounts`) || !previous.volumes.has(SOCKET_VOLUME);
+  const bareMounts = keepsMount
+    ? volumeMounts
+    : volumeMounts?.filter((mount) => mount.name !== SOCKET_MOUNT.name || mount.mountPath !== SOCKET_MOUNT.mountPath);
+  return {
+    ...further,
+    name: container.name,
+    ...unlessEmptied('env', { before: env, after: bareEnv, kept, owner: container.name }),
+    ...unlessEmptied('volumeMounts', { before: volumeMounts, after: bareMounts, kept, owner: container.name }),
+  };
+}
+
+function uninjectMetadata(metadata: PodMetadata, previous: Previous): PodMetadata {
+  const { labels, annotations, ...further } = metadata;
+  const bareLabels = { ...labels };
+  delete bareLabels[STATUS_ANNOTATIONS.injected];
+  const bareAnnotations: Record<string, string> = { ...annotations };
+  for (const key of Object.values(STATUS_ANNOTATIONS)) {
+    delete bareAnnotations[key];
+  }
+  if (!previous.kept.has('default-container')) {
+    delete bareAnnotations[DEFAULT_CONTAINER];
+  }
+  const evictable = bareAnnotations[EVICTABLE_VOLUMES];
+  if (evictable !== undefined && previous.volumes.has(SOCKET_VOLUME) && !previous.kept.has('evictable')) {
+    const others = evictable.split(',').filter((name) => name !== SOCKET_VOLUME);
+    if (others.length === 0) {
+      delete bareAnnotations[EVICTABLE_VOLUMES];
+    } else {
+      bareAnnotations[EVICTABLE_VOLUMES] = others.join(',');
+    }
+  }
+  const { kept } = previous;
+  return {
+    ...further,
+    ...unlessEmptied('labels', { before: labels, after: bareLabels, kept }),
+    ...unlessEmptied('annotations', { before: annotations, after: bareAnnotations, kept }),
+  };
+}
+
+/** `{ key: after }`, or nothing where the last entry was ours and the key too. */
+function unlessEmptied<Key extends string, Value extends object>(
+  key: Key,
+  options: { before: Value | undefined; after: Value | undefined; kept: Kept; owner?: string },
+): Partial<Record<Key, Value>> {
+  const { before, after, kept, owner } = options;
+  if (before === undefined || after === undefined) {
+    return {};
+  }
+  const isEmptied = Object.keys(before).length > 0 && Object.keys(after).length === 0;
+  const word = owner === undefined ? `empty:${key}` : `empty:${owner}/${key}`;
+  return isEmptied && !kept.has(word) ? {} : ({ [key]: after } as Record<Key, Value>);
+}

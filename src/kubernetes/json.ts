@@ -1,0 +1,81 @@
+/**
+ * JSON values: equality, and which items of a list before are which items of the list after.
+ */
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** A mapping; not a list, not null. */
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Keys may stand in any order; a key whose value is undefined is as good as absent. */
+export function isSame(left: unknown, right: unknown): boolean {
+  if (Array.isArray(left) && Array.isArray(right)) {
+    return left.length === right.length && left.every((item, index) => isSame(item, right[index]));
+  }
+  if (isObject(left) && isObject(right)) {
+    return [...new Set([...Object.keys(left), ...Object.keys(right)])].every((key) => isSame(left[key], right[key]));
+  }
+  return Object.is(left, right);
+}
+
+/** Keys in order, for hashes: equal values give equal texts. */
+export function canonicalText(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) =>
+    isObject(part) ? Object.fromEntries(Object.entries(part).sort(([left], [right]) => (left < right ? -1 : 1))) : part,
+  );
+}
+
+export type ListStep =
+  | { readonly kind: 'keep'; readonly before: number; readonly after: number }
+  | { readonly kind: 'remove'; readonly before: number }
+  | { readonly kind: 'add'; readonly after: number };
+
+/**
+ * The shortest way from one list to the other, in order. Items that are the same, or bear the same name, are kept (and may differ inside):
+ * the longest common subsequence. Lists are those of a pod: short.
+ */
+export function alignLists(before: readonly unknown[], after: readonly unknown[]): ListStep[] {
+  const lengths = commonLengths(before, after);
+  const length = (row: number, column: number): number => lengths[row]?.[column] ?? 0;
+  const steps: ListStep[] = [];
+  let row = 0;
+  let column = 0;
+  while (row < before.length || column < after.length) {
+    const isCommon = row < before.length && column < after.length && isSameItem(before[row], after[column]);
+    if (isCommon && length(row, column) === length(row + 1, column + 1) + 1) {
+      steps.push({ kind: 'keep', before: row, after: column });
+      row += 1;
+      column += 1;
+    } else if (column < after.length && (row === before.length || length(row, column + 1) >= length(row + 1, column))) {
+      steps.push({ kind: 'add', after: column });
+      column += 1;
+    } else {
+      steps.push({ kind: 'remove', before: row });
+      row += 1;
+    }
+  }
+  return steps;
+}
+
+/** [row][column]: the longest common subsequence of what is left from there on. */
+function commonLengths(before: readonly unknown[], after: readonly unknown[]): number[][] {
+  const lengths = Array.from({ length: before.length + 1 }, () => new Array<number>(after.length + 1).fill(0));
+  for (let row = before.length - 1; row >= 0; row -= 1) {
+    const current = lengths[row] ?? [];
+    const below = lengths[row + 1] ?? [];
+    for (let column = after.length - 1; column >= 0; column -= 1) {
+      const withBoth = isSameItem(before[row], after[column]) ? (below[column + 1] ?? 0) + 1 : 0;
+      current[column] = Math.max(withBoth, below[column] ?? 0, current[column + 1] ?? 0);
+    }
+  }
+  return lengths;
+}
+
+function isSameItem(left: unknown, right: unknown): boolean {
+  if (isObject(left) && isObject(right) && typeof left.name === 'string') {
+    return left.name === right.name && left.mountPath === right.mountPath;
+  }
+  return isSame(left, right);
+}

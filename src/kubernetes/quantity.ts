@@ -1,0 +1,45 @@
+/**
+ * Quantities of Kubernetes as far as a sidecar's resources need them: `100m`, `0.5`, `96Mi`, `1G`.
+ */
+
+const MULTIPLIERS: Readonly<Record<string, number>> = {
+  m: 1e-3,
+  '': 1,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+};
+
+/** Cores or bytes; undefined when it is none, or a suffix that no sidecar needs (Ti and above, n, u, exponents). */
+export function parseQuantity(text: string): number | undefined {
+  const match = /^(\d{1,15}(?:\.\d{1,9})?)(m|k|M|G|Ki|Mi|Gi)?$/.exec(text);
+  return match === null ? undefined : Number(match[1]) * (MULTIPLIERS[match[2] ?? ''] ?? Number.NaN);
+}
+
+/** Cores: a CPU quantity has no binary suffix. At least a thousandth, at most 64. */
+export function isCpuQuantity(text: string): boolean {
+  const cores = /[kMGi]/.test(text) ? undefined : parseQuantity(text);
+  return cores !== undefined && cores >= 0.001 && cores <= 64;
+}
+
+export const MEBIBYTE = 1_048_576;
+/** A sidecar that does nothing holds 60 to 90 MiB. */
+export const MEMORY_MIN_MEBIBYTES = 96;
+
+export function isMemoryRequest(text: string): boolean {
+  const memoryBytes = memoryBytesOf(text);
+  return memoryBytes !== undefined && memoryBytes >= MEBIBYTE && memoryBytes <= 65_536 * MEBIBYTE;
+}
+
+export function isMemoryLimit(text: string): boolean {
+  const memoryBytes = memoryBytesOf(text);
+  return isMemoryRequest(text) && (memoryBytes ?? 0) >= MEMORY_MIN_MEBIBYTES * MEBIBYTE;
+}
+
+/** Thousandths of bytes are allowed by Kubernetes and a typing mistake everywhere. */
+function memoryBytesOf(text: string): number | undefined {
+  return text.endsWith('m') ? undefined : parseQuantity(text);
+}
