@@ -1,0 +1,179 @@
+{{/* The sidecar of policy mutating: what the injector makes of the same values (src/kubernetes/injector; a test compares the two). */}}
+
+{{/* The kubelet makes of $(NAME) a variable's value and of $$ a $; values are meant as they stand. */}}
+{{- define "pannier.unexpanded" -}}
+{{- if regexMatch "\\$[($]" . -}}{{- replace "$" "$$" . -}}{{- else -}}{{- . -}}{{- end -}}
+{{- end -}}
+
+{{- define "pannier.sidecarContainer" -}}
+name: pannier
+image: {{ include "pannier.sidecarImage" . | quote }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+restartPolicy: Always
+args: [serve]
+env:
+  - name: PANNIER_SCOPE
+    valueFrom:
+      fieldRef:
+        apiVersion: v1
+        fieldPath: metadata.namespace
+  - name: PANNIER_GRPC_ADDRESS
+    value: 127.0.0.1:9470
+  - name: PANNIER_ADMIN_ADDRESS
+    value: ":9471"
+  - name: PANNIER_LOG_LEVEL
+    value: {{ .Values.sidecar.logLevel | quote }}
+  - name: NODE_OPTIONS
+    {{- with dig "limits" "memory" "" .Values.sidecar.resources }}
+    value: "--max-semi-space-size=2 --max-old-space-size={{ div (include "pannier.memoryBytes" . | int64) 2097152 }}"
+    {{- else }}
+    value: "--max-semi-space-size=2"
+    {{- end }}
+  {{- if .Values.sidecar.socket }}
+  - name: PANNIER_GRPC_SOCKET
+    value: /run/pannier/pannier.sock
+  - name: PANNIER_GRPC_SOCKET_MODE
+    value: "0666"
+  {{- end }}
+  - name: PANNIER_POLICY_FILE
+    value: /etc/pannier/policies/policies.yaml
+  - name: PANNIER_POLICY_FILE_OPTIONAL
+    value: "true"
+  {{- $urls := include "pannier.redisUrls" . | fromJsonArray }}
+  {{- $secret := .Values.redis.secretName }}
+  {{- if $urls }}
+  - name: PANNIER_REDIS_URL
+    value: {{ include "pannier.unexpanded" (join "," $urls) | quote }}
+  {{- else if $secret }}
+  - name: PANNIER_REDIS_URL
+    valueFrom:
+      secretKeyRef:
+        name: {{ $secret }}
+        key: url
+  {{- end }}
+  {{- if $secret }}
+  - name: PANNIER_REDIS_USERNAME
+    valueFrom:
+      secretKeyRef:
+        name: {{ $secret }}
+        key: username
+        optional: true
+  - name: PANNIER_REDIS_PASSWORD_FILE
+    value: /etc/pannier/redis/password
+  - name: PANNIER_REDIS_TLS_CA_FILE
+    value: /etc/pannier/redis/ca.crt
+  - name: PANNIER_REDIS_FILES_OPTIONAL
+    value: "true"
+  {{- end }}
+  {{- range $name, $value := .Values.sidecar.env }}
+  - name: {{ $name }}
+    value: {{ include "pannier.unexpanded" (include "pannier.tagText" $value) | quote }}
+  {{- end }}
+ports:
+  - name: pannier-admin
+    containerPort: 9471
+    protocol: TCP
+startupProbe:
+  httpGet: { path: /readyz, port: 9471 }
+  periodSeconds: 1
+  failureThreshold: 30
+readinessProbe:
+  httpGet: { path: /readyz, port: 9471 }
+  periodSeconds: 5
+  failureThreshold: 2
+livenessProbe:
+  httpGet: { path: /livez, port: 9471 }
+  periodSeconds: 10
+  timeoutSeconds: 3
+  failureThreshold: 3
+resources:
+  {{- range $list := tuple "requests" "limits" }}
+  {{ $list }}:
+    {{- range $name, $value := (get $.Values.sidecar.resources $list | default dict) }}
+    {{ $name }}: {{ include "pannier.tagText" $value | quote }}
+    {{- else }} {}
+    {{- end }}
+  {{- end }}
+securityContext:
+  allowPrivilegeEscalation: false
+  capabilities:
+    drop: [ALL]
+  privileged: false
+  readOnlyRootFilesystem: true
+  runAsGroup: 65532
+  runAsNonRoot: true
+  runAsUser: 65532
+  seccompProfile:
+    type: RuntimeDefault
+volumeMounts:
+  {{- if .Values.sidecar.socket }}
+  - name: pannier-socket
+    mountPath: /run/pannier
+  {{- end }}
+  - name: pannier-policies
+    mountPath: /etc/pannier/policies
+    readOnly: true
+  {{- if $secret }}
+  - name: pannier-redis
+    mountPath: /etc/pannier/redis
+    readOnly: true
+  {{- end }}
+{{- end -}}
+
+{{- define "pannier.sidecarVolumes" -}}
+{{- if .Values.sidecar.socket }}
+- name: pannier-socket
+  emptyDir:
+    medium: Memory
+    sizeLimit: 1Mi
+{{- end }}
+- name: pannier-policies
+  configMap:
+    name: {{ .Values.policiesConfigMap }}
+    optional: true
+{{- with .Values.redis.secretName }}
+- name: pannier-redis
+  secret:
+    secretName: {{ . }}
+{{- end }}
+{{- end -}}
+
+{{/* Where containers reach their sidecar, in the order of their env. */}}
+{{- define "pannier.endpoints" -}}
+- [PANNIER_ADDRESS, "127.0.0.1:9470"]
+{{- if .Values.sidecar.socket }}
+- [PANNIER_SOCKET, "unix:/run/pannier/pannier.sock"]
+{{- end }}
+{{- end -}}
+
+{{/* The same hash as the injector's for the same sidecar. */}}
+{{- define "pannier.sidecarHash" -}}
+{{- $container := include "pannier.sidecarContainer" . | fromYaml -}}
+{{- $volumes := include "pannier.sidecarVolumes" . | fromYamlArray -}}
+{{- $endpoints := include "pannier.endpoints" . | fromYamlArray -}}
+{{- dict "container" $container "volumes" $volumes "endpoints" $endpoints | toRawJson | sha256sum | trunc 16 -}}
+{{- end -}}
+
+{{/* YAML as a CEL literal: include "pannier.cel" (dict "value" V "type" "Object.spec.initContainers"). */}}
+{{- define "pannier.cel" -}}
+{{- $type := .type -}}
+{{- if kindIs "map" .value -}}
+{{- $fields := list -}}
+{{- range $key, $value := .value -}}
+{{- $fields = append $fields (printf "%s: %s" $key (include "pannier.cel" (dict "value" $value "type" (printf "%s.%s" $type $key)))) -}}
+{{- end -}}
+{{- printf "%s{%s}" $type (join ", " $fields) -}}
+{{- else if kindIs "slice" .value -}}
+{{- $items := list -}}
+{{- range .value -}}
+{{- $items = append $items (include "pannier.cel" (dict "value" . "type" $type)) -}}
+{{- end -}}
+{{- printf "[%s]" (join ", " $items) -}}
+{{- else if kindIs "string" .value -}}
+{{- toRawJson .value -}}
+{{- else if kindIs "bool" .value -}}
+{{- .value -}}
+{{- else -}}
+{{- int64 .value -}}
+{{- end -}}
+{{- end -}}

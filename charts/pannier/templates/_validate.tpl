@@ -1,0 +1,30 @@
+{{/* Values that are right one by one and wrong together. */}}
+{{- define "pannier.validate" -}}
+{{- if and (eq .Values.certificates.mode "files") (not .Values.certificates.files.secretName) -}}
+{{- fail "Cannot render the chart: certificates.files.secretName is empty, wanted the Secret with tls.crt and tls.key (certificates.mode is files)" -}}
+{{- end -}}
+{{- if and (eq .Values.certificates.mode "files") (not .Values.certificates.files.caBundle) -}}
+{{- fail "Cannot render the chart: certificates.files.caBundle is empty, wanted the PEM certificates that sign the Secret's (certificates.mode is files)" -}}
+{{- end -}}
+{{- if gt (int64 .Values.certificates.self.leafLifetimeMs) (int64 .Values.certificates.self.caLifetimeMs) -}}
+{{- fail (printf "Cannot render the chart: certificates.self.leafLifetimeMs is %d, wanted at most caLifetimeMs, %d" (int64 .Values.certificates.self.leafLifetimeMs) (int64 .Values.certificates.self.caLifetimeMs)) -}}
+{{- end -}}
+{{- if and (eq .Values.policy "mutating") (eq (toString .Values.sidecar.native) "false") -}}
+{{- fail "Cannot render the chart: sidecar.native is false, wanted auto or true (policy mutating makes native sidecars only)" -}}
+{{- end -}}
+{{- if and (eq .Values.policy "mutating") (semverCompare "<1.34.0-0" .Capabilities.KubeVersion.Version) -}}
+{{- fail (printf "Cannot render the chart: Kubernetes is %s, wanted 1.34 or later for policy mutating (or policy webhook; helm template takes --kube-version)" .Capabilities.KubeVersion.Version) -}}
+{{- end -}}
+{{- with dig "limits" "memory" "" .Values.sidecar.resources -}}
+{{- if lt (include "pannier.memoryBytes" . | int64) 100663296 -}}
+{{- fail (printf "Cannot render the chart: sidecar.resources.limits.memory is %s, wanted 96Mi or more (an idle sidecar holds 60 to 90 MB)" (toString .)) -}}
+{{- end -}}
+{{- end -}}
+{{- $schemes := list -}}
+{{- range include "pannier.redisUrls" . | fromJsonArray -}}
+{{- $schemes = append $schemes (splitList ":" . | first) -}}
+{{- end -}}
+{{- if gt (len ($schemes | uniq)) 1 -}}
+{{- fail "Cannot render the chart: redis.url mixes redis:// and rediss://, wanted one of them" -}}
+{{- end -}}
+{{- end -}}

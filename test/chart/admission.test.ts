@@ -1,0 +1,138 @@
+/**
+ * What the API server is told: whom it asks for which pods, and which pods it refuses. The cluster tests show that it does.
+ */
+import { at, find, type Manifest, render, type Values } from '../support/helm.ts';
+
+interface Webhook {
+  readonly name: string;
+  readonly clientConfig: { readonly service: unknown; readonly caBundle?: string };
+  readonly failurePolicy: string;
+  readonly timeoutSeconds: number;
+  readonly sideEffects: string;
+  readonly reinvocationPolicy: string;
+  readonly namespaceSelector: { readonly matchLabels?: unknown; readonly matchExpressions: readonly unknown[] };
+  readonly matchConditions: readonly { readonly name: string; readonly expression: string }[];
+  readonly rules: readonly unknown[];
+}
+
+function webhooksOf(values: Values = {}): Webhook[] {
+  return find(render(values), 'MutatingWebhookConfiguration', 'pannier-injector').webhooks as Webhook[];
+}
+
+describe('the MutatingWebhookConfiguration', () => {
+  test('asks for pods that ask, pods of namespaces that ask, and annotated namespaces', () => {
+    expect(webhooksOf().map((webhook) => [webhook.name, at(webhook, 'clientConfig.service.path')])).toEqual([
+      ['pods.pannier.dev', '/mutate-pod'],
+      ['namespaced-pods.pannier.dev', '/mutate-pod'],
+      ['namespaces.pannier.dev', '/mutate-namespace'],
+    ]);
+    expect(webhooksOf().map((webhook) => webhook.namespaceSelector.matchLabels)).toEqual([
+      undefined,
+      { 'pannier.dev/inject': 'true' },
+      undefined,
+    ]);
+  });
+
+  test('never blocks: it is ignored when it is away, and is waited for 3 seconds', () => {
+    for (const webhook of webhooksOf()) {
+      expect(webhook).toMatchObject({
+        failurePolicy: 'Ignore',
+        timeoutSeconds: 3,
+        sideEffects: 'None',
+        reinvocationPolicy: 'IfNeeded',
+      });
+    }
+  });
+
+  test('leaves out kube-system, the namespace of the release, and others that are named', () => {
+    for (const webhook of webhooksOf({ webhook: { excludedNamespaces: ['legacy'] } })) {
+      expect(webhook.namespaceSelector.matchExpressions).toEqual([
+        { key: 'kubernetes.io/metadata.name', operator: 'NotIn', values: ['kube-system', 'pannier-system', 'legacy'] },
+      ]);
+    }
+  });
+
+  test('has conditions, so that a pod that did not ask is none of its business', () => {
+    const names = webhooksOf().map((webhook) => webhook.matchConditions.map((condition) => condition.name));
+    expect(names).toEqual([
+      ['asks', 'no-mirror-pod'],
+      ['says-nothing', 'no-mirror-pod'],
+      ['annotation-differs-from-label'],
+    ]);
+  });
+
+  test('bears no caBundle, but for the one that is given', () => {
+    expect(webhooksOf().filter((webhook) => 'caBundle' in webhook.clientConfig)).toEqual([]);
+    const caBundle = '-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n';
+    const files = webhooksOf({ certificates: { mode: 'files', files: { secretName: 'tls', caBundle } } });
+    expect(files.map((webhook) => webhook.clientConfig.caBundle)).toEqual(
+      Array(3).fill(Buffer.from(caBundle).toString('base64')),
+    );
+  });
+});
+
+describe('the ValidatingAdmissionPolicies', () => {
+  test('fail closed, for the same namespaces, and are bound to deny', () => {
+    const manifests = render();
+    for (const name of ['pannier-injected', 'pannier-injected-namespaces']) {
+      const policy = find(manifests, 'ValidatingAdmissionPolicy', name);
+      expect(at(policy, 'spec.failurePolicy')).toBe('Fail');
+      expect(at(policy, 'spec.matchConstraints.namespaceSelector')).toEqual(webhooksOf()[0]?.namespaceSelector);
+      expect(at(find(manifests, 'ValidatingAdmissionPolicyBinding', name), 'spec')).toEqual({
+        policyName: name,
+        validationActions: ['Deny'],
+      });
+    }
+  });
+
+  test('give a reason of one line for everything that they refuse', () => {
+    for (const values of [{}, { policy: 'mutating' }]) {
+      const policies = render(values).filter(({ kind }) => kind === 'ValidatingAdmissionPolicy');
+      const validations = policies.flatMap((policy) => at(policy, 'spec.validations') as Record<string, string>[]);
+      expect(validations.length).toBeGreaterThan(3);
+      for (const { message, messageExpression } of validations) {
+        expect(message ?? messageExpression).toMatch(/^"?Cannot inject Pannier: [^\n]*, wanted [^\n]*$/);
+      }
+    }
+  });
+
+  test('can be turned off, and down to a warning', () => {
+    const kinds = render({ admissionPolicy: { enabled: false } }).map(({ kind }) => kind);
+    expect(kinds.filter((kind) => kind.startsWith('ValidatingAdmissionPolicy'))).toEqual([]);
+    const warning = render({ admissionPolicy: { validationActions: ['Warn', 'Audit'] } });
+    const binding = find(warning, 'ValidatingAdmissionPolicyBinding', 'pannier-injected');
+    expect(at(binding, 'spec.validationActions')).toEqual(['Warn', 'Audit']);
+  });
+});
+
+describe('policy mutating', () => {
+  const kindsOf = (manifests: readonly Manifest[]): string[] => manifests.map(({ kind }) => kind);
+
+  test('needs nothing that runs, and nobody with rights', () => {
+    const manifests = render({
+      policy: 'mutating',
+      certificates: { mode: 'cert-manager' },
+      networkPolicy: { enabled: true },
+    });
+    expect(kindsOf(manifests).toSorted()).toEqual([
+      'MutatingAdmissionPolicy',
+      'MutatingAdmissionPolicyBinding',
+      'Namespace',
+      'Pod',
+      'ValidatingAdmissionPolicy',
+      'ValidatingAdmissionPolicyBinding',
+    ]);
+  });
+
+  test('speaks v1beta1 up to 1.35 and v1 from 1.36 on', () => {
+    const versionOf = (kubeVersion: string): string =>
+      find(
+        render({ policy: 'mutating' }, ['--kube-version', kubeVersion]),
+        'MutatingAdmissionPolicy',
+        'pannier-injected',
+      ).apiVersion;
+    expect(versionOf('1.34.4')).toBe('admissionregistration.k8s.io/v1beta1');
+    expect(versionOf('1.35.1')).toBe('admissionregistration.k8s.io/v1beta1');
+    expect(versionOf('1.36.0')).toBe('admissionregistration.k8s.io/v1');
+  });
+});

@@ -1,0 +1,83 @@
+/**
+ * `policy: mutating` makes the same sidecar as the injector does with the same values: the container, its volumes and the hash of both, to
+ * the letter. That the API server applies it so is shown on a cluster.
+ */
+
+import { resolveSidecar, type Sidecar } from '../../src/kubernetes/injector/sidecar.ts';
+import { configHash, sidecarContainer, sidecarVolumes } from '../../src/kubernetes/injector/sidecar-container.ts';
+import { isObject } from '../../src/kubernetes/json.ts';
+import { parseSidecarConfig } from '../../src/kubernetes/sidecar-config.ts';
+import { at, find, render, type Values } from '../support/helm.ts';
+
+/** What the injector makes of these values: its configuration is the one that the chart renders. */
+function sidecarOf(values: Values): Sidecar {
+  const configMap = find(render(values), 'ConfigMap', 'pannier-injector-config');
+  const text = String(at(configMap, 'data')?.['injector.yaml' as never]);
+  const result = parseSidecarConfig(text);
+  if ('problems' in result) {
+    throw new Error(`Cannot read the rendered configuration: ${JSON.stringify(result.problems)}`);
+  }
+  return resolveSidecar({ pod: {}, annotations: {}, config: result.config, kubelets: { oldestMinor: undefined } });
+}
+
+/** JSON as a CEL literal, keys in order, as the chart writes it. */
+function celLiteral(value: unknown, type: string): string {
+  if (Array.isArray(value)) {
+    return `[${value.map((item) => celLiteral(item, type)).join(', ')}]`;
+  }
+  if (isObject(value)) {
+    const fields = Object.entries(value)
+      .toSorted(([left], [right]) => (left < right ? -1 : 1))
+      .map(([key, inner]) => `${key}: ${celLiteral(inner, `${type}.${key}`)}`);
+    return `${type}{${fields.join(', ')}}`;
+  }
+  return JSON.stringify(value);
+}
+
+const CASES: readonly Values[] = [
+  {},
+  { devRedis: { enabled: true } },
+  { redis: { url: ['redis://one:6379', 'redis://two:6379'], secretName: 'login' } },
+  { redis: { secretName: 'login' } },
+  { redis: { url: 'redis://user:pa$(x)$$y@one' } },
+  {
+    sidecar: {
+      socket: false,
+      logLevel: 'debug',
+      env: { PANNIER_KEY_PREFIX: 'a<b>&$(c)', PANNIER_REDIS_TIMEOUT_MS: 500 },
+    },
+  },
+  { sidecar: { resources: { requests: { cpu: 1, memory: '1.5Gi' }, limits: { cpu: '2', memory: '2Gi' } } } },
+  { sidecar: { resources: { limits: { memory: null } } } },
+  { image: { repository: 'host:5000/pannier', tag: 7, pullPolicy: 'Always' }, policiesConfigMap: 'team' },
+];
+
+test.each(CASES)('%j: the same container, volumes and hash', (values) => {
+  const sidecar = sidecarOf(values);
+  const policy = find(render({ ...values, policy: 'mutating' }), 'MutatingAdmissionPolicy', 'pannier-injected');
+  const mutations = (at(policy, 'spec.mutations') as { jsonPatch: { expression: string } }[]).map(
+    (mutation) => mutation.jsonPatch.expression,
+  );
+  expect(mutations).toHaveLength(4);
+  expect(mutations[2]).toContain(celLiteral(sidecarContainer(sidecar), 'Object.spec.initContainers'));
+  for (const volume of sidecarVolumes(sidecar)) {
+    expect(mutations[2]).toContain(celLiteral(volume, 'Object.spec.volumes'));
+  }
+  expect(mutations[2]?.match(/"\/spec\/volumes\/-"/g)).toHaveLength(sidecarVolumes(sidecar).length);
+  expect(mutations[3]).toContain(`pannier.dev~1config-hash", value: "${configHash(sidecar)}"`);
+});
+
+test('the chart gives the same as the program does by itself', () => {
+  const sidecar = sidecarOf({ image: { repository: 'pannier', tag: '1' } });
+  const result = parseSidecarConfig('sidecar: {image: "pannier:1"}\n');
+  expect('config' in result ? result.config : result).toEqual(expect.anything());
+  if ('config' in result) {
+    const own = resolveSidecar({
+      pod: {},
+      annotations: {},
+      config: result.config,
+      kubelets: { oldestMinor: undefined },
+    });
+    expect(sidecar).toEqual(own);
+  }
+});

@@ -1,0 +1,106 @@
+/**
+ * The values are documented once and described once: values.yaml, its schema, the README's table and the program's settings agree.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { valueRows, withValuesTable } from '../../scripts/chart-values-table.ts';
+import { SETTINGS } from '../../src/config/settings.ts';
+import { readEnvironment } from '../../src/kubernetes/values.ts';
+import { at, chartDirectory } from '../support/helm.ts';
+import { repositoryFiles, repositoryRoot } from '../support/repository.ts';
+
+const valuesText = readFileSync(join(chartDirectory, 'values.yaml'), 'utf8');
+const readme = readFileSync(join(chartDirectory, 'README.md'), 'utf8');
+const schema: unknown = JSON.parse(readFileSync(join(chartDirectory, 'values.schema.json'), 'utf8'));
+const templates = repositoryFiles(['charts/pannier/templates/**']).map((path) => ({
+  path,
+  text: readFileSync(join(repositoryRoot, path), 'utf8'),
+}));
+
+test("the README's table is what values.yaml says (make docs)", () => {
+  expect(readme).toBe(withValuesTable(readme, valuesText));
+  expect(valueRows(valuesText).length).toBeGreaterThan(60);
+});
+
+test('a value without a comment is a mistake', () => {
+  expect(() => valueRows('a: 1\n')).toThrow('Cannot document a: it has no comment in values.yaml');
+  expect(valueRows('# File\n\n# First\na: 1\nb:\n  # Inner\n  c: 2\n').map((row) => row.path)).toEqual(['a', 'b.c']);
+});
+
+/** A key of values.yaml in the schema, references followed. */
+function schemaOf(path: string): unknown {
+  let current: unknown = schema;
+  for (const step of path.split('.')) {
+    current = at(resolve(current), `properties.${step}`);
+  }
+  return resolve(current);
+}
+
+function resolve(part: unknown): unknown {
+  const reference = at(part, '$ref');
+  return typeof reference === 'string' ? at(schema, reference.replace('#/', '').replaceAll('/', '.')) : part;
+}
+
+test('every value is described in the schema', () => {
+  const missing = valueRows(valuesText).filter((row) => schemaOf(row.path) === undefined);
+  expect(missing.map((row) => row.path)).toEqual([]);
+});
+
+test('the schema describes no value that values.yaml lacks', () => {
+  const known = valueRows(valuesText).map((row) => row.path);
+  const extra: string[] = [];
+  const walk = (part: unknown, prefix: string): void => {
+    for (const key of Object.keys((at(resolve(part), 'properties') as object | undefined) ?? {})) {
+      const path = `${prefix}${key}`;
+      if (path !== 'global' && !known.includes(path)) {
+        if (known.some((name) => name.startsWith(`${path}.`))) {
+          walk(at(resolve(part), `properties.${key}`), `${path}.`);
+        } else {
+          extra.push(path);
+        }
+      }
+    }
+  };
+  walk(schema, '');
+  expect(extra).toEqual([]);
+});
+
+test('every object of the schema with known keys refuses others', () => {
+  const open: string[] = [];
+  const walk = (part: unknown, path: string): void => {
+    if (part === null || typeof part !== 'object') {
+      return;
+    }
+    if ('properties' in part && at(part, 'additionalProperties') !== false) {
+      open.push(path);
+    }
+    for (const [key, inner] of Object.entries(part)) {
+      walk(inner, `${path}/${key}`);
+    }
+  };
+  walk(schema, '');
+  expect(open).toEqual([]);
+});
+
+test('sidecar.env takes the settings that the injector does not set itself, no others', () => {
+  const settable = SETTINGS.map((row) => `PANNIER_${row.name}`).filter((name) => {
+    const reading = readEnvironment({ [name]: '1' });
+    return 'value' in reading || !reading.problems.some((problem) => problem.includes('the injector sets it'));
+  });
+  const described = at(schema, 'definitions.settings.propertyNames.enum');
+  expect([...(described as string[])].sort()).toEqual(settable.sort());
+});
+
+test('templates read nothing random and nothing of the cluster', () => {
+  const forbidden =
+    /\b(lookup|genCA|genSignedCert|genSelfSignedCert|genPrivateKey|rand\w+|uuidv4|now|htpasswd|bcrypt)\b/;
+  expect(templates.length).toBeGreaterThan(25);
+  expect(templates.filter(({ text }) => forbidden.test(text)).map(({ path }) => path)).toEqual([]);
+});
+
+test('the version of the chart is that of the program', () => {
+  const chart: unknown = parse(readFileSync(join(chartDirectory, 'Chart.yaml'), 'utf8'));
+  const program: unknown = JSON.parse(readFileSync(join(chartDirectory, '..', '..', 'package.json'), 'utf8'));
+  expect([at(chart, 'version'), at(chart, 'appVersion')]).toEqual([at(program, 'version'), at(program, 'version')]);
+});
