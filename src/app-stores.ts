@@ -4,7 +4,7 @@
  * `state` (limits, sessions) and `cache` always have connections of their own, even where one Redis serves both: a large value must not
  * hold up a decision, and each may have the eviction policy that it needs.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { MemoryCacheStore } from './cache/memory-store.ts';
 import { RedisCacheStore } from './cache/redis-store.ts';
@@ -125,7 +125,7 @@ function openRedis(options: StoresOptions, role: 'state' | 'cache', urls: readon
     seeds,
     credentials: () => readCredentials(settings, seeds),
     isTls: seeds[0]?.isTls ?? false,
-    tlsCa: settings.redisTlsCaFile === undefined ? undefined : readFileSync(settings.redisTlsCaFile),
+    tlsCa: isSet(settings, settings.redisTlsCaFile) ? readFileSync(settings.redisTlsCaFile) : undefined,
     connectTimeoutMs: settings.redisConnectTimeoutMs,
     commandTimeoutMs: settings.redisTimeoutMs,
     connectionsPerMaster: settings.redisConnections,
@@ -146,9 +146,14 @@ async function readCredentials(
   seeds: readonly { username: string | undefined; password: string | undefined }[],
 ): Promise<Credentials> {
   const seed = seeds.find((candidate) => candidate.password !== undefined) ?? seeds[0];
-  const file = settings.redisPasswordFile;
+  const file = isSet(settings, settings.redisPasswordFile) ? settings.redisPasswordFile : undefined;
   const password = file === undefined ? seed?.password : (await readFile(file, 'utf8')).replace(/\r?\n$/, '');
   return { username: settings.redisUsername ?? seed?.username, password };
+}
+
+/** Whether a setting names a file; one that may be missing and is counts as not named. */
+function isSet(settings: Settings, path: string | undefined): path is string {
+  return path !== undefined && !(settings.redisFilesOptional && !existsSync(path));
 }
 
 /** Generations and counters are evicted like anything else: says so once, when the server's policy allows it. */

@@ -19,6 +19,7 @@ export interface Settings {
   readonly redisUsername: string | undefined;
   readonly redisPasswordFile: string | undefined;
   readonly redisTlsCaFile: string | undefined;
+  readonly redisFilesOptional: boolean;
   readonly redisTimeoutMs: number;
   readonly redisConnectTimeoutMs: number;
   readonly redisConnections: number;
@@ -145,6 +146,7 @@ function toSettings(texts: ReadonlyMap<SettingName, string | undefined>): Settin
     redisUsername: texts.get('REDIS_USERNAME'),
     redisPasswordFile: texts.get('REDIS_PASSWORD_FILE'),
     redisTlsCaFile: texts.get('REDIS_TLS_CA_FILE'),
+    redisFilesOptional: text('REDIS_FILES_OPTIONAL') === 'true',
     redisTimeoutMs: Number(text('REDIS_TIMEOUT_MS')),
     redisConnectTimeoutMs: Number(text('REDIS_CONNECT_TIMEOUT_MS')),
     redisConnections: Number(text('REDIS_CONNECTIONS')),

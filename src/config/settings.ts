@@ -85,6 +85,13 @@ export const SETTINGS = [
     why: "Unset: Node's own list.",
   },
   {
+    name: 'REDIS_FILES_OPTIONAL',
+    kind: { kind: 'choice', choices: ['true', 'false'] },
+    initial: 'false',
+    meaning: 'true: the password and CA files may be missing, which is as if they were not set.',
+    why: 'A wrong path should be told at once; a mounted Secret holds what its owner put there.',
+  },
+  {
     name: 'REDIS_TIMEOUT_MS',
     kind: milliseconds(20, 60_000),
     initial: '250',
