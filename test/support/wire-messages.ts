@@ -43,15 +43,15 @@ function valuesOf(contract: Contract, field: FieldDescriptor): fc.Arbitrary<unkn
 
 /** Long ones too: a length of one byte, of two, and more than a slab of the writer has. */
 const texts = fc.oneof(
-  fc.string({ unit: 'binary-ascii', maxLength: 70 }),
-  fc.string({ unit: 'binary', maxLength: 70 }),
+  fc.string({ unit: 'binary-ascii', maxLength: 70, size: 'max' }),
+  fc.string({ unit: 'binary', maxLength: 70, size: 'max' }),
   fc
     .tuple(fc.string({ unit: 'binary', maxLength: 8 }), fc.integer({ min: 1, max: 300 }))
     .map(([text, times]) => text.repeat(times)),
 );
 const keys = fc.oneof(fc.constantFrom('__proto__', 'constructor', 'toString', '', '0'), texts);
 const bytes = fc.oneof(
-  fc.uint8Array({ maxLength: 70 }),
+  fc.uint8Array({ maxLength: 70, size: 'max' }),
   fc.integer({ min: 0, max: 20_000 }).map((length) => Buffer.alloc(length, 7)),
 );
 const whole32 = fc.oneof(fc.integer(), fc.integer({ min: -2, max: 300 }));

@@ -7,7 +7,7 @@ import { WireReader } from './reader.ts';
 import { WireWriter } from './writer.ts';
 
 const reader = new WireReader();
-const SLAB_BYTES = 16 * 1024;
+const SLAB_BYTES = 8 * 1024;
 
 function written(write: (writer: WireWriter) => void, writer: WireWriter = new WireWriter()): Buffer {
   writer.start();
@@ -122,9 +122,11 @@ test('a message whose lengths grow beyond the slab as they become known', () => 
 
 test('text of any length and script, half a surrogate pair as U+FFFD', () => {
   const text = fc.oneof(
-    fc.string({ unit: 'binary-ascii', maxLength: 150 }),
-    fc.string({ unit: 'binary', maxLength: 150 }),
-    fc.array(fc.integer({ min: 0, max: 0xffff }), { maxLength: 150 }).map((units) => String.fromCharCode(...units)),
+    fc.string({ unit: 'binary-ascii', maxLength: 150, size: 'max' }),
+    fc.string({ unit: 'binary', maxLength: 150, size: 'max' }),
+    fc
+      .array(fc.integer({ min: 0, max: 0xffff }), { maxLength: 150, size: 'max' })
+      .map((units) => String.fromCharCode(...units)),
   );
   fc.assert(
     fc.property(text, (value) => {
@@ -133,7 +135,7 @@ test('text of any length and script, half a surrogate pair as U+FFFD', () => {
       const expected = Buffer.concat([Buffer.from([10, ...length]), content]);
       expect(written((writer) => writer.string(10, value)).equals(expected)).toBe(true);
     }),
-    { numRuns: 2_000 },
+    { numRuns: 500 },
   );
   expect(written((writer) => writer.string(10, '\u{D800}'))).toEqual(Buffer.from([10, 3, 0xef, 0xbf, 0xbd]));
 });

@@ -15,7 +15,8 @@
  */
 import { SHORT_TEXT_UNITS_MAX, writeShortText } from './short-text.ts';
 
-const SLAB_BYTES = 16 * 1024;
+/** What a small answer that waits for a slow reader may hold at most, if nothing else keeps its slab. */
+const SLAB_BYTES = 8 * 1024;
 /** Room for the small fields behind the large one that made a message large. */
 const LARGE_SPARE_BYTES = 512;
 /** A tag and a varint. */
