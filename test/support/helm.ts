@@ -53,18 +53,25 @@ export function helm(args: readonly string[]): HelmResult {
   return { status, stdout, stderr };
 }
 
-/** `helm template RELEASE CHART -n pannier-system` with these values. */
-export function template(values: Values = {}, args: readonly string[] = [], release = 'pannier'): HelmResult {
+/** Values as a file, for as long as `use` runs. */
+export function withValuesFile<Result>(values: Values, use: (file: string) => Result): Result {
   const directory = mkdtempSync(join(tmpdir(), 'pannier-chart-'));
   try {
     const file = join(directory, 'values.json');
     writeFileSync(file, JSON.stringify(values));
-    // Without a cluster to ask, Helm takes the version that it was built with.
-    const version = args.includes('--kube-version') ? [] : ['--kube-version', '1.34.4'];
-    return helm(['template', release, chartDirectory, '-n', 'pannier-system', '-f', file, ...version, ...args]);
+    return use(file);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+/** `helm template RELEASE CHART -n pannier-system` with these values. */
+export function template(values: Values = {}, args: readonly string[] = [], release = 'pannier'): HelmResult {
+  // Without a cluster to ask, Helm takes the version that it was built with.
+  const version = args.includes('--kube-version') ? [] : ['--kube-version', '1.34.4'];
+  return withValuesFile(values, (file) =>
+    helm(['template', release, chartDirectory, '-n', 'pannier-system', '-f', file, ...version, ...args]),
+  );
 }
 
 /** The objects that these values make; throws with Helm's text where they cannot be rendered. */

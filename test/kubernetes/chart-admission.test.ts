@@ -1,0 +1,279 @@
+/**
+ * The chart's objects on a real API server: it takes every one of them strictly, its admission policies refuse what they should in the
+ * words that they should, and `policy: mutating` makes of a pod what the injector makes of it.
+ *
+ * The policies are bound to namespaces of this test alone, so that nothing else on the cluster notices.
+ */
+import { injectPod } from '../../src/kubernetes/injector/inject-pod.ts';
+import type { Pod } from '../../src/kubernetes/pod.ts';
+import { parseSidecarConfig } from '../../src/kubernetes/sidecar-config.ts';
+import { at, find, type Manifest, render, type Values } from '../support/helm.ts';
+import { helmOnCluster } from '../support/kubernetes-chart.ts';
+import { refusalText, TestCluster } from '../support/kubernetes-cluster.ts';
+import { KubernetesObjects } from '../support/kubernetes-objects.ts';
+import { waitFor } from '../support/wait.ts';
+
+const TEST_LABEL = 'pannier-chart-test';
+const INJECT = 'pannier.dev/inject';
+let cluster: TestCluster;
+let objects: KubernetesObjects;
+
+beforeAll(async () => {
+  cluster = new TestCluster();
+  objects = new KubernetesObjects();
+  // An injector that answers would do what these policies are to do, or to miss. The next suite installs it again.
+  await helmOnCluster(['uninstall', 'pannier', '--ignore-not-found', '--wait']);
+});
+
+afterAll(async () => {
+  await objects.close();
+  await cluster.close();
+});
+
+describe('the API server takes', () => {
+  const VALUES: Readonly<Record<string, Values>> = {
+    'everything with the webhook': {
+      fullnameOverride: 'chart-dry',
+      devRedis: { enabled: true },
+      networkPolicy: { enabled: true },
+      policies: { sessions: { idle: '5m' } },
+    },
+    'everything with policy mutating': { fullnameOverride: 'chart-dry', policy: 'mutating' },
+  };
+
+  test.each(Object.entries(VALUES))('%s, with Pod Security restricted and no warning', async (_name, values) => {
+    const namespace = await cluster.namespace({ labels: { 'pod-security.kubernetes.io/warn': 'restricted' } });
+    const manifests = render(values).map((manifest) => inNamespace(manifest, namespace));
+    expect(manifests.length).toBeGreaterThan(5);
+    for (const manifest of manifests) {
+      const { code, message, warnings } = await objects.dryRun(manifest);
+      const name = `${manifest.kind}/${manifest.metadata.name}`;
+      expect({ name, code, message, warnings }).toEqual({ name, code: 201, message: '', warnings: [] });
+    }
+  });
+});
+
+describe('with the webhook and no injector', () => {
+  let plain = '';
+  beforeAll(async () => {
+    plain = await cluster.namespace({ labels: { [TEST_LABEL]: 'away' } });
+    await makePolicies({ fullnameOverride: 'chart-away' }, 'away');
+    await waitFor(
+      'the policy being in force',
+      async () => (await refusal(plain, pod({ [INJECT]: 'true' }))) !== '',
+      30_000,
+    );
+  });
+
+  test('a pod that asks is refused with the reason', async () => {
+    expect(await refusal(plain, pod({ [INJECT]: 'true' }))).toContain(
+      'Cannot inject Pannier: the injector did not answer, wanted Deployment chart-away-injector in namespace pannier-system to be available; whoever made this pod tries again',
+    );
+  });
+
+  test('a pod that does not ask is admitted, and one that has its sidecar', async () => {
+    expect(await refusal(plain, pod({}))).toBe('');
+    expect(await refusal(plain, pod({ [INJECT]: 'false' }))).toBe('');
+    expect(
+      await refusal(plain, pod({ [INJECT]: 'true' }, { initContainers: [{ name: 'pannier', image: 'a:1' }] })),
+    ).toBe('');
+    expect(
+      await refusal(plain, { metadata: { name: 'bare' }, spec: { containers: [{ name: 'app', image: 'a:1' }] } }),
+    ).toBe('');
+  });
+
+  test('typing errors are not silent', async () => {
+    expect(await refusal(plain, pod({ [INJECT]: 'yes' }))).toContain(
+      "annotation pannier.dev/inject is 'yes', wanted 'true' or 'false'",
+    );
+    expect(await refusal(plain, pod({ 'pannier.dev/injekt': 'true' }))).toContain(
+      'annotation pannier.dev/injekt is there without pannier.dev/inject',
+    );
+  });
+
+  test('a namespace that asks by its label asks for its pods', async () => {
+    const labelled = await cluster.namespace({ labels: { [TEST_LABEL]: 'away', [INJECT]: 'true' } });
+    expect(await refusal(labelled, pod({}))).toContain('the injector did not answer');
+    expect(await refusal(labelled, pod({ [INJECT]: 'false' }))).toBe('');
+  });
+
+  test('a namespace with the annotation and not the label is refused, and was there before: its pods are', async () => {
+    const annotations = { [INJECT]: 'true' };
+    const creating = cluster.namespace({ labels: { [TEST_LABEL]: 'away' }, annotations });
+    await expect(creating.then(() => '', refusalText)).resolves.toContain('and not the same label, wanted both');
+    // The policy does not see this one until it bears the label of this test.
+    const before = await cluster.namespace({ annotations });
+    await label(before, { [TEST_LABEL]: 'away' });
+    expect(await refusal(before, pod({}))).toContain(
+      `kubectl label --overwrite namespace ${before} pannier.dev/inject=true`,
+    );
+    const both = { labels: { [TEST_LABEL]: 'away', [INJECT]: 'true' }, annotations };
+    await expect(cluster.namespace(both)).resolves.toBeDefined();
+    const wrong = cluster.namespace({ labels: { [TEST_LABEL]: 'away' }, annotations: { [INJECT]: 'on' } });
+    await expect(wrong.then(() => '', refusalText)).resolves.toContain("is 'on', wanted 'true' or 'false'");
+  });
+});
+
+describe('policy mutating', () => {
+  const VALUES: Values = { fullnameOverride: 'chart-mutating', devRedis: { enabled: true } };
+  let plain = '';
+  beforeAll(async () => {
+    plain = await cluster.namespace({ labels: { [TEST_LABEL]: 'mutating' } });
+    await makePolicies({ ...VALUES, policy: 'mutating' }, 'mutating');
+    await waitFor(
+      'the policy being in force',
+      async () => (await admitted(plain, pod({ [INJECT]: 'true' }))).spec?.initContainers,
+      30_000,
+    );
+  });
+
+  const SHAPES: Readonly<Record<string, Pod>> = {
+    'the least pod': pod({ [INJECT]: 'true' }),
+    'containers, init containers and volumes of its own': pod(
+      { [INJECT]: 'true', team: 'a', 'cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes': 'tmp' },
+      {
+        initContainers: [
+          { name: 'migrate', image: 'a:1', env: [{ name: 'A', value: '1' }] },
+          { name: 'log', image: 'a:1', restartPolicy: 'Always', volumeMounts: [{ name: 'tmp', mountPath: '/tmp' }] },
+        ],
+        containers: [
+          { name: 'one', image: 'a:1', env: [{ name: 'PANNIER_ADDRESS', value: 'mine' }] },
+          { name: 'two', image: 'a:1', volumeMounts: [{ name: 'tmp', mountPath: '/tmp' }] },
+          {
+            name: 'three',
+            image: 'a:1',
+            env: [
+              { name: 'X', value: '$(PANNIER_ADDRESS)' },
+              { name: 'PANNIER_SOCKET', value: '' },
+            ],
+          },
+        ],
+        volumes: [{ name: 'tmp', emptyDir: {} }],
+      },
+    ),
+    'a default container of its own': pod({ [INJECT]: 'true', 'kubectl.kubernetes.io/default-container': 'app' }),
+    'a pod of a Job': pod({ [INJECT]: 'true' }, { restartPolicy: 'Never' }),
+  };
+
+  test.each(Object.entries(SHAPES))('makes of %s what the injector makes of it', async (_name, given) => {
+    const text = String(
+      at(find(render(VALUES), 'ConfigMap', 'chart-mutating-injector-config'), 'data')?.['injector.yaml' as never],
+    );
+    const parsed = parseSidecarConfig(text);
+    if ('problems' in parsed) {
+      throw new Error(JSON.stringify(parsed.problems));
+    }
+    // The pod as an admission webhook would be shown it: with the API server's defaults.
+    const shown = await admitted(plain, {
+      ...given,
+      metadata: { ...given.metadata, annotations: asked(given, 'false') },
+    });
+    const injection = injectPod({
+      pod: { ...shown, metadata: { ...shown.metadata, annotations: asked(given, 'true') } },
+      namespaceLabels: {},
+      namespaceAnnotations: {},
+      config: parsed.config,
+      kubelets: { oldestMinor: undefined },
+    });
+    if (injection.kind !== 'inject') {
+      throw new Error(JSON.stringify(injection));
+    }
+    // And the injector's answer with its defaults, which a second admission fills in without changing it.
+    const expected = await admitted(plain, injection.pod);
+    const made = await admitted(plain, given);
+    expect(made.metadata?.annotations).toEqual(expected.metadata?.annotations);
+    expect(made.metadata?.labels).toEqual(expected.metadata?.labels);
+    expect(made.spec).toEqual(expected.spec);
+  });
+
+  test('asks a namespace by its label and by its annotation', async () => {
+    for (const metadata of [{ labels: { [INJECT]: 'true' } }, { annotations: { [INJECT]: 'true' } }]) {
+      const namespace = await cluster.namespace({
+        ...metadata,
+        labels: { [TEST_LABEL]: 'mutating', ...metadata.labels },
+      });
+      const made = await admitted(namespace, pod({}));
+      expect(made.spec?.initContainers?.map(({ name }) => name)).toEqual(['pannier']);
+      const left = await admitted(namespace, pod({ [INJECT]: 'false' }));
+      expect(left.spec?.initContainers).toBeUndefined();
+    }
+  });
+
+  test('leaves alone who does not ask, and who has it', async () => {
+    expect((await admitted(plain, pod({}))).metadata?.labels).toBeUndefined();
+    const once = await admitted(plain, pod({ [INJECT]: 'true' }));
+    const twice = await admitted(plain, once);
+    expect(twice.spec).toEqual(once.spec);
+  });
+
+  test('refuses what it cannot do', async () => {
+    expect(await refusal(plain, pod({ [INJECT]: 'true', 'pannier.dev/log-level': 'debug' }))).toContain(
+      'annotation pannier.dev/log-level is not read with policy mutating, wanted pannier.dev/inject alone',
+    );
+    expect(await refusal(plain, pod({ [INJECT]: 'true' }, { hostNetwork: true }))).toContain('hostNetwork is true');
+    expect(await refusal(plain, pod({ [INJECT]: 'yes' }))).toContain("wanted 'true' or 'false'");
+  });
+});
+
+function pod(annotations: Record<string, string>, spec: Partial<Pod['spec']> = {}): Pod {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'app', annotations },
+    // No token, whose volume has another name each time.
+    spec: { automountServiceAccountToken: false, containers: [{ name: 'app', image: 'a:1' }], ...spec },
+  };
+}
+
+function asked(given: Pod, value: string): Record<string, string> {
+  return { ...given.metadata?.annotations, [INJECT]: value };
+}
+
+/** The pod as it would be stored. */
+async function admitted(namespace: string, given: Pod): Promise<Pod> {
+  const { code, message, object } = await objects.dryRun(podManifest(namespace, given));
+  if (code !== 201) {
+    throw new Error(`Cannot create the pod: ${message}`);
+  }
+  return object as Pod;
+}
+
+/** The text of a refusal; empty where the pod is admitted. */
+async function refusal(namespace: string, given: Pod): Promise<string> {
+  const { code, message } = await objects.dryRun(podManifest(namespace, given));
+  return code === 201 ? '' : message;
+}
+
+function podManifest(namespace: string, given: Pod): Manifest {
+  const { name = 'app', labels, annotations } = given.metadata ?? {};
+  const metadata = {
+    name,
+    namespace,
+    ...(labels === undefined ? {} : { labels }),
+    ...(annotations === undefined ? {} : { annotations }),
+  };
+  return { apiVersion: 'v1', kind: 'Pod', metadata, spec: given.spec };
+}
+
+async function label(namespace: string, labels: Record<string, string>): Promise<void> {
+  const current = await cluster.core.readNamespace({ name: namespace });
+  const metadata = { ...current.metadata, labels: { ...current.metadata?.labels, ...labels } };
+  await cluster.core.replaceNamespace({ name: namespace, body: { ...current, metadata } });
+}
+
+function inNamespace(manifest: Manifest, namespace: string): Manifest {
+  const hasNone = manifest.metadata.namespace === undefined;
+  return hasNone ? manifest : { ...manifest, metadata: { ...manifest.metadata, namespace } };
+}
+
+/** The chart's admission policies and their bindings, for namespaces with the label of this test alone. */
+async function makePolicies(values: Values, which: string): Promise<void> {
+  const policies = render(values).filter(({ kind }) => /AdmissionPolicy(Binding)?$/.test(kind));
+  for (const policy of policies) {
+    const spec = policy.spec as { matchConstraints?: { namespaceSelector: object } };
+    if (spec.matchConstraints !== undefined) {
+      Object.assign(spec.matchConstraints.namespaceSelector, { matchLabels: { [TEST_LABEL]: which } });
+    }
+    await objects.make(policy);
+  }
+}
