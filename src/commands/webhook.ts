@@ -37,44 +37,48 @@ export function webhookCommand(): Command {
   const command = new Command('webhook').description(
     'Serve the injector: the admission webhooks that put the sidecar into pods. Every option may be set by the environment.',
   );
-  const option = (flags: string, description: string, environment: string): Option => {
-    const made = new Option(flags, description).env(`PANNIER_INJECTOR_${environment}`);
-    command.addOption(made);
-    return made;
-  };
-  option('--config <file>', 'what a sidecar is', 'CONFIG').default('/etc/pannier/injector.yaml');
-  option('--port <port>', 'of the webhooks, HTTPS', 'PORT').default(9443).argParser(integer(0, 65_535));
-  option('--admin-address <address>', 'of /livez, /readyz and /metrics, HOST:PORT or :PORT', 'ADMIN_ADDRESS')
-    .default({ host: '::', port: 9471 }, ':9471')
-    .argParser(address);
-  option('--namespace <name>', 'of the injector', 'NAMESPACE').default('pannier-system');
-  option('--service-name <name>', 'Service of the injector', 'SERVICE_NAME').default('pannier-injector');
-  option(
-    '--webhook-configuration <name>',
-    'MutatingWebhookConfiguration whose caBundles are kept',
-    'WEBHOOK_CONFIGURATION',
-  ).default('pannier-injector');
-  option('--certificates <mode>', 'self: made here; files: mounted', 'CERTIFICATES')
-    .default('self')
-    .choices(['self', 'files']);
-  option('--ca-secret <name>', 'Secret of the CA, made when it is not there', 'CA_SECRET').default(
-    'pannier-injector-ca',
-  );
-  option('--ca-lifetime-ms <ms>', 'of the CA; renewed at two thirds', 'CA_LIFETIME_MS')
-    .default(90 * DAY_MS)
-    .argParser(integer(LIFETIME_MS.min, LIFETIME_MS.max));
-  option('--leaf-lifetime-ms <ms>', 'of certificates; renewed at two thirds', 'LEAF_LIFETIME_MS')
-    .default(DAY_MS)
-    .argParser(integer(LIFETIME_MS.min, LIFETIME_MS.max));
-  option('--certificate-file <file>', 'for --certificates files', 'CERTIFICATE_FILE');
-  option('--key-file <file>', 'for --certificates files', 'KEY_FILE');
-  option('--drain-delay-ms <ms>', 'answers go on so long after SIGTERM', 'DRAIN_DELAY_MS')
-    .default(5_000)
-    .argParser(integer(0, 600_000));
-  const level = new Option('--log-level <level>').env('PANNIER_LOG_LEVEL').default('info').choices(LOG_LEVELS);
-  return command.addOption(level).action(async (flags: Flags) => {
+  const options = [
+    option('--config <file>', 'what a sidecar is', 'CONFIG').default('/etc/pannier/injector.yaml'),
+    option('--port <port>', 'of the webhooks, HTTPS', 'PORT').default(9443).argParser(integer(0, 65_535)),
+    option('--admin-address <address>', 'of /livez, /readyz and /metrics, HOST:PORT or :PORT', 'ADMIN_ADDRESS')
+      .default({ host: '::', port: 9471 }, ':9471')
+      .argParser(address),
+    option('--namespace <name>', 'of the injector', 'NAMESPACE').default('pannier-system'),
+    option('--service-name <name>', 'Service of the injector', 'SERVICE_NAME').default('pannier-injector'),
+    option(
+      '--webhook-configuration <name>',
+      'MutatingWebhookConfiguration whose caBundles are kept',
+      'WEBHOOK_CONFIGURATION',
+    ).default('pannier-injector'),
+    option('--certificates <mode>', 'self: made here; files: mounted', 'CERTIFICATES')
+      .default('self')
+      .choices(['self', 'files']),
+    option('--ca-secret <name>', 'Secret of the CA, made when it is not there', 'CA_SECRET').default(
+      'pannier-injector-ca',
+    ),
+    option('--ca-lifetime-ms <ms>', 'of the CA; renewed at two thirds', 'CA_LIFETIME_MS')
+      .default(90 * DAY_MS)
+      .argParser(integer(LIFETIME_MS.min, LIFETIME_MS.max)),
+    option('--leaf-lifetime-ms <ms>', 'of certificates; renewed at two thirds', 'LEAF_LIFETIME_MS')
+      .default(DAY_MS)
+      .argParser(integer(LIFETIME_MS.min, LIFETIME_MS.max)),
+    option('--certificate-file <file>', 'for --certificates files', 'CERTIFICATE_FILE'),
+    option('--key-file <file>', 'for --certificates files', 'KEY_FILE'),
+    option('--drain-delay-ms <ms>', 'answers go on so long after SIGTERM', 'DRAIN_DELAY_MS')
+      .default(5_000)
+      .argParser(integer(0, 600_000)),
+    new Option('--log-level <level>', 'of the log').env('PANNIER_LOG_LEVEL').default('info').choices(LOG_LEVELS),
+  ];
+  for (const each of options) {
+    command.addOption(each);
+  }
+  return command.action(async (flags: Flags) => {
     await webhook(flags);
   });
+}
+
+function option(flags: string, description: string, environment: string): Option {
+  return new Option(flags, description).env(`PANNIER_INJECTOR_${environment}`);
 }
 
 async function webhook(flags: Flags): Promise<void> {

@@ -1,0 +1,151 @@
+/**
+ * The injector away, the injector restarted, and (where PANNIER_TEST_CLUSTER_RESTART names a command that restarts the cluster's own
+ * programs by name) the kubelet and the API server restarted: nothing is injected by halves, nothing needs help afterwards.
+ */
+import { execFileSync } from 'node:child_process';
+import { PatchStrategy, setHeaderOptions, type V1Pod } from '@kubernetes/client-node';
+import { AdmissionLoad } from '../support/kubernetes-admissions.ts';
+import { askingPod, INJECTOR, INJECTOR_PODS, installChart, RELEASE_NAMESPACE } from '../support/kubernetes-chart.ts';
+import { isReady, sidecarOf, TestCluster } from '../support/kubernetes-cluster.ts';
+import { prepareImages } from '../support/kubernetes-images.ts';
+import { waitFor } from '../support/wait.ts';
+
+const REPLICAS = 2;
+/** A ReplicaSet waits longer from attempt to attempt. */
+const RETRY_MS = 120_000;
+
+let cluster: TestCluster;
+let namespace: string;
+
+beforeAll(async () => {
+  cluster = new TestCluster();
+  await prepareImages();
+  await installChart(cluster, {});
+  namespace = await cluster.namespace();
+}, 600_000);
+
+afterAll(async () => {
+  await cluster?.scale(RELEASE_NAMESPACE, INJECTOR, REPLICAS);
+  await cluster?.close();
+});
+
+function restartCounts(pods: readonly V1Pod[]): number[] {
+  const statuses = pods.flatMap((pod) => [
+    ...(pod.status?.initContainerStatuses ?? []),
+    ...(pod.status?.containerStatuses ?? []),
+  ]);
+  return statuses.map(({ restartCount }) => restartCount);
+}
+
+async function deploy(name: string): Promise<void> {
+  const labels = { app: name };
+  const { metadata, spec } = askingPod(name);
+  await cluster.apps.createNamespacedDeployment({
+    namespace,
+    body: {
+      metadata: { name },
+      spec: {
+        replicas: REPLICAS,
+        selector: { matchLabels: labels },
+        template: { metadata: { labels, annotations: metadata.annotations }, spec },
+      },
+    },
+  });
+}
+
+test('injector away: pods that ask are denied with the reason, others start; back, they are created without help', async () => {
+  await cluster.scale(RELEASE_NAMESPACE, INJECTOR, 0);
+  await waitFor('no injector', async () => (await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS)).length === 0, 60_000);
+
+  const refusal = await cluster.refusal(namespace, askingPod('denied'));
+  expect(refusal).toContain('Cannot inject Pannier: the injector did not answer, wanted Deployment pannier-injector');
+  expect(refusal).not.toContain('\n');
+  await deploy('waiting');
+  await waitFor('the reason at the ReplicaSet', async () => {
+    const sets = await cluster.apps.listNamespacedReplicaSet({ namespace, labelSelector: 'app=waiting' });
+    const condition = sets.items[0]?.status?.conditions?.find(({ type }) => type === 'ReplicaFailure');
+    return condition?.message?.includes('Cannot inject Pannier');
+  });
+  await cluster.createPod(namespace, { metadata: { name: 'plain' }, spec: askingPod('plain').spec });
+  await cluster.waitForReady(namespace, 'plain');
+  expect(await cluster.pods(namespace, 'app=waiting')).toEqual([]);
+
+  await cluster.scale(RELEASE_NAMESPACE, INJECTOR, REPLICAS);
+  const pods = await cluster.waitForPods(namespace, 'app=waiting', REPLICAS, RETRY_MS);
+  expect(pods.every((pod) => sidecarOf(pod) !== undefined)).toBe(true);
+});
+
+test('a running sidecar needs no injector', async () => {
+  await cluster.waitForPods(RELEASE_NAMESPACE, INJECTOR_PODS, REPLICAS);
+  const before = restartCounts(await cluster.pods(namespace, 'app=waiting'));
+  await cluster.scale(RELEASE_NAMESPACE, INJECTOR, 0);
+  await waitFor('no injector', async () => (await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS)).length === 0, 60_000);
+  const pods = await cluster.waitForPods(namespace, 'app=waiting', REPLICAS);
+  expect(restartCounts(pods)).toEqual(before);
+  await cluster.scale(RELEASE_NAMESPACE, INJECTOR, REPLICAS);
+  await cluster.waitForPods(RELEASE_NAMESPACE, INJECTOR_PODS, REPLICAS);
+});
+
+test('every replica of the injector replaced: no admission fails', async () => {
+  const old = (await cluster.waitForPods(RELEASE_NAMESPACE, INJECTOR_PODS, REPLICAS)).map(
+    ({ metadata }) => metadata?.name,
+  );
+  const load = new AdmissionLoad(cluster, namespace);
+  await waitFor('admissions under way', () => load.admitted > 5);
+  const stamp = { 'kubectl.kubernetes.io/restartedAt': new Date().toISOString() };
+  await cluster.apps.patchNamespacedDeployment(
+    {
+      namespace: RELEASE_NAMESPACE,
+      name: INJECTOR,
+      body: { spec: { template: { metadata: { annotations: stamp } } } },
+    },
+    setHeaderOptions('Content-Type', PatchStrategy.MergePatch),
+  );
+  await waitFor(
+    'only new replicas',
+    async () => {
+      const pods = await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS);
+      const isNew = pods.every((pod) => !old.includes(pod.metadata?.name) && isReady(pod));
+      return pods.length === REPLICAS && isNew;
+    },
+    120_000,
+  );
+  const ended = await load.stop();
+  expect(ended.failures).toEqual([]);
+  expect(ended.admitted).toBeGreaterThan(50);
+});
+
+const restartCommand = process.env.PANNIER_TEST_CLUSTER_RESTART;
+
+if (restartCommand === undefined || restartCommand === '') {
+  process.stderr.write('NOT RUN: restarts of kubelet and API server (PANNIER_TEST_CLUSTER_RESTART names no command)\n');
+} else {
+  const [program = '', ...first] = restartCommand.split(' ');
+  const restart = (name: string): void => {
+    execFileSync(program, [...first, name], { stdio: 'ignore', timeout: 120_000 });
+  };
+
+  test('restarts of kubelet and API server leave sidecars and injector as they are', async () => {
+    const all = async (): Promise<V1Pod[]> => [
+      ...(await cluster.pods(namespace, 'app=waiting')),
+      ...(await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS)),
+    ];
+    const before = restartCounts(await all());
+    for (const name of ['kubelet', 'apiserver']) {
+      restart(name);
+      await waitFor(
+        `admission after the restart of ${name}`,
+        async () => {
+          const pod = await cluster.createPod(namespace, askingPod('after'), { dryRun: true });
+          return sidecarOf(pod);
+        },
+        60_000,
+      );
+      await cluster.waitForPods(namespace, 'app=waiting', REPLICAS);
+      await cluster.waitForPods(RELEASE_NAMESPACE, INJECTOR_PODS, REPLICAS);
+      await cluster.createPod(namespace, askingPod(`after-${name}`));
+      await cluster.waitForReady(namespace, `after-${name}`);
+    }
+    expect(restartCounts(await all())).toEqual(before);
+  });
+}

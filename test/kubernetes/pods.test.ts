@@ -1,0 +1,240 @@
+/**
+ * Pods of many kinds on a real cluster: those that ask get a sidecar that fits, the others are left alone.
+ */
+import type { V1Pod } from '@kubernetes/client-node';
+import { ANNOTATIONS, type AnnotationRow } from '../../src/kubernetes/annotations.ts';
+import { askingPod, installChart, reviewCounts, sumOf } from '../support/kubernetes-chart.ts';
+import { isReady, sidecarOf, TestCluster } from '../support/kubernetes-cluster.ts';
+import { IMAGES, prepareImages } from '../support/kubernetes-images.ts';
+import { waitFor } from '../support/wait.ts';
+
+/** Any answer of the sidecar's API will do. */
+const CALL_SIDECAR = `
+const [host, port] = process.env.PANNIER_ADDRESS.split(':');
+const client = require('node:http2').connect('http://' + host + ':' + port);
+client.on('error', (error) => { console.error(error.message); process.exit(1); });
+const path = '/grpc.health.v1.Health/Check';
+const call = client.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' });
+call.on('trailers', (trailers) => process.exit(trailers['grpc-status'] === '0' ? 0 : 1));
+call.end(Buffer.alloc(5));
+setTimeout(() => process.exit(1), 10000).unref();
+`;
+
+/** By its command line, of which this script has no part. */
+const KILL_SIDECAR = `
+const fs = require('node:fs');
+const isSidecar = (id) => {
+  try {
+    return fs.readFileSync('/proc/' + id + '/cmdline', 'utf8').includes(['main', 'mjs'].join('.'));
+  } catch {
+    return false;
+  }
+};
+const found = fs.readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name) && isSidecar(name));
+if (found.length !== 1) {
+  throw new Error('found ' + found.length + ' sidecars');
+}
+process.kill(Number(found[0]), 'SIGKILL');
+`;
+
+let cluster: TestCluster;
+let namespace: string;
+
+beforeAll(async () => {
+  cluster = new TestCluster();
+  await prepareImages();
+  await installChart(cluster, {});
+  namespace = await cluster.namespace();
+}, 600_000);
+
+afterAll(async () => {
+  await cluster?.close();
+});
+
+function plainPod(name: string): V1Pod {
+  return { metadata: { name }, spec: askingPod(name).spec };
+}
+
+describe('a pod that does not ask', () => {
+  test('is untouched, and the webhook does not hear of it', async () => {
+    const before = await reviewCounts(cluster);
+    for (let index = 0; index < 20; index += 1) {
+      const created = await cluster.createPod(namespace, plainPod(`plain-${index}`), { dryRun: true });
+      expect(created.spec?.initContainers).toBeUndefined();
+      expect(created.spec?.containers[0]?.env).toBeUndefined();
+      expect(created.metadata?.annotations).toBeUndefined();
+    }
+    const declining = { ...askingPod('declines', { 'pannier.dev/inject': 'false' }) };
+    expect(sidecarOf(await cluster.createPod(namespace, declining, { dryRun: true }))).toBeUndefined();
+    expect(await reviewCounts(cluster)).toEqual(before);
+    await cluster.createPod(namespace, askingPod('asks'), { dryRun: true });
+    expect(sumOf(await reviewCounts(cluster))).toBeGreaterThan(sumOf(before));
+  });
+});
+
+describe('a pod that asks', () => {
+  test('is dry-run like any other', async () => {
+    const pod = await cluster.createPod(namespace, askingPod('dry'), { dryRun: true });
+    expect(sidecarOf(pod)?.image).toBe(`${IMAGES.repository}:${IMAGES.tag}`);
+  });
+
+  test('runs, and a crash of its sidecar restarts the sidecar alone', async () => {
+    // In a process namespace of its own the sidecar is process 1, which nobody inside can kill.
+    const pod = askingPod('crash');
+    await cluster.createPod(namespace, { ...pod, spec: { ...pod.spec, shareProcessNamespace: true } });
+    const started = await cluster.waitForReady(namespace, 'crash');
+    expect(started.status?.initContainerStatuses?.[0]).toMatchObject({ name: 'pannier', restartCount: 0 });
+    const target = { namespace, pod: 'crash', container: 'pannier' };
+    const killed = await cluster.run(target, ['/nodejs/bin/node', '-e', KILL_SIDECAR]);
+    expect(killed.exitCode).toBe(0);
+    const restarted = await cluster.waitForPod(
+      namespace,
+      'crash',
+      'with a new sidecar',
+      (found) => found.status?.initContainerStatuses?.[0]?.restartCount === 1 && isReady(found),
+    );
+    expect(restarted.status?.initContainerStatuses?.[0]?.lastState?.terminated?.exitCode).toBe(137);
+    expect(restarted.status?.containerStatuses?.[0]).toMatchObject({ name: 'app', restartCount: 0 });
+  });
+
+  test('may call the sidecar from its own init containers', async () => {
+    const pod = askingPod('early');
+    const early = { name: 'early', image: IMAGES.example, command: ['node', '-e', CALL_SIDECAR] };
+    await cluster.createPod(namespace, { ...pod, spec: { ...pod.spec, initContainers: [early] } });
+    const running = await cluster.waitForReady(namespace, 'early');
+    expect(running.spec?.initContainers?.map(({ name }) => name)).toEqual(['pannier', 'early']);
+    const statuses = running.status?.initContainerStatuses ?? [];
+    expect(statuses.find(({ name }) => name === 'early')).toMatchObject({
+      restartCount: 0,
+      state: { terminated: { exitCode: 0 } },
+    });
+  });
+
+  test('ends as a Job when its own container is done', async () => {
+    const { metadata, spec } = askingPod('job');
+    const container = { name: 'work', image: IMAGES.example, command: ['node', '-e', CALL_SIDECAR] };
+    await cluster.batch.createNamespacedJob({
+      namespace,
+      body: {
+        metadata: { name: 'job' },
+        spec: {
+          backoffLimit: 0,
+          template: {
+            metadata: { annotations: metadata.annotations },
+            spec: { ...spec, restartPolicy: 'Never', containers: [container] },
+          },
+        },
+      },
+    });
+    const job = await waitFor(
+      'the Job having ended',
+      async () => {
+        const found = await cluster.batch.readNamespacedJob({ namespace, name: 'job' });
+        return found.status?.succeeded || found.status?.failed ? found : undefined;
+      },
+      60_000,
+    );
+    expect(job.status?.succeeded).toBe(1);
+  });
+
+  test('runs where Pod Security restricted is enforced', async () => {
+    const restricted = await cluster.namespace({ labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } });
+    const pod = askingPod('restricted');
+    const securityContext = {
+      runAsNonRoot: true,
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ['ALL'] },
+      seccompProfile: { type: 'RuntimeDefault' },
+    };
+    const containers = pod.spec.containers.map((container) => ({ ...container, securityContext }));
+    await cluster.createPod(restricted, { ...pod, spec: { containers } });
+    await cluster.waitForReady(restricted, 'restricted');
+    // The level is enforced: the same pod without its context is refused.
+    expect(await cluster.refusal(restricted, pod)).toContain('violates PodSecurity "restricted');
+  });
+
+  test('reaches the sidecar over the socket too', async () => {
+    const name = 'socket';
+    await cluster.createPod(namespace, askingPod(name));
+    await cluster.waitForReady(namespace, name);
+    const script = `
+      const socket = require('node:net').connect(process.env.PANNIER_SOCKET.slice(5));
+      socket.on('connect', () => process.exit(0));
+      socket.on('error', (error) => { console.error(error.message); process.exit(1); });`;
+    expect(await cluster.run({ namespace, pod: name, container: 'app' }, ['node', '-e', script])).toEqual({
+      exitCode: 0,
+      output: '',
+    });
+  });
+});
+
+describe('a hostNetwork pod', () => {
+  test('is refused without ports of its own, and runs with them', async () => {
+    const pod = askingPod('host');
+    const onHost = (annotations: Record<string, string>): V1Pod => ({
+      metadata: { ...pod.metadata, annotations: { ...pod.metadata.annotations, ...annotations } },
+      spec: { ...pod.spec, hostNetwork: true },
+    });
+    expect(await cluster.refusal(namespace, onHost({}))).toMatch(/hostNetwork.*grpc-port/s);
+    await cluster.createPod(namespace, onHost({ 'pannier.dev/grpc-port': '29470', 'pannier.dev/admin-port': '29471' }));
+    const running = await cluster.waitForReady(namespace, 'host');
+    expect(running.spec?.containers[0]?.env).toContainEqual({ name: 'PANNIER_ADDRESS', value: '127.0.0.1:29470' });
+  });
+});
+
+describe('a namespace that asks', () => {
+  test('by label gives all its pods a sidecar but those that decline', async () => {
+    const labelled = await cluster.namespace({ labels: { 'pannier.dev/inject': 'true' } });
+    const asked = await cluster.createPod(labelled, plainPod('plain'), { dryRun: true });
+    expect(sidecarOf(asked)).toBeDefined();
+    const declining = askingPod('declines', { 'pannier.dev/inject': 'false' });
+    expect(sidecarOf(await cluster.createPod(labelled, declining, { dryRun: true }))).toBeUndefined();
+  });
+
+  test('by annotation gets the label, and so its pods a sidecar', async () => {
+    const annotated = await cluster.namespace({ annotations: { 'pannier.dev/inject': 'true' } });
+    const read = await cluster.core.readNamespace({ name: annotated });
+    expect(read.metadata?.labels).toMatchObject({ 'pannier.dev/inject': 'true' });
+    await waitFor('its pods being injected', async () =>
+      sidecarOf(await cluster.createPod(annotated, plainPod('plain'), { dryRun: true })),
+    );
+  });
+
+  test('with another value is refused with what is accepted', async () => {
+    await expect(cluster.namespace({ annotations: { 'pannier.dev/inject': 'yes' } })).rejects.toMatchObject({
+      message: expect.stringMatching(/pannier\.dev\/inject.*yes.*wanted/s),
+    });
+  });
+});
+
+describe('annotations', () => {
+  const rows: readonly AnnotationRow[] = ANNOTATIONS;
+
+  test.each(rows.map((row) => [row.name, row] as const))(
+    '%s: taken, and wrong values refused with their text',
+    async (name, row) => {
+      const key = `pannier.dev/${name}`;
+      const pod = await cluster.createPod(namespace, askingPod('taken', { [key]: row.example }), { dryRun: true });
+      expect(sidecarOf(pod)).toBeDefined();
+      for (const wrong of row.wrong) {
+        const text = await cluster.refusal(namespace, askingPod('wrong', { [key]: wrong }));
+        expect(text).toContain(key);
+        expect(text).toContain('wanted');
+      }
+    },
+  );
+
+  test('an unknown one is refused with the nearest', async () => {
+    const text = await cluster.refusal(namespace, askingPod('unknown', { 'pannier.dev/log-levl': 'info' }));
+    expect(text).toMatch(/pannier\.dev\/log-levl.*pannier\.dev\/log-level/s);
+  });
+
+  test('a misspelt inject is refused, not taken for a pod that does not ask', async () => {
+    const pod = plainPod('misspelt');
+    const text = await cluster.refusal(namespace, {
+      ...pod,
+      metadata: { name: 'misspelt', annotations: { 'pannier.dev/injct': 'true' } },
+    });
+    expect(text).toContain('pannier.dev/injct');
+  });
+});

@@ -1,0 +1,109 @@
+/**
+ * The chart upgraded, rolled back, and its CA rotated every minute, while pods are created all along: no admission fails.
+ */
+import { AdmissionLoad } from '../support/kubernetes-admissions.ts';
+import {
+  askingPod,
+  helmOnCluster,
+  INJECTOR,
+  INJECTOR_PODS,
+  installChart,
+  RELEASE_NAMESPACE,
+} from '../support/kubernetes-chart.ts';
+import { sidecarOf, TestCluster } from '../support/kubernetes-cluster.ts';
+import { IMAGES, prepareImages } from '../support/kubernetes-images.ts';
+import { waitFor } from '../support/wait.ts';
+
+/** Renewed at two thirds: every 60 s. */
+const CA_LIFETIME_MS = 90_000;
+const LEAF_LIFETIME_MS = 30_000;
+const ROTATIONS = 3;
+const CA_SECRET = `${INJECTOR}-ca`;
+
+let cluster: TestCluster;
+let namespace: string;
+
+beforeAll(async () => {
+  cluster = new TestCluster();
+  await prepareImages();
+  await installChart(cluster, {});
+  namespace = await cluster.namespace();
+}, 600_000);
+
+afterAll(async () => {
+  await cluster?.close();
+});
+
+async function imageOfNewPod(): Promise<string | undefined> {
+  return sidecarOf(await cluster.createPod(namespace, askingPod('image'), { dryRun: true }))?.image;
+}
+
+async function authority(): Promise<string> {
+  const secret = await cluster.core.readNamespacedSecret({ namespace: RELEASE_NAMESPACE, name: CA_SECRET });
+  return secret.data?.['ca.crt'] ?? '';
+}
+
+async function bundleSizes(): Promise<number[]> {
+  const configuration = await cluster.admission.readMutatingWebhookConfiguration({ name: INJECTOR });
+  return (configuration.webhooks ?? []).map(({ clientConfig }) => {
+    const text = Buffer.from(clientConfig.caBundle ?? '', 'base64').toString();
+    return text.split('BEGIN CERTIFICATE').length - 1;
+  });
+}
+
+test('upgrade and rollback of the chart: no admission fails', async () => {
+  const load = new AdmissionLoad(cluster, namespace);
+  await waitFor('admissions under way', () => load.admitted > 5);
+  await installChart(cluster, { sidecar: { logLevel: 'warn' } }, { tag: IMAGES.nextTag });
+  await waitFor(
+    'the new image',
+    async () => (await imageOfNewPod()) === `${IMAGES.repository}:${IMAGES.nextTag}`,
+    60_000,
+  );
+  await helmOnCluster(['rollback', 'pannier', '--wait', '--timeout', '120s']);
+  await waitFor('the old image', async () => (await imageOfNewPod()) === `${IMAGES.repository}:${IMAGES.tag}`, 60_000);
+  await waitFor(
+    'the replicas of the upgrade gone',
+    async () => (await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS)).length === 2,
+    60_000,
+  );
+  const ended = await load.stop();
+  expect(ended.failures).toEqual([]);
+  expect(ended.unreachable).toBe(0);
+  expect(ended.admitted).toBeGreaterThan(50);
+  expect(ended.created).toBeGreaterThan(1);
+}, 400_000);
+
+test('the CA rotated every 60 s: no admission fails', async () => {
+  const self = { caLifetimeMs: CA_LIFETIME_MS, leafLifetimeMs: LEAF_LIFETIME_MS };
+  await installChart(cluster, { certificates: { mode: 'self', self } });
+  const load = new AdmissionLoad(cluster, namespace);
+  await waitFor('admissions under way', () => load.admitted > 5);
+  // The CA at hand has the long life of the values before; without it the next one is made at once.
+  let current = await authority();
+  await cluster.core.deleteNamespacedSecret({ namespace: RELEASE_NAMESPACE, name: CA_SECRET });
+  for (let rotation = 0; rotation <= ROTATIONS; rotation += 1) {
+    const next = await waitFor(
+      `CA ${rotation}`,
+      async () => {
+        const found = await authority();
+        return found !== current ? found : undefined;
+      },
+      CA_LIFETIME_MS,
+    );
+    current = next;
+    expect((await bundleSizes()).length).toBe(3);
+  }
+  // Both replicas have taken the last CA by the time that the one before has ended.
+  await waitFor('leaves of the last CA', () => load.admitted > 100);
+  const ended = await load.stop();
+  expect(ended.failures).toEqual([]);
+  expect(ended.unreachable).toBe(0);
+  expect(Math.max(...(await bundleSizes()))).toBeLessThanOrEqual(5);
+}, 600_000);
+
+test('helm test passes', async () => {
+  await installChart(cluster, {});
+  const output = await helmOnCluster(['test', 'pannier', '--timeout', '120s']);
+  expect(output).toContain('Succeeded');
+}, 300_000);
