@@ -96,6 +96,7 @@ async function floodOnce(port: number, plan: Flood): Promise<{ peer: Http2Peer; 
   }
   if (isOpen) {
     await peer.roundTrip();
+    isOpen = peer.isOpen;
   }
   const end = isOpen ? { goaway: undefined, isClosed: false } : await peer.end();
   return { peer, frames, end };

@@ -107,8 +107,10 @@ export class AttackRange {
     return this.#server.pid;
   }
 
-  async report(): Promise<AttackReport> {
-    const answer = await this.#client.unary(attackPath('Report'), Buffer.alloc(0), { deadlineMs: 20_000 });
+  /** With what lives after a collection; a `glance` collects nothing, and costs little. */
+  async report(kind: 'whole' | 'glance' = 'whole'): Promise<AttackReport> {
+    const request = Buffer.from(kind === 'whole' ? '' : kind);
+    const answer = await this.#client.unary(attackPath('Report'), request, { deadlineMs: 20_000 });
     if (answer.code !== 0) {
       throw new Error(`Cannot read the report of the server: it answered ${answer.code} ${answer.details}`);
     }

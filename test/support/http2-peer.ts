@@ -30,7 +30,7 @@ export interface PeerEnd {
 
 const FRAMES_KEPT_MAX = 20_000;
 const DATA_BYTES_KEPT_MAX = 1024 * 1024;
-const WAIT_MS = 10_000;
+const WAIT_MS = 20_000;
 
 export class Http2Peer {
   readonly socket: Socket;
@@ -116,11 +116,11 @@ export class Http2Peer {
     return await waitFor(what, () => this.frames.find(isIt), timeoutMs);
   }
 
-  /** Waits until all that was sent before has been read, by the answer to a PING of its own. */
+  /** Waits until all that was sent before has been read, by the answer to a PING of its own, or the end. */
   async roundTrip(timeoutMs = WAIT_MS): Promise<void> {
     const before = this.count(FrameType.ping);
     await this.send(Buffer.from([0, 0, 8, FrameType.ping, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]));
-    await waitFor('the answer to a PING', () => this.count(FrameType.ping) > before, timeoutMs);
+    await waitFor('the answer to a PING', () => this.count(FrameType.ping) > before || !this.isOpen, timeoutMs);
   }
 
   destroy(): void {

@@ -1,0 +1,85 @@
+/**
+ * Fuzzes the frame reader. Promises: however a stream is cut, the frames are the same, and so is the fault that ends it; nothing but a
+ * ConnectionFault is thrown; each frame is what its header says.
+ */
+import { FrameReader } from '../../src/grpc/transports/http2/frame-reader.ts';
+import { ConnectionFault } from '../../src/grpc/transports/http2/protocol.ts';
+import { PREFACE } from '../support/http2-frames.ts';
+import type { FastRandom } from '../support/http2-random.ts';
+import { conversation, mutateFrames } from './conversations.ts';
+import { cut, mutate } from './mutate.ts';
+import { ensure, type FuzzTarget } from './target.ts';
+
+const FRAME_BYTES_MAX = 16_384;
+
+interface Reading {
+  readonly frames: string[];
+  payloadBytes: number;
+  fault: string | undefined;
+}
+
+export const frameReaderTarget: FuzzTarget = {
+  name: 'frame-reader',
+  share: 20,
+  run: (random) => {
+    const bytes = input(random);
+    const whole = read([bytes]);
+    const pieces = cut(bytes, random);
+    const inPieces = read(pieces);
+    const isSame =
+      whole.fault === inPieces.fault &&
+      whole.frames.length === inPieces.frames.length &&
+      whole.frames.every((frame, index) => frame === inPieces.frames[index]);
+    ensure(isSame, 'Frames differ by how the bytes are cut', () => ({ bytes: bytes.toString('hex'), whole, inPieces }));
+    ensure(whole.payloadBytes <= bytes.length, 'More bytes come out than went in', () => bytes.toString('hex'));
+    return undefined;
+  },
+};
+
+function input(random: FastRandom): Buffer {
+  switch (random.below(6)) {
+    case 0:
+      return random.bytes(random.below(200));
+    case 1:
+      return Buffer.concat([PREFACE, random.bytes(random.below(300))]);
+    case 2:
+      return mutate(Buffer.concat(conversation(random).frames), random);
+    case 3:
+      return Buffer.concat(mutateFrames(conversation(random).frames, random));
+    default:
+      return Buffer.concat([PREFACE, ...randomFrames(random)]);
+  }
+}
+
+/** Frames of any type, most of them short. */
+function randomFrames(random: FastRandom): Buffer[] {
+  return Array.from({ length: random.below(6) }, () => {
+    const length = random.once(50) ? random.below(FRAME_BYTES_MAX + 2) : random.below(30);
+    const frame = Buffer.alloc(9 + length, random.below(256));
+    frame.writeUIntBE(length, 0, 3);
+    frame.writeUInt32BE(random.next(), 5);
+    return frame;
+  });
+}
+
+function read(chunks: readonly Buffer[]): Reading {
+  const reading: Reading = { frames: [], payloadBytes: 0, fault: undefined };
+  const sink = {
+    frame: (type: number, flags: number, id: number, bytes: Buffer, start: number, end: number): void => {
+      reading.payloadBytes += end - start;
+      reading.frames.push(`${type} ${flags} ${id} ${bytes.toString('latin1', start, end)}`);
+    },
+  };
+  const reader = new FrameReader(sink, FRAME_BYTES_MAX);
+  try {
+    for (const chunk of chunks) {
+      reader.push(chunk);
+    }
+  } catch (error) {
+    if (!(error instanceof ConnectionFault)) {
+      throw error;
+    }
+    reading.fault = `${error.code} ${error.message}`;
+  }
+  return reading;
+}

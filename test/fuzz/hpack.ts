@@ -1,0 +1,130 @@
+/**
+ * Fuzzes the HPACK decoder with blocks of literals, indexes, size changes and garbage. Promises: it agrees with a simple decoder
+ * (reference-hpack.ts) block by block, throws nothing but a ConnectionFault with COMPRESSION_ERROR, its table holds what it says and
+ * never more than it may, and a list over its limit changes nothing about the table.
+ */
+import type { Field } from '../../src/grpc/transports/http2/field.ts';
+import { HpackDecoder } from '../../src/grpc/transports/http2/hpack-decoder.ts';
+import { HpackTable, STATIC_LENGTH } from '../../src/grpc/transports/http2/hpack-table.ts';
+import { ConnectionFault, ErrorCode } from '../../src/grpc/transports/http2/protocol.ts';
+import { Indexing, indexed, integer, literal, tableSizeUpdate } from '../support/http2-frames.ts';
+import { huffmanEncode } from '../support/http2-huffman.ts';
+import type { FastRandom } from '../support/http2-random.ts';
+import { mutate } from './mutate.ts';
+import { InvalidBlock, ReferenceDecoder, type ReferenceField } from './reference-hpack.ts';
+import { ensure, type FuzzTarget } from './target.ts';
+
+const NAMES = ['a', 'bb', ':path', 'content-type', 'x-long-name-of-a-header', ''];
+const TABLE_SIZES = [0, 40, 100, 300, 4_096];
+const LIST_BYTES_MAX = 1_000_000;
+const STATIC = staticTable();
+
+export const hpackTarget: FuzzTarget = {
+  name: 'hpack',
+  share: 28,
+  run: (random) => {
+    const tableBytes = random.pick(TABLE_SIZES);
+    // A list limit that is reached now and then.
+    const listBytesMax = random.once(4) ? random.below(300) : LIST_BYTES_MAX;
+    const decoder = new HpackDecoder({ tableBytes, listBytesMax, listFieldsMax: random.once(8) ? 3 : LIST_BYTES_MAX });
+    const reference = new ReferenceDecoder(STATIC, tableBytes);
+    for (let blocks = 1 + random.below(4); blocks > 0; blocks -= 1) {
+      if (!step(decoder, reference, randomBlock(random), tableBytes)) {
+        return undefined;
+      }
+    }
+    return undefined;
+  },
+};
+
+/** Gives a block to both. False when both refuse it: a connection ends there. */
+function step(decoder: HpackDecoder, reference: ReferenceDecoder, block: Buffer, tableBytes: number): boolean {
+  const fields: Field[] = [];
+  const found = resultOf(() => decoder.decode(block, 0, block.length, fields));
+  const wanted = resultOf(() => reference.decode(block));
+  const context = (): unknown => ({
+    block: block.toString('hex'),
+    tableBytes,
+    fields,
+    found,
+    wanted,
+    table: reference.table,
+  });
+  ensure((found === undefined) === (wanted === undefined), 'One decoder refuses what the other takes', context);
+  if (found === undefined || wanted === undefined) {
+    return false;
+  }
+  const isPrefix = fields.every((field, index) => isSame(field, wanted[index]));
+  ensure(isPrefix && (fields.length === wanted.length) === found, 'The lists differ', context);
+  const { table } = decoder;
+  const isTableSame = reference.table.every((field, index) => isSame(table.at(STATIC_LENGTH + 1 + index), field));
+  ensure(
+    isTableSame && table.at(STATIC_LENGTH + 1 + reference.table.length) === undefined,
+    'The tables differ',
+    context,
+  );
+  ensure(table.bytes === reference.tableBytes, 'The table holds something else than it says', context);
+  ensure(table.bytes <= tableBytes, 'The table holds more than it may', context);
+  return true;
+}
+
+/** Undefined for a refusal of the kind that there may be. */
+function resultOf<Result>(decode: () => Result): Result | undefined {
+  try {
+    return decode();
+  } catch (error) {
+    const isRefusal = error instanceof ConnectionFault && error.code === ErrorCode.compression;
+    if (!isRefusal && !(error instanceof InvalidBlock)) {
+      throw error;
+    }
+    return undefined;
+  }
+}
+
+function isSame(field: Field | undefined, wanted: ReferenceField | undefined): boolean {
+  return field !== undefined && wanted !== undefined && field.name === wanted[0] && field.value === wanted[1];
+}
+
+function randomBlock(random: FastRandom): Buffer {
+  if (random.once(8)) {
+    return random.bytes(random.below(40));
+  }
+  const parts: Buffer[] = [];
+  if (random.once(5)) {
+    parts.push(tableSizeUpdate(random.below(random.pick([50, 400, 4_200]))));
+  }
+  for (let left = random.below(6); left > 0; left -= 1) {
+    parts.push(randomField(random));
+  }
+  const block = Buffer.concat(parts);
+  return random.once(3) ? mutate(block, random, 2) : block;
+}
+
+function randomField(random: FastRandom): Buffer {
+  const indexing = random.pick([Indexing.none, Indexing.never, Indexing.incremental, Indexing.incremental]);
+  const prefixBits = indexing === Indexing.incremental ? 6 : 4;
+  switch (random.below(4)) {
+    case 0:
+      return indexed(1 + random.below(random.pick([61, 66, 80])));
+    case 1:
+      return Buffer.concat([integer(1 + random.below(66), prefixBits, indexing), randomText(random)]);
+    case 2:
+      return Buffer.concat([Buffer.from([indexing]), randomText(random), randomText(random)]);
+    default:
+      return literal(random.pick(NAMES), 'v'.repeat(random.below(random.once(20) ? 400 : 10)), indexing);
+  }
+}
+
+function randomText(random: FastRandom): Buffer {
+  const bytes = random.bytes(random.below(12));
+  const encoded = random.once(2) ? huffmanEncode(bytes) : bytes;
+  return Buffer.concat([integer(encoded.length, 7, encoded === bytes ? 0 : 0x80), encoded]);
+}
+
+function staticTable(): ReferenceField[] {
+  const table = new HpackTable(0);
+  return Array.from({ length: STATIC_LENGTH }, (_, index) => {
+    const field = table.at(index + 1);
+    return [field?.name ?? '', field?.value ?? ''];
+  });
+}

@@ -1,0 +1,78 @@
+/**
+ * A socket in memory, as much of one as a connection uses: what is written is kept, and the peer's hand is the test's.
+ */
+import { EventEmitter } from 'node:events';
+import type { Socket } from 'node:net';
+
+export class MemorySocket extends EventEmitter {
+  readonly written: Buffer[] = [];
+  bytesWritten = 0;
+  /** What a peer that does not read leaves in the socket. */
+  writableLength = 0;
+  destroyed = false;
+  isPaused = false;
+  hasEnded = false;
+  /** While true the peer takes nothing. */
+  isStuck = false;
+  readonly #held: Buffer[] = [];
+
+  get writable(): boolean {
+    return !this.destroyed && !this.hasEnded;
+  }
+
+  /** As the connection sees it. */
+  asSocket(): Socket {
+    return this as unknown as Socket;
+  }
+
+  write(bytes: Buffer): boolean {
+    if (!this.writable) {
+      throw new Error('Cannot write: the socket has ended');
+    }
+    // A pooled buffer is written over once the socket has taken it.
+    const copy = Buffer.from(bytes);
+    this.bytesWritten += copy.length;
+    this.written.push(copy);
+    if (this.isStuck) {
+      this.writableLength += copy.length;
+      this.#held.push(bytes);
+    }
+    return !this.isStuck;
+  }
+
+  /** What the peer has not taken must still be what was written. */
+  heldIsIntact(): boolean {
+    const last = this.written.slice(this.written.length - this.#held.length);
+    return this.#held.every((bytes, index) => bytes.equals(last[index] ?? Buffer.alloc(0)));
+  }
+
+  /** The peer takes what waits. */
+  unstick(): void {
+    this.isStuck = false;
+    this.#held.length = 0;
+    const hadWaited = this.writableLength > 0;
+    this.writableLength = 0;
+    if (hadWaited && !this.destroyed) {
+      this.emit('drain');
+    }
+  }
+
+  pause(): void {
+    this.isPaused = true;
+  }
+
+  resume(): void {
+    this.isPaused = false;
+  }
+
+  end(): void {
+    this.hasEnded = true;
+  }
+
+  destroy(): void {
+    if (!this.destroyed) {
+      this.destroyed = true;
+      setImmediate(() => this.emit('close'));
+    }
+  }
+}

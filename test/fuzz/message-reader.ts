@@ -1,0 +1,80 @@
+/**
+ * Fuzzes the reader of gRPC messages. Promises: however DATA is cut, the messages are the same, and so is the refusal that ends them;
+ * nothing but a StatusError is thrown; no message is longer than the bound, and none shares memory with what was read.
+ */
+
+import { StatusError } from '../../src/grpc/status.ts';
+import { MessageReader } from '../../src/grpc/transports/http2/message-reader.ts';
+import { message } from '../support/http2-frames.ts';
+import type { FastRandom } from '../support/http2-random.ts';
+import { cut, mutate } from './mutate.ts';
+import { ensure, type FuzzTarget } from './target.ts';
+
+const BYTES_MAX = 6_000;
+
+interface Reading {
+  readonly messages: Buffer[];
+  refusal: string | undefined;
+  isInside: boolean;
+}
+
+export const messageReaderTarget: FuzzTarget = {
+  name: 'message-reader',
+  share: 16,
+  run: (random) => {
+    const bytes = input(random);
+    const encoding = random.once(3) ? 'gzip' : 'identity';
+    const whole = read([bytes], encoding);
+    const inPieces = read(cut(bytes, random), encoding);
+    const isSame =
+      whole.refusal === inPieces.refusal &&
+      whole.isInside === inPieces.isInside &&
+      whole.messages.length === inPieces.messages.length &&
+      whole.messages.every((each, index) => each.equals(inPieces.messages[index] ?? Buffer.from('none')));
+    ensure(isSame, 'Messages differ by how the bytes are cut', () => ({
+      bytes: bytes.toString('hex'),
+      whole,
+      inPieces,
+    }));
+    const isBounded = whole.messages.every(({ length }) => length <= BYTES_MAX);
+    ensure(isBounded, 'A message is longer than the bound', () => bytes.toString('hex'));
+    const again =
+      whole.refusal !== undefined ||
+      whole.isInside ||
+      Buffer.concat(whole.messages.map((each) => message(each))).equals(bytes);
+    ensure(again, 'Messages are not what was sent', () => bytes.toString('hex'));
+    return undefined;
+  },
+};
+
+function input(random: FastRandom): Buffer {
+  if (random.once(8)) {
+    return random.bytes(random.below(60));
+  }
+  const messages = Array.from({ length: random.below(5) }, () => {
+    const bytes = random.bytes(random.below(random.once(200) ? BYTES_MAX + 2 : 30));
+    return random.once(10) ? message(bytes, random.next()) : message(bytes);
+  });
+  const bytes = Buffer.concat(messages);
+  return random.once(2) ? bytes : mutate(bytes, random, 2);
+}
+
+/** Whatever is read is overwritten at once: a message that was a view of it would change. */
+function read(chunks: readonly Buffer[], encoding: string): Reading {
+  const reader = new MessageReader({ bytesMax: BYTES_MAX, encoding });
+  const reading: Reading = { messages: [], refusal: undefined, isInside: false };
+  try {
+    for (const chunk of chunks) {
+      const bytes = Buffer.from(chunk);
+      reader.push(bytes, 0, bytes.length, (each) => reading.messages.push(each));
+      bytes.fill(0xee);
+    }
+    reading.isInside = reader.isInsideMessage;
+  } catch (error) {
+    if (!(error instanceof StatusError)) {
+      throw error;
+    }
+    reading.refusal = `${error.code} ${error.message}`;
+  }
+  return reading;
+}

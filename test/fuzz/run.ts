@@ -1,0 +1,220 @@
+/**
+ * Fuzzes the HTTP/2 transport: `node test/fuzz/run.ts --executions N --seed S [--target NAME] [--from INDEX]`.
+ *
+ * Prints executions per target, and for the first failure a line that plays it again; then ends with code 1. The targets run in a
+ * worker, so that an endless loop is found as well: an execution that takes longer than HANG_MS is a failure.
+ */
+import { parseArgs } from 'node:util';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { FastRandom } from '../support/http2-random.ts';
+import { connectionTarget } from './connection.ts';
+import { frameReaderTarget } from './frame-reader.ts';
+import { grpcTimeoutTarget } from './grpc-timeout.ts';
+import { hpackTarget } from './hpack.ts';
+import { huffmanTarget } from './huffman.ts';
+import { liveBytes } from './live-bytes.ts';
+import { messageReaderTarget } from './message-reader.ts';
+import type { FuzzTarget } from './target.ts';
+
+const TARGETS: readonly FuzzTarget[] = [
+  frameReaderTarget,
+  hpackTarget,
+  huffmanTarget,
+  grpcTimeoutTarget,
+  messageReaderTarget,
+  connectionTarget,
+];
+const BATCH = 64;
+/** Turns of the event loop that handlers and writes may take. */
+const TURNS = 6;
+const HANG_MS = 30_000;
+/** What a target may leave behind: compiled code and pools, not its inputs. */
+const GROWTH_BYTES_MAX = 48 * 1024 * 1024;
+
+interface Plan {
+  readonly executions: number;
+  readonly seed: number;
+  readonly target: string | undefined;
+  readonly from: number;
+}
+
+type Report =
+  | { readonly kind: 'done'; readonly target: string; readonly executions: number; readonly elapsedMs: number }
+  | {
+      readonly kind: 'failed';
+      readonly target: string;
+      readonly index: number;
+      readonly count: number;
+      readonly error: string;
+    };
+
+if (isMainThread) {
+  await supervise(planOf(process.argv.slice(2)));
+} else {
+  const { plan, progress } = workerData as { plan: Plan; progress: Int32Array };
+  await work(plan, progress);
+}
+
+function planOf(args: string[]): Plan {
+  const { values } = parseArgs({
+    args,
+    options: {
+      executions: { type: 'string', default: '1000000' },
+      seed: { type: 'string', default: '1' },
+      target: { type: 'string' },
+      from: { type: 'string', default: '0' },
+    },
+  });
+  const plan = {
+    executions: Number(values.executions),
+    seed: Number(values.seed),
+    target: values.target,
+    from: Number(values.from),
+  };
+  const isKnown = plan.target === undefined || TARGETS.some(({ name }) => name === plan.target);
+  if (!isKnown || ![plan.executions, plan.seed, plan.from].every(Number.isSafeInteger)) {
+    const names = TARGETS.map(({ name }) => name).join(', ');
+    throw new Error(`Cannot fuzz: the arguments are ${args.join(' ')}, wanted whole numbers and a target of ${names}`);
+  }
+  return plan;
+}
+
+/** In the main thread: prints what the worker reports, and watches that it goes on. */
+async function supervise(plan: Plan): Promise<void> {
+  const progress = new Int32Array(new SharedArrayBuffer(8));
+  const worker = new Worker(new URL(import.meta.url), { workerData: { plan, progress } });
+  let total = 0;
+  let hasFailed = false;
+  worker.on('message', (report: Report) => {
+    if (report.kind === 'done') {
+      total += report.executions;
+      const perSecond = Math.round((report.executions * 1_000) / Math.max(1, report.elapsedMs));
+      print(`${report.target.padEnd(16)} ${report.executions} executions, ${perSecond}/s`);
+    } else {
+      hasFailed = true;
+      print(`${report.target} FAILED: ${report.error}`);
+      print(again(plan, report.target, report.index, report.count));
+    }
+  });
+  let before = [-1, -1];
+  const watch = setInterval(() => {
+    const now = [...progress];
+    if (now[0] === before[0] && now[1] === before[1]) {
+      const target = TARGETS[now[0] ?? 0]?.name ?? '';
+      print(`${target} HANGS: an execution takes longer than ${HANG_MS} ms`);
+      print(again(plan, target, now[1] ?? 0, 1));
+      process.exit(1);
+    }
+    before = now;
+  }, HANG_MS);
+  await new Promise<void>((resolve) => {
+    worker.on('error', (error) => {
+      hasFailed = true;
+      const [target = 0, index = 0] = progress;
+      print(`${TARGETS[target]?.name} FAILED: ${error instanceof Error ? error.stack : error}`);
+      print(again(plan, TARGETS[target]?.name ?? '', Math.max(0, index - BATCH), 2 * BATCH));
+    });
+    worker.on('exit', () => resolve());
+  });
+  clearInterval(watch);
+  print(`${total} executions in total, seed ${plan.seed}: ${hasFailed ? 'FAILED' : 'all promises kept'}`);
+  process.exitCode = hasFailed ? 1 : 0;
+}
+
+function again(plan: Plan, target: string, index: number, count: number): string {
+  return `play it again: node test/fuzz/run.ts --target ${target} --seed ${plan.seed} --from ${index} --executions ${count}`;
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** In the worker: one target after the other, until one fails. */
+async function work(plan: Plan, progress: Int32Array): Promise<void> {
+  const targets = plan.target === undefined ? TARGETS : TARGETS.filter(({ name }) => name === plan.target);
+  const shares = targets.reduce((sum, { share }) => sum + share, 0);
+  for (const target of targets) {
+    progress[0] = TARGETS.indexOf(target);
+    const executions = Math.ceil((plan.executions * target.share) / shares);
+    const failure = await runTarget(target, { ...plan, executions }, progress);
+    if (failure !== undefined) {
+      parentPort?.postMessage(failure);
+      return;
+    }
+  }
+}
+
+/** Undefined when every execution kept its promises. */
+async function runTarget(target: FuzzTarget, plan: Plan, progress: Int32Array): Promise<Report | undefined> {
+  const random = new FastRandom(plan.seed);
+  const startMs = performance.now();
+  let liveBefore = 0;
+  for (let done = 0; done < plan.executions; done += BATCH) {
+    const failure = await runBatch(target, random, {
+      plan,
+      progress,
+      first: plan.from + done,
+      last: plan.from + Math.min(plan.executions, done + BATCH),
+    });
+    if (failure !== undefined) {
+      return failure;
+    }
+    if (done === BATCH) {
+      liveBefore = liveBytes();
+    }
+  }
+  const grown = liveBefore === 0 ? 0 : liveBytes() - liveBefore;
+  if (grown > GROWTH_BYTES_MAX) {
+    const error = `${grown} bytes are left behind, wanted at most ${GROWTH_BYTES_MAX}`;
+    return { kind: 'failed', target: target.name, index: plan.from, count: plan.executions, error };
+  }
+  const elapsedMs = performance.now() - startMs;
+  parentPort?.postMessage({
+    kind: 'done',
+    target: target.name,
+    executions: plan.executions,
+    elapsedMs,
+  } satisfies Report);
+  return undefined;
+}
+
+interface Batch {
+  readonly plan: Plan;
+  readonly progress: Int32Array;
+  readonly first: number;
+  readonly last: number;
+}
+
+async function runBatch(target: FuzzTarget, random: FastRandom, batch: Batch): Promise<Report | undefined> {
+  const checks: { index: number; check: () => void }[] = [];
+  for (let index = batch.first; index < batch.last; index += 1) {
+    batch.progress[1] = index;
+    random.reseed(batch.plan.seed, index);
+    const check = attempt(target, index, () => target.run(random));
+    if (check.failure !== undefined) {
+      return check.failure;
+    }
+    if (check.value !== undefined) {
+      checks.push({ index, check: check.value });
+    }
+  }
+  for (let turn = 0; checks.length > 0 && turn < TURNS; turn += 1) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  for (const { index, check } of checks) {
+    const { failure } = attempt(target, index, check);
+    if (failure !== undefined) {
+      return failure;
+    }
+  }
+  return undefined;
+}
+
+function attempt<Value>(target: FuzzTarget, index: number, step: () => Value): { value?: Value; failure?: Report } {
+  try {
+    return { value: step() };
+  } catch (error) {
+    const text = error instanceof Error ? String(error.stack) : String(error);
+    return { failure: { kind: 'failed', target: target.name, index, count: 1, error: text } };
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * Reads what a server has sent and checks the rules that hold whatever its peer did: whole frames of a known kind, SETTINGS first,
+ * header blocks that can be read, nothing on a stream that has ended, nothing behind a GOAWAY that ends the connection.
+ */
+
+import { readBlock } from '../support/http2-answers.ts';
+import { FrameFlag, FrameType, HEADER_BYTES } from '../support/http2-frames.ts';
+import { ensure } from './target.ts';
+
+export interface StreamOutput {
+  body: Buffer;
+  readonly fields: Map<string, string>;
+  hasEnded: boolean;
+  reset: number | undefined;
+}
+
+export interface ServerOutput {
+  readonly streams: ReadonlyMap<number, StreamOutput>;
+  /** The error of the last GOAWAY; undefined where there was none. */
+  readonly goaway: number | undefined;
+}
+
+const FRAME_BYTES_MAX = 16_384;
+const KNOWN_TYPES: readonly number[] = [
+  FrameType.data,
+  FrameType.headers,
+  FrameType.rstStream,
+  FrameType.settings,
+  FrameType.ping,
+  FrameType.goaway,
+  FrameType.windowUpdate,
+];
+
+export function readOutput(bytes: Buffer): ServerOutput {
+  const streams = new Map<number, StreamOutput>();
+  let goaway: number | undefined;
+  let isFirst = true;
+  for (let at = 0; at < bytes.length; ) {
+    const context = (): unknown => ({ at, bytes: bytes.toString('hex') });
+    ensure(bytes.length - at >= HEADER_BYTES, 'The server sent half a header', context);
+    const length = bytes.readUIntBE(at, 3);
+    const type = bytes.readUInt8(at + 3);
+    const flags = bytes.readUInt8(at + 4);
+    const streamId = bytes.readUInt32BE(at + 5);
+    const payload = bytes.subarray(at + HEADER_BYTES, at + HEADER_BYTES + length);
+    ensure(payload.length === length, 'The server sent half a frame', context);
+    ensure(length <= FRAME_BYTES_MAX && KNOWN_TYPES.includes(type), 'The server sent a frame it must not', context);
+    ensure(!isFirst || type === FrameType.settings, 'The server did not begin with SETTINGS', context);
+    ensure(goaway === undefined || goaway === 0, 'The server went on behind its GOAWAY', context);
+    isFirst = false;
+    if (type === FrameType.goaway) {
+      goaway = payload.readUInt32BE(4);
+    }
+    if (streamId !== 0 && type !== FrameType.windowUpdate) {
+      noteStream(streamOf(streams, streamId), { type, flags, payload }, context);
+    }
+    at += HEADER_BYTES + length;
+  }
+  return { streams, goaway };
+}
+
+function noteStream(
+  stream: StreamOutput,
+  frame: { type: number; flags: number; payload: Buffer },
+  context: () => unknown,
+): void {
+  if (frame.type === FrameType.rstStream) {
+    // A peer that goes on with a stream that is over may be told so more than once.
+    stream.reset = frame.payload.readUInt32BE(0);
+    return;
+  }
+  ensure(!stream.hasEnded && stream.reset === undefined, 'The server went on with a stream that was over', context);
+  if (frame.type === FrameType.headers) {
+    ensure((frame.flags & FrameFlag.endHeaders) !== 0, 'A header block is cut', context);
+    for (const [name, value] of readBlock(frame.payload)) {
+      stream.fields.set(name, value);
+    }
+  } else {
+    ensure(stream.fields.has(':status'), 'DATA came before HEADERS', context);
+    stream.body = Buffer.concat([stream.body, frame.payload]);
+  }
+  stream.hasEnded = (frame.flags & FrameFlag.endStream) !== 0;
+}
+
+function streamOf(streams: Map<number, StreamOutput>, streamId: number): StreamOutput {
+  let stream = streams.get(streamId);
+  if (stream === undefined) {
+    stream = { body: Buffer.alloc(0), fields: new Map(), hasEnded: false, reset: undefined };
+    streams.set(streamId, stream);
+  }
+  return stream;
+}

@@ -1,0 +1,255 @@
+/**
+ * Attacks by connections on the HTTP/2 transport: peers that stop half-way, that are frozen, that speak something else, and thousands
+ * that say nothing. Each is got rid of or costs next to nothing, and another client's calls go on (http2-attack-bounds.ts).
+ */
+import { readFileSync } from 'node:fs';
+import { TRANSPORT_LIMITS } from '../../src/grpc/transports/transport.ts';
+import { type BoundProcess, spawnBound } from '../support/bound-process.ts';
+import { answerOf } from '../support/http2-answers.ts';
+import { dismiss, expectUnharmed } from '../support/http2-attack-bounds.ts';
+import { AttackRange, attackPath } from '../support/http2-attack-range.ts';
+import {
+  data,
+  headers,
+  literal,
+  message,
+  PREFACE,
+  requestBlock,
+  settings,
+  unaryCall,
+} from '../support/http2-frames.ts';
+import { Http2Peer } from '../support/http2-peer.ts';
+import { waitFor } from '../support/wait.ts';
+
+const SHORT_MS = 2_000;
+const IDLE_WANTED = 10_000;
+/** Files that a process needs besides its sockets. */
+const OTHER_FILES = 200;
+/** A connection that does nothing: socket, streams' table, HPACK's table and what Node keeps for it. */
+const IDLE_BYTES_MAX = 16 * 1024;
+const BACKLOG = 200;
+
+let range: AttackRange;
+let peers: Http2Peer[];
+
+beforeEach(() => {
+  peers = [];
+});
+
+afterEach(async () => {
+  dismiss(peers);
+  await range.close();
+});
+
+async function openPeer(options: Parameters<typeof Http2Peer.open>[1] = {}): Promise<Http2Peer> {
+  const peer = await Http2Peer.open(range.port, options);
+  peers.push(peer);
+  return peer;
+}
+
+async function openRange(): Promise<void> {
+  range = await AttackRange.open({
+    limits: {
+      handshakeMsMax: SHORT_MS,
+      requestMsMax: SHORT_MS,
+      stalledWriteMsMax: SHORT_MS,
+      keepaliveIntervalMs: SHORT_MS,
+      keepaliveTimeoutMs: SHORT_MS,
+    },
+  });
+}
+
+describe('peers that stop half-way', () => {
+  const REQUEST = requestBlock(attackPath('Echo'));
+  const STARTED = Buffer.concat([PREFACE, settings()]);
+  const HALVES = [
+    { name: 'before a word', bytes: Buffer.alloc(0) },
+    { name: 'in the preface', bytes: PREFACE.subarray(0, 12) },
+    { name: 'behind the preface', bytes: PREFACE },
+    { name: 'in the header of the first frame', bytes: STARTED.subarray(0, PREFACE.length + 5) },
+    { name: 'behind SETTINGS', bytes: STARTED },
+    { name: 'in the header of a frame', bytes: Buffer.concat([STARTED, headers(1, REQUEST).subarray(0, 5)]) },
+    { name: 'in a frame', bytes: Buffer.concat([STARTED, headers(1, REQUEST).subarray(0, 20)]) },
+    { name: 'in a header block', bytes: Buffer.concat([STARTED, headers(1, REQUEST, 0)]) },
+    { name: 'behind a header block', bytes: Buffer.concat([STARTED, headers(1, REQUEST)]) },
+    {
+      name: 'in a message',
+      bytes: Buffer.concat([STARTED, headers(1, REQUEST), data(1, message(Buffer.alloc(10), 1_000))]),
+    },
+  ];
+  const OF_EACH = 20;
+
+  test('all of them are let go, wherever they stop', async () => {
+    await openRange();
+    const outcome = await range.under(async () => {
+      for (const { bytes } of HALVES) {
+        const opened = await Promise.all(Array.from({ length: OF_EACH }, () => openPeer({ withPreface: false })));
+        await Promise.all(opened.map((peer) => peer.send(bytes)));
+      }
+      const held = await range.report();
+      await waitFor('all are let go', () => peers.every((peer) => peer.isClosed || peer.hasEnded), 20_000);
+      return held;
+    });
+    const connections = HALVES.length * OF_EACH;
+    expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(connections * 2 * IDLE_BYTES_MAX);
+    expectUnharmed(range, outcome, {
+      heldBytesMax: 0,
+      effort: { frames: connections, bytes: 0 },
+      callsPerFrameMax: 200,
+    });
+    await waitFor('only the honest client is there', async () => (await range.report('glance')).connections <= 1);
+  });
+
+  test('a peer that leaves in the midst of anything leaves nothing behind', async () => {
+    await openRange();
+    const before = await range.report();
+    for (const { bytes } of HALVES) {
+      const opened = await Promise.all(Array.from({ length: OF_EACH }, () => openPeer({ withPreface: false })));
+      await Promise.all(opened.map((peer) => peer.send(bytes)));
+      dismiss(opened.slice(0, OF_EACH / 2));
+      for (const peer of opened.slice(OF_EACH / 2)) {
+        peer.socket.end();
+      }
+    }
+    await waitFor('only the honest client is there', async () => (await range.report('glance')).connections <= 1);
+    const after = await range.report();
+    expect(after.liveBytes - before.liveBytes).toBeLessThan(2 * 1024 * 1024);
+    expect(after.uncaught).toBe(0);
+  });
+});
+
+describe('peers that are frozen', () => {
+  /** Connects, sends what it is given as hex, and is stopped before it reads an answer. */
+  const CLIENT = `
+    const socket = require('node:net').connect(Number(process.argv[1]), '127.0.0.1');
+    socket.write(Buffer.from(process.argv[2], 'hex'), () => console.log('sent'));
+    socket.on('data', () => {});
+    socket.on('close', () => process.exit(0));
+  `;
+
+  async function frozenClient(bytes: Buffer): Promise<BoundProcess> {
+    const client = await spawnBound(process.execPath, ['-e', CLIENT, String(range.port), bytes.toString('hex')]);
+    let output = '';
+    client.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    await waitFor('its bytes sent', () => output.includes('sent'));
+    client.signal('SIGSTOP');
+    return client;
+  }
+
+  test.each([
+    { name: 'that say nothing any more', calls: 0 },
+    { name: 'that do not take their answers', calls: 40 },
+  ])('$name are let go', async ({ calls }) => {
+    await openRange();
+    const open = Buffer.concat([PREFACE, settings([[4, 0x7fff_ffff]])]);
+    const asked = Array.from({ length: calls }, (_, index) => unaryCall(2 * index + 1, attackPath('Big')));
+    const outcome = await range.under(async () => {
+      const client = await frozenClient(Buffer.concat([open, ...asked]));
+      await waitFor('it is there', async () => (await range.report('glance')).connections === 2);
+      await waitFor('it is let go', async () => (await range.report('glance')).connections === 1, 20_000);
+      client.signal('SIGKILL');
+      await client.ended;
+    });
+    expectUnharmed(range, outcome, { heldBytesMax: 0, effort: { frames: 100, bytes: 0 }, callsPerFrameMax: 1_000 });
+  });
+});
+
+describe('peers that speak something else are told so or closed', () => {
+  const TLS_HELLO = Buffer.concat([Buffer.from('16030100c8010000c40303', 'hex'), Buffer.alloc(189, 7)]);
+  const STRANGERS = [
+    { name: 'HTTP/1.1', bytes: Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n') },
+    {
+      name: 'an upgrade to h2c',
+      bytes: Buffer.from(
+        'GET / HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n',
+      ),
+    },
+    { name: 'TLS', bytes: TLS_HELLO },
+    { name: 'RESP', bytes: Buffer.from('*1\r\n$4\r\nPING\r\n') },
+    { name: 'a preface with one wrong byte', bytes: Buffer.concat([PREFACE.subarray(0, 23), Buffer.from('x')]) },
+    { name: 'a preface without SETTINGS', bytes: Buffer.concat([PREFACE, headers(1, literal('a', 'b'))]) },
+    { name: 'a first frame over all bounds', bytes: Buffer.concat([PREFACE, Buffer.alloc(9, 0xff)]) },
+  ];
+
+  test('whatever it is', async () => {
+    await openRange();
+    const outcome = await range.under(async () => {
+      const ends: Record<string, string | undefined> = {};
+      for (const { name, bytes } of STRANGERS) {
+        const peer = await openPeer({ withPreface: false });
+        await peer.send(bytes);
+        await peer.closed();
+        ends[name] = peer.goaway?.error;
+      }
+      return ends;
+    });
+    const expected = Object.fromEntries(STRANGERS.map(({ name }) => [name, 'protocolError']));
+    expect(outcome.result).toEqual({ ...expected, 'a first frame over all bounds': 'frameSizeError' });
+    expectUnharmed(range, outcome, { heldBytesMax: 0, effort: { frames: 100, bytes: 0 }, callsPerFrameMax: 200 });
+  });
+});
+
+describe('thousands of idle connections', () => {
+  /** How many files this process may open; its children may as many. */
+  function filesMax(): number {
+    return Number(/^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]);
+  }
+
+  async function openMany(count: number): Promise<void> {
+    while (peers.length < count) {
+      // No more at a time than wait at a listener.
+      await Promise.all(Array.from({ length: Math.min(BACKLOG, count - peers.length) }, () => openPeer()));
+    }
+  }
+
+  test(`${IDLE_WANTED} of them, where the bound allows it: each costs little, and calls are served beside them`, async () => {
+    const count = Math.min(IDLE_WANTED, filesMax() - OTHER_FILES);
+    if (count < IDLE_WANTED) {
+      process.stderr.write(
+        `This machine lets a process open ${filesMax()} files: ${count} connections instead of ${IDLE_WANTED}\n`,
+      );
+    }
+    expect(count).toBeGreaterThan(700);
+    range = await AttackRange.open({ limits: { connectionsMax: IDLE_WANTED + 100 } });
+    const outcome = await range.under(async () => {
+      await openMany(count);
+      await waitFor('all are there', async () => (await range.report('glance')).connections > count);
+      const calling = peers[Math.floor(count / 2)] as Http2Peer;
+      await calling.send(unaryCall(1, attackPath('Echo'), Buffer.from('one of them')));
+      return await answerOf(calling, 1);
+    });
+    expect(outcome.result.grpcStatus).toBe(0);
+    expect(peers.filter((peer) => peer.isClosed || peer.hasEnded)).toHaveLength(0);
+    const heldBytesMax = count * IDLE_BYTES_MAX;
+    // To accept a connection and greet it costs more than a call in a row of calls.
+    expectUnharmed(range, outcome, { heldBytesMax, effort: { frames: count, bytes: 0 }, callsPerFrameMax: 100 });
+    dismiss(peers);
+    await waitFor('all are gone', async () => (await range.report('glance')).connections <= 1, 20_000);
+    expect((await range.report()).liveBytes - outcome.before.liveBytes).toBeLessThan(8 * 1024 * 1024);
+  }, 120_000);
+
+  test('beyond the bound they are refused at once, and those below it are served', async () => {
+    range = await AttackRange.open();
+    const { connectionsMax } = TRANSPORT_LIMITS;
+    const outcome = await range.under(async () => {
+      await openMany(connectionsMax + 300);
+      // One place is the honest client's.
+      await waitFor('those in excess are closed', () => peers.filter((peer) => peer.isClosed).length === 301);
+      const served = peers.find((peer) => !peer.isClosed) as Http2Peer;
+      await served.send(unaryCall(1, attackPath('Echo'), Buffer.from('one of them')));
+      return await answerOf(served, 1);
+    });
+    expect(outcome.result.grpcStatus).toBe(0);
+    expect((await range.report()).connections).toBeLessThanOrEqual(connectionsMax);
+    const heldBytesMax = connectionsMax * IDLE_BYTES_MAX;
+    expectUnharmed(range, outcome, { heldBytesMax, effort: { frames: 1_300, bytes: 0 }, callsPerFrameMax: 100 });
+    dismiss(peers.splice(0, 500));
+    await waitFor('there is room again', async () => {
+      const peer = await openPeer();
+      await peer.send(unaryCall(1, attackPath('Echo'), Buffer.from('a later one')));
+      return (await answerOf(peer, 1)).grpcStatus === 0;
+    });
+  }, 60_000);
+});

@@ -1,0 +1,184 @@
+/**
+ * Attacks by requests that do not end, or come in the smallest pieces, on the HTTP/2 transport: what they make the server hold is
+ * bounded for one connection and for all together, and another client's calls go on (http2-attack-bounds.ts).
+ */
+import { HTTP2_LIMITS } from '../../src/grpc/transports/http2/limits.ts';
+import { TRANSPORT_LIMITS } from '../../src/grpc/transports/transport.ts';
+import { answerOf } from '../support/http2-answers.ts';
+import { CALL_BYTES_MAX, dismiss, expectUnharmed } from '../support/http2-attack-bounds.ts';
+import { type AttackEffort, AttackRange, attackPath } from '../support/http2-attack-range.ts';
+import {
+  data,
+  FrameFlag,
+  headers,
+  many,
+  message,
+  requestBlock,
+  SettingId,
+  unaryCall,
+  windowUpdate,
+} from '../support/http2-frames.ts';
+import { Http2Peer } from '../support/http2-peer.ts';
+import { waitFor } from '../support/wait.ts';
+
+const MAX_WINDOW = 0x7fff_ffff;
+const OPEN_WINDOW = [[SettingId.initialWindowSize, MAX_WINDOW]] as const;
+/** The connection's window as far open as it goes. */
+const OPEN_CONNECTION = windowUpdate(0, MAX_WINDOW - 65_535);
+
+let range: AttackRange;
+let peers: Http2Peer[];
+
+beforeAll(async () => {
+  range = await AttackRange.open();
+});
+
+beforeEach(() => {
+  peers = [];
+});
+
+afterEach(async () => {
+  dismiss(peers);
+  await waitFor('only the honest client is there', async () => (await range.report('glance')).connections <= 1);
+});
+
+afterAll(async () => {
+  await range?.close();
+});
+
+async function openPeer(options: Parameters<typeof Http2Peer.open>[1] = {}): Promise<Http2Peer> {
+  const peer = await Http2Peer.open(range.port, options);
+  peers.push(peer);
+  return peer;
+}
+
+function effortOf(frames: number): AttackEffort {
+  return { frames, bytes: peers.reduce((sum, peer) => sum + peer.socket.bytesWritten, 0) };
+}
+
+const HUGE = TRANSPORT_LIMITS.messageBytesMax;
+
+test('a huge length that is announced costs nothing but its bytes', async () => {
+  const calls = TRANSPORT_LIMITS.streamsPerConnectionMax;
+  const outcome = await range.under(async () => {
+    const peer = await openPeer();
+    const begin = (id: number): Buffer => {
+      return Buffer.concat([headers(id, requestBlock(attackPath('Echo'))), data(id, message(Buffer.from('x'), HUGE))]);
+    };
+    await peer.sendAll(many(calls, (index) => begin(2 * index + 1)));
+    await peer.roundTrip();
+    return await range.report();
+  });
+  const heldMax = calls * (4_096 + CALL_BYTES_MAX);
+  expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(heldMax);
+  expectUnharmed(range, outcome, { heldBytesMax: heldMax, effort: effortOf(2 * calls), callsPerFrameMax: 4 });
+});
+
+test('a length beyond the bound is refused at once', async () => {
+  const peer = await openPeer();
+  await peer.send(headers(1, requestBlock(attackPath('Echo'))), data(1, message(Buffer.alloc(0), 0xffff_ffff)));
+  expect((await answerOf(peer, 1)).grpcStatus).toBe(8);
+});
+
+const HALF = message(Buffer.alloc(200_000), HUGE);
+const CALLS_OF_EACH = 120;
+
+/** Calls whose messages stop in their midst. */
+async function sendHalves(peer: Http2Peer): Promise<void> {
+  for (let index = 0; index < CALLS_OF_EACH && peer.isOpen; index += 1) {
+    const id = 2 * index + 1;
+    const pieces = many(HALF.length / 16_000, (at) => data(id, HALF.subarray(at * 16_000, (at + 1) * 16_000)));
+    await peer.sendAll(headers(id, requestBlock(attackPath('Echo'))), pieces);
+  }
+  await peer.roundTrip();
+}
+
+test('half requests of one connection are bounded', async () => {
+  const outcome = await range.under(async () => {
+    const peer = await openPeer();
+    await sendHalves(peer);
+    return await answerOf(peer, 2 * CALLS_OF_EACH - 1);
+  });
+  expect(outcome.result.grpcStatus).toBe(8);
+  // A message that grows has room for twice its bytes.
+  const heldMax = 2 * HTTP2_LIMITS.heldBytesPerConnectionMax;
+  expectUnharmed(range, outcome, { heldBytesMax: heldMax, effort: effortOf(0), callsPerFrameMax: 4 });
+});
+
+test('half requests of many connections are bounded, and others do not notice', async () => {
+  const large = message(Buffer.alloc(1_000_000, 'm'));
+  const outcome = await range.under(async () => {
+    await Promise.all(Array.from({ length: 8 }, () => openPeer()));
+    await Promise.all(peers.map((peer) => sendHalves(peer)));
+    const honest = await openPeer({ settings: OPEN_WINDOW });
+    await honest.send(OPEN_CONNECTION, headers(1, requestBlock(attackPath('Echo'))));
+    for (let at = 0; at < large.length; at += 16_000) {
+      // A window at a time, as an honest client does.
+      await honest.send(data(1, large.subarray(at, at + 16_000)));
+      await honest.roundTrip();
+    }
+    await honest.send(data(1, Buffer.alloc(0), FrameFlag.endStream));
+    return await answerOf(honest, 1);
+  });
+  expect(outcome.result.grpcStatus).toBe(0);
+  const heldMax = 2 * HTTP2_LIMITS.heldBytesMax;
+  expectUnharmed(range, outcome, { heldBytesMax: heldMax, effort: effortOf(0), callsPerFrameMax: 4 });
+});
+
+test('frames byte by byte are frames, at a price of their own', async () => {
+  const outcome = await range.under(async () => {
+    const peer = await openPeer();
+    const bytes = many(20, (index) => unaryCall(2 * index + 1, attackPath('Echo'), Buffer.from('hello')));
+    for (const byte of bytes) {
+      await peer.send(Buffer.from([byte]));
+    }
+    return { last: await answerOf(peer, 39), bytes: bytes.length };
+  });
+  expect(outcome.result.last.grpcStatus).toBe(0);
+  // A byte that comes alone costs a read of its own.
+  const effort = { frames: outcome.result.bytes, bytes: 0 };
+  expectUnharmed(range, outcome, { heldBytesMax: 0, effort, callsPerFrameMax: 20 });
+});
+
+test('DATA byte by byte is a message, at the price of its frames', async () => {
+  const text = Buffer.alloc(20_000, 'm');
+  const outcome = await range.under(async () => {
+    const peer = await openPeer();
+    const bytes = message(text);
+    const frames = many(bytes.length, (at) => data(1, bytes.subarray(at, at + 1)));
+    await peer.sendAll(
+      headers(1, requestBlock(attackPath('Echo'))),
+      frames,
+      data(1, Buffer.alloc(0), FrameFlag.endStream),
+    );
+    return { answer: await answerOf(peer, 1), frames: bytes.length };
+  });
+  expect(outcome.result.answer.body).toEqual(message(text));
+  expectUnharmed(range, outcome, { heldBytesMax: 0, effort: effortOf(outcome.result.frames), callsPerFrameMax: 2 });
+});
+
+test('calls beyond the bound of a connection are refused, those below it are served', async () => {
+  const calls = TRANSPORT_LIMITS.streamsPerConnectionMax + 500;
+  const outcome = await range.under(async () => {
+    const peer = await openPeer();
+    await peer.sendAll(many(calls, (index) => unaryCall(2 * index + 1, attackPath('Slow'))));
+    const answers = await Promise.all(
+      [1, 2 * TRANSPORT_LIMITS.streamsPerConnectionMax - 1].map((id) => answerOf(peer, id)),
+    );
+    return { peer, answers };
+  });
+  const { peer, answers } = outcome.result;
+  expect(answers.map(({ grpcStatus }) => grpcStatus)).toEqual([0, 0]);
+  expect(outcome.after.runningMax).toBeLessThanOrEqual(TRANSPORT_LIMITS.streamsPerConnectionMax);
+  expect([...new Set(peer.resets.values())]).toEqual(['refusedStream']);
+  const heldMax = calls * CALL_BYTES_MAX;
+  expectUnharmed(range, outcome, { heldBytesMax: heldMax, effort: effortOf(2 * calls), callsPerFrameMax: 4 });
+});
+
+test('after all of them nothing is left behind', async () => {
+  const report = await waitFor('the handlers have ended', async () => {
+    const now = await range.report();
+    return now.running === 0 ? now : undefined;
+  });
+  expect({ uncaught: report.uncaught, logged: report.logged }).toEqual({ uncaught: 0, logged: [] });
+});

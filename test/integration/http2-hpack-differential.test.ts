@@ -1,0 +1,221 @@
+/**
+ * Our HPACK against nghttp2's, as node:http2 brings it: thousands of random header lists in either direction come out as they went in,
+ * whatever the size of the table and however it changes on the way.
+ */
+import { type ClientHttp2Stream, constants, type OutgoingHttpHeaders, sensitiveHeaders } from 'node:http2';
+import type { StatusCode } from '../../src/grpc/status.ts';
+import { encodeFields, STATUS_200 } from '../../src/grpc/transports/http2/hpack-encoder.ts';
+import { percentEncode, statusBlock } from '../../src/grpc/transports/http2/status-block.ts';
+import { type AnswerBlocks, type FieldList, Nghttp2Pair } from '../support/http2-nghttp2.ts';
+import { FastRandom } from '../support/http2-random.ts';
+import { waitFor } from '../support/wait.ts';
+
+const SEED = 7_541;
+const BATCH = 40;
+const BATCHES = 20;
+
+/** Names that the static table has, with one that it has many values for, and names of gRPC. */
+const KNOWN_NAMES = [
+  'accept',
+  'accept-encoding',
+  'cookie',
+  'accept-charset',
+  'via',
+  'x-trace-bin',
+  'grpc-timeout',
+  'link',
+];
+const TOKEN = "abcdefghijklmnopqrstuvwxyz0123456789-_.!#$%&'*+^`|~";
+/** What a value may hold: visible ASCII, blanks within, tabs within, and the upper half of bytes. */
+const VISIBLE = Array.from({ length: 94 }, (_, index) => String.fromCharCode(33 + index));
+const UPPER = Array.from({ length: 128 }, (_, index) => String.fromCharCode(128 + index));
+const INNER = [...VISIBLE, ...UPPER, ' ', '\t'];
+
+function randomName(random: FastRandom): string {
+  if (random.below(3) === 0) {
+    return random.pick(KNOWN_NAMES);
+  }
+  return `x-${Array.from({ length: 1 + random.below(random.below(20) === 0 ? 200 : 12) }, () => random.pick(TOKEN)).join('')}`;
+}
+
+function randomValue(random: FastRandom): string {
+  const kind = random.below(10);
+  if (kind === 0) {
+    return '';
+  }
+  const length = kind === 1 ? random.below(6_000) : kind === 2 ? random.below(300) : 1 + random.below(30);
+  const middle = kind < 6 ? INNER : VISIBLE;
+  // nghttp2 takes no blank at either end, as RFC 9113 says.
+  return Array.from({ length }, (_, at) => random.pick(at === 0 || at === length - 1 ? VISIBLE : middle)).join('');
+}
+
+/** A few fields; names repeat, and so do whole fields of earlier lists, or no table would be of use. */
+function randomFields(random: FastRandom, earlier: (readonly [string, string])[]): [string, string][] {
+  const fields: [string, string][] = [];
+  for (let left = random.below(random.below(10) === 0 ? 40 : 8); left > 0; left -= 1) {
+    const known = earlier.length > 0 && random.below(2) === 0 ? random.pick(earlier) : undefined;
+    const name = known?.[0] ?? randomName(random);
+    fields.push([name, known !== undefined && random.below(3) > 0 ? known[1] : randomValue(random)]);
+  }
+  earlier.push(...fields);
+  earlier.splice(0, Math.max(0, earlier.length - 60));
+  return fields;
+}
+
+/** As node:http2 wants them: values of one name together, some of the names never to be indexed. */
+function outgoing(fields: FieldList, random: FastRandom): OutgoingHttpHeaders {
+  const lists = new Map<string, string[]>();
+  for (const [name, value] of fields) {
+    lists.set(name, [...(lists.get(name) ?? []), value]);
+  }
+  const entries: OutgoingHttpHeaders = {
+    ':method': random.pick(['POST', 'GET', 'PUT']),
+    ':path': `/${random.pick(['a', 'index.html', 'pannier.v1.CacheService/CacheGet'])}`,
+  };
+  for (const [name, values] of lists) {
+    entries[name] = values.length === 1 ? values[0] : values;
+  }
+  const secret = [...lists.keys()].filter(() => random.below(5) === 0);
+  return { ...entries, [sensitiveHeaders]: secret } as OutgoingHttpHeaders;
+}
+
+/** In an order that does not depend on how fields of different names are mixed. */
+function sorted(fields: FieldList): FieldList {
+  return [...fields].sort(([left], [right]) => (left < right ? -1 : left > right ? 1 : 0));
+}
+
+function pairs(flat: readonly string[]): [string, string][] {
+  return Array.from({ length: flat.length / 2 }, (_, index) => [String(flat[2 * index]), String(flat[2 * index + 1])]);
+}
+
+/** What the client says came: the fields of the headers and of the trailers. */
+interface Received {
+  readonly opening: [string, string][];
+  readonly trailers: [string, string][];
+}
+
+function receive(stream: ClientHttp2Stream): Promise<Received> {
+  return new Promise((resolve) => {
+    let opening: [string, string][] = [];
+    let trailers: [string, string][] = [];
+    stream.on('response', (...told: unknown[]) => {
+      opening = pairs(told[2] as string[]);
+    });
+    stream.on('trailers', (...told: unknown[]) => {
+      trailers = pairs(told[2] as string[]);
+    });
+    stream.on('error', () => {});
+    stream.on('close', () => resolve({ opening, trailers }));
+    stream.resume();
+    stream.end();
+  });
+}
+
+const SHORT_ANSWER: AnswerBlocks = {
+  opening: STATUS_200,
+  trailers: encodeFields([['grpc-status', '0']]),
+};
+
+let pair: Nghttp2Pair;
+
+afterEach(() => {
+  pair?.close();
+});
+
+test.each([
+  { name: 'a table of 4,096 bytes', tableBytes: 4_096, sizes: [4_096] },
+  { name: 'no table at all', tableBytes: 0, sizes: [0] },
+  { name: 'a table for one or two fields', tableBytes: 100, sizes: [100] },
+  { name: 'a large table', tableBytes: 30_000, sizes: [30_000] },
+  { name: 'a table that shrinks and grows', tableBytes: 4_096, sizes: [4_096, 500, 0, 33, 4_096, 1_000, 64] },
+  { name: 'a table, and frames with padding', tableBytes: 4_096, sizes: [4_096], isPadded: true },
+])(
+  'requests of nghttp2 are decoded as they were meant: $name',
+  async ({ tableBytes, sizes, isPadded }) => {
+    const random = new FastRandom(SEED + tableBytes + sizes.length);
+    const clientOptions = {
+      maxDeflateDynamicTableSize: 65_536,
+      ...(isPadded ? { paddingStrategy: constants.PADDING_STRATEGY_MAX } : {}),
+    };
+    pair = await Nghttp2Pair.open({ tableBytes, answer: () => SHORT_ANSWER, clientOptions });
+    const earlier: [string, string][] = [];
+    let evictions = 0;
+    let tableBytesBefore = 0;
+    for (let batch = 0; batch < BATCHES; batch += 1) {
+      pair.announceTable(random.pick(sizes));
+      const sent: { stream: ClientHttp2Stream; fields: FieldList; received: Promise<Received> }[] = [];
+      for (let index = 0; index < BATCH; index += 1) {
+        const fields = randomFields(random, earlier);
+        const stream = pair.client.request(outgoing(fields, random));
+        sent.push({ stream, fields, received: receive(stream) });
+      }
+      await waitFor('all answers', () => pair.failure !== undefined || sent.every(({ stream }) => stream.closed));
+      expect(pair.failure).toBeUndefined();
+      for (const { stream, fields } of sent) {
+        const decoded = pair.requests.get(Number(stream.id)) ?? [];
+        expect(sorted(decoded.filter(([name]) => !name.startsWith(':')))).toEqual(sorted(fields));
+        expect(decoded.filter(([name]) => name.startsWith(':'))).toHaveLength(4);
+        pair.requests.delete(Number(stream.id));
+      }
+      expect(pair.decoder.table.bytes).toBeLessThanOrEqual(tableBytes);
+      evictions += pair.decoder.table.bytes < tableBytesBefore ? 1 : 0;
+      tableBytesBefore = pair.decoder.table.bytes;
+    }
+    // The table was in use, and full, or this would say little.
+    expect(evictions).toBeGreaterThan(tableBytes === 0 ? -1 : 2);
+  },
+  60_000,
+);
+
+test('what we encode nghttp2 decodes as it was meant: metadata of all lengths, and status texts', async () => {
+  const random = new FastRandom(SEED + 1);
+  const answers = new Map<number, { fields: [string, string][]; code: StatusCode; text: string }>();
+  pair = await Nghttp2Pair.open({
+    tableBytes: 4_096,
+    clientOptions: { settings: { maxHeaderListSize: 1_000_000 } },
+    answer: (streamId) => {
+      const fields = randomFields(random, []);
+      const code = (1 + random.below(16)) as StatusCode;
+      const text = randomText(random);
+      answers.set(streamId, { fields, code, text });
+      return {
+        opening: Buffer.concat([STATUS_200, encodeFields(fields)]),
+        trailers: statusBlock({ code, message: text, retryPushbackMs: random.below(2) === 0 ? undefined : 250 }),
+      };
+    },
+  });
+  for (let batch = 0; batch < BATCHES; batch += 1) {
+    const streams = Array.from({ length: BATCH }, () => pair.client.request({ ':method': 'POST' }));
+    const received = await Promise.all(streams.map((stream) => receive(stream)));
+    expect(pair.failure).toBeUndefined();
+    for (const [index, { opening, trailers }] of received.entries()) {
+      const answer = answers.get(Number(streams[index]?.id));
+      expect(opening).toEqual([[':status', '200'], ...(answer?.fields ?? [])]);
+      const trailer = Object.fromEntries(trailers);
+      expect(Number(trailer['grpc-status'])).toBe(answer?.code);
+      const text = decodeURIComponent(trailer['grpc-message'] ?? '');
+      expect(answer?.text.toWellFormed().startsWith(text)).toBe(true);
+      expect(trailer['grpc-message'] ?? '').toBe(percentEncode(answer?.text ?? ''));
+    }
+  }
+}, 60_000);
+
+/** A status text as handlers write it, and as they should not: umlauts, signs beyond the first plane, halves of them, line ends. */
+function randomText(random: FastRandom): string {
+  const pieces = [
+    'Cannot set',
+    ': ',
+    '100 %',
+    'ä',
+    'é',
+    '\u{1f600}',
+    '\ud800',
+    '\n',
+    '\0',
+    '"quoted"',
+    ' ',
+    '%41',
+    '€',
+  ];
+  return Array.from({ length: random.below(12) }, () => random.pick(pieces)).join('');
+}
