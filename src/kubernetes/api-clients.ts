@@ -17,13 +17,15 @@ export interface ApiClients {
 }
 
 const CALL_TIMEOUT_MS = 5_000;
+/** What the client falls back to when it finds nothing. */
+const NO_CLUSTER = 'http://localhost:8080';
 
 /** Throws when there is no cluster to be found. */
 export function apiClients(): ApiClients {
   const config = new KubeConfig();
   config.loadFromDefault();
   const cluster = config.getCurrentCluster();
-  if (cluster === null) {
+  if (cluster === null || cluster.server === NO_CLUSTER) {
     throw new Error('Cannot reach a cluster: none is configured, wanted a service account or KUBECONFIG');
   }
   const configuration = createConfiguration({
