@@ -62,6 +62,7 @@ examples: node_modules/.installed dist/main.mjs ## the example programs against 
 
 bench: node_modules/.installed dist/main.mjs ## start time, memory and cost per call, each beside a baseline of the same run
 	node bench/run.ts $(ARGS)
+	node bench/codec.ts $(ARGS)
 
 bench-transport: node_modules/.installed dist/main.mjs ## what a call costs on each transport, beside node:http2 and grpc-go, in one run
 	node bench/transports.ts $(ARGS)

@@ -54,7 +54,7 @@ async function expectHealthy(memoryBefore: number): Promise<void> {
   for (const name of ['CheckRateLimit', 'CreateSession', 'CacheSet', 'Check']) {
     const good = messages.find((message) => message.path.endsWith(`/${name}`));
     const answer = await client.unary(String(good?.path), good?.bytes ?? Buffer.alloc(0), { deadlineMs: 5_000 });
-    expect([name, answer.code, answer.details]).toEqual([name, Status.OK, 'OK']);
+    expect([name, answer.code]).toEqual([name, Status.OK]);
   }
   const unexpected = sidecar.logLines().filter((line) => Number(line.level) >= 50);
   expect(unexpected).toEqual([]);

@@ -103,7 +103,6 @@ export class Http2Connection implements FrameSink, SenderHost {
     this.#sender.goaway(STREAM_ID_MAX, ErrorCode.none, '');
     // When the answer to this is here, so is every call that the peer sent before it saw the GOAWAY.
     this.#sender.outbox.frame(FrameType.ping, Flag.none, 0, DRAIN_PING);
-    this.#guard(() => this.#streams.endStreaming());
     // Said at once: the sooner it is heard, the fewer calls come.
     this.#sender.outbox.flush();
   }
@@ -346,6 +345,8 @@ export class Http2Connection implements FrameSink, SenderHost {
     if (table.acceptedIdMax === STREAM_ID_MAX) {
       table.acceptedIdMax = table.lastId;
       this.#sender.goaway(table.lastId, ErrorCode.none, '');
+      // Not before: what their handlers had to say of the end is said by now.
+      this.#guard(() => this.#streams.endStreaming());
     }
     if (table.size === 0) {
       this.#close();
