@@ -1,0 +1,120 @@
+/**
+ * Injects or uninjects what stands in a file: any number of documents of any kind; those without pods, and those that do not change, come
+ * out byte for byte.
+ */
+import { type Injection, injectPod } from '../injector/inject-pod.ts';
+import { uninjectPod } from '../injector/uninject-pod.ts';
+import { isSame } from '../json.ts';
+import type { Kubelets } from '../kubelets.ts';
+import type { Pod } from '../pod.ts';
+import type { SidecarConfig } from '../sidecar-config.ts';
+import { shapeProblems } from './pod-shape.ts';
+import { namespacesIn, type Workload, withPod, workloadsIn } from './workloads.ts';
+import { editYaml, readDocuments } from './yaml-edit.ts';
+
+export interface InjectManifestOptions {
+  readonly config: SidecarConfig;
+  readonly kubelets: Kubelets;
+  /** Whether namespaces that the file does not show ask for injection. */
+  readonly namespaceInject: boolean;
+  readonly version?: string;
+}
+
+export interface WorkloadOutcome {
+  readonly workload: Workload;
+  readonly injection: Injection;
+}
+
+export type ManifestResult =
+  | { readonly text: string; readonly outcomes: readonly WorkloadOutcome[] }
+  | { readonly problems: readonly string[] };
+
+export function injectManifests(source: string, options: InjectManifestOptions): ManifestResult {
+  return editManifests(source, (workload, documents) => {
+    const fallback = { labels: options.namespaceInject ? { 'pannier.dev/inject': 'true' } : {}, annotations: {} };
+    const namespace = namespacesIn(documents).get(workload.namespace ?? '') ?? fallback;
+    return injectPod({
+      ...options,
+      pod: workload.pod,
+      namespaceLabels: namespace.labels,
+      namespaceAnnotations: namespace.annotations,
+    });
+  });
+}
+
+export function uninjectManifests(source: string): ManifestResult {
+  return editManifests(source, ({ pod }) => {
+    const bare = uninjectPod(pod);
+    return bare === pod ? { kind: 'skip', reason: 'it has no sidecar' } : { kind: 'inject', pod: bare, patch: [] };
+  });
+}
+
+const ALIASES_MAX = 1_000;
+
+type Edit = (workload: Workload, documents: readonly unknown[]) => Injection;
+
+function editManifests(source: string, edit: Edit): ManifestResult {
+  const read = readValues(source);
+  if ('problems' in read) {
+    return read;
+  }
+  const { values } = read;
+  const changes = new Map<number, unknown>();
+  const outcomes: WorkloadOutcome[] = [];
+  for (const [index, value] of values.entries()) {
+    let changed = value;
+    for (const workload of workloadsIn(value)) {
+      const injection = editChecked(workload, () => edit(workload, values));
+      outcomes.push({ workload, injection });
+      if (injection.kind === 'inject') {
+        changed = withPod(changed, workload.path, injection.pod satisfies Pod);
+      }
+    }
+    if (!isSame(changed, value)) {
+      changes.set(index, changed);
+    }
+  }
+  if (outcomes.some(({ injection }) => injection.kind === 'refuse')) {
+    return { text: source, outcomes };
+  }
+  const edited = isJson(source) ? editJson(source, changes) : editYaml(source, changes);
+  return 'problem' in edited ? { problems: [edited.problem] } : { text: edited.text, outcomes };
+}
+
+function editChecked(workload: Workload, edit: () => Injection): Injection {
+  const [first, ...others] = shapeProblems(workload.pod);
+  return first === undefined ? edit() : { kind: 'refuse', problems: [first, ...others] };
+}
+
+/** The values of all documents. An alias that does not resolve, or too many of them, is a mistake too. */
+export function readValues(source: string): { readonly values: unknown[] } | { readonly problems: readonly string[] } {
+  const documents = readDocuments(source);
+  const errors: Error[] = documents.flatMap((document) => document.errors);
+  const values: unknown[] = [];
+  try {
+    values.push(...documents.map((document): unknown => document.toJS({ maxAliasCount: ALIASES_MAX })));
+  } catch (error) {
+    errors.push(error instanceof Error ? error : new Error(String(error)));
+  }
+  const problems = errors.map((error) => `Cannot read the file as YAML: ${error.message.split('\n')[0]}`);
+  return problems.length > 0 ? { problems } : { values };
+}
+
+function isJson(source: string): boolean {
+  return source.trimStart().startsWith('{') && !('error' in parseJson(source));
+}
+
+function parseJson(source: string): { readonly value: unknown } | { readonly error: unknown } {
+  try {
+    return { value: JSON.parse(source) };
+  } catch (error) {
+    return { error };
+  }
+}
+
+/** JSON has no comments to keep; its indentation is kept. */
+function editJson(source: string, changes: ReadonlyMap<number, unknown>): { readonly text: string } {
+  const after = changes.get(0);
+  const indent = /\n([ \t]+)/.exec(source)?.[1];
+  return { text: changes.size === 0 ? source : `${JSON.stringify(after, null, indent)}\n` };
+}

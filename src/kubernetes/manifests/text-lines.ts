@@ -1,0 +1,74 @@
+/**
+ * Offsets and lines of a text.
+ */
+import { isCollection, isScalar, type Node, type Pair } from 'yaml';
+
+export class TextLines {
+  readonly lineEnd: string;
+  readonly #source: string;
+
+  constructor(source: string) {
+    this.#source = source;
+    this.lineEnd = source.includes('\r\n') ? '\r\n' : '\n';
+  }
+
+  startOfLine(offset: number): number {
+    return this.#source.lastIndexOf('\n', offset - 1) + 1;
+  }
+
+  columnOf(offset: number): number {
+    return offset - this.startOfLine(offset);
+  }
+
+  /** Where the next line begins; not terminated: there is none, and this one has no end. */
+  afterLine(offset: number): { readonly offset: number; readonly isTerminated: boolean } {
+    // An offset right behind a line's end means that line.
+    const from = offset > 0 && this.#source[offset - 1] === '\n' ? offset - 1 : offset;
+    const end = this.#source.indexOf('\n', from);
+    return end < 0 ? { offset: this.#source.length, isTerminated: false } : { offset: end + 1, isTerminated: true };
+  }
+
+  /** The start of the line that bears the dash of an item whose content begins at `offset`. */
+  dashLine(offset: number, column: number): number {
+    let start = this.startOfLine(offset);
+    while (start > 0 && this.#source[start + column] !== '-') {
+      start = this.startOfLine(start - 1);
+    }
+    return start;
+  }
+
+  /** The start of the first of the lines right above that hold nothing but a comment, or the same offset. */
+  aboveComments(lineStart: number): number {
+    let start = lineStart;
+    while (start > 0) {
+      const above = this.startOfLine(start - 1);
+      if (!this.#source.slice(above, start).trimStart().startsWith('#')) {
+        break;
+      }
+      start = above;
+    }
+    return start;
+  }
+
+  /** The end of what is not blank between two offsets. */
+  trimEnd(start: number, end: number): number {
+    return start + this.#source.slice(start, end).trimEnd().length;
+  }
+}
+
+/** Where the last thing in a node ends: a collection in block style ends with its last item, not with the comments below it. */
+export function endOfContent(node: Node): number {
+  if (isCollection(node) && node.flow !== true) {
+    const last = node.items.at(-1) as Node | Pair<Node, Node | null> | undefined;
+    if (last !== undefined && 'key' in last) {
+      return Math.max(endOfContent(last.key), last.value === null ? 0 : endOfContent(last.value));
+    }
+    if (last !== undefined) {
+      return endOfContent(last);
+    }
+  }
+  if (isScalar(node) && node.range && node.range[1] === node.range[0]) {
+    return node.range[0];
+  }
+  return node.range?.[1] ?? 0;
+}

@@ -1,0 +1,43 @@
+/**
+ * Values as YAML: in lines of block style at a column, or on one line.
+ *
+ * Written so that YAML 1.1 and 1.2 read the same: `"yes"`, `"0666"` and `"true"` stay strings for every reader.
+ */
+import { stringify, type ToStringOptions } from 'yaml';
+
+interface BlockOptions {
+  readonly value: unknown;
+  readonly column: number;
+  readonly indentsLists: boolean;
+}
+
+export function pairText({ key, value, column, indentsLists }: BlockOptions & { readonly key: string }): string[] {
+  return indented(block({ [key]: value }, indentsLists), column);
+}
+
+export function itemText({ value, column, indentsLists }: BlockOptions): string[] {
+  return indented(block([value], indentsLists), column);
+}
+
+/** A scalar, or an empty collection. */
+export function inlineText(value: unknown): string {
+  return block(value, false).trimEnd();
+}
+
+/** JSON is YAML. */
+export function flowText(value: unknown): string {
+  return JSON.stringify(value);
+}
+
+function block(value: unknown, indentsLists: boolean): string {
+  const style: ToStringOptions = { lineWidth: 0, indentSeq: indentsLists };
+  return stringify(value, { version: '1.1', aliasDuplicateObjects: false, ...style });
+}
+
+function indented(text: string, column: number): string[] {
+  const margin = ' '.repeat(column);
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => (line === '' ? line : margin + line));
+}

@@ -1,0 +1,126 @@
+/**
+ * Shapes of pods and what injection makes of them: cases/NAME.yaml in, NAME.injected.yaml out, or NAME.refused.txt with every mistake.
+ *
+ * The outputs are read by people when they change: PANNIER_TEST_UPDATE_GOLDEN=1 writes them anew. A comment `# case: {...}` in the input
+ * says what is different from the usual: `kubelets` (minor version), `namespaceInject`, `config` (of the injector).
+ */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { injectPod } from '../../src/kubernetes/injector/inject-pod.ts';
+import { isSame } from '../../src/kubernetes/json.ts';
+import { injectManifests, readValues, uninjectManifests } from '../../src/kubernetes/manifests/edit-manifests.ts';
+import { namespacesIn, workloadsIn } from '../../src/kubernetes/manifests/workloads.ts';
+import { defaultSidecarConfig, parseSidecarConfig, type SidecarConfig } from '../../src/kubernetes/sidecar-config.ts';
+import { applyJsonPatch } from '../support/json-patch-apply.ts';
+import { repositoryRoot } from '../support/repository.ts';
+
+const directory = join(repositoryRoot, 'test/injection/cases');
+const isUpdating = process.env.PANNIER_TEST_UPDATE_GOLDEN === '1';
+
+interface GoldenCase {
+  readonly kubelets?: number;
+  readonly namespaceInject?: boolean;
+  /** What stands below `sidecar` in the injector's configuration. */
+  readonly config?: object;
+}
+
+function optionsOf(source: string): {
+  config: SidecarConfig;
+  kubelets: { oldestMinor: number | undefined };
+  namespaceInject: boolean;
+  version: string;
+} {
+  const comment = /^# case: (.*)$/m.exec(source)?.[1];
+  const given = JSON.parse(comment ?? '{}') as GoldenCase;
+  return {
+    config: given.config === undefined ? defaultSidecarConfig('pannier:1') : configOf(given.config),
+    kubelets: { oldestMinor: given.kubelets },
+    namespaceInject: given.namespaceInject === true,
+    version: '1.2.3',
+  };
+}
+
+function configOf(sidecar: object): SidecarConfig {
+  const parsed = parseSidecarConfig(JSON.stringify({ sidecar: { image: 'pannier:1', ...sidecar } }));
+  if ('problems' in parsed) {
+    throw new Error(JSON.stringify(parsed.problems));
+  }
+  return parsed.config;
+}
+
+function valuesOf(text: string): unknown[] {
+  const read = readValues(text);
+  if ('problems' in read) {
+    throw new Error(read.problems.join('\n'));
+  }
+  return read.values;
+}
+
+const names = readdirSync(directory)
+  .filter((file) => /^[a-z0-9-]+\.(yaml|json)$/.test(file))
+  .sort();
+
+function goldenPath(name: string, kind: 'injected' | 'refused'): string {
+  const [stem = '', extension = ''] = name.split('.');
+  return join(directory, kind === 'injected' ? `${stem}.injected.${extension}` : `${stem}.refused.txt`);
+}
+
+function compare(path: string, text: string): void {
+  if (isUpdating) {
+    writeFileSync(path, text);
+  }
+  expect(existsSync(path) ? readFileSync(path, 'utf8') : 'no golden file').toBe(text);
+}
+
+/** What two places share is written out where one of them changes, and stays so. */
+const WITH_ALIASES = new Set(['deployment-anchors.yaml']);
+
+test('there are at least 40 shapes', () => {
+  expect(names.length).toBeGreaterThanOrEqual(40);
+});
+
+describe.each(names)('%s', (name) => {
+  const source = readFileSync(join(directory, name), 'utf8');
+  const options = optionsOf(source);
+  const result = injectManifests(source, options);
+  if ('problems' in result) {
+    throw new Error(result.problems.join('\n'));
+  }
+  const refusals = result.outcomes.flatMap(({ injection }) => (injection.kind === 'refuse' ? injection.problems : []));
+
+  test('comes out as its golden file says', () => {
+    if (refusals.length > 0) {
+      compare(goldenPath(name, 'refused'), `${refusals.join('\n')}\n`);
+      expect(result.text).toBe(source);
+    } else {
+      compare(goldenPath(name, 'injected'), result.text);
+    }
+  });
+
+  test('is the same from the webhook: the patch makes of each pod what the file holds', () => {
+    const before = valuesOf(source);
+    const namespaces = namespacesIn(before);
+    const pods = before.flatMap((document) => workloadsIn(document));
+    const results = valuesOf(result.text).flatMap((document) => workloadsIn(document));
+    expect(results.length).toBe(pods.length);
+    for (const [index, { pod, namespace }] of pods.entries()) {
+      const asked = options.namespaceInject ? { 'pannier.dev/inject': 'true' } : {};
+      const facts = namespaces.get(namespace ?? '') ?? { labels: asked, annotations: {} };
+      const injection = injectPod({
+        ...options,
+        pod,
+        namespaceLabels: facts.labels,
+        namespaceAnnotations: facts.annotations,
+      });
+      const patched = injection.kind === 'inject' ? applyJsonPatch(pod, injection.patch) : pod;
+      expect(isSame(patched, refusals.length > 0 ? patched : results[index]?.pod)).toBe(true);
+    }
+  });
+
+  test('is not changed by a second injection, and is what it was without the sidecar', () => {
+    expect(injectManifests(result.text, options)).toMatchObject({ text: result.text });
+    const bare = uninjectManifests(result.text);
+    expect(bare).toMatchObject(WITH_ALIASES.has(name) ? {} : { text: source });
+    expect('text' in bare && valuesOf(bare.text)).toEqual(valuesOf(source));
+  });
+});
