@@ -2,7 +2,8 @@
  * Bytes that all connections of a transport hold together, and the share of one.
  *
  * Promise: many peers that each stay below their own bound are bounded too, and do not hurt a modest one. Over the common
- * bound only those are refused that hold more than an equal share of it, so the sum stays below twice the bound.
+ * bound only those are refused that hold more than an equal share of it. Peers that come one after the other may each reach
+ * the share of their moment, so the sum is at most the bound times 1 + ln(peers), and one step of each.
  */
 
 /** What all hold. */
