@@ -110,7 +110,7 @@ async function webhook(flags: Flags): Promise<void> {
     process.exit(1);
   }
   if (injector !== undefined) {
-    log.info({ port: flags.port, version: VERSION }, 'serving');
+    log.info({ port: injector.port, adminPort: injector.adminPort, version: VERSION }, 'serving');
     log.info({ signal: await signalled, delayMs: flags.drainDelayMs }, 'draining');
     await injector.drain(flags.drainDelayMs);
     log.info({}, 'drained');

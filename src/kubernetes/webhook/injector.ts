@@ -45,6 +45,8 @@ export interface Address {
 }
 
 export interface Injector {
+  readonly port: number;
+  readonly adminPort: number;
   /** Not ready at once; for `delayMs` answers go on, so that callers learn of it; then closes. */
   drain(delayMs: number): Promise<void>;
 }
@@ -93,6 +95,8 @@ export async function startInjector(options: InjectorOptions): Promise<Injector>
   });
   const listening = server;
   return {
+    port: listening.port,
+    adminPort: admin.port,
     drain: async (delayMs) => {
       isDraining = true;
       listening.drain();

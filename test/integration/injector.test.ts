@@ -1,0 +1,148 @@
+/**
+ * The injector whole, against the few paths of an API server that it calls: two replicas become ready by themselves, inject, survive a
+ * deleted Secret and an emptied caBundle, and drain. On a real cluster: test/kubernetes.
+ */
+import { request } from 'node:https';
+import { apiClients } from '../../src/kubernetes/api-clients.ts';
+import { parseSidecarConfig, type SidecarConfig } from '../../src/kubernetes/sidecar-config.ts';
+import { type Injector, type InjectorOptions, startInjector } from '../../src/kubernetes/webhook/injector.ts';
+import { silentLogger } from '../../src/lib/logger.ts';
+import { FakeApiServer } from '../support/fake-api-server.ts';
+import { waitFor } from '../support/wait.ts';
+
+const HOST = 'pannier-injector.pannier-system.svc';
+let server: FakeApiServer;
+let options: Omit<InjectorOptions, 'address' | 'adminAddress'>;
+const injectors: Injector[] = [];
+
+beforeAll(async () => {
+  server = await FakeApiServer.start();
+  process.env.KUBECONFIG = server.kubeconfig;
+  options = {
+    config: sidecarConfig(),
+    clients: apiClients(),
+    namespace: 'pannier-system',
+    serviceName: 'pannier-injector',
+    configurationName: 'pannier-injector',
+    // Short, so that the time for API servers to learn is short too.
+    certificates: {
+      kind: 'self',
+      secretName: 'pannier-injector-ca',
+      authorityLifetimeMs: 20_000,
+      leafLifetimeMs: 20_000,
+    },
+    log: silentLogger,
+  };
+});
+
+afterAll(async () => {
+  await Promise.all(injectors.map((injector) => injector.drain(0)));
+  server?.stop();
+});
+
+function sidecarConfig(): SidecarConfig {
+  const parsed = parseSidecarConfig('sidecar:\n  image: pannier:1\n');
+  if ('problems' in parsed) {
+    throw new Error(`Cannot read the test's own configuration: ${parsed.problems[0].message}`);
+  }
+  return parsed.config;
+}
+
+async function start(): Promise<Injector> {
+  const local = { host: '127.0.0.1', port: 0 };
+  const injector = await startInjector({ ...options, address: local, adminAddress: local });
+  injectors.push(injector);
+  return injector;
+}
+
+async function isReady(injector: Injector): Promise<boolean> {
+  const response = await fetch(`http://127.0.0.1:${injector.adminPort}/readyz`);
+  return response.status === 200;
+}
+
+/** Calls as an API server does: trusting what the caBundle holds. */
+function review(injector: Injector, object: object): Promise<{ allowed: boolean; patch?: string }> {
+  const body = JSON.stringify({
+    apiVersion: 'admission.k8s.io/v1',
+    kind: 'AdmissionReview',
+    request: { uid: 'u', namespace: 'shop', operation: 'CREATE', object },
+  });
+  return new Promise((resolve, reject) => {
+    const target = { host: '127.0.0.1', port: injector.port, servername: HOST, ca: server.bundles()[0], agent: false };
+    const outgoing = request({ ...target, method: 'POST', path: '/mutate-pod' }, (response) => {
+      let text = '';
+      response.on('data', (chunk: Buffer) => {
+        text += chunk.toString();
+      });
+      response.on('end', () => resolve(JSON.parse(text).response));
+    });
+    outgoing.on('error', reject);
+    outgoing.end(body);
+  });
+}
+
+const pod = {
+  metadata: { name: 'pod', annotations: { 'pannier.dev/inject': 'true' } },
+  spec: { containers: [{ name: 'app', image: 'app:1' }] },
+};
+
+test('two replicas become ready by themselves and inject, through the loss of Secret and caBundle', async () => {
+  const [first, second] = await Promise.all([start(), start()]);
+  await waitFor('both ready', async () => (await isReady(first)) && (await isReady(second)));
+  for (const injector of [first, second]) {
+    const { allowed, patch } = await review(injector, pod);
+    expect(allowed).toBe(true);
+    expect(Buffer.from(patch ?? '', 'base64').toString()).toContain('"pannier"');
+  }
+  server.secret = undefined;
+  server.webhooks = server.webhooks.map((webhook) => ({ ...webhook, clientConfig: {} }));
+  await waitFor('no longer ready', async () => !(await isReady(first)));
+  await waitFor('both ready again', async () => (await isReady(first)) && (await isReady(second)));
+  await review(first, pod);
+  await review(second, pod);
+  const text = await (await fetch(`http://127.0.0.1:${first.adminPort}/metrics`)).text();
+  expect(text).toContain('pannier_injector_reviews_total{webhook="/mutate-pod",outcome="injected"} 2');
+  expect(text).toMatch(/pannier_injector_certificate_expiry_seconds \d{10}/);
+});
+
+test('calls what its rights allow, nothing else', () => {
+  const paths = new Set(server.calls);
+  const secrets = '/api/v1/namespaces/pannier-system/secrets';
+  const configuration = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/pannier-injector';
+  const allowed = [
+    `GET ${secrets}/pannier-injector-ca`,
+    `POST ${secrets}`,
+    `PATCH ${secrets}/pannier-injector-ca`,
+    `GET ${configuration}`,
+    `PATCH ${configuration}`,
+    'GET /api/v1/nodes',
+  ];
+  expect([...paths].filter((path) => !allowed.includes(path))).toEqual([]);
+});
+
+test('old kubelets turn native sidecars off where that is automatic', async () => {
+  server.kubeletVersions = ['v1.34.4', 'v1.28.1'];
+  const injector = await start();
+  await waitFor('ready', () => isReady(injector));
+  await waitFor('a plain container', async () => {
+    const { patch } = await review(injector, pod);
+    return !Buffer.from(patch ?? '', 'base64')
+      .toString()
+      .includes('initContainers');
+  });
+});
+
+test('draining, it is not ready and answers on', async () => {
+  const injector = await start();
+  await waitFor('ready', () => isReady(injector));
+  let isDrained = false;
+  const drained = injector.drain(1_000).then(() => {
+    isDrained = true;
+  });
+  expect(await isReady(injector)).toBe(false);
+  expect((await review(injector, pod)).allowed).toBe(true);
+  expect(isDrained).toBe(false);
+  await drained;
+  await expect(review(injector, pod)).rejects.toThrow();
+  injectors.splice(injectors.indexOf(injector), 1);
+});
