@@ -15,6 +15,7 @@ import { waitFor } from '../support/wait.ts';
 
 const TEST_LABEL = 'pannier-chart-test';
 const INJECT = 'pannier.dev/inject';
+const CHART_VERSION = '0.1.0';
 let cluster: TestCluster;
 let objects: KubernetesObjects;
 
@@ -151,7 +152,11 @@ describe('policy mutating', () => {
         volumes: [{ name: 'tmp', emptyDir: {} }],
       },
     ),
-    'a default container of its own': pod({ [INJECT]: 'true', 'kubectl.kubernetes.io/default-container': 'app' }),
+    'what injection would write, written already': pod({
+      [INJECT]: 'true',
+      'kubectl.kubernetes.io/default-container': 'app',
+      'cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes': 'tmp, pannier-socket',
+    }),
     'a pod of a Job': pod({ [INJECT]: 'true' }, { restartPolicy: 'Never' }),
   };
 
@@ -174,6 +179,7 @@ describe('policy mutating', () => {
       namespaceAnnotations: {},
       config: parsed.config,
       kubelets: { oldestMinor: undefined },
+      version: CHART_VERSION,
     });
     if (injection.kind !== 'inject') {
       throw new Error(JSON.stringify(injection));
