@@ -75,7 +75,7 @@ describe('the Deployment', () => {
       const env = at(container(render(values)), 'env') as { name: string; value?: string }[];
       return env.find((entry) => entry.name === 'NODE_OPTIONS')?.value;
     };
-    expect(options({})).toBe('--max-semi-space-size=2 --max-old-space-size=96');
+    expect(options({})).toBe('--max-semi-space-size=2 --max-old-space-size=128');
     expect(options({ injector: { resources: { limits: { memory: '1Gi' } } } })).toMatch(/=512$/);
     expect(options({ injector: { resources: { limits: { memory: '300M' } } } })).toMatch(/=143$/);
     expect(options({ injector: { resources: { limits: { memory: null } } } })).toBeUndefined();
