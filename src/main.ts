@@ -37,6 +37,7 @@ const COMMANDS = {
   serve: async () => (await import('./commands/serve.ts')).serveCommand(),
   check: async () => (await import('./commands/check.ts')).checkCommand(),
   call: async () => (await import('./commands/call.ts')).callCommand(),
+  webhook: async () => (await import('./commands/webhook.ts')).webhookCommand(),
 };
 
 /** Commander throws for --help and --version too, with exit code 0; its own complaints are usage errors. */
