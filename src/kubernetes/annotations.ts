@@ -5,6 +5,7 @@
  * An unknown key below the prefix is a mistake: a typing error must not leave a pod silently without its sidecar.
  */
 import { nearestOf } from '../config/nearest.ts';
+import { PREFIX, SETTINGS, type SettingName, type SettingRow } from '../config/settings.ts';
 import type { TextMap } from './pod.ts';
 import type { SidecarConfig } from './sidecar-config.ts';
 import {
@@ -29,12 +30,32 @@ export interface AnnotationRow<Value = unknown> {
   readonly kind: ValueKind<Value>;
   /** What holds without the annotation, for the docs. */
   readonly initial: string;
-  /** The same under this configuration, for `pannier injection explain`. */
-  initialOf(config: SidecarConfig): string;
+  /** The same under this configuration, for `pannier injection explain`; undefined: there is none. */
+  initialOf(config: SidecarConfig): InitialValue;
   readonly meaning: string;
   /** For docs and tests: one value that is accepted, and some that are not. */
   readonly example: string;
   readonly wrong: readonly string[];
+}
+
+export interface InitialValue {
+  readonly text: string | undefined;
+  readonly source: 'configuration' | 'default';
+}
+
+function configured(text: string | undefined): InitialValue {
+  return { text, source: 'configuration' };
+}
+
+function byDefault(text: string): InitialValue {
+  return { text, source: 'default' };
+}
+
+/** A setting of the program, which the configuration's `env` may hold. */
+function programSetting(config: SidecarConfig, name: SettingName): InitialValue {
+  const text = config.env[PREFIX + name];
+  const row: SettingRow | undefined = SETTINGS.find((candidate) => candidate.name === name);
+  return text === undefined ? { text: row?.initial, source: 'default' } : configured(text);
 }
 
 export const ANNOTATIONS = [
@@ -42,7 +63,7 @@ export const ANNOTATIONS = [
     name: 'inject',
     kind: flag,
     initial: "the namespace's label `pannier.dev/inject`",
-    initialOf: () => "the namespace's label",
+    initialOf: () => byDefault("the namespace's label"),
     meaning: 'Whether the pod gets a sidecar. Wins over the namespace.',
     example: 'true',
     wrong: ['yes', 'True', ''],
@@ -51,7 +72,7 @@ export const ANNOTATIONS = [
     name: 'image',
     kind: image,
     initial: '`sidecar.image`',
-    initialOf: (config) => config.image,
+    initialOf: (config) => configured(config.image),
     meaning: 'Image of the sidecar.',
     example: 'registry.example:5000/pannier:0.1.0',
     wrong: ['pannier', 'registry.example:5000/pannier', 'pannier:', 'a b:1', 'pannier@sha256:12'],
@@ -60,7 +81,7 @@ export const ANNOTATIONS = [
     name: 'image-pull-policy',
     kind: choice(['Always', 'IfNotPresent', 'Never']),
     initial: '`sidecar.imagePullPolicy`',
-    initialOf: (config) => config.imagePullPolicy,
+    initialOf: (config) => configured(config.imagePullPolicy),
     meaning: 'When the image is pulled.',
     example: 'Never',
     wrong: ['always', ''],
@@ -69,7 +90,7 @@ export const ANNOTATIONS = [
     name: 'cpu-request',
     kind: cpu,
     initial: '`sidecar.resources.requests.cpu`',
-    initialOf: (config) => config.resources.requests.cpu ?? 'none',
+    initialOf: (config) => configured(config.resources.requests.cpu),
     meaning: 'CPU that the scheduler sets aside.',
     example: '50m',
     wrong: ['0', '50Mi', '1 core', '-1'],
@@ -78,7 +99,7 @@ export const ANNOTATIONS = [
     name: 'cpu-limit',
     kind: cpu,
     initial: '`sidecar.resources.limits.cpu` (none: a throttled sidecar holds up every call)',
-    initialOf: (config) => config.resources.limits.cpu ?? 'none',
+    initialOf: (config) => configured(config.resources.limits.cpu),
     meaning: 'CPU that the sidecar may use at most.',
     example: '0.5',
     wrong: ['half', '65'],
@@ -87,7 +108,7 @@ export const ANNOTATIONS = [
     name: 'memory-request',
     kind: memoryRequest,
     initial: '`sidecar.resources.requests.memory`',
-    initialOf: (config) => config.resources.requests.memory ?? 'none',
+    initialOf: (config) => configured(config.resources.requests.memory),
     meaning: 'Memory that the scheduler sets aside.',
     example: '128Mi',
     wrong: ['128MB', '100m', '0', ''],
@@ -96,7 +117,7 @@ export const ANNOTATIONS = [
     name: 'memory-limit',
     kind: memoryLimit,
     initial: '`sidecar.resources.limits.memory`',
-    initialOf: (config) => config.resources.limits.memory ?? 'none',
+    initialOf: (config) => configured(config.resources.limits.memory),
     meaning: 'Memory that the sidecar may use at most; half of it is the bound of its heap.',
     example: '256Mi',
     wrong: ['64Mi', '256', '256mi'],
@@ -105,7 +126,7 @@ export const ANNOTATIONS = [
     name: 'log-level',
     kind: setting('LOG_LEVEL'),
     initial: '`sidecar.logLevel`',
-    initialOf: (config) => config.logLevel,
+    initialOf: (config) => configured(config.logLevel),
     meaning: 'What the sidecar logs.',
     example: 'debug',
     wrong: ['verbose', 'INFO', ''],
@@ -114,7 +135,7 @@ export const ANNOTATIONS = [
     name: 'policies',
     kind: objectName('ConfigMap'),
     initial: '`sidecar.policiesConfigMap`',
-    initialOf: (config) => config.policiesConfigMap ?? 'none',
+    initialOf: (config) => configured(config.policiesConfigMap),
     meaning: 'ConfigMap whose key `policies.yaml` is the policy file; watched, and it need not be there.',
     example: 'team-policies',
     wrong: ['Team_Policies', 'policies/api', ''],
@@ -123,7 +144,7 @@ export const ANNOTATIONS = [
     name: 'redis-url',
     kind: setting('REDIS_URL'),
     initial: "`sidecar.redis.urls`, else the Secret's key `url`, else memory",
-    initialOf: (config) => (config.redis.urls.length > 0 ? 'the URLs of the configuration' : 'none'),
+    initialOf: (config) => configured(config.redis.urls.length > 0 ? 'the URLs of the configuration' : undefined),
     meaning: 'Redis of limits, sessions and cache. A password belongs into `redis-secret`.',
     example: 'redis://redis.data:6379',
     wrong: ['redis.data:6379', 'http://redis.data', 'redis://redis.data/3', ''],
@@ -132,7 +153,7 @@ export const ANNOTATIONS = [
     name: 'redis-secret',
     kind: objectName('Secret'),
     initial: '`sidecar.redis.secretName`',
-    initialOf: (config) => config.redis.secretName ?? 'none',
+    initialOf: (config) => configured(config.redis.secretName),
     meaning:
       'Secret with any of the keys `username`, `password` and `ca.crt`, and `url` where neither annotation nor configuration has one.',
     example: 'redis-login',
@@ -142,7 +163,7 @@ export const ANNOTATIONS = [
     name: 'scope',
     kind: setting('SCOPE'),
     initial: 'the namespace of the pod',
-    initialOf: () => 'the namespace of the pod',
+    initialOf: () => byDefault('the namespace of the pod'),
     meaning: 'Separates limits of the same policy name (setting PANNIER_SCOPE).',
     example: 'checkout',
     wrong: ['a b', 'x/y', ''],
@@ -151,7 +172,7 @@ export const ANNOTATIONS = [
     name: 'default-deadline-ms',
     kind: setting('DEFAULT_DEADLINE_MS'),
     initial: "the program's",
-    initialOf: (config) => config.env.PANNIER_DEFAULT_DEADLINE_MS ?? "the program's",
+    initialOf: (config) => programSetting(config, 'DEFAULT_DEADLINE_MS'),
     meaning: 'Deadline of a call whose caller sets none.',
     example: '500',
     wrong: ['0', '1s', '-5'],
@@ -160,7 +181,7 @@ export const ANNOTATIONS = [
     name: 'drain-timeout-ms',
     kind: setting('DRAIN_TIMEOUT_MS'),
     initial: "the program's",
-    initialOf: (config) => config.env.PANNIER_DRAIN_TIMEOUT_MS ?? "the program's",
+    initialOf: (config) => programSetting(config, 'DRAIN_TIMEOUT_MS'),
     meaning: 'How long calls under way may take once the sidecar is told to end.',
     example: '5000',
     wrong: ['5s', '600001'],
@@ -169,7 +190,7 @@ export const ANNOTATIONS = [
     name: 'grpc-port',
     kind: port,
     initial: '9470',
-    initialOf: () => '9470',
+    initialOf: () => byDefault('9470'),
     meaning: 'Port of the API on the loopback interface. With `admin-port` it is what a hostNetwork pod must give.',
     example: '19470',
     wrong: ['80', '65536', 'http'],
@@ -178,7 +199,7 @@ export const ANNOTATIONS = [
     name: 'admin-port',
     kind: port,
     initial: '9471',
-    initialOf: () => '9471',
+    initialOf: () => byDefault('9471'),
     meaning: 'Port of probes and metrics.',
     example: '19471',
     wrong: ['0', '99999', ':9471'],
@@ -187,7 +208,7 @@ export const ANNOTATIONS = [
     name: 'socket',
     kind: flag,
     initial: '`sidecar.socket`',
-    initialOf: (config) => String(config.socket),
+    initialOf: (config) => configured(String(config.socket)),
     meaning: 'Whether the API is at the Unix socket too, on a volume in memory that every container mounts.',
     example: 'false',
     wrong: ['off', ''],
@@ -196,7 +217,7 @@ export const ANNOTATIONS = [
     name: 'native',
     kind: choice(['auto', 'true', 'false']),
     initial: '`sidecar.native`',
-    initialOf: (config) => config.native,
+    initialOf: (config) => configured(config.native),
     meaning:
       'Whether the sidecar is a native one (an init container that keeps running). auto: unless a kubelet is older than 1.29.',
     example: 'true',
@@ -206,7 +227,7 @@ export const ANNOTATIONS = [
     name: 'transport',
     kind: setting('TRANSPORT'),
     initial: "the program's",
-    initialOf: (config) => config.env.PANNIER_TRANSPORT ?? "the program's",
+    initialOf: (config) => programSetting(config, 'TRANSPORT'),
     meaning: 'What speaks HTTP/2 (setting PANNIER_TRANSPORT).',
     example: 'grpc-js',
     wrong: ['http3', ''],
@@ -215,7 +236,7 @@ export const ANNOTATIONS = [
     name: 'env',
     kind: environment,
     initial: '`sidecar.env`; both are joined, the annotation wins',
-    initialOf: (config) => JSON.stringify(config.env),
+    initialOf: (config) => configured(Object.keys(config.env).length === 0 ? undefined : JSON.stringify(config.env)),
     meaning: 'Further settings of the program (docs/settings.md).',
     example: '{"PANNIER_NEAR_MAX_ENTRIES": "1000"}',
     wrong: [

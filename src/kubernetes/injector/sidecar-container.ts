@@ -29,6 +29,7 @@ const START_SECONDS_MAX = 30;
 const END_RESERVE_MS = 5_000;
 
 export function sidecarContainer(sidecar: Sidecar): Container {
+  const mounts = sidecarMounts(sidecar);
   const probe = (path: string): object => ({ httpGet: { path, port: sidecar.adminPort } });
   return {
     name: SIDECAR_NAME,
@@ -53,7 +54,7 @@ export function sidecarContainer(sidecar: Sidecar): Container {
       runAsUser: USER_ID,
       seccompProfile: { type: 'RuntimeDefault' },
     },
-    volumeMounts: sidecarMounts(sidecar),
+    ...(mounts.length > 0 ? { volumeMounts: mounts } : {}),
   };
 }
 

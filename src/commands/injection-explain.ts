@@ -1,0 +1,70 @@
+/**
+ * `pannier injection explain -f FILE`: for each workload whether its pods would get a sidecar and why, and where each value comes from.
+ */
+import { ANNOTATION_PREFIX, ANNOTATIONS, type AnnotationRow } from '../kubernetes/annotations.ts';
+import { findPrevious } from '../kubernetes/injector/previous.ts';
+import { SIDECAR_NAME } from '../kubernetes/injector/sidecar.ts';
+import { injectManifests, type WorkloadOutcome } from '../kubernetes/manifests/edit-manifests.ts';
+import { workloadText } from '../kubernetes/manifests/workloads.ts';
+import type { Pod } from '../kubernetes/pod.ts';
+import type { SidecarConfig } from '../kubernetes/sidecar-config.ts';
+import { type InjectFlags, readInjectInput } from './inject.ts';
+import type { ManifestIo } from './manifest-io.ts';
+
+/** 0: every pod can be made; 1: one would be refused; 2: something cannot be read. */
+export function runExplain(flags: InjectFlags, io: ManifestIo): number {
+  const input = readInjectInput(flags, io);
+  if (input === undefined) {
+    return 2;
+  }
+  const result = injectManifests(input.source, input.options);
+  if ('problems' in result) {
+    for (const problem of result.problems) {
+      io.error(problem);
+    }
+    return 2;
+  }
+  if (result.outcomes.length === 0) {
+    io.out('There are no pods in these manifests.\n');
+  }
+  for (const outcome of result.outcomes) {
+    io.out(`${explain(outcome, input.options.config).join('\n')}\n`);
+  }
+  return result.outcomes.some(({ injection }) => injection.kind === 'refuse') ? 1 : 0;
+}
+
+function explain({ workload, injection }: WorkloadOutcome, config: SidecarConfig): string[] {
+  const name = workloadText(workload);
+  switch (injection.kind) {
+    case 'skip':
+      return [`${name}: no sidecar, ${injection.reason}`];
+    case 'refuse':
+      return [`${name}: would be refused`, ...injection.problems.map((problem) => `  ${problem}`)];
+    case 'inject':
+      return [`${name}: ${effect(workload.pod, injection.pod)}`, ...valueLines(workload.pod, config)];
+  }
+}
+
+function effect(before: Pod, after: Pod): string {
+  const isNative = after.spec?.initContainers?.some((container) => container.name === SIDECAR_NAME) === true;
+  const kind = isNative ? 'a native sidecar (init container that keeps running)' : 'a sidecar as a plain container';
+  const asked = before.metadata?.annotations?.[`${ANNOTATION_PREFIX}inject`] === 'true' ? 'pod' : 'namespace';
+  return `${findPrevious(before) === undefined ? 'gets' : 'keeps'} ${kind}, asked for by its ${asked}`;
+}
+
+function valueLines(pod: Pod, config: SidecarConfig): string[] {
+  const rows = (ANNOTATIONS as readonly AnnotationRow[]).filter((row) => row.name !== 'inject');
+  const width = Math.max(...rows.map((row) => row.name.length));
+  return rows.map((row) => {
+    const given = pod.metadata?.annotations?.[ANNOTATION_PREFIX + row.name];
+    const initial = row.initialOf(config);
+    const text = given === undefined ? (initial.text ?? 'none') : shown(row, given);
+    return `  ${row.name.padEnd(width)}  ${text} (${given === undefined ? initial.source : 'annotation'})`;
+  });
+}
+
+function shown(row: AnnotationRow, text: string): string {
+  return row.kind.isSecret === true
+    ? 'not shown, since it may hold a password'
+    : text.replaceAll(/\s*\n\s*/g, ' ').trim();
+}

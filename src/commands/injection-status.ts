@@ -1,0 +1,129 @@
+/**
+ * `pannier injection status`: which workloads of a cluster have pods whose sidecar is not the one that they would get today.
+ *
+ * Compared are the version of this program and the configuration of the cluster's injector (or a file). Exit codes: 0 all are current;
+ * 1 some are not; 2 the cluster or the configuration cannot be read.
+ */
+import { kubeletsOf } from '../kubernetes/kubelets.ts';
+import type { NamespaceFacts } from '../kubernetes/manifests/workloads.ts';
+import { parseSidecarConfig, type SidecarConfig } from '../kubernetes/sidecar-config.ts';
+import {
+  type ClusterApi,
+  clusterKubelets,
+  INJECTOR_CONFIG,
+  injectorConfigText,
+  livePods,
+  namespaceFacts,
+} from '../kubernetes/status/cluster.ts';
+import { podStatus, type WorkloadStatus, workloadStatuses } from '../kubernetes/status/pod-status.ts';
+import { VERSION } from '../lib/version.ts';
+import { type ConfigFlags, type ManifestIo, readConfig } from './manifest-io.ts';
+
+export interface StatusFlags extends ConfigFlags {
+  /** Undefined: all. */
+  readonly namespace: string | undefined;
+  readonly injectorNamespace: string;
+  readonly output: 'table' | 'json';
+  readonly version?: string;
+}
+
+export async function runStatus(flags: StatusFlags, core: ClusterApi, io: ManifestIo): Promise<number> {
+  try {
+    const config = await findConfig(flags, core, io);
+    if (config === undefined) {
+      return 2;
+    }
+    const statuses = await readStatuses(flags, core, { config, io });
+    io.out(flags.output === 'json' ? `${JSON.stringify(statuses, null, 2)}\n` : table(statuses));
+    return statuses.every((status) => status.state === 'current') ? 0 : 1;
+  } catch (error) {
+    io.error(`Cannot read the cluster: ${reasonOf(error)}`);
+    return 2;
+  }
+}
+
+async function readStatuses(
+  flags: StatusFlags,
+  core: ClusterApi,
+  { config, io }: { config: SidecarConfig; io: ManifestIo },
+): Promise<WorkloadStatus[]> {
+  const pods = await livePods(core, flags.namespace);
+  const namespaces = await namespaceFacts(core, flags.namespace).catch((error: unknown) => {
+    io.error(`Cannot read the namespaces, so only pods that ask themselves are seen: ${reasonOf(error)}`);
+    return new Map<string, NamespaceFacts>();
+  });
+  const kubelets = await clusterKubelets(core).catch((error: unknown) => {
+    io.error(`Cannot list the nodes, so their kubelets are taken as new enough: ${reasonOf(error)}`);
+    return kubeletsOf([]);
+  });
+  const found = pods.flatMap((pod) => {
+    const facts = namespaces.get(pod.metadata?.namespace ?? '');
+    const status = podStatus({
+      pod,
+      namespaceLabels: facts?.labels ?? {},
+      namespaceAnnotations: facts?.annotations ?? {},
+      config,
+      kubelets,
+      version: flags.version ?? VERSION,
+    });
+    return status === undefined ? [] : [{ pod, status }];
+  });
+  return workloadStatuses(found);
+}
+
+/** Of a file where one is named, else the injector's own. Undefined: it has mistakes, and they have been said. */
+async function findConfig(flags: StatusFlags, core: ClusterApi, io: ManifestIo): Promise<SidecarConfig | undefined> {
+  if (flags.config !== undefined || flags.image !== undefined) {
+    return readConfig(flags, io);
+  }
+  const place = `ConfigMap ${flags.injectorNamespace}/${INJECTOR_CONFIG.name}`;
+  const text = await injectorConfigText(core, flags.injectorNamespace);
+  const parsed = parseSidecarConfig(text ?? '');
+  if ('config' in parsed) {
+    return parsed.config;
+  }
+  for (const { line, column, message } of parsed.problems) {
+    io.error(`${place} ${INJECTOR_CONFIG.key}:${line}:${column}: ${message}`);
+  }
+  return undefined;
+}
+
+const HEADINGS = ['NAMESPACE', 'WORKLOAD', 'STATE', 'PODS', 'STALE', 'VERSIONS', 'CONFIGURATIONS'];
+
+function table(statuses: readonly WorkloadStatus[]): string {
+  if (statuses.length === 0) {
+    return 'No pod has a sidecar or asks for one.\n';
+  }
+  const rows = statuses.map((status) => [
+    status.namespace,
+    status.workload,
+    status.state,
+    String(status.pods),
+    String(status.stalePods),
+    status.versions.join(',') || '-',
+    status.configHashes.join(',') || '-',
+  ]);
+  const widths = HEADINGS.map((heading, column) =>
+    Math.max(heading.length, ...rows.map((row) => (row[column] ?? '').length)),
+  );
+  const lines = [HEADINGS, ...rows].map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+  const problems = statuses.flatMap((status) =>
+    status.problems.map((problem) => `${status.namespace}/${status.workload}: ${problem}`),
+  );
+  return `${[...lines, ...problems].join('\n')}\n`;
+}
+
+/** A sentence: the API server's own where it sent one. */
+function reasonOf(error: unknown): string {
+  if (error instanceof Error && 'code' in error && 'body' in error) {
+    const message = /"message":"((?:[^"\\]|\\.)*)"/.exec(String(error.body))?.[1];
+    return message === undefined ? `status ${String(error.code)}` : message.replaceAll('\\"', '"');
+  }
+  const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
+  return error instanceof Error ? error.message + cause : String(error);
+}

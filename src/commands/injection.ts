@@ -1,0 +1,58 @@
+/**
+ * `pannier injection explain` and `pannier injection status`: what injection would do to manifests, and how far a cluster is from it.
+ */
+import { Command, Option } from 'commander';
+import { apiClients } from '../kubernetes/api-clients.ts';
+import { addInjectOptions, type InjectFlags } from './inject.ts';
+import { runExplain } from './injection-explain.ts';
+import { runStatus, type StatusFlags } from './injection-status.ts';
+import { processIo } from './manifest-io.ts';
+
+interface StatusCommandFlags extends Omit<StatusFlags, 'namespace'> {
+  readonly namespace?: string;
+  readonly allNamespaces?: boolean;
+}
+
+export function injectionCommand(): Command {
+  return new Command('injection')
+    .description('What injection does and has done: explain for manifests, status for a cluster.')
+    .addCommand(explainCommand())
+    .addCommand(statusCommand());
+}
+
+function explainCommand(): Command {
+  return addInjectOptions(new Command('explain'))
+    .description('For each workload: whether its pods get a sidecar, why, and where each value comes from.')
+    .action((flags: InjectFlags) => {
+      process.exitCode = runExplain(flags, processIo);
+    });
+}
+
+function statusCommand(): Command {
+  return new Command('status')
+    .description(
+      'Workloads whose pods have another sidecar than they would get today, or none (exit code 1: some have).',
+    )
+    .option('-n, --namespace <name>', 'only this namespace (default: all)')
+    .option('-A, --all-namespaces', 'all namespaces')
+    .addOption(new Option('-o, --output <format>', 'how to print').choices(['table', 'json']).default('table'))
+    .option('--config <file>', "the configuration to compare with (default: the cluster's)")
+    .option('--image <image>', 'image of the sidecar, wins over the configuration of --config')
+    .option('--injector-namespace <name>', "where the injector's ConfigMap is", 'pannier-system')
+    .action(async (flags: StatusCommandFlags) => {
+      process.exitCode = await connectAndRun(flags);
+    });
+}
+
+async function connectAndRun({ namespace, allNamespaces, ...flags }: StatusCommandFlags): Promise<number> {
+  if (namespace !== undefined && allNamespaces === true) {
+    processIo.error('Cannot use --namespace: --all-namespaces is given too, wanted one of them');
+    return 2;
+  }
+  try {
+    return await runStatus({ ...flags, namespace }, apiClients().core, processIo);
+  } catch (error) {
+    processIo.error(error instanceof Error ? error.message : String(error));
+    return 2;
+  }
+}

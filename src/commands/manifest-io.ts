@@ -1,0 +1,70 @@
+/**
+ * What the commands that read manifests share: files or standard input in, the injector's configuration, lines out.
+ */
+import { readFileSync } from 'node:fs';
+import { defaultSidecarConfig, parseSidecarConfig, type SidecarConfig } from '../kubernetes/sidecar-config.ts';
+import { image } from '../kubernetes/values.ts';
+
+export interface ManifestIo {
+  /** Of a path; `-` is standard input. Throws as node:fs does. */
+  read(path: string): string;
+  /** As it is, without a line end. */
+  out(text: string): void;
+  /** A line. */
+  error(line: string): void;
+}
+
+export const processIo: ManifestIo = {
+  read: (path) => readFileSync(path === '-' ? 0 : path, 'utf8'),
+  out: (text) => void process.stdout.write(text),
+  error: (line) => void process.stderr.write(`${line}\n`),
+};
+
+export interface ConfigFlags {
+  readonly config?: string;
+  readonly image?: string;
+}
+
+const FILE_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Undefined: it cannot be read, and that has been said. */
+export function readManifest(path: string, io: ManifestIo): string | undefined {
+  try {
+    const text = io.read(path);
+    if (Buffer.byteLength(text) <= FILE_BYTES_MAX) {
+      return text;
+    }
+    io.error(`Cannot read ${path}: it is larger than ${FILE_BYTES_MAX} bytes, wanted less`);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    io.error(`Cannot read ${path}: ${code}, wanted a readable file`);
+  }
+  return undefined;
+}
+
+/** The configuration that the flags name. Undefined: it has mistakes, and they have been said. */
+export function readConfig(flags: ConfigFlags, io: ManifestIo): SidecarConfig | undefined {
+  if (flags.image !== undefined && !('value' in image.read(flags.image))) {
+    io.error(`Cannot use --image: it is ${JSON.stringify(flags.image)}, wanted ${image.wanted}`);
+    return undefined;
+  }
+  if (flags.config === undefined) {
+    if (flags.image === undefined) {
+      io.error('Cannot tell the image of the sidecar: neither --config nor --image is given, wanted one of them');
+      return undefined;
+    }
+    return defaultSidecarConfig(flags.image);
+  }
+  const text = readManifest(flags.config, io);
+  const parsed = text === undefined ? undefined : parseSidecarConfig(text);
+  if (parsed === undefined) {
+    return undefined;
+  }
+  if ('problems' in parsed) {
+    for (const { line, column, message } of parsed.problems) {
+      io.error(`${flags.config}:${line}:${column}: ${message}`);
+    }
+    return undefined;
+  }
+  return flags.image === undefined ? parsed.config : { ...parsed.config, image: flags.image };
+}
