@@ -12,7 +12,7 @@ export interface SoakOptions {
 export const HELP = `make soak ARGS="...": many calls against the built sidecar, which must neither grow nor fail one
 
   --calls N         calls (50,000,000)
-  --growth-mb N     how much more may be live at the end than after the first tenth (4)
+  --growth-mb N     how much more may be live at the end than in the first half (4)
   --transport NAME  http2 or grpc-js (http2)
   --help            this text
 `;
