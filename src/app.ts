@@ -13,9 +13,7 @@ import { createCacheService } from './cache/service.ts';
 import type { Settings } from './config/load.ts';
 import type { PolicyFile, PolicySource } from './config/policy-file.ts';
 import { createHealthService } from './grpc/health.ts';
-import { deadlineInterceptor } from './grpc/interceptors/deadline.ts';
-import { metricsInterceptor } from './grpc/interceptors/metrics.ts';
-import { shedInterceptor } from './grpc/interceptors/shed.ts';
+import { guardInterceptor } from './grpc/interceptors/guard.ts';
 import { createReflectionServices } from './grpc/reflection.ts';
 import { createMethodTable, type ServiceHandlers } from './grpc/service-table.ts';
 import { statusName } from './grpc/status.ts';
@@ -89,9 +87,13 @@ export async function startApp(options: AppOptions): Promise<App> {
     ...createReflectionServices(),
   ];
   const table = createMethodTable(services, [
-    metricsInterceptor({ clock, metrics: { method: (path, kind) => metrics.method(path, kind, statusNameOf) } }),
-    deadlineInterceptor({ clock, wheel }),
-    shedInterceptor({ callsInFlightMax: CALLS_IN_FLIGHT_MAX, streamsInFlightMax: STREAMS_IN_FLIGHT_MAX }),
+    guardInterceptor({
+      clock,
+      wheel,
+      metrics: { method: (path, kind) => metrics.method(path, kind, statusNameOf) },
+      callsInFlightMax: CALLS_IN_FLIGHT_MAX,
+      streamsInFlightMax: STREAMS_IN_FLIGHT_MAX,
+    }),
   ]);
 
   let admin: AdminServer | undefined;

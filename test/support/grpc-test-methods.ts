@@ -2,7 +2,7 @@
  * A method table for the tests of transports: raw bytes in and out, one method per behaviour, and a notebook of what its
  * handlers saw. No message type: a transport does not know any either.
  */
-import { deadlineInterceptor } from '../../src/grpc/interceptors/deadline.ts';
+import { guardInterceptor } from '../../src/grpc/interceptors/guard.ts';
 import type {
   AnyMethod,
   BidiStreamMethod,
@@ -121,9 +121,15 @@ function unary(name: string, handle: Handler): UnaryMethod<Buffer, Buffer> {
   return { ...codec(name), kind: 'unary', handle };
 }
 
-/** With the interceptor that keeps deadlines, as every method of the program has it. */
+/** With the interceptor that guards calls, as every method of the program has it. */
 function timed(method: UnaryMethod<Buffer, Buffer>): AnyMethod {
-  const interceptor = deadlineInterceptor({ clock: systemClock, wheel: new TimerWheel({ clock: systemClock }) });
+  const interceptor = guardInterceptor({
+    clock: systemClock,
+    wheel: new TimerWheel({ clock: systemClock }),
+    metrics: { method: () => ({ started: () => {}, finished: () => {} }) },
+    callsInFlightMax: 1_000,
+    streamsInFlightMax: 1_000,
+  });
   return { ...method, handle: interceptor(method, method.handle as Handle) as Handler };
 }
 

@@ -1,21 +1,27 @@
 /**
- * The deadline interceptor: nothing starts too late, nothing is waited for too long, synchronous answers cost nothing.
+ * Deadlines under the guard: nothing starts too late, nothing is waited for too long, synchronous answers cost nothing.
  */
 import { FakeClock } from '../../lib/clock.ts';
 import { TimerWheel } from '../../lib/timer-wheel.ts';
 import type { AnyMethod, CallContext, ResponseStream } from '../method.ts';
 import type { Handle } from '../service-table.ts';
 import { Status } from '../status.ts';
-import { deadlineInterceptor } from './deadline.ts';
+import { guardInterceptor } from './guard.ts';
 
 const responses = {} as ResponseStream<unknown>;
 
 function setUp(kind: AnyMethod['kind'], next: Handle) {
   const clock = new FakeClock();
   const wheel = new TimerWheel({ clock });
-  const handle = deadlineInterceptor({ clock, wheel })({ kind } as AnyMethod, next);
+  const metrics = { method: () => ({ started: () => {}, finished: () => {} }) };
+  const bounds = { callsInFlightMax: 100, streamsInFlightMax: 100 };
+  const handle = guardInterceptor({ clock, wheel, metrics, ...bounds })({ kind } as AnyMethod, next);
   function call(leftMs: number): unknown {
-    return handle('request', { deadlineAtMs: clock.monotonicMs() + leftMs } as CallContext, responses);
+    return handle(
+      'request',
+      { deadlineAtMs: clock.monotonicMs() + leftMs, isOver: () => false } as CallContext,
+      responses,
+    );
   }
   function advance(durationMs: number): void {
     clock.advance(durationMs);

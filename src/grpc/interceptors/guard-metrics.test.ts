@@ -3,10 +3,11 @@
  */
 import { FakeClock } from '../../lib/clock.ts';
 import { StoreError } from '../../lib/store-error.ts';
+import { TimerWheel } from '../../lib/timer-wheel.ts';
 import type { AnyMethod, CallContext, ResponseStream } from '../method.ts';
 import type { Handle } from '../service-table.ts';
 import { Status, StatusError } from '../status.ts';
-import { metricsInterceptor } from './metrics.ts';
+import { guardInterceptor } from './guard.ts';
 
 const responses = {} as ResponseStream<unknown>;
 
@@ -27,7 +28,9 @@ function setUp(next: Handle) {
     },
   };
   const method = { path: '/pannier.test.v1.Service/Method', kind: 'unary' } as AnyMethod;
-  const handle = metricsInterceptor({ clock, metrics })(method, next);
+  const wheel = new TimerWheel({ clock });
+  const bounds = { callsInFlightMax: 100, streamsInFlightMax: 100 };
+  const handle = guardInterceptor({ clock, wheel, metrics, ...bounds })(method, next);
   function call(options: { isOver?: boolean; deadlineAtMs?: number } = {}): unknown {
     const context = { deadlineAtMs: options.deadlineAtMs ?? 1_000, isOver: () => options.isOver === true };
     return handle('request', context as CallContext, responses);
@@ -88,8 +91,18 @@ test.each(errors)('%s as a rejection is finished once with its code, and passes'
 });
 
 test('an answer to a call that is over counts as what its caller saw', async () => {
-  const { clock, call, finished } = setUp(async () => 'nobody reads it');
-  await call({ isOver: true, deadlineAtMs: 100 });
+  let deferred = Promise.withResolvers<unknown>();
+  const { clock, call, finished } = setUp(() => deferred.promise);
+  const cancelled = call({ isOver: true, deadlineAtMs: 100 });
+  deferred.resolve('nobody reads it');
+  await cancelled;
+  deferred = Promise.withResolvers();
+  const late = call({ isOver: true, deadlineAtMs: 100 });
+  clock.advance(100);
+  deferred.resolve('nobody reads it');
+  await late;
+  expect(finished.map(([code]) => code)).toEqual([Status.CANCELLED, Status.DEADLINE_EXCEEDED]);
+});
   clock.advance(100);
   await call({ isOver: true, deadlineAtMs: 100 });
   expect(finished.map(([code]) => code)).toEqual([Status.CANCELLED, Status.DEADLINE_EXCEEDED]);

@@ -1,19 +1,23 @@
 /**
  * The bound on calls in flight: what is over it is refused with a hint, and every end of a call makes room again.
  */
+import { FakeClock } from '../../lib/clock.ts';
+import { TimerWheel } from '../../lib/timer-wheel.ts';
 import type { AnyMethod, CallContext, ResponseStream } from '../method.ts';
 import type { Handle } from '../service-table.ts';
 import { Status } from '../status.ts';
-import { shedInterceptor } from './shed.ts';
+import { guardInterceptor } from './guard.ts';
 
-const context = {} as CallContext;
+const context = { deadlineAtMs: 1_000_000, isOver: () => false } as CallContext;
 const responses = {} as ResponseStream<unknown>;
 const unary = { kind: 'unary' } as AnyMethod;
 const stream = { kind: 'server_stream' } as AnyMethod;
 
 /** Calls that are open until the test ends them. */
 function setUp(options: { callsInFlightMax: number; streamsInFlightMax: number }) {
-  const interceptor = shedInterceptor(options);
+  const clock = new FakeClock();
+  const metrics = { method: () => ({ started: () => {}, finished: () => {} }) };
+  const interceptor = guardInterceptor({ clock, wheel: new TimerWheel({ clock }), metrics, ...options });
   const open: PromiseWithResolvers<unknown>[] = [];
   const waiting: Handle = () => {
     const deferred = Promise.withResolvers<unknown>();
