@@ -1,5 +1,5 @@
 /**
- * Injects or uninjects what stands in a file: any number of documents of any kind; those without pods, and those that do not change, come
+ * Injects or uninjects what stands in a file, documents of any kind and number; those without pods, and those that do not change, come
  * out byte for byte.
  */
 import { type Injection, injectPod } from '../injector/inject-pod.ts';
