@@ -44,12 +44,12 @@ function changed(bytes: Buffer, at: number, change: (byte: number) => number): B
   return copy;
 }
 
-/** `bytes` in pieces: whole, in a few, or byte by byte. Each piece has memory of its own, as the chunks of a socket have. */
+/** `bytes` in pieces: whole, in a few, or now and then byte by byte. Each has memory of its own, as the chunks of a socket have. */
 export function cut(bytes: Buffer, random: FastRandom): Buffer[] {
-  const sizeMax = random.pick([1, 4, 40, 400, 100_000]);
+  const sizeMax = random.once(12) ? random.pick([1, 3]) : random.pick([60, 400, bytes.length]);
   const pieces: Buffer[] = [];
   for (let at = 0; at < bytes.length; ) {
-    const size = sizeMax === 100_000 ? bytes.length : 1 + random.below(sizeMax);
+    const size = sizeMax === bytes.length ? sizeMax : 1 + random.below(sizeMax);
     pieces.push(Buffer.from(bytes.subarray(at, at + size)));
     at += size;
   }

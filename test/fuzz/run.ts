@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { FastRandom } from '../support/http2-random.ts';
 import { connectionTarget } from './connection.ts';
+import { flowControlTarget } from './flow-control.ts';
 import { frameReaderTarget } from './frame-reader.ts';
 import { grpcTimeoutTarget } from './grpc-timeout.ts';
 import { hpackTarget } from './hpack.ts';
@@ -23,6 +24,7 @@ const TARGETS: readonly FuzzTarget[] = [
   grpcTimeoutTarget,
   messageReaderTarget,
   connectionTarget,
+  flowControlTarget,
 ];
 const BATCH = 64;
 /** Turns of the event loop that handlers and writes may take. */
@@ -186,35 +188,37 @@ interface Batch {
 }
 
 async function runBatch(target: FuzzTarget, random: FastRandom, batch: Batch): Promise<Report | undefined> {
-  const checks: { index: number; check: () => void }[] = [];
+  const later: { index: number; end: () => void | Promise<void> }[] = [];
   for (let index = batch.first; index < batch.last; index += 1) {
     batch.progress[1] = index;
     random.reseed(batch.plan.seed, index);
-    const check = attempt(target, index, () => target.run(random));
-    if (check.failure !== undefined) {
-      return check.failure;
-    }
-    if (check.value !== undefined) {
-      checks.push({ index, check: check.value });
+    try {
+      const outcome = target.run(random);
+      if (outcome instanceof Promise) {
+        // Looked at below; until then it must not count as unhandled.
+        outcome.catch(() => {});
+        later.push({ index, end: () => outcome });
+      } else if (outcome !== undefined) {
+        later.push({ index, end: outcome });
+      }
+    } catch (error) {
+      return failed(target, index, error);
     }
   }
-  for (let turn = 0; checks.length > 0 && turn < TURNS; turn += 1) {
+  for (let turn = 0; later.length > 0 && turn < TURNS; turn += 1) {
     await new Promise((resolve) => setImmediate(resolve));
   }
-  for (const { index, check } of checks) {
-    const { failure } = attempt(target, index, check);
-    if (failure !== undefined) {
-      return failure;
+  for (const { index, end } of later) {
+    try {
+      await end();
+    } catch (error) {
+      return failed(target, index, error);
     }
   }
   return undefined;
 }
 
-function attempt<Value>(target: FuzzTarget, index: number, step: () => Value): { value?: Value; failure?: Report } {
-  try {
-    return { value: step() };
-  } catch (error) {
-    const text = error instanceof Error ? String(error.stack) : String(error);
-    return { failure: { kind: 'failed', target: target.name, index, count: 1, error: text } };
-  }
+function failed(target: FuzzTarget, index: number, error: unknown): Report {
+  const text = error instanceof Error ? String(error.stack) : String(error);
+  return { kind: 'failed', target: target.name, index, count: 1, error: text };
 }

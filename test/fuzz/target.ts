@@ -11,9 +11,9 @@ export interface FuzzTarget {
   readonly share: number;
   /**
    * One execution. Throws when something is wrong at once; what can be judged only after the event loop has turned is returned as a
-   * check, to be called then.
+   * check, to be called then, or as a promise. Random numbers are good until it returns; a promise takes its own with it.
    */
-  run(random: FastRandom): (() => void) | undefined;
+  run(random: FastRandom): (() => void) | Promise<void> | undefined;
 }
 
 /** Throws an error that shows what was found and what was wanted. */

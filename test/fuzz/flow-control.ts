@@ -1,0 +1,187 @@
+/**
+ * Fuzzes flow control of what the server sends: windows that open by bits, close again by SETTINGS, and a socket that is stuck now and
+ * then. Promises: no byte more than the windows allow at any time; nothing is lost, doubled or mixed up; once the windows are open every
+ * call ends as it should.
+ */
+import {
+  data,
+  FrameFlag,
+  FrameType,
+  HEADER_BYTES,
+  headers,
+  message,
+  PREFACE,
+  requestBlock,
+  SettingId,
+  settings,
+  windowUpdate,
+} from '../support/http2-frames.ts';
+import { FastRandom } from '../support/http2-random.ts';
+import { fuzzPath } from './conversations.ts';
+import { type MemoryServer, startMemoryServer } from './memory-server.ts';
+import { readOutput } from './server-output.ts';
+import { ensure, type FuzzTarget } from './target.ts';
+
+const DEFAULT_WINDOW = 65_535;
+const OPEN_WINDOW = 4_000_000;
+const INITIAL_WINDOWS = [0, 1, 17, 300, 20_000, DEFAULT_WINDOW];
+const STEPS_MAX = 40;
+const TURNS = 3;
+
+interface Call {
+  readonly streamId: number;
+  readonly expected: Buffer;
+}
+
+/** The client's side: what it has allowed, and what came. */
+interface Client {
+  readonly server: MemoryServer;
+  readonly calls: readonly Call[];
+  readonly windows: Map<number, number>;
+  connectionWindow: number;
+  initialWindow: number;
+  chunksRead: number;
+  readonly steps: string[];
+}
+
+export const flowControlTarget: FuzzTarget = {
+  name: 'flow-control',
+  share: 1,
+  run: (random) => play(new FastRandom(random.next(), random.next())),
+};
+
+async function play(random: FastRandom): Promise<void> {
+  const client = begin(random);
+  await turn(client);
+  for (let left = random.below(STEPS_MAX); left > 0; left -= 1) {
+    step(client, random);
+    await turn(client);
+  }
+  client.server.socket.unstick();
+  changeInitialWindow(client, OPEN_WINDOW);
+  growConnection(client, OPEN_WINDOW);
+  await turn(client);
+  end(client);
+}
+
+function begin(random: FastRandom): Client {
+  const client: Client = {
+    server: startMemoryServer({}),
+    calls: Array.from({ length: 1 + random.below(6) }, (_, index) => makeCall(2 * index + 1, random)),
+    windows: new Map(),
+    connectionWindow: DEFAULT_WINDOW,
+    initialWindow: random.pick(INITIAL_WINDOWS),
+    chunksRead: 0,
+    steps: [],
+  };
+  feed(
+    client,
+    `begin ${client.initialWindow}`,
+    PREFACE,
+    settings([[SettingId.initialWindowSize, client.initialWindow]]),
+  );
+  for (const { streamId } of client.calls) {
+    client.windows.set(streamId, client.initialWindow);
+  }
+  feed(client, 'calls', ...client.calls.map((call) => requests.get(call) ?? Buffer.alloc(0)));
+  return client;
+}
+
+/** The bytes of a call's request. */
+const requests = new WeakMap<Call, Buffer>();
+
+function makeCall(streamId: number, random: FastRandom): Call {
+  const method = random.pick(['Echo', 'EchoLater', 'Stream']);
+  const bytes = Buffer.alloc(random.below(random.pick([20, 2_000, 15_000])), streamId);
+  const answer = message(bytes);
+  const call = { streamId, expected: method === 'Stream' ? Buffer.concat([answer, answer, answer]) : answer };
+  const request = [
+    headers(streamId, requestBlock(fuzzPath(method))),
+    data(streamId, message(bytes), FrameFlag.endStream),
+  ];
+  requests.set(call, Buffer.concat(request));
+  return call;
+}
+
+function step(client: Client, random: FastRandom): void {
+  const { socket } = client.server;
+  switch (random.below(6)) {
+    case 0:
+      changeInitialWindow(client, random.pick(INITIAL_WINDOWS));
+      return;
+    case 1:
+      growConnection(client, 1 + random.below(random.pick([5, 5_000, 100_000])));
+      return;
+    case 2:
+      socket.isStuck = true;
+      return;
+    case 3:
+      socket.unstick();
+      return;
+    default: {
+      const { streamId } = random.pick(client.calls);
+      const bytes = 1 + random.below(random.pick([3, 300, 30_000]));
+      client.windows.set(streamId, (client.windows.get(streamId) ?? 0) + bytes);
+      feed(client, `stream ${streamId} +${bytes}`, windowUpdate(streamId, bytes));
+    }
+  }
+}
+
+function changeInitialWindow(client: Client, bytes: number): void {
+  for (const [streamId, window] of client.windows) {
+    client.windows.set(streamId, window + bytes - client.initialWindow);
+  }
+  client.initialWindow = bytes;
+  feed(client, `initial ${bytes}`, settings([[SettingId.initialWindowSize, bytes]]));
+}
+
+function growConnection(client: Client, bytes: number): void {
+  client.connectionWindow += bytes;
+  feed(client, `connection +${bytes}`, windowUpdate(0, bytes));
+}
+
+function feed(client: Client, what: string, ...parts: readonly Buffer[]): void {
+  client.steps.push(what);
+  client.server.socket.emit('data', Buffer.concat(parts));
+}
+
+/** Lets handlers and writes happen, and takes what came off the windows. */
+async function turn(client: Client): Promise<void> {
+  for (let left = TURNS; left > 0; left -= 1) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const { written } = client.server.socket;
+  const bytes = Buffer.concat(written.slice(client.chunksRead));
+  client.chunksRead = written.length;
+  for (let at = 0; at < bytes.length; at += HEADER_BYTES + bytes.readUIntBE(at, 3)) {
+    if (bytes.readUInt8(at + 3) === FrameType.data) {
+      received(client, bytes.readUInt32BE(at + 5), bytes.readUIntBE(at, 3));
+    }
+  }
+}
+
+function received(client: Client, streamId: number, bytes: number): void {
+  const window = (client.windows.get(streamId) ?? 0) - bytes;
+  client.windows.set(streamId, window);
+  client.connectionWindow -= bytes;
+  ensure(bytes === 0 || window >= 0, `Stream ${streamId} sent more than its window`, () => ({
+    window,
+    steps: client.steps,
+  }));
+  ensure(client.connectionWindow >= 0, 'More was sent than the window of the connection', () => client.steps);
+}
+
+function end(client: Client): void {
+  const { socket, unexpected, budget } = client.server;
+  const output = readOutput(Buffer.concat(socket.written));
+  const context = (): unknown => ({ steps: client.steps, goaway: output.goaway, unexpected });
+  ensure(output.goaway === undefined && unexpected.length === 0, 'The connection was ended', context);
+  for (const { streamId, expected } of client.calls) {
+    const answer = output.streams.get(streamId);
+    const isDone = answer?.hasEnded === true && answer.fields.get('grpc-status') === '0';
+    ensure(isDone, `The call on stream ${streamId} did not end`, context);
+    ensure(answer?.body.equals(expected) === true, `The answer on stream ${streamId} is another`, context);
+  }
+  ensure(budget.waiting.bytes === 0, 'Bytes count as waiting though all are sent', context);
+  socket.destroy();
+}
