@@ -59,12 +59,12 @@ test.each(CASES)('%j: the same container, volumes and hash', (values) => {
     (mutation) => mutation.jsonPatch.expression,
   );
   expect(mutations).toHaveLength(4);
-  expect(mutations[2]).toContain(celLiteral(sidecarContainer(sidecar), 'Object.spec.initContainers'));
+  expect(mutations[3]).toContain(celLiteral(sidecarContainer(sidecar), 'Object.spec.initContainers'));
   for (const volume of sidecarVolumes(sidecar)) {
-    expect(mutations[2]).toContain(celLiteral(volume, 'Object.spec.volumes'));
+    expect(mutations[3]).toContain(celLiteral(volume, 'Object.spec.volumes'));
   }
-  expect(mutations[2]?.match(/"\/spec\/volumes\/-"/g)).toHaveLength(sidecarVolumes(sidecar).length);
-  expect(mutations[3]).toContain(`pannier.dev~1config-hash", value: "${configHash(sidecar)}"`);
+  expect(mutations[3]?.match(/"\/spec\/volumes\/-"/g)).toHaveLength(sidecarVolumes(sidecar).length);
+  expect(mutations[0]).toContain(`pannier.dev~1config-hash", value: "${configHash(sidecar)}"`);
 });
 
 test('the chart gives the same as the program does by itself', () => {

@@ -4,26 +4,38 @@
  *
  * The policies are bound to namespaces of this test alone, so that nothing else on the cluster notices.
  */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { injectPod } from '../../src/kubernetes/injector/inject-pod.ts';
+import { readValues } from '../../src/kubernetes/manifests/edit-manifests.ts';
+import { workloadsIn } from '../../src/kubernetes/manifests/workloads.ts';
 import type { Pod } from '../../src/kubernetes/pod.ts';
 import { parseSidecarConfig } from '../../src/kubernetes/sidecar-config.ts';
 import { at, find, type Manifest, render, type Values } from '../support/helm.ts';
 import { helmOnCluster } from '../support/kubernetes-chart.ts';
 import { refusalText, TestCluster } from '../support/kubernetes-cluster.ts';
 import { KubernetesObjects } from '../support/kubernetes-objects.ts';
+import { repositoryRoot } from '../support/repository.ts';
 import { waitFor } from '../support/wait.ts';
 
 const TEST_LABEL = 'pannier-chart-test';
 const INJECT = 'pannier.dev/inject';
 const CHART_VERSION = '0.1.0';
+const MUTATING: Values = { fullnameOverride: 'chart-mutating', devRedis: { enabled: true } };
 let cluster: TestCluster;
 let objects: KubernetesObjects;
+/** A namespace with policy mutating. */
+let mutated = '';
 
 beforeAll(async () => {
   cluster = new TestCluster();
   objects = new KubernetesObjects();
   // An injector that answers would do what these policies are to do, or to miss. The next suite installs it again.
   await helmOnCluster(['uninstall', 'pannier', '--ignore-not-found', '--wait']);
+  await waitFor('nobody injecting or refusing', async () => {
+    const { spec } = await admitted('default', pod({ [INJECT]: 'true' }));
+    return spec?.initContainers === undefined;
+  });
 });
 
 afterAll(async () => {
@@ -116,14 +128,12 @@ describe('with the webhook and no injector', () => {
 });
 
 describe('policy mutating', () => {
-  const VALUES: Values = { fullnameOverride: 'chart-mutating', devRedis: { enabled: true } };
-  let plain = '';
   beforeAll(async () => {
-    plain = await cluster.namespace({ labels: { [TEST_LABEL]: 'mutating' } });
-    await makePolicies({ ...VALUES, policy: 'mutating' }, 'mutating');
+    mutated = await cluster.namespace({ labels: { [TEST_LABEL]: 'mutating' } });
+    await makePolicies({ ...MUTATING, policy: 'mutating' }, 'mutating');
     await waitFor(
       'the policy being in force',
-      async () => (await admitted(plain, pod({ [INJECT]: 'true' }))).spec?.initContainers,
+      async () => (await admitted(mutated, pod({ [INJECT]: 'true' }))).spec?.initContainers,
       30_000,
     );
   });
@@ -161,35 +171,21 @@ describe('policy mutating', () => {
   };
 
   test.each(Object.entries(SHAPES))('makes of %s what the injector makes of it', async (_name, given) => {
-    const text = String(
-      at(find(render(VALUES), 'ConfigMap', 'chart-mutating-injector-config'), 'data')?.['injector.yaml' as never],
-    );
-    const parsed = parseSidecarConfig(text);
-    if ('problems' in parsed) {
-      throw new Error(JSON.stringify(parsed.problems));
+    const { expected, made } = await bothWays(given);
+    expect(made).toEqual(expected);
+  });
+
+  test('makes of the shapes of the golden files what the injector makes of them', async () => {
+    let compared = 0;
+    for (const [file, given] of goldenPods()) {
+      const both = await bothWays(given).catch(() => undefined);
+      if (both !== undefined) {
+        compared += 1;
+        expect({ file, ...both.made }).toEqual({ file, ...both.expected });
+      }
     }
-    // The pod as an admission webhook would be shown it: with the API server's defaults.
-    const shown = await admitted(plain, {
-      ...given,
-      metadata: { ...given.metadata, annotations: asked(given, 'false') },
-    });
-    const injection = injectPod({
-      pod: { ...shown, metadata: { ...shown.metadata, annotations: asked(given, 'true') } },
-      namespaceLabels: {},
-      namespaceAnnotations: {},
-      config: parsed.config,
-      kubelets: { oldestMinor: undefined },
-      version: CHART_VERSION,
-    });
-    if (injection.kind !== 'inject') {
-      throw new Error(JSON.stringify(injection));
-    }
-    // And the injector's answer with its defaults, which a second admission fills in without changing it.
-    const expected = await admitted(plain, injection.pod);
-    const made = await admitted(plain, given);
-    expect(made.metadata?.annotations).toEqual(expected.metadata?.annotations);
-    expect(made.metadata?.labels).toEqual(expected.metadata?.labels);
-    expect(made.spec).toEqual(expected.spec);
+    // Others are refused by the API server for what they are made of, or by the injector.
+    expect(compared).toBeGreaterThanOrEqual(20);
   });
 
   test('asks a namespace by its label and by its annotation', async () => {
@@ -206,20 +202,88 @@ describe('policy mutating', () => {
   });
 
   test('leaves alone who does not ask, and who has it', async () => {
-    expect((await admitted(plain, pod({}))).metadata?.labels).toBeUndefined();
-    const once = await admitted(plain, pod({ [INJECT]: 'true' }));
-    const twice = await admitted(plain, once);
+    expect((await admitted(mutated, pod({}))).metadata?.labels).toBeUndefined();
+    const once = await admitted(mutated, pod({ [INJECT]: 'true' }));
+    const twice = await admitted(mutated, once);
     expect(twice.spec).toEqual(once.spec);
   });
 
   test('refuses what it cannot do', async () => {
-    expect(await refusal(plain, pod({ [INJECT]: 'true', 'pannier.dev/log-level': 'debug' }))).toContain(
+    expect(await refusal(mutated, pod({ [INJECT]: 'true', 'pannier.dev/log-level': 'debug' }))).toContain(
       'annotation pannier.dev/log-level is not read with policy mutating, wanted pannier.dev/inject alone',
     );
-    expect(await refusal(plain, pod({ [INJECT]: 'true' }, { hostNetwork: true }))).toContain('hostNetwork is true');
-    expect(await refusal(plain, pod({ [INJECT]: 'yes' }))).toContain("wanted 'true' or 'false'");
+    expect(await refusal(mutated, pod({ [INJECT]: 'true' }, { hostNetwork: true }))).toContain('hostNetwork is true');
+    expect(await refusal(mutated, pod({ [INJECT]: 'yes' }))).toContain("wanted 'true' or 'false'");
   });
 });
+
+interface BothWays {
+  readonly expected: Pick<Pod, 'spec'> & { readonly annotations: unknown; readonly labels: unknown };
+  readonly made: BothWays['expected'];
+}
+
+/** What the injector makes of a pod, and what the API server does by itself; rejects where one of them takes no such pod. */
+async function bothWays(given: Pod): Promise<BothWays> {
+  const configMap = find(render(MUTATING), 'ConfigMap', 'chart-mutating-injector-config');
+  const parsed = parseSidecarConfig(String(at(configMap, 'data')?.['injector.yaml' as never]));
+  if ('problems' in parsed) {
+    throw new Error(JSON.stringify(parsed.problems));
+  }
+  // The pod as an admission webhook would be shown it: with the API server's defaults.
+  const shown = await admitted(mutated, withInject(given, 'false'));
+  const injection = injectPod({
+    pod: withInject(shown, 'true'),
+    namespaceLabels: {},
+    namespaceAnnotations: {},
+    config: parsed.config,
+    kubelets: { oldestMinor: undefined },
+    version: CHART_VERSION,
+  });
+  if (injection.kind !== 'inject') {
+    throw new Error(JSON.stringify(injection));
+  }
+  // And the injector's answer with its defaults, which a second admission fills in without changing it.
+  const parts = ({ metadata, spec }: Pod): BothWays['made'] => ({
+    spec: spec ?? {},
+    annotations: withSortedNotes(metadata?.annotations),
+    labels: metadata?.labels,
+  });
+  const expected = parts(await admitted(mutated, injection.pod));
+  return { expected, made: parts(await admitted(mutated, withInject(given, 'true'))) };
+}
+
+/** Their order means nothing. */
+function withSortedNotes(annotations: Readonly<Record<string, string>> | undefined): unknown {
+  const notes = annotations?.['pannier.dev/kept'];
+  return notes === undefined ? annotations : { ...annotations, 'pannier.dev/kept': notes.split(',').sort() };
+}
+
+/** Pods of the golden files that ask by no other annotation. */
+function goldenPods(): [string, Pod][] {
+  const directory = join(repositoryRoot, 'test/injection/cases');
+  const files = readdirSync(directory).filter((file) => /^[a-z0-9-]+\.(yaml|json)$/.test(file));
+  return files.flatMap((file) => {
+    const read = readValues(readFileSync(join(directory, file), 'utf8'));
+    const workloads = 'values' in read ? read.values.flatMap((value) => workloadsIn(value)) : [];
+    return workloads
+      .map(({ pod: { metadata, spec } }): Pod => {
+        const name = { name: 'app' };
+        return { metadata: { ...metadata, ...name }, spec: { ...spec, automountServiceAccountToken: false } };
+      })
+      .filter(({ metadata }) => {
+        const ours = Object.keys(metadata?.annotations ?? {}).filter((key) => key.startsWith('pannier.dev/'));
+        return ours.every((key) => key === INJECT);
+      })
+      .map((found): [string, Pod] => [file, found]);
+  });
+}
+
+function withInject(given: Pod, value: string): Pod {
+  return {
+    ...given,
+    metadata: { ...given.metadata, annotations: { ...given.metadata?.annotations, [INJECT]: value } },
+  };
+}
 
 function pod(annotations: Record<string, string>, spec: Partial<Pod['spec']> = {}): Pod {
   return {
@@ -229,10 +293,6 @@ function pod(annotations: Record<string, string>, spec: Partial<Pod['spec']> = {
     // No token, whose volume has another name each time.
     spec: { automountServiceAccountToken: false, containers: [{ name: 'app', image: 'a:1' }], ...spec },
   };
-}
-
-function asked(given: Pod, value: string): Record<string, string> {
-  return { ...given.metadata?.annotations, [INJECT]: value };
 }
 
 /** The pod as it would be stored. */
