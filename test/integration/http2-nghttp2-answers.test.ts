@@ -1,0 +1,196 @@
+/**
+ * Answers of the whole HTTP/2 transport as nghttp2 (node:http2) reads them: random metadata and status texts come as handlers set them,
+ * while the client changes the size of the table of header fields that it lends us.
+ */
+import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
+import type { AnyMethod, CallContext, MetadataEntry } from '../../src/grpc/method.ts';
+import { type StatusCode, StatusError } from '../../src/grpc/status.ts';
+import { startHttp2Transport } from '../../src/grpc/transports/http2/http2-transport.ts';
+import type { Transport } from '../../src/grpc/transports/transport.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { connectHttp2 } from '../support/grpc-raw-client.ts';
+import { message } from '../support/http2-frames.ts';
+import { FastRandom } from '../support/http2-random.ts';
+import { waitFor } from '../support/wait.ts';
+
+const SEED = 9_113;
+const ROUNDS = 60;
+const CALLS = 30;
+/** A text may be cut, but not before so many characters. */
+const TEXT_LENGTH_MIN = 900;
+const TABLE_SIZES = [0, 1, 33, 100, 4_096, 65_536];
+const KEYS = ['x-request-id', 'x-bytes-bin', 'retry-after', 'server', 'x', 'x_y-z.0', 'vary', 'via', 'etag'];
+
+/** What a handler is asked to answer. */
+interface Wanted {
+  readonly headers: MetadataEntry[];
+  readonly trailers: MetadataEntry[];
+  readonly code: number;
+  readonly text: string;
+}
+
+/** What was asked for in each call, by number. */
+const wantedOf = new Map<number, Wanted>();
+let transport: Transport;
+let session: ClientHttp2Session;
+
+const TELL = {
+  path: '/nghttp2.Test/Tell',
+  kind: 'unary',
+  decode: (bytes: Buffer) => Buffer.from(bytes),
+  encode: (response: Buffer) => response,
+  handle: (request: Buffer, context: CallContext) => {
+    const wanted = wantedOf.get(request.readUInt32BE(0));
+    context.answerWith({ headers: wanted?.headers ?? [], trailers: wanted?.trailers ?? [] });
+    if (wanted !== undefined && wanted.code !== 0) {
+      throw new StatusError(wanted.code as StatusCode, wanted.text);
+    }
+    return request;
+  },
+} satisfies AnyMethod;
+
+beforeAll(async () => {
+  transport = await startHttp2Transport({
+    table: new Map([[TELL.path, TELL]]),
+    listen: { tcp: { host: '127.0.0.1', port: 0 } },
+    defaultDeadlineMs: 10_000,
+    clock: systemClock,
+    log: { error: () => {} },
+  });
+  session = connectHttp2(Number(transport.tcpPort));
+});
+
+afterAll(async () => {
+  session?.destroy();
+  await transport?.close();
+});
+
+function randomEntries(random: FastRandom): MetadataEntry[] {
+  return Array.from({ length: random.below(6) }, () => {
+    const key = random.pick(KEYS);
+    const length = random.below(random.pick([3, 30, 300]));
+    return [key, key.endsWith('-bin') ? random.bytes(length) : randomValue(length, random)];
+  });
+}
+
+/** Printable ASCII; blanks within, as HTTP/2 allows none at either end. */
+function randomValue(length: number, random: FastRandom): string {
+  const characters = Array.from({ length }, () => String.fromCharCode(32 + random.below(95)));
+  return characters.join('').trim();
+}
+
+function randomText(random: FastRandom): string {
+  const pieces = [
+    ' ',
+    'Cannot set',
+    ': ',
+    '100 %',
+    'ä',
+    '\u{1f600}',
+    '\ud800',
+    '\n',
+    '\0',
+    '"',
+    '%41',
+    'x'.repeat(700),
+  ];
+  return Array.from({ length: random.below(9) }, () => random.pick(pieces)).join('');
+}
+
+interface Received {
+  fields: [string, string][];
+  trailers: [string, string][];
+  resetCode: number;
+}
+
+function call(index: number): Promise<Received> {
+  return new Promise((resolve) => {
+    const received: Received = { fields: [], trailers: [], resetCode: 0 };
+    const stream: ClientHttp2Stream = session.request({
+      ':method': 'POST',
+      ':path': TELL.path,
+      'content-type': 'application/grpc',
+      te: 'trailers',
+    });
+    stream.on('response', (...told: unknown[]) => {
+      received.fields = pairs(told[2]);
+    });
+    stream.on('trailers', (...told: unknown[]) => {
+      received.trailers = pairs(told[2]);
+    });
+    stream.on('error', () => {});
+    stream.on('close', () => resolve({ ...received, resetCode: stream.rstCode ?? 0 }));
+    stream.resume();
+    const request = Buffer.alloc(4);
+    request.writeUInt32BE(index);
+    stream.end(message(request));
+  });
+}
+
+function pairs(flat: unknown): [string, string][] {
+  const fields = flat as string[];
+  return Array.from({ length: fields.length / 2 }, (_, at) => [String(fields[2 * at]), String(fields[2 * at + 1])]);
+}
+
+/** As it must arrive: bytes in base64 without padding. */
+function onWire(entries: readonly MetadataEntry[]): [string, string][] {
+  return entries.map(([key, value]) => [
+    key,
+    typeof value === 'string' ? value : value.toString('base64').replace(/=+$/, ''),
+  ]);
+}
+
+/** The text with what is no character replaced, as gRPC sends it, and cut where it is too long. */
+function isText(received: string | undefined, wanted: string): boolean {
+  const text = decodeURIComponent(received ?? '');
+  const whole = wanted.toWellFormed();
+  return text === whole || (whole.startsWith(text) && text.length >= TEXT_LENGTH_MIN);
+}
+
+test('what handlers say is what nghttp2 reads, whatever the size of its table', async () => {
+  const random = new FastRandom(SEED);
+  const wrong: unknown[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    if (random.once(2)) {
+      const headerTableSize = random.pick(TABLE_SIZES);
+      session.settings({ headerTableSize });
+      if (random.once(2)) {
+        await waitFor('the change acknowledged', () => session.localSettings.headerTableSize === headerTableSize);
+      }
+    }
+    const indexes = Array.from({ length: CALLS }, (_, at) => round * CALLS + at);
+    const received = await Promise.all(
+      indexes.map((index) => {
+        const code = random.once(2) ? 0 : 1 + random.below(16);
+        const text = randomText(random);
+        wantedOf.set(index, { headers: randomEntries(random), trailers: randomEntries(random), code, text });
+        return call(index);
+      }),
+    );
+    for (const [at, answer] of received.entries()) {
+      const wanted = wantedOf.get(Number(indexes[at])) as Wanted;
+      if (!isRight(answer, wanted)) {
+        wrong.push({ answer, wanted });
+      }
+    }
+  }
+  expect(wrong.slice(0, 2)).toEqual([]);
+  expect(session.destroyed).toBe(false);
+}, 60_000);
+
+function isRight(answer: Received, wanted: Wanted): boolean {
+  // An error without a message before it is one block (Trailers-Only).
+  const last = wanted.code === 0 ? answer.trailers : answer.fields;
+  const status = new Map(last);
+  const own = (fields: [string, string][]): string => {
+    return JSON.stringify(fields.filter(([name]) => KEYS.includes(name)));
+  };
+  const isOk = wanted.code === 0;
+  return (
+    answer.resetCode === 0 &&
+    status.get('grpc-status') === String(wanted.code) &&
+    (isOk || isText(status.get('grpc-message'), wanted.text)) &&
+    own(last) === JSON.stringify(onWire(wanted.trailers)) &&
+    (!isOk || own(answer.fields) === JSON.stringify(onWire(wanted.headers)))
+  );
+}
