@@ -1,16 +1,36 @@
 /**
  * What Helm says after an installation: how to ask for a sidecar, and a warning for each choice that one may regret.
  */
-import { chartDirectory, helm, type Values, withValuesFile } from '../support/helm.ts';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { at, chartDirectory, helm, type Values, withValuesFile } from '../support/helm.ts';
+
+/** The chart with its notes as an object: `helm template` leaves notes out, `helm install` may want a cluster. */
+const copy = mkdtempSync(join(tmpdir(), 'pannier-notes-'));
+
+beforeAll(() => {
+  cpSync(chartDirectory, copy, { recursive: true });
+  const text = readFileSync(join(copy, 'templates', 'NOTES.txt'), 'utf8');
+  writeFileSync(join(copy, 'templates', '_notes.tpl'), `{{- define "notes" }}${text}{{ end -}}`);
+  const object =
+    'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: notes}\ndata: {text: {{ include "notes" . | toJson }}}\n';
+  writeFileSync(join(copy, 'templates', 'notes.yaml'), object);
+});
+
+afterAll(() => {
+  rmSync(copy, { recursive: true, force: true });
+});
 
 function notes(values: Values): string {
   return withValuesFile(values, (file) => {
-    const place = ['install', 'pannier', chartDirectory, '-n', 'pannier-system', '--dry-run=client', '-f', file];
-    const result = helm(place);
+    const cluster = ['-n', 'pannier-system', '--kube-version', '1.34.4'];
+    const result = helm(['template', 'pannier', copy, ...cluster, '-f', file, '-s', 'templates/notes.yaml']);
     if (result.status !== 0) {
       throw new Error(`Cannot render the notes: ${result.stderr}`);
     }
-    return result.stdout.slice(result.stdout.indexOf('NOTES:'));
+    return String(at(parse(result.stdout), 'data.text'));
   });
 }
 
@@ -35,6 +55,7 @@ const RISKY: readonly { readonly values: Values; readonly warning: string }[] = 
   { values: { redis, admissionPolicy: { enabled: false } }, warning: 'admissionPolicy.enabled is false' },
   { values: { redis, admissionPolicy: { validationActions: ['Warn'] } }, warning: 'lacks Deny' },
   { values: { redis, image: { tag: 'latest' } }, warning: 'image.tag is latest' },
+  { values: { redis, policy: 'mutating' }, warning: 'before Kubernetes 1.36' },
 ];
 
 test.each(RISKY)('$values: $warning', ({ values, warning }) => {
