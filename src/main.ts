@@ -37,6 +37,10 @@ const COMMANDS = {
   serve: async () => (await import('./commands/serve.ts')).serveCommand(),
   check: async () => (await import('./commands/check.ts')).checkCommand(),
   call: async () => (await import('./commands/call.ts')).callCommand(),
+  inject: async () => (await import('./commands/inject.ts')).injectCommand(),
+  uninject: async () => (await import('./commands/uninject.ts')).uninjectCommand(),
+  injection: async () => (await import('./commands/injection.ts')).injectionCommand(),
+  wait: async () => (await import('./commands/wait.ts')).waitCommand(),
   webhook: async () => (await import('./commands/webhook.ts')).webhookCommand(),
 };
 
