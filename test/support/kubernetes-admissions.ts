@@ -24,6 +24,8 @@ const PAUSE_MS = 40;
 /** Every so many is created for good. */
 const REAL_EVERY = 25;
 const FAILURES_MAX = 100;
+/** A webhook refuses with 403, an admission policy with 422. */
+const REFUSED = [403, 422];
 
 export class AdmissionLoad {
   readonly #cluster: TestCluster;
@@ -78,7 +80,7 @@ export class AdmissionLoad {
       this.#admitted += 1;
       this.#created += isReal ? 1 : 0;
     } catch (error) {
-      if (error instanceof ApiException && error.code === 403) {
+      if (error instanceof ApiException && REFUSED.includes(error.code)) {
         this.#fail(refusalText(error));
       } else {
         this.#unreachable += 1;
