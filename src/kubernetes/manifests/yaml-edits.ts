@@ -74,6 +74,10 @@ function editMap(state: EditState, node: YAMLMap<Node, Node | null>, { before, a
   const own = new Map(node.items.map((pair) => [String(isScalar(pair.key) ? pair.key.value : pair.key), pair]));
   let isLeading = true;
   for (const [key, pair] of own) {
+    // `<<` merges: it is no key of the value.
+    if (before[key] === undefined) {
+      continue;
+    }
     if (after[key] === undefined) {
       removePair(state, node, { pair, isLeading });
       continue;
@@ -135,7 +139,7 @@ function rewritePair(
     node.flow === true ||
     (typeof value !== 'object' && isScalar(pair.value) && endOf(pair.value) > startOf(pair.value))
   ) {
-    const text = node.flow === true ? flowText(value) : inlineText(value);
+    const text = scalarText(pair.value, value, node.flow === true);
     state.edits.push({ start: startOf(pair.value), end, text });
     return;
   }
@@ -269,6 +273,16 @@ function startOf(node: Node | null | undefined): number {
 
 function endOf(node: Node | null | undefined): number {
   return node?.range?.[1] ?? 0;
+}
+
+/** In the quotes that stood there. */
+function scalarText(node: Node | null, value: unknown, isFlow: boolean): string {
+  const quotes = isScalar(node) ? node.type : undefined;
+  if (typeof value === 'string' && quotes === 'QUOTE_SINGLE' && !/[\n\r\t]/.test(value)) {
+    return `'${value.replaceAll("'", "''")}'`;
+  }
+  const isQuoted = typeof value === 'string' && quotes === 'QUOTE_DOUBLE';
+  return isFlow || isQuoted ? flowText(value) : inlineText(value);
 }
 
 function flowOrInline(value: unknown): string {
