@@ -18,6 +18,8 @@ import { waitFor } from './wait.ts';
 /** What the server is started with, besides its methods. */
 export interface AttackServerOptions {
   readonly limits?: Partial<Http2Limits>;
+  /** Where it listens besides its port. */
+  readonly socketPath?: string;
 }
 
 /** What the server has used and seen since it started. */

@@ -29,10 +29,13 @@ for (const event of ['uncaughtException', 'unhandledRejection']) {
 }
 const transport = await startHttp2Transport({
   table: methodTable(),
-  listen: { tcp: { host: '127.0.0.1', port: 0 } },
+  listen: {
+    tcp: { host: '127.0.0.1', port: 0 },
+    ...(options.socketPath === undefined ? {} : { socketPath: options.socketPath }),
+  },
   defaultDeadlineMs: 60_000,
   clock: systemClock,
-  ...options,
+  ...(options.limits === undefined ? {} : { limits: options.limits }),
   log: { error: log },
   onConnectionDropped: (reason) => {
     drops[reason] = (drops[reason] ?? 0) + 1;

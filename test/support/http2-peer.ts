@@ -62,12 +62,14 @@ export class Http2Peer {
     });
   }
 
-  /** Connects and, unless told otherwise, sends the preface and SETTINGS. */
+  /** Connects to a port or the path of a socket and, unless told otherwise, sends the preface and SETTINGS. */
   static async open(
-    port: number,
+    where: number | string,
     options: { withPreface?: boolean; settings?: readonly (readonly [number, number])[] } = {},
   ): Promise<Http2Peer> {
-    const peer = new Http2Peer(connect({ port, host: '127.0.0.1', noDelay: true }));
+    const peer = new Http2Peer(
+      connect(typeof where === 'string' ? { path: where } : { port: where, host: '127.0.0.1', noDelay: true }),
+    );
     await waitFor('a connection', () => peer.isClosed || !peer.socket.connecting);
     if (options.withPreface !== false) {
       await peer.send(PREFACE, settings(options.settings));
