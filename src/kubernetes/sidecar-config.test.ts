@@ -1,0 +1,115 @@
+/**
+ * The injector's configuration: what holds without it, what it may say, and every mistake with its line.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { repositoryRoot } from '../../test/support/repository.ts';
+import { defaultSidecarConfig, parseSidecarConfig, type SidecarConfig } from './sidecar-config.ts';
+
+function parse(sidecar: string): SidecarConfig {
+  const result = parseSidecarConfig(`sidecar:\n  image: pannier:1\n${sidecar}`);
+  if ('problems' in result) {
+    throw new Error(JSON.stringify(result.problems));
+  }
+  return result.config;
+}
+
+function problems(text: string): string[] {
+  const result = parseSidecarConfig(text);
+  return 'problems' in result ? result.problems.map((problem) => `${problem.line}: ${problem.message}`) : [];
+}
+
+describe('a configuration', () => {
+  test('needs an image and nothing else', () => {
+    expect(parse('')).toEqual(defaultSidecarConfig('pannier:1'));
+  });
+
+  test('may say everything', () => {
+    const config = parse(`  imagePullPolicy: Never
+  native: true
+  resources:
+    requests: {cpu: 1, memory: 128Mi}
+    limits: {cpu: "2", memory: 256Mi}
+  logLevel: warn
+  redis: {urls: ["redis://a:6379", "redis://b:6379"], secretName: redis-login}
+  policiesConfigMap: ""
+  socket: false
+  env: {PANNIER_NEAR_MAX_ENTRIES: 10, PANNIER_KEY_PREFIX: ""}
+`);
+    expect(config).toEqual({
+      image: 'pannier:1',
+      imagePullPolicy: 'Never',
+      native: 'true',
+      resources: { requests: { cpu: '1', memory: '128Mi' }, limits: { cpu: '2', memory: '256Mi' } },
+      logLevel: 'warn',
+      redis: { urls: ['redis://a:6379', 'redis://b:6379'], secretName: 'redis-login' },
+      policiesConfigMap: undefined,
+      socket: false,
+      env: { PANNIER_NEAR_MAX_ENTRIES: '10', PANNIER_KEY_PREFIX: '' },
+    });
+  });
+
+  test('of the docs is the default', () => {
+    const page = readFileSync(join(repositoryRoot, 'docs/injection.md'), 'utf8');
+    const example = /```yaml\n(sidecar:[\s\S]*?)```/.exec(page)?.[1] ?? '';
+    expect(parseSidecarConfig(example)).toEqual({ config: defaultSidecarConfig('registry.example/pannier:0.1.0') });
+  });
+});
+
+describe('mistakes', () => {
+  test('are told all at once, each with its line', () => {
+    const text = `sidecar:
+  imag: pannier:1
+  native: sometimes
+  resources:
+    limits: {memory: 32Mi, disk: 1Gi}
+  redis:
+    urls: ["redis://u:hunter2@a/4"]
+    secretName: Not A Name
+  env:
+    PANNIER_SCOPE: x
+    PANNIER_NEAR_MAX_ENTRIE: 4
+    LANG: C
+  socket: 1
+`;
+    const found = problems(text);
+    expect(found.join('\n')).not.toContain('hunter2');
+    const wanted = [
+      '2: Cannot read sidecar.imag: there is no such key, wanted image, perhaps',
+      '2: Cannot read sidecar.image: it is missing, wanted an image',
+      '3: Cannot read sidecar.native: it is "sometimes", wanted one of auto, true, false',
+      '5: Cannot read sidecar.resources.limits.disk: there is no such key',
+      '5: Cannot read sidecar.resources.limits.memory: it is "32Mi", wanted memory from 96Mi',
+      '7: Cannot read sidecar.redis.urls[0]: it is not shown',
+      '8: Cannot read sidecar.redis.secretName: it is "Not A Name"',
+      '10: Cannot read sidecar.env: Cannot use PANNIER_SCOPE: the injector sets it',
+      '10: Cannot read sidecar.env: Cannot use PANNIER_NEAR_MAX_ENTRIE: there is no such setting, wanted PANNIER_NEAR_MAX_ENTRIES',
+      '10: Cannot read sidecar.env: Cannot use LANG: it is no setting of pannier',
+      '13: Cannot read sidecar.socket: it is 1, wanted true or false',
+    ];
+    expect(wanted.filter((start) => !found.some((line) => line.startsWith(start)))).toEqual([]);
+    expect(found.length).toBe(wanted.length);
+  });
+
+  test.each([
+    ['', 'it is missing'],
+    ['sidecar:\n', 'it is empty'],
+    ['[]', 'it is a list of 0 entries'],
+    ['sidecar: {image: a:1}\nother: 1\n', 'there is no such key'],
+    ['a: [', 'as YAML'],
+  ])('%j is no configuration', (text, what) => {
+    expect(problems(text).join('\n')).toContain(what);
+  });
+
+  test('a request above its limit and URLs of two schemes are mistakes', () => {
+    const text = `sidecar:
+  image: pannier:1
+  resources: {requests: {memory: 1Gi}, limits: {memory: 0.5Gi}}
+  redis: {urls: ["redis://a", "rediss://b"]}
+`;
+    expect(problems(text)).toEqual([
+      '3: Cannot read sidecar.resources: the memory request is 1Gi, wanted at most the limit, 0.5Gi',
+      '4: Cannot read sidecar.redis.urls: their schemes differ, wanted redis:// or rediss:// for all',
+    ]);
+  });
+});
