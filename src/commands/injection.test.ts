@@ -1,0 +1,248 @@
+/**
+ * The commands of injection with a file system and a cluster made of values: what they print, and their exit codes.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { repositoryRoot } from '../../test/support/repository.ts';
+import { injectPod } from '../kubernetes/injector/inject-pod.ts';
+import type { Pod } from '../kubernetes/pod.ts';
+import { defaultSidecarConfig } from '../kubernetes/sidecar-config.ts';
+import type { ClusterApi } from '../kubernetes/status/cluster.ts';
+import { runInject } from './inject.ts';
+import { runExplain } from './injection-explain.ts';
+import { runStatus } from './injection-status.ts';
+import type { ManifestIo } from './manifest-io.ts';
+import { runUninject } from './uninject.ts';
+
+class FakeIo implements ManifestIo {
+  output = '';
+  readonly errors: string[] = [];
+  readonly #files: Readonly<Record<string, string>>;
+
+  constructor(files: Readonly<Record<string, string>>) {
+    this.#files = files;
+  }
+
+  read(path: string): string {
+    const text = this.#files[path];
+    if (text === undefined) {
+      throw Object.assign(new Error(`no ${path}`), { code: 'ENOENT' });
+    }
+    return text;
+  }
+
+  out(text: string): void {
+    this.output += text;
+  }
+
+  error(line: string): void {
+    this.errors.push(line);
+  }
+}
+
+function caseFile(name: string): string {
+  return readFileSync(join(repositoryRoot, 'test/injection/cases', name), 'utf8');
+}
+
+const files = {
+  '-': caseFile('deployment-plain.yaml'),
+  'wrong.yaml': caseFile('wrong-annotations.yaml'),
+  'all.yaml': caseFile('several-documents.yaml'),
+  'broken.yaml': 'a: [\n',
+  'services.yaml': 'kind: Service\n',
+  'injector.yaml': 'sidecar: {image: "pannier:7", logLevel: warn}\n',
+  'bad-injector.yaml': 'sidecar:\n  image: pannier\n  logLevel: loud\n',
+};
+
+describe('inject and uninject', () => {
+  test('write the manifests, and what was done on standard error', () => {
+    const io = new FakeIo(files);
+    expect(runInject({ filename: '-', config: 'injector.yaml' }, io)).toBe(0);
+    expect(io.output).toContain('image: pannier:7');
+    expect(io.errors).toEqual(['deployment/web: injected']);
+    const back = new FakeIo({ '-': io.output });
+    expect(runUninject('-', back)).toBe(0);
+    expect(back.output).toBe(files['-']);
+    expect(back.errors).toEqual(['deployment/web: uninjected']);
+  });
+
+  test('write nothing when a pod is refused', () => {
+    const io = new FakeIo(files);
+    expect(runInject({ filename: 'wrong.yaml', image: 'pannier:1' }, io)).toBe(1);
+    expect(io.output).toBe('');
+    expect(io.errors[0]).toMatch(/^deployment\/web: Cannot read annotation pannier.dev\/injekt: /);
+  });
+
+  test.each([
+    ['no image', { filename: '-' }, 'neither --config nor --image'],
+    ['a bad image', { filename: '-', image: 'pannier' }, 'Cannot use --image'],
+    ['a bad kubelet', { filename: '-', image: 'pannier:1', kubelet: 'old' }, 'Cannot use --kubelet'],
+    ['no such file', { filename: 'none.yaml', image: 'pannier:1' }, 'Cannot read none.yaml: ENOENT'],
+    ['a broken file', { filename: 'broken.yaml', image: 'pannier:1' }, 'Cannot read the file as YAML'],
+    [
+      'a bad configuration',
+      { filename: '-', config: 'bad-injector.yaml' },
+      'bad-injector.yaml:3:13: Cannot read sidecar.logLevel',
+    ],
+  ])('%s: exit code 2', (_name, flags, text) => {
+    const io = new FakeIo(files);
+    expect(runInject(flags, io)).toBe(2);
+    expect(io.output).toBe('');
+    expect(io.errors.join('\n')).toContain(text);
+  });
+
+  test('take a fallback for an old kubelet, and the namespace for asking when told so', () => {
+    const io = new FakeIo({ '-': caseFile('pod-without-metadata.yaml') });
+    expect(runInject({ filename: '-', image: 'pannier:1', namespaceInject: true, kubelet: 'v1.28.1' }, io)).toBe(0);
+    expect(io.output).toContain('wait');
+    expect(io.errors).toEqual(['pod/(no name): injected']);
+  });
+});
+
+describe('explain', () => {
+  test('says for each workload what and why, and where values come from', () => {
+    const io = new FakeIo(files);
+    expect(runExplain({ filename: 'all.yaml', config: 'injector.yaml' }, io)).toBe(0);
+    const lines = io.output.split('\n');
+    expect(lines[0]).toBe(
+      'shop/deployment/web: gets a native sidecar (init container that keeps running), asked for by its namespace',
+    );
+    expect(lines).toContain('  image                pannier:7 (configuration)');
+    expect(lines).toContain('  grpc-port            9470 (default)');
+    expect(lines).toContain('pod/bare: no sidecar, neither the pod nor its namespace says pannier.dev/inject: "true"');
+  });
+
+  test('tells what would be refused, and of annotations', () => {
+    const io = new FakeIo({ ...files, 'settings.yaml': caseFile('settings.yaml') });
+    expect(runExplain({ filename: 'wrong.yaml', image: 'pannier:1' }, io)).toBe(1);
+    expect(io.output).toMatch(/^deployment\/web: would be refused\n {2}Cannot read annotation/);
+    expect(runExplain({ filename: 'settings.yaml', image: 'pannier:1' }, io)).toBe(0);
+    expect(io.output).toContain('  scope                checkout (annotation)');
+  });
+
+  test('says when there is nothing to explain', () => {
+    const io = new FakeIo(files);
+    expect(runExplain({ filename: 'services.yaml', image: 'pannier:1' }, io)).toBe(0);
+    expect(io.output).toBe('There are no pods in these manifests.\n');
+  });
+});
+
+const config = defaultSidecarConfig('pannier:1');
+
+function podOf(workload: string, pod: Pod, facts: { image?: string; version?: string } = {}): Pod {
+  const hash = '5d4f';
+  const base: Pod = {
+    ...pod,
+    metadata: {
+      ...pod.metadata,
+      name: `${workload}-${hash}-x`,
+      namespace: 'shop',
+      labels: { 'pod-template-hash': hash },
+      ownerReferences: [{ kind: 'ReplicaSet', name: `${workload}-${hash}`, controller: true }],
+    },
+    spec: { containers: [{ name: 'app' }] },
+  };
+  if (facts.version === undefined) {
+    return base;
+  }
+  const injection = injectPod({
+    pod: base,
+    namespaceLabels: { 'pannier.dev/inject': 'true' },
+    namespaceAnnotations: {},
+    config: { ...config, image: facts.image ?? config.image },
+    kubelets: { oldestMinor: 34 },
+    version: facts.version,
+  });
+  return injection.kind === 'inject' ? injection.pod : base;
+}
+
+function cluster(pods: readonly Pod[], overrides: Partial<ClusterApi> = {}): ClusterApi {
+  const namespace = { metadata: { name: 'shop', labels: { 'pannier.dev/inject': 'true' } } };
+  const api = {
+    // Two pages.
+    listPodForAllNamespaces: async ({ _continue }: { _continue?: string }) =>
+      _continue === undefined
+        ? { items: pods.slice(0, 1), metadata: { _continue: 'more' } }
+        : { items: pods.slice(1), metadata: {} },
+    listNamespacedPod: async () => ({ items: pods, metadata: {} }),
+    listNamespace: async () => ({ items: [namespace], metadata: {} }),
+    readNamespace: async () => namespace,
+    listNode: async () => ({ items: [{ status: { nodeInfo: { kubeletVersion: 'v1.34.4' } } }], metadata: {} }),
+    readNamespacedConfigMap: async () => ({ data: { 'injector.yaml': 'sidecar: {image: "pannier:1"}\n' } }),
+  };
+  return { ...api, ...overrides } as unknown as ClusterApi;
+}
+
+const flags = { namespace: undefined, injectorNamespace: 'pannier-system', output: 'json', version: '1.0.0' } as const;
+
+describe('status', () => {
+  test('is 0 when all pods are as they would be today', async () => {
+    const io = new FakeIo({});
+    const pods = [podOf('web', {}, { version: '1.0.0' }), podOf('web', {}, { version: '1.0.0' })];
+    expect(await runStatus(flags, cluster(pods), io)).toBe(0);
+    expect(JSON.parse(io.output)).toMatchObject([
+      { namespace: 'shop', workload: 'deployment/web', state: 'current', pods: 2, stalePods: 0, versions: ['1.0.0'] },
+    ]);
+  });
+
+  test('names each workload after the worst of its pods', async () => {
+    const io = new FakeIo({});
+    const no = { metadata: { annotations: { 'pannier.dev/inject': 'false' } } };
+    const stray = podOf('stray', {}, { version: '1.0.0' });
+    const pods = [
+      podOf('a-current', {}, { version: '1.0.0' }),
+      podOf('b-version', {}, { version: '0.9.0' }),
+      podOf('c-configuration', {}, { version: '1.0.0', image: 'pannier:0' }),
+      podOf('d-missing', {}),
+      podOf('d-missing', {}, { version: '1.0.0' }),
+      podOf('e-refused', { metadata: { annotations: { 'pannier.dev/colour': 'red' } } }),
+      podOf('f-untouched', no),
+      {
+        ...stray,
+        metadata: { ...stray.metadata, annotations: { ...stray.metadata?.annotations, 'pannier.dev/inject': 'false' } },
+      },
+      { ...podOf('g-done', {}), status: { phase: 'Succeeded' } },
+    ];
+    expect(await runStatus({ ...flags, output: 'table' }, cluster(pods), io)).toBe(1);
+    const rows = io.output.split('\n').map((line) => line.split(/ {2,}/).slice(1, 5).join(' '));
+    expect(rows.slice(0, 7)).toEqual([
+      'WORKLOAD STATE PODS STALE',
+      'deployment/a-current current 1 0',
+      'deployment/b-version other-version 1 1',
+      'deployment/c-configuration other-configuration 1 1',
+      'deployment/d-missing missing 2 1',
+      'deployment/e-refused refused 1 1',
+      'deployment/stray not-asked-for 1 1',
+    ]);
+    expect(io.output).toContain('shop/deployment/e-refused: Cannot read annotation pannier.dev/colour: ');
+    expect(io.output).not.toMatch(/f-untouched|g-done/);
+  });
+
+  test('does without namespaces and nodes that may not be listed, and says so', async () => {
+    const io = new FakeIo({});
+    const forbidden = async (): Promise<never> => {
+      throw Object.assign(new Error('HTTP-Code: 403'), { code: 403, body: '{"message":"nodes is forbidden"}' });
+    };
+    const api = cluster([podOf('web', {})], { listNamespace: forbidden, listNode: forbidden });
+    expect(await runStatus(flags, api, io)).toBe(0);
+    expect(io.errors).toEqual([
+      'Cannot read the namespaces, so only pods that ask themselves are seen: nodes is forbidden',
+      'Cannot list the nodes, so their kubelets are taken as new enough: nodes is forbidden',
+    ]);
+  });
+
+  test('is 2 when there is no configuration or no cluster', async () => {
+    const io = new FakeIo({});
+    const missing = async (): Promise<never> => {
+      throw Object.assign(new Error('x'), { code: 404, body: '{"message":"configmaps \\"x\\" not found"}' });
+    };
+    expect(await runStatus(flags, cluster([], { readNamespacedConfigMap: missing }), io)).toBe(2);
+    expect(io.errors).toEqual(['Cannot read the cluster: configmaps "x" not found']);
+    const empty = async (): Promise<object> => ({ data: {} });
+    const api = cluster([], { readNamespacedConfigMap: empty as ClusterApi['readNamespacedConfigMap'] });
+    expect(await runStatus(flags, api, io)).toBe(2);
+    expect(io.errors[1]).toMatch(
+      /^ConfigMap pannier-system\/pannier-injector-config injector.yaml:1:1: Cannot read the file/,
+    );
+  });
+});
