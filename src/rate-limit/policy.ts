@@ -20,9 +20,11 @@ export interface CompiledLimits {
   readonly limits: readonly CompiledLimit[];
   /** Of take.lua, after cost and delay. */
   readonly scriptArgs: readonly string[];
+  /** Of a policy: the same for many calls, so that a store may prepare something for them. */
+  readonly isKept: boolean;
 }
 
-export function compileLimits(specs: readonly LimitSpec[]): CompiledLimits {
+export function compileLimits(specs: readonly LimitSpec[], isKept = false): CompiledLimits {
   const limits = specs.map((spec): CompiledLimit => {
     const algorithm = algorithmNamed(spec.algorithm);
     return {
@@ -39,7 +41,7 @@ export function compileLimits(specs: readonly LimitSpec[]): CompiledLimits {
     String(spec.windowMs),
     String(spec.burst),
   ]);
-  return { limits, scriptArgs };
+  return { limits, scriptArgs, isKept };
 }
 
 const compiled = new WeakMap<PolicySpec, CompiledLimits>();
@@ -48,7 +50,7 @@ const compiled = new WeakMap<PolicySpec, CompiledLimits>();
 export function compilePolicy(policy: PolicySpec): CompiledLimits {
   let limits = compiled.get(policy);
   if (limits === undefined) {
-    limits = compileLimits(policy.limits);
+    limits = compileLimits(policy.limits, true);
     compiled.set(policy, limits);
   }
   return limits;
