@@ -4,8 +4,11 @@
  * Promises: a request is answered or cut within seconds, headers are bounded, an unknown path is 404 and another method 405; bodies hold
  * no secret (they name roles and nodes).
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Logger } from '../lib/logger.ts';
+
+/** Not by import: a module that imports node:http evaluates all that it exports, its WebSocket among them, which is 3 MB of memory. */
+const { createServer } = process.getBuiltinModule('node:http');
 
 export interface AdminServerOptions {
   readonly host: string;
