@@ -78,7 +78,7 @@ export function webhookCommand(): Command {
 }
 
 function option(flags: string, description: string, environment: string): Option {
-  return new Option(flags, description).env(`PANNIER_INJECTOR_${environment}`);
+  return new Option(flags, description).env(`PANNIER_WEBHOOK_${environment}`);
 }
 
 async function webhook(flags: Flags): Promise<void> {
