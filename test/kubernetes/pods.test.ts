@@ -1,11 +1,27 @@
 /**
  * Pods of many kinds on a real cluster: those that ask get a sidecar that fits, the others are left alone.
  */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { V1Pod } from '@kubernetes/client-node';
+import { parseAllDocuments } from 'yaml';
 import { ANNOTATIONS, type AnnotationRow } from '../../src/kubernetes/annotations.ts';
-import { askingPod, installChart, reviewCounts, sumOf } from '../support/kubernetes-chart.ts';
-import { isReady, sidecarOf, TestCluster } from '../support/kubernetes-cluster.ts';
+import { injectPod } from '../../src/kubernetes/injector/inject-pod.ts';
+import { canonicalText } from '../../src/kubernetes/json.ts';
+import { workloadsIn } from '../../src/kubernetes/manifests/workloads.ts';
+import type { Pod } from '../../src/kubernetes/pod.ts';
+import { parseSidecarConfig } from '../../src/kubernetes/sidecar-config.ts';
+import {
+  askingPod,
+  INJECTOR,
+  installChart,
+  RELEASE_NAMESPACE,
+  reviewCounts,
+  sumOf,
+} from '../support/kubernetes-chart.ts';
+import { isReady, refusalText, sidecarOf, TestCluster } from '../support/kubernetes-cluster.ts';
 import { IMAGES, prepareImages } from '../support/kubernetes-images.ts';
+import { repositoryRoot } from '../support/repository.ts';
 import { waitFor } from '../support/wait.ts';
 
 /** Any answer of the sidecar's API will do. */
@@ -206,6 +222,72 @@ describe('a namespace that asks', () => {
     });
   });
 });
+
+test('shapes of the golden files become the same by the webhook and by the command line', async () => {
+  const configMap = await cluster.core.readNamespacedConfigMap({
+    namespace: RELEASE_NAMESPACE,
+    name: `${INJECTOR}-config`,
+  });
+  const parsed = parseSidecarConfig(configMap.data?.['injector.yaml'] ?? '');
+  if ('problems' in parsed) {
+    throw new Error(`Cannot read the configuration of the injector: ${parsed.problems[0].message}`);
+  }
+  const version = (await cluster.createPod(namespace, askingPod('version'), { dryRun: true })).metadata?.annotations?.[
+    'pannier.dev/version'
+  ];
+  const different: string[] = [];
+  let compared = 0;
+  for (const { name, pod } of goldenPods()) {
+    const injection = injectPod({
+      pod,
+      namespaceLabels: {},
+      namespaceAnnotations: {},
+      config: parsed.config,
+      kubelets: { oldestMinor: 34 },
+      ...(version === undefined ? {} : { version }),
+    });
+    const offline = injection.kind === 'inject' ? injection.pod : pod;
+    const [byWebhook, byCommand] = [await admitted(pod), await admitted(offline)];
+    const isRefused = injection.kind === 'refuse' && injection.problems.every((text) => byWebhook.includes(text));
+    compared += injection.kind === 'inject' ? 1 : 0;
+    if (byWebhook !== byCommand && !isRefused) {
+      different.push(`${name}: ${byWebhook} and ${byCommand}`);
+    }
+  }
+  expect(different).toEqual([]);
+  expect(compared).toBeGreaterThan(30);
+});
+
+/** The pods of the golden files, and those of their workloads' templates, as pods of their own. */
+function goldenPods(): { name: string; pod: Pod }[] {
+  const directory = join(repositoryRoot, 'test', 'injection', 'cases');
+  const files = readdirSync(directory).filter((file) => /^[a-z0-9-]+\.(yaml|json)$/.test(file));
+  return files.flatMap((name) => {
+    const documents = parseAllDocuments(readFileSync(join(directory, name), 'utf8')).map((document) => document.toJS());
+    return documents.flatMap(workloadsIn).map(({ pod }) => ({ name, pod: asPod(pod) }));
+  });
+}
+
+function asPod(template: Pod): Pod {
+  const { annotations, labels } = template.metadata ?? {};
+  const metadata = { name: 'golden', ...(annotations ? { annotations } : {}), ...(labels ? { labels } : {}) };
+  return { apiVersion: 'v1', kind: 'Pod', metadata, ...(template.spec === undefined ? {} : { spec: template.spec }) };
+}
+
+/** What the API server makes of a pod, or says against it, as a text. */
+async function admitted(pod: Pod): Promise<string> {
+  try {
+    const { metadata, spec } = await cluster.createPod(namespace, pod as unknown as V1Pod, { dryRun: true });
+    return canonicalText({ annotations: metadata?.annotations, labels: metadata?.labels, spec: withoutToken(spec) });
+  } catch (error) {
+    return refusalText(error);
+  }
+}
+
+/** The volume of the account's token has a name that is new each time. */
+function withoutToken(spec: V1Pod['spec']): unknown {
+  return JSON.parse(JSON.stringify(spec).replaceAll(/kube-api-access-\w+/g, 'kube-api-access'));
+}
 
 describe('annotations', () => {
   const rows: readonly AnnotationRow[] = ANNOTATIONS;

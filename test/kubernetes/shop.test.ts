@@ -50,6 +50,10 @@ beforeAll(async () => {
   const forward = async (port: number): Promise<number[]> =>
     (await Promise.all(names.map((name) => cluster.forward(namespace, name, port)))).map((each) => each.port);
   urls = (await forward(APP_PORT)).map((port) => `http://127.0.0.1:${port}`);
+  for (const base of urls) {
+    // The program has no probe: a pod is ready a moment before it listens.
+    await waitFor(`${base} answering`, async () => (await get(`${base}/products/none`)).status === 404);
+  }
   clients = (await forward(GRPC_PORT)).map((port) => connectPannier(`127.0.0.1:${port}`));
 }, 600_000);
 
@@ -60,6 +64,10 @@ afterAll(async () => {
   await cluster?.close();
 });
 
+async function get(address: string, options: RequestInit = {}): Promise<Response> {
+  return await fetch(address, { ...options, signal: AbortSignal.timeout(5_000) });
+}
+
 function url(index: number): string {
   return urls[index % REPLICAS] ?? '';
 }
@@ -67,7 +75,7 @@ function url(index: number): string {
 test('one limit holds across the replicas, through the app', async () => {
   const statuses: number[] = [];
   for (let call = 0; call < 7; call += 1) {
-    const response = await fetch(`${url(call)}/hello?user=ada`);
+    const response = await get(`${url(call)}/hello?user=ada`);
     statuses.push(response.status);
   }
   expect(statuses).toEqual([200, 200, 200, 200, 200, 429, 429]);
@@ -89,23 +97,23 @@ test('a policy of the chart admits exactly its limit to many callers of all pods
 });
 
 test('a session of one pod is known to all, and gone from all', async () => {
-  const login = await fetch(`${url(0)}/login?user=ada`, { method: 'POST' });
+  const login = await get(`${url(0)}/login?user=ada`, { method: 'POST' });
   const cookie = login.headers.get('set-cookie')?.split(';')[0] ?? '';
   const statuses = async (): Promise<number[]> =>
-    await Promise.all(urls.map(async (base) => (await fetch(`${base}/me`, { headers: { cookie } })).status));
+    await Promise.all(urls.map(async (base) => (await get(`${base}/me`, { headers: { cookie } })).status));
   expect(await statuses()).toEqual([200, 200, 200]);
-  await fetch(`${url(1)}/logout`, { method: 'POST', headers: { cookie } });
+  await get(`${url(1)}/logout`, { method: 'POST', headers: { cookie } });
   expect(await statuses()).toEqual([401, 401, 401]);
 });
 
 test('an invalidation in one pod is seen by all, near copies included', async () => {
   const read = async (index: number): Promise<{ name: string; source: string }> =>
-    (await (await fetch(`${url(index)}/products/1`)).json()) as { name: string; source: string };
+    (await (await get(`${url(index)}/products/1`)).json()) as { name: string; source: string };
   expect(await read(0)).toMatchObject({ name: 'pannier' });
   for (const index of [0, 1, 2]) {
     expect(await read(index)).toEqual({ name: 'pannier', source: 'cache' });
   }
-  await fetch(`${url(1)}/products/1?name=saddlebag`, { method: 'PUT' });
+  await get(`${url(1)}/products/1?name=saddlebag`, { method: 'PUT' });
   await waitFor('the writer’s value in the cache', async () => (await read(1)).name === 'saddlebag');
   for (const index of [0, 1, 2]) {
     await waitFor(`pod ${index} seeing it`, async () => (await read(index)).name === 'saddlebag', 2_000);

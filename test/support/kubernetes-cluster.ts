@@ -184,7 +184,8 @@ export class TestCluster {
       socket.on('error', () => socket.destroy());
       socket.on('close', () => sockets.delete(socket));
       const errors = new PassThrough();
-      errors.resume();
+      // Nobody listens there, for instance: the caller is to hear of it.
+      errors.on('data', () => socket.destroy());
       forwarding.portForward(namespace, pod, [port], socket, errors, socket).catch(() => socket.destroy());
     });
     server.listen(0, '127.0.0.1');
