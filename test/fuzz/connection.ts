@@ -64,9 +64,7 @@ function disturb(run: Run, random: FastRandom): boolean {
 
 function feed(run: Run, chunks: readonly Buffer[]): void {
   for (const chunk of chunks) {
-    if (!run.socket.destroyed) {
-      run.socket.emit('data', chunk);
-    }
+    run.socket.receive(chunk);
   }
 }
 

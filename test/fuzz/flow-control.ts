@@ -1,7 +1,7 @@
 /**
  * Fuzzes flow control of what the server sends: windows that open by bits, close again by SETTINGS, and a socket that is stuck now and
  * then. Promises: no byte more than the windows allow at any time; nothing is lost, doubled or mixed up; once the windows are open every
- * call ends as it should.
+ * call ends as it should; and bytes that wait in a socket keep little more than themselves alive.
  */
 import {
   data,
@@ -25,8 +25,13 @@ import { ensure, type FuzzTarget } from './target.ts';
 const DEFAULT_WINDOW = 65_535;
 const OPEN_WINDOW = 4_000_000;
 const INITIAL_WINDOWS = [0, 1, 17, 300, 20_000, DEFAULT_WINDOW];
+/** Beyond it the server stops reading: now and then at a few bytes. */
+const UNSENT_MAX = [10, 3_000, 1024 * 1024];
 const STEPS_MAX = 40;
 const TURNS = 3;
+const LAST_TURNS = 30;
+/** A buffer or two that are sent in part. */
+const BUFFERS_HELD_BYTES_MAX = 4_000 * 64 * 1024;
 
 interface Call {
   readonly streamId: number;
@@ -41,7 +46,10 @@ interface Client {
   connectionWindow: number;
   initialWindow: number;
   chunksRead: number;
+  dataBytes: number;
   readonly steps: string[];
+  /** What SETTINGS that the server has not acknowledged take off the windows. */
+  readonly unacknowledged: number[];
 }
 
 export const flowControlTarget: FuzzTarget = {
@@ -60,19 +68,24 @@ async function play(random: FastRandom): Promise<void> {
   client.server.socket.unstick();
   changeInitialWindow(client, OPEN_WINDOW);
   growConnection(client, OPEN_WINDOW);
-  await turn(client);
+  for (let left = LAST_TURNS; left > 0 && !hasAll(client); left -= 1) {
+    await turn(client);
+  }
   end(client);
 }
 
 function begin(random: FastRandom): Client {
   const client: Client = {
-    server: startMemoryServer({}),
+    server: startMemoryServer({ unsentBytesMax: random.pick(UNSENT_MAX) }),
     calls: Array.from({ length: 1 + random.below(6) }, (_, index) => makeCall(2 * index + 1, random)),
     windows: new Map(),
     connectionWindow: DEFAULT_WINDOW,
     initialWindow: random.pick(INITIAL_WINDOWS),
     chunksRead: 0,
+    dataBytes: 0,
     steps: [],
+    // Those of the beginning.
+    unacknowledged: [0],
   };
   feed(
     client,
@@ -127,12 +140,19 @@ function step(client: Client, random: FastRandom): void {
   }
 }
 
+/** A window may be used until the server has read that it is smaller: less counts from the acknowledgement on. */
 function changeInitialWindow(client: Client, bytes: number): void {
-  for (const [streamId, window] of client.windows) {
-    client.windows.set(streamId, window + bytes - client.initialWindow);
-  }
+  const change = bytes - client.initialWindow;
   client.initialWindow = bytes;
+  client.unacknowledged.push(Math.min(0, change));
+  changeWindows(client, Math.max(0, change));
   feed(client, `initial ${bytes}`, settings([[SettingId.initialWindowSize, bytes]]));
+}
+
+function changeWindows(client: Client, change: number): void {
+  for (const [streamId, window] of client.windows) {
+    client.windows.set(streamId, window + change);
+  }
 }
 
 function growConnection(client: Client, bytes: number): void {
@@ -142,7 +162,7 @@ function growConnection(client: Client, bytes: number): void {
 
 function feed(client: Client, what: string, ...parts: readonly Buffer[]): void {
   client.steps.push(what);
-  client.server.socket.emit('data', Buffer.concat(parts));
+  client.server.socket.receive(Buffer.concat(parts));
 }
 
 /** Lets handlers and writes happen, and takes what came off the windows. */
@@ -150,12 +170,22 @@ async function turn(client: Client): Promise<void> {
   for (let left = TURNS; left > 0; left -= 1) {
     await new Promise((resolve) => setImmediate(resolve));
   }
-  const { written } = client.server.socket;
+  const { socket } = client.server;
+  const { written } = socket;
+  const heldMax = BUFFERS_HELD_BYTES_MAX + 2 * socket.writableLength;
+  ensure(
+    socket.heldMemoryBytes() <= heldMax,
+    `Waiting bytes keep ${socket.heldMemoryBytes()} bytes alive`,
+    () => client.steps,
+  );
   const bytes = Buffer.concat(written.slice(client.chunksRead));
   client.chunksRead = written.length;
   for (let at = 0; at < bytes.length; at += HEADER_BYTES + bytes.readUIntBE(at, 3)) {
-    if (bytes.readUInt8(at + 3) === FrameType.data) {
+    const type = bytes.readUInt8(at + 3);
+    if (type === FrameType.data) {
       received(client, bytes.readUInt32BE(at + 5), bytes.readUIntBE(at, 3));
+    } else if (type === FrameType.settings && bytes.readUInt8(at + 4) === FrameFlag.ack) {
+      changeWindows(client, client.unacknowledged.shift() ?? 0);
     }
   }
 }
@@ -164,11 +194,18 @@ function received(client: Client, streamId: number, bytes: number): void {
   const window = (client.windows.get(streamId) ?? 0) - bytes;
   client.windows.set(streamId, window);
   client.connectionWindow -= bytes;
+  client.dataBytes += bytes;
   ensure(bytes === 0 || window >= 0, `Stream ${streamId} sent more than its window`, () => ({
     window,
     steps: client.steps,
   }));
   ensure(client.connectionWindow >= 0, 'More was sent than the window of the connection', () => client.steps);
+}
+
+/** Whether the bytes of all answers are there; how they end is looked at afterwards. */
+function hasAll(client: Client): boolean {
+  const expected = client.calls.reduce((sum, call) => sum + call.expected.length, 0);
+  return client.server.socket.writableLength === 0 && client.dataBytes >= expected;
 }
 
 function end(client: Client): void {

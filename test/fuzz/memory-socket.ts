@@ -15,6 +15,8 @@ export class MemorySocket extends EventEmitter {
   /** While true the peer takes nothing. */
   isStuck = false;
   readonly #held: Buffer[] = [];
+  /** What the peer has sent and nobody has read, as the socket is paused. */
+  readonly #unread: Buffer[] = [];
 
   get writable(): boolean {
     return !this.destroyed && !this.hasEnded;
@@ -46,6 +48,12 @@ export class MemorySocket extends EventEmitter {
     return this.#held.every((bytes, index) => bytes.equals(last[index] ?? Buffer.alloc(0)));
   }
 
+  /** Memory that what waits keeps alive: whole buffers, of which it may be a small part. */
+  heldMemoryBytes(): number {
+    const buffers = new Set(this.#held.map((bytes) => bytes.buffer));
+    return [...buffers].reduce((sum, buffer) => sum + buffer.byteLength, 0);
+  }
+
   /** The peer takes what waits. */
   unstick(): void {
     this.isStuck = false;
@@ -57,12 +65,26 @@ export class MemorySocket extends EventEmitter {
     }
   }
 
+  /** The peer sends. */
+  receive(bytes: Buffer): void {
+    this.#unread.push(bytes);
+    this.#flow();
+  }
+
   pause(): void {
     this.isPaused = true;
   }
 
   resume(): void {
     this.isPaused = false;
+    // As a stream does it: not within the call.
+    setImmediate(() => this.#flow());
+  }
+
+  #flow(): void {
+    while (!this.isPaused && !this.destroyed && this.#unread.length > 0) {
+      this.emit('data', this.#unread.shift());
+    }
   }
 
   end(): void {

@@ -1,0 +1,179 @@
+/**
+ * Fuzzes what header blocks are taken for. Promises: a block that is remembered means what it means when it is decoded (the same as
+ * without a memory, whatever happened to the table between), and whether a list is malformed, no gRPC or a call is judged as the
+ * rules of RFC 9113, section 8, say when they are written down one by one.
+ */
+import type { MethodTable } from '../../src/grpc/method.ts';
+import type { Field } from '../../src/grpc/transports/http2/field.ts';
+import { HpackDecoder } from '../../src/grpc/transports/http2/hpack-decoder.ts';
+import { ConnectionFault } from '../../src/grpc/transports/http2/protocol.ts';
+import { type RequestHead, readRequestHead } from '../../src/grpc/transports/http2/request-head.ts';
+import { RequestHeads } from '../../src/grpc/transports/http2/request-heads.ts';
+import { Indexing, indexed, literal, tableSizeUpdate } from '../support/http2-frames.ts';
+import type { FastRandom } from '../support/http2-random.ts';
+import { ensure, type FuzzTarget } from './target.ts';
+
+const TABLE_BYTES = 300;
+const NO_METHODS: MethodTable = new Map();
+const RULES = { table: NO_METHODS, metadataBytesMax: 1_500, metadataFieldsMax: 30 };
+
+type NameAndValue = readonly [name: string, value: string];
+
+const GOOD: readonly NameAndValue[] = [
+  [':method', 'POST'],
+  [':scheme', 'http'],
+  [':path', '/a/B'],
+  [':authority', 'localhost'],
+  ['content-type', 'application/grpc'],
+  ['te', 'trailers'],
+];
+const MORE: readonly NameAndValue[] = [
+  [':method', 'GET'],
+  [':method', ''],
+  [':path', ''],
+  [':scheme', 'https'],
+  [':authority', ''],
+  [':status', '200'],
+  [':strange', 'x'],
+  ['content-type', 'application/grpc+proto'],
+  ['content-type', 'application/grpc;x=y'],
+  ['content-type', 'application/grpc-web'],
+  ['content-type', 'text/html'],
+  ['te', 'gzip'],
+  ['connection', 'close'],
+  ['transfer-encoding', 'chunked'],
+  ['upgrade', 'h2c'],
+  ['content-length', '12'],
+  ['content-length', '13'],
+  ['content-length', '-1'],
+  ['grpc-timeout', '5S'],
+  ['grpc-timeout', '5'],
+  ['grpc-encoding', 'gzip'],
+  ['x-plain', 'value'],
+  ['X-Upper', 'value'],
+  ['x blank', 'value'],
+  ['', 'value'],
+  ['x-bin', 'AAEC'],
+  ['x-nul', 'a\0b'],
+  ['x-line', 'a\r\nb'],
+  ['x-before', ' a'],
+  ['x-behind', 'a\t'],
+  ['x-tab', 'a\tb'],
+  ['x-latin', 'caf\u00e9'],
+];
+
+export const requestHeadsTarget: FuzzTarget = {
+  name: 'request-heads',
+  share: 5,
+  run: (random) => {
+    const heads = new RequestHeads({ ...RULES, hpackTableBytes: TABLE_BYTES });
+    const decoder = new HpackDecoder({
+      tableBytes: TABLE_BYTES,
+      listBytesMax: RULES.metadataBytesMax,
+      listFieldsMax: RULES.metadataFieldsMax,
+    });
+    const blocks = Array.from({ length: 1 + random.below(4) }, () => randomBlock(random));
+    for (let left = 2 + random.below(10); left > 0; left -= 1) {
+      const block = random.pick(blocks);
+      if (random.once(6)) {
+        // Trailers go another way through the same table.
+        attempt(() => heads.readFields(block, 0, block.length));
+        attempt(() => decoder.decode(block, 0, block.length, []));
+      } else if (!compare(heads, decoder, block)) {
+        break;
+      }
+    }
+    return undefined;
+  },
+};
+
+/** False when the block is one that ends a connection. */
+function compare(heads: RequestHeads, decoder: HpackDecoder, block: Buffer): boolean {
+  const fields: Field[] = [];
+  const isComplete = attempt(() => decoder.decode(block, 0, block.length, fields));
+  const found = attempt(() => heads.read(block, 0, block.length));
+  const context = (): unknown => ({ block: block.toString('hex'), fields, found: found && shown(found) });
+  ensure((isComplete === undefined) === (found === undefined), 'One refuses what the other takes', context);
+  if (isComplete === undefined || found === undefined) {
+    return false;
+  }
+  const wanted = readRequestHead(fields, isComplete, RULES);
+  ensure(shown(found) === shown(wanted), 'What is remembered means something else', context);
+  if (isComplete) {
+    const verdict = referenceVerdict(fields.map(({ name, value }) => [name, value]));
+    ensure(found.verdict === verdict, `The list is taken for ${found.verdict}, wanted ${verdict}`, context);
+  }
+  return true;
+}
+
+function attempt<Result>(step: () => Result): Result | undefined {
+  try {
+    return step();
+  } catch (error) {
+    if (!(error instanceof ConnectionFault)) {
+      throw error;
+    }
+    return undefined;
+  }
+}
+
+function shown(head: RequestHead): string {
+  const { refusal, metadata, ...rest } = head;
+  const fields = metadata.map(({ name, value }) => [name, value]);
+  return JSON.stringify({ ...rest, refusal: refusal && [refusal.code, refusal.message], fields });
+}
+
+function randomBlock(random: FastRandom): Buffer {
+  const fields: NameAndValue[] = [...GOOD];
+  for (let left = random.below(3); left > 0; left -= 1) {
+    fields.splice(random.below(fields.length + 1), 0, random.pick(MORE));
+  }
+  if (random.once(4)) {
+    fields.splice(random.below(fields.length), 1);
+  }
+  const parts = fields.map(([name, value]) => {
+    return literal(name, value, random.once(8) ? Indexing.incremental : Indexing.none);
+  });
+  if (random.once(6)) {
+    parts.unshift(tableSizeUpdate(random.below(TABLE_BYTES + 1)));
+  }
+  if (random.once(4)) {
+    parts.push(indexed(62 + random.below(3)));
+  }
+  if (random.once(20)) {
+    parts.push(literal('x-long', 'v'.repeat(random.below(2_000))));
+  }
+  return Buffer.concat(parts);
+}
+
+/** Section 8 of RFC 9113, sentence by sentence. */
+function referenceVerdict(fields: readonly NameAndValue[]): RequestHead['verdict'] {
+  const pseudo = fields.filter(([name]) => name.startsWith(':'));
+  const regular = fields.filter(([name]) => !name.startsWith(':'));
+  const values = (wanted: string): string[] => fields.filter(([name]) => name === wanted).map(([, value]) => value);
+  const lengths = values('content-length');
+  const rules = [
+    // 8.3: all pseudo-headers before the others, each known and once; those of a request that must be there are there.
+    fields.slice(0, pseudo.length).every(([name]) => name.startsWith(':')),
+    pseudo.every(([name]) => [':method', ':scheme', ':path', ':authority'].includes(name)),
+    new Set(pseudo.map(([name]) => name)).size === pseudo.length,
+    [':method', ':scheme', ':path'].every(
+      (name) => values(name).every((value) => value !== '') && values(name).length === 1,
+    ),
+    // 8.2.1: names in lower case and of token characters; values without line ends and zeros, no blank around them.
+    regular.every(([name]) => /^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(name)),
+    fields.every(([, value]) => !/[\0\r\n]/.test(value) && !/^[ \t]/.test(value) && !/[ \t]$/.test(value)),
+    // 8.2.2: nothing of HTTP/1.1's connections.
+    regular.every(
+      ([name]) => !['connection', 'proxy-connection', 'keep-alive', 'transfer-encoding', 'upgrade'].includes(name),
+    ),
+    values('te').every((value) => value === 'trailers'),
+    // 8.1.1: a length that can be one, and only one.
+    lengths.every((value) => /^\d+$/.test(value)) && new Set(lengths.map(Number)).size <= 1,
+  ];
+  if (rules.includes(false)) {
+    return 'malformed';
+  }
+  const type = values('content-type').at(-1) ?? '';
+  return values(':method')[0] === 'POST' && /^application\/grpc($|[+;])/.test(type) ? 'call' : 'http';
+}
