@@ -2,6 +2,7 @@
  * Applies a JSON patch (RFC 6902: add, remove, replace) as an API server does: what does not fit throws.
  */
 import type { PatchOperation } from '../../src/kubernetes/injector/json-patch.ts';
+import { own } from '../../src/kubernetes/json.ts';
 
 type Parent = Record<string, unknown> | unknown[];
 
@@ -28,7 +29,7 @@ function applyBelow(document: unknown, operation: PatchOperation): void {
   const last = parts.pop() ?? '';
   let parent = document as Parent;
   for (const part of parts) {
-    const next = Array.isArray(parent) ? parent[indexOf(part, parent.length - 1)] : parent[part];
+    const next = Array.isArray(parent) ? parent[indexOf(part, parent.length - 1)] : own(parent, part);
     if (typeof next !== 'object' || next === null) {
       throw new Error(`Cannot apply the patch: there is nothing at ${operation.path}`);
     }
@@ -44,7 +45,9 @@ function applyBelow(document: unknown, operation: PatchOperation): void {
   if (operation.op === 'remove') {
     delete parent[last];
   } else {
-    parent[last] = structuredClone(operation.value);
+    // Not an assignment: a key may be called `__proto__`.
+    const value = structuredClone(operation.value);
+    Object.defineProperty(parent, last, { value, writable: true, enumerable: true, configurable: true });
   }
 }
 

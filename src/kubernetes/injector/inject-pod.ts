@@ -45,7 +45,7 @@ export function injectPod(request: InjectionRequest): Injection {
   const { annotations } = decision;
   const sidecar = resolveSidecar({ ...request, annotations });
   const found = findPrevious(request.pod);
-  const isCurrent = found?.configHash === configHash(sidecar) && found.isNative === sidecar.isNative;
+  const isCurrent = found?.configHash === configHash(sidecar);
   const pod = isCurrent ? request.pod : uninjectPod(request.pod);
   const previous = isCurrent ? found : undefined;
   const problems = [...sidecarProblems(sidecar), ...findClashes({ pod, sidecar, annotations, previous })];

@@ -38,6 +38,14 @@ describe('a patch', () => {
     ]);
   });
 
+  test('tells keys from what every object has', () => {
+    const after = { constructor: 1, toString: [2], ['__proto__']: { a: 1 } };
+    const patch = jsonPatch({}, after);
+    expect(patch.map((operation) => operation.op)).toEqual(['add', 'add', 'add']);
+    expect(isSame(applyJsonPatch({}, patch), after)).toBe(true);
+    expect(applyJsonPatch(after, jsonPatch(after, {}))).toEqual({});
+  });
+
   test('applied to the value before gives the value after, for any two values', () => {
     const item = fc.oneof(
       fc.record({ name: fc.constantFrom('a', 'b', 'c'), value: fc.integer({ max: 2, min: 0 }) }),

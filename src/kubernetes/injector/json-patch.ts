@@ -3,7 +3,7 @@
  *
  * Promises: applied in order to the value before, the operations give the value after; what is the same in both is not in the patch.
  */
-import { alignLists, isObject, isSame, type JsonObject } from '../json.ts';
+import { alignLists, isObject, isSame, type JsonObject, own } from '../json.ts';
 
 export type PatchOperation =
   | { readonly op: 'add'; readonly path: string; readonly value: unknown }
@@ -37,7 +37,7 @@ function addDifference(operations: PatchOperation[], { path, before, after }: Di
 
 function addObjectDifference(operations: PatchOperation[], { path, before, after }: Difference<JsonObject>): void {
   for (const key of Object.keys(before)) {
-    if (before[key] !== undefined && after[key] === undefined) {
+    if (own(before, key) !== undefined && own(after, key) === undefined) {
       operations.push({ op: 'remove', path: below(path, key) });
     }
   }
@@ -45,10 +45,11 @@ function addObjectDifference(operations: PatchOperation[], { path, before, after
     if (value === undefined) {
       continue;
     }
-    if (before[key] === undefined) {
+    const old = own(before, key);
+    if (old === undefined) {
       operations.push({ op: 'add', path: below(path, key), value });
     } else {
-      addDifference(operations, { path: below(path, key), before: before[key], after: value });
+      addDifference(operations, { path: below(path, key), before: old, after: value });
     }
   }
 }

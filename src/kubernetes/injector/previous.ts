@@ -7,7 +7,6 @@ import { endpointsOf, POLICIES_VOLUME, REDIS_VOLUME, SIDECAR_NAME, type Sidecar,
 
 export interface Previous {
   readonly container: Container;
-  readonly isNative: boolean;
   readonly configHash: string | undefined;
   readonly version: string | undefined;
   readonly endpoints: ReadonlyMap<string, string>;
@@ -29,14 +28,12 @@ export function findPrevious(pod: Pod): Previous | undefined {
   if (annotations[STATUS_ANNOTATIONS.injected] !== 'true') {
     return undefined;
   }
-  const native = pod.spec?.initContainers?.find(isOurs);
-  const container = native ?? pod.spec?.containers?.find(isOurs);
+  const container = pod.spec?.initContainers?.find(isOurs) ?? pod.spec?.containers?.find(isOurs);
   if (container === undefined) {
     return undefined;
   }
   return {
     container,
-    isNative: native !== undefined,
     configHash: annotations[STATUS_ANNOTATIONS.configHash],
     version: annotations[STATUS_ANNOTATIONS.version],
     endpoints: endpointsOf(endpointsIn(container)),

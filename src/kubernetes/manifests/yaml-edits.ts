@@ -15,7 +15,7 @@ import {
   type YAMLMap,
   type YAMLSeq,
 } from 'yaml';
-import { alignLists, isObject, isSame, type JsonObject } from '../json.ts';
+import { alignLists, isObject, isSame, type JsonObject, own } from '../json.ts';
 import { endOfContent, TextLines } from './text-lines.ts';
 import { flowText, inlineText, itemText, pairText } from './yaml-text.ts';
 
@@ -71,25 +71,25 @@ function editValue(state: EditState, node: Node, change: Change<unknown>): boole
 }
 
 function editMap(state: EditState, node: YAMLMap<Node, Node | null>, { before, after }: Change<JsonObject>): void {
-  const own = new Map(node.items.map((pair) => [String(isScalar(pair.key) ? pair.key.value : pair.key), pair]));
+  const pairs = new Map(node.items.map((pair) => [String(isScalar(pair.key) ? pair.key.value : pair.key), pair]));
   let isLeading = true;
-  for (const [key, pair] of own) {
+  for (const [key, pair] of pairs) {
     // `<<` merges: it is no key of the value.
-    if (before[key] === undefined) {
+    if (own(before, key) === undefined) {
       continue;
     }
-    if (after[key] === undefined) {
+    if (own(after, key) === undefined) {
       removePair(state, node, { pair, isLeading });
       continue;
     }
     isLeading = false;
-    if (pair.value === null || !editValue(state, pair.value, { before: before[key], after: after[key] })) {
-      rewritePair(state, node, { pair, value: after[key] });
+    if (pair.value === null || !editValue(state, pair.value, { before: own(before, key), after: own(after, key) })) {
+      rewritePair(state, node, { pair, value: own(after, key) });
     }
   }
   // A key that was merged from elsewhere is overridden by one of the mapping's own.
   const added = Object.entries(after).filter(
-    ([key, value]) => value !== undefined && !own.has(key) && !isSame(value, before[key]),
+    ([key, value]) => value !== undefined && !pairs.has(key) && !isSame(value, own(before, key)),
   );
   if (added.length > 0) {
     addPairs(state, node, added);
