@@ -16,8 +16,13 @@ interface StatusCommandFlags extends Omit<StatusFlags, 'namespace'> {
 export function injectionCommand(): Command {
   return new Command('injection')
     .description('What injection does and has done: explain for manifests, status for a cluster.')
-    .addCommand(explainCommand())
-    .addCommand(statusCommand());
+    .addCommand(nested(explainCommand()))
+    .addCommand(nested(statusCommand()));
+}
+
+/** A command line that is wrong is told as for every other command, and its exit code is not that of a stale workload. */
+function nested(command: Command): Command {
+  return command.exitOverride().showHelpAfterError(`(see pannier injection ${command.name()} --help)`);
 }
 
 function explainCommand(): Command {
