@@ -3,6 +3,8 @@
  *
  * PANNIER_TEST_CLIENTS names the ones to run; unset, all of them, and one whose toolchain is not there is red.
  */
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BoundProcess, spawnBound } from '../support/bound-process.ts';
 import { connectPannier } from '../support/pannier-client.ts';
@@ -11,7 +13,7 @@ import { type Sidecar, startSidecar } from '../support/sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 import { CASES, type CaseResult, LOAD_CASE, LOADED_LINE, MARKER_KEY, readResults } from './cases.ts';
 import { startCountingProxy } from './counting-proxy.ts';
-import { type Command, chosenLanguages } from './languages.ts';
+import { type Command, chosenLanguages, prepareClient } from './languages.ts';
 
 const TRANSPORTS = ['http2', 'grpc-js'];
 const BUILD_TIMEOUT_MS = 1_800_000;
@@ -25,59 +27,63 @@ describe.each(chosenLanguages(process.env.PANNIER_TEST_CLIENTS))('$name', (langu
   let command: Command;
 
   beforeAll(async () => {
-    command = await language.prepare();
+    command = await prepareClient(language);
   }, BUILD_TIMEOUT_MS);
 
+  const places: Place[] = language.dialsUnixSockets ? ['TCP', 'a unix socket'] : ['TCP'];
+
   describe.each(TRANSPORTS)('on %s', (transport) => {
-    describe('as a caller', () => {
-      let sidecar: Sidecar;
-      let results: Map<string, CaseResult>;
-      let output: string;
+    describe.each(places)('over %s', (place) => {
+      describe('as a caller', () => {
+        let served: Served;
+        let results: Map<string, CaseResult>;
+        let output: string;
 
-      beforeAll(async () => {
-        sidecar = await startOn(transport);
-        const client = await startClient(command, sidecar.address, 'all');
-        await client.end();
-        output = client.output();
-        results = readResults(output);
-      }, RUN_TIMEOUT_MS);
+        beforeAll(async () => {
+          served = await serve(transport, place);
+          const client = await startClient(command, served.address, 'all');
+          await client.end();
+          output = client.output();
+          results = readResults(output);
+        }, RUN_TIMEOUT_MS);
 
-      afterAll(async () => {
-        await sidecar?.stop();
-      });
+        afterAll(async () => {
+          await served?.sidecar.stop();
+        });
 
-      test.each(Object.entries(CASES))('%s: %s', (name) => {
-        expect(results.get(name) ?? { passed: false, reason: `it printed no such line: ${output}` }).toEqual({
-          passed: true,
+        test.each(Object.entries(CASES))('%s: %s', (name) => {
+          expect(results.get(name) ?? { passed: false, reason: `it printed no such line: ${output}` }).toEqual({
+            passed: true,
+          });
+        });
+
+        test('nothing unexpected is logged', () => {
+          expect(errorsOf(served.sidecar)).toEqual([]);
         });
       });
 
-      test('nothing unexpected is logged', () => {
-        expect(errorsOf(sidecar)).toEqual([]);
-      });
+      test(
+        'no call fails while the sidecar is replaced under load',
+        async () => {
+          const first = await serve(transport, place);
+          const client = await startClient(command, first.address, 'load');
+          try {
+            await waitForLoad(client);
+            expect(await first.sidecar.stop()).toBe(0);
+            // It has no marker: the cache of the first one went with it.
+            const second = await startOn(transport, first.settings);
+            await client.end();
+            await second.stop();
+          } finally {
+            client.kill();
+            await first.sidecar.stop();
+          }
+          expectLoadPassed(client);
+          expect(errorsOf(first.sidecar)).toEqual([]);
+        },
+        RUN_TIMEOUT_MS,
+      );
     });
-
-    test(
-      'no call fails while the sidecar is replaced under load',
-      async () => {
-        const first = await startOn(transport);
-        const client = await startClient(command, first.address, 'load');
-        try {
-          await waitForLoad(client);
-          expect(await first.stop()).toBe(0);
-          // It has no marker: the cache of the first one went with it.
-          const second = await startOn(transport, { PANNIER_GRPC_ADDRESS: first.address });
-          await client.end();
-          await second.stop();
-        } finally {
-          client.kill();
-          await first.stop();
-        }
-        expectLoadPassed(client);
-        expect(errorsOf(first)).toEqual([]);
-      },
-      RUN_TIMEOUT_MS,
-    );
 
     test(
       'no call fails while connections grow too old under load',
@@ -104,6 +110,26 @@ describe.each(chosenLanguages(process.env.PANNIER_TEST_CLIENTS))('$name', (langu
     );
   });
 });
+
+type Place = 'TCP' | 'a unix socket';
+
+interface Served {
+  readonly sidecar: Sidecar;
+  /** What clients dial. */
+  readonly address: string;
+  /** Those by which another one serves at the same place. */
+  readonly settings: Record<string, string>;
+}
+
+async function serve(transport: string, place: Place): Promise<Served> {
+  if (place === 'TCP') {
+    const sidecar = await startOn(transport);
+    return { sidecar, address: sidecar.address, settings: { PANNIER_GRPC_ADDRESS: sidecar.address } };
+  }
+  const path = join(mkdtempSync(join(tmpdir(), 'pannier-clients-')), 'grpc.sock');
+  const settings = { PANNIER_GRPC_SOCKET: path };
+  return { sidecar: await startOn(transport, settings), address: `unix:${path}`, settings };
+}
 
 async function startOn(transport: string, settings: Record<string, string> = {}): Promise<Sidecar> {
   return await startSidecar({

@@ -19,20 +19,22 @@ export interface Language {
   readonly name: string;
   /** Programs that a machine must have. */
   readonly toolchain: readonly string[];
+  /** It dials `unix:PATH`; the others need more than an address for that. */
+  readonly dialsUnixSockets: boolean;
   /** Builds what is not built yet; rejects with the output of the build. */
-  prepare(): Promise<Command>;
+  build(): Promise<Command>;
 }
 
 const BUILD_TIMEOUT_MS = 900_000;
 const OUTPUT_BYTES_MAX = 16 * 1024 * 1024;
-const cacheRoot = join(repositoryRoot, 'node_modules', '.cache', 'clients');
+const cacheRoot = join(repositoryRoot, '.cache', 'clients');
 
 const LANGUAGES: readonly Language[] = [
-  { name: 'grpc-go', toolchain: ['go'], prepare: prepareGo },
-  { name: 'grpcio', toolchain: ['python3'], prepare: preparePython },
-  { name: 'grpc-js', toolchain: [], prepare: prepareNode },
-  { name: 'tonic', toolchain: ['cargo'], prepare: prepareRust },
-  { name: 'grpc-java', toolchain: ['java', 'mvn'], prepare: prepareJava },
+  { name: 'grpc-go', toolchain: ['go'], dialsUnixSockets: true, build: buildGo },
+  { name: 'grpcio', toolchain: ['python3'], dialsUnixSockets: true, build: buildPython },
+  { name: 'grpc-js', toolchain: [], dialsUnixSockets: true, build: buildNode },
+  { name: 'tonic', toolchain: ['cargo'], dialsUnixSockets: true, build: buildRust },
+  { name: 'grpc-java', toolchain: ['javac', 'mvn'], dialsUnixSockets: false, build: buildJava },
 ];
 
 /** All, or those that PANNIER_TEST_CLIENTS names (with commas between); a name that is none of them is a mistake. */
@@ -50,13 +52,33 @@ export function chosenLanguages(names: string | undefined): readonly Language[] 
   });
 }
 
-async function prepareGo(): Promise<Command> {
+/** How the client of `language` is started, built if need be. */
+export async function prepareClient(language: Language): Promise<Command> {
+  for (const program of language.toolchain) {
+    if (!(await isInstalled(program))) {
+      const names = `PANNIER_TEST_CLIENTS without ${language.name}`;
+      throw new Error(`Cannot build the client on ${language.name}: ${program} is not there, wanted it, or ${names}`);
+    }
+  }
+  return await language.build();
+}
+
+async function isInstalled(program: string): Promise<boolean> {
+  try {
+    await promisify(execFile)('sh', ['-c', 'command -v "$1"', 'sh', program]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function buildGo(): Promise<Command> {
   const program = join(cacheDirectory('grpc-go'), 'client');
   await run('go', ['build', '-o', program, '.'], sourceDirectory('go'));
   return { program, args: [] };
 }
 
-async function preparePython(): Promise<Command> {
+async function buildPython(): Promise<Command> {
   const directory = sourceDirectory('python');
   const environment = join(cacheDirectory('grpcio'), 'venv');
   const python = join(environment, 'bin', 'python');
@@ -67,17 +89,17 @@ async function preparePython(): Promise<Command> {
   return { program: python, args: [join(directory, 'client.py')] };
 }
 
-async function prepareNode(): Promise<Command> {
+async function buildNode(): Promise<Command> {
   return { program: process.execPath, args: [join(sourceDirectory('grpc-js'), 'client.ts')] };
 }
 
-async function prepareRust(): Promise<Command> {
+async function buildRust(): Promise<Command> {
   const target = join(cacheDirectory('tonic'), 'target');
   await run('cargo', ['build', '--locked', '--quiet', '--target-dir', target], sourceDirectory('tonic'));
   return { program: join(target, 'debug', 'client'), args: [] };
 }
 
-async function prepareJava(): Promise<Command> {
+async function buildJava(): Promise<Command> {
   const directory = sourceDirectory('java');
   const output = cacheDirectory('grpc-java');
   const classPathFile = join(output, 'class-path');

@@ -4,6 +4,7 @@
 //!
 //! The descriptor set is built in; the argument is there because every client has it.
 use std::error::Error;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -38,7 +39,13 @@ type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
 #[tokio::main]
 async fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let endpoint = Endpoint::from_shared(format!("http://{}", arguments[1])).expect("an address");
+    let address = &arguments[1];
+    let target = if address.starts_with("unix:") {
+        address.clone()
+    } else {
+        format!("http://{address}")
+    };
+    let endpoint = Endpoint::from_shared(target).expect("an address");
     let channel = endpoint.connect_lazy();
     if arguments[3] == "load" {
         report("load", under_load(channel).await);
@@ -350,7 +357,8 @@ fn was_not_executed(status: &Status) -> bool {
     let mut cause = status.source();
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<std::io::Error>() {
-            if error.kind() == std::io::ErrorKind::ConnectionRefused {
+            // The second one: there is no socket file.
+            if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) {
                 return true;
             }
         }
