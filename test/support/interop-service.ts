@@ -1,8 +1,7 @@
 /**
  * gRPC's interop service as rows of a method table, for the interop clients of other implementations.
  *
- * Client streaming is a bidi row that answers once: on the wire they are the same. What a row cannot do is set response
- * headers and trailers, since no service of the program needs that; the test lists the case which asks for it.
+ * Client streaming is a bidi row that answers once: on the wire they are the same.
  */
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
@@ -54,6 +53,8 @@ interface InputResponse {
 type Method = MethodDefinition<object, object>;
 
 const SERVICE_NAME = 'grpc.testing.TestService';
+const ECHO_HEADER = 'x-grpc-test-echo-initial';
+const ECHO_TRAILER = 'x-grpc-test-echo-trailing-bin';
 /** As in the published proto: a payload of zeros. */
 const COMPRESSABLE = 0;
 
@@ -68,7 +69,11 @@ export function createInteropTable(): MethodTable {
   const methods = definition[SERVICE_NAME] as Readonly<Record<string, Method>>;
   const rows: AnyMethod[] = [
     { ...codec(methods, 'EmptyCall'), kind: 'unary', handle: () => ({}) },
-    { ...codec(methods, 'UnaryCall'), kind: 'unary', handle: (request) => answerSimple(request, serverId) },
+    {
+      ...codec(methods, 'UnaryCall'),
+      kind: 'unary',
+      handle: (request, context) => answerSimple(request, context, serverId),
+    },
     { ...codec(methods, 'StreamingOutputCall'), kind: 'server_stream', handle: sendOutput },
     { ...codec(methods, 'StreamingInputCall'), kind: 'bidi_stream', handle: addInput },
     { ...codec(methods, 'FullDuplexCall'), kind: 'bidi_stream', handle: converse },
@@ -84,7 +89,8 @@ function codec(methods: Readonly<Record<string, Method>>, name: string) {
   return { path: method.path, decode: method.requestDeserialize, encode: method.responseSerialize };
 }
 
-function answerSimple(request: SimpleRequest, serverId: string): SimpleResponse {
+function answerSimple(request: SimpleRequest, context: CallContext, serverId: string): SimpleResponse {
+  echoMetadata(context);
   throwWantedStatus(request.responseStatus);
   const payload = payloadOf(request.responseType, request.responseSize);
   return { payload, serverId: request.fillServerId ? serverId : '' };
@@ -126,9 +132,23 @@ async function converse(
   context: CallContext,
   responses: ResponseStream<OutputResponse>,
 ): Promise<void> {
+  echoMetadata(context);
   for await (const request of requests) {
     await sendOutput(request, context, responses);
   }
+}
+
+/** What the caller put into these two keys comes back: one in the headers, the other in the trailers. */
+function echoMetadata(context: CallContext): void {
+  const initial = context.metadata(ECHO_HEADER);
+  const trailing = context.binaryMetadata(ECHO_TRAILER);
+  if (initial === undefined && trailing === undefined) {
+    return;
+  }
+  context.answerWith({
+    headers: initial === undefined ? [] : [[ECHO_HEADER, initial]],
+    trailers: trailing === undefined ? [] : [[ECHO_TRAILER, trailing]],
+  });
 }
 
 function payloadOf(type: number, size: number): Payload {
