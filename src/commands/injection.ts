@@ -2,7 +2,6 @@
  * `pannier injection explain` and `pannier injection status`: what injection would do to manifests, and how far a cluster is from it.
  */
 import { Command, Option } from 'commander';
-import { apiClients } from '../kubernetes/api-clients.ts';
 import { addInjectOptions, type InjectFlags } from './inject.ts';
 import { runExplain } from './injection-explain.ts';
 import { runStatus, type StatusFlags } from './injection-status.ts';
@@ -55,6 +54,8 @@ async function connectAndRun({ namespace, allNamespaces, ...flags }: StatusComma
     return 2;
   }
   try {
+    // Loaded here: explain needs no client of a cluster, and it is the larger half of what there is to load.
+    const { apiClients } = await import('../kubernetes/api-clients.ts');
     return await runStatus({ ...flags, namespace }, apiClients().core, processIo);
   } catch (error) {
     processIo.error(error instanceof Error ? error.message : String(error));

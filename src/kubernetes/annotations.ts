@@ -152,7 +152,7 @@ export const ANNOTATIONS = [
   {
     name: 'redis-secret',
     kind: objectName('Secret'),
-    initial: '`sidecar.redis.secretName`',
+    initial: '`sidecar.redis.secretName`; none with `redis-url`, since a login belongs to its server',
     initialOf: (config) => configured(config.redis.secretName),
     meaning:
       'Secret with any of the keys `username`, `password` and `ca.crt`, and `url` where neither annotation nor configuration has one.',

@@ -54,6 +54,8 @@ const DEFAULT_GRACE_PERIOD_SECONDS = 30;
 export function resolveSidecar({ pod, annotations, config, kubelets }: SidecarSource): Sidecar {
   const native = annotations.native ?? config.native;
   const configuredUrls = config.redis.urls.length > 0 ? config.redis.urls.join(',') : undefined;
+  // A login belongs to its server: a pod that names a Redis of its own brings its own Secret, or needs none.
+  const configuredSecret = annotations['redis-url'] === undefined ? config.redis.secretName : undefined;
   const graceSeconds = pod.spec?.terminationGracePeriodSeconds;
   return {
     image: annotations.image ?? config.image,
@@ -66,7 +68,7 @@ export function resolveSidecar({ pod, annotations, config, kubelets }: SidecarSo
       requests: resourceList(config.resources.requests, annotations['cpu-request'], annotations['memory-request']),
       limits: resourceList(config.resources.limits, annotations['cpu-limit'], annotations['memory-limit']),
     },
-    redisSecret: annotations['redis-secret'] ?? config.redis.secretName,
+    redisSecret: annotations['redis-secret'] ?? configuredSecret,
     policiesConfigMap: annotations.policies ?? config.policiesConfigMap,
     scope: annotations.scope,
     redisUrl: annotations['redis-url'] ?? configuredUrls,
