@@ -101,6 +101,7 @@ const CONTRADICTIONS: readonly Contradiction[] = [
     values: { certificates: { self: { caLifetimeMs: 60_000 } } },
     text: 'certificates.self.leafLifetimeMs is 86400000, wanted at most caLifetimeMs, 60000',
   },
+  { values: { policies: { sessions: { idle: '5m' } }, policiesConfigMap: '' }, text: 'policiesConfigMap is empty' },
   { values: { policy: 'mutating', sidecar: { native: 'false' } }, text: 'sidecar.native is false' },
   { values: { policy: 'mutating' }, text: 'Kubernetes is v1.33.0, wanted 1.34', kubeVersion: '1.33.0' },
   {

@@ -115,7 +115,7 @@ sidecar:
   redis:
     urls: {{- include "pannier.redisUrls" . | fromJsonArray | toYaml | nindent 6 }}
     secretName: {{ .Values.redis.secretName | quote }}
-  policiesConfigMap: {{ .Values.policiesConfigMap }}
+  policiesConfigMap: {{ .Values.policiesConfigMap | quote }}
   socket: {{ .Values.sidecar.socket }}
   env:
     {{- range $name, $value := .Values.sidecar.env }}

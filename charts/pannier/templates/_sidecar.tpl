@@ -35,10 +35,12 @@ env:
   - name: PANNIER_GRPC_SOCKET_MODE
     value: "0666"
   {{- end }}
+  {{- if .Values.policiesConfigMap }}
   - name: PANNIER_POLICY_FILE
     value: /etc/pannier/policies/policies.yaml
   - name: PANNIER_POLICY_FILE_OPTIONAL
     value: "true"
+  {{- end }}
   {{- $urls := include "pannier.redisUrls" . | fromJsonArray }}
   {{- $secret := .Values.redis.secretName }}
   {{- if $urls }}
@@ -105,19 +107,23 @@ securityContext:
   runAsUser: 65532
   seccompProfile:
     type: RuntimeDefault
+{{- if or .Values.sidecar.socket .Values.policiesConfigMap $secret }}
 volumeMounts:
   {{- if .Values.sidecar.socket }}
   - name: pannier-socket
     mountPath: /run/pannier
   {{- end }}
+  {{- if .Values.policiesConfigMap }}
   - name: pannier-policies
     mountPath: /etc/pannier/policies
     readOnly: true
+  {{- end }}
   {{- if $secret }}
   - name: pannier-redis
     mountPath: /etc/pannier/redis
     readOnly: true
   {{- end }}
+{{- end }}
 {{- end -}}
 
 {{- define "pannier.sidecarVolumes" -}}
@@ -127,10 +133,12 @@ volumeMounts:
     medium: Memory
     sizeLimit: 1Mi
 {{- end }}
+{{- with .Values.policiesConfigMap }}
 - name: pannier-policies
   configMap:
-    name: {{ .Values.policiesConfigMap }}
+    name: {{ . }}
     optional: true
+{{- end }}
 {{- with .Values.redis.secretName }}
 - name: pannier-redis
   secret:

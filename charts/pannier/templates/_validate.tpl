@@ -20,6 +20,9 @@
 {{- fail (printf "Cannot render the chart: sidecar.resources.limits.memory is %s, wanted 96Mi or more (an idle sidecar holds 60 to 90 MB)" (toString .)) -}}
 {{- end -}}
 {{- end -}}
+{{- if and .Values.policies (not .Values.policiesConfigMap) -}}
+{{- fail "Cannot render the chart: policiesConfigMap is empty, wanted a name for the ConfigMap of policies" -}}
+{{- end -}}
 {{- $schemes := list -}}
 {{- range include "pannier.redisUrls" . | fromJsonArray -}}
 {{- $schemes = append $schemes (splitList ":" . | first) -}}
