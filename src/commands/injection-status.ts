@@ -77,7 +77,13 @@ async function findConfig(flags: StatusFlags, core: ClusterApi, io: ManifestIo):
     return readConfig(flags, io);
   }
   const place = `ConfigMap ${flags.injectorNamespace}/${INJECTOR_CONFIG.name}`;
-  const text = await injectorConfigText(core, flags.injectorNamespace);
+  let text: string | undefined;
+  try {
+    text = await injectorConfigText(core, flags.injectorNamespace);
+  } catch (error) {
+    io.error(`Cannot read ${place}: ${reasonOf(error)}, wanted it, or --injector-namespace, or --config`);
+    return undefined;
+  }
   const parsed = parseSidecarConfig(text ?? '');
   if ('config' in parsed) {
     return parsed.config;

@@ -237,11 +237,17 @@ describe('status', () => {
       throw Object.assign(new Error('x'), { code: 404, body: '{"message":"configmaps \\"x\\" not found"}' });
     };
     expect(await runStatus(flags, cluster([], { readNamespacedConfigMap: missing }), io)).toBe(2);
-    expect(io.errors).toEqual(['Cannot read the cluster: configmaps "x" not found']);
+    expect(io.errors).toEqual([
+      'Cannot read ConfigMap pannier-system/pannier-injector-config: configmaps "x" not found, wanted it, or --injector-namespace, or --config',
+    ]);
+    expect(
+      await runStatus({ ...flags, image: 'pannier:1' }, cluster([], { listPodForAllNamespaces: missing }), io),
+    ).toBe(2);
+    expect(io.errors[1]).toBe('Cannot read the cluster: configmaps "x" not found');
     const empty = async (): Promise<object> => ({ data: {} });
     const api = cluster([], { readNamespacedConfigMap: empty as ClusterApi['readNamespacedConfigMap'] });
     expect(await runStatus(flags, api, io)).toBe(2);
-    expect(io.errors[1]).toMatch(
+    expect(io.errors[2]).toMatch(
       /^ConfigMap pannier-system\/pannier-injector-config injector.yaml:1:1: Cannot read the file/,
     );
   });

@@ -58,7 +58,8 @@ async function connectAndRun({ namespace, allNamespaces, ...flags }: StatusComma
     const { apiClients } = await import('../kubernetes/api-clients.ts');
     return await runStatus({ ...flags, namespace }, apiClients().core, processIo);
   } catch (error) {
-    processIo.error(error instanceof Error ? error.message : String(error));
+    const message = error instanceof Error ? error.message : String(error);
+    processIo.error(message.startsWith('Cannot') ? message : `Cannot reach a cluster: ${message}`);
     return 2;
   }
 }

@@ -7,8 +7,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { injectPod } from '../../src/kubernetes/injector/inject-pod.ts';
-import { readValues } from '../../src/kubernetes/manifests/edit-manifests.ts';
 import { workloadsIn } from '../../src/kubernetes/manifests/workloads.ts';
+import { readValues } from '../../src/kubernetes/manifests/yaml-documents.ts';
 import type { Pod } from '../../src/kubernetes/pod.ts';
 import { parseSidecarConfig } from '../../src/kubernetes/sidecar-config.ts';
 import { at, find, type Manifest, render, type Values } from '../support/helm.ts';

@@ -10,7 +10,8 @@ import type { Pod } from '../pod.ts';
 import type { SidecarConfig } from '../sidecar-config.ts';
 import { shapeProblems } from './pod-shape.ts';
 import { namespacesIn, type Workload, withPod, workloadsIn } from './workloads.ts';
-import { editYaml, readDocuments } from './yaml-edit.ts';
+import { readValues } from './yaml-documents.ts';
+import { editYaml } from './yaml-edit.ts';
 
 export interface InjectManifestOptions {
   readonly config: SidecarConfig;
@@ -49,8 +50,6 @@ export function uninjectManifests(source: string): ManifestResult {
   });
 }
 
-const ALIASES_MAX = 1_000;
-
 type Edit = (workload: Workload, documents: readonly unknown[]) => Injection;
 
 function editManifests(source: string, edit: Edit): ManifestResult {
@@ -84,20 +83,6 @@ function editManifests(source: string, edit: Edit): ManifestResult {
 function editChecked(workload: Workload, edit: () => Injection): Injection {
   const [first, ...others] = shapeProblems(workload.pod);
   return first === undefined ? edit() : { kind: 'refuse', problems: [first, ...others] };
-}
-
-/** The values of all documents. An alias that does not resolve, or too many of them, is a mistake too. */
-export function readValues(source: string): { readonly values: unknown[] } | { readonly problems: readonly string[] } {
-  const documents = readDocuments(source);
-  const errors: Error[] = documents.flatMap((document) => document.errors);
-  const values: unknown[] = [];
-  try {
-    values.push(...documents.map((document): unknown => document.toJS({ maxAliasCount: ALIASES_MAX })));
-  } catch (error) {
-    errors.push(error instanceof Error ? error : new Error(String(error)));
-  }
-  const problems = errors.map((error) => `Cannot read the file as YAML: ${error.message.split('\n')[0]}`);
-  return problems.length > 0 ? { problems } : { values };
 }
 
 function isJson(source: string): boolean {

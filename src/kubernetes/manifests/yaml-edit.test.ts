@@ -6,7 +6,8 @@ import { stringify } from 'yaml';
 import { arbitraryPod } from '../../../test/support/pods.ts';
 import { defaultSidecarConfig } from '../sidecar-config.ts';
 import { injectManifests, uninjectManifests } from './edit-manifests.ts';
-import { editYaml, readDocuments } from './yaml-edit.ts';
+import { readDocuments } from './yaml-documents.ts';
+import { editYaml } from './yaml-edit.ts';
 
 const options = {
   config: defaultSidecarConfig('pannier:1'),
@@ -101,6 +102,19 @@ describe('an edit', () => {
       one: ['a', 'c'],
       two: ['a'],
     });
+  });
+
+  test('of a document with many aliases is possible, and a bomb of them is a mistake', () => {
+    const uses = Array.from({ length: 150 }, (_, index) => `k${index}: *a`).join('\n');
+    const pod = `apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec:\n  containers:\n    - name: app\n`;
+    const result = injectManifests(`x: &a 1\n${uses}\n${pod}`, options);
+    expect(result).toMatchObject({ outcomes: [{ injection: { kind: 'inject' } }] });
+    const levels = Array.from(
+      { length: 12 },
+      (_, index) => `l${index + 1}: &l${index + 1} [${`*l${index}, `.repeat(9)}]`,
+    );
+    const bomb = injectManifests(`l0: &l0 [x]\n${levels.join('\n')}\n${pod}`, options);
+    expect(bomb).toMatchObject({ problems: [expect.stringContaining('Excessive alias count')] });
   });
 
   test('that YAML does not allow changes nothing and says so', () => {

@@ -5,8 +5,9 @@
  * lines put in or taken out in block style, parts put in or taken out in flow style. The result is read again and compared; where the
  * text cannot be edited like that (keys merged from elsewhere, say), `editYaml` says so and changes nothing.
  */
-import { type Document, isAlias, parseAllDocuments, visit } from 'yaml';
+import { type Document, isAlias, visit } from 'yaml';
 import { isSame } from '../json.ts';
+import { documentValue, readDocuments } from './yaml-documents.ts';
 import { collectEdits, type TextEdit } from './yaml-edits.ts';
 
 export type YamlEdit = { readonly text: string } | { readonly problem: string };
@@ -26,12 +27,6 @@ export function editYaml(source: string, changes: ReadonlyMap<number, unknown>):
   return edited === undefined
     ? { problem: 'Cannot edit the file: its YAML does not let values be put in where they belong, wanted block style' }
     : { text: edited };
-}
-
-/** A list: an empty stream is no document. */
-export function readDocuments(source: string): Document[] {
-  const documents = parseAllDocuments(source, { merge: true, prettyErrors: false });
-  return Array.isArray(documents) ? documents : [];
 }
 
 function attempt(source: string, changes: ReadonlyMap<number, unknown>): string | undefined {
@@ -72,9 +67,14 @@ function holds(text: string, before: readonly Document[], changes: ReadonlyMap<n
     !hasErrors &&
     documents.length === before.length &&
     documents.every((document, index) =>
-      isSame(document.toJS(), changes.has(index) ? changes.get(index) : before[index]?.toJS()),
+      isSame(documentValue(document), changes.has(index) ? changes.get(index) : valueAt(before, index)),
     )
   );
+}
+
+function valueAt(documents: readonly Document[], index: number): unknown {
+  const document = documents[index];
+  return document === undefined ? undefined : documentValue(document);
 }
 
 /** Aliases of the documents that change, written out in flow style. */

@@ -17,6 +17,7 @@ import {
 } from 'yaml';
 import { alignLists, isObject, isSame, type JsonObject, own } from '../json.ts';
 import { endOfContent, TextLines } from './text-lines.ts';
+import { documentValue } from './yaml-documents.ts';
 import { flowText, inlineText, itemText, pairText } from './yaml-text.ts';
 
 export interface TextEdit {
@@ -44,7 +45,7 @@ export function collectEdits(options: { source: string; document: Document; afte
   const state: EditState = { lines, document, indentsLists: findListStyle(document, lines), edits: [] };
   const root = document.contents;
   if (root !== null) {
-    editValue(state, root, { before: document.toJS(), after });
+    editValue(state, root, { before: documentValue(document), after });
   }
   return state.edits;
 }
