@@ -13,8 +13,7 @@ export const CASES: Readonly<Record<string, string>> = {
   'message-3.9-mib': 'a message of 3.9 MiB reaches the service, which says INVALID_ARGUMENT',
   'message-over-4-mib': 'a message over 4 MiB is RESOURCE_EXHAUSTED; the next call is served',
   'metadata-12-kib': 'a call with 12 KiB of metadata is served',
-  'metadata-over-16-kib':
-    'a call with 17 KiB of metadata is refused, by the sidecar or the library; the next call is served',
+  'metadata-over-16-kib': 'a call with 17 KiB of metadata is RESOURCE_EXHAUSTED; the next call is served',
   'calls-10000': '10,000 calls over one channel, 50 in flight: none fails, each is counted once',
   watch: 'a stream of invalidations begins with `started` and brings each key in order',
   deadline: 'a stream whose deadline runs out ends with DEADLINE_EXCEEDED; the next call is served',

@@ -132,8 +132,9 @@ func metadataAccepted(channel *grpc.ClientConn) error {
 
 func metadataRefused(channel *grpc.ClientConn) error {
 	ctx := metadata.AppendToOutgoingContext(context.Background(), "x-large", strings.Repeat("m", 17*1024))
-	if _, err := invokeWith(ctx, channel, checkPath, checkRequest("go-many", loadCalls*10)); err == nil {
-		return fmt.Errorf("was accepted, wanted a refusal")
+	_, err := invokeWith(ctx, channel, checkPath, checkRequest("go-many", loadCalls*10))
+	if status.Code(err) != codes.ResourceExhausted {
+		return fmt.Errorf("ended with %v, wanted RESOURCE_EXHAUSTED", err)
 	}
 	return rateLimitOnce(channel)
 }
