@@ -20,7 +20,7 @@ import { judge } from './transport/verdicts.ts';
 /** Before the first round: every server compiles what it will run. */
 const FIRST_WARM_SECONDS = 1.5;
 /** Before each row: connections are made, caches are filled. */
-const ROW_WARM_SECONDS = 0.3;
+const ROW_WARM_SECONDS = 0.2;
 
 function say(text: string): void {
   process.stderr.write(`${text}\n`);

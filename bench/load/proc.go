@@ -11,7 +11,8 @@ import (
 // procSample is what /proc says of one process.
 type procSample struct {
 	cpu       time.Duration
-	rss, anon int64 // bytes
+	wait      time.Duration // ready to run, but the core was somebody else's
+	rss, anon int64         // bytes
 	threads   int64
 }
 
@@ -27,8 +28,8 @@ func readProc(pid int) (procSample, error) {
 	ut, _ := strconv.ParseInt(f[11], 10, 64)
 	st, _ := strconv.ParseInt(f[12], 10, 64)
 	p.cpu = time.Duration(ut+st) * time.Second / clockTick
-	if exact, ok := exactCPU(pid); ok {
-		p.cpu = exact
+	if cpu, wait, ok := scheduled(pid); ok {
+		p.cpu, p.wait = cpu, wait
 	}
 	b, err = os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -52,33 +53,34 @@ func readProc(pid int) (procSample, error) {
 	return p, nil
 }
 
-// exactCPU sums the time that the scheduler gave to each thread, in
-// nanoseconds; stat has steps of 10 ms, a third of what 500 calls cost. Threads
-// that ended are missing, but servers keep theirs.
-func exactCPU(pid int) (time.Duration, bool) {
+// scheduled sums the time that the scheduler gave to each thread and that for
+// which it let each wait, in nanoseconds; stat has steps of 10 ms, a third of
+// what 500 calls cost. Threads that ended are missing, but servers keep theirs.
+func scheduled(pid int) (cpu, wait time.Duration, ok bool) {
 	dir := fmt.Sprintf("/proc/%d/task", pid)
 	threads, err := os.ReadDir(dir)
 	if err != nil {
-		return 0, false
+		return 0, 0, false
 	}
-	var sum time.Duration
 	for _, t := range threads {
 		b, err := os.ReadFile(dir + "/" + t.Name() + "/schedstat")
 		if os.IsNotExist(err) {
 			if _, err := os.Stat(dir + "/" + t.Name()); err == nil {
-				return 0, false // a kernel without schedstat
+				return 0, 0, false // a kernel without schedstat
 			}
 			continue
 		}
 		f := strings.Fields(string(b))
-		if err != nil || len(f) == 0 {
-			return 0, false
+		if err != nil || len(f) < 2 {
+			return 0, 0, false
 		}
-		ns, err := strconv.ParseInt(f[0], 10, 64)
-		if err != nil {
-			return 0, false
+		ran, err1 := strconv.ParseInt(f[0], 10, 64)
+		waited, err2 := strconv.ParseInt(f[1], 10, 64)
+		if err1 != nil || err2 != nil {
+			return 0, 0, false
 		}
-		sum += time.Duration(ns)
+		cpu += time.Duration(ran)
+		wait += time.Duration(waited)
 	}
-	return sum, true
+	return cpu, wait, true
 }

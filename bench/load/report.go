@@ -13,7 +13,7 @@ func latencyOf(h *histogram) latency {
 }
 
 type procReport struct {
-	CPUPerCallUs, CPUPct                  float64
+	CPUPerCallUs, CPUPct, WaitPct         float64
 	RSSIdleMB, RSSMaxMB, RSSEndMB, AnonMB float64
 	Threads                               int64
 }
@@ -32,6 +32,7 @@ type report struct {
 	Verdicts            map[string]uint64
 	Server              *procReport `json:",omitempty"`
 	GenCPUUs            float64
+	GenWaitPct          float64
 }
 
 func newReport(o *options, workers []*worker, took time.Duration, w *watch) *report {
@@ -47,9 +48,11 @@ func newReport(o *options, workers []*worker, took time.Duration, w *watch) *rep
 	}
 	n := float64(max(r.Calls, 1))
 	r.GenCPUUs = float64((w.selfAfter.cpu - w.selfBefore.cpu).Nanoseconds()) / 1000 / n
+	r.GenWaitPct = 100 * (w.selfAfter.wait - w.selfBefore.wait).Seconds() / took.Seconds()
 	if w.pid > 0 {
 		used := w.after.cpu - w.before.cpu
 		r.Server = &procReport{CPUPerCallUs: float64(used.Nanoseconds()) / 1000 / n, CPUPct: 100 * used.Seconds() / took.Seconds(),
+			WaitPct:   100 * (w.after.wait - w.before.wait).Seconds() / took.Seconds(),
 			RSSIdleMB: mb(w.idle.rss), RSSMaxMB: mb(w.rssMax), RSSEndMB: mb(w.after.rss), AnonMB: mb(w.after.anon),
 			Threads: w.after.threads}
 	}
@@ -68,10 +71,10 @@ func (r *report) print() {
 		fmt.Printf("  service  %s\n", us(r.ServiceUs))
 	}
 	if p := r.Server; p != nil {
-		fmt.Printf("  server   %.2f us CPU a call (%.0f %% of a core), RSS idle %.1f max %.1f end %.1f MB (anonymous %.1f), %d threads\n",
-			p.CPUPerCallUs, p.CPUPct, p.RSSIdleMB, p.RSSMaxMB, p.RSSEndMB, p.AnonMB, p.Threads)
+		fmt.Printf("  server   %.2f us CPU a call (%.0f %% of a core, waited for it %.0f %%), RSS idle %.1f max %.1f end %.1f MB (anonymous %.1f), %d threads\n",
+			p.CPUPerCallUs, p.CPUPct, p.WaitPct, p.RSSIdleMB, p.RSSMaxMB, p.RSSEndMB, p.AnonMB, p.Threads)
 	}
-	fmt.Printf("  generator %.2f us CPU a call\n", r.GenCPUUs)
+	fmt.Printf("  generator %.2f us CPU a call, waited for its core %.0f %%\n", r.GenCPUUs, r.GenWaitPct)
 	if r.Expected+r.Cancelled > 0 {
 		fmt.Printf("  answered as expected %d, cancelled %d\n", r.Expected, r.Cancelled)
 	}

@@ -24,6 +24,8 @@ export interface Figures {
   readonly residentMb: number;
   /** Of a core, by the server. */
   readonly serverShare: number;
+  /** Of the time: how long the server's threads could have run and got no core. Not a number: not told. */
+  readonly serverWaitShare: number;
   /** Calls that were not answered OK, or not as the call must be answered. */
   readonly failed: number;
 }
@@ -53,7 +55,12 @@ interface Report {
   readonly LatencyUs: { readonly P50: number; readonly P99: number; readonly P999: number };
   readonly Errors: Readonly<Record<string, number>>;
   readonly Verdicts: Readonly<Record<string, number>>;
-  readonly Server: { readonly CPUPerCallUs: number; readonly CPUPct: number; readonly RSSEndMB: number };
+  readonly Server: {
+    readonly CPUPerCallUs: number;
+    readonly CPUPct: number;
+    readonly WaitPct: number;
+    readonly RSSEndMB: number;
+  };
 }
 
 export function createGoClient(options: { path: string; engine: string; core: number | undefined }): LoadClient {
@@ -97,6 +104,7 @@ function figuresOf(report: Report, call: CallBytes): Figures {
     p999Us: report.LatencyUs.P999,
     residentMb: report.Server.RSSEndMB,
     serverShare: report.Server.CPUPct / 100,
+    serverWaitShare: report.Server.WaitPct / 100,
     failed: errors + answers - right,
   };
 }
@@ -167,6 +175,7 @@ async function runNodeJob(job: LoadJob, pid: number, core: number | undefined): 
     p999Us: result.p999Us,
     residentMb: residentMegabytes(pid),
     serverShare: cpuUs / (result.elapsedMs * 1_000),
+    serverWaitShare: Number.NaN,
     failed: result.errors,
   };
 }

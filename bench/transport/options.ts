@@ -23,8 +23,8 @@ export const HELP = `make bench-transport ARGS="...": what a call costs on each 
   --only WORDS     measure the rows that have all these words (separated by commas); may be repeated
                    words: tcp unix, closed-1 closed-64 open-500 open-2000 open-5000,
                    empty redis inline, grpc-js node-http2 http2 grpc-go
-  --seconds N      measured time of a row in each round (1)
-  --rounds N       rounds; medians are printed (3)
+  --seconds N      measured time of a row in each round (0.6)
+  --rounds N       rounds; medians of the calmer half are printed (5)
   --full           every load on the unix socket and with limits of the call as well
   --client NAME    h2: a thin client that is never the limit; grpc: grpc-go's, what a Go caller sees;
                    node: on node:http2, closed loops alone, needs no Go (h2)
@@ -40,8 +40,8 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
   const { values } = parseArgs({
     args: [...args],
     options: {
-      seconds: { type: 'string', default: '1' },
-      rounds: { type: 'string', default: '3' },
+      seconds: { type: 'string', default: '0.6' },
+      rounds: { type: 'string', default: '5' },
       only: { type: 'string', multiple: true, default: [] },
       full: { type: 'boolean', default: false },
       client: { type: 'string', default: 'h2' },

@@ -2,7 +2,8 @@
  * What was measured, round by round, and what is made of it: medians, and ratios of rows of the same round.
  *
  * Rounds go through all rows one after the other, so that what else the machine does hits all alike; a ratio is the median of
- * those of the rounds, not that of two medians.
+ * those of the rounds, not that of two medians. Of the rounds those count in which the server waited for its core no longer
+ * than in the middle one: the others say what else ran. That is decided by the wait alone, not by what came out.
  */
 import { median } from '../process-stats.ts';
 import type { Figures } from './load-client.ts';
@@ -33,7 +34,12 @@ export class Results {
   }
 
   median(rowId: string, name: FigureName): number {
-    return median(this.rounds(rowId).map((figures) => figures[name]));
+    return median(calmest(this.rounds(rowId), waitOf).map((figures) => figures[name]));
+  }
+
+  /** Of all rounds of all rows: how long the server waited for its core, a share of the time. */
+  waitShare(): number {
+    return median([...this.#rounds.values()].flat().map(waitOf));
   }
 
   /** Of the calls of all rounds. */
@@ -48,13 +54,25 @@ export class Results {
   /** Undefined where one of the two was not measured. */
   ratio(rowId: string, toRowId: string, name: FigureName): Ratio | undefined {
     const to = this.rounds(toRowId);
-    const ratios = this.rounds(rowId).flatMap((figures, round) => {
+    const pairs = this.rounds(rowId).flatMap((figures, round) => {
       const other = to[round];
-      return other === undefined ? [] : [figures[name] / other[name]];
+      return other === undefined ? [] : [{ ratio: figures[name] / other[name], wait: waitOf(figures) + waitOf(other) }];
     });
+    const ratios = calmest(pairs, (pair) => pair.wait).map((pair) => pair.ratio);
     if (ratios.length === 0) {
       return undefined;
     }
     return { value: median(ratios), min: Math.min(...ratios), max: Math.max(...ratios) };
   }
+}
+
+/** Those that waited no longer than the middle one. */
+function calmest<Item>(items: readonly Item[], wait: (item: Item) => number): Item[] {
+  const waitMax = median(items.map(wait));
+  return items.filter((item) => wait(item) <= waitMax);
+}
+
+/** A client that does not tell counts as one that never waited. */
+function waitOf(figures: Figures): number {
+  return Number.isNaN(figures.serverWaitShare) ? 0 : figures.serverWaitShare;
 }

@@ -9,12 +9,15 @@ import type { Verdict } from './verdicts.ts';
 /** Below this share of its core a server was not what limited a closed loop. */
 const BUSY_SHARE = 0.9;
 
+/** Above this the figures say what else ran as much as what was measured. */
+const BUSY_MACHINE_SHARE = 0.05;
+
 const WORK_TEXT: Record<Work, string> = {
   empty: 'empty handler',
   redis: 'CheckRateLimit on Redis',
   inline: 'CheckRateLimit on Redis, limit given by the caller',
 };
-const COLUMNS = ['CPU us/call', 'x grpc-js', 'calls/s', 'p50 us', 'p99 us', 'p99.9 us', 'RSS MB', 'failed'];
+const COLUMNS = ['CPU us/call', 'x grpc-js', 'calls/s', 'p50 us', 'p99 us', 'p99.9 us', 'RSS MB', 'waited %', 'failed'];
 
 export function tablesText(rows: readonly Row[], results: Results): string {
   const lines: string[] = [];
@@ -28,7 +31,12 @@ export function tablesText(rows: readonly Row[], results: Results): string {
     lines.push(rowLine(row, results));
   }
   lines.push('', "* the server left its core idle: the rate is the load's limit, not the server's");
+  lines.push('waited: how long the server was ready to run and something else had its core');
   lines.push('failed: not answered OK, or a decision that Redis did not make (it was late)');
+  if (results.waitShare() > BUSY_MACHINE_SHARE) {
+    const percent = (results.waitShare() * 100).toFixed(0);
+    lines.push(`BUSY MACHINE: servers waited ${percent} % of the time for their core; repeat this when less else runs`);
+  }
   return lines.join('\n');
 }
 
@@ -43,6 +51,7 @@ function rowLine(row: Row, results: Results): string {
     results.median(row.id, 'p99Us').toFixed(0),
     results.median(row.id, 'p999Us').toFixed(0),
     results.median(row.id, 'residentMb').toFixed(1),
+    (results.median(row.id, 'serverWaitShare') * 100).toFixed(0),
     String(results.failed(row.id)),
   ]);
 }
@@ -58,7 +67,7 @@ export function verdictsText(verdicts: readonly Verdict[]): string {
     const target = max === undefined ? '' : `, target <= ${max}`;
     return `  ${outcome.padEnd(16)}${value.padStart(6)}  ${text}${target}${spread}`;
   });
-  return ['', 'Verdicts (median of the ratios of the rounds)', ...lines].join('\n');
+  return ['', 'Verdicts (median of the ratios of the calmer rounds)', ...lines].join('\n');
 }
 
 export function idleText(idle: IdleMemory): string {

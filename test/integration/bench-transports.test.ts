@@ -13,8 +13,18 @@ import { repositoryRoot } from '../support/repository.ts';
 
 const RUN_MS_MAX = 60_000;
 
-function figures(cpuUs: number): Figures {
-  return { callsPerSecond: 1, cpuUs, p50Us: 1, p99Us: 1, p999Us: 1, residentMb: 1, serverShare: 1, failed: 0 };
+function figures(cpuUs: number, serverWaitShare = 0): Figures {
+  return {
+    serverWaitShare,
+    callsPerSecond: 1,
+    cpuUs,
+    p50Us: 1,
+    p99Us: 1,
+    p999Us: 1,
+    residentMb: 1,
+    serverShare: 1,
+    failed: 0,
+  };
 }
 
 test('all words of one --only must be words of a row', () => {
@@ -40,8 +50,8 @@ test('a ratio is the median of those of the rounds, and is judged by its target'
   const theirs = rowId('tcp', 'closed-1', 'empty', 'grpc-js');
   for (const [our, their] of [
     [1, 10],
-    [9, 10],
     [40, 200],
+    [9, 10],
   ] as const) {
     results.add(ours, figures(our));
     results.add(theirs, figures(their));
@@ -49,6 +59,21 @@ test('a ratio is the median of those of the rounds, and is judged by its target'
   const [first, second] = judge(results);
   expect(first).toMatchObject({ ratio: { value: 0.2, min: 0.1, max: 0.9 }, max: 0.15, outcome: 'NOT MET' });
   expect(second?.outcome).toBe('NOT MEASURED');
+});
+
+test('rounds in which a server waited long for its core do not count where there are better ones', () => {
+  const results = new Results();
+  for (const [cpuUs, wait] of [
+    [90, 0.9],
+    [10, 0.01],
+    [80, 0.8],
+    [20, 0.02],
+    [70, 0.7],
+  ] as const) {
+    results.add('a', figures(cpuUs, wait));
+    results.add('b', figures(10));
+  }
+  expect(results.ratio('a', 'b', 'cpuUs')).toEqual({ value: 2, min: 1, max: 7 });
 });
 
 test(
