@@ -72,6 +72,7 @@ const RIGHT: readonly Values[] = [
   { redis: { url: 'redis://one:6379,redis://two:6379' } },
   { redis: { url: ['rediss://one.example:6380', 'rediss://two.example:6380/0'] } },
   { redis: { url: 'redis://user:word@one' } },
+  { redis: { url: ['redis://[fd00::1]:6379'] } },
   { sidecar: { native: true } },
   { sidecar: { env: { PANNIER_REDIS_TIMEOUT_MS: 500, PANNIER_TRANSPORT: 'grpc-js' } } },
   { global: { anything: { of: 'a parent chart' } } },
