@@ -97,16 +97,19 @@ export class TimerWheel {
   }
 
   #runSlot(slot: number, nowMs: number): void {
-    let entry = this.#slots[slot];
-    while (entry !== undefined) {
-      const next: TimerEntry | undefined = entry.next;
-      if (entry.dueMs <= nowMs && entry.callback !== undefined) {
-        const callback = entry.callback;
-        entry.callback = undefined;
-        this.#unlink(entry);
+    // Gathered first: a callback may cancel its neighbours.
+    const due: TimerEntry[] = [];
+    for (let entry = this.#slots[slot]; entry !== undefined; entry = entry.next) {
+      if (entry.dueMs <= nowMs) {
+        due.push(entry);
+      }
+    }
+    for (const entry of due) {
+      const { callback } = entry;
+      if (callback !== undefined) {
+        this.cancel(entry);
         callback();
       }
-      entry = next;
     }
   }
 
@@ -119,6 +122,9 @@ export class TimerWheel {
     if (entry.next !== undefined) {
       entry.next.previous = entry.previous;
     }
+    // A dead entry that has grown old would keep its neighbours, and they theirs, until the next full collection.
+    entry.next = undefined;
+    entry.previous = undefined;
     this.#size -= 1;
   }
 
