@@ -110,6 +110,11 @@ export function hundreds(make: (index: number) => Buffer): Pick<Flood, 'make' | 
 /** Ends the connections of attackers without leaving their ports in use. */
 export function dismiss(peers: readonly Http2Peer[]): void {
   for (const peer of peers) {
-    peer.socket.resetAndDestroy();
+    if (peer.socket.remoteFamily === undefined) {
+      // A unix socket, or one that is gone.
+      peer.socket.destroy();
+    } else {
+      peer.socket.resetAndDestroy();
+    }
   }
 }
