@@ -251,7 +251,8 @@ test('shapes of the golden files become the same by the webhook and by the comma
     const isRefused = injection.kind === 'refuse' && injection.problems.every((text) => byWebhook.includes(text));
     compared += injection.kind === 'inject' ? 1 : 0;
     if (byWebhook !== byCommand && !isRefused) {
-      different.push(`${name}: ${byWebhook} and ${byCommand}`);
+      const at = [...byWebhook].findIndex((character, index) => character !== byCommand[index]);
+      different.push(`${name}: ...${byWebhook.slice(at - 80, at + 80)} and ...${byCommand.slice(at - 80, at + 80)}`);
     }
   }
   expect(different).toEqual([]);
@@ -271,22 +272,20 @@ function goldenPods(): { name: string; pod: Pod }[] {
 function asPod(template: Pod): Pod {
   const { annotations, labels } = template.metadata ?? {};
   const metadata = { name: 'golden', ...(annotations ? { annotations } : {}), ...(labels ? { labels } : {}) };
-  return { apiVersion: 'v1', kind: 'Pod', metadata, ...(template.spec === undefined ? {} : { spec: template.spec }) };
+  // The mount of a token would come before the sidecar in the one case and after it in the other.
+  return { apiVersion: 'v1', kind: 'Pod', metadata, spec: { ...template.spec, automountServiceAccountToken: false } };
 }
 
 /** What the API server makes of a pod, or says against it, as a text. */
 async function admitted(pod: Pod): Promise<string> {
   try {
     const { metadata, spec } = await cluster.createPod(namespace, pod as unknown as V1Pod, { dryRun: true });
-    return canonicalText({ annotations: metadata?.annotations, labels: metadata?.labels, spec: withoutToken(spec) });
+    // An API server drops empty lists, which the command line sees and notes.
+    const { 'pannier.dev/kept': _kept, ...annotations } = metadata?.annotations ?? {};
+    return canonicalText({ annotations, labels: metadata?.labels, spec });
   } catch (error) {
     return refusalText(error);
   }
-}
-
-/** The volume of the account's token has a name that is new each time. */
-function withoutToken(spec: V1Pod['spec']): unknown {
-  return JSON.parse(JSON.stringify(spec).replaceAll(/kube-api-access-\w+/g, 'kube-api-access'));
 }
 
 describe('annotations', () => {

@@ -1,0 +1,93 @@
+/**
+ * `pannier webhook` as a process: what it says of a wrong command line or configuration, its exit codes, and that SIGTERM drains it.
+ */
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type BoundProcess, spawnBound } from '../support/bound-process.ts';
+import { FakeApiServer } from '../support/fake-api-server.ts';
+import { repositoryRoot } from '../support/repository.ts';
+import { waitFor } from '../support/wait.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'pannier-webhook-'));
+const config = join(directory, 'injector.yaml');
+let server: FakeApiServer;
+
+beforeAll(async () => {
+  server = await FakeApiServer.start();
+  writeFileSync(config, 'sidecar:\n  image: pannier:1\n');
+});
+
+afterAll(() => {
+  server.stop();
+  rmSync(directory, { recursive: true });
+});
+
+interface Running {
+  readonly program: BoundProcess;
+  output(): string;
+}
+
+async function start(args: readonly string[], environment: Record<string, string> = {}): Promise<Running> {
+  const main = join(repositoryRoot, 'dist', 'main.mjs');
+  expect(existsSync(main)).toBe(true);
+  const program = await spawnBound(process.execPath, [main, 'webhook', ...args], {
+    environment: { PATH: process.env.PATH ?? '', HOME: directory, KUBECONFIG: server.kubeconfig, ...environment },
+  });
+  let text = '';
+  for (const stream of [program.stdout, program.stderr]) {
+    stream.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+    });
+  }
+  return { program, output: () => text };
+}
+
+async function fails(args: readonly string[], environment: Record<string, string> = {}): Promise<[number, string]> {
+  const { program, output } = await start(args, environment);
+  return [await program.ended, output()];
+}
+
+test.each([
+  [['--port', 'many'], 'whole number from 0 to 65535'],
+  [['--admin-address', 'nowhere'], 'Wanted HOST:PORT'],
+  [['--certificates', 'some'], 'Allowed choices are self, files'],
+  [['--certificates', 'files', '--config', config], 'wanted --certificate-file and --key-file too'],
+  [['--config', config, '--ca-lifetime-ms', '20000'], 'wanted at most --ca-lifetime-ms, 20000'],
+  [['--config', join(directory, 'none.yaml')], 'ENOENT, wanted a file that can be read'],
+])('%j is refused with exit code 2', async (args, text) => {
+  const [code, output] = await fails(args);
+  expect(output).toContain(text);
+  expect(code).toBe(2);
+});
+
+test('a configuration with mistakes is refused with the line of each', async () => {
+  const wrong = join(directory, 'wrong.yaml');
+  writeFileSync(wrong, 'sidecar:\n  image: pannier:1\n  native: perhaps\n  sockt: true\n');
+  const [code, output] = await fails(['--config', wrong]);
+  expect(code).toBe(2);
+  expect(output).toMatch(/wrong\.yaml:3:\d+: /);
+  expect(output).toMatch(/wrong\.yaml:4:\d+: /);
+});
+
+test('without a cluster it says so and ends with 1', async () => {
+  const [code, output] = await fails(['--config', config], { KUBECONFIG: '' });
+  expect(output).toContain('Cannot reach a cluster');
+  expect(code).toBe(1);
+});
+
+test('options may come from the environment; SIGTERM drains it', async () => {
+  const { program, output } = await start(['--port', '0'], {
+    PANNIER_WEBHOOK_CONFIG: config,
+    PANNIER_WEBHOOK_ADMIN_ADDRESS: '127.0.0.1:0',
+    PANNIER_WEBHOOK_CA_LIFETIME_MS: '20000',
+    PANNIER_WEBHOOK_LEAF_LIFETIME_MS: '10000',
+    PANNIER_WEBHOOK_DRAIN_DELAY_MS: '100',
+  });
+  const adminPort = await waitFor('serving', () => /"adminPort":(\d+)/.exec(output())?.[1], 20_000);
+  await waitFor('ready', async () => (await fetch(`http://127.0.0.1:${adminPort}/readyz`)).status === 200);
+  program.signal('SIGTERM');
+  expect(await program.ended).toBe(0);
+  expect(output()).toContain('"msg":"drained"');
+  expect(output()).not.toContain('PRIVATE KEY');
+});
