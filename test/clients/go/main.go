@@ -195,7 +195,7 @@ func watch(channel *grpc.ClientConn) error {
 }
 
 func deadline(channel *grpc.ClientConn) error {
-	ctx, end := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	ctx, end := context.WithTimeout(context.Background(), time.Second)
 	defer end()
 	stream, _, err := openWatch(ctx, channel)
 	if err == nil {

@@ -180,7 +180,7 @@ public final class Client {
   }
 
   private void deadline() {
-    Iterator<DynamicMessage> stream = openWatch(500);
+    Iterator<DynamicMessage> stream = openWatch(1_000);
     expect(has(stream.next(), "started"), true);
     expect(codeOf(stream::next), Status.Code.DEADLINE_EXCEEDED);
     checkOnce(channel);

@@ -150,7 +150,7 @@ def watch(client):
 
 
 def deadline(client):
-    stream = client.call(WATCH, {}, timeout=0.3)
+    stream = client.call(WATCH, {}, timeout=1)
     expect(next(stream).WhichOneof("event"), "started")
     expect(code_of(lambda: next(stream)), grpc.StatusCode.DEADLINE_EXCEEDED)
     client.check("python")

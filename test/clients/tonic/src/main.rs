@@ -249,7 +249,7 @@ async fn watch(channel: &Channel) -> Outcome {
 
 /// The library ends a call by its own timer until the answer begins; from there on the sidecar ends the stream.
 async fn deadline(channel: &Channel) -> Outcome {
-    let (mut stream, _) = open_watch(channel, Duration::from_millis(300)).await?;
+    let (mut stream, _) = open_watch(channel, Duration::from_secs(1)).await?;
     let code = code_of(tokio::time::timeout(CALL_TIMEOUT, next_event(&mut stream)).await?);
     expect(code, Code::DeadlineExceeded)?;
     check_once(channel).await
