@@ -9,6 +9,7 @@ import { ClientClosedError, ClientOfflineError, createClient, RESP_TYPES } from 
 import type { NodeAddress } from './address.ts';
 import type { RedisArgument, RedisReply } from './commands.ts';
 import type { RedisAccess } from './options.ts';
+import { guardQueues } from './queue-guard.ts';
 
 export interface OpenClient {
   /** Rejects with an Error whose message begins with Redis' code, or with node-redis' own errors. */
@@ -39,6 +40,7 @@ export interface ClientEvents {
  * then nothing of it is left.
  */
 export async function openClient(address: NodeAddress, access: RedisAccess, events: ClientEvents): Promise<OpenClient> {
+  guardQueues();
   const credentials = await inTime(
     access.credentials(),
     access.connectTimeoutMs,

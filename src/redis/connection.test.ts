@@ -9,8 +9,9 @@ import {
 import { redisOptions, soonMs } from '../../test/support/redis-client.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { StoreError } from '../lib/store-error.ts';
-import { RedisConnection, ServerReply } from './connection.ts';
+import { RedisConnection } from './connection.ts';
 import { noRedisMetrics, type RedisOptions } from './options.ts';
+import { ServerReply } from './server-reply.ts';
 
 const TIMEOUT_MS = 200;
 
@@ -268,7 +269,7 @@ describe('bounds', () => {
 
   test('ASKING goes right before its command', async () => {
     await startReady({ onCommand: (command) => command.answer('+OK\r\n') });
-    await Promise.all([get(), connection.send(['GET', 'b'], soonMs(), true), get()]);
+    await Promise.all([get(), connection.send(['GET', 'b'], soonMs(), { isAsking: true }), get()]);
     expect(peer.commands.map(({ words }) => words.join(' '))).toEqual(['GET k', 'ASKING', 'GET b', 'GET k']);
   });
 });

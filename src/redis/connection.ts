@@ -17,9 +17,11 @@ import { StoreError } from '../lib/store-error.ts';
 import { addressText, type NodeAddress } from './address.ts';
 import { type OpenClient, openClient, wasNeverTaken } from './client.ts';
 import type { RedisArgument, RedisReply } from './commands.ts';
+import { InFlight } from './in-flight.ts';
 import type { RedisOptions } from './options.ts';
-import { PendingCommand } from './pending-command.ts';
-import { loginRefusalOf, serverCodeOf } from './server-error.ts';
+import { PendingCommand, type Recover } from './pending-command.ts';
+import { loginRefusalOf } from './server-error.ts';
+import { ServerReply } from './server-reply.ts';
 
 const BACKOFF = { firstMs: 25, maxMs: 250 };
 /** A connection that was lost sooner counts as another failed attempt: a server that accepts and hangs up is not hurried. */
@@ -35,16 +37,7 @@ const LATE_MS = 50;
  */
 const IN_FLIGHT_BYTES_MAX = 67_108_864;
 
-/** An error reply of the server's, as it came: MOVED and ASK are read from it. */
-export class ServerReply extends Error {
-  readonly code: string;
-
-  constructor(cause: Error) {
-    super(cause.message, { cause });
-    this.name = 'ServerReply';
-    this.code = serverCodeOf(cause.message);
-  }
-}
+const NO_OPTIONS = {};
 
 export interface ConnectionOptions {
   readonly address: NodeAddress;
@@ -63,7 +56,7 @@ export class RedisConnection {
   readonly #address: NodeAddress;
   readonly #redis: RedisOptions;
   readonly #onChange: (isReady: boolean) => void;
-  readonly #inFlight = new Set<PendingCommand>();
+  readonly #inFlight = new InFlight<PendingCommand>();
   #inFlightBytes = 0;
   #state: State = { kind: 'connecting' };
   #attempt = 0;
@@ -95,8 +88,15 @@ export class RedisConnection {
     return this.#refusal;
   }
 
-  /** Rejects with a StoreError, or with a ServerReply where the server answered with an error. `isAsking` sends ASKING before it. */
-  send(command: readonly RedisArgument[], deadlineAtMs: number, isAsking = false): Promise<RedisReply> {
+  /**
+   * Rejects with a StoreError, or with a ServerReply where the server answered with an error and nothing is given to `recover` from
+   * that. `isAsking` sends ASKING before it.
+   */
+  send(
+    command: readonly RedisArgument[],
+    deadlineAtMs: number,
+    options: { recover?: Recover; isAsking?: boolean } = NO_OPTIONS,
+  ): Promise<RedisReply> {
     if (this.#state.kind !== 'ready') {
       return Promise.reject(this.#refusal ?? new StoreError('unavailable', 'there is no connection to the Redis node'));
     }
@@ -110,7 +110,7 @@ export class RedisConnection {
     if (isTooMuch || this.#inFlight.size >= queueMax) {
       return Promise.reject(new StoreError('unavailable', 'too much is in flight to the Redis node'));
     }
-    const pending = new PendingCommand(nowMs, bytes);
+    const pending = new PendingCommand({ sentAtMs: nowMs, bytes, recover: options.recover });
     this.#inFlightBytes += bytes;
     if (deadlineAtMs < nowMs + commandTimeoutMs) {
       pending.limit(deadlineAtMs, wheel, () => clock.monotonicMs());
@@ -118,7 +118,7 @@ export class RedisConnection {
     this.#inFlight.add(pending);
     this.#startWatch();
     const { client } = this.#state;
-    if (isAsking) {
+    if (options.isAsking === true) {
       client.send(['ASKING']).catch(() => undefined);
     }
     client.send(command).then(
@@ -238,7 +238,7 @@ export class RedisConnection {
   #failed(pending: PendingCommand, error: unknown): void {
     if (error instanceof ErrorReply) {
       this.#settled(pending);
-      pending.reject(new ServerReply(error), this.#redis.wheel);
+      pending.refuse(new ServerReply(error), this.#redis.wheel);
       return;
     }
     this.#forget(pending);
@@ -258,17 +258,16 @@ export class RedisConnection {
   }
 
   #forget(pending: PendingCommand): void {
-    if (this.#inFlight.delete(pending)) {
+    if (this.#inFlight.remove(pending)) {
       this.#inFlightBytes -= pending.bytes;
     }
   }
 
   #rejectAll(detail: string): void {
-    for (const pending of this.#inFlight) {
+    for (const pending of [...this.#inFlight.values()]) {
+      this.#forget(pending);
       pending.reject(new StoreError('unknown', detail), this.#redis.wheel);
     }
-    this.#inFlight.clear();
-    this.#inFlightBytes = 0;
   }
 
   #startWatch(): void {
@@ -303,7 +302,7 @@ export class RedisConnection {
     const { clock, commandTimeoutMs } = this.#redis;
     const overdueSinceMs = clock.monotonicMs() - commandTimeoutMs;
     let hasOverdue = false;
-    for (const pending of this.#inFlight) {
+    for (const pending of this.#inFlight.values()) {
       if (pending.sentAtMs > overdueSinceMs) {
         break;
       }

@@ -7,23 +7,33 @@
 import { StoreError } from '../lib/store-error.ts';
 import type { TimerEntry, TimerWheel } from '../lib/timer-wheel.ts';
 import type { RedisReply } from './commands.ts';
+import type { InFlightNode } from './in-flight.ts';
+import type { ServerReply } from './server-reply.ts';
 
 /** A timer that fires later than this behind its time says that the loop stood still. */
 const LATE_MS = 50;
 
-export class PendingCommand {
+/** Goes on with a command that the server answered with an error, sent at `sentAtMs`. */
+export type Recover = (error: ServerReply, sentAtMs: number) => Promise<RedisReply>;
+
+export class PendingCommand implements InFlightNode {
+  next: InFlightNode | undefined = undefined;
+  previous: InFlightNode | undefined = undefined;
+  isListed = false;
   readonly sentAtMs: number;
   /** Of the command, about. */
   readonly bytes: number;
   readonly promise: Promise<RedisReply>;
-  #resolve!: (reply: RedisReply) => void;
+  #resolve!: (reply: RedisReply | Promise<RedisReply>) => void;
   #reject!: (error: unknown) => void;
   #timer: TimerEntry | undefined;
+  readonly #recover: Recover | undefined;
   #isSettled = false;
 
-  constructor(sentAtMs: number, bytes = 0) {
-    this.sentAtMs = sentAtMs;
-    this.bytes = bytes;
+  constructor(options: { sentAtMs: number; bytes: number; recover: Recover | undefined }) {
+    this.sentAtMs = options.sentAtMs;
+    this.bytes = options.bytes;
+    this.#recover = options.recover;
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -52,6 +62,18 @@ export class PendingCommand {
   resolve(reply: RedisReply, wheel: TimerWheel): void {
     if (this.#settle(wheel)) {
       this.#resolve(reply);
+    }
+  }
+
+  /** The server answered with an error: rejects with it, or goes on where its sender knows how. */
+  refuse(error: ServerReply, wheel: TimerWheel): void {
+    if (!this.#settle(wheel)) {
+      return;
+    }
+    if (this.#recover === undefined) {
+      this.#reject(error);
+    } else {
+      this.#resolve(this.#recover(error, this.sentAtMs));
     }
   }
 

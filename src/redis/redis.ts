@@ -14,11 +14,12 @@ import { backoffMs } from '../lib/backoff.ts';
 import { StoreError } from '../lib/store-error.ts';
 import { parseAddressText } from './address.ts';
 import type { RedisArgument, RedisCommands, RedisReply, RedisSubscriber, SubscriberListener } from './commands.ts';
-import { type RedisConnection, ServerReply } from './connection.ts';
+import type { RedisConnection } from './connection.ts';
 import { type NodeState, NodeTable, type RedisNode } from './node-table.ts';
 import type { RedisOptions } from './options.ts';
 import type { Script } from './script.ts';
 import { storeErrorOf } from './server-error.ts';
+import { ServerReply } from './server-reply.ts';
 import { ChannelSubscriber } from './subscriber.ts';
 import { Topology } from './topology.ts';
 import { TopologyRefresh } from './topology-refresh.ts';
@@ -142,10 +143,12 @@ class RedisDeployment implements Redis {
       );
     }
     const connection = node.connection();
-    const untilMs = Math.min(deadlineAtMs, this.#redis.clock.monotonicMs() + this.#redis.commandTimeoutMs);
-    return connection
-      .send(command, deadlineAtMs)
-      .catch((error: unknown) => this.#recover({ slot, command, script, untilMs }, error, connection, node));
+    return connection.send(command, deadlineAtMs, {
+      recover: (error, sentAtMs) => {
+        const untilMs = Math.min(deadlineAtMs, sentAtMs + this.#redis.commandTimeoutMs);
+        return this.#recover({ slot, command, script, untilMs }, error, connection, node);
+      },
+    });
   }
 
   #owner(slot: number): RedisNode | undefined {
@@ -191,7 +194,7 @@ class RedisDeployment implements Redis {
         break;
       }
       try {
-        return await connection.send(command, request.untilMs, isAsking);
+        return await connection.send(command, request.untilMs, { isAsking });
       } catch (nextError) {
         error = nextError;
       }

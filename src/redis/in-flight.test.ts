@@ -1,0 +1,34 @@
+/**
+ * The list is what a Set would be, and what left it keeps nothing.
+ */
+import fc from 'fast-check';
+import { InFlight, type InFlightNode } from './in-flight.ts';
+
+interface Item extends InFlightNode {
+  readonly number: number;
+}
+
+test('through random histories it holds what a Set would, in the same order', () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(9), { maxLength: 200 }), (numbers) => {
+      const items = Array.from({ length: 10 }, (_, number): Item => {
+        return { number, next: undefined, previous: undefined, isListed: false };
+      });
+      const list = new InFlight<Item>();
+      const model = new Set<Item>();
+      for (const number of numbers) {
+        const item = items[number] as Item;
+        if (model.has(item)) {
+          expect(list.remove(item)).toBe(model.delete(item));
+          expect([item.next, item.previous]).toEqual([undefined, undefined]);
+        } else {
+          expect(list.remove(item)).toBe(false);
+          list.add(item);
+          model.add(item);
+        }
+        expect([...list.values()].map((each) => each.number)).toEqual([...model].map((each) => each.number));
+        expect(list.size).toBe(model.size);
+      }
+    }),
+  );
+});
