@@ -83,4 +83,4 @@ format: node_modules/.installed ## format and fix what the linter can fix
 	biome check --write .
 
 clean: ## remove what was built and installed
-	rm -rf dist coverage node_modules
+	rm -rf dist coverage node_modules .cache

@@ -1,14 +1,18 @@
 /**
  * Writes the reference pages that come from tables in the code (`make docs`). Tests fail while a page differs from its table.
  */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { settingsMarkdown } from '../src/config/settings-reference.ts';
 import { limitsMarkdown } from '../src/grpc/transports/http2/limits.ts';
+import { annotationsSchema, withAnnotationsTable } from '../src/kubernetes/annotations-reference.ts';
 import { metricsMarkdown } from '../src/observability/metric-table.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 writeFileSync(join(root, 'docs/settings.md'), settingsMarkdown());
 writeFileSync(join(root, 'docs/metrics.md'), metricsMarkdown());
 writeFileSync(join(root, 'docs/transport-limits.md'), limitsMarkdown());
+const injectionPage = join(root, 'docs/injection.md');
+writeFileSync(injectionPage, withAnnotationsTable(readFileSync(injectionPage, 'utf8')));
+writeFileSync(join(root, 'docs/annotations.schema.json'), annotationsSchema());
