@@ -34,6 +34,15 @@ afterAll(async () => {
   await cluster?.close();
 });
 
+/** Those of the revision before drain for a while after the others are ready. */
+async function onlyCurrentReplicas(): Promise<void> {
+  await waitFor(
+    'the replicas of the revision before gone',
+    async () => (await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS)).length === 2,
+    60_000,
+  );
+}
+
 async function imageOfNewPod(): Promise<string | undefined> {
   return sidecarOf(await cluster.createPod(namespace, askingPod('image'), { dryRun: true }))?.image;
 }
@@ -62,11 +71,7 @@ test('upgrade and rollback of the chart: no admission fails', async () => {
   );
   await helmOnCluster(['rollback', 'pannier', '--wait', '--timeout', '120s']);
   await waitFor('the old image', async () => (await imageOfNewPod()) === `${IMAGES.repository}:${IMAGES.tag}`, 60_000);
-  await waitFor(
-    'the replicas of the upgrade gone',
-    async () => (await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS)).length === 2,
-    60_000,
-  );
+  await onlyCurrentReplicas();
   const ended = await load.stop();
   expect(ended.failures).toEqual([]);
   expect(ended.unreachable).toBe(0);
@@ -77,6 +82,7 @@ test('upgrade and rollback of the chart: no admission fails', async () => {
 test('the CA rotated every 60 s: no admission fails', async () => {
   const self = { caLifetimeMs: CA_LIFETIME_MS, leafLifetimeMs: LEAF_LIFETIME_MS };
   await installChart(cluster, { certificates: { mode: 'self', self } });
+  await onlyCurrentReplicas();
   const load = new AdmissionLoad(cluster, namespace);
   await waitFor('admissions under way', () => load.admitted > 5);
   // The CA at hand has the long life of the values before; without it the next one is made at once.
