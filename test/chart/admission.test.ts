@@ -119,6 +119,7 @@ describe('policy mutating', () => {
       'MutatingAdmissionPolicyBinding',
       'Namespace',
       'Pod',
+      'Pod',
       'ValidatingAdmissionPolicy',
       'ValidatingAdmissionPolicyBinding',
     ]);

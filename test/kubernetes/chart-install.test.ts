@@ -178,7 +178,7 @@ test('from the webhook to policy mutating and back: no pod without its sidecar',
   const injectors = async (): Promise<number> => (await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS)).length;
   await waitFor('no injector', async () => (await injectors()) === 0, 60_000);
   const output = await helmOnCluster(['test', 'pannier', '--timeout', '120s']);
-  expect(output.match(/Phase:\s+Succeeded/g)).toHaveLength(2);
+  expect(output.match(/Phase:\s+Succeeded/g)).toHaveLength(3);
   await installChart(cluster, { devRedis: DEV_REDIS });
   const webhook = load.admitted;
   await waitFor('admissions by the webhook', () => load.admitted > webhook + 20, 30_000);
