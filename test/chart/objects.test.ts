@@ -132,15 +132,15 @@ test('the rights of the injector are these and no others', () => {
     apiGroups: [''],
     resources: ['secrets'],
     resourceNames: ['pannier-injector-ca'],
-    verbs: ['get', 'update', 'patch'],
+    verbs: ['get', 'patch'],
   };
   const create = { apiGroups: [''], resources: ['secrets'], verbs: ['create'] };
   expect(rules({})).toEqual([
-    ['ClusterRole', [configuration(['get', 'patch', 'watch']), nodes]],
+    ['ClusterRole', [configuration(['get', 'patch']), nodes]],
     ['Role', [secret, create]],
   ]);
   expect(rules({ sidecar: { native: true }, certificates: { mode: 'cert-manager' } })).toEqual([
-    ['ClusterRole', [configuration(['get', 'watch'])]],
+    ['ClusterRole', [configuration(['get'])]],
   ]);
   expect(rules({ policy: 'mutating' })).toEqual([]);
 });
