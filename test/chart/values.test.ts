@@ -83,6 +83,23 @@ test('every object of the schema with known keys refuses others', () => {
   expect(open).toEqual([]);
 });
 
+test('pages speak of values that there are', () => {
+  const paths = valueRows(valuesText).map((row) => row.path);
+  const heads = new Set(paths.map((path) => path.split('.')[0]));
+  const pages = ['docs/kubernetes.md', 'docs/injector.md', 'charts/pannier/README.md'];
+  const unknown = pages.flatMap((page) => {
+    const text = readFileSync(join(repositoryRoot, page), 'utf8');
+    const named = [...text.matchAll(/(?:`|--set )([a-z][A-Za-z]*(?:\.[A-Za-z]+)+)/g)].map((match) => match[1] ?? '');
+    const values = named.filter((name) => heads.has(name.split('.')[0] ?? ''));
+    return values
+      .filter(
+        (name) => !paths.some((path) => path === name || path.startsWith(`${name}.`) || name.startsWith(`${path}.`)),
+      )
+      .map((name) => `${page}: ${name}`);
+  });
+  expect(unknown).toEqual([]);
+});
+
 test('sidecar.env takes the settings that the injector does not set itself, no others', () => {
   const settable = SETTINGS.map((row) => `PANNIER_${row.name}`).filter((name) => {
     const reading = readEnvironment({ [name]: '1' });
