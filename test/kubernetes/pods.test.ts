@@ -24,17 +24,26 @@ import { IMAGES, prepareImages } from '../support/kubernetes-images.ts';
 import { repositoryRoot } from '../support/repository.ts';
 import { waitFor } from '../support/wait.ts';
 
-/** Any answer of the sidecar's API will do. */
-const CALL_SIDECAR = `
+/** Calls the sidecar once: exit code 1 when that fails, `onAnswer` when it does not. */
+function callSidecar(onAnswer: string): string {
+  return `
 const [host, port] = process.env.PANNIER_ADDRESS.split(':');
 const client = require('node:http2').connect('http://' + host + ':' + port);
-client.on('error', (error) => { console.error(error.message); process.exit(1); });
+const fail = (text) => { console.error(text); process.exit(1); };
+client.on('error', (error) => fail(error.message));
+const tooLate = setTimeout(() => fail('no answer'), 10000);
 const path = '/grpc.health.v1.Health/Check';
 const call = client.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' });
-call.on('trailers', (trailers) => process.exit(trailers['grpc-status'] === '0' ? 0 : 1));
+call.on('trailers', (trailers) => {
+  if (trailers['grpc-status'] !== '0') { fail('status ' + trailers['grpc-status']); }
+  clearTimeout(tooLate);
+  ${onAnswer}
+});
 call.end(Buffer.alloc(5));
-setTimeout(() => process.exit(1), 10000).unref();
 `;
+}
+
+const CALL_SIDECAR = callSidecar('process.exit(0);');
 
 /** By its command line, of which this script has no part. */
 const KILL_SIDECAR = `
@@ -151,6 +160,38 @@ describe('a pod that asks', () => {
       60_000,
     );
     expect(job.status?.succeeded).toBe(1);
+  });
+
+  test('has its sidecar until its own containers are gone, and the sidecar ends in order', async () => {
+    const pod = askingPod('late');
+    const late = `process.on('SIGTERM', () => setTimeout(() => { ${CALL_SIDECAR} }, 2000)); setInterval(() => {}, 1e6)`;
+    const containers = [{ name: 'app', image: IMAGES.example, command: ['node', '-e', late] }];
+    // A pod that is past its deadline is ended like a deleted one, and stays to be looked at.
+    const spec = { activeDeadlineSeconds: 6, terminationGracePeriodSeconds: 20, restartPolicy: 'Never', containers };
+    await cluster.createPod(namespace, { ...pod, spec });
+    await cluster.waitForReady(namespace, 'late');
+    const ended = await cluster.waitForPod(namespace, 'late', 'ended', ({ status }) => {
+      const all = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
+      return all.length === 2 && all.every(({ state }) => state?.terminated !== undefined);
+    });
+    const app = ended.status?.containerStatuses?.[0]?.state?.terminated;
+    const sidecar = ended.status?.initContainerStatuses?.[0]?.state?.terminated;
+    expect([app?.exitCode, sidecar?.exitCode]).toEqual([0, 0]);
+    expect(sidecar?.finishedAt?.getTime()).toBeGreaterThanOrEqual(app?.finishedAt?.getTime() ?? Number.NaN);
+  });
+
+  test('may have a plain sidecar, as for old kubelets: first in order, serving before the app begins; not as a Job', async () => {
+    const pod = askingPod('plain-sidecar', { 'pannier.dev/native': 'false' });
+    const first = callSidecar('setInterval(() => {}, 1e6);');
+    await cluster.createPod(namespace, {
+      ...pod,
+      spec: { containers: [{ name: 'app', image: IMAGES.example, command: ['node', '-e', first] }] },
+    });
+    const running = await cluster.waitForReady(namespace, 'plain-sidecar');
+    expect(running.spec?.containers.map(({ name }) => name)).toEqual(['pannier', 'app']);
+    expect(running.status?.containerStatuses?.map(({ restartCount }) => restartCount)).toEqual([0, 0]);
+    const job = { ...pod, spec: { ...pod.spec, restartPolicy: 'Never' } };
+    expect(await cluster.refusal(namespace, job)).toContain('wanted');
   });
 
   test('runs where Pod Security restricted is enforced', async () => {
