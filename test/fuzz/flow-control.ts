@@ -31,7 +31,7 @@ const STEPS_MAX = 40;
 const TURNS = 3;
 const LAST_TURNS = 30;
 /** A buffer or two that are sent in part. */
-const BUFFERS_HELD_BYTES_MAX = 4_000 * 64 * 1024;
+const BUFFERS_HELD_BYTES_MAX = 2 * 64 * 1024;
 
 interface Call {
   readonly streamId: number;

@@ -5,12 +5,13 @@
 import { HTTP2_LIMITS } from '../../src/grpc/transports/http2/limits.ts';
 import { TRANSPORT_LIMITS } from '../../src/grpc/transports/transport.ts';
 import { answerOf } from '../support/http2-answers.ts';
-import { CALL_BYTES_MAX, dismiss, expectUnharmed } from '../support/http2-attack-bounds.ts';
+import { CALL_BYTES_MAX, dismiss, expectUnharmed, MEBIBYTE } from '../support/http2-attack-bounds.ts';
 import { type AttackEffort, AttackRange, attackPath } from '../support/http2-attack-range.ts';
 import {
   data,
   FrameFlag,
   headers,
+  literal,
   many,
   message,
   requestBlock,
@@ -25,6 +26,8 @@ const MAX_WINDOW = 0x7fff_ffff;
 const OPEN_WINDOW = [[SettingId.initialWindowSize, MAX_WINDOW]] as const;
 /** The connection's window as far open as it goes. */
 const OPEN_CONNECTION = windowUpdate(0, MAX_WINDOW - 65_535);
+/** A message of no bytes. */
+const EMPTY = message(Buffer.alloc(0));
 
 let range: AttackRange;
 let peers: Http2Peer[];
@@ -124,6 +127,75 @@ test('half requests of many connections are bounded, and others do not notice', 
   const heldMax = 2 * HTTP2_LIMITS.heldBytesMax;
   expectUnharmed(range, outcome, { heldBytesMax: heldMax, effort: effortOf(0), callsPerFrameMax: 4 });
 });
+
+test('empty messages that nobody reads are bounded by what they cost, not by their five bytes', async () => {
+  const streams = 150;
+  const ofEach = Math.floor(HTTP2_LIMITS.streamWindowBytes / EMPTY.length) - 1;
+  const outcome = await range.under(async () => {
+    const peer = await openPeer();
+    const inFrame = Math.floor(16_000 / EMPTY.length);
+    for (let index = 0; index < streams && peer.isOpen; index += 1) {
+      const frames: Buffer[] = [headers(2 * index + 1, requestBlock(attackPath('Deaf')))];
+      for (let left = ofEach; left > 0; left -= inFrame) {
+        frames.push(data(2 * index + 1, Buffer.alloc(EMPTY.length * Math.min(left, inFrame))));
+      }
+      await peer.sendAll(...frames);
+    }
+    await peer.roundTrip();
+    return await range.report();
+  });
+  const heldMax = 3 * HTTP2_LIMITS.heldBytesPerConnectionMax;
+  expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(heldMax);
+  expectUnharmed(range, outcome, { heldBytesMax: heldMax, effort: effortOf(0), callsPerFrameMax: 20 });
+});
+
+test('the metadata of calls that wait for their message is bounded for one connection and for all', async () => {
+  const attackers = 5;
+  const value = 'v'.repeat(1_900);
+  const outcome = await range.under(async () => {
+    await Promise.all(Array.from({ length: attackers }, () => openPeer()));
+    await Promise.all(
+      peers.map(async (peer, at) => {
+        for (let index = 0; index < TRANSPORT_LIMITS.streamsPerConnectionMax && peer.isOpen; index += 1) {
+          // No two lists are the same, so that none is shared.
+          const fields = Array.from({ length: 8 }, (_, field) => literal(`x-${field}`, `${at} ${index} ${value}`));
+          await peer.sendAll(headers(2 * index + 1, requestBlock(attackPath('Echo'), fields)));
+        }
+        await peer.roundTrip();
+      }),
+    );
+    return await range.report();
+  });
+  const heldMax = attackers * (HTTP2_LIMITS.heldBytesPerConnectionMax + 4 * MEBIBYTE);
+  expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(heldMax);
+  expectUnharmed(range, outcome, { heldBytesMax: heldMax, effort: effortOf(0), callsPerFrameMax: 4 });
+});
+
+test('deadlines one after the other cost what their calls cost, however many streams others keep open', async () => {
+  const holders = 30;
+  const calls = 1_000;
+  const deaf = requestBlock(attackPath('Deaf'));
+  await Promise.all(Array.from({ length: holders }, () => openPeer()));
+  await Promise.all(
+    peers.map(async (peer) => {
+      await peer.sendAll(many(TRANSPORT_LIMITS.streamsPerConnectionMax, (index) => headers(2 * index + 1, deaf)));
+      await peer.roundTrip();
+    }),
+  );
+  const outcome = await range.under(async () => {
+    const peer = await openPeer();
+    const timed = (index: number): Buffer => {
+      const block = requestBlock(attackPath('Hang'), [literal('grpc-timeout', `${30 + 3 * index}m`)]);
+      return Buffer.concat([headers(2 * index + 1, block), data(2 * index + 1, EMPTY, FrameFlag.endStream)]);
+    };
+    await peer.sendAll(many(calls, timed));
+    return await answerOf(peer, 2 * calls - 1);
+  });
+  // DEADLINE_EXCEEDED.
+  expect(outcome.result.grpcStatus).toBe(4);
+  const heldMax = calls * CALL_BYTES_MAX;
+  expectUnharmed(range, outcome, { heldBytesMax: heldMax, effort: { frames: calls, bytes: 0 }, callsPerFrameMax: 20 });
+}, 60_000);
 
 test('frames byte by byte are frames, at a price of their own', async () => {
   const outcome = await range.under(async () => {

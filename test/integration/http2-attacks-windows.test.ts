@@ -2,15 +2,20 @@
  * Attacks by flow control and by reading slowly on the HTTP/2 transport: what an attacker can make the server hold is bounded for one
  * connection and for all together, each is got rid of, and another client's calls go on (http2-attack-bounds.ts).
  */
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { HTTP2_LIMITS } from '../../src/grpc/transports/http2/limits.ts';
 import { answerOf } from '../support/http2-answers.ts';
-import { dismiss, expectUnharmed, flood, hundreds, MEBIBYTE } from '../support/http2-attack-bounds.ts';
+import { CALL_BYTES_MAX, dismiss, expectUnharmed, flood, hundreds, MEBIBYTE } from '../support/http2-attack-bounds.ts';
 import { type AttackEffort, AttackRange, attackPath } from '../support/http2-attack-range.ts';
 import {
   data,
+  FrameFlag,
   headers,
   many,
   message,
+  ping,
   requestBlock,
   SettingId,
   settings,
@@ -30,10 +35,13 @@ const OPEN_CONNECTION = windowUpdate(0, MAX_WINDOW - 65_535);
 const FRAMES_MAX = 100_000;
 
 let range: AttackRange;
+let socketPath: string;
 let peers: Http2Peer[];
 
 beforeAll(async () => {
+  socketPath = join(mkdtempSync(join(tmpdir(), 'pannier-attack-')), 'grpc.sock');
   range = await AttackRange.open({
+    socketPath,
     limits: { stalledWriteMsMax: STALL_MS, requestMsMax: STALL_MS, slowReaderBytesPerSecond: 4_096 },
   });
 });
@@ -109,6 +117,29 @@ describe('answers that are not taken', () => {
     expect(after.liveBytes - outcome.before.liveBytes).toBeLessThan(4 * MEBIBYTE);
   });
 
+  test.each([
+    { name: 'Big', calls: CALLS },
+    { name: 'BigLater', calls: CALLS },
+    { name: 'Flood', calls: 1_500 },
+  ])('zero window, and calls of $name that have begun before any answer waits: bounded all the same', async (plan) => {
+    const outcome = await range.under(async () => {
+      const peer = await openPeer({ settings: CLOSED_WINDOW });
+      const block = requestBlock(attackPath(plan.name));
+      const body = message(Buffer.alloc(0));
+      await peer.sendAll(many(plan.calls, (index) => headers(2 * index + 1, block)));
+      await peer.roundTrip();
+      await peer.sendAll(many(plan.calls, (index) => data(2 * index + 1, body, FrameFlag.endStream)));
+      await peer.roundTrip();
+      await waitFor('the handlers have answered', async () => (await range.report('glance')).running === 0);
+      return await range.report();
+    });
+    // One message of each stream may come on top.
+    const heldMax = 2 * QUEUED_MAX + plan.calls * (16 * 1024 + CALL_BYTES_MAX);
+    expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(heldMax);
+    const effort = effortOf(2 * plan.calls);
+    expectUnharmed(range, outcome, { heldBytesMax: heldMax, effort, callsPerFrameMax: 20 });
+  });
+
   test('a socket that is not read: reading stops, the connection is closed', async () => {
     const outcome = await range.under(async () => {
       const peer = await openPeer({ settings: OPEN_WINDOW });
@@ -135,6 +166,30 @@ describe('answers that are not taken', () => {
     const heldMax = waitingBytesOf(attackers);
     expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(heldMax);
     expectUnharmed(range, outcome, { heldBytesMax: heldMax, effort: effortOf(attackers * 40), callsPerFrameMax: 20 });
+  });
+
+  test('small answers one by one behind a socket that is full cost their bytes, not a buffer each', async () => {
+    const pings = 1_500;
+    const outcome = await range.under(async () => {
+      // The kernel takes little for a unix socket: what comes on top waits with us.
+      const peer = await Http2Peer.open(socketPath, { settings: OPEN_WINDOW });
+      peers.push(peer);
+      peer.socket.pause();
+      await peer.send(OPEN_CONNECTION);
+      await peer.sendAll(many(60, (index) => unaryCall(2 * index + 1, attackPath('Echo'), Buffer.alloc(8_000))));
+      for (let sent = 0; sent < pings; sent += 1) {
+        await peer.send(ping());
+        if (sent % 2 === 0) {
+          // By now the server has written the answer, in a turn of its own.
+          await range.report('glance');
+        }
+      }
+      return await range.report();
+    });
+    const heldMax = 60 * 8_000 + pings * 200;
+    expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(heldMax + 4 * MEBIBYTE);
+    // A frame that is read and answered alone costs more than a call among many.
+    expectUnharmed(range, outcome, { heldBytesMax: heldMax, effort: effortOf(pings), callsPerFrameMax: 100 });
   });
 
   test('a stream that floods is held back by a window that stays closed', async () => {

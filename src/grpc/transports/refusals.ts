@@ -36,6 +36,14 @@ export function deadlineOver(): StatusError {
   return new StatusError(Status.DEADLINE_EXCEEDED, 'Cannot answer in time: the deadline is over, it may have happened');
 }
 
+/** A caller that takes no answers is not made more of them. */
+export function answersNotTaken(): StatusError {
+  return new StatusError(
+    Status.RESOURCE_EXHAUSTED,
+    'Cannot send the answer: too many answers wait for this connection, wanted a caller that reads them',
+  );
+}
+
 /** Answered with `grpc-accept-encoding`, from which a caller learns what it may send. */
 export function compressionRefused(encoding: string): StatusError {
   const text = `Cannot read the request: it is compressed with ${encoding.slice(0, 32)}, wanted no compression (identity)`;

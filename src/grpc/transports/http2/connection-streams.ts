@@ -11,6 +11,7 @@ import { deadlineOver, stopping } from '../refusals.ts';
 import type { TransportLog } from '../transport.ts';
 import { type Allowance, REFUSED_COST, TOO_LARGE_BYTES_PER_POINT } from './allowance.ts';
 import { answerError, type CallHost, startBidi, startWithMessage } from './call-runner.ts';
+import { CallTimes } from './call-times.ts';
 import { paddingBytes } from './header-blocks.ts';
 import { Http2Stream } from './http2-stream.ts';
 import type { Http2Limits } from './limits.ts';
@@ -21,6 +22,9 @@ import { areTrailersValid, deadlineOf, type RequestHead } from './request-head.t
 import type { RequestHeads } from './request-heads.ts';
 import type { Sender } from './sender.ts';
 import { StreamTable } from './stream-table.ts';
+
+/** A header list of this size is what calls have; it is not counted among what a connection holds. */
+const MODEST_LIST_BYTES = 1_024;
 
 /** The parts of a connection that its streams work with. */
 export interface StreamsParts {
@@ -46,8 +50,8 @@ export class ConnectionStreams implements BodyHost, CallHost {
   readonly table = new StreamTable();
   readonly #parts: StreamsParts;
   readonly #allowance: Allowance;
+  readonly #times: CallTimes;
   #isStopping = false;
-  #sweep = 0;
   #turn = 0;
   #turnMs = 0;
 
@@ -58,6 +62,7 @@ export class ConnectionStreams implements BodyHost, CallHost {
     this.#parts = parts;
     this.sender = parts.sender;
     this.#allowance = parts.allowance;
+    this.#times = new CallTimes({ table: this.table, limits: parts.limits, watchDeadline: parts.watchDeadline });
   }
 
   /** A chunk of the peer's bytes is read from here on. */
@@ -121,7 +126,7 @@ export class ConnectionStreams implements BodyHost, CallHost {
     }
     this.#readBody(stream, { bytes, start: first, end: last, countedBytes, isLast });
     if (!isLast) {
-      this.#parts.watchDeadline(stream.deadlineAtMs);
+      this.#times.watch(stream);
     } else if (!stream.isClosed) {
       this.#remoteEnded(stream);
     }
@@ -199,38 +204,20 @@ export class ConnectionStreams implements BodyHost, CallHost {
 
   /** Ends the calls whose deadline is over; returns the next deadline, Infinity where there is none. */
   expire(nowMs: number): number {
-    let nextMs = Number.POSITIVE_INFINITY;
-    for (const stream of [...this.table.values()]) {
-      if (stream.deadlineAtMs > nowMs) {
-        nextMs = Math.min(nextMs, stream.deadlineAtMs);
-      } else if (stream.endBlock === undefined && stream.head.verdict === 'call') {
-        this.failCall(stream, deadlineOver());
-      }
-    }
-    return nextMs;
+    return this.#times.expire(nowMs, (stream) => this.failCall(stream, deadlineOver()));
   }
 
   /** Once a second: ends calls whose peer neither sends nor takes. */
   sweep(): void {
-    this.#sweep += 1;
-    for (const stream of [...this.table.values()]) {
-      const takenBytes = stream.sentBytes - stream.sweptBytes;
-      stream.sweptBytes = stream.sentBytes;
-      if (stream.queuedBytes === 0 || takenBytes >= this.limits.slowReaderBytesPerSecond) {
-        stream.progressSweep = this.#sweep;
-      }
-      const stalledMs = (this.#sweep - stream.progressSweep) * 1_000;
-      const isUnfinished = !stream.isRemoteClosed && stream.streaming === undefined;
-      const bornMs = isUnfinished ? (this.#sweep - stream.bornSweep) * 1_000 : 0;
-      if (stalledMs > this.limits.stalledWriteMsMax || bornMs > this.limits.requestMsMax) {
-        this.#reset(stream, ErrorCode.cancel);
-      }
-    }
+    this.#times.sweep((stream) => this.#reset(stream, ErrorCode.cancel));
   }
 
   startCall(stream: Http2Stream, message: Buffer): void {
     if (stream.contentLengthLeft > 0) {
       this.#reset(stream, ErrorCode.protocol);
+    } else if (this.sender.hasTooMuchWaiting()) {
+      // Asked here too: many calls may have been open when the first answer began to wait.
+      this.#reset(stream, ErrorCode.refusedStream);
     } else if (this.#isStopping && stream.head.method?.kind !== 'unary') {
       this.failCall(stream, stopping());
     } else {
@@ -247,7 +234,7 @@ export class ConnectionStreams implements BodyHost, CallHost {
 
   running(stream: Http2Stream): void {
     stream.isRunning = true;
-    this.#parts.watchDeadline(stream.deadlineAtMs);
+    this.#times.watch(stream);
   }
 
   settled(stream: Http2Stream): void {
@@ -279,10 +266,13 @@ export class ConnectionStreams implements BodyHost, CallHost {
       deadlineAtMs: deadlineOf(head, this.#turnMs, this.#parts.defaultDeadlineMs),
       receiveWindowBytes: limits.streamWindowBytes,
       sendWindowBytes: this.sender.streamWindowBytes,
-      sweep: this.#sweep,
+      sweep: this.#times.sweeps,
       turn: this.#turn,
     });
     table.add(stream);
+    if (head.listBytes > MODEST_LIST_BYTES && !this.#holdList(stream)) {
+      return;
+    }
     if (head.verdict === 'call' && head.refusal !== undefined) {
       stream.isRemoteClosed = isLast;
       this.failCall(stream, head.refusal);
@@ -294,6 +284,18 @@ export class ConnectionStreams implements BodyHost, CallHost {
     if (isLast && !stream.isClosed) {
       this.#remoteEnded(stream);
     }
+  }
+
+  /** A large header list counts as long as its call is there. False where it was one too many. */
+  #holdList(stream: Http2Stream): boolean {
+    stream.listHeldBytes = stream.head.listBytes;
+    try {
+      this.receiveWindow.hold(stream, stream.listHeldBytes);
+    } catch (error) {
+      this.failCall(stream, error);
+      return false;
+    }
+    return true;
   }
 
   #startBidi(stream: Http2Stream): void {

@@ -93,10 +93,14 @@ export class Outbox {
     if (!this.#socket.writable) {
       return;
     }
-    this.#socket.write(bytes);
-    if (this.#socket.writableLength !== 0) {
+    // What waits in a socket would keep the whole buffer alive for a few bytes: it gets memory of its own.
+    const isBackedUp = this.#socket.writableLength !== 0;
+    this.#socket.write(isBackedUp ? copyOf(bytes) : bytes);
+    const isWaiting = this.#socket.writableLength !== 0;
+    if (isWaiting) {
       this.noteUnsent();
-    } else if (pool.length < POOL_MAX) {
+    }
+    if ((isBackedUp || !isWaiting) && pool.length < POOL_MAX) {
       pool.push(buffer);
     }
   }
@@ -107,4 +111,11 @@ export class Outbox {
     this.#waiting.add(unsentBytes - this.#unsentBytes);
     this.#unsentBytes = unsentBytes;
   }
+}
+
+/** Not from Node's pool, of which a few bytes would keep 64 KiB alive as well. */
+function copyOf(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
 }

@@ -14,6 +14,9 @@ import type { Outbox } from './outbox.ts';
 import { ConnectionFault, DEFAULT_WINDOW_BYTES, ErrorCode, FrameType } from './protocol.ts';
 import type { Share } from './shared-budget.ts';
 
+/** What a message costs that waits for its handler, besides its bytes: an empty one is an object as well. */
+export const WAITING_MESSAGE_BYTES = 128;
+
 export class ReceiveWindow {
   readonly #outbox: Outbox;
   readonly #limits: Http2Limits;
@@ -84,7 +87,7 @@ export class ReceiveWindow {
   /** A streaming handler took a message. */
   messageTaken(stream: Http2Stream, messageBytes: number): void {
     const bytes = messageBytes + PREFIX_BYTES;
-    this.release(stream, Math.min(stream.heldBytes, bytes));
+    this.release(stream, Math.min(stream.heldBytes, bytes + WAITING_MESSAGE_BYTES));
     const credit = Math.min(stream.uncreditedBytes, bytes);
     stream.uncreditedBytes -= credit;
     this.giveStream(stream, credit + this.creditOfCutMessage(stream));

@@ -9,7 +9,7 @@ import type { Http2Stream } from './http2-stream.ts';
 import type { Http2Limits } from './limits.ts';
 import { MessageReader, PREFIX_BYTES, readPrefix } from './message-reader.ts';
 import { ConnectionFault } from './protocol.ts';
-import type { ReceiveWindow } from './receive-window.ts';
+import { type ReceiveWindow, WAITING_MESSAGE_BYTES } from './receive-window.ts';
 
 /** What it needs of its connection. */
 export interface BodyHost {
@@ -68,7 +68,10 @@ export function readMany(host: BodyHost, stream: Http2Stream, piece: BodyPiece):
     stream.uncreditedBytes += dataBytes;
     host.receiveWindow.hold(stream, dataBytes);
     stream.reader ??= new MessageReader({ bytesMax: host.limits.messageBytesMax, encoding: stream.head.encoding });
-    stream.reader.push(bytes, start, end, (message) => stream.streaming?.deliver(message));
+    stream.reader.push(bytes, start, end, (message) => {
+      host.receiveWindow.hold(stream, WAITING_MESSAGE_BYTES);
+      stream.streaming?.deliver(message);
+    });
   } catch (error) {
     stream.isRemoteClosed ||= piece.isLast;
     host.failCall(stream, error);
@@ -93,7 +96,7 @@ export function endSingle(host: BodyHost, stream: Http2Stream): void {
     );
     return;
   }
-  host.receiveWindow.release(stream, stream.heldBytes);
+  host.receiveWindow.release(stream, stream.heldBytes - stream.listHeldBytes);
   stream.message = undefined;
   host.startCall(stream, message);
 }

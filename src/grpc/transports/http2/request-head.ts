@@ -27,6 +27,8 @@ export interface RequestHead {
   /** Of verdict http. */
   readonly httpStatus: '405' | '415';
   readonly metadata: readonly Field[];
+  /** Of the fields, as HPACK counts them. */
+  readonly listBytes: number;
 }
 
 export interface HeadRules {
@@ -54,7 +56,9 @@ interface Draft {
 /** `isComplete` is false where the list was over its limit and some fields are missing. */
 export function readRequestHead(fields: readonly Field[], isComplete: boolean, rules: HeadRules): RequestHead {
   const draft = newDraft();
+  let listBytes = 0;
   for (const field of fields) {
+    listBytes += field.bytes;
     readField(draft, field);
   }
   const { path = '' } = draft;
@@ -73,6 +77,7 @@ export function readRequestHead(fields: readonly Field[], isComplete: boolean, r
     contentLength: draft.contentLength,
     httpStatus: isPost ? '415' : '405',
     metadata: draft.metadata,
+    listBytes,
   };
 }
 

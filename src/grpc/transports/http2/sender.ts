@@ -5,6 +5,8 @@
  * or a slow socket also in #waiting, for its own window until that grows.
  */
 import type { Socket } from 'node:net';
+import { errorStatus } from '../../error-status.ts';
+import { answersNotTaken } from '../refusals.ts';
 import { putBytes, putFrameHeader, putMessagePrefix, putReadyFrame, readyFrame } from './frame-writer.ts';
 import { EMPTY_TABLE, encodeFields } from './hpack-encoder.ts';
 import type { Http2Stream } from './http2-stream.ts';
@@ -79,6 +81,11 @@ export class Sender {
       stream.trailersBlock === undefined &&
       !this.#isTableUpdateDue &&
       !this.outbox.isCongested;
+    if (this.queuedBytes > 2 * this.#limits.queuedBytesPerConnectionMax) {
+      // Calls that had begun before the first answer waited.
+      this.error(stream, errorStatus(answersNotTaken()));
+      return;
+    }
     if (!isPlain) {
       this.message(stream, message);
       this.ok(stream);

@@ -93,7 +93,10 @@ export class StreamingCall implements ResponseStream<unknown> {
   }
 
   #isFull(): boolean {
-    return !this.#stream.isOver() && this.#stream.queuedBytes > this.#queuedBytesMax;
+    const { queuedBytes } = this.#stream;
+    // While the connection has too much, even a little is enough; with nothing queued there would be nobody to wake us.
+    const isMuch = queuedBytes > this.#queuedBytesMax || (queuedBytes > 0 && this.#host.sender.hasTooMuchWaiting());
+    return isMuch && !this.#stream.isOver();
   }
 
   #wakeReader(): void {
