@@ -12,7 +12,7 @@ suite = $(JEST) $(call report,$(1)) --testMatch '$(CURDIR)/$(2)' --testPathIgnor
 IMAGE_BUILD ?= docker build
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check conformance clients fuzz e2e e2e-image examples bench bench-transport soak image proto docs format clean
+.PHONY: help run build test check conformance clients fuzz chart-test e2e e2e-image e2e-kubernetes examples bench bench-transport soak image proto docs format clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | awk -F'\t' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -46,6 +46,9 @@ conformance: node_modules/.installed ## h2spec and gRPC's interop client against
 clients: node_modules/.installed dist/main.mjs ## clients in Go, JavaScript, Python, Rust and Java against a live sidecar (needs their toolchains)
 	$(call suite,clients,test/clients/*.test.ts) $(ARGS)
 
+chart-test: node_modules/.installed ## the Helm chart: lint, rendered objects, schema (needs helm: PANNIER_TEST_HELM)
+	$(call suite,chart,test/chart/*.test.ts) $(ARGS)
+
 FUZZ_EXECUTIONS ?= 20000000
 fuzz: node_modules/.installed ## the parsers of the transport on random and mutated input, FUZZ_EXECUTIONS times
 	node test/fuzz/run.ts --executions $(FUZZ_EXECUTIONS) $(ARGS)
@@ -56,6 +59,9 @@ e2e: node_modules/.installed dist/main.mjs ## the fault suite: real sidecars on 
 
 e2e-image: node_modules/.installed image ## the image: read-only, non-root, healthy with no setting (needs a container engine)
 	IMAGE=$(IMAGE) $(call suite,e2e-image,test/image/*.test.ts) $(ARGS)
+
+e2e-kubernetes: node_modules/.installed dist/main.mjs ## chart, injector and sidecars on a real cluster (docs/injector.md says what it needs)
+	$(call suite,e2e-kubernetes,test/kubernetes/*.test.ts) $(ARGS)
 
 examples: node_modules/.installed dist/main.mjs ## the example programs against a live sidecar (Python needs python3 with venv)
 	$(call suite,examples,test/examples/*.test.ts) $(ARGS)
