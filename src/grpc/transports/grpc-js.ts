@@ -8,7 +8,7 @@
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import { guardStreams } from './grpc-js-guard.ts';
 import { type CallRuntime, registerMethod } from './grpc-js-handlers.ts';
-import { Listener } from './listener.ts';
+import { Listeners } from './listeners.ts';
 import { TRANSPORT_LIMITS, type Transport, type TransportLimits, type TransportOptions } from './transport.ts';
 
 const KEEPALIVE_TIME_MS = 60_000;
@@ -25,7 +25,7 @@ export async function startGrpcJsTransport(options: TransportOptions): Promise<T
 class GrpcJsTransport implements Transport {
   tcpPort: number | undefined;
   readonly #server: Server;
-  readonly #listeners: Listener[] = [];
+  readonly #listeners: Listeners;
   readonly #limits: TransportLimits;
   readonly #injector: ReturnType<Server['createConnectionInjector']>;
   readonly #guard: ReturnType<typeof guardStreams>;
@@ -59,23 +59,19 @@ class GrpcJsTransport implements Transport {
       metadataBytesMax: this.#limits.metadataBytesMax,
     });
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    this.#listeners = new Listeners({
+      connectionsMax: this.#limits.connectionsMax,
+      onConnection: (socket) => this.#injector.injectConnection(socket),
+    });
   }
 
   get connections(): number {
-    return this.#listeners.reduce((sum, listener) => sum + listener.connections, 0);
+    return this.#listeners.connections;
   }
 
   async listen(where: TransportOptions['listen']): Promise<void> {
-    if (where.tcp === undefined && where.socketPath === undefined) {
-      throw new Error('Cannot serve gRPC: neither an address nor a socket path is set, wanted one of them');
-    }
     try {
-      if (where.tcp !== undefined) {
-        this.tcpPort = await this.#newListener().listenTcp(where.tcp);
-      }
-      if (where.socketPath !== undefined) {
-        await this.#newListener().listenUnix(where.socketPath, where.socketMode);
-      }
+      this.tcpPort = await this.#listeners.listen(where);
     } catch (error) {
       await this.close();
       throw error;
@@ -87,16 +83,14 @@ class GrpcJsTransport implements Transport {
       return;
     }
     const endMs = performance.now() + graceMs;
-    for (const listener of this.#listeners) {
-      listener.stopListening();
-    }
+    this.#listeners.stopListening();
     this.#guard.announceEnd();
-    await this.#whenEmpty(Math.min(SOFT_DRAIN_MS_MAX, graceMs / 4));
+    await this.#listeners.whenEmpty(Math.min(SOFT_DRAIN_MS_MAX, graceMs / 4));
     for (const stream of [...this.#runtime.streams]) {
       stream.endForDrain();
     }
     this.#injector.drain(graceMs);
-    await this.#whenEmpty(Math.max(0, endMs - performance.now()));
+    await this.#listeners.whenEmpty(Math.max(0, endMs - performance.now()));
     await this.close();
   }
 
@@ -105,27 +99,10 @@ class GrpcJsTransport implements Transport {
       return;
     }
     this.#isClosed = true;
-    for (const listener of this.#listeners) {
-      listener.stopListening();
-    }
+    this.#listeners.stopListening();
     this.#server.forceShutdown();
-    for (const listener of this.#listeners) {
-      listener.destroyConnections();
-    }
-    await this.#whenEmpty(1_000);
-  }
-
-  async #whenEmpty(timeoutMs: number): Promise<void> {
-    await Promise.all(this.#listeners.map((listener) => listener.whenEmpty(timeoutMs)));
-  }
-
-  #newListener(): Listener {
-    const listener = new Listener({
-      connectionsMax: this.#limits.connectionsMax,
-      onConnection: (socket) => this.#injector.injectConnection(socket),
-    });
-    this.#listeners.push(listener);
-    return listener;
+    this.#listeners.destroyConnections();
+    await this.#listeners.whenEmpty(1_000);
   }
 }
 

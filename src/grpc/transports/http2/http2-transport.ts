@@ -3,9 +3,8 @@
  *
  * Promises: those of transport.ts, and those of limits.ts for every peer. docs/transport.md says how it works.
  */
-import type { Socket } from 'node:net';
 import type { Clock } from '../../../lib/clock.ts';
-import { Listener } from '../listener.ts';
+import { Listeners } from '../listeners.ts';
 import { TRANSPORT_LIMITS, type Transport, type TransportLog, type TransportOptions } from '../transport.ts';
 import { type ConnectionHost, Http2Connection } from './connection.ts';
 import { SWEEP_MS } from './connection-lifetime.ts';
@@ -34,7 +33,7 @@ class Http2Transport implements Transport, ConnectionHost {
   readonly defaultDeadlineMs: number;
   readonly budget: SharedBudget;
   readonly #onConnectionDropped: TransportOptions['onConnectionDropped'];
-  readonly #listeners: Listener[] = [];
+  readonly #listeners: Listeners;
   readonly #connections = new Set<Http2Connection>();
   readonly #deadlines: DeadlineWatch;
   readonly #sweeper: NodeJS.Timeout;
@@ -50,6 +49,10 @@ class Http2Transport implements Transport, ConnectionHost {
     this.#onConnectionDropped = options.onConnectionDropped;
     this.defaultDeadlineMs = options.defaultDeadlineMs;
     this.#deadlines = new DeadlineWatch({ clock: options.clock, expire: (nowMs) => this.#expire(nowMs) });
+    this.#listeners = new Listeners({
+      connectionsMax: this.limits.connectionsMax,
+      onConnection: (socket) => this.#connections.add(new Http2Connection(socket, this)),
+    });
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref();
   }
 
@@ -59,15 +62,7 @@ class Http2Transport implements Transport, ConnectionHost {
 
   async listen(where: TransportOptions['listen']): Promise<void> {
     try {
-      if (where.tcp === undefined && where.socketPath === undefined) {
-        throw new Error('Cannot serve gRPC: neither an address nor a socket path is set, wanted one of them');
-      }
-      if (where.tcp !== undefined) {
-        this.tcpPort = await this.#newListener().listenTcp(where.tcp);
-      }
-      if (where.socketPath !== undefined) {
-        await this.#newListener().listenUnix(where.socketPath, where.socketMode);
-      }
+      this.tcpPort = await this.#listeners.listen(where);
     } catch (error) {
       await this.close();
       throw error;
@@ -78,11 +73,11 @@ class Http2Transport implements Transport, ConnectionHost {
     if (this.#isClosed) {
       return;
     }
-    this.#stopListening();
+    this.#listeners.stopListening();
     for (const connection of this.#connections) {
       connection.drain();
     }
-    await this.#whenEmpty(graceMs);
+    await this.#listeners.whenEmpty(graceMs);
     await this.close();
   }
 
@@ -91,13 +86,13 @@ class Http2Transport implements Transport, ConnectionHost {
       return;
     }
     this.#isClosed = true;
-    this.#stopListening();
+    this.#listeners.stopListening();
     clearInterval(this.#sweeper);
     this.#deadlines.close();
     for (const connection of this.#connections) {
       connection.destroy();
     }
-    await this.#whenEmpty(CLOSE_WAIT_MS);
+    await this.#listeners.whenEmpty(CLOSE_WAIT_MS);
   }
 
   watchDeadline(deadlineAtMs: number): void {
@@ -110,29 +105,6 @@ class Http2Transport implements Transport, ConnectionHost {
 
   dropped(fault: ConnectionFault): void {
     this.#onConnectionDropped?.(DROP_REASONS[fault.code]);
-  }
-
-  #connected(socket: Socket): void {
-    this.#connections.add(new Http2Connection(socket, this));
-  }
-
-  #newListener(): Listener {
-    const listener = new Listener({
-      connectionsMax: this.limits.connectionsMax,
-      onConnection: (socket) => this.#connected(socket),
-    });
-    this.#listeners.push(listener);
-    return listener;
-  }
-
-  #stopListening(): void {
-    for (const listener of this.#listeners) {
-      listener.stopListening();
-    }
-  }
-
-  async #whenEmpty(timeoutMs: number): Promise<void> {
-    await Promise.all(this.#listeners.map((listener) => listener.whenEmpty(timeoutMs)));
   }
 
   #expire(nowMs: number): number {
