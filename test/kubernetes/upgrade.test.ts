@@ -74,7 +74,7 @@ test('upgrade and rollback of the chart: no admission fails', async () => {
   await onlyCurrentReplicas();
   const ended = await load.stop();
   expect(ended.failures).toEqual([]);
-  expect(ended.unreachable).toBe(0);
+  expect(ended.unreachable).toEqual([]);
   expect(ended.admitted).toBeGreaterThan(50);
   expect(ended.created).toBeGreaterThan(1);
 }, 400_000);
@@ -104,7 +104,7 @@ test('the CA rotated every 60 s: no admission fails', async () => {
   await waitFor('leaves of the last CA', () => load.admitted > 100);
   const ended = await load.stop();
   expect(ended.failures).toEqual([]);
-  expect(ended.unreachable).toBe(0);
+  expect(ended.unreachable).toEqual([]);
   expect(Math.max(...(await bundleSizes()))).toBeLessThanOrEqual(5);
 }, 600_000);
 

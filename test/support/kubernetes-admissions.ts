@@ -15,15 +15,15 @@ export interface Admissions {
   readonly created: number;
   /** Refused, or admitted without one: each with its time and text, the first hundred. */
   readonly failures: readonly string[];
-  /** The API server itself did not answer. */
-  readonly unreachable: number;
+  /** Anything else: the API server itself did not answer, or could not. Each with its time and text, the first hundred. */
+  readonly unreachable: readonly string[];
 }
 
 const CALLERS = 2;
 const PAUSE_MS = 40;
 /** Every so many is created for good. */
 const REAL_EVERY = 25;
-const FAILURES_MAX = 100;
+const TEXTS_MAX = 100;
 /** A webhook refuses with 403, an admission policy with 422. */
 const REFUSED = [403, 422];
 
@@ -35,8 +35,8 @@ export class AdmissionLoad {
   #sent = 0;
   #admitted = 0;
   #created = 0;
-  #unreachable = 0;
   readonly #failures: string[] = [];
+  readonly #unreachable: string[] = [];
 
   constructor(cluster: TestCluster, namespace: string) {
     this.#cluster = cluster;
@@ -69,28 +69,32 @@ export class AdmissionLoad {
 
   async #create(number: number): Promise<void> {
     const isReal = number % REAL_EVERY === 0;
-    const pod = askingPod(`load-${number}`);
-    const unscheduled = { ...pod, spec: { ...pod.spec, schedulerName: 'nobody' } };
+    const { metadata, spec } = askingPod('load');
+    const { annotations } = metadata;
+    const unscheduled = {
+      metadata: { generateName: 'load-', annotations },
+      spec: { ...spec, schedulerName: 'nobody' },
+    };
     try {
       const made = await this.#cluster.createPod(this.#namespace, unscheduled, { dryRun: !isReal });
       if (sidecarOf(made) === undefined) {
-        this.#fail('admitted without a sidecar');
+        note(this.#failures, 'admitted without a sidecar');
         return;
       }
       this.#admitted += 1;
       this.#created += isReal ? 1 : 0;
     } catch (error) {
       if (error instanceof ApiException && REFUSED.includes(error.code)) {
-        this.#fail(refusalText(error));
+        note(this.#failures, refusalText(error));
       } else {
-        this.#unreachable += 1;
+        note(this.#unreachable, String(error));
       }
     }
   }
+}
 
-  #fail(text: string): void {
-    if (this.#failures.length < FAILURES_MAX) {
-      this.#failures.push(`${new Date().toISOString()} ${text}`);
-    }
+function note(texts: string[], text: string): void {
+  if (texts.length < TEXTS_MAX) {
+    texts.push(`${new Date().toISOString()} ${text}`);
   }
 }
