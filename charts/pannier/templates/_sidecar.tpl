@@ -25,9 +25,9 @@ env:
     value: {{ .Values.sidecar.logLevel | quote }}
   - name: NODE_OPTIONS
     {{- with dig "limits" "memory" "" .Values.sidecar.resources }}
-    value: "--max-semi-space-size=2 --max-old-space-size={{ div (include "pannier.memoryBytes" . | int64) 2097152 }}"
+    value: "--max-semi-space-size=4 --max-old-space-size={{ div (include "pannier.memoryBytes" . | int64) 2097152 }}"
     {{- else }}
-    value: "--max-semi-space-size=2"
+    value: "--max-semi-space-size=4"
     {{- end }}
   {{- if .Values.sidecar.socket }}
   - name: PANNIER_GRPC_SOCKET

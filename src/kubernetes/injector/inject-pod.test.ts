@@ -150,9 +150,9 @@ describe('the sidecar', () => {
   });
 
   test.each([
-    ['192Mi', '--max-semi-space-size=2 --max-old-space-size=96'],
-    ['1Gi', '--max-semi-space-size=2 --max-old-space-size=512'],
-    ['96Mi', '--max-semi-space-size=2 --max-old-space-size=48'],
+    ['192Mi', '--max-semi-space-size=4 --max-old-space-size=96'],
+    ['1Gi', '--max-semi-space-size=4 --max-old-space-size=512'],
+    ['96Mi', '--max-semi-space-size=4 --max-old-space-size=48'],
   ])('with a memory limit of %s has a bounded heap', (limit, options) => {
     const pod = injected(podWith({ 'pannier.dev/inject': 'true', 'pannier.dev/memory-limit': limit }));
     expect(sidecarOf(pod).env).toContainEqual({ name: 'NODE_OPTIONS', value: options });

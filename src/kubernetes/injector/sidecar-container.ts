@@ -136,7 +136,7 @@ function unexpanded(value: string): string {
 
 /** Half of the memory limit is the heap's; the other half holds the program, buffers and sockets. */
 function nodeOptions(memoryLimit: string | undefined): string {
-  const youngGeneration = '--max-semi-space-size=2';
+  const youngGeneration = '--max-semi-space-size=4';
   const memoryBytes = parseQuantity(memoryLimit ?? '');
   if (memoryBytes === undefined) {
     return youngGeneration;
