@@ -38,6 +38,7 @@ export interface PodSpec {
   readonly hostNetwork?: boolean;
   readonly restartPolicy?: string;
   readonly os?: { readonly name?: string };
+  readonly nodeSelector?: TextMap;
   readonly [further: string]: unknown;
 }
 

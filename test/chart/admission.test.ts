@@ -120,8 +120,8 @@ describe('policy mutating', () => {
       'Namespace',
       'Pod',
       'Pod',
-      'ValidatingAdmissionPolicy',
-      'ValidatingAdmissionPolicyBinding',
+      ...Array(3).fill('ValidatingAdmissionPolicy'),
+      ...Array(3).fill('ValidatingAdmissionPolicyBinding'),
     ]);
   });
 

@@ -65,6 +65,9 @@ test.each(WRONG)('$values is refused, naming $field', ({ field, values }) => {
 });
 
 const RIGHT: readonly Values[] = [
+  { image: { repository: 'registry:5000/team/pannier', tag: 1 } },
+  { sidecar: { resources: { limits: null } } },
+  { redis: { url: [] }, devRedis: { enabled: true } },
   {},
   { image: { tag: 7 } },
   { image: { tag: 1.5 } },
@@ -97,6 +100,15 @@ const CONTRADICTIONS: readonly Contradiction[] = [
     values: { certificates: { mode: 'files', files: { secretName: 'tls' } } },
     text: 'certificates.files.caBundle is empty',
   },
+  {
+    values: { sidecar: { resources: { requests: { memory: '256Mi' } } } },
+    text: 'requests.memory is 256Mi, wanted at most the limit, 192Mi',
+  },
+  {
+    values: { sidecar: { resources: { requests: { cpu: 2 }, limits: { cpu: '500m' } } } },
+    text: 'requests.cpu is 2, wanted at most the limit, 500m',
+  },
+  { values: { image: { repository: 'registry:5000/pannier:dev' } }, text: 'wanted it without its tag' },
   { values: { redis: { url: ['redis://one', 'rediss://two'] } }, text: 'redis.url mixes redis:// and rediss://' },
   {
     values: { certificates: { self: { caLifetimeMs: 60_000 } } },

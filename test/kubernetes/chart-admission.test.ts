@@ -66,6 +66,9 @@ describe('the API server takes', () => {
   });
 });
 
+/** What marks the sidecar as ours. */
+const SIDECAR = { name: 'pannier', image: 'a:1', env: [{ name: 'PANNIER_GRPC_ADDRESS', value: '127.0.0.1:9470' }] };
+
 describe('with the webhook and no injector', () => {
   let plain = '';
   beforeAll(async () => {
@@ -87,15 +90,25 @@ describe('with the webhook and no injector', () => {
   test('a pod that does not ask is admitted, and one that has its sidecar', async () => {
     expect(await refusal(plain, pod({}))).toBe('');
     expect(await refusal(plain, pod({ [INJECT]: 'false' }))).toBe('');
-    expect(
-      await refusal(plain, pod({ [INJECT]: 'true' }, { initContainers: [{ name: 'pannier', image: 'a:1' }] })),
-    ).toBe('');
+    expect(await refusal(plain, pod({ [INJECT]: 'true' }, { initContainers: [SIDECAR] }))).toBe('');
     expect(
       await refusal(plain, { metadata: { name: 'bare' }, spec: { containers: [{ name: 'app', image: 'a:1' }] } }),
     ).toBe('');
   });
 
+  test('a container that only bears the name is no sidecar', async () => {
+    const stranger = { containers: [{ name: 'pannier', image: 'a:1' }] };
+    expect(await refusal(plain, pod({ [INJECT]: 'true' }, stranger))).toContain(
+      'a container is called pannier and is not the sidecar, wanted another name',
+    );
+    expect(await refusal(plain, pod({}, stranger))).toBe('');
+  });
+
   test('typing errors are not silent', async () => {
+    const wrong = cluster.namespace({ labels: { [TEST_LABEL]: 'away', [INJECT]: 'yes' } });
+    await expect(wrong.then(() => '', refusalText)).resolves.toContain(
+      "label pannier.dev/inject of the namespace is 'yes'",
+    );
     expect(await refusal(plain, pod({ [INJECT]: 'yes' }))).toContain(
       "annotation pannier.dev/inject is 'yes', wanted 'true' or 'false'",
     );

@@ -76,7 +76,7 @@ app.kubernetes.io/component: {{ .component }}
 
 {{- define "pannier.image" -}}
 {{- $tag := .Values.image.tag -}}
-{{- if eq (toString $tag) "" -}}{{- $tag = .Chart.AppVersion -}}{{- end -}}
+{{- if or (kindIs "invalid" $tag) (eq (toString $tag) "") -}}{{- $tag = .Chart.AppVersion -}}{{- end -}}
 {{- include "pannier.imageText" (dict "repository" .Values.image.repository "tag" $tag "digest" .Values.image.digest) -}}
 {{- end -}}
 
@@ -84,7 +84,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- define "pannier.sidecarImage" -}}
 {{- $own := .Values.sidecar.image -}}
 {{- $tag := .Values.image.tag -}}
-{{- if eq (toString $tag) "" -}}{{- $tag = .Chart.AppVersion -}}{{- end -}}
+{{- if or (kindIs "invalid" $tag) (eq (toString $tag) "") -}}{{- $tag = .Chart.AppVersion -}}{{- end -}}
 {{- if ne (toString $own.tag) "" -}}{{- $tag = $own.tag -}}{{- end -}}
 {{- $digest := $own.digest -}}
 {{- if and (not $digest) (not $own.repository) (eq (toString $own.tag) "") -}}{{- $digest = .Values.image.digest -}}{{- end -}}
@@ -94,9 +94,9 @@ app.kubernetes.io/component: {{ .component }}
 {{/* Seeds of Redis as a JSON list: redis.url, else the dev Redis, else none. */}}
 {{- define "pannier.redisUrls" -}}
 {{- $urls := list -}}
-{{- if kindIs "slice" .Values.redis.url -}}
+{{- if and (kindIs "slice" .Values.redis.url) .Values.redis.url -}}
 {{- $urls = .Values.redis.url -}}
-{{- else if .Values.redis.url -}}
+{{- else if and (kindIs "string" .Values.redis.url) .Values.redis.url -}}
 {{- range splitList "," .Values.redis.url -}}{{- $urls = append $urls (trim .) -}}{{- end -}}
 {{- else if .Values.devRedis.enabled -}}
 {{- $urls = list (printf "redis://%s.%s.svc:6379" (include "pannier.devRedisName" .) .Release.Namespace) -}}
@@ -110,7 +110,9 @@ sidecar:
   image: {{ include "pannier.sidecarImage" . | quote }}
   imagePullPolicy: {{ .Values.image.pullPolicy }}
   native: {{ .Values.sidecar.native | toString | quote }}
-  resources: {{- toYaml .Values.sidecar.resources | nindent 4 }}
+  resources:
+    requests: {{- toYaml (dig "requests" dict .Values.sidecar.resources | default dict) | nindent 6 }}
+    limits: {{- toYaml (dig "limits" dict .Values.sidecar.resources | default dict) | nindent 6 }}
   logLevel: {{ .Values.sidecar.logLevel }}
   redis:
     urls: {{- include "pannier.redisUrls" . | fromJsonArray | toYaml | nindent 6 }}
@@ -145,6 +147,16 @@ sidecar:
 {{- fail (printf "Cannot bound the heap: a memory limit is %q, wanted a number with one of Ki, Mi, Gi, Ti, k, M, G, T" $text) -}}
 {{- end -}}
 {{- mulf $number (get $factors $unit) | int64 -}}
+{{- end -}}
+
+{{/* A CPU quantity in thousandths of a core (250m, 0.5, 2): "" becomes 0. */}}
+{{- define "pannier.cpuMillis" -}}
+{{- $text := include "pannier.tagText" (default "0" .) -}}
+{{- if hasSuffix "m" $text -}}
+{{- trimSuffix "m" $text | float64 | int64 -}}
+{{- else -}}
+{{- mulf (float64 $text) 1000 | int64 -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Pod Security "restricted" for a container. */}}

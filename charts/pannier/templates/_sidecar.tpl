@@ -24,7 +24,7 @@ env:
   - name: PANNIER_LOG_LEVEL
     value: {{ .Values.sidecar.logLevel | quote }}
   - name: NODE_OPTIONS
-    {{- with dig "limits" "memory" "" .Values.sidecar.resources }}
+    {{- with (dig "limits" dict .Values.sidecar.resources | default dict).memory }}
     value: "--max-semi-space-size=4 --max-old-space-size={{ div (include "pannier.memoryBytes" . | int64) 2097152 }}"
     {{- else }}
     value: "--max-semi-space-size=4"

@@ -15,9 +15,22 @@
 {{- if and (eq .Values.policy "mutating") (semverCompare "<1.34.0-0" .Capabilities.KubeVersion.Version) -}}
 {{- fail (printf "Cannot render the chart: Kubernetes is %s, wanted 1.34 or later for policy mutating (or policy webhook; helm template takes --kube-version)" .Capabilities.KubeVersion.Version) -}}
 {{- end -}}
-{{- with dig "limits" "memory" "" .Values.sidecar.resources -}}
+{{- with (dig "limits" dict .Values.sidecar.resources | default dict).memory -}}
 {{- if lt (include "pannier.memoryBytes" . | int64) 100663296 -}}
 {{- fail (printf "Cannot render the chart: sidecar.resources.limits.memory is %s, wanted 96Mi or more (an idle sidecar holds 60 to 90 MB)" (toString .)) -}}
+{{- end -}}
+{{- end -}}
+{{- $requests := dig "requests" dict .Values.sidecar.resources | default dict -}}
+{{- $limits := dig "limits" dict .Values.sidecar.resources | default dict -}}
+{{- if and $requests.memory $limits.memory (gt (include "pannier.memoryBytes" $requests.memory | int64) (include "pannier.memoryBytes" $limits.memory | int64)) -}}
+{{- fail (printf "Cannot render the chart: sidecar.resources.requests.memory is %v, wanted at most the limit, %v" $requests.memory $limits.memory) -}}
+{{- end -}}
+{{- if and $requests.cpu $limits.cpu (gt (include "pannier.cpuMillis" $requests.cpu | int64) (include "pannier.cpuMillis" $limits.cpu | int64)) -}}
+{{- fail (printf "Cannot render the chart: sidecar.resources.requests.cpu is %v, wanted at most the limit, %v" $requests.cpu $limits.cpu) -}}
+{{- end -}}
+{{- range tuple .Values.image.repository .Values.sidecar.image.repository -}}
+{{- if contains ":" (splitList "/" . | last) -}}
+{{- fail (printf "Cannot render the chart: an image repository is %q, wanted it without its tag (image.tag)" .) -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.policies (not .Values.policiesConfigMap) -}}

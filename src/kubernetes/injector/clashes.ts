@@ -33,8 +33,8 @@ function podClashes({ pod, sidecar, annotations }: ClashQuestion): string[] {
   if ((spec.containers ?? []).length === 0) {
     problems.push('Cannot inject the pod: spec.containers is empty, wanted at least one container');
   }
-  if (spec.os?.name === 'windows') {
-    problems.push('Cannot inject the pod: spec.os.name is "windows", wanted linux (there is no other image)');
+  if (spec.os?.name === 'windows' || spec.nodeSelector?.['kubernetes.io/os'] === 'windows') {
+    problems.push('Cannot inject the pod: its operating system is "windows", wanted linux (there is no other image)');
   }
   if (
     spec.hostNetwork === true &&
