@@ -14,6 +14,8 @@ export interface AdmissionRequest {
   readonly name: string;
   readonly operation: string;
   readonly object: JsonObject;
+  /** Of an update: as it was. */
+  readonly oldObject: JsonObject | undefined;
 }
 
 export type ReviewResult = { readonly request: AdmissionRequest } | { readonly problem: string };
@@ -51,6 +53,7 @@ export function parseReview(text: string): ReviewResult {
       name: textOf(request.name),
       operation: textOf(request.operation),
       object: request.object,
+      oldObject: isObject(request.oldObject) ? request.oldObject : undefined,
     },
   };
 }

@@ -8,7 +8,14 @@ import { namespaceVerdict, podVerdict } from './verdicts.ts';
 const INJECT = 'pannier.dev/inject';
 
 function request(object: object): AdmissionRequest {
-  return { uid: 'u', namespace: 'shop', name: 'x', operation: 'CREATE', object: object as AdmissionRequest['object'] };
+  return {
+    uid: 'u',
+    namespace: 'shop',
+    name: 'x',
+    operation: 'CREATE',
+    object: object as AdmissionRequest['object'],
+    oldObject: undefined,
+  };
 }
 
 function pod(annotations?: Record<string, string>): Verdict {
@@ -68,5 +75,12 @@ describe('a namespace', () => {
       message:
         'Cannot inject Pannier: annotation pannier.dev/inject of the namespace is "yes", wanted "true" or "false"',
     });
+  });
+
+  test('that had a wrong value before is left alone when something else changes', () => {
+    const metadata = { annotations: { [INJECT]: 'yes' } };
+    const update = { ...request({ metadata }), operation: 'UPDATE' };
+    expect(namespaceVerdict({ ...update, oldObject: { metadata } })).toEqual({ kind: 'unchanged' });
+    expect(namespaceVerdict({ ...update, oldObject: { metadata: {} } }).kind).toBe('denied');
   });
 });

@@ -46,11 +46,20 @@ export function namespaceVerdict(request: AdmissionRequest): Verdict {
     return { kind: 'unchanged' };
   }
   if (wanted !== 'true' && wanted !== 'false') {
+    if (annotationOf(request.oldObject) === wanted) {
+      // It was wrong before: other changes of the namespace are nobody's business.
+      return { kind: 'unchanged' };
+    }
     const message = `Cannot inject Pannier: annotation ${INJECT} of the namespace is "${wanted}", wanted "true" or "false"`;
     return { kind: 'denied', message };
   }
   const changed = { ...request.object, metadata: { ...metadata, labels: { ...labels, [INJECT]: wanted } } };
   return { kind: 'patched', patch: jsonPatch(request.object, changed) };
+}
+
+function annotationOf(namespace: AdmissionRequest['oldObject']): string | undefined {
+  const metadata = isObject(namespace?.metadata) ? namespace.metadata : {};
+  return textMap(metadata.annotations)[INJECT];
 }
 
 function textMap(value: unknown): TextMap {
