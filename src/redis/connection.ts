@@ -145,7 +145,12 @@ export class RedisConnection {
 
   /** Takes nothing more; what is in flight may still be answered before the connection is closed. */
   retire(): void {
+    const isWatched = this.#watch !== undefined;
     const client = this.#end();
+    if (isWatched && client !== undefined) {
+      // What is in flight still settles in its time; the watch ends itself when there is nothing left.
+      this.#startWatch();
+    }
     if (client !== undefined && this.#inFlight.size > 0) {
       setTimeout(() => client.destroy(), this.#redis.commandTimeoutMs + WATCH_MS);
     } else {

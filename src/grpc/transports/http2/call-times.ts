@@ -62,6 +62,10 @@ export class CallTimes {
       }
       const stalledMs = (this.sweeps - stream.progressSweep) * SECOND_MS;
       const isUnfinished = !stream.isRemoteClosed && stream.streaming === undefined;
+      if (isUnfinished) {
+        // Its headers alone are not watched: most calls are whole in the same breath.
+        this.watch(stream);
+      }
       const unfinishedMs = isUnfinished ? (this.sweeps - stream.bornSweep) * SECOND_MS : 0;
       if (stalledMs > stalledWriteMsMax || unfinishedMs > requestMsMax) {
         end(stream);

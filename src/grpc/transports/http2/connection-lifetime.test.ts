@@ -12,7 +12,9 @@ const HEALTHY: LifetimeState = {
   isSettled: true,
   isBlockOpen: false,
   isDraining: false,
+  isPaused: false,
   streams: 1,
+  lastStreamId: 1,
   takenBytes: 0,
   unsentBytes: 0,
 };
@@ -92,7 +94,7 @@ test('a peer that answers is asked again after the next silence only', () => {
 test('an old connection is drained, and so is an idle one; 0 is no limit', () => {
   expect(firstDue({ connectionAgeMsMax: 90_000 }, {})).toEqual({ verdict: 'drain', atMs: 91_000 });
   const idle = { connectionIdleMsMax: 50_000 };
-  expect(firstDue(idle, { streams: 0 })).toEqual({ verdict: 'drain', atMs: 51_000 });
+  expect(firstDue(idle, { streams: 0, lastStreamId: 0 })).toEqual({ verdict: 'drain', atMs: 51_000 });
   expect(firstDue(idle, { streams: 1 }).verdict).toBe('nothing');
   expect(firstDue({}, { streams: 0 }).verdict).toBe('nothing');
 });
@@ -103,6 +105,20 @@ test('a call in between begins the idle time anew', () => {
     lifetime.heard();
     expect(lifetime.sweep({ ...HEALTHY, streams: second % 5 === 0 ? 1 : 0 })).toBe('nothing');
   }
+});
+
+test('calls that come and go between two looks are no idleness', () => {
+  const lifetime = new ConnectionLifetime({ ...LIMITS, connectionIdleMsMax: 5_000 });
+  for (let second = 1; second < 100; second += 1) {
+    lifetime.heard();
+    const lastStreamId = 1 + 2 * Math.floor(second / 4);
+    expect(lifetime.sweep({ ...HEALTHY, streams: 0, lastStreamId })).toBe('nothing');
+  }
+});
+
+test('a peer that we do not read is not silent', () => {
+  const state = { isPaused: true };
+  expect(firstDue({ keepaliveIntervalMs: 5_000 }, state, { heardEveryMs: 0 }).verdict).toBe('nothing');
 });
 
 test('a drain that the peer does not answer goes on without it', () => {

@@ -14,7 +14,11 @@ export interface LifetimeState {
   /** A header block has begun and not ended. */
   readonly isBlockOpen: boolean;
   readonly isDraining: boolean;
+  /** We do not read, since the peer takes its answers too slowly: what it says is not heard. */
+  readonly isPaused: boolean;
   readonly streams: number;
+  /** The highest stream that was opened: calls may come and go between two sweeps. */
+  readonly lastStreamId: number;
   /** Bytes that the peer took, since it connected. */
   readonly takenBytes: number;
   /** Bytes that wait for it to take them. */
@@ -36,6 +40,7 @@ export class ConnectionLifetime {
   #stalledMs = 0;
   #drainingMs = 0;
   #takenBytes = 0;
+  #lastStreamId = 0;
   #hasAskedForLife = false;
 
   constructor(limits: Http2Limits) {
@@ -75,8 +80,10 @@ export class ConnectionLifetime {
 
   #count(state: LifetimeState): void {
     this.#ageMs += SWEEP_MS;
-    this.#silentMs += SWEEP_MS;
-    this.#idleMs = state.streams === 0 ? this.#idleMs + SWEEP_MS : 0;
+    this.#silentMs = state.isPaused ? 0 : this.#silentMs + SWEEP_MS;
+    const isIdle = state.streams === 0 && state.lastStreamId === this.#lastStreamId;
+    this.#idleMs = isIdle ? this.#idleMs + SWEEP_MS : 0;
+    this.#lastStreamId = state.lastStreamId;
     this.#openBlockMs = state.isBlockOpen ? this.#openBlockMs + SWEEP_MS : 0;
     this.#drainingMs = state.isDraining ? this.#drainingMs + SWEEP_MS : 0;
     const takenBytes = state.takenBytes - this.#takenBytes;

@@ -56,6 +56,8 @@ export class Http2Connection implements FrameSink, SenderHost {
   readonly #lifetime: ConnectionLifetime;
   #isSettled = false;
   #isDraining = false;
+  /** The peer has seen that we drain, or had its time to. */
+  #isDrainSeen = false;
   #isDead = false;
 
   constructor(socket: Socket, host: ConnectionHost) {
@@ -96,7 +98,8 @@ export class Http2Connection implements FrameSink, SenderHost {
     }
     this.#isDraining = true;
     if (!this.#isSettled) {
-      // Nobody has said a word: there is no call to wait for.
+      // We have read nothing: what the peer may have sent is not executed, and 0 tells it so.
+      this.#sender.goaway(0, ErrorCode.none, '');
       this.#close();
       return;
     }
@@ -126,12 +129,16 @@ export class Http2Connection implements FrameSink, SenderHost {
       return;
     }
     this.#allowance.secondPassed();
+    // A socket that held little says nothing when it has got rid of it.
+    this.#sender.outbox.noteUnsent();
     this.#guard(() => this.#streams.sweep());
     const verdict = this.#lifetime.sweep({
       isSettled: this.#isSettled,
       isBlockOpen: this.#blocks.isOpen,
       isDraining: this.#isDraining,
+      isPaused: this.#socket.isPaused(),
       streams: this.#streams.table.size,
+      lastStreamId: this.#streams.table.lastId,
       takenBytes: this.#socket.bytesWritten - this.#socket.writableLength,
       unsentBytes: this.#socket.writableLength,
     });
@@ -272,10 +279,13 @@ export class Http2Connection implements FrameSink, SenderHost {
   #close(): void {
     this.#isDead = true;
     this.#sender.outbox.flush();
-    this.#socket.end();
+    const { lingerMsMax, stalledWriteMsMax } = this.#host.limits;
+    const destroyAfter = (ms: number) => setTimeout(() => this.#socket.destroy(), ms).unref();
+    this.#socket.end(() => destroyAfter(lingerMsMax));
     // To destroy it at once, with input unread, would reset the connection and lose the GOAWAY.
     this.#socket.resume();
-    setTimeout(() => this.#socket.destroy(), this.#host.limits.lingerMsMax).unref();
+    // After a drain the last answers may still wait for a peer that stands still for a moment.
+    destroyAfter(this.#isDrainSeen ? stalledWriteMsMax : lingerMsMax);
   }
 
   /** The preface of a connection ends with SETTINGS (RFC 9113, section 3.4). */
@@ -342,7 +352,8 @@ export class Http2Connection implements FrameSink, SenderHost {
     if (this.#isDead) {
       return;
     }
-    if (table.acceptedIdMax === STREAM_ID_MAX) {
+    if (!this.#isDrainSeen) {
+      this.#isDrainSeen = true;
       table.acceptedIdMax = table.lastId;
       this.#sender.goaway(table.lastId, ErrorCode.none, '');
       // Not before: what their handlers had to say of the end is said by now.
@@ -354,7 +365,7 @@ export class Http2Connection implements FrameSink, SenderHost {
   }
 
   #emptied(): void {
-    if (this.#isDraining && this.#streams.table.acceptedIdMax !== STREAM_ID_MAX) {
+    if (this.#isDrainSeen) {
       this.#drainFurther();
     }
   }

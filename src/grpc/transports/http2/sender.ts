@@ -170,6 +170,8 @@ export class Sender {
     if (stream.endBlock === undefined) {
       return;
     }
+    // It may have waited for the connection, and not been sent from there: it must not be found there once it has ended.
+    this.#waiting.delete(stream);
     if (stream.endBlock !== null) {
       this.#headers(stream, stream.endBlock, true);
     }
