@@ -90,10 +90,3 @@ test('a call of which the headers alone came ends at its deadline', async () => 
   await waitFor('its deadline ends it', () => endsOf(peer, 1) === 1);
   peer.destroy();
 });
-
-test('a connection that is drained before it was read is told that nothing was executed', async () => {
-  const peer = await Http2Peer.open(fixture.port, { settings: [] });
-  await fixture.transport.drain(5_000);
-  await waitFor('the end', () => peer.isClosed);
-  expect(peer.goaway).toBeDefined();
-});
