@@ -10,10 +10,10 @@ export class MemorySocket extends EventEmitter {
   /** What a peer that does not read leaves in the socket. */
   writableLength = 0;
   destroyed = false;
-  isPaused = false;
   hasEnded = false;
   /** While true the peer takes nothing. */
   isStuck = false;
+  #isPaused = false;
   readonly #held: Buffer[] = [];
   /** What the peer has sent and nobody has read, as the socket is paused. */
   readonly #unread: Buffer[] = [];
@@ -71,24 +71,31 @@ export class MemorySocket extends EventEmitter {
     this.#flow();
   }
 
+  isPaused(): boolean {
+    return this.#isPaused;
+  }
+
   pause(): void {
-    this.isPaused = true;
+    this.#isPaused = true;
   }
 
   resume(): void {
-    this.isPaused = false;
+    this.#isPaused = false;
     // As a stream does it: not within the call.
     setImmediate(() => this.#flow());
   }
 
   #flow(): void {
-    while (!this.isPaused && !this.destroyed && this.#unread.length > 0) {
+    while (!this.#isPaused && !this.destroyed && this.#unread.length > 0) {
       this.emit('data', this.#unread.shift());
     }
   }
 
-  end(): void {
+  end(onFinished?: () => void): void {
     this.hasEnded = true;
+    if (onFinished !== undefined) {
+      setImmediate(onFinished);
+    }
   }
 
   destroy(): void {
