@@ -5,9 +5,10 @@
  */
 import { Command } from 'commander';
 import { type Kubelets, kubeletsOf } from '../kubernetes/kubelets.ts';
-import { injectManifests, type WorkloadOutcome } from '../kubernetes/manifests/edit-manifests.ts';
+import { type EditedManifests, injectManifests, type WorkloadOutcome } from '../kubernetes/manifests/edit-manifests.ts';
 import { workloadText } from '../kubernetes/manifests/workloads.ts';
-import { type ConfigFlags, type ManifestIo, processIo, readConfig, readManifest } from './manifest-io.ts';
+import type { SidecarConfig } from '../kubernetes/sidecar-config.ts';
+import { type ConfigFlags, editedOrSaid, type ManifestIo, processIo, readConfig, readManifest } from './manifest-io.ts';
 
 export interface InjectFlags extends ConfigFlags {
   readonly filename: string;
@@ -36,15 +37,8 @@ export function addInjectOptions(command: Command): Command {
 }
 
 export function runInject(flags: InjectFlags, io: ManifestIo): number {
-  const input = readInjectInput(flags, io);
-  if (input === undefined) {
-    return 2;
-  }
-  const result = injectManifests(input.source, input.options);
-  if ('problems' in result) {
-    for (const problem of result.problems) {
-      io.error(problem);
-    }
+  const result = injectAsAsked(flags, io);
+  if (result === undefined) {
     return 2;
   }
   for (const outcome of result.outcomes) {
@@ -59,10 +53,11 @@ export function runInject(flags: InjectFlags, io: ManifestIo): number {
   return 0;
 }
 
-type InjectInput = { readonly source: string; readonly options: Parameters<typeof injectManifests>[1] };
-
-/** Undefined: something cannot be used, and that has been said. */
-export function readInjectInput(flags: InjectFlags, io: ManifestIo): InjectInput | undefined {
+/** What injection makes of the manifests, and by which configuration. Undefined: something cannot be used, and that has been said. */
+export function injectAsAsked(
+  flags: InjectFlags,
+  io: ManifestIo,
+): (EditedManifests & { readonly config: SidecarConfig }) | undefined {
   const kubelets: Kubelets = kubeletsOf(flags.kubelet === undefined ? [] : [flags.kubelet]);
   if (flags.kubelet !== undefined && kubelets.oldestMinor === undefined) {
     io.error(`Cannot use --kubelet: it is ${JSON.stringify(flags.kubelet)}, wanted a version such as v1.28.3`);
@@ -73,7 +68,9 @@ export function readInjectInput(flags: InjectFlags, io: ManifestIo): InjectInput
   if (config === undefined || source === undefined) {
     return undefined;
   }
-  return { source, options: { config, kubelets, namespaceInject: flags.namespaceInject === true } };
+  const options = { config, kubelets, namespaceInject: flags.namespaceInject === true };
+  const edited = editedOrSaid(injectManifests(source, options), io);
+  return edited === undefined ? undefined : { ...edited, config };
 }
 
 function outcomeLines({ workload, injection }: WorkloadOutcome): string[] {

@@ -4,31 +4,24 @@
 import { ANNOTATION_PREFIX, ANNOTATIONS, type AnnotationRow } from '../kubernetes/annotations.ts';
 import { findPrevious } from '../kubernetes/injector/previous.ts';
 import { SIDECAR_NAME } from '../kubernetes/injector/sidecar.ts';
-import { injectManifests, type WorkloadOutcome } from '../kubernetes/manifests/edit-manifests.ts';
+import type { WorkloadOutcome } from '../kubernetes/manifests/edit-manifests.ts';
 import { workloadText } from '../kubernetes/manifests/workloads.ts';
 import type { Pod } from '../kubernetes/pod.ts';
 import type { SidecarConfig } from '../kubernetes/sidecar-config.ts';
-import { type InjectFlags, readInjectInput } from './inject.ts';
+import { type InjectFlags, injectAsAsked } from './inject.ts';
 import type { ManifestIo } from './manifest-io.ts';
 
 /** 0: every pod can be made; 1: one would be refused; 2: something cannot be read. */
 export function runExplain(flags: InjectFlags, io: ManifestIo): number {
-  const input = readInjectInput(flags, io);
-  if (input === undefined) {
-    return 2;
-  }
-  const result = injectManifests(input.source, input.options);
-  if ('problems' in result) {
-    for (const problem of result.problems) {
-      io.error(problem);
-    }
+  const result = injectAsAsked(flags, io);
+  if (result === undefined) {
     return 2;
   }
   if (result.outcomes.length === 0) {
     io.out('There are no pods in these manifests.\n');
   }
   for (const outcome of result.outcomes) {
-    io.out(`${explain(outcome, input.options.config).join('\n')}\n`);
+    io.out(`${explain(outcome, result.config).join('\n')}\n`);
   }
   return result.outcomes.some(({ injection }) => injection.kind === 'refuse') ? 1 : 0;
 }

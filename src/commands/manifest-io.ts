@@ -2,6 +2,7 @@
  * What the commands that read manifests share: files or standard input in, the injector's configuration, lines out.
  */
 import { readFileSync } from 'node:fs';
+import type { EditedManifests, ManifestResult } from '../kubernetes/manifests/edit-manifests.ts';
 import { defaultSidecarConfig, parseSidecarConfig, type SidecarConfig } from '../kubernetes/sidecar-config.ts';
 import { image } from '../kubernetes/values.ts';
 
@@ -67,4 +68,15 @@ export function readConfig(flags: ConfigFlags, io: ManifestIo): SidecarConfig | 
     return undefined;
   }
   return flags.image === undefined ? parsed.config : { ...parsed.config, image: flags.image };
+}
+
+/** What became of the manifests. Undefined: they cannot be read, and that has been said. */
+export function editedOrSaid(result: ManifestResult, io: ManifestIo): EditedManifests | undefined {
+  if (!('problems' in result)) {
+    return result;
+  }
+  for (const problem of result.problems) {
+    io.error(problem);
+  }
+  return undefined;
 }

@@ -6,7 +6,7 @@
 import { Command } from 'commander';
 import { uninjectManifests } from '../kubernetes/manifests/edit-manifests.ts';
 import { workloadText } from '../kubernetes/manifests/workloads.ts';
-import { type ManifestIo, processIo, readManifest } from './manifest-io.ts';
+import { editedOrSaid, type ManifestIo, processIo, readManifest } from './manifest-io.ts';
 
 export function uninjectCommand(): Command {
   return new Command('uninject')
@@ -22,11 +22,8 @@ export function runUninject(filename: string, io: ManifestIo): number {
   if (source === undefined) {
     return 2;
   }
-  const result = uninjectManifests(source);
-  if ('problems' in result) {
-    for (const problem of result.problems) {
-      io.error(problem);
-    }
+  const result = editedOrSaid(uninjectManifests(source), io);
+  if (result === undefined) {
     return 2;
   }
   let refused = 0;

@@ -26,9 +26,12 @@ export interface WorkloadOutcome {
   readonly injection: Injection;
 }
 
-export type ManifestResult =
-  | { readonly text: string; readonly outcomes: readonly WorkloadOutcome[] }
-  | { readonly problems: readonly string[] };
+export interface EditedManifests {
+  readonly text: string;
+  readonly outcomes: readonly WorkloadOutcome[];
+}
+
+export type ManifestResult = EditedManifests | { readonly problems: readonly string[] };
 
 export function injectManifests(source: string, options: InjectManifestOptions): ManifestResult {
   return editManifests(source, (workload, documents) => {
