@@ -57,6 +57,7 @@ export class TestCluster {
   /** A namespace that nobody had before. */
   async namespace(
     metadata: { labels?: Record<string, string>; annotations?: Record<string, string> } = {},
+    timeoutMs = POD_TIMEOUT_MS,
   ): Promise<string> {
     const created = await this.core.createNamespace({
       body: { metadata: { ...metadata, generateName: 'pannier-e2e-' } },
@@ -64,8 +65,10 @@ export class TestCluster {
     const name = created.metadata?.name ?? '';
     this.#namespaces.push(name);
     // Pods need the account that a controller makes.
-    await waitFor('the default service account', () =>
-      this.core.readNamespacedServiceAccount({ namespace: name, name: 'default' }),
+    await waitFor(
+      'the default service account',
+      () => this.core.readNamespacedServiceAccount({ namespace: name, name: 'default' }),
+      timeoutMs,
     );
     return name;
   }

@@ -3,6 +3,7 @@
  */
 import type { TestCluster } from './kubernetes-cluster.ts';
 import { IMAGES } from './kubernetes-images.ts';
+import { RECOVERY_TIMEOUT_MS } from './kubernetes-recovery.ts';
 import { waitFor } from './wait.ts';
 
 const MASTERS = 3;
@@ -59,5 +60,12 @@ export async function startRedisCluster(cluster: TestCluster, namespace: string)
       return output.includes('cluster_state:ok');
     });
   }
-  return `redis://redis.${namespace}.svc.cluster.local:${PORT}`;
+  const hostName = `redis.${namespace}.svc.cluster.local`;
+  // A DNS server that has just lost its API server learns of new services late: until then a sidecar decides by its failure mode.
+  await waitFor(
+    `${hostName} known to pods`,
+    async () => (await cluster.run(target, ['redis-cli', '-h', hostName, 'ping'])).output.includes('PONG'),
+    RECOVERY_TIMEOUT_MS,
+  );
+  return `redis://${hostName}:${PORT}`;
 }
