@@ -15,8 +15,8 @@ import { at, find, type Manifest, render, type Values } from '../support/helm.ts
 import { helmOnCluster } from '../support/kubernetes-chart.ts';
 import { refusalText, TestCluster } from '../support/kubernetes-cluster.ts';
 import { KubernetesObjects } from '../support/kubernetes-objects.ts';
+import { waitInCluster } from '../support/kubernetes-wait.ts';
 import { repositoryRoot } from '../support/repository.ts';
-import { waitFor } from '../support/wait.ts';
 
 const TEST_LABEL = 'pannier-chart-test';
 const INJECT = 'pannier.dev/inject';
@@ -32,7 +32,7 @@ beforeAll(async () => {
   objects = new KubernetesObjects();
   // An injector that answers would do what these policies are to do, or to miss. The next suite installs it again.
   await helmOnCluster(['uninstall', 'pannier', '--ignore-not-found', '--wait']);
-  await waitFor('nobody injecting or refusing', async () => {
+  await waitInCluster('nobody injecting or refusing', async () => {
     const { spec } = await admitted('default', pod({ [INJECT]: 'true' }));
     return spec?.initContainers === undefined;
   });
@@ -74,10 +74,9 @@ describe('with the webhook and no injector', () => {
   beforeAll(async () => {
     plain = await cluster.namespace({ labels: { [TEST_LABEL]: 'away' } });
     await makePolicies({ fullnameOverride: 'chart-away' }, 'away');
-    await waitFor(
+    await waitInCluster(
       'the policy being in force',
       async () => (await refusal(plain, pod({ [INJECT]: 'true' }))) !== '',
-      30_000,
     );
   });
 
@@ -144,10 +143,9 @@ describe('policy mutating', () => {
   beforeAll(async () => {
     mutated = await cluster.namespace({ labels: { [TEST_LABEL]: 'mutating' } });
     await makePolicies({ ...MUTATING, policy: 'mutating' }, 'mutating');
-    await waitFor(
+    await waitInCluster(
       'the policy being in force',
       async () => (await admitted(mutated, pod({ [INJECT]: 'true' }))).spec?.initContainers,
-      30_000,
     );
   });
 

@@ -14,7 +14,7 @@ import {
 } from '../support/kubernetes-chart.ts';
 import { isReady, sidecarOf, TestCluster } from '../support/kubernetes-cluster.ts';
 import { IMAGES, pannierImage, prepareImages } from '../support/kubernetes-images.ts';
-import { waitFor } from '../support/wait.ts';
+import { waitInCluster } from '../support/kubernetes-wait.ts';
 
 const NODE = '/nodejs/bin/node';
 const PROGRAM = '/app/dist/main.mjs';
@@ -69,7 +69,7 @@ describe('a trial', () => {
     await Promise.all(pods.map((name) => startPod(name)));
     // Where the Redis comes up later than a sidecar, that one decides by its failure mode until it has found it.
     for (const name of pods) {
-      await waitFor(`${name} counting in the Redis`, async () =>
+      await waitInCluster(`${name} counting in the Redis`, async () =>
         (await call(name, 'CheckRateLimit', inline(1_000, 'first'))).includes('DECIDED_BY_STORE'),
       );
     }
@@ -84,14 +84,10 @@ describe('a trial', () => {
     await installChart(cluster, { redis: { url: `redis://nobody.${RELEASE_NAMESPACE}.svc:6379` } });
     await expect(helmOnCluster(['test', 'pannier', '--timeout', '25s'])).rejects.toThrow();
     // Helm takes it away itself, and a test that follows at once would find it going.
-    await waitFor(
-      'the namespace of the test gone',
-      async () => {
-        const { items } = await cluster.core.listNamespace();
-        return !items.some(({ metadata }) => metadata?.name === `${RELEASE_NAMESPACE}-test`);
-      },
-      60_000,
-    );
+    await waitInCluster('the namespace of the test gone', async () => {
+      const { items } = await cluster.core.listNamespace();
+      return !items.some(({ metadata }) => metadata?.name === `${RELEASE_NAMESPACE}-test`);
+    });
   }, 300_000);
 });
 
@@ -110,7 +106,7 @@ test('the login of Redis comes from a Secret beside the pod', async () => {
   });
   await installChart(cluster, { redis: { url: `redis://${ready.status?.podIP}:6379`, secretName: 'redis-login' } });
   await startPod('login');
-  const stored = await waitFor('a session in Redis', async () => {
+  const stored = await waitInCluster('a session in Redis', async () => {
     const answer = await call('login', 'CreateSession', { userId: 'ada' });
     return answer.includes('sessionId') ? answer : undefined;
   });
@@ -131,9 +127,9 @@ test('policies are taken up by sidecars that run, and changed without a restart'
     await call('policies', 'CheckRateLimit', { key: 'ada', policy: 'api', cost: 0, detail: true });
   await installChart(cluster, { ...values, policies: policies(5) });
   // The kubelet brings a changed ConfigMap within a minute or so.
-  await waitFor('the policy', async () => (await limitOf()).includes('"limit":5'), 150_000);
+  await waitInCluster('the policy', async () => (await limitOf()).includes('"limit":5'), 150_000);
   await installChart(cluster, { ...values, policies: policies(7) });
-  await waitFor('the changed policy', async () => (await limitOf()).includes('"limit":7'), 150_000);
+  await waitInCluster('the changed policy', async () => (await limitOf()).includes('"limit":7'), 150_000);
   const pod = await cluster.pod(namespace, 'policies');
   expect(pod.status?.initContainerStatuses?.map(({ restartCount }) => restartCount)).toEqual([0]);
 }, 500_000);
@@ -178,17 +174,17 @@ test('from the webhook to policy mutating and back: no pod without its sidecar',
   await installChart(cluster, { devRedis: DEV_REDIS });
   const other = await cluster.namespace();
   const load = new AdmissionLoad(cluster, other);
-  await waitFor('admissions under way', () => load.admitted > 5);
+  await waitInCluster('admissions under way', () => load.admitted > 5);
   await installChart(cluster, { devRedis: DEV_REDIS, policy: 'mutating' });
   const mutating = load.admitted;
-  await waitFor('admissions by the policy', () => load.admitted > mutating + 20, 30_000);
+  await waitInCluster('admissions by the policy', () => load.admitted > mutating + 20);
   const injectors = async (): Promise<number> => (await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS)).length;
-  await waitFor('no injector', async () => (await injectors()) === 0, 60_000);
+  await waitInCluster('no injector', async () => (await injectors()) === 0);
   const output = await helmOnCluster(['test', 'pannier', '--timeout', '120s']);
   expect(output.match(/Phase:\s+Succeeded/g)).toHaveLength(3);
   await installChart(cluster, { devRedis: DEV_REDIS });
   const webhook = load.admitted;
-  await waitFor('admissions by the webhook', () => load.admitted > webhook + 20, 30_000);
+  await waitInCluster('admissions by the webhook', () => load.admitted > webhook + 20);
   const ended = await load.stop();
   // Refused and tried again is how it may be for a moment; silently without is not.
   expect(ended.failures.filter((text) => text.includes('without a sidecar'))).toEqual([]);
@@ -200,7 +196,7 @@ test('without the chart pods that run keep their sidecar, and others start witho
   await startPod('stays');
   await helmOnCluster(['uninstall', 'pannier', '--wait']);
   const other = await cluster.namespace();
-  const started = await waitFor('pods admitted as they are', async () => {
+  const started = await waitInCluster('pods admitted as they are', async () => {
     const pod = await cluster.createPod(other, askingPod('after'), { dryRun: true });
     return sidecarOf(pod) === undefined ? pod : undefined;
   });

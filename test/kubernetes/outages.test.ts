@@ -9,7 +9,7 @@ import { askingPod, INJECTOR, INJECTOR_PODS, installChart, RELEASE_NAMESPACE } f
 import { isReady, sidecarOf, TestCluster } from '../support/kubernetes-cluster.ts';
 import { prepareImages } from '../support/kubernetes-images.ts';
 import { waitForRecovery } from '../support/kubernetes-recovery.ts';
-import { waitFor } from '../support/wait.ts';
+import { waitInCluster } from '../support/kubernetes-wait.ts';
 
 const REPLICAS = 2;
 /** A ReplicaSet waits longer from attempt to attempt. */
@@ -56,13 +56,17 @@ async function deploy(name: string): Promise<void> {
 
 test('injector away: pods that ask are denied with the reason, others start; back, they are created without help', async () => {
   await cluster.scale(RELEASE_NAMESPACE, INJECTOR, 0);
-  await waitFor('no injector', async () => (await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS)).length === 0, 60_000);
+  await waitInCluster(
+    'no injector',
+    async () => (await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS)).length === 0,
+    60_000,
+  );
 
   const refusal = await cluster.refusal(namespace, askingPod('denied'));
   expect(refusal).toContain('Cannot inject Pannier: the injector did not answer, wanted Deployment pannier-injector');
   expect(refusal).not.toContain('\n');
   await deploy('waiting');
-  await waitFor('the reason at the ReplicaSet', async () => {
+  await waitInCluster('the reason at the ReplicaSet', async () => {
     const sets = await cluster.apps.listNamespacedReplicaSet({ namespace, labelSelector: 'app=waiting' });
     const condition = sets.items[0]?.status?.conditions?.find(({ type }) => type === 'ReplicaFailure');
     return condition?.message?.includes('Cannot inject Pannier');
@@ -80,7 +84,11 @@ test('a running sidecar needs no injector', async () => {
   await cluster.waitForPods(RELEASE_NAMESPACE, INJECTOR_PODS, REPLICAS);
   const before = restartCounts(await cluster.pods(namespace, 'app=waiting'));
   await cluster.scale(RELEASE_NAMESPACE, INJECTOR, 0);
-  await waitFor('no injector', async () => (await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS)).length === 0, 60_000);
+  await waitInCluster(
+    'no injector',
+    async () => (await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS)).length === 0,
+    60_000,
+  );
   const pods = await cluster.waitForPods(namespace, 'app=waiting', REPLICAS);
   expect(restartCounts(pods)).toEqual(before);
   await cluster.scale(RELEASE_NAMESPACE, INJECTOR, REPLICAS);
@@ -92,7 +100,7 @@ test('every replica of the injector replaced: no admission fails', async () => {
     ({ metadata }) => metadata?.name,
   );
   const load = new AdmissionLoad(cluster, namespace);
-  await waitFor('admissions under way', () => load.admitted > 5);
+  await waitInCluster('admissions under way', () => load.admitted > 5);
   const stamp = { 'kubectl.kubernetes.io/restartedAt': new Date().toISOString() };
   await cluster.apps.patchNamespacedDeployment(
     {
@@ -102,7 +110,7 @@ test('every replica of the injector replaced: no admission fails', async () => {
     },
     setHeaderOptions('Content-Type', PatchStrategy.MergePatch),
   );
-  await waitFor(
+  await waitInCluster(
     'only new replicas',
     async () => {
       const pods = await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS);
@@ -134,14 +142,10 @@ if (restartCommand === undefined || restartCommand === '') {
     const before = restartCounts(await all());
     for (const name of ['kubelet', 'apiserver']) {
       restart(name);
-      await waitFor(
-        `admission after the restart of ${name}`,
-        async () => {
-          const pod = await cluster.createPod(namespace, askingPod('after'), { dryRun: true });
-          return sidecarOf(pod);
-        },
-        60_000,
-      );
+      await waitInCluster(`admission after the restart of ${name}`, async () => {
+        const pod = await cluster.createPod(namespace, askingPod('after'), { dryRun: true });
+        return sidecarOf(pod);
+      });
       // The cluster's own programs come first, for this test and for whoever comes next.
       await waitForRecovery(cluster);
       await cluster.waitForPods(namespace, 'app=waiting', REPLICAS);

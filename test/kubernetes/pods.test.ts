@@ -21,8 +21,8 @@ import {
 } from '../support/kubernetes-chart.ts';
 import { isReady, refusalText, sidecarOf, TestCluster } from '../support/kubernetes-cluster.ts';
 import { IMAGES, prepareImages } from '../support/kubernetes-images.ts';
+import { waitInCluster } from '../support/kubernetes-wait.ts';
 import { repositoryRoot } from '../support/repository.ts';
-import { waitFor } from '../support/wait.ts';
 
 /** Calls the sidecar once: exit code 1 when that fails, `onAnswer` when it does not. */
 function callSidecar(onAnswer: string): string {
@@ -151,14 +151,10 @@ describe('a pod that asks', () => {
         },
       },
     });
-    const job = await waitFor(
-      'the Job having ended',
-      async () => {
-        const found = await cluster.batch.readNamespacedJob({ namespace, name: 'job' });
-        return found.status?.succeeded || found.status?.failed ? found : undefined;
-      },
-      60_000,
-    );
+    const job = await waitInCluster('the Job having ended', async () => {
+      const found = await cluster.batch.readNamespacedJob({ namespace, name: 'job' });
+      return found.status?.succeeded || found.status?.failed ? found : undefined;
+    });
     expect(job.status?.succeeded).toBe(1);
   });
 
@@ -252,7 +248,7 @@ describe('a namespace that asks', () => {
     const annotated = await cluster.namespace({ annotations: { 'pannier.dev/inject': 'true' } });
     const read = await cluster.core.readNamespace({ name: annotated });
     expect(read.metadata?.labels).toMatchObject({ 'pannier.dev/inject': 'true' });
-    await waitFor('its pods being injected', async () =>
+    await waitInCluster('its pods being injected', async () =>
       sidecarOf(await cluster.createPod(annotated, plainPod('plain'), { dryRun: true })),
     );
   });

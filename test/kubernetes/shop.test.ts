@@ -5,8 +5,8 @@ import { installChart } from '../support/kubernetes-chart.ts';
 import { sidecarOf, TestCluster } from '../support/kubernetes-cluster.ts';
 import { IMAGES, prepareImages } from '../support/kubernetes-images.ts';
 import { startRedisCluster } from '../support/kubernetes-redis.ts';
+import { waitInCluster } from '../support/kubernetes-wait.ts';
 import { connectPannier, type PannierClient } from '../support/pannier-client.ts';
-import { waitFor } from '../support/wait.ts';
 
 const REPLICAS = 3;
 const APP_PORT = 8_080;
@@ -52,7 +52,7 @@ beforeAll(async () => {
   urls = (await forward(APP_PORT)).map((port) => `http://127.0.0.1:${port}`);
   for (const base of urls) {
     // The program has no probe: a pod is ready a moment before it listens.
-    await waitFor(`${base} answering`, async () => (await get(`${base}/products/none`)).status === 404);
+    await waitInCluster(`${base} answering`, async () => (await get(`${base}/products/none`)).status === 404);
   }
   clients = (await forward(GRPC_PORT)).map((port) => connectPannier(`127.0.0.1:${port}`));
 }, 600_000);
@@ -114,9 +114,9 @@ test('an invalidation in one pod is seen by all, near copies included', async ()
     expect(await read(index)).toEqual({ name: 'pannier', source: 'cache' });
   }
   await get(`${url(1)}/products/1?name=saddlebag`, { method: 'PUT' });
-  await waitFor('the writer’s value in the cache', async () => (await read(1)).name === 'saddlebag');
+  await waitInCluster('the writer’s value in the cache', async () => (await read(1)).name === 'saddlebag');
   for (const index of [0, 1, 2]) {
-    await waitFor(`pod ${index} seeing it`, async () => (await read(index)).name === 'saddlebag', 2_000);
+    await waitInCluster(`pod ${index} seeing it`, async () => (await read(index)).name === 'saddlebag', 2_000);
   }
 });
 

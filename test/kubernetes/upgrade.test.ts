@@ -12,7 +12,7 @@ import {
 } from '../support/kubernetes-chart.ts';
 import { sidecarOf, TestCluster } from '../support/kubernetes-cluster.ts';
 import { IMAGES, prepareImages } from '../support/kubernetes-images.ts';
-import { waitFor } from '../support/wait.ts';
+import { waitInCluster } from '../support/kubernetes-wait.ts';
 
 /** Renewed at two thirds: every 60 s. */
 const CA_LIFETIME_MS = 90_000;
@@ -36,10 +36,9 @@ afterAll(async () => {
 
 /** Those of the revision before drain for a while after the others are ready. */
 async function onlyCurrentReplicas(): Promise<void> {
-  await waitFor(
+  await waitInCluster(
     'the replicas of the revision before gone',
     async () => (await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS)).length === 2,
-    60_000,
   );
 }
 
@@ -62,15 +61,18 @@ async function bundleSizes(): Promise<number[]> {
 
 test('upgrade and rollback of the chart: no admission fails', async () => {
   const load = new AdmissionLoad(cluster, namespace);
-  await waitFor('admissions under way', () => load.admitted > 5);
+  await waitInCluster('admissions under way', () => load.admitted > 5);
   await installChart(cluster, { sidecar: { logLevel: 'warn' } }, { tag: IMAGES.nextTag });
-  await waitFor(
+  await waitInCluster(
     'the new image',
     async () => (await imageOfNewPod()) === `${IMAGES.repository}:${IMAGES.nextTag}`,
-    60_000,
   );
   await helmOnCluster(['rollback', 'pannier', '--wait', '--timeout', '120s']);
-  await waitFor('the old image', async () => (await imageOfNewPod()) === `${IMAGES.repository}:${IMAGES.tag}`, 60_000);
+  await waitInCluster(
+    'the old image',
+    async () => (await imageOfNewPod()) === `${IMAGES.repository}:${IMAGES.tag}`,
+    60_000,
+  );
   await onlyCurrentReplicas();
   const ended = await load.stop();
   expect(ended.failures).toEqual([]);
@@ -84,12 +86,12 @@ test('the CA rotated every 60 s: no admission fails', async () => {
   await installChart(cluster, { certificates: { mode: 'self', self } });
   await onlyCurrentReplicas();
   const load = new AdmissionLoad(cluster, namespace);
-  await waitFor('admissions under way', () => load.admitted > 5);
+  await waitInCluster('admissions under way', () => load.admitted > 5);
   // The CA at hand has the long life of the values before; without it the next one is made at once.
   let current = await authority();
   await cluster.core.deleteNamespacedSecret({ namespace: RELEASE_NAMESPACE, name: CA_SECRET });
   for (let rotation = 0; rotation <= ROTATIONS; rotation += 1) {
-    const next = await waitFor(
+    const next = await waitInCluster(
       `CA ${rotation}`,
       async () => {
         const found = await authority();
@@ -101,7 +103,7 @@ test('the CA rotated every 60 s: no admission fails', async () => {
     expect((await bundleSizes()).length).toBe(3);
   }
   // Both replicas have taken the last CA by the time that the one before has ended.
-  await waitFor('leaves of the last CA', () => load.admitted > 100);
+  await waitInCluster('leaves of the last CA', () => load.admitted > 100);
   const ended = await load.stop();
   expect(ended.failures).toEqual([]);
   expect(ended.unreachable).toEqual([]);

@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { kubeconfigFile, type TestCluster } from './kubernetes-cluster.ts';
 import { IMAGES } from './kubernetes-images.ts';
+import { waitInCluster } from './kubernetes-wait.ts';
 import { repositoryRoot } from './repository.ts';
-import { waitFor } from './wait.ts';
 
 export const RELEASE_NAMESPACE = 'pannier-system';
 export const INJECTOR = 'pannier-injector';
@@ -52,23 +52,15 @@ export async function installChart(
 
 /** Admission takes effect a moment after its objects are there. */
 export async function waitForInjection(cluster: TestCluster): Promise<void> {
-  await waitFor(
-    'pods being injected',
-    async () => {
-      const pod = await cluster.createPod('default', askingPod('probe'), { dryRun: true });
-      return pod.spec?.initContainers?.some(({ name }) => name === 'pannier');
-    },
-    60_000,
-  );
-  await waitFor(
-    'pods without a sidecar being refused',
-    async () => {
-      const pod = askingPod('probe');
-      pod.metadata.annotations['pannier.dev/inject'] = 'perhaps';
-      return (await cluster.refusal('default', pod)) !== '';
-    },
-    60_000,
-  );
+  await waitInCluster('pods being injected', async () => {
+    const pod = await cluster.createPod('default', askingPod('probe'), { dryRun: true });
+    return pod.spec?.initContainers?.some(({ name }) => name === 'pannier');
+  });
+  await waitInCluster('pods without a sidecar being refused', async () => {
+    const pod = askingPod('probe');
+    pod.metadata.annotations['pannier.dev/inject'] = 'perhaps';
+    return (await cluster.refusal('default', pod)) !== '';
+  });
 }
 
 export interface AskingPod {

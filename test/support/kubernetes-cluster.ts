@@ -21,7 +21,7 @@ import {
   type V1Pod,
   type V1Status,
 } from '@kubernetes/client-node';
-import { waitFor } from './wait.ts';
+import { waitInCluster } from './kubernetes-wait.ts';
 
 export interface Ran {
   readonly exitCode: number;
@@ -65,7 +65,7 @@ export class TestCluster {
     const name = created.metadata?.name ?? '';
     this.#namespaces.push(name);
     // Pods need the account that a controller makes.
-    await waitFor(
+    await waitInCluster(
       'the default service account',
       () => this.core.readNamespacedServiceAccount({ namespace: name, name: 'default' }),
       timeoutMs,
@@ -112,7 +112,7 @@ export class TestCluster {
   async waitForPod(namespace: string, name: string, what: string, is: (pod: V1Pod) => boolean): Promise<V1Pod> {
     let last: V1Pod | undefined;
     try {
-      return await waitFor(
+      return await waitInCluster(
         `pod ${name} ${what}`,
         async () => {
           last = await this.pod(namespace, name);
@@ -137,7 +137,7 @@ export class TestCluster {
     count: number,
     timeoutMs = POD_TIMEOUT_MS,
   ): Promise<V1Pod[]> {
-    return await waitFor(
+    return await waitInCluster(
       `${count} ready pods of ${labelSelector}`,
       async () => {
         const pods = await this.pods(namespace, labelSelector);

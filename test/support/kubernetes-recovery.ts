@@ -6,7 +6,7 @@
  */
 import type { TestCluster } from './kubernetes-cluster.ts';
 import { IMAGES } from './kubernetes-images.ts';
-import { waitFor } from './wait.ts';
+import { waitInCluster } from './kubernetes-wait.ts';
 
 export const RECOVERY_TIMEOUT_MS = 240_000;
 
@@ -35,7 +35,7 @@ export async function waitForRecovery(cluster: TestCluster): Promise<void> {
   });
   const target = { namespace, pod: pod?.metadata?.name ?? '', container: container.name };
   const lookUp = `require('node:dns').lookup('${NAME}.${namespace}.svc', (error) => process.exit(error ? 1 : 0))`;
-  await waitFor(
+  await waitInCluster(
     'the name of a new service',
     async () => (await cluster.run(target, ['node', '-e', lookUp])).exitCode === 0,
     RECOVERY_TIMEOUT_MS,

@@ -4,7 +4,7 @@
 import type { TestCluster } from './kubernetes-cluster.ts';
 import { IMAGES } from './kubernetes-images.ts';
 import { RECOVERY_TIMEOUT_MS } from './kubernetes-recovery.ts';
-import { waitFor } from './wait.ts';
+import { waitInCluster } from './kubernetes-wait.ts';
 
 const MASTERS = 3;
 const PORT = 6_379;
@@ -55,14 +55,14 @@ export async function startRedisCluster(cluster: TestCluster, namespace: string)
     throw new Error(`Cannot make a Redis Cluster: ${created.output}`);
   }
   for (const pod of names) {
-    await waitFor(`${pod} knowing all slots`, async () => {
+    await waitInCluster(`${pod} knowing all slots`, async () => {
       const { output } = await cluster.run({ ...target, pod }, ['redis-cli', 'cluster', 'info']);
       return output.includes('cluster_state:ok');
     });
   }
   const hostName = `redis.${namespace}.svc.cluster.local`;
   // A DNS server that has just lost its API server learns of new services late: until then a sidecar decides by its failure mode.
-  await waitFor(
+  await waitInCluster(
     `${hostName} known to pods`,
     async () => (await cluster.run(target, ['redis-cli', '-h', hostName, 'ping'])).output.includes('PONG'),
     RECOVERY_TIMEOUT_MS,
