@@ -38,6 +38,11 @@ function restartCounts(pods: readonly V1Pod[]): number[] {
   return statuses.map(({ restartCount }) => restartCount);
 }
 
+async function takeInjectorAway(): Promise<void> {
+  await cluster.scale(RELEASE_NAMESPACE, INJECTOR, 0);
+  await waitInCluster('no injector', async () => (await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS)).length === 0);
+}
+
 async function deploy(name: string): Promise<void> {
   const labels = { app: name };
   const { metadata, spec } = askingPod(name);
@@ -55,12 +60,7 @@ async function deploy(name: string): Promise<void> {
 }
 
 test('injector away: pods that ask are denied with the reason, others start; back, they are created without help', async () => {
-  await cluster.scale(RELEASE_NAMESPACE, INJECTOR, 0);
-  await waitInCluster(
-    'no injector',
-    async () => (await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS)).length === 0,
-    60_000,
-  );
+  await takeInjectorAway();
 
   const refusal = await cluster.refusal(namespace, askingPod('denied'));
   expect(refusal).toContain('Cannot inject Pannier: the injector did not answer, wanted Deployment pannier-injector');
@@ -83,12 +83,7 @@ test('injector away: pods that ask are denied with the reason, others start; bac
 test('a running sidecar needs no injector', async () => {
   await cluster.waitForPods(RELEASE_NAMESPACE, INJECTOR_PODS, REPLICAS);
   const before = restartCounts(await cluster.pods(namespace, 'app=waiting'));
-  await cluster.scale(RELEASE_NAMESPACE, INJECTOR, 0);
-  await waitInCluster(
-    'no injector',
-    async () => (await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS)).length === 0,
-    60_000,
-  );
+  await takeInjectorAway();
   const pods = await cluster.waitForPods(namespace, 'app=waiting', REPLICAS);
   expect(restartCounts(pods)).toEqual(before);
   await cluster.scale(RELEASE_NAMESPACE, INJECTOR, REPLICAS);
