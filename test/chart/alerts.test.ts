@@ -1,10 +1,13 @@
 /**
  * Alerts, scraping and network: what the chart asks of a Prometheus operator and of the network exists in the program.
  */
-
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createWebhookMetrics, OUTCOMES } from '../../src/kubernetes/webhook/webhook-metrics.ts';
-import { metricsMarkdown } from '../../src/observability/metric-table.ts';
+import { METRICS, type MetricRow } from '../../src/observability/metric-table.ts';
 import { at, find, type Manifest, render, type Values } from '../support/helm.ts';
+import { readPromql, type Selector } from '../support/promql.ts';
+import { repositoryFiles, repositoryRoot } from '../support/repository.ts';
 
 interface Rule {
   readonly alert: string;
@@ -18,25 +21,136 @@ function rulesOf(values: Values): Rule[] {
   return (at(rule, 'spec.groups') as { rules: Rule[] }[]).flatMap((group) => group.rules);
 }
 
-test('alerts ask for metrics that injector and sidecar have', async () => {
-  const injector = await createWebhookMetrics({ version: '0', webhooks: ['/mutate-pod'] }).text();
-  const known = `${injector}\n${metricsMarkdown()}`;
-  const rules = rulesOf({});
-  expect(rules.map((rule) => rule.alert)).toHaveLength(6);
-  for (const { alert, expr } of rules) {
-    for (const [metric] of expr.matchAll(/\bpannier_\w+/g)) {
-      expect({ alert, metric, isKnown: new RegExp(`\\b${metric}\\b`).test(known) }).toEqual({
-        alert,
-        metric,
-        isKnown: true,
-      });
+/** What the operator's scraping puts on every series. A label of a metric's own that is called so is renamed by Prometheus. */
+const TARGET_LABELS = ['namespace', 'pod', 'container', 'job', 'instance', 'endpoint'];
+
+interface Series {
+  readonly type: string;
+  readonly labels: readonly string[];
+  readonly help: string;
+}
+
+/** Every name that a scrape of injector or sidecar has, with the labels of its own. */
+async function exportedSeries(): Promise<ReadonlyMap<string, Series>> {
+  const series = new Map<string, Series>();
+  for (const { name, type, labels, help } of Object.values<MetricRow>(METRICS)) {
+    series.set(name, { type, labels, help });
+    if (type === 'histogram') {
+      for (const suffix of ['_bucket', '_sum', '_count']) {
+        series.set(name + suffix, { type: 'counter', labels: [...labels, 'le'], help });
+      }
     }
   }
-  const outcomes = rules.flatMap(({ expr }) => [...expr.matchAll(/pannier_injector_\w+\{[^}]*outcome="(\w+)"/g)]);
-  expect(outcomes.length).toBeGreaterThan(0);
-  for (const [, outcome] of outcomes) {
-    expect(OUTCOMES).toContain(outcome);
+  const metrics = createWebhookMetrics({ version: '0', webhooks: ['/mutate-pod'] });
+  metrics.review('/mutate-pod', 'injected', 1);
+  const text = await metrics.text();
+  for (const [, name = '', labels = ''] of text.matchAll(/^(pannier_\w+)(?:\{(.*)\})? /gm)) {
+    const type = new RegExp(`^# TYPE ${name} (\\w+)$`, 'm').exec(text)?.[1] ?? 'counter';
+    series.set(name, { type, labels: [...labels.matchAll(/(\w+)="/g)].map((match) => match[1] ?? ''), help: '' });
   }
+  for (const [, name = '', type = ''] of text.matchAll(/^# TYPE (pannier_\w+) (\w+)$/gm)) {
+    series.set(name, { type, labels: series.get(name)?.labels ?? [], help: '' });
+  }
+  return series;
+}
+
+function selectorProblems(selector: Selector, exported: ReadonlyMap<string, Series>): string[] {
+  const { metric, matchers, groupings, within, isRange } = selector;
+  const known = exported.get(metric);
+  if (known === undefined) {
+    return [`${metric} is exported by nobody`];
+  }
+  const problems: string[] = [];
+  const labels = [...known.labels.filter((label) => !TARGET_LABELS.includes(label)), ...TARGET_LABELS];
+  for (const label of [...matchers.map((matcher) => matcher.label), ...groupings]) {
+    if (!labels.includes(label)) {
+      problems.push(`${metric} has no label ${label}, but ${labels.join(', ')}`);
+    } else if (known.labels.includes(label) && TARGET_LABELS.includes(label)) {
+      problems.push(`${metric} has a label ${label} of its own, which Prometheus renames`);
+    }
+  }
+  const isRate = within[0] === 'rate' || within[0] === 'increase';
+  if (isRate !== isRange || (isRate && known.type !== 'counter')) {
+    problems.push(`${within[0] ?? 'nothing'} of ${metric}, a ${known.type}, ${isRange ? 'over a' : 'without a'} range`);
+  }
+  const outcomes = metric.startsWith('pannier_injector_') ? [...OUTCOMES] : (known.help.match(/\w+/g) ?? []);
+  for (const { operator, value } of matchers.filter(({ label }) => label === 'outcome')) {
+    const isWanted = (outcome: string): boolean =>
+      operator === '=~' ? new RegExp(`^(?:${value})$`).test(outcome) : outcome === value;
+    if (!outcomes.some(isWanted)) {
+      problems.push(`${metric} has no outcome ${operator}"${value}"`);
+    }
+  }
+  return problems;
+}
+
+async function promqlProblems(text: string): Promise<string[]> {
+  const { problems, selectors } = readPromql(text);
+  const exported = await exportedSeries();
+  const empty = selectors.length === 0 ? [`${text} selects nothing`] : [];
+  return [...problems, ...empty, ...selectors.flatMap((selector) => selectorProblems(selector, exported))];
+}
+
+const RULE_VALUES: readonly Values[] = [
+  {},
+  { policy: 'mutating' },
+  { certificates: { mode: 'cert-manager' } },
+  { certificates: { self: { leafLifetimeMs: 600_000 } } },
+];
+
+test.each(RULE_VALUES)('%j: alerts are PromQL, about metrics and labels that there are', async (values) => {
+  const rules = rulesOf(values);
+  expect(rules.length).toBe(values.policy === 'mutating' ? 3 : 6);
+  for (const { alert, expr, annotations } of rules) {
+    expect({ alert, problems: await promqlProblems(expr) }).toEqual({ alert, problems: [] });
+    // What the text shows is what the aggregation leaves.
+    const shown = [...annotations.summary.matchAll(/\$labels\.(\w+)/g)].map((match) => match[1]);
+    for (const { groupings } of readPromql(expr).selectors) {
+      expect({ alert, groupings }).toEqual({ alert, groupings: expect.arrayContaining(shown) });
+    }
+  }
+});
+
+test('PromQL in the pages is about metrics and labels that there are', async () => {
+  const pages = repositoryFiles(['*.md', 'docs/*.md', 'charts/**/*.md']);
+  const quotes = pages.flatMap((page) => {
+    const text = readFileSync(join(repositoryRoot, page), 'utf8');
+    return [...text.matchAll(/`([^`\n]*\bpannier_[a-z][^`\n]*)`/g)].map((match) => ({ page, quote: match[1] ?? '' }));
+  });
+  expect(quotes.length).toBeGreaterThan(20);
+  const problems = await Promise.all(
+    quotes.map(async ({ page, quote }) => (await promqlProblems(quote)).map((problem) => `${page}: ${problem}`)),
+  );
+  expect(problems.flat()).toEqual([]);
+});
+
+test.each([
+  ['sum by (role) (pannier_redis_up', 'Cannot read'],
+  ['pannier_redis_upp == 0', 'pannier_redis_upp is exported by nobody'],
+  ['pannier_redis_up{rule="state"}', 'pannier_redis_up has no label rule'],
+  ['sum by (node) (pannier_redis_up)', 'pannier_redis_up has no label node'],
+  ['rate(pannier_policy_reloads_total)', 'rate of pannier_policy_reloads_total, a counter, without a range'],
+  ['increase(pannier_redis_up[5m])', 'increase of pannier_redis_up, a gauge'],
+  ['pannier_policy_reloads_total{outcome="rejected"}', 'has no outcome ="rejected"'],
+  ['sum by (namespace) (pannier_cache_near_hits_total)', 'which Prometheus renames'],
+])('%s is found out', async (text, problem) => {
+  expect((await promqlProblems(text)).join('\n')).toContain(problem);
+});
+
+test('the alert about a certificate leaves an injector with short-lived ones the time to renew', () => {
+  const secondsOf = (values: Values): number => {
+    const rule = rulesOf(values).find(({ alert }) => alert === 'PannierInjectorCertificateEnds');
+    return Number(/< (\d+)$/.exec(rule?.expr ?? '')?.[1]);
+  };
+  expect(secondsOf({})).toBe(3_600);
+  expect(secondsOf({ certificates: { mode: 'cert-manager' } })).toBe(3_600);
+  // Renewed at two thirds of ten minutes: 200 seconds are left then.
+  expect(secondsOf({ certificates: { self: { leafLifetimeMs: 600_000 } } })).toBe(100);
+});
+
+test('the first refusal of a policy file is heard of: its series begins at 1, and the increase of that is 0', () => {
+  const rule = rulesOf({}).find(({ alert }) => alert === 'PannierPolicyFileRefused');
+  expect(rule?.expr).toContain('unless pannier_policy_reloads_total{outcome="refused"} offset 15m');
 });
 
 test('alerts say how bad it is and what it means', () => {
