@@ -5,9 +5,15 @@
 import { execFileSync } from 'node:child_process';
 import { PatchStrategy, setHeaderOptions, type V1Pod } from '@kubernetes/client-node';
 import { AdmissionLoad } from '../support/kubernetes-admissions.ts';
-import { askingPod, INJECTOR, INJECTOR_PODS, installChart, RELEASE_NAMESPACE } from '../support/kubernetes-chart.ts';
-import { isReady, sidecarOf, TestCluster } from '../support/kubernetes-cluster.ts';
-import { prepareImages } from '../support/kubernetes-images.ts';
+import {
+  askingPod,
+  INJECTOR,
+  INJECTOR_PODS,
+  installedCluster,
+  PREPARE_MS,
+  RELEASE_NAMESPACE,
+} from '../support/kubernetes-chart.ts';
+import { isReady, sidecarOf, type TestCluster } from '../support/kubernetes-cluster.ts';
 import { waitForRecovery } from '../support/kubernetes-recovery.ts';
 import { waitInCluster } from '../support/kubernetes-wait.ts';
 
@@ -19,11 +25,8 @@ let cluster: TestCluster;
 let namespace: string;
 
 beforeAll(async () => {
-  cluster = new TestCluster();
-  await prepareImages();
-  await installChart(cluster, {});
-  namespace = await cluster.namespace();
-}, 600_000);
+  ({ cluster, namespace } = await installedCluster());
+}, PREPARE_MS);
 
 afterAll(async () => {
   await cluster?.scale(RELEASE_NAMESPACE, INJECTOR, REPLICAS);

@@ -14,13 +14,14 @@ import { parseSidecarConfig } from '../../src/kubernetes/sidecar-config.ts';
 import {
   askingPod,
   INJECTOR,
-  installChart,
+  installedCluster,
+  PREPARE_MS,
   RELEASE_NAMESPACE,
   reviewCounts,
   sumOf,
 } from '../support/kubernetes-chart.ts';
-import { isReady, refusalText, sidecarOf, TestCluster } from '../support/kubernetes-cluster.ts';
-import { IMAGES, prepareImages } from '../support/kubernetes-images.ts';
+import { isReady, refusalText, sidecarOf, type TestCluster } from '../support/kubernetes-cluster.ts';
+import { IMAGES } from '../support/kubernetes-images.ts';
 import { waitInCluster } from '../support/kubernetes-wait.ts';
 import { repositoryRoot } from '../support/repository.ts';
 
@@ -66,11 +67,8 @@ let cluster: TestCluster;
 let namespace: string;
 
 beforeAll(async () => {
-  cluster = new TestCluster();
-  await prepareImages();
-  await installChart(cluster, {});
-  namespace = await cluster.namespace();
-}, 600_000);
+  ({ cluster, namespace } = await installedCluster());
+}, PREPARE_MS);
 
 afterAll(async () => {
   await cluster?.close();

@@ -8,10 +8,12 @@ import {
   INJECTOR,
   INJECTOR_PODS,
   installChart,
+  installedCluster,
+  PREPARE_MS,
   RELEASE_NAMESPACE,
 } from '../support/kubernetes-chart.ts';
-import { sidecarOf, TestCluster } from '../support/kubernetes-cluster.ts';
-import { IMAGES, prepareImages } from '../support/kubernetes-images.ts';
+import { sidecarOf, type TestCluster } from '../support/kubernetes-cluster.ts';
+import { IMAGES } from '../support/kubernetes-images.ts';
 import { waitInCluster } from '../support/kubernetes-wait.ts';
 
 /** Renewed at two thirds: every 60 s. */
@@ -24,11 +26,8 @@ let cluster: TestCluster;
 let namespace: string;
 
 beforeAll(async () => {
-  cluster = new TestCluster();
-  await prepareImages();
-  await installChart(cluster, {});
-  namespace = await cluster.namespace();
-}, 600_000);
+  ({ cluster, namespace } = await installedCluster());
+}, PREPARE_MS);
 
 afterAll(async () => {
   await cluster?.close();

@@ -6,14 +6,17 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { kubeconfigFile, type TestCluster } from './kubernetes-cluster.ts';
-import { IMAGES } from './kubernetes-images.ts';
+import { kubeconfigFile, TestCluster } from './kubernetes-cluster.ts';
+import { IMAGES, prepareImages } from './kubernetes-images.ts';
 import { waitInCluster } from './kubernetes-wait.ts';
 import { repositoryRoot } from './repository.ts';
 
 export const RELEASE_NAMESPACE = 'pannier-system';
 export const INJECTOR = 'pannier-injector';
 export const INJECTOR_PODS = 'app.kubernetes.io/component=injector';
+
+/** For `installedCluster`, whose images take a while on a fresh machine. */
+export const PREPARE_MS = 600_000;
 
 const RELEASE = 'pannier';
 const ADMIN_PORT = 9_471;
@@ -48,6 +51,14 @@ export async function installChart(
     rmSync(directory, { recursive: true, force: true });
   }
   await waitForInjection(cluster);
+}
+
+/** What suites start from: the images loaded, the chart installed with its own values, and a namespace. */
+export async function installedCluster(): Promise<{ cluster: TestCluster; namespace: string }> {
+  const cluster = new TestCluster();
+  await prepareImages();
+  await installChart(cluster, {});
+  return { cluster, namespace: await cluster.namespace() };
 }
 
 /** Admission takes effect a moment after its objects are there. */
