@@ -3,8 +3,9 @@
  */
 import { cacheStoreContract } from '../../test/support/cache-store-contract.ts';
 import { FakeClock, systemClock } from '../lib/clock.ts';
+import { decodeInvalidationMessage } from '../near/invalidation-message.ts';
 import { LocalChannels } from '../near/local-channels.ts';
-import { createKeyspace } from '../redis/keyspace.ts';
+import { bucketOf, createKeyspace } from '../redis/keyspace.ts';
 import { MemoryCacheStore } from './memory-store.ts';
 import type { CacheWrite } from './store.ts';
 
@@ -78,4 +79,50 @@ test('a TTL counts by the clock that cannot jump', () => {
   expect(store.read('n', Buffer.from('key'), 0)).toMatchObject({ ageMs: 999, ttlMs: 1 });
   clock.advance(1);
   expect(store.read('n', Buffer.from('key'), 0)).toBeUndefined();
+});
+
+test('a value that is larger than the store is refused: what stood there before is not served as if it had been replaced', () => {
+  const store = createStore({ maxEntries: 10, maxBytes: 100_000, clock: new FakeClock() });
+  store.write(writeOf('key', 10), 0);
+  expect(() => store.write(writeOf('key', 100_000), 0)).toThrow(expect.objectContaining({ kind: 'full' }));
+  expect(store.read('n', Buffer.from('key'), 0)?.value).toHaveLength(10);
+});
+
+test('what is voided where nothing is stored and nobody listens costs no room, and no other namespace its own', () => {
+  const store = createStore({ maxEntries: 10_000, maxBytes: 1_000_000, clock: new FakeClock() });
+  store.write(writeOf('key', 1), 0);
+  for (let index = 0; index < 1_100; index += 1) {
+    store.flush(`flushed-${index}`, 0);
+    store.remove(`removed-${index}`, [Buffer.from('key')], 0);
+    store.removeTags(`untagged-${index}`, ['tag'], 0);
+  }
+  expect(store.read('n', Buffer.from('key'), 0)).toBeDefined();
+});
+
+test('the numbers of a channel go on without a gap while it is heard, for keys and tags apart', () => {
+  const channels = new LocalChannels();
+  const keyspace = createKeyspace('');
+  const limits = { maxEntries: 100, maxBytes: 1_000_000 };
+  const store = new MemoryCacheStore({ clock: new FakeClock(), channels, keyspace, ...limits });
+  const heard: string[] = [];
+  const subscriber = channels.createSubscriber({
+    onLive: () => undefined,
+    onLost: () => undefined,
+    onMessage: (channel, message) => heard.push(`${channel} ${decodeInvalidationMessage(message)?.sequence}`),
+  });
+  const keyChannel = keyspace.cacheChannel('n', bucketOf('name'));
+  const tagChannel = keyspace.cacheTagChannel('n', bucketOf('name'));
+  subscriber.subscribe(keyChannel);
+  subscriber.subscribe(tagChannel);
+  for (let round = 0; round < 3; round += 1) {
+    store.write(writeOf('name', 1), 0);
+    store.removeTags('n', ['name'], 0);
+  }
+  store.flush('n', 0);
+  expect(heard.filter((line) => line.startsWith(`${keyChannel} `))).toEqual(
+    [1, 2, 3, 4].map((number) => `${keyChannel} ${number}`),
+  );
+  expect(heard.filter((line) => line.startsWith(`${tagChannel} `))).toEqual(
+    [1, 2, 3].map((number) => `${tagChannel} ${number}`),
+  );
 });

@@ -10,6 +10,7 @@
 import { randomBytes } from 'node:crypto';
 import { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
+import { StoreError } from '../lib/store-error.ts';
 import { encodeInvalidationMessage } from '../near/invalidation-message.ts';
 import type { LocalChannels } from '../near/local-channels.ts';
 import { BUCKET_COUNT, bucketOf, type Keyspace } from '../redis/keyspace.ts';
@@ -52,16 +53,22 @@ interface MemoryEntry {
 interface NamespaceState {
   readonly incarnation: Buffer;
   flushedAtStamp: number;
-  /** By channel: the number of its last message. */
-  readonly sequences: Map<string, number>;
+  /** The number of the last message by bucket, those of tags after those of keys; made when the first is heard. */
+  sequences: Float64Array | undefined;
 }
 
+interface Bucket {
+  readonly bucket: number;
+  readonly isTag: boolean;
+}
+
+/** Each costs 4 KiB once it was watched, beside what is counted in bytes. */
 const NAMESPACES_MAX = 1_024;
 /** Objects and Buffer headers of an entry, besides what BoundedMap counts; measured, rounded up. */
 const ENTRY_EXTRA_BYTES = 700;
 /** A tag's version outlives the entries that bear it by this much. */
 const TAG_MARGIN_MS = 60_000;
-/** Share of the bytes that tags and namespaces may take. */
+/** Share of the bytes that tags may take. */
 const INDEX_SHARE = 0.1;
 
 export class MemoryCacheStore implements CacheStore {
@@ -145,11 +152,14 @@ export class MemoryCacheStore implements CacheStore {
       createdAtMs: nowMs,
       ttlMs: write.ttlMs,
     };
-    this.#entries.set(name, entry, {
+    const isKept = this.#entries.set(name, entry, {
       bytes: write.value.length + ENTRY_EXTRA_BYTES + tagBytes(write.tags),
       expiresAtMs: nowMs + write.ttlMs,
       nowMs,
     });
+    if (!isKept) {
+      throw new StoreError('full', 'the value is larger than the memory store may be, wanted a smaller one');
+    }
     this.#publishKeys(write.namespace, [write.key]);
     return { stored: true, version: entry.version };
   }
@@ -171,16 +181,20 @@ export class MemoryCacheStore implements CacheStore {
   removeTags(namespace: string, tags: readonly string[], _deadlineAtMs: number): void {
     for (const tag of tags) {
       this.#tags.delete(`${namespace}:${tag}`);
-      const channel = this.#keyspace.cacheTagChannel(namespace, bucketOf(tag));
-      this.#publish(namespace, channel, 'names', [Buffer.from(tag).toString('latin1')]);
+      const bucket = { bucket: bucketOf(tag), isTag: true };
+      this.#publish(namespace, bucket, 'names', [Buffer.from(tag).toString('latin1')]);
     }
   }
 
   flush(namespace: string, _deadlineAtMs: number): void {
     this.#stamp += 1;
-    this.#namespaceState(namespace).flushedAtStamp = this.#stamp;
+    // A namespace that is not remembered has no entries: to remember it now would make another one forgotten.
+    const state = this.#namespaces.get(namespace, this.#clock.monotonicMs());
+    if (state !== undefined) {
+      state.flushedAtStamp = this.#stamp;
+    }
     for (let bucket = 0; bucket < BUCKET_COUNT; bucket += 1) {
-      this.#publish(namespace, this.#keyspace.cacheChannel(namespace, bucket), 'flush', []);
+      this.#publish(namespace, { bucket, isTag: false }, 'flush', []);
     }
   }
 
@@ -226,7 +240,7 @@ export class MemoryCacheStore implements CacheStore {
     const state: NamespaceState = {
       incarnation: randomBytes(INCARNATION_BYTES),
       flushedAtStamp: 0,
-      sequences: new Map(),
+      sequences: undefined,
     };
     this.#namespaces.set(namespace, state, { bytes: 0, expiresAtMs: Number.POSITIVE_INFINITY, nowMs });
     return state;
@@ -258,18 +272,24 @@ export class MemoryCacheStore implements CacheStore {
       }
     }
     for (const [bucket, names] of byBucket) {
-      this.#publish(namespace, this.#keyspace.cacheChannel(namespace, bucket), 'names', names);
+      this.#publish(namespace, { bucket, isTag: false }, 'names', names);
     }
   }
 
-  #publish(namespace: string, channel: string, kind: 'names' | 'flush', names: readonly string[]): void {
-    const state = this.#namespaceState(namespace);
-    const sequence = (state.sequences.get(channel) ?? 0) + 1;
-    state.sequences.set(channel, sequence);
-    if (this.#channels.isHeard(channel)) {
-      const incarnation = state.incarnation.toString('latin1');
-      this.#channels.publish(channel, encodeInvalidationMessage({ kind, incarnation, sequence, names }));
+  /** Messages that nobody hears need no number: who listens later begins with the first that it hears. */
+  #publish(namespace: string, { bucket, isTag }: Bucket, kind: 'names' | 'flush', names: readonly string[]): void {
+    const { cacheTagChannel, cacheChannel } = this.#keyspace;
+    const channel = isTag ? cacheTagChannel(namespace, bucket) : cacheChannel(namespace, bucket);
+    if (!this.#channels.isHeard(channel)) {
+      return;
     }
+    const state = this.#namespaceState(namespace);
+    state.sequences ??= new Float64Array(2 * BUCKET_COUNT);
+    const index = isTag ? BUCKET_COUNT + bucket : bucket;
+    const sequence = (state.sequences[index] ?? 0) + 1;
+    state.sequences[index] = sequence;
+    const incarnation = state.incarnation.toString('latin1');
+    this.#channels.publish(channel, encodeInvalidationMessage({ kind, incarnation, sequence, names }));
   }
 }
 

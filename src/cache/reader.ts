@@ -205,7 +205,7 @@ function withinBudget(
   let leftBytes = budgetBytes;
   return keys.map((key) => {
     const answer = answers.get(key.toString('latin1')) ?? {};
-    if (answer.outcome !== CacheOutcome.CACHE_OUTCOME_HIT) {
+    if (answer.outcome !== CacheOutcome.CACHE_OUTCOME_HIT && answer.outcome !== CacheOutcome.CACHE_OUTCOME_ABSENT) {
       return answer;
     }
     const bytes = budgetBytesOf({ value: answer.value as Buffer, tags: answer.tags ?? [] });

@@ -26,7 +26,7 @@ interface Held<Value> {
   reject(error: unknown): void;
 }
 
-function setUp() {
+function setUp(options: { answerBytesMax?: number } = {}) {
   const clock = new FakeClock();
   const reads: Held<StoredValue | undefined>[] = [];
   const writes: Held<WriteOutcome>[] = [];
@@ -76,6 +76,7 @@ function setUp() {
     policies: { current: () => POLICIES },
     clock,
     metrics: recorded,
+    ...options,
   });
   const get = (fields = {}, leftMs = 1_000) => service.CacheGet(getRequest(fields), callContext({ clock, leftMs }));
   return {
@@ -256,4 +257,17 @@ test('CacheGetMany answers from copies and store together, in the order of the k
     [1, 2, 'far'],
     [1, 1, 'v1'],
   ]);
+});
+
+test('CacheGetMany counts what is absent and its tags each time that they are answered', async () => {
+  const t = setUp({ answerBytesMax: 20_000 });
+  const keys = Array.from({ length: 256 }, () => Buffer.from('key'));
+  const many = t.service.CacheGetMany({ namespace: 'n', keys, fresh: false }, callContext({ clock: t.clock }));
+  const tags = Array.from({ length: 16 }, (_, index) => String(index).padStart(128, 't'));
+  t.reads[0]?.resolve({ ...storedValue(''), absent: true, tags });
+  const results = (await many).results ?? [];
+  const tagBytes = results.flatMap((result) => result.tags ?? []).reduce((sum, tag) => sum + tag.length, 0);
+  expect(tagBytes).toBeLessThanOrEqual(20_000);
+  expect(results.map((result) => result.outcome).slice(0, 4)).toEqual([4, 4, 4, 6]);
+  expect(results).toHaveLength(256);
 });

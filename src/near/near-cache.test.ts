@@ -146,6 +146,20 @@ describe('a copy', () => {
   });
 });
 
+test.each([
+  ['nothing', undefined],
+  ['a value whose tags nobody vouches for', nearValue('v2', { tags: ['tag'] })],
+])('a read that went past the copy and brought %s leaves nothing older to be served after it', (_what, value) => {
+  const t = setUp();
+  ready(t);
+  fill(t, nearValue('v1'));
+  expect(t.get()).toBeDefined();
+  // Whoever changed it could not be heard.
+  t.near.fill(begin(t), value);
+  expect(t.get()).toBeUndefined();
+  expect(t.near.indexedCount).toBe(0);
+});
+
 describe('R1: what came between the sending of a read and its answer voids the fill', () => {
   test.each([
     ['a message for the key', (t: ReturnType<typeof setUp>) => t.say(channelOf(KEY), 'key')],
@@ -269,6 +283,30 @@ describe('bounds', () => {
       expect(t.near.indexedCount).toBe(t.near.size);
     }
     expect(t.near.size).toBeGreaterThan(10);
+  });
+
+  test('the bytes of a copy are those of its tags as well, each held by the copy and by the index', () => {
+    const t = setUp();
+    const namespace = 'n'.repeat(64);
+    const tags = Array.from({ length: 16 }, (_, index) => String(index).padStart(128, 't'));
+    const channels = [
+      keyspace.cacheChannel(namespace, bucketOf(KEY)),
+      ...tags.map((tag) => keyspace.cacheTagChannel(namespace, bucketOf(tag))),
+    ];
+    t.hub.useForNear(namespace, bucketOf(KEY), false);
+    for (const tag of tags) {
+      t.hub.useForNear(namespace, bucketOf(tag), true);
+    }
+    for (const channel of channels) {
+      t.live(channel);
+    }
+    const placeholder = t.near.begin(namespace, KEY);
+    if (placeholder !== undefined) {
+      t.near.fill(placeholder, nearValue('v1', { tags }));
+    }
+    expect(t.near.size).toBe(1);
+    // As much as such a copy was measured to take: 520 bytes per tag and 950 beside.
+    expect(t.near.bytes).toBeGreaterThanOrEqual(950 + 16 * 520);
   });
 
   test('subscriptions are bounded, and given up when nothing uses them', () => {

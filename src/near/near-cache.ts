@@ -11,6 +11,7 @@
  *      and nothing was said since that voids it.
  *   3. No more entries and bytes than the options say, least recently used first out.
  *   4. A hit is one look-up, and answers at once.
+ *   5. After a read that went past a copy has ended, that copy is not served any more.
  */
 import { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -56,7 +57,8 @@ export interface NearCacheOptions {
 const LIFE_MS = 1_000;
 /** Objects, Buffer headers and index entries of a copy, besides what BoundedMap counts; measured, rounded up. */
 const COPY_EXTRA_BYTES = 750;
-const TAG_EXTRA_BYTES = 450;
+/** What a tag costs besides its text, which the copy holds and the index once more behind the namespace. */
+const TAG_EXTRA_BYTES = 320;
 /** Reads under way that may end in a copy; more go without. */
 const PLACEHOLDERS_MAX = 10_000;
 
@@ -139,7 +141,8 @@ export class NearCache implements HubListener {
     if (this.#placeholders.get(name) !== placeholder) {
       return;
     }
-    this.#placeholders.delete(name);
+    // The copy that a `fresh` read went past is older than what it brought, whether that may be kept or not.
+    this.#dropName(name);
     if (value === undefined || !channel.state.live || channel.state.generation !== placeholder.generation) {
       return;
     }
@@ -220,8 +223,7 @@ export class NearCache implements HubListener {
     if (expiresAtMs <= nowMs) {
       return;
     }
-    const { name } = placeholder;
-    this.#dropName(name);
+    const { name, namespace } = placeholder;
     const copy: NearCopy = {
       absent: value.absent,
       value: ownBytes(value.value),
@@ -233,7 +235,7 @@ export class NearCache implements HubListener {
       channels,
     };
     this.#link(name, copy);
-    const bytes = value.value.length + COPY_EXTRA_BYTES + value.tags.length * TAG_EXTRA_BYTES;
+    const bytes = value.value.length + COPY_EXTRA_BYTES + tagBytes(namespace, value.tags);
     if (!this.#copies.set(name, copy, { bytes, expiresAtMs, nowMs })) {
       this.#unlink(name, copy);
     }
@@ -292,6 +294,14 @@ function nameOf(namespace: string, key: Buffer): string {
 
 function tagName(namespace: string, tag: string): string {
   return `${namespace}:${tag}`;
+}
+
+function tagBytes(namespace: string, tags: readonly string[]): number {
+  let bytes = 0;
+  for (const tag of tags) {
+    bytes += TAG_EXTRA_BYTES + 2 * (tagName(namespace, tag).length + tag.length);
+  }
+  return bytes;
 }
 
 /** A copy with memory of its own: a view would keep the socket's chunk alive that it came in. */
