@@ -63,6 +63,13 @@ export class RedisNode {
     return await this.connection().send(command, deadlineAtMs);
   }
 
+  /** Drops all connections, which are made anew: its name is looked up again. */
+  drop(reason: string): void {
+    for (const connection of this.#connections) {
+      connection.drop(reason);
+    }
+  }
+
   close(): void {
     for (const connection of this.#connections) {
       connection.close();

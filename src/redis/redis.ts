@@ -6,7 +6,7 @@
  *   ASK       ASKING and the command on the named node, for this once
  *   NOSCRIPT  EVAL in place of EVALSHA on the same node, which loads the script there
  *   TRYAGAIN  repeated after 5 to 50 ms (several keys of a slot under migration)
- *   READONLY, CLUSTERDOWN  once more after a refresh: a failover may just be over
+ *   READONLY, MASTERDOWN, CLUSTERDOWN  once more after a refresh: a failover may just be over
  * All of this happens within `commandTimeoutMs`, five turns at most, and only after answers that say that the command was not executed.
  * What was sent and never answered is never sent again.
  */
@@ -38,6 +38,8 @@ export interface Redis extends RedisCommands {
 }
 
 const TURNS_MAX = 5;
+/** Somebody else may be the master by now. */
+const AFTER_REFRESH: ReadonlySet<string> = new Set(['READONLY', 'MASTERDOWN', 'CLUSTERDOWN']);
 const TRY_AGAIN = { firstMs: 5, maxMs: 50 };
 /** How often a node that is being connected to is looked at. */
 const NODE_POLL_MS = 5;
@@ -182,7 +184,7 @@ class RedisDeployment implements Redis {
         connection = await this.#connectionOf(node, request.untilMs);
       } else if (error.code === 'TRYAGAIN') {
         await this.#pause(backoffMs(turn, TRY_AGAIN), request.untilMs);
-      } else if ((error.code === 'READONLY' || error.code === 'CLUSTERDOWN') && !hasRefreshed) {
+      } else if (AFTER_REFRESH.has(error.code) && !hasRefreshed) {
         hasRefreshed = true;
         await this.#refreshed(request.untilMs);
         node = this.#owner(request.slot) ?? node;

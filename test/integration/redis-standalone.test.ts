@@ -1,0 +1,122 @@
+/**
+ * Masters without Cluster that change places while their connections stand: a demoted server answers READONLY on them for as long as it
+ * lives, so whoever would go on with such a connection would never be served again.
+ */
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+import { StoreError } from '../../src/lib/store-error.ts';
+import type { Redis } from '../../src/redis/redis.ts';
+import { openRedis, soonMs } from '../support/redis-client.ts';
+import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { waitFor } from '../support/wait.ts';
+
+let servers: RedisNode[];
+let redis: Redis;
+
+afterEach(async () => {
+  redis?.close();
+  await Promise.all(servers.map((server) => server.stop()));
+});
+
+async function startServers(count: number): Promise<void> {
+  servers = await Promise.all(
+    Array.from({ length: count }, () => startRedis({ args: ['--repl-diskless-sync-delay', '0'] })),
+  );
+  const [master] = servers as [RedisNode];
+  await follow(master);
+}
+
+/** All others become replicas of this one, which is a master from now on. */
+async function follow(master: RedisNode): Promise<void> {
+  await master.command('REPLICAOF', 'NO', 'ONE');
+  for (const server of servers.filter((other) => other !== master)) {
+    await server.command('REPLICAOF', master.host, String(master.port));
+    await waitFor('a replica', async () =>
+      String(await server.command('INFO', 'replication')).includes('master_link_status:up'),
+    );
+  }
+}
+
+async function write(value: string): Promise<string> {
+  try {
+    return String(await redis.send('a', ['SET', 'a', value, 'PX', '60000'], soonMs()));
+  } catch (error) {
+    return error instanceof StoreError ? `${error.kind} ${error.serverCode ?? ''}`.trim() : String(error);
+  }
+}
+
+test.each([1, 2])(
+  'of three seeds the one that became the master is found, be it the second or the third',
+  async (at) => {
+    await startServers(3);
+    redis = await openRedis(servers.map((server) => server.url).join(','));
+    expect(await write('1')).toBe('OK');
+    const next = servers[at] as RedisNode;
+    await follow(next);
+    await waitFor('service', async () => (await write('2')) === 'OK');
+    expect(await next.command('GET', 'a')).toBe('2');
+  },
+);
+
+describe('one seed, a name behind which the master changes', () => {
+  let service: Service;
+
+  beforeEach(async () => {
+    await startServers(2);
+    service = await startService((servers[0] as RedisNode).port);
+    redis = await openRedis(`redis://127.0.0.1:${service.port}`);
+    expect(await write('1')).toBe('OK');
+  });
+
+  afterEach(async () => {
+    await service.close();
+  });
+
+  test.each(['yes', 'no'])('writes reach the new one (replicas that serve stale data: %s)', async (servesStale) => {
+    const [old, next] = servers as [RedisNode, RedisNode];
+    await old.command('CONFIG', 'SET', 'replica-serve-stale-data', servesStale);
+    await follow(next);
+    service.target = next.port;
+    await waitFor('service', async () => (await write('2')) === 'OK');
+    expect(await next.command('GET', 'a')).toBe('2');
+  });
+});
+
+interface Service {
+  readonly port: number;
+  /** Where new connections go; those that stand stay where they are, as behind a Service of Kubernetes. */
+  target: number;
+  close(): Promise<void>;
+}
+
+async function startService(target: number): Promise<Service> {
+  const sockets = new Set<Socket>();
+  const server = createServer((client) => {
+    const upstream = connect(service.target, '127.0.0.1');
+    for (const [socket, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        sockets.delete(socket);
+        other.destroy();
+      });
+      socket.pipe(other);
+    }
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const service: Service = {
+    port: (server.address() as { port: number }).port,
+    target,
+    close: async () => {
+      for (const socket of sockets) {
+        socket.destroy();
+      }
+      server.close();
+      await once(server, 'close');
+    },
+  };
+  return service;
+}
