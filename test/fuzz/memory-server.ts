@@ -50,6 +50,7 @@ const METHODS: MethodTable = new Map(
       { ...codec('Fail'), kind: 'unary', handle: fail },
       { ...codec('Nothing'), kind: 'unary', handle: (_request: Buffer, context: CallContext) => whenOver(context) },
       { ...codec('Stream'), kind: 'server_stream', handle: sendThree },
+      { ...codec('Flood'), kind: 'server_stream', handle: sendForEver },
       { ...codec('Talk'), kind: 'bidi_stream', handle: talk },
     ] satisfies AnyMethod[]
   ).map((method) => [method.path, method]),
@@ -73,6 +74,14 @@ function whenOver(context: CallContext): Promise<Buffer> {
 
 async function sendThree(request: Buffer, _context: CallContext, responses: ResponseStream<Buffer>): Promise<void> {
   for (let count = 0; count < 3; count += 1) {
+    if (!responses.send(request)) {
+      await responses.writable();
+    }
+  }
+}
+
+async function sendForEver(request: Buffer, context: CallContext, responses: ResponseStream<Buffer>): Promise<void> {
+  while (!context.isOver()) {
     if (!responses.send(request)) {
       await responses.writable();
     }

@@ -54,6 +54,15 @@ export class MemorySocket extends EventEmitter {
     return [...buffers].reduce((sum, buffer) => sum + buffer.byteLength, 0);
   }
 
+  /** The peer takes some of what waits. */
+  take(bytes: number): void {
+    if (bytes < this.writableLength) {
+      this.writableLength -= bytes;
+    } else {
+      this.unstick();
+    }
+  }
+
   /** The peer takes what waits. */
   unstick(): void {
     this.isStuck = false;

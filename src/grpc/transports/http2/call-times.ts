@@ -50,14 +50,20 @@ export class CallTimes {
     return nextMs;
   }
 
-  /** Once a second: calls `end` for each call whose peer does not take its answer, or does not end its request. */
-  sweep(end: (stream: Http2Stream) => void): void {
+  /**
+   * Once a second: calls `end` for each call whose peer does not take its answer, or does not end its request. One whose own
+   * window is open waits for its turn on the connection: it goes on as long as the connection does (`isConnectionTaking`).
+   */
+  sweep(isConnectionTaking: boolean, end: (stream: Http2Stream) => void): void {
     this.sweeps += 1;
     const { slowReaderBytesPerSecond, stalledWriteMsMax, requestMsMax } = this.#limits;
     for (const stream of [...this.#table.values()]) {
       const takenBytes = stream.sentBytes - stream.sweptBytes;
       stream.sweptBytes = stream.sentBytes;
-      if (stream.queuedBytes === 0 || takenBytes >= slowReaderBytesPerSecond) {
+      // A window of a few bytes is none: it would hold the answer for as long as the peer likes.
+      const isOpen = stream.sendWindowBytes >= Math.min(stream.queuedBytes, slowReaderBytesPerSecond);
+      const isInTurn = isOpen && isConnectionTaking;
+      if (stream.queuedBytes === 0 || takenBytes >= slowReaderBytesPerSecond || isInTurn) {
         stream.progressSweep = this.sweeps;
       }
       const stalledMs = (this.sweeps - stream.progressSweep) * SECOND_MS;

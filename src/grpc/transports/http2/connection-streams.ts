@@ -209,7 +209,7 @@ export class ConnectionStreams implements BodyHost, CallHost {
 
   /** Once a second: ends calls whose peer neither sends nor takes. */
   sweep(): void {
-    this.#times.sweep((stream) => this.#reset(stream, ErrorCode.cancel));
+    this.#times.sweep(this.sender.sweep(), (stream) => this.#reset(stream, ErrorCode.cancel));
   }
 
   startCall(stream: Http2Stream, message: Buffer): void {

@@ -62,12 +62,17 @@ export const HTTP2_LIMIT_ROWS = {
   slowReaderBytesPerSecond: row(
     1_024,
     'bytes/s',
-    'a peer that takes less of an answer that waits counts as taking none',
+    "a peer that takes less of an answer that waits (of all together, where they wait for the connection's window) counts as taking none",
   ),
   stalledWriteMsMax: row(
     20_000,
     'ms',
     'how long a peer may take no byte of an answer; beyond it the call is reset or the connection closed',
+  ),
+  backlogMsMax: row(
+    300_000,
+    'ms',
+    "how long all that waits may take at the speed at which its peer opens the connection's window; a slower one counts as taking none",
   ),
   keepaliveIntervalMs: row(60_000, 'ms', 'silence after which a peer is asked for a sign of life (PING)'),
   keepaliveTimeoutMs: row(20_000, 'ms', 'how long that may take; beyond it the connection is closed'),

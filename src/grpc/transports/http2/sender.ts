@@ -1,8 +1,8 @@
 /**
  * What a connection sends: answers within the peer's windows, and the frames that control it.
  *
- * A small unary answer is one copy of three ready frames. What does not fit waits in its stream: for the connection's window
- * or a slow socket also in #waiting, for its own window until that grows.
+ * A small unary answer is one copy of three ready frames. What does not fit waits in its stream: for its own window until
+ * that grows, for the connection's window or a slow socket in #waiting, where each has its turn, a frame at a time.
  */
 import type { Socket } from 'node:net';
 import { errorStatus } from '../../error-status.ts';
@@ -55,6 +55,8 @@ export class Sender {
   readonly #limits: Http2Limits;
   readonly #waiting = new Set<Http2Stream>();
   #windowBytes = DEFAULT_WINDOW_BYTES;
+  /** DATA that had waited and went out since the last sweep. */
+  #takenBytes = 0;
   #isTableUpdateDue = false;
 
   constructor(socket: Socket, options: { limits: Http2Limits; waiting: Share; host: SenderHost }) {
@@ -155,14 +157,26 @@ export class Sender {
     this.outbox.frame(FrameType.goaway, Flag.none, 0, payload);
   }
 
+  /**
+   * Once a second: whether the peer takes what waits, fast enough to be done with all of it in time. True while the socket
+   * is what is slow: that is judged by what the socket gets rid of (connection-lifetime.ts).
+   */
+  sweep(): boolean {
+    const takenBytes = this.#takenBytes;
+    this.#takenBytes = 0;
+    const { slowReaderBytesPerSecond, backlogMsMax } = this.#limits;
+    const wantedBytes = Math.max(slowReaderBytesPerSecond, (this.queuedBytes * 1_000) / backlogMsMax);
+    return this.outbox.isCongested || takenBytes >= wantedBytes;
+  }
+
   /** Sends what the windows allow. */
   pump(stream: Http2Stream): void {
     while (stream.queuedBytes > 0) {
-      if (this.#windowBytes <= 0 || this.outbox.isCongested) {
-        this.#waiting.add(stream);
+      if (stream.sendWindowBytes <= 0) {
         return;
       }
-      if (stream.sendWindowBytes <= 0) {
+      if (this.#windowBytes <= 0 || this.outbox.isCongested) {
+        this.#waiting.add(stream);
         return;
       }
       this.#sendPiece(stream);
@@ -180,18 +194,19 @@ export class Sender {
 
   /** Goes on with the streams that waited for the connection, a frame of each at a time. */
   pumpWaiting(): void {
-    while (this.#waiting.size > 0) {
-      for (const stream of this.#waiting) {
-        if (this.#windowBytes <= 0 || this.outbox.isCongested) {
-          return;
-        }
-        if (stream.queuedBytes > 0 && stream.sendWindowBytes > 0) {
-          this.#sendPiece(stream);
-        }
-        if (stream.queuedBytes === 0 || stream.sendWindowBytes <= 0) {
-          this.#waiting.delete(stream);
-          this.pump(stream);
-        }
+    // A set is walked in the order of adding: what is added while it is walked has its turn behind the others.
+    for (const stream of this.#waiting) {
+      if (this.#windowBytes <= 0 || this.outbox.isCongested) {
+        return;
+      }
+      this.#waiting.delete(stream);
+      if (stream.queuedBytes > 0 && stream.sendWindowBytes > 0) {
+        this.#sendPiece(stream);
+      }
+      if (stream.queuedBytes > 0 && stream.sendWindowBytes > 0) {
+        this.#waiting.add(stream);
+      } else {
+        this.pump(stream);
       }
     }
   }
@@ -261,6 +276,7 @@ export class Sender {
     stream.queuedBytes -= bytes;
     stream.sentOfFirstBytes += bytes;
     stream.sentBytes += bytes;
+    this.#takenBytes += bytes;
     if (bytes === leftBytes) {
       stream.sendQueue.shift();
       stream.sentOfFirstBytes = 0;
