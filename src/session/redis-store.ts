@@ -122,10 +122,10 @@ export class RedisSessionStore implements SessionStore {
     }
     const [user, generation, code, first, second, absoluteTtlMs] = listOf(reply);
     const session = { handle: credential.handle, userId: textOf(user), generation: textOf(generation) };
-    const isLengthened = code === 1 && update.absoluteTtlMs !== undefined;
-    const isValid = await afterwards(
-      this.#isValid(session, isLengthened ? numberOf(absoluteTtlMs) : undefined, deadlineAtMs),
-    );
+    const isDone = code === 1;
+    const isLengthened = isDone && update.absoluteTtlMs !== undefined;
+    const judgement = this.#isValid(session, isLengthened ? numberOf(absoluteTtlMs) : undefined, deadlineAtMs);
+    const isValid = await (isDone ? afterwards(judgement) : harmless(judgement));
     if (!isValid) {
       return { outcome: 'not_found' };
     }
@@ -175,7 +175,13 @@ export class RedisSessionStore implements SessionStore {
     if (changesUser && old.userId !== '') {
       unattended(this.#users.forget(old.userId, handle, deadlineAtMs));
     }
-    return { outcome: 'rotated', session: sessionOf(handle, first) };
+    const session = sessionOf(handle, first);
+    if (isLogin && session.absoluteEndMs > old.absoluteEndMs) {
+      // It was given a longer life since the user was made to last as long as it.
+      const lifeMs = session.absoluteEndMs - session.lastSeenAtMs;
+      unattended(this.#users.extend(userId, handle, lifeMs, deadlineAtMs));
+    }
+    return { outcome: 'rotated', session };
   }
 
   async delete(

@@ -52,7 +52,7 @@ export class RedisUsers {
         handle,
         String(absoluteTtlMs),
         String(USER_TTL_MARGIN_MS),
-        this.#random(INCARNATION_BYTES).toString('base64url'),
+        this.#freshIncarnation(),
         String(LISTED_SESSIONS_MAX),
         String(LISTED_SESSIONS_DROPPED),
       ],
@@ -116,7 +116,7 @@ export class RedisUsers {
     kept: { readonly handle: string; readonly generation: string } | undefined,
     deadlineAtMs: number,
   ): Promise<EndedUser | undefined> {
-    const args = kept === undefined ? ['', ''] : [kept.handle, kept.generation];
+    const args = [kept?.handle ?? '', kept?.generation ?? '', this.#freshIncarnation()];
     const reply = await this.#run(this.#endScript, userId, args, deadlineAtMs);
     if (reply === null) {
       // Without its user no session is valid, not the one to be kept either.
@@ -127,6 +127,10 @@ export class RedisUsers {
       return undefined;
     }
     return { before: generationOf(before), handles: listOf(handles).map(String) };
+  }
+
+  #freshIncarnation(): string {
+    return this.#random(INCARNATION_BYTES).toString('base64url');
   }
 
   #run(script: Script, userId: string, args: readonly string[], deadlineAtMs: number): Promise<RedisReply> {

@@ -97,6 +97,10 @@ test('an update whose user cannot be read after it does not say that nothing was
   const change = { set: new Map([['a', Buffer.from('1')]]), remove: new Set<string>() };
   expect(await kindOf(half.update(credential, { ...UPDATE, change }, deadline()))).toBe('unknown');
   expect(await kindOf(half.read(credential, { touch: true }, deadline()))).toBe('unavailable');
+  // What was refused changed nothing, so it may say so.
+  expect(await kindOf(half.update(credential, { ...UPDATE, change, ifVersion: 9 }, deadline()))).toBe('unavailable');
+  const large = { set: new Map([['large', Buffer.alloc(262_144)]]), remove: new Set<string>() };
+  expect(await kindOf(half.update(credential, { ...UPDATE, change: large }, deadline()))).toBe('unavailable');
   expect(await store.read(credential, { touch: false }, deadline())).toMatchObject({ version: 2 });
 });
 
@@ -107,6 +111,18 @@ test('a user’s key that was lost voids the sessions of the user', async () => 
   const again = await create('lost');
   expect(await store.read(again.credential, { touch: true }, deadline())).toMatchObject({ userId: 'lost' });
   expect(await store.read(credential, { touch: true }, deadline())).toBeUndefined();
+});
+
+test('a session of after a logout everywhere that a failover forgot is not made valid by the next one', async () => {
+  const user = createKeyspace('').user('forgotten');
+  await create('forgotten');
+  const replica = await redis.send(user, ['DUMP', user], deadline());
+  await store.endUserSessions('forgotten', undefined, deadline());
+  const later = await create('forgotten');
+  expect(Buffer.isBuffer(replica)).toBe(true);
+  await redis.send(user, ['RESTORE', user, '60000', replica as Buffer, 'REPLACE'], deadline());
+  await store.endUserSessions('forgotten', undefined, deadline());
+  expect(await store.read(later.credential, { touch: true }, deadline())).toBeUndefined();
 });
 
 test('a Redis that is gone: everything is unavailable', async () => {

@@ -11,6 +11,7 @@ import { issueSessionId, type SessionCredential } from '../../src/session/sessio
 import type { RotateOutcome, SessionStore } from '../../src/session/store.ts';
 import { openRedis } from '../support/redis-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { waitFor } from '../support/wait.ts';
 
 const keyspace = createKeyspace('');
 const NO_CHANGE = { set: new Map<string, Buffer>(), remove: new Set<string>() };
@@ -127,6 +128,20 @@ test('an exception does not bring back what a logout everywhere has ended meanwh
   expect(await read(kept.credential)).toBeUndefined();
 });
 
+test('a session that is given a longer life between the steps of its login does not outlive its new user', async () => {
+  const user = name();
+  const guest = await create(store, '');
+  const absoluteTtlMs = 30 * 86_400_000;
+  const update = { change: NO_CHANGE, ifVersion: undefined, idleTtlMs: undefined, absoluteTtlMs };
+  const racing = storeWithCallAfter('session-user-enter', () => store.update(guest.credential, update, deadline()));
+  const { credential } = await rotate(racing, guest, user);
+  const session = await read(credential);
+  await waitFor('a user that lives longer', async () => {
+    const endMs = Number(await redis.send('', ['PEXPIRETIME', keyspace.user(user)], deadline()));
+    return endMs > (session?.absoluteEndMs ?? Number.POSITIVE_INFINITY);
+  });
+});
+
 test('a session that was logged out everywhere is not reborn by a login', async () => {
   const user = name();
   const old = await create(store, user);
@@ -147,15 +162,27 @@ test('a list between the steps of a creation does not unlist the session', async
   expect(await store.list(user, deadline())).toMatchObject([{ handle: credential.handle }]);
 });
 
+/** Incarnation and number of a user. */
+async function generationOf(userId: string): Promise<readonly string[]> {
+  const key = keyspace.user(userId);
+  return ((await redis.send(key, ['HMGET', key, 'i', 'n'], deadline())) as Buffer[]).map(String);
+}
+
+async function setGeneration(userId: string, [incarnation = '', number = '']: readonly string[]): Promise<void> {
+  await redis.send('', ['HSET', keyspace.user(userId), 'i', incarnation, 'n', number], deadline());
+}
+
 test('the removal of a void session leaves the one alone that became another user’s meanwhile', async () => {
   const [first, second] = [name(), name()];
   const old = await create(store, first);
+  const before = await generationOf(first);
   let rotated: SessionCredential | undefined;
   const racing = storeWithCallAfter('session-user-end', async () => {
     // As if the login had looked at the generation just before the logout raised it.
-    await redis.send('', ['HSET', keyspace.user(first), 'n', '1'], deadline());
+    const after = await generationOf(first);
+    await setGeneration(first, before);
     rotated = (await rotate(store, old, second)).credential;
-    await redis.send('', ['HSET', keyspace.user(first), 'n', '2'], deadline());
+    await setGeneration(first, after);
   });
   expect(await racing.endUserSessions(first, undefined, deadline())).toEqual({ outcome: 'ended', deleted: 0 });
   expect(rotated && (await read(rotated))).toMatchObject({ userId: second });

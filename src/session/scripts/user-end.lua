@@ -1,6 +1,6 @@
 -- Ends all sessions of a user by a new generation, and empties the list, but for the one that is to be kept.
 -- KEYS  user
--- ARGV  handle to be kept or '', its generation
+-- ARGV  handle to be kept or '', its generation, the next incarnation
 -- Gives back nil where there is no user; 0 where the one to be kept is not valid; else 1, the generation before and the handles.
 local before = read_generation()
 if not before[1] then
@@ -22,6 +22,7 @@ for index = 1, #names do
     redis.call('HDEL', KEYS[1], names[index])
   end
 end
+-- The number alone would come again after a failover that lost it, and make valid what had been logged in under it.
 redis.call('HINCRBY', KEYS[1], 'n', 1)
-redis.call('HSET', KEYS[1], 'k', kept)
+redis.call('HSET', KEYS[1], 'i', ARGV[3], 'k', kept)
 return { 1, before, handles }
