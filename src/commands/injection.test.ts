@@ -1,7 +1,8 @@
 /**
  * The commands of injection with a file system and a cluster made of values: what they print, and their exit codes.
  */
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { repositoryRoot } from '../../test/support/repository.ts';
 import { injectPod } from '../kubernetes/injector/inject-pod.ts';
@@ -11,7 +12,7 @@ import type { ClusterApi } from '../kubernetes/status/cluster.ts';
 import { runInject } from './inject.ts';
 import { runExplain } from './injection-explain.ts';
 import { runStatus } from './injection-status.ts';
-import type { ManifestIo } from './manifest-io.ts';
+import { type ManifestIo, processIo } from './manifest-io.ts';
 import { runUninject } from './uninject.ts';
 
 class FakeIo implements ManifestIo {
@@ -89,6 +90,23 @@ describe('inject and uninject', () => {
     expect(runInject(flags, io)).toBe(2);
     expect(io.output).toBe('');
     expect(io.errors.join('\n')).toContain(text);
+  });
+
+  test('refuse a file whose bytes they would not write again as they are', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'pannier-bytes-'));
+    try {
+      const file = join(directory, 'latin.yaml');
+      writeFileSync(file, Buffer.from('# caf\u00e9\nkind: Pod\n', 'latin1'));
+      const io = new FakeIo({});
+      expect(
+        runUninject(file, { read: processIo.read, error: (line) => io.error(line), out: (text) => io.out(text) }),
+      ).toBe(2);
+      expect(io.errors).toEqual([`Cannot read ${file}: it is not UTF-8, wanted a readable file`]);
+      writeFileSync(file, '\ufeff# caf\u00e9\n');
+      expect(processIo.read(file)).toBe('\ufeff# caf\u00e9\n');
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
   });
 
   test('take a fallback for an old kubelet, and the namespace for asking when told so', () => {

@@ -1,6 +1,7 @@
 /**
  * What the commands that read manifests share: files or standard input in, the injector's configuration, lines out.
  */
+import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import type { EditedManifests, ManifestResult } from '../kubernetes/manifests/edit-manifests.ts';
 import { defaultSidecarConfig, parseSidecarConfig, type SidecarConfig } from '../kubernetes/sidecar-config.ts';
@@ -16,10 +17,18 @@ export interface ManifestIo {
 }
 
 export const processIo: ManifestIo = {
-  read: (path) => readFileSync(path === '-' ? 0 : path, 'utf8'),
+  read: (path) => textOf(readFileSync(path === '-' ? 0 : path)),
   out: (text) => void process.stdout.write(text),
   error: (line) => void process.stderr.write(`${line}\n`),
 };
+
+/** Other bytes would be replaced on their way through, comments' too. */
+function textOf(bytes: Buffer): string {
+  if (!isUtf8(bytes)) {
+    throw Object.assign(new Error('Cannot read the bytes as text'), { code: 'it is not UTF-8' });
+  }
+  return bytes.toString('utf8');
+}
 
 export interface ConfigFlags {
   readonly config?: string;

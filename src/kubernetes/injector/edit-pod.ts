@@ -137,14 +137,18 @@ function editEvictable(edit: PodEdit, kept: Set<string>): TextMap {
   return { [EVICTABLE_VOLUMES]: own === undefined ? SOCKET_VOLUME : `${own},${SOCKET_VOLUME}` };
 }
 
-/** A list or mapping that the user wrote without entries and that has some now. */
+/** A list or mapping that the user wrote without entries, or as null, and that has some now. */
 function noteEmpty(
   edit: PodEdit,
   kept: Set<string>,
-  { word, before, after }: { word: string; before: object | undefined; after: object },
+  { word, before, after }: { word: string; before: object | null | undefined; after: object },
 ): void {
-  const wasEmpty = before !== undefined && before !== null && Object.keys(before).length === 0;
-  if (wasEmpty && Object.keys(after).length > 0) {
+  if (before === undefined || Object.keys(after).length === 0) {
+    return;
+  }
+  if (before === null) {
+    keep(edit, kept, `null:${word}`);
+  } else if (Object.keys(before).length === 0) {
     keep(edit, kept, `empty:${word}`);
   }
 }

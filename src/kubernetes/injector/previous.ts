@@ -16,7 +16,7 @@ export interface Previous {
 
 /**
  * What the user had written already and injection would else have added: uninjecting must leave it. Words such as `default-container`,
- * `app/env/PANNIER_ADDRESS` or `empty:app/env` (a list without entries), in the annotation pannier.dev/kept where there is any.
+ * `app/env/PANNIER_ADDRESS`, `empty:app/env` (a list without entries) or `null:app/env`, in the annotation pannier.dev/kept where there is any.
  */
 export type Kept = ReadonlySet<string>;
 

@@ -15,10 +15,9 @@ export function uninjectPod(pod: Pod): Pod {
   }
   const { metadata, spec, ...further } = pod;
   const bareMetadata = uninjectMetadata(metadata ?? {}, previous);
-  const hasMetadata = Object.keys(bareMetadata).length > 0 || previous.kept.has('empty:metadata');
   return {
     ...further,
-    ...(hasMetadata ? { metadata: bareMetadata } : {}),
+    ...unlessEmptied('metadata', { before: metadata, after: bareMetadata, kept: previous.kept }),
     ...(spec === undefined ? {} : { spec: uninjectSpec(spec, previous) }),
   };
 }
@@ -85,16 +84,31 @@ function uninjectMetadata(metadata: PodMetadata, previous: Previous): PodMetadat
   };
 }
 
-/** `{ key: after }`, or nothing where the last entry was ours and the key too. */
+/** `{ key: after }`; what it was, null or nothing, where the last entry was ours and the key too. */
 function unlessEmptied<Key extends string, Value extends object>(
   key: Key,
-  options: { before: Value | undefined; after: Value | undefined; kept: Kept; owner?: string },
+  options: { before: Value | null | undefined; after: Value | undefined; kept: Kept; owner?: string },
 ): Partial<Record<Key, Value>> {
   const { before, after, kept, owner } = options;
-  if (before === undefined || after === undefined) {
+  if (before === undefined) {
     return {};
   }
-  const isEmptied = Object.keys(before).length > 0 && Object.keys(after).length === 0;
-  const word = owner === undefined ? `empty:${key}` : `empty:${owner}/${key}`;
-  return isEmptied && !kept.has(word) ? {} : ({ [key]: after } as Record<Key, Value>);
+  if (before === null || after === undefined) {
+    return entry(key, NULL);
+  }
+  if (Object.keys(before).length === 0 || Object.keys(after).length > 0) {
+    return entry(key, after);
+  }
+  const word = owner === undefined ? key : `${owner}/${key}`;
+  if (kept.has(`empty:${word}`)) {
+    return entry(key, after);
+  }
+  return kept.has(`null:${word}`) ? entry(key, NULL) : {};
+}
+
+/** No pod of an API server holds it, and files do. */
+const NULL = null as never;
+
+function entry<Key extends string, Value>(key: Key, value: Value): Partial<Record<Key, Value>> {
+  return { [key]: value } as Record<Key, Value>;
 }

@@ -55,7 +55,13 @@ export function uninjectManifests(source: string): ManifestResult {
 
 type Edit = (workload: Workload, documents: readonly unknown[]) => Injection;
 
+const BYTE_ORDER_MARK = '\uFEFF';
+
 function editManifests(source: string, edit: Edit): ManifestResult {
+  if (source.startsWith(BYTE_ORDER_MARK)) {
+    const result = editManifests(source.slice(1), edit);
+    return 'text' in result ? { ...result, text: BYTE_ORDER_MARK + result.text } : result;
+  }
   const read = readValues(source);
   if ('problems' in read) {
     return read;
@@ -79,30 +85,12 @@ function editManifests(source: string, edit: Edit): ManifestResult {
   if (outcomes.some(({ injection }) => injection.kind === 'refuse')) {
     return { text: source, outcomes };
   }
-  const edited = isJson(source) ? editJson(source, changes) : editYaml(source, changes);
+  // JSON is YAML in flow style.
+  const edited = editYaml(source, changes);
   return 'problem' in edited ? { problems: [edited.problem] } : { text: edited.text, outcomes };
 }
 
 function editChecked(workload: Workload, edit: () => Injection): Injection {
   const [first, ...others] = shapeProblems(workload.pod);
   return first === undefined ? edit() : { kind: 'refuse', problems: [first, ...others] };
-}
-
-function isJson(source: string): boolean {
-  return source.trimStart().startsWith('{') && !('error' in parseJson(source));
-}
-
-function parseJson(source: string): { readonly value: unknown } | { readonly error: unknown } {
-  try {
-    return { value: JSON.parse(source) };
-  } catch (error) {
-    return { error };
-  }
-}
-
-/** JSON has no comments to keep; its indentation is kept. */
-function editJson(source: string, changes: ReadonlyMap<number, unknown>): { readonly text: string } {
-  const after = changes.get(0);
-  const indent = /\n([ \t]+)/.exec(source)?.[1];
-  return { text: changes.size === 0 ? source : `${JSON.stringify(after, null, indent)}\n` };
 }

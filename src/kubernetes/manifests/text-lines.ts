@@ -20,6 +20,20 @@ export class TextLines {
     return offset - this.startOfLine(offset);
   }
 
+  text(start: number, end: number): string {
+    return this.#source.slice(start, end);
+  }
+
+  /** What is blank at the start of the line. */
+  marginOf(offset: number): string {
+    const start = this.startOfLine(offset);
+    let end = start;
+    while (this.#source[end] === ' ' || this.#source[end] === '\t') {
+      end += 1;
+    }
+    return this.#source.slice(start, end);
+  }
+
   /** Where the next line begins; not terminated: there is none, and this one has no end. */
   afterLine(offset: number): { readonly offset: number; readonly isTerminated: boolean } {
     // An offset right behind a line's end means that line.

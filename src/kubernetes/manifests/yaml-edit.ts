@@ -2,13 +2,16 @@
  * Changes values in a YAML text and leaves the text around them as it is, byte for byte: comments, quotes, indentation, order.
  *
  * The nodes of the `yaml` package say where each value stands. What differs between the value before and after becomes edits of the text:
- * lines put in or taken out in block style, parts put in or taken out in flow style. The result is read again and compared; where the
- * text cannot be edited like that (keys merged from elsewhere, say), `editYaml` says so and changes nothing.
+ * lines put in or taken out in block style, parts put in or taken out in flow style. An alias of what changes in one of its places is
+ * written out there first. The result is read again and compared; where the text cannot be edited like that, `editYaml` says so and
+ * changes nothing.
  */
-import { type Document, isAlias, visit } from 'yaml';
+import { type Document, isAlias, type Node, visit, type YAMLMap } from 'yaml';
 import { isSame } from '../json.ts';
+import { TextLines } from './text-lines.ts';
+import { exactText, isMerge, mergedPairs, type Written } from './yaml-aliases.ts';
 import { documentValue, readDocuments } from './yaml-documents.ts';
-import { collectEdits, type TextEdit } from './yaml-edits.ts';
+import { collectEdits, type Shared, type TextEdit } from './yaml-edits.ts';
 
 export type YamlEdit = { readonly text: string } | { readonly problem: string };
 
@@ -17,30 +20,116 @@ export function editYaml(source: string, changes: ReadonlyMap<number, unknown>):
   if (changes.size === 0) {
     return { text: source };
   }
-  const direct = attempt(source, changes);
-  if (direct !== undefined) {
-    return { text: direct };
+  let current = source;
+  for (let round = 0; round < ROUNDS_MAX; round += 1) {
+    const { text, shared } = attempt(current, changes);
+    if (text !== undefined) {
+      return { text };
+    }
+    const plainer = shared.length > 0 ? writtenOut(current, shared) : undefined;
+    if (plainer === undefined) {
+      return { problem: `${PROBLEM}${placeText(current, shared)}` };
+    }
+    current = plainer;
   }
-  // An anchor's node was edited and its aliases with it, or the other way round: each alias becomes what it stands for.
-  const plain = withoutAliases(source, changes);
-  const edited = attempt(plain, changes);
-  return edited === undefined
-    ? { problem: 'Cannot edit the file: its YAML does not let values be put in where they belong, wanted block style' }
-    : { text: edited };
+  return { problem: PROBLEM };
 }
 
-function attempt(source: string, changes: ReadonlyMap<number, unknown>): string | undefined {
+/** What aliases stand for may hold aliases; nobody nests them deeper. */
+const ROUNDS_MAX = 20;
+const PROBLEM = 'Cannot edit the file: its YAML does not let values be put in where they belong, wanted block style';
+
+interface SharedPlace {
+  readonly document: Document;
+  readonly node: Shared;
+}
+
+interface Attempt {
+  /** Undefined: the text cannot be edited as it is. */
+  readonly text?: string;
+  /** What is to be written out where it stands, since it changes in this place alone. */
+  readonly shared: readonly SharedPlace[];
+}
+
+function attempt(source: string, changes: ReadonlyMap<number, unknown>): Attempt {
   const documents = readDocuments(source);
-  const edits: TextEdit[] = [];
+  const edited: { readonly document: Document; readonly edits: readonly TextEdit[] }[] = [];
+  const shared: SharedPlace[] = [];
   for (const [index, after] of changes) {
     const document = documents[index];
     if (document === undefined) {
+      return { shared };
+    }
+    const collected = collectEdits({ source, document, after });
+    edited.push({ document, edits: collected.edits });
+    shared.push(...collected.shared.map((node) => ({ document, node })));
+  }
+  if (shared.length > 0) {
+    return { shared };
+  }
+  const edits = edited.flatMap((one) => one.edits);
+  const text = applyEdits(source, edits);
+  if (text !== undefined && holds(text, documents, changes)) {
+    return { text, shared };
+  }
+  return { shared: edited.flatMap(aliasesOfEdited) };
+}
+
+/** The aliases of nodes that are edited: they are not to change with them. */
+function aliasesOfEdited({ document, edits }: { document: Document; edits: readonly TextEdit[] }): SharedPlace[] {
+  const found: SharedPlace[] = [];
+  visit(document, {
+    Alias: (_key, node) => {
+      const [start, , end] = node.resolve(document)?.range ?? [0, 0, -1];
+      if (edits.some((edit) => edit.start <= end && edit.end >= start)) {
+        found.push({ document, node });
+      }
+    },
+  });
+  return found;
+}
+
+/** Undefined: there is one that cannot be written out. */
+function writtenOut(source: string, shared: readonly SharedPlace[]): string | undefined {
+  const edits: TextEdit[] = [];
+  for (const { document, node } of shared) {
+    const written = { source, document };
+    if (isAlias(node)) {
+      const text = exactText(written, node);
+      if (text === undefined || !node.range) {
+        return undefined;
+      }
+      edits.push({ start: node.range[0], end: node.range[1], text });
+      continue;
+    }
+    const merged = mergeEdits(written, node);
+    if (merged === undefined) {
       return undefined;
     }
-    edits.push(...collectEdits({ source, document, after }));
+    edits.push(...merged);
   }
-  const text = applyEdits(source, edits);
-  return text !== undefined && holds(text, documents, changes) ? text : undefined;
+  return applyEdits(source, edits);
+}
+
+/** The pairs that are merged in take the place of the first `<<`. */
+function mergeEdits(written: Written, node: YAMLMap<Node, Node | null>): TextEdit[] | undefined {
+  const pairs = mergedPairs(written, node);
+  const [first, ...others] = node.items.filter(isMerge);
+  if (pairs === undefined || pairs.length === 0 || first?.key.range == null || others.length > 0) {
+    return undefined;
+  }
+  const lines = new TextLines(written.source);
+  const [start] = first.key.range;
+  const margin = lines.lineEnd + ' '.repeat(lines.columnOf(start));
+  const text = pairs.join(node.flow === true ? ', ' : margin);
+  return [{ start, end: first.value?.range?.[1] ?? start, text }];
+}
+
+function placeText(source: string, shared: readonly SharedPlace[]): string {
+  const start = shared[0]?.node.range?.[0];
+  return start === undefined
+    ? ''
+    : ` and no aliases of values with tags (line ${source.slice(0, start).split('\n').length})`;
 }
 
 /** Undefined: two edits want the same place (what is taken out twice is taken out). Edits at one offset are applied in their order. */
@@ -75,23 +164,4 @@ function holds(text: string, before: readonly Document[], changes: ReadonlyMap<n
 function valueAt(documents: readonly Document[], index: number): unknown {
   const document = documents[index];
   return document === undefined ? undefined : documentValue(document);
-}
-
-/** Aliases of the documents that change, written out in flow style. */
-function withoutAliases(source: string, changes: ReadonlyMap<number, unknown>): string {
-  const documents = readDocuments(source);
-  const edits: TextEdit[] = [];
-  for (const index of changes.keys()) {
-    const document = documents[index];
-    if (document === undefined) {
-      continue;
-    }
-    visit(document, (_key, node) => {
-      if (isAlias(node) && node.range) {
-        const value: unknown = node.resolve(document)?.toJS(document);
-        edits.push({ start: node.range[0], end: node.range[1], text: JSON.stringify(value ?? null) });
-      }
-    });
-  }
-  return applyEdits(source, edits) ?? source;
 }

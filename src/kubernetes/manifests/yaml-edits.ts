@@ -5,7 +5,9 @@
  * be right for every YAML there is: yaml-edit.ts reads the result again.
  */
 import {
+  type Alias,
   type Document,
+  isAlias,
   isCollection,
   isMap,
   isScalar,
@@ -17,6 +19,7 @@ import {
 } from 'yaml';
 import { alignLists, isObject, isSame, type JsonObject, own } from '../json.ts';
 import { endOfContent, TextLines } from './text-lines.ts';
+import { isMerge, isPlainlyWritten, keyOf } from './yaml-aliases.ts';
 import { documentValue } from './yaml-documents.ts';
 import { flowText, inlineText, itemText, pairText } from './yaml-text.ts';
 
@@ -32,28 +35,39 @@ interface EditState {
   /** Whether lists are indented below their keys in this document. */
   readonly indentsLists: boolean;
   readonly edits: TextEdit[];
+  readonly shared: Shared[];
 }
+
+/** What is to be written out where it stands, before the text can be edited: an alias, or a mapping's merges. */
+export type Shared = Alias | YAMLMap<Node, Node | null>;
 
 interface Change<Value> {
   readonly before: Value;
   readonly after: Value;
 }
 
-export function collectEdits(options: { source: string; document: Document; after: unknown }): TextEdit[] {
+export function collectEdits(options: { source: string; document: Document; after: unknown }): {
+  readonly edits: readonly TextEdit[];
+  readonly shared: readonly Shared[];
+} {
   const { source, document, after } = options;
   const lines = new TextLines(source);
-  const state: EditState = { lines, document, indentsLists: findListStyle(document, lines), edits: [] };
+  const state: EditState = { lines, document, indentsLists: findListStyle(document, lines), edits: [], shared: [] };
   const root = document.contents;
   if (root !== null) {
     editValue(state, root, { before: documentValue(document), after });
   }
-  return state.edits;
+  return state;
 }
 
 /** False when the node cannot be edited in place and is to be written anew. */
 function editValue(state: EditState, node: Node, change: Change<unknown>): boolean {
   const { before, after } = change;
   if (isSame(before, after)) {
+    return true;
+  }
+  if (isAlias(node) && !isPlainlyWritten(state.document, node)) {
+    state.shared.push(node);
     return true;
   }
   const isEmptied = typeof after === 'object' && after !== null && Object.keys(after).length === 0;
@@ -72,7 +86,7 @@ function editValue(state: EditState, node: Node, change: Change<unknown>): boole
 }
 
 function editMap(state: EditState, node: YAMLMap<Node, Node | null>, { before, after }: Change<JsonObject>): void {
-  const pairs = new Map(node.items.map((pair) => [String(isScalar(pair.key) ? pair.key.value : pair.key), pair]));
+  const pairs = new Map(node.items.map((pair) => [keyOf(pair), pair]));
   let isLeading = true;
   for (const [key, pair] of pairs) {
     // `<<` merges: it is no key of the value.
@@ -92,7 +106,10 @@ function editMap(state: EditState, node: YAMLMap<Node, Node | null>, { before, a
   const added = Object.entries(after).filter(
     ([key, value]) => value !== undefined && !pairs.has(key) && !isSame(value, own(before, key)),
   );
-  if (added.length > 0) {
+  const isMergedAnew = added.some(([key, value]) => own(before, key) !== undefined && typeof value === 'object');
+  if (isMergedAnew && !node.items.filter(isMerge).every((pair) => isPlainlyWritten(state.document, pair.value))) {
+    state.shared.push(node);
+  } else if (added.length > 0) {
     addPairs(state, node, added);
   }
 }
@@ -107,7 +124,10 @@ function addPairs(
     return;
   }
   if (node.flow === true) {
-    const text = added.map(([key, value]) => `, ${JSON.stringify(key)}: ${flowText(value)}`).join('');
+    const layout = flowLayout(state, node, startOf(last.key));
+    const text = added
+      .map(([key, value]) => `,${layout.between}${JSON.stringify(key)}: ${layout.textOf(value)}`)
+      .join('');
     insert(state, endOfPair(last), text);
     return;
   }
@@ -136,18 +156,27 @@ function rewritePair(
 ): void {
   const start = startOf(pair.key);
   const end = Math.max(endOfPair(pair), start);
-  if (
-    node.flow === true ||
-    (typeof value !== 'object' && isScalar(pair.value) && endOf(pair.value) > startOf(pair.value))
-  ) {
+  const isThere = pair.value !== null && endOf(pair.value) > startOf(pair.value);
+  if (node.flow === true && typeof value === 'object') {
+    const text = flowLayout(state, node, start).textOf(value);
+    state.edits.push(
+      isThere ? { start: startOf(pair.value), end, text } : { start: endOf(pair.key), end, text: `: ${text}` },
+    );
+    return;
+  }
+  if (isThere && typeof value !== 'object' && (node.flow === true || isScalar(pair.value))) {
     const text = scalarText(pair.value, value, node.flow === true);
-    state.edits.push({ start: startOf(pair.value), end, text });
+    // A block scalar ends behind its line.
+    state.edits.push({ start: startOf(pair.value), end: state.lines.trimEnd(startOf(pair.value), end), text });
     return;
   }
   const column = state.lines.columnOf(start);
-  const key = String(isScalar(pair.key) ? pair.key.value : pair.key);
-  const text = pairText({ key, value, column, indentsLists: state.indentsLists }).join(state.lines.lineEnd);
-  state.edits.push({ start, end: state.lines.trimEnd(start, end), text: text.trimStart() });
+  const lines = pairText({ key: keyOf(pair), value, column, indentsLists: state.indentsLists });
+  const text =
+    value === null
+      ? `${state.lines.text(startOf(pair.key), endOf(pair.key))}:`
+      : lines.join(state.lines.lineEnd).trimStart();
+  state.edits.push({ start, end: state.lines.trimEnd(start, end), text });
 }
 
 function editList(state: EditState, node: YAMLSeq<Node>, { before, after }: Change<readonly unknown[]>): void {
@@ -184,11 +213,11 @@ function addItem(
   const before = node.items[previous];
   const first = node.items[0];
   if (node.flow === true) {
-    const text = flowText(value);
+    const layout = flowLayout(state, node, startOf(first));
     if (before !== undefined) {
-      insert(state, endOfContent(before), `, ${text}`);
+      insert(state, endOfContent(before), `,${layout.between}${layout.textOf(value)}`);
     } else {
-      insert(state, startOf(first), `${text}, `);
+      insert(state, startOf(first), `${layout.textOf(value)},${layout.between}`);
     }
     return;
   }
@@ -288,6 +317,24 @@ function scalarText(node: Node | null, value: unknown, isFlow: boolean): string 
 
 function flowOrInline(value: unknown): string {
   return typeof value === 'object' ? flowText(value) : inlineText(value);
+}
+
+interface FlowLayout {
+  /** Behind a comma. */
+  readonly between: string;
+  textOf(value: unknown): string;
+}
+
+/** Lines where the item at `offset` has a line of its own, as in most JSON; else all on one. */
+function flowLayout(state: EditState, node: Node, offset: number): FlowLayout {
+  const margin = state.lines.marginOf(offset);
+  if (state.lines.startOfLine(offset) + margin.length !== offset) {
+    return { between: ' ', textOf: flowText };
+  }
+  const outer = state.lines.marginOf(startOf(node));
+  const unit = margin.startsWith(outer) && margin !== outer ? margin.slice(outer.length) : '  ';
+  const between = state.lines.lineEnd + margin;
+  return { between, textOf: (value) => flowText(value, unit).replaceAll('\n', between) };
 }
 
 /** As the first list below a key is; most manifests are of one style. */

@@ -25,8 +25,8 @@ export function inlineText(value: unknown): string {
 }
 
 /** JSON is YAML. */
-export function flowText(value: unknown): string {
-  return JSON.stringify(value);
+export function flowText(value: unknown, indent?: string): string {
+  return JSON.stringify(value, null, indent);
 }
 
 function block(value: unknown, indentsLists: boolean): string {
