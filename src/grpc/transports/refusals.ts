@@ -22,7 +22,11 @@ export function malformedTimeout(): StatusError {
   return new StatusError(Status.INVALID_ARGUMENT, text);
 }
 
+/** Of what a decoder threw: a StatusError says itself what is wrong. */
 export function malformedRequest(path: string, cause: unknown): StatusError {
+  if (cause instanceof StatusError) {
+    return cause;
+  }
   const text = `Cannot read the request of ${path}: the bytes are no message of its type, wanted valid protobuf`;
   return new StatusError(Status.INTERNAL, text, { cause });
 }

@@ -3,7 +3,8 @@
  * groups, depth, and that it lets messages go.
  */
 import fc from 'fast-check';
-import { setEntry, WireReader } from './reader.ts';
+import { Status, StatusError } from '../status.ts';
+import { FIELDS_MAX, setEntry, WireReader } from './reader.ts';
 
 const reader = new WireReader();
 
@@ -159,6 +160,27 @@ test('messages within messages count as deep as groups', () => {
     reader.enter();
   }
   expect(() => reader.enter()).toThrow('nested too deep');
+});
+
+test.each([
+  { name: 'of a message', bytes: [0x08, 1] },
+  { name: 'that are unknown groups', bytes: [0x0b, 0x0c] },
+])('fields $name count, and too many throw a StatusError', ({ bytes }) => {
+  // The end of a group is a tag as well.
+  const tags = bytes.filter((byte) => byte > 1).length;
+  function readAll(fields: number): void {
+    started(Buffer.alloc(fields * bytes.length, Buffer.from(bytes)));
+    while (reader.hasMore()) {
+      reader.skip(reader.tag());
+    }
+  }
+  readAll(FIELDS_MAX / tags);
+  expect(() => readAll(FIELDS_MAX / tags + 1)).toThrow(
+    new StatusError(Status.RESOURCE_EXHAUSTED, 'Cannot read the request: it has more than 65536 fields, wanted fewer'),
+  );
+  expect(reader.hasMore()).toBe(false);
+  // Those of one message are not counted against the next.
+  readAll(1);
 });
 
 test('the last field number is read', () => {

@@ -6,15 +6,20 @@
  *
  * Promises:
  *   1. No read goes beyond the message, or beyond the nested message that was entered. Bytes that are no message throw.
- *   2. Nesting, of messages and of unknown groups, is bounded by DEPTH_MAX.
+ *   2. Nesting, of messages and of unknown groups, is bounded by DEPTH_MAX; so are the fields of a message, by FIELDS_MAX: an
+ *      empty nested message is two bytes to its sender and an object of a hundred here, so that 4 MiB of them would be the
+ *      end of a small heap. Such a message throws a StatusError, all others that cannot be read a plain one.
  *   3. Numbers of 64 bits are JavaScript numbers: exact to 2^53 - 1, rounded beyond, never rounded back into that range.
  *   4. Text that is no UTF-8 is read with U+FFFD in the place of what is wrong, as every Buffer does.
  *   5. Bytes are views of the message. After `finish`, or a throw, the reader holds no message.
  */
+import { Status, StatusError } from '../status.ts';
 import { readShortText, SHORT_TEXT_BYTES_MAX } from './short-text.ts';
 
 /** As deep as other implementations go by default. */
 const DEPTH_MAX = 100;
+/** Of a message, nested and unknown ones among them. What our services accept has 13,000 at most. */
+export const FIELDS_MAX = 65_536;
 const TWO_POWER_32 = 2 ** 32;
 export const EMPTY_BYTES: Buffer = Buffer.alloc(0);
 
@@ -26,6 +31,7 @@ export class WireReader {
   /** Of the message that is being read, the nested one included. */
   #end = 0;
   #depth = 0;
+  #fieldsLeft = 0;
   /** The halves of the last long varint, each 32 bits, signed as bit operations leave them. */
   #low = 0;
   #high = 0;
@@ -35,6 +41,7 @@ export class WireReader {
     this.#position = 0;
     this.#end = bytes.length;
     this.#depth = 0;
+    this.#fieldsLeft = FIELDS_MAX;
   }
 
   finish(): void {
@@ -47,6 +54,14 @@ export class WireReader {
 
   /** The next field's number and wire type in one: `number << 3 | type`. */
   tag(): number {
+    this.#fieldsLeft -= 1;
+    if (this.#fieldsLeft < 0) {
+      this.#letGo();
+      throw new StatusError(
+        Status.RESOURCE_EXHAUSTED,
+        `Cannot read the request: it has more than ${FIELDS_MAX} fields, wanted fewer`,
+      );
+    }
     const position = this.#position;
     const first = position < this.#end ? (this.#bytes[position] as number) : 0x80;
     if (first < 0x80 && first > 7) {
@@ -214,10 +229,15 @@ export class WireReader {
     throw this.#malformed('a number of more than ten bytes', 'ten at most');
   }
 
-  /** The error to throw. The message is let go here, as a decoder that throws does not reach `finish`. */
-  #malformed(found: string, wanted: string): Error {
+  /** A decoder that throws does not reach `finish`. */
+  #letGo(): void {
     this.#bytes = EMPTY_BYTES;
     this.#end = 0;
+  }
+
+  /** The error to throw. */
+  #malformed(found: string, wanted: string): Error {
+    this.#letGo();
     return new Error(`Cannot decode the message: byte ${this.#position} is ${found}, wanted ${wanted}`);
   }
 }
