@@ -8,6 +8,7 @@ import { settingsMarkdown } from '../src/config/settings-reference.ts';
 import { limitsMarkdown } from '../src/grpc/transports/http2/limits.ts';
 import { annotationsSchema, withAnnotationsTable } from '../src/kubernetes/annotations-reference.ts';
 import { metricsMarkdown } from '../src/observability/metric-table.ts';
+import { withSettingsSchema } from './chart-settings-schema.ts';
 import { withValuesTable } from './chart-values-table.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -20,3 +21,5 @@ writeFileSync(join(root, 'docs/annotations.schema.json'), annotationsSchema());
 const chartPage = join(root, 'charts/pannier/README.md');
 const chartValues = readFileSync(join(root, 'charts/pannier/values.yaml'), 'utf8');
 writeFileSync(chartPage, withValuesTable(readFileSync(chartPage, 'utf8'), chartValues));
+const chartSchema = join(root, 'charts/pannier/values.schema.json');
+writeFileSync(chartSchema, withSettingsSchema(readFileSync(chartSchema, 'utf8')));

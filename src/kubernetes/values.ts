@@ -142,6 +142,9 @@ const OWNED: ReadonlyMap<string, string> = new Map([
   ['SCOPE', 'scope'],
 ]);
 
+/** What `env` may hold: the settings that injection does not set itself. */
+export const SETTABLE: readonly SettingRow[] = SETTINGS.filter((row) => !OWNED.has(row.name));
+
 /** Further settings of the program, as a mapping in YAML (JSON is YAML). */
 export const environment: ValueKind<Readonly<Record<string, string>>> = {
   wanted: 'a mapping of PANNIER_* settings in YAML or JSON, such as {"PANNIER_NEAR_MAX_ENTRIES": "1000"}',
@@ -186,8 +189,14 @@ export function readEnvironment(given: Readonly<Record<string, unknown>>): Readi
   }
   // A cache of its own wants the other Redis too: whether there is one is known only when the container is built.
   const loaded = loadSettings({ [`${PREFIX}REDIS_URL`]: 'redis://placeholder', ...texts });
-  if ('problems' in loaded) {
-    problems.push(...loaded.problems.map((problem) => problem.message));
-  }
+  const found = 'problems' in loaded ? loaded.problems : [];
+  problems.push(...found.map((problem) => problem.message));
+  // The program overlooks what Kubernetes sets for a Service called pannier; nobody means that here.
+  const overlooked = Object.keys(texts).filter(
+    (name) => !SETTINGS.some((row) => PREFIX + row.name === name) && !found.some((problem) => problem.name === name),
+  );
+  problems.push(
+    ...overlooked.map((name) => `Cannot use ${name}: there is no such setting, wanted one of docs/settings.md`),
+  );
   return problems.length > 0 ? { problems } : { value: texts };
 }

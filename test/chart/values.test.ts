@@ -5,8 +5,6 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { valueRows, withValuesTable } from '../../scripts/chart-values-table.ts';
-import { SETTINGS } from '../../src/config/settings.ts';
-import { readEnvironment } from '../../src/kubernetes/values.ts';
 import { at, chartDirectory } from '../support/helm.ts';
 import { repositoryFiles, repositoryRoot } from '../support/repository.ts';
 
@@ -98,15 +96,6 @@ test('pages speak of values that there are', () => {
       .map((name) => `${page}: ${name}`);
   });
   expect(unknown).toEqual([]);
-});
-
-test('sidecar.env takes the settings that the injector does not set itself, no others', () => {
-  const settable = SETTINGS.map((row) => `PANNIER_${row.name}`).filter((name) => {
-    const reading = readEnvironment({ [name]: '1' });
-    return 'value' in reading || !reading.problems.some((problem) => problem.includes('the injector sets it'));
-  });
-  const described = at(schema, 'definitions.settings.propertyNames.enum');
-  expect([...(described as string[])].sort()).toEqual(settable.sort());
 });
 
 test('templates read nothing random and nothing of the cluster', () => {

@@ -1,0 +1,144 @@
+/**
+ * `sidecar.env` takes what the injector takes, so that a wrong setting ends `helm install` and not the start of the injector.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { integerPattern, settingSchema, withSettingsSchema } from '../../scripts/chart-settings-schema.ts';
+import { PREFIX, SETTINGS } from '../../src/config/settings.ts';
+import { parseSidecarConfig } from '../../src/kubernetes/sidecar-config.ts';
+import { SETTABLE } from '../../src/kubernetes/values.ts';
+import { at, chartDirectory, find, render, template } from '../support/helm.ts';
+
+const schemaText = readFileSync(join(chartDirectory, 'values.schema.json'), 'utf8');
+
+test('the schema of settings is what the table says (make docs)', () => {
+  expect(schemaText).toBe(withSettingsSchema(schemaText));
+  const described = Object.keys(at(JSON.parse(schemaText), 'definitions.settings.properties') as object);
+  expect(described).toEqual(SETTABLE.map((row) => PREFIX + row.name));
+  expect(described.length).toBeGreaterThan(10);
+});
+
+test('a pattern of integers is exact', () => {
+  const bound = fc.oneof(fc.nat({ max: 1_200 }), fc.nat({ max: 2_147_483_647 }), fc.constantFrom(0, 9, 10, 99, 1_000));
+  fc.assert(
+    fc.property(bound, bound, bound, (one, two, value) => {
+      const [min, max] = [Math.min(one, two), Math.max(one, two)];
+      const pattern = new RegExp(`^(${integerPattern(min, max)})$`);
+      for (const candidate of [value, min - 1, min, min + 1, max - 1, max, max + 1].filter((number) => number >= 0)) {
+        const isWithin = candidate >= min && candidate <= max;
+        expect({ min, max, candidate, isWithin: pattern.test(String(candidate)) }).toMatchObject({ isWithin });
+      }
+    }),
+  );
+});
+
+/** As much of JSON Schema as these descriptions use. */
+function accepts(schema: Readonly<Record<string, unknown>>, value: string | number | boolean): boolean {
+  if (schema.enum !== undefined) {
+    return (schema.enum as unknown[]).includes(value);
+  }
+  const types = [schema.type].flat() as string[];
+  if (typeof value === 'string') {
+    const isShort = value.length <= Number(schema.maxLength ?? Number.POSITIVE_INFINITY);
+    return types.includes('string') && isShort && new RegExp(String(schema.pattern)).test(value);
+  }
+  if (typeof value === 'boolean') {
+    return types.includes('boolean');
+  }
+  const isType = types.includes('number') || (types.includes('integer') && Number.isInteger(value));
+  const { minimum = Number.NEGATIVE_INFINITY, maximum = Number.POSITIVE_INFINITY } = schema;
+  return isType && value >= Number(minimum) && value <= Number(maximum);
+}
+
+/** By its configuration, which the chart writes with the value in quotes. */
+function injectorAccepts(name: string, value: string | number | boolean): boolean {
+  const env = { [name]: String(value) };
+  return 'config' in parseSidecarConfig(JSON.stringify({ sidecar: { image: 'pannier:1', env } }));
+}
+
+const VALUES = [
+  ...[
+    '',
+    ' ',
+    '0',
+    '1',
+    '007',
+    '15',
+    '16',
+    '17',
+    '19',
+    '20',
+    '60000',
+    '60001',
+    '600000',
+    '600001',
+    '999999',
+    '1000000',
+  ],
+  ...['2147483647', '2147483648', '3145728', '3145729', '100000000', '100000001', '100000000000', '100000000001'],
+  ...['5s', '-5', '1.5', '1e3', '+20', '0x20', 'many', '0000000000000100', 'true', 'http2', 'grpc-js', 'HTTP2'],
+  ...[
+    'redis://one',
+    'redis://one:6379',
+    'redis://one:6379/0',
+    'redis://one/3',
+    'redis://one, redis://two:1',
+    'one:6379',
+  ],
+  ...['rediss://u:p@one,rediss://two/', 'redis://one,rediss://two', 'redis://', 'http://one', 'redis://one?a=b', ','],
+  ...['redis://[fd00::1]:6379', 'a{b}', 'pannier:', 'x'.repeat(64), 'x'.repeat(65), '$(A)', 'é', 'a b', '~|'],
+  ...[0, 1, 15, 16, 17, 20, 500, 60_001, 1.5, -5, 100_000_000_000, 100_000_000_001, true, false],
+];
+
+test.each(SETTABLE.map((row) => [row.name, row] as const))('%s: what the injector takes and no more', (name, row) => {
+  const schema = settingSchema(row);
+  const different = VALUES.filter((value) => accepts(schema, value) !== injectorAccepts(PREFIX + name, value));
+  expect(different).toEqual([]);
+  expect(VALUES.filter((value) => accepts(schema, value)).length).toBeGreaterThan(1);
+});
+
+test('what a pattern cannot say is told by the injector, and nothing that it takes is refused', () => {
+  const row = SETTABLE.find((candidate) => candidate.name === 'CACHE_REDIS_URL');
+  const schema = settingSchema(row ?? SETTINGS[1]);
+  for (const url of ['redis://one:99999', 'redis://:6379', 'redis://user@']) {
+    expect([url, accepts(schema, url), injectorAccepts('PANNIER_CACHE_REDIS_URL', url)]).toEqual([url, true, false]);
+  }
+});
+
+test.each([
+  ['PANNIER_REDIS_TIMEOUT_MS', '5s'],
+  ['PANNIER_REDIS_TIMEOUT_MS', 5],
+  ['PANNIER_REDIS_TIMEOUT_MS', '60001'],
+  ['PANNIER_REDIS_TIMEOUT_MS', true],
+  ['PANNIER_TRANSPORT', 'http3'],
+  ['PANNIER_KEY_PREFIX', 'a b'],
+  ['PANNIER_CACHE_REDIS_URL', 'redis://one,rediss://two'],
+  ['PANNIER_REDIS_TIMEOUT', 500],
+  ['PANNIER_SCOPE', 'x'],
+  ['PANNIER_PORT', '9470'],
+  ['LANG', 'C'],
+])('helm refuses %s: %j, as the injector does', (name, value) => {
+  const result = template({ sidecar: { env: { [name]: value } } });
+  expect(result.status).not.toBe(0);
+  expect(result.stderr).toContain(name);
+  expect(result.stderr).toMatch(/schema/);
+  expect(injectorAccepts(name, value)).toBe(false);
+});
+
+test('helm takes every setting in each way to write it, and the injector reads the same', () => {
+  const env = {
+    PANNIER_CACHE_REDIS_URL: ' redis://one:6379, redis://two',
+    PANNIER_REDIS_TIMEOUT_MS: 500,
+    PANNIER_REDIS_CONNECT_TIMEOUT_MS: '0500',
+    PANNIER_TRANSPORT: '',
+    PANNIER_KEY_PREFIX: 7,
+    PANNIER_NEAR_MAX_BYTES: 100_000_000_000,
+    PANNIER_CACHE_MAX_VALUE_BYTES: '3145728',
+  };
+  const configMap = find(render({ sidecar: { env } }), 'ConfigMap', 'pannier-injector-config');
+  const read = parseSidecarConfig(String(at(configMap, 'data')?.['injector.yaml' as never]));
+  expect('config' in read ? read.config.env : read).toEqual(
+    Object.fromEntries(Object.entries(env).map(([name, value]) => [name, String(value)])),
+  );
+});
