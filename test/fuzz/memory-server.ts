@@ -19,10 +19,11 @@ export interface MemoryServer {
   readonly unexpected: readonly string[];
 }
 
-export function startMemoryServer(changed: Partial<Http2Limits>): MemoryServer {
+/** With a budget of its own, or one that it shares with others. */
+export function startMemoryServer(changed: Partial<Http2Limits>, shared?: SharedBudget): MemoryServer {
   const limits = { ...TRANSPORT_LIMITS, ...HTTP2_LIMITS, lingerMsMax: 1, ...changed };
   const socket = new MemorySocket();
-  const budget = { held: new Pool(limits.heldBytesMax), waiting: new Pool(limits.waitingBytesMax) };
+  const budget = shared ?? { held: new Pool(limits.heldBytesMax), waiting: new Pool(limits.waitingBytesMax) };
   const unexpected: string[] = [];
   const connection = new Http2Connection(socket.asSocket(), {
     rules: {

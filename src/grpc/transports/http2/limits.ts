@@ -41,12 +41,12 @@ export const HTTP2_LIMIT_ROWS = {
   queuedBytesPerConnectionMax: row(
     8 * 1024 * 1024,
     'bytes',
-    "answers that wait for a peer's windows; beyond it new calls are refused, unexecuted (CVE-2019-9511)",
+    "answers that wait for a peer's windows; beyond it new calls are refused, unexecuted, beyond twice that calls under way end with RESOURCE_EXHAUSTED (CVE-2019-9511)",
   ),
   waitingBytesMax: row(
     64 * 1024 * 1024,
     'bytes',
-    'answers of all connections that their peers have not taken; beyond it new calls of connections with more than an equal share are refused',
+    'answers of all connections that their peers have not taken; beyond it new calls of connections with more than an equal share are refused, and calls under way of those with more than two end with RESOURCE_EXHAUSTED',
   ),
   queuedBytesPerStreamMax: row(
     64 * 1024,

@@ -72,6 +72,14 @@ export class Sender {
     return this.queuedBytes > this.#limits.queuedBytesPerConnectionMax || this.#waitingShare.isOver();
   }
 
+  /**
+   * Twice that: calls that had begun before the first answer waited have answers too, which wait behind it. What comes on top
+   * ends its call.
+   */
+  hasFarTooMuchWaiting(): boolean {
+    return this.queuedBytes > 2 * this.#limits.queuedBytesPerConnectionMax || this.#waitingShare.isOver(2);
+  }
+
   /** The answer of a unary call that went well. */
   answer(stream: Http2Stream, message: Buffer): void {
     const bytes = message.length + PREFIX_BYTES;
@@ -83,8 +91,7 @@ export class Sender {
       stream.trailersBlock === undefined &&
       !this.#isTableUpdateDue &&
       !this.outbox.isCongested;
-    if (this.queuedBytes > 2 * this.#limits.queuedBytesPerConnectionMax) {
-      // Calls that had begun before the first answer waited.
+    if (this.hasFarTooMuchWaiting()) {
       this.error(stream, errorStatus(answersNotTaken()));
       return;
     }

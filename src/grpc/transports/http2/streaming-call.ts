@@ -4,7 +4,7 @@
  * Promises: messages keep their order; reading ends without an error when the call is over; whoever waits is let go then.
  */
 import type { AnyMethod, ResponseStream } from '../../method.ts';
-import { malformedRequest } from '../refusals.ts';
+import { answersNotTaken, malformedRequest } from '../refusals.ts';
 import type { Http2Stream } from './http2-stream.ts';
 import type { ReceiveWindow } from './receive-window.ts';
 import type { Sender } from './sender.ts';
@@ -13,6 +13,7 @@ import type { Sender } from './sender.ts';
 export interface StreamingHost {
   readonly sender: Sender;
   readonly receiveWindow: ReceiveWindow;
+  failCall(stream: Http2Stream, error: unknown): void;
 }
 
 export class StreamingCall implements ResponseStream<unknown> {
@@ -63,6 +64,10 @@ export class StreamingCall implements ResponseStream<unknown> {
 
   send(response: unknown): boolean {
     if (this.#stream.isOver()) {
+      return false;
+    }
+    if (this.#host.sender.hasFarTooMuchWaiting()) {
+      this.#host.failCall(this.#stream, answersNotTaken());
       return false;
     }
     this.#host.sender.message(this.#stream, this.#method.encode(response));
