@@ -116,8 +116,8 @@ sidecar:
   logLevel: {{ .Values.sidecar.logLevel }}
   redis:
     urls: {{- include "pannier.redisUrls" . | fromJsonArray | toYaml | nindent 6 }}
-    secretName: {{ .Values.redis.secretName | quote }}
-  policiesConfigMap: {{ .Values.policiesConfigMap | quote }}
+    secretName: {{ .Values.redis.secretName | default "" | quote }}
+  policiesConfigMap: {{ .Values.policiesConfigMap | default "" | quote }}
   socket: {{ .Values.sidecar.socket }}
   env:
     {{- range $name, $value := .Values.sidecar.env }}

@@ -22,6 +22,20 @@
 {{- end -}}
 {{- $requests := dig "requests" dict .Values.sidecar.resources | default dict -}}
 {{- $limits := dig "limits" dict .Values.sidecar.resources | default dict -}}
+{{- range $name, $list := dict "requests" $requests "limits" $limits -}}
+{{- with $list.memory -}}
+{{- $bytes := include "pannier.memoryBytes" . | int64 -}}
+{{- if or (lt $bytes 1048576) (gt $bytes 68719476736) -}}
+{{- fail (printf "Cannot render the chart: sidecar.resources.%s.memory is %v, wanted 1Mi to 64Gi" $name .) -}}
+{{- end -}}
+{{- end -}}
+{{- if hasKey $list "cpu" -}}
+{{- $millis := include "pannier.cpuMillis" $list.cpu | int64 -}}
+{{- if or (lt $millis 1) (gt $millis 64000) -}}
+{{- fail (printf "Cannot render the chart: sidecar.resources.%s.cpu is %v, wanted 1m to 64" $name $list.cpu) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if and $requests.memory $limits.memory (gt (include "pannier.memoryBytes" $requests.memory | int64) (include "pannier.memoryBytes" $limits.memory | int64)) -}}
 {{- fail (printf "Cannot render the chart: sidecar.resources.requests.memory is %v, wanted at most the limit, %v" $requests.memory $limits.memory) -}}
 {{- end -}}
@@ -35,6 +49,12 @@
 {{- end -}}
 {{- if and .Values.policies (not .Values.policiesConfigMap) -}}
 {{- fail "Cannot render the chart: policiesConfigMap is empty, wanted a name for the ConfigMap of policies" -}}
+{{- end -}}
+{{- if gt (len (include "pannier.redisUrls" . | fromJsonArray)) 64 -}}
+{{- fail "Cannot render the chart: redis.url has more than 64 servers, wanted some of them (the others are found)" -}}
+{{- end -}}
+{{- if and (eq .Values.policy "mutating") (dig "PANNIER_CACHE_REDIS_URL" "" (.Values.sidecar.env | default dict)) (not .Values.redis.secretName) (not (include "pannier.redisUrls" . | fromJsonArray)) -}}
+{{- fail "Cannot render the chart: sidecar.env.PANNIER_CACHE_REDIS_URL is given and there is no other Redis, wanted redis.url or redis.secretName too" -}}
 {{- end -}}
 {{- $schemes := list -}}
 {{- range include "pannier.redisUrls" . | fromJsonArray -}}

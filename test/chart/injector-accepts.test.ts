@@ -1,0 +1,75 @@
+/**
+ * What Helm takes the injector takes: it would else be told when the injector starts, after the installation.
+ */
+import { parseSidecarConfig } from '../../src/kubernetes/sidecar-config.ts';
+import { at, find, render, template, type Values } from '../support/helm.ts';
+
+const cpu = (value: unknown): Values => ({ sidecar: { resources: { limits: { cpu: value } } } });
+const memory = (value: unknown): Values => ({
+  sidecar: { resources: { requests: { memory: value }, limits: { memory: null } } },
+});
+const repository = (value: string): Values => ({ image: { repository: value } });
+const urls = (...value: string[]): Values => ({ redis: { url: value } });
+
+const REFUSED: readonly (readonly [Values, string])[] = [
+  [cpu(0), 'cpu'],
+  [cpu('0m'), 'limits.cpu is 0m, wanted 1m to 64'],
+  [cpu('64001m'), 'limits.cpu is 64001m, wanted 1m to 64'],
+  [cpu(65), 'cpu'],
+  [memory('1023Ki'), 'requests.memory is 1023Ki, wanted 1Mi to 64Gi'],
+  [memory('65Gi'), 'requests.memory is 65Gi, wanted 1Mi to 64Gi'],
+  [memory('1Ti'), 'memory'],
+  [memory('1.1234567890Gi'), 'memory'],
+  [{ redis: { secretName: 'a..b' } }, 'secretName'],
+  [{ policiesConfigMap: 'a-.b' }, 'policiesConfigMap'],
+  [repository('a//b'), 'repository'],
+  [repository('host:123456/a'), 'repository'],
+  [repository('host:/a'), 'repository'],
+  [repository('x'.repeat(256)), 'repository'],
+  [{ image: { tag: 1e21 } }, 'tag'],
+  [{ image: { pullPolicy: null } }, 'pullPolicy'],
+  [urls('redis://one:65536'), 'url'],
+  [{ redis: { url: 'redis://one:99999' } }, 'url'],
+  [urls('redis://[zz]'), 'url'],
+  [urls(...Array.from({ length: 65 }, (_, index) => `redis://h${index}`)), 'url'],
+  [{ redis: { url: Array.from({ length: 65 }, (_, index) => `redis://h${index}`).join(',') } }, 'more than 64'],
+  [{ sidecar: { logLevel: null } }, 'logLevel'],
+  [{ sidecar: { resources: null } }, 'resources'],
+  [{ sidecar: null }, 'sidecar'],
+  [
+    { policy: 'mutating', sidecar: { env: { PANNIER_CACHE_REDIS_URL: 'redis://one' } } },
+    'PANNIER_CACHE_REDIS_URL is given and there is no other Redis',
+  ],
+];
+
+test.each(REFUSED)('%j is refused', (values, text) => {
+  const result = template(values);
+  expect(result.status).not.toBe(0);
+  expect(result.stderr).toContain(text);
+  expect(result.stderr).toMatch(/schema|Cannot render the chart: .*, wanted /);
+});
+
+const TAKEN: readonly Values[] = [
+  cpu('10m'),
+  cpu(0.5),
+  cpu('64'),
+  memory('1Mi'),
+  memory('64Gi'),
+  memory('1.5Gi'),
+  memory(134_217_728),
+  { redis: { secretName: 'a.b-c' }, policiesConfigMap: 'x'.repeat(253) },
+  { redis: { secretName: null }, policiesConfigMap: null },
+  repository('registry.example:65535/team-a/pannier__x'),
+  repository('localhost:5000/pannier'),
+  { image: { tag: '1e3' } },
+  urls('redis://one:65535', 'redis://[fd00::1]:1', 'redis://user:pa:ss@one'),
+  { redis: { url: ' rediss://one:6379/0 , rediss://two/ ' } },
+  { sidecar: { env: null } },
+  { sidecar: { resources: { limits: null, requests: null } } },
+];
+
+test.each(TAKEN)('%j is taken by both', (values) => {
+  const configMap = find(render(values), 'ConfigMap', 'pannier-injector-config');
+  const read = parseSidecarConfig(String(at(configMap, 'data')?.['injector.yaml' as never]));
+  expect('problems' in read ? read.problems : []).toEqual([]);
+});
