@@ -11,7 +11,7 @@
  *      and nothing was said since that voids it.
  *   3. No more entries and bytes than the options say, least recently used first out.
  *   4. A hit is one look-up, and answers at once.
- *   5. After a read that went past a copy has ended, that copy is not served any more.
+ *   5. After a read that had a placeholder has ended, no copy is served whose read was sent before it.
  */
 import { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -137,12 +137,13 @@ export class NearCache implements HubListener {
 
   /** Keeps what the read brought, where nothing speaks against it. Undefined: the read brought nothing. */
   fill(placeholder: Placeholder, value: NearValue | undefined): void {
-    const { name, channel } = placeholder;
+    const { name, channel, sentAtMs } = placeholder;
+    // The copy that a `fresh` read went past is older than what it brought, whether that may be kept or not.
+    this.#dropCopy(name, sentAtMs);
     if (this.#placeholders.get(name) !== placeholder) {
       return;
     }
-    // The copy that a `fresh` read went past is older than what it brought, whether that may be kept or not.
-    this.#dropName(name);
+    this.#placeholders.delete(name);
     if (value === undefined || !channel.state.live || channel.state.generation !== placeholder.generation) {
       return;
     }
@@ -253,8 +254,13 @@ export class NearCache implements HubListener {
 
   #dropName(name: string): void {
     this.#placeholders.delete(name);
+    this.#dropCopy(name, Number.POSITIVE_INFINITY);
+  }
+
+  /** Drops a copy whose read was sent no later than that. */
+  #dropCopy(name: string, sentAtMs: number): void {
     const copy = this.#copies.peek(name, Number.NEGATIVE_INFINITY);
-    if (copy !== undefined) {
+    if (copy !== undefined && copy.sentAtMs <= sentAtMs) {
       this.#copies.delete(name);
       this.#unlink(name, copy);
     }
