@@ -31,6 +31,8 @@ export interface NearValue {
 export interface NearCopy extends NearValue {
   /** Monotonic; ages and TTLs count from here. */
   readonly sentAtMs: number;
+  /** Of the placeholder that it came by. */
+  readonly order: number;
   /** Of the key, then of the tags. */
   readonly channels: readonly Channel[];
 }
@@ -42,6 +44,8 @@ export interface Placeholder {
   readonly channel: Channel;
   readonly generation: number;
   readonly sentAtMs: number;
+  /** Larger than that of every read sent before. */
+  readonly order: number;
   /** The hub's count of events when the read was sent. */
   readonly hubNow: number;
 }
@@ -71,6 +75,7 @@ export class NearCache implements HubListener {
   /** Names of copies by their channel, and by tag within a tag channel. */
   readonly #byChannel = new Map<Channel, Set<string>>();
   readonly #byTag = new Map<string, Set<string>>();
+  #order = 0;
 
   constructor(options: NearCacheOptions) {
     this.#clock = options.clock;
@@ -122,12 +127,14 @@ export class NearCache implements HubListener {
     if (channel === undefined || !channel.state.live || this.#placeholders.size >= PLACEHOLDERS_MAX) {
       return undefined;
     }
+    this.#order += 1;
     const placeholder: Placeholder = {
       name: nameOf(namespace, key),
       namespace,
       channel,
       generation: channel.state.generation,
       sentAtMs: this.#clock.monotonicMs(),
+      order: this.#order,
       hubNow: this.#hub.now(),
     };
     // Of several reads of one key the last to begin may leave a copy: what holds for its start holds for all before it.
@@ -137,9 +144,9 @@ export class NearCache implements HubListener {
 
   /** Keeps what the read brought, where nothing speaks against it. Undefined: the read brought nothing. */
   fill(placeholder: Placeholder, value: NearValue | undefined): void {
-    const { name, channel, sentAtMs } = placeholder;
+    const { name, channel, order } = placeholder;
     // The copy that a `fresh` read went past is older than what it brought, whether that may be kept or not.
-    this.#dropCopy(name, sentAtMs);
+    this.#dropCopy(name, order);
     if (this.#placeholders.get(name) !== placeholder) {
       return;
     }
@@ -233,6 +240,7 @@ export class NearCache implements HubListener {
       ageMs: value.ageMs,
       ttlMs: value.ttlMs,
       sentAtMs: placeholder.sentAtMs,
+      order: placeholder.order,
       channels,
     };
     this.#link(name, copy);
@@ -257,10 +265,10 @@ export class NearCache implements HubListener {
     this.#dropCopy(name, Number.POSITIVE_INFINITY);
   }
 
-  /** Drops a copy whose read was sent no later than that. */
-  #dropCopy(name: string, sentAtMs: number): void {
+  /** Drops a copy whose read was sent no later than that one. */
+  #dropCopy(name: string, order: number): void {
     const copy = this.#copies.peek(name, Number.NEGATIVE_INFINITY);
-    if (copy !== undefined && copy.sentAtMs <= sentAtMs) {
+    if (copy !== undefined && copy.order <= order) {
       this.#copies.delete(name);
       this.#unlink(name, copy);
     }
