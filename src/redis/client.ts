@@ -88,6 +88,8 @@ export async function openClient(address: NodeAddress, access: RedisAccess, even
       throw new Error('Cannot connect to Redis: the connection was lost at once');
     }
   } catch (error) {
+    // A socket that is being connected is not node-redis' yet: destroy would leave it, and it would log in later and stay for ever.
+    client.on('connect', () => client.destroy());
     client.destroy();
     throw error;
   }

@@ -1,0 +1,66 @@
+/**
+ * Attempts to connect that are given up: nothing of them may come to life later.
+ */
+import dns from 'node:dns';
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
+import { jest } from '@jest/globals';
+import { generate } from 'selfsigned';
+import { redisOptions } from '../../test/support/redis-client.ts';
+import { waitFor } from '../../test/support/wait.ts';
+import { openClient } from './client.ts';
+
+const HOST = 'slow.redis.test';
+const CONNECT_TIMEOUT_MS = 200;
+
+const sockets = new Set<Socket>();
+
+afterEach(() => {
+  jest.restoreAllMocks();
+  for (const socket of sockets) {
+    socket.destroy();
+  }
+});
+
+test('a name and a handshake that are slow together: the attempt is given up, and its socket is closed', async () => {
+  // Each on its own is within the bound, and node-redis measures only the silence between them.
+  const slowMs = CONNECT_TIMEOUT_MS * 0.6;
+  answerNamesAfter(slowMs);
+  const certificate = await generate([{ name: 'commonName', value: HOST }], {
+    keyType: 'ec',
+    extensions: [{ name: 'subjectAltName', altNames: [{ type: 2, value: HOST }] }],
+  });
+  const secured = createTlsServer({ key: certificate.private, cert: certificate.cert }, (socket) => {
+    socket.on('error', () => undefined);
+    socket.on('data', () => socket.write('%0\r\n'));
+  });
+  let accepted = 0;
+  const server = createServer((socket) => {
+    accepted += 1;
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    socket.on('close', () => sockets.delete(socket));
+    setTimeout(() => secured.emit('connection', socket), slowMs);
+  });
+  server.listen(0, '127.0.0.1');
+  server.unref();
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  const access = redisOptions(`rediss://${HOST}:${port}`, {
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    tlsCa: Buffer.from(certificate.cert),
+  });
+  await expect(openClient({ host: HOST, port }, access, { onLost: () => undefined })).rejects.toThrow('in time');
+  await waitFor('the handshake', () => accepted === 1);
+  await waitFor('its end', () => sockets.size === 0, 2_000);
+});
+
+function answerNamesAfter(delayMs: number): void {
+  const lookup = (_host: string, options: { all?: boolean }, callback: (...answer: unknown[]) => void): void => {
+    const address = '127.0.0.1';
+    const answer = options.all === true ? [[{ address, family: 4 }]] : [address, 4];
+    setTimeout(() => callback(null, ...answer), delayMs);
+  };
+  jest.spyOn(dns, 'lookup').mockImplementation(lookup as never);
+}
