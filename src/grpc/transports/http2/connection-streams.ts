@@ -23,8 +23,8 @@ import type { RequestHeads } from './request-heads.ts';
 import type { Sender } from './sender.ts';
 import { StreamTable } from './stream-table.ts';
 
-/** A header list of this size is what calls have; it is not counted among what a connection holds. */
-const MODEST_LIST_BYTES = 1_024;
+/** What an open call holds besides its message: its objects, and a header list such as calls have. */
+export const OPEN_CALL_BYTES = 1_024;
 
 /** The parts of a connection that its streams work with. */
 export interface StreamsParts {
@@ -270,7 +270,7 @@ export class ConnectionStreams implements BodyHost, CallHost {
       turn: this.#turn,
     });
     table.add(stream);
-    if (head.listBytes > MODEST_LIST_BYTES && !this.#holdList(stream)) {
+    if (!this.#holdOpen(stream)) {
       return;
     }
     if (head.verdict === 'call' && head.refusal !== undefined) {
@@ -286,11 +286,11 @@ export class ConnectionStreams implements BodyHost, CallHost {
     }
   }
 
-  /** A large header list counts as long as its call is there. False where it was one too many. */
-  #holdList(stream: Http2Stream): boolean {
-    stream.listHeldBytes = stream.head.listBytes;
+  /** A call counts as long as it is there, with a header list that is large. False where it was one too many. */
+  #holdOpen(stream: Http2Stream): boolean {
+    stream.openHeldBytes = Math.max(OPEN_CALL_BYTES, stream.head.listBytes);
     try {
-      this.receiveWindow.hold(stream, stream.listHeldBytes);
+      this.receiveWindow.hold(stream, stream.openHeldBytes);
     } catch (error) {
       this.failCall(stream, error);
       return false;

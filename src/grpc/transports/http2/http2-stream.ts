@@ -33,8 +33,8 @@ export class Http2Stream implements CallContext {
   unacknowledgedBytes = 0;
   /** Held for an unfinished or unread message; its connection counts them too. */
   heldBytes = 0;
-  /** Of those, for its header list. */
-  listHeldBytes = 0;
+  /** Of those, for the call itself: for as long as it is there. */
+  openHeldBytes = 0;
   /** Of a streaming call: held, and the caller has not got their window back. */
   uncreditedBytes = 0;
   /** What `content-length` still announces; -1 where it announced nothing. */

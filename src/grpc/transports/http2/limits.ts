@@ -26,12 +26,12 @@ export const HTTP2_LIMIT_ROWS = {
   heldBytesPerConnectionMax: row(
     16 * 1024 * 1024,
     'bytes',
-    'unfinished requests of a connection; beyond it calls end with RESOURCE_EXHAUSTED',
+    'unfinished requests of a connection, and 1 KiB for each open call; beyond it calls end with RESOURCE_EXHAUSTED',
   ),
   heldBytesMax: row(
     64 * 1024 * 1024,
     'bytes',
-    'unfinished requests of all connections; beyond it calls of connections with more than an equal share end with RESOURCE_EXHAUSTED',
+    'the same of all connections; beyond it calls of connections with more than an equal share end with RESOURCE_EXHAUSTED',
   ),
   unsentBytesMax: row(
     1024 * 1024,

@@ -8,7 +8,8 @@ import { Status, StatusError } from '../../status.ts';
 import { compressionRefused } from '../refusals.ts';
 
 export const PREFIX_BYTES = 5;
-const FIRST_BODY_BYTES = 4_096;
+/** What a call may cost whose caller sends a byte of its message and no more. */
+const FIRST_BODY_BYTES = 256;
 const FLAG_PLAIN = 0;
 const FLAG_COMPRESSED = 1;
 

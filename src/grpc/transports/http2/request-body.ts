@@ -96,7 +96,7 @@ export function endSingle(host: BodyHost, stream: Http2Stream): void {
     );
     return;
   }
-  host.receiveWindow.release(stream, stream.heldBytes - stream.listHeldBytes);
+  host.receiveWindow.release(stream, stream.heldBytes - stream.openHeldBytes);
   stream.message = undefined;
   host.startCall(stream, message);
 }

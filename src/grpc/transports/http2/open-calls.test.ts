@@ -1,0 +1,64 @@
+/**
+ * Calls that are opened and not finished: what they hold is bounded for all connections together, and a modest caller does not notice.
+ */
+import { answerOf } from '../../../../test/support/http2-answers.ts';
+import { AttackRange, attackPath } from '../../../../test/support/http2-attack-range.ts';
+import { data, headers, many, message, requestBlock, unaryCall } from '../../../../test/support/http2-frames.ts';
+import { Http2Peer } from '../../../../test/support/http2-peer.ts';
+import { waitFor } from '../../../../test/support/wait.ts';
+import { Status } from '../../status.ts';
+import { OPEN_CALL_BYTES } from './connection-streams.ts';
+
+const CALLS = 2_000;
+const CONNECTIONS = 8;
+/** Room for half of the calls. */
+const HELD_MAX = (CALLS * CONNECTIONS * OPEN_CALL_BYTES) / 2;
+/** Peers that come one after the other may each reach the equal share of their moment. */
+const SHARES_MAX = 1 + Math.log(CONNECTIONS);
+
+let range: AttackRange;
+let peers: Http2Peer[];
+
+beforeAll(async () => {
+  range = await AttackRange.open({ limits: { heldBytesMax: HELD_MAX } });
+});
+
+beforeEach(() => {
+  peers = [];
+});
+
+afterEach(async () => {
+  for (const peer of peers) {
+    peer.destroy();
+  }
+  await waitFor('only the honest client is there', async () => (await range.report('glance')).connections <= 1);
+});
+
+afterAll(async () => {
+  await range?.close();
+});
+
+test.each([
+  { name: 'headers and no message', rest: () => Buffer.alloc(0) },
+  { name: 'a byte of a message', rest: (id: number) => data(id, message(Buffer.from('x'), 100_000)) },
+])('$name: those of a greedy peer are refused, the memory stays within the bound', async ({ rest }) => {
+  const before = await range.report();
+  const block = requestBlock(attackPath('Echo'));
+  for (let count = 0; count < CONNECTIONS; count += 1) {
+    const peer = await Http2Peer.open(range.port);
+    peers.push(peer);
+    await peer.sendAll(
+      many(CALLS, (index) => Buffer.concat([headers(2 * index + 1, block), rest(2 * index + 1)])),
+      unaryCall(2 * CALLS + 1, attackPath('Echo')),
+    );
+    await peer.roundTrip();
+  }
+  const after = await range.report();
+  expect(after.liveBytes - before.liveBytes).toBeLessThan(HELD_MAX * SHARES_MAX);
+  const last = await answerOf(peers[CONNECTIONS - 1] as Http2Peer, 2 * CALLS + 1);
+  expect(last.grpcStatus).toBe(Status.RESOURCE_EXHAUSTED);
+  const modest = await Http2Peer.open(range.port);
+  peers.push(modest);
+  await modest.send(unaryCall(1, attackPath('Echo')));
+  expect((await answerOf(modest, 1)).grpcStatus).toBe(Status.OK);
+});
