@@ -57,6 +57,14 @@ test('holds its bound in bytes, for a change of data as well', () => {
   expect(store.bytes).toBeLessThanOrEqual(100_000);
 });
 
+test('a session of many small fields counts as what it takes', () => {
+  const store = new MemorySessionStore({ clock: new FakeClock() });
+  const names = Array.from({ length: 50 }, (_, index) => String(index).padStart(20, 'n'));
+  store.create(session(1, { data: new Map(names.map((name) => [name, Buffer.alloc(5)])) }));
+  // As such a session was measured on Node 24: 830 bytes and 300 per field.
+  expect(store.bytes).toBeGreaterThanOrEqual(830 + 50 * 300);
+});
+
 test('has room again at once after a deletion, and soon after an end', () => {
   const clock = new FakeClock();
   const store = new MemorySessionStore({ clock, maxEntries: 1 });
@@ -71,6 +79,37 @@ test('has room again at once after a deletion, and soon after an end', () => {
   expect(create(store, session(3))).toBe('full');
   clock.advance(100);
   expect(create(store, session(3))).toBe('created');
+});
+
+test('users whose sessions are over take no room from those to come, however their sessions ended', () => {
+  const clock = new FakeClock();
+  const store = new MemorySessionStore({ clock, maxEntries: 3 });
+  const lives = { idleTtlMs: 1_000, absoluteTtlMs: 3_600_000 };
+  const login = (index: number) => create(store, session(index, { ...lives, userId: `user-${index}` }));
+  for (let index = 0; index < 5; index += 1) {
+    expect(login(index)).toBe('created');
+    store.delete({ handle: `handle-${index}`, verifier: undefined });
+  }
+  for (let index = 5; index < 10; index += 1) {
+    expect(login(index)).toBe('created');
+    store.endUserSessions(`user-${index}`, undefined);
+  }
+  expect([login(10), login(11), login(12)]).toEqual(['created', 'created', 'created']);
+  expect(login(13)).toBe('full');
+  clock.advance(1_001);
+  expect([login(14), login(15), login(16)]).toEqual(['created', 'created', 'created']);
+});
+
+test('a user is not forgotten while a session is valid that its list does not know', () => {
+  const store = new MemorySessionStore({ clock: new FakeClock(), maxEntries: 2_000 });
+  const lives = { idleTtlMs: 60_000, absoluteTtlMs: 60_000, userId: 'user' };
+  for (let index = 0; index <= 1_000; index += 1) {
+    create(store, session(index, lives));
+  }
+  for (const { handle } of store.list('user')) {
+    store.delete({ handle, verifier: undefined });
+  }
+  expect(store.read(session(0).credential, { touch: false })).toMatchObject({ userId: 'user' });
 });
 
 test('keeps copies of values, not views of the message that they came in', () => {

@@ -57,8 +57,10 @@ const MAX_BYTES = 67_108_864;
 const FULL_MS = 100;
 /** The record, its strings and its maps without their contents; measured on Node 24, rounded up. */
 const SESSION_OVERHEAD_BYTES = 800;
-/** A map slot, a string header and a buffer of its own per field or label. */
-const FIELD_OVERHEAD_BYTES = 200;
+/** A map slot, a string header and a buffer of its own. */
+const FIELD_OVERHEAD_BYTES = 300;
+/** A map slot and the headers of two strings. */
+const LABEL_OVERHEAD_BYTES = 100;
 
 export class MemorySessionStore implements SessionStore {
   readonly #clock: Clock;
@@ -71,7 +73,12 @@ export class MemorySessionStore implements SessionStore {
     const maxBytes = options.maxBytes ?? MAX_BYTES;
     this.#clock = options.clock;
     this.#sessions = new BoundedMap({ maxEntries, maxBytes });
-    this.#users = new MemoryUsers({ maxEntries, maxBytes: Math.ceil(maxBytes / 2) });
+    this.#users = new MemoryUsers({
+      clock: options.clock,
+      maxEntries,
+      maxBytes: Math.ceil(maxBytes / 2),
+      isHeld: (handle, userId, nowMs) => this.#sessions.peek(handle, nowMs)?.userId === userId,
+    });
   }
 
   /** Sessions held, those included that have ended and were not met since. */
@@ -329,8 +336,7 @@ function bytesOf(data: ReadonlyMap<string, Buffer>): number {
 function sessionBytes(session: MemorySession): number {
   let labelBytes = 0;
   for (const [name, value] of session.labels) {
-    labelBytes += 2 * (name.length + value.length);
+    labelBytes += LABEL_OVERHEAD_BYTES + 2 * (name.length + value.length);
   }
-  const fields = session.data.size + session.labels.size;
-  return SESSION_OVERHEAD_BYTES + fields * FIELD_OVERHEAD_BYTES + session.dataBytes + labelBytes;
+  return SESSION_OVERHEAD_BYTES + session.data.size * FIELD_OVERHEAD_BYTES + session.dataBytes + labelBytes;
 }

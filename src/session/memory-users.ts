@@ -1,10 +1,12 @@
 /**
  * The users of the memory store: for each the generation that its sessions must bear, and the list of their handles.
  *
- * A user is forgotten once its longest session has ended; one that comes back gets a generation that was never given
- * before, so that nothing of the forgotten one is valid again.
+ * A user is forgotten once its longest session would have ended, or as soon as it is known to have none: at the end of its last
+ * one, or when room is needed. One that comes back gets a generation that was never given before, so that nothing of the
+ * forgotten one is valid again.
  */
 import { BoundedMap } from '../lib/bounded-map.ts';
+import type { Clock } from '../lib/clock.ts';
 import { StoreError } from '../lib/store-error.ts';
 import { LISTED_SESSIONS_DROPPED, LISTED_SESSIONS_MAX } from './session.ts';
 
@@ -22,18 +24,35 @@ interface MemoryUser {
   readonly kept: { readonly handle: string; readonly generation: number } | undefined;
   /** Oldest first, each with its absolute end. */
   readonly listed: Map<string, number>;
+  /** Sessions have left a full list that may be valid yet. */
+  readonly hasUnlisted: boolean;
   readonly endMs: number;
+}
+
+export interface MemoryUsersOptions {
+  readonly clock: Clock;
+  readonly maxEntries: number;
+  readonly maxBytes: number;
+  /** Whether the session of this handle is there and this user's. */
+  readonly isHeld: (handle: string, userId: string, nowMs: number) => boolean;
 }
 
 const USER_OVERHEAD_BYTES = 500;
 const HANDLE_BYTES = 150;
+/** A full store is looked through once in this time; until then it refuses unknown users without a look. */
+const FULL_MS = 100;
 
 export class MemoryUsers {
   readonly #users: BoundedMap<MemoryUser>;
+  readonly #clock: Clock;
+  readonly #isHeld: MemoryUsersOptions['isHeld'];
   #lastGeneration = 0;
+  #fullUntilMs = Number.NEGATIVE_INFINITY;
 
-  constructor(options: { maxEntries: number; maxBytes: number }) {
+  constructor(options: MemoryUsersOptions) {
     this.#users = new BoundedMap(options);
+    this.#clock = options.clock;
+    this.#isHeld = options.isHeld;
   }
 
   get bytes(): number {
@@ -45,16 +64,16 @@ export class MemoryUsers {
     const user = this.#users.peek(session.userId, nowMs);
     const listed = new Map(user?.listed);
     listed.delete(session.handle);
-    makeRoom(listed, nowMs);
+    const hasDropped = makeRoom(listed, nowMs);
     listed.set(session.handle, session.absoluteEndMs);
     const entered: MemoryUser = {
       generation: user?.generation ?? this.#nextGeneration(),
       kept: user?.kept,
       listed,
+      hasUnlisted: hasDropped || user?.hasUnlisted === true,
       endMs: Math.max(user?.endMs ?? 0, session.absoluteEndMs),
     };
-    const bytes = userBytes(entered);
-    if (this.#users.isFullFor(session.userId, bytes, nowMs)) {
+    if (!this.#hasRoom(session.userId, { isKnown: user !== undefined, bytes: userBytes(entered), nowMs })) {
       throw new StoreError('full', 'the memory store holds as many users as it may, wanted room for one more');
     }
     this.#put(session.userId, entered, nowMs);
@@ -95,7 +114,7 @@ export class MemoryUsers {
   forget(userId: string, handle: string, nowMs: number): void {
     const user = this.#users.peek(userId, nowMs);
     if (user?.listed.delete(handle) === true) {
-      this.#put(userId, user, nowMs);
+      this.#putOrForget(userId, user, nowMs);
     }
   }
 
@@ -105,12 +124,18 @@ export class MemoryUsers {
     if (user === undefined) {
       return;
     }
-    const listed = new Map<string, number>();
-    if (kept !== undefined) {
-      listed.set(kept.handle, kept.absoluteEndMs);
+    if (kept === undefined) {
+      this.#forgetUser(userId);
+      return;
     }
-    const keptMark = kept === undefined ? undefined : { handle: kept.handle, generation: kept.generation };
-    this.#put(userId, { ...user, generation: this.#nextGeneration(), kept: keptMark, listed }, nowMs);
+    const ended: MemoryUser = {
+      generation: this.#nextGeneration(),
+      kept: { handle: kept.handle, generation: kept.generation },
+      listed: new Map([[kept.handle, kept.absoluteEndMs]]),
+      hasUnlisted: false,
+      endMs: user.endMs,
+    };
+    this.#put(userId, ended, nowMs);
   }
 
   #nextGeneration(): number {
@@ -118,15 +143,64 @@ export class MemoryUsers {
     return this.#lastGeneration;
   }
 
+  #hasRoom(userId: string, entered: { isKnown: boolean; bytes: number; nowMs: number }): boolean {
+    const { isKnown, bytes, nowMs } = entered;
+    const wasFull = this.#clock.monotonicMs() < this.#fullUntilMs;
+    if (!isKnown && wasFull) {
+      return false;
+    }
+    if (!this.#users.isFullFor(userId, bytes, nowMs)) {
+      return true;
+    }
+    if (wasFull) {
+      return false;
+    }
+    this.#forgetEnded(nowMs);
+    if (!this.#users.isFullFor(userId, bytes, nowMs)) {
+      return true;
+    }
+    this.#fullUntilMs = this.#clock.monotonicMs() + FULL_MS;
+    return false;
+  }
+
+  /** Looks through all lists for sessions that are no more. */
+  #forgetEnded(nowMs: number): void {
+    for (const userId of [...this.#users.keys()]) {
+      const user = this.#users.peek(userId, nowMs);
+      const ended = [...(user?.listed.keys() ?? [])].filter((handle) => !this.#isHeld(handle, userId, nowMs));
+      if (user === undefined || ended.length === 0) {
+        continue;
+      }
+      for (const handle of ended) {
+        user.listed.delete(handle);
+      }
+      this.#putOrForget(userId, user, nowMs);
+    }
+  }
+
+  #putOrForget(userId: string, user: MemoryUser, nowMs: number): void {
+    if (user.listed.size === 0 && !user.hasUnlisted) {
+      this.#forgetUser(userId);
+    } else {
+      this.#put(userId, user, nowMs);
+    }
+  }
+
+  /** None of its sessions is valid without it. */
+  #forgetUser(userId: string): void {
+    this.#users.delete(userId);
+    this.#fullUntilMs = Number.NEGATIVE_INFINITY;
+  }
+
   #put(userId: string, user: MemoryUser, nowMs: number): void {
     this.#users.set(userId, user, { bytes: userBytes(user), expiresAtMs: user.endMs, nowMs });
   }
 }
 
-/** Drops from a full list those that have ended, and where that is not enough the oldest. */
-function makeRoom(listed: Map<string, number>, nowMs: number): void {
+/** Drops from a full list those that have ended, and where that is not enough the oldest; says whether it had to. */
+function makeRoom(listed: Map<string, number>, nowMs: number): boolean {
   if (listed.size < LISTED_SESSIONS_MAX) {
-    return;
+    return false;
   }
   for (const [handle, endMs] of listed) {
     if (endMs <= nowMs) {
@@ -134,11 +208,12 @@ function makeRoom(listed: Map<string, number>, nowMs: number): void {
     }
   }
   if (listed.size < LISTED_SESSIONS_MAX) {
-    return;
+    return false;
   }
   for (const handle of [...listed.keys()].slice(0, LISTED_SESSIONS_DROPPED)) {
     listed.delete(handle);
   }
+  return true;
 }
 
 function userBytes(user: MemoryUser): number {
