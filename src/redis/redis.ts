@@ -7,7 +7,8 @@
  *   NOSCRIPT  EVAL in place of EVALSHA on the same node, which loads the script there
  *   TRYAGAIN  repeated after 5 to 50 ms (several keys of a slot under migration)
  *   READONLY, MASTERDOWN, CLUSTERDOWN  once more after a refresh: a failover may just be over
- * All of this happens within `commandTimeoutMs`, five turns at most, and only after answers that say that the command was not executed.
+ * All of this happens within `commandTimeoutMs`, five turns at most beside TRYAGAIN, and only after answers that say that the command was
+ * not executed.
  * What was sent and never answered is never sent again.
  */
 import { backoffMs } from '../lib/backoff.ts';
@@ -161,47 +162,54 @@ class RedisDeployment implements Redis {
   /** The longer way. Rejects with a StoreError. */
   async #recover(
     request: Request,
-    firstError: unknown,
+    firstReply: ServerReply,
     firstConnection: RedisConnection,
     firstNode: RedisNode,
   ): Promise<RedisReply> {
-    let error = firstError;
+    let reply = firstReply;
     let node = firstNode;
     let connection = firstConnection;
     let isAsking = false;
     let hasRefreshed = false;
-    for (let turn = 0; turn < TURNS_MAX || isTryAgain(error); turn += 1) {
-      if (!(error instanceof ServerReply)) {
-        throw error;
-      }
-      this.#redis.metrics.commandError(node.name, error.code);
+    let turns = 0;
+    let tryAgains = 0;
+    for (;;) {
+      this.#redis.metrics.commandError(node.name, reply.code);
       let command = request.command;
-      if (error.code === 'NOSCRIPT' && request.script !== undefined) {
+      if (reply.code === 'TRYAGAIN') {
+        await this.#pause(backoffMs(tryAgains, TRY_AGAIN), request.untilMs);
+        tryAgains += 1;
+      } else if (turns === TURNS_MAX) {
+        break;
+      } else if (reply.code === 'NOSCRIPT' && request.script !== undefined) {
         command = ['EVAL', request.script.source, ...request.command.slice(2)];
-      } else if (error.code === 'MOVED' || error.code === 'ASK') {
-        isAsking = error.code === 'ASK';
-        node = this.#redirected(error, request.slot, node);
-        connection = await this.#connectionOf(node, request.untilMs);
-      } else if (error.code === 'TRYAGAIN') {
-        await this.#pause(backoffMs(turn, TRY_AGAIN), request.untilMs);
-      } else if (AFTER_REFRESH.has(error.code) && !hasRefreshed) {
+      } else if ((AFTER_REFRESH.has(reply.code) || movesToNameless(reply)) && !hasRefreshed) {
         hasRefreshed = true;
+        isAsking = false;
         await this.#refreshed(request.untilMs);
         node = this.#owner(request.slot) ?? node;
+        connection = await this.#connectionOf(node, request.untilMs);
+      } else if ((reply.code === 'MOVED' || reply.code === 'ASK') && !movesToNameless(reply)) {
+        isAsking = reply.code === 'ASK';
+        node = this.#redirected(reply, request.slot, node);
         connection = await this.#connectionOf(node, request.untilMs);
       } else {
         break;
       }
+      turns += reply.code === 'TRYAGAIN' ? 0 : 1;
       if (this.#redis.clock.monotonicMs() >= request.untilMs) {
         break;
       }
       try {
         return await connection.send(command, request.untilMs, { isAsking });
-      } catch (nextError) {
-        error = nextError;
+      } catch (error) {
+        if (!(error instanceof ServerReply)) {
+          throw error;
+        }
+        reply = error;
       }
     }
-    throw error instanceof ServerReply ? storeErrorOf(error.cause as Error) : error;
+    throw storeErrorOf(reply.cause as Error);
   }
 
   #redirected(error: ServerReply, slot: number, from: RedisNode): RedisNode {
@@ -238,6 +246,7 @@ class RedisDeployment implements Redis {
   }
 }
 
-function isTryAgain(error: unknown): boolean {
-  return error instanceof ServerReply && error.code === 'TRYAGAIN';
+/** MOVED to a node that shall be called by a name and has none (`?`): only CLUSTER SLOTS tells its address. */
+function movesToNameless(error: ServerReply): boolean {
+  return error.code === 'MOVED' && error.message.split(' ')[2]?.startsWith('?:') === true;
 }

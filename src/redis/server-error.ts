@@ -24,6 +24,7 @@ const REFUSALS: Readonly<Record<string, ServerRefusal>> = {
   TRYAGAIN: { kind: 'unavailable', detail: 'the slot is migrating' },
   MOVED: { kind: 'unavailable', detail: 'the slot kept moving' },
   ASK: { kind: 'unavailable', detail: 'the slot kept migrating' },
+  NOSCRIPT: { kind: 'unavailable', detail: 'Redis kept forgetting the script' },
   NOPERM: { kind: 'forbidden', detail: 'the ACL user lacks a permission (see docs/redis.md for the list)' },
   NOAUTH: { kind: 'forbidden', detail: 'Redis wants a password' },
   WRONGPASS: { kind: 'forbidden', detail: 'Redis refused the user name or password' },
@@ -37,7 +38,7 @@ export function serverCodeOf(message: string): string {
 }
 
 /** Codes that metrics may name; others count as `(other)` there. */
-export const SERVER_CODES: readonly string[] = [...Object.keys(REFUSALS), 'NOSCRIPT', 'ERR'];
+export const SERVER_CODES: readonly string[] = [...Object.keys(REFUSALS), 'ERR'];
 
 /** Why the server did not let us in, as a StoreError; undefined for every other reason not to be connected. */
 export function loginRefusalOf(error: unknown): StoreError | undefined {

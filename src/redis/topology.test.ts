@@ -29,6 +29,16 @@ describe('CLUSTER SLOTS', () => {
     expect(topology.masters().get('asked:7000')).toEqual({ host: 'asked', port: 7000 });
   });
 
+  test('a node that shall be called by a name and has none is reached at its address', () => {
+    const reply = [
+      [0, 5, [Buffer.from('?'), 7000, 'id', { ip: Buffer.from('10.0.0.1') }]],
+      [6, 9, [Buffer.from('?'), 7000, 'id', { ip: Buffer.from('10.0.0.2') }]],
+      [10, 10, ['?', 7000, 'id', { ip: '' }]],
+    ];
+    const topology = Topology.fromClusterSlots(reply, 'asked');
+    expect([0, 6, 10].map((slot) => topology.ownerOf(slot))).toEqual(['10.0.0.1:7000', '10.0.0.2:7000', 'asked:7000']);
+  });
+
   test('hosts come as bytes too, with what newer servers add behind the id', () => {
     const topology = Topology.fromClusterSlots([[0, 10, [Buffer.from('h'), 7000, Buffer.from('id'), []]]], 'asked');
     expect(topology.ownerOf(10)).toBe('h:7000');

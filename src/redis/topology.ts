@@ -33,7 +33,8 @@ export class Topology {
 
   /**
    * From the reply of CLUSTER SLOTS: [first, last, [host, port, id, ...], replicas...]...
-   * A null or empty host is the host that was asked (`cluster-preferred-endpoint-type unknown-endpoint`).
+   * A null or empty host is the host that was asked (`cluster-preferred-endpoint-type unknown-endpoint`); `?` is a node that shall be
+   * called by a name and has none: what is told behind its id holds its address.
    */
   static fromClusterSlots(reply: unknown, askedHost: string): Topology {
     const topology = Topology.empty();
@@ -88,7 +89,12 @@ function asArray(value: unknown): unknown[] {
 }
 
 function asAddress(value: unknown, askedHost: string): NodeAddress {
-  const [host, port] = asArray(value);
+  const [host, port, , more] = asArray(value);
   const text = host === null || host === undefined ? '' : String(host);
-  return { host: text === '' || text === '?' ? askedHost : text, port: Number(port) };
+  return { host: text === '?' ? ipOf(more, askedHost) : text === '' ? askedHost : text, port: Number(port) };
+}
+
+function ipOf(more: unknown, askedHost: string): string {
+  const ip = typeof more === 'object' && more !== null && 'ip' in more ? String(more.ip) : '';
+  return ip === '' ? askedHost : ip;
 }

@@ -1,0 +1,164 @@
+/**
+ * Refusals in every order, by peers that answer what a test wants: what may be repeated is, what was executed is not sent again, and all of it
+ * ends in time.
+ */
+import {
+  type FakeRedisPeer,
+  type FakeRedisPeerOptions,
+  type PeerCommand,
+  startFakeRedisPeer,
+} from '../../test/support/fake-redis-peer.ts';
+import { openRedis, soonMs } from '../../test/support/redis-client.ts';
+import { StoreError } from '../lib/store-error.ts';
+import { noRedisMetrics, type RedisOptions } from './options.ts';
+import type { Redis } from './redis.ts';
+import { defineScript } from './script.ts';
+
+const script = defineScript('one', 'return 1');
+const DONE = ':1\r\n';
+const TIMEOUT_MS = 2_000;
+
+interface TestPeer extends FakeRedisPeer {
+  /** What it answers to scripts, in turn; the last one for ever. */
+  answers: string[];
+  /** Scripts that it answered with something else than an error. */
+  executed: number;
+  /** The words of all scripts, `EVALSHA` or `EVAL`, with `ASKING` where it came. */
+  readonly heard: string[];
+}
+
+let first: TestPeer;
+let second: TestPeer;
+let redis: Redis;
+let errors: string[];
+/** CLUSTER SLOTS, as each peer tells it. */
+let slots: string;
+
+beforeEach(async () => {
+  errors = [];
+  first = await startPeer();
+  second = await startPeer();
+  slots = slotsOf('127.0.0.1', first.port);
+});
+
+afterEach(async () => {
+  redis.close();
+  await Promise.all([first.close(), second.close()]);
+});
+
+async function startPeer(): Promise<TestPeer> {
+  const onCommand: FakeRedisPeerOptions['onCommand'] = (command) => answer(peer, command);
+  const peer: TestPeer = Object.assign(await startFakeRedisPeer({ onCommand }), {
+    answers: [DONE],
+    executed: 0,
+    heard: [],
+  });
+  return peer;
+}
+
+function answer(peer: TestPeer, command: PeerCommand): void {
+  const [name = ''] = command.words;
+  if (name === 'CLUSTER') {
+    command.answer(slots);
+    return;
+  }
+  peer.heard.push(name);
+  if (name === 'ASKING') {
+    command.answer('+OK\r\n');
+    return;
+  }
+  const text = (peer.answers.length > 1 ? peer.answers.shift() : peer.answers[0]) ?? DONE;
+  peer.executed += text.startsWith('-') ? 0 : 1;
+  command.answer(text);
+}
+
+async function open(seed = `redis://127.0.0.1:${first.port}`, changes: Partial<RedisOptions> = {}): Promise<void> {
+  const metrics = { ...noRedisMetrics, commandError: (_node: string, code: string) => errors.push(code) };
+  redis = await openRedis(seed, { commandTimeoutMs: TIMEOUT_MS, metrics, ...changes });
+}
+
+async function run(): Promise<unknown> {
+  try {
+    return await redis.run(script, ['k'], [], soonMs());
+  } catch (error) {
+    return error instanceof StoreError ? error.kind : error;
+  }
+}
+
+test('a slot that is migrated for long is followed when it has gone, to a server that lacks the script', async () => {
+  const tryAgain = new Array<string>(8).fill('-TRYAGAIN\r\n');
+  first.answers = [...tryAgain, `-MOVED 7629 127.0.0.1:${second.port}\r\n`];
+  second.answers = ['-NOSCRIPT\r\n', DONE];
+  await open();
+  expect(await run()).toBe(1);
+  expect(second.heard).toEqual(['EVALSHA', 'EVAL']);
+});
+
+test('a server that forgets every script: certainly not executed', async () => {
+  first.answers = ['-NOSCRIPT\r\n'];
+  await open();
+  expect(await run()).toBe('unavailable');
+});
+
+test('servers that send a command to each other: given up after five turns, and every refusal is counted', async () => {
+  first.answers = [`-MOVED 7629 127.0.0.1:${second.port}\r\n`];
+  second.answers = [`-MOVED 7629 127.0.0.1:${first.port}\r\n`];
+  await open();
+  expect(await run()).toBe('unavailable');
+  expect(first.heard.length + second.heard.length).toBe(6);
+  expect(errors).toEqual(new Array(6).fill('MOVED'));
+});
+
+test('MOVED to a node that has no name is looked up', async () => {
+  // Both are asked for by one name, and behind it only the first would be found.
+  slots = slotsOf('?', first.port);
+  first.answers = [`-MOVED 7629 ?:${second.port}\r\n`];
+  await open(`redis://localhost:${first.port}`);
+  slots = slotsOf('?', second.port);
+  expect(await run()).toBe(1);
+  expect(redis.describe().map(({ node }) => node)).toContain(`127.0.0.1:${second.port}`);
+  expect(redis.describe().map(({ node }) => node)).not.toContain(`localhost:${second.port}`);
+});
+
+test('whatever is refused in whatever order: no call is executed twice, none is without an end', async () => {
+  await open();
+  const random = seededRandom(20_261_125);
+  for (let round = 0; round < 60; round += 1) {
+    const refusals = [
+      `-MOVED 7629 127.0.0.1:${first.port}\r\n`,
+      `-MOVED 7629 127.0.0.1:${second.port}\r\n`,
+      `-ASK 7629 127.0.0.1:${second.port}\r\n`,
+      `-ASK 7629 127.0.0.1:${first.port}\r\n`,
+      ...['TRYAGAIN', 'NOSCRIPT', 'READONLY', 'CLUSTERDOWN', 'LOADING', 'OOM', 'MASTERDOWN'].map(
+        (code) => `-${code}\r\n`,
+      ),
+    ];
+    const draw = (): string => refusals[Math.floor(random() * refusals.length)] as string;
+    for (const peer of [first, second]) {
+      peer.answers = [...Array.from({ length: Math.floor(random() * 4) }, draw), DONE];
+      peer.executed = 0;
+    }
+    const outcome = await run();
+    const executed = first.executed + second.executed;
+    expect({ round, outcome, executed }).toEqual({ round, outcome, executed: outcome === 1 ? 1 : 0 });
+    expect([1, 'unavailable']).toContain(outcome);
+  }
+});
+
+/** All slots on one master; where its host is `?` its address is told behind its id. */
+function slotsOf(host: string, port: number): string {
+  const more = '%1\r\n$2\r\nip\r\n$9\r\n127.0.0.1\r\n';
+  const node = `*4\r\n$${host.length}\r\n${host}\r\n:${port}\r\n$1\r\nx\r\n${more}`;
+  return `*1\r\n*3\r\n:0\r\n:16383\r\n${node}`;
+}
+
+/** Mulberry32: the same numbers in every run. */
+function seededRandom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
