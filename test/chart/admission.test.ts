@@ -125,6 +125,43 @@ describe('policy mutating', () => {
     ]);
   });
 
+  test('refuses what stands in the way, as the injector does', () => {
+    const policyOf = (values: Values): Manifest =>
+      find(render(values), 'ValidatingAdmissionPolicy', 'pannier-injected');
+    const namesOf = (values: Values): string[] =>
+      (at(policyOf(values), 'spec.variables') as { name: string }[]).map(({ name }) => name);
+    const own = ['others', 'portTakers', 'socketTakers', 'volumeTakers', 'isWindows'];
+    expect(namesOf({ policy: 'mutating' })).toEqual(expect.arrayContaining(own));
+    expect(namesOf({}).filter((name) => own.includes(name))).toEqual([]);
+    const bare = { policy: 'mutating', policiesConfigMap: '', sidecar: { socket: false } };
+    expect(namesOf(bare)).not.toContain('socketTakers');
+    // Every one that is there is asked.
+    for (const values of [{ policy: 'mutating' }, bare]) {
+      const asked = JSON.stringify(at(policyOf(values), 'spec.validations'));
+      const takers = namesOf(values).filter((name) => own.includes(name) && name !== 'others');
+      expect(takers.filter((name) => !asked.includes(`variables.${name}`))).toEqual([]);
+    }
+  });
+
+  test('knows its own volumes by the hash that it writes', () => {
+    const values = {
+      policy: 'mutating',
+      redis: { url: 'redis://one', secretName: 'login' },
+      policiesConfigMap: 'team',
+    };
+    const manifests = render(values);
+    const variables = at(find(manifests, 'ValidatingAdmissionPolicy', 'pannier-injected'), 'spec.variables');
+    const { expression = '' } =
+      (variables as { name: string; expression: string }[]).find(({ name }) => name === 'volumeTakers') ?? {};
+    const written = JSON.stringify(
+      at(find(manifests, 'MutatingAdmissionPolicy', 'pannier-injected'), 'spec.mutations'),
+    );
+    const hash = /config-hash'\] != '([0-9a-f]{16})'/.exec(expression)?.[1];
+    expect(written).toContain(`config-hash\\", value: \\"${hash}\\"`);
+    expect(expression).toContain("volume.secret.secretName == 'login'");
+    expect(expression).toContain("volume.configMap.name == 'team'");
+  });
+
   test('speaks v1beta1 up to 1.35 and v1 from 1.36 on', () => {
     const versionOf = (kubeVersion: string): string =>
       find(
