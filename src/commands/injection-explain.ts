@@ -57,7 +57,5 @@ function valueLines(pod: Pod, config: SidecarConfig): string[] {
 }
 
 function shown(row: AnnotationRow, text: string): string {
-  return row.kind.isSecret === true
-    ? 'not shown, since it may hold a password'
-    : text.replaceAll(/\s*\n\s*/g, ' ').trim();
+  return row.kind.isSecret === true ? 'not shown, since it may hold a password' : (row.kind.show?.(text) ?? text);
 }

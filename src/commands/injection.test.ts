@@ -138,6 +138,23 @@ describe('explain', () => {
     expect(io.output).toContain('  scope                checkout (annotation)');
   });
 
+  test('shows no URL of Redis, since it may hold a password', () => {
+    const env = JSON.stringify({ PANNIER_CACHE_REDIS_URL: 'redis://:word@one', PANNIER_KEY_PREFIX: 'x:' });
+    const annotations = { 'pannier.dev/inject': 'true', 'pannier.dev/redis-url': 'redis://:word@one' };
+    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { annotations }, spec: { containers: [{ name: 'app' }] } };
+    const given = { ...pod, metadata: { annotations: { ...annotations, 'pannier.dev/env': env } } };
+    const config = JSON.stringify({ sidecar: { image: 'pannier:1', env: JSON.parse(env) } });
+    const io = new FakeIo({ pod: JSON.stringify(pod), given: JSON.stringify(given), config });
+    expect(runExplain({ filename: 'pod', config: 'config' }, io)).toBe(0);
+    expect(runExplain({ filename: 'given', image: 'pannier:1' }, io)).toBe(0);
+    expect(io.output).not.toContain('word@');
+    const shown = '  env                  PANNIER_CACHE_REDIS_URL (not shown), PANNIER_KEY_PREFIX="x:"';
+    expect(io.output.split('\n').filter((line) => line.startsWith('  env '))).toEqual([
+      `${shown} (configuration)`,
+      `${shown} (annotation)`,
+    ]);
+  });
+
   test('says when there is nothing to explain', () => {
     const io = new FakeIo(files);
     expect(runExplain({ filename: 'services.yaml', image: 'pannier:1' }, io)).toBe(0);

@@ -98,6 +98,19 @@ describe('all annotations together', () => {
     expect(problemsOf('scope', 'x'.repeat(5_000))[0]?.length).toBeLessThan(300);
   });
 
+  test('a URL with a login is not shown, whichever annotation it stands in', () => {
+    for (const [name, text] of [
+      ['env', 'PANNIER_CACHE_REDIS_URL=redis://user:word@one'],
+      ['env', '{PANNIER_CACHE_REDIS_URL: "redis://user:word@one/7"}'],
+      ['scope', 'redis://:word@one'],
+      ['redis-url', 'redis://:word@one/7'],
+    ] as const) {
+      const problems = problemsOf(name, text).join();
+      expect(problems).toContain('may hold a password');
+      expect(problems).not.toContain('word@');
+    }
+  });
+
   test('aliases in env are not expanded', () => {
     const bomb = 'a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]';
     expect(problemsOf('env', bomb)[0]).toMatch(/wanted a mapping/);

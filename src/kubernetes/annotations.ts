@@ -12,6 +12,7 @@ import {
   choice,
   cpu,
   environment,
+  environmentText,
   flag,
   image,
   memoryLimit,
@@ -236,7 +237,7 @@ export const ANNOTATIONS = [
     name: 'env',
     kind: environment,
     initial: '`sidecar.env`; both are joined, the annotation wins',
-    initialOf: (config) => configured(Object.keys(config.env).length === 0 ? undefined : JSON.stringify(config.env)),
+    initialOf: (config) => configured(Object.keys(config.env).length === 0 ? undefined : environmentText(config.env)),
     meaning: 'Further settings of the program (docs/settings.md).',
     example: '{"PANNIER_NEAR_MAX_ENTRIES": "1000"}',
     wrong: [
@@ -307,10 +308,13 @@ function annotationProblems(row: AnnotationRow, text: string, problems: readonly
   if (problems.length > 0) {
     return problems.map((problem) => `Cannot read ${annotation}: ${problem}`);
   }
-  const found = row.kind.isSecret === true ? 'not shown, since it may hold a password' : shown(text);
+  const isHidden = row.kind.isSecret === true || URL_WITH_LOGIN.test(text);
+  const found = isHidden ? 'not shown, since it may hold a password' : shown(text);
   return [`Cannot read ${annotation}: it is ${found}, wanted ${row.kind.wanted}`];
 }
 
+/** In any annotation: it may have been put into the wrong one. */
+const URL_WITH_LOGIN = /:\/\/[^\s/]*@/;
 const SHOWN_CHARACTERS_MAX = 80;
 
 function shown(text: string): string {

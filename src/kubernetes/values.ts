@@ -14,6 +14,8 @@ export interface ValueKind<Value> {
   readonly schema: Readonly<Record<string, unknown>>;
   /** Never shown, not even in error texts. */
   readonly isSecret?: boolean;
+  /** An accepted text for people; absent: as it is. */
+  show?(text: string): string;
   read(text: string): Reading<Value>;
 }
 
@@ -155,7 +157,21 @@ export const environment: ValueKind<Readonly<Record<string, string>>> = {
     const value: unknown = isPlain ? document.toJS() : undefined;
     return isObject(value) ? readEnvironment(value) : NO;
   },
+  show: (text) => {
+    const reading = environment.read(text);
+    return 'value' in reading ? environmentText(reading.value) : '';
+  },
 };
+
+/** For people: a URL of Redis may hold a password. */
+export function environmentText(env: Readonly<Record<string, string>>): string {
+  const secrets = new Set(
+    (SETTINGS as readonly SettingRow[]).filter((row) => row.isSecret === true).map((row) => PREFIX + row.name),
+  );
+  return Object.entries(env)
+    .map(([name, value]) => (secrets.has(name) ? `${name} (not shown)` : `${name}=${JSON.stringify(value)}`))
+    .join(', ');
+}
 
 /** A few nested aliases expand to gigabytes, and nobody needs one here. */
 function hasAlias(document: Document): boolean {
