@@ -5,7 +5,13 @@
  * timeouts (costly, and they do not bound the reply), reconnecting (it can end for good, and topology must be asked first), the
  * offline queue (it would replay increments), maintenance notifications. A client lives for one connection; the next one is new.
  */
-import { ClientClosedError, ClientOfflineError, createClient, RESP_TYPES } from '@redis/client';
+import {
+  ClientClosedError,
+  ClientOfflineError,
+  createClient,
+  RESP_TYPES,
+  SocketClosedUnexpectedlyError,
+} from '@redis/client';
 import type { NodeAddress } from './address.ts';
 import type { RedisArgument, RedisReply } from './commands.ts';
 import type { RedisAccess } from './options.ts';
@@ -29,7 +35,10 @@ export function wasNeverTaken(error: unknown): boolean {
 }
 
 export interface ClientEvents {
-  /** Once, when the connection is gone, whoever ended it. */
+  /**
+   * Once, when the connection is gone, whoever ended it. The reason is `hung up` (the server closed it), a code of the system's
+   * (ECONNRESET, ETIMEDOUT ...), `unreadable` (a reply that is no RESP), or `closed` by us.
+   */
   onLost(reason: string): void;
   /** The server took a sharded channel away, and node-redis noticed. */
   onChannelMoved?(channel: string): void;
@@ -76,9 +85,9 @@ export async function openClient(address: NodeAddress, access: RedisAccess, even
       events.onLost(reason);
     }
   }
-  client.on('error', (error: unknown) => lose(error instanceof Error ? error.name : 'error'));
+  client.on('error', (error: unknown) => lose(reasonOf(error)));
   client.on('end', () => lose('end'));
-  client.on('terminated', () => lose('terminated'));
+  client.on('terminated', (cause: unknown) => lose(reasonOf(cause)));
   client.on('sharded-channel-moved', (channel: string) => events.onChannelMoved?.(channel));
 
   // node-redis bounds the TCP connect only: a server that accepts and never answers HELLO would hang it for ever.
@@ -104,6 +113,15 @@ export async function openClient(address: NodeAddress, access: RedisAccess, even
     },
     destroy: () => lose('closed'),
   };
+}
+
+/** One of few words: for metrics. */
+function reasonOf(error: unknown): string {
+  if (error instanceof SocketClosedUnexpectedlyError) {
+    return 'hung up';
+  }
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : 'unreadable';
 }
 
 /** ASKING and the like come on top of what callers may queue. */

@@ -158,6 +158,7 @@ describe('answers', () => {
     peer.commands[0]?.answer('HTTP/1.1 400 Bad Request\r\n\r\n');
     expect(await outcome).toBe('unknown');
     await waitFor('another connection', () => peer.accepted() >= 2 && connection.isReady);
+    expect(losses).toEqual(['unreadable']);
   });
 });
 
@@ -230,6 +231,7 @@ describe('the end of a connection', () => {
     expect(await outcome).toBe('unknown');
     await waitFor('a new connection', () => connection.isReady);
     expect(peer.commands).toHaveLength(1);
+    expect(losses).toEqual(['hung up']);
   });
 
   test('by close settles what is in flight, and nothing is tried again', async () => {
