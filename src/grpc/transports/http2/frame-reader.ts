@@ -5,6 +5,7 @@
  * of its own, each byte copied once however small the chunks. A wrong preface and a frame over the limit throw a
  * ConnectionFault before anything is held for them.
  */
+import { heldMemory } from './held-memory.ts';
 import { ConnectionFault, ErrorCode, FRAME_HEADER_BYTES, PREFACE } from './protocol.ts';
 
 export interface FrameSink {
@@ -47,7 +48,7 @@ export class FrameReader {
   #startHold(chunk: Buffer, at: number): void {
     const isHeaderWhole = chunk.length - at >= FRAME_HEADER_BYTES;
     const size = isHeaderWhole ? FRAME_HEADER_BYTES + this.#payloadBytes(chunk, at) : FRAME_HEADER_BYTES;
-    this.#hold = Buffer.allocUnsafe(size);
+    this.#hold = heldMemory(size);
     this.#heldBytes = chunk.copy(this.#hold, 0, at);
   }
 
@@ -60,7 +61,7 @@ export class FrameReader {
     }
     const size = FRAME_HEADER_BYTES + this.#payloadBytes(hold, 0);
     if (hold.length < size) {
-      const whole = Buffer.allocUnsafe(size);
+      const whole = heldMemory(size);
       hold.copy(whole);
       this.#hold = whole;
       return at + copied;

@@ -3,6 +3,7 @@
  *
  * Promises: a block is bounded in bytes and frames (CVE-2024-27316), and nothing may stand between its frames.
  */
+import { heldCopy } from './held-memory.ts';
 import type { Http2Limits } from './limits.ts';
 import { ConnectionFault, ErrorCode, Flag } from './protocol.ts';
 
@@ -56,7 +57,7 @@ export class HeaderBlocks {
       this.#sink.block(id, isLast, bytes, first, last);
       return;
     }
-    const part = Buffer.from(bytes.subarray(first, last));
+    const part = heldCopy(bytes, first, last);
     this.#open = { id, isLast, parts: [part], bytes: part.length };
   }
 
@@ -65,7 +66,7 @@ export class HeaderBlocks {
     if (open === undefined || open.id !== id) {
       throw new ConnectionFault(ErrorCode.protocol, 'CONTINUATION without its HEADERS');
     }
-    open.parts.push(Buffer.from(bytes.subarray(start, end)));
+    open.parts.push(heldCopy(bytes, start, end));
     open.bytes += end - start;
     const { headerBlockBytesMax, continuationFramesMax } = this.#limits;
     if (open.bytes > headerBlockBytesMax || open.parts.length > continuationFramesMax + 1) {

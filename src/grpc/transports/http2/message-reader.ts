@@ -6,6 +6,7 @@
  */
 import { Status, StatusError } from '../../status.ts';
 import { compressionRefused } from '../refusals.ts';
+import { heldMemory } from './held-memory.ts';
 
 export const PREFIX_BYTES = 5;
 /** What a call may cost whose caller sends a byte of its message and no more. */
@@ -22,7 +23,7 @@ export interface MessageRules {
 
 export class MessageReader {
   readonly #rules: MessageRules;
-  readonly #prefix = Buffer.alloc(PREFIX_BYTES);
+  readonly #prefix = heldMemory(PREFIX_BYTES);
   #prefixHeldBytes = 0;
   #bodyBytes = 0;
   #body: Buffer | undefined;
@@ -54,7 +55,8 @@ export class MessageReader {
       if (this.#bodyHeldBytes < this.#bodyBytes) {
         return;
       }
-      const message = (this.#body ?? EMPTY).subarray(0, this.#bodyBytes);
+      const body = this.#body ?? EMPTY;
+      const message = body.length === this.#bodyBytes ? body : body.subarray(0, this.#bodyBytes);
       this.#body = undefined;
       this.#prefixHeldBytes = 0;
       take(message);
@@ -72,7 +74,7 @@ export class MessageReader {
     const held = this.#bodyHeldBytes + count;
     if (this.#body === undefined || this.#body.length < held) {
       // The announced length is believed only as far as bytes have arrived.
-      const grown = Buffer.allocUnsafe(Math.min(this.#bodyBytes, Math.max(held * 2, FIRST_BODY_BYTES)));
+      const grown = heldMemory(Math.min(this.#bodyBytes, Math.max(held * 2, FIRST_BODY_BYTES)));
       this.#body?.copy(grown, 0, 0, this.#bodyHeldBytes);
       this.#body = grown;
     }

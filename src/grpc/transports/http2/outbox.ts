@@ -6,6 +6,7 @@
  */
 import type { Socket } from 'node:net';
 import { putFrameHeader } from './frame-writer.ts';
+import { heldCopy } from './held-memory.ts';
 import { FRAME_HEADER_BYTES } from './protocol.ts';
 import type { Share } from './shared-budget.ts';
 
@@ -95,7 +96,7 @@ export class Outbox {
     }
     // What waits in a socket would keep the whole buffer alive for a few bytes: it gets memory of its own.
     const isBackedUp = this.#socket.writableLength !== 0;
-    this.#socket.write(isBackedUp ? copyOf(bytes) : bytes);
+    this.#socket.write(isBackedUp ? heldCopy(bytes, 0, bytes.length) : bytes);
     const isWaiting = this.#socket.writableLength !== 0;
     if (isWaiting) {
       this.noteUnsent();
@@ -111,11 +112,4 @@ export class Outbox {
     this.#waiting.add(unsentBytes - this.#unsentBytes);
     this.#unsentBytes = unsentBytes;
   }
-}
-
-/** Not from Node's pool, of which a few bytes would keep 64 KiB alive as well. */
-function copyOf(bytes: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(bytes.length);
-  bytes.copy(copy);
-  return copy;
 }

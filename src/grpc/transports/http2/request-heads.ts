@@ -5,6 +5,7 @@
  * blocks are kept and looked up by their bytes.
  */
 import type { Field } from './field.ts';
+import { heldCopy } from './held-memory.ts';
 import { HpackDecoder } from './hpack-decoder.ts';
 import { type HeadRules, type RequestHead, readRequestHead } from './request-head.ts';
 
@@ -67,7 +68,7 @@ export class RequestHeads {
   }
 
   #keep(block: Buffer, start: number, end: number, head: RequestHead): void {
-    this.#blocks[this.#next] = Buffer.from(block.subarray(start, end));
+    this.#blocks[this.#next] = heldCopy(block, start, end);
     this.#heads[this.#next] = head;
     this.#next = (this.#next + 1) % KEPT_MAX;
   }

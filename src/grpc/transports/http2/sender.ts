@@ -8,6 +8,7 @@ import type { Socket } from 'node:net';
 import { errorStatus } from '../../error-status.ts';
 import { answersNotTaken } from '../refusals.ts';
 import { putBytes, putFrameHeader, putMessagePrefix, putReadyFrame, readyFrame } from './frame-writer.ts';
+import { heldMemory } from './held-memory.ts';
 import { EMPTY_TABLE, encodeFields } from './hpack-encoder.ts';
 import type { Http2Stream } from './http2-stream.ts';
 import type { Http2Limits } from './limits.ts';
@@ -117,7 +118,7 @@ export class Sender {
   /** One message of an answer, and before the first the headers that open it. */
   message(stream: Http2Stream, message: Buffer): void {
     this.#open(stream);
-    const piece = Buffer.allocUnsafe(PREFIX_BYTES + message.length);
+    const piece = heldMemory(PREFIX_BYTES + message.length);
     piece.set(message, putMessagePrefix(piece, 0, message.length));
     this.#enqueue(stream, piece);
     this.pump(stream);
@@ -275,7 +276,8 @@ export class Sender {
     const leftBytes = first.length - stream.sentOfFirstBytes;
     const bytes = Math.min(leftBytes, this.#windowBytes, stream.sendWindowBytes, FRAME_BYTES_MAX);
     const isLast = stream.endBlock === null && bytes === stream.queuedBytes;
-    const piece = first.subarray(stream.sentOfFirstBytes, stream.sentOfFirstBytes + bytes);
+    const isWhole = bytes === first.length;
+    const piece = isWhole ? first : first.subarray(stream.sentOfFirstBytes, stream.sentOfFirstBytes + bytes);
     this.outbox.frame(FrameType.data, isLast ? Flag.endStream : Flag.none, stream.id, piece);
     this.#windowBytes -= bytes;
     this.#queueGrew(-bytes);
