@@ -25,6 +25,7 @@ interface Flags {
   readonly leafLifetimeMs: number;
   readonly certificateFile?: string;
   readonly keyFile?: string;
+  readonly authorityFile?: string;
   readonly drainDelayMs: number;
   readonly logLevel: string;
 }
@@ -64,6 +65,11 @@ export function webhookCommand(): Command {
       .argParser(integer(LIFETIME_MS.min, LIFETIME_MS.max)),
     option('--certificate-file <file>', 'for --certificates files', 'CERTIFICATE_FILE'),
     option('--key-file <file>', 'for --certificates files', 'KEY_FILE'),
+    option(
+      '--authority-file <file>',
+      'for --certificates files: the CA, which is added to the caBundles; without it they are not touched',
+      'AUTHORITY_FILE',
+    ),
     option('--drain-delay-ms <ms>', 'answers go on so long after SIGTERM', 'DRAIN_DELAY_MS')
       .default(5_000)
       .argParser(integer(0, 600_000)),
@@ -141,12 +147,13 @@ function readConfig(path: string): SidecarConfig | undefined {
 /** Undefined when options do not fit together, which is printed. */
 function certificateOptions(flags: Flags): InjectorOptions['certificates'] | undefined {
   if (flags.certificates === 'files') {
-    const { certificateFile, keyFile } = flags;
+    const { certificateFile, keyFile, authorityFile } = flags;
     if (certificateFile === undefined || keyFile === undefined) {
       process.stderr.write('Cannot serve: --certificates is files, wanted --certificate-file and --key-file too\n');
       return undefined;
     }
-    return { kind: 'files', certificateFile, keyFile };
+    const files = { certificateFile, keyFile, ...(authorityFile === undefined ? {} : { authorityFile }) };
+    return { kind: 'files', ...files };
   }
   if (flags.leafLifetimeMs > flags.caLifetimeMs) {
     process.stderr.write(

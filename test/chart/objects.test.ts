@@ -5,6 +5,10 @@ import { parse } from 'yaml';
 import { at, find, type Manifest, render, type Values } from '../support/helm.ts';
 
 const NAME = 'pannier-injector';
+const OWN_FILES = {
+  mode: 'files',
+  files: { secretName: 'tls', caBundle: '-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n' },
+};
 const container = (manifests: readonly Manifest[]): unknown =>
   at(find(manifests, 'Deployment', NAME), 'spec.template.spec.containers.0');
 const configOf = (values: Values): unknown =>
@@ -39,8 +43,10 @@ describe('the Deployment', () => {
         '--certificates=files',
         '--certificate-file=/etc/pannier/certificates/tls.crt',
         '--key-file=/etc/pannier/certificates/tls.key',
+        '--authority-file=/etc/pannier/certificates/ca.crt',
       ]),
     );
+    expect(JSON.stringify(at(container(render({ certificates: OWN_FILES })), 'args'))).not.toContain('authority-file');
     expect(at(find(files, 'Deployment', NAME), 'spec.template.spec.volumes')).toContainEqual({
       name: 'certificates',
       secret: { secretName: 'pannier-injector-tls', defaultMode: 0o440 },
@@ -140,6 +146,9 @@ test('the rights of the injector are these and no others', () => {
     ['Role', [secret, create]],
   ]);
   expect(rules({ sidecar: { native: true }, certificates: { mode: 'cert-manager' } })).toEqual([
+    ['ClusterRole', [configuration(['get', 'patch'])]],
+  ]);
+  expect(rules({ sidecar: { native: true }, certificates: OWN_FILES })).toEqual([
     ['ClusterRole', [configuration(['get'])]],
   ]);
   expect(rules({ policy: 'mutating' })).toEqual([]);
@@ -193,11 +202,15 @@ test('the test pod asks for its sidecar in a namespace that is injected', () => 
   expect(render({ redis: { secretName: 'login' } }).filter(({ kind }) => kind === 'Pod')).toEqual([]);
 });
 
-test('cert-manager signs by a CA of its own, and writes the caBundle', () => {
+test('cert-manager signs by a CA of its own, and the caBundle is left to the injector', () => {
   const manifests = render({ certificates: { mode: 'cert-manager' } });
-  expect(find(manifests, 'MutatingWebhookConfiguration', NAME).metadata.annotations).toEqual({
-    'cert-manager.io/inject-ca-from': 'pannier-system/pannier-injector',
-  });
+  expect(find(manifests, 'MutatingWebhookConfiguration', NAME).metadata.annotations).toBeUndefined();
+  // Mode self has `pannier-injector-ca`; both are there while one mode follows the other.
+  expect(at(find(manifests, 'Certificate', `${NAME}-ca`), 'spec.secretName')).toBe('pannier-injector-issuer-ca');
+  expect(at(find(manifests, 'Issuer', `${NAME}-ca`), 'spec.ca.secretName')).toBe('pannier-injector-issuer-ca');
+  for (const name of [NAME, `${NAME}-ca`]) {
+    expect(at(find(manifests, 'Certificate', name), 'spec.privateKey.rotationPolicy')).toBe('Always');
+  }
   expect(at(find(manifests, 'Certificate', NAME), 'spec')).toMatchObject({
     secretName: 'pannier-injector-tls',
     dnsNames: ['pannier-injector.pannier-system.svc', 'pannier-injector.pannier-system.svc.cluster.local'],

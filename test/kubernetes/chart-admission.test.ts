@@ -43,6 +43,29 @@ afterAll(async () => {
   await cluster.close();
 });
 
+/** Values that make kinds of other projects, where the cluster knows those. */
+const OF_OTHERS: Record<string, Values> = {};
+const others = new TestCluster();
+if (await others.serves('cert-manager.io', 'v1')) {
+  OF_OTHERS['certificates by cert-manager'] = {
+    fullnameOverride: 'chart-dry',
+    certificates: { mode: 'cert-manager' },
+  };
+} else {
+  process.stderr.write('NOT RUN: Certificate and Issuer (the cluster does not serve cert-manager.io/v1)\n');
+}
+if (await others.serves('monitoring.coreos.com', 'v1')) {
+  const enabled = { enabled: true, labels: { release: 'prometheus' } };
+  OF_OTHERS['what is scraped, and alerts'] = {
+    fullnameOverride: 'chart-dry',
+    serviceMonitor: enabled,
+    podMonitor: enabled,
+    prometheusRule: enabled,
+  };
+} else {
+  process.stderr.write('NOT RUN: ServiceMonitor, PodMonitor and PrometheusRule (no monitoring.coreos.com/v1)\n');
+}
+
 describe('the API server takes', () => {
   const VALUES: Readonly<Record<string, Values>> = {
     'everything with the webhook': {
@@ -52,6 +75,7 @@ describe('the API server takes', () => {
       policies: { sessions: { idle: '5m' } },
     },
     'everything with policy mutating': { fullnameOverride: 'chart-dry', policy: 'mutating' },
+    ...OF_OTHERS,
   };
 
   test.each(Object.entries(VALUES))('%s, with Pod Security restricted and no warning', async (_name, values) => {

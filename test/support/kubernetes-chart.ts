@@ -92,11 +92,7 @@ export function askingPod(name: string, annotations: Record<string, string> = {}
 /** How many reviews all replicas of the injector have answered, by `webhook outcome`. */
 export async function reviewCounts(cluster: TestCluster): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
-  for (const pod of await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS)) {
-    const forward = await cluster.forward(RELEASE_NAMESPACE, pod.metadata?.name ?? '', ADMIN_PORT);
-    const response = await fetch(`http://127.0.0.1:${forward.port}/metrics`);
-    const text = await response.text();
-    forward.close();
+  for (const text of await injectorMetrics(cluster)) {
     const pattern = /^pannier_injector_reviews_total\{webhook="([^"]+)",outcome="([^"]+)"\} (\d+)$/gm;
     for (const [, webhook, outcome, count] of text.matchAll(pattern)) {
       const key = `${webhook} ${outcome}`;
@@ -104,6 +100,25 @@ export async function reviewCounts(cluster: TestCluster): Promise<Map<string, nu
     }
   }
   return counts;
+}
+
+/** When the certificate that each replica of the injector serves ends, Unix time in seconds. */
+export async function servedUntil(cluster: TestCluster): Promise<number[]> {
+  const texts = await injectorMetrics(cluster);
+  return texts.map((text) => Number(/^pannier_injector_certificate_expiry_seconds (\S+)$/m.exec(text)?.[1]));
+}
+
+async function injectorMetrics(cluster: TestCluster): Promise<string[]> {
+  const pods = await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS);
+  return await Promise.all(
+    pods.map(({ metadata }) =>
+      cluster.core.connectGetNamespacedPodProxyWithPath({
+        namespace: RELEASE_NAMESPACE,
+        name: `${metadata?.name}:${ADMIN_PORT}`,
+        path: 'metrics',
+      }),
+    ),
+  );
 }
 
 export function sumOf(counts: ReadonlyMap<string, number>): number {

@@ -12,6 +12,7 @@ import {
   AppsV1Api,
   BatchV1Api,
   CoreV1Api,
+  CustomObjectsApi,
   Exec,
   KubeConfig,
   PatchStrategy,
@@ -40,6 +41,7 @@ export class TestCluster {
   readonly apps: AppsV1Api;
   readonly batch: BatchV1Api;
   readonly admission: AdmissionregistrationV1Api;
+  readonly custom: CustomObjectsApi;
   readonly #config: KubeConfig;
   readonly #namespaces: string[] = [];
   readonly #forwards: Forward[] = [];
@@ -52,6 +54,7 @@ export class TestCluster {
     this.apps = this.#config.makeApiClient(AppsV1Api);
     this.batch = this.#config.makeApiClient(BatchV1Api);
     this.admission = this.#config.makeApiClient(AdmissionregistrationV1Api);
+    this.custom = this.#config.makeApiClient(CustomObjectsApi);
   }
 
   /** A namespace that nobody had before. */
@@ -146,6 +149,19 @@ export class TestCluster {
       },
       timeoutMs,
     );
+  }
+
+  /** Whether the API server serves this group, as it does where its CustomResourceDefinitions are. */
+  async serves(group: string, version: string): Promise<boolean> {
+    try {
+      await this.custom.getAPIResources({ group, version });
+      return true;
+    } catch (error) {
+      if (error instanceof ApiException && error.code === 404) {
+        return false;
+      }
+      throw error;
+    }
   }
 
   async scale(namespace: string, deployment: string, replicas: number): Promise<void> {

@@ -7,7 +7,8 @@
 import 'reflect-metadata';
 import { createPrivateKey, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
-import type { AuthorityFacts, LeafFacts } from './plan.ts';
+import type { LeafFacts } from './plan.ts';
+import type { AuthorityFacts } from './trusted-authorities.ts';
 
 export interface Authority extends AuthorityFacts {
   readonly certificatePem: string;

@@ -4,7 +4,7 @@
  */
 import { X509Certificate } from 'node:crypto';
 import { authorityFacts } from './authority.ts';
-import type { AuthorityFacts } from './plan.ts';
+import type { AuthorityFacts } from './trusted-authorities.ts';
 
 export interface BundleEntry extends AuthorityFacts {
   readonly certificatePem: string;

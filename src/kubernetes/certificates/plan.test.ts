@@ -4,13 +4,8 @@
  * by the time that we allow for, meet a leaf that it does not trust.
  */
 import fc from 'fast-check';
-import {
-  type AuthorityFacts,
-  CertificatePlan,
-  type CertificateStep,
-  type LeafFacts,
-  type Observation,
-} from './plan.ts';
+import { CertificatePlan, type CertificateStep, type LeafFacts, type Observation } from './plan.ts';
+import type { AuthorityFacts } from './trusted-authorities.ts';
 
 const AUTHORITY_LIFETIME_MS = 90_000;
 const LEAF_LIFETIME_MS = 30_000;

@@ -11,13 +11,7 @@
  *   4. a CA leaves the caBundle a while after it has expired, when nobody can serve a leaf of it any more.
  * Nobody has to know how many replicas there are, and none leads.
  */
-
-export interface AuthorityFacts {
-  /** SHA-256 of the certificate. */
-  readonly id: string;
-  readonly createdAtMs: number;
-  readonly expiresAtMs: number;
-}
+import { type AuthorityFacts, changedBundle, sorted } from './trusted-authorities.ts';
 
 export interface LeafFacts {
   readonly authorityId: string;
@@ -68,10 +62,6 @@ export type CertificateStep =
 
 const RENEW_AT = 2 / 3;
 const JITTER_SHARE = 0.05;
-/** An expired CA is harmless in a caBundle; it stays so long for the sake of clocks that differ. */
-const PRUNE_AFTER_MS_MAX = 3_600_000;
-/** More than a caBundle ever holds unless somebody deletes the Secret again and again. */
-const BUNDLE_SIZE_MAX = 16;
 const KNOWN_MAX = 4;
 const REST_MS_MIN = 100;
 
@@ -107,16 +97,11 @@ export class CertificatePlan {
       return { kind: 'replace-authority', version: secret.version };
     }
     if (configuration !== undefined) {
-      const wanted = this.#wantedBundle(configuration.bundles, secret.authority, moment.nowMs);
-      const ids = wanted.map((authority) => authority.id).join();
-      const differs = configuration.bundles.some(
-        (bundle) =>
-          sorted(bundle)
-            .map(({ id }) => id)
-            .join() !== ids,
-      );
-      if (differs || configuration.isDamaged) {
-        return { kind: 'patch-bundles', version: configuration.version, authorities: wanted };
+      const serving = this.#known.filter(({ id }) => id === this.#leaf?.authorityId);
+      const own = [...serving, secret.authority];
+      const authorities = changedBundle({ ...configuration, own, nowMs: moment.nowMs });
+      if (authorities !== undefined) {
+        return { kind: 'patch-bundles', version: configuration.version, authorities };
       }
     }
     return this.nextUnobserved(moment);
@@ -154,20 +139,6 @@ export class CertificatePlan {
       }
     }
     this.#trustedSinceMs = trustedSinceMs;
-  }
-
-  #wantedBundle(
-    bundles: readonly (readonly AuthorityFacts[])[],
-    current: AuthorityFacts,
-    nowMs: number,
-  ): readonly AuthorityFacts[] {
-    const own = this.#known.filter(({ id }) => id === this.#leaf?.authorityId);
-    const byId = new Map([...bundles.flat(), ...own, current].map((authority) => [authority.id, authority]));
-    const kept = [...byId.values()].filter((authority) => {
-      const lifetimeMs = authority.expiresAtMs - authority.createdAtMs;
-      return nowMs < authority.expiresAtMs + Math.min(PRUNE_AFTER_MS_MAX, lifetimeMs / 3);
-    });
-    return sorted(kept).slice(-BUNDLE_SIZE_MAX);
   }
 
   #authorityDueMs(authority: AuthorityFacts): number {
@@ -216,9 +187,4 @@ export class CertificatePlan {
     }
     return Math.max(REST_MS_MIN, Math.min(...waits.filter((wait) => wait > 0)));
   }
-}
-
-/** Oldest first; the same order for every replica. */
-function sorted(authorities: readonly AuthorityFacts[]): AuthorityFacts[] {
-  return [...authorities].sort((a, b) => a.createdAtMs - b.createdAtMs || (a.id < b.id ? -1 : 1));
 }

@@ -35,7 +35,12 @@ export interface InjectorOptions {
         readonly authorityLifetimeMs: number;
         readonly leafLifetimeMs: number;
       }
-    | { readonly kind: 'files'; readonly certificateFile: string; readonly keyFile: string };
+    | {
+        readonly kind: 'files';
+        readonly certificateFile: string;
+        readonly keyFile: string;
+        readonly authorityFile?: string;
+      };
   readonly log: Logger;
 }
 
@@ -117,7 +122,14 @@ function certificateSource(options: InjectorOptions): CertificateSource {
     secretName: certificates.kind === 'self' ? certificates.secretName : '',
   });
   if (certificates.kind === 'files') {
-    return new CertificateFiles({ ...certificates, hostName, store, clock: systemClock, log });
+    return new CertificateFiles({
+      ...certificates,
+      hostName,
+      store,
+      settleMs: SETTLE_MS_MAX,
+      clock: systemClock,
+      log,
+    });
   }
   const lookMs = certificates.authorityLifetimeMs / LOOKS_PER_LIFE;
   return new CertificateKeeper({
