@@ -9,12 +9,14 @@
  *      connections) is found by a barrier: by callers' and by our own, every second.
  */
 import calculateSlot from 'cluster-key-slot';
+import { backoffMs } from '../lib/backoff.ts';
 import { addressText, type NodeAddress } from './address.ts';
 import type { RedisSubscriber, SubscriberListener } from './commands.ts';
 import type { RedisOptions } from './options.ts';
 import { SubscriberConnection } from './subscriber-connection.ts';
 
-const REPAIR_MS = 100;
+/** A right that is missing is refused for every channel at each attempt; a new topology places them at once all the same. */
+const REPAIR = { firstMs: 150, maxMs: 2_400 };
 const BARRIER_MS = 1_000;
 
 export interface ChannelSubscriberOptions {
@@ -36,6 +38,8 @@ export class ChannelSubscriber implements RedisSubscriber {
   readonly #slots = new Map<string, number>();
   readonly #connections = new Map<string, SubscriberConnection>();
   #repair: NodeJS.Timeout | undefined;
+  /** Repairs since a barrier found all channels live. */
+  #repairs = 0;
   #barrier: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -69,7 +73,11 @@ export class ChannelSubscriber implements RedisSubscriber {
   async barrier(deadlineAtMs: number): Promise<boolean> {
     const connections = [...this.#connections.values()];
     const results = await Promise.all(connections.map((connection) => connection.barrier(deadlineAtMs)));
-    return results.every((isIntact) => isIntact) && this.#areAllLive();
+    const isIntact = results.every((isWhole) => isWhole) && this.#areAllLive();
+    if (isIntact) {
+      this.#repairs = 0;
+    }
+    return isIntact;
   }
 
   close(): void {
@@ -134,9 +142,10 @@ export class ChannelSubscriber implements RedisSubscriber {
         this.#repair = undefined;
         this.#placeAll();
       },
-      REPAIR_MS * (0.5 + Math.random()),
+      backoffMs(this.#repairs, REPAIR),
     );
     this.#repair.unref();
+    this.#repairs += 1;
   }
 
   #startBarriers(): void {
