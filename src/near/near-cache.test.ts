@@ -126,6 +126,23 @@ describe('a copy', () => {
     expect(t.get()).toBeUndefined();
   });
 
+  test('is made of a key that is being read all the time, the next read sent before the last is answered', () => {
+    const t = setUp();
+    ready(t);
+    let underWay = begin(t);
+    for (let round = 0; round < 3; round += 1) {
+      const next = begin(t);
+      t.near.fill(underWay, nearValue('v1'));
+      underWay = next;
+      expect(t.get()?.value.toString()).toBe('v1');
+      t.clock.advance(100);
+    }
+    t.near.drop('n', KEY);
+    t.near.fill(underWay, nearValue('v1'));
+    expect(t.get()).toBeUndefined();
+    expect(t.near.placeholderCount).toBe(0);
+  });
+
   test('is not made of a read that took longer than it may live', () => {
     const t = setUp();
     ready(t);

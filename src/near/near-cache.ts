@@ -2,7 +2,7 @@
  * Bounded local copies of cache values, and the rules by which they may be made and kept.
  *
  * A copy is made from a store read, never from a write. `begin` before the read is sent, `fill` with what came back:
- * between the two a placeholder stands for the key, and whatever voids the key takes the placeholder away (R1).
+ * between the two a placeholder stands for the read, and whatever voids its key takes the placeholder away (R1).
  *
  * Promises:
  *   1. A copy lives at most `lifeMs` and never longer than its value's TTL, both counted from when its read was SENT: whatever
@@ -71,7 +71,9 @@ export class NearCache implements HubListener {
   readonly #hub: InvalidationHub;
   readonly #lifeMs: number;
   readonly #copies: BoundedMap<NearCopy>;
-  readonly #placeholders = new Map<string, Placeholder>();
+  /** By name: of every read under way that nothing has voided since it was sent. */
+  readonly #placeholders = new Map<string, Set<Placeholder>>();
+  #placeholderCount = 0;
   /** Names of copies by their channel, and by tag within a tag channel. */
   readonly #byChannel = new Map<Channel, Set<string>>();
   readonly #byTag = new Map<string, Set<string>>();
@@ -98,7 +100,7 @@ export class NearCache implements HubListener {
   }
 
   get placeholderCount(): number {
-    return this.#placeholders.size;
+    return this.#placeholderCount;
   }
 
   /** Names that the indexes hold, all in all: none without a copy behind it. */
@@ -124,7 +126,7 @@ export class NearCache implements HubListener {
   /** Call it right before the read is sent; undefined: what the read brings must not be kept. */
   begin(namespace: string, key: Buffer): Placeholder | undefined {
     const channel = this.#hub.useForNear(namespace, bucketOf(key), false);
-    if (channel === undefined || !channel.state.live || this.#placeholders.size >= PLACEHOLDERS_MAX) {
+    if (channel === undefined || !channel.state.live || this.#placeholderCount >= PLACEHOLDERS_MAX) {
       return undefined;
     }
     this.#order += 1;
@@ -137,21 +139,23 @@ export class NearCache implements HubListener {
       order: this.#order,
       hubNow: this.#hub.now(),
     };
-    // Of several reads of one key the last to begin may leave a copy: what holds for its start holds for all before it.
-    this.#placeholders.set(placeholder.name, placeholder);
+    // Any of several reads of one key may leave a copy: of a key that is read all the time a later one is always under way.
+    addTo(this.#placeholders, placeholder.name, placeholder);
+    this.#placeholderCount += 1;
     return placeholder;
   }
 
   /** Keeps what the read brought, where nothing speaks against it. Undefined: the read brought nothing. */
   fill(placeholder: Placeholder, value: NearValue | undefined): void {
     const { name, channel, order } = placeholder;
-    // The copy that a `fresh` read went past is older than what it brought, whether that may be kept or not.
-    this.#dropCopy(name, order);
-    if (this.#placeholders.get(name) !== placeholder) {
+    const isValid = this.#end(placeholder) && channel.state.live && channel.state.generation === placeholder.generation;
+    const copy = this.#copies.peek(name, Number.NEGATIVE_INFINITY);
+    if (copy !== undefined && copy.order > order) {
       return;
     }
-    this.#placeholders.delete(name);
-    if (value === undefined || !channel.state.live || channel.state.generation !== placeholder.generation) {
+    // A copy of a read that was sent before is older than what this one brought, whether that may be kept or not.
+    this.#dropCopy(name);
+    if (value === undefined || !isValid) {
       return;
     }
     const channels = this.#channelsOf(placeholder, value.tags);
@@ -204,6 +208,7 @@ export class NearCache implements HubListener {
   clear(): void {
     this.#copies.clear();
     this.#placeholders.clear();
+    this.#placeholderCount = 0;
     this.#byChannel.clear();
     this.#byTag.clear();
   }
@@ -261,23 +266,43 @@ export class NearCache implements HubListener {
   }
 
   #dropName(name: string): void {
-    this.#placeholders.delete(name);
-    this.#dropCopy(name, Number.POSITIVE_INFINITY);
+    this.#voidReads(name);
+    this.#dropCopy(name);
   }
 
-  /** Drops a copy whose read was sent no later than that one. */
-  #dropCopy(name: string, order: number): void {
+  #dropCopy(name: string): void {
     const copy = this.#copies.peek(name, Number.NEGATIVE_INFINITY);
-    if (copy !== undefined && copy.order <= order) {
+    if (copy !== undefined) {
       this.#copies.delete(name);
       this.#unlink(name, copy);
     }
   }
 
+  /** A read has ended, and with it all that were sent before; false where something has voided it since it was sent. */
+  #end(placeholder: Placeholder): boolean {
+    const { name, order } = placeholder;
+    let isValid = false;
+    for (const underWay of this.#placeholders.get(name) ?? []) {
+      if (underWay.order > order) {
+        break;
+      }
+      isValid = underWay === placeholder;
+      removeFrom(this.#placeholders, name, underWay);
+      this.#placeholderCount -= 1;
+    }
+    return isValid;
+  }
+
+  #voidReads(name: string): void {
+    this.#placeholderCount -= this.#placeholders.get(name)?.size ?? 0;
+    this.#placeholders.delete(name);
+  }
+
   #voidPlaceholders(namespace: string): void {
-    for (const [name, placeholder] of this.#placeholders) {
-      if (placeholder.namespace === namespace) {
-        this.#placeholders.delete(name);
+    for (const [name, placeholders] of this.#placeholders) {
+      const [first] = placeholders;
+      if (first?.namespace === namespace) {
+        this.#voidReads(name);
       }
     }
   }
@@ -325,18 +350,18 @@ function ownBytes(bytes: Buffer): Buffer {
   return copy;
 }
 
-function addTo<Key>(index: Map<Key, Set<string>>, key: Key, name: string): void {
-  const names = index.get(key);
-  if (names === undefined) {
-    index.set(key, new Set([name]));
+function addTo<Key, Item>(index: Map<Key, Set<Item>>, key: Key, item: Item): void {
+  const items = index.get(key);
+  if (items === undefined) {
+    index.set(key, new Set([item]));
   } else {
-    names.add(name);
+    items.add(item);
   }
 }
 
-function removeFrom<Key>(index: Map<Key, Set<string>>, key: Key, name: string): void {
-  const names = index.get(key);
-  if (names?.delete(name) === true && names.size === 0) {
+function removeFrom<Key, Item>(index: Map<Key, Set<Item>>, key: Key, item: Item): void {
+  const items = index.get(key);
+  if (items?.delete(item) === true && items.size === 0) {
     index.delete(key);
   }
 }
