@@ -34,6 +34,25 @@ test('1,000,000 subjects stay within its entries and bytes, and each one given u
   expect(store.size).toBeGreaterThan(1_000);
 });
 
+test('a subject that would outgrow the store is refused, and what was refused was not taken', () => {
+  const store = new MemoryRateLimitStore({ clock: new FakeClock(), maxEntries: 10, maxBytes: 3_000 });
+  function take(index: number, cost: number): number | undefined {
+    const spec = { name: `n${index}`, algorithm: 'fixed_window', limit: 10, windowMs: 3_600_000, burst: 10 } as const;
+    return store.take({ ...request('a'), limits: compileLimits([spec]), cost }).outcomes[0]?.remaining;
+  }
+  let room = 0;
+  const fill = () => {
+    for (; room < 100; room += 1) {
+      take(room, 1);
+    }
+  };
+  expect(fill).toThrow('too small');
+  expect(room).toBeGreaterThan(5);
+  expect(() => take(room, 1)).toThrow('too small');
+  expect(take(room, 0)).toBe(10);
+  expect(take(room - 1, 1)).toBe(8);
+});
+
 test('looks and denials of unknown subjects keep nothing', () => {
   const store = new MemoryRateLimitStore({ clock: new FakeClock(), maxEntries: 10, maxBytes: 100_000 });
   store.take({ ...request('a'), cost: 0 });

@@ -116,6 +116,7 @@ export class MemoryRateLimitStore implements RateLimitStore {
     if (hasNew && fields.size > FIELDS_LOOKED_THROUGH) {
       makeRoom(fields, nowMs);
     }
+    const before = writes.map(({ field }) => ({ field, state: fields.get(field) }));
     for (const { field, state } of writes) {
       fields.set(field, state);
     }
@@ -126,6 +127,7 @@ export class MemoryRateLimitStore implements RateLimitStore {
       endMs = Math.max(endMs, state.endMs);
     }
     if (!this.#subjects.set(id, fields, { bytes, expiresAtMs: endMs, nowMs })) {
+      giveBack(fields, before);
       throw new StoreError('full', 'the memory store is too small for one subject');
     }
   }
@@ -144,6 +146,17 @@ function run(
 
 function toFieldState(limit: CompiledLimit, step: Step<AlgorithmState>, nowMs: number): FieldState {
   return { state: step.state, endMs: nowMs + step.outcome.resetAfterMs, bytes: limit.algorithm.stateBytes(step.state) };
+}
+
+/** What is refused is not taken, nor does it stay in memory. */
+function giveBack(fields: Fields, before: readonly { field: string; state: FieldState | undefined }[]): void {
+  for (const { field, state } of before) {
+    if (state === undefined) {
+      fields.delete(field);
+    } else {
+      fields.set(field, state);
+    }
+  }
 }
 
 function makeRoom(fields: Fields, nowMs: number): void {
