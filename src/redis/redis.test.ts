@@ -9,6 +9,7 @@ import {
   startFakeRedisPeer,
 } from '../../test/support/fake-redis-peer.ts';
 import { openRedis, soonMs } from '../../test/support/redis-client.ts';
+import { seededRandom } from '../../test/support/seeded-random.ts';
 import { StoreError } from '../lib/store-error.ts';
 import { noRedisMetrics, type RedisOptions } from './options.ts';
 import type { Redis } from './redis.ts';
@@ -150,15 +151,4 @@ function slotsOf(host: string, port: number): string {
   const more = '%1\r\n$2\r\nip\r\n$9\r\n127.0.0.1\r\n';
   const node = `*4\r\n$${host.length}\r\n${host}\r\n:${port}\r\n$1\r\nx\r\n${more}`;
   return `*1\r\n*3\r\n:0\r\n:16383\r\n${node}`;
-}
-
-/** Mulberry32: the same numbers in every run. */
-function seededRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

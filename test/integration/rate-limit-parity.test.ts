@@ -13,6 +13,7 @@ import type { Redis } from '../../src/redis/redis.ts';
 import { defineScript } from '../../src/redis/script.ts';
 import { openRedis, soonMs } from '../support/redis-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { seededRandom } from '../support/seeded-random.ts';
 
 const STEPS = 20_000;
 const STEPS_PER_HISTORY = 250;
@@ -164,15 +165,4 @@ function drawCost(algorithm: Algorithm, limit: StepLimit, random: () => number):
 
 function pick(random: () => number, values: readonly number[]): number {
   return values[Math.floor(random() * values.length)] ?? 1;
-}
-
-/** Mulberry32: the same numbers in every run. */
-function seededRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

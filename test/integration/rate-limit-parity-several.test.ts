@@ -1,0 +1,92 @@
+/**
+ * Several limits of one subject in one call: the memory store and take.lua agree on all of them, call by call, while limits come and go,
+ * their numbers change, and some deny what others would admit.
+ */
+
+import type { LimitSpec } from '../../src/config/policy-file.ts';
+import { FakeClock } from '../../src/lib/clock.ts';
+import { ALGORITHMS } from '../../src/rate-limit/algorithms/index.ts';
+import { MemoryRateLimitStore } from '../../src/rate-limit/memory-store.ts';
+import { type CompiledLimits, compileLimits } from '../../src/rate-limit/policy.ts';
+import { takeSource } from '../../src/rate-limit/redis-store.ts';
+import type { TakeRequest } from '../../src/rate-limit/store.ts';
+import type { Redis } from '../../src/redis/redis.ts';
+import { defineScript } from '../../src/redis/script.ts';
+import { openRedis, soonMs } from '../support/redis-client.ts';
+import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { seededRandom } from '../support/seeded-random.ts';
+
+const HISTORIES = 200;
+const STEPS = 100;
+const LIMITS = 6;
+
+const script = defineScript('rate-limit-take-at', takeSource('local nowMs = tonumber(table.remove(ARGV))'));
+
+let server: RedisNode;
+let redis: Redis;
+
+beforeAll(async () => {
+  server = await startRedis();
+  redis = await openRedis(server.url, { commandTimeoutMs: 10_000 });
+}, 60_000);
+
+afterAll(async () => {
+  redis?.close();
+  await server?.stop();
+});
+
+test('memory and Redis agree', async () => {
+  const random = seededRandom(20_261_126);
+  const below = (bound: number): number => Math.floor(random() * bound);
+  let mixed = 0;
+  for (let history = 0; history < HISTORIES; history += 1) {
+    // Far in the future of the server, so that no key expires by the real clock.
+    const clock = new FakeClock();
+    clock.advance(3_000_000_000_000 + below(1e9));
+    const store = new MemoryRateLimitStore({ clock, maxEntries: 10, maxBytes: 1e8 });
+    const specs = Array.from({ length: LIMITS }, (_, index) => drawSpec(index, below));
+    for (let step = 0; step < STEPS; step += 1) {
+      clock.advance(below(random() < 0.1 ? 3_000 : 30));
+      const changed = below(LIMITS * 20);
+      if (changed < LIMITS) {
+        specs[changed] = changeNumbers(specs[changed] as LimitSpec, below);
+      }
+      const limits = compileLimits(specs.filter((_, index) => index === step % LIMITS || random() < 0.5));
+      const maxDelayMs = random() < 0.3 ? below(1_000) : undefined;
+      const request = {
+        key: { scope: 's', policy: '', subject: 'x' },
+        limits,
+        cost: below(random() < 0.3 ? 16 : 4),
+        maxDelayMs,
+      };
+      const { outcomes } = store.take(request);
+      const expected = outcomes.flatMap((one) => [
+        Number(one.allowed),
+        ...[one.remaining, one.retryAfterMs, one.resetAfterMs, one.delayMs],
+        Number(one.never),
+      ]);
+      const reply = await redis.run(script, [`{${history}}`], argumentsOf(request, clock.nowMs()), soonMs(20_000));
+      expect({ history, step, reply }).toEqual({ history, step, reply: [1, ...expected] });
+      mixed += new Set(outcomes.map((one) => one.allowed)).size - 1;
+    }
+  }
+  // What is compared must not be all admitted or all denied.
+  expect(mixed).toBeGreaterThan(HISTORIES);
+}, 120_000);
+
+function drawSpec(index: number, below: (bound: number) => number): LimitSpec {
+  const algorithm = ALGORITHMS[below(ALGORITHMS.length)]?.name ?? 'fixed_window';
+  const windowMs = [7, 100, 1_000, 5_000][below(4)] ?? 7;
+  return changeNumbers({ name: `n${index}`, algorithm, windowMs, limit: 1, burst: 1 }, below);
+}
+
+/** A bucket keeps its rate: what a slower one would still hold may be forgotten at the time that the old rate gave it. */
+function changeNumbers(spec: LimitSpec, below: (bound: number) => number): LimitSpec {
+  const isBucket = spec.algorithm === 'token_bucket' || spec.algorithm === 'leaky_bucket';
+  const limit = isBucket ? Math.max(spec.limit, 5) : 1 + below(20);
+  return { ...spec, limit, burst: isBucket ? 1 + below(30) : limit };
+}
+
+function argumentsOf(request: TakeRequest & { limits: CompiledLimits }, nowMs: number): string[] {
+  return [String(request.cost), String(request.maxDelayMs ?? -1), ...request.limits.scriptArgs, String(nowMs)];
+}
