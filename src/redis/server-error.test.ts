@@ -35,11 +35,13 @@ test.each([
 
 test('a right that a script lacks is unknown, since it may have written before, and says what to look for', () => {
   const texts = [
-    "can't run this command or subcommand script: 7e1f",
-    "can't access at least one of the keys mentioned script: b3af",
+    "The user executing the script can't run this command or subcommand script: 7e1f",
+    "The user executing the script can't access at least one of the keys mentioned script: b3af",
+    // Since Redis 7.2.
+    "ACL failure in script: User pannier has no permissions to run the 'hset' command script: 7e1f, on @user_script:1.",
   ];
   for (const text of texts) {
-    const error = storeErrorOf(new Error(`ERR The user executing the script ${text}`));
+    const error = storeErrorOf(new Error(`ERR ${text}`));
     expect(error.kind).toBe('unknown');
     expect(error.message).toContain('the ACL user lacks a permission');
   }

@@ -56,8 +56,8 @@ export function storeErrorOf(reply: Error): StoreError {
   if (/unknown command|unknown subcommand|wrong number of arguments/i.test(reply.message)) {
     return new StoreError('forbidden', 'the Redis server lacks a command (7.0 or later is wanted)', { serverCode });
   }
-  if (/the user executing the script can't/i.test(reply.message)) {
-    // Redis 7.0 judges each command of a script when it comes to it: what came before may have been written.
+  if (/the user executing the script can't|ACL failure in script/i.test(reply.message)) {
+    // Redis judges each command of a script when it comes to it: what came before may have been written.
     const detail = 'the ACL user lacks a permission for a command or key of a script (see docs/redis.md for the list)';
     return new StoreError('unknown', detail, { serverCode, cause: reply });
   }
