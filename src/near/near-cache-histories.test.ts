@@ -83,6 +83,8 @@ test('no history of reads, changes, messages and losses makes a copy be served t
       for (const { act } of history) {
         act(world);
       }
+      world.endReads();
+      expect(world.placeholderCount).toBe(0);
       hits += world.hits;
       staleHits += world.staleHits;
     }),

@@ -96,6 +96,10 @@ export class NearCacheWorld {
     this.#near = new NearCache({ clock: this.clock, hub, maxEntries: 100, maxBytes: 1_000_000 });
   }
 
+  get placeholderCount(): number {
+    return this.#near.placeholderCount;
+  }
+
   get(key: string, isFresh: boolean): void {
     const copy = isFresh ? undefined : this.#near.get(NAMESPACE, Buffer.from(key), this.clock.monotonicMs());
     if (copy !== undefined) {
@@ -116,6 +120,12 @@ export class NearCacheWorld {
     this.get(key, false);
     while (this.#reads.length > before) {
       this.goOn(before);
+    }
+  }
+
+  endReads(): void {
+    while (this.#reads.length > 0) {
+      this.goOn(0);
     }
   }
 
