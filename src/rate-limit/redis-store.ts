@@ -2,8 +2,9 @@
  * Limits in Redis: one key per subject, one script per decision, one round trip.
  *
  * Limits of a policy have a script of their own, which is take.lua with their numbers written in front: a call of one then has four
- * arguments in place of eleven, and one of four limits in place of 26, each of which costs us and Redis something. There are as many
- * such scripts as there are policies; limits that callers give go to the common script, or they could fill Redis with scripts.
+ * arguments in place of eleven, and one of four limits in place of 26, each of which costs us and Redis something. Redis keeps every script
+ * that it has seen (about 50 KB each; from 7.4 on the 500 used last), so there are OWN_SCRIPTS_MAX at most: what comes after them, and limits that callers
+ * give, go to the common script.
  */
 import { readTextAsset } from '../lib/assets.ts';
 import { StoreError } from '../lib/store-error.ts';
@@ -29,6 +30,7 @@ export const TAKE_PARTS: readonly string[] = [
 ];
 
 const NUMBERS_PER_LIMIT = 6;
+const OWN_SCRIPTS_MAX = 100;
 /** What stands between quotes in Lua as it is: numbers, and fields made of names that the policy file accepts. */
 const CONSTANT = /^[\w.:-]+$/;
 
@@ -37,7 +39,10 @@ export class RedisRateLimitStore implements RateLimitStore {
   readonly #keyspace: Keyspace;
   readonly #takeSource = takeSource(readTextAsset(`${FOLDER}/scripts/now.lua`));
   readonly #takeScript = defineScript('rate-limit-take', this.#takeSource);
-  readonly #ownScripts = new WeakMap<CompiledLimits, Script>();
+  /** Of policies: their own, or the common one. */
+  readonly #scripts = new WeakMap<CompiledLimits, Script>();
+  /** By their numbers, which a reload may leave as they were. */
+  readonly #ownScripts = new Map<string, Script>();
   readonly #resetScript = loadScript('rate-limit-reset', [`${FOLDER}/scripts/reset.lua`]);
 
   constructor(options: { redis: RedisCommands; keyspace: Keyspace }) {
@@ -48,16 +53,11 @@ export class RedisRateLimitStore implements RateLimitStore {
   async take(request: TakeRequest, deadlineAtMs: number): Promise<TakeResult> {
     const { limits, cost, maxDelayMs } = request;
     const keys = [this.#keyOf(request.key)];
-    const own = limits.isKept ? this.#ownScriptOf(limits) : undefined;
-    const reply =
-      own === undefined
-        ? await this.#redis.run(
-            this.#takeScript,
-            keys,
-            [...callArgs(cost, maxDelayMs), ...limits.scriptArgs],
-            deadlineAtMs,
-          )
-        : await this.#redis.run(own, keys, isPlain(request) ? [] : callArgs(cost, maxDelayMs), deadlineAtMs);
+    const script = limits.isKept ? this.#scriptOf(limits) : this.#takeScript;
+    const isOwn = script !== this.#takeScript;
+    const told = isOwn && isPlain(request) ? [] : callArgs(cost, maxDelayMs);
+    const args = isOwn ? told : [...told, ...limits.scriptArgs];
+    const reply = await this.#redis.run(script, keys, args, deadlineAtMs);
     return toResult(reply, limits.limits.length);
   }
 
@@ -70,13 +70,23 @@ export class RedisRateLimitStore implements RateLimitStore {
     return (await this.#redis.run(this.#resetScript, [name], fields, deadlineAtMs)) === 1;
   }
 
-  #ownScriptOf(limits: CompiledLimits): Script {
-    let script = this.#ownScripts.get(limits);
+  #scriptOf(limits: CompiledLimits): Script {
+    let script = this.#scripts.get(limits);
     if (script === undefined) {
-      script = defineScript('rate-limit-take', withConstants(this.#takeSource, limits.scriptArgs));
-      this.#ownScripts.set(limits, script);
+      script = this.#ownScriptOf(limits) ?? this.#takeScript;
+      this.#scripts.set(limits, script);
     }
     return script;
+  }
+
+  #ownScriptOf(limits: CompiledLimits): Script | undefined {
+    const constants = limits.scriptArgs.join(' ');
+    let own = this.#ownScripts.get(constants);
+    if (own === undefined && this.#ownScripts.size < OWN_SCRIPTS_MAX) {
+      own = defineScript('rate-limit-take', withConstants(this.#takeSource, limits.scriptArgs));
+      this.#ownScripts.set(constants, own);
+    }
+    return own;
   }
 
   #keyOf(key: SubjectKey): string {
