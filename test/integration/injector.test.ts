@@ -48,9 +48,9 @@ function sidecarConfig(): SidecarConfig {
   return parsed.config;
 }
 
-async function start(): Promise<Injector> {
+async function start(clients = options.clients): Promise<Injector> {
   const local = { host: '127.0.0.1', port: 0 };
-  const injector = await startInjector({ ...options, address: local, adminAddress: local });
+  const injector = await startInjector({ ...options, clients, address: local, adminAddress: local });
   injectors.push(injector);
   return injector;
 }
@@ -103,6 +103,30 @@ test('two replicas become ready by themselves and inject, through the loss of Se
   const text = await (await fetch(`http://127.0.0.1:${first.adminPort}/metrics`)).text();
   expect(text).toContain('pannier_injector_reviews_total{webhook="/mutate-pod",outcome="injected"} 2');
   expect(text).toMatch(/pannier_injector_certificate_expiry_seconds \d{10}/);
+});
+
+test('a replica whose list of nodes is long in coming is not ready: its pods could be on old kubelets', async () => {
+  const { core } = options.clients;
+  let release: (() => void) | undefined;
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const slowCore: typeof core = Object.assign(Object.create(core), {
+    listNode: async (page: Parameters<typeof core.listNode>[0]) => {
+      await held;
+      return core.listNode(page);
+    },
+  });
+  const slow = await start({ ...options.clients, core: slowCore });
+  const text = async (): Promise<string> => (await fetch(`http://127.0.0.1:${slow.adminPort}/readyz`)).text();
+  try {
+    await waitFor('all but the nodes', async () => (await text()).includes('certificate: verified'));
+    expect(await isReady(slow)).toBe(false);
+    expect(await text()).toContain('the nodes are being listed');
+  } finally {
+    release?.();
+  }
+  await waitFor('ready', () => isReady(slow));
 });
 
 test('calls what its rights allow, nothing else', () => {

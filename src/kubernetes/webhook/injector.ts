@@ -2,7 +2,7 @@
  * The injector as a whole: certificates, the HTTPS server of the webhooks, and the admin address.
  *
  * Promises: /livez answers from the start; /readyz says yes when the webhooks are served by a certificate that verifies against the live
- * caBundle, and no from the moment of draining; `drain` loses no review.
+ * caBundle and the nodes were looked at, and no from the moment of draining; `drain` loses no review.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { systemClock } from '../../lib/clock.ts';
@@ -72,17 +72,23 @@ export async function startInjector(options: InjectorOptions): Promise<Injector>
   let server: WebhookServer | undefined;
   let isDraining = false;
   const source = certificateSource(options);
-  const isReady = (): boolean => server !== undefined && !isDraining && source.isReady();
+  let kubelets: KubeletVersions | undefined;
+  // A native sidecar on an old kubelet holds its pod up for ever: no pod is decided before the nodes were looked at.
+  const hasLooked = (): boolean => kubelets === undefined || kubelets.hasLooked();
+  const isReady = (): boolean => server !== undefined && !isDraining && hasLooked() && source.isReady();
   metrics.onReadinessScrape(isReady);
   const admin = await startAdminServer({
     ...options.adminAddress,
     isReady,
-    describe: () => [isDraining ? 'draining' : source.describe()],
+    describe: () => [
+      isDraining ? 'draining' : source.describe(),
+      ...(hasLooked() ? [] : ['the nodes are being listed, for their kubelets']),
+    ],
     metricsText: () => metrics.text(),
     metricsContentType: metrics.contentType,
     log,
   });
-  const kubelets = config.native === 'auto' ? new KubeletVersions({ core: clients.core, log }) : undefined;
+  kubelets = config.native === 'auto' ? new KubeletVersions({ core: clients.core, log }) : undefined;
   const certificate = await firstCertificate(source, (renewed) => {
     metrics.certificateExpires(renewed.expiresAtMs);
     server?.setCertificate(renewed);

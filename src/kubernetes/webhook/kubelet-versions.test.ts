@@ -46,6 +46,38 @@ test('looks at every page, again and again, and keeps what it knows through fail
   await waitFor('the upgrade', () => watched.current().oldestMinor === 30);
 });
 
+test('has looked after the first list, or when several could not be had', async () => {
+  let answer: (() => void) | undefined;
+  const held = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  const slow = {
+    listNode: async () => {
+      await held;
+      return { items: [], metadata: {} };
+    },
+  } as unknown as Core;
+  const watched = new KubeletVersions({ core: slow, log: silentLogger });
+  versions = watched;
+  expect(watched.hasLooked()).toBe(false);
+  answer?.();
+  await waitFor('the list', () => watched.hasLooked());
+  await watched.close();
+
+  const before: boolean[] = [];
+  const forbidden = {
+    listNode: async () => {
+      await Promise.resolve();
+      before.push(versions?.hasLooked() === true);
+      throw new Error('Cannot list: as the test wants it');
+    },
+  } as unknown as Core;
+  const refused = new KubeletVersions({ core: forbidden, log: silentLogger, backoff: { firstMs: 1, maxMs: 5 } });
+  versions = refused;
+  await waitFor('the failures', () => refused.hasLooked());
+  expect(before.slice(0, 3)).toEqual([false, false, false]);
+});
+
 test('pages have an end', async () => {
   let calls = 0;
   const core = {
