@@ -26,6 +26,8 @@ describe('parseSeed', () => {
     ['redis://user:hunter2@h:99999', 'it is no URL'],
     ['redis://user:hunter2@h/1', 'it selects a database'],
     ['redis:///', 'it names no host'],
+    ['redis://user:hunter2%off@h', 'its user or password holds a % that begins no escape'],
+    ['redis://user:hunter2@h?db=1', 'it has a query'],
   ])('%j is refused, without its password in the text', (text, found) => {
     expect(() => parseSeed(text)).toThrow(found);
     expect(() => parseSeed(text)).not.toThrow(/hunter2/);

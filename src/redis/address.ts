@@ -38,13 +38,25 @@ export function parseSeed(text: string): Seed {
   if (url.pathname !== '' && url.pathname !== '/' && url.pathname !== '/0') {
     throw new TypeError('Cannot read a Redis URL: it selects a database, wanted none (a Cluster has only 0)');
   }
+  if (url.search !== '' || url.hash !== '') {
+    throw new TypeError('Cannot read a Redis URL: it has a query or a fragment, wanted neither');
+  }
   return {
     host: url.hostname.replace(/^\[|\]$/g, ''),
     port: url.port === '' ? DEFAULT_PORT : Number(url.port),
     isTls: url.protocol === 'rediss:',
-    username: url.username === '' ? undefined : decodeURIComponent(url.username),
-    password: url.password === '' ? undefined : decodeURIComponent(url.password),
+    username: url.username === '' ? undefined : unescaped(url.username),
+    password: url.password === '' ? undefined : unescaped(url.password),
   };
+}
+
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    const found = 'its user or password holds a % that begins no escape';
+    throw new TypeError(`Cannot read a Redis URL: ${found}, wanted %25 for a percent sign`);
+  }
 }
 
 /** `host:port`: names a node in maps, logs and metrics. */
