@@ -96,6 +96,19 @@ describe('the ValidatingAdmissionPolicies', () => {
     }
   });
 
+  test('take an annotation without a value for a mistake, not for silence', () => {
+    for (const values of [{}, { policy: 'mutating' }]) {
+      const policies = render(values).filter(({ kind, metadata }) => {
+        return kind.endsWith('AdmissionPolicy') && metadata.name === 'pannier-injected';
+      });
+      for (const policy of policies) {
+        const variables = at(policy, 'spec.variables') as { name: string; expression: string }[];
+        expect(variables.find(({ name }) => name === 'podSays')?.expression).toContain("== '' ? '(empty)' :");
+      }
+      expect(policies.length).toBeGreaterThan(0);
+    }
+  });
+
   test('can be turned off, and down to a warning', () => {
     const kinds = render({ admissionPolicy: { enabled: false } }).map(({ kind }) => kind);
     expect(kinds.filter((kind) => kind.startsWith('ValidatingAdmissionPolicy'))).toEqual([]);

@@ -224,9 +224,11 @@ resources: {{- toYaml .Values.sidecar.resources | nindent 2 }}
 {{- define "pannier.asksVariables" -}}
 - name: annotations
   expression: "has(object.metadata.annotations) ? object.metadata.annotations : {}"
-# "" where the pod, or its namespace, says nothing.
+# "" where the pod, or its namespace, says nothing. An annotation without a value is no saying, and a mistake.
 - name: podSays
-  expression: "'pannier.dev/inject' in variables.annotations ? variables.annotations['pannier.dev/inject'] : ''"
+  expression: >-
+    !('pannier.dev/inject' in variables.annotations) ? '' :
+    variables.annotations['pannier.dev/inject'] == '' ? '(empty)' : variables.annotations['pannier.dev/inject']
 - name: namespaceLabel
   expression: >-
     has(namespaceObject.metadata.labels) && 'pannier.dev/inject' in namespaceObject.metadata.labels
