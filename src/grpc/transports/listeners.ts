@@ -10,7 +10,12 @@ export class Listeners {
   readonly #listeners: Listener[] = [];
 
   constructor(options: { connectionsMax: number; onConnection: (socket: Socket) => void }) {
-    this.#options = options;
+    const { connectionsMax, onConnection } = options;
+    this.#options = {
+      connectionsMax,
+      // Each listener has the bound for itself; here it is that of all.
+      onConnection: (socket) => (this.connections > connectionsMax ? socket.destroy() : onConnection(socket)),
+    };
   }
 
   get connections(): number {
