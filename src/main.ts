@@ -5,6 +5,7 @@
  * Exit codes: 0 done, 1 the work failed, 2 the command line was wrong.
  */
 import { Command } from 'commander';
+import { guardOutput } from './commands/output.ts';
 import { VERSION } from './lib/version.ts';
 
 const program = new Command('pannier')
@@ -14,8 +15,8 @@ const program = new Command('pannier')
   .exitOverride();
 
 async function main(argv: readonly string[]): Promise<number> {
-  const name = argv.find((argument) => !argument.startsWith('-'));
-  await addCommands(name);
+  guardOutput();
+  await addCommands(argv[0]);
   try {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
@@ -25,11 +26,11 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 /** The command that is asked for; for `--help`, `help` and unknown names all of them. */
-async function addCommands(name: string | undefined): Promise<void> {
-  const isKnown = name !== undefined && name in COMMANDS;
-  const loaders = isKnown ? [COMMANDS[name as keyof typeof COMMANDS]] : Object.values(COMMANDS);
-  for (const load of loaders) {
-    program.addCommand((await load()).exitOverride().showHelpAfterError(`(see pannier ${name ?? ''} --help)`));
+async function addCommands(asked: string | undefined): Promise<void> {
+  const all = Object.entries(COMMANDS);
+  const found = all.filter(([name]) => name === asked);
+  for (const [name, load] of found.length === 0 ? all : found) {
+    program.addCommand((await load()).exitOverride().showHelpAfterError(`(see pannier ${name} --help)`));
   }
 }
 

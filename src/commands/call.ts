@@ -60,8 +60,6 @@ function collect(value: string, before: readonly string[] = []): string[] {
 }
 
 async function run(method: string | undefined, json: string, options: CallOptions): Promise<number> {
-  // Whoever reads (head -n 1) has seen enough: no failure of ours.
-  process.stdout.on('error', () => {});
   if (options.list === true) {
     process.stdout.write(`${describeMethods(readContract())}\n`);
     return 0;

@@ -16,6 +16,7 @@ import { VERSION } from '../lib/version.ts';
 import { createLog } from '../observability/log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 import { SERVER_CODES } from '../redis/server-error.ts';
+import { nextStopSignal } from './stop-signal.ts';
 
 export function serveCommand(): Command {
   return new Command('serve')
@@ -43,7 +44,7 @@ async function serve(withHints: boolean): Promise<void> {
   if (policies === undefined) {
     return;
   }
-  const signalled = nextSignal();
+  const signalled = nextStopSignal();
   try {
     app = await startApp({ settings, policies, log, metrics });
   } catch (error) {
@@ -101,14 +102,6 @@ function complain(messages: readonly string[]): void {
     process.stderr.write(`${message}\n`);
   }
   process.exitCode = 2;
-}
-
-/** Resolves with the first SIGTERM or SIGINT; the second one ends the process by default. */
-function nextSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    process.once('SIGTERM', resolve);
-    process.once('SIGINT', resolve);
-  });
 }
 
 /**

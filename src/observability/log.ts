@@ -6,13 +6,15 @@
  */
 import { type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino';
 import type { Logger } from '../lib/logger.ts';
+import { standardOutput } from './log-output.ts';
 
 export function createLog(level: string): Logger {
-  const log: PinoLogger = pino({
+  const options = {
     level,
     base: null,
     timestamp: stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }) },
-  });
+    formatters: { level: (label: string) => ({ level: label }) },
+  };
+  const log: PinoLogger = pino(options, standardOutput());
   return log;
 }
