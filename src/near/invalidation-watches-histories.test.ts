@@ -1,0 +1,263 @@
+/**
+ * Watches under random histories: a user who keeps copies by what it is told, a store whose messages come late, channels that
+ * are lost and live again, a reader too slow for the queue.
+ *
+ * What must hold: after a confirmation the user has no copy of what was void before it asked; and once everything has arrived
+ * it has none that is void at all.
+ */
+import fc from 'fast-check';
+import { systemClock as clock } from '../lib/clock.ts';
+import type { SubscriberListener } from '../redis/commands.ts';
+import { bucketOf, createKeyspace } from '../redis/keyspace.ts';
+import { InvalidationHub } from './invalidation-hub.ts';
+import { encodeInvalidationMessage } from './invalidation-message.ts';
+import { type InvalidationWatch, InvalidationWatches, type WatchEvent } from './invalidation-watches.ts';
+
+const keyspace = createKeyspace('');
+const KEYS = ['a', 'b', 'c'];
+const TAG = 't';
+/** What bears the tag. */
+const TAGGED = ['a', 'c'];
+const KEY_CHANNELS = [...new Set(KEYS.map((key) => keyspace.cacheChannel('n', bucketOf(key))))];
+const TAG_CHANNEL = keyspace.cacheTagChannel('n', bucketOf(TAG));
+const CHANNELS = [...KEY_CHANNELS, TAG_CHANNEL];
+const QUEUE_MAX = 3;
+
+class World {
+  confirmations = 0;
+  readonly #watches: InvalidationWatches;
+  readonly #watch: InvalidationWatch;
+  readonly #subscribed = new Set<string>();
+  /** Of channels that are live: what was said and has not arrived. */
+  readonly #queues = new Map<string, Buffer[]>();
+  readonly #sequences = new Map<string, number>();
+  /** How often a key was voided. */
+  readonly #current = new Map<string, number>();
+  readonly #copies = new Map<string, number>();
+  #listener: SubscriberListener | undefined;
+
+  constructor() {
+    const hub = new InvalidationHub({
+      clock,
+      keyspace,
+      createSubscriber: (listener) => {
+        this.#listener = listener;
+        return {
+          subscribe: (channel) => this.#subscribed.add(channel),
+          unsubscribe: (channel) => this.#subscribed.delete(channel),
+          barrier: async () => {
+            this.deliverAll();
+            return this.#queues.size === this.#subscribed.size;
+          },
+          close: () => undefined,
+        };
+      },
+    });
+    this.#watches = new InvalidationWatches({ hub, clock, queueMax: QUEUE_MAX });
+    const watch = this.#watches.open('n');
+    if (watch === undefined) {
+      throw new Error('Cannot open a watch: there are as many as there may be, wanted room for one');
+    }
+    this.#watch = watch;
+  }
+
+  async start(): Promise<void> {
+    for (const channel of this.#subscribed) {
+      this.#makeLive(channel);
+    }
+    expect(await this.#watch.start(1_000)).toBe(true);
+  }
+
+  fill(key: string): void {
+    this.#copies.set(key, this.#current.get(key) ?? 0);
+  }
+
+  invalidate(key: string): void {
+    this.#void([key]);
+    this.#publish(keyspace.cacheChannel('n', bucketOf(key)), 'names', [key]);
+  }
+
+  invalidateTag(): void {
+    this.#void(TAGGED);
+    this.#publish(TAG_CHANNEL, 'names', [TAG]);
+  }
+
+  flush(): void {
+    this.#void(KEYS);
+    for (const channel of KEY_CHANNELS) {
+      this.#publish(channel, 'flush', []);
+    }
+  }
+
+  deliver(channel: string): void {
+    const message = this.#queues.get(channel)?.shift();
+    if (message !== undefined) {
+      this.#listener?.onMessage(channel, message);
+    }
+  }
+
+  deliverAll(): void {
+    for (const [channel, queue] of this.#queues) {
+      while (queue.length > 0) {
+        this.deliver(channel);
+      }
+    }
+  }
+
+  lose(channel: string): void {
+    if (this.#queues.delete(channel)) {
+      this.#listener?.onLost(channel);
+    }
+  }
+
+  repair(channel: string): void {
+    if (!this.#queues.has(channel)) {
+      this.#makeLive(channel);
+    }
+  }
+
+  /** The stream's turn: everything that waits is handed over. */
+  hand(): void {
+    for (const event of this.#watch.take()) {
+      this.#apply(event);
+    }
+    this.#watch.markDelivered();
+    expect(this.#watch.queueLength).toBe(0);
+  }
+
+  /** Asks; meanwhile `act` happens, and the stream goes on. */
+  async confirm(act: () => void): Promise<void> {
+    const before = new Map(this.#current);
+    const confirmed = this.#watches.confirm(this.#watch.id, clock.monotonicMs() + 10_000);
+    let isAnswered = false;
+    void confirmed.then(() => {
+      isAnswered = true;
+    });
+    act();
+    // An answer that does not wait for the stream comes within these.
+    for (let turn = 0; turn < 20; turn += 1) {
+      await Promise.resolve();
+    }
+    while (!isAnswered) {
+      this.hand();
+      await Promise.resolve();
+    }
+    if (await confirmed) {
+      this.confirmations += 1;
+      const old = [...this.#copies].filter(([key, version]) => version < (before.get(key) ?? 0));
+      expect(old).toEqual([]);
+    }
+  }
+
+  /** All is well again, and everything has arrived. */
+  settle(): void {
+    for (const channel of CHANNELS) {
+      this.repair(channel);
+    }
+    this.deliverAll();
+    expect(this.#watch.queueLength).toBeLessThanOrEqual(QUEUE_MAX);
+    this.hand();
+    expect([...this.#copies].filter(([key, version]) => version < (this.#current.get(key) ?? 0))).toEqual([]);
+    this.#watch.close();
+  }
+
+  #makeLive(channel: string): void {
+    this.#queues.set(channel, []);
+    this.#listener?.onLive(channel);
+  }
+
+  #void(keys: readonly string[]): void {
+    for (const key of keys) {
+      this.#current.set(key, (this.#current.get(key) ?? 0) + 1);
+    }
+  }
+
+  #publish(channel: string, kind: 'names' | 'flush', names: readonly string[]): void {
+    const sequence = (this.#sequences.get(channel) ?? 0) + 1;
+    this.#sequences.set(channel, sequence);
+    const message = encodeInvalidationMessage({ kind, incarnation: 'incarnat', sequence, names });
+    this.#queues.get(channel)?.push(message);
+  }
+
+  #apply(event: WatchEvent): void {
+    if (event.kind === 'flush') {
+      this.#copies.clear();
+      return;
+    }
+    for (const key of event.kind === 'key' ? [event.key.toString()] : TAGGED) {
+      this.#copies.delete(key);
+    }
+  }
+}
+
+type Act = (world: World) => void;
+
+const key = fc.constantFrom(...KEYS);
+const channel = fc.constantFrom(...CHANNELS);
+const acts = [
+  {
+    weight: 6,
+    arbitrary: key.map(
+      (of): Act =>
+        (world) =>
+          world.fill(of),
+    ),
+  },
+  {
+    weight: 4,
+    arbitrary: key.map(
+      (of): Act =>
+        (world) =>
+          world.invalidate(of),
+    ),
+  },
+  { weight: 2, arbitrary: fc.constant<Act>((world) => world.invalidateTag()) },
+  { weight: 1, arbitrary: fc.constant<Act>((world) => world.flush()) },
+  {
+    weight: 4,
+    arbitrary: channel.map(
+      (of): Act =>
+        (world) =>
+          world.deliver(of),
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: channel.map(
+      (of): Act =>
+        (world) =>
+          world.lose(of),
+    ),
+  },
+  {
+    weight: 3,
+    arbitrary: channel.map(
+      (of): Act =>
+        (world) =>
+          world.repair(of),
+    ),
+  },
+  { weight: 3, arbitrary: fc.constant<Act>((world) => world.hand()) },
+];
+const act = fc.oneof(...acts);
+const step = fc.oneof(
+  { weight: 5, arbitrary: act.map((of) => async (world: World) => of(world)) },
+  { weight: 1, arbitrary: act.map((of) => (world: World) => world.confirm(() => of(world))) },
+);
+
+test('a confirmation is true, and whoever does as it is told ends with nothing that is void', async () => {
+  let confirmations = 0;
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 60, size: 'max' }), async (history) => {
+      const world = new World();
+      await world.start();
+      for (const turn of history) {
+        await turn(world);
+      }
+      world.settle();
+      confirmations += world.confirmations;
+    }),
+    { numRuns: 1_000 },
+  );
+  expect(confirmations).toBeGreaterThan(1_000);
+});
