@@ -40,7 +40,7 @@ export type ListStep =
   | { readonly kind: 'add'; readonly after: number };
 
 /**
- * The shortest way from one list to the other, in order. Items that are the same, or bear the same name, are kept (and may differ inside):
+ * The shortest way from one list to the other, in order. Items that are the same, or bear the same name (in a List: kind and name), are kept (and may differ inside):
  * the longest common subsequence. Lists are those of a pod: short.
  */
 export function alignLists(before: readonly unknown[], after: readonly unknown[]): ListStep[] {
@@ -81,8 +81,20 @@ function commonLengths(before: readonly unknown[], after: readonly unknown[]): n
 }
 
 function isSameItem(left: unknown, right: unknown): boolean {
-  if (isObject(left) && isObject(right) && typeof left.name === 'string') {
-    return left.name === right.name && left.mountPath === right.mountPath;
+  if (isObject(left) && isObject(right)) {
+    if (typeof left.name === 'string') {
+      return left.name === right.name && left.mountPath === right.mountPath;
+    }
+    // An object of Kubernetes in a List.
+    if (typeof left.kind === 'string') {
+      return left.kind === right.kind && nameOf(left) === nameOf(right);
+    }
   }
   return isSame(left, right);
+}
+
+function nameOf({ metadata }: JsonObject): string {
+  return isObject(metadata)
+    ? JSON.stringify([metadata.namespace, metadata.name, metadata.generateName])
+    : '[null,null,null]';
 }

@@ -31,7 +31,7 @@ function inject(source: string): string {
 }
 
 /** Lines with a place in flow style that the sidecar's parts are put into. */
-const FILLED = /^(metadata: \{| {2}labels: &|.*(volumes: \[\]|containers: \[\{))/;
+const FILLED = /^(metadata: \{|.*(args: \['x'\]|namespace: x)| {2}labels: &|.*(volumes: \[\]|containers: \[\{))/;
 
 /** Every line of the source is in the result, in order. */
 function expectLinesKept(source: string, result: string): void {
@@ -120,6 +120,35 @@ ${HEAD}spec:
   - name: app
 ...
 # end
+`,
+  'objects in a list, with and without names': `apiVersion: v1
+kind: List
+items:
+  # the first
+  - kind: Pod
+    apiVersion: v1
+    metadata:
+      generateName: a-   # behind
+    spec:
+      priority: 9007199254740993
+      containers:
+        - {name: app, args: ['x']}
+  - {kind: ConfigMap, apiVersion: v1, metadata: {name: x}, data: {mode: 0644}}
+  - apiVersion: v1
+    kind: Pod
+    spec:
+      containers:
+        # why
+        - name: 'app'
+  - apiVersion: v1
+    kind: PodList
+    items:
+    - kind: Pod
+      apiVersion: v1
+      metadata: {name: "in", namespace: x}
+      spec:
+        containers:
+        - name: app   # inner
 `,
   'anchors that no place shares with the sidecar': `${HEAD}  labels: &labels {app: web, tier: yes}
 spec:

@@ -1,6 +1,7 @@
 /**
  * Where pods stand in manifests: a Pod itself, the pod template of a workload, the items of a List.
  */
+import { INJECT } from '../injector/decide.ts';
 import { isObject, type JsonObject } from '../json.ts';
 import type { Pod, TextMap } from '../pod.ts';
 
@@ -85,13 +86,29 @@ export function withPod(document: unknown, path: Workload['path'], pod: unknown)
   return { ...parent, [first]: withPod(parent[first], others, pod) };
 }
 
-/** Labels and annotations of the Namespace objects of these documents, by name. */
+/**
+ * Labels and annotations of the Namespace objects of these documents, by name. What the annotation says the label says too: so it is in a
+ * cluster, where the injector copies it.
+ */
 export function namespacesIn(documents: readonly unknown[]): ReadonlyMap<string, NamespaceFacts> {
   const facts = new Map<string, NamespaceFacts>();
-  for (const document of documents) {
-    if (isObject(document) && document.kind === 'Namespace' && isObject(document.metadata)) {
-      const { name, labels, annotations } = document.metadata;
-      facts.set(String(name), { labels: textMap(labels), annotations: textMap(annotations) });
+  const queue = documents.map((value) => ({ value, depth: 0 }));
+  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+    const { value, depth } = next;
+    if (!isObject(value)) {
+      continue;
+    }
+    if (String(value.kind).endsWith('List') && Array.isArray(value.items) && depth < ITEMS_DEPTH_MAX) {
+      queue.push(...value.items.map((item: unknown) => ({ value: item, depth: depth + 1 })));
+    }
+    if (value.kind === 'Namespace' && isObject(value.metadata)) {
+      const labels = textMap(value.metadata.labels);
+      const annotations = textMap(value.metadata.annotations);
+      const said = annotations[INJECT];
+      facts.set(String(value.metadata.name), {
+        labels: said === undefined ? labels : { ...labels, [INJECT]: said },
+        annotations,
+      });
     }
   }
   return facts;
