@@ -26,6 +26,8 @@ export interface RequestHead {
   readonly contentLength: number;
   /** Of verdict http. */
   readonly httpStatus: '405' | '415';
+  /** Of verdict http: its answer may have no body. */
+  readonly isHeadRequest: boolean;
   readonly metadata: readonly Field[];
   /** Of the fields, as HPACK counts them. */
   readonly listBytes: number;
@@ -76,6 +78,7 @@ export function readRequestHead(fields: readonly Field[], isComplete: boolean, r
     encoding: draft.encoding,
     contentLength: draft.contentLength,
     httpStatus: isPost ? '415' : '405',
+    isHeadRequest: draft.method === 'HEAD',
     metadata: draft.metadata,
     listBytes,
   };

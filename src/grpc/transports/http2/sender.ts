@@ -147,9 +147,14 @@ export class Sender {
       ['content-type', 'text/plain'],
       ['content-length', String(body.length)],
     ] as const;
-    this.#headers(stream, encodeFields(fields), false);
-    this.#enqueue(stream, body);
-    stream.endBlock = null;
+    stream.areHeadersSent = true;
+    if (stream.head.isHeadRequest) {
+      stream.endBlock = encodeFields(fields);
+    } else {
+      this.#headers(stream, encodeFields(fields), false);
+      this.#enqueue(stream, body);
+      stream.endBlock = null;
+    }
     this.pump(stream);
   }
 
