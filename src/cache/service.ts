@@ -147,8 +147,8 @@ async function invalidate(
   for (const key of keys) {
     near?.drop(namespace, key);
   }
-  for (const tag of tags) {
-    near?.dropTag(namespace, tag);
+  if (tags.length > 0) {
+    near?.dropTags(namespace, tags);
   }
   if (all) {
     near?.dropNamespace(namespace);

@@ -86,10 +86,6 @@ export class InvalidationHub {
     return this.#eventCount;
   }
 
-  find(namespace: string, bucket: number, isTag: boolean): Channel | undefined {
-    return this.#channels.get(this.#nameOf(namespace, bucket, isTag));
-  }
-
   /** The channel, kept subscribed for near copies from now on; undefined where there is no room for another. */
   useForNear(namespace: string, bucket: number, isTag: boolean): Channel | undefined {
     const name = this.#nameOf(namespace, bucket, isTag);

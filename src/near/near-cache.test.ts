@@ -196,7 +196,7 @@ describe('R1: what came between the sending of a read and its answer voids the f
       },
     ],
     ['our own write', (t: ReturnType<typeof setUp>) => t.near.drop('n', KEY)],
-    ['our own invalidation of a tag', (t: ReturnType<typeof setUp>) => t.near.dropTag('n', 'tag')],
+    ['our own invalidation of a tag', (t: ReturnType<typeof setUp>) => t.near.dropTags('n', ['tag'])],
     ['our own flush', (t: ReturnType<typeof setUp>) => t.near.dropNamespace('n')],
   ])('%s', (_what, happen) => {
     const t = setUp();
@@ -291,7 +291,7 @@ describe('bounds', () => {
     for (let index = 0; index < 256 * 8; index += 1) {
       const key = Buffer.from(`key-${index % 700}`);
       t.near.begin('n', key);
-      if (t.hub.find('n', bucketOf(key), false)?.state.live === false) {
+      if (t.hub.useForNear('n', bucketOf(key), false)?.state.live === false) {
         t.live(channelOf(key));
       }
       fill(t, nearValue('x'.repeat(index % 9_000)), key);

@@ -169,12 +169,11 @@ export class NearCache implements HubListener {
     this.#dropName(nameOf(namespace, key));
   }
 
-  dropTag(namespace: string, tag: string): void {
-    const channel = this.#hub.find(namespace, bucketOf(tag), true);
-    if (channel !== undefined) {
-      this.#dropTagOf(channel, tag);
+  dropTags(namespace: string, tags: readonly string[]): void {
+    for (const tag of tags) {
+      this.#dropTag(namespace, tag);
     }
-    // Which of the reads under way will bear the tag is not known yet.
+    // Which of the reads under way will bear one of them is not known yet.
     this.#voidPlaceholders(namespace);
   }
 
@@ -198,7 +197,7 @@ export class NearCache implements HubListener {
     }
     for (const name of action.names) {
       if (channel.isTag) {
-        this.#dropTagOf(channel, Buffer.from(name, 'latin1').toString());
+        this.#dropTag(channel.namespace, Buffer.from(name, 'latin1').toString());
       } else {
         this.#dropName(`${channel.namespace}:${name}`);
       }
@@ -255,8 +254,8 @@ export class NearCache implements HubListener {
     }
   }
 
-  #dropTagOf(channel: Channel, tag: string): void {
-    this.#dropNames(this.#byTag.get(tagName(channel.namespace, tag)) ?? []);
+  #dropTag(namespace: string, tag: string): void {
+    this.#dropNames(this.#byTag.get(tagName(namespace, tag)) ?? []);
   }
 
   #dropNames(names: Iterable<string>): void {

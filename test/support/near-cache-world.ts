@@ -179,7 +179,7 @@ export class NearCacheWorld {
         written.changes.push(change);
       }
     }
-    this.#afterOwn(isOwn, change, () => this.#near.dropTag(NAMESPACE, tag));
+    this.#afterOwn(isOwn, change, () => this.#near.dropTags(NAMESPACE, [tag]));
   }
 
   flush(isOwn: boolean): void {
