@@ -40,10 +40,42 @@ export type ListStep =
   | { readonly kind: 'add'; readonly after: number };
 
 /**
- * The shortest way from one list to the other, in order. Items that are the same, or bear the same name (in a List: kind and name), are kept (and may differ inside):
- * the longest common subsequence. Lists are those of a pod: short.
+ * The shortest way from one list to the other, in order. Items that are the same, or bear the same name (in a List: kind and name), are kept
+ * (and may differ inside): the longest common subsequence of what lies between the ends that are common anyway.
  */
 export function alignLists(before: readonly unknown[], after: readonly unknown[]): ListStep[] {
+  const shorter = Math.min(before.length, after.length);
+  let head = 0;
+  while (head < shorter && isSameItem(before[head], after[head])) {
+    head += 1;
+  }
+  let tail = 0;
+  while (tail < shorter - head && isSameItem(before.at(-1 - tail), after.at(-1 - tail))) {
+    tail += 1;
+  }
+  const keep = (row: number, column: number, count: number): ListStep[] =>
+    Array.from({ length: count }, (_, index) => ({ kind: 'keep', before: row + index, after: column + index }));
+  const middle = alignMiddle(before.slice(head, before.length - tail), after.slice(head, after.length - tail));
+  return [
+    ...keep(0, 0, head),
+    ...middle.map((step) => shifted(step, head)),
+    ...keep(before.length - tail, after.length - tail, tail),
+  ];
+}
+
+function shifted(step: ListStep, count: number): ListStep {
+  switch (step.kind) {
+    case 'keep':
+      return { ...step, before: step.before + count, after: step.after + count };
+    case 'remove':
+      return { ...step, before: step.before + count };
+    case 'add':
+      return { ...step, after: step.after + count };
+  }
+}
+
+/** Short: what was put in or taken out. */
+function alignMiddle(before: readonly unknown[], after: readonly unknown[]): ListStep[] {
   const lengths = commonLengths(before, after);
   const length = (row: number, column: number): number => lengths[row]?.[column] ?? 0;
   const steps: ListStep[] = [];
