@@ -59,6 +59,20 @@ test('a sidecar that reads one key again and again answers from its copy', async
   }
 });
 
+test('a key that is read all the time, the next read sent before the last is answered, has its copy too', async () => {
+  await first().set('hot', 'v1');
+  await first().warm('hot');
+  await first().set('hot', 'v2');
+  const answers: ReturnType<CacheSidecar['get']>[] = [];
+  while (answers.length < 2_000) {
+    answers.push(first().get('hot'));
+    // One turn of the loop takes less than an answer of the server.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const sources = (await Promise.all(answers)).map(({ response }) => response.source);
+  expect(sources.filter((source) => source === 1).length).toBeGreaterThan(0);
+});
+
 test.each([
   ['CacheSet', (sidecar: CacheSidecar) => sidecar.set('key', 'v2', ['tag'])],
   ['CacheInvalidate of the key', (sidecar: CacheSidecar) => sidecar.invalidate({ keys: [Buffer.from('key')] })],
