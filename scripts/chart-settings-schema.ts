@@ -13,7 +13,7 @@ type Schema = Readonly<Record<string, unknown>>;
 /** One of the two schemes for all. */
 const REDIS_URLS = ['redis', 'rediss']
   .map((scheme) => {
-    const url = `\\s*${scheme}://[^\\s,/?#]+(/0?)?([?#][^\\s,]*)?\\s*`;
+    const url = `\\s*${scheme}://[^\\s,/?#]+(/0?)?\\s*`;
     return `${url}(,${url})*`;
   })
   .join('|');
