@@ -23,8 +23,8 @@ import type { RequestHeads } from './request-heads.ts';
 import type { Sender } from './sender.ts';
 import { StreamTable } from './stream-table.ts';
 
-/** What an open call holds besides its message: its objects, and a header list such as calls have. */
-export const OPEN_CALL_BYTES = 1_024;
+/** What an open call holds besides its message: a thousand bytes of objects, and a header list such as calls have. */
+export const OPEN_CALL_BYTES = 2_048;
 
 /** The parts of a connection that its streams work with. */
 export interface StreamsParts {

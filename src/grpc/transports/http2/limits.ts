@@ -26,7 +26,7 @@ export const HTTP2_LIMIT_ROWS = {
   heldBytesPerConnectionMax: row(
     16 * 1024 * 1024,
     'bytes',
-    'unfinished requests of a connection, and 1 KiB for each open call; beyond it calls end with RESOURCE_EXHAUSTED',
+    'unfinished requests of a connection, and 2 KiB for each open call; beyond it calls end with RESOURCE_EXHAUSTED',
   ),
   heldBytesMax: row(
     64 * 1024 * 1024,
