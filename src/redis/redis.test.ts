@@ -110,6 +110,16 @@ test('servers that send a command to each other: given up after five turns, and 
   expect(errors).toEqual(new Array(6).fill('MOVED'));
 });
 
+test('MOVED to a node that does not let us in says so', async () => {
+  const stranger = await startFakeRedisPeer({
+    onHello: (hello) => hello.answer('-WRONGPASS invalid username-password pair\r\n'),
+  });
+  first.answers = [`-MOVED 7629 127.0.0.1:${stranger.port}\r\n`];
+  await open();
+  expect(await run()).toBe('forbidden');
+  await stranger.close();
+});
+
 test('MOVED to a node that has no name is looked up', async () => {
   // Both are asked for by one name, and behind it only the first would be found.
   slots = slotsOf('?', first.port);

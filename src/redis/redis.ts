@@ -197,7 +197,8 @@ class RedisDeployment implements Redis {
         break;
       }
       turns += reply.code === 'TRYAGAIN' ? 0 : 1;
-      if (this.#redis.clock.monotonicMs() >= request.untilMs) {
+      // One that is not ready says why, whatever the time is.
+      if (connection.isReady && this.#redis.clock.monotonicMs() >= request.untilMs) {
         break;
       }
       try {
@@ -222,7 +223,7 @@ class RedisDeployment implements Redis {
   }
 
   async #connectionOf(node: RedisNode, untilMs: number): Promise<RedisConnection> {
-    while (!node.isReady && this.#redis.clock.monotonicMs() < untilMs) {
+    while (!node.isReady && node.connection().refusal === undefined && this.#redis.clock.monotonicMs() < untilMs) {
       await this.#pause(NODE_POLL_MS, untilMs);
     }
     return node.connection();
