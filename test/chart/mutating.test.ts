@@ -67,6 +67,10 @@ test.each(CASES)('%j: the same container, volumes and hash', (values) => {
   }
   expect(mutations[3]?.split('"/spec/volumes/-"')).toHaveLength(sidecarVolumes(sidecar).length + 1);
   expect(mutations[0]).toContain(`pannier.dev~1config-hash", value: "${configHash(sidecar)}"`);
+  // An annotation of the user's without a value is extended too, and so found when the sidecar is taken out.
+  const extended =
+    'safe-to-evict-local-volumes" in variables.annotations ? variables.evictable + "," : "") + "pannier-socket"';
+  expect(mutations[0]?.includes(extended)).toBe(sidecar.hasSocket);
 });
 
 test('the chart gives the same as the program does by itself', () => {
