@@ -42,6 +42,22 @@ local function hasRoom()
   return #all / 2 - ended <= FIELDS_MAX
 end
 
+-- When the last of the fields ends that are not about to be written.
+local function lastEndOfOthers(writes)
+  local isWritten = { e = true }
+  for index = 1, #writes, 2 do
+    isWritten[writes[index]] = true
+  end
+  local lastMs = 0
+  local all = redis.call('HGETALL', KEYS[1])
+  for index = 1, #all, 2 do
+    if not isWritten[all[index]] then
+      lastMs = math.max(lastMs, (struct.unpack('>d', all[index + 1])))
+    end
+  end
+  return lastMs
+end
+
 local cost = tonumber(ARGV[1])
 local maxDelayMs = tonumber(ARGV[2])
 local limitCount = (#ARGV - 2) / ARGS_PER_LIMIT
@@ -83,6 +99,7 @@ end
 local writes, deletes = {}, {}
 local lastEndMs = 0
 local hasNew = false
+local hasRepaired = false
 for index = 1, limitCount do
   local outcome = outcomes[index]
   if not isTaking and outcome.repaired then
@@ -91,6 +108,7 @@ for index = 1, limitCount do
   if isTaking or outcome.repaired then
     local field = fields[index + 1]
     hasNew = hasNew or not stored[index + 1]
+    hasRepaired = hasRepaired or outcome.repaired
     writes[#writes + 1] = field
     writes[#writes + 1] = outcome.value
     for _, part in ipairs(outcome.chunks or {}) do
@@ -111,6 +129,11 @@ for _, field in ipairs(deletes) do
 end
 if #writes > 0 then
   local expiresAtMs = stored[1] and struct.unpack('>d', stored[1]) or 0
+  if hasRepaired then
+    -- The key's end came from the broken clock too.
+    expiresAtMs = 0
+    lastEndMs = math.max(lastEndMs, lastEndOfOthers(writes))
+  end
   if expiresAtMs < lastEndMs or not stored[1] then
     -- Some room to come, so that most decisions leave the expiry alone.
     expiresAtMs = lastEndMs + math.min(3600000, math.max(1000, math.floor((lastEndMs - nowMs) / 4)))

@@ -1,0 +1,38 @@
+/**
+ * Keys that were written while the server's clock was far ahead: they would stay until the time that it told.
+ */
+import { compileLimits } from '../../src/rate-limit/policy.ts';
+import { takeSource } from '../../src/rate-limit/redis-store.ts';
+import { defineScript } from '../../src/redis/script.ts';
+import { openRedis, soonMs } from '../support/redis-client.ts';
+import { startRedis } from '../support/redis-server.ts';
+
+const script = defineScript('rate-limit-take-at', takeSource('local nowMs = tonumber(table.remove(ARGV))'));
+const KEY = 'clock:{1}';
+const WINDOW_MS = 60_000;
+const YEAR_MS = 365 * 86_400_000;
+
+test.each(['fixed_window', 'sliding_window_log', 'sliding_window_counter', 'token_bucket', 'leaky_bucket'] as const)(
+  '%s: once all of a subject is moved to the time that is right, so is the end of its key',
+  async (algorithm) => {
+    const server = await startRedis();
+    const redis = await openRedis(server.url);
+    const nowMs = Date.now();
+    async function take(name: string, atMs: number): Promise<void> {
+      const { scriptArgs } = compileLimits([{ name, algorithm, limit: 10, windowMs: WINDOW_MS, burst: 10 }]);
+      await redis.run(script, [KEY], ['1', '-1', ...scriptArgs, String(atMs)], soonMs());
+    }
+    await take('a', nowMs + YEAR_MS);
+    await take('b', nowMs + YEAR_MS);
+    expect(await server.command('PTTL', KEY)).toBeGreaterThan(YEAR_MS / 2);
+    await take('a', nowMs);
+    // What `b` used is still kept as it was, for as long as it says.
+    expect(await server.command('PTTL', KEY)).toBeGreaterThan(YEAR_MS / 2);
+    await take('b', nowMs);
+    const leftMs = Number(await server.command('PTTL', KEY));
+    expect(leftMs).toBeLessThan(4 * WINDOW_MS);
+    expect(leftMs).toBeGreaterThan(0);
+    redis.close();
+    await server.stop();
+  },
+);
