@@ -4,21 +4,21 @@
  * `state` (limits, sessions) and `cache` always have connections of their own, even where one Redis serves both: a large value must not
  * hold up a decision, and each may have the eviction policy that it needs.
  */
-import { existsSync, readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { MemoryCacheStore } from './cache/memory-store.ts';
 import { RedisCacheStore } from './cache/redis-store.ts';
 import type { CacheStore } from './cache/store.ts';
 import type { Settings } from './config/load.ts';
+import { readRedisPassword, readTlsCa } from './config/setting-files.ts';
 import type { Clock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
+import { systemCodeOf } from './lib/system-code.ts';
 import type { TimerWheel } from './lib/timer-wheel.ts';
 import { LocalChannels } from './near/local-channels.ts';
 import type { Metrics } from './observability/metrics.ts';
 import { MemoryRateLimitStore } from './rate-limit/memory-store.ts';
 import { RedisRateLimitStore } from './rate-limit/redis-store.ts';
 import type { RateLimitStore } from './rate-limit/store.ts';
-import { type Credentials, parseSeed } from './redis/address.ts';
+import { addressText, type CredentialsSource, parseSeed, type Seed } from './redis/address.ts';
 import type { RedisSubscriber, SubscriberListener } from './redis/commands.ts';
 import { createKeyspace, type Keyspace } from './redis/keyspace.ts';
 import { createRedis, type Redis } from './redis/redis.ts';
@@ -51,6 +51,8 @@ export interface StoresOptions {
 const QUEUE_MAX = 10_000;
 /** How often a Redis that has not answered yet is looked at, to read its eviction policy. */
 const POLICY_LOOK_MS = 1_000;
+/** As long as readiness waits for it. */
+const SILENCE_MS = 5_000;
 const NOEVICTION = 'noeviction';
 
 /** Throws when a file that the settings name cannot be read. */
@@ -93,10 +95,15 @@ function openMemoryStores({ settings, clock, log, metrics }: StoresOptions, keys
 
 async function openRedisStores(options: StoresOptions, keyspace: Keyspace): Promise<Stores> {
   const { settings, log } = options;
-  const state = openRedis(options, 'state', settings.redisUrls);
-  const cache = openRedis(options, 'cache', settings.cacheRedisUrls);
+  const seedsOf = { state: settings.redisUrls.map(parseSeed), cache: settings.cacheRedisUrls.map(parseSeed) };
+  const state = openRedis(options, 'state', seedsOf.state);
+  const cache = openRedis(options, 'cache', seedsOf.cache);
   let wasReady = false;
-  const stopLooking = warnOfEviction(state, log);
+  const stops = [
+    warnOfEviction(state, log),
+    warnOfSilence(state, 'state', seedsOf.state, log),
+    warnOfSilence(cache, 'cache', seedsOf.cache, log),
+  ];
   return {
     kind: 'redis',
     keyspace,
@@ -108,24 +115,25 @@ async function openRedisStores(options: StoresOptions, keyspace: Keyspace): Prom
       wasReady ||= state.isReady() && cache.isReady();
       return wasReady;
     },
-    describe: () => [...describe('state', state), ...describe('cache', cache)],
+    describe: () => [...describe('state', state, seedsOf.state), ...describe('cache', cache, seedsOf.cache)],
     close: () => {
-      stopLooking();
+      for (const stop of stops) {
+        stop();
+      }
       state.close();
       cache.close();
     },
   };
 }
 
-function openRedis(options: StoresOptions, role: 'state' | 'cache', urls: readonly string[]): Redis {
+function openRedis(options: StoresOptions, role: 'state' | 'cache', seeds: readonly Seed[]): Redis {
   const { settings, clock, wheel, log, metrics } = options;
-  const seeds = urls.map(parseSeed);
   const redis = createRedis({
     role,
     seeds,
-    credentials: () => readCredentials(settings, seeds),
+    credentials: credentialsOf(options, role, seeds),
     isTls: seeds[0]?.isTls ?? false,
-    tlsCa: isSet(settings, settings.redisTlsCaFile) ? readFileSync(settings.redisTlsCaFile) : undefined,
+    tlsCa: readTlsCa(settings),
     connectTimeoutMs: settings.redisConnectTimeoutMs,
     commandTimeoutMs: settings.redisTimeoutMs,
     connectionsPerMaster: settings.redisConnections,
@@ -140,20 +148,38 @@ function openRedis(options: StoresOptions, role: 'state' | 'cache', urls: readon
   return redis;
 }
 
-/** For every new connection: the file may have been rotated. */
-async function readCredentials(
-  settings: Settings,
-  seeds: readonly { username: string | undefined; password: string | undefined }[],
-): Promise<Credentials> {
+/** Asked for every new connection: the file may have been rotated. That it cannot be read is told once, until it can. */
+function credentialsOf({ settings, log }: StoresOptions, role: string, seeds: readonly Seed[]): CredentialsSource {
   const seed = seeds.find((candidate) => candidate.password !== undefined) ?? seeds[0];
-  const file = isSet(settings, settings.redisPasswordFile) ? settings.redisPasswordFile : undefined;
-  const password = file === undefined ? seed?.password : (await readFile(file, 'utf8')).replace(/\r?\n$/, '');
-  return { username: settings.redisUsername ?? seed?.username, password };
+  let isTold = false;
+  return async () => {
+    try {
+      const password = (await readRedisPassword(settings)) ?? seed?.password;
+      isTold = false;
+      return { username: settings.redisUsername ?? seed?.username, password };
+    } catch (error) {
+      if (!isTold) {
+        isTold = true;
+        log.error(
+          { role, code: systemCodeOf(error) },
+          'cannot read PANNIER_REDIS_PASSWORD_FILE, no new connection to Redis is made',
+        );
+      }
+      throw error;
+    }
+  };
 }
 
-/** Whether a setting names a file; one that may be missing and is counts as not named. */
-function isSet(settings: Settings, path: string | undefined): path is string {
-  return path !== undefined && !(settings.redisFilesOptional && !existsSync(path));
+/** Says so once when no node has answered for a while: calls go on by their failure modes, which nobody may notice. */
+function warnOfSilence(redis: Redis, role: string, seeds: readonly Seed[], log: Logger): () => void {
+  const timer = setTimeout(() => {
+    if (redis.describe().length === 0) {
+      const asked = seeds.map(addressText);
+      log.warn({ role, asked }, 'no Redis node has answered yet, calls are answered without it');
+    }
+  }, SILENCE_MS);
+  timer.unref();
+  return () => clearTimeout(timer);
 }
 
 /** Generations and counters are evicted like anything else: says so once, when the server's policy allows it. */
@@ -173,10 +199,10 @@ function warnOfEviction(redis: Redis, log: Logger): () => void {
   return () => clearInterval(timer);
 }
 
-function describe(role: string, redis: Redis): string[] {
+function describe(role: string, redis: Redis, seeds: readonly Seed[]): string[] {
   const nodes = redis.describe();
   if (nodes.length === 0) {
-    return [`redis ${role}: no node has answered yet`];
+    return [`redis ${role}: no node has answered yet, asked: ${seeds.map(addressText).join(' ')}`];
   }
   return nodes.map(
     (node) => `redis ${role} ${node.node}: ${node.isReady ? 'connected' : (node.refusal ?? 'not connected')}`,

@@ -21,10 +21,28 @@ export async function openTransport(settings: Settings, parts: TransportParts): 
       connectionIdleMsMax: settings.grpcConnectionIdleMs,
     },
   };
+  const names = [
+    ...(settings.grpcAddress === undefined ? [] : ['PANNIER_GRPC_ADDRESS']),
+    ...(settings.grpcSocket === undefined ? [] : ['PANNIER_GRPC_SOCKET']),
+  ];
+  return await namingSetting(names.join(', '), startTransport(settings, options));
+}
+
+async function startTransport(settings: Settings, options: TransportOptions): Promise<Transport> {
   if (settings.transport === 'grpc-js') {
     const { startGrpcJsTransport } = await import('./grpc/transports/grpc-js.ts');
     return await startGrpcJsTransport(options);
   }
   const { startHttp2Transport } = await import('./grpc/transports/http2/http2-transport.ts');
   return await startHttp2Transport(options);
+}
+
+/** What it rejects with names the setting too: an address says where, an operator looks for what to change. */
+export async function namingSetting<Value>(setting: string, opened: Promise<Value>): Promise<Value> {
+  try {
+    return await opened;
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    throw new Error(`${text} (${setting})`, { cause: error });
+  }
 }

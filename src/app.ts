@@ -8,7 +8,7 @@
  */
 
 import { openStores, type Stores } from './app-stores.ts';
-import { openTransport } from './app-transport.ts';
+import { namingSetting, openTransport } from './app-transport.ts';
 import { createCacheService } from './cache/service.ts';
 import type { Settings } from './config/load.ts';
 import type { PolicyFile, PolicySource } from './config/policy-file.ts';
@@ -147,7 +147,7 @@ async function openAdmin(options: AppOptions, readiness: Readiness, stores: Stor
   if (settings.adminAddress === undefined) {
     return undefined;
   }
-  return await startAdminServer({
+  const server = startAdminServer({
     ...settings.adminAddress,
     isReady: () => readiness.isReady(),
     describe: () => stores.describe(),
@@ -155,6 +155,7 @@ async function openAdmin(options: AppOptions, readiness: Readiness, stores: Stor
     metricsContentType: metrics.contentType,
     log,
   });
+  return await namingSetting('PANNIER_ADMIN_ADDRESS', server);
 }
 
 /** An address that a client on this machine can use. */

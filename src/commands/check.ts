@@ -1,11 +1,13 @@
 /**
- * `pannier check`: whether the settings of this environment and the policy file can be used, every mistake with its place.
+ * `pannier check`: whether the settings of this environment, the files that they name and the policy file can be used, every mistake with its
+ * place. Exit codes: 0 all can; 1 mistakes were printed; 2 the command line is wrong.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { loadSettings } from '../config/load.ts';
+import { loadSettings, type SettingProblem } from '../config/load.ts';
 import { parsePolicyFile, policyProblemText, unreadablePolicyText } from '../config/policies.ts';
 import type { PolicyFile } from '../config/policy-file.ts';
+import { findFileProblems } from '../config/setting-files.ts';
 
 export interface CheckIo {
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -28,19 +30,19 @@ export function checkCommand(): Command {
     });
 }
 
-/** 0: all can be used; 1: mistakes were printed. */
+/** 0: all can be used; 1: mistakes were printed. What `serve` would start with is no mistake. */
 export function runCheck(policyFile: string | undefined, io: CheckIo): number {
   const loaded = loadSettings(io.environment);
-  let mistakes = 0;
-  if ('problems' in loaded) {
-    mistakes += loaded.problems.length;
-    for (const problem of loaded.problems) {
-      io.error(problem.message);
-    }
+  const problems: readonly SettingProblem[] =
+    'problems' in loaded ? loaded.problems : findFileProblems(loaded.settings);
+  for (const problem of problems) {
+    io.error(problem.message);
   }
-  const path = policyFile ?? io.environment.PANNIER_POLICY_FILE;
+  let mistakes = problems.length;
   const summary = ['settings'];
-  if (path !== undefined && path !== '') {
+  const path = policyFile ?? io.environment.PANNIER_POLICY_FILE;
+  const mayBeMissing = policyFile === undefined && io.environment.PANNIER_POLICY_FILE_OPTIONAL === 'true';
+  if (path !== undefined && path !== '' && !(mayBeMissing && !existsSync(path))) {
     const checked = checkPolicyFile(path, io);
     mistakes += checked.mistakes;
     summary.push(checked.summary);

@@ -1,7 +1,7 @@
 /**
  * `pannier serve`: runs the sidecar until SIGTERM or SIGINT, then drains.
  *
- * Exit codes: 0 drained; 1 it could not start (an address is taken, a file is unreadable); 2 settings or the policy file have mistakes,
+ * Exit codes: 0 drained; 1 it could not start (an address is taken); 2 settings, a file that they name or the policy file have mistakes,
  * all of them printed. A second signal ends it at once.
  */
 import { Command } from 'commander';
@@ -10,6 +10,7 @@ import { loadSettings, type Settings } from '../config/load.ts';
 import { policyProblemText, unreadablePolicyText } from '../config/policies.ts';
 import type { PolicyFile, PolicySource } from '../config/policy-file.ts';
 import { defaultPolicySource, type PolicyWatchResult, watchPolicyFile } from '../config/policy-watch.ts';
+import { findFileProblems } from '../config/setting-files.ts';
 import { settingsHelp } from '../config/settings-reference.ts';
 import type { Logger } from '../lib/logger.ts';
 import { VERSION } from '../lib/version.ts';
@@ -17,6 +18,9 @@ import { createLog } from '../observability/log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 import { SERVER_CODES } from '../redis/server-error.ts';
 import { nextStopSignal } from './stop-signal.ts';
+
+/** Where `pannier call` calls without being told. */
+const CALLED_BY_DEFAULT = '127.0.0.1:9470';
 
 export function serveCommand(): Command {
   return new Command('serve')
@@ -35,6 +39,11 @@ async function serve(withHints: boolean): Promise<void> {
     return;
   }
   const { settings } = loaded;
+  const fileProblems = findFileProblems(settings);
+  if (fileProblems.length > 0) {
+    complain(fileProblems.map((problem) => problem.message));
+    return;
+  }
   const log = createLog(settings.logLevel);
   const metrics = createMetrics({ version: VERSION, redisCodes: SERVER_CODES });
   guardProcess(log);
@@ -54,7 +63,7 @@ async function serve(withHints: boolean): Promise<void> {
   }
   log.info({ ...app.addresses, store: app.store, version: VERSION }, 'serving');
   if (withHints) {
-    process.stderr.write(hints(app.addresses.grpc, app.addresses.admin));
+    process.stderr.write(hints(app.addresses));
   }
 
   const signal = await signalled;
@@ -127,15 +136,18 @@ function stackOf(error: Error): string {
   return lines.filter((line) => /^\s+at /.test(line)).join('\n');
 }
 
-function hints(grpc: string, admin: string): string {
+function hints({ grpc, socket, admin }: App['addresses']): string {
+  const where = grpc === 'none' ? `unix:${socket}` : grpc;
+  const health = admin === 'none' ? '' : ` (health and metrics on http://${admin})`;
+  const call = `bin/pannier call${where === CALLED_BY_DEFAULT ? '' : ` --address ${where}`}`;
   return `
-pannier serves on ${grpc} (health and metrics on http://${admin}). In another shell:
+pannier serves on ${where}${health}. In another shell:
 
-  bin/pannier call CheckRateLimit '{"key": "ada", "limits": [{"name": "minute", "algorithm": "ALGORITHM_TOKEN_BUCKET", "limit": 5, "windowMs": 60000}]}'
-  bin/pannier call CreateSession '{"userId": "ada"}'
-  bin/pannier call --text CacheSet '{"key": "greeting", "value": "hello"}'
-  bin/pannier call --text CacheGet '{"key": "greeting"}'
-  bin/pannier call --list
+  ${call} CheckRateLimit '{"key": "ada", "limits": [{"name": "minute", "algorithm": "ALGORITHM_TOKEN_BUCKET", "limit": 5, "windowMs": 60000}]}'
+  ${call} CreateSession '{"userId": "ada"}'
+  ${call} --text CacheSet '{"key": "greeting", "value": "hello"}'
+  ${call} --text CacheGet '{"key": "greeting"}'
+  ${call} --list
 
 Ctrl-C ends it. With PANNIER_REDIS_URL=redis://HOST:PORT several sidecars answer as one.
 

@@ -59,8 +59,12 @@ export type SettingsResult =
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What Kubernetes puts into every pod for a Service called pannier, and what our own tests use. */
-const FOREIGN = /^PANNIER_(SERVICE_|PORT($|_)|TEST_|\w+_(SERVICE_(HOST|PORT)|PORT(_\d+_(TCP|UDP).*)?)$)/;
+/** What Kubernetes puts into every pod for Services called pannier or pannier-something, and what our own tests use. */
+const FOREIGN =
+  /^PANNIER_((\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)|TEST_\w+)$/;
+/** PANNIER_GRPC_PORT is one too, but only with such a value: somebody may well take it for a setting. */
+const FOREIGN_PORT = /^PANNIER_(\w+_)?PORT$/;
+const FOREIGN_PORT_VALUE = /^(tcp|udp|sctp):\/\//;
 
 export function loadSettings(environment: Environment): SettingsResult {
   const problems = [...unknownVariables(environment)];
@@ -104,15 +108,19 @@ function findProblem(row: SettingRow, text: string): SettingProblem | undefined 
 }
 
 function unknownVariables(environment: Environment): SettingProblem[] {
-  const known = new Set<string>(SETTINGS.map((row) => PREFIX + row.name));
+  const known = new Set<string>(SETTINGS.map((row) => row.name));
   const unknown = Object.keys(environment).filter(
-    (name) => name.startsWith(PREFIX) && !known.has(name) && !FOREIGN.test(name),
+    (name) => name.startsWith(PREFIX) && !known.has(name.slice(PREFIX.length)) && !isForeign(name, environment[name]),
   );
   return unknown.map((name) => {
-    const nearest = nearestOf(name, known);
-    const hint = nearest === undefined ? 'a setting of docs/settings.md' : `${nearest}, perhaps`;
+    const nearest = nearestOf(name.slice(PREFIX.length), known);
+    const hint = nearest === undefined ? 'a setting of docs/settings.md' : `${PREFIX}${nearest}, perhaps`;
     return { name, message: `Cannot use ${name}: there is no such setting, wanted ${hint}` };
   });
+}
+
+function isForeign(name: string, value = ''): boolean {
+  return FOREIGN.test(name) || (FOREIGN_PORT.test(name) && FOREIGN_PORT_VALUE.test(value));
 }
 
 function contradictions(texts: ReadonlyMap<SettingName, string | undefined>): SettingProblem[] {

@@ -9,6 +9,10 @@ const FILES: [string, string[]][] = [
   ['text', ['1:1 Cannot read the file: it is "text", wanted a mapping with policies, cache, sessions']],
   ['policies: 3', ['1:11 Cannot read policies: it is 3, wanted a mapping']],
   ['polices: {}', ['1:1 Cannot read polices: there is no such key, wanted policies, perhaps']],
+  [
+    'policies: {1: {limits: [{algorithm: fixed_window, limit: 5, per: 1s}]}, "1": {limits: [{algorithm: fixed_window, limit: 6, per: 1s}]}}',
+    ['1:73 Cannot read policies.1: the key stands here twice, wanted it once'],
+  ],
   ['a: 1\na: 2', ['2:1 Cannot read the file as YAML: Map keys must be unique']],
   ['a: 1\n---\nb: 2', ['2:1 Cannot read the file: it holds 2 YAML documents, wanted one']],
   [
@@ -129,7 +133,40 @@ const FILES: [string, string[]][] = [
   ['sessions: {idel: 1h}', ['1:12 Cannot read sessions.idel: there is no such key, wanted idle, perhaps']],
 ];
 
+const REDIS_URL_REFUSED =
+  'Cannot use PANNIER_REDIS_URL: it is not shown, since it may hold a password, wanted redis://HOST:PORT or rediss://HOST:PORT, several of one scheme separated by commas, no database number';
+
 const ENVIRONMENTS: [Record<string, string>, string[]][] = [
+  [{ PANNIER_REDIS_URL: 'redis://h:1?db=3' }, [REDIS_URL_REFUSED]],
+  [{ PANNIER_REDIS_URL: 'redis://user:12#rest@h:1' }, [REDIS_URL_REFUSED]],
+  [{ PANNIER_REDIS_URL: 'redis://:100%zz@h:1' }, [REDIS_URL_REFUSED]],
+  [{ PANNIER_REDIS_URL: 'redis://h:0' }, [REDIS_URL_REFUSED]],
+  [{ PANNIER_REDIS_URL: 'redis://u%40x:p%2F@h:1/0, redis://[::1]' }, []],
+  [
+    { PANNIER_GRPC_PORT: '9470', PANNIER_PORT: '9470' },
+    [
+      'Cannot use PANNIER_GRPC_PORT: there is no such setting, wanted a setting of docs/settings.md',
+      'Cannot use PANNIER_PORT: there is no such setting, wanted a setting of docs/settings.md',
+    ],
+  ],
+  [
+    { PANNIER_SERVICE_ACCOUNT: 'x' },
+    ['Cannot use PANNIER_SERVICE_ACCOUNT: there is no such setting, wanted a setting of docs/settings.md'],
+  ],
+  [
+    {
+      PANNIER_REDIS_SERVICE_HOST: '10.0.0.1',
+      PANNIER_REDIS_SERVICE_PORT: '6379',
+      PANNIER_REDIS_SERVICE_PORT_REDIS_TLS: '6379',
+      PANNIER_REDIS_PORT: 'tcp://10.0.0.1:6379',
+      PANNIER_REDIS_PORT_6379_TCP: 'tcp://10.0.0.1:6379',
+      PANNIER_REDIS_PORT_6379_TCP_PROTO: 'tcp',
+      PANNIER_REDIS_PORT_6379_TCP_PORT: '6379',
+      PANNIER_REDIS_PORT_6379_TCP_ADDR: '10.0.0.1',
+      PANNIER_PORT: 'tcp://10.0.0.1:443',
+    },
+    [],
+  ],
   [
     { PANNIER_REDIS_URL: 'redis:/x' },
     [

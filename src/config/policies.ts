@@ -5,6 +5,7 @@
  * the defaults.
  */
 import type { Node } from 'yaml';
+import { systemCodeOf } from '../lib/system-code.ts';
 import { DURATION_FORM, durationText, parseDurationMs } from './duration.ts';
 import {
   type AlgorithmName,
@@ -34,8 +35,7 @@ export function policyProblemText(path: string, problem: YamlProblem): string {
 
 /** The same for a file that cannot be read at all. */
 export function unreadablePolicyText(path: string, error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
-  return `${path}: Cannot read the policy file: ${code}, wanted a readable file`;
+  return `${path}: Cannot read the policy file: ${systemCodeOf(error)}, wanted a readable file`;
 }
 
 const POLICIES_MAX = 1_000;

@@ -11,6 +11,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { Logger } from '../lib/logger.ts';
+import { systemCodeOf } from '../lib/system-code.ts';
 import { parsePolicyFile } from './policies.ts';
 import { DEFAULT_POLICY_FILE, type PolicyFile, type PolicySource } from './policy-file.ts';
 import type { YamlProblem } from './yaml-reader.ts';
@@ -75,20 +76,24 @@ export class PolicyWatch implements PolicySource {
     }
     this.#isLooking = true;
     try {
-      const text = await readFile(this.#options.path, 'utf8').catch(() => undefined);
+      let code = '';
+      const text = await readFile(this.#options.path, 'utf8').catch((error: unknown) => {
+        code = systemCodeOf(error);
+        return undefined;
+      });
       if (text !== this.#seenText) {
         this.#seenText = text;
-        this.#take(text);
+        this.#take(text, code);
       }
     } finally {
       this.#isLooking = false;
     }
   }
 
-  #take(text: string | undefined): void {
+  #take(text: string | undefined, code: string): void {
     const { path, log, onReload } = this.#options;
     if (text === undefined) {
-      log.error({ path }, 'cannot read the policy file, the policies in force stay');
+      log.error({ path, code }, 'cannot read the policy file, the policies in force stay');
       onReload('refused', this.#file);
       return;
     }

@@ -265,17 +265,29 @@ export function parseAddress(text: string): { host: string; port: number } | und
 }
 
 function areRedisUrls(text: string): boolean {
-  const urls = text.split(',');
   const schemes = new Set<string>();
-  for (const url of urls) {
-    if (!URL.canParse(url.trim())) {
+  for (const part of text.split(',')) {
+    if (!URL.canParse(part.trim())) {
       return false;
     }
-    const { protocol, hostname, pathname } = new URL(url.trim());
-    if (!['redis:', 'rediss:'].includes(protocol) || hostname === '' || !['', '/', '/0'].includes(pathname)) {
+    const url = new URL(part.trim());
+    const isRedis = url.protocol === 'redis:' || url.protocol === 'rediss:';
+    // What stands behind ? or # would be ignored: a database, an option, or the rest of a password that is not percent-encoded.
+    const hasMore = !['', '/', '/0'].includes(url.pathname) || url.search !== '' || url.hash !== '';
+    const canBeReached = url.hostname !== '' && url.port !== '0';
+    if (!isRedis || hasMore || !canBeReached || !isPercentEncoded(url.username) || !isPercentEncoded(url.password)) {
       return false;
     }
-    schemes.add(protocol);
+    schemes.add(url.protocol);
   }
   return schemes.size === 1;
+}
+
+function isPercentEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }

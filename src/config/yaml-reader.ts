@@ -143,6 +143,11 @@ export class YamlReader {
       this.#note(pair.key.range?.[0] ?? 0, `Cannot read ${keyPath}: ${text}`);
       return;
     }
+    if (entries.has(key)) {
+      // YAML takes 1 and "1" for two keys, names of ours are texts.
+      this.#note(pair.key.range?.[0] ?? 0, `Cannot read ${keyPath}: the key stands here twice, wanted it once`);
+      return;
+    }
     if (pair.value === null) {
       this.fail(pair.key, keyPath, 'a value');
       return;

@@ -19,6 +19,8 @@ export interface AdminServerOptions {
   readonly metricsText: () => Promise<string>;
   readonly metricsContentType: string;
   readonly log: Logger;
+  /** Whoever has not taken its answer by then is cut off. */
+  readonly answerMsMax?: number;
 }
 
 export interface AdminServer {
@@ -33,6 +35,8 @@ interface Page {
   readonly body: string;
 }
 
+const REQUEST_MS_MAX = 5_000;
+const ANSWER_MS_MAX = 10_000;
 const PLAIN = 'text/plain; charset=utf-8';
 const PATHS = ['/livez', '/readyz', '/metrics'];
 
@@ -40,13 +44,14 @@ const PATHS = ['/livez', '/readyz', '/metrics'];
 export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
   const server = createServer({
     maxHeaderSize: 8_192,
-    requestTimeout: 5_000,
-    headersTimeout: 5_000,
+    requestTimeout: REQUEST_MS_MAX,
+    headersTimeout: REQUEST_MS_MAX,
+    connectionsCheckingInterval: 1_000,
     keepAliveTimeout: 15_000,
   });
   server.maxConnections = 256;
   server.on('request', (request, response) => void answer(request, response, options));
-  await listen(server, options);
+  await listen(server, options.port, options.host);
   server.on('error', (error) => options.log.error({ err: error }, 'the admin server failed'));
   const address = server.address();
   return {
@@ -60,23 +65,29 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   };
 }
 
-function listen(server: Server, options: AdminServerOptions): Promise<void> {
+function listen(server: Server, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       // A machine without IPv6 has no `::`.
-      if (options.host === '::' && (error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL')) {
-        server.once('error', reject);
-        server.listen(options.port, '0.0.0.0', resolve);
+      if (host === '::' && (error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL')) {
+        listen(server, port, '0.0.0.0').then(resolve, reject);
         return;
       }
-      const text = `Cannot listen on ${options.host}:${options.port} (PANNIER_ADMIN_ADDRESS): ${error.code}, wanted a free address`;
-      reject(new Error(text, { cause: error }));
+      const name = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+      reject(new Error(`Cannot listen on ${name}: ${error.code}, wanted a free address`, { cause: error }));
     });
-    server.listen(options.port, options.host, resolve);
+    server.listen(port, host, () => {
+      server.removeAllListeners('error');
+      resolve();
+    });
   });
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, options: AdminServerOptions): Promise<void> {
+  // Whoever does not read its answer would keep its connection for ever, and enough of them would keep out everybody else.
+  const late = setTimeout(() => request.socket.destroy(), options.answerMsMax ?? ANSWER_MS_MAX);
+  late.unref();
+  response.once('close', () => clearTimeout(late));
   let page: Page;
   try {
     page = await pageFor(request, options);

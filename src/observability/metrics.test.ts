@@ -22,6 +22,15 @@ test('every metric of the table is exported', async () => {
   expect(Object.values(METRICS).filter((row) => !text.includes(`# TYPE ${row.name} ${row.type}`))).toEqual([]);
 });
 
+test('the first scrape tells the CPU time, and both outcomes of a reload from 0 on', async () => {
+  const fresh = createMetrics({ version: '1.2.3', redisCodes: [] });
+  const text = await fresh.text();
+  fresh.close();
+  expect(Number(/^process_cpu_seconds_total (\S+)$/m.exec(text)?.[1])).toBeGreaterThan(0);
+  expect(text).toContain('pannier_policy_reloads_total{outcome="reloaded"} 0\n');
+  expect(text).toContain('pannier_policy_reloads_total{outcome="refused"} 0\n');
+});
+
 test('10,000 decisions, calls and round trips add no series to those of the first', async () => {
   const call = metrics.method('/pannier.v1.RateLimitService/CheckRateLimit', 'unary', String);
   const redis = metrics.redis('state');

@@ -57,7 +57,8 @@ export interface Metrics {
 
 export function createMetrics(options: { version: string; redisCodes: readonly string[] }): Metrics {
   const registry = new Registry();
-  const counter = (row: MetricRow): Counter => new Counter({ ...describe(row), registers: [registry] });
+  const counter = (row: MetricRow, collect?: (this: Counter) => void): Counter =>
+    new Counter({ ...describe(row), registers: [registry], ...(collect === undefined ? {} : { collect }) });
   const gauge = (row: MetricRow, collect?: (this: Gauge) => void): Gauge =>
     new Gauge({ ...describe(row), registers: [registry], ...(collect === undefined ? {} : { collect }) });
 
@@ -83,6 +84,10 @@ export function createMetrics(options: { version: string; redisCodes: readonly s
   const losses = counter(METRICS.redisLosses);
   const evictions = counter(METRICS.memoryEvictions);
   const reloads = counter(METRICS.policyReloads);
+  for (const outcome of ['reloaded', 'refused']) {
+    // A series that begins at 1 has increased by nothing, so that an alert would miss the first refusal.
+    reloads.inc({ outcome }, 0);
+  }
   const policies = gauge(METRICS.policies);
   const memorySizes = new Map<string, { readonly size: number; readonly bytes: number }>();
   gauge(METRICS.memoryEntries, function collect() {
@@ -208,7 +213,7 @@ function boundedLabel(max: number): (value: string) => string {
 /** What the process itself costs; prom-client's own collection hooks the garbage collector, which is not free. */
 function collectProcess(
   gauge: (row: MetricRow, collect?: (this: Gauge) => void) => Gauge,
-  counter: (row: MetricRow) => Counter,
+  counter: (row: MetricRow, collect?: (this: Counter) => void) => Counter,
   version: string,
 ): { disable(): void } {
   const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
@@ -222,12 +227,13 @@ function collectProcess(
     this.set({ quantile: '1' }, seconds(delay.max));
     delay.reset();
   });
-  const cpu = counter(METRICS.cpuSeconds);
+  counter(METRICS.cpuSeconds, function collect() {
+    const { user, system } = process.cpuUsage();
+    this.reset();
+    this.inc((user + system) / 1e6);
+  });
   gauge(METRICS.residentMemory, function collect() {
     this.set(process.memoryUsage.rss());
-    const { user, system } = process.cpuUsage();
-    cpu.reset();
-    cpu.inc((user + system) / 1e6);
   });
   gauge(METRICS.startTime).set(Math.round(Date.now() / 1_000 - process.uptime()));
   gauge(METRICS.buildInfo).set({ version }, 1);

@@ -3,10 +3,12 @@
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BoundProcess, spawnBound } from '../support/bound-process.ts';
 import { repositoryRoot } from '../support/repository.ts';
+import { startSidecar } from '../support/sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'pannier-line-'));
@@ -124,5 +126,31 @@ describe('a sidecar', () => {
       .split('\n')
       .map((line) => (JSON.parse(line) as { msg: string }).msg);
     expect(messages).toEqual([expect.stringContaining('no PANNIER_REDIS_URL'), 'serving', 'draining', 'drained']);
+  });
+
+  test.each([
+    ['PANNIER_ADMIN_ADDRESS=127.0.0.1:PORT', 'EADDRINUSE, wanted a free address (PANNIER_ADMIN_ADDRESS)'],
+    ['PANNIER_GRPC_ADDRESS=127.0.0.1:PORT', 'the address is in use, wanted a free one (PANNIER_GRPC_ADDRESS)'],
+  ])('that cannot listen (%s) says which setting it was: exit code 1', async (setting, text) => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    const { port } = taken.address() as AddressInfo;
+    const line = `env ${settings} ${setting.replace(':PORT', `:${port}`)} bin/pannier serve`;
+    const ran = await shell(line);
+    taken.close();
+    expect(ran).toMatchObject({ code: 1, error: `pannier: Cannot listen on 127.0.0.1:${port}: ${text}\n` });
+  });
+
+  test('that reaches no Redis says so, with whom it asks and without the password', async () => {
+    const settingsOfRedis = { PANNIER_REDIS_URL: 'redis://u:canary@127.0.0.1:1' };
+    const sidecar = await startSidecar(settingsOfRedis);
+    const told = await waitFor('the warning', () =>
+      sidecar.logLines().find((line) => String(line.msg).startsWith('no Redis node has answered yet')),
+    );
+    expect(told).toMatchObject({ level: 'warn', asked: ['127.0.0.1:1'] });
+    const page = await (await fetch(`${sidecar.adminUrl}/readyz`)).text();
+    expect(page).toContain('redis state: no node has answered yet, asked: 127.0.0.1:1\n');
+    expect(sidecar.output() + page).not.toContain('canary');
+    expect(await sidecar.stop()).toBe(0);
   });
 });

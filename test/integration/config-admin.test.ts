@@ -1,12 +1,15 @@
 /**
  * The admin address over real HTTP, and `check` on a real file.
  */
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runCheck } from '../../src/commands/check.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import { type AdminServer, startAdminServer } from '../../src/observability/admin-server.ts';
+import { waitFor } from '../support/wait.ts';
 
 let isReady = false;
 let server: AdminServer;
@@ -59,9 +62,32 @@ test('an address that is taken is named', async () => {
     metricsContentType: 'text/plain',
     log: silentLogger,
   });
-  await expect(second).rejects.toThrow(
-    `Cannot listen on 127.0.0.1:${server.port} (PANNIER_ADMIN_ADDRESS): EADDRINUSE, wanted a free address`,
-  );
+  await expect(second).rejects.toThrow(`Cannot listen on 127.0.0.1:${server.port}: EADDRINUSE, wanted a free address`);
+});
+
+test('whoever does not end its request, or does not read its answers, is cut off', async () => {
+  const strict = await startAdminServer({
+    host: '127.0.0.1',
+    port: 0,
+    isReady: () => true,
+    describe: () => [],
+    metricsText: async () => 'x'.repeat(1_000_000),
+    metricsContentType: 'text/plain',
+    log: silentLogger,
+    answerMsMax: 200,
+  });
+  const half = connect(strict.port, '127.0.0.1');
+  half.write('GET /livez HT');
+  const unread = connect(strict.port, '127.0.0.1').pause();
+  unread.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(50));
+  unread.on('error', () => undefined);
+  await once(half.resume(), 'close');
+  // A client that does not read hears of the end only when it writes.
+  await waitFor('the reader that does not read cut off', () => {
+    unread.write('\r\n');
+    return unread.destroyed;
+  });
+  await strict.close();
 });
 
 function check(environment: Record<string, string>, file?: string): { code: number; out: string[]; error: string[] } {
@@ -90,4 +116,20 @@ test('check prints FILE:LINE:COLUMN of each mistake, of settings too, and a summ
     '3 mistakes',
   ]);
   expect(check({}, join(directory, 'gone.yaml')).code).toBe(1);
+});
+
+test('check agrees with what serve would start with: optional files may be missing, others that settings name may not', () => {
+  const gone = join(directory, 'gone.yaml');
+  expect(check({ PANNIER_POLICY_FILE: gone }).error).toEqual([
+    `${gone}: Cannot read the policy file: ENOENT, wanted a readable file`,
+    '1 mistake',
+  ]);
+  expect(check({ PANNIER_POLICY_FILE: gone, PANNIER_POLICY_FILE_OPTIONAL: 'true' })).toMatchObject({ code: 0 });
+  expect(check({ PANNIER_POLICY_FILE_OPTIONAL: 'true' }, gone).code).toBe(1);
+  const redis = { PANNIER_REDIS_URL: 'redis://h:1', PANNIER_REDIS_PASSWORD_FILE: gone };
+  expect(check(redis).error).toEqual([
+    `Cannot use PANNIER_REDIS_PASSWORD_FILE: it is "${gone}", which the system does not read (ENOENT), wanted a readable file`,
+    '1 mistake',
+  ]);
+  expect(check({ ...redis, PANNIER_REDIS_FILES_OPTIONAL: 'true' }).code).toBe(0);
 });
