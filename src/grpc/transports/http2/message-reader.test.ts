@@ -81,3 +81,9 @@ test('a length that is announced costs nothing until its bytes come', () => {
   expect(readers.every((reader) => reader.isInsideMessage)).toBe(true);
   expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2_000 * 1024);
 });
+
+test('empty messages are one and the same: they come by the ten thousand in a few bytes', () => {
+  const { messages } = read([message(Buffer.alloc(0)), message(Buffer.alloc(0))]);
+  expect(messages.map(({ length }) => length)).toEqual([0, 0]);
+  expect(messages[0]).toBe(messages[1]);
+});

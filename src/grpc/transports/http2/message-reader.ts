@@ -50,8 +50,10 @@ export class MessageReader {
         this.#bodyHeldBytes = 0;
       }
       const copied = Math.min(this.#bodyBytes - this.#bodyHeldBytes, end - at);
-      this.#hold(bytes, at, copied);
-      at += copied;
+      if (copied > 0) {
+        this.#hold(bytes, at, copied);
+        at += copied;
+      }
       if (this.#bodyHeldBytes < this.#bodyBytes) {
         return;
       }

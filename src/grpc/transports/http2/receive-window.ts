@@ -14,8 +14,8 @@ import type { Outbox } from './outbox.ts';
 import { ConnectionFault, DEFAULT_WINDOW_BYTES, ErrorCode, FrameType } from './protocol.ts';
 import type { Share } from './shared-budget.ts';
 
-/** What a message costs that waits for its handler, besides its bytes: an empty one is an object as well. */
-export const WAITING_MESSAGE_BYTES = 128;
+/** What a message costs that waits for its handler, besides its bytes: the object that it is. */
+export const WAITING_MESSAGE_BYTES = 256;
 
 export class ReceiveWindow {
   readonly #outbox: Outbox;
