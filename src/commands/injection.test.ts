@@ -12,7 +12,7 @@ import type { ClusterApi } from '../kubernetes/status/cluster.ts';
 import { runInject } from './inject.ts';
 import { runExplain } from './injection-explain.ts';
 import { runStatus } from './injection-status.ts';
-import { type ManifestIo, processIo } from './manifest-io.ts';
+import { type ManifestIo, processIo, readToEnd } from './manifest-io.ts';
 import { runUninject } from './uninject.ts';
 
 class FakeIo implements ManifestIo {
@@ -107,6 +107,23 @@ describe('inject and uninject', () => {
     } finally {
       rmSync(directory, { recursive: true, force: true });
     }
+  });
+
+  test('read a pipe that does not block to its end, and no more than a manifest may have', () => {
+    const parts = ['', 'kind: ', '', '', 'Pod\n'];
+    const text = readToEnd((into) => {
+      const part = parts.shift();
+      if (part === '') {
+        throw Object.assign(new Error('resource temporarily unavailable'), { code: 'EAGAIN' });
+      }
+      return part === undefined ? 0 : into.write(part);
+    });
+    expect(text.toString()).toBe('kind: Pod\n');
+    expect(readToEnd((into) => into.length).length).toBeLessThan(65 * 1024 * 1024);
+    const broken = (): number => {
+      throw Object.assign(new Error('bad descriptor'), { code: 'EBADF' });
+    };
+    expect(() => readToEnd(broken)).toThrow('bad descriptor');
   });
 
   test('take a fallback for an old kubelet, and the namespace for asking when told so', () => {

@@ -2,10 +2,12 @@
  * What the commands that read manifests share: files or standard input in, the injector's configuration, lines out.
  */
 import { isUtf8 } from 'node:buffer';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readSync } from 'node:fs';
 import type { EditedManifests, ManifestResult } from '../kubernetes/manifests/edit-manifests.ts';
 import { defaultSidecarConfig, parseSidecarConfig, type SidecarConfig } from '../kubernetes/sidecar-config.ts';
 import { image } from '../kubernetes/values.ts';
+
+const FILE_BYTES_MAX = 64 * 1024 * 1024;
 
 export interface ManifestIo {
   /** Of a path; `-` is standard input. Throws as node:fs does. */
@@ -17,10 +19,39 @@ export interface ManifestIo {
 }
 
 export const processIo: ManifestIo = {
-  read: (path) => textOf(readFileSync(path === '-' ? 0 : path)),
+  read: (path) => textOf(path === '-' ? readToEnd((into) => readSync(0, into)) : readFileSync(path)),
   out: (text) => void process.stdout.write(text),
   error: (line) => void process.stderr.write(`${line}\n`),
 };
+
+const CHUNK_BYTES = 65_536;
+const PAUSE_MS = 20;
+
+/**
+ * Standard input may be a pipe that does not block, as some terminals and CI runners make it: then there is nothing yet, and one asks again.
+ * Reads little more than a manifest may have.
+ */
+export function readToEnd(read: (into: Buffer) => number): Buffer {
+  const chunks: Buffer[] = [];
+  const sleeper = new Int32Array(new SharedArrayBuffer(4));
+  for (let bytes = 0; bytes <= FILE_BYTES_MAX; ) {
+    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+    try {
+      const count = read(chunk);
+      if (count === 0) {
+        break;
+      }
+      chunks.push(chunk.subarray(0, count));
+      bytes += count;
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) {
+        throw error;
+      }
+      Atomics.wait(sleeper, 0, 0, PAUSE_MS);
+    }
+  }
+  return Buffer.concat(chunks);
+}
 
 /** Other bytes would be replaced on their way through, comments' too. */
 function textOf(bytes: Buffer): string {
@@ -34,8 +65,6 @@ export interface ConfigFlags {
   readonly config?: string;
   readonly image?: string;
 }
-
-const FILE_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Undefined: it cannot be read, and that has been said. */
 export function readManifest(path: string, io: ManifestIo): string | undefined {
