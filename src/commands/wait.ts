@@ -3,17 +3,19 @@
  *
  * Made for the hooks of a sidecar that is a plain container (docs/injection.md): its postStart holds the application back until the
  * sidecar answers, its preStop lets the sidecar serve until the application is gone. Exit codes: 0 it is so; 1 the time is over, or the
- * admin address answers no more while waiting for `idle`; 2 the command line is wrong.
+ * admin address refuses connections while waiting for `idle`; 2 the command line is wrong. With 1 standard error says what was found.
  */
+import { get } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Argument, Command, InvalidArgumentError } from 'commander';
 import { parseAddress } from '../config/settings.ts';
+import { systemCodeOf } from '../lib/system-code.ts';
 
 const POLL_MS = 100;
 /** An application may open its next connection right after it closed one. */
 const IDLE_MS = 2_000;
 const ANSWER_MS = 2_000;
-const METRICS_BYTES_MAX = 4_194_304;
+const PAGE_LENGTH_MAX = 4_194_304;
 
 export interface WaitOptions {
   readonly what: 'ready' | 'idle';
@@ -21,6 +23,8 @@ export interface WaitOptions {
   readonly timeoutMs: number;
   readonly idleMs?: number;
 }
+
+export type WaitOutcome = { readonly kind: 'reached' } | { readonly kind: 'gave-up'; readonly problem: string };
 
 interface WaitFlags {
   readonly admin: string;
@@ -34,7 +38,11 @@ export function waitCommand(): Command {
     .option('--admin <host:port>', 'the admin address of the sidecar', readAddress, '127.0.0.1:9471')
     .option('--timeout-ms <n>', 'give up after this long', readTimeout, 30_000)
     .action(async (what: 'ready' | 'idle', flags: WaitFlags) => {
-      process.exitCode = (await waitFor({ what, ...flags })) ? 0 : 1;
+      const outcome = await waitFor({ what, ...flags });
+      if (outcome.kind === 'gave-up') {
+        process.stderr.write(`${outcome.problem}\n`);
+        process.exitCode = 1;
+      }
     });
 }
 
@@ -53,44 +61,76 @@ function readTimeout(text: string): number {
   return timeoutMs;
 }
 
-/** False: the time is over. Never rejects. */
-export async function waitFor(options: WaitOptions): Promise<boolean> {
-  const { what, admin, timeoutMs, idleMs = IDLE_MS } = options;
+/** Ends within the time and one answer's. Never rejects. */
+export async function waitFor(options: WaitOptions): Promise<WaitOutcome> {
+  const { what, timeoutMs, idleMs = IDLE_MS } = options;
+  const admin = options.admin.startsWith(':') ? `127.0.0.1${options.admin}` : options.admin;
+  const path = what === 'ready' ? '/readyz' : '/metrics';
   const until = performance.now() + timeoutMs;
   let idleSince: number | undefined;
   while (true) {
-    const answer = await ask(`http://${admin}/${what === 'ready' ? 'readyz' : 'metrics'}`);
+    const answer = await ask(`http://${admin}${path}`);
     const now = performance.now();
-    if (what === 'ready' && answer?.status === 200) {
-      return true;
+    if (what === 'ready' && answer.kind === 'page' && answer.status === 200) {
+      return { kind: 'reached' };
     }
-    if (what === 'idle' && answer === undefined) {
-      return false;
-    }
-    idleSince = what === 'idle' && isIdle(answer?.text ?? '') ? (idleSince ?? now) : undefined;
+    idleSince = what === 'idle' && isIdle(answer) ? (idleSince ?? now) : undefined;
     if (idleSince !== undefined && now - idleSince >= idleMs) {
-      return true;
+      return { kind: 'reached' };
     }
-    if (now + POLL_MS > until) {
-      return false;
+    const isGone = what === 'idle' && answer.kind === 'nothing' && answer.code === 'ECONNREFUSED';
+    if (isGone || now + POLL_MS > until) {
+      const text = `${path} of ${admin} ${describe(answer)}, wanted ${WANTED[what]} within ${timeoutMs} ms`;
+      return { kind: 'gave-up', problem: `Cannot wait until the sidecar is ${what}: ${text}` };
     }
     await pause(POLL_MS);
   }
 }
 
-/** Undefined: nothing answers there. */
-async function ask(url: string): Promise<{ status: number; text: string } | undefined> {
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS) });
-    const text = await response.text();
-    return { status: response.status, text: text.slice(0, METRICS_BYTES_MAX) };
-  } catch {
-    return undefined;
-  }
+const WANTED = { ready: 'status 200', idle: 'no connection and no call' };
+
+type Answer =
+  | { readonly kind: 'page'; readonly status: number; readonly text: string }
+  | { readonly kind: 'nothing'; readonly code: string };
+
+/** Not by fetch: that refuses some ports (10080, 6666 ...) whatever listens there, and may go through a proxy of the environment. */
+function ask(url: string): Promise<Answer> {
+  return new Promise((resolve) => {
+    const nothing = (error: unknown): void => resolve({ kind: 'nothing', code: systemCodeOf(error) });
+    const request = get(url, { agent: false, signal: AbortSignal.timeout(ANSWER_MS) }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        text += chunk;
+        if (text.length > PAGE_LENGTH_MAX) {
+          request.destroy(new Error(`Cannot read ${url}: it is longer than ${PAGE_LENGTH_MAX}`));
+        }
+      });
+      response.on('end', () => resolve({ kind: 'page', status: response.statusCode ?? 0, text }));
+      response.on('error', nothing);
+    });
+    request.on('error', nothing);
+  });
 }
 
-/** No connection and no call: the gauges of all listeners are 0. */
-function isIdle(metrics: string): boolean {
-  const gauges = metrics.matchAll(/^pannier_grpc_(?:connections|calls_in_flight)(?:\{[^}\n]*\})? (\S+)$/gm);
-  return [...gauges].every(([, value]) => Number(value) === 0);
+function describe(answer: Answer): string {
+  if (answer.kind === 'nothing') {
+    return answer.code === 'ABORT_ERR' ? `does not answer within ${ANSWER_MS} ms` : `does not answer (${answer.code})`;
+  }
+  const gauges = gaugesOf(answer.text);
+  const found =
+    gauges.length === 0
+      ? (answer.text.split('\n', 1)[0] ?? '').slice(0, 100)
+      : gauges.filter((line) => !line.endsWith(' 0')).join(', ');
+  return `answers ${answer.status}${found === '' ? '' : ` (${found})`}`;
+}
+
+/** The gauges of all listeners are there, and 0. */
+function isIdle(answer: Answer): boolean {
+  const gauges = answer.kind === 'page' && answer.status === 200 ? gaugesOf(answer.text) : [];
+  return gauges.length > 0 && gauges.every((line) => Number(line.slice(line.lastIndexOf(' '))) === 0);
+}
+
+function gaugesOf(metrics: string): string[] {
+  return metrics.match(/^pannier_grpc_(?:connections|calls_in_flight)(?:\{[^}\n]*\})? \S+$/gm) ?? [];
 }
