@@ -79,7 +79,7 @@ test.each(['EchoLater', 'Talk'])('of %s, by many connections', async (method) =>
   for (let count = 0; count < connections; count += 1) {
     await attack(startMemoryServer({}, budget), method);
   }
-  // Each may have twice an equal share among those that are there when it comes, and one answer.
-  const shares = Array.from({ length: connections }, (_, before) => (2 * QUEUED_MAX) / (before + 1) + 2 * ANSWER_BYTES);
+  // Each may have an equal share among those that are there when it comes, and one answer.
+  const shares = Array.from({ length: connections }, (_, before) => QUEUED_MAX / (before + 1) + 2 * ANSWER_BYTES);
   expect(budget.waiting.bytes).toBeLessThan(shares.reduce((sum, bytes) => sum + bytes, 0));
 });

@@ -46,7 +46,7 @@ export const HTTP2_LIMIT_ROWS = {
   waitingBytesMax: row(
     64 * 1024 * 1024,
     'bytes',
-    'answers of all connections that their peers have not taken; beyond it new calls of connections with more than an equal share are refused, and calls under way of those with more than two end with RESOURCE_EXHAUSTED',
+    'answers of all connections that their peers have not taken; beyond it new calls of connections with more than an equal share are refused, and their calls under way end with RESOURCE_EXHAUSTED',
   ),
   queuedBytesPerStreamMax: row(
     64 * 1024,

@@ -74,11 +74,11 @@ export class Sender {
   }
 
   /**
-   * Twice that: calls that had begun before the first answer waited have answers too, which wait behind it. What comes on top
-   * ends its call.
+   * What calls answer that had begun before the first answer waited may come to twice the bound of the connection, and not to
+   * more than that of all. What comes on top ends its call.
    */
   hasFarTooMuchWaiting(): boolean {
-    return this.queuedBytes > 2 * this.#limits.queuedBytesPerConnectionMax || this.#waitingShare.isOver(2);
+    return this.queuedBytes > 2 * this.#limits.queuedBytesPerConnectionMax || this.#waitingShare.isOver();
   }
 
   /** The answer of a unary call that went well. */

@@ -2,9 +2,8 @@
  * Bytes that all connections of a transport hold together, and the share of one.
  *
  * Promise: many peers that each stay below their own bound are bounded too, and do not hurt a modest one. Over the common
- * bound only those are refused that hold more than an equal share of it, or than as many shares as the asker says. Peers that
- * come one after the other may each reach the share of their moment, so with one share the sum is at most the bound times
- * 1 + ln(peers), and one step of each.
+ * bound only those are refused that hold more than an equal share of it. Peers that come one after the other may each reach
+ * the share of their moment, so the sum is at most the bound times 1 + ln(peers), and one step of each.
  */
 
 /** What all hold. */
@@ -31,9 +30,9 @@ export class Pool {
     }
   }
 
-  /** Whether one that holds `ownBytes` is to hold no more: it has so many equal shares. */
-  isOver(ownBytes: number, shares: number): boolean {
-    return this.#bytes > this.#bytesMax && ownBytes > (shares * this.#bytesMax) / Math.max(1, this.#holders);
+  /** Whether one that holds `ownBytes` is to hold no more. */
+  isOver(ownBytes: number): boolean {
+    return this.#bytes > this.#bytesMax && ownBytes > this.#bytesMax / Math.max(1, this.#holders);
   }
 }
 
@@ -55,9 +54,8 @@ export class Share {
     this.#bytes += bytes;
   }
 
-  /** More than `shares` equal shares, while all hold too much together. */
-  isOver(shares = 1): boolean {
-    return this.#pool.isOver(this.#bytes, shares);
+  isOver(): boolean {
+    return this.#pool.isOver(this.#bytes);
   }
 }
 
