@@ -19,7 +19,10 @@ export function settingsMarkdown(): string {
   const head = [
     '# Settings',
     '',
-    'Environment variables. `bin/pannier check` says whether those that are set can be used. An unknown `PANNIER_*` variable is an error.',
+    'Environment variables. `bin/pannier check` says whether those that are set, the files that they name and the policy file can be used. An',
+    'empty one counts as unset, but for `PANNIER_KEY_PREFIX`: no prefix. An unknown `PANNIER_*` variable is a mistake, unless Kubernetes made it for',
+    'a Service called pannier or pannier-something. `serve` prints every mistake on standard error and ends with exit code 2.',
+    '',
     'This page is generated from the table in src/config/settings.ts (`make docs`).',
     '',
     '| setting | default | accepts | meaning | why |',

@@ -88,7 +88,7 @@ export const SETTINGS = [
     name: 'REDIS_FILES_OPTIONAL',
     kind: { kind: 'choice', choices: ['true', 'false'] },
     initial: 'false',
-    meaning: 'true: the password and CA files may be missing, which is as if they were not set.',
+    meaning: 'true: the password and CA files may be missing or empty, which is as if they were not set.',
     why: 'A wrong path should be told at once; a mounted Secret holds what its owner put there.',
   },
   {
@@ -211,8 +211,8 @@ export const SETTINGS = [
     name: 'LOG_LEVEL',
     kind: { kind: 'choice', choices: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] },
     initial: 'info',
-    meaning: 'What is logged, as JSON lines on standard output.',
-    why: 'info tells of starts, ends and trouble, and nothing per call.',
+    meaning: 'What is logged, as JSON lines on standard output; lines that nobody takes are dropped.',
+    why: 'info tells of starts, ends and trouble, and nothing per call. A reader that hangs must not hold up calls.',
   },
   {
     name: 'MEMORY_MAX_ENTRIES',

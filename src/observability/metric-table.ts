@@ -63,7 +63,7 @@ export const METRICS = {
     name: 'pannier_cache_near_hits_total',
     type: 'counter',
     labels: ['namespace'],
-    help: 'Reads answered from a near copy, by configured namespace, else (other).',
+    help: 'Reads answered from a near copy, by configured namespace, else (other). Prometheus calls the label exported_namespace where its target has a namespace.',
   },
   bucketFlushes: {
     name: 'pannier_cache_bucket_flushes_total',
