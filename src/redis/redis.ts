@@ -28,7 +28,7 @@ import { TopologyRefresh } from './topology-refresh.ts';
 export interface Redis extends RedisCommands {
   /** Begins to connect, and keeps at it until `close`. Neither throws nor waits. */
   start(): void;
-  /** Whether every master that we know of is connected, and there is one. */
+  /** Whether every slot has a master, and all masters are connected. */
   isReady(): boolean;
   createSubscriber(listener: SubscriberListener): RedisSubscriber;
   /** The masters as we see them. */
@@ -81,7 +81,7 @@ class RedisDeployment implements Redis {
 
   isReady(): boolean {
     const names = [...this.#topology.masters().keys()];
-    return names.length > 0 && names.every((name) => this.#nodes.get(name)?.isReady === true);
+    return this.#topology.isWhole && names.every((name) => this.#nodes.get(name)?.isReady === true);
   }
 
   describe(): readonly NodeState[] {

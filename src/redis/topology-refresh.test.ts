@@ -2,7 +2,7 @@
  * Whom a refresh asks while not all masters are connected: everybody who may know, in turn.
  */
 import { type FakeRedisPeer, startFakeRedisPeer } from '../../test/support/fake-redis-peer.ts';
-import { redisOptions } from '../../test/support/redis-client.ts';
+import { redisOptions, soonMs } from '../../test/support/redis-client.ts';
 import { freePort } from '../../test/support/redis-server.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { createRedis, type Redis } from './redis.ts';
@@ -30,6 +30,28 @@ test('one master is connected, one is away: both other seeds and the replica are
   await waitFor('all others asked', () =>
     peers.every((peer, index) => peer === master || peer.accepted() > (before[index] ?? 0)),
   );
+});
+
+test('slots that nobody serves yet, as while a Cluster is made: asked again soon, and not ready before', async () => {
+  let isMade = false;
+  const peer = await startFakeRedisPeer({
+    onCommand: ({ words, answer }) => {
+      const whole = slots([peer.port]);
+      answer(words[0] === 'CLUSTER' ? (isMade ? whole : whole.replace(':16383', ':5460')) : '+OK\r\n');
+    },
+  });
+  peers = [peer];
+  redis = createRedis(redisOptions(`redis://127.0.0.1:${peer.port}`));
+  redis.start();
+  await waitFor('the connection', () => redis.describe().some((node) => node.isReady));
+  // At start, and because of the connection: nothing else happens that would give reason to ask.
+  await waitFor('two questions', () => peer.commands.filter(({ words }) => words[0] === 'CLUSTER').length >= 2);
+  expect(redis.isReady()).toBe(false);
+  // Its slot is 7629.
+  await expect(redis.send('k', ['GET', 'k'], soonMs())).rejects.toThrow('no Redis node is known to serve this key');
+  isMade = true;
+  await waitFor('all slots', () => redis.isReady(), 5_000);
+  expect(await redis.send('k', ['GET', 'k'], soonMs())).toBe('OK');
 });
 
 /** CLUSTER SLOTS of shards, each given by the ports of its master and replicas. */

@@ -4,7 +4,7 @@
  * Promises:
  *   1. One refresh at a time; a wish during one is remembered once. A refresh asks two nodes at once and takes the first good answer,
  *      so that one frozen node does not hold it up; each question is bounded in time.
- *   2. While something is wrong (no topology, a master not connected) it asks again every 250 ms or so, else every 30 s.
+ *   2. While something is wrong (no topology, slots without a master, a master not connected) it asks again every 250 ms or so, else every 30 s.
  *   3. It never ends before `close`, never throws, and is jittered, so that a fleet does not ask in step.
  *
  * Masters that we are connected to are asked on their connections; where too few are, seeds and replicas are asked on connections
@@ -118,8 +118,9 @@ export class TopologyRefresh {
   }
 
   #nextMs(): number {
-    const masters = this.#current().masters();
-    const isHealthy = masters.size > 0 && [...masters.keys()].every((name) => this.#nodes.get(name)?.isReady === true);
+    const { isWhole } = this.#current();
+    const masters = [...this.#current().masters().keys()];
+    const isHealthy = isWhole && masters.every((name) => this.#nodes.get(name)?.isReady === true);
     return (isHealthy ? HEALTHY_MS : UNHEALTHY_MS) * (0.75 + Math.random() / 2);
   }
 

@@ -15,10 +15,12 @@ export class Topology {
   readonly #replicas = new Map<string, NodeAddress>();
 
   readonly #isStandalone: boolean;
+  #isWhole: boolean;
 
   private constructor(owners: (string | undefined)[], isStandalone: boolean) {
     this.#owners = owners;
     this.#isStandalone = isStandalone;
+    this.#isWhole = isStandalone;
   }
 
   static empty(): Topology {
@@ -48,6 +50,7 @@ export class Topology {
         topology.#replicas.set(addressText(address), address);
       }
     }
+    topology.#isWhole = !topology.#owners.includes(undefined);
     return topology;
   }
 
@@ -74,6 +77,11 @@ export class Topology {
   assign(slot: number, master: NodeAddress): void {
     this.#owners[slot] = addressText(master);
     this.#masters.set(addressText(master), master);
+  }
+
+  /** Whether every slot has a master. While a Cluster is made its nodes know of their own slots only. */
+  get isWhole(): boolean {
+    return this.#isWhole;
   }
 
   get isEmpty(): boolean {
