@@ -270,7 +270,7 @@ export class ConnectionStreams implements BodyHost, CallHost {
       turn: this.#turn,
     });
     table.add(stream);
-    if (!this.#holdOpen(stream)) {
+    if (!this.#holdOpen(stream, isLast)) {
       return;
     }
     if (head.verdict === 'call' && head.refusal !== undefined) {
@@ -287,11 +287,12 @@ export class ConnectionStreams implements BodyHost, CallHost {
   }
 
   /** A call counts as long as it is there, with a header list that is large. False where it was one too many. */
-  #holdOpen(stream: Http2Stream): boolean {
+  #holdOpen(stream: Http2Stream, isLast: boolean): boolean {
     stream.openHeldBytes = Math.max(OPEN_CALL_BYTES, stream.head.listBytes);
     try {
       this.receiveWindow.hold(stream, stream.openHeldBytes);
     } catch (error) {
+      stream.isRemoteClosed = isLast;
       this.failCall(stream, error);
       return false;
     }

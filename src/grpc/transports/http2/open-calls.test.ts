@@ -1,9 +1,22 @@
 /**
  * Calls that are opened and not finished: what they hold is bounded for all connections together, and a modest caller does not notice.
  */
+import { fuzzPath } from '../../../../test/fuzz/conversations.ts';
+import { startMemoryServer } from '../../../../test/fuzz/memory-server.ts';
+import { readOutput } from '../../../../test/fuzz/server-output.ts';
 import { answerOf } from '../../../../test/support/http2-answers.ts';
 import { AttackRange, attackPath } from '../../../../test/support/http2-attack-range.ts';
-import { data, headers, many, message, requestBlock, unaryCall } from '../../../../test/support/http2-frames.ts';
+import {
+  data,
+  headers,
+  headersOnly,
+  many,
+  message,
+  PREFACE,
+  requestBlock,
+  settings,
+  unaryCall,
+} from '../../../../test/support/http2-frames.ts';
 import { Http2Peer } from '../../../../test/support/http2-peer.ts';
 import { waitFor } from '../../../../test/support/wait.ts';
 import { Status } from '../../status.ts';
@@ -61,4 +74,16 @@ test.each([
   peers.push(modest);
   await modest.send(unaryCall(1, attackPath('Echo')));
   expect((await answerOf(modest, 1)).grpcStatus).toBe(Status.OK);
+});
+
+test.each([
+  { name: 'and had ended is not reset as well', open: headersOnly, reset: undefined },
+  { name: 'and had not is told to send no more', open: headers, reset: 0 },
+])('one that is refused $name', async ({ open, reset }) => {
+  const { socket } = startMemoryServer({ heldBytesPerConnectionMax: OPEN_CALL_BYTES - 1 });
+  socket.receive(Buffer.concat([PREFACE, settings(), open(1, requestBlock(fuzzPath('Echo')))]));
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  const answer = readOutput(Buffer.concat(socket.written)).streams.get(1);
+  expect([answer?.fields.get('grpc-status'), answer?.reset]).toEqual([String(Status.RESOURCE_EXHAUSTED), reset]);
+  socket.destroy();
 });
