@@ -111,3 +111,55 @@ test('keeps its bounds and its byte count through random histories', () => {
     }),
   );
 });
+
+test('a full map is not looked through for every call that it refuses, and has room once something expired', () => {
+  let sweeps = 0;
+  class Counted extends BoundedMap<string> {
+    override sweep(nowMs: number, limit: number): number {
+      sweeps += 1;
+      return super.sweep(nowMs, limit);
+    }
+  }
+  const map = new Counted({ maxEntries: 3, maxBytes: 1_000_000 });
+  for (const [index, key] of ['a', 'b', 'c'].entries()) {
+    map.set(key, key, { bytes: 1, expiresAtMs: 100 + index, nowMs: 0 });
+  }
+  for (let nowMs = 0; nowMs < 100; nowMs += 1) {
+    expect(map.isFullFor('d', 1, nowMs)).toBe(true);
+  }
+  expect(sweeps).toBe(0);
+  expect(map.isFullFor('d', 1, 100)).toBe(false);
+  map.set('d', 'd', { bytes: 1, expiresAtMs: 50_000, nowMs: 100 });
+  // The one that would end first lives longer now: one look in vain, then none before the next end.
+  map.set('b', 'b', { bytes: 1, expiresAtMs: 500, nowMs: 100 });
+  expect(map.isFullFor('e', 1, 101)).toBe(true);
+  expect(map.isFullFor('e', 1, 101)).toBe(true);
+  expect(map.isFullFor('e', 1, 102)).toBe(false);
+  expect(sweeps).toBe(3);
+});
+
+test('whether there is room is the same as without remembering what expires first', () => {
+  const step = fc.record({
+    key: fc.nat(8).map(String),
+    lifeMs: fc.integer({ min: 1, max: 30 }),
+    isDeleted: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+      const map = new BoundedMap<string>({ maxEntries: 4, maxBytes: 1_000_000 });
+      const ends = new Map<string, number>();
+      steps.forEach(({ key, lifeMs, isDeleted }, nowMs) => {
+        const others = [...ends].filter(([other, endMs]) => endMs > nowMs && other !== key);
+        const isFull = map.isFullFor(key, 1, nowMs);
+        expect(isFull).toBe(others.length >= 4);
+        if (isDeleted) {
+          map.delete(key);
+          ends.delete(key);
+        } else if (!isFull) {
+          map.set(key, key, { bytes: 1, expiresAtMs: nowMs + lifeMs, nowMs });
+          ends.set(key, nowMs + lifeMs);
+        }
+      });
+    }),
+  );
+});

@@ -33,6 +33,8 @@ export class BoundedMap<Value> {
   readonly #maxBytes: number;
   readonly #onEvict: ((key: string, value: Value, reason: EvictionReason) => void) | undefined;
   #bytes = 0;
+  /** No entry expires before. */
+  #earliestEndMs = Number.POSITIVE_INFINITY;
 
   constructor(options: BoundedMapOptions<Value>) {
     if (!Number.isSafeInteger(options.maxEntries) || options.maxEntries < 1) {
@@ -79,7 +81,8 @@ export class BoundedMap<Value> {
     const extraBytes = entryBytes - (old?.bytes ?? 0);
     const overflows = () =>
       this.#entries.size + extraEntries > this.#maxEntries || this.#bytes + extraBytes > this.#maxBytes;
-    if (overflows()) {
+    // A full map is looked through only when something in it may have expired: not for every call that it refuses.
+    if (overflows() && nowMs >= this.#earliestEndMs) {
       this.sweep(nowMs, this.#entries.size);
     }
     return overflows();
@@ -97,6 +100,7 @@ export class BoundedMap<Value> {
     this.delete(key);
     this.#entries.set(key, { value, bytes: entryBytes, expiresAtMs: options.expiresAtMs });
     this.#bytes += entryBytes;
+    this.#earliestEndMs = Math.min(this.#earliestEndMs, options.expiresAtMs);
     this.#makeRoom(options.nowMs);
     return true;
   }
@@ -124,16 +128,20 @@ export class BoundedMap<Value> {
   sweep(nowMs: number, limit: number): number {
     let looked = 0;
     let dropped = 0;
+    let earliestEndMs = Number.POSITIVE_INFINITY;
     for (const [key, entry] of this.#entries) {
       if (looked === limit) {
-        break;
+        return dropped;
       }
       looked += 1;
       if (entry.expiresAtMs <= nowMs) {
         this.#evict(key, entry, 'expired');
         dropped += 1;
+      } else {
+        earliestEndMs = Math.min(earliestEndMs, entry.expiresAtMs);
       }
     }
+    this.#earliestEndMs = earliestEndMs;
     return dropped;
   }
 
