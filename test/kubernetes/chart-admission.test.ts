@@ -249,6 +249,21 @@ describe('policy mutating', () => {
     );
     expect(await refusal(mutated, pod({ [INJECT]: 'true' }, { hostNetwork: true }))).toContain('hostNetwork is true');
     expect(await refusal(mutated, pod({ [INJECT]: 'yes' }))).toContain("wanted 'true' or 'false'");
+    const taken = { name: 'app', image: 'a:1', ports: [{ containerPort: 9_470 }] };
+    expect(await refusal(mutated, pod({ [INJECT]: 'true' }, { containers: [taken] }))).toContain(
+      "port 9470 is container app's, wanted another one",
+    );
+    const volumes = [{ name: 'pannier-socket', emptyDir: {} }];
+    expect(await refusal(mutated, pod({ [INJECT]: 'true' }, { volumes }))).toContain(
+      "a volume is called pannier-socket and is not the sidecar's, wanted another name",
+    );
+    const mounting = { name: 'app', image: 'a:1', volumeMounts: [{ name: 'mine', mountPath: '/run/pannier' }] };
+    const mounts = { containers: [mounting], volumes: [{ name: 'mine', emptyDir: {} }] };
+    expect(await refusal(mutated, pod({ [INJECT]: 'true' }, mounts))).toContain(
+      'container app mounts a volume of its own at /run/pannier, wanted another place',
+    );
+    const windows = { nodeSelector: { 'kubernetes.io/os': 'windows' } };
+    expect(await refusal(mutated, pod({ [INJECT]: 'true' }, windows))).toContain('wanted linux');
   });
 });
 
