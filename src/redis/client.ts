@@ -14,6 +14,7 @@ import {
 } from '@redis/client';
 import type { NodeAddress } from './address.ts';
 import type { RedisArgument, RedisReply } from './commands.ts';
+import { systemCodeOf } from './connect-failure.ts';
 import type { RedisAccess } from './options.ts';
 import { guardQueues } from './queue-guard.ts';
 
@@ -120,9 +121,10 @@ function reasonOf(error: unknown): string {
   if (error instanceof SocketClosedUnexpectedlyError) {
     return 'hung up';
   }
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' ? code : 'unreadable';
+  return systemCodeOf(error) ?? 'unreadable';
 }
+
+class NoAnswerInTime extends Error {}
 
 /** ASKING and the like come on top of what callers may queue. */
 const CONTROL_COMMANDS = 1_000;
@@ -131,7 +133,7 @@ async function inTime<Value>(promise: Promise<Value>, timeoutMs: number, found: 
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
-      () => reject(new Error(`Cannot connect to Redis: ${found}, wanted within ${timeoutMs} ms`)),
+      () => reject(new NoAnswerInTime(`Cannot connect to Redis: ${found}, wanted within ${timeoutMs} ms`)),
       timeoutMs,
     );
   });

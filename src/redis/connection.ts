@@ -17,6 +17,7 @@ import { StoreError } from '../lib/store-error.ts';
 import { addressText, type NodeAddress } from './address.ts';
 import { type OpenClient, openClient, wasNeverTaken } from './client.ts';
 import type { RedisArgument, RedisReply } from './commands.ts';
+import { ConnectFailures } from './connect-failure.ts';
 import { InFlight } from './in-flight.ts';
 import type { RedisOptions } from './options.ts';
 import { PendingCommand, type Recover } from './pending-command.ts';
@@ -63,6 +64,7 @@ export class RedisConnection {
   #hasBeenReady = false;
   #readyAtMs = 0;
   #refusal: StoreError | undefined;
+  readonly #failures = new ConnectFailures();
   #lastReplyMs = 0;
   #watch: NodeJS.Timeout | undefined;
   #watchedAtMs = 0;
@@ -196,6 +198,7 @@ export class RedisConnection {
     this.#state = { kind: 'ready', client };
     this.#readyAtMs = this.#redis.clock.monotonicMs();
     this.#refusal = undefined;
+    this.#failures.clear();
     if (this.#hasBeenReady) {
       this.#redis.metrics.reconnected(this.name);
     }
@@ -232,7 +235,9 @@ export class RedisConnection {
       this.#redis.log.error({ node: this.name, role: this.#redis.role, code: refusal.serverCode }, refusal.message);
     }
     this.#refusal = refusal;
-    this.#redis.log.debug({ node: this.name, role: this.#redis.role }, 'could not connect to a Redis node');
+    if (refusal === undefined && !this.#isClosed()) {
+      this.#failures.tell(this.#redis.log, { node: this.name, role: this.#redis.role }, error);
+    }
   }
 
   #answered(pending: PendingCommand, reply: RedisReply): void {

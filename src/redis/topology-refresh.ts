@@ -14,6 +14,7 @@ import type { StoreError } from '../lib/store-error.ts';
 import { addressText, type NodeAddress } from './address.ts';
 import { openClient } from './client.ts';
 import type { RedisReply } from './commands.ts';
+import { ConnectFailures } from './connect-failure.ts';
 import type { NodeTable, RedisNode } from './node-table.ts';
 import type { RedisOptions } from './options.ts';
 import { loginRefusalOf } from './server-error.ts';
@@ -47,6 +48,7 @@ export class TopologyRefresh {
   #otherTurn = Math.floor(Math.random() * 1_000);
   #waiters: (() => void)[] = [];
   #refusal: StoreError | undefined;
+  readonly #failures = new ConnectFailures();
 
   constructor(options: TopologyRefreshOptions) {
     this.#redis = options.redis;
@@ -126,12 +128,16 @@ export class TopologyRefresh {
 
   /** The first good answer of those asked. */
   async #ask(): Promise<Topology | undefined> {
+    const whom = this.#whom();
     try {
-      const topology = await Promise.any(this.#whom().map((address) => this.#askOne(address)));
+      const topology = await Promise.any(whom.map((address) => this.#askOne(address)));
       this.#refusal = undefined;
+      this.#failures.clear();
       return topology;
     } catch (error) {
-      this.#noteRefusal(error instanceof AggregateError ? error.errors : [error]);
+      const errors: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
+      this.#noteRefusal(errors);
+      this.#noteFailures(whom, errors);
       return undefined;
     }
   }
@@ -142,6 +148,16 @@ export class TopologyRefresh {
       this.#redis.log.error({ role: this.#redis.role, code: refusal.serverCode }, refusal.message);
     }
     this.#refusal = refusal;
+  }
+
+  /** All of those asked have failed. */
+  #noteFailures(whom: readonly NodeAddress[], errors: readonly unknown[]): void {
+    for (const [index, address] of whom.entries()) {
+      const error = errors[index];
+      if (loginRefusalOf(error) === undefined && !this.#isClosed) {
+        this.#failures.tell(this.#redis.log, { node: addressText(address), role: this.#redis.role }, error);
+      }
+    }
   }
 
   /** Connected masters first, then whoever else may know, in turn. */
@@ -211,7 +227,7 @@ async function readTopology(
   try {
     const topology = Topology.fromClusterSlots(await ask(['CLUSTER', 'SLOTS']), address.host);
     if (topology.isEmpty) {
-      throw new Error('Cannot learn the topology: the node knows of no slots');
+      throw new NoSlotsError('Cannot learn the topology: the node knows of no slots');
     }
     return topology;
   } catch (error) {
@@ -232,6 +248,8 @@ async function refuseReplica(ask: (command: readonly string[]) => Promise<RedisR
 }
 
 class ReplicaError extends Error {}
+
+class NoSlotsError extends Error {}
 
 function rotate<Item>(items: readonly Item[], turn: number): Item[] {
   const start = items.length === 0 ? 0 : turn % items.length;

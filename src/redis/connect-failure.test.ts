@@ -1,0 +1,54 @@
+/**
+ * Why there is no connection is told, once, and nothing of what was sent with it.
+ */
+import { type FakeRedisPeer, startFakeRedisPeer } from '../../test/support/fake-redis-peer.ts';
+import { redisOptions } from '../../test/support/redis-client.ts';
+import { freePort } from '../../test/support/redis-server.ts';
+import { waitFor } from '../../test/support/wait.ts';
+import { type Logger, silentLogger } from '../lib/logger.ts';
+import { createRedis, type Redis } from './redis.ts';
+
+let redis: Redis;
+let peer: FakeRedisPeer | undefined;
+
+afterEach(async () => {
+  redis.close();
+  await peer?.close();
+  peer = undefined;
+});
+
+function open(url: string): object[] {
+  const told: object[] = [];
+  const log: Logger = { ...silentLogger, warn: (fields, message) => told.push({ ...fields, message }) };
+  redis = createRedis(redisOptions(url, { log, connectTimeoutMs: 100 }));
+  redis.start();
+  return told;
+}
+
+test('a port on which nobody listens', async () => {
+  const port = await freePort();
+  const told = open(`redis://127.0.0.1:${port}`);
+  await waitFor('the cause', () => told.length === 1);
+  expect(told).toEqual([
+    { node: `127.0.0.1:${port}`, role: 'state', reason: 'ECONNREFUSED', message: 'cannot use a Redis node' },
+  ]);
+});
+
+test('a server without HELLO, which repeats the password: its code alone, and once', async () => {
+  peer = await startFakeRedisPeer({
+    onHello: ({ words, answer }) => answer(`-ERR unknown command 'HELLO', with args beginning with: ${words}\r\n`),
+  });
+  const told = open(`redis://me:hunter2@127.0.0.1:${peer.port}`);
+  const { accepted } = peer;
+  await waitFor('several attempts', () => accepted() >= 4);
+  expect(told).toEqual([
+    { node: `127.0.0.1:${peer.port}`, role: 'state', reason: 'ERR', message: 'cannot use a Redis node' },
+  ]);
+});
+
+test('a server that does not answer', async () => {
+  peer = await startFakeRedisPeer({ onHello: () => undefined });
+  const told = open(`redis://127.0.0.1:${peer.port}`);
+  await waitFor('the cause', () => told.length === 1);
+  expect(told).toMatchObject([{ reason: 'NoAnswerInTime' }]);
+});
