@@ -13,7 +13,8 @@ const FILES: [string, string[]][] = [
     'policies: {1: {limits: [{algorithm: fixed_window, limit: 5, per: 1s}]}, "1": {limits: [{algorithm: fixed_window, limit: 6, per: 1s}]}}',
     ['1:73 Cannot read policies.1: the key stands here twice, wanted it once'],
   ],
-  ['a: 1\na: 2', ['2:1 Cannot read the file as YAML: Map keys must be unique']],
+  ['sessions: {idle: 1h}\nsessions: {}', ['2:1 Cannot read sessions: the key stands here twice, wanted it once']],
+  ['sessions: {idle: 1h, idle: 2h}', ['1:22 Cannot read sessions.idle: the key stands here twice, wanted it once']],
   ['a: 1\n---\nb: 2', ['2:1 Cannot read the file: it holds 2 YAML documents, wanted one']],
   [
     'policies: {',
@@ -283,4 +284,22 @@ test('an alias bomb is refused', () => {
   expect('problems' in result ? result.problems.map((problem) => problem.message) : []).toEqual([
     expect.stringMatching(/alias/i),
   ]);
+});
+
+test('a large file of mistakes is read in no time, and tells the first 100 of them', () => {
+  // With keys compared with all others it took minutes, in which a sidecar that reloads answers nobody.
+  const text = Array.from({ length: 40_000 }, (_, index) => `k${index}: 1`).join('\n');
+  const result = parsePolicyFile(text);
+  expect('problems' in result && result.problems).toHaveLength(100);
+});
+
+test('keys that are no texts, as a template that was not rendered has them, warn nobody but by their places', async () => {
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error) => void warnings.push(warning);
+  process.on('warning', onWarning);
+  const result = parsePolicyFile('policies: {{ .Values.policies }}\n');
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off('warning', onWarning);
+  expect('problems' in result && result.problems[0]?.line).toBe(1);
+  expect(warnings).toEqual([]);
 });

@@ -2,7 +2,7 @@
  * Reads a YAML document strictly, and remembers where everything stood: what a policy file is read with.
  *
  * Every question about a node either gives its value or notes a problem with line and column and gives undefined, so that one
- * reading finds all mistakes.
+ * reading finds all mistakes (the first 100 of them).
  */
 import {
   isAlias,
@@ -30,6 +30,8 @@ export interface KeyTable {
 }
 
 const FILE_BYTES_MAX = 1_048_576;
+/** Nobody reads more of them; a log line holds them all. */
+const PROBLEMS_MAX = 100;
 /** An alias bomb expands beyond this. */
 const ALIASES_MAX = 100;
 
@@ -47,7 +49,8 @@ export class YamlReader {
       });
       return;
     }
-    const documents = parseAllDocuments(text, { lineCounter: this.#lines, uniqueKeys: true, prettyErrors: false });
+    // Repeated keys are found below: the library compares each key with all others, minutes for a large file of mistakes.
+    const documents = parseAllDocuments(text, { lineCounter: this.#lines, uniqueKeys: false, prettyErrors: false });
     const list = Array.isArray(documents) ? documents : [];
     for (const error of list.flatMap((document) => document.errors)) {
       this.#note(error.pos[0], `Cannot read the file as YAML: ${error.message.split('\n')[0]}`);
@@ -63,8 +66,8 @@ export class YamlReader {
       return;
     }
     try {
-      // Only to hear of alias bombs; what is read below are the nodes, which know their lines.
-      document.toJS({ maxAliasCount: ALIASES_MAX });
+      // Only to hear of alias bombs; what is read below are the nodes, which know their lines. Objects would warn of keys that are no texts.
+      document.toJS({ maxAliasCount: ALIASES_MAX, mapAsMap: true });
     } catch (error) {
       this.#note(0, `Cannot read the file: ${error instanceof Error ? error.message : 'its aliases do not resolve'}`);
       return;
@@ -80,6 +83,9 @@ export class YamlReader {
     }
     const entries = new Map<string, Node>();
     for (const pair of (node as YAMLMap<Node, Node>).items) {
+      if (this.problems.length >= PROBLEMS_MAX) {
+        break;
+      }
       this.#addEntry(entries, pair as Pair<Node, Node | null>, path, keys);
     }
     return entries;
@@ -144,7 +150,6 @@ export class YamlReader {
       return;
     }
     if (entries.has(key)) {
-      // YAML takes 1 and "1" for two keys, names of ours are texts.
       this.#note(pair.key.range?.[0] ?? 0, `Cannot read ${keyPath}: the key stands here twice, wanted it once`);
       return;
     }
@@ -156,6 +161,9 @@ export class YamlReader {
   }
 
   #note(offset: number, message: string): void {
+    if (this.problems.length >= PROBLEMS_MAX) {
+      return;
+    }
     const { line, col } = this.#lines.linePos(offset);
     this.problems.push({ line: Math.max(1, line), column: Math.max(1, col), message });
   }
