@@ -104,6 +104,32 @@ test('an update whose user cannot be read after it does not say that nothing was
   expect(await store.read(credential, { touch: false }, deadline())).toMatchObject({ version: 2 });
 });
 
+test('a Redis that is full refuses what is new; what there is is read, kept alive, and ended', async () => {
+  const made = [await create('full'), await create('full')];
+  const [kept, other] = made as [(typeof made)[0], (typeof made)[0]];
+  const before = await store.read(kept.credential, { touch: false }, deadline());
+  await server.command('CONFIG', 'SET', 'maxmemory', '1');
+  try {
+    expect(await kindOf(create('full'))).toBe('unavailable');
+    const change = { set: new Map([['a', Buffer.from('1')]]), remove: new Set<string>() };
+    expect(await kindOf(store.update(kept.credential, { ...UPDATE, change }, deadline()))).toBe('unavailable');
+    await waitFor('a later use', async () => {
+      const found = await store.read(kept.credential, { touch: true }, deadline());
+      return (found?.lastSeenAtMs ?? 0) > (before?.lastSeenAtMs ?? 0);
+    });
+    expect(await store.delete({ ...other.credential }, deadline())).toBe(true);
+    // Twice: at first there is another one in the list, then none.
+    for (let round = 0; round < 2; round += 1) {
+      const ended = await store.endUserSessions('full', kept.credential, deadline());
+      expect(ended).toEqual({ outcome: 'ended', deleted: 0 });
+    }
+    await store.endUserSessions('full', undefined, deadline());
+    expect(await store.read(kept.credential, { touch: true }, deadline())).toBeUndefined();
+  } finally {
+    await server.command('CONFIG', 'SET', 'maxmemory', '0');
+  }
+});
+
 test('a user’s key that was lost voids the sessions of the user', async () => {
   const { credential } = await create('lost');
   await server.command('DEL', createKeyspace('').user('lost'));

@@ -15,6 +15,7 @@ if session.verifier ~= ARGV[1] then
 end
 local age = now - session.seen
 if ARGV[2] == '1' and age > 0 and age >= math.min(1000, math.floor(session.idle / 100)) then
+  begin_in_place()
   redis.call('HSET', KEYS[1], 's', whole(now))
   set_end(now, session.idle, session.absolute_end)
 end

@@ -13,6 +13,7 @@ if ARGV[1] ~= '' then
     return { 0 }
   end
 end
+begin_in_place()
 local handles = {}
 local names = redis.call('HKEYS', KEYS[1])
 for index = 1, #names do
