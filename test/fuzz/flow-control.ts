@@ -1,7 +1,7 @@
 /**
- * Fuzzes flow control of what the server sends: windows that open by bits, close again by SETTINGS, and a socket that is stuck now and
- * then. Promises: no byte more than the windows allow at any time; nothing is lost, doubled or mixed up; once the windows are open every
- * call ends as it should; and bytes that wait in a socket keep little more than themselves alive.
+ * Fuzzes flow control of what the server sends: windows that open by bits, close again by SETTINGS, a socket that is stuck now and
+ * then, and seconds that pass. Promises: no byte more than the windows allow at any time; nothing is lost, doubled or mixed up; once
+ * the windows are open every call ends as it should; and bytes that wait in a socket keep little more than themselves alive.
  */
 import {
   data,
@@ -76,7 +76,7 @@ async function play(random: FastRandom): Promise<void> {
 
 function begin(random: FastRandom): Client {
   const client: Client = {
-    server: startMemoryServer({ unsentBytesMax: random.pick(UNSENT_MAX) }),
+    server: startMemoryServer({ unsentBytesMax: random.pick(UNSENT_MAX), stalledWriteMsMax: STEPS_MAX * 1_000 }),
     calls: Array.from({ length: 1 + random.below(6) }, (_, index) => makeCall(2 * index + 1, random)),
     windows: new Map(),
     connectionWindow: DEFAULT_WINDOW,
@@ -118,7 +118,7 @@ function makeCall(streamId: number, random: FastRandom): Call {
 
 function step(client: Client, random: FastRandom): void {
   const { socket } = client.server;
-  switch (random.below(6)) {
+  switch (random.below(7)) {
     case 0:
       changeInitialWindow(client, random.pick(INITIAL_WINDOWS));
       return;
@@ -130,6 +130,11 @@ function step(client: Client, random: FastRandom): void {
       return;
     case 3:
       socket.unstick();
+      return;
+    case 4:
+      // A second: fewer than a peer may stand still.
+      client.steps.push('sweep');
+      client.server.connection.sweep();
       return;
     default: {
       const { streamId } = random.pick(client.calls);
