@@ -8,7 +8,7 @@
  * Promises: `write` neither waits nor throws; lines keep their order and are whole; once the output takes lines again, one of them says how many
  * were dropped.
  */
-import { constants, openSync, writeSync } from 'node:fs';
+import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 
 /** Gives back how many bytes were taken; throws what the system answers. */
 export type WriteBytes = (bytes: Buffer) => number;
@@ -71,10 +71,17 @@ export function standardOutput(): LogOutput {
   return new LogOutput((bytes) => writeSync(fd, bytes));
 }
 
-/** Where it cannot be opened anew (a socket, another system than Linux) it is used as it is. */
+/**
+ * A pipe or terminal, that is. Anything else is used as it is: a file holds nobody up, and shares its place in it with standard error; a
+ * socket cannot be opened anew, and neither can anything without /proc.
+ */
 function openWithoutBlocking(): number {
   try {
-    return openSync('/proc/self/fd/1', constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK);
+    const kind = fstatSync(STANDARD_OUTPUT);
+    if (!kind.isFIFO() && !kind.isCharacterDevice()) {
+      return STANDARD_OUTPUT;
+    }
+    return openSync('/proc/self/fd/1', constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   } catch {
     return STANDARD_OUTPUT;
   }

@@ -128,6 +128,19 @@ describe('a sidecar', () => {
     expect(messages).toEqual([expect.stringContaining('no PANNIER_REDIS_URL'), 'serving', 'draining', 'drained']);
   });
 
+  test('whose log and standard error share a file loses nothing of either', async () => {
+    const file = join(directory, 'both');
+    const line = `exec env ${settings} bin/pannier serve --hints > ${file} 2>&1`;
+    const program = await spawnBound('sh', ['-c', line], { directory: repositoryRoot });
+    programs.push(program);
+    await waitFor('the hints', () => readFileSync(file, 'utf8').includes('several sidecars answer as one'));
+    program.signal('SIGTERM');
+    expect(await program.ended).toBe(0);
+    const text = readFileSync(file, 'utf8');
+    expect(text.match(/"msg":"[^"]+"/g)).toHaveLength(4);
+    expect(text).toContain('\npannier serves on ');
+  });
+
   test.each([
     ['PANNIER_ADMIN_ADDRESS=127.0.0.1:PORT', 'EADDRINUSE, wanted a free address (PANNIER_ADMIN_ADDRESS)'],
     ['PANNIER_GRPC_ADDRESS=127.0.0.1:PORT', 'the address is in use, wanted a free one (PANNIER_GRPC_ADDRESS)'],
