@@ -23,9 +23,10 @@ cacheStoreContract('standalone Redis', async () => {
   return {
     store: new RedisCacheStore({ commands: redis, keyspace }),
     close: async () => {
-      expect(await countKeysWithoutEnd(node)).toBe(0);
+      const withoutEnd = await countKeysWithoutEnd(node);
       redis.close();
       await node.stop();
+      expect(withoutEnd).toBe(0);
     },
   };
 });
@@ -38,9 +39,10 @@ cacheStoreContract('standalone Redis, as a user with no more rights than it need
   return {
     store,
     close: async () => {
-      expect(await node.command('ACL', 'LOG')).toEqual([]);
+      const refused = await node.command('ACL', 'LOG');
       redis.close();
       await node.stop();
+      expect(refused).toEqual([]);
     },
   };
 });
@@ -142,6 +144,25 @@ describe('on one server', () => {
     await node.command('DEL', sequence);
     await node.command('HSET', sequence, 'inc', '12345678', 'n', '1000000');
     expect(await read()).toBeUndefined();
+  });
+
+  test('a server that is full refuses values, and voids them by key, by tag and all the same', async () => {
+    for (const voided of [
+      () => store.remove('n', [KEY], deadline()),
+      () => store.removeTags('n', ['tag'], deadline()),
+      () => store.flush('n', deadline()),
+    ]) {
+      await write('v1', ['tag']);
+      await node.command('CONFIG', 'SET', 'maxmemory', '1');
+      try {
+        await expect(write('v2', ['tag'])).rejects.toMatchObject({ kind: 'unavailable', serverCode: 'OOM' });
+        expect(await read()).toBe('v1');
+        await voided();
+        expect(await read()).toBeUndefined();
+      } finally {
+        await node.command('CONFIG', 'SET', 'maxmemory', '0');
+      }
+    }
   });
 
   test('a tag that was evicted voids what bears it for good, and a new version of it does not bring it back', async () => {
