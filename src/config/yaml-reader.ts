@@ -139,7 +139,11 @@ export class YamlReader {
   }
 
   #addEntry(entries: Map<string, Node>, pair: Pair<Node, Node | null>, path: string, keys: KeyTable | undefined): void {
-    const key = isScalar(pair.key) ? String(pair.key.value) : describe(pair.key);
+    if (!isScalar(pair.key)) {
+      this.refuse(pair.key, path === '' ? 'the file' : path, `a key is ${describe(pair.key)}, wanted a name`);
+      return;
+    }
+    const key = String(pair.key.value);
     const keyPath = path === '' ? key : `${path}.${key}`;
     if (keys !== undefined && !keys.known.includes(key)) {
       const notYet = keys.notYet?.[key];
