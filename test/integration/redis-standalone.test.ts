@@ -58,13 +58,13 @@ test.each([1, 2])(
   },
 );
 
-describe('one seed, a name behind which the master changes', () => {
+describe.each([1, 3])('one seed, a name behind which the master changes, %d connections', (connectionsPerMaster) => {
   let service: Service;
 
   beforeEach(async () => {
     await startServers(2);
     service = await startService((servers[0] as RedisNode).port);
-    redis = await openRedis(`redis://127.0.0.1:${service.port}`);
+    redis = await openRedis(`redis://127.0.0.1:${service.port}`, { connectionsPerMaster });
     expect(await write('1')).toBe('OK');
   });
 
