@@ -33,7 +33,10 @@ export async function helmOnCluster(args: readonly string[]): Promise<string> {
   return stdout;
 }
 
-/** Installs the chart, or brings what is installed to these values; returns when the injector is ready and answers. */
+/**
+ * Installs the chart, or brings what is installed to these values; returns when the injector is ready and answers, and no replica is
+ * left that has the values before.
+ */
 export async function installChart(
   cluster: TestCluster,
   values: Record<string, unknown>,
@@ -50,6 +53,10 @@ export async function installChart(
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+  await waitInCluster('replicas with the values before gone', async () => {
+    const pods = await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS);
+    return pods.every((pod) => pod.metadata?.deletionTimestamp === undefined);
+  });
   await waitForInjection(cluster);
 }
 

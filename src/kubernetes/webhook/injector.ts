@@ -52,7 +52,7 @@ export interface Address {
 export interface Injector {
   readonly port: number;
   readonly adminPort: number;
-  /** Not ready at once; for `delayMs` answers go on, so that callers learn of it; then closes. */
+  /** Not ready at once; for `delayMs` answers go on, until Services have forgotten it; then closes. */
   drain(delayMs: number): Promise<void>;
 }
 
@@ -110,7 +110,6 @@ export async function startInjector(options: InjectorOptions): Promise<Injector>
     adminPort: admin.port,
     drain: async (delayMs) => {
       isDraining = true;
-      listening.drain();
       await wait(delayMs);
       await listening.close(CLOSE_GRACE_MS);
       await Promise.all([source.close(), kubelets?.close(), admin.close()]);

@@ -1,5 +1,5 @@
 /**
- * The server as an API server meets it: reviews, bounds, a certificate that changes, and a drain that loses nothing.
+ * The server as an API server meets it: reviews, bounds, a certificate that changes and an end that loses nothing.
  */
 import { once } from 'node:events';
 import { Agent, type RequestOptions, request } from 'node:https';
@@ -41,6 +41,8 @@ interface Reply {
   status: number;
   body: string;
   connection: string | undefined;
+  /** The request went over a connection that had served another. */
+  isReused: boolean;
 }
 
 async function start(
@@ -78,7 +80,12 @@ function send(body: string, options: RequestOptions = {}): Promise<Reply> {
           text += chunk.toString();
         });
         response.on('end', () =>
-          resolve({ status: response.statusCode ?? 0, body: text, connection: response.headers.connection }),
+          resolve({
+            status: response.statusCode ?? 0,
+            body: text,
+            connection: response.headers.connection,
+            isReused: outgoing.reusedSocket,
+          }),
         );
       },
     );
@@ -191,7 +198,7 @@ test('a request that does not end in time is cut', async () => {
   expect((await send(review())).status).toBe(200);
 });
 
-test('a new certificate is served to new connections, open ones go on', async () => {
+test('a new certificate is served from the next handshake on', async () => {
   const running = await start(() => ({ kind: 'unchanged' }));
   const served = (): Promise<string> =>
     new Promise((resolve, reject) => {
@@ -202,17 +209,20 @@ test('a new certificate is served to new connections, open ones go on', async ()
       socket.on('error', reject);
     });
   expect(await served()).toBe(leaves[0].certificatePem.trim());
-  await send(review());
   running.setCertificate(leaves[1]);
   expect((await send(review())).status).toBe(200);
   expect(await served()).toBe(leaves[1].certificatePem.trim());
 });
 
-test('draining: answers go on and close their connections; closing waits for what is under way', async () => {
+test('every review has a connection of its own, whatever the caller would like', async () => {
+  await start(() => ({ kind: 'unchanged' }));
+  for (let turn = 0; turn < 3; turn += 1) {
+    expect(await send(review())).toMatchObject({ status: 200, connection: 'close', isReused: false });
+  }
+});
+
+test('closing waits for what is under way', async () => {
   const running = await start(() => ({ kind: 'unchanged' }));
-  expect((await send(review())).connection).toBe('keep-alive');
-  running.drain();
-  expect((await send(review())).connection).toBe('close');
   const body = review();
   const late = request({
     host: '127.0.0.1',

@@ -3,9 +3,11 @@
  *
  * Promises:
  *   1. what cannot be read is answered 400 (413 when too long), a mistake of ours 500: then the failurePolicy of the webhook decides;
- *   2. a new certificate is served from the next handshake on, connections that are open stay;
+ *   2. a new certificate is served from the next handshake on;
  *   3. bodies, connections, the memory of all bodies together and the time of a request are bounded; beyond them 503;
- *   4. draining, every answer asks its caller to open its next connection elsewhere, and none is cut off while it is answered.
+ *   4. every review has a connection of its own: an API server that kept some open would go on asking a replica that is being replaced,
+ *      and its pods would get the former configuration after `helm upgrade --wait` had come back. Nor does a connection that we end
+ *      ever meet a review that is being sent.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
@@ -35,8 +37,6 @@ export interface WebhookLimits {
 export interface WebhookServer {
   readonly port: number;
   setCertificate(certificate: ServedCertificate): void;
-  /** From now on answers close their connections. */
-  drain(): void;
   /** Takes no more connections, lets requests under way end, cuts what is left after `graceMs`. */
   close(graceMs: number): Promise<void>;
 }
@@ -57,8 +57,6 @@ const LIMITS: WebhookLimits = {
   connectionsMax: 512,
   requestMs: 10_000,
 };
-/** Longer than an idle connection is kept by API servers (90 s): it is they who close it, never we while they send. */
-const KEEP_ALIVE_MS = 120_000;
 
 /** Rejects when the address cannot be had, with a text that names it. */
 export async function startWebhookServer(options: WebhookServerOptions): Promise<WebhookServer> {
@@ -69,7 +67,6 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
     maxHeaderSize: 16_384,
     headersTimeout: limits.requestMs,
     requestTimeout: limits.requestMs,
-    keepAliveTimeout: KEEP_ALIVE_MS,
     handshakeTimeout: limits.requestMs,
     connectionsCheckingInterval: 1_000,
   });
@@ -84,7 +81,6 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
   return {
     port: typeof address === 'object' && address !== null ? address.port : options.port,
     setCertificate: (certificate) => server.setSecureContext(contextOf(certificate)),
-    drain: () => desk.drain(),
     close: (graceMs) => close(server, graceMs),
   };
 }
@@ -124,15 +120,10 @@ class ReviewDesk {
   readonly #options: WebhookServerOptions;
   readonly #limits: WebhookLimits;
   #bytesHeld = 0;
-  #isDraining = false;
 
   constructor(options: WebhookServerOptions, limits: WebhookLimits) {
     this.#options = options;
     this.#limits = limits;
-  }
-
-  drain(): void {
-    this.#isDraining = true;
   }
 
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -206,12 +197,10 @@ class ReviewDesk {
   }
 
   #send(response: ServerResponse, answer: Answer): void {
-    // What was not read to its end cannot be followed by another request.
-    const isLast = this.#isDraining || !response.req.complete;
     response.writeHead(answer.status, {
       'content-type': answer.type,
       'content-length': Buffer.byteLength(answer.body),
-      ...(isLast ? { connection: 'close' } : {}),
+      connection: 'close',
     });
     response.end(answer.body);
   }
