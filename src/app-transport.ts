@@ -34,7 +34,9 @@ async function startTransport(settings: Settings, options: TransportOptions): Pr
     return await startGrpcJsTransport(options);
   }
   const { startHttp2Transport } = await import('./grpc/transports/http2/http2-transport.ts');
-  return await startHttp2Transport(options);
+  const { limitsWithin } = await import('./grpc/transports/http2/limits.ts');
+  const limits = { ...options.limits, ...limitsWithin(process.constrainedMemory()) };
+  return await startHttp2Transport({ ...options, limits });
 }
 
 /** What it rejects with names the setting too: an address says where, an operator looks for what to change. */

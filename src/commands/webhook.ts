@@ -11,6 +11,7 @@ import { parseSidecarConfig, type SidecarConfig } from '../kubernetes/sidecar-co
 import { type Address, type Injector, type InjectorOptions, startInjector } from '../kubernetes/webhook/injector.ts';
 import { VERSION } from '../lib/version.ts';
 import { createLog } from '../observability/log.ts';
+import { nextStopSignal } from './stop-signal.ts';
 
 interface Flags {
   readonly config: string;
@@ -95,7 +96,7 @@ async function webhook(flags: Flags): Promise<void> {
     return;
   }
   const log = createLog(flags.logLevel);
-  const signalled = nextSignal();
+  const signalled = nextStopSignal();
   let injector: Injector | undefined;
   try {
     const starting = startInjector({
@@ -186,12 +187,4 @@ function address(text: string): Address {
     throw new InvalidArgumentError('Wanted HOST:PORT, or :PORT for all interfaces.');
   }
   return { host: match[1] ?? (match[2] || '::'), port };
-}
-
-/** Resolves with the first SIGTERM or SIGINT; the second one ends the process by default. */
-function nextSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    process.once('SIGTERM', resolve);
-    process.once('SIGINT', resolve);
-  });
 }

@@ -3,6 +3,7 @@
  *
  * It reads the content and compares it, rather than trust file events: Kubernetes swaps a mounted ConfigMap by renaming a link,
  * editors rename over the file, and events of either get lost. A read of at most 1 MiB a second costs nothing that could be measured.
+ * What two looks in a row read alike counts: a file that is written in place is empty or cut for a moment, and would be a good one.
  *
  * Promises:
  *   1. A bad or vanished file at a reload is told once per content, with every mistake, and the file in force stays.
@@ -49,8 +50,10 @@ export function watchPolicyFile(options: PolicyWatchOptions): PolicyWatchResult 
 export class PolicyWatch implements PolicySource {
   readonly #options: PolicyWatchOptions;
   readonly #timer: NodeJS.Timeout;
-  /** Of the last look, good or bad; undefined: it could not be read. */
+  /** What was taken or refused last; undefined: it could not be read. */
   #seenText: string | undefined;
+  /** What the last look read that differs from it. */
+  #next: { readonly text: string | undefined } | undefined;
   #file: PolicyFile;
   #isLooking = false;
 
@@ -58,7 +61,7 @@ export class PolicyWatch implements PolicySource {
     this.#options = options;
     this.#seenText = text;
     this.#file = file;
-    this.#timer = setInterval(() => void this.#look(), options.intervalMs ?? INTERVAL_MS);
+    this.#timer = setInterval(() => void this.look(), options.intervalMs ?? INTERVAL_MS);
     this.#timer.unref();
   }
 
@@ -70,7 +73,8 @@ export class PolicyWatch implements PolicySource {
     clearInterval(this.#timer);
   }
 
-  async #look(): Promise<void> {
+  /** What the timer does: reads the file once. */
+  async look(): Promise<void> {
     if (this.#isLooking) {
       return;
     }
@@ -81,7 +85,12 @@ export class PolicyWatch implements PolicySource {
         code = systemCodeOf(error);
         return undefined;
       });
-      if (text !== this.#seenText) {
+      if (text === this.#seenText) {
+        this.#next = undefined;
+      } else if (this.#next === undefined || this.#next.text !== text) {
+        this.#next = { text };
+      } else {
+        this.#next = undefined;
         this.#seenText = text;
         this.#take(text, code);
       }

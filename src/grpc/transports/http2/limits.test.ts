@@ -4,9 +4,19 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { repositoryRoot } from '../../../../test/support/repository.ts';
-import { limitsMarkdown } from './limits.ts';
+import { HTTP2_LIMITS, limitsMarkdown, limitsWithin } from './limits.ts';
 
 test('docs/transport-limits.md is what the table says (make docs)', () => {
   const text = readFileSync(join(repositoryRoot, 'docs', 'transport-limits.md'), 'utf8');
   expect(text).toBe(limitsMarkdown());
+});
+
+test('in a small container the pools of all connections are small too, and nowhere larger than the table says', () => {
+  const { heldBytesMax, waitingBytesMax } = HTTP2_LIMITS;
+  expect(limitsWithin(0)).toEqual({ heldBytesMax, waitingBytesMax });
+  expect(limitsWithin(2 ** 62)).toEqual({ heldBytesMax, waitingBytesMax });
+  expect(limitsWithin(192 * 1024 * 1024)).toEqual({
+    heldBytesMax: 24 * 1024 * 1024,
+    waitingBytesMax: 24 * 1024 * 1024,
+  });
 });

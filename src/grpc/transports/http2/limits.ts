@@ -31,7 +31,7 @@ export const HTTP2_LIMIT_ROWS = {
   heldBytesMax: row(
     64 * 1024 * 1024,
     'bytes',
-    'the same of all connections; beyond it calls of connections with more than an equal share end with RESOURCE_EXHAUSTED',
+    "the same of all connections (an eighth of the container's memory where that is less); beyond it calls of connections with more than an equal share end with RESOURCE_EXHAUSTED",
   ),
   unsentBytesMax: row(
     1024 * 1024,
@@ -46,7 +46,7 @@ export const HTTP2_LIMIT_ROWS = {
   waitingBytesMax: row(
     64 * 1024 * 1024,
     'bytes',
-    'answers of all connections that their peers have not taken; beyond it new calls of connections with more than an equal share are refused, and their calls under way end with RESOURCE_EXHAUSTED',
+    'answers of all connections that their peers have not taken, bounded in the same way; beyond it new calls of connections with more than an equal share are refused, and their calls under way end with RESOURCE_EXHAUSTED',
   ),
   queuedBytesPerStreamMax: row(
     64 * 1024,
@@ -97,6 +97,18 @@ export interface Http2Limits extends TransportLimits, Http2OwnLimits {}
 export const HTTP2_LIMITS = Object.fromEntries(
   Object.entries(HTTP2_LIMIT_ROWS).map(([name, { value }]) => [name, value]),
 ) as Http2OwnLimits;
+
+/** Share of the memory of a container that all half requests may take, and as much again all answers that wait. */
+const MEMORY_SHARE = 8;
+
+/** What is bound by the memory of the container; 0: it has no bound that is known. */
+export function limitsWithin(memoryBytes: number): Pick<Http2OwnLimits, 'heldBytesMax' | 'waitingBytesMax'> {
+  const shareBytes = memoryBytes === 0 ? Number.POSITIVE_INFINITY : Math.floor(memoryBytes / MEMORY_SHARE);
+  return {
+    heldBytesMax: Math.min(HTTP2_LIMITS.heldBytesMax, shareBytes),
+    waitingBytesMax: Math.min(HTTP2_LIMITS.waitingBytesMax, shareBytes),
+  };
+}
 
 function row(value: number, unit: LimitRow['unit'], reason: string): LimitRow {
   return { value, unit, reason };
