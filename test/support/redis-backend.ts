@@ -1,5 +1,6 @@
 /**
- * Where test servers run: as containers, or as local processes. The choice is made once per test process.
+ * Where test servers run: as containers (of PANNIER_TEST_REDIS_IMAGE, where another than Redis 7.0 is to be tested), or as local
+ * processes. The choice is made once per test process.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -18,7 +19,7 @@ export interface Backend {
   start(options: { args: readonly string[]; directory?: string }): Promise<BackendServer>;
 }
 
-const IMAGE = 'redis:7.0';
+const IMAGE = process.env.PANNIER_TEST_REDIS_IMAGE ?? 'redis:7.0';
 
 let chosen: Promise<Backend> | undefined;
 
