@@ -163,3 +163,53 @@ test('whether there is room is the same as without remembering what expires firs
     }),
   );
 });
+
+test('holds what a Map that is written anew at every use would hold, in the same order', () => {
+  const step = fc.record({
+    key: fc.nat(7).map(String),
+    kind: fc.constantFrom('set', 'set', 'get', 'get', 'peek', 'delete', 'sweep', 'clear'),
+    lifeMs: fc.integer({ min: 1, max: 30 }),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+      const { map } = createMap({ maxEntries: 4, maxBytes: 1_000_000 });
+      const endMsByKey = new Map<string, number>();
+      steps.forEach(({ key, kind, lifeMs }, nowMs) => {
+        const endMs = endMsByKey.get(key);
+        if (kind === 'set') {
+          map.set(key, key, { bytes: 1, expiresAtMs: nowMs + lifeMs, nowMs });
+          endMsByKey.delete(key);
+          endMsByKey.set(key, nowMs + lifeMs);
+          const [oldest = ''] = endMsByKey.keys();
+          if (endMsByKey.size > 4) {
+            endMsByKey.delete(oldest);
+          }
+        } else if (kind === 'get' || kind === 'peek') {
+          const isLive = endMs !== undefined && endMs > nowMs;
+          expect(kind === 'get' ? map.get(key, nowMs) : map.peek(key, nowMs)).toBe(isLive ? key : undefined);
+          if (!isLive) {
+            endMsByKey.delete(key);
+          } else if (kind === 'get') {
+            endMsByKey.delete(key);
+            endMsByKey.set(key, endMs);
+          }
+        } else if (kind === 'delete') {
+          expect(map.delete(key)).toBe(endMsByKey.delete(key));
+        } else if (kind === 'sweep') {
+          const looked = [...endMsByKey].slice(0, 3);
+          const ended = looked.filter(([, each]) => each <= nowMs);
+          expect(map.sweep(nowMs, 3)).toBe(ended.length);
+          for (const [each] of ended) {
+            endMsByKey.delete(each);
+          }
+        } else {
+          map.clear();
+          endMsByKey.clear();
+        }
+        expect([...map.keys()]).toEqual([...endMsByKey.keys()]);
+        expect(map.size).toBe(endMsByKey.size);
+      });
+    }),
+    { numRuns: 1_000 },
+  );
+});

@@ -1,14 +1,15 @@
 /**
  * A map that cannot outgrow its bounds: entries and bytes, least recently used first out, with expiry.
  *
- * The memory stores and the near cache live in it. It relies on Map keeping insertion order: a read that counts as use
- * re-inserts its entry, so the first key is always the least recently used.
+ * The memory stores and the near cache live in it. The order of use is a list through the entries. The order of a Map, with every use a
+ * removal and a new entry, leaves holes before the oldest one, and to find it in a full map of 100,000 entries took tens of microseconds.
  *
  * Promises:
  *   1. `size <= maxEntries` and `bytes <= maxBytes` after every call; a single entry above maxBytes is refused (false).
  *   2. An expired entry is never returned. Expired entries leave when they are met, when room is needed (they lie first
  *      among the victims that `set` looks at) or by `sweep`.
- *   3. `onEvict` hears of every entry that leaves without `delete`: 'expired' or 'evicted'.
+ *   3. `onEvict` hears of every entry that leaves without `delete`: 'expired' or 'evicted'. It must leave the map as it is.
+ *   4. Reading, writing and making room for an entry take the same time however many there are.
  */
 export type EvictionReason = 'expired' | 'evicted';
 
@@ -19,19 +20,24 @@ export interface BoundedMapOptions<Value> {
 }
 
 interface Entry<Value> {
+  readonly key: string;
   value: Value;
   bytes: number;
   expiresAtMs: number;
+  older: Entry<Value> | undefined;
+  newer: Entry<Value> | undefined;
 }
 
 /** What a Map slot, its key's header and our Entry cost besides the key's and value's own bytes; measured, rounded up. */
-const ENTRY_OVERHEAD_BYTES = 120;
+const ENTRY_OVERHEAD_BYTES = 144;
 
 export class BoundedMap<Value> {
   readonly #entries = new Map<string, Entry<Value>>();
   readonly #maxEntries: number;
   readonly #maxBytes: number;
   readonly #onEvict: ((key: string, value: Value, reason: EvictionReason) => void) | undefined;
+  #oldest: Entry<Value> | undefined;
+  #newest: Entry<Value> | undefined;
   #bytes = 0;
   /** No entry expires before. */
   #earliestEndMs = Number.POSITIVE_INFINITY;
@@ -63,8 +69,10 @@ export class BoundedMap<Value> {
     if (entry === undefined) {
       return undefined;
     }
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
+    if (entry !== this.#newest) {
+      this.#unlink(entry);
+      this.#append(entry);
+    }
     return entry.value;
   }
 
@@ -97,10 +105,22 @@ export class BoundedMap<Value> {
     if (entryBytes > this.#maxBytes) {
       return false;
     }
-    this.delete(key);
-    this.#entries.set(key, { value, bytes: entryBytes, expiresAtMs: options.expiresAtMs });
+    const { expiresAtMs } = options;
+    const old = this.#entries.get(key);
+    if (old === undefined) {
+      const entry: Entry<Value> = { key, value, bytes: entryBytes, expiresAtMs, older: undefined, newer: undefined };
+      this.#entries.set(key, entry);
+      this.#append(entry);
+    } else {
+      this.#bytes -= old.bytes;
+      old.value = value;
+      old.bytes = entryBytes;
+      old.expiresAtMs = expiresAtMs;
+      this.#unlink(old);
+      this.#append(old);
+    }
     this.#bytes += entryBytes;
-    this.#earliestEndMs = Math.min(this.#earliestEndMs, options.expiresAtMs);
+    this.#earliestEndMs = Math.min(this.#earliestEndMs, expiresAtMs);
     this.#makeRoom(options.nowMs);
     return true;
   }
@@ -110,18 +130,22 @@ export class BoundedMap<Value> {
     if (entry === undefined) {
       return false;
     }
-    this.#entries.delete(key);
-    this.#bytes -= entry.bytes;
+    this.#remove(entry);
     return true;
   }
 
   clear(): void {
     this.#entries.clear();
+    this.#oldest = undefined;
+    this.#newest = undefined;
     this.#bytes = 0;
   }
 
-  keys(): IterableIterator<string> {
-    return this.#entries.keys();
+  /** The least recently used first. */
+  *keys(): IterableIterator<string> {
+    for (let entry = this.#oldest; entry !== undefined; entry = entry.newer) {
+      yield entry.key;
+    }
   }
 
   /** Drops expired entries among the `limit` least recently used; gives back how many it dropped. */
@@ -129,17 +153,20 @@ export class BoundedMap<Value> {
     let looked = 0;
     let dropped = 0;
     let earliestEndMs = Number.POSITIVE_INFINITY;
-    for (const [key, entry] of this.#entries) {
+    let entry = this.#oldest;
+    while (entry !== undefined) {
       if (looked === limit) {
         return dropped;
       }
       looked += 1;
+      const { newer } = entry;
       if (entry.expiresAtMs <= nowMs) {
-        this.#evict(key, entry, 'expired');
+        this.#evict(entry, 'expired');
         dropped += 1;
       } else {
         earliestEndMs = Math.min(earliestEndMs, entry.expiresAtMs);
       }
+      entry = newer;
     }
     this.#earliestEndMs = earliestEndMs;
     return dropped;
@@ -151,33 +178,54 @@ export class BoundedMap<Value> {
       return undefined;
     }
     if (entry.expiresAtMs <= nowMs) {
-      this.#evict(key, entry, 'expired');
+      this.#evict(entry, 'expired');
       return undefined;
     }
     return entry;
   }
 
-  #isOver(): boolean {
-    return this.#entries.size > this.#maxEntries || this.#bytes > this.#maxBytes;
-  }
-
   #makeRoom(nowMs: number): void {
-    // Not walked for nothing: its first step goes past the holes that used entries left behind, of 10,000 entries 5 us of a `set`.
-    if (!this.#isOver()) {
-      return;
-    }
-    for (const [key, entry] of this.#entries) {
-      if (!this.#isOver()) {
-        return;
-      }
-      this.#evict(key, entry, entry.expiresAtMs <= nowMs ? 'expired' : 'evicted');
+    while (this.#oldest !== undefined && (this.#entries.size > this.#maxEntries || this.#bytes > this.#maxBytes)) {
+      this.#evict(this.#oldest, this.#oldest.expiresAtMs <= nowMs ? 'expired' : 'evicted');
     }
   }
 
-  #evict(key: string, entry: Entry<Value>, reason: EvictionReason): void {
-    this.#entries.delete(key);
+  #evict(entry: Entry<Value>, reason: EvictionReason): void {
+    this.#remove(entry);
+    this.#onEvict?.(entry.key, entry.value, reason);
+  }
+
+  #remove(entry: Entry<Value>): void {
+    this.#entries.delete(entry.key);
+    this.#unlink(entry);
     this.#bytes -= entry.bytes;
-    this.#onEvict?.(key, entry.value, reason);
+  }
+
+  #append(entry: Entry<Value>): void {
+    entry.older = this.#newest;
+    if (this.#newest === undefined) {
+      this.#oldest = entry;
+    } else {
+      this.#newest.newer = entry;
+    }
+    this.#newest = entry;
+  }
+
+  #unlink(entry: Entry<Value>): void {
+    const { older, newer } = entry;
+    if (older === undefined) {
+      this.#oldest = newer;
+    } else {
+      older.newer = newer;
+    }
+    if (newer === undefined) {
+      this.#newest = older;
+    } else {
+      newer.older = older;
+    }
+    // A neighbour of old would keep it alive (generational nepotism).
+    entry.older = undefined;
+    entry.newer = undefined;
   }
 }
 
