@@ -2,7 +2,8 @@
  * A map that cannot outgrow its bounds: entries and bytes, least recently used first out, with expiry.
  *
  * The memory stores and the near cache live in it. The order of use is a list through the entries. The order of a Map, with every use a
- * removal and a new entry, leaves holes before the oldest one, and to find it in a full map of 100,000 entries took tens of microseconds.
+ * removal and a new entry, leaves holes before the oldest one, past which every eviction walks: a read and a write of a full map of 100,000
+ * entries took 5 us in place of 1.7.
  *
  * Promises:
  *   1. `size <= maxEntries` and `bytes <= maxBytes` after every call; a single entry above maxBytes is refused (false).
