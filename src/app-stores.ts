@@ -11,7 +11,7 @@ import type { Settings } from './config/load.ts';
 import { readRedisPassword, readTlsCa } from './config/setting-files.ts';
 import type { Clock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
-import { systemCodeOf } from './lib/system-code.ts';
+import { readFailureCode } from './lib/system-code.ts';
 import type { TimerWheel } from './lib/timer-wheel.ts';
 import { LocalChannels } from './near/local-channels.ts';
 import type { Metrics } from './observability/metrics.ts';
@@ -161,7 +161,7 @@ function credentialsOf({ settings, log }: StoresOptions, role: string, seeds: re
       if (!isTold) {
         isTold = true;
         log.error(
-          { role, code: systemCodeOf(error) },
+          { role, code: readFailureCode(error) },
           'cannot read PANNIER_REDIS_PASSWORD_FILE, no new connection to Redis is made',
         );
       }

@@ -9,7 +9,7 @@ import { get } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Argument, Command, InvalidArgumentError } from 'commander';
 import { parseAddress } from '../config/settings.ts';
-import { systemCodeOf } from '../lib/system-code.ts';
+import { readFailureCode } from '../lib/system-code.ts';
 
 const POLL_MS = 100;
 /** An application may open its next connection right after it closed one. */
@@ -96,7 +96,7 @@ type Answer =
 /** Not by fetch: that refuses some ports (10080, 6666 ...) whatever listens there, and may go through a proxy of the environment. */
 function ask(url: string): Promise<Answer> {
   return new Promise((resolve) => {
-    const nothing = (error: unknown): void => resolve({ kind: 'nothing', code: systemCodeOf(error) });
+    const nothing = (error: unknown): void => resolve({ kind: 'nothing', code: readFailureCode(error) });
     const request = get(url, { agent: false, signal: AbortSignal.timeout(ANSWER_MS) }, (response) => {
       let text = '';
       response.setEncoding('utf8');

@@ -5,7 +5,7 @@
  * the defaults.
  */
 import type { Node } from 'yaml';
-import { systemCodeOf } from '../lib/system-code.ts';
+import { readFailureCode } from '../lib/system-code.ts';
 import { DURATION_FORM, durationText, parseDurationMs } from './duration.ts';
 import {
   type AlgorithmName,
@@ -35,7 +35,7 @@ export function policyProblemText(path: string, problem: YamlProblem): string {
 
 /** The same for a file that cannot be read at all. */
 export function unreadablePolicyText(path: string, error: unknown): string {
-  return `${path}: Cannot read the policy file: ${systemCodeOf(error)}, wanted a readable file`;
+  return `${path}: Cannot read the policy file: ${readFailureCode(error)}, wanted a readable file`;
 }
 
 const POLICIES_MAX = 1_000;

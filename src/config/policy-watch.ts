@@ -12,7 +12,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { Logger } from '../lib/logger.ts';
-import { systemCodeOf } from '../lib/system-code.ts';
+import { readFailureCode } from '../lib/system-code.ts';
 import { parsePolicyFile } from './policies.ts';
 import { DEFAULT_POLICY_FILE, type PolicyFile, type PolicySource } from './policy-file.ts';
 import type { YamlProblem } from './yaml-reader.ts';
@@ -82,7 +82,7 @@ export class PolicyWatch implements PolicySource {
     try {
       let code = '';
       const text = await readFile(this.#options.path, 'utf8').catch((error: unknown) => {
-        code = systemCodeOf(error);
+        code = readFailureCode(error);
         return undefined;
       });
       if (text === this.#seenText) {

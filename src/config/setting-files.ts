@@ -6,7 +6,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { systemCodeOf } from '../lib/system-code.ts';
+import { readFailureCode } from '../lib/system-code.ts';
 import type { SettingProblem, Settings } from './load.ts';
 
 /** Every file that the start would fail with, or that no connection could ever be made with. */
@@ -52,7 +52,7 @@ function problemOf(
       ? []
       : [{ name, message: `Cannot use ${name}: it is ${JSON.stringify(path)}, ${problem}` }];
   } catch (error) {
-    const found = `it is ${JSON.stringify(path)}, which the system does not read (${systemCodeOf(error)})`;
+    const found = `it is ${JSON.stringify(path)}, which the system does not read (${readFailureCode(error)})`;
     return [{ name, message: `Cannot use ${name}: ${found}, wanted a readable file` }];
   }
 }
@@ -75,7 +75,7 @@ function isSkipped(settings: Settings, content: Buffer): boolean {
 }
 
 function undefinedWhereMissing(settings: Settings, error: unknown): undefined {
-  if (!settings.redisFilesOptional || !['ENOENT', 'ENOTDIR'].includes(systemCodeOf(error))) {
+  if (!settings.redisFilesOptional || !['ENOENT', 'ENOTDIR'].includes(readFailureCode(error))) {
     throw error;
   }
 }

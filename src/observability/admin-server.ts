@@ -4,7 +4,8 @@
  * Promises: a request is answered or cut within seconds, headers are bounded, an unknown path is 404 and another method 405; bodies hold
  * no secret (they name roles and nodes).
  */
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { listenOn } from '../lib/listen.ts';
 import type { Logger } from '../lib/logger.ts';
 
 /** Not by import: a module that imports node:http evaluates all that it exports, its WebSocket among them, which is 3 MB of memory. */
@@ -51,7 +52,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   });
   server.maxConnections = 256;
   server.on('request', (request, response) => void answer(request, response, options));
-  await listen(server, options.port, options.host);
+  await listenOn(server, options);
   server.on('error', (error) => options.log.error({ err: error }, 'the admin server failed'));
   const address = server.address();
   return {
@@ -63,24 +64,6 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
         server.closeAllConnections();
       }),
   };
-}
-
-function listen(server: Server, port: number, host: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      // A machine without IPv6 has no `::`.
-      if (host === '::' && (error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL')) {
-        listen(server, port, '0.0.0.0').then(resolve, reject);
-        return;
-      }
-      const name = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-      reject(new Error(`Cannot listen on ${name}: ${error.code}, wanted a free address`, { cause: error }));
-    });
-    server.listen(port, host, () => {
-      server.removeAllListeners('error');
-      resolve();
-    });
-  });
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, options: AdminServerOptions): Promise<void> {

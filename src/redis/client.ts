@@ -12,9 +12,9 @@ import {
   RESP_TYPES,
   SocketClosedUnexpectedlyError,
 } from '@redis/client';
+import { readFailureCode } from '../lib/system-code.ts';
 import type { NodeAddress } from './address.ts';
 import type { RedisArgument, RedisReply } from './commands.ts';
-import { systemCodeOf } from './connect-failure.ts';
 import type { RedisAccess } from './options.ts';
 import { guardQueues } from './queue-guard.ts';
 
@@ -121,7 +121,7 @@ function reasonOf(error: unknown): string {
   if (error instanceof SocketClosedUnexpectedlyError) {
     return 'hung up';
   }
-  return systemCodeOf(error) ?? 'unreadable';
+  return readFailureCode(error);
 }
 
 class NoAnswerInTime extends Error {}

@@ -5,6 +5,7 @@
  */
 import { ErrorReply } from '@redis/client';
 import type { Logger } from '../lib/logger.ts';
+import { systemCodeOf } from '../lib/system-code.ts';
 import { serverCodeOf } from './server-error.ts';
 
 /** Words are few; this bounds them all the same. */
@@ -33,10 +34,4 @@ function wordOf(error: unknown): string {
     return serverCodeOf(error.message);
   }
   return systemCodeOf(error) ?? (error instanceof Error ? error.constructor.name : 'unknown');
-}
-
-/** The `code` of the system's errors, which may be of another realm than ours. */
-export function systemCodeOf(error: unknown): string | undefined {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' ? code : undefined;
 }

@@ -2,12 +2,10 @@
  * Keys that were written while the server's clock was far ahead: they would stay until the time that it told.
  */
 import { compileLimits } from '../../src/rate-limit/policy.ts';
-import { takeSource } from '../../src/rate-limit/redis-store.ts';
-import { defineScript } from '../../src/redis/script.ts';
 import { openRedis, soonMs } from '../support/redis-client.ts';
 import { startRedis } from '../support/redis-server.ts';
+import { takeAtScript } from '../support/take-at-script.ts';
 
-const script = defineScript('rate-limit-take-at', takeSource('local nowMs = tonumber(table.remove(ARGV))'));
 const KEY = 'clock:{1}';
 const WINDOW_MS = 60_000;
 const YEAR_MS = 365 * 86_400_000;
@@ -20,7 +18,7 @@ test.each(['fixed_window', 'sliding_window_log', 'sliding_window_counter', 'toke
     const nowMs = Date.now();
     async function take(name: string, atMs: number): Promise<void> {
       const { scriptArgs } = compileLimits([{ name, algorithm, limit: 10, windowMs: WINDOW_MS, burst: 10 }]);
-      await redis.run(script, [KEY], ['1', '-1', ...scriptArgs, String(atMs)], soonMs());
+      await redis.run(takeAtScript, [KEY], ['1', '-1', ...scriptArgs, String(atMs)], soonMs());
     }
     await take('a', nowMs + YEAR_MS);
     await take('b', nowMs + YEAR_MS);

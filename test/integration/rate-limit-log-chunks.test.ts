@@ -1,14 +1,12 @@
 /**
  * The chunks of a sliding log and the room that other fields of the subject need: what ends is dropped, what counts stays.
  */
-import { takeSource } from '../../src/rate-limit/redis-store.ts';
 import type { RedisReply } from '../../src/redis/commands.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { defineScript } from '../../src/redis/script.ts';
 import { openRedis, soonMs } from '../support/redis-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { takeAtScript } from '../support/take-at-script.ts';
 
-const script = defineScript('rate-limit-take-at', takeSource('local nowMs = tonumber(table.remove(ARGV))'));
 const START_MS = 3_000_000_000_000;
 const WINDOW_MS = 1_000;
 const LOG = ['2', '2:1000:log', '10000', String(WINDOW_MS), '10000'];
@@ -55,7 +53,7 @@ function window(index: number): string[] {
 
 async function take(key: string, limit: readonly string[], nowMs: number, cost: number): Promise<number[]> {
   const reply: RedisReply = await redis.run(
-    script,
+    takeAtScript,
     [key],
     [String(cost), '-1', ...limit, String(nowMs)],
     soonMs(20_000),

@@ -8,19 +8,16 @@ import { FakeClock } from '../../src/lib/clock.ts';
 import { ALGORITHMS } from '../../src/rate-limit/algorithms/index.ts';
 import { MemoryRateLimitStore } from '../../src/rate-limit/memory-store.ts';
 import { type CompiledLimits, compileLimits } from '../../src/rate-limit/policy.ts';
-import { takeSource } from '../../src/rate-limit/redis-store.ts';
 import type { TakeRequest } from '../../src/rate-limit/store.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { defineScript } from '../../src/redis/script.ts';
 import { openRedis, soonMs } from '../support/redis-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { seededRandom } from '../support/seeded-random.ts';
+import { takeAtScript } from '../support/take-at-script.ts';
 
 const HISTORIES = 200;
 const STEPS = 100;
 const LIMITS = 6;
-
-const script = defineScript('rate-limit-take-at', takeSource('local nowMs = tonumber(table.remove(ARGV))'));
 
 let server: RedisNode;
 let redis: Redis;
@@ -65,7 +62,12 @@ test('memory and Redis agree', async () => {
         ...[one.remaining, one.retryAfterMs, one.resetAfterMs, one.delayMs],
         Number(one.never),
       ]);
-      const reply = await redis.run(script, [`{${history}}`], argumentsOf(request, clock.nowMs()), soonMs(20_000));
+      const reply = await redis.run(
+        takeAtScript,
+        [`{${history}}`],
+        argumentsOf(request, clock.nowMs()),
+        soonMs(20_000),
+      );
       expect({ history, step, reply }).toEqual({ history, step, reply: [1, ...expected] });
       mixed += new Set(outcomes.map((one) => one.allowed)).size - 1;
     }

@@ -7,21 +7,18 @@
 import { LIMIT_MAX, SLIDING_LOG_LIMIT_MAX, WINDOW_MS_MAX } from '../../src/config/policy-file.ts';
 import { ALGORITHMS, type Algorithm, type AlgorithmState } from '../../src/rate-limit/algorithms/index.ts';
 import type { StepLimit, StepOutcome } from '../../src/rate-limit/algorithms/step.ts';
-import { takeSource } from '../../src/rate-limit/redis-store.ts';
 import type { RedisReply } from '../../src/redis/commands.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { defineScript } from '../../src/redis/script.ts';
 import { openRedis, soonMs } from '../support/redis-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { seededRandom } from '../support/seeded-random.ts';
+import { takeAtScript } from '../support/take-at-script.ts';
 
 const STEPS = 20_000;
 const STEPS_PER_HISTORY = 250;
 /** Far in the future of the server, so that no key of a history expires by the real clock. */
 const START_MS = 3_000_000_000_000;
 const DRAIN_MS_MAX = 2 ** 42;
-
-const script = defineScript('rate-limit-take-at', takeSource('local nowMs = tonumber(table.remove(ARGV))'));
 
 let server: RedisNode;
 let redis: Redis;
@@ -80,7 +77,7 @@ async function compareHistory(algorithm: Algorithm, history: number, random: () 
     }
     calls.push(call);
     expected.push(step.outcome);
-    replies.push(redis.run(script, [key], argumentsOf(algorithm, call), soonMs(20_000)));
+    replies.push(redis.run(takeAtScript, [key], argumentsOf(algorithm, call), soonMs(20_000)));
   }
   const answers = await Promise.all(replies);
   for (const [index, call] of calls.entries()) {

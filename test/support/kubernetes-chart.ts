@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { kubeconfigFile, TestCluster } from './kubernetes-cluster.ts';
-import { IMAGES, prepareImages } from './kubernetes-images.ts';
+import { IMAGES, prepareImages, WAITING_CONTAINER } from './kubernetes-images.ts';
 import { waitInCluster } from './kubernetes-wait.ts';
 import { repositoryRoot } from './repository.ts';
 
@@ -91,7 +91,7 @@ export function askingPod(name: string, annotations: Record<string, string> = {}
   return {
     metadata: { name, annotations: { 'pannier.dev/inject': 'true', ...annotations } },
     spec: {
-      containers: [{ name: 'app', image: IMAGES.example, command: ['node', '-e', 'setInterval(() => {}, 1e6)'] }],
+      containers: [{ ...WAITING_CONTAINER }],
     },
   };
 }

@@ -20,6 +20,13 @@ export const IMAGES = {
   redis: 'redis:7.0',
 } as const;
 
+/** A container that runs until it is ended, and has Node. */
+export const WAITING_CONTAINER = {
+  name: 'app',
+  image: IMAGES.example,
+  command: ['node', '-e', 'setInterval(() => {}, 1e6)'],
+};
+
 const TIMEOUT_MS = 600_000;
 
 export const pannierImage = `${IMAGES.repository}:${IMAGES.tag}`;

@@ -5,7 +5,7 @@
  * 1.34 and CoreDNS) new namespaces have no account, new Deployments no pods and new services no name, while what ran before runs on.
  */
 import type { TestCluster } from './kubernetes-cluster.ts';
-import { IMAGES } from './kubernetes-images.ts';
+import { WAITING_CONTAINER } from './kubernetes-images.ts';
 import { waitInCluster } from './kubernetes-wait.ts';
 
 export const RECOVERY_TIMEOUT_MS = 240_000;
@@ -16,7 +16,6 @@ const LABELS = { app: NAME };
 /** Returns when a Deployment in a new namespace has its pod, and that pod knows the name of a new service. */
 export async function waitForRecovery(cluster: TestCluster): Promise<void> {
   const namespace = await cluster.namespace({}, RECOVERY_TIMEOUT_MS);
-  const container = { name: 'app', image: IMAGES.example, command: ['node', '-e', 'setInterval(() => {}, 1e6)'] };
   await cluster.apps.createNamespacedDeployment({
     namespace,
     body: {
@@ -24,7 +23,7 @@ export async function waitForRecovery(cluster: TestCluster): Promise<void> {
       spec: {
         replicas: 1,
         selector: { matchLabels: LABELS },
-        template: { metadata: { labels: LABELS }, spec: { containers: [container] } },
+        template: { metadata: { labels: LABELS }, spec: { containers: [WAITING_CONTAINER] } },
       },
     },
   });
@@ -33,7 +32,7 @@ export async function waitForRecovery(cluster: TestCluster): Promise<void> {
     namespace,
     body: { metadata: { name: NAME }, spec: { ports: [{ port: 80 }] } },
   });
-  const target = { namespace, pod: pod?.metadata?.name ?? '', container: container.name };
+  const target = { namespace, pod: pod?.metadata?.name ?? '', container: WAITING_CONTAINER.name };
   const lookUp = `require('node:dns').lookup('${NAME}.${namespace}.svc', (error) => process.exit(error ? 1 : 0))`;
   await waitInCluster(
     'the name of a new service',

@@ -11,6 +11,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
+import { listenOn } from '../../lib/listen.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { ServedCertificate } from '../certificates/certificate-source.ts';
 import { type AdmissionRequest, parseReview, reviewText, type Verdict } from './admission-review.ts';
@@ -75,7 +76,7 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
   server.on('request', (request, response) => void desk.answer(request, response));
   // A port scan or a probe that speaks no TLS is no trouble of ours.
   server.on('tlsClientError', (error) => options.log.debug({ err: error }, 'a TLS handshake failed'));
-  await listen(server, options);
+  await listenOn(server, options);
   server.on('error', (error) => options.log.error({ err: error }, 'the webhook server failed'));
   const address = server.address();
   return {
@@ -87,21 +88,6 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
 
 function contextOf(certificate: ServedCertificate): { cert: string; key: string } {
   return { cert: certificate.certificatePem, key: certificate.keyPem };
-}
-
-function listen(server: Server, { host, port }: WebhookServerOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      // A machine without IPv6 has no `::`.
-      if (host === '::' && (error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL')) {
-        server.once('error', reject);
-        server.listen(port, '0.0.0.0', resolve);
-        return;
-      }
-      reject(new Error(`Cannot listen on ${host}:${port}: ${error.code}, wanted a free port`, { cause: error }));
-    });
-    server.listen(port, host, resolve);
-  });
 }
 
 function close(server: Server, graceMs: number): Promise<void> {
