@@ -289,7 +289,10 @@ export class MemoryCacheStore implements CacheStore {
     const sequence = (state.sequences[index] ?? 0) + 1;
     state.sequences[index] = sequence;
     const incarnation = state.incarnation.toString('latin1');
-    this.#channels.publish(channel, encodeInvalidationMessage({ kind, incarnation, sequence, names }));
+    this.#channels.publish(
+      channel,
+      encodeInvalidationMessage({ kind, incarnation, sequence, stamp: stampOf(sequence), names }),
+    );
   }
 }
 
@@ -300,4 +303,9 @@ function entryName(namespace: string, key: Buffer): string {
 
 function tagBytes(tags: readonly string[]): number {
   return tags.reduce((sum, tag) => sum + tag.length * 2 + 40, 0);
+}
+
+/** In one process no number ever comes again: the number is stamp enough. */
+function stampOf(sequence: number): string {
+  return String(sequence).padStart(8).slice(-8);
 }

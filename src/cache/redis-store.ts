@@ -13,7 +13,7 @@ import { StoreError } from '../lib/store-error.ts';
 import { encodeNames } from '../near/invalidation-message.ts';
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import { BUCKET_COUNT, bucketOf, type Keyspace } from '../redis/keyspace.ts';
-import { loadScript, type Script } from '../redis/script.ts';
+import { loadScript, type Script, type ScriptKind } from '../redis/script.ts';
 import { decodeEntry, ENTRY_FLAG_ABSENT, type Entry, encodeTagBlock, INCARNATION_BYTES } from './entry.ts';
 import { RedisTags } from './redis-tags.ts';
 import {
@@ -28,8 +28,8 @@ import {
 
 const DIRECTORY = 'src/cache/scripts';
 
-function script(name: string): Script {
-  return loadScript(`cache-${name}`, [`${DIRECTORY}/common.lua`, `${DIRECTORY}/${name}.lua`]);
+function script(name: string, kind: ScriptKind): Script {
+  return loadScript(`cache-${name}`, [`${DIRECTORY}/common.lua`, `${DIRECTORY}/${name}.lua`], kind);
 }
 
 /** In the first round of a `readMany` larger entries only tell their size, so that a call cannot fetch what it may not answer. */
@@ -52,18 +52,18 @@ export class RedisCacheStore implements CacheStore {
   readonly #commands: RedisCommands;
   readonly #keyspace: Keyspace;
   readonly #tags: RedisTags;
-  readonly #readScript = script('read');
-  readonly #writeScript = script('write');
-  readonly #removeScript = script('remove');
-  readonly #flushScript = script('flush');
+  readonly #readScript = script('read', 'read');
+  readonly #writeScript = script('write', 'write');
+  readonly #removeScript = script('remove', 'write_in_place');
+  readonly #flushScript = script('flush', 'write_in_place');
 
   constructor(options: RedisCacheStoreOptions) {
     this.#commands = options.commands;
     this.#keyspace = options.keyspace;
     this.#tags = new RedisTags({
       ...options,
-      ensureScript: script('ensure-tags'),
-      removeScript: script('remove-tags'),
+      ensureScript: script('ensure-tags', 'write'),
+      removeScript: script('remove-tags', 'write_in_place'),
     });
   }
 

@@ -15,6 +15,7 @@
  *   6. A store may answer with a value: a promise is only for what has to wait.
  */
 import type { Answer } from '../lib/answer.ts';
+import type { BucketMark } from '../near/bucket-mark.ts';
 
 export interface StoredValue {
   /** Known not to exist; the value is empty. */
@@ -26,6 +27,8 @@ export interface StoredValue {
   readonly ageMs: number;
   /** What is left, by the store's clock; at least 1. */
   readonly ttlMs: number;
+  /** Position of the key's bucket when the value was read. */
+  readonly mark?: BucketMark;
 }
 
 export type WriteCondition =

@@ -10,7 +10,10 @@ import {
 } from './invalidation-message.ts';
 
 function names(sequence: number, ...keys: string[]): BusEvent {
-  return { kind: 'message', message: { kind: 'names', incarnation: 'A', sequence, names: keys } };
+  return {
+    kind: 'message',
+    message: { kind: 'names', incarnation: 'A', sequence, stamp: String(sequence).padStart(8), names: keys },
+  };
 }
 
 function liveState() {
@@ -32,11 +35,15 @@ describe('bus', () => {
     ['a gap', names(9, 'a'), 'gap'],
     [
       'another incarnation',
-      { kind: 'message', message: { kind: 'names', incarnation: 'B', sequence: 8, names: ['a'] } },
+      { kind: 'message', message: { kind: 'names', incarnation: 'B', sequence: 8, stamp: '       8', names: ['a'] } },
       'gap',
     ],
     ['a message that cannot be read', { kind: 'message', message: undefined }, 'gap'],
-    ['a flush', { kind: 'message', message: { kind: 'flush', incarnation: 'A', sequence: 8, names: [] } }, 'asked'],
+    [
+      'a flush',
+      { kind: 'message', message: { kind: 'flush', incarnation: 'A', sequence: 8, stamp: '       8', names: [] } },
+      'asked',
+    ],
     ['the loss of the channel', { kind: 'lost' }, 'lost'],
     ['a subscription made anew', { kind: 'live' }, 'lost'],
   ] as [string, BusEvent, string][])('%s voids the bucket and moves the generation', (_what, event, cause) => {
@@ -138,7 +145,13 @@ test('whatever comes in whatever order: after a message was applied, nothing old
             sequence += 1;
             const kind = action.do === 'flush' ? 'flush' : 'names';
             const affected = action.do === 'flush' ? [] : [action.key];
-            published.push({ kind, incarnation: String(incarnation), sequence, names: affected });
+            published.push({
+              kind,
+              incarnation: String(incarnation),
+              sequence,
+              stamp: String(sequence),
+              names: affected,
+            });
             break;
           }
           case 'evict':
@@ -198,6 +211,7 @@ describe('message', () => {
       kind: fc.constantFrom('names' as const, 'flush' as const),
       incarnation: fc.uint8Array({ minLength: 8, maxLength: 8 }).map((bytes) => Buffer.from(bytes).toString('latin1')),
       sequence: fc.maxSafeNat(),
+      stamp: fc.uint8Array({ minLength: 8, maxLength: 8 }).map((bytes) => Buffer.from(bytes).toString('latin1')),
       names: fc.array(name, { maxLength: 5 }),
     });
     fc.assert(
@@ -214,7 +228,13 @@ describe('message', () => {
         expect(decoded === undefined || bytes[0] === 1).toBe(true);
       }),
     );
-    const whole = encodeInvalidationMessage({ kind: 'names', incarnation: '12345678', sequence: 1, names: ['abc'] });
+    const whole = encodeInvalidationMessage({
+      kind: 'names',
+      incarnation: '12345678',
+      sequence: 1,
+      stamp: 'abcdefgh',
+      names: ['abc'],
+    });
     for (let length = 0; length < whole.length; length += 1) {
       const cut = decodeInvalidationMessage(whole.subarray(0, length));
       expect(cut === undefined || cut.names.length === 0).toBe(true);

@@ -3,10 +3,12 @@
  *
  *   offset  bytes  field
  *        0      1  format, 1
- *        1      1  kind: 1 = names (keys of an entry bucket, tags of a tag bucket) are void, 2 = the whole bucket is
- *        2      8  incarnation of the bucket's sequence, random
- *       10      8  sequence: one more than the message before
- *       18      -  names: per name its length (2 bytes) and its bytes
+ *        1      1  kind: 1 = names (keys of an entry bucket, tags of a tag bucket) are invalid, 2 = the whole bucket is
+ *        2      1  length of this header, bytes; a longer one than 27 is of a newer release, its rest is skipped
+ *        3      8  incarnation of the bucket's sequence, random
+ *       11      8  number: one more than that of the message before
+ *       19      8  stamp: random bytes that the change left in the ring beside its number
+ *       27      -  names: per name its length (2 bytes) and its bytes
  *
  * A message that cannot be read is undefined; whoever hears it must take it for a gap, since it may come from a newer
  * sidecar that says more than we understand.
@@ -15,14 +17,19 @@
 const FORMAT = 1;
 const KIND_NAMES = 1;
 const KIND_FLUSH = 2;
-const HEADER_BYTES = 18;
-const INCARNATION_BYTES = 8;
+const HEADER_BYTES = 27;
+const INCARNATION_OFFSET = 3;
+const NUMBER_OFFSET = 11;
+const STAMP_OFFSET = 19;
+const RANDOM_BYTES = 8;
 
 export interface InvalidationMessage {
   readonly kind: 'names' | 'flush';
   /** latin1 text of the incarnation's bytes: only compared. */
   readonly incarnation: string;
   readonly sequence: number;
+  /** latin1 text of the stamp's bytes: only compared. */
+  readonly stamp: string;
   /** latin1 text of the names' bytes: exact for any bytes, and cheap to compare. Empty for a flush. */
   readonly names: readonly string[];
 }
@@ -35,14 +42,19 @@ export function decodeInvalidationMessage(bytes: Buffer): InvalidationMessage | 
   if (kind !== KIND_NAMES && kind !== KIND_FLUSH) {
     return undefined;
   }
-  const names = decodeNames(bytes);
+  const headerBytes = bytes[2] ?? 0;
+  if (headerBytes < HEADER_BYTES || bytes.length < headerBytes) {
+    return undefined;
+  }
+  const names = decodeNames(bytes, headerBytes);
   if (names === undefined) {
     return undefined;
   }
   return {
     kind: kind === KIND_FLUSH ? 'flush' : 'names',
-    incarnation: bytes.toString('latin1', 2, 2 + INCARNATION_BYTES),
-    sequence: bytes.readUInt32BE(10) * 2 ** 32 + bytes.readUInt32BE(14),
+    incarnation: bytes.toString('latin1', INCARNATION_OFFSET, INCARNATION_OFFSET + RANDOM_BYTES),
+    sequence: bytes.readUInt32BE(NUMBER_OFFSET) * 2 ** 32 + bytes.readUInt32BE(NUMBER_OFFSET + 4),
+    stamp: bytes.toString('latin1', STAMP_OFFSET, STAMP_OFFSET + RANDOM_BYTES),
     names,
   };
 }
@@ -51,9 +63,11 @@ export function encodeInvalidationMessage(message: InvalidationMessage): Buffer 
   const header = Buffer.alloc(HEADER_BYTES);
   header[0] = FORMAT;
   header[1] = message.kind === 'flush' ? KIND_FLUSH : KIND_NAMES;
-  header.write(message.incarnation, 2, 'latin1');
-  header.writeUInt32BE(Math.floor(message.sequence / 2 ** 32), 10);
-  header.writeUInt32BE(message.sequence % 2 ** 32, 14);
+  header[2] = HEADER_BYTES;
+  header.write(message.incarnation, INCARNATION_OFFSET, 'latin1');
+  header.writeUInt32BE(Math.floor(message.sequence / 2 ** 32), NUMBER_OFFSET);
+  header.writeUInt32BE(message.sequence % 2 ** 32, NUMBER_OFFSET + 4);
+  header.write(message.stamp, STAMP_OFFSET, 'latin1');
   return Buffer.concat([header, encodeNames(message.names.map((name) => Buffer.from(name, 'latin1')))]);
 }
 
@@ -68,9 +82,9 @@ export function encodeNames(names: readonly Buffer[]): Buffer {
   return Buffer.concat(parts);
 }
 
-function decodeNames(bytes: Buffer): string[] | undefined {
+function decodeNames(bytes: Buffer, headerBytes: number): string[] | undefined {
   const names: string[] = [];
-  let offset = HEADER_BYTES;
+  let offset = headerBytes;
   while (offset < bytes.length) {
     const start = offset + 2;
     const end = start + (start <= bytes.length ? bytes.readUInt16BE(offset) : bytes.length);

@@ -175,7 +175,13 @@ class World {
   #publish(channel: string, kind: 'names' | 'flush', names: readonly string[]): void {
     const sequence = (this.#sequences.get(channel) ?? 0) + 1;
     this.#sequences.set(channel, sequence);
-    const message = encodeInvalidationMessage({ kind, incarnation: 'incarnat', sequence, names });
+    const message = encodeInvalidationMessage({
+      kind,
+      incarnation: 'incarnat',
+      sequence,
+      stamp: String(sequence).padStart(8),
+      names,
+    });
     this.#queues.get(channel)?.push(message);
   }
 

@@ -52,7 +52,13 @@ function setUp(options: { maxEntries?: number; maxBytes?: number; maxNearChannel
       sequence += 1;
       listener?.onMessage(
         channel,
-        encodeInvalidationMessage({ kind: 'names', incarnation: 'incarnat', sequence, names }),
+        encodeInvalidationMessage({
+          kind: 'names',
+          incarnation: 'incarnat',
+          sequence,
+          stamp: String(sequence).padStart(8),
+          names,
+        }),
       );
     },
   };

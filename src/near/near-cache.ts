@@ -16,6 +16,7 @@
 import { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
 import { bucketOf } from '../redis/keyspace.ts';
+import type { BucketMark } from './bucket-mark.ts';
 import type { BusAction, BusEvent } from './bus.ts';
 import type { Channel, HubListener, InvalidationHub } from './invalidation-hub.ts';
 
@@ -26,6 +27,8 @@ export interface NearValue {
   readonly tags: readonly string[];
   readonly ageMs: number;
   readonly ttlMs: number;
+  /** Position of the key's bucket when the value was read. */
+  readonly mark?: BucketMark;
 }
 
 export interface NearCopy extends NearValue {

@@ -43,7 +43,7 @@ export class RedisRateLimitStore implements RateLimitStore {
   readonly #scripts = new WeakMap<CompiledLimits, Script>();
   /** By their numbers, which a reload may leave as they were. */
   readonly #ownScripts = new Map<string, Script>();
-  readonly #resetScript = loadScript('rate-limit-reset', [`${FOLDER}/scripts/reset.lua`]);
+  readonly #resetScript = loadScript('rate-limit-reset', [`${FOLDER}/scripts/reset.lua`], 'write_in_place');
 
   constructor(options: { redis: RedisCommands; keyspace: Keyspace }) {
     this.#redis = options.redis;

@@ -12,7 +12,8 @@ export type RedisReply = null | number | string | Buffer | RedisReply[];
 export interface RedisCommands {
   /**
    * Runs a script on the master of `keys[0]`'s slot. All keys are of one slot.
-   * Follows MOVED and ASK, loads the script where it is missing, repeats TRYAGAIN within the deadline.
+   * Follows MOVED and ASK, loads the script where it is missing, repeats TRYAGAIN within the deadline. A script of kind `read` is repeated
+   * once if its connection is lost.
    */
   run(
     script: Script,
@@ -20,9 +21,25 @@ export interface RedisCommands {
     args: readonly RedisArgument[],
     deadlineAtMs: number,
   ): Promise<RedisReply>;
-  /** One command (its name and arguments) on the master of `key`'s slot. */
-  send(key: RedisArgument, command: readonly RedisArgument[], deadlineAtMs: number): Promise<RedisReply>;
+  /**
+   * One command (its name and arguments) on the master of `key`'s slot. Those of READ_COMMANDS are reads: the role of the server is
+   * verified, and they may be repeated once. Every other command counts as a write.
+   */
+  send(
+    key: RedisArgument,
+    command: readonly RedisArgument[],
+    deadlineAtMs: number,
+    options?: CommandOptions,
+  ): Promise<RedisReply>;
 }
+
+export interface CommandOptions {
+  /** About how many bytes the reply may have: budgeted per connection, so that large reads cannot fill the memory of the pod. */
+  readonly expectedReplyBytes?: number;
+}
+
+/** Bare commands that write nothing. A replica answers them, so they are only believed from a server whose role was verified. */
+export const READ_COMMANDS: ReadonlySet<string> = new Set(['EXISTS', 'GET', 'HGET', 'HGETALL', 'HMGET', 'MGET']);
 
 /** What arrives on the sharded channels of one Redis deployment. Callbacks run in the order of the connection. */
 export interface SubscriberListener {
@@ -32,11 +49,19 @@ export interface SubscriberListener {
   onLive(channel: string): void;
   /** Messages may have been missed from now on (connection lost, slot moved). onLive follows when it is repaired. */
   onLost(channel: string): void;
+  /**
+   * The reply of the channel's probe: of a live channel, in the order of its messages. Whatever was published before the server ran the
+   * probe has been handed to onMessage.
+   */
+  onProbe?(channel: string, reply: RedisReply): void;
 }
+
+/** One bare read command in the slot of the channel, made anew each time; its reply goes to `onProbe`. */
+export type ChannelProbe = () => readonly RedisArgument[];
 
 export interface RedisSubscriber {
   /** Begins to keep the channel subscribed, on whichever master owns its slot; idempotent. */
-  subscribe(channel: string): void;
+  subscribe(channel: string, probe?: ChannelProbe): void;
   unsubscribe(channel: string): void;
   /**
    * Resolves true when every message published before this call on any subscribed channel has been handed to onMessage

@@ -94,7 +94,8 @@ class RedisDeployment implements Redis {
     args: readonly RedisArgument[],
     deadlineAtMs: number,
   ): Promise<RedisReply> {
-    const command = ['EVALSHA', script.sha1, String(keys.length), ...keys, ...args];
+    const name = script.kind === 'read' ? 'EVALSHA_RO' : 'EVALSHA';
+    const command = [name, script.sha1, String(keys.length), ...keys, ...args];
     return this.#direct(this.#topology.slotOf(keys[0] ?? ''), command, script, deadlineAtMs);
   }
 
@@ -182,7 +183,11 @@ class RedisDeployment implements Redis {
       } else if (turns === TURNS_MAX) {
         break;
       } else if (reply.code === 'NOSCRIPT' && request.script !== undefined) {
-        command = ['EVAL', request.script.source, ...request.command.slice(2)];
+        command = [
+          request.script.kind === 'read' ? 'EVAL_RO' : 'EVAL',
+          request.script.source,
+          ...request.command.slice(2),
+        ];
       } else if ((AFTER_REFRESH.has(reply.code) || movesToNameless(reply)) && !hasRefreshed) {
         hasRefreshed = true;
         isAsking = false;

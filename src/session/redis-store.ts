@@ -12,7 +12,7 @@ import { SESSION_TTL_MS_MAX } from '../config/policy-file.ts';
 import { StoreError } from '../lib/store-error.ts';
 import type { RedisArgument, RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
-import { loadScript, type Script } from '../redis/script.ts';
+import { loadScript, type Script, type ScriptKind } from '../redis/script.ts';
 import {
   accepts,
   labelsOf,
@@ -63,12 +63,12 @@ export class RedisSessionStore implements SessionStore {
   readonly #commands: RedisCommands;
   readonly #keyspace: Keyspace;
   readonly #users: RedisUsers;
-  readonly #createScript = script('create');
-  readonly #readScript = script('read');
-  readonly #updateScript = script('update');
-  readonly #rotateScript = script('rotate');
-  readonly #deleteScript = script('delete');
-  readonly #dropScript = script('drop');
+  readonly #createScript = script('create', 'write');
+  readonly #readScript = script('read', 'write_in_place');
+  readonly #updateScript = script('update', 'write');
+  readonly #rotateScript = script('rotate', 'write');
+  readonly #deleteScript = script('delete', 'write_in_place');
+  readonly #dropScript = script('drop', 'write_in_place');
 
   constructor(options: RedisSessionStoreOptions) {
     this.#commands = options.commands;
@@ -305,8 +305,8 @@ export class RedisSessionStore implements SessionStore {
   }
 }
 
-function script(name: string): Script {
-  return loadScript(`session-${name}`, [`${DIRECTORY}/session-common.lua`, `${DIRECTORY}/${name}.lua`]);
+function script(name: string, kind: ScriptKind): Script {
+  return loadScript(`session-${name}`, [`${DIRECTORY}/session-common.lua`, `${DIRECTORY}/${name}.lua`], kind);
 }
 
 function optional(value: number | undefined): string {

@@ -6,7 +6,7 @@
  */
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
-import { loadScript, type Script } from '../redis/script.ts';
+import { loadScript, type Script, type ScriptKind } from '../redis/script.ts';
 import { generationOf, listOf, type UserGeneration } from './redis-replies.ts';
 import {
   LIST_ENTRY_SETTLES_MS,
@@ -31,11 +31,11 @@ export class RedisUsers {
   readonly #commands: RedisCommands;
   readonly #keyspace: Keyspace;
   readonly #random: RandomBytes;
-  readonly #enterScript = script('user-enter');
-  readonly #extendScript = script('user-extend');
-  readonly #forgetScript = script('user-forget');
-  readonly #endScript = script('user-end');
-  readonly #listScript = script('user-list');
+  readonly #enterScript = script('user-enter', 'write');
+  readonly #extendScript = script('user-extend', 'write');
+  readonly #forgetScript = script('user-forget', 'write_in_place');
+  readonly #endScript = script('user-end', 'write_in_place');
+  readonly #listScript = script('user-list', 'read');
 
   constructor(options: { commands: RedisCommands; keyspace: Keyspace; random: RandomBytes }) {
     this.#commands = options.commands;
@@ -138,6 +138,6 @@ export class RedisUsers {
   }
 }
 
-function script(name: string): Script {
-  return loadScript(`session-${name}`, [`${DIRECTORY}/user-common.lua`, `${DIRECTORY}/${name}.lua`]);
+function script(name: string, kind: ScriptKind): Script {
+  return loadScript(`session-${name}`, [`${DIRECTORY}/user-common.lua`, `${DIRECTORY}/${name}.lua`], kind);
 }

@@ -291,7 +291,13 @@ export class NearCacheWorld {
     const number = sequence.number + 1;
     this.#sequences.set(channel, { incarnation, number });
     const text = String(incarnation).padStart(8);
-    const bytes = encodeInvalidationMessage({ kind, incarnation: text, sequence: number, names });
+    const bytes = encodeInvalidationMessage({
+      kind,
+      incarnation: text,
+      sequence: number,
+      stamp: String(number).padStart(8),
+      names,
+    });
     this.#queues.get(channel)?.push({ bytes, incarnation, number });
     return this.#changeOf(channel, incarnation, number);
   }

@@ -8,16 +8,18 @@ local HEADER_BYTES = 32
 local KIND_NAMES = 1
 local KIND_FLUSH = 2
 
--- Next number of a bucket's sequence. An incarnation is given once, when the hash is made.
-local function advance(sequence_key, fresh_incarnation)
-  redis.call('HSETNX', sequence_key, 'inc', fresh_incarnation)
+-- Next number of a bucket's sequence. The random bytes are its stamp in the ring, and the incarnation of a hash that is made.
+local function advance(sequence_key, random)
+  redis.call('HSETNX', sequence_key, 'inc', random)
   local number = redis.call('HINCRBY', sequence_key, 'n', 1)
+  local entry = struct.pack('>I8I8', number, 0) .. random
+  redis.call('HSET', sequence_key, string.format('%.0f', number % 64), entry)
   redis.call('PEXPIRE', sequence_key, SEQUENCE_TTL_MS)
   return redis.call('HGET', sequence_key, 'inc'), number
 end
 
-local function publish(channel, kind, incarnation, number, names)
-  redis.call('SPUBLISH', channel, string.char(1, kind) .. incarnation .. struct.pack('>I8', number) .. names)
+local function publish(channel, kind, incarnation, number, random, names)
+  redis.call('SPUBLISH', channel, string.char(1, kind, 27) .. incarnation .. struct.pack('>I8', number) .. random .. names)
 end
 
 -- What entries of a bucket are judged by.

@@ -6,5 +6,5 @@
 redis.call('PEXPIRE', KEYS[1], SEQUENCE_TTL_MS)
 local incarnation, number = advance(KEYS[1], ARGV[1])
 redis.call('HSET', KEYS[1], 'f', string.format('%.0f', number))
-publish(KEYS[2], KIND_FLUSH, incarnation, number, '')
+publish(KEYS[2], KIND_FLUSH, incarnation, number, ARGV[1], '')
 return 1

@@ -12,5 +12,5 @@ for index = 3, #KEYS do
   redis.call('UNLINK', KEYS[index])
 end
 local incarnation, number = advance(KEYS[1], ARGV[1])
-publish(KEYS[2], KIND_NAMES, incarnation, number, ARGV[2])
+publish(KEYS[2], KIND_NAMES, incarnation, number, ARGV[1], ARGV[2])
 return removed

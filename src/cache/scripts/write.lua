@@ -40,5 +40,5 @@ local incarnation, number = advance(KEYS[2], ARGV[5])
 local version = incarnation .. struct.pack('>I8I8', number, now_ms())
 local header = string.char(1, tonumber(ARGV[3])) .. version .. struct.pack('>I4I2', tonumber(ARGV[2]), #ARGV[4])
 redis.call('SET', KEYS[1], header .. ARGV[4] .. ARGV[1], 'PX', ARGV[2])
-publish(KEYS[3], KIND_NAMES, incarnation, number, ARGV[6])
+publish(KEYS[3], KIND_NAMES, incarnation, number, ARGV[5], ARGV[6])
 return { 1, version }
