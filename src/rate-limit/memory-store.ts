@@ -1,5 +1,5 @@
 /**
- * Limits in the memory of this process: the default without Redis, and the specification that take.lua is tested against.
+ * Limits in the memory of this process: the default without Redis, and the specification that the scripts are tested against.
  *
  * Bounded in entries and bytes. When it is full the least recently used subject is forgotten, which opens its limits anew: `onEvict` counts.
  */
@@ -11,6 +11,8 @@ import type { Step, StepOutcome } from './algorithms/step.ts';
 import type { CompiledLimit, CompiledLimits } from './policy.ts';
 import {
   FIELDS_MAX,
+  type GiveRequest,
+  type GiveResult,
   type RateLimitStore,
   type SubjectKey,
   type TakeRequest,
@@ -34,7 +36,7 @@ interface FieldState {
 
 type Fields = Map<string, FieldState>;
 
-/** The same as in take.lua. */
+/** The same as in general-write.lua. */
 const FIELDS_LOOKED_THROUGH = 512;
 const FIELD_OVERHEAD_BYTES = 100;
 
@@ -91,6 +93,28 @@ export class MemoryRateLimitStore implements RateLimitStore {
     return { allowed, outcomes: steps.map((step): StepOutcome => step.outcome) };
   }
 
+  give(request: GiveRequest): GiveResult {
+    const nowMs = this.#clock.nowMs();
+    const id = idOf(request.key);
+    const fields: Fields = this.#subjects.get(id, nowMs) ?? new Map();
+    const outcomes: StepOutcome[] = [];
+    const writes: { field: string; state: FieldState }[] = [];
+    for (const limit of request.limits.limits) {
+      const stored = fields.get(limit.field)?.state;
+      if (stored === undefined) {
+        outcomes.push(limit.algorithm.remaining(undefined, limit.spec, nowMs).outcome);
+      } else {
+        const step = limit.algorithm.give(stored, limit.spec, nowMs, request.units);
+        outcomes.push(step.outcome);
+        writes.push({ field: limit.field, state: toFieldState(limit, step, nowMs) });
+      }
+    }
+    if (writes.length > 0) {
+      this.#write(id, fields, writes, nowMs);
+    }
+    return { outcomes };
+  }
+
   reset(key: SubjectKey, limits: CompiledLimits | undefined): boolean {
     const nowMs = this.#clock.nowMs();
     const id = idOf(key);
@@ -141,7 +165,7 @@ function run(
   maxDelayMs: number | undefined,
 ): Step<AlgorithmState> {
   const state = fields.get(limit.field)?.state;
-  return limit.algorithm.step(state, limit.spec, nowMs, cost, maxDelayMs);
+  return limit.algorithm.take(state, limit.spec, nowMs, cost, maxDelayMs);
 }
 
 function toFieldState(limit: CompiledLimit, step: Step<AlgorithmState>, nowMs: number): FieldState {

@@ -1,11 +1,12 @@
 /**
- * Limits made ready for use: with their algorithm, the field that names their state, and the arguments of the script, built once.
+ * Limits made ready for use: with their algorithm, the field that names their state, and the argument of the scripts, built once.
  *
  * A state belongs to (name, algorithm, window): changing the number of a limit keeps what was used, changing its algorithm or its window
- * begins afresh.
+ * begins with nothing used.
  */
 import type { LimitSpec, PolicySpec } from '../config/policy-file.ts';
 import { type Algorithm, algorithmNamed } from './algorithms/index.ts';
+import { isLean, packLimits } from './packed-limits.ts';
 
 export interface CompiledLimit {
   readonly spec: LimitSpec;
@@ -18,13 +19,15 @@ export interface CompiledLimit {
 
 export interface CompiledLimits {
   readonly limits: readonly CompiledLimit[];
-  /** Of take.lua, after cost and delay. */
-  readonly scriptArgs: readonly string[];
-  /** Of a policy: the same for many calls, so that a store may prepare something for them. */
-  readonly isKept: boolean;
+  /** The argument of the scripts (packed-limits.ts). */
+  readonly packed: string;
+  /** Whether lean scripts may decide all of them. */
+  readonly isLean: boolean;
+  /** A cost above this can never be had. */
+  readonly smallestCapacity: number;
 }
 
-export function compileLimits(specs: readonly LimitSpec[], isKept = false): CompiledLimits {
+export function compileLimits(specs: readonly LimitSpec[]): CompiledLimits {
   const limits = specs.map((spec): CompiledLimit => {
     const algorithm = algorithmNamed(spec.algorithm);
     return {
@@ -34,14 +37,12 @@ export function compileLimits(specs: readonly LimitSpec[], isKept = false): Comp
       field: `${algorithm.number}:${spec.windowMs}:${spec.name}`,
     };
   });
-  const scriptArgs = limits.flatMap(({ algorithm, field, spec }) => [
-    String(algorithm.number),
-    field,
-    String(spec.limit),
-    String(spec.windowMs),
-    String(spec.burst),
-  ]);
-  return { limits, scriptArgs, isKept };
+  return {
+    limits,
+    packed: packLimits(limits),
+    isLean: limits.every(isLean),
+    smallestCapacity: Math.min(...limits.map((limit) => limit.capacity)),
+  };
 }
 
 const compiled = new WeakMap<PolicySpec, CompiledLimits>();
@@ -50,7 +51,7 @@ const compiled = new WeakMap<PolicySpec, CompiledLimits>();
 export function compilePolicy(policy: PolicySpec): CompiledLimits {
   let limits = compiled.get(policy);
   if (limits === undefined) {
-    limits = compileLimits(policy.limits, true);
+    limits = compileLimits(policy.limits);
     compiled.set(policy, limits);
   }
   return limits;

@@ -1,55 +1,103 @@
 /**
- * Which script a decision runs: Redis keeps every script that it has seen, so they must not become ever more.
+ * Which script decides a call, and with which arguments: the scripts do not depend on the policies.
  */
+import type { LimitSpec } from '../config/policy-file.ts';
 import type { RedisArgument, RedisCommands } from '../redis/commands.ts';
 import { createKeyspace } from '../redis/keyspace.ts';
 import type { Script } from '../redis/script.ts';
 import { type CompiledLimits, compileLimits } from './policy.ts';
 import { RedisRateLimitStore } from './redis-store.ts';
+import { NewerLayoutError } from './store.ts';
 
 let runs: { script: Script; args: readonly RedisArgument[] }[];
+let reply: Buffer | number;
 let store: RedisRateLimitStore;
 
 beforeEach(() => {
   runs = [];
+  reply = Buffer.from('F');
   const redis: RedisCommands = {
     run: async (script, _keys, args) => {
       runs.push({ script, args });
-      return [1, 1, 9, 0, 1_000, 0, 0];
+      return script.name === 'rate-limit-take' || script.kind === 'read' ? generalReply() : reply;
     },
     send: async () => null,
   };
   store = new RedisRateLimitStore({ redis, keyspace: createKeyspace('test:') });
 });
 
-function policy(limit: number, isKept = true): CompiledLimits {
-  return compileLimits([{ name: 'a', algorithm: 'fixed_window', limit, windowMs: 1_000, burst: limit }], isKept);
+/** One limit, allowed. */
+function generalReply(): Buffer {
+  const bytes = Buffer.alloc(34);
+  bytes[0] = 1;
+  bytes[1] = 1;
+  return bytes;
 }
 
-async function take(limits: CompiledLimits): Promise<void> {
+function policy(limit: number, changes: Partial<LimitSpec> = {}): CompiledLimits {
+  return compileLimits([{ name: 'a', algorithm: 'fixed_window', limit, windowMs: 1_000, burst: limit, ...changes }]);
+}
+
+async function take(limits: CompiledLimits, cost = 1, maxDelayMs?: number): Promise<void> {
   const key = { scope: 's', policy: 'p', subject: 'x' };
-  await store.take({ key, limits, cost: 1, maxDelayMs: undefined }, Number.POSITIVE_INFINITY);
+  await store.take({ key, limits, cost, maxDelayMs }, Number.POSITIVE_INFINITY);
 }
 
-function scriptsRun(): number {
-  return new Set(runs.map(({ script }) => script.sha1)).size;
+function scriptsRun(): string[] {
+  return runs.map(({ script }) => script.name);
 }
 
-test('a policy has a script of its own, and the same one after a reload that leaves it as it was', async () => {
-  await take(policy(5));
-  await take(policy(5));
-  await take(policy(5, false));
-  expect(scriptsRun()).toBe(2);
-  expect(runs.map(({ args }) => args.length)).toEqual([0, 0, 7]);
+test('600 policies run the same script, with one argument each', async () => {
+  for (let index = 1; index <= 600; index += 1) {
+    await take(policy(index));
+  }
+  const lean = runs.filter(({ script }) => script.name === 'rate-limit-take-fixed-window');
+  expect(lean).toHaveLength(600);
+  expect(new Set(runs.map(({ script }) => script.sha1)).size).toBe(2);
+  expect(new Set(lean.map(({ args }) => args.length))).toEqual(new Set([1]));
 });
 
-test('hundreds of policies, and reloads that change them, share the common script once there are many of their own', async () => {
-  const kept = Array.from({ length: 300 }, (_, index) => policy(index + 1));
-  for (const limits of [...kept, ...kept]) {
-    await take(limits);
+test('the cost and the bound of the delay are sent where they differ from the default', async () => {
+  await take(policy(5), 2);
+  await take(policy(5, { algorithm: 'leaky_bucket' }), 1, 70);
+  const lean = runs.filter(({ script }) => script.name !== 'rate-limit-take');
+  expect(lean.map(({ args }) => args.slice(1))).toEqual([['2'], ['1', '70']]);
+});
+
+test('what a lean script leaves undecided is decided by the general one', async () => {
+  await take(policy(5));
+  expect(scriptsRun()).toEqual(['rate-limit-take-fixed-window', 'rate-limit-take']);
+});
+
+test.each([
+  ['a peek', policy(5), 0],
+  ['a cost above the capacity', policy(5), 6],
+] as const)('%s runs the script that writes nothing', async (_name, limits, cost) => {
+  await take(limits, cost);
+  expect(scriptsRun()).toEqual(['rate-limit-peek']);
+});
+
+test.each([
+  ['a log', policy(5, { algorithm: 'sliding_window_log' })],
+  ['numbers whose products are not exact', policy(2 ** 30, { windowMs: 2 ** 30 })],
+])('%s goes to the general script at once', async (_name, limits) => {
+  await take(limits);
+  expect(scriptsRun()).toEqual(['rate-limit-take']);
+});
+
+test('the packed limits are 7-bit text, whatever their numbers are', () => {
+  for (const limit of [1, 127, 128, 16_383, 2 ** 36]) {
+    expect(policy(limit, { windowMs: 34_560_000_000 }).packed).toMatch(/^[\0-\x7f]+$/);
   }
-  expect(scriptsRun()).toBeLessThanOrEqual(101);
-  const last = runs.at(-1);
-  expect(last?.args).toEqual(['1', '-1', '1', '1:1000:a', '300', '1000', '300']);
-  expect(last?.script.source).toBe(runs.at(250)?.script.source);
+});
+
+test('a value of a newer layout is refused as forbidden, in words that name the remedy', async () => {
+  reply = 3;
+  const key = { scope: 's', policy: '', subject: 'x' };
+  const failure = store.reset(key, policy(5), Number.POSITIVE_INFINITY);
+  await expect(failure).rejects.toThrow(NewerLayoutError);
+  await expect(failure).rejects.toMatchObject({
+    kind: 'forbidden',
+    message: expect.stringContaining('upgrade this sidecar'),
+  });
 });

@@ -1,64 +1,60 @@
 /**
  * Limits in Redis: one key per subject, one script per decision, one round trip.
  *
- * Limits of a policy have a script of their own, which is take.lua with their numbers written in front: a call of one then has four
- * arguments in place of eleven, and one of four limits in place of 26, each of which costs us and Redis something. Redis keeps every script
- * that it has seen (about 50 KB each; from 7.4 on the 500 used last), so there are OWN_SCRIPTS_MAX at most: what comes after them, and limits that callers
- * give, go to the common script.
+ * Invariants:
+ *   1. The scripts do not depend on the policies (scripts.ts).
+ *   2. A call that takes nothing (a peek, a cost above a capacity) runs the read script, which writes nothing.
+ *   3. A second round trip follows only when a lean script has left the decision to the general one, with nothing done.
  */
-import { readTextAsset } from '../lib/assets.ts';
-import { StoreError } from '../lib/store-error.ts';
-import type { RedisCommands, RedisReply } from '../redis/commands.ts';
+import type { RedisCommands } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
-import { defineScript, loadScript, type Script } from '../redis/script.ts';
-import type { StepOutcome } from './algorithms/step.ts';
+import type { Script } from '../redis/script.ts';
 import type { CompiledLimits } from './policy.ts';
-import { type RateLimitStore, type SubjectKey, type TakeRequest, type TakeResult, tooManyLimits } from './store.ts';
+import { decodeGeneralReply, decodeLeanReply, decodeResetReply } from './script-reply.ts';
+import { loadRateLimitScripts, type RateLimitScripts } from './scripts.ts';
+import type { GiveRequest, GiveResult, RateLimitStore, SubjectKey, TakeRequest, TakeResult } from './store.ts';
 
-const FOLDER = 'src/rate-limit';
+const NO_DELAY_BOUND = '-1';
 
-/** The files of take.lua in order, without the one that reads the server's clock: a test puts its own time in that place. */
-export const TAKE_PARTS: readonly string[] = [
-  `${FOLDER}/algorithms/exact.lua`,
-  `${FOLDER}/algorithms/bucket.lua`,
-  `${FOLDER}/algorithms/fixed-window.lua`,
-  `${FOLDER}/algorithms/sliding-window-log.lua`,
-  `${FOLDER}/algorithms/sliding-window-counter.lua`,
-  `${FOLDER}/algorithms/token-bucket.lua`,
-  `${FOLDER}/algorithms/leaky-bucket.lua`,
-  `${FOLDER}/scripts/take.lua`,
-];
-
-const NUMBERS_PER_LIMIT = 6;
-const OWN_SCRIPTS_MAX = 100;
-/** What stands between quotes in Lua as it is: numbers, and fields made of names that the policy file accepts. */
-const CONSTANT = /^[\w.:-]+$/;
+export interface RedisRateLimitStoreOptions {
+  readonly redis: RedisCommands;
+  readonly keyspace: Keyspace;
+  /** A test gives scripts whose clock it sets. */
+  readonly scripts?: RateLimitScripts;
+}
 
 export class RedisRateLimitStore implements RateLimitStore {
   readonly #redis: RedisCommands;
   readonly #keyspace: Keyspace;
-  readonly #takeSource = takeSource(readTextAsset(`${FOLDER}/scripts/now.lua`));
-  readonly #takeScript = defineScript('rate-limit-take', this.#takeSource);
-  /** Of policies: their own, or the common one. */
-  readonly #scripts = new WeakMap<CompiledLimits, Script>();
-  /** By their numbers, which a reload may leave as they were. */
-  readonly #ownScripts = new Map<string, Script>();
-  readonly #resetScript = loadScript('rate-limit-reset', [`${FOLDER}/scripts/reset.lua`], 'write_in_place');
+  readonly #scripts: RateLimitScripts;
 
-  constructor(options: { redis: RedisCommands; keyspace: Keyspace }) {
+  constructor(options: RedisRateLimitStoreOptions) {
     this.#redis = options.redis;
     this.#keyspace = options.keyspace;
+    this.#scripts = options.scripts ?? loadRateLimitScripts();
   }
 
   async take(request: TakeRequest, deadlineAtMs: number): Promise<TakeResult> {
-    const { limits, cost, maxDelayMs } = request;
-    const keys = [this.#keyOf(request.key)];
-    const script = limits.isKept ? this.#scriptOf(limits) : this.#takeScript;
-    const isOwn = script !== this.#takeScript;
-    const told = isOwn && isPlain(request) ? [] : callArgs(cost, maxDelayMs);
-    const args = isOwn ? told : [...told, ...limits.scriptArgs];
-    const reply = await this.#redis.run(script, keys, args, deadlineAtMs);
-    return toResult(reply, limits.limits.length);
+    const { limits, cost } = request;
+    const key = this.#keyOf(request.key);
+    if (cost === 0 || cost > limits.smallestCapacity) {
+      return await this.#runGeneral(this.#scripts.peek, key, request, deadlineAtMs);
+    }
+    const script = this.#leanScriptOf(limits);
+    if (script !== undefined) {
+      const reply = await this.#redis.run(script, [key], leanArguments(request), deadlineAtMs);
+      const result = decodeLeanReply(reply, request);
+      if (result !== undefined) {
+        return result;
+      }
+    }
+    return await this.#runGeneral(this.#scripts.take, key, request, deadlineAtMs);
+  }
+
+  async give({ key, limits, units }: GiveRequest, deadlineAtMs: number): Promise<GiveResult> {
+    const request = { limits, cost: units, maxDelayMs: undefined };
+    const { outcomes } = await this.#runGeneral(this.#scripts.give, this.#keyOf(key), request, deadlineAtMs);
+    return { outcomes };
   }
 
   async reset(key: SubjectKey, limits: CompiledLimits | undefined, deadlineAtMs: number): Promise<boolean> {
@@ -67,26 +63,28 @@ export class RedisRateLimitStore implements RateLimitStore {
       return (await this.#redis.send(name, ['UNLINK', name], deadlineAtMs)) === 1;
     }
     const fields = limits.limits.map((limit) => limit.field);
-    return (await this.#redis.run(this.#resetScript, [name], fields, deadlineAtMs)) === 1;
+    return decodeResetReply(await this.#redis.run(this.#scripts.reset, [name], fields, deadlineAtMs));
   }
 
-  #scriptOf(limits: CompiledLimits): Script {
-    let script = this.#scripts.get(limits);
-    if (script === undefined) {
-      script = this.#ownScriptOf(limits) ?? this.#takeScript;
-      this.#scripts.set(limits, script);
-    }
-    return script;
+  async #runGeneral(
+    script: Script,
+    key: string,
+    { limits, cost, maxDelayMs }: Pick<TakeRequest, 'limits' | 'cost' | 'maxDelayMs'>,
+    deadlineAtMs: number,
+  ): Promise<TakeResult> {
+    const delayBound = maxDelayMs === undefined ? NO_DELAY_BOUND : String(maxDelayMs);
+    const reply = await this.#redis.run(script, [key], [limits.packed, String(cost), delayBound], deadlineAtMs);
+    return decodeGeneralReply(reply, limits.limits.length);
   }
 
-  #ownScriptOf(limits: CompiledLimits): Script | undefined {
-    const constants = limits.scriptArgs.join(' ');
-    let own = this.#ownScripts.get(constants);
-    if (own === undefined && this.#ownScripts.size < OWN_SCRIPTS_MAX) {
-      own = defineScript('rate-limit-take', withConstants(this.#takeSource, limits.scriptArgs));
-      this.#ownScripts.set(constants, own);
+  #leanScriptOf({ limits, isLean }: CompiledLimits): Script | undefined {
+    if (!isLean) {
+      return undefined;
     }
-    return own;
+    const [first] = limits;
+    return limits.length === 1 && first !== undefined
+      ? this.#scripts.oneLimit[first.algorithm.name]
+      : this.#scripts.several;
   }
 
   #keyOf(key: SubjectKey): string {
@@ -94,53 +92,10 @@ export class RedisRateLimitStore implements RateLimitStore {
   }
 }
 
-/** The script's text with this beginning, which must define `nowMs`. */
-export function takeSource(now: string): string {
-  return [now, ...TAKE_PARTS.map(readTextAsset)].join('\n');
-}
-
-function callArgs(cost: number, maxDelayMs: number | undefined): string[] {
-  return [String(cost), String(maxDelayMs ?? -1)];
-}
-
-/** One unit and no bound of the delay: what a script takes where it is told nothing. */
-function isPlain({ cost, maxDelayMs }: TakeRequest): boolean {
-  return cost === 1 && maxDelayMs === undefined;
-}
-
-/** The script with ARGV completed by what is the same for every call. */
-function withConstants(source: string, scriptArgs: readonly string[]): string {
-  const constants = scriptArgs.map((argument) => {
-    if (!CONSTANT.test(argument)) {
-      throw new Error(`Cannot write ${JSON.stringify(argument)} into a script: wanted letters, digits and ._:-`);
-    }
-    return `'${argument}'`;
-  });
-  return `local ARGV = { ARGV[1] or '1', ARGV[2] or '-1', ${constants.join(', ')} }\n${source}`;
-}
-
-function toResult(reply: RedisReply, limitCount: number): TakeResult {
-  if (!Array.isArray(reply)) {
-    throw new StoreError('unknown', 'the rate-limit script answered in an unknown form');
+/** The cost and the bound of the delay are sent where they differ from what a lean script takes by default. */
+function leanArguments({ limits, cost, maxDelayMs }: TakeRequest): string[] {
+  if (maxDelayMs !== undefined) {
+    return [limits.packed, String(cost), String(maxDelayMs)];
   }
-  const numbers = reply as number[];
-  if (numbers[0] === 0) {
-    throw tooManyLimits();
-  }
-  const outcomes: StepOutcome[] = [];
-  let allowed = true;
-  for (let index = 0; index < limitCount; index += 1) {
-    const at = 1 + index * NUMBERS_PER_LIMIT;
-    const outcome: StepOutcome = {
-      allowed: numbers[at] === 1,
-      remaining: numbers[at + 1] ?? 0,
-      retryAfterMs: numbers[at + 2] ?? 0,
-      resetAfterMs: numbers[at + 3] ?? 0,
-      delayMs: numbers[at + 4] ?? 0,
-      never: numbers[at + 5] === 1,
-    };
-    allowed &&= outcome.allowed;
-    outcomes.push(outcome);
-  }
-  return { allowed, outcomes };
+  return cost === 1 ? [limits.packed] : [limits.packed, String(cost)];
 }

@@ -17,6 +17,9 @@ const service = createRateLimitService({
     take: () => {
       throw new Error('Cannot take: the request is malformed, wanted it refused before');
     },
+    give: () => {
+      throw new Error('cannot give: the service never does');
+    },
     reset: () => {
       throw new Error('Cannot reset: the request is malformed, wanted it refused before');
     },

@@ -45,6 +45,7 @@ function createWorld(options: { store?: RateLimitStore; scope?: string } = {}): 
       asked.push(request);
       return memory.take(request, deadlineAtMs);
     },
+    give: (request, deadlineAtMs) => memory.give(request, deadlineAtMs),
     reset: (key, limits, deadlineAtMs) => memory.reset(key, limits, deadlineAtMs),
   };
   const service = createRateLimitService({
@@ -85,7 +86,7 @@ async function check(world: World, change: Partial<CheckRateLimitRequestOutput>)
 
 function failingStore(kind: StoreErrorKind): RateLimitStore {
   const fail = (): Promise<never> => Promise.reject(new StoreError(kind, 'for the test'));
-  return { take: fail, reset: fail };
+  return { take: fail, give: fail, reset: fail };
 }
 
 test('an admitted call names the limit with the smallest share left', async () => {

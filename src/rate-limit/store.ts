@@ -3,8 +3,9 @@
  *
  * Promises of every store:
  *   1. `take` decides all limits in one atomic step by the store's own clock: all are taken, or none.
- *   2. A denial and a look (cost 0) change nothing. What is never asked for again is forgotten once it means nothing.
- *   3. Nothing but a StoreError is thrown or rejected with.
+ *   2. A denial and a peek (cost 0) change nothing. What is never asked for again is forgotten once it means nothing.
+ *   3. `give` returns units to all limits in one atomic step. What was used never falls below zero.
+ *   4. Nothing but a StoreError is thrown or rejected with.
  */
 import type { Answer } from '../lib/answer.ts';
 import { StoreError } from '../lib/store-error.ts';
@@ -22,7 +23,7 @@ export interface SubjectKey {
 export interface TakeRequest {
   readonly key: SubjectKey;
   readonly limits: CompiledLimits;
-  /** 0 = look. */
+  /** 0: a peek. */
   readonly cost: number;
   /** Of leaky buckets; undefined: no bound. */
   readonly maxDelayMs: number | undefined;
@@ -34,16 +35,40 @@ export interface TakeResult {
   readonly outcomes: readonly StepOutcome[];
 }
 
+export interface GiveRequest {
+  readonly key: SubjectKey;
+  readonly limits: CompiledLimits;
+  /** Units that were taken before, 1 or more. */
+  readonly units: number;
+}
+
+export interface GiveResult {
+  /** What a peek reports afterwards, one per limit. */
+  readonly outcomes: readonly StepOutcome[];
+}
+
 export interface RateLimitStore {
   take(request: TakeRequest, deadlineAtMs: number): Answer<TakeResult>;
+  /** Returns units to every limit. */
+  give(request: GiveRequest, deadlineAtMs: number): Answer<GiveResult>;
   /** Forgets what the subject used of these limits; without limits, of all under the key. Whether there was anything. */
   reset(key: SubjectKey, limits: CompiledLimits | undefined, deadlineAtMs: number): Answer<boolean>;
 }
 
-/** More fields that count are refused; the same number stands in take.lua. */
+/** More fields that count are refused; the same number stands in general-write.lua. */
 export const FIELDS_MAX = 4_096;
 
 /** A subject with thousands of limits of different names: each is state that somebody pays for. */
 export function tooManyLimits(): StoreError {
   return new StoreError('full', `the subject has more than ${FIELDS_MAX} limits that count`);
+}
+
+/** Nothing was done: this release cannot know what the value means. */
+export class NewerLayoutError extends StoreError {
+  constructor() {
+    super(
+      'forbidden',
+      'cannot read the value of a limit: a newer release of Pannier wrote it in a layout that this release does not know; upgrade this sidecar',
+    );
+  }
 }

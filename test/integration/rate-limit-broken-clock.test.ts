@@ -2,11 +2,12 @@
  * Keys that were written while the server's clock was far ahead: they would stay until the time that it told.
  */
 import { compileLimits } from '../../src/rate-limit/policy.ts';
+import { frozenStore } from '../support/rate-limit-frozen-clock.ts';
 import { openRedis, soonMs } from '../support/redis-client.ts';
 import { startRedis } from '../support/redis-server.ts';
-import { takeAtScript } from '../support/take-at-script.ts';
 
-const KEY = 'clock:{1}';
+const SUBJECT = { scope: 's', policy: 'p', subject: '1' };
+const KEY = 'test:rl:{s|p|1}';
 const WINDOW_MS = 60_000;
 const YEAR_MS = 365 * 86_400_000;
 
@@ -16,12 +17,17 @@ test.each(['fixed_window', 'sliding_window_log', 'sliding_window_counter', 'toke
     const server = await startRedis();
     const redis = await openRedis(server.url);
     const nowMs = Date.now();
-    async function take(name: string, atMs: number): Promise<void> {
-      const { scriptArgs } = compileLimits([{ name, algorithm, limit: 10, windowMs: WINDOW_MS, burst: 10 }]);
-      await redis.run(takeAtScript, [KEY], ['1', '-1', ...scriptArgs, String(atMs)], soonMs());
+    async function take(name: string, atMs: number, cost = 1): Promise<void> {
+      const limits = compileLimits([{ name, algorithm, limit: 10, windowMs: WINDOW_MS, burst: 10 }]);
+      const { store } = frozenStore(redis, { nowMs: () => atMs });
+      await store.take({ key: SUBJECT, limits, cost, maxDelayMs: undefined }, soonMs());
     }
     await take('a', nowMs + YEAR_MS);
     await take('b', nowMs + YEAR_MS);
+    expect(await server.command('PTTL', KEY)).toBeGreaterThan(YEAR_MS / 2);
+    // A peek writes nothing: the state is repaired by the next take.
+    await take('a', nowMs, 0);
+    await take('b', nowMs, 0);
     expect(await server.command('PTTL', KEY)).toBeGreaterThan(YEAR_MS / 2);
     await take('a', nowMs);
     // What `b` used is still kept as it was, for as long as it says.

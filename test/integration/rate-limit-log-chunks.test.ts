@@ -1,15 +1,23 @@
 /**
  * The chunks of a sliding log and the room that other fields of the subject need: what ends is dropped, what counts stays.
  */
-import type { RedisReply } from '../../src/redis/commands.ts';
+import type { LimitSpec } from '../../src/config/policy-file.ts';
+import type { StepOutcome } from '../../src/rate-limit/algorithms/step.ts';
+import { compileLimits } from '../../src/rate-limit/policy.ts';
 import type { Redis } from '../../src/redis/redis.ts';
+import { frozenStore } from '../support/rate-limit-frozen-clock.ts';
 import { openRedis, soonMs } from '../support/redis-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { takeAtScript } from '../support/take-at-script.ts';
 
 const START_MS = 3_000_000_000_000;
 const WINDOW_MS = 1_000;
-const LOG = ['2', '2:1000:log', '10000', String(WINDOW_MS), '10000'];
+const LOG: LimitSpec = {
+  name: 'log',
+  algorithm: 'sliding_window_log',
+  limit: 10_000,
+  windowMs: WINDOW_MS,
+  burst: 10_000,
+};
 
 let server: RedisNode;
 let redis: Redis;
@@ -25,38 +33,35 @@ afterAll(async () => {
 });
 
 test('making room for a new limit leaves a log whole whose first chunk has ended', async () => {
-  const key = 'room:{1}';
-  await fillLog(key, 200);
-  await Promise.all(Array.from({ length: 520 }, (_, index) => take(key, window(index), START_MS + 300, 1)));
+  const subject = '1';
+  await fillLog(subject, 200);
+  await Promise.all(Array.from({ length: 520 }, (_, index) => take(subject, window(index), START_MS + 300, 1)));
   const laterMs = START_MS + 1_150;
-  expect(await take(key, window(1_000), laterMs, 1)).toEqual([1, 1, 9, 0, expect.any(Number), 0, 0]);
+  expect(await take(subject, window(1_000), laterMs, 1)).toMatchObject({ allowed: true, remaining: 9 });
   // Entries of START .. START + 150 have left.
-  expect((await take(key, LOG, laterMs, 1)).slice(0, 3)).toEqual([1, 1, 10_000 - 49 - 1]);
+  expect(await take(subject, LOG, laterMs, 1)).toMatchObject({ allowed: true, remaining: 10_000 - 49 - 1 });
 });
 
 test('what has ended is dropped with its chunks when room is needed', async () => {
-  const key = 'room:{2}';
-  await fillLog(key, 200);
-  await Promise.all(Array.from({ length: 520 }, (_, index) => take(key, window(index), START_MS + 300, 1)));
-  await take(key, window(1_000), START_MS + 100_000_000, 1);
-  expect((await server.command('HKEYS', key)) as string[]).toHaveLength(2);
+  const subject = '2';
+  await fillLog(subject, 200);
+  await Promise.all(Array.from({ length: 520 }, (_, index) => take(subject, window(index), START_MS + 300, 1)));
+  await take(subject, window(1_000), START_MS + 100_000_000, 1);
+  expect((await server.command('HKEYS', `test:rl:{s||${subject}}`)) as string[]).toHaveLength(1);
 });
 
-async function fillLog(key: string, entries: number): Promise<void> {
-  await Promise.all(Array.from({ length: entries }, (_, index) => take(key, LOG, START_MS + index, 1)));
+async function fillLog(subject: string, entries: number): Promise<void> {
+  await Promise.all(Array.from({ length: entries }, (_, index) => take(subject, LOG, START_MS + index, 1)));
 }
 
 /** A fixed window of an hour. */
-function window(index: number): string[] {
-  return ['1', `1:3600000:w${index}`, '10', '3600000', '10'];
+function window(index: number): LimitSpec {
+  return { name: `w${index}`, algorithm: 'fixed_window', limit: 10, windowMs: 3_600_000, burst: 10 };
 }
 
-async function take(key: string, limit: readonly string[], nowMs: number, cost: number): Promise<number[]> {
-  const reply: RedisReply = await redis.run(
-    takeAtScript,
-    [key],
-    [String(cost), '-1', ...limit, String(nowMs)],
-    soonMs(20_000),
-  );
-  return reply as number[];
+async function take(subject: string, limit: LimitSpec, nowMs: number, cost: number): Promise<StepOutcome | undefined> {
+  const { store } = frozenStore(redis, { nowMs: () => nowMs });
+  const key = { scope: 's', policy: '', subject };
+  const request = { key, limits: compileLimits([limit]), cost, maxDelayMs: undefined };
+  return (await store.take(request, soonMs(20_000))).outcomes[0];
 }

@@ -1,19 +1,17 @@
 /**
- * Several limits of one subject in one call: the memory store and take.lua agree on all of them, call by call, while limits come and go,
+ * Several limits of one subject in one call: the memory store and the scripts agree on all of them, call by call, while limits come and go,
  * their numbers change, and some deny what others would admit.
  */
-
 import type { LimitSpec } from '../../src/config/policy-file.ts';
 import { FakeClock } from '../../src/lib/clock.ts';
 import { ALGORITHMS } from '../../src/rate-limit/algorithms/index.ts';
 import { MemoryRateLimitStore } from '../../src/rate-limit/memory-store.ts';
-import { type CompiledLimits, compileLimits } from '../../src/rate-limit/policy.ts';
-import type { TakeRequest } from '../../src/rate-limit/store.ts';
+import { compileLimits } from '../../src/rate-limit/policy.ts';
 import type { Redis } from '../../src/redis/redis.ts';
+import { frozenStore } from '../support/rate-limit-frozen-clock.ts';
 import { openRedis, soonMs } from '../support/redis-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { seededRandom } from '../support/seeded-random.ts';
-import { takeAtScript } from '../support/take-at-script.ts';
 
 const HISTORIES = 200;
 const STEPS = 100;
@@ -36,11 +34,13 @@ test('memory and Redis agree', async () => {
   const random = seededRandom(20_261_126);
   const below = (bound: number): number => Math.floor(random() * bound);
   let mixed = 0;
+  const allRuns = new Map<string, number>();
   for (let history = 0; history < HISTORIES; history += 1) {
     // Far in the future of the server, so that no key expires by the real clock.
     const clock = new FakeClock();
     clock.advance(3_000_000_000_000 + below(1e9));
-    const store = new MemoryRateLimitStore({ clock, maxEntries: 10, maxBytes: 1e8 });
+    const memory = new MemoryRateLimitStore({ clock, maxEntries: 10, maxBytes: 1e8 });
+    const { store, runs } = frozenStore(redis, clock);
     const specs = Array.from({ length: LIMITS }, (_, index) => drawSpec(index, below));
     for (let step = 0; step < STEPS; step += 1) {
       clock.advance(below(random() < 0.1 ? 3_000 : 30));
@@ -49,31 +49,29 @@ test('memory and Redis agree', async () => {
         specs[changed] = changeNumbers(specs[changed] as LimitSpec, below);
       }
       const limits = compileLimits(specs.filter((_, index) => index === step % LIMITS || random() < 0.5));
+      const key = { scope: 's', policy: '', subject: String(history) };
+      if (random() < 0.1) {
+        const give = { key, limits, units: 1 + below(10) };
+        const returned = await store.give(give, soonMs(20_000));
+        expect({ history, step, returned }).toEqual({ history, step, returned: memory.give(give) });
+        continue;
+      }
       const maxDelayMs = random() < 0.3 ? below(1_000) : undefined;
-      const request = {
-        key: { scope: 's', policy: '', subject: 'x' },
-        limits,
-        cost: below(random() < 0.3 ? 16 : 4),
-        maxDelayMs,
-      };
-      const { outcomes } = store.take(request);
-      const expected = outcomes.flatMap((one) => [
-        Number(one.allowed),
-        ...[one.remaining, one.retryAfterMs, one.resetAfterMs, one.delayMs],
-        Number(one.never),
-      ]);
-      const reply = await redis.run(
-        takeAtScript,
-        [`{${history}}`],
-        argumentsOf(request, clock.nowMs()),
-        soonMs(20_000),
-      );
-      expect({ history, step, reply }).toEqual({ history, step, reply: [1, ...expected] });
-      mixed += new Set(outcomes.map((one) => one.allowed)).size - 1;
+      const request = { key, limits, cost: below(random() < 0.3 ? 16 : 4), maxDelayMs };
+      const expected = memory.take(request);
+      const result = await store.take(request, soonMs(20_000));
+      expect({ history, step, result }).toEqual({ history, step, result: expected });
+      mixed += new Set(expected.outcomes.map((one) => one.allowed)).size - 1;
+    }
+    for (const [script, count] of runs) {
+      allRuns.set(script, (allRuns.get(script) ?? 0) + count);
     }
   }
-  // What is compared must not be all admitted or all denied.
+  // What is compared must not be all admitted or all denied, and must be the work of all scripts.
   expect(mixed).toBeGreaterThan(HISTORIES);
+  for (const script of ['rate-limit-take-several', 'rate-limit-take', 'rate-limit-peek', 'rate-limit-give']) {
+    expect({ script, isCompared: (allRuns.get(script) ?? 0) > HISTORIES }).toEqual({ script, isCompared: true });
+  }
 }, 120_000);
 
 function drawSpec(index: number, below: (bound: number) => number): LimitSpec {
@@ -87,8 +85,4 @@ function changeNumbers(spec: LimitSpec, below: (bound: number) => number): Limit
   const isBucket = spec.algorithm === 'token_bucket' || spec.algorithm === 'leaky_bucket';
   const limit = isBucket ? Math.max(spec.limit, 5) : 1 + below(20);
   return { ...spec, limit, burst: isBucket ? 1 + below(30) : limit };
-}
-
-function argumentsOf(request: TakeRequest & { limits: CompiledLimits }, nowMs: number): string[] {
-  return [String(request.cost), String(request.maxDelayMs ?? -1), ...request.limits.scriptArgs, String(nowMs)];
 }

@@ -1,21 +1,22 @@
 /**
- * TypeScript and Lua agree to the last integer: 20,000 random steps per algorithm, each decided by the pure step and by
- * the production script on a real Redis, whose one line that reads the server's time is replaced by a time of the test.
+ * TypeScript and Lua agree to the last integer: 20,000 random steps per algorithm (takes, peeks and returns of units), each decided by the
+ * pure step and by the production scripts on a real Redis, whose lines that read the server's time are replaced by a time of the test.
  *
- * The histories change limits under way, jump forward, and go back by less and by more than a window.
+ * The histories change limits on the way, jump forward, and go back by less and by more than a window.
  */
-import { LIMIT_MAX, SLIDING_LOG_LIMIT_MAX, WINDOW_MS_MAX } from '../../src/config/policy-file.ts';
+import { LIMIT_MAX, type LimitSpec, SLIDING_LOG_LIMIT_MAX, WINDOW_MS_MAX } from '../../src/config/policy-file.ts';
 import { ALGORITHMS, type Algorithm, type AlgorithmState } from '../../src/rate-limit/algorithms/index.ts';
-import type { StepLimit, StepOutcome } from '../../src/rate-limit/algorithms/step.ts';
-import type { RedisReply } from '../../src/redis/commands.ts';
+import type { Step, StepLimit } from '../../src/rate-limit/algorithms/step.ts';
+import { compileLimits } from '../../src/rate-limit/policy.ts';
 import type { Redis } from '../../src/redis/redis.ts';
+import { frozenStore } from '../support/rate-limit-frozen-clock.ts';
 import { openRedis, soonMs } from '../support/redis-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { seededRandom } from '../support/seeded-random.ts';
-import { takeAtScript } from '../support/take-at-script.ts';
 
 const STEPS = 20_000;
 const STEPS_PER_HISTORY = 250;
+const HISTORIES = STEPS / STEPS_PER_HISTORY;
 /** Far in the future of the server, so that no key of a history expires by the real clock. */
 const START_MS = 3_000_000_000_000;
 const DRAIN_MS_MAX = 2 ** 42;
@@ -36,85 +37,105 @@ afterAll(async () => {
 test.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const))(
   '%s: TypeScript and Lua agree',
   async (_name, algorithm) => {
-    const random = seededRandom(20_261_124 + algorithm.number);
-    for (let history = 0; history < STEPS / STEPS_PER_HISTORY; history += 1) {
-      await compareHistory(algorithm, history, random);
+    const histories = Array.from({ length: HISTORIES }, (_, history) => compareHistory(algorithm, history));
+    const runs = new Map<string, number>();
+    for (const ofHistory of await Promise.all(histories)) {
+      for (const [script, count] of ofHistory) {
+        runs.set(script, (runs.get(script) ?? 0) + count);
+      }
+    }
+    const lean = `rate-limit-take-${algorithm.name.replaceAll('_', '-')}`;
+    const scripts = ['rate-limit-take', 'rate-limit-peek', 'rate-limit-give'];
+    // What is compared must be the work of every script that can decide such a limit.
+    for (const script of algorithm.fromNumbers === undefined ? scripts : [lean, ...scripts]) {
+      expect({ script, isCompared: (runs.get(script) ?? 0) > STEPS / 50 }).toEqual({ script, isCompared: true });
     }
   },
   120_000,
 );
 
+type Kind = 'take' | 'give' | 'peek';
+
 interface Call {
+  readonly kind: Kind;
   readonly limit: StepLimit;
   readonly nowMs: number;
-  readonly cost: number;
+  readonly units: number;
   readonly maxDelayMs: number | undefined;
 }
 
-async function compareHistory(algorithm: Algorithm, history: number, random: () => number): Promise<void> {
-  const key = `parity:{${algorithm.number}:${history}}`;
+/** One subject; the calls of different histories run at the same time. */
+async function compareHistory(algorithm: Algorithm, history: number): Promise<ReadonlyMap<string, number>> {
+  const random = seededRandom(20_261_124 + algorithm.number * 1_000 + history);
   const windowMs = pick(random, [1, 7, 1_000, 60_000, 86_400_000, WINDOW_MS_MAX - 1, WINDOW_MS_MAX]);
-  const calls: Call[] = [];
-  const expected: StepOutcome[] = [];
-  const replies: Promise<RedisReply>[] = [];
+  const key = { scope: 'parity', policy: algorithm.name, subject: String(history) };
+  const clock = { time: START_MS + Math.floor(random() * 1e9), nowMs: () => clock.time };
+  const { store, runs } = frozenStore(redis, clock);
   let state: AlgorithmState | undefined;
   let limit = drawLimit(algorithm, windowMs, random);
-  let nowMs = START_MS + Math.floor(random() * 1e9);
   for (let index = 0; index < STEPS_PER_HISTORY; index += 1) {
     if (random() < 0.02) {
       limit = drawLimit(algorithm, windowMs, random);
     }
-    nowMs += drawAdvance(algorithm, limit, random);
-    const call: Call = {
+    clock.time += drawAdvance(algorithm, limit, random);
+    const call = drawCall(algorithm, limit, clock.time, random);
+    const spec: LimitSpec = { name: 'x', algorithm: algorithm.name, ...limit };
+    const limits = compileLimits([spec]);
+    const step = stepOf(algorithm, state, call);
+    state = stateAfter(algorithm, state, call, step);
+    const { outcomes } =
+      call.kind === 'give'
+        ? await store.give({ key, limits, units: call.units }, soonMs(20_000))
+        : await store.take({ key, limits, cost: call.units, maxDelayMs: call.maxDelayMs }, soonMs(20_000));
+    expect({ history, index, call, outcome: outcomes[0] }).toEqual({ history, index, call, outcome: step.outcome });
+  }
+  return runs;
+}
+
+function stepOf(algorithm: Algorithm, state: AlgorithmState | undefined, call: Call): Step<AlgorithmState> {
+  const { limit, nowMs, units, maxDelayMs } = call;
+  if (call.kind === 'give' && state !== undefined) {
+    return algorithm.give(state, limit, nowMs, units);
+  }
+  if (call.kind === 'take' || maxDelayMs !== undefined) {
+    return algorithm.take(state, limit, nowMs, call.kind === 'take' ? units : 0, maxDelayMs);
+  }
+  return algorithm.remaining(state, limit, nowMs);
+}
+
+/** What a call leaves behind. A peek, and a cost above the capacity, write nothing. */
+function stateAfter(
+  algorithm: Algorithm,
+  state: AlgorithmState | undefined,
+  call: Call,
+  step: Step<AlgorithmState>,
+): AlgorithmState | undefined {
+  if (call.kind === 'give') {
+    return state === undefined ? undefined : step.state;
+  }
+  const isWriting = call.kind === 'take' && !step.outcome.never && (step.outcome.allowed || step.repaired);
+  if (!isWriting) {
+    return state;
+  }
+  return step.outcome.allowed ? step.state : algorithm.remaining(state, call.limit, call.nowMs).state;
+}
+
+function drawCall(algorithm: Algorithm, limit: StepLimit, nowMs: number, random: () => number): Call {
+  const kind = pick(random, [0, 0, 0, 0, 0, 0, 0, 0, 1, 2]);
+  if (kind === 1) {
+    return {
+      kind: 'give',
       limit,
       nowMs,
-      cost: drawCost(algorithm, limit, random),
-      maxDelayMs: random() < 0.3 ? Math.floor(random() * 2 * windowMs) : undefined,
+      units: Math.max(1, drawCost(algorithm, limit, random)),
+      maxDelayMs: undefined,
     };
-    const step = algorithm.step(state, limit, nowMs, call.cost, call.maxDelayMs);
-    if ((step.outcome.allowed && call.cost > 0) || step.repaired) {
-      state = step.state;
-    }
-    calls.push(call);
-    expected.push(step.outcome);
-    replies.push(redis.run(takeAtScript, [key], argumentsOf(algorithm, call), soonMs(20_000)));
   }
-  const answers = await Promise.all(replies);
-  for (const [index, call] of calls.entries()) {
-    expect({ history, index, call, outcome: outcomeOf(answers[index]) }).toEqual({
-      history,
-      index,
-      call,
-      outcome: expected[index],
-    });
+  const maxDelayMs = random() < 0.3 ? Math.floor(random() * 2 * limit.windowMs) : undefined;
+  if (kind === 2) {
+    return { kind: 'peek', limit, nowMs, units: 0, maxDelayMs };
   }
-}
-
-function argumentsOf(algorithm: Algorithm, call: Call): string[] {
-  const { limit, windowMs, burst } = call.limit;
-  const field = `${algorithm.number}:${windowMs}:x`;
-  const numbers = [limit, windowMs, burst].map(String);
-  return [
-    String(call.cost),
-    String(call.maxDelayMs ?? -1),
-    String(algorithm.number),
-    field,
-    ...numbers,
-    String(call.nowMs),
-  ];
-}
-
-function outcomeOf(reply: RedisReply | undefined): StepOutcome {
-  const [found, allowed, remaining, retryAfterMs, resetAfterMs, delayMs, never] = reply as number[];
-  expect(found).toBe(1);
-  return {
-    allowed: allowed === 1,
-    remaining: remaining ?? -1,
-    retryAfterMs: retryAfterMs ?? -1,
-    resetAfterMs: resetAfterMs ?? -1,
-    delayMs: delayMs ?? -1,
-    never: never === 1,
-  };
+  return { kind: 'take', limit, nowMs, units: Math.max(1, drawCost(algorithm, limit, random)), maxDelayMs };
 }
 
 function drawLimit(algorithm: Algorithm, windowMs: number, random: () => number): StepLimit {
@@ -148,10 +169,7 @@ function drawAdvance(algorithm: Algorithm, limit: StepLimit, random: () => numbe
 function drawCost(algorithm: Algorithm, limit: StepLimit, random: () => number): number {
   const capacity = algorithm.isBucket ? limit.burst : limit.limit;
   const kind = random();
-  if (kind < 0.1) {
-    return 0;
-  }
-  if (kind < 0.6) {
+  if (kind < 0.55) {
     return 1;
   }
   if (kind < 0.97) {

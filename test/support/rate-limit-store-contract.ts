@@ -66,7 +66,7 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
     );
 
     test.each(ALGORITHMS.map((algorithm) => algorithm.name))(
-      '%s: looks and denials take nothing',
+      '%s: peeks and denials take nothing',
       async (algorithm) => {
         const limits = compileLimits([spec({ algorithm, limit: 10 })]);
         const subject = newSubject();
@@ -115,8 +115,8 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
         remaining: 50,
         resetAfterMs: 0,
       });
-      const look = await take(subject, limits, 0);
-      expect(look.outcomes.map((outcome) => outcome.remaining)).toEqual([1, 48, 48, 48, 48]);
+      const peek = await take(subject, limits, 0);
+      expect(peek.outcomes.map((outcome) => outcome.remaining)).toEqual([1, 48, 48, 48, 48]);
     });
 
     test('keeps a limit by name, algorithm and window, whatever other limits are in the call', async () => {
@@ -126,8 +126,8 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
       await awayFromWindowEdge();
       await take(subject, compileLimits([first, second]), 2);
       await take(subject, compileLimits([first]), 2);
-      const look = await take(subject, compileLimits([second, { ...first, limit: 9, burst: 9 }]), 0);
-      expect(look.outcomes.map((outcome) => outcome.remaining)).toEqual([3, 5]);
+      const peek = await take(subject, compileLimits([second, { ...first, limit: 9, burst: 9 }]), 0);
+      expect(peek.outcomes.map((outcome) => outcome.remaining)).toEqual([3, 5]);
       const otherWindow = compileLimits([{ ...first, windowMs: 2 * HOUR_MS }]);
       expect((await take(subject, otherWindow, 0)).outcomes[0]?.remaining).toBe(5);
     });
@@ -149,6 +149,32 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
         );
       }
     });
+
+    test.each(ALGORITHMS.map((algorithm) => algorithm.name))(
+      '%s: units that are returned can be taken again, and no more than were used come back',
+      async (algorithm) => {
+        const limits = compileLimits([
+          spec({ algorithm, limit: 10 }),
+          spec({ name: 'other', algorithm: 'token_bucket', limit: 20 }),
+        ]);
+        const subject = newSubject();
+        await awayFromWindowEdge();
+        const key = { scope: 'test', policy: '', subject };
+        async function give(units: number): Promise<number[]> {
+          const { outcomes } = await fixture.store.give({ key, limits, units }, soonMs());
+          return outcomes.map((outcome) => outcome.remaining);
+        }
+        expect(await give(3)).toEqual([10, 20]);
+        expect((await take(subject, limits, 10)).allowed).toBe(true);
+        expect((await take(subject, limits, 1)).allowed).toBe(false);
+        expect(await give(4)).toEqual([4, 14]);
+        expect((await take(subject, limits, 5)).allowed).toBe(false);
+        expect((await take(subject, limits, 4)).allowed).toBe(true);
+        expect(await give(1_000_000)).toEqual([10, 20]);
+        expect((await take(subject, limits, 10)).allowed).toBe(true);
+        expect((await take(subject, limits, 1)).allowed).toBe(false);
+      },
+    );
 
     test('reset forgets what it is asked to, and says whether there was anything', async () => {
       const key = { scope: 'test', policy: '', subject: newSubject() };

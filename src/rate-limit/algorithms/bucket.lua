@@ -1,11 +1,11 @@
 -- The level of a bucket, exactly: what token and leaky buckets share. bucket.ts explains the steps.
--- A value is packed: end, at, used, fraction.
+-- The numbers of a value: when it was written, used, fraction.
 
 local function drain(value, limit, windowMs, burst, nowMs)
   if not value then
     return nowMs, 0, 0, false
   end
-  local _, atMs, used, fraction = struct.unpack('>dddd', value)
+  local atMs, used, fraction = struct.unpack('<ddd', value, 10)
   if used >= burst then
     used = burst
     fraction = 0
@@ -33,6 +33,14 @@ local function drain(value, limit, windowMs, burst, nowMs)
   return nowMs, restUnits, restFraction, false
 end
 
+-- The level after units were returned.
+local function giveBack(used, fraction, units)
+  if used < units then
+    return 0, 0
+  end
+  return used - units, fraction
+end
+
 local function takenUnits(used, fraction)
   if fraction > 0 then
     return used + 1
@@ -50,8 +58,4 @@ local function emptyAfterMs(atMs, used, fraction, limit, windowMs, nowMs)
     return 0
   end
   return atMs - nowMs + drainTimeMs(used, fraction, limit, windowMs)
-end
-
-local function packLevel(atMs, used, fraction, endMs)
-  return struct.pack('>dddd', endMs, atMs, used, fraction)
 end

@@ -3,7 +3,7 @@
  *
  * The level is `used + fraction / windowMs` units, all integers, 0 <= fraction < windowMs. It drains by `limit` units per
  * window. Since dt * limit / windowMs has that same denominator nothing is ever rounded, however often the bucket is asked.
- * bucket.lua takes the same steps.
+ * bucket.lua takes the same steps, and so does lean/bucket.lua.
  */
 import { multiplyDivide } from './exact.ts';
 import type { StepLimit } from './step.ts';
@@ -48,6 +48,12 @@ export function drain(state: BucketState | undefined, limit: StepLimit, nowMs: n
     return { atMs: nowMs, used: 0, fraction: 0, repaired: false };
   }
   return { atMs: nowMs, used: restUnits, fraction: restFraction, repaired: false };
+}
+
+/** The level after `units` were returned, empty at least. */
+export function giveBack(level: BucketLevel, units: number): BucketLevel {
+  const used = level.used - units;
+  return used < 0 ? { ...level, used: 0, fraction: 0 } : { ...level, used };
 }
 
 /** Units that a new call finds taken: the level, rounded up. */

@@ -1,32 +1,38 @@
--- FIXED_WINDOW; fixed-window.ts explains the steps. A value is packed: end, start, used.
+-- FIXED_WINDOW; fixed-window.ts explains the steps. The numbers of its value: when it was written, used, 0.
 
 local function stepFixedWindow(_, value, limit, windowMs, _, nowMs, cost)
-  local startMs = nowMs - (nowMs % windowMs)
+  local startMs = nowMs - nowMs % windowMs
+  local atMs = nowMs
   local used = 0
   local repaired = false
   if value then
-    local _, storedStartMs, storedUsed = struct.unpack('>ddd', value)
+    local storedAtMs, storedUsed = struct.unpack('<dd', value, 10)
+    local storedStartMs = storedAtMs - storedAtMs % windowMs
     if storedStartMs >= startMs then
       used = storedUsed
       repaired = storedStartMs - nowMs > windowMs
       if not repaired then
         startMs = storedStartMs
+        atMs = math.max(nowMs, storedAtMs)
       end
     end
+  end
+  if cost < 0 then
+    used = math.max(0, used + cost)
+    cost = 0
   end
   local allowed = used + cost <= limit
   if allowed then
     used = used + cost
   end
   local leftMs = startMs + windowMs - nowMs
-  local resetAfterMs = used > 0 and leftMs or 0
   return {
     allowed = allowed,
     remaining = math.max(0, limit - used),
     retryAfterMs = allowed and 0 or leftMs,
-    resetAfterMs = resetAfterMs,
+    resetAfterMs = used > 0 and leftMs or 0,
     delayMs = 0,
     repaired = repaired,
-    value = struct.pack('>ddd', nowMs + resetAfterMs, startMs, used),
+    numbers = struct.pack('<ddd', atMs, used, 0),
   }
 end

@@ -2,38 +2,47 @@
  * FIXED_WINDOW: at most `limit` units per window; windows begin at multiples of their length since 1970 (UTC).
  *
  * Cheapest and easiest to explain; up to twice the limit can pass around the seam of two windows.
- * fixed-window.lua takes the same steps.
+ * fixed-window.lua takes the same steps, and so does lean/fixed-window.lua.
  */
-import { asNever, type Step, type StepLimit } from './step.ts';
+import { asNever, type Step, type StepLimit, type Steps } from './step.ts';
 
 export interface FixedWindowState {
   readonly startMs: number;
   readonly used: number;
 }
 
-export function stepFixedWindow(
-  state: FixedWindowState | undefined,
-  limit: StepLimit,
-  nowMs: number,
-  cost: number,
-): Step<FixedWindowState> {
-  if (cost > limit.limit) {
-    return asNever(stepFixedWindow(state, limit, nowMs, 0));
+export const fixedWindow: Steps<FixedWindowState> = {
+  take: (state, limit, nowMs, cost) => {
+    if (cost > limit.limit) {
+      return asNever(decide(load(state, limit, nowMs), limit, nowMs, 0));
+    }
+    return decide(load(state, limit, nowMs), limit, nowMs, cost);
+  },
+  give: (state, limit, nowMs, units) => {
+    const window = load(state, limit, nowMs);
+    return decide({ ...window, used: Math.max(0, window.used - units) }, limit, nowMs, 0);
+  },
+  remaining: (state, limit, nowMs) => decide(load(state, limit, nowMs), limit, nowMs, 0),
+};
+
+interface Window extends FixedWindowState {
+  readonly repaired: boolean;
+}
+
+function load(state: FixedWindowState | undefined, limit: StepLimit, nowMs: number): Window {
+  const startMs = nowMs - (nowMs % limit.windowMs);
+  if (state === undefined || state.startMs < startMs) {
+    return { startMs, used: 0, repaired: false };
   }
-  const { windowMs } = limit;
-  let startMs = nowMs - (nowMs % windowMs);
-  let used = 0;
-  let repaired = false;
-  if (state !== undefined && state.startMs >= startMs) {
-    used = state.used;
-    repaired = state.startMs - nowMs > windowMs;
-    startMs = repaired ? startMs : state.startMs;
-  }
-  const allowed = used + cost <= limit.limit;
-  if (allowed) {
-    used += cost;
-  }
-  const leftMs = startMs + windowMs - nowMs;
+  const repaired = state.startMs - nowMs > limit.windowMs;
+  return { startMs: repaired ? startMs : state.startMs, used: state.used, repaired };
+}
+
+function decide(window: Window, limit: StepLimit, nowMs: number, cost: number): Step<FixedWindowState> {
+  const { startMs, repaired } = window;
+  const allowed = window.used + cost <= limit.limit;
+  const used = allowed ? window.used + cost : window.used;
+  const leftMs = startMs + limit.windowMs - nowMs;
   const outcome = {
     allowed,
     remaining: Math.max(0, limit.limit - used),

@@ -1,7 +1,11 @@
--- LEAKY_BUCKET; leaky-bucket.ts explains the steps. Its value is that of bucket.lua. maxDelayMs below 0: no bound.
+-- LEAKY_BUCKET; leaky-bucket.ts explains the steps. Its numbers are those of bucket.lua. maxDelayMs below 0: no bound.
 
 local function stepLeakyBucket(_, value, limit, windowMs, burst, nowMs, cost, maxDelayMs)
   local atMs, used, fraction, repaired = drain(value, limit, windowMs, burst, nowMs)
+  if cost < 0 then
+    used, fraction = giveBack(used, fraction, -cost)
+    cost = 0
+  end
   local taken = takenUnits(used, fraction)
   local delayMs = drainTimeMs(used, fraction, limit, windowMs)
   local retryAfterMs = 0
@@ -21,6 +25,6 @@ local function stepLeakyBucket(_, value, limit, windowMs, burst, nowMs, cost, ma
     resetAfterMs = resetAfterMs,
     delayMs = allowed and delayMs or 0,
     repaired = repaired,
-    value = packLevel(atMs, used + granted, fraction, nowMs + resetAfterMs),
+    numbers = struct.pack('<ddd', atMs, used + granted, fraction),
   }
 end

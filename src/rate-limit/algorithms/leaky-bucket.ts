@@ -5,20 +5,37 @@
  * `maxDelayMs` a call that would have to wait longer is denied, and told when its wait would be short enough.
  * leaky-bucket.lua takes the same steps.
  */
-import { type BucketState, drain, drainTimeMs, emptyAfterMs, fitsAfterMs, takenUnits } from './bucket.ts';
-import { asNever, type Step, type StepLimit } from './step.ts';
+import {
+  type BucketLevel,
+  type BucketState,
+  drain,
+  drainTimeMs,
+  emptyAfterMs,
+  fitsAfterMs,
+  giveBack,
+  takenUnits,
+} from './bucket.ts';
+import { asNever, type Step, type StepLimit, type Steps } from './step.ts';
 
-export function stepLeakyBucket(
-  state: BucketState | undefined,
+export const leakyBucket: Steps<BucketState> = {
+  take: (state, limit, nowMs, cost, maxDelayMs) => {
+    const level = drain(state, limit, nowMs);
+    if (cost > limit.burst) {
+      return asNever(decide(level, limit, nowMs, 0, undefined));
+    }
+    return decide(level, limit, nowMs, cost, maxDelayMs);
+  },
+  give: (state, limit, nowMs, units) => decide(giveBack(drain(state, limit, nowMs), units), limit, nowMs, 0, undefined),
+  remaining: (state, limit, nowMs) => decide(drain(state, limit, nowMs), limit, nowMs, 0, undefined),
+};
+
+function decide(
+  level: BucketLevel,
   limit: StepLimit,
   nowMs: number,
   cost: number,
   maxDelayMs: number | undefined,
 ): Step<BucketState> {
-  if (cost > limit.burst) {
-    return asNever(stepLeakyBucket(state, limit, nowMs, 0, undefined));
-  }
-  const level = drain(state, limit, nowMs);
   const taken = takenUnits(level);
   const delayMs = drainTimeMs(level.used, level.fraction, limit);
   let retryAfterMs = 0;

@@ -81,16 +81,16 @@ describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const
 
   test('says never, and nothing else changes, when the cost is more than there is', () => {
     const limit = { limit: 5, windowMs: 1_000, burst: 5 };
-    const first = algorithm.step(undefined, limit, START_MS, 3, undefined);
-    const second = algorithm.step(first.state, limit, START_MS, 6, undefined);
+    const first = algorithm.take(undefined, limit, START_MS, 3, undefined);
+    const second = algorithm.take(first.state, limit, START_MS, 6, undefined);
     expect(second.outcome).toMatchObject({ allowed: false, never: true, remaining: 2, retryAfterMs: 0, delayMs: 0 });
     expect(second.state).toEqual(first.state);
   });
 
   test('a clock that steps back within a window gives nothing back, and waits count from it', () => {
     const limit = { limit: 2, windowMs: 60_000, burst: 2 };
-    const full = algorithm.step(undefined, limit, START_MS + 60_000, 2, undefined);
-    const back = algorithm.step(full.state, limit, START_MS + 1_000, 1, undefined);
+    const full = algorithm.take(undefined, limit, START_MS + 60_000, 2, undefined);
+    const back = algorithm.take(full.state, limit, START_MS + 1_000, 1, undefined);
     expect(back.outcome.allowed).toBe(false);
     expect(back.repaired).toBe(false);
     expectRetryExact(algorithm, back.state, limit, { nowMs: START_MS + 1_000, cost: 1 }, back.outcome.retryAfterMs);
@@ -98,44 +98,44 @@ describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const
 
   test('a state from a broken clock keeps what was used and is over within two windows', () => {
     const limit = { limit: 2, windowMs: 60_000, burst: 2 };
-    const full = algorithm.step(undefined, limit, START_MS + 1e10, 2, undefined);
-    const back = algorithm.step(full.state, limit, START_MS, 2, undefined);
+    const full = algorithm.take(undefined, limit, START_MS + 1e10, 2, undefined);
+    const back = algorithm.take(full.state, limit, START_MS, 2, undefined);
     expect(back.outcome.allowed).toBe(false);
     expect(back.repaired).toBe(true);
     expect(back.outcome.retryAfterMs).toBeLessThanOrEqual(120_000);
-    const later = algorithm.step(back.state, limit, START_MS + back.outcome.retryAfterMs, 2, undefined);
+    const later = algorithm.take(back.state, limit, START_MS + back.outcome.retryAfterMs, 2, undefined);
     expect(later.outcome.allowed).toBe(true);
     expect(later.repaired).toBe(false);
   });
 
   test('a lowered limit applies at once, a raised one gives room at once', () => {
     const wide = { limit: 10, windowMs: 60_000, burst: 10 };
-    const used = algorithm.step(undefined, wide, START_MS, 6, undefined).state;
+    const used = algorithm.take(undefined, wide, START_MS, 6, undefined).state;
     const narrow = { limit: 4, windowMs: 60_000, burst: 4 };
-    expect(algorithm.step(used, narrow, START_MS, 1, undefined).outcome).toMatchObject({
+    expect(algorithm.take(used, narrow, START_MS, 1, undefined).outcome).toMatchObject({
       allowed: false,
       remaining: 0,
     });
     const wider = { limit: 20, windowMs: 60_000, burst: 20 };
-    expect(algorithm.step(used, wider, START_MS, 1, undefined).outcome).toMatchObject({ allowed: true, remaining: 13 });
+    expect(algorithm.take(used, wider, START_MS, 1, undefined).outcome).toMatchObject({ allowed: true, remaining: 13 });
   });
 });
 
 test('a leaky bucket paces: each call waits for those before it, and max delay turns a wait into a denial', () => {
-  const { step } = algorithmNamed('leaky_bucket');
+  const { take } = algorithmNamed('leaky_bucket');
   const limit = { limit: 10, windowMs: 1_000, burst: 4 };
   let state: AlgorithmState | undefined;
   const delays: number[] = [];
   for (let call = 0; call < 4; call += 1) {
-    const taken = step(state, limit, START_MS, 1, undefined);
+    const taken = take(state, limit, START_MS, 1, undefined);
     state = taken.state;
     delays.push(taken.outcome.delayMs);
   }
   expect(delays).toEqual([0, 100, 200, 300]);
-  expect(step(state, limit, START_MS, 1, undefined).outcome).toMatchObject({ allowed: false, retryAfterMs: 100 });
-  const impatient = step(state, limit, START_MS + 150, 1, 100).outcome;
+  expect(take(state, limit, START_MS, 1, undefined).outcome).toMatchObject({ allowed: false, retryAfterMs: 100 });
+  const impatient = take(state, limit, START_MS + 150, 1, 100).outcome;
   expect(impatient).toMatchObject({ allowed: false, retryAfterMs: 150, delayMs: 0 });
-  expect(step(state, limit, START_MS + 300, 1, 100).outcome).toMatchObject({ allowed: true, delayMs: 100 });
+  expect(take(state, limit, START_MS + 300, 1, 100).outcome).toMatchObject({ allowed: true, delayMs: 100 });
 });
 
 test('a log of many chunks decides as its model while they leave, one by one and several at once', () => {
@@ -156,7 +156,7 @@ function play(algorithm: Algorithm, limit: StepLimit, history: readonly Move[]):
     nowMs += Math.floor((limit.windowMs / MILLION) * move.millionths) + move.ms;
     const cost = Math.min(capacity, Math.floor((capacity / MILLION) * move.costMillionths) + move.costUnits);
     const before = state;
-    const { outcome, state: after } = algorithm.step(state, limit, nowMs, cost, undefined);
+    const { outcome, state: after } = algorithm.take(state, limit, nowMs, cost, undefined);
     expect(outcome.allowed).toBe(model(admitted, limit, nowMs, cost));
     if (outcome.allowed) {
       state = after;
@@ -183,8 +183,8 @@ function expectRetryExact(
 ): void {
   expect(retryAfterMs).toBeGreaterThan(0);
   const atMs = call.nowMs + retryAfterMs;
-  expect(algorithm.step(state, limit, atMs - 1, call.cost, undefined).outcome.allowed).toBe(false);
-  expect(algorithm.step(state, limit, atMs, call.cost, undefined).outcome.allowed).toBe(true);
+  expect(algorithm.take(state, limit, atMs - 1, call.cost, undefined).outcome.allowed).toBe(false);
+  expect(algorithm.take(state, limit, atMs, call.cost, undefined).outcome.allowed).toBe(true);
 }
 
 function sumSince(admitted: readonly Admission[], fromMs: number): bigint {

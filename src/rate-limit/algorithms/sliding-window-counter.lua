@@ -1,25 +1,32 @@
--- SLIDING_WINDOW_COUNTER; sliding-window-counter.ts explains the steps. A value is packed: end, start, previous, current.
+-- SLIDING_WINDOW_COUNTER; sliding-window-counter.ts explains the steps. The numbers of its value: when it was written, current, previous.
 
 local function rollForward(value, windowMs, nowMs)
-  local startMs = nowMs - (nowMs % windowMs)
+  local startMs = nowMs - nowMs % windowMs
   if not value then
-    return startMs, 0, 0, false
+    return startMs, nowMs, 0, 0, false
   end
-  local _, storedStartMs, previous, current = struct.unpack('>dddd', value)
+  local atMs, current, previous = struct.unpack('<ddd', value, 10)
+  local storedStartMs = atMs - atMs % windowMs
   if storedStartMs >= startMs then
     if storedStartMs - nowMs > windowMs then
-      return startMs, previous, current, true
+      return startMs, nowMs, previous, current, true
     end
-    return storedStartMs, previous, current, false
+    return storedStartMs, math.max(nowMs, atMs), previous, current, false
   end
   if storedStartMs == startMs - windowMs then
-    return startMs, current, 0, false
+    return startMs, nowMs, current, 0, false
   end
-  return startMs, 0, 0, false
+  return startMs, nowMs, 0, 0, false
 end
 
 local function stepSlidingWindowCounter(_, value, limit, windowMs, _, nowMs, cost)
-  local startMs, previous, current, repaired = rollForward(value, windowMs, nowMs)
+  local startMs, atMs, previous, current, repaired = rollForward(value, windowMs, nowMs)
+  if cost < 0 then
+    local ofCurrent = math.min(current, -cost)
+    current = current - ofCurrent
+    previous = math.max(0, previous - (-cost - ofCurrent))
+    cost = 0
+  end
   local elapsedMs = math.max(0, nowMs - startMs)
   local share = multiplyDivideUp(previous, windowMs - elapsedMs, windowMs)
   local available = limit - current - cost
@@ -44,6 +51,6 @@ local function stepSlidingWindowCounter(_, value, limit, windowMs, _, nowMs, cos
     resetAfterMs = resetAfterMs,
     delayMs = 0,
     repaired = repaired,
-    value = struct.pack('>dddd', nowMs + resetAfterMs, startMs, previous, used),
+    numbers = struct.pack('<ddd', atMs, used, previous),
   }
 end

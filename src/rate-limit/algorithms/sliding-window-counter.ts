@@ -4,10 +4,12 @@
  * What the previous window used is taken as spread evenly over it: with `e` ms of this window gone, its share is
  * previous * (W - e) / W. A call is admitted when that share, what this window used, and the cost fit together:
  * previous * (W - e) <= (limit - current - cost) * W, decided in integers. The share is rounded up when it is shown.
- * sliding-window-counter.lua takes the same steps.
+ *
+ * `give` returns units to this window first and to the previous one for the rest: the newest units are the likeliest to come back.
+ * sliding-window-counter.lua takes the same steps, and so does lean/sliding-window-counter.lua.
  */
 import { multiplyDivide, multiplyDivideUp } from './exact.ts';
-import { asNever, type Step, type StepLimit } from './step.ts';
+import { asNever, type Step, type StepLimit, type Steps } from './step.ts';
 
 export interface SlidingWindowCounterState {
   readonly startMs: number;
@@ -17,17 +19,31 @@ export interface SlidingWindowCounterState {
   readonly current: number;
 }
 
-export function stepSlidingWindowCounter(
-  state: SlidingWindowCounterState | undefined,
-  limit: StepLimit,
-  nowMs: number,
-  cost: number,
-): Step<SlidingWindowCounterState> {
-  if (cost > limit.limit) {
-    return asNever(stepSlidingWindowCounter(state, limit, nowMs, 0));
-  }
+export const slidingWindowCounter: Steps<SlidingWindowCounterState> = {
+  take: (state, limit, nowMs, cost) => {
+    const windows = rollForward(state, limit.windowMs, nowMs);
+    if (cost > limit.limit) {
+      return asNever(decide(windows, limit, nowMs, 0));
+    }
+    return decide(windows, limit, nowMs, cost);
+  },
+  give: (state, limit, nowMs, units) => {
+    const windows = rollForward(state, limit.windowMs, nowMs);
+    const ofCurrent = Math.min(windows.current, units);
+    const current = windows.current - ofCurrent;
+    const previous = Math.max(0, windows.previous - (units - ofCurrent));
+    return decide({ ...windows, previous, current }, limit, nowMs, 0);
+  },
+  remaining: (state, limit, nowMs) => decide(rollForward(state, limit.windowMs, nowMs), limit, nowMs, 0),
+};
+
+interface Windows extends SlidingWindowCounterState {
+  readonly repaired: boolean;
+}
+
+function decide(windows: Windows, limit: StepLimit, nowMs: number, cost: number): Step<SlidingWindowCounterState> {
   const { windowMs } = limit;
-  const { startMs, previous, current, repaired } = rollForward(state, windowMs, nowMs);
+  const { startMs, previous, current, repaired } = windows;
   const elapsedMs = Math.max(0, nowMs - startMs);
   const share = multiplyDivideUp(previous, windowMs - elapsedMs, windowMs);
   const allowed = share <= limit.limit - current - cost;
@@ -35,7 +51,7 @@ export function stepSlidingWindowCounter(
   const outcome = {
     allowed,
     remaining: Math.max(0, limit.limit - used - share),
-    retryAfterMs: allowed ? 0 : retryAtMs(startMs, previous, current, limit, cost) - nowMs,
+    retryAfterMs: allowed ? 0 : retryAtMs(windows, limit, cost) - nowMs,
     resetAfterMs: resetAtMs(startMs, previous, used, windowMs, nowMs) - nowMs,
     delayMs: 0,
     never: false,
@@ -43,11 +59,7 @@ export function stepSlidingWindowCounter(
   return { state: { startMs, previous, current: used }, outcome, repaired };
 }
 
-function rollForward(
-  state: SlidingWindowCounterState | undefined,
-  windowMs: number,
-  nowMs: number,
-): SlidingWindowCounterState & { readonly repaired: boolean } {
+function rollForward(state: SlidingWindowCounterState | undefined, windowMs: number, nowMs: number): Windows {
   const startMs = nowMs - (nowMs % windowMs);
   if (state === undefined) {
     return { startMs, previous: 0, current: 0, repaired: false };
@@ -62,7 +74,7 @@ function rollForward(
 }
 
 /** The first millisecond at which the denied call would fit. */
-function retryAtMs(startMs: number, previous: number, current: number, limit: StepLimit, cost: number): number {
+function retryAtMs({ startMs, previous, current }: Windows, limit: StepLimit, cost: number): number {
   const { windowMs } = limit;
   const available = limit.limit - current - cost;
   if (available >= 0) {

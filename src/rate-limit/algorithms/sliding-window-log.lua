@@ -1,11 +1,13 @@
 -- SLIDING_WINDOW_LOG; sliding-window-log.ts explains the steps.
--- The value is packed: end, oldest, first, next, skipped entries, skipped units, total; then the tail's entries.
--- Full chunks first .. next - 1 lie in fields of their own, packed: end, units; then 64 entries. An entry: ms, units (10 bytes).
+-- The numbers of its value: oldest, first, next, skipped entries, skipped units, total; then the tail's entries.
+-- Full chunks first .. next - 1 lie in fields of their own, packed: end, layout, units; then 64 entries. An entry: ms, units (10 bytes).
 
 local LOG_CHUNK_ENTRIES = 64
 local LOG_ENTRY_BYTES = 10
-local LOG_HEAD_BYTES = 56
-local LOG_CHUNK_HEAD_BYTES = 16
+local LOG_HEAD_BYTES = 57
+local LOG_CHUNK_HEAD_BYTES = 17
+-- A chunk of a newer layout was met: what was computed since then means nothing and must not be written.
+local hasNewerChunk = false
 
 local function logChunkField(field, index)
   return string.format('%s#%.0f', field, index)
@@ -13,13 +15,16 @@ end
 
 -- Entry `index` (from 0): its time and its units.
 local function logEntry(entries, index)
-  return struct.unpack('>dH', entries, index * LOG_ENTRY_BYTES + 1)
+  return struct.unpack('<dH', entries, index * LOG_ENTRY_BYTES + 1)
 end
 
 -- Units and entries of a full chunk.
 local function logChunk(field, index)
   local value = redis.call('HGET', KEYS[1], logChunkField(field, index))
-  local _, units = struct.unpack('>dd', value)
+  local _, layout, units = struct.unpack('<dBd', value)
+  if layout ~= LAYOUT then
+    hasNewerChunk = true
+  end
   return units, string.sub(value, LOG_CHUNK_HEAD_BYTES + 1)
 end
 
@@ -27,7 +32,7 @@ local function logRead(value)
   if not value then
     return { oldest = 0, first = 0, next = 0, skippedEntries = 0, skippedUnits = 0, total = 0, tail = '' }
   end
-  local _, oldest, first, next, skippedEntries, skippedUnits, total = struct.unpack('>ddddddd', value)
+  local oldest, first, next, skippedEntries, skippedUnits, total = struct.unpack('<dddddd', value, 10)
   return {
     oldest = oldest,
     first = first,
@@ -69,6 +74,9 @@ local function logTrim(field, log, horizonMs, dropped)
   while log.first < log.next do
     local units
     units, entries = logChunk(field, log.first)
+    if hasNewerChunk then
+      return
+    end
     if logEntry(entries, LOG_CHUNK_ENTRIES - 1) > horizonMs then
       break
     end
@@ -101,6 +109,9 @@ local function logLeavesAt(field, log, units)
   local entries = log.tail
   for index = log.first, log.next - 1 do
     local chunkUnits, chunkEntries = logChunk(field, index)
+    if hasNewerChunk then
+      return 0
+    end
     if chunkUnits >= wanted then
       entries = chunkEntries
       break
@@ -127,7 +138,7 @@ local function logAppend(field, log, atMs, units, windowMs, chunks)
   if count > 0 then
     local lastTime, lastUnits = logEntry(log.tail, count - 1)
     if lastTime == atMs then
-      log.tail = string.sub(log.tail, 1, -LOG_ENTRY_BYTES - 1) .. struct.pack('>dH', atMs, lastUnits + units)
+      log.tail = string.sub(log.tail, 1, -LOG_ENTRY_BYTES - 1) .. struct.pack('<dH', atMs, lastUnits + units)
       return
     end
     if count == LOG_CHUNK_ENTRIES then
@@ -137,12 +148,44 @@ local function logAppend(field, log, atMs, units, windowMs, chunks)
         sum = sum + entryUnits
       end
       chunks[#chunks + 1] = logChunkField(field, log.next)
-      chunks[#chunks + 1] = struct.pack('>dd', lastTime + windowMs, sum) .. log.tail
+      chunks[#chunks + 1] = struct.pack('<dBd', lastTime + windowMs, LAYOUT, sum) .. log.tail
       log.next = log.next + 1
       log.tail = ''
     end
   end
-  log.tail = log.tail .. struct.pack('>dH', atMs, units)
+  log.tail = log.tail .. struct.pack('<dH', atMs, units)
+end
+
+-- Takes the newest units out of the log; the last chunk becomes the tail once the tail is empty.
+local function logRemoveNewest(field, log, units, dropped)
+  if units >= log.total then
+    logForget(field, log, dropped)
+    return
+  end
+  log.total = log.total - units
+  while true do
+    local count = #log.tail / LOG_ENTRY_BYTES
+    local lastTime, lastUnits = logEntry(log.tail, count - 1)
+    log.tail = string.sub(log.tail, 1, -LOG_ENTRY_BYTES - 1)
+    if lastUnits > units then
+      log.tail = log.tail .. struct.pack('<dH', lastTime, lastUnits - units)
+      return
+    end
+    units = units - lastUnits
+    if count == 1 then
+      log.next = log.next - 1
+      local _, entries = logChunk(field, log.next)
+      if hasNewerChunk then
+        return
+      end
+      dropped[#dropped + 1] = logChunkField(field, log.next)
+      log.tail = entries
+      if log.first == log.next then
+        log.tail = string.sub(entries, log.skippedEntries * LOG_ENTRY_BYTES + 1)
+        log.skippedEntries, log.skippedUnits = 0, 0
+      end
+    end
+  end
 end
 
 local function stepSlidingWindowLog(field, value, limit, windowMs, _, nowMs, cost)
@@ -156,7 +199,11 @@ local function stepSlidingWindowLog(field, value, limit, windowMs, _, nowMs, cos
     local total = log.total
     atMs = nowMs
     logForget(field, log, dropped)
-    log.oldest, log.total, log.tail = nowMs, total, struct.pack('>dH', nowMs, total)
+    log.oldest, log.total, log.tail = nowMs, total, struct.pack('<dH', nowMs, total)
+  end
+  if cost < 0 then
+    logRemoveNewest(field, log, -cost, dropped)
+    cost = 0
   end
   local allowed = log.total + cost <= limit
   local retryAfterMs = 0
@@ -166,7 +213,7 @@ local function stepSlidingWindowLog(field, value, limit, windowMs, _, nowMs, cos
     logAppend(field, log, atMs, cost, windowMs, chunks)
   end
   local resetAfterMs = 0
-  if log.total > 0 then
+  if log.total > 0 and not hasNewerChunk then
     resetAfterMs = logNewest(log) + windowMs - nowMs
   end
   return {
@@ -176,7 +223,7 @@ local function stepSlidingWindowLog(field, value, limit, windowMs, _, nowMs, cos
     resetAfterMs = resetAfterMs,
     delayMs = 0,
     repaired = repaired,
-    value = struct.pack('>ddddddd', nowMs + resetAfterMs, log.oldest, log.first, log.next, log.skippedEntries, log.skippedUnits, log.total) .. log.tail,
+    numbers = struct.pack('<dddddd', log.oldest, log.first, log.next, log.skippedEntries, log.skippedUnits, log.total) .. log.tail,
     dropped = dropped,
     chunks = chunks,
   }

@@ -3,9 +3,10 @@
  *
  * An entry is a time and the units admitted at that time; what is admitted in the same millisecond shares one. An entry
  * counts until its time plus the window. To keep a step cheap at 10,000 entries the log is a row of full, unchanging
- * chunks and a short tail: a step copies the tail at most. sliding-window-log.lua keeps each chunk in a field of its own.
+ * chunks and a short tail: a step copies the tail at most. sliding-window-log.lua keeps each chunk in a field of its own. `give` removes the
+ * newest entries.
  */
-import { asNever, type Step, type StepLimit } from './step.ts';
+import { asNever, type Step, type StepLimit, type Steps } from './step.ts';
 
 /** Entries per chunk. */
 export const LOG_CHUNK_ENTRIES = 64;
@@ -33,28 +34,42 @@ export interface SlidingWindowLogState {
 
 const EMPTY_LOG: SlidingWindowLogState = { chunks: [], skippedEntries: 0, skippedUnits: 0, tail: [], total: 0 };
 
-export function stepSlidingWindowLog(
-  state: SlidingWindowLogState | undefined,
-  limit: StepLimit,
-  nowMs: number,
-  cost: number,
-): Step<SlidingWindowLogState> {
-  if (cost > limit.limit) {
-    return asNever(stepSlidingWindowLog(state, limit, nowMs, 0));
-  }
-  const { windowMs } = limit;
+export const slidingWindowLog: Steps<SlidingWindowLogState> = {
+  take: (state, limit, nowMs, cost) => {
+    const log = load(state, limit, nowMs);
+    return cost > limit.limit ? asNever(decide(log, limit, nowMs, 0)) : decide(log, limit, nowMs, cost);
+  },
+  give: (state, limit, nowMs, units) => {
+    const { log, atMs, repaired } = load(state, limit, nowMs);
+    return decide({ log: removeNewest(log, units), atMs, repaired }, limit, nowMs, 0);
+  },
+  remaining: (state, limit, nowMs) => decide(load(state, limit, nowMs), limit, nowMs, 0),
+};
+
+interface LoadedLog {
+  readonly log: SlidingWindowLogState;
+  /** When an admission of this step counts as made. */
+  readonly atMs: number;
+  readonly repaired: boolean;
+}
+
+function load(state: SlidingWindowLogState | undefined, limit: StepLimit, nowMs: number): LoadedLog {
   const newest = state === undefined ? nowMs : newestMs(state, nowMs);
-  let atMs = Math.max(nowMs, newest);
-  let log = state === undefined ? EMPTY_LOG : trim(state, atMs - windowMs);
-  const repaired = newest - nowMs > windowMs;
-  if (repaired) {
-    atMs = nowMs;
-    log = { ...EMPTY_LOG, tail: [nowMs, log.total], total: log.total };
+  const atMs = Math.max(nowMs, newest);
+  const log = state === undefined ? EMPTY_LOG : trim(state, atMs - limit.windowMs);
+  if (newest - nowMs > limit.windowMs) {
+    return { log: { ...EMPTY_LOG, tail: [nowMs, log.total], total: log.total }, atMs: nowMs, repaired: true };
   }
+  return { log, atMs, repaired: false };
+}
+
+function decide(loaded: LoadedLog, limit: StepLimit, nowMs: number, cost: number): Step<SlidingWindowLogState> {
+  const { windowMs } = limit;
+  let { log } = loaded;
   const allowed = log.total + cost <= limit.limit;
   const retryAfterMs = allowed ? 0 : leavesAtMs(log, log.total + cost - limit.limit) + windowMs - nowMs;
   if (allowed && cost > 0) {
-    log = append(log, atMs, cost);
+    log = append(log, loaded.atMs, cost);
   }
   const outcome = {
     allowed,
@@ -64,7 +79,7 @@ export function stepSlidingWindowLog(
     delayMs: 0,
     never: false,
   };
-  return { state: log, outcome, repaired };
+  return { state: log, outcome, repaired: loaded.repaired };
 }
 
 /** About what a state takes in memory. */
@@ -146,6 +161,35 @@ function append(log: SlidingWindowLogState, atMs: number, units: number): Slidin
   }
   const chunk = { entries: log.tail, units: sumOf(log.tail) };
   return { ...log, chunks: [...log.chunks, chunk], tail: [atMs, units], total };
+}
+
+/** Takes the newest `units` out of the log; the last chunk becomes the tail once the tail is empty. */
+function removeNewest(log: SlidingWindowLogState, units: number): SlidingWindowLogState {
+  if (units >= log.total) {
+    return EMPTY_LOG;
+  }
+  let left = units;
+  let { chunks, skippedEntries, skippedUnits } = log;
+  let tail = log.tail.slice();
+  for (;;) {
+    const last = tail.length - 2;
+    const lastUnits = numberAt(tail, last + 1);
+    if (lastUnits > left) {
+      tail[last + 1] = lastUnits - left;
+      return { chunks, skippedEntries, skippedUnits, tail, total: log.total - units };
+    }
+    left -= lastUnits;
+    tail.length = last;
+    if (tail.length === 0) {
+      // Units are left, so there is a chunk. The first one no longer holds the entries that have left the window.
+      const chunk = chunks[chunks.length - 1];
+      chunks = chunks.slice(0, -1);
+      const gone = chunks.length === 0 ? skippedEntries : 0;
+      tail = chunk?.entries.slice(gone * 2) ?? [];
+      skippedEntries = chunks.length === 0 ? 0 : skippedEntries;
+      skippedUnits = chunks.length === 0 ? 0 : skippedUnits;
+    }
+  }
 }
 
 function sumOf(entries: LogEntries): number {

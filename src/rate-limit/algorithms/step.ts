@@ -1,15 +1,16 @@
 /**
- * What every algorithm is: one pure step from a state and a call to a new state and an outcome.
+ * What every algorithm consists of: `take`, `give` and `remaining`, pure steps from a state and a call to a new state and an outcome.
  *
  * Rules that hold for all of them:
  *   1. A state holds what was used, never what remains, so a changed limit applies at the next step.
- *   2. A step that denies, and a step of cost 0, gives back the state it found, except after 4.
+ *   2. A step that denies, and one that takes nothing, returns the state it found, except after 4.
  *   3. Stored time does not move backwards: where the state is ahead of `nowMs` by at most one window (a failed-over master
  *      with a slower clock), the step happens at the state's own time, and the waits it names count from `nowMs`.
  *   4. Where the state is further ahead than that (a broken clock), it is moved to `nowMs` with what it says was used.
  *      `repaired` is true, and the state must be stored whatever the outcome: else a denial would last until the
  *      broken time comes.
  *   5. All numbers are integers within +-2^53, and the .lua beside each file agrees to the last one.
+ *   6. `give` returns units that were taken before. What was used never falls below zero: units that no longer count cannot be returned.
  */
 
 /** The numbers of a limit, within the bounds of config/policy-file.ts. */
@@ -41,16 +42,23 @@ export interface Step<State> {
   readonly repaired: boolean;
 }
 
-/** `state` is undefined for a subject that has used nothing. `maxDelayMs` is undefined for no bound. */
-export type StepFunction<State> = (
-  state: State | undefined,
-  limit: StepLimit,
-  nowMs: number,
-  cost: number,
-  maxDelayMs: number | undefined,
-) => Step<State>;
+/** The three steps of one algorithm. `state` is undefined for a subject that has used nothing. */
+export interface Steps<State> {
+  /** Takes `cost` units if they fit. `maxDelayMs` is undefined for no bound. */
+  take(
+    state: State | undefined,
+    limit: StepLimit,
+    nowMs: number,
+    cost: number,
+    maxDelayMs: number | undefined,
+  ): Step<State>;
+  /** Returns `units` that were taken before. The outcome is the one of `remaining` afterwards. */
+  give(state: State, limit: StepLimit, nowMs: number, units: number): Step<State>;
+  /** Takes nothing: the outcome of a peek. */
+  remaining(state: State | undefined, limit: StepLimit, nowMs: number): Step<State>;
+}
 
-/** The step of cost 0 made into the answer for a cost that can never be had. */
+/** Turns the outcome of a peek into the one of a cost above the capacity. */
 export function asNever<State>(peek: Step<State>): Step<State> {
   const outcome = { ...peek.outcome, allowed: false, never: true, retryAfterMs: 0, delayMs: 0 };
   return { state: peek.state, outcome, repaired: peek.repaired };

@@ -1,7 +1,11 @@
--- TOKEN_BUCKET; token-bucket.ts explains the steps. Its value is that of bucket.lua.
+-- TOKEN_BUCKET; token-bucket.ts explains the steps. Its numbers are those of bucket.lua.
 
 local function stepTokenBucket(_, value, limit, windowMs, burst, nowMs, cost)
   local atMs, used, fraction, repaired = drain(value, limit, windowMs, burst, nowMs)
+  if cost < 0 then
+    used, fraction = giveBack(used, fraction, -cost)
+    cost = 0
+  end
   local taken = takenUnits(used, fraction)
   local allowed = taken + cost <= burst
   local granted = allowed and cost or 0
@@ -17,6 +21,6 @@ local function stepTokenBucket(_, value, limit, windowMs, burst, nowMs, cost)
     resetAfterMs = resetAfterMs,
     delayMs = 0,
     repaired = repaired,
-    value = packLevel(atMs, used + granted, fraction, nowMs + resetAfterMs),
+    numbers = struct.pack('<ddd', atMs, used + granted, fraction),
   }
 end

@@ -4,19 +4,27 @@
  * Kept as the level of what was used (bucket.ts), which drains at the rate at which tokens come back.
  * token-bucket.lua takes the same steps.
  */
-import { type BucketState, drain, emptyAfterMs, fitsAfterMs, takenUnits } from './bucket.ts';
-import { asNever, type Step, type StepLimit } from './step.ts';
+import {
+  type BucketLevel,
+  type BucketState,
+  drain,
+  emptyAfterMs,
+  fitsAfterMs,
+  giveBack,
+  takenUnits,
+} from './bucket.ts';
+import { asNever, type Step, type StepLimit, type Steps } from './step.ts';
 
-export function stepTokenBucket(
-  state: BucketState | undefined,
-  limit: StepLimit,
-  nowMs: number,
-  cost: number,
-): Step<BucketState> {
-  if (cost > limit.burst) {
-    return asNever(stepTokenBucket(state, limit, nowMs, 0));
-  }
-  const level = drain(state, limit, nowMs);
+export const tokenBucket: Steps<BucketState> = {
+  take: (state, limit, nowMs, cost) => {
+    const level = drain(state, limit, nowMs);
+    return cost > limit.burst ? asNever(decide(level, limit, nowMs, 0)) : decide(level, limit, nowMs, cost);
+  },
+  give: (state, limit, nowMs, units) => decide(giveBack(drain(state, limit, nowMs), units), limit, nowMs, 0),
+  remaining: (state, limit, nowMs) => decide(drain(state, limit, nowMs), limit, nowMs, 0),
+};
+
+function decide(level: BucketLevel, limit: StepLimit, nowMs: number, cost: number): Step<BucketState> {
   const taken = takenUnits(level);
   const allowed = taken + cost <= limit.burst;
   const granted = allowed ? cost : 0;

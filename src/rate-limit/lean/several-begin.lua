@@ -1,0 +1,45 @@
+-- Reads the limits of a call that has several, and their values. For each, the fragment of its algorithm follows; several-end.lua takes the
+-- units of all limits or of none.
+--
+-- KEYS[1]  the subject's hash
+-- ARGV     the packed limits (packed-limits.ts), then the cost (absent: 1), then the maximum delay in ms (absent: no bound)
+-- Reply    see several-end.lua; `F` and nothing done: the general script (take.lua) must decide
+
+local packed = ARGV[1]
+local fields = {}
+local at, count = 1, 0
+while at <= #packed do
+  local length = string.byte(packed, at + 19)
+  count = count + 1
+  fields[count] = string.sub(packed, at + 20, at + 19 + length)
+  at = at + 20 + length
+end
+local cost = 1
+if ARGV[2] then
+  cost = tonumber(ARGV[2])
+end
+local stored = redis.call('HMGET', KEYS[1], unpack(fields))
+local values, writes = {}, {}
+local allFit, hasNew = true, false
+local keyEndMs = 0
+at = 1
+for index = 1, count do
+  local value = stored[index]
+  local number, a1, a2, a3, a4, a5, a6, b1, b2, b3, b4, b5, b6, c1, c2, c3, c4, c5, c6 = string.byte(packed, at, at + 18)
+  local limit = ((((a1 * 128 + a2) * 128 + a3) * 128 + a4) * 128 + a5) * 128 + a6
+  local windowMs = ((((b1 * 128 + b2) * 128 + b3) * 128 + b4) * 128 + b5) * 128 + b6
+  local burst = ((((c1 * 128 + c2) * 128 + c3) * 128 + c4) * 128 + c5) * 128 + c6
+  at = at + 20 + #fields[index]
+  local endMs, atMs, used, other = 0, nowMs, 0, 0
+  if value then
+    local layout
+    if #value == 33 then
+      endMs, layout, atMs, used, other = struct.unpack('<dBddd', value)
+    end
+    if layout ~= 1 or atMs > nowMs then
+      return 'F'
+    end
+  else
+    hasNew = true
+  end
+  local fits, emptyMs

@@ -1,0 +1,37 @@
+  -- Each limit's state as of now with the cost added, packed as its value: end of the value, 1 (fits) or 0, now, used, other.
+  used = used + cost
+  if emptyMs > endMs then
+    -- Some slack, so that most decisions leave the expiry of the key alone.
+    endMs = emptyMs + math.min(3600000, math.max(1000, (emptyMs - nowMs) / 4))
+    endMs = endMs - endMs % 1
+    if endMs > keyEndMs then
+      keyEndMs = endMs
+    end
+  end
+  if fits then
+    value = struct.pack('<dBddd', endMs, 1, nowMs, used, other)
+  else
+    allFit = false
+    value = struct.pack('<dBddd', endMs, 0, nowMs, used, other)
+  end
+  values[index] = value
+  writes[index * 2 - 1] = fields[index]
+  writes[index * 2] = value
+end
+if not allFit then
+  return table.concat(values)
+end
+local fieldCount = 1
+if hasNew then
+  fieldCount = redis.call('HLEN', KEYS[1])
+  if fieldCount > 512 then
+    return 'F'
+  end
+end
+redis.call('HSET', KEYS[1], unpack(writes))
+if fieldCount == 0 then
+  redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', keyEndMs))
+elseif keyEndMs > 0 then
+  redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', keyEndMs), 'GT')
+end
+return table.concat(values)

@@ -1,0 +1,88 @@
+/**
+ * The scripts of limits: a handful for the whole fleet, however many policies there are. Redis keeps every script that it has seen, and from
+ * 7.4 on only the 500 used last, so their number must not grow with the policies.
+ *
+ *   lean      one per algorithm for a call with one limit, one for calls with several: the common case, without functions and tables
+ *   take      the general script: every algorithm, every state. Decides what a lean script leaves to it
+ *   peek      decides and writes nothing: a read, answered while Redis refuses writes
+ *   give      returns units
+ *   reset     forgets limits
+ */
+import type { AlgorithmName } from '../config/policy-file.ts';
+import { readTextAsset } from '../lib/assets.ts';
+import { defineScript, type Script } from '../redis/script.ts';
+
+const FOLDER = 'src/rate-limit';
+/** The file that reads the server's clock; a test puts a time of its own in its place. */
+const NOW = readTextAsset(`${FOLDER}/scripts/now.lua`);
+
+const ONE_LIMIT: Readonly<Partial<Record<AlgorithmName, readonly string[]>>> = {
+  fixed_window: ['lean/fixed-window.lua'],
+  sliding_window_counter: ['lean/sliding-window-counter.lua'],
+  token_bucket: ['lean/bucket.lua'],
+  leaky_bucket: ['lean/bucket.lua', 'lean/max-delay.lua'],
+};
+
+/** The files of the general scripts up to the one that decides. */
+export const GENERAL_PARTS: readonly string[] = [
+  'scripts/general-begin.lua',
+  'algorithms/exact.lua',
+  'algorithms/bucket.lua',
+  'algorithms/fixed-window.lua',
+  'algorithms/sliding-window-log.lua',
+  'algorithms/sliding-window-counter.lua',
+  'algorithms/token-bucket.lua',
+  'algorithms/leaky-bucket.lua',
+  'scripts/general-limits.lua',
+];
+
+export interface RateLimitScripts {
+  readonly oneLimit: Readonly<Partial<Record<AlgorithmName, Script>>>;
+  readonly several: Script;
+  readonly take: Script;
+  readonly peek: Script;
+  readonly give: Script;
+  readonly reset: Script;
+}
+
+/** `now` is the text that defines `nowMs`. */
+export function loadRateLimitScripts(now = NOW): RateLimitScripts {
+  function assemble(parts: readonly string[]): string {
+    return [now, ...parts.map(textOf)].join('\n');
+  }
+  const oneLimit: Partial<Record<AlgorithmName, Script>> = {};
+  for (const [name, fragments] of Object.entries(ONE_LIMIT)) {
+    const source = assemble(['lean/one-begin.lua', ...fragments, 'lean/one-end.lua']);
+    oneLimit[name as AlgorithmName] = defineScript(`rate-limit-take-${name.replaceAll('_', '-')}`, source, 'write');
+  }
+  const several = [now, textOf('lean/several-begin.lua'), eachAlgorithm(), textOf('lean/several-end.lua')].join('\n');
+  const writing = [...GENERAL_PARTS, 'scripts/general-write.lua'];
+  return {
+    oneLimit,
+    several: defineScript('rate-limit-take-several', several, 'write'),
+    take: defineScript('rate-limit-take', assemble([...writing, 'scripts/take.lua']), 'write'),
+    peek: defineScript('rate-limit-peek', assemble([...GENERAL_PARTS, 'scripts/peek.lua']), 'read'),
+    give: defineScript('rate-limit-give', assemble([...writing, 'scripts/give.lua']), 'write_in_place'),
+    reset: defineScript('rate-limit-reset', textOf('scripts/reset.lua'), 'write_in_place'),
+  };
+}
+
+/** The fragments of the lean algorithms, chosen by the number of the limit's algorithm. */
+function eachAlgorithm(): string {
+  return [
+    'if number == 1 then',
+    textOf('lean/fixed-window.lua'),
+    'elseif number == 3 then',
+    textOf('lean/sliding-window-counter.lua'),
+    'else',
+    textOf('lean/bucket.lua'),
+    'if number == 5 then',
+    textOf('lean/max-delay.lua'),
+    'end',
+    'end',
+  ].join('\n');
+}
+
+function textOf(path: string): string {
+  return readTextAsset(`${FOLDER}/${path}`);
+}

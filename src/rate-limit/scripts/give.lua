@@ -1,0 +1,13 @@
+-- Returns units that were taken from all limits of a call. A limit without a value has nothing to return and gets none.
+
+local outcomes, written = {}, {}
+for index = 1, #limits do
+  outcomes[index] = step(index, stored[index] and -units or 0)
+  if stored[index] then
+    written[index] = outcomes[index]
+  end
+end
+if hasNewerChunk then
+  return NEWER_LAYOUT
+end
+return write(written) or replyOf(outcomes)
