@@ -18,8 +18,8 @@ if not value then
     return 'F'
   end
 end
--- Some slack, so that most decisions leave the expiry of the key alone.
-endMs = emptyMs + math.min(3600000, math.max(1000, (emptyMs - nowMs) / 4))
+-- A quarter of a window of slack, so that most decisions leave the expiry of the key alone.
+endMs = emptyMs + math.min(3600000, math.max(1000, windowMs / 4))
 endMs = endMs - endMs % 1
 value = struct.pack('<dBddd', endMs, 1, nowMs, used, other)
 redis.call('HSET', KEYS[1], field, value)

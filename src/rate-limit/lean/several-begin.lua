@@ -6,7 +6,8 @@
 -- Reply    see several-end.lua; `F` and nothing done: the general script (take.lua) must decide
 
 local packed = ARGV[1]
-local fields = {}
+-- Tables with room for four limits: growing them step by step took a tenth of the script.
+local fields = { nil, nil, nil, nil }
 local at, count = 1, 0
 while at <= #packed do
   local length = string.byte(packed, at + 19)
@@ -19,7 +20,8 @@ if ARGV[2] then
   cost = tonumber(ARGV[2])
 end
 local stored = redis.call('HMGET', KEYS[1], unpack(fields))
-local values, writes = {}, {}
+local values = { nil, nil, nil, nil }
+local writes = { nil, nil, nil, nil, nil, nil, nil, nil }
 local allFit, hasNew = true, false
 local keyEndMs = 0
 at = 1

@@ -1,8 +1,8 @@
   -- Each limit's state as of now with the cost added, packed as its value: end of the value, 1 (fits) or 0, now, used, other.
   used = used + cost
   if emptyMs > endMs then
-    -- Some slack, so that most decisions leave the expiry of the key alone.
-    endMs = emptyMs + math.min(3600000, math.max(1000, (emptyMs - nowMs) / 4))
+    -- A quarter of a window of slack, so that most decisions leave the expiry of the key alone.
+    endMs = emptyMs + math.min(3600000, math.max(1000, windowMs / 4))
     endMs = endMs - endMs % 1
     if endMs > keyEndMs then
       keyEndMs = endMs

@@ -53,8 +53,8 @@ local function write(outcomes)
       local endMs = value and not outcome.repaired and struct.unpack('<d', value) or 0
       local lastMs = nowMs + outcome.resetAfterMs
       if endMs < lastMs or endMs == 0 then
-        -- Some slack, so that most decisions leave the expiry of the key alone.
-        endMs = lastMs + math.floor(math.min(3600000, math.max(1000, (lastMs - nowMs) / 4)))
+        -- A quarter of a window of slack, so that most decisions leave the expiry of the key alone.
+        endMs = lastMs + math.floor(math.min(3600000, math.max(1000, limits[index].windowMs / 4)))
         keyEndMs = math.max(keyEndMs, endMs)
       end
       isWritten[field] = true

@@ -1,0 +1,70 @@
+/**
+ * `make bench-redis`: what a decision, a cache access and a session read cost the Redis process, beside bare commands of the same run.
+ *
+ * Starts a redis-server of its own and runs the real stores over the real connection code, in this process. Rounds go through all
+ * operations one after the other; medians, ratios within a round and their spread are printed. Exits 1 if an operation failed; a goal
+ * that is not met is an exit code with --strict only. `ARGS=--help` lists the arguments.
+ */
+import { spawnSync } from 'node:child_process';
+import { openRedis } from '../test/support/redis-client.ts';
+import { readArguments } from './arguments.ts';
+import { chooseCores } from './cores.ts';
+import { LOADS, measure } from './redis/load.ts';
+import { createOperations, SUBJECTS } from './redis/operations.ts';
+import { HELP, parseOptions } from './redis/options.ts';
+import { Results } from './redis/results.ts';
+import { tableText, verdictsText } from './redis/tables.ts';
+import { judge } from './redis/verdicts.ts';
+import { startRedisServer } from './servers.ts';
+
+/** Every operation runs so often before the first round: Node compiles it, and every subject has its keys. */
+const WARM_OPERATIONS = 3 * SUBJECTS;
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+const options = readArguments(parseOptions, HELP);
+const cores = chooseCores();
+const server = await startRedisServer(cores.server);
+if (server === undefined) {
+  throw new Error('cannot measure: redis-server does not start; install Redis 7.0 or later');
+}
+if (cores.load !== undefined) {
+  spawnSync('taskset', ['-cp', String(cores.load), String(process.pid)]);
+}
+const redis = await openRedis(`redis://${server.address}`, { commandTimeoutMs: 5_000 });
+const all = await createOperations(redis);
+const operations = all.filter(
+  ({ name, isBaseline }) => isBaseline || options.only.length === 0 || options.only.some((text) => name.includes(text)),
+);
+for (const { run } of operations) {
+  for (let index = 0; index < WARM_OPERATIONS; index += 50) {
+    await Promise.all(Array.from({ length: 50 }, (_, offset) => run(index + offset)));
+  }
+}
+const results = new Results();
+for (let round = 1; round <= options.rounds; round += 1) {
+  for (const load of LOADS) {
+    for (const operation of operations) {
+      const figures = await measure(operation, load, { redisPid: server.pid, seconds: options.secondsPerRow });
+      results.add(operation.name, load, figures);
+    }
+  }
+  say(`round ${round} of ${options.rounds}`);
+}
+redis.close();
+await server.stop();
+
+const names = operations.map(({ name }) => name);
+const verdicts = judge(results);
+if (options.isJson) {
+  const rows = LOADS.flatMap((load) => names.map((name) => ({ name, load, rounds: results.rounds(name, load) })));
+  process.stdout.write(`${JSON.stringify({ rows, verdicts }, undefined, 2)}\n`);
+} else {
+  const tables = LOADS.map((load) => tableText(names, load, results));
+  process.stdout.write(`${[...tables, verdictsText(verdicts)].join('\n')}\n`);
+}
+if (options.isStrict && verdicts.some(({ outcome }) => outcome !== 'met')) {
+  process.exitCode = 1;
+}

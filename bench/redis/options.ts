@@ -1,0 +1,65 @@
+/**
+ * The arguments of `make bench-redis ARGS=...`.
+ */
+import { parseArgs } from 'node:util';
+
+export interface BenchOptions {
+  /** Measured time of an operation in each round and load. */
+  readonly secondsPerRow: number;
+  readonly rounds: number;
+  /** Only operations whose name contains one of these; baselines are always measured. */
+  readonly only: readonly string[];
+  readonly isStrict: boolean;
+  readonly isJson: boolean;
+}
+
+export const HELP = `make bench-redis ARGS="...": the CPU of the Redis process per operation, beside bare commands of the same run
+
+  --rounds N       rounds, interleaved; medians and their spread are printed (5)
+  --seconds N      measured time of an operation in each round and load (0.6)
+  --quick          2 rounds of 0.15 s
+  --only TEXT      only operations whose name contains this text; may be repeated; baselines are always measured
+  --strict         exit 1 if a goal is not met
+  --json           one JSON object instead of the tables
+  --help           this text
+`;
+
+const DEFAULTS = { rounds: '5', seconds: '0.6' };
+const QUICK = { rounds: '2', seconds: '0.15' };
+const MAX_SECONDS = 60;
+const MAX_ROUNDS = 100;
+
+/** Undefined: the help was requested. Throws with a text for the caller if an argument is not accepted. */
+export function parseOptions(args: readonly string[]): BenchOptions | undefined {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      only: { type: 'string', multiple: true, default: [] },
+      strict: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    return undefined;
+  }
+  const defaults = values.quick ? QUICK : DEFAULTS;
+  return {
+    secondsPerRow: readNumber('--seconds', values.seconds ?? defaults.seconds, MAX_SECONDS),
+    rounds: Math.ceil(readNumber('--rounds', values.rounds ?? defaults.rounds, MAX_ROUNDS)),
+    only: values.only,
+    isStrict: values.strict,
+    isJson: values.json,
+  };
+}
+
+function readNumber(name: string, text: string, max: number): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= max)) {
+    throw new Error(`${name} must be a number above 0 and at most ${max}, got ${text}`);
+  }
+  return value;
+}
