@@ -11,7 +11,10 @@ import { createHash } from 'node:crypto';
 export const BUCKET_COUNT = 256;
 
 export interface Keyspace {
-  /** One hash: all limits of a policy for a subject. `policy` is empty for limits that callers give inline. */
+  /**
+   * One hash: all limits of a policy for a subject. `policy` is empty for limits that callers give inline. A long subject is named by its
+   * hash (subjectName).
+   */
   rateLimit(scope: string, policy: string, subject: string): string;
   /** One hash: a session. `handle` is the hash of the selector. */
   session(handle: string): string;
@@ -33,7 +36,7 @@ export interface Keyspace {
 
 export function createKeyspace(prefix: string): Keyspace {
   return {
-    rateLimit: (scope, policy, subject) => `${prefix}rl:{${scope}|${policy}|${subject}}`,
+    rateLimit: (scope, policy, subject) => `${prefix}rl:{${scope}|${policy}|${subjectName(subject)}}`,
     session: (handle) => `${prefix}session:{${handle}}`,
     user: (userId) => `${prefix}user:{u${bucketOf(userId)}}:${userId}`,
     cacheEntry: (namespace, bucket, key) =>
@@ -44,6 +47,23 @@ export function createKeyspace(prefix: string): Keyspace {
     cacheTagSequence: (namespace, bucket) => `${prefix}cache-seq:{${namespace}:t${bucket}}`,
     cacheTagChannel: (namespace, bucket) => `${prefix}cache-inv:{${namespace}:t${bucket}}`,
   };
+}
+
+const MAX_SUBJECT_BYTES = 64;
+const HASHED = 'h:';
+const HASH_CHARACTERS = 22;
+
+/**
+ * The subject itself, or, for one that is longer than 64 bytes or begins with `h:`, `h:` and 22 characters of its SHA-256 (132 bits): keys
+ * stay short, and no short subject can have the name of a long one.
+ */
+function subjectName(subject: string): string {
+  // A character has at most 3 bytes in UTF-8 (those of 4 bytes are two), so that most subjects need not be measured.
+  const isShort = subject.length * 3 <= MAX_SUBJECT_BYTES || Buffer.byteLength(subject) <= MAX_SUBJECT_BYTES;
+  if (isShort && !subject.startsWith(HASHED)) {
+    return subject;
+  }
+  return `${HASHED}${createHash('sha256').update(subject).digest('base64url').slice(0, HASH_CHARACTERS)}`;
 }
 
 /** The bucket of a user, a tag or a cache key: the first byte of its SHA-1, so equal in every sidecar and language. */

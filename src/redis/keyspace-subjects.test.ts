@@ -1,0 +1,78 @@
+/**
+ * The names of subjects in keys of limits: unambiguous and short, whatever callers choose.
+ */
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import { createKeyspace } from './keyspace.ts';
+
+const keyspace = createKeyspace('pannier:');
+const LONGEST_KEY_BYTES = 'pannier:rl:{||}'.length + 2 * 64 + 64;
+
+function keyOf(subject: string): string {
+  return keyspace.rateLimit('scope', 'policy', subject);
+}
+
+function hashOf(subject: string): string {
+  return createHash('sha256').update(subject).digest('base64url').slice(0, 22);
+}
+
+test.each([
+  ['a short subject', 'user-1'],
+  ['64 bytes', 'x'.repeat(64)],
+  ['64 bytes of characters of 2', 'ü'.repeat(32)],
+  ['64 bytes of characters of 4', '\u{1f600}'.repeat(16)],
+  ['the letter h', 'h'],
+  ['H and a colon', 'H:1'],
+])('%s is named by itself', (_name, subject) => {
+  expect(keyOf(subject)).toBe(`pannier:rl:{scope|policy|${subject}}`);
+});
+
+test.each([
+  ['65 bytes', 'x'.repeat(65)],
+  ['66 bytes of characters of 2', 'ü'.repeat(33)],
+  ['66 bytes of characters of 3', '€'.repeat(22)],
+  ['h and a colon', 'h:'],
+  ['what looks like a hash', `h:${hashOf('x'.repeat(65))}`],
+])('%s is named by a hash', (_name, subject) => {
+  expect(keyOf(subject)).toBe(`pannier:rl:{scope|policy|h:${hashOf(subject)}}`);
+});
+
+test('no two subjects share a key, with braces, bars, NUL and free text among them', () => {
+  const part = fc.oneof(fc.constantFrom('{', '}', '|', '\0', 'h:', ':', ' ', 'ü', '€', '\u{1f600}'), fc.string());
+  const subject = fc.oneof(
+    fc.array(part, { minLength: 1, maxLength: 6 }).map((parts) => parts.join('')),
+    fc.string({ minLength: 60, maxLength: 70 }),
+    fc.string({ minLength: 60, maxLength: 70 }).map((text) => `h:${hashOf(text)}`),
+  );
+  fc.assert(
+    fc.property(fc.uniqueArray(subject, { minLength: 2, maxLength: 50 }), (subjects) => {
+      const distinct = subjects.filter((text) => text.isWellFormed());
+      const all = distinct.flatMap((text) => [text, keyOf(text).slice('pannier:rl:{scope|policy|'.length, -1)]);
+      const unique = [...new Set(all)];
+      expect(new Set(unique.map(keyOf)).size).toBe(unique.length);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('scopes and policies do not run into the subject', () => {
+  const keys = new Set<string>();
+  for (const scope of ['', 'a', 'a.b']) {
+    for (const policy of ['', 'a', 'b']) {
+      for (const subject of ['a', 'a|b', '|a', '||', '}{', '\0', 'b|a|b']) {
+        keys.add(keyspace.rateLimit(scope, policy, subject));
+      }
+    }
+  }
+  expect(keys.size).toBe(3 * 3 * 7);
+});
+
+test('a key has a bounded length, however long the subject is', () => {
+  const name = 'n'.repeat(64);
+  for (const length of [1, 22, 63, 64, 65, 512, 100_000]) {
+    for (const character of ['x', 'ü', '€']) {
+      const key = keyspace.rateLimit(name, name, character.repeat(length));
+      expect(Buffer.byteLength(key)).toBeLessThanOrEqual(LONGEST_KEY_BYTES);
+    }
+  }
+});
