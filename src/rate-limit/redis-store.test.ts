@@ -2,12 +2,12 @@
  * Which script decides a call, and with which arguments: the scripts do not depend on the policies.
  */
 import type { LimitSpec } from '../config/policy-file.ts';
+import { StoredFormatError } from '../lib/store-error.ts';
 import type { RedisArgument, RedisCommands } from '../redis/commands.ts';
 import { createKeyspace } from '../redis/keyspace.ts';
 import type { Script } from '../redis/script.ts';
 import { type CompiledLimits, compileLimits } from './policy.ts';
 import { RedisRateLimitStore } from './redis-store.ts';
-import { NewerLayoutError } from './store.ts';
 
 let runs: { script: Script; args: readonly RedisArgument[] }[];
 let reply: Buffer | number;
@@ -95,7 +95,7 @@ test('a value of a newer layout is refused as forbidden, in words that name the 
   reply = 3;
   const key = { scope: 's', policy: '', subject: 'x' };
   const failure = store.reset(key, policy(5), Number.POSITIVE_INFINITY);
-  await expect(failure).rejects.toThrow(NewerLayoutError);
+  await expect(failure).rejects.toThrow(StoredFormatError);
   await expect(failure).rejects.toMatchObject({
     kind: 'forbidden',
     message: expect.stringContaining('upgrade this sidecar'),

@@ -8,7 +8,7 @@ import { StoreError } from '../lib/store-error.ts';
 import type { RedisReply } from '../redis/commands.ts';
 import type { StepOutcome } from './algorithms/step.ts';
 import type { CompiledLimit } from './policy.ts';
-import { NewerLayoutError, type TakeRequest, type TakeResult, tooManyLimits } from './store.ts';
+import { newerLayout, type TakeRequest, type TakeResult, tooManyLimits } from './store.ts';
 
 const STATE_BYTES = 33;
 const FITS_AT = 8;
@@ -68,7 +68,7 @@ export function decodeGeneralReply(reply: RedisReply, limitCount: number): TakeR
     throw tooManyLimits();
   }
   if (reply[0] === NEWER_LAYOUT) {
-    throw new NewerLayoutError();
+    throw newerLayout();
   }
   if (reply[0] !== DONE || reply.length !== 1 + limitCount * OUTCOME_BYTES) {
     throw unreadable();
@@ -93,7 +93,7 @@ export function decodeGeneralReply(reply: RedisReply, limitCount: number): TakeR
 /** Of the reset script: whether there was anything. */
 export function decodeResetReply(reply: RedisReply): boolean {
   if (reply === NEWER_LAYOUT) {
-    throw new NewerLayoutError();
+    throw newerLayout();
   }
   return reply === 1;
 }

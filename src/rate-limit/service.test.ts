@@ -2,14 +2,16 @@
  * What the rate limit service answers: which limit decided, what failure modes do in the store's place, whose state it is.
  */
 import { DEFAULT_POLICY_FILE, type LimitSpec, type PolicySpec } from '../config/policy-file.ts';
+import { errorStatus } from '../grpc/error-status.ts';
 import type { CheckRateLimitRequestOutput } from '../grpc/generated/pannier/v1/CheckRateLimitRequest.ts';
 import type { CheckRateLimitResponse } from '../grpc/generated/pannier/v1/CheckRateLimitResponse.ts';
 import type { CallContext } from '../grpc/method.ts';
+import { Status } from '../grpc/status.ts';
 import { FakeClock } from '../lib/clock.ts';
 import { StoreError, type StoreErrorKind } from '../lib/store-error.ts';
 import { MemoryRateLimitStore } from './memory-store.ts';
 import { createRateLimitService, type RateLimitService } from './service.ts';
-import type { RateLimitStore, TakeRequest } from './store.ts';
+import { newerLayout, type RateLimitStore, type TakeRequest } from './store.ts';
 
 const DECIDED_BY_STORE = 1;
 const DECIDED_BY_FAILURE_MODE = 4;
@@ -150,6 +152,16 @@ test.each<StoreErrorKind>(['unavailable', 'unknown', 'deadline', 'forbidden'])(
 test('a bound of ours is an error, not a failure of the store', async () => {
   const world = createWorld({ store: failingStore('full') });
   await expect(check(world, { policy: 'pair' })).rejects.toMatchObject({ kind: 'full' });
+});
+
+test('a value of a newer layout is an error, not a failure of the store', async () => {
+  const fail = (): Promise<never> => Promise.reject(newerLayout());
+  const world = createWorld({ store: { take: fail, give: fail, reset: fail } });
+  const failure = check(world, { policy: 'pair' });
+  await expect(failure).rejects.toMatchObject({ kind: 'forbidden' });
+  const { code, message } = errorStatus(await failure.catch((error: unknown) => error));
+  expect(code).toBe(Status.FAILED_PRECONDITION);
+  expect(message).toContain('upgrade this sidecar');
 });
 
 test('the state is the scope’s, unless the policy is shared; inline limits have none of a policy', async () => {

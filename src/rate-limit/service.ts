@@ -22,7 +22,7 @@ import { invalidArgument, Status, StatusError, unimplemented } from '../grpc/sta
 import { storeDeadlineMs } from '../grpc/store-deadline.ts';
 import { after } from '../lib/answer.ts';
 import type { Clock } from '../lib/clock.ts';
-import { StoreError } from '../lib/store-error.ts';
+import { StoredFormatError, StoreError } from '../lib/store-error.ts';
 import { decidedAnswer, failureAnswer } from './answer.ts';
 import { type CompiledLimits, compileLimits, compilePolicy } from './policy.ts';
 import {
@@ -34,7 +34,7 @@ import {
   readFailureMode,
   readLimits,
 } from './request.ts';
-import { NewerLayoutError, type RateLimitStore, type SubjectKey, type TakeResult } from './store.ts';
+import type { RateLimitStore, SubjectKey, TakeResult } from './store.ts';
 
 /** `policy` is one of the policy file, or INLINE. */
 export interface RateLimitMetrics {
@@ -121,7 +121,7 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     }
 
     function failed(error: unknown): CheckRateLimitResponse {
-      if (!(error instanceof StoreError) || isOurRefusal(error)) {
+      if (!(error instanceof StoreError) || error.kind === 'full' || error instanceof StoredFormatError) {
         throw error;
       }
       const answer = failureAnswer(target.limits, target.onFailure, cost);
@@ -184,9 +184,4 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
   }
 
   return { CheckRateLimit: check, CheckRateLimits: checkMany, SettleRateLimit: settle, ResetRateLimit: reset };
-}
-
-/** The store answers and the sidecar itself refuses: too many limits, or a layout of a newer release. No failure mode decides that. */
-function isOurRefusal(error: StoreError): boolean {
-  return error.kind === 'full' || error instanceof NewerLayoutError;
 }

@@ -8,7 +8,7 @@
  *   4. Nothing but a StoreError is thrown or rejected with.
  */
 import type { Answer } from '../lib/answer.ts';
-import { StoreError } from '../lib/store-error.ts';
+import { StoredFormatError, StoreError } from '../lib/store-error.ts';
 import type { StepOutcome } from './algorithms/step.ts';
 import type { CompiledLimits } from './policy.ts';
 
@@ -64,11 +64,8 @@ export function tooManyLimits(): StoreError {
 }
 
 /** Nothing was done: this release cannot know what the value means. */
-export class NewerLayoutError extends StoreError {
-  constructor() {
-    super(
-      'forbidden',
-      'cannot read the value of a limit: a newer release of Pannier wrote it in a layout that this release does not know; upgrade this sidecar',
-    );
-  }
+export function newerLayout(): StoredFormatError {
+  return new StoredFormatError(
+    'cannot read the value of a limit: a newer release of Pannier wrote it in a layout that this release does not know; upgrade this sidecar',
+  );
 }

@@ -135,7 +135,13 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
     test('keeps scopes, policies and subjects apart', async () => {
       const limits = compileLimits([spec({ limit: 1 })]);
       const keys = ['a', 'b'].flatMap((scope) =>
-        ['', 'p', 'q'].flatMap((policy) => ['s|x', 's', '}{', 'ü'].map((subject) => ({ scope, policy, subject }))),
+        ['', 'p', 'q'].flatMap((policy) =>
+          ['s|x', 's', '}{', 'ü', '\0', 'h:s', 's'.repeat(65), 's'.repeat(66)].map((subject) => ({
+            scope,
+            policy,
+            subject,
+          })),
+        ),
       );
       await awayFromWindowEdge();
       for (const key of keys) {

@@ -108,6 +108,32 @@ describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const
     expect(later.repaired).toBe(false);
   });
 
+  test('units that are returned at once leave what would be there without them', () => {
+    const take = fc.record({ ms: fc.integer({ min: 0, max: 20 }), cost: fc.integer({ min: 1, max: 5 }) });
+    const limit = { limit: 100, windowMs: 1_000, burst: 100 };
+    fc.assert(
+      fc.property(fc.array(take, { maxLength: 80 }), fc.integer({ min: 1, max: 10 }), (takes, units) => {
+        let state: AlgorithmState | undefined;
+        let nowMs = START_MS;
+        for (const { ms, cost } of takes) {
+          nowMs += ms;
+          const step = algorithm.take(state, limit, nowMs, cost, undefined);
+          state = step.outcome.allowed ? step.state : state;
+        }
+        const before = algorithm.remaining(state, limit, nowMs);
+        const taken = algorithm.take(state, limit, nowMs, units, undefined);
+        fc.pre(taken.outcome.allowed);
+        const returned = algorithm.give(taken.state, limit, nowMs, units);
+        expect(returned.outcome).toEqual(before.outcome);
+        // More than was used: nothing is left, and nothing is below zero.
+        const emptied = algorithm.give(taken.state, limit, nowMs, 1_000_000);
+        expect(emptied.outcome).toMatchObject({ remaining: 100, resetAfterMs: 0 });
+        expect(algorithm.take(emptied.state, limit, nowMs, 101, undefined).outcome.allowed).toBe(false);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
   test('a lowered limit applies at once, a raised one gives room at once', () => {
     const wide = { limit: 10, windowMs: 60_000, burst: 10 };
     const used = algorithm.take(undefined, wide, START_MS, 6, undefined).state;

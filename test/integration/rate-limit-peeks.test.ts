@@ -1,0 +1,83 @@
+/**
+ * Peeks are reads: they are answered while Redis refuses or pauses writes, and they write nothing. Units can be returned, and limits
+ * be reset, on a server that is full.
+ */
+import type { LimitSpec } from '../../src/config/policy-file.ts';
+import { ALGORITHMS } from '../../src/rate-limit/algorithms/index.ts';
+import { compileLimits } from '../../src/rate-limit/policy.ts';
+import { RedisRateLimitStore } from '../../src/rate-limit/redis-store.ts';
+import type { TakeResult } from '../../src/rate-limit/store.ts';
+import { createKeyspace } from '../../src/redis/keyspace.ts';
+import type { Redis } from '../../src/redis/redis.ts';
+import { openRedis, soonMs } from '../support/redis-client.ts';
+import { type RedisNode, startRedis } from '../support/redis-server.ts';
+
+const DAY_MS = 86_400_000;
+const KEY = { scope: 's', policy: 'p', subject: 'x' };
+const LIMITS = compileLimits(
+  ALGORITHMS.map(({ name }): LimitSpec => ({ name, algorithm: name, limit: 10, windowMs: 400 * DAY_MS, burst: 10 })),
+);
+const REMAINING_AFTER_3 = ALGORITHMS.map(() => 7);
+
+let server: RedisNode;
+let redis: Redis;
+let store: RedisRateLimitStore;
+
+beforeEach(async () => {
+  server = await startRedis();
+  redis = await openRedis(server.url, { commandTimeoutMs: 5_000 });
+  store = new RedisRateLimitStore({ redis, keyspace: createKeyspace('test:') });
+}, 60_000);
+
+afterEach(async () => {
+  redis?.close();
+  await server?.stop();
+});
+
+async function take(cost: number): Promise<TakeResult> {
+  return await store.take({ key: KEY, limits: LIMITS, cost, maxDelayMs: undefined }, soonMs());
+}
+
+async function remaining(): Promise<number[]> {
+  return (await take(0)).outcomes.map((outcome) => outcome.remaining);
+}
+
+test.each([
+  ['too few replicas', ['CONFIG', 'SET', 'min-replicas-to-write', '1']],
+  ['no memory left', ['CONFIG', 'SET', 'maxmemory', '1']],
+])('a peek is answered while Redis refuses writes: %s', async (_name, refuse) => {
+  await take(3);
+  await remaining();
+  await server.command(...refuse);
+  await expect(take(1)).rejects.toMatchObject({ kind: 'unavailable' });
+  expect(await remaining()).toEqual(REMAINING_AFTER_3);
+});
+
+test('a peek is answered while writes are paused', async () => {
+  await take(3);
+  await remaining();
+  await server.command('CLIENT', 'PAUSE', '60000', 'WRITE');
+  expect(await remaining()).toEqual(REMAINING_AFTER_3);
+  await server.command('CLIENT', 'UNPAUSE');
+});
+
+test('a peek, and a cost that can never be had, write nothing', async () => {
+  await take(3);
+  async function changes(): Promise<string | undefined> {
+    return /^rdb_changes_since_last_save:(\d+)/m.exec(String(await server.command('INFO', 'persistence')))?.[1];
+  }
+  const before = await changes();
+  expect(await remaining()).toEqual(REMAINING_AFTER_3);
+  expect((await take(11)).outcomes.map((outcome) => outcome.never)).toEqual(ALGORITHMS.map(() => true));
+  await store.take({ key: { ...KEY, subject: 'unknown' }, limits: LIMITS, cost: 0, maxDelayMs: undefined }, soonMs());
+  expect(await changes()).toBe(before);
+});
+
+test('units are returned and limits are reset on a server that is full', async () => {
+  await take(3);
+  await server.command('CONFIG', 'SET', 'maxmemory', '1');
+  const { outcomes } = await store.give({ key: KEY, limits: LIMITS, units: 2 }, soonMs());
+  expect(outcomes.map((outcome) => outcome.remaining)).toEqual(ALGORITHMS.map(() => 9));
+  expect(await store.reset(KEY, LIMITS, soonMs())).toBe(true);
+  expect(await remaining()).toEqual(ALGORITHMS.map(() => 10));
+});
