@@ -21,6 +21,16 @@ export interface Figures {
   readonly operations: number;
 }
 
+export function add(left: Figures | undefined, right: Figures): Figures {
+  if (left === undefined) {
+    return right;
+  }
+  const operations = left.operations + right.operations;
+  const mean = (name: 'redisUs' | 'ownUs'): number =>
+    (left[name] * left.operations + right[name] * right.operations) / operations;
+  return { redisUs: mean('redisUs'), ownUs: mean('ownUs'), operations };
+}
+
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 export async function measure(

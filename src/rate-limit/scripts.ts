@@ -16,11 +16,12 @@ const FOLDER = 'src/rate-limit';
 /** The file that reads the server's clock; a test puts a time of its own in its place. */
 const NOW = readTextAsset(`${FOLDER}/scripts/now.lua`);
 
-const ONE_LIMIT: Readonly<Partial<Record<AlgorithmName, readonly string[]>>> = {
-  fixed_window: ['lean/fixed-window.lua'],
-  sliding_window_counter: ['lean/sliding-window-counter.lua'],
-  token_bucket: ['lean/bucket.lua'],
-  leaky_bucket: ['lean/bucket.lua', 'lean/max-delay.lua'],
+/** The files before and after `one-begin.lua`. */
+const ONE_LIMIT: Readonly<Partial<Record<AlgorithmName, { numbers: string; steps: readonly string[] }>>> = {
+  fixed_window: { numbers: 'lean/one-window.lua', steps: ['lean/fixed-window.lua'] },
+  sliding_window_counter: { numbers: 'lean/one-window.lua', steps: ['lean/sliding-window-counter.lua'] },
+  token_bucket: { numbers: 'lean/one-bucket.lua', steps: ['lean/bucket.lua'] },
+  leaky_bucket: { numbers: 'lean/one-bucket.lua', steps: ['lean/bucket.lua', 'lean/max-delay.lua'] },
 };
 
 /** The files of the general scripts up to the one that decides. */
@@ -51,8 +52,8 @@ export function loadRateLimitScripts(now = NOW): RateLimitScripts {
     return [now, ...parts.map(textOf)].join('\n');
   }
   const oneLimit: Partial<Record<AlgorithmName, Script>> = {};
-  for (const [name, fragments] of Object.entries(ONE_LIMIT)) {
-    const source = assemble(['lean/one-begin.lua', ...fragments, 'lean/one-end.lua']);
+  for (const [name, { numbers, steps }] of Object.entries(ONE_LIMIT)) {
+    const source = assemble([numbers, 'lean/one-begin.lua', ...steps, 'lean/one-end.lua']);
     oneLimit[name as AlgorithmName] = defineScript(`rate-limit-take-${name.replaceAll('_', '-')}`, source, 'write');
   }
   const several = [now, textOf('lean/several-begin.lua'), eachAlgorithm(), textOf('lean/several-end.lua')].join('\n');
