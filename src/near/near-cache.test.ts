@@ -1,104 +1,19 @@
 /**
  * Near copies against a bus that the test speaks for: when a copy may be made, and what takes it away.
  */
-import { FakeClock } from '../lib/clock.ts';
-import type { SubscriberListener } from '../redis/commands.ts';
+import {
+  begin,
+  channelOf,
+  fill,
+  KEY,
+  nearValue,
+  ready,
+  setUpNear as setUp,
+  tagChannelOf,
+} from '../../test/support/near-cache-harness.ts';
 import { bucketOf, createKeyspace } from '../redis/keyspace.ts';
-import { InvalidationHub } from './invalidation-hub.ts';
-import { encodeInvalidationMessage } from './invalidation-message.ts';
-import { NearCache, type NearValue, type Placeholder } from './near-cache.ts';
 
 const keyspace = createKeyspace('');
-const KEY = Buffer.from('key');
-
-function setUp(options: { maxEntries?: number; maxBytes?: number; maxNearChannels?: number } = {}) {
-  const clock = new FakeClock();
-  const subscribed = new Set<string>();
-  let listener: SubscriberListener | undefined;
-  let closedCount = 0;
-  const hub = new InvalidationHub({
-    clock,
-    keyspace,
-    maxNearChannels: options.maxNearChannels ?? 1_000,
-    createSubscriber: (given) => {
-      listener = given;
-      return {
-        subscribe: (channel) => subscribed.add(channel),
-        unsubscribe: (channel) => subscribed.delete(channel),
-        barrier: async () => true,
-        close: () => {
-          closedCount += 1;
-        },
-      };
-    },
-  });
-  const near = new NearCache({
-    clock,
-    hub,
-    maxEntries: options.maxEntries ?? 1_000,
-    maxBytes: options.maxBytes ?? 10_000_000,
-  });
-  let sequence = 0;
-  return {
-    clock,
-    hub,
-    near,
-    subscribed,
-    closedCount: () => closedCount,
-    get: (key: Buffer = KEY) => near.get('n', key, clock.monotonicMs()),
-    live: (channel: string) => listener?.onLive(channel),
-    lost: (channel: string) => listener?.onLost(channel),
-    say: (channel: string, ...names: string[]) => {
-      sequence += 1;
-      listener?.onMessage(
-        channel,
-        encodeInvalidationMessage({
-          kind: 'names',
-          incarnation: 'incarnat',
-          sequence,
-          stamp: String(sequence).padStart(8),
-          names,
-        }),
-      );
-    },
-  };
-}
-
-function nearValue(text: string, options: Partial<NearValue> = {}): NearValue {
-  return {
-    absent: false,
-    value: Buffer.from(text),
-    version: Buffer.of(1),
-    tags: [],
-    ageMs: 0,
-    ttlMs: 60_000,
-    ...options,
-  };
-}
-
-function channelOf(key: Buffer): string {
-  return keyspace.cacheChannel('n', bucketOf(key));
-}
-
-function tagChannelOf(tag: string): string {
-  return keyspace.cacheTagChannel('n', bucketOf(tag));
-}
-
-function begin(test: ReturnType<typeof setUp>): Placeholder {
-  return test.near.begin('n', KEY);
-}
-
-/** A read whose answer was `value`, from the first to the last step. */
-function fill(test: ReturnType<typeof setUp>, value: NearValue, key = KEY): void {
-  test.near.fill(test.near.begin('n', key), value);
-}
-
-/** A channel that is live and has had its first message. */
-function ready(test: ReturnType<typeof setUp>, key = KEY): void {
-  test.near.begin('n', key);
-  test.live(channelOf(key));
-  test.say(channelOf(key), 'nothing');
-}
 
 describe('a copy', () => {
   test('is made only by a read that was sent while the channel was live', () => {
