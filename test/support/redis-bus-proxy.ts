@@ -69,7 +69,8 @@ export async function startRedisBus(nodeCount: number): Promise<RedisBus> {
   };
   return {
     argsOf: (index) => [
-      ...['--bind-source-addr', addressOf(index)],
+      // Replication comes from that address as well, which protected mode would refuse; the servers are bound to 127.0.0.1 all the same.
+      ...['--bind-source-addr', addressOf(index), '--protected-mode', 'no'],
       ...['--cluster-announce-ip', '127.0.0.1', '--cluster-announce-bus-port', String(portOf(index))],
     ],
     lead: (index, port) => void targets.set(index, port),
