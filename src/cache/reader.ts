@@ -63,7 +63,7 @@ export class CacheReader {
       }
     }
     const deadlineAtMs = storeDeadlineMs(context, this.#clock, 'get a cached value');
-    const placeholder = near?.begin(namespace, request.key);
+    const placeholder = near?.begin(namespace, request.key, request.fresh);
     let answer: Answer<StoredValue | undefined>;
     try {
       answer = this.#store.read(namespace, request.key, deadlineAtMs);
@@ -99,7 +99,7 @@ export class CacheReader {
     for (const name of answers.keys()) {
       wanted.delete(name);
     }
-    await this.#readWanted({ namespace, near, wanted, deadlineAtMs, budgetBytes, answers });
+    await this.#readWanted({ namespace, near, wanted, fresh: request.fresh, deadlineAtMs, budgetBytes, answers });
     return { results: withinBudget(request.keys, answers, this.#answerBytesMax) };
   }
 
@@ -107,6 +107,7 @@ export class CacheReader {
     namespace: string;
     near: NearCache | undefined;
     wanted: ReadonlyMap<string, Buffer>;
+    fresh: boolean;
     deadlineAtMs: number;
     budgetBytes: number;
     answers: Map<string, CacheGetResponse>;
@@ -115,7 +116,7 @@ export class CacheReader {
       return;
     }
     const keys = [...read.wanted.values()];
-    const placeholders = keys.map((key) => read.near?.begin(read.namespace, key));
+    const placeholders = keys.map((key) => read.near?.begin(read.namespace, key, read.fresh));
     let results: readonly ReadManyResult[] = [];
     try {
       results = await this.#store.readMany(read.namespace, keys, read);

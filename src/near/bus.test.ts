@@ -2,7 +2,16 @@
  * The bus under what a network does to messages: lost, repeated, late, out of order, by the thousand histories.
  */
 import fc from 'fast-check';
-import { applyBusEvent, type BusEvent, createBucketState } from './bus.ts';
+import type { BucketAnswer } from './bucket-probe.ts';
+import {
+  applyBusEvent,
+  type BucketState,
+  type BusAction,
+  type BusEvent,
+  createBucketState,
+  createQuestion,
+  type SentAt,
+} from './bus.ts';
 import {
   decodeInvalidationMessage,
   encodeInvalidationMessage,
@@ -12,8 +21,28 @@ import {
 function names(sequence: number, ...keys: string[]): BusEvent {
   return {
     kind: 'message',
-    message: { kind: 'names', incarnation: 'A', sequence, stamp: String(sequence).padStart(8), names: keys },
+    message: { kind: 'names', incarnation: 'A', sequence, stamp: stampOf(sequence), names: keys },
   };
+}
+
+function stampOf(number: number): string {
+  return String(number).padStart(8);
+}
+
+function answerOf(answer: Partial<BucketAnswer>): BucketAnswer {
+  return { incarnation: 'A', number: 0, stampOfAsked: stampOf(answer.number ?? 0), ...answer };
+}
+
+/** Made and answered in one moment. */
+function probe(state: BucketState, answer: Partial<BucketAnswer>): BusAction {
+  return applyBusEvent(state, { kind: 'probe', question: createQuestion(state), answer: answerOf(answer) });
+}
+
+/** Sent and answered in one moment, unless `sentAt` says otherwise. */
+function read(state: BucketState, number: number, stamp = stampOf(number), sentAt?: SentAt): BusAction {
+  const { known } = state;
+  const mark = { incarnation: 'A', number, stamp };
+  return applyBusEvent(state, { kind: 'read', mark, sentAt: sentAt ?? known });
 }
 
 function liveState() {
@@ -23,16 +52,17 @@ function liveState() {
 }
 
 describe('bus', () => {
-  test('drops by the next message, ignores one that comes again', () => {
+  test('drops by the next message', () => {
     const state = liveState();
     applyBusEvent(state, names(7, 'a'));
     expect(applyBusEvent(state, names(8, 'b'))).toEqual({ kind: 'drop', names: ['b'] });
-    expect(applyBusEvent(state, names(8, 'b'))).toEqual({ kind: 'none' });
-    expect(applyBusEvent(state, names(3, 'c'))).toEqual({ kind: 'none' });
   });
 
   test.each([
     ['a gap', names(9, 'a'), 'gap'],
+    // After a failover that lost writes numbers come again (A2).
+    ['a number that comes again', names(7, 'a'), 'gap'],
+    ['a number that is lower', names(3, 'a'), 'gap'],
     [
       'another incarnation',
       { kind: 'message', message: { kind: 'names', incarnation: 'B', sequence: 8, stamp: '       8', names: ['a'] } },
@@ -58,10 +88,159 @@ describe('bus', () => {
     expect(applyBusEvent(liveState(), names(7, 'a'))).toEqual({ kind: 'flush', cause: 'first', names: ['a'] });
   });
 
-  test('while not live, messages mean nothing', () => {
+  test('while not live, messages and probes mean nothing, and reads leave no copy', () => {
     const state = createBucketState();
     expect(applyBusEvent(state, names(1, 'a'))).toEqual({ kind: 'none' });
     expect(applyBusEvent(state, { kind: 'lost' })).toEqual({ kind: 'none' });
+    expect(probe(state, { number: 3 })).toEqual({ kind: 'none' });
+    expect(read(state, 3)).toEqual({ kind: 'refuse' });
+  });
+
+  test('after a loss nothing is known any more: a new subscription begins with any number', () => {
+    const state = liveState();
+    applyBusEvent(state, names(7, 'a'));
+    applyBusEvent(state, { kind: 'lost' });
+    applyBusEvent(state, { kind: 'live' });
+    expect(applyBusEvent(state, names(4, 'b'))).toEqual({ kind: 'flush', cause: 'first', names: ['b'] });
+  });
+});
+
+describe('a probe', () => {
+  test('of what is known changes nothing', () => {
+    const state = liveState();
+    applyBusEvent(state, names(7, 'a'));
+    expect(probe(state, { number: 7 })).toEqual({ kind: 'none' });
+    expect(applyBusEvent(state, names(8, 'b'))).toEqual({ kind: 'drop', names: ['b'] });
+  });
+
+  test('tells where the messages begin, so that the first one need not void the bucket', () => {
+    const state = liveState();
+    expect(probe(state, { number: 7 })).toEqual({ kind: 'none' });
+    expect(applyBusEvent(state, names(8, 'b'))).toEqual({ kind: 'drop', names: ['b'] });
+  });
+
+  test('that finds no sequence where there has been none: the first message of a new one tells its names', () => {
+    const state = liveState();
+    expect(probe(state, { incarnation: '', number: 0 })).toEqual({ kind: 'none' });
+    expect(applyBusEvent(state, names(1, 'a'))).toEqual({ kind: 'flush', cause: 'first', names: ['a'] });
+  });
+
+  test('that found no sequence, then a message that is not its first: others are missing', () => {
+    const state = liveState();
+    probe(state, { incarnation: '', number: 0 });
+    expect(applyBusEvent(state, names(2, 'a'))).toMatchObject({ kind: 'flush', cause: 'gap' });
+  });
+
+  test.each([
+    ['a higher number', { number: 8 }],
+    ['a lower number', { number: 6 }],
+    ['another stamp of the same number', { number: 7, stampOfAsked: 'another.' }],
+    ['no ring entry for the number', { number: 7, stampOfAsked: '' }],
+    ['another incarnation', { incarnation: 'B', number: 7 }],
+    ['no sequence', { incarnation: '', number: 0, stampOfAsked: '' }],
+  ] as [string, Partial<BucketAnswer>][])('that finds %s voids the bucket, once', (_what, answer) => {
+    const state = liveState();
+    applyBusEvent(state, names(7, 'a'));
+    expect(probe(state, answer)).toEqual({ kind: 'flush', cause: 'gap', names: [] });
+    expect(probe(state, answer)).toEqual({ kind: 'none' });
+  });
+
+  test('that cannot be read voids the bucket', () => {
+    const state = liveState();
+    const event: BusEvent = { kind: 'probe', question: createQuestion(state), answer: undefined };
+    expect(applyBusEvent(state, event)).toMatchObject({ kind: 'flush', cause: 'gap' });
+  });
+
+  test('whose reply comes after the messages that were published behind it is right all the same', () => {
+    const state = liveState();
+    applyBusEvent(state, names(7, 'a'));
+    const question = createQuestion(state);
+    applyBusEvent(state, names(8, 'b'));
+    expect(applyBusEvent(state, { kind: 'probe', question, answer: answerOf({ number: 7 }) })).toEqual({
+      kind: 'none',
+    });
+    expect(probe(state, { number: 7 })).toMatchObject({ kind: 'flush', cause: 'gap' });
+  });
+
+  test('asked before the bucket was voided says nothing about what came after', () => {
+    const state = liveState();
+    applyBusEvent(state, names(7, 'a'));
+    const question = createQuestion(state);
+    applyBusEvent(state, names(9, 'a'));
+    expect(applyBusEvent(state, { kind: 'probe', question, answer: answerOf({ number: 8 }) })).toEqual({
+      kind: 'none',
+    });
+  });
+});
+
+describe('a read', () => {
+  test('of the number that is known may leave a copy; of another stamp it voids the bucket, once', () => {
+    const state = liveState();
+    applyBusEvent(state, names(7, 'a'));
+    expect(read(state, 7)).toEqual({ kind: 'none' });
+    expect(read(state, 7, 'another.')).toMatchObject({ kind: 'flush', cause: 'gap' });
+    expect(read(state, 7, 'another.')).toEqual({ kind: 'refuse' });
+    expect(read(state, 7)).toEqual({ kind: 'refuse' });
+    expect(probe(state, { number: 7 })).toEqual({ kind: 'none' });
+    expect(read(state, 7)).toEqual({ kind: 'none' });
+  });
+
+  test('that is ahead of the messages is a witness: its message with another stamp voids the bucket', () => {
+    const state = liveState();
+    applyBusEvent(state, names(7, 'a'));
+    expect(read(state, 9)).toEqual({ kind: 'none' });
+    expect(applyBusEvent(state, names(8, 'b'))).toEqual({ kind: 'drop', names: ['b'] });
+    expect(applyBusEvent(state, names(9, 'b'))).toEqual({ kind: 'drop', names: ['b'] });
+    expect(read(state, 11, 'another.')).toEqual({ kind: 'none' });
+    expect(applyBusEvent(state, names(10, 'b'))).toEqual({ kind: 'drop', names: ['b'] });
+    expect(applyBusEvent(state, names(11, 'b'))).toMatchObject({ kind: 'flush', cause: 'gap' });
+  });
+
+  test('that is ahead, and a probe made after it that shows less: the bucket is void', () => {
+    const state = liveState();
+    applyBusEvent(state, names(7, 'a'));
+    const question = createQuestion(state);
+    read(state, 9);
+    expect(applyBusEvent(state, { kind: 'probe', question, answer: answerOf({ number: 7 }) })).toEqual({
+      kind: 'none',
+    });
+    expect(probe(state, { number: 7 })).toMatchObject({ kind: 'flush', cause: 'gap' });
+  });
+
+  test('that is behind what was known when it was sent: the server that was read is another one', () => {
+    const state = liveState();
+    applyBusEvent(state, names(7, 'a'));
+    expect(read(state, 6)).toMatchObject({ kind: 'flush', cause: 'gap' });
+  });
+
+  test('that messages have overtaken may leave a copy while its stamp is remembered', () => {
+    const state = liveState();
+    applyBusEvent(state, names(7, 'a'));
+    const sentAt = { incarnation: 'A', number: 7 };
+    for (let number = 8; number <= 10; number += 1) {
+      applyBusEvent(state, names(number, 'b'));
+    }
+    expect(read(state, 8, stampOf(8), sentAt)).toEqual({ kind: 'none' });
+    applyBusEvent(state, names(11, 'b'));
+    applyBusEvent(state, names(12, 'b'));
+    expect(read(state, 8, stampOf(8), sentAt)).toEqual({ kind: 'refuse' });
+    expect(read(state, 9, 'another.', sentAt)).toMatchObject({ kind: 'flush', cause: 'gap' });
+  });
+
+  test.each([
+    ['without a stamp', { incarnation: 'A', number: 7, stamp: '' }],
+    ['of another incarnation', { incarnation: 'B', number: 7, stamp: stampOf(7) }],
+  ])('%s leaves no copy', (_what, mark) => {
+    const state = liveState();
+    applyBusEvent(state, names(7, 'a'));
+    expect(applyBusEvent(state, { kind: 'read', mark, sentAt: undefined })).toEqual({ kind: 'refuse' });
+  });
+
+  test('too many that are ahead: no more copies, and no memory', () => {
+    const state = liveState();
+    const outcomes = Array.from({ length: 40 }, (_, index) => read(state, index + 1).kind);
+    expect(outcomes.filter((kind) => kind === 'none')).toHaveLength(16);
+    expect(state.ahead?.stamps.size).toBe(16);
   });
 });
 
@@ -123,12 +302,12 @@ test('whatever comes in whatever order: after a message was applied, nothing old
       const deliver = (message: InvalidationMessage) => {
         const before = { ...state };
         feed({ kind: 'message', message });
-        const isNews = before.incarnation !== message.incarnation || message.sequence > before.sequence;
-        if (!state.live || !isNews) {
+        if (!state.live) {
           return;
         }
-        const isGap = before.incarnation === message.incarnation && message.sequence > before.sequence + 1;
-        if (isGap) {
+        const { known } = before;
+        const isNext = known?.incarnation === message.incarnation && message.sequence === known.number + 1;
+        if (!isNext) {
           expect(copies.size).toBe(0);
           expect(state.generation).toBeGreaterThan(before.generation);
         }

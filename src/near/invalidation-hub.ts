@@ -3,17 +3,28 @@
  * cache and the watches on the other.
  *
  * Promises:
- *   1. There is a subscriber only while a channel is wanted. A channel is wanted while a watch holds its namespace, or near
+ *   1. There is a subscriber only while a channel is in use. A channel is in use while a watch holds its namespace, or near
  *      copies used it within `idleMs`.
- *   2. Near copies want `maxNearChannels` at most; where there is no room they go without.
- *   3. Listeners hear of an event before the subscriber hands over the next one.
- *   4. `Channel.changedAt` grows with every event of the channel, and `now()` is never less than any of them: a fill that
+ *   2. `nearChannelCount` is the number of channels that near copies use (`nearUsedAtMs`), `maxNearChannels` at most; where there is no
+ *      room they go without. A channel that a watch holds is not in near use by that, though a hit may bring it back into it.
+ *   3. Listeners hear of an event before the subscriber hands over the next one. Of probes and reads they hear only what voids a bucket.
+ *   4. `Channel.changedAt` grows with every event that they hear of, and `now()` is never less than any of them: a fill that
  *      noted `now()` when its read was sent sees whether anything was said since.
  */
 import type { Clock } from '../lib/clock.ts';
 import type { RedisSubscriber, SubscriberListener } from '../redis/commands.ts';
 import { BUCKET_COUNT, type Keyspace } from '../redis/keyspace.ts';
-import { applyBusEvent, type BucketState, type BusAction, type BusEvent, createBucketState } from './bus.ts';
+import type { BucketMark } from './bucket-mark.ts';
+import { type BucketQuestion, decodeAnswer, probeCommand } from './bucket-probe.ts';
+import {
+  applyBusEvent,
+  type BucketState,
+  type BusAction,
+  type BusEvent,
+  createBucketState,
+  createQuestion,
+  type SentAt,
+} from './bus.ts';
 import { decodeInvalidationMessage } from './invalidation-message.ts';
 
 export interface Channel {
@@ -26,6 +37,8 @@ export interface Channel {
   /** When near copies last had use for it, monotonic; undefined: they have none. */
   nearUsedAtMs: number | undefined;
   watchCount: number;
+  /** What the probe that was made last asks. */
+  question: BucketQuestion | undefined;
 }
 
 export interface HubListener {
@@ -73,6 +86,10 @@ export class InvalidationHub {
     return this.#channels.size;
   }
 
+  get nearChannelCount(): number {
+    return this.#nearChannelCount;
+  }
+
   get hasSubscriber(): boolean {
     return this.#subscriber !== undefined;
   }
@@ -88,17 +105,39 @@ export class InvalidationHub {
 
   /** The channel, kept subscribed for near copies from now on; undefined where there is no room for another. */
   useForNear(namespace: string, bucket: number, isTag: boolean): Channel | undefined {
-    const name = this.#nameOf(namespace, bucket, isTag);
-    const known = this.#channels.get(name);
-    if (known?.nearUsedAtMs === undefined) {
-      if (this.#nearChannelCount >= this.#maxNearChannels || this.#closed) {
-        return undefined;
+    const known = this.#channels.get(this.#nameOf(namespace, bucket, isTag));
+    const hasRoom = this.#nearChannelCount < this.#maxNearChannels && !this.#closed;
+    if (known?.nearUsedAtMs === undefined && !hasRoom) {
+      return undefined;
+    }
+    const channel = known ?? this.#open(namespace, bucket, isTag);
+    this.touch(channel, this.#clock.monotonicMs());
+    return channel;
+  }
+
+  /** A copy of the channel was used. One that near copies had given up is theirs again where there is room. */
+  touch(channel: Channel, nowMs: number): void {
+    if (channel.nearUsedAtMs === undefined) {
+      if (this.#nearChannelCount >= this.#maxNearChannels || this.#channels.get(channel.name) !== channel) {
+        return;
       }
       this.#nearChannelCount += 1;
     }
-    const channel = known ?? this.#open(name, namespace, isTag);
-    channel.nearUsedAtMs = this.#clock.monotonicMs();
-    return channel;
+    channel.nearUsedAtMs = nowMs;
+  }
+
+  /** What was known of the channel when a read is sent; for `admits`. */
+  sentAt(channel: Channel): SentAt | undefined {
+    const { known } = channel.state;
+    return known === undefined ? undefined : { incarnation: known.incarnation, number: known.number };
+  }
+
+  /**
+   * Whether a read that came back with this mark may leave a copy. Its channel has been live since it was sent, in one generation. A mark
+   * that proves that the history is another one voids the bucket.
+   */
+  admits(channel: Channel, mark: BucketMark, sentAt: SentAt | undefined): boolean {
+    return this.#apply(channel, { kind: 'read', mark, sentAt }).kind === 'none';
   }
 
   /** Keeps all channels of a namespace subscribed for a watch, until `releaseNamespace`; gives them back. */
@@ -107,7 +146,7 @@ export class InvalidationHub {
     for (const isTag of [false, true]) {
       for (let bucket = 0; bucket < BUCKET_COUNT; bucket += 1) {
         const name = this.#nameOf(namespace, bucket, isTag);
-        const channel = this.#channels.get(name) ?? this.#open(name, namespace, isTag);
+        const channel = this.#channels.get(name) ?? this.#open(namespace, bucket, isTag);
         channel.watchCount += 1;
         channels.push(channel);
       }
@@ -150,7 +189,8 @@ export class InvalidationHub {
     this.#closeSubscriberIfUnused();
   }
 
-  #open(name: string, namespace: string, isTag: boolean): Channel {
+  #open(namespace: string, bucket: number, isTag: boolean): Channel {
+    const name = this.#nameOf(namespace, bucket, isTag);
     const channel: Channel = {
       name,
       namespace,
@@ -159,12 +199,16 @@ export class InvalidationHub {
       changedAt: this.#eventCount,
       nearUsedAtMs: undefined,
       watchCount: 0,
+      question: undefined,
     };
     if (this.#closed) {
       return channel;
     }
     this.#channels.set(name, channel);
-    this.#ensureSubscriber().subscribe(name);
+    this.#ensureSubscriber().subscribe(name, () => {
+      channel.question = createQuestion(channel.state);
+      return probeCommand(this.#sequenceOf(namespace, bucket, isTag), channel.question);
+    });
     return channel;
   }
 
@@ -180,27 +224,38 @@ export class InvalidationHub {
   #createListener(): SubscriberListener {
     this.#subscriberCount += 1;
     const ownCount = this.#subscriberCount;
-    const hear = (name: string, event: BusEvent) => {
+    const hear = (name: string, eventOf: (channel: Channel) => BusEvent | undefined) => {
       const channel = this.#channels.get(name);
       // What a subscriber that was closed still says is not about the channels of its successor.
-      if (channel !== undefined && ownCount === this.#subscriberCount) {
+      const event = channel !== undefined && ownCount === this.#subscriberCount ? eventOf(channel) : undefined;
+      if (channel !== undefined && event !== undefined) {
         this.#apply(channel, event);
       }
     };
     return {
-      onMessage: (name, message) => hear(name, { kind: 'message', message: decodeInvalidationMessage(message) }),
-      onLive: (name) => hear(name, { kind: 'live' }),
-      onLost: (name) => hear(name, { kind: 'lost' }),
+      onMessage: (name, message) =>
+        hear(name, () => ({ kind: 'message', message: decodeInvalidationMessage(message) })),
+      onLive: (name) => hear(name, () => ({ kind: 'live' })),
+      onLost: (name) => hear(name, () => ({ kind: 'lost' })),
+      onProbe: (name, reply) =>
+        hear(name, ({ question }) => {
+          return question && { kind: 'probe', question, answer: decodeAnswer(reply, question) };
+        }),
     };
   }
 
-  #apply(channel: Channel, event: BusEvent): void {
+  #apply(channel: Channel, event: BusEvent): BusAction {
     const action = applyBusEvent(channel.state, event);
+    const isNews = (event.kind !== 'probe' && event.kind !== 'read') || action.kind === 'flush';
+    if (!isNews) {
+      return action;
+    }
     this.#eventCount += 1;
     channel.changedAt = this.#eventCount;
     for (const listener of this.#listeners) {
       listener.onChannel(channel, event, action);
     }
+    return action;
   }
 
   #closeIfUnused(channel: Channel): void {
@@ -225,5 +280,9 @@ export class InvalidationHub {
 
   #nameOf(namespace: string, bucket: number, isTag: boolean): string {
     return isTag ? this.#keyspace.cacheTagChannel(namespace, bucket) : this.#keyspace.cacheChannel(namespace, bucket);
+  }
+
+  #sequenceOf(namespace: string, bucket: number, isTag: boolean): string {
+    return isTag ? this.#keyspace.cacheTagSequence(namespace, bucket) : this.#keyspace.cacheSequence(namespace, bucket);
   }
 }

@@ -207,11 +207,11 @@ export class InvalidationWatch {
   }
 
   onChannel(channel: Channel, event: BusEvent, action: BusAction): void {
-    if (event.kind !== 'message') {
+    if (event.kind === 'live' || event.kind === 'lost') {
       this.#onLiveness(event.kind, action);
       return;
     }
-    if (!this.#isStarted || action.kind === 'none') {
+    if (!this.#isStarted || action.kind === 'none' || action.kind === 'refuse') {
       return;
     }
     if (action.kind === 'flush' && action.cause !== 'first') {

@@ -1,117 +1,25 @@
 /**
  * Near copies against a bus that the test speaks for: when a copy may be made, and what takes it away.
  */
-import { FakeClock } from '../lib/clock.ts';
-import type { SubscriberListener } from '../redis/commands.ts';
+import {
+  begin,
+  channelOf,
+  fill,
+  KEY,
+  nearValue,
+  ready,
+  setUpNear as setUp,
+  tagChannelOf,
+} from '../../test/support/near-cache-harness.ts';
 import { bucketOf, createKeyspace } from '../redis/keyspace.ts';
-import { InvalidationHub } from './invalidation-hub.ts';
-import { encodeInvalidationMessage } from './invalidation-message.ts';
-import { NearCache, type NearValue, type Placeholder } from './near-cache.ts';
 
 const keyspace = createKeyspace('');
-const KEY = Buffer.from('key');
-
-function setUp(options: { maxEntries?: number; maxBytes?: number; maxNearChannels?: number } = {}) {
-  const clock = new FakeClock();
-  const subscribed = new Set<string>();
-  let listener: SubscriberListener | undefined;
-  let closedCount = 0;
-  const hub = new InvalidationHub({
-    clock,
-    keyspace,
-    maxNearChannels: options.maxNearChannels ?? 1_000,
-    createSubscriber: (given) => {
-      listener = given;
-      return {
-        subscribe: (channel) => subscribed.add(channel),
-        unsubscribe: (channel) => subscribed.delete(channel),
-        barrier: async () => true,
-        close: () => {
-          closedCount += 1;
-        },
-      };
-    },
-  });
-  const near = new NearCache({
-    clock,
-    hub,
-    maxEntries: options.maxEntries ?? 1_000,
-    maxBytes: options.maxBytes ?? 10_000_000,
-  });
-  let sequence = 0;
-  return {
-    clock,
-    hub,
-    near,
-    subscribed,
-    closedCount: () => closedCount,
-    get: (key: Buffer = KEY) => near.get('n', key, clock.monotonicMs()),
-    live: (channel: string) => listener?.onLive(channel),
-    lost: (channel: string) => listener?.onLost(channel),
-    say: (channel: string, ...names: string[]) => {
-      sequence += 1;
-      listener?.onMessage(
-        channel,
-        encodeInvalidationMessage({
-          kind: 'names',
-          incarnation: 'incarnat',
-          sequence,
-          stamp: String(sequence).padStart(8),
-          names,
-        }),
-      );
-    },
-  };
-}
-
-function nearValue(text: string, options: Partial<NearValue> = {}): NearValue {
-  return {
-    absent: false,
-    value: Buffer.from(text),
-    version: Buffer.of(1),
-    tags: [],
-    ageMs: 0,
-    ttlMs: 60_000,
-    ...options,
-  };
-}
-
-function channelOf(key: Buffer): string {
-  return keyspace.cacheChannel('n', bucketOf(key));
-}
-
-function tagChannelOf(tag: string): string {
-  return keyspace.cacheTagChannel('n', bucketOf(tag));
-}
-
-/** A read that may leave a copy. */
-function begin(test: ReturnType<typeof setUp>): Placeholder {
-  const placeholder = test.near.begin('n', KEY);
-  if (placeholder === undefined) {
-    throw new Error('Cannot begin a read: the channel is not live, wanted a live one');
-  }
-  return placeholder;
-}
-
-/** A read whose answer was `value`, from the first to the last step. */
-function fill(test: ReturnType<typeof setUp>, value: NearValue, key = KEY): void {
-  const placeholder = test.near.begin('n', key);
-  if (placeholder !== undefined) {
-    test.near.fill(placeholder, value);
-  }
-}
-
-/** A channel that is live and has had its first message. */
-function ready(test: ReturnType<typeof setUp>, key = KEY): void {
-  test.near.begin('n', key);
-  test.live(channelOf(key));
-  test.say(channelOf(key), 'nothing');
-}
 
 describe('a copy', () => {
   test('is made only by a read that was sent while the channel was live', () => {
     const t = setUp();
-    expect(t.near.begin('n', KEY)).toBeUndefined();
+    t.near.fill(begin(t), nearValue('v0'));
+    expect(t.get()).toBeUndefined();
     t.live(channelOf(KEY));
     fill(t, nearValue('v1'));
     expect(t.get()?.value.toString()).toBe('v1');
@@ -323,10 +231,7 @@ describe('bounds', () => {
     for (const channel of channels) {
       t.live(channel);
     }
-    const placeholder = t.near.begin(namespace, KEY);
-    if (placeholder !== undefined) {
-      t.near.fill(placeholder, nearValue('v1', { tags }));
-    }
+    t.near.fill(t.near.begin(namespace, KEY), nearValue('v1', { tags }));
     expect(t.near.size).toBe(1);
     // As much as such a copy was measured to take: 520 bytes per tag and 950 beside.
     expect(t.near.bytes).toBeGreaterThanOrEqual(950 + 16 * 520);

@@ -11,13 +11,15 @@
  *      and nothing was said since that voids it.
  *   3. No more entries and bytes than the options say, least recently used first out.
  *   4. A hit is one look-up, and answers at once.
- *   5. After a read that had a placeholder has ended, no copy is served whose read was sent before it.
+ *   5. After a read has ended, no copy is served whose read was sent before it; after a fresh one, no copy of any read that was sent
+ *      before it ended, but its own. So what a fresh read returned is the oldest that a later read of the key returns (A11).
+ *   6. A copy's mark agreed with what the bus knew, and what contradicts it later voids the bucket.
  */
 import { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
 import { bucketOf } from '../redis/keyspace.ts';
 import type { BucketMark } from './bucket-mark.ts';
-import type { BusAction, BusEvent } from './bus.ts';
+import type { BusAction, BusEvent, SentAt } from './bus.ts';
 import type { Channel, HubListener, InvalidationHub } from './invalidation-hub.ts';
 
 export interface NearValue {
@@ -44,13 +46,17 @@ export interface NearCopy extends NearValue {
 export interface Placeholder {
   readonly name: string;
   readonly namespace: string;
-  readonly channel: Channel;
+  /** Undefined: what the read brings must not be kept. */
+  readonly channel: Channel | undefined;
   readonly generation: number;
   readonly sentAtMs: number;
   /** Larger than that of every read sent before. */
   readonly order: number;
   /** The hub's count of events when the read was sent. */
   readonly hubNow: number;
+  /** What was known of the bucket when the read was sent. */
+  readonly sentAt: SentAt | undefined;
+  readonly isFresh: boolean;
 }
 
 export interface NearCacheOptions {
@@ -59,6 +65,8 @@ export interface NearCacheOptions {
   readonly maxEntries: number;
   readonly maxBytes: number;
   readonly lifeMs?: number;
+  /** Reads under way that may end in a copy; more go without. */
+  readonly maxPlaceholders?: number;
 }
 
 const LIFE_MS = 1_000;
@@ -66,13 +74,13 @@ const LIFE_MS = 1_000;
 const COPY_EXTRA_BYTES = 750;
 /** What a tag costs besides its text, which the copy holds and the index once more behind the namespace. */
 const TAG_EXTRA_BYTES = 320;
-/** Reads under way that may end in a copy; more go without. */
-const PLACEHOLDERS_MAX = 10_000;
+const MAX_PLACEHOLDERS = 10_000;
 
 export class NearCache implements HubListener {
   readonly #clock: Clock;
   readonly #hub: InvalidationHub;
   readonly #lifeMs: number;
+  readonly #maxPlaceholders: number;
   readonly #copies: BoundedMap<NearCopy>;
   /** By name: of every read under way that nothing has voided since it was sent. */
   readonly #placeholders = new Map<string, Set<Placeholder>>();
@@ -86,6 +94,7 @@ export class NearCache implements HubListener {
     this.#clock = options.clock;
     this.#hub = options.hub;
     this.#lifeMs = options.lifeMs ?? LIFE_MS;
+    this.#maxPlaceholders = options.maxPlaceholders ?? MAX_PLACEHOLDERS;
     this.#copies = new BoundedMap({
       maxEntries: options.maxEntries,
       maxBytes: options.maxBytes,
@@ -121,44 +130,49 @@ export class NearCache implements HubListener {
       return undefined;
     }
     for (const channel of copy.channels) {
-      channel.nearUsedAtMs = nowMs;
+      this.#hub.touch(channel, nowMs);
     }
     return copy;
   }
 
-  /** Call it right before the read is sent; undefined: what the read brings must not be kept. */
-  begin(namespace: string, key: Buffer): Placeholder | undefined {
+  /** Call it right before the read is sent, and `fill` when it has ended, however it ended. */
+  begin(namespace: string, key: Buffer, isFresh = false): Placeholder {
     const channel = this.#hub.useForNear(namespace, bucketOf(key), false);
-    if (channel === undefined || !channel.state.live || this.#placeholderCount >= PLACEHOLDERS_MAX) {
-      return undefined;
-    }
+    const mayKeep = channel?.state.live === true && this.#placeholderCount < this.#maxPlaceholders;
     this.#order += 1;
     const placeholder: Placeholder = {
       name: nameOf(namespace, key),
       namespace,
-      channel,
-      generation: channel.state.generation,
+      channel: mayKeep ? channel : undefined,
+      generation: channel?.state.generation ?? 0,
       sentAtMs: this.#clock.monotonicMs(),
       order: this.#order,
       hubNow: this.#hub.now(),
+      sentAt: mayKeep ? this.#hub.sentAt(channel) : undefined,
+      isFresh,
     };
-    // Any of several reads of one key may leave a copy: of a key that is read all the time a later one is always under way.
-    addTo(this.#placeholders, placeholder.name, placeholder);
-    this.#placeholderCount += 1;
+    if (mayKeep) {
+      // Any of several reads of one key may leave a copy: of a key that is read all the time a later one is always under way.
+      addTo(this.#placeholders, placeholder.name, placeholder);
+      this.#placeholderCount += 1;
+    }
     return placeholder;
   }
 
   /** Keeps what the read brought, where nothing speaks against it. Undefined: the read brought nothing. */
   fill(placeholder: Placeholder, value: NearValue | undefined): void {
-    const { name, channel, order } = placeholder;
-    const isValid = this.#end(placeholder) && channel.state.live && channel.state.generation === placeholder.generation;
+    const { name, order, isFresh } = placeholder;
+    const isValid = this.#end(placeholder);
     const copy = this.#copies.peek(name, Number.NEGATIVE_INFINITY);
-    if (copy !== undefined && copy.order > order) {
+    if (isFresh) {
+      // Which of two reads under way was sent first does not say which the server ran first.
+      this.#voidReads(name);
+    } else if (copy !== undefined && copy.order > order) {
       return;
     }
     // A copy of a read that was sent before is older than what this one brought, whether that may be kept or not.
     this.#dropCopy(name);
-    if (value === undefined || !isValid) {
+    if (value === undefined || !isValid || !this.#agrees(placeholder, value)) {
       return;
     }
     const channels = this.#channelsOf(placeholder, value.tags);
@@ -195,7 +209,7 @@ export class NearCache implements HubListener {
       this.#dropNames(this.#byChannel.get(channel) ?? []);
       return;
     }
-    if (action.kind === 'none') {
+    if (action.kind !== 'drop') {
       return;
     }
     for (const name of action.names) {
@@ -215,9 +229,17 @@ export class NearCache implements HubListener {
     this.#byTag.clear();
   }
 
+  /** Whether its channel was live all the time, and what the server said of the bucket agrees with what the bus knows. */
+  #agrees({ channel, generation, sentAt }: Placeholder, { mark }: NearValue): boolean {
+    if (channel === undefined || !channel.state.live || channel.state.generation !== generation) {
+      return false;
+    }
+    return mark === undefined || this.#hub.admits(channel, mark, sentAt);
+  }
+
   /** The channels that a copy depends on, or undefined when one of them cannot vouch for it. */
   #channelsOf(placeholder: Placeholder, tags: readonly string[]): Channel[] | undefined {
-    const channels = [placeholder.channel];
+    const channels = placeholder.channel === undefined ? [] : [placeholder.channel];
     let allVouch = true;
     for (const tag of tags) {
       const channel = this.#hub.useForNear(placeholder.namespace, bucketOf(tag), true);
@@ -280,7 +302,7 @@ export class NearCache implements HubListener {
     }
   }
 
-  /** A read has ended, and with it all that were sent before; false where something has voided it since it was sent. */
+  /** A read has ended, and with it all that were sent before; false where it may leave no copy or something has voided it since. */
   #end(placeholder: Placeholder): boolean {
     const { name, order } = placeholder;
     let isValid = false;

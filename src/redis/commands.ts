@@ -50,13 +50,13 @@ export interface SubscriberListener {
   /** Messages may have been missed from now on (connection lost, slot moved). onLive follows when it is repaired. */
   onLost(channel: string): void;
   /**
-   * The reply of the channel's probe: of a live channel, in the order of its messages. Whatever was published before the server ran the
-   * probe has been handed to onMessage.
+   * The reply of the channel's probe: of a live channel, one at a time, and never of an earlier subscription than the last onLive. Whatever
+   * was published before the server ran the probe has been handed to onMessage; some of what was published after it may have been too.
    */
   onProbe?(channel: string, reply: RedisReply): void;
 }
 
-/** One bare read command in the slot of the channel, made anew each time; its reply goes to `onProbe`. */
+/** One bare read command in the slot of the channel, made anew each time it is sent; its reply goes to `onProbe`. */
 export type ChannelProbe = () => readonly RedisArgument[];
 
 export interface RedisSubscriber {
@@ -64,8 +64,9 @@ export interface RedisSubscriber {
   subscribe(channel: string, probe?: ChannelProbe): void;
   unsubscribe(channel: string): void;
   /**
-   * Resolves true when every message published before this call on any subscribed channel has been handed to onMessage
-   * and every subscription is known to be intact; false when that cannot be said by `deadlineAtMs`. Never rejects.
+   * Resolves true when every message published before this call on any subscribed channel has been handed to onMessage,
+   * every subscription is known to be intact, and every server that holds one has proved since to be a master that serves its slots;
+   * false when that cannot be said by `deadlineAtMs`. Never rejects.
    */
   barrier(deadlineAtMs: number): Promise<boolean>;
   close(): void;

@@ -1,46 +1,25 @@
 /**
  * The subscriptions of one master against a peer that takes them away, refuses them, or says nothing.
  */
-import { type FakeRedisPeer, type PeerCommand, startFakeRedisPeer } from '../../test/support/fake-redis-peer.ts';
+import { bulk, type FakeMaster, push, startFakeMaster } from '../../test/support/fake-redis-master.ts';
 import { redisOptions, soonMs } from '../../test/support/redis-client.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { SubscriberConnection } from './subscriber-connection.ts';
 
 const TIMEOUT_MS = 200;
 
-let peer: FakeRedisPeer;
+let fake: FakeMaster;
 let connection: SubscriberConnection;
 let events: string[];
 let troubles: number;
-/** What CLIENT INFO says; undefined: it is not answered. */
-let subscriptions: number | undefined;
-let isRefusing: boolean;
-
-function push(kind: string, channel: string, last: string): string {
-  return `>3\r\n$${kind.length}\r\n${kind}\r\n$${channel.length}\r\n${channel}\r\n${last}\r\n`;
-}
-
-function answer(command: PeerCommand): void {
-  const [name = '', channel = ''] = command.words;
-  if (name === 'CLIENT' && subscriptions !== undefined) {
-    const text = `id=1 name=pannier sub=0 psub=0 ssub=${subscriptions} multi=-1`;
-    command.answer(`$${text.length}\r\n${text}\r\n`);
-  } else if (name === 'SSUBSCRIBE') {
-    command.answer(isRefusing ? '-MOVED 1 10.0.0.1:7000\r\n' : push('ssubscribe', channel, ':1'));
-  } else if (name === 'SUNSUBSCRIBE') {
-    command.answer(push('sunsubscribe', channel, ':0'));
-  }
-}
 
 beforeEach(async () => {
-  peer = await startFakeRedisPeer({ onCommand: answer });
+  fake = await startFakeMaster();
   events = [];
   troubles = 0;
-  subscriptions = 1;
-  isRefusing = false;
   connection = new SubscriberConnection({
-    address: { host: '127.0.0.1', port: peer.port },
-    redis: redisOptions(`redis://127.0.0.1:${peer.port}`, { commandTimeoutMs: TIMEOUT_MS }),
+    address: { host: '127.0.0.1', port: fake.peer.port },
+    redis: redisOptions(`redis://127.0.0.1:${fake.peer.port}`, { commandTimeoutMs: TIMEOUT_MS }),
     listener: {
       onMessage: (channel, message) => events.push(`${channel}=${message}`),
       onLive: (channel) => events.push(`${channel} live`),
@@ -54,8 +33,8 @@ beforeEach(async () => {
 
 afterEach(async () => {
   connection.close();
-  await waitFor('no socket of ours', () => peer.open() === 0);
-  await peer.close();
+  await waitFor('no socket of ours', () => fake.peer.open() === 0);
+  await fake.peer.close();
 });
 
 async function startLive(channel = 'a'): Promise<void> {
@@ -63,50 +42,46 @@ async function startLive(channel = 'a'): Promise<void> {
   await waitFor('live', () => connection.isLive(channel));
 }
 
-function lastOf(name: string): PeerCommand {
-  return peer.commands.findLast(({ words }) => words[0] === name) as PeerCommand;
-}
-
-test('nothing is opened before a channel is wanted', async () => {
+test('nothing is opened before there is a channel', async () => {
   expect(await connection.barrier(soonMs(50))).toBe(true);
-  expect(peer.accepted()).toBe(0);
+  expect(fake.peer.accepted()).toBe(0);
 });
 
 test('messages that came before the answer to a barrier are handed over before it is true', async () => {
   await startLive();
-  subscriptions = undefined;
+  const asked = fake.count('CLIENT');
+  fake.answers.set('CLIENT', undefined);
   const barrier = connection.barrier(soonMs());
-  await waitFor('the question', () => peer.commands.some(({ words }) => words[0] === 'CLIENT'));
-  const messages = ['one', 'two'].map((text) => push('smessage', 'a', `$3\r\n${text}`)).join('');
-  const info = 'ssub=1';
-  lastOf('CLIENT').answer(`${messages}$${info.length}\r\n${info}\r\n`);
+  await waitFor('the question', () => fake.count('CLIENT') > asked);
+  const messages = ['one', 'two'].map((text) => push('smessage', 'a', bulk(text).trimEnd())).join('');
+  fake.lastOf('CLIENT').answer(messages + bulk('ssub=1'));
   expect(await barrier).toBe(true);
   expect(events).toEqual(['a live', 'a=one', 'a=two']);
 });
 
 test('a subscription that the server dropped without a word: the barrier is false, the channel lost and live again', async () => {
   await startLive();
-  subscriptions = 0;
+  fake.subscriptions = 0;
   expect(await connection.barrier(soonMs())).toBe(false);
   expect(events).toEqual(['a live', 'a lost']);
-  subscriptions = 1;
+  fake.subscriptions = 1;
   await waitFor('live again', () => connection.isLive('a'));
   expect(await connection.barrier(soonMs())).toBe(true);
   expect(troubles).toBeGreaterThan(0);
-  expect(peer.accepted()).toBe(2);
+  expect(fake.peer.accepted()).toBe(2);
 });
 
 test('a peer that says nothing any more is given up after the timeout of commands', async () => {
   await startLive();
-  subscriptions = undefined;
+  fake.answers.set('CLIENT', undefined);
   expect(await connection.barrier(soonMs(TIMEOUT_MS / 4))).toBe(false);
   await waitFor('the loss', () => events.includes('a lost'));
-  subscriptions = 1;
+  fake.answers.delete('CLIENT');
   await waitFor('live again', () => connection.isLive('a'));
 });
 
 test('a refused subscription is trouble, and the channel is no longer this nodeâ€™s', async () => {
-  isRefusing = true;
+  fake.answers.set('SSUBSCRIBE', '-MOVED 1 10.0.0.1:7000\r\n');
   connection.add('a');
   await waitFor('trouble', () => troubles > 0);
   expect(connection.has('a')).toBe(false);
@@ -115,17 +90,31 @@ test('a refused subscription is trouble, and the channel is no longer this nodeâ
 
 test('a channel that the server takes away is lost at once', async () => {
   await startLive();
-  lastOf('SSUBSCRIBE').answer(push('sunsubscribe', 'a', ':0'));
+  fake.lastOf('SSUBSCRIBE').answer(push('sunsubscribe', 'a', ':0'));
   await waitFor('the loss', () => events.includes('a lost'));
   expect(troubles).toBeGreaterThan(0);
 });
 
 test('what is removed hears nothing more, even if it was on its way', async () => {
   await startLive();
-  const { answer: say } = lastOf('SSUBSCRIBE');
+  const { answer: say } = fake.lastOf('SSUBSCRIBE');
   connection.remove('a');
-  say(push('smessage', 'a', '$4\r\nlate'));
-  await waitFor('SUNSUBSCRIBE', () => peer.commands.some(({ words }) => words[0] === 'SUNSUBSCRIBE'));
+  say(push('smessage', 'a', bulk('late').trimEnd()));
+  await waitFor('SUNSUBSCRIBE', () => fake.count('SUNSUBSCRIBE') > 0);
   expect(await connection.barrier(soonMs())).toBe(true);
   expect(events).toEqual(['a live']);
+});
+
+test('a connection that was good is opened anew at once, one that fails again and again ever more seldom', async () => {
+  await startLive();
+  expect(await connection.barrier(soonMs())).toBe(true);
+  fake.answers.set('CLIENT', undefined);
+  fake.lastOf('SSUBSCRIBE').hangUp();
+  const untilMs = performance.now() + 4_000;
+  await waitFor('four seconds', () => performance.now() > untilMs);
+  // The first at once, then after halves of 100, 200, 400, 800, 1,600 and 3,200 ms at the least, and 200 ms until each is given up.
+  expect(fake.peer.accepted()).toBeGreaterThan(3);
+  expect(fake.peer.accepted()).toBeLessThan(9);
+  fake.answers.delete('CLIENT');
+  await waitFor('live again', () => connection.isLive('a'));
 });

@@ -1,17 +1,27 @@
 /**
  * The subscriptions of one master: one connection that is opened when the first channel is added, and opened anew while it has any.
  *
- * Every channel is wanted, asked for (SSUBSCRIBE sent) or live. Whatever goes wrong makes its channels lost and wanted again.
+ * Every channel is due, asked for (SSUBSCRIBE sent) or live. Whatever goes wrong makes its channels lost and due again.
+ *
+ * Promises:
+ *   1. No channel is asked for on a connection whose server has not passed the checks (master-checks.ts): a master that is cut off with a
+ *      minority takes subscriptions as if nothing were wrong.
+ *   2. A barrier asks all of the checks. Where one fails, the connection is given up, and all its channels are lost.
+ *   3. Each channel's own probe has its turn in rounds: one with every barrier of a caller, a quarter of them with each of our own.
+ *   4. A connection is opened anew at once when the one before was good, else after 100 ms at first and 4 s at most, jittered.
  */
 import { backoffMs } from '../lib/backoff.ts';
 import { addressText, type NodeAddress } from './address.ts';
 import { type OpenClient, openClient } from './client.ts';
-import type { SubscriberListener } from './commands.ts';
+import type { ChannelProbe, SubscriberListener } from './commands.ts';
+import { type Failure, type KeyedRead, MasterChecks } from './master-checks.ts';
 import type { RedisOptions } from './options.ts';
 
-const BACKOFF = { firstMs: 25, maxMs: 250 };
-/** A connection that was lost sooner counts as another failed attempt. */
-const STABLE_MS = 1_000;
+const BACKOFF = { firstMs: 100, maxMs: 4_000 };
+/** Barriers of our own until every channel was probed. */
+const PROBE_ROUNDS = 4;
+/** Probes in one write; more wait until these are answered. */
+const MAX_PROBES_IN_FLIGHT = 128;
 
 export interface SubscriberConnectionOptions {
   readonly address: NodeAddress;
@@ -21,22 +31,39 @@ export interface SubscriberConnectionOptions {
   readonly onTrouble: () => void;
 }
 
-type ChannelState = 'wanted' | 'asked' | 'live';
+interface Subscription {
+  readonly channel: string;
+  readonly probe: ChannelProbe | undefined;
+  state: 'due' | 'asked' | 'live';
+  isProbed: boolean;
+}
+
+/** A connection and what was learned of its server. */
+interface Opened {
+  readonly client: OpenClient;
+  readonly checks: MasterChecks;
+  /** It has passed them once. */
+  isVouched: boolean;
+}
 
 export class SubscriberConnection {
   readonly #address: NodeAddress;
   readonly #redis: RedisOptions;
   readonly #listener: SubscriberListener;
   readonly #onTrouble: () => void;
-  readonly #channels = new Map<string, ChannelState>();
+  /** In the order in which they have their turn to be probed. */
+  readonly #channels = new Map<string, Subscription>();
   /** SUNSUBSCRIBE was sent and is not answered. */
   readonly #leaving = new Set<string>();
-  #client: OpenClient | undefined;
+  #opened: Opened | undefined;
   #retry: NodeJS.Timeout | undefined;
-  #attempt = 0;
-  #openedAtMs = 0;
+  /** Attempts since a barrier found all well. */
+  #attempts = 0;
   #isOpening = false;
   #isClosed = false;
+  /** Why the connection was lost, as the log says; undefined again once all is well. */
+  #toldReason: string | undefined;
+  #hasToldHiddenRole = false;
 
   constructor(options: SubscriberConnectionOptions) {
     this.#address = options.address;
@@ -54,36 +81,36 @@ export class SubscriberConnection {
   }
 
   isLive(channel: string): boolean {
-    return this.#channels.get(channel) === 'live';
+    return this.#channels.get(channel)?.state === 'live';
   }
 
-  add(channel: string): void {
+  add(channel: string, probe?: ChannelProbe): void {
     if (!this.#channels.has(channel)) {
-      this.#channels.set(channel, 'wanted');
+      this.#channels.set(channel, { channel, probe, state: 'due', isProbed: false });
     }
-    if (this.#client !== undefined) {
-      void this.#ask(channel, this.#client);
-    } else {
+    if (this.#opened === undefined) {
       this.#open();
+    } else if (this.#opened.isVouched) {
+      void this.#ask(channel, this.#opened);
     }
   }
 
-  /** No longer wanted here. */
+  /** No longer needed here. */
   remove(channel: string): void {
-    const state = this.#channels.get(channel);
+    const subscription = this.#channels.get(channel);
     this.#channels.delete(channel);
-    const client = this.#client;
-    if (client === undefined || state === undefined || state === 'wanted') {
+    const opened = this.#opened;
+    if (opened === undefined || subscription === undefined || subscription.state === 'due') {
       return;
     }
     // Asked for again before SUNSUBSCRIBE is answered, node-redis would take the channel for subscribed and send nothing.
     this.#leaving.add(channel);
     const left = () => {
-      if (client === this.#client && this.#leaving.delete(channel)) {
-        void this.#ask(channel, client);
+      if (opened === this.#opened && this.#leaving.delete(channel)) {
+        void this.#ask(channel, opened);
       }
     };
-    client.sUnsubscribe(channel).then(left, left);
+    opened.client.sUnsubscribe(channel).then(left, left);
   }
 
   /** No longer this node's: it is lost until another node has it. */
@@ -96,88 +123,168 @@ export class SubscriberConnection {
   }
 
   /**
-   * Whether everything that the node had published to us before this has arrived, and it still has all our subscriptions. Where
-   * it has not, or says nothing for `commandTimeoutMs`, the connection is given up: its channels are lost, and are subscribed anew.
+   * Whether everything that the node had published to us before this has arrived, it is still a master, and it still has all our
+   * subscriptions. Where it is not so, or it says nothing for `commandTimeoutMs`, the connection is given up: its channels are lost,
+   * and are subscribed anew.
    */
   async barrier(deadlineAtMs: number): Promise<boolean> {
-    const client = this.#client;
-    if (client === undefined) {
+    const opened = this.#opened;
+    if (opened?.isVouched !== true) {
       return this.isIdle;
     }
-    // Replies come in order: what was asked for before this is counted by the server unless it refused, what comes after is not.
-    const counted = [...this.#channels].filter(([, state]) => state !== 'wanted').map(([channel]) => channel);
-    const info = this.#clientInfo(client);
-    const text = await this.#inTime(info, deadlineAtMs);
-    if (text === undefined || client !== this.#client) {
-      return false;
+    return (await this.#before(this.#check(opened, 1), deadlineAtMs)) ?? false;
+  }
+
+  /** A barrier of our own, with its share of all probes. */
+  async watchOver(): Promise<boolean> {
+    const opened = this.#opened;
+    if (opened?.isVouched !== true) {
+      return this.isIdle;
     }
-    const expected = counted.filter((channel) => this.#channels.has(channel)).length;
-    const subscriptions = Number(/\bssub=(\d+)/.exec(text)?.[1] ?? Number.NaN);
-    if (subscriptions < expected) {
-      this.#giveUp(client, 'subscription dropped');
-      return false;
+    let left = Math.max(1, Math.ceil(this.#channels.size / PROBE_ROUNDS));
+    let isWhole = true;
+    while (left > 0 && isWhole) {
+      isWhole = await this.#check(opened, Math.min(left, MAX_PROBES_IN_FLIGHT));
+      left -= MAX_PROBES_IN_FLIGHT;
     }
-    return true;
+    return isWhole;
+  }
+
+  /** Gives the connection up, for a reason that somebody else has: its name may lead elsewhere by now. */
+  drop(reason: string): void {
+    if (this.#opened !== undefined) {
+      this.#giveUp(this.#opened, reason);
+    }
   }
 
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#retry);
-    const client = this.#client;
-    this.#client = undefined;
+    const opened = this.#opened;
+    this.#opened = undefined;
     this.#channels.clear();
-    client?.destroy();
+    opened?.client.destroy();
   }
 
-  /** Undefined when it did not come; then the connection is given up. */
-  async #clientInfo(client: OpenClient): Promise<string | undefined> {
-    const { clock, commandTimeoutMs } = this.#redis;
-    const reply = client.send(['CLIENT', 'INFO']).then(String, () => undefined);
-    const text = await this.#inTime(reply, clock.monotonicMs() + commandTimeoutMs);
-    if (text === undefined) {
-      this.#giveUp(client, 'silent');
-      return undefined;
+  /** False when the connection was given up or lost, or a channel of it is moving away. */
+  async #check(opened: Opened, probes: number): Promise<boolean> {
+    let isMoving = false;
+    const reads = this.#nextReads(opened, probes, () => {
+      isMoving = true;
+    });
+    // Replies come in order: what was asked for before this is counted by the server unless it refused, what comes after is not.
+    const counted = [...this.#channels.values()].filter(({ state }) => state !== 'due');
+    const countExpected = () => counted.filter((each) => this.#channels.get(each.channel) === each).length;
+    const failure: Failure | undefined = await opened.checks.ask(reads, countExpected);
+    if (opened !== this.#opened) {
+      return false;
     }
-    // The refusals that came before it are still on their way through their promises.
-    await new Promise((resolve) => setImmediate(resolve));
-    return text;
+    if (failure !== undefined) {
+      this.#giveUp(opened, failure);
+      return false;
+    }
+    if (opened.isVouched) {
+      this.#attempts = 0;
+      this.#toldReason = undefined;
+    }
+    this.#tellHiddenRole(opened);
+    return !isMoving;
   }
 
-  #inTime(promise: Promise<string | undefined>, dueMs: number): Promise<string | undefined> {
+  /** At least one, where there is a channel: its turn's own read, or a plain one while those of all channels are on their way. */
+  #nextReads(opened: Opened, count: number, onMoving: () => void): KeyedRead[] {
+    const next: Subscription[] = [];
+    for (const subscription of this.#channels.values()) {
+      if (next.length === count) {
+        break;
+      }
+      if (!subscription.isProbed) {
+        next.push(subscription);
+      }
+    }
+    const [first] = this.#channels.values();
+    if (next.length === 0 && first !== undefined) {
+      return [this.#readOf(opened, first, onMoving)];
+    }
+    return next.map((subscription) => {
+      this.#channels.delete(subscription.channel);
+      this.#channels.set(subscription.channel, subscription);
+      return this.#probeOf(opened, subscription, onMoving);
+    });
+  }
+
+  #probeOf(opened: Opened, subscription: Subscription, onMoving: () => void): KeyedRead {
+    const { channel, probe } = subscription;
+    const plain = this.#readOf(opened, subscription, onMoving);
+    if (probe === undefined) {
+      return plain;
+    }
+    subscription.isProbed = true;
+    return {
+      ...plain,
+      command: probe(),
+      onReply: (reply) => {
+        subscription.isProbed = false;
+        if (this.#isOurs(opened, subscription) && subscription.state === 'live') {
+          this.#listener.onProbe?.(channel, reply);
+        }
+      },
+    };
+  }
+
+  #readOf(opened: Opened, subscription: Subscription, onMoving: () => void): KeyedRead {
+    return {
+      command: ['HMGET', subscription.channel, 'n'],
+      onReply: () => undefined,
+      onAsk: () => {
+        if (this.#isOurs(opened, subscription)) {
+          onMoving();
+          this.lose(subscription.channel);
+          this.#onTrouble();
+        }
+      },
+    };
+  }
+
+  #isOurs(opened: Opened, subscription: Subscription): boolean {
+    return opened === this.#opened && this.#channels.get(subscription.channel) === subscription;
+  }
+
+  #before(whole: Promise<boolean>, deadlineAtMs: number): Promise<boolean | undefined> {
     const { wheel } = this.#redis;
     return new Promise((resolve) => {
-      // When the loop was late the reply may lie unread: sockets are read once more.
-      const entry = wheel.schedule(dueMs, () => setImmediate(() => resolve(undefined)));
-      void promise.then((text) => {
+      const entry = wheel.schedule(deadlineAtMs, () => setImmediate(() => resolve(undefined)));
+      void whole.then((isWhole) => {
         wheel.cancel(entry);
-        resolve(text);
+        resolve(isWhole);
       });
     });
   }
 
-  #giveUp(client: OpenClient, reason: string): void {
-    if (client === this.#client) {
+  #giveUp(opened: Opened, reason: string): void {
+    if (opened === this.#opened) {
       this.#lost(reason);
-      client.destroy();
+      opened.client.destroy();
     }
   }
 
   #open(): void {
-    if (this.#isOpening || this.#isClosed || this.#client !== undefined || this.#retry !== undefined) {
+    if (this.#isOpening || this.#isClosed || this.#opened !== undefined || this.#retry !== undefined) {
       return;
     }
     this.#isOpening = true;
+    this.#attempts += 1;
     let lostEarly = false;
-    const opened = openClient(this.#address, this.#redis, {
+    const opening = openClient(this.#address, this.#redis, {
       onLost: (reason) => {
         lostEarly = true;
-        if (this.#client !== undefined) {
+        if (this.#opened !== undefined) {
           this.#lost(reason);
         }
       },
       onChannelMoved: (channel) => this.#moved(channel),
     });
-    opened.then(
+    opening.then(
       (client) => {
         this.#isOpening = false;
         if (this.#isClosed || lostEarly) {
@@ -185,11 +292,8 @@ export class SubscriberConnection {
           this.#openLater();
           return;
         }
-        this.#client = client;
-        this.#openedAtMs = this.#redis.clock.monotonicMs();
-        for (const channel of this.#channels.keys()) {
-          void this.#ask(channel, client);
-        }
+        this.#opened = { client, checks: new MasterChecks(client, this.#redis), isVouched: false };
+        void this.#begin(this.#opened);
       },
       () => {
         this.#isOpening = false;
@@ -197,6 +301,18 @@ export class SubscriberConnection {
         this.#onTrouble();
       },
     );
+  }
+
+  /** Asks for the channels once the server has passed. */
+  async #begin(opened: Opened): Promise<void> {
+    await this.#check(opened, 1);
+    if (opened !== this.#opened) {
+      return;
+    }
+    opened.isVouched = true;
+    for (const channel of [...this.#channels.keys()]) {
+      void this.#ask(channel, opened);
+    }
   }
 
   #openLater(): void {
@@ -208,33 +324,34 @@ export class SubscriberConnection {
         this.#retry = undefined;
         this.#open();
       },
-      backoffMs(this.#attempt, BACKOFF),
+      this.#attempts === 0 ? 0 : backoffMs(this.#attempts - 1, BACKOFF),
     );
     this.#retry.unref();
-    this.#attempt += 1;
   }
 
-  async #ask(channel: string, client: OpenClient): Promise<void> {
-    if (this.#channels.get(channel) !== 'wanted' || this.#leaving.has(channel)) {
+  async #ask(channel: string, opened: Opened): Promise<void> {
+    const subscription = this.#channels.get(channel);
+    if (subscription?.state !== 'due' || this.#leaving.has(channel)) {
       return;
     }
-    this.#channels.set(channel, 'asked');
+    subscription.state = 'asked';
+    const isOurs = () => this.#isOurs(opened, subscription);
     try {
-      await client.sSubscribe(channel, (message) => {
-        if (this.#client === client && this.isLive(channel)) {
+      await opened.client.sSubscribe(channel, (message) => {
+        if (isOurs() && subscription.state === 'live') {
           this.#listener.onMessage(channel, message);
         }
       });
     } catch {
-      if (this.#client === client && this.#channels.get(channel) === 'asked') {
+      if (isOurs() && subscription.state === 'asked') {
         // MOVED, most likely: back to whoever knows the topology.
         this.#channels.delete(channel);
         this.#onTrouble();
       }
       return;
     }
-    if (this.#client === client && this.#channels.get(channel) === 'asked') {
-      this.#channels.set(channel, 'live');
+    if (isOurs() && subscription.state === 'asked') {
+      subscription.state = 'live';
       this.#listener.onLive(channel);
     }
   }
@@ -249,20 +366,35 @@ export class SubscriberConnection {
 
   #lost(reason: string): void {
     const node = addressText(this.#address);
-    this.#client = undefined;
+    this.#opened = undefined;
     this.#leaving.clear();
-    if (this.#redis.clock.monotonicMs() - this.#openedAtMs >= STABLE_MS) {
-      this.#attempt = 0;
-    }
     this.#redis.metrics.connectionLost(node, reason);
-    this.#redis.log.warn({ node, role: this.#redis.role, reason }, 'lost the subscriber connection to a Redis node');
-    for (const [channel, state] of this.#channels) {
-      this.#channels.set(channel, 'wanted');
+    // Attempt after attempt may end in the same way: once is enough.
+    if (this.#toldReason !== reason) {
+      this.#toldReason = reason;
+      this.#redis.log.warn({ node, role: this.#redis.role, reason }, 'lost the subscriber connection to a Redis node');
+    }
+    const subscriptions = [...this.#channels.values()];
+    for (const { channel, probe } of subscriptions) {
+      this.#channels.set(channel, { channel, probe, state: 'due', isProbed: false });
+    }
+    for (const { channel, state } of subscriptions) {
       if (state === 'live') {
         this.#listener.onLost(channel);
       }
     }
     this.#openLater();
     this.#onTrouble();
+  }
+
+  #tellHiddenRole({ checks }: Opened): void {
+    if (checks.isRoleHidden && !this.#hasToldHiddenRole) {
+      this.#hasToldHiddenRole = true;
+      const fields = { node: addressText(this.#address), role: this.#redis.role };
+      this.#redis.log.warn(
+        fields,
+        'a Redis node tells its role by neither ROLE nor INFO: its demotion will not be noticed',
+      );
+    }
   }
 }

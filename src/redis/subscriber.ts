@@ -6,17 +6,19 @@
  *   2. `onLive` comes after the server's acknowledgement, `onLost` at once when a connection is lost, a channel is moved, or the
  *      topology names another owner; the repair begins by itself and ends in `onLive`.
  *   3. What node-redis does not notice (a server's sunsubscribe while a command is in flight is swallowed by it) or nobody can (half-open
- *      connections) is found by a barrier: by callers' and by our own, every second.
+ *      connections, a master that was replaced) is found by a barrier: by callers' and by our own, every second.
+ *   4. A barrier is whole only if each channel is live on a master that passed the checks and that the topology names as the owner now.
+ *   5. With our own barriers each channel's probe is sent every 5 s at the latest.
  */
 import calculateSlot from 'cluster-key-slot';
 import { backoffMs } from '../lib/backoff.ts';
 import { addressText, type NodeAddress } from './address.ts';
-import type { RedisSubscriber, SubscriberListener } from './commands.ts';
+import type { ChannelProbe, RedisSubscriber, SubscriberListener } from './commands.ts';
 import type { RedisOptions } from './options.ts';
 import { SubscriberConnection } from './subscriber-connection.ts';
 
 /** A right that is missing is refused for every channel at each attempt; a new topology places them at once all the same. */
-const REPAIR = { firstMs: 150, maxMs: 2_400 };
+const REPAIR = { firstMs: 100, maxMs: 4_000 };
 const BARRIER_MS = 1_000;
 
 export interface ChannelSubscriberOptions {
@@ -34,13 +36,14 @@ export class ChannelSubscriber implements RedisSubscriber {
   readonly #ownerOf: (slot: number) => NodeAddress | undefined;
   readonly #wishRefresh: () => void;
   readonly #onClose: () => void;
-  /** Wanted channels and their slots. */
-  readonly #slots = new Map<string, number>();
+  /** What is to be kept subscribed. */
+  readonly #channels = new Map<string, { readonly slot: number; readonly probe: ChannelProbe | undefined }>();
   readonly #connections = new Map<string, SubscriberConnection>();
   #repair: NodeJS.Timeout | undefined;
   /** Repairs since a barrier found all channels live. */
   #repairs = 0;
   #barrier: NodeJS.Timeout | undefined;
+  #isWatchingOver = false;
   #isClosed = false;
 
   constructor(options: ChannelSubscriberOptions) {
@@ -51,17 +54,21 @@ export class ChannelSubscriber implements RedisSubscriber {
     this.#onClose = options.onClose;
   }
 
-  subscribe(channel: string): void {
-    if (this.#isClosed || this.#slots.has(channel)) {
+  get channelCount(): number {
+    return this.#channels.size;
+  }
+
+  subscribe(channel: string, probe?: ChannelProbe): void {
+    if (this.#isClosed || this.#channels.has(channel)) {
       return;
     }
-    this.#slots.set(channel, calculateSlot(channel));
+    this.#channels.set(channel, { slot: calculateSlot(channel), probe });
     this.#place(channel);
     this.#startBarriers();
   }
 
   unsubscribe(channel: string): void {
-    if (!this.#slots.delete(channel)) {
+    if (!this.#channels.delete(channel)) {
       return;
     }
     for (const connection of this.#connections.values()) {
@@ -70,14 +77,13 @@ export class ChannelSubscriber implements RedisSubscriber {
     this.#dropIdle();
   }
 
-  async barrier(deadlineAtMs: number): Promise<boolean> {
-    const connections = [...this.#connections.values()];
-    const results = await Promise.all(connections.map((connection) => connection.barrier(deadlineAtMs)));
-    const isIntact = results.every((isWhole) => isWhole) && this.#areAllLive();
-    if (isIntact) {
-      this.#repairs = 0;
-    }
-    return isIntact;
+  barrier(deadlineAtMs: number): Promise<boolean> {
+    return this.#overAll((connection) => connection.barrier(deadlineAtMs));
+  }
+
+  /** Drops the connection to a node that somebody else knows not to be the right one any more (`addressText` of it). */
+  drop(node: string, reason: string): void {
+    this.#connections.get(node)?.drop(reason);
   }
 
   close(): void {
@@ -88,7 +94,7 @@ export class ChannelSubscriber implements RedisSubscriber {
       connection.close();
     }
     this.#connections.clear();
-    this.#slots.clear();
+    this.#channels.clear();
     this.#onClose();
   }
 
@@ -100,14 +106,24 @@ export class ChannelSubscriber implements RedisSubscriber {
   }
 
   #placeAll(): void {
-    for (const channel of this.#slots.keys()) {
+    for (const channel of this.#channels.keys()) {
       this.#place(channel);
     }
     this.#dropIdle();
   }
 
+  async #overAll(ask: (connection: SubscriberConnection) => Promise<boolean>): Promise<boolean> {
+    const results = await Promise.all([...this.#connections.values()].map(ask));
+    const isIntact = results.every((isWhole) => isWhole) && this.#areAllLive();
+    if (isIntact) {
+      this.#repairs = 0;
+    }
+    return isIntact;
+  }
+
   #place(channel: string): void {
-    const owner = this.#ownerOf(this.#slots.get(channel) ?? 0);
+    const { slot = 0, probe } = this.#channels.get(channel) ?? {};
+    const owner = this.#ownerOf(slot);
     if (owner === undefined) {
       this.#repairLater();
       return;
@@ -129,7 +145,7 @@ export class ChannelSubscriber implements RedisSubscriber {
       });
       this.#connections.set(name, connection);
     }
-    connection.add(channel);
+    connection.add(channel, probe);
   }
 
   #repairLater(): void {
@@ -150,11 +166,18 @@ export class ChannelSubscriber implements RedisSubscriber {
 
   #startBarriers(): void {
     if (this.#barrier === undefined) {
-      this.#barrier = setInterval(() => {
-        void this.barrier(this.#redis.clock.monotonicMs() + this.#redis.commandTimeoutMs);
-      }, BARRIER_MS);
+      this.#barrier = setInterval(() => void this.#watchOver(), BARRIER_MS);
       this.#barrier.unref();
     }
+  }
+
+  async #watchOver(): Promise<void> {
+    if (this.#isWatchingOver) {
+      return;
+    }
+    this.#isWatchingOver = true;
+    await this.#overAll((connection) => connection.watchOver());
+    this.#isWatchingOver = false;
   }
 
   #dropIdle(): void {
@@ -164,14 +187,16 @@ export class ChannelSubscriber implements RedisSubscriber {
         connection.close();
       }
     }
-    if (this.#slots.size === 0) {
+    if (this.#channels.size === 0) {
       clearInterval(this.#barrier);
       this.#barrier = undefined;
     }
   }
 
   #areAllLive(): boolean {
-    const connections = [...this.#connections.values()];
-    return [...this.#slots.keys()].every((channel) => connections.some((connection) => connection.isLive(channel)));
+    return [...this.#channels].every(([channel, { slot }]) => {
+      const owner = this.#ownerOf(slot);
+      return owner !== undefined && this.#connections.get(addressText(owner))?.isLive(channel) === true;
+    });
   }
 }

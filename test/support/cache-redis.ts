@@ -72,12 +72,13 @@ export interface CacheSidecarOptions {
   readonly subscriberUrls?: string;
   /** Unset: what the program has. */
   readonly nearLifeMs?: number;
+  readonly login?: Login;
 }
 
 export async function startCacheSidecar(urls: string, options: CacheSidecarOptions = {}): Promise<CacheSidecar> {
-  const redis = await connectRedis(urls);
+  const redis = await connectRedis(urls, options.login);
   const subscriberUrls = options.subscriberUrls ?? urls;
-  const messenger = subscriberUrls === urls ? redis : await connectRedis(subscriberUrls);
+  const messenger = subscriberUrls === urls ? redis : await connectRedis(subscriberUrls, options.login);
   const flushes: FlushCause[] = [];
   const service = createCacheService({
     store: new RedisCacheStore({ commands: redis, keyspace }),

@@ -4,6 +4,7 @@
  * says must hold.
  */
 import { FakeClock } from '../../src/lib/clock.ts';
+import type { BucketMark } from '../../src/near/bucket-mark.ts';
 import { InvalidationHub } from '../../src/near/invalidation-hub.ts';
 import { encodeInvalidationMessage } from '../../src/near/invalidation-message.ts';
 import { NearCache, type Placeholder } from '../../src/near/near-cache.ts';
@@ -13,8 +14,9 @@ import { bucketOf, createKeyspace } from '../../src/redis/keyspace.ts';
 const keyspace = createKeyspace('');
 const NAMESPACE = 'n';
 const LIFE_MS = 1_000;
-/** So few that each is likely to be gone on with. */
-const READS_MAX = 3;
+/** So few that each is likely to be gone on with, and one more than may leave a copy. */
+const MAX_READS = 3;
+const MAX_PLACEHOLDERS = 2;
 
 function namesOfTwoBuckets(): [string, string, string] {
   const candidates = Array.from({ length: 2_000 }, (_, index) => `name-${index}`);
@@ -44,19 +46,26 @@ interface Written {
 
 interface Read {
   readonly order: number;
-  readonly placeholder: Placeholder | undefined;
+  readonly placeholder: Placeholder;
+  readonly isFresh: boolean;
   readonly key: string;
   step: 'sent' | 'read' | 'judged';
   found: Written | undefined;
   /** No value of the key with a smaller id is there any more. */
   floor: number;
   ttlMs: number;
+  /** Of the key's bucket, when the entry was read. */
+  mark: BucketMark | undefined;
 }
 
 interface Message {
   readonly bytes: Buffer;
   readonly incarnation: number;
   readonly number: number;
+}
+
+function textOf(number: number): string {
+  return String(number).padStart(8);
 }
 
 export class NearCacheWorld {
@@ -93,7 +102,13 @@ export class NearCacheWorld {
         };
       },
     });
-    this.#near = new NearCache({ clock: this.clock, hub, maxEntries: 100, maxBytes: 1_000_000 });
+    this.#near = new NearCache({
+      clock: this.clock,
+      hub,
+      maxEntries: 100,
+      maxBytes: 1_000_000,
+      maxPlaceholders: MAX_PLACEHOLDERS,
+    });
   }
 
   get placeholderCount(): number {
@@ -107,11 +122,13 @@ export class NearCacheWorld {
       this.#checkHit(key, id, order);
       return;
     }
-    if (this.#reads.length >= READS_MAX) {
+    if (this.#reads.length >= MAX_READS) {
       return;
     }
-    const placeholder = this.#near.begin(NAMESPACE, Buffer.from(key));
-    this.#reads.push({ order: this.#next(), placeholder, key, step: 'sent', found: undefined, floor: 0, ttlMs: 0 });
+    const placeholder = this.#near.begin(NAMESPACE, Buffer.from(key), isFresh);
+    const order = this.#next();
+    const found = undefined;
+    this.#reads.push({ order, placeholder, isFresh, key, step: 'sent', found, floor: 0, ttlMs: 0, mark: undefined });
   }
 
   /** A read with nothing in between. */
@@ -140,6 +157,7 @@ export class NearCacheWorld {
       read.ttlMs = (entry?.endsAtMs ?? 0) - this.clock.monotonicMs();
       read.found = read.ttlMs < 1 ? undefined : entry;
       read.floor = read.found?.id ?? this.#count + 1;
+      read.mark = this.#markOf(read.key);
       read.step = 'read';
     } else if (read.step === 'read') {
       const isCurrent = read.found?.tags.every((tag, at) => this.#tagVersions.get(tag) === read.found?.tagVersions[at]);
@@ -242,11 +260,8 @@ export class NearCacheWorld {
   }
 
   #answer(read: Read): void {
-    const { order, placeholder, found, ttlMs } = read;
+    const { order, placeholder, found, ttlMs, mark } = read;
     this.#answered.push(read);
-    if (placeholder === undefined) {
-      return;
-    }
     const value = found && {
       absent: false,
       value: Buffer.from(`${found.id} ${order}`),
@@ -254,12 +269,18 @@ export class NearCacheWorld {
       tags: found.tags,
       ageMs: 0,
       ttlMs,
+      ...(mark === undefined ? {} : { mark }),
     };
     this.#near.fill(placeholder, value);
   }
 
+  #markOf(key: string): BucketMark | undefined {
+    const sequence = this.#sequences.get(keyspace.cacheChannel(NAMESPACE, bucketOf(key)));
+    return sequence && { ...sequence, incarnation: textOf(sequence.incarnation), stamp: textOf(sequence.number) };
+  }
+
   #checkHit(key: string, id: number, order: number): void {
-    const later = this.#answered.filter((read) => read.key === key && read.order > order);
+    const later = this.#answered.filter((read) => read.key === key && (read.order > order || read.isFresh));
     expect(later.filter((read) => read.floor > id)).toEqual([]);
     const nowMs = this.clock.monotonicMs();
     const written = this.#written.get(id);
@@ -290,12 +311,11 @@ export class NearCacheWorld {
     const { incarnation } = sequence;
     const number = sequence.number + 1;
     this.#sequences.set(channel, { incarnation, number });
-    const text = String(incarnation).padStart(8);
     const bytes = encodeInvalidationMessage({
       kind,
-      incarnation: text,
+      incarnation: textOf(incarnation),
       sequence: number,
-      stamp: String(number).padStart(8),
+      stamp: textOf(number),
       names,
     });
     this.#queues.get(channel)?.push({ bytes, incarnation, number });

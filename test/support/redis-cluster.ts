@@ -3,7 +3,8 @@
  */
 import { randomUUID } from 'node:crypto';
 import calculateSlot from 'cluster-key-slot';
-import { type RedisNode, type RedisServerOptions, startRedis } from './redis-server.ts';
+import type { RedisBus } from './redis-bus-proxy.ts';
+import { freePort, type RedisNode, type RedisServerOptions, startRedis } from './redis-server.ts';
 import { waitFor } from './wait.ts';
 
 export interface RedisCluster {
@@ -25,6 +26,8 @@ export interface ClusterOptions extends RedisServerOptions {
   masters?: number;
   replicas?: number;
   nodeTimeoutMs?: number;
+  /** Leads the bus of the nodes through its proxies. */
+  bus?: RedisBus;
 }
 
 const SLOT_COUNT = 16_384;
@@ -42,7 +45,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<RedisC
     ],
   };
   const nodes = await Promise.all(
-    Array.from({ length: masterCount + replicaCount }, () => startClusterNode(nodeOptions)),
+    Array.from({ length: masterCount + replicaCount }, (_, index) => startClusterNode(nodeOptions, index, options.bus)),
   );
   const masters = nodes.slice(0, masterCount);
   const firstSlots = Array.from({ length: masterCount + 1 }, (_, index) =>
@@ -82,14 +85,35 @@ export async function startCluster(options: ClusterOptions = {}): Promise<RedisC
     },
   };
   await cluster.waitUntilHealthy();
+  await waitUntilLed(nodes, options.bus);
   return cluster;
 }
 
 /** The node's own configuration file must be its own. */
-async function startClusterNode(options: RedisServerOptions): Promise<RedisNode> {
+async function startClusterNode(options: RedisServerOptions, index: number, bus?: RedisBus): Promise<RedisNode> {
   const configFile = `nodes-${randomUUID()}.conf`;
   const args = [...(options.args ?? []), '--cluster-config-file', configFile];
-  return await startRedis({ ...options, args });
+  if (bus === undefined) {
+    return await startRedis({ ...options, args });
+  }
+  const port = await freePort();
+  bus.lead(index, port);
+  return await startRedis({ ...options, args: [...args, ...bus.argsOf(index)], port });
+}
+
+/** Resolves once all nodes know each other by the ports of the proxies, and are connected there. */
+async function waitUntilLed(nodes: readonly RedisNode[], bus: RedisBus | undefined): Promise<void> {
+  await waitFor('every node dialled through its proxy', async () => {
+    const lists = bus === undefined ? [] : await Promise.all(nodes.map((node) => node.command('CLUSTER', 'NODES')));
+    return lists.every((list) =>
+      nodes.every(({ port }, index) => {
+        const line = String(list)
+          .split('\n')
+          .find((candidate) => candidate.includes(`:${port}@${bus?.portOf(index)}`));
+        return line?.includes(' connected') === true;
+      }),
+    );
+  });
 }
 
 async function meet(nodes: readonly RedisNode[]): Promise<void> {

@@ -1,0 +1,141 @@
+/**
+ * What a server is asked before its subscriptions are believed, on the connection that carries them: the questions of one barrier, in one
+ * write, and what the answers mean.
+ *
+ *   keyed reads   each in a slot of ours. A Cluster master that lost the majority answers CLUSTERDOWN, one that is none any more MOVED;
+ *                 ASK is of one slot that is moving away, and its channel's affair
+ *   ROLE          a replica is no master, whoever thinks so; INFO replication where ROLE is not permitted or not known. A server that tells
+ *                 neither is taken at its word
+ *   CLIENT INFO   the number of subscriptions. Where it is refused nothing is counted
+ *
+ * All of them are answered within the time of a command, or the connection is silent.
+ */
+import { ErrorReply } from '@redis/client';
+import type { OpenClient } from './client.ts';
+import type { RedisArgument, RedisReply } from './commands.ts';
+import type { RedisOptions } from './options.ts';
+import { parseInfoRole, parseRole, type ServerRole } from './role.ts';
+import { serverCodeOf } from './server-error.ts';
+
+/** Why nothing of what the connection has said lately can be trusted. */
+export type Failure = 'silent' | 'demoted' | 'cluster down' | 'moved' | 'refused' | 'subscription dropped';
+
+export interface KeyedRead {
+  readonly command: readonly RedisArgument[];
+  onReply(reply: RedisReply): void;
+  /** Its slot is on its way to another master. */
+  onAsk(): void;
+}
+
+type RoleQuestion = 'ROLE' | 'INFO' | 'none';
+
+export class MasterChecks {
+  readonly #client: OpenClient;
+  readonly #redis: RedisOptions;
+  #roleQuestion: RoleQuestion = 'ROLE';
+
+  constructor(client: OpenClient, redis: RedisOptions) {
+    this.#client = client;
+    this.#redis = redis;
+  }
+
+  /** Whether the server refuses to tell its role. */
+  get isRoleHidden(): boolean {
+    return this.#roleQuestion === 'none';
+  }
+
+  /**
+   * Undefined: all is well. `countExpected` tells, once the answers are here, how many subscriptions the server must have had when it was
+   * asked. Everything is sent before this returns. A connection that is lost meanwhile is not a failure of its own.
+   */
+  async ask(reads: readonly KeyedRead[], countExpected: () => number): Promise<Failure | undefined> {
+    const failures: Failure[] = [];
+    for (const read of reads) {
+      this.#client.send(read.command).then(read.onReply, (error: unknown) => {
+        if (codeOf(error) === 'ASK') {
+          read.onAsk();
+        } else {
+          failures.push(...failureOf(error));
+        }
+      });
+    }
+    const role = this.#readRole();
+    const clientInfo = this.#client.send(['CLIENT', 'INFO']).then(String, () => '');
+    const text = await this.#inTime(clientInfo);
+    if (text === undefined) {
+      return 'silent';
+    }
+    // The refusals that came before it are still on their way through their promises.
+    await new Promise((resolve) => setImmediate(resolve));
+    const told = await this.#inTime(role);
+    if (told === 'replica') {
+      return 'demoted';
+    }
+    if (told === undefined || failures[0] !== undefined) {
+      return failures[0] ?? 'silent';
+    }
+    const subscriptions = Number(/\bssub=(\d+)/.exec(text)?.[1] ?? Number.NaN);
+    return subscriptions < countExpected() ? 'subscription dropped' : undefined;
+  }
+
+  async #readRole(): Promise<ServerRole> {
+    if (this.#roleQuestion === 'ROLE') {
+      const role = await this.#tell(['ROLE'], parseRole, 'INFO');
+      if (this.#roleQuestion === 'ROLE') {
+        return role;
+      }
+    }
+    return this.#roleQuestion === 'none'
+      ? 'unknown'
+      : await this.#tell(['INFO', 'replication'], (reply) => parseInfoRole(String(reply)), 'none');
+  }
+
+  /** A server that does not tell it this way is asked another way from now on. */
+  async #tell(
+    command: readonly string[],
+    parse: (reply: RedisReply) => ServerRole,
+    otherwise: RoleQuestion,
+  ): Promise<ServerRole> {
+    try {
+      const role = parse(await this.#client.send(command));
+      this.#roleQuestion = role === 'unknown' ? otherwise : this.#roleQuestion;
+      return role;
+    } catch (error) {
+      const isForGood =
+        codeOf(error) === 'NOPERM' || (error instanceof ErrorReply && /unknown command/i.test(error.message));
+      this.#roleQuestion = isForGood ? otherwise : this.#roleQuestion;
+      return 'unknown';
+    }
+  }
+
+  #inTime<Value>(promise: Promise<Value>): Promise<Value | undefined> {
+    const { clock, commandTimeoutMs, wheel } = this.#redis;
+    return new Promise((resolve) => {
+      // When the loop was late the reply may lie unread: sockets are read once more.
+      const entry = wheel.schedule(clock.monotonicMs() + commandTimeoutMs, () =>
+        setImmediate(() => resolve(undefined)),
+      );
+      void promise.then((value) => {
+        wheel.cancel(entry);
+        resolve(value);
+      });
+    });
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof ErrorReply ? serverCodeOf(error.message) : undefined;
+}
+
+function failureOf(error: unknown): Failure[] {
+  switch (codeOf(error)) {
+    case undefined:
+      return [];
+    case 'CLUSTERDOWN':
+      return ['cluster down'];
+    case 'MOVED':
+      return ['moved'];
+    default:
+      return ['refused'];
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * What a server must prove before and while its subscriptions are believed, against a peer that answers as a replica, as a master of a
+ * minority, as one whose slots have moved, or that tells nothing of itself.
+ */
+import { bulk, type FakeMaster, MASTER, REPLICA, startFakeMaster } from '../../test/support/fake-redis-master.ts';
+import { redisOptions, soonMs } from '../../test/support/redis-client.ts';
+import { waitFor } from '../../test/support/wait.ts';
+import { silentLogger } from '../lib/logger.ts';
+import { noRedisMetrics } from './options.ts';
+import { SubscriberConnection } from './subscriber-connection.ts';
+
+let fake: FakeMaster;
+let connection: SubscriberConnection;
+let events: string[];
+let reasons: string[];
+let warnings: string[];
+
+beforeEach(async () => {
+  fake = await startFakeMaster();
+  events = [];
+  reasons = [];
+  warnings = [];
+  connection = new SubscriberConnection({
+    address: { host: '127.0.0.1', port: fake.peer.port },
+    redis: redisOptions(`redis://127.0.0.1:${fake.peer.port}`, {
+      metrics: { ...noRedisMetrics, connectionLost: (_, reason) => reasons.push(reason) },
+      log: { ...silentLogger, warn: (_, text) => void warnings.push(String(text)) },
+    }),
+    listener: {
+      onMessage: () => undefined,
+      onLive: (channel) => events.push(`${channel} live`),
+      onLost: (channel) => events.push(`${channel} lost`),
+      onProbe: (channel, reply) => events.push(`${channel} probe ${JSON.stringify(reply)}`),
+    },
+    onTrouble: () => undefined,
+  });
+});
+
+afterEach(async () => {
+  connection.close();
+  await waitFor('no socket of ours', () => fake.peer.open() === 0);
+  await fake.peer.close();
+});
+
+async function startLive(...channels: readonly string[]): Promise<void> {
+  for (const channel of channels) {
+    connection.add(channel, () => ['HMGET', `seq:${channel}`, 'n']);
+  }
+  await waitFor('live', () => channels.every((channel) => connection.isLive(channel)));
+  fake.subscriptions = channels.length;
+  events.length = 0;
+}
+
+/** Keys that were probed so far. */
+function probed(): string[] {
+  return fake.peer.commands.filter(({ words }) => words[0] === 'HMGET').map(({ words }) => words[1] ?? '');
+}
+
+test.each([
+  ['ROLE says replica', 'ROLE', REPLICA, 'demoted'],
+  ['a keyed read says CLUSTERDOWN', 'HMGET', '-CLUSTERDOWN The cluster is down\r\n', 'cluster down'],
+  ['a keyed read says MOVED', 'HMGET', '-MOVED 1 10.0.0.1:7000\r\n', 'moved'],
+  ['a keyed read is refused', 'HMGET', '-LOADING Redis is loading the dataset in memory\r\n', 'refused'],
+])(
+  '%s: all channels are lost, and none is asked for there until it is right again',
+  async (_what, name, raw, reason) => {
+    await startLive('a', 'b');
+    const right = fake.answers.get(name);
+    fake.answers.set(name, raw);
+    expect(await connection.barrier(soonMs())).toBe(false);
+    expect(events.filter((event) => event.endsWith('lost'))).toEqual(['a lost', 'b lost']);
+    expect(reasons).toEqual([reason]);
+    const asked = fake.count('SSUBSCRIBE');
+    await waitFor('two more attempts', () => reasons.length >= 3);
+    expect(new Set(reasons)).toEqual(new Set([reason]));
+    expect(fake.count('SSUBSCRIBE')).toBe(asked);
+    // Attempt after attempt is one line in the log.
+    expect(warnings).toHaveLength(1);
+    fake.answers.set(name, right);
+    await waitFor('live again', () => connection.isLive('a') && connection.isLive('b'));
+    expect(await connection.barrier(soonMs())).toBe(true);
+  },
+);
+
+test('ROLE that is not permitted: INFO replication is asked from then on', async () => {
+  fake.answers.set('ROLE', '-NOPERM this user has no permissions to run the role command\r\n');
+  fake.answers.set('INFO', bulk('# Replication\r\nrole:master\r\n'));
+  await startLive('a');
+  expect(await connection.barrier(soonMs())).toBe(true);
+  expect(fake.count('ROLE')).toBe(1);
+  fake.answers.set('INFO', bulk('# Replication\r\nrole:slave\r\n'));
+  expect(await connection.barrier(soonMs())).toBe(false);
+  expect(reasons).toEqual(['demoted']);
+});
+
+test('a server that tells its role in neither way is taken at its word, and the log says so once', async () => {
+  fake.answers.set('ROLE', "-ERR unknown command 'ROLE', with args beginning with: \r\n");
+  fake.answers.set('INFO', '-NOPERM this user has no permissions to run the info command\r\n');
+  await startLive('a');
+  expect(await connection.barrier(soonMs())).toBe(true);
+  expect(await connection.barrier(soonMs())).toBe(true);
+  expect([fake.count('ROLE'), fake.count('INFO')]).toEqual([1, 1]);
+  expect(warnings.filter((text) => text.includes('role'))).toHaveLength(1);
+});
+
+test('a role that cannot be told in this moment is asked for again', async () => {
+  fake.answers.set('ROLE', '-BUSY Redis is busy running a script\r\n');
+  await startLive('a');
+  expect(await connection.barrier(soonMs())).toBe(true);
+  fake.answers.set('ROLE', REPLICA);
+  expect(await connection.barrier(soonMs())).toBe(false);
+  fake.answers.set('ROLE', MASTER);
+  await waitFor('live again', () => connection.isLive('a'));
+});
+
+test('CLIENT INFO that is refused: nothing is counted, the rest holds', async () => {
+  fake.answers.set('CLIENT', '-NOPERM this user has no permissions to run the client|info command\r\n');
+  await startLive('a');
+  expect(await connection.barrier(soonMs())).toBe(true);
+  expect(reasons).toEqual([]);
+});
+
+test('ASK loses the one channel whose slot is moving', async () => {
+  await startLive('a', 'b');
+  fake.answers.set('HMGET', '-ASK 1 10.0.0.1:7000\r\n');
+  expect(await connection.barrier(soonMs())).toBe(false);
+  expect(events).toHaveLength(1);
+  expect(reasons).toEqual([]);
+  expect([connection.isLive('a'), connection.isLive('b')].filter((isLive) => isLive)).toHaveLength(1);
+});
+
+test('every barrier has a keyed read of its own, also when those of all channels are on their way', async () => {
+  await startLive('a');
+  fake.answers.set('HMGET', undefined);
+  const before = probed().length;
+  const barriers = [connection.barrier(soonMs()), connection.barrier(soonMs())];
+  await waitFor('two reads', () => probed().length === before + 2);
+  expect(probed().slice(before)).toEqual(['seq:a', 'a']);
+  connection.close();
+  expect(await Promise.all(barriers)).toEqual([false, false]);
+});
+
+test('each channel has its turn within four barriers of our own, and one with every barrier of a caller', async () => {
+  const channels = Array.from({ length: 1_000 }, (_, index) => `channel-${index}`);
+  await startLive(...channels);
+  const before = probed().length;
+  expect(await connection.barrier(soonMs())).toBe(true);
+  expect(probed()).toHaveLength(before + 1);
+  for (let round = 0; round < 4; round += 1) {
+    expect(await connection.watchOver()).toBe(true);
+  }
+  const turns = probed().slice(before);
+  expect(new Set(turns)).toEqual(new Set(channels.map((channel) => `seq:${channel}`)));
+  // Each once: 250 in a round.
+  expect(turns).toHaveLength(1 + 1_000);
+});
+
+test('the reply of a probe is handed over while its channel is live, and not from an earlier subscription', async () => {
+  await startLive('a');
+  expect(await connection.barrier(soonMs())).toBe(true);
+  expect(events).toEqual(['a probe [null,null,null]']);
+  for (const name of ['HMGET', 'ROLE', 'CLIENT', 'SUNSUBSCRIBE', 'SSUBSCRIBE']) {
+    fake.answers.set(name, undefined);
+  }
+  const before = fake.count('CLIENT');
+  const barrier = connection.barrier(soonMs());
+  await waitFor('the questions', () => fake.count('CLIENT') > before);
+  connection.remove('a');
+  connection.add('a', () => ['HMGET', 'seq:a', 'n']);
+  fake.lastOf('HMGET').answer('*1\r\n_\r\n');
+  fake.lastOf('ROLE').answer(MASTER);
+  fake.lastOf('CLIENT').answer(bulk('ssub=1'));
+  expect(await barrier).toBe(true);
+  expect(events.filter((event) => event.includes('probe'))).toHaveLength(1);
+});
