@@ -32,7 +32,9 @@ async function start(peerOptions: FakeRedisPeerOptions = {}, overrides: Partial<
       metrics: { ...noRedisMetrics, connectionLost: (_node, reason) => losses.push(reason) },
       ...overrides,
     }),
-    onChange: (isReady) => changes.push(isReady),
+    isVouching: () => false,
+    onReady: () => changes.push(true),
+    onLost: () => changes.push(false),
   });
 }
 

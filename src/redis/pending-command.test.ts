@@ -9,7 +9,7 @@ const clock = new FakeClock();
 const wheel = new TimerWheel({ clock });
 
 function pendingFor(durationMs: number): PendingCommand {
-  const pending = new PendingCommand({ sentAtMs: clock.monotonicMs(), bytes: 0, recover: undefined });
+  const pending = new PendingCommand(0, clock.monotonicMs() + durationMs, {});
   pending.limit(clock.monotonicMs() + durationMs, wheel, () => clock.monotonicMs());
   return pending;
 }

@@ -133,7 +133,14 @@ test('several connections per master: all are used, and one that is killed is no
 
 test('a node that is let go still answers what is in flight, and is closed then', async () => {
   const server = await startRedis({ args: ['--enable-debug-command', 'local'] });
-  const node = new RedisNode({ host: server.host, port: server.port }, redisOptions(server.url), () => undefined);
+  const node = new RedisNode(
+    { host: server.host, port: server.port },
+    {
+      redis: redisOptions(server.url),
+      isVouching: () => false,
+      onChange: () => undefined,
+    },
+  );
   await waitFor('connected', () => node.isReady);
   const slow = node.ask(['DEBUG', 'SLEEP', '0.1'], soonMs());
   node.retire();
