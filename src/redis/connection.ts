@@ -142,11 +142,8 @@ export class RedisConnection {
       if (!this.#budget.wait(pending, command)) {
         return Promise.reject(new StoreError('unavailable', 'too many large replies are expected from the Redis node'));
       }
-      pending.limit(deadlineAtMs, this.#redis.wheel, () => this.#redis.clock.monotonicMs());
+      this.#limit(pending, () => deadlineAtMs);
       return pending.promise;
-    }
-    if (deadlineAtMs < nowMs + this.#redis.commandTimeoutMs) {
-      pending.limit(deadlineAtMs, this.#redis.wheel, () => this.#redis.clock.monotonicMs());
     }
     const { client } = this.#state;
     if (options.isRead === true) {
@@ -156,7 +153,16 @@ export class RedisConnection {
       client.send(['ASKING']).catch(() => undefined);
     }
     this.#write(client, pending, command, nowMs);
+    const { endMs = deadlineAtMs } = options;
+    if (endMs < nowMs + this.#redis.commandTimeoutMs) {
+      this.#limit(pending, () => pending.dueMs(endMs, client.bytesRead()));
+    }
     return pending.promise;
+  }
+
+  #limit(pending: PendingCommand, dueMs: () => number): void {
+    const { clock, wheel } = this.#redis;
+    pending.limit(dueMs, wheel, () => clock.monotonicMs());
   }
 
   #write(client: OpenClient, pending: PendingCommand, command: readonly RedisArgument[], nowMs: number): void {

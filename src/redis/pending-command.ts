@@ -19,17 +19,18 @@ import type { ServerReply } from './server-reply.ts';
 const LATE_MS = 50;
 const BYTES_PER_MS = 1_024;
 
-/** Goes on with a command, sent at `sentAtMs`, that the server answered with an error or whose connection was lost. */
-export type Recover = (failure: ServerReply | LostConnection, sentAtMs: number) => Promise<RedisReply>;
-
+/** One object per command, and no closure: this is on the way of every command. */
 export interface SendOptions {
-  readonly recover?: Recover;
+  /** Goes on with a command, sent at `sentAtMs`, that the server answered with an error or whose connection was lost. */
+  recover?(failure: ServerReply | LostConnection, sentAtMs: number): Promise<RedisReply>;
   /** ASKING goes right before it. */
-  readonly isAsking?: boolean;
+  readonly isAsking?: boolean | undefined;
   /** It writes nothing: the role of the server is verified, and it may be repeated when its connection is lost. */
-  readonly isRead?: boolean;
+  readonly isRead?: boolean | undefined;
   /** Of the reply, about: such commands wait for one another when they are too much together. */
   readonly expectedReplyBytes?: number | undefined;
+  /** Its time is over then where nothing has to be moved; unset: the command timeout after it was sent. */
+  readonly endMs?: number | undefined;
 }
 
 export class PendingCommand implements InFlightNode {
@@ -51,16 +52,14 @@ export class PendingCommand implements InFlightNode {
   #resolve!: (reply: RedisReply | Promise<RedisReply>) => void;
   #reject!: (error: unknown) => void;
   #timer: TimerEntry | undefined;
-  readonly #isRead: boolean;
-  readonly #recover: Recover | undefined;
+  readonly #options: SendOptions;
   #isSettled = false;
 
   constructor(bytes: number, deadlineAtMs: number, options: SendOptions) {
     this.bytes = bytes;
     this.deadlineAtMs = deadlineAtMs;
     this.expectedReplyBytes = options.expectedReplyBytes ?? 0;
-    this.#isRead = options.isRead === true;
-    this.#recover = options.recover;
+    this.#options = options;
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -77,10 +76,9 @@ export class PendingCommand implements InFlightNode {
     this.#creditBytes = bytesAhead + this.bytes - bytesRead;
   }
 
-  /** When its time is over, on a connection that has read `bytesRead` by now. */
-  dueMs(commandTimeoutMs: number, bytesRead: number): number {
-    const extensionMs = Math.max(0, this.#creditBytes + bytesRead) / BYTES_PER_MS;
-    return Math.min(this.deadlineAtMs, this.sentAtMs + commandTimeoutMs + extensionMs);
+  /** When its time is over, on a connection that has read `bytesRead` by now: `endMs` where nothing had to be moved. */
+  dueMs(endMs: number, bytesRead: number): number {
+    return Math.min(this.deadlineAtMs, endMs + Math.max(0, this.#creditBytes + bytesRead) / BYTES_PER_MS);
   }
 
   /** Until when silence is tolerated since `silentSinceMs`, while this is the oldest command in flight. */
@@ -89,15 +87,30 @@ export class PendingCommand implements InFlightNode {
     return Math.min(endMs + this.bytes / BYTES_PER_MS, Math.max(endMs, this.deadlineAtMs));
   }
 
-  /** Ends the wait at `dueMs`; if our event loop was blocked, replies that lie in the socket are read first. */
-  limit(dueMs: number, wheel: TimerWheel, nowMs: () => number): void {
-    this.#timer = wheel.schedule(dueMs, () => {
-      if (nowMs() - dueMs > LATE_MS) {
-        setImmediate(() => this.giveUp());
+  /**
+   * Ends the wait at the time that `dueMs` says then, which may have moved since; if our event loop was blocked, replies that lie in the socket
+   * are read first.
+   */
+  limit(dueMs: () => number, wheel: TimerWheel, nowMs: () => number): void {
+    const endMs = dueMs();
+    this.#timer = wheel.schedule(endMs, () => {
+      if (nowMs() - endMs > LATE_MS) {
+        setImmediate(() => this.#endOrWait(dueMs, wheel, nowMs));
       } else {
-        this.giveUp();
+        this.#endOrWait(dueMs, wheel, nowMs);
       }
     });
+  }
+
+  #endOrWait(dueMs: () => number, wheel: TimerWheel, nowMs: () => number): void {
+    if (this.#isSettled) {
+      return;
+    }
+    if (dueMs() > nowMs()) {
+      this.limit(dueMs, wheel, nowMs);
+    } else {
+      this.giveUp();
+    }
   }
 
   /** Ends the wait: what was sent may still be executed. */
@@ -123,10 +136,10 @@ export class PendingCommand implements InFlightNode {
     if (!this.#settle(wheel)) {
       return;
     }
-    if (this.#recover === undefined) {
+    if (this.#options.recover === undefined) {
       this.#reject(error);
     } else {
-      this.#resolve(this.#recover(error, this.sentAtMs));
+      this.#resolve(this.#options.recover(error, this.sentAtMs));
     }
   }
 
@@ -135,8 +148,8 @@ export class PendingCommand implements InFlightNode {
     if (!this.#settle(wheel)) {
       return;
     }
-    if (this.#recover !== undefined && (this.#isRead || !error.wasSent)) {
-      this.#resolve(this.#recover(error, this.sentAtMs));
+    if (this.#options.recover !== undefined && (this.#options.isRead === true || !error.wasSent)) {
+      this.#resolve(this.#options.recover(error, this.sentAtMs));
     } else {
       this.#reject(error);
     }

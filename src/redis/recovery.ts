@@ -22,6 +22,7 @@ import type { RedisConnection } from './connection.ts';
 import { LostConnection } from './lost-connection.ts';
 import type { RedisNode } from './node-table.ts';
 import type { RedisOptions } from './options.ts';
+import type { SendOptions } from './pending-command.ts';
 import type { Script } from './script.ts';
 import { storeErrorOf } from './server-error.ts';
 import type { ServerReply } from './server-reply.ts';
@@ -35,20 +36,25 @@ const BYTES_PER_MS = 1_024;
 /** How often a node that is being connected to is checked. */
 const NODE_POLL_MS = 5;
 
-export interface Request {
+/** A command with all that its longer way may need. It is made for every command, and serves as its options too: one object and no closure. */
+export interface Request extends SendOptions {
   readonly slot: number;
   readonly command: readonly RedisArgument[];
   readonly script: Script | undefined;
-  readonly isRead: boolean;
-  readonly expectedReplyBytes: number | undefined;
   readonly deadlineAtMs: number;
+  readonly recovery: Recovery;
+  /** Where it was sent first. */
+  node: RedisNode;
+  connection: RedisConnection;
 }
 
-/** Where a request is, and where it came from. */
-export interface Whereabouts {
-  readonly node: RedisNode;
-  readonly connection: RedisConnection;
-  readonly sentAtMs: number;
+/** The `recover` of every Request. */
+export function recoverRequest(
+  this: Request,
+  failure: ServerReply | LostConnection,
+  sentAtMs: number,
+): Promise<RedisReply> {
+  return this.recovery.goOn(this, failure, sentAtMs);
 }
 
 export interface RecoveryOptions {
@@ -73,10 +79,10 @@ export class Recovery {
   }
 
   /** Goes on with the request after this failure. Rejects with a StoreError. */
-  async goOn(request: Request, failure: Failure, from: Whereabouts): Promise<RedisReply> {
+  async goOn(request: Request, failure: Failure, sentAtMs: number): Promise<RedisReply> {
     const wasSent = !(failure instanceof LostConnection) || failure.wasSent;
-    const sentAtMs = wasSent ? from.sentAtMs : this.#options.redis.clock.monotonicMs();
-    return await new Attempt(request, { ...from, sentAtMs }, this.#options).run(failure);
+    const sinceMs = wasSent ? sentAtMs : this.#options.redis.clock.monotonicMs();
+    return await new Attempt(request, sinceMs, this.#options).run(failure);
   }
 }
 
@@ -93,14 +99,14 @@ class Attempt {
   #hasRepeated = false;
   #tryAgains = 0;
 
-  constructor(request: Request, from: Whereabouts, options: RecoveryOptions) {
+  constructor(request: Request, sentAtMs: number, options: RecoveryOptions) {
     this.#request = request;
     this.#options = options;
-    this.#node = from.node;
-    this.#connection = from.connection;
-    this.#sentAtMs = from.sentAtMs;
+    this.#node = request.node;
+    this.#connection = request.connection;
+    this.#sentAtMs = sentAtMs;
     const transferMs = (2 * bytesOf(request.command) + (request.expectedReplyBytes ?? 0)) / BYTES_PER_MS;
-    this.#untilMs = Math.min(request.deadlineAtMs, from.sentAtMs + options.redis.commandTimeoutMs + transferMs);
+    this.#untilMs = Math.min(request.deadlineAtMs, sentAtMs + options.redis.commandTimeoutMs + transferMs);
   }
 
   async run(first: Failure): Promise<RedisReply> {
@@ -127,10 +133,10 @@ class Attempt {
 
   async #send(): Promise<{ isFailure: false; reply: RedisReply } | { isFailure: true; failure: Failure }> {
     this.#sentAtMs = this.#nowMs();
-    const { command, isRead, expectedReplyBytes } = this.#request;
+    const { command, isRead, expectedReplyBytes, deadlineAtMs } = this.#request;
     try {
-      const options = { isAsking: this.#isAsking, isRead, expectedReplyBytes };
-      return { isFailure: false, reply: await this.#connection.send(command, this.#untilMs, options) };
+      const options: SendOptions = { isAsking: this.#isAsking, isRead, expectedReplyBytes, endMs: this.#untilMs };
+      return { isFailure: false, reply: await this.#connection.send(command, deadlineAtMs, options) };
     } catch (error) {
       if (error instanceof StoreError && !(error instanceof LostConnection)) {
         throw error;
@@ -142,7 +148,7 @@ class Attempt {
   /** Prepares the next turn, or throws where there is none. */
   async #afterLoss(lost: LostConnection): Promise<void> {
     if (lost.wasSent) {
-      if (!this.#request.isRead || this.#hasRepeated) {
+      if (this.#request.isRead !== true || this.#hasRepeated) {
         throw lost;
       }
       this.#hasRepeated = true;

@@ -17,7 +17,7 @@ import {
 import { LostConnection } from './lost-connection.ts';
 import { type NodeState, NodeTable, type RedisNode } from './node-table.ts';
 import type { RedisOptions } from './options.ts';
-import { Recovery, type Request } from './recovery.ts';
+import { Recovery, type Request, recoverRequest } from './recovery.ts';
 import type { Script } from './script.ts';
 import { ChannelSubscriber } from './subscriber.ts';
 import { Topology } from './topology.ts';
@@ -94,14 +94,8 @@ class RedisDeployment implements Redis {
     options?: CommandOptions,
   ): Promise<RedisReply> {
     const isRead = script.kind === 'read';
-    return this.#direct({
-      slot: this.#topology.slotOf(keys[0] ?? ''),
-      command: [isRead ? 'EVALSHA_RO' : 'EVALSHA', script.sha1, String(keys.length), ...keys, ...args],
-      script,
-      isRead,
-      expectedReplyBytes: options?.expectedReplyBytes,
-      deadlineAtMs,
-    });
+    const command = [isRead ? 'EVALSHA_RO' : 'EVALSHA', script.sha1, String(keys.length), ...keys, ...args];
+    return this.#direct(this.#topology.slotOf(keys[0] ?? ''), command, script, isRead, deadlineAtMs, options);
   }
 
   send(
@@ -110,14 +104,8 @@ class RedisDeployment implements Redis {
     deadlineAtMs: number,
     options?: CommandOptions,
   ): Promise<RedisReply> {
-    return this.#direct({
-      slot: this.#topology.slotOf(key),
-      command,
-      script: undefined,
-      isRead: READ_COMMANDS.has(String(command[0])),
-      expectedReplyBytes: options?.expectedReplyBytes,
-      deadlineAtMs,
-    });
+    const isRead = READ_COMMANDS.has(String(command[0]));
+    return this.#direct(this.#topology.slotOf(key), command, undefined, isRead, deadlineAtMs, options);
   }
 
   createSubscriber(listener: SubscriberListener): RedisSubscriber {
@@ -151,24 +139,38 @@ class RedisDeployment implements Redis {
     this.#nodes.close();
   }
 
-  #direct(request: Request): Promise<RedisReply> {
-    const node = this.#owner(request.slot);
+  #direct(
+    slot: number,
+    command: readonly RedisArgument[],
+    script: Script | undefined,
+    isRead: boolean,
+    deadlineAtMs: number,
+    options: CommandOptions | undefined,
+  ): Promise<RedisReply> {
+    const node = this.#owner(slot);
     if (node === undefined) {
       return Promise.reject(
         this.#refresh.refusal ?? new StoreError('unavailable', 'no Redis node is known to serve this key yet'),
       );
     }
     const connection = node.connection();
-    if (!connection.isReady || connection.isProving) {
-      const from = { node, connection, sentAtMs: this.#redis.clock.monotonicMs() };
-      return this.#recovery.goOn(request, new LostConnection('away', false), from);
-    }
-    return connection.send(request.command, request.deadlineAtMs, {
-      isRead: request.isRead,
+    const request: Request = {
+      slot,
+      command,
+      script,
+      isRead,
       isAsking: false,
-      expectedReplyBytes: request.expectedReplyBytes,
-      recover: (failure, sentAtMs) => this.#recovery.goOn(request, failure, { node, connection, sentAtMs }),
-    });
+      expectedReplyBytes: options?.expectedReplyBytes,
+      deadlineAtMs,
+      recovery: this.#recovery,
+      node,
+      connection,
+      recover: recoverRequest,
+    };
+    if (!connection.isReady || connection.isProving) {
+      return this.#recovery.goOn(request, new LostConnection('away', false), 0);
+    }
+    return connection.send(command, deadlineAtMs, request);
   }
 
   #owner(slot: number): RedisNode | undefined {

@@ -109,7 +109,7 @@ export class Watchdog {
       if (nowMs - pending.sentAtMs < commandTimeoutMs) {
         break;
       }
-      if (nowMs >= pending.dueMs(commandTimeoutMs, this.#seenBytes)) {
+      if (nowMs >= pending.dueMs(pending.sentAtMs + commandTimeoutMs, this.#seenBytes)) {
         pending.giveUp();
       }
     }
