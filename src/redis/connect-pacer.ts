@@ -16,6 +16,7 @@ const BACKOFF = { firstMs: 100, maxMs: 4_000 };
 const MAX_ADDRESSES = 1_000;
 
 interface Outage {
+  readonly beganMs: number;
   lastAttemptMs: number;
   readonly waiting: Set<() => void>;
 }
@@ -27,7 +28,7 @@ export interface Retry {
 }
 
 export interface RetryOptions {
-  /** Failed attempts so far, without the first one. */
+  /** Failed attempts of this one so far, without the first one. */
   readonly failures: number;
   /** Whether somebody else's success says anything to this one. */
   readonly isWokenBySuccess: boolean;
@@ -63,9 +64,10 @@ export class ConnectPacer {
   /** Runs `attempt` once: when its turn comes, when somebody else got through, or when it is told to. */
   retry(address: string, options: RetryOptions, attempt: () => void): Retry {
     const beganMs = this.#clock.monotonicMs();
-    // Where all waited for a jittered step alone, several of them would still make several times as many attempts.
-    const apartMs = Math.min(BACKOFF.firstMs * 2 ** Math.min(options.failures, 30), BACKOFF.maxMs);
     const outage = this.#outage(address);
+    // Steps that double are about as long as the outage has lasted: so everybody has the same, however many attempts he made himself.
+    const firstMs = Math.max(BACKOFF.firstMs * 2 ** Math.min(options.failures, 30), beganMs - outage.beganMs);
+    const apartMs = Math.min(firstMs, BACKOFF.maxMs);
     let timer: NodeJS.Timeout | undefined;
     const cancel = (): void => {
       clearTimeout(timer);
@@ -89,7 +91,7 @@ export class ConnectPacer {
     if (options.isWokenBySuccess) {
       outage.waiting.add(now);
     }
-    wait(backoffMs(options.failures, BACKOFF));
+    wait(backoffMs(0, { firstMs, maxMs: BACKOFF.maxMs }));
     return { now, cancel };
   }
 
@@ -100,7 +102,8 @@ export class ConnectPacer {
       if (oldest !== undefined && this.#outages.size >= MAX_ADDRESSES) {
         this.#outages.delete(oldest);
       }
-      outage = { lastAttemptMs: this.#clock.monotonicMs(), waiting: new Set() };
+      const nowMs = this.#clock.monotonicMs();
+      outage = { beganMs: nowMs, lastAttemptMs: nowMs, waiting: new Set() };
       this.#outages.set(address, outage);
     }
     return outage;

@@ -10,7 +10,11 @@ const wheel = new TimerWheel({ clock });
 
 function pendingFor(durationMs: number): PendingCommand {
   const pending = new PendingCommand(0, clock.monotonicMs() + durationMs, {});
-  pending.limit(() => pending.deadlineAtMs, wheel, () => clock.monotonicMs());
+  pending.limit(
+    () => pending.deadlineAtMs,
+    wheel,
+    () => clock.monotonicMs(),
+  );
   return pending;
 }
 
