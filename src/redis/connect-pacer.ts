@@ -66,8 +66,10 @@ export class ConnectPacer {
     const beganMs = this.#clock.monotonicMs();
     const outage = this.#outage(address);
     // Steps that double are about as long as the outage has lasted: so everybody has the same, however many attempts he made himself.
-    const firstMs = Math.max(BACKOFF.firstMs * 2 ** Math.min(options.failures, 30), beganMs - outage.beganMs);
-    const apartMs = Math.min(firstMs, BACKOFF.maxMs);
+    const stepMs = (): number => {
+      const ownMs = BACKOFF.firstMs * 2 ** Math.min(options.failures, 30);
+      return Math.min(Math.max(ownMs, this.#clock.monotonicMs() - outage.beganMs), BACKOFF.maxMs);
+    };
     let timer: NodeJS.Timeout | undefined;
     const cancel = (): void => {
       clearTimeout(timer);
@@ -79,7 +81,7 @@ export class ConnectPacer {
     };
     const wait = (delayMs: number): void => {
       timer = setTimeout(() => {
-        const leftMs = outage.lastAttemptMs + apartMs - this.#clock.monotonicMs();
+        const leftMs = outage.lastAttemptMs + stepMs() - this.#clock.monotonicMs();
         if (outage.lastAttemptMs > beganMs && leftMs > 1) {
           wait(leftMs);
         } else {
@@ -91,7 +93,7 @@ export class ConnectPacer {
     if (options.isWokenBySuccess) {
       outage.waiting.add(now);
     }
-    wait(backoffMs(0, { firstMs, maxMs: BACKOFF.maxMs }));
+    wait(backoffMs(0, { firstMs: stepMs(), maxMs: BACKOFF.maxMs }));
     return { now, cancel };
   }
 
