@@ -7,6 +7,7 @@ import { createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { jest } from '@jest/globals';
 import { generate } from 'selfsigned';
+import { startFakeRedisPeer } from '../../test/support/fake-redis-peer.ts';
 import { redisOptions } from '../../test/support/redis-client.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { openClient } from './client.ts';
@@ -64,3 +65,20 @@ function answerNamesAfter(delayMs: number): void {
   };
   jest.spyOn(dns, 'lookup').mockImplementation(lookup as never);
 }
+
+// node-redis does not show this: see countBytesRead.
+test('bytes of replies are counted as they arrive, also those of a reply that is not finished', async () => {
+  const peer = await startFakeRedisPeer();
+  const access = redisOptions(`redis://127.0.0.1:${peer.port}`);
+  const client = await openClient({ host: '127.0.0.1', port: peer.port }, access, { onLost: () => undefined });
+  const before = client.bytesRead();
+  const reply = client.send(['GET', 'k']);
+  await waitFor('the command', () => peer.commands.length === 1);
+  peer.commands[0]?.answer('$10\r\n01234');
+  await waitFor('half of the reply', () => client.bytesRead() === before + 10);
+  peer.commands[0]?.answer('56789\r\n');
+  expect(await reply).toEqual(Buffer.from('0123456789'));
+  expect(client.bytesRead()).toBe(before + 17);
+  client.destroy();
+  await peer.close();
+});

@@ -13,8 +13,9 @@ import {
   SocketClosedUnexpectedlyError,
 } from '@redis/client';
 import { readFailureCode } from '../lib/system-code.ts';
-import type { NodeAddress } from './address.ts';
+import { addressText, type NodeAddress } from './address.ts';
 import type { RedisArgument, RedisReply } from './commands.ts';
+import { connectPacer } from './connect-pacer.ts';
 import type { RedisAccess } from './options.ts';
 import { guardQueues } from './queue-guard.ts';
 
@@ -23,6 +24,8 @@ export interface OpenClient {
   send(command: readonly RedisArgument[]): Promise<RedisReply>;
   sSubscribe(channel: string, onMessage: (message: Buffer, channel: Buffer) => void): Promise<void>;
   sUnsubscribe(channel: string): Promise<void>;
+  /** Bytes of replies that have arrived on this connection, finished or not: the only proof that the other side is there. */
+  bytesRead(): number;
   destroy(): void;
 }
 
@@ -43,6 +46,8 @@ export interface ClientEvents {
   onLost(reason: string): void;
   /** The server took a sharded channel away, and node-redis noticed. */
   onChannelMoved?(channel: string): void;
+  /** Runs right after the login, within the same time. Where it rejects, the connection counts as refused. */
+  greet?(send: OpenClient['send']): Promise<void>;
 }
 
 /**
@@ -50,6 +55,19 @@ export interface ClientEvents {
  * then nothing of it is left.
  */
 export async function openClient(address: NodeAddress, access: RedisAccess, events: ClientEvents): Promise<OpenClient> {
+  const name = addressText(address);
+  connectPacer.began(name);
+  try {
+    const client = await openOnce(address, access, events);
+    connectPacer.succeeded(name);
+    return client;
+  } catch (error) {
+    connectPacer.failed(name);
+    throw error;
+  }
+}
+
+async function openOnce(address: NodeAddress, access: RedisAccess, events: ClientEvents): Promise<OpenClient> {
   guardQueues();
   const credentials = await inTime(
     access.credentials(),
@@ -91,9 +109,12 @@ export async function openClient(address: NodeAddress, access: RedisAccess, even
   client.on('terminated', (cause: unknown) => lose(reasonOf(cause)));
   client.on('sharded-channel-moved', (channel: string) => events.onChannelMoved?.(channel));
 
+  const send: OpenClient['send'] = (command) => client.sendCommand(command as RedisArgument[]) as Promise<RedisReply>;
+  const bytesRead = countBytesRead(client);
   // node-redis bounds the TCP connect only: a server that accepts and never answers HELLO would hang it for ever.
   try {
-    await inTime(client.connect(), access.connectTimeoutMs, 'no answer in time');
+    const connected = client.connect().then(() => events.greet?.(send));
+    await inTime(connected, access.connectTimeoutMs, 'no answer in time');
     if (!client.isReady) {
       throw new Error('Cannot connect to Redis: the connection was lost at once');
     }
@@ -105,7 +126,8 @@ export async function openClient(address: NodeAddress, access: RedisAccess, even
   }
   isOpened = true;
   return {
-    send: (command) => client.sendCommand(command as RedisArgument[]) as Promise<RedisReply>,
+    send,
+    bytesRead,
     sSubscribe: async (channel, onMessage) => {
       await client.sSubscribe(channel, onMessage as (message: Buffer, channel: Buffer) => unknown, true);
     },
@@ -114,6 +136,21 @@ export async function openClient(address: NodeAddress, access: RedisAccess, even
     },
     destroy: () => lose('closed'),
   };
+}
+
+/**
+ * Counts what arrives. node-redis shows neither its socket nor how much was read on it; every piece that arrives goes through `write` of its
+ * decoder. A test fails when that is so no more.
+ */
+function countBytesRead(client: object): () => number {
+  const { decoder } = (client as { _getQueue(): { decoder: { write(chunk: Buffer): void } } })._getQueue();
+  const write = decoder.write.bind(decoder);
+  let bytes = 0;
+  decoder.write = (chunk) => {
+    bytes += chunk.length;
+    write(chunk);
+  };
+  return () => bytes;
 }
 
 /** One of few words: for metrics. */
@@ -133,7 +170,7 @@ async function inTime<Value>(promise: Promise<Value>, timeoutMs: number, found: 
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
-      () => reject(new NoAnswerInTime(`Cannot connect to Redis: ${found}, wanted within ${timeoutMs} ms`)),
+      () => reject(new NoAnswerInTime(`Cannot connect to Redis: ${found}, expected within ${timeoutMs} ms`)),
       timeoutMs,
     );
   });

@@ -4,81 +4,107 @@
  * Promises:
  *   1. `send` never waits for a connection: without one it rejects at once, `unavailable`, or `forbidden` when the last attempt
  *      to get in was refused (password, ACL).
- *   2. A command settles by min(its deadline, `commandTimeoutMs`) from when it was sent, 10 ms later at most; when this process
- *      itself stood still, after one more look at the sockets.
- *   3. When something has been in flight for `commandTimeoutMs` and nothing at all came back in that time, the node is frozen: the
- *      connection is dropped, all that is in flight rejects as `unknown`, and reconnecting begins. A node that is merely slow
- *      still answers something.
- *   4. Attempts to reconnect never end before `close`, are jittered, and 250 ms apart at most. `onChange` hears of up and down.
+ *   2. A command settles in its time (pending-command.ts), 10 ms later at most; if our event loop was blocked, after one more read of the sockets.
+ *   3. A node from which nothing arrives while something is in flight is frozen (watchdog.ts): the connection is dropped.
+ *   4. With the connection go its commands. A read goes on through its `recover`, and so does what was certainly not written; the others
+ *      reject as `unknown`.
+ *   5. Where `isVouching`, reads are only answered by a server that said to be a master (role-vouch.ts); one that is not is dropped as `demoted`.
+ *   6. Commands whose replies are too large together wait for one another, in order (reply-budget.ts).
+ *   7. Attempts to reconnect never end before `close`; the first after a loss begins at once, the others back off (connect-pacer.ts).
  */
 import { ErrorReply } from '@redis/client';
-import { backoffMs } from '../lib/backoff.ts';
 import { StoreError } from '../lib/store-error.ts';
 import { addressText, type NodeAddress } from './address.ts';
 import { type OpenClient, openClient, wasNeverTaken } from './client.ts';
+import { bytesOf } from './command-bytes.ts';
 import type { RedisArgument, RedisReply } from './commands.ts';
 import { ConnectFailures } from './connect-failure.ts';
+import { connectPacer, type Retry } from './connect-pacer.ts';
 import { InFlight } from './in-flight.ts';
+import { LostConnection } from './lost-connection.ts';
 import type { RedisOptions } from './options.ts';
-import { PendingCommand, type Recover } from './pending-command.ts';
+import { PendingCommand, type SendOptions } from './pending-command.ts';
+import { ReplyBudget } from './reply-budget.ts';
+import { ReplicaError, RoleVouch } from './role-vouch.ts';
 import { loginRefusalOf } from './server-error.ts';
 import { ServerReply } from './server-reply.ts';
+import { WATCH_MS, Watchdog } from './watchdog.ts';
 
-const BACKOFF = { firstMs: 25, maxMs: 250 };
-/** A connection that was lost sooner counts as another failed attempt: a server that accepts and hangs up is not hurried. */
+/** A connection that was lost sooner and never answered anything counts as another failed attempt. */
 const STABLE_MS = 1_000;
-/** How often a connection with something in flight is looked at. */
-const WATCH_MS = 10;
-/** A look that comes so much later than the one before says that this process stood still. */
-const LATE_MS = 50;
+/** Reconnections without a wait are so far apart: a server that answers a little and hangs up is not hurried. */
+const HURRIED_APART_MS = 100;
 
 /**
  * Commands in flight on one connection, in bytes: a node that went silent is noticed after 250 ms, in which large values could fill the
  * memory of the pod. One command of any size may always go.
  */
-const IN_FLIGHT_BYTES_MAX = 67_108_864;
+const MAX_IN_FLIGHT_BYTES = 67_108_864;
 
-const NO_OPTIONS = {};
+const NO_OPTIONS: SendOptions = {};
 
 export interface ConnectionOptions {
   readonly address: NodeAddress;
   readonly redis: RedisOptions;
-  readonly onChange: (isReady: boolean) => void;
+  /** Whether a replica at this address would answer reads. */
+  readonly isVouching: () => boolean;
+  readonly onReady: () => void;
+  readonly onLost: (reason: string) => void;
 }
 
 type State =
   | { readonly kind: 'connecting' }
   | { readonly kind: 'ready'; readonly client: OpenClient }
-  | { readonly kind: 'waiting'; readonly timer: NodeJS.Timeout }
+  | { readonly kind: 'waiting'; readonly retry: Retry }
   | { readonly kind: 'closed' };
 
 export class RedisConnection {
   readonly name: string;
-  readonly #address: NodeAddress;
+  readonly #options: ConnectionOptions;
   readonly #redis: RedisOptions;
-  readonly #onChange: (isReady: boolean) => void;
   readonly #inFlight = new InFlight<PendingCommand>();
+  readonly #budget = new ReplyBudget();
+  readonly #watchdog: Watchdog;
+  readonly #vouch: RoleVouch;
   #inFlightBytes = 0;
   #state: State = { kind: 'connecting' };
-  #attempt = 0;
+  #failedAttempts = 0;
   #hasBeenReady = false;
   #readyAtMs = 0;
+  #readyAtBytes = 0;
+  #hurriedAtMs = Number.NEGATIVE_INFINITY;
   #refusal: StoreError | undefined;
   readonly #failures = new ConnectFailures();
-  #lastReplyMs = 0;
-  #watch: NodeJS.Timeout | undefined;
-  #watchedAtMs = 0;
+  /** node-redis writes in the next turn of the event loop: what was sent in this batch is certainly not written before that. */
+  #batch = 0;
+  #isBatchOpen = false;
+  readonly #closeBatch = (): void => {
+    this.#isBatchOpen = false;
+    this.#batch += 1;
+  };
 
   constructor(options: ConnectionOptions) {
-    this.#address = options.address;
+    this.#options = options;
     this.#redis = options.redis;
-    this.#onChange = options.onChange;
     this.name = addressText(options.address);
+    const { clock, commandTimeoutMs } = options.redis;
+    this.#watchdog = new Watchdog({
+      clock,
+      commandTimeoutMs,
+      inFlight: this.#inFlight,
+      onSilent: () => this.drop('silent'),
+    });
+    this.#vouch = new RoleVouch({ isNeeded: options.isVouching, onReplica: () => this.drop('demoted') });
     void this.#connect();
   }
 
   get isReady(): boolean {
     return this.#state.kind === 'ready';
+  }
+
+  /** Whether it has to prove that it works. */
+  get isProving(): boolean {
+    return this.#watchdog.isProving;
   }
 
   get inFlight(): number {
@@ -92,68 +118,111 @@ export class RedisConnection {
 
   /**
    * Rejects with a StoreError, or with a ServerReply where the server answered with an error and nothing is given to `recover` from
-   * that. `isAsking` sends ASKING before it.
+   * that.
    */
   send(
     command: readonly RedisArgument[],
     deadlineAtMs: number,
-    options: { recover?: Recover; isAsking?: boolean } = NO_OPTIONS,
+    options: SendOptions = NO_OPTIONS,
   ): Promise<RedisReply> {
     if (this.#state.kind !== 'ready') {
-      return Promise.reject(this.#refusal ?? new StoreError('unavailable', 'there is no connection to the Redis node'));
+      return Promise.reject(this.#refusal ?? new LostConnection('away', false));
     }
-    const { clock, wheel, commandTimeoutMs, queueMax } = this.#redis;
-    const nowMs = clock.monotonicMs();
+    const nowMs = this.#redis.clock.monotonicMs();
     if (deadlineAtMs <= nowMs) {
       return Promise.reject(new StoreError('deadline', 'the deadline was over before anything was sent'));
     }
     const bytes = bytesOf(command);
-    const isTooMuch = this.#inFlightBytes > 0 && this.#inFlightBytes + bytes > IN_FLIGHT_BYTES_MAX;
-    if (isTooMuch || this.#inFlight.size >= queueMax) {
+    const isTooMuch = this.#inFlightBytes > 0 && this.#inFlightBytes + bytes > MAX_IN_FLIGHT_BYTES;
+    if (isTooMuch || this.#inFlight.size >= this.#redis.queueMax) {
       return Promise.reject(new StoreError('unavailable', 'too much is in flight to the Redis node'));
     }
-    const pending = new PendingCommand({ sentAtMs: nowMs, bytes, recover: options.recover });
-    this.#inFlightBytes += bytes;
-    if (deadlineAtMs < nowMs + commandTimeoutMs) {
-      pending.limit(deadlineAtMs, wheel, () => clock.monotonicMs());
+    const pending = new PendingCommand(bytes, deadlineAtMs, options);
+    if (pending.expectedReplyBytes > 0 && !this.#budget.take(pending)) {
+      if (!this.#budget.wait(pending, command)) {
+        return Promise.reject(new StoreError('unavailable', 'too many large replies are expected from the Redis node'));
+      }
+      this.#limit(pending, () => deadlineAtMs);
+      return pending.promise;
     }
-    this.#inFlight.add(pending);
-    this.#startWatch();
     const { client } = this.#state;
+    if (options.isRead === true) {
+      this.#vouch.precede(client, nowMs);
+    }
     if (options.isAsking === true) {
       client.send(['ASKING']).catch(() => undefined);
     }
+    this.#write(client, pending, command, nowMs);
+    const { endMs = deadlineAtMs } = options;
+    if (endMs < nowMs + this.#redis.commandTimeoutMs) {
+      this.#limit(pending, () => pending.dueMs(endMs, client.bytesRead()));
+    }
+    return pending.promise;
+  }
+
+  #limit(pending: PendingCommand, dueMs: () => number): void {
+    const { clock, wheel } = this.#redis;
+    pending.limit(dueMs, wheel, () => clock.monotonicMs());
+  }
+
+  #write(client: OpenClient, pending: PendingCommand, command: readonly RedisArgument[], nowMs: number): void {
+    pending.sent(nowMs, this.#inFlightBytes, client.bytesRead());
+    this.#inFlightBytes += pending.bytes;
+    this.#inFlight.add(pending);
+    this.#watchdog.start();
     client.send(command).then(
       (reply) => this.#answered(pending, reply),
       (error: unknown) => this.#failed(pending, error),
     );
-    return pending.promise;
+    pending.batch = this.#batch;
+    if (!this.#isBatchOpen) {
+      this.#isBatchOpen = true;
+      setImmediate(this.#closeBatch);
+    }
+  }
+
+  /** Something must arrive soon, or the connection is dropped as `silent`: another one of the same node was. */
+  prove(): void {
+    if (this.#state.kind === 'ready' && !this.#watchdog.isProving) {
+      this.#watchdog.demandProof(this.#inFlightBytes);
+      this.#state.client.send(['PING']).catch(() => undefined);
+    }
   }
 
   /** Drops the connection as if it were lost, and reconnects. */
   drop(reason: string): void {
     if (this.#state.kind === 'ready') {
       const { client } = this.#state;
-      this.#lost(reason);
+      this.#lost(reason, client);
       client.destroy();
+    }
+  }
+
+  /** Does not wait any longer before the next attempt: the node was reached. */
+  reconnectNow(): void {
+    if (this.#state.kind === 'waiting') {
+      this.#state.retry.now();
     }
   }
 
   close(): void {
     const client = this.#end();
-    this.#rejectAll('the Redis connection was closed');
+    for (const pending of [...this.#inFlight.values(), ...this.#budget.clear()]) {
+      this.#forget(pending);
+      pending.reject(new LostConnection('closed', pending.unsent === undefined), this.#redis.wheel);
+    }
     client?.destroy();
   }
 
   /** Takes nothing more; what is in flight may still be answered before the connection is closed. */
   retire(): void {
-    const isWatched = this.#watch !== undefined;
     const client = this.#end();
-    if (isWatched && client !== undefined) {
-      // What is in flight still settles in its time; the watch ends itself when there is nothing left.
-      this.#startWatch();
+    for (const pending of this.#budget.clear()) {
+      pending.lose(new LostConnection('retired', false), this.#redis.wheel);
     }
     if (client !== undefined && this.#inFlight.size > 0) {
+      // What is in flight still settles in its time; the watchdog ends itself when there is nothing left.
+      this.#watchdog.start();
       setTimeout(() => client.destroy(), this.#redis.commandTimeoutMs + WATCH_MS);
     } else {
       client?.destroy();
@@ -163,9 +232,9 @@ export class RedisConnection {
   #end(): OpenClient | undefined {
     const state = this.#state;
     this.#state = { kind: 'closed' };
-    this.#stopWatch();
+    this.#watchdog.stop();
     if (state.kind === 'waiting') {
-      clearTimeout(state.timer);
+      state.retry.cancel();
     }
     return state.kind === 'ready' ? state.client : undefined;
   }
@@ -174,29 +243,32 @@ export class RedisConnection {
     this.#state = { kind: 'connecting' };
     let lostEarly = false;
     try {
-      const client = await openClient(this.#address, this.#redis, {
+      const client = await openClient(this.#options.address, this.#redis, {
         onLost: (reason) => {
           lostEarly = true;
           if (this.#state.kind === 'ready') {
-            this.#lost(reason);
+            this.#lost(reason, this.#state.client);
           }
         },
+        greet: (send) => this.#vouch.greet(send, this.#redis.clock.monotonicMs()),
       });
       if (this.#isClosed() || lostEarly) {
         client.destroy();
-        this.#retryLater();
+        this.#retryLater(undefined);
         return;
       }
       this.#becomeReady(client);
     } catch (error) {
       this.#refused(error);
-      this.#retryLater();
+      this.#retryLater(error);
     }
   }
 
   #becomeReady(client: OpenClient): void {
     this.#state = { kind: 'ready', client };
     this.#readyAtMs = this.#redis.clock.monotonicMs();
+    this.#readyAtBytes = client.bytesRead();
+    this.#watchdog.attach(client.bytesRead);
     this.#refusal = undefined;
     this.#failures.clear();
     if (this.#hasBeenReady) {
@@ -204,29 +276,41 @@ export class RedisConnection {
     }
     this.#hasBeenReady = true;
     this.#redis.log.info({ node: this.name, role: this.#redis.role }, 'connected to a Redis node');
-    this.#onChange(true);
+    this.#options.onReady();
   }
 
-  #lost(reason: string): void {
+  #lost(reason: string, client: OpenClient): void {
     this.#redis.metrics.connectionLost(this.name, reason);
     this.#redis.log.warn({ node: this.name, role: this.#redis.role, reason }, 'lost the connection to a Redis node');
-    this.#rejectAll('the connection to the Redis node was lost before it answered');
-    this.#stopWatch();
-    if (this.#redis.clock.monotonicMs() - this.#readyAtMs >= STABLE_MS) {
-      this.#attempt = 0;
+    this.#watchdog.stop();
+    const nowMs = this.#redis.clock.monotonicMs();
+    const hasServed = client.bytesRead() > this.#readyAtBytes || nowMs - this.#readyAtMs >= STABLE_MS;
+    this.#failedAttempts = hasServed ? 0 : this.#failedAttempts;
+    if (hasServed && nowMs - this.#hurriedAtMs >= HURRIED_APART_MS) {
+      this.#hurriedAtMs = nowMs;
+      void this.#connect();
+    } else {
+      this.#retryLater(undefined);
     }
-    this.#retryLater();
-    this.#onChange(false);
+    this.#options.onLost(reason);
+    for (const pending of [...this.#inFlight.values()]) {
+      this.#forget(pending);
+      const wasSent = !this.#isBatchOpen || pending.batch !== this.#batch;
+      pending.lose(new LostConnection(reason, wasSent), this.#redis.wheel);
+    }
+    for (const pending of this.#budget.clear()) {
+      pending.lose(new LostConnection(reason, false), this.#redis.wheel);
+    }
   }
 
-  #retryLater(): void {
+  #retryLater(error: unknown): void {
     if (this.#isClosed()) {
       return;
     }
-    const timer = setTimeout(() => void this.#connect(), backoffMs(this.#attempt, BACKOFF));
-    timer.unref();
-    this.#attempt += 1;
-    this.#state = { kind: 'waiting', timer };
+    const options = { failures: this.#failedAttempts, isWokenBySuccess: !(error instanceof ReplicaError) };
+    const retry = connectPacer.retry(this.name, options, () => void this.#connect());
+    this.#failedAttempts += 1;
+    this.#state = { kind: 'waiting', retry };
   }
 
   #refused(error: unknown): void {
@@ -252,88 +336,40 @@ export class RedisConnection {
       return;
     }
     this.#forget(pending);
-    // Of what node-redis had taken when the connection went it does not say how much was written.
-    const kind = wasNeverTaken(error) ? 'unavailable' : 'unknown';
-    pending.reject(
-      new StoreError(kind, 'the connection to the Redis node was lost', { cause: error }),
-      this.#redis.wheel,
-    );
+    pending.lose(new LostConnection('lost', !wasNeverTaken(error), error), this.#redis.wheel);
   }
 
   #settled(pending: PendingCommand): void {
-    const nowMs = this.#redis.clock.monotonicMs();
-    this.#lastReplyMs = nowMs;
     this.#forget(pending);
-    this.#redis.metrics.roundTrip(this.name, nowMs - pending.sentAtMs);
+    this.#redis.metrics.roundTrip(this.name, this.#redis.clock.monotonicMs() - pending.sentAtMs);
   }
 
   #forget(pending: PendingCommand): void {
     if (this.#inFlight.remove(pending)) {
       this.#inFlightBytes -= pending.bytes;
-    }
-  }
-
-  #rejectAll(detail: string): void {
-    for (const pending of [...this.#inFlight.values()]) {
-      this.#forget(pending);
-      pending.reject(new StoreError('unknown', detail), this.#redis.wheel);
-    }
-  }
-
-  #startWatch(): void {
-    if (this.#watch === undefined) {
-      this.#watchedAtMs = this.#redis.clock.monotonicMs();
-      this.#watch = setInterval(() => this.#look(), WATCH_MS);
-      this.#watch.unref();
-    }
-  }
-
-  #stopWatch(): void {
-    clearInterval(this.#watch);
-    this.#watch = undefined;
-  }
-
-  #look(): void {
-    const nowMs = this.#redis.clock.monotonicMs();
-    const isLate = nowMs - this.#watchedAtMs > LATE_MS;
-    this.#watchedAtMs = nowMs;
-    if (this.#inFlight.size === 0) {
-      // Not at each last reply: where commands come one by one the interval would be made anew for each.
-      this.#stopWatch();
-    } else if (isLate) {
-      // The answers may lie unread: sockets are read once before this is judged.
-      setImmediate(() => this.#judge());
-    } else {
-      this.#judge();
-    }
-  }
-
-  #judge(): void {
-    const { clock, commandTimeoutMs } = this.#redis;
-    const overdueSinceMs = clock.monotonicMs() - commandTimeoutMs;
-    let hasOverdue = false;
-    for (const pending of this.#inFlight.values()) {
-      if (pending.sentAtMs > overdueSinceMs) {
-        break;
+      if (pending.expectedReplyBytes > 0) {
+        this.#budget.release(pending);
+        this.#sendWaiting();
       }
-      hasOverdue = true;
-      pending.giveUp();
     }
-    if (hasOverdue && this.#lastReplyMs <= overdueSinceMs) {
-      this.drop('silent');
+  }
+
+  /** Those that waited for room among the replies. */
+  #sendWaiting(): void {
+    while (this.#state.kind === 'ready' && this.#inFlight.size < this.#redis.queueMax) {
+      const pending = this.#budget.next();
+      const command = pending?.unsent;
+      if (pending === undefined || command === undefined) {
+        return;
+      }
+      pending.unsent = undefined;
+      const nowMs = this.#redis.clock.monotonicMs();
+      this.#vouch.precede(this.#state.client, nowMs);
+      this.#write(this.#state.client, pending, command, nowMs);
     }
   }
 
   #isClosed(): boolean {
     return this.#state.kind === 'closed';
   }
-}
-
-/** About what a command takes: characters of text, bytes of buffers. */
-function bytesOf(command: readonly RedisArgument[]): number {
-  let bytes = 0;
-  for (const argument of command) {
-    bytes += argument.length;
-  }
-  return bytes;
 }

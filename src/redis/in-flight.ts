@@ -21,6 +21,11 @@ export class InFlight<Item extends InFlightNode> {
     return this.#size;
   }
 
+  /** The one that was added before all others. */
+  get first(): Item | undefined {
+    return this.#first as Item | undefined;
+  }
+
   add(item: Item): void {
     item.isListed = true;
     item.previous = this.#last;

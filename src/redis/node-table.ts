@@ -6,6 +6,8 @@ import { addressText, type NodeAddress } from './address.ts';
 import type { RedisReply } from './commands.ts';
 import { RedisConnection } from './connection.ts';
 import type { RedisOptions } from './options.ts';
+import { ReadyWaiters } from './ready-waiters.ts';
+import { ScriptLoads } from './script-loads.ts';
 
 export interface NodeState {
   readonly node: string;
@@ -15,21 +17,54 @@ export interface NodeState {
   readonly refusal: string | undefined;
 }
 
+export interface NodeOptions {
+  readonly redis: RedisOptions;
+  /** Whether a replica at this address would answer reads: on a standalone server. */
+  readonly isVouching: () => boolean;
+  /** A connection came up or was lost. */
+  readonly onChange: () => void;
+}
+
+/** A command that was certainly not sent waits so long after a ready connection was lost, and not for one that was away before. */
+const AFTER_LOSS_MS = 250;
+const MAX_RECONNECT_WAIT_MS = 50;
+const RECONNECT_WAIT_SHARE = 0.25;
+
 /** A node with its connections; commands go round robin over those that are ready. */
 export class RedisNode {
   readonly address: NodeAddress;
   readonly name: string;
+  /** The scripts that it lacked. */
+  readonly scripts = new ScriptLoads();
+  readonly #redis: RedisOptions;
   readonly #connections: readonly RedisConnection[];
+  readonly #waiters: ReadyWaiters;
   /** When a redirect named it last. */
   neededAtMs = Number.NEGATIVE_INFINITY;
+  #lostAtMs = Number.NEGATIVE_INFINITY;
   #turn = 0;
 
-  constructor(address: NodeAddress, redis: RedisOptions, onChange: () => void) {
+  constructor(address: NodeAddress, options: NodeOptions) {
     this.address = address;
     this.name = addressText(address);
+    this.#redis = options.redis;
+    this.#waiters = new ReadyWaiters(options.redis.wheel);
     this.#connections = Array.from(
-      { length: redis.connectionsPerMaster },
-      () => new RedisConnection({ address, redis, onChange }),
+      { length: options.redis.connectionsPerMaster },
+      () =>
+        new RedisConnection({
+          address,
+          redis: options.redis,
+          isVouching: options.isVouching,
+          onReady: () => {
+            this.#waiters.wakeAll();
+            options.onChange();
+          },
+          onLost: (reason) => {
+            this.#lost(reason);
+            options.onChange();
+          },
+        }),
     );
   }
 
@@ -37,17 +72,53 @@ export class RedisNode {
     return this.#connections.some((connection) => connection.isReady);
   }
 
-  /** A connection that is ready, or else one that says why not. */
+  /** A connection that is ready, if possible one that need not prove itself, or else one that says why not. */
   connection(): RedisConnection {
     const count = this.#connections.length;
+    let second: RedisConnection | undefined;
     for (let step = 0; step < count; step += 1) {
       this.#turn = (this.#turn + 1) % count;
       const connection = this.#connections[this.#turn];
       if (connection?.isReady) {
-        return connection;
+        if (!connection.isProving) {
+          return connection;
+        }
+        second = connection;
       }
     }
-    return this.#connections[0] as RedisConnection;
+    return second ?? (this.#connections[0] as RedisConnection);
+  }
+
+  /**
+   * A connection for a command that was certainly not sent. Where none is ready, or those that are have to prove themselves, it waits for one: for
+   * 50 ms and a quarter of the time that is left at most, and only shortly after one was lost.
+   */
+  async connectionSoon(bytes: number, deadlineAtMs: number): Promise<RedisConnection> {
+    const connection = this.connection();
+    const nowMs = this.#redis.clock.monotonicMs();
+    if ((connection.isReady && !connection.isProving) || nowMs - this.#lostAtMs > AFTER_LOSS_MS) {
+      return connection;
+    }
+    const waitMs = Math.min(MAX_RECONNECT_WAIT_MS, (deadlineAtMs - nowMs) * RECONNECT_WAIT_SHARE);
+    await this.#waiters.wait(bytes, nowMs + waitMs);
+    return this.connection();
+  }
+
+  #lost(reason: string): void {
+    this.#lostAtMs = this.#redis.clock.monotonicMs();
+    if (reason === 'silent') {
+      // What has swallowed one connection has probably swallowed all: waiting for each to be silent would fail calls for as often as long.
+      for (const connection of this.#connections) {
+        connection.prove();
+      }
+    }
+  }
+
+  /** The node was reached: connections that wait for their next attempt try now. */
+  reconnectNow(): void {
+    for (const connection of this.#connections) {
+      connection.reconnectNow();
+    }
   }
 
   state(): NodeState {
@@ -88,14 +159,12 @@ export class RedisNode {
 const REDIRECT_TRUST_MS = 2_000;
 
 export class NodeTable {
-  readonly #redis: RedisOptions;
-  readonly #onChange: () => void;
+  readonly #options: NodeOptions;
   readonly #nodes = new Map<string, RedisNode>();
   #isClosed = false;
 
-  constructor(redis: RedisOptions, onChange: () => void) {
-    this.#redis = redis;
-    this.#onChange = onChange;
+  constructor(options: NodeOptions) {
+    this.#options = options;
   }
 
   get(name: string): RedisNode | undefined {
@@ -105,13 +174,13 @@ export class NodeTable {
   /** The node that a redirect names, made now where it is new (MOVED and ASK name nodes before the topology does). */
   need(address: NodeAddress): RedisNode {
     const node = this.#have(address);
-    node.neededAtMs = this.#redis.clock.monotonicMs();
+    node.neededAtMs = this.#options.redis.clock.monotonicMs();
     return node;
   }
 
   /** These nodes from now on, and those that a redirect named a moment ago. */
   keep(addresses: ReadonlyMap<string, NodeAddress>): void {
-    const trustedSinceMs = this.#redis.clock.monotonicMs() - REDIRECT_TRUST_MS;
+    const trustedSinceMs = this.#options.redis.clock.monotonicMs() - REDIRECT_TRUST_MS;
     for (const [name, node] of this.#nodes) {
       if (!addresses.has(name) && node.neededAtMs < trustedSinceMs) {
         this.#nodes.delete(name);
@@ -141,7 +210,7 @@ export class NodeTable {
     if (known !== undefined) {
       return known;
     }
-    const node = new RedisNode(address, this.#redis, this.#onChange);
+    const node = new RedisNode(address, this.#options);
     if (this.#isClosed) {
       node.close();
     } else {

@@ -9,8 +9,12 @@ const clock = new FakeClock();
 const wheel = new TimerWheel({ clock });
 
 function pendingFor(durationMs: number): PendingCommand {
-  const pending = new PendingCommand({ sentAtMs: clock.monotonicMs(), bytes: 0, recover: undefined });
-  pending.limit(clock.monotonicMs() + durationMs, wheel, () => clock.monotonicMs());
+  const pending = new PendingCommand(0, clock.monotonicMs() + durationMs, {});
+  pending.limit(
+    () => pending.deadlineAtMs,
+    wheel,
+    () => clock.monotonicMs(),
+  );
   return pending;
 }
 

@@ -1,26 +1,24 @@
 /**
  * One Redis deployment, standalone or Cluster: `RedisCommands` over it, its health, and the subscribers that hang on it.
  *
- * A command goes straight to the connection of its slot's master; only what comes back with an error takes the longer way:
- *   MOVED     the slot table is corrected, the command sent on, a refresh wished
- *   ASK       ASKING and the command on the named node, for this once
- *   NOSCRIPT  EVAL in place of EVALSHA on the same node, which loads the script there
- *   TRYAGAIN  repeated after 5 to 50 ms (several keys of a slot under migration)
- *   READONLY, MASTERDOWN, CLUSTERDOWN  once more after a refresh: a failover may just be over
- * All of this happens within `commandTimeoutMs`, five turns at most beside TRYAGAIN, and only after answers that say that the command was
- * not executed.
- * What was sent and never answered is never sent again.
+ * A command goes straight to the connection of its slot's master; only what comes back with an error, loses its connection or finds none takes
+ * the longer way (recovery.ts).
  */
-import { backoffMs } from '../lib/backoff.ts';
 import { StoreError } from '../lib/store-error.ts';
-import { parseAddressText } from './address.ts';
-import type { RedisArgument, RedisCommands, RedisReply, RedisSubscriber, SubscriberListener } from './commands.ts';
-import type { RedisConnection } from './connection.ts';
+import {
+  type CommandOptions,
+  READ_COMMANDS,
+  type RedisArgument,
+  type RedisCommands,
+  type RedisReply,
+  type RedisSubscriber,
+  type SubscriberListener,
+} from './commands.ts';
+import { LostConnection } from './lost-connection.ts';
 import { type NodeState, NodeTable, type RedisNode } from './node-table.ts';
 import type { RedisOptions } from './options.ts';
+import { Recovery, type Request, recoverRequest } from './recovery.ts';
 import type { Script } from './script.ts';
-import { storeErrorOf } from './server-error.ts';
-import { ServerReply } from './server-reply.ts';
 import { ChannelSubscriber } from './subscriber.ts';
 import { Topology } from './topology.ts';
 import { TopologyRefresh } from './topology-refresh.ts';
@@ -38,40 +36,40 @@ export interface Redis extends RedisCommands {
   close(): void;
 }
 
-const TURNS_MAX = 5;
-/** Somebody else may be the master by now. */
-const AFTER_REFRESH: ReadonlySet<string> = new Set(['READONLY', 'MASTERDOWN', 'CLUSTERDOWN']);
-const TRY_AGAIN = { firstMs: 5, maxMs: 50 };
-/** How often a node that is being connected to is looked at. */
-const NODE_POLL_MS = 5;
-
 export function createRedis(options: RedisOptions): Redis {
   return new RedisDeployment(options);
-}
-
-interface Request {
-  readonly slot: number;
-  readonly command: readonly RedisArgument[];
-  readonly script: Script | undefined;
-  /** For all turns together, monotonic. */
-  readonly untilMs: number;
 }
 
 class RedisDeployment implements Redis {
   readonly #redis: RedisOptions;
   readonly #nodes: NodeTable;
   readonly #refresh: TopologyRefresh;
+  readonly #recovery: Recovery;
   readonly #subscribers = new Set<ChannelSubscriber>();
   #topology = Topology.empty();
 
   constructor(options: RedisOptions) {
     this.#redis = options;
-    this.#nodes = new NodeTable(options, () => this.#refresh.nudge());
+    this.#nodes = new NodeTable({
+      redis: options,
+      isVouching: () => this.#topology.isStandalone,
+      onChange: () => this.#refresh.nudge(),
+    });
     this.#refresh = new TopologyRefresh({
       redis: options,
       nodes: this.#nodes,
       current: () => this.#topology,
       onTopology: (topology) => this.#adopt(topology),
+    });
+    this.#recovery = new Recovery({
+      redis: options,
+      ownerOf: (slot) => this.#owner(slot),
+      nodeAt: (address) => this.#nodes.need(address),
+      onMoved: (slot, address) => {
+        this.#topology.assign(slot, address);
+        this.#refresh.nudge();
+      },
+      refreshed: () => this.#refresh.wish(),
     });
   }
 
@@ -93,14 +91,21 @@ class RedisDeployment implements Redis {
     keys: readonly RedisArgument[],
     args: readonly RedisArgument[],
     deadlineAtMs: number,
+    options?: CommandOptions,
   ): Promise<RedisReply> {
-    const name = script.kind === 'read' ? 'EVALSHA_RO' : 'EVALSHA';
-    const command = [name, script.sha1, String(keys.length), ...keys, ...args];
-    return this.#direct(this.#topology.slotOf(keys[0] ?? ''), command, script, deadlineAtMs);
+    const isRead = script.kind === 'read';
+    const command = [isRead ? 'EVALSHA_RO' : 'EVALSHA', script.sha1, String(keys.length), ...keys, ...args];
+    return this.#direct(this.#topology.slotOf(keys[0] ?? ''), command, script, isRead, deadlineAtMs, options);
   }
 
-  send(key: RedisArgument, command: readonly RedisArgument[], deadlineAtMs: number): Promise<RedisReply> {
-    return this.#direct(this.#topology.slotOf(key), command, undefined, deadlineAtMs);
+  send(
+    key: RedisArgument,
+    command: readonly RedisArgument[],
+    deadlineAtMs: number,
+    options?: CommandOptions,
+  ): Promise<RedisReply> {
+    const isRead = READ_COMMANDS.has(String(command[0]));
+    return this.#direct(this.#topology.slotOf(key), command, undefined, isRead, deadlineAtMs, options);
   }
 
   createSubscriber(listener: SubscriberListener): RedisSubscriber {
@@ -138,7 +143,9 @@ class RedisDeployment implements Redis {
     slot: number,
     command: readonly RedisArgument[],
     script: Script | undefined,
+    isRead: boolean,
     deadlineAtMs: number,
+    options: CommandOptions | undefined,
   ): Promise<RedisReply> {
     const node = this.#owner(slot);
     if (node === undefined) {
@@ -147,12 +154,23 @@ class RedisDeployment implements Redis {
       );
     }
     const connection = node.connection();
-    return connection.send(command, deadlineAtMs, {
-      recover: (error, sentAtMs) => {
-        const untilMs = Math.min(deadlineAtMs, sentAtMs + this.#redis.commandTimeoutMs);
-        return this.#recover({ slot, command, script, untilMs }, error, connection, node);
-      },
-    });
+    const request: Request = {
+      slot,
+      command,
+      script,
+      isRead,
+      isAsking: false,
+      expectedReplyBytes: options?.expectedReplyBytes,
+      deadlineAtMs,
+      recovery: this.#recovery,
+      node,
+      connection,
+      recover: recoverRequest,
+    };
+    if (!connection.isReady || connection.isProving) {
+      return this.#recovery.goOn(request, new LostConnection('away', false), 0);
+    }
+    return connection.send(command, deadlineAtMs, request);
   }
 
   #owner(slot: number): RedisNode | undefined {
@@ -160,99 +178,17 @@ class RedisDeployment implements Redis {
     return name === undefined ? undefined : this.#nodes.get(name);
   }
 
-  /** The longer way. Rejects with a StoreError. */
-  async #recover(
-    request: Request,
-    firstReply: ServerReply,
-    firstConnection: RedisConnection,
-    firstNode: RedisNode,
-  ): Promise<RedisReply> {
-    let reply = firstReply;
-    let node = firstNode;
-    let connection = firstConnection;
-    let isAsking = false;
-    let hasRefreshed = false;
-    let turns = 0;
-    let tryAgains = 0;
-    for (;;) {
-      this.#redis.metrics.commandError(node.name, reply.code);
-      let command = request.command;
-      if (reply.code === 'TRYAGAIN') {
-        await this.#pause(backoffMs(tryAgains, TRY_AGAIN), request.untilMs);
-        tryAgains += 1;
-      } else if (turns === TURNS_MAX) {
-        break;
-      } else if (reply.code === 'NOSCRIPT' && request.script !== undefined) {
-        command = [
-          request.script.kind === 'read' ? 'EVAL_RO' : 'EVAL',
-          request.script.source,
-          ...request.command.slice(2),
-        ];
-      } else if ((AFTER_REFRESH.has(reply.code) || movesToNameless(reply)) && !hasRefreshed) {
-        hasRefreshed = true;
-        isAsking = false;
-        await this.#refreshed(request.untilMs);
-        node = this.#owner(request.slot) ?? node;
-        connection = await this.#connectionOf(node, request.untilMs);
-      } else if ((reply.code === 'MOVED' || reply.code === 'ASK') && !movesToNameless(reply)) {
-        isAsking = reply.code === 'ASK';
-        node = this.#redirected(reply, request.slot, node);
-        connection = await this.#connectionOf(node, request.untilMs);
-      } else {
-        break;
-      }
-      turns += reply.code === 'TRYAGAIN' ? 0 : 1;
-      // One that is not ready says why, whatever the time is.
-      if (connection.isReady && this.#redis.clock.monotonicMs() >= request.untilMs) {
-        break;
-      }
-      try {
-        return await connection.send(command, request.untilMs, { isAsking });
-      } catch (error) {
-        if (!(error instanceof ServerReply)) {
-          throw error;
-        }
-        reply = error;
-      }
-    }
-    throw storeErrorOf(reply.cause as Error);
-  }
-
-  #redirected(error: ServerReply, slot: number, from: RedisNode): RedisNode {
-    const address = parseAddressText(error.message.split(' ')[2] ?? '', from.address.host);
-    if (error.code === 'MOVED') {
-      this.#topology.assign(slot, address);
-      this.#refresh.nudge();
-    }
-    return this.#nodes.need(address);
-  }
-
-  async #connectionOf(node: RedisNode, untilMs: number): Promise<RedisConnection> {
-    while (!node.isReady && node.connection().refusal === undefined && this.#redis.clock.monotonicMs() < untilMs) {
-      await this.#pause(NODE_POLL_MS, untilMs);
-    }
-    return node.connection();
-  }
-
-  async #refreshed(untilMs: number): Promise<void> {
-    await Promise.race([this.#refresh.wish(), this.#pause(Number.POSITIVE_INFINITY, untilMs)]);
-  }
-
-  #pause(durationMs: number, untilMs: number): Promise<void> {
-    const leftMs = Math.max(0, untilMs - this.#redis.clock.monotonicMs());
-    return new Promise((resolve) => setTimeout(resolve, Math.min(durationMs, leftMs)));
-  }
-
   #adopt(topology: Topology): void {
     this.#topology = topology;
     this.#nodes.keep(topology.masters());
+    if (topology.isStandalone) {
+      // It answered by itself just now: whoever waits for its next attempt need not.
+      for (const name of topology.masters().keys()) {
+        this.#nodes.get(name)?.reconnectNow();
+      }
+    }
     for (const subscriber of this.#subscribers) {
       subscriber.onTopology();
     }
   }
-}
-
-/** MOVED to a node that shall be called by a name and has none (`?`): only CLUSTER SLOTS tells its address. */
-function movesToNameless(error: ServerReply): boolean {
-  return error.code === 'MOVED' && error.message.split(' ')[2]?.startsWith('?:') === true;
 }

@@ -54,6 +54,11 @@ export class Topology {
     return topology;
   }
 
+  /** Whether one server without Cluster has all slots. */
+  get isStandalone(): boolean {
+    return this.#isStandalone;
+  }
+
   /** The slot of a key; where one server has all slots any will do, and the key need not be hashed. */
   slotOf(key: string | Buffer): number {
     return this.#isStandalone ? 0 : calculateSlot(key);

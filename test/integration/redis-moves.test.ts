@@ -116,8 +116,12 @@ test('several connections per master: all are used, and one that is killed is no
     return list.split('\n').filter((line) => line.includes('name=pannier'));
   };
   await waitFor('three connections', async () => (await ours()).length === 3);
-  await Promise.all(Array.from({ length: 30 }, () => redis.run(count, ['a'], [], soonMs())));
-  expect((await ours()).filter((line) => /cmd=eval/.test(line))).toHaveLength(3);
+  // CLIENT LIST shows the last command of each connection, which may be a question for the topology.
+  await waitFor('all of them used', async () => {
+    await Promise.all(Array.from({ length: 30 }, () => redis.run(count, ['a'], [], soonMs())));
+    return (await ours()).filter((line) => /cmd=eval/.test(line)).length === 3;
+  });
+  const before = Number(await node.command('GET', 'a'));
   const id = /^id=(\d+)/.exec((await ours())[0] ?? '')?.[1] ?? '';
   await node.command('CLIENT', 'KILL', 'ID', id);
   await waitFor('its loss noticed and repaired', async () => {
@@ -125,7 +129,7 @@ test('several connections per master: all are used, and one that is killed is no
     return lines.length === 3 && lines.every((line) => !line.startsWith(`id=${id} `));
   });
   const results = await Promise.all(Array.from({ length: 30 }, () => redis.run(count, ['a'], [], soonMs())));
-  expect(Math.max(...results.map(Number))).toBe(60);
+  expect(Math.max(...results.map(Number))).toBe(before + 30);
   redis.close();
   await waitFor('no connection of ours', async () => (await ours()).length === 0);
   await node.stop();
@@ -133,7 +137,14 @@ test('several connections per master: all are used, and one that is killed is no
 
 test('a node that is let go still answers what is in flight, and is closed then', async () => {
   const server = await startRedis({ args: ['--enable-debug-command', 'local'] });
-  const node = new RedisNode({ host: server.host, port: server.port }, redisOptions(server.url), () => undefined);
+  const node = new RedisNode(
+    { host: server.host, port: server.port },
+    {
+      redis: redisOptions(server.url),
+      isVouching: () => false,
+      onChange: () => undefined,
+    },
+  );
   await waitFor('connected', () => node.isReady);
   const slow = node.ask(['DEBUG', 'SLEEP', '0.1'], soonMs());
   node.retire();

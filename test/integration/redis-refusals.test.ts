@@ -121,3 +121,66 @@ test('a script that fails is unknown, with the cause', async () => {
   expect(error).toMatchObject({ kind: 'unknown', serverCode: 'ERR' });
   expect((error as Error).cause).toBeInstanceOf(Error);
 });
+
+describe('reads while writes are refused', () => {
+  const read = defineScript('read', "return redis.call('GET', KEYS[1])", 'read');
+  const shrink = defineScript('shrink', "return redis.call('UNLINK', KEYS[1])", 'write_in_place');
+
+  async function startWith(args: readonly string[] = []): Promise<void> {
+    await start(args);
+    expect(await outcomeOf(redis.run(read, ['a'], [], soonMs()))).toBe('ok');
+  }
+
+  async function expectReads(): Promise<void> {
+    expect(await outcomeOf(redis.run(read, ['a'], [], soonMs()))).toBe('ok');
+    expect(await outcomeOf(redis.send('a', ['GET', 'a'], soonMs()))).toBe('ok');
+    // Beyond the time for which a role is vouched for: the question for it must be answered too.
+    await waitFor('more than half a second', hasPassed(600));
+    expect(await outcomeOf(redis.run(read, ['a'], [], soonMs()))).toBe('ok');
+  }
+
+  test('a server that cannot save: MISCONF for writes, reads go on', async () => {
+    await startWith(['--enable-protected-configs', 'local']);
+    await node.command('CONFIG', 'SET', 'save', '3600 1');
+    // Nobody may create files there.
+    await node.command('CONFIG', 'SET', 'dir', '/proc');
+    await node.command('BGSAVE');
+    await waitFor('a failed save', async () =>
+      String(await node.command('INFO', 'persistence')).includes('rdb_last_bgsave_status:err'),
+    );
+    expect(await countOnce()).toBe('unavailable MISCONF');
+    await expectReads();
+    await node.command('CONFIG', 'SET', 'stop-writes-on-bgsave-error', 'no');
+    expect(await countOnce()).toBe('ok');
+  });
+
+  test('out of memory: OOM for writes that need room; reads and what needs none go on', async () => {
+    await startWith();
+    expect(await outcomeOf(redis.run(shrink, ['b'], [], soonMs()))).toBe('ok');
+    await node.command('CONFIG', 'SET', 'maxmemory', '1');
+    expect(await countOnce()).toBe('unavailable OOM');
+    await expectReads();
+    expect(await outcomeOf(redis.run(shrink, ['a'], [], soonMs()))).toBe('ok');
+  });
+
+  test('too few replicas: NOREPLICAS for writes, reads go on', async () => {
+    await startWith();
+    await node.command('CONFIG', 'SET', 'min-replicas-to-write', '1');
+    expect(await countOnce()).toBe('unavailable NOREPLICAS');
+    await expectReads();
+  });
+
+  // L3
+  test('a pause of writes: reads go on', async () => {
+    await startWith();
+    await node.command('CLIENT', 'PAUSE', '3000', 'WRITE');
+    await expectReads();
+    await node.command('CLIENT', 'UNPAUSE');
+    expect(await countOnce()).toBe('ok');
+  });
+});
+
+function hasPassed(durationMs: number): () => boolean {
+  const untilMs = performance.now() + durationMs;
+  return () => performance.now() >= untilMs;
+}

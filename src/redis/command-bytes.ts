@@ -1,0 +1,12 @@
+/**
+ * About what a command takes in memory and on the wire: characters of text, bytes of buffers.
+ */
+import type { RedisArgument } from './commands.ts';
+
+export function bytesOf(command: readonly RedisArgument[]): number {
+  let bytes = 0;
+  for (const argument of command) {
+    bytes += argument.length;
+  }
+  return bytes;
+}

@@ -1,0 +1,269 @@
+/**
+ * The longer way of a command: what happens after an error reply, a lost connection, or where no connection was ready.
+ *
+ *   MOVED     the slot table is corrected, the command sent on, a refresh requested
+ *   ASK       ASKING and the command on the named node, for this once
+ *   NOSCRIPT  the script is loaded there, once for all callers (script-loads.ts), and the command sent again
+ *   TRYAGAIN  repeated after 5 to 50 ms (several keys of a slot under migration)
+ *   READONLY, MASTERDOWN, CLUSTERDOWN  once more after a refresh: a failover may just be over
+ *   not sent  waits a moment for a connection (node-table.ts)
+ *   lost      a read is repeated once; after a refresh where the server turned out to be a replica
+ *
+ *   1. All of this happens within the deadline and `commandTimeoutMs` from when it was sent first (and 1 ms for each KiB that it has to move), in
+ *      five turns at most beside TRYAGAIN.
+ *   2. A write is only sent again after an answer that says that it was not executed, or where it was certainly not sent.
+ */
+import { backoffMs } from '../lib/backoff.ts';
+import { StoreError } from '../lib/store-error.ts';
+import { type NodeAddress, parseAddressText } from './address.ts';
+import { bytesOf } from './command-bytes.ts';
+import type { RedisArgument, RedisReply } from './commands.ts';
+import type { RedisConnection } from './connection.ts';
+import { LostConnection } from './lost-connection.ts';
+import type { RedisNode } from './node-table.ts';
+import type { RedisOptions } from './options.ts';
+import type { SendOptions } from './pending-command.ts';
+import type { Script } from './script.ts';
+import { storeErrorOf } from './server-error.ts';
+import type { ServerReply } from './server-reply.ts';
+
+const MAX_TURNS = 5;
+/** Somebody else may be the master by now. */
+const AFTER_REFRESH: ReadonlySet<string> = new Set(['READONLY', 'MASTERDOWN', 'CLUSTERDOWN']);
+const TRY_AGAIN = { firstMs: 5, maxMs: 50 };
+/** As in pending-command.ts: a link of 1 MB/s. */
+const BYTES_PER_MS = 1_024;
+/** How often a node that is being connected to is checked. */
+const NODE_POLL_MS = 5;
+
+/** A command with all that its longer way may need. It is made for every command, and serves as its options too: one object and no closure. */
+export interface Request extends SendOptions {
+  readonly slot: number;
+  readonly command: readonly RedisArgument[];
+  readonly script: Script | undefined;
+  readonly deadlineAtMs: number;
+  readonly recovery: Recovery;
+  /** Where it was sent first. */
+  node: RedisNode;
+  connection: RedisConnection;
+}
+
+/** The `recover` of every Request. */
+export function recoverRequest(
+  this: Request,
+  failure: ServerReply | LostConnection,
+  sentAtMs: number,
+): Promise<RedisReply> {
+  return this.recovery.goOn(this, failure, sentAtMs);
+}
+
+export interface RecoveryOptions {
+  readonly redis: RedisOptions;
+  /** The node that owns the slot now. */
+  readonly ownerOf: (slot: number) => RedisNode | undefined;
+  /** The node of an address that a redirect names. */
+  readonly nodeAt: (address: NodeAddress) => RedisNode;
+  /** MOVED says who owns the slot. */
+  readonly onMoved: (slot: number, address: NodeAddress) => void;
+  /** Resolves after the next refresh of the topology; never rejects. */
+  readonly refreshed: () => Promise<void>;
+}
+
+type Failure = ServerReply | LostConnection;
+
+export class Recovery {
+  readonly #options: RecoveryOptions;
+
+  constructor(options: RecoveryOptions) {
+    this.#options = options;
+  }
+
+  /** Goes on with the request after this failure. Rejects with a StoreError. */
+  async goOn(request: Request, failure: Failure, sentAtMs: number): Promise<RedisReply> {
+    const wasSent = !(failure instanceof LostConnection) || failure.wasSent;
+    const sinceMs = wasSent ? sentAtMs : this.#options.redis.clock.monotonicMs();
+    return await new Attempt(request, sinceMs, this.#options).run(failure);
+  }
+}
+
+/** One request on its longer way. */
+class Attempt {
+  readonly #request: Request;
+  readonly #options: RecoveryOptions;
+  readonly #untilMs: number;
+  #node: RedisNode;
+  #connection: RedisConnection;
+  #sentAtMs: number;
+  #isAsking = false;
+  #hasRefreshed = false;
+  #hasRepeated = false;
+  #tryAgains = 0;
+
+  constructor(request: Request, sentAtMs: number, options: RecoveryOptions) {
+    this.#request = request;
+    this.#options = options;
+    this.#node = request.node;
+    this.#connection = request.connection;
+    this.#sentAtMs = sentAtMs;
+    const transferMs = (2 * bytesOf(request.command) + (request.expectedReplyBytes ?? 0)) / BYTES_PER_MS;
+    this.#untilMs = Math.min(request.deadlineAtMs, sentAtMs + options.redis.commandTimeoutMs + transferMs);
+  }
+
+  async run(first: Failure): Promise<RedisReply> {
+    let failure = first;
+    for (let turns = 0; ; ) {
+      const isTryAgain = !(failure instanceof LostConnection) && failure.code === 'TRYAGAIN';
+      if (turns === MAX_TURNS && !isTryAgain) {
+        this.#count(failure);
+        throw errorOf(failure);
+      }
+      turns += isTryAgain ? 0 : 1;
+      await (failure instanceof LostConnection ? this.#afterLoss(failure) : this.#afterReply(failure));
+      // One that is not ready says why, whatever the time is.
+      if (this.#connection.isReady && this.#nowMs() >= this.#untilMs) {
+        throw errorOf(failure);
+      }
+      const outcome = await this.#send();
+      if (!outcome.isFailure) {
+        return outcome.reply;
+      }
+      failure = outcome.failure;
+    }
+  }
+
+  async #send(): Promise<{ isFailure: false; reply: RedisReply } | { isFailure: true; failure: Failure }> {
+    this.#sentAtMs = this.#nowMs();
+    const { command, isRead, expectedReplyBytes, deadlineAtMs } = this.#request;
+    try {
+      const options: SendOptions = { isAsking: this.#isAsking, isRead, expectedReplyBytes, endMs: this.#untilMs };
+      return { isFailure: false, reply: await this.#connection.send(command, deadlineAtMs, options) };
+    } catch (error) {
+      if (error instanceof StoreError && !(error instanceof LostConnection)) {
+        throw error;
+      }
+      return { isFailure: true, failure: error as Failure };
+    }
+  }
+
+  /** Prepares the next turn, or throws where there is none. */
+  async #afterLoss(lost: LostConnection): Promise<void> {
+    if (lost.wasSent) {
+      if (this.#request.isRead !== true || this.#hasRepeated) {
+        throw lost;
+      }
+      this.#hasRepeated = true;
+    }
+    if (lost.reason === 'demoted' && !this.#hasRefreshed) {
+      await this.#afterRefresh();
+      return;
+    }
+    this.#connection = await this.#node.connectionSoon(bytesOf(this.#request.command), this.#request.deadlineAtMs);
+    if (!this.#connection.isReady) {
+      throw this.#connection.refusal ?? lost;
+    }
+  }
+
+  async #afterReply(reply: ServerReply): Promise<void> {
+    this.#count(reply);
+    if (reply.code === 'TRYAGAIN') {
+      await this.#pause(backoffMs(this.#tryAgains, TRY_AGAIN));
+      this.#tryAgains += 1;
+    } else if (reply.code === 'NOSCRIPT' && this.#request.script !== undefined) {
+      await this.#load(this.#request.script);
+    } else if ((AFTER_REFRESH.has(reply.code) || movesToNameless(reply)) && !this.#hasRefreshed) {
+      await this.#afterRefresh();
+    } else if ((reply.code === 'MOVED' || reply.code === 'ASK') && !movesToNameless(reply)) {
+      this.#isAsking = reply.code === 'ASK';
+      await this.#follow(reply);
+    } else {
+      throw errorOf(reply);
+    }
+  }
+
+  async #afterRefresh(): Promise<void> {
+    this.#hasRefreshed = true;
+    this.#isAsking = false;
+    await this.#inTime(this.#options.refreshed(), this.#untilMs);
+    this.#node = this.#options.ownerOf(this.#request.slot) ?? this.#node;
+    await this.#connect();
+  }
+
+  async #follow(reply: ServerReply): Promise<void> {
+    const address = parseAddressText(reply.message.split(' ')[2] ?? '', this.#node.address.host);
+    if (reply.code === 'MOVED') {
+      this.#options.onMoved(this.#request.slot, address);
+    }
+    this.#node = this.#options.nodeAt(address);
+    await this.#connect();
+  }
+
+  /** Waits for the node, which may just be being connected to. */
+  async #connect(): Promise<void> {
+    const node = this.#node;
+    while (!node.isReady && node.connection().refusal === undefined && this.#nowMs() < this.#untilMs) {
+      await this.#pause(NODE_POLL_MS);
+    }
+    this.#connection = node.connection();
+  }
+
+  /** The load has a time of its own: it is not only for the caller that comes first. */
+  async #load(script: Script): Promise<void> {
+    const { redis } = this.#options;
+    const connection = this.#connection;
+    const load = (): Promise<unknown> =>
+      connection.send(['SCRIPT', 'LOAD', script.source], this.#nowMs() + redis.commandTimeoutMs);
+    const ensured = this.#node.scripts.ensure(script, this.#sentAtMs, () => this.#nowMs(), load);
+    try {
+      await this.#inTime(ensured, this.#untilMs);
+    } catch (error) {
+      if (error instanceof StoreError) {
+        // Whatever became of the load, the command itself was refused: a turn is over, and another may find the script or load it.
+        this.#connection = await this.#node.connectionSoon(bytesOf(this.#request.command), this.#request.deadlineAtMs);
+        return;
+      }
+      throw errorOf(error as ServerReply);
+    }
+  }
+
+  /** Waits for the promise, until this time at most. */
+  #inTime(promise: Promise<void>, untilMs: number): Promise<void> {
+    const { wheel } = this.#options.redis;
+    return new Promise((resolve, reject) => {
+      const entry = wheel.schedule(untilMs, resolve);
+      promise.then(
+        () => {
+          wheel.cancel(entry);
+          resolve();
+        },
+        (error: unknown) => {
+          wheel.cancel(entry);
+          reject(error);
+        },
+      );
+    });
+  }
+
+  #pause(durationMs: number): Promise<void> {
+    const leftMs = Math.max(0, this.#untilMs - this.#nowMs());
+    return new Promise((resolve) => setTimeout(resolve, Math.min(durationMs, leftMs)));
+  }
+
+  #count(failure: Failure): void {
+    if (!(failure instanceof LostConnection)) {
+      this.#options.redis.metrics.commandError(this.#node.name, failure.code);
+    }
+  }
+
+  #nowMs(): number {
+    return this.#options.redis.clock.monotonicMs();
+  }
+}
+
+function errorOf(failure: Failure): StoreError {
+  return failure instanceof LostConnection ? failure : storeErrorOf(failure.cause as Error);
+}
+
+/** MOVED to a node that shall be called by a name and has none (`?`): only CLUSTER SLOTS tells its address. */
+function movesToNameless(error: ServerReply): boolean {
+  return error.code === 'MOVED' && error.message.split(' ')[2]?.startsWith('?:') === true;
+}

@@ -1,0 +1,114 @@
+/**
+ * Attempts to connect while a server cannot be used for long: they become rare, and service comes back all the same.
+ */
+import { once } from 'node:events';
+import { createServer, type Server, type Socket } from 'node:net';
+import { RedisNode } from '../../src/redis/node-table.ts';
+import { startFakeRedisPeer } from '../support/fake-redis-peer.ts';
+import { redisOptions } from '../support/redis-client.ts';
+import { waitFor } from '../support/wait.ts';
+
+const FROM_MS = 10_000;
+const TO_MS = 20_000;
+/** A back-off interval and what an attempt takes. */
+const RECOVERY_MS = 6_000;
+
+function openNode(port: number): RedisNode {
+  const redis = redisOptions(`redis://127.0.0.1:${port}`, { connectionsPerMaster: 3 });
+  return new RedisNode({ host: '127.0.0.1', port }, { redis, isVouching: () => false, onChange: () => undefined });
+}
+
+interface Outage {
+  readonly what: string;
+  readonly port: number;
+  /** When each attempt came. */
+  readonly attemptsAtMs: number[];
+  /** From now on it is well. */
+  end(): void;
+  close(): Promise<void>;
+}
+
+/** A server that hangs up on everybody, or says nothing, and then is a Redis. */
+async function startOutage(what: 'hangs up' | 'never answers' | 'refuses the password'): Promise<Outage> {
+  const attemptsAtMs: number[] = [];
+  let isOver = false;
+  if (what === 'refuses the password') {
+    const peer = await startFakeRedisPeer({
+      onHello: (hello) => {
+        attemptsAtMs.push(performance.now());
+        hello.answer(isOver ? '%0\r\n' : '-WRONGPASS invalid username-password pair\r\n');
+      },
+    });
+    return {
+      what,
+      port: peer.port,
+      attemptsAtMs,
+      end: () => {
+        isOver = true;
+      },
+      close: () => peer.close(),
+    };
+  }
+  const sockets = new Set<Socket>();
+  const server: Server = createServer((socket) => {
+    attemptsAtMs.push(performance.now());
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    if (isOver) {
+      socket.on('data', (bytes) => {
+        // HELLO and CLIENT SETNAME, one answer each.
+        socket.write(String(bytes).includes('HELLO') ? '%0\r\n+OK\r\n' : '+OK\r\n');
+      });
+    } else if (what === 'hangs up') {
+      socket.destroy();
+    } else {
+      socket.resume();
+    }
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    what,
+    port: (server.address() as { port: number }).port,
+    attemptsAtMs,
+    end: () => {
+      isOver = true;
+    },
+    close: async () => {
+      for (const socket of sockets) {
+        socket.destroy();
+      }
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+// M2/A10 c, d, e. All at once: what is measured is 20 s of each.
+test('from the 10th to the 20th second of an outage an address sees five attempts at most, and service comes back within one interval', async () => {
+  const outages = await Promise.all([
+    startOutage('hangs up'),
+    startOutage('never answers'),
+    startOutage('refuses the password'),
+  ]);
+  const beganAtMs = performance.now();
+  const nodes = outages.map(({ port }) => openNode(port));
+  await waitFor('20 s', () => performance.now() - beganAtMs > TO_MS, 30_000);
+  for (const { what, attemptsAtMs } of outages) {
+    const seen = attemptsAtMs.filter((atMs) => atMs - beganAtMs >= FROM_MS && atMs - beganAtMs < TO_MS).length;
+    const first = attemptsAtMs.filter((atMs) => atMs - beganAtMs < 2_000).length;
+    expect({ what, isRare: seen <= 5, isNoneLeftOut: seen >= 2, isPromptAtFirst: first >= 3 }).toEqual({
+      what,
+      isRare: true,
+      isNoneLeftOut: true,
+      isPromptAtFirst: true,
+    });
+  }
+  for (const outage of outages) {
+    outage.end();
+  }
+  await waitFor('service', () => nodes.every((node) => node.isReady), RECOVERY_MS);
+  for (const node of nodes) {
+    node.close();
+  }
+  await Promise.all(outages.map((outage) => outage.close()));
+}, 60_000);

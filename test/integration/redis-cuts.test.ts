@@ -1,0 +1,147 @@
+/**
+ * Connections that are cut while the server is well: who only reads does not notice, and a write fails only if it was in flight.
+ */
+import { StoreError } from '../../src/lib/store-error.ts';
+import { noRedisMetrics } from '../../src/redis/options.ts';
+import type { Redis } from '../../src/redis/redis.ts';
+import { defineScript } from '../../src/redis/script.ts';
+import { openRedis, soonMs } from '../support/redis-client.ts';
+import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { waitFor } from '../support/wait.ts';
+
+const count = defineScript(
+  'count',
+  "local n = redis.call('INCR', KEYS[1]) redis.call('PEXPIRE', KEYS[1], 600000) return n",
+);
+const read = defineScript('read', "return redis.call('GET', KEYS[1])", 'read');
+const KILLS = 10;
+/** 60 calls/s of each kind. */
+const CALL_EVERY_MS = 16;
+
+interface Call {
+  readonly kind: 'script' | 'bare' | 'write';
+  readonly beganAtMs: number;
+  readonly endedAtMs: number;
+  readonly outcome: string;
+}
+
+function startCalls(redis: Redis): { readonly calls: Call[]; stop(): Promise<void> } {
+  const calls: Call[] = [];
+  const open = new Set<Promise<void>>();
+  async function call(kind: Call['kind'], promise: Promise<unknown>): Promise<void> {
+    const beganAtMs = performance.now();
+    let outcome = 'ok';
+    try {
+      await promise;
+    } catch (error) {
+      outcome = error instanceof StoreError ? error.kind : `not a StoreError: ${String(error)}`;
+    }
+    calls.push({ kind, beganAtMs, endedAtMs: performance.now(), outcome });
+  }
+  function begin(kind: Call['kind'], promise: Promise<unknown>): void {
+    const ended = call(kind, promise).finally(() => open.delete(ended));
+    open.add(ended);
+  }
+  const timer = setInterval(() => {
+    begin('script', redis.run(read, ['a'], [], soonMs(1_000)));
+    begin('bare', redis.send('a', ['GET', 'a'], soonMs(1_000)));
+    begin('write', redis.run(count, ['n'], [], soonMs(1_000)));
+  }, CALL_EVERY_MS);
+  return {
+    calls,
+    stop: async () => {
+      clearInterval(timer);
+      await Promise.all(open);
+    },
+  };
+}
+
+// A8
+test.each([1, 2])(
+  'ten cuts of all connections under load (%d per master): no read fails, a write only if it was in flight',
+  async (connectionsPerMaster) => {
+    const node: RedisNode = await startRedis();
+    const lostAtMs: number[] = [];
+    const connectionLost = (): void => void lostAtMs.push(performance.now());
+    const redis = await openRedis(node.url, { connectionsPerMaster, metrics: { ...noRedisMetrics, connectionLost } });
+    const load = startCalls(redis);
+    await waitFor('calls', () => load.calls.length > 30);
+    for (let kill = 1; kill <= KILLS; kill += 1) {
+      const lossesBefore = lostAtMs.length;
+      await node.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+      const callsBefore = load.calls.length;
+      await waitFor('the losses, and calls after them', () => {
+        return lostAtMs.length >= lossesBefore + connectionsPerMaster && load.calls.length > callsBefore + 60;
+      });
+    }
+    await load.stop();
+    const failed = load.calls.filter(({ outcome }) => outcome !== 'ok');
+    expect(failed.filter(({ kind }) => kind !== 'write')).toEqual([]);
+    for (const write of failed) {
+      expect(write.outcome).toBe('unknown');
+      expect(lostAtMs.some((atMs) => atMs >= write.beganAtMs && atMs <= write.endedAtMs)).toBe(true);
+    }
+    const done = load.calls.filter(({ kind, outcome }) => kind === 'write' && outcome === 'ok').length;
+    const counted = Number(await node.command('GET', 'n'));
+    // Nothing counts twice; what was in flight may have been counted.
+    expect(counted).toBeGreaterThanOrEqual(done);
+    expect(counted).toBeLessThanOrEqual(done + failed.length);
+    redis.close();
+    await node.stop();
+  },
+  60_000,
+);
+
+test('reads of a lost connection go on at once on another one', async () => {
+  const node = await startRedis();
+  const redis = await openRedis(node.url, { connectionsPerMaster: 2 });
+  const ours = async (): Promise<string[]> =>
+    String(await node.command('CLIENT', 'LIST'))
+      .split('\n')
+      .filter((line) => line.includes('name=pannier'));
+  await waitFor('both connections', async () => (await ours()).length === 2);
+  await node.command('SET', 'a', 'x');
+  await redis.run(read, ['a'], [], soonMs());
+  // A new connection cannot be had meanwhile: what is lost can only go on at the other.
+  const others = Number((await ours()).length);
+  await node.command('CONFIG', 'SET', 'maxclients', String(others));
+  const reads = Array.from({ length: 200 }, () => redis.run(read, ['a'], [], soonMs()));
+  const id = /^id=(\d+)/.exec((await ours())[0] ?? '')?.[1] ?? '';
+  await node.command('CLIENT', 'KILL', 'ID', id);
+  expect(new Set((await Promise.all(reads)).map(String))).toEqual(new Set(['x']));
+  await node.command('CONFIG', 'SET', 'maxclients', '10000');
+  // Case "recovery after maxclients is lifted".
+  await waitFor('both connections again', async () => (await ours()).length === 2);
+  redis.close();
+  await node.stop();
+});
+
+test('a server that closes idle connections: every call succeeds', async () => {
+  const node = await startRedis({ args: ['--timeout', '1'] });
+  const lost: string[] = [];
+  const redis = await openRedis(node.url, {
+    metrics: { ...noRedisMetrics, connectionLost: (_node, reason) => lost.push(reason) },
+  });
+  for (let turn = 1; turn <= 4; turn += 1) {
+    expect(await redis.run(count, ['n'], [], soonMs())).toBe(turn);
+    await waitFor('the connection closed by the server', () => lost.length >= turn);
+  }
+  redis.close();
+  await node.stop();
+}, 30_000);
+
+test('a server that stands still for less than a command has: no call fails', async () => {
+  const node = await startRedis({ args: ['--enable-debug-command', 'local'] });
+  const redis = await openRedis(node.url, { commandTimeoutMs: 600 });
+  const load = startCalls(redis);
+  await waitFor('calls', () => load.calls.length > 30);
+  for (let turn = 0; turn < 3; turn += 1) {
+    await node.command('DEBUG', 'SLEEP', '0.2');
+    const before = load.calls.length;
+    await waitFor('calls after it', () => load.calls.length > before + 30);
+  }
+  await load.stop();
+  expect(load.calls.filter(({ outcome }) => outcome !== 'ok')).toEqual([]);
+  redis.close();
+  await node.stop();
+});

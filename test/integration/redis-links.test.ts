@@ -1,0 +1,158 @@
+/**
+ * Links that are slow or half-open: a connection is judged by whether bytes move, a call by its own time.
+ */
+import { StoreError } from '../../src/lib/store-error.ts';
+import { noRedisMetrics } from '../../src/redis/options.ts';
+import type { Redis } from '../../src/redis/redis.ts';
+import { defineScript } from '../../src/redis/script.ts';
+import { openRedis, soonMs } from '../support/redis-client.ts';
+import { type RedisLink, startRedisLink } from '../support/redis-link.ts';
+import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { waitFor } from '../support/wait.ts';
+
+/** The default maximum size of a value. */
+const LARGE_BYTES = 1_048_576;
+/** What a caller has by default. */
+const DEADLINE_MS = 1_000;
+/** 24 Mbit/s */
+const SLOW_BYTES_PER_SECOND = 3_000_000;
+const COMMAND_TIMEOUT_MS = 250;
+
+const write = defineScript('write', "redis.call('SET', KEYS[1], ARGV[1], 'PX', 600000) return 1");
+const read = defineScript('read', "return redis.call('GET', KEYS[1])", 'read');
+
+let node: RedisNode;
+let link: RedisLink;
+let redis: Redis;
+let losses: { readonly reason: string; readonly atMs: number }[];
+
+beforeEach(async () => {
+  node = await startRedis();
+  link = await startRedisLink(node.port);
+  losses = [];
+});
+
+afterEach(async () => {
+  redis?.close();
+  await link.close();
+  await node.stop();
+});
+
+async function open(connectionsPerMaster = 1): Promise<void> {
+  const connectionLost = (_node: string, reason: string): void => {
+    losses.push({ reason, atMs: performance.now() });
+  };
+  redis = await openRedis(link.url, { connectionsPerMaster, metrics: { ...noRedisMetrics, connectionLost } });
+}
+
+async function outcomeOf(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise;
+    return 'ok';
+  } catch (error) {
+    return error instanceof StoreError ? error.kind : `not a StoreError: ${String(error)}`;
+  }
+}
+
+function get(key: string): Promise<string> {
+  return outcomeOf(redis.run(read, [key], [], soonMs(DEADLINE_MS)));
+}
+
+// A5
+test('a value of the default maximum size is read and written over a slow link, and small calls beside it do not cost the connection', async () => {
+  const value = Buffer.alloc(LARGE_BYTES, 1);
+  await open();
+  expect(await get('small')).toBe('ok');
+  link.bytesPerSecond = SLOW_BYTES_PER_SECOND;
+  let isOver = false;
+  const small: Promise<string[]> = (async () => {
+    const outcomes: string[] = [];
+    while (!isOver) {
+      outcomes.push(await get('small'));
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    return outcomes;
+  })();
+  const large: string[] = [];
+  for (let turn = 0; turn < 3; turn += 1) {
+    large.push(await outcomeOf(redis.run(write, ['large'], [value], soonMs(DEADLINE_MS))));
+    large.push(await get('large'), await get('large'));
+  }
+  isOver = true;
+  expect(new Set(large)).toEqual(new Set(['ok']));
+  expect(new Set(await small)).toEqual(new Set(['ok']));
+  expect(losses).toEqual([]);
+}, 30_000);
+
+// A5, reads that are large together on a healthy link
+test('many large reads at once do not cost the connection', async () => {
+  const value = Buffer.alloc(LARGE_BYTES, 1);
+  await open();
+  await redis.run(write, ['large'], [value], soonMs(5_000));
+  const outcomes = await Promise.all(Array.from({ length: 64 }, () => get('large')));
+  expect(losses).toEqual([]);
+  expect(outcomes.filter((outcome) => outcome === 'ok').length).toBeGreaterThan(0);
+});
+
+test('a half-open connection is dropped in time under a steady stream of writes', async () => {
+  await open();
+  expect(await outcomeOf(redis.run(write, ['a'], ['x'], soonMs()))).toBe('ok');
+  const argument = 'x'.repeat(200);
+  const stream = setInterval(() => {
+    for (let index = 0; index < 10; index += 1) {
+      void outcomeOf(redis.run(write, ['a'], [argument], soonMs(DEADLINE_MS)));
+    }
+  }, 5);
+  await waitFor(
+    'calls answered',
+    async () =>
+      Number(String(await node.command('INFO', 'commandstats')).match(/cmdstat_evalsha:calls=(\d+)/)?.[1]) > 100,
+  );
+  const cutAtMs = performance.now();
+  link.discardExisting();
+  await waitFor('the loss', () => losses.length > 0);
+  clearInterval(stream);
+  expect(losses[0]?.reason).toBe('silent');
+  const tookMs = (losses[0]?.atMs ?? 0) - cutAtMs;
+  // At the least what a command has; at most far below what a tolerance for everything written since would come to (400 KB/s: 160 ms more).
+  expect(tookMs).toBeGreaterThan(COMMAND_TIMEOUT_MS - 20);
+  await waitFor('service', async () => (await get('a')) === 'ok');
+});
+
+// M7
+test('with several half-open connections the last failure comes no later than with one', async () => {
+  await open(4);
+  await waitFor(
+    'all connections',
+    async () =>
+      link.accepted() >= 4 && String(await node.command('CLIENT', 'LIST')).split('name=pannier').length - 1 >= 4,
+  );
+  expect(await get('a')).toBe('ok');
+  link.discardExisting();
+  const calls: string[] = [];
+  await waitFor('20 calls in a row that succeed', async () => {
+    calls.push(await outcomeOf(redis.run(write, ['a'], ['x'], soonMs(DEADLINE_MS))));
+    return calls.length >= 20 && calls.slice(-20).every((outcome) => outcome === 'ok');
+  });
+  // Each connection that had to be silent for itself would leave one of these calls without an answer: they come one after the other.
+  expect(calls.filter((outcome) => outcome === 'unknown')).toEqual(['unknown']);
+  expect(losses.map(({ reason }) => reason)).toEqual(['silent', 'silent', 'silent', 'silent']);
+});
+
+test('a connection that answers stays when another one of its node is silent', async () => {
+  await open(2);
+  await waitFor(
+    'both connections',
+    async () => String(await node.command('CLIENT', 'LIST')).split('name=pannier').length - 1 >= 2,
+  );
+  // Redis holds back one of the two alone: a blocking command occupies it.
+  const blocked = outcomeOf(redis.send('list', ['BLPOP', 'list', '2'], soonMs()));
+  const outcomes: string[] = [];
+  await waitFor('the loss of the one', async () => {
+    outcomes.push(await get('a'));
+    return losses.length > 0;
+  });
+  expect(await blocked).toBe('unknown');
+  await waitFor('service', async () => (await get('a')) === 'ok');
+  expect(losses.map(({ reason }) => reason)).toEqual(['silent']);
+});

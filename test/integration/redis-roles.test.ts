@@ -1,0 +1,178 @@
+/**
+ * A standalone server that was demoted while its connections stand: from 1 s after that it serves nothing any more, not to a sidecar either
+ * that only reads; and what verifies that costs an idle connection and a Cluster nothing.
+ */
+import { StoreError } from '../../src/lib/store-error.ts';
+import { noRedisMetrics } from '../../src/redis/options.ts';
+import type { Redis } from '../../src/redis/redis.ts';
+import { defineScript } from '../../src/redis/script.ts';
+import { openRedis, soonMs } from '../support/redis-client.ts';
+import { startCluster } from '../support/redis-cluster.ts';
+import { startRedisLink } from '../support/redis-link.ts';
+import { freePort, type RedisNode, startRedis } from '../support/redis-server.ts';
+import { waitFor } from '../support/wait.ts';
+
+const DEMOTION_MS = 1_000;
+const read = defineScript('read', "return redis.call('GET', KEYS[1])", 'read');
+const ARGS = ['--repl-diskless-sync-delay', '0', '--replica-serve-stale-data', 'yes'];
+
+interface Answer {
+  readonly atMs: number;
+  /** The value, or what kind of StoreError. */
+  readonly text: string;
+}
+
+async function answerOf(promise: Promise<unknown>): Promise<Answer> {
+  let text: string;
+  try {
+    text = String(await promise);
+  } catch (error) {
+    text = error instanceof StoreError ? error.kind : `not a StoreError: ${String(error)}`;
+  }
+  return { atMs: performance.now(), text };
+}
+
+/** A sidecar that only reads, a script and a bare command in turn, until it is told to stop. */
+class Reader {
+  readonly answers: Answer[] = [];
+  readonly #loop: Promise<void>;
+  #isStopped = false;
+
+  constructor(redis: Redis) {
+    this.#loop = this.#run(redis);
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#loop;
+  }
+
+  since(timeMs: number): string[] {
+    return this.answers.filter(({ atMs }) => atMs > timeMs).map(({ text }) => text);
+  }
+
+  async #run(redis: Redis): Promise<void> {
+    while (!this.#isStopped) {
+      this.answers.push(await answerOf(redis.run(read, ['a'], [], soonMs())));
+      this.answers.push(await answerOf(redis.send('a', ['GET', 'a'], soonMs())));
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+}
+
+function roleCalls(info: unknown): number {
+  return Number(/cmdstat_role:calls=(\d+)/.exec(String(info))?.[1] ?? 0);
+}
+
+function hasPassed(durationMs: number): () => boolean {
+  const untilMs = performance.now() + durationMs;
+  return () => performance.now() >= untilMs;
+}
+
+let servers: RedisNode[] = [];
+let redis: Redis;
+
+afterEach(async () => {
+  redis?.close();
+  await Promise.all(servers.map((server) => server.stop()));
+});
+
+async function start(count: number): Promise<void> {
+  servers = await Promise.all(Array.from({ length: count }, () => startRedis({ args: ARGS })));
+}
+
+describe.each([
+  { what: 'a user who may do everything', rules: [] },
+  { what: 'a user without ROLE', rules: ['-role'] },
+])('a demoted server with a broken replication link, $what', ({ rules }) => {
+  test('answers no read from 1 s after the demotion on', async () => {
+    await start(1);
+    const [server] = servers as [RedisNode];
+    await server.command('ACL', 'SETUSER', 'reader', 'on', '>secret', '~*', '&*', '+@all', ...rules);
+    await server.command('SET', 'a', 'old');
+    const losses: string[] = [];
+    redis = await openRedis(server.url.replace('redis://', 'redis://reader:secret@'), {
+      metrics: { ...noRedisMetrics, connectionLost: (_node, reason) => losses.push(reason) },
+    });
+    const reader = new Reader(redis);
+    await waitFor('answers', () => reader.answers.length > 20);
+    expect(new Set(reader.since(0))).toEqual(new Set(['old']));
+    const demotedAtMs = performance.now();
+    await server.command('REPLICAOF', '127.0.0.1', String(await freePort()));
+    await waitFor('3 s of reads', hasPassed(3_000));
+    const late = reader.since(demotedAtMs + DEMOTION_MS);
+    expect(late.length).toBeGreaterThan(20);
+    expect(late.filter((text) => text !== 'unavailable')).toEqual([]);
+    expect(await server.command('GET', 'a')).toBe('old');
+    // Who found it out is whoever read first, or the refresh of the topology.
+    expect(losses[0]).toMatch(/^(demoted|replica)$/);
+    await server.command('REPLICAOF', 'NO', 'ONE');
+    await waitFor('service', () => reader.answers.at(-1)?.text === 'old');
+    await reader.stop();
+  });
+});
+
+// A server that tells neither can only be taken at its word.
+test('a server that says nothing of its role serves reads', async () => {
+  await start(1);
+  const [server] = servers as [RedisNode];
+  await server.command('ACL', 'SETUSER', 'reader', 'on', '>secret', '~*', '&*', '+@all', '-role', '-info');
+  await server.command('SET', 'a', 'old');
+  redis = await openRedis(server.url.replace('redis://', 'redis://reader:secret@'));
+  const reader = new Reader(redis);
+  await waitFor('reads for longer than a vouch holds', hasPassed(700));
+  await reader.stop();
+  expect(new Set(reader.since(0))).toEqual(new Set(['old']));
+});
+
+test('reads in flight when the demotion is found are answered by the new master', async () => {
+  await start(2);
+  const [old, next] = servers as [RedisNode, RedisNode];
+  await old.command('SET', 'a', 'old');
+  await next.command('SET', 'a', 'new');
+  const link = await startRedisLink(old.port);
+  redis = await openRedis(link.url);
+  const reader = new Reader(redis);
+  await waitFor('answers', () => reader.answers.length > 20);
+  link.target = next.port;
+  const demotedAtMs = performance.now();
+  await old.command('REPLICAOF', '127.0.0.1', String(await freePort()));
+  await waitFor('answers of the new master', () => reader.answers.at(-1)?.text === 'new');
+  await waitFor('a while', hasPassed(DEMOTION_MS));
+  await reader.stop();
+  expect(new Set(reader.since(demotedAtMs + DEMOTION_MS))).toEqual(new Set(['new']));
+  // What was in flight is repeated at the new master: no read fails for the change.
+  expect(new Set(reader.since(0))).toEqual(new Set(['old', 'new']));
+  await link.close();
+});
+
+test('the role is asked for while there are reads, twice a second at most, and not on an idle connection', async () => {
+  await start(1);
+  const [server] = servers as [RedisNode];
+  redis = await openRedis(server.url);
+  const calls = async (): Promise<number> => roleCalls(await server.command('INFO', 'commandstats'));
+  const before = await calls();
+  const beganAtMs = performance.now();
+  const reader = new Reader(redis);
+  await waitFor('questions', async () => (await calls()) >= before + 4, 20_000);
+  await reader.stop();
+  // A refresh of the topology may have asked too.
+  expect(await calls()).toBeLessThanOrEqual(before + 2 + (performance.now() - beganAtMs) / 500);
+  expect(reader.answers.length).toBeGreaterThan(50);
+  const idleFrom = await calls();
+  await waitFor('an idle time', hasPassed(1_500));
+  expect((await calls()) - idleFrom).toBeLessThanOrEqual(1);
+});
+
+test('in a Cluster nobody asks for the role', async () => {
+  const cluster = await startCluster({ replicas: 0 });
+  redis = await openRedis(cluster.urls);
+  const reader = new Reader(redis);
+  await waitFor('reads for longer than a vouch holds', hasPassed(1_200));
+  await reader.stop();
+  const stats = await Promise.all(cluster.masters().map((master) => master.command('INFO', 'commandstats')));
+  expect(stats.map(roleCalls)).toEqual([0, 0, 0]);
+  expect(reader.answers.length).toBeGreaterThan(20);
+  redis.close();
+  await cluster.stop();
+});

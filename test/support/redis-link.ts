@@ -1,0 +1,97 @@
+/**
+ * A TCP link to a server that a test makes slow, half-open, or points somewhere else.
+ */
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+
+export interface RedisLink {
+  readonly port: number;
+  readonly url: string;
+  /** Where new connections lead; those that stand stay where they are, as behind a Service of Kubernetes. */
+  target: number;
+  /** Of all connections together, each way; infinite at first. */
+  bytesPerSecond: number;
+  /** What existing connections send either way is discarded from now on, and nobody is told. New ones are served. */
+  discardExisting(): void;
+  /** Connections that were ever taken. */
+  accepted(): number;
+  close(): Promise<void>;
+}
+
+/** How much is forwarded at once on a slow link. */
+const PIECE_BYTES = 8_192;
+
+export async function startRedisLink(target: number): Promise<RedisLink> {
+  const sockets = new Set<Socket>();
+  const discarded = new Set<Socket>();
+  let accepted = 0;
+
+  /** One way of all connections: one piece after the other, each as long as the link takes for it. */
+  class Lane {
+    #freeAtMs = 0;
+
+    forward(bytes: Buffer, from: Socket, to: Socket): void {
+      if (link.bytesPerSecond === Number.POSITIVE_INFINITY) {
+        to.write(bytes);
+        return;
+      }
+      from.pause();
+      let last = 0;
+      for (let start = 0; start < bytes.length; start += PIECE_BYTES) {
+        const piece = bytes.subarray(start, start + PIECE_BYTES);
+        this.#freeAtMs = Math.max(this.#freeAtMs, performance.now()) + (piece.length / link.bytesPerSecond) * 1_000;
+        last = Math.max(1, this.#freeAtMs - performance.now());
+        setTimeout(() => to.write(piece), last);
+      }
+      setTimeout(() => from.resume(), last);
+    }
+  }
+
+  const toServer = new Lane();
+  const toClient = new Lane();
+  const server = createServer((client) => {
+    accepted += 1;
+    const upstream = connect(link.target, '127.0.0.1');
+    for (const [from, to, lane] of [
+      [client, upstream, toServer],
+      [upstream, client, toClient],
+    ] as const) {
+      sockets.add(from);
+      from.setNoDelay(true);
+      from.on('error', () => undefined);
+      from.on('data', (bytes) => {
+        if (!discarded.has(from)) {
+          lane.forward(bytes, from, to);
+        }
+      });
+      from.on('close', () => {
+        sockets.delete(from);
+        if (!discarded.has(from)) {
+          to.destroy();
+        }
+      });
+    }
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  const link: RedisLink = {
+    port,
+    url: `redis://127.0.0.1:${port}`,
+    target,
+    bytesPerSecond: Number.POSITIVE_INFINITY,
+    discardExisting: () => {
+      for (const socket of sockets) {
+        discarded.add(socket);
+      }
+    },
+    accepted: () => accepted,
+    close: async () => {
+      for (const socket of sockets) {
+        socket.destroy();
+      }
+      server.close();
+      await once(server, 'close');
+    },
+  };
+  return link;
+}
