@@ -5,6 +5,8 @@
  * timeouts (costly, and they do not bound the reply), reconnecting (it can end for good, and topology must be asked first), the
  * offline queue (it would replay increments), maintenance notifications. A client lives for one connection; the next one is new.
  */
+import dns from 'node:dns';
+import type { LookupFunction } from 'node:net';
 import {
   ClientClosedError,
   ClientOfflineError,
@@ -56,12 +58,14 @@ export async function openClient(address: NodeAddress, access: RedisAccess, even
     access.connectTimeoutMs,
     'the credentials were not read in time',
   );
+  const resolvedTo: string[] = [];
   const socket = {
     host: address.host,
     port: address.port,
     connectTimeout: access.connectTimeoutMs,
     reconnectStrategy: false as const,
     keepAliveInitialDelay: 5_000,
+    lookup: recordingLookup(access.lookup ?? (dns.lookup as LookupFunction), resolvedTo),
   };
   const tls = { tls: true as const, ...(access.tlsCa === undefined ? {} : { ca: access.tlsCa }) };
   const client = createClient({
@@ -78,11 +82,13 @@ export async function openClient(address: NodeAddress, access: RedisAccess, even
   });
   let isLost = false;
   let isOpened = false;
+  let closed: (() => void) | undefined;
   function lose(reason: string): void {
     if (!isLost && isOpened) {
       isLost = true;
       // An error does not always close the connection: after a reply that it cannot read node-redis would go on with it.
       client.destroy();
+      closed?.();
       events.onLost(reason);
     }
   }
@@ -91,11 +97,16 @@ export async function openClient(address: NodeAddress, access: RedisAccess, even
   client.on('terminated', (cause: unknown) => lose(reasonOf(cause)));
   client.on('sharded-channel-moved', (channel: string) => events.onChannelMoved?.(channel));
 
+  const send = (command: readonly RedisArgument[]): Promise<RedisReply> =>
+    client.sendCommand(command as RedisArgument[]) as Promise<RedisReply>;
   // node-redis bounds the TCP connect only: a server that accepts and never answers HELLO would hang it for ever.
   try {
     await inTime(client.connect(), access.connectTimeoutMs, 'no answer in time');
     if (!client.isReady) {
       throw new Error('Cannot connect to Redis: the connection was lost at once');
+    }
+    if (access.guard !== undefined) {
+      await inTime(access.guard.verify(address, send), access.connectTimeoutMs, 'the server did not prove its role');
     }
   } catch (error) {
     // A socket that is being connected is not node-redis' yet: destroy would leave it, and it would log in later and stay for ever.
@@ -104,8 +115,9 @@ export async function openClient(address: NodeAddress, access: RedisAccess, even
     throw error;
   }
   isOpened = true;
+  closed = access.guard?.opened({ resolvedTo, drop: lose });
   return {
-    send: (command) => client.sendCommand(command as RedisArgument[]) as Promise<RedisReply>,
+    send,
     sSubscribe: async (channel, onMessage) => {
       await client.sSubscribe(channel, onMessage as (message: Buffer, channel: Buffer) => unknown, true);
     },
@@ -114,6 +126,16 @@ export async function openClient(address: NodeAddress, access: RedisAccess, even
     },
     destroy: () => lose('closed'),
   };
+}
+
+/** Leaves in `resolvedTo` the addresses of the latest lookup. */
+function recordingLookup(lookup: LookupFunction, resolvedTo: string[]): LookupFunction {
+  return (hostname, options, callback) =>
+    lookup(hostname, options, (error, address, family) => {
+      const addresses = Array.isArray(address) ? address.map((one) => one.address) : [address];
+      resolvedTo.splice(0, resolvedTo.length, ...addresses);
+      callback(error, address, family);
+    });
 }
 
 /** One of few words: for metrics. */

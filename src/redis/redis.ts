@@ -23,7 +23,12 @@ import { storeErrorOf } from './server-error.ts';
 import { ServerReply } from './server-reply.ts';
 import { ChannelSubscriber } from './subscriber.ts';
 import { Topology } from './topology.ts';
-import { TopologyRefresh } from './topology-refresh.ts';
+import {
+  createTopologySource,
+  type TopologyMembership,
+  type TopologySource,
+  type TopologyStatus,
+} from './topology-source.ts';
 
 export interface Redis extends RedisCommands {
   /** Begins to connect, and keeps at it until `close`. Neither throws nor waits. */
@@ -33,6 +38,8 @@ export interface Redis extends RedisCommands {
   createSubscriber(listener: SubscriberListener): RedisSubscriber;
   /** The masters as we see them. */
   describe(): readonly NodeState[];
+  /** How sure the choice of these masters is. */
+  topologyStatus(): TopologyStatus;
   /** `maxmemory_policy` of a master, or undefined when it cannot be learned now. */
   readEvictionPolicy(): Promise<string | undefined>;
   close(): void;
@@ -45,8 +52,9 @@ const TRY_AGAIN = { firstMs: 5, maxMs: 50 };
 /** How often a node that is being connected to is looked at. */
 const NODE_POLL_MS = 5;
 
-export function createRedis(options: RedisOptions): Redis {
-  return new RedisDeployment(options);
+/** Roles with equal URLs share one source. */
+export function createRedis(options: RedisOptions, source: TopologySource = createTopologySource(options)): Redis {
+  return new RedisDeployment({ ...options, guard: source.guard }, source);
 }
 
 interface Request {
@@ -60,17 +68,17 @@ interface Request {
 class RedisDeployment implements Redis {
   readonly #redis: RedisOptions;
   readonly #nodes: NodeTable;
-  readonly #refresh: TopologyRefresh;
+  readonly #refresh: TopologyMembership;
   readonly #subscribers = new Set<ChannelSubscriber>();
   #topology = Topology.empty();
 
-  constructor(options: RedisOptions) {
+  constructor(options: RedisOptions, source: TopologySource) {
     this.#redis = options;
     this.#nodes = new NodeTable(options, () => this.#refresh.nudge());
-    this.#refresh = new TopologyRefresh({
-      redis: options,
+    this.#refresh = source.join({
       nodes: this.#nodes,
       current: () => this.#topology,
+      isWatching: () => [...this.#subscribers].some((subscriber) => subscriber.hasChannels),
       onTopology: (topology) => this.#adopt(topology),
     });
   }
@@ -86,6 +94,10 @@ class RedisDeployment implements Redis {
 
   describe(): readonly NodeState[] {
     return this.#nodes.all().map((node) => node.state());
+  }
+
+  topologyStatus(): TopologyStatus {
+    return this.#refresh.status;
   }
 
   run(

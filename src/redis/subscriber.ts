@@ -51,6 +51,10 @@ export class ChannelSubscriber implements RedisSubscriber {
     this.#onClose = options.onClose;
   }
 
+  get hasChannels(): boolean {
+    return this.#slots.size > 0;
+  }
+
   subscribe(channel: string): void {
     if (this.#isClosed || this.#slots.has(channel)) {
       return;
