@@ -132,13 +132,12 @@ function followMaster(current: Deployment & { kind: 'standalone' }, round: Round
   }
   const isMaster = own !== undefined && own.role !== 'replica';
   const deployment = isMaster ? { ...current, history: withId(current.history, own.replid) } : current;
-  const otherNames = round.seeds.map(addressText).filter((seed) => seed !== name);
-  if (otherNames.some((seed) => round.pending.has(seed))) {
+  if (round.pending.size > 0) {
     return { deployment, isFinal: false };
   }
+  const otherNames = round.seeds.map(addressText).filter((seed) => seed !== name);
   const others = distinct(mastersOf(freshReports(round, otherNames)));
-  const isSilent = own === undefined && !round.pending.has(name);
-  const successors = others.filter((other) => continues(other, deployment.history, isSilent));
+  const successors = others.filter((other) => continues(other, deployment.history, own === undefined));
   const [successor] = successors;
   if (successor !== undefined && successors.length === 1) {
     return adoptMaster(successor, { cause: 'failover', from: name });
@@ -146,7 +145,6 @@ function followMaster(current: Deployment & { kind: 'standalone' }, round: Round
   const rivals = distinct(mastersOf(recentReports(round, otherNames)))
     .filter(({ replid }) => replid === undefined || replid !== deployment.history[0])
     .map(nameOf);
-  const isFinal = !round.pending.has(name);
   const [latest] = recentReports(round, [name]);
   const isLost = latest === undefined || mastersOf([latest]).length === 0;
   const notice: TopologyNotice = isLost
@@ -154,7 +152,7 @@ function followMaster(current: Deployment & { kind: 'standalone' }, round: Round
     : { kind: 'other_masters', master: name, ignored: rivals };
   return {
     deployment,
-    isFinal,
+    isFinal: true,
     ...(isMaster ? { topology: Topology.standalone(current.master) } : {}),
     ...(rivals.length > 0 || own?.role === 'replica' ? { notice } : {}),
   };
