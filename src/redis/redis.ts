@@ -23,12 +23,8 @@ import { storeErrorOf } from './server-error.ts';
 import { ServerReply } from './server-reply.ts';
 import { ChannelSubscriber } from './subscriber.ts';
 import { Topology } from './topology.ts';
-import {
-  createTopologySource,
-  type TopologyMembership,
-  type TopologySource,
-  type TopologyStatus,
-} from './topology-source.ts';
+import type { TopologyMembership, TopologySource, TopologyStatus } from './topology-member.ts';
+import { createTopologySource } from './topology-source.ts';
 
 export interface Redis extends RedisCommands {
   /** Begins to connect, and keeps at it until `close`. Neither throws nor waits. */

@@ -6,6 +6,7 @@ import type { Logger } from '../lib/logger.ts';
 import { StoreError } from '../lib/store-error.ts';
 import type { DeploymentChange } from './deployment-choice.ts';
 import type { Topology } from './topology.ts';
+import type { TopologyStatus } from './topology-member.ts';
 import {
   conflictingMasters,
   isNoticeError,
@@ -13,7 +14,6 @@ import {
   noticeText,
   type TopologyNotice,
 } from './topology-notice.ts';
-import type { TopologyStatus } from './topology-source.ts';
 
 export class TopologyLog {
   readonly #log: Logger;

@@ -7,68 +7,27 @@
  *   3. A refresh ends with the first set of reports that nothing pending can change; each question is bounded in time, so one frozen node
  *      does not hold it up.
  *   4. It does not end before its last member has left, and never throws.
- *
- * Without a Cluster all seeds are read. In a Cluster two nodes are read, connected masters first. Where fewer are connected, seeds and
- * known nodes are read, two at a time, and after 5 s of trouble all of them: after a failover nobody else may be left who knows.
+ *   5. Without a Cluster every refresh reads all seeds; in a Cluster `server-turns.ts` decides whom.
  */
-
 import type { StoreError } from '../lib/store-error.ts';
 import { addressText, type NodeAddress } from './address.ts';
 import { ConnectFailures } from './connect-failure.ts';
 import { type Choice, chooseDeployment, type Deployment, isUsable, type SeenReport } from './deployment-choice.ts';
 import { NameWatch } from './name-watch.ts';
-import type { NodeTable } from './node-table.ts';
 import type { ConnectionGuard, RedisOptions } from './options.ts';
 import { RefreshPace } from './refresh-pace.ts';
 import { loginRefusalOf } from './server-error.ts';
 import { ServerQuestions } from './server-questions.ts';
 import { readServerReport, readStandaloneReport } from './server-report.ts';
+import { ServerTurns } from './server-turns.ts';
 import { Topology } from './topology.ts';
 import { TopologyLog } from './topology-log.ts';
+import type { TopologyMember, TopologyMembership, TopologySource } from './topology-member.ts';
 
-const ASKED_AT_ONCE = 2;
-/** Nodes of a Cluster that are read in one refresh during long trouble, besides as many seeds. */
-const MAX_ASKED = 16;
 /** A refresh that is due while another one runs. */
 const RUNNING_MS = 50;
 /** Servers whose last report is remembered. */
 const MAX_SEEN = 64;
-
-/** One role that uses the deployment. */
-export interface TopologyMember {
-  readonly nodes: NodeTable;
-  readonly current: () => Topology;
-  /** Whether somebody depends on noticing a change soon (watches, near cache). */
-  readonly isWatching: () => boolean;
-  /** Called with a copy of its own. */
-  readonly onTopology: (topology: Topology) => void;
-}
-
-export interface TopologyStatus {
-  /** Masters that are not used, because nothing proves that they hold the data. */
-  readonly conflictingMasters: number;
-  /** Changes to another master or another deployment. */
-  readonly changes: number;
-  /** What an operator must know now, one sentence each. */
-  readonly notices: readonly string[];
-}
-
-export interface TopologyMembership {
-  /** Why no server can be used (a refused login, several masters); undefined once one is. */
-  readonly refusal: StoreError | undefined;
-  readonly status: TopologyStatus;
-  /** Refreshes soon. */
-  nudge(): void;
-  /** Refreshes soon. Resolves when the next refresh has found a topology or has ended; never rejects. */
-  wish(): Promise<void>;
-  close(): void;
-}
-
-export interface TopologySource {
-  /** For all connections of the members. */
-  readonly guard: ConnectionGuard;
-  join(member: TopologyMember): TopologyMembership;
-}
 
 /** `options.role` is for logs: of a source that serves several roles it names all of them. */
 export function createTopologySource(options: RedisOptions): TopologySource {
@@ -83,6 +42,7 @@ class SharedTopology implements TopologySource {
   readonly #questions: ServerQuestions;
   readonly #nameWatch: NameWatch | undefined;
   readonly #pace = new RefreshPace();
+  readonly #turns = new ServerTurns();
   readonly #failures = new ConnectFailures();
   readonly #log: TopologyLog;
   readonly #seen = new Map<string, SeenReport>();
@@ -97,9 +57,6 @@ class SharedTopology implements TopologySource {
   /** Whether the last refresh found a server of the deployment. */
   #hasAnswer = false;
   #isClosed = false;
-  #turn = Math.floor(Math.random() * 1_000);
-  /** Where the next of those that nobody is connected to stands: each has its turn. */
-  #otherTurn = Math.floor(Math.random() * 1_000);
   #waiters: (() => void)[] = [];
 
   constructor(options: RedisOptions) {
@@ -344,19 +301,13 @@ class SharedTopology implements TopologySource {
     if (this.#deployment?.kind !== 'cluster') {
       return new Map(this.#seeds);
     }
-    this.#turn += 1;
     const nodes = [...this.#members].flatMap((member) => member.nodes.all()).filter((node) => node.isReady);
-    const ready = [...new Map(nodes.map((node) => [node.name, node.address]))];
-    const whom = new Map(rotate(ready, this.#turn).slice(0, ASKED_AT_ONCE));
-    if (whom.size === ASKED_AT_ONCE) {
-      return whom;
-    }
-    const others = [...new Map([...this.#topology.nodes(), ...this.#seeds])].filter(([name]) => !whom.has(name));
-    const isLong = this.#pace.isLongTrouble(nowMs);
-    const count = isLong ? MAX_ASKED : ASKED_AT_ONCE - whom.size;
-    const next = rotate(others, this.#otherTurn).slice(0, count);
-    this.#otherTurn += count;
-    return new Map([...whom, ...next, ...(isLong ? [...this.#seeds].slice(0, MAX_ASKED) : [])]);
+    return this.#turns.next({
+      connected: new Map(nodes.map((node) => [node.name, node.address])),
+      known: this.#topology.nodes(),
+      seeds: this.#seeds,
+      isLongTrouble: this.#pace.isLongTrouble(nowMs),
+    });
   }
 }
 
@@ -368,9 +319,4 @@ function wakeAll(waiters: readonly (() => void)[]): void {
   for (const wake of waiters) {
     wake();
   }
-}
-
-function rotate<Item>(items: readonly Item[], turn: number): Item[] {
-  const start = items.length === 0 ? 0 : turn % items.length;
-  return [...items.slice(start), ...items.slice(0, start)];
 }
