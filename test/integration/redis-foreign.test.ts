@@ -90,7 +90,7 @@ test.each([
     }
     await waitFor('no service', async () => (await outcomes()).join() === 'unavailable');
     const before = taken.accepted();
-    // As often as a sidecar of before needed to adopt it.
+    const goneAtMs = performance.now();
     await waitFor(
       'several attempts at the foreign server',
       async () => {
