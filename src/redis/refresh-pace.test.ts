@@ -47,9 +47,13 @@ test('a healthy deployment: every 5 s while something is watched, else every 30 
   expect([pace.isDue(5_000, true), pace.isDue(5_000, false), pace.isDue(30_000, false)]).toEqual([true, false, true]);
 });
 
-test('requests share a refresh for 250 ms, and bring nothing forward in long trouble', () => {
+test('requests share a refresh for 250 ms, and bring one forward in long trouble only when something has come back', () => {
   const pace = new RefreshPace();
-  pace.note(new Set(['a:1']), 0);
+  pace.note(new Set(['a:1', 'b:1']), 0);
   expect([0, 100, 250, 900].map((nowMs) => pace.requestedMs(nowMs, 0))).toEqual([250, 150, 0, 0]);
+  expect(pace.requestedMs(5_000, 0)).toBeUndefined();
+  pace.note(new Set(['a:1']), 5_000);
+  expect(pace.requestedMs(5_000, 0)).toBe(0);
+  pace.nextMs(5_000);
   expect(pace.requestedMs(5_000, 0)).toBeUndefined();
 });

@@ -5,7 +5,8 @@
  *   1. A healthy deployment is read every 30 s, or every 5 s where callers depend on its changes.
  *   2. From the moment that something is missing it is read after 100 ms at first and at least every 250 ms for 5 s, then ever less often, at
  *      most every 4 s. Something else that goes missing starts this anew.
- *   3. Requests for a refresh share one for 250 ms. After 5 s of trouble they no longer bring a refresh forward: every call may request one.
+ *   3. Requests for a refresh share one for 250 ms. After 5 s of trouble they no longer bring a refresh forward, because every call may
+ *      request one, unless something that was missing has come back.
  *   4. All intervals are jittered.
  */
 import { backoffMs } from '../lib/backoff.ts';
@@ -23,6 +24,8 @@ export class RefreshPace {
   #sinceMs = 0;
   #earlyAttempts = 0;
   #lateAttempts = 0;
+  /** Whether something has come back since the last refresh. */
+  #isRecovering = false;
 
   constructor(random: () => number = Math.random) {
     this.#random = random;
@@ -35,6 +38,7 @@ export class RefreshPace {
       this.#earlyAttempts = 0;
       this.#lateAttempts = 0;
     }
+    this.#isRecovering ||= [...this.#missing].some((name) => !missing.has(name));
     this.#missing = missing;
   }
 
@@ -44,6 +48,7 @@ export class RefreshPace {
 
   /** How long after a refresh it is checked whether the next one is due. */
   nextMs(nowMs: number): number {
+    this.#isRecovering = false;
     if (this.#missing.size === 0) {
       return this.#jittered(WATCHING_MS);
     }
@@ -62,7 +67,8 @@ export class RefreshPace {
 
   /** How long a requested refresh waits; undefined if it must wait for the one that is due anyway. */
   requestedMs(nowMs: number, lastStartMs: number): number | undefined {
-    return this.isLongTrouble(nowMs) ? undefined : Math.max(0, lastStartMs + SHARED_MS - nowMs);
+    const mustWait = this.isLongTrouble(nowMs) && !this.#isRecovering;
+    return mustWait ? undefined : Math.max(0, lastStartMs + SHARED_MS - nowMs);
   }
 
   #jittered(durationMs: number): number {
