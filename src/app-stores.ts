@@ -21,7 +21,9 @@ import type { RateLimitStore } from './rate-limit/store.ts';
 import { addressText, type CredentialsSource, parseSeed, type Seed } from './redis/address.ts';
 import type { RedisSubscriber, SubscriberListener } from './redis/commands.ts';
 import { createKeyspace, type Keyspace } from './redis/keyspace.ts';
+import type { RedisOptions } from './redis/options.ts';
 import { createRedis, type Redis } from './redis/redis.ts';
+import { createTopologySource } from './redis/topology-source.ts';
 import { MemorySessionStore } from './session/memory-store.ts';
 import { RedisSessionStore } from './session/redis-store.ts';
 import type { SessionStore } from './session/store.ts';
@@ -94,10 +96,20 @@ function openMemoryStores({ settings, clock, log, metrics }: StoresOptions, keys
 }
 
 async function openRedisStores(options: StoresOptions, keyspace: Keyspace): Promise<Stores> {
-  const { settings, log } = options;
+  const { settings, log, metrics } = options;
   const seedsOf = { state: settings.redisUrls.map(parseSeed), cache: settings.cacheRedisUrls.map(parseSeed) };
-  const state = openRedis(options, 'state', seedsOf.state);
-  const cache = openRedis(options, 'cache', seedsOf.cache);
+  const isShared = settings.redisUrls.join() === settings.cacheRedisUrls.join();
+  // Connections are separate all the same.
+  const shared = isShared ? createTopologySource(redisOptions(options, 'state and cache', seedsOf.state)) : undefined;
+  const state = createRedis(redisOptions(options, 'state', seedsOf.state), shared);
+  const cache = createRedis(redisOptions(options, 'cache', seedsOf.cache), shared);
+  for (const [role, redis] of Object.entries({ state, cache })) {
+    metrics.onScrape(role, () => {
+      const { conflictingMasters, changes } = redis.topologyStatus();
+      return { isUp: redis.isReady(), conflictingMasters, masterChanges: changes };
+    });
+    redis.start();
+  }
   let wasReady = false;
   const stops = [
     warnOfEviction(state, log),
@@ -126,9 +138,10 @@ async function openRedisStores(options: StoresOptions, keyspace: Keyspace): Prom
   };
 }
 
-function openRedis(options: StoresOptions, role: 'state' | 'cache', seeds: readonly Seed[]): Redis {
+/** `role` is also what logs say. */
+function redisOptions(options: StoresOptions, role: string, seeds: readonly Seed[]): RedisOptions {
   const { settings, clock, wheel, log, metrics } = options;
-  const redis = createRedis({
+  return {
     role,
     seeds,
     credentials: credentialsOf(options, role, seeds),
@@ -142,10 +155,7 @@ function openRedis(options: StoresOptions, role: 'state' | 'cache', seeds: reado
     wheel,
     metrics: metrics.redis(role),
     log,
-  });
-  metrics.onScrape(role, () => redis.isReady());
-  redis.start();
-  return redis;
+  };
 }
 
 /** Asked for every new connection: the file may have been rotated. That it cannot be read is told once, until it can. */
@@ -173,7 +183,7 @@ function credentialsOf({ settings, log }: StoresOptions, role: string, seeds: re
 /** Says so once when no node has answered for a while: calls go on by their failure modes, which nobody may notice. */
 function warnOfSilence(redis: Redis, role: string, seeds: readonly Seed[], log: Logger): () => void {
   const timer = setTimeout(() => {
-    if (redis.describe().length === 0) {
+    if (redis.describe().length === 0 && redis.topologyStatus().notices.length === 0) {
       const asked = seeds.map(addressText);
       log.warn({ role, asked }, 'no Redis node has answered yet, calls are answered without it');
     }
@@ -201,10 +211,15 @@ function warnOfEviction(redis: Redis, log: Logger): () => void {
 
 function describe(role: string, redis: Redis, seeds: readonly Seed[]): string[] {
   const nodes = redis.describe();
+  const notices = redis.topologyStatus().notices.map((notice) => `redis ${role}: ${notice}`);
   if (nodes.length === 0) {
-    return [`redis ${role}: no node has answered yet, asked: ${seeds.map(addressText).join(' ')}`];
+    const silence = `redis ${role}: no node has answered yet, asked: ${seeds.map(addressText).join(' ')}`;
+    return notices.length === 0 ? [silence] : notices;
   }
-  return nodes.map(
-    (node) => `redis ${role} ${node.node}: ${node.isReady ? 'connected' : (node.refusal ?? 'not connected')}`,
-  );
+  return [
+    ...nodes.map(
+      (node) => `redis ${role} ${node.node}: ${node.isReady ? 'connected' : (node.refusal ?? 'not connected')}`,
+    ),
+    ...notices,
+  ];
 }

@@ -77,6 +77,18 @@ export const METRICS = {
     labels: ['role'],
     help: '1 when every known master is connected.',
   },
+  redisConflictingMasters: {
+    name: 'pannier_redis_conflicting_masters',
+    type: 'gauge',
+    labels: ['role'],
+    help: 'Standalone masters among the seeds that are ignored because nothing proves that they hold the data. At most one seed must be a master.',
+  },
+  redisMasterChanges: {
+    name: 'pannier_redis_master_changes_total',
+    type: 'counter',
+    labels: ['role'],
+    help: 'Changes to another standalone master or to another deployment, and moves of the host name.',
+  },
   redisRoundTrip: {
     name: 'pannier_redis_round_trip_seconds',
     type: 'histogram',

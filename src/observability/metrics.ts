@@ -29,6 +29,13 @@ export interface RedisCounts {
   connectionLost(node: string, reason: string): void;
 }
 
+export interface RedisHealth {
+  readonly isUp: boolean;
+  readonly conflictingMasters: number;
+  /** Since the start. */
+  readonly masterChanges: number;
+}
+
 type DecisionOutcome = 'allowed' | 'denied' | 'failure_allowed' | 'failure_denied';
 
 export interface Metrics {
@@ -41,8 +48,8 @@ export interface Metrics {
   cacheRead(outcome: string, source: string): void;
   bucketFlushed(cause: string): void;
   redis(role: string): RedisCounts;
-  /** Asked at every scrape. */
-  onScrape(role: string, isUp: () => boolean): void;
+  /** Called at every scrape. */
+  onScrape(role: string, read: () => RedisHealth): void;
   memoryEvicted(store: string): void;
   /** Asked at every scrape. */
   onMemoryScrape(store: string, sizes: { readonly size: number; readonly bytes: number }): void;
@@ -100,10 +107,21 @@ export function createMetrics(options: { version: string; redisCodes: readonly s
       this.set({ store }, sizes.bytes);
     }
   });
-  const upByRole = new Map<string, () => boolean>();
+  const healthByRole = new Map<string, () => RedisHealth>();
   gauge(METRICS.redisUp, function collect() {
-    for (const [role, isUp] of upByRole) {
-      this.set({ role }, isUp() ? 1 : 0);
+    for (const [role, read] of healthByRole) {
+      this.set({ role }, read().isUp ? 1 : 0);
+    }
+  });
+  gauge(METRICS.redisConflictingMasters, function collect() {
+    for (const [role, read] of healthByRole) {
+      this.set({ role }, read().conflictingMasters);
+    }
+  });
+  counter(METRICS.redisMasterChanges, function collect() {
+    this.reset();
+    for (const [role, read] of healthByRole) {
+      this.inc({ role }, read().masterChanges);
     }
   });
   const delay = collectProcess(gauge, counter, options.version);
@@ -168,7 +186,7 @@ export function createMetrics(options: { version: string; redisCodes: readonly s
         connectionLost: (node, reason) => losses.inc({ role, node: nodes(node), reason: reasons(reason) }),
       };
     },
-    onScrape: (role, isUp) => void upByRole.set(role, isUp),
+    onScrape: (role, read) => void healthByRole.set(role, read),
     memoryEvicted: (store) => evictions.inc({ store }),
     onMemoryScrape: (store, sizes) => void memorySizes.set(store, sizes),
     policyReload: (outcome) => reloads.inc({ outcome }),

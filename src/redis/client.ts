@@ -5,6 +5,8 @@
  * timeouts (costly, and they do not bound the reply), reconnecting (it can end for good, and topology must be asked first), the
  * offline queue (it would replay increments), maintenance notifications. A client lives for one connection; the next one is new.
  */
+import dns from 'node:dns';
+import type { LookupFunction } from 'node:net';
 import {
   ClientClosedError,
   ClientOfflineError,
@@ -74,12 +76,14 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
     access.connectTimeoutMs,
     'the credentials were not read in time',
   );
+  const resolvedTo: string[] = [];
   const socket = {
     host: address.host,
     port: address.port,
     connectTimeout: access.connectTimeoutMs,
     reconnectStrategy: false as const,
     keepAliveInitialDelay: 5_000,
+    lookup: recordingLookup(access.lookup ?? (dns.lookup as LookupFunction), resolvedTo),
   };
   const tls = { tls: true as const, ...(access.tlsCa === undefined ? {} : { ca: access.tlsCa }) };
   const client = createClient({
@@ -96,11 +100,13 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
   });
   let isLost = false;
   let isOpened = false;
+  let closed: (() => void) | undefined;
   function lose(reason: string): void {
     if (!isLost && isOpened) {
       isLost = true;
       // An error does not always close the connection: after a reply that it cannot read node-redis would go on with it.
       client.destroy();
+      closed?.();
       events.onLost(reason);
     }
   }
@@ -118,6 +124,9 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
     if (!client.isReady) {
       throw new Error('Cannot connect to Redis: the connection was lost at once');
     }
+    if (access.guard !== undefined) {
+      await inTime(access.guard.verify(address, send), access.connectTimeoutMs, 'the server did not prove its role');
+    }
   } catch (error) {
     // A socket that is being connected is not node-redis' yet: destroy would leave it, and it would log in later and stay for ever.
     client.on('connect', () => client.destroy());
@@ -125,6 +134,7 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
     throw error;
   }
   isOpened = true;
+  closed = access.guard?.opened({ resolvedTo, drop: lose });
   return {
     send,
     bytesRead,
@@ -151,6 +161,16 @@ function countBytesRead(client: object): () => number {
     write(chunk);
   };
   return () => bytes;
+}
+
+/** Leaves in `resolvedTo` the addresses of the latest lookup. */
+function recordingLookup(lookup: LookupFunction, resolvedTo: string[]): LookupFunction {
+  return (hostname, options, callback) =>
+    lookup(hostname, options, (error, address, family) => {
+      const addresses = Array.isArray(address) ? address.map((one) => one.address) : [address];
+      resolvedTo.splice(0, resolvedTo.length, ...addresses);
+      callback(error, address, family);
+    });
 }
 
 /** One of few words: for metrics. */

@@ -1,10 +1,12 @@
 /**
  * What the room is given at start, and what it tells while it runs.
  */
+import type { LookupFunction } from 'node:net';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { TimerWheel } from '../lib/timer-wheel.ts';
-import type { CredentialsSource, Seed } from './address.ts';
+import type { CredentialsSource, NodeAddress, Seed } from './address.ts';
+import type { RedisReply } from './commands.ts';
 
 /** Counters of one deployment. `node` is host:port, `code` a Redis error code or a word of ours. */
 export interface RedisMetrics {
@@ -29,6 +31,24 @@ export interface RedisAccess {
   readonly connectTimeoutMs: number;
   /** Commands in flight on one connection; more are refused. */
   readonly queueMax: number;
+  /** Resolves host names; that of the system if it is not given. */
+  readonly lookup?: LookupFunction;
+  /** Decides about connections for commands and subscriptions; without it every server that lets us in is used. */
+  readonly guard?: ConnectionGuard;
+}
+
+export interface ConnectionGuard {
+  /** Rejects if the server must not be used: a replica, or a stranger at the address of a known node. Called before the first command. */
+  verify(address: NodeAddress, send: (command: readonly string[]) => Promise<RedisReply>): Promise<void>;
+  /** The connection is open; what is returned is called when it is lost or closed. */
+  opened(connection: OpenConnection): () => void;
+}
+
+export interface OpenConnection {
+  /** The IP addresses to which its host name resolved; empty if its host is an IP address. */
+  readonly resolvedTo: readonly string[];
+  /** Drops the connection as if it were lost. */
+  drop(reason: string): void;
 }
 
 export interface RedisOptions extends RedisAccess {

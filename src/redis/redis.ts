@@ -21,7 +21,8 @@ import { Recovery, type Request, recoverRequest } from './recovery.ts';
 import type { Script } from './script.ts';
 import { ChannelSubscriber } from './subscriber.ts';
 import { Topology } from './topology.ts';
-import { TopologyRefresh } from './topology-refresh.ts';
+import type { TopologyMembership, TopologySource, TopologyStatus } from './topology-member.ts';
+import { createTopologySource } from './topology-source.ts';
 
 export interface Redis extends RedisCommands {
   /** Begins to connect, and keeps at it until `close`. Neither throws nor waits. */
@@ -31,34 +32,37 @@ export interface Redis extends RedisCommands {
   createSubscriber(listener: SubscriberListener): RedisSubscriber;
   /** The masters as we see them. */
   describe(): readonly NodeState[];
+  /** How sure the choice of these masters is. */
+  topologyStatus(): TopologyStatus;
   /** `maxmemory_policy` of a master, or undefined when it cannot be learned now. */
   readEvictionPolicy(): Promise<string | undefined>;
   close(): void;
 }
 
-export function createRedis(options: RedisOptions): Redis {
-  return new RedisDeployment(options);
+/** Roles with equal URLs share one source. */
+export function createRedis(options: RedisOptions, source: TopologySource = createTopologySource(options)): Redis {
+  return new RedisDeployment({ ...options, guard: source.guard }, source);
 }
 
 class RedisDeployment implements Redis {
   readonly #redis: RedisOptions;
   readonly #nodes: NodeTable;
-  readonly #refresh: TopologyRefresh;
+  readonly #refresh: TopologyMembership;
   readonly #recovery: Recovery;
   readonly #subscribers = new Set<ChannelSubscriber>();
   #topology = Topology.empty();
 
-  constructor(options: RedisOptions) {
+  constructor(options: RedisOptions, source: TopologySource) {
     this.#redis = options;
     this.#nodes = new NodeTable({
       redis: options,
       isVouching: () => this.#topology.isStandalone,
       onChange: () => this.#refresh.nudge(),
     });
-    this.#refresh = new TopologyRefresh({
-      redis: options,
+    this.#refresh = source.join({
       nodes: this.#nodes,
       current: () => this.#topology,
+      isWatching: () => [...this.#subscribers].some((subscriber) => subscriber.hasChannels),
       onTopology: (topology) => this.#adopt(topology),
     });
     this.#recovery = new Recovery({
@@ -84,6 +88,10 @@ class RedisDeployment implements Redis {
 
   describe(): readonly NodeState[] {
     return this.#nodes.all().map((node) => node.state());
+  }
+
+  topologyStatus(): TopologyStatus {
+    return this.#refresh.status;
   }
 
   run(

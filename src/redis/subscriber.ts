@@ -54,8 +54,8 @@ export class ChannelSubscriber implements RedisSubscriber {
     this.#onClose = options.onClose;
   }
 
-  get channelCount(): number {
-    return this.#channels.size;
+  get hasChannels(): boolean {
+    return this.#channels.size > 0;
   }
 
   subscribe(channel: string, probe?: ChannelProbe): void {

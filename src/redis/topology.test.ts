@@ -69,3 +69,12 @@ test('a standalone server owns all slots; an empty topology none', () => {
   expect(Topology.empty().isEmpty).toBe(true);
   expect(Topology.empty().ownerOf(0)).toBeUndefined();
 });
+
+test('ids of masters and replicas are known, and a copy is corrected alone', () => {
+  const topology = Topology.fromClusterSlots(reply, 'asked');
+  expect([...topology.nodeIds()].sort()).toEqual(['id-a', 'id-b', 'id-d']);
+  const copy = topology.copy();
+  copy.assign(50, { host: '10.0.0.9', port: 7009 });
+  expect([topology.ownerOf(50), copy.ownerOf(50)]).toEqual(['10.0.0.1:7000', '10.0.0.9:7009']);
+  expect([copy.isWhole, [...copy.nodes().keys()].length, copy.nodeIds().size]).toEqual([false, 4, 3]);
+});

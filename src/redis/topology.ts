@@ -13,7 +13,7 @@ export class Topology {
   readonly #owners: (string | undefined)[];
   readonly #masters = new Map<string, NodeAddress>();
   readonly #replicas = new Map<string, NodeAddress>();
-
+  readonly #nodeIds = new Set<string>();
   readonly #isStandalone: boolean;
   #isWhole: boolean;
 
@@ -44,10 +44,12 @@ export class Topology {
       const [first, last, master, ...replicas] = asArray(range);
       const masterAddress = asAddress(master, askedHost);
       topology.#masters.set(addressText(masterAddress), masterAddress);
+      topology.#addNodeId(master);
       topology.#owners.fill(addressText(masterAddress), Number(first), Number(last) + 1);
       for (const replica of replicas) {
         const address = asAddress(replica, askedHost);
         topology.#replicas.set(addressText(address), address);
+        topology.#addNodeId(replica);
       }
     }
     topology.#isWhole = !topology.#owners.includes(undefined);
@@ -57,6 +59,22 @@ export class Topology {
   /** Whether one server without Cluster has all slots. */
   get isStandalone(): boolean {
     return this.#isStandalone;
+  }
+
+  /** An independent copy: what MOVED corrects in one is not corrected in the other. */
+  copy(): Topology {
+    const copy = new Topology([...this.#owners], this.#isStandalone);
+    copy.#isWhole = this.#isWhole;
+    for (const [name, address] of this.#masters) {
+      copy.#masters.set(name, address);
+    }
+    for (const [name, address] of this.#replicas) {
+      copy.#replicas.set(name, address);
+    }
+    for (const id of this.#nodeIds) {
+      copy.#nodeIds.add(id);
+    }
+    return copy;
   }
 
   /** The slot of a key; where one server has all slots any will do, and the key need not be hashed. */
@@ -78,6 +96,11 @@ export class Topology {
     return new Map([...this.#replicas, ...this.#masters]);
   }
 
+  /** The ids of masters and replicas. A node keeps its id when its address changes; another Cluster has other ids. */
+  nodeIds(): ReadonlySet<string> {
+    return this.#nodeIds;
+  }
+
   /** What MOVED says of one slot. */
   assign(slot: number, master: NodeAddress): void {
     this.#owners[slot] = addressText(master);
@@ -91,6 +114,13 @@ export class Topology {
 
   get isEmpty(): boolean {
     return this.#masters.size === 0;
+  }
+
+  #addNodeId(node: unknown): void {
+    const id = asArray(node)[2];
+    if (id !== undefined && id !== null) {
+      this.#nodeIds.add(String(id));
+    }
   }
 }
 

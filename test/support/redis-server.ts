@@ -29,6 +29,8 @@ export interface RedisServerOptions {
   args?: readonly string[];
   /** Unset: a free one. */
   port?: number;
+  /** An address of this machine; unset: 127.0.0.1. */
+  host?: string;
   /** What `requirepass` in args says, for the administrator's connection. */
   password?: string;
   tls?: RedisTls;
@@ -44,6 +46,7 @@ export interface RedisTls {
 
 /** Somebody else may take a port between the moment in which we see it free and the moment in which the server binds it. */
 const ATTEMPTS = 5;
+const LOCALHOST = '127.0.0.1';
 
 export async function startRedis(options: RedisServerOptions = {}): Promise<RedisNode> {
   for (let attempt = 1; ; attempt += 1) {
@@ -64,7 +67,7 @@ async function startOnce(options: RedisServerOptions): Promise<RedisNode> {
   const server: BackendServer = await backend.start({
     args: [
       ...listen,
-      ...['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
+      ...['--bind', options.host ?? LOCALHOST, '--save', '', '--appendonly', 'no'],
       ...(options.tls?.args ?? []),
       ...(options.args ?? []),
     ],
@@ -77,6 +80,7 @@ async function startOnce(options: RedisServerOptions): Promise<RedisNode> {
 
 function createNode(server: BackendServer, port: number, options: RedisServerOptions): RedisNode {
   const scheme = options.tls === undefined ? 'redis' : 'rediss';
+  const host = options.host ?? LOCALHOST;
   let admin: Promise<AdminConnection> | undefined;
 
   async function closeAdmin(): Promise<void> {
@@ -86,9 +90,9 @@ function createNode(server: BackendServer, port: number, options: RedisServerOpt
   }
 
   return {
-    host: '127.0.0.1',
+    host,
     port,
-    url: `${scheme}://127.0.0.1:${port}`,
+    url: `${scheme}://${host}:${port}`,
     freeze: () => server.freeze(),
     thaw: () => server.thaw(),
     kill: async () => {
@@ -120,7 +124,7 @@ interface AdminConnection {
 }
 
 async function openAdmin(port: number, options: RedisServerOptions): Promise<AdminConnection> {
-  const socket = { host: '127.0.0.1', port, connectTimeout: 2_000, reconnectStrategy: false as const };
+  const socket = { host: options.host ?? LOCALHOST, port, connectTimeout: 2_000, reconnectStrategy: false as const };
   const client = createClient({
     ...(options.password === undefined ? {} : { password: options.password }),
     socket: options.tls === undefined ? socket : { ...socket, tls: true as const, ca: options.tls.authority },

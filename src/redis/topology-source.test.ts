@@ -1,11 +1,12 @@
 /**
- * Whom a refresh asks while not all masters are connected: everybody who may know, in turn.
+ * Which servers a refresh reads while not all masters are connected, and how often: everybody who may know, in turn, and once for all roles.
  */
 import { type FakeRedisPeer, startFakeRedisPeer } from '../../test/support/fake-redis-peer.ts';
 import { redisOptions, soonMs } from '../../test/support/redis-client.ts';
 import { freePort } from '../../test/support/redis-server.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { createRedis, type Redis } from './redis.ts';
+import { createTopologySource } from './topology-source.ts';
 
 let peers: FakeRedisPeer[];
 let redis: Redis;
@@ -52,6 +53,37 @@ test('slots that nobody serves yet, as while a Cluster is made: asked again soon
   isMade = true;
   await waitFor('all slots', () => redis.isReady(), 5_000);
   expect(await redis.send('k', ['GET', 'k'], soonMs())).toBe('OK');
+});
+
+test('requests of both roles share one refresh for 250 ms', async () => {
+  const peer = await startFakeRedisPeer({
+    onCommand: ({ words, answer }) => answer(words[0] === 'CLUSTER' ? slots([peer.port]) : '-CLUSTERDOWN\r\n'),
+  });
+  peers = [peer];
+  const options = redisOptions(`redis://127.0.0.1:${peer.port}`, { commandTimeoutMs: 5_000 });
+  const source = createTopologySource(options);
+  redis = createRedis(options, source);
+  const other = createRedis(options, source);
+  for (const role of [redis, other]) {
+    role.start();
+  }
+  await waitFor('both connections', () => redis.isReady() && other.isReady());
+  const questions = (): number => peer.commands.filter(({ words }) => words[0] === 'CLUSTER').length;
+  let before = questions();
+  await waitFor('no refresh due', () => {
+    const isQuiet = questions() === before;
+    before = questions();
+    return isQuiet;
+  });
+  const calls = Array.from({ length: 200 }, (_, index) =>
+    (index % 2 === 0 ? redis : other).send('k', ['GET', 'k'], soonMs()),
+  );
+  const ended = await Promise.allSettled(calls);
+  expect(ended.every(({ status }) => status === 'rejected')).toBe(true);
+  expect(questions() - before).toBeLessThanOrEqual(2);
+  other.close();
+  // The source lives as long as one of them does.
+  await expect(redis.send('k', ['GET', 'k'], soonMs())).rejects.toThrow('down');
 });
 
 /** CLUSTER SLOTS of shards, each given by the ports of its master and replicas. */

@@ -1,0 +1,263 @@
+/**
+ * Which deployment is used, decided from what servers report. Pure: the time and the reports are given.
+ *
+ * Invariants:
+ *   1. A standalone master at one address is replaced by one at another address only if that one continues its history: its `replid2` is an
+ *      id that the master in use had. Then it is replaced at once, even if it still reports that it is a master.
+ *   2. The address in use stays in use whatever history it reports: a server without persistence restarts with a new one.
+ *   3. At start, a standalone master is chosen only if no other seed is a master or may be one: a seed that does not answer is waited for
+ *      until it has been silent for 10 s.
+ *   4. A Cluster is replaced only by servers that know one of its node ids. The exception: for 30 s no such server has answered, and every
+ *      seed answers and leads to the same other deployment.
+ *   5. The order in which reports arrive within a round does not change its outcome.
+ */
+import { addressText, type NodeAddress } from './address.ts';
+import type { ClusterReport, ServerReport, StandaloneReport } from './server-report.ts';
+import { Topology } from './topology.ts';
+import type { TopologyNotice } from './topology-notice.ts';
+
+/** How long a seed that does not answer may still be a master. */
+export const SILENCE_MS = 10_000;
+/** How long no node of a Cluster may have answered before its seeds may lead to another deployment. */
+export const REPLACEMENT_MS = 30_000;
+/** Replication ids that the server at the address in use has had: it restarts, and its replica knows an earlier id only. */
+const MAX_HISTORY = 4;
+
+export type Deployment =
+  | { readonly kind: 'undecided'; readonly sinceMs: number }
+  | { readonly kind: 'standalone'; readonly master: NodeAddress; readonly history: readonly string[] }
+  | {
+      readonly kind: 'cluster';
+      readonly nodeIds: ReadonlySet<string>;
+      /** The end of the first of the recent rounds in which no known node answered. */
+      readonly unknownSinceMs: number | undefined;
+    };
+
+export interface SeenReport {
+  readonly report: ServerReport;
+  readonly atMs: number;
+}
+
+/** Questions to several servers that were sent at the same time. */
+export interface Round {
+  readonly nowMs: number;
+  readonly startedAtMs: number;
+  /** Distinct addresses. */
+  readonly seeds: readonly NodeAddress[];
+  /** Servers of this round that have neither answered nor failed yet. */
+  readonly pending: ReadonlySet<string>;
+  /** The latest report of each server, in this round or before. */
+  readonly seen: ReadonlyMap<string, SeenReport>;
+}
+
+export type DeploymentChange =
+  | { readonly cause: 'started'; readonly silent: readonly string[] }
+  | { readonly cause: 'failover'; readonly from: string }
+  | { readonly cause: 'same_address' }
+  | { readonly cause: 'replaced' };
+
+export interface Choice {
+  readonly deployment: Deployment;
+  /** Whether nothing that is still pending can change the choice. */
+  readonly isFinal: boolean;
+  /** The topology that a server of the deployment has confirmed in this round. */
+  readonly topology?: Topology;
+  readonly change?: DeploymentChange;
+  readonly notice?: TopologyNotice;
+  /** When the passing of time alone changes the choice. */
+  readonly recheckAtMs?: number;
+}
+
+export function chooseDeployment(current: Deployment, round: Round): Choice {
+  switch (current.kind) {
+    case 'undecided':
+      return chooseFirst(current, round);
+    case 'standalone':
+      return followMaster(current, round);
+    case 'cluster':
+      return followCluster(current, round);
+  }
+}
+
+/** Whether a server that was just connected to may be sent commands. */
+export function isUsable(current: Deployment, report: ServerReport): boolean {
+  switch (current.kind) {
+    case 'undecided':
+      return true;
+    case 'standalone':
+      return report.kind === 'standalone' && report.role !== 'replica';
+    case 'cluster':
+      return report.kind === 'cluster' && isKnown(report, current.nodeIds);
+  }
+}
+
+function chooseFirst(current: Deployment & { kind: 'undecided' }, round: Round): Choice {
+  const names = round.seeds.map(addressText);
+  const cluster = freshReports(round, names).find((report) => report.kind === 'cluster');
+  if (cluster !== undefined) {
+    return adoptCluster(cluster, { cause: 'started', silent: [] });
+  }
+  const isFinal = !names.some((name) => round.pending.has(name));
+  const masters = distinct(mastersOf(freshReports(round, names)));
+  const recent = distinct(mastersOf(recentReports(round, names)));
+  if (recent.length > 1) {
+    return { deployment: current, isFinal, notice: { kind: 'several_masters', masters: recent.map(nameOf) } };
+  }
+  const [master] = masters;
+  if (master === undefined) {
+    const replicas = freshReports(round, names).map(nameOf);
+    const notice = replicas.length === 0 ? {} : { notice: { kind: 'only_replicas', replicas } as const };
+    return { deployment: current, isFinal, ...notice };
+  }
+  const silent = names.filter((name) => freshReport(round, name) === undefined);
+  const waited = silent
+    .map((name) => ({ name, untilMs: Math.max(current.sinceMs, round.seen.get(name)?.atMs ?? 0) + SILENCE_MS }))
+    .filter(({ untilMs }) => untilMs > round.nowMs);
+  if (!isFinal || waited.length > 0) {
+    return {
+      deployment: current,
+      isFinal,
+      notice: { kind: 'waiting_for_seeds', master: nameOf(master), silent: waited.map(({ name }) => name) },
+      ...(isFinal ? { recheckAtMs: Math.max(...waited.map(({ untilMs }) => untilMs)) } : {}),
+    };
+  }
+  return adoptMaster(master, { cause: 'started', silent });
+}
+
+function followMaster(current: Deployment & { kind: 'standalone' }, round: Round): Choice {
+  const name = addressText(current.master);
+  const own = freshReport(round, name);
+  if (own?.kind === 'cluster') {
+    return adoptCluster(own, { cause: 'same_address' });
+  }
+  const isMaster = own !== undefined && own.role !== 'replica';
+  const deployment = isMaster ? { ...current, history: withId(current.history, own.replid) } : current;
+  if (round.pending.size > 0) {
+    return { deployment, isFinal: false };
+  }
+  const otherNames = round.seeds.map(addressText).filter((seed) => seed !== name);
+  const others = distinct(mastersOf(freshReports(round, otherNames)));
+  const successors = others.filter((other) => continues(other, deployment.history, own === undefined));
+  const [successor] = successors;
+  if (successor !== undefined && successors.length === 1) {
+    return adoptMaster(successor, { cause: 'failover', from: name });
+  }
+  const rivals = distinct(mastersOf(recentReports(round, otherNames)))
+    .filter(({ replid }) => replid === undefined || replid !== deployment.history[0])
+    .map(nameOf);
+  const [latest] = recentReports(round, [name]);
+  const isLost = latest === undefined || mastersOf([latest]).length === 0;
+  const notice: TopologyNotice = isLost
+    ? { kind: 'master_lost', master: name, isReplica: latest !== undefined, ignored: rivals }
+    : { kind: 'other_masters', master: name, ignored: rivals };
+  return {
+    deployment,
+    isFinal: true,
+    ...(isMaster ? { topology: Topology.standalone(current.master) } : {}),
+    ...(rivals.length > 0 || own?.role === 'replica' ? { notice } : {}),
+  };
+}
+
+function followCluster(current: Deployment & { kind: 'cluster' }, round: Round): Choice {
+  const fresh = freshReports(round, [...round.seen.keys()]);
+  const known = fresh.find((report) => report.kind === 'cluster' && isKnown(report, current.nodeIds));
+  if (known?.kind === 'cluster') {
+    return adoptCluster(known, undefined);
+  }
+  if (round.pending.size > 0) {
+    return { deployment: current, isFinal: false };
+  }
+  const unknownSinceMs = current.unknownSinceMs ?? round.nowMs;
+  if (round.nowMs - unknownSinceMs >= REPLACEMENT_MS) {
+    const replacement = chooseReplacement(round);
+    if (replacement !== undefined) {
+      return replacement;
+    }
+  }
+  const notice = { kind: 'foreign_servers', servers: fresh.map(nameOf) } as const;
+  const deployment = { ...current, unknownSinceMs };
+  return { deployment, isFinal: true, ...(fresh.length === 0 ? {} : { notice }) };
+}
+
+/** The deployment to which every seed leads, if there is one. */
+function chooseReplacement(round: Round): Choice | undefined {
+  const names = round.seeds.map(addressText);
+  const reports = freshReports(round, names);
+  const choice = chooseFirst({ kind: 'undecided', sinceMs: round.nowMs }, round);
+  const { deployment } = choice;
+  if (reports.length < names.length || deployment.kind === 'undecided') {
+    return undefined;
+  }
+  const agree = reports.every((report) =>
+    deployment.kind === 'cluster'
+      ? report.kind === 'cluster' && isKnown(report, deployment.nodeIds)
+      : report.kind === 'standalone',
+  );
+  return agree ? { ...choice, change: { cause: 'replaced' } } : undefined;
+}
+
+function adoptMaster(master: StandaloneReport, change: DeploymentChange): Choice {
+  return {
+    deployment: { kind: 'standalone', master: master.address, history: withId([], master.replid) },
+    isFinal: true,
+    topology: Topology.standalone(master.address),
+    change,
+  };
+}
+
+function adoptCluster({ topology }: ClusterReport, change: DeploymentChange | undefined): Choice {
+  return {
+    deployment: { kind: 'cluster', nodeIds: topology.nodeIds(), unknownSinceMs: undefined },
+    isFinal: true,
+    topology,
+    ...(change === undefined ? {} : { change }),
+  };
+}
+
+/** A master under another name of the server in use has the same id; it is a successor only while the name in use does not answer. */
+function continues(other: StandaloneReport, history: readonly string[], isSilent: boolean): boolean {
+  const isPromoted = other.replid2 !== undefined && history.includes(other.replid2);
+  return isPromoted || (isSilent && other.replid !== undefined && other.replid === history[0]);
+}
+
+/** A Cluster whose nodes report no ids cannot be told from another. */
+function isKnown({ topology }: ClusterReport, nodeIds: ReadonlySet<string>): boolean {
+  return nodeIds.size === 0 || [...topology.nodeIds()].some((id) => nodeIds.has(id));
+}
+
+function withId(history: readonly string[], id: string | undefined): readonly string[] {
+  return id === undefined ? history : [id, ...history.filter((other) => other !== id)].slice(0, MAX_HISTORY);
+}
+
+function freshReport({ seen, startedAtMs }: Round, name: string): ServerReport | undefined {
+  const found = seen.get(name);
+  return found !== undefined && found.atMs >= startedAtMs ? found.report : undefined;
+}
+
+function freshReports(round: Round, names: readonly string[]): ServerReport[] {
+  return names.map((name) => freshReport(round, name)).filter((report) => report !== undefined);
+}
+
+/** Also what a server reported that does not answer now: a stall must not make a second master forgotten. */
+function recentReports({ seen, nowMs }: Round, names: readonly string[]): ServerReport[] {
+  return names
+    .map((name) => seen.get(name))
+    .filter((found) => found !== undefined && nowMs - found.atMs < SILENCE_MS)
+    .map((found) => (found as SeenReport).report);
+}
+
+/** Who does not report its role may be a master. */
+function mastersOf(reports: readonly ServerReport[]): StandaloneReport[] {
+  return reports.filter((report) => report.kind === 'standalone' && report.role !== 'replica') as StandaloneReport[];
+}
+
+/** Two masters with one id are one server with two names. */
+function distinct(masters: readonly StandaloneReport[]): StandaloneReport[] {
+  return masters.filter(
+    ({ replid }, index) => replid === undefined || masters.findIndex((other) => other.replid === replid) === index,
+  );
+}
+
+function nameOf({ address }: ServerReport): string {
+  return addressText(address);
+}

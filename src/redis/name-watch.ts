@@ -1,0 +1,77 @@
+/**
+ * Notices that the only seed's host name has moved to another server.
+ *
+ * Invariants:
+ *   1. The name is resolved every 5 s, jittered, one lookup at a time. A lookup that fails changes nothing.
+ *   2. A connection is dropped if none of the addresses that its host name had when it was made is among those that the name has now.
+ */
+import dns from 'node:dns';
+import { isIP, type LookupFunction } from 'node:net';
+import type { OpenConnection } from './options.ts';
+
+const CHECK_MS = 5_000;
+
+export interface NameWatchOptions {
+  readonly host: string;
+  readonly lookup: LookupFunction | undefined;
+  readonly isActive: () => boolean;
+  /** Called before the connections are dropped. */
+  readonly onMoved: (addresses: readonly string[]) => void;
+}
+
+export class NameWatch {
+  readonly #options: NameWatchOptions;
+  readonly #connections = new Set<OpenConnection>();
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(options: NameWatchOptions) {
+    this.#options = options;
+    if (isIP(options.host) === 0) {
+      this.#checkLater();
+    }
+  }
+
+  /** Returns what is called when the connection is gone. */
+  add(connection: OpenConnection): () => void {
+    this.#connections.add(connection);
+    return () => void this.#connections.delete(connection);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+  }
+
+  #checkLater(): void {
+    if (!this.#isClosed) {
+      this.#timer = setTimeout(() => void this.#check(), CHECK_MS * (0.75 + Math.random() / 4));
+      this.#timer.unref();
+    }
+  }
+
+  async #check(): Promise<void> {
+    const addresses = this.#options.isActive() && this.#connections.size > 0 ? await this.#resolve() : [];
+    const moved = [...this.#connections].filter(
+      ({ resolvedTo }) => resolvedTo.length > 0 && !resolvedTo.some((address) => addresses.includes(address)),
+    );
+    if (addresses.length > 0 && moved.length > 0 && !this.#isClosed) {
+      this.#options.onMoved(addresses);
+      for (const connection of moved) {
+        connection.drop('name moved');
+      }
+    }
+    this.#checkLater();
+  }
+
+  /** Empty if the name cannot be resolved now. */
+  #resolve(): Promise<readonly string[]> {
+    const lookup = this.#options.lookup ?? (dns.lookup as LookupFunction);
+    return new Promise((resolve) => {
+      lookup(this.#options.host, { all: true }, (error, found) => {
+        const all = Array.isArray(found) ? found.map(({ address }) => address) : [found];
+        resolve(error === null || error === undefined ? all : []);
+      });
+    });
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * The pace of refreshes, on a clock that the test moves.
+ */
+import { RefreshPace } from './refresh-pace.ts';
+
+/** When refreshes begin, from the moment at which these names are missing, ms. */
+function startsDuring(durationMs: number, random: () => number): number[] {
+  const pace = new RefreshPace(random);
+  const starts: number[] = [];
+  for (let nowMs = 0; nowMs < durationMs; ) {
+    starts.push(nowMs);
+    pace.note(new Set(['a:1']), nowMs);
+    nowMs += pace.nextMs(nowMs);
+  }
+  return starts;
+}
+
+test.each([0, 0.5, 0.999])(
+  'in trouble: at most 250 ms apart for 5 s, at most five between 10 s and 20 s (jitter %d)',
+  (jitter) => {
+    const starts = startsDuring(20_000, () => jitter);
+    const gaps = starts.map((start, index) => start - (starts[index - 1] ?? 0));
+    expect(gaps[1]).toBeLessThanOrEqual(100);
+    expect(Math.max(...gaps.filter((_, index) => (starts[index] ?? 0) < 5_000))).toBeLessThanOrEqual(250);
+    expect(starts.filter((start) => start >= 10_000).length).toBeLessThanOrEqual(5);
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(4_000);
+  },
+);
+
+test('something else that goes missing starts the pace anew', () => {
+  const pace = new RefreshPace(() => 0.999);
+  for (let nowMs = 0; nowMs < 20_000; ) {
+    pace.note(new Set(['a:1']), nowMs);
+    nowMs += pace.nextMs(nowMs);
+  }
+  expect(pace.isLongTrouble(20_000)).toBe(true);
+  pace.note(new Set(['a:1', 'b:1']), 20_000);
+  expect(pace.isLongTrouble(20_000)).toBe(false);
+  expect(pace.nextMs(20_000)).toBeLessThanOrEqual(100);
+});
+
+test('a healthy deployment: every 5 s while something is watched, else every 30 s', () => {
+  const pace = new RefreshPace();
+  pace.note(new Set(), 0);
+  expect(pace.nextMs(0)).toBeGreaterThanOrEqual(3_750);
+  expect(pace.nextMs(0)).toBeLessThanOrEqual(5_000);
+  expect([pace.isDue(5_000, true), pace.isDue(5_000, false), pace.isDue(30_000, false)]).toEqual([true, false, true]);
+});
+
+test('requests share a refresh for 250 ms, and bring one forward in long trouble only when something has come back', () => {
+  const pace = new RefreshPace();
+  pace.note(new Set(['a:1', 'b:1']), 0);
+  expect([0, 100, 250, 900].map((nowMs) => pace.requestedMs(nowMs, 0))).toEqual([250, 150, 0, 0]);
+  expect(pace.requestedMs(5_000, 0)).toBeUndefined();
+  pace.note(new Set(['a:1']), 5_000);
+  expect(pace.requestedMs(5_000, 0)).toBe(0);
+  pace.nextMs(5_000);
+  expect(pace.requestedMs(5_000, 0)).toBeUndefined();
+});

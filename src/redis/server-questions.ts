@@ -1,0 +1,103 @@
+/**
+ * Reads the report of one server, over a connection that exists or one that is made for it.
+ *
+ * Invariants:
+ *   1. A master that any member of the deployment is connected to is read over that connection, within the command timeout.
+ *   2. Every other server is read over a connection of its own, within the connect timeout for each of its steps. Such a connection is
+ *      closed after the question, or is kept for 30 s at most if `isKept`: a server that is read every 5 s need not log us in each time.
+ *   3. A connected master that reports that it is a replica loses its connections: its name may lead to the new master by now.
+ */
+import { addressText, type NodeAddress } from './address.ts';
+import { type OpenClient, openClient } from './client.ts';
+import type { NodeTable, RedisNode } from './node-table.ts';
+import type { RedisOptions } from './options.ts';
+import { readServerReport, type ServerReport } from './server-report.ts';
+
+const MAX_KEPT_MS = 30_000;
+
+interface KeptClient {
+  readonly client: OpenClient;
+  readonly openedAtMs: number;
+}
+
+export class ServerQuestions {
+  readonly #redis: RedisOptions;
+  readonly #tables: () => Iterable<NodeTable>;
+  readonly #kept = new Map<string, KeptClient>();
+  #isClosed = false;
+
+  constructor(redis: RedisOptions, tables: () => Iterable<NodeTable>) {
+    this.#redis = redis;
+    this.#tables = tables;
+  }
+
+  /** Rejects if the server does not answer in time or is of no use to anybody. */
+  async ask(address: NodeAddress, isKept: boolean): Promise<ServerReport> {
+    const nodes = this.#nodesAt(addressText(address));
+    const ready = nodes.find((node) => node.isReady);
+    if (ready === undefined) {
+      return await this.#askApart(address, isKept);
+    }
+    const deadlineAtMs = this.#redis.clock.monotonicMs() + this.#redis.commandTimeoutMs;
+    const report = await readServerReport((command) => ready.ask(command, deadlineAtMs), address);
+    if (report.kind === 'standalone' && report.role === 'replica') {
+      for (const node of nodes) {
+        node.drop('replica');
+      }
+    }
+    return report;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const { client } of this.#kept.values()) {
+      client.destroy();
+    }
+    this.#kept.clear();
+  }
+
+  #nodesAt(name: string): RedisNode[] {
+    return [...this.#tables()].map((table) => table.get(name)).filter((node) => node !== undefined);
+  }
+
+  async #askApart(address: NodeAddress, isKept: boolean): Promise<ServerReport> {
+    const name = addressText(address);
+    const client = this.#takeKept(name) ?? (await this.#open(address));
+    const late = setTimeout(() => client.destroy(), this.#redis.connectTimeoutMs);
+    let isAnswered = false;
+    try {
+      const report = await readServerReport((command) => client.send(command), address);
+      isAnswered = true;
+      return report;
+    } finally {
+      clearTimeout(late);
+      if (!isAnswered || !isKept || this.#isClosed) {
+        this.#kept.delete(name);
+        client.destroy();
+      }
+    }
+  }
+
+  #takeKept(name: string): OpenClient | undefined {
+    const kept = this.#kept.get(name);
+    if (kept === undefined || this.#redis.clock.monotonicMs() - kept.openedAtMs < MAX_KEPT_MS) {
+      return kept?.client;
+    }
+    this.#kept.delete(name);
+    kept.client.destroy();
+    return undefined;
+  }
+
+  async #open(address: NodeAddress): Promise<OpenClient> {
+    const name = addressText(address);
+    const opened = await openClient(address, this.#redis, {
+      onLost: () => {
+        if (this.#kept.get(name)?.client === opened) {
+          this.#kept.delete(name);
+        }
+      },
+    });
+    this.#kept.set(name, { client: opened, openedAtMs: this.#redis.clock.monotonicMs() });
+    return opened;
+  }
+}

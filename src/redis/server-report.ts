@@ -1,0 +1,86 @@
+/**
+ * What one server reports about itself: the slots of its Cluster, or its role and its replication ids.
+ *
+ * `replid` names the history of a data set. A replica has the id of its master. A promoted replica gets a new id and keeps the old one as
+ * `replid2`, which proves that it continues that history. A server that restarts gets a new id.
+ */
+import type { NodeAddress } from './address.ts';
+import type { RedisReply } from './commands.ts';
+import { parseInfoRole, parseRole, type ServerRole } from './role.ts';
+import { Topology } from './topology.ts';
+
+export interface ClusterReport {
+  readonly kind: 'cluster';
+  readonly address: NodeAddress;
+  readonly topology: Topology;
+}
+
+export interface StandaloneReport {
+  readonly kind: 'standalone';
+  readonly address: NodeAddress;
+  /** `unknown` where the ACL permits neither INFO nor ROLE. */
+  readonly role: ServerRole;
+  /** Undefined where the ACL does not permit INFO. */
+  readonly replid: string | undefined;
+  readonly replid2: string | undefined;
+}
+
+export type ServerReport = ClusterReport | StandaloneReport;
+
+export type SendCommand = (command: readonly string[]) => Promise<RedisReply>;
+
+/** Rejects if the server does not answer, or if it is a Cluster node that knows no slots. */
+export async function readServerReport(send: SendCommand, address: NodeAddress): Promise<ServerReport> {
+  try {
+    const topology = Topology.fromClusterSlots(await send(['CLUSTER', 'SLOTS']), address.host);
+    if (topology.isEmpty) {
+      throw new NoSlotsError('cannot use the Redis Cluster node: it knows no slots');
+    }
+    return { kind: 'cluster', address, topology };
+  } catch (error) {
+    if (error instanceof Error && /cluster support disabled/i.test(error.message)) {
+      return await readStandaloneReport(send, address);
+    }
+    throw error;
+  }
+}
+
+/** For a server that is known not to be a Cluster node. */
+export async function readStandaloneReport(send: SendCommand, address: NodeAddress): Promise<StandaloneReport> {
+  const info = await unlessRefused(send(['INFO', 'replication']));
+  const report = parseInfo(String(info ?? ''), address);
+  if (report.role !== 'unknown') {
+    return report;
+  }
+  return { ...report, role: parseRole(await unlessRefused(send(['ROLE']))) };
+}
+
+export class NoSlotsError extends Error {}
+
+function parseInfo(text: string, address: NodeAddress): StandaloneReport {
+  return {
+    kind: 'standalone',
+    address,
+    role: parseInfoRole(text),
+    replid: idIn(text, 'master_replid'),
+    replid2: idIn(text, 'master_replid2'),
+  };
+}
+
+/** A server without a second id reports forty zeros. */
+function idIn(text: string, field: string): string | undefined {
+  const id = new RegExp(`^${field}:([0-9a-f]+)`, 'm').exec(text)?.[1];
+  return id === undefined || /^0*$/.test(id) ? undefined : id;
+}
+
+/** A command that the server refuses (ACL, renamed) has no reply; a lost connection or a missing answer is an error. */
+async function unlessRefused(reply: Promise<RedisReply>): Promise<RedisReply | undefined> {
+  try {
+    return await reply;
+  } catch (error) {
+    if (error instanceof Error && /^(NOPERM|ERR)\b/.test(error.message)) {
+      return undefined;
+    }
+    throw error;
+  }
+}

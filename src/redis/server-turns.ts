@@ -1,0 +1,48 @@
+/**
+ * Which nodes of a Cluster are read in a refresh.
+ *
+ * Invariants:
+ *   1. Two connected masters are enough, so that a frozen one does not hold up the refresh. They take turns.
+ *   2. Where fewer are connected, seeds and known nodes are read in turn, two in all; in long trouble all of them, up to a bound: after a
+ *      failover nobody else may be left who knows.
+ */
+import type { NodeAddress } from './address.ts';
+
+const ASKED_AT_ONCE = 2;
+/** Seeds, and as many other servers, that are read in one refresh during long trouble. */
+const MAX_ASKED = 16;
+
+type Addresses = ReadonlyMap<string, NodeAddress>;
+
+export interface Candidates {
+  readonly connected: Addresses;
+  /** Masters and replicas of the last topology. */
+  readonly known: Addresses;
+  readonly seeds: Addresses;
+  readonly isLongTrouble: boolean;
+}
+
+export class ServerTurns {
+  #turn = Math.floor(Math.random() * 1_000);
+  /** Position of the next server that is not connected. */
+  #otherTurn = Math.floor(Math.random() * 1_000);
+
+  next({ connected, known, seeds, isLongTrouble }: Candidates): Map<string, NodeAddress> {
+    this.#turn += 1;
+    const chosen = new Map(rotate([...connected], this.#turn).slice(0, ASKED_AT_ONCE));
+    if (chosen.size === ASKED_AT_ONCE) {
+      return chosen;
+    }
+    const others = [...new Map([...known, ...seeds])].filter(([name]) => !chosen.has(name));
+    const count = isLongTrouble ? MAX_ASKED : ASKED_AT_ONCE - chosen.size;
+    const next = rotate(others, this.#otherTurn).slice(0, count);
+    this.#otherTurn += count;
+    const allSeeds = isLongTrouble ? [...seeds].slice(0, MAX_ASKED) : [];
+    return new Map([...chosen, ...next, ...allSeeds]);
+  }
+}
+
+function rotate<Item>(items: readonly Item[], turn: number): Item[] {
+  const start = items.length === 0 ? 0 : turn % items.length;
+  return [...items.slice(start), ...items.slice(0, start)];
+}

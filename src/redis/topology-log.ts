@@ -1,0 +1,91 @@
+/**
+ * What is told about the choice of the deployment: each event is logged once, and the present notice is kept for /readyz, the metric and the
+ * callers' errors.
+ */
+import type { Logger } from '../lib/logger.ts';
+import { StoreError } from '../lib/store-error.ts';
+import type { DeploymentChange } from './deployment-choice.ts';
+import type { Topology } from './topology.ts';
+import type { TopologyStatus } from './topology-member.ts';
+import {
+  conflictingMasters,
+  isNoticeError,
+  noticeIdentity,
+  noticeText,
+  type TopologyNotice,
+} from './topology-notice.ts';
+
+export class TopologyLog {
+  readonly #log: Logger;
+  readonly #role: string;
+  #notice: TopologyNotice | undefined;
+  #changes = 0;
+
+  constructor(log: Logger, role: string) {
+    this.#log = log;
+    this.#role = role;
+  }
+
+  get status(): TopologyStatus {
+    return {
+      conflictingMasters: conflictingMasters(this.#notice),
+      changes: this.#changes,
+      notices: this.#notice === undefined ? [] : [noticeText(this.#notice)],
+    };
+  }
+
+  /** What callers are told while no server is used. */
+  get refusal(): StoreError | undefined {
+    return this.#notice === undefined ? undefined : new StoreError('unavailable', noticeText(this.#notice));
+  }
+
+  note(notice: TopologyNotice | undefined): void {
+    const before = this.#notice;
+    this.#notice = notice;
+    if (noticeIdentity(before) === noticeIdentity(notice)) {
+      return;
+    }
+    const fields = { role: this.#role };
+    if (notice === undefined) {
+      this.#log.info(fields, 'the choice of the Redis master is no longer in doubt');
+    } else if (isNoticeError(notice)) {
+      this.#log.error(fields, noticeText(notice));
+    } else {
+      this.#log.warn(fields, noticeText(notice));
+    }
+  }
+
+  changed(change: DeploymentChange, topology: Topology): void {
+    const masters = [...topology.masters().keys()];
+    const fields = { role: this.#role, masters };
+    switch (change.cause) {
+      case 'started':
+        if (change.silent.length > 0) {
+          const text = 'using the only Redis master among the seeds that answered';
+          this.#log.warn({ ...fields, silent: change.silent }, text);
+        } else {
+          this.#log.debug(fields, 'using this Redis');
+        }
+        return;
+      case 'failover':
+        this.#changes += 1;
+        this.#log.warn({ ...fields, from: change.from }, 'changed to the Redis master that continues the history');
+        return;
+      case 'same_address':
+        this.#changes += 1;
+        this.#log.warn(fields, 'the Redis server in use has become a Cluster');
+        return;
+      case 'replaced':
+        this.#changes += 1;
+        this.#log.error(
+          fields,
+          'changed to another Redis deployment: no known node of the Cluster has answered for 30 s, and every seed leads to this one',
+        );
+    }
+  }
+
+  nameMoved(host: string, addresses: readonly string[]): void {
+    this.#changes += 1;
+    this.#log.warn({ role: this.#role, host, addresses }, 'the Redis host name has moved; reconnecting');
+  }
+}

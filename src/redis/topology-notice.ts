@@ -1,0 +1,78 @@
+/**
+ * What an operator must know about the choice of the deployment, as a closed set: logged once when it begins and once when it is over, and
+ * shown in /readyz while it lasts.
+ */
+export type TopologyNotice =
+  /** At start: no master is used, because a seed that does not answer may be one too. */
+  | { readonly kind: 'waiting_for_seeds'; readonly master: string; readonly silent: readonly string[] }
+  /** At start: no master is used, because several seeds are masters. */
+  | { readonly kind: 'several_masters'; readonly masters: readonly string[] }
+  /** At start: no seed that answered is a master. */
+  | { readonly kind: 'only_replicas'; readonly replicas: readonly string[] }
+  /** A master is used, and other seeds are masters too. */
+  | { readonly kind: 'other_masters'; readonly master: string; readonly ignored: readonly string[] }
+  /** The master in use has become a replica or does not answer, and no seed continues its history. */
+  | {
+      readonly kind: 'master_lost';
+      readonly master: string;
+      readonly isReplica: boolean;
+      readonly ignored: readonly string[];
+    }
+  /** No known node of the Cluster answers, but servers that do not belong to it do. */
+  | { readonly kind: 'foreign_servers'; readonly servers: readonly string[] };
+
+export function noticeText(notice: TopologyNotice): string {
+  switch (notice.kind) {
+    case 'waiting_for_seeds':
+      return `cannot use the Redis master ${notice.master} yet: waiting up to 10 s for ${list(notice.silent)}, which may be a master too`;
+    case 'several_masters':
+      return `cannot choose a Redis master: ${list(notice.masters)} are all masters; make all but one a replica or remove it`;
+    case 'only_replicas':
+      return `cannot find a Redis master: ${list(notice.replicas)} answered as replica`;
+    case 'other_masters':
+      return `more than one Redis master: using ${notice.master}, ignoring ${list(notice.ignored)}; make all but one a replica or remove it`;
+    case 'master_lost':
+      return `${lost(notice)}${ignored(notice.ignored)}`;
+    case 'foreign_servers':
+      return `cannot reach the Redis Cluster: ignoring ${list(notice.servers)}, which does not belong to it`;
+  }
+}
+
+/** Whether an operator must act; the other notices end by themselves. */
+export function isNoticeError(notice: TopologyNotice): boolean {
+  return notice.kind === 'foreign_servers' || conflictingMasters(notice) > 0;
+}
+
+/** Masters that are not used, because nothing proves that they hold the data. */
+export function conflictingMasters(notice: TopologyNotice | undefined): number {
+  switch (notice?.kind) {
+    case 'several_masters':
+      return notice.masters.length;
+    case 'other_masters':
+    case 'master_lost':
+      return notice.ignored.length;
+    default:
+      return 0;
+  }
+}
+
+/** Two notices of one identity are one event, however often they are found. */
+export function noticeIdentity(notice: TopologyNotice | undefined): string {
+  return notice === undefined ? '' : JSON.stringify(notice);
+}
+
+function lost({ master, isReplica }: TopologyNotice & { kind: 'master_lost' }): string {
+  return isReplica
+    ? `the Redis master ${master} has become a replica, and no seed is a master that continues its history`
+    : `the Redis master ${master} does not answer`;
+}
+
+function ignored(names: readonly string[]): string {
+  return names.length === 0
+    ? ''
+    : `; ignoring ${list(names)}, because only a single master that continues this history is used (restart the sidecar to choose again)`;
+}
+
+function list(names: readonly string[]): string {
+  return names.join(', ');
+}

@@ -1,0 +1,322 @@
+/**
+ * The topology of one deployment, kept up to date for all roles that use it: it decides whom to read, and when, and tells its members.
+ *
+ * Invariants:
+ *   1. One refresh at a time, for all members together. A request during a refresh causes one more.
+ *   2. What is chosen is decided by `deployment-choice.ts` alone, and when by `refresh-pace.ts` alone.
+ *   3. A refresh ends with the first set of reports that nothing pending can change; each question is bounded in time, so one frozen node
+ *      does not hold it up.
+ *   4. It does not end before its last member has left, and never throws.
+ *   5. Without a Cluster every refresh reads all seeds; in a Cluster `server-turns.ts` decides whom.
+ */
+import type { StoreError } from '../lib/store-error.ts';
+import { addressText, type NodeAddress } from './address.ts';
+import { ConnectFailures } from './connect-failure.ts';
+import { type Choice, chooseDeployment, type Deployment, isUsable, type SeenReport } from './deployment-choice.ts';
+import { NameWatch } from './name-watch.ts';
+import type { ConnectionGuard, RedisOptions } from './options.ts';
+import { RefreshPace } from './refresh-pace.ts';
+import { loginRefusalOf } from './server-error.ts';
+import { ServerQuestions } from './server-questions.ts';
+import { readServerReport, readStandaloneReport } from './server-report.ts';
+import { ServerTurns } from './server-turns.ts';
+import { Topology } from './topology.ts';
+import { TopologyLog } from './topology-log.ts';
+import type { TopologyMember, TopologyMembership, TopologySource } from './topology-member.ts';
+
+/** A refresh that is due while another one runs. */
+const RUNNING_MS = 50;
+/** Servers whose last report is remembered. */
+const MAX_SEEN = 64;
+
+/** `options.role` is for logs: of a source that serves several roles it names all of them. */
+export function createTopologySource(options: RedisOptions): TopologySource {
+  return new SharedTopology(options);
+}
+
+class SharedTopology implements TopologySource {
+  readonly guard: ConnectionGuard;
+  readonly #redis: RedisOptions;
+  readonly #seeds: ReadonlyMap<string, NodeAddress>;
+  readonly #members = new Set<TopologyMember>();
+  readonly #questions: ServerQuestions;
+  readonly #nameWatch: NameWatch | undefined;
+  readonly #pace = new RefreshPace();
+  readonly #turns = new ServerTurns();
+  readonly #failures = new ConnectFailures();
+  readonly #log: TopologyLog;
+  readonly #seen = new Map<string, SeenReport>();
+  #deployment: Deployment | undefined;
+  #topology = Topology.empty();
+  #refusal: StoreError | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #dueMs = Number.POSITIVE_INFINITY;
+  #lastStartMs = Number.NEGATIVE_INFINITY;
+  #isRequested = false;
+  #isRunning = false;
+  /** Whether the last refresh found a server of the deployment. */
+  #hasAnswer = false;
+  #isClosed = false;
+  #waiters: (() => void)[] = [];
+
+  constructor(options: RedisOptions) {
+    this.#redis = options;
+    this.#seeds = new Map(options.seeds.map((seed) => [addressText(seed), { host: seed.host, port: seed.port }]));
+    this.#log = new TopologyLog(options.log, options.role);
+    this.#questions = new ServerQuestions(options, () => [...this.#members].map((member) => member.nodes));
+    const [seed] = this.#seeds.values();
+    if (seed !== undefined && this.#seeds.size === 1) {
+      this.#nameWatch = new NameWatch({
+        host: seed.host,
+        lookup: options.lookup,
+        isActive: () => this.#deployment?.kind === 'standalone',
+        onMoved: (addresses) => this.#log.nameMoved(seed.host, addresses),
+      });
+    }
+    this.guard = {
+      verify: (address, send) => this.#verify(address, send),
+      opened: (connection) => this.#nameWatch?.add(connection) ?? (() => undefined),
+    };
+  }
+
+  join(member: TopologyMember): TopologyMembership {
+    this.#members.add(member);
+    if (!this.#topology.isEmpty) {
+      member.onTopology(this.#topology.copy());
+    }
+    const source = this;
+    return {
+      get refusal() {
+        return source.#refusal ?? source.#log.refusal;
+      },
+      get status() {
+        return source.#log.status;
+      },
+      nudge: () => void this.#request(),
+      wish: () => this.#wish(),
+      close: () => this.#leave(member),
+    };
+  }
+
+  #leave(member: TopologyMember): void {
+    this.#members.delete(member);
+    if (this.#members.size > 0) {
+      return;
+    }
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#nameWatch?.close();
+    this.#questions.close();
+    wakeAll(this.#waiters.splice(0));
+  }
+
+  async #verify(...[address, send]: Parameters<ConnectionGuard['verify']>): Promise<void> {
+    const deployment = this.#deployment;
+    if (deployment === undefined || deployment.kind === 'undecided') {
+      return;
+    }
+    const read = deployment.kind === 'cluster' ? readServerReport : readStandaloneReport;
+    const report = await read(send, address);
+    if (!isUsable(deployment, report)) {
+      throw report.kind === 'standalone' && report.role === 'replica'
+        ? new ReplicaError('cannot use the Redis server: it is a replica')
+        : new ForeignServerError('cannot use the Redis server: it does not belong to the known deployment');
+    }
+  }
+
+  /** Whether the next refresh is brought forward. */
+  #request(): boolean {
+    this.#noteMissing();
+    const waitMs = this.#pace.requestedMs(this.#redis.clock.monotonicMs(), this.#lastStartMs);
+    if (waitMs === undefined) {
+      return false;
+    }
+    this.#isRequested = true;
+    this.#schedule(waitMs);
+    return true;
+  }
+
+  /** In long trouble a caller must not wait for seconds to learn nothing new. */
+  #wish(): Promise<void> {
+    if (this.#isClosed || !this.#request()) {
+      return Promise.resolve();
+    }
+    return new Promise<void>((resolve) => this.#waiters.push(resolve));
+  }
+
+  #schedule(delayMs: number): void {
+    const dueMs = this.#redis.clock.monotonicMs() + delayMs;
+    if (this.#isClosed || (this.#timer !== undefined && dueMs >= this.#dueMs)) {
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#dueMs = dueMs;
+    this.#timer = setTimeout(() => void this.#tick(), delayMs);
+    this.#timer.unref();
+  }
+
+  async #tick(): Promise<void> {
+    this.#timer = undefined;
+    const nowMs = this.#redis.clock.monotonicMs();
+    if (this.#isRunning) {
+      this.#schedule(RUNNING_MS);
+      return;
+    }
+    if (!this.#isRequested && !this.#pace.isDue(nowMs - this.#lastStartMs, this.#isWatching())) {
+      this.#schedule(this.#pace.nextMs(nowMs));
+      return;
+    }
+    this.#isRunning = true;
+    this.#isRequested = false;
+    this.#lastStartMs = nowMs;
+    const waiters = this.#waiters.splice(0);
+    let choice: Choice | undefined;
+    try {
+      choice = await this.#refresh(nowMs, waiters);
+    } finally {
+      this.#isRunning = false;
+      wakeAll(waiters);
+      const endMs = this.#redis.clock.monotonicMs();
+      this.#hasAnswer = choice?.topology !== undefined;
+      this.#noteMissing();
+      const nextMs = this.#pace.nextMs(endMs);
+      this.#schedule(Math.min(nextMs, Math.max(0, (choice?.recheckAtMs ?? Number.POSITIVE_INFINITY) - endMs)));
+      if (this.#isRequested) {
+        void this.#request();
+      }
+    }
+  }
+
+  /** Resolves with the last choice of the round. */
+  async #refresh(startedAtMs: number, waiters: (() => void)[]): Promise<Choice | undefined> {
+    this.#deployment ??= { kind: 'undecided', sinceMs: startedAtMs };
+    const whom = this.#whom(startedAtMs);
+    const pending = new Set(whom.keys());
+    const errors = new Map<NodeAddress, unknown>();
+    const isKept = this.#deployment.kind === 'standalone' && this.#seeds.size > 1;
+    return await new Promise<Choice | undefined>((resolve) => {
+      let isOver = false;
+      const settle = (name: string): void => {
+        pending.delete(name);
+        if (isOver || this.#isClosed) {
+          resolve(undefined);
+          return;
+        }
+        const choice = this.#choose(startedAtMs, pending);
+        if (choice.change !== undefined) {
+          wakeAll(waiters);
+        }
+        if (choice.isFinal || pending.size === 0) {
+          isOver = true;
+          this.#noteErrors(errors, errors.size === whom.size);
+          resolve(choice);
+        }
+      };
+      for (const [name, address] of whom) {
+        this.#questions.ask(address, isKept).then(
+          (report) => {
+            this.#remember(name, { report, atMs: this.#redis.clock.monotonicMs() });
+            settle(name);
+          },
+          (error: unknown) => {
+            errors.set(address, error);
+            settle(name);
+          },
+        );
+      }
+    });
+  }
+
+  #choose(startedAtMs: number, pending: ReadonlySet<string>): Choice {
+    const before = this.#deployment as Deployment;
+    const nowMs = this.#redis.clock.monotonicMs();
+    const seeds = [...this.#seeds.values()];
+    const choice = chooseDeployment(before, { nowMs, startedAtMs, seeds, pending, seen: this.#seen });
+    this.#deployment = choice.deployment;
+    if (choice.change !== undefined && choice.topology !== undefined) {
+      this.#log.changed(choice.change, choice.topology);
+    }
+    if (choice.topology !== undefined && (choice.isFinal || choice.change !== undefined)) {
+      this.#topology = choice.topology;
+      for (const member of this.#members) {
+        member.onTopology(choice.topology.copy());
+      }
+    }
+    if (choice.isFinal || pending.size === 0) {
+      this.#log.note(choice.notice);
+    }
+    return choice;
+  }
+
+  #remember(name: string, seen: SeenReport): void {
+    this.#seen.delete(name);
+    this.#seen.set(name, seen);
+    const [oldest] = this.#seen.keys();
+    if (this.#seen.size > MAX_SEEN && oldest !== undefined) {
+      this.#seen.delete(oldest);
+    }
+  }
+
+  /** A refused login counts only if nobody else answered. */
+  #noteErrors(errors: ReadonlyMap<NodeAddress, unknown>, haveAllFailed: boolean): void {
+    if (!haveAllFailed) {
+      this.#refusal = undefined;
+      this.#failures.clear();
+      return;
+    }
+    const refusal = [...errors.values()].map(loginRefusalOf).find((candidate) => candidate !== undefined);
+    if (refusal !== undefined && this.#refusal?.serverCode !== refusal.serverCode) {
+      this.#redis.log.error({ role: this.#redis.role, code: refusal.serverCode }, refusal.message);
+    }
+    this.#refusal = refusal;
+    for (const [address, error] of errors) {
+      if (loginRefusalOf(error) === undefined) {
+        this.#failures.tell(this.#redis.log, { node: addressText(address), role: this.#redis.role }, error);
+      }
+    }
+  }
+
+  #noteMissing(): void {
+    const missing = new Set<string>(this.#hasAnswer ? [] : ['(answer)']);
+    for (const { current, nodes } of this.#members) {
+      if (!current().isWhole) {
+        missing.add('(slots)');
+      }
+      for (const name of current().masters().keys()) {
+        if (nodes.get(name)?.isReady !== true) {
+          missing.add(name);
+        }
+      }
+    }
+    this.#pace.note(missing, this.#redis.clock.monotonicMs());
+  }
+
+  /** Of several seeds without a Cluster the replication ids must be recent. */
+  #isWatching(): boolean {
+    const needsHistory = this.#deployment?.kind === 'standalone' && this.#seeds.size > 1;
+    return needsHistory || [...this.#members].some((member) => member.isWatching());
+  }
+
+  #whom(nowMs: number): Map<string, NodeAddress> {
+    if (this.#deployment?.kind !== 'cluster') {
+      return new Map(this.#seeds);
+    }
+    const nodes = [...this.#members].flatMap((member) => member.nodes.all()).filter((node) => node.isReady);
+    return this.#turns.next({
+      connected: new Map(nodes.map((node) => [node.name, node.address])),
+      known: this.#topology.nodes(),
+      seeds: this.#seeds,
+      isLongTrouble: this.#pace.isLongTrouble(nowMs),
+    });
+  }
+}
+
+class ReplicaError extends Error {}
+
+class ForeignServerError extends Error {}
+
+function wakeAll(waiters: readonly (() => void)[]): void {
+  for (const wake of waiters) {
+    wake();
+  }
+}

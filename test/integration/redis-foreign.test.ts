@@ -1,0 +1,158 @@
+/**
+ * A foreign Redis at an address of a Cluster whose nodes are all away (case H5): it is not adopted, and nothing is written to it.
+ *
+ * Each node is reached at the address of a proxy, so that another server can take its address over and give it back.
+ */
+import { silentLogger } from '../../src/lib/logger.ts';
+import { StoreError } from '../../src/lib/store-error.ts';
+import { createRedis, type Redis } from '../../src/redis/redis.ts';
+import { redisOptions, soonMs } from '../support/redis-client.ts';
+import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
+import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { type SwitchProxy, startSwitchProxy } from '../support/switch-proxy.ts';
+import { waitFor } from '../support/wait.ts';
+
+const KEYS = Array.from({ length: 30 }, (_, index) => `session-${index}`);
+
+let cluster: RedisCluster;
+let proxies: SwitchProxy[];
+let redis: Redis;
+let errors: string[];
+let others: { stop(): Promise<void> }[];
+
+beforeEach(async () => {
+  cluster = await startCluster({ replicas: 0 });
+  proxies = await Promise.all(cluster.nodes.map((node) => startSwitchProxy(node.port)));
+  others = [];
+  errors = [];
+  for (const [index, node] of cluster.nodes.entries()) {
+    await node.command('CONFIG', 'SET', 'cluster-announce-port', String(proxies[index]?.port));
+  }
+  await waitFor('the addresses of the proxies', async () => {
+    const slots = await Promise.all(cluster.nodes.map((node) => node.command('CLUSTER', 'SLOTS')));
+    return slots.every((reply) => proxies.every(({ port }) => JSON.stringify(reply).includes(String(port))));
+  });
+});
+
+afterEach(async () => {
+  redis.close();
+  await Promise.all(proxies.map((proxy) => proxy.close()));
+  await Promise.all([cluster.stop(), ...others.map((other) => other.stop())]);
+});
+
+async function open(seeds: readonly SwitchProxy[]): Promise<void> {
+  const urls = seeds.map(({ port }) => `redis://127.0.0.1:${port}`).join(',');
+  const log = { ...silentLogger, error: (_: object, text: string) => void errors.push(text) };
+  redis = createRedis(redisOptions(urls, { log }));
+  redis.start();
+  await waitFor('Redis ready', () => redis.isReady());
+  for (const key of KEYS) {
+    expect(await redis.send(key, ['SET', key, 'mine', 'PX', '600000'], soonMs())).toBe('OK');
+  }
+}
+
+/** Distinct outcomes of a write of every key. */
+async function outcomes(): Promise<string[]> {
+  const all = KEYS.map(async (key) => {
+    try {
+      return String(await redis.send(key, ['SET', key, 'mine', 'PX', '600000'], soonMs()));
+    } catch (error) {
+      return error instanceof StoreError ? error.kind : String(error);
+    }
+  });
+  return [...new Set(await Promise.all(all))].sort();
+}
+
+async function startForeign(kind: string): Promise<RedisNode> {
+  if (kind === 'standalone') {
+    const node = await startRedis();
+    others.push(node);
+    return node;
+  }
+  const other = await startCluster({ masters: 1, replicas: 0 });
+  others.push(other);
+  return other.nodes[0] as RedisNode;
+}
+
+test.each([
+  ['standalone', 'no seed', [0]],
+  ['of another Cluster', 'no seed', [0]],
+  ['standalone', 'one of several seeds', [0, 1, 2]],
+  ['of another Cluster', 'one of several seeds', [0, 1, 2]],
+])(
+  'a foreign server (%s) at the address of a node (%s) stays empty, and the Cluster is used again when it is back',
+  async (kind, _, seeds) => {
+    await open(seeds.map((index) => proxies[index] as SwitchProxy));
+    const foreign = await startForeign(kind);
+    const taken = proxies[1] as SwitchProxy;
+    for (const proxy of proxies) {
+      proxy.switchTo(proxy === taken ? foreign.port : undefined);
+    }
+    await waitFor('no service', async () => (await outcomes()).join() === 'unavailable');
+    const before = taken.accepted();
+    const goneAtMs = performance.now();
+    await waitFor(
+      'several attempts at the foreign server',
+      async () => {
+        expect(await outcomes()).toEqual(['unavailable']);
+        return (
+          taken.accepted() >= before + 10 &&
+          performance.now() >= goneAtMs + 8_000 &&
+          redis.topologyStatus().notices.length === 1
+        );
+      },
+      30_000,
+    );
+    expect(await foreign.command('DBSIZE')).toBe(0);
+    expect(redis.isReady()).toBe(false);
+    expect(errors).toContain(
+      `cannot reach the Redis Cluster: ignoring 127.0.0.1:${taken.port}, which does not belong to it`,
+    );
+    for (const [index, proxy] of proxies.entries()) {
+      proxy.switchTo(cluster.nodes[index]?.port);
+    }
+    await waitFor('service', async () => (await outcomes()).join() === 'OK', 20_000);
+    expect(await Promise.all(KEYS.map((key) => redis.send(key, ['GET', key], soonMs())))).toEqual(
+      KEYS.map(() => Buffer.from('mine')),
+    );
+    expect(await foreign.command('DBSIZE')).toBe(0);
+    await waitFor('the end of the notice', () => redis.topologyStatus().notices.length === 0);
+  },
+  90_000,
+);
+
+test('the only seed leads to another deployment for good: it is used after 30 s, with an error in the log', async () => {
+  const [seed] = proxies as [SwitchProxy];
+  await open([seed]);
+  const foreign = await startForeign('standalone');
+  const goneAtMs = performance.now();
+  for (const proxy of proxies) {
+    proxy.switchTo(proxy === seed ? foreign.port : undefined);
+  }
+  await waitFor('the other deployment in use', () => redis.isReady() && redis.topologyStatus().changes === 1, 60_000);
+  expect(performance.now() - goneAtMs).toBeGreaterThan(29_000);
+  expect(errors.some((text) => text.startsWith('changed to another Redis deployment'))).toBe(true);
+  expect(await outcomes()).toEqual(['OK']);
+}, 90_000);
+
+test('a Cluster that comes back with a new address of every node is found by the ids of its nodes', async () => {
+  const seed = await startSwitchProxy(cluster.nodes[0]?.port);
+  others.push({ stop: () => seed.close() });
+  await open([seed]);
+  for (const proxy of [seed, ...proxies]) {
+    proxy.switchTo(undefined);
+  }
+  await waitFor('no service', async () => (await outcomes()).join() === 'unavailable');
+  const moved = await Promise.all(cluster.nodes.map((node) => startSwitchProxy(node.port)));
+  others.push(...moved.map((proxy) => ({ stop: () => proxy.close() })));
+  for (const [index, node] of cluster.nodes.entries()) {
+    await node.command('CONFIG', 'SET', 'cluster-announce-port', String(moved[index]?.port));
+  }
+  seed.switchTo(cluster.nodes[0]?.port);
+  await waitFor('service', async () => (await outcomes()).join() === 'OK', 30_000);
+  const used = redis
+    .describe()
+    .map(({ node }) => node)
+    .sort();
+  expect(used).toEqual(moved.map(({ port }) => `127.0.0.1:${port}`).sort());
+}, 60_000);
