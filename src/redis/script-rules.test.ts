@@ -17,7 +17,7 @@ const TEXT_NAMES: Readonly<Record<string, readonly string[]>> = {
   'src/cache/scripts/common.lua': ['incarnation', 'names'],
   'src/cache/scripts/write.lua': ['incarnation', 'version', 'header'],
   'src/session/scripts/user-common.lua': ['handle'],
-  'src/session/scripts/user-end.lua': ['before[1]', 'before[2]'],
+  'src/session/scripts/user-end.lua': ['before[2]', 'before[3]'],
   'src/rate-limit/scripts/reset.lua': ['field'],
   'src/rate-limit/algorithms/sliding-window-log.lua': ['log.tail'],
 };
