@@ -20,6 +20,7 @@ import { RedisRateLimitStore } from './rate-limit/redis-store.ts';
 import type { RateLimitStore } from './rate-limit/store.ts';
 import { addressText, type CredentialsSource, parseSeed, type Seed } from './redis/address.ts';
 import type { RedisSubscriber, SubscriberListener } from './redis/commands.ts';
+import { FormatGuard } from './redis/format-guard.ts';
 import { createKeyspace, type Keyspace } from './redis/keyspace.ts';
 import { createRedis, type Redis } from './redis/redis.ts';
 import { MemorySessionStore } from './session/memory-store.ts';
@@ -34,6 +35,8 @@ export interface Stores {
   readonly cache: CacheStore;
   readonly createSubscriber: (listener: SubscriberListener) => RedisSubscriber;
   hasAnswered(): boolean;
+  /** Whether calls of a role are refused because of the format of the stored data. */
+  isRefused(): boolean;
   /** Lines for the body of /readyz. */
   describe(): readonly string[];
   close(): void;
@@ -88,6 +91,7 @@ function openMemoryStores({ settings, clock, log, metrics }: StoresOptions, keys
     cache,
     createSubscriber: (listener) => channels.createSubscriber(listener),
     hasAnswered: () => true,
+    isRefused: () => false,
     describe: () => ['store: memory of this process'],
     close: () => undefined,
   };
@@ -96,37 +100,50 @@ function openMemoryStores({ settings, clock, log, metrics }: StoresOptions, keys
 async function openRedisStores(options: StoresOptions, keyspace: Keyspace): Promise<Stores> {
   const { settings, log } = options;
   const seedsOf = { state: settings.redisUrls.map(parseSeed), cache: settings.cacheRedisUrls.map(parseSeed) };
-  const state = openRedis(options, 'state', seedsOf.state);
-  const cache = openRedis(options, 'cache', seedsOf.cache);
+  const state = openRole(options, { role: 'state', seeds: seedsOf.state, keyspace });
+  const cache = openRole(options, { role: 'cache', seeds: seedsOf.cache, keyspace });
+  const roles = [state, cache];
   let wasReady = false;
   const stops = [
-    warnOfEviction(state, log),
-    warnOfSilence(state, 'state', seedsOf.state, log),
-    warnOfSilence(cache, 'cache', seedsOf.cache, log),
+    warnOfEviction(state.redis, log),
+    warnOfSilence(state.redis, 'state', seedsOf.state, log),
+    warnOfSilence(cache.redis, 'cache', seedsOf.cache, log),
   ];
   return {
     kind: 'redis',
     keyspace,
-    rateLimit: new RedisRateLimitStore({ redis: state, keyspace }),
-    session: new RedisSessionStore({ commands: state, keyspace }),
-    cache: new RedisCacheStore({ commands: cache, keyspace }),
-    createSubscriber: (listener) => cache.createSubscriber(listener),
+    rateLimit: new RedisRateLimitStore({ redis: state.guard, keyspace }),
+    session: new RedisSessionStore({ commands: state.guard, keyspace }),
+    cache: new RedisCacheStore({ commands: cache.guard, keyspace }),
+    createSubscriber: (listener) => cache.redis.createSubscriber(listener),
     hasAnswered: () => {
-      wasReady ||= state.isReady() && cache.isReady();
+      wasReady ||= roles.every(({ redis, guard }) => redis.isReady() && guard.hasAnswered);
       return wasReady;
     },
+    isRefused: () => roles.some(({ guard }) => guard.refusal !== undefined),
     describe: () => [...describe('state', state, seedsOf.state), ...describe('cache', cache, seedsOf.cache)],
     close: () => {
       for (const stop of stops) {
         stop();
       }
-      state.close();
-      cache.close();
+      for (const { redis, guard } of roles) {
+        guard.close();
+        redis.close();
+      }
     },
   };
 }
 
-function openRedis(options: StoresOptions, role: 'state' | 'cache', seeds: readonly Seed[]): Redis {
+/** A Redis deployment, and what its stores send their commands through. */
+interface Role {
+  readonly redis: Redis;
+  readonly guard: FormatGuard;
+}
+
+function openRole(
+  options: StoresOptions,
+  { role, seeds, keyspace }: { role: 'state' | 'cache'; seeds: readonly Seed[]; keyspace: Keyspace },
+): Role {
   const { settings, clock, wheel, log, metrics } = options;
   const redis = createRedis({
     role,
@@ -142,10 +159,12 @@ function openRedis(options: StoresOptions, role: 'state' | 'cache', seeds: reado
     wheel,
     metrics: metrics.redis(role),
     log,
+    onConnectionChange: () => guard.onConnectionChange(),
   });
-  metrics.onScrape(role, () => redis.isReady());
+  const guard = new FormatGuard({ commands: redis, role, key: keyspace.format(role), clock, log });
+  metrics.onScrape(role, { isUp: () => redis.isReady(), isFormatRefused: () => guard.refusal !== undefined });
   redis.start();
-  return redis;
+  return { redis, guard };
 }
 
 /** Asked for every new connection: the file may have been rotated. That it cannot be read is told once, until it can. */
@@ -199,12 +218,13 @@ function warnOfEviction(redis: Redis, log: Logger): () => void {
   return () => clearInterval(timer);
 }
 
-function describe(role: string, redis: Redis, seeds: readonly Seed[]): string[] {
+function describe(role: string, { redis, guard }: Role, seeds: readonly Seed[]): string[] {
   const nodes = redis.describe();
   if (nodes.length === 0) {
     return [`redis ${role}: no node has answered yet, asked: ${seeds.map(addressText).join(' ')}`];
   }
-  return nodes.map(
+  const lines = nodes.map(
     (node) => `redis ${role} ${node.node}: ${node.isReady ? 'connected' : (node.refusal ?? 'not connected')}`,
   );
+  return guard.refusal === undefined ? lines : [...lines, `redis ${role}: all calls are refused, ${guard.refusal}`];
 }

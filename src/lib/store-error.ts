@@ -24,3 +24,14 @@ export class StoreError extends Error {
     this.serverCode = options?.serverCode;
   }
 }
+
+/**
+ * What is stored has a format or layout that this release does not know: nothing was read into an answer, and nothing was changed.
+ * No failure mode decides in its place, because the store does work: an operator must run another release.
+ */
+export class StoredFormatError extends StoreError {
+  constructor(detail: string) {
+    super('forbidden', detail);
+    this.name = 'StoredFormatError';
+  }
+}

@@ -42,7 +42,7 @@ export interface Metrics {
   bucketFlushed(cause: string): void;
   redis(role: string): RedisCounts;
   /** Asked at every scrape. */
-  onScrape(role: string, isUp: () => boolean): void;
+  onScrape(role: string, redis: { isUp(): boolean; isFormatRefused(): boolean }): void;
   memoryEvicted(store: string): void;
   /** Asked at every scrape. */
   onMemoryScrape(store: string, sizes: { readonly size: number; readonly bytes: number }): void;
@@ -55,7 +55,14 @@ export interface Metrics {
   close(): void;
 }
 
-export function createMetrics(options: { version: string; redisCodes: readonly string[] }): Metrics {
+export interface MetricsOptions {
+  readonly version: string;
+  /** The instance id of this process. */
+  readonly instance: string;
+  readonly redisCodes: readonly string[];
+}
+
+export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry();
   const counter = (row: MetricRow, collect?: (this: Counter) => void): Counter =>
     new Counter({ ...describe(row), registers: [registry], ...(collect === undefined ? {} : { collect }) });
@@ -100,13 +107,18 @@ export function createMetrics(options: { version: string; redisCodes: readonly s
       this.set({ store }, sizes.bytes);
     }
   });
-  const upByRole = new Map<string, () => boolean>();
+  const redisByRole = new Map<string, { isUp(): boolean; isFormatRefused(): boolean }>();
   gauge(METRICS.redisUp, function collect() {
-    for (const [role, isUp] of upByRole) {
-      this.set({ role }, isUp() ? 1 : 0);
+    for (const [role, redis] of redisByRole) {
+      this.set({ role }, redis.isUp() ? 1 : 0);
     }
   });
-  const delay = collectProcess(gauge, counter, options.version);
+  gauge(METRICS.redisFormatRefused, function collect() {
+    for (const [role, redis] of redisByRole) {
+      this.set({ role }, redis.isFormatRefused() ? 1 : 0);
+    }
+  });
+  const delay = collectProcess(gauge, counter, options);
   const nodes = boundedLabel(NODES_MAX);
   const reasons = boundedLabel(REASONS_MAX);
   const codes = new Set(options.redisCodes);
@@ -168,7 +180,7 @@ export function createMetrics(options: { version: string; redisCodes: readonly s
         connectionLost: (node, reason) => losses.inc({ role, node: nodes(node), reason: reasons(reason) }),
       };
     },
-    onScrape: (role, isUp) => void upByRole.set(role, isUp),
+    onScrape: (role, redis) => void redisByRole.set(role, redis),
     memoryEvicted: (store) => evictions.inc({ store }),
     onMemoryScrape: (store, sizes) => void memorySizes.set(store, sizes),
     policyReload: (outcome) => reloads.inc({ outcome }),
@@ -214,7 +226,7 @@ function boundedLabel(max: number): (value: string) => string {
 function collectProcess(
   gauge: (row: MetricRow, collect?: (this: Gauge) => void) => Gauge,
   counter: (row: MetricRow, collect?: (this: Counter) => void) => Counter,
-  version: string,
+  { version, instance }: MetricsOptions,
 ): { disable(): void } {
   const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   delay.enable();
@@ -237,5 +249,6 @@ function collectProcess(
   });
   gauge(METRICS.startTime).set(Math.round(Date.now() / 1_000 - process.uptime()));
   gauge(METRICS.buildInfo).set({ version }, 1);
+  gauge(METRICS.instanceInfo).set({ instance }, 1);
   return delay;
 }

@@ -22,7 +22,7 @@ import { invalidArgument, Status, StatusError, unimplemented } from '../grpc/sta
 import { storeDeadlineMs } from '../grpc/store-deadline.ts';
 import { after } from '../lib/answer.ts';
 import type { Clock } from '../lib/clock.ts';
-import { StoreError } from '../lib/store-error.ts';
+import { StoredFormatError, StoreError } from '../lib/store-error.ts';
 import { decidedAnswer, failureAnswer } from './answer.ts';
 import { type CompiledLimits, compileLimits, compilePolicy } from './policy.ts';
 import {
@@ -121,7 +121,7 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     }
 
     function failed(error: unknown): CheckRateLimitResponse {
-      if (!(error instanceof StoreError) || error.kind === 'full') {
+      if (!(error instanceof StoreError) || error.kind === 'full' || error instanceof StoredFormatError) {
         throw error;
       }
       const answer = failureAnswer(target.limits, target.onFailure, cost);

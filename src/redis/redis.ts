@@ -66,7 +66,10 @@ class RedisDeployment implements Redis {
 
   constructor(options: RedisOptions) {
     this.#redis = options;
-    this.#nodes = new NodeTable(options, () => this.#refresh.nudge());
+    this.#nodes = new NodeTable(options, () => {
+      this.#refresh.nudge();
+      options.onConnectionChange?.();
+    });
     this.#refresh = new TopologyRefresh({
       redis: options,
       nodes: this.#nodes,

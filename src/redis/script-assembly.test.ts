@@ -94,6 +94,7 @@ describe.each(scripts)('%s', (path) => {
 test('commands of scripts are those that docs/redis.md gives rights for, by role', () => {
   const both = documentedRules('every connection');
   for (const [folder, section] of [
+    ['redis', 'every connection'],
     ['cache', 'cache'],
     ['session', 'limits and sessions'],
     ['rate-limit', 'limits and sessions'],

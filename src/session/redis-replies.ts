@@ -1,10 +1,10 @@
 /**
  * Reads what the scripts of src/session/scripts/ answer. The names of the fields stand in session-common.lua.
  *
- *   1. A session or user of a layout that this release does not know is refused (StoreError `forbidden`), never misread.
+ *   1. A session or user of a layout that this release does not know is refused (StoredFormatError), never misread.
  *   2. A reply of another form is a broken script, not a failure of the store: it throws a TypeError.
  */
-import { StoreError } from '../lib/store-error.ts';
+import { StoredFormatError } from '../lib/store-error.ts';
 import type { RedisReply } from '../redis/commands.ts';
 import { endOf, type ListedSession, type SessionRecord } from './session.ts';
 
@@ -143,9 +143,9 @@ function checkLayout(what: 'session' | 'user', layout: RedisReply | undefined): 
   }
 }
 
-function unknownLayout(what: 'session' | 'user'): StoreError {
+function unknownLayout(what: 'session' | 'user'): StoredFormatError {
   const detail = `the ${what} is stored in a layout that this release does not know (it knows ${LAYOUT}); upgrade this sidecar`;
-  return new StoreError('forbidden', detail);
+  return new StoredFormatError(detail);
 }
 
 function isMissing(reply: RedisReply | undefined): reply is null | undefined {

@@ -228,7 +228,7 @@ describe('the documented user', () => {
       ...documentedRules('cache'),
     ];
     for (const rule of rules) {
-      expect(rule).toMatch(/^(\+[a-z|]+|[~&]pannier:[a-z-]+:\*)$/);
+      expect(rule).toMatch(/^(\+[a-z_|]+|[~&]pannier:[a-z-]+:\*)$/);
     }
   });
 });
