@@ -33,14 +33,12 @@ test: node_modules/.installed dist/main.mjs ## unit, contract and integration te
 	sh scripts/ensure-redis.sh
 	$(JEST) $(call report,test) --forceExit $(ARGS)
 
-# The suites that depend on the version of the server.
-REDIS_SUITES := test/integration/(rate-limit|session|cache|redis|format)
+# Where the version of the server matters: limits, sessions, cache, connections, and the fault suite.
+REDIS_SUITES := test/{e2e/*,integration/{rate-limit,session,cache,redis,format}*}.test.ts
 REDIS_IMAGE ?= redis:8.6
-test-redis: node_modules/.installed dist/main.mjs ## limits, sessions, cache and connections on the server of the image REDIS_IMAGE (needs a container engine)
+test-redis: node_modules/.installed dist/main.mjs ## the suites of the Redis stores and the fault suite on the server of REDIS_IMAGE (needs a container engine)
 	PANNIER_TEST_REDIS=container PANNIER_TEST_REDIS_IMAGE=$(REDIS_IMAGE) \
-	  $(JEST) $(call report,test-$(subst /,-,$(subst :,-,$(REDIS_IMAGE)))) --forceExit --testTimeout 60000 '$(REDIS_SUITES)' $(ARGS)
-	PANNIER_TEST_REDIS=container PANNIER_TEST_REDIS_IMAGE=$(REDIS_IMAGE) \
-	  $(call suite,e2e-$(subst /,-,$(subst :,-,$(REDIS_IMAGE))),test/e2e/*.test.ts) $(ARGS)
+	  $(call suite,redis-$(subst /,-,$(subst :,-,$(REDIS_IMAGE))),$(REDIS_SUITES)) $(ARGS)
 
 test-mixed: node_modules/.installed dist/main.mjs ## this sidecar beside that of another commit on one Redis (PANNIER_MIXED_REF, else the last tag)
 	sh scripts/ensure-redis.sh
