@@ -40,6 +40,10 @@ function commonOf(path: string): string | undefined {
   if (path.includes('/cache/')) {
     return 'common.lua';
   }
+  // Complete in itself: the one that has to be lean.
+  if (path.endsWith('/session/scripts/read.lua')) {
+    return undefined;
+  }
   if (path.includes('/session/')) {
     return basename(path).startsWith('user-') ? 'user-common.lua' : 'session-common.lua';
   }

@@ -72,7 +72,7 @@ export class RedisSessionStore implements SessionStore {
   readonly #clock: Clock;
   readonly #users: RedisUsers;
   readonly #createScript = script('create', 'write');
-  readonly #readScript = script('read', 'read');
+  readonly #readScript = loadScript('session-read', [`${DIRECTORY}/read.lua`], 'read');
   readonly #touchScript = script('touch', 'write_in_place');
   readonly #updateScript = script('update', 'write');
   readonly #rotateScript = script('rotate', 'write');

@@ -1,4 +1,4 @@
--- What the scripts of a session's hash share; put before each of them. KEYS[1] is the session in all of them.
+-- What the scripts of a session's hash share; put before each of them but read.lua. KEYS[1] is the session in all of them.
 -- Fields: y layout, v verifier, p previous verifier, q end of its grace, u user, g generation, n version, c created, s last seen,
 -- i idle timeout, a absolute expiry, k number of data fields, b their bytes, l labels, f:<name> data.
 
@@ -18,7 +18,7 @@ end
 
 -- The live session; or nil, and UNKNOWN_LAYOUT where there is one that this script cannot read.
 local function load_session(now)
-  local found = redis.call('HMGET', KEYS[1], 'y', 'v', 'p', 'q', 'u', 'g', 'n', 'c', 's', 'i', 'a', 'k', 'b')
+  local found = redis.call('HMGET', KEYS[1], 'y', 'v', 'u', 'g', 'n', 'c', 's', 'i', 'a', 'k', 'b')
   if not found[1] and not found[2] then
     return nil
   end
@@ -27,28 +27,20 @@ local function load_session(now)
   end
   local session = {
     verifier = found[2],
-    previous = found[3],
-    previous_end = tonumber(found[4]),
-    user = found[5],
-    generation = found[6],
-    version = tonumber(found[7]),
-    created = tonumber(found[8]),
-    seen = tonumber(found[9]),
-    idle = tonumber(found[10]),
-    absolute_end = tonumber(found[11]),
-    fields = tonumber(found[12]),
-    bytes = tonumber(found[13]),
+    user = found[3],
+    generation = found[4],
+    version = tonumber(found[5]),
+    created = tonumber(found[6]),
+    seen = tonumber(found[7]),
+    idle = tonumber(found[8]),
+    absolute_end = tonumber(found[9]),
+    fields = tonumber(found[10]),
+    bytes = tonumber(found[11]),
   }
   if now >= math.min(session.seen + session.idle, session.absolute_end) then
     return nil
   end
   return session
-end
-
--- Whether the stored time of the last use is old enough to be written anew: touchIntervalMs of session.ts.
-local function is_renewal_due(session, now)
-  local age = now - session.seen
-  return age > 0 and age >= math.min(1000, math.floor(session.idle / 100))
 end
 
 -- The last command of a script: a time that has come meanwhile deletes the key, so nothing can be read after it.

@@ -7,7 +7,8 @@ local session, refusal = load_session(now)
 if not session or session.verifier ~= ARGV[1] then
   return refusal
 end
-if not is_renewal_due(session, now) then
+-- touchIntervalMs of session.ts.
+if now <= session.seen or now - session.seen < math.min(1000, math.floor(session.idle / 100)) then
   return session.seen
 end
 redis.call('HSET', KEYS[1], 's', whole(now))
