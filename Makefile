@@ -12,7 +12,7 @@ suite = $(JEST) $(call report,$(1)) --testMatch '$(CURDIR)/$(2)' --testPathIgnor
 IMAGE_BUILD ?= docker build
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check conformance clients fuzz chart-test e2e e2e-image e2e-kubernetes examples bench bench-transport bench-redis soak image proto docs format clean
+.PHONY: help run build test test-redis test-mixed check conformance clients fuzz chart-test e2e e2e-image e2e-kubernetes examples bench bench-transport bench-redis soak image proto docs format clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | awk -F'\t' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -32,6 +32,17 @@ build: dist/main.mjs ## bundle the program into dist/; bin/pannier runs it
 test: node_modules/.installed dist/main.mjs ## unit, contract and integration tests (finds or installs a Redis)
 	sh scripts/ensure-redis.sh
 	$(JEST) $(call report,test) --forceExit $(ARGS)
+
+# Where the version of the server matters: limits, sessions, cache, connections, and the fault suite.
+REDIS_SUITES := test/{e2e/*,integration/{rate-limit,session,cache,redis,format}*}.test.ts
+REDIS_IMAGE ?= redis:8.6
+test-redis: node_modules/.installed dist/main.mjs ## the suites of the Redis stores and the fault suite on the server of REDIS_IMAGE (needs a container engine)
+	PANNIER_TEST_REDIS=container PANNIER_TEST_REDIS_IMAGE=$(REDIS_IMAGE) \
+	  $(call suite,redis-$(subst /,-,$(subst :,-,$(REDIS_IMAGE))),$(REDIS_SUITES)) $(ARGS)
+
+test-mixed: node_modules/.installed dist/main.mjs ## this sidecar beside that of another commit on one Redis (PANNIER_MIXED_REF, else the last tag)
+	sh scripts/ensure-redis.sh
+	$(call suite,mixed,test/mixed/*.test.ts) $(ARGS)
 
 check: node_modules/.installed ## types, format, lint, protos, generated files, house rules
 	tsc

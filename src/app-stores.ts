@@ -20,9 +20,11 @@ import { RedisRateLimitStore } from './rate-limit/redis-store.ts';
 import type { RateLimitStore } from './rate-limit/store.ts';
 import { addressText, type CredentialsSource, parseSeed, type Seed } from './redis/address.ts';
 import type { RedisSubscriber, SubscriberListener } from './redis/commands.ts';
+import { FormatGuard } from './redis/format-guard.ts';
 import { createKeyspace, type Keyspace } from './redis/keyspace.ts';
 import type { RedisOptions } from './redis/options.ts';
 import { createRedis, type Redis } from './redis/redis.ts';
+import type { TopologySource } from './redis/topology-member.ts';
 import { createTopologySource } from './redis/topology-source.ts';
 import { MemorySessionStore } from './session/memory-store.ts';
 import { RedisSessionStore } from './session/redis-store.ts';
@@ -36,6 +38,8 @@ export interface Stores {
   readonly cache: CacheStore;
   readonly createSubscriber: (listener: SubscriberListener) => RedisSubscriber;
   hasAnswered(): boolean;
+  /** Whether calls of a role are refused because of the format of the stored data. */
+  isRefused(): boolean;
   /** Lines for the body of /readyz. */
   describe(): readonly string[];
   close(): void;
@@ -90,52 +94,80 @@ function openMemoryStores({ settings, clock, log, metrics }: StoresOptions, keys
     cache,
     createSubscriber: (listener) => channels.createSubscriber(listener),
     hasAnswered: () => true,
+    isRefused: () => false,
     describe: () => ['store: memory of this process'],
     close: () => undefined,
   };
 }
 
 async function openRedisStores(options: StoresOptions, keyspace: Keyspace): Promise<Stores> {
-  const { settings, log, metrics } = options;
+  const { settings, log } = options;
   const seedsOf = { state: settings.redisUrls.map(parseSeed), cache: settings.cacheRedisUrls.map(parseSeed) };
   const isShared = settings.redisUrls.join() === settings.cacheRedisUrls.join();
-  // Connections are separate all the same.
-  const shared = isShared ? createTopologySource(redisOptions(options, 'state and cache', seedsOf.state)) : undefined;
-  const state = createRedis(redisOptions(options, 'state', seedsOf.state), shared);
-  const cache = createRedis(redisOptions(options, 'cache', seedsOf.cache), shared);
-  for (const [role, redis] of Object.entries({ state, cache })) {
-    metrics.onScrape(role, () => {
-      const { conflictingMasters, changes } = redis.topologyStatus();
-      return { isUp: redis.isReady(), conflictingMasters, masterChanges: changes };
-    });
-    redis.start();
-  }
+  // One refresh of the topology serves both roles; connections are separate all the same.
+  const source = isShared ? createTopologySource(redisOptions(options, 'state and cache', seedsOf.state)) : undefined;
+  const state = openRole(options, { role: 'state', seeds: seedsOf.state, keyspace, source });
+  const cache = openRole(options, { role: 'cache', seeds: seedsOf.cache, keyspace, source });
+  const roles = [state, cache];
   let wasReady = false;
   const stops = [
-    warnOfEviction(state, log),
-    warnOfSilence(state, 'state', seedsOf.state, log),
-    warnOfSilence(cache, 'cache', seedsOf.cache, log),
+    warnOfEviction(state.redis, log),
+    warnOfSilence(state.redis, 'state', seedsOf.state, log),
+    warnOfSilence(cache.redis, 'cache', seedsOf.cache, log),
   ];
   return {
     kind: 'redis',
     keyspace,
-    rateLimit: new RedisRateLimitStore({ redis: state, keyspace }),
-    session: new RedisSessionStore({ commands: state, keyspace }),
-    cache: new RedisCacheStore({ commands: cache, keyspace }),
-    createSubscriber: (listener) => cache.createSubscriber(listener),
+    rateLimit: new RedisRateLimitStore({ redis: state.guard, keyspace }),
+    session: new RedisSessionStore({ commands: state.guard, keyspace }),
+    cache: new RedisCacheStore({ commands: cache.guard, keyspace }),
+    createSubscriber: (listener) => cache.redis.createSubscriber(listener),
     hasAnswered: () => {
-      wasReady ||= state.isReady() && cache.isReady();
+      wasReady ||= roles.every(({ redis, guard }) => redis.isReady() && guard.hasAnswered);
       return wasReady;
     },
+    isRefused: () => roles.some(({ guard }) => guard.refusal !== undefined),
     describe: () => [...describe('state', state, seedsOf.state), ...describe('cache', cache, seedsOf.cache)],
     close: () => {
       for (const stop of stops) {
         stop();
       }
-      state.close();
-      cache.close();
+      for (const { redis, guard } of roles) {
+        guard.close();
+        redis.close();
+      }
     },
   };
+}
+
+/** A Redis deployment, and what its stores send their commands through. */
+interface Role {
+  readonly redis: Redis;
+  readonly guard: FormatGuard;
+}
+
+interface RoleOptions {
+  readonly role: 'state' | 'cache';
+  readonly seeds: readonly Seed[];
+  readonly keyspace: Keyspace;
+  /** Unset: one of its own. */
+  readonly source: TopologySource | undefined;
+}
+
+function openRole(options: StoresOptions, { role, seeds, keyspace, source }: RoleOptions): Role {
+  const { clock, log, metrics } = options;
+  const redis = createRedis(
+    { ...redisOptions(options, role, seeds), onConnectionChange: () => guard.onConnectionChange() },
+    source,
+  );
+  const guard = new FormatGuard({ commands: redis, role, key: keyspace.format(role), clock, log });
+  metrics.onScrape(role, () => {
+    const { conflictingMasters, changes } = redis.topologyStatus();
+    const isFormatRefused = guard.refusal !== undefined;
+    return { isUp: redis.isReady(), conflictingMasters, masterChanges: changes, isFormatRefused };
+  });
+  redis.start();
+  return { redis, guard };
 }
 
 /** `role` is also what logs say. */
@@ -209,17 +241,16 @@ function warnOfEviction(redis: Redis, log: Logger): () => void {
   return () => clearInterval(timer);
 }
 
-function describe(role: string, redis: Redis, seeds: readonly Seed[]): string[] {
+function describe(role: string, { redis, guard }: Role, seeds: readonly Seed[]): string[] {
   const nodes = redis.describe();
   const notices = redis.topologyStatus().notices.map((notice) => `redis ${role}: ${notice}`);
   if (nodes.length === 0) {
     const silence = `redis ${role}: no node has answered yet, asked: ${seeds.map(addressText).join(' ')}`;
     return notices.length === 0 ? [silence] : notices;
   }
-  return [
-    ...nodes.map(
-      (node) => `redis ${role} ${node.node}: ${node.isReady ? 'connected' : (node.refusal ?? 'not connected')}`,
-    ),
-    ...notices,
-  ];
+  const lines = nodes.map(
+    (node) => `redis ${role} ${node.node}: ${node.isReady ? 'connected' : (node.refusal ?? 'not connected')}`,
+  );
+  const refusals = guard.refusal === undefined ? [] : [`redis ${role}: all calls are refused, ${guard.refusal}`];
+  return [...lines, ...notices, ...refusals];
 }

@@ -32,6 +32,8 @@ export interface AppOptions {
   readonly policies: PolicySource;
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** The instance id of this process, for /readyz. */
+  readonly instance: string;
 }
 
 export interface App {
@@ -52,7 +54,11 @@ export async function startApp(options: AppOptions): Promise<App> {
   const clock = systemClock;
   const wheel = new TimerWheel({ clock });
   const stores = await openStores({ settings, clock, wheel, log, metrics });
-  const readiness = new Readiness({ clock, hasAnswered: () => stores.hasAnswered() });
+  const readiness = new Readiness({
+    clock,
+    hasAnswered: () => stores.hasAnswered(),
+    isRefused: () => stores.isRefused(),
+  });
   const health = createHealthService();
   const cache = createCacheService({
     store: stores.cache,
@@ -150,7 +156,7 @@ async function openAdmin(options: AppOptions, readiness: Readiness, stores: Stor
   const server = startAdminServer({
     ...settings.adminAddress,
     isReady: () => readiness.isReady(),
-    describe: () => stores.describe(),
+    describe: () => [`instance ${options.instance}`, ...stores.describe()],
     metricsText: () => metrics.text(),
     metricsContentType: metrics.contentType,
     log,

@@ -17,7 +17,7 @@ import type { CallContext } from '../grpc/method.ts';
 import { storeDeadlineMs } from '../grpc/store-deadline.ts';
 import { type Answer, after } from '../lib/answer.ts';
 import type { Clock } from '../lib/clock.ts';
-import { StoreError } from '../lib/store-error.ts';
+import { StoredFormatError, StoreError } from '../lib/store-error.ts';
 import type { NearCache, NearCopy, Placeholder } from '../near/near-cache.ts';
 import type { CacheMetrics } from './metrics.ts';
 import { namespaceLabel, namespaceSpec } from './namespace.ts';
@@ -170,7 +170,7 @@ export class CacheReader {
 
   #failed(near: NearCache | undefined, placeholder: Placeholder | undefined, error: unknown): CacheGetResponse {
     endPlaceholder(near, placeholder, undefined);
-    if (!(error instanceof StoreError)) {
+    if (!(error instanceof StoreError) || error instanceof StoredFormatError) {
       throw error;
     }
     return this.#unavailable();

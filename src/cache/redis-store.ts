@@ -9,7 +9,7 @@
  * Promises: those of store.ts. No key, value or tag is in an error text.
  */
 import { randomBytes } from 'node:crypto';
-import { StoreError } from '../lib/store-error.ts';
+import { StoredFormatError, StoreError } from '../lib/store-error.ts';
 import { encodeNames } from '../near/invalidation-message.ts';
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import { BUCKET_COUNT, bucketOf, type Keyspace } from '../redis/keyspace.ts';
@@ -259,7 +259,7 @@ function bytesOf(round: FirstRound): number {
 }
 
 function toFailure(error: unknown): FirstRound {
-  if (error instanceof StoreError) {
+  if (error instanceof StoreError && !(error instanceof StoredFormatError)) {
     return { kind: 'failed' };
   }
   throw error;

@@ -12,6 +12,7 @@ import type { PolicyFile, PolicySource } from '../config/policy-file.ts';
 import { defaultPolicySource, type PolicyWatchResult, watchPolicyFile } from '../config/policy-watch.ts';
 import { findFileProblems } from '../config/setting-files.ts';
 import { settingsHelp } from '../config/settings-reference.ts';
+import { createInstanceId } from '../lib/instance-id.ts';
 import type { Logger } from '../lib/logger.ts';
 import { VERSION } from '../lib/version.ts';
 import { createLog } from '../observability/log.ts';
@@ -45,7 +46,8 @@ async function serve(withHints: boolean): Promise<void> {
     return;
   }
   const log = createLog(settings.logLevel);
-  const metrics = createMetrics({ version: VERSION, redisCodes: SERVER_CODES });
+  const instance = createInstanceId();
+  const metrics = createMetrics({ version: VERSION, instance, redisCodes: SERVER_CODES });
   guardProcess(log);
 
   let app: App | undefined;
@@ -55,13 +57,13 @@ async function serve(withHints: boolean): Promise<void> {
   }
   const signalled = nextStopSignal();
   try {
-    app = await startApp({ settings, policies, log, metrics });
+    app = await startApp({ settings, policies, log, metrics, instance });
   } catch (error) {
     process.stderr.write(`pannier: ${error instanceof Error ? error.message : String(error)}\n`);
     process.exitCode = 1;
     return;
   }
-  log.info({ ...app.addresses, store: app.store, version: VERSION }, 'serving');
+  log.info({ ...app.addresses, store: app.store, version: VERSION, instance }, 'serving');
   if (withHints) {
     process.stderr.write(hints(app.addresses));
   }

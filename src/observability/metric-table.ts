@@ -89,6 +89,12 @@ export const METRICS = {
     labels: ['role'],
     help: 'Changes to another standalone master or to another deployment, and moves of the host name.',
   },
+  redisFormatRefused: {
+    name: 'pannier_redis_format_refused',
+    type: 'gauge',
+    labels: ['role'],
+    help: '1 while all calls of a role are refused because the stored data has a format that this release does not read.',
+  },
   redisRoundTrip: {
     name: 'pannier_redis_round_trip_seconds',
     type: 'histogram',
@@ -172,6 +178,12 @@ export const METRICS = {
     type: 'gauge',
     labels: ['version'],
     help: '1, with the version of the program.',
+  },
+  instanceInfo: {
+    name: 'pannier_instance_info',
+    type: 'gauge',
+    labels: ['instance'],
+    help: '1, with the random instance id of this process, which the log and /readyz show too.',
   },
 } as const satisfies Record<string, MetricRow>;
 

@@ -5,7 +5,7 @@ import { readTextAsset } from '../lib/assets.ts';
 import { METRICS, metricsMarkdown } from './metric-table.ts';
 import { createMetrics } from './metrics.ts';
 
-const metrics = createMetrics({ version: '1.2.3', redisCodes: ['OOM'] });
+const metrics = createMetrics({ version: '1.2.3', instance: 'abcd1234', redisCodes: ['OOM'] });
 afterAll(() => metrics.close());
 
 async function series(): Promise<string[]> {
@@ -23,7 +23,7 @@ test('every metric of the table is exported', async () => {
 });
 
 test('the first scrape tells the CPU time, and both outcomes of a reload from 0 on', async () => {
-  const fresh = createMetrics({ version: '1.2.3', redisCodes: [] });
+  const fresh = createMetrics({ version: '1.2.3', instance: 'abcd1234', redisCodes: [] });
   const text = await fresh.text();
   fresh.close();
   expect(Number(/^process_cpu_seconds_total (\S+)$/m.exec(text)?.[1])).toBeGreaterThan(0);

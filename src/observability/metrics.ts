@@ -34,6 +34,7 @@ export interface RedisHealth {
   readonly conflictingMasters: number;
   /** Since the start. */
   readonly masterChanges: number;
+  readonly isFormatRefused: boolean;
 }
 
 type DecisionOutcome = 'allowed' | 'denied' | 'failure_allowed' | 'failure_denied';
@@ -62,7 +63,14 @@ export interface Metrics {
   close(): void;
 }
 
-export function createMetrics(options: { version: string; redisCodes: readonly string[] }): Metrics {
+export interface MetricsOptions {
+  readonly version: string;
+  /** The instance id of this process. */
+  readonly instance: string;
+  readonly redisCodes: readonly string[];
+}
+
+export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry();
   const counter = (row: MetricRow, collect?: (this: Counter) => void): Counter =>
     new Counter({ ...describe(row), registers: [registry], ...(collect === undefined ? {} : { collect }) });
@@ -124,7 +132,12 @@ export function createMetrics(options: { version: string; redisCodes: readonly s
       this.inc({ role }, read().masterChanges);
     }
   });
-  const delay = collectProcess(gauge, counter, options.version);
+  gauge(METRICS.redisFormatRefused, function collect() {
+    for (const [role, read] of healthByRole) {
+      this.set({ role }, read().isFormatRefused ? 1 : 0);
+    }
+  });
+  const delay = collectProcess(gauge, counter, options);
   const nodes = boundedLabel(NODES_MAX);
   const reasons = boundedLabel(REASONS_MAX);
   const codes = new Set(options.redisCodes);
@@ -232,7 +245,7 @@ function boundedLabel(max: number): (value: string) => string {
 function collectProcess(
   gauge: (row: MetricRow, collect?: (this: Gauge) => void) => Gauge,
   counter: (row: MetricRow, collect?: (this: Counter) => void) => Counter,
-  version: string,
+  { version, instance }: MetricsOptions,
 ): { disable(): void } {
   const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   delay.enable();
@@ -255,5 +268,6 @@ function collectProcess(
   });
   gauge(METRICS.startTime).set(Math.round(Date.now() / 1_000 - process.uptime()));
   gauge(METRICS.buildInfo).set({ version }, 1);
+  gauge(METRICS.instanceInfo).set({ instance }, 1);
   return delay;
 }

@@ -20,6 +20,8 @@ export interface Keyspace {
   session(handle: string): string;
   /** One hash: a user's generation and the list of handles. */
   user(userId: string): string;
+  /** One string: the format of the data that the stores of a role keep (format-version.ts). */
+  format(role: 'state' | 'cache'): string;
   /** One string: a value with its header. */
   cacheEntry(namespace: string, bucket: number, key: Buffer): Buffer;
   /** One hash: incarnation, sequence and flush mark of a bucket. */
@@ -39,6 +41,7 @@ export function createKeyspace(prefix: string): Keyspace {
     rateLimit: (scope, policy, subject) => `${prefix}rl:{${scope}|${policy}|${subjectName(subject)}}`,
     session: (handle) => `${prefix}session:{${handle}}`,
     user: (userId) => `${prefix}user:{u${bucketOf(userId)}}:${userId}`,
+    format: (role) => `${prefix}format:{${role}}`,
     cacheEntry: (namespace, bucket, key) =>
       Buffer.concat([Buffer.from(`${prefix}cache:{${namespace}:${bucket}}:`), key]),
     cacheSequence: (namespace, bucket) => `${prefix}cache-seq:{${namespace}:${bucket}}`,

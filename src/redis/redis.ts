@@ -57,7 +57,10 @@ class RedisDeployment implements Redis {
     this.#nodes = new NodeTable({
       redis: options,
       isVouching: () => this.#topology.isStandalone,
-      onChange: () => this.#refresh.nudge(),
+      onChange: () => {
+        this.#refresh.nudge();
+        options.onConnectionChange?.();
+      },
     });
     this.#refresh = source.join({
       nodes: this.#nodes,

@@ -26,6 +26,7 @@ const CREATES_NO_KEY: Readonly<Record<string, string>> = {
 };
 
 const SECTIONS: readonly [string, AclSection][] = [
+  ['src/redis/', 'every connection'],
   ['src/cache/', 'cache'],
   ['src/session/', 'limits and sessions'],
   ['src/rate-limit/', 'limits and sessions'],

@@ -1,10 +1,21 @@
 /**
  * Reads what the scripts of src/session/scripts/ answer. The names of the fields stand in session-common.lua.
  *
- * A reply of another form is a broken script, not a failure of the store: it throws.
+ *   1. A session or user of a layout that this release does not know is refused (StoredFormatError), never misread.
+ *   2. A reply of another form is a broken script, not a failure of the store: it throws a TypeError.
  */
+import { StoredFormatError } from '../lib/store-error.ts';
 import type { RedisReply } from '../redis/commands.ts';
-import type { SessionRecord } from './session.ts';
+import { endOf, type ListedSession, type SessionRecord } from './session.ts';
+
+/** LAYOUT of session-common.lua and user-common.lua. */
+const LAYOUT = '1';
+/** UNKNOWN_LAYOUT of session-common.lua. */
+const UNKNOWN_LAYOUT = -1;
+/** What listedSessionOf reads of a session's hash, in this order. */
+export const LISTED_FIELDS = ['y', 'u', 'g', 'c', 's', 'i', 'a', 'l'] as const;
+/** What generationOf reads of a user's hash, in this order. */
+export const GENERATION_FIELDS = ['y', 'i', 'n', 'k'] as const;
 
 export interface RedisSession extends SessionRecord {
   /** The generation of its user that it bears; empty for nobody's. */
@@ -18,9 +29,17 @@ export interface UserGeneration {
   readonly kept: string;
 }
 
+/** The reply of a script of a session's hash; throws where the script could not read the session. */
+export function knownReply(reply: RedisReply): RedisReply {
+  if (reply === UNKNOWN_LAYOUT) {
+    throw unknownLayout('session');
+  }
+  return reply;
+}
+
 export function listOf(reply: RedisReply | undefined): RedisReply[] {
   if (!Array.isArray(reply)) {
-    throw new TypeError('Cannot read the reply of a session script: no list, wanted one');
+    throw new TypeError('Cannot read the reply of a session script: expected a list');
   }
   return reply;
 }
@@ -30,7 +49,7 @@ export function textOf(reply: RedisReply | undefined): string {
     return reply;
   }
   if (!Buffer.isBuffer(reply)) {
-    throw new TypeError('Cannot read the reply of a session script: no text, wanted some');
+    throw new TypeError('Cannot read the reply of a session script: expected text');
   }
   return reply.toString();
 }
@@ -38,7 +57,7 @@ export function textOf(reply: RedisReply | undefined): string {
 export function numberOf(reply: RedisReply | undefined): number {
   const number = typeof reply === 'number' ? reply : Number(textOf(reply));
   if (!Number.isSafeInteger(number)) {
-    throw new TypeError('Cannot read the reply of a session script: no whole number, wanted one');
+    throw new TypeError('Cannot read the reply of a session script: expected an integer');
   }
   return number;
 }
@@ -70,12 +89,13 @@ export function sessionOf(handle: string, reply: RedisReply | undefined): RedisS
   };
 }
 
-/** Of `i`, `n` and `k` of a user's hash; undefined where there is none. */
+/** Of GENERATION_FIELDS; undefined where there is no user. */
 export function generationOf(reply: RedisReply | undefined): UserGeneration | undefined {
-  const [incarnation, number, kept] = listOf(reply);
-  if (incarnation === null || incarnation === undefined) {
+  const [layout, incarnation, number, kept] = listOf(reply);
+  if (isMissing(layout) && isMissing(incarnation)) {
     return undefined;
   }
+  checkLayout('user', layout);
   return { generation: `${textOf(incarnation)}:${textOf(number)}`, kept: textOf(kept) };
 }
 
@@ -87,10 +107,47 @@ export function accepts(user: UserGeneration | undefined, session: { handle: str
   return user.generation === session.generation || user.kept === `${session.handle} ${session.generation}`;
 }
 
-export function labelsOf(reply: RedisReply | undefined): ReadonlyMap<string, string> {
+/** Of LISTED_FIELDS; undefined where there is no session. */
+export function listedSessionOf(
+  handle: string,
+  reply: RedisReply,
+): (ListedSession & { userId: string; generation: string }) | undefined {
+  const [layout, user, generation, created, seen, idle, end, labels] = listOf(reply);
+  if (isMissing(layout) && isMissing(user)) {
+    return undefined;
+  }
+  checkLayout('session', layout);
+  const times = { lastSeenAtMs: numberOf(seen), idleTtlMs: numberOf(idle), absoluteEndMs: numberOf(end) };
+  return {
+    handle,
+    userId: textOf(user),
+    generation: textOf(generation),
+    createdAtMs: numberOf(created),
+    lastSeenAtMs: times.lastSeenAtMs,
+    expiresAtMs: endOf(times),
+    labels: labelsOf(labels),
+  };
+}
+
+function labelsOf(reply: RedisReply | undefined): ReadonlyMap<string, string> {
   return new Map(JSON.parse(textOf(reply)) as [string, string][]);
 }
 
 export function labelsText(labels: ReadonlyMap<string, string>): string {
   return JSON.stringify([...labels]);
+}
+
+function checkLayout(what: 'session' | 'user', layout: RedisReply | undefined): void {
+  if (isMissing(layout) || textOf(layout) !== LAYOUT) {
+    throw unknownLayout(what);
+  }
+}
+
+function unknownLayout(what: 'session' | 'user'): StoredFormatError {
+  const detail = `the ${what} is stored in a layout that this release does not know (it knows ${LAYOUT}); upgrade this sidecar`;
+  return new StoredFormatError(detail);
+}
+
+function isMissing(reply: RedisReply | undefined): reply is null | undefined {
+  return reply === null || reply === undefined;
 }

@@ -5,18 +5,24 @@
  * the user's key, which lies in another slot, so it is a second step. The order of steps is chosen so that whatever comes
  * between them, or fails, errs towards an invalid session: docs/sessions.md lists the races.
  *
- * Promises: those of store.ts. No id, verifier, user or value is in an error text.
+ *   1. The promises of store.ts hold. No id, verifier, user or value is in an error text.
+ *   2. A read writes nothing, so that it is answered where Redis refuses writes. The renewal of the idle timeout is a step of its own,
+ *      taken only when it is due; a read whose renewal fails returns the session with the expiry that it has.
+ *   3. What is stored in a layout that this release does not know is neither read nor changed.
  */
 import { randomBytes } from 'node:crypto';
 import { SESSION_TTL_MS_MAX } from '../config/policy-file.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
 import { StoreError } from '../lib/store-error.ts';
 import type { RedisArgument, RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
 import { loadScript, type Script, type ScriptKind } from '../redis/script.ts';
 import {
   accepts,
-  labelsOf,
+  knownReply,
+  LISTED_FIELDS,
   labelsText,
+  listedSessionOf,
   listOf,
   numberOf,
   type RedisSession,
@@ -29,13 +35,13 @@ import {
   DATA_BYTES_MAX,
   DATA_FIELDS_MAX,
   type DataChange,
-  endOf,
   fieldBytes,
   type ListedSession,
   type RandomBytes,
   type SessionCredential,
   type SessionRecord,
 } from './session.ts';
+import { afterwards, harmless, inParallel, unattended } from './steps.ts';
 import type {
   CreateOutcome,
   EndUserSessionsOutcome,
@@ -52,19 +58,22 @@ export interface RedisSessionStoreOptions {
   keyspace: Keyspace;
   /** Where incarnations of users come from. */
   random?: RandomBytes;
+  clock?: Clock;
 }
 
-/** Commands of one list that are under way at once: enough to fill a connection, too few to hold up other calls. */
-const PARALLEL_MAX = 64;
 const DIRECTORY = 'src/session/scripts';
-const LIST_FIELDS = ['u', 'g', 'c', 's', 'i', 'a', 'l'] as const;
+/** Codes of read.lua: what the caller presented, and whether the idle timeout is due to be renewed. */
+const PREVIOUS_VERIFIER = 0;
+const RENEWAL_DUE = 2;
 
 export class RedisSessionStore implements SessionStore {
   readonly #commands: RedisCommands;
   readonly #keyspace: Keyspace;
+  readonly #clock: Clock;
   readonly #users: RedisUsers;
   readonly #createScript = script('create', 'write');
-  readonly #readScript = script('read', 'write_in_place');
+  readonly #readScript = loadScript('session-read', [`${DIRECTORY}/read.lua`], 'read');
+  readonly #touchScript = script('touch', 'write_in_place');
   readonly #updateScript = script('update', 'write');
   readonly #rotateScript = script('rotate', 'write');
   readonly #deleteScript = script('delete', 'write_in_place');
@@ -73,6 +82,7 @@ export class RedisSessionStore implements SessionStore {
   constructor(options: RedisSessionStoreOptions) {
     this.#commands = options.commands;
     this.#keyspace = options.keyspace;
+    this.#clock = options.clock ?? systemClock;
     this.#users = new RedisUsers({ ...options, random: options.random ?? randomBytes });
   }
 
@@ -96,7 +106,9 @@ export class RedisSessionStore implements SessionStore {
       args.push(name, value);
     }
     const reply = await this.#run(this.#createScript, handle, args, deadlineAtMs);
-    return reply === null ? { outcome: 'exists' } : { outcome: 'created', session: sessionOf(handle, reply) };
+    return reply === null
+      ? { outcome: 'exists' }
+      : { outcome: 'created', session: createdSession(created, numberOf(reply)) };
   }
 
   async read(
@@ -212,7 +224,7 @@ export class RedisSessionStore implements SessionStore {
     const { user, handles } = await harmless(this.#users.list(userId, deadlineAtMs));
     const found = await inParallel(handles, async (handle) => {
       const key = this.#keyspace.session(handle);
-      const reply = listOf(await harmless(this.#commands.send(key, ['HMGET', key, ...LIST_FIELDS], deadlineAtMs)));
+      const reply = await harmless(this.#commands.send(key, ['HMGET', key, ...LISTED_FIELDS], deadlineAtMs));
       const session = listedSessionOf(handle, reply);
       const isValid = session?.userId === userId && accepts(user, session);
       return isValid ? session : undefined;
@@ -256,15 +268,37 @@ export class RedisSessionStore implements SessionStore {
     options: { readonly touch: boolean; readonly deadlineAtMs: number },
   ): Promise<{ readonly session: RedisSession; readonly isCurrent: boolean } | undefined> {
     const { handle, verifier } = credential;
-    const args = [verifier, options.touch ? '1' : '0'];
-    const reply = await harmless(this.#run(this.#readScript, handle, args, options.deadlineAtMs));
+    const { deadlineAtMs } = options;
+    const reply = await harmless(this.#run(this.#readScript, handle, [verifier], deadlineAtMs));
     if (reply === null) {
       return undefined;
     }
-    const [isCurrent, fields] = listOf(reply);
+    const [code, fields] = listOf(reply);
     const session = sessionOf(handle, fields);
-    const isValid = await harmless(this.#isValid(session, undefined, options.deadlineAtMs));
-    return isValid ? { session, isCurrent: isCurrent === 1 } : undefined;
+    // In this order: Redis lets a connection wait that wrote during CLIENT PAUSE WRITE, and the generation must be read all the same.
+    const judgement = harmless(this.#isValid(session, undefined, deadlineAtMs));
+    const isDue = options.touch && code === RENEWAL_DUE;
+    const [isValid, lastSeenAtMs] = await Promise.all([
+      judgement,
+      isDue ? this.#renew(credential, session.lastSeenAtMs, deadlineAtMs) : session.lastSeenAtMs,
+    ]);
+    return isValid ? { session: { ...session, lastSeenAtMs }, isCurrent: code !== PREVIOUS_VERIFIER } : undefined;
+  }
+
+  /** When the session was last used, renewed or, where that is refused or takes too long, as it was. */
+  async #renew(credential: SessionCredential, lastSeenAtMs: number, deadlineAtMs: number): Promise<number> {
+    const nowMs = this.#clock.monotonicMs();
+    // Half of the time that is left: the session must still be returned in time.
+    const untilMs = nowMs + (deadlineAtMs - nowMs) / 2;
+    try {
+      const reply = await this.#run(this.#touchScript, credential.handle, [credential.verifier], untilMs);
+      return reply === null ? lastSeenAtMs : Math.max(lastSeenAtMs, numberOf(reply));
+    } catch (error) {
+      if (error instanceof StoreError) {
+        return lastSeenAtMs;
+      }
+      throw error;
+    }
   }
 
   /** Whether the user's generation is the session's; removes the session where it is not. Extends the user where told to. */
@@ -300,8 +334,13 @@ export class RedisSessionStore implements SessionStore {
     }
   }
 
-  #run(script: Script, handle: string, args: readonly RedisArgument[], deadlineAtMs: number): Promise<RedisReply> {
-    return this.#commands.run(script, [this.#keyspace.session(handle)], args, deadlineAtMs);
+  async #run(
+    script: Script,
+    handle: string,
+    args: readonly RedisArgument[],
+    deadlineAtMs: number,
+  ): Promise<RedisReply> {
+    return knownReply(await this.#commands.run(script, [this.#keyspace.session(handle)], args, deadlineAtMs));
   }
 }
 
@@ -330,63 +369,9 @@ function bytesOf(data: ReadonlyMap<string, Buffer>): number {
   return bytes;
 }
 
-function listedSessionOf(
-  handle: string,
-  reply: readonly RedisReply[],
-): (ListedSession & { userId: string; generation: string }) | undefined {
-  const [user, generation, created, seen, idle, end, labels] = reply;
-  if (user === null || user === undefined) {
-    return undefined;
-  }
-  const times = { lastSeenAtMs: numberOf(seen), idleTtlMs: numberOf(idle), absoluteEndMs: numberOf(end) };
-  return {
-    handle,
-    userId: textOf(user),
-    generation: textOf(generation),
-    createdAtMs: numberOf(created),
-    lastSeenAtMs: times.lastSeenAtMs,
-    expiresAtMs: endOf(times),
-    labels: labelsOf(labels),
-  };
-}
-
-/** A step that nobody is harmed by if it happened unseen: not knowing is as good as not having done it. */
-async function harmless<Value>(step: Promise<Value>): Promise<Value> {
-  try {
-    return await step;
-  } catch (error) {
-    if (error instanceof StoreError && error.kind === 'unknown') {
-      throw new StoreError('unavailable', error.message, { cause: error });
-    }
-    throw error;
-  }
-}
-
-/** A step after one that took effect: whatever keeps it from an answer, the call may not say that nothing was done. */
-async function afterwards<Value>(step: Promise<Value>): Promise<Value> {
-  try {
-    return await step;
-  } catch (error) {
-    if (error instanceof StoreError) {
-      throw new StoreError('unknown', error.message, { cause: error });
-    }
-    throw error;
-  }
-}
-
-/** Tidying that no answer waits for. It ends by its deadline, and what it leaves behind is invalid and has a TTL. */
-function unattended(step: Promise<unknown>): void {
-  step.catch(() => undefined);
-}
-
-/** The results of all, in their order, with a bounded number under way. */
-async function inParallel<Item, Result>(
-  items: readonly Item[],
-  act: (item: Item) => Promise<Result>,
-): Promise<Result[]> {
-  const results: Result[] = [];
-  for (let start = 0; start < items.length; start += PARALLEL_MAX) {
-    results.push(...(await Promise.all(items.slice(start, start + PARALLEL_MAX).map(act))));
-  }
-  return results;
+/** As create.lua has stored it at that time of the server. */
+function createdSession(created: NewSession, nowMs: number): SessionRecord {
+  const { credential, userId, data, idleTtlMs, absoluteTtlMs } = created;
+  const times = { createdAtMs: nowMs, lastSeenAtMs: nowMs, absoluteEndMs: nowMs + absoluteTtlMs };
+  return { handle: credential.handle, userId, data, version: 1, idleTtlMs, ...times };
 }

@@ -7,7 +7,7 @@
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
 import { loadScript, type Script, type ScriptKind } from '../redis/script.ts';
-import { generationOf, listOf, type UserGeneration } from './redis-replies.ts';
+import { GENERATION_FIELDS, generationOf, listOf, type UserGeneration } from './redis-replies.ts';
 import {
   LIST_ENTRY_SETTLES_MS,
   LISTED_SESSIONS_DROPPED,
@@ -60,14 +60,14 @@ export class RedisUsers {
     );
     const user = generationOf(reply);
     if (user === undefined) {
-      throw new TypeError('Cannot enter a session of a user: no generation came back, wanted one');
+      throw new TypeError('Cannot list a session under its user: expected a generation');
     }
     return user.generation;
   }
 
   async generation(userId: string, deadlineAtMs: number): Promise<UserGeneration | undefined> {
     const key = this.#keyspace.user(userId);
-    return generationOf(await this.#commands.send(key, ['HMGET', key, 'i', 'n', 'k'], deadlineAtMs));
+    return generationOf(await this.#commands.send(key, ['HMGET', key, ...GENERATION_FIELDS], deadlineAtMs));
   }
 
   /** Lets the user live as long as this session; says its generation. */
@@ -106,7 +106,7 @@ export class RedisUsers {
         fixed.set(name, reply[index + 1] ?? null);
       }
     }
-    const parts = ['i', 'n', 'k'].map((name) => fixed.get(name) ?? null);
+    const parts = GENERATION_FIELDS.map((name) => fixed.get(name) ?? null);
     return { user: generationOf(parts), handles };
   }
 
@@ -122,11 +122,9 @@ export class RedisUsers {
       // Without its user no session is valid, not the one to be kept either.
       return kept === undefined ? { before: undefined, handles: [] } : undefined;
     }
-    const [isEnded, before, handles] = listOf(reply);
-    if (isEnded !== 1) {
-      return undefined;
-    }
-    return { before: generationOf(before), handles: listOf(handles).map(String) };
+    const [isEnded, found, handles] = listOf(reply);
+    const before = generationOf(found);
+    return isEnded === 1 ? { before, handles: listOf(handles).map(String) } : undefined;
   }
 
   #freshIncarnation(): string {

@@ -20,18 +20,28 @@ import type { DeleteUserSessionsRequest } from '../../src/grpc/generated/pannier
 import type { DeleteUserSessionsResponseOutput } from '../../src/grpc/generated/pannier/v1/DeleteUserSessionsResponse.ts';
 import type { GetSessionRequest } from '../../src/grpc/generated/pannier/v1/GetSessionRequest.ts';
 import type { GetSessionResponseOutput } from '../../src/grpc/generated/pannier/v1/GetSessionResponse.ts';
+import type { ListUserSessionsRequest } from '../../src/grpc/generated/pannier/v1/ListUserSessionsRequest.ts';
+import type { ListUserSessionsResponseOutput } from '../../src/grpc/generated/pannier/v1/ListUserSessionsResponse.ts';
 import type { ResetRateLimitRequest } from '../../src/grpc/generated/pannier/v1/ResetRateLimitRequest.ts';
 import type { ResetRateLimitResponseOutput } from '../../src/grpc/generated/pannier/v1/ResetRateLimitResponse.ts';
 import type { RotateSessionRequest } from '../../src/grpc/generated/pannier/v1/RotateSessionRequest.ts';
 import type { RotateSessionResponseOutput } from '../../src/grpc/generated/pannier/v1/RotateSessionResponse.ts';
 import type { UpdateSessionRequest } from '../../src/grpc/generated/pannier/v1/UpdateSessionRequest.ts';
 import type { UpdateSessionResponseOutput } from '../../src/grpc/generated/pannier/v1/UpdateSessionResponse.ts';
+import type { WatchInvalidationsRequest } from '../../src/grpc/generated/pannier/v1/WatchInvalidationsRequest.ts';
+import type { WatchInvalidationsResponseOutput } from '../../src/grpc/generated/pannier/v1/WatchInvalidationsResponse.ts';
 import { repositoryRoot } from './repository.ts';
 
 /** How a call ended: with a message, or with a code and a text. */
 export type Ended<Response> =
   | { ok: true; response: Response; tookMs: number }
   | { ok: false; code: number; details: string; tookMs: number };
+
+export interface Watch {
+  /** All events so far, `started` among them. */
+  readonly events: readonly WatchInvalidationsResponseOutput[];
+  cancel(): void;
+}
 
 type Method<Request, Response> = (request: Request, options?: { deadlineMs?: number }) => Promise<Ended<Response>>;
 
@@ -44,9 +54,11 @@ export interface PannierClient {
   rotateSession: Method<RotateSessionRequest, RotateSessionResponseOutput>;
   deleteSession: Method<DeleteSessionRequest, DeleteSessionResponseOutput>;
   deleteUserSessions: Method<DeleteUserSessionsRequest, DeleteUserSessionsResponseOutput>;
+  listUserSessions: Method<ListUserSessionsRequest, ListUserSessionsResponseOutput>;
   cacheGet: Method<CacheGetRequest, CacheGetResponseOutput>;
   cacheSet: Method<CacheSetRequest, CacheSetResponseOutput>;
   cacheInvalidate: Method<CacheInvalidateRequest, CacheInvalidateResponseOutput>;
+  watchInvalidations(request: WatchInvalidationsRequest): Watch;
   close(): void;
 }
 
@@ -78,9 +90,14 @@ export function connectPannier(address: string): PannierClient {
     rotateSession: method('SessionService', 'RotateSession'),
     deleteSession: method('SessionService', 'DeleteSession'),
     deleteUserSessions: method('SessionService', 'DeleteUserSessions'),
+    listUserSessions: method('SessionService', 'ListUserSessions'),
     cacheGet: method('CacheService', 'CacheGet'),
     cacheSet: method('CacheService', 'CacheSet'),
     cacheInvalidate: method('CacheService', 'CacheInvalidate'),
+    watchInvalidations: (request) => {
+      const methods = packages['pannier.v1.CacheService'] as unknown as Record<string, MethodDefinition>;
+      return watch(client, methods.WatchInvalidations as MethodDefinition, request);
+    },
     close: () => client.close(),
   };
 }
@@ -109,4 +126,17 @@ function call<Response>(
       },
     );
   });
+}
+
+function watch(client: grpc.Client, definition: MethodDefinition, request: object): Watch {
+  const events: WatchInvalidationsResponseOutput[] = [];
+  const stream = client.makeServerStreamRequest(
+    definition.path,
+    (value: object) => definition.requestSerialize(value),
+    (bytes: Buffer) => definition.responseDeserialize(bytes) as WatchInvalidationsResponseOutput,
+    request,
+  );
+  stream.on('data', (event: WatchInvalidationsResponseOutput) => events.push(event));
+  stream.on('error', () => undefined);
+  return { events, cancel: () => stream.cancel() };
 }

@@ -30,10 +30,10 @@ export interface Sidecar {
 const mainFile = join(repositoryRoot, 'dist', 'main.mjs');
 const HEAP_REPORT_FLAGS = ['--expose-gc', '--import', join(repositoryRoot, 'test', 'support', 'heap-report.ts')];
 
-/** Starts the program and waits until it serves (not until it is ready: Redis may be away). */
-export async function startSidecar(settings: Record<string, string> = {}): Promise<Sidecar> {
+/** Starts the program (this one, or that of another commit) and waits until it serves (not until it is ready: Redis may be away). */
+export async function startSidecar(settings: Record<string, string> = {}, program = mainFile): Promise<Sidecar> {
   const heapReport = join(mkdtempSync(join(tmpdir(), 'pannier-heap-')), 'report.json');
-  const program = await spawnBound(process.execPath, [...HEAP_REPORT_FLAGS, mainFile, 'serve'], {
+  const child = await spawnBound(process.execPath, [...HEAP_REPORT_FLAGS, program, 'serve'], {
     environment: {
       ...environmentWithoutSettings(),
       HEAP_REPORT_FILE: heapReport,
@@ -43,13 +43,13 @@ export async function startSidecar(settings: Record<string, string> = {}): Promi
     },
   });
   let text = '';
-  for (const stream of [program.stdout, program.stderr]) {
+  for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk: Buffer) => {
       text += chunk.toString();
     });
   }
   let exit: number | undefined;
-  void program.ended.then((code) => {
+  void child.ended.then((code) => {
     exit = code;
   });
   const serving = await waitFor('the sidecar serving', () => {
@@ -62,25 +62,25 @@ export async function startSidecar(settings: Record<string, string> = {}): Promi
     throw new Error(`Cannot start a sidecar: it ended with ${exit}:\n${text}`);
   }
   return {
-    pid: program.pid,
+    pid: child.pid,
     address: String(serving.grpc),
     adminUrl: `http://${serving.admin}`,
     output: () => text,
     logLines: () => parseLines(text),
-    signal: (name) => program.signal(name),
+    signal: (name) => child.signal(name),
     liveBytes: async () => {
       const before = readHeapReport(heapReport).reports;
-      program.signal('SIGUSR2');
+      child.signal('SIGUSR2');
       return await waitFor('a report of the heap', () => {
         const report = readHeapReport(heapReport);
         return report.reports > before ? report.liveBytes : undefined;
       });
     },
-    ended: program.ended,
+    ended: child.ended,
     stop: async () => {
-      program.signal('SIGTERM');
-      const timer = setTimeout(() => program.signal('SIGKILL'), 15_000);
-      const code = await program.ended;
+      child.signal('SIGTERM');
+      const timer = setTimeout(() => child.signal('SIGKILL'), 15_000);
+      const code = await child.ended;
       clearTimeout(timer);
       return code;
     },

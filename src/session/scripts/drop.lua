@@ -1,9 +1,10 @@
 -- Removes a session that is invalid, if it still bears one of these generations: it may have become another user's meanwhile.
 -- KEYS  session
 -- ARGV  generations
-local generation = redis.call('HGET', KEYS[1], 'g')
+-- Returns how many sessions it removed. One of an unknown layout stays.
+local found = redis.call('HMGET', KEYS[1], 'y', 'g')
 for index = 1, #ARGV do
-  if generation == ARGV[index] then
+  if found[1] == LAYOUT and found[2] == ARGV[index] then
     return redis.call('UNLINK', KEYS[1])
   end
 end

@@ -1,6 +1,10 @@
--- What the scripts of a session's hash share; put before each of them. KEYS[1] is the session in all of them.
--- Fields: v verifier, p previous verifier, q end of its grace, u user, g generation, n version, c created, s last seen,
--- i idle life, a absolute end, k number of data fields, b their bytes, l labels, f:<name> data.
+-- What the scripts of a session's hash share; put before each of them but read.lua. KEYS[1] is the session in all of them.
+-- Fields: y layout, v verifier, p previous verifier, q end of its grace, u user, g generation, n version, c created, s last seen,
+-- i idle timeout, a absolute expiry, k number of data fields, b their bytes, l labels, f:<name> data.
+
+local LAYOUT = '1'
+-- The reply of a script that met a layout which it does not know. It has changed nothing.
+local UNKNOWN_LAYOUT = -1
 
 -- Numbers become text by this alone: Lua's own conversion writes large ones as 1e+14.
 local function whole(number)
@@ -12,25 +16,26 @@ local function now_ms()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- The live session, or nil.
+-- The live session; or nil, and UNKNOWN_LAYOUT where there is one that this script cannot read.
 local function load_session(now)
-  local found = redis.call('HMGET', KEYS[1], 'v', 'p', 'q', 'u', 'g', 'n', 'c', 's', 'i', 'a', 'k', 'b')
-  if not found[1] then
+  local found = redis.call('HMGET', KEYS[1], 'y', 'v', 'u', 'g', 'n', 'c', 's', 'i', 'a', 'k', 'b')
+  if not found[1] and not found[2] then
     return nil
   end
+  if found[1] ~= LAYOUT then
+    return nil, UNKNOWN_LAYOUT
+  end
   local session = {
-    verifier = found[1],
-    previous = found[2],
-    previous_end = tonumber(found[3]),
-    user = found[4],
-    generation = found[5],
-    version = tonumber(found[6]),
-    created = tonumber(found[7]),
-    seen = tonumber(found[8]),
-    idle = tonumber(found[9]),
-    absolute_end = tonumber(found[10]),
-    fields = tonumber(found[11]),
-    bytes = tonumber(found[12]),
+    verifier = found[2],
+    user = found[3],
+    generation = found[4],
+    version = tonumber(found[5]),
+    created = tonumber(found[6]),
+    seen = tonumber(found[7]),
+    idle = tonumber(found[8]),
+    absolute_end = tonumber(found[9]),
+    fields = tonumber(found[10]),
+    bytes = tonumber(found[11]),
   }
   if now >= math.min(session.seen + session.idle, session.absolute_end) then
     return nil
@@ -38,12 +43,7 @@ local function load_session(now)
   return session
 end
 
--- A server that is full refuses a command that may need room, but not in a script that has written before. So this, which removes
--- nothing, stands before writes that take no room and must not fail then.
-local function begin_in_place()
-  redis.call('HDEL', KEYS[1], '')
-end
-
+-- The last command of a script: a time that has come meanwhile deletes the key, so nothing can be read after it.
 local function set_end(seen, idle, absolute_end)
   redis.call('PEXPIREAT', KEYS[1], whole(math.min(seen + idle, absolute_end)))
 end

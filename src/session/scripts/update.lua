@@ -1,12 +1,12 @@
--- Changes a session's data and its lives.
+-- Changes a session's data and its timeouts.
 -- KEYS  session
--- ARGV  verifier, wanted version or '', idle life or '', absolute life from now or '', longest absolute life, then the change
--- Gives back nil, or user and generation and: 1, version, end, absolute life that is left | 2, version (not the wanted one) |
--- 3, fields, bytes (too large).
+-- ARGV  verifier, expected version or '', idle timeout or '', absolute timeout from now or '', longest absolute timeout, then the change
+-- Returns nil, UNKNOWN_LAYOUT, or user and generation and: 1, version, expiry, rest of the absolute timeout | 2, version (not the expected
+-- one) | 3, fields, bytes (too large).
 local now = now_ms()
-local session = load_session(now)
+local session, refusal = load_session(now)
 if not session or session.verifier ~= ARGV[1] then
-  return nil
+  return refusal
 end
 if ARGV[2] ~= '' and tonumber(ARGV[2]) ~= session.version then
   return { session.user, session.generation, 2, session.version }

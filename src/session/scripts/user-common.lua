@@ -1,9 +1,10 @@
 -- What the scripts of a user's hash share; put before each of them. KEYS[1] is the user in all of them.
--- Fields: i incarnation, n number (both make the generation), e when the user may be forgotten, k the session that is kept
--- with an older generation as "<handle> <generation>" or '', h:<handle> a listed session as "<listed at> <absolute end>".
+-- Fields: y layout, i incarnation, n number (both make the generation), e when the user may be forgotten, k the session that is kept
+-- with an older generation as "<handle> <generation>" or '', h:<handle> a listed session as "<listed at> <absolute expiry>".
 
--- i, n, e and k; the other fields are the list.
-local FIXED_FIELDS = 4
+local LAYOUT = '1'
+-- y, i, n, e and k; the other fields are the list.
+local FIXED_FIELDS = 5
 
 local function whole(number)
   return string.format('%.0f', number)
@@ -14,14 +15,10 @@ local function now_ms()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- A server that is full refuses a command that may need room, but not in a script that has written before. So this, which removes
--- nothing, stands before writes that take no room and must not fail then.
-local function begin_in_place()
-  redis.call('HDEL', KEYS[1], '')
-end
-
+-- Layout, incarnation, number and the kept session. Every script returns this, so that its caller sees a layout that it does not know;
+-- of such a user a script changes nothing.
 local function read_generation()
-  return redis.call('HMGET', KEYS[1], 'i', 'n', 'k')
+  return redis.call('HMGET', KEYS[1], 'y', 'i', 'n', 'k')
 end
 
 -- When an entry of the list was made, and when its session ends at the latest.

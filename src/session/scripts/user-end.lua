@@ -1,19 +1,22 @@
 -- Ends all sessions of a user by a new generation, and empties the list, but for the one that is to be kept.
 -- KEYS  user
 -- ARGV  handle to be kept or '', its generation, the next incarnation
--- Gives back nil where there is no user; 0 where the one to be kept is not valid; else 1, the generation before and the handles.
+-- Returns nil where there is no user; 0 and the generation where it did nothing, because the one to be kept is not valid or the layout is
+-- unknown; else 1, the generation before and the handles.
 local before = read_generation()
-if not before[1] then
+if not before[1] and not before[2] then
   return nil
+end
+if before[1] ~= LAYOUT then
+  return { 0, before }
 end
 local kept = ''
 if ARGV[1] ~= '' then
   kept = ARGV[1] .. ' ' .. ARGV[2]
-  if before[1] .. ':' .. before[2] ~= ARGV[2] and before[3] ~= kept then
-    return { 0 }
+  if before[2] .. ':' .. before[3] ~= ARGV[2] and before[4] ~= kept then
+    return { 0, before }
   end
 end
-begin_in_place()
 local handles = {}
 local names = redis.call('HKEYS', KEYS[1])
 for index = 1, #names do

@@ -1,10 +1,16 @@
--- Lists a session under its user, and says which generation it must bear.
+-- Lists a session under its user.
 -- KEYS  user
--- ARGV  handle, absolute life of the session, margin, incarnation should there be none, longest list, how many leave a full one
-if redis.call('EXISTS', KEYS[1]) == 0 then
-  redis.call('HSET', KEYS[1], 'i', ARGV[4], 'n', '1', 'e', '0', 'k', '')
-end
+-- ARGV  handle, absolute timeout of the session, margin, incarnation should there be none, longest list, how many leave a full one
+-- Returns the generation that the session must bear.
+-- Before the first write: a user that may not read the time leaves no key without an expiry.
 local now = now_ms()
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  redis.call('HSET', KEYS[1], 'y', LAYOUT, 'i', ARGV[4], 'n', '1', 'e', '0', 'k', '')
+end
+local generation = read_generation()
+if generation[1] ~= LAYOUT then
+  return generation
+end
 local list_max = tonumber(ARGV[5])
 
 local function make_room()
@@ -38,4 +44,4 @@ end
 local absolute_end = now + tonumber(ARGV[2])
 put_entry(ARGV[1], now, absolute_end)
 extend(absolute_end + tonumber(ARGV[3]))
-return read_generation()
+return generation

@@ -1,9 +1,9 @@
--- Lets a user live as long as a session of it whose absolute end was moved; makes none.
+-- Lets a user live as long as a session of it whose absolute expiry was moved; makes none.
 -- KEYS  user
--- ARGV  handle, absolute life of the session from now, margin
--- Gives back the generation, nils where there is no user.
+-- ARGV  handle, absolute timeout of the session from now, margin
+-- Returns the generation, nils where there is no user.
 local generation = read_generation()
-if generation[1] then
+if generation[1] == LAYOUT then
   local absolute_end = now_ms() + tonumber(ARGV[2])
   local entry = redis.call('HGET', KEYS[1], 'h:' .. ARGV[1])
   if entry then

@@ -1,12 +1,15 @@
 -- Takes sessions from the list that were put there at least so long ago.
 -- KEYS  user
 -- ARGV  age, handles
--- Gives back the generation, nils where there is no user.
-local latest = now_ms() - tonumber(ARGV[1])
-for index = 2, #ARGV do
-  local entry = redis.call('HGET', KEYS[1], 'h:' .. ARGV[index])
-  if entry and parse_entry(entry) <= latest then
-    redis.call('HDEL', KEYS[1], 'h:' .. ARGV[index])
+-- Returns the generation, nils where there is no user.
+local generation = read_generation()
+if generation[1] == LAYOUT then
+  local latest = now_ms() - tonumber(ARGV[1])
+  for index = 2, #ARGV do
+    local entry = redis.call('HGET', KEYS[1], 'h:' .. ARGV[index])
+    if entry and parse_entry(entry) <= latest then
+      redis.call('HDEL', KEYS[1], 'h:' .. ARGV[index])
+    end
   end
 end
-return read_generation()
+return generation

@@ -1,0 +1,231 @@
+/**
+ * The bytes of sessions and users in Redis: those that are committed are read to a known answer and are what the scripts write today, and
+ * a layout that this release does not know is refused and left alone.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { errorStatus } from '../../src/grpc/error-status.ts';
+import { Status } from '../../src/grpc/status.ts';
+import { StoreError } from '../../src/lib/store-error.ts';
+import { createKeyspace } from '../../src/redis/keyspace.ts';
+import type { Redis } from '../../src/redis/redis.ts';
+import { defineScript } from '../../src/redis/script.ts';
+import { RedisSessionStore } from '../../src/session/redis-store.ts';
+import { parseSessionId, type SessionCredential, USER_TTL_MARGIN_MS } from '../../src/session/session.ts';
+import { openRedis, soonMs } from '../support/redis-client.ts';
+import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { repositoryRoot } from '../support/repository.ts';
+
+interface StoredHash {
+  readonly key: string;
+  /** Values in base64. */
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+interface Fixture {
+  readonly sessionId: string;
+  readonly previousSessionId: string;
+  readonly userId: string;
+  readonly idleTtlMs: number;
+  readonly absoluteTtlMs: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly data: Readonly<Record<string, string>>;
+  readonly session: StoredHash;
+  readonly user: StoredHash;
+}
+
+const path = join(repositoryRoot, 'test', 'fixtures', 'formats', 'session.json');
+const fixture = JSON.parse(readFileSync(path, 'utf8')) as Fixture;
+const credential = credentialOf(fixture.sessionId);
+const data = new Map(Object.entries(fixture.data).map(([name, value]) => [name, Buffer.from(value, 'base64')]));
+const labels = new Map(Object.entries(fixture.labels));
+/** As a script: HGETALL itself comes back as a map. */
+const READ_ALL = defineScript('read-all', "return redis.call('HGETALL', KEYS[1])", 'read');
+const NO_CHANGE = { set: new Map<string, Buffer>(), remove: new Set<string>() };
+const UPDATE = { change: NO_CHANGE, ifVersion: undefined, idleTtlMs: undefined, absoluteTtlMs: undefined };
+
+let server: RedisNode;
+let redis: Redis;
+let store: RedisSessionStore;
+
+beforeAll(async () => {
+  server = await startRedis();
+  redis = await openRedis(server.url);
+  store = new RedisSessionStore({ commands: redis, keyspace: createKeyspace('') });
+}, 60_000);
+
+afterAll(async () => {
+  redis?.close();
+  await server?.stop();
+});
+
+beforeEach(async () => {
+  await server.command('FLUSHALL');
+});
+
+function credentialOf(sessionId: string): SessionCredential {
+  const parsed = parseSessionId(sessionId);
+  if (parsed === undefined) {
+    throw new Error('cannot read the fixture: it has no session id');
+  }
+  return parsed.credential;
+}
+
+async function put(hash: StoredHash, changes: Readonly<Record<string, string>> = {}): Promise<void> {
+  const fields = new Map(Object.entries(hash.fields).map(([name, value]) => [name, Buffer.from(value, 'base64')]));
+  for (const [name, value] of Object.entries(changes)) {
+    fields.set(name, Buffer.from(value));
+  }
+  await redis.send(hash.key, ['HSET', hash.key, ...[...fields].flat()], soonMs());
+  await redis.send(hash.key, ['PEXPIRE', hash.key, '600000'], soonMs());
+}
+
+async function stored(key: string): Promise<Record<string, string>> {
+  const reply = await redis.run(READ_ALL, [key], [], soonMs());
+  const list = reply as Buffer[];
+  const entries: [string, string][] = [];
+  for (let index = 0; index < list.length; index += 2) {
+    entries.push([String(list[index]), list[index + 1]?.toString('base64') ?? '']);
+  }
+  return Object.fromEntries(entries);
+}
+
+function textOf(hash: Readonly<Record<string, string>>, field: string): string {
+  return Buffer.from(hash[field] ?? '', 'base64').toString();
+}
+
+test('the committed bytes of a session and its user are read to a known answer', async () => {
+  await put(fixture.session);
+  await put(fixture.user);
+  const createdAtMs = Number(textOf(fixture.session.fields, 'c'));
+  const expected = {
+    handle: credential.handle,
+    userId: fixture.userId,
+    data,
+    version: 1,
+    createdAtMs,
+    lastSeenAtMs: createdAtMs,
+    idleTtlMs: fixture.idleTtlMs,
+    absoluteEndMs: createdAtMs + fixture.absoluteTtlMs,
+  };
+  expect(await store.read(credential, { touch: true }, soonMs())).toMatchObject(expected);
+  expect(await store.read(credentialOf(fixture.previousSessionId), { touch: true }, soonMs())).toMatchObject(expected);
+  expect(await store.read({ ...credential, verifier: 'other' }, { touch: true }, soonMs())).toBeUndefined();
+  expect(await store.list(fixture.userId, soonMs())).toMatchObject([
+    {
+      handle: credential.handle,
+      createdAtMs,
+      lastSeenAtMs: createdAtMs,
+      expiresAtMs: createdAtMs + fixture.idleTtlMs,
+      labels,
+    },
+  ]);
+  // It bears an older generation and is the one that a logout everywhere has kept; another one is not valid.
+  await put(fixture.user, { k: '' });
+  expect(await store.read(credential, { touch: true }, soonMs())).toBeUndefined();
+});
+
+test('a creation writes the committed bytes, apart from what is a time or random', async () => {
+  const { userId, idleTtlMs, absoluteTtlMs } = fixture;
+  await store.create({ credential, userId, data, labels, idleTtlMs, absoluteTtlMs }, soonMs());
+  const user = await stored(fixture.user.key);
+  const session = await stored(fixture.session.key);
+  const createdAtMs = Number(textOf(session, 'c'));
+  const [listedAtMs = 0, listedEndMs = 0] = textOf(user, `h:${credential.handle}`).split(' ').map(Number);
+  expect(createdAtMs).toBeGreaterThanOrEqual(listedAtMs);
+  expect(textOf(user, 'i')).toMatch(/^[A-Za-z0-9_-]{16}$/);
+  expect(listedEndMs).toBe(listedAtMs + absoluteTtlMs);
+  expect({ session, user }).toEqual({
+    session: {
+      ...fixture.session.fields,
+      ...inBase64({ p: '', q: '0', g: `${textOf(user, 'i')}:1`, c: String(createdAtMs), s: String(createdAtMs) }),
+      ...inBase64({ a: String(createdAtMs + absoluteTtlMs) }),
+    },
+    user: {
+      ...fixture.user.fields,
+      ...inBase64({ i: textOf(user, 'i'), n: '1', k: '', e: String(listedEndMs + USER_TTL_MARGIN_MS) }),
+      ...inBase64({ [`h:${credential.handle}`]: `${listedAtMs} ${listedEndMs}` }),
+    },
+  });
+});
+
+function inBase64(values: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [name, Buffer.from(value).toString('base64')]),
+  );
+}
+
+const VERBS: Readonly<Record<string, () => Promise<unknown>>> = {
+  read: () => store.read(credential, { touch: true }, soonMs()),
+  update: () => store.update(credential, UPDATE, soonMs()),
+  rotate: () => store.rotate(credential, { verifier: 'n', userId: 'bob', change: NO_CHANGE, graceMs: 0 }, soonMs()),
+  list: () => store.list(fixture.userId, soonMs()),
+  'delete by id': () => store.delete(credential, soonMs()),
+  'delete by handle': () => store.delete({ handle: credential.handle, verifier: undefined }, soonMs()),
+  'log out everywhere': () => store.endUserSessions(fixture.userId, undefined, soonMs()),
+  'log out everywhere else': () => store.endUserSessions(fixture.userId, credential, soonMs()),
+  create: () => {
+    const other = { handle: 'another-handle-of-a-user', verifier: 'v' };
+    const timeouts = { idleTtlMs: 60_000, absoluteTtlMs: 60_000 };
+    return store.create({ credential: other, userId: fixture.userId, data, labels, ...timeouts }, soonMs());
+  },
+};
+
+async function failureOf(call: Promise<unknown>): Promise<StoreError> {
+  const error = await call.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(StoreError);
+  return error as StoreError;
+}
+
+/** A logout everywhere reads no session, and a creation only its user. */
+const TOUCHES_NO_SESSION = new Set(['log out everywhere', 'create']);
+/** These have ended or changed the session before they come to its user, and say so. */
+const AFTER_THE_SESSION: Readonly<Record<string, string>> = { update: 'unknown' };
+const DONE_WITHOUT_THE_USER = new Set(['delete by id', 'delete by handle']);
+
+test.each(Object.keys(VERBS).filter((verb) => !TOUCHES_NO_SESSION.has(verb)))(
+  '%s of a session of a newer layout is FAILED_PRECONDITION and changes nothing',
+  async (verb) => {
+    await put(fixture.session, { y: '2', newer: 'field' });
+    await put(fixture.user);
+    const before = [await stored(fixture.session.key), await stored(fixture.user.key)];
+    const error = await failureOf((VERBS[verb] as () => Promise<unknown>)());
+    expect(errorStatus(error)).toMatchObject({
+      code: Status.FAILED_PRECONDITION,
+      message: expect.stringMatching(
+        /the session is stored in a layout that this release does not know \(it knows 1\)/,
+      ),
+    });
+    expect([await stored(fixture.session.key), await stored(fixture.user.key)]).toEqual(before);
+  },
+);
+
+test.each(Object.keys(VERBS).filter((verb) => !DONE_WITHOUT_THE_USER.has(verb)))(
+  '%s for a user of a newer layout is FAILED_PRECONDITION and leaves the user alone',
+  async (verb) => {
+    await put(fixture.session);
+    await put(fixture.user, { y: '2', newer: 'field' });
+    const before = await stored(fixture.user.key);
+    const error = await failureOf((VERBS[verb] as () => Promise<unknown>)());
+    expect(error.kind).toBe(AFTER_THE_SESSION[verb] ?? 'forbidden');
+    expect(error.message).toMatch(/^the user is stored in a layout that this release does not know/);
+    expect(await stored(fixture.user.key)).toEqual(before);
+  },
+);
+
+test('a logout everywhere does not remove a session of a newer layout, and does end the others', async () => {
+  await put(fixture.session, { y: '2' });
+  await put(fixture.user, { k: '', i: 'aW5jYXJuYXRpb24x', n: '3' });
+  const before = await stored(fixture.session.key);
+  expect(await store.endUserSessions(fixture.userId, undefined, soonMs())).toEqual({ outcome: 'ended', deleted: 0 });
+  expect(await stored(fixture.session.key)).toEqual(before);
+});
+
+test('a hash without a layout is not taken for a session', async () => {
+  await put(fixture.session);
+  await redis.send('', ['HDEL', fixture.session.key, 'y'], soonMs());
+  expect((await failureOf(store.read(credential, { touch: true }, soonMs()))).kind).toBe('forbidden');
+});

@@ -1,0 +1,83 @@
+/**
+ * Sessions whose lifetime ends while a call works on them (M5): every call ends with an outcome of the contract. A failure that is none of
+ * StoreError would be INTERNAL for its caller.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Redis } from '../../src/redis/redis.ts';
+import type { RedisSessionStore } from '../../src/session/redis-store.ts';
+import { issueSessionId } from '../../src/session/session.ts';
+import { openRedis, soonMs } from '../support/redis-client.ts';
+import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { createIn, recordedStore } from '../support/session-steps.ts';
+
+const ROUNDS = 200;
+const NO_CHANGE = { set: new Map<string, Buffer>(), remove: new Set<string>() };
+const UPDATE = { change: NO_CHANGE, ifVersion: undefined, idleTtlMs: undefined, absoluteTtlMs: undefined };
+
+let server: RedisNode;
+let redis: Redis;
+let store: RedisSessionStore;
+
+beforeAll(async () => {
+  server = await startRedis();
+  redis = await openRedis(server.url, { commandTimeoutMs: 5_000 });
+  store = recordedStore(redis).store;
+}, 60_000);
+
+afterAll(async () => {
+  redis?.close();
+  await server?.stop();
+});
+
+/** So many fields make a script that writes them take about as long as the rest of the lifetime. */
+const data = new Map(Array.from({ length: 250 }, (_, index) => [`field-${index}`, Buffer.alloc(1_000)] as const));
+
+test.each(['', 'ann'])(
+  `${ROUNDS} creations with an idle timeout of 1 ms return their session (user "%s")`,
+  async (userId) => {
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const issued = issueSessionId(randomBytes);
+      const timeouts = { idleTtlMs: 1, absoluteTtlMs: 60_000 };
+      const created = { credential: issued.credential, userId, data, labels: new Map(), ...timeouts };
+      const outcome = await store.create(created, soonMs());
+      expect(outcome).toMatchObject({ outcome: 'created', session: { userId, version: 1, idleTtlMs: 1 } });
+      expect(outcome.outcome === 'created' && outcome.session.data).toEqual(data);
+    }
+  },
+);
+
+const CALLS = {
+  update: (issued) => store.update(issued.credential, { ...UPDATE, change: { ...NO_CHANGE, set: data } }, soonMs()),
+  rotate: (issued, userId) => {
+    const { verifier } = issueSessionId(randomBytes, issued.selector).credential;
+    return store.rotate(
+      issued.credential,
+      { verifier, userId, change: { ...NO_CHANGE, set: data }, graceMs: 0 },
+      soonMs(),
+    );
+  },
+  read: async (issued) => ({
+    outcome: (await store.read(issued.credential, { touch: true }, soonMs()))?.userId ?? 'not_found',
+  }),
+} satisfies Record<
+  string,
+  (issued: Awaited<ReturnType<typeof createIn>>, userId: string) => Promise<{ readonly outcome: string }>
+>;
+
+test.each([
+  ['update', 'updated'],
+  ['rotate', 'rotated'],
+  ['read', 'ann'],
+] as const)(
+  `${ROUNDS} times %s of a session that has a few milliseconds left is done or NOT_FOUND`,
+  async (name, done) => {
+    const outcomes = new Set<string>();
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const session = await createIn(store, { userId: 'ann', absoluteTtlMs: 1 + (round % 12) });
+      outcomes.add((await CALLS[name](session, 'bob')).outcome);
+    }
+    expect([...outcomes].filter((outcome) => outcome !== done && outcome !== 'not_found')).toEqual([]);
+    // Both happened, so the lifetimes did end around the call.
+    expect(outcomes.size).toBe(2);
+  },
+);
