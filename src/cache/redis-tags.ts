@@ -48,7 +48,7 @@ export class RedisTags {
       return [];
     }
     const lifeMs = String(options.ttlMs + TAG_MARGIN_MS);
-    const groups = [...Map.groupBy(tags, bucketOf).values()];
+    const groups = [...Map.groupBy(tags, (tag) => bucketOf(tag)).values()];
     const replies = await withoutUnknown(
       groups.map((members) =>
         this.#commands.run(
@@ -81,7 +81,7 @@ export class RedisTags {
 
   /** One step per tag bucket, all of them under way. */
   remove(namespace: string, tags: readonly string[], deadlineAtMs: number): Promise<RedisReply>[] {
-    return [...Map.groupBy(tags, bucketOf)].map(([bucket, members]) =>
+    return [...Map.groupBy(tags, (tag) => bucketOf(tag))].map(([bucket, members]) =>
       this.#commands.run(
         this.#removeScript,
         [

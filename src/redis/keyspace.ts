@@ -5,10 +5,15 @@
  * cannot occur in them; what a user chooses freely (subject, cache key, user, tag) always stands last. The braces are the
  * hash tag by which Redis Cluster chooses the slot; free text inside them may shorten the tag, never confuse two keys.
  */
-import { createHash } from 'node:crypto';
+import { firstHashByte } from './key-hash.ts';
 
-/** Buckets of a cache namespace, of its tags, and of users. A bucket is one slot of a cluster and one channel. */
-export const BUCKET_COUNT = 256;
+/**
+ * Buckets of a cache namespace, and as many of its tags. A bucket is one slot of a Cluster, one channel and one ring of changes.
+ * docs/internals/cache-formats.md has the measurements that decided it.
+ */
+export const BUCKET_COUNT = 64;
+/** Buckets of users. Nobody reads them together, so more of them only spread users more evenly over the masters of a Cluster. */
+export const USER_BUCKET_COUNT = 256;
 
 export interface Keyspace {
   /** One hash: all limits of a policy for a subject. `policy` is empty for limits that callers give inline. */
@@ -35,7 +40,7 @@ export function createKeyspace(prefix: string): Keyspace {
   return {
     rateLimit: (scope, policy, subject) => `${prefix}rl:{${scope}|${policy}|${subject}}`,
     session: (handle) => `${prefix}session:{${handle}}`,
-    user: (userId) => `${prefix}user:{u${bucketOf(userId)}}:${userId}`,
+    user: (userId) => `${prefix}user:{u${bucketOf(userId, USER_BUCKET_COUNT)}}:${userId}`,
     cacheEntry: (namespace, bucket, key) =>
       Buffer.concat([Buffer.from(`${prefix}cache:{${namespace}:${bucket}}:`), key]),
     cacheSequence: (namespace, bucket) => `${prefix}cache-seq:{${namespace}:${bucket}}`,
@@ -46,7 +51,7 @@ export function createKeyspace(prefix: string): Keyspace {
   };
 }
 
-/** The bucket of a user, a tag or a cache key: the first byte of its SHA-1, so equal in every sidecar and language. */
-export function bucketOf(text: string | Buffer): number {
-  return createHash('sha1').update(text).digest()[0] ?? 0;
+/** The bucket of a cache key, a tag or a user: the first byte of its hash, modulo the number of buckets (a power of two, 256 at most). */
+export function bucketOf(text: string | Buffer, bucketCount = BUCKET_COUNT): number {
+  return firstHashByte(text) % bucketCount;
 }
