@@ -20,6 +20,7 @@ export interface RedisCommands {
     keys: readonly RedisArgument[],
     args: readonly RedisArgument[],
     deadlineAtMs: number,
+    options?: CommandOptions,
   ): Promise<RedisReply>;
   /**
    * One command (its name and arguments) on the master of `key`'s slot. Those of READ_COMMANDS are reads: the role of the server is

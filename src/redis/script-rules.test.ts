@@ -14,8 +14,13 @@ import { repositoryFiles, repositoryRoot } from '../../test/support/repository.t
 
 /** Names that are concatenated, and are text: replies of GET and HGET, arguments, results of string.sub and struct.pack. */
 const TEXT_NAMES: Readonly<Record<string, readonly string[]>> = {
-  'src/cache/scripts/common.lua': ['incarnation', 'names'],
-  'src/cache/scripts/write.lua': ['incarnation', 'version', 'header'],
+  'src/cache/scripts/change-common.lua': ['packed', 'hash', 'stamp'],
+  'src/cache/scripts/flush.lua': ['incarnation', 'packed'],
+  'src/cache/scripts/read.lua': ['marks[1]', 'newest'],
+  'src/cache/scripts/read-many.lua': ['marks[1]', 'newest'],
+  'src/cache/scripts/remove.lua': ['incarnation', 'packed'],
+  'src/cache/scripts/remove-tags.lua': ['incarnation', 'packed'],
+  'src/cache/scripts/write.lua': ['incarnation', 'packed', 'version'],
   'src/session/scripts/user-common.lua': ['handle'],
   'src/session/scripts/user-end.lua': ['before[1]', 'before[2]'],
   'src/rate-limit/scripts/reset.lua': ['field'],
