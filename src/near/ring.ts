@@ -23,8 +23,6 @@ export const RING_SIZE = 64;
 export const RING_ENTRY_BYTES = 24;
 /** Instead of the hash of a key: several keys changed, or all of them. */
 export const EVERY_KEY_HASH = Buffer.alloc(KEY_HASH_BYTES, 0xff);
-/** Names of the ring's fields, in order. */
-export const RING_FIELDS: readonly string[] = Array.from({ length: RING_SIZE }, (_, index) => String(index));
 
 const HASH_OFFSET = 8;
 const STAMP_OFFSET = 16;
