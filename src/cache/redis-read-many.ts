@@ -5,7 +5,7 @@
  * report their length. Round 2 fetches those that fit what is left of the budget. Then the tags of all of them are compared.
  *
  * Invariants:
- *   1. A call fetches at most about twice its budget. All calls of the process together have at most `MAX_ROUND_BYTES` in each round: a call
+ *   1. A call fetches at most about twice its budget. All calls of the process together have a bounded number of bytes in each round: a call
  *      waits before it sends, and holds what it fetched until it is answered. Round 2 waits for round 1 and never the other way round.
  *   2. What cannot be read is `unavailable` and nothing else: `read` never rejects.
  */
@@ -42,8 +42,10 @@ export interface RedisManyReaderOptions {
 const MAX_FIRST_ENTRY_BYTES = 65_536;
 /** Room for a header with tags, however many keys share the budget. */
 const MIN_FIRST_ENTRY_BYTES = 1_024;
-/** A few calls of 256 keys at once, and little beside the memory of the smallest pod. */
-const MAX_ROUND_BYTES = 12 * 1_048_576;
+/** Of all calls together: two of 256 keys at once, or many small ones; little beside the memory of the smallest pod. */
+const MAX_FIRST_ROUND_BYTES = 8 * 1_048_576;
+/** Round 2 knows what it will fetch, and that it is large: one full call at a time. */
+const MAX_SECOND_ROUND_BYTES = 4 * 1_048_576;
 /** As many as admission control lets in. */
 const MAX_WAITING_CALLS = 10_000;
 
@@ -52,8 +54,8 @@ export class RedisManyReader {
   readonly #keyspace: Keyspace;
   readonly #tags: RedisTags;
   readonly #script: Script;
-  readonly #firstRounds = new ReplyBudget({ maxBytes: MAX_ROUND_BYTES, maxWaiting: MAX_WAITING_CALLS });
-  readonly #secondRounds = new ReplyBudget({ maxBytes: MAX_ROUND_BYTES, maxWaiting: MAX_WAITING_CALLS });
+  readonly #firstRounds = new ReplyBudget({ maxBytes: MAX_FIRST_ROUND_BYTES, maxWaiting: MAX_WAITING_CALLS });
+  readonly #secondRounds = new ReplyBudget({ maxBytes: MAX_SECOND_ROUND_BYTES, maxWaiting: MAX_WAITING_CALLS });
 
   constructor(options: RedisManyReaderOptions) {
     this.#commands = options.commands;

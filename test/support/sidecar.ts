@@ -30,10 +30,16 @@ export interface Sidecar {
 const mainFile = join(repositoryRoot, 'dist', 'main.mjs');
 const HEAP_REPORT_FLAGS = ['--expose-gc', '--import', join(repositoryRoot, 'test', 'support', 'heap-report.ts')];
 
+/** The program as a container starts it: with its own flags and without a report of the heap, which takes memory of its own. */
+export const AS_IN_A_CONTAINER: readonly string[] = [join(repositoryRoot, 'bin', 'pannier'), 'serve'];
+
 /** Starts the program and waits until it serves (not until it is ready: Redis may be away). */
-export async function startSidecar(settings: Record<string, string> = {}): Promise<Sidecar> {
+export async function startSidecar(
+  settings: Record<string, string> = {},
+  [command = '', ...args]: readonly string[] = [process.execPath, ...HEAP_REPORT_FLAGS, mainFile, 'serve'],
+): Promise<Sidecar> {
   const heapReport = join(mkdtempSync(join(tmpdir(), 'pannier-heap-')), 'report.json');
-  const program = await spawnBound(process.execPath, [...HEAP_REPORT_FLAGS, mainFile, 'serve'], {
+  const program = await spawnBound(command, args, {
     environment: {
       ...environmentWithoutSettings(),
       HEAP_REPORT_FILE: heapReport,
