@@ -178,6 +178,19 @@ describe('a sidecar', () => {
     expect(sidecar.logLines().filter((line) => /lost/.test(String(line.msg)))).toEqual([]);
   }, 120_000);
 
+  test('answers 256 times the key of a value of 1 MiB with 3 hits, and refuses 257 keys', async () => {
+    await start({});
+    const key = Buffer.from('1 MiB');
+    await set([key], { value: Buffer.alloc(1_048_576, 'v') });
+    const [end] = await getMany(1, Array(256).fill(key));
+    const outcomes = end?.ok ? end.response.results.map((result) => result.outcome) : [];
+    expect(outcomes).toEqual([
+      ...Array(3).fill(CacheOutcome.CACHE_OUTCOME_HIT),
+      ...Array(253).fill(CacheOutcome.CACHE_OUTCOME_SKIPPED),
+    ]);
+    expect((await getMany(1, Array(257).fill(key)))[0]).toMatchObject({ code: Status.INVALID_ARGUMENT });
+  }, 60_000);
+
   test('of the smallest pod answers 39 concurrent calls of 256 values of 60,000 bytes within its memory', async () => {
     const podBytes = 192 * 1_024 * 1_024;
     // As the chart and the injector set them for such a pod, whose limit the program reads from its cgroup.
