@@ -12,7 +12,7 @@ suite = $(JEST) $(call report,$(1)) --testMatch '$(CURDIR)/$(2)' --testPathIgnor
 IMAGE_BUILD ?= docker build
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check conformance clients fuzz chart-test e2e e2e-image e2e-kubernetes examples bench bench-transport soak image proto docs format clean
+.PHONY: help run build test check conformance clients fuzz chart-test e2e e2e-image e2e-kubernetes examples bench bench-transport bench-cache-buckets soak image proto docs format clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | awk -F'\t' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -72,6 +72,9 @@ bench: node_modules/.installed dist/main.mjs ## start time, memory and cost per 
 
 bench-transport: node_modules/.installed dist/main.mjs ## what a call costs on each transport, beside node:http2 and grpc-go, in one run
 	node bench/transports.ts $(ARGS)
+
+bench-cache-buckets: node_modules/.installed dist/main.mjs ## what decided the cache's buckets: hash, number, tags, CacheGetMany
+	node bench/cache-buckets.ts $(ARGS)
 
 soak: node_modules/.installed dist/main.mjs ## 50,000,000 calls: no failure, no growth (ARGS="--calls N")
 	node bench/soak.ts $(ARGS)

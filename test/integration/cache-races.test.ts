@@ -82,7 +82,7 @@ describe.each(SERVERS)('on %s', (_, start) => {
     let condition: WriteCondition = { kind: 'if_absent' };
     for (let round = 0; round < 5; round += 1) {
       const shared: WriteCondition = condition;
-      const outcomes = await Promise.all(
+      const outcomes: readonly WriteOutcome[] = await Promise.all(
         Array.from({ length: 50 }, (_, index) => write(key, `${round} ${index}`, shared, index % 2)),
       );
       const stored = outcomes.flatMap((outcome) => (outcome.stored ? [outcome.version] : []));
