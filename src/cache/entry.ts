@@ -34,6 +34,7 @@ export const TAG_VERSION_BYTES = 8;
 /** Of an incarnation or a stamp. */
 export const STAMP_BYTES = 8;
 
+const NO_TAGS: readonly EntryTag[] = [];
 const KNOWN_FLAGS = ENTRY_FLAG_ABSENT;
 const VERSION_OFFSET = 3;
 const NUMBER_OFFSET = 11;
@@ -65,8 +66,19 @@ export interface Entry {
   readonly value: Buffer;
 }
 
+/** The tags of the entry decoded last: entries that are read together often have the same tags, with the same versions. */
+export interface TagMemo {
+  block: Buffer;
+  tags: readonly EntryTag[];
+  names: readonly string[];
+}
+
+export function createTagMemo(): TagMemo {
+  return { block: Buffer.alloc(0), tags: NO_TAGS, names: [] };
+}
+
 /** The entry in these bytes, its buffers views of them, or undefined when they are none. */
-export function decodeEntry(bytes: Buffer): Entry | undefined {
+export function decodeEntry(bytes: Buffer, memo?: TagMemo): Entry | undefined {
   const headerBytes = bytes[2] ?? 0;
   if (bytes[0] !== ENTRY_FORMAT || headerBytes < ENTRY_HEADER_BYTES || bytes.length < headerBytes) {
     return undefined;
@@ -79,7 +91,7 @@ export function decodeEntry(bytes: Buffer): Entry | undefined {
   if (bytes.length < valueOffset) {
     return undefined;
   }
-  const tags = decodeTagBlock(bytes.subarray(headerBytes, valueOffset));
+  const tags = valueOffset === headerBytes ? NO_TAGS : decodeTags(bytes.subarray(headerBytes, valueOffset), memo);
   if (tags === undefined) {
     return undefined;
   }
@@ -137,6 +149,19 @@ function encodeTagBlock(tags: readonly EntryTag[]): Buffer {
     parts.push(Buffer.of(name.length), name, tag.version);
   }
   return Buffer.concat(parts);
+}
+
+function decodeTags(block: Buffer, memo: TagMemo | undefined): readonly EntryTag[] | undefined {
+  if (memo?.block.equals(block)) {
+    return memo.tags;
+  }
+  const tags = decodeTagBlock(block);
+  if (memo !== undefined && tags !== undefined) {
+    memo.block = block;
+    memo.tags = tags;
+    memo.names = tags.map((tag) => tag.name);
+  }
+  return tags;
 }
 
 function decodeTagBlock(block: Buffer): EntryTag[] | undefined {

@@ -13,7 +13,7 @@ import { StoreError } from '../lib/store-error.ts';
 import type { RedisCommands } from '../redis/commands.ts';
 import { bucketOf, type Keyspace } from '../redis/keyspace.ts';
 import type { Script } from '../redis/script.ts';
-import { ENTRY_HEADER_BYTES, type EntryTag } from './entry.ts';
+import { createTagMemo, ENTRY_HEADER_BYTES, type EntryTag, type TagMemo } from './entry.ts';
 import { type BucketRead, type ReadEntry, toBucketRead, toReadEntry } from './redis-replies.ts';
 import type { RedisTags } from './redis-tags.ts';
 import { ReplyBudget, type Reservation } from './reply-budget.ts';
@@ -25,6 +25,19 @@ type Round =
   | { readonly kind: 'miss' }
   | { readonly kind: 'skipped' }
   | { readonly kind: 'failed' };
+
+const MISS: Round = { kind: 'miss' };
+const SKIPPED: Round = { kind: 'skipped' };
+const FAILED: Round = { kind: 'failed' };
+
+/** One `read` and what is known so far. */
+interface Call {
+  readonly namespace: string;
+  readonly deadlineAtMs: number;
+  /** By the keys of the call. */
+  readonly rounds: Round[];
+  readonly memo: TagMemo;
+}
 
 interface Wish {
   readonly index: number;
@@ -65,98 +78,99 @@ export class RedisManyReader {
   }
 
   async read(namespace: string, keys: readonly Buffer[], options: ReadManyOptions): Promise<ReadManyResult[]> {
-    const rounds: Round[] = keys.map(() => ({ kind: 'failed' }));
-    const maxBytes = firstEntryBytes(keys.length, options.budgetBytes);
+    const { deadlineAtMs, budgetBytes } = options;
+    const rounds: Round[] = keys.map(() => FAILED);
+    const call: Call = { namespace, deadlineAtMs, rounds, memo: createTagMemo() };
+    const maxBytes = firstEntryBytes(keys.length, budgetBytes);
     const first = await this.#firstRounds.reserve(keys.length * maxBytes);
     let second: Reservation | undefined;
     try {
       if (first !== undefined) {
-        await this.#fetch(
-          namespace,
-          keys.map((key, index) => ({ index, key, maxBytes })),
-          rounds,
-          options.deadlineAtMs,
-        );
+        const wishes = keys.map((key, index) => ({ index, key, maxBytes }));
+        await this.#fetch(call, wishes);
         first.shrinkTo(rounds.reduce((sum, round) => sum + fetchedBytes(round), 0));
-        const wishes = wishesWithin(options.budgetBytes, keys, rounds);
-        second = await this.#fetchLarge(namespace, wishes, rounds, options.deadlineAtMs);
+        second = await this.#fetchLarge(call, wishesWithin(budgetBytes, keys, rounds));
       }
-      return await this.#judge(namespace, rounds, options.deadlineAtMs);
+      return await this.#judge(call);
     } finally {
       second?.release();
       first?.release();
     }
   }
 
-  async #fetchLarge(
-    namespace: string,
-    wishes: readonly Wish[],
-    rounds: Round[],
-    deadlineAtMs: number,
-  ): Promise<Reservation | undefined> {
+  async #fetchLarge(call: Call, wishes: readonly Wish[]): Promise<Reservation | undefined> {
     if (wishes.length === 0) {
       return undefined;
     }
     const reservation = await this.#secondRounds.reserve(wishes.reduce((sum, wish) => sum + wish.maxBytes, 0));
-    if (reservation === undefined) {
-      for (const wish of wishes) {
-        rounds[wish.index] = { kind: 'failed' };
-      }
-      return undefined;
+    if (reservation !== undefined) {
+      await this.#fetch(call, wishes);
     }
-    await this.#fetch(namespace, wishes, rounds, deadlineAtMs);
     for (const { index } of wishes) {
-      // Grown in between: beyond what was reserved.
-      if (rounds[index]?.kind === 'large') {
-        rounds[index] = { kind: 'skipped' };
+      if (reservation === undefined) {
+        call.rounds[index] = FAILED;
+      } else if (call.rounds[index]?.kind === 'large') {
+        // Grown in between: beyond what was reserved.
+        call.rounds[index] = SKIPPED;
       }
     }
     return reservation;
   }
 
   /** One script per bucket, all in flight at once. Sets the rounds of the wishes. */
-  async #fetch(namespace: string, wishes: readonly Wish[], rounds: Round[], deadlineAtMs: number): Promise<void> {
-    const byBucket = Map.groupBy(wishes, (wish) => bucketOf(wish.key));
-    await Promise.all(
-      [...byBucket].map(async ([bucket, members]) => {
-        const results = await this.#fetchBucket(namespace, bucket, members, deadlineAtMs);
-        for (const [place, member] of members.entries()) {
-          rounds[member.index] = results(place);
-        }
-      }),
-    );
+  async #fetch(call: Call, wishes: readonly Wish[]): Promise<void> {
+    const byBucket = new Map<number, Wish[]>();
+    for (const wish of wishes) {
+      const bucket = bucketOf(wish.key);
+      const members = byBucket.get(bucket);
+      if (members === undefined) {
+        byBucket.set(bucket, [wish]);
+      } else {
+        members.push(wish);
+      }
+    }
+    await Promise.all([...byBucket].map(([bucket, members]) => this.#fetchBucket(call, bucket, members)));
   }
 
-  async #fetchBucket(
-    namespace: string,
-    bucket: number,
-    members: readonly Wish[],
-    deadlineAtMs: number,
-  ): Promise<(place: number) => Round> {
-    const keys = [
-      this.#keyspace.cacheSequence(namespace, bucket),
-      ...members.map((member) => this.#keyspace.cacheEntry(namespace, bucket, member.key)),
-    ];
-    const expectedReplyBytes = members.reduce((sum, member) => sum + member.maxBytes, 0);
+  async #fetchBucket(call: Call, bucket: number, members: readonly Wish[]): Promise<void> {
+    const { namespace, rounds } = call;
+    const keys: (string | Buffer)[] = [this.#keyspace.cacheSequence(namespace, bucket)];
+    let expectedReplyBytes = 0;
+    for (const member of members) {
+      keys.push(this.#keyspace.cacheEntry(namespace, bucket, member.key));
+      expectedReplyBytes += member.maxBytes;
+    }
+    let read: BucketRead | undefined;
     try {
-      const limits = [...new Set(members.map((member) => member.maxBytes))];
-      const args = (limits.length === 1 ? limits : members.map((member) => member.maxBytes)).map(String);
-      const reply = await this.#commands.run(this.#script, keys, args, deadlineAtMs, { expectedReplyBytes });
-      const read = toBucketRead(reply);
-      return (place) => (read === undefined ? { kind: 'miss' } : toRound(read, place));
+      const options = { expectedReplyBytes };
+      read = toBucketRead(await this.#commands.run(this.#script, keys, limitsOf(members), call.deadlineAtMs, options));
     } catch (error) {
       if (error instanceof StoreError) {
-        return () => ({ kind: 'failed' });
+        for (const member of members) {
+          rounds[member.index] = FAILED;
+        }
+        return;
       }
       throw error;
     }
+    for (const [place, member] of members.entries()) {
+      rounds[member.index] = read === undefined ? MISS : toRound(read, place, call.memo);
+    }
   }
 
-  async #judge(namespace: string, rounds: readonly Round[], deadlineAtMs: number): Promise<ReadManyResult[]> {
+  async #judge({ namespace, rounds, deadlineAtMs }: Call): Promise<ReadManyResult[]> {
     const entries = rounds.flatMap((round) => (round.kind === 'entry' ? [round.read.entry] : []));
     const judge = await this.#tags.judgeOf(namespace, entries, deadlineAtMs);
     return rounds.map((round) => toResult(round, judge));
   }
+}
+
+/** One limit for all, where all have the same. */
+function limitsOf(members: readonly Wish[]): string[] {
+  const first = members[0]?.maxBytes ?? 0;
+  return members.every((member) => member.maxBytes === first)
+    ? [String(first)]
+    : members.map((member) => String(member.maxBytes));
 }
 
 function toResult(round: Round, judge: (tags: readonly EntryTag[]) => boolean | StoreError): ReadManyResult {
@@ -183,13 +197,13 @@ function firstEntryBytes(keyCount: number, budgetBytes: number): number {
   return Math.max(MIN_FIRST_ENTRY_BYTES, Math.min(MAX_FIRST_ENTRY_BYTES, shareBytes));
 }
 
-function toRound(read: BucketRead, place: number): Round {
+function toRound(read: BucketRead, place: number, memo: TagMemo): Round {
   const item = read.items[place];
   if (typeof item === 'number') {
     return { kind: 'large', bytes: item };
   }
-  const entry = toReadEntry(read, item);
-  return entry === undefined ? { kind: 'miss' } : { kind: 'entry', read: entry };
+  const entry = toReadEntry(read, item, memo);
+  return entry === undefined ? MISS : { kind: 'entry', read: entry };
 }
 
 /** In the order of the keys: what of the first round does not fit is skipped, what is large and fits is to be fetched. */
@@ -199,7 +213,7 @@ function wishesWithin(budgetBytes: number, keys: readonly Buffer[], rounds: Roun
   for (const [index, round] of rounds.entries()) {
     const bytes = round.kind === 'entry' ? budgetBytesOf(round.read.value) : round.kind === 'large' ? round.bytes : 0;
     if (bytes > leftBytes) {
-      rounds[index] = { kind: 'skipped' };
+      rounds[index] = SKIPPED;
       continue;
     }
     leftBytes -= bytes;

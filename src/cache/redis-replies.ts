@@ -9,7 +9,7 @@ import { StoreError } from '../lib/store-error.ts';
 import type { BucketMark } from '../near/bucket-mark.ts';
 import { decodeRingEntry } from '../near/ring.ts';
 import type { RedisReply } from '../redis/commands.ts';
-import { decodeEntry, type Entry, STAMP_BYTES } from './entry.ts';
+import { decodeEntry, type Entry, STAMP_BYTES, type TagMemo } from './entry.ts';
 import type { StoredValue } from './store.ts';
 
 /** Entries of one bucket, read in one step. */
@@ -39,8 +39,8 @@ export function toBucketRead(reply: RedisReply): BucketRead | undefined {
 }
 
 /** Undefined for a miss. Age and lifetime follow the server's clock, which wrote the time into the entry. */
-export function toReadEntry(read: BucketRead, item: RedisReply | undefined): ReadEntry | undefined {
-  const entry = Buffer.isBuffer(item) ? decodeEntry(item) : undefined;
+export function toReadEntry(read: BucketRead, item: RedisReply | undefined, memo?: TagMemo): ReadEntry | undefined {
+  const entry = Buffer.isBuffer(item) ? decodeEntry(item, memo) : undefined;
   if (entry === undefined) {
     return undefined;
   }
@@ -50,7 +50,7 @@ export function toReadEntry(read: BucketRead, item: RedisReply | undefined): Rea
     return undefined;
   }
   const { absent, value, version } = entry;
-  const tags = entry.tags.map((tag) => tag.name);
+  const tags = memo?.tags === entry.tags ? memo.names : entry.tags.map((tag) => tag.name);
   return { entry, value: { absent, value, version, tags, ageMs, ttlMs: leftMs, mark: read.mark } };
 }
 

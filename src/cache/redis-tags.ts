@@ -16,7 +16,7 @@ import { keyHash } from '../redis/key-hash.ts';
 import { bucketOf, type Keyspace } from '../redis/keyspace.ts';
 import type { Script } from '../redis/script.ts';
 import { type Entry, type EntryTag, STAMP_BYTES, TAG_VERSION_BYTES } from './entry.ts';
-import { TagLookups } from './tag-lookups.ts';
+import { TagLookups, type TagVersion } from './tag-lookups.ts';
 
 /** A tag outlives the entry that is written next by this: its write may come as late as the deadline allows. */
 const TAG_MARGIN_MS = 60_000;
@@ -89,23 +89,20 @@ export class RedisTags {
     entries: readonly Pick<Entry, 'tags'>[],
     deadlineAtMs: number,
   ): Promise<(tags: readonly EntryTag[]) => boolean | StoreError> {
-    const names = new Set(entries.flatMap((entry) => entry.tags.map((tag) => tag.name)));
+    // Entries that are read together often share one list of tags (TagMemo): each list is looked at once.
+    const lists = new Set(entries.map((entry) => entry.tags));
+    const names = new Set<string>();
+    for (const tags of lists) {
+      for (const tag of tags) {
+        names.add(tag.name);
+      }
+    }
     if (names.size === 0) {
       return () => true;
     }
     const versions = await this.#lookups.versions(namespace, names, deadlineAtMs);
-    return (tags) => {
-      let failure: StoreError | undefined;
-      for (const tag of tags) {
-        const version = versions.get(tag.name) ?? null;
-        if (version instanceof StoreError) {
-          failure = asUnavailable(version);
-        } else if (version === null || !version.equals(tag.version)) {
-          return false;
-        }
-      }
-      return failure ?? true;
-    };
+    const verdicts = new Map([...lists].map((tags) => [tags, verdictOf(tags, versions)]));
+    return (tags) => verdicts.get(tags) ?? verdictOf(tags, versions);
   }
 
   /** One step per tag bucket, all of them in flight. */
@@ -127,6 +124,20 @@ export class RedisTags {
       ),
     );
   }
+}
+
+/** Whether the tags have these versions; a StoreError where that depends on one that could not be read. */
+function verdictOf(tags: readonly EntryTag[], versions: ReadonlyMap<string, TagVersion>): boolean | StoreError {
+  let failure: StoreError | undefined;
+  for (const tag of tags) {
+    const version = versions.get(tag.name) ?? null;
+    if (version instanceof StoreError) {
+      failure = asUnavailable(version);
+    } else if (version === null || !version.equals(tag.version)) {
+      return false;
+    }
+  }
+  return failure ?? true;
 }
 
 async function withoutUnknown(steps: readonly Promise<RedisReply>[]): Promise<RedisReply[]> {

@@ -5,6 +5,7 @@
  * cannot occur in them; what a user chooses freely (subject, cache key, user, tag) always stands last. The braces are the
  * hash tag by which Redis Cluster chooses the slot; free text inside them may shorten the tag, never confuse two keys.
  */
+import { isAscii } from 'node:buffer';
 import { firstHashByte } from './key-hash.ts';
 
 /**
@@ -22,8 +23,8 @@ export interface Keyspace {
   session(handle: string): string;
   /** One hash: a user's generation and the list of handles. */
   user(userId: string): string;
-  /** One string: a value with its header. */
-  cacheEntry(namespace: string, bucket: number, key: Buffer): Buffer;
+  /** One string: a value with its header. Text where the key is ASCII: a command of text is one write to the socket. */
+  cacheEntry(namespace: string, bucket: number, key: Buffer): string | Buffer;
   /** One hash: incarnation, sequence and flush mark of a bucket. */
   cacheSequence(namespace: string, bucket: number): string;
   /** The channel on which a bucket's invalidations are published; in the bucket's own slot. */
@@ -41,8 +42,10 @@ export function createKeyspace(prefix: string): Keyspace {
     rateLimit: (scope, policy, subject) => `${prefix}rl:{${scope}|${policy}|${subject}}`,
     session: (handle) => `${prefix}session:{${handle}}`,
     user: (userId) => `${prefix}user:{u${bucketOf(userId, USER_BUCKET_COUNT)}}:${userId}`,
-    cacheEntry: (namespace, bucket, key) =>
-      Buffer.concat([Buffer.from(`${prefix}cache:{${namespace}:${bucket}}:`), key]),
+    cacheEntry: (namespace, bucket, key) => {
+      const start = `${prefix}cache:{${namespace}:${bucket}}:`;
+      return isAscii(key) ? start + key.toString('latin1') : Buffer.concat([Buffer.from(start), key]);
+    },
     cacheSequence: (namespace, bucket) => `${prefix}cache-seq:{${namespace}:${bucket}}`,
     cacheChannel: (namespace, bucket) => `${prefix}cache-inv:{${namespace}:${bucket}}`,
     cacheTag: (namespace, tag) => `${prefix}cache-tag:{${namespace}:t${bucketOf(tag)}}:${tag}`,
