@@ -12,7 +12,7 @@ suite = $(JEST) $(call report,$(1)) --testMatch '$(CURDIR)/$(2)' --testPathIgnor
 IMAGE_BUILD ?= docker build
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-redis test-mixed check conformance clients fuzz chart-test e2e e2e-image e2e-kubernetes examples bench bench-transport bench-redis soak image proto docs format clean
+.PHONY: help run build test test-redis test-mixed check conformance clients fuzz chart-test e2e e2e-image e2e-kubernetes examples bench bench-transport bench-redis bench-cache-buckets soak image proto docs format clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | awk -F'\t' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -86,6 +86,9 @@ bench-transport: node_modules/.installed dist/main.mjs ## what a call costs on e
 
 bench-redis: node_modules/.installed ## CPU of the Redis process per decision, cache access and session read, beside bare commands
 	node bench/redis.ts $(ARGS)
+
+bench-cache-buckets: node_modules/.installed dist/main.mjs ## what decided the cache's buckets: hash, number, tags, CacheGetMany
+	node bench/cache-buckets.ts $(ARGS)
 
 soak: node_modules/.installed dist/main.mjs ## 50,000,000 calls: no failure, no growth (ARGS="--calls N")
 	node bench/soak.ts $(ARGS)

@@ -11,10 +11,11 @@ import { randomBytes } from 'node:crypto';
 import { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
 import { StoreError } from '../lib/store-error.ts';
+import type { BucketMark } from '../near/bucket-mark.ts';
 import { encodeInvalidationMessage } from '../near/invalidation-message.ts';
 import type { LocalChannels } from '../near/local-channels.ts';
 import { BUCKET_COUNT, bucketOf, type Keyspace } from '../redis/keyspace.ts';
-import { copyBytes, encodeVersion, INCARNATION_BYTES } from './entry.ts';
+import { copyBytes, encodeVersion, STAMP_BYTES } from './entry.ts';
 import {
   budgetBytesOf,
   type CacheStore,
@@ -53,8 +54,8 @@ interface MemoryEntry {
 interface NamespaceState {
   readonly incarnation: Buffer;
   flushedAtStamp: number;
-  /** The number of the last message by bucket, those of tags after those of keys; made when the first is heard. */
-  sequences: Float64Array | undefined;
+  /** Number of the last change by bucket, those of tags after those of keys. */
+  readonly sequences: Float64Array;
 }
 
 interface Bucket {
@@ -62,7 +63,7 @@ interface Bucket {
   readonly isTag: boolean;
 }
 
-/** Each costs 4 KiB once it was watched, beside what is counted in bytes. */
+/** Each costs 1 KiB beside what is counted in bytes. */
 const NAMESPACES_MAX = 1_024;
 /** Objects and Buffer headers of an entry, besides what BoundedMap counts; measured, rounded up. */
 const ENTRY_EXTRA_BYTES = 700;
@@ -114,6 +115,7 @@ export class MemoryCacheStore implements CacheStore {
       tags: entry.tags,
       ageMs,
       ttlMs: Math.max(1, entry.ttlMs - ageMs),
+      mark: markOf(entry.namespace, bucketOf(key)),
     };
   }
 
@@ -238,9 +240,9 @@ export class MemoryCacheStore implements CacheStore {
       return known;
     }
     const state: NamespaceState = {
-      incarnation: randomBytes(INCARNATION_BYTES),
+      incarnation: randomBytes(STAMP_BYTES),
       flushedAtStamp: 0,
-      sequences: undefined,
+      sequences: new Float64Array(2 * BUCKET_COUNT),
     };
     this.#namespaces.set(namespace, state, { bytes: 0, expiresAtMs: Number.POSITIVE_INFINITY, nowMs });
     return state;
@@ -276,24 +278,31 @@ export class MemoryCacheStore implements CacheStore {
     }
   }
 
-  /** Messages that nobody hears need no number: who listens later begins with the first that it hears. */
+  /** A namespace that is not remembered has no entries: its changes need no number unless somebody listens. */
   #publish(namespace: string, { bucket, isTag }: Bucket, kind: 'names' | 'flush', names: readonly string[]): void {
     const { cacheTagChannel, cacheChannel } = this.#keyspace;
     const channel = isTag ? cacheTagChannel(namespace, bucket) : cacheChannel(namespace, bucket);
-    if (!this.#channels.isHeard(channel)) {
+    const isHeard = this.#channels.isHeard(channel);
+    const state = isHeard
+      ? this.#namespaceState(namespace)
+      : this.#namespaces.get(namespace, this.#clock.monotonicMs());
+    if (state === undefined) {
       return;
     }
-    const state = this.#namespaceState(namespace);
-    state.sequences ??= new Float64Array(2 * BUCKET_COUNT);
     const index = isTag ? BUCKET_COUNT + bucket : bucket;
-    const sequence = (state.sequences[index] ?? 0) + 1;
-    state.sequences[index] = sequence;
-    const incarnation = state.incarnation.toString('latin1');
-    this.#channels.publish(
-      channel,
-      encodeInvalidationMessage({ kind, incarnation, sequence, stamp: stampOf(sequence), names }),
-    );
+    state.sequences[index] = (state.sequences[index] ?? 0) + 1;
+    if (isHeard) {
+      const { incarnation, number: sequence, stamp } = markOf(state, index);
+      this.#channels.publish(channel, encodeInvalidationMessage({ kind, incarnation, sequence, stamp, names }));
+    }
   }
+}
+
+function markOf(state: NamespaceState, index: number): BucketMark {
+  const number = state.sequences[index] ?? 0;
+  // In one process no number ever comes again: it is stamp enough.
+  const stamp = number === 0 ? '' : String(number).padStart(STAMP_BYTES).slice(-STAMP_BYTES);
+  return { incarnation: state.incarnation.toString('latin1'), number, stamp };
 }
 
 /** Exact for any bytes of a key: latin1 maps each byte to one character, and a namespace holds no colon. */
@@ -303,9 +312,4 @@ function entryName(namespace: string, key: Buffer): string {
 
 function tagBytes(tags: readonly string[]): number {
   return tags.reduce((sum, tag) => sum + tag.length * 2 + 40, 0);
-}
-
-/** In one process no number ever comes again: the number is stamp enough. */
-function stampOf(sequence: number): string {
-  return String(sequence).padStart(8).slice(-8);
 }

@@ -218,7 +218,7 @@ function withinBudget(
   });
 }
 
-function hitResponse(value: StoredValue, source: CacheSource, heldMs: number): CacheGetResponse {
+function hitResponse(value: Omit<StoredValue, 'mark'>, source: CacheSource, heldMs: number): CacheGetResponse {
   return {
     outcome: value.absent ? CacheOutcome.CACHE_OUTCOME_ABSENT : CacheOutcome.CACHE_OUTCOME_HIT,
     value: value.value,

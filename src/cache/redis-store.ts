@@ -9,39 +9,29 @@
  * Promises: those of store.ts. No key, value or tag is in an error text.
  */
 import { randomBytes } from 'node:crypto';
-import { StoredFormatError, StoreError } from '../lib/store-error.ts';
+import { StoreError } from '../lib/store-error.ts';
 import { encodeNames } from '../near/invalidation-message.ts';
+import { EVERY_KEY_HASH } from '../near/ring.ts';
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
+import { keyHash } from '../redis/key-hash.ts';
 import { BUCKET_COUNT, bucketOf, type Keyspace } from '../redis/keyspace.ts';
 import { loadScript, type Script, type ScriptKind } from '../redis/script.ts';
-import { decodeEntry, ENTRY_FLAG_ABSENT, type Entry, encodeTagBlock, INCARNATION_BYTES } from './entry.ts';
+import { decodeEntry, encodeEntryRest, encodeEntryStart, STAMP_BYTES } from './entry.ts';
+import { RedisManyReader } from './redis-read-many.ts';
+import { asArray, asBuffer, toBucketRead, toReadEntry } from './redis-replies.ts';
 import { RedisTags } from './redis-tags.ts';
-import {
-  budgetBytesOf,
-  type CacheStore,
-  type CacheWrite,
-  type ReadManyOptions,
-  type ReadManyResult,
-  type StoredValue,
-  type WriteOutcome,
-} from './store.ts';
+import type { CacheStore, CacheWrite, ReadManyOptions, ReadManyResult, StoredValue, WriteOutcome } from './store.ts';
 
 const DIRECTORY = 'src/cache/scripts';
 
-function script(name: string, kind: ScriptKind): Script {
-  return loadScript(`cache-${name}`, [`${DIRECTORY}/common.lua`, `${DIRECTORY}/${name}.lua`], kind);
+/** A script of the cache: what it shares with others (`entry`, `change`), then itself. */
+function script(name: string, kind: ScriptKind, shared: readonly ('entry' | 'change')[]): Script {
+  const paths = [...shared.map((part) => `${DIRECTORY}/${part}-common.lua`), `${DIRECTORY}/${name}.lua`];
+  return loadScript(`cache-${name}`, paths, kind);
 }
 
-/** In the first round of a `readMany` larger entries only tell their size, so that a call cannot fetch what it may not answer. */
-const READ_MANY_ENTRY_BYTES_MAX = 65_536;
 /** An entry's tags are judged this often for one conditional write, should others write in between each time. */
 const JUDGEMENTS_MAX = 4;
-
-type FirstRound =
-  | { readonly kind: 'value'; readonly entry: Entry; readonly value: StoredValue }
-  | { readonly kind: 'large'; readonly bytes: number }
-  | { readonly kind: 'miss' }
-  | { readonly kind: 'failed' };
 
 export interface RedisCacheStoreOptions {
   readonly commands: RedisCommands;
@@ -52,60 +42,41 @@ export class RedisCacheStore implements CacheStore {
   readonly #commands: RedisCommands;
   readonly #keyspace: Keyspace;
   readonly #tags: RedisTags;
-  readonly #readScript = script('read', 'read');
-  readonly #writeScript = script('write', 'write');
-  readonly #removeScript = script('remove', 'write_in_place');
-  readonly #flushScript = script('flush', 'write_in_place');
+  readonly #manyReader: RedisManyReader;
+  readonly #readScript = script('read', 'read', ['entry']);
+  readonly #writeScript = script('write', 'write', ['entry', 'change']);
+  readonly #removeScript = script('remove', 'write_in_place', ['entry', 'change']);
+  readonly #flushScript = script('flush', 'write_in_place', ['change']);
 
   constructor(options: RedisCacheStoreOptions) {
     this.#commands = options.commands;
     this.#keyspace = options.keyspace;
     this.#tags = new RedisTags({
       ...options,
-      ensureScript: script('ensure-tags', 'write'),
-      removeScript: script('remove-tags', 'write_in_place'),
+      ensureScript: script('ensure-tags', 'write', []),
+      removeScript: script('remove-tags', 'write_in_place', ['change']),
+    });
+    this.#manyReader = new RedisManyReader({
+      ...options,
+      tags: this.#tags,
+      script: script('read-many', 'read', ['entry']),
     });
   }
 
   async read(namespace: string, key: Buffer, deadlineAtMs: number): Promise<StoredValue | undefined> {
-    const first = await this.#readEntry(namespace, key, { maxBytes: '', deadlineAtMs });
-    if (first.kind !== 'value') {
+    const bucket = bucketOf(key);
+    const keys = [this.#keyspace.cacheSequence(namespace, bucket), this.#keyspace.cacheEntry(namespace, bucket, key)];
+    const read = toBucketRead(await this.#commands.run(this.#readScript, keys, [], deadlineAtMs));
+    const found = read === undefined ? undefined : toReadEntry(read, read.items[0]);
+    if (found === undefined) {
       return undefined;
     }
-    const isCurrent = await this.#tags.areCurrent(namespace, first.entry.tags, deadlineAtMs);
-    return isCurrent ? first.value : undefined;
+    const isCurrent = await this.#tags.areCurrent(namespace, found.entry.tags, deadlineAtMs);
+    return isCurrent ? found.value : undefined;
   }
 
-  async readMany(namespace: string, keys: readonly Buffer[], options: ReadManyOptions): Promise<ReadManyResult[]> {
-    const maxBytes = String(READ_MANY_ENTRY_BYTES_MAX);
-    const settle = (key: Buffer, entryBytesMax: string) =>
-      this.#readEntry(namespace, key, { maxBytes: entryBytesMax, deadlineAtMs: options.deadlineAtMs }).catch(toFailure);
-    const rounds = await Promise.all(keys.map((key) => settle(key, maxBytes)));
-    const skipped = new Set<number>();
-    let leftBytes = options.budgetBytes;
-    for (const [index, round] of rounds.entries()) {
-      const bytes = bytesOf(round);
-      if (bytes > leftBytes) {
-        skipped.add(index);
-      } else {
-        leftBytes -= bytes;
-      }
-    }
-    // What is large and fits the budget is fetched now; the budget bounds how much that is.
-    await Promise.all(
-      rounds.map(async (round, index) => {
-        const key = keys[index];
-        if (round.kind === 'large' && !skipped.has(index) && key !== undefined) {
-          const second = await settle(key, String(round.bytes));
-          // Grown in between: beyond what was reckoned with.
-          rounds[index] = second;
-          if (second.kind === 'large') {
-            skipped.add(index);
-          }
-        }
-      }),
-    );
-    return await this.#judgeMany(namespace, rounds, skipped, options.deadlineAtMs);
+  readMany(namespace: string, keys: readonly Buffer[], options: ReadManyOptions): Promise<ReadManyResult[]> {
+    return this.#manyReader.read(namespace, keys, options);
   }
 
   async write(write: CacheWrite, deadlineAtMs: number): Promise<WriteOutcome> {
@@ -118,16 +89,17 @@ export class RedisCacheStore implements CacheStore {
       this.#keyspace.cacheChannel(namespace, bucket),
     ];
     const condition = write.condition.kind === 'none' ? '' : write.condition.kind;
-    const wantedVersion = write.condition.kind === 'if_version' ? write.condition.version : '';
+    const expectedVersion = write.condition.kind === 'if_version' ? write.condition.version : '';
     const fixed = [
+      encodeEntryStart(write.absent),
+      encodeEntryRest({ ttlMs, staleMs: 0, loadMs: 0, tags }),
       write.value,
       String(ttlMs),
-      write.absent ? String(ENTRY_FLAG_ABSENT) : '0',
-      encodeTagBlock(tags),
-      freshIncarnation(),
+      keyHash(key),
+      randomBytes(STAMP_BYTES),
       encodeNames([key]),
       condition,
-      wantedVersion,
+      expectedVersion,
     ];
     let judged: readonly [Buffer | string, string] = ['', ''];
     for (let round = 0; round < JUDGEMENTS_MAX; round += 1) {
@@ -161,7 +133,7 @@ export class RedisCacheStore implements CacheStore {
             this.#keyspace.cacheChannel(namespace, bucket),
             ...members.map((key) => this.#keyspace.cacheEntry(namespace, bucket, key)),
           ],
-          [freshIncarnation(), encodeNames(members)],
+          [hashOf(members), randomBytes(STAMP_BYTES), encodeNames(members)],
           deadlineAtMs,
         ),
       ),
@@ -180,94 +152,17 @@ export class RedisCacheStore implements CacheStore {
         this.#commands.run(
           this.#flushScript,
           [this.#keyspace.cacheSequence(namespace, bucket), this.#keyspace.cacheChannel(namespace, bucket)],
-          [freshIncarnation()],
+          [EVERY_KEY_HASH, randomBytes(STAMP_BYTES)],
           deadlineAtMs,
         ),
       ),
     );
   }
-
-  async #readEntry(
-    namespace: string,
-    key: Buffer,
-    options: { maxBytes: string; deadlineAtMs: number },
-  ): Promise<FirstRound> {
-    const bucket = bucketOf(key);
-    const keys = [this.#keyspace.cacheEntry(namespace, bucket, key), this.#keyspace.cacheSequence(namespace, bucket)];
-    const reply = await this.#commands.run(this.#readScript, keys, [options.maxBytes], options.deadlineAtMs);
-    if (reply === null) {
-      return { kind: 'miss' };
-    }
-    if (typeof reply === 'number') {
-      return { kind: 'large', bytes: reply };
-    }
-    const [bytes, pttlMs, nowMs] = asArray(reply);
-    const entry = decodeEntry(asBuffer(bytes));
-    if (entry === undefined || typeof pttlMs !== 'number' || typeof nowMs !== 'number') {
-      return { kind: 'miss' };
-    }
-    const value = toStoredValue(entry, pttlMs, nowMs);
-    return value === undefined ? { kind: 'miss' } : { kind: 'value', entry, value };
-  }
-
-  async #judgeMany(
-    namespace: string,
-    rounds: readonly FirstRound[],
-    skipped: ReadonlySet<number>,
-    deadlineAtMs: number,
-  ): Promise<ReadManyResult[]> {
-    return await Promise.all(
-      rounds.map(async (round, index): Promise<ReadManyResult> => {
-        if (round.kind === 'failed') {
-          return { outcome: 'unavailable' };
-        }
-        if (round.kind === 'miss') {
-          return { outcome: 'miss' };
-        }
-        if (round.kind === 'large' || skipped.has(index)) {
-          return { outcome: 'skipped' };
-        }
-        try {
-          const isCurrent = await this.#tags.areCurrent(namespace, round.entry.tags, deadlineAtMs);
-          return isCurrent ? { outcome: 'hit', entry: round.value } : { outcome: 'miss' };
-        } catch (error) {
-          toFailure(error);
-          return { outcome: 'unavailable' };
-        }
-      }),
-    );
-  }
-}
-
-/** Ages and lives by the server's clock, which wrote the time into the entry; the shorter of what it and Redis say is left. */
-function toStoredValue(entry: Entry, pttlMs: number, nowMs: number): StoredValue | undefined {
-  const ageMs = Math.max(0, nowMs - entry.createdAtMs);
-  const leftMs = pttlMs < 0 ? entry.ttlMs - ageMs : Math.min(pttlMs, entry.ttlMs - ageMs);
-  if (leftMs < 1) {
-    return undefined;
-  }
-  const tags = entry.tags.map((tag) => tag.name);
-  return { absent: entry.absent, value: entry.value, version: entry.version, tags, ageMs, ttlMs: leftMs };
-}
-
-/** What a result of the first round takes of the budget. */
-function bytesOf(round: FirstRound): number {
-  if (round.kind === 'value') {
-    return budgetBytesOf(round.value);
-  }
-  return round.kind === 'large' ? round.bytes : 0;
-}
-
-function toFailure(error: unknown): FirstRound {
-  if (error instanceof StoreError && !(error instanceof StoredFormatError)) {
-    return { kind: 'failed' };
-  }
-  throw error;
 }
 
 /**
- * The results of all, once every one has ended. Of failures the one that says least about what happened is thrown: who hears
- * `unavailable` may think that nothing was done.
+ * The results of all, once every one has ended. Of several failures `unknown` is thrown first: a caller that receives
+ * `unavailable` may assume that nothing was done.
  */
 async function settleAll(steps: readonly Promise<RedisReply>[]): Promise<RedisReply[]> {
   const results = await Promise.allSettled(steps);
@@ -278,20 +173,8 @@ async function settleAll(steps: readonly Promise<RedisReply>[]): Promise<RedisRe
   return results.filter((result) => result.status === 'fulfilled').map((result) => result.value);
 }
 
-function freshIncarnation(): Buffer {
-  return randomBytes(INCARNATION_BYTES);
-}
-
-function asArray(reply: RedisReply): readonly RedisReply[] {
-  if (!Array.isArray(reply)) {
-    throw new StoreError('forbidden', 'a cache script answered with something else than a list');
-  }
-  return reply;
-}
-
-function asBuffer(reply: RedisReply | undefined): Buffer {
-  if (!Buffer.isBuffer(reply)) {
-    throw new StoreError('forbidden', 'a cache script answered with something else than bytes');
-  }
-  return reply;
+/** What the ring shows of a change of these keys: one number cannot name several. */
+function hashOf(keys: readonly Buffer[]): Buffer {
+  const [first] = keys;
+  return keys.length === 1 && first !== undefined ? keyHash(first) : EVERY_KEY_HASH;
 }

@@ -1,19 +1,22 @@
 /**
  * Tags in Redis: per tag one key with a random version, made when an entry first bears it, gone when it is invalidated.
  *
- * An entry holds the versions that its tags had before it was written, and is void once one of them has another or none. A
- * version is never made twice, so there is no way back for an entry that was void, in whatever order writes, invalidations
+ * An entry holds the versions that its tags had before it was written, and is invalid once one of them has another or none. A
+ * version is never made twice, so an invalid entry never becomes valid again, in whatever order writes, invalidations
  * and evictions come.
  *
- * Promises: `ensure` and `areCurrent` never say `unknown`: whether a version was made or read makes no difference to anybody.
+ * Invariant: `ensure`, `areCurrent` and `judgeOf` never report `unknown`: whether a version was made or read makes no difference to anybody.
  */
 import { randomBytes } from 'node:crypto';
 import { StoreError } from '../lib/store-error.ts';
 import { encodeNames } from '../near/invalidation-message.ts';
+import { EVERY_KEY_HASH } from '../near/ring.ts';
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
+import { keyHash } from '../redis/key-hash.ts';
 import { bucketOf, type Keyspace } from '../redis/keyspace.ts';
 import type { Script } from '../redis/script.ts';
-import { type EntryTag, INCARNATION_BYTES, TAG_VERSION_BYTES } from './entry.ts';
+import { type Entry, type EntryTag, STAMP_BYTES, TAG_VERSION_BYTES } from './entry.ts';
+import { TagLookups, type TagVersion } from './tag-lookups.ts';
 
 /** A tag outlives the entry that is written next by this: its write may come as late as the deadline allows. */
 const TAG_MARGIN_MS = 60_000;
@@ -30,12 +33,14 @@ export class RedisTags {
   readonly #keyspace: Keyspace;
   readonly #ensureScript: Script;
   readonly #removeScript: Script;
+  readonly #lookups: TagLookups;
 
   constructor(options: RedisTagsOptions) {
     this.#commands = options.commands;
     this.#keyspace = options.keyspace;
     this.#ensureScript = options.ensureScript;
     this.#removeScript = options.removeScript;
+    this.#lookups = new TagLookups(options);
   }
 
   /** The tags with their versions, which outlive an entry of that TTL. */
@@ -48,7 +53,7 @@ export class RedisTags {
       return [];
     }
     const lifeMs = String(options.ttlMs + TAG_MARGIN_MS);
-    const groups = [...Map.groupBy(tags, bucketOf).values()];
+    const groups = [...Map.groupBy(tags, (tag) => bucketOf(tag)).values()];
     const replies = await withoutUnknown(
       groups.map((members) =>
         this.#commands.run(
@@ -67,21 +72,42 @@ export class RedisTags {
     if (tags.length === 0) {
       return true;
     }
-    const versions = await withoutUnknown(
-      tags.map((tag) => {
-        const key = this.#keyspace.cacheTag(namespace, tag.name);
-        return this.#commands.send(key, ['GET', key], deadlineAtMs);
-      }),
-    );
-    return tags.every((tag, index) => {
-      const version = versions[index];
-      return Buffer.isBuffer(version) && version.equals(tag.version);
-    });
+    const judge = await this.judgeOf(namespace, [{ tags }], deadlineAtMs);
+    const verdict = judge(tags);
+    if (verdict instanceof StoreError) {
+      throw verdict;
+    }
+    return verdict;
   }
 
-  /** One step per tag bucket, all of them under way. */
+  /**
+   * Looks up each tag of these entries once. The function says whether all of an entry's tags still have its versions; a StoreError where
+   * that depends on one that could not be read.
+   */
+  async judgeOf(
+    namespace: string,
+    entries: readonly Pick<Entry, 'tags'>[],
+    deadlineAtMs: number,
+  ): Promise<(tags: readonly EntryTag[]) => boolean | StoreError> {
+    // Entries that are read together often share one list of tags (TagMemo): each list is looked at once.
+    const lists = new Set(entries.map((entry) => entry.tags));
+    const names = new Set<string>();
+    for (const tags of lists) {
+      for (const tag of tags) {
+        names.add(tag.name);
+      }
+    }
+    if (names.size === 0) {
+      return () => true;
+    }
+    const versions = await this.#lookups.versions(namespace, names, deadlineAtMs);
+    const verdicts = new Map([...lists].map((tags) => [tags, verdictOf(tags, versions)]));
+    return (tags) => verdicts.get(tags) ?? verdictOf(tags, versions);
+  }
+
+  /** One step per tag bucket, all of them in flight. */
   remove(namespace: string, tags: readonly string[], deadlineAtMs: number): Promise<RedisReply>[] {
-    return [...Map.groupBy(tags, bucketOf)].map(([bucket, members]) =>
+    return [...Map.groupBy(tags, (tag) => bucketOf(tag))].map(([bucket, members]) =>
       this.#commands.run(
         this.#removeScript,
         [
@@ -89,22 +115,41 @@ export class RedisTags {
           this.#keyspace.cacheTagChannel(namespace, bucket),
           ...members.map((tag) => this.#keyspace.cacheTag(namespace, tag)),
         ],
-        [randomBytes(INCARNATION_BYTES), encodeNames(members.map((tag) => Buffer.from(tag)))],
+        [
+          members.length === 1 ? keyHash(members[0] ?? '') : EVERY_KEY_HASH,
+          randomBytes(STAMP_BYTES),
+          encodeNames(members.map((tag) => Buffer.from(tag))),
+        ],
         deadlineAtMs,
       ),
     );
   }
 }
 
+/** Whether the tags have these versions; a StoreError where that depends on one that could not be read. */
+function verdictOf(tags: readonly EntryTag[], versions: ReadonlyMap<string, TagVersion>): boolean | StoreError {
+  let failure: StoreError | undefined;
+  for (const tag of tags) {
+    const version = versions.get(tag.name) ?? null;
+    if (version instanceof StoreError) {
+      failure = asUnavailable(version);
+    } else if (version === null || !version.equals(tag.version)) {
+      return false;
+    }
+  }
+  return failure ?? true;
+}
+
 async function withoutUnknown(steps: readonly Promise<RedisReply>[]): Promise<RedisReply[]> {
   try {
     return await Promise.all(steps);
   } catch (error) {
-    if (error instanceof StoreError && error.kind === 'unknown') {
-      throw new StoreError('unavailable', error.message, { cause: error });
-    }
-    throw error;
+    throw error instanceof StoreError ? asUnavailable(error) : error;
   }
+}
+
+function asUnavailable(error: StoreError): StoreError {
+  return error.kind === 'unknown' ? new StoreError('unavailable', error.message, { cause: error }) : error;
 }
 
 function toEntryTag(name: string, reply: RedisReply | undefined, index: number): EntryTag {

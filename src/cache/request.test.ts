@@ -89,6 +89,12 @@ const cases: readonly Case[] = [
     'if_version is set together with if_absent',
   ],
   [
+    'set: two conditions, one of them empty',
+    set({ ifAbsent: true, ifVersion: Buffer.alloc(0) }),
+    bad,
+    'if_version is set together with if_absent',
+  ],
+  [
     'set: long if_version',
     set({ ifVersion: Buffer.alloc(65) }),
     bad,

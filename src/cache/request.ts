@@ -99,22 +99,18 @@ export function readWatch(request: { namespace: string }): string {
   return checkNamespace(WATCH, request.namespace);
 }
 
-function readCondition(request: CacheSetRequestOutput): WriteCondition {
-  if (request.ifAbsent && request.ifVersion.length > 0) {
+function readCondition({ ifAbsent, ifVersion }: CacheSetRequestOutput): WriteCondition {
+  if (ifVersion === undefined) {
+    return { kind: ifAbsent ? 'if_absent' : 'none' };
+  }
+  if (ifAbsent) {
     throw invalidArgument(SET, 'if_version', 'set together with if_absent', 'one of them');
   }
-  if (request.ifVersion.length > IF_VERSION_BYTES_MAX) {
-    throw invalidArgument(
-      SET,
-      'if_version',
-      `${request.ifVersion.length} bytes long`,
-      'the version of an earlier answer',
-    );
+  if (ifVersion.length > IF_VERSION_BYTES_MAX) {
+    throw invalidArgument(SET, 'if_version', `${ifVersion.length} bytes long`, 'the version of an earlier answer');
   }
-  if (request.ifAbsent) {
-    return { kind: 'if_absent' };
-  }
-  return request.ifVersion.length > 0 ? { kind: 'if_version', version: request.ifVersion } : { kind: 'none' };
+  // The version of a miss is empty: whoever passes it on stores only if there is still no value.
+  return ifVersion.length === 0 ? { kind: 'if_absent' } : { kind: 'if_version', version: ifVersion };
 }
 
 function checkNamespace(action: string, namespace: string): string {

@@ -101,7 +101,8 @@ function setUp(options: { answerBytesMax?: number } = {}) {
 }
 
 function storedValue(text: string): StoredValue {
-  return { absent: false, value: Buffer.from(text), version: Buffer.of(1), tags: [], ageMs: 10, ttlMs: 3_000 };
+  const mark = { incarnation: 'incarnat', number: 1, stamp: 'stamp..1' };
+  return { absent: false, value: Buffer.from(text), version: Buffer.of(1), tags: [], ageMs: 10, ttlMs: 3_000, mark };
 }
 
 /** A service whose channel is live and that holds a near copy. */

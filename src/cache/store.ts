@@ -28,7 +28,7 @@ export interface StoredValue {
   /** What is left, by the store's clock; at least 1. */
   readonly ttlMs: number;
   /** Position of the key's bucket when the value was read. */
-  readonly mark?: BucketMark;
+  readonly mark: BucketMark;
 }
 
 export type WriteCondition =

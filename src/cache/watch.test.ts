@@ -8,7 +8,7 @@ import { Status } from '../grpc/status.ts';
 import { systemClock as clock } from '../lib/clock.ts';
 import { LocalChannels } from '../near/local-channels.ts';
 import type { RedisSubscriber, SubscriberListener } from '../redis/commands.ts';
-import { createKeyspace } from '../redis/keyspace.ts';
+import { BUCKET_COUNT, createKeyspace } from '../redis/keyspace.ts';
 import { MemoryCacheStore } from './memory-store.ts';
 import { noCacheMetrics } from './metrics.ts';
 import { createCacheService } from './service.ts';
@@ -94,10 +94,10 @@ test('frees everything when its caller goes, and there is a subscriber only whil
   const first = await started(t);
   const second = await started(t);
   expect(t.subscribers).toHaveLength(1);
-  expect(t.subscribers[0]?.subscribed.size).toBe(512);
+  expect(t.subscribers[0]?.subscribed.size).toBe(2 * BUCKET_COUNT);
   first.call.end();
   await first.ended;
-  expect(t.subscribers[0]?.subscribed.size).toBe(512);
+  expect(t.subscribers[0]?.subscribed.size).toBe(2 * BUCKET_COUNT);
   second.call.end();
   await second.ended;
   expect(t.subscribers[0]).toMatchObject({ isClosed: true });
@@ -108,7 +108,7 @@ test('a loss is told by one flush, its repair by another; in between the watch i
   const t = setUp();
   const { stream, call, ended } = await started(t);
   const subscriber = t.subscribers[0];
-  const lost = [keyspace.cacheChannel('n', 3), keyspace.cacheTagChannel('n', 200)];
+  const lost = [keyspace.cacheChannel('n', 3), keyspace.cacheTagChannel('n', BUCKET_COUNT - 1)];
   for (const channel of lost) {
     subscriber?.listener.onLost(channel);
   }

@@ -40,6 +40,7 @@ describe('requests', () => {
     expect(read({ key: 'grüße', ifVersion: 'base64:_-8=' }, 'CacheSetRequest', true)).toEqual({
       message: { key: Buffer.from('grüße'), ifVersion: Buffer.from([0xff, 0xef]) },
     });
+    expect(read({ ifVersion: '' }, 'CacheSetRequest')).toEqual({ message: { ifVersion: Buffer.alloc(0) } });
   });
 
   test('take maps, with any key', () => {

@@ -5,10 +5,17 @@
  * cannot occur in them; what a user chooses freely (subject, cache key, user, tag) always stands last. The braces are the
  * hash tag by which Redis Cluster chooses the slot; free text inside them may shorten the tag, never confuse two keys.
  */
+import { isAscii } from 'node:buffer';
 import { createHash } from 'node:crypto';
+import { firstHashByte } from './key-hash.ts';
 
-/** Buckets of a cache namespace, of its tags, and of users. A bucket is one slot of a cluster and one channel. */
-export const BUCKET_COUNT = 256;
+/**
+ * Buckets of a cache namespace, and as many of its tags. A bucket is one slot of a Cluster, one channel and one ring of changes.
+ * docs/internals/cache-formats.md has the measurements that decided it.
+ */
+export const BUCKET_COUNT = 64;
+/** Buckets of users. Nobody reads them together, so more of them only spread users more evenly over the masters of a Cluster. */
+export const USER_BUCKET_COUNT = 256;
 
 export interface Keyspace {
   /**
@@ -22,8 +29,8 @@ export interface Keyspace {
   user(userId: string): string;
   /** One string: the format of the data that the stores of a role keep (format-version.ts). */
   format(role: 'state' | 'cache'): string;
-  /** One string: a value with its header. */
-  cacheEntry(namespace: string, bucket: number, key: Buffer): Buffer;
+  /** One string: a value with its header. Text where the key is ASCII: a command of text is one write to the socket. */
+  cacheEntry(namespace: string, bucket: number, key: Buffer): string | Buffer;
   /** One hash: incarnation, sequence and flush mark of a bucket. */
   cacheSequence(namespace: string, bucket: number): string;
   /** The channel on which a bucket's invalidations are published; in the bucket's own slot. */
@@ -40,10 +47,12 @@ export function createKeyspace(prefix: string): Keyspace {
   return {
     rateLimit: (scope, policy, subject) => `${prefix}rl:{${scope}|${policy}|${subjectName(subject)}}`,
     session: (handle) => `${prefix}session:{${handle}}`,
-    user: (userId) => `${prefix}user:{u${bucketOf(userId)}}:${userId}`,
     format: (role) => `${prefix}format:{${role}}`,
-    cacheEntry: (namespace, bucket, key) =>
-      Buffer.concat([Buffer.from(`${prefix}cache:{${namespace}:${bucket}}:`), key]),
+    user: (userId) => `${prefix}user:{u${bucketOf(userId, USER_BUCKET_COUNT)}}:${userId}`,
+    cacheEntry: (namespace, bucket, key) => {
+      const start = `${prefix}cache:{${namespace}:${bucket}}:`;
+      return isAscii(key) ? start + key.toString('latin1') : Buffer.concat([Buffer.from(start), key]);
+    },
     cacheSequence: (namespace, bucket) => `${prefix}cache-seq:{${namespace}:${bucket}}`,
     cacheChannel: (namespace, bucket) => `${prefix}cache-inv:{${namespace}:${bucket}}`,
     cacheTag: (namespace, tag) => `${prefix}cache-tag:{${namespace}:t${bucketOf(tag)}}:${tag}`,
@@ -69,7 +78,7 @@ function subjectName(subject: string): string {
   return `${HASHED}${createHash('sha256').update(subject).digest('base64url').slice(0, HASH_CHARACTERS)}`;
 }
 
-/** The bucket of a user, a tag or a cache key: the first byte of its SHA-1, so equal in every sidecar and language. */
-export function bucketOf(text: string | Buffer): number {
-  return createHash('sha1').update(text).digest()[0] ?? 0;
+/** The bucket of a cache key, a tag or a user: the first byte of its hash, modulo the number of buckets (a power of two, 256 at most). */
+export function bucketOf(text: string | Buffer, bucketCount = BUCKET_COUNT): number {
+  return firstHashByte(text) % bucketCount;
 }

@@ -14,7 +14,7 @@ import { repositoryFiles, repositoryRoot } from '../../test/support/repository.t
 
 /** Names that are concatenated, and are text: replies of GET and HGET, arguments, results of string.sub and struct.pack. By folder. */
 const TEXT_NAMES: Readonly<Record<string, readonly string[]>> = {
-  'src/cache/scripts': ['incarnation', 'names', 'version', 'header', 'random'],
+  'src/cache/scripts': ['incarnation', 'packed', 'hash', 'stamp', 'marks[1]', 'newest', 'version'],
   'src/session/scripts': ['handle', 'before[1]', 'before[2]', 'before[3]'],
   'src/rate-limit/scripts': ['field', 'outcome.numbers'],
   'src/rate-limit/algorithms': ['log.tail'],

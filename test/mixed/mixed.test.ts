@@ -5,7 +5,7 @@ import { waitUntilReady, writePolicyFile } from '../support/fleet.ts';
 import { buildOtherRelease, type OtherRelease } from '../support/other-release.ts';
 import { connectPannier, type Ended, type PannierClient } from '../support/pannier-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { type Sidecar, startSidecar } from '../support/sidecar.ts';
+import { type Sidecar, serveCommand, startSidecar } from '../support/sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
 const NOT_FOUND = 5;
@@ -38,7 +38,7 @@ beforeAll(async () => {
   other = buildOtherRelease();
   redis = await startRedis();
   const settings = { PANNIER_REDIS_URL: redis.url, PANNIER_POLICY_FILE: writePolicyFile(POLICIES) };
-  sidecars = [await startSidecar(settings), await startSidecar(settings, other.mainFile)];
+  sidecars = [await startSidecar(settings), await startSidecar(settings, serveCommand(other.mainFile))];
   const [ourClient, theirClient] = sidecars.map((sidecar) => connectPannier(sidecar.address));
   ours = ourClient as PannierClient;
   theirs = theirClient as PannierClient;

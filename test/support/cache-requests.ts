@@ -8,8 +8,6 @@ import type { WatchInvalidationsResponse } from '../../src/grpc/generated/pannie
 import type { CallContext, ResponseStream } from '../../src/grpc/method.ts';
 import { type Clock, systemClock } from '../../src/lib/clock.ts';
 
-const EMPTY = Buffer.alloc(0);
-
 export function getRequest(fields: Partial<CacheGetRequestOutput> = {}): CacheGetRequestOutput {
   return { namespace: 'n', key: Buffer.from('key'), leaseMs: 0, waitMs: 0, fresh: false, tags: [], ...fields };
 }
@@ -26,7 +24,6 @@ export function setRequest(fields: Partial<CacheSetRequestOutput> = {}): CacheSe
     loadMs: 0,
     release: false,
     ifAbsent: false,
-    ifVersion: EMPTY,
     ...fields,
   };
 }

@@ -129,8 +129,64 @@ export function cacheStoreContract(name: string, setUp: () => Promise<CacheStore
       expect((await read('k'))?.value.toString()).toBe('mine');
     });
 
+    test('a TTL of 1 ms ends at once, one of 2^31 ms and of 30 days is kept in full', async () => {
+      await write('k', { ttlMs: 1 });
+      await waitFor('the end of the entry', async () => (await read('k')) === undefined, 5_000);
+      for (const ttlMs of [2 ** 31, 30 * 86_400_000]) {
+        await write('k', { ttlMs });
+        const left = (await read('k'))?.ttlMs ?? 0;
+        expect(left).toBeLessThanOrEqual(ttlMs);
+        expect(left).toBeGreaterThan(ttlMs - 60_000);
+      }
+    });
+
+    test('a write replaces the tags: one that was dropped no longer invalidates', async () => {
+      await write('k', { tags: ['old', 'both'] });
+      await write('k', { tags: ['both', 'new'] });
+      await store.removeTags(namespace, ['old'], deadline());
+      expect((await read('k'))?.tags).toEqual(['both', 'new']);
+      await store.removeTags(namespace, ['new'], deadline());
+      expect(await read('k')).toBeUndefined();
+    });
+
+    test('a namespace whose name begins like that of a flushed one keeps its values', async () => {
+      for (const suffix of ['1', '2', '1.x']) {
+        await write('k', { namespace: `${namespace}${suffix}` });
+      }
+      await store.flush(`${namespace}1`, deadline());
+      const found = await Promise.all(
+        ['1', '2', '1.x'].map((suffix) => store.read(`${namespace}${suffix}`, Buffer.from('k'), deadline())),
+      );
+      expect(found.map((entry) => entry !== undefined)).toEqual([false, true, true]);
+    });
+
+    test('the position of a bucket moves with each change of it, and is the same in all reads between two changes', async () => {
+      await write('k');
+      const first = (await read('k'))?.mark;
+      expect((await read('k'))?.mark).toEqual(first);
+      const [many] = await store.readMany(namespace, [Buffer.from('k')], {
+        deadlineAtMs: deadline(),
+        budgetBytes: 1e6,
+      });
+      expect(many?.outcome === 'hit' ? many.entry.mark : undefined).toEqual(first);
+      expect(first?.stamp).toHaveLength(8);
+      await write('k');
+      const second = (await read('k'))?.mark;
+      expect(second).toEqual({
+        incarnation: first?.incarnation,
+        number: (first?.number ?? 0) + 1,
+        stamp: second?.stamp,
+      });
+      expect(second?.stamp).not.toBe(first?.stamp);
+    });
+
     describe('if_absent', () => {
       const condition = { kind: 'if_absent' } as const;
+
+      test('does not store over an empty value', async () => {
+        await write('k', { value: Buffer.alloc(0) });
+        expect(await write('k', { condition })).toEqual({ stored: false });
+      });
 
       test('stores where there is nothing, and not where there is a value', async () => {
         expect(await write('k', { condition, value: Buffer.from('v1') })).toMatchObject({ stored: true });

@@ -4,6 +4,8 @@
 import { join } from 'node:path';
 import grpc from '@grpc/grpc-js';
 import protoLoader from '@grpc/proto-loader';
+import type { CacheGetManyRequest } from '../../src/grpc/generated/pannier/v1/CacheGetManyRequest.ts';
+import type { CacheGetManyResponseOutput } from '../../src/grpc/generated/pannier/v1/CacheGetManyResponse.ts';
 import type { CacheGetRequest } from '../../src/grpc/generated/pannier/v1/CacheGetRequest.ts';
 import type { CacheGetResponseOutput } from '../../src/grpc/generated/pannier/v1/CacheGetResponse.ts';
 import type { CacheInvalidateRequest } from '../../src/grpc/generated/pannier/v1/CacheInvalidateRequest.ts';
@@ -56,6 +58,7 @@ export interface PannierClient {
   deleteUserSessions: Method<DeleteUserSessionsRequest, DeleteUserSessionsResponseOutput>;
   listUserSessions: Method<ListUserSessionsRequest, ListUserSessionsResponseOutput>;
   cacheGet: Method<CacheGetRequest, CacheGetResponseOutput>;
+  cacheGetMany: Method<CacheGetManyRequest, CacheGetManyResponseOutput>;
   cacheSet: Method<CacheSetRequest, CacheSetResponseOutput>;
   cacheInvalidate: Method<CacheInvalidateRequest, CacheInvalidateResponseOutput>;
   watchInvalidations(request: WatchInvalidationsRequest): Watch;
@@ -92,6 +95,7 @@ export function connectPannier(address: string): PannierClient {
     deleteUserSessions: method('SessionService', 'DeleteUserSessions'),
     listUserSessions: method('SessionService', 'ListUserSessions'),
     cacheGet: method('CacheService', 'CacheGet'),
+    cacheGetMany: method('CacheService', 'CacheGetMany'),
     cacheSet: method('CacheService', 'CacheSet'),
     cacheInvalidate: method('CacheService', 'CacheInvalidate'),
     watchInvalidations: (request) => {

@@ -30,10 +30,21 @@ export interface Sidecar {
 const mainFile = join(repositoryRoot, 'dist', 'main.mjs');
 const HEAP_REPORT_FLAGS = ['--expose-gc', '--import', join(repositoryRoot, 'test', 'support', 'heap-report.ts')];
 
-/** Starts the program (this one, or that of another commit) and waits until it serves (not until it is ready: Redis may be away). */
-export async function startSidecar(settings: Record<string, string> = {}, program = mainFile): Promise<Sidecar> {
+/** The command that starts another build of the program. */
+export function serveCommand(program: string): readonly string[] {
+  return [process.execPath, ...HEAP_REPORT_FLAGS, program, 'serve'];
+}
+
+/** The program as a container starts it: with its own flags and without a report of the heap, which takes memory of its own. */
+export const AS_IN_A_CONTAINER: readonly string[] = [join(repositoryRoot, 'bin', 'pannier'), 'serve'];
+
+/** Starts the program and waits until it serves (not until it is ready: Redis may be away). */
+export async function startSidecar(
+  settings: Record<string, string> = {},
+  [command = '', ...args]: readonly string[] = serveCommand(mainFile),
+): Promise<Sidecar> {
   const heapReport = join(mkdtempSync(join(tmpdir(), 'pannier-heap-')), 'report.json');
-  const child = await spawnBound(process.execPath, [...HEAP_REPORT_FLAGS, program, 'serve'], {
+  const child = await spawnBound(command, args, {
     environment: {
       ...environmentWithoutSettings(),
       HEAP_REPORT_FILE: heapReport,

@@ -1,16 +1,21 @@
--- Reads an entry.
--- KEYS  entry, sequence
--- ARGV  largest entry to hand out, bytes, or ''
--- Returns nil (a miss) | {entry, PTTL, server's time in ms} | the entry's length, where it is larger
-if ARGV[1] ~= '' then
-  local length = redis.call('STRLEN', KEYS[1])
-  if length > tonumber(ARGV[1]) then
-    local header = redis.call('GETRANGE', KEYS[1], 0, HEADER_BYTES - 1)
-    return is_live(header, read_marks(KEYS[2])) and length
-  end
-end
-local entry = redis.call('GET', KEYS[1])
-if not entry or not is_live(entry, read_marks(KEYS[2])) then
+-- Reads an entry, and the position of its bucket's sequence.
+-- KEYS  sequence, entry
+-- Returns nil where there is no sequence, hence no valid entry | {server's time in ms, number, incarnation and the ring's entry of that
+-- number, entry or nil (a miss)}
+local marks = redis.call('HMGET', KEYS[1], 'inc', 'n', 'f')
+if not marks[1] then
   return false
 end
-return { entry, redis.call('PTTL', KEYS[1]), now_ms() }
+local entry = redis.call('GET', KEYS[2])
+if entry and not is_live(entry, marks[1], marks[3]) then
+  entry = false
+end
+local number = tonumber(marks[2] or 0)
+local newest = redis.call('HGET', KEYS[1], number % 64) or ''
+local time = redis.call('TIME')
+return {
+  time[1] * 1000 + math.floor(time[2] / 1000),
+  number,
+  marks[1] .. newest,
+  entry,
+}

@@ -1,16 +1,16 @@
--- Removes entries of one bucket and says so on its channel, in one step, even when there is nothing to remove.
+-- Removes entries of one bucket and publishes their keys on its channel, in one step, even when there is nothing to remove.
 -- KEYS  sequence, channel, entries
--- ARGV  incarnation for a new sequence, the keys as a message's names
+-- ARGV  hash of the key, or that of every key  stamp, random  the keys as a message's names
 -- Returns how many of them had a value
-local marks = read_marks(KEYS[1])
+local marks = redis.call('HMGET', KEYS[1], 'inc', 'f')
 local removed = 0
 for index = 3, #KEYS do
-  local header = redis.call('GETRANGE', KEYS[index], 0, HEADER_BYTES - 1)
-  if is_live(header, marks) and not is_absent(header) then
+  local entry = redis.call('GETRANGE', KEYS[index], 0, 255)
+  if is_live(entry, marks[1], marks[2]) and string.byte(entry, 2) % 2 == 0 then
     removed = removed + 1
   end
   redis.call('UNLINK', KEYS[index])
 end
-local incarnation, number = advance(KEYS[1], ARGV[1])
-publish(KEYS[2], KIND_NAMES, incarnation, number, ARGV[1], ARGV[2])
+local incarnation, packed = advance(KEYS[1], ARGV[1], ARGV[2])
+redis.call('SPUBLISH', KEYS[2], '\1\1\27' .. incarnation .. packed .. ARGV[2] .. ARGV[3])
 return removed

@@ -24,9 +24,9 @@ function setUp(options: { callsInFlightMax: number; streamsInFlightMax: number }
     open.push(deferred);
     return deferred.promise;
   };
-  function handleOf(method: AnyMethod, next: Handle = waiting): () => unknown {
+  function handleOf(method: AnyMethod, next: Handle = waiting, request: unknown = 'request'): () => unknown {
     const handle = interceptor(method, next);
-    return () => handle('request', context, responses);
+    return () => handle(request, context, responses);
   }
   return { open, handleOf };
 }
@@ -86,4 +86,59 @@ test('an answer, a rejection, a value and a throw all make room again, once', as
   waiting();
   waiting();
   expect(waiting).toThrow(refused);
+});
+
+describe('calls of many keys', () => {
+  const getMany = { kind: 'unary', path: '/pannier.v1.CacheService/CacheGetMany' } as AnyMethod;
+  const checkMany = { kind: 'unary', path: '/pannier.v1.RateLimitService/CheckRateLimits' } as AnyMethod;
+  const invalidate = { kind: 'unary', path: '/pannier.v1.CacheService/CacheInvalidate' } as AnyMethod;
+  const tooHeavy = expect.objectContaining({ code: Status.RESOURCE_EXHAUSTED, retryPushbackMs: 100 });
+
+  function keys(count: number) {
+    return Array.from({ length: count }, () => Buffer.of(0));
+  }
+
+  test.each<[string, AnyMethod, unknown, number]>([
+    ['a quarter per key', getMany, { keys: keys(256) }, 64],
+    ['a quarter per key, rounded up', getMany, { keys: keys(5) }, 2],
+    ['one per check', checkMany, { checks: Array.from({ length: 100 }, () => ({})) }, 100],
+    ['a quarter per key and tag', invalidate, { keys: keys(40), tags: ['a', 'b', 'c', 'd'], all: false }, 11],
+    ['16 for a flush', invalidate, { keys: [], tags: [], all: true }, 16],
+  ])('count as %s', (_, method, request, weight) => {
+    const { handleOf } = setUp({ callsInFlightMax: 4 * weight, streamsInFlightMax: 1 });
+    const call = handleOf(method, undefined, request);
+    call();
+    call();
+    call();
+    expect(call).toThrow(tooHeavy);
+    expect(call).toThrow(`it counts as ${weight} calls, and large calls that count as ${3 * weight} of at most`);
+  });
+
+  test('are refused whole while small calls, and those of few keys, are served', () => {
+    const { handleOf } = setUp({ callsInFlightMax: 100, streamsInFlightMax: 1 });
+    const large = handleOf(getMany, undefined, { keys: keys(256) });
+    large();
+    for (let count = 0; count < 36; count += 1) {
+      expect(large).toThrow(tooHeavy);
+      handleOf(count % 2 === 0 ? unary : getMany, undefined, { keys: keys(4) })();
+    }
+    expect(handleOf(unary)).toThrow(refused);
+  });
+
+  test('make room when they end, for their whole weight', async () => {
+    const { open, handleOf } = setUp({ callsInFlightMax: 100, streamsInFlightMax: 1 });
+    const large = handleOf(getMany, undefined, { keys: keys(256) });
+    for (let round = 0; round < 5; round += 1) {
+      const answer = large();
+      expect(large).toThrow(tooHeavy);
+      open.splice(0, 1)[0]?.resolve('answer');
+      await answer;
+    }
+  });
+
+  test('are served alone even above their share, and one without keys counts as a call', () => {
+    const { handleOf } = setUp({ callsInFlightMax: 64, streamsInFlightMax: 1 });
+    handleOf(getMany, undefined, { keys: keys(256) })();
+    expect(handleOf(getMany, undefined, { keys: [] })).toThrow(refused);
+  });
 });

@@ -1,12 +1,12 @@
 /**
- * Guards every call: bounds how many are in flight, keeps its deadline, counts it.
+ * Guards every call: bounds how many are in flight (admission.ts), keeps its deadline, counts it.
  *
  * Promises:
  *   1. A call whose deadline is over is answered DEADLINE_EXCEEDED and starts nothing; so is a unary call that still waits a
  *      little before its deadline (deadline.ts), and what its handler brings later is dropped.
- *   2. What is over the bound in flight is refused at once, certainly not executed, with a hint when to repeat it. Streams live
- *      for hours and are counted apart, so that watchers cannot use up what calls need. A call that was answered for its
- *      deadline, and whose handler still works, still counts.
+ *   2. A call that does not fit beside those in flight is refused at once, certainly not executed, with a hint when to repeat it. A call
+ *      counts by its keys or checks. Streams live for hours and are counted apart, so that watchers cannot use up what calls need. A call
+ *      that was answered for its deadline, and whose handler still works, still counts.
  *   3. Each call that starts is counted as finished once, with the code that its caller saw. Label values are the methods of
  *      the table and the 17 codes, so the number of series is fixed.
  *   4. A synchronous answer stays synchronous, and costs no promise and no entry in the timer wheel.
@@ -23,6 +23,7 @@ import { errorStatus } from '../error-status.ts';
 import type { AnyMethod, CallContext } from '../method.ts';
 import type { Handle, Interceptor } from '../service-table.ts';
 import { Status, type StatusCode, StatusError } from '../status.ts';
+import { Admission, weigherOf } from './admission.ts';
 
 /** What counts the calls of one method. */
 export interface MethodMetrics {
@@ -43,23 +44,16 @@ export interface GuardOptions {
   readonly streamsInFlightMax: number;
 }
 
-interface InFlight {
-  count: number;
-  readonly max: number;
-  readonly what: string;
-}
-
-const RETRY_PUSHBACK_MS = 100;
-
 export function guardInterceptor(options: GuardOptions): Interceptor {
   const { clock, wheel } = options;
-  const calls: InFlight = { count: 0, max: options.callsInFlightMax, what: 'calls' };
-  const streams: InFlight = { count: 0, max: options.streamsInFlightMax, what: 'streams' };
+  const calls = new Admission({ max: options.callsInFlightMax, what: 'calls' });
+  const streams = new Admission({ max: options.streamsInFlightMax, what: 'streams' });
 
   return (method: AnyMethod, next: Handle): Handle => {
     const counts = options.metrics.method(method.path, method.kind);
     const isUnary = method.kind === 'unary';
-    const inFlight = isUnary ? calls : streams;
+    const admission = isUnary ? calls : streams;
+    const weigh = isUnary ? weigherOf(method.path) : undefined;
 
     function finish(startMs: number, context: CallContext, answered: StatusCode): void {
       const nowMs = clock.monotonicMs();
@@ -67,7 +61,12 @@ export function guardInterceptor(options: GuardOptions): Interceptor {
     }
 
     /** Answers a unary call by its deadline at the latest. */
-    function answerInTime(answer: Promise<unknown>, startMs: number, context: CallContext): Promise<unknown> {
+    function answerInTime(
+      answer: Promise<unknown>,
+      startMs: number,
+      context: CallContext,
+      weight: number,
+    ): Promise<unknown> {
       return new Promise((resolve, reject) => {
         let isAnswered = false;
         const entry = wheel.schedule(answerByMs(context.deadlineAtMs, startMs), () => {
@@ -77,7 +76,7 @@ export function guardInterceptor(options: GuardOptions): Interceptor {
         });
         answer.then(
           (response) => {
-            inFlight.count -= 1;
+            admission.leave(weight);
             if (!isAnswered) {
               wheel.cancel(entry);
               finish(startMs, context, Status.OK);
@@ -85,7 +84,7 @@ export function guardInterceptor(options: GuardOptions): Interceptor {
             }
           },
           (error: unknown) => {
-            inFlight.count -= 1;
+            admission.leave(weight);
             if (!isAnswered) {
               wheel.cancel(entry);
               finish(startMs, context, errorStatus(error).code);
@@ -99,11 +98,11 @@ export function guardInterceptor(options: GuardOptions): Interceptor {
     function followStream(answer: Promise<unknown>, startMs: number, context: CallContext): void {
       answer.then(
         () => {
-          inFlight.count -= 1;
+          admission.leave(1);
           finish(startMs, context, Status.OK);
         },
         (error: unknown) => {
-          inFlight.count -= 1;
+          admission.leave(1);
           finish(startMs, context, errorStatus(error).code);
         },
       );
@@ -113,25 +112,27 @@ export function guardInterceptor(options: GuardOptions): Interceptor {
       const startMs = clock.monotonicMs();
       counts.started();
       let answer: unknown;
-      let isInFlight = false;
+      let weight = 0;
       try {
         refuseLate(context, startMs);
-        refuseOverloaded(inFlight);
-        inFlight.count += 1;
-        isInFlight = true;
+        const callWeight = weigh === undefined ? 1 : weigh(request);
+        admission.enter(callWeight);
+        weight = callWeight;
         answer = next(request, context, responses);
       } catch (error) {
-        inFlight.count -= isInFlight ? 1 : 0;
+        if (weight > 0) {
+          admission.leave(weight);
+        }
         finish(startMs, context, errorStatus(error).code);
         throw error;
       }
       if (!isPromise(answer)) {
-        inFlight.count -= 1;
+        admission.leave(weight);
         finish(startMs, context, Status.OK);
         return answer;
       }
       if (isUnary) {
-        return answerInTime(answer, startMs, context);
+        return answerInTime(answer, startMs, context, weight);
       }
       followStream(answer, startMs, context);
       return answer;
@@ -153,13 +154,6 @@ function refuseLate(context: CallContext, nowMs: number): void {
       Status.DEADLINE_EXCEEDED,
       'Cannot answer in time: the deadline was over before anything was done',
     );
-  }
-}
-
-function refuseOverloaded(inFlight: InFlight): void {
-  if (inFlight.count >= inFlight.max) {
-    const message = `Cannot serve the call: ${inFlight.count} ${inFlight.what} are in flight, wanted fewer than ${inFlight.max}`;
-    throw new StatusError(Status.UNAVAILABLE, message, { retryPushbackMs: RETRY_PUSHBACK_MS });
   }
 }
 

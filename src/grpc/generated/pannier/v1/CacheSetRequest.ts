@@ -16,6 +16,7 @@ export interface CacheSetRequest {
   'ifAbsent'?: (boolean);
   'ifVersion'?: (Buffer | Uint8Array | string);
   '_ttlMs'?: "ttlMs";
+  '_ifVersion'?: "ifVersion";
 }
 
 export interface CacheSetRequestOutput {
@@ -30,5 +31,5 @@ export interface CacheSetRequestOutput {
   'loadMs': (number);
   'release': (boolean);
   'ifAbsent': (boolean);
-  'ifVersion': (Buffer);
+  'ifVersion'?: (Buffer);
 }

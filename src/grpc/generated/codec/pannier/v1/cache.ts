@@ -115,7 +115,6 @@ function readCacheSetRequest(): CacheSetRequestOutput {
     loadMs: 0,
     release: false,
     ifAbsent: false,
-    ifVersion: EMPTY_BYTES,
   };
   while (reader.hasMore()) {
     const tag = reader.tag();

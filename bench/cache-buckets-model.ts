@@ -1,0 +1,53 @@
+/**
+ * How many fills a ring refuses though their key did not change: those during whose load the bucket changed more often than the ring holds.
+ */
+
+export interface LayoutPlan {
+  readonly buckets: number;
+  /** Whether the tags of a namespace lie in the buckets of its keys. */
+  readonly areTagsShared: boolean;
+}
+
+export interface Load {
+  readonly plan: LayoutPlan;
+  /** Writes of the namespace, spread over its keys. */
+  readonly writesPerSecond: number;
+  readonly loadSeconds: number;
+  readonly ringSize: number;
+}
+
+const SIMULATED_FILLS = 20_000;
+
+/** The share by the Poisson distribution, and that of simulated fills. */
+export function share(load: Load): { formula: number; simulated: number } {
+  const mean = (load.writesPerSecond * load.loadSeconds) / load.plan.buckets;
+  return { formula: poissonAtLeast(load.ringSize, mean), simulated: simulate(load, mean) };
+}
+
+/** That at least `count` changes come where `mean` are expected: the ring then shows the mark no more. */
+function poissonAtLeast(count: number, mean: number): number {
+  let below = 0;
+  let logProbability = -mean;
+  for (let number = 0; number < count; number += 1) {
+    below += Math.exp(logProbability);
+    logProbability += Math.log(mean) - Math.log(number + 1);
+  }
+  return Math.max(0, 1 - below);
+}
+
+function simulate(load: Load, mean: number): number {
+  let refused = 0;
+  for (let fill = 0; fill < SIMULATED_FILLS; fill += 1) {
+    let changes = 0;
+    // Times between the changes of a bucket, in units of the load's duration.
+    for (let time = pause(mean); time < 1 && changes < load.ringSize; time += pause(mean)) {
+      changes += 1;
+    }
+    refused += changes >= load.ringSize ? 1 : 0;
+  }
+  return refused / SIMULATED_FILLS;
+}
+
+function pause(mean: number): number {
+  return -Math.log(1 - Math.random()) / mean;
+}

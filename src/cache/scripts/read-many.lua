@@ -1,0 +1,30 @@
+-- Reads entries of one bucket, and the position of its sequence.
+-- KEYS  sequence, entries
+-- ARGV  largest entry to return, bytes: one for all, or one for each
+-- Returns nil where there is no sequence, hence no valid entry | {server's time in ms, number, incarnation and the ring's entry of that
+-- number, then per entry: nil (a miss) | its bytes | its length, where it is larger}
+local marks = redis.call('HMGET', KEYS[1], 'inc', 'n', 'f')
+if not marks[1] then
+  return false
+end
+local number = tonumber(marks[2] or 0)
+local newest = redis.call('HGET', KEYS[1], number % 64) or ''
+local time = redis.call('TIME')
+local reply = {
+  time[1] * 1000 + math.floor(time[2] / 1000),
+  number,
+  marks[1] .. newest,
+}
+local max_bytes = tonumber(ARGV[1])
+for index = 2, #KEYS do
+  max_bytes = tonumber(ARGV[index - 1]) or max_bytes
+  -- One byte more than may be returned: it shows that an entry is larger.
+  local entry = redis.call('GETRANGE', KEYS[index], 0, max_bytes)
+  if not is_live(entry, marks[1], marks[3]) then
+    entry = false
+  elseif #entry > max_bytes then
+    entry = redis.call('STRLEN', KEYS[index])
+  end
+  reply[index + 2] = entry
+end
+return reply

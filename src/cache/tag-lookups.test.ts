@@ -1,0 +1,133 @@
+/**
+ * Lookups of tags on a store that the test answers for: who shares a request, and that nobody joins one that has been sent.
+ */
+import { StoreError } from '../lib/store-error.ts';
+import type { RedisArgument, RedisCommands, RedisReply } from '../redis/commands.ts';
+import { BUCKET_COUNT, bucketOf, createKeyspace } from '../redis/keyspace.ts';
+import { TagLookups } from './tag-lookups.ts';
+
+const keyspace = createKeyspace('');
+const VERSION = Buffer.from('12345678');
+
+interface Sent {
+  readonly command: readonly RedisArgument[];
+  readonly deadlineAtMs: number;
+  readonly reply: PromiseWithResolvers<RedisReply>;
+}
+
+function setUp() {
+  const sent: Sent[] = [];
+  const commands: RedisCommands = {
+    run: () => Promise.reject(new Error('no script is expected here')),
+    send: (_, command, deadlineAtMs) => {
+      const reply = Promise.withResolvers<RedisReply>();
+      sent.push({ command, deadlineAtMs, reply });
+      return reply.promise;
+    },
+  };
+  return { sent, lookups: new TagLookups({ commands, keyspace }) };
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** `count` tags of one bucket. */
+function tagsOfOneBucket(count: number): string[] {
+  const tags: string[] = [];
+  for (let index = 0; tags.length < count; index += 1) {
+    if (bucketOf(`tag-${index}`) === 0) {
+      tags.push(`tag-${index}`);
+    }
+  }
+  return tags;
+}
+
+test('one request per tag bucket, each tag in it once, for all who ask in one turn', async () => {
+  const { sent, lookups } = setUp();
+  const tags = Array.from({ length: 200 }, (_, index) => `tag-${index}`);
+  const asking = Array.from({ length: 50 }, (_, index) => lookups.versions('n', [...tags, tags[index] ?? ''], 1_000));
+  await nextTurn();
+  expect(sent).toHaveLength(new Set(tags.map((tag) => bucketOf(tag))).size);
+  expect(sent.length).toBeLessThanOrEqual(BUCKET_COUNT);
+  const keys = sent.flatMap(({ command }) => command.slice(1));
+  expect(keys.sort()).toEqual(tags.map((tag) => keyspace.cacheTag('n', tag)).sort());
+  for (const { command, reply } of sent) {
+    expect(command[0]).toBe('MGET');
+    reply.resolve(command.slice(1).map((key) => Buffer.from(String(key).slice(-8))));
+  }
+  for (const versions of await Promise.all(asking)) {
+    expect(versions.size).toBe(tags.length);
+    for (const tag of tags) {
+      expect(String(versions.get(tag))).toBe(keyspace.cacheTag('n', tag).slice(-8));
+    }
+  }
+});
+
+test('nobody joins a request that has been sent: an invalidation in between would be missed', async () => {
+  const { sent, lookups } = setUp();
+  const first = lookups.versions('n', ['tag'], 1_000);
+  await nextTurn();
+  const second = lookups.versions('n', ['tag'], 1_000);
+  await nextTurn();
+  expect(sent).toHaveLength(2);
+  sent[0]?.reply.resolve([VERSION]);
+  sent[1]?.reply.resolve([null]);
+  expect((await first).get('tag')).toEqual(VERSION);
+  expect((await second).get('tag')).toBeNull();
+});
+
+test('readers whose replies come in one turn share the request, however many promises lie in between', async () => {
+  const { sent, lookups } = setUp();
+  async function reader(depth: number): Promise<void> {
+    for (let step = 0; step < depth; step += 1) {
+      await Promise.resolve();
+    }
+    await lookups.versions('n', ['tag'], 1_000);
+  }
+  const readers = [0, 1, 5, 20].map(reader);
+  await nextTurn();
+  expect(sent).toHaveLength(1);
+  sent[0]?.reply.resolve([VERSION]);
+  await Promise.all(readers);
+});
+
+test('namespaces, and callers with other deadlines, do not share; those close by get the earliest', async () => {
+  const { sent, lookups } = setUp();
+  void lookups.versions('n', ['tag'], 6_410);
+  void lookups.versions('n', ['tag'], 6_405);
+  void lookups.versions('n', ['tag'], 9_000);
+  void lookups.versions('other', ['tag'], 6_410);
+  await nextTurn();
+  expect(sent.map(({ deadlineAtMs }) => deadlineAtMs).sort()).toEqual([6_405, 6_410, 9_000]);
+});
+
+test('a request has 256 tags at most', async () => {
+  const { sent, lookups } = setUp();
+  const tags = tagsOfOneBucket(600);
+  const versions = lookups.versions('n', tags, 1_000);
+  await nextTurn();
+  expect(sent.map(({ command }) => command.length - 1)).toEqual([256, 256, 88]);
+  for (const { command, reply } of sent) {
+    reply.resolve(command.slice(1).map(() => VERSION));
+  }
+  expect([...(await versions).values()].filter((version) => version === VERSION)).toHaveLength(600);
+});
+
+test('a request that fails is an answer for each of its tags, and for no others', async () => {
+  const { sent, lookups } = setUp();
+  const [lost = '', found = ''] = ['tag-1', 'tag-2'];
+  expect(bucketOf(lost)).not.toBe(bucketOf(found));
+  const versions = lookups.versions('n', [lost, found], 1_000);
+  await nextTurn();
+  const failure = new StoreError('unavailable', 'gone');
+  for (const { command, reply } of sent) {
+    if (String(command[1]).endsWith(lost)) {
+      reply.reject(failure);
+    } else {
+      reply.resolve([VERSION]);
+    }
+  }
+  expect((await versions).get(lost)).toBe(failure);
+  expect((await versions).get(found)).toBe(VERSION);
+});

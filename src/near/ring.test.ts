@@ -1,0 +1,155 @@
+/**
+ * What a ring proves about a key since a mark: examples of each verdict, and random histories with failovers that lose writes, against
+ * the plain truth.
+ */
+import fc from 'fast-check';
+import type { BucketMark } from './bucket-mark.ts';
+import {
+  changeSince,
+  decodeRingEntry,
+  EVERY_KEY_HASH,
+  markOf,
+  RING_ENTRY_BYTES,
+  RING_SIZE,
+  type Ring,
+  type RingEntry,
+} from './ring.ts';
+
+const EVERY = EVERY_KEY_HASH.toString('latin1');
+
+/** A sequence as the scripts keep it: change `number` of `key` leaves `stamp` in its field. */
+class Sequence {
+  #stamps = 0;
+  number = 0;
+  entries: (RingEntry | undefined)[] = Array.from({ length: RING_SIZE }, () => undefined);
+
+  change(keyHash: string): void {
+    this.number += 1;
+    this.#stamps += 1;
+    this.entries[this.number % RING_SIZE] = { number: this.number, keyHash, stamp: `stamp-${this.#stamps}` };
+  }
+
+  ring(): Ring {
+    return { incarnation: 'first', number: this.number, entries: [...this.entries] };
+  }
+
+  /** A failover to a replica that lacks what came after. The stamps go on: they are random, and never come again. */
+  fallBack(to: Ring): void {
+    this.number = to.number;
+    this.entries = [...to.entries];
+  }
+}
+
+function changed(keys: readonly string[], from = new Sequence()): Sequence {
+  for (const key of keys) {
+    from.change(key);
+  }
+  return from;
+}
+
+describe('a key is', () => {
+  test('unchanged while only other keys change, up to 63 of them', () => {
+    const sequence = changed(['a']);
+    const mark = markOf(sequence.ring());
+    for (let count = 1; count < RING_SIZE; count += 1) {
+      sequence.change('b');
+      expect(changeSince(mark, sequence.ring(), 'a')).toBe('unchanged');
+    }
+    sequence.change('b');
+    expect(changeSince(mark, sequence.ring(), 'a')).toBe('unknown');
+  });
+
+  test('unchanged in a bucket without any change, and after up to 64 of others', () => {
+    const sequence = new Sequence();
+    const mark = markOf(sequence.ring());
+    expect(mark).toEqual({ incarnation: 'first', number: 0, stamp: '' });
+    for (let count = 0; count <= RING_SIZE; count += 1) {
+      expect(changeSince(mark, sequence.ring(), 'a')).toBe('unchanged');
+      sequence.change('b');
+    }
+    expect(changeSince(mark, sequence.ring(), 'a')).toBe('unknown');
+  });
+
+  test('changed by its own change, and by one of every key', () => {
+    for (const key of ['a', EVERY]) {
+      const sequence = changed(['a', 'b']);
+      const mark = markOf(sequence.ring());
+      changed(['b', key, 'b'], sequence);
+      expect(changeSince(mark, sequence.ring(), 'a')).toBe('changed');
+    }
+  });
+
+  test('changed by a number that the ring does not show', () => {
+    const sequence = changed(['a', 'b']);
+    const mark = markOf(sequence.ring());
+    changed(['b', 'b'], sequence);
+    sequence.entries[3] = undefined;
+    expect(changeSince(mark, sequence.ring(), 'a')).toBe('changed');
+  });
+
+  test('unknown in another incarnation, below the mark, and without its stamp', () => {
+    const sequence = changed(['a', 'b', 'c']);
+    const mark = markOf(sequence.ring());
+    expect(changeSince({ ...mark, incarnation: 'second' }, sequence.ring(), 'a')).toBe('unknown');
+    expect(changeSince({ ...mark, number: 4 }, sequence.ring(), 'a')).toBe('unknown');
+    expect(changeSince({ ...mark, stamp: 'another' }, sequence.ring(), 'a')).toBe('unknown');
+    expect(changeSince({ ...mark, stamp: '' }, sequence.ring(), 'a')).toBe('unknown');
+    expect(changeSince(mark, sequence.ring(), 'a')).toBe('unchanged');
+  });
+});
+
+test('random histories: a key that was changed, or whose changes were lost, is never called unchanged', () => {
+  const keys = fc.constantFrom('a', 'b', 'c', EVERY);
+  const step = fc.oneof(
+    { weight: 20, arbitrary: fc.record({ do: fc.constant('change' as const), key: keys }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('replicate' as const) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('fall back' as const) }) },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('mark' as const) }) },
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 150 }), (steps) => {
+      const sequence = new Sequence();
+      let replica = sequence.ring();
+      // Of each key: which write it holds. Equal values at mark and now: nobody can have read anything else in between but lost writes.
+      let value = new Map<string, number>();
+      let replicaValue = new Map(value);
+      const marks: { mark: BucketMark; value: Map<string, number> }[] = [];
+      for (const [time, action] of steps.entries()) {
+        if (action.do === 'change') {
+          sequence.change(action.key);
+          for (const key of action.key === EVERY ? ['a', 'b', 'c'] : [action.key]) {
+            value.set(key, time);
+          }
+        } else if (action.do === 'replicate') {
+          replica = sequence.ring();
+          replicaValue = new Map(value);
+        } else if (action.do === 'fall back') {
+          sequence.fallBack(replica);
+          value = new Map(replicaValue);
+        } else {
+          marks.push({ mark: markOf(sequence.ring()), value: new Map(value) });
+        }
+        for (const { mark, value: then } of marks) {
+          for (const key of ['a', 'b', 'c']) {
+            if (changeSince(mark, sequence.ring(), key) === 'unchanged') {
+              expect(value.get(key)).toBe(then.get(key));
+            }
+          }
+        }
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('an entry is read from exactly 24 bytes', () => {
+  const bytes = Buffer.concat([
+    Buffer.from('0000000100000002', 'hex'),
+    Buffer.from('hash-of-'),
+    Buffer.from('stampsta'),
+  ]);
+  expect(decodeRingEntry(bytes)).toEqual({ number: 2 ** 32 + 2, keyHash: 'hash-of-', stamp: 'stampsta' });
+  for (const other of [null, 'text', bytes.subarray(1), Buffer.alloc(RING_ENTRY_BYTES + 1)]) {
+    expect(decodeRingEntry(other)).toBeUndefined();
+  }
+});

@@ -1,0 +1,81 @@
+/**
+ * The hash of a key: the vectors that every language must reproduce, and that it spreads keys as buckets need them spread.
+ */
+import { firstHashByte, KEY_HASH_BYTES, keyHash } from './key-hash.ts';
+import { BUCKET_COUNT, bucketOf, USER_BUCKET_COUNT } from './keyspace.ts';
+
+/** Made by another implementation (Python, integers of any size). */
+test.each<[string | Buffer, string]>([
+  ['', 'ab3e7c0b92ca2f0e'],
+  ['a', '1a80b1b3ac9af492'],
+  ['key', '3a5e35fd14c7399e'],
+  ['user:42', '23bf9c120692d041'],
+  ['user:43', '05ca6f16d6eb117b'],
+  ['ä€😀', 'f841a17104158e1d'],
+  [Buffer.of(0, 0), '18b6b1bde5f9136d'],
+  [Buffer.of(0xff, 0, 0x80), '27c8e8456839b593'],
+  [Buffer.alloc(1_024, 'x'), '7e62ef6241afbbf6'],
+])('the hash of %j is the same in every language', (key, hex) => {
+  expect(keyHash(key).toString('hex')).toBe(hex);
+  expect(firstHashByte(key)).toBe(Number.parseInt(hex.slice(0, 2), 16));
+  expect(bucketOf(key)).toBe(firstHashByte(key) % BUCKET_COUNT);
+  expect(bucketOf(key, USER_BUCKET_COUNT)).toBe(firstHashByte(key));
+});
+
+const KINDS_OF_KEYS: Readonly<Record<string, (index: number) => string | Buffer>> = {
+  'with a number at the end': (index) => `user:${index}`,
+  'with a number in the middle': (index) => `product/details/${index}/en-US`,
+  'with a number first': (index) => `${index}:profile`,
+  'of dates': (index) => new Date(index * 86_400_000).toISOString().slice(0, 10),
+  'of hexadecimal digits': (index) => index.toString(16).padStart(32, '0'),
+  'of a binary number': (index) => numberBytes(index),
+  'of a binary number, all multiples of 64': (index) => numberBytes(index * 64),
+  'of zeros, of any length': (index) => Buffer.alloc(index),
+};
+const KEY_COUNT = 1_024;
+
+function numberBytes(number: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeUInt32LE(number);
+  return bytes;
+}
+
+/** Sum of the squared differences to an even spread, each by what is expected: as large as `buckets` for random keys. */
+function chiSquare(
+  keys: readonly (string | Buffer)[],
+  buckets: number,
+  bucket: (key: string | Buffer) => number,
+): number {
+  const counts = new Array<number>(buckets).fill(0);
+  for (const key of keys) {
+    const index = bucket(key);
+    counts[index] = (counts[index] ?? 0) + 1;
+  }
+  const expected = keys.length / buckets;
+  return counts.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
+}
+
+describe.each(Object.entries(KINDS_OF_KEYS))('keys %s', (_, keyOf) => {
+  const keys = Array.from({ length: KEY_COUNT }, (_, index) => keyOf(index));
+
+  test.each([BUCKET_COUNT, USER_BUCKET_COUNT])('spread like random ones over %d buckets', (buckets) => {
+    // Five standard deviations above the mean of random keys; every input here is fixed, so the outcome is too.
+    const bound = buckets + 5 * Math.sqrt(2 * buckets);
+    expect(chiSquare(keys, buckets, (key) => bucketOf(key, buckets))).toBeLessThan(bound);
+  });
+
+  test.each(Array.from({ length: KEY_HASH_BYTES }, (_, index) => index))('spread in byte %d of the hash', (byte) => {
+    const bound = 256 + 5 * Math.sqrt(512);
+    expect(chiSquare(keys, 256, (key) => keyHash(key)[byte] ?? 0)).toBeLessThan(bound);
+  });
+
+  test('have hashes of their own', () => {
+    expect(new Set(keys.map((key) => keyHash(key).toString('hex'))).size).toBe(KEY_COUNT);
+  });
+});
+
+test('the measure of spread bites: the first byte of such a number is no bucket', () => {
+  const keys = Array.from({ length: KEY_COUNT }, (_, index) => numberBytes(index * 64));
+  const plain = (key: string | Buffer) => (key[0] as number) % BUCKET_COUNT;
+  expect(chiSquare(keys, BUCKET_COUNT, plain)).toBeGreaterThan(BUCKET_COUNT + 5 * Math.sqrt(2 * BUCKET_COUNT));
+});

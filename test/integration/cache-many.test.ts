@@ -1,0 +1,224 @@
+/**
+ * CacheGetMany on a real Redis: its work is bounded by what it returns, many large calls at once are served, and they exhaust neither the
+ * connection nor the memory of the smallest pod.
+ */
+import { readFileSync } from 'node:fs';
+import { RedisCacheStore } from '../../src/cache/redis-store.ts';
+import type { CacheWrite } from '../../src/cache/store.ts';
+import { CacheOutcome } from '../../src/grpc/generated/pannier/v1/CacheOutcome.ts';
+import { Status } from '../../src/grpc/status.ts';
+import type { RedisCommands } from '../../src/redis/commands.ts';
+import { BUCKET_COUNT, bucketOf } from '../../src/redis/keyspace.ts';
+import type { Redis } from '../../src/redis/redis.ts';
+import { connectRedis, keyspace } from '../support/cache-redis.ts';
+import { deadline } from '../support/cache-store-contract.ts';
+import { connectPannier, type PannierClient } from '../support/pannier-client.ts';
+import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { AS_IN_A_CONTAINER, type Sidecar, startSidecar } from '../support/sidecar.ts';
+import { waitFor } from '../support/wait.ts';
+
+const KEYS = Array.from({ length: 256 }, (_, index) => Buffer.from(`key-${index}`));
+const TAGS = Array.from({ length: 16 }, (_, index) => `tag-${index}`);
+const BUDGET = { budgetBytes: 3_500_000 };
+const LONG_MS = 60_000;
+
+function writeOf(key: Buffer, fields: Partial<CacheWrite> = {}): CacheWrite {
+  const value = Buffer.alloc(100, 'v');
+  return {
+    ...{ namespace: 'n', key, value, absent: false, ttlMs: 600_000, tags: [], condition: { kind: 'none' } },
+    ...fields,
+  };
+}
+
+let node: RedisNode;
+
+beforeAll(async () => {
+  node = await startRedis();
+});
+
+afterAll(async () => {
+  await node?.stop();
+});
+
+describe('the store', () => {
+  let redis: Redis;
+  let store: RedisCacheStore;
+  let sent: { name: string; args: number; expectedReplyBytes: number }[] = [];
+
+  beforeAll(async () => {
+    redis = await connectRedis(node.url);
+    const counting: RedisCommands = {
+      run: (script, keys, args, deadlineAtMs, options) => {
+        sent.push({ name: script.name, args: keys.length, expectedReplyBytes: options?.expectedReplyBytes ?? 0 });
+        return redis.run(script, keys, args, deadlineAtMs, options);
+      },
+      send: (key, command, deadlineAtMs, options) => {
+        const name = String(command[0]);
+        sent.push({ name, args: command.length - 1, expectedReplyBytes: options?.expectedReplyBytes ?? 0 });
+        return redis.send(key, command, deadlineAtMs, options);
+      },
+    };
+    store = new RedisCacheStore({ commands: counting, keyspace });
+    for (const key of KEYS) {
+      await store.write(writeOf(key, { tags: TAGS }), deadline());
+    }
+  });
+
+  beforeEach(() => {
+    sent = [];
+  });
+
+  afterAll(() => redis?.close());
+
+  function readMany(keys: readonly Buffer[], budgetBytes = BUDGET.budgetBytes) {
+    return store.readMany('n', keys, { deadlineAtMs: deadline() + LONG_MS, budgetBytes });
+  }
+
+  async function hits(calls: number): Promise<number> {
+    const results = await Promise.all(Array.from({ length: calls }, () => readMany(KEYS)));
+    return results.flat().filter((result) => result.outcome === 'hit').length;
+  }
+
+  test('sends one script per bucket and looks up each distinct tag once', async () => {
+    expect(await hits(1)).toBe(256);
+    const scripts = sent.filter(({ name }) => name === 'cache-read-many');
+    const lookups = sent.filter(({ name }) => name === 'MGET');
+    expect(scripts.length).toBeLessThanOrEqual(BUCKET_COUNT);
+    expect(lookups.reduce((sum, { args }) => sum + args, 0)).toBe(TAGS.length);
+    expect(sent).toHaveLength(scripts.length + lookups.length);
+  });
+
+  test('announces the bytes that a call may fetch: in the first round no more than its budget', async () => {
+    await readMany(KEYS);
+    expect(sent.every(({ expectedReplyBytes }) => expectedReplyBytes > 0)).toBe(true);
+    const announced = sent.reduce((sum, { expectedReplyBytes }) => sum + expectedReplyBytes, 0);
+    expect(announced).toBeGreaterThan(BUDGET.budgetBytes / 2);
+    expect(announced).toBeLessThan(2 * BUDGET.budgetBytes);
+  });
+
+  test('4 calls of 256 keys with 16 common tags return 1,024 hits, 64 return 16,384, on one connection', async () => {
+    const id = await connectionId();
+    expect(await hits(4)).toBe(1_024);
+    expect(await hits(64)).toBe(16_384);
+    expect(await connectionId()).toEqual(id);
+  });
+
+  /** Ids of the connections that this store uses; each new one has another. */
+  async function connectionId(): Promise<string[]> {
+    const list = String(await node.command('CLIENT', 'LIST'));
+    return [...list.matchAll(/^id=(\d+) .* name=pannier /gm)].map((match) => match[1] ?? '');
+  }
+
+  test('values above a share of the budget are fetched only if they fit it', async () => {
+    const large = Array.from({ length: 256 }, (_, index) => Buffer.from(`large-${index}`));
+    for (const key of large) {
+      await store.write(writeOf(key, { value: Buffer.alloc(60_000, 'v') }), deadline());
+    }
+    await node.command('CONFIG', 'RESETSTAT');
+    const before = await outputBytes();
+    const results = await readMany(large);
+    expect(results.filter((result) => result.outcome === 'hit')).toHaveLength(58);
+    expect(results.filter((result) => result.outcome === 'skipped')).toHaveLength(198);
+    expect((await outputBytes()) - before).toBeLessThan(2 * BUDGET.budgetBytes);
+  });
+
+  async function outputBytes(): Promise<number> {
+    return Number(/total_net_output_bytes:(\d+)/.exec(String(await node.command('INFO', 'stats')))?.[1]);
+  }
+
+  test('an entry that Redis cannot read makes the keys of its bucket unavailable, and no others', async () => {
+    const broken = KEYS[7] as Buffer;
+    const name = String(keyspace.cacheEntry('n', bucketOf(broken), broken));
+    await node.command('DEL', name);
+    await node.command('LPUSH', name, 'a list');
+    const results = await readMany(KEYS);
+    expect(results.map((result) => result.outcome)).toEqual(
+      KEYS.map((key) => (bucketOf(key) === bucketOf(broken) ? 'unavailable' : 'hit')),
+    );
+    await node.command('DEL', name);
+  });
+});
+
+describe('a sidecar', () => {
+  let sidecar: Sidecar;
+  let client: PannierClient;
+
+  async function start(settings: Record<string, string>, command?: readonly string[]): Promise<void> {
+    sidecar = await startSidecar({ PANNIER_REDIS_URL: node.url, ...settings }, command);
+    client = connectPannier(sidecar.address);
+    await waitFor('a connected Redis', async () => (await client.cacheInvalidate({ namespace: 'n', keys: KEYS })).ok);
+  }
+
+  afterEach(async () => {
+    client?.close();
+    await sidecar?.stop();
+  });
+
+  async function set(keys: readonly Buffer[], fields: { value: Buffer; tags?: string[] }): Promise<void> {
+    for (const key of keys) {
+      const request = { namespace: 'n', key, ttlMs: 600_000, ...fields };
+      const end = await client.cacheSet(request, { deadlineMs: LONG_MS });
+      expect(end).toMatchObject({ ok: true, response: { stored: true } });
+    }
+  }
+
+  async function getMany(calls: number, keys: readonly Buffer[]) {
+    const request = { namespace: 'n', keys: [...keys] };
+    return await Promise.all(
+      Array.from({ length: calls }, () => client.cacheGetMany(request, { deadlineMs: LONG_MS })),
+    );
+  }
+
+  test('answers 64 concurrent calls of 256 keys with 16 common tags: 16,384 hits, and keeps its connection', async () => {
+    await start({ PANNIER_REDIS_TIMEOUT_MS: '30000' });
+    await set(KEYS, { value: Buffer.alloc(100, 'v'), tags: TAGS });
+    const ends = await getMany(64, KEYS);
+    const outcomes = ends.flatMap((end) => (end.ok ? end.response.results.map((result) => result.outcome) : []));
+    expect(outcomes.filter((outcome) => outcome === CacheOutcome.CACHE_OUTCOME_HIT)).toHaveLength(16_384);
+    expect(sidecar.logLines().filter((line) => /lost/.test(String(line.msg)))).toEqual([]);
+  }, 120_000);
+
+  test('answers 256 times the key of a value of 1 MiB with 3 hits, and refuses 257 keys', async () => {
+    await start({});
+    const key = Buffer.from('1 MiB');
+    await set([key], { value: Buffer.alloc(1_048_576, 'v') });
+    const [end] = await getMany(1, Array(256).fill(key));
+    const outcomes = end?.ok ? end.response.results.map((result) => result.outcome) : [];
+    expect(outcomes).toEqual([
+      ...Array(3).fill(CacheOutcome.CACHE_OUTCOME_HIT),
+      ...Array(253).fill(CacheOutcome.CACHE_OUTCOME_SKIPPED),
+    ]);
+    expect((await getMany(1, Array(257).fill(key)))[0]).toMatchObject({ code: Status.INVALID_ARGUMENT });
+  }, 60_000);
+
+  test('of the smallest pod answers 39 concurrent calls of 256 values of 60,000 bytes within its memory', async () => {
+    const podBytes = 192 * 1_024 * 1_024;
+    // As the chart and the injector set them for such a pod, whose limit the program reads from its cgroup.
+    const heapFlags = '--max-semi-space-size=4 --max-old-space-size=96';
+    const limit = `--import=data:text/javascript,process.constrainedMemory=()=>${podBytes}`;
+    const settings = { PANNIER_REDIS_TIMEOUT_MS: '20000', NODE_OPTIONS: `${heapFlags} ${limit}` };
+    await start(settings, AS_IN_A_CONTAINER);
+    const large = Array.from({ length: 256 }, (_, index) => Buffer.from(`large-${index}`));
+    await set(large, { value: Buffer.alloc(60_000, 'v') });
+    let answered = 0;
+    let peakBytes = 0;
+    const sampling = setInterval(() => {
+      peakBytes = Math.max(peakBytes, anonymousBytes(sidecar.pid));
+    }, 5);
+    for (let round = 0; round < 3; round += 1) {
+      for (const end of await getMany(39, large)) {
+        expect(end.ok || end.code === Status.RESOURCE_EXHAUSTED).toBe(true);
+        answered += end.ok ? 1 : 0;
+      }
+    }
+    clearInterval(sampling);
+    expect(answered).toBeGreaterThan(39);
+    expect(peakBytes).toBeGreaterThan(0);
+    expect(peakBytes).toBeLessThan(podBytes);
+  }, 180_000);
+});
+
+/** Memory that the kernel cannot take back: what counts against the limit of a container when it is short. */
+function anonymousBytes(pid: number): number {
+  return Number(/^RssAnon:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1_024;
+}
