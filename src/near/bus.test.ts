@@ -12,11 +12,7 @@ import {
   createQuestion,
   type SentAt,
 } from './bus.ts';
-import {
-  decodeInvalidationMessage,
-  encodeInvalidationMessage,
-  type InvalidationMessage,
-} from './invalidation-message.ts';
+import type { InvalidationMessage } from './invalidation-message.ts';
 
 function names(sequence: number, ...keys: string[]): BusEvent {
   return {
@@ -379,44 +375,4 @@ test('whatever comes in whatever order: after a message was applied, nothing old
     }),
     { numRuns: 3_000 },
   );
-});
-
-describe('message', () => {
-  test('comes back from its bytes, whatever its names are', () => {
-    const name = fc
-      .uint8Array({ minLength: 1, maxLength: 1_024 })
-      .map((bytes) => Buffer.from(bytes).toString('latin1'));
-    const message = fc.record({
-      kind: fc.constantFrom('names' as const, 'flush' as const),
-      incarnation: fc.uint8Array({ minLength: 8, maxLength: 8 }).map((bytes) => Buffer.from(bytes).toString('latin1')),
-      sequence: fc.maxSafeNat(),
-      stamp: fc.uint8Array({ minLength: 8, maxLength: 8 }).map((bytes) => Buffer.from(bytes).toString('latin1')),
-      names: fc.array(name, { maxLength: 5 }),
-    });
-    fc.assert(
-      fc.property(message, (value) => {
-        expect(decodeInvalidationMessage(encodeInvalidationMessage(value))).toEqual(value);
-      }),
-    );
-  });
-
-  test('of other bytes is none, and nothing throws', () => {
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
-        const decoded = decodeInvalidationMessage(Buffer.from(bytes));
-        expect(decoded === undefined || bytes[0] === 1).toBe(true);
-      }),
-    );
-    const whole = encodeInvalidationMessage({
-      kind: 'names',
-      incarnation: '12345678',
-      sequence: 1,
-      stamp: 'abcdefgh',
-      names: ['abc'],
-    });
-    for (let length = 0; length < whole.length; length += 1) {
-      const cut = decodeInvalidationMessage(whole.subarray(0, length));
-      expect(cut === undefined || cut.names.length === 0).toBe(true);
-    }
-  });
 });

@@ -69,7 +69,7 @@ export const METRICS = {
     name: 'pannier_cache_bucket_flushes_total',
     type: 'counter',
     labels: ['cause'],
-    help: 'Buckets of near copies that were voided whole. Cause gap means that messages were missed.',
+    help: 'Buckets of near copies that were voided whole. Cause gap means that messages were missed, or that a failover lost changes.',
   },
   redisUp: {
     name: 'pannier_redis_up',

@@ -16,6 +16,7 @@ import { type OpenClient, openClient } from './client.ts';
 import type { ChannelProbe, SubscriberListener } from './commands.ts';
 import { type Failure, type KeyedRead, MasterChecks } from './master-checks.ts';
 import type { RedisOptions } from './options.ts';
+import { type Subscription, Subscriptions } from './subscriptions.ts';
 
 const BACKOFF = { firstMs: 100, maxMs: 4_000 };
 /** Barriers of our own until every channel was probed. */
@@ -31,13 +32,6 @@ export interface SubscriberConnectionOptions {
   readonly onTrouble: () => void;
 }
 
-interface Subscription {
-  readonly channel: string;
-  readonly probe: ChannelProbe | undefined;
-  state: 'due' | 'asked' | 'live';
-  isProbed: boolean;
-}
-
 /** A connection and what was learned of its server. */
 interface Opened {
   readonly client: OpenClient;
@@ -51,8 +45,7 @@ export class SubscriberConnection {
   readonly #redis: RedisOptions;
   readonly #listener: SubscriberListener;
   readonly #onTrouble: () => void;
-  /** In the order in which they have their turn to be probed. */
-  readonly #channels = new Map<string, Subscription>();
+  readonly #channels = new Subscriptions();
   /** SUNSUBSCRIBE was sent and is not answered. */
   readonly #leaving = new Set<string>();
   #opened: Opened | undefined;
@@ -77,7 +70,7 @@ export class SubscriberConnection {
   }
 
   has(channel: string): boolean {
-    return this.#channels.has(channel);
+    return this.#channels.get(channel) !== undefined;
   }
 
   isLive(channel: string): boolean {
@@ -85,9 +78,7 @@ export class SubscriberConnection {
   }
 
   add(channel: string, probe?: ChannelProbe): void {
-    if (!this.#channels.has(channel)) {
-      this.#channels.set(channel, { channel, probe, state: 'due', isProbed: false });
-    }
+    this.#channels.add(channel, probe);
     if (this.#opened === undefined) {
       this.#open();
     } else if (this.#opened.isVouched) {
@@ -173,8 +164,8 @@ export class SubscriberConnection {
       isMoving = true;
     });
     // Replies come in order: what was asked for before this is counted by the server unless it refused, what comes after is not.
-    const counted = [...this.#channels.values()].filter(({ state }) => state !== 'due');
-    const countExpected = () => counted.filter((each) => this.#channels.get(each.channel) === each).length;
+    const counted = this.#channels.all().filter(({ state }) => state !== 'due');
+    const countExpected = () => counted.filter((each) => this.#channels.isCurrent(each)).length;
     const failure: Failure | undefined = await opened.checks.ask(reads, countExpected);
     if (opened !== this.#opened) {
       return false;
@@ -193,24 +184,10 @@ export class SubscriberConnection {
 
   /** At least one, where there is a channel: its turn's own read, or a plain one while those of all channels are on their way. */
   #nextReads(opened: Opened, count: number, onMoving: () => void): KeyedRead[] {
-    const next: Subscription[] = [];
-    for (const subscription of this.#channels.values()) {
-      if (next.length === count) {
-        break;
-      }
-      if (!subscription.isProbed) {
-        next.push(subscription);
-      }
-    }
-    const [first] = this.#channels.values();
-    if (next.length === 0 && first !== undefined) {
-      return [this.#readOf(opened, first, onMoving)];
-    }
-    return next.map((subscription) => {
-      this.#channels.delete(subscription.channel);
-      this.#channels.set(subscription.channel, subscription);
-      return this.#probeOf(opened, subscription, onMoving);
-    });
+    const next = this.#channels.takeTurns(count);
+    const [first] = next.length === 0 ? this.#channels.all() : [];
+    const reads = next.map((subscription) => this.#probeOf(opened, subscription, onMoving));
+    return first === undefined ? reads : [this.#readOf(opened, first, onMoving)];
   }
 
   #probeOf(opened: Opened, subscription: Subscription, onMoving: () => void): KeyedRead {
@@ -247,7 +224,7 @@ export class SubscriberConnection {
   }
 
   #isOurs(opened: Opened, subscription: Subscription): boolean {
-    return opened === this.#opened && this.#channels.get(subscription.channel) === subscription;
+    return opened === this.#opened && this.#channels.isCurrent(subscription);
   }
 
   #before(whole: Promise<boolean>, deadlineAtMs: number): Promise<boolean | undefined> {
@@ -310,7 +287,7 @@ export class SubscriberConnection {
       return;
     }
     opened.isVouched = true;
-    for (const channel of [...this.#channels.keys()]) {
+    for (const { channel } of this.#channels.all()) {
       void this.#ask(channel, opened);
     }
   }
@@ -374,11 +351,7 @@ export class SubscriberConnection {
       this.#toldReason = reason;
       this.#redis.log.warn({ node, role: this.#redis.role, reason }, 'lost the subscriber connection to a Redis node');
     }
-    const subscriptions = [...this.#channels.values()];
-    for (const { channel, probe } of subscriptions) {
-      this.#channels.set(channel, { channel, probe, state: 'due', isProbed: false });
-    }
-    for (const { channel, state } of subscriptions) {
+    for (const { channel, state } of this.#channels.renew()) {
       if (state === 'live') {
         this.#listener.onLost(channel);
       }

@@ -194,9 +194,17 @@ export class ChannelSubscriber implements RedisSubscriber {
   }
 
   #areAllLive(): boolean {
-    return [...this.#channels].every(([channel, { slot }]) => {
+    // Channels are many, masters few: the text of an address is made once for each.
+    const connections = new Map<NodeAddress, SubscriberConnection | undefined>();
+    for (const [channel, { slot }] of this.#channels) {
       const owner = this.#ownerOf(slot);
-      return owner !== undefined && this.#connections.get(addressText(owner))?.isLive(channel) === true;
-    });
+      if (owner !== undefined && !connections.has(owner)) {
+        connections.set(owner, this.#connections.get(addressText(owner)));
+      }
+      if (owner === undefined || connections.get(owner)?.isLive(channel) !== true) {
+        return false;
+      }
+    }
+    return true;
   }
 }

@@ -1,0 +1,98 @@
+/**
+ * A fresh read while as many reads are under way as may leave a copy (A11): what it went past is not served after it.
+ */
+
+import { noCacheMetrics } from '../../src/cache/metrics.ts';
+import { type CacheService, createCacheService } from '../../src/cache/service.ts';
+import type { CacheStore, StoredValue } from '../../src/cache/store.ts';
+import { DEFAULT_POLICY_FILE } from '../../src/config/policy-file.ts';
+import { systemClock as clock } from '../../src/lib/clock.ts';
+import { LocalChannels } from '../../src/near/local-channels.ts';
+import { createKeyspace } from '../../src/redis/keyspace.ts';
+import { callContext, getRequest } from '../support/cache-requests.ts';
+
+const READS_UNDER_WAY = 40;
+const KEYS_OF_A_READ = 256;
+const KEY = Buffer.from('key');
+
+let current: string;
+let release: () => void;
+let service: CacheService;
+
+function storedValue(text: string): StoredValue {
+  return { absent: false, value: Buffer.from(text), version: Buffer.of(1), tags: [], ageMs: 0, ttlMs: 60_000 };
+}
+
+beforeEach(() => {
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const unused = () => Promise.reject(new Error('Cannot change anything: this test only reads'));
+  const store: CacheStore = {
+    read: async () => storedValue(current),
+    readMany: async (_, keys) => {
+      await held;
+      return keys.map(() => ({ outcome: 'miss' as const }));
+    },
+    write: unused,
+    remove: unused,
+    removeTags: unused,
+    flush: unused,
+  };
+  const channels = new LocalChannels();
+  service = createCacheService({
+    store,
+    createSubscriber: (listener) => channels.createSubscriber(listener),
+    keyspace: createKeyspace(''),
+    near: { maxEntries: 100, maxBytes: 1_000_000, lifeMs: 60_000 },
+    policies: {
+      current: () => ({ ...DEFAULT_POLICY_FILE, cacheNamespaces: new Map([['n', { ttlMs: 60_000, near: true }]]) }),
+    },
+    clock,
+    metrics: noCacheMetrics,
+  });
+});
+
+afterEach(() => service.close());
+
+async function get(fields: { fresh?: boolean } = {}): Promise<string> {
+  return String((await service.CacheGet(getRequest({ key: KEY, ...fields }), callContext())).value);
+}
+
+test.each([
+  ['CacheGet', () => get({ fresh: true })],
+  [
+    'CacheGetMany',
+    async () => {
+      const { results } = await service.CacheGetMany({ namespace: 'n', keys: [KEY], fresh: true }, callContext());
+      return String(results?.[0]?.value ?? '');
+    },
+  ],
+])(
+  '%s with `fresh`: the old copy is not served after it, however many reads are under way',
+  async (what, readFresh) => {
+    current = 'old';
+    await get();
+    current = 'unseen';
+    expect(await get()).toBe('old');
+    const reads = Array.from({ length: READS_UNDER_WAY }, (_, read) =>
+      service.CacheGetMany(
+        {
+          namespace: 'n',
+          keys: Array.from({ length: KEYS_OF_A_READ }, (_ignored, index) => Buffer.from(`${read}-${index}`)),
+          fresh: false,
+        },
+        callContext(),
+      ),
+    );
+    current = 'new';
+    const fresh = readFresh();
+    if (what === 'CacheGetMany') {
+      release();
+    }
+    await fresh;
+    expect(await get()).toBe('new');
+    release();
+    await Promise.all(reads);
+  },
+);
