@@ -100,50 +100,48 @@ function openMemoryStores({ settings, clock, log, metrics }: StoresOptions, keys
 async function openRedisStores(options: StoresOptions, keyspace: Keyspace): Promise<Stores> {
   const { settings, log } = options;
   const seedsOf = { state: settings.redisUrls.map(parseSeed), cache: settings.cacheRedisUrls.map(parseSeed) };
-  const state = openRole(options, { role: 'state', seeds: seedsOf.state, keyspace });
-  const cache = openRole(options, { role: 'cache', seeds: seedsOf.cache, keyspace });
-  const roles = [state, cache];
+  const state = openRedis(options, 'state', seedsOf.state);
+  const cache = openRedis(options, 'cache', seedsOf.cache);
+  const guards = {
+    state: guardFormat(options, { role: 'state', redis: state, keyspace }),
+    cache: guardFormat(options, { role: 'cache', redis: cache, keyspace }),
+  };
   let wasReady = false;
   const stops = [
-    warnOfEviction(state.redis, log),
-    warnOfSilence(state.redis, 'state', seedsOf.state, log),
-    warnOfSilence(cache.redis, 'cache', seedsOf.cache, log),
+    warnOfEviction(state, log),
+    warnOfSilence(state, 'state', seedsOf.state, log),
+    warnOfSilence(cache, 'cache', seedsOf.cache, log),
+    () => guards.state.close(),
+    () => guards.cache.close(),
   ];
   return {
     kind: 'redis',
     keyspace,
-    rateLimit: new RedisRateLimitStore({ redis: state.guard, keyspace }),
-    session: new RedisSessionStore({ commands: state.guard, keyspace }),
-    cache: new RedisCacheStore({ commands: cache.guard, keyspace }),
-    createSubscriber: (listener) => cache.redis.createSubscriber(listener),
+    rateLimit: new RedisRateLimitStore({ redis: guards.state, keyspace }),
+    session: new RedisSessionStore({ commands: guards.state, keyspace }),
+    cache: new RedisCacheStore({ commands: guards.cache, keyspace }),
+    createSubscriber: (listener) => cache.createSubscriber(listener),
     hasAnswered: () => {
-      wasReady ||= roles.every(({ redis, guard }) => redis.isReady() && guard.hasAnswered);
+      wasReady ||= state.isReady() && guards.state.hasAnswered && cache.isReady() && guards.cache.hasAnswered;
       return wasReady;
     },
-    isRefused: () => roles.some(({ guard }) => guard.refusal !== undefined),
-    describe: () => [...describe('state', state, seedsOf.state), ...describe('cache', cache, seedsOf.cache)],
+    isRefused: () => guards.state.refusal !== undefined || guards.cache.refusal !== undefined,
+    describe: () => [
+      ...describe('state', state, seedsOf.state),
+      ...describe('cache', cache, seedsOf.cache),
+      ...Object.entries(guards).flatMap(([role, guard]) => describeRefusal(role, guard)),
+    ],
     close: () => {
       for (const stop of stops) {
         stop();
       }
-      for (const { redis, guard } of roles) {
-        guard.close();
-        redis.close();
-      }
+      state.close();
+      cache.close();
     },
   };
 }
 
-/** A Redis deployment, and what its stores send their commands through. */
-interface Role {
-  readonly redis: Redis;
-  readonly guard: FormatGuard;
-}
-
-function openRole(
-  options: StoresOptions,
-  { role, seeds, keyspace }: { role: 'state' | 'cache'; seeds: readonly Seed[]; keyspace: Keyspace },
-): Role {
+function openRedis(options: StoresOptions, role: 'state' | 'cache', seeds: readonly Seed[]): Redis {
   const { settings, clock, wheel, log, metrics } = options;
   const redis = createRedis({
     role,
@@ -159,12 +157,25 @@ function openRole(
     wheel,
     metrics: metrics.redis(role),
     log,
-    onConnectionChange: () => guard.onConnectionChange(),
   });
-  const guard = new FormatGuard({ commands: redis, role, key: keyspace.format(role), clock, log });
-  metrics.onScrape(role, { isUp: () => redis.isReady(), isFormatRefused: () => guard.refusal !== undefined });
+  metrics.onScrape(role, () => redis.isReady());
   redis.start();
-  return { redis, guard };
+  return redis;
+}
+
+/** What the stores of a role send their commands through. */
+function guardFormat(
+  { clock, log, metrics }: StoresOptions,
+  { role, redis, keyspace }: { role: 'state' | 'cache'; redis: Redis; keyspace: Keyspace },
+): FormatGuard {
+  const guard = new FormatGuard({ commands: redis, role, key: keyspace.format(role), clock, log });
+  redis.onConnectionChange(() => guard.onConnectionChange());
+  metrics.onFormatScrape(role, () => guard.refusal !== undefined);
+  return guard;
+}
+
+function describeRefusal(role: string, guard: FormatGuard): string[] {
+  return guard.refusal === undefined ? [] : [`redis ${role}: all calls are refused, ${guard.refusal}`];
 }
 
 /** Asked for every new connection: the file may have been rotated. That it cannot be read is told once, until it can. */
@@ -218,13 +229,12 @@ function warnOfEviction(redis: Redis, log: Logger): () => void {
   return () => clearInterval(timer);
 }
 
-function describe(role: string, { redis, guard }: Role, seeds: readonly Seed[]): string[] {
+function describe(role: string, redis: Redis, seeds: readonly Seed[]): string[] {
   const nodes = redis.describe();
   if (nodes.length === 0) {
     return [`redis ${role}: no node has answered yet, asked: ${seeds.map(addressText).join(' ')}`];
   }
-  const lines = nodes.map(
+  return nodes.map(
     (node) => `redis ${role} ${node.node}: ${node.isReady ? 'connected' : (node.refusal ?? 'not connected')}`,
   );
-  return guard.refusal === undefined ? lines : [...lines, `redis ${role}: all calls are refused, ${guard.refusal}`];
 }

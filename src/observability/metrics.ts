@@ -42,7 +42,9 @@ export interface Metrics {
   bucketFlushed(cause: string): void;
   redis(role: string): RedisCounts;
   /** Asked at every scrape. */
-  onScrape(role: string, redis: { isUp(): boolean; isFormatRefused(): boolean }): void;
+  onScrape(role: string, isUp: () => boolean): void;
+  /** Asked at every scrape. */
+  onFormatScrape(role: string, isRefused: () => boolean): void;
   memoryEvicted(store: string): void;
   /** Asked at every scrape. */
   onMemoryScrape(store: string, sizes: { readonly size: number; readonly bytes: number }): void;
@@ -107,15 +109,16 @@ export function createMetrics(options: MetricsOptions): Metrics {
       this.set({ store }, sizes.bytes);
     }
   });
-  const redisByRole = new Map<string, { isUp(): boolean; isFormatRefused(): boolean }>();
+  const upByRole = new Map<string, () => boolean>();
   gauge(METRICS.redisUp, function collect() {
-    for (const [role, redis] of redisByRole) {
-      this.set({ role }, redis.isUp() ? 1 : 0);
+    for (const [role, isUp] of upByRole) {
+      this.set({ role }, isUp() ? 1 : 0);
     }
   });
+  const refusedByRole = new Map<string, () => boolean>();
   gauge(METRICS.redisFormatRefused, function collect() {
-    for (const [role, redis] of redisByRole) {
-      this.set({ role }, redis.isFormatRefused() ? 1 : 0);
+    for (const [role, isRefused] of refusedByRole) {
+      this.set({ role }, isRefused() ? 1 : 0);
     }
   });
   const delay = collectProcess(gauge, counter, options);
@@ -180,7 +183,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
         connectionLost: (node, reason) => losses.inc({ role, node: nodes(node), reason: reasons(reason) }),
       };
     },
-    onScrape: (role, redis) => void redisByRole.set(role, redis),
+    onScrape: (role, isUp) => void upByRole.set(role, isUp),
+    onFormatScrape: (role, isRefused) => void refusedByRole.set(role, isRefused),
     memoryEvicted: (store) => evictions.inc({ store }),
     onMemoryScrape: (store, sizes) => void memorySizes.set(store, sizes),
     policyReload: (outcome) => reloads.inc({ outcome }),

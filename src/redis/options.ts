@@ -42,6 +42,4 @@ export interface RedisOptions extends RedisAccess {
   readonly wheel: TimerWheel;
   readonly metrics: RedisMetrics;
   readonly log: Logger;
-  /** After each connection to a master that was made or lost. */
-  readonly onConnectionChange?: () => void;
 }

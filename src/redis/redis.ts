@@ -31,6 +31,8 @@ export interface Redis extends RedisCommands {
   /** Whether every slot has a master, and all masters are connected. */
   isReady(): boolean;
   createSubscriber(listener: SubscriberListener): RedisSubscriber;
+  /** Calls the listener after each connection to a master that was made or lost; it replaces the one before. */
+  onConnectionChange(listener: () => void): void;
   /** The masters as we see them. */
   describe(): readonly NodeState[];
   /** `maxmemory_policy` of a master, or undefined when it cannot be learned now. */
@@ -63,13 +65,11 @@ class RedisDeployment implements Redis {
   readonly #refresh: TopologyRefresh;
   readonly #subscribers = new Set<ChannelSubscriber>();
   #topology = Topology.empty();
+  #onConnectionChange = (): void => undefined;
 
   constructor(options: RedisOptions) {
     this.#redis = options;
-    this.#nodes = new NodeTable(options, () => {
-      this.#refresh.nudge();
-      options.onConnectionChange?.();
-    });
+    this.#nodes = new NodeTable(options, () => this.#connectionChanged());
     this.#refresh = new TopologyRefresh({
       redis: options,
       nodes: this.#nodes,
@@ -118,6 +118,10 @@ class RedisDeployment implements Redis {
     return subscriber;
   }
 
+  onConnectionChange(listener: () => void): void {
+    this.#onConnectionChange = listener;
+  }
+
   async readEvictionPolicy(): Promise<string | undefined> {
     const node = this.#nodes.all().find((candidate) => candidate.isReady);
     try {
@@ -135,6 +139,11 @@ class RedisDeployment implements Redis {
       subscriber.close();
     }
     this.#nodes.close();
+  }
+
+  #connectionChanged(): void {
+    this.#refresh.nudge();
+    this.#onConnectionChange();
   }
 
   #direct(
