@@ -30,7 +30,7 @@ export interface NearValue {
   readonly ageMs: number;
   readonly ttlMs: number;
   /** Position of the key's bucket when the value was read. */
-  readonly mark?: BucketMark;
+  readonly mark: BucketMark;
 }
 
 export interface NearCopy extends NearValue {
