@@ -5,8 +5,8 @@
  * one character each, a number is six. Invariants:
  *   1. Every character is below 128 (7 bits), so the text is sent as it is: a Buffer would cost node-redis two more writes per call.
  *   2. Six characters of 7 bits hold what a limit may have: 2^36 units, 400 days.
- *   3. A limit is lean if no product of a lean script can leave the exact range of a double: (capacity + 2) * window < 2^52. Other
- *      limits, and logs, are decided by the general script.
+ *   3. A limit is lean if no product of a lean script can leave the exact range of a double: (capacity + 2) * window < 2^52. A fixed
+ *      window forms no product. Other limits, and logs, are decided by the general script.
  */
 import type { Algorithm } from './algorithms/index.ts';
 import type { StepLimit } from './algorithms/step.ts';
@@ -33,6 +33,9 @@ export function packLimits(limits: readonly PackableLimit[]): string {
 }
 
 export function isLean({ algorithm, spec, capacity }: PackableLimit): boolean {
+  if (algorithm.name === 'fixed_window') {
+    return true;
+  }
   return algorithm.fromNumbers !== undefined && (capacity + 2) * spec.windowMs < MAX_LEAN_PRODUCT;
 }
 

@@ -36,24 +36,22 @@ export function decodeLeanReply(reply: RedisReply, request: TakeRequest): TakeRe
   for (let at = FITS_AT; at < reply.length; at += STATE_BYTES) {
     allowed &&= reply[at] === 1;
   }
-  const outcomes: StepOutcome[] = [];
-  for (const [index, limit] of limits.entries()) {
-    outcomes.push(leanOutcome(reply, index * STATE_BYTES, limit, request, allowed));
-  }
+  const view = viewOf(reply);
+  const outcomes = limits.map((limit, index) => leanOutcome(view, index * STATE_BYTES, limit, request, allowed));
   return { allowed, outcomes };
 }
 
 function leanOutcome(
-  reply: Buffer,
+  view: DataView,
   at: number,
   { algorithm, spec }: CompiledLimit,
   { cost, maxDelayMs }: TakeRequest,
   allowed: boolean,
 ): StepOutcome {
-  const nowMs = reply.readDoubleLE(at + NOW_AT);
-  const used = reply.readDoubleLE(at + USED_AT) - cost;
-  const state = algorithm.fromNumbers?.({ nowMs, used, other: reply.readDoubleLE(at + OTHER_AT) }, spec.windowMs);
-  if (!allowed && reply[at + FITS_AT] === 1) {
+  const nowMs = view.getFloat64(at + NOW_AT, true);
+  const used = view.getFloat64(at + USED_AT, true) - cost;
+  const state = algorithm.fromNumbers?.({ nowMs, used, other: view.getFloat64(at + OTHER_AT, true) }, spec.windowMs);
+  if (!allowed && view.getUint8(at + FITS_AT) === 1) {
     // All or none: what would have been allowed answers as it is, with nothing taken.
     return algorithm.take(state, spec, nowMs, 0, maxDelayMs).outcome;
   }
@@ -73,16 +71,17 @@ export function decodeGeneralReply(reply: RedisReply, limitCount: number): TakeR
   if (reply[0] !== DONE || reply.length !== 1 + limitCount * OUTCOME_BYTES) {
     throw unreadable();
   }
+  const view = viewOf(reply);
   const outcomes: StepOutcome[] = [];
   let allowed = true;
   for (let at = 1; at < reply.length; at += OUTCOME_BYTES) {
     const flags = reply[at] ?? 0;
     outcomes.push({
       allowed: (flags & ALLOWED) !== 0,
-      remaining: reply.readDoubleLE(at + 1),
-      retryAfterMs: reply.readDoubleLE(at + 9),
-      resetAfterMs: reply.readDoubleLE(at + 17),
-      delayMs: reply.readDoubleLE(at + 25),
+      remaining: view.getFloat64(at + 1, true),
+      retryAfterMs: view.getFloat64(at + 9, true),
+      resetAfterMs: view.getFloat64(at + 17, true),
+      delayMs: view.getFloat64(at + 25, true),
       never: (flags & NEVER) !== 0,
     });
     allowed &&= (flags & ALLOWED) !== 0;
@@ -96,6 +95,11 @@ export function decodeResetReply(reply: RedisReply): boolean {
     throw newerLayout();
   }
   return reply === 1;
+}
+
+/** V8 reads numbers from a view without the copy that Buffer makes for each. */
+function viewOf(reply: Buffer): DataView {
+  return new DataView(reply.buffer, reply.byteOffset, reply.length);
 }
 
 function unreadable(): StoreError {
