@@ -252,6 +252,12 @@ async function benchLayouts(server: BenchServer, rounds: number): Promise<void> 
   redis.close();
 }
 
+async function oneByOne(client: PannierClient): Promise<void> {
+  for (const key of KEYS) {
+    await client.cacheGet({ key });
+  }
+}
+
 async function benchReads(server: BenchServer, rounds: number): Promise<void> {
   const sidecar = await startSidecar({ PANNIER_REDIS_URL: `redis://${server.address}` }, AS_IN_A_CONTAINER);
   const client: PannierClient = connectPannier(sidecar.address);
@@ -271,22 +277,24 @@ async function benchReads(server: BenchServer, rounds: number): Promise<void> {
       const own = (cpuMicroseconds(sidecar.pid) - ownBefore) / KEYS.length;
       return { redis: (cpuMicroseconds(server.pid) - redisBefore) / KEYS.length, own };
     };
-    const singles: { redis: number; own: number }[] = [];
-    const many: { redis: number; own: number }[] = [];
-    for (let round = 0; round < rounds * 4 + 10; round += 1) {
-      const one = await measure(() => Promise.all(KEYS.map((key) => client.cacheGet({ key }))));
-      const all = await measure(() => client.cacheGetMany({ keys: KEYS }));
-      if (round >= 10) {
-        singles.push(one);
-        many.push(all);
+    const calls: readonly [string, () => Promise<unknown>][] = [
+      ['CacheGet, one by one', () => oneByOne(client)],
+      ['CacheGet, 256 at once', () => Promise.all(KEYS.map((key) => client.cacheGet({ key })))],
+      ['CacheGetMany, 256 keys', () => client.cacheGetMany({ keys: KEYS })],
+    ];
+    const samples = calls.map((): { redis: number; own: number }[] => []);
+    for (let round = 0; round < rounds * 4 + 30; round += 1) {
+      for (const [index, [, step]] of calls.entries()) {
+        const sample = await measure(step);
+        if (round >= 30) {
+          samples[index]?.push(sample);
+        }
       }
     }
-    const middle = (samples: typeof many, part: 'redis' | 'own') => median(samples.map((sample) => sample[part]));
-    for (const [name, samples] of [
-      ['CacheGet, 256 at once', singles],
-      ['CacheGetMany, 256 keys', many],
-    ] as const) {
-      rows.push([`${name}, ${tags.length} tags`, rounded(middle(samples, 'own')), rounded(middle(samples, 'redis'))]);
+    for (const [index, [name]] of calls.entries()) {
+      const own = median((samples[index] ?? []).map((sample) => sample.own));
+      const redis = median((samples[index] ?? []).map((sample) => sample.redis));
+      rows.push([`${name}, ${tags.length} tags`, rounded(own), rounded(redis)]);
     }
   }
   print('Reads of 100 bytes (us of CPU per key)', ['call', 'sidecar', 'Redis'], rows);

@@ -5,6 +5,7 @@
 import { callContext, getRequest, invalidateRequest, setRequest } from '../../test/support/cache-requests.ts';
 import { DEFAULT_POLICY_FILE, type PolicyFile } from '../config/policy-file.ts';
 import type { CacheGetResponse } from '../grpc/generated/pannier/v1/CacheGetResponse.ts';
+import { CacheSource } from '../grpc/generated/pannier/v1/CacheSource.ts';
 import { Status } from '../grpc/status.ts';
 import { FakeClock } from '../lib/clock.ts';
 import { StoreError } from '../lib/store-error.ts';
@@ -32,6 +33,7 @@ function setUp(options: { answerBytesMax?: number } = {}) {
   const writes: Held<WriteOutcome>[] = [];
   const counts = { reads: 0, writes: 0, readDeadlineAtMs: 0, ttlMs: 0 };
   const metrics: string[] = [];
+  const policies = { file: POLICIES };
   let listener: SubscriberListener | undefined;
   let invalidation: () => Promise<number> = async () => 0;
   const store: CacheStore = {
@@ -73,7 +75,7 @@ function setUp(options: { answerBytesMax?: number } = {}) {
     },
     keyspace,
     near: { maxEntries: 100, maxBytes: 1_000_000 },
-    policies: { current: () => POLICIES },
+    policies: { current: () => policies.file },
     clock,
     metrics: recorded,
     ...options,
@@ -86,6 +88,7 @@ function setUp(options: { answerBytesMax?: number } = {}) {
     writes,
     counts,
     metrics,
+    policies,
     get,
     live: () => listener?.onLive(CHANNEL),
     setInvalidation: (action: () => Promise<number>) => {
@@ -232,6 +235,19 @@ test('store work ends before the call does; a call whose deadline is over costs 
     code: Status.DEADLINE_EXCEEDED,
   });
   expect(t.counts).toEqual(before);
+});
+
+test('a reload that turns the near cache off and on again: what was written meanwhile dropped the copy', async () => {
+  const t = await setUpNear();
+  t.policies.file = DEFAULT_POLICY_FILE;
+  const written = t.service.CacheSet(setRequest(), callContext({ clock: t.clock }));
+  t.writes[0]?.resolve({ stored: true, version: Buffer.of(2) });
+  await written;
+  t.policies.file = POLICIES;
+  const before = t.counts.reads;
+  expect((await t.read('v2')).value).toEqual(Buffer.from('v2'));
+  expect(t.counts.reads).toBe(before + 1);
+  expect((await t.get()).source).toBe(CacheSource.CACHE_SOURCE_NEAR);
 });
 
 test('a namespace that keeps no copies is read from the store each time, and has no label of its own', async () => {

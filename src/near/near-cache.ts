@@ -29,8 +29,8 @@ export interface NearValue {
   readonly tags: readonly string[];
   readonly ageMs: number;
   readonly ttlMs: number;
-  /** Position of the key's bucket when the value was read. */
-  readonly mark: BucketMark;
+  /** Position of the key's bucket when the value was read; unset: nothing is known of it, and nothing can contradict the copy. */
+  readonly mark?: BucketMark;
 }
 
 export interface NearCopy extends NearValue {

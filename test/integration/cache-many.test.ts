@@ -191,7 +191,7 @@ describe('a sidecar', () => {
     expect((await getMany(1, Array(257).fill(key)))[0]).toMatchObject({ code: Status.INVALID_ARGUMENT });
   }, 60_000);
 
-  test('of the smallest pod answers 39 concurrent calls of 256 values of 60,000 bytes within its memory', async () => {
+  test('of the smallest pod answers 39 calls of 256 values of 60,000 bytes, and 150 of 1 MB, within its memory', async () => {
     const podBytes = 192 * 1_024 * 1_024;
     // As the chart and the injector set them for such a pod, whose limit the program reads from its cgroup.
     const heapFlags = '--max-semi-space-size=4 --max-old-space-size=96';
@@ -211,8 +211,14 @@ describe('a sidecar', () => {
         answered += end.ok ? 1 : 0;
       }
     }
-    clearInterval(sampling);
     expect(answered).toBeGreaterThan(39);
+    const key = Buffer.from('1 MB');
+    await set([key], { value: Buffer.alloc(1_000_000, 'v') });
+    const gets = Array.from({ length: 150 }, () => client.cacheGet({ namespace: 'n', key }, { deadlineMs: LONG_MS }));
+    for (const end of await Promise.all(gets)) {
+      expect(end.ok || end.code === Status.RESOURCE_EXHAUSTED).toBe(true);
+    }
+    clearInterval(sampling);
     expect(peakBytes).toBeGreaterThan(0);
     expect(peakBytes).toBeLessThan(podBytes);
   }, 180_000);

@@ -19,8 +19,18 @@ let current: string;
 let release: () => void;
 let service: CacheService;
 
+const MARK = { incarnation: 'incarnat', number: 1, stamp: 'stamp--1' };
+
 function storedValue(text: string): StoredValue {
-  return { absent: false, value: Buffer.from(text), version: Buffer.of(1), tags: [], ageMs: 0, ttlMs: 60_000 };
+  return {
+    mark: MARK,
+    absent: false,
+    value: Buffer.from(text),
+    version: Buffer.of(1),
+    tags: [],
+    ageMs: 0,
+    ttlMs: 60_000,
+  };
 }
 
 beforeEach(() => {

@@ -63,7 +63,7 @@ export class Admission {
   enter(weight: number): void {
     if (weight === 1) {
       if (this.#weight >= this.#max) {
-        throw overloaded(this.#weight, this.#what, this.#max);
+        throw overloaded(this.#weight, this.#what);
       }
     } else if (!this.#admitsHeavy(weight)) {
       throw tooHeavy(weight, this.#heavyWeight, this.#maxHeavy);
@@ -83,8 +83,8 @@ export class Admission {
   }
 }
 
-function overloaded(count: number, what: string, max: number): StatusError {
-  const message = `Cannot serve the call: ${count} ${what} are in flight, wanted fewer than ${max}`;
+function overloaded(count: number, what: string): StatusError {
+  const message = `Cannot serve the call: ${count} ${what} are in flight, as many as are admitted; repeat it later`;
   return new StatusError(Status.UNAVAILABLE, message, { retryPushbackMs: RETRY_PUSHBACK_MS });
 }
 
