@@ -1,8 +1,8 @@
 /**
- * Channels that a server refuses: they are asked for again, but not in a storm.
+ * Channels that a server refuses are asked for again, but not in a storm; a barrier believes only whom the topology names.
  */
 import { type FakeMaster, startFakeMaster } from '../../test/support/fake-redis-master.ts';
-import { redisOptions } from '../../test/support/redis-client.ts';
+import { redisOptions, soonMs } from '../../test/support/redis-client.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { ChannelSubscriber } from './subscriber.ts';
 
@@ -33,4 +33,39 @@ test('a right that is missing: ever more seldom, and live soon after the right i
   expect(fake.count('SSUBSCRIBE')).toBeLessThan(9);
   fake.answers.delete('SSUBSCRIBE');
   await waitFor('live', () => live.length === 1);
+});
+
+test('a barrier is not whole once the topology names another owner, though the server still answers', async () => {
+  fake = await startFakeMaster();
+  let port = fake.peer.port;
+  const live: string[] = [];
+  subscriber = new ChannelSubscriber({
+    redis: redisOptions(`redis://127.0.0.1:${port}`),
+    listener: { onMessage: () => undefined, onLost: () => undefined, onLive: (channel) => live.push(channel) },
+    ownerOf: () => ({ host: '127.0.0.1', port }),
+    wishRefresh: () => undefined,
+    onClose: () => undefined,
+  });
+  subscriber.subscribe('a');
+  await waitFor('live', () => live.length === 1);
+  expect(await subscriber.barrier(soonMs())).toBe(true);
+  port += 1;
+  expect(await subscriber.barrier(soonMs())).toBe(false);
+});
+
+test('a connection that somebody else drops is opened anew, and its channels are live again', async () => {
+  fake = await startFakeMaster();
+  const events: string[] = [];
+  subscriber = new ChannelSubscriber({
+    redis: redisOptions(`redis://127.0.0.1:${fake.peer.port}`),
+    listener: { onMessage: () => undefined, onLost: () => events.push('lost'), onLive: () => events.push('live') },
+    ownerOf: () => ({ host: '127.0.0.1', port: fake.peer.port }),
+    wishRefresh: () => undefined,
+    onClose: () => undefined,
+  });
+  subscriber.subscribe('a');
+  await waitFor('live', () => events.length === 1);
+  subscriber.drop(`127.0.0.1:${fake.peer.port}`, 'moved');
+  await waitFor('live again', () => events.length === 3);
+  expect(events).toEqual(['live', 'lost', 'live']);
 });
