@@ -1,0 +1,47 @@
+/**
+ * What is read from the replies of CLUSTER SLOTS, INFO replication and ROLE, also where the ACL permits only some of them.
+ */
+import type { RedisReply } from './commands.ts';
+import { readServerReport, type SendCommand } from './server-report.ts';
+
+const ADDRESS = { host: 'h', port: 1 };
+const ID = 'a'.repeat(40);
+const NO_CLUSTER = new Error('ERR This instance has cluster support disabled');
+const NOPERM = new Error('NOPERM this user has no permissions');
+
+/** A server that answers these commands, and refuses others. */
+function server(replies: Record<string, RedisReply | Error>): SendCommand {
+  return async ([name = '']) => {
+    const reply = replies[name] ?? NOPERM;
+    if (reply instanceof Error) {
+      throw reply;
+    }
+    return reply;
+  };
+}
+
+test('INFO gives the role and both ids, and forty zeros are no id', async () => {
+  const info = `# Replication\r\nrole:master\r\nmaster_replid:${ID}\r\nmaster_replid2:${'0'.repeat(40)}\r\n`;
+  const report = await readServerReport(server({ CLUSTER: NO_CLUSTER, INFO: Buffer.from(info) }), ADDRESS);
+  expect(report).toEqual({ kind: 'standalone', address: ADDRESS, role: 'master', replid: ID, replid2: undefined });
+});
+
+test.each([
+  ['ROLE', { ROLE: ['slave', 'm', 1, 'connected', 0] }, 'replica'],
+  ['neither', {}, 'unknown'],
+])('without the right to INFO the role comes from ROLE: %s permitted', async (_, replies, role) => {
+  const report = await readServerReport(server({ CLUSTER: NO_CLUSTER, ...replies }), ADDRESS);
+  expect(report).toMatchObject({ role, replid: undefined, replid2: undefined });
+});
+
+test('a lost connection, a missing right to CLUSTER SLOTS and a Cluster node without slots are errors', async () => {
+  const lost = new Error('Socket closed unexpectedly');
+  await expect(readServerReport(server({ CLUSTER: NO_CLUSTER, INFO: lost }), ADDRESS)).rejects.toBe(lost);
+  await expect(readServerReport(server({}), ADDRESS)).rejects.toBe(NOPERM);
+  await expect(readServerReport(server({ CLUSTER: [] }), ADDRESS)).rejects.toThrow('it knows no slots');
+});
+
+test('a Cluster node reports the ids of all nodes', async () => {
+  const report = await readServerReport(server({ CLUSTER: [[0, 16_383, ['h', 1, 'n1'], ['h', 2, 'n2']]] }), ADDRESS);
+  expect(report.kind === 'cluster' && [...report.topology.nodeIds()]).toEqual(['n1', 'n2']);
+});
