@@ -10,16 +10,13 @@ import { redisOptions, soonMs } from '../../test/support/redis-client.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { StoreError } from '../lib/store-error.ts';
 import { RedisConnection } from './connection.ts';
-import type { LostConnection } from './lost-connection.ts';
 import { noRedisMetrics, type RedisOptions } from './options.ts';
-import type { SendOptions } from './pending-command.ts';
 import { ServerReply } from './server-reply.ts';
 
 const TIMEOUT_MS = 200;
 
 let peer: FakeRedisPeer;
 let connection: RedisConnection;
-let isVouching: boolean;
 let changes: boolean[];
 let losses: string[];
 
@@ -35,7 +32,7 @@ async function start(peerOptions: FakeRedisPeerOptions = {}, overrides: Partial<
       metrics: { ...noRedisMetrics, connectionLost: (_node, reason) => losses.push(reason) },
       ...overrides,
     }),
-    isVouching: () => isVouching,
+    isVouching: () => false,
     onReady: () => changes.push(true),
     onLost: () => changes.push(false),
   });
@@ -45,10 +42,6 @@ async function startReady(peerOptions: FakeRedisPeerOptions = {}): Promise<void>
   await start(peerOptions);
   await waitFor('a connection', () => connection.isReady);
 }
-
-beforeEach(() => {
-  isVouching = false;
-});
 
 afterEach(async () => {
   connection.close();
@@ -231,150 +224,7 @@ describe('silence', () => {
   });
 });
 
-describe('the role of a standalone server', () => {
-  const MASTER = '*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n';
-  const REPLICA = '*5\r\n$5\r\nslave\r\n$1\r\nh\r\n:1\r\n$7\r\nconnect\r\n:0\r\n';
-  const NO_PERMISSION = '-NOPERM this user has no permissions to run this command\r\n';
-
-  function words(): string[] {
-    return peer.commands.map((command) => command.words.join(' '));
-  }
-
-  function read(): Promise<unknown> {
-    return outcomeOf(connection.send(['GET', 'k'], soonMs(), { isRead: true }));
-  }
-
-  test('is asked for when it connects: one that is a replica is not used, until it is none', async () => {
-    isVouching = true;
-    let role = REPLICA;
-    await start({ onCommand: (command) => command.answer(role) });
-    await waitFor('several attempts', () => peer.accepted() >= 2);
-    expect(await get()).toBe('unavailable');
-    role = MASTER;
-    await waitFor('a connection', () => {
-      connection.reconnectNow();
-      return connection.isReady;
-    });
-    expect(changes).toEqual([true]);
-  });
-
-  test('is asked for right before a read once the last answer is half a second old; a replica is dropped before its reply counts', async () => {
-    isVouching = true;
-    await start({
-      onCommand: (command) => {
-        // The reply to the question and to the read arrive together.
-        if (command.words[0] === 'GET') {
-          command.answer(peer.commands.length <= 3 ? '$3\r\nnew\r\n' : `${REPLICA}$3\r\nold\r\n`);
-        } else if (peer.commands.length === 1) {
-          command.answer(MASTER);
-        }
-      },
-    });
-    await waitFor('a connection', () => connection.isReady);
-    expect(await read()).toEqual(Buffer.from('new'));
-    expect(await get()).toEqual(Buffer.from('new'));
-    await waitFor('more than half a second', hasPassed(550));
-    const lost: LostConnection[] = [];
-    const recover = async (failure: unknown): Promise<string> => {
-      lost.push(failure as LostConnection);
-      return 'repeated';
-    };
-    const answers = await Promise.all([
-      connection.send(['GET', 'k'], soonMs(), { isRead: true, recover }),
-      outcomeOf(connection.send(['SET', 'k', 'v'], soonMs())),
-    ]);
-    expect(answers).toEqual(['repeated', 'unknown']);
-    expect(lost.map(({ reason }) => reason)).toEqual(['demoted']);
-    expect(losses).toEqual(['demoted']);
-    expect(words().slice(0, 5)).toEqual(['ROLE', 'GET k', 'GET k', 'ROLE', 'GET k']);
-  });
-
-  test('is taken from INFO where ROLE is not permitted, and at its word where both are not', async () => {
-    isVouching = true;
-    let info = '$11\r\nrole:slave\n\r\n';
-    await start({
-      onCommand: (command) => command.answer(command.words[0] === 'INFO' ? info : NO_PERMISSION),
-    });
-    await waitFor('several attempts', () => peer.accepted() >= 2);
-    expect(connection.isReady).toBe(false);
-    expect(words().slice(0, 2)).toEqual(['ROLE', 'INFO replication']);
-    info = NO_PERMISSION;
-    await waitFor('a connection', () => {
-      connection.reconnectNow();
-      return connection.isReady;
-    });
-  });
-
-  test('of a server that is busy is asked for again with the first read', async () => {
-    isVouching = true;
-    await start({
-      onCommand: (command) => command.answer(peer.commands.length === 1 ? '-BUSY Redis is busy\r\n' : MASTER),
-    });
-    await waitFor('a connection', () => connection.isReady);
-    await read();
-    expect(words()).toEqual(['ROLE', 'ROLE', 'GET k']);
-  });
-});
-
-describe('large replies', () => {
-  const MIB = 1_048_576;
-
-  function large(deadlineAtMs = soonMs(), recover?: SendOptions['recover']): Promise<unknown> {
-    const options = { expectedReplyBytes: 10 * MIB, isRead: true, ...(recover === undefined ? {} : { recover }) };
-    return outcomeOf(connection.send(['GET', 'large'], deadlineAtMs, options));
-  }
-
-  test('that do not fit together are asked for one after the other; others pass them', async () => {
-    await startReady();
-    const [first, second] = [large(), large()];
-    const small = get();
-    await arrived(2);
-    expect(peer.commands.map(({ words }) => words[1])).toEqual(['large', 'k']);
-    peer.commands[0]?.answer('$1\r\n1\r\n');
-    peer.commands[1]?.answer('$1\r\nk\r\n');
-    expect([await first, await small]).toEqual([Buffer.from('1'), Buffer.from('k')]);
-    await arrived(3);
-    peer.commands[2]?.answer('$1\r\n2\r\n');
-    expect(await second).toEqual(Buffer.from('2'));
-  });
-
-  test('that wait end at their deadline without having been sent, and go on elsewhere when the connection is lost', async () => {
-    await startReady();
-    const first = large();
-    expect(await large(soonMs(30))).toBe('deadline');
-    const recovered: LostConnection[] = [];
-    const waiting = large(soonMs(), async (failure) => {
-      recovered.push(failure as LostConnection);
-      return 'elsewhere';
-    });
-    await arrived(1);
-    peer.commands[0]?.hangUp();
-    expect([await first, await waiting]).toEqual(['unknown', 'elsewhere']);
-    expect(recovered.map(({ wasSent }) => wasSent)).toEqual([false]);
-  });
-});
-
 describe('the end of a connection', () => {
-  test('repeats reads through their senders, and what was certainly not written', async () => {
-    await startReady();
-    const failures: LostConnection[] = [];
-    const recover = async (failure: unknown): Promise<string> => {
-      failures.push(failure as LostConnection);
-      return 'repeated';
-    };
-    const written = [
-      connection.send(['GET', 'a'], soonMs(), { isRead: true, recover }),
-      outcomeOf(connection.send(['SET', 'a', '1'], soonMs(), { recover })),
-    ];
-    await arrived(2);
-    const unwritten = connection.send(['SET', 'a', '2'], soonMs(), { recover });
-    connection.drop('test');
-    expect(await Promise.all([...written, unwritten])).toEqual(['repeated', 'unknown', 'repeated']);
-    expect(failures.map(({ wasSent }) => wasSent)).toEqual([true, false]);
-    await waitFor('a new connection', () => connection.isReady);
-    expect(peer.commands.map(({ words }) => words.join(' '))).toEqual(['GET a', 'SET a 1']);
-  });
-
   test('with commands in flight makes them unknown; without one nothing is sent', async () => {
     await startReady();
     const outcome = get();

@@ -54,8 +54,8 @@ async function outcomeOf(promise: Promise<unknown>): Promise<string> {
   }
 }
 
-function get(key: string): Promise<string> {
-  return outcomeOf(redis.run(read, [key], [], soonMs(DEADLINE_MS)));
+function get(key: string, deadlineMs = DEADLINE_MS): Promise<string> {
+  return outcomeOf(redis.run(read, [key], [], soonMs(deadlineMs)));
 }
 
 // A5
@@ -85,13 +85,14 @@ test('a value of the default maximum size is read and written over a slow link, 
 }, 30_000);
 
 // A5, reads that are large together on a healthy link
-test('many large reads at once do not cost the connection', async () => {
+test('many large reads at once are all answered while their bytes move, and do not cost the connection', async () => {
   const value = Buffer.alloc(LARGE_BYTES, 1);
   await open();
   await redis.run(write, ['large'], [value], soonMs(5_000));
-  const outcomes = await Promise.all(Array.from({ length: 64 }, () => get('large')));
+  expect(await get('large', 10_000)).toBe('ok');
+  const outcomes = await Promise.all(Array.from({ length: 64 }, () => get('large', 10_000)));
+  expect(new Set(outcomes)).toEqual(new Set(['ok']));
   expect(losses).toEqual([]);
-  expect(outcomes.filter((outcome) => outcome === 'ok').length).toBeGreaterThan(0);
 });
 
 test('a half-open connection is dropped in time under a steady stream of writes', async () => {
