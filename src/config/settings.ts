@@ -95,7 +95,8 @@ export const SETTINGS = [
     name: 'REDIS_TIMEOUT_MS',
     kind: milliseconds(20, 60_000),
     initial: '250',
-    meaning: 'No Redis command waits longer; a node that is silent for so long is given up and reconnected to.',
+    meaning:
+      'No Redis command waits longer, beside 1 ms for each KiB to be moved; a connection that is silent for so long is dropped.',
     why: 'Far above a healthy round trip, and below what a caller notices: the failure mode answers within 300 ms.',
   },
   {

@@ -28,22 +28,45 @@ export async function startRedisLink(target: number): Promise<RedisLink> {
 
   /** One way of all connections: one piece after the other, each as long as the link takes for it. */
   class Lane {
-    #freeAtMs = 0;
+    readonly #pieces: { readonly bytes: Buffer; readonly to: Socket; readonly sent: () => void }[] = [];
+    #isBusy = false;
 
     forward(bytes: Buffer, from: Socket, to: Socket): void {
-      if (link.bytesPerSecond === Number.POSITIVE_INFINITY) {
+      if (link.bytesPerSecond === Number.POSITIVE_INFINITY && !this.#isBusy) {
         to.write(bytes);
         return;
       }
       from.pause();
-      let last = 0;
       for (let start = 0; start < bytes.length; start += PIECE_BYTES) {
-        const piece = bytes.subarray(start, start + PIECE_BYTES);
-        this.#freeAtMs = Math.max(this.#freeAtMs, performance.now()) + (piece.length / link.bytesPerSecond) * 1_000;
-        last = Math.max(1, this.#freeAtMs - performance.now());
-        setTimeout(() => to.write(piece), last);
+        const isLast = start + PIECE_BYTES >= bytes.length;
+        const sent = (): void => void (isLast && from.resume());
+        this.#pieces.push({ bytes: bytes.subarray(start, start + PIECE_BYTES), to, sent });
       }
-      setTimeout(() => from.resume(), last);
+      this.#pump(performance.now());
+    }
+
+    /** `freeAtMs`: when the link has done with the piece before. */
+    #pump(freeAtMs: number): void {
+      const piece = this.#pieces[0];
+      if (this.#isBusy || piece === undefined) {
+        return;
+      }
+      this.#isBusy = true;
+      const doneAtMs = freeAtMs + (piece.bytes.length / link.bytesPerSecond) * 1_000;
+      const finish = (): void => {
+        this.#pieces.shift();
+        piece.to.write(piece.bytes);
+        piece.sent();
+        this.#isBusy = false;
+        // A timer that was late does not make the link slower.
+        this.#pump(doneAtMs);
+      };
+      const waitMs = doneAtMs - performance.now();
+      if (waitMs > 1) {
+        setTimeout(finish, waitMs);
+      } else {
+        setImmediate(finish);
+      }
     }
   }
 
