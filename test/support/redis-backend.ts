@@ -2,10 +2,11 @@
  * Where test servers run: as containers (of PANNIER_TEST_REDIS_IMAGE, where another than Redis 7.0 is to be tested), or as local
  * processes. The choice is made once per test process.
  */
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { GenericContainer, type StartedTestContainer, Wait } from 'testcontainers';
 import { type BoundProcess, spawnBound } from './bound-process.ts';
 
@@ -103,17 +104,18 @@ const containerBackend: Backend = {
       blueprint.withBindMounts([{ source: directory, target: directory, mode: 'ro' }]);
     }
     const container: StartedTestContainer = await blueprint.start();
-    const engine = (...words: string[]): void => {
-      execFileSync('docker', words, { stdio: 'ignore' });
+    // Never blocks: calls of this process are in flight meanwhile, and their deadlines would pass unseen.
+    const engine = async (...words: string[]): Promise<void> => {
+      await promisify(execFile)('docker', words);
     };
     let isGone = false;
     return {
-      freeze: async () => engine('pause', container.getId()),
-      thaw: async () => engine('unpause', container.getId()),
+      freeze: () => engine('pause', container.getId()),
+      thaw: () => engine('unpause', container.getId()),
       kill: async () => {
         if (!isGone) {
           isGone = true;
-          engine('rm', '--force', container.getId());
+          await engine('rm', '--force', container.getId());
         }
       },
     };
