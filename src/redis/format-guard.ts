@@ -12,9 +12,9 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';
-import type { RedisCommands, RedisReply } from './commands.ts';
+import type { CommandOptions, RedisArgument, RedisCommands, RedisReply } from './commands.ts';
 import { judgeFormat, RELEASE_FORMATS, type ReleaseFormats } from './format-version.ts';
-import { loadScript } from './script.ts';
+import { loadScript, type Script } from './script.ts';
 
 export interface FormatGuardOptions {
   readonly commands: RedisCommands;
@@ -74,12 +74,27 @@ export class FormatGuard implements RedisCommands {
     return this.#format;
   }
 
-  run(...call: Parameters<RedisCommands['run']>): Promise<RedisReply> {
-    return this.#refusal === undefined ? this.#options.commands.run(...call) : this.#refuse(this.#refusal);
+  run(
+    script: Script,
+    keys: readonly RedisArgument[],
+    args: readonly RedisArgument[],
+    deadlineAtMs: number,
+    options?: CommandOptions,
+  ): Promise<RedisReply> {
+    return this.#refusal === undefined
+      ? this.#options.commands.run(script, keys, args, deadlineAtMs, options)
+      : this.#refuse(this.#refusal);
   }
 
-  send(...call: Parameters<RedisCommands['send']>): Promise<RedisReply> {
-    return this.#refusal === undefined ? this.#options.commands.send(...call) : this.#refuse(this.#refusal);
+  send(
+    key: RedisArgument,
+    command: readonly RedisArgument[],
+    deadlineAtMs: number,
+    options?: CommandOptions,
+  ): Promise<RedisReply> {
+    return this.#refusal === undefined
+      ? this.#options.commands.send(key, command, deadlineAtMs, options)
+      : this.#refuse(this.#refusal);
   }
 
   /** A connection was made or lost: who answers now may hold other data. */

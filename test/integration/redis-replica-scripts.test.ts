@@ -8,9 +8,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { silentLogger } from '../../src/lib/logger.ts';
 import { StoreError } from '../../src/lib/store-error.ts';
 import { RedisRateLimitStore } from '../../src/rate-limit/redis-store.ts';
 import { READ_COMMANDS, type RedisArgument, type RedisCommands } from '../../src/redis/commands.ts';
+import { FormatGuard } from '../../src/redis/format-guard.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import type { Script } from '../../src/redis/script.ts';
@@ -96,6 +99,20 @@ sessionStoreContract('recorded', async () => ({
   keysWithoutTtl: async () => [],
   close,
 }));
+
+test('the version key is written', async () => {
+  const key = keyspace.format('state');
+  const guard = new FormatGuard({
+    commands: await emptied(),
+    role: 'state',
+    key,
+    clock: systemClock,
+    log: silentLogger,
+  });
+  guard.onConnectionChange();
+  await waitFor('the version key', async () => (await server.command('EXISTS', key)) === 1);
+  guard.close();
+});
 
 describe('on a server that became a replica', () => {
   beforeAll(async () => {
