@@ -4,7 +4,7 @@
  * Invariants:
  *   1. The reservations held never exceed `maxBytes` in total; one that alone is larger counts as `maxBytes`.
  *   2. First come, first served: a large reservation is not overtaken for ever by small ones.
- *   3. At most `maxWaiting` wait; `reserve` refuses more. Nobody waits without end, since each holder's commands have a deadline.
+ *   3. At most `maxWaiting` wait; `reserve` refuses more. Every wait ends, since each holder's commands have a deadline.
  */
 
 export interface Reservation {

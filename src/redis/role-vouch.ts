@@ -5,7 +5,8 @@
  *   1. A read goes out behind a question for the role that is at most 500 ms old. The question is written before the read, so that its reply
  *      comes first: a server that was demoted is found before its answer to the read counts.
  *   2. An idle connection is not asked.
- *   3. The question is ROLE, or INFO replication where ROLE is not permitted or not known. A server that tells neither is taken at its word.
+ *   3. The question is ROLE, or INFO replication where ROLE is not permitted or not known. A server that reports its role in
+ *      neither form is assumed to be a master.
  *   4. A connection to a replica does not become ready.
  */
 import { ErrorReply } from '@redis/client';

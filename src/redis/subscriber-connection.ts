@@ -8,7 +8,7 @@
  *      minority takes subscriptions as if nothing were wrong.
  *   2. A barrier asks all of the checks. Where one fails, the connection is given up, and all its channels are lost.
  *   3. Each channel's own probe has its turn in rounds: one with every barrier of a caller, a quarter of them with each of our own.
- *   4. A connection is opened anew at once when the one before was good, else after 100 ms at first and 4 s at most, jittered.
+ *   4. A connection is opened again at once when the one before was good, else after 100 ms at first and 4 s at most, jittered.
  */
 import { backoffMs } from '../lib/backoff.ts';
 import { addressText, type NodeAddress } from './address.ts';
@@ -116,7 +116,7 @@ export class SubscriberConnection {
   /**
    * Whether everything that the node had published to us before this has arrived, it is still a master, and it still has all our
    * subscriptions. Where it is not so, or it says nothing for `commandTimeoutMs`, the connection is given up: its channels are lost,
-   * and are subscribed anew.
+   * and are subscribed again.
    */
   async barrier(deadlineAtMs: number): Promise<boolean> {
     const opened = this.#opened;
@@ -141,7 +141,7 @@ export class SubscriberConnection {
     return isWhole;
   }
 
-  /** Gives the connection up, for a reason that somebody else has: its name may lead elsewhere by now. */
+  /** Gives the connection up for a reason from outside: its name may lead elsewhere by now. */
   drop(reason: string): void {
     if (this.#opened !== undefined) {
       this.#giveUp(this.#opened, reason);
@@ -366,7 +366,7 @@ export class SubscriberConnection {
       const fields = { node: addressText(this.#address), role: this.#redis.role };
       this.#redis.log.warn(
         fields,
-        'a Redis node tells its role by neither ROLE nor INFO: its demotion will not be noticed',
+        'a Redis node reports its role by neither ROLE nor INFO: its demotion will not be noticed',
       );
     }
   }

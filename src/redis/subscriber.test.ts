@@ -53,7 +53,7 @@ test('a barrier is not whole once the topology names another owner, though the s
   expect(await subscriber.barrier(soonMs())).toBe(false);
 });
 
-test('a connection that somebody else drops is opened anew, and its channels are live again', async () => {
+test('a connection that is dropped from outside is opened again, and its channels are live again', async () => {
   fake = await startFakeMaster();
   const events: string[] = [];
   subscriber = new ChannelSubscriber({

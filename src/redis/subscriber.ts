@@ -81,7 +81,7 @@ export class ChannelSubscriber implements RedisSubscriber {
     return this.#overAll((connection) => connection.barrier(deadlineAtMs));
   }
 
-  /** Drops the connection to a node that somebody else knows not to be the right one any more (`addressText` of it). */
+  /** Drops the connection to a node that is known not to be the right one any more (`addressText` of it). */
   drop(node: string, reason: string): void {
     this.#connections.get(node)?.drop(reason);
   }
