@@ -7,7 +7,8 @@
  * Invariants:
  *   1. A call fetches at most about twice its budget. All calls of the process together have a bounded number of bytes in each round: a call
  *      waits before it sends, and holds what it fetched until it is answered. Round 2 waits for round 1 and never the other way round.
- *   2. What cannot be read is `unavailable` and nothing else: `read` never rejects.
+ *   2. What cannot be read is `unavailable`. Only a StoredFormatError rejects: it is for an operator and never an outcome of the cache.
+ *   3. However a call ends, nothing of the budgets stays reserved for it.
  */
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';
 import type { RedisCommands } from '../redis/commands.ts';
@@ -103,8 +104,13 @@ export class RedisManyReader {
       return undefined;
     }
     const reservation = await this.#secondRounds.reserve(wishes.reduce((sum, wish) => sum + wish.maxBytes, 0));
-    if (reservation !== undefined) {
-      await this.#fetch(call, wishes);
+    try {
+      if (reservation !== undefined) {
+        await this.#fetch(call, wishes);
+      }
+    } catch (error) {
+      reservation?.release();
+      throw error;
     }
     for (const { index } of wishes) {
       if (reservation === undefined) {
@@ -177,6 +183,9 @@ function toResult(round: Round, judge: (tags: readonly EntryTag[]) => boolean | 
   switch (round.kind) {
     case 'entry': {
       const verdict = judge(round.read.entry.tags);
+      if (verdict instanceof StoredFormatError) {
+        throw verdict;
+      }
       if (verdict instanceof StoreError) {
         return { outcome: 'unavailable' };
       }
