@@ -23,8 +23,9 @@
  * tells must lie between what was known when the probe was made and what is known now, and a later probe is the judge of the rest.
  */
 import type { BucketMark } from './bucket-mark.ts';
-import { type BucketAnswer, type BucketQuestion, RING_SIZE } from './bucket-probe.ts';
+import type { BucketAnswer, BucketQuestion } from './bucket-probe.ts';
 import type { InvalidationMessage } from './invalidation-message.ts';
+import { RING_SIZE } from './ring.ts';
 
 /** The newest change that is known of a bucket. */
 interface Known {
