@@ -16,7 +16,7 @@ import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import { keyHash } from '../redis/key-hash.ts';
 import { BUCKET_COUNT, bucketOf, type Keyspace } from '../redis/keyspace.ts';
 import { loadScript, type Script, type ScriptKind } from '../redis/script.ts';
-import { decodeEntry, encodeEntryRest, encodeEntryStart, STAMP_BYTES } from './entry.ts';
+import { decodeEntry, encodeEntryRest, encodeEntryStart, STAMP_BYTES, versionIn } from './entry.ts';
 import { RedisManyReader } from './redis-read-many.ts';
 import { asArray, asBuffer, toBucketRead, toReadEntry } from './redis-replies.ts';
 import { RedisTags } from './redis-tags.ts';
@@ -111,12 +111,11 @@ export class RedisCacheStore implements CacheStore {
       if (verdict !== 2) {
         return { stored: false };
       }
-      const standing = decodeEntry(asBuffer(detail));
-      if (standing === undefined) {
-        throw new StoreError('forbidden', 'a cache entry has a header that cannot be read');
-      }
-      const isCurrent = await this.#tags.areCurrent(namespace, standing.tags, deadlineAtMs);
-      judged = [standing.version, isCurrent ? '1' : '0'];
+      const header = asBuffer(detail);
+      const standing = decodeEntry(header);
+      // An entry whose tags cannot be read is no value, as for a read.
+      const isCurrent = standing !== undefined && (await this.#tags.areCurrent(namespace, standing.tags, deadlineAtMs));
+      judged = [versionIn(header), isCurrent ? '1' : '0'];
     }
     // Others wrote the key each time in between: it has a value, and not the one that was asked for.
     return { stored: false };
