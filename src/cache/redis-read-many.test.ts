@@ -1,6 +1,7 @@
 /**
  * Many entries at once from a store that the test answers for: what becomes of a call that is refused between its steps.
  */
+import { systemClock } from '../lib/clock.ts';
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import { createKeyspace } from '../redis/keyspace.ts';
@@ -18,7 +19,7 @@ const HEAD = Buffer.concat([INCARNATION, Buffer.alloc(24)]);
 const keyspace = createKeyspace('');
 const script = defineScript('of the test', '', 'read');
 
-type Step = () => RedisReply;
+type Step = () => RedisReply | Promise<RedisReply>;
 
 /** A reader whose commands are answered by these steps, in their order. */
 function setUp(steps: Step[]): RedisManyReader {
@@ -34,8 +35,8 @@ function setUp(steps: Step[]): RedisManyReader {
   return new RedisManyReader({ commands, keyspace, tags, script });
 }
 
-function read(reader: RedisManyReader) {
-  return reader.read('n', KEYS, { deadlineAtMs: 1_000, budgetBytes: 3_500_000 });
+function read(reader: RedisManyReader, keys = KEYS, leftMs = 60_000) {
+  return reader.read('n', keys, { deadlineAtMs: systemClock.monotonicMs() + leftMs, budgetBytes: 3_500_000 });
 }
 
 function entry(valueBytes: number, tagNames: readonly string[] = []): Step {
@@ -84,4 +85,16 @@ test.each([
 test('tags that cannot be looked up for another reason make their entries unavailable', async () => {
   const reader = setUp([entry(1, ['tag']), refuse(new StoreError('unknown', 'no answer'))]);
   expect(await read(reader)).toEqual([{ outcome: 'unavailable' }]);
+});
+
+test('a call that finds no room by its deadline is answered all the same, though others have all of it', async () => {
+  const many = Array.from({ length: 256 }, (_, index) => Buffer.from(`key-${index}`));
+  const held = Promise.withResolvers<RedisReply>();
+  const reader = setUp(Array.from({ length: 1_000 }, () => () => held.promise));
+  const others = [read(reader, many), read(reader, many)];
+  expect(await read(reader, many, 50)).toEqual(many.map(() => ({ outcome: 'unavailable' })));
+  held.resolve(null);
+  for (const results of await Promise.all(others)) {
+    expect(results).toEqual(many.map(() => ({ outcome: 'miss' })));
+  }
 });
