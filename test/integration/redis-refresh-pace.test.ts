@@ -9,6 +9,9 @@ import type { RedisNode } from '../support/redis-server.ts';
 import { type SwitchProxy, startSwitchProxy } from '../support/switch-proxy.ts';
 import { waitFor } from '../support/wait.ts';
 
+/** A connection that is dropped because the machine is slow would be trouble of its own, and begin the pace again. */
+const patient = { connectTimeoutMs: 5_000, commandTimeoutMs: 5_000 };
+
 let cluster: RedisCluster;
 let roles: Redis[];
 let proxies: SwitchProxy[] = [];
@@ -24,8 +27,8 @@ afterEach(async () => {
 
 /** Two roles with equal URLs, as a sidecar has them. */
 async function openRoles(urls: string): Promise<void> {
-  const source = createTopologySource(redisOptions(urls));
-  roles = ['state', 'cache'].map((role) => createRedis(redisOptions(urls, { role }), source));
+  const source = createTopologySource(redisOptions(urls, patient));
+  roles = ['state', 'cache'].map((role) => createRedis(redisOptions(urls, { role, ...patient }), source));
   for (const redis of roles) {
     redis.start();
   }
