@@ -260,13 +260,13 @@ export class RedisConnection {
       });
       if (this.#isClosed() || lostEarly) {
         client.destroy();
-        this.#retryLater(undefined);
+        this.#retryLater(false);
         return;
       }
       this.#becomeReady(client);
     } catch (error) {
       this.#refused(error);
-      this.#retryLater(error);
+      this.#retryLater(!(error instanceof RefusedServerError));
     }
   }
 
@@ -297,7 +297,7 @@ export class RedisConnection {
       this.#hurriedAtMs = nowMs;
       void this.#connect();
     } else {
-      this.#retryLater(undefined);
+      this.#retryLater(false);
     }
     this.#options.onLost(reason);
     for (const pending of [...this.#inFlight.values()]) {
@@ -310,11 +310,12 @@ export class RedisConnection {
     }
   }
 
-  #retryLater(error: unknown): void {
+  /** Whom the server let in, and lost or was refused, learns nothing from the success of others: they would wake one another for ever. */
+  #retryLater(isWokenBySuccess: boolean): void {
     if (this.#isClosed()) {
       return;
     }
-    const options = { failures: this.#failedAttempts, isWokenBySuccess: !(error instanceof RefusedServerError) };
+    const options = { failures: this.#failedAttempts, isWokenBySuccess };
     const retry = connectPacer.retry(this.name, options, () => void this.#connect());
     this.#failedAttempts += 1;
     this.#state = { kind: 'waiting', retry };
