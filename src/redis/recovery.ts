@@ -157,6 +157,9 @@ class Attempt {
       await this.#afterRefresh();
       return;
     }
+    // The node may have been replaced meanwhile: it is retired, and would never be ready again.
+    this.#node = this.#options.ownerOf(this.#request.slot) ?? this.#node;
+    this.#isAsking = false;
     this.#connection = await this.#node.connectionSoon(bytesOf(this.#request.command), this.#request.deadlineAtMs);
     if (!this.#connection.isReady) {
       throw this.#connection.refusal ?? lost;
