@@ -16,7 +16,10 @@
  *      subscription forgets what was known, and a slot that moves is a loss first. So a number that does not grow is of a server that
  *      took over another history (R7): the bucket is void.
  *   5. When all reads and messages have arrived and a probe was answered after them, each copy's mark is of the history that the server has
- *      now, and no later change of that history voids it.
+ *      now, and no later change of that history voids it. The one exception: a history that is replaced without a message, by one that has
+ *      come to exactly the known number, and that goes on with messages before the next probe, is not noticed. Its first message follows on
+ *      what is known, and a message does not tell the stamp of the change before it. A copy that was read before the replacement may then
+ *      be old for as long as it lives.
  *
  * About probes. Whatever was published before the server ran the probe was applied before its reply is. Messages published after it may
  * have been applied too: node-redis hands over messages while it reads a chunk, and replies after that. So the number that a reply

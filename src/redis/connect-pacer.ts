@@ -5,8 +5,8 @@
  * outage would see the sum of them.
  *   1. The first attempt after a loss starts at once. Later ones are 100 ms apart at first and 4 s at most, jittered.
  *   2. An attempt of somebody else to the same address counts: a retry waits until nobody has tried for as long as its own step.
- *   3. When one attempt succeeds, everybody who waits for that address tries at once; not those whom the server let in and who refused it,
- *      as a replica: they are told by `now`.
+ *   3. When one attempt succeeds, everybody who waits for that address tries at once; not those whom the server let in and then hung up on, or
+ *      who refused it, as a replica: they are told by `now`.
  *   4. Addresses are bounded: the one that failed first is forgotten, which costs one early attempt.
  */
 import { backoffMs } from '../lib/backoff.ts';
