@@ -3,7 +3,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { StoreError, type StoreErrorKind } from '../lib/store-error.ts';
+import { StoredFormatError, StoreError, type StoreErrorKind } from '../lib/store-error.ts';
 import { describeCause, errorStatus, SERVER_ERROR_ROWS, STORE_ERROR_ROWS, type StatusRow } from './error-status.ts';
 import { Status, StatusError, statusName } from './status.ts';
 
@@ -29,6 +29,15 @@ describe('an error of the store', () => {
   test('keeps a detail that is a sentence of its own', () => {
     const error = new StoreError('full', 'Cannot keep the session: there is no room');
     expect(errorStatus(error).message).toBe('Cannot keep the session: there is no room, nothing was done');
+  });
+
+  test('adds no second remedy to the detail of a StoredFormatError', () => {
+    const error = new StoredFormatError('the stored data has format 9; upgrade this sidecar');
+    expect(errorStatus(error)).toEqual({
+      code: Status.FAILED_PRECONDITION,
+      message: 'Cannot use the store: the stored data has format 9; upgrade this sidecar',
+      logged: false,
+    });
   });
 
   test('has a row for every kind and no other', () => {

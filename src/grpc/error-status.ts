@@ -7,7 +7,7 @@
  *   2. Everything else is our mistake: INTERNAL with a fixed text, and `logged` says that the cause belongs into the log.
  *   3. Messages are well-formed text of at most 1,000 characters.
  */
-import { StoreError, type StoreErrorKind } from '../lib/store-error.ts';
+import { StoredFormatError, StoreError, type StoreErrorKind } from '../lib/store-error.ts';
 import { Status, type StatusCode, StatusError } from './status.ts';
 
 const MESSAGE_LENGTH_MAX = 1_000;
@@ -98,7 +98,9 @@ function storeErrorStatus(error: StoreError): ErrorStatus {
   }
   const row: StatusRow = STORE_ERROR_ROWS[error.kind];
   const detail = error.message.startsWith('Cannot ') ? error.message : `Cannot use the store: ${error.message}`;
-  return withPushback(row.code, `${detail}, ${row.text}`, row.retryPushbackMs);
+  // The detail of a StoredFormatError names its remedy itself.
+  const message = error instanceof StoredFormatError ? detail : `${detail}, ${row.text}`;
+  return withPushback(row.code, message, row.retryPushbackMs);
 }
 
 function withPushback(code: StatusCode, message: string, retryPushbackMs: number | undefined): ErrorStatus {

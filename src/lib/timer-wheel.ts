@@ -2,7 +2,7 @@
  * One timer for any number of deadlines.
  *
  * A timer or an AbortSignal per call costs more than the call (node-redis' own per-command timeout: 3 to 6 times,
- * docs/redis.md). Here a deadline is an entry in a ring of slots; one interval walks the ring, and stops while
+ * docs/internals/redis-connections.md). Here a deadline is an entry in a ring of slots; one interval walks the ring, and stops while
  * nothing is scheduled.
  *
  * Promises:

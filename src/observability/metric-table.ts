@@ -69,7 +69,7 @@ export const METRICS = {
     name: 'pannier_cache_bucket_flushes_total',
     type: 'counter',
     labels: ['cause'],
-    help: 'Buckets of near copies that were voided whole. Cause gap means that messages were missed, or that a failover lost changes.',
+    help: 'Buckets of the near cache that were invalidated as a whole. Cause gap means that messages were missed, or that a failover lost changes.',
   },
   redisUp: {
     name: 'pannier_redis_up',
@@ -81,7 +81,7 @@ export const METRICS = {
     name: 'pannier_redis_conflicting_masters',
     type: 'gauge',
     labels: ['role'],
-    help: 'Standalone masters among the seeds that are ignored because nothing proves that they hold the data. At most one seed must be a master.',
+    help: 'Standalone masters among the seeds that are not used, because nothing proves that they hold the data. Above 0, make all but one a replica.',
   },
   redisMasterChanges: {
     name: 'pannier_redis_master_changes_total',
@@ -93,7 +93,7 @@ export const METRICS = {
     name: 'pannier_redis_format_refused',
     type: 'gauge',
     labels: ['role'],
-    help: '1 while all calls of a role are refused because the stored data has a format that this release does not read.',
+    help: '1 while all calls of a role are refused, because the stored data has a format that this release does not read.',
   },
   redisRoundTrip: {
     name: 'pannier_redis_round_trip_seconds',

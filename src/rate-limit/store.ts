@@ -66,6 +66,6 @@ export function tooManyLimits(): StoreError {
 /** Nothing was done: this release cannot know what the value means. */
 export function newerLayout(): StoredFormatError {
   return new StoredFormatError(
-    'cannot read the value of a limit: a newer release of Pannier wrote it in a layout that this release does not know; upgrade this sidecar',
+    'a limit is stored in a layout that this release does not know, because a newer release wrote it; upgrade this sidecar',
   );
 }

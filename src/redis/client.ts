@@ -1,7 +1,7 @@
 /**
  * Opens one connection with node-redis: the only place that knows its options.
  *
- * What node-redis would do of its own accord is turned off, since it was measured or read to fail (docs/redis.md): command
+ * What node-redis would do of its own accord is turned off, since it was measured or read to fail (docs/internals/redis-connections.md): command
  * timeouts (costly, and they do not bound the reply), reconnecting (it can end for good, and topology must be asked first), the
  * offline queue (it would replay increments), maintenance notifications. A client lives for one connection; the next one is new.
  */

@@ -7,7 +7,7 @@
  *   2. While the key could not be read yet, and after it could not be read again, calls go on as before.
  *   3. While the format is refused, no command of a store is sent: calls end as StoredFormatError. That ends by itself once the key changes.
  *   4. One check runs at a time, each with a deadline; nothing here throws or ends before `close`.
- *   5. The key outlives all data: its TTL is longer than that of any value, and each check renews it.
+ *   5. The key outlives sessions, cached values and windows of limits: its TTL is longer than theirs, and each check renews it.
  */
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -33,8 +33,8 @@ const APART_MS = 100;
 const RECHECK_MS = 5_000;
 const RENEWAL_MS = 3_600_000;
 const CHECK_TIMEOUT_MS = 1_000;
-/** Values live 31 days at most. */
-const KEY_TTL_MS = 40 * 86_400_000;
+/** Longer than any window of a limit needs (two of 400 days). A bucket may take longer to drain; its layout byte protects it by itself. */
+const KEY_TTL_MS = 1_000 * 86_400_000;
 /** Other sidecars may write the key between our read and our write; each time it has grown. */
 const MAX_ATTEMPTS = 4;
 

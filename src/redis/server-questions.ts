@@ -42,7 +42,7 @@ export class ServerQuestions {
     const report = await readServerReport((command) => ready.ask(command, deadlineAtMs), address);
     if (report.kind === 'standalone' && report.role === 'replica') {
       for (const node of nodes) {
-        node.drop('replica');
+        node.drop('demoted');
       }
     }
     return report;

@@ -1,6 +1,6 @@
 /**
- * What is told about the choice of the deployment: each event is logged once, and the present notice is kept for /readyz, the metric and the
- * callers' errors.
+ * Reports the choice of the deployment: each event is logged once, and the current notice is kept for /readyz, the metric and the errors
+ * that callers receive.
  */
 import type { Logger } from '../lib/logger.ts';
 import { StoreError } from '../lib/store-error.ts';
@@ -34,7 +34,7 @@ export class TopologyLog {
     };
   }
 
-  /** What callers are told while no server is used. */
+  /** The error that callers receive while no server is used. */
   get refusal(): StoreError | undefined {
     return this.#notice === undefined ? undefined : new StoreError('unavailable', noticeText(this.#notice));
   }
@@ -47,7 +47,7 @@ export class TopologyLog {
     }
     const fields = { role: this.#role };
     if (notice === undefined) {
-      this.#log.info(fields, 'the choice of the Redis master is no longer in doubt');
+      this.#log.info(fields, 'problem with the Redis servers resolved');
     } else if (isNoticeError(notice)) {
       this.#log.error(fields, noticeText(notice));
     } else {

@@ -100,7 +100,7 @@ const RULE_VALUES: readonly Values[] = [
 
 test.each(RULE_VALUES)('%j: alerts are PromQL, about metrics and labels that there are', async (values) => {
   const rules = rulesOf(values);
-  expect(rules.length).toBe(values.policy === 'mutating' ? 3 : 6);
+  expect(rules.length).toBe(values.policy === 'mutating' ? 5 : 8);
   for (const { alert, expr, annotations } of rules) {
     expect({ alert, problems: await promqlProblems(expr) }).toEqual({ alert, problems: [] });
     // What the text shows is what the aggregation leaves.
@@ -151,6 +151,12 @@ test('the alert about a certificate leaves an injector with short-lived ones the
 test('the first refusal of a policy file is heard of: its series begins at 1, and the increase of that is 0', () => {
   const rule = rulesOf({}).find(({ alert }) => alert === 'PannierPolicyFileRefused');
   expect(rule?.expr).toContain('unless pannier_policy_reloads_total{outcome="refused"} offset 15m');
+});
+
+test('two Redis masters and a refused format have alerts of their own, because Redis is up all the same', () => {
+  const expressionOf = (alert: string): string | undefined => rulesOf({}).find((rule) => rule.alert === alert)?.expr;
+  expect(expressionOf('PannierRedisConflictingMasters')).toContain('(pannier_redis_conflicting_masters) > 0');
+  expect(expressionOf('PannierRedisFormatRefused')).toContain('(pannier_redis_format_refused) > 0');
 });
 
 test('alerts say how bad it is and what it means', () => {

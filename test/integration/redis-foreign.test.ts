@@ -106,7 +106,7 @@ test.each([
     expect(await foreign.command('DBSIZE')).toBe(0);
     expect(redis.isReady()).toBe(false);
     expect(errors).toContain(
-      `cannot reach the Redis Cluster: ignoring 127.0.0.1:${taken.port}, which does not belong to it`,
+      `cannot reach the Redis Cluster: ignoring servers that do not belong to it (127.0.0.1:${taken.port}); point the seeds at its nodes`,
     );
     for (const [index, proxy] of proxies.entries()) {
       proxy.switchTo(cluster.nodes[index]?.port);

@@ -77,7 +77,7 @@ function watchChannels(live: Set<string>): readonly string[] {
 
 test('one of three shards is gone while all are watched: each survivor gets 5 topology requests and the address 5 attempts at most between 10 s and 20 s', async () => {
   cluster = await startCluster({ replicas: 0 });
-  await openRoles(cluster.urls);
+  await openRoles(cluster.urls, PATIENT);
   const live = new Set<string>();
   const channels = watchChannels(live);
   await waitFor('all channels', () => live.size === channels.length);
