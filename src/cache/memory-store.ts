@@ -278,7 +278,7 @@ export class MemoryCacheStore implements CacheStore {
     }
   }
 
-  /** A namespace that is not remembered has no entries: its changes need no number unless somebody listens. */
+  /** A namespace that is not remembered has no entries: its changes need a number only while its channels have listeners. */
   #publish(namespace: string, { bucket, isTag }: Bucket, kind: 'names' | 'flush', names: readonly string[]): void {
     const { cacheTagChannel, cacheChannel } = this.#keyspace;
     const channel = isTag ? cacheTagChannel(namespace, bucket) : cacheChannel(namespace, bucket);

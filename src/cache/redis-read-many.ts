@@ -1,5 +1,5 @@
 /**
- * Reads many entries from Redis in one call: one script per bucket, each distinct tag looked up once.
+ * Reads many entries from Redis in one call: one script per bucket, each distinct tag read once.
  *
  * Round 1 fetches every entry up to `min(64 KiB, budget / keys)`, so that it cannot fetch more than the call may return; larger entries only
  * report their length. Round 2 fetches those that fit what is left of the budget. Then the tags of all of them are compared.

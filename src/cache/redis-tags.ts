@@ -81,7 +81,7 @@ export class RedisTags {
   }
 
   /**
-   * Looks up each tag of these entries once. The function says whether all of an entry's tags still have its versions; a StoreError where
+   * Reads each tag of these entries once. The function returns whether all of an entry's tags still have its versions; a StoreError where
    * that depends on one that could not be read.
    */
   async judgeOf(
@@ -89,7 +89,7 @@ export class RedisTags {
     entries: readonly Pick<Entry, 'tags'>[],
     deadlineAtMs: number,
   ): Promise<(tags: readonly EntryTag[]) => boolean | StoreError> {
-    // Entries that are read together often share one list of tags (TagMemo): each list is looked at once.
+    // Entries that are read together often share one list of tags (TagMemo): each list is judged once.
     const lists = new Set(entries.map((entry) => entry.tags));
     const names = new Set<string>();
     for (const tags of lists) {

@@ -1,5 +1,5 @@
 /**
- * Lookups of tags on a store that the test answers for: who shares a request, and that nobody joins one that has been sent.
+ * Lookups of tags on a store that the test answers for: who shares a request, and that no caller joins one that has been sent.
  */
 import { StoreError } from '../lib/store-error.ts';
 import type { RedisArgument, RedisCommands, RedisReply } from '../redis/commands.ts';
@@ -64,7 +64,7 @@ test('one request per tag bucket, each tag in it once, for all who ask in one tu
   }
 });
 
-test('nobody joins a request that has been sent: an invalidation in between would be missed', async () => {
+test('no caller joins a request that has been sent: an invalidation in between would be missed', async () => {
   const { sent, lookups } = setUp();
   const first = lookups.versions('n', ['tag'], 1_000);
   await nextTurn();

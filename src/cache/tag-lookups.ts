@@ -1,11 +1,11 @@
 /**
- * Looks up versions of tags: one MGET per tag bucket, for everybody who asks in the same turn of the event loop.
+ * Looks up versions of tags: one MGET per tag bucket, for all callers in the same turn of the event loop.
  *
  * Invariants:
  *   1. A version is read after `versions` was called: a caller only joins a request that has not been sent. So whoever reads an entry first
  *      and its tags then sees every invalidation that came before the entry was read.
  *   2. A tag that several callers ask for in one turn is in the request once.
- *   3. Nobody waits longer than its own deadline: callers share a request only if their deadlines are within 64 ms, and it has the earliest.
+ *   3. No caller waits longer than its own deadline: callers share a request only if their deadlines are within 64 ms, and it has the earliest.
  *   4. At most 256 tags are in one request; the next one begins another.
  */
 import { StoreError } from '../lib/store-error.ts';
@@ -13,7 +13,7 @@ import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import { bucketOf, type Keyspace } from '../redis/keyspace.ts';
 import { TAG_VERSION_BYTES } from './entry.ts';
 
-/** Null: the tag has none. A StoreError: it could not be read, and nobody can say. */
+/** Null: the tag has none. A StoreError: it could not be read, so its version is unknown. */
 export type TagVersion = Buffer | null | StoreError;
 
 interface Batch {

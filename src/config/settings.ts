@@ -96,7 +96,7 @@ export const SETTINGS = [
     kind: milliseconds(20, 60_000),
     initial: '250',
     meaning:
-      'No Redis command waits longer, beside 1 ms for each KiB to be moved; a connection that is silent for so long is dropped.',
+      'Time of a Redis command, plus 1 ms for each KiB that it moves; a connection that is silent for as long is dropped.',
     why: 'Far above a healthy round trip, and below what a caller notices: the failure mode answers within 300 ms.',
   },
   {

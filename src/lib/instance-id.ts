@@ -1,5 +1,5 @@
 /**
- * The instance id of a sidecar: it tells the lines, metrics and pages of one process from those of all others.
+ * The instance id of a sidecar: it distinguishes the log lines, metrics and pages of one process from those of all others.
  *
  *   1. Random for each process, so that a restarted container is another instance.
  *   2. Only for people: no key, message or decision depends on it.

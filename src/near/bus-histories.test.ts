@@ -3,7 +3,7 @@
  * messages are missing, reads are answered by a master that was replaced.
  *
  * What must hold: once everything has arrived and a probe was answered after it, each copy is of the history that the server has now, and
- * nothing in that history voids it.
+ * nothing in that history invalidates it.
  */
 import fc from 'fast-check';
 import type { BucketMark } from './bucket-mark.ts';

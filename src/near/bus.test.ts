@@ -109,13 +109,13 @@ describe('a probe', () => {
     expect(applyBusEvent(state, names(8, 'b'))).toEqual({ kind: 'drop', names: ['b'] });
   });
 
-  test('tells where the messages begin, so that the first one need not void the bucket', () => {
+  test('returns where the messages begin, so that the first one need not invalidate the bucket', () => {
     const state = liveState();
     expect(probe(state, { number: 7 })).toEqual({ kind: 'none' });
     expect(applyBusEvent(state, names(8, 'b'))).toEqual({ kind: 'drop', names: ['b'] });
   });
 
-  test('that finds no sequence where there has been none: the first message of a new one tells its names', () => {
+  test('that finds no sequence where there has been none: the first message of a new one invalidates only its names', () => {
     const state = liveState();
     expect(probe(state, { incarnation: '', number: 0 })).toEqual({ kind: 'none' });
     expect(applyBusEvent(state, names(1, 'a'))).toEqual({ kind: 'flush', cause: 'first', names: ['a'] });
@@ -134,14 +134,14 @@ describe('a probe', () => {
     ['no ring entry for the number', { number: 7, stampOfAsked: '' }],
     ['another incarnation', { incarnation: 'B', number: 7 }],
     ['no sequence', { incarnation: '', number: 0, stampOfAsked: '' }],
-  ] as [string, Partial<BucketAnswer>][])('that finds %s voids the bucket, once', (_what, answer) => {
+  ] as [string, Partial<BucketAnswer>][])('that finds %s invalidates the bucket, once', (_what, answer) => {
     const state = liveState();
     applyBusEvent(state, names(7, 'a'));
     expect(probe(state, answer)).toEqual({ kind: 'flush', cause: 'gap', names: [] });
     expect(probe(state, answer)).toEqual({ kind: 'none' });
   });
 
-  test('that cannot be read voids the bucket', () => {
+  test('that cannot be read invalidates the bucket', () => {
     const state = liveState();
     const event: BusEvent = { kind: 'probe', question: createQuestion(state), answer: undefined };
     expect(applyBusEvent(state, event)).toMatchObject({ kind: 'flush', cause: 'gap' });
@@ -158,7 +158,7 @@ describe('a probe', () => {
     expect(probe(state, { number: 7 })).toMatchObject({ kind: 'flush', cause: 'gap' });
   });
 
-  test('asked before the bucket was voided says nothing about what came after', () => {
+  test('sent before the bucket was invalidated proves nothing about what came after', () => {
     const state = liveState();
     applyBusEvent(state, names(7, 'a'));
     const question = createQuestion(state);
@@ -170,7 +170,7 @@ describe('a probe', () => {
 });
 
 describe('a read', () => {
-  test('of the number that is known may leave a copy; of another stamp it voids the bucket, once', () => {
+  test('of the number that is known may leave a copy; of another stamp it invalidates the bucket, once', () => {
     const state = liveState();
     applyBusEvent(state, names(7, 'a'));
     expect(read(state, 7)).toEqual({ kind: 'none' });
@@ -181,7 +181,7 @@ describe('a read', () => {
     expect(read(state, 7)).toEqual({ kind: 'none' });
   });
 
-  test('that is ahead of the messages is a witness: its message with another stamp voids the bucket', () => {
+  test('that is ahead of the messages is a witness: its message with another stamp invalidates the bucket', () => {
     const state = liveState();
     applyBusEvent(state, names(7, 'a'));
     expect(read(state, 9)).toEqual({ kind: 'none' });
@@ -192,7 +192,7 @@ describe('a read', () => {
     expect(applyBusEvent(state, names(11, 'b'))).toMatchObject({ kind: 'flush', cause: 'gap' });
   });
 
-  test('that is ahead, and a probe made after it that shows less: the bucket is void', () => {
+  test('that is ahead, and a probe made after it that shows less: the bucket is invalid', () => {
     const state = liveState();
     applyBusEvent(state, names(7, 'a'));
     const question = createQuestion(state);

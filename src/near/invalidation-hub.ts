@@ -7,8 +7,8 @@
  *      copies used it within `idleMs`.
  *   2. `nearChannelCount` is the number of channels that near copies use (`nearUsedAtMs`), `maxNearChannels` at most; where there is no
  *      room they go without. A channel that a watch holds is not in near use by that, though a hit may bring it back into it.
- *   3. Listeners hear of an event before the subscriber hands over the next one. Of probes and reads they hear only what voids a bucket.
- *   4. `Channel.changedAt` grows with every event that they hear of, and `now()` is never less than any of them: a fill that
+ *   3. Listeners receive an event before the subscriber hands over the next one. Of probes and reads they receive only what invalidates a bucket.
+ *   4. `Channel.changedAt` grows with every event that they receive, and `now()` is never less than any of them: a fill that
  *      noted `now()` when its read was sent sees whether anything was said since.
  */
 import type { Clock } from '../lib/clock.ts';
@@ -134,7 +134,7 @@ export class InvalidationHub {
 
   /**
    * Whether a read that came back with this mark may leave a copy. Its channel has been live since it was sent, in one generation. A mark
-   * that proves that the history is another one voids the bucket.
+   * that proves that the history is another one invalidates the bucket.
    */
   admits(channel: Channel, mark: BucketMark, sentAt: SentAt | undefined): boolean {
     return this.#apply(channel, { kind: 'read', mark, sentAt }).kind === 'none';
@@ -224,7 +224,7 @@ export class InvalidationHub {
   #createListener(): SubscriberListener {
     this.#subscriberCount += 1;
     const ownCount = this.#subscriberCount;
-    const hear = (name: string, eventOf: (channel: Channel) => BusEvent | undefined) => {
+    const receive = (name: string, eventOf: (channel: Channel) => BusEvent | undefined) => {
       const channel = this.#channels.get(name);
       // What a subscriber that was closed still says is not about the channels of its successor.
       const event = channel !== undefined && ownCount === this.#subscriberCount ? eventOf(channel) : undefined;
@@ -234,11 +234,11 @@ export class InvalidationHub {
     };
     return {
       onMessage: (name, message) =>
-        hear(name, () => ({ kind: 'message', message: decodeInvalidationMessage(message) })),
-      onLive: (name) => hear(name, () => ({ kind: 'live' })),
-      onLost: (name) => hear(name, () => ({ kind: 'lost' })),
+        receive(name, () => ({ kind: 'message', message: decodeInvalidationMessage(message) })),
+      onLive: (name) => receive(name, () => ({ kind: 'live' })),
+      onLost: (name) => receive(name, () => ({ kind: 'lost' })),
       onProbe: (name, reply) =>
-        hear(name, ({ question }) => {
+        receive(name, ({ question }) => {
           return question && { kind: 'probe', question, answer: decodeAnswer(reply, question) };
         }),
     };

@@ -69,7 +69,7 @@ describe('the mark of a value', () => {
     expect(t.get()).toBeUndefined();
   });
 
-  test('a number lower than what was heard before the read was sent: the bucket is void', () => {
+  test('a number lower than that of a message from before the read was sent: the bucket is invalid', () => {
     const t = setUp();
     ready(t);
     t.say(channelOf(KEY), 'nothing');

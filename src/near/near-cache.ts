@@ -13,7 +13,7 @@
  *   4. A hit is one look-up, and answers at once.
  *   5. After a read has ended, no copy is served whose read was sent before it; after a fresh one, no copy of any read that was sent
  *      before it ended, but its own. So what a fresh read returned is the oldest that a later read of the key returns (A11).
- *   6. A copy's mark agreed with what the bus knew, and what contradicts it later voids the bucket.
+ *   6. A copy's mark agreed with what the bus knew, and what contradicts it later invalidates the bucket.
  */
 import { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -302,7 +302,7 @@ export class NearCache implements HubListener {
     }
   }
 
-  /** A read has ended, and with it all that were sent before; false where it may leave no copy or something has voided it since. */
+  /** A read has ended, and with it all that were sent before; false where it may leave no copy or something has invalidated it since. */
   #end(placeholder: Placeholder): boolean {
     const { name, order } = placeholder;
     let isValid = false;

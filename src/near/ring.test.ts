@@ -110,7 +110,7 @@ test('random histories: a key that was changed, or whose changes were lost, is n
     fc.property(fc.array(step, { maxLength: 150 }), (steps) => {
       const sequence = new Sequence();
       let replica = sequence.ring();
-      // Of each key: which write it holds. Equal values at mark and now: nobody can have read anything else in between but lost writes.
+      // Of each key: which write it holds. Equal values at mark and now: only lost writes can have been read in between.
       let value = new Map<string, number>();
       let replicaValue = new Map(value);
       const marks: { mark: BucketMark; value: Map<string, number> }[] = [];

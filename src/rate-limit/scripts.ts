@@ -1,6 +1,6 @@
 /**
- * The scripts of limits: a handful for the whole fleet, however many policies there are. Redis keeps every script that it has seen, and from
- * 7.4 on only the 500 used last, so their number must not grow with the policies.
+ * The scripts of limits: a handful for the whole fleet, however many policies there are. Redis keeps every
+ * script that was loaded until it restarts, so their number must not grow with the policies.
  *
  *   lean      one per algorithm for a call with one limit, one for calls with several: the common case, without functions and tables
  *   take      the general script: every algorithm, every state. Decides what a lean script leaves to it

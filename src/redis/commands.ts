@@ -57,7 +57,7 @@ export interface SubscriberListener {
   onProbe?(channel: string, reply: RedisReply): void;
 }
 
-/** One bare read command in the slot of the channel, made anew each time it is sent; its reply goes to `onProbe`. */
+/** One bare read command in the slot of the channel, created each time it is sent; its reply goes to `onProbe`. */
 export type ChannelProbe = () => readonly RedisArgument[];
 
 export interface RedisSubscriber {

@@ -22,7 +22,7 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-/** As a connection does it: attempts that fail at once, until it is told to succeed. */
+/** As a connection does it: attempts fail at once, until `isReachable` is set. */
 class Connection {
   isReachable = false;
   isWokenBySuccess = true;

@@ -224,7 +224,7 @@ function continues(other: StandaloneReport, history: readonly string[], isSilent
   return isPromoted || (isSilent && other.replid !== undefined && other.replid === history[0]);
 }
 
-/** A Cluster whose nodes report no ids cannot be told from another. */
+/** A Cluster whose nodes report no ids cannot be distinguished from another. */
 function isKnown({ topology }: ClusterReport, nodeIds: ReadonlySet<string>): boolean {
   return nodeIds.size === 0 || [...topology.nodeIds()].some((id) => nodeIds.has(id));
 }

@@ -32,7 +32,7 @@ test.each([
   ['66 bytes of characters of 2', 'ü'.repeat(33)],
   ['66 bytes of characters of 3', '€'.repeat(22)],
   ['h and a colon', 'h:'],
-  ['what looks like a hash', `h:${hashOf('x'.repeat(65))}`],
+  ['a subject in the form of a hash', `h:${hashOf('x'.repeat(65))}`],
 ])('%s is named by a hash', (_name, subject) => {
   expect(keyOf(subject)).toBe(`pannier:rl:{scope|policy|h:${hashOf(subject)}}`);
 });

@@ -14,7 +14,7 @@ import { firstHashByte } from './key-hash.ts';
  * docs/internals/cache-formats.md has the measurements that decided it.
  */
 export const BUCKET_COUNT = 64;
-/** Buckets of users. Nobody reads them together, so more of them only spread users more evenly over the masters of a Cluster. */
+/** Buckets of users. No call reads them together, so more of them only spread users more evenly over the masters of a Cluster. */
 export const USER_BUCKET_COUNT = 256;
 
 export interface Keyspace {

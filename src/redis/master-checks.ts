@@ -4,8 +4,8 @@
  *
  *   keyed reads   each in a slot of ours. A Cluster master that lost the majority answers CLUSTERDOWN, one that is none any more MOVED;
  *                 ASK is of one slot that is moving away, and its channel's affair
- *   ROLE          a replica is no master, whoever thinks so; INFO replication where ROLE is not permitted or not known. A server that tells
- *                 neither is taken at its word
+ *   ROLE          a replica is no master; INFO replication where ROLE is not permitted or not known. A server that reports its
+ *                 role in neither form is assumed to be a master
  *   CLIENT INFO   the number of subscriptions. Where it is refused nothing is counted
  *
  * All of them are answered within the time of a command, or the connection is silent.
@@ -39,13 +39,13 @@ export class MasterChecks {
     this.#redis = redis;
   }
 
-  /** Whether the server refuses to tell its role. */
+  /** Whether the server does not report its role. */
   get isRoleHidden(): boolean {
     return this.#roleQuestion === 'none';
   }
 
   /**
-   * Undefined: all is well. `countExpected` tells, once the answers are here, how many subscriptions the server must have had when it was
+   * Undefined: all is well. `countExpected` returns, once the answers are here, how many subscriptions the server must have had when it was
    * asked. Everything is sent before this returns. A connection that is lost meanwhile is not a failure of its own.
    */
   async ask(reads: readonly KeyedRead[], countExpected: () => number): Promise<Failure | undefined> {
@@ -67,11 +67,11 @@ export class MasterChecks {
     }
     // The refusals that came before it are still on their way through their promises.
     await new Promise((resolve) => setImmediate(resolve));
-    const told = await this.#inTime(role);
-    if (told === 'replica') {
+    const reported = await this.#inTime(role);
+    if (reported === 'replica') {
       return 'demoted';
     }
-    if (told === undefined || failures[0] !== undefined) {
+    if (reported === undefined || failures[0] !== undefined) {
       return failures[0] ?? 'silent';
     }
     const subscriptions = Number(/\bssub=(\d+)/.exec(text)?.[1] ?? Number.NaN);
@@ -80,18 +80,18 @@ export class MasterChecks {
 
   async #readRole(): Promise<ServerRole> {
     if (this.#roleQuestion === 'ROLE') {
-      const role = await this.#tell(['ROLE'], parseRole, 'INFO');
+      const role = await this.#readRoleBy(['ROLE'], parseRole, 'INFO');
       if (this.#roleQuestion === 'ROLE') {
         return role;
       }
     }
     return this.#roleQuestion === 'none'
       ? 'unknown'
-      : await this.#tell(['INFO', 'replication'], (reply) => parseInfoRole(String(reply)), 'none');
+      : await this.#readRoleBy(['INFO', 'replication'], (reply) => parseInfoRole(String(reply)), 'none');
   }
 
-  /** A server that does not tell it this way is asked another way from now on. */
-  async #tell(
+  /** If the server does not report its role in this form, the other form is used from now on. */
+  async #readRoleBy(
     command: readonly string[],
     parse: (reply: RedisReply) => ServerRole,
     otherwise: RoleQuestion,

@@ -28,7 +28,7 @@ test('a wait ends at its time', async () => {
   expect(waiters.size).toBe(0);
 });
 
-test('beyond 2,000 commands or 16 MiB nobody waits; one of any size may', async () => {
+test('beyond 2,000 commands or 16 MiB no command waits; one of any size may', async () => {
   const waiters = new ReadyWaiters(wheel);
   const dueMs = clock.monotonicMs() + 50;
   const waits = Array.from({ length: 2_000 }, () => waiters.wait(1, dueMs));

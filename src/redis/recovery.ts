@@ -28,7 +28,7 @@ import { storeErrorOf } from './server-error.ts';
 import type { ServerReply } from './server-reply.ts';
 
 const MAX_TURNS = 5;
-/** Somebody else may be the master by now. */
+/** Another server may be the master by now. */
 const AFTER_REFRESH: ReadonlySet<string> = new Set(['READONLY', 'MASTERDOWN', 'CLUSTERDOWN']);
 const TRY_AGAIN = { firstMs: 5, maxMs: 50 };
 /** As in pending-command.ts: a link of 1 MB/s. */
@@ -270,7 +270,7 @@ function errorOf(failure: Failure): StoreError {
   return failure instanceof LostConnection ? failure : storeErrorOf(failure.cause as Error);
 }
 
-/** MOVED to a node that shall be called by a name and has none (`?`): only CLUSTER SLOTS tells its address. */
+/** MOVED to a node that prefers a host name and has none (`?`): only CLUSTER SLOTS reports its address. */
 function movesToNameless(error: ServerReply): boolean {
   return error.code === 'MOVED' && error.message.split(' ')[2]?.startsWith('?:') === true;
 }

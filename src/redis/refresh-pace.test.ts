@@ -27,7 +27,7 @@ test.each([0, 0.5, 0.999])(
   },
 );
 
-test('something else that goes missing starts the pace anew', () => {
+test('something else that goes missing restarts the fast pace', () => {
   const pace = new RefreshPace(() => 0.999);
   for (let nowMs = 0; nowMs < 20_000; ) {
     pace.note(new Set(['a:1']), nowMs);

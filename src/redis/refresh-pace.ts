@@ -4,7 +4,7 @@
  * Invariants:
  *   1. A healthy deployment is read every 30 s, or every 5 s where callers depend on its changes.
  *   2. From the moment that something is missing it is read after 100 ms at first and at least every 250 ms for 5 s, then ever less often, at
- *      most every 4 s. Something else that goes missing starts this anew.
+ *      most every 4 s. Something else that goes missing restarts the fast pace.
  *   3. Requests for a refresh share one for 250 ms. After 5 s of trouble they no longer bring a refresh forward, because every call may
  *      request one, unless something that was missing has come back.
  *   4. All intervals are jittered.
@@ -31,7 +31,7 @@ export class RefreshPace {
     this.#random = random;
   }
 
-  /** What is missing now: names of masters that are not connected, or words for what nobody serves. */
+  /** What is missing now: names of masters that are not connected, or words for what no server serves. */
   note(missing: ReadonlySet<string>, nowMs: number): void {
     if ([...missing].some((name) => !this.#missing.has(name))) {
       this.#sinceMs = nowMs;
@@ -60,7 +60,7 @@ export class RefreshPace {
     return backoffMs(this.#earlyAttempts - 1, { ...EARLY, random: this.#random });
   }
 
-  /** Whether a refresh that nobody requested is due. */
+  /** Whether a refresh is due without a request. */
   isDue(sinceLastMs: number, isWatching: boolean): boolean {
     return this.#missing.size > 0 || isWatching || sinceLastMs >= this.#jittered(IDLE_MS);
   }

@@ -12,7 +12,7 @@ function expecting(bytes: number, commandBytes = 10): PendingCommand {
   return pending;
 }
 
-test('16 MiB go at once; more wait in order until there is room, and nobody passes them', () => {
+test('16 MiB go at once; more wait in order until there is room, and none passes them', () => {
   const budget = new ReplyBudget();
   const first = expecting(10 * MIB);
   const second = expecting(6 * MIB);

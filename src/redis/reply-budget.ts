@@ -3,7 +3,7 @@
  * memory of the pod.
  *
  *   1. What is in flight expects MAX_EXPECTED_BYTES together at most. One command may always go, whatever it expects.
- *   2. Those that wait go in the order in which they came; nobody who expects something passes them.
+ *   2. Those that wait go in the order in which they came; no command that expects something passes them.
  *   3. They are bounded in number and bytes; one whose time is over while it waits is never sent.
  */
 import type { RedisArgument } from './commands.ts';

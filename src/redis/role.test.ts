@@ -1,5 +1,5 @@
 /**
- * The role of a server, from every form in which it is told.
+ * The role of a server, from every form in which it is reported.
  */
 import { parseInfoRole, parseRole } from './role.ts';
 

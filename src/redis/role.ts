@@ -1,7 +1,7 @@
 /**
  * What a server says of itself: the replies of ROLE and of INFO replication, read into one word. Pure.
  *
- * `unknown` is a server that tells neither (no permission, command disabled, a Sentinel): whoever asks takes it at its word.
+ * `unknown` is a server that reports neither (no permission, command disabled, a Sentinel): callers assume that it is a master.
  */
 export type ServerRole = 'master' | 'replica' | 'unknown';
 

@@ -4,7 +4,7 @@
  * Invariants:
  *   1. Two connected masters are enough, so that a frozen one does not hold up the refresh. They take turns.
  *   2. Where fewer are connected, seeds and known nodes are read in turn, two in all; in long trouble all of them, up to a bound: after a
- *      failover nobody else may be left who knows.
+ *      failover the others may all be gone.
  */
 import type { NodeAddress } from './address.ts';
 

@@ -1,6 +1,6 @@
 /**
  * What a server must prove before and while its subscriptions are believed, against a peer that answers as a replica, as a master of a
- * minority, as one whose slots have moved, or that tells nothing of itself.
+ * minority, as one whose slots have moved, or that reports no role.
  */
 import { bulk, type FakeMaster, MASTER, REPLICA, startFakeMaster } from '../../test/support/fake-redis-master.ts';
 import { soonMs as inMs, redisOptions } from '../../test/support/redis-client.ts';
@@ -100,7 +100,7 @@ test('ROLE that is not permitted: INFO replication is asked from then on', async
   expect(reasons).toEqual(['demoted']);
 });
 
-test('a server that tells its role in neither way is taken at its word, and the log says so once', async () => {
+test('a server that reports its role in neither form is assumed to be a master, and the log says so once', async () => {
   fake.answers.set('ROLE', "-ERR unknown command 'ROLE', with args beginning with: \r\n");
   fake.answers.set('INFO', '-NOPERM this user has no permissions to run the info command\r\n');
   await startLive('a');
@@ -110,7 +110,7 @@ test('a server that tells its role in neither way is taken at its word, and the 
   expect(warnings.filter((text) => text.includes('role'))).toHaveLength(1);
 });
 
-test('a role that cannot be told in this moment is asked for again', async () => {
+test('a role that cannot be reported at the moment is asked for again', async () => {
   fake.answers.set('ROLE', '-BUSY Redis is busy running a script\r\n');
   await startLive('a');
   expect(await connection.barrier(soonMs())).toBe(true);

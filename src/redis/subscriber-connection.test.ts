@@ -105,7 +105,7 @@ test('what is removed hears nothing more, even if it was on its way', async () =
   expect(events).toEqual(['a live']);
 });
 
-test('a connection that was good is opened anew at once, one that fails again and again ever more seldom', async () => {
+test('a connection that was good is opened again at once, one that keeps failing less and less often', async () => {
   await startLive();
   expect(await connection.barrier(soonMs())).toBe(true);
   fake.answers.set('CLIENT', undefined);

@@ -1,7 +1,7 @@
 /**
  * The channels of one subscriber connection, and whose turn it is to be probed. No I/O.
  *
- * A subscription that ends, and one that begins anew for the same channel, are two objects: whoever holds one sees whether it is still
+ * A subscription that ends, and a later one of the same channel, are two objects: whoever holds one sees whether it is still
  * the channel's own (`isCurrent`).
  */
 import type { ChannelProbe } from './commands.ts';
@@ -50,7 +50,7 @@ export class Subscriptions {
     this.#byChannel.clear();
   }
 
-  /** All begin anew; gives back what they were. */
+  /** All start again; returns what they were. */
   renew(): Subscription[] {
     const before = this.all();
     for (const { channel, probe } of before) {

@@ -10,7 +10,7 @@ import type { Topology } from './topology.ts';
 export interface TopologyMember {
   readonly nodes: NodeTable;
   readonly current: () => Topology;
-  /** Whether somebody depends on noticing a change soon (watches, near cache). */
+  /** Whether callers depend on noticing a change soon (watches, near cache). */
   readonly isWatching: () => boolean;
   /** Called with a copy of its own. */
   readonly onTopology: (topology: Topology) => void;

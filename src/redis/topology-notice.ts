@@ -28,7 +28,7 @@ export function noticeText(notice: TopologyNotice): string {
     case 'several_masters':
       return `cannot choose a Redis master: ${list(notice.masters)} are all masters; make all but one a replica or remove it`;
     case 'only_replicas':
-      return `cannot find a Redis master: every seed that answered is a replica (${list(notice.replicas)}); add the address of the master to the seeds`;
+      return `cannot find a Redis master: every seed that answered is a replica (${list(notice.replicas)}); add the master to the seeds`;
     case 'other_masters':
       return `more than one Redis master: using ${notice.master}, ignoring ${list(notice.ignored)}; make all but one a replica or remove it`;
     case 'master_lost':

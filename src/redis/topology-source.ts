@@ -1,5 +1,5 @@
 /**
- * The topology of one deployment, kept up to date for all roles that use it: it decides whom to read, and when, and tells its members.
+ * The topology of one deployment, kept up to date for all roles that use it: it decides whom to read, and when, and updates its members.
  *
  * Invariants:
  *   1. One refresh at a time, for all members together. A request during a refresh causes one more.
@@ -258,7 +258,7 @@ class SharedTopology implements TopologySource {
     }
   }
 
-  /** A refused login counts only if nobody else answered. */
+  /** A refused login counts only if no other server answered. */
   #noteErrors(errors: ReadonlyMap<NodeAddress, unknown>, haveAllFailed: boolean): void {
     if (!haveAllFailed) {
       this.#refusal = undefined;

@@ -46,7 +46,7 @@ function send(bytes: number, deadlineMs = 1_000): PendingCommand {
   return pending;
 }
 
-/** 10 ms at a time, as the watchdog looks. */
+/** 10 ms at a time, as the watchdog checks. */
 function pass(durationMs: number, each: () => void = () => undefined): void {
   for (let passedMs = 0; passedMs < durationMs; passedMs += 10) {
     clock.advance(10);

@@ -11,9 +11,9 @@ import type { Clock } from '../lib/clock.ts';
 import type { InFlight } from './in-flight.ts';
 import type { PendingCommand } from './pending-command.ts';
 
-/** How often a connection with something in flight is looked at. */
+/** How often a connection with something in flight is checked. */
 export const WATCH_MS = 10;
-/** A look that comes so much later than the one before says that our event loop was blocked. */
+/** If a check comes so much later than the one before, our event loop was blocked. */
 const LATE_MS = 50;
 /** A connection that must prove itself has a share of the command timeout for it. */
 const PROOF_SHARE = 0.2;
@@ -53,7 +53,7 @@ export class Watchdog {
       this.#watchedAtMs = this.#options.clock.monotonicMs();
       this.#lastReadMs = this.#watchedAtMs;
       this.#seenBytes = this.#bytesRead();
-      this.#timer = setInterval(() => this.#look(), WATCH_MS);
+      this.#timer = setInterval(() => this.#check(), WATCH_MS);
       this.#timer.unref();
     }
   }
@@ -77,12 +77,12 @@ export class Watchdog {
     this.#proofDueMs ??= clock.monotonicMs() + proofMs;
   }
 
-  #look(): void {
+  #check(): void {
     const nowMs = this.#options.clock.monotonicMs();
     const isLate = nowMs - this.#watchedAtMs > LATE_MS;
     this.#watchedAtMs = nowMs;
     if (this.#options.inFlight.size === 0 && this.#proofDueMs === undefined) {
-      // Not at each last reply: where commands come one by one the interval would be made anew for each.
+      // Not at each last reply: where commands come one by one the interval would be created again for each.
       this.stop();
     } else if (isLate) {
       // The replies may lie unread: sockets are read once before this is judged.

@@ -81,7 +81,7 @@ describe('the store', () => {
     return results.flat().filter((result) => result.outcome === 'hit').length;
   }
 
-  test('sends one script per bucket and looks up each distinct tag once', async () => {
+  test('sends one script per bucket and reads each distinct tag once', async () => {
     expect(await hits(1)).toBe(256);
     const scripts = sent.filter(({ name }) => name === 'cache-read-many');
     const lookups = sent.filter(({ name }) => name === 'MGET');

@@ -1,6 +1,6 @@
 /**
- * Probes of the sequences on a real Redis: a history that is another one voids its bucket though no message came, and traffic alone never
- * looks like one.
+ * Probes of the sequences on a real Redis: another history invalidates its bucket though no message came, and traffic alone
+ * never does.
  */
 import { bucketOf } from '../../src/redis/keyspace.ts';
 import { type CacheSidecar, keyspace, startCacheSidecar } from '../support/cache-redis.ts';
@@ -67,7 +67,7 @@ test.each([
   },
 );
 
-test('reads and writes of all buckets for two turns of their probes: nothing looks like another history', async () => {
+test('reads and writes of all buckets for two turns of their probes: no bucket is invalidated', async () => {
   const keys = Array.from({ length: 500 }, (_, index) => `key-${index}`);
   const writer = await startCacheSidecar(node.url);
   const stopAtMs = performance.now() + TRAFFIC_MS;

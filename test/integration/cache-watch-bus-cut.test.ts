@@ -40,7 +40,7 @@ async function setThroughTwo(value: string): Promise<void> {
   await waitFor('the write', () => two.set(KEY, value).then(() => true), 30_000);
 }
 
-test('without a fault: what is written through one sidecar is told to the watch of the other, and confirmed', async () => {
+test('without a fault: what is written through one sidecar reaches the watch of the other, and is confirmed', async () => {
   await watcher.confirmed();
   await setThroughTwo('old');
   await waitFor('the event', () => watcher.events().length > 0);

@@ -68,7 +68,7 @@ async function failOver(options: { lostWrites: number; linkPort: number }): Prom
   await old.command('REPLICAOF', '127.0.0.1', String(options.linkPort));
 }
 
-/** No confirmation asked for since then was above 0 before the watch had heard something. */
+/** No confirmation asked for since then was above 0 before the watch had received something. */
 function expectNoneBlind(sinceMs: number, eventCount: number): void {
   const blind = watcher.confirmations.filter((each) => {
     return each.atMs >= sinceMs && each.validForMs > 0 && each.eventCount <= eventCount;
@@ -114,7 +114,7 @@ test.each([
   ['the user may not ask ROLE', { rules: ['-role'] }],
   ['ROLE is renamed away', { args: ['--rename-command', 'ROLE', ''] }],
 ])(
-  '%s: INFO replication tells the same',
+  '%s: INFO replication reports the same',
   async (_what, options) => {
     await setUp(options);
     await writeAndReplicate(3);
@@ -135,7 +135,7 @@ test('the user may ask neither: watching works, and a number that comes again is
   await watcher.confirmed();
   await failOver({ lostWrites: LOST_WRITES, linkPort: next.port });
   const before = watcher.events().length;
-  // Not through the sidecars: they are not told, and stay with the old master.
+  // Not through the sidecars: they receive nothing, and stay with the old master.
   const writer = await startCacheSidecar(next.url);
   try {
     await waitFor('the write', () => writer.set('key', 'new').then(() => true));

@@ -1,5 +1,5 @@
 /**
- * The version key on a real Redis: who writes it, who is stopped by it, and that whatever keeps it from being read stops nobody.
+ * The version key on a real Redis: who writes it, who is stopped by it, and that calls go on whatever keeps it from being read.
  */
 import { WINDOW_MS_MAX } from '../../src/config/policy-file.ts';
 import { errorStatus } from '../../src/grpc/error-status.ts';
@@ -125,7 +125,7 @@ test.each([
   expect(lines.at(-1)).toMatchObject({ level: 'info', fields: { role: 'state', format: Number(right) } });
 });
 
-test('a key that was removed is written anew, and calls are served again', async () => {
+test('a key that was removed is written again, and calls are served again', async () => {
   await server.command('SET', KEY, '3');
   const guard = await checked(guardOf(1));
   expect(guard.refusal).toContain('format 3');

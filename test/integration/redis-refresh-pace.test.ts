@@ -142,7 +142,7 @@ test.each([
     const stopCalls = withCalls ? startCalls() : () => undefined;
     const downAtMs = performance.now();
     if (!withCalls) {
-      // Nobody else would notice.
+      // Nothing else would notice.
       await Promise.allSettled(roles.map((redis) => redis.send('a', ['GET', 'a'], soonMs())));
     }
     await elapsed(downAtMs, 10_000);

@@ -142,7 +142,7 @@ describe('reads while writes are refused', () => {
   test('a server that cannot save: MISCONF for writes, reads go on', async () => {
     await startWith(['--enable-protected-configs', 'local']);
     await node.command('CONFIG', 'SET', 'save', '3600 1');
-    // Nobody may create files there.
+    // No user may create files there.
     await node.command('CONFIG', 'SET', 'dir', '/proc');
     await node.command('BGSAVE');
     await waitFor('a failed save', async () =>

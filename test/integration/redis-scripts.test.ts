@@ -1,5 +1,5 @@
 /**
- * Scripts that a server lacks: loaded once, while everybody who needs them waits; nobody sends the source for himself.
+ * Scripts that a server lacks: loaded once, while all commands that need them wait; none sends the source itself.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
 import type { Redis } from '../../src/redis/redis.ts';
@@ -124,7 +124,7 @@ test('SCRIPT FLUSH 30 times under 16 callers: every call is answered and counts 
   expect(await loads()).toBeLessThanOrEqual(31);
 });
 
-test('a user who may not load scripts is told which list to look into', async () => {
+test('the error for a user who may not load scripts names the list of permissions', async () => {
   await start();
   await node.command('ACL', 'SETUSER', 'narrow', 'on', '>secret', '~*', '&*', '+@all', '-script|load');
   const narrow = await openRedis(node.url.replace('redis://', 'redis://narrow:secret@'));

@@ -11,7 +11,7 @@ export interface RedisLink {
   target: number;
   /** Of all connections together, each way; infinite at first. */
   bytesPerSecond: number;
-  /** What existing connections send either way is discarded from now on, and nobody is told. New ones are served. */
+  /** What existing connections send either way is discarded from now on, without an error. New ones are served. */
   discardExisting(): void;
   /** The same, and new connections are taken and never served. */
   discardAll(): void;

@@ -1,5 +1,5 @@
 -- Reads a session. Writes nothing, so that it is answered where Redis refuses writes. Most calls of sessions are this one, so it is complete
--- in itself: the functions of session-common.lua, made anew in each run, would cost a fifth more. Fields and numbers are explained there.
+-- in itself: the functions of session-common.lua, created in each run, would cost a fifth more. Fields and numbers are explained there.
 -- KEYS  session
 -- ARGV  verifier
 -- Returns a code and all fields, or nil, or -1 (UNKNOWN_LAYOUT). Codes: 0 for the previous verifier within its grace, 1 for the current
