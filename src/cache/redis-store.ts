@@ -24,6 +24,11 @@ import type { CacheStore, CacheWrite, ReadManyOptions, ReadManyResult, StoredVal
 
 const DIRECTORY = 'src/cache/scripts';
 
+/** A read returns entries up to this size at once. Of a larger one it learns the size first: many large replies at once would fill the pod. */
+const SMALL_ENTRY = ['65536'];
+/** Others may write a larger value between the two reads. */
+const MAX_LARGE_READS = 3;
+
 /** A script of the cache: what it shares with others (`entry`, `change`), then itself. */
 function script(name: string, kind: ScriptKind, shared: readonly ('entry' | 'change')[]): Script {
   const paths = [...shared.map((part) => `${DIRECTORY}/${part}-common.lua`), `${DIRECTORY}/${name}.lua`];
@@ -66,7 +71,18 @@ export class RedisCacheStore implements CacheStore {
   async read(namespace: string, key: Buffer, deadlineAtMs: number): Promise<StoredValue | undefined> {
     const bucket = bucketOf(key);
     const keys = [this.#keyspace.cacheSequence(namespace, bucket), this.#keyspace.cacheEntry(namespace, bucket, key)];
-    const read = toBucketRead(await this.#commands.run(this.#readScript, keys, [], deadlineAtMs));
+    let read = toBucketRead(await this.#commands.run(this.#readScript, keys, SMALL_ENTRY, deadlineAtMs));
+    for (let attempt = 0; typeof read?.items[0] === 'number'; attempt += 1) {
+      if (attempt === MAX_LARGE_READS) {
+        throw new StoreError('unavailable', 'the cached value grew each time it was read');
+      }
+      // Its size is known now, and the connection bounds how much of that kind is under way at once.
+      const expectedReplyBytes = read.items[0];
+      const limit = [String(expectedReplyBytes)];
+      read = toBucketRead(
+        await this.#commands.run(this.#readScript, keys, limit, deadlineAtMs, { expectedReplyBytes }),
+      );
+    }
     const found = read === undefined ? undefined : toReadEntry(read, read.items[0]);
     if (found === undefined) {
       return undefined;
