@@ -97,7 +97,7 @@ export function decodeEntry(bytes: Buffer, memo?: TagMemo): Entry | undefined {
   }
   return {
     absent: (flags & ENTRY_FLAG_ABSENT) !== 0,
-    version: bytes.subarray(VERSION_OFFSET, VERSION_OFFSET + ENTRY_VERSION_BYTES),
+    version: versionIn(bytes),
     createdAtMs: readNumber(bytes, CREATED_OFFSET),
     ttlMs: bytes.readUInt32BE(TTL_OFFSET),
     staleMs: bytes.readUInt32BE(STALE_OFFSET),
@@ -105,6 +105,11 @@ export function decodeEntry(bytes: Buffer, memo?: TagMemo): Entry | undefined {
     tags,
     value: bytes.subarray(valueOffset),
   };
+}
+
+/** The version in a header. */
+export function versionIn(header: Buffer): Buffer {
+  return header.subarray(VERSION_OFFSET, VERSION_OFFSET + ENTRY_VERSION_BYTES);
 }
 
 /** What stands before the version of an entry. */

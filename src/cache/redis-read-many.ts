@@ -6,9 +6,12 @@
  *
  * Invariants:
  *   1. A call fetches at most about twice its budget. All calls of the process together have a bounded number of bytes in each round: a call
- *      waits before it sends, and holds what it fetched until it is answered. Round 2 waits for round 1 and never the other way round.
- *   2. What cannot be read is `unavailable` and nothing else: `read` never rejects.
+ *      waits before it sends, until its deadline at the latest, and holds what it fetched until it is answered. Round 2 waits for round 1
+ *      and never the other way round.
+ *   2. What cannot be read is `unavailable`. Only a StoredFormatError rejects: it is for an operator and never an outcome of the cache.
+ *   3. However a call ends, nothing of the budgets stays reserved for it.
  */
+import { type Clock, systemClock } from '../lib/clock.ts';
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';
 import type { RedisCommands } from '../redis/commands.ts';
 import { bucketOf, type Keyspace } from '../redis/keyspace.ts';
@@ -50,6 +53,7 @@ export interface RedisManyReaderOptions {
   readonly keyspace: Keyspace;
   readonly tags: RedisTags;
   readonly script: Script;
+  readonly clock?: Clock;
 }
 
 const MAX_FIRST_ENTRY_BYTES = 65_536;
@@ -67,6 +71,7 @@ export class RedisManyReader {
   readonly #keyspace: Keyspace;
   readonly #tags: RedisTags;
   readonly #script: Script;
+  readonly #clock: Clock;
   readonly #firstRounds = new ReplyBudget({ maxBytes: MAX_FIRST_ROUND_BYTES, maxWaiting: MAX_WAITING_CALLS });
   readonly #secondRounds = new ReplyBudget({ maxBytes: MAX_SECOND_ROUND_BYTES, maxWaiting: MAX_WAITING_CALLS });
 
@@ -75,6 +80,7 @@ export class RedisManyReader {
     this.#keyspace = options.keyspace;
     this.#tags = options.tags;
     this.#script = options.script;
+    this.#clock = options.clock ?? systemClock;
   }
 
   async read(namespace: string, keys: readonly Buffer[], options: ReadManyOptions): Promise<ReadManyResult[]> {
@@ -82,7 +88,7 @@ export class RedisManyReader {
     const rounds: Round[] = keys.map(() => FAILED);
     const call: Call = { namespace, deadlineAtMs, rounds, memo: createTagMemo() };
     const maxBytes = firstEntryBytes(keys.length, budgetBytes);
-    const first = await this.#firstRounds.reserve(keys.length * maxBytes);
+    const first = await this.#firstRounds.reserve(keys.length * maxBytes, this.#leftMs(call));
     let second: Reservation | undefined;
     try {
       if (first !== undefined) {
@@ -102,9 +108,15 @@ export class RedisManyReader {
     if (wishes.length === 0) {
       return undefined;
     }
-    const reservation = await this.#secondRounds.reserve(wishes.reduce((sum, wish) => sum + wish.maxBytes, 0));
-    if (reservation !== undefined) {
-      await this.#fetch(call, wishes);
+    const bytes = wishes.reduce((sum, wish) => sum + wish.maxBytes, 0);
+    const reservation = await this.#secondRounds.reserve(bytes, this.#leftMs(call));
+    try {
+      if (reservation !== undefined) {
+        await this.#fetch(call, wishes);
+      }
+    } catch (error) {
+      reservation?.release();
+      throw error;
     }
     for (const { index } of wishes) {
       if (reservation === undefined) {
@@ -115,6 +127,10 @@ export class RedisManyReader {
       }
     }
     return reservation;
+  }
+
+  #leftMs({ deadlineAtMs }: Call): number {
+    return deadlineAtMs - this.#clock.monotonicMs();
   }
 
   /** One script per bucket, all in flight at once. Sets the rounds of the wishes. */
@@ -177,6 +193,9 @@ function toResult(round: Round, judge: (tags: readonly EntryTag[]) => boolean | 
   switch (round.kind) {
     case 'entry': {
       const verdict = judge(round.read.entry.tags);
+      if (verdict instanceof StoredFormatError) {
+        throw verdict;
+      }
       if (verdict instanceof StoreError) {
         return { outcome: 'unavailable' };
       }

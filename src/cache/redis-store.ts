@@ -16,13 +16,18 @@ import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import { keyHash } from '../redis/key-hash.ts';
 import { BUCKET_COUNT, bucketOf, type Keyspace } from '../redis/keyspace.ts';
 import { loadScript, type Script, type ScriptKind } from '../redis/script.ts';
-import { decodeEntry, encodeEntryRest, encodeEntryStart, STAMP_BYTES } from './entry.ts';
+import { decodeEntry, encodeEntryRest, encodeEntryStart, STAMP_BYTES, versionIn } from './entry.ts';
 import { RedisManyReader } from './redis-read-many.ts';
 import { asArray, asBuffer, toBucketRead, toReadEntry } from './redis-replies.ts';
 import { RedisTags } from './redis-tags.ts';
 import type { CacheStore, CacheWrite, ReadManyOptions, ReadManyResult, StoredValue, WriteOutcome } from './store.ts';
 
 const DIRECTORY = 'src/cache/scripts';
+
+/** A read returns entries up to this size at once. Of a larger one it learns the size first: many large replies at once would fill the pod. */
+const SMALL_ENTRY = ['65536'];
+/** Others may write a larger value between the two reads. */
+const MAX_LARGE_READS = 3;
 
 /** A script of the cache: what it shares with others (`entry`, `change`), then itself. */
 function script(name: string, kind: ScriptKind, shared: readonly ('entry' | 'change')[]): Script {
@@ -66,7 +71,18 @@ export class RedisCacheStore implements CacheStore {
   async read(namespace: string, key: Buffer, deadlineAtMs: number): Promise<StoredValue | undefined> {
     const bucket = bucketOf(key);
     const keys = [this.#keyspace.cacheSequence(namespace, bucket), this.#keyspace.cacheEntry(namespace, bucket, key)];
-    const read = toBucketRead(await this.#commands.run(this.#readScript, keys, [], deadlineAtMs));
+    let read = toBucketRead(await this.#commands.run(this.#readScript, keys, SMALL_ENTRY, deadlineAtMs));
+    for (let attempt = 0; typeof read?.items[0] === 'number'; attempt += 1) {
+      if (attempt === MAX_LARGE_READS) {
+        throw new StoreError('unavailable', 'the cached value grew each time it was read');
+      }
+      // Its size is known now, and the connection bounds how much of that kind is under way at once.
+      const expectedReplyBytes = read.items[0];
+      const limit = [String(expectedReplyBytes)];
+      read = toBucketRead(
+        await this.#commands.run(this.#readScript, keys, limit, deadlineAtMs, { expectedReplyBytes }),
+      );
+    }
     const found = read === undefined ? undefined : toReadEntry(read, read.items[0]);
     if (found === undefined) {
       return undefined;
@@ -111,12 +127,11 @@ export class RedisCacheStore implements CacheStore {
       if (verdict !== 2) {
         return { stored: false };
       }
-      const standing = decodeEntry(asBuffer(detail));
-      if (standing === undefined) {
-        throw new StoreError('forbidden', 'a cache entry has a header that cannot be read');
-      }
-      const isCurrent = await this.#tags.areCurrent(namespace, standing.tags, deadlineAtMs);
-      judged = [standing.version, isCurrent ? '1' : '0'];
+      const header = asBuffer(detail);
+      const standing = decodeEntry(header);
+      // An entry whose tags cannot be read is no value, as for a read.
+      const isCurrent = standing !== undefined && (await this.#tags.areCurrent(namespace, standing.tags, deadlineAtMs));
+      judged = [versionIn(header), isCurrent ? '1' : '0'];
     }
     // Others wrote the key each time in between: it has a value, and not the one that was asked for.
     return { stored: false };

@@ -3,6 +3,8 @@
  */
 import { ReplyBudget, type Reservation } from './reply-budget.ts';
 
+const WAIT_MS = 60_000;
+
 async function isPending(promise: unknown): Promise<boolean> {
   const pending = Symbol();
   return (await Promise.race([promise, Promise.resolve(pending)])) === pending;
@@ -15,9 +17,9 @@ function now(reservation: ReturnType<ReplyBudget['reserve']>): Reservation {
 
 test('grants at once what fits, and the rest in order as bytes are returned', async () => {
   const budget = new ReplyBudget({ maxBytes: 100, maxWaiting: 10 });
-  const first = now(budget.reserve(60));
-  const large = budget.reserve(80);
-  const small = budget.reserve(10);
+  const first = now(budget.reserve(60, WAIT_MS));
+  const large = budget.reserve(80, WAIT_MS);
+  const small = budget.reserve(10, WAIT_MS);
   expect(await isPending(small)).toBe(true);
   first.shrinkTo(30);
   expect(await isPending(large)).toBe(true);
@@ -31,9 +33,9 @@ test('grants at once what fits, and the rest in order as bytes are returned', as
 
 test('what alone exceeds the budget is granted alone', async () => {
   const budget = new ReplyBudget({ maxBytes: 100, maxWaiting: 10 });
-  const huge = now(budget.reserve(1_000));
+  const huge = now(budget.reserve(1_000, WAIT_MS));
   expect(budget.reservedBytes).toBe(100);
-  const next = budget.reserve(1);
+  const next = budget.reserve(1, WAIT_MS);
   expect(await isPending(next)).toBe(true);
   huge.release();
   (await (next as Promise<Reservation>)).release();
@@ -42,18 +44,30 @@ test('what alone exceeds the budget is granted alone', async () => {
 
 test('refuses at once when too many wait', () => {
   const budget = new ReplyBudget({ maxBytes: 1, maxWaiting: 2 });
-  now(budget.reserve(1));
-  expect(budget.reserve(1)).toBeInstanceOf(Promise);
-  expect(budget.reserve(1)).toBeInstanceOf(Promise);
-  expect(budget.reserve(1)).toBeUndefined();
+  now(budget.reserve(1, WAIT_MS));
+  expect(budget.reserve(1, WAIT_MS)).toBeInstanceOf(Promise);
+  expect(budget.reserve(1, WAIT_MS)).toBeInstanceOf(Promise);
+  expect(budget.reserve(1, WAIT_MS)).toBeUndefined();
 });
 
 test('a reservation only shrinks', () => {
   const budget = new ReplyBudget({ maxBytes: 100, maxWaiting: 1 });
-  const reservation = now(budget.reserve(40));
+  const reservation = now(budget.reserve(40, WAIT_MS));
   reservation.shrinkTo(60);
   expect(budget.reservedBytes).toBe(40);
   reservation.shrinkTo(10);
   reservation.shrinkTo(30);
   expect(budget.reservedBytes).toBe(10);
+});
+
+test('who waited for as long as it may goes without, and those behind it pass', async () => {
+  const budget = new ReplyBudget({ maxBytes: 100, maxWaiting: 10 });
+  const first = now(budget.reserve(60, WAIT_MS));
+  expect(budget.reserve(80, 0)).toBeUndefined();
+  const impatient = budget.reserve(80, 10);
+  const behind = budget.reserve(40, WAIT_MS);
+  expect(await impatient).toBeUndefined();
+  (await (behind as Promise<Reservation>)).release();
+  first.release();
+  expect(budget.reservedBytes).toBe(0);
 });

@@ -4,7 +4,7 @@
  * Invariants:
  *   1. The reservations held never exceed `maxBytes` in total; one that alone is larger counts as `maxBytes`.
  *   2. First come, first served: a large reservation is not overtaken for ever by small ones.
- *   3. At most `maxWaiting` wait; `reserve` refuses more. Every wait ends, since each holder's commands have a deadline.
+ *   3. At most `maxWaiting` wait; `reserve` refuses more. Nobody waits for longer than it said, however long others hold what they have.
  */
 
 export interface Reservation {
@@ -17,6 +17,9 @@ interface Waiter {
   readonly bytes: number;
   readonly grant: (reservation: Reservation) => void;
 }
+
+/** A timer of more than this fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export class ReplyBudget {
   readonly #maxBytes: number;
@@ -33,17 +36,30 @@ export class ReplyBudget {
     return this.#reservedBytes;
   }
 
-  /** Resolves once the bytes are reserved; undefined at once when too many wait. */
-  reserve(bytes: number): Reservation | undefined | Promise<Reservation> {
+  /** Resolves once the bytes are reserved; undefined at once when too many wait, and after `maxWaitMs`. */
+  reserve(bytes: number, maxWaitMs: number): Reservation | undefined | Promise<Reservation | undefined> {
     const reserved = Math.min(bytes, this.#maxBytes);
     if (this.#waiting.length === 0 && this.#fits(reserved)) {
       return this.#take(reserved);
     }
-    if (this.#waiting.length >= this.#maxWaiting) {
+    if (this.#waiting.length >= this.#maxWaiting || maxWaitMs <= 0) {
       return undefined;
     }
-    return new Promise((grant) => {
-      this.#waiting.push({ bytes: reserved, grant });
+    return new Promise((resolve) => {
+      const giveUp = (): void => {
+        this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
+        resolve(undefined);
+        this.#grant();
+      };
+      const timer = setTimeout(giveUp, Math.min(maxWaitMs, MAX_TIMER_MS)).unref();
+      const waiter: Waiter = {
+        bytes: reserved,
+        grant: (reservation) => {
+          clearTimeout(timer);
+          resolve(reservation);
+        },
+      };
+      this.#waiting.push(waiter);
     });
   }
 

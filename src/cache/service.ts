@@ -2,7 +2,8 @@
  * CacheService: checks requests, answers from a near copy or the store, and says what an answer means.
  *
  * Promises:
- *   1. CacheGet and CacheGetMany never fail because of the store: what it does not answer is UNAVAILABLE, status OK.
+ *   1. CacheGet and CacheGetMany never fail because of the store: what it does not answer is UNAVAILABLE, status OK. Only data of a format
+ *      that this release does not know is FAILED_PRECONDITION.
  *   2. A near hit is answered synchronously.
  *   3. Before CacheSet or CacheInvalidate answer, whatever they answer, this process holds no near copy of what they changed.
  *   4. A call whose deadline is over does no store work, and store work ends before the caller's deadline does.

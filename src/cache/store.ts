@@ -65,7 +65,7 @@ export interface ReadManyOptions {
 
 export interface CacheStore {
   read(namespace: string, key: Buffer, deadlineAtMs: number): Answer<StoredValue | undefined>;
-  /** One result per key, in their order. Never rejects. */
+  /** One result per key, in their order. A failure is a result, and only a StoredFormatError rejects. */
   readMany(namespace: string, keys: readonly Buffer[], options: ReadManyOptions): Answer<ReadManyResult[]>;
   write(write: CacheWrite, deadlineAtMs: number): Answer<WriteOutcome>;
   /**

@@ -1,22 +1,8 @@
 /**
- * The question what a bucket's sequence is, as a command, and its reply. Pure.
- *
- * A sequence is a hash: `inc`, `n`, and the ring, fields 0 to 63, where field `number % 64` holds 24 bytes:
- *
- *   offset  bytes  field
- *        0      8  number of the change
- *        8      8  hash of the key, 0 for a change of more
- *       16      8  stamp
- *
- * The cache's scripts (src/cache/scripts/common.lua) write it.
+ * The question what a bucket's sequence is, as a command, and its reply. Pure. ring.ts has the layout of a sequence.
  */
 import type { RedisReply } from '../redis/commands.ts';
-
-/** So many changes have their stamps in a sequence. */
-export const RING_SIZE = 64;
-
-const ENTRY_BYTES = 24;
-const STAMP_OFFSET = 16;
+import { decodeRingEntry, RING_SIZE } from './ring.ts';
 
 /** What was known when the probe was made. */
 export interface BucketQuestion {
@@ -60,10 +46,7 @@ export function decodeAnswer(reply: RedisReply, question: BucketQuestion): Bucke
   return { incarnation: incarnation.toString('latin1'), number, stampOfAsked: stampIn(entry, question.number) };
 }
 
-function stampIn(entry: RedisReply | undefined, number: number): string {
-  if (!Buffer.isBuffer(entry) || entry.length !== ENTRY_BYTES) {
-    return '';
-  }
-  const found = entry.readUInt32BE(0) * 2 ** 32 + entry.readUInt32BE(4);
-  return found === number ? entry.toString('latin1', STAMP_OFFSET) : '';
+function stampIn(bytes: RedisReply | undefined, number: number): string {
+  const entry = decodeRingEntry(bytes);
+  return entry?.number === number ? entry.stamp : '';
 }

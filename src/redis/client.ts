@@ -28,6 +28,8 @@ export interface OpenClient {
   sUnsubscribe(channel: string): Promise<void>;
   /** Bytes of replies that have arrived on this connection, finished or not: the only proof that the other side is there. */
   bytesRead(): number;
+  /** When the guard asked the server that then said to be a standalone master; long ago where it did not ask or was not told. */
+  readonly vouchedAtMs: number;
   destroy(): void;
 }
 
@@ -48,8 +50,6 @@ export interface ClientEvents {
   onLost(reason: string): void;
   /** The server took a sharded channel away, and node-redis noticed. */
   onChannelMoved?(channel: string): void;
-  /** Runs right after the login, within the same time. Where it rejects, the connection counts as refused. */
-  greet?(send: OpenClient['send']): Promise<void>;
 }
 
 /**
@@ -117,15 +117,16 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
 
   const send: OpenClient['send'] = (command) => client.sendCommand(command as RedisArgument[]) as Promise<RedisReply>;
   const bytesRead = countBytesRead(client);
+  let vouchedAtMs: number | undefined;
   // node-redis bounds the TCP connect only: a server that accepts and never answers HELLO would hang it for ever.
   try {
-    const connected = client.connect().then(() => events.greet?.(send));
-    await inTime(connected, access.connectTimeoutMs, 'no answer in time');
+    await inTime(client.connect(), access.connectTimeoutMs, 'no answer in time');
+    if (access.guard !== undefined && client.isReady) {
+      const verified = access.guard.verify(address, send);
+      vouchedAtMs = await inTime(verified, access.connectTimeoutMs, 'the server did not prove its role');
+    }
     if (!client.isReady) {
       throw new Error('Cannot connect to Redis: the connection was lost at once');
-    }
-    if (access.guard !== undefined) {
-      await inTime(access.guard.verify(address, send), access.connectTimeoutMs, 'the server did not prove its role');
     }
   } catch (error) {
     // A socket that is being connected is not node-redis' yet: destroy would leave it, and it would log in later and stay for ever.
@@ -138,6 +139,7 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
   return {
     send,
     bytesRead,
+    vouchedAtMs: vouchedAtMs ?? Number.NEGATIVE_INFINITY,
     sSubscribe: async (channel, onMessage) => {
       await client.sSubscribe(channel, onMessage as (message: Buffer, channel: Buffer) => unknown, true);
     },

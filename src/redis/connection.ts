@@ -24,8 +24,9 @@ import { InFlight } from './in-flight.ts';
 import { LostConnection } from './lost-connection.ts';
 import type { RedisOptions } from './options.ts';
 import { PendingCommand, type SendOptions } from './pending-command.ts';
+import { RefusedServerError } from './refused-server.ts';
 import { ReplyBudget } from './reply-budget.ts';
-import { ReplicaError, RoleVouch } from './role-vouch.ts';
+import { RoleVouch } from './role-vouch.ts';
 import { loginRefusalOf } from './server-error.ts';
 import { ServerReply } from './server-reply.ts';
 import { WATCH_MS, Watchdog } from './watchdog.ts';
@@ -146,12 +147,6 @@ export class RedisConnection {
       return pending.promise;
     }
     const { client } = this.#state;
-    if (options.isRead === true) {
-      this.#vouch.precede(client, nowMs);
-    }
-    if (options.isAsking === true) {
-      client.send(['ASKING']).catch(() => undefined);
-    }
     this.#write(client, pending, command, nowMs);
     const { endMs = deadlineAtMs } = options;
     if (endMs < nowMs + this.#redis.commandTimeoutMs) {
@@ -166,6 +161,13 @@ export class RedisConnection {
   }
 
   #write(client: OpenClient, pending: PendingCommand, command: readonly RedisArgument[], nowMs: number): void {
+    this.#openBatch();
+    if (pending.isRead) {
+      this.#vouch.precede(nowMs);
+    }
+    if (pending.isAsking) {
+      client.send(['ASKING']).catch(() => undefined);
+    }
     pending.sent(nowMs, this.#inFlightBytes, client.bytesRead());
     this.#inFlightBytes += pending.bytes;
     this.#inFlight.add(pending);
@@ -175,6 +177,10 @@ export class RedisConnection {
       (error: unknown) => this.#failed(pending, error),
     );
     pending.batch = this.#batch;
+  }
+
+  /** Before anything is handed to node-redis, so that the batch is closed when it writes. */
+  #openBatch(): void {
     if (!this.#isBatchOpen) {
       this.#isBatchOpen = true;
       setImmediate(this.#closeBatch);
@@ -184,6 +190,7 @@ export class RedisConnection {
   /** Something must arrive soon, or the connection is dropped as `silent`: another one of the same node was. */
   prove(): void {
     if (this.#state.kind === 'ready' && !this.#watchdog.isProving) {
+      this.#openBatch();
       this.#watchdog.demandProof(this.#inFlightBytes);
       this.#state.client.send(['PING']).catch(() => undefined);
     }
@@ -250,17 +257,16 @@ export class RedisConnection {
             this.#lost(reason, this.#state.client);
           }
         },
-        greet: (send) => this.#vouch.greet(send, this.#redis.clock.monotonicMs()),
       });
       if (this.#isClosed() || lostEarly) {
         client.destroy();
-        this.#retryLater(undefined);
+        this.#retryLater(false);
         return;
       }
       this.#becomeReady(client);
     } catch (error) {
       this.#refused(error);
-      this.#retryLater(error);
+      this.#retryLater(!(error instanceof RefusedServerError));
     }
   }
 
@@ -269,6 +275,7 @@ export class RedisConnection {
     this.#readyAtMs = this.#redis.clock.monotonicMs();
     this.#readyAtBytes = client.bytesRead();
     this.#watchdog.attach(client.bytesRead);
+    this.#vouch.attach(client);
     this.#refusal = undefined;
     this.#failures.clear();
     if (this.#hasBeenReady) {
@@ -290,7 +297,7 @@ export class RedisConnection {
       this.#hurriedAtMs = nowMs;
       void this.#connect();
     } else {
-      this.#retryLater(undefined);
+      this.#retryLater(false);
     }
     this.#options.onLost(reason);
     for (const pending of [...this.#inFlight.values()]) {
@@ -303,11 +310,12 @@ export class RedisConnection {
     }
   }
 
-  #retryLater(error: unknown): void {
+  /** Whom the server let in, and lost or was refused, learns nothing from the success of others: they would wake one another for ever. */
+  #retryLater(isWokenBySuccess: boolean): void {
     if (this.#isClosed()) {
       return;
     }
-    const options = { failures: this.#failedAttempts, isWokenBySuccess: !(error instanceof ReplicaError) };
+    const options = { failures: this.#failedAttempts, isWokenBySuccess };
     const retry = connectPacer.retry(this.name, options, () => void this.#connect());
     this.#failedAttempts += 1;
     this.#state = { kind: 'waiting', retry };
@@ -325,13 +333,27 @@ export class RedisConnection {
   }
 
   #answered(pending: PendingCommand, reply: RedisReply): void {
-    this.#settled(pending);
+    const nowMs = this.#redis.clock.monotonicMs();
+    if (pending.isRead && !pending.isSettled && !this.#vouch.covers(nowMs)) {
+      this.#vouch.hold(nowMs, (isVouched) => this.#vouched(pending, reply, isVouched));
+      return;
+    }
+    this.#settled(pending, nowMs);
     pending.resolve(reply, this.#redis.wheel);
+  }
+
+  #vouched(pending: PendingCommand, reply: RedisReply, isVouched: boolean): void {
+    this.#settled(pending, this.#redis.clock.monotonicMs());
+    if (isVouched) {
+      pending.resolve(reply, this.#redis.wheel);
+    } else {
+      pending.lose(new LostConnection('role not told', true), this.#redis.wheel);
+    }
   }
 
   #failed(pending: PendingCommand, error: unknown): void {
     if (error instanceof ErrorReply) {
-      this.#settled(pending);
+      this.#settled(pending, this.#redis.clock.monotonicMs());
       pending.refuse(new ServerReply(error), this.#redis.wheel);
       return;
     }
@@ -339,9 +361,9 @@ export class RedisConnection {
     pending.lose(new LostConnection('lost', !wasNeverTaken(error), error), this.#redis.wheel);
   }
 
-  #settled(pending: PendingCommand): void {
+  #settled(pending: PendingCommand, nowMs: number): void {
     this.#forget(pending);
-    this.#redis.metrics.roundTrip(this.name, this.#redis.clock.monotonicMs() - pending.sentAtMs);
+    this.#redis.metrics.roundTrip(this.name, nowMs - pending.sentAtMs);
   }
 
   #forget(pending: PendingCommand): void {
@@ -364,7 +386,6 @@ export class RedisConnection {
       }
       pending.unsent = undefined;
       const nowMs = this.#redis.clock.monotonicMs();
-      this.#vouch.precede(this.#state.client, nowMs);
       this.#write(this.#state.client, pending, command, nowMs);
     }
   }

@@ -209,6 +209,27 @@ describe('a Cluster in use', () => {
     expect(choice.notice).toEqual({ kind: 'foreign_servers', servers: ['c:1'] });
   });
 
+  test('has one and the same notice while its addresses take turns in being asked, strangers and dead ones', () => {
+    const notices = [
+      round({ reports: [master(A, 'x')], earlier: [{ report: cluster(C, 'n1'), agoMs: 5_000 }] }),
+      round({ reports: [master(B, 'y')], earlier: [{ report: master(A, 'x'), agoMs: 200 }] }),
+      round({
+        earlier: [
+          { report: master(B, 'y'), agoMs: 200 },
+          { report: master(A, 'x'), agoMs: 400 },
+        ],
+      }),
+      round({ earlier: [{ report: master(B, 'y'), agoMs: 10_000 }] }),
+    ].map((each) => chooseDeployment(current, each).notice);
+    const kind = 'foreign_servers';
+    expect(notices).toEqual([
+      { kind, servers: ['a:1'] },
+      { kind, servers: ['a:1', 'b:1'] },
+      { kind, servers: ['a:1', 'b:1'] },
+      undefined,
+    ]);
+  });
+
   test('is replaced when no known node has answered for 30 s and every seed leads to the same deployment', () => {
     const reports = [cluster(A, 'm1', 'm2'), cluster(B, 'm2', 'm1')];
     const early = { ...current, unknownSinceMs: NOW_MS - 29_999 };

@@ -87,7 +87,7 @@ export function isUsable(current: Deployment, report: ServerReport): boolean {
     case 'standalone':
       return report.kind === 'standalone' && report.role !== 'replica';
     case 'cluster':
-      return report.kind === 'cluster' && isKnown(report, current.nodeIds);
+      return isOfCluster(report, current.nodeIds);
   }
 }
 
@@ -160,7 +160,7 @@ function followMaster(current: Deployment & { kind: 'standalone' }, round: Round
 
 function followCluster(current: Deployment & { kind: 'cluster' }, round: Round): Choice {
   const fresh = freshReports(round, [...round.seen.keys()]);
-  const known = fresh.find((report) => report.kind === 'cluster' && isKnown(report, current.nodeIds));
+  const known = fresh.find((report) => isOfCluster(report, current.nodeIds));
   if (known?.kind === 'cluster') {
     return adoptCluster(known, undefined);
   }
@@ -174,9 +174,13 @@ function followCluster(current: Deployment & { kind: 'cluster' }, round: Round):
       return replacement;
     }
   }
-  const notice = { kind: 'foreign_servers', servers: fresh.map(nameOf) } as const;
+  // Nodes take turns in being asked: what one round alone tells would be another notice each time, and none in between.
+  const strangers = recentReports(round, [...round.seen.keys()]).filter(
+    (report) => !isOfCluster(report, current.nodeIds),
+  );
+  const notice = { kind: 'foreign_servers', servers: strangers.map(nameOf).sort() } as const;
   const deployment = { ...current, unknownSinceMs };
-  return { deployment, isFinal: true, ...(fresh.length === 0 ? {} : { notice }) };
+  return { deployment, isFinal: true, ...(strangers.length === 0 ? {} : { notice }) };
 }
 
 /** The deployment to which every seed leads, if there is one. */
@@ -223,6 +227,10 @@ function continues(other: StandaloneReport, history: readonly string[], isSilent
 /** A Cluster whose nodes report no ids cannot be distinguished from another. */
 function isKnown({ topology }: ClusterReport, nodeIds: ReadonlySet<string>): boolean {
   return nodeIds.size === 0 || [...topology.nodeIds()].some((id) => nodeIds.has(id));
+}
+
+function isOfCluster(report: ServerReport, nodeIds: ReadonlySet<string>): boolean {
+  return report.kind === 'cluster' && isKnown(report, nodeIds);
 }
 
 function withId(history: readonly string[], id: string | undefined): readonly string[] {

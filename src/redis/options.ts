@@ -38,8 +38,11 @@ export interface RedisAccess {
 }
 
 export interface ConnectionGuard {
-  /** Rejects if the server must not be used: a replica, or a stranger at the address of a known node. Called before the first command. */
-  verify(address: NodeAddress, send: (command: readonly string[]) => Promise<RedisReply>): Promise<void>;
+  /**
+   * Rejects if the server must not be used: a replica, or a stranger at the address of a known node. Called before the first command.
+   * Resolves with the time (monotonic) at which a standalone server was asked for its role that then answered as a master, if it did.
+   */
+  verify(address: NodeAddress, send: (command: readonly string[]) => Promise<RedisReply>): Promise<number | undefined>;
   /** The connection is open; what is returned is called when it is lost or closed. */
   opened(connection: OpenConnection): () => void;
 }

@@ -66,6 +66,14 @@ export class PendingCommand implements InFlightNode {
     });
   }
 
+  get isRead(): boolean {
+    return this.#options.isRead === true;
+  }
+
+  get isAsking(): boolean {
+    return this.#options.isAsking === true;
+  }
+
   get isSettled(): boolean {
     return this.#isSettled;
   }

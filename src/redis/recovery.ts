@@ -157,6 +157,9 @@ class Attempt {
       await this.#afterRefresh();
       return;
     }
+    // The node may have been replaced meanwhile: it is retired, and would never be ready again.
+    this.#node = this.#options.ownerOf(this.#request.slot) ?? this.#node;
+    this.#isAsking = false;
     this.#connection = await this.#node.connectionSoon(bytesOf(this.#request.command), this.#request.deadlineAtMs);
     if (!this.#connection.isReady) {
       throw this.#connection.refusal ?? lost;
@@ -166,6 +169,10 @@ class Attempt {
   async #afterReply(reply: ServerReply): Promise<void> {
     this.#count(reply);
     if (reply.code === 'TRYAGAIN') {
+      if (this.#untilMs - this.#nowMs() <= TRY_AGAIN.maxMs) {
+        // Another attempt might not be answered in time, and would make a certain refusal an unknown outcome.
+        throw errorOf(reply);
+      }
       await this.#pause(backoffMs(this.#tryAgains, TRY_AGAIN));
       this.#tryAgains += 1;
     } else if (reply.code === 'NOSCRIPT' && this.#request.script !== undefined) {

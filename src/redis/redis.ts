@@ -197,6 +197,9 @@ class RedisDeployment implements Redis {
       for (const name of topology.masters().keys()) {
         this.#nodes.get(name)?.reconnectNow();
       }
+      for (const subscriber of this.#subscribers) {
+        subscriber.reconnectNow();
+      }
     }
     for (const subscriber of this.#subscribers) {
       subscriber.onTopology();

@@ -8,17 +8,20 @@
  *      minority takes subscriptions as if nothing were wrong.
  *   2. A barrier asks all of the checks. Where one fails, the connection is given up, and all its channels are lost.
  *   3. Each channel's own probe has its turn in rounds: one with every barrier of a caller, a quarter of them with each of our own.
- *   4. A connection is opened again at once when the one before was good, else after 100 ms at first and 4 s at most, jittered.
+ *   4. A connection is opened anew at once when the one before was good, at most every 100 ms; else at the pace of all connections to its
+ *      address (connect-pacer.ts).
  */
-import { backoffMs } from '../lib/backoff.ts';
 import { addressText, type NodeAddress } from './address.ts';
 import { type OpenClient, openClient } from './client.ts';
 import type { ChannelProbe, SubscriberListener } from './commands.ts';
+import { connectPacer, type Retry } from './connect-pacer.ts';
 import { type Failure, type KeyedRead, MasterChecks } from './master-checks.ts';
 import type { RedisOptions } from './options.ts';
+import { RefusedServerError } from './refused-server.ts';
 import { type Subscription, Subscriptions } from './subscriptions.ts';
 
-const BACKOFF = { firstMs: 100, maxMs: 4_000 };
+/** Connections that are opened anew at once are so far apart. */
+const HURRIED_APART_MS = 100;
 /** Barriers of our own until every channel was probed. */
 const PROBE_ROUNDS = 4;
 /** Probes in one write; more wait until these are answered. */
@@ -49,9 +52,10 @@ export class SubscriberConnection {
   /** SUNSUBSCRIBE was sent and is not answered. */
   readonly #leaving = new Set<string>();
   #opened: Opened | undefined;
-  #retry: NodeJS.Timeout | undefined;
+  #retry: Retry | undefined;
   /** Attempts since a barrier found all well. */
   #attempts = 0;
+  #hurriedAtMs = Number.NEGATIVE_INFINITY;
   #isOpening = false;
   #isClosed = false;
   /** Why the connection was lost, as the log says; undefined again once all is well. */
@@ -116,7 +120,7 @@ export class SubscriberConnection {
   /**
    * Whether everything that the node had published to us before this has arrived, it is still a master, and it still has all our
    * subscriptions. Where it is not so, or it says nothing for `commandTimeoutMs`, the connection is given up: its channels are lost,
-   * and are subscribed again.
+   * and are subscribed anew.
    */
   async barrier(deadlineAtMs: number): Promise<boolean> {
     const opened = this.#opened;
@@ -141,16 +145,14 @@ export class SubscriberConnection {
     return isWhole;
   }
 
-  /** Gives the connection up for a reason from outside: its name may lead elsewhere by now. */
-  drop(reason: string): void {
-    if (this.#opened !== undefined) {
-      this.#giveUp(this.#opened, reason);
-    }
+  /** The master was reached: does not wait any longer for the next attempt. */
+  reconnectNow(): void {
+    this.#retry?.now();
   }
 
   close(): void {
     this.#isClosed = true;
-    clearTimeout(this.#retry);
+    this.#retry?.cancel();
     const opened = this.#opened;
     this.#opened = undefined;
     this.#channels.clear();
@@ -266,15 +268,15 @@ export class SubscriberConnection {
         this.#isOpening = false;
         if (this.#isClosed || lostEarly) {
           client.destroy();
-          this.#openLater();
+          this.#openLater(false);
           return;
         }
         this.#opened = { client, checks: new MasterChecks(client, this.#redis), isVouched: false };
         void this.#begin(this.#opened);
       },
-      () => {
+      (error: unknown) => {
         this.#isOpening = false;
-        this.#openLater();
+        this.#openLater(!(error instanceof RefusedServerError));
         this.#onTrouble();
       },
     );
@@ -292,18 +294,21 @@ export class SubscriberConnection {
     }
   }
 
-  #openLater(): void {
+  #openLater(isWokenBySuccess: boolean): void {
     if (this.#isClosed || this.isIdle || this.#retry !== undefined) {
       return;
     }
-    this.#retry = setTimeout(
-      () => {
-        this.#retry = undefined;
-        this.#open();
-      },
-      this.#attempts === 0 ? 0 : backoffMs(this.#attempts - 1, BACKOFF),
-    );
-    this.#retry.unref();
+    const nowMs = this.#redis.clock.monotonicMs();
+    if (this.#attempts === 0 && nowMs - this.#hurriedAtMs >= HURRIED_APART_MS) {
+      this.#hurriedAtMs = nowMs;
+      this.#open();
+      return;
+    }
+    const options = { failures: Math.max(0, this.#attempts - 1), isWokenBySuccess };
+    this.#retry = connectPacer.retry(addressText(this.#address), options, () => {
+      this.#retry = undefined;
+      this.#open();
+    });
   }
 
   async #ask(channel: string, opened: Opened): Promise<void> {
@@ -356,7 +361,7 @@ export class SubscriberConnection {
         this.#listener.onLost(channel);
       }
     }
-    this.#openLater();
+    this.#openLater(false);
     this.#onTrouble();
   }
 
@@ -366,7 +371,7 @@ export class SubscriberConnection {
       const fields = { node: addressText(this.#address), role: this.#redis.role };
       this.#redis.log.warn(
         fields,
-        'a Redis node reports its role by neither ROLE nor INFO: its demotion will not be noticed',
+        'a Redis node tells its role by neither ROLE nor INFO: its demotion will not be noticed',
       );
     }
   }

@@ -81,9 +81,11 @@ export class ChannelSubscriber implements RedisSubscriber {
     return this.#overAll((connection) => connection.barrier(deadlineAtMs));
   }
 
-  /** Drops the connection to a node that is known not to be the right one any more (`addressText` of it). */
-  drop(node: string, reason: string): void {
-    this.#connections.get(node)?.drop(reason);
+  /** The master was reached: connections that wait for their next attempt try now. */
+  reconnectNow(): void {
+    for (const connection of this.#connections.values()) {
+      connection.reconnectNow();
+    }
   }
 
   close(): void {

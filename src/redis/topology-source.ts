@@ -16,6 +16,7 @@ import { type Choice, chooseDeployment, type Deployment, isUsable, type SeenRepo
 import { NameWatch } from './name-watch.ts';
 import type { ConnectionGuard, RedisOptions } from './options.ts';
 import { RefreshPace } from './refresh-pace.ts';
+import { ForeignServerError, ReplicaError } from './refused-server.ts';
 import { loginRefusalOf } from './server-error.ts';
 import { ServerQuestions } from './server-questions.ts';
 import { readServerReport, readStandaloneReport } from './server-report.ts';
@@ -110,18 +111,18 @@ class SharedTopology implements TopologySource {
     wakeAll(this.#waiters.splice(0));
   }
 
-  async #verify(...[address, send]: Parameters<ConnectionGuard['verify']>): Promise<void> {
+  async #verify(...[address, send]: Parameters<ConnectionGuard['verify']>): Promise<number | undefined> {
+    const askedAtMs = this.#redis.clock.monotonicMs();
     const deployment = this.#deployment;
     if (deployment === undefined || deployment.kind === 'undecided') {
-      return;
+      return undefined;
     }
     const read = deployment.kind === 'cluster' ? readServerReport : readStandaloneReport;
     const report = await read(send, address);
     if (!isUsable(deployment, report)) {
-      throw report.kind === 'standalone' && report.role === 'replica'
-        ? new ReplicaError('cannot use the Redis server: it is a replica')
-        : new ForeignServerError('cannot use the Redis server: it does not belong to the known deployment');
+      throw report.kind === 'standalone' && report.role === 'replica' ? new ReplicaError() : new ForeignServerError();
     }
+    return report.kind === 'standalone' && report.role === 'master' ? askedAtMs : undefined;
   }
 
   /** Whether the next refresh is brought forward. */
@@ -310,10 +311,6 @@ class SharedTopology implements TopologySource {
     });
   }
 }
-
-class ReplicaError extends Error {}
-
-class ForeignServerError extends Error {}
 
 function wakeAll(waiters: readonly (() => void)[]): void {
   for (const wake of waiters) {

@@ -45,7 +45,6 @@ export class Watchdog {
   attach(bytesRead: () => number): void {
     this.stop();
     this.#bytesRead = bytesRead;
-    this.#proofDueMs = undefined;
   }
 
   /** Something is in flight. */
@@ -62,6 +61,7 @@ export class Watchdog {
   stop(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
+    this.#proofDueMs = undefined;
   }
 
   get isProving(): boolean {

@@ -24,6 +24,8 @@ const TAGS = Object.keys(fixture.tagVersions);
 /** Where an entry holds random bytes and times; its incarnation is that of the bucket. */
 const INCARNATION = [3, 11] as const;
 const CREATED_OFFSET = 19;
+/** The length of the first tag. */
+const TAG_BLOCK_OFFSET = 41;
 
 let node: RedisNode;
 let redis: Redis;
@@ -141,6 +143,19 @@ describe('entries are read', () => {
     const condition = { kind: 'if_version', version } as const;
     expect(await store.write({ ...write, condition }, deadline())).toMatchObject({ stored: true });
     expect(await store.write({ ...write, condition }, deadline())).toEqual({ stored: false });
+  });
+
+  test('as a miss by reads and by conditions of a write, where its tags cannot be read', async () => {
+    await load('tagged');
+    await send('SETRANGE', names.entry, String(TAG_BLOCK_OFFSET), Buffer.of(0xff));
+    expect(await store.read(namespace, KEY, deadline())).toBeUndefined();
+    const write = { namespace, key: KEY, value: KEY, absent: false, ttlMs: 60_000, tags: [] };
+    const version = ((await send('GETRANGE', names.entry, '3', '26')) ?? KEY) as Buffer;
+    const conditionOnIt = { kind: 'if_version', version } as const;
+    expect(await store.write({ ...write, condition: conditionOnIt }, deadline())).toEqual({ stored: false });
+    expect(await store.write({ ...write, condition: { kind: 'if_absent' } }, deadline())).toMatchObject({
+      stored: true,
+    });
   });
 });
 

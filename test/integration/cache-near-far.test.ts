@@ -3,9 +3,9 @@
  * connection that went silent without closing.
  */
 
-import { startStallingProxy } from '../support/cache-proxy.ts';
 import { type CacheSidecar, startCacheSidecar } from '../support/cache-redis.ts';
 import { startCluster } from '../support/redis-cluster.ts';
+import { startRedisLink } from '../support/redis-link.ts';
 import { startRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -41,13 +41,13 @@ test('on a Cluster: keys and tags of all masters, changed through one sidecar, a
 
 test('messages that stay away in silence: a copy is served for its second, and no longer', async () => {
   const node = await startRedis();
-  const proxy = await startStallingProxy(node.port);
-  const deaf = await startCacheSidecar(node.url, { subscriberUrls: proxy.url });
+  const link = await startRedisLink(node.port);
+  const deaf = await startCacheSidecar(node.url, { subscriberUrls: link.url });
   const writer = await startCacheSidecar(node.url);
   try {
     await writer.set('key', 'v1');
     await deaf.warm('key');
-    proxy.stall();
+    link.discardAll();
     await deaf.warm('key');
     await writer.set('key', 'v2');
     const writtenAtMs = performance.now();
@@ -64,7 +64,7 @@ test('messages that stay away in silence: a copy is served for its second, and n
   } finally {
     deaf.close();
     writer.close();
-    await proxy.close();
+    await link.close();
     await node.stop();
   }
 });

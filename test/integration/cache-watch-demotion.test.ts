@@ -2,9 +2,9 @@
  * A watch on a standalone master behind a name, when the name is moved to a replica that was promoted and the old master is demoted (A2):
  * the subscription does not stay with it, whatever its replication brings or does not bring.
  */
-import { startStallingProxy } from '../support/cache-proxy.ts';
 import { type CacheSidecar, startCacheSidecar } from '../support/cache-redis.ts';
 import { startWatcher, type Watcher } from '../support/cache-watch.ts';
+import { startRedisLink } from '../support/redis-link.ts';
 import { type RedisName, startRedisName } from '../support/redis-name.ts';
 import { freePort, type RedisNode, startRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
@@ -147,12 +147,12 @@ test('the user may ask neither: watching works, and a number that comes again is
 
 test('a half-open way to the messages: a flush, and no confirmation from then on', async () => {
   await setUp();
-  const proxy = await startStallingProxy(old.port);
-  const deaf = await startCacheSidecar(old.url, { subscriberUrls: proxy.url });
+  const link = await startRedisLink(old.port);
+  const deaf = await startCacheSidecar(old.url, { subscriberUrls: link.url });
   const half = await startWatcher(deaf);
   try {
     await half.confirmed();
-    proxy.stall();
+    link.discardAll();
     const stalledAtMs = performance.now();
     await setThroughTwo('new');
     await waitFor('a flush', () => half.events().includes('flush'));
@@ -162,6 +162,6 @@ test('a half-open way to the messages: a flush, and no confirmation from then on
   } finally {
     await half.close();
     deaf.close();
-    await proxy.close();
+    await link.close();
   }
 }, 60_000);

@@ -112,3 +112,21 @@ test('from the 10th to the 20th second of an outage an address sees five attempt
   }
   await Promise.all(outages.map((outage) => outage.close()));
 }, 60_000);
+
+// M2/A10 d. Each attempt of one connection is let in: if that woke the others, they would try without end.
+test('several connections to a server that lets them in and then hangs up back off', async () => {
+  const peer = await startFakeRedisPeer({
+    onHello: (hello) => {
+      hello.answer('%0\r\n');
+      setTimeout(() => hello.hangUp(), 0);
+    },
+  });
+  const node = openNode(peer.port);
+  const beganAtMs = performance.now();
+  await waitFor('3 s', () => performance.now() - beganAtMs > 3_000);
+  const accepted = peer.accepted();
+  node.close();
+  await peer.close();
+  // By halves of 100, 200, 400, 800, 1,600 and 3,200 ms: seven of each.
+  expect(accepted).toBeLessThanOrEqual(3 * 7);
+}, 20_000);

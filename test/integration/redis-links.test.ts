@@ -89,8 +89,15 @@ test('a value of the default maximum size is read and written over a slow link, 
   expect(new Set(large)).toEqual(new Set(['ok']));
   const failed = (await small).filter(({ outcome }) => outcome !== 'ok');
   expect(failed.filter(({ durationMs }) => durationMs < COMMAND_TIMEOUT_MS)).toEqual([]);
+  // With the default deadline too. One of several attempts is enough: a machine that is busy with other things must not decide.
+  for (const command of [() => redis.run(write, ['large'], [value], soonMs(DEADLINE_MS)), () => get('large')]) {
+    await waitFor('one within the default deadline', async () => {
+      const outcome = await command();
+      return outcome === 'ok' || outcome === 1;
+    });
+  }
   expect(losses).toEqual([]);
-}, 30_000);
+}, 60_000);
 
 // A5, reads that are large together on a healthy link. Redis runs what it has read before it answers anything of it: so it gets 16 MiB at a time.
 test('many large reads at once are all answered, a few at a time, and do not cost the connection', async () => {

@@ -1,15 +1,20 @@
 /**
  * How often servers are asked for the topology (cases M2 and A10): often at first, seldom in a long outage, once for both roles.
  */
+import type { RedisOptions } from '../../src/redis/options.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
 import { createTopologySource } from '../../src/redis/topology-source.ts';
 import { redisOptions, soonMs } from '../support/redis-client.ts';
 import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
-import type { RedisNode } from '../support/redis-server.ts';
+import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { type SwitchProxy, startSwitchProxy } from '../support/switch-proxy.ts';
 import { waitFor } from '../support/wait.ts';
 
-let cluster: RedisCluster;
+/** A connection that is dropped because the machine is slow would be trouble of its own, and begin the pace again. */
+const PATIENT = { connectTimeoutMs: 5_000, commandTimeoutMs: 5_000 };
+
+let cluster: RedisCluster | undefined;
+let server: RedisNode | undefined;
 let roles: Redis[];
 let proxies: SwitchProxy[] = [];
 
@@ -19,13 +24,16 @@ afterEach(async () => {
   }
   await Promise.all(proxies.map((proxy) => proxy.close()));
   proxies = [];
-  await cluster.stop();
+  await cluster?.stop();
+  await server?.stop();
+  cluster = undefined;
+  server = undefined;
 });
 
 /** Two roles with equal URLs, as a sidecar has them. */
-async function openRoles(urls: string): Promise<void> {
-  const source = createTopologySource(redisOptions(urls));
-  roles = ['state', 'cache'].map((role) => createRedis(redisOptions(urls, { role }), source));
+async function openRoles(urls: string, changes: Partial<RedisOptions> = {}): Promise<void> {
+  const source = createTopologySource(redisOptions(urls, changes));
+  roles = ['state', 'cache'].map((role) => createRedis(redisOptions(urls, { role, ...changes }), source));
   for (const redis of roles) {
     redis.start();
   }
@@ -53,23 +61,68 @@ function startCalls(): () => void {
   return () => clearInterval(timer);
 }
 
-test('one of three shards is gone: each surviving master gets at most 5 topology requests between 10 s and 20 s', async () => {
+/** Channels in all shards, which the second role watches; `live` holds those that are. */
+function watchChannels(live: Set<string>): readonly string[] {
+  const channels = Array.from({ length: 30 }, (_, index) => `channel-${index}`);
+  const subscriber = roles[1]?.createSubscriber({
+    onMessage: () => undefined,
+    onLive: (channel) => live.add(channel),
+    onLost: (channel) => live.delete(channel),
+  });
+  for (const channel of channels) {
+    subscriber?.subscribe(channel);
+  }
+  return channels;
+}
+
+test('one of three shards is gone while all are watched: each survivor gets 5 topology requests and the address 5 attempts at most between 10 s and 20 s', async () => {
   cluster = await startCluster({ replicas: 0 });
-  await openRoles(cluster.urls);
+  await openRoles(cluster.urls, PATIENT);
+  const live = new Set<string>();
+  const channels = watchChannels(live);
+  await waitFor('all channels', () => live.size === channels.length);
   const [gone, ...survivors] = cluster.nodes as [RedisNode, ...RedisNode[]];
   await gone.kill();
+  const hangingUp = await startSwitchProxy(undefined, gone.port);
+  proxies.push(hangingUp);
   const stopCalls = startCalls();
   const goneAtMs = performance.now();
   await elapsed(goneAtMs, 10_000);
+  const attemptsBefore = hangingUp.accepted();
   const before = await Promise.all(survivors.map(topologyRequests));
   await elapsed(goneAtMs, 20_000);
   const after = await Promise.all(survivors.map(topologyRequests));
+  const attempts = hangingUp.accepted() - attemptsBefore;
   stopCalls();
+  expect(attempts).toBeGreaterThan(0);
+  expect(attempts).toBeLessThanOrEqual(5);
   for (const [index, count] of after.entries()) {
     const requests = count - (before[index] ?? 0);
     expect(requests).toBeGreaterThan(0);
     expect(requests).toBeLessThanOrEqual(5);
   }
+}, 60_000);
+
+test('a standalone server hangs up on everybody while it is watched: 5 attempts at most between 10 s and 20 s, and recovery within one interval', async () => {
+  server = await startRedis();
+  const proxy = await startSwitchProxy(server.port);
+  proxies.push(proxy);
+  await openRoles(`redis://127.0.0.1:${proxy.port}`);
+  const live = new Set<string>();
+  const channels = watchChannels(live);
+  await waitFor('all channels', () => live.size === channels.length);
+  proxy.switchTo(undefined);
+  const stopCalls = startCalls();
+  const goneAtMs = performance.now();
+  await elapsed(goneAtMs, 10_000);
+  const before = proxy.accepted();
+  await elapsed(goneAtMs, 20_000);
+  const attempts = proxy.accepted() - before;
+  stopCalls();
+  expect(attempts).toBeGreaterThan(0);
+  expect(attempts).toBeLessThanOrEqual(5);
+  proxy.switchTo(server.port);
+  await waitFor('service', () => roles.every((redis) => redis.isReady()) && live.size === channels.length, 15_000);
 }, 60_000);
 
 test.each([

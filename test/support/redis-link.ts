@@ -13,6 +13,8 @@ export interface RedisLink {
   bytesPerSecond: number;
   /** What existing connections send either way is discarded from now on, without an error. New ones are served. */
   discardExisting(): void;
+  /** The same, and new connections are taken and never served. */
+  discardAll(): void;
   /** Connections that were ever taken. */
   accepted(): number;
   close(): Promise<void>;
@@ -25,6 +27,7 @@ export async function startRedisLink(target: number): Promise<RedisLink> {
   const sockets = new Set<Socket>();
   const discarded = new Set<Socket>();
   let accepted = 0;
+  let isServing = true;
 
   /** One way of all connections: one piece after the other, each as long as the link takes for it. */
   class Lane {
@@ -80,6 +83,9 @@ export async function startRedisLink(target: number): Promise<RedisLink> {
       [upstream, client, toClient],
     ] as const) {
       sockets.add(from);
+      if (!isServing) {
+        discarded.add(from);
+      }
       from.setNoDelay(true);
       from.on('error', () => undefined);
       from.on('data', (bytes) => {
@@ -97,15 +103,20 @@ export async function startRedisLink(target: number): Promise<RedisLink> {
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as { port: number };
+  function discardExisting(): void {
+    for (const socket of sockets) {
+      discarded.add(socket);
+    }
+  }
   const link: RedisLink = {
     port,
     url: `redis://127.0.0.1:${port}`,
     target,
     bytesPerSecond: Number.POSITIVE_INFINITY,
-    discardExisting: () => {
-      for (const socket of sockets) {
-        discarded.add(socket);
-      }
+    discardExisting,
+    discardAll: () => {
+      isServing = false;
+      discardExisting();
     },
     accepted: () => accepted,
     close: async () => {

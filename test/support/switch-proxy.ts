@@ -13,7 +13,8 @@ export interface SwitchProxy {
   close(): Promise<void>;
 }
 
-export async function startSwitchProxy(port: number | undefined): Promise<SwitchProxy> {
+/** `ownPort`: where it listens; unset: anywhere. */
+export async function startSwitchProxy(port: number | undefined, ownPort = 0): Promise<SwitchProxy> {
   const sockets = new Set<Socket>();
   let target = port;
   let accepted = 0;
@@ -44,7 +45,7 @@ export async function startSwitchProxy(port: number | undefined): Promise<Switch
       });
       socket.pipe(other);
     }
-  }).listen(0, '127.0.0.1');
+  }).listen(ownPort, '127.0.0.1');
   await once(server, 'listening');
   return {
     port: (server.address() as { port: number }).port,

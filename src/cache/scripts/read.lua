@@ -1,14 +1,19 @@
 -- Reads an entry, and the position of its bucket's sequence.
 -- KEYS  sequence, entry
+-- ARGV  largest entry to return, bytes
 -- Returns nil where there is no sequence, hence no valid entry | {server's time in ms, number, incarnation and the ring's entry of that
--- number, entry or nil (a miss)}
+-- number, entry | nil (a miss) | its length, where it is larger}
 local marks = redis.call('HMGET', KEYS[1], 'inc', 'n', 'f')
 if not marks[1] then
   return false
 end
-local entry = redis.call('GET', KEYS[2])
-if entry and not is_live(entry, marks[1], marks[3]) then
+local max_bytes = tonumber(ARGV[1])
+-- One byte more than may be returned: it shows that an entry is larger.
+local entry = redis.call('GETRANGE', KEYS[2], 0, max_bytes)
+if not is_live(entry, marks[1], marks[3]) then
   entry = false
+elseif #entry > max_bytes then
+  entry = redis.call('STRLEN', KEYS[2])
 end
 local number = tonumber(marks[2] or 0)
 local newest = redis.call('HGET', KEYS[1], number % 64) or ''

@@ -17,6 +17,8 @@ type Weigh<Request> = (request: Request) => number;
 const KEYS_PER_UNIT = 4;
 /** A flush runs one small script per bucket. */
 const FLUSH_WEIGHT = 16;
+/** Of the largest valid call: CacheInvalidate with 1,000 keys, 1,000 tags and `all`. A larger one is refused for its size, at little cost. */
+const MAX_WEIGHT = 516;
 
 /** By path: methods whose calls do the work of many. All others weigh 1. */
 const WEIGHTS: ReadonlyMap<string, Weigh<never>> = new Map<string, Weigh<never>>([
@@ -39,7 +41,10 @@ const WEIGHTS: ReadonlyMap<string, Weigh<never>> = new Map<string, Weigh<never>>
 /** Weighs the calls of a method; undefined where each weighs 1. */
 export function weigherOf(path: string): ((request: unknown) => number) | undefined {
   const weigh = WEIGHTS.get(path);
-  return weigh === undefined ? undefined : (request) => Math.max(1, Math.ceil(weigh(request as never)));
+  if (weigh === undefined) {
+    return undefined;
+  }
+  return (request) => Math.min(MAX_WEIGHT, Math.max(1, Math.ceil(weigh(request as never))));
 }
 
 const RETRY_PUSHBACK_MS = 100;

@@ -141,4 +141,16 @@ describe('calls of many keys', () => {
     handleOf(getMany, undefined, { keys: keys(256) })();
     expect(handleOf(getMany, undefined, { keys: [] })).toThrow(refused);
   });
+
+  test('that hold more than any call may are not told to come later: their service refuses them', () => {
+    const { open, handleOf } = setUp({ callsInFlightMax: 10_000, streamsInFlightMax: 1 });
+    for (const [method, request] of [
+      [getMany, { keys: keys(100_000) }],
+      [checkMany, { checks: Array.from({ length: 100_000 }, () => ({})) }],
+      [invalidate, { keys: keys(100_000), tags: [], all: true }],
+    ] as const) {
+      handleOf(method, undefined, request)();
+    }
+    expect(open).toHaveLength(3);
+  });
 });

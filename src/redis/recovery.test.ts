@@ -1,0 +1,85 @@
+/**
+ * The longer way of commands whose node was replaced while they waited or were in flight.
+ */
+import { type FakeRedisPeer, startFakeRedisPeer } from '../../test/support/fake-redis-peer.ts';
+import { redisOptions, soonMs } from '../../test/support/redis-client.ts';
+import { waitFor } from '../../test/support/wait.ts';
+import { StoreError } from '../lib/store-error.ts';
+import { RedisNode } from './node-table.ts';
+import { Recovery, type Request, recoverRequest } from './recovery.ts';
+
+const MIB = 1_048_576;
+
+let peers: FakeRedisPeer[];
+let before: RedisNode;
+let after: RedisNode;
+let owner: RedisNode;
+let recovery: Recovery;
+
+beforeEach(async () => {
+  const answering = await startFakeRedisPeer({ onCommand: (command) => command.answer('$5\r\nafter\r\n') });
+  peers = [await startFakeRedisPeer(), answering];
+  const redis = redisOptions('redis://127.0.0.1');
+  [before, after] = peers.map(
+    ({ port }) =>
+      new RedisNode({ host: '127.0.0.1', port }, { redis, isVouching: () => false, onChange: () => undefined }),
+  ) as [RedisNode, RedisNode];
+  owner = before;
+  recovery = new Recovery({
+    redis,
+    ownerOf: () => owner,
+    nodeAt: () => owner,
+    onMoved: () => undefined,
+    refreshed: async () => undefined,
+  });
+  await waitFor('both nodes', () => before.isReady && after.isReady);
+});
+
+afterEach(async () => {
+  before.close();
+  after.close();
+  await Promise.all(peers.map((peer) => peer.close()));
+});
+
+/** The reply as text, or the kind of the error. */
+async function send(command: readonly string[], isRead: boolean): Promise<string> {
+  const connection = owner.connection();
+  const request: Request = {
+    slot: 0,
+    command,
+    script: undefined,
+    isRead,
+    expectedReplyBytes: isRead ? 16 * MIB : undefined,
+    deadlineAtMs: soonMs(),
+    recovery,
+    node: owner,
+    connection,
+    recover: recoverRequest,
+  };
+  try {
+    return String(await connection.send(command, request.deadlineAtMs, request));
+  } catch (error) {
+    return error instanceof StoreError ? error.kind : String(error);
+  }
+}
+
+test('of a node that is retired: what waits there goes to the one that replaced it', async () => {
+  const [inFlight, waiting] = [send(['GET', 'a'], true), send(['GET', 'b'], true)];
+  await waitFor('the one in flight', () => peers[0]?.commands.length === 1);
+  owner = after;
+  before.retire();
+  expect(await waiting).toBe('after');
+  peers[0]?.commands[0]?.answer('$6\r\nbefore\r\n');
+  expect(await inFlight).toBe('before');
+  expect(peers[1]?.commands.map(({ words }) => words.join(' '))).toEqual(['GET b']);
+});
+
+test('of a node that hangs up once it is replaced: reads are repeated at the new one, writes are not', async () => {
+  const [read, write] = [send(['GET', 'a'], true), send(['SET', 'a', '1'], false)];
+  await waitFor('both', () => peers[0]?.commands.length === 2);
+  owner = after;
+  before.retire();
+  peers[0]?.commands[0]?.hangUp();
+  expect([await read, await write]).toEqual(['after', 'unknown']);
+  expect(peers[1]?.commands.map(({ words }) => words.join(' '))).toEqual(['GET a']);
+});
