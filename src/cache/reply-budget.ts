@@ -4,7 +4,7 @@
  * Invariants:
  *   1. The reservations held never exceed `maxBytes` in total; one that alone is larger counts as `maxBytes`.
  *   2. First come, first served: a large reservation is not overtaken for ever by small ones.
- *   3. At most `maxWaiting` wait; `reserve` refuses more. Nobody waits for longer than it said, however long others hold what they have.
+ *   3. At most `maxWaiting` wait; `reserve` refuses more. No caller waits longer than its own deadline, however long others hold their reservations.
  */
 
 export interface Reservation {

@@ -14,16 +14,16 @@
  *      one must not be kept (R1).
  *   4. Within one live subscription numbers only grow. One connection to one server neither repeats nor reorders messages, a new
  *      subscription forgets what was known, and a slot that moves is a loss first. So a number that does not grow is of a server that
- *      took over another history (R7): the bucket is void.
+ *      took over another history (R7): the bucket is invalid.
  *   5. When all reads and messages have arrived and a probe was answered after them, each copy's mark is of the history that the server has
- *      now, and no later change of that history voids it. The one exception: a history that is replaced without a message, by one that has
+ *      now, and no later change of that history invalidates it. The one exception: a history that is replaced without a message, by one that has
  *      come to exactly the known number, and that goes on with messages before the next probe, is not noticed. Its first message follows on
- *      what is known, and a message does not tell the stamp of the change before it. A copy that was read before the replacement may then
+ *      what is known, and a message does not name the stamp of the change before it. A copy that was read before the replacement may then
  *      be old for as long as it lives.
  *
  * About probes. Whatever was published before the server ran the probe was applied before its reply is. Messages published after it may
  * have been applied too: node-redis hands over messages while it reads a chunk, and replies after that. So the number that a reply
- * tells must lie between what was known when the probe was made and what is known now, and a later probe is the judge of the rest.
+ * returns must lie between what was known when the probe was made and what is known now, and a later probe is the judge of the rest.
  */
 import type { BucketMark } from './bucket-mark.ts';
 import type { BucketAnswer, BucketQuestion } from './bucket-probe.ts';
@@ -166,7 +166,7 @@ function applyMessage(state: BucketState, message: InvalidationMessage | undefin
 
 function applyProbe(state: BucketState, question: BucketQuestion, answer: BucketAnswer | undefined): BusAction {
   if (question.generation !== state.generation) {
-    // Everything that it asked about was voided meanwhile.
+    // Everything that it asked about was invalidated meanwhile.
     return NONE;
   }
   if (answer === undefined) {
@@ -268,7 +268,7 @@ function stampOfAnswer(question: BucketQuestion, answer: BucketAnswer): string {
   return question.number === answer.number ? answer.stampOfAsked : '';
 }
 
-/** Voids the bucket, and takes no read's word before something has settled what the server has. */
+/** Invalidates the bucket, and believes no read before a probe or a message has shown which history the server has. */
 function doubt(state: BucketState, known: Known | undefined): BusAction {
   const action = flush(state, 'gap', known);
   state.isDoubted = true;

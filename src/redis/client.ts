@@ -28,7 +28,7 @@ export interface OpenClient {
   sUnsubscribe(channel: string): Promise<void>;
   /** Bytes of replies that have arrived on this connection, finished or not: the only proof that the other side is there. */
   bytesRead(): number;
-  /** When the guard asked the server that then said to be a standalone master; long ago where it did not ask or was not told. */
+  /** When the guard asked the server, if it then reported that it is a standalone master; otherwise long ago. */
   readonly vouchedAtMs: number;
   destroy(): void;
 }

@@ -4,9 +4,9 @@
  * Connections for commands, for messages and those made for the topology lead to the same addresses. If each backed off by itself, an
  * outage would see the sum of them.
  *   1. The first attempt after a loss starts at once. Later ones are 100 ms apart at first and 4 s at most, jittered.
- *   2. An attempt of somebody else to the same address counts: a retry waits until nobody has tried for as long as its own step.
+ *   2. Every attempt to the same address counts: a retry waits until none was made for as long as its own step.
  *   3. When one attempt succeeds, everybody who waits for that address tries at once; not those whom the server let in and then hung up on, or
- *      who refused it, as a replica: they are told by `now`.
+ *      who refused it, as a replica: `now` starts those.
  *   4. Addresses are bounded: the one that failed first is forgotten, which costs one early attempt.
  */
 import { backoffMs } from '../lib/backoff.ts';
@@ -30,7 +30,7 @@ export interface Retry {
 export interface RetryOptions {
   /** Failed attempts of this one so far, without the first one. */
   readonly failures: number;
-  /** Whether somebody else's success says anything to this one. */
+  /** Whether the success of another attempt starts this one. */
   readonly isWokenBySuccess: boolean;
 }
 
@@ -61,7 +61,7 @@ export class ConnectPacer {
     }
   }
 
-  /** Runs `attempt` once: when its turn comes, when somebody else got through, or when it is told to. */
+  /** Runs `attempt` once: when its turn comes, when another attempt succeeds, or when `now` is called. */
   retry(address: string, options: RetryOptions, attempt: () => void): Retry {
     const beganMs = this.#clock.monotonicMs();
     const outage = this.#outage(address);

@@ -21,7 +21,7 @@ let connection: RedisConnection;
 let isVouching: boolean;
 let changes: boolean[];
 let losses: string[];
-/** What `recover` was told. */
+/** The failures that `recover` received. */
 let failures: LostConnection[];
 
 async function recover(failure: unknown): Promise<string> {
@@ -91,7 +91,7 @@ describe('the role of a standalone server', () => {
     return outcomeOf(connection.send(['GET', 'k'], soonMs(), { isRead: true }));
   }
 
-  test('that the guard was told when it connected counts for half a second', async () => {
+  test('that the guard received when it connected counts for half a second', async () => {
     isVouching = true;
     const verify = async () => systemClock.monotonicMs();
     await startReady(
@@ -204,13 +204,13 @@ describe('the role of a standalone server', () => {
     expect(words()).toEqual(['ROLE', 'GET k', 'INFO replication', 'GET k']);
   });
 
-  test('of a server that is busy is asked for until it tells it, and what was read meanwhile is read again', async () => {
+  test('of a server that is busy is asked for until it reports it, and what was read meanwhile is read again', async () => {
     isVouching = true;
     await startReady({
       onCommand: (command) => command.answer(command.words[0] === 'GET' ? '$1\r\n1\r\n' : '-BUSY Redis is busy\r\n'),
     });
     expect(await connection.send(['GET', 'k'], soonMs(), { isRead: true, recover })).toBe('repeated');
-    expect(failures.map(({ reason }) => reason)).toEqual(['role not told']);
+    expect(failures.map(({ reason }) => reason)).toEqual(['role unknown']);
     expect(losses).toEqual([]);
   });
 });

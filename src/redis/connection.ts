@@ -347,7 +347,7 @@ export class RedisConnection {
     if (isVouched) {
       pending.resolve(reply, this.#redis.wheel);
     } else {
-      pending.lose(new LostConnection('role not told', true), this.#redis.wheel);
+      pending.lose(new LostConnection('role unknown', true), this.#redis.wheel);
     }
   }
 

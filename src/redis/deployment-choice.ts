@@ -174,7 +174,7 @@ function followCluster(current: Deployment & { kind: 'cluster' }, round: Round):
       return replacement;
     }
   }
-  // Nodes take turns in being asked: what one round alone tells would be another notice each time, and none in between.
+  // Nodes take turns in being asked: a notice of one round alone would change each time.
   const strangers = recentReports(round, [...round.seen.keys()]).filter(
     (report) => !isOfCluster(report, current.nodeIds),
   );

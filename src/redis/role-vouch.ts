@@ -7,7 +7,8 @@
  *   2. The reply to a read counts only while the last question that the server answered as a master is at most 900 ms old. A reply that comes
  *      later (a long command timeout, a slow link) is held until a question that is answered after it.
  *   3. An idle connection is not asked. What the server said when it was connected to counts as an answer.
- *   4. The question is ROLE, or INFO replication where ROLE is not permitted or not known. A server that tells neither is taken at its word.
+ *   4. The question is ROLE, or INFO replication where ROLE is not permitted or not known. A server that reports its role in
+ *      neither form is assumed to be a master.
  */
 import { ErrorReply } from '@redis/client';
 import type { OpenClient } from './client.ts';

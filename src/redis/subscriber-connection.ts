@@ -1,5 +1,5 @@
 /**
- * The subscriptions of one master: one connection that is opened when the first channel is added, and opened anew while it has any.
+ * The subscriptions of one master: one connection that is opened when the first channel is added, and opened again while it has any.
  *
  * Every channel is due, asked for (SSUBSCRIBE sent) or live. Whatever goes wrong makes its channels lost and due again.
  *
@@ -8,7 +8,7 @@
  *      minority takes subscriptions as if nothing were wrong.
  *   2. A barrier asks all of the checks. Where one fails, the connection is given up, and all its channels are lost.
  *   3. Each channel's own probe has its turn in rounds: one with every barrier of a caller, a quarter of them with each of our own.
- *   4. A connection is opened anew at once when the one before was good, at most every 100 ms; else at the pace of all connections to its
+ *   4. A connection is opened again at once when the one before was good, at most every 100 ms; else at the pace of all connections to its
  *      address (connect-pacer.ts).
  */
 import { addressText, type NodeAddress } from './address.ts';
@@ -20,7 +20,7 @@ import type { RedisOptions } from './options.ts';
 import { RefusedServerError } from './refused-server.ts';
 import { type Subscription, Subscriptions } from './subscriptions.ts';
 
-/** Connections that are opened anew at once are so far apart. */
+/** Connections that are opened again at once are so far apart. */
 const HURRIED_APART_MS = 100;
 /** Barriers of our own until every channel was probed. */
 const PROBE_ROUNDS = 4;
@@ -120,7 +120,7 @@ export class SubscriberConnection {
   /**
    * Whether everything that the node had published to us before this has arrived, it is still a master, and it still has all our
    * subscriptions. Where it is not so, or it says nothing for `commandTimeoutMs`, the connection is given up: its channels are lost,
-   * and are subscribed anew.
+   * and are subscribed again.
    */
   async barrier(deadlineAtMs: number): Promise<boolean> {
     const opened = this.#opened;
@@ -371,7 +371,7 @@ export class SubscriberConnection {
       const fields = { node: addressText(this.#address), role: this.#redis.role };
       this.#redis.log.warn(
         fields,
-        'a Redis node tells its role by neither ROLE nor INFO: its demotion will not be noticed',
+        'a Redis node reports its role by neither ROLE nor INFO: its demotion will not be noticed',
       );
     }
   }

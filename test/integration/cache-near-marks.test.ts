@@ -1,6 +1,6 @@
 /**
  * The position of a bucket that a read brings from a real Redis reaches the near copies: a read that shows another history than the messages
- * did leaves no copy and voids the bucket at once, long before a probe would find out.
+ * did leaves no copy and invalidates the bucket at once, long before a probe would find out.
  */
 import { randomBytes } from 'node:crypto';
 import { bucketOf } from '../../src/redis/keyspace.ts';
@@ -11,7 +11,7 @@ import { type RedisNode, startRedis } from '../support/redis-server.ts';
 const KEY = Buffer.from('key');
 const SEQUENCE = keyspace.cacheSequence('n', bucketOf(KEY));
 const NEAR = 1;
-/** A probe may come between a change and the read after it, and tell of the change first; not in each round. */
+/** A probe may come between a change and the read after it, and show the change first; not in each round. */
 const ROUNDS = 4;
 
 let node: RedisNode;
@@ -62,7 +62,7 @@ async function keepCopy(round: number): Promise<void> {
 }
 
 test.each(READS)(
-  'a %s that shows another stamp than the message did leaves no copy, and voids the bucket',
+  'a %s that shows another stamp than the message did leaves no copy, and invalidates the bucket',
   async (_, read) => {
     let notKept = 0;
     for (let round = 0; round < ROUNDS; round += 1) {

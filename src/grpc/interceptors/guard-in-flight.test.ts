@@ -142,7 +142,7 @@ describe('calls of many keys', () => {
     expect(handleOf(getMany, undefined, { keys: [] })).toThrow(refused);
   });
 
-  test('that hold more than any call may are not told to come later: their service refuses them', () => {
+  test('that hold more than any call may are refused by their service, without a retry hint', () => {
     const { open, handleOf } = setUp({ callsInFlightMax: 10_000, streamsInFlightMax: 1 });
     for (const [method, request] of [
       [getMany, { keys: keys(100_000) }],
