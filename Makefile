@@ -15,7 +15,7 @@ IMAGE_BUILD ?= docker build
 .PHONY: help run build test test-redis test-mixed check conformance clients fuzz chart-test e2e e2e-image e2e-kubernetes examples bench bench-transport bench-redis bench-cache-buckets soak image proto docs format clean
 
 help: ## this list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | awk -F'\t' '{ printf "  make %-15s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | awk -F'\t' '{ printf "  make %-19s %s\n", $$1, $$2 }'
 
 node_modules/.installed: package.json package-lock.json
 	npm ci --no-fund --no-audit --loglevel=error
@@ -36,11 +36,11 @@ test: node_modules/.installed dist/main.mjs ## unit, contract and integration te
 # Where the version of the server matters: limits, sessions, cache, connections, and the fault suite.
 REDIS_SUITES := test/{e2e/*,integration/{rate-limit,session,cache,redis,format}*}.test.ts
 REDIS_IMAGE ?= redis:8.6
-test-redis: node_modules/.installed dist/main.mjs ## the suites of the Redis stores and the fault suite on the server of REDIS_IMAGE (needs a container engine)
+test-redis: node_modules/.installed dist/main.mjs ## the Redis suites and the fault suite on the server of REDIS_IMAGE (needs a container engine)
 	PANNIER_TEST_REDIS=container PANNIER_TEST_REDIS_IMAGE=$(REDIS_IMAGE) \
 	  $(call suite,redis-$(subst /,-,$(subst :,-,$(REDIS_IMAGE))),$(REDIS_SUITES)) $(ARGS)
 
-test-mixed: node_modules/.installed dist/main.mjs ## this sidecar beside that of another commit on one Redis (PANNIER_MIXED_REF, else the last tag)
+test-mixed: node_modules/.installed dist/main.mjs ## sidecars of this and another commit on one Redis (PANNIER_MIXED_REF, else the last tag)
 	sh scripts/ensure-redis.sh
 	$(call suite,mixed,test/mixed/*.test.ts) $(ARGS)
 
@@ -84,10 +84,10 @@ bench: node_modules/.installed dist/main.mjs ## start time, memory and cost per 
 bench-transport: node_modules/.installed dist/main.mjs ## what a call costs on each transport, beside node:http2 and grpc-go, in one run
 	node bench/transports.ts $(ARGS)
 
-bench-redis: node_modules/.installed ## CPU of the Redis process per decision, cache access and session read, beside bare commands
+bench-redis: node_modules/.installed ## CPU of Redis per decision, cache access and session read, beside bare commands
 	node bench/redis.ts $(ARGS)
 
-bench-cache-buckets: node_modules/.installed dist/main.mjs ## what decided the cache's buckets: hash, number, tags, CacheGetMany
+bench-cache-buckets: node_modules/.installed dist/main.mjs ## the measurements behind the cache's buckets: hash, number, tags, CacheGetMany
 	node bench/cache-buckets.ts $(ARGS)
 
 soak: node_modules/.installed dist/main.mjs ## 50,000,000 calls: no failure, no growth (ARGS="--calls N")
