@@ -156,9 +156,12 @@ export async function freePort(): Promise<number> {
 
 async function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  const outcome = Promise.race([once(server, 'listening').then(() => true), once(server, 'error').then(() => false)]);
-  server.listen(port, '127.0.0.1');
-  const free = await outcome;
+  const free = await new Promise<boolean>((resolve) => {
+    server.once('listening', () => resolve(true));
+    // Not by events.once: waiting for another event, it rejects at an error.
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1');
+  });
   if (free) {
     server.close();
     await once(server, 'close');
