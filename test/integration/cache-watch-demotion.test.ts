@@ -4,8 +4,7 @@
  */
 import { type CacheSidecar, startCacheSidecar } from '../support/cache-redis.ts';
 import { startWatcher, type Watcher } from '../support/cache-watch.ts';
-import { startRedisLink } from '../support/redis-link.ts';
-import { type RedisName, startRedisName } from '../support/redis-name.ts';
+import { type RedisLink, startRedisLink } from '../support/redis-link.ts';
 import { freePort, type RedisNode, startRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -14,7 +13,7 @@ const LOGIN = { username: 'limited', password: 'secret' };
 
 let old: RedisNode;
 let next: RedisNode;
-let name: RedisName;
+let name: RedisLink;
 let one: CacheSidecar;
 let two: CacheSidecar;
 let watcher: Watcher;
@@ -30,7 +29,7 @@ async function setUp(options: { args?: readonly string[]; rules?: readonly strin
   await waitFor('replication', async () =>
     String(await next.command('INFO', 'replication')).includes('master_link_status:up'),
   );
-  name = await startRedisName(old.port);
+  name = await startRedisLink(old.port);
   const login = options.rules === undefined ? {} : { login: LOGIN };
   one = await startCacheSidecar(name.url, login);
   two = await startCacheSidecar(name.url, login);
@@ -64,7 +63,7 @@ async function failOver(options: { lostWrites: number; linkPort: number }): Prom
     await two.set('key', `lost ${index}`);
   }
   await waitFor('the events', () => watcher.events().length >= options.lostWrites);
-  name.moveTo(next.port);
+  name.target = next.port;
   await old.command('REPLICAOF', '127.0.0.1', String(options.linkPort));
 }
 

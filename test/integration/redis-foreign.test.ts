@@ -8,21 +8,21 @@ import { StoreError } from '../../src/lib/store-error.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
 import { redisOptions, soonMs } from '../support/redis-client.ts';
 import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
+import { type RedisLink, startRedisLink } from '../support/redis-link.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { type SwitchProxy, startSwitchProxy } from '../support/switch-proxy.ts';
 import { waitFor } from '../support/wait.ts';
 
 const KEYS = Array.from({ length: 30 }, (_, index) => `session-${index}`);
 
 let cluster: RedisCluster;
-let proxies: SwitchProxy[];
+let proxies: RedisLink[];
 let redis: Redis;
 let errors: string[];
 let others: { stop(): Promise<void> }[];
 
 beforeEach(async () => {
   cluster = await startCluster({ replicas: 0 });
-  proxies = await Promise.all(cluster.nodes.map((node) => startSwitchProxy(node.port)));
+  proxies = await Promise.all(cluster.nodes.map((node) => startRedisLink(node.port)));
   others = [];
   errors = [];
   for (const [index, node] of cluster.nodes.entries()) {
@@ -40,7 +40,7 @@ afterEach(async () => {
   await Promise.all([cluster.stop(), ...others.map((other) => other.stop())]);
 });
 
-async function open(seeds: readonly SwitchProxy[]): Promise<void> {
+async function open(seeds: readonly RedisLink[]): Promise<void> {
   const urls = seeds.map(({ port }) => `redis://127.0.0.1:${port}`).join(',');
   const log = { ...silentLogger, error: (_: object, text: string) => void errors.push(text) };
   redis = createRedis(redisOptions(urls, { log }));
@@ -82,9 +82,9 @@ test.each([
 ])(
   'a foreign server (%s) at the address of a node (%s) stays empty, and the Cluster is used again when it is back',
   async (kind, _, seeds) => {
-    await open(seeds.map((index) => proxies[index] as SwitchProxy));
+    await open(seeds.map((index) => proxies[index] as RedisLink));
     const foreign = await startForeign(kind);
-    const taken = proxies[1] as SwitchProxy;
+    const taken = proxies[1] as RedisLink;
     for (const proxy of proxies) {
       proxy.switchTo(proxy === taken ? foreign.port : undefined);
     }
@@ -122,7 +122,7 @@ test.each([
 );
 
 test('the only seed leads to another deployment for good: it is used after 30 s, with an error in the log', async () => {
-  const [seed] = proxies as [SwitchProxy];
+  const [seed] = proxies as [RedisLink];
   await open([seed]);
   const foreign = await startForeign('standalone');
   const goneAtMs = performance.now();
@@ -136,14 +136,14 @@ test('the only seed leads to another deployment for good: it is used after 30 s,
 }, 90_000);
 
 test('a Cluster that comes back with a new address of every node is found by the ids of its nodes', async () => {
-  const seed = await startSwitchProxy(cluster.nodes[0]?.port);
+  const seed = await startRedisLink(cluster.nodes[0]?.port);
   others.push({ stop: () => seed.close() });
   await open([seed]);
   for (const proxy of [seed, ...proxies]) {
     proxy.switchTo(undefined);
   }
   await waitFor('no service', async () => (await outcomes()).join() === 'unavailable');
-  const moved = await Promise.all(cluster.nodes.map((node) => startSwitchProxy(node.port)));
+  const moved = await Promise.all(cluster.nodes.map((node) => startRedisLink(node.port)));
   others.push(...moved.map((proxy) => ({ stop: () => proxy.close() })));
   for (const [index, node] of cluster.nodes.entries()) {
     await node.command('CONFIG', 'SET', 'cluster-announce-port', String(moved[index]?.port));

@@ -6,8 +6,8 @@ import { createRedis, type Redis } from '../../src/redis/redis.ts';
 import { createTopologySource } from '../../src/redis/topology-source.ts';
 import { redisOptions, soonMs } from '../support/redis-client.ts';
 import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
+import { type RedisLink, startRedisLink } from '../support/redis-link.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { type SwitchProxy, startSwitchProxy } from '../support/switch-proxy.ts';
 import { waitFor } from '../support/wait.ts';
 
 /** A connection that is dropped because the machine is slow would be trouble of its own, and begin the pace again. */
@@ -16,7 +16,7 @@ const PATIENT = { connectTimeoutMs: 5_000, commandTimeoutMs: 5_000 };
 let cluster: RedisCluster | undefined;
 let server: RedisNode | undefined;
 let roles: Redis[];
-let proxies: SwitchProxy[] = [];
+let proxies: RedisLink[] = [];
 
 afterEach(async () => {
   for (const redis of roles) {
@@ -83,7 +83,7 @@ test('one of three shards is gone while all are watched: each survivor gets 5 to
   await waitFor('all channels', () => live.size === channels.length);
   const [gone, ...survivors] = cluster.nodes as [RedisNode, ...RedisNode[]];
   await gone.kill();
-  const hangingUp = await startSwitchProxy(undefined, gone.port);
+  const hangingUp = await startRedisLink(undefined, gone.port);
   proxies.push(hangingUp);
   const stopCalls = startCalls();
   const goneAtMs = performance.now();
@@ -105,7 +105,7 @@ test('one of three shards is gone while all are watched: each survivor gets 5 to
 
 test('a standalone server hangs up on everybody while it is watched: 5 attempts at most between 10 s and 20 s, and recovery within one interval', async () => {
   server = await startRedis();
-  const proxy = await startSwitchProxy(server.port);
+  const proxy = await startRedisLink(server.port);
   proxies.push(proxy);
   await openRoles(`redis://127.0.0.1:${proxy.port}`);
   const live = new Set<string>();
@@ -134,7 +134,7 @@ test.each([
     cluster = await startCluster({ masters: 1, replicas: 0 });
     const [node] = cluster.nodes as [RedisNode];
     // Not an address that the Cluster announces: only refreshes lead here.
-    const seed = await startSwitchProxy(node.port);
+    const seed = await startRedisLink(node.port);
     proxies.push(seed);
     await openRoles(`redis://127.0.0.1:${seed.port}`);
     await node.freeze();

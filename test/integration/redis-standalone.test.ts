@@ -2,11 +2,10 @@
  * Masters without Cluster that change places while their connections stand: a demoted server answers READONLY on them for as long as it
  * lives, so whoever would go on with such a connection would never be served again.
  */
-import { once } from 'node:events';
-import { connect, createServer, type Socket } from 'node:net';
 import { StoreError } from '../../src/lib/store-error.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import { openRedis, soonMs } from '../support/redis-client.ts';
+import { type RedisLink, startRedisLink } from '../support/redis-link.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -59,12 +58,12 @@ test.each([1, 2])(
 );
 
 describe.each([1, 3])('one seed, a name behind which the master changes, %d connections', (connectionsPerMaster) => {
-  let service: Service;
+  let service: RedisLink;
 
   beforeEach(async () => {
     await startServers(2);
-    service = await startService((servers[0] as RedisNode).port);
-    redis = await openRedis(`redis://127.0.0.1:${service.port}`, { connectionsPerMaster });
+    service = await startRedisLink((servers[0] as RedisNode).port);
+    redis = await openRedis(service.url, { connectionsPerMaster });
     expect(await write('1')).toBe('OK');
   });
 
@@ -81,42 +80,3 @@ describe.each([1, 3])('one seed, a name behind which the master changes, %d conn
     expect(await next.command('GET', 'a')).toBe('2');
   });
 });
-
-interface Service {
-  readonly port: number;
-  /** Where new connections go; those that stand stay where they are, as behind a Service of Kubernetes. */
-  target: number;
-  close(): Promise<void>;
-}
-
-async function startService(target: number): Promise<Service> {
-  const sockets = new Set<Socket>();
-  const server = createServer((client) => {
-    const upstream = connect(service.target, '127.0.0.1');
-    for (const [socket, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.on('close', () => {
-        sockets.delete(socket);
-        other.destroy();
-      });
-      socket.pipe(other);
-    }
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const service: Service = {
-    port: (server.address() as { port: number }).port,
-    target,
-    close: async () => {
-      for (const socket of sockets) {
-        socket.destroy();
-      }
-      server.close();
-      await once(server, 'close');
-    },
-  };
-  return service;
-}

@@ -1,5 +1,5 @@
 /**
- * A TCP link to a server that a test makes slow, half-open, or points somewhere else.
+ * A TCP link to a server that a test makes slow, half-open, cuts, or points somewhere else: a name, a virtual IP or a Service in front of it.
  */
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
@@ -7,13 +7,15 @@ import { connect, createServer, type Socket } from 'node:net';
 export interface RedisLink {
   readonly port: number;
   readonly url: string;
-  /** Where new connections lead; those that stand stay where they are, as behind a Service of Kubernetes. */
-  target: number;
+  /** Where new connections lead, which are closed at once if it is undefined; those that stand stay where they are, as behind a Service of Kubernetes. */
+  target: number | undefined;
   /** Of all connections together, each way; infinite at first. */
   bytesPerSecond: number;
   /** What existing connections send either way is discarded from now on, without an error. New ones are served. */
   discardExisting(): void;
-  /** The same, and new connections are taken and never served. */
+  /** Cuts all connections, and leads new ones to this target. */
+  switchTo(target: number | undefined): void;
+  /** Discards what existing connections send, and new connections are taken and never served. */
   discardAll(): void;
   /** Connections that were ever taken. */
   accepted(): number;
@@ -23,7 +25,8 @@ export interface RedisLink {
 /** How much is forwarded at once on a slow link. */
 const PIECE_BYTES = 8_192;
 
-export async function startRedisLink(target: number): Promise<RedisLink> {
+/** `ownPort`: where it listens; unset: anywhere. */
+export async function startRedisLink(target: number | undefined, ownPort = 0): Promise<RedisLink> {
   const sockets = new Set<Socket>();
   const discarded = new Set<Socket>();
   let accepted = 0;
@@ -77,6 +80,11 @@ export async function startRedisLink(target: number): Promise<RedisLink> {
   const toClient = new Lane();
   const server = createServer((client) => {
     accepted += 1;
+    if (link.target === undefined) {
+      client.on('error', () => undefined);
+      client.destroy();
+      return;
+    }
     const upstream = connect(link.target, '127.0.0.1');
     for (const [from, to, lane] of [
       [client, upstream, toServer],
@@ -100,12 +108,17 @@ export async function startRedisLink(target: number): Promise<RedisLink> {
         }
       });
     }
-  }).listen(0, '127.0.0.1');
+  }).listen(ownPort, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as { port: number };
   function discardExisting(): void {
     for (const socket of sockets) {
       discarded.add(socket);
+    }
+  }
+  function cut(): void {
+    for (const socket of sockets) {
+      socket.destroy();
     }
   }
   const link: RedisLink = {
@@ -114,15 +127,17 @@ export async function startRedisLink(target: number): Promise<RedisLink> {
     target,
     bytesPerSecond: Number.POSITIVE_INFINITY,
     discardExisting,
+    switchTo: (next) => {
+      link.target = next;
+      cut();
+    },
     discardAll: () => {
       isServing = false;
       discardExisting();
     },
     accepted: () => accepted,
     close: async () => {
-      for (const socket of sockets) {
-        socket.destroy();
-      }
+      cut();
       server.close();
       await once(server, 'close');
     },
