@@ -14,7 +14,7 @@ import { ErrorReply } from '@redis/client';
 import type { OpenClient } from './client.ts';
 import type { RedisArgument, RedisReply } from './commands.ts';
 import type { RedisOptions } from './options.ts';
-import { parseInfoRole, parseRole, type ServerRole } from './role.ts';
+import { isRefusedForGood, ROLE_QUESTIONS, type ServerRole } from './role.ts';
 import { serverCodeOf } from './server-error.ts';
 
 /** Why nothing of what the connection has said lately can be trusted. */
@@ -27,12 +27,11 @@ export interface KeyedRead {
   onAsk(): void;
 }
 
-type RoleQuestion = 'ROLE' | 'INFO' | 'none';
-
 export class MasterChecks {
   readonly #client: OpenClient;
   readonly #redis: RedisOptions;
-  #roleQuestion: RoleQuestion = 'ROLE';
+  /** Which of ROLE_QUESTIONS is asked. */
+  #question = 0;
 
   constructor(client: OpenClient, redis: RedisOptions) {
     this.#client = client;
@@ -41,7 +40,7 @@ export class MasterChecks {
 
   /** Whether the server does not report its role. */
   get isRoleHidden(): boolean {
-    return this.#roleQuestion === 'none';
+    return ROLE_QUESTIONS[this.#question] === undefined;
   }
 
   /**
@@ -78,34 +77,23 @@ export class MasterChecks {
     return subscriptions < countExpected() ? 'subscription dropped' : undefined;
   }
 
+  /** If the server does not report its role in one form, the next form is used from now on. */
   async #readRole(): Promise<ServerRole> {
-    if (this.#roleQuestion === 'ROLE') {
-      const role = await this.#readRoleBy(['ROLE'], parseRole, 'INFO');
-      if (this.#roleQuestion === 'ROLE') {
-        return role;
+    for (let question = ROLE_QUESTIONS[this.#question]; question !== undefined; ) {
+      try {
+        const role = question.parse(await this.#client.send(question.command));
+        if (role !== 'unknown') {
+          return role;
+        }
+      } catch (error) {
+        if (!isRefusedForGood(error)) {
+          return 'unknown';
+        }
       }
+      this.#question = Math.max(this.#question, ROLE_QUESTIONS.indexOf(question) + 1);
+      question = ROLE_QUESTIONS[this.#question];
     }
-    return this.#roleQuestion === 'none'
-      ? 'unknown'
-      : await this.#readRoleBy(['INFO', 'replication'], (reply) => parseInfoRole(String(reply)), 'none');
-  }
-
-  /** If the server does not report its role in this form, the other form is used from now on. */
-  async #readRoleBy(
-    command: readonly string[],
-    parse: (reply: RedisReply) => ServerRole,
-    otherwise: RoleQuestion,
-  ): Promise<ServerRole> {
-    try {
-      const role = parse(await this.#client.send(command));
-      this.#roleQuestion = role === 'unknown' ? otherwise : this.#roleQuestion;
-      return role;
-    } catch (error) {
-      const isForGood =
-        codeOf(error) === 'NOPERM' || (error instanceof ErrorReply && /unknown command/i.test(error.message));
-      this.#roleQuestion = isForGood ? otherwise : this.#roleQuestion;
-      return 'unknown';
-    }
+    return 'unknown';
   }
 
   #inTime<Value>(promise: Promise<Value>): Promise<Value | undefined> {

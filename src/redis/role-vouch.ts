@@ -10,25 +10,12 @@
  *   4. The question is ROLE, or INFO replication where ROLE is not permitted or not known. A server that reports its role in
  *      neither form is assumed to be a master.
  */
-import { ErrorReply } from '@redis/client';
 import type { OpenClient } from './client.ts';
-import type { RedisReply } from './commands.ts';
-import { parseInfoRole, parseRole, type ServerRole } from './role.ts';
+import { isRefusedForGood, ROLE_QUESTIONS, type RoleQuestion, type ServerRole } from './role.ts';
 
 const ASKED_MS = 500;
 /** Together with the way to the caller less than the second that is promised. */
 const MAX_AGE_MS = 900;
-
-interface Question {
-  readonly command: readonly string[];
-  readonly parse: (reply: RedisReply) => ServerRole;
-}
-
-/** The first is asked until the server refuses it for good, then the next. */
-const QUESTIONS: readonly Question[] = [
-  { command: ['ROLE'], parse: parseRole },
-  { command: ['INFO', 'replication'], parse: (reply) => parseInfoRole(String(reply)) },
-];
 
 export interface RoleVouchOptions {
   /** Whether a replica would answer reads: on a standalone server. */
@@ -42,7 +29,7 @@ export class RoleVouch {
   readonly #isNeeded: () => boolean;
   readonly #onReplica: () => void;
   #client: Client | undefined;
-  /** Which of QUESTIONS is asked. */
+  /** Which of ROLE_QUESTIONS is asked. */
   #question = 0;
   #askedAtMs = Number.NEGATIVE_INFINITY;
   #unanswered = 0;
@@ -74,7 +61,7 @@ export class RoleVouch {
 
   /** Whether the reply to a read that came now counts; if not, it is to be held. */
   covers(nowMs: number): boolean {
-    return nowMs - this.#vouchedAtMs <= MAX_AGE_MS || QUESTIONS[this.#question] === undefined || !this.#isNeeded();
+    return nowMs - this.#vouchedAtMs <= MAX_AGE_MS || ROLE_QUESTIONS[this.#question] === undefined || !this.#isNeeded();
   }
 
   /** `settle` learns whether the server said after this that it is a master; not at all where the connection is lost before it says anything. */
@@ -87,7 +74,7 @@ export class RoleVouch {
 
   #ask(nowMs: number): void {
     const client = this.#client;
-    const question = QUESTIONS[this.#question];
+    const question = ROLE_QUESTIONS[this.#question];
     if (client === undefined || question === undefined) {
       return;
     }
@@ -119,15 +106,15 @@ export class RoleVouch {
     this.#release(true);
   }
 
-  #refused(question: Question, isForGood: boolean, nowMs: number): void {
+  #refused(question: RoleQuestion, isForGood: boolean, nowMs: number): void {
     // Where nothing can be said now (the server is busy, the connection lost) the next read asks again.
     this.#askedAtMs = Number.NEGATIVE_INFINITY;
-    if (isForGood && question === QUESTIONS[this.#question]) {
+    if (isForGood && question === ROLE_QUESTIONS[this.#question]) {
       this.#question += 1;
       this.#ask(nowMs);
     }
     if (this.#unanswered === 0) {
-      this.#release(QUESTIONS[this.#question] === undefined);
+      this.#release(ROLE_QUESTIONS[this.#question] === undefined);
     }
   }
 
@@ -136,9 +123,4 @@ export class RoleVouch {
       settle(isVouched);
     }
   }
-}
-
-/** The user lacks the permission, or the server does not know the command; not BUSY and the like. */
-function isRefusedForGood(error: unknown): boolean {
-  return error instanceof ErrorReply && /^(NOPERM|ERR)\b/.test(error.message);
 }

@@ -1,9 +1,27 @@
 /**
- * What a server says of itself: the replies of ROLE and of INFO replication, read into one word. Pure.
+ * What a server says of itself: the questions for its role, and their replies read into one word. Pure.
  *
  * `unknown` is a server that reports neither (no permission, command disabled, a Sentinel): callers assume that it is a master.
  */
+import type { RedisReply } from './commands.ts';
+
 export type ServerRole = 'master' | 'replica' | 'unknown';
+
+export interface RoleQuestion {
+  readonly command: readonly string[];
+  readonly parse: (reply: RedisReply) => ServerRole;
+}
+
+/** The first is asked until the server refuses it for good, then the next; after the last one the server is assumed to be a master. */
+export const ROLE_QUESTIONS: readonly RoleQuestion[] = [
+  { command: ['ROLE'], parse: parseRole },
+  { command: ['INFO', 'replication'], parse: (reply) => parseInfoRole(String(reply)) },
+];
+
+/** The user lacks the permission, or the server does not know the command; not BUSY and the like. */
+export function isRefusedForGood(error: unknown): boolean {
+  return error instanceof Error && /^(NOPERM|ERR)\b/.test(error.message);
+}
 
 /** Of the reply of ROLE, whose first element is the role; an error or any other form is `unknown`. */
 export function parseRole(reply: unknown): ServerRole {

@@ -6,7 +6,7 @@
  */
 import type { NodeAddress } from './address.ts';
 import type { RedisReply } from './commands.ts';
-import { parseInfoRole, parseRole, type ServerRole } from './role.ts';
+import { isRefusedForGood, parseInfoRole, parseRole, type ServerRole } from './role.ts';
 import { Topology } from './topology.ts';
 
 export interface ClusterReport {
@@ -78,7 +78,7 @@ async function unlessRefused(reply: Promise<RedisReply>): Promise<RedisReply | u
   try {
     return await reply;
   } catch (error) {
-    if (error instanceof Error && /^(NOPERM|ERR)\b/.test(error.message)) {
+    if (isRefusedForGood(error)) {
       return undefined;
     }
     throw error;
