@@ -16,7 +16,7 @@ const FOLDER = 'src/rate-limit';
 /** The file that reads the server's clock; a test puts a time of its own in its place. */
 const NOW = readTextAsset(`${FOLDER}/scripts/now.lua`);
 
-/** The files before and after `one-begin.lua`. */
+/** The files before `one-begin.lua` and after `value.lua`. */
 const ONE_LIMIT: Readonly<Partial<Record<AlgorithmName, { numbers: string; steps: readonly string[] }>>> = {
   fixed_window: { numbers: 'lean/one-window.lua', steps: ['lean/fixed-window.lua'] },
   sliding_window_counter: { numbers: 'lean/one-window.lua', steps: ['lean/sliding-window-counter.lua'] },
@@ -53,10 +53,16 @@ export function loadRateLimitScripts(now = NOW): RateLimitScripts {
   }
   const oneLimit: Partial<Record<AlgorithmName, Script>> = {};
   for (const [name, { numbers, steps }] of Object.entries(ONE_LIMIT)) {
-    const source = assemble([numbers, 'lean/one-begin.lua', ...steps, 'lean/one-end.lua']);
+    const source = assemble([numbers, 'lean/one-begin.lua', 'lean/value.lua', ...steps, 'lean/one-end.lua']);
     oneLimit[name as AlgorithmName] = defineScript(`rate-limit-take-${name.replaceAll('_', '-')}`, source, 'write');
   }
-  const several = [now, textOf('lean/several-begin.lua'), eachAlgorithm(), textOf('lean/several-end.lua')].join('\n');
+  const several = [
+    now,
+    textOf('lean/several-begin.lua'),
+    textOf('lean/value.lua'),
+    eachAlgorithm(),
+    textOf('lean/several-end.lua'),
+  ].join('\n');
   const writing = [...GENERAL_PARTS, 'scripts/general-write.lua'];
   return {
     oneLimit,

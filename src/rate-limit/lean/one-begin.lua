@@ -1,5 +1,5 @@
--- Reads the value of a call that has one limit. The numbers of the limit stand before it (one-window.lua or one-bucket.lua), the
--- fragment of an algorithm and one-end.lua follow.
+-- Reads the value of a call that has one limit. The numbers of the limit stand before it (one-window.lua or one-bucket.lua); value.lua,
+-- the fragment of an algorithm and one-end.lua follow.
 --
 -- KEYS[1]  the subject's hash
 -- ARGV     the packed limit (packed-limits.ts), then the cost (absent: 1), then the maximum delay in ms (absent: no bound)
@@ -14,14 +14,3 @@ if ARGV[2] then
   cost = tonumber(ARGV[2])
 end
 local value = redis.call('HGET', KEYS[1], field)
-local endMs, atMs, used, other = 0, nowMs, 0, 0
-if value then
-  local layout
-  if #value == 33 then
-    endMs, layout, atMs, used, other = struct.unpack('<dBddd', value)
-  end
-  if layout ~= 1 or atMs > nowMs then
-    return 'F'
-  end
-end
-local fits, emptyMs

@@ -1,5 +1,5 @@
--- Reads the limits of a call that has several, and their values. For each, the fragment of its algorithm follows; several-end.lua takes the
--- units of all limits or of none.
+-- Reads the limits of a call that has several, and their values. For each, value.lua and the fragment of its algorithm follow;
+-- several-end.lua takes the units of all limits or of none.
 --
 -- KEYS[1]  the subject's hash
 -- ARGV     the packed limits (packed-limits.ts), then the cost (absent: 1), then the maximum delay in ms (absent: no bound)
@@ -32,16 +32,4 @@ for index = 1, count do
   local windowMs = ((((b1 * 128 + b2) * 128 + b3) * 128 + b4) * 128 + b5) * 128 + b6
   local burst = ((((c1 * 128 + c2) * 128 + c3) * 128 + c4) * 128 + c5) * 128 + c6
   at = at + 20 + #fields[index]
-  local endMs, atMs, used, other = 0, nowMs, 0, 0
-  if value then
-    local layout
-    if #value == 33 then
-      endMs, layout, atMs, used, other = struct.unpack('<dBddd', value)
-    end
-    if layout ~= 1 or atMs > nowMs then
-      return 'F'
-    end
-  else
-    hasNew = true
-  end
-  local fits, emptyMs
+  hasNew = hasNew or not value
