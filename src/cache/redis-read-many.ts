@@ -56,7 +56,7 @@ export interface RedisManyReaderOptions {
   readonly clock?: Clock;
 }
 
-const MAX_FIRST_ENTRY_BYTES = 65_536;
+export const MAX_FIRST_ENTRY_BYTES = 65_536;
 /** Room for a header with tags, however many keys share the budget. */
 const MIN_FIRST_ENTRY_BYTES = 1_024;
 /** Of all calls together: two of 256 keys at once, or many small ones; little beside the memory of the smallest pod. */

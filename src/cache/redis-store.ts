@@ -17,7 +17,7 @@ import { keyHash } from '../redis/key-hash.ts';
 import { BUCKET_COUNT, bucketOf, type Keyspace } from '../redis/keyspace.ts';
 import { loadScript, type Script, type ScriptKind } from '../redis/script.ts';
 import { decodeEntry, encodeEntryRest, encodeEntryStart, STAMP_BYTES, versionIn } from './entry.ts';
-import { RedisManyReader } from './redis-read-many.ts';
+import { MAX_FIRST_ENTRY_BYTES, RedisManyReader } from './redis-read-many.ts';
 import { asArray, asBuffer, toBucketRead, toReadEntry } from './redis-replies.ts';
 import { RedisTags } from './redis-tags.ts';
 import type { CacheStore, CacheWrite, ReadManyOptions, ReadManyResult, StoredValue, WriteOutcome } from './store.ts';
@@ -25,7 +25,7 @@ import type { CacheStore, CacheWrite, ReadManyOptions, ReadManyResult, StoredVal
 const DIRECTORY = 'src/cache/scripts';
 
 /** A read returns entries up to this size at once. Of a larger one it learns the size first: many large replies at once would fill the pod. */
-const SMALL_ENTRY = ['65536'];
+const SMALL_ENTRY = [String(MAX_FIRST_ENTRY_BYTES)];
 /** Others may write a larger value between the two reads. */
 const MAX_LARGE_READS = 3;
 
