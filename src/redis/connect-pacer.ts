@@ -14,6 +14,7 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 
 const BACKOFF = { firstMs: 100, maxMs: 4_000 };
 const MAX_ADDRESSES = 1_000;
+const HURRIED_APART_MS = 100;
 
 interface Outage {
   readonly beganMs: number;
@@ -109,6 +110,17 @@ export class ConnectPacer {
       this.#outages.set(address, outage);
     }
     return outage;
+  }
+}
+
+/** Lets one lost connection be opened again without a wait, every 100 ms at most: a server that serves a little and hangs up is not hurried. */
+export class Hurry {
+  #lastMs = Number.NEGATIVE_INFINITY;
+
+  take(nowMs: number): boolean {
+    const isAllowed = nowMs - this.#lastMs >= HURRIED_APART_MS;
+    this.#lastMs = isAllowed ? nowMs : this.#lastMs;
+    return isAllowed;
   }
 }
 

@@ -19,7 +19,7 @@ import { type OpenClient, openClient, wasNeverTaken } from './client.ts';
 import { bytesOf } from './command-bytes.ts';
 import type { RedisArgument, RedisReply } from './commands.ts';
 import { ConnectFailures } from './connect-failure.ts';
-import { connectPacer, type Retry } from './connect-pacer.ts';
+import { connectPacer, Hurry, type Retry } from './connect-pacer.ts';
 import { InFlight } from './in-flight.ts';
 import { LostConnection } from './lost-connection.ts';
 import type { RedisOptions } from './options.ts';
@@ -33,8 +33,6 @@ import { WATCH_MS, Watchdog } from './watchdog.ts';
 
 /** A connection that was lost sooner and never answered anything counts as another failed attempt. */
 const STABLE_MS = 1_000;
-/** Reconnections without a wait are so far apart: a server that answers a little and hangs up is not hurried. */
-const HURRIED_APART_MS = 100;
 
 /**
  * Commands in flight on one connection, in bytes: a node that went silent is noticed after 250 ms, in which large values could fill the
@@ -73,7 +71,7 @@ export class RedisConnection {
   #hasBeenReady = false;
   #readyAtMs = 0;
   #readyAtBytes = 0;
-  #hurriedAtMs = Number.NEGATIVE_INFINITY;
+  readonly #hurry = new Hurry();
   #refusal: StoreError | undefined;
   readonly #failures = new ConnectFailures();
   /** node-redis writes in the next turn of the event loop: what was sent in this batch is certainly not written before that. */
@@ -293,8 +291,7 @@ export class RedisConnection {
     const nowMs = this.#redis.clock.monotonicMs();
     const hasServed = client.bytesRead() > this.#readyAtBytes || nowMs - this.#readyAtMs >= STABLE_MS;
     this.#failedAttempts = hasServed ? 0 : this.#failedAttempts;
-    if (hasServed && nowMs - this.#hurriedAtMs >= HURRIED_APART_MS) {
-      this.#hurriedAtMs = nowMs;
+    if (hasServed && this.#hurry.take(nowMs)) {
       void this.#connect();
     } else {
       this.#retryLater(false);

@@ -16,6 +16,7 @@ import type { RedisArgument, RedisReply } from './commands.ts';
 import type { RedisOptions } from './options.ts';
 import { isRefusedForGood, ROLE_QUESTIONS, type ServerRole } from './role.ts';
 import { serverCodeOf } from './server-error.ts';
+import { settledBy } from './settled-by.ts';
 
 /** Why nothing of what the connection has said lately can be trusted. */
 export type Failure = 'silent' | 'demoted' | 'cluster down' | 'moved' | 'refused' | 'subscription dropped';
@@ -98,16 +99,7 @@ export class MasterChecks {
 
   #inTime<Value>(promise: Promise<Value>): Promise<Value | undefined> {
     const { clock, commandTimeoutMs, wheel } = this.#redis;
-    return new Promise((resolve) => {
-      // When the loop was late the reply may lie unread: sockets are read once more.
-      const entry = wheel.schedule(clock.monotonicMs() + commandTimeoutMs, () =>
-        setImmediate(() => resolve(undefined)),
-      );
-      void promise.then((value) => {
-        wheel.cancel(entry);
-        resolve(value);
-      });
-    });
+    return settledBy(promise, clock.monotonicMs() + commandTimeoutMs, wheel);
   }
 }
 

@@ -26,6 +26,7 @@ import type { SendOptions } from './pending-command.ts';
 import type { Script } from './script.ts';
 import { storeErrorOf } from './server-error.ts';
 import type { ServerReply } from './server-reply.ts';
+import { settledBy } from './settled-by.ts';
 
 const MAX_TURNS = 5;
 /** Another server may be the master by now. */
@@ -190,7 +191,7 @@ class Attempt {
   async #afterRefresh(): Promise<void> {
     this.#hasRefreshed = true;
     this.#isAsking = false;
-    await this.#inTime(this.#options.refreshed(), this.#untilMs);
+    await settledBy(this.#options.refreshed(), this.#untilMs, this.#options.redis.wheel);
     this.#node = this.#options.ownerOf(this.#request.slot) ?? this.#node;
     await this.#connect();
   }
@@ -221,7 +222,7 @@ class Attempt {
       connection.send(['SCRIPT', 'LOAD', script.source], this.#nowMs() + redis.commandTimeoutMs);
     const ensured = this.#node.scripts.ensure(script, this.#sentAtMs, () => this.#nowMs(), load);
     try {
-      await this.#inTime(ensured, this.#untilMs);
+      await settledBy(ensured, this.#untilMs, this.#options.redis.wheel);
     } catch (error) {
       if (error instanceof StoreError) {
         // Whatever became of the load, the command itself was refused: a turn is over, and another may find the script or load it.
@@ -230,24 +231,6 @@ class Attempt {
       }
       throw errorOf(error as ServerReply);
     }
-  }
-
-  /** Waits for the promise, until this time at most. */
-  #inTime(promise: Promise<void>, untilMs: number): Promise<void> {
-    const { wheel } = this.#options.redis;
-    return new Promise((resolve, reject) => {
-      const entry = wheel.schedule(untilMs, resolve);
-      promise.then(
-        () => {
-          wheel.cancel(entry);
-          resolve();
-        },
-        (error: unknown) => {
-          wheel.cancel(entry);
-          reject(error);
-        },
-      );
-    });
   }
 
   #pause(durationMs: number): Promise<void> {

@@ -14,14 +14,13 @@
 import { addressText, type NodeAddress } from './address.ts';
 import { type OpenClient, openClient } from './client.ts';
 import type { ChannelProbe, SubscriberListener } from './commands.ts';
-import { connectPacer, type Retry } from './connect-pacer.ts';
+import { connectPacer, Hurry, type Retry } from './connect-pacer.ts';
 import { type Failure, type KeyedRead, MasterChecks } from './master-checks.ts';
 import type { RedisOptions } from './options.ts';
 import { RefusedServerError } from './refused-server.ts';
+import { settledBy } from './settled-by.ts';
 import { type Subscription, Subscriptions } from './subscriptions.ts';
 
-/** Connections that are opened again at once are so far apart. */
-const HURRIED_APART_MS = 100;
 /** Barriers of our own until every channel was probed. */
 const PROBE_ROUNDS = 4;
 /** Probes in one write; more wait until these are answered. */
@@ -55,7 +54,7 @@ export class SubscriberConnection {
   #retry: Retry | undefined;
   /** Attempts since a barrier found all well. */
   #attempts = 0;
-  #hurriedAtMs = Number.NEGATIVE_INFINITY;
+  readonly #hurry = new Hurry();
   #isOpening = false;
   #isClosed = false;
   /** Why the connection was lost, as the log says; undefined again once all is well. */
@@ -127,7 +126,7 @@ export class SubscriberConnection {
     if (opened?.isVouched !== true) {
       return this.isIdle;
     }
-    return (await this.#before(this.#check(opened, 1), deadlineAtMs)) ?? false;
+    return (await settledBy(this.#check(opened, 1), deadlineAtMs, this.#redis.wheel)) ?? false;
   }
 
   /** A barrier of our own, with its share of all probes. */
@@ -229,17 +228,6 @@ export class SubscriberConnection {
     return opened === this.#opened && this.#channels.isCurrent(subscription);
   }
 
-  #before(whole: Promise<boolean>, deadlineAtMs: number): Promise<boolean | undefined> {
-    const { wheel } = this.#redis;
-    return new Promise((resolve) => {
-      const entry = wheel.schedule(deadlineAtMs, () => setImmediate(() => resolve(undefined)));
-      void whole.then((isWhole) => {
-        wheel.cancel(entry);
-        resolve(isWhole);
-      });
-    });
-  }
-
   #giveUp(opened: Opened, reason: string): void {
     if (opened === this.#opened) {
       this.#lost(reason);
@@ -298,9 +286,7 @@ export class SubscriberConnection {
     if (this.#isClosed || this.isIdle || this.#retry !== undefined) {
       return;
     }
-    const nowMs = this.#redis.clock.monotonicMs();
-    if (this.#attempts === 0 && nowMs - this.#hurriedAtMs >= HURRIED_APART_MS) {
-      this.#hurriedAtMs = nowMs;
+    if (this.#attempts === 0 && this.#hurry.take(this.#redis.clock.monotonicMs())) {
       this.#open();
       return;
     }

@@ -1,0 +1,26 @@
+/**
+ * Waits for a promise until a time on the timer wheel.
+ */
+import type { TimerWheel } from '../lib/timer-wheel.ts';
+
+/** What the promise settles as, or undefined if it has not settled by `dueMs` (monotonic). Rejects only as the promise does. */
+export function settledBy<Value>(
+  promise: Promise<Value>,
+  dueMs: number,
+  wheel: TimerWheel,
+): Promise<Value | undefined> {
+  return new Promise((resolve, reject) => {
+    // If the event loop was blocked, the reply may lie unread: sockets are read once more.
+    const entry = wheel.schedule(dueMs, () => setImmediate(() => resolve(undefined)));
+    promise.then(
+      (value) => {
+        wheel.cancel(entry);
+        resolve(value);
+      },
+      (error: unknown) => {
+        wheel.cancel(entry);
+        reject(error);
+      },
+    );
+  });
+}
