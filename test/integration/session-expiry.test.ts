@@ -9,10 +9,9 @@ import { endOf, type IssuedSessionId, issueSessionId, type SessionRecord } from 
 import type { SessionUpdate } from '../../src/session/store.ts';
 import { openRedis, soonMs } from '../support/redis-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { createIn, recordedStore } from '../support/session-steps.ts';
+import { createIn, NO_CHANGE, recordedStore } from '../support/session-steps.ts';
 
 const DAY_MS = 86_400_000;
-const NO_CHANGE = { set: new Map<string, Buffer>(), remove: new Set<string>() };
 
 let server: RedisNode;
 let redis: Redis;

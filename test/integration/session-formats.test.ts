@@ -15,6 +15,7 @@ import { parseSessionId, type SessionCredential, USER_TTL_MARGIN_MS } from '../.
 import { openRedis, soonMs } from '../support/redis-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { repositoryRoot } from '../support/repository.ts';
+import { NO_CHANGE, UPDATE } from '../support/session-steps.ts';
 
 interface StoredHash {
   readonly key: string;
@@ -41,8 +42,6 @@ const data = new Map(Object.entries(fixture.data).map(([name, value]) => [name, 
 const labels = new Map(Object.entries(fixture.labels));
 /** As a script: HGETALL itself comes back as a map. */
 const READ_ALL = defineScript('read-all', "return redis.call('HGETALL', KEYS[1])", 'read');
-const NO_CHANGE = { set: new Map<string, Buffer>(), remove: new Set<string>() };
-const UPDATE = { change: NO_CHANGE, ifVersion: undefined, idleTtlMs: undefined, absoluteTtlMs: undefined };
 
 let server: RedisNode;
 let redis: Redis;

@@ -9,10 +9,8 @@ import { RedisSessionStore } from '../../src/session/redis-store.ts';
 import { issueSessionId } from '../../src/session/session.ts';
 import { openRedis } from '../support/redis-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { NO_CHANGE, UPDATE } from '../support/session-steps.ts';
 import { waitFor } from '../support/wait.ts';
-
-const NO_CHANGE = { set: new Map<string, Buffer>(), remove: new Set<string>() };
-const UPDATE = { change: NO_CHANGE, ifVersion: undefined, idleTtlMs: undefined, absoluteTtlMs: undefined };
 
 let server: RedisNode;
 let redis: Redis;

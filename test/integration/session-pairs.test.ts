@@ -17,10 +17,10 @@ import { type IssuedSessionId, issueSessionId } from '../../src/session/session.
 import type { SessionRotation, SessionStore, SessionUpdate } from '../../src/session/store.ts';
 import { openRedis } from '../support/redis-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { NO_CHANGE } from '../support/session-steps.ts';
 
 const keyspace = createKeyspace('');
 const LIVES = { idleTtlMs: 3_600_000, absoluteTtlMs: 7_200_000 };
-const NO_CHANGE = { set: new Map<string, Buffer>(), remove: new Set<string>() };
 /** No call has more steps that wait for one another than these. */
 const STEPS_MAX = 6;
 

@@ -11,10 +11,10 @@ import { issueSessionId, type SessionCredential } from '../../src/session/sessio
 import type { RotateOutcome, SessionStore } from '../../src/session/store.ts';
 import { openRedis } from '../support/redis-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { NO_CHANGE } from '../support/session-steps.ts';
 import { waitFor } from '../support/wait.ts';
 
 const keyspace = createKeyspace('');
-const NO_CHANGE = { set: new Map<string, Buffer>(), remove: new Set<string>() };
 
 let server: RedisNode;
 let redis: Redis;

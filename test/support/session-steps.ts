@@ -1,5 +1,5 @@
 /**
- * A Redis store of sessions whose every command is written down, and sessions for it.
+ * A Redis store of sessions whose every command is written down, and sessions and updates for it.
  */
 import { randomBytes } from 'node:crypto';
 import type { RedisCommands } from '../../src/redis/commands.ts';
@@ -7,6 +7,10 @@ import { createKeyspace } from '../../src/redis/keyspace.ts';
 import { RedisSessionStore } from '../../src/session/redis-store.ts';
 import { type IssuedSessionId, issueSessionId } from '../../src/session/session.ts';
 import type { NewSession, SessionStore } from '../../src/session/store.ts';
+
+/** A change of data that changes nothing, and an update with it. */
+export const NO_CHANGE = { set: new Map<string, Buffer>(), remove: new Set<string>() };
+export const UPDATE = { change: NO_CHANGE, ifVersion: undefined, idleTtlMs: undefined, absoluteTtlMs: undefined };
 
 export interface RecordedStore {
   readonly store: RedisSessionStore;

@@ -4,9 +4,8 @@
 import { randomBytes } from 'node:crypto';
 import { issueSessionId, LISTED_SESSIONS_DROPPED, LISTED_SESSIONS_MAX } from '../../src/session/session.ts';
 import type { NewSession, SessionRotation, SessionStore, SessionUpdate } from '../../src/session/store.ts';
+import { NO_CHANGE } from './session-steps.ts';
 import type { SessionStoreFixture } from './session-stores.ts';
-
-const NO_CHANGE = { set: new Map<string, Buffer>(), remove: new Set<string>() };
 
 /** Far: no test waits for it. */
 function deadline(): number {

@@ -7,12 +7,12 @@ import fc from 'fast-check';
 import { issueSessionId, type SessionCredential } from '../../src/session/session.ts';
 import type { SessionStore } from '../../src/session/store.ts';
 import { SessionModel } from './session-model.ts';
+import { NO_CHANGE } from './session-steps.ts';
 import type { SessionStoreFixture } from './session-stores.ts';
 
 const FAR_MS = 20_000;
 const LIVES = { idleTtlMs: 3_600_000, absoluteTtlMs: 7_200_000 };
 const NO_LIVES = { ifVersion: undefined, idleTtlMs: undefined, absoluteTtlMs: undefined };
-const NO_CHANGE = { set: new Map<string, Buffer>(), remove: new Set<string>() };
 
 const userArbitrary = fc.constantFrom('', 'a', 'b');
 const stepArbitrary = fc.oneof(
