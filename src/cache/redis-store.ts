@@ -76,7 +76,7 @@ export class RedisCacheStore implements CacheStore {
       if (attempt === MAX_LARGE_READS) {
         throw new StoreError('unavailable', 'the cached value grew each time it was read');
       }
-      // Its size is known now, and the connection bounds how much of that kind is under way at once.
+      // Its size is known now, and the connection bounds how much of that kind is in flight at once.
       const expectedReplyBytes = read.items[0];
       const limit = [String(expectedReplyBytes)];
       read = toBucketRead(

@@ -149,7 +149,7 @@ test.each([
   ['stored', (writes: Held<WriteOutcome>[]) => writes[0]?.resolve({ stored: true, version: Buffer.of(2) })],
   ['not stored', (writes: Held<WriteOutcome>[]) => writes[0]?.resolve({ stored: false })],
   ['unknown', (writes: Held<WriteOutcome>[]) => writes[0]?.reject(new StoreError('unknown', 'no answer'))],
-])('a CacheSet that ends %s leaves no copy, and none to a read that was under way', async (_what, end) => {
+])('a CacheSet that ends %s leaves no copy, and none to a read that was in flight', async (_what, end) => {
   const t = await setUpNear();
   const underWay = t.get({ fresh: true });
   const set = Promise.resolve(t.service.CacheSet(setRequest(), callContext({ clock: t.clock }))).catch(() => {});

@@ -8,9 +8,9 @@
  *
  * Promises, to whoever does what the actions say before it feeds the next event:
  *   1. After message n of an incarnation was applied, no copy is left that was read before any message up to n. A message that
- *      is missing shows as a gap, and a gap voids the whole bucket (R2).
- *   2. While the channel is not live there is no copy at all: `lost` voids the bucket (R3), messages in that state mean nothing.
- *   3. `generation` is another one after everything that voids the whole bucket. A fill whose read was sent under an older
+ *      is missing shows as a gap, and a gap invalidates the whole bucket (R2).
+ *   2. While the channel is not live there is no copy at all: `lost` invalidates the bucket (R3), messages in that state mean nothing.
+ *   3. `generation` is another one after everything that invalidates the whole bucket. A fill whose read was sent under an older
  *      one must not be kept (R1).
  *   4. Within one live subscription numbers only grow. One connection to one server neither repeats nor reorders messages, a new
  *      subscription forgets what was known, and a slot that moves is a loss first. So a number that does not grow is of a server that
@@ -69,7 +69,7 @@ export type BusEvent =
 export type SentAt = Pick<BucketMark, 'incarnation' | 'number'>;
 
 /**
- * Why a bucket is void.
+ * Why a bucket is invalid.
  *   asked  somebody invalidated it whole
  *   first  the first message since the channel became live: what was sent between the two is not known to have come. A watch
  *          that heard `live` before it told its user that it had started needs only the names.
@@ -127,7 +127,7 @@ export function applyBusEvent(state: BucketState, event: BusEvent): BusAction {
 }
 
 function applyLive(state: BucketState): BusAction {
-  // Live while live: the subscription was made anew, and nobody can say what was missed in between.
+  // Live while live: the subscription was repeated, and what was missed in between is unknown.
   const wasLive = state.live;
   state.live = true;
   const flushed = flush(state, 'lost', undefined);

@@ -7,7 +7,7 @@
  *   2. no message was heard that voids it, nor a later one of its channel;
  *   3. no change that this process made and has answered voids it;
  *   4. no read that was sent later has been answered with a later value, or that there is none; nor has any fresh read, whenever it was
- *      sent and however many are under way (A11).
+ *      sent and however many are in flight (A11).
  */
 import fc from 'fast-check';
 import { NAMES, NearCacheWorld } from '../../test/support/near-cache-world.ts';

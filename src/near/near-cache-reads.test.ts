@@ -1,5 +1,5 @@
 /**
- * What a read that has ended does to near copies: a fresh one, however many are under way, and one whose mark disagrees with the bus.
+ * What a read that has ended does to near copies: a fresh one, however many are in flight, and one whose mark disagrees with the bus.
  */
 import {
   begin,

@@ -135,7 +135,7 @@ describe('R1: what came between the sending of a read and its answer voids the f
     expect(t.get()).toBeDefined();
   });
 
-  test('of two reads under way the later one counts', () => {
+  test('of two reads in flight the later one counts', () => {
     const t = setUp();
     ready(t);
     const early = begin(t);
@@ -166,7 +166,7 @@ describe('tags', () => {
     expect(t.get()).toBeDefined();
   });
 
-  test('a channel that became live while the read was under way does not count', () => {
+  test('a channel that became live while the read was in flight does not count', () => {
     const t = setUp();
     ready(t);
     fill(t, tagged);
@@ -177,7 +177,7 @@ describe('tags', () => {
     expect(t.get()).toBeUndefined();
   });
 
-  test('a message of the tag while the read was under way voids the fill', () => {
+  test('a message of the tag while the read was in flight voids the fill', () => {
     const t = readyWithTags();
     const placeholder = begin(t);
     t.say(tagChannelOf('t2'), 't2');

@@ -65,7 +65,7 @@ export interface NearCacheOptions {
   readonly maxEntries: number;
   readonly maxBytes: number;
   readonly lifeMs?: number;
-  /** Reads under way that may end in a copy; more go without. */
+  /** Reads in flight that may end in a copy; more go without. */
   readonly maxPlaceholders?: number;
 }
 
@@ -82,7 +82,7 @@ export class NearCache implements HubListener {
   readonly #lifeMs: number;
   readonly #maxPlaceholders: number;
   readonly #copies: BoundedMap<NearCopy>;
-  /** By name: of every read under way that nothing has voided since it was sent. */
+  /** By name: of every read in flight that nothing has voided since it was sent. */
   readonly #placeholders = new Map<string, Set<Placeholder>>();
   #placeholderCount = 0;
   /** Names of copies by their channel, and by tag within a tag channel. */
@@ -152,7 +152,7 @@ export class NearCache implements HubListener {
       isFresh,
     };
     if (mayKeep) {
-      // Any of several reads of one key may leave a copy: of a key that is read all the time a later one is always under way.
+      // Any of several reads of one key may leave a copy: of a key that is read all the time a later one is always in flight.
       addTo(this.#placeholders, placeholder.name, placeholder);
       this.#placeholderCount += 1;
     }
@@ -165,7 +165,7 @@ export class NearCache implements HubListener {
     const isValid = this.#end(placeholder);
     const copy = this.#copies.peek(name, Number.NEGATIVE_INFINITY);
     if (isFresh) {
-      // Which of two reads under way was sent first does not say which the server ran first.
+      // Which of two reads in flight was sent first does not say which the server ran first.
       this.#voidReads(name);
     } else if (copy !== undefined && copy.order > order) {
       return;
@@ -190,7 +190,7 @@ export class NearCache implements HubListener {
     for (const tag of tags) {
       this.#dropTag(namespace, tag);
     }
-    // Which of the reads under way will bear one of them is not known yet.
+    // Which of the reads in flight will bear one of them is not known yet.
     this.#voidPlaceholders(namespace);
   }
 

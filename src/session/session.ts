@@ -27,7 +27,7 @@ export const LABELS_BYTES_MAX = 2_048;
 export const LISTED_SESSIONS_MAX = 1_000;
 /** How many of the oldest leave a full list at once, so that a full list is sorted once per so many logins. */
 export const LISTED_SESSIONS_DROPPED = 50;
-/** Calls under way when a session is rotated are over by then. */
+/** Calls in flight when a session is rotated are over by then. */
 export const GRACE_MS_MAX = 30_000;
 /**
  * A handle enters the user's list before its session exists (creation) or is the user's (login). A list that finds such an

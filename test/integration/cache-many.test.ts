@@ -196,7 +196,7 @@ describe('a sidecar', () => {
     expect((await getMany(1, Array(257).fill(key)))[0]).toMatchObject({ code: Status.INVALID_ARGUMENT });
   }, 60_000);
 
-  test('decides limits by the store while calls of 256 values of 10 KB are under way on the same Redis', async () => {
+  test('decides limits by the store while calls of 256 values of 10 KB are in flight on the same Redis', async () => {
     await start({});
     const medium = Array.from({ length: 256 }, (_, index) => Buffer.from(`medium-${index}`));
     await set(medium, { value: Buffer.alloc(10_000, 'v') });

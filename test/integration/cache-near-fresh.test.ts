@@ -1,5 +1,5 @@
 /**
- * A fresh read while as many reads are under way as may leave a copy (A11): what it went past is not served after it.
+ * A fresh read while as many reads are in flight as may leave a copy (A11): what it went past is not served after it.
  */
 
 import { noCacheMetrics } from '../../src/cache/metrics.ts';
@@ -79,7 +79,7 @@ test.each([
     },
   ],
 ])(
-  '%s with `fresh`: the old copy is not served after it, however many reads are under way',
+  '%s with `fresh`: the old copy is not served after it, however many reads are in flight',
   async (what, readFresh) => {
     current = 'old';
     await get();
