@@ -25,7 +25,7 @@ let store: RedisRateLimitStore;
 
 beforeEach(async () => {
   server = await startRedis();
-  redis = await openRedis(server.url, { commandTimeoutMs: 5_000 });
+  redis = await openRedis(server.url);
   store = new RedisRateLimitStore({ redis, keyspace: createKeyspace('test:') });
 }, 60_000);
 

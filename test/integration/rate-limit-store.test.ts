@@ -27,7 +27,7 @@ describeRateLimitStore('a Cluster', async () => {
 });
 
 async function redisFixture(masters: readonly RedisNode[], stop: () => Promise<void>): Promise<RateLimitStoreFixture> {
-  const redis = await openRedis(masters.map((node) => node.url).join(','), { commandTimeoutMs: 5_000 });
+  const redis = await openRedis(masters.map((node) => node.url).join(','));
   return {
     store: new RedisRateLimitStore({ redis, keyspace: createKeyspace('test:') }),
     keysWithoutTtl: async () => {

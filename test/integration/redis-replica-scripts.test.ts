@@ -61,7 +61,7 @@ let redis: Redis;
 
 beforeAll(async () => {
   server = await startRedis({ args: ['--replica-serve-stale-data', 'yes'] });
-  redis = await openRedis(server.url, { commandTimeoutMs: 5_000 });
+  redis = await openRedis(server.url);
 });
 
 afterAll(async () => {

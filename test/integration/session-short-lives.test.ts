@@ -18,7 +18,7 @@ let store: RedisSessionStore;
 
 beforeAll(async () => {
   server = await startRedis();
-  redis = await openRedis(server.url, { commandTimeoutMs: 5_000 });
+  redis = await openRedis(server.url);
   store = recordedStore(redis).store;
 }, 60_000);
 

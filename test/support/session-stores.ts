@@ -57,7 +57,7 @@ export async function clusterFixture(): Promise<SessionStoreFixture> {
 const PREFIX = 'test:';
 
 async function redisFixture(masters: readonly RedisNode[], stop: () => Promise<void>): Promise<SessionStoreFixture> {
-  const redis = await openRedis(masters.map((node) => node.url).join(','), { commandTimeoutMs: 5_000 });
+  const redis = await openRedis(masters.map((node) => node.url).join(','));
   const keyspace = createKeyspace(PREFIX);
   return {
     store: new RedisSessionStore({ commands: redis, keyspace }),
