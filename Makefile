@@ -6,8 +6,8 @@ JEST := node --experimental-vm-modules --disable-warning=ExperimentalWarning nod
 JEST_REPORT_DIR ?=
 report = $(if $(JEST_REPORT_DIR),--json --outputFile=$(JEST_REPORT_DIR)/$(1).json)
 IMAGE ?= pannier:dev
-# A suite that is not part of `make test`: $(call suite,NAME,FILES)
-suite = $(JEST) $(call report,$(1)) --testMatch '$(CURDIR)/$(2)' --testPathIgnorePatterns /node_modules/ --testTimeout 120000 --runInBand --forceExit
+# A suite that is not part of `make test`: $(call suite,NAME,FILES,HOW MANY AT A TIME)
+suite = $(JEST) $(call report,$(1)) --testMatch '$(CURDIR)/$(2)' --testPathIgnorePatterns /node_modules/ --testTimeout 120000 --forceExit $(or $(3),--runInBand)
 # How images are built: `docker build`, or another command that takes its arguments.
 IMAGE_BUILD ?= docker build
 
@@ -38,7 +38,7 @@ REDIS_SUITES := test/{e2e/*,integration/{rate-limit,session,cache,redis,format}*
 REDIS_IMAGE ?= redis:8.6
 test-redis: node_modules/.installed dist/main.mjs ## the Redis suites and the fault suite on the server of REDIS_IMAGE (needs a container engine)
 	PANNIER_TEST_REDIS=container PANNIER_TEST_REDIS_IMAGE=$(REDIS_IMAGE) \
-	  $(call suite,redis-$(subst /,-,$(subst :,-,$(REDIS_IMAGE))),$(REDIS_SUITES)) $(ARGS)
+	  $(call suite,redis-$(subst /,-,$(subst :,-,$(REDIS_IMAGE))),$(REDIS_SUITES),--maxWorkers=2) $(ARGS)
 
 test-mixed: node_modules/.installed dist/main.mjs ## sidecars of this and another commit on one Redis (PANNIER_MIXED_REF, else the last tag)
 	sh scripts/ensure-redis.sh
