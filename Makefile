@@ -33,12 +33,15 @@ test: node_modules/.installed dist/main.mjs ## unit, contract and integration te
 	sh scripts/ensure-redis.sh
 	$(JEST) $(call report,test) --forceExit $(ARGS)
 
-# Where the version of the server matters: limits, sessions, cache, connections, and the fault suite.
-REDIS_SUITES := test/{e2e/*,integration/{rate-limit,session,cache,redis,format}*}.test.ts
+# Where the version of the server matters: limits, sessions, cache, connections, and the fault suite, whose bounds of time need the machine for itself.
+REDIS_SUITES := test/integration/{rate-limit,session,cache,redis,format}*.test.ts
 REDIS_IMAGE ?= redis:8.6
+redis_name = redis-$(subst /,-,$(subst :,-,$(REDIS_IMAGE)))
+test-redis: export PANNIER_TEST_REDIS := container
+test-redis: export PANNIER_TEST_REDIS_IMAGE := $(REDIS_IMAGE)
 test-redis: node_modules/.installed dist/main.mjs ## the Redis suites and the fault suite on the server of REDIS_IMAGE (needs a container engine)
-	PANNIER_TEST_REDIS=container PANNIER_TEST_REDIS_IMAGE=$(REDIS_IMAGE) \
-	  $(call suite,redis-$(subst /,-,$(subst :,-,$(REDIS_IMAGE))),$(REDIS_SUITES),--maxWorkers=2) $(ARGS)
+	$(call suite,$(redis_name),$(REDIS_SUITES),--maxWorkers=2) $(ARGS)
+	$(call suite,$(redis_name)-faults,test/e2e/*.test.ts) $(ARGS)
 
 test-mixed: node_modules/.installed dist/main.mjs ## sidecars of this and another commit on one Redis (PANNIER_MIXED_REF, else the last tag)
 	sh scripts/ensure-redis.sh

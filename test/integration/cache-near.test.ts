@@ -10,6 +10,8 @@ import { waitFor } from '../support/wait.ts';
 
 /** What a copy may live, and what this process may be late in asking: its own lag, measured beside. */
 const LIFE_MS = 1_000;
+/** Reads of one key in flight at the same time. */
+const MAX_READS = 1_000;
 
 let node: RedisNode;
 let sidecars: CacheSidecar[];
@@ -63,14 +65,24 @@ test('a key that is read all the time, the next read sent before the last is ans
   await first().set('hot', 'v1');
   await first().warm('hot');
   await first().set('hot', 'v2');
-  const answers: ReturnType<CacheSidecar['get']>[] = [];
-  while (answers.length < 2_000) {
-    answers.push(first().get('hot'));
+  const untilMs = performance.now() + 20_000;
+  const reads = new Set<Promise<void>>();
+  let nearAnswers = 0;
+  while (nearAnswers === 0 && performance.now() < untilMs) {
+    if (reads.size < MAX_READS) {
+      const read = first()
+        .get('hot')
+        .then(({ response }) => {
+          nearAnswers += response.source === 1 ? 1 : 0;
+          reads.delete(read);
+        });
+      reads.add(read);
+    }
     // One turn of the loop takes less than an answer of the server.
     await new Promise((resolve) => setImmediate(resolve));
   }
-  const sources = (await Promise.all(answers)).map(({ response }) => response.source);
-  expect(sources.filter((source) => source === 1).length).toBeGreaterThan(0);
+  await Promise.all(reads);
+  expect(nearAnswers).toBeGreaterThan(0);
 });
 
 test.each([
