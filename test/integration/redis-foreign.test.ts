@@ -25,13 +25,7 @@ beforeEach(async () => {
   proxies = await Promise.all(cluster.nodes.map((node) => startRedisLink(node.port)));
   others = [];
   errors = [];
-  for (const [index, node] of cluster.nodes.entries()) {
-    await node.command('CONFIG', 'SET', 'cluster-announce-port', String(proxies[index]?.port));
-  }
-  await waitFor('the addresses of the proxies', async () => {
-    const slots = await Promise.all(cluster.nodes.map((node) => node.command('CLUSTER', 'SLOTS')));
-    return slots.every((reply) => proxies.every(({ port }) => JSON.stringify(reply).includes(String(port))));
-  });
+  await announce(proxies);
 });
 
 afterEach(async () => {
@@ -39,6 +33,17 @@ afterEach(async () => {
   await Promise.all(proxies.map((proxy) => proxy.close()));
   await Promise.all([cluster.stop(), ...others.map((other) => other.stop())]);
 });
+
+/** Every node reports the addresses of these links; a node learns those of the others by gossip, a little later. */
+async function announce(links: readonly RedisLink[]): Promise<void> {
+  for (const [index, node] of cluster.nodes.entries()) {
+    await node.command('CONFIG', 'SET', 'cluster-announce-port', String(links[index]?.port));
+  }
+  await waitFor('the announced addresses in the reports of all nodes', async () => {
+    const slots = await Promise.all(cluster.nodes.map((node) => node.command('CLUSTER', 'SLOTS')));
+    return slots.every((reply) => links.every(({ port }) => JSON.stringify(reply).includes(String(port))));
+  });
+}
 
 async function open(seeds: readonly RedisLink[]): Promise<void> {
   const urls = seeds.map(({ port }) => `redis://127.0.0.1:${port}`).join(',');
@@ -145,9 +150,7 @@ test('a Cluster that comes back with a new address of every node is found by the
   await waitFor('no service', async () => (await outcomes()).join() === 'unavailable');
   const moved = await Promise.all(cluster.nodes.map((node) => startRedisLink(node.port)));
   others.push(...moved.map((proxy) => ({ stop: () => proxy.close() })));
-  for (const [index, node] of cluster.nodes.entries()) {
-    await node.command('CONFIG', 'SET', 'cluster-announce-port', String(moved[index]?.port));
-  }
+  await announce(moved);
   seed.switchTo(cluster.nodes[0]?.port);
   await waitFor('service', async () => (await outcomes()).join() === 'OK', 30_000);
   const used = redis
