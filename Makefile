@@ -6,8 +6,8 @@ JEST := node --experimental-vm-modules --disable-warning=ExperimentalWarning nod
 JEST_REPORT_DIR ?=
 report = $(if $(JEST_REPORT_DIR),--json --outputFile=$(JEST_REPORT_DIR)/$(1).json)
 IMAGE ?= pannier:dev
-# A suite that is not part of `make test`: $(call suite,NAME,FILES,HOW MANY AT A TIME)
-suite = $(JEST) $(call report,$(1)) --testMatch '$(CURDIR)/$(2)' --testPathIgnorePatterns /node_modules/ --testTimeout 120000 --forceExit $(or $(3),--runInBand)
+# A suite that is not part of `make test`: $(call suite,NAME,FILES,WORKERS), one worker where none is given
+suite = $(JEST) $(call report,$(1)) --testMatch '$(CURDIR)/$(2)' --testPathIgnorePatterns /node_modules/ --testTimeout 120000 --forceExit $(if $(3),--maxWorkers=$(3),--runInBand)
 # How images are built: `docker build`, or another command that takes its arguments.
 IMAGE_BUILD ?= docker build
 
@@ -33,14 +33,14 @@ test: node_modules/.installed dist/main.mjs ## unit, contract and integration te
 	sh scripts/ensure-redis.sh
 	$(JEST) $(call report,test) --forceExit $(ARGS)
 
-# Where the version of the server matters: limits, sessions, cache, connections, and the fault suite, whose bounds of time need the machine for itself.
+# Where the version of the server matters: limits, sessions, cache, connections, and the fault suite, which bounds how long calls take and so runs alone.
 REDIS_SUITES := test/integration/{rate-limit,session,cache,redis,format}*.test.ts
 REDIS_IMAGE ?= redis:8.6
 redis_name = redis-$(subst /,-,$(subst :,-,$(REDIS_IMAGE)))
 test-redis: export PANNIER_TEST_REDIS := container
 test-redis: export PANNIER_TEST_REDIS_IMAGE := $(REDIS_IMAGE)
 test-redis: node_modules/.installed dist/main.mjs ## the Redis suites and the fault suite on the server of REDIS_IMAGE (needs a container engine)
-	$(call suite,$(redis_name),$(REDIS_SUITES),--maxWorkers=2) $(ARGS)
+	$(call suite,$(redis_name),$(REDIS_SUITES),2) $(ARGS)
 	$(call suite,$(redis_name)-faults,test/e2e/*.test.ts) $(ARGS)
 
 test-mixed: node_modules/.installed dist/main.mjs ## sidecars of this and another commit on one Redis (PANNIER_MIXED_REF, else the last tag)

@@ -3,7 +3,7 @@
  */
 import { compileLimits } from '../../src/rate-limit/policy.ts';
 import { frozenStore } from '../support/rate-limit-frozen-clock.ts';
-import { openRedis, soonMs } from '../support/redis-client.ts';
+import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
 import { startRedis } from '../support/redis-server.ts';
 
 const SUBJECT = { scope: 's', policy: 'p', subject: '1' };
@@ -15,7 +15,7 @@ test.each(['fixed_window', 'sliding_window_log', 'sliding_window_counter', 'toke
   '%s: once all of a subject is moved to the time that is right, so is the end of its key',
   async (algorithm) => {
     const server = await startRedis();
-    const redis = await openRedis(server.url);
+    const redis = await openRedis(server.url, PATIENT);
     const nowMs = Date.now();
     async function take(name: string, atMs: number, cost = 1): Promise<void> {
       const limits = compileLimits([{ name, algorithm, limit: 10, windowMs: WINDOW_MS, burst: 10 }]);

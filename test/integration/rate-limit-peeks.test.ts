@@ -9,7 +9,7 @@ import { RedisRateLimitStore } from '../../src/rate-limit/redis-store.ts';
 import type { TakeResult } from '../../src/rate-limit/store.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { openRedis, soonMs } from '../support/redis-client.ts';
+import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 
 const DAY_MS = 86_400_000;
@@ -25,7 +25,7 @@ let store: RedisRateLimitStore;
 
 beforeEach(async () => {
   server = await startRedis();
-  redis = await openRedis(server.url);
+  redis = await openRedis(server.url, PATIENT);
   store = new RedisRateLimitStore({ redis, keyspace: createKeyspace('test:') });
 }, 60_000);
 

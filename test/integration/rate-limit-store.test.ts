@@ -6,7 +6,7 @@ import { MemoryRateLimitStore } from '../../src/rate-limit/memory-store.ts';
 import { RedisRateLimitStore } from '../../src/rate-limit/redis-store.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
 import { describeRateLimitStore, type RateLimitStoreFixture } from '../support/rate-limit-store-contract.ts';
-import { openRedis } from '../support/redis-client.ts';
+import { openRedis, PATIENT } from '../support/redis-client.ts';
 import { startCluster } from '../support/redis-cluster.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 
@@ -27,7 +27,7 @@ describeRateLimitStore('a Cluster', async () => {
 });
 
 async function redisFixture(masters: readonly RedisNode[], stop: () => Promise<void>): Promise<RateLimitStoreFixture> {
-  const redis = await openRedis(masters.map((node) => node.url).join(','));
+  const redis = await openRedis(masters.map((node) => node.url).join(','), PATIENT);
   return {
     store: new RedisRateLimitStore({ redis, keyspace: createKeyspace('test:') }),
     keysWithoutTtl: async () => {

@@ -7,7 +7,7 @@ import { createServer, type Socket } from 'node:net';
 import { StoreError } from '../../src/lib/store-error.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
 import { defineScript } from '../../src/redis/script.ts';
-import { openRedis, redisOptions, SERVED_COMMAND_TIMEOUT_MS, soonMs } from '../support/redis-client.ts';
+import { openRedis, redisOptions, soonMs } from '../support/redis-client.ts';
 import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
 import { freePort, type RedisNode, startRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
@@ -124,7 +124,7 @@ afterAll(() => {
 describe.each(['frozen', 'killed'] as const)('a master that is %s', (fault) => {
   test('its calls end in time, others go on, and its slots are served again after the promotion', async () => {
     const cluster = await startCluster();
-    const redis = await openRedis(cluster.urls, { commandTimeoutMs: SERVED_COMMAND_TIMEOUT_MS });
+    const redis = await openRedis(cluster.urls);
     const keys = keysOf(cluster);
     const loads = keys.map((key) => new Load(redis, key));
     const [victim] = cluster.masters() as [RedisNode];
@@ -163,7 +163,7 @@ describe.each(['frozen', 'killed'] as const)('a master that is %s', (fault) => {
 describe('standalone', () => {
   test('frozen and thawed: calls end in time, then fail at once, then are served', async () => {
     const node = await startRedis();
-    const redis = await openRedis(node.url, { commandTimeoutMs: SERVED_COMMAND_TIMEOUT_MS });
+    const redis = await openRedis(node.url);
     const load = new Load(redis, 'a');
     await waitFor('some calls', () => load.calls.length > 50);
     await node.freeze();

@@ -6,7 +6,7 @@
 import { silentLogger } from '../../src/lib/logger.ts';
 import { StoreError } from '../../src/lib/store-error.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
-import { redisOptions, soonMs } from '../support/redis-client.ts';
+import { PATIENT, redisOptions, soonMs } from '../support/redis-client.ts';
 import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
 import { type RedisLink, startRedisLink } from '../support/redis-link.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
@@ -48,7 +48,7 @@ async function announce(links: readonly RedisLink[]): Promise<void> {
 async function open(seeds: readonly RedisLink[]): Promise<void> {
   const urls = seeds.map(({ port }) => `redis://127.0.0.1:${port}`).join(',');
   const log = { ...silentLogger, error: (_: object, text: string) => void errors.push(text) };
-  redis = createRedis(redisOptions(urls, { log }));
+  redis = createRedis(redisOptions(urls, { ...PATIENT, log }));
   redis.start();
   await waitFor('Redis ready', () => redis.isReady());
   for (const key of KEYS) {

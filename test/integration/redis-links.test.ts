@@ -5,7 +5,7 @@ import { StoreError } from '../../src/lib/store-error.ts';
 import { noRedisMetrics } from '../../src/redis/options.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import { defineScript } from '../../src/redis/script.ts';
-import { openRedis, SERVED_COMMAND_TIMEOUT_MS, soonMs } from '../support/redis-client.ts';
+import { openRedis, soonMs } from '../support/redis-client.ts';
 import { type RedisLink, startRedisLink } from '../support/redis-link.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
@@ -45,11 +45,7 @@ async function open(connectionsPerMaster = 1): Promise<void> {
   const connectionLost = (_node: string, reason: string): void => {
     losses.push({ reason, atMs: performance.now() });
   };
-  redis = await openRedis(link.url, {
-    commandTimeoutMs: SERVED_COMMAND_TIMEOUT_MS,
-    connectionsPerMaster,
-    metrics: { ...noRedisMetrics, connectionLost },
-  });
+  redis = await openRedis(link.url, { connectionsPerMaster, metrics: { ...noRedisMetrics, connectionLost } });
 }
 
 async function outcomeOf(promise: Promise<unknown>): Promise<string> {

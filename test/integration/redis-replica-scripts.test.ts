@@ -20,7 +20,7 @@ import type { Script } from '../../src/redis/script.ts';
 import { RedisSessionStore } from '../../src/session/redis-store.ts';
 import { cacheStoreContract } from '../support/cache-store-contract.ts';
 import { describeRateLimitStore } from '../support/rate-limit-store-contract.ts';
-import { openRedis, soonMs } from '../support/redis-client.ts';
+import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
 import { freePort, type RedisNode, startRedis } from '../support/redis-server.ts';
 import { repositoryFiles, repositoryRoot } from '../support/repository.ts';
 import { sessionStoreContract } from '../support/session-store-contract.ts';
@@ -61,7 +61,7 @@ let redis: Redis;
 
 beforeAll(async () => {
   server = await startRedis({ args: ['--replica-serve-stale-data', 'yes'] });
-  redis = await openRedis(server.url);
+  redis = await openRedis(server.url, PATIENT);
 });
 
 afterAll(async () => {

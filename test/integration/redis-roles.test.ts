@@ -6,7 +6,7 @@ import { StoreError } from '../../src/lib/store-error.ts';
 import { noRedisMetrics } from '../../src/redis/options.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import { defineScript } from '../../src/redis/script.ts';
-import { openRedis, SERVED_COMMAND_TIMEOUT_MS, soonMs } from '../support/redis-client.ts';
+import { openRedis, soonMs } from '../support/redis-client.ts';
 import { startCluster } from '../support/redis-cluster.ts';
 import { startRedisLink } from '../support/redis-link.ts';
 import { freePort, type RedisNode, startRedis } from '../support/redis-server.ts';
@@ -92,7 +92,6 @@ describe.each([
     await server.command('SET', 'a', 'old');
     const losses: string[] = [];
     redis = await openRedis(server.url.replace('redis://', 'redis://reader:secret@'), {
-      commandTimeoutMs: SERVED_COMMAND_TIMEOUT_MS,
       metrics: { ...noRedisMetrics, connectionLost: (_node, reason) => losses.push(reason) },
     });
     const reader = new Reader(redis);

@@ -5,7 +5,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
 import { ACL_PASSWORD, ACL_USER, createAclUser } from '../support/redis-acl.ts';
-import { openRedis, redisOptions, SERVED_COMMAND_TIMEOUT_MS, soonMs } from '../support/redis-client.ts';
+import { openRedis, redisOptions, soonMs } from '../support/redis-client.ts';
 import { startCluster } from '../support/redis-cluster.ts';
 import { freePort, startRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
@@ -42,7 +42,7 @@ async function publish(redis: Redis, channel: string, message: string): Promise<
 
 test('a server that freezes is noticed by our own barrier, though nobody asks', async () => {
   const node = await startRedis();
-  const redis = await openRedis(node.url, { commandTimeoutMs: SERVED_COMMAND_TIMEOUT_MS });
+  const redis = await openRedis(node.url);
   const ear = listenTo(redis);
   ear.subscribe('a');
   await waitFor('a live', () => ear.live.length === 1);

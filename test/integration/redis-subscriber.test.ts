@@ -3,7 +3,7 @@
  */
 import type { RedisSubscriber, SubscriberListener } from '../../src/redis/commands.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { openRedis, SERVED_COMMAND_TIMEOUT_MS, soonMs } from '../support/redis-client.ts';
+import { openRedis, soonMs } from '../support/redis-client.ts';
 import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { migrateSlot, slotOf } from '../support/slot-migration.ts';
@@ -47,7 +47,7 @@ describe('standalone', () => {
 
   beforeEach(async () => {
     node = await startRedis();
-    redis = await openRedis(node.url, { commandTimeoutMs: SERVED_COMMAND_TIMEOUT_MS });
+    redis = await openRedis(node.url);
     recorder = new Recorder();
     subscriber = redis.createSubscriber(recorder);
   });

@@ -7,7 +7,7 @@ import type { Redis } from '../../src/redis/redis.ts';
 import type { RedisSessionStore } from '../../src/session/redis-store.ts';
 import { endOf, type IssuedSessionId, issueSessionId, type SessionRecord } from '../../src/session/session.ts';
 import type { SessionUpdate } from '../../src/session/store.ts';
-import { openRedis, soonMs } from '../support/redis-client.ts';
+import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { createIn, NO_CHANGE, recordedStore } from '../support/session-steps.ts';
 
@@ -19,7 +19,7 @@ let store: RedisSessionStore;
 
 beforeAll(async () => {
   server = await startRedis();
-  redis = await openRedis(server.url);
+  redis = await openRedis(server.url, PATIENT);
   store = recordedStore(redis).store;
 }, 60_000);
 

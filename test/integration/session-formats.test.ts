@@ -12,7 +12,7 @@ import type { Redis } from '../../src/redis/redis.ts';
 import { defineScript } from '../../src/redis/script.ts';
 import { RedisSessionStore } from '../../src/session/redis-store.ts';
 import { parseSessionId, type SessionCredential, USER_TTL_MARGIN_MS } from '../../src/session/session.ts';
-import { openRedis, soonMs } from '../support/redis-client.ts';
+import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { repositoryRoot } from '../support/repository.ts';
 import { NO_CHANGE, UPDATE } from '../support/session-steps.ts';
@@ -49,7 +49,7 @@ let store: RedisSessionStore;
 
 beforeAll(async () => {
   server = await startRedis();
-  redis = await openRedis(server.url);
+  redis = await openRedis(server.url, PATIENT);
   store = new RedisSessionStore({ commands: redis, keyspace: createKeyspace('') });
 }, 60_000);
 

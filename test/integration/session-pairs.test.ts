@@ -15,7 +15,7 @@ import { MemorySessionStore } from '../../src/session/memory-store.ts';
 import { RedisSessionStore } from '../../src/session/redis-store.ts';
 import { type IssuedSessionId, issueSessionId } from '../../src/session/session.ts';
 import type { SessionRotation, SessionStore, SessionUpdate } from '../../src/session/store.ts';
-import { openRedis } from '../support/redis-client.ts';
+import { openRedis, PATIENT } from '../support/redis-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { NO_CHANGE } from '../support/session-steps.ts';
 
@@ -29,7 +29,7 @@ let redis: Redis;
 
 beforeAll(async () => {
   server = await startRedis();
-  redis = await openRedis(server.url);
+  redis = await openRedis(server.url, PATIENT);
 }, 60_000);
 
 afterAll(async () => {

@@ -9,7 +9,7 @@ import type { Redis } from '../../src/redis/redis.ts';
 import { RedisSessionStore } from '../../src/session/redis-store.ts';
 import { issueSessionId, type SessionCredential } from '../../src/session/session.ts';
 import type { RotateOutcome, SessionStore } from '../../src/session/store.ts';
-import { openRedis } from '../support/redis-client.ts';
+import { openRedis, PATIENT } from '../support/redis-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { NO_CHANGE } from '../support/session-steps.ts';
 import { waitFor } from '../support/wait.ts';
@@ -22,7 +22,7 @@ let store: SessionStore;
 
 beforeAll(async () => {
   server = await startRedis();
-  redis = await openRedis(server.url);
+  redis = await openRedis(server.url, PATIENT);
   store = new RedisSessionStore({ commands: redis, keyspace });
 }, 60_000);
 

@@ -3,7 +3,7 @@
  */
 import type { Redis } from '../../src/redis/redis.ts';
 import type { IssuedSessionId, SessionRecord } from '../../src/session/session.ts';
-import { openRedis, soonMs } from '../support/redis-client.ts';
+import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { createIn, type RecordedStore, recordedStore } from '../support/session-steps.ts';
 import { waitFor } from '../support/wait.ts';
@@ -14,7 +14,7 @@ let recorded: RecordedStore;
 
 beforeAll(async () => {
   server = await startRedis({ args: ['--enable-protected-configs', 'local', '--maxmemory-policy', 'noeviction'] });
-  redis = await openRedis(server.url);
+  redis = await openRedis(server.url, PATIENT);
   recorded = recordedStore(redis);
 }, 60_000);
 

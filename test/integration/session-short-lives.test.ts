@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { Redis } from '../../src/redis/redis.ts';
 import type { RedisSessionStore } from '../../src/session/redis-store.ts';
 import { issueSessionId } from '../../src/session/session.ts';
-import { openRedis, soonMs } from '../support/redis-client.ts';
+import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { createIn, NO_CHANGE, recordedStore, UPDATE } from '../support/session-steps.ts';
 
@@ -18,7 +18,7 @@ let store: RedisSessionStore;
 
 beforeAll(async () => {
   server = await startRedis();
-  redis = await openRedis(server.url);
+  redis = await openRedis(server.url, PATIENT);
   store = recordedStore(redis).store;
 }, 60_000);
 

@@ -22,8 +22,11 @@ export interface Backend {
 
 const IMAGE = process.env.PANNIER_TEST_REDIS_IMAGE ?? 'redis:7.0';
 
-/** Linux keeps it in memory, for the reason given at `/data` below. */
-const MEMORY_DISK = '/dev/shm';
+/**
+ * Where processes keep their files: in memory on Linux, as containers do. A node of a Cluster syncs its configuration file on its main thread,
+ * and a busy disk would hold its answers up.
+ */
+const FILES = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
 let chosen: Promise<Backend> | undefined;
 
@@ -61,7 +64,7 @@ function hasCommand(command: string, args: readonly string[]): boolean {
 const processBackend: Backend = {
   start: async ({ args }) => {
     // A directory of its own: a server loads the dump that it finds in its directory, whoever left it there.
-    const directory = mkdtempSync(join(existsSync(MEMORY_DISK) ? MEMORY_DISK : tmpdir(), 'pannier-redis-'));
+    const directory = mkdtempSync(join(FILES, 'pannier-redis-'));
     const server = await spawnBound('redis-server', [...args, '--dir', directory]);
     void server.ended.then(() => rmSync(directory, { recursive: true, force: true }));
     await untilReady(server);
@@ -101,7 +104,6 @@ const containerBackend: Backend = {
   start: async ({ args, directory }) => {
     const blueprint = new GenericContainer(IMAGE)
       .withNetworkMode('host')
-      // In memory: a node of a Cluster syncs its configuration file on its main thread, which a busy disk would hold up.
       .withTmpFs({ '/data': 'rw,mode=1777' })
       .withWaitStrategy(Wait.forLogMessage('Ready to accept connections'))
       .withCommand(['redis-server', ...args]);

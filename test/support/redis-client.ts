@@ -9,13 +9,10 @@ import { noRedisMetrics, type RedisOptions } from '../../src/redis/options.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
 import { waitFor } from './wait.ts';
 
-/** The default of `serve`, for tests of how soon a silent server is noticed. */
-export const SERVED_COMMAND_TIMEOUT_MS = 250;
+/** For tests that are not about silence: a server that waits for a busy processor or disk must not fail them. */
+export const PATIENT = { commandTimeoutMs: 5_000 };
 
-/** Long enough for a server that waits for a busy processor or disk: a slow machine must not fail a test. */
-const PATIENT_COMMAND_TIMEOUT_MS = 5_000;
-
-/** Options for the seeds in `urls` (comma-separated), as `serve` has them by default apart from a patient command timeout. */
+/** Options for the seeds in `urls` (comma-separated), as `serve` would have them by default. */
 export function redisOptions(urls: string, changes: Partial<RedisOptions> = {}): RedisOptions {
   const seeds = urls.split(',').map(parseSeed);
   const { username, password } = seeds[0] ?? { username: undefined, password: undefined };
@@ -26,7 +23,7 @@ export function redisOptions(urls: string, changes: Partial<RedisOptions> = {}):
     isTls: seeds[0]?.isTls ?? false,
     tlsCa: undefined,
     connectTimeoutMs: 500,
-    commandTimeoutMs: PATIENT_COMMAND_TIMEOUT_MS,
+    commandTimeoutMs: 250,
     connectionsPerMaster: 1,
     queueMax: 10_000,
     clock: systemClock,

@@ -8,7 +8,7 @@ import type { Redis } from '../../src/redis/redis.ts';
 import { MemorySessionStore } from '../../src/session/memory-store.ts';
 import { RedisSessionStore } from '../../src/session/redis-store.ts';
 import type { SessionStore } from '../../src/session/store.ts';
-import { openRedis } from './redis-client.ts';
+import { openRedis, PATIENT } from './redis-client.ts';
 import { startCluster } from './redis-cluster.ts';
 import { type RedisNode, startRedis } from './redis-server.ts';
 import { waitFor } from './wait.ts';
@@ -57,7 +57,7 @@ export async function clusterFixture(): Promise<SessionStoreFixture> {
 const PREFIX = 'test:';
 
 async function redisFixture(masters: readonly RedisNode[], stop: () => Promise<void>): Promise<SessionStoreFixture> {
-  const redis = await openRedis(masters.map((node) => node.url).join(','));
+  const redis = await openRedis(masters.map((node) => node.url).join(','), PATIENT);
   const keyspace = createKeyspace(PREFIX);
   return {
     store: new RedisSessionStore({ commands: redis, keyspace }),
