@@ -88,6 +88,7 @@ describe('decoded messages', () => {
       limits: [],
       onFailure: 0,
       detail: false,
+      peek: false,
     });
     expect(decode('RateLimitService', 'SettleRateLimit', Buffer.alloc(0))).toEqual({ reservationId: '' });
     expect(decode('SessionService', 'CreateSession', Buffer.alloc(0))).toEqual({

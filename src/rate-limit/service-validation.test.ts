@@ -114,7 +114,7 @@ const ROWS: readonly Row[] = [
 
 function request(change: Partial<CheckRateLimitRequestOutput>): CheckRateLimitRequestOutput {
   const base = { policy: 'api', key: SECRET, requestId: '', partial: false, reserve: false, limits: [], onFailure: 0 };
-  return { ...base, detail: false, ...change } as CheckRateLimitRequestOutput;
+  return { ...base, detail: false, peek: false, ...change } as CheckRateLimitRequestOutput;
 }
 
 async function refusal(call: () => unknown): Promise<{ code: number; message: string }> {

@@ -81,6 +81,7 @@ async function check(world: World, change: Partial<CheckRateLimitRequestOutput>)
     limits: [],
     onFailure: 0,
     detail: false,
+    peek: false,
     ...change,
   };
   return await world.service.CheckRateLimit(request, contextOf(world.clock));
@@ -186,6 +187,7 @@ test('many checks answer in their places, each as it would alone', async () => {
     limits: [],
     onFailure: 0,
     detail: false,
+    peek: false,
   } as const;
   const checks: CheckRateLimitRequestOutput[] = [
     { ...one, policy: 'strict', limits: [] },

@@ -16,6 +16,7 @@ export interface CheckRateLimitRequest {
   'onFailure'?: (_pannier_v1_FailureMode);
   'maxDelayMs'?: (number | string | Long);
   'detail'?: (boolean);
+  'peek'?: (boolean);
   '_cost'?: "cost";
   '_reserveMs'?: "reserveMs";
   '_maxDelayMs'?: "maxDelayMs";
@@ -33,4 +34,5 @@ export interface CheckRateLimitRequestOutput {
   'onFailure': (_pannier_v1_FailureModeOutput);
   'maxDelayMs'?: (number);
   'detail': (boolean);
+  'peek': (boolean);
 }

@@ -19,6 +19,7 @@ export interface CheckRateLimitResponse {
   'shadowDenied'?: (boolean);
   'reservationId'?: (string);
   'limits'?: (_pannier_v1_LimitStatus)[];
+  'burst'?: (number | string | Long);
 }
 
 export interface CheckRateLimitResponseOutput {
@@ -36,4 +37,5 @@ export interface CheckRateLimitResponseOutput {
   'shadowDenied': (boolean);
   'reservationId': (string);
   'limits': (_pannier_v1_LimitStatusOutput)[];
+  'burst': (number);
 }

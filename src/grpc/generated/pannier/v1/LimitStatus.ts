@@ -12,6 +12,7 @@ export interface LimitStatus {
   'allowed'?: (boolean);
   'retryAfterMs'?: (number | string | Long);
   'resetAfterMs'?: (number | string | Long);
+  'burst'?: (number | string | Long);
 }
 
 export interface LimitStatusOutput {
@@ -23,4 +24,5 @@ export interface LimitStatusOutput {
   'allowed': (boolean);
   'retryAfterMs': (number);
   'resetAfterMs': (number);
+  'burst': (number);
 }

@@ -35,6 +35,7 @@ function readCheckRateLimitRequest(): CheckRateLimitRequestOutput {
     limits: [],
     onFailure: 0,
     detail: false,
+    peek: false,
   };
   while (reader.hasMore()) {
     const tag = reader.tag();
@@ -73,6 +74,9 @@ function readCheckRateLimitRequest(): CheckRateLimitRequestOutput {
         break;
       case 88: // detail = 11
         message.detail = reader.bool();
+        break;
+      case 96: // peek = 12
+        message.peek = reader.bool();
         break;
       default:
         reader.skip(tag);
@@ -269,6 +273,9 @@ function writeCheckRateLimitResponse(message: CheckRateLimitResponse): void {
       writer.close(field14);
     }
   }
+  if (message.burst) {
+    writer.int64(120, message.burst);
+  }
 }
 
 export function encodeCheckRateLimitsResponse(message: CheckRateLimitsResponse): Buffer {
@@ -335,6 +342,9 @@ function writeLimitStatus(message: LimitStatus): void {
   }
   if (message.resetAfterMs) {
     writer.int64(64, message.resetAfterMs);
+  }
+  if (message.burst) {
+    writer.int64(72, message.burst);
   }
 }
 
