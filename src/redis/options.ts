@@ -7,6 +7,7 @@ import type { Logger } from '../lib/logger.ts';
 import type { TimerWheel } from '../lib/timer-wheel.ts';
 import type { CredentialsSource, NodeAddress, Seed } from './address.ts';
 import type { RedisReply } from './commands.ts';
+import type { RefusalLog } from './refusal-log.ts';
 
 /** Counters of one deployment. `node` is host:port, `code` a Redis error code or a word of ours. */
 export interface RedisMetrics {
@@ -65,6 +66,8 @@ export interface RedisOptions extends RedisAccess {
   readonly wheel: TimerWheel;
   readonly metrics: RedisMetrics;
   readonly log: Logger;
+  /** What this deployment refuses now. */
+  readonly refusals: RefusalLog;
   /** After each connection to a master that was made or lost. */
   readonly onConnectionChange?: () => void;
 }
