@@ -21,6 +21,7 @@ import { readFailureCode } from '../lib/system-code.ts';
 import { addressText, type NodeAddress } from './address.ts';
 import type { RedisArgument, RedisReply } from './commands.ts';
 import { connectPacer } from './connect-pacer.ts';
+import { joinWrites } from './joined-writes.ts';
 import type { RedisAccess } from './options.ts';
 import { guardQueues } from './queue-guard.ts';
 
@@ -119,6 +120,7 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
   client.on('sharded-channel-moved', (channel: string) => events.onChannelMoved?.(channel));
 
   const send: OpenClient['send'] = (command) => client.sendCommand(command as RedisArgument[]) as Promise<RedisReply>;
+  joinWrites(client);
   const bytesRead = countBytesRead(client);
   let vouchedAtMs: number | undefined;
   // node-redis bounds the TCP connect only: a server that accepts and never answers HELLO would hang it for ever.
