@@ -4,20 +4,24 @@
  * What node-redis would do of its own accord is turned off, since it was measured or read to fail (docs/internals/redis-connections.md): command
  * timeouts (costly, and they do not bound the reply), reconnecting (it can end for good, and topology must be asked first), the
  * offline queue (it would replay increments), maintenance notifications. A client lives for one connection; the next one is new.
+ *
+ * The class is constructed directly, because `createClient` first attaches 400 commands to it, one by one: 70 ms, and 20 MB of garbage whose
+ * pages V8 never returns. Pannier only sends raw commands. The bundle leaves the commands out (scripts/node-redis-tables.ts).
  */
 import dns from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import {
   ClientClosedError,
   ClientOfflineError,
-  createClient,
   RESP_TYPES,
+  RedisClient,
   SocketClosedUnexpectedlyError,
 } from '@redis/client';
 import { readFailureCode } from '../lib/system-code.ts';
 import { addressText, type NodeAddress } from './address.ts';
 import type { RedisArgument, RedisReply } from './commands.ts';
 import { connectPacer } from './connect-pacer.ts';
+import { joinWrites } from './joined-writes.ts';
 import type { RedisAccess } from './options.ts';
 import { guardQueues } from './queue-guard.ts';
 import { UnusableServerError } from './refused-server.ts';
@@ -87,7 +91,7 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
     lookup: recordingLookup(access.lookup ?? (dns.lookup as LookupFunction), resolvedTo),
   };
   const tls = { tls: true as const, ...(access.tlsCa === undefined ? {} : { ca: access.tlsCa }) };
-  const client = createClient({
+  const client = new RedisClient({
     ...(credentials.username === undefined ? {} : { username: credentials.username }),
     ...(credentials.password === undefined ? {} : { password: credentials.password }),
     socket: access.isTls ? { ...socket, ...tls } : socket,
@@ -122,6 +126,7 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
   client.on('sharded-channel-moved', (channel: string) => events.onChannelMoved?.(channel));
 
   const send: OpenClient['send'] = (command) => client.sendCommand(command as RedisArgument[]) as Promise<RedisReply>;
+  joinWrites(client);
   const bytesRead = countBytesRead(client);
   let vouchedAtMs: number | undefined;
   // node-redis bounds the TCP connect only: a server that accepts and never answers HELLO would hang it for ever.
