@@ -7,6 +7,7 @@ import { ErrorReply } from '@redis/client';
 import type { Logger } from '../lib/logger.ts';
 import { systemCodeOf } from '../lib/system-code.ts';
 import { serverCodeOf } from './server-error.ts';
+import { tlsHint } from './tls.ts';
 
 /** Words are few; this bounds them all the same. */
 const WORDS_MAX = 16;
@@ -23,7 +24,8 @@ export class ConnectFailures {
     const reason = wordOf(error);
     if (!this.#told.has(reason) && this.#told.size < WORDS_MAX) {
       this.#told.add(reason);
-      log.warn({ ...fields, reason }, 'cannot use a Redis node');
+      const hint = tlsHint(error);
+      log.warn({ ...fields, reason, ...(hint === undefined ? {} : { hint }) }, 'cannot use a Redis node');
     }
   }
 }

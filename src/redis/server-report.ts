@@ -5,6 +5,7 @@
  * `replid2`, which proves that it continues that history. A server that restarts gets a new id.
  */
 import type { NodeAddress } from './address.ts';
+import { type AddressMap, NO_ADDRESS_MAP } from './address-map.ts';
 import type { RedisReply } from './commands.ts';
 import { isRefusedForGood, parseInfoRole, parseRole, type ServerRole } from './role.ts';
 import { Topology } from './topology.ts';
@@ -30,9 +31,13 @@ export type ServerReport = ClusterReport | StandaloneReport;
 export type SendCommand = (command: readonly string[]) => Promise<RedisReply>;
 
 /** Rejects if the server does not answer, or if it is a Cluster node that knows no slots. */
-export async function readServerReport(send: SendCommand, address: NodeAddress): Promise<ServerReport> {
+export async function readServerReport(
+  send: SendCommand,
+  address: NodeAddress,
+  addressMap: AddressMap = NO_ADDRESS_MAP,
+): Promise<ServerReport> {
   try {
-    const topology = Topology.fromClusterSlots(await send(['CLUSTER', 'SLOTS']), address.host);
+    const topology = Topology.fromClusterSlots(await send(['CLUSTER', 'SLOTS']), address.host, addressMap);
     if (topology.isEmpty) {
       throw new NoSlotsError('cannot use the Redis Cluster node: it knows no slots');
     }
