@@ -8,7 +8,8 @@ import { MemoryCacheStore } from './cache/memory-store.ts';
 import { RedisCacheStore } from './cache/redis-store.ts';
 import type { CacheStore } from './cache/store.ts';
 import type { Settings } from './config/load.ts';
-import { readRedisPassword, readTlsCa } from './config/setting-files.ts';
+import { RedisTlsFiles } from './config/redis-tls-files.ts';
+import { readRedisPassword } from './config/setting-files.ts';
 import type { Clock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import { readFailureCode } from './lib/system-code.ts';
@@ -19,6 +20,7 @@ import { MemoryRateLimitStore } from './rate-limit/memory-store.ts';
 import { RedisRateLimitStore } from './rate-limit/redis-store.ts';
 import type { RateLimitStore } from './rate-limit/store.ts';
 import { addressText, type CredentialsSource, parseSeed, type Seed } from './redis/address.ts';
+import { createAddressMap } from './redis/address-map.ts';
 import type { RedisSubscriber, SubscriberListener } from './redis/commands.ts';
 import { FormatGuard } from './redis/format-guard.ts';
 import { createKeyspace, type Keyspace } from './redis/keyspace.ts';
@@ -52,6 +54,11 @@ export interface StoresOptions {
   readonly wheel: TimerWheel;
   readonly log: Logger;
   readonly metrics: Metrics;
+}
+
+interface RedisStoresOptions extends StoresOptions {
+  /** Of all roles. */
+  readonly tlsFiles: RedisTlsFiles;
 }
 
 /** Commands in flight on one connection: at 250 ms each far more than a sidecar can use, and a bound on memory. */
@@ -101,8 +108,10 @@ function openMemoryStores({ settings, clock, log, metrics }: StoresOptions, keys
   };
 }
 
-async function openRedisStores(options: StoresOptions, keyspace: Keyspace): Promise<Stores> {
-  const { settings, log } = options;
+async function openRedisStores(given: StoresOptions, keyspace: Keyspace): Promise<Stores> {
+  const { settings, log } = given;
+  const options: RedisStoresOptions = { ...given, tlsFiles: new RedisTlsFiles(settings, log) };
+  await options.tlsFiles.read();
   const seedsOf = { state: settings.redisUrls.map(parseSeed), cache: settings.cacheRedisUrls.map(parseSeed) };
   const isShared = settings.redisUrls.join() === settings.cacheRedisUrls.join();
   // One refresh of the topology serves both roles; connections are separate all the same.
@@ -156,7 +165,7 @@ interface RoleOptions {
   readonly source: TopologySource | undefined;
 }
 
-function openRole(options: StoresOptions, { role, seeds, keyspace, source }: RoleOptions): Role {
+function openRole(options: RedisStoresOptions, { role, seeds, keyspace, source }: RoleOptions): Role {
   const { clock, log, metrics } = options;
   const access = redisOptions(options, role, seeds);
   const redis = createRedis({ ...access, onConnectionChange: () => guard.onConnectionChange() }, source);
@@ -173,14 +182,16 @@ function openRole(options: StoresOptions, { role, seeds, keyspace, source }: Rol
 }
 
 /** `role` is also what logs say. */
-function redisOptions(options: StoresOptions, role: string, seeds: readonly Seed[]): RedisOptions {
+function redisOptions(options: RedisStoresOptions, role: string, seeds: readonly Seed[]): RedisOptions {
   const { settings, clock, wheel, log, metrics } = options;
   return {
     role,
     seeds,
     credentials: credentialsOf(options, role, seeds),
     isTls: seeds[0]?.isTls ?? false,
-    tlsCa: readTlsCa(settings),
+    tlsFiles: () => options.tlsFiles.read(),
+    tlsServerName: settings.redisTlsServerName,
+    addressMap: createAddressMap(settings.redisAddressMap),
     connectTimeoutMs: settings.redisConnectTimeoutMs,
     commandTimeoutMs: settings.redisTimeoutMs,
     connectionsPerMaster: settings.redisConnections,

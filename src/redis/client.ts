@@ -19,12 +19,14 @@ import {
 } from '@redis/client';
 import { readFailureCode } from '../lib/system-code.ts';
 import { addressText, type NodeAddress } from './address.ts';
+import { NO_ADDRESS_MAP } from './address-map.ts';
 import type { RedisArgument, RedisReply } from './commands.ts';
 import { connectPacer } from './connect-pacer.ts';
 import { joinWrites } from './joined-writes.ts';
 import type { RedisAccess } from './options.ts';
 import { guardQueues } from './queue-guard.ts';
 import { UnusableServerError } from './refused-server.ts';
+import { type TlsOptions, tlsOptions } from './tls.ts';
 
 export interface OpenClient {
   /** Rejects with an Error whose message begins with Redis' code, or with node-redis' own errors. */
@@ -90,11 +92,11 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
     keepAliveInitialDelay: 5_000,
     lookup: recordingLookup(access.lookup ?? (dns.lookup as LookupFunction), resolvedTo),
   };
-  const tls = { tls: true as const, ...(access.tlsCa === undefined ? {} : { ca: access.tlsCa }) };
+  const tls = access.isTls ? await readTlsOptions(address, access) : {};
   const client = new RedisClient({
     ...(credentials.username === undefined ? {} : { username: credentials.username }),
     ...(credentials.password === undefined ? {} : { password: credentials.password }),
-    socket: access.isTls ? { ...socket, ...tls } : socket,
+    socket: { ...socket, ...tls },
     RESP: 3,
     name: 'pannier',
     disableOfflineQueue: true,
@@ -163,6 +165,18 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
     },
     destroy: () => lose('closed'),
   };
+}
+
+async function readTlsOptions(address: NodeAddress, access: RedisAccess): Promise<TlsOptions> {
+  const files = await inTime(
+    access.tlsFiles?.() ?? Promise.resolve({ ca: undefined, clientPair: undefined }),
+    access.connectTimeoutMs,
+    (limit) => `the TLS files were not read ${limit}`,
+  );
+  return tlsOptions(address, files, {
+    addressMap: access.addressMap ?? NO_ADDRESS_MAP,
+    serverName: access.tlsServerName,
+  });
 }
 
 /**

@@ -118,8 +118,10 @@ class SharedTopology implements TopologySource {
     if (deployment === undefined || deployment.kind === 'undecided') {
       return undefined;
     }
-    const read = deployment.kind === 'cluster' ? readServerReport : readStandaloneReport;
-    const report = await read(send, address);
+    const report =
+      deployment.kind === 'cluster'
+        ? await readServerReport(send, address, this.#redis.addressMap)
+        : await readStandaloneReport(send, address);
     if (!isUsable(deployment, report)) {
       throw report.kind === 'standalone' && report.role === 'replica' ? new ReplicaError() : new ForeignServerError();
     }

@@ -35,7 +35,6 @@ export async function connectRedis(urls: string, login = NO_LOGIN): Promise<Redi
     seeds: urls.split(',').map(parseSeed),
     credentials: async () => login,
     isTls: false,
-    tlsCa: undefined,
     connectTimeoutMs: 500,
     queueMax: 10_000,
     commandTimeoutMs: 1_000,

@@ -23,7 +23,6 @@ export function redisOptions(urls: string, changes: Partial<RedisOptions> = {}):
     seeds,
     credentials: async () => ({ username, password }),
     isTls: seeds[0]?.isTls ?? false,
-    tlsCa: undefined,
     connectTimeoutMs: 500,
     commandTimeoutMs: 250,
     connectionsPerMaster: 1,
