@@ -4,6 +4,7 @@
  * Promises: every mistake is named with what was found and what is wanted, a secret never with what was found; an unknown PANNIER_*
  * variable is a mistake, except those that Kubernetes makes of a Service called pannier.
  */
+import { parseRedisUrl, type RedisTarget } from '../lib/redis-url.ts';
 import { nearestOf } from './nearest.ts';
 import { PREFIX, parseAddress, SETTINGS, type SettingName, type SettingRow } from './settings.ts';
 
@@ -13,11 +14,14 @@ export interface ListenAddress {
 }
 
 export interface Settings {
-  /** Empty: the memory store. */
-  readonly redisUrls: readonly string[];
-  readonly cacheRedisUrls: readonly string[];
+  /** Undefined: the memory store. */
+  readonly redis: RedisTarget | undefined;
+  /** Undefined: the cache is in the same Redis. */
+  readonly cacheRedis: RedisTarget | undefined;
   readonly redisUsername: string | undefined;
   readonly redisPasswordFile: string | undefined;
+  readonly redisSentinelUsername: string | undefined;
+  readonly redisSentinelPasswordFile: string | undefined;
   readonly redisTlsCaFile: string | undefined;
   readonly redisFilesOptional: boolean;
   readonly redisTimeoutMs: number;
@@ -102,8 +106,13 @@ function findProblem(row: SettingRow, text: string): SettingProblem | undefined 
     }
     case 'choice':
       return row.kind.choices.includes(text) ? undefined : problem(`one of ${row.kind.choices.join(', ')}`);
-    case 'text':
-      return row.kind.accepts(text) ? undefined : problem(row.kind.wanted);
+    case 'text': {
+      if (row.kind.accepts(text)) {
+        return undefined;
+      }
+      const reason = row.kind.explain?.(text);
+      return reason === undefined ? problem(row.kind.wanted) : { name, message: `Cannot use ${name}: ${reason}` };
+    }
   }
 }
 
@@ -141,18 +150,15 @@ function contradictions(texts: ReadonlyMap<SettingName, string | undefined>): Se
 function toSettings(texts: ReadonlyMap<SettingName, string | undefined>): Settings {
   const text = (name: SettingName): string => texts.get(name) ?? '';
   const listen = (name: SettingName): ListenAddress | undefined => parseAddress(text(name));
-  const urls = (name: SettingName): string[] =>
-    text(name)
-      .split(',')
-      .map((url) => url.trim())
-      .filter((url) => url !== '');
-  const redisUrls = urls('REDIS_URL');
-  const cacheRedisUrls = urls('CACHE_REDIS_URL');
+  const redis = texts.get('REDIS_URL');
+  const cacheRedis = texts.get('CACHE_REDIS_URL');
   return {
-    redisUrls,
-    cacheRedisUrls: cacheRedisUrls.length === 0 ? redisUrls : cacheRedisUrls,
+    redis: redis === undefined ? undefined : parseRedisUrl(redis),
+    cacheRedis: cacheRedis === undefined || cacheRedis.trim() === redis?.trim() ? undefined : parseRedisUrl(cacheRedis),
     redisUsername: texts.get('REDIS_USERNAME'),
     redisPasswordFile: texts.get('REDIS_PASSWORD_FILE'),
+    redisSentinelUsername: texts.get('REDIS_SENTINEL_USERNAME'),
+    redisSentinelPasswordFile: texts.get('REDIS_SENTINEL_PASSWORD_FILE'),
     redisTlsCaFile: texts.get('REDIS_TLS_CA_FILE'),
     redisFilesOptional: text('REDIS_FILES_OPTIONAL') === 'true',
     redisTimeoutMs: Number(text('REDIS_TIMEOUT_MS')),

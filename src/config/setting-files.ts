@@ -13,6 +13,7 @@ import type { SettingProblem, Settings } from './load.ts';
 export function findFileProblems(settings: Settings): SettingProblem[] {
   return [
     ...problemOf(settings, 'PANNIER_REDIS_PASSWORD_FILE', settings.redisPasswordFile, () => undefined),
+    ...problemOf(settings, 'PANNIER_REDIS_SENTINEL_PASSWORD_FILE', settings.redisSentinelPasswordFile, () => undefined),
     ...problemOf(settings, 'PANNIER_REDIS_TLS_CA_FILE', settings.redisTlsCaFile, certificateProblem),
   ];
 }
@@ -23,8 +24,16 @@ export function readTlsCa(settings: Settings): Buffer | undefined {
 }
 
 /** The password of PANNIER_REDIS_PASSWORD_FILE as it is now, without the line end. Rejects when it cannot be read. */
-export async function readRedisPassword(settings: Settings): Promise<string | undefined> {
-  const path = settings.redisPasswordFile;
+export function readRedisPassword(settings: Settings): Promise<string | undefined> {
+  return readPassword(settings, settings.redisPasswordFile);
+}
+
+/** The same of PANNIER_REDIS_SENTINEL_PASSWORD_FILE. */
+export function readSentinelPassword(settings: Settings): Promise<string | undefined> {
+  return readPassword(settings, settings.redisSentinelPasswordFile);
+}
+
+async function readPassword(settings: Settings, path: string | undefined): Promise<string | undefined> {
   if (path === undefined) {
     return undefined;
   }
