@@ -16,7 +16,7 @@ import { addressText, type NodeAddress } from './address.ts';
 import { ConnectFailures } from './connect-failure.ts';
 import type { ConnectionGuard, RedisOptions, SentinelOptions } from './options.ts';
 import { ForeignServerError, ReplicaError } from './refused-server.ts';
-import { elect, type SentinelVote } from './sentinel-election.ts';
+import { elect, majorityOf, type SentinelVote } from './sentinel-election.ts';
 import { SentinelLink } from './sentinel-link.ts';
 import { loginRefusalOf } from './server-error.ts';
 import { ServerQuestions } from './server-questions.ts';
@@ -59,6 +59,7 @@ export class SentinelTopology implements TopologySource {
   #round: Promise<void> | undefined;
   #roundAtMs = Number.NEGATIVE_INFINITY;
   #troubleSinceMs: number | undefined;
+  #hasWarned = false;
   #isClosed = false;
 
   constructor(options: RedisOptions, sentinel: SentinelOptions) {
@@ -75,7 +76,8 @@ export class SentinelTopology implements TopologySource {
     }
     this.#links = options.seeds.map((address) => {
       const onVote = (vote: SentinelVote): void => this.#voted(addressText(address), vote);
-      return new SentinelLink({ address, redis: options, sentinel, onVote });
+      const onOthers = (count: number): void => this.#warnOfUnlisted(count + 1);
+      return new SentinelLink({ address, redis: options, sentinel, onVote, onOthers });
     });
   }
 
@@ -148,6 +150,18 @@ export class SentinelTopology implements TopologySource {
   #voted(name: string, vote: SentinelVote): void {
     this.#votes.set(name, vote);
     this.#follow();
+  }
+
+  /** More than half of the URL's Sentinels may be less than half of all. Those that it does not list have no vote all the same. */
+  #warnOfUnlisted(known: number): void {
+    const listed = this.#votes.size;
+    if (!this.#hasWarned && majorityOf(listed) < majorityOf(known)) {
+      this.#hasWarned = true;
+      this.#redis.log.warn(
+        { role: this.#redis.role, listed, known },
+        'the URL lists too few of the Redis Sentinels, so that a minority of them can decide; list all of them',
+      );
+    }
   }
 
   #follow(): void {
