@@ -37,8 +37,12 @@ export type UndecidedReason =
 /** By the name of each Sentinel that the URL lists. */
 export type Votes = ReadonlyMap<string, SentinelVote>;
 
+export function majorityOf(count: number): number {
+  return Math.floor(count / 2) + 1;
+}
+
 export function elect(votes: Votes): Election {
-  const needed = Math.floor(votes.size / 2) + 1;
+  const needed = majorityOf(votes.size);
   const supporters = new Map<string, { readonly master: NodeAddress; count: number }>();
   for (const vote of votes.values()) {
     if (vote.kind === 'master') {

@@ -34,6 +34,8 @@ export interface SentinelLinkOptions {
   readonly refusals: () => Iterable<RefusalLog>;
   /** After each answer, and when it becomes silent. */
   readonly onVote: (vote: SentinelVote) => void;
+  /** How many other Sentinels it knows, once for each connection. */
+  readonly onOthers: (count: number) => void;
 }
 
 export class SentinelLink {
@@ -138,7 +140,7 @@ export class SentinelLink {
       }
       this.#client = client;
       this.#subscribe(client);
-      void this.ask();
+      void this.ask().then(() => this.#askForOthers(client));
     } catch (error) {
       this.#refused(error);
       this.#retryLater(true);
@@ -159,6 +161,19 @@ export class SentinelLink {
           this.#tell(error);
         }
       });
+  }
+
+  /** Only for a warning: one that refuses it is used all the same. */
+  #askForOthers(client: OpenClient): void {
+    client.send(['SENTINEL', 'MASTER', this.#options.sentinel.masterName]).then(
+      (reply) => {
+        const count = othersOf(reply);
+        if (count !== undefined) {
+          this.#options.onOthers(count);
+        }
+      },
+      () => undefined,
+    );
   }
 
   #lost(reason: string): void {
@@ -213,4 +228,12 @@ export class SentinelLink {
       this.#attempts += 1;
     }
   }
+}
+
+/** Of a map, which RESP3 has and older servers send as a list of names and values. */
+function othersOf(reply: RedisReply): number | undefined {
+  const pairs = Array.isArray(reply) ? reply : Object.entries(reply ?? {}).flat();
+  const words = (pairs as readonly unknown[]).map(String);
+  const count = Number(words[words.indexOf('num-other-sentinels') + 1]);
+  return words.includes('num-other-sentinels') && Number.isInteger(count) ? count : undefined;
 }

@@ -16,7 +16,7 @@ import { ConnectFailures } from './connect-failure.ts';
 import type { ConnectionGuard, RedisOptions, SentinelOptions } from './options.ts';
 import { CONNECT } from './refusal-log.ts';
 import { ForeignServerError, ReplicaError } from './refused-server.ts';
-import { elect, type SentinelVote } from './sentinel-election.ts';
+import { elect, majorityOf, type SentinelVote } from './sentinel-election.ts';
 import { SentinelLink } from './sentinel-link.ts';
 import { ServerQuestions } from './server-questions.ts';
 import { readStandaloneReport, type ServerReport } from './server-report.ts';
@@ -57,6 +57,7 @@ export class SentinelTopology implements TopologySource {
   #round: Promise<void> | undefined;
   #roundAtMs = Number.NEGATIVE_INFINITY;
   #troubleSinceMs: number | undefined;
+  #hasWarned = false;
   #isClosed = false;
 
   constructor(options: RedisOptions, sentinel: SentinelOptions) {
@@ -76,7 +77,8 @@ export class SentinelTopology implements TopologySource {
     }
     this.#links = options.seeds.map((address) => {
       const onVote = (vote: SentinelVote): void => this.#voted(addressText(address), vote);
-      return new SentinelLink({ address, redis: options, sentinel, refusals, onVote });
+      const onOthers = (count: number): void => this.#warnOfUnlisted(count + 1);
+      return new SentinelLink({ address, redis: options, sentinel, refusals, onVote, onOthers });
     });
   }
 
@@ -149,6 +151,18 @@ export class SentinelTopology implements TopologySource {
   #voted(name: string, vote: SentinelVote): void {
     this.#votes.set(name, vote);
     this.#follow();
+  }
+
+  /** More than half of the URL's Sentinels may be less than half of all. Those that it does not list have no vote all the same. */
+  #warnOfUnlisted(known: number): void {
+    const listed = this.#votes.size;
+    if (!this.#hasWarned && majorityOf(listed) < majorityOf(known)) {
+      this.#hasWarned = true;
+      this.#redis.log.warn(
+        { role: this.#redis.role, listed, known },
+        'the URL lists too few of the Redis Sentinels, so that a minority of them can decide; list all of them',
+      );
+    }
   }
 
   #follow(): void {

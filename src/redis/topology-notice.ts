@@ -76,7 +76,15 @@ export function conflictingMasters(notice: TopologyNotice | undefined): number {
 
 /** Two notices of one identity are one event, however often they are found. */
 export function noticeIdentity(notice: TopologyNotice | undefined): string {
-  return notice === undefined ? '' : JSON.stringify(notice);
+  switch (notice?.kind) {
+    case undefined:
+      return '';
+    case 'sentinels_undecided':
+      // Which of them are silent changes with every one that restarts.
+      return `${notice.kind} ${notice.reason.kind}`;
+    default:
+      return JSON.stringify(notice);
+  }
 }
 
 function lost({ master, isReplica }: TopologyNotice & { kind: 'master_lost' }): string {

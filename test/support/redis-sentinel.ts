@@ -22,8 +22,7 @@ export interface SentinelGroup {
 export interface SentinelGroupOptions {
   readonly replicas?: number;
   readonly tls?: RedisTls;
-  readonly sentinelArgs?: readonly string[];
-  /** What `requirepass` in `sentinelArgs` says. */
+  /** Of the default user of the Sentinels, which they know of one another. */
   readonly sentinelPassword?: string;
   /** The user as which the Sentinel of this index logs in at the servers, with all rights; unset: the default user. */
   readonly userOf?: (index: number) => string;
@@ -83,13 +82,17 @@ export async function startServer(tls?: RedisTls, port?: number): Promise<RedisN
 
 /** One that monitors nothing yet. */
 export async function startSentinel(options: SentinelGroupOptions & { port?: number } = {}): Promise<RedisNode> {
-  return await startRedis({
+  const { port, tls, sentinelPassword: password } = options;
+  const sentinel = await startRedis({
     isSentinel: true,
-    args: options.sentinelArgs ?? [],
-    ...(options.port === undefined ? {} : { port: options.port }),
-    ...(options.tls === undefined ? {} : { tls: options.tls }),
-    ...(options.sentinelPassword === undefined ? {} : { password: options.sentinelPassword }),
+    ...(port === undefined ? {} : { port }),
+    ...(tls === undefined ? {} : { tls }),
+    ...(password === undefined ? {} : { password, args: ['--requirepass', password] }),
   });
+  if (password !== undefined) {
+    await sentinel.command('SENTINEL', 'CONFIG', 'SET', 'sentinel-pass', password);
+  }
+  return sentinel;
 }
 
 export async function monitor(sentinel: RedisNode, master: RedisNode, user?: string): Promise<void> {
