@@ -96,7 +96,11 @@ function openMemoryStores({ settings, clock, log, metrics }: StoresOptions, keys
     hasAnswered: () => true,
     isRefused: () => false,
     describe: () => ['store: memory of this process'],
-    close: () => undefined,
+    close: () => {
+      for (const store of [rateLimit, session, cache]) {
+        store.close();
+      }
+    },
   };
 }
 
