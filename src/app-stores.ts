@@ -4,6 +4,7 @@
  * `state` (limits, sessions) and `cache` always have connections of their own, even where one Redis serves both: a large value must not
  * hold up a decision, and each may have the eviction policy that it needs.
  */
+import { getHeapStatistics } from 'node:v8';
 import { MemoryCacheStore } from './cache/memory-store.ts';
 import { RedisCacheStore } from './cache/redis-store.ts';
 import type { CacheStore } from './cache/store.ts';
@@ -12,6 +13,7 @@ import { RedisTlsFiles } from './config/redis-tls-files.ts';
 import { readRedisPassword, readSentinelPassword } from './config/setting-files.ts';
 import type { Clock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
+import { defaultStoreBytes, exceedsHeap } from './lib/memory-bounds.ts';
 import type { RedisTarget } from './lib/redis-url.ts';
 import { readFailureCode } from './lib/system-code.ts';
 import type { TimerWheel } from './lib/timer-wheel.ts';
@@ -82,7 +84,14 @@ function openMemoryStores({ settings, clock, log, metrics }: StoresOptions, keys
     {},
     'no PANNIER_REDIS_URL: limits, sessions and cache live in the memory of this one process and are shared with no other',
   );
-  const bounds = { maxEntries: settings.memoryMaxEntries, maxBytes: settings.memoryMaxBytes };
+  const maxBytes = settings.memoryMaxBytes ?? defaultStoreBytes();
+  if (exceedsHeap(maxBytes)) {
+    log.warn(
+      { maxBytes, heapBytes: getHeapStatistics().heap_size_limit },
+      'three full memory stores may exhaust the heap; lower PANNIER_MEMORY_MAX_BYTES or raise the memory limit',
+    );
+  }
+  const bounds = { maxEntries: settings.memoryMaxEntries, maxBytes };
   const channels = new LocalChannels();
   const rateLimit = new MemoryRateLimitStore({
     clock,
@@ -103,8 +112,12 @@ function openMemoryStores({ settings, clock, log, metrics }: StoresOptions, keys
     createSubscriber: (listener) => channels.createSubscriber(listener),
     hasAnswered: () => true,
     isRefused: () => false,
-    describe: () => ['store: memory of this process'],
-    close: () => undefined,
+    describe: () => [`store: memory of this process, at most ${maxBytes} bytes each of limits, sessions and cache`],
+    close: () => {
+      for (const store of [rateLimit, session, cache]) {
+        store.close();
+      }
+    },
   };
 }
 

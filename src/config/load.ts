@@ -51,7 +51,8 @@ export interface Settings {
   readonly drainTimeoutMs: number;
   readonly logLevel: string;
   readonly memoryMaxEntries: number;
-  readonly memoryMaxBytes: number;
+  /** Undefined: as much as the heap allows. */
+  readonly memoryMaxBytes: number | undefined;
   readonly nearMaxEntries: number;
   readonly nearMaxBytes: number;
   readonly cacheMaxValueBytes: number;
@@ -161,6 +162,10 @@ function contradictions(texts: ReadonlyMap<SettingName, string | undefined>): Se
 
 function toSettings(texts: ReadonlyMap<SettingName, string | undefined>): Settings {
   const text = (name: SettingName): string => texts.get(name) ?? '';
+  const optionalNumber = (name: SettingName): number | undefined => {
+    const given = texts.get(name);
+    return given === undefined ? undefined : Number(given);
+  };
   const listen = (name: SettingName): ListenAddress | undefined => parseAddress(text(name));
   const addressMap = parseAddressMap(text('REDIS_ADDRESS_MAP'));
   const redis = texts.get('REDIS_URL');
@@ -196,7 +201,7 @@ function toSettings(texts: ReadonlyMap<SettingName, string | undefined>): Settin
     drainTimeoutMs: Number(text('DRAIN_TIMEOUT_MS')),
     logLevel: text('LOG_LEVEL'),
     memoryMaxEntries: Number(text('MEMORY_MAX_ENTRIES')),
-    memoryMaxBytes: Number(text('MEMORY_MAX_BYTES')),
+    memoryMaxBytes: optionalNumber('MEMORY_MAX_BYTES'),
     nearMaxEntries: Number(text('NEAR_MAX_ENTRIES')),
     nearMaxBytes: Number(text('NEAR_MAX_BYTES')),
     cacheMaxValueBytes: Number(text('CACHE_MAX_VALUE_BYTES')),

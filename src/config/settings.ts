@@ -279,14 +279,15 @@ export const SETTINGS = [
     kind: count(1, 100_000_000),
     initial: '200000',
     meaning: 'Entries of each memory store (limits, sessions, cache), where there is no Redis.',
-    why: 'Bounded by construction.',
+    why: 'Small entries reach the bound in bytes first, unless the heap is large.',
   },
   {
     name: 'MEMORY_MAX_BYTES',
     kind: bytes(1_000_000, 100_000_000_000),
-    initial: '67108864',
-    meaning: 'Bytes of each memory store.',
-    why: 'Bounded by construction.',
+    initial: undefined,
+    meaning:
+      'Bytes of each memory store. All three can be full at once, so three times as much must fit the heap of V8.',
+    why: 'Unset: a sixth of the heap of V8, at most 64 MiB. In a container of 192Mi that is 18.9 MB, enough for 46,000 limits.',
   },
   {
     name: 'NEAR_MAX_ENTRIES',
