@@ -8,7 +8,7 @@ import { MemoryCacheStore } from './cache/memory-store.ts';
 import { RedisCacheStore } from './cache/redis-store.ts';
 import type { CacheStore } from './cache/store.ts';
 import type { Settings } from './config/load.ts';
-import { readRedisPassword, readTlsCa } from './config/setting-files.ts';
+import { readRedisPassword, readSubjectKey, readTlsCa } from './config/setting-files.ts';
 import type { Clock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import { readFailureCode } from './lib/system-code.ts';
@@ -63,7 +63,7 @@ const NOEVICTION = 'noeviction';
 
 /** Throws when a file that the settings name cannot be read. */
 export async function openStores(options: StoresOptions): Promise<Stores> {
-  const keyspace = createKeyspace(options.settings.keyPrefix);
+  const keyspace = createKeyspace(options.settings.keyPrefix, readSubjectKey(options.settings));
   return options.settings.redisUrls.length === 0
     ? openMemoryStores(options, keyspace)
     : await openRedisStores(options, keyspace);

@@ -9,17 +9,27 @@ import { readFile } from 'node:fs/promises';
 import { readFailureCode } from '../lib/system-code.ts';
 import type { SettingProblem, Settings } from './load.ts';
 
+/** Fewer can be tried one by one. */
+const SUBJECT_KEY_BYTES_MIN = 16;
+
 /** Every file that the start would fail with, or that no connection could ever be made with. */
 export function findFileProblems(settings: Settings): SettingProblem[] {
   return [
     ...problemOf(settings, 'PANNIER_REDIS_PASSWORD_FILE', settings.redisPasswordFile, () => undefined),
     ...problemOf(settings, 'PANNIER_REDIS_TLS_CA_FILE', settings.redisTlsCaFile, certificateProblem),
+    ...problemOf(settings, 'PANNIER_SUBJECT_KEY_FILE', settings.subjectKeyFile, subjectKeyProblem),
   ];
 }
 
 /** The certificates of PANNIER_REDIS_TLS_CA_FILE. Throws when they cannot be read. */
 export function readTlsCa(settings: Settings): Buffer | undefined {
   return readOrSkip(settings, settings.redisTlsCaFile);
+}
+
+/** The key of PANNIER_SUBJECT_KEY_FILE, without the line end. Throws when it cannot be read. */
+export function readSubjectKey(settings: Settings): Buffer | undefined {
+  const content = readOrSkip(settings, settings.subjectKeyFile);
+  return content === undefined ? undefined : withoutLineEnd(content);
 }
 
 /** The password of PANNIER_REDIS_PASSWORD_FILE as it is now, without the line end. Rejects when it cannot be read. */
@@ -30,7 +40,7 @@ export async function readRedisPassword(settings: Settings): Promise<string | un
   }
   try {
     const content = await readFile(path);
-    return isSkipped(settings, content) ? undefined : content.toString().replace(/\r?\n$/, '');
+    return isSkipped(settings, content) ? undefined : withoutLineEnd(content).toString();
   } catch (error) {
     return undefinedWhereMissing(settings, error);
   }
@@ -88,6 +98,19 @@ function certificateProblem(content: Buffer): string | undefined {
   } catch {
     return 'which holds no certificate, wanted certificates in PEM';
   }
+}
+
+function subjectKeyProblem(content: Buffer): string | undefined {
+  const { length } = withoutLineEnd(content);
+  return length < SUBJECT_KEY_BYTES_MIN
+    ? `which holds ${length} bytes, wanted a key of ${SUBJECT_KEY_BYTES_MIN} bytes or more`
+    : undefined;
+}
+
+/** Editors and `echo` end a file with one. */
+function withoutLineEnd(content: Buffer): Buffer {
+  const text = content.toString('latin1');
+  return content.subarray(0, text.replace(/\r?\n$/, '').length);
 }
 
 function isBlank(content: Buffer): boolean {

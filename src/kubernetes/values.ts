@@ -140,6 +140,7 @@ const OWNED: ReadonlyMap<string, string> = new Map([
   ['REDIS_PASSWORD_FILE', 'redis-secret'],
   ['REDIS_TLS_CA_FILE', 'redis-secret'],
   ['REDIS_FILES_OPTIONAL', 'redis-secret'],
+  ['SUBJECT_KEY_FILE', 'redis-secret'],
   ['LOG_LEVEL', 'log-level'],
   ['SCOPE', 'scope'],
 ]);
