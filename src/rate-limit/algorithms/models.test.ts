@@ -42,8 +42,8 @@ const MODELS: Readonly<Record<Algorithm['name'], Model>> = {
     const startMs = nowMs - (nowMs % limit.windowMs);
     const current = sumSince(admitted, startMs);
     const previous = sumSince(admitted, startMs - limit.windowMs) - current;
-    const share = previous * (windowMs - BigInt(nowMs - startMs));
-    return share <= (BigInt(limit.limit) - current - BigInt(cost)) * windowMs;
+    const share = (previous * (windowMs - BigInt(nowMs - startMs) - 1n)) / windowMs;
+    return share + current + BigInt(cost) <= BigInt(limit.limit);
   },
   token_bucket: fitsIntoBucket,
   leaky_bucket: fitsIntoBucket,
