@@ -88,6 +88,52 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
       },
     );
 
+    test.each(ALGORITHMS.map((algorithm) => algorithm.name))(
+      '%s: a peek reports whether a cost would be admitted and when, and takes nothing',
+      async (algorithm) => {
+        const limits = compileLimits([
+          spec({ algorithm, limit: 10 }),
+          spec({ name: 'other', algorithm: 'token_bucket', limit: 20 }),
+        ]);
+        const subject = newSubject();
+        await awayFromWindowEdge();
+        async function peek(cost: number): Promise<TakeResult> {
+          const key = { scope: 'test', policy: '', subject };
+          return await fixture.store.take({ key, limits, cost, maxDelayMs: undefined, isPeek: true }, soonMs());
+        }
+        expect(await peek(10)).toMatchObject({
+          allowed: true,
+          outcomes: [
+            { allowed: true, remaining: 10, retryAfterMs: 0, resetAfterMs: 0 },
+            { allowed: true, remaining: 20 },
+          ],
+        });
+        await take(subject, limits, 7);
+        for (const cost of [0, 1, 3]) {
+          expect(await peek(cost)).toMatchObject({ allowed: true, outcomes: [{ remaining: 3 }, { remaining: 13 }] });
+        }
+        const denied = await peek(4);
+        expect(denied.allowed).toBe(false);
+        expect(denied.outcomes).toMatchObject([
+          { allowed: false, remaining: 3, never: false },
+          { allowed: true, remaining: 13 },
+        ]);
+        expect(denied.outcomes[0]?.retryAfterMs).toBeGreaterThan(0);
+        expect((await peek(11)).outcomes[0]).toMatchObject({
+          allowed: false,
+          never: true,
+          retryAfterMs: 0,
+          remaining: 3,
+        });
+        await take(subject, limits, 3);
+        for (const cost of [0, 1]) {
+          const exhausted = await peek(cost);
+          expect(exhausted.outcomes[0]).toMatchObject({ allowed: false, remaining: 0, never: false });
+          expect(exhausted.outcomes[0]?.retryAfterMs).toBeGreaterThan(0);
+        }
+      },
+    );
+
     test.each(ALGORITHMS.map((algorithm) => algorithm.name))('%s: what was used comes back', async (algorithm) => {
       const limits = compileLimits([spec({ algorithm, limit: 2, windowMs: 150 })]);
       const subject = newSubject();
@@ -203,6 +249,10 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
       const subject = newSubject();
       expect((await take(subject, limits)).outcomes[0]?.delayMs).toBe(0);
       expect((await take(subject, limits)).outcomes[0]?.delayMs).toBeGreaterThan(300_000);
+      const key = { scope: 'test', policy: '', subject };
+      const peek = await fixture.store.take({ key, limits, cost: 1, maxDelayMs: 1_000, isPeek: true }, soonMs());
+      expect(peek.outcomes[0]).toMatchObject({ allowed: false, remaining: 8, delayMs: 0 });
+      expect(peek.outcomes[0]?.retryAfterMs).toBeGreaterThan(600_000);
       const denied = (await take(subject, limits, 1, 1_000)).outcomes[0];
       expect(denied).toMatchObject({ allowed: false, delayMs: 0, never: false });
       expect(denied?.retryAfterMs).toBeGreaterThan(600_000);
