@@ -8,7 +8,7 @@ import type { Clock } from '../lib/clock.ts';
 import { StoreError } from '../lib/store-error.ts';
 import type { AlgorithmState } from './algorithms/index.ts';
 import type { Step, StepOutcome } from './algorithms/step.ts';
-import type { CompiledLimit, CompiledLimits } from './policy.ts';
+import type { CompiledLimit, LimitFields } from './policy.ts';
 import {
   decidedUnits,
   FIELDS_MAX,
@@ -119,7 +119,7 @@ export class MemoryRateLimitStore implements RateLimitStore {
     return { outcomes };
   }
 
-  reset(key: SubjectKey, limits: CompiledLimits | undefined): boolean {
+  reset(key: SubjectKey, limits: LimitFields | undefined): boolean {
     const nowMs = this.#clock.nowMs();
     const id = idOf(key);
     const fields = this.#subjects.get(id, nowMs);

@@ -9,7 +9,7 @@
 import type { RedisCommands } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
 import type { Script } from '../redis/script.ts';
-import type { CompiledLimits } from './policy.ts';
+import type { CompiledLimits, LimitFields } from './policy.ts';
 import { decodeGeneralReply, decodeLeanReply, decodeResetReply } from './script-reply.ts';
 import { loadRateLimitScripts, type RateLimitScripts } from './scripts.ts';
 import {
@@ -67,7 +67,7 @@ export class RedisRateLimitStore implements RateLimitStore {
     return { outcomes };
   }
 
-  async reset(key: SubjectKey, limits: CompiledLimits | undefined, deadlineAtMs: number): Promise<boolean> {
+  async reset(key: SubjectKey, limits: LimitFields | undefined, deadlineAtMs: number): Promise<boolean> {
     const name = this.#keyOf(key);
     if (limits === undefined) {
       return (await this.#redis.send(name, ['UNLINK', name], deadlineAtMs)) === 1;

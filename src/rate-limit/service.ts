@@ -32,6 +32,7 @@ import {
   quoted,
   RESERVATION_ID_BYTES_MAX,
   readFailureMode,
+  readLimitFields,
   readLimits,
 } from './request.ts';
 import type { RateLimitStore, SubjectKey, TakeResult } from './store.ts';
@@ -98,8 +99,8 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
             label: INLINE,
           }
         : findTarget(action, request.policy, request.key);
-    const hasLeaky = target.limits.limits.some((limit) => limit.spec.algorithm === 'leaky_bucket');
-    if (request.maxDelayMs !== undefined && !hasLeaky) {
+    if (request.maxDelayMs !== undefined && request.policy === '' && !hasLeakyBucket(target.limits)) {
+      // A caller that gives the limits as well has made an error. The limits of a policy may change without its callers.
       const found = 'set without a leaky bucket';
       throw invalidArgument(action, 'max_delay_ms', found, 'it with a leaky bucket among the limits');
     }
@@ -113,24 +114,27 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     const action = 'check rate limit';
     const target = readTarget(action, request);
     const cost = request.cost ?? 1;
+    const isPeek = request.peek || cost === 0;
+    const answered = { cost, isPeek, detail: request.detail };
     const deadlineAtMs = storeDeadlineMs(context, clock, action);
 
     function decided(result: TakeResult): CheckRateLimitResponse {
       metrics.decision(target.label, result.allowed ? 'allowed' : 'denied');
-      return decidedAnswer(target.limits, result, { cost, detail: request.detail });
+      return decidedAnswer(target.limits, result, answered);
     }
 
     function failed(error: unknown): CheckRateLimitResponse {
       if (!(error instanceof StoreError) || error.kind === 'full' || error instanceof StoredFormatError) {
         throw error;
       }
-      const answer = failureAnswer(target.limits, target.onFailure, cost);
+      const answer = failureAnswer(target.limits, { mode: target.onFailure, nowMs: clock.nowMs() }, answered);
       metrics.decision(target.label, answer.allowed === true ? 'failure_allowed' : 'failure_denied');
       return answer;
     }
 
     const { key, limits } = target;
-    return after(store.take({ key, limits, cost, maxDelayMs: request.maxDelayMs }, deadlineAtMs), decided, failed);
+    const { maxDelayMs } = request;
+    return after(store.take({ key, limits, cost, maxDelayMs, isPeek }, deadlineAtMs), decided, failed);
   }
 
   async function checkOne(request: CheckRateLimitRequestOutput, context: CallContext): Promise<CheckRateLimitResult> {
@@ -178,10 +182,14 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
       const { key } = findTarget(action, request.policy, request.key);
       return { existed: await store.reset(key, undefined, deadlineAtMs) };
     }
-    const limits = compileLimits(readLimits(action, request.limits));
+    const limits = readLimitFields(action, request.limits);
     const key = { scope: options.scope, policy: '', subject: request.key };
     return { existed: await store.reset(key, limits, deadlineAtMs) };
   }
 
   return { CheckRateLimit: check, CheckRateLimits: checkMany, SettleRateLimit: settle, ResetRateLimit: reset };
+}
+
+function hasLeakyBucket({ limits }: CompiledLimits): boolean {
+  return limits.some(({ spec }) => spec.algorithm === 'leaky_bucket');
 }

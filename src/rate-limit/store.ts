@@ -10,7 +10,7 @@
 import type { Answer } from '../lib/answer.ts';
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';
 import type { StepOutcome } from './algorithms/step.ts';
-import type { CompiledLimits } from './policy.ts';
+import type { CompiledLimits, LimitFields } from './policy.ts';
 
 /** Whose limits: state is kept per scope, policy and subject. */
 export interface SubjectKey {
@@ -55,7 +55,7 @@ export interface RateLimitStore {
   /** Returns units to every limit. */
   give(request: GiveRequest, deadlineAtMs: number): Answer<GiveResult>;
   /** Forgets what the subject used of these limits; without limits, of all under the key. Whether there was anything. */
-  reset(key: SubjectKey, limits: CompiledLimits | undefined, deadlineAtMs: number): Answer<boolean>;
+  reset(key: SubjectKey, limits: LimitFields | undefined, deadlineAtMs: number): Answer<boolean>;
 }
 
 /** Whether the store only decides: a peek, or a cost that a limit never has. */
