@@ -1,7 +1,13 @@
 /**
  * Checks what callers ask of the rate limiter, and refuses it in words: which field, what it was, what is accepted.
  */
-import { findLimitProblem, LIMITS_PER_POLICY_MAX, type LimitSpec, NAME_PATTERN } from '../config/policy-file.ts';
+import {
+  findLimitProblem,
+  LIMITS_PER_POLICY_MAX,
+  type LimitCandidate,
+  type LimitSpec,
+  NAME_PATTERN,
+} from '../config/policy-file.ts';
 import { Algorithm as AlgorithmNumber } from '../grpc/generated/pannier/v1/Algorithm.ts';
 import type { CheckRateLimitRequestOutput } from '../grpc/generated/pannier/v1/CheckRateLimitRequest.ts';
 import type { LimitOutput } from '../grpc/generated/pannier/v1/Limit.ts';
@@ -66,8 +72,17 @@ export function quoted(text: string): string {
   return JSON.stringify(text.slice(0, QUOTED_MAX));
 }
 
+/** A request whose options are served and within their bounds. */
+export interface CheckOptions {
+  readonly cost?: number;
+  readonly maxDelayMs?: number;
+}
+
 /** Options of the contract that this version does not serve; and bounds of the numbers that it does. */
-export function checkOptions(action: string, request: CheckRateLimitRequestOutput): void {
+export function checkOptions(
+  action: string,
+  request: CheckRateLimitRequestOutput,
+): asserts request is CheckRateLimitRequestOutput & CheckOptions {
   const notServed: readonly [boolean, string][] = [
     [request.requestId !== '', 'request_id'],
     [request.partial, 'partial'],
@@ -83,7 +98,12 @@ export function checkOptions(action: string, request: CheckRateLimitRequestOutpu
   checkCount(action, 'max_delay_ms', request.maxDelayMs);
 }
 
-function checkCount(action: string, field: string, value: number | undefined): void {
+/** Zero or more, as far as numbers are exact. */
+export function checkCount(
+  action: string,
+  field: string,
+  value: number | bigint | undefined,
+): asserts value is number | undefined {
   if (value !== undefined && (!Number.isSafeInteger(value) || value < 0)) {
     throw invalidArgument(action, field, String(value), 'an integer from 0 to 9007199254740991');
   }
@@ -111,8 +131,9 @@ export function readLimitFields(action: string, limits: readonly LimitOutput[]):
     const path = `limits[${index}]`;
     const algorithm = readIdentity(action, path, limit);
     const { name, windowMs } = limit;
-    checkLimit(action, path, { name, algorithm: algorithm.name, limit: 1, windowMs, burst: 1 });
-    return { field: fieldOf(algorithm, { name, windowMs }) };
+    const spec: LimitCandidate = { name, algorithm: algorithm.name, limit: 1, windowMs, burst: 1 };
+    checkLimit(action, path, spec);
+    return { field: fieldOf(algorithm, spec) };
   });
   return { limits: fields };
 }
@@ -156,7 +177,7 @@ function readLimit(action: string, path: string, limit: LimitOutput): LimitSpec 
     const wanted = `it unset: ${algorithm.name} has no burst`;
     throw invalidArgument(action, `${path}.burst`, String(limit.burst), wanted);
   }
-  const spec: LimitSpec = {
+  const spec: LimitCandidate = {
     name: limit.name,
     algorithm: algorithm.name,
     limit: limit.limit,
@@ -167,7 +188,7 @@ function readLimit(action: string, path: string, limit: LimitOutput): LimitSpec 
   return spec;
 }
 
-function checkLimit(action: string, path: string, spec: LimitSpec): void {
+function checkLimit(action: string, path: string, spec: LimitCandidate): asserts spec is LimitSpec {
   const problem = findLimitProblem(spec);
   if (problem !== undefined) {
     throw invalidArgument(action, `${path}.${FIELD_NAMES[problem.field]}`, problem.found, problem.wanted);

@@ -26,6 +26,7 @@ import { StoredFormatError, StoreError } from '../lib/store-error.ts';
 import { decidedAnswer, failureAnswer } from './answer.ts';
 import { type CompiledLimits, compileLimits, compilePolicy } from './policy.ts';
 import {
+  checkCount,
   checkOptions,
   checkSubject,
   checkTarget,
@@ -88,7 +89,6 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
   function readTarget(action: string, request: CheckRateLimitRequestOutput): Target {
     checkTarget(action, request.policy, request.limits);
     checkSubject(action, request.key);
-    checkOptions(action, request);
     const onFailure = readFailureMode(action, request);
     const target: Target =
       request.policy === ''
@@ -112,6 +112,7 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     context: CallContext,
   ): CheckRateLimitResponse | Promise<CheckRateLimitResponse> {
     const action = 'check rate limit';
+    checkOptions(action, request);
     const target = readTarget(action, request);
     const cost = request.cost ?? 1;
     const isPeek = request.peek || cost === 0;
@@ -166,9 +167,7 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     if (request.extendMs !== undefined) {
       throw unimplemented(action, 'extend_ms');
     }
-    if (request.used !== undefined && (!Number.isSafeInteger(request.used) || request.used < 0)) {
-      throw invalidArgument(action, 'used', String(request.used), 'an integer from 0 to 9007199254740991');
-    }
+    checkCount(action, 'used', request.used);
     // This version gives out no reservations, so no id can be one.
     return { settled: false };
   }
