@@ -134,6 +134,30 @@ describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const
     );
   });
 
+  test('what remains is never above what limit and burst explain, nor below 0, while both change', () => {
+    const change = fc.record({
+      limit: fc.integer({ min: 1, max: 50 }),
+      burst: fc.integer({ min: 1, max: 50 }),
+      ms: fc.integer({ min: 0, max: 400 }),
+      cost: fc.integer({ min: 0, max: 50 }),
+    });
+    fc.assert(
+      fc.property(fc.array(change, { maxLength: 40 }), (changes) => {
+        let state: AlgorithmState | undefined;
+        let nowMs = START_MS;
+        for (const { limit, burst, ms, cost } of changes) {
+          nowMs += ms;
+          const numbers = { limit, windowMs: 1_000, burst: algorithm.isBucket ? burst : limit };
+          const step = algorithm.take(state, numbers, nowMs, cost, undefined);
+          state = step.state;
+          expect(step.outcome.remaining).toBeGreaterThanOrEqual(0);
+          expect(step.outcome.remaining).toBeLessThanOrEqual(algorithm.isBucket ? burst : limit);
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+
   test('a lowered limit applies at once, a raised one gives room at once', () => {
     const wide = { limit: 10, windowMs: 60_000, burst: 10 };
     const used = algorithm.take(undefined, wide, START_MS, 6, undefined).state;

@@ -103,12 +103,24 @@ describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const
   });
 });
 
+function readDocs(): string {
+  return readFileSync(join(import.meta.dirname, '../../../docs/rate-limits.md'), 'utf8');
+}
+
 /** The numbers in parentheses of a row of the table. */
 function rowOf(name: string): number[] {
-  const docs = readFileSync(join(import.meta.dirname, '../../../docs/rate-limits.md'), 'utf8');
-  const row = docs.split('\n').find((line) => line.startsWith(`| \`${name}\` |`) && line.includes(' per `W` ('));
+  const row = readDocs()
+    .split('\n')
+    .find((line) => line.startsWith(`| \`${name}\` |`) && line.includes(' per `W` ('));
   return [...(row ?? '').matchAll(/\((\d+)\)/g)].map((match) => Number(match[1]));
 }
+
+test('windows of 7 days begin on Thursdays at 00:00 UTC, as the docs say', () => {
+  const week = { limit: 1, windowMs: 7 * 86_400_000, burst: 1 };
+  const { outcome } = algorithmNamed('fixed_window').take(undefined, week, EPOCH_MS, 1, undefined);
+  expect(new Date(EPOCH_MS + outcome.resetAfterMs).toUTCString()).toMatch(/^Thu, .* 00:00:00 GMT$/);
+  expect(readDocs()).toContain('of `7d` on Thursdays at 00:00 UTC');
+});
 
 test('sliding_window_counter admits at most limit + ceil(limit * (d - 1) / W) units in any d milliseconds, and as much in a flood', () => {
   const algorithm = algorithmNamed('sliding_window_counter');
