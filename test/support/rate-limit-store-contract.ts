@@ -6,7 +6,7 @@ import { ALGORITHMS } from '../../src/rate-limit/algorithms/index.ts';
 import { type CompiledLimits, compileLimits } from '../../src/rate-limit/policy.ts';
 import type { RateLimitStore, TakeResult } from '../../src/rate-limit/store.ts';
 import { soonMs } from './redis-client.ts';
-import { waitFor } from './wait.ts';
+import { awayFromWindowEdge, waitFor } from './wait.ts';
 
 export interface RateLimitStoreFixture {
   readonly store: RateLimitStore;
@@ -50,7 +50,7 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
       async (algorithm) => {
         const limits = compileLimits([spec({ algorithm, limit: LIMIT })]);
         const subject = newSubject();
-        await awayFromWindowEdge();
+        await awayFromWindowEdge(HOUR_MS);
         let left = CALLS;
         let admitted = 0;
         async function call(): Promise<void> {
@@ -70,7 +70,7 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
       async (algorithm) => {
         const limits = compileLimits([spec({ algorithm, limit: 10 })]);
         const subject = newSubject();
-        await awayFromWindowEdge();
+        await awayFromWindowEdge(HOUR_MS);
         expect((await take(subject, limits, 0)).outcomes[0]).toMatchObject({
           allowed: true,
           remaining: 10,
@@ -96,7 +96,7 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
           spec({ name: 'other', algorithm: 'token_bucket', limit: 20 }),
         ]);
         const subject = newSubject();
-        await awayFromWindowEdge();
+        await awayFromWindowEdge(HOUR_MS);
         async function peek(cost: number): Promise<TakeResult> {
           const key = { scope: 'test', policy: '', subject };
           return await fixture.store.take({ key, limits, cost, maxDelayMs: undefined, isPeek: true }, soonMs());
@@ -149,7 +149,7 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
         ),
       );
       const subject = newSubject();
-      await awayFromWindowEdge();
+      await awayFromWindowEdge(HOUR_MS);
       expect((await take(subject, limits, 2)).allowed).toBe(true);
       const denied = await take(subject, limits, 2);
       expect(denied.allowed).toBe(false);
@@ -169,7 +169,7 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
       const subject = newSubject();
       const first = spec({ name: 'first', limit: 5 });
       const second = spec({ name: 'second', limit: 5 });
-      await awayFromWindowEdge();
+      await awayFromWindowEdge(HOUR_MS);
       await take(subject, compileLimits([first, second]), 2);
       await take(subject, compileLimits([first]), 2);
       const peek = await take(subject, compileLimits([second, { ...first, limit: 9, burst: 9 }]), 0);
@@ -189,7 +189,7 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
           })),
         ),
       );
-      await awayFromWindowEdge();
+      await awayFromWindowEdge(HOUR_MS);
       for (const key of keys) {
         expect((await fixture.store.take({ key, limits, cost: 1, maxDelayMs: undefined }, soonMs())).allowed).toBe(
           true,
@@ -210,7 +210,7 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
           spec({ name: 'other', algorithm: 'token_bucket', limit: 20 }),
         ]);
         const subject = newSubject();
-        await awayFromWindowEdge();
+        await awayFromWindowEdge(HOUR_MS);
         const key = { scope: 'test', policy: '', subject };
         async function give(units: number): Promise<number[]> {
           const { outcomes } = await fixture.store.give({ key, limits, units }, soonMs());
@@ -232,7 +232,7 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
       const key = { scope: 'test', policy: '', subject: newSubject() };
       const first = compileLimits([spec({ name: 'first', algorithm: 'sliding_window_log', limit: 5 })]);
       const second = compileLimits([spec({ name: 'second', limit: 5 })]);
-      await awayFromWindowEdge();
+      await awayFromWindowEdge(HOUR_MS);
       expect(await fixture.store.reset(key, first, soonMs())).toBe(false);
       await take(key.subject, first, 2);
       await take(key.subject, second, 2);
@@ -262,9 +262,4 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
 
 function spec(values: Partial<LimitSpec> & { limit: number }): LimitSpec {
   return { name: 'limit', algorithm: 'fixed_window', windowMs: HOUR_MS, burst: values.limit, ...values };
-}
-
-/** A window that turns in the middle of a test would give room that the test does not expect. */
-async function awayFromWindowEdge(): Promise<void> {
-  await waitFor('the hour not to turn', () => Date.now() % HOUR_MS < HOUR_MS - 10_000, 20_000);
 }
