@@ -8,7 +8,8 @@ import { MemoryCacheStore } from './cache/memory-store.ts';
 import { RedisCacheStore } from './cache/redis-store.ts';
 import type { CacheStore } from './cache/store.ts';
 import type { Settings } from './config/load.ts';
-import { readRedisPassword, readTlsCa } from './config/setting-files.ts';
+import { RedisTlsFiles } from './config/redis-tls-files.ts';
+import { readRedisPassword } from './config/setting-files.ts';
 import type { Clock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import { readFailureCode } from './lib/system-code.ts';
@@ -19,11 +20,13 @@ import { MemoryRateLimitStore } from './rate-limit/memory-store.ts';
 import { RedisRateLimitStore } from './rate-limit/redis-store.ts';
 import type { RateLimitStore } from './rate-limit/store.ts';
 import { addressText, type CredentialsSource, parseSeed, type Seed } from './redis/address.ts';
+import { createAddressMap } from './redis/address-map.ts';
 import type { RedisSubscriber, SubscriberListener } from './redis/commands.ts';
 import { FormatGuard } from './redis/format-guard.ts';
 import { createKeyspace, type Keyspace } from './redis/keyspace.ts';
 import type { RedisOptions } from './redis/options.ts';
 import { createRedis, type Redis } from './redis/redis.ts';
+import { type CurrentRefusal, RefusalLog } from './redis/refusal-log.ts';
 import type { TopologySource } from './redis/topology-member.ts';
 import { createTopologySource } from './redis/topology-source.ts';
 import { MemorySessionStore } from './session/memory-store.ts';
@@ -51,6 +54,11 @@ export interface StoresOptions {
   readonly wheel: TimerWheel;
   readonly log: Logger;
   readonly metrics: Metrics;
+}
+
+interface RedisStoresOptions extends StoresOptions {
+  /** Of all roles. */
+  readonly tlsFiles: RedisTlsFiles;
 }
 
 /** Commands in flight on one connection: at 250 ms each far more than a sidecar can use, and a bound on memory. */
@@ -100,8 +108,10 @@ function openMemoryStores({ settings, clock, log, metrics }: StoresOptions, keys
   };
 }
 
-async function openRedisStores(options: StoresOptions, keyspace: Keyspace): Promise<Stores> {
-  const { settings, log } = options;
+async function openRedisStores(given: StoresOptions, keyspace: Keyspace): Promise<Stores> {
+  const { settings, log } = given;
+  const options: RedisStoresOptions = { ...given, tlsFiles: new RedisTlsFiles(settings, log) };
+  await options.tlsFiles.read();
   const seedsOf = { state: settings.redisUrls.map(parseSeed), cache: settings.cacheRedisUrls.map(parseSeed) };
   const isShared = settings.redisUrls.join() === settings.cacheRedisUrls.join();
   // One refresh of the topology serves both roles; connections are separate all the same.
@@ -144,6 +154,7 @@ async function openRedisStores(options: StoresOptions, keyspace: Keyspace): Prom
 interface Role {
   readonly redis: Redis;
   readonly guard: FormatGuard;
+  readonly refusals: RefusalLog;
 }
 
 interface RoleOptions {
@@ -154,31 +165,33 @@ interface RoleOptions {
   readonly source: TopologySource | undefined;
 }
 
-function openRole(options: StoresOptions, { role, seeds, keyspace, source }: RoleOptions): Role {
+function openRole(options: RedisStoresOptions, { role, seeds, keyspace, source }: RoleOptions): Role {
   const { clock, log, metrics } = options;
-  const redis = createRedis(
-    { ...redisOptions(options, role, seeds), onConnectionChange: () => guard.onConnectionChange() },
-    source,
-  );
+  const access = redisOptions(options, role, seeds);
+  const redis = createRedis({ ...access, onConnectionChange: () => guard.onConnectionChange() }, source);
+  const { refusals } = access;
   const guard = new FormatGuard({ commands: redis, role, key: keyspace.format(role), clock, log });
   metrics.onScrape(role, () => {
     const { conflictingMasters, changes } = redis.topologyStatus();
     const isFormatRefused = guard.refusal !== undefined;
-    return { isUp: redis.isReady(), conflictingMasters, masterChanges: changes, isFormatRefused };
+    const refusedCodes = refusals.current().map(({ code }) => code);
+    return { isUp: redis.isReady(), conflictingMasters, masterChanges: changes, isFormatRefused, refusedCodes };
   });
   redis.start();
-  return { redis, guard };
+  return { redis, guard, refusals };
 }
 
 /** `role` is also what logs say. */
-function redisOptions(options: StoresOptions, role: string, seeds: readonly Seed[]): RedisOptions {
+function redisOptions(options: RedisStoresOptions, role: string, seeds: readonly Seed[]): RedisOptions {
   const { settings, clock, wheel, log, metrics } = options;
   return {
     role,
     seeds,
     credentials: credentialsOf(options, role, seeds),
     isTls: seeds[0]?.isTls ?? false,
-    tlsCa: readTlsCa(settings),
+    tlsFiles: () => options.tlsFiles.read(),
+    tlsServerName: settings.redisTlsServerName,
+    addressMap: createAddressMap(settings.redisAddressMap),
     connectTimeoutMs: settings.redisConnectTimeoutMs,
     commandTimeoutMs: settings.redisTimeoutMs,
     connectionsPerMaster: settings.redisConnections,
@@ -187,6 +200,7 @@ function redisOptions(options: StoresOptions, role: string, seeds: readonly Seed
     wheel,
     metrics: metrics.redis(role),
     log,
+    refusals: new RefusalLog({ role, clock, log }),
   };
 }
 
@@ -215,9 +229,13 @@ function credentialsOf({ settings, log }: StoresOptions, role: string, seeds: re
 /** Says so once when no node has answered for a while: calls go on by their failure modes, which nobody may notice. */
 function warnOfSilence(redis: Redis, role: string, seeds: readonly Seed[], log: Logger): () => void {
   const timer = setTimeout(() => {
-    if (redis.describe().length === 0 && redis.topologyStatus().notices.length === 0) {
+    const { notices, reasons } = redis.topologyStatus();
+    if (redis.describe().length === 0 && notices.length === 0) {
       const asked = seeds.map(addressText);
-      log.warn({ role, asked }, 'no Redis node has answered yet, calls are answered without it');
+      log.warn(
+        { role, asked, reasons: Object.fromEntries(reasons) },
+        'no Redis node has answered yet, calls are answered without it',
+      );
     }
   }, SILENCE_MS);
   timer.unref();
@@ -241,16 +259,25 @@ function warnOfEviction(redis: Redis, log: Logger): () => void {
   return () => clearInterval(timer);
 }
 
-function describe(role: string, { redis, guard }: Role, seeds: readonly Seed[]): string[] {
+function describe(role: string, { redis, guard, refusals }: Role, seeds: readonly Seed[]): string[] {
+  const { notices, reasons } = redis.topologyStatus();
   const nodes = redis.describe();
-  const notices = redis.topologyStatus().notices.map((notice) => `redis ${role}: ${notice}`);
+  const problems = [...notices, ...refusals.current().map(refusalLine)].map((text) => `redis ${role}: ${text}`);
   if (nodes.length === 0) {
-    const silence = `redis ${role}: no node has answered yet, asked: ${seeds.map(addressText).join(' ')}`;
-    return notices.length === 0 ? [silence] : notices;
+    const asked = seeds.map(addressText);
+    const silence = `redis ${role}: no node has answered yet, asked: ${asked.join(' ')}`;
+    const causes = [...reasons].map(([node, reason]) => `redis ${role} ${node}: ${reason}`);
+    return [...(problems.length === 0 ? [silence] : []), ...causes, ...problems];
   }
-  const lines = nodes.map(
-    (node) => `redis ${role} ${node.node}: ${node.isReady ? 'connected' : (node.refusal ?? 'not connected')}`,
-  );
-  const refusals = guard.refusal === undefined ? [] : [`redis ${role}: all calls are refused, ${guard.refusal}`];
-  return [...lines, ...notices, ...refusals];
+  const lines = nodes.map(({ node, isReady, reason }) => {
+    const cause = reason === undefined ? '' : `: ${reason}`;
+    return `redis ${role} ${node}: ${isReady ? 'connected' : `not connected${cause}`}`;
+  });
+  const formats = guard.refusal === undefined ? [] : [`redis ${role}: all calls are refused, ${guard.refusal}`];
+  return [...lines, ...problems, ...formats];
+}
+
+function refusalLine({ code, node, command, details, sinceMs }: CurrentRefusal): string {
+  const since = new Date(sinceMs).toISOString();
+  return `refused since ${since}: ${code} (${command} on ${node}): ${details.join('; ')}`;
 }

@@ -4,6 +4,7 @@
  * Promises: every mistake is named with what was found and what is wanted, a secret never with what was found; an unknown PANNIER_*
  * variable is a mistake, except those that Kubernetes makes of a Service called pannier.
  */
+import { type AddressMapping, parseAddressMap } from './address-map.ts';
 import { nearestOf } from './nearest.ts';
 import { PREFIX, parseAddress, SETTINGS, type SettingName, type SettingRow } from './settings.ts';
 
@@ -19,6 +20,11 @@ export interface Settings {
   readonly redisUsername: string | undefined;
   readonly redisPasswordFile: string | undefined;
   readonly redisTlsCaFile: string | undefined;
+  /** Set if and only if the key file is. */
+  readonly redisTlsCertFile: string | undefined;
+  readonly redisTlsKeyFile: string | undefined;
+  readonly redisTlsServerName: string | undefined;
+  readonly redisAddressMap: readonly AddressMapping[];
   readonly redisFilesOptional: boolean;
   readonly redisTimeoutMs: number;
   readonly redisConnectTimeoutMs: number;
@@ -102,8 +108,13 @@ function findProblem(row: SettingRow, text: string): SettingProblem | undefined 
     }
     case 'choice':
       return row.kind.choices.includes(text) ? undefined : problem(`one of ${row.kind.choices.join(', ')}`);
-    case 'text':
-      return row.kind.accepts(text) ? undefined : problem(row.kind.wanted);
+    case 'text': {
+      if (row.kind.accepts(text)) {
+        return undefined;
+      }
+      const exact = row.kind.problemOf?.(text);
+      return exact === undefined ? problem(row.kind.wanted) : { name, message: `${name}${exact}` };
+    }
   }
 }
 
@@ -135,6 +146,12 @@ function contradictions(texts: ReadonlyMap<SettingName, string | undefined>): Se
       'Cannot use PANNIER_CACHE_REDIS_URL: PANNIER_REDIS_URL is unset, wanted both or PANNIER_REDIS_URL alone';
     problems.push({ name: 'PANNIER_CACHE_REDIS_URL', message });
   }
+  const pair = ['REDIS_TLS_CERT_FILE', 'REDIS_TLS_KEY_FILE'] as const;
+  const given = pair.filter((name) => texts.get(name) !== undefined);
+  for (const missing of pair.filter((name) => given.length === 1 && !given.includes(name))) {
+    const message = `cannot use ${PREFIX}${given[0]}: ${PREFIX}${missing} is not set; set both or neither`;
+    problems.push({ name: PREFIX + missing, message });
+  }
   return problems;
 }
 
@@ -146,6 +163,7 @@ function toSettings(texts: ReadonlyMap<SettingName, string | undefined>): Settin
       .split(',')
       .map((url) => url.trim())
       .filter((url) => url !== '');
+  const addressMap = parseAddressMap(text('REDIS_ADDRESS_MAP'));
   const redisUrls = urls('REDIS_URL');
   const cacheRedisUrls = urls('CACHE_REDIS_URL');
   return {
@@ -154,6 +172,10 @@ function toSettings(texts: ReadonlyMap<SettingName, string | undefined>): Settin
     redisUsername: texts.get('REDIS_USERNAME'),
     redisPasswordFile: texts.get('REDIS_PASSWORD_FILE'),
     redisTlsCaFile: texts.get('REDIS_TLS_CA_FILE'),
+    redisTlsCertFile: texts.get('REDIS_TLS_CERT_FILE'),
+    redisTlsKeyFile: texts.get('REDIS_TLS_KEY_FILE'),
+    redisTlsServerName: texts.get('REDIS_TLS_SERVER_NAME'),
+    redisAddressMap: 'mappings' in addressMap ? addressMap.mappings : [],
     redisFilesOptional: text('REDIS_FILES_OPTIONAL') === 'true',
     redisTimeoutMs: Number(text('REDIS_TIMEOUT_MS')),
     redisConnectTimeoutMs: Number(text('REDIS_CONNECT_TIMEOUT_MS')),

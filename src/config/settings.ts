@@ -3,11 +3,18 @@
  *
  * A setting is an environment variable `PANNIER_<name>`. A row says what it is for, what it may be, what it is when unset, and why.
  */
+import { ADDRESS_MAP_FORM, isHostName, parseAddressMap } from './address-map.ts';
 import { NAME_PATTERN } from './policy-file.ts';
 
 export type SettingKind =
   | { readonly kind: 'integer'; readonly min: number; readonly max: number; readonly unit: string }
-  | { readonly kind: 'text'; readonly wanted: string; readonly accepts: (value: string) => boolean }
+  | {
+      readonly kind: 'text';
+      readonly wanted: string;
+      readonly accepts: (value: string) => boolean;
+      /** Which part of a value is wrong, after the name of the setting; absent: `wanted` says enough. */
+      readonly problemOf?: (value: string) => string | undefined;
+    }
   | { readonly kind: 'choice'; readonly choices: readonly string[] };
 
 export interface SettingRow {
@@ -81,14 +88,50 @@ export const SETTINGS = [
     name: 'REDIS_TLS_CA_FILE',
     kind: path,
     initial: undefined,
-    meaning: 'Certificates (PEM) that a rediss:// server must be signed by.',
-    why: "Unset: Node's own list.",
+    meaning: 'Certificates (PEM) that a rediss:// server must be signed by; read again for every connection.',
+    why: "Unset: Node's own list. A new CA needs no restart.",
+  },
+  {
+    name: 'REDIS_TLS_CERT_FILE',
+    kind: path,
+    initial: undefined,
+    meaning: 'Client certificate (PEM, with its chain) for rediss://; read again for every connection.',
+    why: 'Unset: no client certificate. Set together with PANNIER_REDIS_TLS_KEY_FILE.',
+  },
+  {
+    name: 'REDIS_TLS_KEY_FILE',
+    kind: path,
+    initial: undefined,
+    meaning: 'Private key (PEM, without a passphrase) of the client certificate; read again for every connection.',
+    why: 'Unset: no client certificate. Set together with PANNIER_REDIS_TLS_CERT_FILE.',
+  },
+  {
+    name: 'REDIS_TLS_SERVER_NAME',
+    kind: { kind: 'text', wanted: 'a host name (no IP address)', accepts: isHostName },
+    initial: undefined,
+    meaning: 'Name by which every rediss:// server is verified, and which is sent to it (SNI).',
+    why: 'Unset: the host by which it is reached. A Cluster may announce IP addresses and have certificates for a name.',
+  },
+  {
+    name: 'REDIS_ADDRESS_MAP',
+    kind: {
+      kind: 'text',
+      wanted: ADDRESS_MAP_FORM,
+      accepts: (value) => 'mappings' in parseAddressMap(value),
+      problemOf: (value) => {
+        const result = parseAddressMap(value);
+        return 'problem' in result ? result.problem : undefined;
+      },
+    },
+    initial: undefined,
+    meaning: 'Where nodes are reached that announce other addresses.',
+    why: 'Unset: nodes are reached as they announce themselves, which fails behind a NAT and where certificates have other names.',
   },
   {
     name: 'REDIS_FILES_OPTIONAL',
     kind: { kind: 'choice', choices: ['true', 'false'] },
     initial: 'false',
-    meaning: 'true: the password and CA files may be missing or empty, which is as if they were not set.',
+    meaning: 'true: the password file and the TLS files may be missing or empty, which is as if they were not set.',
     why: 'A wrong path should be told at once; a mounted Secret holds what its owner put there.',
   },
   {

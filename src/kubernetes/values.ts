@@ -139,6 +139,8 @@ const OWNED: ReadonlyMap<string, string> = new Map([
   ['REDIS_USERNAME', 'redis-secret'],
   ['REDIS_PASSWORD_FILE', 'redis-secret'],
   ['REDIS_TLS_CA_FILE', 'redis-secret'],
+  ['REDIS_TLS_CERT_FILE', 'redis-tls-secret'],
+  ['REDIS_TLS_KEY_FILE', 'redis-tls-secret'],
   ['REDIS_FILES_OPTIONAL', 'redis-secret'],
   ['LOG_LEVEL', 'log-level'],
   ['SCOPE', 'scope'],

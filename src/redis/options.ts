@@ -6,7 +6,10 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { TimerWheel } from '../lib/timer-wheel.ts';
 import type { CredentialsSource, NodeAddress, Seed } from './address.ts';
+import type { AddressMap } from './address-map.ts';
 import type { RedisReply } from './commands.ts';
+import type { RefusalLog } from './refusal-log.ts';
+import type { TlsFilesSource } from './tls.ts';
 
 /** Counters of one deployment. `node` is host:port, `code` a Redis error code or a word of ours. */
 export interface RedisMetrics {
@@ -27,7 +30,12 @@ export const noRedisMetrics: RedisMetrics = {
 export interface RedisAccess {
   readonly credentials: CredentialsSource;
   readonly isTls: boolean;
-  readonly tlsCa: Buffer | undefined;
+  /** Without it: Node's own list of CAs, and no client certificate. */
+  readonly tlsFiles?: TlsFilesSource;
+  /** The name by which servers are verified, and which is sent to them (SNI); unset: the host of their address. */
+  readonly tlsServerName?: string | undefined;
+  /** Where nodes are reached that announce other addresses. */
+  readonly addressMap?: AddressMap;
   readonly connectTimeoutMs: number;
   /** Commands in flight on one connection; more are refused. */
   readonly queueMax: number;
@@ -65,6 +73,8 @@ export interface RedisOptions extends RedisAccess {
   readonly wheel: TimerWheel;
   readonly metrics: RedisMetrics;
   readonly log: Logger;
+  /** What this deployment refuses now. */
+  readonly refusals: RefusalLog;
   /** After each connection to a master that was made or lost. */
   readonly onConnectionChange?: () => void;
 }

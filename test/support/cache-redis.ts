@@ -14,6 +14,7 @@ import { parseSeed } from '../../src/redis/address.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
 import { noRedisMetrics } from '../../src/redis/options.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
+import { RefusalLog } from '../../src/redis/refusal-log.ts';
 import { callContext, getRequest, invalidateRequest, setRequest } from './cache-requests.ts';
 import type { RedisNode } from './redis-server.ts';
 import { waitFor } from './wait.ts';
@@ -34,7 +35,6 @@ export async function connectRedis(urls: string, login = NO_LOGIN): Promise<Redi
     seeds: urls.split(',').map(parseSeed),
     credentials: async () => login,
     isTls: false,
-    tlsCa: undefined,
     connectTimeoutMs: 500,
     queueMax: 10_000,
     commandTimeoutMs: 1_000,
@@ -43,6 +43,7 @@ export async function connectRedis(urls: string, login = NO_LOGIN): Promise<Redi
     wheel: new TimerWheel({ clock }),
     metrics: noRedisMetrics,
     log: silentLogger,
+    refusals: new RefusalLog({ role: 'cache', clock, log: silentLogger }),
   });
   redis.start();
   await waitFor('a connected Redis', () => redis.isReady());

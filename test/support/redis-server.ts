@@ -42,6 +42,9 @@ export interface RedisTls {
   certificate: Buffer;
   authority: Buffer;
   args: readonly string[];
+  /** What the administrator's connection presents, and by which name it verifies the server; unset: nothing, and its address. */
+  clientPair?: { readonly cert: Buffer; readonly key: Buffer };
+  serverName?: string;
 }
 
 /** Somebody else may take a port between the moment in which we see it free and the moment in which the server binds it. */
@@ -127,7 +130,7 @@ async function openAdmin(port: number, options: RedisServerOptions): Promise<Adm
   const socket = { host: options.host ?? LOCALHOST, port, connectTimeout: 2_000, reconnectStrategy: false as const };
   const client = createClient({
     ...(options.password === undefined ? {} : { password: options.password }),
-    socket: options.tls === undefined ? socket : { ...socket, tls: true as const, ca: options.tls.authority },
+    socket: options.tls === undefined ? socket : { ...socket, ...administratorTls(options.tls) },
     disableOfflineQueue: true,
     maintNotifications: 'disabled',
     commandOptions: { timeout: 0, typeMapping: { [RESP_TYPES.SIMPLE_STRING]: String } },
@@ -139,6 +142,15 @@ async function openAdmin(port: number, options: RedisServerOptions): Promise<Adm
     isOpen: () => client.isReady,
     close: () => client.destroy(),
   };
+}
+
+function administratorTls({ authority, clientPair, serverName }: RedisTls): {
+  tls: true;
+  ca: Buffer;
+  servername?: string;
+} {
+  const name = serverName === undefined ? {} : { servername: serverName };
+  return { tls: true, ca: authority, ...clientPair, ...name };
 }
 
 /**
