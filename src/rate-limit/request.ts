@@ -36,7 +36,7 @@ const QUOTED_MAX = 64;
 export function readFailureMode(action: string, request: CheckRateLimitRequestOutput): 'allow' | 'deny' | undefined {
   const mode = FAILURE_MODES[request.onFailure];
   if (mode === undefined) {
-    throw invalidArgument(action, 'on_failure', String(request.onFailure), 'a value of FailureMode');
+    throw invalidArgument(action, 'on_failure', String(request.onFailure), 'FAILURE_MODE_ALLOW or FAILURE_MODE_DENY');
   }
   if (mode === 'local') {
     throw unimplemented(action, 'on_failure FAILURE_MODE_LOCAL');

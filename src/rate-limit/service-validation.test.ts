@@ -88,7 +88,12 @@ const ROWS: readonly Row[] = [
   ['reserve', { reserve: true }, UNIMPLEMENTED, /reserve/],
   ['reserve_ms', { reserveMs: 1 }, UNIMPLEMENTED, /reserve_ms/],
   ['on_failure beside a policy', { onFailure: 1 }, INVALID_ARGUMENT, /on_failure/],
-  ['an unknown on_failure', { ...inline({}), onFailure: 9 as 1 }, INVALID_ARGUMENT, /on_failure is 9/],
+  [
+    'an unknown on_failure',
+    { ...inline({}), onFailure: 9 as 1 },
+    INVALID_ARGUMENT,
+    /on_failure is 9, wanted FAILURE_MODE_ALLOW or FAILURE_MODE_DENY$/,
+  ],
   ['local on_failure', { ...inline({}), onFailure: 3 }, UNIMPLEMENTED, /FAILURE_MODE_LOCAL/],
   [
     '17 limits',

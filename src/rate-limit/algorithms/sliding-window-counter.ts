@@ -5,11 +5,12 @@
  * floor(previous * (W - e - 1) / W). A call is admitted if that share, what this window used, and the cost are at most the limit.
  *
  * Promises:
- *   1. Calls of one unit at the pace of the limit, one every W / limit ms, are always admitted, whatever their phase. This is why the
- *      millisecond of the call itself counts as gone and why the share is rounded down: before the call at e, which is later than
- *      current * W / limit, there is room for current + 1 <= ceil(limit * (e + 1) / W) = limit - share units.
+ *   1. A client that sends calls of one unit exactly at the pace of its limit, one every W / limit ms, is always admitted, whatever its
+ *      phase. Its previous window used `limit` at most. Its next call comes at least current * W / limit ms after the window began, within
+ *      the millisecond e, so current < limit * (e + 1) / W. Therefore current + 1 <= ceil(limit * (e + 1) / W) = limit - share. This
+ *      holds because the millisecond of the call counts as gone, and because the share is rounded down.
  *   2. In any d milliseconds at most limit + ceil(limit * (d - 1) / W) units are admitted: a whole limit at the end of one window, then
- *      what the falling share gives free.
+ *      what the falling share frees.
  *
  * `give` returns units to this window first and to the previous one for the rest: the newest units are the likeliest to come back.
  * sliding-window-counter.lua takes the same steps, and so does lean/sliding-window-counter.lua.
