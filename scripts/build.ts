@@ -7,6 +7,7 @@
 import { cpSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
+import { withoutNodeRedisTables } from './node-redis-tables.ts';
 
 const root = dirname(import.meta.dirname);
 const outputDirectory = join(root, 'dist');
@@ -15,7 +16,8 @@ const packageJson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 rmSync(outputDirectory, { recursive: true, force: true });
 await build({
   absWorkingDir: root,
-  entryPoints: ['src/main.ts'],
+  // The second one runs in a thread of its own, while a policy file is reloaded.
+  entryPoints: { main: 'src/main.ts', 'policy-parse-worker': 'src/config/policy-parse-worker.ts' },
   bundle: true,
   splitting: true,
   platform: 'node',
@@ -23,6 +25,7 @@ await build({
   target: 'node24',
   outdir: 'dist',
   outExtension: { '.js': '.mjs' },
+  plugins: [withoutNodeRedisTables],
   define: { PANNIER_VERSION: JSON.stringify(packageJson.version) },
   // CommonJS packages inside an ES module bundle call require().
   banner: {

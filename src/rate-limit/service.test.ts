@@ -21,7 +21,7 @@ function limit(name: string, change: Partial<LimitSpec> = {}): LimitSpec {
 }
 
 function policy(name: string, limits: readonly LimitSpec[], change: Partial<PolicySpec> = {}): [string, PolicySpec] {
-  return [name, { name, limits, onFailure: 'allow', shared: false, ...change }];
+  return [name, { name, limits, onFailure: 'allow', shared: false, hashSubjects: false, ...change }];
 }
 
 const POLICIES = new Map([
@@ -171,9 +171,9 @@ test('the state is the scope’s, unless the policy is shared; inline limits hav
   await check(world, { policy: 'common' });
   await check(world, { limits: [{ name: 'one', algorithm: 1, limit: 5, windowMs: 1_000, holdMs: 0 }] });
   expect(world.asked.map(({ key }) => key)).toEqual([
-    { scope: 'team', policy: 'strict', subject: 'subject' },
-    { scope: '', policy: 'common', subject: 'subject' },
-    { scope: 'team', policy: '', subject: 'subject' },
+    { scope: 'team', policy: 'strict', subject: 'subject', isHashed: false },
+    { scope: '', policy: 'common', subject: 'subject', isHashed: false },
+    { scope: 'team', policy: '', subject: 'subject', isHashed: false },
   ]);
 });
 
