@@ -83,7 +83,14 @@ local function write(outcomes)
     keyEndMs = math.max(keyEndMs, lastEndOfOthers(isWritten))
   end
   redis.call('HSET', KEYS[1], unpack(writes))
-  if isNewKey or hasRepaired then
+  if isNewKey then
+    local reply = redis.pcall('PEXPIREAT', KEYS[1], string.format('%.0f', keyEndMs))
+    if reply ~= 1 then
+      -- Redis refused it: a new key must not stay without an expiry.
+      redis.call('UNLINK', KEYS[1])
+      return reply
+    end
+  elseif hasRepaired then
     redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', keyEndMs))
   elseif keyEndMs > 0 then
     redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', keyEndMs), 'GT')
