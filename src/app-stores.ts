@@ -24,6 +24,7 @@ import { FormatGuard } from './redis/format-guard.ts';
 import { createKeyspace, type Keyspace } from './redis/keyspace.ts';
 import type { RedisOptions } from './redis/options.ts';
 import { createRedis, type Redis } from './redis/redis.ts';
+import { RefusalLog } from './redis/refusal-log.ts';
 import type { TopologySource } from './redis/topology-member.ts';
 import { createTopologySource } from './redis/topology-source.ts';
 import { MemorySessionStore } from './session/memory-store.ts';
@@ -156,8 +157,10 @@ interface RoleOptions {
 
 function openRole(options: StoresOptions, { role, seeds, keyspace, source }: RoleOptions): Role {
   const { clock, log, metrics } = options;
+  const refusals = new RefusalLog({ role, clock, log });
+  const permissions = { area: role, prefix: options.settings.keyPrefix, refusals };
   const redis = createRedis(
-    { ...redisOptions(options, role, seeds), onConnectionChange: () => guard.onConnectionChange() },
+    { ...redisOptions(options, role, seeds), permissions, onConnectionChange: () => guard.onConnectionChange() },
     source,
   );
   const guard = new FormatGuard({ commands: redis, role, key: keyspace.format(role), clock, log });

@@ -6,7 +6,8 @@
  *                 ASK is of one slot that is moving away, and its channel's affair
  *   ROLE          a replica is no master; INFO replication where ROLE is not permitted or not known. A server that reports its
  *                 role in neither form is assumed to be a master
- *   CLIENT INFO   the number of subscriptions. Where it is refused nothing is counted
+ *   CLIENT INFO   the number of subscriptions. A server that does not know it has none counted; where the user lacks the permission, no
+ *                 subscription is believed
  *
  * All of them are answered within the time of a command, or the connection is silent.
  */
@@ -33,10 +34,16 @@ export class MasterChecks {
   readonly #redis: RedisOptions;
   /** Which of ROLE_QUESTIONS is asked. */
   #question = 0;
+  #isCountForbidden = false;
 
   constructor(client: OpenClient, redis: RedisOptions) {
     this.#client = client;
     this.#redis = redis;
+  }
+
+  /** Whether the user may not ask for the number of subscriptions, as of the last answer. */
+  get isCountForbidden(): boolean {
+    return this.#isCountForbidden;
   }
 
   /** Whether the server does not report its role. */
@@ -60,7 +67,16 @@ export class MasterChecks {
       });
     }
     const role = this.#readRole();
-    const clientInfo = this.#client.send(['CLIENT', 'INFO']).then(String, () => '');
+    const clientInfo = this.#client.send(['CLIENT', 'INFO']).then(
+      (reply) => {
+        this.#isCountForbidden = false;
+        return String(reply);
+      },
+      (error: unknown) => {
+        this.#isCountForbidden = codeOf(error) === 'NOPERM';
+        return '';
+      },
+    );
     const text = await this.#inTime(clientInfo);
     if (text === undefined) {
       return 'silent';
@@ -103,7 +119,8 @@ export class MasterChecks {
   }
 }
 
-function codeOf(error: unknown): string | undefined {
+/** The code of an error reply. */
+export function codeOf(error: unknown): string | undefined {
   return error instanceof ErrorReply ? serverCodeOf(error.message) : undefined;
 }
 

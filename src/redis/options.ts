@@ -7,6 +7,8 @@ import type { Logger } from '../lib/logger.ts';
 import type { TimerWheel } from '../lib/timer-wheel.ts';
 import type { CredentialsSource, NodeAddress, Seed } from './address.ts';
 import type { RedisReply } from './commands.ts';
+import type { PermissionArea } from './permissions.ts';
+import type { RefusalLog } from './refusal-log.ts';
 
 /** Counters of one deployment. `node` is host:port, `code` a Redis error code or a word of ours. */
 export interface RedisMetrics {
@@ -54,6 +56,14 @@ export interface OpenConnection {
   drop(reason: string): void;
 }
 
+/** What is probed, and where it is reported. */
+export interface PermissionOptions {
+  readonly area: PermissionArea;
+  /** Of all keys and channels. */
+  readonly prefix: string;
+  readonly refusals: Pick<RefusalLog, 'found' | 'succeeded'>;
+}
+
 export interface RedisOptions extends RedisAccess {
   /** `state` or `cache`: for logs. */
   readonly role: string;
@@ -65,6 +75,8 @@ export interface RedisOptions extends RedisAccess {
   readonly wheel: TimerWheel;
   readonly metrics: RedisMetrics;
   readonly log: Logger;
+  /** Unset: permissions are not probed, and a missing one shows when Redis refuses a command. */
+  readonly permissions?: PermissionOptions;
   /** After each connection to a master that was made or lost. */
   readonly onConnectionChange?: () => void;
 }

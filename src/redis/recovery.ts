@@ -116,13 +116,13 @@ class Attempt {
       const isTryAgain = !(failure instanceof LostConnection) && failure.code === 'TRYAGAIN';
       if (turns === MAX_TURNS && !isTryAgain) {
         this.#count(failure);
-        throw errorOf(failure);
+        throw this.#errorOf(failure);
       }
       turns += isTryAgain ? 0 : 1;
       await (failure instanceof LostConnection ? this.#afterLoss(failure) : this.#afterReply(failure));
       // One that is not ready says why, whatever the time is.
       if (this.#connection.isReady && this.#nowMs() >= this.#untilMs) {
-        throw errorOf(failure);
+        throw this.#errorOf(failure);
       }
       const outcome = await this.#send();
       if (!outcome.isFailure) {
@@ -169,10 +169,13 @@ class Attempt {
 
   async #afterReply(reply: ServerReply): Promise<void> {
     this.#count(reply);
+    if (reply.code === 'NOPERM') {
+      this.#node.permissionRefused();
+    }
     if (reply.code === 'TRYAGAIN') {
       if (this.#untilMs - this.#nowMs() <= TRY_AGAIN.maxMs) {
         // Another attempt might not be answered in time, and would make a certain refusal an unknown outcome.
-        throw errorOf(reply);
+        throw this.#errorOf(reply);
       }
       await this.#pause(backoffMs(this.#tryAgains, TRY_AGAIN));
       this.#tryAgains += 1;
@@ -184,7 +187,7 @@ class Attempt {
       this.#isAsking = reply.code === 'ASK';
       await this.#follow(reply);
     } else {
-      throw errorOf(reply);
+      throw this.#errorOf(reply);
     }
   }
 
@@ -202,6 +205,10 @@ class Attempt {
       this.#options.onMoved(this.#request.slot, address);
     }
     this.#node = this.#options.nodeAt(address);
+    const refusal = this.#isAsking ? this.#node.missing?.refusalOfAsking() : undefined;
+    if (refusal !== undefined) {
+      throw refusal;
+    }
     await this.#connect();
   }
 
@@ -229,7 +236,7 @@ class Attempt {
         this.#connection = await this.#node.connectionSoon(bytesOf(this.#request.command), this.#request.deadlineAtMs);
         return;
       }
-      throw errorOf(error as ServerReply);
+      throw this.#errorOf(error as ServerReply);
     }
   }
 
@@ -244,13 +251,13 @@ class Attempt {
     }
   }
 
+  #errorOf(failure: Failure): StoreError {
+    return failure instanceof LostConnection ? failure : storeErrorOf(failure.cause as Error, this.#request.isRead);
+  }
+
   #nowMs(): number {
     return this.#options.redis.clock.monotonicMs();
   }
-}
-
-function errorOf(failure: Failure): StoreError {
-  return failure instanceof LostConnection ? failure : storeErrorOf(failure.cause as Error);
 }
 
 /** MOVED to a node that prefers a host name and has none (`?`): only CLUSTER SLOTS reports its address. */

@@ -5,6 +5,7 @@
  * the longer way (recovery.ts).
  */
 import { StoreError } from '../lib/store-error.ts';
+import { addressText } from './address.ts';
 import {
   type CommandOptions,
   READ_COMMANDS,
@@ -60,6 +61,10 @@ class RedisDeployment implements Redis {
       onChange: () => {
         this.#refresh.nudge();
         options.onConnectionChange?.();
+      },
+      probes: {
+        slotsOf: (name) => ({ isCluster: !this.#topology.isStandalone, hashTag: this.#topology.hashTagOf(name) }),
+        onChange: () => this.#placeChannels(),
       },
     });
     this.#refresh = source.join({
@@ -125,6 +130,8 @@ class RedisDeployment implements Redis {
       listener,
       ownerOf: (slot) => this.#topology.masters().get(this.#topology.ownerOf(slot) ?? ''),
       wishRefresh: () => this.#refresh.nudge(),
+      refusalOf: (address) => this.#nodes.get(addressText(address))?.missing?.refusalOfSubscriptions(),
+      onNotPermitted: (address) => this.#nodes.get(addressText(address))?.permissionRefused(),
       onClose: () => this.#subscribers.delete(subscriber),
     });
     this.#subscribers.add(subscriber);
@@ -164,6 +171,10 @@ class RedisDeployment implements Redis {
         this.#refresh.refusal ?? new StoreError('unavailable', 'no Redis node is known to serve this key yet'),
       );
     }
+    const missing = node.missing?.refusalOf(command, script);
+    if (missing !== undefined) {
+      return Promise.reject(missing);
+    }
     const connection = node.connection();
     const request: Request = {
       slot,
@@ -201,6 +212,10 @@ class RedisDeployment implements Redis {
         subscriber.reconnectNow();
       }
     }
+    this.#placeChannels();
+  }
+
+  #placeChannels(): void {
     for (const subscriber of this.#subscribers) {
       subscriber.onTopology();
     }

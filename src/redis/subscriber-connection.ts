@@ -10,12 +10,14 @@
  *   3. Each channel's own probe has its turn in rounds: one with every barrier of a caller, a quarter of them with each of our own.
  *   4. A connection is opened again at once when the one before was good, at most every 100 ms; else at the pace of all connections to its
  *      address (connect-pacer.ts).
+ *   5. Without permission for CLIENT INFO no channel is asked for, no barrier is whole, and the connection stays: the permission is asked for
+ *      with each barrier of our own.
  */
 import { addressText, type NodeAddress } from './address.ts';
 import { type OpenClient, openClient } from './client.ts';
 import type { ChannelProbe, SubscriberListener } from './commands.ts';
 import { connectPacer, Hurry, type Retry } from './connect-pacer.ts';
-import { type Failure, type KeyedRead, MasterChecks } from './master-checks.ts';
+import { codeOf, type Failure, type KeyedRead, MasterChecks } from './master-checks.ts';
 import type { RedisOptions } from './options.ts';
 import { RefusedServerError } from './refused-server.ts';
 import { settledBy } from './settled-by.ts';
@@ -32,6 +34,8 @@ export interface SubscriberConnectionOptions {
   readonly listener: SubscriberListener;
   /** The connection or a channel of it failed: the topology may have changed. */
   readonly onTrouble: () => void;
+  /** The user may not subscribe, or not ask for the number of subscriptions. */
+  readonly onNotPermitted: () => void;
 }
 
 /** A connection and what was learned of its server. */
@@ -47,6 +51,7 @@ export class SubscriberConnection {
   readonly #redis: RedisOptions;
   readonly #listener: SubscriberListener;
   readonly #onTrouble: () => void;
+  readonly #onNotPermitted: () => void;
   readonly #channels = new Subscriptions();
   /** SUNSUBSCRIBE was sent and is not answered. */
   readonly #leaving = new Set<string>();
@@ -66,6 +71,7 @@ export class SubscriberConnection {
     this.#redis = options.redis;
     this.#listener = options.listener;
     this.#onTrouble = options.onTrouble;
+    this.#onNotPermitted = options.onNotPermitted;
   }
 
   get isIdle(): boolean {
@@ -133,6 +139,9 @@ export class SubscriberConnection {
   async watchOver(): Promise<boolean> {
     const opened = this.#opened;
     if (opened?.isVouched !== true) {
+      if (opened?.checks.isCountForbidden === true) {
+        await this.#begin(opened);
+      }
       return this.isIdle;
     }
     let left = Math.max(1, Math.ceil(this.#channels.size / PROBE_ROUNDS));
@@ -173,6 +182,10 @@ export class SubscriberConnection {
     }
     if (failure !== undefined) {
       this.#giveUp(opened, failure);
+      return false;
+    }
+    if (opened.checks.isCountForbidden) {
+      this.#onNotPermitted();
       return false;
     }
     if (opened.isVouched) {
@@ -273,7 +286,7 @@ export class SubscriberConnection {
   /** Asks for the channels once the server has passed. */
   async #begin(opened: Opened): Promise<void> {
     await this.#check(opened, 1);
-    if (opened !== this.#opened) {
+    if (opened !== this.#opened || opened.checks.isCountForbidden) {
       return;
     }
     opened.isVouched = true;
@@ -310,7 +323,10 @@ export class SubscriberConnection {
           this.#listener.onMessage(channel, message);
         }
       });
-    } catch {
+    } catch (error) {
+      if (codeOf(error) === 'NOPERM') {
+        this.#onNotPermitted();
+      }
       if (isOurs() && subscription.state === 'asked') {
         // MOVED, most likely: back to whoever knows the topology.
         this.#channels.delete(channel);

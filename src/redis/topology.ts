@@ -7,6 +7,8 @@ import calculateSlot from 'cluster-key-slot';
 import { addressText, type NodeAddress } from './address.ts';
 
 export const SLOT_COUNT = 16_384;
+/** Of a master with 100 slots one of so many is missed once in 200,000 times. */
+const MAX_HASH_TAGS = 2_000;
 
 export class Topology {
   /** `addressText` of the master per slot; undefined where nobody serves it. */
@@ -85,6 +87,13 @@ export class Topology {
   /** The master of a slot as `addressText`. */
   ownerOf(slot: number): string | undefined {
     return this.#owners[slot];
+  }
+
+  /** A hash tag whose slot the master of this name owns, or else one of another master, where it owns few. */
+  hashTagOf(name: string): string {
+    const isOwn = (tag: string): boolean => this.ownerOf(this.slotOf(`{${tag}}`)) === name;
+    const tags = Array.from({ length: MAX_HASH_TAGS }, (_, index) => `probe${index}`);
+    return tags.find(isOwn) ?? 'probe0';
   }
 
   masters(): ReadonlyMap<string, NodeAddress> {
