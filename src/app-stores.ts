@@ -24,7 +24,7 @@ import { FormatGuard } from './redis/format-guard.ts';
 import { createKeyspace, type Keyspace } from './redis/keyspace.ts';
 import type { RedisOptions } from './redis/options.ts';
 import { createRedis, type Redis } from './redis/redis.ts';
-import { RefusalLog } from './redis/refusal-log.ts';
+import { type CurrentRefusal, RefusalLog } from './redis/refusal-log.ts';
 import type { TopologySource } from './redis/topology-member.ts';
 import { createTopologySource } from './redis/topology-source.ts';
 import { MemorySessionStore } from './session/memory-store.ts';
@@ -145,6 +145,7 @@ async function openRedisStores(options: StoresOptions, keyspace: Keyspace): Prom
 interface Role {
   readonly redis: Redis;
   readonly guard: FormatGuard;
+  readonly refusals: RefusalLog;
 }
 
 interface RoleOptions {
@@ -157,20 +158,19 @@ interface RoleOptions {
 
 function openRole(options: StoresOptions, { role, seeds, keyspace, source }: RoleOptions): Role {
   const { clock, log, metrics } = options;
-  const refusals = new RefusalLog({ role, clock, log });
-  const permissions = { area: role, prefix: options.settings.keyPrefix, refusals };
-  const redis = createRedis(
-    { ...redisOptions(options, role, seeds), permissions, onConnectionChange: () => guard.onConnectionChange() },
-    source,
-  );
+  const permissions = { area: role, prefix: options.settings.keyPrefix };
+  const access = { ...redisOptions(options, role, seeds), permissions };
+  const redis = createRedis({ ...access, onConnectionChange: () => guard.onConnectionChange() }, source);
+  const { refusals } = access;
   const guard = new FormatGuard({ commands: redis, role, key: keyspace.format(role), clock, log });
   metrics.onScrape(role, () => {
     const { conflictingMasters, changes } = redis.topologyStatus();
     const isFormatRefused = guard.refusal !== undefined;
-    return { isUp: redis.isReady(), conflictingMasters, masterChanges: changes, isFormatRefused };
+    const refusedCodes = refusals.current().map(({ code }) => code);
+    return { isUp: redis.isReady(), conflictingMasters, masterChanges: changes, isFormatRefused, refusedCodes };
   });
   redis.start();
-  return { redis, guard };
+  return { redis, guard, refusals };
 }
 
 /** `role` is also what logs say. */
@@ -190,6 +190,7 @@ function redisOptions(options: StoresOptions, role: string, seeds: readonly Seed
     wheel,
     metrics: metrics.redis(role),
     log,
+    refusals: new RefusalLog({ role, clock, log }),
   };
 }
 
@@ -218,9 +219,13 @@ function credentialsOf({ settings, log }: StoresOptions, role: string, seeds: re
 /** Says so once when no node has answered for a while: calls go on by their failure modes, which nobody may notice. */
 function warnOfSilence(redis: Redis, role: string, seeds: readonly Seed[], log: Logger): () => void {
   const timer = setTimeout(() => {
-    if (redis.describe().length === 0 && redis.topologyStatus().notices.length === 0) {
+    const { notices, reasons } = redis.topologyStatus();
+    if (redis.describe().length === 0 && notices.length === 0) {
       const asked = seeds.map(addressText);
-      log.warn({ role, asked }, 'no Redis node has answered yet, calls are answered without it');
+      log.warn(
+        { role, asked, reasons: Object.fromEntries(reasons) },
+        'no Redis node has answered yet, calls are answered without it',
+      );
     }
   }, SILENCE_MS);
   timer.unref();
@@ -244,16 +249,25 @@ function warnOfEviction(redis: Redis, log: Logger): () => void {
   return () => clearInterval(timer);
 }
 
-function describe(role: string, { redis, guard }: Role, seeds: readonly Seed[]): string[] {
+function describe(role: string, { redis, guard, refusals }: Role, seeds: readonly Seed[]): string[] {
+  const { notices, reasons } = redis.topologyStatus();
   const nodes = redis.describe();
-  const notices = redis.topologyStatus().notices.map((notice) => `redis ${role}: ${notice}`);
+  const problems = [...notices, ...refusals.current().map(refusalLine)].map((text) => `redis ${role}: ${text}`);
   if (nodes.length === 0) {
-    const silence = `redis ${role}: no node has answered yet, asked: ${seeds.map(addressText).join(' ')}`;
-    return notices.length === 0 ? [silence] : notices;
+    const asked = seeds.map(addressText);
+    const silence = `redis ${role}: no node has answered yet, asked: ${asked.join(' ')}`;
+    const causes = [...reasons].map(([node, reason]) => `redis ${role} ${node}: ${reason}`);
+    return [...(problems.length === 0 ? [silence] : []), ...causes, ...problems];
   }
-  const lines = nodes.map(
-    (node) => `redis ${role} ${node.node}: ${node.isReady ? 'connected' : (node.refusal ?? 'not connected')}`,
-  );
-  const refusals = guard.refusal === undefined ? [] : [`redis ${role}: all calls are refused, ${guard.refusal}`];
-  return [...lines, ...notices, ...refusals];
+  const lines = nodes.map(({ node, isReady, reason }) => {
+    const cause = reason === undefined ? '' : `: ${reason}`;
+    return `redis ${role} ${node}: ${isReady ? 'connected' : `not connected${cause}`}`;
+  });
+  const formats = guard.refusal === undefined ? [] : [`redis ${role}: all calls are refused, ${guard.refusal}`];
+  return [...lines, ...problems, ...formats];
+}
+
+function refusalLine({ code, node, command, details, sinceMs }: CurrentRefusal): string {
+  const since = new Date(sinceMs).toISOString();
+  return `refused since ${since}: ${code} (${command} on ${node}): ${details.join('; ')}`;
 }

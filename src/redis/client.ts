@@ -20,6 +20,7 @@ import type { RedisArgument, RedisReply } from './commands.ts';
 import { connectPacer } from './connect-pacer.ts';
 import type { RedisAccess } from './options.ts';
 import { guardQueues } from './queue-guard.ts';
+import { UnusableServerError } from './refused-server.ts';
 
 export interface OpenClient {
   /** Rejects with an Error whose message begins with Redis' code, or with node-redis' own errors. */
@@ -74,7 +75,7 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
   const credentials = await inTime(
     access.credentials(),
     access.connectTimeoutMs,
-    'the credentials were not read in time',
+    (limit) => `the credentials were not read ${limit}`,
   );
   const resolvedTo: string[] = [];
   const socket = {
@@ -100,6 +101,8 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
   });
   let isLost = false;
   let isOpened = false;
+  /** By TCP, and by TLS where it is used. */
+  let isReached = false;
   let closed: (() => void) | undefined;
   function lose(reason: string): void {
     if (!isLost && isOpened) {
@@ -110,6 +113,9 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
       events.onLost(reason);
     }
   }
+  client.on('connect', () => {
+    isReached = true;
+  });
   client.on('error', (error: unknown) => lose(reasonOf(error)));
   client.on('end', () => lose('end'));
   client.on('terminated', (cause: unknown) => lose(reasonOf(cause)));
@@ -120,10 +126,14 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
   let vouchedAtMs: number | undefined;
   // node-redis bounds the TCP connect only: a server that accepts and never answers HELLO would hang it for ever.
   try {
-    await inTime(client.connect(), access.connectTimeoutMs, 'no answer in time');
+    await inTime(client.connect(), access.connectTimeoutMs, (limit) => unansweredText(access.isTls, isReached, limit));
     if (access.guard !== undefined && client.isReady) {
       const verified = access.guard.verify(address, send);
-      vouchedAtMs = await inTime(verified, access.connectTimeoutMs, 'the server did not prove its role');
+      vouchedAtMs = await inTime(
+        verified,
+        access.connectTimeoutMs,
+        (limit) => `the server did not report its role ${limit}`,
+      );
     }
     if (!client.isReady) {
       throw new Error('Cannot connect to Redis: the connection was lost at once');
@@ -183,18 +193,28 @@ function reasonOf(error: unknown): string {
   return readFailureCode(error);
 }
 
-class NoAnswerInTime extends Error {}
+class NoAnswerInTime extends UnusableServerError {}
+
+function unansweredText(isTls: boolean, isReached: boolean, limit: string): string {
+  if (isReached) {
+    return `the server accepted the connection and did not answer ${limit}`;
+  }
+  return isTls
+    ? `the TLS handshake got no answer ${limit}; does the port serve TLS, and is the host reachable?`
+    : `the TCP connection was not accepted ${limit}`;
+}
 
 /** ASKING and the like come on top of what callers may queue. */
 const CONTROL_COMMANDS = 1_000;
 
-async function inTime<Value>(promise: Promise<Value>, timeoutMs: number, found: string): Promise<Value> {
+async function inTime<Value>(
+  promise: Promise<Value>,
+  timeoutMs: number,
+  found: (limit: string) => string,
+): Promise<Value> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new NoAnswerInTime(`Cannot connect to Redis: ${found}, expected within ${timeoutMs} ms`)),
-      timeoutMs,
-    );
+    timer = setTimeout(() => reject(new NoAnswerInTime(found(`in time (${timeoutMs} ms)`))), timeoutMs);
   });
   // It may still fail when nobody waits for it any more.
   promise.catch(() => undefined);

@@ -15,12 +15,16 @@ import { ErrorReply } from '@redis/client';
 import type { OpenClient } from './client.ts';
 import type { RedisArgument, RedisReply } from './commands.ts';
 import type { RedisOptions } from './options.ts';
+import type { Refusal } from './refusal-log.ts';
 import { isRefusedForGood, ROLE_QUESTIONS, type ServerRole } from './role.ts';
 import { serverCodeOf } from './server-error.ts';
 import { settledBy } from './settled-by.ts';
 
 /** Why nothing of what the connection has said lately can be trusted. */
 export type Failure = 'silent' | 'demoted' | 'cluster down' | 'moved' | 'refused' | 'subscription dropped';
+
+/** By which logs name the keyed reads. */
+export const CHECK = 'check of the subscriber';
 
 export interface KeyedRead {
   readonly command: readonly RedisArgument[];
@@ -32,18 +36,21 @@ export interface KeyedRead {
 export class MasterChecks {
   readonly #client: OpenClient;
   readonly #redis: RedisOptions;
+  /** host:port, for logs. */
+  readonly #node: string;
   /** Which of ROLE_QUESTIONS is asked. */
   #question = 0;
-  #isCountForbidden = false;
+  #countRefusal: Refusal | undefined;
 
-  constructor(client: OpenClient, redis: RedisOptions) {
+  constructor(client: OpenClient, redis: RedisOptions, node: string) {
     this.#client = client;
+    this.#node = node;
     this.#redis = redis;
   }
 
-  /** Whether the user may not ask for the number of subscriptions, as of the last answer. */
-  get isCountForbidden(): boolean {
-    return this.#isCountForbidden;
+  /** That the user may not read the number of subscriptions, as of the last answer. */
+  get countRefusal(): Refusal | undefined {
+    return this.#countRefusal;
   }
 
   /** Whether the server does not report its role. */
@@ -57,23 +64,35 @@ export class MasterChecks {
    */
   async ask(reads: readonly KeyedRead[], countExpected: () => number): Promise<Failure | undefined> {
     const failures: Failure[] = [];
+    const subject = { node: this.#node, command: CHECK };
     for (const read of reads) {
-      this.#client.send(read.command).then(read.onReply, (error: unknown) => {
-        if (codeOf(error) === 'ASK') {
-          read.onAsk();
-        } else {
+      this.#client.send(read.command).then(
+        (reply) => {
+          this.#redis.refusals.succeeded({ ...subject, kind: 'read' });
+          read.onReply(reply);
+        },
+        (error: unknown) => {
+          const code = codeOf(error);
+          if (code === 'ASK') {
+            read.onAsk();
+            return;
+          }
           failures.push(...failureOf(error));
-        }
-      });
+          if (code !== undefined && code !== 'MOVED') {
+            this.#redis.refusals.refused({ ...subject, text: (error as Error).message });
+          }
+        },
+      );
     }
     const role = this.#readRole();
     const clientInfo = this.#client.send(['CLIENT', 'INFO']).then(
       (reply) => {
-        this.#isCountForbidden = false;
+        this.#countRefusal = undefined;
         return String(reply);
       },
       (error: unknown) => {
-        this.#isCountForbidden = codeOf(error) === 'NOPERM';
+        const isForbidden = codeOf(error) === 'NOPERM';
+        this.#countRefusal = isForbidden ? { ...subject, text: (error as Error).message } : undefined;
         return '';
       },
     );

@@ -2,11 +2,13 @@
  * When the permissions of the user are probed on one node, and what the last probe found.
  *
  *   1. The first probe begins when a connection to the node is ready. Another begins when one is ready again a minute or more after the last
- *      probe, and when Redis refused a caller for want of a permission. A password changes no permission; a restart or a new rule may.
+ *      probe, and when Redis refused a caller for want of a permission: after 1 s, which doubles up to 60 s while such probes find nothing. A
+ *      password changes no permission; a restart or a new rule may.
  *   2. While something is missing, or nothing could be learned, the probe is repeated after 1 s at first and every 30 s in the end, jittered, so that
  *      a permission that was given is noticed.
  *   3. One probe runs at a time, over a connection of its own, so that no caller waits behind it and none of it counts as a command of a caller.
  *   4. What a probe that was not answered whole has found counts for nothing.
+ *   5. A refusal that a caller met is reported once the next probe has not explained it; if it has, the line that names the permission is enough.
  */
 import { backoffMs } from '../lib/backoff.ts';
 import { addressText, type NodeAddress } from './address.ts';
@@ -14,15 +16,18 @@ import { openClient } from './client.ts';
 import { type MissingPermission, MissingPermissions } from './missing-permissions.ts';
 import type { PermissionOptions, RedisOptions } from './options.ts';
 import { probePermissions } from './permission-probe.ts';
+import type { Refusal } from './refusal-log.ts';
 import { settledBy } from './settled-by.ts';
 
 /** A server that cuts idle connections must not be probed with each of them. */
 const CLEAN_MS = 60_000;
-/** Refusals come by the thousand. */
+/** Refusals come by the thousand, and may be of what is not probed (the format keys). */
 const REFUSED_APART_MS = 1_000;
+const MAX_REFUSED_APART_MS = 60_000;
 const REPEAT = { firstMs: 1_000, maxMs: 30_000 };
 /** The subject of refusal-log.ts. */
 const SUBJECT = 'permissions';
+const CODE = 'NOPERM';
 
 export interface NodePermissionsOptions {
   readonly address: NodeAddress;
@@ -49,6 +54,9 @@ export class NodePermissions {
   #cleanAtMs = Number.NEGATIVE_INFINITY;
   /** Probes in a row that did not find everything there. */
   #attempts = 0;
+  #unexplained: Refusal | undefined;
+  /** Probes after a refusal that found nothing missing. */
+  #futile = 0;
   #isProbing = false;
   #isClosed = false;
 
@@ -62,8 +70,16 @@ export class NodePermissions {
   }
 
   /** Redis refused a caller for want of a permission. */
-  refused(): void {
-    this.#schedule(Math.max(0, this.#startedAtMs + REFUSED_APART_MS - this.#nowMs()));
+  refused(refusal: Refusal): void {
+    if (this.#missing !== undefined) {
+      return;
+    }
+    if (this.#futile > 0) {
+      this.#options.redis.refusals.refused(refusal);
+    }
+    this.#unexplained ??= refusal;
+    const apartMs = Math.min(REFUSED_APART_MS * 2 ** this.#futile, MAX_REFUSED_APART_MS);
+    this.#schedule(Math.max(0, this.#startedAtMs + apartMs - this.#nowMs()));
   }
 
   close(): void {
@@ -91,18 +107,28 @@ export class NodePermissions {
     }
     this.#isProbing = true;
     this.#startedAtMs = this.#nowMs();
+    const unexplained = this.#unexplained;
+    this.#unexplained = undefined;
     const found = await this.#ask();
     this.#isProbing = false;
     if (this.#isClosed) {
       return;
+    }
+    if (unexplained !== undefined && this.#futile === 0 && (found ?? []).length === 0) {
+      this.#options.redis.refusals.refused(unexplained);
     }
     if (found !== undefined) {
       this.#adopt(found.length === 0 ? undefined : new MissingPermissions(found, this.#options.permissions.prefix));
     }
     if (found?.length === 0) {
       this.#attempts = 0;
+      this.#futile += unexplained === undefined ? 0 : 1;
       this.#cleanAtMs = this.#startedAtMs;
       return;
+    }
+    if (found !== undefined) {
+      this.#futile = 0;
+      this.#unexplained = undefined;
     }
     this.#schedule(backoffMs(this.#attempts, REPEAT));
     this.#attempts += 1;
@@ -135,13 +161,14 @@ export class NodePermissions {
     if (before === missing?.text) {
       return;
     }
-    const { address, permissions } = this.#options;
+    const { address, redis } = this.#options;
     const subject = { node: addressText(address), command: SUBJECT };
-    if (before !== undefined) {
-      permissions.refusals.succeeded({ ...subject, kind: 'other' });
-    }
-    if (missing !== undefined) {
-      permissions.refusals.found({ ...subject, code: 'NOPERM', detail: missing.text });
+    if (missing === undefined) {
+      // What callers met is over too.
+      redis.refusals.ended(CODE, subject.node);
+    } else {
+      redis.refusals.forget(subject.node, SUBJECT);
+      redis.refusals.found({ ...subject, code: CODE, detail: missing.text });
     }
   }
 

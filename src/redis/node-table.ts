@@ -9,14 +9,15 @@ import type { MissingPermissions } from './missing-permissions.ts';
 import { NodePermissions, type ProbedSlots } from './node-permissions.ts';
 import type { RedisOptions } from './options.ts';
 import { ReadyWaiters } from './ready-waiters.ts';
+import type { Refusal } from './refusal-log.ts';
 import { ScriptLoads } from './script-loads.ts';
 
 export interface NodeState {
   readonly node: string;
   readonly isReady: boolean;
   readonly inFlight: number;
-  /** Why the server refuses us, where it does. */
-  readonly refusal: string | undefined;
+  /** Why it is not connected, if an attempt failed. */
+  readonly reason: string | undefined;
 }
 
 export interface NodeOptions {
@@ -135,9 +136,13 @@ export class RedisNode {
     }
   }
 
-  /** Redis refused a command there for want of a permission. */
-  permissionRefused(): void {
-    this.#permissions?.refused();
+  /** Redis refused a command there for want of a permission. Which one, a probe finds and reports. */
+  permissionRefused(refusal: Refusal): void {
+    if (this.#permissions === undefined) {
+      this.#redis.refusals.refused(refusal);
+    } else {
+      this.#permissions.refused(refusal);
+    }
   }
 
   state(): NodeState {
@@ -145,7 +150,7 @@ export class RedisNode {
       node: this.name,
       isReady: this.isReady,
       inFlight: this.#connections.reduce((sum, connection) => sum + connection.inFlight, 0),
-      refusal: this.#connections[0]?.refusal?.message,
+      reason: this.#connections.find((connection) => connection.failureReason !== undefined)?.failureReason,
     };
   }
 
@@ -223,6 +228,7 @@ export class NodeTable {
       if (!addresses.has(name) && node.neededAtMs < trustedSinceMs) {
         this.#nodes.delete(name);
         node.retire();
+        this.#options.redis.refusals.forget(name);
       }
     }
     for (const address of addresses.values()) {

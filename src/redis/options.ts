@@ -56,12 +56,11 @@ export interface OpenConnection {
   drop(reason: string): void;
 }
 
-/** What is probed, and where it is reported. */
+/** What is probed. */
 export interface PermissionOptions {
   readonly area: PermissionArea;
   /** Of all keys and channels. */
   readonly prefix: string;
-  readonly refusals: Pick<RefusalLog, 'found' | 'succeeded'>;
 }
 
 export interface RedisOptions extends RedisAccess {
@@ -77,6 +76,8 @@ export interface RedisOptions extends RedisAccess {
   readonly log: Logger;
   /** Unset: permissions are not probed, and a missing one shows when Redis refuses a command. */
   readonly permissions?: PermissionOptions;
+  /** What this deployment refuses now. */
+  readonly refusals: RefusalLog;
   /** After each connection to a master that was made or lost. */
   readonly onConnectionChange?: () => void;
 }

@@ -11,7 +11,8 @@
  *
  *   1. All of this happens within the deadline and `commandTimeoutMs` from when it was sent first (and 1 ms for each KiB that it has to move), in
  *      five turns at most beside TRYAGAIN.
- *   2. A write is only sent again after an answer that says that it was not executed, or where it was certainly not sent.
+ *   2. A refusal that the caller receives is reported (refusal-log.ts); one that another turn made good is not.
+ *   3. A write is only sent again after an answer that says that it was not executed, or where it was certainly not sent.
  */
 import { backoffMs } from '../lib/backoff.ts';
 import { StoreError } from '../lib/store-error.ts';
@@ -47,6 +48,11 @@ export interface Request extends SendOptions {
   /** Where it was sent first. */
   node: RedisNode;
   connection: RedisConnection;
+}
+
+/** By which logs name it: no user data. */
+export function commandName({ script, command }: Request): string {
+  return script?.name ?? String(command[0]);
 }
 
 /** The `recover` of every Request. */
@@ -126,6 +132,7 @@ class Attempt {
       }
       const outcome = await this.#send();
       if (!outcome.isFailure) {
+        this.#request.node = this.#node;
         return outcome.reply;
       }
       failure = outcome.failure;
@@ -169,9 +176,6 @@ class Attempt {
 
   async #afterReply(reply: ServerReply): Promise<void> {
     this.#count(reply);
-    if (reply.code === 'NOPERM') {
-      this.#node.permissionRefused();
-    }
     if (reply.code === 'TRYAGAIN') {
       if (this.#untilMs - this.#nowMs() <= TRY_AGAIN.maxMs) {
         // Another attempt might not be answered in time, and would make a certain refusal an unknown outcome.
@@ -252,7 +256,16 @@ class Attempt {
   }
 
   #errorOf(failure: Failure): StoreError {
-    return failure instanceof LostConnection ? failure : storeErrorOf(failure.cause as Error, this.#request.isRead);
+    if (failure instanceof LostConnection) {
+      return failure;
+    }
+    const refusal = { node: this.#node.name, command: commandName(this.#request), text: failure.message };
+    if (failure.code === 'NOPERM') {
+      this.#node.permissionRefused(refusal);
+    } else {
+      this.#options.redis.refusals.refused(refusal);
+    }
+    return storeErrorOf(failure.cause as Error, this.#request.isRead);
   }
 
   #nowMs(): number {

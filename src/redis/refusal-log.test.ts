@@ -34,7 +34,7 @@ beforeEach(() => {
 afterEach(() => refusals.close());
 
 function refuse(code: string, command = 'check', text = `${code} text`, node = NODE): void {
-  refusals.refused({ code, text, node, command });
+  refusals.refused({ text, node, command });
 }
 
 function levels(): string[] {

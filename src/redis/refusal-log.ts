@@ -16,7 +16,11 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { refusalText } from './refusal-text.ts';
 import type { ScriptKind } from './script.ts';
-import { storeErrorOf } from './server-error.ts';
+import { serverCodeOf, storeErrorOf } from './server-error.ts';
+
+/** Subjects in place of a command: a connection that is refused, for commands or for subscriptions. */
+export const CONNECT = 'connect';
+export const CONNECT_SUBSCRIBER = 'connect (subscriber)';
 
 /** A command or script, by name, on a node (host:port). */
 export interface RefusalSubject {
@@ -25,7 +29,6 @@ export interface RefusalSubject {
 }
 
 export interface Refusal extends RefusalSubject {
-  readonly code: string;
   /** The error reply as it came. */
   readonly text: string;
 }
@@ -107,7 +110,8 @@ export class RefusalLog {
   }
 
   /** A caller met it. */
-  refused({ code, text, node, command }: Refusal): void {
+  refused({ text, node, command }: Refusal): void {
+    const code = serverCodeOf(text);
     const condition = this.#need({ code, node, command });
     condition.refusedCalls += 1;
     condition.lastAtMs = this.#nowMs();
@@ -117,7 +121,9 @@ export class RefusalLog {
       const detail = storeErrorOf(new Error(text)).message;
       condition.details.push(detail);
       const { role, log } = this.#options;
-      log.error({ role, code: condition.code, node, command, reply, detail }, 'Redis refuses commands');
+      const isConnect = command === CONNECT || command === CONNECT_SUBSCRIBER;
+      const message = isConnect ? 'Redis refuses connections' : 'Redis refuses commands';
+      log.error({ role, code: condition.code, node, command, reply, detail }, message);
     }
   }
 
@@ -136,16 +142,27 @@ export class RefusalLog {
     for (const condition of this.#current.values()) {
       if (ENDED_BY[condition.code]?.has(kind)) {
         this.#dropNode(condition, node);
-      } else if (condition.subjects.delete(subjectOf({ node, command }))) {
-        this.#settle(condition);
       }
+    }
+    this.forget(node, command);
+  }
+
+  /** A background check found that the node refuses nothing with this code any more. */
+  ended(code: string, node: string): void {
+    const condition = this.#current.get(code);
+    if (condition !== undefined) {
+      this.#dropNode(condition, node);
     }
   }
 
-  /** The node is no longer used. */
-  forget(node: string): void {
+  /** The node is no longer used, or only the command is no longer sent to it. */
+  forget(node: string, command?: string): void {
     for (const condition of this.#current.values()) {
-      this.#dropNode(condition, node);
+      if (command === undefined) {
+        this.#dropNode(condition, node);
+      } else if (condition.subjects.delete(subjectOf({ node, command }))) {
+        this.#settle(condition);
+      }
     }
   }
 

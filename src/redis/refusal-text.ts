@@ -18,9 +18,9 @@ export function refusalText(message: string): string {
   const kept = message
     .replace(/[^\x20-\x7e]+/g, ' ')
     .replace(/,?\s*with args\b.*$/i, '')
+    .replace(KEPT_IN_QUOTES, '$1 $3')
     .replace(/\b(HELLO|AUTH)\b.*$/i, `$1 ${REMOVED}`)
     .replace(/\b(keys?:).*$/i, `$1 ${REMOVED}`)
-    .replace(KEPT_IN_QUOTES, '$1 $3')
     // An apostrophe within a word is no quote.
     .replace(/(?<!\w)(['"`]).*(\1|$)/g, REMOVED);
   return kept.length > MAX_LENGTH ? `${kept.slice(0, MAX_LENGTH)}${REMOVED}` : kept;

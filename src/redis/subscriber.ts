@@ -17,6 +17,7 @@ import type { StoreError } from '../lib/store-error.ts';
 import { addressText, type NodeAddress } from './address.ts';
 import type { ChannelProbe, RedisSubscriber, SubscriberListener } from './commands.ts';
 import type { RedisOptions } from './options.ts';
+import type { Refusal } from './refusal-log.ts';
 import { SubscriberConnection } from './subscriber-connection.ts';
 
 /** A right that is missing is refused for every channel at each attempt; a new topology places them at once all the same. */
@@ -32,7 +33,7 @@ export interface ChannelSubscriberOptions {
   /** Why the user may not subscribe there, as far as is known. */
   readonly refusalOf: (address: NodeAddress) => StoreError | undefined;
   /** The server said so. */
-  readonly onNotPermitted: (address: NodeAddress) => void;
+  readonly onNotPermitted: (refusal: Refusal) => void;
   readonly onClose: () => void;
 }
 
@@ -42,7 +43,7 @@ export class ChannelSubscriber implements RedisSubscriber {
   readonly #ownerOf: (slot: number) => NodeAddress | undefined;
   readonly #wishRefresh: () => void;
   readonly #refusalOf: (address: NodeAddress) => StoreError | undefined;
-  readonly #onNotPermitted: (address: NodeAddress) => void;
+  readonly #onNotPermitted: (refusal: Refusal) => void;
   readonly #onClose: () => void;
   /** What is to be kept subscribed. */
   readonly #channels = new Map<string, { readonly slot: number; readonly probe: ChannelProbe | undefined }>();
@@ -170,7 +171,7 @@ export class ChannelSubscriber implements RedisSubscriber {
         redis: this.#redis,
         listener: this.#listener,
         onTrouble: () => this.#repairLater(),
-        onNotPermitted: () => this.#onNotPermitted(owner),
+        onNotPermitted: this.#onNotPermitted,
       });
       this.#connections.set(name, connection);
     }

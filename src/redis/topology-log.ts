@@ -26,7 +26,7 @@ export class TopologyLog {
     this.#role = role;
   }
 
-  get status(): TopologyStatus {
+  get status(): Omit<TopologyStatus, 'reasons'> {
     return {
       conflictingMasters: conflictingMasters(this.#notice),
       changes: this.#changes,

@@ -14,6 +14,7 @@ import { parseSeed } from '../../src/redis/address.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
 import { noRedisMetrics } from '../../src/redis/options.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
+import { RefusalLog } from '../../src/redis/refusal-log.ts';
 import { callContext, getRequest, invalidateRequest, setRequest } from './cache-requests.ts';
 import type { RedisNode } from './redis-server.ts';
 import { waitFor } from './wait.ts';
@@ -43,6 +44,7 @@ export async function connectRedis(urls: string, login = NO_LOGIN): Promise<Redi
     wheel: new TimerWheel({ clock }),
     metrics: noRedisMetrics,
     log: silentLogger,
+    refusals: new RefusalLog({ role: 'cache', clock, log: silentLogger }),
   });
   redis.start();
   await waitFor('a connected Redis', () => redis.isReady());

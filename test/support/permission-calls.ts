@@ -12,7 +12,6 @@ import { RedisRateLimitStore } from '../../src/rate-limit/redis-store.ts';
 import { createRateLimitService } from '../../src/rate-limit/service.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { RefusalLog } from '../../src/redis/refusal-log.ts';
 import { RedisSessionStore } from '../../src/session/redis-store.ts';
 import { createSessionService } from '../../src/session/service.ts';
 import { callContext, getRequest, invalidateRequest, setRequest } from './cache-requests.ts';
@@ -77,10 +76,7 @@ export async function openPermissionCalls(
 ): Promise<PermissionCalls> {
   async function open(area: 'state' | 'cache'): Promise<Redis> {
     const access = login === undefined ? {} : { credentials: async () => login };
-    const probing =
-      log === undefined
-        ? {}
-        : { log, permissions: { area, prefix: PREFIX, refusals: new RefusalLog({ role: area, clock, log }) } };
+    const probing = log === undefined ? {} : { log, permissions: { area, prefix: PREFIX } };
     return await openRedis(urls, { role: area, ...PATIENT, ...access, ...probing });
   }
   const state = await open('state');

@@ -7,6 +7,7 @@ import { TimerWheel } from '../../src/lib/timer-wheel.ts';
 import { parseSeed } from '../../src/redis/address.ts';
 import { noRedisMetrics, type RedisOptions } from '../../src/redis/options.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
+import { RefusalLog } from '../../src/redis/refusal-log.ts';
 import { waitFor } from './wait.ts';
 
 /** For tests that are not about silence: a server that waits for a busy processor or disk must not fail them. */
@@ -16,8 +17,9 @@ export const PATIENT = { commandTimeoutMs: 5_000 };
 export function redisOptions(urls: string, changes: Partial<RedisOptions> = {}): RedisOptions {
   const seeds = urls.split(',').map(parseSeed);
   const { username, password } = seeds[0] ?? { username: undefined, password: undefined };
+  const { role = 'state', clock = systemClock, log = silentLogger } = changes;
   return {
-    role: 'state',
+    role,
     seeds,
     credentials: async () => ({ username, password }),
     isTls: seeds[0]?.isTls ?? false,
@@ -26,10 +28,11 @@ export function redisOptions(urls: string, changes: Partial<RedisOptions> = {}):
     commandTimeoutMs: 250,
     connectionsPerMaster: 1,
     queueMax: 10_000,
-    clock: systemClock,
+    clock,
     wheel: new TimerWheel({ clock: systemClock }),
     metrics: noRedisMetrics,
-    log: silentLogger,
+    log,
+    refusals: new RefusalLog({ role, clock, log }),
     ...changes,
   };
 }
