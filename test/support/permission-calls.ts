@@ -2,7 +2,7 @@
  * The calls that need permissions of Redis, made in one process: a sidecar's services without a transport, and what each call ends as.
  */
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';
-import { createCacheService } from '../../src/cache/service.ts';
+import { type CacheService, createCacheService } from '../../src/cache/service.ts';
 import { DEFAULT_POLICY_FILE, type PolicyFile } from '../../src/config/policy-file.ts';
 import { errorStatus } from '../../src/grpc/error-status.ts';
 import { statusName } from '../../src/grpc/status.ts';
@@ -35,6 +35,8 @@ export interface Ending {
 export interface PermissionCalls {
   readonly state: Redis;
   readonly cache: Redis;
+  readonly values: CacheService;
+  createSession(userId: string): Promise<unknown>;
   /** By name, in the order in which they are to be made. */
   readonly calls: ReadonlyMap<string, () => Promise<Ending>>;
   call(name: string): Promise<Ending>;
@@ -157,6 +159,8 @@ export async function openPermissionCalls(
   return {
     state,
     cache,
+    values,
+    createSession: create,
     calls,
     call: async (name) => (await calls.get(name)?.()) as Ending,
     close: () => {
@@ -167,11 +171,12 @@ export async function openPermissionCalls(
   };
 }
 
-async function endingOf(action: () => unknown): Promise<Ending> {
+/** What a call ends as. */
+export async function endingOf(action: () => unknown): Promise<Ending> {
   try {
-    const answer = (await action()) as { decidedBy?: number; outcome?: number };
-    const isByFailureMode = answer.decidedBy !== undefined && answer.decidedBy !== DECIDED_BY_STORE;
-    const isUnavailable = answer.outcome === OUTCOME_UNAVAILABLE;
+    const answer = (await action()) as { decidedBy?: number; outcome?: number } | undefined;
+    const isByFailureMode = answer?.decidedBy !== undefined && answer.decidedBy !== DECIDED_BY_STORE;
+    const isUnavailable = answer?.outcome === OUTCOME_UNAVAILABLE;
     const status = isByFailureMode ? 'FAILURE_MODE' : isUnavailable ? 'CACHE_UNAVAILABLE' : 'OK';
     return { status, text: '', retryPushbackMs: undefined };
   } catch (error) {
