@@ -28,6 +28,7 @@ const REFUSALS: Readonly<Record<string, ServerRefusal>> = {
   NOPERM: { kind: 'forbidden', detail: 'the ACL user lacks a permission (see docs/redis.md for the list)' },
   NOAUTH: { kind: 'forbidden', detail: 'Redis wants a password' },
   WRONGPASS: { kind: 'forbidden', detail: 'Redis refused the user name or password' },
+  DAMAGED: { kind: 'unavailable', detail: 'a stored value was damaged and has been removed' },
   WRONGTYPE: { kind: 'forbidden', detail: 'a key has the wrong type: another program writes under our key prefix' },
 };
 
@@ -44,6 +45,9 @@ export function serverCodeOf(message: string): string {
 export function refusalCodeOf(message: string): string {
   return LACKS_PERMISSION.test(message) ? 'NOPERM' : serverCodeOf(message);
 }
+
+/** A stored value is damaged: it is removed, and the command sent once more (damage-repair.ts). */
+export const DAMAGE_CODES: ReadonlySet<string> = new Set(['WRONGTYPE', 'DAMAGED']);
 
 /** Codes that metrics may name; others count as `(other)` there. */
 export const SERVER_CODES: readonly string[] = [...Object.keys(REFUSALS), 'ERR'];

@@ -72,7 +72,10 @@ export class RedisSessionStore implements SessionStore {
   readonly #clock: Clock;
   readonly #users: RedisUsers;
   readonly #createScript = script('create', 'write');
-  readonly #readScript = loadScript('session-read', [`${DIRECTORY}/read.lua`], 'read');
+  readonly #removeDamagedScript = script('remove-damaged', 'write_in_place');
+  readonly #readScript = loadScript('session-read', [`${DIRECTORY}/read.lua`], 'read', {
+    repair: this.#removeDamagedScript,
+  });
   readonly #touchScript = script('touch', 'write_in_place');
   readonly #updateScript = script('update', 'write');
   readonly #rotateScript = script('rotate', 'write');
@@ -224,8 +227,9 @@ export class RedisSessionStore implements SessionStore {
     const { user, handles } = await harmless(this.#users.list(userId, deadlineAtMs));
     const found = await inParallel(handles, async (handle) => {
       const key = this.#keyspace.session(handle);
-      const reply = await harmless(this.#commands.send(key, ['HMGET', key, ...LISTED_FIELDS], deadlineAtMs));
-      const session = listedSessionOf(handle, reply);
+      const command = ['HMGET', key, ...LISTED_FIELDS];
+      const reply = await harmless(this.#commands.send(key, command, deadlineAtMs, { keyType: 'hash' }));
+      const session = await this.#unlessDamaged(handle, () => listedSessionOf(handle, reply), deadlineAtMs);
       const isValid = session?.userId === userId && accepts(user, session);
       return isValid ? session : undefined;
     });
@@ -274,7 +278,10 @@ export class RedisSessionStore implements SessionStore {
       return undefined;
     }
     const [code, fields] = listOf(reply);
-    const session = sessionOf(handle, fields);
+    const session = await this.#unlessDamaged(handle, () => sessionOf(handle, fields), deadlineAtMs);
+    if (session === undefined) {
+      return undefined;
+    }
     // In this order: Redis lets a connection wait that wrote during CLIENT PAUSE WRITE, and the generation must be read all the same.
     const judgement = harmless(this.#isValid(session, undefined, deadlineAtMs));
     const isDue = options.touch && code === RENEWAL_DUE;
@@ -283,6 +290,19 @@ export class RedisSessionStore implements SessionStore {
       isDue ? this.#renew(credential, session.lastSeenAtMs, deadlineAtMs) : session.lastSeenAtMs,
     ]);
     return isValid ? { session: { ...session, lastSeenAtMs }, isCurrent: code !== PREVIOUS_VERIFIER } : undefined;
+  }
+
+  /** What `read` makes of a session's fields; removes the session where they cannot be read. */
+  async #unlessDamaged<Value>(handle: string, read: () => Value, deadlineAtMs: number): Promise<Value | undefined> {
+    try {
+      return read();
+    } catch (error) {
+      if (error instanceof TypeError) {
+        await harmless(this.#run(this.#removeDamagedScript, handle, ['report'], deadlineAtMs));
+        return undefined;
+      }
+      throw error;
+    }
   }
 
   /** When the session was last used, renewed or, where that is refused or takes too long, as it was. */

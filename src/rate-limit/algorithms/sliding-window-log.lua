@@ -8,6 +8,8 @@ local LOG_HEAD_BYTES = 57
 local LOG_CHUNK_HEAD_BYTES = 17
 -- A chunk of a newer layout was met: what was computed since then means nothing and must not be written.
 local hasNewerChunk = false
+-- The field of the log with that chunk, where it is damaged and not newer.
+local damagedLog = nil
 
 local function logChunkField(field, index)
   return string.format('%s#%.0f', field, index)
@@ -21,6 +23,10 @@ end
 -- Units and entries of a full chunk.
 local function logChunk(field, index)
   local value = redis.call('HGET', KEYS[1], logChunkField(field, index))
+  if isDamagedChunk(value) then
+    hasNewerChunk, damagedLog = true, field
+    return 0, ''
+  end
   local _, layout, units = struct.unpack('<dBd', value)
   if layout ~= LAYOUT then
     hasNewerChunk = true

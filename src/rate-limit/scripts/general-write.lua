@@ -3,6 +3,29 @@
 local FIELDS_CHECKED = 512
 local MAX_FIELDS = 4096
 
+-- The error reply for which the program sends the call once more (damage-repair.ts), after what is damaged was removed.
+local function removeDamaged(names)
+  for _, name in ipairs(names) do
+    redis.call('HDEL', KEYS[1], name)
+  end
+  return { err = 'DAMAGED limit' }
+end
+
+if #damaged > 0 then
+  return removeDamaged(damaged)
+end
+
+-- The reply where a chunk of a log cannot be read.
+local function unreadableChunk()
+  return damagedLog and removeDamaged({ damagedLog }) or NEWER_LAYOUT
+end
+
+-- When the value ends; of a damaged one: it has ended.
+local function endOfValue(value)
+  local endMs = #value >= 8 and struct.unpack('<d', value) or 0
+  return isNumber(endMs) and endMs or 0
+end
+
 -- Whether a new field finds room, once what has ended is gone. A log's chunks (`<field>#<number>`) go with their log and never
 -- before: its first chunk may have ended while the log still counts on reading it.
 local function hasRoom()
@@ -12,7 +35,7 @@ local function hasRoom()
   local all = redis.call('HGETALL', KEYS[1])
   local isLive = {}
   for index = 1, #all, 2 do
-    if struct.unpack('<d', all[index + 1]) > nowMs then
+    if endOfValue(all[index + 1]) > nowMs then
       isLive[all[index]] = true
     end
   end
@@ -33,7 +56,7 @@ local function lastEndOfOthers(isWritten)
   local all = redis.call('HGETALL', KEYS[1])
   for index = 1, #all, 2 do
     if not isWritten[all[index]] then
-      lastMs = math.max(lastMs, (struct.unpack('<d', all[index + 1])))
+      lastMs = math.max(lastMs, endOfValue(all[index + 1]))
     end
   end
   return lastMs

@@ -17,7 +17,8 @@ for index = 1, #all, 2 do
   local name, value = all[index], all[index + 1]
   for _, field in ipairs(ARGV) do
     if name == field or string.sub(name, 1, #field + 1) == field .. '#' then
-      if string.byte(value, HEAD_BYTES) ~= LAYOUT then
+      -- A value without a layout is damaged, and goes too.
+      if #value >= HEAD_BYTES and string.byte(value, HEAD_BYTES) ~= LAYOUT then
         return NEWER_LAYOUT
       end
       fields[#fields + 1] = name
