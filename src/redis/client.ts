@@ -4,27 +4,35 @@
  * What node-redis would do of its own accord is turned off, since it was measured or read to fail (docs/internals/redis-connections.md): command
  * timeouts (costly, and they do not bound the reply), reconnecting (it can end for good, and topology must be asked first), the
  * offline queue (it would replay increments), maintenance notifications. A client lives for one connection; the next one is new.
+ *
+ * The class is constructed directly, because `createClient` first attaches 400 commands to it, one by one: 70 ms, and 20 MB of garbage whose
+ * pages V8 never returns. Pannier only sends raw commands. The bundle leaves the commands out (scripts/node-redis-tables.ts).
  */
 import dns from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import {
   ClientClosedError,
   ClientOfflineError,
-  createClient,
   RESP_TYPES,
+  RedisClient,
   SocketClosedUnexpectedlyError,
 } from '@redis/client';
 import { readFailureCode } from '../lib/system-code.ts';
 import { addressText, type NodeAddress } from './address.ts';
+import { NO_ADDRESS_MAP } from './address-map.ts';
 import type { RedisArgument, RedisReply } from './commands.ts';
 import { connectPacer } from './connect-pacer.ts';
+import { joinWrites } from './joined-writes.ts';
 import type { RedisAccess } from './options.ts';
 import { guardQueues } from './queue-guard.ts';
 import { UnusableServerError } from './refused-server.ts';
+import { type TlsOptions, tlsOptions } from './tls.ts';
 
 export interface OpenClient {
   /** Rejects with an Error whose message begins with Redis' code, or with node-redis' own errors. */
   send(command: readonly RedisArgument[]): Promise<RedisReply>;
+  /** A channel that is not sharded. */
+  subscribe(channel: string, onMessage: (message: Buffer) => void): Promise<void>;
   sSubscribe(channel: string, onMessage: (message: Buffer, channel: Buffer) => void): Promise<void>;
   sUnsubscribe(channel: string): Promise<void>;
   /** Bytes of replies that have arrived on this connection, finished or not: the only proof that the other side is there. */
@@ -86,11 +94,11 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
     keepAliveInitialDelay: 5_000,
     lookup: recordingLookup(access.lookup ?? (dns.lookup as LookupFunction), resolvedTo),
   };
-  const tls = { tls: true as const, ...(access.tlsCa === undefined ? {} : { ca: access.tlsCa }) };
-  const client = createClient({
+  const tls = access.isTls ? await readTlsOptions(address, access) : {};
+  const client = new RedisClient({
     ...(credentials.username === undefined ? {} : { username: credentials.username }),
     ...(credentials.password === undefined ? {} : { password: credentials.password }),
-    socket: access.isTls ? { ...socket, ...tls } : socket,
+    socket: { ...socket, ...tls },
     RESP: 3,
     name: 'pannier',
     disableOfflineQueue: true,
@@ -122,6 +130,7 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
   client.on('sharded-channel-moved', (channel: string) => events.onChannelMoved?.(channel));
 
   const send: OpenClient['send'] = (command) => client.sendCommand(command as RedisArgument[]) as Promise<RedisReply>;
+  joinWrites(client);
   const bytesRead = countBytesRead(client);
   let vouchedAtMs: number | undefined;
   // node-redis bounds the TCP connect only: a server that accepts and never answers HELLO would hang it for ever.
@@ -150,6 +159,9 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
     send,
     bytesRead,
     vouchedAtMs: vouchedAtMs ?? Number.NEGATIVE_INFINITY,
+    subscribe: async (channel, onMessage) => {
+      await client.subscribe(channel, onMessage, true);
+    },
     sSubscribe: async (channel, onMessage) => {
       await client.sSubscribe(channel, onMessage as (message: Buffer, channel: Buffer) => unknown, true);
     },
@@ -158,6 +170,18 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
     },
     destroy: () => lose('closed'),
   };
+}
+
+async function readTlsOptions(address: NodeAddress, access: RedisAccess): Promise<TlsOptions> {
+  const files = await inTime(
+    access.tlsFiles?.() ?? Promise.resolve({ ca: undefined, clientPair: undefined }),
+    access.connectTimeoutMs,
+    (limit) => `the TLS files were not read ${limit}`,
+  );
+  return tlsOptions(address, files, {
+    addressMap: access.addressMap ?? NO_ADDRESS_MAP,
+    serverName: access.tlsServerName,
+  });
 }
 
 /**

@@ -9,6 +9,7 @@ import type { StoreError } from '../lib/store-error.ts';
 import { connectReason, isServerAnswer } from './connect-reason.ts';
 import type { RefusalLog } from './refusal-log.ts';
 import { loginRefusalOf } from './server-error.ts';
+import { tlsHint } from './tls.ts';
 
 /** Reasons are few, and so are addresses; this bounds them all the same. */
 const MAX_REASONS = 16;
@@ -73,7 +74,8 @@ export class ConnectFailures {
       }
     } else if (!this.#told.has(reason) && this.#told.size < MAX_REASONS) {
       this.#told.add(reason);
-      log.warn({ role, node, reason }, 'cannot use a Redis node');
+      const hint = tlsHint(error);
+      log.warn({ role, node, reason, ...(hint === undefined ? {} : { hint }) }, 'cannot use a Redis node');
     }
   }
 }

@@ -19,6 +19,7 @@
 import { backoffMs } from '../lib/backoff.ts';
 import { StoreError } from '../lib/store-error.ts';
 import { type NodeAddress, parseAddressText } from './address.ts';
+import { NO_ADDRESS_MAP, reachableAddress } from './address-map.ts';
 import { bytesOf } from './command-bytes.ts';
 import type { RedisArgument, RedisReply } from './commands.ts';
 import type { RedisConnection } from './connection.ts';
@@ -213,7 +214,8 @@ class Attempt {
   }
 
   async #follow(reply: ServerReply): Promise<void> {
-    const address = parseAddressText(reply.message.split(' ')[2] ?? '', this.#node.address.host);
+    const announced = parseAddressText(reply.message.split(' ')[2] ?? '', this.#node.address.host);
+    const address = reachableAddress(this.#options.redis.addressMap ?? NO_ADDRESS_MAP, announced);
     if (reply.code === 'MOVED') {
       this.#options.onMoved(this.#request.slot, address);
     }

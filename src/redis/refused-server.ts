@@ -13,6 +13,13 @@ export class ReplicaError extends RefusedServerError {
   }
 }
 
+/** Its CLUSTER command is renamed or unknown, and nothing shows that it is a standalone server. */
+export class ClusterHiddenError extends RefusedServerError {
+  constructor() {
+    super('it refuses CLUSTER and does not report that it is standalone; permit CLUSTER SLOTS, INFO or ROLE');
+  }
+}
+
 /** A stranger at the address of a known node. */
 export class ForeignServerError extends RefusedServerError {
   constructor() {
