@@ -24,9 +24,15 @@ interface RepairableCommand {
   readonly keyType?: KeyType | undefined;
 }
 
-const removeWrongType = loadScript('remove-wrong-type', ['src/redis/scripts/remove-wrong-type.lua'], 'write_in_place', {
-  keyTypes: [],
-});
+/** Run by itself, not by a store: for tests that look at every script. */
+export const removeWrongType = loadScript(
+  'remove-wrong-type',
+  ['src/redis/scripts/remove-wrong-type.lua'],
+  'write_in_place',
+  {
+    keyTypes: [],
+  },
+);
 
 /** `none`: nothing has to be run, the command may be sent again; `impossible`: nothing is known of its keys. */
 export function repairOf(
