@@ -50,7 +50,7 @@ export function refusalCodeOf(message: string): string {
 export const DAMAGE_CODES: ReadonlySet<string> = new Set(['WRONGTYPE', 'DAMAGED']);
 
 /** Codes that metrics may name; others count as `(other)` there. */
-export const SERVER_CODES: readonly string[] = [...Object.keys(REFUSALS), 'ERR'];
+export const SERVER_CODES: readonly string[] = [...Object.keys(REFUSALS), 'ERR', 'UNKILLABLE', 'NOPROTO', 'CROSSSLOT'];
 
 /** Why the server did not let us in, as a StoreError; undefined for every other reason not to be connected. */
 export function loginRefusalOf(error: unknown): StoreError | undefined {
