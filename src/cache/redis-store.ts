@@ -63,7 +63,10 @@ export class RedisCacheStore implements CacheStore {
     this.#keyspace = options.keyspace;
     this.#tags = new RedisTags({
       ...options,
-      ensureScript: script('ensure-tags', 'write', [], ['string']),
+      ensureScript: {
+        ...script('ensure-tags', 'write', [], ['string']),
+        leadsTo: { script: this.#writeScript, families: ['cache', 'cache-seq', 'cache-inv'] },
+      },
       removeScript: script('remove-tags', 'write_in_place', ['change'], ['hash', '', 'string']),
     });
     this.#manyReader = new RedisManyReader({

@@ -16,7 +16,7 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { StoreError } from '../lib/store-error.ts';
 import type { RedisArgument, RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
-import { loadScript, type Script, type ScriptKind } from '../redis/script.ts';
+import { loadScript, type Script, type ScriptKind, type ScriptStep } from '../redis/script.ts';
 import {
   accepts,
   knownReply,
@@ -30,12 +30,9 @@ import {
   textOf,
 } from './redis-replies.ts';
 import { RedisUsers } from './redis-users.ts';
+import { bytesOf, changeArguments, optional } from './script-arguments.ts';
 import {
   byNewestFirst,
-  DATA_BYTES_MAX,
-  DATA_FIELDS_MAX,
-  type DataChange,
-  fieldBytes,
   type ListedSession,
   type RandomBytes,
   type SessionCredential,
@@ -77,7 +74,7 @@ export class RedisSessionStore implements SessionStore {
     repair: this.#removeDamagedScript,
   });
   readonly #touchScript = script('touch', 'write_in_place');
-  readonly #updateScript = script('update', 'write');
+  readonly #updateScript: Script;
   readonly #rotateScript = script('rotate', 'write');
   readonly #deleteScript = script('delete', 'write_in_place');
   readonly #dropScript = script('drop', 'write_in_place');
@@ -86,7 +83,14 @@ export class RedisSessionStore implements SessionStore {
     this.#commands = options.commands;
     this.#keyspace = options.keyspace;
     this.#clock = options.clock ?? systemClock;
-    this.#users = new RedisUsers({ ...options, random: options.random ?? randomBytes });
+    this.#users = new RedisUsers({
+      ...options,
+      random: options.random ?? randomBytes,
+      createScript: this.#createScript,
+    });
+    // Its user is judged after it, when it can no longer be said that nothing was done.
+    const leadsTo: ScriptStep = { script: this.#users.extendScript, families: ['user'] };
+    this.#updateScript = { ...script('update', 'write'), leadsTo };
   }
 
   async create(created: NewSession, deadlineAtMs: number): Promise<CreateOutcome> {
@@ -366,27 +370,6 @@ export class RedisSessionStore implements SessionStore {
 
 function script(name: string, kind: ScriptKind): Script {
   return loadScript(`session-${name}`, [`${DIRECTORY}/session-common.lua`, `${DIRECTORY}/${name}.lua`], kind);
-}
-
-function optional(value: number | undefined): string {
-  return value === undefined ? '' : String(value);
-}
-
-function changeArguments(change: DataChange): RedisArgument[] {
-  const args: RedisArgument[] = [String(DATA_FIELDS_MAX), String(DATA_BYTES_MAX), String(change.set.size)];
-  for (const [name, value] of change.set) {
-    args.push(name, value);
-  }
-  args.push(...change.remove);
-  return args;
-}
-
-function bytesOf(data: ReadonlyMap<string, Buffer>): number {
-  let bytes = 0;
-  for (const [name, value] of data) {
-    bytes += fieldBytes(name, value);
-  }
-  return bytes;
 }
 
 /** As create.lua has stored it at that time of the server. */

@@ -156,7 +156,7 @@ describe('a log of several chunks', () => {
       // Until it denies: then it reads the chunk to say when it admits.
     }
     await damage(await world.onlyKey('rl:*'));
-    expect(await take(0)).toBe(0);
+    expect(await take(0)).toBe(300);
     expect(await world.expectReported('state', 'DAMAGED', take)).toBe(299);
   });
 

@@ -1,6 +1,6 @@
--- Decides all limits of a call as take.lua does, and writes nothing whatever comes of it.
+-- Decides all limits of a call as take.lua does, and takes and writes nothing whatever comes of it.
 
-local outcomes = decideAll(units)
+local outcomes = decideAll(units, true)
 -- A damaged log counts afresh; the next call that takes units removes it.
 for index = 1, #fields do
   if damagedLog then
@@ -9,7 +9,7 @@ for index = 1, #fields do
 end
 if damagedLog then
   hasNewerChunk = false
-  outcomes = decideAll(units)
+  outcomes = decideAll(units, true)
 end
 if hasNewerChunk then
   return NEWER_LAYOUT
