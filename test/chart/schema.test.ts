@@ -25,6 +25,7 @@ const WRONG: readonly Wrong[] = [
   { field: 'url', values: { redis: { url: 'redis://one:6379/3' } } },
   { field: 'url', values: { redis: { url: 6379 } } },
   { field: 'secretName', values: { redis: { secretName: 'My_Secret' } } },
+  { field: 'tlsSecretName', values: { redis: { tlsSecretName: 'My_Secret' } } },
   { field: 'enabled', values: { devRedis: { enabled: 'yes' } } },
   { field: 'maxMemory', values: { devRedis: { maxMemory: '64 megabytes' } } },
   { field: 'native', values: { sidecar: { native: 'maybe' } } },
