@@ -2,7 +2,7 @@
  * Where a node is reached that announces an address which cannot be used: behind a NAT, or because its certificate names something else. Pure.
  *
  * Invariants:
- *   1. An entry with a port applies to that address alone, and before the entry of its host without a port, which applies to all other ports.
+ *   1. An entry with a port applies to that address only, and before the entry of its host without a port, which applies to all other ports.
  *   2. A target without a port keeps the announced port.
  *   3. A target is not mapped again, and an address without an entry is reached as it was announced.
  *   4. The map is applied where an announcement is read (CLUSTER SLOTS, MOVED, ASK), so a node has one name everywhere: its reachable address.
@@ -18,7 +18,7 @@ export interface AddressMapping {
 
 interface PartialAddress {
   readonly host: string;
-  /** Undefined: any port on the left, the announced port on the right. */
+  /** If undefined, every port of the announced host; in a target, the announced port. */
   readonly port: number | undefined;
 }
 

@@ -5,9 +5,10 @@ import type { LookupFunction } from 'node:net';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { TimerWheel } from '../lib/timer-wheel.ts';
-import type { CredentialsSource, NodeAddress, Seed } from './address.ts';
+import type { CredentialsSource, NodeAddress } from './address.ts';
 import type { AddressMap } from './address-map.ts';
 import type { RedisReply } from './commands.ts';
+import type { RefusalLog } from './refusal-log.ts';
 import type { TlsFilesSource } from './tls.ts';
 
 /** Counters of one deployment. `node` is host:port, `code` a Redis error code or a word of ours. */
@@ -61,10 +62,20 @@ export interface OpenConnection {
   drop(reason: string): void;
 }
 
+export interface SentinelOptions {
+  /** The name under which they monitor the master. */
+  readonly masterName: string;
+  /** The login of the Sentinels, which is not that of the servers. */
+  readonly credentials: CredentialsSource;
+}
+
 export interface RedisOptions extends RedisAccess {
   /** `state` or `cache`: for logs. */
   readonly role: string;
-  readonly seeds: readonly Seed[];
+  /** Servers to begin with, or the Sentinels. */
+  readonly seeds: readonly NodeAddress[];
+  /** Whether, and how, Sentinels decide who the master is. */
+  readonly sentinel?: SentinelOptions;
   /** No command waits longer for its answer; a connection that is silent for so long is given up. */
   readonly commandTimeoutMs: number;
   readonly connectionsPerMaster: number;
@@ -72,6 +83,8 @@ export interface RedisOptions extends RedisAccess {
   readonly wheel: TimerWheel;
   readonly metrics: RedisMetrics;
   readonly log: Logger;
+  /** What this deployment refuses now. */
+  readonly refusals: RefusalLog;
   /** After each connection to a master that was made or lost. */
   readonly onConnectionChange?: () => void;
 }

@@ -10,7 +10,7 @@
 import type { NodeAddress } from './address.ts';
 import { type AddressMap, NO_ADDRESS_MAP } from './address-map.ts';
 import type { RedisReply } from './commands.ts';
-import { ClusterHiddenError } from './refused-server.ts';
+import { ClusterHiddenError, UnusableServerError } from './refused-server.ts';
 import { isRefusedForGood, parseInfoRole, parseRole, type ServerRole } from './role.ts';
 import { Topology } from './topology.ts';
 
@@ -45,7 +45,7 @@ export async function readServerReport(
   try {
     const topology = Topology.fromClusterSlots(await send(['CLUSTER', 'SLOTS']), address.host, addressMap);
     if (topology.isEmpty) {
-      throw new NoSlotsError('cannot use the Redis Cluster node: it knows no slots');
+      throw new NoSlotsError('it knows no slots');
     }
     return { kind: 'cluster', address, topology };
   } catch (error) {
@@ -79,7 +79,7 @@ export async function readStandaloneReport(send: SendCommand, address: NodeAddre
   return { ...report, role: parseRole(await unlessRefused(send(['ROLE']))) };
 }
 
-export class NoSlotsError extends Error {}
+export class NoSlotsError extends UnusableServerError {}
 
 function parseInfo(text: string, address: NodeAddress): StandaloneReport {
   return {

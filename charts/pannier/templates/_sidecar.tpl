@@ -63,6 +63,14 @@ env:
         optional: true
   - name: PANNIER_REDIS_PASSWORD_FILE
     value: /etc/pannier/redis/password
+  - name: PANNIER_REDIS_SENTINEL_USERNAME
+    valueFrom:
+      secretKeyRef:
+        name: {{ $secret }}
+        key: sentinel-username
+        optional: true
+  - name: PANNIER_REDIS_SENTINEL_PASSWORD_FILE
+    value: /etc/pannier/redis/sentinel-password
   {{- end }}
   {{- if or $secret $tlsSecret }}
   {{- $directory := ternary "/etc/pannier/redis-tls" "/etc/pannier/redis" (not (empty $tlsSecret)) }}

@@ -128,6 +128,8 @@ function redisEnvironment({ redisUrl, redisSecret, redisTlsSecret }: Sidecar): E
   if (redisSecret !== undefined) {
     variables.push(fromSecret('PANNIER_REDIS_USERNAME', 'username', true));
     variables.push({ name: 'PANNIER_REDIS_PASSWORD_FILE', value: `${REDIS_DIRECTORY}/password` });
+    variables.push(fromSecret('PANNIER_REDIS_SENTINEL_USERNAME', 'sentinel-username', true));
+    variables.push({ name: 'PANNIER_REDIS_SENTINEL_PASSWORD_FILE', value: `${REDIS_DIRECTORY}/sentinel-password` });
   }
   if (redisSecret !== undefined || redisTlsSecret !== undefined) {
     const directory = redisTlsSecret === undefined ? REDIS_DIRECTORY : REDIS_TLS_DIRECTORY;
