@@ -71,6 +71,8 @@ env:
         optional: true
   - name: PANNIER_REDIS_SENTINEL_PASSWORD_FILE
     value: /etc/pannier/redis/sentinel-password
+  - name: PANNIER_SUBJECT_KEY_FILE
+    value: /etc/pannier/redis/subject-key
   {{- end }}
   {{- if or $secret $tlsSecret }}
   {{- $directory := ternary "/etc/pannier/redis-tls" "/etc/pannier/redis" (not (empty $tlsSecret)) }}

@@ -130,6 +130,7 @@ function redisEnvironment({ redisUrl, redisSecret, redisTlsSecret }: Sidecar): E
     variables.push({ name: 'PANNIER_REDIS_PASSWORD_FILE', value: `${REDIS_DIRECTORY}/password` });
     variables.push(fromSecret('PANNIER_REDIS_SENTINEL_USERNAME', 'sentinel-username', true));
     variables.push({ name: 'PANNIER_REDIS_SENTINEL_PASSWORD_FILE', value: `${REDIS_DIRECTORY}/sentinel-password` });
+    variables.push({ name: 'PANNIER_SUBJECT_KEY_FILE', value: `${REDIS_DIRECTORY}/subject-key` });
   }
   if (redisSecret !== undefined || redisTlsSecret !== undefined) {
     const directory = redisTlsSecret === undefined ? REDIS_DIRECTORY : REDIS_TLS_DIRECTORY;
