@@ -91,6 +91,7 @@ test('all Sentinels end: the master in use serves on, the log says so once, and 
   await Promise.all(group.sentinels.map((sentinel) => sentinel.kill()));
   await waitFor('the notice', () => notice(client) !== '');
   expect(notice(client)).toMatch(/^cannot learn the Redis master of "shop-main": [23] of 3 Sentinels do not answer \(/);
+  await waitFor('all of them missing', () => client.topologyStatus().silentSentinels === 3);
   expect(notice(client)).toContain(`; using ${nodes(client).join()} until a majority names another one`);
   // A cut of the connection does not matter either.
   await master.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
@@ -206,8 +207,11 @@ describe('Sentinels with a login of their own', () => {
     const readiness = async (): Promise<string> => await (await fetch(`${sidecar.adminUrl}/readyz`)).text();
     await waitFor('the refusal in /readyz', async () => (await readiness()).includes('Sentinels answer WRONGPASS'));
     expect(await readiness()).toContain('set PANNIER_REDIS_SENTINEL_PASSWORD_FILE');
+    const metrics = async (): Promise<string> => await (await fetch(`${sidecar.adminUrl}/metrics`)).text();
+    expect(await metrics()).toContain('pannier_redis_sentinels_silent{role="state"} 3\n');
     writeFileSync(file, `${sentinelPassword}\n`);
     await waitFor('service', async () => /redis state .*: connected/.test(await readiness()), 20_000);
+    expect(await metrics()).toContain('pannier_redis_sentinels_silent{role="state"} 0\n');
     expect(sidecar.output()).not.toMatch(new RegExp(`${sentinelPassword}|${SERVER_PASSWORD}`));
     await sidecar.stop();
     rmSync(directory, { recursive: true });
