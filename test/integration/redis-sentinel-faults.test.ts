@@ -211,7 +211,8 @@ describe('Sentinels with a login of their own', () => {
     expect(await metrics()).toContain('pannier_redis_sentinels_silent{role="state"} 3\n');
     writeFileSync(file, `${sentinelPassword}\n`);
     await waitFor('service', async () => /redis state .*: connected/.test(await readiness()), 20_000);
-    expect(await metrics()).toContain('pannier_redis_sentinels_silent{role="state"} 0\n');
+    const allVote = 'pannier_redis_sentinels_silent{role="state"} 0\n';
+    await waitFor('all votes', async () => (await metrics()).includes(allVote), 20_000);
     expect(sidecar.output()).not.toMatch(new RegExp(`${sentinelPassword}|${SERVER_PASSWORD}`));
     await sidecar.stop();
     rmSync(directory, { recursive: true });
