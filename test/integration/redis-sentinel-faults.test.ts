@@ -237,15 +237,26 @@ test('a majority that names a replica: the old master is left, and nothing is us
   const [master, replica] = group.servers as [RedisNode, RedisNode];
   const client = open(group.url);
   await ready(client);
+  const events: string[] = [];
+  const subscriber = client.createSubscriber({
+    onLive: () => void events.push('live'),
+    onLost: () => void events.push('lost'),
+    onMessage: () => undefined,
+  });
+  subscriber.subscribe('channel');
+  await waitFor('the subscription', () => events.join() === 'live');
   for (const sentinel of group.sentinels.slice(1)) {
     await sentinel.command('SENTINEL', 'REMOVE', MASTER_NAME);
     await monitor(sentinel, replica);
   }
   await waitFor('the notice', () => notice(client).includes('it reports that it is a replica'));
+  // The old master is well, so only the change of its owner ends the subscription.
+  expect(events.join()).toBe('live,lost');
   expect([await write(client, '1'), nodes(client), await master.command('DBSIZE')]).toEqual(['unavailable', [], 0]);
   await replica.command('REPLICAOF', 'NO', 'ONE');
   await waitFor('service', async () => (await write(client, '2')) === 'OK', 20_000);
   expect(nodes(client)).toEqual([`127.0.0.1:${replica.port}`]);
+  await waitFor('the subscription there', () => events.join() === 'live,lost,live');
 }, 60_000);
 
 test('a URL that lists one Sentinel of three is used with a warning', async () => {
