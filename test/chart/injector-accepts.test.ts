@@ -32,6 +32,8 @@ const REFUSED: readonly (readonly [Values, string])[] = [
   [urls('redis://one:65536'), 'url'],
   [{ redis: { url: 'redis://one:99999' } }, 'url'],
   [urls('redis://[zz]'), 'url'],
+  [urls('redis+sentinel://one'), 'url'],
+  [{ redis: { url: 'redis+sentinel://one,two' } }, 'url'],
   [urls(...Array.from({ length: 65 }, (_, index) => `redis://h${index}`)), 'url'],
   [{ redis: { url: Array.from({ length: 65 }, (_, index) => `redis://h${index}`).join(',') } }, 'more than 64'],
   [{ sidecar: { logLevel: null } }, 'logLevel'],
@@ -65,6 +67,8 @@ const TAKEN: readonly Values[] = [
   { image: { tag: '1e3' } },
   urls('redis://one:65535', 'redis://[fd00::1]:1', 'redis://user:pa:ss@one'),
   { redis: { url: ' rediss://one:6379/0 , rediss://two/ ' } },
+  { redis: { url: 'redis+sentinel://one,two:26380,[fd00::1]:26379/shop-main' } },
+  urls('rediss+sentinel://user:pa,ss@one,two/shop-main'),
   { sidecar: { env: null } },
   { sidecar: { resources: { limits: null, requests: null } } },
 ];

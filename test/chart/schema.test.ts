@@ -24,6 +24,8 @@ const WRONG: readonly Wrong[] = [
   { field: 'url', values: { redis: { url: ['redis://one:6379', 'http://two'] } } },
   { field: 'url', values: { redis: { url: 'redis://one:6379/3' } } },
   { field: 'url', values: { redis: { url: 6379 } } },
+  { field: 'url', values: { redis: { url: 'redis+sentinel://one:26379' } } },
+  { field: 'url', values: { redis: { url: 'redis+sentinel://one,two:70000/main' } } },
   { field: 'secretName', values: { redis: { secretName: 'My_Secret' } } },
   { field: 'tlsSecretName', values: { redis: { tlsSecretName: 'My_Secret' } } },
   { field: 'enabled', values: { devRedis: { enabled: 'yes' } } },
@@ -77,6 +79,8 @@ const RIGHT: readonly Values[] = [
   { redis: { url: ['rediss://one.example:6380', 'rediss://two.example:6380/0'] } },
   { redis: { url: 'redis://user:word@one' } },
   { redis: { url: ['redis://[fd00::1]:6379'] } },
+  { redis: { url: ' redis+sentinel://one, two:26380,[fd00::1]:26379/shop-main ' } },
+  { redis: { url: ['rediss+sentinel://one,two/shop.main'] } },
   { sidecar: { native: true } },
   { sidecar: { env: { PANNIER_REDIS_TIMEOUT_MS: 500, PANNIER_TRANSPORT: 'grpc-js' } } },
   { global: { anything: { of: 'a parent chart' } } },
@@ -111,6 +115,10 @@ const CONTRADICTIONS: readonly Contradiction[] = [
   },
   { values: { image: { repository: 'registry:5000/pannier:dev' } }, text: 'wanted it without its tag' },
   { values: { redis: { url: ['redis://one', 'rediss://two'] } }, text: 'redis.url mixes redis:// and rediss://' },
+  {
+    values: { redis: { url: ['redis+sentinel://one/main', 'redis+sentinel://two/main'] } },
+    text: 'redis.url has more than one redis+sentinel:// URL',
+  },
   {
     values: { certificates: { self: { caLifetimeMs: 60_000 } } },
     text: 'certificates.self.leafLifetimeMs is 86400000, wanted at most caLifetimeMs, 60000',
