@@ -1,5 +1,5 @@
 /**
- * `make bench`: start to first answer, idle and loaded memory, and the CPU time of a call, each beside a baseline of the
+ * `make bench`: start to first answer, idle memory of both stores, loaded memory, and the CPU time of a call, each beside a baseline of the
  * same run. `ARGS=--quick` for a short look. The figures are those of the machine that it runs on: compare ratios.
  *
  * Each load comes from a process of its own (node:http2, closed loop, 64 callers over 4 connections); CPU is what the
@@ -10,13 +10,13 @@ import { join } from 'node:path';
 import grpc from '@grpc/grpc-js';
 import protoLoader from '@grpc/proto-loader';
 import type { LoadJob, LoadResult } from './http2-load.ts';
-import { cpuMicroseconds, median, residentMegabytes } from './process-stats.ts';
+import { cpuMicroseconds, residentMegabytes } from './process-stats.ts';
 import { type BenchServer, startBaseline, startRedisServer, startSidecar } from './servers.ts';
+import { type Candidate, measureStarts, type Starts } from './starts.ts';
 
 const isQuick = process.argv.includes('--quick');
 const durationMs = isQuick ? 1_500 : 5_000;
 const starts = isQuick ? 3 : 10;
-const IDLE_MS = 3_000;
 
 interface Call {
   name: string;
@@ -92,13 +92,15 @@ function methodOf(service: string, name: string): MethodDefinition {
   return method;
 }
 
+const BASELINE_PATH = '/bench.Baseline/Empty';
+
 /** One call outside the load. */
-function callOnce(address: string, call: Call): Promise<Record<string, unknown>> {
+function callOnce(address: string, call: Call, path?: string): Promise<Record<string, unknown>> {
   const client = new grpc.Client(address, grpc.credentials.createInsecure());
   const method = methodOf(call.service, call.method);
   return new Promise((resolve, reject) => {
     client.makeUnaryRequest(
-      method.path,
+      path ?? method.path,
       method.requestSerialize,
       method.responseDeserialize,
       call.request,
@@ -157,29 +159,46 @@ function print(...columns: (string | number)[]): void {
   process.stdout.write(`${String(name).padEnd(58)}${rest.map((column) => String(column).padStart(14)).join('')}\n`);
 }
 
-async function benchStarts(): Promise<void> {
-  const readyMs: number[] = [];
-  const answeredMs: number[] = [];
-  const idleMb: number[] = [];
-  for (let start = 0; start < starts; start += 1) {
-    const startMs = performance.now();
-    const sidecar = await startSidecar({});
-    await callOnce(sidecar.address, CALLS[0] as Call);
-    answeredMs.push(performance.now() - startMs);
-    readyMs.push(sidecar.readyMs);
-    await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
-    idleMb.push(residentMegabytes(sidecar.pid));
-    await sidecar.stop();
+async function benchStarts(redisUrl: string | undefined): Promise<void> {
+  const candidates: Candidate[] = [
+    {
+      name: 'baseline: empty grpc-js server',
+      start: startBaseline,
+      call: (server) => callOnce(server.address, storeValue, BASELINE_PATH),
+    },
+    sidecarOn('memory store', {}),
+    ...(redisUrl === undefined ? [] : [sidecarOn('Redis, standalone', { PANNIER_REDIS_URL: redisUrl })]),
+  ];
+  print(`median of ${starts} starts (x baseline)`, 'ready ms', 'answered ms', 'anonymous MB', 'resident MB');
+  const [baseline, memory, redisStarts] = await measureStarts(candidates, starts);
+  for (const measured of [baseline, memory, redisStarts]) {
+    if (measured !== undefined && baseline !== undefined) {
+      printStarts(measured, baseline);
+    }
   }
-  const baseline = await startBaseline();
-  await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
-  print(`start to ready, ms (median of ${starts})`, Math.round(median(readyMs)));
-  print(`start to first answer, ms (median of ${starts})`, Math.round(median(answeredMs)));
-  print(`idle resident memory, MB (median of ${starts})`, median(idleMb).toFixed(1));
-  print('baseline: an empty grpc-js server, MB', residentMegabytes(baseline.pid).toFixed(1));
-  await baseline.stop();
+  if (redisStarts !== undefined && memory !== undefined) {
+    print('  Redis / memory store', ...FIGURES.map((figure) => (redisStarts[figure] / memory[figure]).toFixed(2)));
+  }
   const image = imageMegabytes();
   print('image, MB', image === undefined ? 'NOT BUILT (make image)' : image.toFixed(0));
+}
+
+const FIGURES = ['readyMs', 'answeredMs', 'anonymousMb', 'residentMb'] as const;
+
+function sidecarOn(name: string, settings: Record<string, string>): Candidate {
+  return {
+    name,
+    start: () => startSidecar(settings),
+    call: (server) => callOnce(server.address, CALLS[0] as Call),
+  };
+}
+
+function printStarts(measured: Starts, baseline: Starts): void {
+  const columns = FIGURES.map((figure) => {
+    const value = measured[figure].toFixed(figure.endsWith('Ms') ? 0 : 1);
+    return `${value} (${(measured[figure] / baseline[figure]).toFixed(2)})`;
+  });
+  print(`  ${measured.name}`, ...columns);
 }
 
 /** Of the image that `make image` builds; undefined where there is no engine, or no image. */
@@ -203,7 +222,7 @@ async function benchCalls(title: string, settings: Record<string, string>): Prom
   process.stdout.write('\n');
   print(title, 'CPU us/call', 'x baseline', 'calls/s', 'p50 us', 'p99 us', 'errors', 'RSS MB');
   const baseline = await startBaseline();
-  const empty: LoadJob = { ...jobOf(storeValue, baseline.address), path: '/bench.Baseline/Empty' };
+  const empty: LoadJob = { ...jobOf(storeValue, baseline.address), path: BASELINE_PATH };
   const floor = await measure(empty, baseline);
   await baseline.stop();
   printCall('baseline: empty grpc-js handler', floor, floor);
@@ -237,9 +256,9 @@ function printCall(name: string, measured: Measured, floor: Measured): void {
   );
 }
 
-await benchStarts();
-await benchCalls('memory store', {});
 const redis = await startRedisServer();
+await benchStarts(redis === undefined ? undefined : `redis://${redis.address}`);
+await benchCalls('memory store', {});
 if (redis === undefined) {
   process.stdout.write('\nNOT RUN: calls on Redis (no redis-server here)\n');
 } else {

@@ -15,7 +15,7 @@ export interface BenchServer {
   pid: number;
   /** host:port */
   address: string;
-  /** Start of the process to its first answer, ms; only of a sidecar. */
+  /** Start of the process until it is ready, ms; only of a sidecar and the baseline. */
   readyMs: number;
   stop(): Promise<void>;
 }
@@ -63,9 +63,10 @@ export async function startSidecar(settings: Record<string, string>, core?: numb
 }
 
 export async function startBaseline(): Promise<BenchServer> {
+  const startMs = performance.now();
   const child = launch(process.execPath, [join(root, 'bench', 'baseline-server.ts')], {});
   const [chunk] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
-  return bench(child, `127.0.0.1:${chunk.toString().trim()}`, 0);
+  return bench(child, `127.0.0.1:${chunk.toString().trim()}`, performance.now() - startMs);
 }
 
 /** A server that prints `{"tcp": PORT}` once it listens there. */

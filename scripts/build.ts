@@ -7,6 +7,7 @@
 import { cpSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
+import { withoutNodeRedisTables } from './node-redis-tables.ts';
 
 const root = dirname(import.meta.dirname);
 const outputDirectory = join(root, 'dist');
@@ -24,6 +25,7 @@ await build({
   target: 'node24',
   outdir: 'dist',
   outExtension: { '.js': '.mjs' },
+  plugins: [withoutNodeRedisTables],
   define: { PANNIER_VERSION: JSON.stringify(packageJson.version) },
   // CommonJS packages inside an ES module bundle call require().
   banner: {

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadSettings, type Settings } from './load.ts';
-import { findFileProblems, readRedisPassword, readSubjectKey, readTlsCa } from './setting-files.ts';
+import { findFileProblems, readRedisPassword, readSubjectKey, readTlsMaterial } from './setting-files.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'setting-files-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -26,9 +26,17 @@ function settingsOf(environment: Record<string, string>): Settings {
 
 const gone = join(directory, 'gone');
 
+async function readAuthorities(settings: Settings): Promise<Buffer | undefined> {
+  const { ca } = await readTlsMaterial(settings);
+  if ('problems' in ca) {
+    throw new Error(ca.problems[0].message);
+  }
+  return ca.value;
+}
+
 describe.each([
   ['PANNIER_REDIS_PASSWORD_FILE', readRedisPassword],
-  ['PANNIER_REDIS_TLS_CA_FILE', async (settings: Settings) => readTlsCa(settings)],
+  ['PANNIER_REDIS_TLS_CA_FILE', readAuthorities],
   ['PANNIER_SUBJECT_KEY_FILE', async (settings: Settings) => readSubjectKey(settings)],
 ] as const)('%s', (name, read) => {
   test.each([

@@ -21,6 +21,9 @@ import { settledBy } from './settled-by.ts';
 /** Why nothing of what the connection has said lately can be trusted. */
 export type Failure = 'silent' | 'demoted' | 'cluster down' | 'moved' | 'refused' | 'subscription dropped';
 
+/** By which logs name the keyed reads. */
+export const CHECK = 'check of the subscriber';
+
 export interface KeyedRead {
   readonly command: readonly RedisArgument[];
   onReply(reply: RedisReply): void;
@@ -31,11 +34,14 @@ export interface KeyedRead {
 export class MasterChecks {
   readonly #client: OpenClient;
   readonly #redis: RedisOptions;
+  /** host:port, for logs. */
+  readonly #node: string;
   /** Which of ROLE_QUESTIONS is asked. */
   #question = 0;
 
-  constructor(client: OpenClient, redis: RedisOptions) {
+  constructor(client: OpenClient, redis: RedisOptions, node: string) {
     this.#client = client;
+    this.#node = node;
     this.#redis = redis;
   }
 
@@ -50,14 +56,25 @@ export class MasterChecks {
    */
   async ask(reads: readonly KeyedRead[], countExpected: () => number): Promise<Failure | undefined> {
     const failures: Failure[] = [];
+    const subject = { node: this.#node, command: CHECK };
     for (const read of reads) {
-      this.#client.send(read.command).then(read.onReply, (error: unknown) => {
-        if (codeOf(error) === 'ASK') {
-          read.onAsk();
-        } else {
+      this.#client.send(read.command).then(
+        (reply) => {
+          this.#redis.refusals.succeeded({ ...subject, kind: 'read' });
+          read.onReply(reply);
+        },
+        (error: unknown) => {
+          const code = codeOf(error);
+          if (code === 'ASK') {
+            read.onAsk();
+            return;
+          }
           failures.push(...failureOf(error));
-        }
-      });
+          if (code !== undefined && code !== 'MOVED') {
+            this.#redis.refusals.refused({ ...subject, text: (error as Error).message });
+          }
+        },
+      );
     }
     const role = this.#readRole();
     const clientInfo = this.#client.send(['CLIENT', 'INFO']).then(String, () => '');

@@ -13,8 +13,8 @@ export interface NodeState {
   readonly node: string;
   readonly isReady: boolean;
   readonly inFlight: number;
-  /** Why the server refuses us, where it does. */
-  readonly refusal: string | undefined;
+  /** Why it is not connected, if an attempt failed. */
+  readonly reason: string | undefined;
 }
 
 export interface NodeOptions {
@@ -126,7 +126,7 @@ export class RedisNode {
       node: this.name,
       isReady: this.isReady,
       inFlight: this.#connections.reduce((sum, connection) => sum + connection.inFlight, 0),
-      refusal: this.#connections[0]?.refusal?.message,
+      reason: this.#connections.find((connection) => connection.failureReason !== undefined)?.failureReason,
     };
   }
 
@@ -185,6 +185,7 @@ export class NodeTable {
       if (!addresses.has(name) && node.neededAtMs < trustedSinceMs) {
         this.#nodes.delete(name);
         node.retire();
+        this.#options.redis.refusals.forget(name);
       }
     }
     for (const address of addresses.values()) {

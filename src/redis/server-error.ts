@@ -31,10 +31,18 @@ const REFUSALS: Readonly<Record<string, ServerRefusal>> = {
   WRONGTYPE: { kind: 'forbidden', detail: 'a key has the wrong type: another program writes under our key prefix' },
 };
 
+/** A script that met a command or key that its user may not use. */
+const LACKS_PERMISSION = /the user executing the script can't|ACL failure in script/i;
+
 /** The first word of a Redis error: `MOVED`, `OOM`, `ERR` ... */
 export function serverCodeOf(message: string): string {
   const word = /^[A-Z]+/.exec(message);
   return word === null ? 'ERR' : word[0];
+}
+
+/** The code by which a refusal is logged: a permission that a script lacks has the code ERR in Redis' own text. */
+export function refusalCodeOf(message: string): string {
+  return LACKS_PERMISSION.test(message) ? 'NOPERM' : serverCodeOf(message);
 }
 
 /** Codes that metrics may name; others count as `(other)` there. */
@@ -56,7 +64,7 @@ export function storeErrorOf(reply: Error): StoreError {
   if (/unknown command|unknown subcommand|wrong number of arguments/i.test(reply.message)) {
     return new StoreError('forbidden', 'the Redis server lacks a command (7.0 or later is wanted)', { serverCode });
   }
-  if (/the user executing the script can't|ACL failure in script/i.test(reply.message)) {
+  if (LACKS_PERMISSION.test(reply.message)) {
     // Redis judges each command of a script when it comes to it: what came before may have been written.
     const detail = 'the ACL user lacks a permission for a command or key of a script (see docs/redis.md for the list)';
     return new StoreError('unknown', detail, { serverCode, cause: reply });

@@ -14,15 +14,19 @@
 import { addressText, type NodeAddress } from './address.ts';
 import { type OpenClient, openClient } from './client.ts';
 import type { ChannelProbe, SubscriberListener } from './commands.ts';
+import { ConnectFailures } from './connect-failure.ts';
 import { connectPacer, Hurry, type Retry } from './connect-pacer.ts';
-import { type Failure, type KeyedRead, MasterChecks } from './master-checks.ts';
+import { isServerAnswer } from './connect-reason.ts';
+import { CHECK, type Failure, type KeyedRead, MasterChecks } from './master-checks.ts';
 import type { RedisOptions } from './options.ts';
+import { CONNECT_SUBSCRIBER } from './refusal-log.ts';
 import { RefusedServerError } from './refused-server.ts';
 import { settledBy } from './settled-by.ts';
 import { type Subscription, Subscriptions } from './subscriptions.ts';
 
 /** Barriers of our own until every channel was probed. */
 const PROBE_ROUNDS = 4;
+const SUBSCRIBE = 'SSUBSCRIBE';
 /** Probes in one write; more wait until these are answered. */
 const MAX_PROBES_IN_FLIGHT = 128;
 
@@ -44,6 +48,8 @@ interface Opened {
 
 export class SubscriberConnection {
   readonly #address: NodeAddress;
+  readonly #name: string;
+  readonly #failures: ConnectFailures;
   readonly #redis: RedisOptions;
   readonly #listener: SubscriberListener;
   readonly #onTrouble: () => void;
@@ -63,7 +69,11 @@ export class SubscriberConnection {
 
   constructor(options: SubscriberConnectionOptions) {
     this.#address = options.address;
+    this.#name = addressText(options.address);
     this.#redis = options.redis;
+    const { role, isTls, log, refusals } = options.redis;
+    const command = CONNECT_SUBSCRIBER;
+    this.#failures = new ConnectFailures({ role, isTls, log, command, refusals: () => [refusals] });
     this.#listener = options.listener;
     this.#onTrouble = options.onTrouble;
   }
@@ -156,6 +166,9 @@ export class SubscriberConnection {
     this.#opened = undefined;
     this.#channels.clear();
     opened?.client.destroy();
+    for (const command of [CONNECT_SUBSCRIBER, SUBSCRIBE, CHECK]) {
+      this.#redis.refusals.forget(this.#name, command);
+    }
   }
 
   /** False when the connection was given up or lost, or a channel of it is moving away. */
@@ -259,11 +272,15 @@ export class SubscriberConnection {
           this.#openLater(false);
           return;
         }
-        this.#opened = { client, checks: new MasterChecks(client, this.#redis), isVouched: false };
+        this.#failures.clear();
+        this.#opened = { client, checks: new MasterChecks(client, this.#redis, this.#name), isVouched: false };
         void this.#begin(this.#opened);
       },
       (error: unknown) => {
         this.#isOpening = false;
+        if (!this.#isClosed) {
+          this.#failures.failed(this.#name, error);
+        }
         this.#openLater(!(error instanceof RefusedServerError));
         this.#onTrouble();
       },
@@ -291,7 +308,7 @@ export class SubscriberConnection {
       return;
     }
     const options = { failures: Math.max(0, this.#attempts - 1), isWokenBySuccess };
-    this.#retry = connectPacer.retry(addressText(this.#address), options, () => {
+    this.#retry = connectPacer.retry(this.#name, options, () => {
       this.#retry = undefined;
       this.#open();
     });
@@ -310,7 +327,8 @@ export class SubscriberConnection {
           this.#listener.onMessage(channel, message);
         }
       });
-    } catch {
+    } catch (error) {
+      this.#noteRefusal(error);
       if (isOurs() && subscription.state === 'asked') {
         // MOVED, most likely: back to whoever knows the topology.
         this.#channels.delete(channel);
@@ -320,7 +338,15 @@ export class SubscriberConnection {
     }
     if (isOurs() && subscription.state === 'asked') {
       subscription.state = 'live';
+      this.#redis.refusals.succeeded({ node: this.#name, command: SUBSCRIBE, kind: 'other' });
       this.#listener.onLive(channel);
+    }
+  }
+
+  /** MOVED is the way in which a new owner is found. */
+  #noteRefusal(error: unknown): void {
+    if (isServerAnswer(error) && !error.message.startsWith('MOVED ')) {
+      this.#redis.refusals.refused({ node: this.#name, command: SUBSCRIBE, text: error.message });
     }
   }
 
@@ -333,7 +359,7 @@ export class SubscriberConnection {
   }
 
   #lost(reason: string): void {
-    const node = addressText(this.#address);
+    const node = this.#name;
     this.#opened = undefined;
     this.#leaving.clear();
     this.#redis.metrics.connectionLost(node, reason);
@@ -354,7 +380,7 @@ export class SubscriberConnection {
   #tellHiddenRole({ checks }: Opened): void {
     if (checks.isRoleHidden && !this.#hasToldHiddenRole) {
       this.#hasToldHiddenRole = true;
-      const fields = { node: addressText(this.#address), role: this.#redis.role };
+      const fields = { node: this.#name, role: this.#redis.role };
       this.#redis.log.warn(
         fields,
         'a Redis node reports its role by neither ROLE nor INFO: its demotion will not be noticed',

@@ -5,6 +5,7 @@
  */
 import calculateSlot from 'cluster-key-slot';
 import { addressText, type NodeAddress } from './address.ts';
+import { type AddressMap, NO_ADDRESS_MAP, reachableAddress } from './address-map.ts';
 
 export const SLOT_COUNT = 16_384;
 
@@ -36,18 +37,19 @@ export class Topology {
   /**
    * From the reply of CLUSTER SLOTS: [first, last, [host, port, id, ...], replicas...]...
    * A null or empty host is the host that was asked (`cluster-preferred-endpoint-type unknown-endpoint`); `?` is a node that shall be
-   * called by a name and has none: what is told behind its id holds its address.
+   * called by a name and has none: what is told behind its id holds its address. Nodes have the addresses to which the map leads.
    */
-  static fromClusterSlots(reply: unknown, askedHost: string): Topology {
+  static fromClusterSlots(reply: unknown, askedHost: string, addressMap: AddressMap = NO_ADDRESS_MAP): Topology {
     const topology = Topology.empty();
+    const addressOf = (node: unknown): NodeAddress => reachableAddress(addressMap, asAddress(node, askedHost));
     for (const range of asArray(reply)) {
       const [first, last, master, ...replicas] = asArray(range);
-      const masterAddress = asAddress(master, askedHost);
+      const masterAddress = addressOf(master);
       topology.#masters.set(addressText(masterAddress), masterAddress);
       topology.#addNodeId(master);
       topology.#owners.fill(addressText(masterAddress), Number(first), Number(last) + 1);
       for (const replica of replicas) {
-        const address = asAddress(replica, askedHost);
+        const address = addressOf(replica);
         topology.#replicas.set(addressText(address), address);
         topology.#addNodeId(replica);
       }
