@@ -44,7 +44,7 @@ export function settingSchema({ name, kind, meaning }: SettingRow): Schema {
       };
     }
     case 'choice':
-      return { enum: ['', ...kind.choices], description: meaning };
+      return { enum: ['', ...kind.choices, ...kind.choices.filter(isBoolean).map(toBoolean)], description: meaning };
     case 'text': {
       const pattern = TEXT_PATTERNS[name as SettingName];
       if (pattern === undefined) {
@@ -58,6 +58,15 @@ export function settingSchema({ name, kind, meaning }: SettingRow): Schema {
       };
     }
   }
+}
+
+function isBoolean(choice: string): boolean {
+  return choice === 'true' || choice === 'false';
+}
+
+/** As YAML reads the word without quotes. */
+function toBoolean(choice: string): boolean {
+  return choice === 'true';
 }
 
 /** The schema file with its definition of settings as the table is now. Throws where it has none. */
