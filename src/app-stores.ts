@@ -180,7 +180,8 @@ interface RoleOptions {
 
 function openRole(options: RedisStoresOptions, { role, target, keyspace, source }: RoleOptions): Role {
   const { clock, log, metrics } = options;
-  const access = redisOptions(options, role, target);
+  const permissions = { area: role, prefix: options.settings.keyPrefix };
+  const access = { ...redisOptions(options, role, target), permissions };
   const redis = createRedis({ ...access, onConnectionChange: () => guard.onConnectionChange() }, source);
   const { refusals } = access;
   const guard = new FormatGuard({ commands: redis, role, key: keyspace.format(role), clock, log });

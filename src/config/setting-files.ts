@@ -17,7 +17,9 @@ import type { SettingProblem, Settings } from './load.ts';
 import { authoritiesOf, type ClientPair, clientPairOf, type Material } from './tls-material.ts';
 
 /** Fewer can be tried one by one. */
-const SUBJECT_KEY_BYTES_MIN = 16;
+const MIN_SUBJECT_KEY_BYTES = 16;
+
+type FileRole = 'password' | 'sentinelPassword' | 'ca' | 'cert' | 'key' | 'subjectKey';
 
 /** Every file that the start would fail with, or that no connection could ever be made with. */
 export function findFileProblems(settings: Settings): SettingProblem[] {
@@ -52,7 +54,7 @@ export async function readTlsMaterial(settings: Settings): Promise<TlsMaterial> 
   return { ca: authoritiesOf(caReading), clientPair: clientPairOf(certReading, keyReading) };
 }
 
-/** The key of PANNIER_SUBJECT_KEY_FILE, without the line end. Throws where findFileProblems has a problem with it. */
+/** The key of PANNIER_SUBJECT_KEY_FILE, without the line end. Throws when it cannot be read. */
 export function readSubjectKey(settings: Settings): Buffer | undefined {
   const key = subjectKeyOf(readFileAtStart(settings, filesOf(settings).subjectKey));
   if ('problems' in key) {
@@ -86,27 +88,7 @@ async function readPassword(settings: Settings, path: string | undefined): Promi
   }
 }
 
-function subjectKeyOf(reading: FileReading): Material<Buffer | undefined> {
-  if ('problem' in reading) {
-    return { problems: [reading.problem] };
-  }
-  const value = reading.content === undefined ? undefined : withoutLineEnd(reading.content);
-  if (value !== undefined && value.length < SUBJECT_KEY_BYTES_MIN) {
-    const found = `which holds ${value.length} bytes, wanted a key of ${SUBJECT_KEY_BYTES_MIN} bytes or more`;
-    return { problems: [fileProblem(reading, found)] };
-  }
-  return { value };
-}
-
-/** Editors and `echo` end a file with one. */
-function withoutLineEnd(content: Buffer): Buffer {
-  const text = content.toString('latin1');
-  return content.subarray(0, text.replace(/\r?\n$/, '').length);
-}
-
-function filesOf(
-  settings: Settings,
-): Readonly<Record<'password' | 'sentinelPassword' | 'ca' | 'cert' | 'key' | 'subjectKey', FileOfSetting>> {
+function filesOf(settings: Settings): Readonly<Record<FileRole, FileOfSetting>> {
   return {
     password: { name: 'PANNIER_REDIS_PASSWORD_FILE', path: settings.redisPasswordFile },
     sentinelPassword: { name: 'PANNIER_REDIS_SENTINEL_PASSWORD_FILE', path: settings.redisSentinelPasswordFile },
@@ -115,4 +97,22 @@ function filesOf(
     key: { name: 'PANNIER_REDIS_TLS_KEY_FILE', path: settings.redisTlsKeyFile },
     subjectKey: { name: 'PANNIER_SUBJECT_KEY_FILE', path: settings.subjectKeyFile },
   };
+}
+
+function subjectKeyOf(reading: FileReading): Material<Buffer | undefined> {
+  if ('problem' in reading) {
+    return { problems: [reading.problem] };
+  }
+  const key = reading.content === undefined ? undefined : withoutLineEnd(reading.content);
+  if (key === undefined || key.length >= MIN_SUBJECT_KEY_BYTES) {
+    return { value: key };
+  }
+  const found = `which holds ${key.length} bytes, wanted a key of ${MIN_SUBJECT_KEY_BYTES} bytes or more`;
+  return { problems: [fileProblem(reading, found)] };
+}
+
+/** Editors and `echo` end a file with one. */
+function withoutLineEnd(content: Buffer): Buffer {
+  const text = content.toString('latin1');
+  return content.subarray(0, text.replace(/\r?\n$/, '').length);
 }
