@@ -51,7 +51,25 @@ export const METRICS = {
     name: 'pannier_rate_limit_decisions_total',
     type: 'counter',
     labels: ['policy', 'outcome'],
-    help: 'Rate-limit decisions, by policy ((inline) for limits given in the call) and outcome: allowed, denied, failure_allowed, failure_denied.',
+    help: 'Rate-limit decisions, by policy ((inline) for limits given in the call) and outcome: allowed, denied, failure_allowed, failure_denied. Peeks are not counted.',
+  },
+  denials: {
+    name: 'pannier_rate_limit_denials_total',
+    type: 'counter',
+    labels: ['policy', 'limit'],
+    help: 'Checks that a policy denied, by the limit that decided (limit_name of the answer). Limits given in the call are not counted here.',
+  },
+  peeks: {
+    name: 'pannier_rate_limit_peeks_total',
+    type: 'counter',
+    labels: ['policy', 'decided_by'],
+    help: 'Peeks, which are no decisions, by policy and by what answered them: store or failure_mode.',
+  },
+  unknownPolicies: {
+    name: 'pannier_rate_limit_unknown_policies_total',
+    type: 'counter',
+    labels: [],
+    help: 'Calls that named a policy which the policy file does not have. They ended as NOT_FOUND, without a decision.',
   },
   cacheReads: {
     name: 'pannier_cache_reads_total',
