@@ -107,6 +107,12 @@ export const METRICS = {
     labels: ['role', 'code'],
     help: '1 while Redis refuses commands or connections of a role with this error code (MISCONF, NOPERM ...), 0 once that is over.',
   },
+  redisDamagedValues: {
+    name: 'pannier_redis_damaged_values_total',
+    type: 'counter',
+    labels: ['role', 'code'],
+    help: 'Damaged values that were met and removed: WRONGTYPE is a key of another type, DAMAGED a value that cannot be read. Another program writes under our key prefix, or memory was corrupted.',
+  },
   redisRoundTrip: {
     name: 'pannier_redis_round_trip_seconds',
     type: 'histogram',

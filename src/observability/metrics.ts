@@ -27,6 +27,7 @@ export interface RedisCounts {
   commandError(node: string, code: string): void;
   reconnected(node: string): void;
   connectionLost(node: string, reason: string): void;
+  valueDamaged(code: string): void;
 }
 
 export interface RedisHealth {
@@ -101,6 +102,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const redisErrors = counter(METRICS.redisErrors);
   const reconnects = counter(METRICS.redisReconnects);
   const losses = counter(METRICS.redisLosses);
+  const damagedValues = counter(METRICS.redisDamagedValues);
   const evictions = counter(METRICS.memoryEvictions);
   const reloads = counter(METRICS.policyReloads);
   for (const outcome of ['reloaded', 'refused']) {
@@ -223,6 +225,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
           redisErrors.inc({ role, node: nodes(node), code: codes.has(code) ? code : OTHER }),
         reconnected: (node) => reconnects.inc({ role, node: nodes(node) }),
         connectionLost: (node, reason) => losses.inc({ role, node: nodes(node), reason: reasons(reason) }),
+        valueDamaged: (code) => damagedValues.inc({ role, code }),
       };
     },
     onScrape: (role, read) => void healthByRole.set(role, read),

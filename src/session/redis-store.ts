@@ -30,12 +30,9 @@ import {
   textOf,
 } from './redis-replies.ts';
 import { RedisUsers } from './redis-users.ts';
+import { bytesOf, changeArguments, optional } from './script-arguments.ts';
 import {
   byNewestFirst,
-  DATA_BYTES_MAX,
-  DATA_FIELDS_MAX,
-  type DataChange,
-  fieldBytes,
   type ListedSession,
   type RandomBytes,
   type SessionCredential,
@@ -72,7 +69,10 @@ export class RedisSessionStore implements SessionStore {
   readonly #clock: Clock;
   readonly #users: RedisUsers;
   readonly #createScript = script('create', 'write');
-  readonly #readScript = loadScript('session-read', [`${DIRECTORY}/read.lua`], 'read');
+  readonly #removeDamagedScript = script('remove-damaged', 'write_in_place');
+  readonly #readScript = loadScript('session-read', [`${DIRECTORY}/read.lua`], 'read', {
+    repair: this.#removeDamagedScript,
+  });
   readonly #touchScript = script('touch', 'write_in_place');
   readonly #updateScript: Script;
   readonly #rotateScript = script('rotate', 'write');
@@ -231,8 +231,9 @@ export class RedisSessionStore implements SessionStore {
     const { user, handles } = await harmless(this.#users.list(userId, deadlineAtMs));
     const found = await inParallel(handles, async (handle) => {
       const key = this.#keyspace.session(handle);
-      const reply = await harmless(this.#commands.send(key, ['HMGET', key, ...LISTED_FIELDS], deadlineAtMs));
-      const session = listedSessionOf(handle, reply);
+      const command = ['HMGET', key, ...LISTED_FIELDS];
+      const reply = await harmless(this.#commands.send(key, command, deadlineAtMs, { keyType: 'hash' }));
+      const session = await this.#unlessDamaged(handle, () => listedSessionOf(handle, reply), deadlineAtMs);
       const isValid = session?.userId === userId && accepts(user, session);
       return isValid ? session : undefined;
     });
@@ -281,7 +282,10 @@ export class RedisSessionStore implements SessionStore {
       return undefined;
     }
     const [code, fields] = listOf(reply);
-    const session = sessionOf(handle, fields);
+    const session = await this.#unlessDamaged(handle, () => sessionOf(handle, fields), deadlineAtMs);
+    if (session === undefined) {
+      return undefined;
+    }
     // In this order: Redis lets a connection wait that wrote during CLIENT PAUSE WRITE, and the generation must be read all the same.
     const judgement = harmless(this.#isValid(session, undefined, deadlineAtMs));
     const isDue = options.touch && code === RENEWAL_DUE;
@@ -290,6 +294,19 @@ export class RedisSessionStore implements SessionStore {
       isDue ? this.#renew(credential, session.lastSeenAtMs, deadlineAtMs) : session.lastSeenAtMs,
     ]);
     return isValid ? { session: { ...session, lastSeenAtMs }, isCurrent: code !== PREVIOUS_VERIFIER } : undefined;
+  }
+
+  /** What `read` makes of a session's fields; removes the session where they cannot be read. */
+  async #unlessDamaged<Value>(handle: string, read: () => Value, deadlineAtMs: number): Promise<Value | undefined> {
+    try {
+      return read();
+    } catch (error) {
+      if (error instanceof TypeError) {
+        await harmless(this.#run(this.#removeDamagedScript, handle, ['report'], deadlineAtMs));
+        return undefined;
+      }
+      throw error;
+    }
   }
 
   /** When the session was last used, renewed or, where that is refused or takes too long, as it was. */
@@ -353,27 +370,6 @@ export class RedisSessionStore implements SessionStore {
 
 function script(name: string, kind: ScriptKind): Script {
   return loadScript(`session-${name}`, [`${DIRECTORY}/session-common.lua`, `${DIRECTORY}/${name}.lua`], kind);
-}
-
-function optional(value: number | undefined): string {
-  return value === undefined ? '' : String(value);
-}
-
-function changeArguments(change: DataChange): RedisArgument[] {
-  const args: RedisArgument[] = [String(DATA_FIELDS_MAX), String(DATA_BYTES_MAX), String(change.set.size)];
-  for (const [name, value] of change.set) {
-    args.push(name, value);
-  }
-  args.push(...change.remove);
-  return args;
-}
-
-function bytesOf(data: ReadonlyMap<string, Buffer>): number {
-  let bytes = 0;
-  for (const [name, value] of data) {
-    bytes += fieldBytes(name, value);
-  }
-  return bytes;
 }
 
 /** As create.lua has stored it at that time of the server. */

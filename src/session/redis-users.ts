@@ -25,6 +25,8 @@ export interface EndedUser {
 
 const DIRECTORY = 'src/session/scripts';
 const INCARNATION_BYTES = 12;
+/** Of the key of a bare command. */
+const HASH = { keyType: 'hash' } as const;
 const HANDLE_PREFIX = 'h:';
 
 export class RedisUsers {
@@ -70,7 +72,7 @@ export class RedisUsers {
 
   async generation(userId: string, deadlineAtMs: number): Promise<UserGeneration | undefined> {
     const key = this.#keyspace.user(userId);
-    return generationOf(await this.#commands.send(key, ['HMGET', key, ...GENERATION_FIELDS], deadlineAtMs));
+    return generationOf(await this.#commands.send(key, ['HMGET', key, ...GENERATION_FIELDS], deadlineAtMs, HASH));
   }
 
   /** Lets the user live as long as this session; says its generation. */

@@ -21,6 +21,7 @@ const REFUSED: readonly (readonly [Values, string])[] = [
   [memory('1Ti'), 'memory'],
   [memory('1.1234567890Gi'), 'memory'],
   [{ redis: { secretName: 'a..b' } }, 'secretName'],
+  [{ redis: { tlsSecretName: 'a..b' } }, 'tlsSecretName'],
   [{ policiesConfigMap: 'a-.b' }, 'policiesConfigMap'],
   [repository('a//b'), 'repository'],
   [repository('host:123456/a'), 'repository'],

@@ -27,6 +27,7 @@ const WRONG: readonly Wrong[] = [
   { field: 'url', values: { redis: { url: 'redis+sentinel://one:26379' } } },
   { field: 'url', values: { redis: { url: 'redis+sentinel://one,two:70000/main' } } },
   { field: 'secretName', values: { redis: { secretName: 'My_Secret' } } },
+  { field: 'tlsSecretName', values: { redis: { tlsSecretName: 'My_Secret' } } },
   { field: 'enabled', values: { devRedis: { enabled: 'yes' } } },
   { field: 'maxMemory', values: { devRedis: { maxMemory: '64 megabytes' } } },
   { field: 'native', values: { sidecar: { native: 'maybe' } } },

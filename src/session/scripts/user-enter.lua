@@ -17,7 +17,10 @@ if redis.call('EXISTS', KEYS[1]) == 0 then
   end
   return { LAYOUT, ARGV[4], '1', '' }
 end
-local generation = read_generation()
+local generation, damage = read_generation()
+if damage then
+  return damage
+end
 if generation[1] ~= LAYOUT then
   return generation
 end
@@ -30,7 +33,7 @@ local function make_room()
   for index = 1, #all, 2 do
     if string.sub(all[index], 1, 2) == 'h:' then
       local listed, absolute_end = parse_entry(all[index + 1])
-      if absolute_end <= now then
+      if not absolute_end or absolute_end <= now then
         gone[#gone + 1] = all[index]
       else
         rest[#rest + 1] = { all[index], listed }
