@@ -53,6 +53,18 @@ export const METRICS = {
     labels: ['policy', 'outcome'],
     help: 'Rate-limit decisions, by policy ((inline) for limits given in the call) and outcome: allowed, denied, failure_allowed, failure_denied.',
   },
+  sessionsEvicted: {
+    name: 'pannier_sessions_evicted_total',
+    type: 'counter',
+    labels: [],
+    help: 'Sessions that ended because their user logged in with as many as sessions.max_per_user allows (at_max_per_user: evict).',
+  },
+  sessionLoginsRefused: {
+    name: 'pannier_session_logins_refused_total',
+    type: 'counter',
+    labels: [],
+    help: 'Logins refused because the user had as many sessions as sessions.max_per_user allows (at_max_per_user: refuse).',
+  },
   cacheReads: {
     name: 'pannier_cache_reads_total',
     type: 'counter',

@@ -45,6 +45,8 @@ export interface Metrics {
   /** Asked at every scrape. */
   onConnectionsScrape(count: () => number): void;
   decision(policy: string, outcome: DecisionOutcome): void;
+  sessionsEvicted(count: number): void;
+  sessionLoginRefused(): void;
   nearHit(namespaceLabel: string): void;
   cacheRead(outcome: string, source: string): void;
   bucketFlushed(cause: string): void;
@@ -86,6 +88,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
   });
   const connectionsDropped = counter(METRICS.connectionsDropped);
   const decisions = counter(METRICS.decisions);
+  const sessionsEvicted = counter(METRICS.sessionsEvicted);
+  const sessionLoginsRefused = counter(METRICS.sessionLoginsRefused);
   const cacheReads = counter(METRICS.cacheReads);
   const nearHits = counter(METRICS.nearHits);
   const bucketFlushes = counter(METRICS.bucketFlushes);
@@ -178,6 +182,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
       }
       handle.inc();
     },
+    sessionsEvicted: (count) => sessionsEvicted.inc(count),
+    sessionLoginRefused: () => sessionLoginsRefused.inc(),
     nearHit: (namespace) => nearHits.inc({ namespace }),
     cacheRead: (outcome, source) => cacheReads.inc({ outcome, source }),
     bucketFlushed: (cause) => bucketFlushes.inc({ cause }),

@@ -7,6 +7,7 @@
 import { StoredFormatError } from '../lib/store-error.ts';
 import type { RedisReply } from '../redis/commands.ts';
 import { endOf, type ListedSession, type SessionRecord } from './session.ts';
+import type { NewSession } from './store.ts';
 
 /** LAYOUT of session-common.lua and user-common.lua. */
 const LAYOUT = '1';
@@ -87,6 +88,13 @@ export function sessionOf(handle: string, reply: RedisReply | undefined): RedisS
     idleTtlMs: numberOf(fields.get('i')),
     absoluteEndMs: numberOf(fields.get('a')),
   };
+}
+
+/** As create.lua has stored it at that time of the server. */
+export function createdSession(created: NewSession, nowMs: number): SessionRecord {
+  const { credential, userId, data, idleTtlMs, absoluteTtlMs } = created;
+  const times = { createdAtMs: nowMs, lastSeenAtMs: nowMs, absoluteEndMs: nowMs + absoluteTtlMs };
+  return { handle: credential.handle, userId, data, version: 1, idleTtlMs, ...times };
 }
 
 /** Of GENERATION_FIELDS; undefined where there is no user. */

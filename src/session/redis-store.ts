@@ -17,8 +17,11 @@ import { StoreError } from '../lib/store-error.ts';
 import type { RedisArgument, RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
 import { loadScript, type Script, type ScriptKind } from '../redis/script.ts';
+import { bytesOf, changeArguments, optional } from './redis-arguments.ts';
+import { type LoginOutcome, RedisLogins } from './redis-logins.ts';
 import {
   accepts,
+  createdSession,
   knownReply,
   LISTED_FIELDS,
   labelsText,
@@ -32,10 +35,6 @@ import {
 import { RedisUsers } from './redis-users.ts';
 import {
   byNewestFirst,
-  DATA_BYTES_MAX,
-  DATA_FIELDS_MAX,
-  type DataChange,
-  fieldBytes,
   type ListedSession,
   type RandomBytes,
   type SessionCredential,
@@ -71,6 +70,7 @@ export class RedisSessionStore implements SessionStore {
   readonly #keyspace: Keyspace;
   readonly #clock: Clock;
   readonly #users: RedisUsers;
+  readonly #logins: RedisLogins;
   readonly #createScript = script('create', 'write');
   readonly #readScript = loadScript('session-read', [`${DIRECTORY}/read.lua`], 'read');
   readonly #touchScript = script('touch', 'write_in_place');
@@ -84,20 +84,31 @@ export class RedisSessionStore implements SessionStore {
     this.#keyspace = options.keyspace;
     this.#clock = options.clock ?? systemClock;
     this.#users = new RedisUsers({ ...options, random: options.random ?? randomBytes });
+    this.#logins = new RedisLogins({
+      users: this.#users,
+      clock: this.#clock,
+      readListed: (handle, deadlineAtMs) => this.#readListed(handle, deadlineAtMs),
+      end: (handle, generation, deadlineAtMs) => this.#end(handle, [generation], deadlineAtMs),
+    });
   }
 
   async create(created: NewSession, deadlineAtMs: number): Promise<CreateOutcome> {
-    const { userId, credential, data } = created;
+    const { userId, credential, data, absoluteTtlMs, userLimit } = created;
     const { handle } = credential;
     // The user first: a logout everywhere that comes between the steps then voids the session, as it should.
-    const generation =
-      userId === '' ? '' : await harmless(this.#users.enter(userId, handle, created.absoluteTtlMs, deadlineAtMs));
+    const login =
+      userId === ''
+        ? nobody(deadlineAtMs)
+        : await this.#logins.enter({ userId, handle, absoluteTtlMs, limit: userLimit }, deadlineAtMs);
+    if (login.outcome === 'user_full') {
+      return login;
+    }
     const args: RedisArgument[] = [
       credential.verifier,
       userId,
-      generation,
+      login.generation,
       String(created.idleTtlMs),
-      String(created.absoluteTtlMs),
+      String(absoluteTtlMs),
       labelsText(created.labels),
       String(data.size),
       String(bytesOf(data)),
@@ -105,10 +116,12 @@ export class RedisSessionStore implements SessionStore {
     for (const [name, value] of data) {
       args.push(name, value);
     }
-    const reply = await this.#run(this.#createScript, handle, args, deadlineAtMs);
+    const step = this.#run(this.#createScript, handle, args, login.untilMs);
+    const isLimited = userId !== '' && userLimit !== undefined;
+    const reply = await (isLimited ? this.#logins.orGiveUp(step, created, deadlineAtMs) : step);
     return reply === null
       ? { outcome: 'exists' }
-      : { outcome: 'created', session: createdSession(created, numberOf(reply)) };
+      : { outcome: 'created', session: createdSession(created, numberOf(reply)), evicted: login.evicted };
   }
 
   async read(
@@ -166,17 +179,25 @@ export class RedisSessionStore implements SessionStore {
     }
     const remainingMs = old.absoluteEndMs - old.lastSeenAtMs;
     const isLogin = changesUser && userId !== '';
-    const generation = isLogin ? await harmless(this.#users.enter(userId, handle, remainingMs, deadlineAtMs)) : '';
+    const login = isLogin
+      ? await this.#logins.enter(
+          { userId, handle, absoluteTtlMs: remainingMs, limit: rotation.userLimit },
+          deadlineAtMs,
+        )
+      : nobody(deadlineAtMs);
+    if (login.outcome === 'user_full') {
+      return login;
+    }
     const args: RedisArgument[] = [
       credential.verifier,
       rotation.verifier,
       String(rotation.graceMs),
       changesUser ? '1' : '0',
       userId,
-      generation,
+      login.generation,
       ...changeArguments(rotation.change),
     ];
-    const reply = await this.#run(this.#rotateScript, handle, args, deadlineAtMs);
+    const reply = await this.#run(this.#rotateScript, handle, args, login.untilMs);
     if (reply === null) {
       return { outcome: 'not_found' };
     }
@@ -193,7 +214,7 @@ export class RedisSessionStore implements SessionStore {
       const lifeMs = session.absoluteEndMs - session.lastSeenAtMs;
       unattended(this.#users.extend(userId, handle, lifeMs, deadlineAtMs));
     }
-    return { outcome: 'rotated', session };
+    return { outcome: 'rotated', session, evicted: login.evicted };
   }
 
   async delete(
@@ -223,9 +244,7 @@ export class RedisSessionStore implements SessionStore {
   async list(userId: string, deadlineAtMs: number): Promise<readonly ListedSession[]> {
     const { user, handles } = await harmless(this.#users.list(userId, deadlineAtMs));
     const found = await inParallel(handles, async (handle) => {
-      const key = this.#keyspace.session(handle);
-      const reply = await harmless(this.#commands.send(key, ['HMGET', key, ...LISTED_FIELDS], deadlineAtMs));
-      const session = listedSessionOf(handle, reply);
+      const session = listedSessionOf(handle, await harmless(this.#readListed(handle, deadlineAtMs)));
       const isValid = session?.userId === userId && accepts(user, session);
       return isValid ? session : undefined;
     });
@@ -322,10 +341,20 @@ export class RedisSessionStore implements SessionStore {
     return false;
   }
 
+  #readListed(handle: string, deadlineAtMs: number): Promise<RedisReply> {
+    const key = this.#keyspace.session(handle);
+    return this.#commands.send(key, ['HMGET', key, ...LISTED_FIELDS], deadlineAtMs);
+  }
+
+  /** Whether a session with one of these generations was there. */
+  async #end(handle: string, generations: readonly string[], deadlineAtMs: number): Promise<boolean> {
+    return (await this.#run(this.#dropScript, handle, generations, deadlineAtMs)) === 1;
+  }
+
   /** Removes an invalid session; false where there is none or that cannot be said. It is invalid either way. */
   async #drop(handle: string, generations: readonly string[], deadlineAtMs: number): Promise<boolean> {
     try {
-      return (await this.#run(this.#dropScript, handle, generations, deadlineAtMs)) === 1;
+      return await this.#end(handle, generations, deadlineAtMs);
     } catch (error) {
       if (error instanceof StoreError) {
         return false;
@@ -348,30 +377,7 @@ function script(name: string, kind: ScriptKind): Script {
   return loadScript(`session-${name}`, [`${DIRECTORY}/session-common.lua`, `${DIRECTORY}/${name}.lua`], kind);
 }
 
-function optional(value: number | undefined): string {
-  return value === undefined ? '' : String(value);
-}
-
-function changeArguments(change: DataChange): RedisArgument[] {
-  const args: RedisArgument[] = [String(DATA_FIELDS_MAX), String(DATA_BYTES_MAX), String(change.set.size)];
-  for (const [name, value] of change.set) {
-    args.push(name, value);
-  }
-  args.push(...change.remove);
-  return args;
-}
-
-function bytesOf(data: ReadonlyMap<string, Buffer>): number {
-  let bytes = 0;
-  for (const [name, value] of data) {
-    bytes += fieldBytes(name, value);
-  }
-  return bytes;
-}
-
-/** As create.lua has stored it at that time of the server. */
-function createdSession(created: NewSession, nowMs: number): SessionRecord {
-  const { credential, userId, data, idleTtlMs, absoluteTtlMs } = created;
-  const times = { createdAtMs: nowMs, lastSeenAtMs: nowMs, absoluteEndMs: nowMs + absoluteTtlMs };
-  return { handle: credential.handle, userId, data, version: 1, idleTtlMs, ...times };
+/** The login of a session that is nobody's. */
+function nobody(untilMs: number): LoginOutcome {
+  return { outcome: 'entered', generation: '', evicted: 0, untilMs };
 }
