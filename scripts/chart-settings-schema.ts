@@ -18,9 +18,16 @@ const REDIS_URLS = ['redis', 'rediss']
   })
   .join('|');
 
+const HOST_LABEL = '[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?';
+const HOST_NAME = `${HOST_LABEL}([.]${HOST_LABEL})*`;
+const MAPPED_ADDRESS = `\\s*(${HOST_NAME}|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?\\s*`;
+const ADDRESS_MAPPING = `${MAPPED_ADDRESS}=${MAPPED_ADDRESS}`;
+
 const TEXT_PATTERNS: Readonly<Partial<Record<SettingName, string>>> = {
   CACHE_REDIS_URL: `^(${REDIS_URLS})?$`,
   KEY_PREFIX: '^[!-z|~]{0,64}$',
+  REDIS_TLS_SERVER_NAME: `^(${HOST_NAME})?$`,
+  REDIS_ADDRESS_MAP: `^(${ADDRESS_MAPPING}(,${ADDRESS_MAPPING})*)?$`,
 };
 
 export function settingSchema({ name, kind, meaning }: SettingRow): Schema {

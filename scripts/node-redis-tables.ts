@@ -38,7 +38,7 @@ export const withoutNodeRedisTables: Plugin = {
 function tableThatThrows(exported: string): string {
   return `
     const get = (_, entry) => {
-XX
+      throw new Error('cannot use ' + String(entry) + ' of node-redis: the bundle is built without its tables; use sendCommand');
     };
     Object.defineProperty(exports, '__esModule', { value: true });
     exports.${exported} = new Proxy({}, { get });`;

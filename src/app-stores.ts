@@ -4,13 +4,17 @@
  * `state` (limits, sessions) and `cache` always have connections of their own, even where one Redis serves both: a large value must not
  * hold up a decision, and each may have the eviction policy that it needs.
  */
+import { getHeapStatistics } from 'node:v8';
 import { MemoryCacheStore } from './cache/memory-store.ts';
 import { RedisCacheStore } from './cache/redis-store.ts';
 import type { CacheStore } from './cache/store.ts';
 import type { Settings } from './config/load.ts';
-import { readRedisPassword, readTlsCa } from './config/setting-files.ts';
+import { RedisTlsFiles } from './config/redis-tls-files.ts';
+import { readRedisPassword, readSentinelPassword, readSubjectKey } from './config/setting-files.ts';
 import type { Clock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
+import { defaultStoreBytes, exceedsHeap } from './lib/memory-bounds.ts';
+import type { RedisTarget } from './lib/redis-url.ts';
 import { readFailureCode } from './lib/system-code.ts';
 import type { TimerWheel } from './lib/timer-wheel.ts';
 import { LocalChannels } from './near/local-channels.ts';
@@ -18,12 +22,14 @@ import type { Metrics } from './observability/metrics.ts';
 import { MemoryRateLimitStore } from './rate-limit/memory-store.ts';
 import { RedisRateLimitStore } from './rate-limit/redis-store.ts';
 import type { RateLimitStore } from './rate-limit/store.ts';
-import { addressText, type CredentialsSource, parseSeed, type Seed } from './redis/address.ts';
+import { addressText, type CredentialsSource, type NodeAddress } from './redis/address.ts';
+import { createAddressMap } from './redis/address-map.ts';
 import type { RedisSubscriber, SubscriberListener } from './redis/commands.ts';
 import { FormatGuard } from './redis/format-guard.ts';
 import { createKeyspace, type Keyspace } from './redis/keyspace.ts';
 import type { RedisOptions } from './redis/options.ts';
 import { createRedis, type Redis } from './redis/redis.ts';
+import { type CurrentRefusal, RefusalLog } from './redis/refusal-log.ts';
 import type { TopologySource } from './redis/topology-member.ts';
 import { createTopologySource } from './redis/topology-source.ts';
 import { MemorySessionStore } from './session/memory-store.ts';
@@ -53,6 +59,11 @@ export interface StoresOptions {
   readonly metrics: Metrics;
 }
 
+interface RedisStoresOptions extends StoresOptions {
+  /** Of all roles. */
+  readonly tlsFiles: RedisTlsFiles;
+}
+
 /** Commands in flight on one connection: at 250 ms each far more than a sidecar can use, and a bound on memory. */
 const QUEUE_MAX = 10_000;
 /** How often a Redis that has not answered yet is looked at, to read its eviction policy. */
@@ -63,10 +74,9 @@ const NOEVICTION = 'noeviction';
 
 /** Throws when a file that the settings name cannot be read. */
 export async function openStores(options: StoresOptions): Promise<Stores> {
-  const keyspace = createKeyspace(options.settings.keyPrefix);
-  return options.settings.redisUrls.length === 0
-    ? openMemoryStores(options, keyspace)
-    : await openRedisStores(options, keyspace);
+  const keyspace = createKeyspace(options.settings.keyPrefix, readSubjectKey(options.settings));
+  const { redis } = options.settings;
+  return redis === undefined ? openMemoryStores(options, keyspace) : await openRedisStores(options, redis, keyspace);
 }
 
 function openMemoryStores({ settings, clock, log, metrics }: StoresOptions, keyspace: Keyspace): Stores {
@@ -74,7 +84,14 @@ function openMemoryStores({ settings, clock, log, metrics }: StoresOptions, keys
     {},
     'no PANNIER_REDIS_URL: limits, sessions and cache live in the memory of this one process and are shared with no other',
   );
-  const bounds = { maxEntries: settings.memoryMaxEntries, maxBytes: settings.memoryMaxBytes };
+  const maxBytes = settings.memoryMaxBytes ?? defaultStoreBytes();
+  if (exceedsHeap(maxBytes)) {
+    log.warn(
+      { maxBytes, heapBytes: getHeapStatistics().heap_size_limit },
+      'three full memory stores may exhaust the heap; lower PANNIER_MEMORY_MAX_BYTES or raise the memory limit',
+    );
+  }
+  const bounds = { maxEntries: settings.memoryMaxEntries, maxBytes };
   const channels = new LocalChannels();
   const rateLimit = new MemoryRateLimitStore({
     clock,
@@ -95,25 +112,31 @@ function openMemoryStores({ settings, clock, log, metrics }: StoresOptions, keys
     createSubscriber: (listener) => channels.createSubscriber(listener),
     hasAnswered: () => true,
     isRefused: () => false,
-    describe: () => ['store: memory of this process'],
-    close: () => undefined,
+    describe: () => [`store: memory of this process, at most ${maxBytes} bytes each of limits, sessions and cache`],
+    close: () => {
+      for (const store of [rateLimit, session, cache]) {
+        store.close();
+      }
+    },
   };
 }
 
-async function openRedisStores(options: StoresOptions, keyspace: Keyspace): Promise<Stores> {
-  const { settings, log } = options;
-  const seedsOf = { state: settings.redisUrls.map(parseSeed), cache: settings.cacheRedisUrls.map(parseSeed) };
-  const isShared = settings.redisUrls.join() === settings.cacheRedisUrls.join();
+async function openRedisStores(given: StoresOptions, target: RedisTarget, keyspace: Keyspace): Promise<Stores> {
+  const { settings, log } = given;
+  const options: RedisStoresOptions = { ...given, tlsFiles: new RedisTlsFiles(settings, log) };
+  await options.tlsFiles.read();
+  const cacheTarget = settings.cacheRedis ?? target;
   // One refresh of the topology serves both roles; connections are separate all the same.
-  const source = isShared ? createTopologySource(redisOptions(options, 'state and cache', seedsOf.state)) : undefined;
-  const state = openRole(options, { role: 'state', seeds: seedsOf.state, keyspace, source });
-  const cache = openRole(options, { role: 'cache', seeds: seedsOf.cache, keyspace, source });
+  const isShared = settings.cacheRedis === undefined;
+  const source = isShared ? createTopologySource(redisOptions(options, 'state and cache', target)) : undefined;
+  const state = openRole(options, { role: 'state', target, keyspace, source });
+  const cache = openRole(options, { role: 'cache', target: cacheTarget, keyspace, source });
   const roles = [state, cache];
   let wasReady = false;
   const stops = [
     warnOfEviction(state.redis, log),
-    warnOfSilence(state.redis, 'state', seedsOf.state, log),
-    warnOfSilence(cache.redis, 'cache', seedsOf.cache, log),
+    warnOfSilence(state.redis, 'state', target.hosts, log),
+    warnOfSilence(cache.redis, 'cache', cacheTarget.hosts, log),
   ];
   return {
     kind: 'redis',
@@ -127,7 +150,7 @@ async function openRedisStores(options: StoresOptions, keyspace: Keyspace): Prom
       return wasReady;
     },
     isRefused: () => roles.some(({ guard }) => guard.refusal !== undefined),
-    describe: () => [...describe('state', state, seedsOf.state), ...describe('cache', cache, seedsOf.cache)],
+    describe: () => [...describe('state', state, target.hosts), ...describe('cache', cache, cacheTarget.hosts)],
     close: () => {
       for (const stop of stops) {
         stop();
@@ -144,41 +167,48 @@ async function openRedisStores(options: StoresOptions, keyspace: Keyspace): Prom
 interface Role {
   readonly redis: Redis;
   readonly guard: FormatGuard;
+  readonly refusals: RefusalLog;
 }
 
 interface RoleOptions {
   readonly role: 'state' | 'cache';
-  readonly seeds: readonly Seed[];
+  readonly target: RedisTarget;
   readonly keyspace: Keyspace;
   /** Unset: one of its own. */
   readonly source: TopologySource | undefined;
 }
 
-function openRole(options: StoresOptions, { role, seeds, keyspace, source }: RoleOptions): Role {
+function openRole(options: RedisStoresOptions, { role, target, keyspace, source }: RoleOptions): Role {
   const { clock, log, metrics } = options;
-  const redis = createRedis(
-    { ...redisOptions(options, role, seeds), onConnectionChange: () => guard.onConnectionChange() },
-    source,
-  );
+  const permissions = { area: role, prefix: options.settings.keyPrefix };
+  const access = { ...redisOptions(options, role, target), permissions };
+  const redis = createRedis({ ...access, onConnectionChange: () => guard.onConnectionChange() }, source);
+  const { refusals } = access;
   const guard = new FormatGuard({ commands: redis, role, key: keyspace.format(role), clock, log });
   metrics.onScrape(role, () => {
     const { conflictingMasters, changes } = redis.topologyStatus();
     const isFormatRefused = guard.refusal !== undefined;
-    return { isUp: redis.isReady(), conflictingMasters, masterChanges: changes, isFormatRefused };
+    const refusedCodes = refusals.current().map(({ code }) => code);
+    return { isUp: redis.isReady(), conflictingMasters, masterChanges: changes, isFormatRefused, refusedCodes };
   });
   redis.start();
-  return { redis, guard };
+  return { redis, guard, refusals };
 }
 
 /** `role` is also what logs say. */
-function redisOptions(options: StoresOptions, role: string, seeds: readonly Seed[]): RedisOptions {
+function redisOptions(options: RedisStoresOptions, role: string, target: RedisTarget): RedisOptions {
   const { settings, clock, wheel, log, metrics } = options;
   return {
     role,
-    seeds,
-    credentials: credentialsOf(options, role, seeds),
-    isTls: seeds[0]?.isTls ?? false,
-    tlsCa: readTlsCa(settings),
+    seeds: target.hosts,
+    ...(target.masterName === undefined
+      ? {}
+      : { sentinel: { masterName: target.masterName, credentials: sentinelCredentials(options, role) } }),
+    credentials: serverCredentials(options, role, target),
+    isTls: target.isTls,
+    tlsFiles: () => options.tlsFiles.read(),
+    tlsServerName: settings.redisTlsServerName,
+    addressMap: createAddressMap(settings.redisAddressMap),
     connectTimeoutMs: settings.redisConnectTimeoutMs,
     commandTimeoutMs: settings.redisTimeoutMs,
     connectionsPerMaster: settings.redisConnections,
@@ -187,25 +217,39 @@ function redisOptions(options: StoresOptions, role: string, seeds: readonly Seed
     wheel,
     metrics: metrics.redis(role),
     log,
+    refusals: new RefusalLog({ role, clock, log }),
   };
 }
 
+function serverCredentials({ settings, log }: StoresOptions, role: string, target: RedisTarget): CredentialsSource {
+  return loudly({ log, role, setting: 'PANNIER_REDIS_PASSWORD_FILE' }, async () => {
+    const password = (await readRedisPassword(settings)) ?? target.password;
+    return { username: settings.redisUsername ?? target.username, password };
+  });
+}
+
+function sentinelCredentials({ settings, log }: StoresOptions, role: string): CredentialsSource {
+  return loudly({ log, role, setting: 'PANNIER_REDIS_SENTINEL_PASSWORD_FILE' }, async () => {
+    return { username: settings.redisSentinelUsername, password: await readSentinelPassword(settings) };
+  });
+}
+
 /** Asked for every new connection: the file may have been rotated. That it cannot be read is told once, until it can. */
-function credentialsOf({ settings, log }: StoresOptions, role: string, seeds: readonly Seed[]): CredentialsSource {
-  const seed = seeds.find((candidate) => candidate.password !== undefined) ?? seeds[0];
+function loudly(
+  { log, role, setting }: { log: Logger; role: string; setting: string },
+  source: CredentialsSource,
+): CredentialsSource {
   let isTold = false;
   return async () => {
     try {
-      const password = (await readRedisPassword(settings)) ?? seed?.password;
+      const credentials = await source();
       isTold = false;
-      return { username: settings.redisUsername ?? seed?.username, password };
+      return credentials;
     } catch (error) {
       if (!isTold) {
         isTold = true;
-        log.error(
-          { role, code: readFailureCode(error) },
-          'cannot read PANNIER_REDIS_PASSWORD_FILE, no new connection to Redis is made',
-        );
+        const fields = { role, code: readFailureCode(error) };
+        log.error(fields, `cannot read ${setting}, no new connection to Redis is made`);
       }
       throw error;
     }
@@ -213,11 +257,15 @@ function credentialsOf({ settings, log }: StoresOptions, role: string, seeds: re
 }
 
 /** Says so once when no node has answered for a while: calls go on by their failure modes, which nobody may notice. */
-function warnOfSilence(redis: Redis, role: string, seeds: readonly Seed[], log: Logger): () => void {
+function warnOfSilence(redis: Redis, role: string, seeds: readonly NodeAddress[], log: Logger): () => void {
   const timer = setTimeout(() => {
-    if (redis.describe().length === 0 && redis.topologyStatus().notices.length === 0) {
+    const { notices, reasons } = redis.topologyStatus();
+    if (redis.describe().length === 0 && notices.length === 0) {
       const asked = seeds.map(addressText);
-      log.warn({ role, asked }, 'no Redis node has answered yet, calls are answered without it');
+      log.warn(
+        { role, asked, reasons: Object.fromEntries(reasons) },
+        'no Redis node has answered yet, calls are answered without it',
+      );
     }
   }, SILENCE_MS);
   timer.unref();
@@ -241,16 +289,25 @@ function warnOfEviction(redis: Redis, log: Logger): () => void {
   return () => clearInterval(timer);
 }
 
-function describe(role: string, { redis, guard }: Role, seeds: readonly Seed[]): string[] {
+function describe(role: string, { redis, guard, refusals }: Role, seeds: readonly NodeAddress[]): string[] {
+  const { notices, reasons } = redis.topologyStatus();
   const nodes = redis.describe();
-  const notices = redis.topologyStatus().notices.map((notice) => `redis ${role}: ${notice}`);
+  const problems = [...notices, ...refusals.current().map(refusalLine)].map((text) => `redis ${role}: ${text}`);
   if (nodes.length === 0) {
-    const silence = `redis ${role}: no node has answered yet, asked: ${seeds.map(addressText).join(' ')}`;
-    return notices.length === 0 ? [silence] : notices;
+    const asked = seeds.map(addressText);
+    const silence = `redis ${role}: no node has answered yet, asked: ${asked.join(' ')}`;
+    const causes = [...reasons].map(([node, reason]) => `redis ${role} ${node}: ${reason}`);
+    return [...(problems.length === 0 ? [silence] : []), ...causes, ...problems];
   }
-  const lines = nodes.map(
-    (node) => `redis ${role} ${node.node}: ${node.isReady ? 'connected' : (node.refusal ?? 'not connected')}`,
-  );
-  const refusals = guard.refusal === undefined ? [] : [`redis ${role}: all calls are refused, ${guard.refusal}`];
-  return [...lines, ...notices, ...refusals];
+  const lines = nodes.map(({ node, isReady, reason }) => {
+    const cause = reason === undefined ? '' : `: ${reason}`;
+    return `redis ${role} ${node}: ${isReady ? 'connected' : `not connected${cause}`}`;
+  });
+  const formats = guard.refusal === undefined ? [] : [`redis ${role}: all calls are refused, ${guard.refusal}`];
+  return [...lines, ...problems, ...formats];
+}
+
+function refusalLine({ code, node, command, details, sinceMs }: CurrentRefusal): string {
+  const since = new Date(sinceMs).toISOString();
+  return `refused since ${since}: ${code} (${command} on ${node}): ${details.join('; ')}`;
 }

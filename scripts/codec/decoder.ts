@@ -103,13 +103,15 @@ function caseLines(message: MessageModel, field: FieldModel): string[] {
     '        }',
   ]);
   const read =
-    value.kind === 'message' ? nestedLines(value, target, field) : [`        ${target} = ${readCall(value, type)};`];
+    value.kind === 'message'
+      ? nestedLines(value, target, field)
+      : [`        ${target} = ${readCall(value, field.protoName, type)};`];
   return [labelOf(field, wireTypeOf(value)), ...cleared, ...read, '        break;'];
 }
 
 function nestedLines(value: ValueModel & { kind: 'message' }, target: string, field: SingleField): string[] {
   return [
-    ...enterLines(field),
+    enterLine(field),
     `        ${target} = read${value.type.local}(${target});`,
     `        reader.leave(end${field.number});`,
   ];
@@ -120,7 +122,7 @@ function repeatedLines(field: FieldModel & { shape: 'repeated' }, target: string
   if (value.kind === 'message') {
     return [
       labelOf(field, LENGTH),
-      ...enterLines(field),
+      enterLine(field, `, ${target}.length`),
       `        ${target}.push(read${value.type.local}());`,
       `        reader.leave(end${field.number});`,
       '        break;',
@@ -128,7 +130,7 @@ function repeatedLines(field: FieldModel & { shape: 'repeated' }, target: string
   }
   const one = [
     labelOf(field, wireTypeOf(value)),
-    `        ${target}.push(${readCall(value, elementType)});`,
+    `        ${target}.push(${readCall(value, field.protoName, elementType)});`,
     '        break;',
   ];
   if (wireTypeOf(value) === LENGTH) {
@@ -137,25 +139,32 @@ function repeatedLines(field: FieldModel & { shape: 'repeated' }, target: string
   return [
     ...one,
     labelOf(field, LENGTH),
-    ...enterLines(field),
+    enterLine(field),
     '        while (reader.hasMore()) {',
-    `          ${target}.push(${readCall(value, elementType)});`,
+    `          ${target}.push(${readCall(value, field.protoName, elementType)});`,
     '        }',
     `        reader.leave(end${field.number});`,
     '        break;',
   ];
 }
 
-function enterLines(field: FieldModel): string[] {
-  return [`        const end${field.number} = reader.enter();`];
+function enterLine(field: FieldModel, index = ''): string {
+  return `        const end${field.number} = reader.enter('${field.protoName}'${index});`;
 }
 
 function labelOf(field: FieldModel, wireType: number): string {
   return `      case ${tagOf(field.number, wireType)}: // ${field.name} = ${field.number}`;
 }
 
-function readCall(value: ValueModel, type: string): string {
-  return value.kind === 'enum' ? `reader.int32() as ${type}` : `reader.${value.kind}()`;
+function readCall(value: ValueModel, protoName: string, type: string): string {
+  switch (value.kind) {
+    case 'enum':
+      return `reader.int32() as ${type}`;
+    case 'string':
+      return `reader.string('${protoName}')`;
+    default:
+      return `reader.${value.kind}()`;
+  }
 }
 
 function mapReaderOf(message: MessageModel, field: FieldModel): string {
@@ -169,17 +178,17 @@ function mapEntryLines(message: MessageModel, field: FieldModel & { shape: 'map'
   return [
     '',
     `function ${mapReaderOf(message, field)}(map: ${mapType}): void {`,
-    '  const outerEnd = reader.enter();',
+    `  const outerEnd = reader.enter('${field.protoName}');`,
     "  let key = '';",
     `  let value: ${mapType}[string] = ${scalarDefault(value)};`,
     '  while (reader.hasMore()) {',
     '    const tag = reader.tag();',
     '    switch (tag) {',
     `      case ${tagOf(1, LENGTH)}:`,
-    '        key = reader.string();',
+    "        key = reader.string('key');",
     '        break;',
     `      case ${tagOf(2, wireTypeOf(value))}:`,
-    `        value = ${readCall(value, `${mapType}[string]`)};`,
+    `        value = ${readCall(value, 'value', `${mapType}[string]`)};`,
     '        break;',
     '      default:',
     '        reader.skip(tag);',

@@ -36,7 +36,10 @@ const FIELD_KINDS: ReadonlyMap<number, ScalarKind | 'message'> = new Map([
 ]);
 
 interface FieldBase {
+  /** In TypeScript: `windowMs`. */
   readonly name: string;
+  /** In the proto and in errors: `window_ms`. */
+  readonly protoName: string;
   readonly number: number;
 }
 
@@ -140,7 +143,7 @@ function readField(
   field: FieldDescriptor,
   all: readonly FieldDescriptor[],
 ): FieldModel {
-  const base = { name: field.jsonName, number: field.number };
+  const base = { name: field.jsonName, protoName: field.name, number: field.number };
   const entry = field.type === FieldType.MESSAGE ? contract.messages.get(field.typeName) : undefined;
   if (entry?.isMapEntry === true) {
     return { ...base, shape: 'map', value: readMapValue(contract, messageName, field, entry.fields) };

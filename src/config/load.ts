@@ -4,6 +4,8 @@
  * Promises: every mistake is named with what was found and what is wanted, a secret never with what was found; an unknown PANNIER_*
  * variable is a mistake, except those that Kubernetes makes of a Service called pannier.
  */
+import { parseRedisUrl, type RedisTarget } from '../lib/redis-url.ts';
+import { type AddressMapping, parseAddressMap } from './address-map.ts';
 import { nearestOf } from './nearest.ts';
 import { PREFIX, parseAddress, SETTINGS, type SettingName, type SettingRow } from './settings.ts';
 
@@ -13,12 +15,20 @@ export interface ListenAddress {
 }
 
 export interface Settings {
-  /** Empty: the memory store. */
-  readonly redisUrls: readonly string[];
-  readonly cacheRedisUrls: readonly string[];
+  /** Undefined: the memory store. */
+  readonly redis: RedisTarget | undefined;
+  /** Undefined: the cache is in the same Redis. */
+  readonly cacheRedis: RedisTarget | undefined;
   readonly redisUsername: string | undefined;
   readonly redisPasswordFile: string | undefined;
+  readonly redisSentinelUsername: string | undefined;
+  readonly redisSentinelPasswordFile: string | undefined;
   readonly redisTlsCaFile: string | undefined;
+  /** Set if and only if the key file is. */
+  readonly redisTlsCertFile: string | undefined;
+  readonly redisTlsKeyFile: string | undefined;
+  readonly redisTlsServerName: string | undefined;
+  readonly redisAddressMap: readonly AddressMapping[];
   readonly redisFilesOptional: boolean;
   readonly redisTimeoutMs: number;
   readonly redisConnectTimeoutMs: number;
@@ -37,11 +47,14 @@ export interface Settings {
   readonly policyFileOptional: boolean;
   readonly keyPrefix: string;
   readonly scope: string;
+  readonly hashSubjects: boolean;
+  readonly subjectKeyFile: string | undefined;
   readonly defaultDeadlineMs: number;
   readonly drainTimeoutMs: number;
   readonly logLevel: string;
   readonly memoryMaxEntries: number;
-  readonly memoryMaxBytes: number;
+  /** Undefined: as much as the heap allows. */
+  readonly memoryMaxBytes: number | undefined;
   readonly nearMaxEntries: number;
   readonly nearMaxBytes: number;
   readonly cacheMaxValueBytes: number;
@@ -102,8 +115,13 @@ function findProblem(row: SettingRow, text: string): SettingProblem | undefined 
     }
     case 'choice':
       return row.kind.choices.includes(text) ? undefined : problem(`one of ${row.kind.choices.join(', ')}`);
-    case 'text':
-      return row.kind.accepts(text) ? undefined : problem(row.kind.wanted);
+    case 'text': {
+      if (row.kind.accepts(text)) {
+        return undefined;
+      }
+      const exact = row.kind.problemOf?.(text);
+      return exact === undefined ? problem(row.kind.wanted) : { name, message: `${name}${exact}` };
+    }
   }
 }
 
@@ -135,25 +153,37 @@ function contradictions(texts: ReadonlyMap<SettingName, string | undefined>): Se
       'Cannot use PANNIER_CACHE_REDIS_URL: PANNIER_REDIS_URL is unset, wanted both or PANNIER_REDIS_URL alone';
     problems.push({ name: 'PANNIER_CACHE_REDIS_URL', message });
   }
+  const pair = ['REDIS_TLS_CERT_FILE', 'REDIS_TLS_KEY_FILE'] as const;
+  const given = pair.filter((name) => texts.get(name) !== undefined);
+  for (const missing of pair.filter((name) => given.length === 1 && !given.includes(name))) {
+    const message = `cannot use ${PREFIX}${given[0]}: ${PREFIX}${missing} is not set; set both or neither`;
+    problems.push({ name: PREFIX + missing, message });
+  }
   return problems;
 }
 
 function toSettings(texts: ReadonlyMap<SettingName, string | undefined>): Settings {
   const text = (name: SettingName): string => texts.get(name) ?? '';
+  const optionalNumber = (name: SettingName): number | undefined => {
+    const given = texts.get(name);
+    return given === undefined ? undefined : Number(given);
+  };
   const listen = (name: SettingName): ListenAddress | undefined => parseAddress(text(name));
-  const urls = (name: SettingName): string[] =>
-    text(name)
-      .split(',')
-      .map((url) => url.trim())
-      .filter((url) => url !== '');
-  const redisUrls = urls('REDIS_URL');
-  const cacheRedisUrls = urls('CACHE_REDIS_URL');
+  const addressMap = parseAddressMap(text('REDIS_ADDRESS_MAP'));
+  const redis = texts.get('REDIS_URL');
+  const cacheRedis = texts.get('CACHE_REDIS_URL');
   return {
-    redisUrls,
-    cacheRedisUrls: cacheRedisUrls.length === 0 ? redisUrls : cacheRedisUrls,
+    redis: redis === undefined ? undefined : parseRedisUrl(redis),
+    cacheRedis: cacheRedis === undefined || cacheRedis.trim() === redis?.trim() ? undefined : parseRedisUrl(cacheRedis),
     redisUsername: texts.get('REDIS_USERNAME'),
     redisPasswordFile: texts.get('REDIS_PASSWORD_FILE'),
+    redisSentinelUsername: texts.get('REDIS_SENTINEL_USERNAME'),
+    redisSentinelPasswordFile: texts.get('REDIS_SENTINEL_PASSWORD_FILE'),
     redisTlsCaFile: texts.get('REDIS_TLS_CA_FILE'),
+    redisTlsCertFile: texts.get('REDIS_TLS_CERT_FILE'),
+    redisTlsKeyFile: texts.get('REDIS_TLS_KEY_FILE'),
+    redisTlsServerName: texts.get('REDIS_TLS_SERVER_NAME'),
+    redisAddressMap: 'mappings' in addressMap ? addressMap.mappings : [],
     redisFilesOptional: text('REDIS_FILES_OPTIONAL') === 'true',
     redisTimeoutMs: Number(text('REDIS_TIMEOUT_MS')),
     redisConnectTimeoutMs: Number(text('REDIS_CONNECT_TIMEOUT_MS')),
@@ -169,11 +199,13 @@ function toSettings(texts: ReadonlyMap<SettingName, string | undefined>): Settin
     policyFileOptional: text('POLICY_FILE_OPTIONAL') === 'true',
     keyPrefix: text('KEY_PREFIX'),
     scope: text('SCOPE'),
+    hashSubjects: text('HASH_SUBJECTS') === 'true',
+    subjectKeyFile: texts.get('SUBJECT_KEY_FILE'),
     defaultDeadlineMs: Number(text('DEFAULT_DEADLINE_MS')),
     drainTimeoutMs: Number(text('DRAIN_TIMEOUT_MS')),
     logLevel: text('LOG_LEVEL'),
     memoryMaxEntries: Number(text('MEMORY_MAX_ENTRIES')),
-    memoryMaxBytes: Number(text('MEMORY_MAX_BYTES')),
+    memoryMaxBytes: optionalNumber('MEMORY_MAX_BYTES'),
     nearMaxEntries: Number(text('NEAR_MAX_ENTRIES')),
     nearMaxBytes: Number(text('NEAR_MAX_BYTES')),
     cacheMaxValueBytes: Number(text('CACHE_MAX_VALUE_BYTES')),

@@ -3,11 +3,19 @@
  *
  * A setting is an environment variable `PANNIER_<name>`. A row says what it is for, what it may be, what it is when unset, and why.
  */
+import { REDIS_URL_FORMS, readRedisUrl } from '../lib/redis-url.ts';
+import { ADDRESS_MAP_FORM, isHostName, parseAddressMap } from './address-map.ts';
 import { NAME_PATTERN } from './policy-file.ts';
 
 export type SettingKind =
   | { readonly kind: 'integer'; readonly min: number; readonly max: number; readonly unit: string }
-  | { readonly kind: 'text'; readonly wanted: string; readonly accepts: (value: string) => boolean }
+  | {
+      readonly kind: 'text';
+      readonly wanted: string;
+      readonly accepts: (value: string) => boolean;
+      /** Which part of a value is wrong, after the name of the setting, in words that may be shown even of a secret; absent: `wanted` says enough. */
+      readonly problemOf?: (value: string) => string | undefined;
+    }
   | { readonly kind: 'choice'; readonly choices: readonly string[] };
 
 export interface SettingRow {
@@ -31,8 +39,9 @@ const path: SettingKind = {
 };
 const redisUrls: SettingKind = {
   kind: 'text',
-  wanted: 'redis://HOST:PORT or rediss://HOST:PORT, several of one scheme separated by commas, no database number',
-  accepts: areRedisUrls,
+  wanted: REDIS_URL_FORMS,
+  accepts: (value) => redisUrlProblem(value) === undefined,
+  problemOf: (value) => `: ${redisUrlProblem(value)}`,
 };
 const address: SettingKind = {
   kind: 'text',
@@ -78,17 +87,67 @@ export const SETTINGS = [
     why: 'A mounted Secret can be rotated without a restart, and a file does not show in the environment.',
   },
   {
+    name: 'REDIS_SENTINEL_USERNAME',
+    kind: { kind: 'text', wanted: 'a name', accepts: (value) => value.length > 0 },
+    initial: undefined,
+    meaning: 'ACL user of the Sentinels of a redis+sentinel:// URL.',
+    why: 'Unset: their default user. The user and the password of the URL are for the servers alone.',
+  },
+  {
+    name: 'REDIS_SENTINEL_PASSWORD_FILE',
+    kind: path,
+    initial: undefined,
+    meaning: 'File that holds the password of the Sentinels; read again for every connection.',
+    why: 'Unset: they have no password. Sentinels have a login of their own, and many have none.',
+  },
+  {
     name: 'REDIS_TLS_CA_FILE',
     kind: path,
     initial: undefined,
-    meaning: 'Certificates (PEM) that a rediss:// server must be signed by.',
-    why: "Unset: Node's own list.",
+    meaning: 'Certificates (PEM) that a rediss:// server must be signed by; read again for every connection.',
+    why: "Unset: Node's own list. A new CA needs no restart.",
+  },
+  {
+    name: 'REDIS_TLS_CERT_FILE',
+    kind: path,
+    initial: undefined,
+    meaning: 'Client certificate (PEM, with its chain) for rediss://; read again for every connection.',
+    why: 'Unset: no client certificate. Set together with PANNIER_REDIS_TLS_KEY_FILE.',
+  },
+  {
+    name: 'REDIS_TLS_KEY_FILE',
+    kind: path,
+    initial: undefined,
+    meaning: 'Private key (PEM, without a passphrase) of the client certificate; read again for every connection.',
+    why: 'Unset: no client certificate. Set together with PANNIER_REDIS_TLS_CERT_FILE.',
+  },
+  {
+    name: 'REDIS_TLS_SERVER_NAME',
+    kind: { kind: 'text', wanted: 'a host name (no IP address)', accepts: isHostName },
+    initial: undefined,
+    meaning: 'Name by which every rediss:// server is verified, and which is sent to it (SNI).',
+    why: 'Unset: the host by which it is reached. A Cluster may announce IP addresses and have certificates for a name.',
+  },
+  {
+    name: 'REDIS_ADDRESS_MAP',
+    kind: {
+      kind: 'text',
+      wanted: ADDRESS_MAP_FORM,
+      accepts: (value) => 'mappings' in parseAddressMap(value),
+      problemOf: (value) => {
+        const result = parseAddressMap(value);
+        return 'problem' in result ? result.problem : undefined;
+      },
+    },
+    initial: undefined,
+    meaning: 'Where nodes are reached that announce other addresses.',
+    why: 'Unset: nodes are reached as they announce themselves, which fails behind a NAT and where certificates have other names.',
   },
   {
     name: 'REDIS_FILES_OPTIONAL',
     kind: { kind: 'choice', choices: ['true', 'false'] },
     initial: 'false',
-    meaning: 'true: the password and CA files may be missing or empty, which is as if they were not set.',
+    meaning: 'true: the password, TLS and subject key files may be missing or empty, which is as if they were not set.',
     why: 'A wrong path should be told at once; a mounted Secret holds what its owner put there.',
   },
   {
@@ -195,6 +254,21 @@ export const SETTINGS = [
     why: 'Two teams both call a policy `api`. A policy with `shared: true` is counted across scopes.',
   },
   {
+    name: 'HASH_SUBJECTS',
+    kind: { kind: 'choice', choices: ['true', 'false'] },
+    initial: 'false',
+    meaning:
+      'true: Redis holds the subjects of all limits (`key` of a check) by their hash, also of limits that are given in the call.',
+    why: 'For subjects that are secrets, such as API keys. A policy can have it alone (`hash_subjects`). Switching starts new counts.',
+  },
+  {
+    name: 'SUBJECT_KEY_FILE',
+    kind: path,
+    initial: undefined,
+    meaning: 'File with the key of these hashes (HMAC-SHA-256), 16 bytes or more; read at start.',
+    why: 'Unset: plain SHA-256, by which subjects that can be guessed can be found. All sidecars need the same key; another one starts new counts.',
+  },
+  {
     name: 'DEFAULT_DEADLINE_MS',
     kind: milliseconds(1, 600_000),
     initial: '1000',
@@ -220,14 +294,15 @@ export const SETTINGS = [
     kind: count(1, 100_000_000),
     initial: '200000',
     meaning: 'Entries of each memory store (limits, sessions, cache), where there is no Redis.',
-    why: 'Bounded by construction.',
+    why: 'Small entries reach the bound in bytes first, unless the heap is large.',
   },
   {
     name: 'MEMORY_MAX_BYTES',
     kind: bytes(1_000_000, 100_000_000_000),
-    initial: '67108864',
-    meaning: 'Bytes of each memory store.',
-    why: 'Bounded by construction.',
+    initial: undefined,
+    meaning:
+      'Bytes of each memory store. All three can be full at once, so three times as much must fit the heap of V8.',
+    why: 'Unset: a sixth of the heap of V8, at most 64 MiB. In a container of 192Mi that is 18.9 MB, enough for 46,000 limits.',
   },
   {
     name: 'NEAR_MAX_ENTRIES',
@@ -265,30 +340,7 @@ export function parseAddress(text: string): { host: string; port: number } | und
   return { host: host === '' ? '::' : host, port };
 }
 
-function areRedisUrls(text: string): boolean {
-  const schemes = new Set<string>();
-  for (const part of text.split(',')) {
-    if (!URL.canParse(part.trim())) {
-      return false;
-    }
-    const url = new URL(part.trim());
-    const isRedis = url.protocol === 'redis:' || url.protocol === 'rediss:';
-    // What stands behind ? or # would be ignored: a database, an option, or the rest of a password that is not percent-encoded.
-    const hasMore = !['', '/', '/0'].includes(url.pathname) || url.search !== '' || url.hash !== '';
-    const canBeReached = url.hostname !== '' && url.port !== '0';
-    if (!isRedis || hasMore || !canBeReached || !isPercentEncoded(url.username) || !isPercentEncoded(url.password)) {
-      return false;
-    }
-    schemes.add(url.protocol);
-  }
-  return schemes.size === 1;
-}
-
-function isPercentEncoded(text: string): boolean {
-  try {
-    decodeURIComponent(text);
-    return true;
-  } catch {
-    return false;
-  }
+function redisUrlProblem(text: string): string | undefined {
+  const reading = readRedisUrl(text);
+  return 'problem' in reading ? reading.problem : undefined;
 }

@@ -107,6 +107,12 @@ export const METRICS = {
     labels: ['role'],
     help: '1 while all calls of a role are refused, because the stored data has a format that this release does not read.',
   },
+  redisRefusals: {
+    name: 'pannier_redis_refusals',
+    type: 'gauge',
+    labels: ['role', 'code'],
+    help: '1 while Redis refuses commands or connections of a role with this error code (MISCONF, NOPERM ...), 0 once that is over.',
+  },
   redisRoundTrip: {
     name: 'pannier_redis_round_trip_seconds',
     type: 'histogram',

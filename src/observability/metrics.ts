@@ -35,6 +35,8 @@ export interface RedisHealth {
   /** Since the start. */
   readonly masterChanges: number;
   readonly isFormatRefused: boolean;
+  /** Redis error codes, each with which something is refused now. */
+  readonly refusedCodes: readonly string[];
 }
 
 type DecisionOutcome = 'allowed' | 'denied' | 'failure_allowed' | 'failure_denied';
@@ -141,10 +143,24 @@ export function createMetrics(options: MetricsOptions): Metrics {
       this.set({ role }, read().isFormatRefused ? 1 : 0);
     }
   });
+  const codes = new Set(options.redisCodes);
+  const refusedSeries = new Map<string, { readonly role: string; readonly code: string }>();
+  gauge(METRICS.redisRefusals, function collect() {
+    const now = new Set<string>();
+    for (const [role, read] of healthByRole) {
+      for (const refusedCode of read().refusedCodes) {
+        const code = codes.has(refusedCode) ? refusedCode : OTHER;
+        now.add(`${role} ${code}`);
+        refusedSeries.set(`${role} ${code}`, { role, code });
+      }
+    }
+    for (const [id, labels] of refusedSeries) {
+      this.set(labels, now.has(id) ? 1 : 0);
+    }
+  });
   const delay = collectProcess(gauge, counter, options);
   const nodes = boundedLabel(NODES_MAX);
   const reasons = boundedLabel(REASONS_MAX);
-  const codes = new Set(options.redisCodes);
   const decisionHandles = new Map<string, Counter.Internal>();
   let inForce = new Set<string>([INLINE_POLICY]);
 

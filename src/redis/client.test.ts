@@ -9,6 +9,7 @@ import { jest } from '@jest/globals';
 import { generate } from 'selfsigned';
 import { startFakeRedisPeer } from '../../test/support/fake-redis-peer.ts';
 import { redisOptions } from '../../test/support/redis-client.ts';
+import { trustOf } from '../../test/support/redis-tls.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { openClient } from './client.ts';
 
@@ -50,7 +51,7 @@ test('a name and a handshake that are slow together: the attempt is given up, an
   const { port } = server.address() as { port: number };
   const access = redisOptions(`rediss://${HOST}:${port}`, {
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
-    tlsCa: Buffer.from(certificate.cert),
+    tlsFiles: trustOf(Buffer.from(certificate.cert)),
   });
   await expect(openClient({ host: HOST, port }, access, { onLost: () => undefined })).rejects.toThrow('in time');
   await waitFor('the handshake', () => accepted === 1);

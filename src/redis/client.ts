@@ -19,15 +19,20 @@ import {
 } from '@redis/client';
 import { readFailureCode } from '../lib/system-code.ts';
 import { addressText, type NodeAddress } from './address.ts';
+import { NO_ADDRESS_MAP } from './address-map.ts';
 import type { RedisArgument, RedisReply } from './commands.ts';
 import { connectPacer } from './connect-pacer.ts';
 import { joinWrites } from './joined-writes.ts';
 import type { RedisAccess } from './options.ts';
 import { guardQueues } from './queue-guard.ts';
+import { UnusableServerError } from './refused-server.ts';
+import { type TlsOptions, tlsOptions } from './tls.ts';
 
 export interface OpenClient {
   /** Rejects with an Error whose message begins with Redis' code, or with node-redis' own errors. */
   send(command: readonly RedisArgument[]): Promise<RedisReply>;
+  /** A channel that is not sharded. */
+  subscribe(channel: string, onMessage: (message: Buffer) => void): Promise<void>;
   sSubscribe(channel: string, onMessage: (message: Buffer, channel: Buffer) => void): Promise<void>;
   sUnsubscribe(channel: string): Promise<void>;
   /** Bytes of replies that have arrived on this connection, finished or not: the only proof that the other side is there. */
@@ -78,7 +83,7 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
   const credentials = await inTime(
     access.credentials(),
     access.connectTimeoutMs,
-    'the credentials were not read in time',
+    (limit) => `the credentials were not read ${limit}`,
   );
   const resolvedTo: string[] = [];
   const socket = {
@@ -89,11 +94,11 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
     keepAliveInitialDelay: 5_000,
     lookup: recordingLookup(access.lookup ?? (dns.lookup as LookupFunction), resolvedTo),
   };
-  const tls = { tls: true as const, ...(access.tlsCa === undefined ? {} : { ca: access.tlsCa }) };
+  const tls = access.isTls ? await readTlsOptions(address, access) : {};
   const client = new RedisClient({
     ...(credentials.username === undefined ? {} : { username: credentials.username }),
     ...(credentials.password === undefined ? {} : { password: credentials.password }),
-    socket: access.isTls ? { ...socket, ...tls } : socket,
+    socket: { ...socket, ...tls },
     RESP: 3,
     name: 'pannier',
     disableOfflineQueue: true,
@@ -104,6 +109,8 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
   });
   let isLost = false;
   let isOpened = false;
+  /** By TCP, and by TLS where it is used. */
+  let isReached = false;
   let closed: (() => void) | undefined;
   function lose(reason: string): void {
     if (!isLost && isOpened) {
@@ -114,6 +121,9 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
       events.onLost(reason);
     }
   }
+  client.on('connect', () => {
+    isReached = true;
+  });
   client.on('error', (error: unknown) => lose(reasonOf(error)));
   client.on('end', () => lose('end'));
   client.on('terminated', (cause: unknown) => lose(reasonOf(cause)));
@@ -125,10 +135,14 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
   let vouchedAtMs: number | undefined;
   // node-redis bounds the TCP connect only: a server that accepts and never answers HELLO would hang it for ever.
   try {
-    await inTime(client.connect(), access.connectTimeoutMs, 'no answer in time');
+    await inTime(client.connect(), access.connectTimeoutMs, (limit) => unansweredText(access.isTls, isReached, limit));
     if (access.guard !== undefined && client.isReady) {
       const verified = access.guard.verify(address, send);
-      vouchedAtMs = await inTime(verified, access.connectTimeoutMs, 'the server did not prove its role');
+      vouchedAtMs = await inTime(
+        verified,
+        access.connectTimeoutMs,
+        (limit) => `the server did not report its role ${limit}`,
+      );
     }
     if (!client.isReady) {
       throw new Error('Cannot connect to Redis: the connection was lost at once');
@@ -145,6 +159,9 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
     send,
     bytesRead,
     vouchedAtMs: vouchedAtMs ?? Number.NEGATIVE_INFINITY,
+    subscribe: async (channel, onMessage) => {
+      await client.subscribe(channel, onMessage, true);
+    },
     sSubscribe: async (channel, onMessage) => {
       await client.sSubscribe(channel, onMessage as (message: Buffer, channel: Buffer) => unknown, true);
     },
@@ -153,6 +170,18 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
     },
     destroy: () => lose('closed'),
   };
+}
+
+async function readTlsOptions(address: NodeAddress, access: RedisAccess): Promise<TlsOptions> {
+  const files = await inTime(
+    access.tlsFiles?.() ?? Promise.resolve({ ca: undefined, clientPair: undefined }),
+    access.connectTimeoutMs,
+    (limit) => `the TLS files were not read ${limit}`,
+  );
+  return tlsOptions(address, files, {
+    addressMap: access.addressMap ?? NO_ADDRESS_MAP,
+    serverName: access.tlsServerName,
+  });
 }
 
 /**
@@ -188,18 +217,28 @@ function reasonOf(error: unknown): string {
   return readFailureCode(error);
 }
 
-class NoAnswerInTime extends Error {}
+class NoAnswerInTime extends UnusableServerError {}
+
+function unansweredText(isTls: boolean, isReached: boolean, limit: string): string {
+  if (isReached) {
+    return `the server accepted the connection and did not answer ${limit}`;
+  }
+  return isTls
+    ? `the TLS handshake got no answer ${limit}; does the port serve TLS, and is the host reachable?`
+    : `the TCP connection was not accepted ${limit}`;
+}
 
 /** ASKING and the like come on top of what callers may queue. */
 const CONTROL_COMMANDS = 1_000;
 
-async function inTime<Value>(promise: Promise<Value>, timeoutMs: number, found: string): Promise<Value> {
+async function inTime<Value>(
+  promise: Promise<Value>,
+  timeoutMs: number,
+  found: (limit: string) => string,
+): Promise<Value> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new NoAnswerInTime(`Cannot connect to Redis: ${found}, expected within ${timeoutMs} ms`)),
-      timeoutMs,
-    );
+    timer = setTimeout(() => reject(new NoAnswerInTime(found(`in time (${timeoutMs} ms)`))), timeoutMs);
   });
   // It may still fail when nobody waits for it any more.
   promise.catch(() => undefined);

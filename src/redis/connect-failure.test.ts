@@ -19,7 +19,8 @@ afterEach(async () => {
 
 function open(url: string): object[] {
   const told: object[] = [];
-  const log: Logger = { ...silentLogger, warn: (fields, message) => told.push({ ...fields, message }) };
+  const tell = (fields: object, message: string): void => void told.push({ ...fields, message });
+  const log: Logger = { ...silentLogger, warn: tell, error: tell };
   redis = createRedis(redisOptions(url, { log, connectTimeoutMs: 100 }));
   redis.start();
   return told;
@@ -34,7 +35,7 @@ test('a port on which nobody listens', async () => {
   ]);
 });
 
-test('a server without HELLO, which repeats the password: its code alone, and once', async () => {
+test('a server without HELLO, which repeats the password: its text without the password, and once', async () => {
   peer = await startFakeRedisPeer({
     onHello: ({ words, answer }) => answer(`-ERR unknown command 'HELLO', with args beginning with: ${words}\r\n`),
   });
@@ -42,7 +43,15 @@ test('a server without HELLO, which repeats the password: its code alone, and on
   const { accepted } = peer;
   await waitFor('several attempts', () => accepted() >= 4);
   expect(told).toEqual([
-    { node: `127.0.0.1:${peer.port}`, role: 'state', reason: 'ERR', message: 'cannot use a Redis node' },
+    {
+      role: 'state',
+      code: 'ERR',
+      node: `127.0.0.1:${peer.port}`,
+      command: 'connect',
+      reply: 'ERR unknown command HELLO ...',
+      detail: 'the Redis server lacks a command (7.0 or later is wanted)',
+      message: 'Redis refuses connections',
+    },
   ]);
 });
 
@@ -50,5 +59,5 @@ test('a server that does not answer', async () => {
   peer = await startFakeRedisPeer({ onHello: () => undefined });
   const told = open(`redis://127.0.0.1:${peer.port}`);
   await waitFor('the cause', () => told.length === 1);
-  expect(told).toMatchObject([{ reason: 'NoAnswerInTime' }]);
+  expect(told).toMatchObject([{ reason: 'the server accepted the connection and did not answer in time (100 ms)' }]);
 });

@@ -1,37 +1,81 @@
 /**
- * Why a node cannot be used, in one word that may be logged, and each word once until it can.
+ * Why servers cannot be used: each reason is logged once until they can be, and the latest one of each address is kept for /readyz.
  *
- * Never the text itself: an old server repeats what it was sent when it refuses a login, the password with it.
+ *   1. What the server answered goes to the refusals of the roles (refusal-log.ts); every other reason is a warning here.
+ *   2. Reasons are words of connect-reason.ts. Reasons and addresses are bounded.
  */
-import { ErrorReply } from '@redis/client';
 import type { Logger } from '../lib/logger.ts';
-import { systemCodeOf } from '../lib/system-code.ts';
-import { serverCodeOf } from './server-error.ts';
+import type { StoreError } from '../lib/store-error.ts';
+import { connectReason, isServerAnswer } from './connect-reason.ts';
+import type { RefusalLog } from './refusal-log.ts';
+import { loginRefusalOf } from './server-error.ts';
+import { tlsHint } from './tls.ts';
 
-/** Words are few; this bounds them all the same. */
-const WORDS_MAX = 16;
+/** Reasons are few, and so are addresses; this bounds them all the same. */
+const MAX_REASONS = 16;
+const MAX_NODES = 64;
 
-export class ConnectFailures {
-  readonly #told = new Set<string>();
-
-  /** It can be used: the next failure is news again. */
-  clear(): void {
-    this.#told.clear();
-  }
-
-  tell(log: Logger, fields: object, error: unknown): void {
-    const reason = wordOf(error);
-    if (!this.#told.has(reason) && this.#told.size < WORDS_MAX) {
-      this.#told.add(reason);
-      log.warn({ ...fields, reason }, 'cannot use a Redis node');
-    }
-  }
+export interface ConnectFailuresOptions {
+  readonly role: string;
+  readonly isTls: boolean;
+  readonly log: Logger;
+  /** What is refused: CONNECT or CONNECT_SUBSCRIBER. */
+  readonly command: string;
+  /** Of the roles that these servers serve. */
+  readonly refusals: () => Iterable<RefusalLog>;
 }
 
-/** ECONNREFUSED, DEPTH_ZERO_SELF_SIGNED_CERT, NOPROTO, or what kind of error it is. */
-function wordOf(error: unknown): string {
-  if (error instanceof ErrorReply) {
-    return serverCodeOf(error.message);
+export class ConnectFailures {
+  readonly #options: ConnectFailuresOptions;
+  readonly #told = new Set<string>();
+  readonly #reasons = new Map<string, string>();
+  readonly #refusedLogins = new Map<string, StoreError>();
+
+  constructor(options: ConnectFailuresOptions) {
+    this.#options = options;
   }
-  return systemCodeOf(error) ?? (error instanceof Error ? error.constructor.name : 'unknown');
+
+  /** Why a server refuses our login, until one can be used. */
+  get refusal(): StoreError | undefined {
+    return this.#refusedLogins.values().next().value;
+  }
+
+  /** The latest reason of each address (host:port), until one can be used. */
+  get reasons(): ReadonlyMap<string, string> {
+    return this.#reasons;
+  }
+
+  /** A server can be used: the next failure is news again. */
+  clear(): void {
+    for (const node of this.#reasons.keys()) {
+      for (const refusalLog of this.#options.refusals()) {
+        refusalLog.succeeded({ node, command: this.#options.command, kind: 'other' });
+      }
+    }
+    this.#told.clear();
+    this.#reasons.clear();
+    this.#refusedLogins.clear();
+  }
+
+  failed(node: string, error: unknown): void {
+    const { role, isTls, log, command, refusals } = this.#options;
+    const reason = connectReason(error, isTls);
+    if (this.#reasons.has(node) || this.#reasons.size < MAX_NODES) {
+      this.#reasons.set(node, reason);
+    }
+    const refusedLogin = loginRefusalOf(error);
+    this.#refusedLogins.delete(node);
+    if (refusedLogin !== undefined && this.#refusedLogins.size < MAX_NODES) {
+      this.#refusedLogins.set(node, refusedLogin);
+    }
+    if (isServerAnswer(error)) {
+      for (const refusalLog of refusals()) {
+        refusalLog.refused({ text: error.message, node, command });
+      }
+    } else if (!this.#told.has(reason) && this.#told.size < MAX_REASONS) {
+      this.#told.add(reason);
+      const hint = tlsHint(error);
+      log.warn({ role, node, reason, ...(hint === undefined ? {} : { hint }) }, 'cannot use a Redis node');
+    }
+  }
 }

@@ -24,10 +24,10 @@ import { InFlight } from './in-flight.ts';
 import { LostConnection } from './lost-connection.ts';
 import type { RedisOptions } from './options.ts';
 import { PendingCommand, type SendOptions } from './pending-command.ts';
+import { CONNECT } from './refusal-log.ts';
 import { RefusedServerError } from './refused-server.ts';
 import { ReplyBudget } from './reply-budget.ts';
 import { RoleVouch } from './role-vouch.ts';
-import { loginRefusalOf } from './server-error.ts';
 import { ServerReply } from './server-reply.ts';
 import { WATCH_MS, Watchdog } from './watchdog.ts';
 
@@ -72,8 +72,7 @@ export class RedisConnection {
   #readyAtMs = 0;
   #readyAtBytes = 0;
   readonly #hurry = new Hurry();
-  #refusal: StoreError | undefined;
-  readonly #failures = new ConnectFailures();
+  readonly #failures: ConnectFailures;
   /** node-redis writes in the next turn of the event loop: what was sent in this batch is certainly not written before that. */
   #batch = 0;
   #isBatchOpen = false;
@@ -86,7 +85,8 @@ export class RedisConnection {
     this.#options = options;
     this.#redis = options.redis;
     this.name = addressText(options.address);
-    const { clock, commandTimeoutMs } = options.redis;
+    const { clock, commandTimeoutMs, role, isTls, log, refusals } = options.redis;
+    this.#failures = new ConnectFailures({ role, isTls, log, command: CONNECT, refusals: () => [refusals] });
     this.#watchdog = new Watchdog({
       clock,
       commandTimeoutMs,
@@ -112,7 +112,12 @@ export class RedisConnection {
 
   /** Why the last attempt to get in was refused by the server, until one succeeds. */
   get refusal(): StoreError | undefined {
-    return this.#refusal;
+    return this.#failures.refusal;
+  }
+
+  /** Why the last attempt failed, until one succeeds. */
+  get failureReason(): string | undefined {
+    return this.#failures.reasons.get(this.name);
   }
 
   /**
@@ -125,7 +130,7 @@ export class RedisConnection {
     options: SendOptions = NO_OPTIONS,
   ): Promise<RedisReply> {
     if (this.#state.kind !== 'ready') {
-      return Promise.reject(this.#refusal ?? new LostConnection('away', false));
+      return Promise.reject(this.refusal ?? new LostConnection('away', false));
     }
     const nowMs = this.#redis.clock.monotonicMs();
     if (deadlineAtMs <= nowMs) {
@@ -263,7 +268,9 @@ export class RedisConnection {
       }
       this.#becomeReady(client);
     } catch (error) {
-      this.#refused(error);
+      if (!this.#isClosed()) {
+        this.#failures.failed(this.name, error);
+      }
       this.#retryLater(!(error instanceof RefusedServerError));
     }
   }
@@ -274,7 +281,6 @@ export class RedisConnection {
     this.#readyAtBytes = client.bytesRead();
     this.#watchdog.attach(client.bytesRead);
     this.#vouch.attach(client);
-    this.#refusal = undefined;
     this.#failures.clear();
     if (this.#hasBeenReady) {
       this.#redis.metrics.reconnected(this.name);
@@ -316,17 +322,6 @@ export class RedisConnection {
     const retry = connectPacer.retry(this.name, options, () => void this.#connect());
     this.#failedAttempts += 1;
     this.#state = { kind: 'waiting', retry };
-  }
-
-  #refused(error: unknown): void {
-    const refusal = loginRefusalOf(error);
-    if (refusal !== undefined && this.#refusal?.serverCode !== refusal.serverCode) {
-      this.#redis.log.error({ node: this.name, role: this.#redis.role, code: refusal.serverCode }, refusal.message);
-    }
-    this.#refusal = refusal;
-    if (refusal === undefined && !this.#isClosed()) {
-      this.#failures.tell(this.#redis.log, { node: this.name, role: this.#redis.role }, error);
-    }
   }
 
   #answered(pending: PendingCommand, reply: RedisReply): void {

@@ -245,6 +245,7 @@ describe('a Cluster in use', () => {
     ['the seeds lead to different Clusters', [cluster(A, 'm1'), cluster(B, 'l1')]],
     ['the seeds are of different kinds', [master(A, 'x'), cluster(B, 'm1')]],
     ['the seeds are two masters', [master(A, 'x'), master(B, 'y')]],
+    ['a seed refuses CLUSTER', [{ ...master(A, 'x'), refusesCluster: true as const }, replica(B, 'x')]],
     ['a known node answers', [cluster(A, 'm1'), cluster(B, 'm1'), cluster(C, 'n1')]],
   ])('is not replaced when %s', (_, reports) => {
     const choice = chooseDeployment(long, round({ reports }));

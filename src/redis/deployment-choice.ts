@@ -8,7 +8,7 @@
  *   3. At start, a standalone master is chosen only if no other seed is a master or may be one: a seed that does not answer is waited for
  *      until it has been silent for 10 s.
  *   4. A Cluster is replaced only by servers that know one of its node ids. The exception: for 30 s no such server has answered, and every
- *      seed answers and leads to the same other deployment.
+ *      seed answers and leads to the same other deployment. A server that refuses CLUSTER without saying why does not count: it may be a node.
  *   5. The order in which reports arrive within a round does not change its outcome.
  */
 import { addressText, type NodeAddress } from './address.ts';
@@ -53,6 +53,8 @@ export interface Round {
 export type DeploymentChange =
   | { readonly cause: 'started'; readonly silent: readonly string[] }
   | { readonly cause: 'failover'; readonly from: string }
+  /** By the Sentinels; `from` is undefined at start. */
+  | { readonly cause: 'elected'; readonly from: string | undefined }
   | { readonly cause: 'same_address' }
   | { readonly cause: 'replaced' };
 
@@ -195,7 +197,7 @@ function chooseReplacement(round: Round): Choice | undefined {
   const agree = reports.every((report) =>
     deployment.kind === 'cluster'
       ? report.kind === 'cluster' && isKnown(report, deployment.nodeIds)
-      : report.kind === 'standalone',
+      : report.kind === 'standalone' && report.refusesCluster !== true,
   );
   return agree ? { ...choice, change: { cause: 'replaced' } } : undefined;
 }

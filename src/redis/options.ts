@@ -5,8 +5,12 @@ import type { LookupFunction } from 'node:net';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { TimerWheel } from '../lib/timer-wheel.ts';
-import type { CredentialsSource, NodeAddress, Seed } from './address.ts';
+import type { CredentialsSource, NodeAddress } from './address.ts';
+import type { AddressMap } from './address-map.ts';
 import type { RedisReply } from './commands.ts';
+import type { PermissionArea } from './permissions.ts';
+import type { RefusalLog } from './refusal-log.ts';
+import type { TlsFilesSource } from './tls.ts';
 
 /** Counters of one deployment. `node` is host:port, `code` a Redis error code or a word of ours. */
 export interface RedisMetrics {
@@ -27,7 +31,12 @@ export const noRedisMetrics: RedisMetrics = {
 export interface RedisAccess {
   readonly credentials: CredentialsSource;
   readonly isTls: boolean;
-  readonly tlsCa: Buffer | undefined;
+  /** Without it: Node's own list of CAs, and no client certificate. */
+  readonly tlsFiles?: TlsFilesSource;
+  /** The name by which servers are verified, and which is sent to them (SNI); unset: the host of their address. */
+  readonly tlsServerName?: string | undefined;
+  /** Where nodes are reached that announce other addresses. */
+  readonly addressMap?: AddressMap;
   readonly connectTimeoutMs: number;
   /** Commands in flight on one connection; more are refused. */
   readonly queueMax: number;
@@ -54,10 +63,27 @@ export interface OpenConnection {
   drop(reason: string): void;
 }
 
+/** What is probed. */
+export interface PermissionOptions {
+  readonly area: PermissionArea;
+  /** Of all keys and channels. */
+  readonly prefix: string;
+}
+
+export interface SentinelOptions {
+  /** The name under which they monitor the master. */
+  readonly masterName: string;
+  /** The login of the Sentinels, which is not that of the servers. */
+  readonly credentials: CredentialsSource;
+}
+
 export interface RedisOptions extends RedisAccess {
   /** `state` or `cache`: for logs. */
   readonly role: string;
-  readonly seeds: readonly Seed[];
+  /** Servers to begin with, or the Sentinels. */
+  readonly seeds: readonly NodeAddress[];
+  /** Whether, and how, Sentinels decide who the master is. */
+  readonly sentinel?: SentinelOptions;
   /** No command waits longer for its answer; a connection that is silent for so long is given up. */
   readonly commandTimeoutMs: number;
   readonly connectionsPerMaster: number;
@@ -65,6 +91,10 @@ export interface RedisOptions extends RedisAccess {
   readonly wheel: TimerWheel;
   readonly metrics: RedisMetrics;
   readonly log: Logger;
+  /** Unset: permissions are not probed, and a missing one shows when Redis refuses a command. */
+  readonly permissions?: PermissionOptions;
+  /** What this deployment refuses now. */
+  readonly refusals: RefusalLog;
   /** After each connection to a master that was made or lost. */
   readonly onConnectionChange?: () => void;
 }

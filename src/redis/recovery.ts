@@ -11,11 +11,13 @@
  *
  *   1. All of this happens within the deadline and `commandTimeoutMs` from when it was sent first (and 1 ms for each KiB that it has to move), in
  *      five turns at most beside TRYAGAIN.
- *   2. A write is only sent again after an answer that says that it was not executed, or where it was certainly not sent.
+ *   2. A refusal that the caller receives is reported (refusal-log.ts); one that another turn made good is not.
+ *   3. A write is only sent again after an answer that says that it was not executed, or where it was certainly not sent.
  */
 import { backoffMs } from '../lib/backoff.ts';
 import { StoreError } from '../lib/store-error.ts';
 import { type NodeAddress, parseAddressText } from './address.ts';
+import { NO_ADDRESS_MAP, reachableAddress } from './address-map.ts';
 import { bytesOf } from './command-bytes.ts';
 import type { RedisArgument, RedisReply } from './commands.ts';
 import type { RedisConnection } from './connection.ts';
@@ -47,6 +49,11 @@ export interface Request extends SendOptions {
   /** Where it was sent first. */
   node: RedisNode;
   connection: RedisConnection;
+}
+
+/** By which logs name it: no user data. */
+export function commandName({ script, command }: Request): string {
+  return script?.name ?? String(command[0]);
 }
 
 /** The `recover` of every Request. */
@@ -116,16 +123,17 @@ class Attempt {
       const isTryAgain = !(failure instanceof LostConnection) && failure.code === 'TRYAGAIN';
       if (turns === MAX_TURNS && !isTryAgain) {
         this.#count(failure);
-        throw errorOf(failure);
+        throw this.#errorOf(failure);
       }
       turns += isTryAgain ? 0 : 1;
       await (failure instanceof LostConnection ? this.#afterLoss(failure) : this.#afterReply(failure));
       // One that is not ready says why, whatever the time is.
       if (this.#connection.isReady && this.#nowMs() >= this.#untilMs) {
-        throw errorOf(failure);
+        throw this.#errorOf(failure);
       }
       const outcome = await this.#send();
       if (!outcome.isFailure) {
+        this.#request.node = this.#node;
         return outcome.reply;
       }
       failure = outcome.failure;
@@ -172,7 +180,7 @@ class Attempt {
     if (reply.code === 'TRYAGAIN') {
       if (this.#untilMs - this.#nowMs() <= TRY_AGAIN.maxMs) {
         // Another attempt might not be answered in time, and would make a certain refusal an unknown outcome.
-        throw errorOf(reply);
+        throw this.#errorOf(reply);
       }
       await this.#pause(backoffMs(this.#tryAgains, TRY_AGAIN));
       this.#tryAgains += 1;
@@ -184,7 +192,7 @@ class Attempt {
       this.#isAsking = reply.code === 'ASK';
       await this.#follow(reply);
     } else {
-      throw errorOf(reply);
+      throw this.#errorOf(reply);
     }
   }
 
@@ -197,11 +205,16 @@ class Attempt {
   }
 
   async #follow(reply: ServerReply): Promise<void> {
-    const address = parseAddressText(reply.message.split(' ')[2] ?? '', this.#node.address.host);
+    const announced = parseAddressText(reply.message.split(' ')[2] ?? '', this.#node.address.host);
+    const address = reachableAddress(this.#options.redis.addressMap ?? NO_ADDRESS_MAP, announced);
     if (reply.code === 'MOVED') {
       this.#options.onMoved(this.#request.slot, address);
     }
     this.#node = this.#options.nodeAt(address);
+    const refusal = this.#isAsking ? this.#node.missing?.refusalOfAsking() : undefined;
+    if (refusal !== undefined) {
+      throw refusal;
+    }
     await this.#connect();
   }
 
@@ -229,7 +242,7 @@ class Attempt {
         this.#connection = await this.#node.connectionSoon(bytesOf(this.#request.command), this.#request.deadlineAtMs);
         return;
       }
-      throw errorOf(error as ServerReply);
+      throw this.#errorOf(error as ServerReply);
     }
   }
 
@@ -244,13 +257,22 @@ class Attempt {
     }
   }
 
+  #errorOf(failure: Failure): StoreError {
+    if (failure instanceof LostConnection) {
+      return failure;
+    }
+    const refusal = { node: this.#node.name, command: commandName(this.#request), text: failure.message };
+    if (failure.code === 'NOPERM') {
+      this.#node.permissionRefused(refusal);
+    } else {
+      this.#options.redis.refusals.refused(refusal);
+    }
+    return storeErrorOf(failure.cause as Error, this.#request.isRead);
+  }
+
   #nowMs(): number {
     return this.#options.redis.clock.monotonicMs();
   }
-}
-
-function errorOf(failure: Failure): StoreError {
-  return failure instanceof LostConnection ? failure : storeErrorOf(failure.cause as Error);
 }
 
 /** MOVED to a node that prefers a host name and has none (`?`): only CLUSTER SLOTS reports its address. */

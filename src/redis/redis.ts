@@ -5,6 +5,7 @@
  * the longer way (recovery.ts).
  */
 import { StoreError } from '../lib/store-error.ts';
+import { addressText } from './address.ts';
 import {
   type CommandOptions,
   READ_COMMANDS,
@@ -17,7 +18,7 @@ import {
 import { LostConnection } from './lost-connection.ts';
 import { type NodeState, NodeTable, type RedisNode } from './node-table.ts';
 import type { RedisOptions } from './options.ts';
-import { Recovery, type Request, recoverRequest } from './recovery.ts';
+import { commandName, Recovery, type Request, recoverRequest } from './recovery.ts';
 import type { Script } from './script.ts';
 import { ChannelSubscriber } from './subscriber.ts';
 import { Topology } from './topology.ts';
@@ -61,9 +62,14 @@ class RedisDeployment implements Redis {
         this.#refresh.nudge();
         options.onConnectionChange?.();
       },
+      probes: {
+        slotsOf: (name) => ({ isCluster: !this.#topology.isStandalone, hashTag: this.#topology.hashTagOf(name) }),
+        onChange: () => this.#placeChannels(),
+      },
     });
     this.#refresh = source.join({
       nodes: this.#nodes,
+      refusals: options.refusals,
       current: () => this.#topology,
       isWatching: () => [...this.#subscribers].some((subscriber) => subscriber.hasChannels),
       onTopology: (topology) => this.#adopt(topology),
@@ -125,6 +131,8 @@ class RedisDeployment implements Redis {
       listener,
       ownerOf: (slot) => this.#topology.masters().get(this.#topology.ownerOf(slot) ?? ''),
       wishRefresh: () => this.#refresh.nudge(),
+      refusalOf: (address) => this.#nodes.get(addressText(address))?.missing?.refusalOfSubscriptions(),
+      onNotPermitted: (refusal) => this.#nodes.get(refusal.node)?.permissionRefused(refusal),
       onClose: () => this.#subscribers.delete(subscriber),
     });
     this.#subscribers.add(subscriber);
@@ -148,6 +156,7 @@ class RedisDeployment implements Redis {
       subscriber.close();
     }
     this.#nodes.close();
+    this.#redis.refusals.close();
   }
 
   #direct(
@@ -160,9 +169,11 @@ class RedisDeployment implements Redis {
   ): Promise<RedisReply> {
     const node = this.#owner(slot);
     if (node === undefined) {
-      return Promise.reject(
-        this.#refresh.refusal ?? new StoreError('unavailable', 'no Redis node is known to serve this key yet'),
-      );
+      return Promise.reject(this.#refresh.refusal ?? noNodeError(this.#refresh.status.reasons));
+    }
+    const missing = node.missing?.refusalOf(command, script);
+    if (missing !== undefined) {
+      return Promise.reject(missing);
     }
     const connection = node.connection();
     const request: Request = {
@@ -178,10 +189,19 @@ class RedisDeployment implements Redis {
       connection,
       recover: recoverRequest,
     };
-    if (!connection.isReady || connection.isProving) {
-      return this.#recovery.goOn(request, new LostConnection('away', false), 0);
-    }
-    return connection.send(command, deadlineAtMs, request);
+    const reply =
+      !connection.isReady || connection.isProving
+        ? this.#recovery.goOn(request, new LostConnection('away', false), 0)
+        : connection.send(command, deadlineAtMs, request);
+    return this.#redis.refusals.isEmpty ? reply : this.#noteSuccess(request, reply);
+  }
+
+  /** Only while something is refused: what succeeds may end that. */
+  async #noteSuccess(request: Request, reply: Promise<RedisReply>): Promise<RedisReply> {
+    const value = await reply;
+    const kind = request.script?.kind ?? (request.isRead === true ? 'read' : 'other');
+    this.#redis.refusals.succeeded({ node: request.node.name, command: commandName(request), kind });
+    return value;
   }
 
   #owner(slot: number): RedisNode | undefined {
@@ -201,8 +221,18 @@ class RedisDeployment implements Redis {
         subscriber.reconnectNow();
       }
     }
+    this.#placeChannels();
+  }
+
+  #placeChannels(): void {
     for (const subscriber of this.#subscribers) {
       subscriber.onTopology();
     }
   }
+}
+
+function noNodeError(reasons: ReadonlyMap<string, string>): StoreError {
+  const latest = [...reasons].at(-1);
+  const text = 'no Redis node is known to serve this key yet';
+  return new StoreError('unavailable', latest === undefined ? text : `${text}: ${latest[0]}: ${latest[1]}`);
 }

@@ -38,8 +38,9 @@ export class ServerQuestions {
     if (ready === undefined) {
       return await this.#askApart(address, isKept);
     }
-    const deadlineAtMs = this.#redis.clock.monotonicMs() + this.#redis.commandTimeoutMs;
-    const report = await readServerReport((command) => ready.ask(command, deadlineAtMs), address);
+    const { addressMap, clock, commandTimeoutMs } = this.#redis;
+    const deadlineAtMs = clock.monotonicMs() + commandTimeoutMs;
+    const report = await readServerReport((command) => ready.ask(command, deadlineAtMs), address, addressMap);
     if (report.kind === 'standalone' && report.role === 'replica') {
       for (const node of nodes) {
         node.drop('demoted');
@@ -66,7 +67,7 @@ export class ServerQuestions {
     const late = setTimeout(() => client.destroy(), this.#redis.connectTimeoutMs);
     let isAnswered = false;
     try {
-      const report = await readServerReport((command) => client.send(command), address);
+      const report = await readServerReport((command) => client.send(command), address, this.#redis.addressMap);
       isAnswered = true;
       return report;
     } finally {

@@ -2,6 +2,7 @@
  * What is read from the replies of CLUSTER SLOTS, INFO replication and ROLE, also where the ACL permits only some of them.
  */
 import type { RedisReply } from './commands.ts';
+import { ClusterHiddenError } from './refused-server.ts';
 import { readServerReport, type SendCommand } from './server-report.ts';
 
 const ADDRESS = { host: 'h', port: 1 };
@@ -39,6 +40,31 @@ test('a lost connection, a missing right to CLUSTER SLOTS and a Cluster node wit
   await expect(readServerReport(server({ CLUSTER: NO_CLUSTER, INFO: lost }), ADDRESS)).rejects.toBe(lost);
   await expect(readServerReport(server({}), ADDRESS)).rejects.toBe(NOPERM);
   await expect(readServerReport(server({ CLUSTER: [] }), ADDRESS)).rejects.toThrow('it knows no slots');
+});
+
+describe.each([
+  "ERR unknown command 'CLUSTER', with args beginning with: 'SLOTS'",
+  'ERR Cluster is disabled. Use --cluster_mode=yes to enable.',
+  'ERR unsupported command',
+])('a server that refuses CLUSTER with %s', (text) => {
+  const CLUSTER = new Error(text);
+
+  test.each([
+    ['ROLE', { ROLE: ['master', 0, []] }, 'master'],
+    ['ROLE', { ROLE: ['slave', 'm', 1, 'connected', 0] }, 'replica'],
+    ['INFO', { INFO: 'role:master\r\n' }, 'master'],
+  ])('is standalone if %s reports its role', async (_, replies, role) => {
+    const report = await readServerReport(server({ CLUSTER, ...replies }), ADDRESS);
+    expect(report).toMatchObject({ kind: 'standalone', role, refusesCluster: true });
+  });
+
+  test.each([
+    ['reports no role', {}],
+    ['is a Sentinel', { ROLE: ['sentinel', []], INFO: '' }],
+    ['says that it is a Cluster node', { ROLE: ['master', 0, []], INFO: 'role:master\r\ncluster_enabled:1\r\n' }],
+  ])('is not used if it %s', async (_, replies) => {
+    await expect(readServerReport(server({ CLUSTER, ...replies }), ADDRESS)).rejects.toThrow(ClusterHiddenError);
+  });
 });
 
 test('a Cluster node reports the ids of all nodes', async () => {

@@ -3,9 +3,14 @@
  *
  * `replid` names the history of a data set. A replica has the id of its master. A promoted replica gets a new id and keeps the old one as
  * `replid2`, which proves that it continues that history. A server that restarts gets a new id.
+ *
+ * A server that refuses CLUSTER with ERR (renamed, unknown to a proxy, disabled in other words than Redis') is standalone if INFO does not
+ * contradict and INFO or ROLE reports its role. NOPERM says nothing about the server: the user lacks a permission.
  */
 import type { NodeAddress } from './address.ts';
+import { type AddressMap, NO_ADDRESS_MAP } from './address-map.ts';
 import type { RedisReply } from './commands.ts';
+import { ClusterHiddenError, UnusableServerError } from './refused-server.ts';
 import { isRefusedForGood, parseInfoRole, parseRole, type ServerRole } from './role.ts';
 import { Topology } from './topology.ts';
 
@@ -23,6 +28,8 @@ export interface StandaloneReport {
   /** Undefined where the ACL does not permit INFO. */
   readonly replid: string | undefined;
   readonly replid2: string | undefined;
+  /** It refused CLUSTER without saying that it is not part of a Cluster. */
+  readonly refusesCluster?: true;
 }
 
 export type ServerReport = ClusterReport | StandaloneReport;
@@ -30,19 +37,36 @@ export type ServerReport = ClusterReport | StandaloneReport;
 export type SendCommand = (command: readonly string[]) => Promise<RedisReply>;
 
 /** Rejects if the server does not answer, or if it is a Cluster node that knows no slots. */
-export async function readServerReport(send: SendCommand, address: NodeAddress): Promise<ServerReport> {
+export async function readServerReport(
+  send: SendCommand,
+  address: NodeAddress,
+  addressMap: AddressMap = NO_ADDRESS_MAP,
+): Promise<ServerReport> {
   try {
-    const topology = Topology.fromClusterSlots(await send(['CLUSTER', 'SLOTS']), address.host);
+    const topology = Topology.fromClusterSlots(await send(['CLUSTER', 'SLOTS']), address.host, addressMap);
     if (topology.isEmpty) {
-      throw new NoSlotsError('cannot use the Redis Cluster node: it knows no slots');
+      throw new NoSlotsError('it knows no slots');
     }
     return { kind: 'cluster', address, topology };
   } catch (error) {
     if (error instanceof Error && /cluster support disabled/i.test(error.message)) {
       return await readStandaloneReport(send, address);
     }
+    if (error instanceof Error && /^ERR\b/.test(error.message)) {
+      return await readReportWithoutCluster(send, address);
+    }
     throw error;
   }
+}
+
+/** A Cluster node may have CLUSTER renamed too, and its ROLE is that of a master. */
+async function readReportWithoutCluster(send: SendCommand, address: NodeAddress): Promise<StandaloneReport> {
+  const info = await unlessRefused(send(['INFO', 'cluster']));
+  const report = await readStandaloneReport(send, address);
+  if (/^cluster_enabled:1/m.test(String(info ?? '')) || report.role === 'unknown') {
+    throw new ClusterHiddenError();
+  }
+  return { ...report, refusesCluster: true };
 }
 
 /** For a server that is known not to be a Cluster node. */
@@ -55,7 +79,7 @@ export async function readStandaloneReport(send: SendCommand, address: NodeAddre
   return { ...report, role: parseRole(await unlessRefused(send(['ROLE']))) };
 }
 
-export class NoSlotsError extends Error {}
+export class NoSlotsError extends UnusableServerError {}
 
 function parseInfo(text: string, address: NodeAddress): StandaloneReport {
   return {

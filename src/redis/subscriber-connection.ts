@@ -10,19 +10,24 @@
  *   3. Each channel's own probe has its turn in rounds: one with every barrier of a caller, a quarter of them with each of our own.
  *   4. A connection is opened again at once when the one before was good, at most every 100 ms; else at the pace of all connections to its
  *      address (connect-pacer.ts).
+ *   5. Without permission for CLIENT INFO no channel is asked for and no barrier is whole; the connection stays, and asks again every second.
  */
 import { addressText, type NodeAddress } from './address.ts';
 import { type OpenClient, openClient } from './client.ts';
 import type { ChannelProbe, SubscriberListener } from './commands.ts';
+import { ConnectFailures } from './connect-failure.ts';
 import { connectPacer, Hurry, type Retry } from './connect-pacer.ts';
-import { type Failure, type KeyedRead, MasterChecks } from './master-checks.ts';
+import { isServerAnswer } from './connect-reason.ts';
+import { CHECK, codeOf, type Failure, type KeyedRead, MasterChecks } from './master-checks.ts';
 import type { RedisOptions } from './options.ts';
+import { CONNECT_SUBSCRIBER, type Refusal } from './refusal-log.ts';
 import { RefusedServerError } from './refused-server.ts';
 import { settledBy } from './settled-by.ts';
 import { type Subscription, Subscriptions } from './subscriptions.ts';
 
 /** Barriers of our own until every channel was probed. */
 const PROBE_ROUNDS = 4;
+const SUBSCRIBE = 'SSUBSCRIBE';
 /** Probes in one write; more wait until these are answered. */
 const MAX_PROBES_IN_FLIGHT = 128;
 
@@ -32,6 +37,8 @@ export interface SubscriberConnectionOptions {
   readonly listener: SubscriberListener;
   /** The connection or a channel of it failed: the topology may have changed. */
   readonly onTrouble: () => void;
+  /** The user may not subscribe, or not read how many subscriptions it has. */
+  readonly onNotPermitted: (refusal: Refusal) => void;
 }
 
 /** A connection and what was learned of its server. */
@@ -43,10 +50,11 @@ interface Opened {
 }
 
 export class SubscriberConnection {
-  readonly #address: NodeAddress;
+  readonly #name: string;
+  readonly #failures: ConnectFailures;
   readonly #redis: RedisOptions;
   readonly #listener: SubscriberListener;
-  readonly #onTrouble: () => void;
+  readonly #options: SubscriberConnectionOptions;
   readonly #channels = new Subscriptions();
   /** SUNSUBSCRIBE was sent and is not answered. */
   readonly #leaving = new Set<string>();
@@ -62,10 +70,13 @@ export class SubscriberConnection {
   #hasToldHiddenRole = false;
 
   constructor(options: SubscriberConnectionOptions) {
-    this.#address = options.address;
+    this.#name = addressText(options.address);
     this.#redis = options.redis;
+    const { role, isTls, log, refusals } = options.redis;
+    const common = { role, isTls, log, refusals: () => [refusals] };
+    this.#failures = new ConnectFailures({ ...common, command: CONNECT_SUBSCRIBER });
     this.#listener = options.listener;
-    this.#onTrouble = options.onTrouble;
+    this.#options = options;
   }
 
   get isIdle(): boolean {
@@ -133,6 +144,9 @@ export class SubscriberConnection {
   async watchOver(): Promise<boolean> {
     const opened = this.#opened;
     if (opened?.isVouched !== true) {
+      if (opened?.checks.countRefusal !== undefined) {
+        await this.#begin(opened);
+      }
       return this.isIdle;
     }
     let left = Math.max(1, Math.ceil(this.#channels.size / PROBE_ROUNDS));
@@ -156,6 +170,9 @@ export class SubscriberConnection {
     this.#opened = undefined;
     this.#channels.clear();
     opened?.client.destroy();
+    for (const command of [CONNECT_SUBSCRIBER, SUBSCRIBE, CHECK]) {
+      this.#redis.refusals.forget(this.#name, command);
+    }
   }
 
   /** False when the connection was given up or lost, or a channel of it is moving away. */
@@ -173,6 +190,10 @@ export class SubscriberConnection {
     }
     if (failure !== undefined) {
       this.#giveUp(opened, failure);
+      return false;
+    }
+    if (opened.checks.countRefusal !== undefined) {
+      this.#options.onNotPermitted(opened.checks.countRefusal);
       return false;
     }
     if (opened.isVouched) {
@@ -218,7 +239,7 @@ export class SubscriberConnection {
         if (this.#isOurs(opened, subscription)) {
           onMoving();
           this.lose(subscription.channel);
-          this.#onTrouble();
+          this.#options.onTrouble();
         }
       },
     };
@@ -242,7 +263,7 @@ export class SubscriberConnection {
     this.#isOpening = true;
     this.#attempts += 1;
     let lostEarly = false;
-    const opening = openClient(this.#address, this.#redis, {
+    const opening = openClient(this.#options.address, this.#redis, {
       onLost: (reason) => {
         lostEarly = true;
         if (this.#opened !== undefined) {
@@ -259,13 +280,17 @@ export class SubscriberConnection {
           this.#openLater(false);
           return;
         }
-        this.#opened = { client, checks: new MasterChecks(client, this.#redis), isVouched: false };
+        this.#failures.clear();
+        this.#opened = { client, checks: new MasterChecks(client, this.#redis, this.#name), isVouched: false };
         void this.#begin(this.#opened);
       },
       (error: unknown) => {
         this.#isOpening = false;
+        if (!this.#isClosed) {
+          this.#failures.failed(this.#name, error);
+        }
         this.#openLater(!(error instanceof RefusedServerError));
-        this.#onTrouble();
+        this.#options.onTrouble();
       },
     );
   }
@@ -273,7 +298,7 @@ export class SubscriberConnection {
   /** Asks for the channels once the server has passed. */
   async #begin(opened: Opened): Promise<void> {
     await this.#check(opened, 1);
-    if (opened !== this.#opened) {
+    if (opened !== this.#opened || opened.checks.countRefusal !== undefined) {
       return;
     }
     opened.isVouched = true;
@@ -291,7 +316,7 @@ export class SubscriberConnection {
       return;
     }
     const options = { failures: Math.max(0, this.#attempts - 1), isWokenBySuccess };
-    this.#retry = connectPacer.retry(addressText(this.#address), options, () => {
+    this.#retry = connectPacer.retry(this.#name, options, () => {
       this.#retry = undefined;
       this.#open();
     });
@@ -310,17 +335,28 @@ export class SubscriberConnection {
           this.#listener.onMessage(channel, message);
         }
       });
-    } catch {
+    } catch (error) {
+      this.#noteRefusal(error);
       if (isOurs() && subscription.state === 'asked') {
         // MOVED, most likely: back to whoever knows the topology.
         this.#channels.delete(channel);
-        this.#onTrouble();
+        this.#options.onTrouble();
       }
       return;
     }
     if (isOurs() && subscription.state === 'asked') {
       subscription.state = 'live';
+      this.#redis.refusals.succeeded({ node: this.#name, command: SUBSCRIBE, kind: 'other' });
       this.#listener.onLive(channel);
+    }
+  }
+
+  /** MOVED is the way in which a new owner is found. */
+  #noteRefusal(error: unknown): void {
+    if (isServerAnswer(error) && !error.message.startsWith('MOVED ')) {
+      const refusal = { node: this.#name, command: SUBSCRIBE, text: error.message };
+      const isForbidden = codeOf(error) === 'NOPERM';
+      isForbidden ? this.#options.onNotPermitted(refusal) : this.#redis.refusals.refused(refusal);
     }
   }
 
@@ -329,11 +365,11 @@ export class SubscriberConnection {
     if (this.#channels.delete(channel) && wasLive) {
       this.#listener.onLost(channel);
     }
-    this.#onTrouble();
+    this.#options.onTrouble();
   }
 
   #lost(reason: string): void {
-    const node = addressText(this.#address);
+    const node = this.#name;
     this.#opened = undefined;
     this.#leaving.clear();
     this.#redis.metrics.connectionLost(node, reason);
@@ -348,13 +384,13 @@ export class SubscriberConnection {
       }
     }
     this.#openLater(false);
-    this.#onTrouble();
+    this.#options.onTrouble();
   }
 
   #tellHiddenRole({ checks }: Opened): void {
     if (checks.isRoleHidden && !this.#hasToldHiddenRole) {
       this.#hasToldHiddenRole = true;
-      const fields = { node: addressText(this.#address), role: this.#redis.role };
+      const fields = { node: this.#name, role: this.#redis.role };
       this.#redis.log.warn(
         fields,
         'a Redis node reports its role by neither ROLE nor INFO: its demotion will not be noticed',

@@ -4,11 +4,13 @@
 import type { StoreError } from '../lib/store-error.ts';
 import type { NodeTable } from './node-table.ts';
 import type { ConnectionGuard } from './options.ts';
+import type { RefusalLog } from './refusal-log.ts';
 import type { Topology } from './topology.ts';
 
 /** One role that uses the deployment. */
 export interface TopologyMember {
   readonly nodes: NodeTable;
+  readonly refusals: RefusalLog;
   readonly current: () => Topology;
   /** Whether callers depend on noticing a change soon (watches, near cache). */
   readonly isWatching: () => boolean;
@@ -23,6 +25,8 @@ export interface TopologyStatus {
   readonly changes: number;
   /** What an operator must know now, one sentence each. */
   readonly notices: readonly string[];
+  /** Why each address (host:port) could not be used, while no server is. */
+  readonly reasons: ReadonlyMap<string, string>;
 }
 
 export interface TopologyMembership {

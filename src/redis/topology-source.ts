@@ -9,15 +9,15 @@
  *   4. It does not end before its last member has left, and never throws.
  *   5. Without a Cluster every refresh reads all seeds; in a Cluster `server-turns.ts` decides whom.
  */
-import type { StoreError } from '../lib/store-error.ts';
 import { addressText, type NodeAddress } from './address.ts';
 import { ConnectFailures } from './connect-failure.ts';
 import { type Choice, chooseDeployment, type Deployment, isUsable, type SeenReport } from './deployment-choice.ts';
 import { NameWatch } from './name-watch.ts';
 import type { ConnectionGuard, RedisOptions } from './options.ts';
 import { RefreshPace } from './refresh-pace.ts';
+import { CONNECT } from './refusal-log.ts';
 import { ForeignServerError, ReplicaError } from './refused-server.ts';
-import { loginRefusalOf } from './server-error.ts';
+import { SentinelTopology } from './sentinel-topology.ts';
 import { ServerQuestions } from './server-questions.ts';
 import { readServerReport, readStandaloneReport } from './server-report.ts';
 import { ServerTurns } from './server-turns.ts';
@@ -32,7 +32,7 @@ const MAX_SEEN = 64;
 
 /** `options.role` is for logs: of a source that serves several roles it names all of them. */
 export function createTopologySource(options: RedisOptions): TopologySource {
-  return new SharedTopology(options);
+  return options.sentinel === undefined ? new SharedTopology(options) : new SentinelTopology(options, options.sentinel);
 }
 
 class SharedTopology implements TopologySource {
@@ -44,12 +44,11 @@ class SharedTopology implements TopologySource {
   readonly #nameWatch: NameWatch | undefined;
   readonly #pace = new RefreshPace();
   readonly #turns = new ServerTurns();
-  readonly #failures = new ConnectFailures();
+  readonly #failures: ConnectFailures;
   readonly #log: TopologyLog;
   readonly #seen = new Map<string, SeenReport>();
   #deployment: Deployment | undefined;
   #topology = Topology.empty();
-  #refusal: StoreError | undefined;
   #timer: NodeJS.Timeout | undefined;
   #dueMs = Number.POSITIVE_INFINITY;
   #lastStartMs = Number.NEGATIVE_INFINITY;
@@ -63,7 +62,10 @@ class SharedTopology implements TopologySource {
   constructor(options: RedisOptions) {
     this.#redis = options;
     this.#seeds = new Map(options.seeds.map((seed) => [addressText(seed), { host: seed.host, port: seed.port }]));
-    this.#log = new TopologyLog(options.log, options.role);
+    const { role, isTls, log } = options;
+    this.#log = new TopologyLog(log, role);
+    const refusals = () => [...this.#members].map((member) => member.refusals);
+    this.#failures = new ConnectFailures({ role, isTls, log, command: CONNECT, refusals });
     this.#questions = new ServerQuestions(options, () => [...this.#members].map((member) => member.nodes));
     const [seed] = this.#seeds.values();
     if (seed !== undefined && this.#seeds.size === 1) {
@@ -88,10 +90,10 @@ class SharedTopology implements TopologySource {
     const source = this;
     return {
       get refusal() {
-        return source.#refusal ?? source.#log.refusal;
+        return source.#failures.refusal ?? source.#log.refusal;
       },
       get status() {
-        return source.#log.status;
+        return { ...source.#log.status, reasons: source.#failures.reasons };
       },
       nudge: () => void this.#request(),
       wish: () => this.#wish(),
@@ -117,8 +119,10 @@ class SharedTopology implements TopologySource {
     if (deployment === undefined || deployment.kind === 'undecided') {
       return undefined;
     }
-    const read = deployment.kind === 'cluster' ? readServerReport : readStandaloneReport;
-    const report = await read(send, address);
+    const report =
+      deployment.kind === 'cluster'
+        ? await readServerReport(send, address, this.#redis.addressMap)
+        : await readStandaloneReport(send, address);
     if (!isUsable(deployment, report)) {
       throw report.kind === 'standalone' && report.role === 'replica' ? new ReplicaError() : new ForeignServerError();
     }
@@ -193,7 +197,7 @@ class SharedTopology implements TopologySource {
     this.#deployment ??= { kind: 'undecided', sinceMs: startedAtMs };
     const whom = this.#whom(startedAtMs);
     const pending = new Set(whom.keys());
-    const errors = new Map<NodeAddress, unknown>();
+    const errors = new Map<string, unknown>();
     const isKept = this.#deployment.kind === 'standalone' && this.#seeds.size > 1;
     return await new Promise<Choice | undefined>((resolve) => {
       let isOver = false;
@@ -209,7 +213,7 @@ class SharedTopology implements TopologySource {
         }
         if (choice.isFinal || pending.size === 0) {
           isOver = true;
-          this.#noteErrors(errors, errors.size === whom.size);
+          this.#noteReasons(whom, errors);
           resolve(choice);
         }
       };
@@ -220,7 +224,7 @@ class SharedTopology implements TopologySource {
             settle(name);
           },
           (error: unknown) => {
-            errors.set(address, error);
+            errors.set(name, error);
             settle(name);
           },
         );
@@ -258,22 +262,14 @@ class SharedTopology implements TopologySource {
     }
   }
 
-  /** A refused login counts only if no other server answered. */
-  #noteErrors(errors: ReadonlyMap<NodeAddress, unknown>, haveAllFailed: boolean): void {
-    if (!haveAllFailed) {
-      this.#refusal = undefined;
+  /** Reasons count only if no server can be used. */
+  #noteReasons(whom: ReadonlyMap<string, NodeAddress>, errors: ReadonlyMap<string, unknown>): void {
+    if (errors.size < whom.size) {
       this.#failures.clear();
       return;
     }
-    const refusal = [...errors.values()].map(loginRefusalOf).find((candidate) => candidate !== undefined);
-    if (refusal !== undefined && this.#refusal?.serverCode !== refusal.serverCode) {
-      this.#redis.log.error({ role: this.#redis.role, code: refusal.serverCode }, refusal.message);
-    }
-    this.#refusal = refusal;
-    for (const [address, error] of errors) {
-      if (loginRefusalOf(error) === undefined) {
-        this.#failures.tell(this.#redis.log, { node: addressText(address), role: this.#redis.role }, error);
-      }
+    for (const [name, error] of errors) {
+      this.#failures.failed(name, error);
     }
   }
 

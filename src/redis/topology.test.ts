@@ -1,6 +1,7 @@
 /**
  * What CLUSTER SLOTS answers, as a table of owners, and what MOVED corrects in it.
  */
+import { createAddressMap } from './address-map.ts';
 import { SLOT_COUNT, Topology } from './topology.ts';
 
 const reply = [
@@ -37,6 +38,17 @@ describe('CLUSTER SLOTS', () => {
     ];
     const topology = Topology.fromClusterSlots(reply, 'asked');
     expect([0, 6, 10].map((slot) => topology.ownerOf(slot))).toEqual(['10.0.0.1:7000', '10.0.0.2:7000', 'asked:7000']);
+  });
+
+  test('masters and replicas have the addresses to which the address map leads', () => {
+    const addressMap = createAddressMap([
+      { announced: { host: '10.0.0.1', port: undefined }, reachable: { host: 'a.example', port: undefined } },
+      { announced: { host: '10.0.0.4', port: 7003 }, reachable: { host: 'd.example', port: 6379 } },
+    ]);
+    const topology = Topology.fromClusterSlots(reply, 'asked', addressMap);
+    expect([...topology.masters().keys()]).toEqual(['a.example:7000', '10.0.0.2:7001']);
+    expect([...topology.nodes().keys()].sort()).toEqual(['10.0.0.2:7001', 'a.example:7000', 'd.example:6379']);
+    expect([0, 100].map((slot) => topology.ownerOf(slot))).toEqual(['a.example:7000', '10.0.0.2:7001']);
   });
 
   test('hosts come as bytes too, with what newer servers add behind the id', () => {

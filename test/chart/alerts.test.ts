@@ -159,6 +159,15 @@ test('two Redis masters and a refused format have alerts of their own, because R
   expect(expressionOf('PannierRedisFormatRefused')).toContain('(pannier_redis_format_refused) > 0');
 });
 
+test('a refusal by Redis has an alert of its own, because Redis is up all the same and limits fail open', () => {
+  const rule = rulesOf({}).find(({ alert }) => alert === 'PannierRedisRefuses');
+  expect(rule).toMatchObject({
+    expr: 'sum by (namespace, role, code) (pannier_redis_refusals) > 0',
+    labels: { severity: 'critical' },
+    annotations: { summary: expect.stringContaining('{{ $labels.code }}') },
+  });
+});
+
 test('alerts say how bad it is and what it means', () => {
   for (const { labels, annotations } of rulesOf({})) {
     expect(labels.severity).toMatch(/^(critical|warning)$/);

@@ -14,7 +14,7 @@ import { type OpenClient, openClient } from '../../src/redis/client.ts';
 import { ACL_PASSWORD, ACL_USER } from '../support/redis-acl.ts';
 import { redisOptions } from '../support/redis-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { makeTls } from '../support/redis-tls.ts';
+import { makeTls, trustOf } from '../support/redis-tls.ts';
 import { repositoryRoot } from '../support/repository.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -61,7 +61,7 @@ async function useClient({ node, username, password, tlsCa }: Login): Promise<st
   const access = redisOptions(node.url, {
     credentials: async () => ({ username, password }),
     connectTimeoutMs: 10_000,
-    tlsCa,
+    ...(tlsCa === undefined ? {} : { tlsFiles: trustOf(tlsCa) }),
   });
   const client = await built.openClient({ host: node.host, port: node.port }, access, { onLost: () => undefined });
   try {

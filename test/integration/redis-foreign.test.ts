@@ -69,8 +69,8 @@ async function outcomes(): Promise<string[]> {
 }
 
 async function startForeign(kind: string): Promise<RedisNode> {
-  if (kind === 'standalone') {
-    const node = await startRedis();
+  if (kind !== 'of another Cluster') {
+    const node = await startRedis({ args: kind === 'without CLUSTER' ? ['--rename-command', 'CLUSTER', ''] : [] });
     others.push(node);
     return node;
   }
@@ -84,6 +84,7 @@ test.each([
   ['of another Cluster', 'no seed', [0]],
   ['standalone', 'one of several seeds', [0, 1, 2]],
   ['of another Cluster', 'one of several seeds', [0, 1, 2]],
+  ['without CLUSTER', 'one of several seeds', [0, 1, 2]],
 ])(
   'a foreign server (%s) at the address of a node (%s) stays empty, and the Cluster is used again when it is back',
   async (kind, _, seeds) => {

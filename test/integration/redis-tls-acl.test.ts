@@ -14,7 +14,7 @@ import { ACL_PASSWORD, ACL_USER, createAclUser, documentedRules } from '../suppo
 import { openRedis, redisOptions, soonMs } from '../support/redis-client.ts';
 import { startCluster } from '../support/redis-cluster.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { makeTls, type TestTls } from '../support/redis-tls.ts';
+import { makeTls, type TestTls, trustOf } from '../support/redis-tls.ts';
 import { sessionStoreContract } from '../support/session-store-contract.ts';
 import type { SessionStoreFixture } from '../support/session-stores.ts';
 import { waitFor } from '../support/wait.ts';
@@ -41,7 +41,7 @@ async function openSecurely(
   }
   const redis = await openRedis(nodes.map((node) => node.url).join(','), {
     credentials: async () => ({ username: ACL_USER, password: ACL_PASSWORD }),
-    tlsCa: tls.authority,
+    tlsFiles: trustOf(tls.authority),
     commandTimeoutMs: 5_000,
   });
   return {
@@ -163,9 +163,9 @@ describe('a server whose certificate nobody vouches for', () => {
         return { username: undefined, password: undefined };
       },
     };
-    for (const tlsCa of [undefined, stranger.authority]) {
+    for (const authority of [undefined, stranger.authority]) {
       const before = attempts;
-      const redis = createRedis(redisOptions(node.url, { ...login, tlsCa }));
+      const redis = createRedis(redisOptions(node.url, { ...login, tlsFiles: trustOf(authority) }));
       redis.start();
       await waitFor('several attempts', () => attempts > before + 3);
       expect(redis.isReady()).toBe(false);
@@ -173,7 +173,7 @@ describe('a server whose certificate nobody vouches for', () => {
       expect(await node.command('CLIENT', 'LIST')).not.toContain('name=pannier');
       redis.close();
     }
-    const trusting = await openRedis(node.url, { ...login, tlsCa: tls.authority });
+    const trusting = await openRedis(node.url, { ...login, tlsFiles: trustOf(tls.authority) });
     expect(await trusting.send('k', ['GET', 'k'], soonMs())).toBeNull();
     trusting.close();
     await node.stop();

@@ -31,6 +31,10 @@ export interface RedisServerOptions {
   port?: number;
   /** An address of this machine; unset: 127.0.0.1. */
   host?: string;
+  /** A Sentinel that monitors nothing yet. */
+  isSentinel?: boolean;
+  /** Unset: the default user. */
+  username?: string;
   /** What `requirepass` in args says, for the administrator's connection. */
   password?: string;
   tls?: RedisTls;
@@ -42,6 +46,9 @@ export interface RedisTls {
   certificate: Buffer;
   authority: Buffer;
   args: readonly string[];
+  /** What the administrator's connection presents, and by which name it verifies the server; unset: nothing, and its address. */
+  clientPair?: { readonly cert: Buffer; readonly key: Buffer };
+  serverName?: string;
 }
 
 /** Somebody else may take a port between the moment in which we see it free and the moment in which the server binds it. */
@@ -67,11 +74,13 @@ async function startOnce(options: RedisServerOptions): Promise<RedisNode> {
   const server: BackendServer = await backend.start({
     args: [
       ...listen,
-      ...['--bind', options.host ?? LOCALHOST, '--save', '', '--appendonly', 'no'],
+      ...['--bind', options.host ?? LOCALHOST],
+      ...(options.isSentinel === true ? ['--sentinel'] : ['--save', '', '--appendonly', 'no']),
       ...(options.tls?.args ?? []),
       ...(options.args ?? []),
     ],
     ...(options.tls === undefined ? {} : { directory: options.tls.directory }),
+    ...(options.isSentinel === undefined ? {} : { isSentinel: options.isSentinel }),
   });
   const node = createNode(server, port, options);
   await waitFor('Redis answering', async () => (await node.command('PING')) === 'PONG', 20_000);
@@ -126,8 +135,9 @@ interface AdminConnection {
 async function openAdmin(port: number, options: RedisServerOptions): Promise<AdminConnection> {
   const socket = { host: options.host ?? LOCALHOST, port, connectTimeout: 2_000, reconnectStrategy: false as const };
   const client = createClient({
+    ...(options.username === undefined ? {} : { username: options.username }),
     ...(options.password === undefined ? {} : { password: options.password }),
-    socket: options.tls === undefined ? socket : { ...socket, tls: true as const, ca: options.tls.authority },
+    socket: options.tls === undefined ? socket : { ...socket, ...administratorTls(options.tls) },
     disableOfflineQueue: true,
     maintNotifications: 'disabled',
     commandOptions: { timeout: 0, typeMapping: { [RESP_TYPES.SIMPLE_STRING]: String } },
@@ -139,6 +149,15 @@ async function openAdmin(port: number, options: RedisServerOptions): Promise<Adm
     isOpen: () => client.isReady,
     close: () => client.destroy(),
   };
+}
+
+function administratorTls({ authority, clientPair, serverName }: RedisTls): {
+  tls: true;
+  ca: Buffer;
+  servername?: string;
+} {
+  const name = serverName === undefined ? {} : { servername: serverName };
+  return { tls: true, ca: authority, ...clientPair, ...name };
 }
 
 /**

@@ -6,8 +6,9 @@
  * It stands between the two because protobufjs differs from the specification, and from all other implementations, where
  * no honest client goes. It reads a field by its declared type whatever wire type the tag says; keeps all members of a
  * oneof that came, not the last alone; replaces a nested message that comes twice instead of merging; takes text that is
- * cut off at the end as if it were whole; and reads numbers that are longer than they need be as others.
+ * cut off at the end as if it were whole, and text that is not UTF-8; and reads numbers that are longer than they need be as others.
  */
+import { isUtf8 } from 'node:buffer';
 import { type Contract, type FieldDescriptor, FieldType } from '../../src/grpc/descriptors.ts';
 
 const DEPTH_MAX = 100;
@@ -55,6 +56,9 @@ function canonical(place: Place, messageName: string, bytes: Buffer): Buffer {
 function valuesIn(field: FieldDescriptor, value: bigint | Buffer): (bigint | Buffer)[] | undefined {
   const isNumber = !isLengthDelimited(field);
   if (isNumber !== Buffer.isBuffer(value)) {
+    if (field.type === FieldType.STRING && !isUtf8(value as Buffer)) {
+      throw new Error('text that is not UTF-8');
+    }
     return [value];
   }
   if (!isNumber || !field.isRepeated) {

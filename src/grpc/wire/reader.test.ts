@@ -2,6 +2,7 @@
  * What the reader makes of bytes that the contract's messages do not bring by themselves: limits, text of every length,
  * groups, depth, and that it lets messages go.
  */
+import { isUtf8 } from 'node:buffer';
 import fc from 'fast-check';
 import { Status, StatusError } from '../status.ts';
 import { FIELDS_MAX, setEntry, WireReader } from './reader.ts';
@@ -25,11 +26,19 @@ function varint(value: bigint): Buffer {
 }
 
 describe('numbers', () => {
-  test('of 64 bits are exact up to 2^53 - 1 and rounded beyond, as numbers of bigints are', () => {
+  test('of 64 bits are exact: numbers within 2^53, bigints beyond', () => {
+    const edges = [0n, 1n, 2n].flatMap((offset) => [2n ** 53n - offset, 2n ** 53n + offset, 2n ** 63n - 1n - offset]);
+    const values = fc.oneof(
+      fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+      fc.constantFrom(...edges, ...edges.map((value) => -value), -(2n ** 63n)),
+    );
     fc.assert(
-      fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (value) => {
-        expect(started(varint(value)).int64()).toBe(Number(value));
+      fc.property(values, (value) => {
+        const read = started(varint(value)).int64();
+        expect(BigInt(read)).toBe(value);
+        expect(typeof read === 'number').toBe(value >= -(2n ** 53n) && value < 2n ** 53n);
       }),
+      { numRuns: 1_000 },
     );
     fc.assert(
       fc.property(fc.maxSafeInteger(), (value) => {
@@ -50,7 +59,7 @@ describe('numbers', () => {
 
   test('may be longer than they need be, to ten bytes', () => {
     expect(started([0x85, 0x80, 0x80, 0x00]).int64()).toBe(5);
-    expect(started(Array(9).fill(0x80), 0x7f).int64()).toBe(-(2 ** 63));
+    expect(started(Array(9).fill(0x80), 0x7f).int64()).toBe(-(2n ** 63n));
     expect(() => started(Array(10).fill(0x80), 0).int64()).toThrow(
       'a number of more than ten bytes, wanted ten at most',
     );
@@ -66,25 +75,62 @@ describe('numbers', () => {
 });
 
 describe('text', () => {
-  test('of any length and script is read as Buffer reads it, wrong UTF-8 as U+FFFD', () => {
+  test('of any length and script is read as Buffer reads it, and throws where it is not valid UTF-8', () => {
     const valid = fc.string({ unit: 'binary', maxLength: 60, size: 'max' }).map((text) => Buffer.from(text));
     const ascii = fc.string({ unit: 'binary-ascii', maxLength: 60, size: 'max' }).map((text) => Buffer.from(text));
     const any = fc.uint8Array({ maxLength: 60, size: 'max' }).map((bytes) => Buffer.from(bytes));
     fc.assert(
       fc.property(fc.oneof(ascii, valid, any), (bytes) => {
-        expect(started(varint(BigInt(bytes.length)), bytes, 1).string()).toBe(bytes.toString());
-        expect(reader.int32()).toBe(1);
+        started(varint(BigInt(bytes.length)), bytes, 1);
+        if (isUtf8(bytes)) {
+          expect(reader.string('some_field')).toBe(bytes.toString());
+          expect(reader.int32()).toBe(1);
+        } else {
+          expect(() => reader.string('some_field')).toThrow('some_field must be valid UTF-8');
+        }
       }),
       { numRuns: 500 },
     );
-    expect(started(2, [0x61, 0xff]).string()).toBe('a\u{FFFD}');
+  });
+
+  test.each([
+    ['a byte that begins nothing', [0x61, 0xff]],
+    ['Latin-1', [0x6d, 0xfc, 0x6c, 0x6c]],
+    ['a sequence that is cut off', [0xc3]],
+    ['an overlong form', [0xc0, 0x80]],
+    ['a surrogate', [0xed, 0xa0, 0x80]],
+    ['a code point above U+10FFFF', [0xf4, 0x90, 0x80, 0x80]],
+    ['an invalid byte after a valid U+FFFD', [0xef, 0xbf, 0xbd, 0xff]],
+    ['an invalid byte in a long text', [...Array(40).fill(0x61), 0xfe]],
+  ])('with %s is INVALID_ARGUMENT and leaves nothing to read', (_, bytes) => {
+    expect(() => started(bytes.length, bytes, 1).string('user_id')).toThrow(
+      new StatusError(
+        Status.INVALID_ARGUMENT,
+        'Cannot read the request: user_id must be valid UTF-8, got bytes that are not',
+      ),
+    );
+    expect(reader.hasMore()).toBe(false);
+  });
+
+  test('that holds U+FFFD itself is valid, as is a byte order mark', () => {
+    expect(started(7, [0xef, 0xbb, 0xbf, 0x61, 0xef, 0xbf, 0xbd]).string('key')).toBe('\u{FEFF}a\u{FFFD}');
+  });
+
+  test('that is invalid is named by its path through nested fields', () => {
+    started(3, 2, 1, 0xff, 0);
+    reader.enter('checks', 3);
+    reader.enter('limits', 12);
+    expect(() => reader.string('name')).toThrow('checks[3].limits[12].name must be valid UTF-8');
+    // The path of what failed is not that of the next message.
+    started(1, 0xff);
+    expect(() => reader.string('key')).toThrow('Cannot read the request: key must be');
   });
 
   test('and bytes that are longer than the message throw', () => {
     for (const length of [varint(3n), varint(200n), varint(2n ** 32n), varint(-1n)]) {
-      expect(() => started(length, 1, 2).string()).toThrow('Cannot decode the message');
+      expect(() => started(length, 1, 2).string('field')).toThrow('Cannot decode the message');
       expect(() => started(length, 1, 2).bytes()).toThrow('Cannot decode the message');
-      expect(() => started(length, 1, 2).enter()).toThrow('Cannot decode the message');
+      expect(() => started(length, 1, 2).enter('field')).toThrow('Cannot decode the message');
     }
   });
 });
@@ -99,12 +145,12 @@ test('bytes are views of the message', () => {
 
 test('a nested message is read to its own end and no further', () => {
   started(2, 0x85, 0x01, 7);
-  const outerEnd = reader.enter();
+  const outerEnd = reader.enter('field');
   expect(reader.int32()).toBe(133);
   expect(reader.hasMore()).toBe(false);
   expect(() => reader.int32()).toThrow('byte 3 is cut off');
   started(2, 5, 6, 7);
-  expect([reader.enter(), reader.int32(), reader.int32(), reader.hasMore()]).toEqual([4, 5, 6, false]);
+  expect([reader.enter('field'), reader.int32(), reader.int32(), reader.hasMore()]).toEqual([4, 5, 6, false]);
   reader.leave(outerEnd);
   expect(reader.int32()).toBe(7);
 });
@@ -157,9 +203,9 @@ describe('unknown fields', () => {
 test('messages within messages count as deep as groups', () => {
   started(Buffer.from(Array.from({ length: 102 }, (_, index) => 101 - index)));
   for (let depth = 0; depth < 100; depth += 1) {
-    reader.enter();
+    reader.enter('field');
   }
-  expect(() => reader.enter()).toThrow('nested too deep');
+  expect(() => reader.enter('field')).toThrow('nested too deep');
 });
 
 test.each([
@@ -189,7 +235,7 @@ test('the last field number is read', () => {
 
 test('nothing is left to read of a message that could not be read', () => {
   started(5, 1, 2);
-  expect(() => reader.string()).toThrow('cut off');
+  expect(() => reader.string('field')).toThrow('cut off');
   expect(reader.hasMore()).toBe(false);
 });
 

@@ -9,10 +9,12 @@
  *   2. Nesting, of messages and of unknown groups, is bounded by DEPTH_MAX; so are the fields of a message, by FIELDS_MAX: an
  *      empty nested message is two bytes to its sender and an object of a hundred here, so that 4 MiB of them would be the
  *      end of a small heap. Such a message throws a StatusError, all others that cannot be read a plain one.
- *   3. Numbers of 64 bits are JavaScript numbers: exact to 2^53 - 1, rounded beyond, never rounded back into that range.
- *   4. Text that is no UTF-8 is read with U+FFFD in the place of what is wrong, as every Buffer does.
+ *   3. Integers of 64 bits are exact: numbers within +-2^53, bigints beyond, so that an error can name what came.
+ *   4. Text that is not valid UTF-8 throws a StatusError with INVALID_ARGUMENT that names the field by its path. Decoding
+ *      it with U+FFFD in place of the invalid bytes would give different keys and users one name.
  *   5. Bytes are views of the message. After `finish`, or a throw, the reader holds no message.
  */
+import { isUtf8 } from 'node:buffer';
 import { Status, StatusError } from '../status.ts';
 import { readShortText, SHORT_TEXT_BYTES_MAX } from './short-text.ts';
 
@@ -20,7 +22,12 @@ import { readShortText, SHORT_TEXT_BYTES_MAX } from './short-text.ts';
 const DEPTH_MAX = 100;
 /** Of a message, nested and unknown ones among them. What our services accept has 13,000 at most. */
 export const FIELDS_MAX = 65_536;
+const TWO_POWER_21 = 2 ** 21;
 const TWO_POWER_32 = 2 ** 32;
+/** What Buffer decodes invalid UTF-8 to. Valid text may hold it as well. */
+const REPLACEMENT_CHARACTER = '\u{FFFD}';
+/** An entered field that is not repeated. */
+const NO_INDEX = -1;
 export const EMPTY_BYTES: Buffer = Buffer.alloc(0);
 
 export const WireType = { VARINT: 0, FIXED64: 1, LENGTH: 2, GROUP: 3, GROUP_END: 4, FIXED32: 5 } as const;
@@ -31,6 +38,9 @@ export class WireReader {
   /** Of the message that is being read, the nested one included. */
   #end = 0;
   #depth = 0;
+  /** Fields that were entered, by depth, and their index where they are repeated: the path of an error. */
+  readonly #enteredNames: string[] = [''];
+  readonly #enteredIndexes: number[] = [NO_INDEX];
   #fieldsLeft = 0;
   /** The halves of the last long varint, each 32 bits, signed as bit operations leave them. */
   #low = 0;
@@ -87,7 +97,7 @@ export class WireReader {
     return this.#low;
   }
 
-  int64(): number {
+  int64(): number | bigint {
     const position = this.#position;
     const first = position < this.#end ? (this.#bytes[position] as number) : 0x80;
     if (first < 0x80) {
@@ -95,7 +105,10 @@ export class WireReader {
       return first;
     }
     this.#varint();
-    return this.#high * TWO_POWER_32 + (this.#low >>> 0);
+    const high = this.#high;
+    return high >= -TWO_POWER_21 && high < TWO_POWER_21
+      ? high * TWO_POWER_32 + (this.#low >>> 0)
+      : BigInt(high) * BigInt(TWO_POWER_32) + BigInt(this.#low >>> 0);
   }
 
   bool(): boolean {
@@ -103,11 +116,20 @@ export class WireReader {
     return (this.#low | this.#high) !== 0;
   }
 
-  string(): string {
+  /** `field` is the name of the field in its message. */
+  string(field: string): string {
     const length = this.#length();
     const start = this.#take(length);
-    const text = length <= SHORT_TEXT_BYTES_MAX ? readShortText(this.#bytes, start, length) : undefined;
-    return text ?? this.#bytes.toString('utf8', start, start + length);
+    const short = length <= SHORT_TEXT_BYTES_MAX ? readShortText(this.#bytes, start, length) : undefined;
+    if (short !== undefined) {
+      return short;
+    }
+    const text = this.#bytes.toString('utf8', start, start + length);
+    // Checking the text first is free where it is ASCII or Latin-1: V8 knows that a string of one-byte characters has none above U+00FF.
+    if (text.includes(REPLACEMENT_CHARACTER) && !isUtf8(this.#bytes.subarray(start, start + length))) {
+      throw this.#invalidText(field);
+    }
+    return text;
   }
 
   bytes(): Buffer {
@@ -116,14 +138,19 @@ export class WireReader {
     return length === 0 ? EMPTY_BYTES : this.#bytes.subarray(start, start + length);
   }
 
-  /** Goes into a nested message, a map entry or a packed field; the answer is for `leave`. */
-  enter(): number {
+  /**
+   * Goes into a nested message, a map entry or a packed field; the answer is for `leave`. `field` is its name, `index` its place
+   * among those of a repeated field.
+   */
+  enter(field: string, index = NO_INDEX): number {
     const length = this.#length();
     const outerEnd = this.#end;
     if (length > outerEnd - this.#position) {
       throw this.#malformed('a field that is longer than its message', 'a shorter one');
     }
     this.#deeper();
+    this.#enteredNames[this.#depth] = field;
+    this.#enteredIndexes[this.#depth] = index;
     this.#end = this.#position + length;
     return outerEnd;
   }
@@ -233,6 +260,20 @@ export class WireReader {
   #letGo(): void {
     this.#bytes = EMPTY_BYTES;
     this.#end = 0;
+  }
+
+  /** The error to throw for text that is not valid UTF-8. */
+  #invalidText(field: string): StatusError {
+    let path = '';
+    for (let depth = 1; depth <= this.#depth; depth += 1) {
+      const index = this.#enteredIndexes[depth] ?? NO_INDEX;
+      path += `${this.#enteredNames[depth]}${index === NO_INDEX ? '' : `[${index}]`}.`;
+    }
+    this.#letGo();
+    return new StatusError(
+      Status.INVALID_ARGUMENT,
+      `Cannot read the request: ${path}${field} must be valid UTF-8, got bytes that are not`,
+    );
   }
 
   /** The error to throw. */

@@ -38,7 +38,7 @@ test('an answer is never written to again, small ones, large ones and those acro
       for (const [index, answer] of answers.entries()) {
         reader.start(answer);
         expect(reader.tag()).toBe(10);
-        const outerEnd = reader.enter();
+        const outerEnd = reader.enter('field');
         for (const size of messages[index] ?? []) {
           expect(reader.tag()).toBe(10);
           expect(reader.bytes().equals(Buffer.alloc(size, index))).toBe(true);
@@ -90,7 +90,7 @@ test.each([0, 1, 127, 128, 129, 16_383, 16_384, 16_385, 2_097_151, 2_097_152])(
     });
     reader.start(bytes);
     expect(reader.tag()).toBe(10);
-    reader.enter();
+    reader.enter('field');
     expect(reader.tag()).toBe(18);
     expect(reader.bytes().equals(filler)).toBe(true);
     expect(reader.hasMore()).toBe(false);
@@ -112,7 +112,7 @@ test('a message whose lengths grow beyond the slab as they become known', () => 
     reader.start(bytes);
     for (let level = 0; level < depth; level += 1) {
       expect(reader.tag()).toBe(10);
-      reader.enter();
+      reader.enter('field');
     }
     expect(reader.tag()).toBe(10);
     expect(reader.bytes().equals(Buffer.alloc(size, 7))).toBe(true);

@@ -6,6 +6,8 @@ local LOG_CHUNK_ENTRIES = 64
 local LOG_ENTRY_BYTES = 10
 local LOG_HEAD_BYTES = 57
 local LOG_CHUNK_HEAD_BYTES = 17
+-- Chunks whose units are read by one command.
+local LOG_CHUNKS_READ = 16
 -- A chunk of a newer layout was met: what was computed since then means nothing and must not be written.
 local hasNewerChunk = false
 
@@ -103,21 +105,58 @@ local function logTrim(field, log, horizonMs, dropped)
   end
 end
 
+-- The chunk in which that unit lies, counted from the first unit of the first chunk, and the units of the chunks before it. Nil: it lies in
+-- the tail. `chunkUnits` is the sum of all chunks. An entry has a unit or more, so where the sum is the number of entries, no chunk needs to
+-- be read; else the chunks are read from the nearer end.
+local function logFindChunk(field, log, wanted, chunkUnits)
+  if wanted > chunkUnits then
+    return nil, chunkUnits
+  end
+  if chunkUnits == (log.next - log.first) * LOG_CHUNK_ENTRIES then
+    local before = math.floor((wanted - 1) / LOG_CHUNK_ENTRIES)
+    return log.first + before, before * LOG_CHUNK_ENTRIES
+  end
+  local isFromEnd = wanted > chunkUnits / 2
+  local index, increment, target, passed = log.first, 1, wanted, 0
+  if isFromEnd then
+    index, increment, target = log.next - 1, -1, chunkUnits - wanted + 1
+  end
+  while true do
+    local parts = {}
+    for offset = 0, LOG_CHUNKS_READ - 1 do
+      parts[offset + 1] = logChunkField(field, index + offset * increment)
+    end
+    for _, value in ipairs(redis.call('HMGET', KEYS[1], unpack(parts))) do
+      local _, layout, units = struct.unpack('<dBd', value)
+      if layout ~= LAYOUT then
+        hasNewerChunk = true
+        return nil, 0
+      end
+      if passed + units >= target then
+        return index, isFromEnd and chunkUnits - passed - units or passed
+      end
+      index, passed = index + increment, passed + units
+    end
+  end
+end
+
 -- The time of the entry with whose leaving so many units will have left.
 local function logLeavesAt(field, log, units)
   local wanted = units + log.skippedUnits
-  local entries = log.tail
-  for index = log.first, log.next - 1 do
-    local chunkUnits, chunkEntries = logChunk(field, index)
-    if hasNewerChunk then
-      return 0
-    end
-    if chunkUnits >= wanted then
-      entries = chunkEntries
-      break
-    end
-    wanted = wanted - chunkUnits
+  local entries, tailUnits = log.tail, 0
+  for index = 0, #log.tail / LOG_ENTRY_BYTES - 1 do
+    local _, entryUnits = logEntry(log.tail, index)
+    tailUnits = tailUnits + entryUnits
   end
+  local chunk, before = logFindChunk(field, log, wanted, log.total + log.skippedUnits - tailUnits)
+  if chunk then
+    local _, chunkEntries = logChunk(field, chunk)
+    entries = chunkEntries
+  end
+  if hasNewerChunk then
+    return 0
+  end
+  wanted = wanted - before
   local index = 0
   local time, sum = logEntry(entries, 0)
   while sum < wanted do

@@ -2,33 +2,61 @@
 
 local FIELDS_CHECKED = 512
 local MAX_FIELDS = 4096
+-- Fields that a call with a new one examines, beside two for each that it writes: ended ones go faster than new ones come.
+local FIELDS_SWEPT = 8
 
--- Whether a new field finds room, once what has ended is gone. A log's chunks (`<field>#<number>`) go with their log and never
--- before: its first chunk may have ended while the log still counts on reading it.
-local function hasRoom()
-  if redis.call('HLEN', KEYS[1]) <= FIELDS_CHECKED then
+-- Whether a field has ended. A log's chunks (`<field>#<number>`) end with their log and never before: its first chunk may have ended
+-- while the log still counts on reading it. A chunk that its log does not name is left over.
+local function hasEnded(field, value)
+  if struct.unpack('<d', value) > nowMs then
+    return false
+  end
+  local owner, number = string.match(field, '^(.*)#(%d+)$')
+  local head = owner and redis.call('HGET', KEYS[1], owner)
+  if not head or struct.unpack('<d', head) <= nowMs then
     return true
   end
-  local all = redis.call('HGETALL', KEYS[1])
-  local isLive = {}
-  for index = 1, #all, 2 do
-    if struct.unpack('<d', all[index + 1]) > nowMs then
-      isLive[all[index]] = true
-    end
+  if string.byte(head, HEAD_BYTES) ~= LAYOUT then
+    return false
   end
-  local ended = 0
-  for index = 1, #all, 2 do
-    local owner = string.match(all[index], '^(.*)#') or all[index]
-    if not isLive[owner] then
-      redis.call('HDEL', KEYS[1], all[index])
-      ended = ended + 1
-    end
-  end
-  return #all / 2 - ended <= MAX_FIELDS
+  local _, first, next = struct.unpack('<ddd', head, HEAD_BYTES + 1)
+  return tonumber(number) < first or tonumber(number) >= next
 end
 
--- When the last of the fields ends that are not about to be written.
+-- Removes the ended ones of about `count` fields, from the cursor on. Returns the next cursor and how many it examined.
+local function sweepFrom(cursor, count)
+  local reply = redis.call('HSCAN', KEYS[1], cursor, 'COUNT', count)
+  local entries = reply[2]
+  for index = 1, #entries, 2 do
+    if hasEnded(entries[index], entries[index + 1]) then
+      redis.call('HDEL', KEYS[1], entries[index])
+    end
+  end
+  return reply[1], #entries / 2
+end
+
+-- Whether new fields find room. Examines a bounded number of the fields, however many there are. HSCAN takes any number as a cursor:
+-- multiples of the golden ratio spread over all places, so that no state is kept between calls. 20 bits are more than a hash of
+-- MAX_FIELDS has places, and few enough that none of them is lost to rounding.
+local function hasRoom(writtenCount)
+  local fieldCount = redis.call('HLEN', KEYS[1])
+  if fieldCount <= FIELDS_CHECKED then
+    return true
+  end
+  local place = (nowMs % 16777216 + fieldCount * 7919) * 0.6180339887498949 % 1
+  local count = FIELDS_SWEPT + 2 * writtenCount
+  local cursor, examined = sweepFrom(string.format('%.0f', math.floor(place * 1048576)), count)
+  if cursor == '0' and examined < count then
+    sweepFrom(cursor, count)
+  end
+  return redis.call('HLEN', KEYS[1]) <= MAX_FIELDS
+end
+
+-- When the last of the fields ends that are not about to be written; nil when there are too many to read.
 local function lastEndOfOthers(isWritten)
+  if redis.call('HLEN', KEYS[1]) > FIELDS_CHECKED then
+    return nil
+  end
   local lastMs = 0
   local all = redis.call('HGETALL', KEYS[1])
   for index = 1, #all, 2 do
@@ -69,7 +97,7 @@ local function write(outcomes)
   if #writes == 0 then
     return nil
   end
-  if hasNew and not hasRoom() then
+  if hasNew and not hasRoom(#writes / 2) then
     return TOO_MANY_FIELDS
   end
   for index = 1, #limits do
@@ -78,13 +106,18 @@ local function write(outcomes)
     end
   end
   local isNewKey = hasNew and redis.call('HLEN', KEYS[1]) == 0
-  if hasRepaired then
-    -- The end of the key came from the broken clock too.
-    keyEndMs = math.max(keyEndMs, lastEndOfOthers(isWritten))
-  end
+  -- The end of the key came from the broken clock too.
+  local othersEndMs = hasRepaired and lastEndOfOthers(isWritten)
   redis.call('HSET', KEYS[1], unpack(writes))
-  if isNewKey or hasRepaired then
-    redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', keyEndMs))
+  if isNewKey then
+    local reply = redis.pcall('PEXPIREAT', KEYS[1], string.format('%.0f', keyEndMs))
+    if reply ~= 1 then
+      -- Redis refused it: a new key must not stay without an expiry.
+      redis.call('UNLINK', KEYS[1])
+      return reply
+    end
+  elseif othersEndMs then
+    redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', math.max(keyEndMs, othersEndMs)))
   elseif keyEndMs > 0 then
     redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', keyEndMs), 'GT')
   end

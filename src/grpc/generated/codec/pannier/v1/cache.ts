@@ -40,7 +40,7 @@ function readCacheGetRequest(): CacheGetRequestOutput {
     const tag = reader.tag();
     switch (tag) {
       case 10: // namespace = 1
-        message.namespace = reader.string();
+        message.namespace = reader.string('namespace');
         break;
       case 18: // key = 2
         message.key = reader.bytes();
@@ -55,7 +55,7 @@ function readCacheGetRequest(): CacheGetRequestOutput {
         message.fresh = reader.bool();
         break;
       case 50: // tags = 6
-        message.tags.push(reader.string());
+        message.tags.push(reader.string('tags'));
         break;
       default:
         reader.skip(tag);
@@ -81,7 +81,7 @@ function readCacheGetManyRequest(): CacheGetManyRequestOutput {
     const tag = reader.tag();
     switch (tag) {
       case 10: // namespace = 1
-        message.namespace = reader.string();
+        message.namespace = reader.string('namespace');
         break;
       case 18: // keys = 2
         message.keys.push(reader.bytes());
@@ -120,7 +120,7 @@ function readCacheSetRequest(): CacheSetRequestOutput {
     const tag = reader.tag();
     switch (tag) {
       case 10: // namespace = 1
-        message.namespace = reader.string();
+        message.namespace = reader.string('namespace');
         break;
       case 18: // key = 2
         message.key = reader.bytes();
@@ -132,10 +132,10 @@ function readCacheSetRequest(): CacheSetRequestOutput {
         message.ttlMs = reader.int64();
         break;
       case 42: // tags = 5
-        message.tags.push(reader.string());
+        message.tags.push(reader.string('tags'));
         break;
       case 50: // lease = 6
-        message.lease = reader.string();
+        message.lease = reader.string('lease');
         break;
       case 56: // absent = 7
         message.absent = reader.bool();
@@ -180,13 +180,13 @@ function readCacheInvalidateRequest(): CacheInvalidateRequestOutput {
     const tag = reader.tag();
     switch (tag) {
       case 10: // namespace = 1
-        message.namespace = reader.string();
+        message.namespace = reader.string('namespace');
         break;
       case 18: // keys = 2
         message.keys.push(reader.bytes());
         break;
       case 26: // tags = 3
-        message.tags.push(reader.string());
+        message.tags.push(reader.string('tags'));
         break;
       case 32: // all = 4
         message.all = reader.bool();
@@ -213,7 +213,7 @@ function readWatchInvalidationsRequest(): WatchInvalidationsRequestOutput {
     const tag = reader.tag();
     switch (tag) {
       case 10: // namespace = 1
-        message.namespace = reader.string();
+        message.namespace = reader.string('namespace');
         break;
       default:
         reader.skip(tag);

@@ -41,16 +41,16 @@ function readCheckRateLimitRequest(): CheckRateLimitRequestOutput {
     const tag = reader.tag();
     switch (tag) {
       case 10: // policy = 1
-        message.policy = reader.string();
+        message.policy = reader.string('policy');
         break;
       case 18: // key = 2
-        message.key = reader.string();
+        message.key = reader.string('key');
         break;
       case 24: // cost = 3
         message.cost = reader.int64();
         break;
       case 34: // requestId = 4
-        message.requestId = reader.string();
+        message.requestId = reader.string('request_id');
         break;
       case 40: // partial = 5
         message.partial = reader.bool();
@@ -62,7 +62,7 @@ function readCheckRateLimitRequest(): CheckRateLimitRequestOutput {
         message.reserveMs = reader.int64();
         break;
       case 66: // limits = 8
-        const end8 = reader.enter();
+        const end8 = reader.enter('limits', message.limits.length);
         message.limits.push(readLimit());
         reader.leave(end8);
         break;
@@ -100,7 +100,7 @@ function readCheckRateLimitsRequest(): CheckRateLimitsRequestOutput {
     const tag = reader.tag();
     switch (tag) {
       case 10: // checks = 1
-        const end1 = reader.enter();
+        const end1 = reader.enter('checks', message.checks.length);
         message.checks.push(readCheckRateLimitRequest());
         reader.leave(end1);
         break;
@@ -126,7 +126,7 @@ function readSettleRateLimitRequest(): SettleRateLimitRequestOutput {
     const tag = reader.tag();
     switch (tag) {
       case 10: // reservationId = 1
-        message.reservationId = reader.string();
+        message.reservationId = reader.string('reservation_id');
         break;
       case 16: // used = 2
         if (message.cancel !== undefined) {
@@ -167,13 +167,13 @@ function readResetRateLimitRequest(): ResetRateLimitRequestOutput {
     const tag = reader.tag();
     switch (tag) {
       case 10: // policy = 1
-        message.policy = reader.string();
+        message.policy = reader.string('policy');
         break;
       case 18: // key = 2
-        message.key = reader.string();
+        message.key = reader.string('key');
         break;
       case 26: // limits = 3
-        const end3 = reader.enter();
+        const end3 = reader.enter('limits', message.limits.length);
         message.limits.push(readLimit());
         reader.leave(end3);
         break;
@@ -196,7 +196,7 @@ function readLimit(): LimitOutput {
     const tag = reader.tag();
     switch (tag) {
       case 10: // name = 1
-        message.name = reader.string();
+        message.name = reader.string('name');
         break;
       case 16: // algorithm = 2
         message.algorithm = reader.int32() as LimitOutput['algorithm'];

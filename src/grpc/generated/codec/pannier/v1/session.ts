@@ -39,7 +39,7 @@ function readCreateSessionRequest(): CreateSessionRequestOutput {
     const tag = reader.tag();
     switch (tag) {
       case 10: // userId = 1
-        message.userId = reader.string();
+        message.userId = reader.string('user_id');
         break;
       case 18: // data = 2
         readCreateSessionRequestDataEntry(message.data);
@@ -54,7 +54,7 @@ function readCreateSessionRequest(): CreateSessionRequestOutput {
         readCreateSessionRequestLabelsEntry(message.labels);
         break;
       case 50: // sessionId = 6
-        message.sessionId = reader.string();
+        message.sessionId = reader.string('session_id');
         break;
       default:
         reader.skip(tag);
@@ -64,14 +64,14 @@ function readCreateSessionRequest(): CreateSessionRequestOutput {
 }
 
 function readCreateSessionRequestDataEntry(map: CreateSessionRequestOutput['data']): void {
-  const outerEnd = reader.enter();
+  const outerEnd = reader.enter('data');
   let key = '';
   let value: CreateSessionRequestOutput['data'][string] = EMPTY_BYTES;
   while (reader.hasMore()) {
     const tag = reader.tag();
     switch (tag) {
       case 10:
-        key = reader.string();
+        key = reader.string('key');
         break;
       case 18:
         value = reader.bytes();
@@ -85,17 +85,17 @@ function readCreateSessionRequestDataEntry(map: CreateSessionRequestOutput['data
 }
 
 function readCreateSessionRequestLabelsEntry(map: CreateSessionRequestOutput['labels']): void {
-  const outerEnd = reader.enter();
+  const outerEnd = reader.enter('labels');
   let key = '';
   let value: CreateSessionRequestOutput['labels'][string] = '';
   while (reader.hasMore()) {
     const tag = reader.tag();
     switch (tag) {
       case 10:
-        key = reader.string();
+        key = reader.string('key');
         break;
       case 18:
-        value = reader.string();
+        value = reader.string('value');
         break;
       default:
         reader.skip(tag);
@@ -121,7 +121,7 @@ function readGetSessionRequest(): GetSessionRequestOutput {
     const tag = reader.tag();
     switch (tag) {
       case 10: // sessionId = 1
-        message.sessionId = reader.string();
+        message.sessionId = reader.string('session_id');
         break;
       case 16: // peek = 2
         message.peek = reader.bool();
@@ -150,13 +150,13 @@ function readUpdateSessionRequest(): UpdateSessionRequestOutput {
     const tag = reader.tag();
     switch (tag) {
       case 10: // sessionId = 1
-        message.sessionId = reader.string();
+        message.sessionId = reader.string('session_id');
         break;
       case 18: // set = 2
         readUpdateSessionRequestSetEntry(message.set);
         break;
       case 26: // remove = 3
-        message.remove.push(reader.string());
+        message.remove.push(reader.string('remove'));
         break;
       case 32: // ifVersion = 4
         message.ifVersion = reader.int64();
@@ -175,14 +175,14 @@ function readUpdateSessionRequest(): UpdateSessionRequestOutput {
 }
 
 function readUpdateSessionRequestSetEntry(map: UpdateSessionRequestOutput['set']): void {
-  const outerEnd = reader.enter();
+  const outerEnd = reader.enter('set');
   let key = '';
   let value: UpdateSessionRequestOutput['set'][string] = EMPTY_BYTES;
   while (reader.hasMore()) {
     const tag = reader.tag();
     switch (tag) {
       case 10:
-        key = reader.string();
+        key = reader.string('key');
         break;
       case 18:
         value = reader.bytes();
@@ -212,16 +212,16 @@ function readRotateSessionRequest(): RotateSessionRequestOutput {
     const tag = reader.tag();
     switch (tag) {
       case 10: // sessionId = 1
-        message.sessionId = reader.string();
+        message.sessionId = reader.string('session_id');
         break;
       case 18: // userId = 2
-        message.userId = reader.string();
+        message.userId = reader.string('user_id');
         break;
       case 26: // set = 3
         readRotateSessionRequestSetEntry(message.set);
         break;
       case 34: // remove = 4
-        message.remove.push(reader.string());
+        message.remove.push(reader.string('remove'));
         break;
       case 40: // graceMs = 5
         message.graceMs = reader.int64();
@@ -234,14 +234,14 @@ function readRotateSessionRequest(): RotateSessionRequestOutput {
 }
 
 function readRotateSessionRequestSetEntry(map: RotateSessionRequestOutput['set']): void {
-  const outerEnd = reader.enter();
+  const outerEnd = reader.enter('set');
   let key = '';
   let value: RotateSessionRequestOutput['set'][string] = EMPTY_BYTES;
   while (reader.hasMore()) {
     const tag = reader.tag();
     switch (tag) {
       case 10:
-        key = reader.string();
+        key = reader.string('key');
         break;
       case 18:
         value = reader.bytes();
@@ -270,10 +270,10 @@ function readDeleteSessionRequest(): DeleteSessionRequestOutput {
     const tag = reader.tag();
     switch (tag) {
       case 10: // sessionId = 1
-        message.sessionId = reader.string();
+        message.sessionId = reader.string('session_id');
         break;
       case 18: // handle = 2
-        message.handle = reader.string();
+        message.handle = reader.string('handle');
         break;
       default:
         reader.skip(tag);
@@ -297,7 +297,7 @@ function readListUserSessionsRequest(): ListUserSessionsRequestOutput {
     const tag = reader.tag();
     switch (tag) {
       case 10: // userId = 1
-        message.userId = reader.string();
+        message.userId = reader.string('user_id');
         break;
       default:
         reader.skip(tag);
@@ -322,10 +322,10 @@ function readDeleteUserSessionsRequest(): DeleteUserSessionsRequestOutput {
     const tag = reader.tag();
     switch (tag) {
       case 10: // userId = 1
-        message.userId = reader.string();
+        message.userId = reader.string('user_id');
         break;
       case 18: // exceptSessionId = 2
-        message.exceptSessionId = reader.string();
+        message.exceptSessionId = reader.string('except_session_id');
         break;
       default:
         reader.skip(tag);

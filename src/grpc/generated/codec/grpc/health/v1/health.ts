@@ -22,7 +22,7 @@ function readHealthCheckRequest(): HealthCheckRequestOutput {
     const tag = reader.tag();
     switch (tag) {
       case 10: // service = 1
-        message.service = reader.string();
+        message.service = reader.string('service');
         break;
       default:
         reader.skip(tag);

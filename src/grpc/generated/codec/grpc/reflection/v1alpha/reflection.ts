@@ -29,7 +29,7 @@ function readServerReflectionRequest(): ServerReflectionRequestOutput {
     const tag = reader.tag();
     switch (tag) {
       case 10: // host = 1
-        message.host = reader.string();
+        message.host = reader.string('host');
         break;
       case 26: // fileByFilename = 3
         if (message.fileContainingSymbol !== undefined) {
@@ -44,7 +44,7 @@ function readServerReflectionRequest(): ServerReflectionRequestOutput {
         if (message.listServices !== undefined) {
           delete message.listServices;
         }
-        message.fileByFilename = reader.string();
+        message.fileByFilename = reader.string('file_by_filename');
         break;
       case 34: // fileContainingSymbol = 4
         if (message.fileByFilename !== undefined) {
@@ -59,7 +59,7 @@ function readServerReflectionRequest(): ServerReflectionRequestOutput {
         if (message.listServices !== undefined) {
           delete message.listServices;
         }
-        message.fileContainingSymbol = reader.string();
+        message.fileContainingSymbol = reader.string('file_containing_symbol');
         break;
       case 42: // fileContainingExtension = 5
         if (message.fileByFilename !== undefined) {
@@ -74,7 +74,7 @@ function readServerReflectionRequest(): ServerReflectionRequestOutput {
         if (message.listServices !== undefined) {
           delete message.listServices;
         }
-        const end5 = reader.enter();
+        const end5 = reader.enter('file_containing_extension');
         message.fileContainingExtension = readExtensionRequest(message.fileContainingExtension);
         reader.leave(end5);
         break;
@@ -91,7 +91,7 @@ function readServerReflectionRequest(): ServerReflectionRequestOutput {
         if (message.listServices !== undefined) {
           delete message.listServices;
         }
-        message.allExtensionNumbersOfType = reader.string();
+        message.allExtensionNumbersOfType = reader.string('all_extension_numbers_of_type');
         break;
       case 58: // listServices = 7
         if (message.fileByFilename !== undefined) {
@@ -106,7 +106,7 @@ function readServerReflectionRequest(): ServerReflectionRequestOutput {
         if (message.allExtensionNumbersOfType !== undefined) {
           delete message.allExtensionNumbersOfType;
         }
-        message.listServices = reader.string();
+        message.listServices = reader.string('list_services');
         break;
       default:
         reader.skip(tag);
@@ -124,7 +124,7 @@ function readExtensionRequest(into?: ExtensionRequestOutput | null): ExtensionRe
     const tag = reader.tag();
     switch (tag) {
       case 10: // containingType = 1
-        message.containingType = reader.string();
+        message.containingType = reader.string('containing_type');
         break;
       case 16: // extensionNumber = 2
         message.extensionNumber = reader.int32();

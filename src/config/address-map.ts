@@ -1,0 +1,73 @@
+/**
+ * PANNIER_REDIS_ADDRESS_MAP as text: `ANNOUNCED=REACHABLE` entries separated by commas. Pure.
+ *
+ * Each side is `HOST` or `HOST:PORT`; an IPv6 address stands in brackets. What the entries mean is in redis/address-map.ts.
+ *
+ * Promises: a problem names the entry by its position, quotes it, and says what is accepted; no announced address has two entries.
+ */
+import { isIP, isIPv6 } from 'node:net';
+import { canonicalHost } from '../lib/canonical-host.ts';
+
+export interface MappedAddress {
+  readonly host: string;
+  readonly port: number | undefined;
+}
+
+export interface AddressMapping {
+  readonly announced: MappedAddress;
+  readonly reachable: MappedAddress;
+}
+
+export type AddressMapResult =
+  | { readonly mappings: readonly AddressMapping[] }
+  /** Completes "PANNIER_REDIS_ADDRESS_MAP". */
+  | { readonly problem: string };
+
+export const ADDRESS_MAP_FORM =
+  'ANNOUNCED=REACHABLE, several separated by commas, each side HOST or HOST:PORT with an IPv6 address in brackets';
+const ENTRY_FORM =
+  'ANNOUNCED=REACHABLE, each side HOST or HOST:PORT (an IPv6 address in brackets, a port from 1 to 65535)';
+const MAX_MAPPINGS = 1_000;
+
+export function parseAddressMap(text: string): AddressMapResult {
+  const entries = text.split(',').map((entry) => entry.trim());
+  if (entries.length > MAX_MAPPINGS) {
+    return { problem: ` must have at most ${MAX_MAPPINGS} entries, got ${entries.length}` };
+  }
+  const mappings = new Map<string, AddressMapping>();
+  for (const [index, entry] of entries.entries()) {
+    const mapping = parseMapping(entry);
+    if (mapping === undefined) {
+      return { problem: `[${index}] must be ${ENTRY_FORM}, got ${JSON.stringify(entry)}` };
+    }
+    const key = JSON.stringify([mapping.announced.host, mapping.announced.port]);
+    if (mappings.has(key)) {
+      const announced = JSON.stringify(entry.slice(0, entry.indexOf('=')));
+      return { problem: `[${index}] must be the only entry of its announced address, got ${announced} again` };
+    }
+    mappings.set(key, mapping);
+  }
+  return { mappings: [...mappings.values()] };
+}
+
+/** The name that a certificate can hold and that TLS can send; no IP address. */
+export function isHostName(text: string): boolean {
+  const label = /^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/;
+  const labels = text.split('.');
+  // What ends in a number is an IPv4 address or a mistyped one.
+  return text.length <= 253 && labels.every((part) => label.test(part)) && !/^\d+$/.test(labels.at(-1) ?? '');
+}
+
+function parseMapping(entry: string): AddressMapping | undefined {
+  const [announced, reachable, ...more] = entry.split('=').map(parseMappedAddress);
+  return announced === undefined || reachable === undefined || more.length > 0 ? undefined : { announced, reachable };
+}
+
+function parseMappedAddress(text: string): MappedAddress | undefined {
+  const match = /^(?:\[([^\]]+)\]|([^\s:[\]]+))(?::(\d{1,5}))?$/.exec(text.trim());
+  const [, address, name, digits] = match ?? [];
+  const port = digits === undefined ? undefined : Number(digits);
+  const isHost = address === undefined ? isIP(name ?? '') === 4 || isHostName(name ?? '') : isIPv6(address);
+  const isPort = port === undefined || (port >= 1 && port <= 65_535);
+  return isHost && isPort ? { host: canonicalHost(address ?? name ?? ''), port } : undefined;
+}

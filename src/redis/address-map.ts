@@ -1,0 +1,49 @@
+/**
+ * Where a node is reached that announces an address which cannot be used: behind a NAT, or because its certificate names something else. Pure.
+ *
+ * Invariants:
+ *   1. An entry with a port applies to that address only, and before the entry of its host without a port, which applies to all other ports.
+ *   2. A target without a port keeps the announced port.
+ *   3. A target is not mapped again, and an address without an entry is reached as it was announced.
+ *   4. The map is applied where an announcement is read (CLUSTER SLOTS, MOVED, ASK), so a node has one name everywhere: its reachable address.
+ *      Seeds are not announcements.
+ */
+import { canonicalHost } from '../lib/canonical-host.ts';
+import { addressText, type NodeAddress } from './address.ts';
+
+export interface AddressMapping {
+  readonly announced: PartialAddress;
+  readonly reachable: PartialAddress;
+}
+
+interface PartialAddress {
+  readonly host: string;
+  /** If undefined, every port of the announced host; in a target, the announced port. */
+  readonly port: number | undefined;
+}
+
+export interface AddressMap {
+  /** By `addressText`, or by host where an entry has no port. */
+  readonly targets: ReadonlyMap<string, PartialAddress>;
+  readonly targetHosts: ReadonlySet<string>;
+}
+
+export const NO_ADDRESS_MAP: AddressMap = createAddressMap([]);
+
+export function createAddressMap(mappings: readonly AddressMapping[]): AddressMap {
+  const targets = mappings.map(({ announced, reachable }) => [keyOf(announced), reachable] as const);
+  return { targets: new Map(targets), targetHosts: new Set(mappings.map(({ reachable }) => reachable.host)) };
+}
+
+export function reachableAddress(map: AddressMap, announced: NodeAddress): NodeAddress {
+  if (map.targets.size === 0) {
+    return announced;
+  }
+  const host = canonicalHost(announced.host);
+  const target = map.targets.get(keyOf({ host, port: announced.port })) ?? map.targets.get(host);
+  return target === undefined ? announced : { host: target.host, port: target.port ?? announced.port };
+}
+
+function keyOf({ host, port }: PartialAddress): string {
+  return port === undefined ? canonicalHost(host) : addressText({ host: canonicalHost(host), port });
+}

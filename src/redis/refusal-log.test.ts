@@ -1,0 +1,191 @@
+/**
+ * Each refusal writes one line when it begins and one when it is over, however many calls meet it and whatever succeeds beside it.
+ */
+import { FakeClock } from '../lib/clock.ts';
+import { silentLogger } from '../lib/logger.ts';
+import { RefusalLog } from './refusal-log.ts';
+
+interface Line {
+  readonly level: 'error' | 'info';
+  readonly code: string;
+  readonly [field: string]: unknown;
+}
+
+const NODE = 'redis:6379';
+const MISCONF = 'MISCONF Redis is configured to save RDB snapshots, but it is unable to persist to disk.';
+const NOPERM = "NOPERM User app has no permissions to run the 'hset' command";
+
+let clock: FakeClock;
+let lines: Line[];
+let refusals: RefusalLog;
+
+beforeEach(() => {
+  clock = new FakeClock();
+  lines = [];
+  const keep = (level: Line['level']) => (fields: object, message: string) =>
+    void lines.push({ level, ...(fields as { code: string }), message });
+  refusals = new RefusalLog({
+    role: 'state',
+    clock,
+    log: { ...silentLogger, error: keep('error'), info: keep('info') },
+  });
+});
+
+afterEach(() => refusals.close());
+
+function refuse(code: string, command = 'check', text = `${code} text`, node = NODE): void {
+  refusals.refused({ text, node, command });
+}
+
+function levels(): string[] {
+  return lines.map(({ level, code }) => `${level} ${code}`);
+}
+
+test('1,000 refused calls write one line with the text of Redis, the node and the command', () => {
+  for (let call = 0; call < 1_000; call += 1) {
+    refuse('MISCONF', 'check', MISCONF);
+  }
+  expect(lines).toEqual([
+    {
+      level: 'error',
+      role: 'state',
+      code: 'MISCONF',
+      node: NODE,
+      command: 'check',
+      reply: MISCONF,
+      detail: 'Redis refuses writes because it cannot save to disk',
+      message: 'Redis refuses commands',
+    },
+  ]);
+  expect(refusals.isEmpty).toBe(false);
+  expect(refusals.current()).toMatchObject([{ code: 'MISCONF', node: NODE, sinceMs: clock.nowMs() }]);
+});
+
+test('writes one line when it is over', () => {
+  refuse('MISCONF');
+  refuse('MISCONF');
+  clock.advance(5_000);
+  refusals.succeeded({ node: NODE, command: 'check', kind: 'write' });
+  expect(lines.at(-1)).toEqual({
+    level: 'info',
+    role: 'state',
+    code: 'MISCONF',
+    refusedCalls: 2,
+    durationMs: 5_000,
+    message: 'Redis no longer refuses commands',
+  });
+  expect(refusals.isEmpty).toBe(true);
+  refusals.succeeded({ node: NODE, command: 'check', kind: 'write' });
+  expect(lines).toHaveLength(2);
+});
+
+test('a command that succeeds beside the refused one does not end it', () => {
+  for (let call = 0; call < 1_000; call += 1) {
+    refuse('NOPERM', 'check', NOPERM);
+    clock.advance(1_000);
+    refusals.succeeded({ node: NODE, command: 'touch', kind: 'write' });
+    refusals.succeeded({ node: 'other:6379', command: 'check', kind: 'write' });
+  }
+  expect(levels()).toEqual(['error NOPERM']);
+});
+
+test('a code is over once all of its subjects have succeeded', () => {
+  refuse('NOPERM', 'check');
+  refuse('NOPERM', 'create');
+  clock.advance(5_000);
+  refusals.succeeded({ node: NODE, command: 'check', kind: 'write' });
+  expect(levels()).toEqual(['error NOPERM']);
+  refusals.succeeded({ node: NODE, command: 'create', kind: 'write' });
+  expect(levels()).toEqual(['error NOPERM', 'info NOPERM']);
+});
+
+test('calls that are refused in turn with calls that succeed write few lines', () => {
+  for (let second = 0; second < 3_600; second += 1) {
+    refuse('WRONGTYPE');
+    clock.advance(500);
+    refusals.succeeded({ node: NODE, command: 'check', kind: 'write' });
+    clock.advance(1_500);
+    refusals.current();
+  }
+  expect(lines.length).toBeLessThan(10);
+});
+
+test('is over by itself after a success, without another call', async () => {
+  const realTime = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
+  const infos: object[] = [];
+  const log = { ...silentLogger, info: (fields: object) => void infos.push(fields) };
+  refusals = new RefusalLog({ role: 'state', clock: realTime, log });
+  refuse('BUSY');
+  refusals.succeeded({ node: NODE, command: 'check', kind: 'write' });
+  expect(refusals.isEmpty).toBe(false);
+  while (!refusals.isEmpty) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  expect(infos).toHaveLength(1);
+});
+
+test.each([
+  ['MISCONF', 'read', false],
+  ['MISCONF', 'other', false],
+  ['MISCONF', 'write_in_place', true],
+  ['OOM', 'write_in_place', false],
+  ['OOM', 'write', true],
+  ['READONLY', 'read', false],
+  ['LOADING', 'read', true],
+  ['BUSY', 'other', true],
+  ['WRONGTYPE', 'write', false],
+] as const)('%s: the success of another command of kind %s ends it: %s', (code, kind, isOver) => {
+  refuse(code, 'check');
+  clock.advance(5_000);
+  refusals.succeeded({ node: NODE, command: 'another', kind });
+  expect(refusals.isEmpty).toBe(isOver);
+});
+
+test('a node that is no longer used takes its subjects with it', () => {
+  refuse('READONLY', 'check');
+  refuse('READONLY', 'check', 'READONLY text', 'other:6379');
+  clock.advance(5_000);
+  refusals.forget(NODE);
+  expect(refusals.isEmpty).toBe(false);
+  refusals.forget('other:6379');
+  expect(levels()).toEqual(['error READONLY', 'info READONLY']);
+});
+
+test('a command that nobody sends any more is dropped after an hour', () => {
+  refuse('NOPERM');
+  clock.advance(3_500_000);
+  expect(refusals.current()).toHaveLength(1);
+  clock.advance(200_000);
+  expect(refusals.current()).toEqual([]);
+  expect(levels()).toEqual(['error NOPERM', 'info NOPERM']);
+});
+
+test('each missing permission that a check finds is named once, and stays until the check succeeds', () => {
+  for (let round = 0; round < 3; round += 1) {
+    for (const name of ['hset', 'spublish']) {
+      refusals.found({ code: 'NOPERM', node: NODE, command: name, detail: `the ACL user lacks +${name}` });
+    }
+    clock.advance(3_600_000);
+    expect(refusals.current()).toHaveLength(1);
+  }
+  expect(lines.map(({ detail }) => detail)).toEqual(['the ACL user lacks +hset', 'the ACL user lacks +spublish']);
+  refusals.succeeded({ node: NODE, command: 'hset', kind: 'other' });
+  refusals.succeeded({ node: NODE, command: 'spublish', kind: 'other' });
+  expect(levels()).toEqual(['error NOPERM', 'error NOPERM', 'info NOPERM']);
+});
+
+test('what a check found first does not hide what a caller meets, nor the other way round', () => {
+  refusals.found({ code: 'NOPERM', node: NODE, command: 'hset', detail: 'the ACL user lacks +hset' });
+  refuse('NOPERM', 'check', NOPERM);
+  refuse('NOPERM', 'check', NOPERM);
+  expect(lines.map(({ message }) => message)).toEqual(['Redis would refuse commands', 'Redis refuses commands']);
+});
+
+test('codes, subjects and details are bounded', () => {
+  for (let index = 0; index < 1_000; index += 1) {
+    refuse(`CODE${String.fromCharCode(65 + (index % 26), 65 + Math.floor(index / 26))}`, `command-${index}`);
+    refusals.found({ code: 'NOPERM', node: NODE, command: `c${index}`, detail: `detail ${index}` });
+  }
+  expect(refusals.current().length).toBeLessThanOrEqual(33);
+  expect(lines.length).toBeLessThanOrEqual(33 + 16);
+});

@@ -1,0 +1,265 @@
+/**
+ * What the Redis of one role refuses now, and the two log lines of each refusal: one when it begins, one when it is over.
+ *
+ * A refusal is named by its code (MISCONF, NOPERM, ...). What was refused are its subjects: a command or script on a node.
+ *
+ *   1. 1,000 refused calls write one line: a code is logged when it is first met, and not again until it is over. A detail that a background
+ *      check found (a missing permission) is logged once beside that.
+ *   2. A code is over when each of its subjects has succeeded or its node is no longer used, and nothing met it for a while: 1 s, which doubles up
+ *      to 60 s each time the code returns within 5 minutes. What succeeds beside what is refused does not end it.
+ *   3. Of a code that is about the state of the whole server (ENDED_BY), any success which that state forbids ends all subjects on that node.
+ *   4. A subject that nobody uses for an hour is dropped, unless a background check found it.
+ *   5. Texts pass refusal-text.ts. Codes, subjects and details are bounded.
+ *   6. While nothing is refused, `isEmpty` is all that a successful command costs.
+ */
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import { refusalText } from './refusal-text.ts';
+import type { ScriptKind } from './script.ts';
+import { serverCodeOf, storeErrorOf } from './server-error.ts';
+
+/** Subjects in place of a command: a connection that is refused, for commands, for subscriptions or to a Sentinel. */
+export const CONNECT = 'connect';
+export const CONNECT_SUBSCRIBER = 'connect (subscriber)';
+export const CONNECT_SENTINEL = 'connect (Sentinel)';
+
+/** A command or script, by name, on a node (host:port). */
+export interface RefusalSubject {
+  readonly node: string;
+  readonly command: string;
+}
+
+export interface Refusal extends RefusalSubject {
+  /** The error reply as it came. */
+  readonly text: string;
+}
+
+/** A refusal that a background check found before a caller met it. */
+export interface FoundRefusal extends RefusalSubject {
+  readonly code: string;
+  /** What is missing, in words of ours: `the ACL user lacks +hset`. */
+  readonly detail: string;
+}
+
+export interface Success extends RefusalSubject {
+  /** `other`: a bare command that is no read, or a login. */
+  readonly kind: ScriptKind | 'other';
+}
+
+export interface CurrentRefusal extends RefusalSubject {
+  readonly code: string;
+  /** What it means, and what was found. */
+  readonly details: readonly string[];
+  /** Unix time. */
+  readonly sinceMs: number;
+}
+
+export interface RefusalLogOptions {
+  readonly role: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+interface Condition extends RefusalSubject {
+  readonly code: string;
+  readonly details: string[];
+  readonly sinceMs: number;
+  readonly quietMs: number;
+  /** Subjects that have not succeeded since, with the time when each was refused last; infinite if a check found it. */
+  readonly subjects: Map<string, number>;
+  refusedCalls: number;
+  lastAtMs: number;
+  timer: NodeJS.Timeout | undefined;
+}
+
+const CONNECTS: ReadonlySet<string> = new Set([CONNECT, CONNECT_SUBSCRIBER, CONNECT_SENTINEL]);
+const WRITES: ReadonlySet<string> = new Set(['write', 'write_in_place']);
+const ANYTHING: ReadonlySet<string> = new Set(['read', 'write', 'write_in_place', 'other']);
+
+/** The kinds of success that the state behind a code forbids. */
+const ENDED_BY: Readonly<Record<string, ReadonlySet<string>>> = {
+  MISCONF: WRITES,
+  NOREPLICAS: WRITES,
+  READONLY: WRITES,
+  OOM: new Set(['write']),
+  LOADING: ANYTHING,
+  BUSY: ANYTHING,
+  MASTERDOWN: ANYTHING,
+};
+
+const MAX_CODES = 32;
+const OTHER_CODE = '(other)';
+const MAX_SUBJECTS = 256;
+const MAX_DETAILS = 16;
+const FIRST_QUIET_MS = 1_000;
+const MAX_QUIET_MS = 60_000;
+/** A code that returns sooner is the same trouble again. */
+const RETURN_MS = 300_000;
+const UNUSED_MS = 3_600_000;
+
+export class RefusalLog {
+  readonly #options: RefusalLogOptions;
+  readonly #current = new Map<string, Condition>();
+  /** When a code was over, and how long nothing had met it then. Bounded like the codes. */
+  readonly #past = new Map<string, { readonly atMs: number; readonly quietMs: number }>();
+
+  constructor(options: RefusalLogOptions) {
+    this.#options = options;
+  }
+
+  get isEmpty(): boolean {
+    return this.#current.size === 0;
+  }
+
+  /** A caller met it. */
+  refused({ text, node, command }: Refusal): void {
+    const code = serverCodeOf(text);
+    const condition = this.#need({ code, node, command });
+    condition.refusedCalls += 1;
+    condition.lastAtMs = this.#nowMs();
+    this.#note(condition, { node, command }, condition.lastAtMs);
+    if (condition.refusedCalls === 1) {
+      const reply = refusalText(text);
+      const detail = storeErrorOf(new Error(text)).message;
+      condition.details.push(detail);
+      const { role, log } = this.#options;
+      const isConnect = CONNECTS.has(command);
+      const message = isConnect ? 'Redis refuses connections' : 'Redis refuses commands';
+      log.error({ role, code: condition.code, node, command, reply, detail }, message);
+    }
+  }
+
+  /** A background check found it; `succeeded` with the same node and command ends it. */
+  found({ code, node, command, detail }: FoundRefusal): void {
+    const condition = this.#need({ code, node, command });
+    this.#note(condition, { node, command }, Number.POSITIVE_INFINITY);
+    if (!condition.details.includes(detail) && condition.details.length < MAX_DETAILS) {
+      condition.details.push(detail);
+      const { role, log } = this.#options;
+      log.error({ role, code: condition.code, node, command, detail }, 'Redis would refuse commands');
+    }
+  }
+
+  succeeded({ node, command, kind }: Success): void {
+    for (const condition of this.#current.values()) {
+      if (ENDED_BY[condition.code]?.has(kind)) {
+        this.#dropNode(condition, node);
+      }
+    }
+    this.forget(node, command);
+  }
+
+  /** A background check found that the node refuses nothing with this code any more. */
+  ended(code: string, node: string): void {
+    const condition = this.#current.get(code);
+    if (condition !== undefined) {
+      this.#dropNode(condition, node);
+    }
+  }
+
+  /** The node is no longer used, or only the command is no longer sent to it. */
+  forget(node: string, command?: string): void {
+    for (const condition of this.#current.values()) {
+      if (command === undefined) {
+        this.#dropNode(condition, node);
+      } else if (condition.subjects.delete(subjectOf({ node, command }))) {
+        this.#settle(condition);
+      }
+    }
+  }
+
+  current(): readonly CurrentRefusal[] {
+    const unusedSinceMs = this.#nowMs() - UNUSED_MS;
+    for (const condition of this.#current.values()) {
+      for (const [subject, refusedAtMs] of condition.subjects) {
+        if (refusedAtMs < unusedSinceMs) {
+          condition.subjects.delete(subject);
+        }
+      }
+      this.#settle(condition);
+    }
+    return [...this.#current.values()];
+  }
+
+  close(): void {
+    for (const { timer } of this.#current.values()) {
+      clearTimeout(timer);
+    }
+    this.#current.clear();
+  }
+
+  #need({ code, node, command }: RefusalSubject & { readonly code: string }): Condition {
+    const isKnown = this.#current.has(code) || this.#past.has(code);
+    const name = isKnown || this.#current.size + this.#past.size < MAX_CODES ? code : OTHER_CODE;
+    const known = this.#current.get(name);
+    if (known !== undefined) {
+      return known;
+    }
+    const past = this.#past.get(name);
+    const isSoon = past !== undefined && this.#nowMs() - past.atMs < RETURN_MS;
+    const condition: Condition = {
+      code: name,
+      node,
+      command,
+      details: [],
+      sinceMs: this.#options.clock.nowMs(),
+      quietMs: isSoon ? Math.min(MAX_QUIET_MS, past.quietMs * 2) : FIRST_QUIET_MS,
+      subjects: new Map(),
+      refusedCalls: 0,
+      lastAtMs: Number.NEGATIVE_INFINITY,
+      timer: undefined,
+    };
+    this.#current.set(name, condition);
+    return condition;
+  }
+
+  #note({ subjects }: Condition, subject: RefusalSubject, refusedAtMs: number): void {
+    const name = subjectOf(subject);
+    if (subjects.has(name) || subjects.size < MAX_SUBJECTS) {
+      subjects.set(name, Math.max(refusedAtMs, subjects.get(name) ?? refusedAtMs));
+    }
+  }
+
+  #dropNode(condition: Condition, node: string): void {
+    for (const subject of condition.subjects.keys()) {
+      if (subject.startsWith(`${node} `)) {
+        condition.subjects.delete(subject);
+      }
+    }
+    this.#settle(condition);
+  }
+
+  /** Ends it, now or as soon as nothing has met it for long enough. */
+  #settle(condition: Condition): void {
+    if (condition.subjects.size > 0) {
+      return;
+    }
+    const waitMs = condition.lastAtMs + condition.quietMs - this.#nowMs();
+    if (waitMs <= 0) {
+      this.#end(condition);
+    } else if (condition.timer === undefined) {
+      condition.timer = setTimeout(() => {
+        condition.timer = undefined;
+        this.#settle(condition);
+      }, waitMs);
+      condition.timer.unref();
+    }
+  }
+
+  #end({ code, quietMs, refusedCalls, sinceMs, timer }: Condition): void {
+    clearTimeout(timer);
+    this.#current.delete(code);
+    this.#past.set(code, { atMs: this.#nowMs(), quietMs });
+    const { role, log, clock } = this.#options;
+    const durationMs = clock.nowMs() - sinceMs;
+    log.info({ role, code, refusedCalls, durationMs }, 'Redis no longer refuses commands');
+  }
+
+  #nowMs(): number {
+    return this.#options.clock.monotonicMs();
+  }
+}
+
+function subjectOf({ node, command }: RefusalSubject): string {
+  return `${node} ${command}`;
+}

@@ -1,0 +1,137 @@
+/**
+ * Limits of thousands of names on one key: what a call costs Redis does not depend on how many there are, refused or not.
+ */
+import type { LimitSpec } from '../../src/config/policy-file.ts';
+import { compileLimits } from '../../src/rate-limit/policy.ts';
+import { RedisRateLimitStore } from '../../src/rate-limit/redis-store.ts';
+import { FIELDS_MAX } from '../../src/rate-limit/store.ts';
+import { createKeyspace } from '../../src/redis/keyspace.ts';
+import type { Redis } from '../../src/redis/redis.ts';
+import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
+import { readCommandStats } from '../support/redis-command-stats.ts';
+import { type RedisNode, startRedis } from '../support/redis-server.ts';
+
+const HOUR_MS = 3_600_000;
+const CALLS = 40;
+const BATCHES = 5;
+/** Commands that read or copy every field of a hash. */
+const WHOLE_HASH = ['hgetall', 'hkeys', 'hvals'];
+
+let server: RedisNode;
+let redis: Redis;
+let store: RedisRateLimitStore;
+
+beforeAll(async () => {
+  server = await startRedis();
+  redis = await openRedis(server.url, PATIENT);
+  store = new RedisRateLimitStore({ redis, keyspace: createKeyspace('test:') });
+}, 60_000);
+
+afterAll(async () => {
+  redis?.close();
+  await server?.stop();
+});
+
+function limit(name: string): LimitSpec {
+  return { name, algorithm: 'fixed_window', limit: 1_000_000, windowMs: 24 * HOUR_MS, burst: 1_000_000 };
+}
+
+/** Whether the call was served. */
+async function take(subject: string, name: string): Promise<boolean> {
+  const key = { scope: 's', policy: '', subject };
+  const request = { key, limits: compileLimits([limit(name)]), cost: 1, maxDelayMs: undefined };
+  try {
+    return (await store.take(request, soonMs(20_000))).allowed;
+  } catch (error) {
+    expect(error).toMatchObject({ kind: 'full' });
+    return false;
+  }
+}
+
+async function fill(subject: string, count: number): Promise<void> {
+  for (let done = 0; done < count; done += 100) {
+    const names = Array.from({ length: Math.min(100, count - done) }, (_, index) => `n${done + index}`);
+    await Promise.all(names.map((name) => take(subject, name)));
+  }
+}
+
+interface Cost {
+  readonly served: number;
+  /** Of all scripts of a call, microseconds; the least of the batches, as other processes only add to it. */
+  readonly scriptUs: number;
+  readonly wholeReads: number;
+  readonly scans: number;
+}
+
+async function costOf(call: (index: number) => Promise<boolean>): Promise<Cost> {
+  let [served, scriptUs, wholeReads, scans] = [0, Number.POSITIVE_INFINITY, 0, 0];
+  for (let batch = 0; batch < BATCHES; batch += 1) {
+    await server.command('CONFIG', 'RESETSTAT');
+    for (let index = 0; index < CALLS; index += 1) {
+      served += (await call(batch * CALLS + index)) ? 1 : 0;
+    }
+    const stats = await readCommandStats(server);
+    scriptUs = Math.min(scriptUs, (stats.get('evalsha')?.microseconds ?? 0) / CALLS);
+    wholeReads += WHOLE_HASH.reduce((sum, name) => sum + (stats.get(name)?.calls ?? 0), 0);
+    scans += stats.get('hscan')?.calls ?? 0;
+  }
+  return { served, scriptUs, wholeReads, scans };
+}
+
+test('a new name costs at most ten times a known one at 4,000 names, and reads a bounded part of them', async () => {
+  await fill('many', 4_000 - BATCHES * CALLS);
+  const known = await costOf(() => take('many', 'n0'));
+  const fresh = await costOf((index) => take('many', `fresh${index}`));
+  expect([known.served, fresh.served]).toEqual([BATCHES * CALLS, BATCHES * CALLS]);
+  expect(fresh.wholeReads).toBe(0);
+  expect(fresh.scans).toBeLessThanOrEqual(2 * BATCHES * CALLS);
+  expect(fresh.scriptUs / known.scriptUs).toBeLessThan(10);
+}, 60_000);
+
+test('a call that is refused for its names costs no more than one that is served', async () => {
+  await fill('full', FIELDS_MAX - BATCHES * CALLS);
+  const served = await costOf((index) => take('full', `served${index}`));
+  const overflow = await costOf((index) => take('full', `over${index}`));
+  expect(served.served).toBe(BATCHES * CALLS);
+  // One more finds room: fields are counted before the new one is written.
+  expect(overflow.served).toBeLessThanOrEqual(1);
+  expect(overflow.wholeReads).toBe(0);
+  expect(overflow.scans).toBeLessThanOrEqual(2 * BATCHES * CALLS);
+  expect(overflow.scriptUs / served.scriptUs).toBeLessThan(2);
+  expect(await take('full', 'n0')).toBe(true);
+}, 60_000);
+
+test('a reset by name costs the same however many other names there are', async () => {
+  await fill('reset', 3_000);
+  const key = { scope: 's', policy: '', subject: 'reset' };
+  const cost = await costOf(async (index) => await store.reset(key, compileLimits([limit(`n${index}`)]), soonMs()));
+  expect(cost).toMatchObject({ served: BATCHES * CALLS, wholeReads: 0, scans: 0 });
+  expect(await server.command('HLEN', 'test:rl:{s||reset}')).toBe(3_000 - BATCHES * CALLS);
+}, 60_000);
+
+test('a full key takes new names again once old ones have ended', async () => {
+  const key = { scope: 's', policy: '', subject: 'ended' };
+  async function takeFor(name: string, windowMs: number): Promise<boolean> {
+    const limits = compileLimits([{ ...limit(name), windowMs }]);
+    const request = { key, limits, cost: 1, maxDelayMs: undefined };
+    return (await store.take(request, soonMs(20_000))).allowed;
+  }
+  // Half of the names end within 2 s: their window, and a second of slack.
+  for (let done = 0; done <= FIELDS_MAX; done += 100) {
+    await Promise.all(
+      Array.from({ length: Math.min(100, FIELDS_MAX + 1 - done) }, (_, index) =>
+        takeFor(`n${done + index}`, index % 2 === 0 ? 1_000 : HOUR_MS),
+      ),
+    );
+  }
+  const startMs = performance.now();
+  let names = 0;
+  while (names < 1_000) {
+    const isServed = await takeFor(`later${names}`, HOUR_MS).catch(() => false);
+    names += isServed ? 1 : 0;
+    if (performance.now() - startMs > 50_000) {
+      throw new Error(`cannot add names to a key of which half has ended: ${names} of 1000 were added`);
+    }
+  }
+  expect(await server.command('HLEN', 'test:rl:{s||ended}')).toBeLessThanOrEqual(FIELDS_MAX + 1);
+}, 90_000);
