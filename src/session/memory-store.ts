@@ -1,7 +1,7 @@
 /**
  * Sessions in this process's memory: the embedded default, and the plainest reading of the contract in store.ts.
  *
- * Every verb is one synchronous step, so nothing can come between its parts. It never drops a live session to make room:
+ * Every verb is one synchronous step, so nothing can come between its parts. It never drops a live session to make room for another user's:
  * somebody would be logged out by somebody else's login. When it is full it says so (StoreError `full`).
  */
 
