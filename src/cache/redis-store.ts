@@ -15,7 +15,7 @@ import { EVERY_KEY_HASH } from '../near/ring.ts';
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import { keyHash } from '../redis/key-hash.ts';
 import { BUCKET_COUNT, bucketOf, type Keyspace } from '../redis/keyspace.ts';
-import { loadScript, type Script, type ScriptKind } from '../redis/script.ts';
+import { type KeyType, loadScript, type Script, type ScriptKind } from '../redis/script.ts';
 import { decodeEntry, encodeEntryRest, encodeEntryStart, STAMP_BYTES, versionIn } from './entry.ts';
 import { MAX_FIRST_ENTRY_BYTES, RedisManyReader } from './redis-read-many.ts';
 import { asArray, asBuffer, toBucketRead, toReadEntry } from './redis-replies.ts';
@@ -30,9 +30,14 @@ const SMALL_ENTRY = [String(MAX_FIRST_ENTRY_BYTES)];
 const MAX_LARGE_READS = 3;
 
 /** A script of the cache: what it shares with others (`entry`, `change`), then itself. */
-function script(name: string, kind: ScriptKind, shared: readonly ('entry' | 'change')[]): Script {
+function script(
+  name: string,
+  kind: ScriptKind,
+  shared: readonly ('entry' | 'change')[],
+  keyTypes: readonly KeyType[],
+): Script {
   const paths = [...shared.map((part) => `${DIRECTORY}/${part}-common.lua`), `${DIRECTORY}/${name}.lua`];
-  return loadScript(`cache-${name}`, paths, kind);
+  return loadScript(`cache-${name}`, paths, kind, { keyTypes });
 }
 
 /** An entry's tags are judged this often for one conditional write, should others write in between each time. */
@@ -48,10 +53,10 @@ export class RedisCacheStore implements CacheStore {
   readonly #keyspace: Keyspace;
   readonly #tags: RedisTags;
   readonly #manyReader: RedisManyReader;
-  readonly #readScript = script('read', 'read', ['entry']);
-  readonly #writeScript = script('write', 'write', ['entry', 'change']);
-  readonly #removeScript = script('remove', 'write_in_place', ['entry', 'change']);
-  readonly #flushScript = script('flush', 'write_in_place', ['change']);
+  readonly #readScript = script('read', 'read', ['entry'], ['hash', 'string']);
+  readonly #writeScript = script('write', 'write', ['entry', 'change'], ['string', 'hash', '']);
+  readonly #removeScript = script('remove', 'write_in_place', ['entry', 'change'], ['hash', '', 'string']);
+  readonly #flushScript = script('flush', 'write_in_place', ['change'], ['hash', '']);
 
   constructor(options: RedisCacheStoreOptions) {
     this.#commands = options.commands;
@@ -59,15 +64,15 @@ export class RedisCacheStore implements CacheStore {
     this.#tags = new RedisTags({
       ...options,
       ensureScript: {
-        ...script('ensure-tags', 'write', []),
+        ...script('ensure-tags', 'write', [], ['string']),
         leadsTo: { script: this.#writeScript, families: ['cache', 'cache-seq', 'cache-inv'] },
       },
-      removeScript: script('remove-tags', 'write_in_place', ['change']),
+      removeScript: script('remove-tags', 'write_in_place', ['change'], ['hash', '', 'string']),
     });
     this.#manyReader = new RedisManyReader({
       ...options,
       tags: this.#tags,
-      script: script('read-many', 'read', ['entry']),
+      script: script('read-many', 'read', ['entry'], ['hash', 'string']),
     });
   }
 

@@ -54,7 +54,7 @@ describe('an error of the store', () => {
 
 describe('what Redis says', () => {
   const unavailable = ['OOM', 'MISCONF', 'READONLY', 'LOADING', 'BUSY', 'UNKILLABLE', 'NOREPLICAS', 'CLUSTERDOWN'];
-  unavailable.push('MASTERDOWN', 'TRYAGAIN', 'MOVED', 'ASK', 'NOSCRIPT');
+  unavailable.push('MASTERDOWN', 'TRYAGAIN', 'MOVED', 'ASK', 'NOSCRIPT', 'DAMAGED');
   const forbidden = ['NOAUTH', 'WRONGPASS', 'NOPROTO', 'WRONGTYPE', 'CROSSSLOT'];
 
   test('is known by name, all of it', () => {

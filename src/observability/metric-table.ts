@@ -101,6 +101,12 @@ export const METRICS = {
     labels: ['role'],
     help: 'Changes to another standalone master or to another deployment, and moves of the host name.',
   },
+  redisSentinelsSilent: {
+    name: 'pannier_redis_sentinels_silent',
+    type: 'gauge',
+    labels: ['role'],
+    help: 'Sentinels of the URL that name no master, because they are down, refuse the login or do not know the name. No series without Sentinel.',
+  },
   redisFormatRefused: {
     name: 'pannier_redis_format_refused',
     type: 'gauge',
@@ -112,6 +118,12 @@ export const METRICS = {
     type: 'gauge',
     labels: ['role', 'code'],
     help: '1 while Redis refuses commands or connections of a role with this error code (MISCONF, NOPERM ...), 0 once that is over.',
+  },
+  redisDamagedValues: {
+    name: 'pannier_redis_damaged_values_total',
+    type: 'counter',
+    labels: ['role', 'code'],
+    help: 'Damaged values that were met and removed: WRONGTYPE is a key of another type, DAMAGED a value that cannot be read. Another program writes under our key prefix, or memory was corrupted.',
   },
   redisRoundTrip: {
     name: 'pannier_redis_round_trip_seconds',

@@ -49,6 +49,29 @@ test('10,000 decisions, calls and round trips add no series to those of the firs
   expect(await series()).toEqual(before);
 });
 
+test('refusals by code: 1 while they last, 0 afterwards, and codes that are not known as (other)', async () => {
+  let refusedCodes: readonly string[] = [];
+  const health = {
+    isUp: true,
+    conflictingMasters: 0,
+    masterChanges: 0,
+    silentSentinels: undefined,
+    isFormatRefused: false,
+  };
+  metrics.onScrape('state', () => ({ ...health, refusedCodes }));
+  const refusals = async () =>
+    (await metrics.text()).split('\n').filter((line) => line.startsWith('pannier_redis_refusals{'));
+  expect(await refusals()).toEqual([]);
+  refusedCodes = ['OOM', 'MADEUP'];
+  const lasting = [
+    'pannier_redis_refusals{role="state",code="OOM"} 1',
+    'pannier_redis_refusals{role="state",code="(other)"} 1',
+  ];
+  expect(await refusals()).toEqual(lasting);
+  refusedCodes = [];
+  expect(await refusals()).toEqual(lasting.map((line) => line.replace(/1$/, '0')));
+});
+
 test('nodes and codes beyond the bounds end in (other)', async () => {
   const redis = metrics.redis('cache');
   for (let index = 0; index < 1_000; index += 1) {

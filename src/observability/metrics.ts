@@ -27,6 +27,7 @@ export interface RedisCounts {
   commandError(node: string, code: string): void;
   reconnected(node: string): void;
   connectionLost(node: string, reason: string): void;
+  valueDamaged(code: string): void;
 }
 
 export interface RedisHealth {
@@ -34,6 +35,8 @@ export interface RedisHealth {
   readonly conflictingMasters: number;
   /** Since the start. */
   readonly masterChanges: number;
+  /** Sentinels that name no master; undefined without Sentinel. */
+  readonly silentSentinels: number | undefined;
   readonly isFormatRefused: boolean;
   /** Redis error codes, each with which something is refused now. */
   readonly refusedCodes: readonly string[];
@@ -103,6 +106,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const redisErrors = counter(METRICS.redisErrors);
   const reconnects = counter(METRICS.redisReconnects);
   const losses = counter(METRICS.redisLosses);
+  const damagedValues = counter(METRICS.redisDamagedValues);
   const evictions = counter(METRICS.memoryEvictions);
   const reloads = counter(METRICS.policyReloads);
   for (const outcome of ['reloaded', 'refused']) {
@@ -136,6 +140,14 @@ export function createMetrics(options: MetricsOptions): Metrics {
     this.reset();
     for (const [role, read] of healthByRole) {
       this.inc({ role }, read().masterChanges);
+    }
+  });
+  gauge(METRICS.redisSentinelsSilent, function collect() {
+    for (const [role, read] of healthByRole) {
+      const { silentSentinels } = read();
+      if (silentSentinels !== undefined) {
+        this.set({ role }, silentSentinels);
+      }
     }
   });
   gauge(METRICS.redisFormatRefused, function collect() {
@@ -219,6 +231,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
           redisErrors.inc({ role, node: nodes(node), code: codes.has(code) ? code : OTHER }),
         reconnected: (node) => reconnects.inc({ role, node: nodes(node) }),
         connectionLost: (node, reason) => losses.inc({ role, node: nodes(node), reason: reasons(reason) }),
+        valueDamaged: (code) => damagedValues.inc({ role, code }),
       };
     },
     onScrape: (role, read) => void healthByRole.set(role, read),

@@ -5,7 +5,7 @@
  * `deadlineAtMs` (monotonic) or by the per-command timeout, whichever is first, and rejects with a StoreError only.
  */
 import type { StoreError } from '../lib/store-error.ts';
-import type { Script } from './script.ts';
+import type { KeyType, Script } from './script.ts';
 
 export type RedisArgument = string | Buffer;
 export type RedisReply = null | number | string | Buffer | RedisReply[];
@@ -38,6 +38,8 @@ export interface RedisCommands {
 export interface CommandOptions {
   /** About how many bytes the reply may have: budgeted per connection, so that large reads cannot fill the memory of the pod. */
   readonly expectedReplyBytes?: number;
+  /** Of `send`: what the key should hold. A key of another type is removed then, and the command sent once more. */
+  readonly keyType?: KeyType;
 }
 
 /** Bare commands that write nothing. A replica answers them, so they are only believed from a server whose role was verified. */

@@ -42,7 +42,9 @@ export class FormatGuard implements RedisCommands {
   readonly #options: FormatGuardOptions;
   readonly #release: ReleaseFormats;
   readonly #recheckMs: number;
-  readonly #writeScript = loadScript('write-format', ['src/redis/scripts/write-format.lua'], 'write_in_place');
+  readonly #writeScript = loadScript('write-format', ['src/redis/scripts/write-format.lua'], 'write_in_place', {
+    keyTypes: [],
+  });
   #refusal: string | undefined;
   #format: number | undefined;
   #warnedCode: string | undefined;

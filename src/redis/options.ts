@@ -18,6 +18,8 @@ export interface RedisMetrics {
   commandError(node: string, code: string): void;
   reconnected(node: string): void;
   connectionLost(node: string, reason: string): void;
+  /** A value was damaged and is removed: WRONGTYPE or DAMAGED. */
+  valueDamaged(code: string): void;
 }
 
 export const noRedisMetrics: RedisMetrics = {
@@ -25,6 +27,7 @@ export const noRedisMetrics: RedisMetrics = {
   commandError: () => undefined,
   reconnected: () => undefined,
   connectionLost: () => undefined,
+  valueDamaged: () => undefined,
 };
 
 /** How to get in, and the bounds of a connection. */

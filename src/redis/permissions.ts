@@ -15,7 +15,7 @@ export type PermissionArea = 'state' | 'cache';
 /** Per area and family of keys, the commands that are used on it. */
 export const KEY_COMMANDS: Readonly<Record<PermissionArea, Readonly<Partial<Record<KeyFamily, readonly string[]>>>>> = {
   state: {
-    rl: ['hdel', 'hget', 'hgetall', 'hlen', 'hmget', 'hset', 'pexpireat', 'unlink'],
+    rl: ['hdel', 'hget', 'hgetall', 'hlen', 'hmget', 'hscan', 'hset', 'pexpireat', 'unlink'],
     session: ['exists', 'hdel', 'hexists', 'hgetall', 'hmget', 'hset', 'hstrlen', 'pexpireat', 'unlink'],
     user: [
       'exists',

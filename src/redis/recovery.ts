@@ -4,6 +4,7 @@
  *   MOVED     the slot table is corrected, the command sent on, a refresh requested
  *   ASK       ASKING and the command on the named node, for this once
  *   NOSCRIPT  the script is loaded there, once for all callers (script-loads.ts), and the command sent again
+ *   WRONGTYPE, DAMAGED  once more after the damaged value was removed (damage-repair.ts)
  *   TRYAGAIN  repeated after 5 to 50 ms (several keys of a slot under migration)
  *   READONLY, MASTERDOWN, CLUSTERDOWN  once more after a refresh: a failover may just be over
  *   not sent  waits a moment for a connection (node-table.ts)
@@ -11,8 +12,9 @@
  *
  *   1. All of this happens within the deadline and `commandTimeoutMs` from when it was sent first (and 1 ms for each KiB that it has to move), in
  *      five turns at most beside TRYAGAIN.
- *   2. A refusal that the caller receives is reported (refusal-log.ts); one that another turn made good is not.
- *   3. A write is only sent again after an answer that says that it was not executed, or where it was certainly not sent.
+ *   2. A refusal that the caller receives is reported (refusal-log.ts); one that another turn made good is not, but for damaged values.
+ *   3. A write is only sent again after an answer that says that it was not executed, or where it was certainly not sent. Our scripts meet damaged
+ *      values before they write; those of the cache may have removed entries, which may be repeated.
  */
 import { backoffMs } from '../lib/backoff.ts';
 import { StoreError } from '../lib/store-error.ts';
@@ -21,12 +23,13 @@ import { NO_ADDRESS_MAP, reachableAddress } from './address-map.ts';
 import { bytesOf } from './command-bytes.ts';
 import type { RedisArgument, RedisReply } from './commands.ts';
 import type { RedisConnection } from './connection.ts';
+import { repairOf } from './damage-repair.ts';
 import { LostConnection } from './lost-connection.ts';
 import type { RedisNode } from './node-table.ts';
 import type { RedisOptions } from './options.ts';
 import type { SendOptions } from './pending-command.ts';
-import type { Script } from './script.ts';
-import { storeErrorOf } from './server-error.ts';
+import type { KeyType, Script } from './script.ts';
+import { DAMAGE_CODES, storeErrorOf } from './server-error.ts';
 import type { ServerReply } from './server-reply.ts';
 import { settledBy } from './settled-by.ts';
 
@@ -44,6 +47,8 @@ export interface Request extends SendOptions {
   readonly slot: number;
   readonly command: readonly RedisArgument[];
   readonly script: Script | undefined;
+  /** Of the key of a bare command. */
+  readonly keyType?: KeyType | undefined;
   readonly deadlineAtMs: number;
   readonly recovery: Recovery;
   /** Where it was sent first. */
@@ -105,6 +110,7 @@ class Attempt {
   #isAsking = false;
   #hasRefreshed = false;
   #hasRepeated = false;
+  #hasRepaired = false;
   #tryAgains = 0;
 
   constructor(request: Request, sentAtMs: number, options: RecoveryOptions) {
@@ -134,6 +140,7 @@ class Attempt {
       const outcome = await this.#send();
       if (!outcome.isFailure) {
         this.#request.node = this.#node;
+        this.#noteRepaired();
         return outcome.reply;
       }
       failure = outcome.failure;
@@ -186,6 +193,8 @@ class Attempt {
       this.#tryAgains += 1;
     } else if (reply.code === 'NOSCRIPT' && this.#request.script !== undefined) {
       await this.#load(this.#request.script);
+    } else if (DAMAGE_CODES.has(reply.code) && !this.#hasRepaired) {
+      await this.#repair(reply);
     } else if ((AFTER_REFRESH.has(reply.code) || movesToNameless(reply)) && !this.#hasRefreshed) {
       await this.#afterRefresh();
     } else if ((reply.code === 'MOVED' || reply.code === 'ASK') && !movesToNameless(reply)) {
@@ -243,6 +252,49 @@ class Attempt {
         return;
       }
       throw this.#errorOf(error as ServerReply);
+    }
+  }
+
+  /** Removes the damaged value. What keeps it from that is not what the caller has to know. */
+  async #repair(reply: ServerReply): Promise<void> {
+    this.#hasRepaired = true;
+    const { slot, deadlineAtMs, recovery } = this.#request;
+    const failure = this.#errorOf(reply);
+    const repair = repairOf(reply.code, this.#request);
+    if (repair === 'impossible') {
+      throw failure;
+    }
+    this.#options.redis.metrics.valueDamaged(reply.code);
+    if (repair === 'none') {
+      return;
+    }
+    const { script, keys, args } = repair;
+    const request: Request = {
+      slot,
+      command: ['EVALSHA', script.sha1, String(keys.length), ...keys, ...args],
+      script,
+      isRead: false,
+      isAsking: this.#isAsking,
+      expectedReplyBytes: undefined,
+      deadlineAtMs,
+      recovery,
+      node: this.#node,
+      connection: this.#connection,
+      recover: recoverRequest,
+    };
+    try {
+      await this.#connection.send(request.command, deadlineAtMs, request);
+    } catch {
+      throw failure;
+    }
+  }
+
+  /** The report of the damage is over as soon as nothing meets it again. */
+  #noteRepaired(): void {
+    if (this.#hasRepaired) {
+      const kind = this.#request.script?.kind ?? 'other';
+      const subject = { node: this.#node.name, command: commandName(this.#request) };
+      this.#options.redis.refusals.succeeded({ ...subject, kind });
     }
   }
 

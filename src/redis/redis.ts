@@ -183,6 +183,7 @@ class RedisDeployment implements Redis {
       isRead,
       isAsking: false,
       expectedReplyBytes: options?.expectedReplyBytes,
+      keyType: options?.keyType,
       deadlineAtMs,
       recovery: this.#recovery,
       node,

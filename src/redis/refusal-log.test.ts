@@ -174,6 +174,22 @@ test('each missing permission that a check finds is named once, and stays until 
   expect(levels()).toEqual(['error NOPERM', 'error NOPERM', 'info NOPERM']);
 });
 
+test('damaged values have messages of their own', () => {
+  refuse('DAMAGED', 'session-read', 'DAMAGED session');
+  clock.advance(2_000);
+  refusals.succeeded({ node: NODE, command: 'session-read', kind: 'read' });
+  expect(lines.map(({ level, message }) => [level, message])).toEqual([
+    ['error', 'damaged value in Redis'],
+    ['info', 'no damaged value in Redis any more'],
+  ]);
+});
+
+test('a permission that a script lacks is NOPERM, whatever code Redis gives it', () => {
+  refuse('ERR', 'check', "ERR The user executing the script can't run this command or subcommand script: 5f21");
+  refuse('ERR', 'check', "ERR ACL failure in script: User app has no permissions to run the 'hset' command");
+  expect(levels()).toEqual(['error NOPERM']);
+});
+
 test('what a check found first does not hide what a caller meets, nor the other way round', () => {
   refusals.found({ code: 'NOPERM', node: NODE, command: 'hset', detail: 'the ACL user lacks +hset' });
   refuse('NOPERM', 'check', NOPERM);

@@ -16,7 +16,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { refusalText } from './refusal-text.ts';
 import type { ScriptKind } from './script.ts';
-import { serverCodeOf, storeErrorOf } from './server-error.ts';
+import { DAMAGE_CODES, serverCodeOf, storeErrorOf } from './server-error.ts';
 
 /** Subjects in place of a command: a connection that is refused, for commands, for subscriptions or to a Sentinel. */
 export const CONNECT = 'connect';
@@ -123,9 +123,7 @@ export class RefusalLog {
       const detail = storeErrorOf(new Error(text)).message;
       condition.details.push(detail);
       const { role, log } = this.#options;
-      const isConnect = CONNECTS.has(command);
-      const message = isConnect ? 'Redis refuses connections' : 'Redis refuses commands';
-      log.error({ role, code: condition.code, node, command, reply, detail }, message);
+      log.error({ role, code: condition.code, node, command, reply, detail }, beginningOf(condition));
     }
   }
 
@@ -252,12 +250,20 @@ export class RefusalLog {
     this.#past.set(code, { atMs: this.#nowMs(), quietMs });
     const { role, log, clock } = this.#options;
     const durationMs = clock.nowMs() - sinceMs;
-    log.info({ role, code, refusedCalls, durationMs }, 'Redis no longer refuses commands');
+    const message = DAMAGE_CODES.has(code) ? 'no damaged value in Redis any more' : 'Redis no longer refuses commands';
+    log.info({ role, code, refusedCalls, durationMs }, message);
   }
 
   #nowMs(): number {
     return this.#options.clock.monotonicMs();
   }
+}
+
+function beginningOf({ code, command }: Condition): string {
+  if (DAMAGE_CODES.has(code)) {
+    return 'damaged value in Redis';
+  }
+  return CONNECTS.has(command) ? 'Redis refuses connections' : 'Redis refuses commands';
 }
 
 function subjectOf({ node, command }: RefusalSubject): string {

@@ -17,7 +17,7 @@ import { loadRateLimitScripts } from '../rate-limit/scripts.ts';
 
 /** Commands that can create a key. */
 const CREATING = new Set(['HSET', 'HSETNX', 'HINCRBY', 'SET']);
-const EXPIRY = /redis\.call\('PEXPIRE(AT)?'|'PX'/;
+const EXPIRY = /redis\.p?call\('PEXPIRE(AT)?'|'PX'/;
 const READING = new Set(['EXISTS', 'GET', 'GETRANGE', 'HEXISTS', 'HGET', 'HGETALL', 'HLEN', 'HMGET', 'STRLEN', 'TIME']);
 
 /** Scripts that write without an expiry, since they create no key: each returns, or finds nothing to do, if there is no key. */

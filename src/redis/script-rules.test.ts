@@ -24,6 +24,8 @@ const TEXT_NAMES: Readonly<Record<string, readonly string[]>> = {
   'src/rate-limit/algorithms': ['log.tail'],
 };
 
+/** The one script that has to see an error: it removes keys of a wrong type. */
+const CATCHES_ERRORS = 'src/redis/scripts/remove-wrong-type.lua';
 const SINGLE_KEY_FOLDERS = /^src\/(rate-limit|session)\//;
 const TIME_READERS = /redis\.call\('TIME'\)|\bnow_ms\(\)/g;
 
@@ -137,6 +139,10 @@ function swallowedErrors(text: string): string[] {
 /** The commands that the ACL list permits on the keys of a script, by the place of its file. */
 function permittedCommands(path: string): Set<string> {
   const { state, cache } = KEY_COMMANDS;
+  if (path === CATCHES_ERRORS) {
+    // The last one of both roles, STRLEN of keys of the cache alone.
+    return new Set(['hget', 'strlen', 'unlink']);
+  }
   if (path.startsWith('src/redis/')) {
     return new Set(FORMAT_COMMANDS);
   }
@@ -166,7 +172,9 @@ describe.each(paths)('%s', (path) => {
   const text = texts.get(path) ?? '';
 
   test('keeps the rules', () => {
-    expect(wrongCommands(text, folderOf(path))).toEqual([]);
+    const catches = path === CATCHES_ERRORS;
+    const commands = catches ? text.replaceAll('redis.pcall(', 'redis.call(') : text;
+    expect(wrongCommands(commands, folderOf(path))).toEqual([]);
     expect(timeReads(text)).toBeLessThanOrEqual(1);
     expect(path.endsWith('-common.lua') || path.endsWith('/common.lua') ? timeReads(text) : 0).toBe(0);
     expect(wrongOperands(text, TEXT_NAMES[dirname(path)] ?? [])).toEqual([]);
@@ -174,7 +182,7 @@ describe.each(paths)('%s', (path) => {
     expect(SINGLE_KEY_FOLDERS.test(path) ? otherKeys(text) : []).toEqual([]);
     expect([...text.matchAll(/redis\.call\('SET',[^\n]*/g)].filter((match) => !/'PX',/.test(match[0]))).toEqual([]);
     expect(text).not.toMatch(/math\.random|(?<!redis\.)\bpcall\b|RANDOMKEY|SRANDMEMBER/);
-    expect(swallowedErrors(text)).toEqual([]);
+    expect(catches ? [] : swallowedErrors(text)).toEqual([]);
     expect([...commandsIn(text)].filter((name) => !permittedCommands(path).has(name))).toEqual([]);
   });
 });

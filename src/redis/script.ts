@@ -17,12 +17,24 @@ import type { KeyFamily } from './permissions.ts';
 
 export type ScriptKind = 'read' | 'write' | 'write_in_place';
 
+/** What a key holds; empty for a channel that stands among the keys. */
+export type KeyType = 'hash' | 'string' | '';
+
+export interface ScriptOptions {
+  /** Of KEYS, in their order; the last one holds for all that follow. Of a key of another type the script removes nothing by itself. */
+  readonly keyTypes?: readonly KeyType[];
+  /** Of a script that reads: run with the same KEYS when it met a damaged value, which it removes. */
+  readonly repair?: Script;
+}
+
 export interface Script {
   /** For logs and metrics: bounded in number, no user data. */
   readonly name: string;
   readonly kind: ScriptKind;
   readonly source: string;
   readonly sha1: string;
+  readonly keyTypes: readonly KeyType[];
+  readonly repair: Script | undefined;
   /** Those that it runs, in small letters: for the permissions that it needs. */
   readonly commands: ReadonlySet<string>;
   /** What its call runs after it: where the user may not do that, this script is not sent either. */
@@ -34,21 +46,28 @@ export interface ScriptStep {
   readonly families: readonly KeyFamily[];
 }
 
+const ONE_HASH: readonly KeyType[] = ['hash'];
+
 const FIRST_LINES: Readonly<Record<ScriptKind, string>> = {
   read: '',
   write: '#!lua\n',
   write_in_place: '#!lua flags=allow-oom\n',
 };
 
-export function defineScript(name: string, text: string, kind: ScriptKind = 'write'): Script {
+export function defineScript(
+  name: string,
+  text: string,
+  kind: ScriptKind = 'write',
+  { keyTypes = ONE_HASH, repair }: ScriptOptions = {},
+): Script {
   const source = `${FIRST_LINES[kind]}${text}`;
   const sha1 = createHash('sha1').update(source).digest('hex');
-  return { name, kind, source, sha1, commands: commandsIn(source) };
+  return { name, kind, source, sha1, commands: commandsIn(source), keyTypes, repair };
 }
 
 /** The script made of these files of the program, one after the other, e.g. `src/session/scripts/create.lua`. */
-export function loadScript(name: string, paths: readonly string[], kind: ScriptKind): Script {
-  return defineScript(name, paths.map(readTextAsset).join('\n'), kind);
+export function loadScript(name: string, paths: readonly string[], kind: ScriptKind, options?: ScriptOptions): Script {
+  return defineScript(name, paths.map(readTextAsset).join('\n'), kind, options);
 }
 
 /** The commands that a script's text runs, in small letters. */

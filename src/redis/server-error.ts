@@ -32,6 +32,7 @@ const REFUSALS: Readonly<Record<string, ServerRefusal>> = {
   NOPERM: { kind: 'forbidden', detail: missingPermissionText([]) },
   NOAUTH: { kind: 'forbidden', detail: 'Redis wants a password' },
   WRONGPASS: { kind: 'forbidden', detail: 'Redis refused the user name or password' },
+  DAMAGED: { kind: 'unavailable', detail: 'a stored value was damaged and has been removed' },
   WRONGTYPE: { kind: 'forbidden', detail: 'a key has the wrong type: another program writes under our key prefix' },
 };
 
@@ -47,8 +48,11 @@ export function serverCodeOf(message: string): string {
   return word === null ? 'ERR' : word[0];
 }
 
+/** A stored value is damaged: it is removed, and the command sent once more (damage-repair.ts). */
+export const DAMAGE_CODES: ReadonlySet<string> = new Set(['WRONGTYPE', 'DAMAGED']);
+
 /** Codes that metrics may name; others count as `(other)` there. */
-export const SERVER_CODES: readonly string[] = [...Object.keys(REFUSALS), 'ERR'];
+export const SERVER_CODES: readonly string[] = [...Object.keys(REFUSALS), 'ERR', 'UNKILLABLE', 'NOPROTO', 'CROSSSLOT'];
 
 /** Why the server did not let us in, as a StoreError; undefined for every other reason not to be connected. */
 export function loginRefusalOf(error: unknown): StoreError | undefined {

@@ -13,8 +13,7 @@ import type { UserLimit } from '../config/policy-file.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import { StoreError } from '../lib/store-error.ts';
-import type { RedisReply } from '../redis/commands.ts';
-import { accepts, listedSessionOf, type UserGeneration } from './redis-replies.ts';
+import { accepts, type StoredListedSession, type UserGeneration } from './redis-replies.ts';
 import type { ListedHandle, RedisUsers } from './redis-users.ts';
 import { LOGIN_SETTLES_MS } from './session.ts';
 import { harmless, inParallel } from './steps.ts';
@@ -38,11 +37,15 @@ export type LoginOutcome =
     }
   | { readonly outcome: 'user_full' };
 
+/** The login of a session that is nobody's. */
+export function nobodysLogin(untilMs: number): LoginOutcome {
+  return { outcome: 'entered', generation: '', evicted: 0, untilMs };
+}
+
 export interface RedisLoginsOptions {
   readonly users: RedisUsers;
   readonly clock: Clock;
-  /** LISTED_FIELDS of a session. */
-  readonly readListed: (handle: string, deadlineAtMs: number) => Promise<RedisReply>;
+  readonly readListed: (handle: string, deadlineAtMs: number) => Promise<StoredListedSession | undefined>;
   /** Ends the session if it still bears that generation; says whether it did. */
   readonly end: (handle: string, generation: string, deadlineAtMs: number) => Promise<boolean>;
 }
@@ -113,7 +116,7 @@ export class RedisLogins {
     deadlineAtMs: number,
   ): Promise<ListedState> {
     const { handle } = listed;
-    const session = listedSessionOf(handle, await harmless(this.#options.readListed(handle, deadlineAtMs)));
+    const session = await harmless(this.#options.readListed(handle, deadlineAtMs));
     if (session?.userId === userId && accepts(user, session)) {
       return { kind: 'live', listed, generation: session.generation };
     }

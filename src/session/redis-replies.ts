@@ -2,7 +2,7 @@
  * Reads what the scripts of src/session/scripts/ answer. The names of the fields stand in session-common.lua.
  *
  *   1. A session or user of a layout that this release does not know is refused (StoredFormatError), never misread.
- *   2. A reply of another form is a broken script, not a failure of the store: it throws a TypeError.
+ *   2. A reply of another form is a broken script or a damaged session, not a failure of the store: it throws a TypeError.
  */
 import { StoredFormatError } from '../lib/store-error.ts';
 import type { RedisReply } from '../redis/commands.ts';
@@ -20,6 +20,11 @@ export const GENERATION_FIELDS = ['y', 'i', 'n', 'k'] as const;
 
 export interface RedisSession extends SessionRecord {
   /** The generation of its user that it bears; empty for nobody's. */
+  readonly generation: string;
+}
+
+export interface StoredListedSession extends ListedSession {
+  readonly userId: string;
   readonly generation: string;
 }
 
@@ -56,7 +61,8 @@ export function textOf(reply: RedisReply | undefined): string {
 }
 
 export function numberOf(reply: RedisReply | undefined): number {
-  const number = typeof reply === 'number' ? reply : Number(textOf(reply));
+  // Number('') would be 0.
+  const number = typeof reply === 'number' ? reply : Number(textOf(reply) || Number.NaN);
   if (!Number.isSafeInteger(number)) {
     throw new TypeError('Cannot read the reply of a session script: expected an integer');
   }
@@ -104,6 +110,10 @@ export function generationOf(reply: RedisReply | undefined): UserGeneration | un
     return undefined;
   }
   checkLayout('user', layout);
+  if (isMissing(incarnation) || isMissing(number) || isMissing(kept)) {
+    // It is damaged: no session is valid, and the next script that writes to it removes it.
+    return undefined;
+  }
   return { generation: `${textOf(incarnation)}:${textOf(number)}`, kept: textOf(kept) };
 }
 
@@ -116,10 +126,7 @@ export function accepts(user: UserGeneration | undefined, session: { handle: str
 }
 
 /** Of LISTED_FIELDS; undefined where there is no session. */
-export function listedSessionOf(
-  handle: string,
-  reply: RedisReply,
-): (ListedSession & { userId: string; generation: string }) | undefined {
+export function listedSessionOf(handle: string, reply: RedisReply): StoredListedSession | undefined {
   const [layout, user, generation, created, seen, idle, end, labels] = listOf(reply);
   if (isMissing(layout) && isMissing(user)) {
     return undefined;
@@ -138,7 +145,12 @@ export function listedSessionOf(
 }
 
 function labelsOf(reply: RedisReply | undefined): ReadonlyMap<string, string> {
-  return new Map(JSON.parse(textOf(reply)) as [string, string][]);
+  try {
+    return new Map(JSON.parse(textOf(reply)) as [string, string][]);
+  } catch {
+    // Damaged ones are for display only: the session is valid without them.
+    return new Map();
+  }
 }
 
 export function labelsText(labels: ReadonlyMap<string, string>): string {

@@ -17,22 +17,22 @@ import { StoreError } from '../lib/store-error.ts';
 import type { RedisArgument, RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
 import { loadScript, type Script, type ScriptKind, type ScriptStep } from '../redis/script.ts';
-import { bytesOf, changeArguments, optional } from './redis-arguments.ts';
-import { type LoginOutcome, RedisLogins } from './redis-logins.ts';
+import { nobodysLogin, RedisLogins } from './redis-logins.ts';
 import {
   accepts,
   createdSession,
   knownReply,
   LISTED_FIELDS,
-  labelsText,
   listedSessionOf,
   listOf,
   numberOf,
   type RedisSession,
+  type StoredListedSession,
   sessionOf,
   textOf,
 } from './redis-replies.ts';
 import { RedisUsers } from './redis-users.ts';
+import { changeArguments, createArguments, optional } from './script-arguments.ts';
 import {
   byNewestFirst,
   type ListedSession,
@@ -72,7 +72,10 @@ export class RedisSessionStore implements SessionStore {
   readonly #users: RedisUsers;
   readonly #logins: RedisLogins;
   readonly #createScript = script('create', 'write');
-  readonly #readScript = loadScript('session-read', [`${DIRECTORY}/read.lua`], 'read');
+  readonly #removeDamagedScript = script('remove-damaged', 'write_in_place');
+  readonly #readScript = loadScript('session-read', [`${DIRECTORY}/read.lua`], 'read', {
+    repair: this.#removeDamagedScript,
+  });
   readonly #touchScript = script('touch', 'write_in_place');
   readonly #updateScript: Script;
   readonly #rotateScript = script('rotate', 'write');
@@ -100,30 +103,17 @@ export class RedisSessionStore implements SessionStore {
   }
 
   async create(created: NewSession, deadlineAtMs: number): Promise<CreateOutcome> {
-    const { userId, credential, data, absoluteTtlMs, userLimit } = created;
+    const { userId, credential, absoluteTtlMs, userLimit } = created;
     const { handle } = credential;
     // The user first: a logout everywhere that comes between the steps then voids the session, as it should.
     const login =
       userId === ''
-        ? nobody(deadlineAtMs)
+        ? nobodysLogin(deadlineAtMs)
         : await this.#logins.enter({ userId, handle, absoluteTtlMs, limit: userLimit }, deadlineAtMs);
     if (login.outcome === 'user_full') {
       return login;
     }
-    const args: RedisArgument[] = [
-      credential.verifier,
-      userId,
-      login.generation,
-      String(created.idleTtlMs),
-      String(absoluteTtlMs),
-      labelsText(created.labels),
-      String(data.size),
-      String(bytesOf(data)),
-    ];
-    for (const [name, value] of data) {
-      args.push(name, value);
-    }
-    const step = this.#run(this.#createScript, handle, args, login.untilMs);
+    const step = this.#run(this.#createScript, handle, createArguments(created, login.generation), login.untilMs);
     const isLimited = userId !== '' && userLimit !== undefined;
     const reply = await (isLimited ? this.#logins.orGiveUp(step, created, deadlineAtMs) : step);
     return reply === null
@@ -191,7 +181,7 @@ export class RedisSessionStore implements SessionStore {
           { userId, handle, absoluteTtlMs: remainingMs, limit: rotation.userLimit },
           deadlineAtMs,
         )
-      : nobody(deadlineAtMs);
+      : nobodysLogin(deadlineAtMs);
     if (login.outcome === 'user_full') {
       return login;
     }
@@ -251,7 +241,7 @@ export class RedisSessionStore implements SessionStore {
   async list(userId: string, deadlineAtMs: number): Promise<readonly ListedSession[]> {
     const { user, handles } = await harmless(this.#users.list(userId, deadlineAtMs));
     const found = await inParallel(handles, async (handle) => {
-      const session = listedSessionOf(handle, await harmless(this.#readListed(handle, deadlineAtMs)));
+      const session = await harmless(this.#readListed(handle, deadlineAtMs));
       const isValid = session?.userId === userId && accepts(user, session);
       return isValid ? session : undefined;
     });
@@ -300,7 +290,10 @@ export class RedisSessionStore implements SessionStore {
       return undefined;
     }
     const [code, fields] = listOf(reply);
-    const session = sessionOf(handle, fields);
+    const session = await this.#unlessDamaged(handle, () => sessionOf(handle, fields), deadlineAtMs);
+    if (session === undefined) {
+      return undefined;
+    }
     // In this order: Redis lets a connection wait that wrote during CLIENT PAUSE WRITE, and the generation must be read all the same.
     const judgement = harmless(this.#isValid(session, undefined, deadlineAtMs));
     const isDue = options.touch && code === RENEWAL_DUE;
@@ -309,6 +302,19 @@ export class RedisSessionStore implements SessionStore {
       isDue ? this.#renew(credential, session.lastSeenAtMs, deadlineAtMs) : session.lastSeenAtMs,
     ]);
     return isValid ? { session: { ...session, lastSeenAtMs }, isCurrent: code !== PREVIOUS_VERIFIER } : undefined;
+  }
+
+  /** What `read` makes of a session's fields; removes the session where they cannot be read. */
+  async #unlessDamaged<Value>(handle: string, read: () => Value, deadlineAtMs: number): Promise<Value | undefined> {
+    try {
+      return read();
+    } catch (error) {
+      if (error instanceof TypeError) {
+        await harmless(this.#run(this.#removeDamagedScript, handle, ['report'], deadlineAtMs));
+        return undefined;
+      }
+      throw error;
+    }
   }
 
   /** When the session was last used, renewed or, where that is refused or takes too long, as it was. */
@@ -348,9 +354,10 @@ export class RedisSessionStore implements SessionStore {
     return false;
   }
 
-  #readListed(handle: string, deadlineAtMs: number): Promise<RedisReply> {
+  async #readListed(handle: string, deadlineAtMs: number): Promise<StoredListedSession | undefined> {
     const key = this.#keyspace.session(handle);
-    return this.#commands.send(key, ['HMGET', key, ...LISTED_FIELDS], deadlineAtMs);
+    const reply = await this.#commands.send(key, ['HMGET', key, ...LISTED_FIELDS], deadlineAtMs, { keyType: 'hash' });
+    return await this.#unlessDamaged(handle, () => listedSessionOf(handle, reply), deadlineAtMs);
   }
 
   /** Whether a session with one of these generations was there. */
@@ -382,9 +389,4 @@ export class RedisSessionStore implements SessionStore {
 
 function script(name: string, kind: ScriptKind): Script {
   return loadScript(`session-${name}`, [`${DIRECTORY}/session-common.lua`, `${DIRECTORY}/${name}.lua`], kind);
-}
-
-/** The login of a session that is nobody's. */
-function nobody(untilMs: number): LoginOutcome {
-  return { outcome: 'entered', generation: '', evicted: 0, untilMs };
 }

@@ -49,6 +49,8 @@ export type EnterOutcome =
 
 const DIRECTORY = 'src/session/scripts';
 const INCARNATION_BYTES = 12;
+/** Of the key of a bare command. */
+const HASH = { keyType: 'hash' } as const;
 const HANDLE_PREFIX = 'h:';
 
 export class RedisUsers {
@@ -100,7 +102,7 @@ export class RedisUsers {
 
   async generation(userId: string, deadlineAtMs: number): Promise<UserGeneration | undefined> {
     const key = this.#keyspace.user(userId);
-    return generationOf(await this.#commands.send(key, ['HMGET', key, ...GENERATION_FIELDS], deadlineAtMs));
+    return generationOf(await this.#commands.send(key, ['HMGET', key, ...GENERATION_FIELDS], deadlineAtMs, HASH));
   }
 
   /** Lets the user live as long as this session; says its generation. */

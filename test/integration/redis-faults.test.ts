@@ -5,6 +5,7 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { StoreError } from '../../src/lib/store-error.ts';
+import { noRedisMetrics } from '../../src/redis/options.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
 import { defineScript } from '../../src/redis/script.ts';
 import { openRedis, redisOptions, soonMs } from '../support/redis-client.ts';
@@ -212,12 +213,7 @@ describe('standalone', () => {
   test('a pause of this process is not taken for silence of the server', async () => {
     const node = await startRedis();
     const lost: string[] = [];
-    const metrics = {
-      roundTrip: () => undefined,
-      commandError: () => undefined,
-      reconnected: () => undefined,
-      connectionLost: (_node: string, reason: string) => void lost.push(reason),
-    };
+    const metrics = { ...noRedisMetrics, connectionLost: (_node: string, reason: string) => void lost.push(reason) };
     const redis = await openRedis(node.url, { metrics });
     await call(redis, 'a');
     const pending = Array.from({ length: 50 }, () => call(redis, 'a'));

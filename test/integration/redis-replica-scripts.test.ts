@@ -13,6 +13,7 @@ import { silentLogger } from '../../src/lib/logger.ts';
 import { StoreError } from '../../src/lib/store-error.ts';
 import { RedisRateLimitStore } from '../../src/rate-limit/redis-store.ts';
 import { READ_COMMANDS, type RedisArgument, type RedisCommands } from '../../src/redis/commands.ts';
+import { removeWrongType } from '../../src/redis/damage-repair.ts';
 import { FormatGuard } from '../../src/redis/format-guard.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
 import type { Redis } from '../../src/redis/redis.ts';
@@ -112,6 +113,18 @@ test('the version key is written', async () => {
   guard.onConnectionChange();
   await waitFor('the version key', async () => (await server.command('EXISTS', key)) === 1);
   guard.close();
+});
+
+test('damaged values are removed', async () => {
+  const asked = await emptied();
+  await asked.run(removeWrongType, ['test:a'], ['hash'], soonMs());
+  const sessions = new RedisSessionStore({ commands: asked, keyspace });
+  const credential = { handle: 'handle', verifier: 'verifier' };
+  const data = new Map<string, Buffer>();
+  const lives = { idleTtlMs: 60_000, absoluteTtlMs: 60_000, labels: new Map<string, string>() };
+  await sessions.create({ userId: '', credential, data, ...lives }, soonMs());
+  await server.command('HDEL', keyspace.session('handle'), 'c');
+  expect(await sessions.read(credential, { touch: false }, soonMs())).toBeUndefined();
 });
 
 describe('on a server that became a replica', () => {

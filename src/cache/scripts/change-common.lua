@@ -8,8 +8,13 @@ local SEQUENCE_TTL_MS = '2678400000'
 -- Takes the next number of a bucket's sequence and enters it in the ring with the hash of the key and the random stamp. The stamp of the
 -- first change is the incarnation of the sequence, too.
 local function advance(sequence_key, hash, stamp)
-  local marks = redis.call('HMGET', sequence_key, 'inc', 'n')
+  local marks = redis.call('HMGET', sequence_key, 'inc', 'n', 'f')
   local incarnation = marks[1]
+  if not tonumber(marks[2] or 0) or not tonumber(marks[3] or 0) or (incarnation and #incarnation ~= 8) then
+    -- It is damaged. Without it no entry of the bucket is valid; the program sends the call once more (damage-repair.ts).
+    redis.call('UNLINK', sequence_key)
+    error({ err = 'DAMAGED sequence' })
+  end
   local number = (marks[2] or 0) + 1
   local packed = struct.pack('>I8', number)
   if incarnation then

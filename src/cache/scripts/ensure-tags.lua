@@ -2,14 +2,20 @@
 -- KEYS  tags
 -- ARGV  life, ms; per tag a random version for it
 local versions = {}
+local is_damaged = false
 for index = 1, #KEYS do
   local version = redis.call('GET', KEYS[index])
-  if not version then
+  if not version or #version ~= 8 then
+    is_damaged = is_damaged or version
     version = ARGV[index + 1]
     redis.call('SET', KEYS[index], version, 'PX', ARGV[1])
   elseif redis.call('PTTL', KEYS[index]) < tonumber(ARGV[1]) then
     redis.call('PEXPIRE', KEYS[index], ARGV[1])
   end
   versions[index] = version
+end
+if is_damaged then
+  -- The program sends the call once more (damage-repair.ts).
+  return { err = 'DAMAGED tag' }
 end
 return versions

@@ -4,7 +4,9 @@
 -- Returns nil where there is no sequence, hence no valid entry | {server's time in ms, number, incarnation and the ring's entry of that
 -- number, entry | nil (a miss) | its length, where it is larger}
 local marks = redis.call('HMGET', KEYS[1], 'inc', 'n', 'f')
-if not marks[1] then
+local number = tonumber(marks[2] or 0)
+-- A damaged sequence is removed by the next change of the bucket (change-common.lua).
+if not marks[1] or not number then
   return false
 end
 local max_bytes = tonumber(ARGV[1])
@@ -15,7 +17,6 @@ if not is_live(entry, marks[1], marks[3]) then
 elseif #entry > max_bytes then
   entry = redis.call('STRLEN', KEYS[2])
 end
-local number = tonumber(marks[2] or 0)
 local newest = redis.call('HGET', KEYS[1], number % 64) or ''
 local time = redis.call('TIME')
 return {

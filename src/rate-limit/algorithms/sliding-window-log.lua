@@ -10,6 +10,8 @@ local LOG_CHUNK_HEAD_BYTES = 17
 local LOG_CHUNKS_READ = 16
 -- A chunk of a newer layout was met: what was computed since then means nothing and must not be written.
 local hasNewerChunk = false
+-- The field of the log with that chunk, where it is damaged and not newer.
+local damagedLog = nil
 
 local function logChunkField(field, index)
   return string.format('%s#%.0f', field, index)
@@ -23,6 +25,10 @@ end
 -- Units and entries of a full chunk.
 local function logChunk(field, index)
   local value = redis.call('HGET', KEYS[1], logChunkField(field, index))
+  if isDamagedChunk(value) then
+    hasNewerChunk, damagedLog = true, field
+    return 0, ''
+  end
   local _, layout, units = struct.unpack('<dBd', value)
   if layout ~= LAYOUT then
     hasNewerChunk = true
@@ -127,6 +133,10 @@ local function logFindChunk(field, log, wanted, chunkUnits)
       parts[offset + 1] = logChunkField(field, index + offset * increment)
     end
     for _, value in ipairs(redis.call('HMGET', KEYS[1], unpack(parts))) do
+      if isDamagedChunk(value) then
+        hasNewerChunk, damagedLog = true, field
+        return nil, 0
+      end
       local _, layout, units = struct.unpack('<dBd', value)
       if layout ~= LAYOUT then
         hasNewerChunk = true

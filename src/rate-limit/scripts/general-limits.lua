@@ -33,8 +33,13 @@ while packedAt <= #ARGV[1] do
   packedAt = packedAt + 20 + length
 end
 local stored = redis.call('HMGET', KEYS[1], unpack(fields))
+-- Fields whose value is damaged. Their limits count afresh.
+local damaged = {}
 for index = 1, #fields do
-  if stored[index] and string.byte(stored[index], HEAD_BYTES) ~= LAYOUT then
+  if stored[index] and isDamaged(limits[index].number, stored[index]) then
+    stored[index] = false
+    damaged[#damaged + 1] = fields[index]
+  elseif stored[index] and string.byte(stored[index], HEAD_BYTES) ~= LAYOUT then
     return NEWER_LAYOUT
   end
 end

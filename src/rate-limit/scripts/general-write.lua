@@ -5,19 +5,45 @@ local MAX_FIELDS = 4096
 -- Fields that a call with a new one examines, beside two for each that it writes: ended ones go faster than new ones come.
 local FIELDS_SWEPT = 8
 
+-- The error reply for which the program sends the call once more (damage-repair.ts), after what is damaged was removed.
+local function removeDamaged(names)
+  for _, name in ipairs(names) do
+    redis.call('HDEL', KEYS[1], name)
+  end
+  return { err = 'DAMAGED limit' }
+end
+
+if #damaged > 0 then
+  return removeDamaged(damaged)
+end
+
+-- The reply where a chunk of a log cannot be read.
+local function unreadableChunk()
+  return damagedLog and removeDamaged({ damagedLog }) or NEWER_LAYOUT
+end
+
+-- When the value ends; of a damaged one: it has ended.
+local function endOfValue(value)
+  local endMs = #value >= 8 and struct.unpack('<d', value) or 0
+  return isNumber(endMs) and endMs or 0
+end
+
 -- Whether a field has ended. A log's chunks (`<field>#<number>`) end with their log and never before: its first chunk may have ended
 -- while the log still counts on reading it. A chunk that its log does not name is left over.
 local function hasEnded(field, value)
-  if struct.unpack('<d', value) > nowMs then
+  if endOfValue(value) > nowMs then
     return false
   end
   local owner, number = string.match(field, '^(.*)#(%d+)$')
   local head = owner and redis.call('HGET', KEYS[1], owner)
-  if not head or struct.unpack('<d', head) <= nowMs then
+  if not head or endOfValue(head) <= nowMs then
     return true
   end
   if string.byte(head, HEAD_BYTES) ~= LAYOUT then
     return false
+  end
+  if isDamagedLog(head) then
+    return true
   end
   local _, first, next = struct.unpack('<ddd', head, HEAD_BYTES + 1)
   return tonumber(number) < first or tonumber(number) >= next
@@ -61,7 +87,7 @@ local function lastEndOfOthers(isWritten)
   local all = redis.call('HGETALL', KEYS[1])
   for index = 1, #all, 2 do
     if not isWritten[all[index]] then
-      lastMs = math.max(lastMs, (struct.unpack('<d', all[index + 1])))
+      lastMs = math.max(lastMs, endOfValue(all[index + 1]))
     end
   end
   return lastMs

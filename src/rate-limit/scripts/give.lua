@@ -8,6 +8,6 @@ for index = 1, #limits do
   end
 end
 if hasNewerChunk then
-  return NEWER_LAYOUT
+  return unreadableChunk()
 end
 return write(written) or replyOf(outcomes)

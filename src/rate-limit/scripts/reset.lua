@@ -10,6 +10,7 @@ local LAYOUT = 1
 local HEAD_BYTES = 9
 local LOG_HEAD_BYTES = 57
 local NEWER_LAYOUT = 3
+local MAX_CHUNKS = 4096
 
 local fields = {}
 
@@ -18,7 +19,8 @@ local function note(names)
   local values = redis.call('HMGET', KEYS[1], unpack(names))
   for index, name in ipairs(names) do
     if values[index] then
-      if string.byte(values[index], HEAD_BYTES) ~= LAYOUT then
+      -- A value without a layout is damaged, and goes too.
+      if #values[index] >= HEAD_BYTES and string.byte(values[index], HEAD_BYTES) ~= LAYOUT then
         return false
       end
       fields[#fields + 1] = name
@@ -36,7 +38,8 @@ for index, name in ipairs(ARGV) do
   if value and string.sub(name, 1, 2) == '2:' and #value >= LOG_HEAD_BYTES then
     local _, first, next = struct.unpack('<ddd', value, HEAD_BYTES + 1)
     local chunks = {}
-    for number = first, next - 1 do
+    -- Those of a damaged log end with the key.
+    for number = first, next - first <= MAX_CHUNKS and next - 1 or first - 1 do
       chunks[#chunks + 1] = string.format('%s#%.0f', name, number)
     end
     if #chunks > 0 and not note(chunks) then

@@ -15,12 +15,19 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local seen = tonumber(found[5])
 local idle = tonumber(found[6])
-if now >= seen + idle or now >= tonumber(found[7]) then
+local absolute_end = tonumber(found[7])
+-- A comparison with NaN is false. The fields that are not read here are checked by the program.
+local grace_end = tonumber(found[4])
+local is_whole = found[2] and found[3] and grace_end and seen and idle and absolute_end
+if not is_whole or not (seen + idle < 9007199254740992 and absolute_end + grace_end < 9007199254740992) then
+  return { err = 'DAMAGED session' }
+end
+if now >= seen + idle or now >= absolute_end then
   return nil
 end
 local code = 1
 if found[2] ~= ARGV[1] then
-  if found[3] ~= ARGV[1] or now >= tonumber(found[4]) then
+  if found[3] ~= ARGV[1] or now >= grace_end then
     return nil
   end
   code = 0

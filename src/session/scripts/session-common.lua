@@ -11,14 +11,20 @@ local function whole(number)
   return string.format('%.0f', number)
 end
 
+-- The number in this text, or nil where it is none that `whole` has written.
+local function number_in(text)
+  return text and #text < 17 and string.match(text, '^%d+$') and tonumber(text) or nil
+end
+
 local function now_ms()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- The live session; or nil, and UNKNOWN_LAYOUT where there is one that this script cannot read.
+-- The live session; or nil, and a reply: UNKNOWN_LAYOUT where there is one that this script does not know, an error reply where one was damaged
+-- and is removed now: the program sends the call once more (damage-repair.ts).
 local function load_session(now)
-  local found = redis.call('HMGET', KEYS[1], 'y', 'v', 'u', 'g', 'n', 'c', 's', 'i', 'a', 'k', 'b')
+  local found = redis.call('HMGET', KEYS[1], 'y', 'v', 'u', 'g', 'n', 'c', 's', 'i', 'a', 'k', 'b', 'p', 'q')
   if not found[1] and not found[2] then
     return nil
   end
@@ -29,14 +35,21 @@ local function load_session(now)
     verifier = found[2],
     user = found[3],
     generation = found[4],
-    version = tonumber(found[5]),
-    created = tonumber(found[6]),
-    seen = tonumber(found[7]),
-    idle = tonumber(found[8]),
-    absolute_end = tonumber(found[9]),
-    fields = tonumber(found[10]),
-    bytes = tonumber(found[11]),
+    version = number_in(found[5]),
+    created = number_in(found[6]),
+    seen = number_in(found[7]),
+    idle = number_in(found[8]),
+    absolute_end = number_in(found[9]),
+    fields = number_in(found[10]),
+    bytes = number_in(found[11]),
   }
+  local is_whole = session.verifier and session.user and session.generation and session.version and session.created
+    and session.seen and session.idle and session.absolute_end and session.fields and session.bytes
+    and found[12] and number_in(found[13])
+  if not is_whole then
+    redis.call('UNLINK', KEYS[1])
+    return nil, { err = 'DAMAGED session' }
+  end
   if now >= math.min(session.seen + session.idle, session.absolute_end) then
     return nil
   end

@@ -16,12 +16,19 @@ local function now_ms()
 end
 
 -- Layout, incarnation, number and the kept session. Every script returns this, so that its caller sees a layout that it does not know;
--- of such a user a script changes nothing.
+-- of such a user a script changes nothing. A damaged user is removed, which ends all of its sessions: then the second value is the reply, for which
+-- the program sends the call once more (damage-repair.ts).
 local function read_generation()
-  return redis.call('HMGET', KEYS[1], 'y', 'i', 'n', 'k')
+  local found = redis.call('HMGET', KEYS[1], 'y', 'i', 'n', 'k')
+  local number = found[3] and string.match(found[3], '^%d+$')
+  if found[1] == LAYOUT and not (found[2] and number and #found[3] < 16 and found[4]) then
+    redis.call('UNLINK', KEYS[1])
+    return found, { err = 'DAMAGED user' }
+  end
+  return found
 end
 
--- When an entry of the list was made, and when its session ends at the latest.
+-- When an entry of the list was made, and when its session ends at the latest; nil if it is damaged.
 local function parse_entry(entry)
   local listed, absolute_end = string.match(entry, '^(%d+) (%d+)$')
   return tonumber(listed), tonumber(absolute_end)
@@ -37,7 +44,7 @@ end
 
 -- Lets the user live until then, at least; never shorter than before.
 local function extend(user_end)
-  local old = tonumber(redis.call('HGET', KEYS[1], 'e') or '0')
+  local old = tonumber(redis.call('HGET', KEYS[1], 'e') or '0') or 0
   user_end = math.max(old, user_end)
   redis.call('HSET', KEYS[1], 'e', whole(user_end))
   redis.call('PEXPIREAT', KEYS[1], whole(user_end))

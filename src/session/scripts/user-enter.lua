@@ -20,7 +20,10 @@ if redis.call('EXISTS', KEYS[1]) == 0 then
   end
   return { LAYOUT, ARGV[4], '1', '' }
 end
-local generation = read_generation()
+local generation, damage = read_generation()
+if damage then
+  return damage
+end
 if generation[1] ~= LAYOUT then
   return generation
 end
@@ -30,7 +33,7 @@ local function forget_ended()
   for index = 9, #ARGV, 2 do
     local entry = redis.call('HGET', KEYS[1], 'h:' .. ARGV[index])
     -- Listed again meanwhile: another session of that handle.
-    if entry and parse_entry(entry) == tonumber(ARGV[index + 1]) then
+    if entry and (parse_entry(entry) or 0) == tonumber(ARGV[index + 1]) then
       redis.call('HDEL', KEYS[1], 'h:' .. ARGV[index])
     end
   end
@@ -44,8 +47,9 @@ local function list_others(settles)
     if handle and handle ~= ARGV[1] then
       local listed, absolute_end = parse_entry(all[index + 1])
       others[#others + 1] = handle
-      others[#others + 1] = whole(listed)
-      others[#others + 1] = (now - listed >= settles or now >= absolute_end) and 1 or 0
+      -- A damaged entry counts as the oldest, if its session is live.
+      others[#others + 1] = whole(listed or 0)
+      others[#others + 1] = (not listed or now - listed >= settles or now >= absolute_end) and 1 or 0
     end
   end
   return others
@@ -68,7 +72,7 @@ local function make_room()
   for index = 1, #all, 2 do
     if string.sub(all[index], 1, 2) == 'h:' then
       local listed, absolute_end = parse_entry(all[index + 1])
-      if absolute_end <= now then
+      if not absolute_end or absolute_end <= now then
         gone[#gone + 1] = all[index]
       else
         rest[#rest + 1] = { all[index], listed }

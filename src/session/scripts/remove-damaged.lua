@@ -1,0 +1,6 @@
+-- Removes a session that is damaged.
+-- KEYS  session
+-- ARGV  whether it is to be reported, that is where nothing was reported yet: 'report' or nothing
+-- Returns 1, or an error reply (damage-repair.ts).
+local _, refusal = load_session(now_ms())
+return ARGV[1] and refusal or 1

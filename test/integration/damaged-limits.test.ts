@@ -1,0 +1,167 @@
+/**
+ * Damaged limits, met by a whole sidecar: another program writes under our key prefix, or bytes are garbage. Each is reported, counted and
+ * removed, and the call is answered by the store, which counts afresh. A value of a newer layout stays as it is.
+ */
+import { type DamageWorld, startDamageWorld } from '../support/damage-world.ts';
+import { waitFor } from '../support/wait.ts';
+
+const FAILED_PRECONDITION = 9;
+const BY_STORE = 1;
+
+let world: DamageWorld;
+
+beforeAll(async () => {
+  world = await startDamageWorld();
+});
+
+afterAll(async () => {
+  world?.expectDiscreetLog();
+  await world?.close();
+});
+
+beforeEach(async () => {
+  await world.empty();
+});
+
+async function setString(key: string): Promise<void> {
+  await world.redis.command('DEL', key);
+  await world.redis.command('SET', key, 'garbage');
+}
+
+function head(layout: number): Buffer {
+  const bytes = Buffer.alloc(9);
+  bytes.writeDoubleLE(Date.now() + 60_000, 0);
+  bytes[8] = layout;
+  return bytes;
+}
+
+function numbers(...values: number[]): Buffer {
+  const bytes = Buffer.alloc(8 * values.length);
+  for (const [index, value] of values.entries()) {
+    bytes.writeDoubleLE(value, 8 * index);
+  }
+  return bytes;
+}
+
+const NOW = Date.now();
+const DAMAGES: Readonly<Record<string, Buffer>> = {
+  'no bytes': Buffer.alloc(0),
+  'a few bytes': Buffer.from('garbage'),
+  'nothing after the layout': head(1),
+  'half of the numbers': Buffer.concat([head(1), numbers(NOW)]),
+  'too many bytes': Buffer.concat([head(1), numbers(NOW, 1, 0), Buffer.alloc(3)]),
+  'a use that is no number': Buffer.concat([head(1), numbers(NOW, Number.NaN, 0)]),
+  'an infinite use': Buffer.concat([head(1), numbers(NOW, Number.POSITIVE_INFINITY, 0)]),
+  'a negative use': Buffer.concat([head(1), numbers(NOW, -1_000, 0)]),
+  'a time that is no number': Buffer.concat([head(1), numbers(Number.NaN, 1, 0)]),
+  'a last number that is none': Buffer.concat([head(1), numbers(NOW, 1, Number.NaN)]),
+  'a log without end': Buffer.concat([head(1), numbers(NOW, 0, 1e15, 0, 0, 5), Buffer.alloc(10)]),
+  'a log with entries that count nothing': Buffer.concat([head(1), numbers(NOW, 0, 0, 0, 0, 0), Buffer.alloc(10)]),
+};
+
+describe.each([
+  'ALGORITHM_FIXED_WINDOW',
+  'ALGORITHM_SLIDING_WINDOW_LOG',
+  'ALGORITHM_SLIDING_WINDOW_COUNTER',
+  'ALGORITHM_TOKEN_BUCKET',
+  'ALGORITHM_LEAKY_BUCKET',
+] as const)('a limit, %s', (algorithm) => {
+  const limit = { name: 'a', algorithm, limit: 10, windowMs: 3_600_000 };
+
+  async function take(cost = 1, limits = [limit]) {
+    const answer = await world.client.checkRateLimit({ key: 'subject', limits, cost });
+    return answer.ok
+      ? { by: answer.response.decidedBy as unknown as number, remaining: answer.response.remaining }
+      : { code: answer.code };
+  }
+
+  async function stored(): Promise<{ key: string; field: string }> {
+    await take(4);
+    const key = await world.onlyKey('rl:*');
+    const [field = ''] = ((await world.redis.command('HKEYS', key)) as unknown[]).map(String);
+    return { key, field };
+  }
+
+  test('a key of another type counts afresh', async () => {
+    const { key } = await stored();
+    await setString(key);
+    expect(await world.expectReported('state', 'WRONGTYPE', take)).toEqual({ by: BY_STORE, remaining: 9 });
+    expect(await take()).toEqual({ by: BY_STORE, remaining: 8 });
+    expect(await world.redis.command('PTTL', key)).toBeGreaterThan(0);
+  });
+
+  test('a peek at a key of another type is answered by the store', async () => {
+    const { key } = await stored();
+    await setString(key);
+    expect(await world.expectReported('state', 'WRONGTYPE', () => take(0))).toEqual({ by: BY_STORE, remaining: 10 });
+  });
+
+  test.each(Object.entries(DAMAGES))('%s: counts afresh', async (_what, bytes) => {
+    const { key, field } = await stored();
+    await world.send('HSET', key, field, bytes);
+    expect(await take(0)).toEqual({ by: BY_STORE, remaining: 10 });
+    expect(await world.expectReported('state', 'DAMAGED', take)).toEqual({ by: BY_STORE, remaining: 9 });
+    expect(await take()).toEqual({ by: BY_STORE, remaining: 8 });
+    expect(await world.redis.command('PTTL', key)).toBeGreaterThan(0);
+  });
+
+  test('a damaged limit leaves the others of the call alone', async () => {
+    const other = { ...limit, name: 'b' };
+    await take(4, [limit, other]);
+    const key = await world.onlyKey('rl:*');
+    const fields = ((await world.redis.command('HKEYS', key)) as unknown[]).map(String).sort();
+    await world.send('HSET', key, fields[0] ?? '', Buffer.from('garbage'));
+    await world.expectReported('state', 'DAMAGED', () => take(1, [limit, other]));
+    const answer = await world.client.checkRateLimit({ key: 'subject', limits: [limit, other], cost: 0, detail: true });
+    const remaining = answer.ok ? answer.response.limits.map((each) => each.remaining) : [];
+    expect([...remaining].sort()).toEqual([5, 9]);
+  });
+
+  test('a reset removes it', async () => {
+    const { key, field } = await stored();
+    await world.send('HSET', key, field, Buffer.from('garbage'));
+    const answer = await world.client.resetRateLimit({ key: 'subject', limits: [limit] });
+    expect(answer.ok).toBe(true);
+    expect(await take()).toEqual({ by: BY_STORE, remaining: 9 });
+  });
+
+  test('a newer layout is neither read nor changed', async () => {
+    const { key, field } = await stored();
+    await world.send('HSET', key, field, Buffer.concat([head(2), Buffer.from('newer')]));
+    const before = await world.redis.command('DUMP', key);
+    expect(await take()).toEqual({ code: FAILED_PRECONDITION });
+    expect(await world.redis.command('DUMP', key)).toEqual(before);
+  });
+});
+
+describe('a log of several chunks', () => {
+  const limit = { name: 'a', algorithm: 'ALGORITHM_SLIDING_WINDOW_LOG', limit: 300, windowMs: 3_600_000 } as const;
+
+  async function take(cost = 1) {
+    const answer = await world.client.checkRateLimit({ key: 'subject', limits: [limit], cost });
+    return answer.ok ? answer.response.remaining : answer.code;
+  }
+
+  test.each([
+    ['missing', async (key: string) => world.redis.command('HDEL', key, await chunkOf(key))],
+    ['garbage', async (key: string) => world.send('HSET', key, await chunkOf(key), Buffer.from('garbage'))],
+    ['short', async (key: string) => world.send('HSET', key, await chunkOf(key), head(1))],
+  ])('a chunk that is %s: counts afresh', async (_what, damage) => {
+    // Entries share a millisecond, so that many are needed until there is a chunk.
+    await waitFor('a chunk', async () => {
+      await take();
+      return (await world.redis.command('HLEN', await world.onlyKey('rl:*'))) === 2;
+    });
+    while (Number(await take()) > 0) {
+      // Until it denies: then it reads the chunk to say when it admits.
+    }
+    await damage(await world.onlyKey('rl:*'));
+    expect(await take(0)).toBe(300);
+    expect(await world.expectReported('state', 'DAMAGED', take)).toBe(299);
+  });
+
+  async function chunkOf(key: string): Promise<string> {
+    const fields = ((await world.redis.command('HKEYS', key)) as unknown[]).map(String);
+    return fields.find((field) => field.endsWith('#0')) ?? '';
+  }
+});
