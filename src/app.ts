@@ -94,7 +94,17 @@ export async function startApp(options: AppOptions): Promise<App> {
     },
     {
       name: 'pannier.v1.SessionService',
-      handlers: { ...createSessionService({ store: stores.session, policies, clock }) },
+      handlers: {
+        ...createSessionService({
+          store: stores.session,
+          policies,
+          clock,
+          metrics: {
+            evicted: (count) => metrics.sessionsEvicted(count),
+            loginRefused: () => metrics.sessionLoginRefused(),
+          },
+        }),
+      },
     },
     { name: 'pannier.v1.CacheService', handlers: { ...cacheHandlers } },
     health,

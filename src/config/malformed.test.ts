@@ -160,6 +160,25 @@ const FILES: [string, string[]][] = [
     'sessions: {idle: 31d}',
     ['1:18 Cannot read sessions.idle: it is "31d", wanted a duration such as 500ms, 1s, 5m, 1h or 2d, at most 30d'],
   ],
+  [
+    'sessions: {max_per_user: 0}',
+    ['1:26 Cannot read sessions.max_per_user: it is 0, wanted an integer from 1 to 1000'],
+  ],
+  [
+    'sessions: {max_per_user: 1001, at_max_per_user: refuse}',
+    ['1:26 Cannot read sessions.max_per_user: it is 1001, wanted an integer from 1 to 1000'],
+  ],
+  [
+    'sessions: {max_per_user: "5", at_max_per_user: end}',
+    [
+      '1:26 Cannot read sessions.max_per_user: it is "5", wanted an integer from 1 to 1000',
+      '1:48 Cannot read sessions.at_max_per_user: it is "end", wanted one of evict, refuse',
+    ],
+  ],
+  [
+    'sessions: {at_max_per_user: refuse}',
+    ['1:29 Cannot read sessions.at_max_per_user: it has no effect without sessions.max_per_user, set both'],
+  ],
   ['sessions: {idel: 1h}', ['1:12 Cannot read sessions.idel: there is no such key, wanted idle, perhaps']],
 ];
 

@@ -10,18 +10,21 @@ import { DURATION_FORM, durationText, parseDurationMs } from './duration.ts';
 import { suggestionFor } from './nearest.ts';
 import {
   type AlgorithmName,
+  type AtUserLimit,
   CACHE_TTL_MS_MAX,
   DEFAULT_POLICY_FILE,
   type FailureModeName,
   findLimitProblem,
   LIMITS_PER_POLICY_MAX,
   type LimitSpec,
+  MAX_SESSIONS_PER_USER,
   NAME_PATTERN,
   type NamespaceSpec,
   type PolicyFile,
   type PolicySpec,
   SESSION_TTL_MS_MAX,
   type SessionSpec,
+  type UserLimit,
 } from './policy-file.ts';
 import { type KeyTable, type YamlProblem, YamlReader } from './yaml-reader.ts';
 
@@ -52,6 +55,7 @@ const ALGORITHMS: readonly AlgorithmName[] = [
 ];
 const BUCKETS: readonly AlgorithmName[] = ['token_bucket', 'leaky_bucket'];
 const FAILURE_MODES: readonly FailureModeName[] = ['allow', 'deny'];
+const AT_USER_LIMIT: readonly AtUserLimit[] = ['evict', 'refuse'];
 
 const NOT_SERVED = 'this version does not serve it, leave it out';
 const TOP_KEYS: KeyTable = { known: ['policies', 'cache', 'sessions'] };
@@ -61,7 +65,7 @@ const POLICY_KEYS: KeyTable = {
 };
 const LIMIT_KEYS: KeyTable = { known: ['name', 'algorithm', 'limit', 'per', 'burst'], notYet: { hold: NOT_SERVED } };
 const NAMESPACE_KEYS: KeyTable = { known: ['ttl', 'near'], notYet: { stale: NOT_SERVED, negative_ttl: NOT_SERVED } };
-const SESSION_KEYS: KeyTable = { known: ['idle', 'absolute'] };
+const SESSION_KEYS: KeyTable = { known: ['idle', 'absolute', 'max_per_user', 'at_max_per_user'] };
 
 const NAME_FORM = '1 to 64 of [A-Za-z0-9._-]';
 const FIELD_OF_PROBLEM = { name: 'name', limit: 'limit', windowMs: 'per', burst: 'burst' } as const;
@@ -225,6 +229,7 @@ function readSessions(reader: YamlReader, node: Node | undefined): SessionSpec {
   const entries = node === undefined ? undefined : reader.map(node, 'sessions', SESSION_KEYS);
   const idle = entries?.get('idle');
   const absolute = entries?.get('absolute');
+  const userLimit = readUserLimit(reader, entries?.get('max_per_user'), entries?.get('at_max_per_user'));
   const idleTtlMs =
     idle === undefined ? fallback.idleTtlMs : readDuration(reader, idle, 'sessions.idle', SESSION_TTL_MS_MAX);
   const absoluteTtlMs =
@@ -241,7 +246,28 @@ function readSessions(reader: YamlReader, node: Node | undefined): SessionSpec {
       `at most sessions.absolute, which is ${durationText(absoluteTtlMs)}`,
     );
   }
-  return { idleTtlMs, absoluteTtlMs };
+  return { idleTtlMs, absoluteTtlMs, ...(userLimit === undefined ? {} : { userLimit }) };
+}
+
+function readUserLimit(reader: YamlReader, max: Node | undefined, atMax: Node | undefined): UserLimit | undefined {
+  const accepted = `an integer from 1 to ${MAX_SESSIONS_PER_USER}`;
+  const maxSessions = max === undefined ? undefined : reader.integer(max, 'sessions.max_per_user', accepted);
+  const wanted = `one of ${AT_USER_LIMIT.join(', ')}`;
+  const text = atMax === undefined ? 'evict' : reader.text(atMax, 'sessions.at_max_per_user', wanted);
+  const atLimit = AT_USER_LIMIT.find((name) => name === text);
+  if (text !== undefined && atLimit === undefined) {
+    reader.fail(atMax, 'sessions.at_max_per_user', wanted);
+  }
+  if (atMax !== undefined && max === undefined) {
+    reader.refuse(atMax, 'sessions.at_max_per_user', 'it has no effect without sessions.max_per_user, set both');
+  }
+  if (maxSessions === undefined || atLimit === undefined) {
+    return undefined;
+  }
+  if (maxSessions < 1 || maxSessions > MAX_SESSIONS_PER_USER) {
+    reader.fail(max, 'sessions.max_per_user', accepted);
+  }
+  return { maxSessions, atLimit };
 }
 
 function readDuration(reader: YamlReader, node: Node | undefined, path: string, maxMs?: number): number | undefined {

@@ -47,6 +47,17 @@ export interface NamespaceSpec {
 export interface SessionSpec {
   readonly idleTtlMs: number;
   readonly absoluteTtlMs: number;
+  /** Unset: a user may have any number of live sessions. */
+  readonly userLimit?: UserLimit;
+}
+
+/** What a login does when its user has as many live sessions as are allowed. */
+export type AtUserLimit = 'evict' | 'refuse';
+
+export interface UserLimit {
+  /** Live sessions per user, 1 to MAX_SESSIONS_PER_USER. */
+  readonly maxSessions: number;
+  readonly atLimit: AtUserLimit;
 }
 
 export interface PolicyFile {
@@ -80,6 +91,8 @@ export const LIMITS_PER_POLICY_MAX = 16;
 /** A bucket that takes longer than this to drain is refused: its arithmetic and its TTL would leave the exact range. */
 export const DRAIN_MS_MAX = 2 ** 42;
 export const SESSION_TTL_MS_MAX = 30 * 86_400_000;
+/** The list of a user knows no more sessions (LISTED_SESSIONS_MAX). */
+export const MAX_SESSIONS_PER_USER = 1_000;
 export const CACHE_TTL_MS_MAX = 30 * 86_400_000;
 
 export interface LimitProblem {

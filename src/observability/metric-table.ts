@@ -71,6 +71,18 @@ export const METRICS = {
     labels: [],
     help: 'Calls that named a policy which the policy file does not have. They ended as NOT_FOUND, without a decision.',
   },
+  sessionsEvicted: {
+    name: 'pannier_sessions_evicted_total',
+    type: 'counter',
+    labels: [],
+    help: 'Sessions that ended because their user logged in with as many as sessions.max_per_user allows (at_max_per_user: evict).',
+  },
+  sessionLoginsRefused: {
+    name: 'pannier_session_logins_refused_total',
+    type: 'counter',
+    labels: [],
+    help: 'Logins refused because the user had as many sessions as sessions.max_per_user allows (at_max_per_user: refuse).',
+  },
   cacheReads: {
     name: 'pannier_cache_reads_total',
     type: 'counter',

@@ -47,6 +47,8 @@ export interface Metrics extends RateLimitCounts {
   connectionDropped(reason: string): void;
   /** Asked at every scrape. */
   onConnectionsScrape(count: () => number): void;
+  sessionsEvicted(count: number): void;
+  sessionLoginRefused(): void;
   nearHit(namespaceLabel: string): void;
   cacheRead(outcome: string, source: string): void;
   bucketFlushed(cause: string): void;
@@ -88,6 +90,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
   });
   const connectionsDropped = counter(METRICS.connectionsDropped);
   const rateLimits = createRateLimitMetrics(counter);
+  const sessionsEvicted = counter(METRICS.sessionsEvicted);
+  const sessionLoginsRefused = counter(METRICS.sessionLoginsRefused);
   const cacheReads = counter(METRICS.cacheReads);
   const nearHits = counter(METRICS.nearHits);
   const bucketFlushes = counter(METRICS.bucketFlushes);
@@ -189,6 +193,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
     onConnectionsScrape: (count) => {
       countConnections = count;
     },
+    sessionsEvicted: (count) => sessionsEvicted.inc(count),
+    sessionLoginRefused: () => sessionLoginsRefused.inc(),
     nearHit: (namespace) => nearHits.inc({ namespace }),
     cacheRead: (outcome, source) => cacheReads.inc({ outcome, source }),
     bucketFlushed: (cause) => bucketFlushes.inc({ cause }),

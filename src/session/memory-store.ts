@@ -1,10 +1,11 @@
 /**
  * Sessions in this process's memory: the embedded default, and the plainest reading of the contract in store.ts.
  *
- * Every verb is one synchronous step, so nothing can come between its parts. It never drops a live session to make room:
+ * Every verb is one synchronous step, so nothing can come between its parts. It never drops a live session to make room for another user's:
  * somebody would be logged out by somebody else's login. When it is full it says so (StoreError `full`).
  */
 
+import type { UserLimit } from '../config/policy-file.ts';
 import type { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
 import { ExpirySweeper } from '../lib/expiry-sweeper.ts';
@@ -55,6 +56,8 @@ interface MemorySession extends SessionRecord {
   /** What its data takes. */
   readonly dataBytes: number;
 }
+
+type Admission = { readonly outcome: 'admitted'; readonly evicted: number } | { readonly outcome: 'user_full' };
 
 const MAX_ENTRIES = 100_000;
 const MAX_BYTES = 67_108_864;
@@ -109,6 +112,10 @@ export class MemorySessionStore implements SessionStore {
     if (this.#sessions.peek(handle, nowMs) !== undefined) {
       return { outcome: 'exists' };
     }
+    const admission = this.#admit(created.userId, created.userLimit, nowMs);
+    if (admission.outcome === 'user_full') {
+      return admission;
+    }
     const data = copied(created.data);
     const labels = created.labels.size === 0 ? NOTHING : created.labels;
     const session: MemorySession = {
@@ -131,7 +138,7 @@ export class MemorySessionStore implements SessionStore {
     this.#makeRoom(session, nowMs);
     const entered = { ...session, generation: this.#enterUser(session, nowMs) };
     this.#put(entered, nowMs);
-    return { outcome: 'created', session: entered };
+    return { outcome: 'created', session: entered, evicted: admission.evicted };
   }
 
   read(credential: SessionCredential, options: { readonly touch: boolean }): SessionRecord | undefined {
@@ -196,6 +203,10 @@ export class MemorySessionStore implements SessionStore {
     if (isTooLarge(changed)) {
       return { outcome: 'too_large', fields: changed.data.size, bytes: fieldBytesOf(changed.data) };
     }
+    const admission = this.#admit(userId, changesUser ? rotation.userLimit : undefined, nowMs);
+    if (admission.outcome === 'user_full') {
+      return admission;
+    }
     const rotated: MemorySession = {
       ...changed,
       userId,
@@ -212,7 +223,7 @@ export class MemorySessionStore implements SessionStore {
     if (changesUser) {
       this.#users.forget(session.userId, session.handle, nowMs);
     }
-    return { outcome: 'rotated', session: entered };
+    return { outcome: 'rotated', session: entered, evicted: admission.evicted };
   }
 
   delete(target: { readonly handle: string; readonly verifier: string | undefined }): boolean {
@@ -270,6 +281,24 @@ export class MemorySessionStore implements SessionStore {
     }
     this.#sessions.delete(handle);
     return undefined;
+  }
+
+  /** Makes room for one more session of the user, where there is a limit of them. */
+  #admit(userId: string, userLimit: UserLimit | undefined, nowMs: number): Admission {
+    if (userId === '' || userLimit === undefined) {
+      return { outcome: 'admitted', evicted: 0 };
+    }
+    const live = this.#users.listed(userId, nowMs).filter((handle) => this.#valid(handle, nowMs)?.userId === userId);
+    const excess = live.length + 1 - userLimit.maxSessions;
+    if (excess > 0 && userLimit.atLimit === 'refuse') {
+      return { outcome: 'user_full' };
+    }
+    const evicted = live.slice(0, Math.max(0, excess));
+    for (const handle of evicted) {
+      this.#sessions.delete(handle);
+      this.#users.forget(userId, handle, nowMs);
+    }
+    return { outcome: 'admitted', evicted: evicted.length };
   }
 
   #enterUser(session: MemorySession, nowMs: number): number {

@@ -7,6 +7,7 @@
 import { StoredFormatError } from '../lib/store-error.ts';
 import type { RedisReply } from '../redis/commands.ts';
 import { endOf, type ListedSession, type SessionRecord } from './session.ts';
+import type { NewSession } from './store.ts';
 
 /** LAYOUT of session-common.lua and user-common.lua. */
 const LAYOUT = '1';
@@ -19,6 +20,11 @@ export const GENERATION_FIELDS = ['y', 'i', 'n', 'k'] as const;
 
 export interface RedisSession extends SessionRecord {
   /** The generation of its user that it bears; empty for nobody's. */
+  readonly generation: string;
+}
+
+export interface StoredListedSession extends ListedSession {
+  readonly userId: string;
   readonly generation: string;
 }
 
@@ -90,6 +96,13 @@ export function sessionOf(handle: string, reply: RedisReply | undefined): RedisS
   };
 }
 
+/** As create.lua has stored it at that time of the server. */
+export function createdSession(created: NewSession, nowMs: number): SessionRecord {
+  const { credential, userId, data, idleTtlMs, absoluteTtlMs } = created;
+  const times = { createdAtMs: nowMs, lastSeenAtMs: nowMs, absoluteEndMs: nowMs + absoluteTtlMs };
+  return { handle: credential.handle, userId, data, version: 1, idleTtlMs, ...times };
+}
+
 /** Of GENERATION_FIELDS; undefined where there is no user. */
 export function generationOf(reply: RedisReply | undefined): UserGeneration | undefined {
   const [layout, incarnation, number, kept] = listOf(reply);
@@ -113,10 +126,7 @@ export function accepts(user: UserGeneration | undefined, session: { handle: str
 }
 
 /** Of LISTED_FIELDS; undefined where there is no session. */
-export function listedSessionOf(
-  handle: string,
-  reply: RedisReply,
-): (ListedSession & { userId: string; generation: string }) | undefined {
+export function listedSessionOf(handle: string, reply: RedisReply): StoredListedSession | undefined {
   const [layout, user, generation, created, seen, idle, end, labels] = listOf(reply);
   if (isMissing(layout) && isMissing(user)) {
     return undefined;

@@ -17,20 +17,22 @@ import { StoreError } from '../lib/store-error.ts';
 import type { RedisArgument, RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
 import { loadScript, type Script, type ScriptKind, type ScriptStep } from '../redis/script.ts';
+import { nobodysLogin, RedisLogins } from './redis-logins.ts';
 import {
   accepts,
+  createdSession,
   knownReply,
   LISTED_FIELDS,
-  labelsText,
   listedSessionOf,
   listOf,
   numberOf,
   type RedisSession,
+  type StoredListedSession,
   sessionOf,
   textOf,
 } from './redis-replies.ts';
 import { RedisUsers } from './redis-users.ts';
-import { bytesOf, changeArguments, optional } from './script-arguments.ts';
+import { changeArguments, createArguments, optional } from './script-arguments.ts';
 import {
   byNewestFirst,
   type ListedSession,
@@ -68,6 +70,7 @@ export class RedisSessionStore implements SessionStore {
   readonly #keyspace: Keyspace;
   readonly #clock: Clock;
   readonly #users: RedisUsers;
+  readonly #logins: RedisLogins;
   readonly #createScript = script('create', 'write');
   readonly #removeDamagedScript = script('remove-damaged', 'write_in_place');
   readonly #readScript = loadScript('session-read', [`${DIRECTORY}/read.lua`], 'read', {
@@ -88,34 +91,34 @@ export class RedisSessionStore implements SessionStore {
       random: options.random ?? randomBytes,
       createScript: this.#createScript,
     });
+    this.#logins = new RedisLogins({
+      users: this.#users,
+      clock: this.#clock,
+      readListed: (handle, deadlineAtMs) => this.#readListed(handle, deadlineAtMs),
+      end: (handle, generation, deadlineAtMs) => this.#end(handle, [generation], deadlineAtMs),
+    });
     // Its user is judged after it, when it can no longer be said that nothing was done.
     const leadsTo: ScriptStep = { script: this.#users.extendScript, families: ['user'] };
     this.#updateScript = { ...script('update', 'write'), leadsTo };
   }
 
   async create(created: NewSession, deadlineAtMs: number): Promise<CreateOutcome> {
-    const { userId, credential, data } = created;
+    const { userId, credential, absoluteTtlMs, userLimit } = created;
     const { handle } = credential;
     // The user first: a logout everywhere that comes between the steps then voids the session, as it should.
-    const generation =
-      userId === '' ? '' : await harmless(this.#users.enter(userId, handle, created.absoluteTtlMs, deadlineAtMs));
-    const args: RedisArgument[] = [
-      credential.verifier,
-      userId,
-      generation,
-      String(created.idleTtlMs),
-      String(created.absoluteTtlMs),
-      labelsText(created.labels),
-      String(data.size),
-      String(bytesOf(data)),
-    ];
-    for (const [name, value] of data) {
-      args.push(name, value);
+    const login =
+      userId === ''
+        ? nobodysLogin(deadlineAtMs)
+        : await this.#logins.enter({ userId, handle, absoluteTtlMs, limit: userLimit }, deadlineAtMs);
+    if (login.outcome === 'user_full') {
+      return login;
     }
-    const reply = await this.#run(this.#createScript, handle, args, deadlineAtMs);
+    const step = this.#run(this.#createScript, handle, createArguments(created, login.generation), login.untilMs);
+    const isLimited = userId !== '' && userLimit !== undefined;
+    const reply = await (isLimited ? this.#logins.orGiveUp(step, created, deadlineAtMs) : step);
     return reply === null
       ? { outcome: 'exists' }
-      : { outcome: 'created', session: createdSession(created, numberOf(reply)) };
+      : { outcome: 'created', session: createdSession(created, numberOf(reply)), evicted: login.evicted };
   }
 
   async read(
@@ -173,17 +176,25 @@ export class RedisSessionStore implements SessionStore {
     }
     const remainingMs = old.absoluteEndMs - old.lastSeenAtMs;
     const isLogin = changesUser && userId !== '';
-    const generation = isLogin ? await harmless(this.#users.enter(userId, handle, remainingMs, deadlineAtMs)) : '';
+    const login = isLogin
+      ? await this.#logins.enter(
+          { userId, handle, absoluteTtlMs: remainingMs, limit: rotation.userLimit },
+          deadlineAtMs,
+        )
+      : nobodysLogin(deadlineAtMs);
+    if (login.outcome === 'user_full') {
+      return login;
+    }
     const args: RedisArgument[] = [
       credential.verifier,
       rotation.verifier,
       String(rotation.graceMs),
       changesUser ? '1' : '0',
       userId,
-      generation,
+      login.generation,
       ...changeArguments(rotation.change),
     ];
-    const reply = await this.#run(this.#rotateScript, handle, args, deadlineAtMs);
+    const reply = await this.#run(this.#rotateScript, handle, args, login.untilMs);
     if (reply === null) {
       return { outcome: 'not_found' };
     }
@@ -200,7 +211,7 @@ export class RedisSessionStore implements SessionStore {
       const lifeMs = session.absoluteEndMs - session.lastSeenAtMs;
       unattended(this.#users.extend(userId, handle, lifeMs, deadlineAtMs));
     }
-    return { outcome: 'rotated', session };
+    return { outcome: 'rotated', session, evicted: login.evicted };
   }
 
   async delete(
@@ -230,10 +241,7 @@ export class RedisSessionStore implements SessionStore {
   async list(userId: string, deadlineAtMs: number): Promise<readonly ListedSession[]> {
     const { user, handles } = await harmless(this.#users.list(userId, deadlineAtMs));
     const found = await inParallel(handles, async (handle) => {
-      const key = this.#keyspace.session(handle);
-      const command = ['HMGET', key, ...LISTED_FIELDS];
-      const reply = await harmless(this.#commands.send(key, command, deadlineAtMs, { keyType: 'hash' }));
-      const session = await this.#unlessDamaged(handle, () => listedSessionOf(handle, reply), deadlineAtMs);
+      const session = await harmless(this.#readListed(handle, deadlineAtMs));
       const isValid = session?.userId === userId && accepts(user, session);
       return isValid ? session : undefined;
     });
@@ -346,10 +354,21 @@ export class RedisSessionStore implements SessionStore {
     return false;
   }
 
+  async #readListed(handle: string, deadlineAtMs: number): Promise<StoredListedSession | undefined> {
+    const key = this.#keyspace.session(handle);
+    const reply = await this.#commands.send(key, ['HMGET', key, ...LISTED_FIELDS], deadlineAtMs, { keyType: 'hash' });
+    return await this.#unlessDamaged(handle, () => listedSessionOf(handle, reply), deadlineAtMs);
+  }
+
+  /** Whether a session with one of these generations was there. */
+  async #end(handle: string, generations: readonly string[], deadlineAtMs: number): Promise<boolean> {
+    return (await this.#run(this.#dropScript, handle, generations, deadlineAtMs)) === 1;
+  }
+
   /** Removes an invalid session; false where there is none or that cannot be said. It is invalid either way. */
   async #drop(handle: string, generations: readonly string[], deadlineAtMs: number): Promise<boolean> {
     try {
-      return (await this.#run(this.#dropScript, handle, generations, deadlineAtMs)) === 1;
+      return await this.#end(handle, generations, deadlineAtMs);
     } catch (error) {
       if (error instanceof StoreError) {
         return false;
@@ -370,11 +389,4 @@ export class RedisSessionStore implements SessionStore {
 
 function script(name: string, kind: ScriptKind): Script {
   return loadScript(`session-${name}`, [`${DIRECTORY}/session-common.lua`, `${DIRECTORY}/${name}.lua`], kind);
-}
-
-/** As create.lua has stored it at that time of the server. */
-function createdSession(created: NewSession, nowMs: number): SessionRecord {
-  const { credential, userId, data, idleTtlMs, absoluteTtlMs } = created;
-  const times = { createdAtMs: nowMs, lastSeenAtMs: nowMs, absoluteEndMs: nowMs + absoluteTtlMs };
-  return { handle: credential.handle, userId, data, version: 1, idleTtlMs, ...times };
 }

@@ -7,11 +7,12 @@
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
 import { loadScript, type Script, type ScriptKind, type ScriptStep } from '../redis/script.ts';
-import { GENERATION_FIELDS, generationOf, listOf, type UserGeneration } from './redis-replies.ts';
+import { GENERATION_FIELDS, generationOf, listOf, numberOf, textOf, type UserGeneration } from './redis-replies.ts';
 import {
   LIST_ENTRY_SETTLES_MS,
   LISTED_SESSIONS_DROPPED,
   LISTED_SESSIONS_MAX,
+  LOGIN_SETTLES_MS,
   type RandomBytes,
   USER_TTL_MARGIN_MS,
 } from './session.ts';
@@ -22,6 +23,29 @@ export interface EndedUser {
   /** Those that the list held, without the one that was kept. */
   readonly handles: readonly string[];
 }
+
+/** A session that is to be in the list of its user. */
+export interface UserEntry {
+  readonly userId: string;
+  readonly handle: string;
+  readonly absoluteTtlMs: number;
+  /** Sessions that the list may hold; undefined: LISTED_SESSIONS_MAX, and the oldest make room. */
+  readonly maxSessions: number | undefined;
+  /** Entries whose sessions have ended: they leave the list first. */
+  readonly ended: readonly ListedHandle[];
+}
+
+export interface ListedHandle {
+  readonly handle: string;
+  readonly listedAtMs: number;
+  /** Whether its login has had its time: if its session is not there, it will not be. */
+  readonly isSettled: boolean;
+}
+
+export type EnterOutcome =
+  | { readonly outcome: 'entered'; readonly generation: string }
+  /** Nothing was entered. `others` are in the list. */
+  | { readonly outcome: 'at_limit'; readonly user: UserGeneration; readonly others: readonly ListedHandle[] };
 
 const DIRECTORY = 'src/session/scripts';
 const INCARNATION_BYTES = 12;
@@ -48,18 +72,21 @@ export class RedisUsers {
     this.#random = options.random;
   }
 
-  /** Lists the session under the user, and gives back the generation that it must bear. */
-  async enter(userId: string, handle: string, absoluteTtlMs: number, deadlineAtMs: number): Promise<string> {
+  /** Lists the session under the user; with a limit, only if the list holds fewer others. */
+  async enter(entry: UserEntry, deadlineAtMs: number): Promise<EnterOutcome> {
     const reply = await this.#run(
       this.#enterScript,
-      userId,
+      entry.userId,
       [
-        handle,
-        String(absoluteTtlMs),
+        entry.handle,
+        String(entry.absoluteTtlMs),
         String(USER_TTL_MARGIN_MS),
         this.#freshIncarnation(),
         String(LISTED_SESSIONS_MAX),
         String(LISTED_SESSIONS_DROPPED),
+        String(entry.maxSessions ?? 0),
+        String(LOGIN_SETTLES_MS),
+        ...entry.ended.flatMap(({ handle, listedAtMs }) => [handle, String(listedAtMs)]),
       ],
       deadlineAtMs,
     );
@@ -67,7 +94,10 @@ export class RedisUsers {
     if (user === undefined) {
       throw new TypeError('Cannot list a session under its user: expected a generation');
     }
-    return user.generation;
+    const others = listOf(reply)[GENERATION_FIELDS.length];
+    return others === undefined
+      ? { outcome: 'entered', generation: user.generation }
+      : { outcome: 'at_limit', user, others: othersOf(others) };
   }
 
   async generation(userId: string, deadlineAtMs: number): Promise<UserGeneration | undefined> {
@@ -139,6 +169,16 @@ export class RedisUsers {
   #run(script: Script, userId: string, args: readonly string[], deadlineAtMs: number): Promise<RedisReply> {
     return this.#commands.run(script, [this.#keyspace.user(userId)], args, deadlineAtMs);
   }
+}
+
+function othersOf(reply: RedisReply): ListedHandle[] {
+  const parts = listOf(reply);
+  const others: ListedHandle[] = [];
+  for (let index = 0; index < parts.length; index += 3) {
+    const handle = textOf(parts[index]);
+    others.push({ handle, listedAtMs: numberOf(parts[index + 1]), isSettled: parts[index + 2] === 1 });
+  }
+  return others;
 }
 
 function script(name: string, kind: ScriptKind): Script {

@@ -1,6 +1,7 @@
 /**
  * What SessionService answers: the store's records as messages, and its refusals in words.
  */
+import type { UserLimit } from '../config/policy-file.ts';
 import type { Session } from '../grpc/generated/pannier/v1/Session.ts';
 import type { SessionInfo } from '../grpc/generated/pannier/v1/SessionInfo.ts';
 import { Status, StatusError } from '../grpc/status.ts';
@@ -44,6 +45,14 @@ export function keptSessionNotFound(action: string): StatusError {
 
 export function versionConflict(action: string, version: number, wanted: number | undefined): StatusError {
   return new StatusError(Status.ABORTED, `Cannot ${action}: its version is ${version}, wanted ${wanted}`);
+}
+
+export function userFull(action: string, limit: UserLimit | undefined): StatusError {
+  const cause = `the user has as many live sessions as sessions.max_per_user allows (${limit?.maxSessions})`;
+  return new StatusError(
+    Status.RESOURCE_EXHAUSTED,
+    `Cannot ${action}: ${cause}; end one of them, or wait until one has expired`,
+  );
 }
 
 export function dataTooLarge(action: string, found: { fields: number; bytes: number }): StatusError {

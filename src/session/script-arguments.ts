@@ -2,10 +2,31 @@
  * Arguments of the scripts of a session, as session-common.lua reads them. Pure.
  */
 import type { RedisArgument } from '../redis/commands.ts';
+import { labelsText } from './redis-replies.ts';
 import { DATA_BYTES_MAX, DATA_FIELDS_MAX, type DataChange, fieldBytes } from './session.ts';
+import type { NewSession } from './store.ts';
 
 export function optional(value: number | undefined): string {
   return value === undefined ? '' : String(value);
+}
+
+/** Of create.lua. */
+export function createArguments(created: NewSession, generation: string): RedisArgument[] {
+  const { credential, userId, data, labels, idleTtlMs, absoluteTtlMs } = created;
+  const args: RedisArgument[] = [
+    credential.verifier,
+    userId,
+    generation,
+    String(idleTtlMs),
+    String(absoluteTtlMs),
+    labelsText(labels),
+    String(data.size),
+    String(bytesOf(data)),
+  ];
+  for (const [name, value] of data) {
+    args.push(name, value);
+  }
+  return args;
 }
 
 export function changeArguments(change: DataChange): RedisArgument[] {
@@ -18,7 +39,7 @@ export function changeArguments(change: DataChange): RedisArgument[] {
 }
 
 /** Of the data of a session. */
-export function bytesOf(data: ReadonlyMap<string, Buffer>): number {
+function bytesOf(data: ReadonlyMap<string, Buffer>): number {
   let bytes = 0;
   for (const [name, value] of data) {
     bytes += fieldBytes(name, value);

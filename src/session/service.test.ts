@@ -2,7 +2,7 @@
  * SessionService over the memory store: what it answers, within which time, and what it never gives away.
  */
 import { contextUntil, sessionCalls } from '../../test/support/session-calls.ts';
-import { DEFAULT_POLICY_FILE } from '../config/policy-file.ts';
+import { type AtUserLimit, DEFAULT_POLICY_FILE, type PolicyFile } from '../config/policy-file.ts';
 import { FakeClock } from '../lib/clock.ts';
 import { StoreError } from '../lib/store-error.ts';
 import { MemorySessionStore } from './memory-store.ts';
@@ -118,4 +118,52 @@ test('a full memory store refuses the new and keeps the live', () => {
   }
   clock.advance(1_001);
   expect(calls.errorOf('CreateSession', {})).toBe('OK');
+});
+
+function limited(atLimit: AtUserLimit): PolicyFile {
+  const { sessions } = DEFAULT_POLICY_FILE;
+  return { ...DEFAULT_POLICY_FILE, sessions: { ...sessions, userLimit: { maxSessions: 2, atLimit } } };
+}
+
+test('at_max_per_user refuse: a login beyond max_per_user is RESOURCE_EXHAUSTED and counted', () => {
+  const refused: string[] = [];
+  const metrics = { evicted: () => refused.push('evicted'), loginRefused: () => refused.push('refused') };
+  const calls = sessionCalls({ file: limited('refuse'), metrics });
+  const guest = String(calls.now('CreateSession', {}).session?.sessionId);
+  const first = String(calls.now('CreateSession', { userId: 'ann' }).session?.sessionId);
+  calls.now('CreateSession', { userId: 'ann' });
+  const cause = 'the user has as many live sessions as sessions.max_per_user allows (2)';
+  expect(calls.errorOf('CreateSession', { userId: 'ann' })).toBe(
+    `RESOURCE_EXHAUSTED Cannot create session: ${cause}; end one of them, or wait until one has expired`,
+  );
+  expect(calls.errorOf('RotateSession', { sessionId: guest, userId: 'ann' })).toMatch(
+    /^RESOURCE_EXHAUSTED Cannot rotate session: the user has as many/,
+  );
+  expect(refused).toEqual(['refused', 'refused']);
+  calls.now('DeleteSession', { sessionId: first });
+  expect(calls.errorOf('RotateSession', { sessionId: guest, userId: 'ann' })).toBe('OK');
+});
+
+test('at_max_per_user evict: a login beyond max_per_user ends the oldest session and is counted', () => {
+  let evicted = 0;
+  const metrics = { evicted: (count: number) => (evicted += count), loginRefused: () => undefined };
+  const calls = sessionCalls({ file: limited('evict'), metrics });
+  const ids = [1, 2, 3].map(() => String(calls.now('CreateSession', { userId: 'ann' }).session?.sessionId));
+  expect(ids.map((sessionId) => calls.errorOf('GetSession', { sessionId }).split(' ')[0])).toEqual([
+    'NOT_FOUND',
+    'OK',
+    'OK',
+  ]);
+  expect(evicted).toBe(1);
+});
+
+test('one user with a limit cannot fill the memory store, so that another one can log in', () => {
+  const clock = new FakeClock();
+  const store = new MemorySessionStore({ clock, maxEntries: 200 });
+  const calls = sessionCalls({ store, clock, file: limited('evict') });
+  for (let login = 0; login < 1_000; login += 1) {
+    calls.now('CreateSession', { userId: 'ann' });
+  }
+  expect(store.size).toBe(2);
+  expect(calls.errorOf('CreateSession', { userId: 'bob' })).toBe('OK');
 });

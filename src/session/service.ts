@@ -9,7 +9,7 @@
  *   4. What a store answers at once is answered at once.
  */
 import { randomBytes } from 'node:crypto';
-import type { PolicySource } from '../config/policy-file.ts';
+import type { PolicySource, UserLimit } from '../config/policy-file.ts';
 import type { CreateSessionRequestOutput } from '../grpc/generated/pannier/v1/CreateSessionRequest.ts';
 import type { CreateSessionResponse } from '../grpc/generated/pannier/v1/CreateSessionResponse.ts';
 import type { DeleteSessionRequestOutput } from '../grpc/generated/pannier/v1/DeleteSessionRequest.ts';
@@ -29,6 +29,7 @@ import { invalidArgument, unimplemented } from '../grpc/status.ts';
 import { storeDeadlineMs } from '../grpc/store-deadline.ts';
 import { type Answer, after } from '../lib/answer.ts';
 import type { Clock } from '../lib/clock.ts';
+import { noSessionMetrics, type SessionMetrics } from './metrics.ts';
 import {
   checkGrace,
   checkIfVersion,
@@ -46,6 +47,7 @@ import {
   listedMessage,
   sessionMessage,
   sessionNotFound,
+  userFull,
   versionConflict,
 } from './response.ts';
 import { isHandle, issueSessionId, parseSessionId, type RandomBytes } from './session.ts';
@@ -57,6 +59,7 @@ export interface SessionServiceOptions {
   clock: Clock;
   /** Where ids come from; cryptographic unless a test says otherwise. */
   random?: RandomBytes;
+  metrics?: SessionMetrics;
 }
 
 export interface SessionService {
@@ -72,6 +75,18 @@ export interface SessionService {
 export function createSessionService(options: SessionServiceOptions): SessionService {
   const { store, policies, clock } = options;
   const random = options.random ?? randomBytes;
+  const metrics = options.metrics ?? noSessionMetrics;
+
+  function limitOption(): { userLimit?: UserLimit } {
+    const { userLimit } = policies.current().sessions;
+    return userLimit === undefined ? {} : { userLimit };
+  }
+
+  function countEvicted(evicted: number): void {
+    if (evicted > 0) {
+      metrics.evicted(evicted);
+    }
+  }
 
   function createSession(request: CreateSessionRequestOutput, context: CallContext): Answer<CreateSessionResponse> {
     const action = 'create session';
@@ -83,12 +98,18 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
     const data = readData(action, 'data', request.data);
     const labels = readLabels(action, request.labels);
     const issued = issueSessionId(random);
-    const created = { credential: issued.credential, userId: request.userId, data, labels, ...ttls };
+    const limit = limitOption();
+    const created = { credential: issued.credential, userId: request.userId, data, labels, ...ttls, ...limit };
     return after(store.create(created, storeDeadlineMs(context, clock, action)), (answer) => {
       if (answer.outcome === 'exists') {
         // 128 random bits do not meet twice: the source of randomness is broken, and no id of it may be given away.
         throw new Error('Cannot create session: its random handle is in use, wanted one that never was');
       }
+      if (answer.outcome === 'user_full') {
+        metrics.loginRefused();
+        throw userFull(action, limit.userLimit);
+      }
+      countEvicted(answer.evicted);
       return { session: sessionMessage(answer.session, issued.sessionId) };
     });
   }
@@ -146,11 +167,16 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
     }
     const issued = issueSessionId(random, presented.selector);
     const { userId, graceMs = 0 } = request;
-    const rotation = { verifier: issued.credential.verifier, userId, change, graceMs };
+    const limit = limitOption();
+    const rotation = { verifier: issued.credential.verifier, userId, change, graceMs, ...limit };
     return after(store.rotate(presented.credential, rotation, storeDeadlineMs(context, clock, action)), (answer) => {
       switch (answer.outcome) {
         case 'rotated':
+          countEvicted(answer.evicted);
           return { session: sessionMessage(answer.session, issued.sessionId) };
+        case 'user_full':
+          metrics.loginRefused();
+          throw userFull(action, limit.userLimit);
         case 'grace_refused':
           throw invalidArgument(action, 'grace_ms', String(graceMs), '0 where user_id changes the user');
         case 'too_large':

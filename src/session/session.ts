@@ -34,6 +34,11 @@ export const GRACE_MS_MAX = 30_000;
  * entry without its session leaves it alone for this long: longer than the call that is about to make it true may take.
  */
 export const LIST_ENTRY_SETTLES_MS = 60_000;
+/**
+ * With a user limit, a handle in the list whose session is not there counts for this long, and the login has this long to make it true.
+ * Short, because a login that was cut off in between takes the place of another one meanwhile.
+ */
+export const LOGIN_SETTLES_MS = 2_000;
 /** How much longer than its longest session a user's generation lives: covers clocks of different masters that differ. */
 export const USER_TTL_MARGIN_MS = 3_600_000;
 

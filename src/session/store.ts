@@ -11,8 +11,11 @@
  *   4. Ends and touches go by the store's clock.
  *   5. A failure is a StoreError. Of `unavailable`, `deadline` and `full` the session is as it was; of `unknown` it may be
  *      either. `read` and `list` never say `unknown`: nobody can be harmed by their repetition.
- *   6. A store may answer with a value: a promise is only for what has to wait.
+ *   6. Where a login (`create` or `rotate` to another user) has a user limit, the user's sessions that are live and listed are never more
+ *      than that after it. Ended sessions do not count, and what the limit ends has ended before the answer, the oldest login first.
+ *   7. A store may answer with a value: a promise is only for what has to wait.
  */
+import type { UserLimit } from '../config/policy-file.ts';
 import type { Answer } from '../lib/answer.ts';
 import type { DataChange, ListedSession, SessionCredential, SessionRecord } from './session.ts';
 
@@ -24,6 +27,8 @@ export interface NewSession {
   readonly idleTtlMs: number;
   readonly absoluteTtlMs: number;
   readonly labels: ReadonlyMap<string, string>;
+  /** Unset: the user may have any number of sessions. */
+  readonly userLimit?: UserLimit;
 }
 
 export interface SessionUpdate {
@@ -43,10 +48,24 @@ export interface SessionRotation {
   readonly change: DataChange;
   /** How long the old verifier may still read. Has no effect when the user changes. */
   readonly graceMs: number;
+  /** Has an effect when the user changes to another one. Unset: the user may have any number of sessions. */
+  readonly userLimit?: UserLimit;
+}
+
+/** What the user limit did before a login. */
+interface Admitted {
+  /** Sessions that it ended. */
+  readonly evicted: number;
+}
+
+/** The user has as many sessions as the limit allows, and the limit refuses more; nothing was done. */
+interface UserFull {
+  readonly outcome: 'user_full';
 }
 
 export type CreateOutcome =
-  | { readonly outcome: 'created'; readonly session: SessionRecord }
+  | ({ readonly outcome: 'created'; readonly session: SessionRecord } & Admitted)
+  | UserFull
   /** The handle is in use. */
   | { readonly outcome: 'exists' };
 
@@ -68,7 +87,8 @@ export type UpdateOutcome =
   | NotFound;
 
 export type RotateOutcome =
-  | { readonly outcome: 'rotated'; readonly session: SessionRecord }
+  | ({ readonly outcome: 'rotated'; readonly session: SessionRecord } & Admitted)
+  | UserFull
   /** Grace was asked for, and the user would change. */
   | { readonly outcome: 'grace_refused' }
   | TooLarge

@@ -86,6 +86,7 @@ const RIGHT: readonly Values[] = [
   { global: { anything: { of: 'a parent chart' } } },
   { injector: { tolerations: [{ operator: 'Exists' }], affinity: { nodeAffinity: {} } } },
   { policies: { cache: { default: { ttl: '1h' } }, sessions: { idle: '5m', absolute: '1d' } } },
+  { policies: { sessions: { max_per_user: 5, at_max_per_user: 'refuse' } } },
 ];
 
 test.each(RIGHT)('%j is accepted', (values) => {

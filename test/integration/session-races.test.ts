@@ -3,11 +3,13 @@
  * named step and before the next.
  */
 import { randomBytes } from 'node:crypto';
+import type { UserLimit } from '../../src/config/policy-file.ts';
+import { StoreError } from '../../src/lib/store-error.ts';
 import type { RedisCommands } from '../../src/redis/commands.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import { RedisSessionStore } from '../../src/session/redis-store.ts';
-import { issueSessionId, type SessionCredential } from '../../src/session/session.ts';
+import { issueSessionId, LOGIN_SETTLES_MS, type SessionCredential } from '../../src/session/session.ts';
 import type { RotateOutcome, SessionStore } from '../../src/session/store.ts';
 import { openRedis, PATIENT } from '../support/redis-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
@@ -63,11 +65,15 @@ function name(): string {
   return `user-${randomBytes(6).toString('hex')}`;
 }
 
-async function create(on: SessionStore, userId: string) {
+async function create(on: SessionStore, userId: string, userLimit?: UserLimit) {
   const { credential, selector } = issueSessionId(randomBytes);
   const lives = { idleTtlMs: 60_000, absoluteTtlMs: 60_000 };
-  await on.create({ credential, userId, data: new Map(), labels: new Map(), ...lives }, deadline());
-  return { credential, selector };
+  const limit = userLimit === undefined ? {} : { userLimit };
+  const { outcome } = await on.create(
+    { credential, userId, data: new Map(), labels: new Map(), ...lives, ...limit },
+    deadline(),
+  );
+  return { credential, selector, outcome };
 }
 
 async function read(credential: SessionCredential) {
@@ -78,9 +84,11 @@ async function rotate(
   on: SessionStore,
   old: { selector: string; credential: SessionCredential },
   userId: string | undefined,
+  userLimit?: UserLimit,
 ): Promise<{ credential: SessionCredential; outcome: RotateOutcome['outcome'] }> {
   const { credential } = issueSessionId(randomBytes, old.selector);
-  const rotation = { verifier: credential.verifier, userId, change: NO_CHANGE, graceMs: 0 };
+  const limit = userLimit === undefined ? {} : { userLimit };
+  const rotation = { verifier: credential.verifier, userId, change: NO_CHANGE, graceMs: 0, ...limit };
   const { outcome } = await on.rotate(old.credential, rotation, deadline());
   return { credential, outcome };
 }
@@ -196,4 +204,92 @@ test('a deletion between the steps of a rotation is final', async () => {
   expect(outcome).toBe('not_found');
   expect(await read(credential)).toBeUndefined();
   expect(await redis.send('', ['EXISTS', keyspace.session(old.credential.handle)], deadline())).toBe(0);
+});
+
+describe('with a limit of one live session per user', () => {
+  const REFUSE: UserLimit = { maxSessions: 1, atLimit: 'refuse' };
+  const EVICT: UserLimit = { maxSessions: 1, atLimit: 'evict' };
+
+  async function settled(): Promise<void> {
+    const startedAtMs = Date.now();
+    await waitFor('the time of a login', () => Date.now() > startedAtMs + LOGIN_SETTLES_MS, LOGIN_SETTLES_MS + 5_000);
+  }
+
+  test.each([REFUSE, EVICT])(
+    'a login cut off between its steps keeps others out for a moment only ($atLimit)',
+    async (limit) => {
+      const user = name();
+      const cutOff = storeWithCallAfter('session-user-enter', () => {
+        throw new StoreError('unknown', 'the process ended here');
+      });
+      await expect(create(cutOff, user, limit)).rejects.toThrow(StoreError);
+      if (limit === REFUSE) {
+        expect((await create(store, user, limit)).outcome).toBe('user_full');
+        await settled();
+      }
+      const { credential, outcome } = await create(store, user, limit);
+      expect(outcome).toBe('created');
+      expect((await store.list(user, deadline())).map(({ handle }) => handle)).toEqual([credential.handle]);
+    },
+  );
+
+  test('a creation that Redis refuses gives its place up at once', async () => {
+    const user = name();
+    const full = storeWithCallAfter('session-user-enter', () => server.command('CONFIG', 'SET', 'maxmemory', '1'));
+    await expect(create(full, user, REFUSE)).rejects.toMatchObject({ kind: 'unavailable' });
+    await server.command('CONFIG', 'SET', 'maxmemory', '0');
+    expect((await create(store, user, REFUSE)).outcome).toBe('created');
+  });
+
+  test('a login that is too late to make its session makes none, and its place is another one’s', async () => {
+    const user = name();
+    let other: SessionCredential | undefined;
+    const late = storeWithCallAfter('session-user-enter', async () => {
+      await settled();
+      other = (await create(store, user, REFUSE)).credential;
+    });
+    await expect(create(late, user, REFUSE)).rejects.toMatchObject({ kind: 'deadline' });
+    expect((await store.list(user, deadline())).map(({ handle }) => handle)).toEqual([other?.handle]);
+  });
+
+  test('a login by rotation that is too late changes nothing', async () => {
+    const user = name();
+    const guest = await create(store, '');
+    const late = storeWithCallAfter('session-user-enter', async () => {
+      await settled();
+      await create(store, user, REFUSE);
+    });
+    await expect(rotate(late, guest, user, REFUSE)).rejects.toMatchObject({ kind: 'deadline' });
+    expect(await read(guest.credential)).toMatchObject({ userId: '' });
+    expect(await store.list(user, deadline())).toHaveLength(1);
+  });
+
+  test('the oldest session, logged in as somebody else before it is ended, lives on', async () => {
+    const user = name();
+    const oldest = await create(store, user, EVICT);
+    let moved: SessionCredential | undefined;
+    const racing = storeWithCallAfter('HMGET', async () => {
+      moved = (await rotate(store, oldest, name())).credential;
+    });
+    const { credential, outcome } = await create(racing, user, EVICT);
+    expect(outcome).toBe('created');
+    expect(await read(credential)).toMatchObject({ userId: user });
+    expect(moved === undefined ? undefined : await read(moved)).toBeDefined();
+  });
+
+  test('a session that comes back to its user while it is taken for ended keeps its place', async () => {
+    const user = name();
+    const session = await create(store, '');
+    // Left over from an earlier login of the session as this user.
+    await create(store, user);
+    const entry = [keyspace.user(user), `h:${session.credential.handle}`, '1 9999999999999'];
+    await redis.send('', ['HSET', ...entry], deadline());
+    let back: SessionCredential | undefined;
+    const racing = storeWithCallAfter('HMGET', async () => {
+      back = (await rotate(store, session, user)).credential;
+    });
+    expect((await create(racing, user, { maxSessions: 2, atLimit: 'refuse' })).outcome).toBe('user_full');
+    expect(back === undefined ? undefined : await read(back)).toMatchObject({ userId: user });
+    expect(await store.list(user, deadline())).toHaveLength(2);
+  });
 });

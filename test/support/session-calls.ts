@@ -6,6 +6,7 @@ import type { CallContext } from '../../src/grpc/method.ts';
 import { StatusError, statusName } from '../../src/grpc/status.ts';
 import { FakeClock } from '../../src/lib/clock.ts';
 import { MemorySessionStore } from '../../src/session/memory-store.ts';
+import { noSessionMetrics, type SessionMetrics } from '../../src/session/metrics.ts';
 import { createSessionService, type SessionService } from '../../src/session/service.ts';
 import type { SessionStore } from '../../src/session/store.ts';
 
@@ -32,12 +33,12 @@ export interface SessionCalls {
 type AnswerOf<Method extends SessionMethod> = Awaited<ReturnType<SessionService[Method]>>;
 
 export function sessionCalls(
-  options: { store?: SessionStore; clock?: FakeClock; file?: PolicyFile } = {},
+  options: { store?: SessionStore; clock?: FakeClock; file?: PolicyFile; metrics?: SessionMetrics } = {},
 ): SessionCalls {
   const clock = options.clock ?? new FakeClock();
   const store = options.store ?? new MemorySessionStore({ clock });
-  const file = options.file ?? DEFAULT_POLICY_FILE;
-  const service = createSessionService({ store, clock, policies: { current: () => file } });
+  const { file = DEFAULT_POLICY_FILE, metrics = noSessionMetrics } = options;
+  const service = createSessionService({ store, clock, policies: { current: () => file }, metrics });
 
   function now<Method extends SessionMethod>(method: Method, fields: object, context = contextUntil(clock, 1_000)) {
     const handle = service[method] as (request: object, context: CallContext) => AnswerOf<Method>;

@@ -2,6 +2,7 @@
  * What sessions are, in the plainest words: the model that random histories of the stores are compared with. It knows no
  * time: its sessions end by a call or not at all.
  */
+import type { UserLimit } from '../../src/config/policy-file.ts';
 import type { SessionCredential } from '../../src/session/session.ts';
 
 export interface ModelSession {
@@ -38,22 +39,31 @@ export class SessionModel {
     session.userId = userId ?? session.userId;
   }
 
+  /** How many sessions of the user a login ends; undefined where it is refused. */
+  admit(userId: string, limit: UserLimit | undefined): { readonly evicted: number } | undefined {
+    if (userId === '' || limit === undefined) {
+      return { evicted: 0 };
+    }
+    const evicted = Math.max(0, this.liveOf(userId).length + 1 - limit.maxSessions);
+    return evicted > 0 && limit.atLimit === 'refuse' ? undefined : { evicted };
+  }
+
   list(userId: string): string[] {
-    return this.#liveOf(userId).map(({ handle }) => handle);
+    return this.liveOf(userId).map(({ handle }) => handle);
   }
 
   endUserSessions(userId: string, kept: ModelSession | undefined) {
     if (kept !== undefined && !(kept.isLive && kept.userId === userId)) {
       return { outcome: 'not_found' };
     }
-    const ended = this.#liveOf(userId).filter((session) => session !== kept);
+    const ended = this.liveOf(userId).filter((session) => session !== kept);
     for (const session of ended) {
       session.isLive = false;
     }
     return { outcome: 'ended', deleted: ended.length };
   }
 
-  #liveOf(userId: string): ModelSession[] {
+  liveOf(userId: string): ModelSession[] {
     return this.sessions.filter((session) => session.isLive && session.userId === userId);
   }
 }

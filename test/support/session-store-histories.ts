@@ -4,9 +4,10 @@
  */
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
+import type { AtUserLimit, UserLimit } from '../../src/config/policy-file.ts';
 import { issueSessionId, type SessionCredential } from '../../src/session/session.ts';
 import type { SessionStore } from '../../src/session/store.ts';
-import { SessionModel } from './session-model.ts';
+import { type ModelSession, SessionModel } from './session-model.ts';
 import { NO_CHANGE } from './session-steps.ts';
 import type { SessionStoreFixture } from './session-stores.ts';
 
@@ -15,11 +16,21 @@ const LIVES = { idleTtlMs: 3_600_000, absoluteTtlMs: 7_200_000 };
 const NO_LIVES = { ifVersion: undefined, idleTtlMs: undefined, absoluteTtlMs: undefined };
 
 const userArbitrary = fc.constantFrom('', 'a', 'b');
+const limitArbitrary = fc.record({
+  maxSessions: fc.integer({ min: 1, max: 3 }),
+  atLimit: fc.constantFrom<AtUserLimit>('evict', 'refuse'),
+});
 const stepArbitrary = fc.oneof(
-  fc.record({ kind: fc.constant('create' as const), user: userArbitrary }),
+  fc.record({ kind: fc.constant('create' as const), user: userArbitrary, limit: fc.option(limitArbitrary) }),
   fc.record({ kind: fc.constant('update' as const), at: fc.nat(), id: fc.nat(), value: fc.nat(9) }),
   fc.record({ kind: fc.constant('read' as const), at: fc.nat(), id: fc.nat() }),
-  fc.record({ kind: fc.constant('rotate' as const), at: fc.nat(), id: fc.nat(), user: fc.option(userArbitrary) }),
+  fc.record({
+    kind: fc.constant('rotate' as const),
+    at: fc.nat(),
+    id: fc.nat(),
+    user: fc.option(userArbitrary),
+    limit: fc.option(limitArbitrary),
+  }),
   fc.record({ kind: fc.constant('delete' as const), at: fc.nat(), id: fc.nat(), byHandle: fc.boolean() }),
   fc.record({ kind: fc.constant('end' as const), user: fc.constantFrom('a', 'b'), except: fc.option(fc.nat()) }),
   fc.record({ kind: fc.constant('list' as const), user: fc.constantFrom('a', 'b') }),
@@ -71,7 +82,7 @@ export function sessionStoreHistories(
           const suffix = randomBytes(6).toString('hex');
           const model = new SessionModel();
           for (const step of steps) {
-            await play(store, model, step, suffix);
+            await play(fixture, model, step, suffix);
           }
           for (const session of model.sessions) {
             expect(await fixture.holds(session.handle)).toBe(session.isLive);
@@ -163,14 +174,22 @@ function setting(value: number) {
 }
 
 /** One step on the store and on the model: both must say the same. */
-async function play(store: SessionStore, model: SessionModel, step: Step, suffix: string): Promise<void> {
+async function play(fixture: SessionStoreFixture, model: SessionModel, step: Step, suffix: string): Promise<void> {
+  const { store } = fixture;
   if (step.kind === 'create') {
     const issued = issueSessionId(randomBytes);
     const userId = named(step.user, suffix);
     const { credential } = issued;
-    const made = { credential, userId, data: new Map(), labels: new Map(), ...LIVES };
-    expect(await store.create(made, deadline())).toMatchObject({ outcome: 'created' });
-    model.create(issued.selector, credential, userId);
+    const made = { credential, userId, data: new Map(), labels: new Map(), ...LIVES, ...limitOf(step.limit) };
+    const outcome = await store.create(made, deadline());
+    const admission = model.admit(userId, step.limit ?? undefined);
+    expect(outcome).toMatchObject(
+      admission === undefined ? { outcome: 'user_full' } : { outcome: 'created', ...admission },
+    );
+    if (admission !== undefined) {
+      await endEvicted(fixture, model, { userId, evicted: admission.evicted, except: undefined });
+      model.create(issued.selector, credential, userId);
+    }
     return;
   }
   if (step.kind === 'list') {
@@ -215,9 +234,19 @@ async function play(store: SessionStore, model: SessionModel, step: Step, suffix
       const issued = issueSessionId(randomBytes, session.selector);
       const userId = step.user === null ? undefined : named(step.user, suffix);
       const { verifier } = issued.credential;
-      const outcome = await store.rotate(credential, { verifier, userId, change: NO_CHANGE, graceMs: 0 }, deadline());
-      expect(outcome.outcome).toBe(isCurrent ? 'rotated' : 'not_found');
-      if (isCurrent) {
+      const rotation = { verifier, userId, change: NO_CHANGE, graceMs: 0, ...limitOf(step.limit) };
+      const outcome = await store.rotate(credential, rotation, deadline());
+      if (!isCurrent) {
+        expect(outcome.outcome).toBe('not_found');
+        return;
+      }
+      const isLogin = userId !== undefined && userId !== session.userId;
+      const admission = isLogin ? model.admit(userId, step.limit ?? undefined) : { evicted: 0 };
+      expect(outcome).toMatchObject(
+        admission === undefined ? { outcome: 'user_full' } : { outcome: 'rotated', ...admission },
+      );
+      if (admission !== undefined) {
+        await endEvicted(fixture, model, { userId: userId ?? '', evicted: admission.evicted, except: session });
         model.rotate(session, issued.credential, userId);
       }
       return;
@@ -231,6 +260,26 @@ async function play(store: SessionStore, model: SessionModel, step: Step, suffix
       return;
     }
   }
+}
+
+function limitOf(userLimit: UserLimit | null): { userLimit?: UserLimit } {
+  return userLimit === null ? {} : { userLimit };
+}
+
+/** Tells the model which sessions a login has ended. Logins within one millisecond have no order, so that the store is asked. */
+async function endEvicted(
+  fixture: SessionStoreFixture,
+  model: SessionModel,
+  login: { readonly userId: string; readonly evicted: number; readonly except: ModelSession | undefined },
+): Promise<void> {
+  let ended = 0;
+  for (const session of model.liveOf(login.userId)) {
+    if (session !== login.except && !(await fixture.holds(session.handle))) {
+      session.isLive = false;
+      ended += 1;
+    }
+  }
+  expect(ended).toBe(login.evicted);
 }
 
 /** One of several steps that are under way at once, all from the same id. */

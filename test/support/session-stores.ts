@@ -15,6 +15,8 @@ import { waitFor } from './wait.ts';
 
 export interface SessionStoreFixture {
   readonly store: SessionStore;
+  /** Another sidecar's with connections of its own; unset where the store is the memory of one process, which goes by a fake clock. */
+  readonly otherStore?: SessionStore;
   /** Lets `probe` come true: a fake clock is moved by `afterMs`, a real one goes by itself. */
   eventually(what: string, afterMs: number, probe: () => Promise<boolean>): Promise<void>;
   /** Whether the store keeps anything under this handle. */
@@ -57,10 +59,13 @@ export async function clusterFixture(): Promise<SessionStoreFixture> {
 const PREFIX = 'test:';
 
 async function redisFixture(masters: readonly RedisNode[], stop: () => Promise<void>): Promise<SessionStoreFixture> {
-  const redis = await openRedis(masters.map((node) => node.url).join(','), PATIENT);
+  const urls = masters.map((node) => node.url).join(',');
+  const redis = await openRedis(urls, PATIENT);
+  const otherRedis = await openRedis(urls, PATIENT);
   const keyspace = createKeyspace(PREFIX);
   return {
     store: new RedisSessionStore({ commands: redis, keyspace }),
+    otherStore: new RedisSessionStore({ commands: otherRedis, keyspace }),
     eventually: (what, afterMs, probe) => waitFor(what, probe, afterMs + 5_000).then(() => undefined),
     holds: async (handle) => (await send(redis, keyspace.session(handle), 'EXISTS')) === 1,
     dump: () => dumpOf(masters),
@@ -77,6 +82,7 @@ async function redisFixture(masters: readonly RedisNode[], stop: () => Promise<v
     },
     close: async () => {
       redis.close();
+      otherRedis.close();
       await stop();
     },
   };

@@ -1,7 +1,10 @@
 -- Lists a session under its user.
 -- KEYS  user
 -- ARGV  handle, absolute timeout of the session, margin, incarnation should there be none, longest list, how many leave a full one
--- Returns the generation that the session must bear.
+--       Within a limit of sessions also: the limit (0: none), the time that a login has to make its session, and what is known to have ended of the
+--       list, as handles and the times at which they were listed
+-- Returns the generation that the session must bear; and where the list holds as many others as the limit allows, so that nothing was entered,
+-- as a fifth element those others: handle, when it was listed, 1 where the time of its login is over.
 local now = now_ms()
 local absolute_end = now + tonumber(ARGV[2])
 local user_end = absolute_end + tonumber(ARGV[3])
@@ -25,6 +28,42 @@ if generation[1] ~= LAYOUT then
   return generation
 end
 local list_max = tonumber(ARGV[5])
+
+local function forget_ended()
+  for index = 9, #ARGV, 2 do
+    local entry = redis.call('HGET', KEYS[1], 'h:' .. ARGV[index])
+    -- Listed again meanwhile: another session of that handle.
+    if entry and (parse_entry(entry) or 0) == tonumber(ARGV[index + 1]) then
+      redis.call('HDEL', KEYS[1], 'h:' .. ARGV[index])
+    end
+  end
+end
+
+local function list_others(settles)
+  local others = {}
+  local all = redis.call('HGETALL', KEYS[1])
+  for index = 1, #all, 2 do
+    local handle = string.match(all[index], '^h:(.*)$')
+    if handle and handle ~= ARGV[1] then
+      local listed, absolute_end = parse_entry(all[index + 1])
+      others[#others + 1] = handle
+      -- A damaged entry counts as the oldest, if its session is live.
+      others[#others + 1] = whole(listed or 0)
+      others[#others + 1] = (not listed or now - listed >= settles or now >= absolute_end) and 1 or 0
+    end
+  end
+  return others
+end
+
+local limit = tonumber(ARGV[7])
+if limit > 0 then
+  forget_ended()
+  local others = redis.call('HLEN', KEYS[1]) - FIXED_FIELDS - redis.call('HEXISTS', KEYS[1], 'h:' .. ARGV[1])
+  if others >= limit then
+    generation[5] = list_others(tonumber(ARGV[8]))
+    return generation
+  end
+end
 
 local function make_room()
   local all = redis.call('HGETALL', KEYS[1])
