@@ -8,6 +8,8 @@ import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PROTO_FILES } from '../src/grpc/contract.ts';
 import { parseDescriptorSet } from '../src/grpc/descriptors.ts';
+import { readFileModels } from './codec/model.ts';
+import { widenIntegers } from './codec/output-types.ts';
 import { generateCodecs } from './generate-codecs.ts';
 
 const root = dirname(import.meta.dirname);
@@ -26,7 +28,11 @@ export function generateProto(typesDirectory: string, descriptorSetPath: string)
     ...PROTO_FILES,
   ]);
   run('buf', ['build', 'proto', '--as-file-descriptor-set', '-o', descriptorSetPath]);
-  generateCodecs(parseDescriptorSet(readFileSync(descriptorSetPath)), {
+  const contract = parseDescriptorSet(readFileSync(descriptorSetPath));
+  for (const file of readFileModels(contract)) {
+    widenIntegers(file, typesDirectory);
+  }
+  generateCodecs(contract, {
     codecs: join(typesDirectory, 'codec'),
     types: typesDirectory,
     wire: join(typesDirectory, '..', 'wire'),

@@ -2,7 +2,7 @@
  * A small web shop that runs in any number of replicas and behaves as one: limits, sessions and cached products are
  * Pannier's. `PANNIER_ADDRESS=127.0.0.1:9470 PORT=8080 node app.js`
  *
- *   GET  /hello?user=ada      at most 5 a minute for each user, 429 with Retry-After beyond
+ *   GET  /hello?user=ada      at most 5 a minute for each user, 429 with Retry-After beyond; `&cost=2` counts as two
  *   POST /login?user=ada      a session cookie; a new id when a guest logs in (against fixation)
  *   GET  /me                  who the session belongs to
  *   POST /logout              gone on every replica
@@ -20,8 +20,14 @@ async function hello(url) {
   const user = url.searchParams.get('user') ?? 'anonymous';
   const decision = await limits.CheckRateLimit({
     key: user,
+    // At least 1: a cost of 0 would only peek.
+    cost: Math.max(1, Number(url.searchParams.get('cost') ?? 1)),
     limits: [{ name: 'hello', algorithm: 'ALGORITHM_SLIDING_WINDOW_COUNTER', limit: 5, windowMs: 60_000 }],
   });
+  if (decision.never) {
+    // More than the limit can hold: no wait helps, so there is no Retry-After.
+    return { status: 400, body: { error: 'costs more than the limit' } };
+  }
   if (!decision.allowed) {
     const seconds = Math.ceil(decision.retryAfterMs / 1000);
     return { status: 429, headers: { 'retry-after': String(seconds) }, body: { error: 'too many requests' } };

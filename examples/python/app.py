@@ -2,7 +2,7 @@
 
     PANNIER_ADDRESS=127.0.0.1:9470 PORT=8080 python app.py
 
-    GET  /hello?user=ada      at most 5 a minute for each user, 429 with Retry-After beyond
+    GET  /hello?user=ada      at most 5 a minute for each user, 429 with Retry-After beyond; `&cost=2` counts as two
     POST /login?user=ada      a session cookie; a new id when a guest logs in (against fixation)
     GET  /me                  who the session belongs to
     POST /logout              gone on every replica
@@ -30,8 +30,13 @@ def hello(query, _path, _session_id):
     limit = rate_limit.Limit(
         name="hello", algorithm=rate_limit.ALGORITHM_SLIDING_WINDOW_COUNTER, limit=5, window_ms=60_000
     )
-    request = rate_limit.CheckRateLimitRequest(key=user, limits=[limit])
+    # At least 1: a cost of 0 would only peek.
+    cost = max(1, int(query.get("cost", "1")))
+    request = rate_limit.CheckRateLimitRequest(key=user, cost=cost, limits=[limit])
     decision = client.limits.CheckRateLimit(request, timeout=DEADLINE_SECONDS)
+    if decision.never:
+        # More than the limit can hold: no wait helps, so there is no Retry-After.
+        return 400, {"error": "costs more than the limit"}, {}
     if not decision.allowed:
         seconds = math.ceil(decision.retry_after_ms / 1000)
         return 429, {"error": "too many requests"}, {"Retry-After": str(seconds)}

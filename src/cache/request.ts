@@ -64,10 +64,7 @@ export function readSet(request: CacheSetRequestOutput, options: SetRequestOptio
   if (request.absent && request.value.length > 0) {
     throw invalidArgument(SET, 'value', `${request.value.length} bytes long`, 'none together with absent');
   }
-  const ttlMs = request.ttlMs ?? options.defaultTtlMs(namespace);
-  if (!Number.isSafeInteger(ttlMs) || ttlMs < 1 || ttlMs > CACHE_TTL_MS_MAX) {
-    throw invalidArgument(SET, 'ttl_ms', String(ttlMs), `1 to ${CACHE_TTL_MS_MAX} (30 days), or unset`);
-  }
+  const ttlMs = readTtl(request.ttlMs ?? options.defaultTtlMs(namespace));
   checkTags(SET, request.tags, CACHE_TAGS_MAX);
   checkNotNegative(SET, 'stale_ms', request.staleMs);
   checkNotNegative(SET, 'load_ms', request.loadMs);
@@ -78,6 +75,13 @@ export function readSet(request: CacheSetRequestOutput, options: SetRequestOptio
   refuse(SET, 'release', request.release);
   const tags = [...new Set(request.tags)];
   return { namespace, key: request.key, value: request.value, absent: request.absent, ttlMs, tags, condition };
+}
+
+function readTtl(ttlMs: number | bigint): number {
+  if (typeof ttlMs === 'bigint' || ttlMs < 1 || ttlMs > CACHE_TTL_MS_MAX) {
+    throw invalidArgument(SET, 'ttl_ms', String(ttlMs), `1 to ${CACHE_TTL_MS_MAX} (30 days), or unset`);
+  }
+  return ttlMs;
 }
 
 export interface Invalidation {
@@ -156,7 +160,7 @@ function checkCount(action: string, field: string, count: number, max: number): 
   }
 }
 
-function checkNotNegative(action: string, field: string, value: number): void {
+function checkNotNegative(action: string, field: string, value: number | bigint): void {
   if (value < 0) {
     throw invalidArgument(action, field, String(value), '0 or more');
   }

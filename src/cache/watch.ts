@@ -55,10 +55,11 @@ export async function watchInvalidations(call: WatchCall): Promise<void> {
 
 export async function confirmInvalidations(
   watches: InvalidationWatches,
-  watchId: number,
+  watchId: number | bigint,
   deadlineAtMs: number,
 ): Promise<ConfirmInvalidationsResponse> {
-  const isConfirmed = await watches.confirm(watchId, deadlineAtMs);
+  // No watch has an id beyond the exact numbers.
+  const isConfirmed = typeof watchId === 'number' && (await watches.confirm(watchId, deadlineAtMs));
   return { validForMs: isConfirmed ? CONFIRMED_MS : 0 };
 }
 

@@ -25,6 +25,18 @@ test('a value is what JSON.parse makes of it', () => {
   expect(parseJsonText(' {"a": [1, null]} ')).toEqual({ value: { a: [1, null] } });
 });
 
+test('an integer beyond 2^53 - 1 keeps its digits', () => {
+  const text =
+    '{"cost": 9223372036854775807, "limits": [{"limit": -9007199254740993, "burst": 9007199254740991}], "rate": 1.5}';
+  expect(parseJsonText(text)).toEqual({
+    value: {
+      cost: '9223372036854775807',
+      limits: [{ limit: '-9007199254740993', burst: 9_007_199_254_740_991 }],
+      rate: 1.5,
+    },
+  });
+});
+
 const value = fc.oneof(fc.array(fc.jsonValue()), fc.dictionary(fc.string(), fc.jsonValue()));
 
 test('a stray character is found where it stands', () => {

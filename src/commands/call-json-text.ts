@@ -1,14 +1,21 @@
 /**
  * Parses JSON and says at which line and column a mistake stands. JSON.parse names the place of some mistakes only.
+ *
+ * An integer beyond 2^53 - 1 becomes its digits, a string, so that an error echoes what was written.
  */
 export type ParsedJson = { readonly value: unknown } | { readonly problem: string };
 
 export function parseJsonText(text: string): ParsedJson {
   try {
-    return { value: JSON.parse(text) };
+    return { value: JSON.parse(text, keepDigits) };
   } catch {
     return { problem: describe(text, offsetOfMistake(text)) };
   }
+}
+
+function keepDigits(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
+  const { source = '' } = context ?? {};
+  return typeof value === 'number' && !Number.isSafeInteger(value) && /^-?\d+$/.test(source) ? source : value;
 }
 
 const SPACE = /[ \t\n\r]*/y;

@@ -88,8 +88,13 @@ export interface LimitProblem {
   readonly wanted: string;
 }
 
+/** A limit as it was given: its numbers may be anything. */
+export type LimitCandidate = Omit<LimitSpec, 'limit' | 'windowMs' | 'burst'> & {
+  readonly [field in 'limit' | 'windowMs' | 'burst']: number | bigint;
+};
+
 /** What is wrong with a limit, or undefined. The same rules for the policy file and for limits that callers give. */
-export function findLimitProblem(spec: LimitSpec): LimitProblem | undefined {
+export function findLimitProblem(spec: LimitCandidate): LimitProblem | undefined {
   if (!NAME_PATTERN.test(spec.name)) {
     return { field: 'name', found: JSON.stringify(spec.name), wanted: '1 to 64 of [A-Za-z0-9._-]' };
   }
@@ -114,6 +119,6 @@ export function findLimitProblem(spec: LimitSpec): LimitProblem | undefined {
   return undefined;
 }
 
-function isIntegerWithin(value: number, min: number, max: number): boolean {
+function isIntegerWithin(value: number | bigint, min: number, max: number): value is number {
   return Number.isSafeInteger(value) && value >= min && value <= max;
 }

@@ -51,10 +51,7 @@ export function invalidArgument(action: string, field: string, found: string, wa
   return new StatusError(Status.INVALID_ARGUMENT, `Cannot ${action}: ${field} is ${found}, wanted ${wanted}`);
 }
 
-/** For an option of a request that the contract has and this version does not serve. */
-export function unimplemented(action: string, option: string): StatusError {
-  return new StatusError(
-    Status.UNIMPLEMENTED,
-    `Cannot ${action}: ${option} is not served by this version, leave it unset`,
-  );
+/** For an option of a request that the contract has and this version does not serve. `remedy` must be accepted in its place. */
+export function unimplemented(action: string, option: string, remedy = 'leave it unset'): StatusError {
+  return new StatusError(Status.UNIMPLEMENTED, `Cannot ${action}: ${option} is not served by this version, ${remedy}`);
 }

@@ -11,50 +11,66 @@ import type { TakeResult } from './store.ts';
 /** Callers that are denied by the failure mode come back after this: the time in which a node is given up and asked anew. */
 const FAILURE_RETRY_MS = 1_000;
 
+/** What a call asks for, as far as its answer depends on it. */
+export interface AnsweredRequest {
+  readonly cost: number;
+  readonly isPeek: boolean;
+  readonly detail: boolean;
+}
+
 export function decidedAnswer(
   limits: CompiledLimits,
   result: TakeResult,
-  request: { cost: number; detail: boolean },
+  request: AnsweredRequest,
+): CheckRateLimitResponse {
+  return answerOf(limits, result, request, DecidedBy.DECIDED_BY_STORE);
+}
+
+/**
+ * The store could not decide: the failure mode's answer. It has all fields. What is left is unknown, so that every limit counts as used
+ * up at `nowMs`: nothing remains, and `resetAfterMs` is when all of it would be back at the latest.
+ */
+export function failureAnswer(
+  limits: CompiledLimits,
+  failure: { readonly mode: 'allow' | 'deny'; readonly nowMs: number },
+  request: AnsweredRequest,
+): CheckRateLimitResponse {
+  const outcomes = limits.limits.map(({ algorithm, spec, capacity }): StepOutcome => {
+    const usedUp = algorithm.take(undefined, spec, failure.nowMs, capacity, undefined).outcome;
+    const never = request.cost > capacity;
+    const allowed = failure.mode === 'allow' && !never;
+    const retryAfterMs = allowed || never ? 0 : FAILURE_RETRY_MS;
+    return { allowed, remaining: 0, retryAfterMs, resetAfterMs: usedUp.resetAfterMs, delayMs: 0, never };
+  });
+  const allowed = outcomes.every((outcome) => outcome.allowed);
+  return answerOf(limits, { allowed, outcomes }, request, DecidedBy.DECIDED_BY_FAILURE_MODE);
+}
+
+function answerOf(
+  limits: CompiledLimits,
+  result: TakeResult,
+  request: AnsweredRequest,
+  decidedBy: DecidedBy,
 ): CheckRateLimitResponse {
   const index = decidingIndex(limits, result);
-  const limit = limits.limits[index] as CompiledLimit;
+  const { spec } = limits.limits[index] as CompiledLimit;
   const outcome = result.outcomes[index] as StepOutcome;
   const { outcomes, allowed } = result;
   const never = outcomes.some((other) => other.never);
   return {
     allowed,
-    limitName: limit.spec.name,
-    limit: limit.spec.limit,
-    windowMs: limit.spec.windowMs,
+    limitName: spec.name,
+    limit: spec.limit,
+    burst: spec.burst,
+    windowMs: spec.windowMs,
     remaining: outcome.remaining,
-    granted: allowed ? request.cost : 0,
+    granted: allowed && !request.isPeek ? request.cost : 0,
     retryAfterMs: allowed || never ? 0 : largest(outcomes, (other) => other.retryAfterMs),
     never,
     resetAfterMs: largest(outcomes, (other) => other.resetAfterMs),
     delayMs: allowed ? largest(outcomes, (other) => other.delayMs) : 0,
-    decidedBy: DecidedBy.DECIDED_BY_STORE,
+    decidedBy,
     limits: request.detail ? outcomes.map((other, at) => statusOf(limits.limits[at] as CompiledLimit, other)) : [],
-  };
-}
-
-/** Nobody could ask the store: the failure mode's answer. */
-export function failureAnswer(limits: CompiledLimits, mode: 'allow' | 'deny', cost: number): CheckRateLimitResponse {
-  const { spec } = limits.limits[0] as CompiledLimit;
-  const never = limits.limits.some((limit) => cost > limit.capacity);
-  const allowed = mode === 'allow' && !never;
-  return {
-    allowed,
-    limitName: spec.name,
-    limit: spec.limit,
-    windowMs: spec.windowMs,
-    remaining: 0,
-    granted: allowed ? cost : 0,
-    retryAfterMs: allowed || never ? 0 : FAILURE_RETRY_MS,
-    never,
-    resetAfterMs: 0,
-    delayMs: 0,
-    decidedBy: DecidedBy.DECIDED_BY_FAILURE_MODE,
-    limits: [],
   };
 }
 
@@ -85,6 +101,7 @@ function statusOf(limit: CompiledLimit, outcome: StepOutcome): LimitStatus {
     name: limit.spec.name,
     algorithm: limit.algorithm.number as NonNullable<LimitStatus['algorithm']>,
     limit: limit.spec.limit,
+    burst: limit.spec.burst,
     windowMs: limit.spec.windowMs,
     remaining: outcome.remaining,
     allowed: outcome.allowed,

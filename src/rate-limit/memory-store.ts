@@ -11,8 +11,9 @@ import { stringBytes } from '../lib/memory-size.ts';
 import { StoreError } from '../lib/store-error.ts';
 import type { AlgorithmState } from './algorithms/index.ts';
 import type { Step, StepOutcome } from './algorithms/step.ts';
-import type { CompiledLimit, CompiledLimits } from './policy.ts';
+import type { CompiledLimit, LimitFields } from './policy.ts';
 import {
+  decidedUnits,
   FIELDS_MAX,
   type GiveRequest,
   type GiveResult,
@@ -20,6 +21,7 @@ import {
   type SubjectKey,
   type TakeRequest,
   type TakeResult,
+  takesNothing,
   tooManyLimits,
 } from './store.ts';
 import { asMap, type FieldState, fieldOf, type SubjectFields, sizeOf, withFields } from './subject-fields.ts';
@@ -78,20 +80,22 @@ export class MemoryRateLimitStore implements RateLimitStore {
     const nowMs = this.#clock.nowMs();
     const id = idOf(request.key);
     const fields = this.#subjects.get(id, nowMs);
-    let steps = request.limits.limits.map((limit) => run(limit, fields, nowMs, request.cost, request.maxDelayMs));
+    const units = decidedUnits(request);
+    let steps = request.limits.limits.map((limit) => run(limit, fields, nowMs, units, request.maxDelayMs));
     const allowed = steps.every((step) => step.outcome.allowed);
-    if (!allowed) {
+    const isPeek = takesNothing(request);
+    const isTaking = allowed && !isPeek;
+    if (!isTaking) {
       // All or none: what would have been allowed answers as it is, with nothing taken.
       steps = request.limits.limits.map((limit, index) => {
         const step = steps[index] as Step<AlgorithmState>;
         return step.outcome.allowed ? run(limit, fields, nowMs, 0, request.maxDelayMs) : step;
       });
     }
-    const isTaking = allowed && request.cost > 0;
     const writes: FieldState[] = [];
     for (const [index, limit] of request.limits.limits.entries()) {
       const decided = steps[index] as Step<AlgorithmState>;
-      if (isTaking || decided.repaired) {
+      if (isTaking || (decided.repaired && !isPeek)) {
         const step = isTaking ? decided : run(limit, fields, nowMs, 0, request.maxDelayMs);
         writes.push(this.#fieldState(limit, step, nowMs));
       }
@@ -124,7 +128,7 @@ export class MemoryRateLimitStore implements RateLimitStore {
     return { outcomes };
   }
 
-  reset(key: SubjectKey, limits: CompiledLimits | undefined): boolean {
+  reset(key: SubjectKey, limits: LimitFields | undefined): boolean {
     const nowMs = this.#clock.nowMs();
     const id = idOf(key);
     const fields = this.#subjects.get(id, nowMs);

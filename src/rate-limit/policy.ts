@@ -8,6 +8,11 @@ import type { LimitSpec, PolicySpec } from '../config/policy-file.ts';
 import { type Algorithm, algorithmNamed } from './algorithms/index.ts';
 import { isLean, packLimits } from './packed-limits.ts';
 
+/** Limits by the fields that name their state inside the subject's. */
+export interface LimitFields {
+  readonly limits: readonly { readonly field: string }[];
+}
+
 export interface CompiledLimit {
   readonly spec: LimitSpec;
   readonly algorithm: Algorithm;
@@ -34,7 +39,7 @@ export function compileLimits(specs: readonly LimitSpec[]): CompiledLimits {
       spec,
       algorithm,
       capacity: algorithm.isBucket ? spec.burst : spec.limit,
-      field: `${algorithm.number}:${spec.windowMs}:${spec.name}`,
+      field: fieldOf(algorithm, spec),
     };
   });
   return {
@@ -43,6 +48,10 @@ export function compileLimits(specs: readonly LimitSpec[]): CompiledLimits {
     isLean: limits.every(isLean),
     smallestCapacity: Math.min(...limits.map((limit) => limit.capacity)),
   };
+}
+
+export function fieldOf(algorithm: Algorithm, { name, windowMs }: Pick<LimitSpec, 'name' | 'windowMs'>): string {
+  return `${algorithm.number}:${windowMs}:${name}`;
 }
 
 const compiled = new WeakMap<PolicySpec, CompiledLimits>();

@@ -9,10 +9,19 @@
 import type { RedisCommands } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
 import type { Script } from '../redis/script.ts';
-import type { CompiledLimits } from './policy.ts';
+import type { CompiledLimits, LimitFields } from './policy.ts';
 import { decodeGeneralReply, decodeLeanReply, decodeResetReply } from './script-reply.ts';
 import { loadRateLimitScripts, type RateLimitScripts } from './scripts.ts';
-import type { GiveRequest, GiveResult, RateLimitStore, SubjectKey, TakeRequest, TakeResult } from './store.ts';
+import {
+  decidedUnits,
+  type GiveRequest,
+  type GiveResult,
+  type RateLimitStore,
+  type SubjectKey,
+  type TakeRequest,
+  type TakeResult,
+  takesNothing,
+} from './store.ts';
 
 const NO_DELAY_BOUND = '-1';
 
@@ -35,12 +44,13 @@ export class RedisRateLimitStore implements RateLimitStore {
   }
 
   async take(request: TakeRequest, deadlineAtMs: number): Promise<TakeResult> {
-    const { limits, cost } = request;
     const key = this.#keyOf(request.key);
-    if (cost === 0 || cost > limits.smallestCapacity) {
-      return await this.#runGeneral(this.#scripts.peek, key, request, deadlineAtMs);
+    if (takesNothing(request)) {
+      const { limits, maxDelayMs } = request;
+      const peek = { limits, cost: decidedUnits(request), maxDelayMs };
+      return await this.#runGeneral(this.#scripts.peek, key, peek, deadlineAtMs);
     }
-    const script = this.#leanScriptOf(limits);
+    const script = this.#leanScriptOf(request.limits);
     if (script !== undefined) {
       const reply = await this.#redis.run(script, [key], leanArguments(request), deadlineAtMs);
       const result = decodeLeanReply(reply, request);
@@ -57,7 +67,7 @@ export class RedisRateLimitStore implements RateLimitStore {
     return { outcomes };
   }
 
-  async reset(key: SubjectKey, limits: CompiledLimits | undefined, deadlineAtMs: number): Promise<boolean> {
+  async reset(key: SubjectKey, limits: LimitFields | undefined, deadlineAtMs: number): Promise<boolean> {
     const name = this.#keyOf(key);
     if (limits === undefined) {
       return (await this.#redis.send(name, ['UNLINK', name], deadlineAtMs)) === 1;

@@ -1,22 +1,34 @@
 /**
  * Checks what callers ask of the rate limiter, and refuses it in words: which field, what it was, what is accepted.
  */
-import { findLimitProblem, LIMITS_PER_POLICY_MAX, type LimitSpec, NAME_PATTERN } from '../config/policy-file.ts';
+import {
+  findLimitProblem,
+  LIMITS_PER_POLICY_MAX,
+  type LimitCandidate,
+  type LimitSpec,
+  NAME_PATTERN,
+} from '../config/policy-file.ts';
+import { Algorithm as AlgorithmNumber } from '../grpc/generated/pannier/v1/Algorithm.ts';
 import type { CheckRateLimitRequestOutput } from '../grpc/generated/pannier/v1/CheckRateLimitRequest.ts';
 import type { LimitOutput } from '../grpc/generated/pannier/v1/Limit.ts';
 import { invalidArgument, unimplemented } from '../grpc/status.ts';
-import { algorithmNumbered } from './algorithms/index.ts';
+import { ALGORITHMS, type Algorithm, algorithmNumbered } from './algorithms/index.ts';
+import { fieldOf, type LimitFields } from './policy.ts';
 
 export const SUBJECT_BYTES_MAX = 512;
 export const RESERVATION_ID_BYTES_MAX = 200;
 
-const CONCURRENCY = 6;
+/** The served values of pannier.v1.Algorithm, for error texts. */
+const ALGORITHMS_SERVED = ALGORITHMS.map(({ name }) => `ALGORITHM_${name.toUpperCase()}`).join(', ');
 const FAILURE_MODES: Readonly<Record<number, 'unset' | 'allow' | 'deny' | 'local'>> = {
   0: 'unset',
   1: 'allow',
   2: 'deny',
   3: 'local',
 };
+const ALGORITHM_NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries(AlgorithmNumber).map(([name, number]) => [number, name]),
+);
 const FIELD_NAMES = { name: 'name', limit: 'limit', windowMs: 'window_ms', burst: 'burst' } as const;
 const QUOTED_MAX = 64;
 
@@ -24,7 +36,7 @@ const QUOTED_MAX = 64;
 export function readFailureMode(action: string, request: CheckRateLimitRequestOutput): 'allow' | 'deny' | undefined {
   const mode = FAILURE_MODES[request.onFailure];
   if (mode === undefined) {
-    throw invalidArgument(action, 'on_failure', String(request.onFailure), 'a value of FailureMode');
+    throw invalidArgument(action, 'on_failure', String(request.onFailure), 'FAILURE_MODE_ALLOW or FAILURE_MODE_DENY');
   }
   if (mode === 'local') {
     throw unimplemented(action, 'on_failure FAILURE_MODE_LOCAL');
@@ -60,8 +72,17 @@ export function quoted(text: string): string {
   return JSON.stringify(text.slice(0, QUOTED_MAX));
 }
 
+/** A request whose options are served and within their bounds. */
+export interface CheckOptions {
+  readonly cost?: number;
+  readonly maxDelayMs?: number;
+}
+
 /** Options of the contract that this version does not serve; and bounds of the numbers that it does. */
-export function checkOptions(action: string, request: CheckRateLimitRequestOutput): void {
+export function checkOptions(
+  action: string,
+  request: CheckRateLimitRequestOutput,
+): asserts request is CheckRateLimitRequestOutput & CheckOptions {
   const notServed: readonly [boolean, string][] = [
     [request.requestId !== '', 'request_id'],
     [request.partial, 'partial'],
@@ -77,7 +98,12 @@ export function checkOptions(action: string, request: CheckRateLimitRequestOutpu
   checkCount(action, 'max_delay_ms', request.maxDelayMs);
 }
 
-function checkCount(action: string, field: string, value: number | undefined): void {
+/** Zero or more, as far as numbers are exact. */
+export function checkCount(
+  action: string,
+  field: string,
+  value: number | bigint | undefined,
+): asserts value is number | undefined {
   if (value !== undefined && (!Number.isSafeInteger(value) || value < 0)) {
     throw invalidArgument(action, field, String(value), 'an integer from 0 to 9007199254740991');
   }
@@ -85,9 +111,7 @@ function checkCount(action: string, field: string, value: number | undefined): v
 
 /** The limits of a call, checked one by one and against each other. */
 export function readLimits(action: string, limits: readonly LimitOutput[]): LimitSpec[] {
-  if (limits.length > LIMITS_PER_POLICY_MAX) {
-    throw invalidArgument(action, 'limits', `${limits.length} entries`, `at most ${LIMITS_PER_POLICY_MAX}`);
-  }
+  checkLimitCount(action, limits);
   const specs: LimitSpec[] = [];
   for (const [index, limit] of limits.entries()) {
     const path = `limits[${index}]`;
@@ -100,19 +124,47 @@ export function readLimits(action: string, limits: readonly LimitOutput[]): Limi
   return specs;
 }
 
-function readLimit(action: string, path: string, limit: LimitOutput): LimitSpec {
-  if (limit.algorithm === CONCURRENCY) {
-    throw unimplemented(action, `${path}.algorithm ALGORITHM_CONCURRENCY`);
+/** The limits of a reset, by what identifies them: name, algorithm and window. Other fields are ignored. */
+export function readLimitFields(action: string, limits: readonly LimitOutput[]): LimitFields {
+  checkLimitCount(action, limits);
+  const fields = limits.map((limit, index) => {
+    const path = `limits[${index}]`;
+    const algorithm = readIdentity(action, path, limit);
+    const { name, windowMs } = limit;
+    const spec: LimitCandidate = { name, algorithm: algorithm.name, limit: 1, windowMs, burst: 1 };
+    checkLimit(action, path, spec);
+    return { field: fieldOf(algorithm, spec) };
+  });
+  return { limits: fields };
+}
+
+function checkLimitCount(action: string, limits: readonly LimitOutput[]): void {
+  if (limits.length > LIMITS_PER_POLICY_MAX) {
+    throw invalidArgument(action, 'limits', `${limits.length} entries`, `at most ${LIMITS_PER_POLICY_MAX}`);
   }
+}
+
+/** Checks name and algorithm. */
+function readIdentity(action: string, path: string, limit: LimitOutput): Algorithm {
   if (!NAME_PATTERN.test(limit.name)) {
     // The text of a name that is not one may be anything: only its length is told.
     const found = limit.name === '' ? 'empty' : `${limit.name.length} characters of other kinds`;
     throw invalidArgument(action, `${path}.name`, found, '1 to 64 of [A-Za-z0-9._-]');
   }
   const algorithm = algorithmNumbered(limit.algorithm);
-  if (algorithm === undefined) {
-    throw invalidArgument(action, `${path}.algorithm`, String(limit.algorithm), 'an algorithm of the contract');
+  if (algorithm !== undefined) {
+    return algorithm;
   }
+  const name = ALGORITHM_NAMES.get(limit.algorithm);
+  if (name === undefined || limit.algorithm === AlgorithmNumber.ALGORITHM_UNSPECIFIED) {
+    const found = name === undefined ? String(limit.algorithm) : 'unset';
+    throw invalidArgument(action, `${path}.algorithm`, found, `one of ${ALGORITHMS_SERVED}`);
+  }
+  throw unimplemented(action, `${path}.algorithm ${name}`, `use one of ${ALGORITHMS_SERVED}`);
+}
+
+function readLimit(action: string, path: string, limit: LimitOutput): LimitSpec {
+  const algorithm = readIdentity(action, path, limit);
   if (limit.holdMs !== 0) {
     throw invalidArgument(
       action,
@@ -125,16 +177,20 @@ function readLimit(action: string, path: string, limit: LimitOutput): LimitSpec 
     const wanted = `it unset: ${algorithm.name} has no burst`;
     throw invalidArgument(action, `${path}.burst`, String(limit.burst), wanted);
   }
-  const spec: LimitSpec = {
+  const spec: LimitCandidate = {
     name: limit.name,
     algorithm: algorithm.name,
     limit: limit.limit,
     windowMs: limit.windowMs,
     burst: limit.burst ?? limit.limit,
   };
+  checkLimit(action, path, spec);
+  return spec;
+}
+
+function checkLimit(action: string, path: string, spec: LimitCandidate): asserts spec is LimitSpec {
   const problem = findLimitProblem(spec);
   if (problem !== undefined) {
     throw invalidArgument(action, `${path}.${FIELD_NAMES[problem.field]}`, problem.found, problem.wanted);
   }
-  return spec;
 }

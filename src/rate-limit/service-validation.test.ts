@@ -8,6 +8,7 @@ import type { LimitOutput } from '../grpc/generated/pannier/v1/Limit.ts';
 import type { CallContext } from '../grpc/method.ts';
 import { Status } from '../grpc/status.ts';
 import { FakeClock } from '../lib/clock.ts';
+import { ALGORITHMS } from './algorithms/index.ts';
 import { createRateLimitService } from './service.ts';
 
 const { INVALID_ARGUMENT, UNIMPLEMENTED, NOT_FOUND } = Status;
@@ -64,6 +65,12 @@ function inline(change: Partial<LimitOutput>): Partial<CheckRateLimitRequestOutp
   return { policy: '', limits: [{ ...LIMIT, ...change }] };
 }
 
+/** A text that ends with the algorithms that are served, and gives no other advice. */
+function served(text: string): RegExp {
+  const names = ALGORITHMS.map(({ name }) => `ALGORITHM_${name.toUpperCase()}`).join(', ');
+  return new RegExp(`${`${text} ${names}`.replace(/[[\].]/g, '\\$&')}$`);
+}
+
 const ROWS: readonly Row[] = [
   ['neither policy nor limits', { policy: '' }, INVALID_ARGUMENT, /policy is empty.*exactly one of policy and limits/],
   ['both', { limits: [LIMIT] }, INVALID_ARGUMENT, /exactly one of policy and limits/],
@@ -76,13 +83,18 @@ const ROWS: readonly Row[] = [
   ['a cost beyond 2^53', { cost: 2 ** 53 }, INVALID_ARGUMENT, /cost is 9007199254740992/],
   ['a negative delay', { maxDelayMs: -5 }, INVALID_ARGUMENT, /max_delay_ms is -5/],
   ['a delay beyond 2^53', { maxDelayMs: 2 ** 60 }, INVALID_ARGUMENT, /max_delay_ms is 115/],
-  ['a delay without a leaky bucket', { maxDelayMs: 5 }, INVALID_ARGUMENT, /max_delay_ms.*leaky bucket/],
+  ['a delay without a leaky bucket', { ...inline({}), maxDelayMs: 5 }, INVALID_ARGUMENT, /max_delay_ms.*leaky bucket/],
   ['request_id', { requestId: 'x' }, UNIMPLEMENTED, /request_id/],
   ['partial', { partial: true }, UNIMPLEMENTED, /partial/],
   ['reserve', { reserve: true }, UNIMPLEMENTED, /reserve/],
   ['reserve_ms', { reserveMs: 1 }, UNIMPLEMENTED, /reserve_ms/],
   ['on_failure beside a policy', { onFailure: 1 }, INVALID_ARGUMENT, /on_failure/],
-  ['an unknown on_failure', { ...inline({}), onFailure: 9 as 1 }, INVALID_ARGUMENT, /on_failure is 9/],
+  [
+    'an unknown on_failure',
+    { ...inline({}), onFailure: 9 as 1 },
+    INVALID_ARGUMENT,
+    /on_failure is 9, wanted FAILURE_MODE_ALLOW or FAILURE_MODE_DENY$/,
+  ],
   ['local on_failure', { ...inline({}), onFailure: 3 }, UNIMPLEMENTED, /FAILURE_MODE_LOCAL/],
   [
     '17 limits',
@@ -94,9 +106,14 @@ const ROWS: readonly Row[] = [
   ['no name', inline({ name: '' }), INVALID_ARGUMENT, /limits\[0\]\.name is empty/],
   ['a name of other kinds', inline({ name: 'a b' }), INVALID_ARGUMENT, /limits\[0\]\.name/],
   ['a long name', inline({ name: 'a'.repeat(65) }), INVALID_ARGUMENT, /limits\[0\]\.name is 65 characters/],
-  ['no algorithm', inline({ algorithm: 0 }), INVALID_ARGUMENT, /limits\[0\]\.algorithm is 0/],
-  ['an unknown algorithm', inline({ algorithm: 77 as 1 }), INVALID_ARGUMENT, /limits\[0\]\.algorithm is 77/],
-  ['concurrency', inline({ algorithm: 6 }), UNIMPLEMENTED, /ALGORITHM_CONCURRENCY/],
+  ['no algorithm', inline({ algorithm: 0 }), INVALID_ARGUMENT, served('limits[0].algorithm is unset, wanted one of')],
+  ['an unknown algorithm', inline({ algorithm: 77 as 1 }), INVALID_ARGUMENT, served('algorithm is 77, wanted one of')],
+  [
+    'concurrency',
+    inline({ algorithm: 6 }),
+    UNIMPLEMENTED,
+    served('limits[0].algorithm ALGORITHM_CONCURRENCY is not served by this version, use one of'),
+  ],
   ['hold_ms elsewhere', inline({ holdMs: 5 }), INVALID_ARGUMENT, /limits\[0\]\.hold_ms is 5/],
   ['a burst of a window', inline({ burst: 10 }), INVALID_ARGUMENT, /limits\[0\]\.burst is 10/],
   ['a limit of 0', inline({ limit: 0 }), INVALID_ARGUMENT, /limits\[0\]\.limit is 0/],

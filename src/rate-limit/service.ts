@@ -26,12 +26,14 @@ import { StoredFormatError, StoreError } from '../lib/store-error.ts';
 import { decidedAnswer, failureAnswer } from './answer.ts';
 import { type CompiledLimits, compileLimits, compilePolicy } from './policy.ts';
 import {
+  checkCount,
   checkOptions,
   checkSubject,
   checkTarget,
   quoted,
   RESERVATION_ID_BYTES_MAX,
   readFailureMode,
+  readLimitFields,
   readLimits,
 } from './request.ts';
 import type { RateLimitStore, SubjectKey, TakeResult } from './store.ts';
@@ -98,7 +100,6 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
   function readTarget(action: string, request: CheckRateLimitRequestOutput): Target {
     checkTarget(action, request.policy, request.limits);
     checkSubject(action, request.key);
-    checkOptions(action, request);
     const onFailure = readFailureMode(action, request);
     const target: Target =
       request.policy === ''
@@ -109,8 +110,8 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
             label: INLINE,
           }
         : findTarget(action, request.policy, request.key);
-    const hasLeaky = target.limits.limits.some((limit) => limit.spec.algorithm === 'leaky_bucket');
-    if (request.maxDelayMs !== undefined && !hasLeaky) {
+    if (request.maxDelayMs !== undefined && request.policy === '' && !hasLeakyBucket(target.limits)) {
+      // A caller that gives the limits as well has made an error. The limits of a policy may change without its callers.
       const found = 'set without a leaky bucket';
       throw invalidArgument(action, 'max_delay_ms', found, 'it with a leaky bucket among the limits');
     }
@@ -122,26 +123,30 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     context: CallContext,
   ): CheckRateLimitResponse | Promise<CheckRateLimitResponse> {
     const action = 'check rate limit';
+    checkOptions(action, request);
     const target = readTarget(action, request);
     const cost = request.cost ?? 1;
+    const isPeek = request.peek || cost === 0;
+    const answered = { cost, isPeek, detail: request.detail };
     const deadlineAtMs = storeDeadlineMs(context, clock, action);
 
     function decided(result: TakeResult): CheckRateLimitResponse {
       metrics.decision(target.label, result.allowed ? 'allowed' : 'denied');
-      return decidedAnswer(target.limits, result, { cost, detail: request.detail });
+      return decidedAnswer(target.limits, result, answered);
     }
 
     function failed(error: unknown): CheckRateLimitResponse {
       if (!(error instanceof StoreError) || error.kind === 'full' || error instanceof StoredFormatError) {
         throw error;
       }
-      const answer = failureAnswer(target.limits, target.onFailure, cost);
+      const answer = failureAnswer(target.limits, { mode: target.onFailure, nowMs: clock.nowMs() }, answered);
       metrics.decision(target.label, answer.allowed === true ? 'failure_allowed' : 'failure_denied');
       return answer;
     }
 
     const { key, limits } = target;
-    return after(store.take({ key, limits, cost, maxDelayMs: request.maxDelayMs }, deadlineAtMs), decided, failed);
+    const { maxDelayMs } = request;
+    return after(store.take({ key, limits, cost, maxDelayMs, isPeek }, deadlineAtMs), decided, failed);
   }
 
   async function checkOne(request: CheckRateLimitRequestOutput, context: CallContext): Promise<CheckRateLimitResult> {
@@ -173,9 +178,7 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     if (request.extendMs !== undefined) {
       throw unimplemented(action, 'extend_ms');
     }
-    if (request.used !== undefined && (!Number.isSafeInteger(request.used) || request.used < 0)) {
-      throw invalidArgument(action, 'used', String(request.used), 'an integer from 0 to 9007199254740991');
-    }
+    checkCount(action, 'used', request.used);
     // This version gives out no reservations, so no id can be one.
     return { settled: false };
   }
@@ -189,9 +192,14 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
       const { key } = findTarget(action, request.policy, request.key);
       return { existed: await store.reset(key, undefined, deadlineAtMs) };
     }
-    const limits = compileLimits(readLimits(action, request.limits));
-    return { existed: await store.reset(inlineKey(request.key), limits, deadlineAtMs) };
+    return {
+      existed: await store.reset(inlineKey(request.key), readLimitFields(action, request.limits), deadlineAtMs),
+    };
   }
 
   return { CheckRateLimit: check, CheckRateLimits: checkMany, SettleRateLimit: settle, ResetRateLimit: reset };
+}
+
+function hasLeakyBucket({ limits }: CompiledLimits): boolean {
+  return limits.some(({ spec }) => spec.algorithm === 'leaky_bucket');
 }

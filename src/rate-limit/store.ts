@@ -3,14 +3,14 @@
  *
  * Promises of every store:
  *   1. `take` decides all limits in one atomic step by the store's own clock: all are taken, or none.
- *   2. A denial and a peek (cost 0) change nothing. What is never asked for again is forgotten once it means nothing.
+ *   2. A denial and a peek change nothing. What is never asked for again is forgotten once it means nothing.
  *   3. `give` returns units to all limits in one atomic step. What was used never falls below zero.
  *   4. Nothing but a StoreError is thrown or rejected with.
  */
 import type { Answer } from '../lib/answer.ts';
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';
 import type { StepOutcome } from './algorithms/step.ts';
-import type { CompiledLimits } from './policy.ts';
+import type { CompiledLimits, LimitFields } from './policy.ts';
 
 /** Whose limits: state is kept per scope, policy and subject. */
 export interface SubjectKey {
@@ -25,15 +25,18 @@ export interface SubjectKey {
 export interface TakeRequest {
   readonly key: SubjectKey;
   readonly limits: CompiledLimits;
-  /** 0: a peek. */
+  /** Units to take. 0 is a peek of one unit. */
   readonly cost: number;
+  /** Decides as for this cost and takes nothing. */
+  readonly isPeek?: boolean;
   /** Of leaky buckets; undefined: no bound. */
   readonly maxDelayMs: number | undefined;
 }
 
 export interface TakeResult {
+  /** Whether all limits allow the cost. Of a peek: whether they would. */
   readonly allowed: boolean;
-  /** One per limit, in their order. */
+  /** One per limit, in their order. Where nothing is taken, what remains is what is there. */
   readonly outcomes: readonly StepOutcome[];
 }
 
@@ -54,7 +57,17 @@ export interface RateLimitStore {
   /** Returns units to every limit. */
   give(request: GiveRequest, deadlineAtMs: number): Answer<GiveResult>;
   /** Forgets what the subject used of these limits; without limits, of all under the key. Whether there was anything. */
-  reset(key: SubjectKey, limits: CompiledLimits | undefined, deadlineAtMs: number): Answer<boolean>;
+  reset(key: SubjectKey, limits: LimitFields | undefined, deadlineAtMs: number): Answer<boolean>;
+}
+
+/** Whether the store only decides: a peek, or a cost that a limit never has. */
+export function takesNothing({ limits, cost, isPeek }: TakeRequest): boolean {
+  return isPeek === true || cost === 0 || cost > limits.smallestCapacity;
+}
+
+/** The units that are decided about. */
+export function decidedUnits({ cost }: Pick<TakeRequest, 'cost'>): number {
+  return cost === 0 ? 1 : cost;
 }
 
 /** More fields that count are refused; the same number stands in general-write.lua. */

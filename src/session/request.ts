@@ -83,7 +83,7 @@ export function readLabels(action: string, labels: Record<string, string>): Read
 /** The lives of a new session: what the request says, else the policies' defaults; a default never outlasts the request. */
 export function readTtls(
   action: string,
-  request: { idleTtlMs?: number; absoluteTtlMs?: number },
+  request: { readonly idleTtlMs?: number | bigint; readonly absoluteTtlMs?: number | bigint },
   defaults: SessionSpec,
 ): SessionSpec {
   checkTtls(action, request);
@@ -94,7 +94,10 @@ export function readTtls(
   return { idleTtlMs: request.idleTtlMs ?? Math.min(defaults.idleTtlMs, absoluteTtlMs), absoluteTtlMs };
 }
 
-export function checkTtls(action: string, request: { idleTtlMs?: number; absoluteTtlMs?: number }): void {
+export function checkTtls(
+  action: string,
+  request: { readonly idleTtlMs?: number | bigint; readonly absoluteTtlMs?: number | bigint },
+): asserts request is { readonly idleTtlMs?: number; readonly absoluteTtlMs?: number } {
   const { idleTtlMs, absoluteTtlMs } = request;
   checkInteger(action, 'idle_ttl_ms', idleTtlMs, { min: 1, max: SESSION_TTL_MS_MAX });
   checkInteger(action, 'absolute_ttl_ms', absoluteTtlMs, { min: 1, max: SESSION_TTL_MS_MAX });
@@ -103,11 +106,17 @@ export function checkTtls(action: string, request: { idleTtlMs?: number; absolut
   }
 }
 
-export function checkIfVersion(action: string, ifVersion: number | undefined): void {
+export function checkIfVersion(
+  action: string,
+  ifVersion: number | bigint | undefined,
+): asserts ifVersion is number | undefined {
   checkInteger(action, 'if_version', ifVersion, { min: 1, max: Number.MAX_SAFE_INTEGER });
 }
 
-export function checkGrace(action: string, graceMs: number | undefined): void {
+export function checkGrace(
+  action: string,
+  graceMs: number | bigint | undefined,
+): asserts graceMs is number | undefined {
   checkInteger(action, 'grace_ms', graceMs, { min: 0, max: GRACE_MS_MAX });
 }
 
@@ -118,9 +127,9 @@ function idleBeyondAbsolute(action: string, idleTtlMs: number, absoluteTtlMs: nu
 function checkInteger(
   action: string,
   field: string,
-  value: number | undefined,
+  value: number | bigint | undefined,
   bounds: { min: number; max: number },
-): void {
+): asserts value is number | undefined {
   if (value === undefined) {
     return;
   }

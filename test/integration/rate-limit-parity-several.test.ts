@@ -57,7 +57,8 @@ test('memory and Redis agree', async () => {
         continue;
       }
       const maxDelayMs = random() < 0.3 ? below(1_000) : undefined;
-      const request = { key, limits, cost: below(random() < 0.3 ? 16 : 4), maxDelayMs };
+      const isPeek = random() < 0.1;
+      const request = { key, limits, cost: below(random() < 0.3 ? 16 : 4), maxDelayMs, isPeek };
       const expected = memory.take(request);
       const result = await store.take(request, soonMs(20_000));
       expect({ history, step, result }).toEqual({ history, step, result: expected });

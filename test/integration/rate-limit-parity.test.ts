@@ -7,7 +7,8 @@
 import { LIMIT_MAX, type LimitSpec, SLIDING_LOG_LIMIT_MAX, WINDOW_MS_MAX } from '../../src/config/policy-file.ts';
 import { ALGORITHMS, type Algorithm, type AlgorithmState } from '../../src/rate-limit/algorithms/index.ts';
 import type { Step, StepLimit } from '../../src/rate-limit/algorithms/step.ts';
-import { compileLimits } from '../../src/rate-limit/policy.ts';
+import { type CompiledLimits, compileLimits } from '../../src/rate-limit/policy.ts';
+import type { SubjectKey, TakeRequest } from '../../src/rate-limit/store.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import { frozenStore } from '../support/rate-limit-frozen-clock.ts';
 import { openRedis, soonMs } from '../support/redis-client.ts';
@@ -86,7 +87,7 @@ async function compareHistory(algorithm: Algorithm, history: number): Promise<Re
     const { outcomes } =
       call.kind === 'give'
         ? await store.give({ key, limits, units: call.units }, soonMs(20_000))
-        : await store.take({ key, limits, cost: call.units, maxDelayMs: call.maxDelayMs }, soonMs(20_000));
+        : await store.take(requestOf(call, key, limits), soonMs(20_000));
     expect({ history, index, call, outcome: outcomes[0] }).toEqual({ history, index, call, outcome: step.outcome });
   }
   return runs;
@@ -97,10 +98,16 @@ function stepOf(algorithm: Algorithm, state: AlgorithmState | undefined, call: C
   if (call.kind === 'give' && state !== undefined) {
     return algorithm.give(state, limit, nowMs, units);
   }
-  if (call.kind === 'take' || maxDelayMs !== undefined) {
-    return algorithm.take(state, limit, nowMs, call.kind === 'take' ? units : 0, maxDelayMs);
+  if (call.kind === 'give') {
+    return algorithm.remaining(state, limit, nowMs);
   }
-  return algorithm.remaining(state, limit, nowMs);
+  const step = algorithm.take(state, limit, nowMs, Math.max(1, units), maxDelayMs);
+  // What a peek allows answers with nothing taken.
+  return call.kind === 'peek' && step.outcome.allowed ? algorithm.take(state, limit, nowMs, 0, maxDelayMs) : step;
+}
+
+function requestOf({ kind, units, maxDelayMs }: Call, key: SubjectKey, limits: CompiledLimits): TakeRequest {
+  return { key, limits, cost: units, maxDelayMs, isPeek: kind === 'peek' && units > 0 };
 }
 
 /** What a call leaves behind. A peek, and a cost above the capacity, write nothing. */
@@ -121,7 +128,7 @@ function stateAfter(
 }
 
 function drawCall(algorithm: Algorithm, limit: StepLimit, nowMs: number, random: () => number): Call {
-  const kind = pick(random, [0, 0, 0, 0, 0, 0, 0, 0, 1, 2]);
+  const kind = pick(random, [0, 0, 0, 0, 0, 0, 0, 1, 2, 2]);
   if (kind === 1) {
     return {
       kind: 'give',
@@ -133,7 +140,7 @@ function drawCall(algorithm: Algorithm, limit: StepLimit, nowMs: number, random:
   }
   const maxDelayMs = random() < 0.3 ? Math.floor(random() * 2 * limit.windowMs) : undefined;
   if (kind === 2) {
-    return { kind: 'peek', limit, nowMs, units: 0, maxDelayMs };
+    return { kind: 'peek', limit, nowMs, units: random() < 0.3 ? 0 : drawCost(algorithm, limit, random), maxDelayMs };
   }
   return { kind: 'take', limit, nowMs, units: Math.max(1, drawCost(algorithm, limit, random)), maxDelayMs };
 }

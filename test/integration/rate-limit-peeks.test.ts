@@ -39,7 +39,11 @@ async function take(cost: number): Promise<TakeResult> {
 }
 
 async function remaining(): Promise<number[]> {
-  return (await take(0)).outcomes.map((outcome) => outcome.remaining);
+  return (await peek(0)).outcomes.map((outcome) => outcome.remaining);
+}
+
+async function peek(cost: number): Promise<TakeResult> {
+  return await store.take({ key: KEY, limits: LIMITS, cost, maxDelayMs: undefined, isPeek: true }, soonMs());
 }
 
 test.each([
@@ -51,6 +55,7 @@ test.each([
   await server.command(...refuse);
   await expect(take(1)).rejects.toMatchObject({ kind: 'unavailable' });
   expect(await remaining()).toEqual(REMAINING_AFTER_3);
+  expect([(await peek(7)).allowed, (await peek(8)).allowed]).toEqual([true, false]);
 });
 
 test('a peek is answered while writes are paused', async () => {
@@ -68,6 +73,8 @@ test('a peek, and a cost that can never be had, write nothing', async () => {
   }
   const before = await changes();
   expect(await remaining()).toEqual(REMAINING_AFTER_3);
+  expect((await peek(7)).allowed).toBe(true);
+  expect((await peek(8)).allowed).toBe(false);
   expect((await take(11)).outcomes.map((outcome) => outcome.never)).toEqual(ALGORITHMS.map(() => true));
   await store.take({ key: { ...KEY, subject: 'unknown' }, limits: LIMITS, cost: 0, maxDelayMs: undefined }, soonMs());
   expect(await changes()).toBe(before);

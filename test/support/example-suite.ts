@@ -2,7 +2,7 @@
  * What every example program must do, whatever its language, seen from outside through two replicas of it.
  */
 import { spawnBound } from './bound-process.ts';
-import { waitFor } from './wait.ts';
+import { awayFromWindowEdge, waitFor } from './wait.ts';
 
 export interface ExampleProgram {
   url: string;
@@ -38,6 +38,7 @@ export async function startExample(
 export function describeShop(name: string, replicas: () => [ExampleProgram, ExampleProgram]): void {
   describe(name, () => {
     test('limits a user across both replicas', async () => {
+      await awayFromWindowEdge(60_000);
       const statuses: number[] = [];
       for (let call = 0; call < 6; call += 1) {
         const replica = replicas()[call % 2] as ExampleProgram;
@@ -48,6 +49,14 @@ export function describeShop(name: string, replicas: () => [ExampleProgram, Exam
         }
       }
       expect(statuses).toEqual([200, 200, 200, 200, 200, 429]);
+    });
+
+    test('does not ask for a retry of what the limit can never admit', async () => {
+      const [replica] = replicas();
+      const response = await fetch(`${replica.url}/hello?user=bob&cost=6`);
+      expect(response.status).toBe(400);
+      expect(response.headers.get('retry-after')).toBeNull();
+      expect((await fetch(`${replica.url}/hello?user=bob&cost=5`)).status).toBe(200);
     });
 
     test('a session of one replica is known to the other, changes its id at login, and ends on both', async () => {

@@ -6,7 +6,7 @@ import { ALGORITHMS } from '../../src/rate-limit/algorithms/index.ts';
 import { type CompiledLimits, compileLimits } from '../../src/rate-limit/policy.ts';
 import type { RateLimitStore, TakeResult } from '../../src/rate-limit/store.ts';
 import { soonMs } from './redis-client.ts';
-import { waitFor } from './wait.ts';
+import { awayFromWindowEdge, waitFor } from './wait.ts';
 
 export interface RateLimitStoreFixture {
   readonly store: RateLimitStore;
@@ -50,7 +50,7 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
       async (algorithm) => {
         const limits = compileLimits([spec({ algorithm, limit: LIMIT })]);
         const subject = newSubject();
-        await awayFromWindowEdge();
+        await awayFromWindowEdge(HOUR_MS);
         let left = CALLS;
         let admitted = 0;
         async function call(): Promise<void> {
@@ -70,7 +70,7 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
       async (algorithm) => {
         const limits = compileLimits([spec({ algorithm, limit: 10 })]);
         const subject = newSubject();
-        await awayFromWindowEdge();
+        await awayFromWindowEdge(HOUR_MS);
         expect((await take(subject, limits, 0)).outcomes[0]).toMatchObject({
           allowed: true,
           remaining: 10,
@@ -85,6 +85,52 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
         expect(never.outcomes[0]).toMatchObject({ allowed: false, never: true, retryAfterMs: 0, remaining: 3 });
         expect((await take(subject, limits, 0)).outcomes[0]?.remaining).toBe(3);
         expect((await take(subject, limits, 3)).outcomes[0]).toMatchObject({ allowed: true, remaining: 0 });
+      },
+    );
+
+    test.each(ALGORITHMS.map((algorithm) => algorithm.name))(
+      '%s: a peek reports whether a cost would be admitted and when, and takes nothing',
+      async (algorithm) => {
+        const limits = compileLimits([
+          spec({ algorithm, limit: 10 }),
+          spec({ name: 'other', algorithm: 'token_bucket', limit: 20 }),
+        ]);
+        const subject = newSubject();
+        await awayFromWindowEdge(HOUR_MS);
+        async function peek(cost: number): Promise<TakeResult> {
+          const key = { scope: 'test', policy: '', subject };
+          return await fixture.store.take({ key, limits, cost, maxDelayMs: undefined, isPeek: true }, soonMs());
+        }
+        expect(await peek(10)).toMatchObject({
+          allowed: true,
+          outcomes: [
+            { allowed: true, remaining: 10, retryAfterMs: 0, resetAfterMs: 0 },
+            { allowed: true, remaining: 20 },
+          ],
+        });
+        await take(subject, limits, 7);
+        for (const cost of [0, 1, 3]) {
+          expect(await peek(cost)).toMatchObject({ allowed: true, outcomes: [{ remaining: 3 }, { remaining: 13 }] });
+        }
+        const denied = await peek(4);
+        expect(denied.allowed).toBe(false);
+        expect(denied.outcomes).toMatchObject([
+          { allowed: false, remaining: 3, never: false },
+          { allowed: true, remaining: 13 },
+        ]);
+        expect(denied.outcomes[0]?.retryAfterMs).toBeGreaterThan(0);
+        expect((await peek(11)).outcomes[0]).toMatchObject({
+          allowed: false,
+          never: true,
+          retryAfterMs: 0,
+          remaining: 3,
+        });
+        await take(subject, limits, 3);
+        for (const cost of [0, 1]) {
+          const exhausted = await peek(cost);
+          expect(exhausted.outcomes[0]).toMatchObject({ allowed: false, remaining: 0, never: false });
+          expect(exhausted.outcomes[0]?.retryAfterMs).toBeGreaterThan(0);
+        }
       },
     );
 
@@ -103,7 +149,7 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
         ),
       );
       const subject = newSubject();
-      await awayFromWindowEdge();
+      await awayFromWindowEdge(HOUR_MS);
       expect((await take(subject, limits, 2)).allowed).toBe(true);
       const denied = await take(subject, limits, 2);
       expect(denied.allowed).toBe(false);
@@ -123,7 +169,7 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
       const subject = newSubject();
       const first = spec({ name: 'first', limit: 5 });
       const second = spec({ name: 'second', limit: 5 });
-      await awayFromWindowEdge();
+      await awayFromWindowEdge(HOUR_MS);
       await take(subject, compileLimits([first, second]), 2);
       await take(subject, compileLimits([first]), 2);
       const peek = await take(subject, compileLimits([second, { ...first, limit: 9, burst: 9 }]), 0);
@@ -143,7 +189,7 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
           })),
         ),
       );
-      await awayFromWindowEdge();
+      await awayFromWindowEdge(HOUR_MS);
       for (const key of keys) {
         expect((await fixture.store.take({ key, limits, cost: 1, maxDelayMs: undefined }, soonMs())).allowed).toBe(
           true,
@@ -164,7 +210,7 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
           spec({ name: 'other', algorithm: 'token_bucket', limit: 20 }),
         ]);
         const subject = newSubject();
-        await awayFromWindowEdge();
+        await awayFromWindowEdge(HOUR_MS);
         const key = { scope: 'test', policy: '', subject };
         async function give(units: number): Promise<number[]> {
           const { outcomes } = await fixture.store.give({ key, limits, units }, soonMs());
@@ -186,7 +232,7 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
       const key = { scope: 'test', policy: '', subject: newSubject() };
       const first = compileLimits([spec({ name: 'first', algorithm: 'sliding_window_log', limit: 5 })]);
       const second = compileLimits([spec({ name: 'second', limit: 5 })]);
-      await awayFromWindowEdge();
+      await awayFromWindowEdge(HOUR_MS);
       expect(await fixture.store.reset(key, first, soonMs())).toBe(false);
       await take(key.subject, first, 2);
       await take(key.subject, second, 2);
@@ -203,6 +249,10 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
       const subject = newSubject();
       expect((await take(subject, limits)).outcomes[0]?.delayMs).toBe(0);
       expect((await take(subject, limits)).outcomes[0]?.delayMs).toBeGreaterThan(300_000);
+      const key = { scope: 'test', policy: '', subject };
+      const peek = await fixture.store.take({ key, limits, cost: 1, maxDelayMs: 1_000, isPeek: true }, soonMs());
+      expect(peek.outcomes[0]).toMatchObject({ allowed: false, remaining: 8, delayMs: 0 });
+      expect(peek.outcomes[0]?.retryAfterMs).toBeGreaterThan(600_000);
       const denied = (await take(subject, limits, 1, 1_000)).outcomes[0];
       expect(denied).toMatchObject({ allowed: false, delayMs: 0, never: false });
       expect(denied?.retryAfterMs).toBeGreaterThan(600_000);
@@ -212,9 +262,4 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
 
 function spec(values: Partial<LimitSpec> & { limit: number }): LimitSpec {
   return { name: 'limit', algorithm: 'fixed_window', windowMs: HOUR_MS, burst: values.limit, ...values };
-}
-
-/** A window that turns in the middle of a test would give room that the test does not expect. */
-async function awayFromWindowEdge(): Promise<void> {
-  await waitFor('the hour not to turn', () => Date.now() % HOUR_MS < HOUR_MS - 10_000, 20_000);
 }

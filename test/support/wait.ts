@@ -24,3 +24,8 @@ export async function waitFor<Value>(
   }
   throw new Error(`Cannot go on: ${what} did not happen within ${timeoutMs} ms`, { cause: lastError });
 }
+
+/** Waits while a window of this length turns within ten seconds: its turn gives room that a test does not expect. */
+export async function awayFromWindowEdge(windowMs: number): Promise<void> {
+  await waitFor('the window not to turn', () => Date.now() % windowMs < windowMs - 10_000, 20_000);
+}

@@ -19,6 +19,7 @@ import { loadContract } from '../contract.ts';
 import { type Contract, type MethodDescriptor, readContract } from '../descriptors.ts';
 import { METHOD_CODECS } from '../generated/codec/methods.ts';
 import type { MethodCodec } from './codec.ts';
+import { setEntry } from './reader.ts';
 
 const contract = readContract();
 const loaded = loadContract();
@@ -106,6 +107,24 @@ function outcomeOf(decode: () => object): object | undefined {
   }
 }
 
+/** Integers beyond 2^53 as protobufjs rounds them; ours are bigints. */
+function rounded(value: unknown): unknown {
+  if (typeof value === 'bigint') {
+    return Number(value);
+  }
+  if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) {
+    return value;
+  }
+  if (Array.isArray(value)) {
+    return value.map(rounded);
+  }
+  const copy = Object.create(Object.getPrototypeOf(value)) as Record<string, unknown>;
+  for (const [key, each] of Object.entries(value)) {
+    setEntry(copy, key, rounded(each));
+  }
+  return copy;
+}
+
 /** As toEqual, and of the same prototypes, keys and kinds of number; cheaper where it holds. */
 function expectSame(found: unknown, expected: unknown, input: string): void {
   if (!isDeepStrictEqual(found, expected)) {
@@ -129,7 +148,7 @@ test.each(requests)('$messageName decodes to what protobufjs makes of it', ({ me
   fc.assert(
     fc.property(messagesOf(contract, messageName), (message) => {
       const bytes = reference.serialize(message);
-      expectSame(codec.decode(bytes), reference.deserialize(bytes), shown(bytes));
+      expectSame(rounded(codec.decode(bytes)), reference.deserialize(bytes), shown(bytes));
     }),
     { numRuns: 150 },
   );
@@ -160,7 +179,7 @@ describe('any bytes', () => {
       const [one, other] = [good[random.below(good.length)], good[random.below(good.length)]] as [Buffer, Buffer];
       const bytes = run % 2 === 0 ? mutate(one, random) : flipBit(Buffer.concat([one, other]), random);
       const expected = outcomeOf(() => reference.deserialize(canonicalMessage(contract, messageName, bytes)));
-      const found = outcomeOf(() => codec.decode(bytes));
+      const found = outcomeOf(() => rounded(codec.decode(bytes)) as object);
       expectSame(found, expected, shown(bytes));
       decoded += found === undefined ? 0 : 1;
       refused += found === undefined ? 1 : 0;

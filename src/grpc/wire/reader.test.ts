@@ -26,11 +26,19 @@ function varint(value: bigint): Buffer {
 }
 
 describe('numbers', () => {
-  test('of 64 bits are exact up to 2^53 - 1 and rounded beyond, as numbers of bigints are', () => {
+  test('of 64 bits are exact: numbers within 2^53, bigints beyond', () => {
+    const edges = [0n, 1n, 2n].flatMap((offset) => [2n ** 53n - offset, 2n ** 53n + offset, 2n ** 63n - 1n - offset]);
+    const values = fc.oneof(
+      fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+      fc.constantFrom(...edges, ...edges.map((value) => -value), -(2n ** 63n)),
+    );
     fc.assert(
-      fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (value) => {
-        expect(started(varint(value)).int64()).toBe(Number(value));
+      fc.property(values, (value) => {
+        const read = started(varint(value)).int64();
+        expect(BigInt(read)).toBe(value);
+        expect(typeof read === 'number').toBe(value >= -(2n ** 53n) && value < 2n ** 53n);
       }),
+      { numRuns: 1_000 },
     );
     fc.assert(
       fc.property(fc.maxSafeInteger(), (value) => {
@@ -51,7 +59,7 @@ describe('numbers', () => {
 
   test('may be longer than they need be, to ten bytes', () => {
     expect(started([0x85, 0x80, 0x80, 0x00]).int64()).toBe(5);
-    expect(started(Array(9).fill(0x80), 0x7f).int64()).toBe(-(2 ** 63));
+    expect(started(Array(9).fill(0x80), 0x7f).int64()).toBe(-(2n ** 63n));
     expect(() => started(Array(10).fill(0x80), 0).int64()).toThrow(
       'a number of more than ten bytes, wanted ten at most',
     );

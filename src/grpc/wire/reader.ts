@@ -9,7 +9,7 @@
  *   2. Nesting, of messages and of unknown groups, is bounded by DEPTH_MAX; so are the fields of a message, by FIELDS_MAX: an
  *      empty nested message is two bytes to its sender and an object of a hundred here, so that 4 MiB of them would be the
  *      end of a small heap. Such a message throws a StatusError, all others that cannot be read a plain one.
- *   3. Numbers of 64 bits are JavaScript numbers: exact to 2^53 - 1, rounded beyond, never rounded back into that range.
+ *   3. Integers of 64 bits are exact: numbers within +-2^53, bigints beyond, so that an error can name what came.
  *   4. Text that is not valid UTF-8 throws a StatusError with INVALID_ARGUMENT that names the field by its path. Decoding
  *      it with U+FFFD in place of the invalid bytes would give different keys and users one name.
  *   5. Bytes are views of the message. After `finish`, or a throw, the reader holds no message.
@@ -22,6 +22,7 @@ import { readShortText, SHORT_TEXT_BYTES_MAX } from './short-text.ts';
 const DEPTH_MAX = 100;
 /** Of a message, nested and unknown ones among them. What our services accept has 13,000 at most. */
 export const FIELDS_MAX = 65_536;
+const TWO_POWER_21 = 2 ** 21;
 const TWO_POWER_32 = 2 ** 32;
 /** What Buffer decodes invalid UTF-8 to. Valid text may hold it as well. */
 const REPLACEMENT_CHARACTER = '\u{FFFD}';
@@ -96,7 +97,7 @@ export class WireReader {
     return this.#low;
   }
 
-  int64(): number {
+  int64(): number | bigint {
     const position = this.#position;
     const first = position < this.#end ? (this.#bytes[position] as number) : 0x80;
     if (first < 0x80) {
@@ -104,7 +105,10 @@ export class WireReader {
       return first;
     }
     this.#varint();
-    return this.#high * TWO_POWER_32 + (this.#low >>> 0);
+    const high = this.#high;
+    return high >= -TWO_POWER_21 && high < TWO_POWER_21
+      ? high * TWO_POWER_32 + (this.#low >>> 0)
+      : BigInt(high) * BigInt(TWO_POWER_32) + BigInt(this.#low >>> 0);
   }
 
   bool(): boolean {

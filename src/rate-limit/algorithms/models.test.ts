@@ -42,8 +42,8 @@ const MODELS: Readonly<Record<Algorithm['name'], Model>> = {
     const startMs = nowMs - (nowMs % limit.windowMs);
     const current = sumSince(admitted, startMs);
     const previous = sumSince(admitted, startMs - limit.windowMs) - current;
-    const share = previous * (windowMs - BigInt(nowMs - startMs));
-    return share <= (BigInt(limit.limit) - current - BigInt(cost)) * windowMs;
+    const share = (previous * (windowMs - BigInt(nowMs - startMs) - 1n)) / windowMs;
+    return share + current + BigInt(cost) <= BigInt(limit.limit);
   },
   token_bucket: fitsIntoBucket,
   leaky_bucket: fitsIntoBucket,
@@ -129,6 +129,30 @@ describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const
         const emptied = algorithm.give(taken.state, limit, nowMs, 1_000_000);
         expect(emptied.outcome).toMatchObject({ remaining: 100, resetAfterMs: 0 });
         expect(algorithm.take(emptied.state, limit, nowMs, 101, undefined).outcome.allowed).toBe(false);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('what remains is never above what limit and burst explain, nor below 0, while both change', () => {
+    const change = fc.record({
+      limit: fc.integer({ min: 1, max: 50 }),
+      burst: fc.integer({ min: 1, max: 50 }),
+      ms: fc.integer({ min: 0, max: 400 }),
+      cost: fc.integer({ min: 0, max: 50 }),
+    });
+    fc.assert(
+      fc.property(fc.array(change, { maxLength: 40 }), (changes) => {
+        let state: AlgorithmState | undefined;
+        let nowMs = START_MS;
+        for (const { limit, burst, ms, cost } of changes) {
+          nowMs += ms;
+          const numbers = { limit, windowMs: 1_000, burst: algorithm.isBucket ? burst : limit };
+          const step = algorithm.take(state, numbers, nowMs, cost, undefined);
+          state = step.state;
+          expect(step.outcome.remaining).toBeGreaterThanOrEqual(0);
+          expect(step.outcome.remaining).toBeLessThanOrEqual(algorithm.isBucket ? burst : limit);
+        }
       }),
       { numRuns: 200 },
     );

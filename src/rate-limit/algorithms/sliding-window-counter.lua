@@ -19,6 +19,11 @@ local function rollForward(value, windowMs, nowMs)
   return startMs, nowMs, 0, 0, false
 end
 
+-- When the share of the previous window's units, more than available, is at most available.
+local function shareFallsAt(startMs, previous, available, windowMs)
+  return startMs + windowMs - multiplyDivideUp(available + 1, windowMs, previous)
+end
+
 local function stepSlidingWindowCounter(_, value, limit, windowMs, _, nowMs, cost)
   local startMs, atMs, previous, current, repaired = rollForward(value, windowMs, nowMs)
   if cost < 0 then
@@ -28,21 +33,21 @@ local function stepSlidingWindowCounter(_, value, limit, windowMs, _, nowMs, cos
     cost = 0
   end
   local elapsedMs = math.max(0, nowMs - startMs)
-  local share = multiplyDivideUp(previous, windowMs - elapsedMs, windowMs)
+  local share = multiplyDivide(previous, windowMs - elapsedMs - 1, windowMs)
   local available = limit - current - cost
   local allowed = share <= available
   local retryAfterMs = 0
   if not allowed and available >= 0 then
-    retryAfterMs = startMs + windowMs - multiplyDivide(available, windowMs, previous) - nowMs
+    retryAfterMs = shareFallsAt(startMs, previous, available, windowMs) - nowMs
   elseif not allowed then
-    retryAfterMs = startMs + 2 * windowMs - multiplyDivide(limit - cost, windowMs, current) - nowMs
+    retryAfterMs = shareFallsAt(startMs + windowMs, current, limit - cost, windowMs) - nowMs
   end
   local used = allowed and current + cost or current
   local resetAfterMs = 0
   if used > 0 then
-    resetAfterMs = startMs + 2 * windowMs - nowMs
+    resetAfterMs = shareFallsAt(startMs + windowMs, used, 0, windowMs) - nowMs
   elseif previous > 0 then
-    resetAfterMs = startMs + windowMs - nowMs
+    resetAfterMs = math.max(0, shareFallsAt(startMs, previous, 0, windowMs) - nowMs)
   end
   return {
     allowed = allowed,

@@ -1,9 +1,16 @@
 /**
  * SLIDING_WINDOW_COUNTER: at most `limit` units in the window that ends now, estimated from two counters.
  *
- * What the previous window used is taken as spread evenly over it: with `e` ms of this window gone, its share is
- * previous * (W - e) / W. A call is admitted when that share, what this window used, and the cost fit together:
- * previous * (W - e) <= (limit - current - cost) * W, decided in integers. The share is rounded up when it is shown.
+ * What the previous window used is taken as spread evenly over it. With `e` whole milliseconds since this window began, its share is
+ * floor(previous * (W - e - 1) / W). A call is admitted if that share, what this window used, and the cost are at most the limit.
+ *
+ * Promises:
+ *   1. A client that sends calls of one unit exactly at the pace of its limit, one every W / limit ms, is always admitted, whatever its
+ *      phase. Its previous window used `limit` at most. Its next call comes at least current * W / limit ms after the window began, within
+ *      the millisecond e, so current < limit * (e + 1) / W. Therefore current + 1 <= ceil(limit * (e + 1) / W) = limit - share. This
+ *      holds because the millisecond of the call counts as gone, and because the share is rounded down.
+ *   2. In any d milliseconds at most limit + ceil(limit * (d - 1) / W) units are admitted: a whole limit at the end of one window, then
+ *      what the falling share frees.
  *
  * `give` returns units to this window first and to the previous one for the rest: the newest units are the likeliest to come back.
  * sliding-window-counter.lua takes the same steps, and so does lean/sliding-window-counter.lua.
@@ -45,14 +52,14 @@ function decide(windows: Windows, limit: StepLimit, nowMs: number, cost: number)
   const { windowMs } = limit;
   const { startMs, previous, current, repaired } = windows;
   const elapsedMs = Math.max(0, nowMs - startMs);
-  const share = multiplyDivideUp(previous, windowMs - elapsedMs, windowMs);
+  const share = multiplyDivide(previous, windowMs - elapsedMs - 1, windowMs).quotient;
   const allowed = share <= limit.limit - current - cost;
   const used = allowed ? current + cost : current;
   const outcome = {
     allowed,
     remaining: Math.max(0, limit.limit - used - share),
     retryAfterMs: allowed ? 0 : retryAtMs(windows, limit, cost) - nowMs,
-    resetAfterMs: resetAtMs(startMs, previous, used, windowMs, nowMs) - nowMs,
+    resetAfterMs: Math.max(0, resetAtMs({ startMs, previous, current: used }, windowMs, nowMs) - nowMs),
     delayMs: 0,
     never: false,
   };
@@ -78,17 +85,36 @@ function retryAtMs({ startMs, previous, current }: Windows, limit: StepLimit, co
   const { windowMs } = limit;
   const available = limit.limit - current - cost;
   if (available >= 0) {
-    // Within this window, once the previous one's share has shrunk enough: W - e <= available * W / previous.
-    return startMs + windowMs - multiplyDivide(available, windowMs, previous).quotient;
+    return shareFallsAtMs({ startMs, previous, available, windowMs });
   }
-  // Only after the roll, when what this window used has become the previous share and shrunk enough in its turn.
-  return startMs + 2 * windowMs - multiplyDivide(limit.limit - cost, windowMs, current).quotient;
+  // Only after the roll, when what this window used has become the previous share and has fallen enough in its turn.
+  return shareFallsAtMs({
+    startMs: startMs + windowMs,
+    previous: current,
+    available: limit.limit - cost,
+    windowMs,
+  });
 }
 
 /** The first millisecond at which nothing counts any more. */
-function resetAtMs(startMs: number, previous: number, current: number, windowMs: number, nowMs: number): number {
+function resetAtMs({ startMs, previous, current }: SlidingWindowCounterState, windowMs: number, nowMs: number): number {
   if (current > 0) {
-    return startMs + 2 * windowMs;
+    return shareFallsAtMs({ startMs: startMs + windowMs, previous: current, available: 0, windowMs });
   }
-  return previous > 0 ? startMs + windowMs : nowMs;
+  return previous > 0 ? shareFallsAtMs({ startMs, previous, available: 0, windowMs }) : nowMs;
+}
+
+interface FallingShare {
+  readonly startMs: number;
+  readonly previous: number;
+  readonly available: number;
+  readonly windowMs: number;
+}
+
+/**
+ * The first millisecond at which the share of `previous` units, more than `available`, is at most `available`: the first `e` with
+ * previous * (W - e - 1) < (available + 1) * W.
+ */
+function shareFallsAtMs({ startMs, previous, available, windowMs }: FallingShare): number {
+  return startMs + windowMs - multiplyDivideUp(available + 1, windowMs, previous);
 }

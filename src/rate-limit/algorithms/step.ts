@@ -54,12 +54,12 @@ export interface Steps<State> {
   ): Step<State>;
   /** Returns `units` that were taken before. The outcome is the one of `remaining` afterwards. */
   give(state: State, limit: StepLimit, nowMs: number, units: number): Step<State>;
-  /** Takes nothing: the outcome of a peek. */
+  /** Takes nothing: what is there. */
   remaining(state: State | undefined, limit: StepLimit, nowMs: number): Step<State>;
 }
 
-/** Turns the outcome of a peek into the one of a cost above the capacity. */
-export function asNever<State>(peek: Step<State>): Step<State> {
-  const outcome = { ...peek.outcome, allowed: false, never: true, retryAfterMs: 0, delayMs: 0 };
-  return { state: peek.state, outcome, repaired: peek.repaired };
+/** Turns the outcome of a step that takes nothing into the one of a cost above the capacity. */
+export function asNever<State>(idle: Step<State>): Step<State> {
+  const outcome = { ...idle.outcome, allowed: false, never: true, retryAfterMs: 0, delayMs: 0 };
+  return { state: idle.state, outcome, repaired: idle.repaired };
 }

@@ -4,9 +4,10 @@ if atMs < windowStartMs then
   other = atMs >= windowStartMs - windowMs and used or 0
   used = 0
 end
-local share = other * (windowStartMs + windowMs - nowMs)
-if share >= 9007199254740991 then
+-- The share, floor(weighted / W), fits exactly when weighted is below one unit more than what is left.
+local weighted = other * (windowStartMs + windowMs - nowMs - 1)
+if weighted >= 9007199254740991 then
   return 'F'
 end
-fits = used + cost <= limit and share <= (limit - used - cost) * windowMs
+fits = weighted < (limit - used - cost + 1) * windowMs
 emptyMs = windowStartMs + 2 * windowMs

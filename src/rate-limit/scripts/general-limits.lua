@@ -61,15 +61,15 @@ local function replyOf(outcomes)
   return table.concat(reply)
 end
 
--- All limits with these units, or, where one of them denies, the others with nothing taken. Whether all allow them.
-local function decideAll(allUnits)
+-- All limits with these units. In a peek, and where one of them denies, those that allow them answer with nothing taken. Whether all allow them.
+local function decideAll(allUnits, isPeek)
   local outcomes = {}
   local allowed = true
   for index = 1, #limits do
     outcomes[index] = step(index, allUnits)
     allowed = allowed and outcomes[index].allowed
   end
-  if not allowed then
+  if isPeek or not allowed then
     for index = 1, #limits do
       if outcomes[index].allowed then
         outcomes[index] = step(index, 0)

@@ -1,6 +1,6 @@
--- Decides all limits of a call as take.lua does, and writes nothing whatever comes of it.
+-- Decides all limits of a call as take.lua does, and takes and writes nothing whatever comes of it.
 
-local outcomes = decideAll(units)
+local outcomes = decideAll(units, true)
 if hasNewerChunk then
   return NEWER_LAYOUT
 end

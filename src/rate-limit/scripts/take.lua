@@ -1,9 +1,9 @@
 -- Takes the units from all limits of a call, or from none. A denial writes nothing, except for a state from a broken clock (step.ts, rule 4).
 
-local outcomes, allowed = decideAll(units)
+local outcomes, allowed = decideAll(units, false)
 local written = {}
 for index = 1, #limits do
-  if allowed and units > 0 then
+  if allowed then
     written[index] = outcomes[index]
   elseif outcomes[index].repaired then
     written[index] = step(index, 0)

@@ -23,11 +23,11 @@ export interface CacheSetRequestOutput {
   'namespace': (string);
   'key': (Buffer);
   'value': (Buffer);
-  'ttlMs'?: (number);
+  'ttlMs'?: (number | bigint);
   'tags': (string)[];
   'lease': (string);
   'absent': (boolean);
-  'staleMs': (number);
+  'staleMs': (number | bigint);
   'loadMs': (number);
   'release': (boolean);
   'ifAbsent': (boolean);

@@ -25,14 +25,14 @@ export interface CheckRateLimitRequest {
 export interface CheckRateLimitRequestOutput {
   'policy': (string);
   'key': (string);
-  'cost'?: (number);
+  'cost'?: (number | bigint);
   'requestId': (string);
   'partial': (boolean);
   'reserve': (boolean);
-  'reserveMs'?: (number);
+  'reserveMs'?: (number | bigint);
   'limits': (_pannier_v1_LimitOutput)[];
   'onFailure': (_pannier_v1_FailureModeOutput);
-  'maxDelayMs'?: (number);
+  'maxDelayMs'?: (number | bigint);
   'detail': (boolean);
   'peek': (boolean);
 }

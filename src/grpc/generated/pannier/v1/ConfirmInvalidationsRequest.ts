@@ -7,5 +7,5 @@ export interface ConfirmInvalidationsRequest {
 }
 
 export interface ConfirmInvalidationsRequestOutput {
-  'watchId': (number);
+  'watchId': (number | bigint);
 }

@@ -16,8 +16,8 @@ export interface CreateSessionRequest {
 export interface CreateSessionRequestOutput {
   'userId': (string);
   'data': ({[key: string]: Buffer});
-  'idleTtlMs'?: (number);
-  'absoluteTtlMs'?: (number);
+  'idleTtlMs'?: (number | bigint);
+  'absoluteTtlMs'?: (number | bigint);
   'labels': ({[key: string]: string});
   'sessionId': (string);
 }

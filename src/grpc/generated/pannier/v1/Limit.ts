@@ -16,8 +16,8 @@ export interface Limit {
 export interface LimitOutput {
   'name': (string);
   'algorithm': (_pannier_v1_AlgorithmOutput);
-  'limit': (number);
-  'windowMs': (number);
-  'burst'?: (number);
-  'holdMs': (number);
+  'limit': (number | bigint);
+  'windowMs': (number | bigint);
+  'burst'?: (number | bigint);
+  'holdMs': (number | bigint);
 }

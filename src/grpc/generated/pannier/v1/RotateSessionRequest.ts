@@ -17,5 +17,5 @@ export interface RotateSessionRequestOutput {
   'userId'?: (string);
   'set': ({[key: string]: Buffer});
   'remove': (string)[];
-  'graceMs'?: (number);
+  'graceMs'?: (number | bigint);
 }

@@ -13,7 +13,7 @@ export interface SettleRateLimitRequest {
 
 export interface SettleRateLimitRequestOutput {
   'reservationId': (string);
-  'used'?: (number);
+  'used'?: (number | bigint);
   'cancel'?: (boolean);
-  'extendMs'?: (number);
+  'extendMs'?: (number | bigint);
 }

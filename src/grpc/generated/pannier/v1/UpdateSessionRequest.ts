@@ -18,7 +18,7 @@ export interface UpdateSessionRequestOutput {
   'sessionId': (string);
   'set': ({[key: string]: Buffer});
   'remove': (string)[];
-  'ifVersion'?: (number);
-  'idleTtlMs'?: (number);
-  'absoluteTtlMs'?: (number);
+  'ifVersion'?: (number | bigint);
+  'idleTtlMs'?: (number | bigint);
+  'absoluteTtlMs'?: (number | bigint);
 }
