@@ -159,6 +159,12 @@ test('two Redis masters and a refused format have alerts of their own, because R
   expect(expressionOf('PannierRedisFormatRefused')).toContain('(pannier_redis_format_refused) > 0');
 });
 
+test('Sentinels that name no master have an alert of their own, because Redis is up until the next failover', () => {
+  const rule = rulesOf({}).find(({ alert }) => alert === 'PannierRedisSentinelsSilent');
+  expect(rule?.expr).toContain('(pannier_redis_sentinels_silent) > 0');
+  expect(rule?.labels).toEqual({ severity: 'warning' });
+});
+
 test('a refusal by Redis has an alert of its own, because Redis is up all the same and limits fail open', () => {
   const rule = rulesOf({}).find(({ alert }) => alert === 'PannierRedisRefuses');
   expect(rule).toMatchObject({
