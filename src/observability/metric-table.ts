@@ -171,7 +171,7 @@ export const METRICS = {
     name: 'pannier_memory_entries',
     type: 'gauge',
     labels: ['store'],
-    help: 'Entries of a memory store (no Redis): rate_limit, session, cache.',
+    help: 'Entries of a memory store (no Redis): rate_limit, session, cache. Ended ones leave within seconds.',
   },
   memoryBytes: {
     name: 'pannier_memory_bytes',
@@ -183,7 +183,7 @@ export const METRICS = {
     name: 'pannier_memory_evictions_total',
     type: 'counter',
     labels: ['store'],
-    help: 'Live entries that a full memory store gave up. An evicted counter opens its limit anew.',
+    help: 'Live limits that a full memory store gave up (rate_limit): they start anew. Ended ones are not counted.',
   },
   policyReloads: {
     name: 'pannier_policy_reloads_total',

@@ -174,6 +174,11 @@ test('a refusal by Redis has an alert of its own, because Redis is up all the sa
   });
 });
 
+test('live limits that a full memory store gives up have an alert, because nothing else shows that they start anew', () => {
+  const rule = rulesOf({}).find(({ alert }) => alert === 'PannierLimitsEvicted');
+  expect(rule?.expr).toContain('(rate(pannier_memory_evictions_total{store="rate_limit"}[5m])) > 0');
+});
+
 test('alerts say how bad it is and what it means', () => {
   for (const { labels, annotations } of rulesOf({})) {
     expect(labels.severity).toMatch(/^(critical|warning)$/);
