@@ -18,9 +18,12 @@ const REDIS_URLS = ['redis', 'rediss']
   })
   .join('|');
 
-const HOST_LABEL = '[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?';
-const HOST_NAME = `${HOST_LABEL}([.]${HOST_LABEL})*`;
-const MAPPED_ADDRESS = `\\s*(${HOST_NAME}|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?\\s*`;
+const LABEL_REST = '([A-Za-z0-9_-]*[A-Za-z0-9_])?';
+/** The last label is more than digits: not the end of an IPv4 address. */
+const LAST_LABEL = `[0-9]*([A-Za-z_]|[0-9]-+[A-Za-z0-9_])${LABEL_REST}`;
+const HOST_NAME = `([A-Za-z0-9_]${LABEL_REST}[.])*${LAST_LABEL}`;
+const IPV4 = '[0-9]{1,3}([.][0-9]{1,3}){3}';
+const MAPPED_ADDRESS = `\\s*(${HOST_NAME}|${IPV4}|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?\\s*`;
 const ADDRESS_MAPPING = `${MAPPED_ADDRESS}=${MAPPED_ADDRESS}`;
 
 const TEXT_PATTERNS: Readonly<Partial<Record<SettingName, string>>> = {
@@ -51,13 +54,18 @@ export function settingSchema({ name, kind, meaning }: SettingRow): Schema {
         throw new Error(`Cannot describe ${name}: its form is a function, wanted a pattern in TEXT_PATTERNS`);
       }
       return {
-        // A number or a word of YAML is text where such a text will do.
-        type: ['1', 'true'].every(kind.accepts) ? ['string', 'number', 'boolean'] : 'string',
+        type: textTypes(kind.accepts),
         pattern,
         description: `${kind.wanted}. ${meaning}`,
       };
     }
   }
+}
+
+/** A number or a word of YAML is text where such a text will do. */
+function textTypes(accepts: (value: string) => boolean): string | readonly string[] {
+  const others = [...(accepts('1') ? ['number'] : []), ...(accepts('true') ? ['boolean'] : [])];
+  return others.length === 0 ? 'string' : ['string', ...others];
 }
 
 /** The schema file with its definition of settings as the table is now. Throws where it has none. */

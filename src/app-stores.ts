@@ -186,10 +186,11 @@ function openRole(options: RedisStoresOptions, { role, target, keyspace, source 
   const { refusals } = access;
   const guard = new FormatGuard({ commands: redis, role, key: keyspace.format(role), clock, log });
   metrics.onScrape(role, () => {
-    const { conflictingMasters, changes } = redis.topologyStatus();
+    const { conflictingMasters, changes, silentSentinels } = redis.topologyStatus();
     const isFormatRefused = guard.refusal !== undefined;
     const refusedCodes = refusals.current().map(({ code }) => code);
-    return { isUp: redis.isReady(), conflictingMasters, masterChanges: changes, isFormatRefused, refusedCodes };
+    const isUp = redis.isReady();
+    return { isUp, conflictingMasters, masterChanges: changes, silentSentinels, isFormatRefused, refusedCodes };
   });
   redis.start();
   return { redis, guard, refusals };

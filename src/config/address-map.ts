@@ -52,7 +52,7 @@ export function parseAddressMap(text: string): AddressMapResult {
 
 /** The name that a certificate can hold and that TLS can send; no IP address. */
 export function isHostName(text: string): boolean {
-  const label = /^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/;
+  const label = /^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?$/;
   const labels = text.split('.');
   // What ends in a number is an IPv4 address or a mistyped one.
   return text.length <= 253 && labels.every((part) => label.test(part)) && !/^\d+$/.test(labels.at(-1) ?? '');

@@ -156,9 +156,19 @@ export const ANNOTATIONS = [
     initial: '`sidecar.redis.secretName`; none with `redis-url`, since a login belongs to its server',
     initialOf: (config) => configured(config.redis.secretName),
     meaning:
-      'Secret with any of the keys `username`, `password`, `sentinel-username`, `sentinel-password`, `ca.crt` and `subject-key`, and `url` where neither annotation nor configuration has one.',
+      'Secret with any of the keys `username`, `password`, `sentinel-username`, `sentinel-password`, `ca.crt`, `tls.crt`, `tls.key` and `subject-key`, and `url` where neither annotation nor configuration has one.',
     example: 'redis-login',
     wrong: ['Redis', 'redis login'],
+  },
+  {
+    name: 'redis-tls-secret',
+    kind: objectName('Secret'),
+    initial: '`sidecar.redis.tlsSecretName`, else `redis-secret`; none with `redis-url`',
+    initialOf: (config) => configured(config.redis.tlsSecretName),
+    meaning:
+      'Secret whose keys `ca.crt` and `tls.crt` with `tls.key` (CA and client certificate, as cert-manager keeps them) are used in place of those of `redis-secret`.',
+    example: 'redis-client-tls',
+    wrong: ['Redis', 'redis tls'],
   },
   {
     name: 'scope',

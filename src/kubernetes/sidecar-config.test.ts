@@ -31,7 +31,7 @@ describe('a configuration', () => {
     requests: {cpu: 1, memory: 128Mi}
     limits: {cpu: "2", memory: 256Mi}
   logLevel: warn
-  redis: {urls: ["redis://a:6379", "redis://b:6379"], secretName: redis-login}
+  redis: {urls: ["redis://a:6379", "redis://b:6379"], secretName: redis-login, tlsSecretName: client-tls}
   policiesConfigMap: ""
   socket: false
   env: {PANNIER_NEAR_MAX_ENTRIES: 10, PANNIER_KEY_PREFIX: ""}
@@ -42,7 +42,11 @@ describe('a configuration', () => {
       native: 'true',
       resources: { requests: { cpu: '1', memory: '128Mi' }, limits: { cpu: '2', memory: '256Mi' } },
       logLevel: 'warn',
-      redis: { urls: ['redis://a:6379', 'redis://b:6379'], secretName: 'redis-login' },
+      redis: {
+        urls: ['redis://a:6379', 'redis://b:6379'],
+        secretName: 'redis-login',
+        tlsSecretName: 'client-tls',
+      },
       policiesConfigMap: undefined,
       socket: false,
       env: { PANNIER_NEAR_MAX_ENTRIES: '10', PANNIER_KEY_PREFIX: '' },
@@ -66,6 +70,7 @@ describe('mistakes', () => {
   redis:
     urls: ["redis://u:hunter2@a/4"]
     secretName: Not A Name
+    tlsSecretName: Nor This
   env:
     PANNIER_SCOPE: x
     PANNIER_NEAR_MAX_ENTRIE: 4
@@ -82,10 +87,11 @@ describe('mistakes', () => {
       '5: Cannot read sidecar.resources.limits.memory: it is "32Mi", wanted memory from 96Mi',
       '7: Cannot read sidecar.redis.urls[0]: the database number must be 0 or absent (a Cluster has only database 0), got 4',
       '8: Cannot read sidecar.redis.secretName: it is "Not A Name"',
-      '10: Cannot read sidecar.env: Cannot use PANNIER_SCOPE: the injector sets it',
-      '10: Cannot read sidecar.env: Cannot use PANNIER_NEAR_MAX_ENTRIE: there is no such setting, wanted PANNIER_NEAR_MAX_ENTRIES',
-      '10: Cannot read sidecar.env: Cannot use LANG: it is no setting of pannier',
-      '13: Cannot read sidecar.socket: it is 1, wanted true or false',
+      '9: Cannot read sidecar.redis.tlsSecretName: it is "Nor This"',
+      '11: Cannot read sidecar.env: Cannot use PANNIER_SCOPE: the injector sets it',
+      '11: Cannot read sidecar.env: Cannot use PANNIER_NEAR_MAX_ENTRIE: there is no such setting, wanted PANNIER_NEAR_MAX_ENTRIES',
+      '11: Cannot read sidecar.env: Cannot use LANG: it is no setting of pannier',
+      '14: Cannot read sidecar.socket: it is 1, wanted true or false',
     ];
     expect(wanted.filter((start) => !found.some((line) => line.startsWith(start)))).toEqual([]);
     expect(found.length).toBe(wanted.length);

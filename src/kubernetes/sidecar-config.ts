@@ -25,7 +25,12 @@ export interface SidecarConfig {
   readonly native: 'auto' | 'true' | 'false';
   readonly resources: SidecarResources;
   readonly logLevel: string;
-  readonly redis: { readonly urls: readonly string[]; readonly secretName: string | undefined };
+  readonly redis: {
+    readonly urls: readonly string[];
+    readonly secretName: string | undefined;
+    /** Undefined: TLS files come from `secretName`. */
+    readonly tlsSecretName: string | undefined;
+  };
   /** A ConfigMap in the namespace of the pod. */
   readonly policiesConfigMap: string | undefined;
   readonly socket: boolean;
@@ -61,7 +66,7 @@ export function defaultSidecarConfig(sidecarImage: string): SidecarConfig {
     native: 'auto',
     resources: { requests: { cpu: '10m', memory: '96Mi' }, limits: { cpu: undefined, memory: '192Mi' } },
     logLevel: 'info',
-    redis: { urls: [], secretName: undefined },
+    redis: { urls: [], secretName: undefined, tlsSecretName: undefined },
     policiesConfigMap: 'pannier-policies',
     socket: true,
     env: {},
@@ -116,24 +121,23 @@ function readSidecar(reader: YamlReader, nodes: Nodes, parent: Node | undefined)
     resources: readResources(reader, nodes.get('resources'), initial.resources),
     logLevel: read('logLevel', setting('LOG_LEVEL')) ?? initial.logLevel,
     redis: readRedis(reader, nodes.get('redis')),
-    policiesConfigMap: readName(reader, nodes, { key: 'policiesConfigMap', initial: initial.policiesConfigMap }),
+    policiesConfigMap: nodes.has('policiesConfigMap')
+      ? readName(reader, nodes, { key: 'policiesConfigMap', path: 'sidecar', object: 'ConfigMap' })
+      : initial.policiesConfigMap,
     socket: socket === undefined ? initial.socket : (reader.flag(socket, 'sidecar.socket') ?? initial.socket),
     env: readEnv(reader, nodes.get('env')),
   };
 }
 
-/** A name, or '' for none. */
+/** The name of an object; '' or no key for none. */
 function readName(
   reader: YamlReader,
   nodes: Nodes,
-  { key, initial }: { key: string; initial: string | undefined },
+  { key, path, object }: { key: string; path: string; object: string },
 ): string | undefined {
   const node = nodes.get(key);
-  if (node === undefined) {
-    return initial;
-  }
-  const isNone = isScalar(node) && node.value === '';
-  return isNone ? undefined : valueAt(reader, { node, path: `sidecar.${key}`, kind: objectName('ConfigMap') });
+  const isNone = node === undefined || (isScalar(node) && node.value === '');
+  return isNone ? undefined : valueAt(reader, { node, path: `${path}.${key}`, kind: objectName(object) });
 }
 
 function readResources(reader: YamlReader, node: Node | undefined, initial: SidecarResources): SidecarResources {
@@ -173,10 +177,11 @@ export function resourceProblems(resources: SidecarResources): string[] {
 
 function readRedis(reader: YamlReader, node: Node | undefined): SidecarConfig['redis'] {
   if (node === undefined) {
-    return { urls: [], secretName: undefined };
+    return { urls: [], secretName: undefined, tlsSecretName: undefined };
   }
-  const nodes = reader.map(node, 'sidecar.redis', { known: ['urls', 'secretName'] });
-  const urlsNode = nodes?.get('urls');
+  const nodes: Nodes =
+    reader.map(node, 'sidecar.redis', { known: ['urls', 'secretName', 'tlsSecretName'] }) ?? new Map<string, Node>();
+  const urlsNode = nodes.get('urls');
   const list = urlsNode && reader.list(urlsNode, 'sidecar.redis.urls', { min: 0, max: REDIS_URLS_MAX });
   const urls = (list ?? []).map((url, index) =>
     valueAt(reader, { node: url, path: `sidecar.redis.urls[${index}]`, kind: setting('REDIS_URL') }),
@@ -186,12 +191,9 @@ function readRedis(reader: YamlReader, node: Node | undefined): SidecarConfig['r
   if (given.length > 1 && 'problems' in joined) {
     reader.refuse(urlsNode, 'sidecar.redis.urls', joined.problems.join('; '));
   }
-  const secret = nodes?.get('secretName');
-  const isNone = secret === undefined || (isScalar(secret) && secret.value === '');
-  const secretName = isNone
-    ? undefined
-    : valueAt(reader, { node: secret, path: 'sidecar.redis.secretName', kind: objectName('Secret') });
-  return { urls: given, secretName };
+  const secretAt = (key: string): string | undefined =>
+    readName(reader, nodes, { key, path: 'sidecar.redis', object: 'Secret' });
+  return { urls: given, secretName: secretAt('secretName'), tlsSecretName: secretAt('tlsSecretName') };
 }
 
 function readEnv(reader: YamlReader, node: Node | undefined): Readonly<Record<string, string>> {

@@ -89,6 +89,12 @@ export const METRICS = {
     labels: ['role'],
     help: 'Changes to another standalone master or to another deployment, and moves of the host name.',
   },
+  redisSentinelsSilent: {
+    name: 'pannier_redis_sentinels_silent',
+    type: 'gauge',
+    labels: ['role'],
+    help: 'Sentinels of the URL that name no master, because they are down, refuse the login or do not know the name. No series without Sentinel.',
+  },
   redisFormatRefused: {
     name: 'pannier_redis_format_refused',
     type: 'gauge',

@@ -51,7 +51,13 @@ test('10,000 decisions, calls and round trips add no series to those of the firs
 
 test('refusals by code: 1 while they last, 0 afterwards, and codes that are not known as (other)', async () => {
   let refusedCodes: readonly string[] = [];
-  const health = { isUp: true, conflictingMasters: 0, masterChanges: 0, isFormatRefused: false };
+  const health = {
+    isUp: true,
+    conflictingMasters: 0,
+    masterChanges: 0,
+    silentSentinels: undefined,
+    isFormatRefused: false,
+  };
   metrics.onScrape('state', () => ({ ...health, refusedCodes }));
   const refusals = async () =>
     (await metrics.text()).split('\n').filter((line) => line.startsWith('pannier_redis_refusals{'));

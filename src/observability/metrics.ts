@@ -35,6 +35,8 @@ export interface RedisHealth {
   readonly conflictingMasters: number;
   /** Since the start. */
   readonly masterChanges: number;
+  /** Sentinels that name no master; undefined without Sentinel. */
+  readonly silentSentinels: number | undefined;
   readonly isFormatRefused: boolean;
   /** Redis error codes, each with which something is refused now. */
   readonly refusedCodes: readonly string[];
@@ -134,6 +136,14 @@ export function createMetrics(options: MetricsOptions): Metrics {
     this.reset();
     for (const [role, read] of healthByRole) {
       this.inc({ role }, read().masterChanges);
+    }
+  });
+  gauge(METRICS.redisSentinelsSilent, function collect() {
+    for (const [role, read] of healthByRole) {
+      const { silentSentinels } = read();
+      if (silentSentinels !== undefined) {
+        this.set({ role }, silentSentinels);
+      }
     }
   });
   gauge(METRICS.redisFormatRefused, function collect() {

@@ -5,7 +5,7 @@
  *   1. An entry with a port applies to that address only, and before the entry of its host without a port, which applies to all other ports.
  *   2. A target without a port keeps the announced port.
  *   3. A target is not mapped again, and an address without an entry is reached as it was announced.
- *   4. The map is applied where an announcement is read (CLUSTER SLOTS, MOVED, ASK), so a node has one name everywhere: its reachable address.
+ *   4. The map is applied where an announcement is read (CLUSTER SLOTS, MOVED, ASK, Sentinels), so a node has one name everywhere: its reachable address.
  *      Seeds are not announcements.
  */
 import { canonicalHost } from '../lib/canonical-host.ts';

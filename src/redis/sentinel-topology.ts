@@ -93,7 +93,8 @@ export class SentinelTopology implements TopologySource {
         return source.#failures.refusal ?? source.#log.refusal;
       },
       get status() {
-        return { ...source.#log.status, reasons: source.#reasons() };
+        const silentSentinels = [...source.#votes.values()].filter(({ kind }) => kind !== 'master').length;
+        return { ...source.#log.status, silentSentinels, reasons: source.#reasons() };
       },
       nudge: () => void this.#request(),
       wish: () => this.#request(),

@@ -23,6 +23,8 @@ export interface TopologyStatus {
   readonly conflictingMasters: number;
   /** Changes to another master or another deployment. */
   readonly changes: number;
+  /** Sentinels that name no master; absent without Sentinel. */
+  readonly silentSentinels?: number;
   /** What an operator must know now, one sentence each. */
   readonly notices: readonly string[];
   /** Why each address (host:port) could not be used, while no server is. */

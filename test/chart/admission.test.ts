@@ -159,7 +159,7 @@ describe('policy mutating', () => {
   test('knows its own volumes by the hash that it writes', () => {
     const values = {
       policy: 'mutating',
-      redis: { url: 'redis://one', secretName: 'login' },
+      redis: { url: 'redis://one', secretName: 'login', tlsSecretName: 'client-tls' },
       policiesConfigMap: 'team',
     };
     const manifests = render(values);
@@ -172,6 +172,7 @@ describe('policy mutating', () => {
     const hash = /config-hash'\] != '([0-9a-f]{16})'/.exec(expression)?.[1];
     expect(written).toContain(`config-hash\\", value: \\"${hash}\\"`);
     expect(expression).toContain("volume.secret.secretName == 'login'");
+    expect(expression).toContain("volume.secret.secretName == 'client-tls'");
     expect(expression).toContain("volume.configMap.name == 'team'");
   });
 

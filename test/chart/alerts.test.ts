@@ -100,7 +100,7 @@ const RULE_VALUES: readonly Values[] = [
 
 test.each(RULE_VALUES)('%j: alerts are PromQL, about metrics and labels that there are', async (values) => {
   const rules = rulesOf(values);
-  expect(rules.length).toBe(values.policy === 'mutating' ? 5 : 8);
+  expect(rules.length).toBe(values.policy === 'mutating' ? 7 : 10);
   for (const { alert, expr, annotations } of rules) {
     expect({ alert, problems: await promqlProblems(expr) }).toEqual({ alert, problems: [] });
     // What the text shows is what the aggregation leaves.
@@ -157,6 +157,12 @@ test('two Redis masters and a refused format have alerts of their own, because R
   const expressionOf = (alert: string): string | undefined => rulesOf({}).find((rule) => rule.alert === alert)?.expr;
   expect(expressionOf('PannierRedisConflictingMasters')).toContain('(pannier_redis_conflicting_masters) > 0');
   expect(expressionOf('PannierRedisFormatRefused')).toContain('(pannier_redis_format_refused) > 0');
+});
+
+test('Sentinels that name no master have an alert of their own, because Redis is up until the next failover', () => {
+  const rule = rulesOf({}).find(({ alert }) => alert === 'PannierRedisSentinelsSilent');
+  expect(rule?.expr).toContain('(pannier_redis_sentinels_silent) > 0');
+  expect(rule?.labels).toEqual({ severity: 'warning' });
 });
 
 test('a refusal by Redis has an alert of its own, because Redis is up all the same and limits fail open', () => {

@@ -38,7 +38,10 @@ const CASES: readonly Values[] = [
   {},
   { devRedis: { enabled: true } },
   { redis: { url: ['redis://one:6379', 'redis://two:6379'], secretName: 'login' } },
+  { redis: { url: 'redis+sentinel://one,two,three/shop-main', secretName: 'login' } },
   { redis: { secretName: 'login' } },
+  { redis: { url: 'rediss://one:6379', tlsSecretName: 'client-tls' } },
+  { redis: { secretName: 'login', tlsSecretName: 'client-tls' }, sidecar: { socket: false }, policiesConfigMap: '' },
   { redis: { url: 'redis://user:pa$(x)$$y@one' } },
   {
     sidecar: {

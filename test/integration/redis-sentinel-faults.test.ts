@@ -91,6 +91,7 @@ test('all Sentinels end: the master in use serves on, the log says so once, and 
   await Promise.all(group.sentinels.map((sentinel) => sentinel.kill()));
   await waitFor('the notice', () => notice(client) !== '');
   expect(notice(client)).toMatch(/^cannot learn the Redis master of "shop-main": [23] of 3 Sentinels do not answer \(/);
+  await waitFor('all of them missing', () => client.topologyStatus().silentSentinels === 3);
   expect(notice(client)).toContain(`; using ${nodes(client).join()} until a majority names another one`);
   // A cut of the connection does not matter either.
   await master.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
@@ -206,8 +207,12 @@ describe('Sentinels with a login of their own', () => {
     const readiness = async (): Promise<string> => await (await fetch(`${sidecar.adminUrl}/readyz`)).text();
     await waitFor('the refusal in /readyz', async () => (await readiness()).includes('Sentinels answer WRONGPASS'));
     expect(await readiness()).toContain('set PANNIER_REDIS_SENTINEL_PASSWORD_FILE');
+    const metrics = async (): Promise<string> => await (await fetch(`${sidecar.adminUrl}/metrics`)).text();
+    expect(await metrics()).toContain('pannier_redis_sentinels_silent{role="state"} 3\n');
     writeFileSync(file, `${sentinelPassword}\n`);
     await waitFor('service', async () => /redis state .*: connected/.test(await readiness()), 20_000);
+    const allVote = 'pannier_redis_sentinels_silent{role="state"} 0\n';
+    await waitFor('all votes', async () => (await metrics()).includes(allVote), 20_000);
     expect(sidecar.output()).not.toMatch(new RegExp(`${sentinelPassword}|${SERVER_PASSWORD}`));
     await sidecar.stop();
     rmSync(directory, { recursive: true });
@@ -232,15 +237,26 @@ test('a majority that names a replica: the old master is left, and nothing is us
   const [master, replica] = group.servers as [RedisNode, RedisNode];
   const client = open(group.url);
   await ready(client);
+  const events: string[] = [];
+  const subscriber = client.createSubscriber({
+    onLive: () => void events.push('live'),
+    onLost: () => void events.push('lost'),
+    onMessage: () => undefined,
+  });
+  subscriber.subscribe('channel');
+  await waitFor('the subscription', () => events.join() === 'live');
   for (const sentinel of group.sentinels.slice(1)) {
     await sentinel.command('SENTINEL', 'REMOVE', MASTER_NAME);
     await monitor(sentinel, replica);
   }
   await waitFor('the notice', () => notice(client).includes('it reports that it is a replica'));
+  // The old master is well, so only the change of its owner ends the subscription.
+  expect(events.join()).toBe('live,lost');
   expect([await write(client, '1'), nodes(client), await master.command('DBSIZE')]).toEqual(['unavailable', [], 0]);
   await replica.command('REPLICAOF', 'NO', 'ONE');
   await waitFor('service', async () => (await write(client, '2')) === 'OK', 20_000);
   expect(nodes(client)).toEqual([`127.0.0.1:${replica.port}`]);
+  await waitFor('the subscription there', () => events.join() === 'live,lost,live');
 }, 60_000);
 
 test('a URL that lists one Sentinel of three is used with a warning', async () => {

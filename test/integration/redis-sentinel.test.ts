@@ -119,7 +119,7 @@ test.each(failovers)(
     await writer.stop();
     expect(await write('3')).toBe('OK');
     await waitFor('the value', async () => (await next.command('GET', 'a')) === '3');
-    expect(redis.topologyStatus()).toEqual({ conflictingMasters: 0, changes: 1, notices: [], reasons: new Map() });
+    expect(redis.topologyStatus()).toMatchObject({ conflictingMasters: 0, changes: 1, notices: [] });
     expect(lines).toContain('warn changed to the Redis master that the Sentinels elected');
   },
   60_000,
@@ -184,7 +184,7 @@ test('a minority that names another master is not believed', async () => {
   await waitFor('several questions to the liar', hasPassed(3_000));
   await writer.stop();
   expect([used(), await stranger.command('DBSIZE')]).toEqual([[nameOf(master)], 0]);
-  expect(redis.topologyStatus()).toEqual({ conflictingMasters: 0, changes: 0, notices: [], reasons: new Map() });
+  expect(redis.topologyStatus()).toMatchObject({ conflictingMasters: 0, changes: 0, silentSentinels: 0, notices: [] });
 }, 60_000);
 
 test('near-cache entries and subscriptions follow the switch: a watch is flushed and sees what the new master has', async () => {

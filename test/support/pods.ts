@@ -44,6 +44,7 @@ const pannierAnnotations = fc.record(
     'pannier.dev/socket': fc.constantFrom('true', 'false'),
     'pannier.dev/native': fc.constantFrom('auto', 'true', 'false'),
     'pannier.dev/redis-secret': fc.constant('redis-login'),
+    'pannier.dev/redis-tls-secret': fc.constant('redis-client-tls'),
     'pannier.dev/grpc-port': fc.constantFrom('9470', '19470'),
     'pannier.dev/scope': fc.constantFrom('a', 'b'),
   },

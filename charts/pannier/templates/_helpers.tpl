@@ -119,6 +119,7 @@ sidecar:
   redis:
     urls: {{- include "pannier.redisUrls" . | fromJsonArray | toYaml | nindent 6 }}
     secretName: {{ .Values.redis.secretName | default "" | quote }}
+    tlsSecretName: {{ .Values.redis.tlsSecretName | default "" | quote }}
   policiesConfigMap: {{ .Values.policiesConfigMap | default "" | quote }}
   socket: {{ .Values.sidecar.socket }}
   env:

@@ -43,6 +43,7 @@ env:
   {{- end }}
   {{- $urls := include "pannier.redisUrls" . | fromJsonArray }}
   {{- $secret := .Values.redis.secretName }}
+  {{- $tlsSecret := .Values.redis.tlsSecretName }}
   {{- if $urls }}
   - name: PANNIER_REDIS_URL
     value: {{ include "pannier.unexpanded" (join "," $urls) | quote }}
@@ -70,10 +71,17 @@ env:
         optional: true
   - name: PANNIER_REDIS_SENTINEL_PASSWORD_FILE
     value: /etc/pannier/redis/sentinel-password
-  - name: PANNIER_REDIS_TLS_CA_FILE
-    value: /etc/pannier/redis/ca.crt
   - name: PANNIER_SUBJECT_KEY_FILE
     value: /etc/pannier/redis/subject-key
+  {{- end }}
+  {{- if or $secret $tlsSecret }}
+  {{- $directory := ternary "/etc/pannier/redis-tls" "/etc/pannier/redis" (not (empty $tlsSecret)) }}
+  - name: PANNIER_REDIS_TLS_CA_FILE
+    value: {{ $directory }}/ca.crt
+  - name: PANNIER_REDIS_TLS_CERT_FILE
+    value: {{ $directory }}/tls.crt
+  - name: PANNIER_REDIS_TLS_KEY_FILE
+    value: {{ $directory }}/tls.key
   - name: PANNIER_REDIS_FILES_OPTIONAL
     value: "true"
   {{- end }}
@@ -117,7 +125,7 @@ securityContext:
   runAsUser: 65532
   seccompProfile:
     type: RuntimeDefault
-{{- if or .Values.sidecar.socket .Values.policiesConfigMap $secret }}
+{{- if or .Values.sidecar.socket .Values.policiesConfigMap $secret $tlsSecret }}
 volumeMounts:
   {{- if .Values.sidecar.socket }}
   - name: pannier-socket
@@ -131,6 +139,11 @@ volumeMounts:
   {{- if $secret }}
   - name: pannier-redis
     mountPath: /etc/pannier/redis
+    readOnly: true
+  {{- end }}
+  {{- if $tlsSecret }}
+  - name: pannier-redis-tls
+    mountPath: /etc/pannier/redis-tls
     readOnly: true
   {{- end }}
 {{- end }}
@@ -151,6 +164,11 @@ volumeMounts:
 {{- end }}
 {{- with .Values.redis.secretName }}
 - name: pannier-redis
+  secret:
+    secretName: {{ . }}
+{{- end }}
+{{- with .Values.redis.tlsSecretName }}
+- name: pannier-redis-tls
   secret:
     secretName: {{ . }}
 {{- end }}

@@ -3,7 +3,15 @@
  */
 import { STATUS_ANNOTATIONS } from '../annotations.ts';
 import type { Container, Pod } from '../pod.ts';
-import { endpointsOf, POLICIES_VOLUME, REDIS_VOLUME, SIDECAR_NAME, type Sidecar, SOCKET_VOLUME } from './sidecar.ts';
+import {
+  endpointsOf,
+  POLICIES_VOLUME,
+  REDIS_TLS_VOLUME,
+  REDIS_VOLUME,
+  SIDECAR_NAME,
+  type Sidecar,
+  SOCKET_VOLUME,
+} from './sidecar.ts';
 
 export interface Previous {
   readonly container: Container;
@@ -20,7 +28,7 @@ export interface Previous {
  */
 export type Kept = ReadonlySet<string>;
 
-const OWN_VOLUMES = new Set([SOCKET_VOLUME, POLICIES_VOLUME, REDIS_VOLUME]);
+const OWN_VOLUMES = new Set([SOCKET_VOLUME, POLICIES_VOLUME, REDIS_VOLUME, REDIS_TLS_VOLUME]);
 
 /** Undefined: the pod bears no sidecar of ours. A user's own container called pannier is none. */
 export function findPrevious(pod: Pod): Previous | undefined {

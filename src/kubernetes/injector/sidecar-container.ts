@@ -11,6 +11,7 @@ import type { ResourceList } from '../sidecar-config.ts';
 import {
   endpointsOf,
   POLICIES_VOLUME,
+  REDIS_TLS_VOLUME,
   REDIS_VOLUME,
   SIDECAR_NAME,
   type Sidecar,
@@ -20,6 +21,7 @@ import {
 
 const POLICIES_DIRECTORY = '/etc/pannier/policies';
 const REDIS_DIRECTORY = '/etc/pannier/redis';
+const REDIS_TLS_DIRECTORY = '/etc/pannier/redis-tls';
 /** The program in its image, for hooks; the image's own entry point runs the sidecar. */
 const PROGRAM = ['/nodejs/bin/node', '/app/dist/main.mjs'];
 /** The user `nonroot` of the image. */
@@ -69,6 +71,9 @@ export function sidecarVolumes(sidecar: Sidecar): Volume[] {
   if (sidecar.redisSecret !== undefined) {
     volumes.push({ name: REDIS_VOLUME, secret: { secretName: sidecar.redisSecret } });
   }
+  if (sidecar.redisTlsSecret !== undefined) {
+    volumes.push({ name: REDIS_TLS_VOLUME, secret: { secretName: sidecar.redisTlsSecret } });
+  }
   return volumes;
 }
 
@@ -108,7 +113,7 @@ function sidecarEnvironment(sidecar: Sidecar): EnvironmentVariable[] {
   return variables;
 }
 
-function redisEnvironment({ redisUrl, redisSecret }: Sidecar): EnvironmentVariable[] {
+function redisEnvironment({ redisUrl, redisSecret, redisTlsSecret }: Sidecar): EnvironmentVariable[] {
   const variables: EnvironmentVariable[] = [];
   const fromSecret = (name: string, key: string, optional: boolean): EnvironmentVariable => ({
     name,
@@ -125,8 +130,14 @@ function redisEnvironment({ redisUrl, redisSecret }: Sidecar): EnvironmentVariab
     variables.push({ name: 'PANNIER_REDIS_PASSWORD_FILE', value: `${REDIS_DIRECTORY}/password` });
     variables.push(fromSecret('PANNIER_REDIS_SENTINEL_USERNAME', 'sentinel-username', true));
     variables.push({ name: 'PANNIER_REDIS_SENTINEL_PASSWORD_FILE', value: `${REDIS_DIRECTORY}/sentinel-password` });
-    variables.push({ name: 'PANNIER_REDIS_TLS_CA_FILE', value: `${REDIS_DIRECTORY}/ca.crt` });
     variables.push({ name: 'PANNIER_SUBJECT_KEY_FILE', value: `${REDIS_DIRECTORY}/subject-key` });
+  }
+  if (redisSecret !== undefined || redisTlsSecret !== undefined) {
+    const directory = redisTlsSecret === undefined ? REDIS_DIRECTORY : REDIS_TLS_DIRECTORY;
+    // The keys of a Secret of type kubernetes.io/tls, which cert-manager keeps.
+    variables.push({ name: 'PANNIER_REDIS_TLS_CA_FILE', value: `${directory}/ca.crt` });
+    variables.push({ name: 'PANNIER_REDIS_TLS_CERT_FILE', value: `${directory}/tls.crt` });
+    variables.push({ name: 'PANNIER_REDIS_TLS_KEY_FILE', value: `${directory}/tls.key` });
     variables.push({ name: 'PANNIER_REDIS_FILES_OPTIONAL', value: 'true' });
   }
   return variables;
@@ -157,6 +168,9 @@ function sidecarMounts(sidecar: Sidecar): VolumeMount[] {
   }
   if (sidecar.redisSecret !== undefined) {
     mounts.push({ name: REDIS_VOLUME, mountPath: REDIS_DIRECTORY, readOnly: true });
+  }
+  if (sidecar.redisTlsSecret !== undefined) {
+    mounts.push({ name: REDIS_TLS_VOLUME, mountPath: REDIS_TLS_DIRECTORY, readOnly: true });
   }
   return mounts;
 }

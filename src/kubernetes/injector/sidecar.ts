@@ -10,6 +10,7 @@ export const SIDECAR_NAME = 'pannier';
 export const SOCKET_VOLUME = 'pannier-socket';
 export const POLICIES_VOLUME = 'pannier-policies';
 export const REDIS_VOLUME = 'pannier-redis';
+export const REDIS_TLS_VOLUME = 'pannier-redis-tls';
 export const SOCKET_DIRECTORY = '/run/pannier';
 
 /** With or without a slash at the end it is the same place. */
@@ -30,6 +31,8 @@ export interface Sidecar {
   readonly hasSocket: boolean;
   readonly resources: SidecarResources;
   readonly redisSecret: string | undefined;
+  /** Undefined: TLS files come from `redisSecret`. */
+  readonly redisTlsSecret: string | undefined;
   readonly policiesConfigMap: string | undefined;
   /** Undefined: the namespace of the pod. */
   readonly scope: string | undefined;
@@ -55,7 +58,7 @@ export function resolveSidecar({ pod, annotations, config, kubelets }: SidecarSo
   const native = annotations.native ?? config.native;
   const configuredUrls = config.redis.urls.length > 0 ? config.redis.urls.join(',') : undefined;
   // A login belongs to its server: a pod that names a Redis of its own brings its own Secret, or needs none.
-  const configuredSecret = annotations['redis-url'] === undefined ? config.redis.secretName : undefined;
+  const configuredSecrets: Partial<SidecarConfig['redis']> = annotations['redis-url'] === undefined ? config.redis : {};
   const graceSeconds = pod.spec?.terminationGracePeriodSeconds;
   return {
     image: annotations.image ?? config.image,
@@ -68,7 +71,8 @@ export function resolveSidecar({ pod, annotations, config, kubelets }: SidecarSo
       requests: resourceList(config.resources.requests, annotations['cpu-request'], annotations['memory-request']),
       limits: resourceList(config.resources.limits, annotations['cpu-limit'], annotations['memory-limit']),
     },
-    redisSecret: annotations['redis-secret'] ?? configuredSecret,
+    redisSecret: annotations['redis-secret'] ?? configuredSecrets.secretName,
+    redisTlsSecret: annotations['redis-tls-secret'] ?? configuredSecrets.tlsSecretName,
     policiesConfigMap: annotations.policies ?? config.policiesConfigMap,
     scope: annotations.scope,
     redisUrl: annotations['redis-url'] ?? configuredUrls,
