@@ -91,15 +91,15 @@ export class BoundedMap<Value> {
   }
 
   /**
-   * Whether `set` of an entry of this size would have to evict something that is alive. `otherBytes` is what else counts against the same
-   * bound.
+   * Whether `set` of an entry of this size would have to evict something that is alive. `otherBytes` returns what else counts against the
+   * same bound; `onEvict` may have changed it.
    */
-  isFullFor(key: string, entry: { bytes: number; nowMs: number; otherBytes?: number }): boolean {
-    const { bytes, nowMs, otherBytes = 0 } = entry;
+  isFullFor(key: string, entry: { bytes: number; nowMs: number; otherBytes?: () => number }): boolean {
+    const { bytes, nowMs, otherBytes = () => 0 } = entry;
     const old = this.#live(key, nowMs);
     const extraEntries = old === undefined ? 1 : 0;
-    const extraBytes = entryBytes(key, bytes) - (old?.bytes ?? 0) + otherBytes;
-    while (this.#overflows(extraEntries, extraBytes)) {
+    const extraBytes = entryBytes(key, bytes) - (old?.bytes ?? 0);
+    while (this.#overflows(extraEntries, extraBytes + otherBytes())) {
       if (!this.#dropEnded(nowMs)) {
         return true;
       }

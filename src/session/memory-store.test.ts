@@ -57,6 +57,32 @@ test('holds its bound in bytes, for a change of data as well', () => {
   expect(store.bytes).toBeLessThanOrEqual(100_000);
 });
 
+test('an ended session makes room with its user', () => {
+  const clock = new FakeClock();
+  const other = { userId: 'b'.repeat(50) };
+  const measured = new MemorySessionStore({ clock });
+  measured.create(session(1));
+  measured.create(session(2, other));
+  const store = new MemorySessionStore({ clock, maxBytes: measured.bytes });
+  store.create(session(1, { idleTtlMs: 60_000, absoluteTtlMs: 60_000 }));
+  store.create(session(2, { userId: 'a'.repeat(50) }));
+  clock.advance(1_000);
+  expect(create(store, session(3, other))).toBe('created');
+});
+
+test('a full store admits changes that need no more room', () => {
+  const clock = new FakeClock();
+  const measured = new MemorySessionStore({ clock });
+  measured.create(session(1, { userId: 'user' }));
+  const store = new MemorySessionStore({ clock, maxBytes: measured.bytes });
+  store.create(session(1, { userId: 'user' }));
+  const change = { set: new Map<string, Buffer>(), remove: new Set<string>() };
+  const update = { ifVersion: undefined, idleTtlMs: 2_000, absoluteTtlMs: undefined, change };
+  expect(store.update(session(1).credential, update)).toMatchObject({ outcome: 'updated' });
+  const rotation = { verifier: 'next', userId: undefined, change, graceMs: 0 };
+  expect(store.rotate(session(1).credential, rotation)).toMatchObject({ outcome: 'rotated' });
+});
+
 test('a session of many small fields counts as what it takes', () => {
   const store = new MemorySessionStore({ clock: new FakeClock() });
   const names = Array.from({ length: 50 }, (_, index) => String(index).padStart(20, 'n'));

@@ -318,7 +318,7 @@ export class MemorySessionStore implements SessionStore {
   #isFullFor(session: MemorySession, nowMs: number): boolean {
     const { handle, userId } = session;
     const hasUser = userId !== '';
-    const otherBytes = this.#users.bytes + (hasUser ? this.#users.growthBytes(userId, nowMs) : 0);
+    const otherBytes = () => this.#users.bytes + (hasUser ? this.#users.growthBytes(userId, handle, nowMs) : 0);
     return (
       this.#sessions.isFullFor(handle, { bytes: session.ownBytes + session.dataBytes, nowMs, otherBytes }) ||
       (hasUser && this.#users.isFullFor(userId, nowMs))

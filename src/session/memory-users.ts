@@ -1,8 +1,8 @@
 /**
  * The users of the memory store: for each the generation that its sessions must bear, and the list of their handles.
  *
- * A user is forgotten with its last session, or once its longest one would have ended if it has sessions that its list does not know. One that comes back gets a generation that was never given before, so that nothing of the
- * forgotten one is valid again.
+ * A user is forgotten with its last session, or once its longest one would have ended if it has sessions that its list does not know. One
+ * that comes back gets a generation that was never given before, so that nothing of the forgotten one is valid again.
  */
 import { type BoundedMap, entryBytes } from '../lib/bounded-map.ts';
 import type { ExpirySweeper } from '../lib/expiry-sweeper.ts';
@@ -57,9 +57,13 @@ export class MemoryUsers {
     return this.#users.isFullFor(userId, { bytes: 0, nowMs });
   }
 
-  /** What entering a session of this user adds to `bytes`, at most. */
-  growthBytes(userId: string, nowMs: number): number {
-    return this.#users.peek(userId, nowMs) === undefined ? entryBytes(userId, listBytes(1)) : HANDLE_BYTES;
+  /** What entering this session of the user adds to `bytes`, at most. */
+  growthBytes(userId: string, handle: string, nowMs: number): number {
+    const user = this.#users.peek(userId, nowMs);
+    if (user === undefined) {
+      return entryBytes(userId, listBytes(1));
+    }
+    return user.listed.has(handle) ? 0 : HANDLE_BYTES;
   }
 
   /** Lists the session under its user, for whom there must be room, and gives back the generation that it must bear. */
