@@ -65,9 +65,9 @@ function name(): string {
   return `user-${randomBytes(6).toString('hex')}`;
 }
 
-async function create(on: SessionStore, userId: string, userLimit?: UserLimit) {
+async function create(on: SessionStore, userId: string, userLimit?: UserLimit, lifeMs = 60_000) {
   const { credential, selector } = issueSessionId(randomBytes);
-  const lives = { idleTtlMs: 60_000, absoluteTtlMs: 60_000 };
+  const lives = { idleTtlMs: lifeMs, absoluteTtlMs: lifeMs };
   const limit = userLimit === undefined ? {} : { userLimit };
   const { outcome } = await on.create(
     { credential, userId, data: new Map(), labels: new Map(), ...lives, ...limit },
@@ -250,6 +250,22 @@ describe('with a limit of one live session per user', () => {
     });
     await expect(create(late, user, REFUSE)).rejects.toMatchObject({ kind: 'deadline' });
     expect((await store.list(user, deadline())).map(({ handle }) => handle)).toEqual([other?.handle]);
+  });
+
+  test('a login that takes longer than its session is to live keeps its place until it has its session', async () => {
+    const user = name();
+    const lifeMs = 200;
+    let other = '';
+    const slow = storeWithCallAfter('session-user-enter', async () => {
+      const enteredAtMs = Date.now();
+      await waitFor('the life of the session', () => Date.now() > enteredAtMs + lifeMs, 5_000);
+      other = (await create(store, user, REFUSE)).outcome;
+    });
+    // A machine that takes 2 s for this refuses the slow one in place of the other.
+    const first = await create(slow, user, REFUSE, lifeMs).catch((error: unknown) => error);
+    expect([first, other]).toEqual(
+      other === 'created' ? [expect.objectContaining({ kind: 'deadline' }), 'created'] : [first, 'user_full'],
+    );
   });
 
   test('a login by rotation that is too late changes nothing', async () => {

@@ -45,11 +45,12 @@ local function list_others(settles)
   for index = 1, #all, 2 do
     local handle = string.match(all[index], '^h:(.*)$')
     if handle and handle ~= ARGV[1] then
-      local listed, absolute_end = parse_entry(all[index + 1])
+      local listed = parse_entry(all[index + 1])
       others[#others + 1] = handle
       -- A damaged entry counts as the oldest, if its session is live.
       others[#others + 1] = whole(listed or 0)
-      others[#others + 1] = (not listed or now - listed >= settles or now >= absolute_end) and 1 or 0
+      -- However short the session: its absolute expiry counts from when it is made, not from when it is listed.
+      others[#others + 1] = (not listed or now - listed >= settles) and 1 or 0
     end
   end
   return others
