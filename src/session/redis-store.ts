@@ -203,7 +203,11 @@ export class RedisSessionStore implements SessionStore {
       return { outcome: 'too_large', fields: numberOf(first), bytes: numberOf(second) };
     }
     if (changesUser && old.userId !== '') {
-      unattended(this.#users.forget(old.userId, handle, deadlineAtMs));
+      const forgotten = this.#users.forget(old.userId, handle, deadlineAtMs).catch(() => undefined);
+      if (rotation.userLimit !== undefined) {
+        // Until it has left the list, the next login of the user would count it as one in progress, and end another session.
+        await forgotten;
+      }
     }
     const session = sessionOf(handle, first);
     if (isLogin && session.absoluteEndMs > old.absoluteEndMs) {

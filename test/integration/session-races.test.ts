@@ -3,6 +3,7 @@
  * named step and before the next.
  */
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { UserLimit } from '../../src/config/policy-file.ts';
 import { StoreError } from '../../src/lib/store-error.ts';
 import type { RedisCommands } from '../../src/redis/commands.ts';
@@ -291,6 +292,26 @@ describe('with a limit of one live session per user', () => {
     expect(outcome).toBe('created');
     expect(await read(credential)).toMatchObject({ userId: user });
     expect(moved === undefined ? undefined : await read(moved)).toBeDefined();
+  });
+
+  test('a session that left its user does not cost another one its life, however late its entry is removed', async () => {
+    const user = name();
+    const limit: UserLimit = { maxSessions: 2, atLimit: 'evict' };
+    const first = await create(store, user, limit);
+    const leaving = await create(store, user, limit);
+    const commands: RedisCommands = {
+      send: (...call) => redis.send(...call),
+      run: async (script, ...call) => {
+        if (script.name === 'session-user-forget') {
+          await sleep(300);
+        }
+        return await redis.run(script, ...call);
+      },
+    };
+    const slow = new RedisSessionStore({ commands, keyspace });
+    expect((await rotate(slow, leaving, '', limit)).outcome).toBe('rotated');
+    expect((await create(store, user, limit)).outcome).toBe('created');
+    expect(await read(first.credential)).toMatchObject({ userId: user });
   });
 
   test('a session that comes back to its user while it is taken for ended keeps its place', async () => {
