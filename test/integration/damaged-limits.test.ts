@@ -160,6 +160,27 @@ describe('a log of several chunks', () => {
     expect(await world.expectReported('state', 'DAMAGED', take)).toBe(299);
   });
 
+  test('two logs of one call that are damaged both count afresh', async () => {
+    const limits = [limit, { ...limit, name: 'b' }];
+    const takeBoth = async (cost: number) => {
+      const answer = await world.client.checkRateLimit({ key: 'subject', limits, cost, detail: true });
+      return answer.ok ? answer.response.limits.map((each) => each.remaining) : answer.code;
+    };
+    // Until it denies, and takes of many milliseconds make chunks.
+    for (let left = limit.limit; left >= 0; left -= 1) {
+      await takeBoth(1);
+    }
+    const key = await world.onlyKey('rl:*');
+    const fields = ((await world.redis.command('HKEYS', key)) as unknown[]).map(String);
+    const chunks = fields.filter((each) => each.endsWith('#0'));
+    expect(chunks).toHaveLength(2);
+    for (const field of chunks) {
+      await world.send('HSET', key, field, Buffer.from('garbage'));
+    }
+    expect(await takeBoth(0)).toEqual([300, 300]);
+    expect(await world.expectReported('state', 'DAMAGED', () => takeBoth(1))).toEqual([299, 299]);
+  });
+
   async function chunkOf(key: string): Promise<string> {
     const fields = ((await world.redis.command('HKEYS', key)) as unknown[]).map(String);
     return fields.find((field) => field.endsWith('#0')) ?? '';

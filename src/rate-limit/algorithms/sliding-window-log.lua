@@ -10,8 +10,13 @@ local LOG_CHUNK_HEAD_BYTES = 17
 local LOG_CHUNKS_READ = 16
 -- A chunk of a newer layout was met: what was computed since then means nothing and must not be written.
 local hasNewerChunk = false
--- The field of the log with that chunk, where it is damaged and not newer.
-local damagedLog = nil
+-- The fields of the logs with such a chunk, where it is damaged and not newer.
+local damagedLogs = {}
+
+local function noteDamagedChunk(field)
+  hasNewerChunk = true
+  damagedLogs[#damagedLogs + 1] = field
+end
 
 local function logChunkField(field, index)
   return string.format('%s#%.0f', field, index)
@@ -26,7 +31,7 @@ end
 local function logChunk(field, index)
   local value = redis.call('HGET', KEYS[1], logChunkField(field, index))
   if isDamagedChunk(value) then
-    hasNewerChunk, damagedLog = true, field
+    noteDamagedChunk(field)
     return 0, ''
   end
   local _, layout, units = struct.unpack('<dBd', value)
@@ -134,7 +139,7 @@ local function logFindChunk(field, log, wanted, chunkUnits)
     end
     for _, value in ipairs(redis.call('HMGET', KEYS[1], unpack(parts))) do
       if isDamagedChunk(value) then
-        hasNewerChunk, damagedLog = true, field
+        noteDamagedChunk(field)
         return nil, 0
       end
       local _, layout, units = struct.unpack('<dBd', value)

@@ -19,7 +19,7 @@ end
 
 -- The reply where a chunk of a log cannot be read.
 local function unreadableChunk()
-  return damagedLog and removeDamaged({ damagedLog }) or NEWER_LAYOUT
+  return #damagedLogs > 0 and removeDamaged(damagedLogs) or NEWER_LAYOUT
 end
 
 -- When the value ends; of a damaged one: it has ended.
