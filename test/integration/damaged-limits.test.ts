@@ -160,6 +160,19 @@ describe('a log of several chunks', () => {
     expect(await world.expectReported('state', 'DAMAGED', take)).toBe(299);
   });
 
+  test.each([1e300, 2 ** 53, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN, -1e300])(
+    'a reset of a log whose first and last chunk are %d ends, and removes it',
+    async (number) => {
+      await take();
+      const key = await world.onlyKey('rl:*');
+      const [field = ''] = ((await world.redis.command('HKEYS', key)) as unknown[]).map(String);
+      await world.send('HSET', key, field, Buffer.concat([head(1), numbers(NOW, number, number, 0, 0, 0)]));
+      const answer = await world.client.resetRateLimit({ key: 'subject', limits: [limit] });
+      expect(answer).toMatchObject({ ok: true, response: { existed: true } });
+      expect(await take()).toBe(299);
+    },
+  );
+
   test('two logs of one call that are damaged both count afresh', async () => {
     const limits = [limit, { ...limit, name: 'b' }];
     const takeBoth = async (cost: number) => {

@@ -38,9 +38,11 @@ for index, name in ipairs(ARGV) do
   if value and string.sub(name, 1, 2) == '2:' and #value >= LOG_HEAD_BYTES then
     local _, first, next = struct.unpack('<ddd', value, HEAD_BYTES + 1)
     local chunks = {}
-    -- Those of a damaged log end with the key.
-    for number = first, next - first <= MAX_CHUNKS and next - 1 or first - 1 do
-      chunks[#chunks + 1] = string.format('%s#%.0f', name, number)
+    -- Those of a damaged log end with the key. Beyond 2^53 adding 1 changes nothing, and the loop would never end.
+    if first >= 0 and next < 9007199254740992 and next - first <= MAX_CHUNKS then
+      for number = first, next - 1 do
+        chunks[#chunks + 1] = string.format('%s#%.0f', name, number)
+      end
     end
     if #chunks > 0 and not note(chunks) then
       return NEWER_LAYOUT
