@@ -314,6 +314,19 @@ describe('with a limit of one live session per user', () => {
     expect(await read(first.credential)).toMatchObject({ userId: user });
   });
 
+  test.each([
+    ['from a clock that was ahead', `${Date.now() + 86_400_000} ${Date.now() + 172_800_000}`],
+    ['with a time that is no number', `${'9'.repeat(400)} ${'9'.repeat(400)}`],
+    ['of garbage', 'garbage'],
+  ])('an entry %s whose session is not there keeps nobody out', async (_what, entry) => {
+    const user = name();
+    const { credential } = await create(store, user, REFUSE);
+    await redis.send('', ['HSET', keyspace.user(user), `h:${credential.handle}`, entry], deadline());
+    expect((await create(store, user, REFUSE)).outcome).toBe('user_full');
+    await redis.send('', ['DEL', keyspace.session(credential.handle)], deadline());
+    expect((await create(store, user, REFUSE)).outcome).toBe('created');
+  });
+
   test('a session that comes back to its user while it is taken for ended keeps its place', async () => {
     const user = name();
     const session = await create(store, '');

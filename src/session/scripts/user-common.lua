@@ -31,7 +31,10 @@ end
 -- When an entry of the list was made, and when its session ends at the latest; nil if it is damaged.
 local function parse_entry(entry)
   local listed, absolute_end = string.match(entry, '^(%d+) (%d+)$')
-  return tonumber(listed), tonumber(absolute_end)
+  if listed and #listed < 17 and #absolute_end < 17 then
+    return tonumber(listed), tonumber(absolute_end)
+  end
+  return nil
 end
 
 local function entry_text(listed, absolute_end)

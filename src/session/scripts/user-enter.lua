@@ -50,7 +50,8 @@ local function list_others(settles)
       -- A damaged entry counts as the oldest, if its session is live.
       others[#others + 1] = whole(listed or 0)
       -- However short the session: its absolute expiry counts from when it is made, not from when it is listed.
-      others[#others + 1] = (not listed or now - listed >= settles) and 1 or 0
+      -- A time far ahead is that of another clock, before a failover.
+      others[#others + 1] = (not listed or math.abs(now - listed) >= settles) and 1 or 0
     end
   end
   return others
