@@ -47,7 +47,7 @@ export function settingSchema({ name, kind, meaning }: SettingRow): Schema {
       };
     }
     case 'choice':
-      return { enum: ['', ...kind.choices], description: meaning };
+      return { enum: ['', ...kind.choices, ...kind.choices.filter(isBoolean).map(toBoolean)], description: meaning };
     case 'text': {
       const pattern = TEXT_PATTERNS[name as SettingName];
       if (pattern === undefined) {
@@ -60,6 +60,15 @@ export function settingSchema({ name, kind, meaning }: SettingRow): Schema {
       };
     }
   }
+}
+
+function isBoolean(choice: string): boolean {
+  return choice === 'true' || choice === 'false';
+}
+
+/** As YAML reads the word without quotes. */
+function toBoolean(choice: string): boolean {
+  return choice === 'true';
 }
 
 /** A number or a word of YAML is text where such a text will do. */

@@ -139,7 +139,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   metrics.onConnectionsScrape(() => transport.connections);
   health.setServing(true);
   readiness.serving();
-  metrics.setPolicies(policies.current().policies.keys());
+  metrics.setPolicies(policies.current().policies);
   noteUnkeyedHashes(options, stores);
 
   return {
@@ -159,7 +159,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       metrics.close();
       await admin?.close();
     },
-    onPolicies: (file) => metrics.setPolicies(file.policies.keys()),
+    onPolicies: (file) => metrics.setPolicies(file.policies),
   };
 }
 

@@ -173,7 +173,7 @@ export class MemoryCacheStore implements CacheStore {
       nowMs,
     });
     if (!isKept) {
-      throw new StoreError('full', 'the value is larger than the memory store may be, wanted a smaller one');
+      throw new StoreError('full', 'cannot store the value: it is larger than the memory store may be');
     }
     this.#publishKeys(write.namespace, [write.key]);
     return { stored: true, version: versionOf(entry) };

@@ -300,9 +300,8 @@ export const SETTINGS = [
     name: 'MEMORY_MAX_BYTES',
     kind: bytes(1_000_000, 100_000_000_000),
     initial: undefined,
-    meaning:
-      'Bytes of each memory store. All three can be full at once, so three times as much must fit the heap of V8.',
-    why: 'Unset: a sixth of the heap of V8, at most 64 MiB. In a container of 192Mi that is 18.9 MB, enough for 46,000 limits.',
+    meaning: 'Bytes of each memory store. All three can be full at once, and V8 needs as much again for itself.',
+    why: 'Unset: an eighth of the heap of V8, at most 64 MiB. In a container of 192Mi that is 14.2 MB, enough for 34,000 subjects with one limit.',
   },
   {
     name: 'NEAR_MAX_ENTRIES',

@@ -29,7 +29,6 @@ interface Entry<Value> {
   readonly key: string;
   value: Value;
   bytes: number;
-  expiresAtMs: number;
   heapIndex: number;
   older: Entry<Value> | undefined;
   newer: Entry<Value> | undefined;
@@ -51,10 +50,10 @@ export class BoundedMap<Value> {
 
   constructor(options: BoundedMapOptions<Value>) {
     if (!Number.isSafeInteger(options.maxEntries) || options.maxEntries < 1) {
-      throw new RangeError(`Cannot build a BoundedMap: maxEntries is ${options.maxEntries}, wanted a positive integer`);
+      throw new RangeError(`maxEntries must be a positive integer, got ${options.maxEntries}`);
     }
     if (!Number.isSafeInteger(options.maxBytes) || options.maxBytes < 1) {
-      throw new RangeError(`Cannot build a BoundedMap: maxBytes is ${options.maxBytes}, wanted a positive integer`);
+      throw new RangeError(`maxBytes must be a positive integer, got ${options.maxBytes}`);
     }
     this.#maxEntries = options.maxEntries;
     this.#maxBytes = options.maxBytes;
@@ -73,7 +72,7 @@ export class BoundedMap<Value> {
 
   /** When the next entry ends; infinite where none does. */
   get earliestEndMs(): number {
-    return this.#byEnd.first?.expiresAtMs ?? Number.POSITIVE_INFINITY;
+    return this.#byEnd.firstEndMs;
   }
 
   /** The value, marked as used, or undefined when there is none or it has expired. */
@@ -121,20 +120,17 @@ export class BoundedMap<Value> {
     const old = this.#entries.get(key);
     let entry: Entry<Value>;
     if (old === undefined) {
-      entry = { key, value, bytes: newBytes, expiresAtMs, heapIndex: 0, older: undefined, newer: undefined };
+      entry = { key, value, bytes: newBytes, heapIndex: 0, older: undefined, newer: undefined };
       this.#entries.set(key, entry);
       this.#append(entry);
-      this.#byEnd.add(entry);
+      this.#byEnd.add(entry, expiresAtMs);
     } else {
       entry = old;
       this.#bytes -= old.bytes;
       old.value = value;
       old.bytes = newBytes;
       this.#use(old);
-      if (old.expiresAtMs !== expiresAtMs) {
-        old.expiresAtMs = expiresAtMs;
-        this.#byEnd.move(old);
-      }
+      this.#byEnd.move(old, expiresAtMs);
     }
     this.#bytes += newBytes;
     if (entry.heapIndex === 0) {
@@ -182,7 +178,7 @@ export class BoundedMap<Value> {
     if (entry === undefined) {
       return undefined;
     }
-    if (entry.expiresAtMs <= nowMs) {
+    if (this.#byEnd.endMsOf(entry) <= nowMs) {
       this.#evict(entry, 'expired');
       return undefined;
     }
@@ -204,7 +200,7 @@ export class BoundedMap<Value> {
   /** Whether there was an ended entry to drop. */
   #dropEnded(nowMs: number): boolean {
     const { first } = this.#byEnd;
-    if (first === undefined || first.expiresAtMs > nowMs) {
+    if (first === undefined || this.#byEnd.firstEndMs > nowMs) {
       return false;
     }
     this.#evict(first, 'expired');

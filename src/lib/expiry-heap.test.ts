@@ -4,6 +4,10 @@
 import fc from 'fast-check';
 import { type Expiring, ExpiryHeap } from './expiry-heap.ts';
 
+interface Item extends Expiring {
+  endMs: number;
+}
+
 test('returns the item that ends first through any history of adding, moving and removing', () => {
   const step = fc.record({
     kind: fc.constantFrom('add', 'add', 'move', 'remove', 'remove first'),
@@ -12,23 +16,25 @@ test('returns the item that ends first through any history of adding, moving and
   });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
-      const heap = new ExpiryHeap<Expiring>();
-      const items: Expiring[] = [];
+      const heap = new ExpiryHeap<Item>();
+      const items: Item[] = [];
       for (const { kind, which, expiresAtMs } of steps) {
         const item = kind === 'remove first' ? heap.first : items[which % items.length];
         if (kind === 'add' || item === undefined) {
-          const added = { expiresAtMs, heapIndex: -1 };
+          const added = { endMs: expiresAtMs, heapIndex: -1 };
           items.push(added);
-          heap.add(added);
+          heap.add(added, expiresAtMs);
         } else if (kind === 'move') {
-          item.expiresAtMs = expiresAtMs;
-          heap.move(item);
+          item.endMs = expiresAtMs;
+          heap.move(item, expiresAtMs);
         } else {
           items.splice(items.indexOf(item), 1);
           heap.remove(item);
         }
-        const earliest = items.length === 0 ? undefined : Math.min(...items.map((each) => each.expiresAtMs));
-        expect(heap.first?.expiresAtMs).toBe(earliest);
+        const earliest = Math.min(...items.map((each) => each.endMs));
+        expect(heap.firstEndMs).toBe(earliest);
+        expect(heap.first?.endMs ?? Number.POSITIVE_INFINITY).toBe(earliest);
+        expect(items.map((each) => heap.endMsOf(each))).toEqual(items.map((each) => each.endMs));
         expect(new Set(items.map((each) => each.heapIndex)).size).toBe(items.length);
       }
     }),

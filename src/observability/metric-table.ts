@@ -51,7 +51,25 @@ export const METRICS = {
     name: 'pannier_rate_limit_decisions_total',
     type: 'counter',
     labels: ['policy', 'outcome'],
-    help: 'Rate-limit decisions, by policy ((inline) for limits given in the call) and outcome: allowed, denied, failure_allowed, failure_denied.',
+    help: 'Rate-limit decisions, by policy ((inline) for limits given in the call) and outcome: allowed, denied, failure_allowed, failure_denied. Peeks are not counted.',
+  },
+  denials: {
+    name: 'pannier_rate_limit_denials_total',
+    type: 'counter',
+    labels: ['policy', 'limit'],
+    help: 'Checks that a policy denied, by the limit that decided (limit_name of the answer). Limits given in the call are not counted here.',
+  },
+  peeks: {
+    name: 'pannier_rate_limit_peeks_total',
+    type: 'counter',
+    labels: ['policy', 'decided_by'],
+    help: 'Peeks, which are no decisions, by policy and by what answered them: store or failure_mode.',
+  },
+  unknownPolicies: {
+    name: 'pannier_rate_limit_unknown_policies_total',
+    type: 'counter',
+    labels: [],
+    help: 'Calls that named a policy which the policy file does not have. They ended as NOT_FOUND, without a decision.',
   },
   sessionsEvicted: {
     name: 'pannier_sessions_evicted_total',
@@ -153,7 +171,7 @@ export const METRICS = {
     name: 'pannier_memory_entries',
     type: 'gauge',
     labels: ['store'],
-    help: 'Entries of a memory store (no Redis): rate_limit, session, cache.',
+    help: 'Entries of a memory store (no Redis): rate_limit, session, cache. Ended ones leave within seconds.',
   },
   memoryBytes: {
     name: 'pannier_memory_bytes',
@@ -165,7 +183,7 @@ export const METRICS = {
     name: 'pannier_memory_evictions_total',
     type: 'counter',
     labels: ['store'],
-    help: 'Live entries that a full memory store gave up. An evicted counter opens its limit anew.',
+    help: 'Live limits that a full memory store gave up (rate_limit): they start anew. Ended ones are not counted.',
   },
   policyReloads: {
     name: 'pannier_policy_reloads_total',

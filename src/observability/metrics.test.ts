@@ -83,11 +83,47 @@ test('nodes and codes beyond the bounds end in (other)', async () => {
   expect(errors.every((line) => line.includes('code="(other)"'))).toBe(true);
 });
 
-test('a policy that is gone takes its series with it, the inline one stays', async () => {
+test('a policy or a limit that is gone takes its series with it, those of limits in calls stay', async () => {
+  metrics.setPolicies(policies({ old: ['hour'], api: ['hour', 'minute'] }));
+  for (const policy of ['old', 'api', '(inline)']) {
+    metrics.decision(policy, 'denied');
+    metrics.peek(policy, 'store');
+    metrics.denial(policy, 'hour');
+  }
+  metrics.denial('api', 'minute');
+  expect(await rateLimitSeries()).toEqual([
+    'decisions_total{policy="(inline)",outcome="denied"}',
+    'decisions_total{policy="api",outcome="denied"}',
+    'decisions_total{policy="old",outcome="denied"}',
+    'denials_total{policy="api",limit="hour"}',
+    'denials_total{policy="api",limit="minute"}',
+    'denials_total{policy="old",limit="hour"}',
+    'peeks_total{policy="(inline)",decided_by="store"}',
+    'peeks_total{policy="api",decided_by="store"}',
+    'peeks_total{policy="old",decided_by="store"}',
+    'unknown_policies_total',
+  ]);
+  metrics.setPolicies(policies({ api: ['minute'] }));
+  // Calls that were in flight meanwhile.
   metrics.decision('old', 'denied');
-  metrics.decision('(inline)', 'denied');
-  metrics.setPolicies(['api']);
-  const decisions = (await series()).filter((line) => line.startsWith('pannier_rate_limit_decisions_total'));
-  expect(decisions.some((line) => line.includes('"old"'))).toBe(false);
-  expect(decisions.some((line) => line.includes('"(inline)"'))).toBe(true);
+  metrics.denial('api', 'hour');
+  expect(await rateLimitSeries()).toEqual([
+    'decisions_total{policy="(inline)",outcome="denied"}',
+    'decisions_total{policy="api",outcome="denied"}',
+    'denials_total{policy="api",limit="minute"}',
+    'peeks_total{policy="(inline)",decided_by="store"}',
+    'peeks_total{policy="api",decided_by="store"}',
+    'unknown_policies_total',
+  ]);
 });
+
+function policies(limitsOf: Record<string, string[]>): Map<string, { limits: { name: string }[] }> {
+  return new Map(
+    Object.entries(limitsOf).map(([name, limits]) => [name, { limits: limits.map((limit) => ({ name: limit })) }]),
+  );
+}
+
+async function rateLimitSeries(): Promise<string[]> {
+  const prefix = 'pannier_rate_limit_';
+  return (await series()).filter((line) => line.startsWith(prefix)).map((line) => line.slice(prefix.length));
+}

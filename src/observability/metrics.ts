@@ -8,6 +8,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Registry } from 'prom-client';
 import { asMetric, HistogramFamily, type HistogramSeries, NumberFamily } from './hot-series.ts';
 import { CALL_BUCKETS_S, METRICS, type MetricRow } from './metric-table.ts';
+import { createRateLimitMetrics, type LimitsByPolicy, type RateLimitCounts } from './rate-limit-metrics.ts';
 
 /** Nodes, reasons and codes that are counted by name; a cluster that renames its nodes for ever ends in `(other)`. */
 const NODES_MAX = 64;
@@ -15,7 +16,6 @@ const REASONS_MAX = 32;
 const OTHER = '(other)';
 /** The event loop is looked at so often: idle wake-ups cost, and shorter delays do not matter. */
 const DELAY_RESOLUTION_MS = 20;
-export const INLINE_POLICY = '(inline)';
 
 export interface MethodCounts {
   started(): void;
@@ -42,14 +42,11 @@ export interface RedisHealth {
   readonly refusedCodes: readonly string[];
 }
 
-type DecisionOutcome = 'allowed' | 'denied' | 'failure_allowed' | 'failure_denied';
-
-export interface Metrics {
+export interface Metrics extends RateLimitCounts {
   method(path: string, kind: string, statusName: (code: number) => string): MethodCounts;
   connectionDropped(reason: string): void;
   /** Asked at every scrape. */
   onConnectionsScrape(count: () => number): void;
-  decision(policy: string, outcome: DecisionOutcome): void;
   sessionsEvicted(count: number): void;
   sessionLoginRefused(): void;
   nearHit(namespaceLabel: string): void;
@@ -63,7 +60,7 @@ export interface Metrics {
   onMemoryScrape(store: string, sizes: { readonly size: number; readonly bytes: number }): void;
   policyReload(outcome: 'reloaded' | 'refused'): void;
   /** The policies in force: series of others are removed. */
-  setPolicies(names: Iterable<string>): void;
+  setPolicies(policies: LimitsByPolicy): void;
   /** The text of /metrics. */
   text(): Promise<string>;
   readonly contentType: string;
@@ -92,7 +89,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     this.set(countConnections());
   });
   const connectionsDropped = counter(METRICS.connectionsDropped);
-  const decisions = counter(METRICS.decisions);
+  const rateLimits = createRateLimitMetrics(counter);
   const sessionsEvicted = counter(METRICS.sessionsEvicted);
   const sessionLoginsRefused = counter(METRICS.sessionLoginsRefused);
   const cacheReads = counter(METRICS.cacheReads);
@@ -173,10 +170,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const delay = collectProcess(gauge, counter, options);
   const nodes = boundedLabel(NODES_MAX);
   const reasons = boundedLabel(REASONS_MAX);
-  const decisionHandles = new Map<string, Counter.Internal>();
-  let inForce = new Set<string>([INLINE_POLICY]);
 
   return {
+    ...rateLimits,
     method: (path, kind, statusName) => {
       const method = path.slice(1);
       const byCode = Array.from({ length: 17 }, (_, code) => calls.create({ method, code: statusName(code) }));
@@ -196,19 +192,6 @@ export function createMetrics(options: MetricsOptions): Metrics {
     connectionDropped: (reason) => connectionsDropped.inc({ reason }),
     onConnectionsScrape: (count) => {
       countConnections = count;
-    },
-    decision: (policy, outcome) => {
-      const id = `${policy} ${outcome}`;
-      let handle = decisionHandles.get(id);
-      if (handle === undefined) {
-        if (!inForce.has(policy)) {
-          // A call that was under way while its policy was taken out.
-          return;
-        }
-        handle = decisions.labels({ policy, outcome });
-        decisionHandles.set(id, handle);
-      }
-      handle.inc();
     },
     sessionsEvicted: (count) => sessionsEvicted.inc(count),
     sessionLoginRefused: () => sessionLoginsRefused.inc(),
@@ -238,18 +221,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
     memoryEvicted: (store) => evictions.inc({ store }),
     onMemoryScrape: (store, sizes) => void memorySizes.set(store, sizes),
     policyReload: (outcome) => reloads.inc({ outcome }),
-    setPolicies: (names) => {
-      const kept = new Set(names);
-      policies.set(kept.size);
-      kept.add(INLINE_POLICY);
-      inForce = kept;
-      for (const id of decisionHandles.keys()) {
-        const [policy = '', outcome = ''] = id.split(' ');
-        if (!kept.has(policy)) {
-          decisionHandles.delete(id);
-          decisions.remove({ policy, outcome });
-        }
-      }
+    setPolicies: (inForce) => {
+      policies.set(inForce.size);
+      rateLimits.setPolicies(inForce);
     },
     text: () => registry.metrics(),
     contentType: registry.contentType,

@@ -4,6 +4,7 @@
 import { FakeClock } from '../lib/clock.ts';
 import { MemoryRateLimitStore } from './memory-store.ts';
 import { compileLimits } from './policy.ts';
+import { FIELDS_MAX } from './store.ts';
 
 const LIMITS = compileLimits([
   { name: 'hour', algorithm: 'fixed_window', limit: 10, windowMs: 3_600_000, burst: 10 },
@@ -111,4 +112,66 @@ test('what has ended is forgotten without being counted as given up', () => {
     clock.advance(7_200_000);
   }
   expect(evictions).toBe(0);
+});
+
+describe('thousands of names on one key', () => {
+  const HOUR_MS = 3_600_000;
+
+  function createTaker() {
+    const clock = new FakeClock();
+    const store = new MemoryRateLimitStore({ clock, maxEntries: 10, maxBytes: 100_000_000 });
+    function take(subject: string, name: string, windowMs = HOUR_MS): boolean {
+      const spec = { name, algorithm: 'token_bucket', limit: 1_000_000, windowMs, burst: 1_000_000 } as const;
+      return store.take({ ...request(subject), limits: compileLimits([spec]) }).allowed;
+    }
+    return { clock, store, take };
+  }
+
+  /** CPU of this thread, so that other processes do not count. */
+  function cpuMs(run: () => void): number {
+    const before = process.threadCpuUsage();
+    run();
+    const { user, system } = process.threadCpuUsage(before);
+    return (user + system) / 1_000;
+  }
+
+  test('cost a call the same as one name, whether its name is known or new', () => {
+    const { take } = createTaker();
+    for (let index = 0; index < 3_000; index += 1) {
+      take('many', `n${index}`);
+    }
+    const takes = (subject: string, nameOf: (index: number) => string) => (): void => {
+      for (let index = 0; index < 1_000; index += 1) {
+        take(subject, nameOf(index));
+      }
+    };
+    const one = Math.min(...[1, 2, 3].map(() => cpuMs(takes('one', () => 'n0'))));
+    const known = Math.min(...[1, 2, 3].map(() => cpuMs(takes('many', () => 'n0'))));
+    const fresh = cpuMs(takes('many', (index) => `fresh${index}`));
+    expect(known / one).toBeLessThan(10);
+    expect(fresh / one).toBeLessThan(10);
+  });
+
+  test('make room for new ones as they end, and are counted in bytes to the last', () => {
+    const { clock, store, take } = createTaker();
+    for (let index = 0; index <= FIELDS_MAX; index += 1) {
+      take('a', `n${index}`, index % 2 === 0 ? 1 : HOUR_MS);
+    }
+    expect(() => take('a', 'one-more')).toThrow('limits that count');
+    const fullBytes = store.bytes;
+    clock.advance(10_000);
+    for (let index = 0; index < 2_000; index += 1) {
+      expect(take('a', `later${index}`)).toBe(true);
+    }
+    expect(store.bytes).toBeLessThan(fullBytes * 1.1);
+    // All of them end, and the subject with them.
+    clock.advance(3 * HOUR_MS);
+    take('b', 'n0');
+    take('a', 'n0');
+    const { bytes } = store;
+    store.reset({ scope: 's', policy: 'api', subject: 'a' }, undefined);
+    store.reset({ scope: 's', policy: 'api', subject: 'b' }, undefined);
+    expect(store.bytes).toBe(0);
+    expect(bytes).toBeLessThan(2_000);
+  });
 });

@@ -24,7 +24,15 @@ import {
   takesNothing,
   tooManyLimits,
 } from './store.ts';
-import { asMap, type FieldState, fieldOf, type SubjectFields, sizeOf, withFields } from './subject-fields.ts';
+import {
+  asMap,
+  FIELDS_WALKED_MAX,
+  FieldMap,
+  type FieldState,
+  fieldOf,
+  type SubjectFields,
+  withFields,
+} from './subject-fields.ts';
 
 export interface MemoryStoreOptions {
   readonly clock: Clock;
@@ -34,8 +42,8 @@ export interface MemoryStoreOptions {
   readonly onEvict?: () => void;
 }
 
-/** The same as in general-write.lua. */
-const FIELDS_LOOKED_THROUGH = 512;
+/** Fields that a call with a new one examines, beside two for each that it writes; the same as in general-write.lua. */
+const FIELDS_SWEPT = 8;
 /** Far more than there are limits; names beyond are not shared. */
 const SHARED_NAMES_MAX = 1_000;
 /** A FieldState without its state and its name. */
@@ -153,11 +161,14 @@ export class MemoryRateLimitStore implements RateLimitStore {
 
   #write(id: string, fields: SubjectFields | undefined, writes: readonly FieldState[], nowMs: number): void {
     if (
-      fields instanceof Map &&
-      fields.size > FIELDS_LOOKED_THROUGH &&
+      fields instanceof FieldMap &&
+      fields.size > FIELDS_WALKED_MAX &&
       writes.some(({ field }) => !fields.has(field))
     ) {
-      makeRoom(fields, nowMs);
+      fields.sweep(nowMs, FIELDS_SWEPT + 2 * writes.length);
+      if (fields.size > FIELDS_MAX) {
+        throw tooManyLimits();
+      }
     }
     const before = writes.map(({ field }) => fieldOf(fields, field));
     const written = withFields(fields, writes);
@@ -189,7 +200,7 @@ export class MemoryRateLimitStore implements RateLimitStore {
   }
 
   #put(id: string, fields: SubjectFields, nowMs: number): boolean {
-    const { bytes, endMs } = sizeOf(fields);
+    const { bytes, endMs } = fields;
     return this.#subjects.set(id, fields, { bytes, expiresAtMs: endMs, nowMs });
   }
 }
@@ -211,7 +222,7 @@ function giveBack(
   writes: readonly FieldState[],
   before: readonly (FieldState | undefined)[],
 ): void {
-  if (!(written instanceof Map)) {
+  if (!(written instanceof FieldMap)) {
     return;
   }
   for (const [index, { field }] of writes.entries()) {
@@ -221,17 +232,6 @@ function giveBack(
     } else {
       written.set(field, state);
     }
-  }
-}
-
-function makeRoom(fields: Map<string, FieldState>, nowMs: number): void {
-  for (const [field, { endMs }] of fields) {
-    if (endMs <= nowMs) {
-      fields.delete(field);
-    }
-  }
-  if (fields.size > FIELDS_MAX) {
-    throw tooManyLimits();
   }
 }
 

@@ -44,7 +44,12 @@ const service = createRateLimitService({
   },
   scope: 'test',
   clock,
-  metrics: { decision: () => undefined },
+  metrics: {
+    decision: () => undefined,
+    denial: () => undefined,
+    peek: () => undefined,
+    unknownPolicy: () => undefined,
+  },
 });
 
 const context: CallContext = {

@@ -100,6 +100,44 @@ test.each<StoreErrorKind>(['unavailable', 'unknown', 'deadline', 'forbidden'])(
   },
 );
 
+test('peeks are no decisions, a denial by a policy names its limit, and unknown policies are counted', async () => {
+  const world = createWorld();
+  await checkWith(world, { policy: 'pair', cost: 4 });
+  await checkWith(world, { policy: 'pair', cost: 2 });
+  world.clock.advance(60_000);
+  await checkWith(world, { policy: 'pair', cost: 5 });
+  await checkWith(world, { policy: 'pair', cost: 6 });
+  await checkWith(world, { policy: 'pair', cost: 0 });
+  await checkWith(world, { policy: 'pair', cost: 6, peek: true });
+  await expect(checkWith(world, { policy: 'nope' })).rejects.toThrow('no policy');
+  const reset = { policy: 'nope', key: 'subject', limits: [] };
+  await expect(world.service.ResetRateLimit(reset, serviceContext(world.clock))).rejects.toThrow('no policy');
+  const checks = [1, 1].map((cost) => ({ ...CHECK_DEFAULTS, policy: 'strict', cost }));
+  await world.service.CheckRateLimits({ checks }, serviceContext(world.clock));
+  const inline = { limits: [{ name: 'a', algorithm: 1 as const, limit: 1, windowMs: 1_000, holdMs: 0 }] };
+  await checkWith(world, { ...inline, cost: 2 });
+  expect(world.decisions).toEqual([
+    'pair allowed',
+    'pair denied',
+    'pair denied by small',
+    'pair denied',
+    'pair denied by large',
+    'pair denied',
+    'pair denied by small',
+    'pair peek by store',
+    'pair peek by store',
+    'unknown policy',
+    'unknown policy',
+    'strict allowed',
+    'strict allowed',
+    '(inline) denied',
+  ]);
+  const failing = createWorld({ store: () => failingStore('unavailable') });
+  await checkWith(failing, { policy: 'strict', cost: 0 });
+  await checkWith(failing, { policy: 'strict' });
+  expect(failing.decisions).toEqual(['strict peek by failure_mode', 'strict failure_denied']);
+});
+
 test('a bound of ours is an error, not a failure of the store', async () => {
   const world = createWorld({ store: () => failingStore('full') });
   await expect(checkWith(world, { policy: 'pair' })).rejects.toMatchObject({ kind: 'full' });

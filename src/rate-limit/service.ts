@@ -23,6 +23,7 @@ import { storeDeadlineMs } from '../grpc/store-deadline.ts';
 import { after } from '../lib/answer.ts';
 import type { Clock } from '../lib/clock.ts';
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';
+import { type DecisionOutcome, INLINE_POLICY, type RateLimitCounts } from '../observability/rate-limit-metrics.ts';
 import { decidedAnswer, failureAnswer } from './answer.ts';
 import { type CompiledLimits, compileLimits, compilePolicy } from './policy.ts';
 import {
@@ -38,11 +39,6 @@ import {
 } from './request.ts';
 import type { RateLimitStore, SubjectKey, TakeResult } from './store.ts';
 
-/** `policy` is one of the policy file, or INLINE. */
-export interface RateLimitMetrics {
-  decision(policy: string, outcome: 'allowed' | 'denied' | 'failure_allowed' | 'failure_denied'): void;
-}
-
 export interface RateLimitServiceOptions {
   readonly store: RateLimitStore;
   readonly policies: PolicySource;
@@ -50,7 +46,7 @@ export interface RateLimitServiceOptions {
   /** Whether subjects are stored by their hash whatever the policy says; the one rule for limits that callers give. */
   readonly hashSubjects?: boolean;
   readonly clock: Clock;
-  readonly metrics: RateLimitMetrics;
+  readonly metrics: RateLimitCounts;
 }
 
 export interface RateLimitService {
@@ -60,8 +56,6 @@ export interface RateLimitService {
   readonly ResetRateLimit: UnaryHandler<ResetRateLimitRequestOutput, ResetRateLimitResponse>;
 }
 
-/** The label of limits that callers give. */
-const INLINE = '(inline)';
 const CHECKS_MAX = 100;
 
 interface Target {
@@ -78,9 +72,17 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     return { scope: options.scope, policy: '', subject, isHashed: hashSubjects };
   }
 
+  function countDecision(label: string, answer: CheckRateLimitResponse, outcome: DecisionOutcome): void {
+    metrics.decision(label, outcome);
+    if (outcome === 'denied' && label !== INLINE_POLICY) {
+      metrics.denial(label, answer.limitName ?? '');
+    }
+  }
+
   function findTarget(action: string, policyName: string, subject: string): Target {
     const policy = options.policies.current().policies.get(policyName);
     if (policy === undefined) {
+      metrics.unknownPolicy();
       const text = `Cannot ${action}: there is no policy ${quoted(policyName)}, wanted one of the policy file`;
       throw new StatusError(Status.NOT_FOUND, text);
     }
@@ -107,7 +109,7 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
             key: inlineKey(request.key),
             limits: compileLimits(readLimits(action, request.limits)),
             onFailure: onFailure ?? 'allow',
-            label: INLINE,
+            label: INLINE_POLICY,
           }
         : findTarget(action, request.policy, request.key);
     if (request.maxDelayMs !== undefined && request.policy === '' && !hasLeakyBucket(target.limits)) {
@@ -131,8 +133,13 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     const deadlineAtMs = storeDeadlineMs(context, clock, action);
 
     function decided(result: TakeResult): CheckRateLimitResponse {
-      metrics.decision(target.label, result.allowed ? 'allowed' : 'denied');
-      return decidedAnswer(target.limits, result, answered);
+      const answer = decidedAnswer(target.limits, result, answered);
+      if (isPeek) {
+        metrics.peek(target.label, 'store');
+      } else {
+        countDecision(target.label, answer, result.allowed ? 'allowed' : 'denied');
+      }
+      return answer;
     }
 
     function failed(error: unknown): CheckRateLimitResponse {
@@ -140,7 +147,11 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
         throw error;
       }
       const answer = failureAnswer(target.limits, { mode: target.onFailure, nowMs: clock.nowMs() }, answered);
-      metrics.decision(target.label, answer.allowed === true ? 'failure_allowed' : 'failure_denied');
+      if (isPeek) {
+        metrics.peek(target.label, 'failure_mode');
+      } else {
+        countDecision(target.label, answer, answer.allowed === true ? 'failure_allowed' : 'failure_denied');
+      }
       return answer;
     }
 
@@ -192,9 +203,8 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
       const { key } = findTarget(action, request.policy, request.key);
       return { existed: await store.reset(key, undefined, deadlineAtMs) };
     }
-    return {
-      existed: await store.reset(inlineKey(request.key), readLimitFields(action, request.limits), deadlineAtMs),
-    };
+    const limits = readLimitFields(action, request.limits);
+    return { existed: await store.reset(inlineKey(request.key), limits, deadlineAtMs) };
   }
 
   return { CheckRateLimit: check, CheckRateLimits: checkMany, SettleRateLimit: settle, ResetRateLimit: reset };

@@ -15,10 +15,65 @@ export interface FieldState {
 }
 
 /** One field alone, or all by their names. */
-export type SubjectFields = FieldState | Map<string, FieldState>;
+export type SubjectFields = FieldState | FieldMap;
+
+/** What a FieldMap takes beside its Map, measured. */
+const FIELD_MAP_BYTES = 24;
+
+/** As general-write.lua has it: beyond so many fields, no call walks all of them. */
+export const FIELDS_WALKED_MAX = 512;
+
+/**
+ * Fields by their names, with their size kept along, so that a call costs the same however many there are.
+ *
+ * Beyond FIELDS_WALKED_MAX fields `endMs` is not lowered when a field is written with an earlier end: it is the end at the latest.
+ */
+export class FieldMap extends Map<string, FieldState> {
+  #bytes = 0;
+  #endMs = 0;
+  #sweepPosition: MapIterator<FieldState> | undefined;
+
+  get bytes(): number {
+    return FIELD_MAP_BYTES + mapBytes(this.size) + this.#bytes;
+  }
+
+  get endMs(): number {
+    if (this.size <= FIELDS_WALKED_MAX) {
+      this.#endMs = 0;
+      for (const state of this.values()) {
+        this.#endMs = Math.max(this.#endMs, state.endMs);
+      }
+    }
+    return this.#endMs;
+  }
+
+  override set(field: string, state: FieldState): this {
+    this.#bytes += state.bytes - (this.get(field)?.bytes ?? 0);
+    this.#endMs = Math.max(this.#endMs, state.endMs);
+    return super.set(field, state);
+  }
+
+  override delete(field: string): boolean {
+    this.#bytes -= this.get(field)?.bytes ?? 0;
+    return super.delete(field);
+  }
+
+  /** Removes the ended ones of the next `count` fields, and goes on behind them the next time. */
+  sweep(nowMs: number, count: number): void {
+    for (let left = Math.min(count, this.size); left > 0; left -= 1) {
+      this.#sweepPosition ??= this.values();
+      const { value, done } = this.#sweepPosition.next();
+      if (done === true) {
+        this.#sweepPosition = undefined;
+      } else if (value.endMs <= nowMs) {
+        this.delete(value.field);
+      }
+    }
+  }
+}
 
 export function fieldOf(fields: SubjectFields | undefined, field: string): FieldState | undefined {
-  if (fields instanceof Map) {
+  if (fields instanceof FieldMap) {
     return fields.get(field);
   }
   return fields?.field === field ? fields : undefined;
@@ -27,7 +82,7 @@ export function fieldOf(fields: SubjectFields | undefined, field: string): Field
 /** The fields with these written; where `fields` is a Map, the same one. */
 export function withFields(fields: SubjectFields | undefined, writes: readonly FieldState[]): SubjectFields {
   const [first] = writes;
-  const isOne = fields === undefined || (!(fields instanceof Map) && fields.field === first?.field);
+  const isOne = fields === undefined || (!(fields instanceof FieldMap) && fields.field === first?.field);
   if (first !== undefined && writes.length === 1 && isOne) {
     return first;
   }
@@ -38,22 +93,13 @@ export function withFields(fields: SubjectFields | undefined, writes: readonly F
   return map;
 }
 
-export function asMap(fields: SubjectFields | undefined): Map<string, FieldState> {
-  if (fields instanceof Map) {
+export function asMap(fields: SubjectFields | undefined): FieldMap {
+  if (fields instanceof FieldMap) {
     return fields;
   }
-  return new Map(fields === undefined ? [] : [[fields.field, fields]]);
-}
-
-export function sizeOf(fields: SubjectFields): { readonly bytes: number; readonly endMs: number } {
-  if (!(fields instanceof Map)) {
-    return fields;
+  const map = new FieldMap();
+  if (fields !== undefined) {
+    map.set(fields.field, fields);
   }
-  let bytes = mapBytes(fields.size);
-  let endMs = 0;
-  for (const state of fields.values()) {
-    bytes += state.bytes;
-    endMs = Math.max(endMs, state.endMs);
-  }
-  return { bytes, endMs };
+  return map;
 }

@@ -47,6 +47,7 @@ const HARMLESS_ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   // Not an integer.
   hincrby: ['f', 'x'],
   hmget: ['f'],
+  hscan: ['0'],
   // A field without a value.
   hset: ['f', 'v', 'f'],
   hstrlen: ['f'],

@@ -20,6 +20,13 @@ export class ClusterHiddenError extends RefusedServerError {
   }
 }
 
+/** A Sentinel at the address of a server. */
+export class SentinelError extends RefusedServerError {
+  constructor() {
+    super('it is a Sentinel; use a redis+sentinel:// URL with the name of the master');
+  }
+}
+
 /** A stranger at the address of a known node. */
 export class ForeignServerError extends RefusedServerError {
   constructor() {

@@ -1,7 +1,7 @@
 /**
  * What a server says of itself: the questions for its role, and their replies read into one word. Pure.
  *
- * `unknown` is a server that reports neither (no permission, command disabled, a Sentinel): callers assume that it is a master.
+ * `unknown` is a server that reports neither (no permission, command disabled): callers assume that it is a master.
  */
 import type { RedisReply } from './commands.ts';
 
@@ -30,6 +30,11 @@ export function parseRole(reply: unknown): ServerRole {
   }
   const [first] = reply as readonly unknown[];
   return typeof first === 'string' || Buffer.isBuffer(first) ? roleOfWord(String(first)) : 'unknown';
+}
+
+/** Of the reply of ROLE. */
+export function isSentinel(reply: unknown): boolean {
+  return Array.isArray(reply) && String(reply[0]) === 'sentinel';
 }
 
 /** Of the text of INFO replication, which says `role:master` or `role:slave` in a line of its own. */

@@ -26,6 +26,8 @@ const CREATES_NO_KEY: Readonly<Record<string, string>> = {
 };
 
 const SECTIONS: readonly [string, AclSection][] = [
+  // Both roles grant what it runs on their keys; STRLEN is for strings, which the cache alone has.
+  ['src/redis/scripts/remove-wrong-type.lua', 'cache'],
   ['src/redis/', 'every connection'],
   ['src/cache/', 'cache'],
   ['src/session/', 'limits and sessions'],

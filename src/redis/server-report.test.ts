@@ -2,7 +2,7 @@
  * What is read from the replies of CLUSTER SLOTS, INFO replication and ROLE, also where the ACL permits only some of them.
  */
 import type { RedisReply } from './commands.ts';
-import { ClusterHiddenError } from './refused-server.ts';
+import { ClusterHiddenError, SentinelError } from './refused-server.ts';
 import { readServerReport, type SendCommand } from './server-report.ts';
 
 const ADDRESS = { host: 'h', port: 1 };
@@ -60,10 +60,14 @@ describe.each([
 
   test.each([
     ['reports no role', {}],
-    ['is a Sentinel', { ROLE: ['sentinel', []], INFO: '' }],
     ['says that it is a Cluster node', { ROLE: ['master', 0, []], INFO: 'role:master\r\ncluster_enabled:1\r\n' }],
   ])('is not used if it %s', async (_, replies) => {
     await expect(readServerReport(server({ CLUSTER, ...replies }), ADDRESS)).rejects.toThrow(ClusterHiddenError);
+  });
+
+  test('is not used if it is a Sentinel, and the reason says so', async () => {
+    const sentinel = server({ CLUSTER, ROLE: ['sentinel', []], INFO: '' });
+    await expect(readServerReport(sentinel, ADDRESS)).rejects.toThrow(SentinelError);
   });
 });
 

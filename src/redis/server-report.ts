@@ -10,8 +10,8 @@
 import type { NodeAddress } from './address.ts';
 import { type AddressMap, NO_ADDRESS_MAP } from './address-map.ts';
 import type { RedisReply } from './commands.ts';
-import { ClusterHiddenError, UnusableServerError } from './refused-server.ts';
-import { isRefusedForGood, parseInfoRole, parseRole, type ServerRole } from './role.ts';
+import { ClusterHiddenError, SentinelError, UnusableServerError } from './refused-server.ts';
+import { isRefusedForGood, isSentinel, parseInfoRole, parseRole, type ServerRole } from './role.ts';
 import { Topology } from './topology.ts';
 
 export interface ClusterReport {
@@ -63,6 +63,9 @@ export async function readServerReport(
 async function readReportWithoutCluster(send: SendCommand, address: NodeAddress): Promise<StandaloneReport> {
   const info = await unlessRefused(send(['INFO', 'cluster']));
   const report = await readStandaloneReport(send, address);
+  if (report.role === 'unknown' && isSentinel(await unlessRefused(send(['ROLE'])))) {
+    throw new SentinelError();
+  }
   if (/^cluster_enabled:1/m.test(String(info ?? '')) || report.role === 'unknown') {
     throw new ClusterHiddenError();
   }

@@ -332,7 +332,7 @@ export class MemorySessionStore implements SessionStore {
 }
 
 function storeFull(): StoreError {
-  return new StoreError('full', 'the memory store holds as many sessions as it may, wanted room for one more');
+  return new StoreError('full', 'cannot store the session: the memory store is full of live sessions');
 }
 
 function withChange(session: MemorySession, change: DataChange): MemorySession {

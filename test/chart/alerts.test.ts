@@ -100,7 +100,7 @@ const RULE_VALUES: readonly Values[] = [
 
 test.each(RULE_VALUES)('%j: alerts are PromQL, about metrics and labels that there are', async (values) => {
   const rules = rulesOf(values);
-  expect(rules.length).toBe(values.policy === 'mutating' ? 7 : 10);
+  expect(rules.length).toBe(values.policy === 'mutating' ? 8 : 11);
   for (const { alert, expr, annotations } of rules) {
     expect({ alert, problems: await promqlProblems(expr) }).toEqual({ alert, problems: [] });
     // What the text shows is what the aggregation leaves.
@@ -172,6 +172,11 @@ test('a refusal by Redis has an alert of its own, because Redis is up all the sa
     labels: { severity: 'critical' },
     annotations: { summary: expect.stringContaining('{{ $labels.code }}') },
   });
+});
+
+test('live limits that a full memory store gives up have an alert, because nothing else shows that they start anew', () => {
+  const rule = rulesOf({}).find(({ alert }) => alert === 'PannierLimitsEvicted');
+  expect(rule?.expr).toContain('(rate(pannier_memory_evictions_total{store="rate_limit"}[5m])) > 0');
 });
 
 test('alerts say how bad it is and what it means', () => {

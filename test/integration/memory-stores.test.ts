@@ -78,6 +78,17 @@ test('ended entries leave all stores without a call, and the metrics with them (
   expect(await readMetric('pannier_memory_evictions_total')).not.toMatchObject({ rate_limit: expect.any(Number) });
 }, 120_000);
 
+test('a bound that the heap cannot hold for three stores is warned about at start', async () => {
+  const settings = { NODE_OPTIONS: '--max-old-space-size=96 --max-semi-space-size=4' };
+  const large = await startSidecar({ ...settings, PANNIER_MEMORY_MAX_BYTES: '33554432' });
+  const usual = await startSidecar(settings);
+  const warningsOf = ({ logLines }: Sidecar) =>
+    logLines().filter((line) => String(line.msg).includes('PANNIER_MEMORY_MAX_BYTES'));
+  expect(warningsOf(large)).toMatchObject([{ maxBytes: 33_554_432 }]);
+  expect(warningsOf(usual)).toEqual([]);
+  await Promise.all([large.stop(), usual.stop()]);
+});
+
 test('a live limit is not evicted for ended ones, whatever was used last (D2)', async () => {
   expect(await check('victim', HOUR_MS)).toBe(true);
   expect(await check('victim', HOUR_MS)).toBe(false);

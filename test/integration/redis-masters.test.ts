@@ -94,7 +94,7 @@ test('two masters at start: every sidecar refuses with a clear text, and all use
   await waitFor('service', () => fleet.every((redis) => redis.isReady()), 20_000);
   expect(fleet.map(usedBy)).toEqual(fleet.map(() => [b.url.slice(8)]));
   expect(fleet.map((redis) => redis.topologyStatus())).toEqual(
-    fleet.map(() => ({ conflictingMasters: 0, changes: 0, notices: [] })),
+    fleet.map(() => ({ conflictingMasters: 0, changes: 0, notices: [], reasons: new Map() })),
   );
 }, 60_000);
 

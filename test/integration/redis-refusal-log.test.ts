@@ -127,6 +127,17 @@ test('a server that is busy with a script of another program', async () => {
   await expectOver('BUSY');
 }, 60_000);
 
+test('a server that loads its data', async () => {
+  await start(['--enable-debug-command', 'local', '--loading-process-events-interval-bytes', '1024']);
+  // 2,000 keys at 5 ms each while loading.
+  await redis.command('CONFIG', 'SET', 'key-load-delay', '5000');
+  await redis.command('DEBUG', 'POPULATE', '2000', 'filler', '1024');
+  const reload = redis.command('DEBUG', 'RELOAD');
+  await expectRefused('LOADING');
+  await reload;
+  await expectOver('LOADING');
+}, 60_000);
+
 /** Beside the administrator's connection, which waits for its reply. */
 function connectAdmin(node: RedisNode): RedisNode['command'] {
   const args = ['-p', String(node.port)];

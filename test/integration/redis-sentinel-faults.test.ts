@@ -284,6 +284,15 @@ test('a Sentinel that swallows everything is found within its time, and a server
   await link.close();
 }, 60_000);
 
+test('a redis:// URL that leads to a Sentinel is refused with the URL that is meant', async () => {
+  await startGroup({ replicas: 0 });
+  const port = group.sentinels[0]?.port;
+  const client = open(`redis://127.0.0.1:${port}`);
+  const reason = await waitFor('the reason', () => client.topologyStatus().reasons.get(`127.0.0.1:${port}`));
+  expect(reason).toBe('it is a Sentinel; use a redis+sentinel:// URL with the name of the master');
+  expect(await write(client, '1')).toBe('unavailable');
+}, 60_000);
+
 function hasPassed(durationMs: number): () => boolean {
   const untilMs = performance.now() + durationMs;
   return () => performance.now() >= untilMs;

@@ -12,8 +12,9 @@ import { FakeClock, systemClock } from '../../src/lib/clock.ts';
 import { LocalChannels } from '../../src/near/local-channels.ts';
 import { MemoryRateLimitStore } from '../../src/rate-limit/memory-store.ts';
 import { compileLimits } from '../../src/rate-limit/policy.ts';
-import { createKeyspace } from '../../src/redis/keyspace.ts';
+import { BUCKET_COUNT, createKeyspace } from '../../src/redis/keyspace.ts';
 import { MemorySessionStore } from '../../src/session/memory-store.ts';
+import { setUpNear } from './near-cache-harness.ts';
 
 interface Store {
   readonly size: number;
@@ -109,6 +110,25 @@ function cacheFill(options: {
   return { store, entries, add };
 }
 
+/** Copies depend on the channels of their keys and tags, which are live here before the reads are sent. */
+function nearFill(options: { valueBytes: number; tagOf?: (index: number) => string }): Fill {
+  const { valueBytes, tagOf } = options;
+  const { near, hub, live } = setUpNear({ maxEntries: 1_000_000, maxBytes: 10_000_000_000 });
+  const keyspace = createKeyspace('');
+  for (let bucket = 0; bucket < BUCKET_COUNT; bucket += 1) {
+    for (const isTag of [false, true]) {
+      hub.useForNear('n', bucket, isTag);
+      live(isTag ? keyspace.cacheTagChannel('n', bucket) : keyspace.cacheChannel('n', bucket));
+    }
+  }
+  const add = (index: number): void => {
+    const tags = tagOf === undefined ? [] : [decoded(tagOf(index))];
+    const value = { absent: false, value: Buffer.alloc(valueBytes, 1), version: Buffer.alloc(24, 1), tags };
+    near.fill(near.begin('n', Buffer.from(`product:${index}`)), { ...value, ageMs: 0, ttlMs: HOUR_MS });
+  };
+  return { store: near, entries: 10_000, add };
+}
+
 const FIXED = { name: 'login', algorithm: 'fixed_window', limit: 5, windowMs: 900_000 } as const;
 const BUCKET = { name: 'api', algorithm: 'token_bucket', limit: 100, windowMs: HOUR_MS } as const;
 const COUNTER = { name: 'search', algorithm: 'sliding_window_counter', limit: 5, windowMs: HOUR_MS } as const;
@@ -146,6 +166,9 @@ const FILLS: Readonly<Record<string, () => Fill>> = {
     cacheFill({ valueBytes: 10, keyOf: (index) => Buffer.from(`product:${index}`.padEnd(1_024, 'k')) }),
   'cache: key of bytes above 127': () =>
     cacheFill({ valueBytes: 10, keyOf: (index) => Buffer.from(`продукт:${index}`) }),
+  'near cache: 10 bytes': () => nearFill({ valueBytes: 10 }),
+  'near cache: 4,000 bytes': () => nearFill({ valueBytes: 4_000 }),
+  'near cache: a tag each': () => nearFill({ valueBytes: 100, tagOf: (index) => `tag-${index}` }),
   'cache: a tag each': () => cacheFill({ valueBytes: 10, tagsOf: (index) => [`tag-${index}`] }),
   'cache: three shared tags': () =>
     cacheFill({ valueBytes: 10, tagsOf: (index) => ['products', `brand-${index % 10}`, `shelf-${index % 100}`] }),

@@ -88,7 +88,12 @@ export async function openPermissionCalls(
     policies,
     scope: 'test',
     clock,
-    metrics: { decision: () => undefined },
+    metrics: {
+      decision: () => undefined,
+      denial: () => undefined,
+      peek: () => undefined,
+      unknownPolicy: () => undefined,
+    },
   });
   const sessions = createSessionService({
     store: new RedisSessionStore({ commands: state, keyspace }),

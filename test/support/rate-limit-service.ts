@@ -27,6 +27,7 @@ export function testPolicy(
 export interface ServiceWorld {
   readonly clock: FakeClock;
   readonly service: RateLimitService;
+  /** All that was counted. */
   readonly decisions: string[];
   readonly asked: TakeRequest[];
 }
@@ -56,7 +57,12 @@ export function createServiceWorld(options: ServiceWorldOptions): ServiceWorld {
     policies: { current: () => ({ ...DEFAULT_POLICY_FILE, policies: options.policies }) },
     scope: options.scope ?? 'team',
     clock,
-    metrics: { decision: (name, outcome) => decisions.push(`${name} ${outcome}`) },
+    metrics: {
+      decision: (name, outcome) => decisions.push(`${name} ${outcome}`),
+      denial: (name, limit) => decisions.push(`${name} denied by ${limit}`),
+      peek: (name, decidedBy) => decisions.push(`${name} peek by ${decidedBy}`),
+      unknownPolicy: () => decisions.push('unknown policy'),
+    },
   });
   return { clock, service, decisions, asked };
 }

@@ -1,0 +1,90 @@
+/**
+ * What is counted of rate limits: decisions, denials by limit, peeks, and calls that name a policy that there is not.
+ *
+ * Promises:
+ *   1. Label values are policies and limits of the policy file in force, and INLINE_POLICY: never what callers send.
+ *   2. A policy or a limit that is gone takes its series with it.
+ */
+import type { Counter } from 'prom-client';
+import { METRICS, type MetricRow } from './metric-table.ts';
+
+export const INLINE_POLICY = '(inline)';
+
+export type DecisionOutcome = 'allowed' | 'denied' | 'failure_allowed' | 'failure_denied';
+
+export interface RateLimitCounts {
+  /** Of a check that is no peek. */
+  decision(policy: string, outcome: DecisionOutcome): void;
+  /** Of a policy: the limit that the answer names. */
+  denial(policy: string, limit: string): void;
+  peek(policy: string, decidedBy: 'store' | 'failure_mode'): void;
+  unknownPolicy(): void;
+}
+
+/** The limits of each policy in force. */
+export type LimitsByPolicy = ReadonlyMap<string, { readonly limits: readonly { readonly name: string }[] }>;
+
+export interface RateLimitMetrics extends RateLimitCounts {
+  setPolicies(policies: LimitsByPolicy): void;
+}
+
+/** One family of series whose first label is the policy, the second one of a bounded set for each policy. */
+interface Family {
+  count(policy: string, value: string): void;
+  /** Removes what is not in force any more. */
+  prune(): void;
+}
+
+export function createRateLimitMetrics(counter: (row: MetricRow) => Counter): RateLimitMetrics {
+  let inForce: LimitsByPolicy = new Map();
+  const isPolicy = (policy: string): boolean => policy === INLINE_POLICY || inForce.has(policy);
+  const isLimit = (policy: string, limit: string): boolean =>
+    inForce.get(policy)?.limits.some(({ name }) => name === limit) ?? false;
+
+  function family(row: MetricRow, isKept: (policy: string, value: string) => boolean): Family {
+    const [first = '', second = ''] = row.labels;
+    const series = counter(row);
+    const handles = new Map<string, Counter.Internal>();
+    return {
+      count: (policy, value) => {
+        const id = `${policy} ${value}`;
+        let handle = handles.get(id);
+        if (handle === undefined) {
+          if (!isKept(policy, value)) {
+            // A call that was in flight while its policy was removed.
+            return;
+          }
+          handle = series.labels({ [first]: policy, [second]: value });
+          handles.set(id, handle);
+        }
+        handle.inc();
+      },
+      prune: () => {
+        for (const id of handles.keys()) {
+          const [policy = '', value = ''] = id.split(' ');
+          if (!isKept(policy, value)) {
+            handles.delete(id);
+            series.remove({ [first]: policy, [second]: value });
+          }
+        }
+      },
+    };
+  }
+
+  const decisions = family(METRICS.decisions, isPolicy);
+  const denials = family(METRICS.denials, isLimit);
+  const peeks = family(METRICS.peeks, isPolicy);
+  const unknownPolicies = counter(METRICS.unknownPolicies);
+  return {
+    decision: (policy, outcome) => decisions.count(policy, outcome),
+    denial: (policy, limit) => denials.count(policy, limit),
+    peek: (policy, decidedBy) => peeks.count(policy, decidedBy),
+    unknownPolicy: () => unknownPolicies.inc(),
+    setPolicies: (policies) => {
+      inForce = policies;
+      for (const each of [decisions, denials, peeks]) {
+        each.prune();
+      }
+    },
+  };
+}
