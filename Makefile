@@ -12,7 +12,7 @@ suite = $(JEST) $(call report,$(1)) --testMatch '$(CURDIR)/$(2)' --testPathIgnor
 IMAGE_BUILD ?= docker build
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-redis test-mixed check conformance clients fuzz chart-test e2e e2e-image e2e-kubernetes examples bench bench-transport bench-redis bench-cache-buckets soak image proto docs format clean
+.PHONY: help run build test test-redis test-mixed check conformance clients fuzz chart-test e2e e2e-image e2e-kubernetes examples bench bench-transport bench-redis bench-cache-buckets soak soak-memory image proto docs format clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | awk -F'\t' '{ printf "  make %-19s %s\n", $$1, $$2 }'
@@ -95,6 +95,9 @@ bench-cache-buckets: node_modules/.installed dist/main.mjs ## the measurements b
 
 soak: node_modules/.installed dist/main.mjs ## 50,000,000 calls: no failure, no growth (ARGS="--calls N")
 	node bench/soak.ts $(ARGS)
+
+soak-memory: node_modules/.installed dist/main.mjs ## 10,000,000 subjects, full cache and sessions: memory within 192Mi (ARGS="--subjects N --minutes N")
+	node bench/soak-memory.ts $(ARGS)
 
 image: ## build the container image $(IMAGE)
 	$(IMAGE_BUILD) -t $(IMAGE) .

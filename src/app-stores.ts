@@ -4,14 +4,17 @@
  * `state` (limits, sessions) and `cache` always have connections of their own, even where one Redis serves both: a large value must not
  * hold up a decision, and each may have the eviction policy that it needs.
  */
+import { getHeapStatistics } from 'node:v8';
 import { MemoryCacheStore } from './cache/memory-store.ts';
 import { RedisCacheStore } from './cache/redis-store.ts';
 import type { CacheStore } from './cache/store.ts';
 import type { Settings } from './config/load.ts';
 import { RedisTlsFiles } from './config/redis-tls-files.ts';
-import { readRedisPassword } from './config/setting-files.ts';
+import { readRedisPassword, readSentinelPassword } from './config/setting-files.ts';
 import type { Clock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
+import { defaultStoreBytes, exceedsHeap } from './lib/memory-bounds.ts';
+import type { RedisTarget } from './lib/redis-url.ts';
 import { readFailureCode } from './lib/system-code.ts';
 import type { TimerWheel } from './lib/timer-wheel.ts';
 import { LocalChannels } from './near/local-channels.ts';
@@ -19,7 +22,7 @@ import type { Metrics } from './observability/metrics.ts';
 import { MemoryRateLimitStore } from './rate-limit/memory-store.ts';
 import { RedisRateLimitStore } from './rate-limit/redis-store.ts';
 import type { RateLimitStore } from './rate-limit/store.ts';
-import { addressText, type CredentialsSource, parseSeed, type Seed } from './redis/address.ts';
+import { addressText, type CredentialsSource, type NodeAddress } from './redis/address.ts';
 import { createAddressMap } from './redis/address-map.ts';
 import type { RedisSubscriber, SubscriberListener } from './redis/commands.ts';
 import { FormatGuard } from './redis/format-guard.ts';
@@ -72,9 +75,8 @@ const NOEVICTION = 'noeviction';
 /** Throws when a file that the settings name cannot be read. */
 export async function openStores(options: StoresOptions): Promise<Stores> {
   const keyspace = createKeyspace(options.settings.keyPrefix);
-  return options.settings.redisUrls.length === 0
-    ? openMemoryStores(options, keyspace)
-    : await openRedisStores(options, keyspace);
+  const { redis } = options.settings;
+  return redis === undefined ? openMemoryStores(options, keyspace) : await openRedisStores(options, redis, keyspace);
 }
 
 function openMemoryStores({ settings, clock, log, metrics }: StoresOptions, keyspace: Keyspace): Stores {
@@ -82,7 +84,14 @@ function openMemoryStores({ settings, clock, log, metrics }: StoresOptions, keys
     {},
     'no PANNIER_REDIS_URL: limits, sessions and cache live in the memory of this one process and are shared with no other',
   );
-  const bounds = { maxEntries: settings.memoryMaxEntries, maxBytes: settings.memoryMaxBytes };
+  const maxBytes = settings.memoryMaxBytes ?? defaultStoreBytes();
+  if (exceedsHeap(maxBytes)) {
+    log.warn(
+      { maxBytes, heapBytes: getHeapStatistics().heap_size_limit },
+      'three full memory stores may exhaust the heap; lower PANNIER_MEMORY_MAX_BYTES or raise the memory limit',
+    );
+  }
+  const bounds = { maxEntries: settings.memoryMaxEntries, maxBytes };
   const channels = new LocalChannels();
   const rateLimit = new MemoryRateLimitStore({
     clock,
@@ -103,27 +112,31 @@ function openMemoryStores({ settings, clock, log, metrics }: StoresOptions, keys
     createSubscriber: (listener) => channels.createSubscriber(listener),
     hasAnswered: () => true,
     isRefused: () => false,
-    describe: () => ['store: memory of this process'],
-    close: () => undefined,
+    describe: () => [`store: memory of this process, at most ${maxBytes} bytes each of limits, sessions and cache`],
+    close: () => {
+      for (const store of [rateLimit, session, cache]) {
+        store.close();
+      }
+    },
   };
 }
 
-async function openRedisStores(given: StoresOptions, keyspace: Keyspace): Promise<Stores> {
+async function openRedisStores(given: StoresOptions, target: RedisTarget, keyspace: Keyspace): Promise<Stores> {
   const { settings, log } = given;
   const options: RedisStoresOptions = { ...given, tlsFiles: new RedisTlsFiles(settings, log) };
   await options.tlsFiles.read();
-  const seedsOf = { state: settings.redisUrls.map(parseSeed), cache: settings.cacheRedisUrls.map(parseSeed) };
-  const isShared = settings.redisUrls.join() === settings.cacheRedisUrls.join();
+  const cacheTarget = settings.cacheRedis ?? target;
   // One refresh of the topology serves both roles; connections are separate all the same.
-  const source = isShared ? createTopologySource(redisOptions(options, 'state and cache', seedsOf.state)) : undefined;
-  const state = openRole(options, { role: 'state', seeds: seedsOf.state, keyspace, source });
-  const cache = openRole(options, { role: 'cache', seeds: seedsOf.cache, keyspace, source });
+  const isShared = settings.cacheRedis === undefined;
+  const source = isShared ? createTopologySource(redisOptions(options, 'state and cache', target)) : undefined;
+  const state = openRole(options, { role: 'state', target, keyspace, source });
+  const cache = openRole(options, { role: 'cache', target: cacheTarget, keyspace, source });
   const roles = [state, cache];
   let wasReady = false;
   const stops = [
     warnOfEviction(state.redis, log),
-    warnOfSilence(state.redis, 'state', seedsOf.state, log),
-    warnOfSilence(cache.redis, 'cache', seedsOf.cache, log),
+    warnOfSilence(state.redis, 'state', target.hosts, log),
+    warnOfSilence(cache.redis, 'cache', cacheTarget.hosts, log),
   ];
   return {
     kind: 'redis',
@@ -137,7 +150,7 @@ async function openRedisStores(given: StoresOptions, keyspace: Keyspace): Promis
       return wasReady;
     },
     isRefused: () => roles.some(({ guard }) => guard.refusal !== undefined),
-    describe: () => [...describe('state', state, seedsOf.state), ...describe('cache', cache, seedsOf.cache)],
+    describe: () => [...describe('state', state, target.hosts), ...describe('cache', cache, cacheTarget.hosts)],
     close: () => {
       for (const stop of stops) {
         stop();
@@ -159,15 +172,15 @@ interface Role {
 
 interface RoleOptions {
   readonly role: 'state' | 'cache';
-  readonly seeds: readonly Seed[];
+  readonly target: RedisTarget;
   readonly keyspace: Keyspace;
   /** Unset: one of its own. */
   readonly source: TopologySource | undefined;
 }
 
-function openRole(options: RedisStoresOptions, { role, seeds, keyspace, source }: RoleOptions): Role {
+function openRole(options: RedisStoresOptions, { role, target, keyspace, source }: RoleOptions): Role {
   const { clock, log, metrics } = options;
-  const access = redisOptions(options, role, seeds);
+  const access = redisOptions(options, role, target);
   const redis = createRedis({ ...access, onConnectionChange: () => guard.onConnectionChange() }, source);
   const { refusals } = access;
   const guard = new FormatGuard({ commands: redis, role, key: keyspace.format(role), clock, log });
@@ -182,13 +195,16 @@ function openRole(options: RedisStoresOptions, { role, seeds, keyspace, source }
 }
 
 /** `role` is also what logs say. */
-function redisOptions(options: RedisStoresOptions, role: string, seeds: readonly Seed[]): RedisOptions {
+function redisOptions(options: RedisStoresOptions, role: string, target: RedisTarget): RedisOptions {
   const { settings, clock, wheel, log, metrics } = options;
   return {
     role,
-    seeds,
-    credentials: credentialsOf(options, role, seeds),
-    isTls: seeds[0]?.isTls ?? false,
+    seeds: target.hosts,
+    ...(target.masterName === undefined
+      ? {}
+      : { sentinel: { masterName: target.masterName, credentials: sentinelCredentials(options, role) } }),
+    credentials: serverCredentials(options, role, target),
+    isTls: target.isTls,
     tlsFiles: () => options.tlsFiles.read(),
     tlsServerName: settings.redisTlsServerName,
     addressMap: createAddressMap(settings.redisAddressMap),
@@ -204,22 +220,35 @@ function redisOptions(options: RedisStoresOptions, role: string, seeds: readonly
   };
 }
 
+function serverCredentials({ settings, log }: StoresOptions, role: string, target: RedisTarget): CredentialsSource {
+  return loudly({ log, role, setting: 'PANNIER_REDIS_PASSWORD_FILE' }, async () => {
+    const password = (await readRedisPassword(settings)) ?? target.password;
+    return { username: settings.redisUsername ?? target.username, password };
+  });
+}
+
+function sentinelCredentials({ settings, log }: StoresOptions, role: string): CredentialsSource {
+  return loudly({ log, role, setting: 'PANNIER_REDIS_SENTINEL_PASSWORD_FILE' }, async () => {
+    return { username: settings.redisSentinelUsername, password: await readSentinelPassword(settings) };
+  });
+}
+
 /** Asked for every new connection: the file may have been rotated. That it cannot be read is told once, until it can. */
-function credentialsOf({ settings, log }: StoresOptions, role: string, seeds: readonly Seed[]): CredentialsSource {
-  const seed = seeds.find((candidate) => candidate.password !== undefined) ?? seeds[0];
+function loudly(
+  { log, role, setting }: { log: Logger; role: string; setting: string },
+  source: CredentialsSource,
+): CredentialsSource {
   let isTold = false;
   return async () => {
     try {
-      const password = (await readRedisPassword(settings)) ?? seed?.password;
+      const credentials = await source();
       isTold = false;
-      return { username: settings.redisUsername ?? seed?.username, password };
+      return credentials;
     } catch (error) {
       if (!isTold) {
         isTold = true;
-        log.error(
-          { role, code: readFailureCode(error) },
-          'cannot read PANNIER_REDIS_PASSWORD_FILE, no new connection to Redis is made',
-        );
+        const fields = { role, code: readFailureCode(error) };
+        log.error(fields, `cannot read ${setting}, no new connection to Redis is made`);
       }
       throw error;
     }
@@ -227,7 +256,7 @@ function credentialsOf({ settings, log }: StoresOptions, role: string, seeds: re
 }
 
 /** Says so once when no node has answered for a while: calls go on by their failure modes, which nobody may notice. */
-function warnOfSilence(redis: Redis, role: string, seeds: readonly Seed[], log: Logger): () => void {
+function warnOfSilence(redis: Redis, role: string, seeds: readonly NodeAddress[], log: Logger): () => void {
   const timer = setTimeout(() => {
     const { notices, reasons } = redis.topologyStatus();
     if (redis.describe().length === 0 && notices.length === 0) {
@@ -259,7 +288,7 @@ function warnOfEviction(redis: Redis, log: Logger): () => void {
   return () => clearInterval(timer);
 }
 
-function describe(role: string, { redis, guard, refusals }: Role, seeds: readonly Seed[]): string[] {
+function describe(role: string, { redis, guard, refusals }: Role, seeds: readonly NodeAddress[]): string[] {
   const { notices, reasons } = redis.topologyStatus();
   const nodes = redis.describe();
   const problems = [...notices, ...refusals.current().map(refusalLine)].map((text) => `redis ${role}: ${text}`);

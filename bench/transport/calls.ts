@@ -25,19 +25,31 @@ export interface CallBytes {
 interface MethodDefinition {
   readonly path: string;
   requestSerialize(value: object): Buffer;
+  responseDeserialize(bytes: Buffer): object;
 }
 
-const definitions = protoLoader.loadSync(['pannier/v1/rate_limit.proto', 'pannier/v1/cache.proto'], {
-  includeDirs: [join(import.meta.dirname, '..', '..', 'proto')],
-});
+const definitions = protoLoader.loadSync(
+  ['pannier/v1/rate_limit.proto', 'pannier/v1/session.proto', 'pannier/v1/cache.proto'],
+  { includeDirs: [join(import.meta.dirname, '..', '..', 'proto')], enums: String },
+);
 
-function encode(service: string, name: string, request: object): CallBytes {
+function methodOf(service: string, name: string): MethodDefinition {
   const methods = definitions[`pannier.v1.${service}`] as unknown as Record<string, MethodDefinition>;
   const method = methods[name];
   if (method === undefined) {
     throw new Error(`Cannot bench ${name}: the contract does not have it`);
   }
+  return method;
+}
+
+export function encodeCall(service: string, name: string, request: object): CallBytes {
+  const method = methodOf(service, name);
   return { path: method.path, request: method.requestSerialize(request) };
+}
+
+/** The answer of a call as an object. */
+export function decodeCall(service: string, name: string, answer: Buffer): object {
+  return methodOf(service, name).responseDeserialize(answer);
 }
 
 const KEY = `subject-${SUBJECT_PLACEHOLDER}`;
@@ -58,13 +70,13 @@ const BY_STORE: Verdict = { field: 11, value: 1 };
 
 /** By a policy of the policy file, as a service does it. */
 export const checkRateLimit: CallBytes = {
-  ...encode('RateLimitService', 'CheckRateLimit', { policy: POLICY, key: KEY }),
+  ...encodeCall('RateLimitService', 'CheckRateLimit', { policy: POLICY, key: KEY }),
   verdict: BY_STORE,
 };
 
 /** The same decision by a limit that the caller brings along: there is more to read, to check and to compile in each call. */
 export const checkInlineLimit: CallBytes = {
-  ...encode('RateLimitService', 'CheckRateLimit', {
+  ...encodeCall('RateLimitService', 'CheckRateLimit', {
     key: KEY,
     limits: [{ name: 'a', algorithm: 'ALGORITHM_TOKEN_BUCKET', limit: LIMIT, windowMs: WINDOW_MS }],
   }),
@@ -76,5 +88,5 @@ export const emptyCall: CallBytes = { path: EMPTY_PATH, request: checkRateLimit.
 
 const ENTRY = { namespace: 'bench', key: Buffer.from(`key-${SUBJECT_PLACEHOLDER}`) };
 
-export const cacheSet: CallBytes = encode('CacheService', 'CacheSet', { ...ENTRY, value: Buffer.alloc(100, 1) });
-export const cacheGet: CallBytes = encode('CacheService', 'CacheGet', ENTRY);
+export const cacheSet: CallBytes = encodeCall('CacheService', 'CacheSet', { ...ENTRY, value: Buffer.alloc(100, 1) });
+export const cacheGet: CallBytes = encodeCall('CacheService', 'CacheGet', ENTRY);

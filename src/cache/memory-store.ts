@@ -10,6 +10,8 @@
 import { randomBytes } from 'node:crypto';
 import { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
+import { ExpirySweeper } from '../lib/expiry-sweeper.ts';
+import { bufferBytes, stringBytes } from '../lib/memory-size.ts';
 import { StoreError } from '../lib/store-error.ts';
 import type { BucketMark } from '../near/bucket-mark.ts';
 import { encodeInvalidationMessage } from '../near/invalidation-message.ts';
@@ -42,7 +44,8 @@ interface MemoryEntry {
   readonly stamp: number;
   readonly absent: boolean;
   readonly value: Buffer;
-  readonly version: Buffer;
+  /** Unix time, of the version. */
+  readonly writtenAtMs: number;
   readonly tags: readonly string[];
   readonly tagVersions: readonly number[];
   /** Monotonic, as ages and lives are measured. */
@@ -65,8 +68,12 @@ interface Bucket {
 
 /** Each costs 1 KiB beside what is counted in bytes. */
 const NAMESPACES_MAX = 1_024;
-/** Objects and Buffer headers of an entry, besides what BoundedMap counts; measured, rounded up. */
-const ENTRY_EXTRA_BYTES = 700;
+/** Objects of an entry, besides its value and what BoundedMap counts; measured, rounded up. */
+const ENTRY_BYTES = 250;
+/** The version of a tag and its end. */
+const TAG_VERSION_BYTES = 64;
+/** Where an entry names a tag and its version. */
+const TAG_SLOTS_BYTES = 16;
 /** A tag's version outlives the entries that bear it by this much. */
 const TAG_MARGIN_MS = 60_000;
 /** Share of the bytes that tags may take. */
@@ -79,6 +86,7 @@ export class MemoryCacheStore implements CacheStore {
   readonly #entries: BoundedMap<MemoryEntry>;
   readonly #tags: BoundedMap<{ version: number; expiresAtMs: number }>;
   readonly #namespaces: BoundedMap<NamespaceState>;
+  readonly #sweeper: ExpirySweeper;
   #stamp = 0;
 
   constructor(options: MemoryCacheStoreOptions) {
@@ -86,11 +94,12 @@ export class MemoryCacheStore implements CacheStore {
     this.#channels = options.channels;
     this.#keyspace = options.keyspace;
     const indexBytes = Math.max(1, Math.floor(options.maxBytes * INDEX_SHARE));
-    this.#entries = new BoundedMap({
+    this.#sweeper = new ExpirySweeper(() => options.clock.monotonicMs());
+    this.#entries = this.#sweeper.createMap({
       maxEntries: options.maxEntries,
       maxBytes: Math.max(1, options.maxBytes - indexBytes),
     });
-    this.#tags = new BoundedMap({ maxEntries: options.maxEntries, maxBytes: indexBytes });
+    this.#tags = this.#sweeper.createMap({ maxEntries: options.maxEntries, maxBytes: indexBytes });
     this.#namespaces = new BoundedMap({ maxEntries: NAMESPACES_MAX, maxBytes: Number.MAX_SAFE_INTEGER });
   }
 
@@ -102,6 +111,10 @@ export class MemoryCacheStore implements CacheStore {
     return this.#entries.bytes + this.#tags.bytes;
   }
 
+  close(): void {
+    this.#sweeper.close();
+  }
+
   read(namespace: string, key: Buffer, _deadlineAtMs: number): StoredValue | undefined {
     const entry = this.#find(entryName(namespace, key), namespace);
     if (entry === undefined) {
@@ -111,7 +124,7 @@ export class MemoryCacheStore implements CacheStore {
     return {
       absent: entry.absent,
       value: entry.value,
-      version: entry.version,
+      version: versionOf(entry),
       tags: entry.tags,
       ageMs,
       ttlMs: Math.max(1, entry.ttlMs - ageMs),
@@ -148,14 +161,14 @@ export class MemoryCacheStore implements CacheStore {
       stamp: this.#stamp,
       absent: write.absent,
       value: copyBytes(write.value),
-      version: encodeVersion(namespace.incarnation, this.#stamp, this.#clock.nowMs()),
+      writtenAtMs: this.#clock.nowMs(),
       tags: write.tags,
       tagVersions: write.tags.map((tag) => this.#ensureTag(write.namespace, tag, nowMs + write.ttlMs + TAG_MARGIN_MS)),
       createdAtMs: nowMs,
       ttlMs: write.ttlMs,
     };
     const isKept = this.#entries.set(name, entry, {
-      bytes: write.value.length + ENTRY_EXTRA_BYTES + tagBytes(write.tags),
+      bytes: ENTRY_BYTES + bufferBytes(write.value.length) + tagBytes(write.tags),
       expiresAtMs: nowMs + write.ttlMs,
       nowMs,
     });
@@ -163,7 +176,7 @@ export class MemoryCacheStore implements CacheStore {
       throw new StoreError('full', 'the value is larger than the memory store may be, wanted a smaller one');
     }
     this.#publishKeys(write.namespace, [write.key]);
-    return { stored: true, version: entry.version };
+    return { stored: true, version: versionOf(entry) };
   }
 
   remove(namespace: string, keys: readonly Buffer[], _deadlineAtMs: number): number {
@@ -230,7 +243,7 @@ export class MemoryCacheStore implements CacheStore {
     if (write.condition.kind === 'if_absent') {
       return entry === undefined || entry.absent;
     }
-    return entry?.version.equals(write.condition.version) === true;
+    return entry !== undefined && versionOf(entry).equals(write.condition.version);
   }
 
   #namespaceState(namespace: string): NamespaceState {
@@ -258,7 +271,7 @@ export class MemoryCacheStore implements CacheStore {
     }
     this.#stamp += 1;
     const version = known?.version ?? this.#stamp;
-    this.#tags.set(name, { version, expiresAtMs: untilMs }, { bytes: 64, expiresAtMs: untilMs, nowMs });
+    this.#tags.set(name, { version, expiresAtMs: untilMs }, { bytes: TAG_VERSION_BYTES, expiresAtMs: untilMs, nowMs });
     return version;
   }
 
@@ -298,6 +311,11 @@ export class MemoryCacheStore implements CacheStore {
   }
 }
 
+/** Made when it is asked for: a Buffer of its own would be a third of a small entry. */
+function versionOf({ namespace, stamp, writtenAtMs }: MemoryEntry): Buffer {
+  return encodeVersion(namespace.incarnation, stamp, writtenAtMs);
+}
+
 function markOf(state: NamespaceState, index: number): BucketMark {
   const number = state.sequences[index] ?? 0;
   // In one process no number ever comes again: it is stamp enough.
@@ -311,5 +329,5 @@ function entryName(namespace: string, key: Buffer): string {
 }
 
 function tagBytes(tags: readonly string[]): number {
-  return tags.reduce((sum, tag) => sum + tag.length * 2 + 40, 0);
+  return tags.reduce((sum, tag) => sum + stringBytes(tag) + TAG_SLOTS_BYTES, 0);
 }

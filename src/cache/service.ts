@@ -122,7 +122,7 @@ export function createCacheService(options: CacheServiceOptions): CacheService {
       watchInvalidations({ watches, clock, context, responses, namespace: readWatch(request) }),
     close: () => {
       watches.closeAll();
-      near?.clear();
+      near?.close();
       hub.close();
     },
   };

@@ -4,6 +4,7 @@
  * Promises: every mistake is named with what was found and what is wanted, a secret never with what was found; an unknown PANNIER_*
  * variable is a mistake, except those that Kubernetes makes of a Service called pannier.
  */
+import { parseRedisUrl, type RedisTarget } from '../lib/redis-url.ts';
 import { type AddressMapping, parseAddressMap } from './address-map.ts';
 import { nearestOf } from './nearest.ts';
 import { PREFIX, parseAddress, SETTINGS, type SettingName, type SettingRow } from './settings.ts';
@@ -14,11 +15,14 @@ export interface ListenAddress {
 }
 
 export interface Settings {
-  /** Empty: the memory store. */
-  readonly redisUrls: readonly string[];
-  readonly cacheRedisUrls: readonly string[];
+  /** Undefined: the memory store. */
+  readonly redis: RedisTarget | undefined;
+  /** Undefined: the cache is in the same Redis. */
+  readonly cacheRedis: RedisTarget | undefined;
   readonly redisUsername: string | undefined;
   readonly redisPasswordFile: string | undefined;
+  readonly redisSentinelUsername: string | undefined;
+  readonly redisSentinelPasswordFile: string | undefined;
   readonly redisTlsCaFile: string | undefined;
   /** Set if and only if the key file is. */
   readonly redisTlsCertFile: string | undefined;
@@ -47,7 +51,8 @@ export interface Settings {
   readonly drainTimeoutMs: number;
   readonly logLevel: string;
   readonly memoryMaxEntries: number;
-  readonly memoryMaxBytes: number;
+  /** Undefined: as much as the heap allows. */
+  readonly memoryMaxBytes: number | undefined;
   readonly nearMaxEntries: number;
   readonly nearMaxBytes: number;
   readonly cacheMaxValueBytes: number;
@@ -157,20 +162,21 @@ function contradictions(texts: ReadonlyMap<SettingName, string | undefined>): Se
 
 function toSettings(texts: ReadonlyMap<SettingName, string | undefined>): Settings {
   const text = (name: SettingName): string => texts.get(name) ?? '';
+  const optionalNumber = (name: SettingName): number | undefined => {
+    const given = texts.get(name);
+    return given === undefined ? undefined : Number(given);
+  };
   const listen = (name: SettingName): ListenAddress | undefined => parseAddress(text(name));
-  const urls = (name: SettingName): string[] =>
-    text(name)
-      .split(',')
-      .map((url) => url.trim())
-      .filter((url) => url !== '');
   const addressMap = parseAddressMap(text('REDIS_ADDRESS_MAP'));
-  const redisUrls = urls('REDIS_URL');
-  const cacheRedisUrls = urls('CACHE_REDIS_URL');
+  const redis = texts.get('REDIS_URL');
+  const cacheRedis = texts.get('CACHE_REDIS_URL');
   return {
-    redisUrls,
-    cacheRedisUrls: cacheRedisUrls.length === 0 ? redisUrls : cacheRedisUrls,
+    redis: redis === undefined ? undefined : parseRedisUrl(redis),
+    cacheRedis: cacheRedis === undefined || cacheRedis.trim() === redis?.trim() ? undefined : parseRedisUrl(cacheRedis),
     redisUsername: texts.get('REDIS_USERNAME'),
     redisPasswordFile: texts.get('REDIS_PASSWORD_FILE'),
+    redisSentinelUsername: texts.get('REDIS_SENTINEL_USERNAME'),
+    redisSentinelPasswordFile: texts.get('REDIS_SENTINEL_PASSWORD_FILE'),
     redisTlsCaFile: texts.get('REDIS_TLS_CA_FILE'),
     redisTlsCertFile: texts.get('REDIS_TLS_CERT_FILE'),
     redisTlsKeyFile: texts.get('REDIS_TLS_KEY_FILE'),
@@ -195,7 +201,7 @@ function toSettings(texts: ReadonlyMap<SettingName, string | undefined>): Settin
     drainTimeoutMs: Number(text('DRAIN_TIMEOUT_MS')),
     logLevel: text('LOG_LEVEL'),
     memoryMaxEntries: Number(text('MEMORY_MAX_ENTRIES')),
-    memoryMaxBytes: Number(text('MEMORY_MAX_BYTES')),
+    memoryMaxBytes: optionalNumber('MEMORY_MAX_BYTES'),
     nearMaxEntries: Number(text('NEAR_MAX_ENTRIES')),
     nearMaxBytes: Number(text('NEAR_MAX_BYTES')),
     cacheMaxValueBytes: Number(text('CACHE_MAX_VALUE_BYTES')),

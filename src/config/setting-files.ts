@@ -10,14 +10,16 @@ import { authoritiesOf, type ClientPair, clientPairOf, type Material } from './t
 
 /** Every file that the start would fail with, or that no connection could ever be made with. */
 export function findFileProblems(settings: Settings): SettingProblem[] {
-  const { password, ca, cert, key } = filesOf(settings);
+  const { password, sentinelPassword, ca, cert, key } = filesOf(settings);
   const passwordReading = readFileAtStart(settings, password);
+  const sentinelPasswordReading = readFileAtStart(settings, sentinelPassword);
   const materials: Material<unknown>[] = [
     authoritiesOf(readFileAtStart(settings, ca)),
     clientPairOf(readFileAtStart(settings, cert), readFileAtStart(settings, key)),
   ];
   return [
     ...('problem' in passwordReading ? [passwordReading.problem] : []),
+    ...('problem' in sentinelPasswordReading ? [sentinelPasswordReading.problem] : []),
     ...materials.flatMap((material) => ('problems' in material ? material.problems : [])),
   ];
 }
@@ -39,8 +41,16 @@ export async function readTlsMaterial(settings: Settings): Promise<TlsMaterial> 
 }
 
 /** The password of PANNIER_REDIS_PASSWORD_FILE as it is now, without the line end. Rejects when it cannot be read. */
-export async function readRedisPassword(settings: Settings): Promise<string | undefined> {
-  const path = settings.redisPasswordFile;
+export function readRedisPassword(settings: Settings): Promise<string | undefined> {
+  return readPassword(settings, settings.redisPasswordFile);
+}
+
+/** The same of PANNIER_REDIS_SENTINEL_PASSWORD_FILE. */
+export function readSentinelPassword(settings: Settings): Promise<string | undefined> {
+  return readPassword(settings, settings.redisSentinelPasswordFile);
+}
+
+async function readPassword(settings: Settings, path: string | undefined): Promise<string | undefined> {
   if (path === undefined) {
     return undefined;
   }
@@ -55,9 +65,12 @@ export async function readRedisPassword(settings: Settings): Promise<string | un
   }
 }
 
-function filesOf(settings: Settings): Readonly<Record<'password' | 'ca' | 'cert' | 'key', FileOfSetting>> {
+function filesOf(
+  settings: Settings,
+): Readonly<Record<'password' | 'sentinelPassword' | 'ca' | 'cert' | 'key', FileOfSetting>> {
   return {
     password: { name: 'PANNIER_REDIS_PASSWORD_FILE', path: settings.redisPasswordFile },
+    sentinelPassword: { name: 'PANNIER_REDIS_SENTINEL_PASSWORD_FILE', path: settings.redisSentinelPasswordFile },
     ca: { name: 'PANNIER_REDIS_TLS_CA_FILE', path: settings.redisTlsCaFile },
     cert: { name: 'PANNIER_REDIS_TLS_CERT_FILE', path: settings.redisTlsCertFile },
     key: { name: 'PANNIER_REDIS_TLS_KEY_FILE', path: settings.redisTlsKeyFile },

@@ -3,6 +3,7 @@
  *
  * A setting is an environment variable `PANNIER_<name>`. A row says what it is for, what it may be, what it is when unset, and why.
  */
+import { REDIS_URL_FORMS, readRedisUrl } from '../lib/redis-url.ts';
 import { ADDRESS_MAP_FORM, isHostName, parseAddressMap } from './address-map.ts';
 import { NAME_PATTERN } from './policy-file.ts';
 
@@ -12,7 +13,7 @@ export type SettingKind =
       readonly kind: 'text';
       readonly wanted: string;
       readonly accepts: (value: string) => boolean;
-      /** Which part of a value is wrong, after the name of the setting; absent: `wanted` says enough. */
+      /** Which part of a value is wrong, after the name of the setting, in words that may be shown even of a secret; absent: `wanted` says enough. */
       readonly problemOf?: (value: string) => string | undefined;
     }
   | { readonly kind: 'choice'; readonly choices: readonly string[] };
@@ -38,8 +39,9 @@ const path: SettingKind = {
 };
 const redisUrls: SettingKind = {
   kind: 'text',
-  wanted: 'redis://HOST:PORT or rediss://HOST:PORT, several of one scheme separated by commas, no database number',
-  accepts: areRedisUrls,
+  wanted: REDIS_URL_FORMS,
+  accepts: (value) => redisUrlProblem(value) === undefined,
+  problemOf: (value) => `: ${redisUrlProblem(value)}`,
 };
 const address: SettingKind = {
   kind: 'text',
@@ -83,6 +85,20 @@ export const SETTINGS = [
     initial: undefined,
     meaning: 'File that holds the password of Redis; read again for every connection.',
     why: 'A mounted Secret can be rotated without a restart, and a file does not show in the environment.',
+  },
+  {
+    name: 'REDIS_SENTINEL_USERNAME',
+    kind: { kind: 'text', wanted: 'a name', accepts: (value) => value.length > 0 },
+    initial: undefined,
+    meaning: 'ACL user of the Sentinels of a redis+sentinel:// URL.',
+    why: 'Unset: their default user. The user and the password of the URL are for the servers alone.',
+  },
+  {
+    name: 'REDIS_SENTINEL_PASSWORD_FILE',
+    kind: path,
+    initial: undefined,
+    meaning: 'File that holds the password of the Sentinels; read again for every connection.',
+    why: 'Unset: they have no password. Sentinels have a login of their own, and many have none.',
   },
   {
     name: 'REDIS_TLS_CA_FILE',
@@ -263,14 +279,15 @@ export const SETTINGS = [
     kind: count(1, 100_000_000),
     initial: '200000',
     meaning: 'Entries of each memory store (limits, sessions, cache), where there is no Redis.',
-    why: 'Bounded by construction.',
+    why: 'Small entries reach the bound in bytes first, unless the heap is large.',
   },
   {
     name: 'MEMORY_MAX_BYTES',
     kind: bytes(1_000_000, 100_000_000_000),
-    initial: '67108864',
-    meaning: 'Bytes of each memory store.',
-    why: 'Bounded by construction.',
+    initial: undefined,
+    meaning:
+      'Bytes of each memory store. All three can be full at once, so three times as much must fit the heap of V8.',
+    why: 'Unset: a sixth of the heap of V8, at most 64 MiB. In a container of 192Mi that is 18.9 MB, enough for 46,000 limits.',
   },
   {
     name: 'NEAR_MAX_ENTRIES',
@@ -308,30 +325,7 @@ export function parseAddress(text: string): { host: string; port: number } | und
   return { host: host === '' ? '::' : host, port };
 }
 
-function areRedisUrls(text: string): boolean {
-  const schemes = new Set<string>();
-  for (const part of text.split(',')) {
-    if (!URL.canParse(part.trim())) {
-      return false;
-    }
-    const url = new URL(part.trim());
-    const isRedis = url.protocol === 'redis:' || url.protocol === 'rediss:';
-    // What stands behind ? or # would be ignored: a database, an option, or the rest of a password that is not percent-encoded.
-    const hasMore = !['', '/', '/0'].includes(url.pathname) || url.search !== '' || url.hash !== '';
-    const canBeReached = url.hostname !== '' && url.port !== '0';
-    if (!isRedis || hasMore || !canBeReached || !isPercentEncoded(url.username) || !isPercentEncoded(url.password)) {
-      return false;
-    }
-    schemes.add(url.protocol);
-  }
-  return schemes.size === 1;
-}
-
-function isPercentEncoded(text: string): boolean {
-  try {
-    decodeURIComponent(text);
-    return true;
-  } catch {
-    return false;
-  }
+function redisUrlProblem(text: string): string | undefined {
+  const reading = readRedisUrl(text);
+  return 'problem' in reading ? reading.problem : undefined;
 }

@@ -80,7 +80,7 @@ describe('mistakes', () => {
       '3: Cannot read sidecar.native: it is "sometimes", wanted one of auto, true, false',
       '5: Cannot read sidecar.resources.limits.disk: there is no such key',
       '5: Cannot read sidecar.resources.limits.memory: it is "32Mi", wanted memory from 96Mi',
-      '7: Cannot read sidecar.redis.urls[0]: it is not shown',
+      '7: Cannot read sidecar.redis.urls[0]: the database number must be 0 or absent (a Cluster has only database 0), got 4',
       '8: Cannot read sidecar.redis.secretName: it is "Not A Name"',
       '10: Cannot read sidecar.env: Cannot use PANNIER_SCOPE: the injector sets it',
       '10: Cannot read sidecar.env: Cannot use PANNIER_NEAR_MAX_ENTRIE: there is no such setting, wanted PANNIER_NEAR_MAX_ENTRIES',
@@ -109,7 +109,7 @@ describe('mistakes', () => {
 `;
     expect(problems(text)).toEqual([
       '3: Cannot read sidecar.resources: the memory request is 1Gi, wanted at most the limit, 0.5Gi',
-      '4: Cannot read sidecar.redis.urls: their schemes differ, wanted redis:// or rediss:// for all',
+      '4: Cannot read sidecar.redis.urls: the scheme must be the same in all URLs, redis:// or rediss://',
     ]);
   });
 });

@@ -182,8 +182,9 @@ function readRedis(reader: YamlReader, node: Node | undefined): SidecarConfig['r
     valueAt(reader, { node: url, path: `sidecar.redis.urls[${index}]`, kind: setting('REDIS_URL') }),
   );
   const given = urls.filter((url) => url !== undefined);
-  if (given.length > 1 && 'problems' in setting('REDIS_URL').read(given.join(','))) {
-    reader.refuse(urlsNode, 'sidecar.redis.urls', 'their schemes differ, wanted redis:// or rediss:// for all');
+  const joined = setting('REDIS_URL').read(given.join(','));
+  if (given.length > 1 && 'problems' in joined) {
+    reader.refuse(urlsNode, 'sidecar.redis.urls', joined.problems.join('; '));
   }
   const secret = nodes?.get('secretName');
   const isNone = secret === undefined || (isScalar(secret) && secret.value === '');
@@ -222,7 +223,9 @@ function valueAt<Value>(
   if ('value' in reading) {
     return reading.value;
   }
-  if (kind.isSecret === true) {
+  if (reading.problems.length > 0) {
+    reader.refuse(node, path, reading.problems.join('; '));
+  } else if (kind.isSecret === true) {
     reader.refuse(node, path, `it is not shown, since it may hold a password, wanted ${kind.wanted}`);
   } else {
     reader.fail(node, path, kind.wanted);

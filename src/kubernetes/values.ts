@@ -112,7 +112,13 @@ export function setting(name: SettingName): ValueKind<string> {
     wanted: row === undefined ? 'a setting' : settingForm(row),
     schema: row?.kind.kind === 'choice' ? { type: 'string', enum: row.kind.choices } : { type: 'string', minLength: 1 },
     ...(row?.isSecret === true ? { isSecret: true } : {}),
-    read: (text) => (text === '' || 'problems' in loadSettings({ [PREFIX + name]: text }) ? NO : { value: text }),
+    read: (text) => {
+      if (text !== '' && !('problems' in loadSettings({ [PREFIX + name]: text }))) {
+        return { value: text };
+      }
+      const reason = row?.kind.kind === 'text' ? row.kind.problemOf?.(text) : undefined;
+      return reason === undefined ? NO : { problems: [reason.replace(/^: /, '')] };
+    },
   };
 }
 
@@ -138,6 +144,8 @@ const OWNED: ReadonlyMap<string, string> = new Map([
   ['REDIS_URL', 'redis-url'],
   ['REDIS_USERNAME', 'redis-secret'],
   ['REDIS_PASSWORD_FILE', 'redis-secret'],
+  ['REDIS_SENTINEL_USERNAME', 'redis-secret'],
+  ['REDIS_SENTINEL_PASSWORD_FILE', 'redis-secret'],
   ['REDIS_TLS_CA_FILE', 'redis-secret'],
   ['REDIS_TLS_CERT_FILE', 'redis-tls-secret'],
   ['REDIS_TLS_KEY_FILE', 'redis-tls-secret'],

@@ -67,9 +67,9 @@ test('isFullFor counts only what is alive', () => {
   map.set('a', 'a', { ...forever, expiresAtMs: 5 });
   map.set('b', 'b', forever);
   map.set('c', 'c', forever);
-  expect(map.isFullFor('d', 10, 4)).toBe(true);
-  expect(map.isFullFor('b', 10, 4)).toBe(false);
-  expect(map.isFullFor('d', 10, 5)).toBe(false);
+  expect(map.isFullFor('d', { bytes: 10, nowMs: 4 })).toBe(true);
+  expect(map.isFullFor('b', { bytes: 10, nowMs: 4 })).toBe(false);
+  expect(map.isFullFor('d', { bytes: 10, nowMs: 5 })).toBe(false);
 });
 
 test('refuses to be built without bounds', () => {
@@ -112,30 +112,44 @@ test('keeps its bounds and its byte count through random histories', () => {
   );
 });
 
-test('a full map is not looked through for every call that it refuses, and has room once something expired', () => {
-  let sweeps = 0;
-  class Counted extends BoundedMap<string> {
-    override sweep(nowMs: number, limit: number): number {
-      sweeps += 1;
-      return super.sweep(nowMs, limit);
-    }
-  }
-  const map = new Counted({ maxEntries: 3, maxBytes: 1_000_000 });
-  for (const [index, key] of ['a', 'b', 'c'].entries()) {
-    map.set(key, key, { bytes: 1, expiresAtMs: 100 + index, nowMs: 0 });
-  }
-  for (let nowMs = 0; nowMs < 100; nowMs += 1) {
-    expect(map.isFullFor('d', 1, nowMs)).toBe(true);
-  }
-  expect(sweeps).toBe(0);
-  expect(map.isFullFor('d', 1, 100)).toBe(false);
-  map.set('d', 'd', { bytes: 1, expiresAtMs: 50_000, nowMs: 100 });
-  // The one that would end first lives longer now: one look in vain, then none before the next end.
-  map.set('b', 'b', { bytes: 1, expiresAtMs: 500, nowMs: 100 });
-  expect(map.isFullFor('e', 1, 101)).toBe(true);
-  expect(map.isFullFor('e', 1, 101)).toBe(true);
-  expect(map.isFullFor('e', 1, 102)).toBe(false);
-  expect(sweeps).toBe(3);
+test('isFullFor counts bytes that others use of the same bound', () => {
+  const { map } = createMap({ maxBytes: 1_000 });
+  map.set('a', 'a', { ...forever, bytes: 300 });
+  expect(map.isFullFor('b', { bytes: 100, nowMs: 0 })).toBe(false);
+  expect(map.isFullFor('b', { bytes: 100, nowMs: 0, otherBytes: 600 })).toBe(true);
+});
+
+test('evicts nothing that is alive while an ended entry remains, whatever was used last', () => {
+  const { map, evicted } = createMap();
+  map.set('oldest', '', { bytes: 1, expiresAtMs: 3_600_000, nowMs: 0 });
+  map.set('ended', '', { bytes: 1, expiresAtMs: 10, nowMs: 0 });
+  map.set('long', '', { bytes: 1, expiresAtMs: 3_600_000, nowMs: 0 });
+  map.get('ended', 9);
+  map.set('new', '', { bytes: 1, expiresAtMs: 3_600_000, nowMs: 10 });
+  expect([...map.keys()]).toEqual(['oldest', 'long', 'new']);
+  expect(evicted).toEqual([{ key: 'ended', reason: 'expired' }]);
+  map.set('newest', '', { bytes: 1, expiresAtMs: 3_600_000, nowMs: 10 });
+  expect(evicted).toEqual([
+    { key: 'ended', reason: 'expired' },
+    { key: 'oldest', reason: 'evicted' },
+  ]);
+});
+
+test('reports each end that is earlier than all others', () => {
+  const reported: number[] = [];
+  const onEarlierEnd = (expiresAtMs: number) => reported.push(expiresAtMs);
+  const map = new BoundedMap<string>({ maxEntries: 10, maxBytes: 1_000_000, onEarlierEnd });
+  const set = (key: string, expiresAtMs: number) => map.set(key, key, { bytes: 1, expiresAtMs, nowMs: 0 });
+  set('a', 50);
+  set('b', 100);
+  set('c', 20);
+  set('c', 200);
+  set('b', 10);
+  expect(map.earliestEndMs).toBe(10);
+  expect(reported.filter((endMs) => endMs < 50)).toEqual([20, 10]);
+  map.delete('b');
+  map.delete('a');
+  expect(map.earliestEndMs).toBe(200);
 });
 
 test('whether there is room is the same as without remembering what expires first', () => {
@@ -150,7 +164,7 @@ test('whether there is room is the same as without remembering what expires firs
       const ends = new Map<string, number>();
       steps.forEach(({ key, lifeMs, isDeleted }, nowMs) => {
         const others = [...ends].filter(([other, endMs]) => endMs > nowMs && other !== key);
-        const isFull = map.isFullFor(key, 1, nowMs);
+        const isFull = map.isFullFor(key, { bytes: 1, nowMs });
         expect(isFull).toBe(others.length >= 4);
         if (isDeleted) {
           map.delete(key);
@@ -164,24 +178,35 @@ test('whether there is room is the same as without remembering what expires firs
   );
 });
 
-test('holds what a Map that is written anew at every use would hold, in the same order', () => {
+test('drops ended entries first, then the least recently used, through any history', () => {
   const step = fc.record({
-    key: fc.nat(7).map(String),
-    kind: fc.constantFrom('set', 'set', 'get', 'get', 'peek', 'delete', 'sweep', 'clear'),
+    key: fc.nat(11).map(String),
+    kind: fc.constantFrom('set', 'set', 'set', 'get', 'get', 'peek', 'delete', 'sweep', 'clear'),
     lifeMs: fc.integer({ min: 1, max: 30 }),
   });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
-      const { map } = createMap({ maxEntries: 4, maxBytes: 1_000_000 });
+      const { map } = createMap({ maxEntries: 8, maxBytes: 1_000_000 });
+      // In the order of use.
       const endMsByKey = new Map<string, number>();
+      const dropEnded = (nowMs: number, limit: number): number => {
+        const ended = [...endMsByKey].filter(([, endMs]) => endMs <= nowMs).sort(([, left], [, right]) => left - right);
+        const dropped = ended.slice(0, limit);
+        for (const [key] of dropped) {
+          endMsByKey.delete(key);
+        }
+        return dropped.length;
+      };
       steps.forEach(({ key, kind, lifeMs }, nowMs) => {
         const endMs = endMsByKey.get(key);
         if (kind === 'set') {
-          map.set(key, key, { bytes: 1, expiresAtMs: nowMs + lifeMs, nowMs });
+          // No two end at the same time, so that one order is right.
+          const newEndMs = nowMs + lifeMs + nowMs / 1_000;
+          map.set(key, key, { bytes: 1, expiresAtMs: newEndMs, nowMs });
           endMsByKey.delete(key);
-          endMsByKey.set(key, nowMs + lifeMs);
-          const [oldest = ''] = endMsByKey.keys();
-          if (endMsByKey.size > 4) {
+          endMsByKey.set(key, newEndMs);
+          if (endMsByKey.size > 8 && dropEnded(nowMs, 1) === 0) {
+            const [oldest = ''] = endMsByKey.keys();
             endMsByKey.delete(oldest);
           }
         } else if (kind === 'get' || kind === 'peek') {
@@ -196,18 +221,14 @@ test('holds what a Map that is written anew at every use would hold, in the same
         } else if (kind === 'delete') {
           expect(map.delete(key)).toBe(endMsByKey.delete(key));
         } else if (kind === 'sweep') {
-          const looked = [...endMsByKey].slice(0, 3);
-          const ended = looked.filter(([, each]) => each <= nowMs);
-          expect(map.sweep(nowMs, 3)).toBe(ended.length);
-          for (const [each] of ended) {
-            endMsByKey.delete(each);
-          }
+          expect(map.sweep(nowMs, 3)).toBe(dropEnded(nowMs, 3));
         } else {
           map.clear();
           endMsByKey.clear();
         }
         expect([...map.keys()]).toEqual([...endMsByKey.keys()]);
         expect(map.size).toBe(endMsByKey.size);
+        expect(map.earliestEndMs).toBe(Math.min(...endMsByKey.values()));
       });
     }),
     { numRuns: 1_000 },

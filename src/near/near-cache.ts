@@ -15,8 +15,10 @@
  *      before it ended, but its own. So what a fresh read returned is the oldest that a later read of the key returns (A11).
  *   6. A copy's mark agreed with what the bus knew, and what contradicts it later invalidates the bucket.
  */
-import { BoundedMap } from '../lib/bounded-map.ts';
+import type { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
+import { ExpirySweeper } from '../lib/expiry-sweeper.ts';
+import { bufferBytes } from '../lib/memory-size.ts';
 import { bucketOf } from '../redis/keyspace.ts';
 import type { BucketMark } from './bucket-mark.ts';
 import type { BusAction, BusEvent, SentAt } from './bus.ts';
@@ -70,8 +72,8 @@ export interface NearCacheOptions {
 }
 
 const LIFE_MS = 1_000;
-/** Objects, Buffer headers and index entries of a copy, besides what BoundedMap counts; measured, rounded up. */
-const COPY_EXTRA_BYTES = 750;
+/** Objects and index entries of a copy, besides its buffers and what BoundedMap counts; measured, rounded up. */
+const COPY_BYTES = 300;
 /** What a tag costs besides its text, which the copy holds and the index once more behind the namespace. */
 const TAG_EXTRA_BYTES = 320;
 const MAX_PLACEHOLDERS = 10_000;
@@ -82,6 +84,7 @@ export class NearCache implements HubListener {
   readonly #lifeMs: number;
   readonly #maxPlaceholders: number;
   readonly #copies: BoundedMap<NearCopy>;
+  readonly #sweeper: ExpirySweeper;
   /** By name: of every read in flight that nothing has voided since it was sent. */
   readonly #placeholders = new Map<string, Set<Placeholder>>();
   #placeholderCount = 0;
@@ -95,7 +98,8 @@ export class NearCache implements HubListener {
     this.#hub = options.hub;
     this.#lifeMs = options.lifeMs ?? LIFE_MS;
     this.#maxPlaceholders = options.maxPlaceholders ?? MAX_PLACEHOLDERS;
-    this.#copies = new BoundedMap({
+    this.#sweeper = new ExpirySweeper(() => options.clock.monotonicMs());
+    this.#copies = this.#sweeper.createMap({
       maxEntries: options.maxEntries,
       maxBytes: options.maxBytes,
       onEvict: (name, copy) => this.#unlink(name, copy),
@@ -221,7 +225,8 @@ export class NearCache implements HubListener {
     }
   }
 
-  clear(): void {
+  close(): void {
+    this.#sweeper.close();
     this.#copies.clear();
     this.#placeholders.clear();
     this.#placeholderCount = 0;
@@ -273,7 +278,8 @@ export class NearCache implements HubListener {
       channels,
     };
     this.#link(name, copy);
-    const bytes = value.value.length + COPY_EXTRA_BYTES + tagBytes(namespace, value.tags);
+    const bufferedBytes = bufferBytes(value.value.length) + bufferBytes(value.version.length);
+    const bytes = COPY_BYTES + bufferedBytes + tagBytes(namespace, value.tags);
     if (!this.#copies.set(name, copy, { bytes, expiresAtMs, nowMs })) {
       this.#unlink(name, copy);
     }

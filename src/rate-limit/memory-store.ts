@@ -1,10 +1,13 @@
 /**
  * Limits in the memory of this process: the default without Redis, and the specification that the scripts are tested against.
  *
- * Bounded in entries and bytes. When it is full the least recently used subject is forgotten, which opens its limits anew: `onEvict` counts.
+ * Bounded in entries and bytes. Subjects whose limits are all unused again leave within seconds. When the store is full of live ones, the
+ * least recently used one is forgotten, which opens its limits anew: `onEvict` counts.
  */
-import { BoundedMap } from '../lib/bounded-map.ts';
+import type { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
+import { ExpirySweeper } from '../lib/expiry-sweeper.ts';
+import { stringBytes } from '../lib/memory-size.ts';
 import { StoreError } from '../lib/store-error.ts';
 import type { AlgorithmState } from './algorithms/index.ts';
 import type { Step, StepOutcome } from './algorithms/step.ts';
@@ -21,6 +24,7 @@ import {
   takesNothing,
   tooManyLimits,
 } from './store.ts';
+import { asMap, type FieldState, fieldOf, type SubjectFields, sizeOf, withFields } from './subject-fields.ts';
 
 export interface MemoryStoreOptions {
   readonly clock: Clock;
@@ -30,25 +34,26 @@ export interface MemoryStoreOptions {
   readonly onEvict?: () => void;
 }
 
-interface FieldState {
-  readonly state: AlgorithmState;
-  readonly endMs: number;
-  readonly bytes: number;
-}
-
-type Fields = Map<string, FieldState>;
-
 /** The same as in general-write.lua. */
 const FIELDS_LOOKED_THROUGH = 512;
-const FIELD_OVERHEAD_BYTES = 100;
+/** Far more than there are limits; names beyond are not shared. */
+const SHARED_NAMES_MAX = 1_000;
+/** A FieldState without its state and its name. */
+const FIELD_BYTES = 72;
+/** A name that was put together still has its parts' header. */
+const NAME_OVERHEAD_BYTES = 32;
 
 export class MemoryRateLimitStore implements RateLimitStore {
   readonly #clock: Clock;
-  readonly #subjects: BoundedMap<Fields>;
+  readonly #subjects: BoundedMap<SubjectFields>;
+  readonly #sweeper: ExpirySweeper;
+  /** Names of fields: those of inline limits are made anew by every call, and each would be held by its subject. */
+  readonly #names = new Map<string, string>();
 
   constructor(options: MemoryStoreOptions) {
     this.#clock = options.clock;
-    this.#subjects = new BoundedMap({
+    this.#sweeper = new ExpirySweeper(() => options.clock.nowMs());
+    this.#subjects = this.#sweeper.createMap({
       maxEntries: options.maxEntries,
       maxBytes: options.maxBytes,
       onEvict: (_key, _fields, reason) => {
@@ -67,10 +72,14 @@ export class MemoryRateLimitStore implements RateLimitStore {
     return this.#subjects.bytes;
   }
 
+  close(): void {
+    this.#sweeper.close();
+  }
+
   take(request: TakeRequest): TakeResult {
     const nowMs = this.#clock.nowMs();
     const id = idOf(request.key);
-    const fields: Fields = this.#subjects.get(id, nowMs) ?? new Map();
+    const fields = this.#subjects.get(id, nowMs);
     const units = decidedUnits(request);
     let steps = request.limits.limits.map((limit) => run(limit, fields, nowMs, units, request.maxDelayMs));
     const allowed = steps.every((step) => step.outcome.allowed);
@@ -83,12 +92,12 @@ export class MemoryRateLimitStore implements RateLimitStore {
         return step.outcome.allowed ? run(limit, fields, nowMs, 0, request.maxDelayMs) : step;
       });
     }
-    const writes: { field: string; state: FieldState }[] = [];
+    const writes: FieldState[] = [];
     for (const [index, limit] of request.limits.limits.entries()) {
       const decided = steps[index] as Step<AlgorithmState>;
       if (isTaking || (decided.repaired && !isPeek)) {
         const step = isTaking ? decided : run(limit, fields, nowMs, 0, request.maxDelayMs);
-        writes.push({ field: limit.field, state: toFieldState(limit, step, nowMs) });
+        writes.push(this.#fieldState(limit, step, nowMs));
       }
     }
     if (writes.length > 0) {
@@ -100,17 +109,17 @@ export class MemoryRateLimitStore implements RateLimitStore {
   give(request: GiveRequest): GiveResult {
     const nowMs = this.#clock.nowMs();
     const id = idOf(request.key);
-    const fields: Fields = this.#subjects.get(id, nowMs) ?? new Map();
+    const fields = this.#subjects.get(id, nowMs);
     const outcomes: StepOutcome[] = [];
-    const writes: { field: string; state: FieldState }[] = [];
+    const writes: FieldState[] = [];
     for (const limit of request.limits.limits) {
-      const stored = fields.get(limit.field)?.state;
+      const stored = fieldOf(fields, limit.field)?.state;
       if (stored === undefined) {
         outcomes.push(limit.algorithm.remaining(undefined, limit.spec, nowMs).outcome);
       } else {
         const step = limit.algorithm.give(stored, limit.spec, nowMs, request.units);
         outcomes.push(step.outcome);
-        writes.push({ field: limit.field, state: toFieldState(limit, step, nowMs) });
+        writes.push(this.#fieldState(limit, step, nowMs));
       }
     }
     if (writes.length > 0) {
@@ -129,65 +138,93 @@ export class MemoryRateLimitStore implements RateLimitStore {
     if (limits === undefined) {
       return this.#subjects.delete(id);
     }
-    let existed = false;
+    const left = asMap(fields);
+    const sizeBefore = left.size;
     for (const limit of limits.limits) {
-      existed = fields.delete(limit.field) || existed;
+      left.delete(limit.field);
     }
-    if (fields.size === 0) {
+    if (left.size === 0) {
       this.#subjects.delete(id);
+    } else if (left.size < sizeBefore) {
+      this.#put(id, left, nowMs);
     }
-    return existed;
+    return left.size < sizeBefore;
   }
 
-  #write(id: string, fields: Fields, writes: readonly { field: string; state: FieldState }[], nowMs: number): void {
-    const hasNew = writes.some(({ field }) => !fields.has(field));
-    if (hasNew && fields.size > FIELDS_LOOKED_THROUGH) {
+  #write(id: string, fields: SubjectFields | undefined, writes: readonly FieldState[], nowMs: number): void {
+    if (
+      fields instanceof Map &&
+      fields.size > FIELDS_LOOKED_THROUGH &&
+      writes.some(({ field }) => !fields.has(field))
+    ) {
       makeRoom(fields, nowMs);
     }
-    const before = writes.map(({ field }) => ({ field, state: fields.get(field) }));
-    for (const { field, state } of writes) {
-      fields.set(field, state);
-    }
-    let bytes = 0;
-    let endMs = 0;
-    for (const [field, state] of fields) {
-      bytes += state.bytes + field.length * 2 + FIELD_OVERHEAD_BYTES;
-      endMs = Math.max(endMs, state.endMs);
-    }
-    if (!this.#subjects.set(id, fields, { bytes, expiresAtMs: endMs, nowMs })) {
-      giveBack(fields, before);
+    const before = writes.map(({ field }) => fieldOf(fields, field));
+    const written = withFields(fields, writes);
+    if (!this.#put(id, written, nowMs)) {
+      giveBack(written, writes, before);
       throw new StoreError('full', 'the memory store is too small for one subject');
     }
+  }
+
+  #fieldState(limit: CompiledLimit, step: Step<AlgorithmState>, nowMs: number): FieldState {
+    const shared = this.#sharedName(limit.field);
+    const nameBytes = shared === undefined ? NAME_OVERHEAD_BYTES + stringBytes(limit.field) : 0;
+    return {
+      field: shared ?? limit.field,
+      state: step.state,
+      endMs: nowMs + step.outcome.resetAfterMs,
+      bytes: FIELD_BYTES + nameBytes + limit.algorithm.stateBytes(step.state),
+    };
+  }
+
+  /** Undefined when there are too many names to share. */
+  #sharedName(name: string): string | undefined {
+    const shared = this.#names.get(name);
+    if (shared !== undefined || this.#names.size >= SHARED_NAMES_MAX) {
+      return shared;
+    }
+    this.#names.set(name, name);
+    return name;
+  }
+
+  #put(id: string, fields: SubjectFields, nowMs: number): boolean {
+    const { bytes, endMs } = sizeOf(fields);
+    return this.#subjects.set(id, fields, { bytes, expiresAtMs: endMs, nowMs });
   }
 }
 
 function run(
   limit: CompiledLimit,
-  fields: Fields,
+  fields: SubjectFields | undefined,
   nowMs: number,
   cost: number,
   maxDelayMs: number | undefined,
 ): Step<AlgorithmState> {
-  const state = fields.get(limit.field)?.state;
+  const state = fieldOf(fields, limit.field)?.state;
   return limit.algorithm.take(state, limit.spec, nowMs, cost, maxDelayMs);
 }
 
-function toFieldState(limit: CompiledLimit, step: Step<AlgorithmState>, nowMs: number): FieldState {
-  return { state: step.state, endMs: nowMs + step.outcome.resetAfterMs, bytes: limit.algorithm.stateBytes(step.state) };
-}
-
 /** What is refused is not taken, nor does it stay in memory. */
-function giveBack(fields: Fields, before: readonly { field: string; state: FieldState | undefined }[]): void {
-  for (const { field, state } of before) {
+function giveBack(
+  written: SubjectFields,
+  writes: readonly FieldState[],
+  before: readonly (FieldState | undefined)[],
+): void {
+  if (!(written instanceof Map)) {
+    return;
+  }
+  for (const [index, { field }] of writes.entries()) {
+    const state = before[index];
     if (state === undefined) {
-      fields.delete(field);
+      written.delete(field);
     } else {
-      fields.set(field, state);
+      written.set(field, state);
     }
   }
 }
 
-function makeRoom(fields: Fields, nowMs: number): void {
+function makeRoom(fields: Map<string, FieldState>, nowMs: number): void {
   for (const [field, { endMs }] of fields) {
     if (endMs <= nowMs) {
       fields.delete(field);

@@ -31,6 +31,8 @@ import { type TlsOptions, tlsOptions } from './tls.ts';
 export interface OpenClient {
   /** Rejects with an Error whose message begins with Redis' code, or with node-redis' own errors. */
   send(command: readonly RedisArgument[]): Promise<RedisReply>;
+  /** A channel that is not sharded. */
+  subscribe(channel: string, onMessage: (message: Buffer) => void): Promise<void>;
   sSubscribe(channel: string, onMessage: (message: Buffer, channel: Buffer) => void): Promise<void>;
   sUnsubscribe(channel: string): Promise<void>;
   /** Bytes of replies that have arrived on this connection, finished or not: the only proof that the other side is there. */
@@ -157,6 +159,9 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
     send,
     bytesRead,
     vouchedAtMs: vouchedAtMs ?? Number.NEGATIVE_INFINITY,
+    subscribe: async (channel, onMessage) => {
+      await client.subscribe(channel, onMessage, true);
+    },
     sSubscribe: async (channel, onMessage) => {
       await client.sSubscribe(channel, onMessage as (message: Buffer, channel: Buffer) => unknown, true);
     },

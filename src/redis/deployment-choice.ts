@@ -53,6 +53,8 @@ export interface Round {
 export type DeploymentChange =
   | { readonly cause: 'started'; readonly silent: readonly string[] }
   | { readonly cause: 'failover'; readonly from: string }
+  /** By the Sentinels; `from` is undefined at start. */
+  | { readonly cause: 'elected'; readonly from: string | undefined }
   | { readonly cause: 'same_address' }
   | { readonly cause: 'replaced' };
 

@@ -5,7 +5,7 @@ import type { LookupFunction } from 'node:net';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { TimerWheel } from '../lib/timer-wheel.ts';
-import type { CredentialsSource, NodeAddress, Seed } from './address.ts';
+import type { CredentialsSource, NodeAddress } from './address.ts';
 import type { AddressMap } from './address-map.ts';
 import type { RedisReply } from './commands.ts';
 import type { RefusalLog } from './refusal-log.ts';
@@ -62,10 +62,20 @@ export interface OpenConnection {
   drop(reason: string): void;
 }
 
+export interface SentinelOptions {
+  /** The name under which they monitor the master. */
+  readonly masterName: string;
+  /** The login of the Sentinels, which is not that of the servers. */
+  readonly credentials: CredentialsSource;
+}
+
 export interface RedisOptions extends RedisAccess {
   /** `state` or `cache`: for logs. */
   readonly role: string;
-  readonly seeds: readonly Seed[];
+  /** Servers to begin with, or the Sentinels. */
+  readonly seeds: readonly NodeAddress[];
+  /** Whether, and how, Sentinels decide who the master is. */
+  readonly sentinel?: SentinelOptions;
   /** No command waits longer for its answer; a connection that is silent for so long is given up. */
   readonly commandTimeoutMs: number;
   readonly connectionsPerMaster: number;

@@ -18,9 +18,10 @@ import { refusalText } from './refusal-text.ts';
 import type { ScriptKind } from './script.ts';
 import { refusalCodeOf, storeErrorOf } from './server-error.ts';
 
-/** Subjects in place of a command: a connection that is refused, for commands or for subscriptions. */
+/** Subjects in place of a command: a connection that is refused, for commands, for subscriptions or to a Sentinel. */
 export const CONNECT = 'connect';
 export const CONNECT_SUBSCRIBER = 'connect (subscriber)';
+export const CONNECT_SENTINEL = 'connect (Sentinel)';
 
 /** A command or script, by name, on a node (host:port). */
 export interface RefusalSubject {
@@ -71,6 +72,7 @@ interface Condition extends RefusalSubject {
   timer: NodeJS.Timeout | undefined;
 }
 
+const CONNECTS: ReadonlySet<string> = new Set([CONNECT, CONNECT_SUBSCRIBER, CONNECT_SENTINEL]);
 const WRITES: ReadonlySet<string> = new Set(['write', 'write_in_place']);
 const ANYTHING: ReadonlySet<string> = new Set(['read', 'write', 'write_in_place', 'other']);
 
@@ -121,7 +123,7 @@ export class RefusalLog {
       const detail = storeErrorOf(new Error(text)).message;
       condition.details.push(detail);
       const { role, log } = this.#options;
-      const isConnect = command === CONNECT || command === CONNECT_SUBSCRIBER;
+      const isConnect = CONNECTS.has(command);
       const message = isConnect ? 'Redis refuses connections' : 'Redis refuses commands';
       log.error({ role, code: condition.code, node, command, reply, detail }, message);
     }

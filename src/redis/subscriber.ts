@@ -126,16 +126,16 @@ export class ChannelSubscriber implements RedisSubscriber {
   #place(channel: string): void {
     const { slot = 0, probe } = this.#channels.get(channel) ?? {};
     const owner = this.#ownerOf(slot);
-    if (owner === undefined) {
-      this.#repairLater();
-      return;
-    }
-    const name = addressText(owner);
+    const name = owner === undefined ? undefined : addressText(owner);
     // Lost there before it is live here: the other way round the listener would believe it lost for good.
     for (const [otherName, other] of this.#connections) {
       if (otherName !== name && other.has(channel)) {
         other.lose(channel);
       }
+    }
+    if (owner === undefined || name === undefined) {
+      this.#repairLater();
+      return;
     }
     let connection = this.#connections.get(name);
     if (connection === undefined) {

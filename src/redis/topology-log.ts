@@ -9,6 +9,7 @@ import type { Topology } from './topology.ts';
 import type { TopologyStatus } from './topology-member.ts';
 import {
   conflictingMasters,
+  isMisconfigured,
   isNoticeError,
   noticeIdentity,
   noticeText,
@@ -36,7 +37,10 @@ export class TopologyLog {
 
   /** The error that callers receive while no server is used. */
   get refusal(): StoreError | undefined {
-    return this.#notice === undefined ? undefined : new StoreError('unavailable', noticeText(this.#notice));
+    if (this.#notice === undefined) {
+      return undefined;
+    }
+    return new StoreError(isMisconfigured(this.#notice) ? 'forbidden' : 'unavailable', noticeText(this.#notice));
   }
 
   note(notice: TopologyNotice | undefined): void {
@@ -70,6 +74,14 @@ export class TopologyLog {
       case 'failover':
         this.#changes += 1;
         this.#log.warn({ ...fields, from: change.from }, 'changed to the Redis master that continues the history');
+        return;
+      case 'elected':
+        if (change.from === undefined) {
+          this.#log.debug(fields, 'using this Redis');
+        } else if (!topology.masters().has(change.from)) {
+          this.#changes += 1;
+          this.#log.warn({ ...fields, from: change.from }, 'changed to the Redis master that the Sentinels elected');
+        }
         return;
       case 'same_address':
         this.#changes += 1;

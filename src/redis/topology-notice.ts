@@ -2,7 +2,10 @@
  * What an operator must know about the choice of the deployment, as a closed set: logged once when it begins and once when it is over, and
  * shown in /readyz while it lasts.
  */
+import { type SentinelNotice, sentinelNoticeText } from './sentinel-notice.ts';
+
 export type TopologyNotice =
+  | SentinelNotice
   /** At start: no master is used, because a seed that does not answer may be one too. */
   | { readonly kind: 'waiting_for_seeds'; readonly master: string; readonly silent: readonly string[] }
   /** At start: no master is used, because several seeds are masters. */
@@ -33,6 +36,9 @@ export function noticeText(notice: TopologyNotice): string {
       return `more than one Redis master: using ${notice.master}, ignoring ${list(notice.ignored)}; make all but one a replica or remove it`;
     case 'master_lost':
       return `${lost(notice)}${ignored(notice.ignored)}`;
+    case 'sentinels_undecided':
+    case 'master_unconfirmed':
+      return sentinelNoticeText(notice);
     case 'foreign_servers':
       return `cannot reach the Redis Cluster: ignoring servers that do not belong to it (${list(notice.servers)}); point the seeds at its nodes`;
   }
@@ -40,7 +46,19 @@ export function noticeText(notice: TopologyNotice): string {
 
 /** Whether an operator must act; the other notices end by themselves. */
 export function isNoticeError(notice: TopologyNotice): boolean {
-  return notice.kind === 'foreign_servers' || conflictingMasters(notice) > 0;
+  return notice.kind === 'foreign_servers' || isMisconfigured(notice) || conflictingMasters(notice) > 0;
+}
+
+/** Whether the settings of the Sentinels or their user are wrong: calls are refused until an operator changes something. */
+export function isMisconfigured(notice: TopologyNotice): boolean {
+  switch (notice.kind) {
+    case 'sentinels_undecided':
+      return notice.reason.kind === 'unknown_name' || notice.reason.kind === 'refused';
+    case 'master_unconfirmed':
+      return notice.cause === 'cluster';
+    default:
+      return false;
+  }
 }
 
 /** Masters that are not used, because nothing proves that they hold the data. */
@@ -58,7 +76,15 @@ export function conflictingMasters(notice: TopologyNotice | undefined): number {
 
 /** Two notices of one identity are one event, however often they are found. */
 export function noticeIdentity(notice: TopologyNotice | undefined): string {
-  return notice === undefined ? '' : JSON.stringify(notice);
+  switch (notice?.kind) {
+    case undefined:
+      return '';
+    case 'sentinels_undecided':
+      // Which of them are silent changes with every one that restarts.
+      return `${notice.kind} ${notice.reason.kind}`;
+    default:
+      return JSON.stringify(notice);
+  }
 }
 
 function lost({ master, isReplica }: TopologyNotice & { kind: 'master_lost' }): string {

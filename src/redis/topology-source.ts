@@ -17,6 +17,7 @@ import type { ConnectionGuard, RedisOptions } from './options.ts';
 import { RefreshPace } from './refresh-pace.ts';
 import { CONNECT } from './refusal-log.ts';
 import { ForeignServerError, ReplicaError } from './refused-server.ts';
+import { SentinelTopology } from './sentinel-topology.ts';
 import { ServerQuestions } from './server-questions.ts';
 import { readServerReport, readStandaloneReport } from './server-report.ts';
 import { ServerTurns } from './server-turns.ts';
@@ -31,7 +32,7 @@ const MAX_SEEN = 64;
 
 /** `options.role` is for logs: of a source that serves several roles it names all of them. */
 export function createTopologySource(options: RedisOptions): TopologySource {
-  return new SharedTopology(options);
+  return options.sentinel === undefined ? new SharedTopology(options) : new SentinelTopology(options, options.sentinel);
 }
 
 class SharedTopology implements TopologySource {

@@ -1,13 +1,12 @@
 /**
  * The users of the memory store: for each the generation that its sessions must bear, and the list of their handles.
  *
- * A user is forgotten once its longest session would have ended, or as soon as it is known to have none: at the end of its last
- * one, or when room is needed. One that comes back gets a generation that was never given before, so that nothing of the
+ * A user is forgotten with its last session, or once its longest one would have ended if it has sessions that its list does not know. One that comes back gets a generation that was never given before, so that nothing of the
  * forgotten one is valid again.
  */
-import { BoundedMap } from '../lib/bounded-map.ts';
-import type { Clock } from '../lib/clock.ts';
-import { StoreError } from '../lib/store-error.ts';
+import { type BoundedMap, entryBytes } from '../lib/bounded-map.ts';
+import type { ExpirySweeper } from '../lib/expiry-sweeper.ts';
+import { mapBytes } from '../lib/memory-size.ts';
 import { LISTED_SESSIONS_DROPPED, LISTED_SESSIONS_MAX } from './session.ts';
 
 /** What a session says of its user. */
@@ -30,36 +29,40 @@ interface MemoryUser {
 }
 
 export interface MemoryUsersOptions {
-  readonly clock: Clock;
+  readonly sweeper: ExpirySweeper;
   readonly maxEntries: number;
   readonly maxBytes: number;
-  /** Whether the session of this handle is there and this user's. */
-  readonly isHeld: (handle: string, userId: string, nowMs: number) => boolean;
 }
 
-const USER_OVERHEAD_BYTES = 500;
-const HANDLE_BYTES = 150;
-/** A full store is looked through once in this time; until then it refuses unknown users without a look. */
-const FULL_MS = 100;
+/** The object of a user with its numbers, without its list. */
+const USER_BYTES = 100;
+/** The number of a handle's end; its string is that of the session. */
+const END_BYTES = 16;
+const HANDLE_BYTES = mapBytes(2) - mapBytes(1) + END_BYTES;
 
 export class MemoryUsers {
   readonly #users: BoundedMap<MemoryUser>;
-  readonly #clock: Clock;
-  readonly #isHeld: MemoryUsersOptions['isHeld'];
   #lastGeneration = 0;
-  #fullUntilMs = Number.NEGATIVE_INFINITY;
 
-  constructor(options: MemoryUsersOptions) {
-    this.#users = new BoundedMap(options);
-    this.#clock = options.clock;
-    this.#isHeld = options.isHeld;
+  constructor({ sweeper, maxEntries, maxBytes }: MemoryUsersOptions) {
+    this.#users = sweeper.createMap({ maxEntries, maxBytes });
   }
 
   get bytes(): number {
     return this.#users.bytes;
   }
 
-  /** Lists the session under its user and gives back the generation that it must bear. */
+  /** Whether no session of this user can be entered without giving up a user. */
+  isFullFor(userId: string, nowMs: number): boolean {
+    return this.#users.isFullFor(userId, { bytes: 0, nowMs });
+  }
+
+  /** What entering a session of this user adds to `bytes`, at most. */
+  growthBytes(userId: string, nowMs: number): number {
+    return this.#users.peek(userId, nowMs) === undefined ? entryBytes(userId, listBytes(1)) : HANDLE_BYTES;
+  }
+
+  /** Lists the session under its user, for whom there must be room, and gives back the generation that it must bear. */
   enter(session: UserSession, nowMs: number): number {
     const user = this.#users.peek(session.userId, nowMs);
     const listed = new Map(user?.listed);
@@ -73,9 +76,6 @@ export class MemoryUsers {
       hasUnlisted: hasDropped || user?.hasUnlisted === true,
       endMs: Math.max(user?.endMs ?? 0, session.absoluteEndMs),
     };
-    if (!this.#hasRoom(session.userId, { isKnown: user !== undefined, bytes: userBytes(entered), nowMs })) {
-      throw new StoreError('full', 'the memory store holds as many users as it may, wanted room for one more');
-    }
     this.#put(session.userId, entered, nowMs);
     return entered.generation;
   }
@@ -143,41 +143,6 @@ export class MemoryUsers {
     return this.#lastGeneration;
   }
 
-  #hasRoom(userId: string, entered: { isKnown: boolean; bytes: number; nowMs: number }): boolean {
-    const { isKnown, bytes, nowMs } = entered;
-    const wasFull = this.#clock.monotonicMs() < this.#fullUntilMs;
-    if (!isKnown && wasFull) {
-      return false;
-    }
-    if (!this.#users.isFullFor(userId, bytes, nowMs)) {
-      return true;
-    }
-    if (wasFull) {
-      return false;
-    }
-    this.#forgetEnded(nowMs);
-    if (!this.#users.isFullFor(userId, bytes, nowMs)) {
-      return true;
-    }
-    this.#fullUntilMs = this.#clock.monotonicMs() + FULL_MS;
-    return false;
-  }
-
-  /** Looks through all lists for sessions that are no more. */
-  #forgetEnded(nowMs: number): void {
-    for (const userId of [...this.#users.keys()]) {
-      const user = this.#users.peek(userId, nowMs);
-      const ended = [...(user?.listed.keys() ?? [])].filter((handle) => !this.#isHeld(handle, userId, nowMs));
-      if (user === undefined || ended.length === 0) {
-        continue;
-      }
-      for (const handle of ended) {
-        user.listed.delete(handle);
-      }
-      this.#putOrForget(userId, user, nowMs);
-    }
-  }
-
   #putOrForget(userId: string, user: MemoryUser, nowMs: number): void {
     if (user.listed.size === 0 && !user.hasUnlisted) {
       this.#forgetUser(userId);
@@ -189,7 +154,6 @@ export class MemoryUsers {
   /** None of its sessions is valid without it. */
   #forgetUser(userId: string): void {
     this.#users.delete(userId);
-    this.#fullUntilMs = Number.NEGATIVE_INFINITY;
   }
 
   #put(userId: string, user: MemoryUser, nowMs: number): void {
@@ -217,5 +181,10 @@ function makeRoom(listed: Map<string, number>, nowMs: number): boolean {
 }
 
 function userBytes(user: MemoryUser): number {
-  return USER_OVERHEAD_BYTES + user.listed.size * HANDLE_BYTES;
+  return listBytes(user.listed.size);
+}
+
+/** Of a user with so many handles. */
+function listBytes(handles: number): number {
+  return USER_BYTES + mapBytes(handles) + handles * END_BYTES;
 }

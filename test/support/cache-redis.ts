@@ -7,15 +7,11 @@ import { type CacheService, createCacheService } from '../../src/cache/service.t
 import { DEFAULT_POLICY_FILE, type PolicyFile } from '../../src/config/policy-file.ts';
 import type { CacheGetResponse } from '../../src/grpc/generated/pannier/v1/CacheGetResponse.ts';
 import { systemClock as clock } from '../../src/lib/clock.ts';
-import { silentLogger } from '../../src/lib/logger.ts';
-import { TimerWheel } from '../../src/lib/timer-wheel.ts';
 import type { FlushCause } from '../../src/near/bus.ts';
-import { parseSeed } from '../../src/redis/address.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
-import { noRedisMetrics } from '../../src/redis/options.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
-import { RefusalLog } from '../../src/redis/refusal-log.ts';
 import { callContext, getRequest, invalidateRequest, setRequest } from './cache-requests.ts';
+import { redisOptions } from './redis-client.ts';
 import type { RedisNode } from './redis-server.ts';
 import { waitFor } from './wait.ts';
 
@@ -26,25 +22,10 @@ interface Login {
   readonly password: string | undefined;
 }
 
-const NO_LOGIN: Login = { username: undefined, password: undefined };
-
-/** A connected deployment; `urls` comma-separated. */
-export async function connectRedis(urls: string, login = NO_LOGIN): Promise<Redis> {
-  const redis = createRedis({
-    role: 'cache',
-    seeds: urls.split(',').map(parseSeed),
-    credentials: async () => login,
-    isTls: false,
-    connectTimeoutMs: 500,
-    queueMax: 10_000,
-    commandTimeoutMs: 1_000,
-    connectionsPerMaster: 1,
-    clock,
-    wheel: new TimerWheel({ clock }),
-    metrics: noRedisMetrics,
-    log: silentLogger,
-    refusals: new RefusalLog({ role: 'cache', clock, log: silentLogger }),
-  });
+/** A connected deployment; `urls` comma-separated. `login`: unset, that of the URL. */
+export async function connectRedis(urls: string, login?: Login): Promise<Redis> {
+  const changes = login === undefined ? {} : { credentials: async (): Promise<Login> => login };
+  const redis = createRedis(redisOptions(urls, { role: 'cache', commandTimeoutMs: 1_000, ...changes }));
   redis.start();
   await waitFor('a connected Redis', () => redis.isReady());
   return redis;

@@ -10,14 +10,14 @@ export const ACL_USER = 'pannier';
 export const ACL_PASSWORD = 'secret';
 
 /** The comment lines of the block. */
-export type AclSection = 'the user' | 'every connection' | 'limits and sessions' | 'cache';
+export type AclSection = 'the user' | 'every connection' | 'limits and sessions' | 'cache' | 'a Sentinel';
 
 const ALL_SECTIONS: readonly AclSection[] = ['the user', 'every connection', 'limits and sessions', 'cache'];
 
 /** The rules of a section, e.g. `+get` or `~pannier:rl:*`, as they stand in the document. */
 export function documentedRules(section: AclSection): string[] {
   const text = readFileSync(join(repositoryRoot, 'docs/redis.md'), 'utf8');
-  const block = /^```acl\n([\s\S]*?)^```/m.exec(text)?.[1] ?? '';
+  const block = [...text.matchAll(/^```acl\n([\s\S]*?)^```/gm)].map((match) => match[1]).join('');
   const rules: string[] = [];
   let current = '';
   for (const line of block.split('\n').filter((candidate) => candidate !== '')) {

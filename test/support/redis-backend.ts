@@ -3,7 +3,7 @@
  * processes. The choice is made once per test process.
  */
 import { execFile, execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -17,7 +17,15 @@ export interface BackendServer {
 }
 
 export interface Backend {
-  start(options: { args: readonly string[]; directory?: string }): Promise<BackendServer>;
+  start(options: BackendOptions): Promise<BackendServer>;
+}
+
+export interface BackendOptions {
+  readonly args: readonly string[];
+  /** Made visible to the server. */
+  readonly directory?: string;
+  /** A Sentinel: it wants a configuration file that it may write. */
+  readonly isSentinel?: boolean;
 }
 
 const IMAGE = process.env.PANNIER_TEST_REDIS_IMAGE ?? 'redis:7.0';
@@ -62,10 +70,14 @@ function hasCommand(command: string, args: readonly string[]): boolean {
 }
 
 const processBackend: Backend = {
-  start: async ({ args }) => {
+  start: async ({ args, isSentinel = false }) => {
     // A directory of its own: a server loads the dump that it finds in its directory, whoever left it there.
     const directory = mkdtempSync(join(FILES, 'pannier-redis-'));
-    const server = await spawnBound('redis-server', [...args, '--dir', directory]);
+    const file = join(directory, 'sentinel.conf');
+    if (isSentinel) {
+      writeFileSync(file, '');
+    }
+    const server = await spawnBound('redis-server', [...(isSentinel ? [file] : []), ...args, '--dir', directory]);
     void server.ended.then(() => rmSync(directory, { recursive: true, force: true }));
     await untilReady(server);
     return {
@@ -79,6 +91,9 @@ const processBackend: Backend = {
   },
 };
 
+/** A Sentinel says it in other words. */
+const SERVES = /Ready to accept connections|Sentinel ID is/;
+
 /** Its own word that it serves: that somebody answers on the port may be another server that was quicker. */
 async function untilReady(server: BoundProcess): Promise<void> {
   let text = '';
@@ -87,7 +102,7 @@ async function untilReady(server: BoundProcess): Promise<void> {
       if (text.length < 100_000) {
         text += chunk.toString();
       }
-      if (text.includes('Ready to accept connections')) {
+      if (SERVES.test(text)) {
         resolve();
       }
     });
@@ -100,13 +115,17 @@ async function untilReady(server: BoundProcess): Promise<void> {
   early.catch(() => undefined);
 }
 
+const SENTINEL_FILE = '/data/sentinel.conf';
+const SENTINEL_PROGRAM = ['sh', '-c', `: > ${SENTINEL_FILE}; exec redis-server ${SENTINEL_FILE} "$@"`, 'sh'];
+
 const containerBackend: Backend = {
-  start: async ({ args, directory }) => {
+  start: async ({ args, directory, isSentinel = false }) => {
+    const program = isSentinel ? SENTINEL_PROGRAM : ['redis-server'];
     const blueprint = new GenericContainer(IMAGE)
       .withNetworkMode('host')
       .withTmpFs({ '/data': 'rw,mode=1777' })
-      .withWaitStrategy(Wait.forLogMessage('Ready to accept connections'))
-      .withCommand(['redis-server', ...args]);
+      .withWaitStrategy(Wait.forLogMessage(SERVES))
+      .withCommand([...program, ...args]);
     if (directory !== undefined) {
       blueprint.withBindMounts([{ source: directory, target: directory, mode: 'ro' }]);
     }

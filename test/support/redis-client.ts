@@ -3,8 +3,8 @@
  */
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
+import { parseRedisUrl } from '../../src/lib/redis-url.ts';
 import { TimerWheel } from '../../src/lib/timer-wheel.ts';
-import { parseSeed } from '../../src/redis/address.ts';
 import { noRedisMetrics, type RedisOptions } from '../../src/redis/options.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
 import { RefusalLog } from '../../src/redis/refusal-log.ts';
@@ -13,16 +13,18 @@ import { waitFor } from './wait.ts';
 /** For tests that are not about silence: a server that waits for a busy processor or disk must not fail them. */
 export const PATIENT = { commandTimeoutMs: 5_000 };
 
+const NO_LOGIN = { username: undefined, password: undefined };
+
 /** Options for the seeds in `urls` (comma-separated), as `serve` would have them by default. */
 export function redisOptions(urls: string, changes: Partial<RedisOptions> = {}): RedisOptions {
-  const seeds = urls.split(',').map(parseSeed);
-  const { username, password } = seeds[0] ?? { username: undefined, password: undefined };
+  const { hosts, isTls, masterName, username, password } = parseRedisUrl(urls);
   const { role = 'state', clock = systemClock, log = silentLogger } = changes;
   return {
     role,
-    seeds,
+    seeds: hosts,
     credentials: async () => ({ username, password }),
-    isTls: seeds[0]?.isTls ?? false,
+    ...(masterName === undefined ? {} : { sentinel: { masterName, credentials: async () => NO_LOGIN } }),
+    isTls,
     connectTimeoutMs: 500,
     commandTimeoutMs: 250,
     connectionsPerMaster: 1,

@@ -31,6 +31,10 @@ export interface RedisServerOptions {
   port?: number;
   /** An address of this machine; unset: 127.0.0.1. */
   host?: string;
+  /** A Sentinel that monitors nothing yet. */
+  isSentinel?: boolean;
+  /** Unset: the default user. */
+  username?: string;
   /** What `requirepass` in args says, for the administrator's connection. */
   password?: string;
   tls?: RedisTls;
@@ -70,11 +74,13 @@ async function startOnce(options: RedisServerOptions): Promise<RedisNode> {
   const server: BackendServer = await backend.start({
     args: [
       ...listen,
-      ...['--bind', options.host ?? LOCALHOST, '--save', '', '--appendonly', 'no'],
+      ...['--bind', options.host ?? LOCALHOST],
+      ...(options.isSentinel === true ? ['--sentinel'] : ['--save', '', '--appendonly', 'no']),
       ...(options.tls?.args ?? []),
       ...(options.args ?? []),
     ],
     ...(options.tls === undefined ? {} : { directory: options.tls.directory }),
+    ...(options.isSentinel === undefined ? {} : { isSentinel: options.isSentinel }),
   });
   const node = createNode(server, port, options);
   await waitFor('Redis answering', async () => (await node.command('PING')) === 'PONG', 20_000);
@@ -129,6 +135,7 @@ interface AdminConnection {
 async function openAdmin(port: number, options: RedisServerOptions): Promise<AdminConnection> {
   const socket = { host: options.host ?? LOCALHOST, port, connectTimeout: 2_000, reconnectStrategy: false as const };
   const client = createClient({
+    ...(options.username === undefined ? {} : { username: options.username }),
     ...(options.password === undefined ? {} : { password: options.password }),
     socket: options.tls === undefined ? socket : { ...socket, ...administratorTls(options.tls) },
     disableOfflineQueue: true,

@@ -96,6 +96,8 @@ app.kubernetes.io/component: {{ .component }}
 {{- $urls := list -}}
 {{- if and (kindIs "slice" .Values.redis.url) .Values.redis.url -}}
 {{- $urls = .Values.redis.url -}}
+{{- else if and (kindIs "string" .Values.redis.url) (regexMatch "^\\s*rediss?[+]sentinel://" .Values.redis.url) -}}
+{{- $urls = list (trim .Values.redis.url) -}}
 {{- else if and (kindIs "string" .Values.redis.url) .Values.redis.url -}}
 {{- range splitList "," .Values.redis.url -}}{{- $urls = append $urls (trim .) -}}{{- end -}}
 {{- else if .Values.devRedis.enabled -}}

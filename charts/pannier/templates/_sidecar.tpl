@@ -62,6 +62,14 @@ env:
         optional: true
   - name: PANNIER_REDIS_PASSWORD_FILE
     value: /etc/pannier/redis/password
+  - name: PANNIER_REDIS_SENTINEL_USERNAME
+    valueFrom:
+      secretKeyRef:
+        name: {{ $secret }}
+        key: sentinel-username
+        optional: true
+  - name: PANNIER_REDIS_SENTINEL_PASSWORD_FILE
+    value: /etc/pannier/redis/sentinel-password
   - name: PANNIER_REDIS_TLS_CA_FILE
     value: /etc/pannier/redis/ca.crt
   - name: PANNIER_REDIS_FILES_OPTIONAL

@@ -60,6 +60,9 @@
 {{- range include "pannier.redisUrls" . | fromJsonArray -}}
 {{- $schemes = append $schemes (splitList ":" . | first) -}}
 {{- end -}}
+{{- if and (gt (len $schemes) 1) (contains "+sentinel" (join " " $schemes)) -}}
+{{- fail "Cannot render the chart: redis.url has more than one redis+sentinel:// URL, wanted one that lists all Sentinels (redis+sentinel://HOST:26379,HOST:26379/NAME)" -}}
+{{- end -}}
 {{- if gt (len ($schemes | uniq)) 1 -}}
 {{- fail "Cannot render the chart: redis.url mixes redis:// and rediss://, wanted one of them" -}}
 {{- end -}}

@@ -123,6 +123,8 @@ function redisEnvironment({ redisUrl, redisSecret }: Sidecar): EnvironmentVariab
   if (redisSecret !== undefined) {
     variables.push(fromSecret('PANNIER_REDIS_USERNAME', 'username', true));
     variables.push({ name: 'PANNIER_REDIS_PASSWORD_FILE', value: `${REDIS_DIRECTORY}/password` });
+    variables.push(fromSecret('PANNIER_REDIS_SENTINEL_USERNAME', 'sentinel-username', true));
+    variables.push({ name: 'PANNIER_REDIS_SENTINEL_PASSWORD_FILE', value: `${REDIS_DIRECTORY}/sentinel-password` });
     variables.push({ name: 'PANNIER_REDIS_TLS_CA_FILE', value: `${REDIS_DIRECTORY}/ca.crt` });
     variables.push({ name: 'PANNIER_REDIS_FILES_OPTIONAL', value: 'true' });
   }

@@ -11,6 +11,11 @@ import { asNever, type Step, type StepLimit, type Steps } from './step.ts';
 /** Entries per chunk. */
 export const LOG_CHUNK_ENTRIES = 64;
 
+/** Memory of a state without entries, of a number in a list of entries (a time takes 24, units 8), and of a full chunk. */
+const STATE_BYTES = 240;
+const NUMBER_BYTES = 16;
+const CHUNK_BYTES = 120 + LOG_CHUNK_ENTRIES * 2 * NUMBER_BYTES;
+
 /** Times and units in turn: ms, units, ms, units ... */
 type LogEntries = readonly number[];
 
@@ -84,7 +89,7 @@ function decide(loaded: LoadedLog, limit: StepLimit, nowMs: number, cost: number
 
 /** About what a state takes in memory. */
 export function slidingWindowLogBytes(state: SlidingWindowLogState): number {
-  return 160 + state.tail.length * 8 + state.chunks.length * (LOG_CHUNK_ENTRIES * 16 + 72);
+  return STATE_BYTES + state.tail.length * NUMBER_BYTES + state.chunks.length * CHUNK_BYTES;
 }
 
 function newestMs(log: SlidingWindowLogState, otherwiseMs: number): number {

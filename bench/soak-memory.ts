@@ -1,0 +1,200 @@
+/**
+ * `make soak-memory`: more than fits into the memory stores of the built sidecar, with the heap flags that the chart sets for 192Mi.
+ *
+ * Checks limits of distinct subjects, some live and some ended, fills cache and sessions until they are full, and checks more limits. Passes
+ * if the sidecar answered every call, every check was decided by its store, and its resident memory stayed below 192 MiB and flat
+ * once the stores were full; exits 1 otherwise. `ARGS=--help` lists the arguments.
+ */
+import { readArguments } from './arguments.ts';
+import { chooseCores } from './cores.ts';
+import { isRunning } from './process-stats.ts';
+import { type BenchServer, startSidecar } from './servers.ts';
+import { type Ended, GrpcCaller } from './soak/grpc-caller.ts';
+import {
+  type Call,
+  CHECKS_PER_BATCH,
+  cacheSet,
+  checkBatch,
+  createSession,
+  decidedByStore,
+} from './soak/memory-calls.ts';
+import { HELP, type MemorySoakOptions, parseMemoryOptions } from './soak/memory-options.ts';
+import { type PhaseMemory, ResidentWatch } from './soak/resident-watch.ts';
+
+/** As the chart and the injector set them for a container of 192Mi; test/chart and inject-pod.test.ts hold them to it. */
+const HEAP_FLAGS = '--max-semi-space-size=4 --max-old-space-size=96';
+const RESIDENT_MB_MAX = (192 * 1_048_576) / 1_000_000;
+/** What a half of a phase may need more than the half before it: garbage that V8 has not collected yet. */
+const GROWTH_MB_MAX = 12;
+/** Several times what the store of limits holds. */
+const FILL_SUBJECTS = 300_000;
+/** Of the subjects, checked after all stores are full. */
+const LAST_SHARE = 0.1;
+/** Of the time, for the checks before the other stores are filled. */
+const CHECKS_TIME_SHARE = 0.8;
+/** Several times what the stores hold. */
+const CACHE_ENTRIES = 30_000;
+const SESSIONS_MAX = 200_000;
+/** So many refusals show that the store of sessions is full. */
+const REFUSED_SESSIONS = 500;
+const PROGRESS_MS = 5_000;
+const FAILURES_MAX = 20;
+const OK = '0';
+const RESOURCE_EXHAUSTED = '8';
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+class MemorySoak {
+  readonly #options: MemorySoakOptions;
+  readonly #sidecar: BenchServer;
+  readonly #caller: GrpcCaller;
+  readonly #resident: ResidentWatch;
+  readonly #startMs = performance.now();
+  readonly #endMs: number;
+  readonly #failures = new Map<string, number>();
+  #failureCount = 0;
+  #subjects = 0;
+  #saidMs = 0;
+
+  constructor(options: MemorySoakOptions, sidecar: BenchServer) {
+    this.#options = options;
+    this.#sidecar = sidecar;
+    this.#endMs = this.#startMs + options.minutesMax * 60_000;
+    this.#caller = new GrpcCaller(sidecar.address);
+    this.#resident = new ResidentWatch(sidecar.pid);
+  }
+
+  /** Whether it passed. */
+  async run(): Promise<boolean> {
+    const { subjects, minutesMax } = this.#options;
+    const lastSubjects = Math.round(subjects * LAST_SHARE);
+    const checksEndMs = this.#startMs + minutesMax * 60_000 * CHECKS_TIME_SHARE;
+    await this.#check(Math.min(FILL_SUBJECTS, subjects - lastSubjects), checksEndMs);
+    const filled = this.#resident.endPhase('limits fill up');
+    await this.#check(subjects - lastSubjects, checksEndMs);
+    const checked = this.#resident.endPhase('limits are full');
+    const checkedSubjects = this.#subjects;
+    const refusedSessions = await this.#fillOtherStores();
+    const filledAll = this.#resident.endPhase('cache and sessions fill up');
+    await this.#check(checkedSubjects + lastSubjects, this.#endMs);
+    const last = this.#resident.endPhase('all stores are full');
+    const isAlive = isRunning(this.#sidecar.pid);
+    this.#caller.close();
+    this.#resident.close();
+    say('');
+    for (const { name, firstHalfMbMax, secondHalfMbMax } of [filled, checked, filledAll, last]) {
+      say(
+        `${name}: resident at most ${firstHalfMbMax.toFixed(1)} MB, in the second half ${secondHalfMbMax.toFixed(1)} MB`,
+      );
+    }
+    return this.#judge({ isAlive, refusedSessions, flatPhases: [checked, last] });
+  }
+
+  /** Checks subjects that were never checked until there have been `subjects` in all, or until `endMs`. */
+  async #check(subjects: number, endMs: number): Promise<void> {
+    let batches = 0;
+    const next = (): Call | undefined => {
+      if (this.#subjects >= subjects || performance.now() >= endMs || this.#failureCount >= FAILURES_MAX) {
+        return undefined;
+      }
+      const call = checkBatch(this.#subjects);
+      this.#subjects += CHECKS_PER_BATCH;
+      return call;
+    };
+    await this.#caller.run(next, (ended) => {
+      batches += 1;
+      this.#sayProgress();
+      if (ended.status !== OK) {
+        this.#fail('CheckRateLimits', ended);
+      } else if (batches % 10 === 0 && decidedByStore(ended.message) !== CHECKS_PER_BATCH) {
+        this.#fail('CheckRateLimits', { ...ended, status: 'a check not decided by the store' });
+      }
+    });
+  }
+
+  /** Returns how many sessions were refused because the store is full. */
+  async #fillOtherStores(): Promise<number> {
+    let entries = 0;
+    await this.#caller.run(
+      () => this.#next(entries < CACHE_ENTRIES, () => cacheSet(entries++)),
+      (ended) => this.#expect('CacheSet', ended, [OK]),
+    );
+    let sessions = 0;
+    let refused = 0;
+    await this.#caller.run(
+      () => this.#next(sessions < SESSIONS_MAX && refused < REFUSED_SESSIONS, () => createSession(sessions++)),
+      (ended) => {
+        this.#expect('CreateSession', ended, [OK, RESOURCE_EXHAUSTED]);
+        refused += ended.status === RESOURCE_EXHAUSTED ? 1 : 0;
+      },
+    );
+    say(`${entries} entries of the cache written, ${sessions} sessions created until the store was full`);
+    return refused;
+  }
+
+  #next(isMore: boolean, create: () => Call): Call | undefined {
+    const mayGoOn = performance.now() < this.#endMs && this.#failureCount < FAILURES_MAX;
+    return isMore && mayGoOn ? create() : undefined;
+  }
+
+  #expect(method: string, ended: Ended, statuses: readonly string[]): void {
+    this.#sayProgress();
+    if (!statuses.includes(ended.status)) {
+      this.#fail(method, ended);
+    }
+  }
+
+  #fail(method: string, { status }: Ended): void {
+    const failure = `${method}: ${status}`;
+    this.#failureCount += 1;
+    this.#failures.set(failure, (this.#failures.get(failure) ?? 0) + 1);
+  }
+
+  #sayProgress(): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#saidMs < PROGRESS_MS) {
+      return;
+    }
+    this.#saidMs = nowMs;
+    const seconds = (nowMs - this.#startMs) / 1_000;
+    const resident = this.#resident.mbNow.toFixed(1);
+    say(`${seconds.toFixed(0).padStart(5)} s  ${this.#subjects} subjects, resident ${resident} MB`);
+  }
+
+  #judge(outcome: { isAlive: boolean; refusedSessions: number; flatPhases: readonly PhaseMemory[] }): boolean {
+    const { subjects, subjectsMin } = this.#options;
+    const seconds = Math.round((performance.now() - this.#startMs) / 1_000);
+    const failures = [...this.#failures].map(([failure, count]) => `${count} x ${failure}`).join(', ');
+    const left = this.#subjects < subjects ? ` of ${subjects}: the time was over` : '';
+    const verdicts: [boolean, string][] = [
+      [outcome.isAlive, `the sidecar is ${outcome.isAlive ? 'alive' : 'gone'}`],
+      [this.#failureCount === 0, `${this.#failureCount} unexpected answers, expected 0 ${failures}`],
+      [this.#subjects >= subjectsMin, `${this.#subjects} subjects${left}, expected at least ${subjectsMin}`],
+      [outcome.refusedSessions > 0, `${outcome.refusedSessions} sessions refused by a full store, expected some`],
+      [
+        this.#resident.mbMax < RESIDENT_MB_MAX,
+        `resident at most ${this.#resident.mbMax.toFixed(1)} MB, expected below ${RESIDENT_MB_MAX.toFixed(1)}`,
+      ],
+      ...outcome.flatPhases.map(({ name, firstHalfMbMax, secondHalfMbMax }): [boolean, string] => {
+        const growthMb = secondHalfMbMax - firstHalfMbMax;
+        const text = `${name}: resident grew by ${growthMb.toFixed(1)} MB, expected less than ${GROWTH_MB_MAX}`;
+        return [growthMb < GROWTH_MB_MAX, text];
+      }),
+    ];
+    say(`${seconds} s`);
+    for (const [isPassed, text] of verdicts) {
+      say(`${isPassed ? 'passed' : 'FAILED'}: ${text.trim()}`);
+    }
+    return verdicts.every(([isPassed]) => isPassed);
+  }
+}
+
+const options = readArguments(parseMemoryOptions, HELP);
+const sidecar = await startSidecar({ NODE_OPTIONS: HEAP_FLAGS }, chooseCores().server);
+const isPassed = await new MemorySoak(options, sidecar).run();
+if (isRunning(sidecar.pid)) {
+  await sidecar.stop();
+}
+process.exit(isPassed ? 0 : 1);

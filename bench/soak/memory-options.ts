@@ -1,0 +1,52 @@
+/**
+ * The arguments of `make soak-memory ARGS=...`.
+ */
+import { parseArgs } from 'node:util';
+
+export interface MemorySoakOptions {
+  readonly subjects: number;
+  readonly subjectsMin: number;
+  readonly minutesMax: number;
+}
+
+export const HELP = `make soak-memory ARGS="...": more than fits into the memory stores of the built sidecar, with the heap flags of a container
+of 192Mi. The sidecar must answer until the end, and its resident memory must stay flat and below 192 MiB.
+
+  --subjects N      distinct subjects whose limits are checked (10,000,000)
+  --minutes N       time for all phases; subjects that are not done by then are left out (60)
+  --min-subjects N  fewer subjects within that time are a failure (1,000,000)
+  --help            this text
+`;
+
+const COUNT_MIN = 100_000;
+/** As many as eight digits can name. */
+const COUNT_MAX = 90_000_000;
+const MINUTES_MAX = 1_440;
+
+/** Undefined: the help was asked for. Throws with a text for the caller if an argument is invalid. */
+export function parseMemoryOptions(args: readonly string[]): MemorySoakOptions | undefined {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      subjects: { type: 'string', default: '10000000' },
+      'min-subjects': { type: 'string', default: '1000000' },
+      minutes: { type: 'string', default: '60' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    return undefined;
+  }
+  const subjects = readNumber('--subjects', values.subjects, { min: COUNT_MIN, max: COUNT_MAX });
+  const subjectsMin = readNumber('--min-subjects', values['min-subjects'], { min: COUNT_MIN, max: COUNT_MAX });
+  const minutesMax = readNumber('--minutes', values.minutes, { min: 1, max: MINUTES_MAX });
+  return { subjects, subjectsMin: Math.min(subjects, subjectsMin), minutesMax };
+}
+
+function readNumber(name: string, text: string, { min, max }: { min: number; max: number }): number {
+  const value = Number(text);
+  if (!(Number.isInteger(value) && value >= min && value <= max)) {
+    throw new Error(`${name} must be an integer from ${min} to ${max}, got ${text}`);
+  }
+  return value;
+}

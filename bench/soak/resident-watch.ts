@@ -1,0 +1,60 @@
+/**
+ * The resident memory of a process, sampled while it works: the most of each phase, and of the two halves of a phase.
+ */
+import { isRunning, residentMegabytes } from '../process-stats.ts';
+
+const SAMPLE_MS = 200;
+
+export interface PhaseMemory {
+  readonly name: string;
+  readonly firstHalfMbMax: number;
+  readonly secondHalfMbMax: number;
+}
+
+export class ResidentWatch {
+  readonly #pid: number;
+  readonly #timer: NodeJS.Timeout;
+  #samples: number[] = [];
+  #mbMax = 0;
+
+  constructor(pid: number) {
+    this.#pid = pid;
+    this.#timer = setInterval(() => this.#sample(), SAMPLE_MS);
+  }
+
+  /** Over all phases. */
+  get mbMax(): number {
+    return this.#mbMax;
+  }
+
+  get mbNow(): number {
+    return this.#samples.at(-1) ?? 0;
+  }
+
+  /** Ends a phase; the next sample belongs to the next one. */
+  endPhase(name: string): PhaseMemory {
+    this.#sample();
+    const half = Math.floor(this.#samples.length / 2);
+    const phase = {
+      name,
+      firstHalfMbMax: largest(this.#samples.slice(0, Math.max(1, half))),
+      secondHalfMbMax: largest(this.#samples.slice(half)),
+    };
+    this.#samples = [];
+    return phase;
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #sample(): void {
+    const mb = isRunning(this.#pid) ? residentMegabytes(this.#pid) : 0;
+    this.#samples.push(mb);
+    this.#mbMax = Math.max(this.#mbMax, mb);
+  }
+}
+
+function largest(values: readonly number[]): number {
+  return values.reduce((most, value) => Math.max(most, value), 0);
+}

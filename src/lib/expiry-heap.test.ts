@@ -1,0 +1,37 @@
+/**
+ * ExpiryHeap: its order through any history of changes, against a sorted list.
+ */
+import fc from 'fast-check';
+import { type Expiring, ExpiryHeap } from './expiry-heap.ts';
+
+test('returns the item that ends first through any history of adding, moving and removing', () => {
+  const step = fc.record({
+    kind: fc.constantFrom('add', 'add', 'move', 'remove', 'remove first'),
+    which: fc.nat(1_000),
+    expiresAtMs: fc.nat(50),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+      const heap = new ExpiryHeap<Expiring>();
+      const items: Expiring[] = [];
+      for (const { kind, which, expiresAtMs } of steps) {
+        const item = kind === 'remove first' ? heap.first : items[which % items.length];
+        if (kind === 'add' || item === undefined) {
+          const added = { expiresAtMs, heapIndex: -1 };
+          items.push(added);
+          heap.add(added);
+        } else if (kind === 'move') {
+          item.expiresAtMs = expiresAtMs;
+          heap.move(item);
+        } else {
+          items.splice(items.indexOf(item), 1);
+          heap.remove(item);
+        }
+        const earliest = items.length === 0 ? undefined : Math.min(...items.map((each) => each.expiresAtMs));
+        expect(heap.first?.expiresAtMs).toBe(earliest);
+        expect(new Set(items.map((each) => each.heapIndex)).size).toBe(items.length);
+      }
+    }),
+    { numRuns: 500 },
+  );
+});

@@ -1,0 +1,95 @@
+/**
+ * Who the master is by the votes of the Sentinels. Pure: the votes are given.
+ *
+ * Invariants:
+ *   1. A master is elected only by more than half of the Sentinels that the URL lists. One that is silent, refuses or does not know the
+ *      name counts in that number and votes for nobody, so that a minority that is cut off with the old master never decides.
+ *   2. Sentinels that the URL does not list have no vote: the number that makes a majority never changes while the process lives.
+ *   3. The order of the votes does not matter.
+ *   4. Without a majority the outcome says why, by what most of the Sentinels without a useful vote have in common.
+ */
+import { addressText, type NodeAddress } from './address.ts';
+
+export type SentinelVote =
+  /** Nothing is known yet. */
+  | { readonly kind: 'pending' }
+  | { readonly kind: 'master'; readonly master: NodeAddress }
+  /** It monitors no master of that name. */
+  | { readonly kind: 'unknown_name' }
+  /** Its answer was an error: a login, a permission, or a server that is no Sentinel. */
+  | { readonly kind: 'refused'; readonly code: string }
+  /** It cannot be reached or does not answer. */
+  | { readonly kind: 'silent' };
+
+export type Election =
+  | { readonly kind: 'elected'; readonly master: NodeAddress }
+  /** A Sentinel that has not been heard yet may still decide. */
+  | { readonly kind: 'pending' }
+  | { readonly kind: 'undecided'; readonly reason: UndecidedReason };
+
+export type UndecidedReason =
+  | { readonly kind: 'unknown_name'; readonly sentinels: readonly string[] }
+  | { readonly kind: 'refused'; readonly code: string; readonly sentinels: readonly string[] }
+  | { readonly kind: 'silent'; readonly sentinels: readonly string[] }
+  /** Most of them name a master, and not the same one. */
+  | { readonly kind: 'disagreement'; readonly masters: readonly string[] };
+
+/** By the name of each Sentinel that the URL lists. */
+export type Votes = ReadonlyMap<string, SentinelVote>;
+
+export function majorityOf(count: number): number {
+  return Math.floor(count / 2) + 1;
+}
+
+export function elect(votes: Votes): Election {
+  const needed = majorityOf(votes.size);
+  const supporters = new Map<string, { readonly master: NodeAddress; count: number }>();
+  for (const vote of votes.values()) {
+    if (vote.kind === 'master') {
+      const name = addressText(vote.master);
+      const supported = supporters.get(name) ?? { master: vote.master, count: 0 };
+      supported.count += 1;
+      supporters.set(name, supported);
+    }
+  }
+  const counts = [...supporters.values()].sort((left, right) => right.count - left.count);
+  const [first] = counts;
+  if (first !== undefined && first.count >= needed) {
+    return { kind: 'elected', master: first.master };
+  }
+  const pending = sentinelsOf(votes, ({ kind }) => kind === 'pending').length;
+  if ((first?.count ?? 0) + pending >= needed) {
+    return { kind: 'pending' };
+  }
+  return { kind: 'undecided', reason: reasonOf(votes, [...supporters.keys()].sort()) };
+}
+
+function reasonOf(votes: Votes, masters: readonly string[]): UndecidedReason {
+  const codes = [...votes.values()].flatMap((vote) => (vote.kind === 'refused' ? [vote.code] : []));
+  const reasons: UndecidedReason[] = [
+    { kind: 'silent', sentinels: sentinelsOf(votes, ({ kind }) => kind === 'silent') },
+    { kind: 'unknown_name', sentinels: sentinelsOf(votes, ({ kind }) => kind === 'unknown_name') },
+    {
+      kind: 'refused',
+      code: [...codes].sort()[0] ?? '',
+      sentinels: sentinelsOf(votes, ({ kind }) => kind === 'refused'),
+    },
+  ];
+  const voters = sentinelsOf(votes, ({ kind }) => kind === 'master').length;
+  if (masters.length > 1 && voters > votes.size / 2) {
+    return { kind: 'disagreement', masters };
+  }
+  const [most] = reasons.sort((left, right) => sizeOf(right) - sizeOf(left));
+  return most ?? { kind: 'disagreement', masters };
+}
+
+function sizeOf(reason: UndecidedReason): number {
+  return reason.kind === 'disagreement' ? 0 : reason.sentinels.length;
+}
+
+function sentinelsOf(votes: Votes, matches: (vote: SentinelVote) => boolean): string[] {
+  return [...votes]
+    .filter(([, vote]) => matches(vote))
+    .map(([name]) => name)
+    .sort();
+}

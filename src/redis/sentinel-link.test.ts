@@ -1,0 +1,141 @@
+/**
+ * One Sentinel, played by a peer that the test controls: when it is asked, and what its answers and its silence mean.
+ */
+import { type FakeRedisPeer, type PeerCommand, startFakeRedisPeer } from '../../test/support/fake-redis-peer.ts';
+import { redisOptions } from '../../test/support/redis-client.ts';
+import { waitFor } from '../../test/support/wait.ts';
+import type { SentinelVote } from './sentinel-election.ts';
+import { SentinelLink } from './sentinel-link.ts';
+
+const ADDRESS = '*2\r\n$1\r\na\r\n$1\r\n1\r\n';
+const OTHERS = '%1\r\n$19\r\nnum-other-sentinels\r\n$1\r\n4\r\n';
+
+let peer: FakeRedisPeer;
+let link: SentinelLink;
+let votes: SentinelVote[];
+let others: number[];
+
+interface Play {
+  /** To SENTINEL GET-MASTER-ADDR-BY-NAME. */
+  answer(question: PeerCommand): void;
+  readonly subscribers: PeerCommand[];
+}
+
+async function start(answer: Play['answer']): Promise<Play> {
+  const play: Play = { answer, subscribers: [] };
+  votes = [];
+  others = [];
+  peer = await startFakeRedisPeer({
+    onCommand: (command) => {
+      if (command.words[0] === 'SUBSCRIBE') {
+        command.answer('>3\r\n$9\r\nsubscribe\r\n$14\r\n+switch-master\r\n:1\r\n');
+        play.subscribers.push(command);
+      } else if (command.words[1] === 'MASTER') {
+        command.answer(OTHERS);
+      } else {
+        play.answer(command);
+      }
+    },
+  });
+  const sentinel = { masterName: 'main', credentials: async () => ({ username: undefined, password: undefined }) };
+  link = new SentinelLink({
+    address: { host: '127.0.0.1', port: peer.port },
+    redis: redisOptions(`redis://127.0.0.1:${peer.port}`),
+    sentinel,
+    refusals: () => [],
+    onVote: (vote) => votes.push(vote),
+    onOthers: (count) => others.push(count),
+  });
+  return play;
+}
+
+afterEach(async () => {
+  link.close();
+  await peer.close();
+});
+
+function questions(): readonly PeerCommand[] {
+  return peer.commands.filter(({ words }) => words[1] === 'GET-MASTER-ADDR-BY-NAME');
+}
+
+function announce(subscriber: PeerCommand | undefined, name: string): void {
+  const text = `${name} a 1 b 2`;
+  subscriber?.answer(`>3\r\n$7\r\nmessage\r\n$14\r\n+switch-master\r\n$${text.length}\r\n${text}\r\n`);
+}
+
+test('is asked for the name every second over one connection, and for the others once', async () => {
+  await start((question) => question.answer(ADDRESS));
+  const startedAtMs = performance.now();
+  await waitFor('four questions', () => questions().length >= 4, 20_000);
+  expect(performance.now() - startedAtMs).toBeGreaterThan(3 * 750 - 50);
+  expect(questions()[0]?.words).toEqual(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'main']);
+  expect(votes[0]).toEqual({ kind: 'master', master: { host: 'a', port: 1 } });
+  expect([peer.accepted(), others]).toEqual([1, [4]]);
+});
+
+test('is asked at once when it announces a switch of our name, and not for another name', async () => {
+  const play = await start((question) => question.answer(ADDRESS));
+  await waitFor('the subscription', () => play.subscribers.length === 1 && votes.length > 0);
+  // More than the regular pace could ever explain: each announcement comes after the question before it.
+  const before = questions().length;
+  const beganAtMs = performance.now();
+  for (let turn = 1; turn <= 20; turn += 1) {
+    announce(play.subscribers[0], 'other');
+    announce(play.subscribers[0], 'main');
+    await waitFor('a question', () => questions().length >= before + turn);
+  }
+  const regular = Math.ceil((performance.now() - beganAtMs) / 750);
+  expect(questions().length - before).toBeLessThanOrEqual(20 + regular);
+});
+
+test('a question that is requested while one is unanswered follows it', async () => {
+  const held: PeerCommand[] = [];
+  await start((question) => void held.push(question));
+  await waitFor('a question', () => held.length === 1);
+  const requests = [link.ask(), link.ask()];
+  held[0]?.answer(ADDRESS);
+  await waitFor('another one', () => held.length === 2);
+  held[1]?.answer('_\r\n');
+  await Promise.all(requests);
+  expect(votes).toEqual([{ kind: 'master', master: { host: 'a', port: 1 } }, { kind: 'unknown_name' }]);
+});
+
+test.each([
+  ['nil', '_\r\n', { kind: 'unknown_name' }],
+  ['an error', '-NOPERM no permissions\r\n', { kind: 'refused', code: 'NOPERM' }],
+  ['no address', '*1\r\n$1\r\na\r\n', { kind: 'refused', code: 'ERR' }],
+  ['a port that is none', '*2\r\n$1\r\na\r\n$1\r\nx\r\n', { kind: 'refused', code: 'ERR' }],
+])('%s is a vote for nobody', async (_, raw, vote) => {
+  await start((question) => question.answer(raw));
+  await waitFor('a vote', () => votes.length > 0);
+  expect(votes[0]).toEqual(vote);
+});
+
+test('is silent once it does not answer, and is heard again over a new connection', async () => {
+  let isDeaf = false;
+  await start((question) => {
+    if (!isDeaf) {
+      question.answer(ADDRESS);
+    }
+  });
+  await waitFor('a vote', () => votes.length > 0);
+  isDeaf = true;
+  await waitFor('silence', () => votes.at(-1)?.kind === 'silent');
+  isDeaf = false;
+  await waitFor('a vote again', () => votes.at(-1)?.kind === 'master');
+  expect(peer.accepted()).toBeGreaterThan(1);
+});
+
+test('a Sentinel that hangs up on every question is connected to less and less often', async () => {
+  const attemptsAtMs: number[] = [];
+  await start((question) => {
+    attemptsAtMs.push(performance.now());
+    question.hangUp();
+  });
+  const longestGapMs = (): number =>
+    Math.max(...attemptsAtMs.map((atMs, index) => (index === 0 ? 0 : atMs - (attemptsAtMs[index - 1] ?? 0))));
+  await waitFor('a gap of a second', () => longestGapMs() > 1_000, 30_000);
+  // Steps that double from 100 ms on.
+  expect(attemptsAtMs.length).toBeLessThan(15);
+  expect(votes.every(({ kind }) => kind === 'silent')).toBe(true);
+}, 40_000);

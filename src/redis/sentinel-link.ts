@@ -1,0 +1,239 @@
+/**
+ * One Sentinel: a connection that is kept, on which it is asked for the master, and on which it announces a switch.
+ *
+ * Invariants:
+ *   1. It is asked every second (jittered), at once when it announces +switch-master for our name, and on request, one question at a time.
+ *      A request during a question causes one more.
+ *   2. Its vote is what it answered last. It is `silent` from the moment that the connection is lost, cannot be made, or has not answered in
+ *      the connect timeout, so no vote is older than a second and that time.
+ *   3. Attempts to reconnect never end before `close` and are paced like those to a server (connect-pacer.ts).
+ *   4. Why it cannot be used is logged once, until it can.
+ */
+import { ErrorReply } from '@redis/client';
+import { addressText, type NodeAddress } from './address.ts';
+import { NO_ADDRESS_MAP, reachableAddress } from './address-map.ts';
+import { type OpenClient, openClient } from './client.ts';
+import type { RedisReply } from './commands.ts';
+import { ConnectFailures } from './connect-failure.ts';
+import { connectPacer, type Retry } from './connect-pacer.ts';
+import type { RedisAccess, RedisOptions, SentinelOptions } from './options.ts';
+import { CONNECT_SENTINEL, type RefusalLog } from './refusal-log.ts';
+import type { SentinelVote } from './sentinel-election.ts';
+import { serverCodeOf } from './server-error.ts';
+
+const ASK_MS = 1_000;
+/** Commands in flight on its connection: two questions and a subscription at most. */
+const QUEUE_MAX = 16;
+const SWITCH_CHANNEL = '+switch-master';
+
+export interface SentinelLinkOptions {
+  readonly address: NodeAddress;
+  readonly redis: RedisOptions;
+  readonly sentinel: SentinelOptions;
+  /** Of the roles that it serves. */
+  readonly refusals: () => Iterable<RefusalLog>;
+  /** After each answer, and when it becomes silent. */
+  readonly onVote: (vote: SentinelVote) => void;
+  /** How many other Sentinels it knows, once for each connection. */
+  readonly onOthers: (count: number) => void;
+}
+
+export class SentinelLink {
+  readonly name: string;
+  readonly #options: SentinelLinkOptions;
+  readonly #access: RedisAccess;
+  readonly #failures: ConnectFailures;
+  #client: OpenClient | undefined;
+  #retry: Retry | undefined;
+  #attempts = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #asking: Promise<void> | undefined;
+  #isAskedAgain = false;
+  #isClosed = false;
+
+  constructor(options: SentinelLinkOptions) {
+    this.#options = options;
+    const { role, isTls, log } = options.redis;
+    this.#failures = new ConnectFailures({ role, isTls, log, command: CONNECT_SENTINEL, refusals: options.refusals });
+    this.name = addressText(options.address);
+    const { guard: _, ...access } = options.redis;
+    this.#access = { ...access, credentials: options.sentinel.credentials, queueMax: QUEUE_MAX };
+    void this.#connect();
+  }
+
+  /** Why it cannot be asked, by address; empty while it can. */
+  get reasons(): ReadonlyMap<string, string> {
+    return this.#failures.reasons;
+  }
+
+  /** Asks now. Resolves when a question that was sent after this has been answered or cannot be; never rejects. */
+  async ask(): Promise<void> {
+    if (this.#client === undefined) {
+      return;
+    }
+    if (this.#asking === undefined) {
+      this.#asking = this.#askUntilQuiet(this.#client);
+    } else {
+      this.#isAskedAgain = true;
+    }
+    await this.#asking;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#retry?.cancel();
+    this.#client?.destroy();
+  }
+
+  async #askUntilQuiet(client: OpenClient): Promise<void> {
+    do {
+      this.#isAskedAgain = false;
+      await this.#askOnce(client);
+    } while (this.#isAskedAgain && client === this.#client);
+    this.#asking = undefined;
+    this.#askLater();
+  }
+
+  async #askOnce(client: OpenClient): Promise<void> {
+    const late = setTimeout(() => client.destroy(), this.#access.connectTimeoutMs);
+    try {
+      const command = ['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', this.#options.sentinel.masterName];
+      const vote = this.#voteOf(await client.send(command));
+      if (client === this.#client) {
+        this.#failures.clear();
+        this.#attempts = 0;
+        this.#options.onVote(vote);
+      }
+    } catch (error) {
+      // Any other error is the end of the connection, which is handled where it is reported.
+      if (error instanceof ErrorReply && client === this.#client) {
+        this.#refused(error);
+      }
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
+  #askLater(): void {
+    clearTimeout(this.#timer);
+    if (!this.#isClosed && this.#client !== undefined) {
+      this.#timer = setTimeout(() => void this.ask(), ASK_MS * (0.75 + Math.random() / 4));
+      this.#timer.unref();
+    }
+  }
+
+  async #connect(): Promise<void> {
+    this.#retry = undefined;
+    let isLost = false;
+    try {
+      const client = await openClient(this.#options.address, this.#access, {
+        onLost: (reason) => {
+          isLost = true;
+          this.#lost(reason);
+        },
+      });
+      if (this.#isClosed || isLost) {
+        client.destroy();
+        this.#retryLater(false);
+        return;
+      }
+      this.#client = client;
+      this.#subscribe(client);
+      void this.ask().then(() => this.#askForOthers(client));
+    } catch (error) {
+      this.#refused(error);
+      this.#retryLater(true);
+    }
+  }
+
+  /** A Sentinel that refuses it is still asked every second. */
+  #subscribe(client: OpenClient): void {
+    const isOurs = (message: Buffer): boolean => String(message).split(' ')[0] === this.#options.sentinel.masterName;
+    client
+      .subscribe(SWITCH_CHANNEL, (message) => {
+        if (isOurs(message)) {
+          void this.ask();
+        }
+      })
+      .catch((error: unknown) => {
+        if (error instanceof ErrorReply) {
+          this.#tell(error);
+        }
+      });
+  }
+
+  /** Only for a warning: one that refuses it is used all the same. */
+  #askForOthers(client: OpenClient): void {
+    client.send(['SENTINEL', 'MASTER', this.#options.sentinel.masterName]).then(
+      (reply) => {
+        const count = othersOf(reply);
+        if (count !== undefined) {
+          this.#options.onOthers(count);
+        }
+      },
+      () => undefined,
+    );
+  }
+
+  #lost(reason: string): void {
+    if (this.#client === undefined) {
+      return;
+    }
+    this.#client = undefined;
+    clearTimeout(this.#timer);
+    if (this.#isClosed) {
+      return;
+    }
+    // A Sentinel that lets us in and hangs up, time after time, is reported once.
+    if (this.#attempts === 0) {
+      const { log, role } = this.#options.redis;
+      log.warn({ node: this.name, role, reason }, 'lost the connection to a Redis Sentinel');
+    }
+    this.#options.onVote({ kind: 'silent' });
+    this.#retryLater(false);
+  }
+
+  #refused(error: unknown): void {
+    if (this.#isClosed) {
+      return;
+    }
+    this.#tell(error);
+    this.#options.onVote(
+      error instanceof ErrorReply ? { kind: 'refused', code: serverCodeOf(error.message) } : { kind: 'silent' },
+    );
+  }
+
+  #tell(error: unknown): void {
+    this.#failures.failed(this.name, error);
+  }
+
+  /** `[host, port]`, or null if it monitors no master of that name. */
+  #voteOf(reply: RedisReply): SentinelVote {
+    if (reply === null) {
+      return { kind: 'unknown_name' };
+    }
+    const [host, port] = Array.isArray(reply) ? (reply as readonly unknown[]).map(String) : [];
+    if (host === undefined || host === '' || !/^\d{1,5}$/.test(port ?? '')) {
+      return { kind: 'refused', code: 'ERR' };
+    }
+    const announced = { host, port: Number(port) };
+    return { kind: 'master', master: reachableAddress(this.#options.redis.addressMap ?? NO_ADDRESS_MAP, announced) };
+  }
+
+  #retryLater(isWokenBySuccess: boolean): void {
+    if (!this.#isClosed) {
+      const options = { failures: this.#attempts, isWokenBySuccess };
+      this.#retry = connectPacer.retry(this.name, options, () => void this.#connect());
+      this.#attempts += 1;
+    }
+  }
+}
+
+/** Of a map, which RESP3 has and older servers send as a list of names and values. */
+function othersOf(reply: RedisReply): number | undefined {
+  const pairs = Array.isArray(reply) ? reply : Object.entries(reply ?? {}).flat();
+  const words = (pairs as readonly unknown[]).map(String);
+  const count = Number(words[words.indexOf('num-other-sentinels') + 1]);
+  return words.includes('num-other-sentinels') && Number.isInteger(count) ? count : undefined;
+}

@@ -1,0 +1,62 @@
+/**
+ * What an operator must know about the Sentinels, as texts: shown in the log, in /readyz and to callers while no server is used.
+ */
+import type { UndecidedReason } from './sentinel-election.ts';
+
+export type SentinelNotice =
+  /** No majority names a master. */
+  | {
+      readonly kind: 'sentinels_undecided';
+      readonly masterName: string;
+      /** How many the URL lists. */
+      readonly count: number;
+      readonly reason: UndecidedReason;
+      /** The master that stays in use meanwhile. */
+      readonly master: string | undefined;
+    }
+  /** A majority names a master, and its server does not confirm that. */
+  | {
+      readonly kind: 'master_unconfirmed';
+      readonly masterName: string;
+      readonly master: string;
+      readonly cause: 'silent' | 'replica' | 'cluster';
+    };
+
+export function sentinelNoticeText(notice: SentinelNotice): string {
+  if (notice.kind === 'master_unconfirmed') {
+    return `cannot use the Redis master ${notice.master} of ${JSON.stringify(notice.masterName)}: the Sentinels name it, and ${CAUSES[notice.cause]}`;
+  }
+  const kept = notice.master === undefined ? '' : `; using ${notice.master} until a majority names another one`;
+  return `cannot learn the Redis master of ${JSON.stringify(notice.masterName)}: ${reasonText(notice)}${kept}`;
+}
+
+const CAUSES = {
+  silent: 'it does not answer',
+  replica: 'it reports that it is a replica',
+  cluster: 'it is a node of a Cluster; use a redis:// URL for a Cluster',
+} as const;
+
+function reasonText({ reason, count }: SentinelNotice & { kind: 'sentinels_undecided' }): string {
+  switch (reason.kind) {
+    case 'silent':
+      return `${reason.sentinels.length} of ${count} Sentinels do not answer (${reason.sentinels.join(', ')})`;
+    case 'unknown_name':
+      return `${reason.sentinels.length} of ${count} Sentinels monitor no master of that name (${reason.sentinels.join(', ')}); correct the name in the URL`;
+    case 'refused':
+      return `${reason.sentinels.length} of ${count} Sentinels answer ${reason.code} (${reason.sentinels.join(', ')}); ${remedyOf(reason.code)}`;
+    case 'disagreement':
+      return `the ${count} Sentinels have no majority, they name ${reason.masters.join(', ')}`;
+  }
+}
+
+function remedyOf(code: string): string {
+  switch (code) {
+    case 'NOAUTH':
+    case 'WRONGPASS':
+      return 'set PANNIER_REDIS_SENTINEL_PASSWORD_FILE and PANNIER_REDIS_SENTINEL_USERNAME';
+    case 'NOPERM':
+      return 'give their user the permissions that docs/redis.md lists';
+    default:
+      return 'check that the URL names Sentinels and not Redis servers';
+  }
+}

@@ -1,0 +1,278 @@
+/**
+ * The topology of a deployment whose master the Sentinels know: it follows the majority of them, and updates its members.
+ *
+ * Invariants:
+ *   1. The master is the server that a majority of the Sentinels of the URL names (sentinel-election.ts). A server is used only after it has
+ *      confirmed that by its role. The history of its data does not matter: the Sentinels are the authority.
+ *   2. The server in use is left as soon as a majority names another one that confirms it; if that one does not confirm it within one question,
+ *      then without a successor. A promoted replica and a partitioned old master never serve at the same time.
+ *   3. Without a majority the server in use stays in use while it is a master, and none is chosen at start.
+ *   4. One server is asked at a time. Questions to a server that does not confirm back off to one every 2 to 4 s.
+ *   5. It does not end before its last member has left, and never throws.
+ */
+import { backoffMs } from '../lib/backoff.ts';
+import { addressText, type NodeAddress } from './address.ts';
+import { ConnectFailures } from './connect-failure.ts';
+import type { ConnectionGuard, RedisOptions, SentinelOptions } from './options.ts';
+import { CONNECT } from './refusal-log.ts';
+import { ForeignServerError, ReplicaError } from './refused-server.ts';
+import { elect, majorityOf, type SentinelVote } from './sentinel-election.ts';
+import { SentinelLink } from './sentinel-link.ts';
+import { ServerQuestions } from './server-questions.ts';
+import { readStandaloneReport, type ServerReport } from './server-report.ts';
+import { Topology } from './topology.ts';
+import { TopologyLog } from './topology-log.ts';
+import type { TopologyMember, TopologyMembership, TopologySource } from './topology-member.ts';
+
+const CONFIRM = { firstMs: 100, maxMs: 4_000 };
+/** Requests share one round of questions for so long. */
+const SHARED_MS = 250;
+/** From then on every call may request a round, and the Sentinels are asked every second anyway. */
+const LONG_TROUBLE_MS = 5_000;
+
+/** The question to the server that was elected last, until it has confirmed. */
+interface Confirmation {
+  readonly name: string;
+  readonly master: NodeAddress;
+  /** How often in a row it has not confirmed. */
+  failures: number;
+  running: Promise<void> | undefined;
+  retry: NodeJS.Timeout | undefined;
+}
+
+export class SentinelTopology implements TopologySource {
+  readonly guard: ConnectionGuard;
+  readonly #redis: RedisOptions;
+  readonly #masterName: string;
+  readonly #members = new Set<TopologyMember>();
+  readonly #questions: ServerQuestions;
+  readonly #votes = new Map<string, SentinelVote>();
+  readonly #links: readonly SentinelLink[];
+  readonly #failures: ConnectFailures;
+  readonly #log: TopologyLog;
+  /** The server in use. */
+  #master: NodeAddress | undefined;
+  #lastMaster: NodeAddress | undefined;
+  #confirmation: Confirmation | undefined;
+  #round: Promise<void> | undefined;
+  #roundAtMs = Number.NEGATIVE_INFINITY;
+  #troubleSinceMs: number | undefined;
+  #hasWarned = false;
+  #isClosed = false;
+
+  constructor(options: RedisOptions, sentinel: SentinelOptions) {
+    this.#redis = options;
+    this.#masterName = sentinel.masterName;
+    const { log, role, isTls } = options;
+    this.#log = new TopologyLog(log, role);
+    const refusals = () => [...this.#members].map((member) => member.refusals);
+    this.#failures = new ConnectFailures({ role, isTls, log, command: CONNECT, refusals });
+    this.#questions = new ServerQuestions(options, () => [...this.#members].map((member) => member.nodes));
+    this.guard = {
+      verify: (address, send) => this.#verify(address, send),
+      opened: () => () => undefined,
+    };
+    for (const address of options.seeds) {
+      this.#votes.set(addressText(address), { kind: 'pending' });
+    }
+    this.#links = options.seeds.map((address) => {
+      const onVote = (vote: SentinelVote): void => this.#voted(addressText(address), vote);
+      const onOthers = (count: number): void => this.#warnOfUnlisted(count + 1);
+      return new SentinelLink({ address, redis: options, sentinel, refusals, onVote, onOthers });
+    });
+  }
+
+  join(member: TopologyMember): TopologyMembership {
+    this.#members.add(member);
+    if (this.#master !== undefined) {
+      member.onTopology(Topology.standalone(this.#master));
+    }
+    const source = this;
+    return {
+      get refusal() {
+        return source.#failures.refusal ?? source.#log.refusal;
+      },
+      get status() {
+        return { ...source.#log.status, reasons: source.#reasons() };
+      },
+      nudge: () => void this.#request(),
+      wish: () => this.#request(),
+      close: () => this.#leave(member),
+    };
+  }
+
+  #leave(member: TopologyMember): void {
+    this.#members.delete(member);
+    if (this.#members.size === 0) {
+      this.#isClosed = true;
+      clearTimeout(this.#confirmation?.retry);
+      this.#questions.close();
+      for (const link of this.#links) {
+        link.close();
+      }
+    }
+  }
+
+  async #verify(...[address, send]: Parameters<ConnectionGuard['verify']>): Promise<number | undefined> {
+    const askedAtMs = this.#redis.clock.monotonicMs();
+    const report = await readStandaloneReport(send, address);
+    if (report.role === 'replica') {
+      throw new ReplicaError();
+    }
+    // Another one may have been elected meanwhile.
+    if (!this.#isInUse(address)) {
+      throw new ForeignServerError();
+    }
+    return report.role === 'master' ? askedAtMs : undefined;
+  }
+
+  /** Resolves when all Sentinels, and then the server that they name, have been asked. */
+  #request(): Promise<void> {
+    const nowMs = this.#redis.clock.monotonicMs();
+    const isLongTrouble = this.#troubleSinceMs !== undefined && nowMs - this.#troubleSinceMs >= LONG_TROUBLE_MS;
+    if (this.#isClosed || isLongTrouble) {
+      return Promise.resolve();
+    }
+    this.#round ??= this.#askAll(Math.max(0, this.#roundAtMs + SHARED_MS - nowMs));
+    return this.#round;
+  }
+
+  async #askAll(waitMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      setTimeout(resolve, waitMs).unref();
+    });
+    this.#round = undefined;
+    this.#roundAtMs = this.#redis.clock.monotonicMs();
+    await Promise.all(this.#links.map((link) => link.ask()));
+    this.#follow();
+    await this.#confirmation?.running;
+  }
+
+  #voted(name: string, vote: SentinelVote): void {
+    this.#votes.set(name, vote);
+    this.#follow();
+  }
+
+  /** More than half of the URL's Sentinels may be less than half of all. Those that it does not list have no vote all the same. */
+  #warnOfUnlisted(known: number): void {
+    const listed = this.#votes.size;
+    if (!this.#hasWarned && majorityOf(listed) < majorityOf(known)) {
+      this.#hasWarned = true;
+      this.#redis.log.warn(
+        { role: this.#redis.role, listed, known },
+        'the URL lists too few of the Redis Sentinels, so that a minority of them can decide; list all of them',
+      );
+    }
+  }
+
+  #follow(): void {
+    if (this.#isClosed) {
+      return;
+    }
+    const election = elect(this.#votes);
+    if (election.kind === 'elected') {
+      this.#elected(election.master);
+    } else if (election.kind === 'undecided') {
+      const master = this.#master === undefined ? undefined : addressText(this.#master);
+      const about = { masterName: this.#masterName, count: this.#votes.size, master };
+      this.#log.note({ kind: 'sentinels_undecided', ...about, reason: election.reason });
+    }
+    const isWell = election.kind === 'elected' && this.#isInUse(election.master) && this.#isConnected();
+    this.#troubleSinceMs = isWell ? undefined : (this.#troubleSinceMs ?? this.#redis.clock.monotonicMs());
+  }
+
+  #elected(master: NodeAddress): void {
+    if (this.#isInUse(master) && this.#isConnected()) {
+      this.#confirmed(master);
+      return;
+    }
+    const name = addressText(master);
+    if (this.#confirmation?.name !== name) {
+      clearTimeout(this.#confirmation?.retry);
+      this.#confirmation = { name, master, failures: 0, running: undefined, retry: undefined };
+    }
+    const confirmation = this.#confirmation;
+    if (confirmation.running === undefined && confirmation.retry === undefined) {
+      confirmation.running = this.#confirm(confirmation);
+    }
+  }
+
+  async #confirm(confirmation: Confirmation): Promise<void> {
+    const { master } = confirmation;
+    let report: ServerReport | undefined;
+    let failure: unknown;
+    try {
+      report = await this.#questions.ask(master, false);
+    } catch (error) {
+      failure = error;
+    }
+    confirmation.running = undefined;
+    const election = elect(this.#votes);
+    const isElected = election.kind === 'elected' && addressText(election.master) === confirmation.name;
+    if (this.#isClosed || this.#confirmation !== confirmation || !isElected) {
+      return;
+    }
+    if (report?.kind === 'standalone' && report.role !== 'replica') {
+      this.#confirmed(master);
+      return;
+    }
+    this.#notConfirmed(confirmation, report);
+    if (report === undefined) {
+      this.#failures.failed(confirmation.name, failure);
+    }
+  }
+
+  #confirmed(master: NodeAddress): void {
+    const isChanged = !this.#isInUse(master);
+    clearTimeout(this.#confirmation?.retry);
+    this.#confirmation = undefined;
+    this.#failures.clear();
+    this.#log.note(undefined);
+    if (isChanged) {
+      const from = this.#lastMaster === undefined ? undefined : addressText(this.#lastMaster);
+      this.#master = master;
+      this.#lastMaster = master;
+      this.#log.changed({ cause: 'elected', from }, Topology.standalone(master));
+    }
+    if (isChanged || !this.#isConnected()) {
+      this.#publish(Topology.standalone(master));
+    }
+  }
+
+  #notConfirmed(confirmation: Confirmation, report: ServerReport | undefined): void {
+    const { name, master } = confirmation;
+    if (this.#master !== undefined && !this.#isInUse(master)) {
+      this.#master = undefined;
+      this.#publish(Topology.empty());
+    }
+    const cause = report === undefined ? 'silent' : report.kind === 'cluster' ? 'cluster' : 'replica';
+    this.#log.note({ kind: 'master_unconfirmed', masterName: this.#masterName, master: name, cause });
+    const delayMs = backoffMs(confirmation.failures, CONFIRM);
+    confirmation.failures += 1;
+    confirmation.retry = setTimeout(() => {
+      confirmation.retry = undefined;
+      this.#follow();
+    }, delayMs);
+    confirmation.retry.unref();
+  }
+
+  #reasons(): ReadonlyMap<string, string> {
+    return new Map([...this.#links.flatMap((link) => [...link.reasons]), ...this.#failures.reasons]);
+  }
+
+  #publish(topology: Topology): void {
+    for (const member of this.#members) {
+      member.onTopology(topology.copy());
+    }
+  }
+
+  #isInUse(address: NodeAddress): boolean {
+    return this.#master !== undefined && addressText(this.#master) === addressText(address);
+  }
+
+  /** Whether all members are connected to the server in use. */
+  #isConnected(): boolean {
+    const name = this.#master === undefined ? '' : addressText(this.#master);
+    return [...this.#members].every(({ nodes }) => nodes.get(name)?.isReady === true);
+  }
+}

@@ -1,0 +1,274 @@
+/**
+ * Sentinels that cannot be used, or that say what is not so: the master in use stays in use, nothing is chosen without a majority, and an
+ * operator sees why.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { silentLogger } from '../../src/lib/logger.ts';
+import { StoreError } from '../../src/lib/store-error.ts';
+import type { Credentials } from '../../src/redis/address.ts';
+import type { RedisOptions } from '../../src/redis/options.ts';
+import { createRedis, type Redis } from '../../src/redis/redis.ts';
+import { ACL_PASSWORD, ACL_USER, createAclUser } from '../support/redis-acl.ts';
+import { redisOptions, soonMs } from '../support/redis-client.ts';
+import { startRedisLink } from '../support/redis-link.ts';
+import {
+  MASTER_NAME,
+  monitor,
+  promoted,
+  SERVER_PASSWORD,
+  type SentinelGroup,
+  type SentinelGroupOptions,
+  sentinelUrl,
+  startSentinel,
+  startSentinelGroup,
+  startServer,
+} from '../support/redis-sentinel.ts';
+import type { RedisNode } from '../support/redis-server.ts';
+import { makeTls, trustOf } from '../support/redis-tls.ts';
+import { type Sidecar, startSidecar } from '../support/sidecar.ts';
+import { waitFor } from '../support/wait.ts';
+
+let group: SentinelGroup;
+let redis: Redis | undefined;
+let lines: string[] = [];
+
+const log = {
+  ...silentLogger,
+  info: (_: object, text: string) => void lines.push(`info ${text}`),
+  warn: (_: object, text: string) => void lines.push(`warn ${text}`),
+  error: (_: object, text: string) => void lines.push(`error ${text}`),
+};
+
+afterEach(async () => {
+  redis?.close();
+  redis = undefined;
+  await group.stop();
+  lines = [];
+});
+
+function open(url: string, changes: Partial<RedisOptions> = {}): Redis {
+  redis = createRedis(redisOptions(url, { log, ...changes }));
+  redis.start();
+  return redis;
+}
+
+async function ready(redis: Redis): Promise<void> {
+  await waitFor('service', () => redis.isReady(), 20_000);
+}
+
+async function startGroup(options?: SentinelGroupOptions): Promise<RedisNode> {
+  group = await startSentinelGroup(options);
+  return group.servers[0] as RedisNode;
+}
+
+async function write(redis: Redis, value: string): Promise<string> {
+  try {
+    return String(await redis.send('a', ['SET', 'a', value, 'PX', '600000'], soonMs()));
+  } catch (error) {
+    return error instanceof StoreError ? error.kind : String(error);
+  }
+}
+
+function notice(redis: Redis): string {
+  return redis.topologyStatus().notices.join();
+}
+
+function nodes(redis: Redis): string[] {
+  return redis.describe().map(({ node }) => node);
+}
+
+function linesWith(text: string): string[] {
+  return lines.filter((line) => line.includes(text));
+}
+
+test('all Sentinels end: the master in use serves on, the log says so once, and a failover is followed when they are back', async () => {
+  const master = await startGroup();
+  const client = open(group.url);
+  await ready(client);
+  const ports = group.sentinels.map(({ port }) => port);
+  await Promise.all(group.sentinels.map((sentinel) => sentinel.kill()));
+  await waitFor('the notice', () => notice(client) !== '');
+  expect(notice(client)).toMatch(/^cannot learn the Redis master of "shop-main": [23] of 3 Sentinels do not answer \(/);
+  expect(notice(client)).toContain(`; using ${nodes(client).join()} until a majority names another one`);
+  // A cut of the connection does not matter either.
+  await master.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+  await waitFor('service', async () => (await write(client, '1')) === 'OK');
+  expect(linesWith('cannot learn the Redis master')).toHaveLength(1);
+  const back = await Promise.all(ports.map((port) => startSentinel({ port })));
+  group.sentinels.push(...back);
+  await Promise.all(back.map((sentinel) => monitor(sentinel, master)));
+  await waitFor('the end of the notice', () => notice(client) === '', 20_000);
+  expect(linesWith('problem with the Redis servers resolved')).toHaveLength(1);
+  expect(await write(client, '2')).toBe('OK');
+  // Two of three elect a new master, and the third may not be there at all.
+  await (back[2] as RedisNode).kill();
+  const others = back.slice(0, 2);
+  await waitFor(
+    'the Sentinels knowing one another',
+    async () =>
+      (await Promise.all(others.map((sentinel) => sentinel.command('SENTINEL', 'CKQUORUM', MASTER_NAME)))).length === 2,
+    30_000,
+  );
+  await waitFor(
+    'a failover begun',
+    async () => (await others[0]?.command('SENTINEL', 'FAILOVER', MASTER_NAME)) === 'OK',
+    30_000,
+  );
+  const next = await promoted({ servers: group.servers, sentinels: others }, master);
+  await waitFor('the promoted replica in use', () => nodes(client).join() === `127.0.0.1:${next.port}`);
+}, 120_000);
+
+test('the master dies and no replica can take over: calls are unavailable, the log says so once, and it is used again when it is back', async () => {
+  const master = await startGroup({ replicas: 0 });
+  const client = open(group.url);
+  await ready(client);
+  await master.kill();
+  await waitFor('the notice', () => notice(client) !== '');
+  expect(notice(client)).toBe(
+    `cannot use the Redis master 127.0.0.1:${master.port} of "shop-main": the Sentinels name it, and it does not answer`,
+  );
+  expect(await write(client, '1')).toBe('unavailable');
+  group.servers.push(await startServer(undefined, master.port));
+  await waitFor('service', async () => (await write(client, '2')) === 'OK', 20_000);
+  await waitFor('the end of the notice', () => notice(client) === '');
+  expect(linesWith('cannot use the Redis master')).toHaveLength(1);
+}, 60_000);
+
+test('without a majority at start no server is used, although a Sentinel and the master answer', async () => {
+  await startGroup();
+  await Promise.all(group.sentinels.slice(1).map((sentinel) => sentinel.kill()));
+  const client = open(group.url);
+  await waitFor('the notice', () => notice(client) !== '');
+  expect(notice(client)).toMatch(/2 of 3 Sentinels do not answer \(127[.]0[.]0[.]1:\d+, 127[.]0[.]0[.]1:\d+\)$/);
+  await expect(client.send('a', ['GET', 'a'], soonMs())).rejects.toThrow('2 of 3 Sentinels do not answer');
+  expect([await write(client, '1'), nodes(client)]).toEqual(['unavailable', []]);
+  await waitFor('both in the log', () => linesWith('cannot use a Redis node').length === 2);
+}, 60_000);
+
+test('a frozen Sentinel and one that restarts change nothing', async () => {
+  const master = await startGroup();
+  const client = open(group.url);
+  await ready(client);
+  const [frozen, restarted] = group.sentinels as [RedisNode, RedisNode];
+  await frozen.freeze();
+  await waitFor('the loss noticed', () => linesWith('lost the connection to a Redis Sentinel').length === 1);
+  expect([await write(client, '1'), notice(client)]).toEqual(['OK', '']);
+  await frozen.thaw();
+  await restarted.kill();
+  await waitFor('the other loss noticed', () => linesWith('lost the connection to a Redis Sentinel').length === 2);
+  const back = await startSentinel({ port: restarted.port });
+  group.sentinels[1] = back;
+  await monitor(back, master);
+  expect([await write(client, '2'), client.topologyStatus().changes]).toEqual(['OK', 0]);
+}, 60_000);
+
+test('a name that no Sentinel knows is refused for good, and the text says so', async () => {
+  await startGroup({ replicas: 0 });
+  const client = open(sentinelUrl(group.sentinels, false, 'shop-mian'));
+  await waitFor('the notice', () => notice(client).includes('monitor no master of that name'));
+  expect(notice(client)).toMatch(/^cannot learn the Redis master of "shop-mian": .*; correct the name in the URL$/);
+  expect(await write(client, '1')).toBe('forbidden');
+  expect(linesWith('error cannot learn the Redis master of "shop-mian"').length).toBeGreaterThan(0);
+}, 60_000);
+
+describe('Sentinels with a login of their own', () => {
+  const sentinelPassword = 'of-the-watch';
+
+  async function startWithPassword(): Promise<void> {
+    await startGroup({ replicas: 0, sentinelPassword });
+  }
+
+  test('are used with it, as the user that docs/redis.md lists', async () => {
+    await startWithPassword();
+    for (const sentinel of group.sentinels) {
+      await createAclUser(sentinel, { prefix: 'pannier:', sections: ['a Sentinel'] });
+    }
+    const credentials = async (): Promise<Credentials> => ({ username: ACL_USER, password: ACL_PASSWORD });
+    const client = open(group.url, { sentinel: { masterName: MASTER_NAME, credentials } });
+    await ready(client);
+    expect(await write(client, '1')).toBe('OK');
+    await waitFor('several questions', hasPassed(2_500));
+    const refused = await Promise.all(group.sentinels.map((sentinel) => sentinel.command('ACL', 'LOG')));
+    expect(refused.flat()).toEqual([]);
+  }, 60_000);
+
+  test('refuse a sidecar without it, which takes the password from the file as soon as it is right', async () => {
+    await startWithPassword();
+    const directory = mkdtempSync(join(tmpdir(), 'pannier-sentinel-'));
+    const file = join(directory, 'password');
+    writeFileSync(file, 'wrong\n');
+    const sidecar: Sidecar = await startSidecar({
+      PANNIER_REDIS_URL: group.url,
+      PANNIER_REDIS_SENTINEL_PASSWORD_FILE: file,
+    });
+    const readiness = async (): Promise<string> => await (await fetch(`${sidecar.adminUrl}/readyz`)).text();
+    await waitFor('the refusal in /readyz', async () => (await readiness()).includes('Sentinels answer WRONGPASS'));
+    expect(await readiness()).toContain('set PANNIER_REDIS_SENTINEL_PASSWORD_FILE');
+    writeFileSync(file, `${sentinelPassword}\n`);
+    await waitFor('service', async () => /redis state .*: connected/.test(await readiness()), 20_000);
+    expect(sidecar.output()).not.toMatch(new RegExp(`${sentinelPassword}|${SERVER_PASSWORD}`));
+    await sidecar.stop();
+    rmSync(directory, { recursive: true });
+  }, 60_000);
+});
+
+test('Sentinels and servers over TLS: used with the authority, refused without it', async () => {
+  const tls = await makeTls();
+  await startGroup({ tls });
+  const trusting = open(group.url, { tlsFiles: trustOf(tls.authority) });
+  await ready(trusting);
+  expect(await write(trusting, '1')).toBe('OK');
+  trusting.close();
+  const doubting = open(group.url);
+  await waitFor('the notice', () => notice(doubting).includes('do not answer'));
+  expect(nodes(doubting)).toEqual([]);
+  tls.remove();
+}, 60_000);
+
+test('a majority that names a replica: the old master is left, and nothing is used until the replica is promoted', async () => {
+  await startGroup();
+  const [master, replica] = group.servers as [RedisNode, RedisNode];
+  const client = open(group.url);
+  await ready(client);
+  for (const sentinel of group.sentinels.slice(1)) {
+    await sentinel.command('SENTINEL', 'REMOVE', MASTER_NAME);
+    await monitor(sentinel, replica);
+  }
+  await waitFor('the notice', () => notice(client).includes('it reports that it is a replica'));
+  expect([await write(client, '1'), nodes(client), await master.command('DBSIZE')]).toEqual(['unavailable', [], 0]);
+  await replica.command('REPLICAOF', 'NO', 'ONE');
+  await waitFor('service', async () => (await write(client, '2')) === 'OK', 20_000);
+  expect(nodes(client)).toEqual([`127.0.0.1:${replica.port}`]);
+}, 60_000);
+
+test('a URL that lists one Sentinel of three is used with a warning', async () => {
+  await startGroup({ replicas: 0 });
+  const client = open(sentinelUrl(group.sentinels.slice(0, 1)));
+  await ready(client);
+  await waitFor('the warning', () => linesWith('the URL lists too few of the Redis Sentinels').length === 1);
+}, 60_000);
+
+test('a Sentinel that swallows everything is found within its time, and a server that is none is reported', async () => {
+  const master = await startGroup({ replicas: 0 });
+  const link = await startRedisLink(group.sentinels[0]?.port);
+  const urls = `127.0.0.1:${link.port},127.0.0.1:${group.sentinels[1]?.port},127.0.0.1:${master.port}`;
+  const client = open(`redis+sentinel://:${SERVER_PASSWORD}@${urls}/${MASTER_NAME}`, {
+    sentinel: {
+      masterName: MASTER_NAME,
+      credentials: async () => ({ username: undefined, password: undefined }),
+    },
+  });
+  await ready(client);
+  link.discardAll();
+  await waitFor('the notice', () => notice(client) !== '');
+  expect(notice(client)).toMatch(/Sentinels (do not answer|answer NOAUTH)/);
+  expect(await write(client, '1')).toBe('OK');
+  await link.close();
+}, 60_000);
+
+function hasPassed(durationMs: number): () => boolean {
+  const untilMs = performance.now() + durationMs;
+  return () => performance.now() >= untilMs;
+}
