@@ -80,9 +80,10 @@ e2e-kubernetes: node_modules/.installed dist/main.mjs ## chart, injector and sid
 examples: node_modules/.installed dist/main.mjs ## the example programs against a live sidecar (Python needs python3 with venv)
 	$(call suite,examples,test/examples/*.test.ts) $(ARGS)
 
-bench: node_modules/.installed dist/main.mjs ## start time, memory and cost per call, each beside a baseline of the same run
+bench: node_modules/.installed dist/main.mjs ## start time, memory, cost per call and per reload, each beside a baseline of the same run
 	node bench/run.ts $(ARGS)
 	node bench/codec.ts $(ARGS)
+	node bench/policy-reload.ts $(ARGS)
 
 bench-transport: node_modules/.installed dist/main.mjs ## what a call costs on each transport, beside node:http2 and grpc-go, in one run
 	node bench/transports.ts $(ARGS)

@@ -163,11 +163,15 @@ class MemorySoak {
     say(`${seconds.toFixed(0).padStart(5)} s  ${this.#subjects} subjects, resident ${resident} MB`);
   }
 
+  #whyEarly(): string {
+    return this.#failureCount >= FAILURES_MAX ? 'ended early by failures' : 'as many as there was time for';
+  }
+
   #judge(outcome: { isAlive: boolean; refusedSessions: number; flatPhases: readonly PhaseMemory[] }): boolean {
     const { subjects, subjectsMin } = this.#options;
     const seconds = Math.round((performance.now() - this.#startMs) / 1_000);
     const failures = [...this.#failures].map(([failure, count]) => `${count} x ${failure}`).join(', ');
-    const left = this.#subjects < subjects ? ` of ${subjects}: the time was over` : '';
+    const left = this.#subjects < subjects ? ` of ${subjects}, ${this.#whyEarly()}` : '';
     const verdicts: [boolean, string][] = [
       [outcome.isAlive, `the sidecar is ${outcome.isAlive ? 'alive' : 'gone'}`],
       [this.#failureCount === 0, `${this.#failureCount} unexpected answers, expected 0 ${failures}`],

@@ -16,7 +16,8 @@ const packageJson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 rmSync(outputDirectory, { recursive: true, force: true });
 await build({
   absWorkingDir: root,
-  entryPoints: ['src/main.ts'],
+  // The second one runs in a thread of its own, while a policy file is reloaded.
+  entryPoints: { main: 'src/main.ts', 'policy-parse-worker': 'src/config/policy-parse-worker.ts' },
   bundle: true,
   splitting: true,
   platform: 'node',

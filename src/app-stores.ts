@@ -10,7 +10,7 @@ import { RedisCacheStore } from './cache/redis-store.ts';
 import type { CacheStore } from './cache/store.ts';
 import type { Settings } from './config/load.ts';
 import { RedisTlsFiles } from './config/redis-tls-files.ts';
-import { readRedisPassword, readSentinelPassword } from './config/setting-files.ts';
+import { readRedisPassword, readSentinelPassword, readSubjectKey } from './config/setting-files.ts';
 import type { Clock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import { defaultStoreBytes, exceedsHeap } from './lib/memory-bounds.ts';
@@ -74,7 +74,7 @@ const NOEVICTION = 'noeviction';
 
 /** Throws when a file that the settings name cannot be read. */
 export async function openStores(options: StoresOptions): Promise<Stores> {
-  const keyspace = createKeyspace(options.settings.keyPrefix);
+  const keyspace = createKeyspace(options.settings.keyPrefix, readSubjectKey(options.settings));
   const { redis } = options.settings;
   return redis === undefined ? openMemoryStores(options, keyspace) : await openRedisStores(options, redis, keyspace);
 }
@@ -180,7 +180,8 @@ interface RoleOptions {
 
 function openRole(options: RedisStoresOptions, { role, target, keyspace, source }: RoleOptions): Role {
   const { clock, log, metrics } = options;
-  const access = redisOptions(options, role, target);
+  const permissions = { area: role, prefix: options.settings.keyPrefix };
+  const access = { ...redisOptions(options, role, target), permissions };
   const redis = createRedis({ ...access, onConnectionChange: () => guard.onConnectionChange() }, source);
   const { refusals } = access;
   const guard = new FormatGuard({ commands: redis, role, key: keyspace.format(role), clock, log });

@@ -12,6 +12,7 @@ import { namingSetting, openTransport } from './app-transport.ts';
 import { createCacheService } from './cache/service.ts';
 import type { Settings } from './config/load.ts';
 import type { PolicyFile, PolicySource } from './config/policy-file.ts';
+import { readSubjectKey } from './config/setting-files.ts';
 import { createHealthService } from './grpc/health.ts';
 import { guardInterceptor } from './grpc/interceptors/guard.ts';
 import { createReflectionServices } from './grpc/reflection.ts';
@@ -81,7 +82,14 @@ export async function startApp(options: AppOptions): Promise<App> {
     {
       name: 'pannier.v1.RateLimitService',
       handlers: {
-        ...createRateLimitService({ store: stores.rateLimit, policies, scope: settings.scope, clock, metrics }),
+        ...createRateLimitService({
+          store: stores.rateLimit,
+          policies,
+          scope: settings.scope,
+          hashSubjects: settings.hashSubjects,
+          clock,
+          metrics,
+        }),
       },
     },
     {
@@ -122,6 +130,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   health.setServing(true);
   readiness.serving();
   metrics.setPolicies(policies.current().policies.keys());
+  noteUnkeyedHashes(options, stores);
 
   return {
     addresses: {
@@ -142,6 +151,15 @@ export async function startApp(options: AppOptions): Promise<App> {
     },
     onPolicies: (file) => metrics.setPolicies(file.policies.keys()),
   };
+}
+
+/** A key that is missing in its Secret shows nowhere else. */
+function noteUnkeyedHashes({ settings, policies, log }: AppOptions, { kind }: Stores): void {
+  const isHashing =
+    settings.hashSubjects || [...policies.current().policies.values()].some((policy) => policy.hashSubjects);
+  if (kind === 'redis' && isHashing && readSubjectKey(settings) === undefined) {
+    log.info({}, 'subjects are hashed without a key, those that can be guessed can be found in Redis');
+  }
 }
 
 function statusNameOf(code: number): string {

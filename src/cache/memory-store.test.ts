@@ -48,6 +48,21 @@ test('stays within entries and bytes, the least recently used first out', () => 
   expect(store.read('n', Buffer.from('key-1'), 0)).toBeUndefined();
 });
 
+test('keeps a live entry and its tag while ended ones can make room, whatever was used last', () => {
+  const clock = new FakeClock();
+  const store = createStore({ maxEntries: 1_000, maxBytes: 10_000_000, clock });
+  store.write(writeOf('victim', 10, { ttlMs: 3_600_000, tags: ['victim'] }), 0);
+  for (let index = 1; index < 1_000; index += 1) {
+    store.write(writeOf(`key-${index}`, 10, { ttlMs: 1, tags: [`tag-${index}`] }), 0);
+  }
+  // A minute later the tags have ended as well.
+  clock.advance(60_001);
+  for (let index = 0; index < 999; index += 1) {
+    store.write(writeOf(`new-${index}`, 10, { tags: [`new-${index}`] }), 0);
+  }
+  expect(store.read('n', Buffer.from('victim'), 0)).toBeDefined();
+});
+
 test('a namespace that was forgotten for room makes its entries miss, not come back', () => {
   const store = createStore({ maxEntries: 10_000, maxBytes: 64 * 1_048_576, clock: new FakeClock() });
   store.write(writeOf('key', 1, { namespace: 'first' }), 0);

@@ -58,7 +58,10 @@ export class RedisCacheStore implements CacheStore {
     this.#keyspace = options.keyspace;
     this.#tags = new RedisTags({
       ...options,
-      ensureScript: script('ensure-tags', 'write', []),
+      ensureScript: {
+        ...script('ensure-tags', 'write', []),
+        leadsTo: { script: this.#writeScript, families: ['cache', 'cache-seq', 'cache-inv'] },
+      },
       removeScript: script('remove-tags', 'write_in_place', ['change']),
     });
     this.#manyReader = new RedisManyReader({

@@ -5,10 +5,11 @@
  * version is never made twice, so an invalid entry never becomes valid again, in whatever order writes, invalidations
  * and evictions come.
  *
- * Invariant: `ensure`, `areCurrent` and `judgeOf` never report `unknown`: whether a version was made or read makes no difference to anybody.
+ * Invariant: `ensure`, `areCurrent` and `judgeOf` never report `unknown`: whether a version was made or read makes no difference to anybody. The
+ * exception is a script that lacks a permission, which no repetition gives it.
  */
 import { randomBytes } from 'node:crypto';
-import { StoreError } from '../lib/store-error.ts';
+import { isPermissionRefusal, StoreError } from '../lib/store-error.ts';
 import { encodeNames } from '../near/invalidation-message.ts';
 import { EVERY_KEY_HASH } from '../near/ring.ts';
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
@@ -149,7 +150,9 @@ async function withoutUnknown(steps: readonly Promise<RedisReply>[]): Promise<Re
 }
 
 function asUnavailable(error: StoreError): StoreError {
-  return error.kind === 'unknown' ? new StoreError('unavailable', error.message, { cause: error }) : error;
+  return error.kind === 'unknown' && !isPermissionRefusal(error)
+    ? new StoreError('unavailable', error.message, { cause: error })
+    : error;
 }
 
 function toEntryTag(name: string, reply: RedisReply | undefined, index: number): EntryTag {

@@ -26,7 +26,7 @@ import { Status, StatusError } from '../grpc/status.ts';
 import { storeDeadlineMs } from '../grpc/store-deadline.ts';
 import { type Answer, isPromise } from '../lib/answer.ts';
 import type { Clock } from '../lib/clock.ts';
-import { StoreError } from '../lib/store-error.ts';
+import { isPermissionRefusal, StoreError } from '../lib/store-error.ts';
 import { InvalidationHub } from '../near/invalidation-hub.ts';
 import { InvalidationWatches } from '../near/invalidation-watches.ts';
 import { NearCache } from '../near/near-cache.ts';
@@ -169,9 +169,13 @@ async function attempt<Value>(action: () => Answer<Value>): Promise<Value> {
   return await action();
 }
 
-/** Whatever happened to an invalidation, to repeat it whole is right; but unlike elsewhere some of it may have been done. */
+/**
+ * Whatever happened to an invalidation, to repeat it whole is right; but unlike elsewhere some of it may have been done. Repeating does not
+ * help where a permission is missing.
+ */
 function repeatable(error: unknown): unknown {
-  if (error instanceof StoreError && (error.kind === 'unknown' || error.kind === 'unavailable')) {
+  const isTransient = error instanceof StoreError && !isPermissionRefusal(error);
+  if (isTransient && (error.kind === 'unknown' || error.kind === 'unavailable')) {
     const text = 'Cannot invalidate: the store did not answer for all of it, some may be done, repeat the call whole';
     return new StatusError(Status.UNAVAILABLE, text, { cause: error, retryPushbackMs: RETRY_PUSHBACK_MS });
   }

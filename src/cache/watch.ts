@@ -40,10 +40,15 @@ export async function watchInvalidations(call: WatchCall): Promise<void> {
   context.onOver(() => watch.close());
   try {
     const leftMs = Math.max(0, context.deadlineAtMs - clock.monotonicMs());
-    if (!(await watch.start(Math.min(leftMs, START_TIMEOUT_MS)))) {
-      throw new StatusError(
-        Status.UNAVAILABLE,
-        'Cannot watch invalidations: not all channels of the namespace are subscribed, wanted an answer from the store',
+    // What an operator must end is not waited for.
+    const startMs = watches.refusal === undefined ? Math.min(leftMs, START_TIMEOUT_MS) : 0;
+    if (!(await watch.start(startMs))) {
+      throw (
+        watches.refusal ??
+        new StatusError(
+          Status.UNAVAILABLE,
+          'Cannot watch invalidations: not all channels of the namespace are subscribed, wanted an answer from the store',
+        )
       );
     }
     await hand(responses, { started: { watchId: watch.id } });

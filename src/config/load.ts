@@ -47,6 +47,8 @@ export interface Settings {
   readonly policyFileOptional: boolean;
   readonly keyPrefix: string;
   readonly scope: string;
+  readonly hashSubjects: boolean;
+  readonly subjectKeyFile: string | undefined;
   readonly defaultDeadlineMs: number;
   readonly drainTimeoutMs: number;
   readonly logLevel: string;
@@ -197,6 +199,8 @@ function toSettings(texts: ReadonlyMap<SettingName, string | undefined>): Settin
     policyFileOptional: text('POLICY_FILE_OPTIONAL') === 'true',
     keyPrefix: text('KEY_PREFIX'),
     scope: text('SCOPE'),
+    hashSubjects: text('HASH_SUBJECTS') === 'true',
+    subjectKeyFile: texts.get('SUBJECT_KEY_FILE'),
     defaultDeadlineMs: Number(text('DEFAULT_DEADLINE_MS')),
     drainTimeoutMs: Number(text('DRAIN_TIMEOUT_MS')),
     logLevel: text('LOG_LEVEL'),

@@ -36,7 +36,32 @@ const FILES: [string, string[]][] = [
   [
     'policies: {a: {limits: [{algorithm: fixed, limit: 5, per: 1s}]}}',
     [
-      '1:37 Cannot read policies.a.limits[0].algorithm: it is "fixed", wanted one of fixed_window, sliding_window_log, sliding_window_counter, token_bucket, leaky_bucket',
+      '1:37 Cannot read policies.a.limits[0].algorithm: it is "fixed", wanted one of fixed_window, sliding_window_log, sliding_window_counter, token_bucket, leaky_bucket; did you mean fixed_window?',
+    ],
+  ],
+  [
+    'policies: {a: {limits: [{algorithm: sliding_window, limit: 5, per: 1s}]}}',
+    [
+      '1:37 Cannot read policies.a.limits[0].algorithm: it is "sliding_window", wanted one of fixed_window, sliding_window_log, sliding_window_counter, token_bucket, leaky_bucket; did you mean sliding_window_log or sliding_window_counter?',
+    ],
+  ],
+  [
+    'policies: {a: {limits: [{algorithm: token-bucket, limit: 5, per: 1s}]}}',
+    [
+      '1:37 Cannot read policies.a.limits[0].algorithm: it is "token-bucket", wanted one of fixed_window, sliding_window_log, sliding_window_counter, token_bucket, leaky_bucket; did you mean token_bucket?',
+    ],
+  ],
+  [
+    'policies: {a: {limits: [{algorithm: gcra, limit: 5, per: 1s}]}}',
+    [
+      '1:37 Cannot read policies.a.limits[0].algorithm: it is "gcra", wanted one of fixed_window, sliding_window_log, sliding_window_counter, token_bucket, leaky_bucket',
+    ],
+  ],
+  [
+    'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, period: 1s}]}}',
+    [
+      '1:25 Cannot read policies.a.limits[0].per: it is missing, wanted a duration such as 500ms, 1s, 5m, 1h or 2d',
+      '1:61 Cannot read policies.a.limits[0].period: there is no such key, wanted per, perhaps',
     ],
   ],
   [
@@ -112,6 +137,10 @@ const FILES: [string, string[]][] = [
   [
     'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 1s}], shared: yes}}',
     ['1:80 Cannot read policies.a.shared: it is "yes", wanted true or false'],
+  ],
+  [
+    'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 1s}], hash_subjects: hmac}}',
+    ['1:87 Cannot read policies.a.hash_subjects: it is "hmac", wanted true or false'],
   ],
   [
     'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 1s}], shadow: true}}',

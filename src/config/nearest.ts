@@ -1,6 +1,11 @@
 /**
- * The known word that a mistyped one most likely means, for error texts.
+ * The known words that a mistyped one most likely means, for error texts.
  */
+
+/** Fewer characters are the beginning of too many words. */
+const PREFIX_CHARACTERS_MIN = 3;
+/** A word that differs by more is another word, or has more to it. */
+const LENGTH_DIFFERENCE_MAX = 2;
 
 /** Undefined when nothing is near: a suggestion that is far off confuses more than none. */
 export function nearestOf(word: string, known: Iterable<string>): string | undefined {
@@ -14,6 +19,23 @@ export function nearestOf(word: string, known: Iterable<string>): string | undef
     }
   }
   return nearest;
+}
+
+/**
+ * The text of a suggestion: the nearest word of about the same length, else all that begin with the word (`sliding_window` is two), else the one
+ * whose beginning the word has (`period`: per).
+ */
+export function suggestionFor(word: string, known: readonly string[]): string | undefined {
+  const asked = word.toLowerCase().replaceAll(/[- ]/g, '_');
+  const nearest = nearestOf(asked, known);
+  if (nearest !== undefined && Math.abs(nearest.length - asked.length) <= LENGTH_DIFFERENCE_MAX) {
+    return nearest;
+  }
+  const longer = known.filter((candidate) => asked.length >= PREFIX_CHARACTERS_MIN && candidate.startsWith(asked));
+  if (longer.length > 0) {
+    return longer.join(' or ');
+  }
+  return nearest ?? known.find((candidate) => candidate.length >= PREFIX_CHARACTERS_MIN && asked.startsWith(candidate));
 }
 
 /** Levenshtein's distance; words here are short. */

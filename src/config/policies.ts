@@ -7,6 +7,7 @@
 import type { Node } from 'yaml';
 import { readFailureCode } from '../lib/system-code.ts';
 import { DURATION_FORM, durationText, parseDurationMs } from './duration.ts';
+import { suggestionFor } from './nearest.ts';
 import {
   type AlgorithmName,
   CACHE_TTL_MS_MAX,
@@ -25,7 +26,8 @@ import {
 import { type KeyTable, type YamlProblem, YamlReader } from './yaml-reader.ts';
 
 export type PolicyFileResult =
-  | { readonly file: PolicyFile }
+  /** `hasPolicies`: the file has the key `policies`, if only to say that there are none. */
+  | { readonly file: PolicyFile; readonly hasPolicies: boolean }
   | { readonly problems: readonly [YamlProblem, ...YamlProblem[]] };
 
 /** A problem as a line of text, `FILE:LINE:COLUMN: message`, as editors jump to. */
@@ -54,7 +56,7 @@ const FAILURE_MODES: readonly FailureModeName[] = ['allow', 'deny'];
 const NOT_SERVED = 'this version does not serve it, leave it out';
 const TOP_KEYS: KeyTable = { known: ['policies', 'cache', 'sessions'] };
 const POLICY_KEYS: KeyTable = {
-  known: ['limits', 'on_failure', 'shared'],
+  known: ['limits', 'on_failure', 'shared', 'hash_subjects'],
   notYet: { shadow: NOT_SERVED, durability: NOT_SERVED, leases: NOT_SERVED },
 };
 const LIMIT_KEYS: KeyTable = { known: ['name', 'algorithm', 'limit', 'per', 'burst'], notYet: { hold: NOT_SERVED } };
@@ -83,6 +85,7 @@ export function parsePolicyFile(text: string): PolicyFileResult {
       cacheNamespaces: new Map([...namespaces].filter(([name]) => name !== 'default')),
       sessions,
     },
+    hasPolicies: top?.has('policies') ?? false,
   };
 }
 
@@ -124,11 +127,13 @@ function readPolicy(reader: YamlReader, node: Node, path: string, name: string):
     }
   }
   const shared = entries.get('shared');
+  const hashSubjects = entries.get('hash_subjects');
   return {
     name,
     limits,
     onFailure: readFailureMode(reader, entries.get('on_failure'), `${path}.on_failure`),
     shared: shared === undefined ? false : (reader.flag(shared, `${path}.shared`) ?? false),
+    hashSubjects: hashSubjects === undefined ? false : (reader.flag(hashSubjects, `${path}.hash_subjects`) ?? false),
   };
 }
 
@@ -176,11 +181,10 @@ function readAlgorithm(reader: YamlReader, node: Node | undefined, path: string)
   }
   const algorithm = ALGORITHMS.find((name) => name === text);
   if (algorithm === undefined) {
-    reader.fail(
-      node,
-      path,
-      text === 'concurrency' ? `${wanted}: this version does not serve concurrency limits` : wanted,
-    );
+    const nearest = suggestionFor(text, ALGORITHMS);
+    const suggestion = nearest === undefined ? '' : `; did you mean ${nearest}?`;
+    const served = `${wanted}: this version does not serve concurrency limits`;
+    reader.fail(node, path, text === 'concurrency' ? served : `${wanted}${suggestion}`);
   }
   return algorithm;
 }

@@ -33,6 +33,8 @@ export interface PolicySpec {
   readonly onFailure: FailureModeName;
   /** True: counted together for all scopes. */
   readonly shared: boolean;
+  /** True: the subjects are stored by their hash. */
+  readonly hashSubjects: boolean;
 }
 
 export interface NamespaceSpec {

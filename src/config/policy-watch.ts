@@ -8,13 +8,16 @@
  * Promises:
  *   1. A bad or vanished file at a reload is told once per content, with every mistake, and the file in force stays.
  *   2. `current()` is the same object until a reload, so that what is compiled from it can be kept with it.
+ *   3. A reload does not hold up calls: a thread of its own parses the file (policy-parse.ts).
+ *   4. A reload takes out the last policy only if the file says `policies: {}`. The names that a reload takes out are logged.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { Logger } from '../lib/logger.ts';
 import { readFailureCode } from '../lib/system-code.ts';
-import { parsePolicyFile } from './policies.ts';
+import { type PolicyFileResult, parsePolicyFile } from './policies.ts';
 import { DEFAULT_POLICY_FILE, type PolicyFile, type PolicySource } from './policy-file.ts';
+import { type PolicyParse, startPolicyParse } from './policy-parse.ts';
 import type { YamlProblem } from './yaml-reader.ts';
 
 export interface PolicyWatchOptions {
@@ -30,6 +33,8 @@ export interface PolicyWatchOptions {
 export type PolicyWatchResult = { readonly watch: PolicyWatch } | { readonly problems: readonly YamlProblem[] };
 
 const INTERVAL_MS = 1_000;
+/** Names in a line of the log. */
+const NAMES_LOGGED_MAX = 20;
 
 /** What is in force without a file. */
 export const defaultPolicySource: PolicySource = { current: () => DEFAULT_POLICY_FILE };
@@ -56,6 +61,8 @@ export class PolicyWatch implements PolicySource {
   #next: { readonly text: string | undefined } | undefined;
   #file: PolicyFile;
   #isLooking = false;
+  #isClosed = false;
+  #parse: PolicyParse | undefined;
 
   constructor(options: PolicyWatchOptions, text: string | undefined, file: PolicyFile) {
     this.#options = options;
@@ -69,8 +76,15 @@ export class PolicyWatch implements PolicySource {
     return this.#file;
   }
 
+  /** Whether a changed file is being parsed. */
+  get isParsing(): boolean {
+    return this.#parse !== undefined;
+  }
+
   close(): void {
+    this.#isClosed = true;
     clearInterval(this.#timer);
+    this.#parse?.cancel();
   }
 
   /** What the timer does: reads the file once. */
@@ -92,28 +106,55 @@ export class PolicyWatch implements PolicySource {
       } else {
         this.#next = undefined;
         this.#seenText = text;
-        this.#take(text, code);
+        await this.#take(text, code);
       }
     } finally {
       this.#isLooking = false;
     }
   }
 
-  #take(text: string | undefined, code: string): void {
-    const { path, log, onReload } = this.#options;
+  async #take(text: string | undefined, code: string): Promise<void> {
+    const { path, log } = this.#options;
     if (text === undefined) {
-      log.error({ path, code }, 'cannot read the policy file, the policies in force stay');
-      onReload('refused', this.#file);
+      this.#refuse({ code }, 'cannot read the policy file, keeping the current policies');
       return;
     }
-    const result = parsePolicyFile(text);
+    let result: PolicyFileResult;
+    try {
+      this.#parse = startPolicyParse(text);
+      result = await this.#parse.result;
+    } catch (error) {
+      if (!this.#isClosed) {
+        const reason = error instanceof Error ? error.message : String(error);
+        this.#refuse({ reason }, 'cannot parse the policy file, keeping the current policies');
+      }
+      return;
+    } finally {
+      this.#parse = undefined;
+    }
     if ('problems' in result) {
-      log.error({ path, problems: result.problems }, 'the new policy file has mistakes, the policies in force stay');
-      onReload('refused', this.#file);
+      this.#refuse({ problems: result.problems }, 'new policy file has errors, keeping the current policies');
+      return;
+    }
+    const { policies } = result.file;
+    const removed = [...this.#file.policies.keys()].filter((name) => !policies.has(name));
+    if (policies.size === 0 && removed.length > 0 && !result.hasPolicies) {
+      const remedy = 'write "policies: {}" to remove all policies';
+      this.#refuse({ remedy }, 'new policy file has no policies, keeping the current policies');
       return;
     }
     this.#file = result.file;
-    log.info({ path, policies: result.file.policies.size }, 'policies reloaded');
-    onReload('reloaded', this.#file);
+    if (removed.length > 0) {
+      const names = removed.slice(0, NAMES_LOGGED_MAX);
+      log.warn({ path, removed: names, removedCount: removed.length }, 'policies removed, calls that name them fail');
+    }
+    log.info({ path, policies: policies.size }, 'policies reloaded');
+    this.#options.onReload('reloaded', this.#file);
+  }
+
+  #refuse(fields: object, message: string): void {
+    const { path, log, onReload } = this.#options;
+    log.error({ path, ...fields }, message);
+    onReload('refused', this.#file);
   }
 }

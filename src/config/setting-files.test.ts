@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadSettings, type Settings } from './load.ts';
-import { findFileProblems, readRedisPassword, readTlsMaterial } from './setting-files.ts';
+import { findFileProblems, readRedisPassword, readSubjectKey, readTlsMaterial } from './setting-files.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'setting-files-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -37,6 +37,7 @@ async function readAuthorities(settings: Settings): Promise<Buffer | undefined> 
 describe.each([
   ['PANNIER_REDIS_PASSWORD_FILE', readRedisPassword],
   ['PANNIER_REDIS_TLS_CA_FILE', readAuthorities],
+  ['PANNIER_SUBJECT_KEY_FILE', async (settings: Settings) => readSubjectKey(settings)],
 ] as const)('%s', (name, read) => {
   test.each([
     [gone, 'which the system does not read (ENOENT), wanted a readable file'],
@@ -70,4 +71,22 @@ test('certificates that are none are a problem, and their content is not quoted'
 test('a password is the file without its last line end', async () => {
   expect(await readRedisPassword(settingsOf({ PANNIER_REDIS_PASSWORD_FILE: fileOf(' a b \r\n') }))).toBe(' a b ');
   expect(await readRedisPassword(settingsOf({}))).toBeUndefined();
+});
+
+test.each([
+  ['fifteen bytes', '123456789012345', 15],
+  ['fifteen bytes and a line end', '123456789012345\n', 15],
+])('a key of subjects of %s is a problem, and is not quoted', (_, content, length) => {
+  const path = fileOf(content);
+  expect(findFileProblems(settingsOf({ PANNIER_SUBJECT_KEY_FILE: path })).map((problem) => problem.message)).toEqual([
+    `Cannot use PANNIER_SUBJECT_KEY_FILE: it is "${path}", which holds ${length} bytes, wanted a key of 16 bytes or more`,
+  ]);
+});
+
+test('a key of subjects is the content of its file without the line end', () => {
+  for (const content of ['1234567890123456', '1234567890123456\n', '1234567890123456\r\n']) {
+    const settings = settingsOf({ PANNIER_SUBJECT_KEY_FILE: fileOf(content) });
+    expect(findFileProblems(settings)).toEqual([]);
+    expect(readSubjectKey(settings)?.toString()).toBe('1234567890123456');
+  }
 });

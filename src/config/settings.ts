@@ -147,7 +147,7 @@ export const SETTINGS = [
     name: 'REDIS_FILES_OPTIONAL',
     kind: { kind: 'choice', choices: ['true', 'false'] },
     initial: 'false',
-    meaning: 'true: the password file and the TLS files may be missing or empty, which is as if they were not set.',
+    meaning: 'true: the password, TLS and subject key files may be missing or empty, which is as if they were not set.',
     why: 'A wrong path should be told at once; a mounted Secret holds what its owner put there.',
   },
   {
@@ -252,6 +252,21 @@ export const SETTINGS = [
     initial: 'default',
     meaning: 'Separates limits of the same policy name; the chart sets the namespace of the pod.',
     why: 'Two teams both call a policy `api`. A policy with `shared: true` is counted across scopes.',
+  },
+  {
+    name: 'HASH_SUBJECTS',
+    kind: { kind: 'choice', choices: ['true', 'false'] },
+    initial: 'false',
+    meaning:
+      'true: Redis holds the subjects of all limits (`key` of a check) by their hash, also of limits that are given in the call.',
+    why: 'For subjects that are secrets, such as API keys. A policy can have it alone (`hash_subjects`). Switching starts new counts.',
+  },
+  {
+    name: 'SUBJECT_KEY_FILE',
+    kind: path,
+    initial: undefined,
+    meaning: 'File with the key of these hashes (HMAC-SHA-256), 16 bytes or more; read at start.',
+    why: 'Unset: plain SHA-256, by which subjects that can be guessed can be found. All sidecars need the same key; another one starts new counts.',
   },
   {
     name: 'DEFAULT_DEADLINE_MS',

@@ -15,7 +15,7 @@ import {
   parseAllDocuments,
   type YAMLMap,
 } from 'yaml';
-import { nearestOf } from './nearest.ts';
+import { suggestionFor } from './nearest.ts';
 
 export interface YamlProblem {
   readonly line: number;
@@ -147,7 +147,7 @@ export class YamlReader {
     const keyPath = path === '' ? key : `${path}.${key}`;
     if (keys !== undefined && !keys.known.includes(key)) {
       const notYet = keys.notYet?.[key];
-      const nearest = nearestOf(key, keys.known);
+      const nearest = suggestionFor(key, keys.known);
       const wanted = nearest === undefined ? `one of ${keys.known.join(', ')}` : `${nearest}, perhaps`;
       const text = notYet ?? `there is no such key, wanted ${wanted}`;
       this.#note(pair.key.range?.[0] ?? 0, `Cannot read ${keyPath}: ${text}`);

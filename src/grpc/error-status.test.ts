@@ -55,7 +55,7 @@ describe('an error of the store', () => {
 describe('what Redis says', () => {
   const unavailable = ['OOM', 'MISCONF', 'READONLY', 'LOADING', 'BUSY', 'UNKILLABLE', 'NOREPLICAS', 'CLUSTERDOWN'];
   unavailable.push('MASTERDOWN', 'TRYAGAIN', 'MOVED', 'ASK', 'NOSCRIPT');
-  const forbidden = ['NOPERM', 'NOAUTH', 'WRONGPASS', 'NOPROTO', 'WRONGTYPE', 'CROSSSLOT'];
+  const forbidden = ['NOAUTH', 'WRONGPASS', 'NOPROTO', 'WRONGTYPE', 'CROSSSLOT'];
 
   test('is known by name, all of it', () => {
     expect([...SERVER_ERROR_ROWS.keys()].sort()).toEqual([...unavailable, ...forbidden].sort());

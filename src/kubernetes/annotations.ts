@@ -156,7 +156,7 @@ export const ANNOTATIONS = [
     initial: '`sidecar.redis.secretName`; none with `redis-url`, since a login belongs to its server',
     initialOf: (config) => configured(config.redis.secretName),
     meaning:
-      'Secret with any of the keys `username`, `password`, `sentinel-username`, `sentinel-password` and `ca.crt`, and `url` where neither annotation nor configuration has one.',
+      'Secret with any of the keys `username`, `password`, `sentinel-username`, `sentinel-password`, `ca.crt` and `subject-key`, and `url` where neither annotation nor configuration has one.',
     example: 'redis-login',
     wrong: ['Redis', 'redis login'],
   },

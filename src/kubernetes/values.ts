@@ -150,6 +150,7 @@ const OWNED: ReadonlyMap<string, string> = new Map([
   ['REDIS_TLS_CERT_FILE', 'redis-tls-secret'],
   ['REDIS_TLS_KEY_FILE', 'redis-tls-secret'],
   ['REDIS_FILES_OPTIONAL', 'redis-secret'],
+  ['SUBJECT_KEY_FILE', 'redis-secret'],
   ['LOG_LEVEL', 'log-level'],
   ['SCOPE', 'scope'],
 ]);

@@ -3,7 +3,7 @@
  *
  * A store throws nothing else on purpose. `kind` says what a caller may conclude:
  *   unavailable    certainly not executed (no connection, queue full, frozen node, server refused it): safe to repeat
- *   unknown        sent, and no answer came: it may have been executed
+ *   unknown        sent, and no answer came, or a script was refused half-way: it may have been executed
  *   forbidden      the server will not do this until an operator changes something (ACL, wrong type of key, version)
  *   deadline       the call's own deadline ran out before anything was sent: not executed
  *   full           a bound of ours (entries, bytes, fields) is reached: not executed
@@ -23,6 +23,11 @@ export class StoreError extends Error {
     this.kind = kind;
     this.serverCode = options?.serverCode;
   }
+}
+
+/** A script was refused half-way for want of a permission. That is not transient, so no step may report it as `unavailable`. */
+export function isPermissionRefusal(error: StoreError): boolean {
+  return error.kind === 'unknown' && error.serverCode === 'NOPERM';
 }
 
 /**

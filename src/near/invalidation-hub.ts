@@ -12,6 +12,7 @@
  *      noted `now()` when its read was sent sees whether anything was said since.
  */
 import type { Clock } from '../lib/clock.ts';
+import type { StoreError } from '../lib/store-error.ts';
 import type { RedisSubscriber, SubscriberListener } from '../redis/commands.ts';
 import { BUCKET_COUNT, type Keyspace } from '../redis/keyspace.ts';
 import type { BucketMark } from './bucket-mark.ts';
@@ -160,6 +161,11 @@ export class InvalidationHub {
       this.#closeIfUnused(channel);
     }
     this.#closeSubscriberIfUnused();
+  }
+
+  /** See RedisSubscriber.refusal. */
+  get refusal(): StoreError | undefined {
+    return this.#subscriber?.refusal;
   }
 
   /** See RedisSubscriber.barrier. */

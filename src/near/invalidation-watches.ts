@@ -11,6 +11,7 @@
  */
 import { randomInt } from 'node:crypto';
 import type { Clock } from '../lib/clock.ts';
+import type { StoreError } from '../lib/store-error.ts';
 import type { BusAction, BusEvent } from './bus.ts';
 import type { Channel, HubListener, InvalidationHub } from './invalidation-hub.ts';
 
@@ -53,6 +54,11 @@ export class InvalidationWatches implements HubListener {
 
   get maxWatches(): number {
     return this.#maxWatches;
+  }
+
+  /** Why a watch that is open cannot start until an operator acts. */
+  get refusal(): StoreError | undefined {
+    return this.#hub.refusal;
   }
 
   /** A watch that has yet to start, or undefined when there are as many as there may be. `close` it. */

@@ -216,6 +216,24 @@ describe('bounds', () => {
     expect(t.near.size).toBeGreaterThan(10);
   });
 
+  test('a live copy stays while ended ones can make room, whatever was used last', () => {
+    const t = setUp({ maxEntries: 10 });
+    const copies = Array.from({ length: 11 }, (_, index) => Buffer.from(`key-${index}`));
+    const [victim = KEY, ...others] = copies;
+    for (const key of copies) {
+      t.near.begin('n', key);
+      t.live(channelOf(key));
+    }
+    fill(t, nearValue('victim'), victim);
+    for (const key of others.slice(0, 9)) {
+      fill(t, nearValue('ended', { ttlMs: 1 }), key);
+    }
+    t.clock.advance(1);
+    fill(t, nearValue('new'), others[9]);
+    expect(t.get(victim)?.value).toEqual(Buffer.from('victim'));
+    expect(t.near.indexedCount).toBe(t.near.size);
+  });
+
   test('the bytes of a copy are those of its tags as well, each held by the copy and by the index', () => {
     const t = setUp();
     const namespace = 'n'.repeat(64);

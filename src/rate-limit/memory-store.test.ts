@@ -60,6 +60,43 @@ test('looks and denials of unknown subjects keep nothing', () => {
   expect(store.size).toBe(0);
 });
 
+test('a live limit is not reopened while ended ones can make room, whatever was used last (D2)', () => {
+  const clock = new FakeClock();
+  let evictions = 0;
+  const onEvict = () => {
+    evictions += 1;
+  };
+  const store = new MemoryRateLimitStore({ clock, maxEntries: 1_000, maxBytes: 10_000_000, onEvict });
+  const take = (subject: string, windowMs: number) => {
+    const limits = compileLimits([{ name: 'n', algorithm: 'fixed_window', limit: 1, windowMs, burst: 1 }]);
+    return store.take({ ...request(subject), limits }).allowed;
+  };
+  expect([take('victim', 3_600_000), take('victim', 3_600_000)]).toEqual([true, false]);
+  for (let index = 0; index < 999; index += 1) {
+    take(`other-${index}`, 1);
+  }
+  clock.advance(2_000);
+  take('one more', 1);
+  expect(take('victim', 3_600_000)).toBe(false);
+  expect(evictions).toBe(0);
+});
+
+test('a subject with one limit and then several keeps what each has used', () => {
+  const store = new MemoryRateLimitStore({ clock: new FakeClock(), maxEntries: 10, maxBytes: 100_000 });
+  const [hour, burst] = LIMITS.limits;
+  const one = compileLimits([hour?.spec, burst?.spec].flatMap((spec) => spec ?? []).slice(0, 1));
+  const remaining = (limits: typeof LIMITS) =>
+    store.take({ ...request('a'), limits }).outcomes.map((outcome) => outcome.remaining);
+  expect(remaining(one)).toEqual([9]);
+  expect(remaining(LIMITS)).toEqual([8, 9]);
+  expect(remaining(one)).toEqual([7]);
+  expect(store.reset(request('a').key, one)).toBe(true);
+  expect(store.reset(request('a').key, one)).toBe(false);
+  expect(remaining(LIMITS)).toEqual([9, 8]);
+  expect(store.reset(request('a').key, LIMITS)).toBe(true);
+  expect(store.size).toBe(0);
+});
+
 test('what has ended is forgotten without being counted as given up', () => {
   const clock = new FakeClock();
   let evictions = 0;

@@ -97,8 +97,10 @@ export class RedisRateLimitStore implements RateLimitStore {
       : this.#scripts.several;
   }
 
-  #keyOf(key: SubjectKey): string {
-    return this.#keyspace.rateLimit(key.scope, key.policy, key.subject);
+  #keyOf({ scope, policy, subject, isHashed }: SubjectKey): string {
+    return isHashed === true
+      ? this.#keyspace.hashedRateLimit(scope, policy, subject)
+      : this.#keyspace.rateLimit(scope, policy, subject);
   }
 }
 

@@ -36,6 +36,7 @@ const service = createRateLimitService({
             limits: [{ name: 'hour', algorithm: 'fixed_window' as const, limit: 10, windowMs: 3_600_000, burst: 10 }],
             onFailure: 'allow' as const,
             shared: false,
+            hashSubjects: false,
           },
         ],
       ]),

@@ -121,9 +121,9 @@ test('the state is the scope’s, unless the policy is shared; inline limits hav
   await checkWith(world, { policy: 'common' });
   await checkWith(world, { limits: [{ name: 'one', algorithm: 1, limit: 5, windowMs: 1_000, holdMs: 0 }] });
   expect(world.asked.map(({ key }) => key)).toEqual([
-    { scope: 'team', policy: 'strict', subject: 'subject' },
-    { scope: '', policy: 'common', subject: 'subject' },
-    { scope: 'team', policy: '', subject: 'subject' },
+    { scope: 'team', policy: 'strict', subject: 'subject', isHashed: false },
+    { scope: '', policy: 'common', subject: 'subject', isHashed: false },
+    { scope: 'team', policy: '', subject: 'subject', isHashed: false },
   ]);
 });
 

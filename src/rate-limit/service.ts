@@ -47,6 +47,8 @@ export interface RateLimitServiceOptions {
   readonly store: RateLimitStore;
   readonly policies: PolicySource;
   readonly scope: string;
+  /** Whether subjects are stored by their hash whatever the policy says; the one rule for limits that callers give. */
+  readonly hashSubjects?: boolean;
   readonly clock: Clock;
   readonly metrics: RateLimitMetrics;
 }
@@ -70,7 +72,11 @@ interface Target {
 }
 
 export function createRateLimitService(options: RateLimitServiceOptions): RateLimitService {
-  const { store, clock, metrics } = options;
+  const { store, clock, metrics, hashSubjects = false } = options;
+
+  function inlineKey(subject: string): SubjectKey {
+    return { scope: options.scope, policy: '', subject, isHashed: hashSubjects };
+  }
 
   function findTarget(action: string, policyName: string, subject: string): Target {
     const policy = options.policies.current().policies.get(policyName);
@@ -79,7 +85,12 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
       throw new StatusError(Status.NOT_FOUND, text);
     }
     return {
-      key: { scope: policy.shared ? '' : options.scope, policy: policy.name, subject },
+      key: {
+        scope: policy.shared ? '' : options.scope,
+        policy: policy.name,
+        subject,
+        isHashed: hashSubjects || policy.hashSubjects,
+      },
       limits: compilePolicy(policy),
       onFailure: policy.onFailure,
       label: policy.name,
@@ -93,7 +104,7 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     const target: Target =
       request.policy === ''
         ? {
-            key: { scope: options.scope, policy: '', subject: request.key },
+            key: inlineKey(request.key),
             limits: compileLimits(readLimits(action, request.limits)),
             onFailure: onFailure ?? 'allow',
             label: INLINE,
@@ -181,9 +192,9 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
       const { key } = findTarget(action, request.policy, request.key);
       return { existed: await store.reset(key, undefined, deadlineAtMs) };
     }
-    const limits = readLimitFields(action, request.limits);
-    const key = { scope: options.scope, policy: '', subject: request.key };
-    return { existed: await store.reset(key, limits, deadlineAtMs) };
+    return {
+      existed: await store.reset(inlineKey(request.key), readLimitFields(action, request.limits), deadlineAtMs),
+    };
   }
 
   return { CheckRateLimit: check, CheckRateLimits: checkMany, SettleRateLimit: settle, ResetRateLimit: reset };

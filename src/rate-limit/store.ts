@@ -18,6 +18,8 @@ export interface SubjectKey {
   /** Empty for limits that callers give inline: their state is the subject's, whatever other limits are in the call. */
   readonly policy: string;
   readonly subject: string;
+  /** Whether a store that others can read must not hold the subject in clear. Switching it starts new counts. */
+  readonly isHashed?: boolean;
 }
 
 export interface TakeRequest {

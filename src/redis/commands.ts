@@ -4,6 +4,7 @@
  * Blob strings come back as Buffer, simple strings as string, integers as number, nil as null. Every promise settles by
  * `deadlineAtMs` (monotonic) or by the per-command timeout, whichever is first, and rejects with a StoreError only.
  */
+import type { StoreError } from '../lib/store-error.ts';
 import type { Script } from './script.ts';
 
 export type RedisArgument = string | Buffer;
@@ -64,6 +65,8 @@ export interface RedisSubscriber {
   /** Begins to keep the channel subscribed, on whichever master owns its slot; idempotent. */
   subscribe(channel: string, probe?: ChannelProbe): void;
   unsubscribe(channel: string): void;
+  /** Why channels of it are not subscribed until an operator acts; undefined where none is known. */
+  readonly refusal?: StoreError | undefined;
   /**
    * Resolves true when every message published before this call on any subscribed channel has been handed to onMessage,
    * every subscription is known to be intact, and every server that holds one has proved since to be a master that serves its slots;

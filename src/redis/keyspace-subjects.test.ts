@@ -1,7 +1,7 @@
 /**
  * The names of subjects in keys of limits: unambiguous and short, whatever callers choose.
  */
-import { createHash } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { createKeyspace } from './keyspace.ts';
 
@@ -53,6 +53,50 @@ test('no two subjects share a key, with braces, bars, NUL and free text among th
     }),
     { numRuns: 300 },
   );
+});
+
+describe('hashed subjects', () => {
+  const KEY = Buffer.from('0123456789abcdef');
+  const keyed = createKeyspace('pannier:', KEY);
+  const subjects = fc.oneof(
+    fc.string({ minLength: 1, maxLength: 70, unit: 'binary' }),
+    fc.string().map((text) => `h:s:${hashOf(text)}`),
+    fc.string().map((text) => `h:k:${hashOf(text)}`),
+    fc.string().map((text) => `h:${hashOf(text)}`),
+  );
+
+  test.each(['x', 'sk-live-SECRET-API-KEY', 'x'.repeat(65), 'h:1', '192.0.2.7'])(
+    '%s is named by its hash',
+    (subject) => {
+      const digest = createHmac('sha256', KEY).update(subject).digest('base64url').slice(0, 22);
+      expect(keyed.hashedRateLimit('scope', 'policy', subject)).toBe(`pannier:rl:{scope|policy|h:k:${digest}}`);
+      expect(keyspace.hashedRateLimit('scope', 'policy', subject)).toBe(
+        `pannier:rl:{scope|policy|h:s:${hashOf(subject)}}`,
+      );
+    },
+  );
+
+  test('share no key with each other, with subjects in clear, or with those of another hash key', () => {
+    const other = createKeyspace('pannier:', Buffer.from('another key of 16 bytes'));
+    const namings = [
+      keyOf,
+      (subject: string) => keyspace.hashedRateLimit('scope', 'policy', subject),
+      (subject: string) => keyed.hashedRateLimit('scope', 'policy', subject),
+      (subject: string) => other.hashedRateLimit('scope', 'policy', subject),
+    ];
+    fc.assert(
+      fc.property(fc.uniqueArray(subjects, { minLength: 1, maxLength: 20 }), (distinct) => {
+        // A name that somebody sees in Redis is a subject as well.
+        const named = distinct.flatMap((subject) =>
+          namings.map((name) => name(subject).slice('pannier:rl:{scope|policy|'.length, -1)),
+        );
+        const all = [...new Set([...distinct, ...named])];
+        const keys = all.flatMap((subject) => namings.map((name) => name(subject)));
+        expect(new Set(keys).size).toBe(keys.length);
+      }),
+      { numRuns: 200 },
+    );
+  });
 });
 
 test('scopes and policies do not run into the subject', () => {

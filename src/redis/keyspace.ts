@@ -6,8 +6,8 @@
  * hash tag by which Redis Cluster chooses the slot; free text inside them may shorten the tag, never confuse two keys.
  */
 import { isAscii } from 'node:buffer';
-import { createHash } from 'node:crypto';
 import { firstHashByte } from './key-hash.ts';
+import { createSubjectHash, subjectName } from './subject-name.ts';
 
 /**
  * Buckets of a cache namespace, and as many of its tags. A bucket is one slot of a Cluster, one channel and one ring of changes.
@@ -19,10 +19,12 @@ export const USER_BUCKET_COUNT = 256;
 
 export interface Keyspace {
   /**
-   * One hash: all limits of a policy for a subject. `policy` is empty for limits that callers give inline. A long subject is named by its
-   * hash (subjectName).
+   * One hash: all limits of a policy for a subject. `policy` is empty for limits that callers give inline. subject-name.ts has the forms in
+   * which a subject is named.
    */
   rateLimit(scope: string, policy: string, subject: string): string;
+  /** The same for a subject that must not stand in the key. */
+  hashedRateLimit(scope: string, policy: string, subject: string): string;
   /** One hash: a session. `handle` is the hash of the selector. */
   session(handle: string): string;
   /** One hash: a user's generation and the list of handles. */
@@ -43,9 +45,12 @@ export interface Keyspace {
   cacheTagChannel(namespace: string, bucket: number): string;
 }
 
-export function createKeyspace(prefix: string): Keyspace {
+/** `subjectKey` keys the hashes of subjects. */
+export function createKeyspace(prefix: string, subjectKey?: Buffer): Keyspace {
+  const hashSubject = createSubjectHash(subjectKey);
   return {
     rateLimit: (scope, policy, subject) => `${prefix}rl:{${scope}|${policy}|${subjectName(subject)}}`,
+    hashedRateLimit: (scope, policy, subject) => `${prefix}rl:{${scope}|${policy}|${hashSubject(subject)}}`,
     session: (handle) => `${prefix}session:{${handle}}`,
     format: (role) => `${prefix}format:{${role}}`,
     user: (userId) => `${prefix}user:{u${bucketOf(userId, USER_BUCKET_COUNT)}}:${userId}`,
@@ -59,23 +64,6 @@ export function createKeyspace(prefix: string): Keyspace {
     cacheTagSequence: (namespace, bucket) => `${prefix}cache-seq:{${namespace}:t${bucket}}`,
     cacheTagChannel: (namespace, bucket) => `${prefix}cache-inv:{${namespace}:t${bucket}}`,
   };
-}
-
-const MAX_SUBJECT_BYTES = 64;
-const HASHED = 'h:';
-const HASH_CHARACTERS = 22;
-
-/**
- * The subject itself, or, for one that is longer than 64 bytes or begins with `h:`, `h:` and 22 characters of its SHA-256 (132 bits): keys
- * stay short, and no short subject can have the name of a long one.
- */
-function subjectName(subject: string): string {
-  // A character has at most 3 bytes in UTF-8 (those of 4 bytes are two), so that most subjects need not be measured.
-  const isShort = subject.length * 3 <= MAX_SUBJECT_BYTES || Buffer.byteLength(subject) <= MAX_SUBJECT_BYTES;
-  if (isShort && !subject.startsWith(HASHED)) {
-    return subject;
-  }
-  return `${HASHED}${createHash('sha256').update(subject).digest('base64url').slice(0, HASH_CHARACTERS)}`;
 }
 
 /** The bucket of a cache key, a tag or a user: the first byte of its hash, modulo the number of buckets (a power of two, 256 at most). */

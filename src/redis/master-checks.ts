@@ -6,7 +6,8 @@
  *                 ASK is of one slot that is moving away, and its channel's affair
  *   ROLE          a replica is no master; INFO replication where ROLE is not permitted or not known. A server that reports its
  *                 role in neither form is assumed to be a master
- *   CLIENT INFO   the number of subscriptions. Where it is refused nothing is counted
+ *   CLIENT INFO   the number of subscriptions. A server that does not know it has none counted; where the user lacks the permission, no
+ *                 subscription is believed
  *
  * All of them are answered within the time of a command, or the connection is silent.
  */
@@ -14,6 +15,7 @@ import { ErrorReply } from '@redis/client';
 import type { OpenClient } from './client.ts';
 import type { RedisArgument, RedisReply } from './commands.ts';
 import type { RedisOptions } from './options.ts';
+import type { Refusal } from './refusal-log.ts';
 import { isRefusedForGood, ROLE_QUESTIONS, type ServerRole } from './role.ts';
 import { serverCodeOf } from './server-error.ts';
 import { settledBy } from './settled-by.ts';
@@ -38,11 +40,17 @@ export class MasterChecks {
   readonly #node: string;
   /** Which of ROLE_QUESTIONS is asked. */
   #question = 0;
+  #countRefusal: Refusal | undefined;
 
   constructor(client: OpenClient, redis: RedisOptions, node: string) {
     this.#client = client;
     this.#node = node;
     this.#redis = redis;
+  }
+
+  /** That the user may not read the number of subscriptions, as of the last answer. */
+  get countRefusal(): Refusal | undefined {
+    return this.#countRefusal;
   }
 
   /** Whether the server does not report its role. */
@@ -77,7 +85,17 @@ export class MasterChecks {
       );
     }
     const role = this.#readRole();
-    const clientInfo = this.#client.send(['CLIENT', 'INFO']).then(String, () => '');
+    const clientInfo = this.#client.send(['CLIENT', 'INFO']).then(
+      (reply) => {
+        this.#countRefusal = undefined;
+        return String(reply);
+      },
+      (error: unknown) => {
+        const isForbidden = codeOf(error) === 'NOPERM';
+        this.#countRefusal = isForbidden ? { ...subject, text: (error as Error).message } : undefined;
+        return '';
+      },
+    );
     const text = await this.#inTime(clientInfo);
     if (text === undefined) {
       return 'silent';
@@ -120,7 +138,8 @@ export class MasterChecks {
   }
 }
 
-function codeOf(error: unknown): string | undefined {
+/** The code of an error reply. */
+export function codeOf(error: unknown): string | undefined {
   return error instanceof ErrorReply ? serverCodeOf(error.message) : undefined;
 }
 

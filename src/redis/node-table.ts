@@ -5,8 +5,11 @@
 import { addressText, type NodeAddress } from './address.ts';
 import type { RedisReply } from './commands.ts';
 import { RedisConnection } from './connection.ts';
+import type { MissingPermissions } from './missing-permissions.ts';
+import { NodePermissions, type ProbedSlots } from './node-permissions.ts';
 import type { RedisOptions } from './options.ts';
 import { ReadyWaiters } from './ready-waiters.ts';
+import type { Refusal } from './refusal-log.ts';
 import { ScriptLoads } from './script-loads.ts';
 
 export interface NodeState {
@@ -23,6 +26,13 @@ export interface NodeOptions {
   readonly isVouching: () => boolean;
   /** A connection came up or was lost. */
   readonly onChange: () => void;
+  /** For probes of permissions. */
+  readonly probes?: {
+    /** Where keys lie that the node of this name has. */
+    readonly slotsOf: (name: string) => ProbedSlots;
+    /** A probe has found something missing, or no longer. */
+    readonly onChange: () => void;
+  };
 }
 
 /** A command that was certainly not sent waits so long after a ready connection was lost, and not for one that was away before. */
@@ -36,7 +46,10 @@ export class RedisNode {
   readonly name: string;
   /** The scripts that it lacked. */
   readonly scripts = new ScriptLoads();
+  /** What the user may not do there, as far as is known; undefined where nothing is missing. */
+  missing: MissingPermissions | undefined;
   readonly #redis: RedisOptions;
+  readonly #permissions: NodePermissions | undefined;
   readonly #connections: readonly RedisConnection[];
   readonly #waiters: ReadyWaiters;
   /** When a redirect named it last. */
@@ -49,6 +62,7 @@ export class RedisNode {
     this.name = addressText(address);
     this.#redis = options.redis;
     this.#waiters = new ReadyWaiters(options.redis.wheel);
+    this.#permissions = this.#createPermissions(options);
     this.#connections = Array.from(
       { length: options.redis.connectionsPerMaster },
       () =>
@@ -58,6 +72,7 @@ export class RedisNode {
           isVouching: options.isVouching,
           onReady: () => {
             this.#waiters.wakeAll();
+            this.#permissions?.connected();
             options.onChange();
           },
           onLost: (reason) => {
@@ -121,6 +136,15 @@ export class RedisNode {
     }
   }
 
+  /** Redis refused a command there for want of a permission. Which one, a probe finds and reports. */
+  permissionRefused(refusal: Refusal): void {
+    if (this.#permissions === undefined) {
+      this.#redis.refusals.refused(refusal);
+    } else {
+      this.#permissions.refused(refusal);
+    }
+  }
+
   state(): NodeState {
     return {
       node: this.name,
@@ -142,6 +166,7 @@ export class RedisNode {
   }
 
   close(): void {
+    this.#permissions?.close();
     for (const connection of this.#connections) {
       connection.close();
     }
@@ -149,9 +174,27 @@ export class RedisNode {
 
   /** Closes once what is in flight is answered. */
   retire(): void {
+    this.#permissions?.close();
     for (const connection of this.#connections) {
       connection.retire();
     }
+  }
+
+  #createPermissions({ redis, probes }: NodeOptions): NodePermissions | undefined {
+    if (redis.permissions === undefined || probes === undefined) {
+      return undefined;
+    }
+    return new NodePermissions({
+      address: this.address,
+      redis,
+      permissions: redis.permissions,
+      isReady: () => this.isReady,
+      slots: () => probes.slotsOf(this.name),
+      onChange: (missing) => {
+        this.missing = missing;
+        probes.onChange();
+      },
+    });
   }
 }
 

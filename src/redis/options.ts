@@ -8,6 +8,7 @@ import type { TimerWheel } from '../lib/timer-wheel.ts';
 import type { CredentialsSource, NodeAddress } from './address.ts';
 import type { AddressMap } from './address-map.ts';
 import type { RedisReply } from './commands.ts';
+import type { PermissionArea } from './permissions.ts';
 import type { RefusalLog } from './refusal-log.ts';
 import type { TlsFilesSource } from './tls.ts';
 
@@ -62,6 +63,13 @@ export interface OpenConnection {
   drop(reason: string): void;
 }
 
+/** What is probed. */
+export interface PermissionOptions {
+  readonly area: PermissionArea;
+  /** Of all keys and channels. */
+  readonly prefix: string;
+}
+
 export interface SentinelOptions {
   /** The name under which they monitor the master. */
   readonly masterName: string;
@@ -83,6 +91,8 @@ export interface RedisOptions extends RedisAccess {
   readonly wheel: TimerWheel;
   readonly metrics: RedisMetrics;
   readonly log: Logger;
+  /** Unset: permissions are not probed, and a missing one shows when Redis refuses a command. */
+  readonly permissions?: PermissionOptions;
   /** What this deployment refuses now. */
   readonly refusals: RefusalLog;
   /** After each connection to a master that was made or lost. */

@@ -211,6 +211,10 @@ class Attempt {
       this.#options.onMoved(this.#request.slot, address);
     }
     this.#node = this.#options.nodeAt(address);
+    const refusal = this.#isAsking ? this.#node.missing?.refusalOfAsking() : undefined;
+    if (refusal !== undefined) {
+      throw refusal;
+    }
     await this.#connect();
   }
 
@@ -257,9 +261,13 @@ class Attempt {
     if (failure instanceof LostConnection) {
       return failure;
     }
-    const subject = { node: this.#node.name, command: commandName(this.#request) };
-    this.#options.redis.refusals.refused({ ...subject, text: failure.message });
-    return storeErrorOf(failure.cause as Error);
+    const refusal = { node: this.#node.name, command: commandName(this.#request), text: failure.message };
+    if (failure.code === 'NOPERM') {
+      this.#node.permissionRefused(refusal);
+    } else {
+      this.#options.redis.refusals.refused(refusal);
+    }
+    return storeErrorOf(failure.cause as Error, this.#request.isRead);
   }
 
   #nowMs(): number {

@@ -5,6 +5,7 @@
  * the longer way (recovery.ts).
  */
 import { StoreError } from '../lib/store-error.ts';
+import { addressText } from './address.ts';
 import {
   type CommandOptions,
   READ_COMMANDS,
@@ -60,6 +61,10 @@ class RedisDeployment implements Redis {
       onChange: () => {
         this.#refresh.nudge();
         options.onConnectionChange?.();
+      },
+      probes: {
+        slotsOf: (name) => ({ isCluster: !this.#topology.isStandalone, hashTag: this.#topology.hashTagOf(name) }),
+        onChange: () => this.#placeChannels(),
       },
     });
     this.#refresh = source.join({
@@ -126,6 +131,8 @@ class RedisDeployment implements Redis {
       listener,
       ownerOf: (slot) => this.#topology.masters().get(this.#topology.ownerOf(slot) ?? ''),
       wishRefresh: () => this.#refresh.nudge(),
+      refusalOf: (address) => this.#nodes.get(addressText(address))?.missing?.refusalOfSubscriptions(),
+      onNotPermitted: (refusal) => this.#nodes.get(refusal.node)?.permissionRefused(refusal),
       onClose: () => this.#subscribers.delete(subscriber),
     });
     this.#subscribers.add(subscriber);
@@ -163,6 +170,10 @@ class RedisDeployment implements Redis {
     const node = this.#owner(slot);
     if (node === undefined) {
       return Promise.reject(this.#refresh.refusal ?? noNodeError(this.#refresh.status.reasons));
+    }
+    const missing = node.missing?.refusalOf(command, script);
+    if (missing !== undefined) {
+      return Promise.reject(missing);
     }
     const connection = node.connection();
     const request: Request = {
@@ -210,6 +221,10 @@ class RedisDeployment implements Redis {
         subscriber.reconnectNow();
       }
     }
+    this.#placeChannels();
+  }
+
+  #placeChannels(): void {
     for (const subscriber of this.#subscribers) {
       subscriber.onTopology();
     }

@@ -16,7 +16,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { refusalText } from './refusal-text.ts';
 import type { ScriptKind } from './script.ts';
-import { refusalCodeOf, storeErrorOf } from './server-error.ts';
+import { serverCodeOf, storeErrorOf } from './server-error.ts';
 
 /** Subjects in place of a command: a connection that is refused, for commands, for subscriptions or to a Sentinel. */
 export const CONNECT = 'connect';
@@ -113,7 +113,7 @@ export class RefusalLog {
 
   /** A caller met it. */
   refused({ text, node, command }: Refusal): void {
-    const code = refusalCodeOf(text);
+    const code = serverCodeOf(text);
     const condition = this.#need({ code, node, command });
     condition.refusedCalls += 1;
     condition.lastAtMs = this.#nowMs();
@@ -147,6 +147,14 @@ export class RefusalLog {
       }
     }
     this.forget(node, command);
+  }
+
+  /** A background check found that the node refuses nothing with this code any more. */
+  ended(code: string, node: string): void {
+    const condition = this.#current.get(code);
+    if (condition !== undefined) {
+      this.#dropNode(condition, node);
+    }
   }
 
   /** The node is no longer used, or only the command is no longer sent to it. */

@@ -6,11 +6,15 @@
  *   3. Numbers become text by `string.format('%.0f')` alone. Operands of `..` are literals, KEYS, ARGV, results of string.* and
  *      struct.pack and of `whole`, or names that stand below because they are text.
  *   4. Scripts of limits and sessions touch KEYS[1] and nothing else.
- *   5. SET gives a life in the same command; nothing is random, and no error is swallowed.
+ *   5. SET gives a life in the same command; nothing is random, and no error is swallowed. The expiry of a new key is the exception: where Redis
+ *      refuses it, the key goes again, and the error is returned.
+ *   6. permissions.ts has every command, for a family of keys of the script's folder.
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { repositoryFiles, repositoryRoot } from '../../test/support/repository.ts';
+import { CALL_COMMANDS, FORMAT_COMMANDS, KEY_COMMANDS } from './permissions.ts';
+import { commandsIn } from './script.ts';
 
 /** Names that are concatenated, and are text: replies of GET and HGET, arguments, results of string.sub and struct.pack. By folder. */
 const TEXT_NAMES: Readonly<Record<string, readonly string[]>> = {
@@ -37,7 +41,8 @@ function wrongCommands(text: string, folderText: string): string[] {
     const isLiteral = /^'[A-Z]+'$/.test(command.trim());
     const isKeyless = command === "'TIME'" && key === undefined;
     const isKey = key !== undefined && (/^KEYS\[[^\]]+\]$/.test(key) || isKeyParameter(key, text, folderText));
-    if (method !== 'call' || !isLiteral || !(isKeyless || isKey)) {
+    const isCall = method === 'call' || (method === 'pcall' && /^'PEXPIRE(AT)?'$/.test(command.trim()));
+    if (!isCall || !isLiteral || !(isKeyless || isKey)) {
       wrong.push(whole);
     }
   }
@@ -121,6 +126,30 @@ function otherKeys(text: string): string[] {
     .filter((use) => !use.startsWith('KEYS[1]'));
 }
 
+/** Uses of pcall whose reply is not compared, or after which the key or the error stays. */
+function swallowedErrors(text: string): string[] {
+  const handled =
+    /^local reply = redis\.pcall\([^\n]*\n\s*if reply ~= 1 then\n[\s\S]{0,60}redis\.call\('UNLINK'[\s\S]{0,40}(return|error\()\W*reply/;
+  const uses = [...text.matchAll(/local \w+ = redis\.pcall|redis\.pcall/g)].map(({ index }) => text.slice(index));
+  return uses.filter((use) => !handled.test(use)).map((use) => use.slice(0, 60));
+}
+
+/** The commands that the ACL list permits on the keys of a script, by the place of its file. */
+function permittedCommands(path: string): Set<string> {
+  const { state, cache } = KEY_COMMANDS;
+  if (path.startsWith('src/redis/')) {
+    return new Set(FORMAT_COMMANDS);
+  }
+  const families = path.startsWith('src/rate-limit/')
+    ? [state.rl]
+    : path.startsWith('src/session/scripts/user-')
+      ? [state.user]
+      : path.startsWith('src/session/')
+        ? [state.session]
+        : Object.values(cache);
+  return new Set([...families.flatMap((commands) => commands ?? []), ...CALL_COMMANDS]);
+}
+
 function folderOf(path: string): string {
   const folder = path.slice(0, path.lastIndexOf('/') + 1);
   return [...texts]
@@ -144,7 +173,9 @@ describe.each(paths)('%s', (path) => {
     expect(wrongFormats(text)).toEqual([]);
     expect(SINGLE_KEY_FOLDERS.test(path) ? otherKeys(text) : []).toEqual([]);
     expect([...text.matchAll(/redis\.call\('SET',[^\n]*/g)].filter((match) => !/'PX',/.test(match[0]))).toEqual([]);
-    expect(text).not.toMatch(/math\.random|\bpcall\b|RANDOMKEY|SRANDMEMBER/);
+    expect(text).not.toMatch(/math\.random|(?<!redis\.)\bpcall\b|RANDOMKEY|SRANDMEMBER/);
+    expect(swallowedErrors(text)).toEqual([]);
+    expect([...commandsIn(text)].filter((name) => !permittedCommands(path).has(name))).toEqual([]);
   });
 });
 
@@ -155,6 +186,7 @@ describe('the rules bite', () => {
     ["local key = other redis.call('GET', key)"],
     ['redis.call(ARGV[1], KEYS[1])'],
     ["redis.pcall('GET', KEYS[1])"],
+    ["redis.pcall('PEXPIRE', ARGV[1], 1)"],
     ["redis.call('DBSIZE')"],
     ["local function f(key) redis.call('GET', key) end f(ARGV[1])"],
   ])('on the key in %s', (text) => {
@@ -175,6 +207,16 @@ describe('the rules bite', () => {
     ["local a = string.sub(b, 1, 2) .. ':' .. ARGV[1] .. whole(n)", []],
   ])('on the operands in %s', (text, wrong) => {
     expect(wrongOperands(text, [])).toEqual(wrong);
+  });
+
+  test('on errors that are swallowed, and on commands that the ACL list lacks', () => {
+    const kept = "local reply = redis.pcall('PEXPIRE', KEYS[1], 1)\nif reply ~= 1 then\n";
+    expect(swallowedErrors("redis.pcall('PEXPIRE', KEYS[1], 1)")).toHaveLength(1);
+    expect(swallowedErrors(`${kept}  return reply\nend`)).toHaveLength(1);
+    expect(swallowedErrors(`${kept}  redis.call('UNLINK', KEYS[1])\nend`)).toHaveLength(1);
+    expect(swallowedErrors(`${kept}  redis.call('UNLINK', KEYS[1])\n  return reply\nend`)).toEqual([]);
+    expect(permittedCommands('src/rate-limit/scripts/take.lua').has('zadd')).toBe(false);
+    expect(permittedCommands('src/rate-limit/scripts/take.lua').has('hset')).toBe(true);
   });
 
   test('on time, formats, further keys', () => {

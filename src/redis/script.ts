@@ -13,6 +13,7 @@
  */
 import { createHash } from 'node:crypto';
 import { readTextAsset } from '../lib/assets.ts';
+import type { KeyFamily } from './permissions.ts';
 
 export type ScriptKind = 'read' | 'write' | 'write_in_place';
 
@@ -22,6 +23,15 @@ export interface Script {
   readonly kind: ScriptKind;
   readonly source: string;
   readonly sha1: string;
+  /** Those that it runs, in small letters: for the permissions that it needs. */
+  readonly commands: ReadonlySet<string>;
+  /** What its call runs after it: where the user may not do that, this script is not sent either. */
+  readonly leadsTo?: ScriptStep;
+}
+
+export interface ScriptStep {
+  readonly script: Script;
+  readonly families: readonly KeyFamily[];
 }
 
 const FIRST_LINES: Readonly<Record<ScriptKind, string>> = {
@@ -32,10 +42,16 @@ const FIRST_LINES: Readonly<Record<ScriptKind, string>> = {
 
 export function defineScript(name: string, text: string, kind: ScriptKind = 'write'): Script {
   const source = `${FIRST_LINES[kind]}${text}`;
-  return { name, kind, source, sha1: createHash('sha1').update(source).digest('hex') };
+  const sha1 = createHash('sha1').update(source).digest('hex');
+  return { name, kind, source, sha1, commands: commandsIn(source) };
 }
 
 /** The script made of these files of the program, one after the other, e.g. `src/session/scripts/create.lua`. */
 export function loadScript(name: string, paths: readonly string[], kind: ScriptKind): Script {
   return defineScript(name, paths.map(readTextAsset).join('\n'), kind);
+}
+
+/** The commands that a script's text runs, in small letters. */
+export function commandsIn(text: string): ReadonlySet<string> {
+  return new Set([...text.matchAll(/\bredis\.p?call\('([A-Z]+)'/g)].map(([, name = '']) => name.toLowerCase()));
 }

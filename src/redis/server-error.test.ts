@@ -42,9 +42,20 @@ test('a right that a script lacks is unknown, since it may have written before, 
   ];
   for (const text of texts) {
     const error = storeErrorOf(new Error(`ERR ${text}`));
-    expect(error.kind).toBe('unknown');
-    expect(error.message).toContain('the ACL user lacks a permission');
+    expect(error).toMatchObject({ kind: 'unknown', serverCode: 'NOPERM' });
+    expect(error.message).toMatch(/^a script was refused, the ACL user lacks .*docs\/redis\.md/);
+    expect(serverCodeOf(`ERR ${text}`)).toBe('NOPERM');
+    // It has written nothing.
+    expect(storeErrorOf(new Error(`ERR ${text}`), true)).toMatchObject({ kind: 'forbidden', serverCode: 'NOPERM' });
   }
+});
+
+test.each([
+  ["NOPERM this user has no permissions to run the 'cluster|slots' command", '+cluster|slots'],
+  ["NOPERM User pannier has no permissions to run the 'hset' command", '+hset'],
+  ["ERR ACL failure in script: User pannier has no permissions to run the 'hset' command script: 7e1f", '+hset'],
+])('names the permission in %s', (text, permission) => {
+  expect(storeErrorOf(new Error(text)).message).toContain(`lacks the permission ${permission} `);
 });
 
 test('a code is the first word in capitals', () => {

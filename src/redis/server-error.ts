@@ -3,9 +3,13 @@
  *
  * `unavailable` and `forbidden` both mean that the command was certainly not executed. That holds for scripts too: OOM, READONLY,
  * NOREPLICAS and MISCONF are decided before a script writes for the first time, and ours write after all reads.
+ *
+ * One rule for permissions: a command that Redis refuses is `forbidden`. One that it refuses inside a script is `unknown`, because those before
+ * it may have written; in a script that only reads it is `forbidden`. Either way the code is NOPERM.
  * Source of the codes: https://redis.io/docs/latest/develop/reference/protocol-spec/ and the server's own texts.
  */
 import { StoreError, type StoreErrorKind } from '../lib/store-error.ts';
+import { missingPermissionText, refusedCommandIn } from './permissions.ts';
 
 interface ServerRefusal {
   readonly kind: StoreErrorKind;
@@ -25,24 +29,22 @@ const REFUSALS: Readonly<Record<string, ServerRefusal>> = {
   MOVED: { kind: 'unavailable', detail: 'the slot kept moving' },
   ASK: { kind: 'unavailable', detail: 'the slot kept migrating' },
   NOSCRIPT: { kind: 'unavailable', detail: 'Redis kept forgetting the script' },
-  NOPERM: { kind: 'forbidden', detail: 'the ACL user lacks a permission (see docs/redis.md for the list)' },
+  NOPERM: { kind: 'forbidden', detail: missingPermissionText([]) },
   NOAUTH: { kind: 'forbidden', detail: 'Redis wants a password' },
   WRONGPASS: { kind: 'forbidden', detail: 'Redis refused the user name or password' },
   WRONGTYPE: { kind: 'forbidden', detail: 'a key has the wrong type: another program writes under our key prefix' },
 };
 
-/** A script that met a command or key that its user may not use. */
-const LACKS_PERMISSION = /the user executing the script can't|ACL failure in script/i;
+/** How Redis 7.0, and 7.2 and later, refuse a command or a key inside a script. */
+const REFUSED_IN_SCRIPT = /the user executing the script can't|ACL failure in script/i;
 
-/** The first word of a Redis error: `MOVED`, `OOM`, `ERR` ... */
+/** The first word of a Redis error: `MOVED`, `OOM`, `ERR` ...; NOPERM also where a script lacks a permission. */
 export function serverCodeOf(message: string): string {
+  if (REFUSED_IN_SCRIPT.test(message)) {
+    return 'NOPERM';
+  }
   const word = /^[A-Z]+/.exec(message);
   return word === null ? 'ERR' : word[0];
-}
-
-/** The code by which a refusal is logged: a permission that a script lacks has the code ERR in Redis' own text. */
-export function refusalCodeOf(message: string): string {
-  return LACKS_PERMISSION.test(message) ? 'NOPERM' : serverCodeOf(message);
 }
 
 /** Codes that metrics may name; others count as `(other)` there. */
@@ -54,20 +56,25 @@ export function loginRefusalOf(error: unknown): StoreError | undefined {
   return isRefused ? storeErrorOf(error) : undefined;
 }
 
-/** The StoreError for an error reply. Redis' own text stays in the cause, for logs at most: it may hold what users sent. */
-export function storeErrorOf(reply: Error): StoreError {
+/**
+ * The StoreError for an error reply, of a command that only reads or of any. Redis' own text stays in the cause, for logs at most: it may hold
+ * what users sent.
+ */
+export function storeErrorOf(reply: Error, isRead = false): StoreError {
   const serverCode = serverCodeOf(reply.message);
+  if (serverCode === 'NOPERM') {
+    const command = refusedCommandIn(reply.message);
+    const detail = missingPermissionText(command === undefined ? [] : [command]);
+    return REFUSED_IN_SCRIPT.test(reply.message) && !isRead
+      ? new StoreError('unknown', `a script was refused, ${detail}`, { serverCode, cause: reply })
+      : new StoreError('forbidden', detail, { serverCode });
+  }
   const refusal = REFUSALS[serverCode];
   if (refusal !== undefined) {
     return new StoreError(refusal.kind, refusal.detail, { serverCode });
   }
   if (/unknown command|unknown subcommand|wrong number of arguments/i.test(reply.message)) {
     return new StoreError('forbidden', 'the Redis server lacks a command (7.0 or later is wanted)', { serverCode });
-  }
-  if (LACKS_PERMISSION.test(reply.message)) {
-    // Redis judges each command of a script when it comes to it: what came before may have been written.
-    const detail = 'the ACL user lacks a permission for a command or key of a script (see docs/redis.md for the list)';
-    return new StoreError('unknown', detail, { serverCode, cause: reply });
   }
   // A script that failed half way: what it had written stays.
   return new StoreError('unknown', 'Redis failed while it ran the command', { serverCode, cause: reply });

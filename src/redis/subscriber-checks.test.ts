@@ -19,12 +19,14 @@ let connection: SubscriberConnection;
 let events: string[];
 let reasons: string[];
 let warnings: string[];
+let notPermitted: number;
 
 beforeEach(async () => {
   fake = await startFakeMaster();
   events = [];
   reasons = [];
   warnings = [];
+  notPermitted = 0;
   connection = new SubscriberConnection({
     address: { host: '127.0.0.1', port: fake.peer.port },
     redis: redisOptions(`redis://127.0.0.1:${fake.peer.port}`, {
@@ -40,6 +42,9 @@ beforeEach(async () => {
       onProbe: (channel, reply) => events.push(`${channel} probe ${JSON.stringify(reply)}`),
     },
     onTrouble: () => undefined,
+    onNotPermitted: () => {
+      notPermitted += 1;
+    },
   });
 });
 
@@ -120,11 +125,40 @@ test('a role that cannot be reported at the moment is asked for again', async ()
   await waitFor('live again', () => connection.isLive('a'));
 });
 
-test('CLIENT INFO that is refused: nothing is counted, the rest holds', async () => {
-  fake.answers.set('CLIENT', '-NOPERM this user has no permissions to run the client|info command\r\n');
+test('CLIENT that the server does not know: nothing is counted, the rest holds', async () => {
+  fake.answers.set('CLIENT', "-ERR unknown command 'CLIENT'\r\n");
   await startLive('a');
   expect(await connection.barrier(soonMs())).toBe(true);
   expect(reasons).toEqual([]);
+  expect(notPermitted).toBe(0);
+});
+
+describe('CLIENT INFO that the user may not send', () => {
+  const NO_PERMISSION = "-NOPERM this user has no permissions to run the 'client|info' command\r\n";
+
+  test('nothing is subscribed over the one connection until it is permitted', async () => {
+    fake.answers.set('CLIENT', NO_PERMISSION);
+    connection.add('a');
+    await waitFor('the report', () => notPermitted > 0);
+    const reported = notPermitted;
+    await connection.watchOver();
+    expect(notPermitted).toBeGreaterThan(reported);
+    expect(await connection.barrier(soonMs())).toBe(false);
+    expect(fake.count('SSUBSCRIBE')).toBe(0);
+    fake.answers.delete('CLIENT');
+    await connection.watchOver();
+    await waitFor('live', () => connection.isLive('a'));
+    expect(fake.peer.accepted()).toBe(1);
+    expect(reasons).toEqual([]);
+  });
+
+  test('no barrier is whole once the permission is taken away', async () => {
+    await startLive('a');
+    fake.answers.set('CLIENT', NO_PERMISSION);
+    expect(await connection.barrier(soonMs())).toBe(false);
+    expect(notPermitted).toBe(1);
+    expect(reasons).toEqual([]);
+  });
 });
 
 test('ASK loses the one channel whose slot is moving', async () => {

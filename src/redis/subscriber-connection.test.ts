@@ -28,6 +28,7 @@ beforeEach(async () => {
     onTrouble: () => {
       troubles += 1;
     },
+    onNotPermitted: () => undefined,
   });
 });
 

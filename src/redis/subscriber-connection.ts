@@ -10,6 +10,7 @@
  *   3. Each channel's own probe has its turn in rounds: one with every barrier of a caller, a quarter of them with each of our own.
  *   4. A connection is opened again at once when the one before was good, at most every 100 ms; else at the pace of all connections to its
  *      address (connect-pacer.ts).
+ *   5. Without permission for CLIENT INFO no channel is asked for and no barrier is whole; the connection stays, and asks again every second.
  */
 import { addressText, type NodeAddress } from './address.ts';
 import { type OpenClient, openClient } from './client.ts';
@@ -17,9 +18,9 @@ import type { ChannelProbe, SubscriberListener } from './commands.ts';
 import { ConnectFailures } from './connect-failure.ts';
 import { connectPacer, Hurry, type Retry } from './connect-pacer.ts';
 import { isServerAnswer } from './connect-reason.ts';
-import { CHECK, type Failure, type KeyedRead, MasterChecks } from './master-checks.ts';
+import { CHECK, codeOf, type Failure, type KeyedRead, MasterChecks } from './master-checks.ts';
 import type { RedisOptions } from './options.ts';
-import { CONNECT_SUBSCRIBER } from './refusal-log.ts';
+import { CONNECT_SUBSCRIBER, type Refusal } from './refusal-log.ts';
 import { RefusedServerError } from './refused-server.ts';
 import { settledBy } from './settled-by.ts';
 import { type Subscription, Subscriptions } from './subscriptions.ts';
@@ -36,6 +37,8 @@ export interface SubscriberConnectionOptions {
   readonly listener: SubscriberListener;
   /** The connection or a channel of it failed: the topology may have changed. */
   readonly onTrouble: () => void;
+  /** The user may not subscribe, or not read how many subscriptions it has. */
+  readonly onNotPermitted: (refusal: Refusal) => void;
 }
 
 /** A connection and what was learned of its server. */
@@ -47,12 +50,11 @@ interface Opened {
 }
 
 export class SubscriberConnection {
-  readonly #address: NodeAddress;
   readonly #name: string;
   readonly #failures: ConnectFailures;
   readonly #redis: RedisOptions;
   readonly #listener: SubscriberListener;
-  readonly #onTrouble: () => void;
+  readonly #options: SubscriberConnectionOptions;
   readonly #channels = new Subscriptions();
   /** SUNSUBSCRIBE was sent and is not answered. */
   readonly #leaving = new Set<string>();
@@ -68,14 +70,13 @@ export class SubscriberConnection {
   #hasToldHiddenRole = false;
 
   constructor(options: SubscriberConnectionOptions) {
-    this.#address = options.address;
     this.#name = addressText(options.address);
     this.#redis = options.redis;
     const { role, isTls, log, refusals } = options.redis;
-    const command = CONNECT_SUBSCRIBER;
-    this.#failures = new ConnectFailures({ role, isTls, log, command, refusals: () => [refusals] });
+    const common = { role, isTls, log, refusals: () => [refusals] };
+    this.#failures = new ConnectFailures({ ...common, command: CONNECT_SUBSCRIBER });
     this.#listener = options.listener;
-    this.#onTrouble = options.onTrouble;
+    this.#options = options;
   }
 
   get isIdle(): boolean {
@@ -143,6 +144,9 @@ export class SubscriberConnection {
   async watchOver(): Promise<boolean> {
     const opened = this.#opened;
     if (opened?.isVouched !== true) {
+      if (opened?.checks.countRefusal !== undefined) {
+        await this.#begin(opened);
+      }
       return this.isIdle;
     }
     let left = Math.max(1, Math.ceil(this.#channels.size / PROBE_ROUNDS));
@@ -188,6 +192,10 @@ export class SubscriberConnection {
       this.#giveUp(opened, failure);
       return false;
     }
+    if (opened.checks.countRefusal !== undefined) {
+      this.#options.onNotPermitted(opened.checks.countRefusal);
+      return false;
+    }
     if (opened.isVouched) {
       this.#attempts = 0;
       this.#toldReason = undefined;
@@ -231,7 +239,7 @@ export class SubscriberConnection {
         if (this.#isOurs(opened, subscription)) {
           onMoving();
           this.lose(subscription.channel);
-          this.#onTrouble();
+          this.#options.onTrouble();
         }
       },
     };
@@ -255,7 +263,7 @@ export class SubscriberConnection {
     this.#isOpening = true;
     this.#attempts += 1;
     let lostEarly = false;
-    const opening = openClient(this.#address, this.#redis, {
+    const opening = openClient(this.#options.address, this.#redis, {
       onLost: (reason) => {
         lostEarly = true;
         if (this.#opened !== undefined) {
@@ -282,7 +290,7 @@ export class SubscriberConnection {
           this.#failures.failed(this.#name, error);
         }
         this.#openLater(!(error instanceof RefusedServerError));
-        this.#onTrouble();
+        this.#options.onTrouble();
       },
     );
   }
@@ -290,7 +298,7 @@ export class SubscriberConnection {
   /** Asks for the channels once the server has passed. */
   async #begin(opened: Opened): Promise<void> {
     await this.#check(opened, 1);
-    if (opened !== this.#opened) {
+    if (opened !== this.#opened || opened.checks.countRefusal !== undefined) {
       return;
     }
     opened.isVouched = true;
@@ -332,7 +340,7 @@ export class SubscriberConnection {
       if (isOurs() && subscription.state === 'asked') {
         // MOVED, most likely: back to whoever knows the topology.
         this.#channels.delete(channel);
-        this.#onTrouble();
+        this.#options.onTrouble();
       }
       return;
     }
@@ -346,7 +354,9 @@ export class SubscriberConnection {
   /** MOVED is the way in which a new owner is found. */
   #noteRefusal(error: unknown): void {
     if (isServerAnswer(error) && !error.message.startsWith('MOVED ')) {
-      this.#redis.refusals.refused({ node: this.#name, command: SUBSCRIBE, text: error.message });
+      const refusal = { node: this.#name, command: SUBSCRIBE, text: error.message };
+      const isForbidden = codeOf(error) === 'NOPERM';
+      isForbidden ? this.#options.onNotPermitted(refusal) : this.#redis.refusals.refused(refusal);
     }
   }
 
@@ -355,7 +365,7 @@ export class SubscriberConnection {
     if (this.#channels.delete(channel) && wasLive) {
       this.#listener.onLost(channel);
     }
-    this.#onTrouble();
+    this.#options.onTrouble();
   }
 
   #lost(reason: string): void {
@@ -374,7 +384,7 @@ export class SubscriberConnection {
       }
     }
     this.#openLater(false);
-    this.#onTrouble();
+    this.#options.onTrouble();
   }
 
   #tellHiddenRole({ checks }: Opened): void {

@@ -23,6 +23,8 @@ test('a right that is missing: ever more seldom, and live soon after the right i
     listener: { onMessage: () => undefined, onLost: () => undefined, onLive: (channel) => live.push(channel) },
     ownerOf: () => ({ host: '127.0.0.1', port: fake.peer.port }),
     wishRefresh: () => undefined,
+    refusalOf: () => undefined,
+    onNotPermitted: () => undefined,
     onClose: () => undefined,
   });
   subscriber.subscribe('a');
@@ -44,6 +46,8 @@ test('a barrier is not whole once the topology names another owner, though the s
     listener: { onMessage: () => undefined, onLost: () => undefined, onLive: (channel) => live.push(channel) },
     ownerOf: () => ({ host: '127.0.0.1', port }),
     wishRefresh: () => undefined,
+    refusalOf: () => undefined,
+    onNotPermitted: () => undefined,
     onClose: () => undefined,
   });
   subscriber.subscribe('a');
@@ -62,6 +66,8 @@ test('a connection that waits for its next attempt tries at once when the master
     listener: { onMessage: () => undefined, onLost: () => undefined, onLive: (channel) => live.push(channel) },
     ownerOf: () => ({ host: '127.0.0.1', port: fake.peer.port }),
     wishRefresh: () => undefined,
+    refusalOf: () => undefined,
+    onNotPermitted: () => undefined,
     onClose: () => undefined,
   });
   subscriber.subscribe('a');

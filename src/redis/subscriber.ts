@@ -9,12 +9,15 @@
  *      connections, a master that was replaced) is found by a barrier: by callers' and by our own, every second.
  *   4. A barrier is whole only if each channel is live on a master that passed the checks and that the topology names as the owner now.
  *   5. With our own barriers each channel's probe is sent every 5 s at the latest.
+ *   6. While the user is known to lack a permission for subscriptions on a master, nothing is subscribed there and no connection is opened.
  */
 import calculateSlot from 'cluster-key-slot';
 import { backoffMs } from '../lib/backoff.ts';
+import type { StoreError } from '../lib/store-error.ts';
 import { addressText, type NodeAddress } from './address.ts';
 import type { ChannelProbe, RedisSubscriber, SubscriberListener } from './commands.ts';
 import type { RedisOptions } from './options.ts';
+import type { Refusal } from './refusal-log.ts';
 import { SubscriberConnection } from './subscriber-connection.ts';
 
 /** A right that is missing is refused for every channel at each attempt; a new topology places them at once all the same. */
@@ -27,6 +30,10 @@ export interface ChannelSubscriberOptions {
   /** The master of a slot, as far as is known. */
   readonly ownerOf: (slot: number) => NodeAddress | undefined;
   readonly wishRefresh: () => void;
+  /** Why the user may not subscribe there, as far as is known. */
+  readonly refusalOf: (address: NodeAddress) => StoreError | undefined;
+  /** The server said so. */
+  readonly onNotPermitted: (refusal: Refusal) => void;
   readonly onClose: () => void;
 }
 
@@ -35,6 +42,8 @@ export class ChannelSubscriber implements RedisSubscriber {
   readonly #listener: SubscriberListener;
   readonly #ownerOf: (slot: number) => NodeAddress | undefined;
   readonly #wishRefresh: () => void;
+  readonly #refusalOf: (address: NodeAddress) => StoreError | undefined;
+  readonly #onNotPermitted: (refusal: Refusal) => void;
   readonly #onClose: () => void;
   /** What is to be kept subscribed. */
   readonly #channels = new Map<string, { readonly slot: number; readonly probe: ChannelProbe | undefined }>();
@@ -51,11 +60,25 @@ export class ChannelSubscriber implements RedisSubscriber {
     this.#listener = options.listener;
     this.#ownerOf = options.ownerOf;
     this.#wishRefresh = options.wishRefresh;
+    this.#refusalOf = options.refusalOf;
+    this.#onNotPermitted = options.onNotPermitted;
     this.#onClose = options.onClose;
   }
 
   get hasChannels(): boolean {
     return this.#channels.size > 0;
+  }
+
+  /** Of the first master that holds a channel of ours and does not let us subscribe. */
+  get refusal(): StoreError | undefined {
+    for (const { slot } of this.#channels.values()) {
+      const owner = this.#ownerOf(slot);
+      const refusal = owner === undefined ? undefined : this.#refusalOf(owner);
+      if (refusal !== undefined) {
+        return refusal;
+      }
+    }
+    return undefined;
   }
 
   subscribe(channel: string, probe?: ChannelProbe): void {
@@ -137,6 +160,10 @@ export class ChannelSubscriber implements RedisSubscriber {
       this.#repairLater();
       return;
     }
+    if (this.#refusalOf(owner) !== undefined) {
+      this.#connections.get(name)?.lose(channel);
+      return;
+    }
     let connection = this.#connections.get(name);
     if (connection === undefined) {
       connection = new SubscriberConnection({
@@ -144,6 +171,7 @@ export class ChannelSubscriber implements RedisSubscriber {
         redis: this.#redis,
         listener: this.#listener,
         onTrouble: () => this.#repairLater(),
+        onNotPermitted: this.#onNotPermitted,
       });
       this.#connections.set(name, connection);
     }

@@ -8,6 +8,8 @@ import { addressText, type NodeAddress } from './address.ts';
 import { type AddressMap, NO_ADDRESS_MAP, reachableAddress } from './address-map.ts';
 
 export const SLOT_COUNT = 16_384;
+/** Of a master with 100 slots one of so many is missed once in 200,000 times. */
+const MAX_HASH_TAGS = 2_000;
 
 export class Topology {
   /** `addressText` of the master per slot; undefined where nobody serves it. */
@@ -87,6 +89,13 @@ export class Topology {
   /** The master of a slot as `addressText`. */
   ownerOf(slot: number): string | undefined {
     return this.#owners[slot];
+  }
+
+  /** A hash tag whose slot the master of this name owns, or else one of another master, where it owns few. */
+  hashTagOf(name: string): string {
+    const isOwn = (tag: string): boolean => this.ownerOf(this.slotOf(`{${tag}}`)) === name;
+    const tags = Array.from({ length: MAX_HASH_TAGS }, (_, index) => `probe${index}`);
+    return tags.find(isOwn) ?? 'probe0';
   }
 
   masters(): ReadonlyMap<string, NodeAddress> {

@@ -39,7 +39,7 @@ test('holds its bounds through 1,000,000 sessions, and keeps those that live', (
   }
   expect(created).toBe(10_000);
   expect(store.size).toBe(10_000);
-  expect(store.bytes).toBeLessThanOrEqual(16_777_216 * 1.5);
+  expect(store.bytes).toBeLessThanOrEqual(16_777_216);
   expect(store.holds('handle-0')).toBe(true);
 });
 
@@ -65,7 +65,7 @@ test('a session of many small fields counts as what it takes', () => {
   expect(store.bytes).toBeGreaterThanOrEqual(830 + 50 * 300);
 });
 
-test('has room again at once after a deletion, and soon after an end', () => {
+test('has room again at once after a deletion and after an end', () => {
   const clock = new FakeClock();
   const store = new MemorySessionStore({ clock, maxEntries: 1 });
   expect([create(store, session(1)), create(store, session(2)), create(store, session(2))]).toEqual([
@@ -75,9 +75,9 @@ test('has room again at once after a deletion, and soon after an end', () => {
   ]);
   store.delete({ handle: 'handle-1', verifier: undefined });
   expect(create(store, session(2))).toBe('created');
-  clock.advance(950);
+  clock.advance(999);
   expect(create(store, session(3))).toBe('full');
-  clock.advance(100);
+  clock.advance(1);
   expect(create(store, session(3))).toBe('created');
 });
 
@@ -98,6 +98,36 @@ test('users whose sessions are over take no room from those to come, however the
   expect(login(13)).toBe('full');
   clock.advance(1_001);
   expect([login(14), login(15), login(16)]).toEqual(['created', 'created', 'created']);
+});
+
+test('users count against the same bound in bytes as sessions', () => {
+  const store = new MemorySessionStore({ clock: new FakeClock(), maxBytes: 1_000_000 });
+  let created = 0;
+  while (create(store, session(created, { userId: `user-${created}` })) === 'created') {
+    created += 1;
+  }
+  expect(store.bytes).toBeLessThanOrEqual(1_000_000);
+  expect(store.bytes).toBeGreaterThan(990_000);
+});
+
+test('a store full of ended sessions and their users refuses nobody, and keeps the sessions that live', () => {
+  const clock = new FakeClock();
+  const store = new MemorySessionStore({ clock, maxEntries: 1_000 });
+  const hour = { idleTtlMs: 3_600_000, absoluteTtlMs: 3_600_000 };
+  expect(create(store, session(0, { ...hour, userId: 'victim' }))).toBe('created');
+  for (let index = 1; index < 1_000; index += 1) {
+    // Their users could live for an hour.
+    const lives = { idleTtlMs: 1, absoluteTtlMs: 3_600_000 };
+    expect(create(store, session(index, { ...lives, userId: `user-${index}` }))).toBe('created');
+  }
+  expect(create(store, session(1_000, { ...hour, userId: 'user' }))).toBe('full');
+  clock.advance(1);
+  for (let index = 1_000; index < 1_999; index += 1) {
+    expect(create(store, session(index, { ...hour, userId: `user-${index}` }))).toBe('created');
+  }
+  expect(create(store, session(1_999, hour))).toBe('full');
+  expect(store.holds('handle-0')).toBe(true);
+  expect(store.list('victim')).toHaveLength(1);
 });
 
 test('a user is not forgotten while a session is valid that its list does not know', () => {

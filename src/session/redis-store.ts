@@ -16,7 +16,7 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { StoreError } from '../lib/store-error.ts';
 import type { RedisArgument, RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
-import { loadScript, type Script, type ScriptKind } from '../redis/script.ts';
+import { loadScript, type Script, type ScriptKind, type ScriptStep } from '../redis/script.ts';
 import {
   accepts,
   knownReply,
@@ -74,7 +74,7 @@ export class RedisSessionStore implements SessionStore {
   readonly #createScript = script('create', 'write');
   readonly #readScript = loadScript('session-read', [`${DIRECTORY}/read.lua`], 'read');
   readonly #touchScript = script('touch', 'write_in_place');
-  readonly #updateScript = script('update', 'write');
+  readonly #updateScript: Script;
   readonly #rotateScript = script('rotate', 'write');
   readonly #deleteScript = script('delete', 'write_in_place');
   readonly #dropScript = script('drop', 'write_in_place');
@@ -83,7 +83,14 @@ export class RedisSessionStore implements SessionStore {
     this.#commands = options.commands;
     this.#keyspace = options.keyspace;
     this.#clock = options.clock ?? systemClock;
-    this.#users = new RedisUsers({ ...options, random: options.random ?? randomBytes });
+    this.#users = new RedisUsers({
+      ...options,
+      random: options.random ?? randomBytes,
+      createScript: this.#createScript,
+    });
+    // Its user is judged after it, when it can no longer be said that nothing was done.
+    const leadsTo: ScriptStep = { script: this.#users.extendScript, families: ['user'] };
+    this.#updateScript = { ...script('update', 'write'), leadsTo };
   }
 
   async create(created: NewSession, deadlineAtMs: number): Promise<CreateOutcome> {

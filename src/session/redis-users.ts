@@ -6,7 +6,7 @@
  */
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
-import { loadScript, type Script, type ScriptKind } from '../redis/script.ts';
+import { loadScript, type Script, type ScriptKind, type ScriptStep } from '../redis/script.ts';
 import { GENERATION_FIELDS, generationOf, listOf, type UserGeneration } from './redis-replies.ts';
 import {
   LIST_ENTRY_SETTLES_MS,
@@ -31,13 +31,16 @@ export class RedisUsers {
   readonly #commands: RedisCommands;
   readonly #keyspace: Keyspace;
   readonly #random: RandomBytes;
-  readonly #enterScript = script('user-enter', 'write');
-  readonly #extendScript = script('user-extend', 'write');
+  readonly #enterScript: Script;
+  readonly extendScript = script('user-extend', 'write');
   readonly #forgetScript = script('user-forget', 'write_in_place');
   readonly #endScript = script('user-end', 'write_in_place');
   readonly #listScript = script('user-list', 'read');
 
-  constructor(options: { commands: RedisCommands; keyspace: Keyspace; random: RandomBytes }) {
+  /** `createScript` is what makes a session once its user is entered. */
+  constructor(options: { commands: RedisCommands; keyspace: Keyspace; random: RandomBytes; createScript: Script }) {
+    const leadsTo: ScriptStep = { script: options.createScript, families: ['session'] };
+    this.#enterScript = { ...script('user-enter', 'write'), leadsTo };
     this.#commands = options.commands;
     this.#keyspace = options.keyspace;
     this.#random = options.random;
@@ -78,7 +81,7 @@ export class RedisUsers {
     deadlineAtMs: number,
   ): Promise<UserGeneration | undefined> {
     const args = [handle, String(absoluteTtlMs), String(USER_TTL_MARGIN_MS)];
-    return generationOf(await this.#run(this.#extendScript, userId, args, deadlineAtMs));
+    return generationOf(await this.#run(this.extendScript, userId, args, deadlineAtMs));
   }
 
   /** Takes a session from the list; says the generation of the user. */

@@ -27,7 +27,7 @@ interface Fill {
 }
 
 const HOUR_MS = 3_600_000;
-const COLLECTIONS = 8;
+const COLLECTIONS = 5;
 const BETWEEN_COLLECTIONS_MS = 30;
 const BOUNDS = { clock: systemClock, maxEntries: 10_000_000, maxBytes: 10_000_000_000 };
 

@@ -21,7 +21,7 @@ export function testPolicy(
   limits: readonly LimitSpec[],
   change: Partial<PolicySpec> = {},
 ): [string, PolicySpec] {
-  return [name, { name, limits, onFailure: 'allow', shared: false, ...change }];
+  return [name, { name, limits, onFailure: 'allow', shared: false, hashSubjects: false, ...change }];
 }
 
 export interface ServiceWorld {

@@ -72,6 +72,8 @@ env:
     value: /etc/pannier/redis/sentinel-password
   - name: PANNIER_REDIS_TLS_CA_FILE
     value: /etc/pannier/redis/ca.crt
+  - name: PANNIER_SUBJECT_KEY_FILE
+    value: /etc/pannier/redis/subject-key
   - name: PANNIER_REDIS_FILES_OPTIONAL
     value: "true"
   {{- end }}

@@ -18,6 +18,13 @@ local function advance(sequence_key, hash, stamp)
     incarnation = stamp
     redis.call('HSET', sequence_key, 'inc', incarnation, 'n', number, number % 64, packed .. hash .. stamp)
   end
-  redis.call('PEXPIRE', sequence_key, SEQUENCE_TTL_MS)
+  local reply = redis.pcall('PEXPIRE', sequence_key, SEQUENCE_TTL_MS)
+  if reply ~= 1 then
+    -- Redis refused it: a new key must not stay without an expiry.
+    if not marks[1] then
+      redis.call('UNLINK', sequence_key)
+    end
+    error(reply)
+  end
   return incarnation, packed, number
 end

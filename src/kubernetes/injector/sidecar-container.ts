@@ -126,6 +126,7 @@ function redisEnvironment({ redisUrl, redisSecret }: Sidecar): EnvironmentVariab
     variables.push(fromSecret('PANNIER_REDIS_SENTINEL_USERNAME', 'sentinel-username', true));
     variables.push({ name: 'PANNIER_REDIS_SENTINEL_PASSWORD_FILE', value: `${REDIS_DIRECTORY}/sentinel-password` });
     variables.push({ name: 'PANNIER_REDIS_TLS_CA_FILE', value: `${REDIS_DIRECTORY}/ca.crt` });
+    variables.push({ name: 'PANNIER_SUBJECT_KEY_FILE', value: `${REDIS_DIRECTORY}/subject-key` });
     variables.push({ name: 'PANNIER_REDIS_FILES_OPTIONAL', value: 'true' });
   }
   return variables;

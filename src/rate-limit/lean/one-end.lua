@@ -24,7 +24,12 @@ endMs = endMs - endMs % 1
 value = struct.pack('<dBddd', endMs, 1, nowMs, used, other)
 redis.call('HSET', KEYS[1], field, value)
 if fieldCount == 0 then
-  redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', endMs))
+  local reply = redis.pcall('PEXPIREAT', KEYS[1], string.format('%.0f', endMs))
+  if reply ~= 1 then
+    -- Redis refused it: a new key must not stay without an expiry.
+    redis.call('UNLINK', KEYS[1])
+    return reply
+  end
 else
   redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', endMs), 'GT')
 end

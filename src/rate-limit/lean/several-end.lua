@@ -30,7 +30,12 @@ if hasNew then
 end
 redis.call('HSET', KEYS[1], unpack(writes))
 if fieldCount == 0 then
-  redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', keyEndMs))
+  local reply = redis.pcall('PEXPIREAT', KEYS[1], string.format('%.0f', keyEndMs))
+  if reply ~= 1 then
+    -- Redis refused it: a new key must not stay without an expiry.
+    redis.call('UNLINK', KEYS[1])
+    return reply
+  end
 elseif keyEndMs > 0 then
   redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', keyEndMs), 'GT')
 end

@@ -109,8 +109,15 @@ local function write(outcomes)
   -- The end of the key came from the broken clock too.
   local othersEndMs = hasRepaired and lastEndOfOthers(isWritten)
   redis.call('HSET', KEYS[1], unpack(writes))
-  if isNewKey or othersEndMs then
-    redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', math.max(keyEndMs, othersEndMs or 0)))
+  if isNewKey then
+    local reply = redis.pcall('PEXPIREAT', KEYS[1], string.format('%.0f', keyEndMs))
+    if reply ~= 1 then
+      -- Redis refused it: a new key must not stay without an expiry.
+      redis.call('UNLINK', KEYS[1])
+      return reply
+    end
+  elseif othersEndMs then
+    redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', math.max(keyEndMs, othersEndMs)))
   elseif keyEndMs > 0 then
     redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', keyEndMs), 'GT')
   end

@@ -13,5 +13,10 @@ redis.call('HSET', KEYS[1], 'y', LAYOUT, 'v', ARGV[1], 'p', '', 'q', '0', 'u', A
 for index = 9, #ARGV, 2 do
   redis.call('HSET', KEYS[1], 'f:' .. ARGV[index], ARGV[index + 1])
 end
-set_end(now, idle, absolute_end)
+local reply = redis.pcall('PEXPIREAT', KEYS[1], whole(math.min(now + idle, absolute_end)))
+if reply ~= 1 then
+  -- Redis refused it: a new key must not stay without an expiry.
+  redis.call('UNLINK', KEYS[1])
+  return reply
+end
 return now

@@ -27,8 +27,12 @@ local function parse_entry(entry)
   return tonumber(listed), tonumber(absolute_end)
 end
 
+local function entry_text(listed, absolute_end)
+  return whole(listed) .. ' ' .. whole(absolute_end)
+end
+
 local function put_entry(handle, listed, absolute_end)
-  redis.call('HSET', KEYS[1], 'h:' .. handle, whole(listed) .. ' ' .. whole(absolute_end))
+  redis.call('HSET', KEYS[1], 'h:' .. handle, entry_text(listed, absolute_end))
 end
 
 -- Lets the user live until then, at least; never shorter than before.

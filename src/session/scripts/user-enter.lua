@@ -2,10 +2,20 @@
 -- KEYS  user
 -- ARGV  handle, absolute timeout of the session, margin, incarnation should there be none, longest list, how many leave a full one
 -- Returns the generation that the session must bear.
--- Before the first write: a user that may not read the time leaves no key without an expiry.
 local now = now_ms()
+local absolute_end = now + tonumber(ARGV[2])
+local user_end = absolute_end + tonumber(ARGV[3])
 if redis.call('EXISTS', KEYS[1]) == 0 then
-  redis.call('HSET', KEYS[1], 'y', LAYOUT, 'i', ARGV[4], 'n', '1', 'e', '0', 'k', '')
+  -- All at once, so that no command that Redis may refuse comes between the first write and the expiry.
+  redis.call('HSET', KEYS[1], 'y', LAYOUT, 'i', ARGV[4], 'n', '1', 'e', whole(user_end), 'k', '',
+    'h:' .. ARGV[1], entry_text(now, absolute_end))
+  -- A new key must not stay without an expiry.
+  local reply = redis.pcall('PEXPIREAT', KEYS[1], whole(user_end))
+  if reply ~= 1 then
+    redis.call('UNLINK', KEYS[1])
+    return reply
+  end
+  return { LAYOUT, ARGV[4], '1', '' }
 end
 local generation = read_generation()
 if generation[1] ~= LAYOUT then
@@ -41,7 +51,6 @@ end
 if redis.call('HLEN', KEYS[1]) - FIXED_FIELDS >= list_max and redis.call('HEXISTS', KEYS[1], 'h:' .. ARGV[1]) == 0 then
   make_room()
 end
-local absolute_end = now + tonumber(ARGV[2])
 put_entry(ARGV[1], now, absolute_end)
-extend(absolute_end + tonumber(ARGV[3]))
+extend(user_end)
 return generation

@@ -1,0 +1,51 @@
+/**
+ * The thread in which a policy file is parsed while the sidecar serves; policy-parse.ts starts it with the text and reads its messages.
+ *
+ * It answers one message for each that it receives, so that the serving thread takes in a bounded part of the file per turn.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { parsePolicyFile } from './policies.ts';
+import type { PolicySpec } from './policy-file.ts';
+import type { ParsedPart } from './policy-parse.ts';
+
+/** Limits in a message: about a millisecond for the thread that receives them. */
+const LIMITS_PER_PART = 500;
+
+if (parentPort === null) {
+  throw new Error('cannot parse a policy file: this file is the entry of a worker thread; start it with new Worker()');
+}
+const port = parentPort;
+const parts = partsOf(String(workerData));
+
+function sendNext(): void {
+  const { value, done } = parts.next();
+  if (done !== true) {
+    port.postMessage(value);
+  }
+}
+
+function* partsOf(text: string): Generator<ParsedPart, void> {
+  const result = parsePolicyFile(text);
+  if ('problems' in result) {
+    yield { kind: 'problems', problems: result.problems };
+    return;
+  }
+  const { file, hasPolicies } = result;
+  const { policies, ...rest } = file;
+  yield { kind: 'rest', rest, hasPolicies };
+  let part: PolicySpec[] = [];
+  let limits = 0;
+  for (const policy of policies.values()) {
+    part.push(policy);
+    limits += policy.limits.length;
+    if (limits >= LIMITS_PER_PART) {
+      yield { kind: 'policies', policies: part, isLast: false };
+      part = [];
+      limits = 0;
+    }
+  }
+  yield { kind: 'policies', policies: part, isLast: true };
+}
+
+port.on('message', sendNext);
+sendNext();

@@ -1,0 +1,31 @@
+/**
+ * The parse in a thread of its own gives what the parse in this thread gives, problems and their lines included.
+ */
+import { parsePolicyFile } from './policies.ts';
+import { startPolicyParse } from './policy-parse.ts';
+
+function policies(count: number, limits: number): string {
+  const limit = (index: number): string => `{ name: l${index}, algorithm: leaky_bucket, limit: 5, per: 1m, burst: 9 }`;
+  const list = Array.from({ length: limits }, (_, index) => limit(index)).join(', ');
+  const entries = Array.from({ length: count }, (_, index) => `  p${index}: { limits: [${list}], shared: true }\n`);
+  return `policies:\n${entries.join('')}`;
+}
+
+test.each([
+  ['an empty file', ''],
+  ['policies in one part', `${policies(3, 1)}cache: { users: { ttl: 1m, near: true } }\nsessions: { idle: 1m }\n`],
+  ['policies in many parts', policies(500, 7)],
+  ['no policies', 'policies: {}'],
+  ['errors', 'policies:\n  a: { limits: 3 }\nsessions: { idle: x }\n'],
+  ['bytes that are no YAML', 'policies: {\u0000'],
+  ['an alias bomb', `a: &a [x]\nb: [${Array(200).fill('*a').join(', ')}]\n`],
+  ['a file above 1 MiB', `# ${'x'.repeat(1_048_576)}\n`],
+])('%s', async (_, text) => {
+  expect(await startPolicyParse(text).result).toEqual(parsePolicyFile(text));
+});
+
+test('a parse that is cancelled rejects', async () => {
+  const parse = startPolicyParse(policies(500, 7));
+  parse.cancel();
+  await expect(parse.result).rejects.toThrow('its thread has ended');
+});

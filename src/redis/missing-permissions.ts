@@ -1,0 +1,91 @@
+/**
+ * The permissions that a probe found missing on one node, and which calls need them. Pure.
+ *
+ *   1. A call is refused if it needs one of them, itself or by the script that it leads to; every other call is sent.
+ *   2. The error names the missing permissions and docs/redis.md, and asks for no repetition.
+ */
+import { StoreError } from '../lib/store-error.ts';
+import type { RedisArgument } from './commands.ts';
+import { type KeyFamily, missingPermissionText } from './permissions.ts';
+import type { Script } from './script.ts';
+
+export interface MissingPermission {
+  /** In small letters, e.g. `script|load`. */
+  readonly command: string;
+  /** Unset: the command has no key. */
+  readonly family: KeyFamily | undefined;
+  /** As an ACL rule names it. */
+  readonly name: string;
+}
+
+type Families = readonly (string | undefined)[];
+
+const SUBSCRIBER_FAMILIES: Families = ['cache-inv', 'cache-seq'];
+
+export class MissingPermissions {
+  /** Each once, in the order of the probe. */
+  readonly names: readonly string[];
+  readonly #missing: readonly MissingPermission[];
+  readonly #prefix: string;
+
+  constructor(missing: readonly MissingPermission[], prefix: string) {
+    this.names = [...new Set(missing.map(({ name }) => name))];
+    this.#missing = missing;
+    this.#prefix = prefix;
+  }
+
+  get text(): string {
+    return missingPermissionText(this.names);
+  }
+
+  /** Why this command, which may run a script, would be refused, or the script that its call runs next; undefined if neither would. */
+  refusalOf(command: readonly RedisArgument[], script: Script | undefined): StoreError | undefined {
+    if (script === undefined) {
+      const [name = '', key = ''] = command;
+      const families = [this.#familyOf(key)];
+      return this.#refusal((missing) => missing.command === String(name).toLowerCase() && isOf(missing, families));
+    }
+    // EVALSHA, the script, the number of keys, the keys.
+    const families = command.slice(3, 3 + Number(command[2])).map((key) => this.#familyOf(key));
+    const next = script.leadsTo;
+    return this.#refusal(
+      (missing) =>
+        isNeeded(missing, script, families) || (next !== undefined && isNeeded(missing, next.script, next.families)),
+    );
+  }
+
+  /** Why no slot can be followed while it moves. */
+  refusalOfAsking(): StoreError | undefined {
+    return this.#refusal(({ command }) => command === 'asking');
+  }
+
+  /** Why no channel is kept subscribed. */
+  refusalOfSubscriptions(): StoreError | undefined {
+    return this.#refusal(
+      (missing) =>
+        missing.command === 'client|info' ||
+        missing.command === 'ssubscribe' ||
+        (missing.command === 'hmget' && isOf(missing, SUBSCRIBER_FAMILIES)),
+    );
+  }
+
+  #refusal(isConcerned: (missing: MissingPermission) => boolean): StoreError | undefined {
+    const names = new Set(this.#missing.filter(isConcerned).map(({ name }) => name));
+    return names.size === 0 ? undefined : new StoreError('forbidden', missingPermissionText([...names]));
+  }
+
+  #familyOf(key: RedisArgument): string | undefined {
+    const text = typeof key === 'string' ? key : key.toString('latin1');
+    return text.startsWith(this.#prefix) ? text.slice(this.#prefix.length).split(':', 1)[0] : undefined;
+  }
+}
+
+function isNeeded(missing: MissingPermission, script: Script, families: Families): boolean {
+  const isSent = missing.command === (script.kind === 'read' ? 'evalsha_ro' : 'evalsha');
+  const isUsed = missing.command === 'script|load' || isSent || script.commands.has(missing.command);
+  return isUsed && isOf(missing, families);
+}
+
+function isOf({ family }: MissingPermission, families: Families): boolean {
+  return family === undefined || families.includes(family);
+}

@@ -1,0 +1,170 @@
+/**
+ * A user that lacks one of the permissions that docs/redis.md lists, for each of them: what calls end as before a probe has found it and
+ * after, that nothing is left half-written, and that one line of the log names it.
+ */
+
+import { silentLogger } from '../../src/lib/logger.ts';
+import {
+  CALL_COMMANDS,
+  FORMAT_COMMANDS,
+  KEY_COMMANDS,
+  SCRIPT_COMMANDS,
+  SUBSCRIBER_COMMANDS,
+  UNPROBED_COMMANDS,
+} from '../../src/redis/permissions.ts';
+import { countKeysWithoutEnd } from '../support/cache-redis.ts';
+import { type Ending, openPermissionCalls, type PermissionCalls, PREFIX } from '../support/permission-calls.ts';
+import { ACL_PASSWORD, ACL_USER, createAclUser, documentedRules } from '../support/redis-acl.ts';
+import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { waitFor } from '../support/wait.ts';
+
+const LOGIN = { username: ACL_USER, password: ACL_PASSWORD };
+
+const SECTIONS = ['every connection', 'limits and sessions', 'cache'] as const;
+const COMMANDS = [...new Set(SECTIONS.flatMap((section) => commandsOf(section)))];
+/** Redis asks for no permission for these, or all calls work without. */
+const NEEDLESS = new Set(UNPROBED_COMMANDS.filter((command) => command !== 'cluster|slots'));
+
+let node: RedisNode;
+let world: PermissionCalls | undefined;
+let errors: { readonly text: string; readonly detail: string }[];
+
+const log = {
+  ...silentLogger,
+  error: (fields: object, text: string) =>
+    void errors.push({ text, detail: String((fields as { detail?: string }).detail) }),
+};
+
+function commandsOf(section: (typeof SECTIONS)[number]): string[] {
+  return documentedRules(section)
+    .filter((rule) => rule.startsWith('+'))
+    .map((rule) => rule.slice(1));
+}
+
+beforeAll(async () => {
+  node = await startRedis({ args: ['--enable-debug-command', 'local'] });
+});
+
+afterAll(async () => {
+  await node?.stop();
+});
+
+beforeEach(() => {
+  errors = [];
+});
+
+afterEach(() => {
+  world?.close();
+  world = undefined;
+});
+
+/** The documented user with these changes, on an empty server. */
+async function resetServer(...changes: readonly string[]): Promise<void> {
+  await node.command('FLUSHALL');
+  await node.command('SCRIPT', 'FLUSH');
+  await node.command('ACL', 'LOG', 'RESET');
+  await createAclUser(node, { prefix: PREFIX });
+  if (changes.length > 0) {
+    await node.command('ACL', 'SETUSER', ACL_USER, ...changes);
+  }
+}
+
+async function openProbed(isExpected: () => boolean): Promise<PermissionCalls> {
+  const opened = await openPermissionCalls(node.url, { login: LOGIN, log });
+  await waitFor('the probe', () => isExpected());
+  return opened;
+}
+
+/** Makes all calls in their order; after each it is certain that no key stays for ever. */
+async function makeCalls(calls: PermissionCalls): Promise<Map<string, Ending>> {
+  const endings = new Map<string, Ending>();
+  for (const [name, call] of calls.calls) {
+    const before = await node.command('DEBUG', 'DIGEST');
+    const ending = await call();
+    endings.set(name, ending);
+    expect([name, await countKeysWithoutEnd(node)]).toEqual([name, 0]);
+    if (ending.status === 'FAILED_PRECONDITION') {
+      expect([name, await node.command('DEBUG', 'DIGEST')]).toEqual([name, before]);
+    }
+  }
+  return endings;
+}
+
+/** No ending asks for a repetition, or says that nothing was done where that is not certain. */
+function expectTruth(endings: ReadonlyMap<string, Ending>, isProbed: boolean, command: string): void {
+  const certain = ['OK', 'NOT_FOUND', 'FAILURE_MODE', 'CACHE_UNAVAILABLE', 'FAILED_PRECONDITION'];
+  const expected = isProbed ? certain : [...certain, 'UNKNOWN'];
+  const named = isProbed ? `the ACL user lacks the permission +${command} (see docs/redis.md` : 'docs/redis.md';
+  const wrong = [...endings].filter(([, { status, text, retryPushbackMs }]) => {
+    const isRefusal = status === 'UNKNOWN' || status === 'FAILED_PRECONDITION';
+    return !expected.includes(status) || retryPushbackMs !== undefined || (isRefusal && !text.includes(named));
+  });
+  expect(wrong).toEqual([]);
+}
+
+test('the documented list has the commands of the table of permissions, and nothing else', () => {
+  const { state, cache } = KEY_COMMANDS;
+  const common = [...UNPROBED_COMMANDS, ...SCRIPT_COMMANDS, ...CALL_COMMANDS, ...FORMAT_COMMANDS, 'client|info'];
+  const ofCache = [
+    ...Object.values(cache).flat(),
+    ...SUBSCRIBER_COMMANDS.filter((command) => command !== 'client|info'),
+  ];
+  expect(new Set(commandsOf('every connection'))).toEqual(new Set(common));
+  expect(new Set(commandsOf('limits and sessions'))).toEqual(new Set(Object.values(state).flat()));
+  expect(new Set(commandsOf('cache'))).toEqual(new Set(ofCache));
+  const patterns = (section: (typeof SECTIONS)[number]) =>
+    documentedRules(section).filter((rule) => rule.startsWith('~'));
+  expect(patterns('limits and sessions')).toEqual(Object.keys(state).map((family) => `~pannier:${family}:*`));
+  expect(patterns('cache')).toEqual(Object.keys(cache).map((family) => `~pannier:${family}:*`));
+});
+
+test('the documented user: every call is served, the probe finds nothing missing and leaves nothing', async () => {
+  await resetServer();
+  world = await openPermissionCalls(node.url, { login: LOGIN, log });
+  await waitFor('the end of the probe', async () =>
+    String(await node.command('INFO', 'commandstats')).includes('cmdstat_sunsubscribe'),
+  );
+  expect(await node.command('DBSIZE')).toBe(0);
+  const endings = await makeCalls(world);
+  expect([...endings].filter(([, { status }]) => status !== 'OK')).toEqual([]);
+  expect(await node.command('ACL', 'LOG')).toEqual([]);
+  expect(errors).toEqual([]);
+});
+
+describe.each(COMMANDS.filter((command) => command !== 'cluster|slots'))('without +%s', (command) => {
+  test('before a probe has found it: nothing stays without an expiry, and no answer asks for a repetition', async () => {
+    await resetServer(`-${command}`);
+    world = await openPermissionCalls(node.url, { login: LOGIN });
+    const endings = await makeCalls(world);
+    expectTruth(endings, false, command);
+  });
+
+  test('after the probe: calls that need it are refused and write nothing, and one line names it', async () => {
+    await resetServer(`-${command}`);
+    const isFound = () => errors.some(({ detail }) => detail.includes(` +${command} `));
+    // ASKING is sent in a Cluster only; of the others nothing can be waited for.
+    const isNoticed = !NEEDLESS.has(command) && command !== 'asking';
+    const areas = ['state', 'cache'] as const;
+    const wanted = areas.filter((area) => isProbedIn(area, command)).length;
+    world = await openProbed(
+      () => !isNoticed || errors.filter(({ detail }) => detail.includes(` +${command} `)).length === wanted,
+    );
+    const endings = await makeCalls(world);
+    expectTruth(endings, true, command);
+    expect(isFound()).toBe(isNoticed);
+    // One for each role that needs it.
+    expect(errors).toHaveLength(isNoticed ? wanted : 0);
+    const isRefused = [...endings.values()].some(({ status }) => status !== 'OK');
+    expect(isRefused).toBe(isNoticed && !['client|info', 'ssubscribe', 'sunsubscribe'].includes(command));
+  });
+});
+
+function isProbedIn(area: 'state' | 'cache', command: string): boolean {
+  const { cache } = KEY_COMMANDS;
+  const common = [...SCRIPT_COMMANDS, ...CALL_COMMANDS];
+  const own =
+    area === 'cache'
+      ? [...Object.values(cache).flat(), ...SUBSCRIBER_COMMANDS]
+      : Object.values(KEY_COMMANDS.state).flat();
+  return [...common, ...own].includes(command);
+}
