@@ -203,11 +203,8 @@ export class RedisSessionStore implements SessionStore {
       return { outcome: 'too_large', fields: numberOf(first), bytes: numberOf(second) };
     }
     if (changesUser && old.userId !== '') {
-      const forgotten = this.#users.forget(old.userId, handle, deadlineAtMs).catch(() => undefined);
-      if (rotation.userLimit !== undefined) {
-        // Until it has left the list, the next login of the user would count it as one in progress, and end another session.
-        await forgotten;
-      }
+      // Awaited, so that the next login of that user does not count it.
+      await this.#users.forget(old.userId, handle, deadlineAtMs).catch(() => undefined);
     }
     const session = sessionOf(handle, first);
     if (isLogin && session.absoluteEndMs > old.absoluteEndMs) {

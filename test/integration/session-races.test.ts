@@ -3,7 +3,6 @@
  * named step and before the next.
  */
 import { randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { UserLimit } from '../../src/config/policy-file.ts';
 import { StoreError } from '../../src/lib/store-error.ts';
 import type { RedisCommands } from '../../src/redis/commands.ts';
@@ -303,7 +302,8 @@ describe('with a limit of one live session per user', () => {
       send: (...call) => redis.send(...call),
       run: async (script, ...call) => {
         if (script.name === 'session-user-forget') {
-          await sleep(300);
+          const dueMs = Date.now() + 300;
+          await waitFor('what does not wait to go ahead', () => Date.now() > dueMs);
         }
         return await redis.run(script, ...call);
       },
