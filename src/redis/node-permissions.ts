@@ -21,7 +21,7 @@ import { settledBy } from './settled-by.ts';
 
 /** A server that cuts idle connections must not be probed with each of them. */
 const CLEAN_MS = 60_000;
-/** Refusals come by the thousand, and may be of what is not probed (the format keys). */
+/** Refusals come by the thousand, and a probe may not explain them. */
 const REFUSED_APART_MS = 1_000;
 const MAX_REFUSED_APART_MS = 60_000;
 const REPEAT = { firstMs: 1_000, maxMs: 30_000 };

@@ -49,6 +49,7 @@ export interface Request extends SendOptions {
   readonly script: Script | undefined;
   /** Of the key of a bare command. */
   readonly keyType?: KeyType | undefined;
+  readonly isPermissionOptional?: boolean | undefined;
   readonly deadlineAtMs: number;
   readonly recovery: Recovery;
   /** Where it was sent first. */
@@ -314,10 +315,10 @@ class Attempt {
       return failure;
     }
     const refusal = { node: this.#node.name, command: commandName(this.#request), text: failure.message };
-    if (failure.code === 'NOPERM') {
-      this.#node.permissionRefused(refusal);
-    } else {
+    if (failure.code !== 'NOPERM') {
       this.#options.redis.refusals.refused(refusal);
+    } else if (this.#request.isPermissionOptional !== true) {
+      this.#node.permissionRefused(refusal);
     }
     return storeErrorOf(failure.cause as Error, this.#request.isRead);
   }
