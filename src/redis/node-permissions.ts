@@ -177,7 +177,6 @@ export class NodePermissions {
       // What callers met is over too.
       redis.refusals.ended(CODE, subject.node);
     } else {
-      redis.refusals.forget(subject.node, SUBJECT);
       redis.refusals.found({ ...subject, code: CODE, detail: missing.text });
     }
   }
