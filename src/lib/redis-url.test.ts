@@ -142,6 +142,10 @@ const pieces = fc.array(
   { maxLength: 6 },
 );
 
+test('a scheme behind a comma in a password is not repeated', () => {
+  expect(readRedisUrl('redis://JJJJJJ:,J99://JJ@')).toEqual({ problem: expect.not.stringContaining('99') });
+});
+
 // None of these characters stands next to another one in any other part of a URL or of a problem.
 test('no problem repeats a piece of a login, whatever stands around it', () => {
   let refused = 0;

@@ -3,8 +3,8 @@
  *
  * Invariants:
  *   1. A problem names the part that is wrong and what is accepted.
- *   2. A problem never repeats the user, the password, or text that may be a piece of them. It quotes schemes and digits at most, and no
- *      digits that an @ follows.
+ *   2. A problem never repeats the user, the password, or text that may be a piece of them. It quotes digits at most that no @ follows, and the
+ *      first scheme if it has only letters.
  *   3. The hosts of Sentinels are distinct, because each of them has one vote.
  */
 import { isIPv6 } from 'node:net';
@@ -131,7 +131,9 @@ function readScheme(url: string, part: string): string {
     throw new UrlProblem(`${part} must be redis:// or rediss:// like that of the first URL, got ${scheme}://`);
   }
   const comma = part === 'the scheme' ? '' : ' (write a comma in a password as %2C)';
-  const found = scheme === undefined ? '' : `, got ${scheme}://`;
+  // Anything else, and anything behind a comma, may be a piece of a password.
+  const isShown = scheme !== undefined && /^[a-z+]+$/.test(scheme) && (part === 'the scheme' || part === 'scheme 1');
+  const found = isShown ? `, got ${scheme}://` : '';
   throw new UrlProblem(`${part} must be ${SCHEMES}${comma}${found}`);
 }
 

@@ -61,7 +61,7 @@ export const UNPROBED_COMMANDS: readonly string[] = [
 ];
 
 /** On the `format` keys: without them calls are served without that check (format-guard.ts). */
-export const FORMAT_COMMANDS: readonly string[] = ['get', 'set', 'unlink'];
+export const FORMAT_COMMANDS: readonly string[] = ['get', 'set'];
 
 /** The detail of an error about these permissions; none: it is not known which. */
 export function missingPermissionText(names: readonly string[]): string {

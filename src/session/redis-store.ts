@@ -203,7 +203,8 @@ export class RedisSessionStore implements SessionStore {
       return { outcome: 'too_large', fields: numberOf(first), bytes: numberOf(second) };
     }
     if (changesUser && old.userId !== '') {
-      unattended(this.#users.forget(old.userId, handle, deadlineAtMs));
+      // Awaited, so that the next login of that user does not count it.
+      await this.#users.forget(old.userId, handle, deadlineAtMs).catch(() => undefined);
     }
     const session = sessionOf(handle, first);
     if (isLogin && session.absoluteEndMs > old.absoluteEndMs) {

@@ -100,7 +100,7 @@ const RULE_VALUES: readonly Values[] = [
 
 test.each(RULE_VALUES)('%j: alerts are PromQL, about metrics and labels that there are', async (values) => {
   const rules = rulesOf(values);
-  expect(rules.length).toBe(values.policy === 'mutating' ? 8 : 11);
+  expect(rules.length).toBe(values.policy === 'mutating' ? 9 : 12);
   for (const { alert, expr, annotations } of rules) {
     expect({ alert, problems: await promqlProblems(expr) }).toEqual({ alert, problems: [] });
     // What the text shows is what the aggregation leaves.

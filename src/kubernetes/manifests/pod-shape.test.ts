@@ -16,6 +16,10 @@ test.each([
   [{ spec: { containers: {} } }, ['Cannot read spec.containers: it is {}, wanted a list']],
   [{ spec: { containers: [{ name: 1 }] } }, ['Cannot read spec.containers[0].name: it is 1, wanted a string']],
   [
+    { spec: { containers: [{ name: 'app', ports: [null] }] } },
+    ['Cannot read spec.containers[0].ports[0]: it is null, wanted a mapping'],
+  ],
+  [
     { spec: { volumes: ['x'] } },
     [
       'Cannot read spec.volumes[0]: it is "x", wanted a mapping',

@@ -62,7 +62,7 @@ class ShapeCheck {
       this.#refuse(path, value, 'a list');
       return [];
     }
-    return value.map((item, index) => ({ path: `${path}[${index}]`, item: this.mapping(`${path}[${index}]`, item) }));
+    return value.map((item, index) => ({ path: `${path}[${index}]`, item: this.#item(`${path}[${index}]`, item) }));
   }
 
   /** A list whose items bear names. */
@@ -74,6 +74,14 @@ class ShapeCheck {
       }
     }
     return items;
+  }
+
+  /** Unlike a field, an item of a list must not be null: the code that reads lists relies on it. */
+  #item(path: string, value: unknown): Fields {
+    if (value === null) {
+      this.#refuse(path, value, 'a mapping');
+    }
+    return this.mapping(path, value);
   }
 
   #refuse(path: string, value: unknown, wanted: string): void {
