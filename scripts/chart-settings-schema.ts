@@ -18,6 +18,9 @@ const REDIS_URLS = ['redis', 'rediss']
   })
   .join('|');
 
+/** One URL, whose commas separate the Sentinels. */
+const SENTINEL_URL = '\\s*rediss?[+]sentinel://[^/?#]+/[A-Za-z0-9._-]{1,128}\\s*';
+
 const LABEL_REST = '([A-Za-z0-9_-]*[A-Za-z0-9_])?';
 /** The last label is more than digits: not the end of an IPv4 address. */
 const LAST_LABEL = `[0-9]*([A-Za-z_]|[0-9]-+[A-Za-z0-9_])${LABEL_REST}`;
@@ -27,7 +30,7 @@ const MAPPED_ADDRESS = `\\s*(${HOST_NAME}|${IPV4}|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1
 const ADDRESS_MAPPING = `${MAPPED_ADDRESS}=${MAPPED_ADDRESS}`;
 
 const TEXT_PATTERNS: Readonly<Partial<Record<SettingName, string>>> = {
-  CACHE_REDIS_URL: `^(${REDIS_URLS})?$`,
+  CACHE_REDIS_URL: `^(${REDIS_URLS}|${SENTINEL_URL})?$`,
   KEY_PREFIX: '^[!-z|~]{0,64}$',
   REDIS_TLS_SERVER_NAME: `^(${HOST_NAME})?$`,
   REDIS_ADDRESS_MAP: `^(${ADDRESS_MAPPING}(,${ADDRESS_MAPPING})*)?$`,

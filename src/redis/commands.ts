@@ -40,6 +40,8 @@ export interface CommandOptions {
   readonly expectedReplyBytes?: number;
   /** Of `send`: what the key should hold. A key of another type is removed then, and the command sent once more. */
   readonly keyType?: KeyType;
+  /** Calls are served without it: a missing permission is reported by its sender, and is no refusal that operators must end. */
+  readonly isPermissionOptional?: boolean;
 }
 
 /** Bare commands that write nothing. A replica answers them, so they are only believed from a server whose role was verified. */

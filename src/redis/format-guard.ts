@@ -37,6 +37,8 @@ const CHECK_TIMEOUT_MS = 1_000;
 const KEY_TTL_MS = 1_000 * 86_400_000;
 /** Other sidecars may write the key between our read and our write; each time it has grown. */
 const MAX_ATTEMPTS = 4;
+/** `#reportFailure` says what is missing. */
+const OPTIONAL: CommandOptions = { isPermissionOptional: true };
 
 export class FormatGuard implements RedisCommands {
   readonly #options: FormatGuardOptions;
@@ -144,7 +146,7 @@ export class FormatGuard implements RedisCommands {
     const { commands, key, clock } = this.#options;
     const untilMs = clock.monotonicMs() + CHECK_TIMEOUT_MS;
     try {
-      let stored = textOf(await commands.send(key, ['GET', key], untilMs));
+      let stored = textOf(await commands.send(key, ['GET', key], untilMs, OPTIONAL));
       this.#hasAnswered = true;
       for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
         const judged = judgeFormat(stored, this.#release);
@@ -154,7 +156,7 @@ export class FormatGuard implements RedisCommands {
         }
         this.#setAccepted(Number(stored ?? judged.format));
         const args = [stored ?? '', String(judged.format), String(KEY_TTL_MS)];
-        const found = textOf(await commands.run(this.#writeScript, [key], args, untilMs));
+        const found = textOf(await commands.run(this.#writeScript, [key], args, untilMs, OPTIONAL));
         if (found === String(judged.format)) {
           this.#setAccepted(judged.format);
           this.#warnedCode = undefined;

@@ -21,7 +21,7 @@ import { settledBy } from './settled-by.ts';
 
 /** A server that cuts idle connections must not be probed with each of them. */
 const CLEAN_MS = 60_000;
-/** Refusals come by the thousand, and may be of what is not probed (the format keys). */
+/** Refusals come by the thousand, and a probe may not explain them. */
 const REFUSED_APART_MS = 1_000;
 const MAX_REFUSED_APART_MS = 60_000;
 const REPEAT = { firstMs: 1_000, maxMs: 30_000 };
@@ -67,6 +67,7 @@ export class NodePermissions {
   /** A connection is ready. */
   connected(): void {
     this.#schedule(Math.max(0, this.#cleanAtMs + CLEAN_MS - this.#nowMs()));
+    this.#explainRefusal();
   }
 
   /** Redis refused a caller for want of a permission. */
@@ -78,14 +79,21 @@ export class NodePermissions {
       this.#options.redis.refusals.refused(refusal);
     }
     this.#unexplained ??= refusal;
-    const apartMs = Math.min(REFUSED_APART_MS * 2 ** this.#futile, MAX_REFUSED_APART_MS);
-    this.#schedule(Math.max(0, this.#startedAtMs + apartMs - this.#nowMs()));
+    this.#explainRefusal();
   }
 
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     this.#adopt(undefined);
+  }
+
+  /** Schedules the probe that a refusal waits for. One that is due during another probe, or while nothing is connected, does not run. */
+  #explainRefusal(): void {
+    if (this.#unexplained !== undefined) {
+      const apartMs = Math.min(REFUSED_APART_MS * 2 ** this.#futile, MAX_REFUSED_APART_MS);
+      this.#schedule(Math.max(0, this.#startedAtMs + apartMs - this.#nowMs()));
+    }
   }
 
   /** The earlier of two due times holds. */
@@ -124,11 +132,13 @@ export class NodePermissions {
       this.#attempts = 0;
       this.#futile += unexplained === undefined ? 0 : 1;
       this.#cleanAtMs = this.#startedAtMs;
+      this.#explainRefusal();
       return;
     }
     if (found !== undefined) {
       this.#futile = 0;
       this.#unexplained = undefined;
+      this.#cleanAtMs = Number.NEGATIVE_INFINITY;
     }
     this.#schedule(backoffMs(this.#attempts, REPEAT));
     this.#attempts += 1;
@@ -167,7 +177,6 @@ export class NodePermissions {
       // What callers met is over too.
       redis.refusals.ended(CODE, subject.node);
     } else {
-      redis.refusals.forget(subject.node, SUBJECT);
       redis.refusals.found({ ...subject, code: CODE, detail: missing.text });
     }
   }

@@ -55,6 +55,7 @@ export class RedisNode {
   /** When a redirect named it last. */
   neededAtMs = Number.NEGATIVE_INFINITY;
   #lostAtMs = Number.NEGATIVE_INFINITY;
+  #isRetired = false;
   #turn = 0;
 
   constructor(address: NodeAddress, options: NodeOptions) {
@@ -85,6 +86,11 @@ export class RedisNode {
 
   get isReady(): boolean {
     return this.#connections.some((connection) => connection.isReady);
+  }
+
+  /** It is no longer used; what was in flight may still be answered. */
+  get isRetired(): boolean {
+    return this.#isRetired;
   }
 
   /** A connection that is ready, if possible one that need not prove itself, or else one that says why not. */
@@ -174,6 +180,7 @@ export class RedisNode {
 
   /** Closes once what is in flight is answered. */
   retire(): void {
+    this.#isRetired = true;
     this.#permissions?.close();
     for (const connection of this.#connections) {
       connection.retire();

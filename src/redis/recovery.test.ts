@@ -6,6 +6,7 @@ import { redisOptions, soonMs } from '../../test/support/redis-client.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { StoreError } from '../lib/store-error.ts';
 import { RedisNode } from './node-table.ts';
+import type { RedisOptions } from './options.ts';
 import { Recovery, type Request, recoverRequest } from './recovery.ts';
 
 const MIB = 1_048_576;
@@ -15,11 +16,12 @@ let before: RedisNode;
 let after: RedisNode;
 let owner: RedisNode;
 let recovery: Recovery;
+let redis: RedisOptions;
 
 beforeEach(async () => {
   const answering = await startFakeRedisPeer({ onCommand: (command) => command.answer('$5\r\nafter\r\n') });
   peers = [await startFakeRedisPeer(), answering];
-  const redis = redisOptions('redis://127.0.0.1');
+  redis = redisOptions('redis://127.0.0.1');
   [before, after] = peers.map(
     ({ port }) =>
       new RedisNode({ host: '127.0.0.1', port }, { redis, isVouching: () => false, onChange: () => undefined }),
@@ -82,4 +84,18 @@ test('of a node that hangs up once it is replaced: reads are repeated at the new
   peers[0]?.commands[0]?.hangUp();
   expect([await read, await write]).toEqual(['after', 'unknown']);
   expect(peers[1]?.commands.map(({ words }) => words.join(' '))).toEqual(['GET a']);
+});
+
+test.each([
+  '-NOREPLICAS Not enough good replicas to write.',
+  "-NOPERM User app has no permissions to run the 'set' command",
+])('of a node that is retired: %s is answered to the caller, and is no refusal that lasts', async (refusal) => {
+  const write = send(['SET', 'a', '1'], false);
+  await waitFor('the write', () => peers[0]?.commands.length === 1);
+  owner = after;
+  before.retire();
+  redis.refusals.forget(before.name);
+  peers[0]?.commands[0]?.answer(`${refusal}\r\n`);
+  expect(await write).toMatch(/^(unavailable|forbidden)$/);
+  expect(redis.refusals.current()).toEqual([]);
 });

@@ -49,6 +49,7 @@ export interface Request extends SendOptions {
   readonly script: Script | undefined;
   /** Of the key of a bare command. */
   readonly keyType?: KeyType | undefined;
+  readonly isPermissionOptional?: boolean | undefined;
   readonly deadlineAtMs: number;
   readonly recovery: Recovery;
   /** Where it was sent first. */
@@ -313,13 +314,21 @@ class Attempt {
     if (failure instanceof LostConnection) {
       return failure;
     }
-    const refusal = { node: this.#node.name, command: commandName(this.#request), text: failure.message };
-    if (failure.code === 'NOPERM') {
-      this.#node.permissionRefused(refusal);
-    } else {
-      this.#options.redis.refusals.refused(refusal);
-    }
+    this.#report(failure);
     return storeErrorOf(failure.cause as Error, this.#request.isRead);
+  }
+
+  /** Of a retired node nothing would ever end the report. */
+  #report({ code, message: text }: ServerReply): void {
+    if (this.#node.isRetired) {
+      return;
+    }
+    const refusal = { node: this.#node.name, command: commandName(this.#request), text };
+    if (code !== 'NOPERM') {
+      this.#options.redis.refusals.refused(refusal);
+    } else if (this.#request.isPermissionOptional !== true) {
+      this.#node.permissionRefused(refusal);
+    }
   }
 
   #nowMs(): number {

@@ -184,6 +184,7 @@ class RedisDeployment implements Redis {
       isAsking: false,
       expectedReplyBytes: options?.expectedReplyBytes,
       keyType: options?.keyType,
+      isPermissionOptional: options?.isPermissionOptional,
       deadlineAtMs,
       recovery: this.#recovery,
       node,

@@ -174,6 +174,22 @@ test('each missing permission that a check finds is named once, and stays until 
   expect(levels()).toEqual(['error NOPERM', 'error NOPERM', 'info NOPERM']);
 });
 
+test('a check that finds something else ends nothing, and its earlier detail goes with the last node that has it', () => {
+  const find = (node: string, detail: string) =>
+    refusals.found({ code: 'NOPERM', node, command: 'permissions', detail });
+  const details = () => refusals.current().flatMap((current) => current.details);
+  find(NODE, 'lacks +hset +hget');
+  find('other:6379', 'lacks +hset +hget');
+  find(NODE, 'lacks +hset');
+  expect(details()).toEqual(['lacks +hset +hget', 'lacks +hset']);
+  find('other:6379', 'lacks +hset');
+  expect(details()).toEqual(['lacks +hset']);
+  expect(levels()).toEqual(['error NOPERM', 'error NOPERM']);
+  refusals.ended('NOPERM', NODE);
+  refusals.ended('NOPERM', 'other:6379');
+  expect(levels()).toEqual(['error NOPERM', 'error NOPERM', 'info NOPERM']);
+});
+
 test('damaged values have messages of their own', () => {
   refuse('DAMAGED', 'session-read', 'DAMAGED session');
   clock.advance(2_000);

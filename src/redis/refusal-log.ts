@@ -67,6 +67,8 @@ interface Condition extends RefusalSubject {
   readonly quietMs: number;
   /** Subjects that have not succeeded since, with the time when each was refused last; infinite if a check found it. */
   readonly subjects: Map<string, number>;
+  /** What a check has found of a subject, to be replaced by what it finds next. */
+  readonly found: Map<string, string>;
   refusedCalls: number;
   lastAtMs: number;
   timer: NodeJS.Timeout | undefined;
@@ -131,6 +133,7 @@ export class RefusalLog {
   found({ code, node, command, detail }: FoundRefusal): void {
     const condition = this.#need({ code, node, command });
     this.#note(condition, { node, command }, Number.POSITIVE_INFINITY);
+    replaceDetail(condition, subjectOf({ node, command }), detail);
     if (!condition.details.includes(detail) && condition.details.length < MAX_DETAILS) {
       condition.details.push(detail);
       const { role, log } = this.#options;
@@ -161,6 +164,7 @@ export class RefusalLog {
       if (command === undefined) {
         this.#dropNode(condition, node);
       } else if (condition.subjects.delete(subjectOf({ node, command }))) {
+        replaceDetail(condition, subjectOf({ node, command }), undefined);
         this.#settle(condition);
       }
     }
@@ -203,6 +207,7 @@ export class RefusalLog {
       sinceMs: this.#options.clock.nowMs(),
       quietMs: isSoon ? Math.min(MAX_QUIET_MS, past.quietMs * 2) : FIRST_QUIET_MS,
       subjects: new Map(),
+      found: new Map(),
       refusedCalls: 0,
       lastAtMs: Number.NEGATIVE_INFINITY,
       timer: undefined,
@@ -222,6 +227,7 @@ export class RefusalLog {
     for (const subject of condition.subjects.keys()) {
       if (subject.startsWith(`${node} `)) {
         condition.subjects.delete(subject);
+        replaceDetail(condition, subject, undefined);
       }
     }
     this.#settle(condition);
@@ -264,6 +270,19 @@ function beginningOf({ code, command }: Condition): string {
     return 'damaged value in Redis';
   }
   return CONNECTS.has(command) ? 'Redis refuses connections' : 'Redis refuses commands';
+}
+
+/** The detail before it is over, unless it is found of another subject too. */
+function replaceDetail({ subjects, found, details }: Condition, subject: string, detail: string | undefined): void {
+  const before = found.get(subject);
+  found.delete(subject);
+  if (detail !== undefined && subjects.has(subject)) {
+    found.set(subject, detail);
+  }
+  const index = before === undefined ? -1 : details.indexOf(before);
+  if (index !== -1 && ![...found.values()].includes(details[index] ?? '')) {
+    details.splice(index, 1);
+  }
 }
 
 function subjectOf({ node, command }: RefusalSubject): string {

@@ -4,16 +4,22 @@
 import { type FakeRedisPeer, type PeerCommand, startFakeRedisPeer } from '../../test/support/fake-redis-peer.ts';
 import { redisOptions } from '../../test/support/redis-client.ts';
 import { waitFor } from '../../test/support/wait.ts';
+import { systemClock } from '../lib/clock.ts';
+import { silentLogger } from '../lib/logger.ts';
+import { RefusalLog } from './refusal-log.ts';
 import type { SentinelVote } from './sentinel-election.ts';
 import { SentinelLink } from './sentinel-link.ts';
 
 const ADDRESS = '*2\r\n$1\r\na\r\n$1\r\n1\r\n';
+const SUBSCRIBED = '>3\r\n$9\r\nsubscribe\r\n$14\r\n+switch-master\r\n:1\r\n';
 const OTHERS = '%1\r\n$19\r\nnum-other-sentinels\r\n$1\r\n4\r\n';
 
 let peer: FakeRedisPeer;
 let link: SentinelLink;
 let votes: SentinelVote[];
 let others: number[];
+let lines: string[];
+let refusals: RefusalLog;
 
 interface Play {
   /** To SENTINEL GET-MASTER-ADDR-BY-NAME. */
@@ -21,14 +27,18 @@ interface Play {
   readonly subscribers: PeerCommand[];
 }
 
-async function start(answer: Play['answer']): Promise<Play> {
+async function start(answer: Play['answer'], subscribed = SUBSCRIBED): Promise<Play> {
   const play: Play = { answer, subscribers: [] };
   votes = [];
   others = [];
+  lines = [];
+  const note = (fields: object, text: string): void => void lines.push(`${text} ${JSON.stringify(fields)}`);
+  const log = { ...silentLogger, info: note, warn: note, error: note };
+  refusals = new RefusalLog({ role: 'state', clock: systemClock, log });
   peer = await startFakeRedisPeer({
     onCommand: (command) => {
       if (command.words[0] === 'SUBSCRIBE') {
-        command.answer('>3\r\n$9\r\nsubscribe\r\n$14\r\n+switch-master\r\n:1\r\n');
+        command.answer(subscribed);
         play.subscribers.push(command);
       } else if (command.words[1] === 'MASTER') {
         command.answer(OTHERS);
@@ -40,9 +50,9 @@ async function start(answer: Play['answer']): Promise<Play> {
   const sentinel = { masterName: 'main', credentials: async () => ({ username: undefined, password: undefined }) };
   link = new SentinelLink({
     address: { host: '127.0.0.1', port: peer.port },
-    redis: redisOptions(`redis://127.0.0.1:${peer.port}`),
+    redis: redisOptions(`redis://127.0.0.1:${peer.port}`, { log }),
     sentinel,
-    refusals: () => [],
+    refusals: () => [refusals],
     onVote: (vote) => votes.push(vote),
     onOthers: (count) => others.push(count),
   });
@@ -51,6 +61,7 @@ async function start(answer: Play['answer']): Promise<Play> {
 
 afterEach(async () => {
   link.close();
+  refusals.close();
   await peer.close();
 });
 
@@ -93,6 +104,16 @@ test('is asked at once when it announces a switch of our name, and not for anoth
   // More than the regular pace explains.
   const regular = Math.ceil((performance.now() - beganAtMs) / 750);
   expect(questions().length - before).toBeGreaterThan(regular);
+});
+
+test('one that refuses the subscription is asked all the same, and one warning says so', async () => {
+  await start((question) => question.answer(ADDRESS), '-NOPERM no permissions to access one of the channels\r\n');
+  // After a second without it, a refusal would be reported as over.
+  await waitFor('four questions', () => questions().length >= 4, 20_000);
+  expect(votes.every(({ kind }) => kind === 'master')).toBe(true);
+  expect(lines).toEqual([expect.stringContaining('cannot subscribe to the announcements of a Redis Sentinel')]);
+  expect(lines[0]).toContain('NOPERM');
+  expect(refusals.current()).toEqual([]);
 });
 
 test('a question that is requested while one is unanswered follows it', async () => {

@@ -7,7 +7,7 @@
  *   2. Its vote is what it answered last. It is `silent` from the moment that the connection is lost, cannot be made, or has not answered in
  *      the connect timeout, so no vote is older than a second and that time.
  *   3. Attempts to reconnect never end before `close` and are paced like those to a server (connect-pacer.ts).
- *   4. Why it cannot be used is logged once, until it can.
+ *   4. Why it cannot be used is logged once, until it can. One that refuses the subscription is used, and one warning says so.
  */
 import { ErrorReply } from '@redis/client';
 import { addressText, type NodeAddress } from './address.ts';
@@ -16,6 +16,7 @@ import { type OpenClient, openClient } from './client.ts';
 import type { RedisReply } from './commands.ts';
 import { ConnectFailures } from './connect-failure.ts';
 import { connectPacer, type Retry } from './connect-pacer.ts';
+import { connectReason } from './connect-reason.ts';
 import type { RedisAccess, RedisOptions, SentinelOptions } from './options.ts';
 import { CONNECT_SENTINEL, type RefusalLog } from './refusal-log.ts';
 import type { SentinelVote } from './sentinel-election.ts';
@@ -49,6 +50,7 @@ export class SentinelLink {
   #timer: NodeJS.Timeout | undefined;
   #asking: Promise<void> | undefined;
   #isAskedAgain = false;
+  #isSubscriptionRefused = false;
   #isClosed = false;
 
   constructor(options: SentinelLinkOptions) {
@@ -147,8 +149,9 @@ export class SentinelLink {
     }
   }
 
-  /** A Sentinel that refuses it is still asked every second. */
+  /** One that refuses it is used all the same, so that is no refusal that raises an alert. */
   #subscribe(client: OpenClient): void {
+    const { isTls, log, role } = this.#options.redis;
     const isOurs = (message: Buffer): boolean => String(message).split(' ')[0] === this.#options.sentinel.masterName;
     client
       .subscribe(SWITCH_CHANNEL, (message) => {
@@ -156,11 +159,18 @@ export class SentinelLink {
           void this.ask();
         }
       })
-      .catch((error: unknown) => {
-        if (error instanceof ErrorReply) {
-          this.#tell(error);
-        }
-      });
+      .then(
+        () => {
+          this.#isSubscriptionRefused = false;
+        },
+        (error: unknown) => {
+          if (error instanceof ErrorReply && !this.#isSubscriptionRefused) {
+            this.#isSubscriptionRefused = true;
+            const fields = { node: this.name, role, reason: connectReason(error, isTls) };
+            log.warn(fields, 'cannot subscribe to the announcements of a Redis Sentinel, asking it every second');
+          }
+        },
+      );
   }
 
   /** Only for a warning: one that refuses it is used all the same. */
@@ -198,14 +208,10 @@ export class SentinelLink {
     if (this.#isClosed) {
       return;
     }
-    this.#tell(error);
+    this.#failures.failed(this.name, error);
     this.#options.onVote(
       error instanceof ErrorReply ? { kind: 'refused', code: serverCodeOf(error.message) } : { kind: 'silent' },
     );
-  }
-
-  #tell(error: unknown): void {
-    this.#failures.failed(this.name, error);
   }
 
   /** `[host, port]`, or null if it monitors no master of that name. */

@@ -3,6 +3,8 @@
  */
 import type { UndecidedReason } from './sentinel-election.ts';
 
+export type UnconfirmedCause = 'silent' | 'refused' | 'replica' | 'cluster';
+
 export type SentinelNotice =
   /** No majority names a master. */
   | {
@@ -19,7 +21,7 @@ export type SentinelNotice =
       readonly kind: 'master_unconfirmed';
       readonly masterName: string;
       readonly master: string;
-      readonly cause: 'silent' | 'replica' | 'cluster';
+      readonly cause: UnconfirmedCause;
     };
 
 export function sentinelNoticeText(notice: SentinelNotice): string {
@@ -32,6 +34,7 @@ export function sentinelNoticeText(notice: SentinelNotice): string {
 
 const CAUSES = {
   silent: 'it does not answer',
+  refused: 'it refuses to be asked for its role',
   replica: 'it reports that it is a replica',
   cluster: 'it is a node of a Cluster; use a redis:// URL for a Cluster',
 } as const;

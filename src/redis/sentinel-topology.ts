@@ -13,11 +13,13 @@
 import { backoffMs } from '../lib/backoff.ts';
 import { addressText, type NodeAddress } from './address.ts';
 import { ConnectFailures } from './connect-failure.ts';
+import { isServerAnswer } from './connect-reason.ts';
 import type { ConnectionGuard, RedisOptions, SentinelOptions } from './options.ts';
 import { CONNECT } from './refusal-log.ts';
 import { ForeignServerError, ReplicaError } from './refused-server.ts';
 import { elect, majorityOf, type SentinelVote } from './sentinel-election.ts';
 import { SentinelLink } from './sentinel-link.ts';
+import type { UnconfirmedCause } from './sentinel-notice.ts';
 import { ServerQuestions } from './server-questions.ts';
 import { readStandaloneReport, type ServerReport } from './server-report.ts';
 import { Topology } from './topology.ts';
@@ -217,7 +219,7 @@ export class SentinelTopology implements TopologySource {
       this.#confirmed(master);
       return;
     }
-    this.#notConfirmed(confirmation, report);
+    this.#notConfirmed(confirmation, unconfirmedCause(report, failure));
     if (report === undefined) {
       this.#failures.failed(confirmation.name, failure);
     }
@@ -240,13 +242,12 @@ export class SentinelTopology implements TopologySource {
     }
   }
 
-  #notConfirmed(confirmation: Confirmation, report: ServerReport | undefined): void {
+  #notConfirmed(confirmation: Confirmation, cause: UnconfirmedCause): void {
     const { name, master } = confirmation;
     if (this.#master !== undefined && !this.#isInUse(master)) {
       this.#master = undefined;
       this.#publish(Topology.empty());
     }
-    const cause = report === undefined ? 'silent' : report.kind === 'cluster' ? 'cluster' : 'replica';
     this.#log.note({ kind: 'master_unconfirmed', masterName: this.#masterName, master: name, cause });
     const delayMs = backoffMs(confirmation.failures, CONFIRM);
     confirmation.failures += 1;
@@ -276,4 +277,11 @@ export class SentinelTopology implements TopologySource {
     const name = this.#master === undefined ? '' : addressText(this.#master);
     return [...this.#members].every(({ nodes }) => nodes.get(name)?.isReady === true);
   }
+}
+
+function unconfirmedCause(report: ServerReport | undefined, failure: unknown): UnconfirmedCause {
+  if (report === undefined) {
+    return isServerAnswer(failure) ? 'refused' : 'silent';
+  }
+  return report.kind === 'cluster' ? 'cluster' : 'replica';
 }

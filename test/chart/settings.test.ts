@@ -87,6 +87,8 @@ const VALUES = [
     'one:6379',
   ],
   ...['rediss://u:p@one,rediss://two/', 'redis://one,rediss://two', 'redis://', 'http://one', ','],
+  ...['redis+sentinel://one:26379, two/main', 'rediss+sentinel://u:p,w@one/shop-main.1', 'redis+sentinel://one'],
+  ...['redis+sentinel://one/main,redis+sentinel://two/main', 'redis+sentinel:///main', 'redis+sentinel://one/a b'],
   ...['localhost', 'redis-0.example', '0-0', 'a.1b', '10.0.0.5', 'a..b', '-a', 'a-', '*.example', '::1'],
   ...['a=b', '10.0.0.5:6379=redis-0.example', '[fd00::1]:1=[::1], a = b:2', 'a=b,', '=b', '*=b', 'a=b=c'],
   ...['redis://[fd00::1]:6379', 'a{b}', 'pannier:', 'x'.repeat(64), 'x'.repeat(65), '$(A)', 'é', 'a b', '~|'],

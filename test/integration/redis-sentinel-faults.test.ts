@@ -126,15 +126,23 @@ test('the master dies and no replica can take over: calls are unavailable, the l
   const client = open(group.url);
   await ready(client);
   await master.kill();
-  await waitFor('the notice', () => notice(client) !== '');
-  expect(notice(client)).toBe(
-    `cannot use the Redis master 127.0.0.1:${master.port} of "shop-main": the Sentinels name it, and it does not answer`,
-  );
+  const text = `cannot use the Redis master 127.0.0.1:${master.port} of "shop-main": the Sentinels name it, and it does not answer`;
+  await waitFor('the notice', () => notice(client) === text);
   expect(await write(client, '1')).toBe('unavailable');
   group.servers.push(await startServer(undefined, master.port));
   await waitFor('service', async () => (await write(client, '2')) === 'OK', 20_000);
   await waitFor('the end of the notice', () => notice(client) === '');
   expect(linesWith('cannot use the Redis master')).toHaveLength(1);
+}, 60_000);
+
+test('the master refuses the login: the notice does not call it silent, and calls are refused for good', async () => {
+  await startGroup({ replicas: 0 });
+  const client = open(group.url, { credentials: async () => ({ username: undefined, password: 'wrong' }) });
+  await waitFor('the notice', () =>
+    notice(client).endsWith('the Sentinels name it, and it refuses to be asked for its role'),
+  );
+  await expect(client.send('a', ['GET', 'a'], soonMs())).rejects.toThrow('Redis refused the user name or password');
+  expect(await write(client, '1')).toBe('forbidden');
 }, 60_000);
 
 test('without a majority at start no server is used, although a Sentinel and the master answer', async () => {
