@@ -44,6 +44,13 @@ function numbers(...values: number[]): Buffer {
 }
 
 const NOW = Date.now();
+
+/** Its head says 64 units, and its 64 entries have none. */
+function chunkWithoutUnits(): Buffer {
+  const entries = Array.from({ length: 64 }, () => Buffer.concat([numbers(NOW), Buffer.alloc(2)]));
+  return Buffer.concat([head(1), numbers(64), ...entries]);
+}
+
 const DAMAGES: Readonly<Record<string, Buffer>> = {
   'no bytes': Buffer.alloc(0),
   'a few bytes': Buffer.from('garbage'),
@@ -146,6 +153,10 @@ describe('a log of several chunks', () => {
     ['missing', async (key: string) => world.redis.command('HDEL', key, await chunkOf(key))],
     ['garbage', async (key: string) => world.send('HSET', key, await chunkOf(key), Buffer.from('garbage'))],
     ['short', async (key: string) => world.send('HSET', key, await chunkOf(key), head(1))],
+    [
+      'of entries without units',
+      async (key: string) => world.send('HSET', key, await chunkOf(key), chunkWithoutUnits()),
+    ],
   ])('a chunk that is %s: counts afresh', async (_what, damage) => {
     // Entries share a millisecond, so that many are needed until there is a chunk.
     await waitFor('a chunk', async () => {

@@ -176,6 +176,11 @@ local function logLeavesAt(field, log, units)
   local time, sum = logEntry(entries, 0)
   while sum < wanted do
     index = index + 1
+    if (index + 1) * LOG_ENTRY_BYTES > #entries then
+      -- The units of the entries are fewer than the head of their chunk says.
+      noteDamagedChunk(field)
+      return 0
+    end
     local entryTime, entryUnits = logEntry(entries, index)
     time = entryTime
     sum = sum + entryUnits
