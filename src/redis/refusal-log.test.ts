@@ -214,6 +214,8 @@ test('what a check found first does not hide what a caller meets, nor the other 
 });
 
 test('codes, subjects and details are bounded', () => {
+  refusals.refused({ text: 'A'.repeat(10_000), node: NODE, command: 'check' });
+  expect(lines[0]?.code).toBe('A'.repeat(32));
   for (let index = 0; index < 1_000; index += 1) {
     refuse(`CODE${String.fromCharCode(65 + (index % 26), 65 + Math.floor(index / 26))}`, `command-${index}`);
     refusals.found({ code: 'NOPERM', node: NODE, command: `c${index}`, detail: `detail ${index}` });

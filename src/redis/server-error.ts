@@ -39,12 +39,12 @@ const REFUSALS: Readonly<Record<string, ServerRefusal>> = {
 /** How Redis 7.0, and 7.2 and later, refuse a command or a key inside a script. */
 const REFUSED_IN_SCRIPT = /the user executing the script can't|ACL failure in script/i;
 
-/** The first word of a Redis error: `MOVED`, `OOM`, `ERR` ...; NOPERM also where a script lacks a permission. */
+/** The first word of a Redis error: `MOVED`, `OOM`, `ERR` ...; NOPERM also where a script lacks a permission. At most 32 letters. */
 export function serverCodeOf(message: string): string {
   if (REFUSED_IN_SCRIPT.test(message)) {
     return 'NOPERM';
   }
-  const word = /^[A-Z]+/.exec(message);
+  const word = /^[A-Z]{1,32}/.exec(message);
   return word === null ? 'ERR' : word[0];
 }
 
