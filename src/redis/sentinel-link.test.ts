@@ -131,6 +131,7 @@ test('a question that is requested while one is unanswered follows it', async ()
 test.each([
   ['nil', '_\r\n', { kind: 'unknown_name' }],
   ['an error', '-NOPERM no permissions\r\n', { kind: 'refused', code: 'NOPERM' }],
+  ['an error that may pass', '-ERR max number of clients reached\r\n', { kind: 'silent' }],
   ['no address', '*1\r\n$1\r\na\r\n', { kind: 'refused', code: 'ERR' }],
   ['a port that is none', '*2\r\n$1\r\na\r\n$1\r\nx\r\n', { kind: 'refused', code: 'ERR' }],
 ])('%s is a vote for nobody', async (_, raw, vote) => {

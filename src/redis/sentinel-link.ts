@@ -20,7 +20,7 @@ import { connectReason } from './connect-reason.ts';
 import type { RedisAccess, RedisOptions, SentinelOptions } from './options.ts';
 import { CONNECT_SENTINEL, type RefusalLog } from './refusal-log.ts';
 import type { SentinelVote } from './sentinel-election.ts';
-import { serverCodeOf } from './server-error.ts';
+import { serverCodeOf, storeErrorOf } from './server-error.ts';
 
 const ASK_MS = 1_000;
 /** Commands in flight on its connection: two questions and a subscription at most. */
@@ -209,9 +209,9 @@ export class SentinelLink {
       return;
     }
     this.#failures.failed(this.name, error);
-    this.#options.onVote(
-      error instanceof ErrorReply ? { kind: 'refused', code: serverCodeOf(error.message) } : { kind: 'silent' },
-    );
+    // Other errors of a server may pass (LOADING, the number of its clients): then no operator has to change our settings.
+    const isRefused = error instanceof ErrorReply && storeErrorOf(error).kind === 'forbidden';
+    this.#options.onVote(isRefused ? { kind: 'refused', code: serverCodeOf(error.message) } : { kind: 'silent' });
   }
 
   /** `[host, port]`, or null if it monitors no master of that name. */
