@@ -7,7 +7,7 @@
  * Promises:
  *   1. The result is that of parsePolicyFile, with the same problems in the same lines.
  *   2. The serving thread takes in one part per turn of its event loop.
- *   3. A small file is parsed on the serving thread: it takes a few milliseconds there, and a thread leaves 7 MB of pages behind.
+ *   3. A small file is parsed on the serving thread: it takes a few milliseconds there, and a thread leaves 7 to 13 MB of pages behind.
  *   4. Time and memory of the thread are bounded. Beyond the bounds, and when no thread can be started, the promise rejects.
  */
 import { Worker } from 'node:worker_threads';
