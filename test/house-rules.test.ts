@@ -75,6 +75,12 @@ describe('imports', () => {
     });
     expect(wrong).toEqual([]);
   });
+
+  test('of the build script are in the context of the image', () => {
+    const admitted = read('.dockerignore').split('\n');
+    const missing = importsOf('scripts/build.ts').filter((path) => !admitted.includes(`!${path}`));
+    expect(missing).toEqual([]);
+  });
 });
 
 describe('source files', () => {
