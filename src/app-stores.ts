@@ -223,20 +223,20 @@ function redisOptions(options: RedisStoresOptions, role: string, target: RedisTa
 }
 
 function serverCredentials({ settings, log }: StoresOptions, role: string, target: RedisTarget): CredentialsSource {
-  return loudly({ log, role, setting: 'PANNIER_REDIS_PASSWORD_FILE' }, async () => {
+  return loggingFailures({ log, role, setting: 'PANNIER_REDIS_PASSWORD_FILE' }, async () => {
     const password = (await readRedisPassword(settings)) ?? target.password;
     return { username: settings.redisUsername ?? target.username, password };
   });
 }
 
 function sentinelCredentials({ settings, log }: StoresOptions, role: string): CredentialsSource {
-  return loudly({ log, role, setting: 'PANNIER_REDIS_SENTINEL_PASSWORD_FILE' }, async () => {
+  return loggingFailures({ log, role, setting: 'PANNIER_REDIS_SENTINEL_PASSWORD_FILE' }, async () => {
     return { username: settings.redisSentinelUsername, password: await readSentinelPassword(settings) };
   });
 }
 
 /** Asked for every new connection: the file may have been rotated. That it cannot be read is told once, until it can. */
-function loudly(
+function loggingFailures(
   { log, role, setting }: { log: Logger; role: string; setting: string },
   source: CredentialsSource,
 ): CredentialsSource {

@@ -23,11 +23,6 @@ beforeEach(async () => {
   await world.empty();
 });
 
-async function setString(key: string): Promise<void> {
-  await world.redis.command('DEL', key);
-  await world.redis.command('SET', key, 'garbage');
-}
-
 function head(layout: number): Buffer {
   const bytes = Buffer.alloc(9);
   bytes.writeDoubleLE(Date.now() + 60_000, 0);
@@ -91,7 +86,7 @@ describe.each([
 
   test('a key of another type counts afresh', async () => {
     const { key } = await stored();
-    await setString(key);
+    await world.setString(key);
     expect(await world.expectReported('state', 'WRONGTYPE', take)).toEqual({ by: BY_STORE, remaining: 9 });
     expect(await take()).toEqual({ by: BY_STORE, remaining: 8 });
     expect(await world.redis.command('PTTL', key)).toBeGreaterThan(0);
@@ -99,7 +94,7 @@ describe.each([
 
   test('a peek at a key of another type is answered by the store', async () => {
     const { key } = await stored();
-    await setString(key);
+    await world.setString(key);
     expect(await world.expectReported('state', 'WRONGTYPE', () => take(0))).toEqual({ by: BY_STORE, remaining: 10 });
   });
 

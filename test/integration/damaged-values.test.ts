@@ -23,11 +23,6 @@ beforeEach(async () => {
   await world.empty();
 });
 
-async function setString(key: string): Promise<void> {
-  await world.redis.command('DEL', key);
-  await world.redis.command('SET', key, 'garbage');
-}
-
 describe('a session', () => {
   async function create() {
     const answer = await world.client.createSession({ userId: 'ann', data: { color: Buffer.from('red') } });
@@ -45,7 +40,7 @@ describe('a session', () => {
   test('a key of another type is NOT_FOUND and removed', async () => {
     const id = await create();
     const key = await world.onlyKey('session:*');
-    await setString(key);
+    await world.setString(key);
     expect(await world.expectReported('state', 'WRONGTYPE', () => read(id))).toBe(NOT_FOUND);
     expect(await world.keysOf('session:*')).toEqual([]);
     expect(await read(id)).toBe(NOT_FOUND);
@@ -102,7 +97,7 @@ describe('a session', () => {
   describe('and its user', () => {
     test('a key of another type: the sessions have ended, and a login works', async () => {
       const id = await create();
-      await setString(await world.onlyKey('user:*'));
+      await world.setString(await world.onlyKey('user:*'));
       expect(await world.expectReported('state', 'WRONGTYPE', () => read(id))).toBe(NOT_FOUND);
       const next = await create();
       expect([await read(next), await read(id)]).toEqual([OK, NOT_FOUND]);

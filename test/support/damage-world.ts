@@ -14,6 +14,8 @@ export interface DamageWorld {
   readonly client: PannierClient;
   /** Sends bytes as they are. */
   send(...args: (string | Buffer)[]): Promise<unknown>;
+  /** Replaces the value by a string that is no value of ours. */
+  setString(key: string): Promise<void>;
   /** Removes all keys but the versions of the formats. */
   empty(): Promise<void>;
   /** Names without the prefix in the pattern: `rl:*`. */
@@ -49,6 +51,10 @@ export async function startDamageWorld(): Promise<DamageWorld> {
     sidecar,
     client,
     send: (...args) => raw.sendCommand(args),
+    setString: async (key) => {
+      await redis.command('DEL', key);
+      await redis.command('SET', key, 'garbage');
+    },
     empty: async () => {
       for (const key of await keysOf('*')) {
         if (!key.startsWith('pannier:format')) {
