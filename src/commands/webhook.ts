@@ -71,7 +71,7 @@ export function webhookCommand(): Command {
       'for --certificates files: the CA, which is added to the caBundles; without it they are not touched',
       'AUTHORITY_FILE',
     ),
-    option('--drain-delay-ms <ms>', 'answers go on so long after SIGTERM', 'DRAIN_DELAY_MS')
+    option('--drain-delay-ms <ms>', 'how long it keeps answering after SIGTERM, at least', 'DRAIN_DELAY_MS')
       .default(5_000)
       .argParser(integer(0, 600_000)),
     new Option('--log-level <level>', 'of the log').env('PANNIER_LOG_LEVEL').default('info').choices(LOG_LEVELS),

@@ -170,3 +170,19 @@ test('draining, it is not ready and answers on', async () => {
   await expect(review(injector, pod)).rejects.toThrow();
   injectors.splice(injectors.indexOf(injector), 1);
 });
+
+test('while reviews still arrive after the delay, as from a slow kube-proxy, they are answered', async () => {
+  const injector = await start();
+  await waitFor('ready', () => isReady(injector));
+  const delayMs = 3_000;
+  const delayEndsAtMs = performance.now() + delayMs;
+  const drained = injector.drain(delayMs);
+  let answeredLate = 0;
+  while (answeredLate < 20) {
+    expect((await review(injector, pod)).allowed).toBe(true);
+    answeredLate += performance.now() > delayEndsAtMs ? 1 : 0;
+  }
+  await drained;
+  await expect(review(injector, pod)).rejects.toThrow();
+  injectors.splice(injectors.indexOf(injector), 1);
+});

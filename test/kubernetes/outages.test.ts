@@ -12,6 +12,7 @@ import {
   installedCluster,
   PREPARE_MS,
   RELEASE_NAMESPACE,
+  waitForInjection,
 } from '../support/kubernetes-chart.ts';
 import { isReady, sidecarOf, type TestCluster } from '../support/kubernetes-cluster.ts';
 import { waitForRecovery } from '../support/kubernetes-recovery.ts';
@@ -97,6 +98,8 @@ test('every replica of the injector replaced: no admission fails', async () => {
   const old = (await cluster.waitForPods(RELEASE_NAMESPACE, INJECTOR_PODS, REPLICAS)).map(
     ({ metadata }) => metadata?.name,
   );
+  // Ready pods are called only once a kube-proxy has learned of them.
+  await waitForInjection(cluster);
   const load = new AdmissionLoad(cluster, namespace);
   await waitInCluster('admissions under way', () => load.admitted > 5);
   const stamp = { 'kubectl.kubernetes.io/restartedAt': new Date().toISOString() };

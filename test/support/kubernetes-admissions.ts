@@ -13,9 +13,9 @@ export interface Admissions {
   readonly admitted: number;
   /** Created for good, of those. */
   readonly created: number;
-  /** Refused, or admitted without one: each with its time and text, the first hundred. */
+  /** Refused, or admitted without one: each with its time, how long the call took, and its text, the first hundred. */
   readonly failures: readonly string[];
-  /** Anything else: the API server itself did not answer, or could not. Each with its time and text, the first hundred. */
+  /** Anything else: the API server itself did not answer, or could not. Noted the same way. */
   readonly unreachable: readonly string[];
 }
 
@@ -75,26 +75,29 @@ export class AdmissionLoad {
       metadata: { generateName: 'load-', annotations },
       spec: { ...spec, schedulerName: 'nobody' },
     };
+    const startMs = performance.now();
     try {
       const made = await this.#cluster.createPod(this.#namespace, unscheduled, { dryRun: !isReal });
       if (sidecarOf(made) === undefined) {
-        note(this.#failures, 'admitted without a sidecar');
+        note(this.#failures, startMs, 'admitted without a sidecar');
         return;
       }
       this.#admitted += 1;
       this.#created += isReal ? 1 : 0;
     } catch (error) {
       if (error instanceof ApiException && REFUSED.includes(error.code)) {
-        note(this.#failures, refusalText(error));
+        note(this.#failures, startMs, refusalText(error));
       } else {
-        note(this.#unreachable, String(error));
+        note(this.#unreachable, startMs, String(error));
       }
     }
   }
 }
 
-function note(texts: string[], text: string): void {
+/** The duration tells a refused connection (milliseconds) from a timeout (`webhook.timeoutSeconds`). */
+function note(texts: string[], startMs: number, text: string): void {
   if (texts.length < TEXTS_MAX) {
-    texts.push(`${new Date().toISOString()} ${text}`);
+    const tookMs = Math.round(performance.now() - startMs);
+    texts.push(`${new Date().toISOString()} after ${tookMs} ms: ${text}`);
   }
 }

@@ -52,7 +52,10 @@ export interface Address {
 export interface Injector {
   readonly port: number;
   readonly adminPort: number;
-  /** Not ready at once; for `delayMs` answers go on, until Services have forgotten it; then closes. */
+  /**
+   * Reports not ready at once, keeps answering for at least `delayMs`, then closes. While reviews still arrive after `delayMs`, because a
+   * kube-proxy has not yet removed this replica, it keeps answering for up to `LATE_MS_MAX` more.
+   */
   drain(delayMs: number): Promise<void>;
 }
 
@@ -62,6 +65,10 @@ const POLL_MS_MAX = 5_000;
 /** So that short lives, as tests have them, are looked at often enough. */
 const LOOKS_PER_LIFE = 20;
 const CLOSE_GRACE_MS = 5_000;
+/** A draining replica that nothing has called for this long (or for its whole delay, if that is shorter) has been removed from the Service. */
+const QUIET_MS = 2_000;
+/** With CLOSE_GRACE_MS, within the 25 s that the chart's terminationGracePeriodSeconds adds to the delay. */
+const LATE_MS_MAX = 15_000;
 
 const PATHS = { pod: '/mutate-pod', namespace: '/mutate-namespace' };
 
@@ -111,6 +118,7 @@ export async function startInjector(options: InjectorOptions): Promise<Injector>
     drain: async (delayMs) => {
       isDraining = true;
       await wait(delayMs);
+      await listening.waitUntilQuiet({ quietMs: Math.min(QUIET_MS, delayMs), waitMsMax: LATE_MS_MAX });
       await listening.close(CLOSE_GRACE_MS);
       await Promise.all([source.close(), kubelets?.close(), admin.close()]);
     },

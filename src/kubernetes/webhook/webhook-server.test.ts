@@ -243,3 +243,29 @@ test('closing waits for what is under way', async () => {
   expect(response.statusCode).toBe(200);
   await closed;
 });
+
+test('it is quiet when nothing has connected for a while', async () => {
+  const running = await start(() => ({ kind: 'unchanged' }));
+  let isQuiet = false;
+  const quiet = running.waitUntilQuiet({ quietMs: 2_000, waitMsMax: 60_000 }).then(() => {
+    isQuiet = true;
+  });
+  const callsEndAtMs = performance.now() + 3_000;
+  while (performance.now() < callsEndAtMs) {
+    expect((await send(review())).status).toBe(200);
+  }
+  expect(isQuiet).toBe(false);
+  await quiet;
+});
+
+test('callers that never stop delay the end no longer than the bound', async () => {
+  const running = await start(() => ({ kind: 'unchanged' }));
+  let isOver = false;
+  const over = running.waitUntilQuiet({ quietMs: 60_000, waitMsMax: 200 }).then(() => {
+    isOver = true;
+  });
+  while (!isOver) {
+    expect((await send(review())).status).toBe(200);
+  }
+  await over;
+});

@@ -11,6 +11,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
+import { setTimeout as wait } from 'node:timers/promises';
 import { listenOn } from '../../lib/listen.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { ServedCertificate } from '../certificates/certificate-source.ts';
@@ -38,6 +39,8 @@ export interface WebhookLimits {
 export interface WebhookServer {
   readonly port: number;
   setCertificate(certificate: ServedCertificate): void;
+  /** Resolves when nothing has connected for `quietMs` (the start counts as a connection), and at the latest after `waitMsMax`. */
+  waitUntilQuiet(limits: { readonly quietMs: number; readonly waitMsMax: number }): Promise<void>;
   /** Takes no more connections, lets requests under way end, cuts what is left after `graceMs`. */
   close(graceMs: number): Promise<void>;
 }
@@ -59,6 +62,8 @@ const LIMITS: WebhookLimits = {
   requestMs: 10_000,
 };
 
+const QUIET_POLL_MS = 50;
+
 /** Rejects when the address cannot be had, with a text that names it. */
 export async function startWebhookServer(options: WebhookServerOptions): Promise<WebhookServer> {
   const limits = { ...LIMITS, ...options.limits };
@@ -78,10 +83,20 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
   server.on('tlsClientError', (error) => options.log.debug({ err: error }, 'a TLS handshake failed'));
   await listenOn(server, options);
   server.on('error', (error) => options.log.error({ err: error }, 'the webhook server failed'));
+  let lastConnectionAtMs = performance.now();
+  server.on('connection', () => {
+    lastConnectionAtMs = performance.now();
+  });
   const address = server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : options.port,
     setCertificate: (certificate) => server.setSecureContext(contextOf(certificate)),
+    waitUntilQuiet: async ({ quietMs, waitMsMax }) => {
+      const endsAtMs = performance.now() + waitMsMax;
+      while (performance.now() < endsAtMs && performance.now() - lastConnectionAtMs < quietMs) {
+        await wait(QUIET_POLL_MS);
+      }
+    },
     close: (graceMs) => close(server, graceMs),
   };
 }
