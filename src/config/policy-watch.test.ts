@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { waitFor } from '../../test/support/wait.ts';
 import { type Logger, silentLogger } from '../lib/logger.ts';
 import { parsePolicyFile } from './policies.ts';
-import { type PolicyWatch, watchPolicyFile } from './policy-watch.ts';
+import { startPolicyParse } from './policy-parse.ts';
+import { type PolicyWatch, type PolicyWatchOptions, watchPolicyFile } from './policy-watch.ts';
 
 const NEVER_MS = 2 ** 31 - 1;
 
@@ -33,10 +34,10 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-function start(): PolicyWatch {
+function start(options: Partial<PolicyWatchOptions> = {}): PolicyWatch {
   const onReload = (outcome: string): void => void outcomes.push(outcome);
   const log = { ...silentLogger, warn: record('warn'), error: record('error') };
-  const result = watchPolicyFile({ path, log, onReload, intervalMs: NEVER_MS });
+  const result = watchPolicyFile({ path, log, onReload, intervalMs: NEVER_MS, ...options });
   if ('problems' in result) {
     throw new Error(JSON.stringify(result.problems));
   }
@@ -189,4 +190,52 @@ test('a watch that is closed while a file is parsed neither takes the file nor l
   await looking;
   expect([...running.current().policies.keys()]).toEqual(['before']);
   expect([outcomes, logged]).toEqual([[], []]);
+});
+
+/** A parse whose thread fails the first times. */
+function failing(times: number): { startParse: NonNullable<PolicyWatchOptions['startParse']>; count: () => number } {
+  let count = 0;
+  return {
+    count: () => count,
+    startParse: (text) => {
+      count += 1;
+      if (count > times) {
+        return startPolicyParse(text);
+      }
+      return { result: Promise.reject(new Error('its thread has ended')), cancel: () => undefined };
+    },
+  };
+}
+
+test('a file whose thread fails is parsed again, though it does not change', async () => {
+  writeFileSync(path, policy('before'));
+  const { startParse, count } = failing(2);
+  const running = start({ startParse, parseRetry: { firstMs: 0, maxMs: 0 } });
+  writeFileSync(path, policy('after'));
+  for (let take = 1; take <= 3; take += 1) {
+    await running.look();
+    await running.look();
+    expect(count()).toBe(take);
+  }
+  expect([...running.current().policies.keys()]).toEqual(['after']);
+  expect(outcomes).toEqual(['refused', 'refused', 'reloaded']);
+  await running.look();
+  await running.look();
+  expect(count()).toBe(3);
+});
+
+test('a file whose thread failed is left alone for a while, and taken at once when it changes', async () => {
+  writeFileSync(path, policy('before'));
+  const { startParse, count } = failing(1);
+  const running = start({ startParse, parseRetry: { firstMs: NEVER_MS, maxMs: NEVER_MS } });
+  writeFileSync(path, policy('after'));
+  for (let look = 0; look < 4; look += 1) {
+    await running.look();
+  }
+  expect(count()).toBe(1);
+  writeFileSync(path, policy('changed'));
+  await running.look();
+  await running.look();
+  expect([...running.current().policies.keys()]).toEqual(['changed']);
+  expect(outcomes).toEqual(['refused', 'reloaded']);
 });

@@ -9,10 +9,13 @@
  *   1. A bad or vanished file at a reload is told once per content, with every mistake, and the file in force stays.
  *   2. `current()` is the same object until a reload, so that what is compiled from it can be kept with it.
  *   3. A reload does not hold up calls: a thread of its own parses the file (policy-parse.ts).
- *   4. A reload takes out the last policy only if the file says `policies: {}`. The names that a reload takes out are logged.
+ *   4. A file whose thread fails is parsed again after 5 to 10 s, then less and less often, down to once an hour: the cause, such as full
+ *      memory, may pass without a change of the file.
+ *   5. A reload takes out the last policy only if the file says `policies: {}`. The names that a reload takes out are logged.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { backoffMs } from '../lib/backoff.ts';
 import type { Logger } from '../lib/logger.ts';
 import { readFailureCode } from '../lib/system-code.ts';
 import { type PolicyFileResult, parsePolicyFile } from './policies.ts';
@@ -28,11 +31,15 @@ export interface PolicyWatchOptions {
   /** Hears of every reload and of its outcome. */
   readonly onReload: (outcome: 'reloaded' | 'refused', file: PolicyFile) => void;
   readonly intervalMs?: number;
+  /** By default `startPolicyParse`. */
+  readonly startParse?: (text: string) => PolicyParse;
+  readonly parseRetry?: { readonly firstMs: number; readonly maxMs: number };
 }
 
 export type PolicyWatchResult = { readonly watch: PolicyWatch } | { readonly problems: readonly YamlProblem[] };
 
 const INTERVAL_MS = 1_000;
+const PARSE_RETRY = { firstMs: 10_000, maxMs: 3_600_000 };
 /** Names in a line of the log. */
 const NAMES_LOGGED_MAX = 20;
 
@@ -55,18 +62,21 @@ export function watchPolicyFile(options: PolicyWatchOptions): PolicyWatchResult 
 export class PolicyWatch implements PolicySource {
   readonly #options: PolicyWatchOptions;
   readonly #timer: NodeJS.Timeout;
-  /** What was taken or refused last; undefined: it could not be read. */
-  #seenText: string | undefined;
+  /** What was taken or refused last, its text undefined if it could not be read. Undefined: whatever is there is to be taken. */
+  #seen: { readonly text: string | undefined } | undefined;
   /** What the last look read that differs from it. */
   #next: { readonly text: string | undefined } | undefined;
   #file: PolicyFile;
   #isLooking = false;
   #isClosed = false;
   #parse: PolicyParse | undefined;
+  /** How often in a row the thread of a parse has failed, and when the file is parsed again. */
+  #parseFailures = 0;
+  #parseAgainAtMs = Number.POSITIVE_INFINITY;
 
   constructor(options: PolicyWatchOptions, text: string | undefined, file: PolicyFile) {
     this.#options = options;
-    this.#seenText = text;
+    this.#seen = { text };
     this.#file = file;
     this.#timer = setInterval(() => void this.look(), options.intervalMs ?? INTERVAL_MS);
     this.#timer.unref();
@@ -99,13 +109,16 @@ export class PolicyWatch implements PolicySource {
         code = readFailureCode(error);
         return undefined;
       });
-      if (text === this.#seenText) {
+      if (performance.now() >= this.#parseAgainAtMs) {
+        this.#seen = undefined;
+      }
+      if (this.#seen !== undefined && text === this.#seen.text) {
         this.#next = undefined;
       } else if (this.#next === undefined || this.#next.text !== text) {
         this.#next = { text };
       } else {
         this.#next = undefined;
-        this.#seenText = text;
+        this.#seen = { text };
         await this.#take(text, code);
       }
     } finally {
@@ -115,18 +128,19 @@ export class PolicyWatch implements PolicySource {
 
   async #take(text: string | undefined, code: string): Promise<void> {
     const { path, log } = this.#options;
+    this.#parseAgainAtMs = Number.POSITIVE_INFINITY;
     if (text === undefined) {
       this.#refuse({ code }, 'cannot read the policy file, keeping the current policies');
       return;
     }
     let result: PolicyFileResult;
     try {
-      this.#parse = startPolicyParse(text);
+      this.#parse = (this.#options.startParse ?? startPolicyParse)(text);
       result = await this.#parse.result;
+      this.#parseFailures = 0;
     } catch (error) {
       if (!this.#isClosed) {
-        const reason = error instanceof Error ? error.message : String(error);
-        this.#refuse({ reason }, 'cannot parse the policy file, keeping the current policies');
+        this.#parseFailed(error);
       }
       return;
     } finally {
@@ -150,6 +164,14 @@ export class PolicyWatch implements PolicySource {
     }
     log.info({ path, policies: policies.size }, 'policies reloaded');
     this.#options.onReload('reloaded', this.#file);
+  }
+
+  #parseFailed(error: unknown): void {
+    const retryMs = Math.round(backoffMs(this.#parseFailures, this.#options.parseRetry ?? PARSE_RETRY));
+    this.#parseFailures += 1;
+    this.#parseAgainAtMs = performance.now() + retryMs;
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#refuse({ reason, retryMs }, 'cannot parse the policy file, keeping the current policies and trying again');
   }
 
   #refuse(fields: object, message: string): void {
