@@ -1,9 +1,11 @@
 /**
  * Real Sentinels decide who the master is: sidecars follow a failover however it comes about, and never write to the old master after it.
  */
+import { parseAddressMap } from '../../src/config/address-map.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import { StoreError } from '../../src/lib/store-error.ts';
 import type { Credentials } from '../../src/redis/address.ts';
+import { type AddressMap, createAddressMap } from '../../src/redis/address-map.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import { type CacheSidecar, startCacheSidecar } from '../support/cache-redis.ts';
 import { openRedis, soonMs } from '../support/redis-client.ts';
@@ -36,13 +38,14 @@ afterEach(async () => {
   lines = [];
 });
 
-async function start(options: SentinelGroupOptions = {}): Promise<RedisNode> {
+async function start(options: SentinelGroupOptions = {}, addressMap?: AddressMap): Promise<RedisNode> {
   group = await startSentinelGroup(options);
   const credentials = async (): Promise<Credentials> => ({ username: 'app', password: 'secret' });
   for (const sentinel of group.sentinels) {
     await sentinel.command('ACL', 'SETUSER', 'app', 'on', '>secret', '&*', '+@all');
   }
-  redis = await openRedis(group.url, { log, sentinel: { masterName: MASTER_NAME, credentials } });
+  const sentinel = { masterName: MASTER_NAME, credentials };
+  redis = await openRedis(group.url, { log, sentinel, ...(addressMap === undefined ? {} : { addressMap }) });
   return group.servers[0] as RedisNode;
 }
 
@@ -185,6 +188,18 @@ test('a minority that names another master is not believed', async () => {
   await writer.stop();
   expect([used(), await stranger.command('DBSIZE')]).toEqual([[nameOf(master)], 0]);
   expect(redis.topologyStatus()).toMatchObject({ conflictingMasters: 0, changes: 0, silentSentinels: 0, notices: [] });
+}, 60_000);
+
+test('the address map leads to the masters that the Sentinels name, before and after a failover', async () => {
+  const parsed = parseAddressMap('127.0.0.1=localhost');
+  const master = await start({}, createAddressMap('mappings' in parsed ? parsed.mappings : []));
+  expect(used()).toEqual([`localhost:${master.port}`]);
+  expect(await write('1')).toBe('OK');
+  await master.kill();
+  const next = await promoted(group, master);
+  await waitFor('service', async () => (await write('2')) === 'OK');
+  expect(used()).toEqual([`localhost:${next.port}`]);
+  await waitFor('the value', async () => (await next.command('GET', 'a')) === '2');
 }, 60_000);
 
 test('near-cache entries and subscriptions follow the switch: a watch is flushed and sees what the new master has', async () => {
