@@ -5,7 +5,7 @@ import { StoreError } from '../../src/lib/store-error.ts';
 import { RedisNode } from '../../src/redis/node-table.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import { defineScript } from '../../src/redis/script.ts';
-import { openRedis, redisOptions, soonMs } from '../support/redis-client.ts';
+import { openRedis, PATIENT, redisOptions, soonMs } from '../support/redis-client.ts';
 import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
 import { startRedis, type RedisNode as TestNode } from '../support/redis-server.ts';
 import { migrateSlot, slotOf } from '../support/slot-migration.ts';
@@ -55,7 +55,7 @@ describe('a Cluster under load', () => {
 
   beforeAll(async () => {
     cluster = await startCluster();
-    redis = await openRedis(cluster.urls, { connectionsPerMaster: 2 });
+    redis = await openRedis(cluster.urls, { ...PATIENT, connectionsPerMaster: 2 });
   });
 
   afterAll(async () => {
