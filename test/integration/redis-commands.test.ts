@@ -5,7 +5,7 @@ import { StoreError } from '../../src/lib/store-error.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import { createRedis } from '../../src/redis/redis.ts';
 import { defineScript } from '../../src/redis/script.ts';
-import { openRedis, redisOptions, soonMs } from '../support/redis-client.ts';
+import { openRedis, PATIENT, redisOptions, soonMs } from '../support/redis-client.ts';
 import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { migrateSlot, slotOf } from '../support/slot-migration.ts';
@@ -32,7 +32,7 @@ describe('standalone', () => {
 
   beforeAll(async () => {
     node = await startRedis();
-    redis = await openRedis(node.url);
+    redis = await openRedis(node.url, PATIENT);
   });
 
   afterAll(async () => {
@@ -67,7 +67,7 @@ describe('standalone', () => {
   });
 
   test('more in flight than the bound is refused', async () => {
-    const small = await openRedis(node.url, { queueMax: 10 });
+    const small = await openRedis(node.url, { ...PATIENT, queueMax: 10 });
     const kinds = await Promise.all(
       Array.from({ length: 30 }, () => kindOf(small.run(count, ['burst'], [], soonMs()))),
     );
@@ -119,7 +119,7 @@ describe('a Cluster', () => {
 
   beforeAll(async () => {
     cluster = await startCluster();
-    redis = await openRedis(cluster.urls);
+    redis = await openRedis(cluster.urls, PATIENT);
   });
 
   afterAll(async () => {
@@ -128,7 +128,7 @@ describe('a Cluster', () => {
   });
 
   test('keys of all masters are served from one seed', async () => {
-    const one = await openRedis(cluster.nodes[0]?.url ?? '');
+    const one = await openRedis(cluster.nodes[0]?.url ?? '', PATIENT);
     const counts = await Promise.all(
       Array.from({ length: 60 }, (_, index) => one.run(count, [`key-${index}`], [], soonMs())),
     );
@@ -143,7 +143,7 @@ describe('a Cluster', () => {
       return lists.join('').split('name=pannier').length - 1;
     }
     const before = await ours();
-    const short = await openRedis(cluster.urls, { connectionsPerMaster: 2 });
+    const short = await openRedis(cluster.urls, { ...PATIENT, connectionsPerMaster: 2 });
     const live: string[] = [];
     const subscriber = short.createSubscriber({
       onMessage: () => undefined,

@@ -11,7 +11,7 @@ import { FormatGuard } from '../../src/redis/format-guard.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import { RefusalLog } from '../../src/redis/refusal-log.ts';
-import { openRedis, soonMs } from '../support/redis-client.ts';
+import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -33,7 +33,7 @@ const log: Logger = {
 
 beforeAll(async () => {
   server = await startRedis();
-  redis = await openRedis(server.url);
+  redis = await openRedis(server.url, PATIENT);
 }, 60_000);
 
 afterAll(async () => {
@@ -175,7 +175,11 @@ test('a user that may not read the key is served without the check, and one line
   );
   const refusals = new RefusalLog({ role: 'state', clock: systemClock, log });
   const permissions = { area: 'state', prefix: '' } as const;
-  const narrow = await openRedis(server.url.replace('redis://', 'redis://old:secret@'), { refusals, permissions });
+  const narrow = await openRedis(server.url.replace('redis://', 'redis://old:secret@'), {
+    ...PATIENT,
+    refusals,
+    permissions,
+  });
   try {
     const guard = guardOf(1, narrow);
     await waitFor('the warning', () => lines.length > 0);
@@ -196,7 +200,7 @@ test('a user that may not read the key is served without the check, and one line
 
 test('a Redis that is away answers as it would without the check, and is checked when it is back', async () => {
   const other = await startRedis();
-  const lost = await openRedis(other.url);
+  const lost = await openRedis(other.url, PATIENT);
   const guard = guardOf(1, lost);
   await checked(guard);
   await other.stop();

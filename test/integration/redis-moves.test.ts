@@ -110,7 +110,7 @@ describe('a Cluster under load', () => {
 
 test('several connections per master: all are used, and one that is killed is not missed', async () => {
   const node = await startRedis();
-  const redis = await openRedis(node.url, { connectionsPerMaster: 3 });
+  const redis = await openRedis(node.url, { ...PATIENT, connectionsPerMaster: 3 });
   const ours = async (): Promise<string[]> => {
     const list = String(await node.command('CLIENT', 'LIST'));
     return list.split('\n').filter((line) => line.includes('name=pannier'));

@@ -4,7 +4,7 @@
 import { StoreError } from '../../src/lib/store-error.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import { defineScript } from '../../src/redis/script.ts';
-import { openRedis, soonMs } from '../support/redis-client.ts';
+import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -38,7 +38,7 @@ afterEach(async () => {
 
 async function start(args: readonly string[] = []): Promise<void> {
   node = await startRedis({ args });
-  redis = await openRedis(node.url);
+  redis = await openRedis(node.url, PATIENT);
   expect(await countOnce()).toBe('ok');
 }
 
@@ -72,7 +72,7 @@ test('too few replicas: unavailable', async () => {
 
 test('a server that is busy with a script: calls end in time, and are served when it is over', async () => {
   await start(['--busy-reply-threshold', '20']);
-  const other = await openRedis(node.url);
+  const other = await openRedis(node.url, PATIENT);
   const endless = outcomeOf(other.send('a', ['EVAL', 'while true do end', '0'], soonMs()));
   const outcomes = new Set<string>();
   await waitFor('the refusal', async () => {
@@ -106,7 +106,7 @@ test('a user without the right: forbidden, and nothing of the command in the tex
   await start();
   const rules = ['reset', 'on', '>secret', '~*', '+@all', '-evalsha', '-eval', '-get'];
   await node.command('ACL', 'SETUSER', 'narrow', ...rules);
-  const narrow = await openRedis(node.url.replace('redis://', 'redis://narrow:secret@'));
+  const narrow = await openRedis(node.url.replace('redis://', 'redis://narrow:secret@'), PATIENT);
   const error = await narrow.send('canary-key', ['GET', 'canary-key'], soonMs()).catch((reason: unknown) => reason);
   expect(error).toMatchObject({ kind: 'forbidden', serverCode: 'NOPERM' });
   expect(String((error as Error).message)).not.toContain('canary');

@@ -30,7 +30,7 @@ afterEach(async () => {
 
 async function start(changes = {}): Promise<void> {
   node = await startRedis();
-  redis = await openRedis(node.url, changes);
+  redis = await openRedis(node.url, { ...PATIENT, ...changes });
 }
 
 async function inputBytes(): Promise<number> {
@@ -58,7 +58,7 @@ test.each([
 ])(
   '$calls concurrent calls of a script that is not there, $connectionsPerMaster connections: one load, twice the traffic at most',
   async ({ calls, connectionsPerMaster }) => {
-    await start({ ...PATIENT, connectionsPerMaster });
+    await start({ connectionsPerMaster });
     const first = await bytesOfCalls(calls, count, 'first');
     expect(await loads()).toBe(1);
     const loaded = await bytesOfCalls(calls, count, 'loaded');
@@ -74,7 +74,7 @@ test.each([
 );
 
 test('after a restart', async () => {
-  await start(PATIENT);
+  await start();
   await bytesOfCalls(100, count, 'before');
   const { port } = node;
   await node.kill();

@@ -4,7 +4,7 @@
  */
 import { StoreError } from '../../src/lib/store-error.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { openRedis, soonMs } from '../support/redis-client.ts';
+import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
 import { type RedisLink, startRedisLink } from '../support/redis-link.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
@@ -48,7 +48,7 @@ test.each([1, 2])(
   'of three seeds the one that became the master is found, be it the second or the third',
   async (at) => {
     await startServers(3);
-    redis = await openRedis(servers.map((server) => server.url).join(','));
+    redis = await openRedis(servers.map((server) => server.url).join(','), PATIENT);
     expect(await write('1')).toBe('OK');
     const next = servers[at] as RedisNode;
     await follow(next);
@@ -63,7 +63,7 @@ describe.each([1, 3])('one seed, a name behind which the master changes, %d conn
   beforeEach(async () => {
     await startServers(2);
     service = await startRedisLink((servers[0] as RedisNode).port);
-    redis = await openRedis(service.url, { connectionsPerMaster });
+    redis = await openRedis(service.url, { ...PATIENT, connectionsPerMaster });
     expect(await write('1')).toBe('OK');
   });
 

@@ -11,7 +11,7 @@ import { RedisSessionStore } from '../../src/session/redis-store.ts';
 import { cacheStoreContract } from '../support/cache-store-contract.ts';
 import { describeRateLimitStore } from '../support/rate-limit-store-contract.ts';
 import { ACL_PASSWORD, ACL_USER, createAclUser, documentedRules } from '../support/redis-acl.ts';
-import { openRedis, redisOptions, soonMs } from '../support/redis-client.ts';
+import { openRedis, PATIENT, redisOptions, soonMs } from '../support/redis-client.ts';
 import { startCluster } from '../support/redis-cluster.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { makeTls, type TestTls, trustOf } from '../support/redis-tls.ts';
@@ -173,7 +173,7 @@ describe('a server whose certificate nobody vouches for', () => {
       expect(await node.command('CLIENT', 'LIST')).not.toContain('name=pannier');
       redis.close();
     }
-    const trusting = await openRedis(node.url, { ...login, tlsFiles: trustOf(tls.authority) });
+    const trusting = await openRedis(node.url, { ...PATIENT, ...login, tlsFiles: trustOf(tls.authority) });
     expect(await trusting.send('k', ['GET', 'k'], soonMs())).toBeNull();
     trusting.close();
     await node.stop();
@@ -187,6 +187,7 @@ describe('the documented user', () => {
     const node = await startRedis();
     await createAclUser(node, { prefix: PREFIX });
     const redis = await openRedis(node.url, {
+      ...PATIENT,
       credentials: async () => ({ username: ACL_USER, password: ACL_PASSWORD }),
     });
     const name = keyspace.session('x');
@@ -210,6 +211,7 @@ describe('the documented user', () => {
     await createAclUser(node, { prefix: PREFIX });
     await node.command('ACL', 'SETUSER', ACL_USER, '-hset');
     const redis = await openRedis(node.url, {
+      ...PATIENT,
       credentials: async () => ({ username: ACL_USER, password: ACL_PASSWORD }),
     });
     const script = defineScript('writes', "return redis.call('HSET', KEYS[1], 'a', '1')");
