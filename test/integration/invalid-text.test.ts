@@ -3,6 +3,7 @@
  * list of sessions with another.
  */
 import { Status } from '../../src/grpc/status.ts';
+import { waitUntilReady } from '../support/fleet.ts';
 import { connectRaw, type RawClient } from '../support/grpc-raw-client.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { type Sidecar, startSidecar } from '../support/sidecar.ts';
@@ -40,10 +41,13 @@ describe.each([
   let client: RawClient;
 
   beforeAll(async () => {
-    sidecar = await startSidecar({
-      PANNIER_TRANSPORT: transport,
-      ...(store === 'redis' ? { PANNIER_REDIS_URL: server.url, PANNIER_KEY_PREFIX: `${transport}:` } : {}),
-    });
+    const redis = {
+      PANNIER_REDIS_URL: server.url,
+      PANNIER_KEY_PREFIX: `${transport}:`,
+      PANNIER_REDIS_TIMEOUT_MS: '5000',
+    };
+    sidecar = await startSidecar({ PANNIER_TRANSPORT: transport, ...(store === 'redis' ? redis : {}) });
+    await waitUntilReady(sidecar);
     client = connectRaw(sidecar.address);
   }, 60_000);
 
