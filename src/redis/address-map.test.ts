@@ -1,14 +1,12 @@
 /**
  * Which announced addresses are reached elsewhere.
  */
-import { parseAddressMap } from '../config/address-map.ts';
+import { addressMapOf } from '../../test/support/redis-address-map.ts';
 import { addressText, parseAddressText } from './address.ts';
-import { createAddressMap, NO_ADDRESS_MAP, reachableAddress } from './address-map.ts';
+import { NO_ADDRESS_MAP, reachableAddress } from './address-map.ts';
 
 function reached(text: string, announced: string): string {
-  const parsed = parseAddressMap(text);
-  const map = createAddressMap('mappings' in parsed ? parsed.mappings : []);
-  return addressText(reachableAddress(map, parseAddressText(announced, '')));
+  return addressText(reachableAddress(addressMapOf(text), parseAddressText(announced, '')));
 }
 
 const MAP = '10.0.0.5:6379=one.example:7000,10.0.0.5=two.example,one.example:7000=three.example,[fd00::1]=[::1]:9';

@@ -2,9 +2,8 @@
  * A Cluster behind a NAT: its nodes announce addresses at which nobody listens, and the address map leads to them. Slots that migrate show
  * that MOVED and ASK are mapped too.
  */
-import { parseAddressMap } from '../../src/config/address-map.ts';
-import { createAddressMap } from '../../src/redis/address-map.ts';
 import type { Redis } from '../../src/redis/redis.ts';
+import { addressMapOf } from '../support/redis-address-map.ts';
 import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
 import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
 import { freePort, type RedisNode } from '../support/redis-server.ts';
@@ -26,8 +25,7 @@ beforeAll(async () => {
     return slots.every((reply) => announcedPorts.every((port) => JSON.stringify(reply).includes(String(port))));
   });
   const entries = cluster.nodes.map(({ port }, index) => `127.0.0.1:${announcedPorts[index]}=localhost:${port}`);
-  const parsed = parseAddressMap(entries.join(','));
-  const addressMap = createAddressMap('mappings' in parsed ? parsed.mappings : []);
+  const addressMap = addressMapOf(entries.join(','));
   redis = await openRedis(cluster.urls, { ...PATIENT, addressMap });
 });
 

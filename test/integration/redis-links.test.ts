@@ -6,6 +6,7 @@ import { noRedisMetrics, type RedisOptions } from '../../src/redis/options.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import { defineScript } from '../../src/redis/script.ts';
 import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
+import { commandCalls } from '../support/redis-command-stats.ts';
 import { type RedisLink, startRedisLink } from '../support/redis-link.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
@@ -55,11 +56,6 @@ async function outcomeOf(promise: Promise<unknown>): Promise<string> {
   } catch (error) {
     return error instanceof StoreError ? error.kind : `not a StoreError: ${String(error)}`;
   }
-}
-
-async function callsOf(command: string): Promise<number> {
-  const stats = String(await node.command('INFO', 'commandstats'));
-  return Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(stats)?.[1] ?? 0);
 }
 
 function get(key: string): Promise<string> {
@@ -117,7 +113,7 @@ test('many large reads at once are all answered, a few at a time, and do not cos
     return (reply as Buffer).length;
   });
   const run = await waitFor('an answer', async () => {
-    const count = await callsOf('get');
+    const count = await commandCalls(node, ['get']);
     return answered > 0 ? count : undefined;
   });
   expect(run).toBeLessThanOrEqual(answered + 16);
@@ -135,7 +131,7 @@ test('a half-open connection is dropped in time under a steady stream of writes'
       void outcomeOf(redis.run(write, ['a'], [argument], soonMs(DEADLINE_MS)));
     }
   }, 5);
-  await waitFor('calls answered', async () => (await callsOf('evalsha')) > 100);
+  await waitFor('calls answered', async () => (await commandCalls(node, ['evalsha'])) > 100);
   const cutAtMs = performance.now();
   link.discardExisting();
   await waitFor('the loss', () => losses.length > 0);

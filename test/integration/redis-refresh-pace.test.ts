@@ -6,6 +6,7 @@ import { createRedis, type Redis } from '../../src/redis/redis.ts';
 import { createTopologySource } from '../../src/redis/topology-source.ts';
 import { redisOptions, soonMs } from '../support/redis-client.ts';
 import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
+import { commandCalls } from '../support/redis-command-stats.ts';
 import { type RedisLink, startRedisLink } from '../support/redis-link.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
@@ -41,8 +42,7 @@ async function openRoles(urls: string, changes: Partial<RedisOptions> = {}): Pro
 }
 
 async function topologyRequests(node: RedisNode): Promise<number> {
-  const info = String(await node.command('INFO', 'commandstats'));
-  return Number(/cmdstat_cluster\|slots:calls=(\d+)/.exec(info)?.[1] ?? 0);
+  return await commandCalls(node, ['cluster|slots']);
 }
 
 async function elapsed(sinceMs: number, durationMs: number): Promise<void> {

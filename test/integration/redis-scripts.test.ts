@@ -6,6 +6,7 @@ import type { Redis } from '../../src/redis/redis.ts';
 import { defineScript, type Script } from '../../src/redis/script.ts';
 import { openRedis, soonMs } from '../support/redis-client.ts';
 import { startCluster } from '../support/redis-cluster.ts';
+import { commandCalls } from '../support/redis-command-stats.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -38,7 +39,7 @@ async function inputBytes(): Promise<number> {
 }
 
 async function loads(): Promise<number> {
-  return Number(/cmdstat_script\|load:calls=(\d+)/.exec(String(await node.command('INFO', 'commandstats')))?.[1] ?? 0);
+  return await commandCalls(node, ['script|load']);
 }
 
 /** Bytes that Redis received for so many concurrent calls, all of which succeed. */

@@ -1,14 +1,15 @@
 /**
  * Real Sentinels decide who the master is: sidecars follow a failover however it comes about, and never write to the old master after it.
  */
-import { parseAddressMap } from '../../src/config/address-map.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import { StoreError } from '../../src/lib/store-error.ts';
 import type { Credentials } from '../../src/redis/address.ts';
-import { type AddressMap, createAddressMap } from '../../src/redis/address-map.ts';
+import type { AddressMap } from '../../src/redis/address-map.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import { type CacheSidecar, startCacheSidecar } from '../support/cache-redis.ts';
+import { addressMapOf } from '../support/redis-address-map.ts';
 import { openRedis, soonMs } from '../support/redis-client.ts';
+import { commandCalls } from '../support/redis-command-stats.ts';
 import {
   MASTER_NAME,
   masterPortOf,
@@ -90,8 +91,7 @@ function hasPassed(durationMs: number): () => boolean {
 }
 
 async function writesTo(server: RedisNode): Promise<number> {
-  const stats = String(await server.command('INFO', 'commandstats'));
-  return Number(/cmdstat_set:calls=(\d+)/.exec(stats)?.[1] ?? 0);
+  return await commandCalls(server, ['set']);
 }
 
 async function lockOut(server: RedisNode, user: string): Promise<void> {
@@ -191,8 +191,7 @@ test('a minority that names another master is not believed', async () => {
 }, 60_000);
 
 test('the address map leads to the masters that the Sentinels name, before and after a failover', async () => {
-  const parsed = parseAddressMap('127.0.0.1=localhost');
-  const master = await start({}, createAddressMap('mappings' in parsed ? parsed.mappings : []));
+  const master = await start({}, addressMapOf('127.0.0.1=localhost'));
   expect(used()).toEqual([`localhost:${master.port}`]);
   expect(await write('1')).toBe('OK');
   await master.kill();

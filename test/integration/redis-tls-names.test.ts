@@ -4,10 +4,10 @@
  */
 import dns from 'node:dns';
 import type { LookupFunction } from 'node:net';
-import { parseAddressMap } from '../../src/config/address-map.ts';
 import { type Logger, silentLogger } from '../../src/lib/logger.ts';
-import { type AddressMap, createAddressMap } from '../../src/redis/address-map.ts';
+import type { AddressMap } from '../../src/redis/address-map.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
+import { addressMapOf } from '../support/redis-address-map.ts';
 import { PATIENT, redisOptions, soonMs } from '../support/redis-client.ts';
 import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
 import { makeTls, type TestTls, trustOf } from '../support/redis-tls.ts';
@@ -51,11 +51,6 @@ function open(settings: { tlsServerName?: string; addressMap?: AddressMap }): vo
   const trust = { tlsFiles: trustOf(tls.authority), lookup, log };
   redis = createRedis(redisOptions(seeds, { ...PATIENT, ...trust, ...settings }));
   redis.start();
-}
-
-function mapOf(text: string): AddressMap {
-  const parsed = parseAddressMap(text);
-  return createAddressMap('mappings' in parsed ? parsed.mappings : []);
 }
 
 async function expectService(): Promise<void> {
@@ -111,13 +106,13 @@ test('another server name is refused', async () => {
 });
 
 test('with the announced address mapped to the name it is used, and its nodes have the mapped names', async () => {
-  open({ addressMap: mapOf('127.0.0.1=localhost') });
+  open({ addressMap: addressMapOf('127.0.0.1=localhost') });
   await expectService();
   expect(usedNodes()).toEqual(namesOf('localhost'));
   expect(lines).toEqual([]);
 });
 
 test('a mapped name is verified even if the server name would pass', async () => {
-  open({ addressMap: mapOf(`127.0.0.1=${OTHER_NAME}`), tlsServerName: 'localhost' });
+  open({ addressMap: addressMapOf(`127.0.0.1=${OTHER_NAME}`), tlsServerName: 'localhost' });
   await expectRefusal(namesOf(OTHER_NAME));
 });

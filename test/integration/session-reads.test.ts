@@ -4,6 +4,7 @@
 import type { Redis } from '../../src/redis/redis.ts';
 import type { IssuedSessionId, SessionRecord } from '../../src/session/session.ts';
 import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
+import { commandCalls } from '../support/redis-command-stats.ts';
 import { type RedisNode, startRedis } from '../support/redis-server.ts';
 import { createIn, type RecordedStore, recordedStore } from '../support/session-steps.ts';
 import { waitFor } from '../support/wait.ts';
@@ -33,8 +34,7 @@ async function read({ credential }: IssuedSessionId, touch: boolean): Promise<Se
 
 /** How often the server has executed a command, from within scripts too. */
 async function executions(command: string): Promise<number> {
-  const info = String(await server.command('INFO', 'commandstats'));
-  return Number(new RegExp(`^cmdstat_${command}:calls=(\\d+)`, 'm').exec(info)?.[1] ?? 0);
+  return await commandCalls(server, [command]);
 }
 
 test('a read costs one command for a guest and two for a user, and a third when the idle timeout is due to be renewed', async () => {

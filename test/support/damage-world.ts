@@ -2,11 +2,10 @@
  * A sidecar on a Redis whose values a test damages, and what must be seen of each damage.
  */
 import { createClient } from '@redis/client';
-import { readMetric } from './fleet.ts';
+import { readMetric, waitUntilReady } from './fleet.ts';
 import { connectPannier, type PannierClient } from './pannier-client.ts';
 import { type RedisNode, startRedis } from './redis-server.ts';
 import { type Sidecar, startSidecar } from './sidecar.ts';
-import { waitFor } from './wait.ts';
 
 export interface DamageWorld {
   readonly redis: RedisNode;
@@ -34,7 +33,7 @@ export async function startDamageWorld(): Promise<DamageWorld> {
   await raw.connect();
   const sidecar = await startSidecar({ PANNIER_REDIS_URL: redis.url, PANNIER_REDIS_TIMEOUT_MS: '5000' });
   const client = connectPannier(sidecar.address);
-  await waitFor('Redis', async () => (await fetch(`${sidecar.adminUrl}/readyz`)).status === 200);
+  await waitUntilReady(sidecar);
 
   async function keysOf(pattern: string): Promise<string[]> {
     return ((await redis.command('KEYS', `pannier:${pattern}`)) as unknown[]).map(String);
