@@ -86,7 +86,7 @@ bench: node_modules/.installed dist/main.mjs ## start time, memory, cost per cal
 	node bench/policy-reload.ts $(ARGS)
 
 bench-transport: node_modules/.installed dist/main.mjs ## what a call costs on each transport, beside node:http2 and grpc-go, in one run
-	node bench/transports.ts $(ARGS)
+	node bench/transport.ts $(ARGS)
 
 bench-redis: node_modules/.installed ## CPU of Redis per decision, cache access and session read, beside bare commands
 	node bench/redis.ts $(ARGS)

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 
 export type GoProgram = { readonly path: string } | { readonly missing: string };
 
-const BUILD_MS_MAX = 300_000;
+const MAX_BUILD_MS = 300_000;
 const cacheDirectory = join(import.meta.dirname, '..', 'node_modules', '.cache', 'pannier-bench');
 
 /** `directory` is relative to bench/. */
@@ -20,7 +20,7 @@ export function buildGoProgram(directory: 'load' | 'peers/grpc-go'): GoProgram {
   const built = spawnSync('go', ['build', '-buildvcs=false', '-o', path, '.'], {
     cwd: join(import.meta.dirname, directory),
     encoding: 'utf8',
-    timeout: BUILD_MS_MAX,
+    timeout: MAX_BUILD_MS,
   });
   if (built.error !== undefined) {
     const { code } = built.error as NodeJS.ErrnoException;

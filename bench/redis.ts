@@ -6,7 +6,7 @@
  * that is not met is an exit code with --strict only. `ARGS=--help` lists the arguments.
  */
 import { spawnSync } from 'node:child_process';
-import { openRedis } from '../test/support/redis-client.ts';
+import { openRedis } from '../test/support/redis/client.ts';
 import { readArguments } from './arguments.ts';
 import { chooseCores } from './cores.ts';
 import { add, type Figures, LOADS, type LoadName, measure } from './redis/load.ts';

@@ -23,9 +23,9 @@ import { type PhaseMemory, ResidentWatch } from './soak/resident-watch.ts';
 
 /** As the chart and the injector set them for a container of 192Mi; test/chart and inject-pod.test.ts hold them to it. */
 const HEAP_FLAGS = '--max-semi-space-size=4 --max-old-space-size=96';
-const RESIDENT_MB_MAX = (192 * 1_048_576) / 1_000_000;
+const MAX_RESIDENT_MB = (192 * 1_048_576) / 1_000_000;
 /** What a half of a phase may need more than the half before it: garbage that V8 has not collected yet. */
-const GROWTH_MB_MAX = 12;
+const MAX_GROWTH_MB = 12;
 /** Several times what the store of limits holds. */
 const FILL_SUBJECTS = 300_000;
 /** Of the subjects, checked after all stores are full. */
@@ -34,11 +34,11 @@ const LAST_SHARE = 0.1;
 const CHECKS_TIME_SHARE = 0.8;
 /** Several times what the stores hold. */
 const CACHE_ENTRIES = 30_000;
-const SESSIONS_MAX = 200_000;
+const MAX_SESSIONS = 200_000;
 /** So many refusals show that the store of sessions is full. */
 const REFUSED_SESSIONS = 500;
 const PROGRESS_MS = 5_000;
-const FAILURES_MAX = 20;
+const MAX_FAILURES = 20;
 const OK = '0';
 const RESOURCE_EXHAUSTED = '8';
 
@@ -61,16 +61,16 @@ class MemorySoak {
   constructor(options: MemorySoakOptions, sidecar: BenchServer) {
     this.#options = options;
     this.#sidecar = sidecar;
-    this.#endMs = this.#startMs + options.minutesMax * 60_000;
+    this.#endMs = this.#startMs + options.maxMinutes * 60_000;
     this.#caller = new GrpcCaller(sidecar.address);
     this.#resident = new ResidentWatch(sidecar.pid);
   }
 
   /** Whether it passed. */
   async run(): Promise<boolean> {
-    const { subjects, minutesMax } = this.#options;
+    const { subjects, maxMinutes } = this.#options;
     const lastSubjects = Math.round(subjects * LAST_SHARE);
-    const checksEndMs = this.#startMs + minutesMax * 60_000 * CHECKS_TIME_SHARE;
+    const checksEndMs = this.#startMs + maxMinutes * 60_000 * CHECKS_TIME_SHARE;
     await this.#check(Math.min(FILL_SUBJECTS, subjects - lastSubjects), checksEndMs);
     const filled = this.#resident.endPhase('limits fill up');
     await this.#check(subjects - lastSubjects, checksEndMs);
@@ -84,9 +84,9 @@ class MemorySoak {
     this.#caller.close();
     this.#resident.close();
     say('');
-    for (const { name, firstHalfMbMax, secondHalfMbMax } of [filled, checked, filledAll, last]) {
+    for (const { name, maxFirstHalfMb, maxSecondHalfMb } of [filled, checked, filledAll, last]) {
       say(
-        `${name}: resident at most ${firstHalfMbMax.toFixed(1)} MB, in the second half ${secondHalfMbMax.toFixed(1)} MB`,
+        `${name}: resident at most ${maxFirstHalfMb.toFixed(1)} MB, in the second half ${maxSecondHalfMb.toFixed(1)} MB`,
       );
     }
     return this.#judge({ isAlive, refusedSessions, flatPhases: [checked, last] });
@@ -96,7 +96,7 @@ class MemorySoak {
   async #check(subjects: number, endMs: number): Promise<void> {
     let batches = 0;
     const next = (): Call | undefined => {
-      if (this.#subjects >= subjects || performance.now() >= endMs || this.#failureCount >= FAILURES_MAX) {
+      if (this.#subjects >= subjects || performance.now() >= endMs || this.#failureCount >= MAX_FAILURES) {
         return undefined;
       }
       const call = checkBatch(this.#subjects);
@@ -124,7 +124,7 @@ class MemorySoak {
     let sessions = 0;
     let refused = 0;
     await this.#caller.run(
-      () => this.#next(sessions < SESSIONS_MAX && refused < REFUSED_SESSIONS, () => createSession(sessions++)),
+      () => this.#next(sessions < MAX_SESSIONS && refused < REFUSED_SESSIONS, () => createSession(sessions++)),
       (ended) => {
         this.#expect('CreateSession', ended, [OK, RESOURCE_EXHAUSTED]);
         refused += ended.status === RESOURCE_EXHAUSTED ? 1 : 0;
@@ -135,7 +135,7 @@ class MemorySoak {
   }
 
   #next(isMore: boolean, create: () => Call): Call | undefined {
-    const mayGoOn = performance.now() < this.#endMs && this.#failureCount < FAILURES_MAX;
+    const mayGoOn = performance.now() < this.#endMs && this.#failureCount < MAX_FAILURES;
     return isMore && mayGoOn ? create() : undefined;
   }
 
@@ -164,27 +164,27 @@ class MemorySoak {
   }
 
   #whyEarly(): string {
-    return this.#failureCount >= FAILURES_MAX ? 'ended early by failures' : 'as many as there was time for';
+    return this.#failureCount >= MAX_FAILURES ? 'ended early by failures' : 'as many as there was time for';
   }
 
   #judge(outcome: { isAlive: boolean; refusedSessions: number; flatPhases: readonly PhaseMemory[] }): boolean {
-    const { subjects, subjectsMin } = this.#options;
+    const { subjects, minSubjects } = this.#options;
     const seconds = Math.round((performance.now() - this.#startMs) / 1_000);
     const failures = [...this.#failures].map(([failure, count]) => `${count} x ${failure}`).join(', ');
     const left = this.#subjects < subjects ? ` of ${subjects}, ${this.#whyEarly()}` : '';
     const verdicts: [boolean, string][] = [
       [outcome.isAlive, `the sidecar is ${outcome.isAlive ? 'alive' : 'gone'}`],
       [this.#failureCount === 0, `${this.#failureCount} unexpected answers, expected 0 ${failures}`],
-      [this.#subjects >= subjectsMin, `${this.#subjects} subjects${left}, expected at least ${subjectsMin}`],
+      [this.#subjects >= minSubjects, `${this.#subjects} subjects${left}, expected at least ${minSubjects}`],
       [outcome.refusedSessions > 0, `${outcome.refusedSessions} sessions refused by a full store, expected some`],
       [
-        this.#resident.mbMax < RESIDENT_MB_MAX,
-        `resident at most ${this.#resident.mbMax.toFixed(1)} MB, expected below ${RESIDENT_MB_MAX.toFixed(1)}`,
+        this.#resident.maxMb < MAX_RESIDENT_MB,
+        `resident at most ${this.#resident.maxMb.toFixed(1)} MB, expected below ${MAX_RESIDENT_MB.toFixed(1)}`,
       ],
-      ...outcome.flatPhases.map(({ name, firstHalfMbMax, secondHalfMbMax }): [boolean, string] => {
-        const growthMb = secondHalfMbMax - firstHalfMbMax;
-        const text = `${name}: resident grew by ${growthMb.toFixed(1)} MB, expected less than ${GROWTH_MB_MAX}`;
-        return [growthMb < GROWTH_MB_MAX, text];
+      ...outcome.flatPhases.map(({ name, maxFirstHalfMb, maxSecondHalfMb }): [boolean, string] => {
+        const growthMb = maxSecondHalfMb - maxFirstHalfMb;
+        const text = `${name}: resident grew by ${growthMb.toFixed(1)} MB, expected less than ${MAX_GROWTH_MB}`;
+        return [growthMb < MAX_GROWTH_MB, text];
       }),
     ];
     say(`${seconds} s`);

@@ -15,18 +15,18 @@ import { LiveHeap } from './soak/live-heap.ts';
 import { HELP, parseOptions, type SoakOptions } from './soak/options.ts';
 import { CONNECTIONS_PER_WAVE, type WaveCounts, WaveMaker } from './soak/wave.ts';
 
-const WAVE_CALLS_MAX = 250_000;
+const MAX_WAVE_CALLS = 250_000;
 /** Of the calls: what is live before that is still being filled. */
 const SETTLED_SHARE = 0.1;
 const HALF = 0.5;
 const PROGRESS_MS = 5_000;
 /** After this many the run ends: the rest would say the same. */
-const FAILURES_MAX = 1_000;
+const MAX_FAILURES = 1_000;
 
 interface Outcome {
   readonly leastLiveBytes: number;
   readonly lastLiveBytes: number;
-  readonly residentMbMax: number;
+  readonly maxResidentMb: number;
   readonly waves: number;
   readonly elapsedMs: number;
   readonly counts: WaveCounts;
@@ -63,20 +63,20 @@ async function soak(options: SoakOptions, program: string): Promise<Outcome> {
   const sidecar = await startSidecar({ PANNIER_TRANSPORT: options.transport, ...heap.environment }, cores.server);
   const waves = new WaveMaker({ program, core: cores.load });
   const counts: WaveCounts = { answered: 0, cancelled: 0, tooLate: 0, failures: new Map() };
-  const waveCalls = Math.min(WAVE_CALLS_MAX, Math.ceil(options.calls / 10));
+  const waveCalls = Math.min(MAX_WAVE_CALLS, Math.ceil(options.calls / 10));
   const startMs = performance.now();
   let saidMs = startMs;
   let leastLiveBytes = Number.POSITIVE_INFINITY;
-  let residentMbMax = 0;
+  let maxResidentMb = 0;
   let waveCount = 0;
-  while (callsOf(counts) < options.calls && sum(counts.failures.values()) < FAILURES_MAX) {
+  while (callsOf(counts) < options.calls && sum(counts.failures.values()) < MAX_FAILURES) {
     addUp(counts, await waves.run(sidecar.address, waveCalls));
     waveCount += 1;
     if (!isRunning(sidecar.pid)) {
       sayFailures(counts);
       throw new Error(`Cannot soak: the sidecar ended after ${callsOf(counts)} calls, wanted ${options.calls}`);
     }
-    residentMbMax = Math.max(residentMbMax, residentMegabytes(sidecar.pid));
+    maxResidentMb = Math.max(maxResidentMb, residentMegabytes(sidecar.pid));
     const share = callsOf(counts) / options.calls;
     const isFirst = leastLiveBytes === Number.POSITIVE_INFINITY && share >= SETTLED_SHARE;
     if (isFirst || performance.now() - saidMs >= PROGRESS_MS) {
@@ -98,7 +98,7 @@ async function soak(options: SoakOptions, program: string): Promise<Outcome> {
   return {
     leastLiveBytes,
     lastLiveBytes,
-    residentMbMax,
+    maxResidentMb,
     waves: waveCount,
     elapsedMs,
     counts,
@@ -129,7 +129,7 @@ function judge(options: SoakOptions, outcome: Outcome): boolean {
   const { counts, leastLiveBytes, lastLiveBytes } = outcome;
   const growth = lastLiveBytes - leastLiveBytes;
   const failures = sum(counts.failures.values());
-  const hasGrown = growth >= options.growthBytesMax;
+  const hasGrown = growth >= options.maxGrowthBytes;
   say('');
   say(
     `${callsOf(counts)} calls in ${Math.round(outcome.elapsedMs / 1_000)} s over ${outcome.waves * CONNECTIONS_PER_WAVE} connections`,
@@ -138,9 +138,9 @@ function judge(options: SoakOptions, outcome: Outcome): boolean {
   say(
     `live at least ${megabytes(leastLiveBytes)} MB between the first tenth and the half, at the end ${megabytes(lastLiveBytes)} MB`,
   );
-  say(`resident at most ${outcome.residentMbMax.toFixed(1)} MB`);
+  say(`resident at most ${outcome.maxResidentMb.toFixed(1)} MB`);
   say(
-    `${hasGrown ? 'FAILED' : 'passed'}: grew by ${megabytes(growth)} MB, wanted below ${megabytes(options.growthBytesMax)}`,
+    `${hasGrown ? 'FAILED' : 'passed'}: grew by ${megabytes(growth)} MB, wanted below ${megabytes(options.maxGrowthBytes)}`,
   );
   say(`${failures > 0 ? 'FAILED' : 'passed'}: ${failures} calls failed, wanted 0`);
   sayFailures(counts);

@@ -6,7 +6,7 @@
  * one, the pattern here says as much as a pattern can.
  */
 import { PREFIX, type SettingName, type SettingRow } from '../src/config/settings.ts';
-import { SETTABLE } from '../src/kubernetes/values.ts';
+import { SETTABLE } from '../src/injection/values.ts';
 
 type Schema = Readonly<Record<string, unknown>>;
 

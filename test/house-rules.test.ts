@@ -5,17 +5,19 @@ import { readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { repositoryFiles, repositoryRoot } from './support/repository.ts';
 
-const LINES_MAX = 400;
+const MAX_LINES = 400;
 
-/** Each room and the rooms it may import from besides itself. The picture: docs/architecture.md. */
-const ROOMS: Record<string, readonly string[]> = {
+/** Each module and the modules that it may import besides itself. The tree: docs/internals/architecture.md. */
+const MODULES: Record<string, readonly string[]> = {
   main: ['commands', 'lib'],
-  commands: ['app', 'kubernetes', 'config', 'observability', 'grpc', 'redis', 'lib'],
+  commands: ['app', 'injector', 'manifests', 'injection', 'config', 'observability', 'grpc', 'redis', 'lib'],
   app: ['rate-limit', 'session', 'cache', 'near', 'grpc', 'redis', 'config', 'observability', 'lib'],
   'rate-limit': ['near', 'redis', 'grpc', 'config', 'observability', 'lib'],
   session: ['near', 'redis', 'grpc', 'config', 'observability', 'lib'],
   cache: ['near', 'redis', 'grpc', 'config', 'observability', 'lib'],
-  kubernetes: ['config', 'observability', 'lib'],
+  injector: ['injection', 'config', 'observability', 'lib'],
+  manifests: ['injection', 'lib'],
+  injection: ['config', 'lib'],
   near: ['redis', 'lib'],
   redis: ['lib'],
   grpc: ['lib'],
@@ -34,10 +36,9 @@ function read(path: string): string {
   return readFileSync(join(repositoryRoot, path), 'utf8');
 }
 
-/** The composition root may have more than one file: all are `app`. */
-function roomOf(path: string): string {
+function moduleOf(path: string): string {
   const [, first = ''] = path.split('/');
-  return first.endsWith('.ts') ? first.replace(/(-\w+)*\.ts$/, '') : first;
+  return first.replace(/\.ts$/, '');
 }
 
 function importsOf(path: string): string[] {
@@ -46,18 +47,18 @@ function importsOf(path: string): string[] {
 }
 
 describe('imports', () => {
-  test('follow the direction of the rooms', () => {
+  test('follow the direction of the modules', () => {
     const wrong: string[] = [];
     for (const path of sourceFiles.filter((file) => !file.endsWith('.test.ts'))) {
-      const room = roomOf(path);
-      const allowed = ROOMS[room];
+      const module = moduleOf(path);
+      const allowed = MODULES[module];
       if (allowed === undefined) {
-        wrong.push(`${path} lies in the unknown room ${room}`);
+        wrong.push(`${path} lies in the unknown module ${module}`);
         continue;
       }
       for (const target of importsOf(path)) {
-        const targetRoom = roomOf(target);
-        if (targetRoom !== room && !allowed.includes(targetRoom)) {
+        const targetModule = moduleOf(target);
+        if (targetModule !== module && !allowed.includes(targetModule)) {
           wrong.push(`${path} imports ${target}`);
         }
       }
@@ -83,9 +84,62 @@ describe('imports', () => {
   });
 });
 
+describe('names', () => {
+  test('of exports have one meaning', () => {
+    const places = new Map<string, string[]>();
+    for (const path of sourceFiles.filter((file) => !file.endsWith('.test.ts'))) {
+      const declared = read(path).matchAll(
+        /^export (?:async )?(?:abstract )?(?:function\*?|const|let|class|interface|type) (\w+)/gm,
+      );
+      for (const name of new Set([...declared].map((match) => match[1] ?? ''))) {
+        places.set(name, [...(places.get(name) ?? []), path]);
+      }
+    }
+    expect([...places].filter(([, paths]) => paths.length > 1)).toEqual([]);
+  });
+
+  test('of siblings differ by more than one letter', () => {
+    const siblings = new Map<string, Set<string>>();
+    for (const path of ownFiles) {
+      const name =
+        path
+          .split('/')
+          .at(-1)
+          ?.replace(/(\.test)?\.ts$/, '') ?? '';
+      siblings.set(dirname(path), (siblings.get(dirname(path)) ?? new Set()).add(name));
+    }
+    const alike = [...siblings].flatMap(([directory, names]) =>
+      [...names].flatMap((name) =>
+        [...names]
+          .filter((other) => name < other && differByOneLetter(name, other))
+          .map((other) => `${directory}: ${name}, ${other}`),
+      ),
+    );
+    expect(alike).toEqual([]);
+  });
+
+  test('of bounds begin with max or min', () => {
+    const wrong = ownFiles.filter((path) => {
+      const text = read(path).replaceAll(/MALLOC_ARENA_MAX|PADDING_STRATEGY_MAX|PANNIER_\w+/g, '');
+      return path !== 'test/house-rules.test.ts' && /\b[A-Z][A-Z0-9_]*_(MAX|MIN)\b/.test(text);
+    });
+    expect(wrong).toEqual([]);
+  });
+});
+
+/** One letter more, one less, or one exchanged. */
+function differByOneLetter(left: string, right: string): boolean {
+  const [short, long] = left.length <= right.length ? [left, right] : [right, left];
+  if (short.length === long.length) {
+    return [...short].filter((letter, index) => letter !== long[index]).length === 1;
+  }
+  const isOneLonger = long.length === short.length + 1;
+  return isOneLonger && [...long].some((_, index) => long.slice(0, index) + long.slice(index + 1) === short);
+}
+
 describe('source files', () => {
-  test(`have at most ${LINES_MAX} lines`, () => {
-    const long = ownFiles.filter((path) => read(path).split('\n').length - 1 > LINES_MAX);
+  test(`have at most ${MAX_LINES} lines`, () => {
+    const long = ownFiles.filter((path) => read(path).split('\n').length - 1 > MAX_LINES);
     expect(long).toEqual([]);
   });
 

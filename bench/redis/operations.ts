@@ -9,14 +9,14 @@
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';
 import type { AlgorithmName, LimitSpec } from '../../src/config/policy-file.ts';
 import { systemClock } from '../../src/lib/clock.ts';
-import { ALGORITHMS } from '../../src/rate-limit/algorithms/index.ts';
-import { compileLimits } from '../../src/rate-limit/policy.ts';
+import { ALGORITHMS } from '../../src/rate-limit/algorithms/algorithm.ts';
+import { compileLimits } from '../../src/rate-limit/model.ts';
 import { RedisRateLimitStore } from '../../src/rate-limit/redis-store.ts';
 import { createKeyspace, type Keyspace } from '../../src/redis/keyspace.ts';
+import { defineScript } from '../../src/redis/lua-script.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { defineScript } from '../../src/redis/script.ts';
+import type { SessionCredential } from '../../src/session/model.ts';
 import { RedisSessionStore } from '../../src/session/redis-store.ts';
-import type { SessionCredential } from '../../src/session/session.ts';
 
 export interface Operation {
   readonly name: string;

@@ -7,8 +7,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const REPORTER = join(import.meta.dirname, '..', '..', 'test', 'support', 'heap-report.ts');
-const ANSWER_MS_MAX = 10_000;
+const REPORTER = join(import.meta.dirname, '..', '..', 'test', 'support', 'sidecar', 'heap-report.ts');
+const MAX_ANSWER_MS = 10_000;
 const POLL_MS = 10;
 /** One collection can leave what the next one finds: finalizers, sockets that were just closed. */
 const READS = 3;
@@ -43,7 +43,7 @@ export class LiveHeap {
   async #readOnce(pid: number): Promise<number> {
     const before = this.#report().reports;
     process.kill(pid, 'SIGUSR2');
-    const endMs = performance.now() + ANSWER_MS_MAX;
+    const endMs = performance.now() + MAX_ANSWER_MS;
     while (performance.now() < endMs) {
       const report = this.#report();
       if (report.reports > before) {
@@ -51,7 +51,7 @@ export class LiveHeap {
       }
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
-    throw new Error(`Cannot read the live heap: the sidecar did not answer within ${ANSWER_MS_MAX} ms`);
+    throw new Error(`Cannot read the live heap: the sidecar did not answer within ${MAX_ANSWER_MS} ms`);
   }
 
   #report(): HeapReport {

@@ -5,8 +5,8 @@ import { parseArgs } from 'node:util';
 
 export interface MemorySoakOptions {
   readonly subjects: number;
-  readonly subjectsMin: number;
-  readonly minutesMax: number;
+  readonly minSubjects: number;
+  readonly maxMinutes: number;
 }
 
 export const HELP = `make soak-memory ARGS="...": more than fits into the memory stores of the built sidecar, with the heap flags of a container
@@ -18,10 +18,10 @@ of 192Mi. The sidecar must answer until the end, and its resident memory must st
   --help            this text
 `;
 
-const COUNT_MIN = 100_000;
+const MIN_COUNT = 100_000;
 /** As many as eight digits can name. */
-const COUNT_MAX = 90_000_000;
-const MINUTES_MAX = 1_440;
+const MAX_COUNT = 90_000_000;
+const MAX_MINUTES = 1_440;
 
 /** Undefined: the help was asked for. Throws with a text for the caller if an argument is invalid. */
 export function parseMemoryOptions(args: readonly string[]): MemorySoakOptions | undefined {
@@ -37,10 +37,10 @@ export function parseMemoryOptions(args: readonly string[]): MemorySoakOptions |
   if (values.help) {
     return undefined;
   }
-  const subjects = readNumber('--subjects', values.subjects, { min: COUNT_MIN, max: COUNT_MAX });
-  const subjectsMin = readNumber('--min-subjects', values['min-subjects'], { min: COUNT_MIN, max: COUNT_MAX });
-  const minutesMax = readNumber('--minutes', values.minutes, { min: 1, max: MINUTES_MAX });
-  return { subjects, subjectsMin: Math.min(subjects, subjectsMin), minutesMax };
+  const subjects = readNumber('--subjects', values.subjects, { min: MIN_COUNT, max: MAX_COUNT });
+  const minSubjects = readNumber('--min-subjects', values['min-subjects'], { min: MIN_COUNT, max: MAX_COUNT });
+  const maxMinutes = readNumber('--minutes', values.minutes, { min: 1, max: MAX_MINUTES });
+  return { subjects, minSubjects: Math.min(subjects, minSubjects), maxMinutes };
 }
 
 function readNumber(name: string, text: string, { min, max }: { min: number; max: number }): number {

@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 
 export interface SoakOptions {
   readonly calls: number;
-  readonly growthBytesMax: number;
+  readonly maxGrowthBytes: number;
   readonly transport: string;
 }
 
@@ -17,9 +17,9 @@ export const HELP = `make soak ARGS="...": many calls against the built sidecar,
   --help            this text
 `;
 
-const CALLS_MIN = 100_000;
-const CALLS_MAX = 10_000_000_000;
-const GROWTH_MB_MAX = 1_000;
+const MIN_CALLS = 100_000;
+const MAX_CALLS = 10_000_000_000;
+const MAX_GROWTH_MB = 1_000;
 
 /** Undefined: the help was asked for. Throws with a text for the caller on what it does not know. */
 export function parseOptions(args: readonly string[]): SoakOptions | undefined {
@@ -36,12 +36,12 @@ export function parseOptions(args: readonly string[]): SoakOptions | undefined {
     return undefined;
   }
   const calls = Number(values.calls);
-  if (!(Number.isInteger(calls) && calls >= CALLS_MIN && calls <= CALLS_MAX)) {
-    throw new Error(`Cannot soak: --calls is ${values.calls}, wanted ${CALLS_MIN} to ${CALLS_MAX}`);
+  if (!(Number.isInteger(calls) && calls >= MIN_CALLS && calls <= MAX_CALLS)) {
+    throw new Error(`Cannot soak: --calls is ${values.calls}, wanted ${MIN_CALLS} to ${MAX_CALLS}`);
   }
   const growthMb = Number(values['growth-mb']);
-  if (!(growthMb > 0 && growthMb <= GROWTH_MB_MAX)) {
-    throw new Error(`Cannot soak: --growth-mb is ${values['growth-mb']}, wanted above 0 and at most ${GROWTH_MB_MAX}`);
+  if (!(growthMb > 0 && growthMb <= MAX_GROWTH_MB)) {
+    throw new Error(`Cannot soak: --growth-mb is ${values['growth-mb']}, wanted above 0 and at most ${MAX_GROWTH_MB}`);
   }
-  return { calls, growthBytesMax: growthMb * 1_000_000, transport: values.transport };
+  return { calls, maxGrowthBytes: growthMb * 1_000_000, transport: values.transport };
 }

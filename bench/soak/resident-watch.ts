@@ -7,15 +7,15 @@ const SAMPLE_MS = 200;
 
 export interface PhaseMemory {
   readonly name: string;
-  readonly firstHalfMbMax: number;
-  readonly secondHalfMbMax: number;
+  readonly maxFirstHalfMb: number;
+  readonly maxSecondHalfMb: number;
 }
 
 export class ResidentWatch {
   readonly #pid: number;
   readonly #timer: NodeJS.Timeout;
   #samples: number[] = [];
-  #mbMax = 0;
+  #maxMb = 0;
 
   constructor(pid: number) {
     this.#pid = pid;
@@ -23,8 +23,8 @@ export class ResidentWatch {
   }
 
   /** Over all phases. */
-  get mbMax(): number {
-    return this.#mbMax;
+  get maxMb(): number {
+    return this.#maxMb;
   }
 
   get mbNow(): number {
@@ -37,8 +37,8 @@ export class ResidentWatch {
     const half = Math.floor(this.#samples.length / 2);
     const phase = {
       name,
-      firstHalfMbMax: largest(this.#samples.slice(0, Math.max(1, half))),
-      secondHalfMbMax: largest(this.#samples.slice(half)),
+      maxFirstHalfMb: largest(this.#samples.slice(0, Math.max(1, half))),
+      maxSecondHalfMb: largest(this.#samples.slice(half)),
     };
     this.#samples = [];
     return phase;
@@ -51,7 +51,7 @@ export class ResidentWatch {
   #sample(): void {
     const mb = isRunning(this.#pid) ? residentMegabytes(this.#pid) : 0;
     this.#samples.push(mb);
-    this.#mbMax = Math.max(this.#mbMax, mb);
+    this.#maxMb = Math.max(this.#maxMb, mb);
   }
 }
 

@@ -15,7 +15,7 @@ import { type CallBytes, cacheGet, cacheSet, checkInlineLimit, SUBJECT_PLACEHOLD
 
 /** Few enough that all are there after the first tenth: what comes later is growth. */
 const KEYS = 2_000;
-const WAVE_MS_MAX = 300_000;
+const MAX_WAVE_MS = 300_000;
 /** The rude client lives this long, or as long as its wave. */
 const RUDE_MS = 300;
 const DEADLINE_EXCEEDED = '4';
@@ -98,7 +98,7 @@ export class WaveMaker {
   /** Resolves when all clients are gone. */
   async run(address: string, calls: number): Promise<WaveCounts> {
     const counts: WaveCounts = { answered: 0, cancelled: 0, tooLate: 0, failures: new Map() };
-    const rude = this.#launch(address, RUDE, ['-d', `${WAVE_MS_MAX}ms`]);
+    const rude = this.#launch(address, RUDE, ['-d', `${MAX_WAVE_MS}ms`]);
     const rudeEnd = once(rude, 'exit');
     const timer = setTimeout(() => rude.kill('SIGKILL'), RUDE_MS);
     await Promise.all(PARTS.map((part) => this.#runPart(address, part, Math.ceil(calls * part.share), counts)));
@@ -109,7 +109,7 @@ export class WaveMaker {
   }
 
   async #runPart(address: string, part: Part, calls: number, counts: WaveCounts): Promise<void> {
-    const child = this.#launch(address, part, ['-n', String(calls), '-d', `${WAVE_MS_MAX}ms`, ...part.flags]);
+    const child = this.#launch(address, part, ['-n', String(calls), '-d', `${MAX_WAVE_MS}ms`, ...part.flags]);
     const output = await text(child.stdout as NodeJS.ReadableStream);
     if (output === '') {
       addFailure(counts, `${part.name}: the client ended without a report`, 1);

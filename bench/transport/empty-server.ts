@@ -3,14 +3,14 @@
  * once, on one of our transports. What a transport costs by itself. Prints {"tcp": PORT}.
  */
 import type { AnyMethod } from '../../src/grpc/method.ts';
-import type { Transport, TransportOptions } from '../../src/grpc/transports/transport.ts';
+import type { Transport, TransportOptions } from '../../src/grpc/transport/transport.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { EMPTY_PATH } from './calls.ts';
 
 /** Loaded when asked for, so that the one without grpc-js does not hold it. */
 const starts: Record<string, () => Promise<(options: TransportOptions) => Promise<Transport>>> = {
-  'grpc-js': async () => (await import('../../src/grpc/transports/grpc-js.ts')).startGrpcJsTransport,
-  http2: async () => (await import('../../src/grpc/transports/http2/http2-transport.ts')).startHttp2Transport,
+  'grpc-js': async () => (await import('../../src/grpc/grpc-js/grpc-js-transport.ts')).startGrpcJsTransport,
+  http2: async () => (await import('../../src/grpc/http2/http2-transport.ts')).startHttp2Transport,
 };
 
 const EMPTY = Buffer.alloc(0);
@@ -19,7 +19,7 @@ const method: AnyMethod = {
   path: EMPTY_PATH,
   decode: (bytes: Buffer) => bytes,
   encode: (bytes: Buffer) => bytes,
-  handle: () => EMPTY,
+  handler: () => EMPTY,
 };
 
 const [name = '', socketPath = ''] = process.argv.slice(2);

@@ -32,8 +32,8 @@ export const HELP = `make bench-transport ARGS="...": what a call costs on each 
   --help           this text
 `;
 
-const SECONDS_MAX = 600;
-const ROUNDS_MAX = 100;
+const MAX_SECONDS = 600;
+const MAX_ROUNDS = 100;
 
 /** Undefined: the help was asked for. Throws with a text for the caller on what it does not know. */
 export function parseOptions(args: readonly string[]): BenchOptions | undefined {
@@ -60,8 +60,8 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
     throw new Error(`Cannot bench: --only is ${values.only.join(' ')}, wanted words of one row (--help lists them)`);
   }
   return {
-    secondsPerRow: numberOf('--seconds', values.seconds, SECONDS_MAX),
-    rounds: Math.ceil(numberOf('--rounds', values.rounds, ROUNDS_MAX)),
+    secondsPerRow: numberOf('--seconds', values.seconds, MAX_SECONDS),
+    rounds: Math.ceil(numberOf('--rounds', values.rounds, MAX_ROUNDS)),
     only: values.only,
     isFull: values.full,
     isJson: values.json,

@@ -68,8 +68,8 @@ export class Results {
 
 /** Those that waited no longer than the middle one. */
 function calmest<Item>(items: readonly Item[], wait: (item: Item) => number): Item[] {
-  const waitMax = median(items.map(wait));
-  return items.filter((item) => wait(item) <= waitMax);
+  const maxWait = median(items.map(wait));
+  return items.filter((item) => wait(item) <= maxWait);
 }
 
 /** A client that does not tell counts as one that never waited. */

@@ -17,7 +17,7 @@ import type { BucketMark } from '../near/bucket-mark.ts';
 import { encodeInvalidationMessage } from '../near/invalidation-message.ts';
 import type { LocalChannels } from '../near/local-channels.ts';
 import { BUCKET_COUNT, bucketOf, type Keyspace } from '../redis/keyspace.ts';
-import { copyBytes, encodeVersion, STAMP_BYTES } from './entry.ts';
+import { copyBytes, encodeVersion, STAMP_BYTES } from './model.ts';
 import {
   budgetBytesOf,
   type CacheStore,
@@ -67,7 +67,7 @@ interface Bucket {
 }
 
 /** Each costs 1 KiB beside what is counted in bytes. */
-const NAMESPACES_MAX = 1_024;
+const MAX_NAMESPACES = 1_024;
 /** Objects of an entry, besides its value and what BoundedMap counts; measured, rounded up. */
 const ENTRY_BYTES = 250;
 /** The version of a tag and its end. */
@@ -100,7 +100,7 @@ export class MemoryCacheStore implements CacheStore {
       maxBytes: Math.max(1, options.maxBytes - indexBytes),
     });
     this.#tags = this.#sweeper.createMap({ maxEntries: options.maxEntries, maxBytes: indexBytes });
-    this.#namespaces = new BoundedMap({ maxEntries: NAMESPACES_MAX, maxBytes: Number.MAX_SAFE_INTEGER });
+    this.#namespaces = new BoundedMap({ maxEntries: MAX_NAMESPACES, maxBytes: Number.MAX_SAFE_INTEGER });
   }
 
   get size(): number {

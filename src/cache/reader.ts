@@ -15,8 +15,8 @@ import { CacheOutcome } from '../grpc/generated/pannier/v1/CacheOutcome.ts';
 import { CacheSource } from '../grpc/generated/pannier/v1/CacheSource.ts';
 import type { CallContext } from '../grpc/method.ts';
 import { storeDeadlineMs } from '../grpc/store-deadline.ts';
-import { type Answer, after } from '../lib/answer.ts';
 import type { Clock } from '../lib/clock.ts';
+import { after, type MaybePromise } from '../lib/maybe-promise.ts';
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';
 import type { NearCache, NearCopy, Placeholder } from '../near/near-cache.ts';
 import type { CacheMetrics } from './metrics.ts';
@@ -30,7 +30,7 @@ export interface CacheReaderOptions {
   readonly policies: PolicySource;
   readonly clock: Clock;
   readonly metrics: CacheMetrics;
-  readonly answerBytesMax: number;
+  readonly maxAnswerBytes: number;
 }
 
 const EMPTY = Buffer.alloc(0);
@@ -41,7 +41,7 @@ export class CacheReader {
   readonly #policies: PolicySource;
   readonly #clock: Clock;
   readonly #metrics: CacheMetrics;
-  readonly #answerBytesMax: number;
+  readonly #maxAnswerBytes: number;
 
   constructor(options: CacheReaderOptions) {
     this.#store = options.store;
@@ -49,10 +49,10 @@ export class CacheReader {
     this.#policies = options.policies;
     this.#clock = options.clock;
     this.#metrics = options.metrics;
-    this.#answerBytesMax = options.answerBytesMax;
+    this.#maxAnswerBytes = options.maxAnswerBytes;
   }
 
-  get(request: CacheGetRequestOutput, context: CallContext): Answer<CacheGetResponse> {
+  get(request: CacheGetRequestOutput, context: CallContext): MaybePromise<CacheGetResponse> {
     const namespace = checkGet(request);
     const near = this.#nearOf(namespace);
     if (near !== undefined && !request.fresh) {
@@ -64,7 +64,7 @@ export class CacheReader {
     }
     const deadlineAtMs = storeDeadlineMs(context, this.#clock, 'get a cached value');
     const placeholder = near?.begin(namespace, request.key, request.fresh);
-    let answer: Answer<StoredValue | undefined>;
+    let answer: MaybePromise<StoredValue | undefined>;
     try {
       answer = this.#store.read(namespace, request.key, deadlineAtMs);
     } catch (error) {
@@ -84,7 +84,7 @@ export class CacheReader {
     const nowMs = this.#clock.monotonicMs();
     const answers = new Map<string, CacheGetResponse>();
     const wanted = new Map<string, Buffer>();
-    let budgetBytes = this.#answerBytesMax;
+    let budgetBytes = this.#maxAnswerBytes;
     for (const key of request.keys) {
       const name = key.toString('latin1');
       const copy = request.fresh ? undefined : near?.get(namespace, key, nowMs);
@@ -100,7 +100,7 @@ export class CacheReader {
       wanted.delete(name);
     }
     await this.#readWanted({ namespace, near, wanted, fresh: request.fresh, deadlineAtMs, budgetBytes, answers });
-    return { results: withinBudget(request.keys, answers, this.#answerBytesMax) };
+    return { results: withinBudget(request.keys, answers, this.#maxAnswerBytes) };
   }
 
   async #readWanted(read: {

@@ -5,8 +5,8 @@ import { systemClock } from '../lib/clock.ts';
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import { createKeyspace } from '../redis/keyspace.ts';
-import { defineScript } from '../redis/script.ts';
-import { encodeEntryRest, encodeEntryStart, encodeVersion, TAG_VERSION_BYTES } from './entry.ts';
+import { defineScript } from '../redis/lua-script.ts';
+import { encodeEntryRest, encodeEntryStart, encodeVersion, TAG_VERSION_BYTES } from './model.ts';
 import { RedisManyReader } from './redis-read-many.ts';
 import { RedisTags } from './redis-tags.ts';
 

@@ -15,11 +15,11 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';
 import type { RedisCommands } from '../redis/commands.ts';
 import { bucketOf, type Keyspace } from '../redis/keyspace.ts';
-import type { Script } from '../redis/script.ts';
-import { createTagMemo, ENTRY_HEADER_BYTES, type EntryTag, type TagMemo } from './entry.ts';
-import { type BucketRead, type ReadEntry, toBucketRead, toReadEntry } from './redis-replies.ts';
+import type { Script } from '../redis/lua-script.ts';
+import { createTagMemo, ENTRY_HEADER_BYTES, type EntryTag, type TagMemo } from './model.ts';
+import { ReadManyBudget, type Reservation } from './read-many-budget.ts';
+import { type BucketRead, type ReadEntry, toBucketRead, toReadEntry } from './redis-reply.ts';
 import type { RedisTags } from './redis-tags.ts';
-import { ReplyBudget, type Reservation } from './reply-budget.ts';
 import { budgetBytesOf, type ReadManyOptions, type ReadManyResult } from './store.ts';
 
 type Round =
@@ -72,8 +72,8 @@ export class RedisManyReader {
   readonly #tags: RedisTags;
   readonly #script: Script;
   readonly #clock: Clock;
-  readonly #firstRounds = new ReplyBudget({ maxBytes: MAX_FIRST_ROUND_BYTES, maxWaiting: MAX_WAITING_CALLS });
-  readonly #secondRounds = new ReplyBudget({ maxBytes: MAX_SECOND_ROUND_BYTES, maxWaiting: MAX_WAITING_CALLS });
+  readonly #firstRounds = new ReadManyBudget({ maxBytes: MAX_FIRST_ROUND_BYTES, maxWaiting: MAX_WAITING_CALLS });
+  readonly #secondRounds = new ReadManyBudget({ maxBytes: MAX_SECOND_ROUND_BYTES, maxWaiting: MAX_WAITING_CALLS });
 
   constructor(options: RedisManyReaderOptions) {
     this.#commands = options.commands;

@@ -15,10 +15,10 @@ import { EVERY_KEY_HASH } from '../near/ring.ts';
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import { keyHash } from '../redis/key-hash.ts';
 import { BUCKET_COUNT, bucketOf, type Keyspace } from '../redis/keyspace.ts';
-import { type KeyType, loadScript, type Script, type ScriptKind } from '../redis/script.ts';
-import { decodeEntry, encodeEntryRest, encodeEntryStart, STAMP_BYTES, versionIn } from './entry.ts';
+import { type KeyType, loadScript, type Script, type ScriptKind } from '../redis/lua-script.ts';
+import { decodeEntry, encodeEntryRest, encodeEntryStart, STAMP_BYTES, versionIn } from './model.ts';
 import { MAX_FIRST_ENTRY_BYTES, RedisManyReader } from './redis-read-many.ts';
-import { asArray, asBuffer, toBucketRead, toReadEntry } from './redis-replies.ts';
+import { asArray, asBuffer, toBucketRead, toReadEntry } from './redis-reply.ts';
 import { RedisTags } from './redis-tags.ts';
 import type { CacheStore, CacheWrite, ReadManyOptions, ReadManyResult, StoredValue, WriteOutcome } from './store.ts';
 
@@ -41,7 +41,7 @@ function script(
 }
 
 /** An entry's tags are judged this often for one conditional write, should others write in between each time. */
-const JUDGEMENTS_MAX = 4;
+const MAX_JUDGEMENTS = 4;
 
 export interface RedisCacheStoreOptions {
   readonly commands: RedisCommands;
@@ -126,7 +126,7 @@ export class RedisCacheStore implements CacheStore {
       expectedVersion,
     ];
     let judged: readonly [Buffer | string, string] = ['', ''];
-    for (let round = 0; round < JUDGEMENTS_MAX; round += 1) {
+    for (let round = 0; round < MAX_JUDGEMENTS; round += 1) {
       const reply = await this.#commands.run(this.#writeScript, keys, [...fixed, ...judged], deadlineAtMs);
       const [verdict, detail] = asArray(reply);
       if (verdict === 1) {

@@ -15,8 +15,8 @@ import { EVERY_KEY_HASH } from '../near/ring.ts';
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import { keyHash } from '../redis/key-hash.ts';
 import { bucketOf, type Keyspace } from '../redis/keyspace.ts';
-import type { Script } from '../redis/script.ts';
-import { type Entry, type EntryTag, STAMP_BYTES, TAG_VERSION_BYTES } from './entry.ts';
+import type { Script } from '../redis/lua-script.ts';
+import { type Entry, type EntryTag, STAMP_BYTES, TAG_VERSION_BYTES } from './model.ts';
 import { TagLookups, type TagVersion } from './tag-lookups.ts';
 
 /** A tag outlives the entry that is written next by this: its write may come as late as the deadline allows. */

@@ -1,7 +1,7 @@
 /**
  * Malformed requests: each with its code and its text, none of which holds a key, a value or a tag.
  */
-import { callContext, getRequest, invalidateRequest, setRequest } from '../../test/support/cache-requests.ts';
+import { callContext, getRequest, invalidateRequest, setRequest } from '../../test/support/cache/requests.ts';
 import { DEFAULT_POLICY_FILE } from '../config/policy-file.ts';
 import { Status, StatusError } from '../grpc/status.ts';
 import { systemClock } from '../lib/clock.ts';

@@ -3,21 +3,21 @@
  *
  * Promises: nothing is ignored (what is not built yet is UNIMPLEMENTED and named), and no text holds a key, a value or a tag.
  */
-import { CACHE_TTL_MS_MAX, NAME_PATTERN } from '../config/policy-file.ts';
+import { MAX_CACHE_TTL_MS, NAME_PATTERN } from '../config/policy-file.ts';
 import type { CacheGetManyRequestOutput } from '../grpc/generated/pannier/v1/CacheGetManyRequest.ts';
 import type { CacheGetRequestOutput } from '../grpc/generated/pannier/v1/CacheGetRequest.ts';
 import type { CacheInvalidateRequestOutput } from '../grpc/generated/pannier/v1/CacheInvalidateRequest.ts';
 import type { CacheSetRequestOutput } from '../grpc/generated/pannier/v1/CacheSetRequest.ts';
 import { invalidArgument, unimplemented } from '../grpc/status.ts';
-import { CACHE_KEY_BYTES_MAX, CACHE_TAG_BYTES_MAX, CACHE_TAGS_MAX } from './entry.ts';
+import { MAX_CACHE_KEY_BYTES, MAX_CACHE_TAG_BYTES, MAX_CACHE_TAGS } from './model.ts';
 import type { CacheWrite, WriteCondition } from './store.ts';
 
-export const GET_MANY_KEYS_MAX = 256;
-export const INVALIDATE_KEYS_MAX = 1_000;
-export const INVALIDATE_TAGS_MAX = 1_000;
+export const MAX_GET_MANY_KEYS = 256;
+export const MAX_INVALIDATE_KEYS = 1_000;
+export const MAX_INVALIDATE_TAGS = 1_000;
 const NAMESPACE_DEFAULT = 'default';
 /** A version of ours is 24 bytes; another length is no version of any value, this much longer a mistake. */
-const IF_VERSION_BYTES_MAX = 64;
+const MAX_IF_VERSION_BYTES = 64;
 
 const GET = 'get a cached value';
 const GET_MANY = 'get cached values';
@@ -30,7 +30,7 @@ export function checkGet(request: CacheGetRequestOutput): string {
   checkKey(GET, 'key', request.key);
   checkNotNegative(GET, 'lease_ms', request.leaseMs);
   checkNotNegative(GET, 'wait_ms', request.waitMs);
-  checkTags(GET, request.tags, CACHE_TAGS_MAX);
+  checkTags(GET, request.tags, MAX_CACHE_TAGS);
   refuse(GET, 'lease_ms', request.leaseMs > 0);
   refuse(GET, 'wait_ms', request.waitMs > 0);
   refuse(GET, 'tags', request.tags.length > 0);
@@ -39,7 +39,7 @@ export function checkGet(request: CacheGetRequestOutput): string {
 
 export function checkGetMany(request: CacheGetManyRequestOutput): string {
   const namespace = checkNamespace(GET_MANY, request.namespace);
-  checkCount(GET_MANY, 'keys', request.keys.length, GET_MANY_KEYS_MAX);
+  checkCount(GET_MANY, 'keys', request.keys.length, MAX_GET_MANY_KEYS);
   checkKeys(GET_MANY, request.keys);
   return namespace;
 }
@@ -65,7 +65,7 @@ export function readSet(request: CacheSetRequestOutput, options: SetRequestOptio
     throw invalidArgument(SET, 'value', `${request.value.length} bytes long`, 'none together with absent');
   }
   const ttlMs = readTtl(request.ttlMs ?? options.defaultTtlMs(namespace));
-  checkTags(SET, request.tags, CACHE_TAGS_MAX);
+  checkTags(SET, request.tags, MAX_CACHE_TAGS);
   checkNotNegative(SET, 'stale_ms', request.staleMs);
   checkNotNegative(SET, 'load_ms', request.loadMs);
   const condition = readCondition(request);
@@ -78,8 +78,8 @@ export function readSet(request: CacheSetRequestOutput, options: SetRequestOptio
 }
 
 function readTtl(ttlMs: number | bigint): number {
-  if (typeof ttlMs === 'bigint' || ttlMs < 1 || ttlMs > CACHE_TTL_MS_MAX) {
-    throw invalidArgument(SET, 'ttl_ms', String(ttlMs), `1 to ${CACHE_TTL_MS_MAX} (30 days), or unset`);
+  if (typeof ttlMs === 'bigint' || ttlMs < 1 || ttlMs > MAX_CACHE_TTL_MS) {
+    throw invalidArgument(SET, 'ttl_ms', String(ttlMs), `1 to ${MAX_CACHE_TTL_MS} (30 days), or unset`);
   }
   return ttlMs;
 }
@@ -93,9 +93,9 @@ export interface Invalidation {
 
 export function readInvalidate(request: CacheInvalidateRequestOutput): Invalidation {
   const namespace = checkNamespace(INVALIDATE, request.namespace);
-  checkCount(INVALIDATE, 'keys', request.keys.length, INVALIDATE_KEYS_MAX);
+  checkCount(INVALIDATE, 'keys', request.keys.length, MAX_INVALIDATE_KEYS);
   checkKeys(INVALIDATE, request.keys);
-  checkTags(INVALIDATE, request.tags, INVALIDATE_TAGS_MAX);
+  checkTags(INVALIDATE, request.tags, MAX_INVALIDATE_TAGS);
   return { namespace, keys: request.keys, tags: [...new Set(request.tags)], all: request.all };
 }
 
@@ -110,7 +110,7 @@ function readCondition({ ifAbsent, ifVersion }: CacheSetRequestOutput): WriteCon
   if (ifAbsent) {
     throw invalidArgument(SET, 'if_version', 'set together with if_absent', 'one of them');
   }
-  if (ifVersion.length > IF_VERSION_BYTES_MAX) {
+  if (ifVersion.length > MAX_IF_VERSION_BYTES) {
     throw invalidArgument(SET, 'if_version', `${ifVersion.length} bytes long`, 'the version of an earlier answer');
   }
   // The version of a miss is empty: whoever passes it on stores only if there is still no value.
@@ -139,8 +139,8 @@ function checkKeys(action: string, keys: readonly Buffer[]): void {
 }
 
 function checkKey(action: string, field: string, key: Buffer): void {
-  if (key.length < 1 || key.length > CACHE_KEY_BYTES_MAX) {
-    throw invalidArgument(action, field, sizeText(key.length), `1 to ${CACHE_KEY_BYTES_MAX} bytes`);
+  if (key.length < 1 || key.length > MAX_CACHE_KEY_BYTES) {
+    throw invalidArgument(action, field, sizeText(key.length), `1 to ${MAX_CACHE_KEY_BYTES} bytes`);
   }
 }
 
@@ -148,8 +148,8 @@ function checkTags(action: string, tags: readonly string[], max: number): void {
   checkCount(action, 'tags', tags.length, max);
   for (const [index, tag] of tags.entries()) {
     const bytes = Buffer.byteLength(tag);
-    if (bytes < 1 || bytes > CACHE_TAG_BYTES_MAX) {
-      throw invalidArgument(action, `tags[${index}]`, sizeText(bytes), `1 to ${CACHE_TAG_BYTES_MAX} bytes`);
+    if (bytes < 1 || bytes > MAX_CACHE_TAG_BYTES) {
+      throw invalidArgument(action, `tags[${index}]`, sizeText(bytes), `1 to ${MAX_CACHE_TAG_BYTES} bytes`);
     }
   }
 }

@@ -2,7 +2,7 @@
  * The service's answers: what a failing store becomes, near copies as a caller sees them, deadlines. The store here is one
  * that the test holds the answers of, since the order of answer and message is what matters.
  */
-import { callContext, getRequest, invalidateRequest, setRequest } from '../../test/support/cache-requests.ts';
+import { callContext, getRequest, invalidateRequest, setRequest } from '../../test/support/cache/requests.ts';
 import { DEFAULT_POLICY_FILE, type PolicyFile } from '../config/policy-file.ts';
 import type { CacheGetResponse } from '../grpc/generated/pannier/v1/CacheGetResponse.ts';
 import { CacheSource } from '../grpc/generated/pannier/v1/CacheSource.ts';
@@ -27,7 +27,7 @@ interface Held<Value> {
   reject(error: unknown): void;
 }
 
-function setUp(options: { answerBytesMax?: number } = {}) {
+function setUp(options: { maxAnswerBytes?: number } = {}) {
   const clock = new FakeClock();
   const reads: Held<StoredValue | undefined>[] = [];
   const writes: Held<WriteOutcome>[] = [];
@@ -277,7 +277,7 @@ test('CacheGetMany answers from copies and store together, in the order of the k
 });
 
 test('CacheGetMany counts what is absent and its tags each time that they are answered', async () => {
-  const t = setUp({ answerBytesMax: 20_000 });
+  const t = setUp({ maxAnswerBytes: 20_000 });
   const keys = Array.from({ length: 256 }, () => Buffer.from('key'));
   const many = t.service.CacheGetMany({ namespace: 'n', keys, fresh: false }, callContext({ clock: t.clock }));
   const tags = Array.from({ length: 16 }, (_, index) => String(index).padStart(128, 't'));

@@ -24,8 +24,8 @@ import type { WatchInvalidationsResponse } from '../grpc/generated/pannier/v1/Wa
 import type { ServerStreamHandler, UnaryHandler } from '../grpc/method.ts';
 import { Status, StatusError } from '../grpc/status.ts';
 import { storeDeadlineMs } from '../grpc/store-deadline.ts';
-import { type Answer, isPromise } from '../lib/answer.ts';
 import type { Clock } from '../lib/clock.ts';
+import { isPromise, type MaybePromise } from '../lib/maybe-promise.ts';
 import { isPermissionRefusal, StoreError } from '../lib/store-error.ts';
 import { InvalidationHub } from '../near/invalidation-hub.ts';
 import { InvalidationWatches } from '../near/invalidation-watches.ts';
@@ -51,7 +51,7 @@ export interface CacheServiceOptions {
   readonly metrics: CacheMetrics;
   readonly maxValueBytes?: number;
   /** Values and tags of one CacheGetMany. */
-  readonly answerBytesMax?: number;
+  readonly maxAnswerBytes?: number;
 }
 
 export interface CacheService {
@@ -69,7 +69,7 @@ const MAX_VALUE_BYTES = 1_048_576;
 /** As long as a node that went silent takes to be given up. */
 const RETRY_PUSHBACK_MS = 250;
 /** Below the 4 MiB that gRPC clients accept by default. */
-const ANSWER_BYTES_MAX = 3.5 * 1_048_576;
+const MAX_ANSWER_BYTES = 3.5 * 1_048_576;
 
 export function createCacheService(options: CacheServiceOptions): CacheService {
   const { store, policies, clock, metrics, keyspace, createSubscriber } = options;
@@ -91,7 +91,7 @@ export function createCacheService(options: CacheServiceOptions): CacheService {
     policies,
     clock,
     metrics,
-    answerBytesMax: options.answerBytesMax ?? ANSWER_BYTES_MAX,
+    maxAnswerBytes: options.maxAnswerBytes ?? MAX_ANSWER_BYTES,
   });
   const setOptions = {
     defaultTtlMs: (namespace: string) => namespaceSpec(policies, namespace).ttlMs,
@@ -134,7 +134,7 @@ async function invalidate(
   { namespace, keys, tags, all }: Invalidation,
   deadlineAtMs: number,
 ): Promise<number> {
-  const steps: Answer<number | undefined>[] = [];
+  const steps: MaybePromise<number | undefined>[] = [];
   if (keys.length > 0) {
     steps.push(attempt(() => store.remove(namespace, keys, deadlineAtMs)));
   }
@@ -165,7 +165,7 @@ async function invalidate(
 }
 
 /** So that a store that throws at once is settled like one that rejects. */
-async function attempt<Value>(action: () => Answer<Value>): Promise<Value> {
+async function attempt<Value>(action: () => MaybePromise<Value>): Promise<Value> {
   return await action();
 }
 
@@ -184,11 +184,11 @@ function repeatable(error: unknown): unknown {
 
 /** The outcome of `action`, `after` having run however it ended; a value stays a value. */
 function afterwards<Value, Result>(
-  action: () => Answer<Value>,
+  action: () => MaybePromise<Value>,
   after: () => void,
   convert: (value: Value) => Result,
-): Answer<Result> {
-  let answer: Answer<Value>;
+): MaybePromise<Result> {
+  let answer: MaybePromise<Value>;
   try {
     answer = action();
   } catch (error) {

@@ -1,6 +1,6 @@
 /**
  * The store of the cache: a contract in domain verbs. memory-store.ts and redis-store.ts keep it, and one suite
- * (test/support/cache-store-contract.ts) says whether they do.
+ * (test/support/cache/store-contract.ts) says whether they do.
  *
  * Promises of every store:
  *   1. `read` answers with the last write of the key, or undefined once that has expired, was removed, flushed, or one of its
@@ -14,7 +14,7 @@
  *   5. A failure is a StoreError. `remove`, `removeTags` and `flush` may be repeated whole whatever its kind.
  *   6. A store may answer with a value: a promise is only for what has to wait.
  */
-import type { Answer } from '../lib/answer.ts';
+import type { MaybePromise } from '../lib/maybe-promise.ts';
 import type { BucketMark } from '../near/bucket-mark.ts';
 
 export interface StoredValue {
@@ -64,17 +64,17 @@ export interface ReadManyOptions {
 }
 
 export interface CacheStore {
-  read(namespace: string, key: Buffer, deadlineAtMs: number): Answer<StoredValue | undefined>;
+  read(namespace: string, key: Buffer, deadlineAtMs: number): MaybePromise<StoredValue | undefined>;
   /** One result per key, in their order. A failure is a result, and only a StoredFormatError rejects. */
-  readMany(namespace: string, keys: readonly Buffer[], options: ReadManyOptions): Answer<ReadManyResult[]>;
-  write(write: CacheWrite, deadlineAtMs: number): Answer<WriteOutcome>;
+  readMany(namespace: string, keys: readonly Buffer[], options: ReadManyOptions): MaybePromise<ReadManyResult[]>;
+  write(write: CacheWrite, deadlineAtMs: number): MaybePromise<WriteOutcome>;
   /**
    * How many of the keys had a value. One whose tag was removed before may still count: its tags lie elsewhere, and
    * looking them up would cost more than the number is worth.
    */
-  remove(namespace: string, keys: readonly Buffer[], deadlineAtMs: number): Answer<number>;
-  removeTags(namespace: string, tags: readonly string[], deadlineAtMs: number): Answer<void>;
-  flush(namespace: string, deadlineAtMs: number): Answer<void>;
+  remove(namespace: string, keys: readonly Buffer[], deadlineAtMs: number): MaybePromise<number>;
+  removeTags(namespace: string, tags: readonly string[], deadlineAtMs: number): MaybePromise<void>;
+  flush(namespace: string, deadlineAtMs: number): MaybePromise<void>;
 }
 
 /** What a result takes of a budget: its bytes and what a message adds to them. */

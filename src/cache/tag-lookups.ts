@@ -11,7 +11,7 @@
 import { StoreError } from '../lib/store-error.ts';
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import { bucketOf, type Keyspace } from '../redis/keyspace.ts';
-import { TAG_VERSION_BYTES } from './entry.ts';
+import { TAG_VERSION_BYTES } from './model.ts';
 
 /** Null: the tag has none. A StoreError: it could not be read, so its version is unknown. */
 export type TagVersion = Buffer | null | StoreError;

@@ -1,7 +1,7 @@
 /**
  * Watching, through the service, on the memory store and on a subscriber that the test makes fail.
  */
-import { callContext, invalidateRequest, setRequest, TestStream } from '../../test/support/cache-requests.ts';
+import { callContext, invalidateRequest, setRequest, TestStream } from '../../test/support/cache/requests.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { DEFAULT_POLICY_FILE } from '../config/policy-file.ts';
 import { Status } from '../grpc/status.ts';

@@ -28,7 +28,7 @@ const INTEGER_TYPES: ReadonlySet<number> = new Set([
   FieldType.UINT32,
   FieldType.UINT64,
 ]);
-const INT32_MAX = 2 ** 31 - 1;
+const MAX_INT32 = 2 ** 31 - 1;
 
 export function requestFromJson(value: unknown, typeName: string, rules: JsonRules): Request {
   const reader: Reader = { ...rules, problems: [] };
@@ -136,8 +136,8 @@ function readInteger(reader: Reader, value: unknown, field: FieldDescriptor, pat
   const number = isText ? Number(value) : value;
   const isLong = field.type === FieldType.INT64 || field.type === FieldType.UINT64;
   const isSigned = field.type === FieldType.INT32 || field.type === FieldType.INT64;
-  const unsignedMax = isLong ? Number.MAX_SAFE_INTEGER : 2 ** 32 - 1;
-  const max = isSigned && !isLong ? INT32_MAX : unsignedMax;
+  const maxUnsigned = isLong ? Number.MAX_SAFE_INTEGER : 2 ** 32 - 1;
+  const max = isSigned && !isLong ? MAX_INT32 : maxUnsigned;
   const min = isSigned ? -max : 0;
   if (typeof number !== 'number') {
     return refuse(reader, path, value, 'a whole number');
@@ -151,7 +151,7 @@ function readInteger(reader: Reader, value: unknown, field: FieldDescriptor, pat
 
 function readEnum(reader: Reader, value: unknown, typeName: string, path: string): unknown {
   const values = reader.contract.enums.get(typeName) ?? new Map<string, number>();
-  if (typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= INT32_MAX) {
+  if (typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= MAX_INT32) {
     return value;
   }
   if (typeof value !== 'string') {

@@ -14,7 +14,7 @@ import { parseJsonText } from './call-json-text.ts';
 import { type CallTarget, describeMethods, findAddress, findMethod } from './call-target.ts';
 
 const DEFAULT_DEADLINE_MS = 5_000;
-const INPUT_BYTES_MAX = 64 * 1024 * 1024;
+const MAX_INPUT_BYTES = 64 * 1024 * 1024;
 
 interface CallOptions {
   readonly address?: string;
@@ -155,8 +155,8 @@ async function readInput(): Promise<string | { readonly problem: string }> {
   for await (const chunk of process.stdin) {
     chunks.push(chunk as Buffer);
     size += (chunk as Buffer).length;
-    if (size > INPUT_BYTES_MAX) {
-      return { problem: `Cannot read the request: it has more than ${INPUT_BYTES_MAX} bytes, wanted fewer` };
+    if (size > MAX_INPUT_BYTES) {
+      return { problem: `Cannot read the request: it has more than ${MAX_INPUT_BYTES} bytes, wanted fewer` };
     }
   }
   try {

@@ -4,10 +4,10 @@
  * Exit codes: 0 done; 1 a pod was refused, and nothing is written; 2 the command line, the configuration or the file cannot be used.
  */
 import { Command } from 'commander';
-import { type Kubelets, kubeletsOf } from '../kubernetes/kubelets.ts';
-import { type EditedManifests, injectManifests, type WorkloadOutcome } from '../kubernetes/manifests/edit-manifests.ts';
-import { workloadText } from '../kubernetes/manifests/workloads.ts';
-import type { SidecarConfig } from '../kubernetes/sidecar-config.ts';
+import { type Kubelets, kubeletsOf } from '../injection/kubelets.ts';
+import type { SidecarConfig } from '../injection/sidecar-config.ts';
+import { type EditedManifests, injectManifests, type WorkloadOutcome } from '../manifests/edit-manifests.ts';
+import { workloadText } from '../manifests/workloads.ts';
 import { type ConfigFlags, editedOrSaid, type ManifestIo, processIo, readConfig, readManifest } from './manifest-io.ts';
 
 export interface InjectFlags extends ConfigFlags {

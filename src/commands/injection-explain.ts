@@ -1,13 +1,13 @@
 /**
  * `pannier injection explain -f FILE`: for each workload whether its pods would get a sidecar and why, and where each value comes from.
  */
-import { ANNOTATION_PREFIX, ANNOTATIONS, type AnnotationRow } from '../kubernetes/annotations.ts';
-import { findPrevious } from '../kubernetes/injector/previous.ts';
-import { SIDECAR_NAME } from '../kubernetes/injector/sidecar.ts';
-import type { WorkloadOutcome } from '../kubernetes/manifests/edit-manifests.ts';
-import { workloadText } from '../kubernetes/manifests/workloads.ts';
-import type { Pod } from '../kubernetes/pod.ts';
-import type { SidecarConfig } from '../kubernetes/sidecar-config.ts';
+import { ANNOTATION_PREFIX, ANNOTATIONS, type AnnotationRow } from '../injection/annotations.ts';
+import type { Pod } from '../injection/pod.ts';
+import { findPrevious } from '../injection/previous.ts';
+import { SIDECAR_NAME } from '../injection/sidecar.ts';
+import type { SidecarConfig } from '../injection/sidecar-config.ts';
+import type { WorkloadOutcome } from '../manifests/edit-manifests.ts';
+import { workloadText } from '../manifests/workloads.ts';
 import { type InjectFlags, injectAsAsked } from './inject.ts';
 import type { ManifestIo } from './manifest-io.ts';
 

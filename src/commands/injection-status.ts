@@ -4,9 +4,9 @@
  * Compared are the version of this program and the configuration of the cluster's injector (or a file). Exit codes: 0 all are current;
  * 1 some are not; 2 the cluster or the configuration cannot be read.
  */
-import { kubeletsOf } from '../kubernetes/kubelets.ts';
-import type { NamespaceFacts } from '../kubernetes/manifests/workloads.ts';
-import { parseSidecarConfig, type SidecarConfig } from '../kubernetes/sidecar-config.ts';
+import { kubeletsOf } from '../injection/kubelets.ts';
+import { parseSidecarConfig, type SidecarConfig } from '../injection/sidecar-config.ts';
+import { VERSION } from '../lib/version.ts';
 import {
   type ClusterApi,
   clusterKubelets,
@@ -14,9 +14,9 @@ import {
   injectorConfigText,
   livePods,
   namespaceFacts,
-} from '../kubernetes/status/cluster.ts';
-import { podStatus, type WorkloadStatus, workloadStatuses } from '../kubernetes/status/pod-status.ts';
-import { VERSION } from '../lib/version.ts';
+} from '../manifests/status/cluster.ts';
+import { podStatus, type WorkloadStatus, workloadStatuses } from '../manifests/status/pod-status.ts';
+import type { NamespaceFacts } from '../manifests/workloads.ts';
 import { type ConfigFlags, type ManifestIo, readConfig } from './manifest-io.ts';
 
 export interface StatusFlags extends ConfigFlags {

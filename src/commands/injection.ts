@@ -55,7 +55,7 @@ async function connectAndRun({ namespace, allNamespaces, ...flags }: StatusComma
   }
   try {
     // Loaded here: explain needs no client of a cluster, and it is the larger half of what there is to load.
-    const { apiClients } = await import('../kubernetes/api-clients.ts');
+    const { apiClients } = await import('../injector/api-clients.ts');
     return await runStatus({ ...flags, namespace }, apiClients().core, processIo);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);

@@ -3,11 +3,11 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { readFileSync, readSync } from 'node:fs';
-import type { EditedManifests, ManifestResult } from '../kubernetes/manifests/edit-manifests.ts';
-import { defaultSidecarConfig, parseSidecarConfig, type SidecarConfig } from '../kubernetes/sidecar-config.ts';
-import { image } from '../kubernetes/values.ts';
+import { defaultSidecarConfig, parseSidecarConfig, type SidecarConfig } from '../injection/sidecar-config.ts';
+import { image } from '../injection/values.ts';
+import type { EditedManifests, ManifestResult } from '../manifests/edit-manifests.ts';
 
-const FILE_BYTES_MAX = 64 * 1024 * 1024;
+const MAX_FILE_BYTES = 64 * 1024 * 1024;
 
 export interface ManifestIo {
   /** Of a path; `-` is standard input. Throws as node:fs does. */
@@ -34,7 +34,7 @@ const PAUSE_MS = 20;
 export function readToEnd(read: (into: Buffer) => number): Buffer {
   const chunks: Buffer[] = [];
   const sleeper = new Int32Array(new SharedArrayBuffer(4));
-  for (let bytes = 0; bytes <= FILE_BYTES_MAX; ) {
+  for (let bytes = 0; bytes <= MAX_FILE_BYTES; ) {
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
     try {
       const count = read(chunk);
@@ -70,10 +70,10 @@ export interface ConfigFlags {
 export function readManifest(path: string, io: ManifestIo): string | undefined {
   try {
     const text = io.read(path);
-    if (Buffer.byteLength(text) <= FILE_BYTES_MAX) {
+    if (Buffer.byteLength(text) <= MAX_FILE_BYTES) {
       return text;
     }
-    io.error(`Cannot read ${path}: it is larger than ${FILE_BYTES_MAX} bytes, wanted less`);
+    io.error(`Cannot read ${path}: it is larger than ${MAX_FILE_BYTES} bytes, wanted less`);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     io.error(`Cannot read ${path}: ${code}, wanted a readable file`);

@@ -5,7 +5,7 @@
  * all of them printed. A second signal ends it at once.
  */
 import { Command } from 'commander';
-import { type App, startApp } from '../app.ts';
+import { type App, startApp } from '../app/app.ts';
 import { loadSettings, type Settings } from '../config/load.ts';
 import { policyProblemText, unreadablePolicyText } from '../config/policies.ts';
 import type { PolicyFile, PolicySource } from '../config/policy-file.ts';

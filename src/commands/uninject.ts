@@ -4,8 +4,8 @@
  * Exit codes: 0 done; 1 a pod cannot be read, and nothing is written; 2 the command line or the file cannot be used.
  */
 import { Command } from 'commander';
-import { uninjectManifests } from '../kubernetes/manifests/edit-manifests.ts';
-import { workloadText } from '../kubernetes/manifests/workloads.ts';
+import { uninjectManifests } from '../manifests/edit-manifests.ts';
+import { workloadText } from '../manifests/workloads.ts';
 import { editedOrSaid, type ManifestIo, processIo, readManifest } from './manifest-io.ts';
 
 export function uninjectCommand(): Command {

@@ -15,7 +15,7 @@ const POLL_MS = 100;
 /** An application may open its next connection right after it closed one. */
 const IDLE_MS = 2_000;
 const ANSWER_MS = 2_000;
-const PAGE_LENGTH_MAX = 4_194_304;
+const MAX_PAGE_LENGTH = 4_194_304;
 
 export interface WaitOptions {
   readonly what: 'ready' | 'idle';
@@ -102,8 +102,8 @@ function ask(url: string): Promise<Answer> {
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => {
         text += chunk;
-        if (text.length > PAGE_LENGTH_MAX) {
-          request.destroy(new Error(`Cannot read ${url}: it is longer than ${PAGE_LENGTH_MAX}`));
+        if (text.length > MAX_PAGE_LENGTH) {
+          request.destroy(new Error(`Cannot read ${url}: it is longer than ${MAX_PAGE_LENGTH}`));
         }
       });
       response.on('end', () => resolve({ kind: 'page', status: response.statusCode ?? 0, text }));

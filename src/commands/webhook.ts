@@ -6,9 +6,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { apiClients } from '../kubernetes/api-clients.ts';
-import { parseSidecarConfig, type SidecarConfig } from '../kubernetes/sidecar-config.ts';
-import { type Address, type Injector, type InjectorOptions, startInjector } from '../kubernetes/webhook/injector.ts';
+import { parseSidecarConfig, type SidecarConfig } from '../injection/sidecar-config.ts';
+import { apiClients } from '../injector/api-clients.ts';
+import { type Address, type Injector, type InjectorOptions, startInjector } from '../injector/injector.ts';
 import { VERSION } from '../lib/version.ts';
 import { createLog } from '../observability/log.ts';
 import { nextStopSignal } from './stop-signal.ts';

@@ -13,13 +13,13 @@ export interface MappedAddress {
   readonly port: number | undefined;
 }
 
-export interface AddressMapping {
+export interface AddressMapEntry {
   readonly announced: MappedAddress;
   readonly reachable: MappedAddress;
 }
 
 export type AddressMapResult =
-  | { readonly mappings: readonly AddressMapping[] }
+  | { readonly mappings: readonly AddressMapEntry[] }
   /** Completes "PANNIER_REDIS_ADDRESS_MAP". */
   | { readonly problem: string };
 
@@ -34,7 +34,7 @@ export function parseAddressMap(text: string): AddressMapResult {
   if (entries.length > MAX_MAPPINGS) {
     return { problem: ` must have at most ${MAX_MAPPINGS} entries, got ${entries.length}` };
   }
-  const mappings = new Map<string, AddressMapping>();
+  const mappings = new Map<string, AddressMapEntry>();
   for (const [index, entry] of entries.entries()) {
     const mapping = parseMapping(entry);
     if (mapping === undefined) {
@@ -58,7 +58,7 @@ export function isHostName(text: string): boolean {
   return text.length <= 253 && labels.every((part) => label.test(part)) && !/^\d+$/.test(labels.at(-1) ?? '');
 }
 
-function parseMapping(entry: string): AddressMapping | undefined {
+function parseMapping(entry: string): AddressMapEntry | undefined {
   const [announced, reachable, ...more] = entry.split('=').map(parseMappedAddress);
   return announced === undefined || reachable === undefined || more.length > 0 ? undefined : { announced, reachable };
 }

@@ -5,7 +5,7 @@
  * variable is a mistake, except those that Kubernetes makes of a Service called pannier.
  */
 import { parseRedisUrl, type RedisTarget } from '../lib/redis-url.ts';
-import { type AddressMapping, parseAddressMap } from './address-map.ts';
+import { type AddressMapEntry, parseAddressMap } from './address-map.ts';
 import { nearestOf } from './nearest.ts';
 import { PREFIX, parseAddress, SETTINGS, type SettingName, type SettingRow } from './settings.ts';
 
@@ -28,7 +28,7 @@ export interface Settings {
   readonly redisTlsCertFile: string | undefined;
   readonly redisTlsKeyFile: string | undefined;
   readonly redisTlsServerName: string | undefined;
-  readonly redisAddressMap: readonly AddressMapping[];
+  readonly redisAddressMap: readonly AddressMapEntry[];
   readonly redisFilesOptional: boolean;
   readonly redisTimeoutMs: number;
   readonly redisConnectTimeoutMs: number;

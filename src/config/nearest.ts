@@ -3,9 +3,9 @@
  */
 
 /** Fewer characters are the beginning of too many words. */
-const PREFIX_CHARACTERS_MIN = 3;
+const MIN_PREFIX_CHARACTERS = 3;
 /** A word that differs by more is another word, or has more to it. */
-const LENGTH_DIFFERENCE_MAX = 2;
+const MAX_LENGTH_DIFFERENCE = 2;
 
 /** Undefined when nothing is near: a suggestion that is far off confuses more than none. */
 export function nearestOf(word: string, known: Iterable<string>): string | undefined {
@@ -28,14 +28,14 @@ export function nearestOf(word: string, known: Iterable<string>): string | undef
 export function suggestionFor(word: string, known: readonly string[]): string | undefined {
   const asked = word.toLowerCase().replaceAll(/[- ]/g, '_');
   const nearest = nearestOf(asked, known);
-  if (nearest !== undefined && Math.abs(nearest.length - asked.length) <= LENGTH_DIFFERENCE_MAX) {
+  if (nearest !== undefined && Math.abs(nearest.length - asked.length) <= MAX_LENGTH_DIFFERENCE) {
     return nearest;
   }
-  const longer = known.filter((candidate) => asked.length >= PREFIX_CHARACTERS_MIN && candidate.startsWith(asked));
+  const longer = known.filter((candidate) => asked.length >= MIN_PREFIX_CHARACTERS && candidate.startsWith(asked));
   if (longer.length > 0) {
     return longer.join(' or ');
   }
-  return nearest ?? known.find((candidate) => candidate.length >= PREFIX_CHARACTERS_MIN && asked.startsWith(candidate));
+  return nearest ?? known.find((candidate) => candidate.length >= MIN_PREFIX_CHARACTERS && asked.startsWith(candidate));
 }
 
 /** Levenshtein's distance; words here are short. */

@@ -11,18 +11,18 @@ import { suggestionFor } from './nearest.ts';
 import {
   type AlgorithmName,
   type AtUserLimit,
-  CACHE_TTL_MS_MAX,
   DEFAULT_POLICY_FILE,
   type FailureModeName,
   findLimitProblem,
-  LIMITS_PER_POLICY_MAX,
   type LimitSpec,
+  MAX_CACHE_TTL_MS,
+  MAX_LIMITS_PER_POLICY,
+  MAX_SESSION_TTL_MS,
   MAX_SESSIONS_PER_USER,
   NAME_PATTERN,
   type NamespaceSpec,
   type PolicyFile,
   type PolicySpec,
-  SESSION_TTL_MS_MAX,
   type SessionSpec,
   type UserLimit,
 } from './policy-file.ts';
@@ -43,8 +43,8 @@ export function unreadablePolicyText(path: string, error: unknown): string {
   return `${path}: Cannot read the policy file: ${readFailureCode(error)}, wanted a readable file`;
 }
 
-const POLICIES_MAX = 1_000;
-const NAMESPACES_MAX = 1_000;
+const MAX_POLICIES = 1_000;
+const MAX_NAMESPACES = 1_000;
 
 const ALGORITHMS: readonly AlgorithmName[] = [
   'fixed_window',
@@ -96,8 +96,8 @@ export function parsePolicyFile(text: string): PolicyFileResult {
 function readPolicies(reader: YamlReader, node: Node | undefined): Map<string, PolicySpec> {
   const policies = new Map<string, PolicySpec>();
   const entries = node === undefined ? undefined : reader.map(node, 'policies');
-  if (entries !== undefined && entries.size > POLICIES_MAX) {
-    reader.fail(node, 'policies', `at most ${POLICIES_MAX} policies`);
+  if (entries !== undefined && entries.size > MAX_POLICIES) {
+    reader.fail(node, 'policies', `at most ${MAX_POLICIES} policies`);
   }
   for (const [name, policyNode] of entries ?? []) {
     const path = `policies.${name}`;
@@ -117,7 +117,7 @@ function readPolicy(reader: YamlReader, node: Node, path: string, name: string):
   }
   const limitNodes = reader.list(entries.get('limits') ?? missing(node), `${path}.limits`, {
     min: 1,
-    max: LIMITS_PER_POLICY_MAX,
+    max: MAX_LIMITS_PER_POLICY,
   });
   const limits: LimitSpec[] = [];
   for (const [index, limitNode] of (limitNodes ?? []).entries()) {
@@ -206,8 +206,8 @@ function readFailureMode(reader: YamlReader, node: Node | undefined, path: strin
 function readNamespaces(reader: YamlReader, node: Node | undefined): Map<string, NamespaceSpec> {
   const namespaces = new Map<string, NamespaceSpec>();
   const entries = node === undefined ? undefined : reader.map(node, 'cache');
-  if (entries !== undefined && entries.size > NAMESPACES_MAX) {
-    reader.fail(node, 'cache', `at most ${NAMESPACES_MAX} namespaces`);
+  if (entries !== undefined && entries.size > MAX_NAMESPACES) {
+    reader.fail(node, 'cache', `at most ${MAX_NAMESPACES} namespaces`);
   }
   const fallback = DEFAULT_POLICY_FILE.cacheDefault;
   for (const [name, namespaceNode] of entries ?? []) {
@@ -217,7 +217,7 @@ function readNamespaces(reader: YamlReader, node: Node | undefined): Map<string,
     const ttl = fields?.get('ttl');
     const near = fields?.get('near');
     namespaces.set(name, {
-      ttlMs: ttl === undefined ? fallback.ttlMs : (readDuration(reader, ttl, `${path}.ttl`, CACHE_TTL_MS_MAX) ?? 1),
+      ttlMs: ttl === undefined ? fallback.ttlMs : (readDuration(reader, ttl, `${path}.ttl`, MAX_CACHE_TTL_MS) ?? 1),
       near: near === undefined ? fallback.near : (reader.flag(near, `${path}.near`) ?? false),
     });
   }
@@ -231,11 +231,11 @@ function readSessions(reader: YamlReader, node: Node | undefined): SessionSpec {
   const absolute = entries?.get('absolute');
   const userLimit = readUserLimit(reader, entries?.get('max_per_user'), entries?.get('at_max_per_user'));
   const idleTtlMs =
-    idle === undefined ? fallback.idleTtlMs : readDuration(reader, idle, 'sessions.idle', SESSION_TTL_MS_MAX);
+    idle === undefined ? fallback.idleTtlMs : readDuration(reader, idle, 'sessions.idle', MAX_SESSION_TTL_MS);
   const absoluteTtlMs =
     absolute === undefined
       ? fallback.absoluteTtlMs
-      : readDuration(reader, absolute, 'sessions.absolute', SESSION_TTL_MS_MAX);
+      : readDuration(reader, absolute, 'sessions.absolute', MAX_SESSION_TTL_MS);
   if (idleTtlMs === undefined || absoluteTtlMs === undefined) {
     return fallback;
   }
@@ -249,17 +249,17 @@ function readSessions(reader: YamlReader, node: Node | undefined): SessionSpec {
   return { idleTtlMs, absoluteTtlMs, ...(userLimit === undefined ? {} : { userLimit }) };
 }
 
-function readUserLimit(reader: YamlReader, max: Node | undefined, atMax: Node | undefined): UserLimit | undefined {
+function readUserLimit(reader: YamlReader, max: Node | undefined, maxAt: Node | undefined): UserLimit | undefined {
   const accepted = `an integer from 1 to ${MAX_SESSIONS_PER_USER}`;
   const maxSessions = max === undefined ? undefined : reader.integer(max, 'sessions.max_per_user', accepted);
   const wanted = `one of ${AT_USER_LIMIT.join(', ')}`;
-  const text = atMax === undefined ? 'evict' : reader.text(atMax, 'sessions.at_max_per_user', wanted);
+  const text = maxAt === undefined ? 'evict' : reader.text(maxAt, 'sessions.at_max_per_user', wanted);
   const atLimit = AT_USER_LIMIT.find((name) => name === text);
   if (text !== undefined && atLimit === undefined) {
-    reader.fail(atMax, 'sessions.at_max_per_user', wanted);
+    reader.fail(maxAt, 'sessions.at_max_per_user', wanted);
   }
-  if (atMax !== undefined && max === undefined) {
-    reader.refuse(atMax, 'sessions.at_max_per_user', 'it has no effect without sessions.max_per_user, set both');
+  if (maxAt !== undefined && max === undefined) {
+    reader.refuse(maxAt, 'sessions.at_max_per_user', 'it has no effect without sessions.max_per_user, set both');
   }
   if (maxSessions === undefined || atLimit === undefined) {
     return undefined;

@@ -84,16 +84,16 @@ export const DEFAULT_POLICY_FILE: PolicyFile = {
 /** Names of policies, limits, scopes and namespaces. */
 export const NAME_PATTERN = /^[A-Za-z0-9._-]{1,64}$/;
 
-export const LIMIT_MAX = 2 ** 36;
-export const WINDOW_MS_MAX = 400 * 86_400_000;
-export const SLIDING_LOG_LIMIT_MAX = 10_000;
-export const LIMITS_PER_POLICY_MAX = 16;
+export const MAX_LIMIT = 2 ** 36;
+export const MAX_WINDOW_MS = 400 * 86_400_000;
+export const MAX_SLIDING_LOG_LIMIT = 10_000;
+export const MAX_LIMITS_PER_POLICY = 16;
 /** A bucket that takes longer than this to drain is refused: its arithmetic and its TTL would leave the exact range. */
-export const DRAIN_MS_MAX = 2 ** 42;
-export const SESSION_TTL_MS_MAX = 30 * 86_400_000;
-/** The list of a user knows no more sessions (LISTED_SESSIONS_MAX). */
+export const MAX_DRAIN_MS = 2 ** 42;
+export const MAX_SESSION_TTL_MS = 30 * 86_400_000;
+/** The list of a user knows no more sessions (MAX_LISTED_SESSIONS). */
 export const MAX_SESSIONS_PER_USER = 1_000;
-export const CACHE_TTL_MS_MAX = 30 * 86_400_000;
+export const MAX_CACHE_TTL_MS = 30 * 86_400_000;
 
 export interface LimitProblem {
   readonly field: 'name' | 'limit' | 'windowMs' | 'burst';
@@ -111,22 +111,22 @@ export function findLimitProblem(spec: LimitCandidate): LimitProblem | undefined
   if (!NAME_PATTERN.test(spec.name)) {
     return { field: 'name', found: JSON.stringify(spec.name), wanted: '1 to 64 of [A-Za-z0-9._-]' };
   }
-  const limitMax = spec.algorithm === 'sliding_window_log' ? SLIDING_LOG_LIMIT_MAX : LIMIT_MAX;
-  if (!isIntegerWithin(spec.limit, 1, limitMax)) {
-    return { field: 'limit', found: String(spec.limit), wanted: `an integer from 1 to ${limitMax}` };
+  const maxLimit = spec.algorithm === 'sliding_window_log' ? MAX_SLIDING_LOG_LIMIT : MAX_LIMIT;
+  if (!isIntegerWithin(spec.limit, 1, maxLimit)) {
+    return { field: 'limit', found: String(spec.limit), wanted: `an integer from 1 to ${maxLimit}` };
   }
-  if (!isIntegerWithin(spec.windowMs, 1, WINDOW_MS_MAX)) {
-    return { field: 'windowMs', found: String(spec.windowMs), wanted: `1 to ${WINDOW_MS_MAX} milliseconds (400 days)` };
+  if (!isIntegerWithin(spec.windowMs, 1, MAX_WINDOW_MS)) {
+    return { field: 'windowMs', found: String(spec.windowMs), wanted: `1 to ${MAX_WINDOW_MS} milliseconds (400 days)` };
   }
-  if (!isIntegerWithin(spec.burst, 1, LIMIT_MAX)) {
-    return { field: 'burst', found: String(spec.burst), wanted: `an integer from 1 to ${LIMIT_MAX}` };
+  if (!isIntegerWithin(spec.burst, 1, MAX_LIMIT)) {
+    return { field: 'burst', found: String(spec.burst), wanted: `an integer from 1 to ${MAX_LIMIT}` };
   }
   // Division of doubles is close enough here: the bound is far inside the exact range.
-  if ((spec.burst / spec.limit) * spec.windowMs > DRAIN_MS_MAX) {
+  if ((spec.burst / spec.limit) * spec.windowMs > MAX_DRAIN_MS) {
     return {
       field: 'burst',
       found: String(spec.burst),
-      wanted: `a bucket that drains within ${DRAIN_MS_MAX} milliseconds at this rate`,
+      wanted: `a bucket that drains within ${MAX_DRAIN_MS} milliseconds at this rate`,
     };
   }
   return undefined;

@@ -30,7 +30,7 @@ export interface PolicyParse {
 /** About twenty policies. */
 const SMALL_TEXT_LENGTH = 4_096;
 /** What a file of 1 MiB needs, measured: 95 MB. */
-const HEAP_MB_MAX = 112;
+const MAX_HEAP_MB = 112;
 /** A hundred times what the largest file takes on a quiet machine. */
 const TIMEOUT_MS = 120_000;
 /** Beside this module in the source tree, and beside the chunks of the bundle (scripts/build.ts). */
@@ -48,7 +48,7 @@ export function startPolicyParse(text: string): PolicyParse {
     workerData: text,
     env: {},
     execArgv: [],
-    resourceLimits: { maxOldGenerationSizeMb: HEAP_MB_MAX, maxYoungGenerationSizeMb: 8 },
+    resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB, maxYoungGenerationSizeMb: 8 },
   });
   const result = resultOf(worker).finally(() => void worker.terminate());
   return { result, cancel: () => void worker.terminate() };

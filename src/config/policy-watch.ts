@@ -41,7 +41,7 @@ export type PolicyWatchResult = { readonly watch: PolicyWatch } | { readonly pro
 const INTERVAL_MS = 1_000;
 const PARSE_RETRY = { firstMs: 10_000, maxMs: 3_600_000 };
 /** Names in a line of the log. */
-const NAMES_LOGGED_MAX = 20;
+const MAX_NAMES_LOGGED = 20;
 
 /** What is in force without a file. */
 export const defaultPolicySource: PolicySource = { current: () => DEFAULT_POLICY_FILE };
@@ -159,7 +159,7 @@ export class PolicyWatch implements PolicySource {
     }
     this.#file = result.file;
     if (removed.length > 0) {
-      const names = removed.slice(0, NAMES_LOGGED_MAX);
+      const names = removed.slice(0, MAX_NAMES_LOGGED);
       log.warn({ path, removed: names, removedCount: removed.length }, 'policies removed, calls that name them fail');
     }
     log.info({ path, policies: policies.size }, 'policies reloaded');

@@ -3,7 +3,7 @@
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeTls, type TestPair, type TestTls } from '../../test/support/redis-tls.ts';
+import { makeTls, type TestPair, type TestTls } from '../../test/support/redis/tls.ts';
 import { type Logger, silentLogger } from '../lib/logger.ts';
 import { loadSettings } from './load.ts';
 import { RedisTlsFiles } from './redis-tls-files.ts';

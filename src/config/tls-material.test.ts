@@ -2,7 +2,7 @@
  * Certificates and keys that TLS would overlook or fail with later are problems at once, and their content is not quoted.
  */
 import { generateKeyPairSync } from 'node:crypto';
-import { makeTls, type TestPair, type TestTls } from '../../test/support/redis-tls.ts';
+import { makeTls, type TestPair, type TestTls } from '../../test/support/redis/tls.ts';
 import type { FileReading } from './file-reading.ts';
 import { authoritiesOf, clientPairOf } from './tls-material.ts';
 

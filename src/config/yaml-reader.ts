@@ -29,11 +29,11 @@ export interface KeyTable {
   readonly notYet?: Readonly<Record<string, string>>;
 }
 
-const FILE_BYTES_MAX = 1_048_576;
+const MAX_FILE_BYTES = 1_048_576;
 /** Nobody reads more of them; a log line holds them all. */
-const PROBLEMS_MAX = 100;
+const MAX_PROBLEMS = 100;
 /** An alias bomb expands beyond this. */
-const ALIASES_MAX = 100;
+const MAX_ALIASES = 100;
 
 export class YamlReader {
   readonly problems: YamlProblem[] = [];
@@ -41,11 +41,11 @@ export class YamlReader {
   readonly #lines = new LineCounter();
 
   constructor(text: string) {
-    if (Buffer.byteLength(text) > FILE_BYTES_MAX) {
+    if (Buffer.byteLength(text) > MAX_FILE_BYTES) {
       this.problems.push({
         line: 1,
         column: 1,
-        message: `Cannot read the file: it is larger than ${FILE_BYTES_MAX} bytes`,
+        message: `Cannot read the file: it is larger than ${MAX_FILE_BYTES} bytes`,
       });
       return;
     }
@@ -67,7 +67,7 @@ export class YamlReader {
     }
     try {
       // Only to hear of alias bombs; what is read below are the nodes, which know their lines. Objects would warn of keys that are no texts.
-      document.toJS({ maxAliasCount: ALIASES_MAX, mapAsMap: true });
+      document.toJS({ maxAliasCount: MAX_ALIASES, mapAsMap: true });
     } catch (error) {
       this.#note(0, `Cannot read the file: ${error instanceof Error ? error.message : 'its aliases do not resolve'}`);
       return;
@@ -83,7 +83,7 @@ export class YamlReader {
     }
     const entries = new Map<string, Node>();
     for (const pair of (node as YAMLMap<Node, Node>).items) {
-      if (this.problems.length >= PROBLEMS_MAX) {
+      if (this.problems.length >= MAX_PROBLEMS) {
         break;
       }
       this.#addEntry(entries, pair as Pair<Node, Node | null>, path, keys);
@@ -165,7 +165,7 @@ export class YamlReader {
   }
 
   #note(offset: number, message: string): void {
-    if (this.problems.length >= PROBLEMS_MAX) {
+    if (this.problems.length >= MAX_PROBLEMS) {
       return;
     }
     const { line, col } = this.#lines.linePos(offset);

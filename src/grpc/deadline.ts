@@ -6,12 +6,12 @@
  */
 
 /** A timer of Node holds no more than this; longer ones would fire at once. */
-export const TIMER_MS_MAX = 2 ** 31 - 1;
+export const MAX_TIMER_MS = 2 ** 31 - 1;
 /** The deadline of a stream whose caller set none: never, yet finite. */
 export const NO_DEADLINE_MS = Number.MAX_SAFE_INTEGER;
 
 /** Two ticks of the timer wheel (10 ms) and the way to the caller. */
-const ANSWER_MARGIN_MS_MAX = 20;
+const MAX_ANSWER_MARGIN_MS = 20;
 const ANSWER_MARGIN_SHARE = 0.2;
 
 const UNIT_MS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 0.001, n: 0.000001 };
@@ -25,5 +25,5 @@ export function parseGrpcTimeout(header: string): number | undefined {
 
 /** When a call must have been answered by us at the latest: its deadline less 20 ms, or less 20 % of what is left. */
 export function answerByMs(deadlineAtMs: number, nowMs: number): number {
-  return deadlineAtMs - Math.min(ANSWER_MARGIN_MS_MAX, (deadlineAtMs - nowMs) * ANSWER_MARGIN_SHARE);
+  return deadlineAtMs - Math.min(MAX_ANSWER_MARGIN_MS, (deadlineAtMs - nowMs) * ANSWER_MARGIN_SHARE);
 }

@@ -10,7 +10,7 @@
 import { StoredFormatError, StoreError, type StoreErrorKind } from '../lib/store-error.ts';
 import { Status, type StatusCode, StatusError } from './status.ts';
 
-const MESSAGE_LENGTH_MAX = 1_000;
+const MAX_MESSAGE_LENGTH = 1_000;
 const INTERNAL_TEXT = "Cannot answer: internal error, see the sidecar's log";
 
 export interface ErrorStatus {
@@ -104,7 +104,7 @@ function storeErrorStatus(error: StoreError): ErrorStatus {
 }
 
 function withPushback(code: StatusCode, message: string, retryPushbackMs: number | undefined): ErrorStatus {
-  const text = message.slice(0, MESSAGE_LENGTH_MAX).toWellFormed();
+  const text = message.slice(0, MAX_MESSAGE_LENGTH).toWellFormed();
   if (retryPushbackMs === undefined) {
     return { code, message: text, logged: false };
   }

@@ -4,8 +4,8 @@
  * Promises a transport relies on:
  *   1. `decode` throws on malformed bytes (the transport answers INTERNAL with a fixed text) and keeps no reference to them
  *      after it returned, except that bytes fields may be views of a buffer that the transport never writes to again.
- *   2. `handle` answers with a value or a promise. A value stays synchronous down to the socket.
- *   3. `handle` may throw or reject; `errorStatus` (error-status.ts) turns that into a status. It never sees a call twice.
+ *   2. `handler` answers with a value or a promise. A value stays synchronous down to the socket.
+ *   3. `handler` may throw or reject; `errorStatus` (error-status.ts) turns that into a status. It never sees a call twice.
  * Promises a handler relies on:
  *   4. `context.deadlineAtMs` is finite: the caller's deadline, or the default where it set none.
  *   5. After the call ended (`isOver`), what the handler returns is dropped.
@@ -54,18 +54,18 @@ interface MethodBase<Request, Response> {
 
 export interface UnaryMethod<Request, Response> extends MethodBase<Request, Response> {
   readonly kind: 'unary';
-  handle(request: Request, context: CallContext): Response | Promise<Response>;
+  handler(request: Request, context: CallContext): Response | Promise<Response>;
 }
 
 export interface ServerStreamMethod<Request, Response> extends MethodBase<Request, Response> {
   readonly kind: 'server_stream';
   /** The stream ends OK when the promise resolves. */
-  handle(request: Request, context: CallContext, responses: ResponseStream<Response>): Promise<void>;
+  handler(request: Request, context: CallContext, responses: ResponseStream<Response>): Promise<void>;
 }
 
 export interface BidiStreamMethod<Request, Response> extends MethodBase<Request, Response> {
   readonly kind: 'bidi_stream';
-  handle(requests: AsyncIterable<Request>, context: CallContext, responses: ResponseStream<Response>): Promise<void>;
+  handler(requests: AsyncIterable<Request>, context: CallContext, responses: ResponseStream<Response>): Promise<void>;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a table holds rows of many message types; each row is consistent in itself.

@@ -11,7 +11,7 @@ import type { CallContext, ResponseStream } from './method.ts';
 import type { ServiceHandlers } from './service-table.ts';
 import { Status } from './status.ts';
 
-const NAME_LENGTH_MAX = 200;
+const MAX_NAME_LENGTH = 200;
 
 export function createReflectionServices(): ServiceHandlers[] {
   return [
@@ -95,5 +95,5 @@ function refusal(errorCode: number, errorMessage: string): Answer {
 }
 
 function shown(name: string): string {
-  return name.slice(0, NAME_LENGTH_MAX);
+  return name.slice(0, MAX_NAME_LENGTH);
 }

@@ -65,7 +65,7 @@ describe('starting', () => {
     };
     const table = createMethodTable([{ name: 'grpc.health.v1.Health', handlers }], []);
     const row = table.get('/grpc.health.v1.Health/Check') as UnaryMethod<object, object>;
-    expect(row.handle({}, context)).toEqual({ own: ['Check', 'Watch'] });
+    expect(row.handler({}, context)).toEqual({ own: ['Check', 'Watch'] });
   });
 });
 
@@ -197,7 +197,7 @@ describe('interceptors', () => {
     ]);
     log.length = 0;
     const request = { service: 'x' };
-    expect((row as UnaryMethod<object, object>).handle(request, context)).toBe(request);
+    expect((row as UnaryMethod<object, object>).handler(request, context)).toBe(request);
     expect(log).toEqual(['> outer', '> inner', '< inner', '< outer']);
   });
 
@@ -206,8 +206,8 @@ describe('interceptors', () => {
     const handlers = { ...echoing('grpc.health.v1.Health').handlers, Watch: handler };
     const pass: Interceptor = (_method, next) => (request, callContext, stream) => next(request, callContext, stream);
     const table = createMethodTable([{ name: 'grpc.health.v1.Health', handlers }], [pass]);
-    const row = table.get('/grpc.health.v1.Health/Watch') as { handle: (...args: unknown[]) => unknown };
-    row.handle({ service: '' }, context, responses);
+    const row = table.get('/grpc.health.v1.Health/Watch') as { handler: (...args: unknown[]) => unknown };
+    row.handler({ service: '' }, context, responses);
     expect(handler).toHaveBeenCalledWith({ service: '' }, context, responses);
   });
 });
@@ -230,6 +230,6 @@ test('serving loads no protobuf library', () => {
     );
   }
 
-  expect(loadedWith(['src/commands/serve.ts', 'src/grpc/transports/http2/http2-transport.ts'])).toEqual([]);
+  expect(loadedWith(['src/commands/serve.ts', 'src/grpc/http2/http2-transport.ts'])).toEqual([]);
   expect(loadedWith(['src/commands/call.ts']).length).toBeGreaterThan(0);
 });

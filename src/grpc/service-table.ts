@@ -15,9 +15,9 @@ import type { AnyMethod, CallContext, MethodTable, ResponseStream } from './meth
 import type { MethodCodec } from './wire/codec.ts';
 
 /** A handler of whatever kind as interceptors see it; `responses` is there for streams alone. */
-export type Handle = (request: unknown, context: CallContext, responses: ResponseStream<unknown>) => unknown;
+export type Handler = (request: unknown, context: CallContext, responses: ResponseStream<unknown>) => unknown;
 /** Wraps the handler of one method; called once per method, at start. */
-export type Interceptor = (method: AnyMethod, next: Handle) => Handle;
+export type Interceptor = (method: AnyMethod, next: Handler) => Handler;
 
 export interface ServiceHandlers {
   /** As in the proto: `pannier.v1.RateLimitService`. */
@@ -40,7 +40,7 @@ export function createMethodTable(
         throw new Error(`Cannot serve ${service.name}: method ${name} has no handler, wanted one`);
       }
       const path = `/${service.name}/${name}`;
-      const row = { path, ...codec, handle: handler.bind(service.handlers) } as AnyMethod;
+      const row = { path, ...codec, handler: handler.bind(service.handlers) } as AnyMethod;
       table.set(path, intercepted(row, interceptors));
     }
   }
@@ -65,9 +65,9 @@ function refuseStrangers(service: ServiceHandlers, codecs: ReadonlyMap<string, M
 }
 
 function intercepted(method: AnyMethod, interceptors: readonly Interceptor[]): AnyMethod {
-  let handle = method.handle as Handle;
+  let handler = method.handler as Handler;
   for (const interceptor of interceptors.toReversed()) {
-    handle = interceptor(method, handle);
+    handler = interceptor(method, handler);
   }
-  return { ...method, handle } as AnyMethod;
+  return { ...method, handler } as AnyMethod;
 }

@@ -8,7 +8,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { CallContext } from './method.ts';
 import { Status, StatusError } from './status.ts';
 
-const MARGIN_MS_MAX = 40;
+const MAX_MARGIN_MS = 40;
 const MARGIN_SHARE = 0.4;
 
 /** Monotonic. Throws DEADLINE_EXCEEDED for a call whose deadline is over: it costs no store work. */
@@ -20,5 +20,5 @@ export function storeDeadlineMs(context: CallContext, clock: Clock, action: stri
       `Cannot ${action}: the call's deadline is over, wanted a later one`,
     );
   }
-  return context.deadlineAtMs - Math.min(MARGIN_MS_MAX, leftMs * MARGIN_SHARE);
+  return context.deadlineAtMs - Math.min(MAX_MARGIN_MS, leftMs * MARGIN_SHARE);
 }

@@ -3,7 +3,7 @@
  *
  * Promises:
  *   1. An entry leaves within `SWEEP_INTERVAL_MS` after its end, or later while many have ended: then the sweeper works in every turn of the
- *      event loop until none is left. A clock that was set forward is noticed within `WAIT_MS_MAX`.
+ *      event loop until none is left. A clock that was set forward is noticed within `MAX_WAIT_MS`.
  *   2. A turn of the event loop drops at most `ENTRIES_PER_TURN` entries of each map.
  *   3. No timer runs while no entry can end, and no timer keeps the process alive.
  */
@@ -12,7 +12,7 @@ import { BoundedMap, type BoundedMapOptions } from './bounded-map.ts';
 /** What ends in between leaves together. */
 const SWEEP_INTERVAL_MS = 1_000;
 /** Unix time, by which sessions and limits end, may jump while a timer waits. */
-const WAIT_MS_MAX = 10_000;
+const MAX_WAIT_MS = 10_000;
 /** Takes less than a millisecond. */
 const ENTRIES_PER_TURN = 500;
 
@@ -52,7 +52,7 @@ export class ExpirySweeper {
     }
     this.#dueMs = dueMs;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#sweep(), Math.min(dueMs - nowMs, WAIT_MS_MAX));
+    this.#timer = setTimeout(() => this.#sweep(), Math.min(dueMs - nowMs, MAX_WAIT_MS));
     this.#timer.unref();
   }
 

@@ -9,14 +9,14 @@ import { getHeapStatistics } from 'node:v8';
 
 const HEAP_DIVISOR = 8;
 /** Where the heap has no bound of ours. */
-const STORE_BYTES_MAX = 64 * 1_048_576;
+const MAX_STORE_BYTES = 64 * 1_048_576;
 
 /** Bytes of one store. */
-export function defaultStoreBytes(heapBytesMax = getHeapStatistics().heap_size_limit): number {
-  return Math.min(STORE_BYTES_MAX, Math.floor(heapBytesMax / HEAP_DIVISOR));
+export function defaultStoreBytes(maxHeapBytes = getHeapStatistics().heap_size_limit): number {
+  return Math.min(MAX_STORE_BYTES, Math.floor(maxHeapBytes / HEAP_DIVISOR));
 }
 
 /** Whether three stores of this size leave too little of the heap. */
-export function exceedsHeap(storeBytes: number, heapBytesMax = getHeapStatistics().heap_size_limit): boolean {
-  return storeBytes * HEAP_DIVISOR > heapBytesMax;
+export function exceedsHeap(storeBytes: number, maxHeapBytes = getHeapStatistics().heap_size_limit): boolean {
+  return storeBytes * HEAP_DIVISOR > maxHeapBytes;
 }

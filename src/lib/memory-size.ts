@@ -11,7 +11,7 @@ const STRING_BYTES = 24;
 const MAP_BYTES = 100;
 const MAP_SLOT_BYTES = 56;
 /** Node keeps buffers of at most this length within V8's heap. */
-const HEAP_BUFFER_BYTES_MAX = 64;
+const MAX_HEAP_BUFFER_BYTES = 64;
 const HEAP_BUFFER_OVERHEAD_BYTES = 240;
 /** 200 bytes are objects of V8's heap, the rest belongs to the memory outside of it. */
 const BUFFER_OVERHEAD_BYTES = 470;
@@ -28,5 +28,5 @@ export function mapBytes(size: number): number {
 
 /** Of a buffer with memory of its own. */
 export function bufferBytes(length: number): number {
-  return length + (length > HEAP_BUFFER_BYTES_MAX ? BUFFER_OVERHEAD_BYTES : HEAP_BUFFER_OVERHEAD_BYTES);
+  return length + (length > MAX_HEAP_BUFFER_BYTES ? BUFFER_OVERHEAD_BYTES : HEAP_BUFFER_OVERHEAD_BYTES);
 }

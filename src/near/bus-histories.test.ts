@@ -8,7 +8,7 @@
 import fc from 'fast-check';
 import type { BucketMark } from './bucket-mark.ts';
 import type { BucketAnswer, BucketQuestion } from './bucket-probe.ts';
-import { applyBusEvent, type BusEvent, createBucketState, createQuestion, type SentAt } from './bus.ts';
+import { applyBusEvent, type BusEvent, createBucketReads, createQuestion, type SentAt } from './bus.ts';
 import type { InvalidationMessage } from './invalidation-message.ts';
 
 const KEYS = ['a', 'b'];
@@ -43,7 +43,7 @@ type Said =
   | { readonly kind: 'probe'; readonly question: BucketQuestion; readonly answer: BucketAnswer };
 
 class World {
-  readonly #state = createBucketState();
+  readonly #state = createBucketReads();
   readonly #copies = new Map<string, Copy>();
   #history: History = { incarnation: 'i0', changes: [] };
   /** What a master that was replaced still has. */

@@ -5,10 +5,10 @@ import fc from 'fast-check';
 import type { BucketAnswer } from './bucket-probe.ts';
 import {
   applyBusEvent,
-  type BucketState,
+  type BucketReads,
   type BusAction,
   type BusEvent,
-  createBucketState,
+  createBucketReads,
   createQuestion,
   type SentAt,
 } from './bus.ts';
@@ -30,19 +30,19 @@ function answerOf(answer: Partial<BucketAnswer>): BucketAnswer {
 }
 
 /** Made and answered in one moment. */
-function probe(state: BucketState, answer: Partial<BucketAnswer>): BusAction {
+function probe(state: BucketReads, answer: Partial<BucketAnswer>): BusAction {
   return applyBusEvent(state, { kind: 'probe', question: createQuestion(state), answer: answerOf(answer) });
 }
 
 /** Sent and answered in one moment, unless `sentAt` says otherwise. */
-function read(state: BucketState, number: number, stamp = stampOf(number), sentAt?: SentAt): BusAction {
+function read(state: BucketReads, number: number, stamp = stampOf(number), sentAt?: SentAt): BusAction {
   const { known } = state;
   const mark = { incarnation: 'A', number, stamp };
   return applyBusEvent(state, { kind: 'read', mark, sentAt: sentAt ?? known });
 }
 
 function liveState() {
-  const state = createBucketState();
+  const state = createBucketReads();
   applyBusEvent(state, { kind: 'live' });
   return state;
 }
@@ -85,7 +85,7 @@ describe('bus', () => {
   });
 
   test('while not live, messages and probes mean nothing, and reads leave no copy', () => {
-    const state = createBucketState();
+    const state = createBucketReads();
     expect(applyBusEvent(state, names(1, 'a'))).toEqual({ kind: 'none' });
     expect(applyBusEvent(state, { kind: 'lost' })).toEqual({ kind: 'none' });
     expect(probe(state, { number: 3 })).toEqual({ kind: 'none' });
@@ -279,7 +279,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 test('whatever comes in whatever order: after a message was applied, nothing older that it or one before it voids is held', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
-      const state = createBucketState();
+      const state = createBucketReads();
       const copies = new Map<string, Copy>();
       const published: InvalidationMessage[] = [];
       let incarnation = 1;

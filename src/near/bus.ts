@@ -45,7 +45,7 @@ interface Ahead {
   readonly stamps: Map<number, string>;
 }
 
-export interface BucketState {
+export interface BucketReads {
   live: boolean;
   generation: number;
   /** Undefined until there was a message or a probe since the channel became live. */
@@ -93,12 +93,12 @@ const MAX_AHEAD = 16;
 const NONE: BusAction = { kind: 'none' };
 const REFUSE: BusAction = { kind: 'refuse' };
 
-export function createBucketState(): BucketState {
+export function createBucketReads(): BucketReads {
   return { live: false, generation: 0, known: undefined, ahead: undefined, isDoubted: false };
 }
 
 /** What a probe that is made now asks; hand it back with the answer. */
-export function createQuestion(state: BucketState): BucketQuestion {
+export function createQuestion(state: BucketReads): BucketQuestion {
   const { known, ahead, generation } = state;
   const shown = [...(ahead?.stamps ?? [])];
   const numbers = shown.map(([number]) => number);
@@ -111,7 +111,7 @@ export function createQuestion(state: BucketState): BucketQuestion {
 }
 
 /** Moves the state by one event and says what must happen to the copies. */
-export function applyBusEvent(state: BucketState, event: BusEvent): BusAction {
+export function applyBusEvent(state: BucketReads, event: BusEvent): BusAction {
   switch (event.kind) {
     case 'live':
       return applyLive(state);
@@ -126,7 +126,7 @@ export function applyBusEvent(state: BucketState, event: BusEvent): BusAction {
   }
 }
 
-function applyLive(state: BucketState): BusAction {
+function applyLive(state: BucketReads): BusAction {
   // Live while live: the subscription was repeated, and what was missed in between is unknown.
   const wasLive = state.live;
   state.live = true;
@@ -134,7 +134,7 @@ function applyLive(state: BucketState): BusAction {
   return wasLive ? flushed : NONE;
 }
 
-function applyLost(state: BucketState): BusAction {
+function applyLost(state: BucketReads): BusAction {
   if (!state.live) {
     return NONE;
   }
@@ -142,7 +142,7 @@ function applyLost(state: BucketState): BusAction {
   return flush(state, 'lost', undefined);
 }
 
-function applyMessage(state: BucketState, message: InvalidationMessage | undefined): BusAction {
+function applyMessage(state: BucketReads, message: InvalidationMessage | undefined): BusAction {
   if (message === undefined) {
     return doubt(state, undefined);
   }
@@ -164,7 +164,7 @@ function applyMessage(state: BucketState, message: InvalidationMessage | undefin
   return flush(state, isFirst ? 'first' : 'gap', next, isFirst ? message.names : []);
 }
 
-function applyProbe(state: BucketState, question: BucketQuestion, answer: BucketAnswer | undefined): BusAction {
+function applyProbe(state: BucketReads, question: BucketQuestion, answer: BucketAnswer | undefined): BusAction {
   if (question.generation !== state.generation) {
     // Everything that it asked about was invalidated meanwhile.
     return NONE;
@@ -191,7 +191,7 @@ function applyProbe(state: BucketState, question: BucketQuestion, answer: Bucket
   return NONE;
 }
 
-function applyRead(state: BucketState, mark: BucketMark, sentAt: SentAt | undefined): BusAction {
+function applyRead(state: BucketReads, mark: BucketMark, sentAt: SentAt | undefined): BusAction {
   const { known } = state;
   const { incarnation, number, stamp } = mark;
   // A change without a stamp counts as a change of every key.
@@ -217,7 +217,7 @@ function applyRead(state: BucketState, mark: BucketMark, sentAt: SentAt | undefi
   return heard === stamp ? NONE : doubt(state, known);
 }
 
-function noteShown(state: BucketState, { incarnation, number, stamp }: BucketMark): BusAction {
+function noteShown(state: BucketReads, { incarnation, number, stamp }: BucketMark): BusAction {
   state.ahead ??= { incarnation, stamps: new Map() };
   const { stamps } = state.ahead;
   const shown = stamps.get(number);
@@ -232,7 +232,7 @@ function noteShown(state: BucketState, { incarnation, number, stamp }: BucketMar
 }
 
 /** Whether reads have shown something else than this message. */
-function contradictsShown({ ahead }: BucketState, incarnation: string, number: number, stamp: string): boolean {
+function contradictsShown({ ahead }: BucketReads, incarnation: string, number: number, stamp: string): boolean {
   if (ahead === undefined || ahead.stamps.size === 0) {
     return false;
   }
@@ -253,7 +253,7 @@ function contradictsQuestion(question: BucketQuestion, answer: BucketAnswer): bo
 }
 
 /** Without a message since the channel became live, every read must have shown what the server has, or what came after the probe. */
-function agreesWithShown({ ahead }: BucketState, answer: BucketAnswer): boolean {
+function agreesWithShown({ ahead }: BucketReads, answer: BucketAnswer): boolean {
   if (ahead === undefined || ahead.stamps.size === 0) {
     return true;
   }
@@ -269,14 +269,14 @@ function stampOfAnswer(question: BucketQuestion, answer: BucketAnswer): string {
 }
 
 /** Invalidates the bucket, and believes no read before a probe or a message has shown which history the server has. */
-function doubt(state: BucketState, known: Known | undefined): BusAction {
+function doubt(state: BucketReads, known: Known | undefined): BusAction {
   const action = flush(state, 'gap', known);
   state.isDoubted = true;
   return action;
 }
 
 function flush(
-  state: BucketState,
+  state: BucketReads,
   cause: FlushCause,
   known: Known | undefined,
   names: readonly string[] = [],

@@ -19,10 +19,10 @@ import type { BucketMark } from './bucket-mark.ts';
 import { type BucketQuestion, decodeAnswer, probeCommand } from './bucket-probe.ts';
 import {
   applyBusEvent,
-  type BucketState,
+  type BucketReads,
   type BusAction,
   type BusEvent,
-  createBucketState,
+  createBucketReads,
   createQuestion,
   type SentAt,
 } from './bus.ts';
@@ -33,7 +33,7 @@ export interface Channel {
   readonly namespace: string;
   /** Whether its names are tags; else they are keys. */
   readonly isTag: boolean;
-  readonly state: BucketState;
+  readonly state: BucketReads;
   changedAt: number;
   /** When near copies last had use for it, monotonic; undefined: they have none. */
   nearUsedAtMs: number | undefined;
@@ -201,7 +201,7 @@ export class InvalidationHub {
       name,
       namespace,
       isTag,
-      state: createBucketState(),
+      state: createBucketReads(),
       changedAt: this.#eventCount,
       nearUsedAtMs: undefined,
       watchCount: 0,

@@ -21,7 +21,7 @@ const TAGGED = ['a', 'c'];
 const KEY_CHANNELS = [...new Set(KEYS.map((key) => keyspace.cacheChannel('n', bucketOf(key))))];
 const TAG_CHANNEL = keyspace.cacheTagChannel('n', bucketOf(TAG));
 const CHANNELS = [...KEY_CHANNELS, TAG_CHANNEL];
-const QUEUE_MAX = 3;
+const MAX_QUEUE = 3;
 
 class World {
   confirmations = 0;
@@ -53,7 +53,7 @@ class World {
         };
       },
     });
-    this.#watches = new InvalidationWatches({ hub, clock, queueMax: QUEUE_MAX });
+    this.#watches = new InvalidationWatches({ hub, clock, maxQueue: MAX_QUEUE });
     const watch = this.#watches.open('n');
     if (watch === undefined) {
       throw new Error('Cannot open a watch: there are as many as there may be, wanted room for one');
@@ -155,7 +155,7 @@ class World {
       this.repair(channel);
     }
     this.deliverAll();
-    expect(this.#watch.queueLength).toBeLessThanOrEqual(QUEUE_MAX);
+    expect(this.#watch.queueLength).toBeLessThanOrEqual(MAX_QUEUE);
     this.hand();
     expect([...this.#copies].filter(([key, version]) => version < (this.#current.get(key) ?? 0))).toEqual([]);
     this.#watch.close();

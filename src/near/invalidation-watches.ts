@@ -6,7 +6,7 @@
  *
  * Promises:
  *   1. From the moment `started` is true, everything that was voided is in the queue, or a flush after it is.
- *   2. The queue holds `queueMax` events at most; the event that would not fit becomes a flush in place of them all.
+ *   2. The queue holds `maxQueue` events at most; the event that would not fit becomes a flush in place of them all.
  *   3. `confirm` is true only when every event of before it was handed over (`markDelivered`), and the watch was current.
  */
 import { randomInt } from 'node:crypto';
@@ -24,27 +24,27 @@ export interface InvalidationWatchesOptions {
   readonly hub: InvalidationHub;
   readonly clock: Clock;
   readonly maxWatches?: number;
-  readonly queueMax?: number;
+  readonly maxQueue?: number;
 }
 
 const MAX_WATCHES = 64;
-const QUEUE_MAX = 1_024;
+const MAX_QUEUE = 1_024;
 /** A timer of more than this fires at once. */
-const TIMEOUT_MS_MAX = 2 ** 31 - 1;
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 const FLUSH: WatchEvent = { kind: 'flush' };
 
 export class InvalidationWatches implements HubListener {
   readonly #hub: InvalidationHub;
   readonly #clock: Clock;
   readonly #maxWatches: number;
-  readonly #queueMax: number;
+  readonly #maxQueue: number;
   readonly #byId = new Map<number, InvalidationWatch>();
 
   constructor(options: InvalidationWatchesOptions) {
     this.#hub = options.hub;
     this.#clock = options.clock;
     this.#maxWatches = options.maxWatches ?? MAX_WATCHES;
-    this.#queueMax = options.queueMax ?? QUEUE_MAX;
+    this.#maxQueue = options.maxQueue ?? MAX_QUEUE;
     this.#hub.addListener(this);
   }
 
@@ -70,7 +70,7 @@ export class InvalidationWatches implements HubListener {
     const watch = new InvalidationWatch({
       id,
       namespace,
-      queueMax: this.#queueMax,
+      maxQueue: this.#maxQueue,
       channels: this.#hub.holdNamespace(namespace),
       onClose: () => this.#close(id),
     });
@@ -129,7 +129,7 @@ export class InvalidationWatches implements HubListener {
 export interface InvalidationWatchOptions {
   readonly id: number;
   readonly namespace: string;
-  readonly queueMax: number;
+  readonly maxQueue: number;
   readonly channels: readonly Channel[];
   readonly onClose: () => void;
 }
@@ -138,7 +138,7 @@ export class InvalidationWatch {
   readonly id: number;
   readonly namespace: string;
   readonly channels: readonly Channel[];
-  readonly #queueMax: number;
+  readonly #maxQueue: number;
   readonly #onClose: () => void;
   #queue: WatchEvent[] = [];
   #liveCount: number;
@@ -154,7 +154,7 @@ export class InvalidationWatch {
     this.id = options.id;
     this.namespace = options.namespace;
     this.channels = options.channels;
-    this.#queueMax = options.queueMax;
+    this.#maxQueue = options.maxQueue;
     this.#onClose = options.onClose;
     this.#liveCount = this.channels.filter((channel) => channel.state.live).length;
   }
@@ -249,7 +249,7 @@ export class InvalidationWatch {
   }
 
   #push(event: WatchEvent): void {
-    if (this.#queue.length >= this.#queueMax) {
+    if (this.#queue.length >= this.#maxQueue) {
       this.#pushFlush();
       return;
     }
@@ -276,7 +276,7 @@ export class InvalidationWatch {
               isLate = true;
               wakeUp();
             },
-            Math.min(timeoutMs, TIMEOUT_MS_MAX),
+            Math.min(timeoutMs, MAX_TIMEOUT_MS),
           );
     while (!isDone() && !isLate && !this.#isClosed) {
       await new Promise<void>((resolve) => {

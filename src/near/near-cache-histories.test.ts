@@ -10,7 +10,7 @@
  *      sent and however many are in flight (A11).
  */
 import fc from 'fast-check';
-import { NAMES, NearCacheWorld } from '../../test/support/near-cache-world.ts';
+import { NAMES, NearCacheWorld } from '../../test/support/near/near-cache-world.ts';
 
 interface Step {
   /** What a failed history is printed by. */

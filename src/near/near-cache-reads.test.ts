@@ -9,7 +9,7 @@ import {
   nearValue,
   ready,
   setUpNear as setUp,
-} from '../../test/support/near-cache-harness.ts';
+} from '../../test/support/near/near-cache-harness.ts';
 
 describe('a fresh read', () => {
   test('without a placeholder, because there are as many as there may be, takes the copy away (A11)', () => {

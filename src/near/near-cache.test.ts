@@ -10,7 +10,7 @@ import {
   ready,
   setUpNear as setUp,
   tagChannelOf,
-} from '../../test/support/near-cache-harness.ts';
+} from '../../test/support/near/near-cache-harness.ts';
 import { bucketOf, createKeyspace } from '../redis/keyspace.ts';
 
 const keyspace = createKeyspace('');

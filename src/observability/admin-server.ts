@@ -21,7 +21,7 @@ export interface AdminServerOptions {
   readonly metricsContentType: string;
   readonly log: Logger;
   /** Whoever has not taken its answer by then is cut off. */
-  readonly answerMsMax?: number;
+  readonly maxAnswerMs?: number;
 }
 
 export interface AdminServer {
@@ -36,8 +36,8 @@ interface Page {
   readonly body: string;
 }
 
-const REQUEST_MS_MAX = 5_000;
-const ANSWER_MS_MAX = 10_000;
+const MAX_REQUEST_MS = 5_000;
+const MAX_ANSWER_MS = 10_000;
 const PLAIN = 'text/plain; charset=utf-8';
 const PATHS = ['/livez', '/readyz', '/metrics'];
 
@@ -45,8 +45,8 @@ const PATHS = ['/livez', '/readyz', '/metrics'];
 export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
   const server = createServer({
     maxHeaderSize: 8_192,
-    requestTimeout: REQUEST_MS_MAX,
-    headersTimeout: REQUEST_MS_MAX,
+    requestTimeout: MAX_REQUEST_MS,
+    headersTimeout: MAX_REQUEST_MS,
     connectionsCheckingInterval: 1_000,
     keepAliveTimeout: 15_000,
   });
@@ -68,7 +68,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
 
 async function answer(request: IncomingMessage, response: ServerResponse, options: AdminServerOptions): Promise<void> {
   // Whoever does not read its answer would keep its connection for ever, and enough of them would keep out everybody else.
-  const late = setTimeout(() => request.socket.destroy(), options.answerMsMax ?? ANSWER_MS_MAX);
+  const late = setTimeout(() => request.socket.destroy(), options.maxAnswerMs ?? MAX_ANSWER_MS);
   late.unref();
   response.once('close', () => clearTimeout(late));
   let page: Page;

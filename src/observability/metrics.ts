@@ -11,8 +11,8 @@ import { CALL_BUCKETS_S, METRICS, type MetricRow } from './metric-table.ts';
 import { createRateLimitMetrics, type LimitsByPolicy, type RateLimitCounts } from './rate-limit-metrics.ts';
 
 /** Nodes, reasons and codes that are counted by name; a cluster that renames its nodes for ever ends in `(other)`. */
-const NODES_MAX = 64;
-const REASONS_MAX = 32;
+const MAX_NODES = 64;
+const MAX_REASONS = 32;
 const OTHER = '(other)';
 /** The event loop is looked at so often: idle wake-ups cost, and shorter delays do not matter. */
 const DELAY_RESOLUTION_MS = 20;
@@ -168,8 +168,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
     }
   });
   const delay = collectProcess(gauge, counter, options);
-  const nodes = boundedLabel(NODES_MAX);
-  const reasons = boundedLabel(REASONS_MAX);
+  const nodes = boundedLabel(MAX_NODES);
+  const reasons = boundedLabel(MAX_REASONS);
 
   return {
     ...rateLimits,

@@ -3,8 +3,8 @@
  */
 import { FakeClock } from '../lib/clock.ts';
 import { MemoryRateLimitStore } from './memory-store.ts';
-import { compileLimits } from './policy.ts';
-import { FIELDS_MAX } from './store.ts';
+import { compileLimits } from './model.ts';
+import { MAX_FIELDS } from './store.ts';
 
 const LIMITS = compileLimits([
   { name: 'hour', algorithm: 'fixed_window', limit: 10, windowMs: 3_600_000, burst: 10 },
@@ -154,7 +154,7 @@ describe('thousands of names on one key', () => {
 
   test('make room for new ones as they end, and are counted in bytes to the last', () => {
     const { clock, store, take } = createTaker();
-    for (let index = 0; index <= FIELDS_MAX; index += 1) {
+    for (let index = 0; index <= MAX_FIELDS; index += 1) {
       take('a', `n${index}`, index % 2 === 0 ? 1 : HOUR_MS);
     }
     expect(() => take('a', 'one-more')).toThrow('limits that count');

@@ -9,14 +9,14 @@ import type { Clock } from '../lib/clock.ts';
 import { ExpirySweeper } from '../lib/expiry-sweeper.ts';
 import { stringBytes } from '../lib/memory-size.ts';
 import { StoreError } from '../lib/store-error.ts';
-import type { AlgorithmState } from './algorithms/index.ts';
+import type { AlgorithmState } from './algorithms/algorithm.ts';
 import type { Step, StepOutcome } from './algorithms/step.ts';
-import type { CompiledLimit, LimitFields } from './policy.ts';
+import type { CompiledLimit, LimitFields } from './model.ts';
 import {
   decidedUnits,
-  FIELDS_MAX,
   type GiveRequest,
   type GiveResult,
+  MAX_FIELDS,
   type RateLimitStore,
   type SubjectKey,
   type TakeRequest,
@@ -26,11 +26,11 @@ import {
 } from './store.ts';
 import {
   asMap,
-  FIELDS_WALKED_MAX,
   FieldMap,
   type FieldState,
-  fieldOf,
+  MAX_FIELDS_WALKED,
   type SubjectFields,
+  subjectFieldOf,
   withFields,
 } from './subject-fields.ts';
 
@@ -45,7 +45,7 @@ export interface MemoryStoreOptions {
 /** Fields that a call with a new one examines, beside two for each that it writes; the same as in general-write.lua. */
 const FIELDS_SWEPT = 8;
 /** Far more than there are limits; names beyond are not shared. */
-const SHARED_NAMES_MAX = 1_000;
+const MAX_SHARED_NAMES = 1_000;
 /** A FieldState without its state and its name. */
 const FIELD_BYTES = 72;
 /** A name that was put together still has its parts' header. */
@@ -121,7 +121,7 @@ export class MemoryRateLimitStore implements RateLimitStore {
     const outcomes: StepOutcome[] = [];
     const writes: FieldState[] = [];
     for (const limit of request.limits.limits) {
-      const stored = fieldOf(fields, limit.field)?.state;
+      const stored = subjectFieldOf(fields, limit.field)?.state;
       if (stored === undefined) {
         outcomes.push(limit.algorithm.remaining(undefined, limit.spec, nowMs).outcome);
       } else {
@@ -162,15 +162,15 @@ export class MemoryRateLimitStore implements RateLimitStore {
   #write(id: string, fields: SubjectFields | undefined, writes: readonly FieldState[], nowMs: number): void {
     if (
       fields instanceof FieldMap &&
-      fields.size > FIELDS_WALKED_MAX &&
+      fields.size > MAX_FIELDS_WALKED &&
       writes.some(({ field }) => !fields.has(field))
     ) {
       fields.sweep(nowMs, FIELDS_SWEPT + 2 * writes.length);
-      if (fields.size > FIELDS_MAX) {
+      if (fields.size > MAX_FIELDS) {
         throw tooManyLimits();
       }
     }
-    const before = writes.map(({ field }) => fieldOf(fields, field));
+    const before = writes.map(({ field }) => subjectFieldOf(fields, field));
     const written = withFields(fields, writes);
     if (!this.#put(id, written, nowMs)) {
       giveBack(written, writes, before);
@@ -192,7 +192,7 @@ export class MemoryRateLimitStore implements RateLimitStore {
   /** Undefined when there are too many names to share. */
   #sharedName(name: string): string | undefined {
     const shared = this.#names.get(name);
-    if (shared !== undefined || this.#names.size >= SHARED_NAMES_MAX) {
+    if (shared !== undefined || this.#names.size >= MAX_SHARED_NAMES) {
       return shared;
     }
     this.#names.set(name, name);
@@ -212,7 +212,7 @@ function run(
   cost: number,
   maxDelayMs: number | undefined,
 ): Step<AlgorithmState> {
-  const state = fieldOf(fields, limit.field)?.state;
+  const state = subjectFieldOf(fields, limit.field)?.state;
   return limit.algorithm.take(state, limit.spec, nowMs, cost, maxDelayMs);
 }
 

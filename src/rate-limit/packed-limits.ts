@@ -8,7 +8,7 @@
  *   3. A limit is lean if no product of a lean script can leave the exact range of a double: (capacity + 2) * window < 2^52. A fixed
  *      window forms no product. Other limits, and logs, are decided by the general script.
  */
-import type { Algorithm } from './algorithms/index.ts';
+import type { Algorithm } from './algorithms/algorithm.ts';
 import type { StepLimit } from './algorithms/step.ts';
 
 export interface PackableLimit {

@@ -5,8 +5,8 @@ import type { LimitSpec } from '../config/policy-file.ts';
 import { StoredFormatError } from '../lib/store-error.ts';
 import type { RedisArgument, RedisCommands } from '../redis/commands.ts';
 import { createKeyspace } from '../redis/keyspace.ts';
-import type { Script } from '../redis/script.ts';
-import { type CompiledLimits, compileLimits } from './policy.ts';
+import type { Script } from '../redis/lua-script.ts';
+import { type CompiledLimits, compileLimits } from './model.ts';
 import { RedisRateLimitStore } from './redis-store.ts';
 
 let runs: { script: Script; args: readonly RedisArgument[] }[];

@@ -8,10 +8,10 @@
  */
 import type { RedisCommands } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
-import type { Script } from '../redis/script.ts';
-import type { CompiledLimits, LimitFields } from './policy.ts';
-import { decodeGeneralReply, decodeLeanReply, decodeResetReply } from './script-reply.ts';
-import { loadRateLimitScripts, type RateLimitScripts } from './scripts.ts';
+import type { Script } from '../redis/lua-script.ts';
+import type { CompiledLimits, LimitFields } from './model.ts';
+import { decodeGeneralReply, decodeLeanReply, decodeResetReply } from './redis-reply.ts';
+import { loadRateLimitScripts, type RateLimitScripts } from './redis-scripts.ts';
 import {
   decidedUnits,
   type GiveRequest,

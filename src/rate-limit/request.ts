@@ -3,20 +3,20 @@
  */
 import {
   findLimitProblem,
-  LIMITS_PER_POLICY_MAX,
   type LimitCandidate,
   type LimitSpec,
+  MAX_LIMITS_PER_POLICY,
   NAME_PATTERN,
 } from '../config/policy-file.ts';
 import { Algorithm as AlgorithmNumber } from '../grpc/generated/pannier/v1/Algorithm.ts';
 import type { CheckRateLimitRequestOutput } from '../grpc/generated/pannier/v1/CheckRateLimitRequest.ts';
 import type { LimitOutput } from '../grpc/generated/pannier/v1/Limit.ts';
 import { invalidArgument, unimplemented } from '../grpc/status.ts';
-import { ALGORITHMS, type Algorithm, algorithmNumbered } from './algorithms/index.ts';
-import { fieldOf, type LimitFields } from './policy.ts';
+import { ALGORITHMS, type Algorithm, algorithmNumbered } from './algorithms/algorithm.ts';
+import { fieldOf, type LimitFields } from './model.ts';
 
-export const SUBJECT_BYTES_MAX = 512;
-export const RESERVATION_ID_BYTES_MAX = 200;
+export const MAX_SUBJECT_BYTES = 512;
+export const MAX_RESERVATION_ID_BYTES = 200;
 
 /** The served values of pannier.v1.Algorithm, for error texts. */
 const ALGORITHMS_SERVED = ALGORITHMS.map(({ name }) => `ALGORITHM_${name.toUpperCase()}`).join(', ');
@@ -30,7 +30,7 @@ const ALGORITHM_NAMES: ReadonlyMap<number, string> = new Map(
   Object.entries(AlgorithmNumber).map(([name, number]) => [number, name]),
 );
 const FIELD_NAMES = { name: 'name', limit: 'limit', windowMs: 'window_ms', burst: 'burst' } as const;
-const QUOTED_MAX = 64;
+const MAX_QUOTED = 64;
 
 /** What decides when the store cannot, as the request says; undefined: not said. */
 export function readFailureMode(action: string, request: CheckRateLimitRequestOutput): 'allow' | 'deny' | undefined {
@@ -52,8 +52,8 @@ export function readFailureMode(action: string, request: CheckRateLimitRequestOu
 
 export function checkSubject(action: string, key: string): void {
   const bytes = Buffer.byteLength(key);
-  if (bytes < 1 || bytes > SUBJECT_BYTES_MAX) {
-    throw invalidArgument(action, 'key', `${bytes} bytes`, `1 to ${SUBJECT_BYTES_MAX} bytes`);
+  if (bytes < 1 || bytes > MAX_SUBJECT_BYTES) {
+    throw invalidArgument(action, 'key', `${bytes} bytes`, `1 to ${MAX_SUBJECT_BYTES} bytes`);
   }
 }
 
@@ -69,7 +69,7 @@ export function checkTarget(action: string, policy: string, limits: readonly Lim
 
 /** A policy name in an error text: not secret, but it came from outside. */
 export function quoted(text: string): string {
-  return JSON.stringify(text.slice(0, QUOTED_MAX));
+  return JSON.stringify(text.slice(0, MAX_QUOTED));
 }
 
 /** A request whose options are served and within their bounds. */
@@ -139,8 +139,8 @@ export function readLimitFields(action: string, limits: readonly LimitOutput[]):
 }
 
 function checkLimitCount(action: string, limits: readonly LimitOutput[]): void {
-  if (limits.length > LIMITS_PER_POLICY_MAX) {
-    throw invalidArgument(action, 'limits', `${limits.length} entries`, `at most ${LIMITS_PER_POLICY_MAX}`);
+  if (limits.length > MAX_LIMITS_PER_POLICY) {
+    throw invalidArgument(action, 'limits', `${limits.length} entries`, `at most ${MAX_LIMITS_PER_POLICY}`);
   }
 }
 

@@ -9,10 +9,10 @@ import {
   serviceContext,
   testLimit,
   testPolicy,
-} from '../../test/support/rate-limit-service.ts';
+} from '../../test/support/rate-limit/service.ts';
 import type { LimitOutput } from '../grpc/generated/pannier/v1/Limit.ts';
 import { StoreError } from '../lib/store-error.ts';
-import { ALGORITHMS } from './algorithms/index.ts';
+import { ALGORITHMS } from './algorithms/algorithm.ts';
 import type { RateLimitStore } from './store.ts';
 
 const NAMES = ALGORITHMS.map(({ name }) => name);

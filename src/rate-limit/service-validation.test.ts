@@ -8,7 +8,7 @@ import type { LimitOutput } from '../grpc/generated/pannier/v1/Limit.ts';
 import type { CallContext } from '../grpc/method.ts';
 import { Status } from '../grpc/status.ts';
 import { FakeClock } from '../lib/clock.ts';
-import { ALGORITHMS } from './algorithms/index.ts';
+import { ALGORITHMS } from './algorithms/algorithm.ts';
 import { createRateLimitService } from './service.ts';
 
 const { INVALID_ARGUMENT, UNIMPLEMENTED, NOT_FOUND } = Status;

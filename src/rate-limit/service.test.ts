@@ -10,7 +10,7 @@ import {
   serviceContext,
   testLimit,
   testPolicy,
-} from '../../test/support/rate-limit-service.ts';
+} from '../../test/support/rate-limit/service.ts';
 import { errorStatus } from '../grpc/error-status.ts';
 import type { CheckRateLimitRequestOutput } from '../grpc/generated/pannier/v1/CheckRateLimitRequest.ts';
 import { Status } from '../grpc/status.ts';

@@ -20,23 +20,23 @@ import type { SettleRateLimitResponse } from '../grpc/generated/pannier/v1/Settl
 import type { CallContext, UnaryHandler } from '../grpc/method.ts';
 import { invalidArgument, Status, StatusError, unimplemented } from '../grpc/status.ts';
 import { storeDeadlineMs } from '../grpc/store-deadline.ts';
-import { after } from '../lib/answer.ts';
 import type { Clock } from '../lib/clock.ts';
+import { after } from '../lib/maybe-promise.ts';
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';
 import { type DecisionOutcome, INLINE_POLICY, type RateLimitCounts } from '../observability/rate-limit-metrics.ts';
-import { decidedAnswer, failureAnswer } from './answer.ts';
-import { type CompiledLimits, compileLimits, compilePolicy } from './policy.ts';
+import { type CompiledLimits, compileLimits, compilePolicy } from './model.ts';
 import {
   checkCount,
   checkOptions,
   checkSubject,
   checkTarget,
+  MAX_RESERVATION_ID_BYTES,
   quoted,
-  RESERVATION_ID_BYTES_MAX,
   readFailureMode,
   readLimitFields,
   readLimits,
 } from './request.ts';
+import { decidedAnswer, failureAnswer } from './response.ts';
 import type { RateLimitStore, SubjectKey, TakeResult } from './store.ts';
 
 export interface RateLimitServiceOptions {
@@ -56,7 +56,7 @@ export interface RateLimitService {
   readonly ResetRateLimit: UnaryHandler<ResetRateLimitRequestOutput, ResetRateLimitResponse>;
 }
 
-const CHECKS_MAX = 100;
+const MAX_CHECKS = 100;
 
 interface Target {
   readonly key: SubjectKey;
@@ -174,8 +174,8 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     context: CallContext,
   ): Promise<CheckRateLimitsResponse> {
     const count = request.checks.length;
-    if (count < 1 || count > CHECKS_MAX) {
-      throw invalidArgument('check rate limits', 'checks', `${count} entries`, `1 to ${CHECKS_MAX}`);
+    if (count < 1 || count > MAX_CHECKS) {
+      throw invalidArgument('check rate limits', 'checks', `${count} entries`, `1 to ${MAX_CHECKS}`);
     }
     return { results: await Promise.all(request.checks.map((one) => checkOne(one, context))) };
   }
@@ -183,8 +183,8 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
   function settle(request: SettleRateLimitRequestOutput): SettleRateLimitResponse {
     const action = 'settle rate limit';
     const bytes = Buffer.byteLength(request.reservationId);
-    if (bytes < 1 || bytes > RESERVATION_ID_BYTES_MAX) {
-      throw invalidArgument(action, 'reservation_id', `${bytes} bytes`, `1 to ${RESERVATION_ID_BYTES_MAX} bytes`);
+    if (bytes < 1 || bytes > MAX_RESERVATION_ID_BYTES) {
+      throw invalidArgument(action, 'reservation_id', `${bytes} bytes`, `1 to ${MAX_RESERVATION_ID_BYTES} bytes`);
     }
     if (request.extendMs !== undefined) {
       throw unimplemented(action, 'extend_ms');

@@ -7,10 +7,10 @@
  *   3. `give` returns units to all limits in one atomic step. What was used never falls below zero.
  *   4. Nothing but a StoreError is thrown or rejected with.
  */
-import type { Answer } from '../lib/answer.ts';
+import type { MaybePromise } from '../lib/maybe-promise.ts';
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';
 import type { StepOutcome } from './algorithms/step.ts';
-import type { CompiledLimits, LimitFields } from './policy.ts';
+import type { CompiledLimits, LimitFields } from './model.ts';
 
 /** Whose limits: state is kept per scope, policy and subject. */
 export interface SubjectKey {
@@ -53,11 +53,11 @@ export interface GiveResult {
 }
 
 export interface RateLimitStore {
-  take(request: TakeRequest, deadlineAtMs: number): Answer<TakeResult>;
+  take(request: TakeRequest, deadlineAtMs: number): MaybePromise<TakeResult>;
   /** Returns units to every limit. */
-  give(request: GiveRequest, deadlineAtMs: number): Answer<GiveResult>;
+  give(request: GiveRequest, deadlineAtMs: number): MaybePromise<GiveResult>;
   /** Forgets what the subject used of these limits; without limits, of all under the key. Whether there was anything. */
-  reset(key: SubjectKey, limits: LimitFields | undefined, deadlineAtMs: number): Answer<boolean>;
+  reset(key: SubjectKey, limits: LimitFields | undefined, deadlineAtMs: number): MaybePromise<boolean>;
 }
 
 /** Whether the store only decides: a peek, or a cost that a limit never has. */
@@ -71,11 +71,11 @@ export function decidedUnits({ cost }: Pick<TakeRequest, 'cost'>): number {
 }
 
 /** More fields that count are refused; the same number stands in general-write.lua. */
-export const FIELDS_MAX = 4_096;
+export const MAX_FIELDS = 4_096;
 
 /** A subject with thousands of limits of different names: each is state that somebody pays for. */
 export function tooManyLimits(): StoreError {
-  return new StoreError('full', `the subject has more than ${FIELDS_MAX} limits that count`);
+  return new StoreError('full', `the subject has more than ${MAX_FIELDS} limits that count`);
 }
 
 /** Nothing was done: this release cannot know what the value means. */

@@ -4,7 +4,7 @@
  * Most subjects have one limit. Theirs is held without a Map, which would be a third of the memory that such a subject takes.
  */
 import { mapBytes } from '../lib/memory-size.ts';
-import type { AlgorithmState } from './algorithms/index.ts';
+import type { AlgorithmState } from './algorithms/algorithm.ts';
 
 export interface FieldState {
   readonly field: string;
@@ -21,12 +21,12 @@ export type SubjectFields = FieldState | FieldMap;
 const FIELD_MAP_BYTES = 24;
 
 /** As general-write.lua has it: beyond so many fields, no call walks all of them. */
-export const FIELDS_WALKED_MAX = 512;
+export const MAX_FIELDS_WALKED = 512;
 
 /**
  * Fields by their names, with their size kept along, so that a call costs the same however many there are.
  *
- * Beyond FIELDS_WALKED_MAX fields `endMs` is not lowered when a field is written with an earlier end: it is the end at the latest.
+ * Beyond MAX_FIELDS_WALKED fields `endMs` is not lowered when a field is written with an earlier end: it is the end at the latest.
  */
 export class FieldMap extends Map<string, FieldState> {
   #bytes = 0;
@@ -38,7 +38,7 @@ export class FieldMap extends Map<string, FieldState> {
   }
 
   get endMs(): number {
-    if (this.size <= FIELDS_WALKED_MAX) {
+    if (this.size <= MAX_FIELDS_WALKED) {
       this.#endMs = 0;
       for (const state of this.values()) {
         this.#endMs = Math.max(this.#endMs, state.endMs);
@@ -72,7 +72,7 @@ export class FieldMap extends Map<string, FieldState> {
   }
 }
 
-export function fieldOf(fields: SubjectFields | undefined, field: string): FieldState | undefined {
+export function subjectFieldOf(fields: SubjectFields | undefined, field: string): FieldState | undefined {
   if (fields instanceof FieldMap) {
     return fields.get(field);
   }

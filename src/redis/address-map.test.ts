@@ -1,7 +1,7 @@
 /**
  * Which announced addresses are reached elsewhere.
  */
-import { addressMapOf } from '../../test/support/redis-address-map.ts';
+import { addressMapOf } from '../../test/support/redis/address-map.ts';
 import { addressText, parseAddressText } from './address.ts';
 import { NO_ADDRESS_MAP, reachableAddress } from './address-map.ts';
 

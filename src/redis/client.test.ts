@@ -7,9 +7,9 @@ import { createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { jest } from '@jest/globals';
 import { generate } from 'selfsigned';
-import { startFakeRedisPeer } from '../../test/support/fake-redis-peer.ts';
-import { redisOptions } from '../../test/support/redis-client.ts';
-import { trustOf } from '../../test/support/redis-tls.ts';
+import { redisOptions } from '../../test/support/redis/client.ts';
+import { startFakeRedisPeer } from '../../test/support/redis/fake-redis-peer.ts';
+import { trustOf } from '../../test/support/redis/tls.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { openClient } from './client.ts';
 

@@ -104,7 +104,7 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
     disableOfflineQueue: true,
     disableClientInfo: true,
     maintNotifications: 'disabled',
-    commandsQueueMaxLength: access.queueMax + CONTROL_COMMANDS,
+    commandsQueueMaxLength: access.maxQueue + CONTROL_COMMANDS,
     commandOptions: { timeout: 0, typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
   });
   let isLost = false;

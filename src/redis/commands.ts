@@ -5,7 +5,7 @@
  * `deadlineAtMs` (monotonic) or by the per-command timeout, whichever is first, and rejects with a StoreError only.
  */
 import type { StoreError } from '../lib/store-error.ts';
-import type { KeyType, Script } from './script.ts';
+import type { KeyType, Script } from './lua-script.ts';
 
 export type RedisArgument = string | Buffer;
 export type RedisReply = null | number | string | Buffer | RedisReply[];

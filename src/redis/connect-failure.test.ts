@@ -1,9 +1,10 @@
 /**
  * Why there is no connection is told, once, and nothing of what was sent with it.
  */
-import { type FakeRedisPeer, startFakeRedisPeer } from '../../test/support/fake-redis-peer.ts';
-import { redisOptions } from '../../test/support/redis-client.ts';
-import { freePort } from '../../test/support/redis-server.ts';
+
+import { redisOptions } from '../../test/support/redis/client.ts';
+import { type FakeRedisPeer, startFakeRedisPeer } from '../../test/support/redis/fake-redis-peer.ts';
+import { freePort } from '../../test/support/redis/server.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { type Logger, silentLogger } from '../lib/logger.ts';
 import { createRedis, type Redis } from './redis.ts';

@@ -1,12 +1,13 @@
 /**
  * Reads on one connection: the role of the server is verified, large replies wait for one another, and a loss is survived.
  */
+
+import { redisOptions, soonMs } from '../../test/support/redis/client.ts';
 import {
   type FakeRedisPeer,
   type FakeRedisPeerOptions,
   startFakeRedisPeer,
-} from '../../test/support/fake-redis-peer.ts';
-import { redisOptions, soonMs } from '../../test/support/redis-client.ts';
+} from '../../test/support/redis/fake-redis-peer.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { systemClock } from '../lib/clock.ts';
 import { StoreError } from '../lib/store-error.ts';

@@ -1,12 +1,13 @@
 /**
  * One connection against a peer that answers late, in pieces, nonsense, or not at all.
  */
+
+import { redisOptions, soonMs } from '../../test/support/redis/client.ts';
 import {
   type FakeRedisPeer,
   type FakeRedisPeerOptions,
   startFakeRedisPeer,
-} from '../../test/support/fake-redis-peer.ts';
-import { redisOptions, soonMs } from '../../test/support/redis-client.ts';
+} from '../../test/support/redis/fake-redis-peer.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { StoreError } from '../lib/store-error.ts';
 import { RedisConnection } from './connection.ts';

@@ -138,7 +138,7 @@ export class RedisConnection {
     }
     const bytes = bytesOf(command);
     const isTooMuch = this.#inFlightBytes > 0 && this.#inFlightBytes + bytes > MAX_IN_FLIGHT_BYTES;
-    if (isTooMuch || this.#inFlight.size >= this.#redis.queueMax) {
+    if (isTooMuch || this.#inFlight.size >= this.#redis.maxQueue) {
       return Promise.reject(new StoreError('unavailable', 'too much is in flight to the Redis node'));
     }
     const pending = new PendingCommand(bytes, deadlineAtMs, options);
@@ -370,7 +370,7 @@ export class RedisConnection {
 
   /** Those that waited for room among the replies. */
   #sendWaiting(): void {
-    while (this.#state.kind === 'ready' && this.#inFlight.size < this.#redis.queueMax) {
+    while (this.#state.kind === 'ready' && this.#inFlight.size < this.#redis.maxQueue) {
       const pending = this.#budget.next();
       const command = pending?.unsent;
       if (pending === undefined || command === undefined) {

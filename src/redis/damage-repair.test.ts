@@ -2,7 +2,7 @@
  * Which repair a damaged value needs, by the command that met it.
  */
 import { removeWrongType, repairOf } from './damage-repair.ts';
-import { defineScript } from './script.ts';
+import { defineScript } from './lua-script.ts';
 
 const keys = ['a', 'b', 'c'];
 const command = ['EVALSHA', 'sha', '3', ...keys, 'argument'];

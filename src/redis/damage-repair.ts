@@ -9,7 +9,7 @@
  * afresh, a removed cache entry is a miss, a removed session is NOT_FOUND, and a removed user has no valid session: none is revived.
  */
 import type { RedisArgument } from './commands.ts';
-import { type KeyType, loadScript, type Script } from './script.ts';
+import { type KeyType, loadScript, type Script } from './lua-script.ts';
 
 export interface Repair {
   readonly script: Script;

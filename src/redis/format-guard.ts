@@ -14,7 +14,7 @@ import type { Logger } from '../lib/logger.ts';
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';
 import type { CommandOptions, RedisArgument, RedisCommands, RedisReply } from './commands.ts';
 import { judgeFormat, RELEASE_FORMATS, type ReleaseFormats } from './format-version.ts';
-import { loadScript, type Script } from './script.ts';
+import { loadScript, type Script } from './lua-script.ts';
 
 export interface FormatGuardOptions {
   readonly commands: RedisCommands;

@@ -4,8 +4,8 @@
 import { Socket } from 'node:net';
 import { jest } from '@jest/globals';
 import fc from 'fast-check';
-import { startFakeRedisPeer } from '../../test/support/fake-redis-peer.ts';
-import { redisOptions } from '../../test/support/redis-client.ts';
+import { redisOptions } from '../../test/support/redis/client.ts';
+import { startFakeRedisPeer } from '../../test/support/redis/fake-redis-peer.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { openClient } from './client.ts';
 import { type CommandPieces, joinCommands } from './joined-writes.ts';

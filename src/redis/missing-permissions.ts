@@ -6,8 +6,8 @@
  */
 import { StoreError } from '../lib/store-error.ts';
 import type { RedisArgument } from './commands.ts';
+import type { Script } from './lua-script.ts';
 import { type KeyFamily, missingPermissionText } from './permissions.ts';
-import type { Script } from './script.ts';
 
 export interface MissingPermission {
   /** In small letters, e.g. `script|load`. */

@@ -1,8 +1,9 @@
 /**
  * When permissions are probed, with a server that the test controls.
  */
-import { type FakeRedisPeer, startFakeRedisPeer } from '../../test/support/fake-redis-peer.ts';
-import { redisOptions } from '../../test/support/redis-client.ts';
+
+import { redisOptions } from '../../test/support/redis/client.ts';
+import { type FakeRedisPeer, startFakeRedisPeer } from '../../test/support/redis/fake-redis-peer.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { systemClock } from '../lib/clock.ts';
 import { silentLogger } from '../lib/logger.ts';

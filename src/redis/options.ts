@@ -42,7 +42,7 @@ export interface RedisAccess {
   readonly addressMap?: AddressMap;
   readonly connectTimeoutMs: number;
   /** Commands in flight on one connection; more are refused. */
-  readonly queueMax: number;
+  readonly maxQueue: number;
   /** Resolves host names; that of the system if it is not given. */
   readonly lookup?: LookupFunction;
   /** Decides about connections for commands and subscriptions; without it every server that lets us in is used. */

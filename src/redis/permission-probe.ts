@@ -10,6 +10,7 @@
  */
 import { ErrorReply } from '@redis/client';
 import type { OpenClient } from './client.ts';
+import { loadScript } from './lua-script.ts';
 import type { MissingPermission } from './missing-permissions.ts';
 import {
   CALL_COMMANDS,
@@ -19,7 +20,6 @@ import {
   refusedCommandIn,
   SCRIPT_COMMANDS,
 } from './permissions.ts';
-import { loadScript } from './script.ts';
 import { serverCodeOf } from './server-error.ts';
 
 export interface ProbeOptions {

@@ -1,13 +1,14 @@
 /**
  * The longer way of commands whose node was replaced while they waited or were in flight.
  */
-import { type FakeRedisPeer, startFakeRedisPeer } from '../../test/support/fake-redis-peer.ts';
-import { redisOptions, soonMs } from '../../test/support/redis-client.ts';
+
+import { redisOptions, soonMs } from '../../test/support/redis/client.ts';
+import { type FakeRedisPeer, startFakeRedisPeer } from '../../test/support/redis/fake-redis-peer.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { StoreError } from '../lib/store-error.ts';
 import { RedisNode } from './node-table.ts';
 import type { RedisOptions } from './options.ts';
-import { Recovery, type Request, recoverRequest } from './recovery.ts';
+import { type RecoverableRequest, Recovery, recoverRequest } from './recovery.ts';
 
 const MIB = 1_048_576;
 
@@ -46,7 +47,7 @@ afterEach(async () => {
 /** The reply as text, or the kind of the error. */
 async function send(command: readonly string[], isRead: boolean): Promise<string> {
   const connection = owner.connection();
-  const request: Request = {
+  const request: RecoverableRequest = {
     slot: 0,
     command,
     script: undefined,

@@ -25,10 +25,10 @@ import type { RedisArgument, RedisReply } from './commands.ts';
 import type { RedisConnection } from './connection.ts';
 import { repairOf } from './damage-repair.ts';
 import { LostConnection } from './lost-connection.ts';
+import type { KeyType, Script } from './lua-script.ts';
 import type { RedisNode } from './node-table.ts';
 import type { RedisOptions } from './options.ts';
 import type { SendOptions } from './pending-command.ts';
-import type { KeyType, Script } from './script.ts';
 import { DAMAGE_CODES, storeErrorOf } from './server-error.ts';
 import type { ServerReply } from './server-reply.ts';
 import { settledBy } from './settled-by.ts';
@@ -43,7 +43,7 @@ const BYTES_PER_MS = 1_024;
 const NODE_POLL_MS = 5;
 
 /** A command with all that its longer way may need. It is made for every command, and serves as its options too: one object and no closure. */
-export interface Request extends SendOptions {
+export interface RecoverableRequest extends SendOptions {
   readonly slot: number;
   readonly command: readonly RedisArgument[];
   readonly script: Script | undefined;
@@ -58,13 +58,13 @@ export interface Request extends SendOptions {
 }
 
 /** By which logs name it: no user data. */
-export function commandName({ script, command }: Request): string {
+export function commandName({ script, command }: RecoverableRequest): string {
   return script?.name ?? String(command[0]);
 }
 
-/** The `recover` of every Request. */
+/** The `recover` of every RecoverableRequest. */
 export function recoverRequest(
-  this: Request,
+  this: RecoverableRequest,
   failure: ServerReply | LostConnection,
   sentAtMs: number,
 ): Promise<RedisReply> {
@@ -93,7 +93,7 @@ export class Recovery {
   }
 
   /** Goes on with the request after this failure. Rejects with a StoreError. */
-  async goOn(request: Request, failure: Failure, sentAtMs: number): Promise<RedisReply> {
+  async goOn(request: RecoverableRequest, failure: Failure, sentAtMs: number): Promise<RedisReply> {
     const wasSent = !(failure instanceof LostConnection) || failure.wasSent;
     const sinceMs = wasSent ? sentAtMs : this.#options.redis.clock.monotonicMs();
     return await new Attempt(request, sinceMs, this.#options).run(failure);
@@ -102,7 +102,7 @@ export class Recovery {
 
 /** One request on its longer way. */
 class Attempt {
-  readonly #request: Request;
+  readonly #request: RecoverableRequest;
   readonly #options: RecoveryOptions;
   readonly #untilMs: number;
   #node: RedisNode;
@@ -114,7 +114,7 @@ class Attempt {
   #hasRepaired = false;
   #tryAgains = 0;
 
-  constructor(request: Request, sentAtMs: number, options: RecoveryOptions) {
+  constructor(request: RecoverableRequest, sentAtMs: number, options: RecoveryOptions) {
     this.#request = request;
     this.#options = options;
     this.#node = request.node;
@@ -270,7 +270,7 @@ class Attempt {
       return;
     }
     const { script, keys, args } = repair;
-    const request: Request = {
+    const request: RecoverableRequest = {
       slot,
       command: ['EVALSHA', script.sha1, String(keys.length), ...keys, ...args],
       script,

@@ -2,18 +2,19 @@
  * Refusals in every order, by peers that answer what a test wants: what may be repeated is, what was executed is not sent again, and all of it
  * ends in time.
  */
+
+import { openRedis, soonMs } from '../../test/support/redis/client.ts';
 import {
   type FakeRedisPeer,
   type FakeRedisPeerOptions,
   type PeerCommand,
   startFakeRedisPeer,
-} from '../../test/support/fake-redis-peer.ts';
-import { openRedis, soonMs } from '../../test/support/redis-client.ts';
+} from '../../test/support/redis/fake-redis-peer.ts';
 import { seededRandom } from '../../test/support/seeded-random.ts';
 import { StoreError } from '../lib/store-error.ts';
+import { defineScript } from './lua-script.ts';
 import { noRedisMetrics, type RedisOptions } from './options.ts';
 import type { Redis } from './redis.ts';
-import { defineScript } from './script.ts';
 
 const script = defineScript('one', 'return 1');
 const DONE = ':1\r\n';

@@ -16,10 +16,10 @@ import {
   type SubscriberListener,
 } from './commands.ts';
 import { LostConnection } from './lost-connection.ts';
+import type { Script } from './lua-script.ts';
 import { type NodeState, NodeTable, type RedisNode } from './node-table.ts';
 import type { RedisOptions } from './options.ts';
-import { commandName, Recovery, type Request, recoverRequest } from './recovery.ts';
-import type { Script } from './script.ts';
+import { commandName, type RecoverableRequest, Recovery, recoverRequest } from './recovery.ts';
 import { ChannelSubscriber } from './subscriber.ts';
 import { Topology } from './topology.ts';
 import type { TopologyMembership, TopologySource, TopologyStatus } from './topology-member.ts';
@@ -176,7 +176,7 @@ class RedisDeployment implements Redis {
       return Promise.reject(missing);
     }
     const connection = node.connection();
-    const request: Request = {
+    const request: RecoverableRequest = {
       slot,
       command,
       script,
@@ -199,7 +199,7 @@ class RedisDeployment implements Redis {
   }
 
   /** Only while something is refused: what succeeds may end that. */
-  async #noteSuccess(request: Request, reply: Promise<RedisReply>): Promise<RedisReply> {
+  async #noteSuccess(request: RecoverableRequest, reply: Promise<RedisReply>): Promise<RedisReply> {
     const value = await reply;
     const kind = request.script?.kind ?? (request.isRead === true ? 'read' : 'other');
     this.#redis.refusals.succeeded({ node: request.node.name, command: commandName(request), kind });

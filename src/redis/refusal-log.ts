@@ -14,8 +14,8 @@
  */
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
+import type { ScriptKind } from './lua-script.ts';
 import { refusalText } from './refusal-text.ts';
-import type { ScriptKind } from './script.ts';
 import { DAMAGE_CODES, serverCodeOf, storeErrorOf } from './server-error.ts';
 
 /** Subjects in place of a command: a connection that is refused, for commands, for subscriptions or to a Sentinel. */

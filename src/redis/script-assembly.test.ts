@@ -11,9 +11,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { type AclSection, documentedRules } from '../../test/support/redis-acl.ts';
+import { type AclSection, documentedRules } from '../../test/support/redis/acl.ts';
 import { repositoryFiles, repositoryRoot } from '../../test/support/repository.ts';
-import { loadRateLimitScripts } from '../rate-limit/scripts.ts';
+import { loadRateLimitScripts } from '../rate-limit/redis-scripts.ts';
 
 /** Commands that can create a key. */
 const CREATING = new Set(['HSET', 'HSETNX', 'HINCRBY', 'SET']);

@@ -1,7 +1,7 @@
 /**
  * One load for all who lack a script at the same time.
  */
-import { defineScript } from './script.ts';
+import { defineScript } from './lua-script.ts';
 import { ScriptLoads } from './script-loads.ts';
 
 const script = defineScript('one', 'return 1');

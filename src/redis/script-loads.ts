@@ -5,7 +5,7 @@
  *   2. Who was refused for a command that was sent before the last load ended has nothing to load: the script is there by now.
  *   3. Scripts are bounded in number: beyond that it is forgotten when each was loaded, which costs a load too many.
  */
-import type { Script } from './script.ts';
+import type { Script } from './lua-script.ts';
 
 const MAX_SCRIPTS = 1_000;
 

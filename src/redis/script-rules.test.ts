@@ -13,8 +13,8 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { repositoryFiles, repositoryRoot } from '../../test/support/repository.ts';
+import { commandsIn } from './lua-script.ts';
 import { CALL_COMMANDS, FORMAT_COMMANDS, KEY_COMMANDS } from './permissions.ts';
-import { commandsIn } from './script.ts';
 
 /** Names that are concatenated, and are text: replies of GET and HGET, arguments, results of string.sub and struct.pack. By folder. */
 const TEXT_NAMES: Readonly<Record<string, readonly string[]>> = {

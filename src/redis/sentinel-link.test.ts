@@ -1,8 +1,9 @@
 /**
  * One Sentinel, played by a peer that the test controls: when it is asked, and what its answers and its silence mean.
  */
-import { type FakeRedisPeer, type PeerCommand, startFakeRedisPeer } from '../../test/support/fake-redis-peer.ts';
-import { redisOptions } from '../../test/support/redis-client.ts';
+
+import { redisOptions } from '../../test/support/redis/client.ts';
+import { type FakeRedisPeer, type PeerCommand, startFakeRedisPeer } from '../../test/support/redis/fake-redis-peer.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { systemClock } from '../lib/clock.ts';
 import { silentLogger } from '../lib/logger.ts';

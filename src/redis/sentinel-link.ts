@@ -24,7 +24,7 @@ import { serverCodeOf, storeErrorOf } from './server-error.ts';
 
 const ASK_MS = 1_000;
 /** Commands in flight on its connection: two questions and a subscription at most. */
-const QUEUE_MAX = 16;
+const MAX_QUEUE = 16;
 const SWITCH_CHANNEL = '+switch-master';
 
 export interface SentinelLinkOptions {
@@ -59,7 +59,7 @@ export class SentinelLink {
     this.#failures = new ConnectFailures({ role, isTls, log, command: CONNECT_SENTINEL, refusals: options.refusals });
     this.name = addressText(options.address);
     const { guard: _, ...access } = options.redis;
-    this.#access = { ...access, credentials: options.sentinel.credentials, queueMax: QUEUE_MAX };
+    this.#access = { ...access, credentials: options.sentinel.credentials, maxQueue: MAX_QUEUE };
     void this.#connect();
   }
 

@@ -16,7 +16,7 @@
  */
 import { createHmac, createSecretKey, hash } from 'node:crypto';
 
-const CLEAR_BYTES_MAX = 64;
+const MAX_CLEAR_BYTES = 64;
 const HASHED = 'h:';
 const PLAIN = 'h:s:';
 const KEYED = 'h:k:';
@@ -25,7 +25,7 @@ const HASH_CHARACTERS = 22;
 /** The form in clear where it can be. */
 export function subjectName(subject: string): string {
   // A character has at most 3 bytes in UTF-8 (those of 4 bytes are two), so that most subjects need not be measured.
-  const isShort = subject.length * 3 <= CLEAR_BYTES_MAX || Buffer.byteLength(subject) <= CLEAR_BYTES_MAX;
+  const isShort = subject.length * 3 <= MAX_CLEAR_BYTES || Buffer.byteLength(subject) <= MAX_CLEAR_BYTES;
   return isShort && !subject.startsWith(HASHED) ? subject : `${HASHED}${plainHash(subject)}`;
 }
 

@@ -2,8 +2,9 @@
  * What a server must prove before and while its subscriptions are believed, against a peer that answers as a replica, as a master of a
  * minority, as one whose slots have moved, or that reports no role.
  */
-import { bulk, type FakeMaster, MASTER, REPLICA, startFakeMaster } from '../../test/support/fake-redis-master.ts';
-import { soonMs as inMs, redisOptions } from '../../test/support/redis-client.ts';
+
+import { soonMs as inMs, redisOptions } from '../../test/support/redis/client.ts';
+import { bulk, type FakeMaster, MASTER, REPLICA, startFakeMaster } from '../../test/support/redis/fake-redis-master.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { silentLogger } from '../lib/logger.ts';
 import { noRedisMetrics } from './options.ts';

@@ -1,8 +1,9 @@
 /**
  * The subscriptions of one master against a peer that takes them away, refuses them, or says nothing.
  */
-import { bulk, type FakeMaster, push, startFakeMaster } from '../../test/support/fake-redis-master.ts';
-import { redisOptions, soonMs } from '../../test/support/redis-client.ts';
+
+import { redisOptions, soonMs } from '../../test/support/redis/client.ts';
+import { bulk, type FakeMaster, push, startFakeMaster } from '../../test/support/redis/fake-redis-master.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { SubscriberConnection } from './subscriber-connection.ts';
 

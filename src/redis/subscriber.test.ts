@@ -1,8 +1,9 @@
 /**
  * Channels that a server refuses are asked for again, but not in a storm; a barrier believes only whom the topology names.
  */
-import { type FakeMaster, MASTER, REPLICA, startFakeMaster } from '../../test/support/fake-redis-master.ts';
-import { redisOptions, soonMs } from '../../test/support/redis-client.ts';
+
+import { redisOptions, soonMs } from '../../test/support/redis/client.ts';
+import { type FakeMaster, MASTER, REPLICA, startFakeMaster } from '../../test/support/redis/fake-redis-master.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { ChannelSubscriber } from './subscriber.ts';
 

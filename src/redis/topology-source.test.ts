@@ -1,9 +1,10 @@
 /**
  * Which servers a refresh reads while not all masters are connected, and how often: everybody who may know, in turn, and once for all roles.
  */
-import { type FakeRedisPeer, startFakeRedisPeer } from '../../test/support/fake-redis-peer.ts';
-import { redisOptions, soonMs } from '../../test/support/redis-client.ts';
-import { freePort } from '../../test/support/redis-server.ts';
+
+import { redisOptions, soonMs } from '../../test/support/redis/client.ts';
+import { type FakeRedisPeer, startFakeRedisPeer } from '../../test/support/redis/fake-redis-peer.ts';
+import { freePort } from '../../test/support/redis/server.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { createRedis, type Redis } from './redis.ts';
 import { createTopologySource } from './topology-source.ts';

@@ -15,17 +15,17 @@ import { MemoryUsers } from './memory-users.ts';
 import {
   byNewestFirst,
   changesData,
-  DATA_BYTES_MAX,
-  DATA_FIELDS_MAX,
   type DataChange,
   endOf,
   fieldBytes,
   type ListedSession,
+  MAX_DATA_BYTES,
+  MAX_DATA_FIELDS,
   type SessionCredential,
   type SessionRecord,
   touchIntervalMs,
   updatedAbsoluteEnd,
-} from './session.ts';
+} from './model.ts';
 import type {
   CreateOutcome,
   EndUserSessionsOutcome,
@@ -350,7 +350,7 @@ function withChange(session: MemorySession, change: DataChange): MemorySession {
 }
 
 function isTooLarge(session: MemorySession): boolean {
-  return session.data.size > DATA_FIELDS_MAX || fieldBytesOf(session.data) > DATA_BYTES_MAX;
+  return session.data.size > MAX_DATA_FIELDS || fieldBytesOf(session.data) > MAX_DATA_BYTES;
 }
 
 /** Copies: a value of a request is a view that would keep the whole message in memory. */

@@ -7,7 +7,7 @@
 import { type BoundedMap, entryBytes } from '../lib/bounded-map.ts';
 import type { ExpirySweeper } from '../lib/expiry-sweeper.ts';
 import { mapBytes } from '../lib/memory-size.ts';
-import { LISTED_SESSIONS_DROPPED, LISTED_SESSIONS_MAX } from './session.ts';
+import { LISTED_SESSIONS_DROPPED, MAX_LISTED_SESSIONS } from './model.ts';
 
 /** What a session says of its user. */
 export interface UserSession {
@@ -167,7 +167,7 @@ export class MemoryUsers {
 
 /** Drops from a full list those that have ended, and where that is not enough the oldest; says whether it had to. */
 function makeRoom(listed: Map<string, number>, nowMs: number): boolean {
-  if (listed.size < LISTED_SESSIONS_MAX) {
+  if (listed.size < MAX_LISTED_SESSIONS) {
     return false;
   }
   for (const [handle, endMs] of listed) {
@@ -175,7 +175,7 @@ function makeRoom(listed: Map<string, number>, nowMs: number): boolean {
       listed.delete(handle);
     }
   }
-  if (listed.size < LISTED_SESSIONS_MAX) {
+  if (listed.size < MAX_LISTED_SESSIONS) {
     return false;
   }
   for (const handle of [...listed.keys()].slice(0, LISTED_SESSIONS_DROPPED)) {

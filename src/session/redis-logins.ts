@@ -13,9 +13,9 @@ import type { UserLimit } from '../config/policy-file.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import { StoreError } from '../lib/store-error.ts';
-import { accepts, type StoredListedSession, type UserGeneration } from './redis-replies.ts';
+import { LOGIN_SETTLES_MS } from './model.ts';
+import { accepts, type StoredListedSession, type UserGeneration } from './redis-reply.ts';
 import type { ListedHandle, RedisUsers } from './redis-users.ts';
-import { LOGIN_SETTLES_MS } from './session.ts';
 import { harmless, inParallel } from './steps.ts';
 import type { NewSession } from './store.ts';
 

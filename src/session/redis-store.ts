@@ -11,12 +11,19 @@
  *   3. What is stored in a layout that this release does not know is neither read nor changed.
  */
 import { randomBytes } from 'node:crypto';
-import { SESSION_TTL_MS_MAX } from '../config/policy-file.ts';
+import { MAX_SESSION_TTL_MS } from '../config/policy-file.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { StoreError } from '../lib/store-error.ts';
 import type { RedisArgument, RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
-import { loadScript, type Script, type ScriptKind, type ScriptStep } from '../redis/script.ts';
+import { loadScript, type Script, type ScriptKind, type ScriptStep } from '../redis/lua-script.ts';
+import {
+  byNewestFirst,
+  type ListedSession,
+  type RandomBytes,
+  type SessionCredential,
+  type SessionRecord,
+} from './model.ts';
 import { nobodysLogin, RedisLogins } from './redis-logins.ts';
 import {
   accepts,
@@ -30,16 +37,9 @@ import {
   type StoredListedSession,
   sessionOf,
   textOf,
-} from './redis-replies.ts';
+} from './redis-reply.ts';
 import { RedisUsers } from './redis-users.ts';
 import { changeArguments, createArguments, optional } from './script-arguments.ts';
-import {
-  byNewestFirst,
-  type ListedSession,
-  type RandomBytes,
-  type SessionCredential,
-  type SessionRecord,
-} from './session.ts';
 import { afterwards, harmless, inParallel, unattended } from './steps.ts';
 import type {
   CreateOutcome,
@@ -135,7 +135,7 @@ export class RedisSessionStore implements SessionStore {
       optional(update.ifVersion),
       optional(update.idleTtlMs),
       optional(update.absoluteTtlMs),
-      String(SESSION_TTL_MS_MAX),
+      String(MAX_SESSION_TTL_MS),
       ...changeArguments(update.change),
     ];
     const reply = await this.#run(this.#updateScript, credential.handle, args, deadlineAtMs);

@@ -6,16 +6,16 @@
  */
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
-import { loadScript, type Script, type ScriptKind, type ScriptStep } from '../redis/script.ts';
-import { GENERATION_FIELDS, generationOf, listOf, numberOf, textOf, type UserGeneration } from './redis-replies.ts';
+import { loadScript, type Script, type ScriptKind, type ScriptStep } from '../redis/lua-script.ts';
 import {
   LIST_ENTRY_SETTLES_MS,
   LISTED_SESSIONS_DROPPED,
-  LISTED_SESSIONS_MAX,
   LOGIN_SETTLES_MS,
+  MAX_LISTED_SESSIONS,
   type RandomBytes,
   USER_TTL_MARGIN_MS,
-} from './session.ts';
+} from './model.ts';
+import { GENERATION_FIELDS, generationOf, listOf, numberOf, textOf, type UserGeneration } from './redis-reply.ts';
 
 /** A user's generation was raised. */
 export interface EndedUser {
@@ -29,7 +29,7 @@ export interface UserEntry {
   readonly userId: string;
   readonly handle: string;
   readonly absoluteTtlMs: number;
-  /** Sessions that the list may hold; undefined: LISTED_SESSIONS_MAX, and the oldest make room. */
+  /** Sessions that the list may hold; undefined: MAX_LISTED_SESSIONS, and the oldest make room. */
   readonly maxSessions: number | undefined;
   /** Entries whose sessions have ended: they leave the list first. */
   readonly ended: readonly ListedHandle[];
@@ -82,7 +82,7 @@ export class RedisUsers {
         String(entry.absoluteTtlMs),
         String(USER_TTL_MARGIN_MS),
         this.#freshIncarnation(),
-        String(LISTED_SESSIONS_MAX),
+        String(MAX_LISTED_SESSIONS),
         String(LISTED_SESSIONS_DROPPED),
         String(entry.maxSessions ?? 0),
         String(LOGIN_SETTLES_MS),

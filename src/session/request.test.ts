@@ -1,7 +1,7 @@
 /**
  * Malformed requests of SessionService, each with its code and text: none names an id, a user, a value or a field of data.
  */
-import { type SessionMethod, sessionCalls } from '../../test/support/session-calls.ts';
+import { type SessionMethod, sessionCalls } from '../../test/support/session/calls.ts';
 
 const LIVE = `${'s'.repeat(22)}.${'t'.repeat(22)}`;
 const MONTH_MS = 2_592_000_000;

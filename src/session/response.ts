@@ -5,7 +5,7 @@ import type { UserLimit } from '../config/policy-file.ts';
 import type { Session } from '../grpc/generated/pannier/v1/Session.ts';
 import type { SessionInfo } from '../grpc/generated/pannier/v1/SessionInfo.ts';
 import { Status, StatusError } from '../grpc/status.ts';
-import { DATA_BYTES_MAX, DATA_FIELDS_MAX, endOf, type ListedSession, type SessionRecord } from './session.ts';
+import { endOf, type ListedSession, MAX_DATA_BYTES, MAX_DATA_FIELDS, type SessionRecord } from './model.ts';
 
 export function sessionMessage(session: SessionRecord, sessionId: string): Session {
   return {
@@ -56,9 +56,9 @@ export function userFull(action: string, limit: UserLimit | undefined): StatusEr
 }
 
 export function dataTooLarge(action: string, found: { fields: number; bytes: number }): StatusError {
-  const isFields = found.fields > DATA_FIELDS_MAX;
+  const isFields = found.fields > MAX_DATA_FIELDS;
   const have = isFields ? `${found.fields} fields` : `${found.bytes} bytes`;
-  const wanted = isFields ? DATA_FIELDS_MAX : DATA_BYTES_MAX;
+  const wanted = isFields ? MAX_DATA_FIELDS : MAX_DATA_BYTES;
   return new StatusError(
     Status.RESOURCE_EXHAUSTED,
     `Cannot ${action}: its data would have ${have}, wanted at most ${wanted}`,

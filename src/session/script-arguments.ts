@@ -2,8 +2,8 @@
  * Arguments of the scripts of a session, as session-common.lua reads them. Pure.
  */
 import type { RedisArgument } from '../redis/commands.ts';
-import { labelsText } from './redis-replies.ts';
-import { DATA_BYTES_MAX, DATA_FIELDS_MAX, type DataChange, fieldBytes } from './session.ts';
+import { type DataChange, fieldBytes, MAX_DATA_BYTES, MAX_DATA_FIELDS } from './model.ts';
+import { labelsText } from './redis-reply.ts';
 import type { NewSession } from './store.ts';
 
 export function optional(value: number | undefined): string {
@@ -30,7 +30,7 @@ export function createArguments(created: NewSession, generation: string): RedisA
 }
 
 export function changeArguments(change: DataChange): RedisArgument[] {
-  const args: RedisArgument[] = [String(DATA_FIELDS_MAX), String(DATA_BYTES_MAX), String(change.set.size)];
+  const args: RedisArgument[] = [String(MAX_DATA_FIELDS), String(MAX_DATA_BYTES), String(change.set.size)];
   for (const [name, value] of change.set) {
     args.push(name, value);
   }

@@ -27,9 +27,10 @@ import type { UpdateSessionResponse } from '../grpc/generated/pannier/v1/UpdateS
 import type { CallContext, UnaryHandler } from '../grpc/method.ts';
 import { invalidArgument, unimplemented } from '../grpc/status.ts';
 import { storeDeadlineMs } from '../grpc/store-deadline.ts';
-import { type Answer, after } from '../lib/answer.ts';
 import type { Clock } from '../lib/clock.ts';
+import { after, type MaybePromise } from '../lib/maybe-promise.ts';
 import { noSessionMetrics, type SessionMetrics } from './metrics.ts';
+import { isHandle, issueSessionId, parseSessionId, type RandomBytes } from './model.ts';
 import {
   checkGrace,
   checkIfVersion,
@@ -50,7 +51,6 @@ import {
   userFull,
   versionConflict,
 } from './response.ts';
-import { isHandle, issueSessionId, parseSessionId, type RandomBytes } from './session.ts';
 import type { SessionStore } from './store.ts';
 
 export interface SessionServiceOptions {
@@ -88,7 +88,10 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
     }
   }
 
-  function createSession(request: CreateSessionRequestOutput, context: CallContext): Answer<CreateSessionResponse> {
+  function createSession(
+    request: CreateSessionRequestOutput,
+    context: CallContext,
+  ): MaybePromise<CreateSessionResponse> {
     const action = 'create session';
     if (request.sessionId !== '') {
       throw unimplemented(action, 'session_id');
@@ -114,7 +117,7 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
     });
   }
 
-  function getSession(request: GetSessionRequestOutput, context: CallContext): Answer<GetSessionResponse> {
+  function getSession(request: GetSessionRequestOutput, context: CallContext): MaybePromise<GetSessionResponse> {
     const action = 'get session';
     checkSessionId(action, 'session_id', request.sessionId);
     const presented = parseSessionId(request.sessionId);
@@ -130,7 +133,10 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
     });
   }
 
-  function updateSession(request: UpdateSessionRequestOutput, context: CallContext): Answer<UpdateSessionResponse> {
+  function updateSession(
+    request: UpdateSessionRequestOutput,
+    context: CallContext,
+  ): MaybePromise<UpdateSessionResponse> {
     const action = 'update session';
     checkSessionId(action, 'session_id', request.sessionId);
     checkIfVersion(action, request.ifVersion);
@@ -155,7 +161,10 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
     });
   }
 
-  function rotateSession(request: RotateSessionRequestOutput, context: CallContext): Answer<RotateSessionResponse> {
+  function rotateSession(
+    request: RotateSessionRequestOutput,
+    context: CallContext,
+  ): MaybePromise<RotateSessionResponse> {
     const action = 'rotate session';
     checkSessionId(action, 'session_id', request.sessionId);
     checkUserId(action, request.userId ?? '', { mayBeEmpty: true });
@@ -187,7 +196,10 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
     });
   }
 
-  function deleteSession(request: DeleteSessionRequestOutput, context: CallContext): Answer<DeleteSessionResponse> {
+  function deleteSession(
+    request: DeleteSessionRequestOutput,
+    context: CallContext,
+  ): MaybePromise<DeleteSessionResponse> {
     const action = 'delete session';
     const { sessionId, handle } = request;
     if ((sessionId === '') === (handle === '')) {
@@ -206,7 +218,7 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
   function listUserSessions(
     request: ListUserSessionsRequestOutput,
     context: CallContext,
-  ): Answer<ListUserSessionsResponse> {
+  ): MaybePromise<ListUserSessionsResponse> {
     const action = 'list user sessions';
     checkUserId(action, request.userId, { mayBeEmpty: false });
     return after(store.list(request.userId, storeDeadlineMs(context, clock, action)), (sessions) => ({
@@ -217,7 +229,7 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
   function deleteUserSessions(
     request: DeleteUserSessionsRequestOutput,
     context: CallContext,
-  ): Answer<DeleteUserSessionsResponse> {
+  ): MaybePromise<DeleteUserSessionsResponse> {
     const action = 'delete user sessions';
     checkUserId(action, request.userId, { mayBeEmpty: false });
     const isWithout = request.exceptSessionId !== '';

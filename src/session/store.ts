@@ -1,6 +1,6 @@
 /**
  * The store of sessions: a contract in domain verbs. memory-store.ts and redis-store.ts keep it, and one suite
- * (test/support/session-store-contract.ts) says whether they do.
+ * (test/support/session/store-contract.ts) says whether they do.
  *
  * Promises of every store:
  *   1. A session is live from `create` until its idle end, its absolute end, `delete`, or `endUserSessions` of its user.
@@ -16,8 +16,8 @@
  *   7. A store may answer with a value: a promise is only for what has to wait.
  */
 import type { UserLimit } from '../config/policy-file.ts';
-import type { Answer } from '../lib/answer.ts';
-import type { DataChange, ListedSession, SessionCredential, SessionRecord } from './session.ts';
+import type { MaybePromise } from '../lib/maybe-promise.ts';
+import type { DataChange, ListedSession, SessionCredential, SessionRecord } from './model.ts';
 
 export interface NewSession {
   readonly credential: SessionCredential;
@@ -101,32 +101,32 @@ export type EndUserSessionsOutcome =
 
 /** `deadlineAtMs` is Clock.monotonicMs(): no answer is of use after it. */
 export interface SessionStore {
-  create(session: NewSession, deadlineAtMs: number): Answer<CreateOutcome>;
+  create(session: NewSession, deadlineAtMs: number): MaybePromise<CreateOutcome>;
 
   /** The session, or undefined. With `touch` its idle time starts afresh (at the precision of touchIntervalMs). */
   read(
     credential: SessionCredential,
     options: { readonly touch: boolean },
     deadlineAtMs: number,
-  ): Answer<SessionRecord | undefined>;
+  ): MaybePromise<SessionRecord | undefined>;
 
-  update(credential: SessionCredential, update: SessionUpdate, deadlineAtMs: number): Answer<UpdateOutcome>;
+  update(credential: SessionCredential, update: SessionUpdate, deadlineAtMs: number): MaybePromise<UpdateOutcome>;
 
-  rotate(credential: SessionCredential, rotation: SessionRotation, deadlineAtMs: number): Answer<RotateOutcome>;
+  rotate(credential: SessionCredential, rotation: SessionRotation, deadlineAtMs: number): MaybePromise<RotateOutcome>;
 
   /** Whether a live session was there. Without a verifier: by who may end any session that it can name. */
   delete(
     target: { readonly handle: string; readonly verifier: string | undefined },
     deadlineAtMs: number,
-  ): Answer<boolean>;
+  ): MaybePromise<boolean>;
 
   /** The user's live sessions of its list, newest first. */
-  list(userId: string, deadlineAtMs: number): Answer<readonly ListedSession[]>;
+  list(userId: string, deadlineAtMs: number): MaybePromise<readonly ListedSession[]>;
 
   /** Ends all sessions of the user, listed or not, but `except`, which is valid throughout. */
   endUserSessions(
     userId: string,
     except: SessionCredential | undefined,
     deadlineAtMs: number,
-  ): Answer<EndUserSessionsOutcome>;
+  ): MaybePromise<EndUserSessionsOutcome>;
 }

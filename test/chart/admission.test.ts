@@ -1,7 +1,7 @@
 /**
  * What the API server is told: whom it asks for which pods, and which pods it refuses. The cluster tests show that it does.
  */
-import { at, find, type Manifest, render, type Values } from '../support/helm.ts';
+import { at, find, type Manifest, render, type Values } from '../support/kubernetes/helm.ts';
 
 interface Webhook {
   readonly name: string;

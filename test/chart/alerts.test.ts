@@ -3,10 +3,10 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createWebhookMetrics, OUTCOMES } from '../../src/kubernetes/webhook/webhook-metrics.ts';
+import { createWebhookMetrics, OUTCOMES } from '../../src/injector/webhook-metrics.ts';
 import { METRICS, type MetricRow } from '../../src/observability/metric-table.ts';
-import { at, find, type Manifest, render, type Values } from '../support/helm.ts';
-import { readPromql, type Selector } from '../support/promql.ts';
+import { at, find, type Manifest, render, type Values } from '../support/kubernetes/helm.ts';
+import { readPromql, type Selector } from '../support/kubernetes/promql.ts';
 import { repositoryFiles, repositoryRoot } from '../support/repository.ts';
 
 interface Rule {

@@ -1,8 +1,8 @@
 /**
  * What Helm takes the injector takes: it would else be told when the injector starts, after the installation.
  */
-import { parseSidecarConfig } from '../../src/kubernetes/sidecar-config.ts';
-import { at, find, render, template, type Values } from '../support/helm.ts';
+import { parseSidecarConfig } from '../../src/injection/sidecar-config.ts';
+import { at, find, render, template, type Values } from '../support/kubernetes/helm.ts';
 
 const cpu = (value: unknown): Values => ({ sidecar: { resources: { limits: { cpu: value } } } });
 const memory = (value: unknown): Values => ({

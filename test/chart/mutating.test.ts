@@ -3,11 +3,11 @@
  * the letter. That the API server applies it so is shown on a cluster.
  */
 
-import { resolveSidecar, type Sidecar } from '../../src/kubernetes/injector/sidecar.ts';
-import { configHash, sidecarContainer, sidecarVolumes } from '../../src/kubernetes/injector/sidecar-container.ts';
-import { isObject } from '../../src/kubernetes/json.ts';
-import { parseSidecarConfig } from '../../src/kubernetes/sidecar-config.ts';
-import { at, find, render, type Values } from '../support/helm.ts';
+import { resolveSidecar, type Sidecar } from '../../src/injection/sidecar.ts';
+import { parseSidecarConfig } from '../../src/injection/sidecar-config.ts';
+import { configHash, sidecarContainer, sidecarVolumes } from '../../src/injection/sidecar-container.ts';
+import { isObject } from '../../src/lib/json.ts';
+import { at, find, render, type Values } from '../support/kubernetes/helm.ts';
 
 /** What the injector makes of these values: its configuration is the one that the chart renders. */
 function sidecarOf(values: Values): Sidecar {

@@ -5,7 +5,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { at, chartDirectory, helm, type Values, withValuesFile } from '../support/helm.ts';
+import { at, chartDirectory, helm, type Values, withValuesFile } from '../support/kubernetes/helm.ts';
 
 /** The chart with its notes as an object: `helm template` leaves notes out, `helm install` may want a cluster. */
 const copy = mkdtempSync(join(tmpdir(), 'pannier-notes-'));

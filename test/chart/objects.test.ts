@@ -2,7 +2,7 @@
  * Each object against the values that shape it: what the API server, the injector and an operator rely on.
  */
 import { parse } from 'yaml';
-import { at, find, type Manifest, render, type Values } from '../support/helm.ts';
+import { at, find, type Manifest, render, type Values } from '../support/kubernetes/helm.ts';
 
 const NAME = 'pannier-injector';
 const OWN_FILES = {

@@ -2,7 +2,7 @@
  * What holds for every object that the chart can make, whatever the values: the same bytes each time, one object a file, labels, names,
  * namespaces, Pod Security; and helm's own lint.
  */
-import { at, chartDirectory, helm, type Manifest, render, template, type Values } from '../support/helm.ts';
+import { at, chartDirectory, helm, type Manifest, render, template, type Values } from '../support/kubernetes/helm.ts';
 
 /** Together they make every object of the chart. */
 const COMBINATIONS: Readonly<Record<string, Values>> = {

@@ -1,7 +1,7 @@
 /**
  * What values.schema.json refuses: a misspelt key, a value of the wrong form, each named; and what it must not refuse.
  */
-import { template, type Values } from '../support/helm.ts';
+import { template, type Values } from '../support/kubernetes/helm.ts';
 
 interface Wrong {
   readonly field: string;

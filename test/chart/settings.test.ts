@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { integerPattern, settingSchema, withSettingsSchema } from '../../scripts/chart-settings-schema.ts';
 import { PREFIX, SETTINGS } from '../../src/config/settings.ts';
-import { parseSidecarConfig } from '../../src/kubernetes/sidecar-config.ts';
-import { SETTABLE } from '../../src/kubernetes/values.ts';
-import { at, chartDirectory, find, render, template } from '../support/helm.ts';
+import { parseSidecarConfig } from '../../src/injection/sidecar-config.ts';
+import { SETTABLE } from '../../src/injection/values.ts';
+import { at, chartDirectory, find, render, template } from '../support/kubernetes/helm.ts';
 
 const schemaText = readFileSync(join(chartDirectory, 'values.schema.json'), 'utf8');
 

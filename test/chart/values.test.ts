@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { valueRows, withValuesTable } from '../../scripts/chart-values-table.ts';
-import { at, chartDirectory } from '../support/helm.ts';
+import { at, chartDirectory } from '../support/kubernetes/helm.ts';
 import { repositoryFiles, repositoryRoot } from '../support/repository.ts';
 
 const valuesText = readFileSync(join(chartDirectory, 'values.yaml'), 'utf8');

@@ -6,10 +6,10 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type BoundProcess, spawnBound } from '../support/bound-process.ts';
-import { connectPannier } from '../support/pannier-client.ts';
 import { repositoryRoot } from '../support/repository.ts';
-import { type Sidecar, startSidecar } from '../support/sidecar.ts';
+import { type BoundProcess, spawnBound } from '../support/sidecar/bound-process.ts';
+import { connectPannier } from '../support/sidecar/pannier-client.ts';
+import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 import { CASES, type CaseResult, LOAD_CASE, LOADED_LINE, MARKER_KEY, readResults } from './cases.ts';
 import { startCountingProxy } from './counting-proxy.ts';
@@ -20,7 +20,7 @@ const BUILD_TIMEOUT_MS = 1_800_000;
 const RUN_TIMEOUT_MS = 240_000;
 const CONNECTION_AGE_MS = 1_000;
 /** The first one and as many that came in its place. */
-const CONNECTIONS_MIN = 4;
+const MIN_CONNECTIONS = 4;
 const descriptorSet = join(repositoryRoot, 'proto', 'descriptor-set.binpb');
 
 describe.each(chosenLanguages(process.env.PANNIER_TEST_CLIENTS))('$name', (language) => {
@@ -94,7 +94,7 @@ describe.each(chosenLanguages(process.env.PANNIER_TEST_CLIENTS))('$name', (langu
         const pannier = connectPannier(sidecar.address);
         try {
           await waitForLoad(client);
-          await waitFor('new connections', () => proxy.connections() >= CONNECTIONS_MIN || client.hasEnded(), 40_000);
+          await waitFor('new connections', () => proxy.connections() >= MIN_CONNECTIONS || client.hasEnded(), 40_000);
           await pannier.cacheInvalidate({ keys: [Buffer.from(MARKER_KEY)] });
           await client.end();
         } finally {

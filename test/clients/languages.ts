@@ -26,7 +26,7 @@ export interface Language {
 }
 
 const BUILD_TIMEOUT_MS = 900_000;
-const OUTPUT_BYTES_MAX = 16 * 1024 * 1024;
+const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 const cacheRoot = join(repositoryRoot, '.cache', 'clients');
 
 const LANGUAGES: readonly Language[] = [
@@ -142,7 +142,7 @@ async function run(program: string, args: readonly string[], directory: string):
     await promisify(execFile)('nice', [program, ...args], {
       cwd: directory,
       timeout: BUILD_TIMEOUT_MS,
-      maxBuffer: OUTPUT_BYTES_MAX,
+      maxBuffer: MAX_OUTPUT_BYTES,
     });
   } catch (error) {
     const { stdout, stderr } = error as { stdout?: string; stderr?: string };

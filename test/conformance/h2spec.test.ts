@@ -7,8 +7,13 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startHttp2Transport } from '../../src/grpc/transports/http2/http2-transport.ts';
-import { type InteropServer, programFromEnvironment, runProgram, startInteropServer } from '../support/interop-run.ts';
+import { startHttp2Transport } from '../../src/grpc/http2/http2-transport.ts';
+import {
+  type InteropServer,
+  programFromEnvironment,
+  runProgram,
+  startInteropServer,
+} from '../support/grpc/interop-run.ts';
 
 /** Strict cases of version 2.2.1 included. */
 const CASES_TOTAL = 146;

@@ -11,7 +11,7 @@ import {
   runProgram,
   startInteropServer,
   TRANSPORTS,
-} from '../support/interop-run.ts';
+} from '../support/grpc/interop-run.ts';
 
 const CASE_TIMEOUT_MS = 30_000;
 

@@ -1,9 +1,9 @@
 /**
  * Fresh cache: what was invalidated through one sidecar is served by none later than the bound, near copies included.
  */
-import { type Fleet, startFleet } from '../support/fleet.ts';
-import { startLoad } from '../support/load.ts';
-import type { PannierClient } from '../support/pannier-client.ts';
+import { type Fleet, startFleet } from '../support/sidecar/fleet.ts';
+import { startLoad } from '../support/sidecar/load.ts';
+import type { PannierClient } from '../support/sidecar/pannier-client.ts';
 import { waitFor } from '../support/wait.ts';
 
 /** The promise until the lease protocol is there: a near copy lives 1 s from when its read was sent. */
@@ -48,7 +48,7 @@ async function staleReads(key: string, change: () => Promise<void>): Promise<{ a
   const load = startLoad({
     callers: 6,
     pauseMs: 2,
-    callsMax: 20_000,
+    maxCalls: 20_000,
     call: (caller) => get(fleet.clients[caller % 3] as PannierClient, key),
   });
   await waitFor('reads', () => load.records().length > 30);

@@ -5,11 +5,11 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readMetric, waitUntilReady, writePolicyFile } from '../support/fleet.ts';
-import { startLoad } from '../support/load.ts';
-import { connectPannier } from '../support/pannier-client.ts';
-import { startRedis } from '../support/redis-server.ts';
-import { startSidecar } from '../support/sidecar.ts';
+import { startRedis } from '../support/redis/server.ts';
+import { readMetric, waitUntilReady, writePolicyFile } from '../support/sidecar/fleet.ts';
+import { startLoad } from '../support/sidecar/load.ts';
+import { connectPannier } from '../support/sidecar/pannier-client.ts';
+import { startSidecar } from '../support/sidecar/sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
 const GOOD_POLICIES = 'policies:\n  api:\n    limits:\n      - { algorithm: fixed_window, limit: 3, per: 1h }\n';
@@ -47,7 +47,7 @@ test('SIGTERM under load: no call fails, exit code 0', async () => {
   const load = startLoad({
     callers: 32,
     pauseMs: 0,
-    callsMax: 200_000,
+    maxCalls: 200_000,
     call: async () => {
       // A caller that begins after the signal may be refused; one under way may not.
       const wasTerminated = isTerminated;

@@ -2,6 +2,8 @@
  * A master frozen (its sockets stay open, nothing answers) and a master killed, each under load: every call ends in time, the
  * other shards go on, and the shard is served again soon after its replica's promotion.
  */
+
+import type { RedisNode } from '../support/redis/server.ts';
 import {
   type FaultRecord,
   failedCalls,
@@ -10,9 +12,8 @@ import {
   startFaultLoad,
   subjectsAround,
   wrongCalls,
-} from '../support/fault-load.ts';
-import { type Fleet, startFleet } from '../support/fleet.ts';
-import type { RedisNode } from '../support/redis-server.ts';
+} from '../support/sidecar/fault-load.ts';
+import { type Fleet, startFleet } from '../support/sidecar/fleet.ts';
 import { waitFor } from '../support/wait.ts';
 
 const UNAVAILABLE = 14;

@@ -1,10 +1,17 @@
 /**
  * What an operator does to a healthy Cluster must not be noticed: SCRIPT FLUSH, and a slot that migrates.
  */
-import { failedCalls, lateCalls, sessionsAround, startFaultLoad, subjectsAround } from '../support/fault-load.ts';
-import { type Fleet, startFleet } from '../support/fleet.ts';
-import type { RedisNode } from '../support/redis-server.ts';
-import { migrateSlot, slotsOf } from '../support/slot-migration.ts';
+
+import type { RedisNode } from '../support/redis/server.ts';
+import { migrateSlot, slotsOf } from '../support/redis/slot-migration.ts';
+import {
+  failedCalls,
+  lateCalls,
+  sessionsAround,
+  startFaultLoad,
+  subjectsAround,
+} from '../support/sidecar/fault-load.ts';
+import { type Fleet, startFleet } from '../support/sidecar/fleet.ts';
 import { waitFor } from '../support/wait.ts';
 
 const HELD_MS = 5_000;

@@ -1,8 +1,8 @@
 /**
  * One count: three sidecars on a Cluster, 64 callers, one subject, and a limit admits what it says.
  */
-import { type Fleet, startFleet } from '../support/fleet.ts';
-import type { PannierClient } from '../support/pannier-client.ts';
+import { type Fleet, startFleet } from '../support/sidecar/fleet.ts';
+import type { PannierClient } from '../support/sidecar/pannier-client.ts';
 
 const LIMIT = 100;
 const CALLERS = 64;

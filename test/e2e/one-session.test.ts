@@ -1,8 +1,8 @@
 /**
  * One session: made through one sidecar, seen through all, gone from all at once, and never brought back by a late write.
  */
-import { type Fleet, startFleet } from '../support/fleet.ts';
-import type { PannierClient } from '../support/pannier-client.ts';
+import { type Fleet, startFleet } from '../support/sidecar/fleet.ts';
+import type { PannierClient } from '../support/sidecar/pannier-client.ts';
 
 const NOT_FOUND = 5;
 const RACES = 1_500;

@@ -2,10 +2,11 @@
  * A Redis that answers, but refuses: out of memory, read-only, without replicas, loading. The documented answers, and service
  * as before once it is over.
  */
-import { waitUntilReady } from '../support/fleet.ts';
-import { connectPannier, type PannierClient } from '../support/pannier-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { type Sidecar, startSidecar } from '../support/sidecar.ts';
+
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
+import { waitUntilReady } from '../support/sidecar/fleet.ts';
+import { connectPannier, type PannierClient } from '../support/sidecar/pannier-client.ts';
+import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
 const UNAVAILABLE = 14;

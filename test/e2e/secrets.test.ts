@@ -5,10 +5,10 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { waitUntilReady } from '../support/fleet.ts';
-import { connectPannier, type Ended, type PannierClient } from '../support/pannier-client.ts';
-import { startRedis } from '../support/redis-server.ts';
-import { type Sidecar, startSidecar } from '../support/sidecar.ts';
+import { startRedis } from '../support/redis/server.ts';
+import { waitUntilReady } from '../support/sidecar/fleet.ts';
+import { connectPannier, type Ended, type PannierClient } from '../support/sidecar/pannier-client.ts';
+import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
 
 const CANARY = 'canary4711';
 const PASSWORD = `${CANARY}-password`;

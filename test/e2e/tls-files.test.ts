@@ -5,11 +5,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { waitUntilReady } from '../support/fleet.ts';
-import { connectPannier, type PannierClient } from '../support/pannier-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { makeTls, type TestTls } from '../support/redis-tls.ts';
-import { type Sidecar, startSidecar } from '../support/sidecar.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
+import { makeTls, type TestTls } from '../support/redis/tls.ts';
+import { waitUntilReady } from '../support/sidecar/fleet.ts';
+import { connectPannier, type PannierClient } from '../support/sidecar/pannier-client.ts';
+import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
 const limits = [{ name: 'a', algorithm: 'ALGORITHM_TOKEN_BUCKET', limit: 1_000_000, windowMs: 60_000 }] as const;

@@ -2,11 +2,12 @@
  * A sidecar on a TLS Cluster that announces IP addresses and has certificates for a host name: the settings reach the connections, and
  * /readyz and the metrics call each node by the address at which it is reached.
  */
-import { waitUntilReady } from '../support/fleet.ts';
-import { connectPannier } from '../support/pannier-client.ts';
-import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
-import { makeTls, type TestTls } from '../support/redis-tls.ts';
-import { type Sidecar, startSidecar } from '../support/sidecar.ts';
+
+import { type RedisCluster, startCluster } from '../support/redis/cluster.ts';
+import { makeTls, type TestTls } from '../support/redis/tls.ts';
+import { waitUntilReady } from '../support/sidecar/fleet.ts';
+import { connectPannier } from '../support/sidecar/pannier-client.ts';
+import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
 let tls: TestTls;

@@ -1,9 +1,10 @@
 /**
  * Sidecars whose seeds are two masters (case H1): callers, log, metric and /readyz all say so, and nothing is written until it is over.
  */
-import { connectPannier, type PannierClient } from '../support/pannier-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { type Sidecar, startSidecar } from '../support/sidecar.ts';
+
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
+import { connectPannier, type PannierClient } from '../support/sidecar/pannier-client.ts';
+import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
 const UNAVAILABLE = 14;

@@ -2,9 +2,9 @@
  * The Node example, as its README starts it, against a live sidecar.
  */
 import { join } from 'node:path';
-import { describeShop, type ExampleProgram, startExample } from '../support/example-suite.ts';
 import { repositoryRoot } from '../support/repository.ts';
-import { type Sidecar, startSidecar } from '../support/sidecar.ts';
+import { describeShop, type ExampleProgram, startExample } from '../support/sidecar/example-suite.ts';
+import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
 
 let sidecar: Sidecar;
 let replicas: [ExampleProgram, ExampleProgram];

@@ -5,9 +5,9 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { describeShop, type ExampleProgram, startExample } from '../support/example-suite.ts';
 import { repositoryRoot } from '../support/repository.ts';
-import { type Sidecar, startSidecar } from '../support/sidecar.ts';
+import { describeShop, type ExampleProgram, startExample } from '../support/sidecar/example-suite.ts';
+import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
 
 const directory = join(repositoryRoot, 'examples', 'python');
 const environment = join(repositoryRoot, '.cache', 'python-example');

@@ -4,18 +4,18 @@
  * answered, call by call; and when the peer is gone nothing is held for it any more.
  */
 import { Status } from '../../src/grpc/status.ts';
-import { message } from '../support/http2-frames.ts';
-import type { FastRandom } from '../support/http2-random.ts';
+import { message } from '../support/http2/frames.ts';
+import type { FastRandom } from '../support/http2/random.ts';
 import { type Conversation, conversation, mutateFrames } from './conversations.ts';
 import { type MemoryServer, startMemoryServer } from './memory-server.ts';
 import { cut, mutate } from './mutate.ts';
 import { readOutput, type ServerOutput } from './server-output.ts';
 import { ensure, type FuzzTarget } from './target.ts';
 
-const LIMITS = { messageBytesMax: 1_500, metadataBytesMax: 4_000, metadataFieldsMax: 50 };
+const LIMITS = { maxMessageBytes: 1_500, maxMetadataBytes: 4_000, maxMetadataFields: 50 };
 /** The greeting, and for each byte that comes in what an error text may have for a request of a few bytes. */
-const OUTPUT_BYTES_MAX = 2_000;
-const OUTPUT_PER_INPUT_MAX = 40;
+const MAX_OUTPUT_BYTES = 2_000;
+const MAX_OUTPUT_PER_INPUT = 40;
 
 /** One run: what was sent, what came of it. */
 interface Run extends MemoryServer {
@@ -82,8 +82,8 @@ function judge(run: Run, right: Conversation | undefined, isDisturbed: boolean):
     input: input.toString('hex'),
   }));
   const bytes = Buffer.concat(socket.written);
-  const bytesMax = OUTPUT_BYTES_MAX + OUTPUT_PER_INPUT_MAX * input.length;
-  ensure(bytes.length <= bytesMax, `The server sent ${bytes.length} bytes, more than ${bytesMax}`, context);
+  const maxBytes = MAX_OUTPUT_BYTES + MAX_OUTPUT_PER_INPUT * input.length;
+  ensure(bytes.length <= maxBytes, `The server sent ${bytes.length} bytes, more than ${maxBytes}`, context);
   const output = readOutput(bytes);
   if (right !== undefined && !isDisturbed) {
     judgeAnswers(output, right, context);
@@ -103,11 +103,11 @@ function judgeAnswers(output: ServerOutput, right: Conversation, context: () => 
     const answer = output.streams.get(streamId);
     const isAnswered = answer?.hasEnded === true && answer.fields.get('grpc-status') === expectedStatus(bytes);
     ensure(isAnswered, `The call on stream ${streamId} was not answered`, context);
-    const isSame = bytes.length > LIMITS.messageBytesMax || answer?.body.equals(message(bytes));
+    const isSame = bytes.length > LIMITS.maxMessageBytes || answer?.body.equals(message(bytes));
     ensure(isSame === true, `The answer on stream ${streamId} is not what was asked for`, context);
   }
 }
 
 function expectedStatus(bytes: Buffer): string {
-  return String(bytes.length > LIMITS.messageBytesMax ? Status.RESOURCE_EXHAUSTED : Status.OK);
+  return String(bytes.length > LIMITS.maxMessageBytes ? Status.RESOURCE_EXHAUSTED : Status.OK);
 }

@@ -21,8 +21,8 @@ import {
   settingsAck,
   tableSizeUpdate,
   windowUpdate,
-} from '../support/http2-frames.ts';
-import { FastRandom } from '../support/http2-random.ts';
+} from '../support/http2/frames.ts';
+import { FastRandom } from '../support/http2/random.ts';
 
 /** A call whose answer is known, as nothing in the conversation interferes with it. */
 export interface ExpectedEcho {

@@ -15,8 +15,8 @@ import {
   SettingId,
   settings,
   windowUpdate,
-} from '../support/http2-frames.ts';
-import { FastRandom } from '../support/http2-random.ts';
+} from '../support/http2/frames.ts';
+import { FastRandom } from '../support/http2/random.ts';
 import { fuzzPath } from './conversations.ts';
 import { type MemoryServer, startMemoryServer } from './memory-server.ts';
 import { readOutput } from './server-output.ts';
@@ -26,12 +26,12 @@ const DEFAULT_WINDOW = 65_535;
 const OPEN_WINDOW = 4_000_000;
 const INITIAL_WINDOWS = [0, 1, 17, 300, 20_000, DEFAULT_WINDOW];
 /** Beyond it the server stops reading: now and then at a few bytes. */
-const UNSENT_MAX = [10, 3_000, 1024 * 1024];
-const STEPS_MAX = 40;
+const MAX_UNSENT = [10, 3_000, 1024 * 1024];
+const MAX_STEPS = 40;
 const TURNS = 3;
 const LAST_TURNS = 30;
 /** A buffer or two that are sent in part. */
-const BUFFERS_HELD_BYTES_MAX = 2 * 64 * 1024;
+const MAX_BUFFERS_HELD_BYTES = 2 * 64 * 1024;
 
 interface Call {
   readonly streamId: number;
@@ -61,7 +61,7 @@ export const flowControlTarget: FuzzTarget = {
 async function play(random: FastRandom): Promise<void> {
   const client = begin(random);
   await turn(client);
-  for (let left = random.below(STEPS_MAX); left > 0; left -= 1) {
+  for (let left = random.below(MAX_STEPS); left > 0; left -= 1) {
     step(client, random);
     await turn(client);
   }
@@ -76,7 +76,7 @@ async function play(random: FastRandom): Promise<void> {
 
 function begin(random: FastRandom): Client {
   const client: Client = {
-    server: startMemoryServer({ unsentBytesMax: random.pick(UNSENT_MAX), stalledWriteMsMax: STEPS_MAX * 1_000 }),
+    server: startMemoryServer({ maxUnsentBytes: random.pick(MAX_UNSENT), maxStalledWriteMs: MAX_STEPS * 1_000 }),
     calls: Array.from({ length: 1 + random.below(6) }, (_, index) => makeCall(2 * index + 1, random)),
     windows: new Map(),
     connectionWindow: DEFAULT_WINDOW,
@@ -177,9 +177,9 @@ async function turn(client: Client): Promise<void> {
   }
   const { socket } = client.server;
   const { written } = socket;
-  const heldMax = BUFFERS_HELD_BYTES_MAX + 2 * socket.writableLength;
+  const maxHeld = MAX_BUFFERS_HELD_BYTES + 2 * socket.writableLength;
   ensure(
-    socket.heldMemoryBytes() <= heldMax,
+    socket.heldMemoryBytes() <= maxHeld,
     `Waiting bytes keep ${socket.heldMemoryBytes()} bytes alive`,
     () => client.steps,
   );

@@ -2,15 +2,15 @@
  * Fuzzes the frame reader. Promises: however a stream is cut, the frames are the same, and so is the fault that ends it; nothing but a
  * ConnectionFault is thrown; each frame is what its header says.
  */
-import { FrameReader } from '../../src/grpc/transports/http2/frame-reader.ts';
-import { ConnectionFault } from '../../src/grpc/transports/http2/protocol.ts';
-import { PREFACE } from '../support/http2-frames.ts';
-import type { FastRandom } from '../support/http2-random.ts';
+import { FrameReader } from '../../src/grpc/http2/frames/frame-reader.ts';
+import { ConnectionFault } from '../../src/grpc/http2/frames/protocol.ts';
+import { PREFACE } from '../support/http2/frames.ts';
+import type { FastRandom } from '../support/http2/random.ts';
 import { conversation, mutateFrames } from './conversations.ts';
 import { cut, mutate } from './mutate.ts';
 import { ensure, type FuzzTarget } from './target.ts';
 
-const FRAME_BYTES_MAX = 16_384;
+const MAX_FRAME_BYTES = 16_384;
 
 interface Reading {
   readonly frames: string[];
@@ -54,7 +54,7 @@ function input(random: FastRandom): Buffer {
 /** Frames of any type, most of them short. */
 function randomFrames(random: FastRandom): Buffer[] {
   return Array.from({ length: random.below(6) }, () => {
-    const length = random.once(50) ? random.below(FRAME_BYTES_MAX + 2) : random.below(30);
+    const length = random.once(50) ? random.below(MAX_FRAME_BYTES + 2) : random.below(30);
     const frame = Buffer.alloc(9 + length, random.below(256));
     frame.writeUIntBE(length, 0, 3);
     frame.writeUInt32BE(random.next(), 5);
@@ -70,7 +70,7 @@ function read(chunks: readonly Buffer[]): Reading {
       reading.frames.push(`${type} ${flags} ${id} ${bytes.toString('latin1', start, end)}`);
     },
   };
-  const reader = new FrameReader(sink, FRAME_BYTES_MAX);
+  const reader = new FrameReader(sink, MAX_FRAME_BYTES);
   try {
     for (const chunk of chunks) {
       reader.push(chunk);

@@ -2,7 +2,7 @@
  * Fuzzes `grpc-timeout`. Promises: what the specification allows is read as it says, all else is refused, and no number is wrong.
  */
 import { parseGrpcTimeout } from '../../src/grpc/deadline.ts';
-import type { FastRandom } from '../support/http2-random.ts';
+import type { FastRandom } from '../support/http2/random.ts';
 import { mutate } from './mutate.ts';
 import { ensure, type FuzzTarget } from './target.ts';
 

@@ -3,20 +3,21 @@
  * (reference-hpack.ts) block by block, throws nothing but a ConnectionFault with COMPRESSION_ERROR, its table holds what it says and
  * never more than it may, and a list over its limit changes nothing about the table.
  */
-import type { Field } from '../../src/grpc/transports/http2/field.ts';
-import { HpackDecoder } from '../../src/grpc/transports/http2/hpack-decoder.ts';
-import { HpackTable, STATIC_LENGTH } from '../../src/grpc/transports/http2/hpack-table.ts';
-import { ConnectionFault, ErrorCode } from '../../src/grpc/transports/http2/protocol.ts';
-import { Indexing, indexed, integer, literal, tableSizeUpdate } from '../support/http2-frames.ts';
-import { huffmanEncode } from '../support/http2-huffman.ts';
-import type { FastRandom } from '../support/http2-random.ts';
+
+import { ConnectionFault, ErrorCode } from '../../src/grpc/http2/frames/protocol.ts';
+import { HpackDecoder } from '../../src/grpc/http2/hpack/decoder.ts';
+import type { Field } from '../../src/grpc/http2/hpack/field.ts';
+import { HpackTable, STATIC_LENGTH } from '../../src/grpc/http2/hpack/table.ts';
+import { Indexing, indexed, integer, literal, tableSizeUpdate } from '../support/http2/frames.ts';
+import { huffmanEncode } from '../support/http2/huffman.ts';
+import type { FastRandom } from '../support/http2/random.ts';
 import { mutate } from './mutate.ts';
 import { InvalidBlock, ReferenceDecoder, type ReferenceField } from './reference-hpack.ts';
 import { ensure, type FuzzTarget } from './target.ts';
 
 const NAMES = ['a', 'bb', ':path', 'content-type', 'x-long-name-of-a-header', ''];
 const TABLE_SIZES = [0, 40, 100, 300, 4_096];
-const LIST_BYTES_MAX = 1_000_000;
+const MAX_LIST_BYTES = 1_000_000;
 const STATIC = staticTable();
 
 export const hpackTarget: FuzzTarget = {
@@ -25,8 +26,8 @@ export const hpackTarget: FuzzTarget = {
   run: (random) => {
     const tableBytes = random.pick(TABLE_SIZES);
     // A list limit that is reached now and then.
-    const listBytesMax = random.once(4) ? random.below(300) : LIST_BYTES_MAX;
-    const decoder = new HpackDecoder({ tableBytes, listBytesMax, listFieldsMax: random.once(8) ? 3 : LIST_BYTES_MAX });
+    const maxListBytes = random.once(4) ? random.below(300) : MAX_LIST_BYTES;
+    const decoder = new HpackDecoder({ tableBytes, maxListBytes, maxListFields: random.once(8) ? 3 : MAX_LIST_BYTES });
     const reference = new ReferenceDecoder(STATIC, tableBytes);
     for (let blocks = 1 + random.below(4); blocks > 0; blocks -= 1) {
       if (!step(decoder, reference, randomBlock(random), tableBytes)) {

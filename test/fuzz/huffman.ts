@@ -2,9 +2,9 @@
  * Fuzzes Huffman decoding. Promises: what was encoded comes back; of random bytes it says what a decoder says that looks at every bit
  * (reference-hpack.ts); it writes no byte beyond its bound.
  */
-import { huffmanBound, huffmanDecode } from '../../src/grpc/transports/http2/huffman.ts';
-import { huffmanEncode } from '../support/http2-huffman.ts';
-import type { FastRandom } from '../support/http2-random.ts';
+import { huffmanBound, huffmanDecode } from '../../src/grpc/http2/hpack/huffman.ts';
+import { huffmanEncode } from '../support/http2/huffman.ts';
+import type { FastRandom } from '../support/http2/random.ts';
 import { mutate } from './mutate.ts';
 import { referenceHuffman } from './reference-hpack.ts';
 import { ensure, type FuzzTarget } from './target.ts';

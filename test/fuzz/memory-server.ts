@@ -1,12 +1,13 @@
 /**
  * A connection of the transport on a socket in memory, with methods for fuzzing.
  */
+
+import { Http2Connection } from '../../src/grpc/http2/connection.ts';
+import { Pool, type SharedBudget } from '../../src/grpc/http2/limits/global-budget.ts';
+import { HTTP2_LIMITS, type Http2Limits } from '../../src/grpc/http2/limits/http2-limits.ts';
 import type { AnyMethod, CallContext, MethodTable, ResponseStream } from '../../src/grpc/method.ts';
 import { Status, StatusError } from '../../src/grpc/status.ts';
-import { Http2Connection } from '../../src/grpc/transports/http2/connection.ts';
-import { HTTP2_LIMITS, type Http2Limits } from '../../src/grpc/transports/http2/limits.ts';
-import { Pool, type SharedBudget } from '../../src/grpc/transports/http2/shared-budget.ts';
-import { TRANSPORT_LIMITS } from '../../src/grpc/transports/transport.ts';
+import { TRANSPORT_LIMITS } from '../../src/grpc/transport/transport.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { fuzzPath } from './conversations.ts';
 import { MemorySocket } from './memory-socket.ts';
@@ -21,15 +22,18 @@ export interface MemoryServer {
 
 /** With a budget of its own, or one that it shares with others. */
 export function startMemoryServer(changed: Partial<Http2Limits>, shared?: SharedBudget): MemoryServer {
-  const limits = { ...TRANSPORT_LIMITS, ...HTTP2_LIMITS, lingerMsMax: 1, ...changed };
+  const limits = { ...TRANSPORT_LIMITS, ...HTTP2_LIMITS, maxLingerMs: 1, ...changed };
   const socket = new MemorySocket();
-  const budget = shared ?? { held: new Pool(limits.heldBytesMax), waiting: new Pool(limits.waitingBytesMax) };
+  const budget = shared ?? {
+    held: new Pool(limits.maxBufferedRequestBytes),
+    waiting: new Pool(limits.maxBufferedAnswerBytes),
+  };
   const unexpected: string[] = [];
   const connection = new Http2Connection(socket.asSocket(), {
     rules: {
       table: METHODS,
-      metadataBytesMax: limits.metadataBytesMax,
-      metadataFieldsMax: limits.metadataFieldsMax,
+      maxMetadataBytes: limits.maxMetadataBytes,
+      maxMetadataFields: limits.maxMetadataFields,
     },
     limits,
     clock: systemClock,
@@ -46,13 +50,13 @@ export function startMemoryServer(changed: Partial<Http2Limits>, shared?: Shared
 const METHODS: MethodTable = new Map(
   (
     [
-      { ...codec('Echo'), kind: 'unary', handle: (request: Buffer) => request },
-      { ...codec('EchoLater'), kind: 'unary', handle: async (request: Buffer) => await Promise.resolve(request) },
-      { ...codec('Fail'), kind: 'unary', handle: fail },
-      { ...codec('Nothing'), kind: 'unary', handle: (_request: Buffer, context: CallContext) => whenOver(context) },
-      { ...codec('Stream'), kind: 'server_stream', handle: sendThree },
-      { ...codec('Flood'), kind: 'server_stream', handle: sendForEver },
-      { ...codec('Talk'), kind: 'bidi_stream', handle: talk },
+      { ...codec('Echo'), kind: 'unary', handler: (request: Buffer) => request },
+      { ...codec('EchoLater'), kind: 'unary', handler: async (request: Buffer) => await Promise.resolve(request) },
+      { ...codec('Fail'), kind: 'unary', handler: fail },
+      { ...codec('Nothing'), kind: 'unary', handler: (_request: Buffer, context: CallContext) => whenOver(context) },
+      { ...codec('Stream'), kind: 'server_stream', handler: sendThree },
+      { ...codec('Flood'), kind: 'server_stream', handler: sendForEver },
+      { ...codec('Talk'), kind: 'bidi_stream', handler: talk },
     ] satisfies AnyMethod[]
   ).map((method) => [method.path, method]),
 );

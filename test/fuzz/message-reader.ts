@@ -3,14 +3,14 @@
  * nothing but a StatusError is thrown; no message is longer than the bound, and none shares memory with what was read.
  */
 
+import { MessageReader } from '../../src/grpc/http2/calls/message-reader.ts';
 import { StatusError } from '../../src/grpc/status.ts';
-import { MessageReader } from '../../src/grpc/transports/http2/message-reader.ts';
-import { message } from '../support/http2-frames.ts';
-import type { FastRandom } from '../support/http2-random.ts';
+import { message } from '../support/http2/frames.ts';
+import type { FastRandom } from '../support/http2/random.ts';
 import { cut, mutate } from './mutate.ts';
 import { ensure, type FuzzTarget } from './target.ts';
 
-const BYTES_MAX = 6_000;
+const MAX_BYTES = 6_000;
 
 interface Reading {
   readonly messages: Buffer[];
@@ -36,7 +36,7 @@ export const messageReaderTarget: FuzzTarget = {
       whole,
       inPieces,
     }));
-    const isBounded = whole.messages.every(({ length }) => length <= BYTES_MAX);
+    const isBounded = whole.messages.every(({ length }) => length <= MAX_BYTES);
     ensure(isBounded, 'A message is longer than the bound', () => bytes.toString('hex'));
     const again =
       whole.refusal !== undefined ||
@@ -52,7 +52,7 @@ function input(random: FastRandom): Buffer {
     return random.bytes(random.below(60));
   }
   const messages = Array.from({ length: random.below(5) }, () => {
-    const bytes = random.bytes(random.below(random.once(200) ? BYTES_MAX + 2 : 30));
+    const bytes = random.bytes(random.below(random.once(200) ? MAX_BYTES + 2 : 30));
     return random.once(10) ? message(bytes, random.next()) : message(bytes);
   });
   const bytes = Buffer.concat(messages);
@@ -61,7 +61,7 @@ function input(random: FastRandom): Buffer {
 
 /** Whatever is read is overwritten at once: a message that was a view of it would change. */
 function read(chunks: readonly Buffer[], encoding: string): Reading {
-  const reader = new MessageReader({ bytesMax: BYTES_MAX, encoding });
+  const reader = new MessageReader({ maxBytes: MAX_BYTES, encoding });
   const reading: Reading = { messages: [], refusal: undefined, isInside: false };
   try {
     for (const chunk of chunks) {

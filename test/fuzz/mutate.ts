@@ -1,14 +1,14 @@
 /**
  * Bytes that were right, made wrong in the ways that parsers stumble over.
  */
-import type { FastRandom } from '../support/http2-random.ts';
+import type { FastRandom } from '../support/http2/random.ts';
 
 const INTERESTING = [0x00, 0x01, 0x7f, 0x80, 0xff, 0x1f, 0x3f, 0x20, 0x40, 0x10];
 
-/** `bytes` with something done to them one to `roundsMax` times. */
-export function mutate(bytes: Buffer, random: FastRandom, roundsMax = 4): Buffer {
+/** `bytes` with something done to them one to `maxRounds` times. */
+export function mutate(bytes: Buffer, random: FastRandom, maxRounds = 4): Buffer {
   let mutated = bytes;
-  for (let rounds = 1 + random.below(roundsMax); rounds > 0; rounds -= 1) {
+  for (let rounds = 1 + random.below(maxRounds); rounds > 0; rounds -= 1) {
     mutated = mutateOnce(mutated, random);
   }
   return mutated;
@@ -46,10 +46,10 @@ function changed(bytes: Buffer, at: number, change: (byte: number) => number): B
 
 /** `bytes` in pieces: whole, in a few, or now and then byte by byte. Each has memory of its own, as the chunks of a socket have. */
 export function cut(bytes: Buffer, random: FastRandom): Buffer[] {
-  const sizeMax = random.once(12) ? random.pick([1, 3]) : random.pick([60, 400, bytes.length]);
+  const maxSize = random.once(12) ? random.pick([1, 3]) : random.pick([60, 400, bytes.length]);
   const pieces: Buffer[] = [];
   for (let at = 0; at < bytes.length; ) {
-    const size = sizeMax === bytes.length ? sizeMax : 1 + random.below(sizeMax);
+    const size = maxSize === bytes.length ? maxSize : 1 + random.below(maxSize);
     pieces.push(Buffer.from(bytes.subarray(at, at + size)));
     at += size;
   }

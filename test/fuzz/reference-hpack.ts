@@ -2,7 +2,7 @@
  * HPACK decoding (RFC 7541) as simply as it can be written: lists and single bits, no speed. The decoder under test must agree with it
  * on every block: the same fields and table, or both refuse.
  */
-import { HUFFMAN_CODES } from '../support/http2-huffman.ts';
+import { HUFFMAN_CODES } from '../support/http2/huffman.ts';
 
 export type ReferenceField = readonly [name: string, value: string];
 
@@ -98,9 +98,9 @@ export class ReferenceDecoder {
   }
 
   #integer(prefixBits: number): number {
-    const prefixMax = 2 ** prefixBits - 1;
-    let value = this.#byte() & prefixMax;
-    if (value < prefixMax) {
+    const maxPrefix = 2 ** prefixBits - 1;
+    let value = this.#byte() & maxPrefix;
+    if (value < maxPrefix) {
       return value;
     }
     for (let count = 0; count < 4; count += 1) {

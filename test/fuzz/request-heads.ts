@@ -3,19 +3,20 @@
  * without a memory, whatever happened to the table between), and whether a list is malformed, no gRPC or a call is judged as the
  * rules of RFC 9113, section 8, say when they are written down one by one.
  */
+
+import { HeaderCache } from '../../src/grpc/http2/calls/header-cache.ts';
+import { type RequestHeaders, readRequestHeaders } from '../../src/grpc/http2/calls/request-headers.ts';
+import { ConnectionFault } from '../../src/grpc/http2/frames/protocol.ts';
+import { HpackDecoder } from '../../src/grpc/http2/hpack/decoder.ts';
+import type { Field } from '../../src/grpc/http2/hpack/field.ts';
 import type { MethodTable } from '../../src/grpc/method.ts';
-import type { Field } from '../../src/grpc/transports/http2/field.ts';
-import { HpackDecoder } from '../../src/grpc/transports/http2/hpack-decoder.ts';
-import { ConnectionFault } from '../../src/grpc/transports/http2/protocol.ts';
-import { type RequestHead, readRequestHead } from '../../src/grpc/transports/http2/request-head.ts';
-import { RequestHeads } from '../../src/grpc/transports/http2/request-heads.ts';
-import { Indexing, indexed, literal, tableSizeUpdate } from '../support/http2-frames.ts';
-import type { FastRandom } from '../support/http2-random.ts';
+import { Indexing, indexed, literal, tableSizeUpdate } from '../support/http2/frames.ts';
+import type { FastRandom } from '../support/http2/random.ts';
 import { ensure, type FuzzTarget } from './target.ts';
 
 const TABLE_BYTES = 300;
 const NO_METHODS: MethodTable = new Map();
-const RULES = { table: NO_METHODS, metadataBytesMax: 1_500, metadataFieldsMax: 30 };
+const RULES = { table: NO_METHODS, maxMetadataBytes: 1_500, maxMetadataFields: 30 };
 
 type NameAndValue = readonly [name: string, value: string];
 
@@ -66,11 +67,11 @@ export const requestHeadsTarget: FuzzTarget = {
   name: 'request-heads',
   share: 5,
   run: (random) => {
-    const heads = new RequestHeads({ ...RULES, hpackTableBytes: TABLE_BYTES });
+    const heads = new HeaderCache({ ...RULES, hpackTableBytes: TABLE_BYTES });
     const decoder = new HpackDecoder({
       tableBytes: TABLE_BYTES,
-      listBytesMax: RULES.metadataBytesMax,
-      listFieldsMax: RULES.metadataFieldsMax,
+      maxListBytes: RULES.maxMetadataBytes,
+      maxListFields: RULES.maxMetadataFields,
     });
     const blocks = Array.from({ length: 1 + random.below(4) }, () => randomBlock(random));
     for (let left = 2 + random.below(10); left > 0; left -= 1) {
@@ -88,7 +89,7 @@ export const requestHeadsTarget: FuzzTarget = {
 };
 
 /** False when the block is one that ends a connection. */
-function compare(heads: RequestHeads, decoder: HpackDecoder, block: Buffer): boolean {
+function compare(heads: HeaderCache, decoder: HpackDecoder, block: Buffer): boolean {
   const fields: Field[] = [];
   const isComplete = attempt(() => decoder.decode(block, 0, block.length, fields));
   const found = attempt(() => heads.read(block, 0, block.length));
@@ -97,7 +98,7 @@ function compare(heads: RequestHeads, decoder: HpackDecoder, block: Buffer): boo
   if (isComplete === undefined || found === undefined) {
     return false;
   }
-  const wanted = readRequestHead(fields, isComplete, RULES);
+  const wanted = readRequestHeaders(fields, isComplete, RULES);
   ensure(shown(found) === shown(wanted), 'What is remembered means something else', context);
   if (isComplete) {
     const verdict = referenceVerdict(fields.map(({ name, value }) => [name, value]));
@@ -117,7 +118,7 @@ function attempt<Result>(step: () => Result): Result | undefined {
   }
 }
 
-function shown(head: RequestHead): string {
+function shown(head: RequestHeaders): string {
   const { refusal, metadata, ...rest } = head;
   const fields = metadata.map(({ name, value }) => [name, value]);
   return JSON.stringify({ ...rest, refusal: refusal && [refusal.code, refusal.message], fields });
@@ -147,7 +148,7 @@ function randomBlock(random: FastRandom): Buffer {
 }
 
 /** Section 8 of RFC 9113, sentence by sentence. */
-function referenceVerdict(fields: readonly NameAndValue[]): RequestHead['verdict'] {
+function referenceVerdict(fields: readonly NameAndValue[]): RequestHeaders['verdict'] {
   const pseudo = fields.filter(([name]) => name.startsWith(':'));
   const regular = fields.filter(([name]) => !name.startsWith(':'));
   const values = (wanted: string): string[] => fields.filter(([name]) => name === wanted).map(([, value]) => value);

@@ -6,7 +6,7 @@
  */
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { FastRandom } from '../support/http2-random.ts';
+import { FastRandom } from '../support/http2/random.ts';
 import { connectionTarget } from './connection.ts';
 import { flowControlTarget } from './flow-control.ts';
 import { frameReaderTarget } from './frame-reader.ts';
@@ -33,7 +33,7 @@ const BATCH = 64;
 const TURNS = 6;
 const HANG_MS = 30_000;
 /** What a target may leave behind: compiled code and pools, not its inputs. */
-const GROWTH_BYTES_MAX = 48 * 1024 * 1024;
+const MAX_GROWTH_BYTES = 48 * 1024 * 1024;
 
 interface Plan {
   readonly executions: number;
@@ -168,8 +168,8 @@ async function runTarget(target: FuzzTarget, plan: Plan, progress: Int32Array): 
     }
   }
   const grown = liveBefore === 0 ? 0 : liveBytes() - liveBefore;
-  if (grown > GROWTH_BYTES_MAX) {
-    const error = `${grown} bytes are left behind, wanted at most ${GROWTH_BYTES_MAX}`;
+  if (grown > MAX_GROWTH_BYTES) {
+    const error = `${grown} bytes are left behind, wanted at most ${MAX_GROWTH_BYTES}`;
     return { kind: 'failed', target: target.name, index: plan.from, count: plan.executions, error };
   }
   const elapsedMs = performance.now() - startMs;

@@ -3,8 +3,8 @@
  * header blocks that can be read, nothing on a stream that has ended, nothing behind a GOAWAY that ends the connection.
  */
 
-import { readBlock } from '../support/http2-answers.ts';
-import { FrameFlag, FrameType, HEADER_BYTES } from '../support/http2-frames.ts';
+import { readBlock } from '../support/http2/answers.ts';
+import { FrameFlag, FrameType, HEADER_BYTES } from '../support/http2/frames.ts';
 import { ensure } from './target.ts';
 
 export interface StreamOutput {
@@ -20,7 +20,7 @@ export interface ServerOutput {
   readonly goaway: number | undefined;
 }
 
-const FRAME_BYTES_MAX = 16_384;
+const MAX_FRAME_BYTES = 16_384;
 const KNOWN_TYPES: readonly number[] = [
   FrameType.data,
   FrameType.headers,
@@ -44,7 +44,7 @@ export function readOutput(bytes: Buffer): ServerOutput {
     const streamId = bytes.readUInt32BE(at + 5);
     const payload = bytes.subarray(at + HEADER_BYTES, at + HEADER_BYTES + length);
     ensure(payload.length === length, 'The server sent half a frame', context);
-    ensure(length <= FRAME_BYTES_MAX && KNOWN_TYPES.includes(type), 'The server sent a frame it must not', context);
+    ensure(length <= MAX_FRAME_BYTES && KNOWN_TYPES.includes(type), 'The server sent a frame it must not', context);
     ensure(!isFirst || type === FrameType.settings, 'The server did not begin with SETTINGS', context);
     ensure(goaway === undefined || goaway === 0, 'The server went on behind its GOAWAY', context);
     isFirst = false;

@@ -3,7 +3,7 @@
  *
  * Each execution depends on its random numbers alone, so that seed and index are enough to play it again.
  */
-import type { FastRandom } from '../support/http2-random.ts';
+import type { FastRandom } from '../support/http2/random.ts';
 
 export interface FuzzTarget {
   readonly name: string;

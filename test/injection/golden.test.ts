@@ -6,13 +6,13 @@
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { injectPod } from '../../src/kubernetes/injector/inject-pod.ts';
-import { isSame } from '../../src/kubernetes/json.ts';
-import { injectManifests, uninjectManifests } from '../../src/kubernetes/manifests/edit-manifests.ts';
-import { namespacesIn, workloadsIn } from '../../src/kubernetes/manifests/workloads.ts';
-import { readValues } from '../../src/kubernetes/manifests/yaml-documents.ts';
-import { defaultSidecarConfig, parseSidecarConfig, type SidecarConfig } from '../../src/kubernetes/sidecar-config.ts';
-import { applyJsonPatch } from '../support/json-patch-apply.ts';
+import { injectPod } from '../../src/injection/inject-pod.ts';
+import { defaultSidecarConfig, parseSidecarConfig, type SidecarConfig } from '../../src/injection/sidecar-config.ts';
+import { isSame } from '../../src/lib/json.ts';
+import { injectManifests, uninjectManifests } from '../../src/manifests/edit-manifests.ts';
+import { namespacesIn, workloadsIn } from '../../src/manifests/workloads.ts';
+import { readValues } from '../../src/manifests/yaml-documents.ts';
+import { applyJsonPatch } from '../support/kubernetes/json-patch-apply.ts';
 import { repositoryRoot } from '../support/repository.ts';
 
 const directory = join(repositoryRoot, 'test/injection/cases');

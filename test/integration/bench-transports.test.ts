@@ -11,7 +11,7 @@ import { planRows, rowId } from '../../bench/transport/rows.ts';
 import { judge } from '../../bench/transport/verdicts.ts';
 import { repositoryRoot } from '../support/repository.ts';
 
-const RUN_MS_MAX = 60_000;
+const MAX_RUN_MS = 60_000;
 
 function figures(cpuUs: number, serverWaitShare = 0): Figures {
   return {
@@ -83,8 +83,8 @@ test(
     const args = [...only, '--seconds', '0.2', '--rounds', '1', '--client', 'node', '--json'];
     const { stdout } = await promisify(execFile)(
       process.execPath,
-      [join(repositoryRoot, 'bench', 'transports.ts'), ...args],
-      { timeout: RUN_MS_MAX },
+      [join(repositoryRoot, 'bench', 'transport.ts'), ...args],
+      { timeout: MAX_RUN_MS },
     );
     const { rows } = JSON.parse(stdout) as { rows: { rounds: Figures[] }[] };
     expect(rows).toHaveLength(2);
@@ -94,5 +94,5 @@ test(
       expect(rounds[0]?.callsPerSecond).toBeGreaterThan(0);
     }
   },
-  RUN_MS_MAX,
+  MAX_RUN_MS,
 );

@@ -8,12 +8,12 @@ import type { CacheStore } from '../../src/cache/store.ts';
 import { DEFAULT_POLICY_FILE } from '../../src/config/policy-file.ts';
 import { systemClock as clock } from '../../src/lib/clock.ts';
 import { LocalChannels } from '../../src/near/local-channels.ts';
-import { connectRedis, keyspace } from '../support/cache-redis.ts';
-import { callContext, getRequest, setRequest } from '../support/cache-requests.ts';
-import { connectPannier } from '../support/pannier-client.ts';
-import { startCluster } from '../support/redis-cluster.ts';
-import { startRedis } from '../support/redis-server.ts';
-import { startSidecar } from '../support/sidecar.ts';
+import { connectRedis, keyspace } from '../support/cache/redis.ts';
+import { callContext, getRequest, setRequest } from '../support/cache/requests.ts';
+import { startCluster } from '../support/redis/cluster.ts';
+import { startRedis } from '../support/redis/server.ts';
+import { connectPannier } from '../support/sidecar/pannier-client.ts';
+import { startSidecar } from '../support/sidecar/sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
 interface Opened {

@@ -4,16 +4,16 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { decodeEntry } from '../../src/cache/entry.ts';
+import { decodeEntry } from '../../src/cache/model.ts';
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';
 import { decodeInvalidationMessage } from '../../src/near/invalidation-message.ts';
 import { changeSince, decodeRingEntry, EVERY_KEY_HASH, RING_SIZE } from '../../src/near/ring.ts';
 import { keyHash } from '../../src/redis/key-hash.ts';
 import { bucketOf } from '../../src/redis/keyspace.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { connectRedis, keyspace } from '../support/cache-redis.ts';
-import { deadline } from '../support/cache-store-contract.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { connectRedis, keyspace } from '../support/cache/redis.ts';
+import { deadline } from '../support/cache/store-contract.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { repositoryRoot } from '../support/repository.ts';
 import { waitFor } from '../support/wait.ts';
 

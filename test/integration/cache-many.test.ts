@@ -12,11 +12,11 @@ import { Status } from '../../src/grpc/status.ts';
 import type { RedisCommands } from '../../src/redis/commands.ts';
 import { BUCKET_COUNT, bucketOf } from '../../src/redis/keyspace.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { connectRedis, keyspace } from '../support/cache-redis.ts';
-import { deadline } from '../support/cache-store-contract.ts';
-import { connectPannier, type PannierClient } from '../support/pannier-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { AS_IN_A_CONTAINER, type Sidecar, startSidecar } from '../support/sidecar.ts';
+import { connectRedis, keyspace } from '../support/cache/redis.ts';
+import { deadline } from '../support/cache/store-contract.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
+import { connectPannier, type PannierClient } from '../support/sidecar/pannier-client.ts';
+import { AS_IN_A_CONTAINER, type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
 const KEYS = Array.from({ length: 256 }, (_, index) => Buffer.from(`key-${index}`));

@@ -3,11 +3,11 @@
  * that all is as before once the slot is settled.
  */
 import { bucketOf } from '../../src/redis/keyspace.ts';
-import { type CacheSidecar, keyspace, startCacheSidecar } from '../support/cache-redis.ts';
-import { callContext, TestStream } from '../support/cache-requests.ts';
-import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
-import type { RedisNode } from '../support/redis-server.ts';
-import { migrateSlot, slotOf } from '../support/slot-migration.ts';
+import { type CacheSidecar, keyspace, startCacheSidecar } from '../support/cache/redis.ts';
+import { callContext, TestStream } from '../support/cache/requests.ts';
+import { type RedisCluster, startCluster } from '../support/redis/cluster.ts';
+import type { RedisNode } from '../support/redis/server.ts';
+import { migrateSlot, slotOf } from '../support/redis/slot-migration.ts';
 import { waitFor } from '../support/wait.ts';
 
 const OUTCOME_UNAVAILABLE = 5;

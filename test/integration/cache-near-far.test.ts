@@ -3,10 +3,10 @@
  * connection that went silent without closing.
  */
 
-import { type CacheSidecar, startCacheSidecar } from '../support/cache-redis.ts';
-import { startCluster } from '../support/redis-cluster.ts';
-import { startRedisLink } from '../support/redis-link.ts';
-import { startRedis } from '../support/redis-server.ts';
+import { type CacheSidecar, startCacheSidecar } from '../support/cache/redis.ts';
+import { startCluster } from '../support/redis/cluster.ts';
+import { startRedisLink } from '../support/redis/link.ts';
+import { startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const LIFE_MS = 1_000;

@@ -9,7 +9,7 @@ import { DEFAULT_POLICY_FILE } from '../../src/config/policy-file.ts';
 import { systemClock as clock } from '../../src/lib/clock.ts';
 import { LocalChannels } from '../../src/near/local-channels.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
-import { callContext, getRequest } from '../support/cache-requests.ts';
+import { callContext, getRequest } from '../support/cache/requests.ts';
 
 const READS_UNDER_WAY = 40;
 const KEYS_OF_A_READ = 256;

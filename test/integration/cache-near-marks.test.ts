@@ -4,9 +4,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import { bucketOf } from '../../src/redis/keyspace.ts';
-import { type CacheSidecar, keyspace, startCacheSidecar } from '../support/cache-redis.ts';
-import { callContext, getRequest } from '../support/cache-requests.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { type CacheSidecar, keyspace, startCacheSidecar } from '../support/cache/redis.ts';
+import { callContext, getRequest } from '../support/cache/requests.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 
 const KEY = Buffer.from('key');
 const SEQUENCE = keyspace.cacheSequence('n', bucketOf(KEY));

@@ -3,8 +3,8 @@
  * never does.
  */
 import { bucketOf } from '../../src/redis/keyspace.ts';
-import { type CacheSidecar, keyspace, startCacheSidecar } from '../support/cache-redis.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { type CacheSidecar, keyspace, startCacheSidecar } from '../support/cache/redis.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const SEQUENCE = keyspace.cacheSequence('n', bucketOf('key'));

@@ -3,9 +3,9 @@
  * hear of is not served beyond the second that a copy may live.
  */
 
-import { type CacheSidecar, startCacheSidecar } from '../support/cache-redis.ts';
-import { callContext, TestStream } from '../support/cache-requests.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { type CacheSidecar, startCacheSidecar } from '../support/cache/redis.ts';
+import { callContext, TestStream } from '../support/cache/requests.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 /** What a copy may live, and what this process may be late in asking: its own lag, measured beside. */

@@ -5,10 +5,10 @@
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';
 import type { WriteCondition, WriteOutcome } from '../../src/cache/store.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { connectRedis, keyspace } from '../support/cache-redis.ts';
-import { deadline } from '../support/cache-store-contract.ts';
-import { startCluster } from '../support/redis-cluster.ts';
-import { startRedis } from '../support/redis-server.ts';
+import { connectRedis, keyspace } from '../support/cache/redis.ts';
+import { deadline } from '../support/cache/store-contract.ts';
+import { startCluster } from '../support/redis/cluster.ts';
+import { startRedis } from '../support/redis/server.ts';
 
 const ROUNDS = 30;
 const KEYS = Array.from({ length: 20 }, (_, index) => Buffer.from(`key-${index}`));

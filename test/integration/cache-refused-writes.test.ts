@@ -3,9 +3,9 @@
  */
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { connectRedis, keyspace } from '../support/cache-redis.ts';
-import { deadline } from '../support/cache-store-contract.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { connectRedis, keyspace } from '../support/cache/redis.ts';
+import { deadline } from '../support/cache/store-contract.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const KEYS = ['a', 'b', 'c'].map((key) => Buffer.from(key));

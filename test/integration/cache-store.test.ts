@@ -9,12 +9,12 @@ import { decodeInvalidationMessage, type InvalidationMessage } from '../../src/n
 import { LocalChannels } from '../../src/near/local-channels.ts';
 import { bucketOf } from '../../src/redis/keyspace.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { connectRedis, countKeysWithoutEnd, keyspace } from '../support/cache-redis.ts';
-import { cacheStoreContract, deadline } from '../support/cache-store-contract.ts';
-import { checkRandomHistories } from '../support/cache-store-histories.ts';
-import { ACL_PASSWORD, ACL_USER, createAclUser } from '../support/redis-acl.ts';
-import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { connectRedis, countKeysWithoutEnd, keyspace } from '../support/cache/redis.ts';
+import { cacheStoreContract, deadline } from '../support/cache/store-contract.ts';
+import { checkRandomHistories } from '../support/cache/store-histories.ts';
+import { ACL_PASSWORD, ACL_USER, createAclUser } from '../support/redis/acl.ts';
+import { type RedisCluster, startCluster } from '../support/redis/cluster.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 cacheStoreContract('standalone Redis', async () => {

@@ -3,10 +3,10 @@
  * confirmed on its behalf once Redis itself must have noticed.
  */
 import { bucketOf } from '../../src/redis/keyspace.ts';
-import { type CacheSidecar, keyspace, startCacheSidecar } from '../support/cache-redis.ts';
-import { startWatcher, type Watcher } from '../support/cache-watch.ts';
-import { type RedisBus, startRedisBus } from '../support/redis-bus-proxy.ts';
-import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
+import { type CacheSidecar, keyspace, startCacheSidecar } from '../support/cache/redis.ts';
+import { startWatcher, type Watcher } from '../support/cache/watch.ts';
+import { type RedisBus, startRedisBus } from '../support/redis/bus-proxy.ts';
+import { type RedisCluster, startCluster } from '../support/redis/cluster.ts';
 import { waitFor } from '../support/wait.ts';
 
 const NODE_TIMEOUT_MS = 2_000;

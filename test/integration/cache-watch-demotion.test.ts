@@ -2,10 +2,10 @@
  * A watch on a standalone master behind a name, when the name is moved to a replica that was promoted and the old master is demoted (A2):
  * the subscription does not stay with it, whatever its replication brings or does not bring.
  */
-import { type CacheSidecar, startCacheSidecar } from '../support/cache-redis.ts';
-import { startWatcher, type Watcher } from '../support/cache-watch.ts';
-import { type RedisLink, startRedisLink } from '../support/redis-link.ts';
-import { freePort, type RedisNode, startRedis } from '../support/redis-server.ts';
+import { type CacheSidecar, startCacheSidecar } from '../support/cache/redis.ts';
+import { startWatcher, type Watcher } from '../support/cache/watch.ts';
+import { type RedisLink, startRedisLink } from '../support/redis/link.ts';
+import { freePort, type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const LOST_WRITES = 5;

@@ -7,9 +7,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { spawnBound } from '../support/bound-process.ts';
 import { repositoryRoot } from '../support/repository.ts';
-import { type Sidecar, startSidecar } from '../support/sidecar.ts';
+import { spawnBound } from '../support/sidecar/bound-process.ts';
+import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
 interface Ran {

@@ -6,9 +6,9 @@ import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writ
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type BoundProcess, spawnBound } from '../support/bound-process.ts';
 import { repositoryRoot } from '../support/repository.ts';
-import { startSidecar } from '../support/sidecar.ts';
+import { type BoundProcess, spawnBound } from '../support/sidecar/bound-process.ts';
+import { startSidecar } from '../support/sidecar/sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'pannier-line-'));

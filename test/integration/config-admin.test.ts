@@ -74,7 +74,7 @@ test('whoever does not end its request, or does not read its answers, is cut off
     metricsText: async () => 'x'.repeat(1_000_000),
     metricsContentType: 'text/plain',
     log: silentLogger,
-    answerMsMax: 200,
+    maxAnswerMs: 200,
   });
   const half = connect(strict.port, '127.0.0.1');
   half.write('GET /livez HT');

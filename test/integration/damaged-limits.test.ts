@@ -2,7 +2,7 @@
  * Damaged limits, met by a whole sidecar: another program writes under our key prefix, or bytes are garbage. Each is reported, counted and
  * removed, and the call is answered by the store, which counts afresh. A value of a newer layout stays as it is.
  */
-import { type DamageWorld, startDamageWorld } from '../support/damage-world.ts';
+import { type DamageWorld, startDamageWorld } from '../support/redis/damage-world.ts';
 import { waitFor } from '../support/wait.ts';
 
 const FAILED_PRECONDITION = 9;

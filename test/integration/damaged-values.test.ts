@@ -2,7 +2,7 @@
  * Damaged sessions, users and cached values, met by a whole sidecar. Each is reported, counted and removed: a session is NOT_FOUND, a user's
  * sessions end, an entry is a miss. A value of a newer layout stays as it is.
  */
-import { type DamageWorld, startDamageWorld } from '../support/damage-world.ts';
+import { type DamageWorld, startDamageWorld } from '../support/redis/damage-world.ts';
 
 const OK = 0;
 const NOT_FOUND = 5;

@@ -1,10 +1,11 @@
 /**
  * A whole sidecar on data of another format, and its instance id.
  */
-import { readMetric } from '../support/fleet.ts';
-import { connectPannier, type PannierClient } from '../support/pannier-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { type Sidecar, startSidecar } from '../support/sidecar.ts';
+
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
+import { readMetric } from '../support/sidecar/fleet.ts';
+import { connectPannier, type PannierClient } from '../support/sidecar/pannier-client.ts';
+import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
 const FAILED_PRECONDITION = 9;

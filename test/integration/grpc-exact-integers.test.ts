@@ -6,8 +6,8 @@ import type { MessageTypeDefinition } from '@grpc/proto-loader';
 import { loadContract } from '../../src/grpc/contract.ts';
 import { type FieldDescriptor, FieldType, readContract } from '../../src/grpc/descriptors.ts';
 import { Status } from '../../src/grpc/status.ts';
-import { connectRaw, type RawClient } from '../support/grpc-raw-client.ts';
-import { type Sidecar, startSidecar } from '../support/sidecar.ts';
+import { connectRaw, type RawClient } from '../support/grpc/raw-client.ts';
+import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
 
 const VALUES = ['9223372036854775807', '9007199254740993', '-9223372036854775808', '-9007199254740993'];
 const contract = readContract();

@@ -4,9 +4,9 @@
  */
 import { connect } from 'node:net';
 import { Status } from '../../src/grpc/status.ts';
-import { goodMessages, mutate, type SeededRandom, seededRandom } from '../support/grpc-mutations.ts';
-import { connectRaw, type RawClient, type RawEnd } from '../support/grpc-raw-client.ts';
-import { type Sidecar, startSidecar } from '../support/sidecar.ts';
+import { goodMessages, mutate, type SeededRandom, seededRandom } from '../support/grpc/mutations.ts';
+import { connectRaw, type RawClient, type RawEnd } from '../support/grpc/raw-client.ts';
+import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
 const SEED = 20_261_124;
@@ -14,7 +14,7 @@ const MESSAGES = 10_000;
 const STREAMS = 600;
 const CONCURRENCY = 50;
 const CONNECTIONS = 300;
-const GROWTH_BYTES_MAX = 256 * 1024 * 1024;
+const MAX_GROWTH_BYTES = 256 * 1024 * 1024;
 
 /** What a single node with a memory store can answer to a message. INTERNAL only for what is no message. */
 const CODES = new Set<number>([
@@ -60,7 +60,7 @@ async function expectHealthy(memoryBefore: number): Promise<void> {
   expect(unexpected).toEqual([]);
   const memoryNow = await memoryBytes();
   expect(memoryNow).toBeGreaterThan(0);
-  expect(memoryNow - memoryBefore).toBeLessThan(GROWTH_BYTES_MAX);
+  expect(memoryNow - memoryBefore).toBeLessThan(MAX_GROWTH_BYTES);
 }
 
 /** Undefined when the end is a documented one. */

@@ -8,9 +8,9 @@ import { promisify } from 'node:util';
 import type { MethodDefinition } from '@grpc/proto-loader';
 import { loadContract, methodsOf } from '../../src/grpc/contract.ts';
 import { Status } from '../../src/grpc/status.ts';
-import { connectRaw, type RawClient } from '../support/grpc-raw-client.ts';
-import { openReflection, resolveMethods } from '../support/grpc-reflection-client.ts';
-import { type Sidecar, startSidecar } from '../support/sidecar.ts';
+import { connectRaw, type RawClient } from '../support/grpc/raw-client.ts';
+import { openReflection, resolveMethods } from '../support/grpc/reflection-client.ts';
+import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
 const SERVICES = [

@@ -6,10 +6,10 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DecidedBy } from '../../src/grpc/generated/pannier/v1/DecidedBy.ts';
-import { waitUntilReady } from '../support/fleet.ts';
-import { connectPannier, type PannierClient } from '../support/pannier-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { type Sidecar, startSidecar } from '../support/sidecar.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
+import { waitUntilReady } from '../support/sidecar/fleet.ts';
+import { connectPannier, type PannierClient } from '../support/sidecar/pannier-client.ts';
+import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
 const SECRET = 'sk-live-1';

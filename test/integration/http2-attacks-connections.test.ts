@@ -3,11 +3,10 @@
  * that say nothing. Each is got rid of or costs next to nothing, and another client's calls go on (http2-attack-bounds.ts).
  */
 import { readFileSync } from 'node:fs';
-import { TRANSPORT_LIMITS } from '../../src/grpc/transports/transport.ts';
-import { type BoundProcess, spawnBound } from '../support/bound-process.ts';
-import { answerOf } from '../support/http2-answers.ts';
-import { dismiss, expectUnharmed } from '../support/http2-attack-bounds.ts';
-import { AttackRange, attackPath } from '../support/http2-attack-range.ts';
+import { TRANSPORT_LIMITS } from '../../src/grpc/transport/transport.ts';
+import { answerOf } from '../support/http2/answers.ts';
+import { dismiss, expectUnharmed } from '../support/http2/attack-bounds.ts';
+import { AttackRange, attackPath } from '../support/http2/attack-range.ts';
 import {
   data,
   headers,
@@ -17,8 +16,9 @@ import {
   requestBlock,
   settings,
   unaryCall,
-} from '../support/http2-frames.ts';
-import { Http2Peer } from '../support/http2-peer.ts';
+} from '../support/http2/frames.ts';
+import { Http2Peer } from '../support/http2/peer.ts';
+import { type BoundProcess, spawnBound } from '../support/sidecar/bound-process.ts';
 import { waitFor } from '../support/wait.ts';
 
 const SHORT_MS = 2_000;
@@ -26,7 +26,7 @@ const IDLE_WANTED = 10_000;
 /** Files that a process needs besides its sockets. */
 const OTHER_FILES = 200;
 /** A connection that does nothing: socket, streams' table, HPACK's table and what Node keeps for it. */
-const IDLE_BYTES_MAX = 16 * 1024;
+const MAX_IDLE_BYTES = 16 * 1024;
 const BACKLOG = 200;
 
 let range: AttackRange;
@@ -50,9 +50,9 @@ async function openPeer(options: Parameters<typeof Http2Peer.open>[1] = {}): Pro
 async function openRange(): Promise<void> {
   range = await AttackRange.open({
     limits: {
-      handshakeMsMax: SHORT_MS,
-      requestMsMax: SHORT_MS,
-      stalledWriteMsMax: SHORT_MS,
+      maxHandshakeMs: SHORT_MS,
+      maxRequestMs: SHORT_MS,
+      maxStalledWriteMs: SHORT_MS,
       keepaliveIntervalMs: SHORT_MS,
       keepaliveTimeoutMs: SHORT_MS,
     },
@@ -91,11 +91,11 @@ describe('peers that stop half-way', () => {
       return held;
     });
     const connections = HALVES.length * OF_EACH;
-    expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(connections * 2 * IDLE_BYTES_MAX);
+    expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(connections * 2 * MAX_IDLE_BYTES);
     expectUnharmed(range, outcome, {
-      heldBytesMax: 0,
+      maxBufferedRequestBytes: 0,
       effort: { frames: connections, bytes: 0 },
-      callsPerFrameMax: 200,
+      maxCallsPerFrame: 200,
     });
     await waitFor('only the honest client is there', async () => (await range.report('glance')).connections <= 1);
   });
@@ -152,7 +152,11 @@ describe('peers that are frozen', () => {
       client.signal('SIGKILL');
       await client.ended;
     });
-    expectUnharmed(range, outcome, { heldBytesMax: 0, effort: { frames: 100, bytes: 0 }, callsPerFrameMax: 1_000 });
+    expectUnharmed(range, outcome, {
+      maxBufferedRequestBytes: 0,
+      effort: { frames: 100, bytes: 0 },
+      maxCallsPerFrame: 1_000,
+    });
   });
 });
 
@@ -187,13 +191,17 @@ describe('peers that speak something else are told so or closed', () => {
     });
     const expected = Object.fromEntries(STRANGERS.map(({ name }) => [name, 'protocolError']));
     expect(outcome.result).toEqual({ ...expected, 'a first frame over all bounds': 'frameSizeError' });
-    expectUnharmed(range, outcome, { heldBytesMax: 0, effort: { frames: 100, bytes: 0 }, callsPerFrameMax: 200 });
+    expectUnharmed(range, outcome, {
+      maxBufferedRequestBytes: 0,
+      effort: { frames: 100, bytes: 0 },
+      maxCallsPerFrame: 200,
+    });
   });
 });
 
 describe('thousands of idle connections', () => {
   /** How many files this process may open; its children may as many. */
-  function filesMax(): number {
+  function maxFiles(): number {
     return Number(/^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]);
   }
 
@@ -205,14 +213,14 @@ describe('thousands of idle connections', () => {
   }
 
   test(`${IDLE_WANTED} of them, where the bound allows it: each costs little, and calls are served beside them`, async () => {
-    const count = Math.min(IDLE_WANTED, filesMax() - OTHER_FILES);
+    const count = Math.min(IDLE_WANTED, maxFiles() - OTHER_FILES);
     if (count < IDLE_WANTED) {
       process.stderr.write(
-        `This machine lets a process open ${filesMax()} files: ${count} connections instead of ${IDLE_WANTED}\n`,
+        `This machine lets a process open ${maxFiles()} files: ${count} connections instead of ${IDLE_WANTED}\n`,
       );
     }
     expect(count).toBeGreaterThan(700);
-    range = await AttackRange.open({ limits: { connectionsMax: IDLE_WANTED + 100 } });
+    range = await AttackRange.open({ limits: { maxConnections: IDLE_WANTED + 100 } });
     const outcome = await range.under(async () => {
       await openMany(count);
       await waitFor('all are there', async () => (await range.report('glance')).connections > count);
@@ -222,9 +230,13 @@ describe('thousands of idle connections', () => {
     });
     expect(outcome.result.grpcStatus).toBe(0);
     expect(peers.filter((peer) => peer.isClosed || peer.hasEnded)).toHaveLength(0);
-    const heldBytesMax = count * IDLE_BYTES_MAX;
+    const maxBufferedRequestBytes = count * MAX_IDLE_BYTES;
     // To accept a connection and greet it costs more than a call in a row of calls.
-    expectUnharmed(range, outcome, { heldBytesMax, effort: { frames: count, bytes: 0 }, callsPerFrameMax: 100 });
+    expectUnharmed(range, outcome, {
+      maxBufferedRequestBytes,
+      effort: { frames: count, bytes: 0 },
+      maxCallsPerFrame: 100,
+    });
     dismiss(peers);
     await waitFor('all are gone', async () => (await range.report('glance')).connections <= 1, 20_000);
     expect((await range.report()).liveBytes - outcome.before.liveBytes).toBeLessThan(8 * 1024 * 1024);
@@ -232,9 +244,9 @@ describe('thousands of idle connections', () => {
 
   test('beyond the bound they are refused at once, and those below it are served', async () => {
     range = await AttackRange.open();
-    const { connectionsMax } = TRANSPORT_LIMITS;
+    const { maxConnections } = TRANSPORT_LIMITS;
     const outcome = await range.under(async () => {
-      await openMany(connectionsMax + 300);
+      await openMany(maxConnections + 300);
       // One place is the honest client's.
       await waitFor('those in excess are closed', () => peers.filter((peer) => peer.isClosed).length === 301);
       const served = peers.find((peer) => !peer.isClosed) as Http2Peer;
@@ -242,9 +254,13 @@ describe('thousands of idle connections', () => {
       return await answerOf(served, 1);
     });
     expect(outcome.result.grpcStatus).toBe(0);
-    expect((await range.report()).connections).toBeLessThanOrEqual(connectionsMax);
-    const heldBytesMax = connectionsMax * IDLE_BYTES_MAX;
-    expectUnharmed(range, outcome, { heldBytesMax, effort: { frames: 1_300, bytes: 0 }, callsPerFrameMax: 100 });
+    expect((await range.report()).connections).toBeLessThanOrEqual(maxConnections);
+    const maxBufferedRequestBytes = maxConnections * MAX_IDLE_BYTES;
+    expectUnharmed(range, outcome, {
+      maxBufferedRequestBytes,
+      effort: { frames: 1_300, bytes: 0 },
+      maxCallsPerFrame: 100,
+    });
     dismiss(peers.splice(0, 500));
     await waitFor('there is room again', async () => {
       const peer = await openPeer();

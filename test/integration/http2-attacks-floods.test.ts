@@ -2,19 +2,19 @@
  * Floods on the HTTP/2 transport: frames that cost the server and do no work. Each ends with GOAWAY ENHANCE_YOUR_CALM for the attacker
  * and its connection closed, while another client's calls go on, within bounds of memory and CPU (http2-attack-bounds.ts).
  */
-import { HTTP2_LIMITS } from '../../src/grpc/transports/http2/limits.ts';
-import { TRANSPORT_LIMITS } from '../../src/grpc/transports/transport.ts';
+import { HTTP2_LIMITS } from '../../src/grpc/http2/limits/http2-limits.ts';
+import { TRANSPORT_LIMITS } from '../../src/grpc/transport/transport.ts';
 import {
   ATTACKERS,
-  CALL_BYTES_MAX,
   dismiss,
   expectUnharmed,
   type Flood,
   flood,
   hundreds,
+  MAX_CALL_BYTES,
   MEBIBYTE,
-} from '../support/http2-attack-bounds.ts';
-import { AttackRange, attackPath } from '../support/http2-attack-range.ts';
+} from '../support/http2/attack-bounds.ts';
+import { AttackRange, attackPath } from '../support/http2/attack-range.ts';
 import {
   continuation,
   data,
@@ -34,14 +34,14 @@ import {
   settingsAck,
   unaryCall,
   windowUpdate,
-} from '../support/http2-frames.ts';
-import { Http2Peer } from '../support/http2-peer.ts';
+} from '../support/http2/frames.ts';
+import { Http2Peer } from '../support/http2/peer.ts';
 import { waitFor } from '../support/wait.ts';
 
-/** Far beyond any allowance: who gets so far was not stopped. */
-const FRAMES_MAX = 200_000;
+/** Far beyond any frameBudget: who gets so far was not stopped. */
+const MAX_FRAMES = 200_000;
 /** Calls whose caller was sent away run to their end, but no more of them than a connection may have. */
-const HELD_BYTES_MAX = ATTACKERS * TRANSPORT_LIMITS.streamsPerConnectionMax * CALL_BYTES_MAX;
+const MAX_HELD_BYTES = ATTACKERS * TRANSPORT_LIMITS.maxStreamsPerConnection * MAX_CALL_BYTES;
 const REQUEST = requestBlock(attackPath('Slow'));
 const OPEN_IDLE_STREAM = headers(1, requestBlock(attackPath('Deaf')));
 
@@ -59,51 +59,51 @@ afterAll(async () => {
   await range?.close();
 });
 
-interface FloodCase extends Omit<Flood, 'framesMax'> {
+interface FloodCase extends Omit<Flood, 'maxFrames'> {
   readonly name: string;
   /** What a frame may cost beside a whole honest call. */
-  readonly callsPerFrameMax: number;
+  readonly maxCallsPerFrame: number;
 }
 
 const FLOODS: readonly FloodCase[] = [
   {
     name: 'rapid reset (CVE-2023-44487)',
-    callsPerFrameMax: 4,
+    maxCallsPerFrame: 4,
     ...hundreds((index) => Buffer.concat([unaryCall(idOf(index), attackPath('Slow')), resetStream(idOf(index))])),
   },
   {
     name: 'rapid reset of calls without their message',
-    callsPerFrameMax: 4,
+    maxCallsPerFrame: 4,
     ...hundreds((index) => Buffer.concat([headers(idOf(index), REQUEST), resetStream(idOf(index))])),
   },
   {
     name: 'MadeYouReset (CVE-2025-8671) by windows of nothing',
-    callsPerFrameMax: 4,
+    maxCallsPerFrame: 4,
     ...hundreds((index) => Buffer.concat([unaryCall(idOf(index), attackPath('Slow')), windowUpdate(idOf(index), 0)])),
   },
   {
     name: 'MadeYouReset by DATA after the end',
-    callsPerFrameMax: 4,
+    maxCallsPerFrame: 4,
     ...hundreds((index) => {
       return Buffer.concat([unaryCall(idOf(index), attackPath('Slow')), data(idOf(index), Buffer.alloc(1))]);
     }),
   },
   {
     name: 'MadeYouReset by windows beyond the maximum',
-    callsPerFrameMax: 4,
+    maxCallsPerFrame: 4,
     ...hundreds((index) => {
       return Buffer.concat([unaryCall(idOf(index), attackPath('Slow')), windowUpdate(idOf(index), 0x7fff_ffff)]);
     }),
   },
   {
     name: 'MadeYouReset by heads that are malformed',
-    callsPerFrameMax: 4,
+    maxCallsPerFrame: 4,
     ...hundreds((index) => headersOnly(idOf(index), REQUEST.subarray(1))),
   },
-  { name: 'SETTINGS', callsPerFrameMax: 2, ...hundreds(() => settings()) },
+  { name: 'SETTINGS', maxCallsPerFrame: 2, ...hundreds(() => settings()) },
   {
     name: 'SETTINGS that change the windows of a thousand streams, row by row',
-    callsPerFrameMax: 2,
+    maxCallsPerFrame: 2,
     opening: many(900, (index) => headers(idOf(index), requestBlock(attackPath('Deaf')))),
     framesPerStep: 1,
     make: () => {
@@ -111,66 +111,66 @@ const FLOODS: readonly FloodCase[] = [
       return settings(Array.from({ length: 2_730 }, (_, index) => row(index)));
     },
   },
-  { name: 'acknowledgements of SETTINGS', callsPerFrameMax: 2, ...hundreds(() => settingsAck()) },
-  { name: 'PING (CVE-2019-9512)', callsPerFrameMax: 2, ...hundreds(() => ping()) },
-  { name: 'answers to PING', callsPerFrameMax: 2, ...hundreds(() => ping(FrameFlag.ack)) },
-  { name: 'PRIORITY (CVE-2019-9513)', callsPerFrameMax: 2, ...hundreds((index) => priority(3, 2 * (index % 7) + 5)) },
+  { name: 'acknowledgements of SETTINGS', maxCallsPerFrame: 2, ...hundreds(() => settingsAck()) },
+  { name: 'PING (CVE-2019-9512)', maxCallsPerFrame: 2, ...hundreds(() => ping()) },
+  { name: 'answers to PING', maxCallsPerFrame: 2, ...hundreds(() => ping(FrameFlag.ack)) },
+  { name: 'PRIORITY (CVE-2019-9513)', maxCallsPerFrame: 2, ...hundreds((index) => priority(3, 2 * (index % 7) + 5)) },
   {
     name: 'empty DATA (CVE-2019-9518)',
-    callsPerFrameMax: 2,
+    maxCallsPerFrame: 2,
     opening: headers(1, REQUEST),
     ...hundreds(() => data(1, Buffer.alloc(0))),
   },
   {
     name: 'DATA of padding alone',
-    callsPerFrameMax: 2,
+    maxCallsPerFrame: 2,
     opening: headers(1, REQUEST),
     ...hundreds(() => data(1, Buffer.from([2, 0, 0]), FrameFlag.padded)),
   },
   {
     name: 'empty DATA on a stream that was reset',
-    callsPerFrameMax: 2,
+    maxCallsPerFrame: 2,
     opening: Buffer.concat([unaryCall(1, attackPath('Slow')), windowUpdate(1, 0)]),
     ...hundreds(() => data(1, Buffer.alloc(0))),
   },
   {
     name: 'HEADERS on a stream that was reset',
-    callsPerFrameMax: 4,
+    maxCallsPerFrame: 4,
     opening: Buffer.concat([unaryCall(1, attackPath('Slow')), windowUpdate(1, 0)]),
     ...hundreds(() => headersOnly(1, REQUEST)),
   },
   {
     name: 'RST_STREAM of a call that is over',
-    callsPerFrameMax: 2,
+    maxCallsPerFrame: 2,
     opening: unaryCall(1, attackPath('Echo')),
     ...hundreds(() => resetStream(1)),
   },
   {
     name: 'WINDOW_UPDATE of the connection by one byte',
-    callsPerFrameMax: 2,
+    maxCallsPerFrame: 2,
     ...hundreds(() => windowUpdate(0, 1)),
   },
   {
     name: 'WINDOW_UPDATE of a stream by one byte',
-    callsPerFrameMax: 2,
+    maxCallsPerFrame: 2,
     opening: OPEN_IDLE_STREAM,
     ...hundreds(() => windowUpdate(1, 1)),
   },
   {
     name: 'WINDOW_UPDATE of a call that is over',
-    callsPerFrameMax: 2,
+    maxCallsPerFrame: 2,
     opening: unaryCall(1, attackPath('Echo')),
     ...hundreds(() => windowUpdate(1, 1)),
   },
-  { name: 'GOAWAY', callsPerFrameMax: 2, ...hundreds(() => goaway(0, 0, 'again')) },
+  { name: 'GOAWAY', maxCallsPerFrame: 2, ...hundreds(() => goaway(0, 0, 'again')) },
   {
     name: 'frames of unknown types',
-    callsPerFrameMax: 2,
+    maxCallsPerFrame: 2,
     ...hundreds((index) => frame(10 + (index % 240), 0xff, index % 9)),
   },
   {
     name: 'header blocks in many CONTINUATION frames',
-    callsPerFrameMax: 4,
+    maxCallsPerFrame: 4,
     ...hundreds((index) => {
       const pieces = [0, 1, 2, 3].map((at) => continuation(idOf(index), REQUEST.subarray(10 + 2 * at, 12 + 2 * at)));
       const last = continuation(idOf(index), REQUEST.subarray(18), FrameFlag.endHeaders);
@@ -180,13 +180,17 @@ const FLOODS: readonly FloodCase[] = [
 ];
 
 test.each(FLOODS)('$name', async (plan) => {
-  const outcome = await range.under((port) => flood(port, { ...plan, framesMax: FRAMES_MAX }));
+  const outcome = await range.under((port) => flood(port, { ...plan, maxFrames: MAX_FRAMES }));
   const { effort, ends, peers } = outcome.result;
   expect(ends.map((end) => end.goaway?.error)).toEqual(ends.map(() => 'enhanceYourCalm'));
   await Promise.all(peers.map((peer) => peer.closed()));
-  expectUnharmed(range, outcome, { heldBytesMax: HELD_BYTES_MAX, effort, callsPerFrameMax: plan.callsPerFrameMax });
+  expectUnharmed(range, outcome, {
+    maxBufferedRequestBytes: MAX_HELD_BYTES,
+    effort,
+    maxCallsPerFrame: plan.maxCallsPerFrame,
+  });
   // A handler that goes on after its caller was sent away still counts.
-  expect(outcome.after.runningMax).toBeLessThanOrEqual(peers.length * TRANSPORT_LIMITS.streamsPerConnectionMax);
+  expect(outcome.after.maxRunning).toBeLessThanOrEqual(peers.length * TRANSPORT_LIMITS.maxStreamsPerConnection);
   dismiss(peers);
   await waitFor('the handlers have ended', async () => (await range.report()).running === 0);
 });
@@ -196,7 +200,7 @@ test('PING, and the answers are not read', async () => {
     const peer = await Http2Peer.open(port);
     peer.socket.pause();
     let frames = 0;
-    while (frames < FRAMES_MAX && peer.socket.writableLength < MEBIBYTE && (await peer.send(many(100, () => ping())))) {
+    while (frames < MAX_FRAMES && peer.socket.writableLength < MEBIBYTE && (await peer.send(many(100, () => ping())))) {
       frames += 100;
     }
     const held = await range.report();
@@ -206,8 +210,8 @@ test('PING, and the answers are not read', async () => {
   });
   const { peer, held, end, effort } = outcome.result;
   expect(end.goaway?.error).toBe('enhanceYourCalm');
-  expect(held.liveBytes - outcome.before.liveBytes).toBeLessThan(HTTP2_LIMITS.unsentBytesMax + 4 * MEBIBYTE);
-  expectUnharmed(range, outcome, { heldBytesMax: HELD_BYTES_MAX, effort, callsPerFrameMax: 2 });
+  expect(held.liveBytes - outcome.before.liveBytes).toBeLessThan(HTTP2_LIMITS.maxUnsentBytes + 4 * MEBIBYTE);
+  expectUnharmed(range, outcome, { maxBufferedRequestBytes: MAX_HELD_BYTES, effort, maxCallsPerFrame: 2 });
   dismiss([peer]);
 });
 

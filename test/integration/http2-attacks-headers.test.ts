@@ -2,9 +2,9 @@
  * Attacks by header blocks on the HTTP/2 transport: endless ones, ones that grow as they are decoded, ones that break HPACK. How each
  * ends for the attacker, and that another client's calls, memory and CPU stay as they are (http2-attack-bounds.ts).
  */
-import { HTTP2_LIMITS } from '../../src/grpc/transports/http2/limits.ts';
-import { TRANSPORT_LIMITS } from '../../src/grpc/transports/transport.ts';
-import { answerOf } from '../support/http2-answers.ts';
+import { HTTP2_LIMITS } from '../../src/grpc/http2/limits/http2-limits.ts';
+import { TRANSPORT_LIMITS } from '../../src/grpc/transport/transport.ts';
+import { answerOf } from '../support/http2/answers.ts';
 import {
   dismiss,
   expectUnharmed,
@@ -12,8 +12,8 @@ import {
   flood,
   hundreds,
   MEBIBYTE,
-} from '../support/http2-attack-bounds.ts';
-import { type AttackOutcome, AttackRange, attackPath } from '../support/http2-attack-range.ts';
+} from '../support/http2/attack-bounds.ts';
+import { type AttackOutcome, AttackRange, attackPath } from '../support/http2/attack-range.ts';
 import {
   continuation,
   data,
@@ -28,17 +28,17 @@ import {
   message,
   requestBlock,
   tableSizeUpdate,
-} from '../support/http2-frames.ts';
-import { huffmanEncode } from '../support/http2-huffman.ts';
-import { Http2Peer } from '../support/http2-peer.ts';
+} from '../support/http2/frames.ts';
+import { huffmanEncode } from '../support/http2/huffman.ts';
+import { Http2Peer } from '../support/http2/peer.ts';
 import { waitFor } from '../support/wait.ts';
 
 const BLOCKS = 300;
-const FRAMES_MAX = 100_000;
+const MAX_FRAMES = 100_000;
 const ATTACKERS = 3;
 const FRAME_BYTES = 16_000;
 /** Open blocks, and the strings of a list while it is decoded. */
-const HELD_BYTES_MAX = ATTACKERS * HTTP2_LIMITS.headerBlockBytesMax * 4 + MEBIBYTE;
+const MAX_HELD_BYTES = ATTACKERS * HTTP2_LIMITS.maxHeaderBlockBytes * 4 + MEBIBYTE;
 const REQUEST = requestBlock(attackPath('Slow'));
 
 let range: AttackRange;
@@ -51,8 +51,12 @@ afterAll(async () => {
   await range?.close();
 });
 
-function expectBounded(outcome: AttackOutcome<FloodResult>, callsPerFrameMax: number): void {
-  expectUnharmed(range, outcome, { heldBytesMax: HELD_BYTES_MAX, effort: outcome.result.effort, callsPerFrameMax });
+function expectBounded(outcome: AttackOutcome<FloodResult>, maxCallsPerFrame: number): void {
+  expectUnharmed(range, outcome, {
+    maxBufferedRequestBytes: MAX_HELD_BYTES,
+    effort: outcome.result.effort,
+    maxCallsPerFrame,
+  });
   dismiss(outcome.result.peers);
 }
 
@@ -71,7 +75,7 @@ describe('a block without an end is refused, and its peer is sent away', () => {
         opening: headers(1, REQUEST, 0),
         framesPerStep: 1,
         make: () => continuation(1, piece),
-        framesMax: FRAMES_MAX,
+        maxFrames: MAX_FRAMES,
         attackers: ATTACKERS,
       });
     });
@@ -87,7 +91,7 @@ describe('a block without an end is refused, and its peer is sent away', () => {
   test('what comes behind the refused block is not read', async () => {
     const peer = await Http2Peer.open(range.port);
     const before = await range.report();
-    const frames = Array.from({ length: HTTP2_LIMITS.continuationFramesMax + 1 }, () =>
+    const frames = Array.from({ length: HTTP2_LIMITS.maxContinuationFrames + 1 }, () =>
       continuation(1, Buffer.alloc(0)),
     );
     await peer.send(headers(1, REQUEST, 0), ...frames, headersOnly(3, REQUEST), Buffer.alloc(100_000, 0xff));
@@ -130,7 +134,7 @@ describe('a list that grows as it is decoded is refused call by call, at the pri
     const plan = {
       framesPerStep: 1,
       make: (step: number) => block(2 * step + 1, Buffer.concat([REQUEST, fields])),
-      framesMax: BLOCKS,
+      maxFrames: BLOCKS,
       attackers: ATTACKERS,
     };
     const outcome = await range.under(async (port) => {
@@ -140,7 +144,7 @@ describe('a list that grows as it is decoded is refused call by call, at the pri
     });
     // RESOURCE_EXHAUSTED.
     expect(outcome.result.answers.map(({ grpcStatus }) => grpcStatus)).toEqual([8, 8, 8]);
-    expect(outcome.result.answers[0]?.grpcMessage).toContain(String(TRANSPORT_LIMITS.metadataBytesMax));
+    expect(outcome.result.answers[0]?.grpcMessage).toContain(String(TRANSPORT_LIMITS.maxMetadataBytes));
     expect(outcome.after.started).toBe(outcome.before.started);
     expectBounded(outcome, 4);
   });
@@ -152,7 +156,7 @@ describe('a list that grows as it is decoded is refused call by call, at the pri
         framesPerStep: 1,
         make: (step) =>
           block(2 * step + 1, Buffer.concat([Buffer.alloc(48_000, change), requestBlock(attackPath('Echo'))])),
-        framesMax: BLOCKS,
+        maxFrames: BLOCKS,
         attackers: ATTACKERS,
       });
     });
@@ -163,7 +167,7 @@ describe('a list that grows as it is decoded is refused call by call, at the pri
     const outcome = await range.under((port) => {
       return flood(port, {
         ...hundreds((index) => headersOnly(2 * index + 1, Buffer.concat([REQUEST, Buffer.alloc(300)]))),
-        framesMax: FRAMES_MAX,
+        maxFrames: MAX_FRAMES,
         attackers: ATTACKERS,
       });
     });

@@ -2,11 +2,11 @@
  * Attacks by requests that do not end, or come in the smallest pieces, on the HTTP/2 transport: what they make the server hold is
  * bounded for one connection and for all together, and another client's calls go on (http2-attack-bounds.ts).
  */
-import { HTTP2_LIMITS } from '../../src/grpc/transports/http2/limits.ts';
-import { TRANSPORT_LIMITS } from '../../src/grpc/transports/transport.ts';
-import { answerOf } from '../support/http2-answers.ts';
-import { CALL_BYTES_MAX, dismiss, expectUnharmed, MEBIBYTE } from '../support/http2-attack-bounds.ts';
-import { type AttackEffort, AttackRange, attackPath } from '../support/http2-attack-range.ts';
+import { HTTP2_LIMITS } from '../../src/grpc/http2/limits/http2-limits.ts';
+import { TRANSPORT_LIMITS } from '../../src/grpc/transport/transport.ts';
+import { answerOf } from '../support/http2/answers.ts';
+import { dismiss, expectUnharmed, MAX_CALL_BYTES, MEBIBYTE } from '../support/http2/attack-bounds.ts';
+import { type AttackEffort, AttackRange, attackPath } from '../support/http2/attack-range.ts';
 import {
   data,
   FrameFlag,
@@ -18,8 +18,8 @@ import {
   SettingId,
   unaryCall,
   windowUpdate,
-} from '../support/http2-frames.ts';
-import { Http2Peer } from '../support/http2-peer.ts';
+} from '../support/http2/frames.ts';
+import { Http2Peer } from '../support/http2/peer.ts';
 import { waitFor } from '../support/wait.ts';
 
 const MAX_WINDOW = 0x7fff_ffff;
@@ -59,10 +59,10 @@ function effortOf(frames: number): AttackEffort {
   return { frames, bytes: peers.reduce((sum, peer) => sum + peer.socket.bytesWritten, 0) };
 }
 
-const HUGE = TRANSPORT_LIMITS.messageBytesMax;
+const HUGE = TRANSPORT_LIMITS.maxMessageBytes;
 
 test('a huge length that is announced costs nothing but its bytes', async () => {
-  const calls = TRANSPORT_LIMITS.streamsPerConnectionMax;
+  const calls = TRANSPORT_LIMITS.maxStreamsPerConnection;
   const outcome = await range.under(async () => {
     const peer = await openPeer();
     const begin = (id: number): Buffer => {
@@ -72,9 +72,13 @@ test('a huge length that is announced costs nothing but its bytes', async () => 
     await peer.roundTrip();
     return await range.report();
   });
-  const heldMax = calls * (4_096 + CALL_BYTES_MAX);
-  expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(heldMax);
-  expectUnharmed(range, outcome, { heldBytesMax: heldMax, effort: effortOf(2 * calls), callsPerFrameMax: 4 });
+  const maxHeld = calls * (4_096 + MAX_CALL_BYTES);
+  expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(maxHeld);
+  expectUnharmed(range, outcome, {
+    maxBufferedRequestBytes: maxHeld,
+    effort: effortOf(2 * calls),
+    maxCallsPerFrame: 4,
+  });
 });
 
 test('a length beyond the bound is refused at once', async () => {
@@ -104,8 +108,8 @@ test('half requests of one connection are bounded', async () => {
   });
   expect(outcome.result.grpcStatus).toBe(8);
   // A message that grows has room for twice its bytes.
-  const heldMax = 2 * HTTP2_LIMITS.heldBytesPerConnectionMax;
-  expectUnharmed(range, outcome, { heldBytesMax: heldMax, effort: effortOf(0), callsPerFrameMax: 4 });
+  const maxHeld = 2 * HTTP2_LIMITS.maxBufferedRequestBytesPerConnection;
+  expectUnharmed(range, outcome, { maxBufferedRequestBytes: maxHeld, effort: effortOf(0), maxCallsPerFrame: 4 });
 });
 
 test('half requests of many connections are bounded, and others do not notice', async () => {
@@ -124,8 +128,8 @@ test('half requests of many connections are bounded, and others do not notice', 
     return await answerOf(honest, 1);
   });
   expect(outcome.result.grpcStatus).toBe(0);
-  const heldMax = 2 * HTTP2_LIMITS.heldBytesMax;
-  expectUnharmed(range, outcome, { heldBytesMax: heldMax, effort: effortOf(0), callsPerFrameMax: 4 });
+  const maxHeld = 2 * HTTP2_LIMITS.maxBufferedRequestBytes;
+  expectUnharmed(range, outcome, { maxBufferedRequestBytes: maxHeld, effort: effortOf(0), maxCallsPerFrame: 4 });
 });
 
 test('empty messages that nobody reads are bounded by what they cost, not by their five bytes', async () => {
@@ -144,9 +148,9 @@ test('empty messages that nobody reads are bounded by what they cost, not by the
     await peer.roundTrip();
     return await range.report();
   });
-  const heldMax = 3 * HTTP2_LIMITS.heldBytesPerConnectionMax;
-  expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(heldMax);
-  expectUnharmed(range, outcome, { heldBytesMax: heldMax, effort: effortOf(0), callsPerFrameMax: 20 });
+  const maxHeld = 3 * HTTP2_LIMITS.maxBufferedRequestBytesPerConnection;
+  expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(maxHeld);
+  expectUnharmed(range, outcome, { maxBufferedRequestBytes: maxHeld, effort: effortOf(0), maxCallsPerFrame: 20 });
 });
 
 test('the metadata of calls that wait for their message is bounded for one connection and for all', async () => {
@@ -156,7 +160,7 @@ test('the metadata of calls that wait for their message is bounded for one conne
     await Promise.all(Array.from({ length: attackers }, () => openPeer()));
     await Promise.all(
       peers.map(async (peer, at) => {
-        for (let index = 0; index < TRANSPORT_LIMITS.streamsPerConnectionMax && peer.isOpen; index += 1) {
+        for (let index = 0; index < TRANSPORT_LIMITS.maxStreamsPerConnection && peer.isOpen; index += 1) {
           // No two lists are the same, so that none is shared.
           const fields = Array.from({ length: 8 }, (_, field) => literal(`x-${field}`, `${at} ${index} ${value}`));
           await peer.sendAll(headers(2 * index + 1, requestBlock(attackPath('Echo'), fields)));
@@ -166,9 +170,9 @@ test('the metadata of calls that wait for their message is bounded for one conne
     );
     return await range.report();
   });
-  const heldMax = attackers * (HTTP2_LIMITS.heldBytesPerConnectionMax + 4 * MEBIBYTE);
-  expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(heldMax);
-  expectUnharmed(range, outcome, { heldBytesMax: heldMax, effort: effortOf(0), callsPerFrameMax: 4 });
+  const maxHeld = attackers * (HTTP2_LIMITS.maxBufferedRequestBytesPerConnection + 4 * MEBIBYTE);
+  expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(maxHeld);
+  expectUnharmed(range, outcome, { maxBufferedRequestBytes: maxHeld, effort: effortOf(0), maxCallsPerFrame: 4 });
 });
 
 test('deadlines one after the other cost what their calls cost, however many streams others keep open', async () => {
@@ -178,7 +182,7 @@ test('deadlines one after the other cost what their calls cost, however many str
   await Promise.all(Array.from({ length: holders }, () => openPeer()));
   await Promise.all(
     peers.map(async (peer) => {
-      await peer.sendAll(many(TRANSPORT_LIMITS.streamsPerConnectionMax, (index) => headers(2 * index + 1, deaf)));
+      await peer.sendAll(many(TRANSPORT_LIMITS.maxStreamsPerConnection, (index) => headers(2 * index + 1, deaf)));
       await peer.roundTrip();
     }),
   );
@@ -193,8 +197,12 @@ test('deadlines one after the other cost what their calls cost, however many str
   });
   // DEADLINE_EXCEEDED.
   expect(outcome.result.grpcStatus).toBe(4);
-  const heldMax = calls * CALL_BYTES_MAX;
-  expectUnharmed(range, outcome, { heldBytesMax: heldMax, effort: { frames: calls, bytes: 0 }, callsPerFrameMax: 20 });
+  const maxHeld = calls * MAX_CALL_BYTES;
+  expectUnharmed(range, outcome, {
+    maxBufferedRequestBytes: maxHeld,
+    effort: { frames: calls, bytes: 0 },
+    maxCallsPerFrame: 20,
+  });
 }, 60_000);
 
 test('frames byte by byte are frames, at a price of their own', async () => {
@@ -209,7 +217,7 @@ test('frames byte by byte are frames, at a price of their own', async () => {
   expect(outcome.result.last.grpcStatus).toBe(0);
   // A byte that comes alone costs a read of its own.
   const effort = { frames: outcome.result.bytes, bytes: 0 };
-  expectUnharmed(range, outcome, { heldBytesMax: 0, effort, callsPerFrameMax: 20 });
+  expectUnharmed(range, outcome, { maxBufferedRequestBytes: 0, effort, maxCallsPerFrame: 20 });
 });
 
 test('DATA byte by byte is a message, at the price of its frames', async () => {
@@ -226,25 +234,33 @@ test('DATA byte by byte is a message, at the price of its frames', async () => {
     return { answer: await answerOf(peer, 1), frames: bytes.length };
   });
   expect(outcome.result.answer.body).toEqual(message(text));
-  expectUnharmed(range, outcome, { heldBytesMax: 0, effort: effortOf(outcome.result.frames), callsPerFrameMax: 2 });
+  expectUnharmed(range, outcome, {
+    maxBufferedRequestBytes: 0,
+    effort: effortOf(outcome.result.frames),
+    maxCallsPerFrame: 2,
+  });
 });
 
 test('calls beyond the bound of a connection are refused, those below it are served', async () => {
-  const calls = TRANSPORT_LIMITS.streamsPerConnectionMax + 500;
+  const calls = TRANSPORT_LIMITS.maxStreamsPerConnection + 500;
   const outcome = await range.under(async () => {
     const peer = await openPeer();
     await peer.sendAll(many(calls, (index) => unaryCall(2 * index + 1, attackPath('Slow'))));
     const answers = await Promise.all(
-      [1, 2 * TRANSPORT_LIMITS.streamsPerConnectionMax - 1].map((id) => answerOf(peer, id)),
+      [1, 2 * TRANSPORT_LIMITS.maxStreamsPerConnection - 1].map((id) => answerOf(peer, id)),
     );
     return { peer, answers };
   });
   const { peer, answers } = outcome.result;
   expect(answers.map(({ grpcStatus }) => grpcStatus)).toEqual([0, 0]);
-  expect(outcome.after.runningMax).toBeLessThanOrEqual(TRANSPORT_LIMITS.streamsPerConnectionMax);
+  expect(outcome.after.maxRunning).toBeLessThanOrEqual(TRANSPORT_LIMITS.maxStreamsPerConnection);
   expect([...new Set(peer.resets.values())]).toEqual(['refusedStream']);
-  const heldMax = calls * CALL_BYTES_MAX;
-  expectUnharmed(range, outcome, { heldBytesMax: heldMax, effort: effortOf(2 * calls), callsPerFrameMax: 4 });
+  const maxHeld = calls * MAX_CALL_BYTES;
+  expectUnharmed(range, outcome, {
+    maxBufferedRequestBytes: maxHeld,
+    effort: effortOf(2 * calls),
+    maxCallsPerFrame: 4,
+  });
 });
 
 test('after all of them nothing is left behind', async () => {

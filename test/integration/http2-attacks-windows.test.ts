@@ -5,10 +5,10 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { HTTP2_LIMITS } from '../../src/grpc/transports/http2/limits.ts';
-import { answerOf } from '../support/http2-answers.ts';
-import { CALL_BYTES_MAX, dismiss, expectUnharmed, flood, hundreds, MEBIBYTE } from '../support/http2-attack-bounds.ts';
-import { type AttackEffort, AttackRange, attackPath } from '../support/http2-attack-range.ts';
+import { HTTP2_LIMITS } from '../../src/grpc/http2/limits/http2-limits.ts';
+import { answerOf } from '../support/http2/answers.ts';
+import { dismiss, expectUnharmed, flood, hundreds, MAX_CALL_BYTES, MEBIBYTE } from '../support/http2/attack-bounds.ts';
+import { type AttackEffort, AttackRange, attackPath } from '../support/http2/attack-range.ts';
 import {
   data,
   FrameFlag,
@@ -21,8 +21,8 @@ import {
   settings,
   unaryCall,
   windowUpdate,
-} from '../support/http2-frames.ts';
-import { Http2Peer } from '../support/http2-peer.ts';
+} from '../support/http2/frames.ts';
+import { Http2Peer } from '../support/http2/peer.ts';
 import { waitFor } from '../support/wait.ts';
 
 const STALL_MS = 2_000;
@@ -32,7 +32,7 @@ const CLOSED_WINDOW = [[SettingId.initialWindowSize, 0]] as const;
 const OPEN_WINDOW = [[SettingId.initialWindowSize, MAX_WINDOW]] as const;
 /** The connection's window as far open as it goes. */
 const OPEN_CONNECTION = windowUpdate(0, MAX_WINDOW - 65_535);
-const FRAMES_MAX = 100_000;
+const MAX_FRAMES = 100_000;
 
 let range: AttackRange;
 let socketPath: string;
@@ -42,7 +42,7 @@ beforeAll(async () => {
   socketPath = join(mkdtempSync(join(tmpdir(), 'pannier-attack-')), 'grpc.sock');
   range = await AttackRange.open({
     socketPath,
-    limits: { stalledWriteMsMax: STALL_MS, requestMsMax: STALL_MS, slowReaderBytesPerSecond: 4_096 },
+    limits: { maxStalledWriteMs: STALL_MS, maxRequestMs: STALL_MS, slowReaderBytesPerSecond: 4_096 },
   });
 });
 
@@ -86,8 +86,11 @@ async function noFurtherCall(): Promise<void> {
  * may have one answer more than that.
  */
 function waitingBytesOf(greedy: number): number {
-  const shares = Array.from({ length: greedy }, (_, before) => HTTP2_LIMITS.waitingBytesMax / (before + 1));
-  return shares.reduce((sum, share) => sum + Math.min(share, HTTP2_LIMITS.queuedBytesPerConnectionMax) + BIG_BYTES, 0);
+  const shares = Array.from({ length: greedy }, (_, before) => HTTP2_LIMITS.maxBufferedAnswerBytes / (before + 1));
+  return shares.reduce(
+    (sum, share) => sum + Math.min(share, HTTP2_LIMITS.maxBufferedAnswerBytesPerConnection) + BIG_BYTES,
+    0,
+  );
 }
 
 function bigCalls(count: number): Buffer {
@@ -97,7 +100,7 @@ function bigCalls(count: number): Buffer {
 describe('answers that are not taken', () => {
   const CALLS = 300;
   /** One more answer is made where the bound is not yet reached. */
-  const QUEUED_MAX = HTTP2_LIMITS.queuedBytesPerConnectionMax + 2 * BIG_BYTES;
+  const MAX_QUEUED = HTTP2_LIMITS.maxBufferedAnswerBytesPerConnection + 2 * BIG_BYTES;
 
   test('zero window: so many wait, the next are refused, all are reset in the end', async () => {
     const outcome = await range.under(async () => {
@@ -107,10 +110,14 @@ describe('answers that are not taken', () => {
       return { peer, held: await range.report() };
     });
     const { peer, held } = outcome.result;
-    expect(held.liveBytes - outcome.before.liveBytes).toBeLessThan(QUEUED_MAX + 4 * MEBIBYTE);
-    expectUnharmed(range, outcome, { heldBytesMax: QUEUED_MAX, effort: effortOf(2 * CALLS), callsPerFrameMax: 20 });
+    expect(held.liveBytes - outcome.before.liveBytes).toBeLessThan(MAX_QUEUED + 4 * MEBIBYTE);
+    expectUnharmed(range, outcome, {
+      maxBufferedRequestBytes: MAX_QUEUED,
+      effort: effortOf(2 * CALLS),
+      maxCallsPerFrame: 20,
+    });
     const refused = [...peer.resets.values()].filter((reason) => reason === 'refusedStream').length;
-    expect(refused).toBeGreaterThan(CALLS - QUEUED_MAX / BIG_BYTES - 2);
+    expect(refused).toBeGreaterThan(CALLS - MAX_QUEUED / BIG_BYTES - 2);
     await waitFor('all are reset', () => peer.resets.size === CALLS || !peer.isOpen);
     expect(new Set(peer.resets.values())).toEqual(new Set(['refusedStream', 'cancel']));
     const after = await range.report();
@@ -134,10 +141,10 @@ describe('answers that are not taken', () => {
       return await range.report();
     });
     // One message of each stream may come on top.
-    const heldMax = 2 * QUEUED_MAX + plan.calls * (16 * 1024 + CALL_BYTES_MAX);
-    expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(heldMax);
+    const maxHeld = 2 * MAX_QUEUED + plan.calls * (16 * 1024 + MAX_CALL_BYTES);
+    expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(maxHeld);
     const effort = effortOf(2 * plan.calls);
-    expectUnharmed(range, outcome, { heldBytesMax: heldMax, effort, callsPerFrameMax: 20 });
+    expectUnharmed(range, outcome, { maxBufferedRequestBytes: maxHeld, effort, maxCallsPerFrame: 20 });
   });
 
   test('a socket that is not read: reading stops, the connection is closed', async () => {
@@ -150,9 +157,9 @@ describe('answers that are not taken', () => {
       await waitFor('it is dropped', async () => (await range.report('glance')).connections <= 1);
       return { peer, held };
     });
-    const heldMax = HTTP2_LIMITS.unsentBytesMax + QUEUED_MAX;
-    expect(outcome.result.held.liveBytes - outcome.before.liveBytes).toBeLessThan(heldMax + 4 * MEBIBYTE);
-    expectUnharmed(range, outcome, { heldBytesMax: 0, effort: effortOf(2 * CALLS), callsPerFrameMax: 20 });
+    const maxHeld = HTTP2_LIMITS.maxUnsentBytes + MAX_QUEUED;
+    expect(outcome.result.held.liveBytes - outcome.before.liveBytes).toBeLessThan(maxHeld + 4 * MEBIBYTE);
+    expectUnharmed(range, outcome, { maxBufferedRequestBytes: 0, effort: effortOf(2 * CALLS), maxCallsPerFrame: 20 });
   });
 
   test('many peers that do not read: all of them together are bounded, and others do not notice', async () => {
@@ -163,9 +170,13 @@ describe('answers that are not taken', () => {
       await Promise.all(peers.map((peer) => peer.roundTrip()));
       return await range.report();
     });
-    const heldMax = waitingBytesOf(attackers);
-    expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(heldMax);
-    expectUnharmed(range, outcome, { heldBytesMax: heldMax, effort: effortOf(attackers * 40), callsPerFrameMax: 20 });
+    const maxHeld = waitingBytesOf(attackers);
+    expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(maxHeld);
+    expectUnharmed(range, outcome, {
+      maxBufferedRequestBytes: maxHeld,
+      effort: effortOf(attackers * 40),
+      maxCallsPerFrame: 20,
+    });
   });
 
   test('small answers one by one behind a socket that is full cost their bytes, not a buffer each', async () => {
@@ -186,10 +197,14 @@ describe('answers that are not taken', () => {
       }
       return await range.report();
     });
-    const heldMax = 60 * 8_000 + pings * 200;
-    expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(heldMax + 4 * MEBIBYTE);
+    const maxHeld = 60 * 8_000 + pings * 200;
+    expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(maxHeld + 4 * MEBIBYTE);
     // A frame that is read and answered alone costs more than a call among many.
-    expectUnharmed(range, outcome, { heldBytesMax: heldMax, effort: effortOf(pings), callsPerFrameMax: 100 });
+    expectUnharmed(range, outcome, {
+      maxBufferedRequestBytes: maxHeld,
+      effort: effortOf(pings),
+      maxCallsPerFrame: 100,
+    });
   });
 
   test('a stream that floods is held back by a window that stays closed', async () => {
@@ -200,9 +215,13 @@ describe('answers that are not taken', () => {
       await peer.roundTrip();
       return await range.report();
     });
-    const heldMax = streams * (HTTP2_LIMITS.queuedBytesPerStreamMax + 32 * 1024);
-    expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(heldMax);
-    expectUnharmed(range, outcome, { heldBytesMax: heldMax, effort: effortOf(2 * streams), callsPerFrameMax: 40 });
+    const maxHeld = streams * (HTTP2_LIMITS.maxBufferedAnswerBytesPerStream + 32 * 1024);
+    expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(maxHeld);
+    expectUnharmed(range, outcome, {
+      maxBufferedRequestBytes: maxHeld,
+      effort: effortOf(2 * streams),
+      maxCallsPerFrame: 40,
+    });
   });
 
   test('data dribble (CVE-2019-9511): a window doled out by the byte is paid for', async () => {
@@ -211,14 +230,18 @@ describe('answers that are not taken', () => {
         settings: CLOSED_WINDOW,
         opening: unaryCall(1, attackPath('Big')),
         ...hundreds(() => windowUpdate(1, 1)),
-        framesMax: FRAMES_MAX,
+        maxFrames: MAX_FRAMES,
       });
     });
     peers.push(...outcome.result.peers);
     expect(outcome.result.ends.map((end) => end.goaway?.error)).toEqual(
       outcome.result.ends.map(() => 'enhanceYourCalm'),
     );
-    expectUnharmed(range, outcome, { heldBytesMax: 3 * BIG_BYTES, effort: outcome.result.effort, callsPerFrameMax: 4 });
+    expectUnharmed(range, outcome, {
+      maxBufferedRequestBytes: 3 * BIG_BYTES,
+      effort: outcome.result.effort,
+      maxCallsPerFrame: 4,
+    });
   });
 
   test('a trickle below the least rate counts as taking nothing', async () => {

@@ -1,9 +1,9 @@
 /**
  * How calls and connections of our own transport end when several ends meet: each call once, and told.
  */
-import { startHttp2Transport } from '../../src/grpc/transports/http2/http2-transport.ts';
-import { methodPath } from '../support/grpc-test-methods.ts';
-import { openFixture, type TransportFixture } from '../support/grpc-transport-contract.ts';
+import { startHttp2Transport } from '../../src/grpc/http2/http2-transport.ts';
+import { methodPath } from '../support/grpc/test-methods.ts';
+import { openFixture, type TransportFixture } from '../support/grpc/transport-contract.ts';
 import {
   data,
   FrameFlag,
@@ -15,8 +15,8 @@ import {
   message,
   requestBlock,
   windowUpdate,
-} from '../support/http2-frames.ts';
-import { Http2Peer } from '../support/http2-peer.ts';
+} from '../support/http2/frames.ts';
+import { Http2Peer } from '../support/http2/peer.ts';
 import { waitFor } from '../support/wait.ts';
 
 /** Of SETTINGS: SETTINGS_INITIAL_WINDOW_SIZE. */

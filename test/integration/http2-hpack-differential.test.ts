@@ -3,11 +3,11 @@
  * whatever the size of the table and however it changes on the way.
  */
 import { type ClientHttp2Stream, constants, type OutgoingHttpHeaders, sensitiveHeaders } from 'node:http2';
+import { percentEncode, trailersBlock } from '../../src/grpc/http2/calls/trailers.ts';
+import { encodeFields, STATUS_200 } from '../../src/grpc/http2/hpack/encoder.ts';
 import type { StatusCode } from '../../src/grpc/status.ts';
-import { encodeFields, STATUS_200 } from '../../src/grpc/transports/http2/hpack-encoder.ts';
-import { percentEncode, statusBlock } from '../../src/grpc/transports/http2/status-block.ts';
-import { type AnswerBlocks, type FieldList, Nghttp2Pair } from '../support/http2-nghttp2.ts';
-import { FastRandom } from '../support/http2-random.ts';
+import { type AnswerBlocks, type FieldList, Nghttp2Pair } from '../support/http2/nghttp2.ts';
+import { FastRandom } from '../support/http2/random.ts';
 import { waitFor } from '../support/wait.ts';
 
 const SEED = 7_541;
@@ -180,7 +180,7 @@ test('what we encode nghttp2 decodes as it was meant: metadata of all lengths, a
       answers.set(streamId, { fields, code, text });
       return {
         opening: Buffer.concat([STATUS_200, encodeFields(fields)]),
-        trailers: statusBlock({ code, message: text, retryPushbackMs: random.below(2) === 0 ? undefined : 250 }),
+        trailers: trailersBlock({ code, message: text, retryPushbackMs: random.below(2) === 0 ? undefined : 250 }),
       };
     },
   });

@@ -3,21 +3,21 @@
  * while the client changes the size of the table of header fields that it lends us.
  */
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
+import { startHttp2Transport } from '../../src/grpc/http2/http2-transport.ts';
 import type { AnyMethod, CallContext, MetadataEntry } from '../../src/grpc/method.ts';
 import { type StatusCode, StatusError } from '../../src/grpc/status.ts';
-import { startHttp2Transport } from '../../src/grpc/transports/http2/http2-transport.ts';
-import type { Transport } from '../../src/grpc/transports/transport.ts';
+import type { Transport } from '../../src/grpc/transport/transport.ts';
 import { systemClock } from '../../src/lib/clock.ts';
-import { connectHttp2 } from '../support/grpc-raw-client.ts';
-import { message } from '../support/http2-frames.ts';
-import { FastRandom } from '../support/http2-random.ts';
+import { connectHttp2 } from '../support/grpc/raw-client.ts';
+import { message } from '../support/http2/frames.ts';
+import { FastRandom } from '../support/http2/random.ts';
 import { waitFor } from '../support/wait.ts';
 
 const SEED = 9_113;
 const ROUNDS = 60;
 const CALLS = 30;
 /** A text may be cut, but not before so many characters. */
-const TEXT_LENGTH_MIN = 900;
+const MIN_TEXT_LENGTH = 900;
 const TABLE_SIZES = [0, 1, 33, 100, 4_096, 65_536];
 const KEYS = ['x-request-id', 'x-bytes-bin', 'retry-after', 'server', 'x', 'x_y-z.0', 'vary', 'via', 'etag'];
 
@@ -39,7 +39,7 @@ const TELL = {
   kind: 'unary',
   decode: (bytes: Buffer) => Buffer.from(bytes),
   encode: (response: Buffer) => response,
-  handle: (request: Buffer, context: CallContext) => {
+  handler: (request: Buffer, context: CallContext) => {
     const wanted = wantedOf.get(request.readUInt32BE(0));
     context.answerWith({ headers: wanted?.headers ?? [], trailers: wanted?.trailers ?? [] });
     if (wanted !== undefined && wanted.code !== 0) {
@@ -144,7 +144,7 @@ function onWire(entries: readonly MetadataEntry[]): [string, string][] {
 function isText(received: string | undefined, wanted: string): boolean {
   const text = decodeURIComponent(received ?? '');
   const whole = wanted.toWellFormed();
-  return text === whole || (whole.startsWith(text) && text.length >= TEXT_LENGTH_MIN);
+  return text === whole || (whole.startsWith(text) && text.length >= MIN_TEXT_LENGTH);
 }
 
 test('what handlers say is what nghttp2 reads, whatever the size of its table', async () => {

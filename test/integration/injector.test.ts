@@ -3,11 +3,11 @@
  * deleted Secret and an emptied caBundle, and drain. On a real cluster: test/kubernetes.
  */
 import { request } from 'node:https';
-import { apiClients } from '../../src/kubernetes/api-clients.ts';
-import { parseSidecarConfig, type SidecarConfig } from '../../src/kubernetes/sidecar-config.ts';
-import { type Injector, type InjectorOptions, startInjector } from '../../src/kubernetes/webhook/injector.ts';
+import { parseSidecarConfig, type SidecarConfig } from '../../src/injection/sidecar-config.ts';
+import { apiClients } from '../../src/injector/api-clients.ts';
+import { type Injector, type InjectorOptions, startInjector } from '../../src/injector/injector.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
-import { FakeApiServer } from '../support/fake-api-server.ts';
+import { FakeApiServer } from '../support/kubernetes/fake-api-server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const HOST = 'pannier-injector.pannier-system.svc';

@@ -3,10 +3,10 @@
  * list of sessions with another.
  */
 import { Status } from '../../src/grpc/status.ts';
-import { waitUntilReady } from '../support/fleet.ts';
-import { connectRaw, type RawClient } from '../support/grpc-raw-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { type Sidecar, startSidecar } from '../support/sidecar.ts';
+import { connectRaw, type RawClient } from '../support/grpc/raw-client.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
+import { waitUntilReady } from '../support/sidecar/fleet.ts';
+import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
 
 const CHECK = '/pannier.v1.RateLimitService/CheckRateLimit';
 const SESSIONS = '/pannier.v1.SessionService';

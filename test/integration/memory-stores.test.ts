@@ -1,19 +1,19 @@
 /**
  * A sidecar without Redis: ended entries leave its three stores without any call, and never keep live ones out.
  */
-import { connectPannier, type PannierClient } from '../support/pannier-client.ts';
-import { type Sidecar, startSidecar } from '../support/sidecar.ts';
+import { connectPannier, type PannierClient } from '../support/sidecar/pannier-client.ts';
+import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
 const HOUR_MS = 3_600_000;
-const ENTRIES_MAX = 1_000;
+const MAX_ENTRIES = 1_000;
 const PATIENCE_MS = 60_000;
 
 let sidecar: Sidecar;
 let client: PannierClient;
 
 beforeEach(async () => {
-  sidecar = await startSidecar({ PANNIER_MEMORY_MAX_ENTRIES: String(ENTRIES_MAX) });
+  sidecar = await startSidecar({ PANNIER_MEMORY_MAX_ENTRIES: String(MAX_ENTRIES) });
   client = connectPannier(sidecar.address);
 });
 
@@ -93,7 +93,7 @@ test('a live limit is not evicted for ended ones, whatever was used last (D2)', 
   expect(await check('victim', HOUR_MS)).toBe(true);
   expect(await check('victim', HOUR_MS)).toBe(false);
   // So that nothing sweeps between the last end and the next call, the others end while they are written.
-  for (let index = 0; index < ENTRIES_MAX + 500; index += 1) {
+  for (let index = 0; index < MAX_ENTRIES + 500; index += 1) {
     await check(`other-${index}`, 1);
   }
   expect(await check('one more', 1)).toBe(true);
@@ -103,7 +103,7 @@ test('a live limit is not evicted for ended ones, whatever was used last (D2)', 
 test('a live cache entry is not evicted for ended ones, and a live session neither ended nor refused (D2)', async () => {
   await setCached('victim', HOUR_MS);
   const sessionId = await createSession('victim', HOUR_MS);
-  for (let index = 0; index < ENTRIES_MAX + 500; index += 1) {
+  for (let index = 0; index < MAX_ENTRIES + 500; index += 1) {
     await setCached(`other-${index}`, 1);
     expect(await createSession(`user-${index}`, 1)).toBeDefined();
   }

@@ -11,10 +11,10 @@ import { RedisClient } from '@redis/client';
 import { build } from 'esbuild';
 import { withoutNodeRedisTables } from '../../scripts/node-redis-tables.ts';
 import { type OpenClient, openClient } from '../../src/redis/client.ts';
-import { ACL_PASSWORD, ACL_USER } from '../support/redis-acl.ts';
-import { redisOptions } from '../support/redis-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { makeTls, trustOf } from '../support/redis-tls.ts';
+import { ACL_PASSWORD, ACL_USER } from '../support/redis/acl.ts';
+import { redisOptions } from '../support/redis/client.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
+import { makeTls, trustOf } from '../support/redis/tls.ts';
 import { repositoryRoot } from '../support/repository.ts';
 import { waitFor } from '../support/wait.ts';
 

@@ -1,10 +1,10 @@
 /**
  * Keys that were written while the server's clock was far ahead: they would stay until the time that it told.
  */
-import { compileLimits } from '../../src/rate-limit/policy.ts';
-import { frozenStore } from '../support/rate-limit-frozen-clock.ts';
-import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
-import { startRedis } from '../support/redis-server.ts';
+import { compileLimits } from '../../src/rate-limit/model.ts';
+import { frozenStore } from '../support/rate-limit/frozen-clock.ts';
+import { openRedis, PATIENT, soonMs } from '../support/redis/client.ts';
+import { startRedis } from '../support/redis/server.ts';
 
 const SUBJECT = { scope: 's', policy: 'p', subject: '1' };
 const KEY = 'test:rl:{s|p|1}';

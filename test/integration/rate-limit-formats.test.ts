@@ -3,8 +3,8 @@
  * a newer layout without changing anything.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
-import { ALGORITHMS } from '../../src/rate-limit/algorithms/index.ts';
-import { compileLimits } from '../../src/rate-limit/policy.ts';
+import { ALGORITHMS } from '../../src/rate-limit/algorithms/algorithm.ts';
+import { compileLimits } from '../../src/rate-limit/model.ts';
 import type { RedisRateLimitStore } from '../../src/rate-limit/redis-store.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import {
@@ -15,10 +15,10 @@ import {
   SUBJECT_KEY,
   takeAt,
   writeHash,
-} from '../support/rate-limit-formats.ts';
-import { frozenStore } from '../support/rate-limit-frozen-clock.ts';
-import { openRedis, soonMs } from '../support/redis-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+} from '../support/rate-limit/formats.ts';
+import { frozenStore } from '../support/rate-limit/frozen-clock.ts';
+import { openRedis, soonMs } from '../support/redis/client.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 
 const cases = readFormatCases();
 const KEY = { scope: 's', policy: 'p', subject: 'x' };

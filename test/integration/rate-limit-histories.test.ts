@@ -3,15 +3,15 @@
  * it was told are exact to the millisecond: the same call is denied one millisecond before `retryAfterMs` and allowed at it, and no limit is
  * full one millisecond before `resetAfterMs`, but full at it. Peeks with a cost find this out, so that nothing is consumed.
  */
-import { LIMIT_MAX, type LimitSpec, SLIDING_LOG_LIMIT_MAX, WINDOW_MS_MAX } from '../../src/config/policy-file.ts';
-import { ALGORITHMS, type Algorithm } from '../../src/rate-limit/algorithms/index.ts';
+import { type LimitSpec, MAX_LIMIT, MAX_SLIDING_LOG_LIMIT, MAX_WINDOW_MS } from '../../src/config/policy-file.ts';
+import { ALGORITHMS, type Algorithm } from '../../src/rate-limit/algorithms/algorithm.ts';
 import type { StepOutcome } from '../../src/rate-limit/algorithms/step.ts';
-import { type CompiledLimit, compileLimits } from '../../src/rate-limit/policy.ts';
+import { type CompiledLimit, compileLimits } from '../../src/rate-limit/model.ts';
 import type { TakeResult } from '../../src/rate-limit/store.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { frozenStore } from '../support/rate-limit-frozen-clock.ts';
-import { openRedis, soonMs } from '../support/redis-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { frozenStore } from '../support/rate-limit/frozen-clock.ts';
+import { openRedis, soonMs } from '../support/redis/client.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 
 const HISTORIES = 2_000;
@@ -19,7 +19,7 @@ const CALLS = 8;
 const HISTORIES_AT_ONCE = 50;
 /** Far in the future of the server, so that no key of a history expires by the real clock. */
 const START_MS = 3_000_000_000_000;
-const DRAIN_MS_MAX = 2 ** 42;
+const MAX_DRAIN_MS = 2 ** 42;
 
 let server: RedisNode;
 let redis: Redis;
@@ -129,11 +129,11 @@ async function expectExactReset(request: Ask, outcome: StepOutcome, where: objec
 
 function drawSpec(name: string, random: () => number): LimitSpec {
   const algorithm = ALGORITHMS[Math.floor(random() * ALGORITHMS.length)] as Algorithm;
-  const limitMax = algorithm.name === 'sliding_window_log' ? SLIDING_LOG_LIMIT_MAX : LIMIT_MAX;
-  const windowMs = pick(random, [1, 7, 1_000, 60_000, 86_400_000, WINDOW_MS_MAX]);
-  const limit = Math.min(limitMax, pick(random, [1, 2, 5, 100, 9_999, LIMIT_MAX]));
-  const largest = Math.max(1, Math.floor((DRAIN_MS_MAX / windowMs) * limit));
-  const burst = algorithm.isBucket ? Math.min(pick(random, [1, 5, 100, 65_537, LIMIT_MAX]), largest) : limit;
+  const maxLimit = algorithm.name === 'sliding_window_log' ? MAX_SLIDING_LOG_LIMIT : MAX_LIMIT;
+  const windowMs = pick(random, [1, 7, 1_000, 60_000, 86_400_000, MAX_WINDOW_MS]);
+  const limit = Math.min(maxLimit, pick(random, [1, 2, 5, 100, 9_999, MAX_LIMIT]));
+  const largest = Math.max(1, Math.floor((MAX_DRAIN_MS / windowMs) * limit));
+  const burst = algorithm.isBucket ? Math.min(pick(random, [1, 5, 100, 65_537, MAX_LIMIT]), largest) : limit;
   return { name, algorithm: algorithm.name, limit, windowMs, burst };
 }
 

@@ -4,12 +4,12 @@
 import type { LimitSpec } from '../../src/config/policy-file.ts';
 import { slidingWindowLog } from '../../src/rate-limit/algorithms/sliding-window-log.ts';
 import type { StepOutcome } from '../../src/rate-limit/algorithms/step.ts';
-import { compileLimits } from '../../src/rate-limit/policy.ts';
+import { compileLimits } from '../../src/rate-limit/model.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { frozenStore } from '../support/rate-limit-frozen-clock.ts';
-import { openRedis, soonMs } from '../support/redis-client.ts';
-import { commandCalls } from '../support/redis-command-stats.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { frozenStore } from '../support/rate-limit/frozen-clock.ts';
+import { openRedis, soonMs } from '../support/redis/client.ts';
+import { commandCalls } from '../support/redis/command-stats.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 
 const START_MS = 3_000_000_000_000;
 const WINDOW_MS = 1_000;

@@ -2,14 +2,14 @@
  * Limits of thousands of names on one key: what a call costs Redis does not depend on how many there are, refused or not.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
-import { compileLimits } from '../../src/rate-limit/policy.ts';
+import { compileLimits } from '../../src/rate-limit/model.ts';
 import { RedisRateLimitStore } from '../../src/rate-limit/redis-store.ts';
-import { FIELDS_MAX } from '../../src/rate-limit/store.ts';
+import { MAX_FIELDS } from '../../src/rate-limit/store.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
-import { readCommandStats } from '../support/redis-command-stats.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { openRedis, PATIENT, soonMs } from '../support/redis/client.ts';
+import { readCommandStats } from '../support/redis/command-stats.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 
 const HOUR_MS = 3_600_000;
 const CALLS = 40;
@@ -89,7 +89,7 @@ test('a new name costs at most ten times a known one at 4,000 names, and reads a
 }, 60_000);
 
 test('a call that is refused for its names costs no more than one that is served', async () => {
-  await fill('full', FIELDS_MAX - BATCHES * CALLS);
+  await fill('full', MAX_FIELDS - BATCHES * CALLS);
   const served = await costOf((index) => take('full', `served${index}`));
   const overflow = await costOf((index) => take('full', `over${index}`));
   expect(served.served).toBe(BATCHES * CALLS);
@@ -117,9 +117,9 @@ test('a full key takes new names again once old ones have ended', async () => {
     return (await store.take(request, soonMs(20_000))).allowed;
   }
   // Half of the names end within 2 s: their window, and a second of slack.
-  for (let done = 0; done <= FIELDS_MAX; done += 100) {
+  for (let done = 0; done <= MAX_FIELDS; done += 100) {
     await Promise.all(
-      Array.from({ length: Math.min(100, FIELDS_MAX + 1 - done) }, (_, index) =>
+      Array.from({ length: Math.min(100, MAX_FIELDS + 1 - done) }, (_, index) =>
         takeFor(`n${done + index}`, index % 2 === 0 ? 1_000 : HOUR_MS),
       ),
     );
@@ -133,5 +133,5 @@ test('a full key takes new names again once old ones have ended', async () => {
       throw new Error(`cannot add names to a key of which half has ended: ${names} of 1000 were added`);
     }
   }
-  expect(await server.command('HLEN', 'test:rl:{s||ended}')).toBeLessThanOrEqual(FIELDS_MAX + 1);
+  expect(await server.command('HLEN', 'test:rl:{s||ended}')).toBeLessThanOrEqual(MAX_FIELDS + 1);
 }, 90_000);

@@ -4,13 +4,13 @@
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
 import { FakeClock } from '../../src/lib/clock.ts';
-import { ALGORITHMS } from '../../src/rate-limit/algorithms/index.ts';
+import { ALGORITHMS } from '../../src/rate-limit/algorithms/algorithm.ts';
 import { MemoryRateLimitStore } from '../../src/rate-limit/memory-store.ts';
-import { compileLimits } from '../../src/rate-limit/policy.ts';
+import { compileLimits } from '../../src/rate-limit/model.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { frozenStore } from '../support/rate-limit-frozen-clock.ts';
-import { openRedis, soonMs } from '../support/redis-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { frozenStore } from '../support/rate-limit/frozen-clock.ts';
+import { openRedis, soonMs } from '../support/redis/client.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 
 const HISTORIES = 200;

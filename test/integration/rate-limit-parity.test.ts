@@ -4,15 +4,15 @@
  *
  * The histories change limits on the way, jump forward, and go back by less and by more than a window.
  */
-import { LIMIT_MAX, type LimitSpec, SLIDING_LOG_LIMIT_MAX, WINDOW_MS_MAX } from '../../src/config/policy-file.ts';
-import { ALGORITHMS, type Algorithm, type AlgorithmState } from '../../src/rate-limit/algorithms/index.ts';
+import { type LimitSpec, MAX_LIMIT, MAX_SLIDING_LOG_LIMIT, MAX_WINDOW_MS } from '../../src/config/policy-file.ts';
+import { ALGORITHMS, type Algorithm, type AlgorithmState } from '../../src/rate-limit/algorithms/algorithm.ts';
 import type { Step, StepLimit } from '../../src/rate-limit/algorithms/step.ts';
-import { type CompiledLimits, compileLimits } from '../../src/rate-limit/policy.ts';
+import { type CompiledLimits, compileLimits } from '../../src/rate-limit/model.ts';
 import type { SubjectKey, TakeRequest } from '../../src/rate-limit/store.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { frozenStore } from '../support/rate-limit-frozen-clock.ts';
-import { openRedis, soonMs } from '../support/redis-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { frozenStore } from '../support/rate-limit/frozen-clock.ts';
+import { openRedis, soonMs } from '../support/redis/client.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 
 const STEPS = 20_000;
@@ -20,7 +20,7 @@ const STEPS_PER_HISTORY = 250;
 const HISTORIES = STEPS / STEPS_PER_HISTORY;
 /** Far in the future of the server, so that no key of a history expires by the real clock. */
 const START_MS = 3_000_000_000_000;
-const DRAIN_MS_MAX = 2 ** 42;
+const MAX_DRAIN_MS = 2 ** 42;
 
 let server: RedisNode;
 let redis: Redis;
@@ -68,7 +68,7 @@ interface Call {
 /** One subject; the calls of different histories run at the same time. */
 async function compareHistory(algorithm: Algorithm, history: number): Promise<ReadonlyMap<string, number>> {
   const random = seededRandom(20_261_124 + algorithm.number * 1_000 + history);
-  const windowMs = pick(random, [1, 7, 1_000, 60_000, 86_400_000, WINDOW_MS_MAX - 1, WINDOW_MS_MAX]);
+  const windowMs = pick(random, [1, 7, 1_000, 60_000, 86_400_000, MAX_WINDOW_MS - 1, MAX_WINDOW_MS]);
   const key = { scope: 'parity', policy: algorithm.name, subject: String(history) };
   const clock = { time: START_MS + Math.floor(random() * 1e9), nowMs: () => clock.time };
   const { store, runs } = frozenStore(redis, clock);
@@ -146,13 +146,13 @@ function drawCall(algorithm: Algorithm, limit: StepLimit, nowMs: number, random:
 }
 
 function drawLimit(algorithm: Algorithm, windowMs: number, random: () => number): StepLimit {
-  const limitMax = algorithm.name === 'sliding_window_log' ? SLIDING_LOG_LIMIT_MAX : LIMIT_MAX;
-  const limit = Math.min(limitMax, pick(random, [1, 3, 100, 997, 9_999, 2 ** 20 + 7, LIMIT_MAX - 1, LIMIT_MAX]));
+  const maxLimit = algorithm.name === 'sliding_window_log' ? MAX_SLIDING_LOG_LIMIT : MAX_LIMIT;
+  const limit = Math.min(maxLimit, pick(random, [1, 3, 100, 997, 9_999, 2 ** 20 + 7, MAX_LIMIT - 1, MAX_LIMIT]));
   if (!algorithm.isBucket) {
     return { limit, windowMs, burst: limit };
   }
-  const burst = pick(random, [1, 5, 100, 65_537, LIMIT_MAX]);
-  return { limit, windowMs, burst: Math.max(1, Math.min(burst, Math.floor((DRAIN_MS_MAX / windowMs) * limit))) };
+  const burst = pick(random, [1, 5, 100, 65_537, MAX_LIMIT]);
+  return { limit, windowMs, burst: Math.max(1, Math.min(burst, Math.floor((MAX_DRAIN_MS / windowMs) * limit))) };
 }
 
 function drawAdvance(algorithm: Algorithm, limit: StepLimit, random: () => number): number {

@@ -3,14 +3,14 @@
  * be reset, on a server that is full.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
-import { ALGORITHMS } from '../../src/rate-limit/algorithms/index.ts';
-import { compileLimits } from '../../src/rate-limit/policy.ts';
+import { ALGORITHMS } from '../../src/rate-limit/algorithms/algorithm.ts';
+import { compileLimits } from '../../src/rate-limit/model.ts';
 import { RedisRateLimitStore } from '../../src/rate-limit/redis-store.ts';
 import type { TakeResult } from '../../src/rate-limit/store.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { openRedis, PATIENT, soonMs } from '../support/redis/client.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 
 const DAY_MS = 86_400_000;
 const KEY = { scope: 's', policy: 'p', subject: 'x' };

@@ -2,13 +2,13 @@
  * ResetRateLimit on Redis (case D7): the next check counts from 0, whatever the algorithm, and the chunks of a log go with it.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
-import { ALGORITHMS } from '../../src/rate-limit/algorithms/index.ts';
-import { compileLimits, fieldOf } from '../../src/rate-limit/policy.ts';
+import { ALGORITHMS } from '../../src/rate-limit/algorithms/algorithm.ts';
+import { compileLimits, fieldOf } from '../../src/rate-limit/model.ts';
 import type { TakeResult } from '../../src/rate-limit/store.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { frozenStore } from '../support/rate-limit-frozen-clock.ts';
-import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { frozenStore } from '../support/rate-limit/frozen-clock.ts';
+import { openRedis, PATIENT, soonMs } from '../support/redis/client.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 
 /** Far in the future of the server, so that no key expires by the real clock. */
 const START_MS = 3_000_000_000_000;

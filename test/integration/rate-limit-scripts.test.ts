@@ -3,13 +3,13 @@
  * counted twice or not at all while scripts are lost.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
-import { ALGORITHMS } from '../../src/rate-limit/algorithms/index.ts';
-import { type CompiledLimits, compileLimits } from '../../src/rate-limit/policy.ts';
+import { ALGORITHMS } from '../../src/rate-limit/algorithms/algorithm.ts';
+import { type CompiledLimits, compileLimits } from '../../src/rate-limit/model.ts';
 import { RedisRateLimitStore } from '../../src/rate-limit/redis-store.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { openRedis, soonMs } from '../support/redis-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { openRedis, soonMs } from '../support/redis/client.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 
 const HOUR_MS = 3_600_000;
 const POLICIES = 600;

@@ -14,7 +14,7 @@ import {
   serviceContext,
   testLimit,
   testPolicy,
-} from '../support/rate-limit-service.ts';
+} from '../support/rate-limit/service.ts';
 import { repositoryRoot } from '../support/repository.ts';
 
 const SERVICE = 'pannier.v1.RateLimitService';

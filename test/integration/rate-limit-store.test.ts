@@ -5,10 +5,10 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { MemoryRateLimitStore } from '../../src/rate-limit/memory-store.ts';
 import { RedisRateLimitStore } from '../../src/rate-limit/redis-store.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
-import { describeRateLimitStore, type RateLimitStoreFixture } from '../support/rate-limit-store-contract.ts';
-import { openRedis, PATIENT } from '../support/redis-client.ts';
-import { startCluster } from '../support/redis-cluster.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { describeRateLimitStore, type RateLimitStoreFixture } from '../support/rate-limit/store-contract.ts';
+import { openRedis, PATIENT } from '../support/redis/client.ts';
+import { startCluster } from '../support/redis/cluster.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 
 describeRateLimitStore('memory', async () => ({
   store: new MemoryRateLimitStore({ clock: systemClock, maxEntries: 10_000, maxBytes: 10_000_000 }),

@@ -3,11 +3,11 @@
  * that MOVED and ASK are mapped too.
  */
 import type { Redis } from '../../src/redis/redis.ts';
-import { addressMapOf } from '../support/redis-address-map.ts';
-import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
-import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
-import { freePort, type RedisNode } from '../support/redis-server.ts';
-import { migrateSlot, slotOf } from '../support/slot-migration.ts';
+import { addressMapOf } from '../support/redis/address-map.ts';
+import { openRedis, PATIENT, soonMs } from '../support/redis/client.ts';
+import { type RedisCluster, startCluster } from '../support/redis/cluster.ts';
+import { freePort, type RedisNode } from '../support/redis/server.ts';
+import { migrateSlot, slotOf } from '../support/redis/slot-migration.ts';
 import { waitFor } from '../support/wait.ts';
 
 let cluster: RedisCluster;

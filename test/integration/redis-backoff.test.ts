@@ -4,8 +4,8 @@
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { RedisNode } from '../../src/redis/node-table.ts';
-import { startFakeRedisPeer } from '../support/fake-redis-peer.ts';
-import { redisOptions } from '../support/redis-client.ts';
+import { redisOptions } from '../support/redis/client.ts';
+import { startFakeRedisPeer } from '../support/redis/fake-redis-peer.ts';
 import { waitFor } from '../support/wait.ts';
 
 const FROM_MS = 10_000;

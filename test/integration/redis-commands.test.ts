@@ -2,13 +2,13 @@
  * The Redis room on real servers: scripts and commands, what it does when a script is missing, a slot moves, a password is wrong.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
+import { defineScript } from '../../src/redis/lua-script.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import { createRedis } from '../../src/redis/redis.ts';
-import { defineScript } from '../../src/redis/script.ts';
-import { openRedis, PATIENT, redisOptions, soonMs } from '../support/redis-client.ts';
-import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { migrateSlot, slotOf } from '../support/slot-migration.ts';
+import { openRedis, PATIENT, redisOptions, soonMs } from '../support/redis/client.ts';
+import { type RedisCluster, startCluster } from '../support/redis/cluster.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
+import { migrateSlot, slotOf } from '../support/redis/slot-migration.ts';
 import { waitFor } from '../support/wait.ts';
 
 const count = defineScript(
@@ -67,7 +67,7 @@ describe('standalone', () => {
   });
 
   test('more in flight than the bound is refused', async () => {
-    const small = await openRedis(node.url, { ...PATIENT, queueMax: 10 });
+    const small = await openRedis(node.url, { ...PATIENT, maxQueue: 10 });
     const kinds = await Promise.all(
       Array.from({ length: 30 }, () => kindOf(small.run(count, ['burst'], [], soonMs()))),
     );

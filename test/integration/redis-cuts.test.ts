@@ -2,11 +2,11 @@
  * Connections that are cut while the server is well: who only reads does not notice, and a write fails only if it was in flight.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
+import { defineScript } from '../../src/redis/lua-script.ts';
 import { noRedisMetrics } from '../../src/redis/options.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { defineScript } from '../../src/redis/script.ts';
-import { openRedis, soonMs } from '../support/redis-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { openRedis, soonMs } from '../support/redis/client.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const count = defineScript(

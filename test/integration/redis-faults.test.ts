@@ -5,12 +5,12 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { StoreError } from '../../src/lib/store-error.ts';
+import { defineScript } from '../../src/redis/lua-script.ts';
 import { noRedisMetrics } from '../../src/redis/options.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
-import { defineScript } from '../../src/redis/script.ts';
-import { openRedis, redisOptions, soonMs } from '../support/redis-client.ts';
-import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
-import { freePort, type RedisNode, startRedis } from '../support/redis-server.ts';
+import { openRedis, redisOptions, soonMs } from '../support/redis/client.ts';
+import { type RedisCluster, startCluster } from '../support/redis/cluster.ts';
+import { freePort, type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const count = defineScript(
@@ -19,7 +19,7 @@ const count = defineScript(
 );
 
 /** What a call may take: the command timeout, a look of the watchdog, a tick of the wheel; and what the loop itself was late. */
-const CALL_MS_MAX = 300;
+const MAX_CALL_MS = 300;
 
 interface Call {
   readonly beganAtMs: number;
@@ -150,7 +150,7 @@ describe.each(['frozen', 'killed'] as const)('a master that is %s', (fault) => {
     await Promise.all(loads.map((load) => load.stop()));
     const failed = struck.calls.filter((one) => one.outcome !== 'ok');
     expect([...kinds(failed)].filter((kind) => kind !== 'unavailable' && kind !== 'unknown')).toEqual([]);
-    expect(slowestMs(struck.calls)).toBeLessThan(CALL_MS_MAX + meter.maxMs);
+    expect(slowestMs(struck.calls)).toBeLessThan(MAX_CALL_MS + meter.maxMs);
     expect(kinds(others.flatMap((load) => load.calls))).toEqual(new Set(['ok']));
     // Once it is known to be away nobody waits for it: those that waited are as many as were in flight, and a few probes.
     const waited = failed.filter((one) => one.durationMs > 100 + meter.maxMs);
@@ -177,7 +177,7 @@ describe('standalone', () => {
     await node.thaw();
     await waitFor('service', () => load.calls.slice(-50).every((one) => one.outcome === 'ok'));
     await load.stop();
-    expect(slowestMs(load.calls)).toBeLessThan(CALL_MS_MAX + meter.maxMs);
+    expect(slowestMs(load.calls)).toBeLessThan(MAX_CALL_MS + meter.maxMs);
     expect(kinds(load.calls)).toEqual(new Set(['ok', 'unknown', 'unavailable']));
     redis.close();
     await node.stop();

@@ -6,10 +6,10 @@
 import { silentLogger } from '../../src/lib/logger.ts';
 import { StoreError } from '../../src/lib/store-error.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
-import { PATIENT, redisOptions, soonMs } from '../support/redis-client.ts';
-import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
-import { type RedisLink, startRedisLink } from '../support/redis-link.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { PATIENT, redisOptions, soonMs } from '../support/redis/client.ts';
+import { type RedisCluster, startCluster } from '../support/redis/cluster.ts';
+import { type RedisLink, startRedisLink } from '../support/redis/link.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const KEYS = Array.from({ length: 30 }, (_, index) => `session-${index}`);

@@ -1,7 +1,7 @@
 /**
  * The version key on a real Redis: who writes it, who is stopped by it, and that calls go on whatever keeps it from being read.
  */
-import { WINDOW_MS_MAX } from '../../src/config/policy-file.ts';
+import { MAX_WINDOW_MS } from '../../src/config/policy-file.ts';
 import { errorStatus } from '../../src/grpc/error-status.ts';
 import { Status } from '../../src/grpc/status.ts';
 import { systemClock } from '../../src/lib/clock.ts';
@@ -11,13 +11,13 @@ import { FormatGuard } from '../../src/redis/format-guard.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import { RefusalLog } from '../../src/redis/refusal-log.ts';
-import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { openRedis, PATIENT, soonMs } from '../support/redis/client.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const KEY = createKeyspace('').format('state');
 /** Two windows of a limit. */
-const LONGEST_LIFETIME_MS = 2 * WINDOW_MS_MAX;
+const LONGEST_LIFETIME_MS = 2 * MAX_WINDOW_MS;
 
 let server: RedisNode;
 let redis: Redis;

@@ -2,13 +2,13 @@
  * Links that are slow or half-open: a connection is judged by whether bytes move, a call by its own time.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
+import { defineScript } from '../../src/redis/lua-script.ts';
 import { noRedisMetrics, type RedisOptions } from '../../src/redis/options.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { defineScript } from '../../src/redis/script.ts';
-import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
-import { commandCalls } from '../support/redis-command-stats.ts';
-import { type RedisLink, startRedisLink } from '../support/redis-link.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { openRedis, PATIENT, soonMs } from '../support/redis/client.ts';
+import { commandCalls } from '../support/redis/command-stats.ts';
+import { type RedisLink, startRedisLink } from '../support/redis/link.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 /** The default maximum size of a value. */

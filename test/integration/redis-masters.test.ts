@@ -7,8 +7,8 @@ import { createServer, type Socket } from 'node:net';
 import { silentLogger } from '../../src/lib/logger.ts';
 import { StoreError } from '../../src/lib/store-error.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
-import { openRedis, redisOptions, soonMs } from '../support/redis-client.ts';
-import { freePort, type RedisNode, startRedis } from '../support/redis-server.ts';
+import { openRedis, redisOptions, soonMs } from '../support/redis/client.ts';
+import { freePort, type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const ARGS = ['--repl-diskless-sync-delay', '0', '--enable-debug-command', 'local'];

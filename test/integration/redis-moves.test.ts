@@ -2,13 +2,13 @@
  * Slots and masters that change places under load: no call fails when nothing broke.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
+import { defineScript } from '../../src/redis/lua-script.ts';
 import { RedisNode } from '../../src/redis/node-table.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { defineScript } from '../../src/redis/script.ts';
-import { openRedis, PATIENT, redisOptions, soonMs } from '../support/redis-client.ts';
-import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
-import { startRedis, type RedisNode as TestNode } from '../support/redis-server.ts';
-import { migrateSlot, slotOf } from '../support/slot-migration.ts';
+import { openRedis, PATIENT, redisOptions, soonMs } from '../support/redis/client.ts';
+import { type RedisCluster, startCluster } from '../support/redis/cluster.ts';
+import { startRedis, type RedisNode as TestNode } from '../support/redis/server.ts';
+import { migrateSlot, slotOf } from '../support/redis/slot-migration.ts';
 import { waitFor } from '../support/wait.ts';
 
 const count = defineScript(

@@ -4,8 +4,8 @@
 import type { LookupFunction } from 'node:net';
 import { silentLogger } from '../../src/lib/logger.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { openRedis, soonMs } from '../support/redis-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { openRedis, soonMs } from '../support/redis/client.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const NAME = 'redis.example.test';

@@ -12,10 +12,10 @@ import {
   SUBSCRIBER_COMMANDS,
   UNPROBED_COMMANDS,
 } from '../../src/redis/permissions.ts';
-import { countKeysWithoutEnd } from '../support/cache-redis.ts';
-import { type Ending, openPermissionCalls, type PermissionCalls, PREFIX } from '../support/permission-calls.ts';
-import { ACL_PASSWORD, ACL_USER, createAclUser, documentedRules } from '../support/redis-acl.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { countKeysWithoutEnd } from '../support/cache/redis.ts';
+import { ACL_PASSWORD, ACL_USER, createAclUser, documentedRules } from '../support/redis/acl.ts';
+import { type Ending, openPermissionCalls, type PermissionCalls, PREFIX } from '../support/redis/permission-calls.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const LOGIN = { username: ACL_USER, password: ACL_PASSWORD };

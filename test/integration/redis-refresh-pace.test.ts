@@ -4,11 +4,11 @@
 import type { RedisOptions } from '../../src/redis/options.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
 import { createTopologySource } from '../../src/redis/topology-source.ts';
-import { redisOptions, soonMs } from '../support/redis-client.ts';
-import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
-import { commandCalls } from '../support/redis-command-stats.ts';
-import { type RedisLink, startRedisLink } from '../support/redis-link.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { redisOptions, soonMs } from '../support/redis/client.ts';
+import { type RedisCluster, startCluster } from '../support/redis/cluster.ts';
+import { commandCalls } from '../support/redis/command-stats.ts';
+import { type RedisLink, startRedisLink } from '../support/redis/link.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 /** A connection that is dropped because the machine is slow would be trouble of its own, and begin the pace again. */

@@ -3,11 +3,11 @@
  * metric meanwhile. Limits fail open (the default), so nothing else tells a user of limits alone.
  */
 import { execFileSync } from 'node:child_process';
-import { readMetric } from '../support/fleet.ts';
-import { connectPannier, type PannierClient } from '../support/pannier-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { makeTls } from '../support/redis-tls.ts';
-import { type Sidecar, startSidecar } from '../support/sidecar.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
+import { makeTls } from '../support/redis/tls.ts';
+import { readMetric } from '../support/sidecar/fleet.ts';
+import { connectPannier, type PannierClient } from '../support/sidecar/pannier-client.ts';
+import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
 const LIMIT = { name: 'a', algorithm: 'ALGORITHM_TOKEN_BUCKET', limit: 1_000_000, windowMs: 60_000 } as const;

@@ -16,15 +16,15 @@ import { READ_COMMANDS, type RedisArgument, type RedisCommands } from '../../src
 import { removeWrongType } from '../../src/redis/damage-repair.ts';
 import { FormatGuard } from '../../src/redis/format-guard.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
+import type { Script } from '../../src/redis/lua-script.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import type { Script } from '../../src/redis/script.ts';
 import { RedisSessionStore } from '../../src/session/redis-store.ts';
-import { cacheStoreContract } from '../support/cache-store-contract.ts';
-import { describeRateLimitStore } from '../support/rate-limit-store-contract.ts';
-import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
-import { freePort, type RedisNode, startRedis } from '../support/redis-server.ts';
+import { cacheStoreContract } from '../support/cache/store-contract.ts';
+import { describeRateLimitStore } from '../support/rate-limit/store-contract.ts';
+import { openRedis, PATIENT, soonMs } from '../support/redis/client.ts';
+import { freePort, type RedisNode, startRedis } from '../support/redis/server.ts';
 import { repositoryFiles, repositoryRoot } from '../support/repository.ts';
-import { sessionStoreContract } from '../support/session-store-contract.ts';
+import { sessionStoreContract } from '../support/session/store-contract.ts';
 import { waitFor } from '../support/wait.ts';
 
 const keyspace = createKeyspace('test:');

@@ -3,13 +3,13 @@
  * that only reads; and what verifies that costs an idle connection and a Cluster nothing.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
+import { defineScript } from '../../src/redis/lua-script.ts';
 import { noRedisMetrics } from '../../src/redis/options.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { defineScript } from '../../src/redis/script.ts';
-import { openRedis, soonMs } from '../support/redis-client.ts';
-import { startCluster } from '../support/redis-cluster.ts';
-import { startRedisLink } from '../support/redis-link.ts';
-import { freePort, type RedisNode, startRedis } from '../support/redis-server.ts';
+import { openRedis, soonMs } from '../support/redis/client.ts';
+import { startCluster } from '../support/redis/cluster.ts';
+import { startRedisLink } from '../support/redis/link.ts';
+import { freePort, type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const DEMOTION_MS = 1_000;

@@ -2,12 +2,12 @@
  * Scripts that a server lacks: loaded once, while all commands that need them wait; none sends the source itself.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
+import { defineScript, type Script } from '../../src/redis/lua-script.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { defineScript, type Script } from '../../src/redis/script.ts';
-import { openRedis, soonMs } from '../support/redis-client.ts';
-import { startCluster } from '../support/redis-cluster.ts';
-import { commandCalls } from '../support/redis-command-stats.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { openRedis, soonMs } from '../support/redis/client.ts';
+import { startCluster } from '../support/redis/cluster.ts';
+import { commandCalls } from '../support/redis/command-stats.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 /** As long as the script of a policy with all algorithms was. */

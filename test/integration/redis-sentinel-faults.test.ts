@@ -10,9 +10,9 @@ import { StoreError } from '../../src/lib/store-error.ts';
 import type { Credentials } from '../../src/redis/address.ts';
 import type { RedisOptions } from '../../src/redis/options.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
-import { ACL_PASSWORD, ACL_USER, createAclUser } from '../support/redis-acl.ts';
-import { redisOptions, soonMs } from '../support/redis-client.ts';
-import { startRedisLink } from '../support/redis-link.ts';
+import { ACL_PASSWORD, ACL_USER, createAclUser } from '../support/redis/acl.ts';
+import { redisOptions, soonMs } from '../support/redis/client.ts';
+import { startRedisLink } from '../support/redis/link.ts';
 import {
   MASTER_NAME,
   monitor,
@@ -24,10 +24,10 @@ import {
   startSentinel,
   startSentinelGroup,
   startServer,
-} from '../support/redis-sentinel.ts';
-import type { RedisNode } from '../support/redis-server.ts';
-import { makeTls, trustOf } from '../support/redis-tls.ts';
-import { type Sidecar, startSidecar } from '../support/sidecar.ts';
+} from '../support/redis/sentinel.ts';
+import type { RedisNode } from '../support/redis/server.ts';
+import { makeTls, trustOf } from '../support/redis/tls.ts';
+import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
 let group: SentinelGroup;

@@ -6,10 +6,10 @@ import { StoreError } from '../../src/lib/store-error.ts';
 import type { Credentials } from '../../src/redis/address.ts';
 import type { AddressMap } from '../../src/redis/address-map.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { type CacheSidecar, startCacheSidecar } from '../support/cache-redis.ts';
-import { addressMapOf } from '../support/redis-address-map.ts';
-import { openRedis, soonMs } from '../support/redis-client.ts';
-import { commandCalls } from '../support/redis-command-stats.ts';
+import { type CacheSidecar, startCacheSidecar } from '../support/cache/redis.ts';
+import { addressMapOf } from '../support/redis/address-map.ts';
+import { openRedis, soonMs } from '../support/redis/client.ts';
+import { commandCalls } from '../support/redis/command-stats.ts';
 import {
   MASTER_NAME,
   masterPortOf,
@@ -19,8 +19,8 @@ import {
   type SentinelGroupOptions,
   startSentinelGroup,
   startServer,
-} from '../support/redis-sentinel.ts';
-import type { RedisNode } from '../support/redis-server.ts';
+} from '../support/redis/sentinel.ts';
+import type { RedisNode } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 let group: SentinelGroup;

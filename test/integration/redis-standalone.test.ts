@@ -4,9 +4,9 @@
  */
 import { StoreError } from '../../src/lib/store-error.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
-import { type RedisLink, startRedisLink } from '../support/redis-link.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { openRedis, PATIENT, soonMs } from '../support/redis/client.ts';
+import { type RedisLink, startRedisLink } from '../support/redis/link.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 let servers: RedisNode[];

@@ -4,10 +4,10 @@
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
-import { ACL_PASSWORD, ACL_USER, createAclUser } from '../support/redis-acl.ts';
-import { openRedis, redisOptions, soonMs } from '../support/redis-client.ts';
-import { startCluster } from '../support/redis-cluster.ts';
-import { freePort, startRedis } from '../support/redis-server.ts';
+import { ACL_PASSWORD, ACL_USER, createAclUser } from '../support/redis/acl.ts';
+import { openRedis, redisOptions, soonMs } from '../support/redis/client.ts';
+import { startCluster } from '../support/redis/cluster.ts';
+import { freePort, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 /** A second until the next barrier of our own, the timeout of commands, and what timers may be late by. */

@@ -3,10 +3,10 @@
  */
 import type { RedisSubscriber, SubscriberListener } from '../../src/redis/commands.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { openRedis, soonMs } from '../support/redis-client.ts';
-import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { migrateSlot, slotOf } from '../support/slot-migration.ts';
+import { openRedis, soonMs } from '../support/redis/client.ts';
+import { type RedisCluster, startCluster } from '../support/redis/cluster.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
+import { migrateSlot, slotOf } from '../support/redis/slot-migration.ts';
 import { waitFor } from '../support/wait.ts';
 
 /** Writes down what it hears. */

@@ -5,18 +5,18 @@
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';
 import { RedisRateLimitStore } from '../../src/rate-limit/redis-store.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
+import { defineScript } from '../../src/redis/lua-script.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
-import { defineScript } from '../../src/redis/script.ts';
 import { RedisSessionStore } from '../../src/session/redis-store.ts';
-import { cacheStoreContract } from '../support/cache-store-contract.ts';
-import { describeRateLimitStore } from '../support/rate-limit-store-contract.ts';
-import { ACL_PASSWORD, ACL_USER, createAclUser, documentedRules } from '../support/redis-acl.ts';
-import { openRedis, PATIENT, redisOptions, soonMs } from '../support/redis-client.ts';
-import { startCluster } from '../support/redis-cluster.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { makeTls, type TestTls, trustOf } from '../support/redis-tls.ts';
-import { sessionStoreContract } from '../support/session-store-contract.ts';
-import type { SessionStoreFixture } from '../support/session-stores.ts';
+import { cacheStoreContract } from '../support/cache/store-contract.ts';
+import { describeRateLimitStore } from '../support/rate-limit/store-contract.ts';
+import { ACL_PASSWORD, ACL_USER, createAclUser, documentedRules } from '../support/redis/acl.ts';
+import { openRedis, PATIENT, redisOptions, soonMs } from '../support/redis/client.ts';
+import { startCluster } from '../support/redis/cluster.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
+import { makeTls, type TestTls, trustOf } from '../support/redis/tls.ts';
+import { sessionStoreContract } from '../support/session/store-contract.ts';
+import type { SessionStoreFixture } from '../support/session/stores.ts';
 import { waitFor } from '../support/wait.ts';
 
 const PREFIX = 'test:';

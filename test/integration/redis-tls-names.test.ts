@@ -7,10 +7,10 @@ import type { LookupFunction } from 'node:net';
 import { type Logger, silentLogger } from '../../src/lib/logger.ts';
 import type { AddressMap } from '../../src/redis/address-map.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
-import { addressMapOf } from '../support/redis-address-map.ts';
-import { PATIENT, redisOptions, soonMs } from '../support/redis-client.ts';
-import { type RedisCluster, startCluster } from '../support/redis-cluster.ts';
-import { makeTls, type TestTls, trustOf } from '../support/redis-tls.ts';
+import { addressMapOf } from '../support/redis/address-map.ts';
+import { PATIENT, redisOptions, soonMs } from '../support/redis/client.ts';
+import { type RedisCluster, startCluster } from '../support/redis/cluster.ts';
+import { makeTls, type TestTls, trustOf } from '../support/redis/tls.ts';
 import { waitFor } from '../support/wait.ts';
 
 const KEYS = Array.from({ length: 20 }, (_, index) => `key-${index}`);

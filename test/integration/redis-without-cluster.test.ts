@@ -6,10 +6,10 @@ import { silentLogger } from '../../src/lib/logger.ts';
 import { StoreError } from '../../src/lib/store-error.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
 import { ClusterHiddenError } from '../../src/redis/refused-server.ts';
-import { bulk, MASTER, REPLICA } from '../support/fake-redis-master.ts';
-import { type FakeRedisPeer, startFakeRedisPeer } from '../support/fake-redis-peer.ts';
-import { PATIENT, redisOptions, soonMs } from '../support/redis-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { PATIENT, redisOptions, soonMs } from '../support/redis/client.ts';
+import { bulk, MASTER, REPLICA } from '../support/redis/fake-redis-master.ts';
+import { type FakeRedisPeer, startFakeRedisPeer } from '../support/redis/fake-redis-peer.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const WITHOUT_CLUSTER = ['--rename-command', 'CLUSTER', ''];

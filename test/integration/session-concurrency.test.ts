@@ -1,8 +1,8 @@
 /**
  * Many callers of one session store at once, on all stores.
  */
-import { sessionStoreConcurrency } from '../support/session-store-concurrency.ts';
-import { clusterFixture, memoryFixture, standaloneFixture } from '../support/session-stores.ts';
+import { sessionStoreConcurrency } from '../support/session/store-concurrency.ts';
+import { clusterFixture, memoryFixture, standaloneFixture } from '../support/session/stores.ts';
 
 sessionStoreConcurrency('memory', memoryFixture);
 sessionStoreConcurrency('Redis', standaloneFixture);

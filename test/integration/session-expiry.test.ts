@@ -4,12 +4,12 @@
 import { randomBytes } from 'node:crypto';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
 import type { Redis } from '../../src/redis/redis.ts';
+import { endOf, type IssuedSessionId, issueSessionId, type SessionRecord } from '../../src/session/model.ts';
 import type { RedisSessionStore } from '../../src/session/redis-store.ts';
-import { endOf, type IssuedSessionId, issueSessionId, type SessionRecord } from '../../src/session/session.ts';
 import type { SessionUpdate } from '../../src/session/store.ts';
-import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { createIn, NO_CHANGE, recordedStore } from '../support/session-steps.ts';
+import { openRedis, PATIENT, soonMs } from '../support/redis/client.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
+import { createIn, NO_CHANGE, recordedStore } from '../support/session/steps.ts';
 
 const DAY_MS = 86_400_000;
 

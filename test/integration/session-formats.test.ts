@@ -8,14 +8,14 @@ import { errorStatus } from '../../src/grpc/error-status.ts';
 import { Status } from '../../src/grpc/status.ts';
 import { StoreError } from '../../src/lib/store-error.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
+import { defineScript } from '../../src/redis/lua-script.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { defineScript } from '../../src/redis/script.ts';
+import { parseSessionId, type SessionCredential, USER_TTL_MARGIN_MS } from '../../src/session/model.ts';
 import { RedisSessionStore } from '../../src/session/redis-store.ts';
-import { parseSessionId, type SessionCredential, USER_TTL_MARGIN_MS } from '../../src/session/session.ts';
-import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
+import { openRedis, PATIENT, soonMs } from '../support/redis/client.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { repositoryRoot } from '../support/repository.ts';
-import { NO_CHANGE, UPDATE } from '../support/session-steps.ts';
+import { NO_CHANGE, UPDATE } from '../support/session/steps.ts';
 
 interface StoredHash {
   readonly key: string;

@@ -1,8 +1,8 @@
 /**
  * Random histories of the session stores: thousands of short ones on memory, hundreds on Redis and on a Cluster.
  */
-import { sessionStoreHistories } from '../support/session-store-histories.ts';
-import { clusterFixture, memoryFixture, standaloneFixture } from '../support/session-stores.ts';
+import { sessionStoreHistories } from '../support/session/store-histories.ts';
+import { clusterFixture, memoryFixture, standaloneFixture } from '../support/session/stores.ts';
 
 sessionStoreHistories('memory', memoryFixture, { sequential: 1_000, racing: 2_000 });
 sessionStoreHistories('Redis', standaloneFixture, { sequential: 100, racing: 500 });

@@ -1,7 +1,7 @@
 /**
  * The contract suite of the session stores on memory.
  */
-import { sessionStoreContract } from '../support/session-store-contract.ts';
-import { memoryFixture } from '../support/session-stores.ts';
+import { sessionStoreContract } from '../support/session/store-contract.ts';
+import { memoryFixture } from '../support/session/stores.ts';
 
 sessionStoreContract('memory', memoryFixture);

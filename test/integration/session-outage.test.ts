@@ -5,11 +5,11 @@ import { randomBytes } from 'node:crypto';
 import { StoreError } from '../../src/lib/store-error.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
 import type { Redis } from '../../src/redis/redis.ts';
+import { issueSessionId } from '../../src/session/model.ts';
 import { RedisSessionStore } from '../../src/session/redis-store.ts';
-import { issueSessionId } from '../../src/session/session.ts';
-import { openRedis } from '../support/redis-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { NO_CHANGE, UPDATE } from '../support/session-steps.ts';
+import { openRedis } from '../support/redis/client.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
+import { NO_CHANGE, UPDATE } from '../support/session/steps.ts';
 import { waitFor } from '../support/wait.ts';
 
 let server: RedisNode;

@@ -12,17 +12,17 @@ import type { RedisCommands } from '../../src/redis/commands.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import { MemorySessionStore } from '../../src/session/memory-store.ts';
+import { type IssuedSessionId, issueSessionId } from '../../src/session/model.ts';
 import { RedisSessionStore } from '../../src/session/redis-store.ts';
-import { type IssuedSessionId, issueSessionId } from '../../src/session/session.ts';
 import type { SessionRotation, SessionStore, SessionUpdate } from '../../src/session/store.ts';
-import { openRedis, PATIENT } from '../support/redis-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { NO_CHANGE } from '../support/session-steps.ts';
+import { openRedis, PATIENT } from '../support/redis/client.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
+import { NO_CHANGE } from '../support/session/steps.ts';
 
 const keyspace = createKeyspace('');
 const LIVES = { idleTtlMs: 3_600_000, absoluteTtlMs: 7_200_000 };
 /** No call has more steps that wait for one another than these. */
-const STEPS_MAX = 6;
+const MAX_STEPS = 6;
 
 let server: RedisNode;
 let redis: Redis;
@@ -213,7 +213,7 @@ test.each(Object.keys(CALLS))('%s, and any other call between its steps', async 
     const calls = { first: CALLS[name] as Call, second: other };
     const allowed = [await inOrder(calls, ['first', 'second']), await inOrder(calls, ['second', 'first'])];
     const texts = allowed.map((seen) => JSON.stringify(seen));
-    for (let step = 1; step <= STEPS_MAX; step += 1) {
+    for (let step = 1; step <= MAX_STEPS; step += 1) {
       const seen = await between(calls, step);
       if (seen === undefined) {
         break;

@@ -8,12 +8,12 @@ import { StoreError } from '../../src/lib/store-error.ts';
 import type { RedisCommands } from '../../src/redis/commands.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
 import type { Redis } from '../../src/redis/redis.ts';
+import { issueSessionId, LOGIN_SETTLES_MS, type SessionCredential } from '../../src/session/model.ts';
 import { RedisSessionStore } from '../../src/session/redis-store.ts';
-import { issueSessionId, LOGIN_SETTLES_MS, type SessionCredential } from '../../src/session/session.ts';
 import type { RotateOutcome, SessionStore } from '../../src/session/store.ts';
-import { openRedis, PATIENT } from '../support/redis-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { NO_CHANGE } from '../support/session-steps.ts';
+import { openRedis, PATIENT } from '../support/redis/client.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
+import { NO_CHANGE } from '../support/session/steps.ts';
 import { waitFor } from '../support/wait.ts';
 
 const keyspace = createKeyspace('');

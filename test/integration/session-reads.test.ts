@@ -2,11 +2,11 @@
  * What a GetSession costs, how it keeps a session alive, and that it is answered while Redis refuses writes.
  */
 import type { Redis } from '../../src/redis/redis.ts';
-import type { IssuedSessionId, SessionRecord } from '../../src/session/session.ts';
-import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
-import { commandCalls } from '../support/redis-command-stats.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { createIn, type RecordedStore, recordedStore } from '../support/session-steps.ts';
+import type { IssuedSessionId, SessionRecord } from '../../src/session/model.ts';
+import { openRedis, PATIENT, soonMs } from '../support/redis/client.ts';
+import { commandCalls } from '../support/redis/command-stats.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
+import { createIn, type RecordedStore, recordedStore } from '../support/session/steps.ts';
 import { waitFor } from '../support/wait.ts';
 
 let server: RedisNode;

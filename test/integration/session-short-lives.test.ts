@@ -4,11 +4,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Redis } from '../../src/redis/redis.ts';
+import { issueSessionId } from '../../src/session/model.ts';
 import type { RedisSessionStore } from '../../src/session/redis-store.ts';
-import { issueSessionId } from '../../src/session/session.ts';
-import { openRedis, PATIENT, soonMs } from '../support/redis-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { createIn, NO_CHANGE, recordedStore, UPDATE } from '../support/session-steps.ts';
+import { openRedis, PATIENT, soonMs } from '../support/redis/client.ts';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
+import { createIn, NO_CHANGE, recordedStore, UPDATE } from '../support/session/steps.ts';
 
 const ROUNDS = 200;
 

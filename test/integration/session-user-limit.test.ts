@@ -1,8 +1,8 @@
 /**
  * The limit of live sessions per user on memory, one Redis and a Cluster, each with two sidecars where that is possible.
  */
-import { clusterFixture, memoryFixture, standaloneFixture } from '../support/session-stores.ts';
-import { sessionUserLimit } from '../support/session-user-limit.ts';
+import { clusterFixture, memoryFixture, standaloneFixture } from '../support/session/stores.ts';
+import { sessionUserLimit } from '../support/session/user-limit.ts';
 
 sessionUserLimit('memory', memoryFixture);
 sessionUserLimit('Redis', standaloneFixture);

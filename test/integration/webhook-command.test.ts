@@ -4,9 +4,9 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type BoundProcess, spawnBound } from '../support/bound-process.ts';
-import { FakeApiServer } from '../support/fake-api-server.ts';
+import { FakeApiServer } from '../support/kubernetes/fake-api-server.ts';
 import { repositoryRoot } from '../support/repository.ts';
+import { type BoundProcess, spawnBound } from '../support/sidecar/bound-process.ts';
 import { waitFor } from '../support/wait.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'pannier-webhook-'));

@@ -2,8 +2,8 @@
  * Certificates by cert-manager, on a cluster that has it: the way there from the injector's own and back, the certificate renewed, its CA
  * replaced, all while pods are created; and what is left afterwards. On a cluster without it: what helm says.
  */
-import { AdmissionLoad } from '../support/kubernetes-admissions.ts';
-import { renewCertificate } from '../support/kubernetes-cert-manager.ts';
+import { AdmissionLoad } from '../support/kubernetes/admissions.ts';
+import { renewCertificate } from '../support/kubernetes/cert-manager.ts';
 import {
   askingPod,
   helmOnCluster,
@@ -15,9 +15,9 @@ import {
   RELEASE_NAMESPACE,
   servedUntil,
   waitForInjection,
-} from '../support/kubernetes-chart.ts';
-import { sidecarOf, TestCluster } from '../support/kubernetes-cluster.ts';
-import { waitInCluster } from '../support/kubernetes-wait.ts';
+} from '../support/kubernetes/chart.ts';
+import { sidecarOf, TestCluster } from '../support/kubernetes/cluster.ts';
+import { waitInCluster } from '../support/kubernetes/wait.ts';
 
 const MODE = { certificates: { mode: 'cert-manager' } };
 const LEAF_SECRET = `${INJECTOR}-tls`;

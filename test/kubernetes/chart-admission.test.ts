@@ -6,16 +6,16 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { injectPod } from '../../src/kubernetes/injector/inject-pod.ts';
-import { workloadsIn } from '../../src/kubernetes/manifests/workloads.ts';
-import { readValues } from '../../src/kubernetes/manifests/yaml-documents.ts';
-import type { Pod } from '../../src/kubernetes/pod.ts';
-import { parseSidecarConfig } from '../../src/kubernetes/sidecar-config.ts';
-import { at, find, type Manifest, render, type Values } from '../support/helm.ts';
-import { helmOnCluster } from '../support/kubernetes-chart.ts';
-import { refusalText, TestCluster } from '../support/kubernetes-cluster.ts';
-import { KubernetesObjects } from '../support/kubernetes-objects.ts';
-import { waitInCluster } from '../support/kubernetes-wait.ts';
+import { injectPod } from '../../src/injection/inject-pod.ts';
+import type { Pod } from '../../src/injection/pod.ts';
+import { parseSidecarConfig } from '../../src/injection/sidecar-config.ts';
+import { workloadsIn } from '../../src/manifests/workloads.ts';
+import { readValues } from '../../src/manifests/yaml-documents.ts';
+import { helmOnCluster } from '../support/kubernetes/chart.ts';
+import { refusalText, TestCluster } from '../support/kubernetes/cluster.ts';
+import { at, find, type Manifest, render, type Values } from '../support/kubernetes/helm.ts';
+import { KubernetesObjects } from '../support/kubernetes/objects.ts';
+import { waitInCluster } from '../support/kubernetes/wait.ts';
 import { repositoryRoot } from '../support/repository.ts';
 
 const TEST_LABEL = 'pannier-chart-test';

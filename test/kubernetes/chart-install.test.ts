@@ -3,7 +3,7 @@
  * take up, certificates of one's own, and the change from one way of injecting to the other.
  */
 import { generate } from 'selfsigned';
-import { AdmissionLoad } from '../support/kubernetes-admissions.ts';
+import { AdmissionLoad } from '../support/kubernetes/admissions.ts';
 import {
   askingPod,
   helmOnCluster,
@@ -11,10 +11,10 @@ import {
   INJECTOR_PODS,
   installChart,
   RELEASE_NAMESPACE,
-} from '../support/kubernetes-chart.ts';
-import { isReady, sidecarOf, TestCluster } from '../support/kubernetes-cluster.ts';
-import { IMAGES, pannierImage, prepareImages } from '../support/kubernetes-images.ts';
-import { waitInCluster } from '../support/kubernetes-wait.ts';
+} from '../support/kubernetes/chart.ts';
+import { isReady, sidecarOf, TestCluster } from '../support/kubernetes/cluster.ts';
+import { IMAGES, pannierImage, prepareImages } from '../support/kubernetes/images.ts';
+import { waitInCluster } from '../support/kubernetes/wait.ts';
 
 const NODE = '/nodejs/bin/node';
 const PROGRAM = '/app/dist/main.mjs';

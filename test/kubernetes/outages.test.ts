@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { PatchStrategy, setHeaderOptions, type V1Pod } from '@kubernetes/client-node';
-import { AdmissionLoad } from '../support/kubernetes-admissions.ts';
+import { AdmissionLoad } from '../support/kubernetes/admissions.ts';
 import {
   askingPod,
   INJECTOR,
@@ -13,10 +13,10 @@ import {
   PREPARE_MS,
   RELEASE_NAMESPACE,
   waitForInjection,
-} from '../support/kubernetes-chart.ts';
-import { isReady, sidecarOf, type TestCluster } from '../support/kubernetes-cluster.ts';
-import { waitForRecovery } from '../support/kubernetes-recovery.ts';
-import { waitInCluster } from '../support/kubernetes-wait.ts';
+} from '../support/kubernetes/chart.ts';
+import { isReady, sidecarOf, type TestCluster } from '../support/kubernetes/cluster.ts';
+import { waitForRecovery } from '../support/kubernetes/recovery.ts';
+import { waitInCluster } from '../support/kubernetes/wait.ts';
 
 const REPLICAS = 2;
 /** A ReplicaSet waits longer from attempt to attempt. */

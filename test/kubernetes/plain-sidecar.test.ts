@@ -4,11 +4,11 @@
  * It is there before the application's first line, and until after its last. No chart is needed: the pod is injected offline.
  */
 import type { V1Pod } from '@kubernetes/client-node';
-import { injectPod } from '../../src/kubernetes/injector/inject-pod.ts';
-import type { Pod } from '../../src/kubernetes/pod.ts';
-import { defaultSidecarConfig } from '../../src/kubernetes/sidecar-config.ts';
-import { isReady, TestCluster } from '../support/kubernetes-cluster.ts';
-import { IMAGES, pannierImage, prepareImages } from '../support/kubernetes-images.ts';
+import { injectPod } from '../../src/injection/inject-pod.ts';
+import type { Pod } from '../../src/injection/pod.ts';
+import { defaultSidecarConfig } from '../../src/injection/sidecar-config.ts';
+import { isReady, TestCluster } from '../support/kubernetes/cluster.ts';
+import { IMAGES, pannierImage, prepareImages } from '../support/kubernetes/images.ts';
 
 /** Connects at once, holds that connection, and goes on connecting for three seconds after it was told to end. */
 const APPLICATION = `

@@ -5,12 +5,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { V1Pod } from '@kubernetes/client-node';
 import { parseAllDocuments } from 'yaml';
-import { ANNOTATIONS, type AnnotationRow } from '../../src/kubernetes/annotations.ts';
-import { injectPod } from '../../src/kubernetes/injector/inject-pod.ts';
-import { canonicalText } from '../../src/kubernetes/json.ts';
-import { workloadsIn } from '../../src/kubernetes/manifests/workloads.ts';
-import type { Pod } from '../../src/kubernetes/pod.ts';
-import { parseSidecarConfig } from '../../src/kubernetes/sidecar-config.ts';
+import { ANNOTATIONS, type AnnotationRow } from '../../src/injection/annotations.ts';
+import { injectPod } from '../../src/injection/inject-pod.ts';
+import type { Pod } from '../../src/injection/pod.ts';
+import { parseSidecarConfig } from '../../src/injection/sidecar-config.ts';
+import { canonicalText } from '../../src/lib/json.ts';
+import { workloadsIn } from '../../src/manifests/workloads.ts';
 import {
   askingPod,
   INJECTOR,
@@ -19,10 +19,10 @@ import {
   RELEASE_NAMESPACE,
   reviewCounts,
   sumOf,
-} from '../support/kubernetes-chart.ts';
-import { isReady, refusalText, sidecarOf, type TestCluster } from '../support/kubernetes-cluster.ts';
-import { IMAGES } from '../support/kubernetes-images.ts';
-import { waitInCluster } from '../support/kubernetes-wait.ts';
+} from '../support/kubernetes/chart.ts';
+import { isReady, refusalText, sidecarOf, type TestCluster } from '../support/kubernetes/cluster.ts';
+import { IMAGES } from '../support/kubernetes/images.ts';
+import { waitInCluster } from '../support/kubernetes/wait.ts';
 import { repositoryRoot } from '../support/repository.ts';
 
 /** Calls the sidecar once: exit code 1 when that fails, `onAnswer` when it does not. */

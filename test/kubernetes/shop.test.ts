@@ -1,12 +1,12 @@
 /**
  * The Node example as users deploy it: three replicas, one annotation, and a real Redis Cluster. They behave as one.
  */
-import { installChart } from '../support/kubernetes-chart.ts';
-import { sidecarOf, TestCluster } from '../support/kubernetes-cluster.ts';
-import { IMAGES, prepareImages } from '../support/kubernetes-images.ts';
-import { startRedisCluster } from '../support/kubernetes-redis.ts';
-import { waitInCluster } from '../support/kubernetes-wait.ts';
-import { connectPannier, type PannierClient } from '../support/pannier-client.ts';
+import { installChart } from '../support/kubernetes/chart.ts';
+import { sidecarOf, TestCluster } from '../support/kubernetes/cluster.ts';
+import { IMAGES, prepareImages } from '../support/kubernetes/images.ts';
+import { startRedisCluster } from '../support/kubernetes/redis.ts';
+import { waitInCluster } from '../support/kubernetes/wait.ts';
+import { connectPannier, type PannierClient } from '../support/sidecar/pannier-client.ts';
 
 const REPLICAS = 3;
 const APP_PORT = 8_080;

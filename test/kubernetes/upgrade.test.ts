@@ -1,7 +1,7 @@
 /**
  * The chart upgraded, rolled back, and its CA rotated every minute, while pods are created all along: no admission fails.
  */
-import { AdmissionLoad } from '../support/kubernetes-admissions.ts';
+import { AdmissionLoad } from '../support/kubernetes/admissions.ts';
 import {
   askingPod,
   helmOnCluster,
@@ -11,10 +11,10 @@ import {
   installedCluster,
   PREPARE_MS,
   RELEASE_NAMESPACE,
-} from '../support/kubernetes-chart.ts';
-import { sidecarOf, type TestCluster } from '../support/kubernetes-cluster.ts';
-import { IMAGES } from '../support/kubernetes-images.ts';
-import { waitInCluster } from '../support/kubernetes-wait.ts';
+} from '../support/kubernetes/chart.ts';
+import { sidecarOf, type TestCluster } from '../support/kubernetes/cluster.ts';
+import { IMAGES } from '../support/kubernetes/images.ts';
+import { waitInCluster } from '../support/kubernetes/wait.ts';
 
 /** Renewed at two thirds: every 60 s. */
 const CA_LIFETIME_MS = 90_000;

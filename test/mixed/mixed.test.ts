@@ -1,11 +1,12 @@
 /**
  * Two releases on one Redis, as during a rolling update: what one has written the other reads, and both count and invalidate as one.
  */
-import { waitUntilReady, writePolicyFile } from '../support/fleet.ts';
-import { buildOtherRelease, type OtherRelease } from '../support/other-release.ts';
-import { connectPannier, type Ended, type PannierClient } from '../support/pannier-client.ts';
-import { type RedisNode, startRedis } from '../support/redis-server.ts';
-import { type Sidecar, serveCommand, startSidecar } from '../support/sidecar.ts';
+
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
+import { waitUntilReady, writePolicyFile } from '../support/sidecar/fleet.ts';
+import { buildOtherRelease, type OtherRelease } from '../support/sidecar/other-release.ts';
+import { connectPannier, type Ended, type PannierClient } from '../support/sidecar/pannier-client.ts';
+import { type Sidecar, serveCommand, startSidecar } from '../support/sidecar/sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
 const NOT_FOUND = 5;

@@ -1,4 +1,4 @@
--- Shared by the cache's scripts that judge entries. entry.ts has their layout.
+-- Shared by the cache's scripts that judge entries. model.ts has their layout.
 local HEADER_BYTES = 41
 
 -- Whether an entry (its header suffices) can be read, is of the bucket's sequence and was written after the last flush.

@@ -4,20 +4,20 @@
 import { FakeClock } from '../../lib/clock.ts';
 import { TimerWheel } from '../../lib/timer-wheel.ts';
 import type { AnyMethod, CallContext, ResponseStream } from '../method.ts';
-import type { Handle } from '../service-table.ts';
+import type { Handler } from '../service-table.ts';
 import { Status } from '../status.ts';
 import { guardInterceptor } from './guard.ts';
 
 const responses = {} as ResponseStream<unknown>;
 
-function setUp(kind: AnyMethod['kind'], next: Handle) {
+function setUp(kind: AnyMethod['kind'], next: Handler) {
   const clock = new FakeClock();
   const wheel = new TimerWheel({ clock });
   const metrics = { method: () => ({ started: () => {}, finished: () => {} }) };
-  const bounds = { callsInFlightMax: 100, streamsInFlightMax: 100 };
-  const handle = guardInterceptor({ clock, wheel, metrics, ...bounds })({ kind } as AnyMethod, next);
+  const bounds = { maxCallsInFlight: 100, maxStreamsInFlight: 100 };
+  const handler = guardInterceptor({ clock, wheel, metrics, ...bounds })({ kind } as AnyMethod, next);
   function call(leftMs: number): unknown {
-    return handle(
+    return handler(
       'request',
       { deadlineAtMs: clock.monotonicMs() + leftMs, isOver: () => false } as CallContext,
       responses,
@@ -33,7 +33,7 @@ function setUp(kind: AnyMethod['kind'], next: Handle) {
 /** A handler that is answered by hand. */
 function deferred() {
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-  return { next: (() => promise) as Handle, resolve, reject };
+  return { next: (() => promise) as Handler, resolve, reject };
 }
 
 const tooLate = expect.objectContaining({ code: Status.DEADLINE_EXCEEDED });

@@ -4,7 +4,7 @@
 import { FakeClock } from '../../lib/clock.ts';
 import { TimerWheel } from '../../lib/timer-wheel.ts';
 import type { AnyMethod, CallContext, ResponseStream } from '../method.ts';
-import type { Handle } from '../service-table.ts';
+import type { Handler } from '../service-table.ts';
 import { Status } from '../status.ts';
 import { guardInterceptor } from './guard.ts';
 
@@ -14,19 +14,19 @@ const unary = { kind: 'unary' } as AnyMethod;
 const stream = { kind: 'server_stream' } as AnyMethod;
 
 /** Calls that are open until the test ends them. */
-function setUp(options: { callsInFlightMax: number; streamsInFlightMax: number }) {
+function setUp(options: { maxCallsInFlight: number; maxStreamsInFlight: number }) {
   const clock = new FakeClock();
   const metrics = { method: () => ({ started: () => {}, finished: () => {} }) };
   const interceptor = guardInterceptor({ clock, wheel: new TimerWheel({ clock }), metrics, ...options });
   const open: PromiseWithResolvers<unknown>[] = [];
-  const waiting: Handle = () => {
+  const waiting: Handler = () => {
     const deferred = Promise.withResolvers<unknown>();
     open.push(deferred);
     return deferred.promise;
   };
-  function handleOf(method: AnyMethod, next: Handle = waiting, request: unknown = 'request'): () => unknown {
-    const handle = interceptor(method, next);
-    return () => handle(request, context, responses);
+  function handleOf(method: AnyMethod, next: Handler = waiting, request: unknown = 'request'): () => unknown {
+    const handler = interceptor(method, next);
+    return () => handler(request, context, responses);
   }
   return { open, handleOf };
 }
@@ -34,7 +34,7 @@ function setUp(options: { callsInFlightMax: number; streamsInFlightMax: number }
 const refused = expect.objectContaining({ code: Status.UNAVAILABLE, retryPushbackMs: 100 });
 
 test('the bound holds over all methods together, and says what it found', () => {
-  const { handleOf } = setUp({ callsInFlightMax: 3, streamsInFlightMax: 1 });
+  const { handleOf } = setUp({ maxCallsInFlight: 3, maxStreamsInFlight: 1 });
   const [first, second] = [handleOf(unary), handleOf(unary)];
   first();
   second();
@@ -44,7 +44,7 @@ test('the bound holds over all methods together, and says what it found', () => 
 });
 
 test('a refused call does not reach its handler, and takes no room', async () => {
-  const { open, handleOf } = setUp({ callsInFlightMax: 1, streamsInFlightMax: 1 });
+  const { open, handleOf } = setUp({ maxCallsInFlight: 1, maxStreamsInFlight: 1 });
   const call = handleOf(unary);
   const answer = call();
   for (let times = 0; times < 5; times += 1) {
@@ -58,7 +58,7 @@ test('a refused call does not reach its handler, and takes no room', async () =>
 });
 
 test('streams and calls do not take each other’s room', () => {
-  const { handleOf } = setUp({ callsInFlightMax: 1, streamsInFlightMax: 1 });
+  const { handleOf } = setUp({ maxCallsInFlight: 1, maxStreamsInFlight: 1 });
   const [call, watch] = [handleOf(unary), handleOf(stream)];
   watch();
   expect(watch).toThrow('1 streams are in flight');
@@ -67,7 +67,7 @@ test('streams and calls do not take each other’s room', () => {
 });
 
 test('an answer, a rejection, a value and a throw all make room again, once', async () => {
-  const { open, handleOf } = setUp({ callsInFlightMax: 2, streamsInFlightMax: 1 });
+  const { open, handleOf } = setUp({ maxCallsInFlight: 2, maxStreamsInFlight: 1 });
   const waiting = handleOf(unary);
   const failing = handleOf(unary, () => {
     throw new Error('no');
@@ -105,7 +105,7 @@ describe('calls of many keys', () => {
     ['a quarter per key and tag', invalidate, { keys: keys(40), tags: ['a', 'b', 'c', 'd'], all: false }, 11],
     ['16 for a flush', invalidate, { keys: [], tags: [], all: true }, 16],
   ])('count as %s', (_, method, request, weight) => {
-    const { handleOf } = setUp({ callsInFlightMax: 4 * weight, streamsInFlightMax: 1 });
+    const { handleOf } = setUp({ maxCallsInFlight: 4 * weight, maxStreamsInFlight: 1 });
     const call = handleOf(method, undefined, request);
     call();
     call();
@@ -115,7 +115,7 @@ describe('calls of many keys', () => {
   });
 
   test('are refused whole while small calls, and those of few keys, are served', () => {
-    const { handleOf } = setUp({ callsInFlightMax: 100, streamsInFlightMax: 1 });
+    const { handleOf } = setUp({ maxCallsInFlight: 100, maxStreamsInFlight: 1 });
     const large = handleOf(getMany, undefined, { keys: keys(256) });
     large();
     for (let count = 0; count < 36; count += 1) {
@@ -126,7 +126,7 @@ describe('calls of many keys', () => {
   });
 
   test('make room when they end, for their whole weight', async () => {
-    const { open, handleOf } = setUp({ callsInFlightMax: 100, streamsInFlightMax: 1 });
+    const { open, handleOf } = setUp({ maxCallsInFlight: 100, maxStreamsInFlight: 1 });
     const large = handleOf(getMany, undefined, { keys: keys(256) });
     for (let round = 0; round < 5; round += 1) {
       const answer = large();
@@ -137,13 +137,13 @@ describe('calls of many keys', () => {
   });
 
   test('are served alone even above their share, and one without keys counts as a call', () => {
-    const { handleOf } = setUp({ callsInFlightMax: 64, streamsInFlightMax: 1 });
+    const { handleOf } = setUp({ maxCallsInFlight: 64, maxStreamsInFlight: 1 });
     handleOf(getMany, undefined, { keys: keys(256) })();
     expect(handleOf(getMany, undefined, { keys: [] })).toThrow(refused);
   });
 
   test('that hold more than any call may are refused by their service, without a retry hint', () => {
-    const { open, handleOf } = setUp({ callsInFlightMax: 10_000, streamsInFlightMax: 1 });
+    const { open, handleOf } = setUp({ maxCallsInFlight: 10_000, maxStreamsInFlight: 1 });
     for (const [method, request] of [
       [getMany, { keys: keys(100_000) }],
       [checkMany, { checks: Array.from({ length: 100_000 }, () => ({})) }],

@@ -5,13 +5,13 @@ import { FakeClock } from '../../lib/clock.ts';
 import { StoreError } from '../../lib/store-error.ts';
 import { TimerWheel } from '../../lib/timer-wheel.ts';
 import type { AnyMethod, CallContext, ResponseStream } from '../method.ts';
-import type { Handle } from '../service-table.ts';
+import type { Handler } from '../service-table.ts';
 import { Status, StatusError } from '../status.ts';
 import { guardInterceptor } from './guard.ts';
 
 const responses = {} as ResponseStream<unknown>;
 
-function setUp(next: Handle) {
+function setUp(next: Handler) {
   const clock = new FakeClock();
   const finished: [number, number][] = [];
   const made: [string, string][] = [];
@@ -29,11 +29,11 @@ function setUp(next: Handle) {
   };
   const method = { path: '/pannier.test.v1.Service/Method', kind: 'unary' } as AnyMethod;
   const wheel = new TimerWheel({ clock });
-  const bounds = { callsInFlightMax: 100, streamsInFlightMax: 100 };
-  const handle = guardInterceptor({ clock, wheel, metrics, ...bounds })(method, next);
+  const bounds = { maxCallsInFlight: 100, maxStreamsInFlight: 100 };
+  const handler = guardInterceptor({ clock, wheel, metrics, ...bounds })(method, next);
   function call(options: { isOver?: boolean; deadlineAtMs?: number } = {}): unknown {
     const context = { deadlineAtMs: options.deadlineAtMs ?? 1_000, isOver: () => options.isOver === true };
-    return handle('request', context as CallContext, responses);
+    return handler('request', context as CallContext, responses);
   }
   return { clock, call, finished, made, started: () => started };
 }

@@ -15,13 +15,14 @@
  * One interceptor and not three, since each would hang a promise of its own on every call: together they were a quarter of
  * what a call allocates.
  */
-import { isPromise } from '../../lib/answer.ts';
+
 import type { Clock } from '../../lib/clock.ts';
+import { isPromise } from '../../lib/maybe-promise.ts';
 import type { TimerWheel } from '../../lib/timer-wheel.ts';
 import { answerByMs } from '../deadline.ts';
 import { errorStatus } from '../error-status.ts';
 import type { AnyMethod, CallContext } from '../method.ts';
-import type { Handle, Interceptor } from '../service-table.ts';
+import type { Handler, Interceptor } from '../service-table.ts';
 import { Status, type StatusCode, StatusError } from '../status.ts';
 import { Admission, weigherOf } from './admission.ts';
 
@@ -40,16 +41,16 @@ export interface GuardOptions {
   readonly clock: Clock;
   readonly wheel: TimerWheel;
   readonly metrics: CallMetrics;
-  readonly callsInFlightMax: number;
-  readonly streamsInFlightMax: number;
+  readonly maxCallsInFlight: number;
+  readonly maxStreamsInFlight: number;
 }
 
 export function guardInterceptor(options: GuardOptions): Interceptor {
   const { clock, wheel } = options;
-  const calls = new Admission({ max: options.callsInFlightMax, what: 'calls' });
-  const streams = new Admission({ max: options.streamsInFlightMax, what: 'streams' });
+  const calls = new Admission({ max: options.maxCallsInFlight, what: 'calls' });
+  const streams = new Admission({ max: options.maxStreamsInFlight, what: 'streams' });
 
-  return (method: AnyMethod, next: Handle): Handle => {
+  return (method: AnyMethod, next: Handler): Handler => {
     const counts = options.metrics.method(method.path, method.kind);
     const isUnary = method.kind === 'unary';
     const admission = isUnary ? calls : streams;

@@ -2,7 +2,7 @@
  * The generated codecs against @grpc/proto-loader (protobufjs), which served before them: every request and response of
  * the contract, and beyond that every message both ways, by codecs that the generator makes here of the same messages.
  *
- * Any bytes are decoded as protobufjs decodes their canonical form; test/support/wire-canonical.ts says why not themselves.
+ * Any bytes are decoded as protobufjs decodes their canonical form; test/support/grpc/wire-canonical.ts says why not themselves.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,10 +11,10 @@ import { isDeepStrictEqual } from 'node:util';
 import type { MessageTypeDefinition } from '@grpc/proto-loader';
 import fc from 'fast-check';
 import { generateCodecs } from '../../../scripts/generate-codecs.ts';
-import { mutate, type SeededRandom, seededRandom } from '../../../test/support/grpc-mutations.ts';
+import { mutate, type SeededRandom, seededRandom } from '../../../test/support/grpc/mutations.ts';
+import { canonicalMessage } from '../../../test/support/grpc/wire-canonical.ts';
+import { messagesOf } from '../../../test/support/grpc/wire-messages.ts';
 import { repositoryRoot } from '../../../test/support/repository.ts';
-import { canonicalMessage } from '../../../test/support/wire-canonical.ts';
-import { messagesOf } from '../../../test/support/wire-messages.ts';
 import { loadContract } from '../contract.ts';
 import { type Contract, type MethodDescriptor, readContract } from '../descriptors.ts';
 import { METHOD_CODECS } from '../generated/codec/methods.ts';

@@ -5,7 +5,7 @@
 import { isUtf8 } from 'node:buffer';
 import fc from 'fast-check';
 import { Status, StatusError } from '../status.ts';
-import { FIELDS_MAX, setEntry, WireReader } from './reader.ts';
+import { MAX_FIELDS_PER_MESSAGE, setEntry, WireReader } from './reader.ts';
 
 const reader = new WireReader();
 
@@ -220,8 +220,8 @@ test.each([
       reader.skip(reader.tag());
     }
   }
-  readAll(FIELDS_MAX / tags);
-  expect(() => readAll(FIELDS_MAX / tags + 1)).toThrow(
+  readAll(MAX_FIELDS_PER_MESSAGE / tags);
+  expect(() => readAll(MAX_FIELDS_PER_MESSAGE / tags + 1)).toThrow(
     new StatusError(Status.RESOURCE_EXHAUSTED, 'Cannot read the request: it has more than 65536 fields, wanted fewer'),
   );
   expect(reader.hasMore()).toBe(false);

@@ -6,7 +6,7 @@
  *
  * Promises:
  *   1. No read goes beyond the message, or beyond the nested message that was entered. Bytes that are no message throw.
- *   2. Nesting, of messages and of unknown groups, is bounded by DEPTH_MAX; so are the fields of a message, by FIELDS_MAX: an
+ *   2. Nesting, of messages and of unknown groups, is bounded by MAX_DEPTH; so are the fields of a message, by MAX_FIELDS_PER_MESSAGE: an
  *      empty nested message is two bytes to its sender and an object of a hundred here, so that 4 MiB of them would be the
  *      end of a small heap. Such a message throws a StatusError, all others that cannot be read a plain one.
  *   3. Integers of 64 bits are exact: numbers within +-2^53, bigints beyond, so that an error can name what came.
@@ -16,12 +16,12 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { Status, StatusError } from '../status.ts';
-import { readShortText, SHORT_TEXT_BYTES_MAX } from './short-text.ts';
+import { MAX_SHORT_TEXT_BYTES, readShortText } from './short-text.ts';
 
 /** As deep as other implementations go by default. */
-const DEPTH_MAX = 100;
+const MAX_DEPTH = 100;
 /** Of a message, nested and unknown ones among them. What our services accept has 13,000 at most. */
-export const FIELDS_MAX = 65_536;
+export const MAX_FIELDS_PER_MESSAGE = 65_536;
 const TWO_POWER_21 = 2 ** 21;
 const TWO_POWER_32 = 2 ** 32;
 /** What Buffer decodes invalid UTF-8 to. Valid text may hold it as well. */
@@ -51,7 +51,7 @@ export class WireReader {
     this.#position = 0;
     this.#end = bytes.length;
     this.#depth = 0;
-    this.#fieldsLeft = FIELDS_MAX;
+    this.#fieldsLeft = MAX_FIELDS_PER_MESSAGE;
   }
 
   finish(): void {
@@ -69,7 +69,7 @@ export class WireReader {
       this.#letGo();
       throw new StatusError(
         Status.RESOURCE_EXHAUSTED,
-        `Cannot read the request: it has more than ${FIELDS_MAX} fields, wanted fewer`,
+        `Cannot read the request: it has more than ${MAX_FIELDS_PER_MESSAGE} fields, wanted fewer`,
       );
     }
     const position = this.#position;
@@ -120,7 +120,7 @@ export class WireReader {
   string(field: string): string {
     const length = this.#length();
     const start = this.#take(length);
-    const short = length <= SHORT_TEXT_BYTES_MAX ? readShortText(this.#bytes, start, length) : undefined;
+    const short = length <= MAX_SHORT_TEXT_BYTES ? readShortText(this.#bytes, start, length) : undefined;
     if (short !== undefined) {
       return short;
     }
@@ -200,8 +200,8 @@ export class WireReader {
 
   #deeper(): void {
     this.#depth += 1;
-    if (this.#depth > DEPTH_MAX) {
-      throw this.#malformed('nested too deep', `${DEPTH_MAX} levels at most`);
+    if (this.#depth > MAX_DEPTH) {
+      throw this.#malformed('nested too deep', `${MAX_DEPTH} levels at most`);
     }
   }
 

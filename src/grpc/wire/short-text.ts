@@ -8,9 +8,9 @@
 const characters = String.fromCharCode;
 
 /** To read: where `Buffer.toString` becomes cheaper. */
-export const SHORT_TEXT_BYTES_MAX = 24;
+export const MAX_SHORT_TEXT_BYTES = 24;
 /** To write: where `Buffer.write` becomes cheaper. Below 128, so that the length is one byte. */
-export const SHORT_TEXT_UNITS_MAX = 10;
+export const MAX_SHORT_TEXT_UNITS = 10;
 
 /** The text, or undefined when it has other bytes than ASCII. Eight characters at once: fewer strings to join. */
 export function readShortText(bytes: Buffer, start: number, length: number): string | undefined {

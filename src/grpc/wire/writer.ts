@@ -13,16 +13,16 @@
  * A length that is not known beforehand (a nested message, a packed field) is one byte until its end is known; where it
  * takes more, the content is moved.
  */
-import { SHORT_TEXT_UNITS_MAX, writeShortText } from './short-text.ts';
+import { MAX_SHORT_TEXT_UNITS, writeShortText } from './short-text.ts';
 
 /** What a small answer that waits for a slow reader may hold at most, if nothing else keeps its slab. */
 const SLAB_BYTES = 8 * 1024;
 /** Room for the small fields behind the large one that made a message large. */
 const LARGE_SPARE_BYTES = 512;
 /** A tag and a varint. */
-const SCALAR_BYTES_MAX = 5 + 10;
+const MAX_SCALAR_BYTES = 5 + 10;
 /** Up to here a loop is cheaper than the crossing into native code. */
-const SHORT_BYTES_MAX = 32;
+const MAX_SHORT_BYTES = 32;
 const TWO_POWER_32 = 2 ** 32;
 const TWO_POWER_63 = 2 ** 63;
 const EMPTY_BYTES = Buffer.alloc(0);
@@ -55,14 +55,14 @@ export class WireWriter {
   }
 
   bool(tag: number, value: boolean): void {
-    this.#reserve(SCALAR_BYTES_MAX);
+    this.#reserve(MAX_SCALAR_BYTES);
     this.#varint(tag);
     this.#bytes[this.#position] = value ? 1 : 0;
     this.#position += 1;
   }
 
   int32(tag: number, value: number): void {
-    this.#reserve(SCALAR_BYTES_MAX);
+    this.#reserve(MAX_SCALAR_BYTES);
     this.#varint(tag);
     this.#int32(value | 0);
   }
@@ -73,7 +73,7 @@ export class WireWriter {
   }
 
   int64(tag: number, value: Long): void {
-    this.#reserve(SCALAR_BYTES_MAX);
+    this.#reserve(MAX_SCALAR_BYTES);
     this.#varint(tag);
     if (typeof value !== 'number') {
       this.#longOf(value);
@@ -87,12 +87,12 @@ export class WireWriter {
   string(tag: number, text: string): void {
     const units = text.length;
     // UTF-8 takes three bytes at most for a UTF-16 unit.
-    this.#reserve(SCALAR_BYTES_MAX + units * 3);
+    this.#reserve(MAX_SCALAR_BYTES + units * 3);
     this.#varint(tag);
     const lengthAt = this.#position;
     // As many bytes as units, which is so for ASCII; where it is not, the text may have to move.
     const start = lengthAt + varintBytes(units);
-    if (units <= SHORT_TEXT_UNITS_MAX && writeShortText(this.#bytes, start, text)) {
+    if (units <= MAX_SHORT_TEXT_UNITS && writeShortText(this.#bytes, start, text)) {
       this.#bytes[lengthAt] = units;
       this.#position = start + units;
       return;
@@ -107,10 +107,10 @@ export class WireWriter {
 
   bytes(tag: number, value: Uint8Array | string): void {
     const given = typeof value === 'string' ? Buffer.from(value, 'base64') : value;
-    this.#reserve(SCALAR_BYTES_MAX + given.length);
+    this.#reserve(MAX_SCALAR_BYTES + given.length);
     this.#varint(tag);
     this.#varint(given.length);
-    if (given.length <= SHORT_BYTES_MAX) {
+    if (given.length <= MAX_SHORT_BYTES) {
       copyByLoop(given, this.#bytes, this.#position);
     } else {
       this.#bytes.set(given, this.#position);
@@ -120,7 +120,7 @@ export class WireWriter {
 
   /** Begins a nested message, a map entry or a packed field; the answer is for `close`. */
   open(tag: number): number {
-    this.#reserve(SCALAR_BYTES_MAX);
+    this.#reserve(MAX_SCALAR_BYTES);
     this.#varint(tag);
     this.#position += 1;
     // Counted from the start of the message: that stays true when the message moves to a larger buffer.
@@ -147,7 +147,7 @@ export class WireWriter {
 
   /** A number of a packed field, between `open` and `close`. */
   packedInt32(value: number): void {
-    this.#reserve(SCALAR_BYTES_MAX);
+    this.#reserve(MAX_SCALAR_BYTES);
     this.#int32(value | 0);
   }
 

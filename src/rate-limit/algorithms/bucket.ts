@@ -3,7 +3,7 @@
  *
  * The level is `used + fraction / windowMs` units, all integers, 0 <= fraction < windowMs. It drains by `limit` units per
  * window. Since dt * limit / windowMs has that same denominator nothing is ever rounded, however often the bucket is asked.
- * bucket.lua takes the same steps, and so does lean/bucket.lua.
+ * bucket.lua takes the same steps, and so does scripts/lean/bucket.lua.
  */
 import { multiplyDivide } from './exact.ts';
 import type { StepLimit } from './step.ts';

@@ -4,8 +4,8 @@
 import fc from 'fast-check';
 import { multiplyDivide, multiplyDivideUp } from './exact.ts';
 
-const UNITS_MAX = 2 ** 36;
-const WINDOW_MS_MAX = 34_560_000_000;
+const MAX_UNITS = 2 ** 36;
+const MAX_WINDOW_MS = 34_560_000_000;
 
 /** Integers that lie at the bounds as often as anywhere else. */
 function integer(max: number): fc.Arbitrary<number> {
@@ -18,7 +18,7 @@ function integer(max: number): fc.Arbitrary<number> {
 
 test('is what BigInt says wherever the quotient is exact', () => {
   fc.assert(
-    fc.property(integer(2 ** 48 - 1), integer(UNITS_MAX), integer(UNITS_MAX), (a, b, c) => {
+    fc.property(integer(2 ** 48 - 1), integer(MAX_UNITS), integer(MAX_UNITS), (a, b, c) => {
       const product = BigInt(a) * BigInt(b);
       fc.pre(product / BigInt(c) <= BigInt(Number.MAX_SAFE_INTEGER));
       const { quotient, remainder } = multiplyDivide(a, b, c);
@@ -31,12 +31,12 @@ test('is what BigInt says wherever the quotient is exact', () => {
 });
 
 test.each([
-  [UNITS_MAX, WINDOW_MS_MAX, WINDOW_MS_MAX],
-  [UNITS_MAX, WINDOW_MS_MAX, UNITS_MAX],
-  [UNITS_MAX - 1, WINDOW_MS_MAX - 1, WINDOW_MS_MAX],
-  [2 ** 48 - 1, UNITS_MAX, UNITS_MAX],
-  [2 ** 42, UNITS_MAX, WINDOW_MS_MAX],
-  [0, UNITS_MAX, 1],
+  [MAX_UNITS, MAX_WINDOW_MS, MAX_WINDOW_MS],
+  [MAX_UNITS, MAX_WINDOW_MS, MAX_UNITS],
+  [MAX_UNITS - 1, MAX_WINDOW_MS - 1, MAX_WINDOW_MS],
+  [2 ** 48 - 1, MAX_UNITS, MAX_UNITS],
+  [2 ** 42, MAX_UNITS, MAX_WINDOW_MS],
+  [0, MAX_UNITS, 1],
 ])('%d * %d / %d', (a, b, c) => {
   const product = BigInt(a) * BigInt(b);
   const { quotient, remainder } = multiplyDivide(a, b, c);

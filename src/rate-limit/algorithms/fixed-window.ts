@@ -2,7 +2,7 @@
  * FIXED_WINDOW: at most `limit` units per window; windows begin at multiples of their length since 1970 (UTC).
  *
  * Cheapest and easiest to explain; up to twice the limit can pass around the seam of two windows.
- * fixed-window.lua takes the same steps, and so does lean/fixed-window.lua.
+ * fixed-window.lua takes the same steps, and so does scripts/lean/fixed-window.lua.
  */
 import { asNever, type Step, type StepLimit, type Steps } from './step.ts';
 

@@ -5,8 +5,8 @@
  * `retryAfterMs` and allowed at it; everything is back at `resetAfterMs` and not a millisecond before.
  */
 import fc from 'fast-check';
-import { WINDOW_MS_MAX } from '../../config/policy-file.ts';
-import { ALGORITHMS, type Algorithm, type AlgorithmState, algorithmNamed } from './index.ts';
+import { MAX_WINDOW_MS } from '../../config/policy-file.ts';
+import { ALGORITHMS, type Algorithm, type AlgorithmState, algorithmNamed } from './algorithm.ts';
 import type { StepLimit } from './step.ts';
 
 interface Admission {
@@ -28,7 +28,7 @@ interface Move {
 
 const START_MS = 1_700_000_000_123;
 const MILLION = 1_000_000;
-const DRAIN_MS_MAX = 2 ** 42;
+const MAX_DRAIN_MS = 2 ** 42;
 
 const MODELS: Readonly<Record<Algorithm['name'], Model>> = {
   fixed_window: (admitted, limit, nowMs, cost) => {
@@ -60,18 +60,18 @@ const moves: fc.Arbitrary<Move[]> = fc.array(
 );
 
 const windows: fc.Arbitrary<number> = fc.oneof(
-  fc.constantFrom(1, 1_000, 3_600_000, WINDOW_MS_MAX - 1, WINDOW_MS_MAX),
+  fc.constantFrom(1, 1_000, 3_600_000, MAX_WINDOW_MS - 1, MAX_WINDOW_MS),
   fc.integer({ min: 1, max: 100_000 }),
 );
 
 describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const))('%s', (name, algorithm) => {
-  const limitMax = name === 'sliding_window_log' ? 10_000 : 2 ** 36;
-  const units = fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: limitMax }), fc.constant(limitMax));
+  const maxLimit = name === 'sliding_window_log' ? 10_000 : 2 ** 36;
+  const units = fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: maxLimit }), fc.constant(maxLimit));
 
   test('decides as its model, and times what it tells to the millisecond', () => {
     fc.assert(
       fc.property(moves, windows, units, units, (history, windowMs, limit, wantedBurst) => {
-        const largest = Math.max(1, Math.min(2 ** 36, Math.floor((DRAIN_MS_MAX / windowMs) * limit)));
+        const largest = Math.max(1, Math.min(2 ** 36, Math.floor((MAX_DRAIN_MS / windowMs) * limit)));
         const burst = algorithm.isBucket ? Math.min(wantedBurst, largest) : limit;
         play(algorithm, { limit, windowMs, burst }, history);
       }),

@@ -5,8 +5,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { LIMIT_MAX, SLIDING_LOG_LIMIT_MAX, WINDOW_MS_MAX } from '../../config/policy-file.ts';
-import { ALGORITHMS, type Algorithm, type AlgorithmState, algorithmNamed } from './index.ts';
+import { MAX_LIMIT, MAX_SLIDING_LOG_LIMIT, MAX_WINDOW_MS } from '../../config/policy-file.ts';
+import { ALGORITHMS, type Algorithm, type AlgorithmState, algorithmNamed } from './algorithm.ts';
 import type { StepLimit } from './step.ts';
 
 const EPOCH_MS = 1_700_000_000_000;
@@ -51,11 +51,11 @@ function mostWithin(times: readonly number[], durationMs: number): number {
 }
 
 describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const))('%s', (name, algorithm) => {
-  const limitMax = name === 'sliding_window_log' ? SLIDING_LOG_LIMIT_MAX : LIMIT_MAX;
+  const maxLimit = name === 'sliding_window_log' ? MAX_SLIDING_LOG_LIMIT : MAX_LIMIT;
 
   test('admits every call of a client that is paced at its limit, whatever limit, window and phase', () => {
-    const limits = fc.oneof(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 1, max: limitMax }));
-    const windows = fc.oneof(fc.integer({ min: 1, max: 100_000 }), fc.integer({ min: 1, max: WINDOW_MS_MAX }));
+    const limits = fc.oneof(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 1, max: maxLimit }));
+    const windows = fc.oneof(fc.integer({ min: 1, max: 100_000 }), fc.integer({ min: 1, max: MAX_WINDOW_MS }));
     fc.assert(
       fc.property(limits, windows, fc.nat(), fc.nat(), (limit, windowMs, phaseMs, phaseShare) => {
         const paced = { limit, windowMs, burst: limit };

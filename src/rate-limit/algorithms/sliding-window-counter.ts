@@ -13,7 +13,7 @@
  *      what the falling share frees.
  *
  * `give` returns units to this window first and to the previous one for the rest: the newest units are the likeliest to come back.
- * sliding-window-counter.lua takes the same steps, and so does lean/sliding-window-counter.lua.
+ * sliding-window-counter.lua takes the same steps, and so does scripts/lean/sliding-window-counter.lua.
  */
 import { multiplyDivide, multiplyDivideUp } from './exact.ts';
 import { asNever, type Step, type StepLimit, type Steps } from './step.ts';

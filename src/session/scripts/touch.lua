@@ -7,7 +7,7 @@ local session, refusal = load_session(now)
 if not session or session.verifier ~= ARGV[1] then
   return refusal
 end
--- touchIntervalMs of session.ts.
+-- touchIntervalMs of model.ts.
 if now <= session.seen or now - session.seen < math.min(1000, math.floor(session.idle / 100)) then
   return session.seen
 end

@@ -1,0 +1,50 @@
+/**
+ * Which transport serves, by the settings. Each is loaded only where it is asked for: the other costs no memory.
+ */
+import type { Settings } from '../config/load.ts';
+import type { Transport, TransportOptions } from '../grpc/transport/transport.ts';
+
+export type TransportParts = Pick<TransportOptions, 'table' | 'clock' | 'log' | 'onConnectionDropped'>;
+
+export async function openTransport(settings: Settings, parts: TransportParts): Promise<Transport> {
+  const options: TransportOptions = {
+    ...parts,
+    listen: {
+      ...(settings.grpcAddress === undefined ? {} : { tcp: settings.grpcAddress }),
+      ...(settings.grpcSocket === undefined
+        ? {}
+        : { socketPath: settings.grpcSocket, socketMode: settings.grpcSocketMode }),
+    },
+    defaultDeadlineMs: settings.defaultDeadlineMs,
+    limits: {
+      maxConnectionAgeMs: settings.grpcConnectionAgeMs,
+      maxConnectionIdleMs: settings.grpcConnectionIdleMs,
+    },
+  };
+  const names = [
+    ...(settings.grpcAddress === undefined ? [] : ['PANNIER_GRPC_ADDRESS']),
+    ...(settings.grpcSocket === undefined ? [] : ['PANNIER_GRPC_SOCKET']),
+  ];
+  return await namingSetting(names.join(', '), startTransport(settings, options));
+}
+
+async function startTransport(settings: Settings, options: TransportOptions): Promise<Transport> {
+  if (settings.transport === 'grpc-js') {
+    const { startGrpcJsTransport } = await import('../grpc/grpc-js/grpc-js-transport.ts');
+    return await startGrpcJsTransport(options);
+  }
+  const { startHttp2Transport } = await import('../grpc/http2/http2-transport.ts');
+  const { limitsWithin } = await import('../grpc/http2/limits/http2-limits.ts');
+  const limits = { ...options.limits, ...limitsWithin(process.constrainedMemory()) };
+  return await startHttp2Transport({ ...options, limits });
+}
+
+/** What it rejects with names the setting too: an address says where, an operator looks for what to change. */
+export async function namingSetting<Value>(setting: string, opened: Promise<Value>): Promise<Value> {
+  try {
+    return await opened;
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    throw new Error(`${text} (${setting})`, { cause: error });
+  }
+}

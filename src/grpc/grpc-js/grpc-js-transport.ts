@@ -1,0 +1,120 @@
+/**
+ * The transport on @grpc/grpc-js: HTTP/2 and gRPC framing by the library, listening by ourselves (listener.ts).
+ *
+ * The library is given connections and raw Buffers; decoding, errors and deadlines are ours, so that texts, logging and
+ * bounds are those of the contract. What it does wrong or not at all is put right before it sees a call
+ * (stream-guard.ts). It times a caller's deadline itself and ends the call then, if nothing else has.
+ */
+import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
+import { Listeners } from '../transport/listen-addresses.ts';
+import {
+  TRANSPORT_LIMITS,
+  type Transport,
+  type TransportLimits,
+  type TransportOptions,
+} from '../transport/transport.ts';
+import { type CallRuntime, registerMethod } from './handlers.ts';
+import { guardStreams } from './stream-guard.ts';
+
+const KEEPALIVE_TIME_MS = 60_000;
+const KEEPALIVE_TIMEOUT_MS = 20_000;
+/** Between "open no more calls" and closing: what was on its way when that was said is still served. */
+const MAX_SOFT_DRAIN_MS = 50;
+
+export async function startGrpcJsTransport(options: TransportOptions): Promise<Transport> {
+  const transport = new GrpcJsTransport(options);
+  await transport.listen(options.listen);
+  return transport;
+}
+
+class GrpcJsTransport implements Transport {
+  tcpPort: number | undefined;
+  readonly #server: Server;
+  readonly #listeners: Listeners;
+  readonly #limits: TransportLimits;
+  readonly #injector: ReturnType<Server['createConnectionInjector']>;
+  readonly #guard: ReturnType<typeof guardStreams>;
+  readonly #runtime: CallRuntime;
+  #isClosed = false;
+
+  constructor(options: TransportOptions) {
+    // The library writes to stderr what it finds wrong with metadata, values included.
+    setLogVerbosity(logVerbosity.NONE);
+    this.#limits = { ...TRANSPORT_LIMITS, ...options.limits };
+    this.#server = new Server({
+      'grpc.max_receive_message_length': this.#limits.maxMessageBytes,
+      'grpc.max_send_message_length': -1,
+      'grpc.max_concurrent_streams': this.#limits.maxStreamsPerConnection,
+      'grpc.keepalive_time_ms': KEEPALIVE_TIME_MS,
+      'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+      'grpc.enable_channelz': 0,
+      ...ageOptions(this.#limits),
+    });
+    this.#runtime = {
+      clock: options.clock,
+      defaultDeadlineMs: options.defaultDeadlineMs,
+      log: options.log,
+      streams: new Set(),
+    };
+    for (const method of options.table.values()) {
+      registerMethod(this.#server, method, this.#runtime);
+    }
+    this.#guard = guardStreams(this.#server, {
+      isKnown: (path) => options.table.has(path),
+      maxMetadataBytes: this.#limits.maxMetadataBytes,
+    });
+    this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    this.#listeners = new Listeners({
+      maxConnections: this.#limits.maxConnections,
+      onConnection: (socket) => this.#injector.injectConnection(socket),
+    });
+  }
+
+  get connections(): number {
+    return this.#listeners.connections;
+  }
+
+  async listen(where: TransportOptions['listen']): Promise<void> {
+    try {
+      this.tcpPort = await this.#listeners.listen(where);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  async drain(graceMs: number): Promise<void> {
+    if (this.#isClosed) {
+      return;
+    }
+    const endMs = performance.now() + graceMs;
+    this.#listeners.stopListening();
+    this.#guard.announceEnd();
+    await this.#listeners.whenEmpty(Math.min(MAX_SOFT_DRAIN_MS, graceMs / 4));
+    for (const stream of [...this.#runtime.streams]) {
+      stream.endForDrain();
+    }
+    this.#injector.drain(graceMs);
+    await this.#listeners.whenEmpty(Math.max(0, endMs - performance.now()));
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) {
+      return;
+    }
+    this.#isClosed = true;
+    this.#listeners.stopListening();
+    this.#server.forceShutdown();
+    this.#listeners.destroyConnections();
+    await this.#listeners.whenEmpty(1_000);
+  }
+}
+
+function ageOptions(limits: TransportLimits): Record<string, number> {
+  const { maxConnectionAgeMs, maxConnectionIdleMs } = limits;
+  return {
+    ...(maxConnectionAgeMs === 0 ? {} : { 'grpc.max_connection_age_ms': maxConnectionAgeMs }),
+    ...(maxConnectionIdleMs === 0 ? {} : { 'grpc.max_connection_idle_ms': maxConnectionIdleMs }),
+  };
+}

@@ -1,0 +1,191 @@
+/**
+ * A row of the method table as a handler of @grpc/grpc-js: raw bytes in, raw bytes out, status and trailers by our table.
+ *
+ * A unary answer that is a value is handed to the library in the same turn. Each call is answered once; what comes after
+ * it is over is dropped.
+ */
+import type {
+  Server as GrpcServer,
+  Metadata,
+  ServerDuplexStream,
+  ServerUnaryCall,
+  ServerWritableStream,
+  sendUnaryData,
+} from '@grpc/grpc-js';
+import type { Clock } from '../../lib/clock.ts';
+import { isPromise } from '../../lib/maybe-promise.ts';
+import { NO_DEADLINE_MS } from '../deadline.ts';
+import { describeCause, type ErrorStatus, errorStatus } from '../error-status.ts';
+import type { AnyMethod, BidiStreamMethod, CallContext, ServerStreamMethod, UnaryMethod } from '../method.ts';
+import { malformedRequest, stopping } from '../transport/refusals.ts';
+import type { TransportLog } from '../transport/transport.ts';
+import { GrpcJsContext, type StreamCall, StreamResponses } from './call.ts';
+
+/** What the calls of one transport share. */
+export interface CallRuntime {
+  readonly clock: Clock;
+  readonly defaultDeadlineMs: number;
+  readonly log: TransportLog;
+  /** Streams that are open. */
+  readonly streams: Set<{ endForDrain(): void }>;
+}
+
+type Unary = UnaryMethod<unknown, unknown>;
+type StreamMethod = ServerStreamMethod<unknown, unknown> | BidiStreamMethod<unknown, unknown>;
+
+export function registerMethod(server: GrpcServer, method: AnyMethod, runtime: CallRuntime): void {
+  switch (method.kind) {
+    case 'unary':
+      server.register(method.path, unaryHandler(method, runtime), identity, identity, 'unary');
+      return;
+    case 'server_stream':
+      server.register(method.path, serverStreamHandler(method, runtime), identity, identity, 'serverStream');
+      return;
+    case 'bidi_stream':
+      server.register(method.path, bidiStreamHandler(method, runtime), identity, identity, 'bidi');
+  }
+}
+
+function identity(bytes: Buffer): Buffer {
+  return bytes;
+}
+
+function unaryHandler(method: Unary, runtime: CallRuntime) {
+  return (call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>): void => {
+    const context = new GrpcJsContext(call, deadlineAtMs(call, runtime, runtime.defaultDeadlineMs));
+
+    function answer(response: unknown): void {
+      let bytes: Buffer;
+      try {
+        bytes = method.encode(response);
+      } catch (error) {
+        fail(error);
+        return;
+      }
+      context.sendHeaders();
+      callback(null, bytes, context.trailers());
+      context.end();
+    }
+
+    function fail(error: unknown): void {
+      callback(failure(error, method, runtime, context));
+      context.end();
+    }
+
+    let result: unknown;
+    try {
+      result = method.handler(decode(method, call.request), context);
+    } catch (error) {
+      fail(error);
+      return;
+    }
+    if (isPromise(result)) {
+      result.then(answer, fail);
+    } else {
+      answer(result);
+    }
+  };
+}
+
+function serverStreamHandler(method: ServerStreamMethod<unknown, unknown>, runtime: CallRuntime) {
+  return (call: ServerWritableStream<Buffer, Buffer>): void => {
+    runStream(method, call, runtime, (context, responses) =>
+      method.handler(decode(method, call.request), context, responses),
+    );
+  };
+}
+
+function bidiStreamHandler(method: BidiStreamMethod<unknown, unknown>, runtime: CallRuntime) {
+  return (call: ServerDuplexStream<Buffer, Buffer>): void => {
+    runStream(method, call, runtime, (context, responses) =>
+      method.handler(readRequests(method, call, context), context, responses),
+    );
+  };
+}
+
+function runStream(
+  method: StreamMethod,
+  call: StreamCall,
+  runtime: CallRuntime,
+  start: (context: CallContext, responses: StreamResponses) => Promise<void>,
+): void {
+  const context = new GrpcJsContext(call, deadlineAtMs(call, runtime, NO_DEADLINE_MS));
+  const responses = new StreamResponses(method, call, context);
+  const open = { endForDrain: (): void => fail(stopping()) };
+
+  function end(): void {
+    if (runtime.streams.delete(open)) {
+      context.sendHeaders();
+      call.end(context.trailers());
+      context.end();
+    }
+  }
+
+  function fail(error: unknown): void {
+    if (!runtime.streams.delete(open)) {
+      return;
+    }
+    if (!call.destroyed) {
+      call.emit('error', failure(error, method, runtime, context));
+    }
+    context.end();
+  }
+
+  runtime.streams.add(open);
+  context.onOver(() => runtime.streams.delete(open));
+  try {
+    start(context, responses).then(end, fail);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** The requests of a bidi stream. Ends without an error when the call is over. */
+async function* readRequests(
+  method: StreamMethod,
+  call: ServerDuplexStream<Buffer, Buffer>,
+  context: CallContext,
+): AsyncGenerator<unknown, void> {
+  try {
+    // Stopping to read must not destroy the call: its answers go over the same stream.
+    for await (const bytes of call.iterator({ destroyOnReturn: false })) {
+      yield decode(method, bytes as Buffer);
+    }
+  } catch (error) {
+    if (!context.isOver()) {
+      throw error;
+    }
+  }
+}
+
+function decode(method: AnyMethod, bytes: Buffer): unknown {
+  try {
+    return method.decode(bytes);
+  } catch (cause) {
+    throw malformedRequest(method.path, cause);
+  }
+}
+
+/** The library counts in Unix time; we count in monotonic time, from here on. */
+function deadlineAtMs(call: { getDeadline(): Date | number }, runtime: CallRuntime, defaultMs: number): number {
+  const unixMs = Number(call.getDeadline());
+  const leftMs = unixMs === Number.POSITIVE_INFINITY ? defaultMs : unixMs - Date.now();
+  return Math.min(NO_DEADLINE_MS, runtime.clock.monotonicMs() + leftMs);
+}
+
+/** What the library makes a status of. */
+function failure(error: unknown, method: AnyMethod, runtime: CallRuntime, context: GrpcJsContext) {
+  const status = errorStatus(error);
+  if (status.logged) {
+    runtime.log.error({ method: method.path, ...describeCause(error) }, 'Cannot answer a call: unexpected error');
+  }
+  return { code: status.code, details: status.message, metadata: trailers(status, context) };
+}
+
+function trailers(status: ErrorStatus, context: GrpcJsContext): Metadata {
+  const metadata = context.trailers();
+  if (status.retryPushbackMs !== undefined) {
+    metadata.set('grpc-retry-pushback-ms', String(Math.round(status.retryPushbackMs)));
+  }
+  return metadata;
+}

@@ -1,0 +1,89 @@
+/**
+ * Cutting DATA into gRPC messages: the same messages however the bytes are cut, and memory only for bytes that came.
+ */
+import { message } from '../../../../test/support/http2/frames.ts';
+import { Status, StatusError } from '../../status.ts';
+import { MessageReader } from './message-reader.ts';
+
+const RULES = { maxBytes: 100_000, encoding: 'identity' };
+
+function read(chunks: readonly Buffer[], rules = RULES): { messages: Buffer[]; reader: MessageReader } {
+  const reader = new MessageReader(rules);
+  const messages: Buffer[] = [];
+  for (const chunk of chunks) {
+    // In the midst of a larger chunk, as DATA lies in the bytes of a socket.
+    const bytes = Buffer.concat([Buffer.from('before'), chunk, Buffer.from('behind')]);
+    reader.push(bytes, 6, 6 + chunk.length, (each) => messages.push(each));
+    bytes.fill(0xee);
+  }
+  return { messages, reader };
+}
+
+function statusOf(bytes: Buffer, rules = RULES): number {
+  try {
+    read([bytes], rules);
+  } catch (error) {
+    if (error instanceof StatusError) {
+      return error.code;
+    }
+    throw error;
+  }
+  return Status.OK;
+}
+
+const MESSAGES = [Buffer.alloc(0), Buffer.from('a'), Buffer.alloc(9_000, 3), Buffer.alloc(0), Buffer.from('last')];
+const BYTES = Buffer.concat(MESSAGES.map((each) => message(each)));
+
+test.each([1, 2, 4, 5, 6, 7, 1_000, 4_096, 100_000])(
+  'chunks of %i bytes give the same messages, in bytes of their own',
+  (size) => {
+    const chunks: Buffer[] = [];
+    for (let at = 0; at < BYTES.length; at += size) {
+      chunks.push(BYTES.subarray(at, at + size));
+    }
+    const { messages, reader } = read(chunks);
+    expect(messages).toEqual(MESSAGES);
+    expect(reader.isInsideMessage).toBe(false);
+  },
+);
+
+test('it knows when the end comes too early', () => {
+  expect(read([]).reader.isInsideMessage).toBe(false);
+  expect(read([Buffer.from([0])]).reader.isInsideMessage).toBe(true);
+  expect(read([BYTES.subarray(0, 5 + 6 + 100)]).reader.isInsideMessage).toBe(true);
+});
+
+test('a message over the limit is refused by its prefix, one at the limit is taken', () => {
+  expect(statusOf(message(Buffer.alloc(0), RULES.maxBytes + 1))).toBe(Status.RESOURCE_EXHAUSTED);
+  expect(statusOf(message(Buffer.alloc(0), 0xffff_ffff))).toBe(Status.RESOURCE_EXHAUSTED);
+  expect(read([message(Buffer.alloc(RULES.maxBytes, 1))]).messages.map(({ length }) => length)).toEqual([
+    RULES.maxBytes,
+  ]);
+});
+
+test('compression is refused as gRPC says', () => {
+  const compressed = message(Buffer.from('x'));
+  compressed.writeUInt8(1);
+  expect(statusOf(compressed)).toBe(Status.INTERNAL);
+  expect(statusOf(compressed, { maxBytes: 10, encoding: 'gzip' })).toBe(Status.UNIMPLEMENTED);
+  compressed.writeUInt8(2);
+  expect(statusOf(compressed)).toBe(Status.INTERNAL);
+});
+
+test('a length that is announced costs nothing until its bytes come', () => {
+  const before = process.memoryUsage().arrayBuffers;
+  const readers = Array.from({ length: 2_000 }, () => {
+    const reader = new MessageReader({ maxBytes: 4 * 1024 * 1024, encoding: 'identity' });
+    const bytes = message(Buffer.from('x'), 4 * 1024 * 1024);
+    reader.push(bytes, 0, bytes.length, () => {});
+    return reader;
+  });
+  expect(readers.every((reader) => reader.isInsideMessage)).toBe(true);
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2_000 * 1024);
+});
+
+test('empty messages are one and the same: they come by the ten thousand in a few bytes', () => {
+  const { messages } = read([message(Buffer.alloc(0)), message(Buffer.alloc(0))]);
+  expect(messages.map(({ length }) => length)).toEqual([0, 0]);
+  expect(messages[0]).toBe(messages[1]);
+});

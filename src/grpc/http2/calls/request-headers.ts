@@ -1,0 +1,189 @@
+/**
+ * What the header list of a request says, judged once and shared: requests with the same header block get the same head,
+ * so a head never changes.
+ */
+import { NO_DEADLINE_MS } from '../../deadline.ts';
+import type { AnyMethod, MethodTable } from '../../method.ts';
+import type { StatusError } from '../../status.ts';
+import { malformedTimeout, metadataTooLarge, unknownMethod } from '../../transport/refusals.ts';
+import { type Field, Role } from '../hpack/field.ts';
+
+export interface RequestHeaders {
+  /**
+   * call: a gRPC call; http: valid HTTP/2 that is no gRPC, answered with an HTTP status; malformed: breaks RFC 9113,
+   * section 8, its stream is reset.
+   */
+  readonly verdict: 'call' | 'http' | 'malformed';
+  /** The header list was over its limit; some fields are missing. */
+  readonly isTooLarge: boolean;
+  /** Of a call that is refused as it stands. */
+  readonly refusal: StatusError | undefined;
+  readonly method: AnyMethod | undefined;
+  /** Infinity where the caller set none. */
+  readonly timeoutMs: number;
+  readonly encoding: string;
+  /** -1 where it is not announced. */
+  readonly contentLength: number;
+  /** Of verdict http. */
+  readonly httpStatus: '405' | '415';
+  /** Of verdict http: its answer may have no body. */
+  readonly isHeadRequest: boolean;
+  readonly metadata: readonly Field[];
+  /** Of the fields, as HPACK counts them. */
+  readonly listBytes: number;
+}
+
+export interface HeaderRules {
+  readonly table: MethodTable;
+  readonly maxMetadataBytes: number;
+  readonly maxMetadataFields: number;
+}
+
+/** What is gathered while the fields are read. */
+interface Draft {
+  method: string | undefined;
+  scheme: string | undefined;
+  path: string | undefined;
+  contentType: string;
+  encoding: string;
+  timeoutMs: number;
+  contentLength: number;
+  hasAuthority: boolean;
+  /** A field that is no pseudo-header was seen: none may follow (section 8.3). */
+  isPastPseudo: boolean;
+  isMalformed: boolean;
+  readonly metadata: Field[];
+}
+
+/** `isComplete` is false where the list was over its limit and some fields are missing. */
+export function readRequestHeaders(fields: readonly Field[], isComplete: boolean, rules: HeaderRules): RequestHeaders {
+  const draft = newDraft();
+  let listBytes = 0;
+  for (const field of fields) {
+    listBytes += field.bytes;
+    readField(draft, field);
+  }
+  const { path = '' } = draft;
+  const lacksPseudo = !draft.method || !draft.scheme || path === '';
+  const isMalformed = draft.isMalformed || (isComplete && lacksPseudo);
+  const method = rules.table.get(path);
+  const isPost = draft.method === 'POST';
+  const isCall = isPost && isGrpc(draft.contentType);
+  return {
+    verdict: isMalformed ? 'malformed' : isCall || !isComplete ? 'call' : 'http',
+    isTooLarge: !isComplete,
+    refusal: refusalOf(draft, isComplete, method, rules),
+    method,
+    timeoutMs: draft.timeoutMs,
+    encoding: draft.encoding,
+    contentLength: draft.contentLength,
+    httpStatus: isPost ? '415' : '405',
+    isHeadRequest: draft.method === 'HEAD',
+    metadata: draft.metadata,
+    listBytes,
+  };
+}
+
+/** When a call that arrives now must have been answered; a stream without a timeout never. */
+export function deadlineOf(head: RequestHeaders, nowMs: number, defaultDeadlineMs: number): number {
+  if (head.timeoutMs !== Number.POSITIVE_INFINITY) {
+    return Math.min(NO_DEADLINE_MS, nowMs + head.timeoutMs);
+  }
+  return head.method?.kind === 'unary' ? nowMs + defaultDeadlineMs : NO_DEADLINE_MS;
+}
+
+/** The trailers of a request carry nothing that we use; they only have to be valid (section 8.1). */
+export function areTrailersValid(fields: readonly Field[]): boolean {
+  return fields.every((field) => field.role !== Role.forbidden && !field.name.startsWith(':'));
+}
+
+function newDraft(): Draft {
+  return {
+    method: undefined,
+    scheme: undefined,
+    path: undefined,
+    contentType: '',
+    encoding: 'identity',
+    timeoutMs: Number.POSITIVE_INFINITY,
+    contentLength: -1,
+    hasAuthority: false,
+    isPastPseudo: false,
+    isMalformed: false,
+    metadata: [],
+  };
+}
+
+function readField(draft: Draft, field: Field): void {
+  switch (field.role) {
+    case Role.method:
+      draft.isMalformed ||= draft.isPastPseudo || draft.method !== undefined;
+      draft.method = field.value;
+      return;
+    case Role.scheme:
+      draft.isMalformed ||= draft.isPastPseudo || draft.scheme !== undefined;
+      draft.scheme = field.value;
+      return;
+    case Role.path:
+      draft.isMalformed ||= draft.isPastPseudo || draft.path !== undefined;
+      draft.path = field.value;
+      return;
+    case Role.authority:
+      draft.isMalformed ||= draft.isPastPseudo || draft.hasAuthority;
+      draft.hasAuthority = true;
+      return;
+    default:
+      draft.isPastPseudo = true;
+      readRegularField(draft, field);
+  }
+}
+
+function readRegularField(draft: Draft, field: Field): void {
+  switch (field.role) {
+    case Role.contentType:
+      draft.contentType = field.value;
+      return;
+    case Role.timeout:
+      draft.timeoutMs = field.number;
+      return;
+    case Role.encoding:
+      draft.encoding = field.value;
+      return;
+    case Role.contentLength:
+      draft.isMalformed ||=
+        Number.isNaN(field.number) || (draft.contentLength >= 0 && draft.contentLength !== field.number);
+      draft.contentLength = field.number;
+      return;
+    case Role.forbidden:
+      draft.isMalformed = true;
+      return;
+    case Role.metadata:
+      draft.metadata.push(field);
+      return;
+    default:
+  }
+}
+
+function refusalOf(
+  draft: Draft,
+  isComplete: boolean,
+  method: AnyMethod | undefined,
+  rules: HeaderRules,
+): StatusError | undefined {
+  if (!isComplete) {
+    return metadataTooLarge(rules);
+  }
+  if (method === undefined) {
+    return unknownMethod(draft.path ?? '');
+  }
+  return Number.isNaN(draft.timeoutMs) ? malformedTimeout() : undefined;
+}
+
+/** `application/grpc`, with `+proto` or another message format behind it, or with parameters. Not grpc-web. */
+function isGrpc(contentType: string): boolean {
+  const base = 'application/grpc';
+  if (!contentType.startsWith(base)) {
+    return false;
+  }
+  const next = contentType[base.length];
+  return next === undefined || next === '+' || next === ';';
+}

@@ -1,0 +1,55 @@
+/**
+ * Statuses on the wire: what is encoded, what is cut, what is kept.
+ */
+import { Status } from '../../status.ts';
+import { HpackDecoder } from '../hpack/decoder.ts';
+import type { Field } from '../hpack/field.ts';
+import { percentEncode, trailersBlock } from './trailers.ts';
+
+function decode(block: Buffer): Record<string, string> {
+  const decoder = new HpackDecoder({ tableBytes: 4_096, maxListBytes: 100_000, maxListFields: 100 });
+  const fields: Field[] = [];
+  expect(decoder.decode(block, 0, block.length, fields)).toBe(true);
+  return Object.fromEntries(fields.map((field) => [field.name, field.value]));
+}
+
+test('code, text and pushback', () => {
+  const block = trailersBlock({ code: Status.UNAVAILABLE, message: 'Redis is away', retryPushbackMs: 99.6 });
+  expect(decode(block)).toEqual({
+    'grpc-status': '14',
+    'grpc-message': 'Redis is away',
+    'grpc-retry-pushback-ms': '100',
+  });
+});
+
+test('no text, no field for it', () => {
+  expect(decode(trailersBlock({ code: Status.ABORTED, message: '' }))).toEqual({ 'grpc-status': '10' });
+});
+
+test('UNIMPLEMENTED tells which encodings are accepted', () => {
+  expect(decode(trailersBlock({ code: Status.UNIMPLEMENTED, message: 'no' }))).toMatchObject({
+    'grpc-accept-encoding': 'identity',
+  });
+});
+
+test('what is no printable ASCII, the percent sign and quotes go in percent form', () => {
+  expect(percentEncode('a b~!')).toBe('a b~!');
+  expect(percentEncode(' a  b ')).toBe('%20a  b%20');
+  expect(percentEncode('100 % "é"\n🧺')).toBe('100 %25 %22%C3%A9%22%0A%F0%9F%A7%BA');
+  expect(percentEncode('\ud83e')).toBe('%EF%BF%BD');
+});
+
+test('a long text is cut at a whole character', () => {
+  const encoded = percentEncode('é'.repeat(10_000));
+  expect(encoded.length).toBeLessThanOrEqual(4_096);
+  expect(decodeURIComponent(encoded)).toMatch(/^é+$/);
+});
+
+test('the same status is the same block, and the memory of blocks is bounded', () => {
+  const first = trailersBlock({ code: Status.NOT_FOUND, message: 'Cannot find it' });
+  expect(trailersBlock({ code: Status.NOT_FOUND, message: 'Cannot find it' })).toBe(first);
+  for (let index = 0; index < 1_000; index += 1) {
+    trailersBlock({ code: Status.NOT_FOUND, message: `Cannot find ${index}` });
+  }
+  expect(trailersBlock({ code: Status.NOT_FOUND, message: 'Cannot find it' })).not.toBe(first);
+});

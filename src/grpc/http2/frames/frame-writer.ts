@@ -1,0 +1,69 @@
+/**
+ * Writes frames into buffers: headers, ready-made frames that only lack their stream, the prefix of a gRPC message.
+ */
+import { PREFIX_BYTES } from '../calls/message-reader.ts';
+import { FRAME_HEADER_BYTES } from './protocol.ts';
+
+/** Below this a loop beats the call into the engine. */
+const MAX_LOOP_BYTES = 64;
+
+/** Returns the offset behind the header. */
+export function putFrameHeader(
+  buffer: Buffer,
+  at: number,
+  payloadBytes: number,
+  type: number,
+  flags: number,
+  id: number,
+): number {
+  buffer[at] = payloadBytes >>> 16;
+  buffer[at + 1] = payloadBytes >>> 8;
+  buffer[at + 2] = payloadBytes;
+  buffer[at + 3] = type;
+  buffer[at + 4] = flags;
+  putStreamId(buffer, at, id);
+  return at + FRAME_HEADER_BYTES;
+}
+
+/** A frame without its stream. */
+export function readyFrame(type: number, flags: number, payload: Buffer): Buffer {
+  const frame = Buffer.alloc(FRAME_HEADER_BYTES + payload.length);
+  payload.copy(frame, putFrameHeader(frame, 0, payload.length, type, flags, 0));
+  return frame;
+}
+
+/** Copies a ready frame and gives it its stream. */
+export function putReadyFrame(buffer: Buffer, at: number, frame: Buffer, id: number): number {
+  const end = putBytes(buffer, at, frame);
+  putStreamId(buffer, at, id);
+  return end;
+}
+
+/** The five bytes in front of a gRPC message that is not compressed. */
+export function putMessagePrefix(buffer: Buffer, at: number, messageBytes: number): number {
+  buffer[at] = 0;
+  buffer[at + 1] = messageBytes >>> 24;
+  buffer[at + 2] = messageBytes >>> 16;
+  buffer[at + 3] = messageBytes >>> 8;
+  buffer[at + 4] = messageBytes;
+  return at + PREFIX_BYTES;
+}
+
+export function putBytes(buffer: Buffer, at: number, bytes: Uint8Array): number {
+  const length = bytes.length;
+  if (length > MAX_LOOP_BYTES) {
+    buffer.set(bytes, at);
+    return at + length;
+  }
+  for (let index = 0; index < length; index += 1) {
+    buffer[at + index] = bytes[index] as number;
+  }
+  return at + length;
+}
+
+function putStreamId(buffer: Buffer, at: number, id: number): void {
+  buffer[at + 5] = id >>> 24;
+  buffer[at + 6] = id >>> 16;
+  buffer[at + 7] = id >>> 8;
+  buffer[at + 8] = id;
+}

@@ -1,0 +1,47 @@
+/**
+ * Encodes the header fields that we send (RFC 7541), as literals that are never indexed: a block is the same bytes on
+ * every connection, so it can be made once, and the peer's table stays empty.
+ */
+import { staticIndexOf } from './table.ts';
+
+/** `:status: 200`, from the static table. */
+export const STATUS_200 = Buffer.from([0x88]);
+/** Tells the peer that our dynamic table stays empty; due when it lowers SETTINGS_HEADER_TABLE_SIZE (section 4.2). */
+export const EMPTY_TABLE = Buffer.from([0x20]);
+
+const LITERAL_PREFIX_BITS = 4;
+const STRING_PREFIX_BITS = 7;
+
+/** Strings are one character per byte. */
+export function encodeField(name: string, value: string): Buffer {
+  const nameIndex = staticIndexOf(name);
+  const head =
+    nameIndex > 0
+      ? encodeInteger(nameIndex, LITERAL_PREFIX_BITS)
+      : Buffer.concat([Buffer.from([0]), encodeString(name)]);
+  return Buffer.concat([head, encodeString(value)]);
+}
+
+export function encodeFields(fields: readonly (readonly [string, string])[]): Buffer {
+  return Buffer.concat(fields.map(([name, value]) => encodeField(name, value)));
+}
+
+function encodeString(text: string): Buffer {
+  const bytes = Buffer.from(text, 'latin1');
+  return Buffer.concat([encodeInteger(bytes.length, STRING_PREFIX_BITS), bytes]);
+}
+
+function encodeInteger(value: number, prefixBits: number): Buffer {
+  const mask = (1 << prefixBits) - 1;
+  if (value < mask) {
+    return Buffer.from([value]);
+  }
+  const bytes = [mask];
+  let rest = value - mask;
+  while (rest >= 0x80) {
+    bytes.push((rest & 0x7f) | 0x80);
+    rest >>>= 7;
+  }
+  bytes.push(rest);
+  return Buffer.from(bytes);
+}

@@ -1,0 +1,71 @@
+/**
+ * What is held for long keeps little more than itself alive, whatever passes by meanwhile.
+ */
+import { AttackRange, attackPath } from '../../../../test/support/http2/attack-range.ts';
+import {
+  data,
+  frame,
+  headers,
+  message,
+  requestBlock,
+  SettingId,
+  unaryCall,
+} from '../../../../test/support/http2/frames.ts';
+import { Http2Peer } from '../../../../test/support/http2/peer.ts';
+import { bufferedCopy, bufferedMemory } from './buffered-memory.ts';
+
+const CALLS = 120;
+/** Of Node's pool, which such frames use up one after the other when they come in two pieces. */
+const POOL_BYTES = Buffer.poolSize;
+const PASSING = frame(0x77, 0, 0, Buffer.alloc(16_000));
+
+test.each([0, 1, 64, 65, 1_000, 1_024, 1_025, 100_000])('%i bytes are apart from others', (size) => {
+  const pieces = Array.from({ length: 50 }, (_, index) => bufferedMemory(size).fill(index));
+  expect(pieces.every((piece, index) => piece.length === size && piece.every((byte) => byte === index))).toBe(true);
+  expect(Math.max(...pieces.map((piece) => piece.buffer.byteLength))).toBeLessThanOrEqual(Math.max(size, 4_096));
+});
+
+test('a copy is of what was asked for', () => {
+  const source = Buffer.from('before, that, behind');
+  const copy = bufferedCopy(source, 8, 12);
+  source.fill(0);
+  expect(copy.toString()).toBe('that');
+});
+
+describe('the transport', () => {
+  let range: AttackRange;
+
+  beforeAll(async () => {
+    range = await AttackRange.open({});
+  });
+
+  afterAll(async () => {
+    await range?.close();
+  });
+
+  test.each([
+    { name: 'answers that wait', call: (id: number) => unaryCall(id, attackPath('Echo'), Buffer.alloc(100)) },
+    {
+      name: 'parts of requests',
+      call: (id: number) =>
+        Buffer.concat([headers(id, requestBlock(attackPath('Echo'))), data(id, message(Buffer.alloc(100), 9_000))]),
+    },
+  ])('holds $name and not what came between them', async ({ call }) => {
+    const peer = await Http2Peer.open(range.port, { settings: [[SettingId.initialWindowSize, 0]] });
+    await peer.roundTrip();
+    const before = await range.report();
+    for (let sent = 0; sent < CALLS; sent += 1) {
+      await peer.send(call(2 * sent + 1));
+      for (let bytes = 0; bytes < POOL_BYTES; bytes += PASSING.length) {
+        // By the answer to a PING the server has read the first piece alone.
+        await peer.send(PASSING.subarray(0, 8_000));
+        await range.report('glance');
+        await peer.send(PASSING.subarray(8_000));
+        await peer.roundTrip();
+      }
+    }
+    const after = await range.report();
+    expect(after.liveBytes - before.liveBytes).toBeLessThan((CALLS * POOL_BYTES) / 4);
+    peer.destroy();
+  });
+});

@@ -1,0 +1,22 @@
+/**
+ * docs/transport-limits.md says the limits that hold.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { repositoryRoot } from '../../../../test/support/repository.ts';
+import { HTTP2_LIMITS, limitsMarkdown, limitsWithin } from './http2-limits.ts';
+
+test('docs/transport-limits.md is what the table says (make docs)', () => {
+  const text = readFileSync(join(repositoryRoot, 'docs', 'transport-limits.md'), 'utf8');
+  expect(text).toBe(limitsMarkdown());
+});
+
+test('in a small container the pools of all connections are small too, and nowhere larger than the table says', () => {
+  const { maxBufferedRequestBytes, maxBufferedAnswerBytes } = HTTP2_LIMITS;
+  expect(limitsWithin(0)).toEqual({ maxBufferedRequestBytes, maxBufferedAnswerBytes });
+  expect(limitsWithin(2 ** 62)).toEqual({ maxBufferedRequestBytes, maxBufferedAnswerBytes });
+  expect(limitsWithin(192 * 1024 * 1024)).toEqual({
+    maxBufferedRequestBytes: 24 * 1024 * 1024,
+    maxBufferedAnswerBytes: 24 * 1024 * 1024,
+  });
+});

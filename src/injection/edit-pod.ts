@@ -1,0 +1,154 @@
+/**
+ * Puts a sidecar into a pod.
+ *
+ * Promises: what the user wrote stays as it is and where it is; what is there already is not added again; editing the result once more
+ * changes nothing; uninject-pod.ts finds all that was added. Endpoints come first in each `env`, so that the user's own variables can
+ * refer to them.
+ */
+import { STATUS_ANNOTATIONS } from './annotations.ts';
+import type { Container, Pod, PodMetadata, PodSpec, TextMap, Volume, VolumeMount } from './pod.ts';
+import type { Previous } from './previous.ts';
+import { endpointsOf, isSocketDirectory, type Sidecar, SOCKET_DIRECTORY, SOCKET_VOLUME } from './sidecar.ts';
+import { configHash, sidecarContainer, sidecarVolumes } from './sidecar-container.ts';
+
+export const DEFAULT_CONTAINER = 'kubectl.kubernetes.io/default-container';
+export const EVICTABLE_VOLUMES = 'cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes';
+export const SOCKET_MOUNT: VolumeMount = { name: SOCKET_VOLUME, mountPath: SOCKET_DIRECTORY };
+
+export interface PodEdit {
+  readonly pod: Pod;
+  readonly sidecar: Sidecar;
+  readonly version: string;
+  /** A sidecar that stays as it is and where it is; undefined: there is none in the pod. */
+  readonly previous: Previous | undefined;
+}
+
+export function editPod(edit: PodEdit): Pod {
+  const kept = new Set(edit.previous?.kept);
+  const spec = editSpec(edit, kept);
+  const metadata = editMetadata(edit, kept);
+  return { ...edit.pod, metadata, spec };
+}
+
+/** Notes what is the user's own although it looks like ours. An earlier injection has noted it already. */
+function keep(edit: PodEdit, kept: Set<string>, word: string): void {
+  if (edit.previous === undefined) {
+    kept.add(word);
+  }
+}
+
+function editSpec(edit: PodEdit, kept: Set<string>): PodSpec {
+  const spec = edit.pod.spec ?? {};
+  const editEach = (containers: readonly Container[] | undefined): Container[] =>
+    (containers ?? []).map((container) =>
+      container === edit.previous?.container ? container : editContainer(edit, kept, container),
+    );
+  const initContainers = editEach(spec.initContainers);
+  const containers = editEach(spec.containers);
+  if (edit.previous === undefined) {
+    (edit.sidecar.isNative ? initContainers : containers).unshift(sidecarContainer(edit.sidecar));
+  }
+  const volumes: Volume[] = [...(spec.volumes ?? [])];
+  for (const volume of sidecarVolumes(edit.sidecar)) {
+    if (!volumes.some((candidate) => candidate.name === volume.name)) {
+      volumes.push(volume);
+    }
+  }
+  noteEmpty(edit, kept, { word: 'volumes', before: spec.volumes, after: volumes });
+  noteEmpty(edit, kept, { word: 'initContainers', before: spec.initContainers, after: initContainers });
+  return {
+    ...spec,
+    ...(initContainers.length > 0 ? { initContainers } : {}),
+    containers,
+    ...(volumes.length > 0 ? { volumes } : {}),
+  };
+}
+
+function editContainer(edit: PodEdit, kept: Set<string>, container: Container): Container {
+  const env = container.env ?? [];
+  const missing: { name: string; value: string }[] = [];
+  for (const [name, value] of endpointsOf(edit.sidecar)) {
+    const own = env.find((variable) => variable.name === name);
+    if (own === undefined) {
+      missing.push({ name, value });
+    } else if (own.value === value) {
+      keep(edit, kept, `${container.name}/env/${name}`);
+    }
+  }
+  const edited = missing.length === 0 ? container : { ...container, env: [...missing, ...env] };
+  noteEmpty(edit, kept, { word: `${container.name}/env`, before: container.env, after: edited.env ?? [] });
+  return edit.sidecar.hasSocket ? editMounts(edit, kept, edited) : edited;
+}
+
+function editMounts(edit: PodEdit, kept: Set<string>, container: Container): Container {
+  const mounts = container.volumeMounts ?? [];
+  if (mounts.some((mount) => isSocketDirectory(mount.mountPath))) {
+    keep(edit, kept, `${container.name}/volumeMounts`);
+    return container;
+  }
+  const volumeMounts = [...mounts, SOCKET_MOUNT];
+  noteEmpty(edit, kept, {
+    word: `${container.name}/volumeMounts`,
+    before: container.volumeMounts,
+    after: volumeMounts,
+  });
+  return { ...container, volumeMounts };
+}
+
+function editMetadata(edit: PodEdit, kept: Set<string>): PodMetadata {
+  const metadata = edit.pod.metadata ?? {};
+  const own = metadata.annotations ?? {};
+  const labels = { ...metadata.labels, [STATUS_ANNOTATIONS.injected]: 'true' };
+  noteEmpty(edit, kept, { word: 'metadata', before: edit.pod.metadata, after: labels });
+  noteEmpty(edit, kept, { word: 'labels', before: metadata.labels, after: labels });
+  noteEmpty(edit, kept, { word: 'annotations', before: metadata.annotations, after: labels });
+  const further = { ...editDefaultContainer(edit, kept), ...editEvictable(edit, kept) };
+  const status: Record<string, string> = {
+    [STATUS_ANNOTATIONS.injected]: 'true',
+    [STATUS_ANNOTATIONS.version]: edit.version,
+    [STATUS_ANNOTATIONS.configHash]: configHash(edit.sidecar),
+  };
+  if (kept.size > 0) {
+    status[STATUS_ANNOTATIONS.kept] = [...kept].sort().join(',');
+  }
+  return { ...metadata, labels, annotations: { ...own, ...further, ...status } };
+}
+
+/** kubectl logs and exec mean the application, as they did before. */
+function editDefaultContainer(edit: PodEdit, kept: Set<string>): TextMap {
+  if (edit.pod.metadata?.annotations?.[DEFAULT_CONTAINER] !== undefined) {
+    keep(edit, kept, 'default-container');
+    return {};
+  }
+  const first = edit.pod.spec?.containers?.find((container) => container !== edit.previous?.container);
+  return first === undefined ? {} : { [DEFAULT_CONTAINER]: first.name };
+}
+
+/** Else a volume in memory, which holds nothing but a socket, would keep the autoscaler from emptying a node. */
+function editEvictable(edit: PodEdit, kept: Set<string>): TextMap {
+  const own = edit.pod.metadata?.annotations?.[EVICTABLE_VOLUMES];
+  if (!edit.sidecar.hasSocket) {
+    return {};
+  }
+  if (own?.split(',').some((name) => name.trim() === SOCKET_VOLUME) === true) {
+    keep(edit, kept, 'evictable');
+    return {};
+  }
+  return { [EVICTABLE_VOLUMES]: own === undefined ? SOCKET_VOLUME : `${own},${SOCKET_VOLUME}` };
+}
+
+/** A list or mapping that the user wrote without entries, or as null, and that has some now. */
+function noteEmpty(
+  edit: PodEdit,
+  kept: Set<string>,
+  { word, before, after }: { word: string; before: object | null | undefined; after: object },
+): void {
+  if (before === undefined || Object.keys(after).length === 0) {
+    return;
+  }
+  if (before === null) {
+    keep(edit, kept, `null:${word}`);
+  } else if (Object.keys(before).length === 0) {
+    keep(edit, kept, `empty:${word}`);
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * What holds for any pod: injection settles at once, is undone exactly, and takes nothing from the user.
+ */
+import fc from 'fast-check';
+import { applyJsonPatch } from '../../test/support/kubernetes/json-patch-apply.ts';
+import { arbitraryOthers, arbitraryPod } from '../../test/support/kubernetes/pods.ts';
+import { isObject, isSame } from '../lib/json.ts';
+import { injectPod } from './inject-pod.ts';
+import type { Pod } from './pod.ts';
+import { defaultSidecarConfig, type SidecarConfig } from './sidecar-config.ts';
+import { uninjectPod } from './uninject-pod.ts';
+
+const config = defaultSidecarConfig('pannier:1');
+const otherConfig: SidecarConfig = { ...config, image: 'pannier:2', socket: false, logLevel: 'debug' };
+
+function inject(pod: Pod, sidecarConfig = config): Pod {
+  const injection = injectPod({
+    pod,
+    namespaceLabels: { 'pannier.dev/inject': 'true' },
+    namespaceAnnotations: {},
+    config: sidecarConfig,
+    kubelets: { oldestMinor: 34 },
+  });
+  if (injection.kind !== 'inject') {
+    throw new Error(`not injected: ${JSON.stringify(injection)}`);
+  }
+  expect(isSame(applyJsonPatch(pod, injection.patch), injection.pod)).toBe(true);
+  return injection.pod;
+}
+
+/** Every part of `part` is in `whole`, items of lists in the same order. */
+function holds(whole: unknown, part: unknown): boolean {
+  if (Array.isArray(part) && Array.isArray(whole)) {
+    let from = 0;
+    return part.every((item) => {
+      const found = whole.slice(from).findIndex((candidate) => holds(candidate, item));
+      from += found + 1;
+      return found >= 0;
+    });
+  }
+  if (isObject(part) && isObject(whole)) {
+    return Object.entries(part).every(([key, value]) => holds(whole[key], value));
+  }
+  return isSame(whole, part);
+}
+
+function withoutEvictable(pod: Pod): Pod {
+  if (pod.metadata?.annotations === undefined) {
+    return pod;
+  }
+  const { 'cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes': _volumes, ...annotations } =
+    pod.metadata.annotations;
+  return { ...pod, metadata: { ...pod.metadata, annotations } };
+}
+
+function namesIn(pod: Pod): string[] {
+  const { initContainers = [], containers = [], volumes = [] } = pod.spec ?? {};
+  return [...initContainers, ...containers, ...volumes].map((item) => item.name);
+}
+
+const RUNS = { numRuns: 150 };
+
+describe('any pod', () => {
+  test('keeps all that its user wrote, in order', () => {
+    fc.assert(
+      fc.property(arbitraryPod, (pod) => {
+        expect(holds(inject(pod), withoutEvictable(pod))).toBe(true);
+      }),
+      RUNS,
+    );
+  });
+
+  test('is not changed by a second injection', () => {
+    fc.assert(
+      fc.property(arbitraryPod, (pod) => {
+        const once = inject(pod);
+        expect(inject(once)).toEqual(once);
+      }),
+      RUNS,
+    );
+  });
+
+  test('settles with one more injection after others have edited it', () => {
+    fc.assert(
+      fc.property(arbitraryPod, arbitraryOthers, (pod, others) => {
+        const settled = inject(others(inject(pod)));
+        expect(inject(settled)).toEqual(settled);
+        expect(inject(others(settled))).toEqual(others(settled));
+      }),
+      RUNS,
+    );
+  });
+
+  test('is what it was when the sidecar is taken out', () => {
+    fc.assert(
+      fc.property(arbitraryPod, (pod) => {
+        expect(uninjectPod(inject(pod))).toEqual(pod);
+        expect(uninjectPod(pod)).toEqual(pod);
+      }),
+      RUNS,
+    );
+  });
+
+  test('keeps what others added when the sidecar is taken out', () => {
+    fc.assert(
+      fc.property(arbitraryPod, arbitraryOthers, (pod, others) => {
+        const bare = uninjectPod(inject(others(inject(pod))));
+        expect(JSON.stringify(bare)).not.toMatch(/pannier:1|pannier.dev\/(injected|kept|version|config-hash)/);
+        expect(holds(bare, withoutEvictable(pod))).toBe(true);
+        expect(new Set(namesIn(bare))).toEqual(new Set(namesIn(others(pod))));
+      }),
+      RUNS,
+    );
+  });
+
+  test('gets the sidecar of another configuration as if it had never had one', () => {
+    fc.assert(
+      fc.property(arbitraryPod, (pod) => {
+        expect(inject(inject(pod), otherConfig)).toEqual(inject(pod, otherConfig));
+        expect(uninjectPod(inject(inject(pod, otherConfig)))).toEqual(pod);
+      }),
+      RUNS,
+    );
+  });
+});

@@ -1,0 +1,236 @@
+/**
+ * The injector's configuration file: what a sidecar is unless its pod's annotations say otherwise.
+ *
+ * Read strictly: unknown keys are mistakes, and all mistakes of a file are told at once. Values are those of the annotations of the same
+ * name, so that both accept the same.
+ */
+import { isScalar, type Node } from 'yaml';
+import { YamlReader } from '../config/yaml-reader.ts';
+import { parseQuantity } from './quantity.ts';
+import {
+  choice,
+  cpu,
+  image,
+  memoryLimit,
+  memoryRequest,
+  objectName,
+  readEnvironment,
+  setting,
+  type ValueKind,
+} from './values.ts';
+
+export interface SidecarConfig {
+  readonly image: string;
+  readonly imagePullPolicy: 'Always' | 'IfNotPresent' | 'Never';
+  readonly native: 'auto' | 'true' | 'false';
+  readonly resources: SidecarResources;
+  readonly logLevel: string;
+  readonly redis: {
+    readonly urls: readonly string[];
+    readonly secretName: string | undefined;
+    /** Undefined: TLS files come from `secretName`. */
+    readonly tlsSecretName: string | undefined;
+  };
+  /** A ConfigMap in the namespace of the pod. */
+  readonly policiesConfigMap: string | undefined;
+  readonly socket: boolean;
+  /** Further PANNIER_* settings. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface SidecarResources {
+  readonly requests: ResourceList;
+  readonly limits: ResourceList;
+}
+
+export interface ResourceList {
+  readonly cpu: string | undefined;
+  readonly memory: string | undefined;
+}
+
+export interface ConfigProblem {
+  readonly line: number;
+  readonly column: number;
+  readonly message: string;
+}
+
+export type SidecarConfigResult =
+  | { readonly config: SidecarConfig }
+  | { readonly problems: readonly [ConfigProblem, ...ConfigProblem[]] };
+
+/** What holds where the file is silent. An idle sidecar holds 60 to 90 MiB; CPU is not limited, since a throttled sidecar holds up calls. */
+export function defaultSidecarConfig(sidecarImage: string): SidecarConfig {
+  return {
+    image: sidecarImage,
+    imagePullPolicy: 'IfNotPresent',
+    native: 'auto',
+    resources: { requests: { cpu: '10m', memory: '96Mi' }, limits: { cpu: undefined, memory: '192Mi' } },
+    logLevel: 'info',
+    redis: { urls: [], secretName: undefined, tlsSecretName: undefined },
+    policiesConfigMap: 'pannier-policies',
+    socket: true,
+    env: {},
+  };
+}
+
+const SIDECAR_KEYS = [
+  'image',
+  'imagePullPolicy',
+  'native',
+  'resources',
+  'logLevel',
+  'redis',
+  'policiesConfigMap',
+  'socket',
+  'env',
+];
+const MAX_REDIS_URLS = 64;
+
+type Nodes = ReadonlyMap<string, Node>;
+
+export function parseSidecarConfig(text: string): SidecarConfigResult {
+  const reader = new YamlReader(text);
+  let config: SidecarConfig | undefined;
+  if (reader.problems.length === 0) {
+    const root = reader.map(reader.root, '', { known: ['sidecar'] });
+    const sidecar = root && reader.map(root.get('sidecar'), 'sidecar', { known: SIDECAR_KEYS });
+    config = sidecar && readSidecar(reader, sidecar, root.get('sidecar'));
+  }
+  const [first, ...others] = reader.problems;
+  if (first !== undefined) {
+    return { problems: [first, ...others] };
+  }
+  if (config === undefined) {
+    return { problems: [{ line: 1, column: 1, message: 'Cannot read the file: it is empty, wanted a mapping' }] };
+  }
+  return { config };
+}
+
+function readSidecar(reader: YamlReader, nodes: Nodes, parent: Node | undefined): SidecarConfig {
+  const read = <Value>(key: string, kind: ValueKind<Value>): Value | undefined =>
+    valueAt(reader, { node: nodes.get(key), path: `sidecar.${key}`, kind });
+  if (!nodes.has('image')) {
+    reader.refuse(parent, 'sidecar.image', `it is missing, wanted ${image.wanted}`);
+  }
+  const initial = defaultSidecarConfig(read('image', image) ?? '');
+  const socket = nodes.get('socket');
+  return {
+    image: initial.image,
+    imagePullPolicy: read('imagePullPolicy', choice(['Always', 'IfNotPresent', 'Never'])) ?? initial.imagePullPolicy,
+    native: read('native', choice(['auto', 'true', 'false'])) ?? initial.native,
+    resources: readResources(reader, nodes.get('resources'), initial.resources),
+    logLevel: read('logLevel', setting('LOG_LEVEL')) ?? initial.logLevel,
+    redis: readRedis(reader, nodes.get('redis')),
+    policiesConfigMap: nodes.has('policiesConfigMap')
+      ? readName(reader, nodes, { key: 'policiesConfigMap', path: 'sidecar', object: 'ConfigMap' })
+      : initial.policiesConfigMap,
+    socket: socket === undefined ? initial.socket : (reader.flag(socket, 'sidecar.socket') ?? initial.socket),
+    env: readEnv(reader, nodes.get('env')),
+  };
+}
+
+/** The name of an object; '' or no key for none. */
+function readName(
+  reader: YamlReader,
+  nodes: Nodes,
+  { key, path, object }: { key: string; path: string; object: string },
+): string | undefined {
+  const node = nodes.get(key);
+  const isNone = node === undefined || (isScalar(node) && node.value === '');
+  return isNone ? undefined : valueAt(reader, { node, path: `${path}.${key}`, kind: objectName(object) });
+}
+
+function readResources(reader: YamlReader, node: Node | undefined, initial: SidecarResources): SidecarResources {
+  if (node === undefined) {
+    return initial;
+  }
+  const path = 'sidecar.resources';
+  const lists = reader.map(node, path, { known: ['requests', 'limits'] });
+  const readList = (name: 'requests' | 'limits', memory: ValueKind<string>): ResourceList => {
+    const listNode = lists?.get(name);
+    if (listNode === undefined) {
+      return initial[name];
+    }
+    const nodes = reader.map(listNode, `${path}.${name}`, { known: ['cpu', 'memory'] });
+    return {
+      cpu: valueAt(reader, { node: nodes?.get('cpu'), path: `${path}.${name}.cpu`, kind: cpu }),
+      memory: valueAt(reader, { node: nodes?.get('memory'), path: `${path}.${name}.memory`, kind: memory }),
+    };
+  };
+  const resources = { requests: readList('requests', memoryRequest), limits: readList('limits', memoryLimit) };
+  for (const problem of resourceProblems(resources)) {
+    reader.refuse(node, path, problem);
+  }
+  return resources;
+}
+
+/** A request above its limit, which the API server would refuse in words that do not lead here. */
+export function resourceProblems(resources: SidecarResources): string[] {
+  const names = ['cpu', 'memory'] as const;
+  return names.flatMap((name) => {
+    const request = resources.requests[name];
+    const limit = resources.limits[name];
+    const isAbove = (parseQuantity(request ?? '') ?? 0) > (parseQuantity(limit ?? '') ?? Number.POSITIVE_INFINITY);
+    return isAbove ? [`the ${name} request is ${request}, wanted at most the limit, ${limit}`] : [];
+  });
+}
+
+function readRedis(reader: YamlReader, node: Node | undefined): SidecarConfig['redis'] {
+  if (node === undefined) {
+    return { urls: [], secretName: undefined, tlsSecretName: undefined };
+  }
+  const nodes: Nodes =
+    reader.map(node, 'sidecar.redis', { known: ['urls', 'secretName', 'tlsSecretName'] }) ?? new Map<string, Node>();
+  const urlsNode = nodes.get('urls');
+  const list = urlsNode && reader.list(urlsNode, 'sidecar.redis.urls', { min: 0, max: MAX_REDIS_URLS });
+  const urls = (list ?? []).map((url, index) =>
+    valueAt(reader, { node: url, path: `sidecar.redis.urls[${index}]`, kind: setting('REDIS_URL') }),
+  );
+  const given = urls.filter((url) => url !== undefined);
+  const joined = setting('REDIS_URL').read(given.join(','));
+  if (given.length > 1 && 'problems' in joined) {
+    reader.refuse(urlsNode, 'sidecar.redis.urls', joined.problems.join('; '));
+  }
+  const secretAt = (key: string): string | undefined =>
+    readName(reader, nodes, { key, path: 'sidecar.redis', object: 'Secret' });
+  return { urls: given, secretName: secretAt('secretName'), tlsSecretName: secretAt('tlsSecretName') };
+}
+
+function readEnv(reader: YamlReader, node: Node | undefined): Readonly<Record<string, string>> {
+  if (node === undefined) {
+    return {};
+  }
+  const nodes = reader.map(node, 'sidecar.env') ?? new Map<string, Node>();
+  const values = [...nodes].map(([name, value]) => [name, isScalar(value) ? value.value : undefined] as const);
+  const reading = readEnvironment(Object.fromEntries(values));
+  if ('value' in reading) {
+    return reading.value;
+  }
+  for (const problem of reading.problems) {
+    reader.refuse(node, 'sidecar.env', problem);
+  }
+  return {};
+}
+
+/** A scalar of any type, as its text: `cpu: 1` and `native: true` are what they look like. */
+function valueAt<Value>(
+  reader: YamlReader,
+  { node, path, kind }: { node: Node | undefined; path: string; kind: ValueKind<Value> },
+): Value | undefined {
+  if (node === undefined) {
+    return undefined;
+  }
+  const text = isScalar(node) && node.value !== null ? String(node.value) : undefined;
+  const reading = text === undefined ? { problems: [] } : kind.read(text);
+  if ('value' in reading) {
+    return reading.value;
+  }
+  if (reading.problems.length > 0) {
+    reader.refuse(node, path, reading.problems.join('; '));
+  } else if (kind.isSecret === true) {
+    reader.refuse(node, path, `it is not shown, since it may hold a password, wanted ${kind.wanted}`);
+  } else {
+    reader.fail(node, path, kind.wanted);
+  }
+  return undefined;
+}

@@ -1,0 +1,196 @@
+/**
+ * The container and the volumes of a sidecar, as Kubernetes wants them.
+ *
+ * Promises: passes the Pod Security Standard `restricted`; no value is expanded by the kubelet; equal sidecars give equal objects.
+ */
+import { createHash } from 'node:crypto';
+import { canonicalText } from '../lib/json.ts';
+import type { Container, EnvironmentVariable, Volume, VolumeMount } from './pod.ts';
+import { MEBIBYTE, parseQuantity } from './quantity.ts';
+import {
+  endpointsOf,
+  POLICIES_VOLUME,
+  REDIS_TLS_VOLUME,
+  REDIS_VOLUME,
+  SIDECAR_NAME,
+  type Sidecar,
+  SOCKET_DIRECTORY,
+  SOCKET_VOLUME,
+} from './sidecar.ts';
+import type { ResourceList } from './sidecar-config.ts';
+
+const POLICIES_DIRECTORY = '/etc/pannier/policies';
+const REDIS_DIRECTORY = '/etc/pannier/redis';
+const REDIS_TLS_DIRECTORY = '/etc/pannier/redis-tls';
+/** The program in its image, for hooks; the image's own entry point runs the sidecar. */
+const PROGRAM = ['/nodejs/bin/node', '/app/dist/main.mjs'];
+/** The user `nonroot` of the image. */
+const USER_ID = 65_532;
+const MAX_START_SECONDS = 30;
+/** What is left of the pod's time for the sidecar itself, when its hook has waited for the application. */
+const END_RESERVE_MS = 5_000;
+
+export function sidecarContainer(sidecar: Sidecar): Container {
+  const mounts = sidecarMounts(sidecar);
+  const probe = (path: string): object => ({ httpGet: { path, port: sidecar.adminPort } });
+  return {
+    name: SIDECAR_NAME,
+    image: sidecar.image,
+    imagePullPolicy: sidecar.imagePullPolicy,
+    ...(sidecar.isNative ? { restartPolicy: 'Always' } : {}),
+    args: ['serve'],
+    env: sidecarEnvironment(sidecar),
+    ports: [{ name: 'pannier-admin', containerPort: sidecar.adminPort, protocol: 'TCP' }],
+    startupProbe: { ...probe('/readyz'), periodSeconds: 1, failureThreshold: MAX_START_SECONDS },
+    readinessProbe: { ...probe('/readyz'), periodSeconds: 5, failureThreshold: 2 },
+    livenessProbe: { ...probe('/livez'), periodSeconds: 10, timeoutSeconds: 3, failureThreshold: 3 },
+    ...(sidecar.isNative ? {} : { lifecycle: orderingHooks(sidecar) }),
+    resources: { requests: present(sidecar.resources.requests), limits: present(sidecar.resources.limits) },
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ['ALL'] },
+      privileged: false,
+      readOnlyRootFilesystem: true,
+      runAsGroup: USER_ID,
+      runAsNonRoot: true,
+      runAsUser: USER_ID,
+      seccompProfile: { type: 'RuntimeDefault' },
+    },
+    ...(mounts.length > 0 ? { volumeMounts: mounts } : {}),
+  };
+}
+
+export function sidecarVolumes(sidecar: Sidecar): Volume[] {
+  const volumes: Volume[] = [];
+  if (sidecar.hasSocket) {
+    volumes.push({ name: SOCKET_VOLUME, emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } });
+  }
+  if (sidecar.policiesConfigMap !== undefined) {
+    volumes.push({ name: POLICIES_VOLUME, configMap: { name: sidecar.policiesConfigMap, optional: true } });
+  }
+  if (sidecar.redisSecret !== undefined) {
+    volumes.push({ name: REDIS_VOLUME, secret: { secretName: sidecar.redisSecret } });
+  }
+  if (sidecar.redisTlsSecret !== undefined) {
+    volumes.push({ name: REDIS_TLS_VOLUME, secret: { secretName: sidecar.redisTlsSecret } });
+  }
+  return volumes;
+}
+
+/** Names all that injection makes of a configuration: pods with the same hash need no other sidecar than they have. */
+export function configHash(sidecar: Sidecar): string {
+  const made = {
+    container: sidecarContainer(sidecar),
+    volumes: sidecarVolumes(sidecar),
+    endpoints: [...endpointsOf(sidecar)],
+  };
+  return createHash('sha256').update(canonicalText(made)).digest('hex').slice(0, 16);
+}
+
+function sidecarEnvironment(sidecar: Sidecar): EnvironmentVariable[] {
+  const literal = (name: string, value: string): EnvironmentVariable => ({ name, value: unexpanded(value) });
+  const variables: EnvironmentVariable[] = [
+    sidecar.scope === undefined
+      ? { name: 'PANNIER_SCOPE', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } } }
+      : literal('PANNIER_SCOPE', sidecar.scope),
+    literal('PANNIER_GRPC_ADDRESS', `127.0.0.1:${sidecar.grpcPort}`),
+    literal('PANNIER_ADMIN_ADDRESS', `:${sidecar.adminPort}`),
+    literal('PANNIER_LOG_LEVEL', sidecar.logLevel),
+    literal('NODE_OPTIONS', nodeOptions(sidecar.resources.limits.memory)),
+  ];
+  if (sidecar.hasSocket) {
+    // The volume is the pod's own, and its containers run as users that we do not know.
+    variables.push(literal('PANNIER_GRPC_SOCKET', `${SOCKET_DIRECTORY}/pannier.sock`));
+    variables.push(literal('PANNIER_GRPC_SOCKET_MODE', '0666'));
+  }
+  if (sidecar.policiesConfigMap !== undefined) {
+    variables.push(literal('PANNIER_POLICY_FILE', `${POLICIES_DIRECTORY}/policies.yaml`));
+    variables.push(literal('PANNIER_POLICY_FILE_OPTIONAL', 'true'));
+  }
+  variables.push(...redisEnvironment(sidecar));
+  const settings = Object.entries(sidecar.settings).sort(([left], [right]) => (left < right ? -1 : 1));
+  variables.push(...settings.map(([name, value]) => literal(name, value)));
+  return variables;
+}
+
+function redisEnvironment({ redisUrl, redisSecret, redisTlsSecret }: Sidecar): EnvironmentVariable[] {
+  const variables: EnvironmentVariable[] = [];
+  const fromSecret = (name: string, key: string, optional: boolean): EnvironmentVariable => ({
+    name,
+    valueFrom: { secretKeyRef: { name: redisSecret, key, ...(optional ? { optional } : {}) } },
+  });
+  if (redisUrl !== undefined) {
+    variables.push({ name: 'PANNIER_REDIS_URL', value: unexpanded(redisUrl) });
+  } else if (redisSecret !== undefined) {
+    // Not optional: without any URL the sidecar would count in its own memory, and nobody would notice.
+    variables.push(fromSecret('PANNIER_REDIS_URL', 'url', false));
+  }
+  if (redisSecret !== undefined) {
+    variables.push(fromSecret('PANNIER_REDIS_USERNAME', 'username', true));
+    variables.push({ name: 'PANNIER_REDIS_PASSWORD_FILE', value: `${REDIS_DIRECTORY}/password` });
+    variables.push(fromSecret('PANNIER_REDIS_SENTINEL_USERNAME', 'sentinel-username', true));
+    variables.push({ name: 'PANNIER_REDIS_SENTINEL_PASSWORD_FILE', value: `${REDIS_DIRECTORY}/sentinel-password` });
+    variables.push({ name: 'PANNIER_SUBJECT_KEY_FILE', value: `${REDIS_DIRECTORY}/subject-key` });
+  }
+  if (redisSecret !== undefined || redisTlsSecret !== undefined) {
+    const directory = redisTlsSecret === undefined ? REDIS_DIRECTORY : REDIS_TLS_DIRECTORY;
+    // The keys of a Secret of type kubernetes.io/tls, which cert-manager keeps.
+    variables.push({ name: 'PANNIER_REDIS_TLS_CA_FILE', value: `${directory}/ca.crt` });
+    variables.push({ name: 'PANNIER_REDIS_TLS_CERT_FILE', value: `${directory}/tls.crt` });
+    variables.push({ name: 'PANNIER_REDIS_TLS_KEY_FILE', value: `${directory}/tls.key` });
+    variables.push({ name: 'PANNIER_REDIS_FILES_OPTIONAL', value: 'true' });
+  }
+  return variables;
+}
+
+/** The kubelet makes of `$(NAME)` a variable's value and of `$$` a `$`; ours are meant as they stand. */
+function unexpanded(value: string): string {
+  return /\$[($]/.test(value) ? value.replaceAll('$', '$$$$') : value;
+}
+
+/** Half of the memory limit is the heap's; the other half holds the program, buffers and sockets. */
+function nodeOptions(memoryLimit: string | undefined): string {
+  const youngGeneration = '--max-semi-space-size=4';
+  const memoryBytes = parseQuantity(memoryLimit ?? '');
+  if (memoryBytes === undefined) {
+    return youngGeneration;
+  }
+  return `${youngGeneration} --max-old-space-size=${Math.floor(memoryBytes / MEBIBYTE / 2)}`;
+}
+
+function sidecarMounts(sidecar: Sidecar): VolumeMount[] {
+  const mounts: VolumeMount[] = [];
+  if (sidecar.hasSocket) {
+    mounts.push({ name: SOCKET_VOLUME, mountPath: SOCKET_DIRECTORY });
+  }
+  if (sidecar.policiesConfigMap !== undefined) {
+    mounts.push({ name: POLICIES_VOLUME, mountPath: POLICIES_DIRECTORY, readOnly: true });
+  }
+  if (sidecar.redisSecret !== undefined) {
+    mounts.push({ name: REDIS_VOLUME, mountPath: REDIS_DIRECTORY, readOnly: true });
+  }
+  if (sidecar.redisTlsSecret !== undefined) {
+    mounts.push({ name: REDIS_TLS_VOLUME, mountPath: REDIS_TLS_DIRECTORY, readOnly: true });
+  }
+  return mounts;
+}
+
+/**
+ * What makes a plain container start first and end last. The kubelet starts the next container when this one's postStart has ended;
+ * at the end of the pod all are told at once, and preStop puts that off for this one while the application still holds a connection.
+ */
+function orderingHooks(sidecar: Sidecar): object {
+  const wait = (what: string, timeoutMs: number): object => ({
+    exec: {
+      command: [...PROGRAM, 'wait', what, `--admin=127.0.0.1:${sidecar.adminPort}`, `--timeout-ms=${timeoutMs}`],
+    },
+  });
+  return {
+    postStart: wait('ready', MAX_START_SECONDS * 1_000),
+    preStop: wait('idle', Math.max(0, sidecar.gracePeriodMs - END_RESERVE_MS)),
+  };
+}
+
+function present(list: ResourceList): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(list).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,123 @@
+/**
+ * What a pod's sidecar is to be: the injector's configuration, overridden by the pod's annotations.
+ */
+import type { Annotations } from './annotations.ts';
+import { type Kubelets, runsNativeSidecars } from './kubelets.ts';
+import type { Pod } from './pod.ts';
+import { type ResourceList, resourceProblems, type SidecarConfig, type SidecarResources } from './sidecar-config.ts';
+
+export const SIDECAR_NAME = 'pannier';
+export const SOCKET_VOLUME = 'pannier-socket';
+export const POLICIES_VOLUME = 'pannier-policies';
+export const REDIS_VOLUME = 'pannier-redis';
+export const REDIS_TLS_VOLUME = 'pannier-redis-tls';
+export const SOCKET_DIRECTORY = '/run/pannier';
+
+/** With or without a slash at the end it is the same place. */
+export function isSocketDirectory(path: string): boolean {
+  return path.replace(/\/+$/, '') === SOCKET_DIRECTORY;
+}
+
+export const DEFAULT_GRPC_PORT = 9470;
+export const DEFAULT_ADMIN_PORT = 9471;
+
+export interface Sidecar {
+  readonly image: string;
+  readonly imagePullPolicy: string;
+  /** An init container that keeps running; otherwise the first of the containers. */
+  readonly isNative: boolean;
+  readonly grpcPort: number;
+  readonly adminPort: number;
+  readonly hasSocket: boolean;
+  readonly resources: SidecarResources;
+  readonly redisSecret: string | undefined;
+  /** Undefined: TLS files come from `redisSecret`. */
+  readonly redisTlsSecret: string | undefined;
+  readonly policiesConfigMap: string | undefined;
+  /** Undefined: the namespace of the pod. */
+  readonly scope: string | undefined;
+  /** Undefined: none, or the Secret's. */
+  readonly redisUrl: string | undefined;
+  readonly logLevel: string;
+  /** Settings without a place of their own above. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** How long the pod may take to end. */
+  readonly gracePeriodMs: number;
+}
+
+export interface SidecarSource {
+  readonly pod: Pod;
+  readonly annotations: Annotations;
+  readonly config: SidecarConfig;
+  readonly kubelets: Kubelets;
+}
+
+const DEFAULT_GRACE_PERIOD_SECONDS = 30;
+
+export function resolveSidecar({ pod, annotations, config, kubelets }: SidecarSource): Sidecar {
+  const native = annotations.native ?? config.native;
+  const configuredUrls = config.redis.urls.length > 0 ? config.redis.urls.join(',') : undefined;
+  // A login belongs to its server: a pod that names a Redis of its own brings its own Secret, or needs none.
+  const configuredSecrets: Partial<SidecarConfig['redis']> = annotations['redis-url'] === undefined ? config.redis : {};
+  const graceSeconds = pod.spec?.terminationGracePeriodSeconds;
+  return {
+    image: annotations.image ?? config.image,
+    imagePullPolicy: annotations['image-pull-policy'] ?? config.imagePullPolicy,
+    isNative: native === 'auto' ? runsNativeSidecars(kubelets) : native === 'true',
+    grpcPort: annotations['grpc-port'] ?? DEFAULT_GRPC_PORT,
+    adminPort: annotations['admin-port'] ?? DEFAULT_ADMIN_PORT,
+    hasSocket: annotations.socket ?? config.socket,
+    resources: {
+      requests: resourceList(config.resources.requests, annotations['cpu-request'], annotations['memory-request']),
+      limits: resourceList(config.resources.limits, annotations['cpu-limit'], annotations['memory-limit']),
+    },
+    redisSecret: annotations['redis-secret'] ?? configuredSecrets.secretName,
+    redisTlsSecret: annotations['redis-tls-secret'] ?? configuredSecrets.tlsSecretName,
+    policiesConfigMap: annotations.policies ?? config.policiesConfigMap,
+    scope: annotations.scope,
+    redisUrl: annotations['redis-url'] ?? configuredUrls,
+    logLevel: annotations['log-level'] ?? config.logLevel,
+    settings: {
+      ...config.env,
+      ...annotations.env,
+      ...given('PANNIER_DEFAULT_DEADLINE_MS', annotations['default-deadline-ms']),
+      ...given('PANNIER_DRAIN_TIMEOUT_MS', annotations['drain-timeout-ms']),
+      ...given('PANNIER_TRANSPORT', annotations.transport),
+    },
+    gracePeriodMs: (typeof graceSeconds === 'number' ? graceSeconds : DEFAULT_GRACE_PERIOD_SECONDS) * 1_000,
+  };
+}
+
+function resourceList(initial: ResourceList, cpu: string | undefined, memory: string | undefined): ResourceList {
+  return { cpu: cpu ?? initial.cpu, memory: memory ?? initial.memory };
+}
+
+function given(name: string, value: string | undefined): Readonly<Record<string, string>> {
+  return value === undefined ? {} : { [name]: value };
+}
+
+/** What configuration and annotations say together and cannot both mean. */
+export function sidecarProblems(sidecar: Sidecar): string[] {
+  const problems = resourceProblems(sidecar.resources).map((problem) => `Cannot inject the pod: ${problem}`);
+  if (sidecar.grpcPort === sidecar.adminPort) {
+    problems.push(
+      `Cannot inject the pod: grpc-port and admin-port are both ${sidecar.grpcPort}, wanted two different ports`,
+    );
+  }
+  const hasRedis = sidecar.redisUrl !== undefined || sidecar.redisSecret !== undefined;
+  if (sidecar.settings.PANNIER_CACHE_REDIS_URL !== undefined && !hasRedis) {
+    problems.push(
+      'Cannot inject the pod: PANNIER_CACHE_REDIS_URL is given and there is no other Redis, wanted redis-url or redis-secret too',
+    );
+  }
+  return problems;
+}
+
+/** Where applications reach their sidecar. */
+export function endpointsOf(sidecar: Pick<Sidecar, 'grpcPort' | 'hasSocket'>): ReadonlyMap<string, string> {
+  const endpoints = new Map([['PANNIER_ADDRESS', `127.0.0.1:${sidecar.grpcPort}`]]);
+  if (sidecar.hasSocket) {
+    endpoints.set('PANNIER_SOCKET', `unix:${SOCKET_DIRECTORY}/pannier.sock`);
+  }
+  return endpoints;
+}

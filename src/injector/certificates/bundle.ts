@@ -1,0 +1,97 @@
+/**
+ * CA bundles as text: several PEM certificates one after another, as the caBundle of a webhook holds them; and whether a served
+ * certificate verifies against one. Pure but for the crypto.
+ */
+import { X509Certificate } from 'node:crypto';
+import { authorityFacts } from './ca.ts';
+import type { AuthorityFacts } from './trusted-cas.ts';
+
+export interface BundleEntry extends AuthorityFacts {
+  readonly certificatePem: string;
+}
+
+export interface Bundle {
+  readonly entries: readonly BundleEntry[];
+  /** Something in it is no certificate, or one stands there twice. */
+  readonly isDamaged: boolean;
+}
+
+const PEM_BLOCK = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
+/** A chain is a leaf, some intermediates and a root. */
+const MAX_CHAIN_LENGTH = 8;
+
+export function parseBundle(text: string): Bundle {
+  const entries = new Map<string, BundleEntry>();
+  const blocks = text.match(PEM_BLOCK) ?? [];
+  let isDamaged = text.replace(PEM_BLOCK, '').trim() !== '';
+  for (const block of blocks) {
+    try {
+      const certificatePem = `${block}\n`;
+      const facts = authorityFacts(certificatePem);
+      isDamaged ||= entries.has(facts.id);
+      entries.set(facts.id, { ...facts, certificatePem });
+    } catch {
+      isDamaged = true;
+    }
+  }
+  return { entries: [...entries.values()], isDamaged };
+}
+
+export function bundleText(entries: readonly { readonly certificatePem: string }[]): string {
+  return entries.map(({ certificatePem }) => `${certificatePem.trim()}\n`).join('');
+}
+
+/**
+ * Why a client that trusts `bundle` would refuse the served chain for `hostName` now; undefined: it would not. The chain is walked
+ * as Go's verifier does: from the leaf over the certificates that are served with it to one of the bundle.
+ */
+export function chainProblem(options: {
+  chainPem: string;
+  bundle: Bundle;
+  hostName: string;
+  nowMs: number;
+}): string | undefined {
+  const [leaf, ...intermediates] = certificatesOf(options.chainPem);
+  if (leaf === undefined) {
+    return 'no certificate is served';
+  }
+  if (leaf.checkHost(options.hostName, { subject: 'never' }) === undefined) {
+    return `the served certificate is for ${leaf.subjectAltName ?? 'no name'}, wanted ${options.hostName}`;
+  }
+  const roots = options.bundle.entries.map(({ certificatePem }) => new X509Certificate(certificatePem));
+  if (roots.length === 0) {
+    return 'the caBundle of the webhook is empty';
+  }
+  let current = leaf;
+  for (let length = 0; length < MAX_CHAIN_LENGTH; length += 1) {
+    if (!isInTime(current, options.nowMs)) {
+      return `a served certificate is valid from ${current.validFrom} to ${current.validTo}`;
+    }
+    const held = current;
+    if (roots.some((root) => isInTime(root, options.nowMs) && hasIssued(root, held))) {
+      return undefined;
+    }
+    const next = intermediates.find((candidate) => candidate !== held && hasIssued(candidate, held));
+    if (next === undefined) {
+      break;
+    }
+    current = next;
+  }
+  return 'the caBundle of the webhook does not hold the CA of the served certificate';
+}
+
+function certificatesOf(text: string): X509Certificate[] {
+  return (text.match(PEM_BLOCK) ?? []).map((block) => new X509Certificate(block));
+}
+
+/** A self-signed certificate in the bundle vouches for itself. */
+function hasIssued(issuer: X509Certificate, subject: X509Certificate): boolean {
+  return (
+    issuer.fingerprint256 === subject.fingerprint256 ||
+    (subject.checkIssued(issuer) && subject.verify(issuer.publicKey))
+  );
+}
+
+function isInTime(certificate: X509Certificate, nowMs: number): boolean {
+  return certificate.validFromDate.getTime() <= nowMs && nowMs < certificate.validToDate.getTime();
+}

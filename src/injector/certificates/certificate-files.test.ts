@@ -1,0 +1,173 @@
+/**
+ * Certificates from files: served when they fit and API servers trust them, reloaded when they change, their CA added to the caBundles
+ * where it is given.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { MemoryCertificateStore } from '../../../test/support/kubernetes/certificate-store.ts';
+import { waitFor } from '../../../test/support/wait.ts';
+import { FakeClock, systemClock } from '../../lib/clock.ts';
+import { silentLogger } from '../../lib/logger.ts';
+import { parseBundle } from './bundle.ts';
+import { type Authority, createAuthority, type Leaf, signLeaf } from './ca.ts';
+import { CertificateFiles } from './certificate-files.ts';
+import type { ServedCertificate } from './certificate-source.ts';
+
+const HOST = 'pannier-injector.pannier-system.svc';
+const LIFETIME_MS = 600_000;
+let directory: string;
+let files: CertificateFiles | undefined;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'pannier-certificates-'));
+});
+
+afterEach(async () => {
+  await files?.close();
+  rmSync(directory, { recursive: true });
+});
+
+test('a new pair is served, half of one is not, and readiness follows the caBundle', async () => {
+  const nowMs = Date.now();
+  const authority = await createAuthority({ lifetimeMs: 600_000, nowMs });
+  const [first, second] = await Promise.all(
+    [1, 2].map(() => signLeaf({ authority, hostNames: [HOST], lifetimeMs: 60_000, nowMs })),
+  );
+  const store = new MemoryCertificateStore(['a', 'b']);
+  const certificateFile = join(directory, 'tls.crt');
+  const keyFile = join(directory, 'tls.key');
+  const served: ServedCertificate[] = [];
+  const options = {
+    certificateFile,
+    keyFile,
+    hostName: HOST,
+    store,
+    clock: systemClock,
+    log: silentLogger,
+    settleMs: 0,
+  };
+  files = new CertificateFiles({ ...options, intervalMs: 10, configurationIntervalMs: 10 });
+  const source = files;
+  source.onCertificate((certificate) => served.push(certificate));
+  expect(source.isReady()).toBe(false);
+
+  writeFileSync(certificateFile, first?.certificatePem ?? '');
+  writeFileSync(keyFile, first?.keyPem ?? '');
+  await waitFor('the first pair', () => served.length === 1);
+  await waitFor('the caBundle read', () => source.describe().includes('the caBundle of the webhook is empty'));
+  expect(source.isReady()).toBe(false);
+  store.setBundles(authority.certificatePem);
+  await waitFor('ready', () => source.isReady());
+
+  writeFileSync(certificateFile, second?.certificatePem ?? '');
+  store.setBundles(`${authority.certificatePem}\n`);
+  writeFileSync(keyFile, second?.keyPem ?? '');
+  await waitFor('the second pair', () => served.at(-1)?.certificatePem === second?.certificatePem);
+  expect(served).toHaveLength(2);
+
+  store.setBundles((await createAuthority({ lifetimeMs: 600_000, nowMs })).certificatePem);
+  await waitFor('not ready', () => !source.isReady());
+  expect(source.describe()).toContain('does not hold the CA');
+});
+
+/** What cert-manager's Secret would hold. */
+function writeFiles(leaf: Leaf, authorityPem: string): void {
+  writeFileSync(join(directory, 'tls.crt'), leaf.certificatePem);
+  writeFileSync(join(directory, 'tls.key'), leaf.keyPem);
+  writeFileSync(join(directory, 'ca.crt'), authorityPem);
+}
+
+async function authorityAndLeaf(nowMs = Date.now()): Promise<[Authority, Leaf]> {
+  const authority = await createAuthority({ lifetimeMs: LIFETIME_MS, nowMs });
+  return [authority, await signLeaf({ authority, hostNames: [HOST], lifetimeMs: LIFETIME_MS, nowMs })];
+}
+
+function keep(store: MemoryCertificateStore, options: { clock?: FakeClock; settleMs?: number } = {}): CertificateFiles {
+  files = new CertificateFiles({
+    certificateFile: join(directory, 'tls.crt'),
+    keyFile: join(directory, 'tls.key'),
+    authorityFile: join(directory, 'ca.crt'),
+    hostName: HOST,
+    store,
+    settleMs: options.settleMs ?? 0,
+    clock: options.clock ?? systemClock,
+    log: silentLogger,
+    intervalMs: 10,
+    configurationIntervalMs: 10,
+  });
+  return files;
+}
+
+function trusted(store: MemoryCertificateStore): string[][] {
+  return store.bundles().map((text) => parseBundle(text).entries.map(({ id }) => id));
+}
+
+test('a pair of another CA is served when that CA was in every caBundle for a while, the one before until then', async () => {
+  const clock = new FakeClock(Date.now());
+  const [[first, firstLeaf], [second, secondLeaf]] = await Promise.all([authorityAndLeaf(), authorityAndLeaf()]);
+  const store = new MemoryCertificateStore(['a', 'b']);
+  writeFiles(firstLeaf, first.certificatePem);
+  const source = keep(store, { clock, settleMs: 3_000 });
+  const served: string[] = [];
+  source.onCertificate(({ certificatePem }) => served.push(certificatePem));
+  await waitFor('the first CA trusted', () => source.describe().includes('waiting for API servers'));
+  expect(source.isReady()).toBe(false);
+  clock.advance(3_001);
+  expect(source.isReady()).toBe(true);
+
+  writeFiles(secondLeaf, second.certificatePem);
+  await waitFor('both trusted', () => trusted(store).every((ids) => ids.includes(first.id) && ids.includes(second.id)));
+  await waitFor('that seen', () => source.describe().includes('a newer one waits: waiting for API servers'));
+  expect(served).toEqual([firstLeaf.certificatePem]);
+  expect(source.isReady()).toBe(true);
+  clock.advance(3_001);
+  await waitFor('the second pair', () => served.at(-1) === secondLeaf.certificatePem);
+  expect(source.isReady()).toBe(true);
+});
+
+test('what others have written into the caBundles stays, until it has expired', async () => {
+  const nowMs = Date.now();
+  const [own, leaf] = await authorityAndLeaf(nowMs);
+  const [other] = await authorityAndLeaf(nowMs);
+  const [expired] = await authorityAndLeaf(nowMs - 2 * LIFETIME_MS);
+  const store = new MemoryCertificateStore(['a', 'b']);
+  store.setBundles(`${other.certificatePem}${expired.certificatePem}`);
+  writeFiles(leaf, own.certificatePem);
+  const source = keep(store);
+  await waitFor('ready', () => source.isReady());
+  expect(trusted(store).map((ids) => ids.toSorted())).toEqual(Array(2).fill([other.id, own.id].toSorted()));
+  store.setBundles(other.certificatePem);
+  await waitFor('its own again', () => trusted(store).every((ids) => ids.includes(own.id) && ids.includes(other.id)));
+});
+
+test('without a CA in the files the caBundles are left alone, and it says so', async () => {
+  const [authority, leaf] = await authorityAndLeaf();
+  const [other] = await authorityAndLeaf();
+  const store = new MemoryCertificateStore(['a']);
+  store.setBundles(other.certificatePem);
+  writeFiles(leaf, '');
+  const source = keep(store);
+  await waitFor('the caBundle read', () => source.describe().includes('ca.crt holds no CA, wanted an issuer'));
+  expect(store.writes).toEqual([]);
+  store.setBundles(`${other.certificatePem}${authority.certificatePem}`);
+  await waitFor('ready', () => source.isReady());
+});
+
+test('a certificate that no caBundle verifies does not take the place of one that is trusted, unless that one ends', async () => {
+  const clock = new FakeClock(Date.now());
+  const [[first, firstLeaf], [, secondLeaf]] = await Promise.all([authorityAndLeaf(), authorityAndLeaf()]);
+  const store = new MemoryCertificateStore(['a']);
+  writeFiles(firstLeaf, first.certificatePem);
+  const source = keep(store, { clock });
+  const served: string[] = [];
+  source.onCertificate(({ certificatePem }) => served.push(certificatePem));
+  await waitFor('ready', () => source.isReady());
+  writeFiles(secondLeaf, '');
+  await waitFor('it waits', () => source.describe().includes('a newer one waits: the caBundle'));
+  expect(source.isReady()).toBe(true);
+  expect(served).toEqual([firstLeaf.certificatePem]);
+  clock.advance(LIFETIME_MS);
+  await waitFor('the second pair', () => served.at(-1) === secondLeaf.certificatePem);
+  expect(source.isReady()).toBe(false);
+});

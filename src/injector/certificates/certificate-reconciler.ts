@@ -1,0 +1,244 @@
+/**
+ * Keeps this replica's certificate without anybody's help: looks at the cluster, asks the plan what to do, does it, and looks again.
+ *
+ * Promises:
+ *   1. one thing is done at a time, each guarded by the version that was seen; whoever loses a race looks again;
+ *   2. an API server that is away costs nothing but waiting, with a bounded backoff; leaves go on being renewed by the CA at hand;
+ *   3. ready means verified: the chain that is served was checked against every caBundle as it was last seen.
+ */
+import { setTimeout as wait } from 'node:timers/promises';
+import { backoffMs } from '../../lib/backoff.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/logger.ts';
+import { type Bundle, bundleText, chainProblem, parseBundle } from './bundle.ts';
+import { type Authority, createAuthority, type Leaf, readAuthority, signLeaf } from './ca.ts';
+import type { CertificateSource, ServedCertificate } from './certificate-source.ts';
+import type { CertificateStore, StoredConfiguration, StoredSecret } from './certificate-store.ts';
+import {
+  CertificatePlan,
+  type CertificateStep,
+  type CertificateTiming,
+  type Moment,
+  type Observation,
+} from './plan.ts';
+
+export interface KeeperOptions {
+  readonly store: CertificateStore;
+  /** Names that the leaf serves; the first is the one that API servers ask for. */
+  readonly hostNames: readonly [string, ...string[]];
+  readonly timing: CertificateTiming;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+interface Look {
+  readonly observation: Observation;
+  readonly configuration: StoredConfiguration | undefined;
+  readonly bundles: readonly Bundle[];
+}
+
+/** Steps without a rest; more of them in a row means that somebody undoes what we do. */
+const MAX_STEPS_IN_A_ROW = 12;
+const BACKOFF = { firstMs: 250, maxMs: 5_000 };
+
+export class CertificateReconciler implements CertificateSource {
+  readonly #options: KeeperOptions;
+  readonly #plan: CertificatePlan;
+  readonly #authorities = new Map<string, Authority>();
+  readonly #listeners: ((certificate: ServedCertificate) => void)[] = [];
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>;
+  #leaf: Leaf | undefined;
+  #bundles: readonly Bundle[] = [];
+
+  constructor(options: KeeperOptions) {
+    this.#options = options;
+    this.#plan = new CertificatePlan(options.timing);
+    this.#running = this.#run();
+  }
+
+  onCertificate(listener: (certificate: ServedCertificate) => void): void {
+    this.#listeners.push(listener);
+    if (this.#leaf !== undefined) {
+      listener(this.#leaf);
+    }
+  }
+
+  isReady(): boolean {
+    return this.#plan.isReady(this.#moment()) && this.#problem() === undefined;
+  }
+
+  describe(): string {
+    const problem = this.#problem();
+    if (problem !== undefined) {
+      return `certificate: ${problem}`;
+    }
+    const state = this.#plan.isReady(this.#moment()) ? 'verified' : 'waiting for API servers to learn the caBundle';
+    return `certificate: ${state}, expires ${new Date(this.#leaf?.expiresAtMs ?? 0).toISOString()}`;
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    let failures = 0;
+    let stepsInARow = 0;
+    while (!signal.aborted) {
+      let restMs: number;
+      try {
+        restMs = await this.#lookAndAct();
+        failures = 0;
+        stepsInARow = restMs > 0 ? 0 : stepsInARow + 1;
+      } catch (error) {
+        this.#options.log.warn({ err: error }, 'cannot look after the certificates, trying again');
+        restMs = await this.#actUnobserved();
+        restMs = Math.min(restMs, backoffMs(failures, BACKOFF));
+        failures += 1;
+      }
+      if (stepsInARow >= MAX_STEPS_IN_A_ROW) {
+        restMs = BACKOFF.maxMs;
+        stepsInARow = 0;
+      }
+      await wait(restMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** How long to rest, ms; 0: there may be more to do. */
+  async #lookAndAct(): Promise<number> {
+    const look = await this.#look();
+    const step = this.#plan.next(look.observation, this.#moment());
+    this.#forget();
+    return await this.#act(step, look);
+  }
+
+  /** The same while the cluster cannot be asked; never throws. */
+  async #actUnobserved(): Promise<number> {
+    try {
+      return await this.#act(this.#plan.nextUnobserved(this.#moment()), undefined);
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'cannot renew the certificate');
+      return BACKOFF.maxMs;
+    }
+  }
+
+  async #look(): Promise<Look> {
+    const { store } = this.#options;
+    const [secret, configuration] = await Promise.all([store.readSecret(), store.readConfiguration()]);
+    const bundles = (configuration?.webhooks ?? []).map(({ bundlePem }) => parseBundle(bundlePem));
+    this.#bundles = bundles;
+    return {
+      configuration,
+      bundles,
+      observation: {
+        secret: this.#secretView(secret),
+        configuration:
+          configuration === undefined
+            ? undefined
+            : {
+                version: configuration.version,
+                bundles: bundles.map(({ entries }) => entries),
+                isDamaged: bundles.some(({ isDamaged }) => isDamaged),
+              },
+      },
+    };
+  }
+
+  #secretView(secret: StoredSecret | undefined): Observation['secret'] {
+    if (secret === undefined) {
+      return { kind: 'absent' };
+    }
+    const authority = readAuthority(secret.certificatePem, secret.keyPem);
+    if (authority === undefined) {
+      return { kind: 'unusable', version: secret.version };
+    }
+    this.#authorities.set(authority.id, authority);
+    return { kind: 'authority', version: secret.version, authority };
+  }
+
+  async #act(step: CertificateStep, look: Look | undefined): Promise<number> {
+    const { store, log } = this.#options;
+    switch (step.kind) {
+      case 'create-authority': {
+        const outcome = await store.createSecret(await this.#newAuthority());
+        log.info({ outcome }, 'there was no CA, one was made');
+        return 0;
+      }
+      case 'replace-authority': {
+        const outcome = await store.replaceSecret(step.version, await this.#newAuthority());
+        log.info({ outcome }, 'the CA was due, a new one was made');
+        return 0;
+      }
+      case 'patch-bundles': {
+        if (look?.configuration !== undefined) {
+          const outcome = await store.patchBundles(look.configuration, this.#bundleText(step.authorities, look));
+          log.info({ outcome, authorities: step.authorities.length }, 'the caBundle was brought up to date');
+        }
+        return 0;
+      }
+      case 'sign-leaf':
+        await this.#signLeaf(step.authorityId);
+        return 0;
+      case 'rest':
+        return step.durationMs;
+    }
+  }
+
+  #newAuthority(): Promise<Authority> {
+    const { timing, clock } = this.#options;
+    return createAuthority({ lifetimeMs: timing.authorityLifetimeMs, nowMs: clock.nowMs() });
+  }
+
+  /** Certificates that are there already, and those whose keys are held. */
+  #bundleText(authorities: readonly { readonly id: string }[], look: Look): string {
+    const there = new Map(look.bundles.flatMap(({ entries }) => entries.map((entry) => [entry.id, entry])));
+    const entries = authorities.map(({ id }) => there.get(id) ?? this.#authorities.get(id));
+    return bundleText(entries.filter((entry) => entry !== undefined));
+  }
+
+  async #signLeaf(authorityId: string): Promise<void> {
+    const { hostNames, timing, clock, log } = this.#options;
+    const authority = this.#authorities.get(authorityId);
+    if (authority === undefined) {
+      throw new Error(`Cannot sign a certificate: the key of CA ${authorityId} is not held, wanted a CA that was read`);
+    }
+    const leaf = await signLeaf({ authority, hostNames, lifetimeMs: timing.leafLifetimeMs, nowMs: clock.nowMs() });
+    this.#leaf = leaf;
+    this.#plan.signed(leaf);
+    log.info(
+      { expires: new Date(leaf.expiresAtMs).toISOString(), authority: authorityId },
+      'serving a new certificate',
+    );
+    for (const listener of this.#listeners) {
+      listener(leaf);
+    }
+  }
+
+  #forget(): void {
+    const kept = new Set(this.#plan.knownIds());
+    for (const id of this.#authorities.keys()) {
+      if (!kept.has(id)) {
+        this.#authorities.delete(id);
+      }
+    }
+  }
+
+  #problem(): string | undefined {
+    if (this.#leaf === undefined) {
+      return 'none was signed yet';
+    }
+    if (this.#bundles.length === 0) {
+      return 'there is no webhook configuration';
+    }
+    const chain = { chainPem: this.#leaf.certificatePem, hostName: this.#options.hostNames[0] };
+    const nowMs = this.#options.clock.nowMs();
+    return this.#bundles.map((bundle) => chainProblem({ ...chain, bundle, nowMs })).find((text) => text !== undefined);
+  }
+
+  #moment(): Moment {
+    const { clock } = this.#options;
+    return { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
+  }
+}

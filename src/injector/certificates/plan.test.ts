@@ -1,0 +1,318 @@
+/**
+ * A model of several replicas, a Secret and a caBundle, on a clock that is moved by hand: replicas crash between any two steps, lose
+ * races, see an API server that is away for a while, and users delete the Secret. At no moment may an API server, which may be behind
+ * by the time that we allow for, meet a leaf that it does not trust.
+ */
+import fc from 'fast-check';
+import { CertificatePlan, type CertificateStep, type LeafFacts, type Observation } from './plan.ts';
+import type { AuthorityFacts } from './trusted-cas.ts';
+
+const AUTHORITY_LIFETIME_MS = 90_000;
+const LEAF_LIFETIME_MS = 30_000;
+const SETTLE_MS = 3_000;
+const TICK_MS = 100;
+const RUN_MS = 600_000;
+
+interface Replica {
+  plan: CertificatePlan;
+  leaf: LeafFacts | undefined;
+  /** Where it is between looking and doing; each is a moment in which the world goes on. */
+  stage:
+    | { kind: 'look' }
+    | { kind: 'looked-at-secret'; secret: Observation['secret'] }
+    | { kind: 'act'; step: CertificateStep }
+    | { kind: 'rest'; untilMs: number };
+  bornMs: number;
+}
+
+interface World {
+  nowMs: number;
+  secret: { version: number; authority: AuthorityFacts } | undefined;
+  /** Every caBundle that there was, with the time from which it was live. */
+  bundles: { sinceMs: number; version: number; authorities: readonly AuthorityFacts[] }[];
+  version: number;
+  authoritiesMade: number;
+  isAway: boolean;
+  replicas: Replica[];
+}
+
+type Random = () => number;
+
+function newReplica(world: World, random: Random): Replica {
+  const plan = new CertificatePlan({
+    authorityLifetimeMs: AUTHORITY_LIFETIME_MS,
+    leafLifetimeMs: LEAF_LIFETIME_MS,
+    settleMs: SETTLE_MS,
+    pollMs: 4_000,
+    jitter: random(),
+  });
+  return { plan, leaf: undefined, stage: { kind: 'look' }, bornMs: world.nowMs };
+}
+
+function newWorld(random: Random, replicas: number): World {
+  const world: World = {
+    nowMs: 1_000_000,
+    secret: undefined,
+    bundles: [{ sinceMs: 0, version: 0, authorities: [] }],
+    version: 0,
+    authoritiesMade: 0,
+    isAway: false,
+    replicas: [],
+  };
+  world.replicas = Array.from({ length: replicas }, () => newReplica(world, random));
+  return world;
+}
+
+/** mulberry32. */
+function seeded(seed: number): Random {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+function momentOf(world: World): { nowMs: number; monotonicMs: number } {
+  return { nowMs: world.nowMs, monotonicMs: world.nowMs - 999_000 };
+}
+
+function liveBundle(world: World): World['bundles'][number] {
+  return world.bundles.at(-1) as World['bundles'][number];
+}
+
+/** One of the steps between which anything may happen. */
+function advance(world: World, replica: Replica): void {
+  const { stage } = replica;
+  if (stage.kind === 'rest') {
+    replica.stage = world.nowMs >= stage.untilMs ? { kind: 'look' } : stage;
+    return;
+  }
+  if (stage.kind === 'act') {
+    act(world, replica, stage.step);
+    return;
+  }
+  if (world.isAway) {
+    replica.stage = { kind: 'act', step: replica.plan.nextUnobserved(momentOf(world)) };
+    return;
+  }
+  if (stage.kind === 'look') {
+    const { secret } = world;
+    replica.stage = {
+      kind: 'looked-at-secret',
+      secret:
+        secret === undefined
+          ? { kind: 'absent' }
+          : { kind: 'authority', version: String(secret.version), authority: secret.authority },
+    };
+    return;
+  }
+  const bundle = liveBundle(world);
+  const configuration = { version: String(bundle.version), bundles: [bundle.authorities], isDamaged: false };
+  const step = replica.plan.next({ secret: stage.secret, configuration }, momentOf(world));
+  replica.stage = { kind: 'act', step };
+}
+
+function act(world: World, replica: Replica, step: CertificateStep): void {
+  replica.stage = { kind: 'look' };
+  switch (step.kind) {
+    case 'create-authority':
+      if (!world.isAway && world.secret === undefined) {
+        writeAuthority(world);
+      }
+      break;
+    case 'replace-authority':
+      if (!world.isAway && String(world.secret?.version) === step.version) {
+        writeAuthority(world);
+      }
+      break;
+    case 'patch-bundles':
+      if (!world.isAway && String(liveBundle(world).version) === step.version) {
+        world.version += 1;
+        world.bundles.push({ sinceMs: world.nowMs, version: world.version, authorities: step.authorities });
+      }
+      break;
+    case 'sign-leaf': {
+      const expiresAtMs = Math.min(world.nowMs + LEAF_LIFETIME_MS, expiryOf(world, step.authorityId));
+      replica.leaf = { authorityId: step.authorityId, signedAtMs: world.nowMs, expiresAtMs };
+      replica.plan.signed(replica.leaf);
+      break;
+    }
+    case 'rest':
+      replica.stage = { kind: 'rest', untilMs: world.nowMs + step.durationMs };
+      break;
+  }
+}
+
+const expiries = new Map<string, number>();
+
+function expiryOf(_world: World, authorityId: string): number {
+  return expiries.get(authorityId) ?? 0;
+}
+
+function writeAuthority(world: World): void {
+  world.version += 1;
+  world.authoritiesMade += 1;
+  const authority = {
+    id: `ca-${world.version}`,
+    createdAtMs: world.nowMs,
+    expiresAtMs: world.nowMs + AUTHORITY_LIFETIME_MS,
+  };
+  expiries.set(authority.id, authority.expiresAtMs);
+  world.secret = { version: world.version, authority };
+}
+
+/** What any API server may believe now, being behind by less than the settling time. */
+function believableBundles(world: World): World['bundles'] {
+  const from = world.nowMs - SETTLE_MS + TICK_MS;
+  return world.bundles.filter((_, index) => (world.bundles[index + 1]?.sinceMs ?? Number.POSITIVE_INFINITY) > from);
+}
+
+function brokenPromise(world: World): string | undefined {
+  for (const [index, replica] of world.replicas.entries()) {
+    if (!replica.plan.isReady(momentOf(world))) {
+      continue;
+    }
+    const { leaf } = replica;
+    if (leaf === undefined || world.nowMs >= leaf.expiresAtMs) {
+      return `replica ${index} is ready without a leaf in its time`;
+    }
+    for (const bundle of believableBundles(world)) {
+      if (!bundle.authorities.some(({ id }) => id === leaf.authorityId)) {
+        return `replica ${index} serves ${leaf.authorityId}, a caBundle that may be believed does not hold it`;
+      }
+    }
+  }
+  return undefined;
+}
+
+interface Faults {
+  crash: number;
+  away: number;
+  deletion: number;
+}
+
+function run(seed: number, replicas: number, faults: Faults): { world: World; notReadyMs: number } {
+  const random = seeded(seed);
+  const world = newWorld(random, replicas);
+  const settledMs = world.nowMs + 10_000;
+  let notReadyMs = 0;
+  for (const endMs = world.nowMs + RUN_MS; world.nowMs < endMs; world.nowMs += TICK_MS) {
+    world.isAway = world.isAway ? random() > 0.02 : random() < faults.away;
+    if (random() < faults.deletion) {
+      world.secret = undefined;
+    }
+    for (const [index, replica] of world.replicas.entries()) {
+      if (random() < faults.crash) {
+        world.replicas[index] = newReplica(world, random);
+      } else if (random() < 0.7) {
+        advance(world, replica);
+      }
+      const problem = brokenPromise(world);
+      if (problem !== undefined) {
+        throw new Error(`seed ${seed}, ${world.nowMs - 1_000_000} ms: ${problem}`);
+      }
+    }
+    const isOld = (replica: Replica): boolean => world.nowMs - replica.bornMs > 10_000;
+    if (world.nowMs > settledMs && world.replicas.some((r) => isOld(r) && !r.plan.isReady(momentOf(world)))) {
+      notReadyMs += TICK_MS;
+    }
+  }
+  return { world, notReadyMs };
+}
+
+const seeds = fc.integer();
+
+test('no leaf that a ready replica serves ever fails, through crashes, races, outages and deletions', () => {
+  fc.assert(
+    fc.property(seeds, fc.integer({ min: 1, max: 4 }), (seed, replicas) => {
+      run(seed, replicas, { crash: 0.002, away: 0.001, deletion: 0.0005 });
+    }),
+    { numRuns: 40 },
+  );
+});
+
+test('without outages every replica is ready throughout, and one CA is made per rotation', () => {
+  fc.assert(
+    fc.property(seeds, fc.integer({ min: 1, max: 4 }), (seed, replicas) => {
+      const { world, notReadyMs } = run(seed, replicas, { crash: 0, away: 0, deletion: 0 });
+      expect(notReadyMs).toBe(0);
+      const rotations = RUN_MS / (AUTHORITY_LIFETIME_MS * (2 / 3));
+      expect(world.authoritiesMade).toBeGreaterThanOrEqual(Math.floor(rotations * 0.85));
+      expect(world.authoritiesMade).toBeLessThanOrEqual(Math.ceil(rotations) + 1);
+      for (const { authorities } of world.bundles) {
+        expect(authorities.length).toBeLessThanOrEqual(3);
+      }
+    }),
+    { numRuns: 15 },
+  );
+});
+
+test('replicas that crash and a Secret that is deleted leave the others ready', () => {
+  fc.assert(
+    fc.property(seeds, (seed) => {
+      const { notReadyMs } = run(seed, 3, { crash: 0.001, away: 0, deletion: 0.0005 });
+      expect(notReadyMs).toBe(0);
+    }),
+    { numRuns: 15 },
+  );
+});
+
+describe('one replica', () => {
+  const timing = { authorityLifetimeMs: 90_000, leafLifetimeMs: 30_000, settleMs: 3_000, pollMs: 5_000, jitter: 0 };
+  const authority = { id: 'a', createdAtMs: 0, expiresAtMs: 90_000 };
+  const stranger = { id: 's', createdAtMs: -1, expiresAtMs: 1_000_000 };
+  const secret = { kind: 'authority', version: '1', authority } as const;
+  const at = (ms: number) => ({ nowMs: ms, monotonicMs: ms });
+
+  test('makes a CA where there is none, and replaces one that cannot be read', () => {
+    const plan = new CertificatePlan(timing);
+    expect(plan.next({ secret: { kind: 'absent' }, configuration: undefined }, at(0))).toEqual({
+      kind: 'create-authority',
+    });
+    expect(plan.next({ secret: { kind: 'unusable', version: '7' }, configuration: undefined }, at(0))).toEqual({
+      kind: 'replace-authority',
+      version: '7',
+    });
+  });
+
+  test('adds to a caBundle and takes nothing out of it that has not expired', () => {
+    const plan = new CertificatePlan(timing);
+    const configuration = { version: '3', bundles: [[stranger], []], isDamaged: false };
+    const step = plan.next({ secret, configuration }, at(1_000));
+    expect(step).toEqual({ kind: 'patch-bundles', version: '3', authorities: [stranger, authority] });
+  });
+
+  test('is ready when every webhook has held its CA for the settling time, not before', () => {
+    const plan = new CertificatePlan(timing);
+    plan.signed({ authorityId: 'a', signedAtMs: 0, expiresAtMs: 30_000 });
+    plan.next({ secret, configuration: { version: '3', bundles: [[authority], []], isDamaged: false } }, at(0));
+    expect(plan.isReady(at(10_000))).toBe(false);
+    plan.next(
+      { secret, configuration: { version: '4', bundles: [[authority], [authority]], isDamaged: false } },
+      at(11_000),
+    );
+    expect(plan.isReady(at(13_999))).toBe(false);
+    expect(plan.isReady(at(14_000))).toBe(true);
+    expect(plan.isReady(at(30_000))).toBe(false);
+  });
+
+  test('a caBundle that somebody empties is filled again with the CA that is served', () => {
+    const plan = new CertificatePlan(timing);
+    const old = { id: 'old', createdAtMs: -50_000, expiresAtMs: 40_000 };
+    plan.next({ secret: { ...secret, authority: old }, configuration: undefined }, at(0));
+    plan.signed({ authorityId: 'old', signedAtMs: 0, expiresAtMs: 30_000 });
+    const step = plan.next({ secret, configuration: { version: '9', bundles: [[]], isDamaged: false } }, at(1_000));
+    expect(step).toMatchObject({ authorities: [old, authority] });
+    expect(plan.isReady(at(5_000))).toBe(false);
+  });
+
+  test('without the cluster a leaf is renewed by the CA at hand', () => {
+    const plan = new CertificatePlan(timing);
+    plan.next({ secret, configuration: { version: '4', bundles: [[authority]], isDamaged: false } }, at(0));
+    plan.signed({ authorityId: 'a', signedAtMs: 0, expiresAtMs: 30_000 });
+    expect(plan.nextUnobserved(at(19_000)).kind).toBe('rest');
+    expect(plan.nextUnobserved(at(21_000))).toEqual({ kind: 'sign-leaf', authorityId: 'a' });
+  });
+});

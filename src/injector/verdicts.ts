@@ -1,0 +1,67 @@
+/**
+ * What the two webhooks decide: the sidecar for a pod, and a namespace's annotation as a label. Pure.
+ *
+ * Neither has side effects, so that a dry run is answered like any other request.
+ */
+import { injectPod } from '../injection/inject-pod.ts';
+import { jsonPatch } from '../injection/json-patch.ts';
+import type { Kubelets } from '../injection/kubelets.ts';
+import type { Pod, TextMap } from '../injection/pod.ts';
+import type { SidecarConfig } from '../injection/sidecar-config.ts';
+import { isObject } from '../lib/json.ts';
+import type { AdmissionRequest, Verdict } from './admission-review.ts';
+
+const INJECT = 'pannier.dev/inject';
+
+export function podVerdict(
+  request: AdmissionRequest,
+  { config, kubelets }: { config: SidecarConfig; kubelets: Kubelets },
+): Verdict {
+  const pod = request.object as Pod;
+  // A pod that says nothing is sent here for its namespace's label alone.
+  const asksForItself = pod.metadata?.annotations?.[INJECT] !== undefined;
+  const injection = injectPod({
+    pod,
+    namespaceLabels: asksForItself ? {} : { [INJECT]: 'true' },
+    namespaceAnnotations: {},
+    config,
+    kubelets,
+  });
+  switch (injection.kind) {
+    case 'skip':
+      return { kind: 'unchanged' };
+    case 'refuse':
+      return { kind: 'denied', message: injection.problems.join('; ') };
+    case 'inject':
+      return injection.patch.length === 0 ? { kind: 'unchanged' } : { kind: 'patched', patch: injection.patch };
+  }
+}
+
+/** A webhook's selector sees labels only, so that the annotation is copied to where it can be seen. */
+export function namespaceVerdict(request: AdmissionRequest): Verdict {
+  const metadata = isObject(request.object.metadata) ? request.object.metadata : {};
+  const wanted = textMap(metadata.annotations)[INJECT];
+  const labels = textMap(metadata.labels);
+  if (wanted === undefined || labels[INJECT] === wanted) {
+    return { kind: 'unchanged' };
+  }
+  if (wanted !== 'true' && wanted !== 'false') {
+    if (annotationOf(request.oldObject) === wanted) {
+      // It was wrong before: other changes of the namespace are nobody's business.
+      return { kind: 'unchanged' };
+    }
+    const message = `Cannot inject Pannier: annotation ${INJECT} of the namespace is "${wanted}", wanted "true" or "false"`;
+    return { kind: 'denied', message };
+  }
+  const changed = { ...request.object, metadata: { ...metadata, labels: { ...labels, [INJECT]: wanted } } };
+  return { kind: 'patched', patch: jsonPatch(request.object, changed) };
+}
+
+function annotationOf(namespace: AdmissionRequest['oldObject']): string | undefined {
+  const metadata = isObject(namespace?.metadata) ? namespace.metadata : {};
+  return textMap(metadata.annotations)[INJECT];
+}
+
+function textMap(value: unknown): TextMap {
+  return isObject(value) ? (value as TextMap) : {};
+}

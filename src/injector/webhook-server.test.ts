@@ -1,0 +1,271 @@
+/**
+ * The server as an API server meets it: reviews, bounds, a certificate that changes and an end that loses nothing.
+ */
+import { once } from 'node:events';
+import { Agent, type RequestOptions, request } from 'node:https';
+import { connect, type TLSSocket } from 'node:tls';
+import { waitFor } from '../../test/support/wait.ts';
+import { silentLogger } from '../lib/logger.ts';
+import type { Verdict } from './admission-review.ts';
+import { createAuthority, type Leaf, signLeaf } from './certificates/ca.ts';
+import type { Outcome } from './webhook-metrics.ts';
+import { startWebhookServer, type WebhookServer } from './webhook-server.ts';
+
+const HOST = 'pannier-injector.pannier-system.svc';
+const NOW_MS = Date.now();
+const reviews: Outcome[] = [];
+let ca = '';
+let leaves: [Leaf, Leaf];
+let server: WebhookServer | undefined;
+let agent: Agent;
+
+beforeAll(async () => {
+  const authority = await createAuthority({ lifetimeMs: 600_000, nowMs: NOW_MS });
+  ca = authority.certificatePem;
+  const sign = () => signLeaf({ authority, hostNames: [HOST], lifetimeMs: 600_000, nowMs: NOW_MS });
+  leaves = [await sign(), await sign()];
+});
+
+beforeEach(() => {
+  reviews.length = 0;
+  agent = new Agent({ keepAlive: true });
+});
+
+afterEach(async () => {
+  agent.destroy();
+  await server?.close(0);
+  server = undefined;
+});
+
+interface Reply {
+  status: number;
+  body: string;
+  connection: string | undefined;
+  /** The request went over a connection that had served another. */
+  isReused: boolean;
+}
+
+async function start(
+  verdict: () => Verdict,
+  limits: { maxBodyBytes?: number; maxAllBodiesBytes?: number; requestMs?: number } = {},
+): Promise<WebhookServer> {
+  server = await startWebhookServer({
+    host: '127.0.0.1',
+    port: 0,
+    certificate: leaves[0],
+    reviewers: { '/mutate-pod': verdict },
+    onReview: (_path, outcome) => reviews.push(outcome),
+    log: silentLogger,
+    limits,
+  });
+  return server;
+}
+
+function send(body: string, options: RequestOptions = {}): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      {
+        host: '127.0.0.1',
+        port: server?.port,
+        servername: HOST,
+        ca,
+        agent,
+        method: 'POST',
+        path: '/mutate-pod',
+        ...options,
+      },
+      (response) => {
+        let text = '';
+        response.on('data', (chunk: Buffer) => {
+          text += chunk.toString();
+        });
+        response.on('end', () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            body: text,
+            connection: response.headers.connection,
+            isReused: outgoing.reusedSocket,
+          }),
+        );
+      },
+    );
+    outgoing.on('error', reject);
+    outgoing.end(body);
+  });
+}
+
+function review(uid = 'u-1'): string {
+  const object = { metadata: { name: 'pod' }, spec: { containers: [{ name: 'app' }] } };
+  const requestPart = { uid, namespace: 'shop', operation: 'CREATE', object };
+  return JSON.stringify({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', request: requestPart });
+}
+
+test('a patch, an unchanged object and a denial, each with the uid of its request', async () => {
+  const verdicts: Verdict[] = [
+    { kind: 'patched', patch: [{ op: 'add', path: '/metadata/labels', value: { a: 'ü' } }] },
+    { kind: 'unchanged' },
+    { kind: 'denied', message: 'Cannot inject Pannier: because' },
+  ];
+  await start(() => verdicts.shift() ?? { kind: 'unchanged' });
+  const patched = JSON.parse((await send(review('one'))).body);
+  expect(patched).toMatchObject({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview' });
+  expect(patched.response).toMatchObject({ uid: 'one', allowed: true, patchType: 'JSONPatch' });
+  expect(JSON.parse(Buffer.from(patched.response.patch, 'base64').toString())).toEqual([
+    { op: 'add', path: '/metadata/labels', value: { a: 'ü' } },
+  ]);
+  expect(JSON.parse((await send(review('two'))).body).response).toEqual({ uid: 'two', allowed: true });
+  expect(JSON.parse((await send(review('three'))).body).response).toEqual({
+    uid: 'three',
+    allowed: false,
+    status: { code: 403, reason: 'Forbidden', message: 'Cannot inject Pannier: because' },
+  });
+  expect(reviews).toEqual(['injected', 'unchanged', 'refused']);
+});
+
+test.each([
+  ['no JSON', 'nonsense'],
+  ['another kind', '{"apiVersion":"admission.k8s.io/v1","kind":"Pod"}'],
+  ['another version', review().replace('k8s.io/v1', 'k8s.io/v1beta1')],
+  ['no uid', review('')],
+  ['no object', review().replace('"object"', '"thing"')],
+])('%s is answered 400', async (_name, body) => {
+  await start(() => ({ kind: 'unchanged' }));
+  const reply = await send(body);
+  expect(reply.status).toBe(400);
+  expect(reply.body).toMatch(/^Cannot read the review: .*wanted /);
+  expect(reviews).toEqual(['unreadable']);
+});
+
+test('a mistake of ours is answered 500, and says nothing of the object', async () => {
+  await start(() => {
+    throw new Error('secret of the pod');
+  });
+  const reply = await send(review());
+  expect(reply.status).toBe(500);
+  expect(reply.body).not.toContain('secret');
+  expect(reviews).toEqual(['failed']);
+});
+
+test('other paths and methods are no reviews', async () => {
+  await start(() => ({ kind: 'unchanged' }));
+  expect((await send('', { path: '/' })).status).toBe(404);
+  expect((await send('', { method: 'GET' })).status).toBe(405);
+  expect(reviews).toEqual([]);
+});
+
+test('a body that is too long is refused without being read to its end', async () => {
+  await start(() => ({ kind: 'unchanged' }), { maxBodyBytes: 1_000 });
+  const reply = await send(review() + ' '.repeat(2_000));
+  expect(reply.status).toBe(413);
+  expect(reviews).toEqual(['unreadable']);
+  expect((await send(review())).status).toBe(200);
+});
+
+test('all bodies together have a bound, which is free again when they are gone', async () => {
+  await start(() => ({ kind: 'unchanged' }), { maxAllBodiesBytes: 3_000 });
+  const slow = request({
+    host: '127.0.0.1',
+    port: server?.port,
+    servername: HOST,
+    ca,
+    agent,
+    method: 'POST',
+    path: '/mutate-pod',
+  });
+  slow.on('error', () => undefined);
+  slow.write(' '.repeat(2_800));
+  await waitFor('no room', async () => (await send(review())).status === 503);
+  slow.destroy();
+  await waitFor('room again', async () => (await send(review())).status === 200);
+  expect(reviews).toContain('overloaded');
+});
+
+test('a request that does not end in time is cut', async () => {
+  await start(() => ({ kind: 'unchanged' }), { requestMs: 200 });
+  const slow = request({
+    host: '127.0.0.1',
+    port: server?.port,
+    servername: HOST,
+    ca,
+    agent,
+    method: 'POST',
+    path: '/mutate-pod',
+  });
+  slow.on('error', () => undefined);
+  const ended = once(slow, 'close');
+  slow.write('{');
+  await ended;
+  expect((await send(review())).status).toBe(200);
+});
+
+test('a new certificate is served from the next handshake on', async () => {
+  const running = await start(() => ({ kind: 'unchanged' }));
+  const served = (): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const socket: TLSSocket = connect({ host: '127.0.0.1', port: running.port, servername: HOST, ca }, () => {
+        resolve(socket.getPeerX509Certificate()?.toString().trim() ?? '');
+        socket.destroy();
+      });
+      socket.on('error', reject);
+    });
+  expect(await served()).toBe(leaves[0].certificatePem.trim());
+  running.setCertificate(leaves[1]);
+  expect((await send(review())).status).toBe(200);
+  expect(await served()).toBe(leaves[1].certificatePem.trim());
+});
+
+test('every review has a connection of its own, whatever the caller would like', async () => {
+  await start(() => ({ kind: 'unchanged' }));
+  for (let turn = 0; turn < 3; turn += 1) {
+    expect(await send(review())).toMatchObject({ status: 200, connection: 'close', isReused: false });
+  }
+});
+
+test('closing waits for what is under way', async () => {
+  const running = await start(() => ({ kind: 'unchanged' }));
+  const body = review();
+  const late = request({
+    host: '127.0.0.1',
+    port: running.port,
+    servername: HOST,
+    ca,
+    agent,
+    method: 'POST',
+    path: '/mutate-pod',
+  });
+  late.write(body.slice(0, 20));
+  await waitFor('the request arriving', () => late.socket?.bytesWritten);
+  const replied = once(late, 'response');
+  const closed = running.close(5_000);
+  late.end(body.slice(20));
+  const [response] = await replied;
+  response.resume();
+  expect(response.statusCode).toBe(200);
+  await closed;
+});
+
+test('it is quiet when nothing has connected for a while', async () => {
+  const running = await start(() => ({ kind: 'unchanged' }));
+  let isQuiet = false;
+  const quiet = running.waitUntilQuiet({ quietMs: 2_000, maxWaitMs: 60_000 }).then(() => {
+    isQuiet = true;
+  });
+  const callsEndAtMs = performance.now() + 3_000;
+  while (performance.now() < callsEndAtMs) {
+    expect((await send(review())).status).toBe(200);
+  }
+  expect(isQuiet).toBe(false);
+  await quiet;
+});
+
+test('callers that never stop delay the end no longer than the bound', async () => {
+  const running = await start(() => ({ kind: 'unchanged' }));
+  let isOver = false;
+  const over = running.waitUntilQuiet({ quietMs: 60_000, maxWaitMs: 200 }).then(() => {
+    isOver = true;
+  });
+  while (!isOver) {
+    expect((await send(review())).status).toBe(200);
+  }
+  await over;
+});

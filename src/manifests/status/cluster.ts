@@ -1,0 +1,92 @@
+/**
+ * What `pannier injection status` reads of a cluster: pods, namespaces, nodes and the injector's configuration. Only reads, in bounded
+ * pages; what the user may not list beyond the pods is told and done without.
+ */
+import type { CoreV1Api } from '@kubernetes/client-node';
+import { type Kubelets, kubeletsOf } from '../../injection/kubelets.ts';
+import type { Pod } from '../../injection/pod.ts';
+import { isObject } from '../../lib/json.ts';
+import type { NamespaceFacts } from '../workloads.ts';
+
+export type ClusterApi = Pick<
+  CoreV1Api,
+  | 'listNamespacedPod'
+  | 'listPodForAllNamespaces'
+  | 'listNamespace'
+  | 'readNamespace'
+  | 'listNode'
+  | 'readNamespacedConfigMap'
+>;
+
+const PAGE_SIZE = 500;
+const MAX_PAGES = 1_000;
+
+export const INJECTOR_CONFIG = { name: 'pannier-injector-config', key: 'injector.yaml' } as const;
+
+/** Pods that run or are about to; undefined: of all namespaces. */
+export async function livePods(core: ClusterApi, namespace: string | undefined): Promise<Pod[]> {
+  const pods = await pagesOf((page) =>
+    namespace === undefined ? core.listPodForAllNamespaces(page) : core.listNamespacedPod({ ...page, namespace }),
+  );
+  return pods
+    .filter((pod) => pod.metadata?.deletionTimestamp === undefined)
+    .filter((pod) => !['Succeeded', 'Failed'].includes(pod.status?.phase ?? ''))
+    .map((pod) => plain(pod) as Pod);
+}
+
+export async function namespaceFacts(
+  core: ClusterApi,
+  namespace: string | undefined,
+): Promise<ReadonlyMap<string, NamespaceFacts>> {
+  const namespaces =
+    namespace === undefined
+      ? await pagesOf((page) => core.listNamespace(page))
+      : [await core.readNamespace({ name: namespace })];
+  return new Map(
+    namespaces.map(({ metadata }) => [
+      metadata?.name ?? '',
+      { labels: metadata?.labels ?? {}, annotations: metadata?.annotations ?? {} },
+    ]),
+  );
+}
+
+export async function clusterKubelets(core: ClusterApi): Promise<Kubelets> {
+  const nodes = await pagesOf((page) => core.listNode(page));
+  return kubeletsOf(nodes.map((node) => node.status?.nodeInfo?.kubeletVersion ?? ''));
+}
+
+/** The text of the configuration; undefined: the ConfigMap has no such key. */
+export async function injectorConfigText(core: ClusterApi, namespace: string): Promise<string | undefined> {
+  const configMap = await core.readNamespacedConfigMap({ name: INJECTOR_CONFIG.name, namespace });
+  return configMap.data?.[INJECTOR_CONFIG.key];
+}
+
+interface Page {
+  readonly limit: number;
+  readonly _continue?: string;
+}
+
+interface List<Item> {
+  readonly items: Item[];
+  readonly metadata?: { readonly _continue?: string };
+}
+
+async function pagesOf<Item>(list: (page: Page) => Promise<List<Item>>): Promise<Item[]> {
+  const items: Item[] = [];
+  let next: string | undefined;
+  for (let page = 0; page < MAX_PAGES; page += 1) {
+    const answer = await list({ limit: PAGE_SIZE, ...(next ? { _continue: next } : {}) });
+    items.push(...answer.items);
+    next = answer.metadata?._continue;
+    if (!next) {
+      return items;
+    }
+  }
+  throw new Error(`Cannot list everything: there are more than ${MAX_PAGES * PAGE_SIZE} objects, wanted fewer`);
+}
+
+/** The client's objects hold dates and undefined fields; injection reads JSON. */
+function plain(value: unknown): unknown {
+  const text: unknown = JSON.parse(JSON.stringify(value));
+  return isObject(text) ? text : {};
+}

@@ -1,0 +1,124 @@
+/**
+ * Whether a running pod has the sidecar that it would get today: pure, decided by the same code that injects.
+ */
+import { STATUS_ANNOTATIONS } from '../../injection/annotations.ts';
+import { injectPod } from '../../injection/inject-pod.ts';
+import type { Kubelets } from '../../injection/kubelets.ts';
+import type { Pod, TextMap } from '../../injection/pod.ts';
+import { findPrevious } from '../../injection/previous.ts';
+import type { SidecarConfig } from '../../injection/sidecar-config.ts';
+
+export type PodState =
+  /** As it would be today. */
+  | 'current'
+  /** Made by another version of the injector. */
+  | 'other-version'
+  /** Made of another configuration or of other annotations. */
+  | 'other-configuration'
+  /** Asked for and not there. */
+  | 'missing'
+  /** There and not asked for. */
+  | 'not-asked-for'
+  /** Its annotations have mistakes: the next pod of this workload would be refused. */
+  | 'refused';
+
+/** The worst first: what a workload is called after when its pods differ. */
+export const STATES: readonly PodState[] = [
+  'missing',
+  'refused',
+  'not-asked-for',
+  'other-configuration',
+  'other-version',
+  'current',
+];
+
+export interface PodStatus {
+  readonly state: PodState;
+  readonly version: string | undefined;
+  readonly configHash: string | undefined;
+  readonly problems: readonly string[];
+}
+
+export interface StatusQuestion {
+  readonly pod: Pod;
+  readonly namespaceLabels: TextMap;
+  readonly namespaceAnnotations: TextMap;
+  readonly config: SidecarConfig;
+  readonly kubelets: Kubelets;
+  readonly version: string;
+}
+
+/** Undefined: the pod has no sidecar and nobody asked for one. */
+export function podStatus(question: StatusQuestion): PodStatus | undefined {
+  const previous = findPrevious(question.pod);
+  const injection = injectPod(question);
+  const facts = { version: previous?.version, configHash: previous?.configHash, problems: [] };
+  switch (injection.kind) {
+    case 'skip':
+      return previous === undefined ? undefined : { ...facts, state: 'not-asked-for' };
+    case 'refuse':
+      return { ...facts, state: 'refused', problems: injection.problems };
+    case 'inject': {
+      if (previous === undefined) {
+        return { ...facts, state: 'missing' };
+      }
+      const wantedHash = injection.pod.metadata?.annotations?.[STATUS_ANNOTATIONS.configHash];
+      const isSameConfig = wantedHash === previous.configHash;
+      const isSameVersion = question.version === previous.version;
+      return { ...facts, state: isSameConfig ? (isSameVersion ? 'current' : 'other-version') : 'other-configuration' };
+    }
+  }
+}
+
+export interface WorkloadStatus {
+  readonly namespace: string;
+  /** `deployment/web`. */
+  readonly workload: string;
+  readonly state: PodState;
+  readonly pods: number;
+  readonly stalePods: number;
+  readonly versions: readonly string[];
+  readonly configHashes: readonly string[];
+  readonly problems: readonly string[];
+}
+
+/** The pods of each workload together. */
+export function workloadStatuses(pods: Iterable<{ pod: Pod; status: PodStatus }>): WorkloadStatus[] {
+  const groups = new Map<string, { namespace: string; workload: string; statuses: PodStatus[] }>();
+  for (const { pod, status } of pods) {
+    const namespace = pod.metadata?.namespace ?? '';
+    const workload = workloadOf(pod);
+    const group = groups.get(`${namespace}/${workload}`) ?? { namespace, workload, statuses: [] };
+    group.statuses.push(status);
+    groups.set(`${namespace}/${workload}`, group);
+  }
+  return [...groups]
+    .sort(([left], [right]) => (left < right ? -1 : 1))
+    .map(([, { namespace, workload, statuses }]) => ({
+      namespace,
+      workload,
+      state: STATES.find((state) => statuses.some((status) => status.state === state)) ?? 'current',
+      pods: statuses.length,
+      stalePods: statuses.filter((status) => status.state !== 'current').length,
+      versions: distinct(statuses.map((status) => status.version)),
+      configHashes: distinct(statuses.map((status) => status.configHash)),
+      problems: distinct(statuses.flatMap((status) => status.problems)),
+    }));
+}
+
+function distinct(texts: readonly (string | undefined)[]): string[] {
+  return [...new Set(texts.filter((text) => text !== undefined))].sort();
+}
+
+/** The owner as users know it: a Deployment's name is its ReplicaSet's without the hash of the template. */
+export function workloadOf(pod: Pod): string {
+  const owner = pod.metadata?.ownerReferences?.find((candidate) => candidate.controller === true);
+  if (owner === undefined) {
+    return `pod/${pod.metadata?.name ?? ''}`;
+  }
+  const templateHash = pod.metadata?.labels?.['pod-template-hash'];
+  if (owner.kind === 'ReplicaSet' && templateHash !== undefined && owner.name.endsWith(`-${templateHash}`)) {
+    return `deployment/${owner.name.slice(0, -templateHash.length - 1)}`;
+  }
+  return `${owner.kind.toLowerCase()}/${owner.name}`;
+}

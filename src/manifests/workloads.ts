@@ -1,0 +1,129 @@
+/**
+ * Where pods stand in manifests: a Pod itself, the pod template of a workload, the items of a List.
+ */
+import { INJECT } from '../injection/decide.ts';
+import type { Pod, TextMap } from '../injection/pod.ts';
+import { isObject, type JsonObject } from '../lib/json.ts';
+
+export interface Workload {
+  readonly kind: string;
+  readonly name: string;
+  readonly namespace: string | undefined;
+  /** Keys and indexes from the document down to `pod`. */
+  readonly path: readonly (string | number)[];
+  /** A pod, or a pod template: the fields of both are the same. */
+  readonly pod: Pod;
+}
+
+const TEMPLATE = ['spec', 'template'];
+const TEMPLATE_PATHS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['Pod', []],
+  ['PodTemplate', ['template']],
+  ['Deployment', TEMPLATE],
+  ['StatefulSet', TEMPLATE],
+  ['DaemonSet', TEMPLATE],
+  ['ReplicaSet', TEMPLATE],
+  ['ReplicationController', TEMPLATE],
+  ['Job', TEMPLATE],
+  ['CronJob', ['spec', 'jobTemplate', 'spec', 'template']],
+]);
+/** Kinds of other groups that bear the same names are not ours to edit. */
+const GROUPS = /^(v1|apps\/.+|batch\/.+|extensions\/.+)$/;
+const MAX_ITEMS_DEPTH = 4;
+
+/** In the order of the document; none for every kind that has no pods. */
+export function workloadsIn(document: unknown): Workload[] {
+  const found: Workload[] = [];
+  collect(found, { value: document, path: [] });
+  return found;
+}
+
+function collect(found: Workload[], { value, path }: { value: unknown; path: readonly (string | number)[] }): void {
+  if (!isObject(value) || typeof value.kind !== 'string') {
+    return;
+  }
+  if (value.kind.endsWith('List') && Array.isArray(value.items) && path.length < MAX_ITEMS_DEPTH * 2) {
+    for (const [index, item] of value.items.entries()) {
+      collect(found, { value: item, path: [...path, 'items', index] });
+    }
+    return;
+  }
+  const template = TEMPLATE_PATHS.get(value.kind);
+  if (template === undefined || typeof value.apiVersion !== 'string' || !GROUPS.test(value.apiVersion)) {
+    return;
+  }
+  const pod = valueAt(value, template);
+  if (isObject(pod)) {
+    found.push({ ...identityOf(value), path: [...path, ...template], pod: pod as Pod });
+  }
+}
+
+function identityOf(value: JsonObject): { kind: string; name: string; namespace: string | undefined } {
+  const metadata = isObject(value.metadata) ? value.metadata : {};
+  const name = metadata.name ?? metadata.generateName;
+  return {
+    kind: String(value.kind),
+    name: typeof name === 'string' ? name : '(no name)',
+    namespace: typeof metadata.namespace === 'string' ? metadata.namespace : undefined,
+  };
+}
+
+/** `deployment/web`, as kubectl writes it. */
+export function workloadText(workload: Pick<Workload, 'kind' | 'name' | 'namespace'>): string {
+  const place = workload.namespace === undefined ? '' : `${workload.namespace}/`;
+  return `${place}${workload.kind.toLowerCase()}/${workload.name}`;
+}
+
+export function withPod(document: unknown, path: Workload['path'], pod: unknown): unknown {
+  const [first, ...others] = path;
+  if (first === undefined) {
+    return pod;
+  }
+  if (Array.isArray(document)) {
+    return document.map((item: unknown, index) => (index === first ? withPod(item, others, pod) : item));
+  }
+  const parent = isObject(document) ? document : {};
+  return { ...parent, [first]: withPod(parent[first], others, pod) };
+}
+
+/**
+ * Labels and annotations of the Namespace objects of these documents, by name. What the annotation says the label says too: so it is in a
+ * cluster, where the injector copies it.
+ */
+export function namespacesIn(documents: readonly unknown[]): ReadonlyMap<string, NamespaceFacts> {
+  const facts = new Map<string, NamespaceFacts>();
+  const queue = documents.map((value) => ({ value, depth: 0 }));
+  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+    const { value, depth } = next;
+    if (!isObject(value)) {
+      continue;
+    }
+    if (String(value.kind).endsWith('List') && Array.isArray(value.items) && depth < MAX_ITEMS_DEPTH) {
+      queue.push(...value.items.map((item: unknown) => ({ value: item, depth: depth + 1 })));
+    }
+    if (value.kind === 'Namespace' && isObject(value.metadata)) {
+      const labels = textMap(value.metadata.labels);
+      const annotations = textMap(value.metadata.annotations);
+      const said = annotations[INJECT];
+      facts.set(String(value.metadata.name), {
+        labels: said === undefined ? labels : { ...labels, [INJECT]: said },
+        annotations,
+      });
+    }
+  }
+  return facts;
+}
+
+export interface NamespaceFacts {
+  readonly labels: TextMap;
+  readonly annotations: TextMap;
+}
+
+function textMap(value: unknown): TextMap {
+  const entries = isObject(value) ? Object.entries(value) : [];
+  return Object.fromEntries(entries.map(([key, text]) => [key, String(text)]));
+}
+
+function valueAt(value: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>((part, key) => (isObject(part) ? part[key] : undefined), value);
+}

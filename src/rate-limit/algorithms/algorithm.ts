@@ -1,0 +1,122 @@
+/**
+ * The algorithms: one typed list. Adding one is a pair of files (.ts and .lua) and a row here.
+ *
+ * `number` is the value of `pannier.v1.Algorithm`; it names the algorithm on the wire, in Redis and in the scripts.
+ */
+import type { AlgorithmName } from '../../config/policy-file.ts';
+import type { BucketState } from './bucket.ts';
+import { fixedWindow } from './fixed-window.ts';
+import { leakyBucket } from './leaky-bucket.ts';
+import { slidingWindowCounter } from './sliding-window-counter.ts';
+import { type SlidingWindowLogState, slidingWindowLog, slidingWindowLogBytes } from './sliding-window-log.ts';
+import type { Steps } from './step.ts';
+import { tokenBucket } from './token-bucket.ts';
+
+/** A state as stores hold it: made by a step of an algorithm and handed to the same one, opaque to everybody else. */
+export type AlgorithmState = { readonly __state: never };
+
+export interface Algorithm extends Steps<AlgorithmState> {
+  readonly name: AlgorithmName;
+  readonly number: number;
+  /** Whether `burst` may differ from `limit`. */
+  readonly isBucket: boolean;
+  /** The approximate size of a state in memory. */
+  stateBytes(state: AlgorithmState): number;
+  /**
+   * The state at `nowMs` from the two numbers that a value in Redis holds (scripts/lean/one-end.lua); undefined for an algorithm whose values
+   * hold more.
+   */
+  readonly fromNumbers: ((numbers: StoredNumbers, windowMs: number) => AlgorithmState) | undefined;
+}
+
+/** What the lean scripts report of a limit, as of `nowMs`. */
+export interface StoredNumbers {
+  readonly nowMs: number;
+  readonly used: number;
+  /** Units of the previous window (sliding window counter) or the fraction (buckets). */
+  readonly other: number;
+}
+
+export const ALGORITHMS: readonly Algorithm[] = [
+  row({
+    ...fixedWindow,
+    name: 'fixed_window',
+    number: 1,
+    isBucket: false,
+    stateBytes: smallState,
+    fromNumbers: ({ nowMs, used }, windowMs) => ({ startMs: nowMs - (nowMs % windowMs), used }),
+  }),
+  row({
+    ...slidingWindowLog,
+    name: 'sliding_window_log',
+    number: 2,
+    isBucket: false,
+    stateBytes: (state: SlidingWindowLogState) => slidingWindowLogBytes(state),
+    fromNumbers: undefined,
+  }),
+  row({
+    ...slidingWindowCounter,
+    name: 'sliding_window_counter',
+    number: 3,
+    isBucket: false,
+    stateBytes: smallState,
+    fromNumbers: ({ nowMs, used, other }, windowMs) => ({
+      startMs: nowMs - (nowMs % windowMs),
+      previous: other,
+      current: used,
+    }),
+  }),
+  row({
+    ...tokenBucket,
+    name: 'token_bucket',
+    number: 4,
+    isBucket: true,
+    stateBytes: smallState,
+    fromNumbers: bucketOf,
+  }),
+  row({
+    ...leakyBucket,
+    name: 'leaky_bucket',
+    number: 5,
+    isBucket: true,
+    stateBytes: smallState,
+    fromNumbers: bucketOf,
+  }),
+];
+
+const BY_NAME: ReadonlyMap<AlgorithmName, Algorithm> = new Map(ALGORITHMS.map((entry) => [entry.name, entry]));
+const BY_NUMBER: ReadonlyMap<number, Algorithm> = new Map(ALGORITHMS.map((entry) => [entry.number, entry]));
+
+export function algorithmNamed(name: AlgorithmName): Algorithm {
+  const algorithm = BY_NAME.get(name);
+  if (algorithm === undefined) {
+    throw new TypeError(`cannot find algorithm ${name}: it is not in the list; add a row for it`);
+  }
+  return algorithm;
+}
+
+export function algorithmNumbered(number: number): Algorithm | undefined {
+  return BY_NUMBER.get(number);
+}
+
+function bucketOf({ nowMs, used, other }: StoredNumbers): BucketState {
+  return { atMs: nowMs, used, fraction: other };
+}
+
+/** Two or three numbers and their object. */
+function smallState(): number {
+  return 80;
+}
+
+interface Row<State> extends Steps<State> {
+  readonly name: AlgorithmName;
+  readonly number: number;
+  readonly isBucket: boolean;
+  readonly stateBytes: (state: State) => number;
+  readonly fromNumbers: ((numbers: StoredNumbers, windowMs: number) => State) | undefined;
+}
+
+/** Forgets the type of an algorithm's state, which only its own steps read. */
+function row<State>(typed: Row<State>): Algorithm {
+  return typed as unknown as Algorithm;
+}

@@ -1,0 +1,107 @@
+/**
+ * What the scripts of limits reply, decoded.
+ *
+ * A lean script reports the state of each limit as of now, with the cost added: a value of 33 bytes (scripts/lean/one-end.lua). The outcome is then
+ * computed by the same TypeScript that decides in memory, from the state before the cost was added. A general script reports outcomes.
+ */
+import { StoreError } from '../lib/store-error.ts';
+import type { RedisReply } from '../redis/commands.ts';
+import type { StepOutcome } from './algorithms/step.ts';
+import type { CompiledLimit } from './model.ts';
+import { newerLayout, type TakeRequest, type TakeResult, tooManyLimits } from './store.ts';
+
+const STATE_BYTES = 33;
+const FITS_AT = 8;
+const NOW_AT = 9;
+const USED_AT = 17;
+const OTHER_AT = 25;
+
+const OUTCOME_BYTES = 33;
+const DONE = 1;
+const TOO_MANY_FIELDS = 2;
+const NEWER_LAYOUT = 3;
+const ALLOWED = 1;
+const NEVER = 2;
+
+/** Undefined: nothing was done, and the general script must decide. */
+export function decodeLeanReply(reply: RedisReply, request: TakeRequest): TakeResult | undefined {
+  const { limits } = request.limits;
+  if (!Buffer.isBuffer(reply) || (reply.length !== 1 && reply.length !== limits.length * STATE_BYTES)) {
+    throw unreadable();
+  }
+  if (reply.length === 1) {
+    return undefined;
+  }
+  let allowed = true;
+  for (let at = FITS_AT; at < reply.length; at += STATE_BYTES) {
+    allowed &&= reply[at] === 1;
+  }
+  const view = viewOf(reply);
+  const outcomes = limits.map((limit, index) => leanOutcome(view, index * STATE_BYTES, limit, request, allowed));
+  return { allowed, outcomes };
+}
+
+function leanOutcome(
+  view: DataView,
+  at: number,
+  { algorithm, spec }: CompiledLimit,
+  { cost, maxDelayMs }: TakeRequest,
+  allowed: boolean,
+): StepOutcome {
+  const nowMs = view.getFloat64(at + NOW_AT, true);
+  const used = view.getFloat64(at + USED_AT, true) - cost;
+  const state = algorithm.fromNumbers?.({ nowMs, used, other: view.getFloat64(at + OTHER_AT, true) }, spec.windowMs);
+  if (!allowed && view.getUint8(at + FITS_AT) === 1) {
+    // All or none: what would have been allowed answers as it is, with nothing taken.
+    return algorithm.take(state, spec, nowMs, 0, maxDelayMs).outcome;
+  }
+  return algorithm.take(state, spec, nowMs, cost, maxDelayMs).outcome;
+}
+
+export function decodeGeneralReply(reply: RedisReply, limitCount: number): TakeResult {
+  if (!Buffer.isBuffer(reply)) {
+    throw unreadable();
+  }
+  if (reply[0] === TOO_MANY_FIELDS) {
+    throw tooManyLimits();
+  }
+  if (reply[0] === NEWER_LAYOUT) {
+    throw newerLayout();
+  }
+  if (reply[0] !== DONE || reply.length !== 1 + limitCount * OUTCOME_BYTES) {
+    throw unreadable();
+  }
+  const view = viewOf(reply);
+  const outcomes: StepOutcome[] = [];
+  let allowed = true;
+  for (let at = 1; at < reply.length; at += OUTCOME_BYTES) {
+    const flags = reply[at] ?? 0;
+    outcomes.push({
+      allowed: (flags & ALLOWED) !== 0,
+      remaining: view.getFloat64(at + 1, true),
+      retryAfterMs: view.getFloat64(at + 9, true),
+      resetAfterMs: view.getFloat64(at + 17, true),
+      delayMs: view.getFloat64(at + 25, true),
+      never: (flags & NEVER) !== 0,
+    });
+    allowed &&= (flags & ALLOWED) !== 0;
+  }
+  return { allowed, outcomes };
+}
+
+/** Of the reset script: whether there was anything. */
+export function decodeResetReply(reply: RedisReply): boolean {
+  if (reply === NEWER_LAYOUT) {
+    throw newerLayout();
+  }
+  return reply === 1;
+}
+
+/** V8 reads numbers from a view without the copy that Buffer makes for each. */
+function viewOf(reply: Buffer): DataView {
+  return new DataView(reply.buffer, reply.byteOffset, reply.length);
+}
+
+function unreadable(): StoreError {
+  return new StoreError('unknown', 'cannot read the reply of a rate-limit script: it has an unknown form');
+}

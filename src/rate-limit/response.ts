@@ -1,0 +1,115 @@
+/**
+ * From outcomes to the answer that callers see. Pure.
+ */
+import type { CheckRateLimitResponse } from '../grpc/generated/pannier/v1/CheckRateLimitResponse.ts';
+import { DecidedBy } from '../grpc/generated/pannier/v1/DecidedBy.ts';
+import type { LimitStatus } from '../grpc/generated/pannier/v1/LimitStatus.ts';
+import type { StepOutcome } from './algorithms/step.ts';
+import type { CompiledLimit, CompiledLimits } from './model.ts';
+import type { TakeResult } from './store.ts';
+
+/** Callers that are denied by the failure mode come back after this: the time in which a node is given up and asked anew. */
+const FAILURE_RETRY_MS = 1_000;
+
+/** What a call asks for, as far as its answer depends on it. */
+export interface AnsweredRequest {
+  readonly cost: number;
+  readonly isPeek: boolean;
+  readonly detail: boolean;
+}
+
+export function decidedAnswer(
+  limits: CompiledLimits,
+  result: TakeResult,
+  request: AnsweredRequest,
+): CheckRateLimitResponse {
+  return answerOf(limits, result, request, DecidedBy.DECIDED_BY_STORE);
+}
+
+/**
+ * The store could not decide: the failure mode's answer. It has all fields. What is left is unknown, so that every limit counts as used
+ * up at `nowMs`: nothing remains, and `resetAfterMs` is when all of it would be back at the latest.
+ */
+export function failureAnswer(
+  limits: CompiledLimits,
+  failure: { readonly mode: 'allow' | 'deny'; readonly nowMs: number },
+  request: AnsweredRequest,
+): CheckRateLimitResponse {
+  const outcomes = limits.limits.map(({ algorithm, spec, capacity }): StepOutcome => {
+    const usedUp = algorithm.take(undefined, spec, failure.nowMs, capacity, undefined).outcome;
+    const never = request.cost > capacity;
+    const allowed = failure.mode === 'allow' && !never;
+    const retryAfterMs = allowed || never ? 0 : FAILURE_RETRY_MS;
+    return { allowed, remaining: 0, retryAfterMs, resetAfterMs: usedUp.resetAfterMs, delayMs: 0, never };
+  });
+  const allowed = outcomes.every((outcome) => outcome.allowed);
+  return answerOf(limits, { allowed, outcomes }, request, DecidedBy.DECIDED_BY_FAILURE_MODE);
+}
+
+function answerOf(
+  limits: CompiledLimits,
+  result: TakeResult,
+  request: AnsweredRequest,
+  decidedBy: DecidedBy,
+): CheckRateLimitResponse {
+  const index = decidingIndex(limits, result);
+  const { spec } = limits.limits[index] as CompiledLimit;
+  const outcome = result.outcomes[index] as StepOutcome;
+  const { outcomes, allowed } = result;
+  const never = outcomes.some((other) => other.never);
+  return {
+    allowed,
+    limitName: spec.name,
+    limit: spec.limit,
+    burst: spec.burst,
+    windowMs: spec.windowMs,
+    remaining: outcome.remaining,
+    granted: allowed && !request.isPeek ? request.cost : 0,
+    retryAfterMs: allowed || never ? 0 : largest(outcomes, (other) => other.retryAfterMs),
+    never,
+    resetAfterMs: largest(outcomes, (other) => other.resetAfterMs),
+    delayMs: allowed ? largest(outcomes, (other) => other.delayMs) : 0,
+    decidedBy,
+    limits: request.detail ? outcomes.map((other, at) => statusOf(limits.limits[at] as CompiledLimit, other)) : [],
+  };
+}
+
+/** The denier with the longest wait (one that never allows waits longest); else the one with the smallest share left. */
+function decidingIndex(limits: CompiledLimits, result: TakeResult): number {
+  let deciding = 0;
+  let decidingWeight = Number.NEGATIVE_INFINITY;
+  for (const [index, outcome] of result.outcomes.entries()) {
+    const capacity = limits.limits[index]?.capacity ?? 1;
+    const weight = result.allowed ? -outcome.remaining / capacity : waitOf(outcome);
+    if (weight > decidingWeight) {
+      deciding = index;
+      decidingWeight = weight;
+    }
+  }
+  return deciding;
+}
+
+function waitOf(outcome: StepOutcome): number {
+  if (outcome.never) {
+    return Number.POSITIVE_INFINITY;
+  }
+  return outcome.allowed ? -1 : outcome.retryAfterMs;
+}
+
+function statusOf(limit: CompiledLimit, outcome: StepOutcome): LimitStatus {
+  return {
+    name: limit.spec.name,
+    algorithm: limit.algorithm.number as NonNullable<LimitStatus['algorithm']>,
+    limit: limit.spec.limit,
+    burst: limit.spec.burst,
+    windowMs: limit.spec.windowMs,
+    remaining: outcome.remaining,
+    allowed: outcome.allowed,
+    retryAfterMs: outcome.retryAfterMs,
+    resetAfterMs: outcome.resetAfterMs,
+  };
+}
+
+function largest(outcomes: readonly StepOutcome[], of: (outcome: StepOutcome) => number): number {
+  return outcomes.reduce((most, outcome) => Math.max(most, of(outcome)), 0);
+}

@@ -1,0 +1,139 @@
+/**
+ * The part of the transport contract about what callers should not send: the answer is an error of that call alone.
+ */
+import { gzipSync } from 'node:zlib';
+import { Status } from '../../../src/grpc/status.ts';
+import { connectHttp2, frame, type Http2End, http2Call } from './raw-client.ts';
+import { GARBAGE_BYTE, methodPath, SECRET_TEXT } from './test-methods.ts';
+import { openFixture, type StartTransport, type TransportFixture } from './transport-contract.ts';
+
+const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
+const GARBAGE = Buffer.from([GARBAGE_BYTE, 1, 2, 3]);
+
+export function describeTransportBadInput(startTransport: StartTransport): void {
+  describe('bad input', () => {
+    let fixture: TransportFixture;
+
+    beforeAll(async () => {
+      fixture = await openFixture(startTransport);
+    });
+
+    afterAll(async () => {
+      await fixture.close();
+    });
+
+    afterEach(async () => {
+      const answer = await fixture.client.unary(methodPath('Echo'), Buffer.from('still here'));
+      expect(answer.bytes?.toString()).toBe('still here');
+    });
+
+    async function send(options: {
+      path?: string;
+      headers?: Record<string, string>;
+      body?: Buffer;
+    }): Promise<Http2End> {
+      const session = connectHttp2(fixture.port);
+      try {
+        return await http2Call(session, options.path ?? methodPath('Echo'), options);
+      } finally {
+        session.destroy();
+      }
+    }
+
+    test('a message of 4 MiB passes, one byte more is RESOURCE_EXHAUSTED', async () => {
+      const largest = await fixture.client.unary(methodPath('Echo'), Buffer.alloc(MAX_MESSAGE_BYTES));
+      expect(largest.bytes?.length).toBe(MAX_MESSAGE_BYTES);
+      const larger = await fixture.client.unary(methodPath('Echo'), Buffer.alloc(MAX_MESSAGE_BYTES + 1));
+      expect(larger.code).toBe(Status.RESOURCE_EXHAUSTED);
+    });
+
+    test('a message that says it is large is refused before it comes', async () => {
+      const head = Buffer.from([0, 0xff, 0xff, 0xff, 0xff]);
+      expect((await send({ body: head })).headers['grpc-status']).toBe(String(Status.RESOURCE_EXHAUSTED));
+    });
+
+    test('a compressed message is UNIMPLEMENTED, and its caller is told what is accepted', async () => {
+      const headers = { 'grpc-encoding': 'gzip' };
+      const bomb = gzipSync(Buffer.alloc(MAX_MESSAGE_BYTES * 8));
+      for (const bytes of [gzipSync(Buffer.from('packed')), bomb]) {
+        const end = await send({ headers, body: frame(bytes, 1) });
+        expect(end.headers['grpc-status']).toBe(String(Status.UNIMPLEMENTED));
+        expect(end.headers['grpc-accept-encoding']).toBe('identity');
+        expect(decodeURIComponent(String(end.headers['grpc-message']))).toContain('compressed with gzip');
+      }
+    });
+
+    test('a message that is not what its compression says ends that call', async () => {
+      for (const encoding of ['gzip', 'deflate', 'br', 'identity', 'unheard-of']) {
+        const end = await send({ headers: { 'grpc-encoding': encoding }, body: frame(Buffer.from('no archive'), 1) });
+        expect(['0', '12', '13']).toContain(end.headers['grpc-status']);
+      }
+    });
+
+    test.each(['Echo', 'EchoLater', 'Flood'])(
+      '%s: bytes that are no message are INTERNAL, and not quoted',
+      async (name) => {
+        const answer =
+          name === 'Flood'
+            ? await fixture.client.serverStream(methodPath(name), GARBAGE).ended
+            : await fixture.client.unary(methodPath(name), GARBAGE);
+        expect(answer.code).toBe(Status.INTERNAL);
+        expect(answer.details).toBe(
+          `Cannot read the request of ${methodPath(name)}: the bytes are no message of its type, wanted valid protobuf`,
+        );
+        expect(JSON.stringify(answer.trailers.toJSON())).not.toContain(SECRET_TEXT);
+      },
+    );
+
+    test('bytes that are no message end a bidi stream with INTERNAL', async () => {
+      const stream = fixture.client.bidi(methodPath('Converse'));
+      stream.call.write(Buffer.from('good'));
+      stream.call.write(GARBAGE);
+      const end = await stream.ended;
+      expect(end.code).toBe(Status.INTERNAL);
+      expect(end.details).toContain('the bytes are no message');
+    });
+
+    test('an unknown method, service or path is UNIMPLEMENTED and named', async () => {
+      const paths = [
+        methodPath('Nothing'),
+        '/pannier.test.v1.Nobody/Echo',
+        '/x',
+        '/',
+        '/pannier.test.v1.TestService/echo',
+      ];
+      for (const path of paths) {
+        const answer = await fixture.client.unary(path, Buffer.from('x'));
+        expect(answer.code).toBe(Status.UNIMPLEMENTED);
+        expect(answer.details).toBe(`Cannot call ${path}: there is no such method, wanted one that reflection lists`);
+      }
+    });
+
+    test('an odd path is UNIMPLEMENTED too, cut and encoded', async () => {
+      const answer = await send({ path: `/${'x'.repeat(3_000)}` });
+      expect(answer.headers['grpc-status']).toBe(String(Status.UNIMPLEMENTED));
+      expect(String(answer.headers['grpc-message']).length).toBeLessThan(400);
+      const odd = await send({ path: '/a%0a/"b"' });
+      expect(odd.headers['grpc-status']).toBe(String(Status.UNIMPLEMENTED));
+      expect(odd.headers['grpc-message']).toContain('/a%250a/%22b%22');
+    });
+
+    test('what is no gRPC at all is refused by HTTP', async () => {
+      const end = await send({ headers: { 'content-type': 'text/plain' } });
+      expect(Number(end.headers[':status'])).toBeGreaterThanOrEqual(400);
+    });
+
+    test('no message, half a message, and two messages of a unary call are refused', async () => {
+      const bodies = [Buffer.alloc(0), Buffer.from([0, 0, 0]), frame(Buffer.from('whole')).subarray(0, 7)];
+      for (const body of [...bodies, Buffer.concat([frame(Buffer.from('a')), frame(Buffer.from('b'))])]) {
+        const end = await send({ body });
+        expect(['12', '13']).toContain(end.headers['grpc-status']);
+      }
+    });
+
+    test('an unknown flag before a message does no harm', async () => {
+      const end = await send({ body: frame(Buffer.from('x'), 0xfe) });
+      expect(['0', '13']).toContain(end.headers['grpc-status']);
+    });
+  });
+}

@@ -1,0 +1,202 @@
+/**
+ * A range for attacks: the transport in a process of its own, an honest client on a connection of its own, and what the attack
+ * cost, read from the process and beside what honest calls cost in the same run.
+ *
+ * CPU is compared and never timed: one unit is what an honest call costs, and an attack may cost so many units per frame (or per as
+ * many bytes as an honest call has). Memory is what lives after a garbage collection.
+ */
+import { join } from 'node:path';
+import type { Http2Limits } from '../../../src/grpc/http2/limits/http2-limits.ts';
+import { connectRaw, type RawClient } from '../grpc/raw-client.ts';
+import { repositoryRoot } from '../repository.ts';
+import { type BoundProcess, spawnBound } from '../sidecar/bound-process.ts';
+import { waitFor } from '../wait.ts';
+import { many, unaryCall, windowUpdate } from './frames.ts';
+import { Http2Peer } from './peer.ts';
+
+/** What the server is started with, besides its methods. */
+export interface AttackServerOptions {
+  readonly limits?: Partial<Http2Limits>;
+  /** Where it listens besides its port. */
+  readonly socketPath?: string;
+}
+
+/** What the server has used and seen since it started. */
+export interface AttackReport {
+  readonly started: number;
+  readonly running: number;
+  readonly maxRunning: number;
+  readonly uncaught: number;
+  readonly connections: number;
+  readonly liveBytes: number;
+  readonly residentBytes: number;
+  readonly cpuMicroseconds: number;
+  readonly loggedLines: number;
+  readonly logged: readonly string[];
+  /** Connections that the server cut off, by reason. */
+  readonly drops: Readonly<Record<string, number>>;
+}
+
+/** What an attacker has sent. */
+export interface AttackEffort {
+  readonly frames: number;
+  readonly bytes: number;
+}
+
+export interface AttackOutcome<Result> {
+  readonly result: Result;
+  /** The other client's calls while the attack ran, and what went wrong with any. */
+  readonly honestCalls: number;
+  readonly honestFailures: readonly string[];
+  readonly before: AttackReport;
+  readonly after: AttackReport;
+  readonly liveGrowthBytes: number;
+  readonly residentGrowthBytes: number;
+  /** Of the attack, without what the honest calls cost. */
+  readonly cpuMicroseconds: number;
+}
+
+const HONEST_DEADLINE_MS = 10_000;
+const HONEST_PAUSE_MS = 2;
+const MIN_HONEST_CALLS = 10;
+const BASELINE_BATCHES = 40;
+const BASELINE_BATCH_CALLS = 250;
+const BASELINE_WINDOW_BYTES = 1_000_000;
+/** Collecting garbage and reporting is work too, as are the ticks of timers. */
+const CPU_SLACK_MICROSECONDS = 100_000;
+
+const serverFile = join(repositoryRoot, 'test', 'support', 'http2', 'attack-server.ts');
+
+export function attackPath(name: string): string {
+  return `/attack.Test/${name}`;
+}
+
+export class AttackRange {
+  readonly port: number;
+  readonly #server: BoundProcess;
+  readonly #client: RawClient;
+  /** What one honest call costs where calls come many at a time, and where they come one by one. */
+  #pipelinedMicroseconds = Number.NaN;
+  #singleMicroseconds = Number.NaN;
+  #bytesPerCall = Number.NaN;
+
+  private constructor(server: BoundProcess, port: number) {
+    this.#server = server;
+    this.port = port;
+    this.#client = connectRaw(`127.0.0.1:${port}`);
+  }
+
+  static async open(options: AttackServerOptions = {}): Promise<AttackRange> {
+    const server = await spawnBound(process.execPath, ['--expose-gc', serverFile, JSON.stringify(options)]);
+    let output = '';
+    for (const stream of [server.stdout, server.stderr]) {
+      stream.on('data', (chunk: Buffer) => {
+        output += chunk.toString();
+      });
+    }
+    const port = await waitFor('a server to attack', () => Number(/"port":(\d+)/.exec(output)?.[1]), 20_000).catch(
+      (error) => {
+        throw new Error(`Cannot start a server to attack: ${output}`, { cause: error });
+      },
+    );
+    const range = new AttackRange(server, port);
+    await range.#measureHonestCalls();
+    return range;
+  }
+
+  get pid(): number {
+    return this.#server.pid;
+  }
+
+  /** With what lives after a collection; a `glance` collects nothing, and costs little. */
+  async report(kind: 'whole' | 'glance' = 'whole'): Promise<AttackReport> {
+    const request = Buffer.from(kind === 'whole' ? '' : kind);
+    const answer = await this.#client.unary(attackPath('Report'), request, { deadlineMs: 20_000 });
+    if (answer.code !== 0) {
+      throw new Error(`Cannot read the report of the server: it answered ${answer.code} ${answer.details}`);
+    }
+    return JSON.parse(String(answer.bytes)) as AttackReport;
+  }
+
+  /** Runs the attack while the honest client calls. Reports are taken just before it, and as it resolves. */
+  async under<Result>(attack: (port: number) => Promise<Result>): Promise<AttackOutcome<Result>> {
+    const before = await this.report();
+    const honest = { calls: 0, failures: [] as string[], isDone: false };
+    const calling = this.#callOn(honest);
+    let result: Result;
+    try {
+      result = await attack(this.port);
+    } finally {
+      honest.isDone = true;
+      await calling;
+    }
+    const after = await this.report();
+    const honestMicroseconds = honest.calls * this.#singleMicroseconds;
+    return {
+      result,
+      honestCalls: honest.calls,
+      honestFailures: honest.failures,
+      before,
+      after,
+      liveGrowthBytes: after.liveBytes - before.liveBytes,
+      residentGrowthBytes: after.residentBytes - before.residentBytes,
+      cpuMicroseconds: after.cpuMicroseconds - before.cpuMicroseconds - honestMicroseconds,
+    };
+  }
+
+  /** The most CPU that an attack may have cost at so many honest calls' worth for each of its frames or call's worth of bytes. */
+  maxCpuMicroseconds(effort: AttackEffort, unitsPerFrame: number): number {
+    const frames = Math.max(effort.frames, effort.bytes / this.#bytesPerCall);
+    return CPU_SLACK_MICROSECONDS + frames * unitsPerFrame * this.#pipelinedMicroseconds;
+  }
+
+  async close(): Promise<void> {
+    this.#client.close();
+    this.#server.signal('SIGKILL');
+    await this.#server.ended;
+  }
+
+  async #callOn(honest: { calls: number; failures: string[]; isDone: boolean }): Promise<void> {
+    while (!honest.isDone || honest.calls < MIN_HONEST_CALLS) {
+      const text = `call ${honest.calls}`;
+      const answer = await this.#client.unary(attackPath('Echo'), Buffer.from(text), {
+        deadlineMs: HONEST_DEADLINE_MS,
+      });
+      honest.calls += 1;
+      if (answer.code !== 0 || answer.bytes?.toString() !== text) {
+        honest.failures.push(`${text}: ${answer.code} ${answer.details} ${answer.bytes}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, HONEST_PAUSE_MS));
+    }
+  }
+
+  async #measureHonestCalls(): Promise<void> {
+    const peer = await Http2Peer.open(this.port);
+    const batch = (first: number): Buffer =>
+      many(BASELINE_BATCH_CALLS, (index) =>
+        unaryCall(2 * (first + index) + 1, attackPath('Echo'), Buffer.from('hello')),
+      );
+    await peer.send(windowUpdate(0, BASELINE_WINDOW_BYTES));
+    this.#bytesPerCall = batch(0).length / BASELINE_BATCH_CALLS;
+    let start = await this.report();
+    for (let round = 0; round < BASELINE_BATCHES; round += 1) {
+      if (round === BASELINE_BATCHES / 2) {
+        // The first half was for the compiler.
+        start = await this.report();
+      }
+      await peer.send(batch(round * BASELINE_BATCH_CALLS));
+      await peer.roundTrip();
+    }
+    const middle = await this.report();
+    const calls = (BASELINE_BATCHES / 2) * BASELINE_BATCH_CALLS;
+    this.#pipelinedMicroseconds = (middle.cpuMicroseconds - start.cpuMicroseconds) / calls;
+    peer.destroy();
+    const honest = { calls: 0, failures: [], isDone: false };
+    const calling = this.#callOn(honest);
+    await waitFor('a hundred calls', () => honest.calls >= 100, 20_000);
+    honest.isDone = true;
+    await calling;
+    const end = await this.report();
+    this.#singleMicroseconds = (end.cpuMicroseconds - middle.cpuMicroseconds) / honest.calls;
+  }
+}

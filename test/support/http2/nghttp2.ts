@@ -1,0 +1,151 @@
+/**
+ * node:http2's client (nghttp2) in front of our frame reader and HPACK code: what it encodes we decode, and the other way round.
+ *
+ * The server here is only as much of one as that takes: it decodes each request, notes its fields, and answers with what it is told to.
+ */
+import { once } from 'node:events';
+import { type ClientHttp2Session, type ClientSessionOptions, connect } from 'node:http2';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { FrameReader } from '../../../src/grpc/http2/frames/frame-reader.ts';
+import { HpackDecoder } from '../../../src/grpc/http2/hpack/decoder.ts';
+import type { Field } from '../../../src/grpc/http2/hpack/field.ts';
+import { waitFor } from '../wait.ts';
+import { FrameFlag, FrameType, headers, SettingId, settings, settingsAck, windowUpdate } from './frames.ts';
+
+export type FieldList = readonly (readonly [name: string, value: string])[];
+
+/** The blocks of an answer: that of its headers, and that of its trailers. */
+export interface AnswerBlocks {
+  readonly opening: Buffer;
+  readonly trailers: Buffer;
+}
+
+const MAX_FRAME_BYTES = 16_384;
+const MAX_LIST_BYTES = 1_000_000;
+const MAX_LIST_FIELDS = 1_000;
+const WINDOW_BYTES = 1_000_000_000;
+
+export class Nghttp2Pair {
+  readonly client: ClientHttp2Session;
+  readonly decoder: HpackDecoder;
+  /** The fields of each request, by stream. */
+  readonly requests = new Map<number, FieldList>();
+  /** What went wrong with a block, if anything did. */
+  failure: unknown;
+  readonly #server: Server;
+  readonly #socket: Socket;
+  readonly #answer: (streamId: number) => AnswerBlocks;
+  #parts: Buffer[] = [];
+
+  private constructor(options: {
+    server: Server;
+    socket: Socket;
+    client: ClientHttp2Session;
+    tableBytes: number;
+    answer: (streamId: number) => AnswerBlocks;
+  }) {
+    this.#server = options.server;
+    this.#socket = options.socket;
+    this.client = options.client;
+    this.#answer = options.answer;
+    this.decoder = new HpackDecoder({
+      tableBytes: options.tableBytes,
+      maxListBytes: MAX_LIST_BYTES,
+      maxListFields: MAX_LIST_FIELDS,
+    });
+    const reader = new FrameReader(this, MAX_FRAME_BYTES);
+    this.#socket.on('error', () => {});
+    this.#socket.on('data', (chunk: Buffer) => {
+      try {
+        reader.push(chunk);
+      } catch (error) {
+        this.failure ??= error;
+        this.#socket.destroy();
+      }
+    });
+    this.announceTable(options.tableBytes);
+    // Padding counts against the window.
+    this.#socket.write(windowUpdate(0, WINDOW_BYTES));
+  }
+
+  static async open(options: {
+    tableBytes: number;
+    answer: (streamId: number) => AnswerBlocks;
+    clientOptions?: ClientSessionOptions;
+  }): Promise<Nghttp2Pair> {
+    const server = createServer({ noDelay: true });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const accepted = once(server, 'connection');
+    const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, options.clientOptions ?? {});
+    client.on('error', () => {});
+    const [socket] = (await accepted) as [Socket];
+    const pair = new Nghttp2Pair({ server, socket, client, ...options });
+    // Before it has heard of it, a client uses the table of the protocol.
+    await waitFor('the table announced', () => client.remoteSettings.headerTableSize === options.tableBytes);
+    return pair;
+  }
+
+  /** SETTINGS_HEADER_TABLE_SIZE: the client's encoder may use so much. */
+  announceTable(tableBytes: number): void {
+    this.#socket.write(settings([[SettingId.headerTableSize, tableBytes]]));
+  }
+
+  frame(type: number, flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
+    if (type === FrameType.settings && (flags & FrameFlag.ack) === 0) {
+      this.#socket.write(settingsAck());
+    }
+    if (type !== FrameType.headers && type !== FrameType.continuation) {
+      return;
+    }
+    this.#parts.push(
+      type === FrameType.headers ? fragment(flags, bytes.subarray(start, end)) : bytes.subarray(start, end),
+    );
+    if ((flags & FrameFlag.endHeaders) !== 0) {
+      const block = Buffer.concat(this.#parts);
+      this.#parts = [];
+      this.#request(streamId, block);
+    }
+  }
+
+  close(): void {
+    this.client.destroy();
+    this.#socket.destroy();
+    this.#server.close();
+  }
+
+  #request(streamId: number, block: Buffer): void {
+    const fields: Field[] = [];
+    this.decoder.decode(block, 0, block.length, fields);
+    this.requests.set(
+      streamId,
+      fields.map(({ name, value }) => [name, value]),
+    );
+    const { opening, trailers } = this.#answer(streamId);
+    this.#socket.write(
+      Buffer.concat([inFrames(streamId, opening, 0), inFrames(streamId, trailers, FrameFlag.endStream)]),
+    );
+  }
+}
+
+/** The part of a HEADERS frame that belongs to the block: without padding and priority. */
+function fragment(flags: number, payload: Buffer): Buffer {
+  const isPadded = (flags & FrameFlag.padded) !== 0;
+  const start = (isPadded ? 1 : 0) + ((flags & FrameFlag.priority) !== 0 ? 5 : 0);
+  return payload.subarray(start, payload.length - (isPadded ? payload.readUInt8(0) : 0));
+}
+
+/** HEADERS, and CONTINUATION for what is longer than a frame. */
+function inFrames(streamId: number, block: Buffer, flags: number): Buffer {
+  const pieces: Buffer[] = [];
+  for (let at = 0; at === 0 || at < block.length; at += MAX_FRAME_BYTES) {
+    pieces.push(block.subarray(at, at + MAX_FRAME_BYTES));
+  }
+  const frames = pieces.map((piece, index) => {
+    const end = index === pieces.length - 1 ? FrameFlag.endHeaders : 0;
+    const written = headers(streamId, piece, index === 0 ? flags | end : end);
+    written.writeUInt8(index === 0 ? FrameType.headers : FrameType.continuation, 3);
+    return written;
+  });
+  return Buffer.concat(frames);
+}

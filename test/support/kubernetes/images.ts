@@ -1,0 +1,94 @@
+/**
+ * The images that the tests on a cluster need, loaded into it: pannier's own as it was built (PANNIER_TEST_IMAGE), the Node example, Redis.
+ *
+ * How images are built and loaded is the caller's: PANNIER_TEST_IMAGE_BUILD (by default `docker build`) and PANNIER_TEST_IMAGE_LOAD
+ * (by default `kind load docker-image`), each a command that takes further arguments.
+ */
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { repositoryRoot } from '../repository.ts';
+
+export const IMAGES = {
+  repository: 'pannier.test/pannier',
+  /** Two names of one image: what an upgrade changes. */
+  tag: 'e2e-1',
+  nextTag: 'e2e-2',
+  example: 'pannier.test/example-node:e2e-1',
+  redis: 'redis:7.0',
+} as const;
+
+/** A container that runs until it is ended, and has Node. */
+export const WAITING_CONTAINER = {
+  name: 'app',
+  image: IMAGES.example,
+  command: ['node', '-e', 'setInterval(() => {}, 1e6)'],
+};
+
+const TIMEOUT_MS = 600_000;
+
+export const pannierImage = `${IMAGES.repository}:${IMAGES.tag}`;
+
+/** Loads everything; a minute on a fresh machine, seconds when nothing changed. */
+export async function prepareImages(): Promise<void> {
+  const built = process.env.PANNIER_TEST_IMAGE ?? 'pannier:dev';
+  for (const tag of [IMAGES.tag, IMAGES.nextTag]) {
+    run('docker tag', [built, `${IMAGES.repository}:${tag}`]);
+  }
+  await buildExample();
+  for (const image of [pannierImage, `${IMAGES.repository}:${IMAGES.nextTag}`, IMAGES.example, IMAGES.redis]) {
+    run(process.env.PANNIER_TEST_IMAGE_LOAD ?? 'kind load docker-image', [image]);
+  }
+}
+
+/** The example as it lies in the repository, in one file with what it needs of npm. */
+async function buildExample(): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'pannier-example-'));
+  try {
+    await build({
+      absWorkingDir: repositoryRoot,
+      entryPoints: ['examples/node/app.js'],
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      outfile: join(directory, 'examples', 'node', 'app.mjs'),
+      banner: {
+        js: "import { createRequire as panRequire } from 'node:module'; const require = panRequire(import.meta.url);",
+      },
+      logLevel: 'warning',
+    });
+    cpSync(join(repositoryRoot, 'proto'), join(directory, 'proto'), { recursive: true });
+    writeFileSync(
+      join(directory, 'Dockerfile'),
+      [
+        'FROM node:24-bookworm-slim',
+        'WORKDIR /app',
+        'COPY examples examples',
+        'COPY proto proto',
+        'USER 1000',
+        'CMD ["node", "examples/node/app.mjs"]',
+        '',
+      ].join('\n'),
+    );
+    buildImage(IMAGES.example, directory);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function buildImage(name: string, directory: string): void {
+  run(process.env.PANNIER_TEST_IMAGE_BUILD ?? 'docker build', ['-t', name, directory]);
+}
+
+/** `command` may hold arguments, none of them with a blank. */
+function run(command: string, args: readonly string[]): void {
+  const [program = '', ...first] = command.split(' ').filter((part) => part !== '');
+  try {
+    execFileSync(program, [...first, ...args], { stdio: ['ignore', 'pipe', 'pipe'], timeout: TIMEOUT_MS });
+  } catch (error) {
+    const text = error instanceof Error && 'stderr' in error ? String(error.stderr).slice(-2_000) : '';
+    throw new Error(`Cannot prepare the images: ${command} ${args.join(' ')} failed: ${text}`, { cause: error });
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * Objects of any kind on a real cluster: tried strictly without being made, and made until the test ends.
+ */
+import { request } from 'node:https';
+import { KubeConfig, KubernetesObjectApi } from '@kubernetes/client-node';
+import { kubeconfigFile } from './cluster.ts';
+import type { Manifest } from './helm.ts';
+
+const TIMEOUT_MS = 20_000;
+
+/** The plural of a kind and whether it lies in a namespace; the kinds of the chart. */
+const RESOURCES: Readonly<Record<string, { readonly plural: string; readonly namespaced: boolean }>> = {
+  Certificate: { plural: 'certificates', namespaced: true },
+  ClusterRole: { plural: 'clusterroles', namespaced: false },
+  ClusterRoleBinding: { plural: 'clusterrolebindings', namespaced: false },
+  ConfigMap: { plural: 'configmaps', namespaced: true },
+  Deployment: { plural: 'deployments', namespaced: true },
+  Issuer: { plural: 'issuers', namespaced: true },
+  MutatingAdmissionPolicy: { plural: 'mutatingadmissionpolicies', namespaced: false },
+  MutatingAdmissionPolicyBinding: { plural: 'mutatingadmissionpolicybindings', namespaced: false },
+  MutatingWebhookConfiguration: { plural: 'mutatingwebhookconfigurations', namespaced: false },
+  Namespace: { plural: 'namespaces', namespaced: false },
+  NetworkPolicy: { plural: 'networkpolicies', namespaced: true },
+  Pod: { plural: 'pods', namespaced: true },
+  PodMonitor: { plural: 'podmonitors', namespaced: true },
+  PodDisruptionBudget: { plural: 'poddisruptionbudgets', namespaced: true },
+  PrometheusRule: { plural: 'prometheusrules', namespaced: true },
+  Role: { plural: 'roles', namespaced: true },
+  RoleBinding: { plural: 'rolebindings', namespaced: true },
+  Service: { plural: 'services', namespaced: true },
+  ServiceMonitor: { plural: 'servicemonitors', namespaced: true },
+  ServiceAccount: { plural: 'serviceaccounts', namespaced: true },
+  ValidatingAdmissionPolicy: { plural: 'validatingadmissionpolicies', namespaced: false },
+  ValidatingAdmissionPolicyBinding: { plural: 'validatingadmissionpolicybindings', namespaced: false },
+};
+
+export interface DryRunAnswer {
+  readonly code: number;
+  /** Of the API server, where it refused; and its warnings. */
+  readonly message: string;
+  readonly warnings: readonly string[];
+  readonly object: unknown;
+}
+
+export class KubernetesObjects {
+  readonly #config = new KubeConfig();
+  readonly #made: Manifest[] = [];
+
+  constructor() {
+    this.#config.loadFromFile(kubeconfigFile());
+  }
+
+  /** Creates it without creating it; an unknown or a repeated field is refused. */
+  async dryRun(manifest: Manifest): Promise<DryRunAnswer> {
+    const cluster = this.#config.getCurrentCluster();
+    const resource = RESOURCES[manifest.kind];
+    if (cluster === null || resource === undefined) {
+      throw new Error(
+        `Cannot try ${manifest.kind}/${manifest.metadata.name}: no cluster, or no kind that is known here`,
+      );
+    }
+    const group = manifest.apiVersion.includes('/') ? `apis/${manifest.apiVersion}` : `api/${manifest.apiVersion}`;
+    const place = resource.namespaced ? `namespaces/${manifest.metadata.namespace}/` : '';
+    const url = new URL(`${cluster.server}/${group}/${place}${resource.plural}?dryRun=All&fieldValidation=Strict`);
+    const options = { method: 'POST', timeout: TIMEOUT_MS, headers: { 'content-type': 'application/json' } };
+    await this.#config.applyToHTTPSOptions(options);
+    return await new Promise((resolve, reject) => {
+      const call = request(url, options, (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('end', () => {
+          const object: unknown = JSON.parse(Buffer.concat(chunks).toString());
+          const message = (object as { message?: string }).message ?? '';
+          const warning = response.headers.warning;
+          const warnings = warning === undefined ? [] : [String(warning)];
+          resolve({ code: response.statusCode ?? 0, message, warnings, object });
+        });
+      });
+      call.on('error', reject);
+      call.on('timeout', () => call.destroy(new Error(`Cannot try ${manifest.kind}: no answer in ${TIMEOUT_MS} ms`)));
+      call.end(JSON.stringify(manifest));
+    });
+  }
+
+  async make(manifest: Manifest): Promise<void> {
+    await KubernetesObjectApi.makeApiClient(this.#config).create(manifest);
+    this.#made.push(manifest);
+  }
+
+  async close(): Promise<void> {
+    const client = KubernetesObjectApi.makeApiClient(this.#config);
+    await Promise.all(this.#made.map((manifest) => client.delete(manifest).catch(() => undefined)));
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * A cluster whose API server was away: when it is whole again.
+ *
+ * Controllers, scheduler and DNS watch the API server and try again at growing intervals. For a minute and more after a restart (seen with
+ * 1.34 and CoreDNS) new namespaces have no account, new Deployments no pods and new services no name, while what ran before runs on.
+ */
+import type { TestCluster } from './cluster.ts';
+import { WAITING_CONTAINER } from './images.ts';
+import { waitInCluster } from './wait.ts';
+
+export const RECOVERY_TIMEOUT_MS = 240_000;
+
+const NAME = 'recovered';
+const LABELS = { app: NAME };
+
+/** Returns when a Deployment in a new namespace has its pod, and that pod knows the name of a new service. */
+export async function waitForRecovery(cluster: TestCluster): Promise<void> {
+  const namespace = await cluster.namespace({}, RECOVERY_TIMEOUT_MS);
+  await cluster.apps.createNamespacedDeployment({
+    namespace,
+    body: {
+      metadata: { name: NAME },
+      spec: {
+        replicas: 1,
+        selector: { matchLabels: LABELS },
+        template: { metadata: { labels: LABELS }, spec: { containers: [WAITING_CONTAINER] } },
+      },
+    },
+  });
+  const [pod] = await cluster.waitForPods(namespace, `app=${NAME}`, 1, RECOVERY_TIMEOUT_MS);
+  await cluster.core.createNamespacedService({
+    namespace,
+    body: { metadata: { name: NAME }, spec: { ports: [{ port: 80 }] } },
+  });
+  const target = { namespace, pod: pod?.metadata?.name ?? '', container: WAITING_CONTAINER.name };
+  const lookUp = `require('node:dns').lookup('${NAME}.${namespace}.svc', (error) => process.exit(error ? 1 : 0))`;
+  await waitInCluster(
+    'the name of a new service',
+    async () => (await cluster.run(target, ['node', '-e', lookUp])).exitCode === 0,
+    RECOVERY_TIMEOUT_MS,
+  );
+}

@@ -1,0 +1,14 @@
+/**
+ * Waiting for what a cluster's controllers do: as `waitFor`, with a deadline that a slow machine meets.
+ */
+import { waitFor } from '../wait.ts';
+
+const TIMEOUT_MS = 60_000;
+
+export async function waitInCluster<Value>(
+  what: string,
+  probe: () => Value | Promise<Value>,
+  timeoutMs = TIMEOUT_MS,
+): Promise<NonNullable<Value>> {
+  return await waitFor(what, probe, timeoutMs);
+}

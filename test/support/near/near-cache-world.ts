@@ -1,0 +1,339 @@
+/**
+ * The model behind the random histories of near copies: a store with its messages, reads in their steps, changes by others and
+ * by this process, channels that are lost and live again. `get` throws where a hit breaks what near-cache-histories.test.ts
+ * says must hold.
+ */
+import { FakeClock } from '../../../src/lib/clock.ts';
+import type { BucketMark } from '../../../src/near/bucket-mark.ts';
+import { InvalidationHub } from '../../../src/near/invalidation-hub.ts';
+import { encodeInvalidationMessage } from '../../../src/near/invalidation-message.ts';
+import { NearCache, type Placeholder } from '../../../src/near/near-cache.ts';
+import type { SubscriberListener } from '../../../src/redis/commands.ts';
+import { bucketOf, createKeyspace } from '../../../src/redis/keyspace.ts';
+
+const keyspace = createKeyspace('');
+const NAMESPACE = 'n';
+const LIFE_MS = 1_000;
+/** So few that each is likely to be gone on with, and one more than may leave a copy. */
+const MAX_READS = 3;
+const MAX_PLACEHOLDERS = 2;
+
+function namesOfTwoBuckets(): [string, string, string] {
+  const candidates = Array.from({ length: 2_000 }, (_, index) => `name-${index}`);
+  const isFirst = (name: string) => bucketOf(name) === bucketOf('name-0');
+  return ['name-0', candidates.slice(1).find(isFirst) ?? '', candidates.slice(1).find((name) => !isFirst(name)) ?? ''];
+}
+
+/** Keys and tags: two of one bucket, one of another. */
+export const NAMES = namesOfTwoBuckets();
+
+/** A change as it happened at the server: `number` of its message on `channel`, where it had one. */
+interface Change {
+  readonly atMs: number;
+  readonly channel: string;
+  readonly incarnation: number;
+  readonly number: number;
+  isOwnAndAnswered: boolean;
+}
+
+interface Written {
+  readonly id: number;
+  readonly tags: readonly string[];
+  readonly tagVersions: readonly number[];
+  readonly endsAtMs: number;
+  readonly changes: Change[];
+}
+
+interface Read {
+  readonly order: number;
+  readonly placeholder: Placeholder;
+  readonly isFresh: boolean;
+  readonly key: string;
+  step: 'sent' | 'read' | 'judged';
+  found: Written | undefined;
+  /** No value of the key with a smaller id is there any more. */
+  floor: number;
+  ttlMs: number;
+  /** Of the key's bucket, when the entry was read. */
+  mark: BucketMark | undefined;
+}
+
+interface Message {
+  readonly bytes: Buffer;
+  readonly incarnation: number;
+  readonly number: number;
+}
+
+function textOf(number: number): string {
+  return String(number).padStart(8);
+}
+
+export class NearCacheWorld {
+  readonly clock = new FakeClock();
+  hits = 0;
+  staleHits = 0;
+  readonly #near: NearCache;
+  readonly #subscribed = new Set<string>();
+  readonly #live = new Set<string>();
+  readonly #queues = new Map<string, Message[]>();
+  /** Of what was heard on a channel, the last; a loss counts as having heard everything before it. */
+  readonly #heard = new Map<string, { incarnation: number; number: number }>();
+  readonly #sequences = new Map<string, { incarnation: number; number: number }>();
+  readonly #entries = new Map<string, Written>();
+  readonly #written = new Map<number, Written>();
+  readonly #tagVersions = new Map<string, number>();
+  readonly #reads: Read[] = [];
+  readonly #answered: Read[] = [];
+  readonly #ownChanges: { readonly change: Change; readonly forget: () => void }[] = [];
+  #listener: SubscriberListener | undefined;
+  #count = 0;
+
+  constructor() {
+    const hub = new InvalidationHub({
+      clock: this.clock,
+      keyspace,
+      createSubscriber: (listener) => {
+        this.#listener = listener;
+        return {
+          subscribe: (channel) => this.#subscribed.add(channel),
+          unsubscribe: (channel) => this.#subscribed.delete(channel),
+          barrier: async () => true,
+          close: () => undefined,
+        };
+      },
+    });
+    this.#near = new NearCache({
+      clock: this.clock,
+      hub,
+      maxEntries: 100,
+      maxBytes: 1_000_000,
+      maxPlaceholders: MAX_PLACEHOLDERS,
+    });
+  }
+
+  get placeholderCount(): number {
+    return this.#near.placeholderCount;
+  }
+
+  get(key: string, isFresh: boolean): void {
+    const copy = isFresh ? undefined : this.#near.get(NAMESPACE, Buffer.from(key), this.clock.monotonicMs());
+    if (copy !== undefined) {
+      const [id = 0, order = 0] = String(copy.value).split(' ').map(Number);
+      this.#checkHit(key, id, order);
+      return;
+    }
+    if (this.#reads.length >= MAX_READS) {
+      return;
+    }
+    const placeholder = this.#near.begin(NAMESPACE, Buffer.from(key), isFresh);
+    const order = this.#next();
+    const found = undefined;
+    this.#reads.push({ order, placeholder, isFresh, key, step: 'sent', found, floor: 0, ttlMs: 0, mark: undefined });
+  }
+
+  /** A read with nothing in between. */
+  readWhole(key: string): void {
+    const before = this.#reads.length;
+    this.get(key, false);
+    while (this.#reads.length > before) {
+      this.goOn(before);
+    }
+  }
+
+  endReads(): void {
+    while (this.#reads.length > 0) {
+      this.goOn(0);
+    }
+  }
+
+  /** The next step of a read under way: at the entry, at its tags, back here. */
+  goOn(pick: number): void {
+    const read = this.#reads[pick % Math.max(1, this.#reads.length)];
+    if (read === undefined) {
+      return;
+    }
+    if (read.step === 'sent') {
+      const entry = this.#entries.get(read.key);
+      read.ttlMs = (entry?.endsAtMs ?? 0) - this.clock.monotonicMs();
+      read.found = read.ttlMs < 1 ? undefined : entry;
+      read.floor = read.found?.id ?? this.#count + 1;
+      read.mark = this.#markOf(read.key);
+      read.step = 'read';
+    } else if (read.step === 'read') {
+      const isCurrent = read.found?.tags.every((tag, at) => this.#tagVersions.get(tag) === read.found?.tagVersions[at]);
+      read.floor += isCurrent === false ? 1 : 0;
+      read.found = isCurrent === true ? read.found : undefined;
+      read.step = 'judged';
+    } else {
+      this.#reads.splice(this.#reads.indexOf(read), 1);
+      this.#answer(read);
+    }
+  }
+
+  write(key: string, options: { tags: readonly string[]; ttlMs: number; isOwn: boolean }): void {
+    const tagVersions = options.tags.map((tag) => this.#tagVersions.get(tag) ?? this.#next());
+    for (const [at, tag] of options.tags.entries()) {
+      this.#tagVersions.set(tag, tagVersions[at] ?? 0);
+    }
+    this.remove(key, options.isOwn);
+    const endsAtMs = this.clock.monotonicMs() + options.ttlMs;
+    const written = { id: this.#next(), tags: options.tags, tagVersions, endsAtMs, changes: [] };
+    this.#entries.set(key, written);
+    this.#written.set(written.id, written);
+  }
+
+  remove(key: string, isOwn: boolean): void {
+    const change = this.#publish(keyspace.cacheChannel(NAMESPACE, bucketOf(key)), 'names', [key]);
+    this.#entries.get(key)?.changes.push(change);
+    this.#entries.delete(key);
+    this.#afterOwn(isOwn, change, () => this.#near.drop(NAMESPACE, Buffer.from(key)));
+  }
+
+  removeTag(tag: string, isOwn: boolean): void {
+    const change = this.#publish(keyspace.cacheTagChannel(NAMESPACE, bucketOf(tag)), 'names', [tag]);
+    this.#tagVersions.delete(tag);
+    for (const written of this.#written.values()) {
+      if (written.tags.includes(tag)) {
+        written.changes.push(change);
+      }
+    }
+    this.#afterOwn(isOwn, change, () => this.#near.dropTags(NAMESPACE, [tag]));
+  }
+
+  flush(isOwn: boolean): void {
+    for (const bucket of new Set(NAMES.map((name) => bucketOf(name)))) {
+      const change = this.#publish(keyspace.cacheChannel(NAMESPACE, bucket), 'flush', []);
+      this.#voidBucket(bucket, change);
+      this.#afterOwn(isOwn, change, () => this.#near.dropNamespace(NAMESPACE));
+    }
+  }
+
+  /** The server forgets the sequence of a bucket, in silence. */
+  evict(name: string): void {
+    const channel = keyspace.cacheChannel(NAMESPACE, bucketOf(name));
+    this.#sequences.delete(channel);
+    this.#voidBucket(bucketOf(name), this.#changeOf(channel, 0, 0));
+  }
+
+  answerOwn(pick: number): void {
+    const own = this.#ownChanges.splice(pick % Math.max(1, this.#ownChanges.length), 1)[0];
+    if (own !== undefined) {
+      own.forget();
+      own.change.isOwnAndAnswered = true;
+    }
+  }
+
+  deliver(pick: number, isLost: boolean): void {
+    const waiting = [...this.#queues].filter(([, queue]) => queue.length > 0);
+    const [channel, queue] = waiting[pick % Math.max(1, waiting.length)] ?? [];
+    const message = queue?.shift();
+    if (channel !== undefined && message !== undefined && !isLost) {
+      this.#listener?.onMessage(channel, message.bytes);
+      this.#heard.set(channel, message);
+    }
+  }
+
+  deliverAll(): void {
+    while ([...this.#queues.values()].some((queue) => queue.length > 0)) {
+      this.deliver(0, false);
+    }
+  }
+
+  lose(pick: number): void {
+    const channel = [...this.#live][pick % Math.max(1, this.#live.size)];
+    if (channel !== undefined) {
+      this.#live.delete(channel);
+      this.#queues.delete(channel);
+      this.#listener?.onLost(channel);
+      this.#heard.set(channel, this.#sequences.get(channel) ?? { incarnation: 0, number: 0 });
+    }
+  }
+
+  repair(): void {
+    for (const channel of this.#subscribed) {
+      if (!this.#live.has(channel)) {
+        this.#live.add(channel);
+        this.#queues.set(channel, []);
+        this.#listener?.onLive(channel);
+      }
+    }
+  }
+
+  #answer(read: Read): void {
+    const { order, placeholder, found, ttlMs, mark } = read;
+    this.#answered.push(read);
+    const value = found && {
+      absent: false,
+      value: Buffer.from(`${found.id} ${order}`),
+      version: Buffer.of(1),
+      tags: found.tags,
+      ageMs: 0,
+      ttlMs,
+      ...(mark === undefined ? {} : { mark }),
+    };
+    this.#near.fill(placeholder, value);
+  }
+
+  #markOf(key: string): BucketMark | undefined {
+    const sequence = this.#sequences.get(keyspace.cacheChannel(NAMESPACE, bucketOf(key)));
+    return sequence && { ...sequence, incarnation: textOf(sequence.incarnation), stamp: textOf(sequence.number) };
+  }
+
+  #checkHit(key: string, id: number, order: number): void {
+    const later = this.#answered.filter((read) => read.key === key && (read.order > order || read.isFresh));
+    expect(later.filter((read) => read.floor > id)).toEqual([]);
+    const nowMs = this.clock.monotonicMs();
+    const written = this.#written.get(id);
+    const changes = written?.changes ?? [];
+    this.hits += 1;
+    this.staleHits += changes.length > 0 ? 1 : 0;
+    expect(nowMs).toBeLessThan(written?.endsAtMs ?? 0);
+    for (const change of changes) {
+      expect(nowMs - change.atMs).toBeLessThan(LIFE_MS);
+      expect(change.isOwnAndAnswered).toBe(false);
+      const heard = this.#heard.get(change.channel);
+      const isHeard = change.number > 0 && heard?.incarnation === change.incarnation && heard.number >= change.number;
+      expect(isHeard).toBe(false);
+    }
+  }
+
+  #voidBucket(bucket: number, change: Change): void {
+    for (const [key, written] of this.#entries) {
+      if (bucketOf(key) === bucket) {
+        written.changes.push(change);
+        this.#entries.delete(key);
+      }
+    }
+  }
+
+  #publish(channel: string, kind: 'names' | 'flush', names: readonly string[]): Change {
+    const sequence = this.#sequences.get(channel) ?? { incarnation: this.#next(), number: 0 };
+    const { incarnation } = sequence;
+    const number = sequence.number + 1;
+    this.#sequences.set(channel, { incarnation, number });
+    const bytes = encodeInvalidationMessage({
+      kind,
+      incarnation: textOf(incarnation),
+      sequence: number,
+      stamp: textOf(number),
+      names,
+    });
+    this.#queues.get(channel)?.push({ bytes, incarnation, number });
+    return this.#changeOf(channel, incarnation, number);
+  }
+
+  #changeOf(channel: string, incarnation: number, number: number): Change {
+    return { atMs: this.clock.monotonicMs(), channel, incarnation, number, isOwnAndAnswered: false };
+  }
+
+  #afterOwn(isOwn: boolean, change: Change, forget: () => void): void {
+    if (isOwn) {
+      this.#ownChanges.push({ change, forget });
+    }
+  }
+
+  #next(): number {
+    this.#count += 1;
+    return this.#count;
+  }
+}

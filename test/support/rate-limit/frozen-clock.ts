@@ -1,0 +1,35 @@
+/**
+ * The Redis store of limits at a time of the test: the production scripts except for the lines that read the server's clock, whose place the
+ * last argument takes (Unix time, ms).
+ */
+import type { Clock } from '../../../src/lib/clock.ts';
+import { loadRateLimitScripts } from '../../../src/rate-limit/redis-scripts.ts';
+import { RedisRateLimitStore } from '../../../src/rate-limit/redis-store.ts';
+import type { RedisCommands } from '../../../src/redis/commands.ts';
+import { createKeyspace } from '../../../src/redis/keyspace.ts';
+import type { Script } from '../../../src/redis/lua-script.ts';
+
+export const frozenScripts = loadRateLimitScripts('local nowMs = tonumber(table.remove(ARGV))');
+
+const SCRIPTS_WITHOUT_CLOCK = new Set([frozenScripts.reset.name]);
+
+export interface FrozenStore {
+  readonly store: RedisRateLimitStore;
+  /** How often each script ran, by name. */
+  readonly runs: ReadonlyMap<string, number>;
+}
+
+/** Keys begin with `test:rl:`. */
+export function frozenStore(redis: RedisCommands, clock: Pick<Clock, 'nowMs'>): FrozenStore {
+  const runs = new Map<string, number>();
+  const commands: RedisCommands = {
+    run: (script: Script, keys, args, deadlineAtMs) => {
+      runs.set(script.name, (runs.get(script.name) ?? 0) + 1);
+      const all = SCRIPTS_WITHOUT_CLOCK.has(script.name) ? args : [...args, String(clock.nowMs())];
+      return redis.run(script, keys, all, deadlineAtMs);
+    },
+    send: (key, command, deadlineAtMs, options) => redis.send(key, command, deadlineAtMs, options),
+  };
+  const store = new RedisRateLimitStore({ redis: commands, keyspace: createKeyspace('test:'), scripts: frozenScripts });
+  return { store, runs };
+}

@@ -1,0 +1,99 @@
+/**
+ * The rate limit service on a store of the test, as callers see it: requests with all defaults, a clock of the test, and what reached store
+ * and metrics.
+ */
+import { DEFAULT_POLICY_FILE, type LimitSpec, type PolicySpec } from '../../../src/config/policy-file.ts';
+import type { CheckRateLimitRequestOutput } from '../../../src/grpc/generated/pannier/v1/CheckRateLimitRequest.ts';
+import type { CheckRateLimitResponse } from '../../../src/grpc/generated/pannier/v1/CheckRateLimitResponse.ts';
+import type { CallContext } from '../../../src/grpc/method.ts';
+import { FakeClock } from '../../../src/lib/clock.ts';
+import { MemoryRateLimitStore } from '../../../src/rate-limit/memory-store.ts';
+import { createRateLimitService, type RateLimitService } from '../../../src/rate-limit/service.ts';
+import type { RateLimitStore, TakeRequest } from '../../../src/rate-limit/store.ts';
+
+/** Ten units per minute unless `change` says otherwise. */
+export function testLimit(name: string, change: Partial<LimitSpec> = {}): LimitSpec {
+  return { name, algorithm: 'fixed_window', limit: 10, windowMs: 60_000, burst: 10, ...change };
+}
+
+export function testPolicy(
+  name: string,
+  limits: readonly LimitSpec[],
+  change: Partial<PolicySpec> = {},
+): [string, PolicySpec] {
+  return [name, { name, limits, onFailure: 'allow', shared: false, hashSubjects: false, ...change }];
+}
+
+export interface ServiceWorld {
+  readonly clock: FakeClock;
+  readonly service: RateLimitService;
+  /** All that was counted. */
+  readonly decisions: string[];
+  readonly asked: TakeRequest[];
+}
+
+export interface ServiceWorldOptions {
+  /** Unset: a memory store. */
+  readonly store?: (clock: FakeClock) => RateLimitStore;
+  readonly scope?: string;
+  readonly policies: ReadonlyMap<string, PolicySpec>;
+}
+
+export function createServiceWorld(options: ServiceWorldOptions): ServiceWorld {
+  const clock = new FakeClock();
+  const inner = options.store?.(clock) ?? new MemoryRateLimitStore({ clock, maxEntries: 100, maxBytes: 1_000_000 });
+  const decisions: string[] = [];
+  const asked: TakeRequest[] = [];
+  const store: RateLimitStore = {
+    take: (request, deadlineAtMs) => {
+      asked.push(request);
+      return inner.take(request, deadlineAtMs);
+    },
+    give: (request, deadlineAtMs) => inner.give(request, deadlineAtMs),
+    reset: (key, limits, deadlineAtMs) => inner.reset(key, limits, deadlineAtMs),
+  };
+  const service = createRateLimitService({
+    store,
+    policies: { current: () => ({ ...DEFAULT_POLICY_FILE, policies: options.policies }) },
+    scope: options.scope ?? 'team',
+    clock,
+    metrics: {
+      decision: (name, outcome) => decisions.push(`${name} ${outcome}`),
+      denial: (name, limit) => decisions.push(`${name} denied by ${limit}`),
+      peek: (name, decidedBy) => decisions.push(`${name} peek by ${decidedBy}`),
+      unknownPolicy: () => decisions.push('unknown policy'),
+    },
+  });
+  return { clock, service, decisions, asked };
+}
+
+export function serviceContext(clock: FakeClock, leftMs = 1_000): CallContext {
+  return {
+    deadlineAtMs: clock.monotonicMs() + leftMs,
+    metadata: () => undefined,
+    binaryMetadata: () => undefined,
+    answerWith: () => undefined,
+    isOver: () => false,
+    onOver: () => undefined,
+  };
+}
+
+/** As decoded from a request that sets nothing but its key. */
+export const CHECK_DEFAULTS: CheckRateLimitRequestOutput = {
+  policy: '',
+  key: 'subject',
+  requestId: '',
+  partial: false,
+  reserve: false,
+  limits: [],
+  onFailure: 0,
+  detail: false,
+  peek: false,
+};
+
+export async function checkWith(
+  { service, clock }: Pick<ServiceWorld, 'service' | 'clock'>,
+  change: Partial<CheckRateLimitRequestOutput>,
+): Promise<CheckRateLimitResponse> {
+  return await service.CheckRateLimit({ ...CHECK_DEFAULTS, ...change }, serviceContext(clock));
+}

@@ -1,0 +1,49 @@
+/**
+ * The rights that docs/redis.md lists, as tests give them to a user: the one list, so that what is documented is what was tried.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { repositoryRoot } from '../repository.ts';
+import type { RedisNode } from './server.ts';
+
+export const ACL_USER = 'pannier';
+export const ACL_PASSWORD = 'secret';
+
+/** The comment lines of the block. */
+export type AclSection = 'the user' | 'every connection' | 'limits and sessions' | 'cache' | 'a Sentinel';
+
+const ALL_SECTIONS: readonly AclSection[] = ['the user', 'every connection', 'limits and sessions', 'cache'];
+
+/** The rules of a section, e.g. `+get` or `~pannier:rl:*`, as they stand in the document. */
+export function documentedRules(section: AclSection): string[] {
+  const text = readFileSync(join(repositoryRoot, 'docs/redis.md'), 'utf8');
+  const block = [...text.matchAll(/^```acl\n([\s\S]*?)^```/gm)].map((match) => match[1]).join('');
+  const rules: string[] = [];
+  let current = '';
+  for (const line of block.split('\n').filter((candidate) => candidate !== '')) {
+    if (line.startsWith('# ')) {
+      current = line.slice(2);
+    } else if (!line.startsWith(`ACL SETUSER ${ACL_USER} `)) {
+      throw new Error(`Cannot read the ACL block of docs/redis.md: found "${line}", wanted ACL SETUSER ${ACL_USER}`);
+    } else if (current === section) {
+      rules.push(...line.split(' ').slice(3));
+    }
+  }
+  if (rules.length === 0) {
+    throw new Error(`Cannot read the ACL block of docs/redis.md: it has no rules under "${section}"`);
+  }
+  return rules;
+}
+
+/** Makes the user on a server; `prefix` stands in place of the default key prefix. */
+export async function createAclUser(
+  node: RedisNode,
+  options: { prefix: string; sections?: readonly AclSection[] },
+): Promise<void> {
+  for (const section of options.sections ?? ALL_SECTIONS) {
+    const rules = documentedRules(section).map((rule) =>
+      rule.replace(/^([~&])pannier:/, `$1${options.prefix}`).replace('>PASSWORD', `>${ACL_PASSWORD}`),
+    );
+    await node.command('ACL', 'SETUSER', ACL_USER, ...rules);
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * Where test servers run: as containers (of PANNIER_TEST_REDIS_IMAGE, where another than Redis 7.0 is to be tested), or as local
+ * processes. The choice is made once per test process.
+ */
+import { execFile, execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { GenericContainer, type StartedTestContainer, Wait } from 'testcontainers';
+import { type BoundProcess, spawnBound } from '../sidecar/bound-process.ts';
+
+export interface BackendServer {
+  freeze(): Promise<void>;
+  thaw(): Promise<void>;
+  kill(): Promise<void>;
+}
+
+export interface Backend {
+  start(options: BackendOptions): Promise<BackendServer>;
+}
+
+export interface BackendOptions {
+  readonly args: readonly string[];
+  /** Made visible to the server. */
+  readonly directory?: string;
+  /** A Sentinel: it wants a configuration file that it may write. */
+  readonly isSentinel?: boolean;
+}
+
+const IMAGE = process.env.PANNIER_TEST_REDIS_IMAGE ?? 'redis:7.0';
+
+/**
+ * Where processes keep their files: in memory on Linux, as containers do. A node of a Cluster syncs its configuration file on its main thread,
+ * and a busy disk would hold its answers up.
+ */
+const FILES = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+
+let chosen: Promise<Backend> | undefined;
+
+export function chooseBackend(): Promise<Backend> {
+  chosen ??= choose(process.env.PANNIER_TEST_REDIS);
+  return chosen;
+}
+
+async function choose(wish: string | undefined): Promise<Backend> {
+  if (wish !== 'process' && (wish === 'container' || hasImage())) {
+    return containerBackend;
+  }
+  if (hasCommand('redis-server', ['--version'])) {
+    return processBackend;
+  }
+  throw new Error(
+    'Cannot start a Redis: no container engine answers and there is no redis-server, install redis-server 7 or later',
+  );
+}
+
+/** Whether the engine answers and has the image, or can get it. */
+function hasImage(): boolean {
+  return hasCommand('docker', ['image', 'inspect', IMAGE]) || hasCommand('docker', ['pull', '--quiet', IMAGE]);
+}
+
+function hasCommand(command: string, args: readonly string[]): boolean {
+  try {
+    execFileSync(command, [...args], { stdio: 'ignore', timeout: 120_000 });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const processBackend: Backend = {
+  start: async ({ args, isSentinel = false }) => {
+    // A directory of its own: a server loads the dump that it finds in its directory, whoever left it there.
+    const directory = mkdtempSync(join(FILES, 'pannier-redis-'));
+    const file = join(directory, 'sentinel.conf');
+    if (isSentinel) {
+      writeFileSync(file, '');
+    }
+    const server = await spawnBound('redis-server', [...(isSentinel ? [file] : []), ...args, '--dir', directory]);
+    void server.ended.then(() => rmSync(directory, { recursive: true, force: true }));
+    await untilReady(server);
+    return {
+      freeze: async () => server.signal('SIGSTOP'),
+      thaw: async () => server.signal('SIGCONT'),
+      kill: async () => {
+        server.signal('SIGKILL');
+        await server.ended;
+      },
+    };
+  },
+};
+
+/** A Sentinel says it in other words. */
+const SERVES = /Ready to accept connections|Sentinel ID is/;
+
+/** Its own word that it serves: that somebody answers on the port may be another server that was quicker. */
+async function untilReady(server: BoundProcess): Promise<void> {
+  let text = '';
+  const ready = new Promise<void>((resolve) => {
+    server.stdout.on('data', (chunk: Buffer) => {
+      if (text.length < 100_000) {
+        text += chunk.toString();
+      }
+      if (SERVES.test(text)) {
+        resolve();
+      }
+    });
+  });
+  server.stderr.resume();
+  const early = server.ended.then(() => {
+    throw new Error(`Cannot start redis-server: it ended at once: ${text.slice(-300)}`);
+  });
+  await Promise.race([ready, early]);
+  early.catch(() => undefined);
+}
+
+const SENTINEL_FILE = '/data/sentinel.conf';
+const SENTINEL_PROGRAM = ['sh', '-c', `: > ${SENTINEL_FILE}; exec redis-server ${SENTINEL_FILE} "$@"`, 'sh'];
+
+const containerBackend: Backend = {
+  start: async ({ args, directory, isSentinel = false }) => {
+    const program = isSentinel ? SENTINEL_PROGRAM : ['redis-server'];
+    const blueprint = new GenericContainer(IMAGE)
+      .withNetworkMode('host')
+      .withTmpFs({ '/data': 'rw,mode=1777' })
+      .withWaitStrategy(Wait.forLogMessage(SERVES))
+      .withCommand([...program, ...args]);
+    if (directory !== undefined) {
+      blueprint.withBindMounts([{ source: directory, target: directory, mode: 'ro' }]);
+    }
+    const container: StartedTestContainer = await blueprint.start();
+    // Never blocks: calls of this process are in flight meanwhile, and their deadlines would pass unseen.
+    const engine = async (...words: string[]): Promise<void> => {
+      await promisify(execFile)('docker', words);
+    };
+    let isGone = false;
+    return {
+      freeze: () => engine('pause', container.getId()),
+      thaw: () => engine('unpause', container.getId()),
+      kill: async () => {
+        if (!isGone) {
+          isGone = true;
+          await engine('rm', '--force', container.getId());
+        }
+      },
+    };
+  },
+};

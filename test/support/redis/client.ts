@@ -1,0 +1,52 @@
+/**
+ * Our Redis room on a test server, with a wheel of its own and nothing counted.
+ */
+import { systemClock } from '../../../src/lib/clock.ts';
+import { silentLogger } from '../../../src/lib/logger.ts';
+import { parseRedisUrl } from '../../../src/lib/redis-url.ts';
+import { TimerWheel } from '../../../src/lib/timer-wheel.ts';
+import { noRedisMetrics, type RedisOptions } from '../../../src/redis/options.ts';
+import { createRedis, type Redis } from '../../../src/redis/redis.ts';
+import { RefusalLog } from '../../../src/redis/refusal-log.ts';
+import { waitFor } from '../wait.ts';
+
+/** For tests that are not about silence: a server that waits for a busy processor or disk must not fail them. */
+export const PATIENT = { commandTimeoutMs: 5_000 };
+
+const NO_LOGIN = { username: undefined, password: undefined };
+
+/** Options for the seeds in `urls` (comma-separated), as `serve` would have them by default. */
+export function redisOptions(urls: string, changes: Partial<RedisOptions> = {}): RedisOptions {
+  const { hosts, isTls, masterName, username, password } = parseRedisUrl(urls);
+  const { role = 'state', clock = systemClock, log = silentLogger } = changes;
+  return {
+    role,
+    seeds: hosts,
+    credentials: async () => ({ username, password }),
+    ...(masterName === undefined ? {} : { sentinel: { masterName, credentials: async () => NO_LOGIN } }),
+    isTls,
+    connectTimeoutMs: 500,
+    commandTimeoutMs: 250,
+    connectionsPerMaster: 1,
+    maxQueue: 10_000,
+    clock,
+    wheel: new TimerWheel({ clock: systemClock }),
+    metrics: noRedisMetrics,
+    log,
+    refusals: new RefusalLog({ role, clock, log }),
+    ...changes,
+  };
+}
+
+/** Connected and ready. */
+export async function openRedis(urls: string, changes: Partial<RedisOptions> = {}): Promise<Redis> {
+  const redis = createRedis(redisOptions(urls, changes));
+  redis.start();
+  await waitFor('Redis ready', () => redis.isReady());
+  return redis;
+}
+
+/** A deadline for one command of a test, monotonic. */
+export function soonMs(durationMs = 5_000): number {
+  return systemClock.monotonicMs() + durationMs;
+}

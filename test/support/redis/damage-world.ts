@@ -1,0 +1,92 @@
+/**
+ * A sidecar on a Redis whose values a test damages, and what must be seen of each damage.
+ */
+import { createClient } from '@redis/client';
+import { readMetric, waitUntilReady } from '../sidecar/fleet.ts';
+import { connectPannier, type PannierClient } from '../sidecar/pannier-client.ts';
+import { type Sidecar, startSidecar } from '../sidecar/sidecar.ts';
+import { type RedisNode, startRedis } from './server.ts';
+
+export interface DamageWorld {
+  readonly redis: RedisNode;
+  readonly sidecar: Sidecar;
+  readonly client: PannierClient;
+  /** Sends bytes as they are. */
+  send(...args: (string | Buffer)[]): Promise<unknown>;
+  /** Replaces the value by a string that is no value of ours. */
+  setString(key: string): Promise<void>;
+  /** Removes all keys but the versions of the formats. */
+  empty(): Promise<void>;
+  /** Names without the prefix in the pattern: `rl:*`. */
+  keysOf(pattern: string): Promise<string[]>;
+  onlyKey(pattern: string): Promise<string>;
+  /** The damage is met once by `call`, counted and logged. */
+  expectReported<Value>(role: string, code: string, call: () => Promise<Value>): Promise<Value>;
+  /** Few lines were written, and none has a key, a value or a subject. */
+  expectDiscreetLog(): void;
+  close(): Promise<void>;
+}
+
+export async function startDamageWorld(): Promise<DamageWorld> {
+  const redis = await startRedis();
+  const raw = createClient({ url: redis.url });
+  await raw.connect();
+  const sidecar = await startSidecar({ PANNIER_REDIS_URL: redis.url, PANNIER_REDIS_TIMEOUT_MS: '5000' });
+  const client = connectPannier(sidecar.address);
+  await waitUntilReady(sidecar);
+
+  async function keysOf(pattern: string): Promise<string[]> {
+    return ((await redis.command('KEYS', `pannier:${pattern}`)) as unknown[]).map(String);
+  }
+
+  async function removed(role: string, code: string): Promise<number> {
+    const name = 'pannier_redis_damaged_values_total';
+    // Without a first one there is no series.
+    return await readMetric(sidecar, name, `role="${role}",code="${code}"`).catch(() => 0);
+  }
+
+  return {
+    redis,
+    sidecar,
+    client,
+    send: (...args) => raw.sendCommand(args),
+    setString: async (key) => {
+      await redis.command('DEL', key);
+      await redis.command('SET', key, 'garbage');
+    },
+    empty: async () => {
+      for (const key of await keysOf('*')) {
+        if (!key.startsWith('pannier:format')) {
+          await redis.command('DEL', key);
+        }
+      }
+    },
+    keysOf,
+    onlyKey: async (pattern) => {
+      const [key = '', ...others] = await keysOf(pattern);
+      expect([key !== '', others]).toEqual([true, []]);
+      return key;
+    },
+    expectReported: async (role, code, call) => {
+      const before = await removed(role, code);
+      const value = await call();
+      expect(await removed(role, code)).toBe(before + 1);
+      const lines = sidecar.logLines().filter((line) => line.code === code && line.role === role);
+      expect(lines[0]).toMatchObject({ level: 'error', msg: 'damaged value in Redis' });
+      return value;
+    },
+    expectDiscreetLog: () => {
+      const lines = sidecar.logLines().filter((line) => line.level === 'error');
+      expect(lines.length).toBeGreaterThan(0);
+      expect(lines.length).toBeLessThan(20);
+      expect(new Set(lines.map((line) => line.msg))).toEqual(new Set(['damaged value in Redis']));
+      expect(sidecar.output()).not.toMatch(/garbage|subject|pannier:/);
+    },
+    close: async () => {
+      client.close();
+      raw.destroy();
+      await sidecar.stop();
+      await redis.stop();
+    },
+  };
+}

@@ -1,0 +1,97 @@
+/**
+ * Certificates for a test server, made when the test runs: an authority, and a server certificate that it signed, for 127.0.0.1 unless the
+ * test wants other names.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { generate } from 'selfsigned';
+import type { TlsFilesSource } from '../../../src/redis/tls.ts';
+import type { RedisTls } from './server.ts';
+
+export interface TestPair {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+export interface TestTls extends RedisTls {
+  /** The authority as a file, for PANNIER_REDIS_TLS_CA_FILE. */
+  readonly authorityFile: string;
+  /** Another pair of the same authority, for these host names (none: 127.0.0.1). */
+  issue(names?: readonly string[]): Promise<TestPair>;
+  /** Writes files that the server can read. */
+  write(name: string, content: string | Buffer): string;
+  /** Removes the files. */
+  remove(): void;
+}
+
+export interface TestTlsOptions {
+  /** The host names of the server's certificate, which then names no address; unset: 127.0.0.1. */
+  readonly names?: readonly string[];
+  /** Whether clients need a certificate of the authority. */
+  readonly authenticatesClients?: boolean;
+}
+
+const HOST = '127.0.0.1';
+const KEY = { keyType: 'ec', curve: 'P-256', algorithm: 'sha256' } as const;
+
+export async function makeTls({ names = [], authenticatesClients = false }: TestTlsOptions = {}): Promise<TestTls> {
+  const authority = await generate([{ name: 'commonName', value: 'Pannier test authority' }], {
+    ...KEY,
+    extensions: [
+      { name: 'basicConstraints', cA: true, critical: true },
+      { name: 'keyUsage', keyCertSign: true, cRLSign: true, critical: true },
+    ],
+  });
+  const issue: TestTls['issue'] = async (hostNames = []) => {
+    const dnsNames = hostNames.map((value) => ({ type: 2 as const, value }));
+    const pair = await generate([{ name: 'commonName', value: hostNames[0] ?? HOST }], {
+      ...KEY,
+      extensions: [
+        { name: 'basicConstraints', cA: false },
+        { name: 'keyUsage', digitalSignature: true, critical: true },
+        { name: 'extKeyUsage', serverAuth: true, clientAuth: true },
+        { name: 'subjectAltName', altNames: dnsNames.length === 0 ? [{ type: 7, ip: HOST }] : dnsNames },
+      ],
+      ca: { key: authority.private, cert: authority.cert },
+    });
+    return { cert: pemOf(pair.cert), key: pemOf(pair.private) };
+  };
+  const server = await issue(names);
+  const parent = mkdtempSync(join(tmpdir(), 'pannier-tls-'));
+  const directory = join(parent, 'tls');
+  mkdirSync(directory);
+  const write: TestTls['write'] = (name, content) => {
+    const path = join(directory, name);
+    // Readable by whatever user a container runs the server as: it is worth nothing outside this test.
+    writeFileSync(path, content, { mode: 0o644 });
+    return path;
+  };
+  const authorityFile = write('authority.pem', pemOf(authority.cert));
+  return {
+    directory,
+    authorityFile,
+    certificate: server.cert,
+    authority: pemOf(authority.cert),
+    ...(authenticatesClients ? { clientPair: server } : {}),
+    ...(names[0] === undefined ? {} : { serverName: names[0] }),
+    args: [
+      ...['--tls-cert-file', write('server.pem', server.cert), '--tls-key-file', write('server-key.pem', server.key)],
+      ...['--tls-ca-cert-file', authorityFile, '--tls-auth-clients', authenticatesClients ? 'yes' : 'no'],
+      ...['--tls-replication', 'yes', '--tls-cluster', 'yes'],
+    ],
+    issue,
+    write,
+    remove: () => rmSync(parent, { recursive: true, force: true }),
+  };
+}
+
+/** With a line end, as files have it. */
+function pemOf(text: string): Buffer {
+  return Buffer.from(`${text.trim()}\n`);
+}
+
+/** Of a client that trusts this authority; without a pair it has no certificate of its own. */
+export function trustOf(ca: Buffer | undefined, clientPair?: TestPair): TlsFilesSource {
+  return async () => ({ ca, clientPair });
+}

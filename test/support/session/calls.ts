@@ -1,0 +1,74 @@
+/**
+ * SessionService without a transport: calls with whole requests made of the fields that a test cares about.
+ */
+import { DEFAULT_POLICY_FILE, type PolicyFile } from '../../../src/config/policy-file.ts';
+import type { CallContext } from '../../../src/grpc/method.ts';
+import { StatusError, statusName } from '../../../src/grpc/status.ts';
+import { FakeClock } from '../../../src/lib/clock.ts';
+import { MemorySessionStore } from '../../../src/session/memory-store.ts';
+import { noSessionMetrics, type SessionMetrics } from '../../../src/session/metrics.ts';
+import { createSessionService, type SessionService } from '../../../src/session/service.ts';
+import type { SessionStore } from '../../../src/session/store.ts';
+
+export type SessionMethod = keyof SessionService;
+
+const EMPTY: Record<SessionMethod, object> = {
+  CreateSession: { userId: '', data: {}, labels: {}, sessionId: '' },
+  GetSession: { sessionId: '', peek: false },
+  UpdateSession: { sessionId: '', set: {}, remove: [] },
+  RotateSession: { sessionId: '', set: {}, remove: [] },
+  DeleteSession: { sessionId: '', handle: '' },
+  ListUserSessions: { userId: '' },
+  DeleteUserSessions: { userId: '', exceptSessionId: '' },
+};
+
+export interface SessionCalls {
+  readonly clock: FakeClock;
+  /** The answer, at once where the store answers at once. */
+  now<Method extends SessionMethod>(method: Method, fields: object, context?: CallContext): AnswerOf<Method>;
+  /** `CODE text` of the error that the call ends with. */
+  errorOf(method: SessionMethod, fields: object, context?: CallContext): string;
+}
+
+type AnswerOf<Method extends SessionMethod> = Awaited<ReturnType<SessionService[Method]>>;
+
+export function sessionCalls(
+  options: { store?: SessionStore; clock?: FakeClock; file?: PolicyFile; metrics?: SessionMetrics } = {},
+): SessionCalls {
+  const clock = options.clock ?? new FakeClock();
+  const store = options.store ?? new MemorySessionStore({ clock });
+  const { file = DEFAULT_POLICY_FILE, metrics = noSessionMetrics } = options;
+  const service = createSessionService({ store, clock, policies: { current: () => file }, metrics });
+
+  function now<Method extends SessionMethod>(method: Method, fields: object, context = contextUntil(clock, 1_000)) {
+    const handle = service[method] as (request: object, context: CallContext) => AnswerOf<Method>;
+    return handle({ ...EMPTY[method], ...fields }, context);
+  }
+
+  return {
+    clock,
+    now,
+    errorOf: (method, fields, context) => {
+      try {
+        now(method, fields, context);
+      } catch (error) {
+        if (error instanceof StatusError) {
+          return `${statusName(error.code)} ${error.message}`;
+        }
+        throw error;
+      }
+      return 'OK';
+    },
+  };
+}
+
+export function contextUntil(clock: FakeClock, remainingMs: number): CallContext {
+  return {
+    deadlineAtMs: clock.monotonicMs() + remainingMs,
+    metadata: () => undefined,
+    binaryMetadata: () => undefined,
+    answerWith: () => undefined,
+    isOver: () => false,
+    onOver: () => undefined,
+  };
+}

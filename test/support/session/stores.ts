@@ -1,0 +1,107 @@
+/**
+ * The stores of sessions that the suites run on, each with the time that it goes by and a look into what it keeps.
+ */
+
+import { FakeClock, systemClock } from '../../../src/lib/clock.ts';
+import { createKeyspace } from '../../../src/redis/keyspace.ts';
+import type { Redis } from '../../../src/redis/redis.ts';
+import { MemorySessionStore } from '../../../src/session/memory-store.ts';
+import { RedisSessionStore } from '../../../src/session/redis-store.ts';
+import type { SessionStore } from '../../../src/session/store.ts';
+import { openRedis, PATIENT } from '../redis/client.ts';
+import { startCluster } from '../redis/cluster.ts';
+import { type RedisNode, startRedis } from '../redis/server.ts';
+import { waitFor } from '../wait.ts';
+
+export interface SessionStoreFixture {
+  readonly store: SessionStore;
+  /** Another sidecar's with connections of its own; unset where the store is the memory of one process, which goes by a fake clock. */
+  readonly otherStore?: SessionStore;
+  /** Lets `probe` come true: a fake clock is moved by `afterMs`, a real one goes by itself. */
+  eventually(what: string, afterMs: number, probe: () => Promise<boolean>): Promise<void>;
+  /** Whether the store keeps anything under this handle. */
+  holds(handle: string): Promise<boolean>;
+  /** Every key, field and value that the store keeps; empty where nobody but the process can look. */
+  dump(): Promise<readonly string[]>;
+  /** Keys that would stay for ever. */
+  keysWithoutTtl(): Promise<readonly string[]>;
+  close(): Promise<void>;
+}
+
+export async function memoryFixture(): Promise<SessionStoreFixture> {
+  const clock = new FakeClock();
+  const store = new MemorySessionStore({ clock });
+  return {
+    store,
+    eventually: async (what, afterMs, probe) => {
+      clock.advance(afterMs);
+      if (!(await probe())) {
+        throw new Error(`Cannot go on: ${what} did not happen after ${afterMs} ms of the fake clock`);
+      }
+    },
+    holds: async (handle) => store.holds(handle),
+    dump: async () => [],
+    keysWithoutTtl: async () => [],
+    close: async () => undefined,
+  };
+}
+
+export async function standaloneFixture(): Promise<SessionStoreFixture> {
+  const server = await startRedis();
+  return await redisFixture([server], () => server.stop());
+}
+
+export async function clusterFixture(): Promise<SessionStoreFixture> {
+  const cluster = await startCluster();
+  return await redisFixture(cluster.masters(), () => cluster.stop());
+}
+
+const PREFIX = 'test:';
+
+async function redisFixture(masters: readonly RedisNode[], stop: () => Promise<void>): Promise<SessionStoreFixture> {
+  const urls = masters.map((node) => node.url).join(',');
+  const redis = await openRedis(urls, PATIENT);
+  const otherRedis = await openRedis(urls, PATIENT);
+  const keyspace = createKeyspace(PREFIX);
+  return {
+    store: new RedisSessionStore({ commands: redis, keyspace }),
+    otherStore: new RedisSessionStore({ commands: otherRedis, keyspace }),
+    eventually: (what, afterMs, probe) => waitFor(what, probe, afterMs + 5_000).then(() => undefined),
+    holds: async (handle) => (await send(redis, keyspace.session(handle), 'EXISTS')) === 1,
+    dump: () => dumpOf(masters),
+    keysWithoutTtl: async () => {
+      const keys: string[] = [];
+      for (const node of masters) {
+        for (const key of await keysOf(node)) {
+          if ((await node.command('PTTL', key)) === -1) {
+            keys.push(key);
+          }
+        }
+      }
+      return keys;
+    },
+    close: async () => {
+      redis.close();
+      otherRedis.close();
+      await stop();
+    },
+  };
+}
+
+async function send(redis: Redis, key: string, name: string): Promise<unknown> {
+  return await redis.send(key, [name, key], systemClock.monotonicMs() + 5_000);
+}
+
+async function keysOf(node: RedisNode): Promise<string[]> {
+  return ((await node.command('KEYS', '*')) as unknown[]).map(String);
+}
+
+async function dumpOf(masters: readonly RedisNode[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const node of masters) {
+    for (const key of await keysOf(node)) {
+      found.push(key, ...((await node.command('EVAL', "return redis.call('HGETALL', KEYS[1])", '1', key)) as string[]));
+    }
+  }
+  return found;
+}

@@ -1,0 +1,79 @@
+/**
+ * Three sidecars on one real Cluster of 3 masters and 3 replicas, with a client for each: the fleet of the fault suite.
+ */
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type RedisCluster, startCluster } from '../redis/cluster.ts';
+import { waitFor } from '../wait.ts';
+import { connectPannier, type PannierClient } from './pannier-client.ts';
+import { type Sidecar, startSidecar } from './sidecar.ts';
+
+export interface Fleet {
+  cluster: RedisCluster;
+  sidecars: readonly [Sidecar, Sidecar, Sidecar];
+  clients: readonly [PannierClient, PannierClient, PannierClient];
+  stop(): Promise<void>;
+}
+
+export async function startFleet(
+  options: { policyFile?: string; settings?: Record<string, string> } = {},
+): Promise<Fleet> {
+  const cluster = await startCluster({ masters: 3, replicas: 3, nodeTimeoutMs: 2_000 });
+  const settings: Record<string, string> = { PANNIER_REDIS_URL: cluster.urls, ...options.settings };
+  if (options.policyFile !== undefined) {
+    settings.PANNIER_POLICY_FILE = writePolicyFile(options.policyFile);
+  }
+  const sidecars: Fleet['sidecars'] = [
+    await startSidecar(settings),
+    await startSidecar(settings),
+    await startSidecar(settings),
+  ];
+  for (const sidecar of sidecars) {
+    await waitUntilReady(sidecar);
+  }
+  const clients: Fleet['clients'] = [
+    connectPannier(sidecars[0].address),
+    connectPannier(sidecars[1].address),
+    connectPannier(sidecars[2].address),
+  ];
+  return {
+    cluster,
+    sidecars,
+    clients,
+    stop: async () => {
+      for (const client of clients) {
+        client.close();
+      }
+      await Promise.all(sidecars.map((sidecar) => sidecar.stop()));
+      await cluster.stop();
+    },
+  };
+}
+
+/** The file in a directory of its own, as a ConfigMap mount would have it. */
+export function writePolicyFile(text: string): string {
+  const path = join(mkdtempSync(join(tmpdir(), 'pannier-policies-')), 'policies.yaml');
+  writeFileSync(path, text);
+  return path;
+}
+
+export async function waitUntilReady(sidecar: Sidecar): Promise<void> {
+  await waitFor('the sidecar ready with its store', async () => {
+    const response = await fetch(`${sidecar.adminUrl}/readyz`);
+    return response.status === 200;
+  });
+}
+
+/** The value of a metric without labels, or of the series whose labels hold `labels`; 0 when it is not there. */
+export async function readMetric(sidecar: Sidecar, name: string, labels = ''): Promise<number> {
+  const text = await (await fetch(`${sidecar.adminUrl}/metrics`)).text();
+  let sum = 0;
+  for (const line of text.split('\n')) {
+    const isSeries = line.startsWith(`${name} `) || line.startsWith(`${name}{`);
+    if (isSeries && line.includes(labels)) {
+      sum += Number(line.slice(line.lastIndexOf(' ') + 1));
+    }
+  }
+  return sum;
+}
