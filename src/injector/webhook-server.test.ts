@@ -221,7 +221,7 @@ test('every review has a connection of its own, whatever the caller would like',
   }
 });
 
-test('closing waits for what is under way', async () => {
+test('closing waits for a request in flight', async () => {
   const running = await start(() => ({ kind: 'unchanged' }));
   const body = review();
   const late = request({
@@ -232,9 +232,12 @@ test('closing waits for what is under way', async () => {
     agent,
     method: 'POST',
     path: '/mutate-pod',
+    headers: { expect: '100-continue' },
   });
+  const begun = once(late, 'continue');
   late.write(body.slice(0, 20));
-  await waitFor('the request arriving', () => late.socket?.bytesWritten);
+  // The server answers `continue` once it has read the headers: from then on the request is in flight.
+  await begun;
   const replied = once(late, 'response');
   const closed = running.close(5_000);
   late.end(body.slice(20));
