@@ -184,3 +184,14 @@ test('no file names a place on somebody’s machine', () => {
   const wrong = textFiles.filter((path) => !allowed.has(path) && place.test(read(path)));
   expect(wrong).toEqual([]);
 });
+
+test('files that the docs name exist', () => {
+  const files = repositoryFiles(['**/*']);
+  const missing = repositoryFiles(['README.md', 'docs/**/*.md']).flatMap((page) =>
+    [...read(page).matchAll(/`([\w./-]+\.(?:ts|lua|proto))`/g)]
+      .map((match) => match[1] ?? '')
+      .filter((name) => !files.some((file) => file === name || file.endsWith(`/${name}`)))
+      .map((name) => `${page}: ${name}`),
+  );
+  expect(missing).toEqual([]);
+});
