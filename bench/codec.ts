@@ -1,148 +1,185 @@
 /**
- * What a call's messages cost: its request decoded and its response encoded, by the generated codecs and by
- * @grpc/proto-loader (protobufjs) in the same run, in turns. Compare the ratios: nanoseconds are those of the machine.
+ * What a call's messages cost: its request decoded and its response encoded by our generated codec, by ts-proto and by
+ * protobuf-es, each beside @grpc/proto-loader (protobufjs) in the same run, in turns; and the memory of loading each.
  *
- * `node bench/codec.ts`; `--quick` for a short look.
+ * 1. Responses are built before the clock starts, in the form that each library encodes: what a handler would spend on
+ *    `create()` of protobuf-es and its bigints is not counted.
+ * 2. All codecs return the same bytes for a response; a run in which one differs fails.
+ *
+ * `node bench/codec.ts`; `--quick` for a short look. Compare the ratios: nanoseconds depend on the machine.
  */
+import { execFileSync } from 'node:child_process';
 import { loadContract, methodsOf } from '../src/grpc/contract.ts';
-import { METHOD_CODECS } from '../src/grpc/generated/codec/methods.ts';
+import { type BundleName, type Codec, CodecBundles, type Codecs } from './codec/bundles.ts';
+import { EXAMPLES, type Example } from './codec/examples.ts';
 import { median } from './process-stats.ts';
 
 const isQuick = process.argv.includes('--quick');
 const rounds = isQuick ? 5 : 15;
-const callsPerRound = isQuick ? 50_000 : 200_000;
+/** How long a round of one codec should take at most. */
+const roundMs = isQuick ? 40 : 150;
+const WARM_CALLS = 5_000;
+const MIN_CALLS = 500;
+const starts = isQuick ? 3 : 9;
+const BASELINE = 'protobufjs';
+const OURS = 'our codec';
+const NAMES = [BASELINE, OURS, 'ts-proto', 'protobuf-es'] as const satisfies readonly BundleName[];
+/** Our codec stays as long as it saves this much. */
+const MIN_SAVED_NS = 1_000;
 
-interface Example {
+interface Cost {
+  readonly decodeNs: number;
+  readonly encodeNs: number;
+}
+
+interface Candidate {
   readonly name: string;
-  readonly service: string;
-  readonly method: string;
-  readonly request: object;
+  readonly codec: Codec;
   readonly response: object;
+  readonly costs: Cost[];
 }
 
-const decision = {
-  allowed: true,
-  limitName: 'per-minute',
-  limit: 1_000,
-  remaining: 812,
-  windowMs: 60_000,
-  granted: 1,
-  resetAfterMs: 11_280,
-  decidedBy: 1,
-};
-const bucket = { name: 'per-minute', algorithm: 4, limit: 1_000, windowMs: 60_000 };
-
-const EXAMPLES: readonly Example[] = [
-  {
-    name: 'CheckRateLimit by policy',
-    service: 'pannier.v1.RateLimitService',
-    method: 'CheckRateLimit',
-    request: { policy: 'checkout', key: 'user-00000000', cost: 1 },
-    response: decision,
-  },
-  {
-    name: 'CheckRateLimit with a limit of its own',
-    service: 'pannier.v1.RateLimitService',
-    method: 'CheckRateLimit',
-    request: { key: 'user-00000000', limits: [bucket] },
-    response: decision,
-  },
-  {
-    name: 'CheckRateLimits, ten',
-    service: 'pannier.v1.RateLimitService',
-    method: 'CheckRateLimits',
-    request: { checks: Array(10).fill({ policy: 'checkout', key: 'user-00000000' }) },
-    response: { results: Array(10).fill({ response: decision }) },
-  },
-  {
-    name: 'CacheGet, a hit of 100 bytes',
-    service: 'pannier.v1.CacheService',
-    method: 'CacheGet',
-    request: { namespace: 'pages', key: Buffer.from('front/00000000') },
-    response: { outcome: 1, value: Buffer.alloc(100, 1), source: 2, version: Buffer.alloc(16, 2), ttlMs: 58_000 },
-  },
-  {
-    name: 'CacheGet, a hit of 16 KiB',
-    service: 'pannier.v1.CacheService',
-    method: 'CacheGet',
-    request: { namespace: 'pages', key: Buffer.from('front/00000000') },
-    response: { outcome: 1, value: Buffer.alloc(16_384, 1), source: 2, version: Buffer.alloc(16, 2), ttlMs: 58_000 },
-  },
-  {
-    name: 'GetSession, two fields',
-    service: 'pannier.v1.SessionService',
-    method: 'GetSession',
-    request: { sessionId: `${'A'.repeat(22)}.${'B'.repeat(22)}` },
-    response: {
-      session: {
-        sessionId: `${'A'.repeat(22)}.${'B'.repeat(22)}`,
-        userId: 'user-1',
-        data: { cart: Buffer.alloc(40, 1), language: Buffer.from('en') },
-        version: 3,
-        createdAtMs: 1_790_000_000_000,
-        lastSeenAtMs: 1_790_000_000_000,
-        expiresAtMs: 1_790_000_000_000,
-        handle: 'h'.repeat(22),
-      },
-    },
-  },
-];
-
-interface Codec {
-  decode(bytes: Buffer): object;
-  encode(response: object): Buffer;
+/** A request and a response in the wire format. */
+interface Encoded {
+  readonly path: string;
+  readonly request: Buffer;
+  readonly response: Buffer;
 }
 
-/** Nanoseconds of one decode and of one encode. */
-function measure(codec: Codec, request: Buffer, response: object): { decodeNs: number; encodeNs: number } {
+function measure({ codec, response }: Candidate, request: Buffer, calls: number): Cost {
   let seen = 0;
-  const startMs = performance.now();
-  for (let call = 0; call < callsPerRound; call += 1) {
-    seen += Object.keys(codec.decode(request)).length;
+  const startUs = cpuUs();
+  for (let call = 0; call < calls; call += 1) {
+    seen += codec.decode(request) === undefined ? 0 : 1;
   }
-  const decodedMs = performance.now();
-  for (let call = 0; call < callsPerRound; call += 1) {
+  const decodedUs = cpuUs();
+  for (let call = 0; call < calls; call += 1) {
     seen += codec.encode(response).length;
   }
-  const encodedMs = performance.now();
-  if (seen === 0) {
-    throw new Error('Cannot bench codecs: nothing was decoded or encoded, wanted messages');
+  const encodedUs = cpuUs();
+  if (seen < calls) {
+    throw new Error('cannot bench codecs: a codec decoded nothing');
   }
-  const scale = 1_000_000 / callsPerRound;
-  return { decodeNs: (decodedMs - startMs) * scale, encodeNs: (encodedMs - decodedMs) * scale };
+  const scale = 1_000 / calls;
+  return { decodeNs: (decodedUs - startUs) * scale, encodeNs: (encodedUs - decodedUs) * scale };
 }
 
-function columns(...values: readonly (string | number)[]): string {
-  const [name = '', ...rest] = values;
-  return `${String(name).padEnd(42)}${rest.map((value) => String(value).padStart(12)).join('')}\n`;
+/** CPU of this process with its garbage collection: what other processes take does not count. */
+function cpuUs(): number {
+  const { user, system } = process.cpuUsage();
+  return user + system;
+}
+
+function measureExample(
+  example: Example,
+  { path, request, response }: Encoded,
+  loaded: Map<string, Codecs>,
+): Candidate[] {
+  const candidates = [...loaded].map(([name, codecs]): Candidate => {
+    const codec = codecs.get(path);
+    if (codec === undefined) {
+      throw new Error(`cannot bench ${name}: it has no codec for ${path}`);
+    }
+    const prepared = codec.prepare(example.response, response);
+    if (!response.equals(codec.encode(prepared))) {
+      throw new Error(`cannot compare ${name}: it encodes ${example.name} differently`);
+    }
+    return { name, codec, response: prepared, costs: [] };
+  });
+  // These calls also compile. The slowest codec sets how many calls a round has.
+  const warm = candidates.map((candidate) => measure(candidate, request, WARM_CALLS));
+  const slowestNs = Math.max(...warm.map(({ decodeNs, encodeNs }) => decodeNs + encodeNs));
+  const calls = Math.max(MIN_CALLS, Math.ceil((roundMs * 1_000_000) / slowestNs));
+  for (let round = 0; round < rounds; round += 1) {
+    for (const candidate of candidates) {
+      candidate.costs.push(measure(candidate, request, calls));
+    }
+  }
+  return candidates;
+}
+
+function totalNs({ costs }: Candidate): number {
+  return median(costs.map(({ decodeNs, encodeNs }) => decodeNs + encodeNs));
+}
+
+function encode(example: Example): Encoded {
+  const method = methodsOf(contract, example.service)[example.method];
+  if (method === undefined) {
+    throw new Error(`cannot bench ${example.name}: the contract has no ${example.service}/${example.method}`);
+  }
+  const { path, requestSerialize, responseSerialize } = method;
+  return { path, request: requestSerialize(example.request), response: responseSerialize(example.response) };
+}
+
+function print(name: string, ...values: readonly string[]): void {
+  process.stdout.write(`${name.padEnd(44)}${values.map((value) => value.padStart(24)).join('')}\n`);
+}
+
+function printTimes(example: Example, candidates: readonly Candidate[]): void {
+  const baselineNs = totalNs(candidates.find(({ name }) => name === BASELINE) as Candidate);
+  const cells = candidates.map((candidate) => {
+    const decodeNs = median(candidate.costs.map((cost) => cost.decodeNs));
+    const encodeNs = median(candidate.costs.map((cost) => cost.encodeNs));
+    return `${decodeNs.toFixed(0)} + ${encodeNs.toFixed(0)} (${(totalNs(candidate) / baselineNs).toFixed(2)})`;
+  });
+  print(example.name, ...cells);
+}
+
+function printSaved(example: Example, candidates: readonly Candidate[]): void {
+  const oursNs = totalNs(candidates.find(({ name }) => name === OURS) as Candidate);
+  const cells = candidates.map((candidate) => {
+    const savedNs = totalNs(candidate) - oursNs;
+    const verdict = savedNs >= MIN_SAVED_NS ? 'yes' : 'no';
+    return candidate.name === OURS ? '' : `${(savedNs / 1_000).toFixed(2)} us: ${verdict}`;
+  });
+  print(example.name, ...cells);
+}
+
+/** The anonymous memory of a process that has used the codecs of one bundle on every example. */
+function loadedMegabytes(name: BundleName): number {
+  const input = JSON.stringify(
+    encoded.map(({ path, request, response }) => [path, request.toString('base64'), response.toString('base64')]),
+  );
+  const args = ['--expose-gc', bundles.pathOf('memory-probe'), bundles.pathOf(name)];
+  return Number(execFileSync(process.execPath, args, { input, encoding: 'utf8' }));
+}
+
+function printMemory(): void {
+  const measured = (['empty', ...NAMES] as const).map((name) => ({ name, megabytes: [] as number[] }));
+  for (let start = 0; start < starts; start += 1) {
+    for (const { name, megabytes } of measured) {
+      megabytes.push(loadedMegabytes(name));
+    }
+  }
+  const [empty, ...rest] = measured.map(({ megabytes }) => median(megabytes));
+  const cells = rest.map((each) => `${each.toFixed(1)} (+${(each - (empty ?? 0)).toFixed(1)})`);
+  print(`anonymous MB (more than the empty ${empty?.toFixed(1)})`, ...cells);
 }
 
 const contract = loadContract();
-process.stdout.write(columns('ns: decode + encode', 'generated', 'protobufjs', 'ratio'));
-for (const example of EXAMPLES) {
-  const method = methodsOf(contract, example.service)[example.method];
-  const generated = METHOD_CODECS.get(`/${example.service}/${example.method}`);
-  if (method === undefined || generated === undefined) {
-    throw new Error(`Cannot bench ${example.name}: the contract does not have it, wanted a method of its own`);
+const encoded = EXAMPLES.map(encode);
+const bundles = new CodecBundles();
+try {
+  await bundles.build();
+  const loaded = new Map<string, Codecs>();
+  for (const name of NAMES) {
+    loaded.set(name, await bundles.load(name));
   }
-  const reference: Codec = { decode: method.requestDeserialize, encode: method.responseSerialize };
-  const request = method.requestSerialize(example.request);
-  const ours: { decodeNs: number; encodeNs: number }[] = [];
-  const theirs: { decodeNs: number; encodeNs: number }[] = [];
-  for (let round = 0; round < rounds; round += 1) {
-    ours.push(measure(generated, request, example.response));
-    theirs.push(measure(reference, request, example.response));
+  const measured = EXAMPLES.map((example, index) => ({
+    example,
+    candidates: measureExample(example, encoded[index] as Encoded, loaded),
+  }));
+  print(`ns: decode + encode (x ${BASELINE})`, ...NAMES);
+  for (const { example, candidates } of measured) {
+    printTimes(example, candidates);
   }
-  const [ownDecode, ownEncode, decode, encode] = [ours, theirs].flatMap((runs) => [
-    median(runs.map((run) => run.decodeNs)),
-    median(runs.map((run) => run.encodeNs)),
-  ]) as [number, number, number, number];
-  process.stdout.write(
-    columns(
-      example.name,
-      `${ownDecode.toFixed(0)} + ${ownEncode.toFixed(0)}`,
-      `${decode.toFixed(0)} + ${encode.toFixed(0)}`,
-      ((ownDecode + ownEncode) / (decode + encode)).toFixed(2),
-    ),
-  );
+  process.stdout.write('\n');
+  print('saved by our codec: at least 1 us a call?', ...NAMES);
+  for (const { example, candidates } of measured) {
+    printSaved(example, candidates);
+  }
+  process.stdout.write('\n');
+  printMemory();
+} finally {
+  bundles.remove();
 }

@@ -32,12 +32,15 @@ function contentOf(directory: string, name: string): string | undefined {
 try {
   const freshTypes = join(scratch, 'src', 'grpc', 'generated');
   const freshSet = join(scratch, 'descriptor-set.binpb');
-  generateProto(freshTypes, freshSet);
+  generateProto(freshTypes, freshSet, join(scratch, 'pannier.d.ts'));
   const stale = staleFiles(join(root, 'src', 'grpc', 'generated'), freshTypes).map(
     (name) => `src/grpc/generated/${name}`,
   );
   if (contentOf(join(root, 'proto'), 'descriptor-set.binpb') !== contentOf(scratch, 'descriptor-set.binpb')) {
     stale.push('proto/descriptor-set.binpb');
+  }
+  if (contentOf(join(root, 'examples', 'node'), 'pannier.d.ts') !== contentOf(scratch, 'pannier.d.ts')) {
+    stale.push('examples/node/pannier.d.ts');
   }
   if (stale.length > 0) {
     process.stderr.write(`Cannot pass: generated files are stale, run 'make proto': ${stale.join(', ')}\n`);

@@ -1,21 +1,25 @@
 /**
  * Generates from proto/ what is committed: the message types (src/grpc/generated), the descriptor set that reflection
- * answers from, and from that the codecs (src/grpc/generated/codec). `scripts/check-generated.ts` (part of `make check`)
+ * answers from, and from that the codecs (src/grpc/generated/codec) and the types of the Node example. `scripts/check-generated.ts` (part of `make check`)
  * fails when they are stale.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PROTO_FILES } from '../src/grpc/contract.ts';
 import { parseDescriptorSet } from '../src/grpc/descriptors.ts';
 import { readFileModels } from './codec/model.ts';
 import { widenIntegers } from './codec/output-types.ts';
 import { generateCodecs } from './generate-codecs.ts';
+import { exampleTypes } from './generate-example-types.ts';
 
 const root = dirname(import.meta.dirname);
 
-/** Writes types and codecs below `typesDirectory` (a `src/grpc/generated`) and the descriptor set to `descriptorSetPath`. */
-export function generateProto(typesDirectory: string, descriptorSetPath: string): void {
+/**
+ * Writes types and codecs below `typesDirectory` (a `src/grpc/generated`), the descriptor set to `descriptorSetPath` and the types of
+ * the Node example to `exampleTypesPath`.
+ */
+export function generateProto(typesDirectory: string, descriptorSetPath: string, exampleTypesPath: string): void {
   rmSync(typesDirectory, { recursive: true, force: true });
   mkdirSync(typesDirectory, { recursive: true });
   const typeOptions = ['--longs=Number', '--defaults', '--arrays', '--objects', '--importFileExtension=.ts'];
@@ -37,6 +41,7 @@ export function generateProto(typesDirectory: string, descriptorSetPath: string)
     types: typesDirectory,
     wire: join(typesDirectory, '..', 'wire'),
   });
+  writeFileSync(exampleTypesPath, exampleTypes(contract));
 }
 
 function run(program: string, args: readonly string[]): void {
@@ -47,5 +52,9 @@ function run(program: string, args: readonly string[]): void {
 }
 
 if (process.argv[1] === import.meta.filename) {
-  generateProto(join(root, 'src', 'grpc', 'generated'), join(root, 'proto', 'descriptor-set.binpb'));
+  generateProto(
+    join(root, 'src', 'grpc', 'generated'),
+    join(root, 'proto', 'descriptor-set.binpb'),
+    join(root, 'examples', 'node', 'pannier.d.ts'),
+  );
 }

@@ -1,9 +1,10 @@
 /**
- * A Pannier client in a page: three services from the protos, each method as a promise.
+ * A Pannier client in a page: three services from the protos, each method as a promise, and checked requests.
  */
 import { fileURLToPath } from 'node:url';
 import grpc from '@grpc/grpc-js';
 import protoLoader from '@grpc/proto-loader';
+import { checkRequest } from './request-check.js';
 
 const protoDirectory = fileURLToPath(new URL('../../proto', import.meta.url));
 const files = ['pannier/v1/rate_limit.proto', 'pannier/v1/session.proto', 'pannier/v1/cache.proto'];
@@ -21,18 +22,27 @@ const DEADLINE_MS = 500;
 export function connect(address = process.env.PANNIER_ADDRESS ?? '127.0.0.1:9470') {
   const credentials = grpc.credentials.createInsecure();
   return {
-    limits: promised(new pannier.v1.RateLimitService(address, credentials)),
-    sessions: promised(new pannier.v1.SessionService(address, credentials)),
-    cache: promised(new pannier.v1.CacheService(address, credentials)),
+    limits: checked(new pannier.v1.RateLimitService(address, credentials)),
+    sessions: checked(new pannier.v1.SessionService(address, credentials)),
+    cache: checked(new pannier.v1.CacheService(address, credentials)),
   };
 }
 
-function promised(client) {
-  return new Proxy(client, {
-    get: (target, method) => (request) =>
-      new Promise((resolve, reject) => {
-        const deadline = Date.now() + DEADLINE_MS;
-        target[method](request, { deadline }, (error, response) => (error ? reject(error) : resolve(response)));
-      }),
+/** The methods of a stub: each throws a TypeError for a request that it must not send, else returns a promise or a stream. */
+function checked(stub) {
+  const entries = Object.entries(stub.constructor.service).map(([name, method]) => [
+    name,
+    (request = {}) => {
+      checkRequest(definition, method, request);
+      return method.responseStream ? stub[name](request) : answerOf(stub, name, request);
+    },
+  ]);
+  return Object.fromEntries(entries);
+}
+
+function answerOf(stub, name, request) {
+  return new Promise((resolve, reject) => {
+    const deadline = Date.now() + DEADLINE_MS;
+    stub[name](request, { deadline }, (error, response) => (error ? reject(error) : resolve(response)));
   });
 }

@@ -26,21 +26,45 @@ describe('requests', () => {
         onFailure: 2,
         detail: true,
       },
+      warnings: [],
     });
   });
 
   test('take null as unset', () => {
-    expect(read({ key: null }, 'CacheGetRequest')).toEqual({ message: {} });
+    expect(read({ key: null }, 'CacheGetRequest')).toEqual({ message: {}, warnings: [] });
   });
 
   test('take bytes as base64 of both alphabets, and as text', () => {
     expect(read({ keys: ['aGk=', 'aGk', '_-8='] }, 'CacheGetManyRequest')).toEqual({
       message: { keys: [Buffer.from('hi'), Buffer.from('hi'), Buffer.from([0xff, 0xef])] },
+      warnings: [expect.stringContaining('keys[2]')],
     });
     expect(read({ key: 'grüße', ifVersion: 'base64:_-8=' }, 'CacheSetRequest', true)).toEqual({
       message: { key: Buffer.from('grüße'), ifVersion: Buffer.from([0xff, 0xef]) },
+      warnings: [],
     });
-    expect(read({ ifVersion: '' }, 'CacheSetRequest')).toEqual({ message: { ifVersion: Buffer.alloc(0) } });
+    expect(read({ ifVersion: '' }, 'CacheSetRequest')).toEqual({
+      message: { ifVersion: Buffer.alloc(0) },
+      warnings: [],
+    });
+  });
+
+  test.each([
+    [{ key: 'product1' }, 'CacheGetRequest', 'key'],
+    [{ keys: ['aGk=', 'greeting'] }, 'CacheGetManyRequest', 'keys[1]'],
+    [{ data: { cart: 'test' } }, 'CreateSessionRequest', 'data["cart"]'],
+    // A control character: the bytes are valid UTF-8, but nobody writes them as text.
+    [{ key: 'AAAA' }, 'CacheGetRequest', 'key'],
+  ])('warn of base64 that decodes to no text, with its path: %j', (value, message, path) => {
+    expect(read(value, message)).toMatchObject({
+      warnings: [`${path}: decodes from base64 to bytes that are not text; if the value is plain text, add --text`],
+    });
+    expect(read(value, message, true)).toMatchObject({ warnings: [] });
+  });
+
+  test('do not warn of base64 that decodes to text', () => {
+    const text = Buffer.from('grüße,\n\tada').toString('base64');
+    expect(read({ key: text, namespace: 'greeting' }, 'CacheGetRequest')).toMatchObject({ warnings: [] });
   });
 
   test('take maps, with any key', () => {
@@ -147,7 +171,7 @@ describe('answers', () => {
       fc.property(bytes, fc.boolean(), (value, asText) => {
         const printed = throughTheWire(CacheGet, { value: Buffer.from(value) }, 'CacheGetResponse', asText);
         const again = read({ value: (printed as { value: string }).value }, 'CacheSetRequest', asText);
-        expect(again).toEqual({ message: { value: Buffer.from(value) } });
+        expect(again).toMatchObject({ message: { value: Buffer.from(value) } });
       }),
       { numRuns: 300 },
     );

@@ -6,7 +6,17 @@
  *   2. Keys may be camelCase or snake_case, enums names or numbers, integers numbers or strings of digits. null is unset.
  *   3. Answers have camelCase keys in the order of the proto, enums by name, and every default, so that `false` shows.
  *   4. With `asText` bytes are UTF-8 text. Bytes that are no such text are "base64:..." in both directions.
+ *   5. Without `asText` a value that decodes to bytes that are not text is warned of: it may be text itself.
+ *
+ * protobuf-es (`fromJson` with a registry made of the descriptor set) reads the same JSON, but its errors are not as good:
+ *   - It stops at the first error. Our errors of `{"namespace": 1, "fresh": 2, "kye": 3}` name all three.
+ *   - It does not say where: `cannot decode message pannier.v1.Limit from JSON: key "windowMS" is unknown`, where we say
+ *     `limits[0].windowMS: Limit has no such field, did you mean windowMs?`.
+ *   - An unknown enum value names no field: `cannot decode enum pannier.v1.FailureMode from JSON: "FAILURE_MODE_DENNY"`.
+ *   - It accepts 2^53 + 1 for an int64, which the sidecar refuses, and prints every int64 as a string.
+ * Paths, suggestions and `--text` would need a second walk over the descriptors, which is most of this file.
  */
+import { isUtf8 } from 'node:buffer';
 import { nearestOf } from '../config/nearest.ts';
 import { type Contract, type FieldDescriptor, FieldType, type MessageDescriptor } from '../grpc/descriptors.ts';
 
@@ -15,10 +25,13 @@ export interface JsonRules {
   readonly asText: boolean;
 }
 
-export type Request = { readonly message: object } | { readonly problems: readonly string[] };
+export type Request =
+  | { readonly message: object; readonly warnings: readonly string[] }
+  | { readonly problems: readonly string[] };
 
 interface Reader extends JsonRules {
   readonly problems: string[];
+  readonly warnings: string[];
 }
 
 const BASE64_PREFIX = 'base64:';
@@ -31,9 +44,12 @@ const INTEGER_TYPES: ReadonlySet<number> = new Set([
 const MAX_INT32 = 2 ** 31 - 1;
 
 export function requestFromJson(value: unknown, typeName: string, rules: JsonRules): Request {
-  const reader: Reader = { ...rules, problems: [] };
+  const reader: Reader = { ...rules, problems: [], warnings: [] };
   const message = readMessage(reader, value, typeName, '');
-  return reader.problems.length > 0 ? { problems: reader.problems } : { message: message as object };
+  if (reader.problems.length > 0) {
+    return { problems: reader.problems };
+  }
+  return { message: message as object, warnings: reader.warnings };
 }
 
 export function responseToJson(message: object, typeName: string, rules: JsonRules): object {
@@ -180,7 +196,18 @@ function readBytes(reader: Reader, value: unknown, path: string): unknown {
     reader.problems.push(`${path}: is no base64, wanted base64${reader.asText ? '' : ', or --text and plain text'}`);
     return undefined;
   }
-  return Buffer.from(encoded, 'base64');
+  const bytes = Buffer.from(encoded, 'base64');
+  if (!reader.asText && !isText(bytes)) {
+    reader.warnings.push(
+      `${path}: decodes from base64 to bytes that are not text; if the value is plain text, add --text`,
+    );
+  }
+  return bytes;
+}
+
+/** UTF-8 without control characters other than tab, line feed and carriage return. */
+function isText(bytes: Buffer): boolean {
+  return isUtf8(bytes) && !/[^\P{Cc}\t\n\r]/u.test(bytes.toString('utf8'));
 }
 
 function refuse(reader: Reader, path: string, value: unknown, wanted: string): undefined {

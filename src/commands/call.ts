@@ -30,6 +30,7 @@ interface PreparedCall {
   readonly contract: Contract;
   readonly target: CallTarget;
   readonly request: object;
+  readonly warnings: readonly string[];
   readonly address: string;
   readonly metadata: Metadata;
   readonly deadlineMs: number | undefined;
@@ -70,6 +71,9 @@ async function run(method: string | undefined, json: string, options: CallOption
       complain(problem);
     }
     return 2;
+  }
+  for (const warning of prepared.call.warnings) {
+    complain(`Warning: ${warning}`);
   }
   const client = new Client(prepared.call.address, credentials.createInsecure(), {
     // A proxy of the environment is not meant for a sidecar.
@@ -119,8 +123,9 @@ async function prepare(method: string | undefined, json: string, options: CallOp
   if ('problems' in read) {
     return { problems: read.problems.map((problem) => `Cannot send ${target.method.name}: ${problem}`) };
   }
+  const { message: request, warnings } = read;
   const compact = options.compact === true;
-  return { call: { contract, target, request: read.message, address, metadata, deadlineMs, asText, compact } };
+  return { call: { contract, target, request, warnings, address, metadata, deadlineMs, asText, compact } };
 }
 
 function parseDeadline(text: string | undefined): number | undefined | { readonly problem: string } {

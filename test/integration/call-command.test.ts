@@ -104,6 +104,17 @@ describe('a call', () => {
     expect(JSON.parse(listed.out).sessions).toHaveLength(1);
   });
 
+  test('without --text warns of bytes that are not base64 of text, and is sent all the same', async () => {
+    const ran = await pannier('call', '--compact', 'CacheGet', '{"key": "greeting"}');
+    expect(ran).toEqual({
+      code: 0,
+      out: expect.stringContaining('CACHE_OUTCOME_MISS'),
+      error: expect.stringMatching(/^Warning: key: decodes from base64 to bytes that are not text.*--text\n$/),
+    });
+    const refused = await pannier('call', 'CacheGet', '{"key": "greeting", "fresh": 1}');
+    expect(refused).toMatchObject({ code: 2, error: expect.not.stringContaining('Warning') });
+  });
+
   test('takes metadata more than once, before and after the request', async () => {
     const args = ['call', '--metadata', 'x-one=1', 'CacheGet', '{"key": "aGk="}', '--metadata', 'x-two=a=b'];
     expect(await pannier(...args)).toMatchObject({ code: 0, error: '' });

@@ -1,0 +1,153 @@
+/**
+ * Our codec, those of protobuf-es and ts-proto and protobufjs, each bundled as the sidecar is (scripts/build.ts).
+ *
+ * 1. The code of protobuf-es and ts-proto is generated from proto/ into a temporary directory on every run.
+ * 2. Every bundle exports the same `codecs`, so that all are measured by the same code.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
+
+export interface Codec {
+  decode(bytes: Buffer): object;
+  encode(response: object): Uint8Array;
+  /** The response in the form that `encode` takes. */
+  prepare(response: object, encoded: Buffer): object;
+}
+
+/** The codecs of one bundle by the path of their method. */
+export type Codecs = ReadonlyMap<string, Codec>;
+
+const root = dirname(dirname(import.meta.dirname));
+
+const SERVICES = [
+  { name: 'RateLimitService', file: 'rate_limit' },
+  { name: 'SessionService', file: 'session' },
+  { name: 'CacheService', file: 'cache' },
+] as const;
+
+const BUF_TEMPLATE = {
+  version: 'v2',
+  plugins: [
+    { local: 'protoc-gen-es', out: 'protobuf-es', opt: ['target=ts', 'import_extension=ts'] },
+    {
+      local: 'protoc-gen-ts_proto',
+      out: 'ts-proto',
+      opt: [
+        'forceLong=number',
+        'env=node',
+        'esModuleInterop=true',
+        'importSuffix=.ts',
+        'outputJsonMethods=false',
+        'outputServices=generic-definitions',
+      ],
+    },
+  ],
+};
+
+/** What each entry is; `empty` is the baseline for memory. */
+const ENTRIES = {
+  empty: 'export const codecs = new Map();',
+  protobufjs: `
+    import { loadContract, methodsOf } from '${root}/src/grpc/contract.ts';
+    const contract = loadContract();
+    export const codecs = new Map(${JSON.stringify(SERVICES.map(({ name }) => `pannier.v1.${name}`))}.flatMap((service) =>
+      Object.values(methodsOf(contract, service)).map(({ path, requestDeserialize, responseSerialize }) => [
+        path,
+        { decode: requestDeserialize, encode: responseSerialize, prepare: (response) => response },
+      ])));`,
+  'our codec': `
+    import { METHOD_CODECS } from '${root}/src/grpc/generated/codec/methods.ts';
+    export const codecs = new Map([...METHOD_CODECS].map(([path, { decode, encode }]) => [
+      path,
+      { decode, encode, prepare: (response) => response },
+    ]));`,
+  'ts-proto': `
+    ${importsOf((name, file) => `import { ${name}Definition as ${name} } from './ts-proto/pannier/v1/${file}.ts';`)}
+    export const codecs = new Map(${listOfServices()}.flatMap((service) =>
+      Object.values(service.methods).map(({ name, requestType, responseType }) => [
+        '/' + service.fullName + '/' + name,
+        {
+          decode: (bytes) => requestType.decode(bytes),
+          encode: (response) => responseType.encode(response).finish(),
+          prepare: (_response, encoded) => responseType.decode(encoded),
+        },
+      ])));`,
+  'protobuf-es': `
+    import { fromBinary, toBinary } from '@bufbuild/protobuf';
+    ${importsOf((name, file) => `import { ${name} } from './protobuf-es/pannier/v1/${file}_pb.ts';`)}
+    export const codecs = new Map(${listOfServices()}.flatMap((service) =>
+      service.methods.map(({ name, input, output }) => [
+        '/' + service.typeName + '/' + name,
+        {
+          decode: (bytes) => fromBinary(input, bytes),
+          encode: (response) => toBinary(output, response),
+          prepare: (_response, encoded) => fromBinary(output, encoded),
+        },
+      ])));`,
+} as const;
+
+export type BundleName = keyof typeof ENTRIES;
+
+export class CodecBundles {
+  readonly #directory = mkdtempSync(join(tmpdir(), 'pannier-codecs-'));
+
+  async build(): Promise<void> {
+    // Where modules and protos are found from the directory.
+    for (const name of ['node_modules', 'proto']) {
+      symlinkSync(join(root, name), join(this.#directory, name));
+    }
+    const template = JSON.stringify(BUF_TEMPLATE);
+    const binaries = join(root, 'node_modules', '.bin');
+    execFileSync(join(binaries, 'buf'), ['generate', 'proto', '--template', template, '-o', this.#directory], {
+      cwd: root,
+      env: { ...process.env, PATH: `${binaries}:${process.env.PATH ?? ''}` },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    for (const [name, text] of Object.entries(ENTRIES)) {
+      writeFileSync(join(this.#directory, `${name}.ts`), text);
+    }
+    await build({
+      absWorkingDir: this.#directory,
+      entryPoints: [
+        ...Object.keys(ENTRIES).map((name) => ({ in: `${name}.ts`, out: name })),
+        { in: join(import.meta.dirname, 'memory-probe.ts'), out: 'memory-probe' },
+      ],
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      target: 'node24',
+      outdir: this.#directory,
+      outExtension: { '.js': '.mjs' },
+      banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+      minifyWhitespace: true,
+      minifySyntax: true,
+      legalComments: 'none',
+      logLevel: 'warning',
+    });
+  }
+
+  async load(name: BundleName): Promise<Codecs> {
+    const module = (await import(pathToFileURL(this.pathOf(name)).href)) as { codecs: Codecs };
+    return module.codecs;
+  }
+
+  pathOf(name: BundleName | 'memory-probe'): string {
+    return join(this.#directory, `${name}.mjs`);
+  }
+
+  remove(): void {
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
+
+function importsOf(line: (name: string, file: string) => string): string {
+  return SERVICES.map(({ name, file }) => line(name, file)).join('\n');
+}
+
+function listOfServices(): string {
+  return `[${SERVICES.map(({ name }) => name).join(', ')}]`;
+}
