@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { type Clients, connect } from '../../examples/node/pannier.js';
 import { readContract } from '../../src/grpc/descriptors.ts';
 import { repositoryRoot } from '../support/repository.ts';
-import { type Sidecar, startSidecar } from '../support/sidecar.ts';
+import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
 
 let sidecar: Sidecar;
 let clients: Clients;
