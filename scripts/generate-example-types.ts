@@ -38,7 +38,7 @@ export function exampleTypes(contract: Contract): string {
     ...CLIENT_NAMES.map(({ service }) => clientType(service, files)),
     `export interface Clients {\n${CLIENT_NAMES.map(({ property, service }) => `  ${property}: ${service};\n`).join('')}}\n`,
     '/** The services of the sidecar at `address`; without one that of PANNIER_ADDRESS, else 127.0.0.1:9470. */\n' +
-      'export function connect(address?: string): Clients;\n',
+      'export function connect(address?: string): Promise<Clients>;\n',
     ...enumTypes(contract),
     ...requests.map((message) => messageType(message, requestField)),
     ...responses.map((message) => messageType(message, responseField)),

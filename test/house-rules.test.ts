@@ -3,6 +3,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
+import { SOCKET_PATH } from '../src/injection/sidecar.ts';
 import { repositoryFiles, repositoryRoot } from './support/repository.ts';
 
 const MAX_LINES = 400;
@@ -194,4 +195,11 @@ test('files that the docs name exist', () => {
       .map((name) => `${page}: ${name}`),
   );
   expect(missing).toEqual([]);
+});
+
+test('the socket of a pod has one path', () => {
+  const wrong = textFiles.filter((path) =>
+    [...read(path).matchAll(/\/run\/pannier\/[\w.-]*\.sock/g)].some((match) => match[0] !== SOCKET_PATH),
+  );
+  expect(wrong).toEqual([]);
 });

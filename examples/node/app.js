@@ -12,7 +12,7 @@
 import { createServer } from 'node:http';
 import { connect } from './pannier.js';
 
-const { limits, sessions, cache } = connect();
+const { limits, sessions, cache } = await connect();
 const database = new Map([['1', 'pannier']]);
 const NOT_FOUND = 5;
 

@@ -37,7 +37,7 @@ export interface Clients {
 }
 
 /** The services of the sidecar at `address`; without one that of PANNIER_ADDRESS, else 127.0.0.1:9470. */
-export function connect(address?: string): Clients;
+export function connect(address?: string): Promise<Clients>;
 
 export type CacheOutcome =
   | 'CACHE_OUTCOME_UNSPECIFIED'

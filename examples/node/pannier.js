@@ -18,14 +18,26 @@ const { pannier } = grpc.loadPackageDefinition(definition);
 
 /** Every call ends within this, whatever the state of Redis. */
 const DEADLINE_MS = 500;
+/** How long to wait for the sidecar at start. */
+const CONNECT_TIMEOUT_MS = 30_000;
 
-export function connect(address = process.env.PANNIER_ADDRESS ?? '127.0.0.1:9470') {
+/** Waits for the sidecar, so that the first call need not connect within its deadline. */
+export async function connect(address = process.env.PANNIER_ADDRESS ?? '127.0.0.1:9470') {
   const credentials = grpc.credentials.createInsecure();
+  // Stubs for the same address share one connection.
+  const limits = new pannier.v1.RateLimitService(address, credentials);
+  await ready(limits);
   return {
-    limits: checked(new pannier.v1.RateLimitService(address, credentials)),
+    limits: checked(limits),
     sessions: checked(new pannier.v1.SessionService(address, credentials)),
     cache: checked(new pannier.v1.CacheService(address, credentials)),
   };
+}
+
+function ready(stub) {
+  return new Promise((resolve, reject) => {
+    stub.waitForReady(Date.now() + CONNECT_TIMEOUT_MS, (error) => (error ? reject(error) : resolve()));
+  });
 }
 
 /** The methods of a stub: each throws a TypeError for a request that it must not send, else returns a promise or a stream. */

@@ -15,6 +15,8 @@ cache, cache_services = grpc.protos_and_services("pannier/v1/cache.proto")
 
 # Every call ends within this, whatever the state of Redis.
 DEADLINE_SECONDS = 0.5
+# How long to wait for the sidecar at start.
+CONNECT_TIMEOUT_SECONDS = 30
 
 
 class Pannier:
@@ -25,3 +27,7 @@ class Pannier:
         self.limits = rate_limit_services.RateLimitServiceStub(self.channel)
         self.sessions = session_services.SessionServiceStub(self.channel)
         self.cache = cache_services.CacheServiceStub(self.channel)
+
+    def wait_until_ready(self) -> None:
+        """Waits for the sidecar, so that the first call need not connect within its deadline."""
+        grpc.channel_ready_future(self.channel).result(timeout=CONNECT_TIMEOUT_SECONDS)

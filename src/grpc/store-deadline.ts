@@ -8,8 +8,8 @@ import type { Clock } from '../lib/clock.ts';
 import type { CallContext } from './method.ts';
 import { Status, StatusError } from './status.ts';
 
-const MAX_MARGIN_MS = 40;
-const MARGIN_SHARE = 0.4;
+export const MAX_MARGIN_MS = 40;
+export const MARGIN_SHARE = 0.4;
 
 /** Monotonic. Throws DEADLINE_EXCEEDED for a call whose deadline is over: it costs no store work. */
 export function storeDeadlineMs(context: CallContext, clock: Clock, action: string): number {

@@ -12,6 +12,7 @@ export const POLICIES_VOLUME = 'pannier-policies';
 export const REDIS_VOLUME = 'pannier-redis';
 export const REDIS_TLS_VOLUME = 'pannier-redis-tls';
 export const SOCKET_DIRECTORY = '/run/pannier';
+export const SOCKET_PATH: string = `${SOCKET_DIRECTORY}/pannier.sock`;
 
 /** With or without a slash at the end it is the same place. */
 export function isSocketDirectory(path: string): boolean {
@@ -117,7 +118,7 @@ export function sidecarProblems(sidecar: Sidecar): string[] {
 export function endpointsOf(sidecar: Pick<Sidecar, 'grpcPort' | 'hasSocket'>): ReadonlyMap<string, string> {
   const endpoints = new Map([['PANNIER_ADDRESS', `127.0.0.1:${sidecar.grpcPort}`]]);
   if (sidecar.hasSocket) {
-    endpoints.set('PANNIER_SOCKET', `unix:${SOCKET_DIRECTORY}/pannier.sock`);
+    endpoints.set('PANNIER_SOCKET', `unix:${SOCKET_PATH}`);
   }
   return endpoints;
 }

@@ -14,7 +14,7 @@ let clients: Clients;
 
 beforeAll(async () => {
   sidecar = await startSidecar();
-  clients = connect(sidecar.address);
+  clients = await connect(sidecar.address);
 });
 
 afterAll(async () => {
