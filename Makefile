@@ -21,7 +21,7 @@ node_modules/.installed: package.json package-lock.json
 	npm ci --no-fund --no-audit --loglevel=error
 	@touch $@
 
-dist/main.mjs: node_modules/.installed scripts/build.ts $(shell find src proto -type f -not -name '*.test.ts' 2>/dev/null)
+dist/main.mjs: node_modules/.installed scripts/build.ts $(shell find src proto third_party -type f -not -name '*.test.ts' 2>/dev/null)
 	node scripts/build.ts
 
 run: dist/main.mjs ## start the sidecar on the embedded memory store, say what to call
@@ -103,7 +103,7 @@ soak-memory: node_modules/.installed dist/main.mjs ## 10,000,000 subjects, full 
 image: ## build the container image $(IMAGE)
 	$(IMAGE_BUILD) -t $(IMAGE) .
 
-proto: node_modules/.installed ## regenerate src/grpc/generated and the descriptor set from proto/
+proto: node_modules/.installed ## regenerate src/grpc/generated and the descriptor set from the protos
 	node scripts/generate-proto.ts
 
 docs: node_modules/.installed ## regenerate the reference pages that come from tables in the code
