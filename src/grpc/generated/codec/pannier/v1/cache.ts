@@ -16,7 +16,7 @@ import type { ConfirmInvalidationsRequestOutput } from '../../../pannier/v1/Conf
 import type { ConfirmInvalidationsResponse } from '../../../pannier/v1/ConfirmInvalidationsResponse.ts';
 import type { WatchInvalidationsRequestOutput } from '../../../pannier/v1/WatchInvalidationsRequest.ts';
 import type { WatchInvalidationsResponse } from '../../../pannier/v1/WatchInvalidationsResponse.ts';
-import type { _pannier_v1_WatchInvalidationsResponse_WatchStarted as WatchInvalidationsResponseWatchStarted } from '../../../pannier/v1/WatchInvalidationsResponse.ts';
+import type { WatchStarted } from '../../../pannier/v1/WatchStarted.ts';
 import { CacheOutcome } from '../../../pannier/v1/CacheOutcome.ts';
 import { CacheSource } from '../../../pannier/v1/CacheSource.ts';
 
@@ -349,7 +349,7 @@ function writeWatchInvalidationsResponse(message: WatchInvalidationsResponse): v
   }
   if (message.started != null) {
     const field4 = writer.open(34);
-    writeWatchInvalidationsResponseWatchStarted(message.started);
+    writeWatchStarted(message.started);
     writer.close(field4);
   }
 }
@@ -366,7 +366,7 @@ function writeConfirmInvalidationsResponse(message: ConfirmInvalidationsResponse
   }
 }
 
-function writeWatchInvalidationsResponseWatchStarted(message: WatchInvalidationsResponseWatchStarted): void {
+function writeWatchStarted(message: WatchStarted): void {
   if (message.watchId) {
     writer.int64(8, message.watchId);
   }
