@@ -57,7 +57,7 @@ check: node_modules/.installed proto-breaking ## types, format, lint, protos, ge
 conformance: node_modules/.installed ## h2spec and gRPC's interop client against the transports (PANNIER_TEST_H2SPEC, PANNIER_TEST_GRPC_INTEROP)
 	$(call suite,conformance,test/conformance/*.test.ts) $(ARGS)
 
-clients: node_modules/.installed dist/main.mjs ## clients in Go, JavaScript, Python, Rust and Java against a live sidecar (needs their toolchains)
+clients: node_modules/.installed dist/main.mjs ## clients in Go, JavaScript, Python, Rust and Java and generated code against a live sidecar (needs their toolchains)
 	$(call suite,clients,test/clients/*.test.ts) $(ARGS)
 
 chart-test: node_modules/.installed ## the Helm chart: lint, rendered objects, schema (needs helm: PANNIER_TEST_HELM)
