@@ -6,6 +6,7 @@ RUN --mount=type=secret,id=npmrc,target=/root/.npmrc --mount=type=secret,id=ca,t
     --mount=type=cache,target=/root/.npm npm ci --no-fund --no-audit
 COPY scripts scripts
 COPY proto proto
+COPY third_party third_party
 COPY src src
 RUN node scripts/build.ts
 

@@ -12,7 +12,7 @@ suite = $(JEST) $(call report,$(1)) --testMatch '$(CURDIR)/$(2)' --testPathIgnor
 IMAGE_BUILD ?= docker build
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-redis test-mixed check conformance clients fuzz chart-test e2e e2e-image e2e-kubernetes examples bench bench-transport bench-redis bench-cache-buckets soak soak-memory image proto docs format clean
+.PHONY: help run build test test-redis test-mixed check conformance clients fuzz chart-test e2e e2e-image e2e-kubernetes examples bench bench-transport bench-redis bench-cache-buckets soak soak-memory image proto proto-breaking release-contract docs format clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | awk -F'\t' '{ printf "  make %-19s %s\n", $$1, $$2 }'
@@ -21,7 +21,7 @@ node_modules/.installed: package.json package-lock.json
 	npm ci --no-fund --no-audit --loglevel=error
 	@touch $@
 
-dist/main.mjs: node_modules/.installed scripts/build.ts $(shell find src proto -type f -not -name '*.test.ts' 2>/dev/null)
+dist/main.mjs: node_modules/.installed scripts/build.ts $(shell find src proto third_party -type f -not -name '*.test.ts' 2>/dev/null)
 	node scripts/build.ts
 
 run: dist/main.mjs ## start the sidecar on the embedded memory store, say what to call
@@ -47,7 +47,7 @@ test-mixed: node_modules/.installed dist/main.mjs ## sidecars of this and anothe
 	sh scripts/ensure-redis.sh
 	$(call suite,mixed,test/mixed/*.test.ts) $(ARGS)
 
-check: node_modules/.installed ## types, format, lint, protos, generated files, house rules
+check: node_modules/.installed proto-breaking ## types, format, lint, protos, generated files, house rules
 	tsc
 	biome ci --error-on-warnings .
 	buf lint
@@ -57,7 +57,7 @@ check: node_modules/.installed ## types, format, lint, protos, generated files, 
 conformance: node_modules/.installed ## h2spec and gRPC's interop client against the transports (PANNIER_TEST_H2SPEC, PANNIER_TEST_GRPC_INTEROP)
 	$(call suite,conformance,test/conformance/*.test.ts) $(ARGS)
 
-clients: node_modules/.installed dist/main.mjs ## clients in Go, JavaScript, Python, Rust and Java against a live sidecar (needs their toolchains)
+clients: node_modules/.installed dist/main.mjs ## clients in Go, JavaScript, Python, Rust and Java and generated code against a live sidecar (needs their toolchains)
 	$(call suite,clients,test/clients/*.test.ts) $(ARGS)
 
 chart-test: node_modules/.installed ## the Helm chart: lint, rendered objects, schema (needs helm: PANNIER_TEST_HELM)
@@ -103,8 +103,14 @@ soak-memory: node_modules/.installed dist/main.mjs ## 10,000,000 subjects, full 
 image: ## build the container image $(IMAGE)
 	$(IMAGE_BUILD) -t $(IMAGE) .
 
-proto: node_modules/.installed ## regenerate src/grpc/generated and the descriptor set from proto/
+proto: node_modules/.installed ## regenerate src/grpc/generated and the descriptor set from the protos
 	node scripts/generate-proto.ts
+
+proto-breaking: node_modules/.installed ## fail if the protos break users of the released ones
+	buf breaking proto --against proto/released.binpb
+
+release-contract: node_modules/.installed ## for a release: record the protos as released; commit the file with it
+	buf build proto --exclude-source-info -o proto/released.binpb
 
 docs: node_modules/.installed ## regenerate the reference pages that come from tables in the code
 	node scripts/generate-docs.ts

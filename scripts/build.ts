@@ -36,7 +36,7 @@ await build({
   legalComments: 'none',
   logLevel: 'warning',
 });
-for (const asset of globSync(['proto/**/*.proto', 'proto/**/*.binpb', 'proto/**/*.json', 'src/**/*.lua'], {
+for (const asset of globSync(['{proto,third_party}/**/*.proto', 'proto/descriptor-set.binpb', 'src/**/*.lua'], {
   cwd: root,
 })) {
   mkdirSync(join(outputDirectory, dirname(asset)), { recursive: true });

@@ -1,12 +1,12 @@
 /**
- * Generates from proto/ what is committed: the message types (src/grpc/generated), the descriptor set that reflection
+ * Generates from proto/ and third_party/ what is committed: the message types (src/grpc/generated), the descriptor set that reflection
  * answers from, and from that the codecs (src/grpc/generated/codec) and the types of the Node example. `scripts/check-generated.ts` (part of `make check`)
  * fails when they are stale.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { PROTO_FILES } from '../src/grpc/contract.ts';
+import { PROTO_DIRECTORIES, PROTO_FILES } from '../src/grpc/contract.ts';
 import { parseDescriptorSet } from '../src/grpc/descriptors.ts';
 import { readFileModels } from './codec/model.ts';
 import { widenIntegers } from './codec/output-types.ts';
@@ -26,12 +26,11 @@ export function generateProto(typesDirectory: string, descriptorSetPath: string,
   run('proto-loader-gen-types', [
     ...typeOptions,
     '--outputTemplate=%sOutput',
-    '-I',
-    'proto',
+    ...PROTO_DIRECTORIES.flatMap((directory) => ['-I', directory]),
     `--outDir=${typesDirectory}`,
     ...PROTO_FILES,
   ]);
-  run('buf', ['build', 'proto', '--as-file-descriptor-set', '-o', descriptorSetPath]);
+  run('buf', ['build', '.', '--as-file-descriptor-set', '-o', descriptorSetPath]);
   const contract = parseDescriptorSet(readFileSync(descriptorSetPath));
   for (const file of readFileModels(contract)) {
     widenIntegers(file, typesDirectory);

@@ -232,17 +232,17 @@ export interface CacheInvalidateResponse {
 export interface WatchInvalidationsResponse {
   key?: Buffer;
   tag?: string;
-  flush?: WatchInvalidationsResponseFlush;
-  started?: WatchInvalidationsResponseWatchStarted;
+  flush?: WatchFlush;
+  started?: WatchStarted;
 }
 
 export interface ConfirmInvalidationsResponse {
   validForMs: number;
 }
 
-export type WatchInvalidationsResponseFlush = Record<string, never>;
+export type WatchFlush = Record<string, never>;
 
-export interface WatchInvalidationsResponseWatchStarted {
+export interface WatchStarted {
   watchId: number;
 }
 

@@ -8,7 +8,7 @@
 import { type Contract, type FieldDescriptor, FieldType } from '../../src/grpc/descriptors.ts';
 
 export interface MessageModel {
-  /** As in the proto: `pannier.v1.WatchInvalidationsResponse.Flush`. */
+  /** As in the proto: `pannier.v1.CacheGetRequest`. */
   readonly fullName: string;
   readonly type: TypeName;
   readonly fields: readonly FieldModel[];
@@ -16,9 +16,9 @@ export interface MessageModel {
 
 /** A type as the generated types (src/grpc/generated) export it, and as codecs call it. */
 export interface TypeName {
-  /** `WatchInvalidationsResponseFlush`; what is decoded has `Output` behind it. */
+  /** `CacheGetRequest`, of a nested type `HealthCheckResponseServingStatus`; what is decoded has `Output` behind it. */
   readonly local: string;
-  /** `_pannier_v1_WatchInvalidationsResponse_Flush`. */
+  /** `CacheGetRequest`, of a nested type `_grpc_health_v1_HealthCheckResponse_ServingStatus`. */
   readonly exported: string;
   /** Below src/grpc/generated: `pannier/v1/WatchInvalidationsResponse.ts`. */
   readonly path: string;

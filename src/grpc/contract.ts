@@ -6,6 +6,9 @@ import { join } from 'node:path';
 import { loadSync, type MethodDefinition, type PackageDefinition } from '@grpc/proto-loader';
 import { assetRoot } from '../lib/assets.ts';
 
+/** Where protos lie, relative to the root: ours, and published ones of others. */
+export const PROTO_DIRECTORIES = ['proto', 'third_party'] as const;
+
 export const PROTO_FILES = [
   'pannier/v1/rate_limit.proto',
   'pannier/v1/session.proto',
@@ -24,7 +27,7 @@ export function loadContract(): PackageDefinition {
     arrays: true,
     objects: true,
     oneofs: false,
-    includeDirs: [join(assetRoot, 'proto')],
+    includeDirs: PROTO_DIRECTORIES.map((directory) => join(assetRoot, directory)),
   });
 }
 

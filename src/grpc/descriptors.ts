@@ -1,5 +1,5 @@
 /**
- * Reads the contract's descriptor set (proto/descriptor-set.binpb, made by buf from proto/): what reflection answers,
+ * Reads the contract's descriptor set (proto/descriptor-set.binpb, made by buf from proto/ and third_party/): what reflection answers,
  * what `pannier call` knows of messages, and what codecs are generated from (scripts/generate-codecs.ts).
  *
  * Only the fields of descriptor.proto that somebody here needs are read; the rest is skipped. The set is read once, by

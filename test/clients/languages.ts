@@ -2,12 +2,9 @@
  * The foreign clients: how each is built from its folder here, and started. What a build needs and makes lies in the cache
  * directory; what it fetches comes from the language's own registry, by the versions that its folder pins.
  */
-import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { repositoryRoot } from '../support/repository.ts';
+import { cacheDirectory, once, requirePrograms, run, sourceDirectory } from './builds.ts';
 
 export interface Command {
   readonly program: string;
@@ -24,10 +21,6 @@ export interface Language {
   /** Builds what is not built yet; rejects with the output of the build. */
   build(): Promise<Command>;
 }
-
-const BUILD_TIMEOUT_MS = 900_000;
-const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
-const cacheRoot = join(repositoryRoot, '.cache', 'clients');
 
 const LANGUAGES: readonly Language[] = [
   { name: 'grpc-go', toolchain: ['go'], dialsUnixSockets: true, build: buildGo },
@@ -54,22 +47,8 @@ export function chosenLanguages(names: string | undefined): readonly Language[] 
 
 /** How the client of `language` is started, built if need be. */
 export async function prepareClient(language: Language): Promise<Command> {
-  for (const program of language.toolchain) {
-    if (!(await isInstalled(program))) {
-      const names = `PANNIER_TEST_CLIENTS without ${language.name}`;
-      throw new Error(`Cannot build the client on ${language.name}: ${program} is not there, wanted it, or ${names}`);
-    }
-  }
+  await requirePrograms(language.name, language.toolchain);
   return await language.build();
-}
-
-async function isInstalled(program: string): Promise<boolean> {
-  try {
-    await promisify(execFile)('sh', ['-c', 'command -v "$1"', 'sh', program]);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 async function buildGo(): Promise<Command> {
@@ -110,45 +89,4 @@ async function buildJava(): Promise<Command> {
   const classPath = `${join(output, 'classes')}:${readFileSync(classPathFile, 'utf8').trim()}`;
   await run('javac', ['-cp', classPath, '-d', join(output, 'classes'), 'Client.java'], directory);
   return { program: 'java', args: ['-cp', classPath, 'Client'] };
-}
-
-function sourceDirectory(name: string): string {
-  return join(repositoryRoot, 'test', 'clients', name);
-}
-
-function cacheDirectory(name: string): string {
-  const directory = join(cacheRoot, name);
-  mkdirSync(directory, { recursive: true });
-  return directory;
-}
-
-/** Does `work` unless it was done to its end for the same content of `inputs`. */
-async function once(name: string, inputs: readonly string[], work: () => Promise<void>): Promise<void> {
-  const stamp = join(cacheDirectory(name), 'done');
-  const hash = createHash('sha256');
-  for (const input of inputs) {
-    hash.update(readFileSync(input));
-  }
-  const digest = hash.digest('hex');
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) {
-    return;
-  }
-  await work();
-  writeFileSync(stamp, digest);
-}
-
-async function run(program: string, args: readonly string[], directory: string): Promise<void> {
-  try {
-    await promisify(execFile)('nice', [program, ...args], {
-      cwd: directory,
-      timeout: BUILD_TIMEOUT_MS,
-      maxBuffer: MAX_OUTPUT_BYTES,
-    });
-  } catch (error) {
-    const { stdout, stderr } = error as { stdout?: string; stderr?: string };
-    const command = [program, ...args].join(' ').slice(0, 300);
-    throw new Error(`Cannot build a client: ${command} failed, wanted it to succeed\n${stdout ?? ''}${stderr ?? ''}`, {
-      cause: error,
-    });
-  }
 }

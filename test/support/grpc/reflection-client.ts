@@ -14,7 +14,7 @@ import type { RawClient } from './raw-client.ts';
 export type ReflectionVersion = 'v1' | 'v1alpha';
 
 const definition = loadSync(['grpc/reflection/v1/reflection.proto', 'grpc/reflection/v1alpha/reflection.proto'], {
-  includeDirs: [join(repositoryRoot, 'proto')],
+  includeDirs: [join(repositoryRoot, 'third_party')],
 });
 
 export interface ReflectionClient {

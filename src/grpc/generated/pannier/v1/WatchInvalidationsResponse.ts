@@ -1,32 +1,19 @@
 // Original file: proto/pannier/v1/cache.proto
 
-import type { Long } from '@grpc/proto-loader';
-
-export interface _pannier_v1_WatchInvalidationsResponse_Flush {
-}
-
-export interface _pannier_v1_WatchInvalidationsResponse_FlushOutput {
-}
-
-export interface _pannier_v1_WatchInvalidationsResponse_WatchStarted {
-  'watchId'?: (number | string | Long);
-}
-
-export interface _pannier_v1_WatchInvalidationsResponse_WatchStartedOutput {
-  'watchId': (number);
-}
+import type { WatchFlush as _pannier_v1_WatchFlush, WatchFlushOutput as _pannier_v1_WatchFlushOutput } from '../../pannier/v1/WatchFlush.ts';
+import type { WatchStarted as _pannier_v1_WatchStarted, WatchStartedOutput as _pannier_v1_WatchStartedOutput } from '../../pannier/v1/WatchStarted.ts';
 
 export interface WatchInvalidationsResponse {
   'key'?: (Buffer | Uint8Array | string);
   'tag'?: (string);
-  'flush'?: (_pannier_v1_WatchInvalidationsResponse_Flush | null);
-  'started'?: (_pannier_v1_WatchInvalidationsResponse_WatchStarted | null);
+  'flush'?: (_pannier_v1_WatchFlush | null);
+  'started'?: (_pannier_v1_WatchStarted | null);
   'event'?: "key"|"tag"|"flush"|"started";
 }
 
 export interface WatchInvalidationsResponseOutput {
   'key'?: (Buffer);
   'tag'?: (string);
-  'flush'?: (_pannier_v1_WatchInvalidationsResponse_FlushOutput | null);
-  'started'?: (_pannier_v1_WatchInvalidationsResponse_WatchStartedOutput | null);
+  'flush'?: (_pannier_v1_WatchFlushOutput | null);
+  'started'?: (_pannier_v1_WatchStartedOutput | null);
 }

@@ -1,4 +1,4 @@
-// Original file: proto/grpc/health/v1/health.proto
+// Original file: third_party/grpc/health/v1/health.proto
 
 
 export interface HealthCheckRequest {

@@ -1,4 +1,4 @@
-// Original file: proto/grpc/reflection/v1/reflection.proto
+// Original file: third_party/grpc/reflection/v1/reflection.proto
 
 
 export interface FileDescriptorResponse {

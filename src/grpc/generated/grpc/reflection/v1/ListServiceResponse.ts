@@ -1,4 +1,4 @@
-// Original file: proto/grpc/reflection/v1/reflection.proto
+// Original file: third_party/grpc/reflection/v1/reflection.proto
 
 import type { ServiceResponse as _grpc_reflection_v1_ServiceResponse, ServiceResponseOutput as _grpc_reflection_v1_ServiceResponseOutput } from '../../../grpc/reflection/v1/ServiceResponse.ts';
 

@@ -1,4 +1,4 @@
-// Original file: proto/grpc/reflection/v1alpha/reflection.proto
+// Original file: third_party/grpc/reflection/v1alpha/reflection.proto
 
 import type { ServiceResponse as _grpc_reflection_v1alpha_ServiceResponse, ServiceResponseOutput as _grpc_reflection_v1alpha_ServiceResponseOutput } from '../../../grpc/reflection/v1alpha/ServiceResponse.ts';
 

@@ -1,4 +1,4 @@
-// Original file: proto/grpc/reflection/v1alpha/reflection.proto
+// Original file: third_party/grpc/reflection/v1alpha/reflection.proto
 
 import type { ExtensionRequest as _grpc_reflection_v1alpha_ExtensionRequest, ExtensionRequestOutput as _grpc_reflection_v1alpha_ExtensionRequestOutput } from '../../../grpc/reflection/v1alpha/ExtensionRequest.ts';
 

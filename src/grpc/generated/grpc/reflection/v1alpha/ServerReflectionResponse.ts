@@ -1,4 +1,4 @@
-// Original file: proto/grpc/reflection/v1alpha/reflection.proto
+// Original file: third_party/grpc/reflection/v1alpha/reflection.proto
 
 import type { ServerReflectionRequest as _grpc_reflection_v1alpha_ServerReflectionRequest, ServerReflectionRequestOutput as _grpc_reflection_v1alpha_ServerReflectionRequestOutput } from '../../../grpc/reflection/v1alpha/ServerReflectionRequest.ts';
 import type { FileDescriptorResponse as _grpc_reflection_v1alpha_FileDescriptorResponse, FileDescriptorResponseOutput as _grpc_reflection_v1alpha_FileDescriptorResponseOutput } from '../../../grpc/reflection/v1alpha/FileDescriptorResponse.ts';

@@ -1,4 +1,4 @@
-// Original file: proto/grpc/reflection/v1alpha/reflection.proto
+// Original file: third_party/grpc/reflection/v1alpha/reflection.proto
 
 
 export interface ServiceResponse {

@@ -1,0 +1,81 @@
+/**
+ * Builds of foreign clients: programs that a machine must have, commands, and where their results are kept.
+ *
+ * Invariant: what a build fetches or makes lies in .cache/clients, and is used again as long as its inputs are the same.
+ */
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { repositoryRoot } from '../support/repository.ts';
+
+const BUILD_TIMEOUT_MS = 900_000;
+const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
+const cacheRoot = join(repositoryRoot, '.cache', 'clients');
+
+export function sourceDirectory(name: string): string {
+  return join(repositoryRoot, 'test', 'clients', name);
+}
+
+export function cacheDirectory(name: string): string {
+  const directory = join(cacheRoot, name);
+  mkdirSync(directory, { recursive: true });
+  return directory;
+}
+
+export async function isInstalled(program: string): Promise<boolean> {
+  try {
+    await promisify(execFile)('sh', ['-c', 'command -v "$1"', 'sh', program]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Rejects unless all `programs` are there; `language` is a name of PANNIER_TEST_CLIENTS. */
+export async function requirePrograms(language: string, programs: readonly string[]): Promise<void> {
+  for (const program of programs) {
+    if (!(await isInstalled(program))) {
+      const remedy = `install it, or leave ${language} out of PANNIER_TEST_CLIENTS`;
+      throw new Error(`cannot build the client on ${language}: ${program} is not installed; ${remedy}`);
+    }
+  }
+}
+
+/** Does `work` unless it has succeeded for the same content of `inputs`. */
+export async function once(name: string, inputs: readonly string[], work: () => Promise<void>): Promise<void> {
+  const stamp = join(cacheDirectory(name), 'done');
+  const hash = createHash('sha256');
+  for (const input of inputs) {
+    hash.update(readFileSync(input));
+  }
+  const digest = hash.digest('hex');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) {
+    return;
+  }
+  await work();
+  writeFileSync(stamp, digest);
+}
+
+/** What the command printed to stdout. `path` are directories that it finds programs in before those of PATH. */
+export async function run(
+  program: string,
+  args: readonly string[],
+  directory: string,
+  path: readonly string[] = [],
+): Promise<string> {
+  try {
+    const { stdout } = await promisify(execFile)('nice', [program, ...args], {
+      cwd: directory,
+      env: { ...process.env, PATH: [...path, process.env.PATH].join(':') },
+      timeout: BUILD_TIMEOUT_MS,
+      maxBuffer: MAX_OUTPUT_BYTES,
+    });
+    return stdout;
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout?: string; stderr?: string };
+    const command = [program, ...args].join(' ').slice(0, 300);
+    throw new Error(`cannot build a client: ${command} failed\n${stdout ?? ''}${stderr ?? ''}`, { cause: error });
+  }
+}

@@ -1,0 +1,39 @@
+/**
+ * Commands and programs of docs/clients.md, by the heading of their section: tests run what users read.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { repositoryRoot } from '../support/repository.ts';
+
+/** The address in every program of the page. */
+export const PAGE_ADDRESS = '127.0.0.1:9470';
+
+const page = readFileSync(join(repositoryRoot, 'docs', 'clients.md'), 'utf8');
+
+/** The command of a section that generates code; the others install tools. */
+export function generateCommandOf(heading: string): string {
+  const commands = blocksOf(heading, 'sh').filter((text) =>
+    /\b(?:protoc|grpc_tools_ruby_protoc|buf generate)\b/.test(text),
+  );
+  const [command] = commands.filter((text) => !text.includes(' install '));
+  if (command === undefined) {
+    throw new Error(`cannot read docs/clients.md: section "${heading}" has no command that generates code`);
+  }
+  return command.trim();
+}
+
+/** The code blocks of a section in one language, as programs that call `address`. */
+export function programsOf(heading: string, language: string, address: string): readonly string[] {
+  return blocksOf(heading, language).map((text) => text.replaceAll(PAGE_ADDRESS, address));
+}
+
+function blocksOf(heading: string, language: string): readonly string[] {
+  const [, section] = page.split(`\n## ${heading}\n`);
+  if (section === undefined) {
+    throw new Error(`cannot read docs/clients.md: there is no section "${heading}"`);
+  }
+  const [text = ''] = section.split('\n## ');
+  return [...text.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
+    .filter(([, name]) => name === language)
+    .map(([, , block = '']) => block);
+}

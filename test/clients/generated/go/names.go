@@ -1,0 +1,26 @@
+package main
+
+import (
+	pannierv1 "example.com/app/gen/pannier/v1"
+	// Registers the protos of gRPC health: a second copy of them in the generated code would panic before main.
+	_ "google.golang.org/grpc/health"
+)
+
+// nameOf compiles only if no name of a message collides with a case of the oneof.
+func nameOf(response *pannierv1.WatchInvalidationsResponse) string {
+	switch response.Event.(type) {
+	case *pannierv1.WatchInvalidationsResponse_Key:
+		return "key"
+	case *pannierv1.WatchInvalidationsResponse_Tag:
+		return "tag"
+	case *pannierv1.WatchInvalidationsResponse_Flush:
+		return "flush"
+	case *pannierv1.WatchInvalidationsResponse_Started:
+		return "started"
+	}
+	return "none"
+}
+
+var _ = nameOf(&pannierv1.WatchInvalidationsResponse{
+	Event: &pannierv1.WatchInvalidationsResponse_Flush{Flush: &pannierv1.WatchFlush{}},
+})

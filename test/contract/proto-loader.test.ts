@@ -1,0 +1,55 @@
+/**
+ * Options of @grpc/proto-loader: each changes what an application reads as docs/clients.md says.
+ */
+import { join } from 'node:path';
+import { loadSync, type MethodDefinition, type Options } from '@grpc/proto-loader';
+import { repositoryRoot } from '../support/repository.ts';
+
+/** Those of the page. */
+const OPTIONS = { longs: Number, enums: String, defaults: true } as const;
+
+function checkRateLimit(options: Options): MethodDefinition<object, object> {
+  const files = ['pannier/v1/rate_limit.proto'];
+  const definition = loadSync(files, { includeDirs: [join(repositoryRoot, 'proto')], ...options });
+  const service = definition['pannier.v1.RateLimitService'] as Record<string, MethodDefinition<object, object>>;
+  return service.CheckRateLimit as MethodDefinition<object, object>;
+}
+
+/** A denial as a client with `options` reads it. */
+function readDenial(options: Options): object {
+  const bytes = checkRateLimit(OPTIONS).responseSerialize({ decidedBy: 'DECIDED_BY_STORE', windowMs: 4 });
+  return checkRateLimit(options).responseDeserialize(bytes);
+}
+
+test('with the options of the page, numbers, names of enum values and false are read', () => {
+  expect(readDenial(OPTIONS)).toMatchObject({ windowMs: 4, decidedBy: 'DECIDED_BY_STORE', allowed: false });
+});
+
+test('without longs, an int64 is an object', () => {
+  const { longs: _, ...others } = OPTIONS;
+  expect(readDenial(others)).toMatchObject({ windowMs: { low: 4, high: 0, unsigned: false } });
+});
+
+test('without enums, an enum is a number', () => {
+  const { enums: _, ...others } = OPTIONS;
+  expect(readDenial(others)).toMatchObject({ decidedBy: 1 });
+});
+
+test('without defaults, a field that has its default is missing', () => {
+  const { defaults: _, ...others } = OPTIONS;
+  expect(readDenial(others)).not.toHaveProperty('allowed');
+});
+
+test('with keepCase, fields are called as in the protos', () => {
+  expect(readDenial({ ...OPTIONS, keepCase: true })).toMatchObject({ window_ms: 4 });
+});
+
+test('a string in a bytes field is decoded as base64, and a field that does not exist is ignored', () => {
+  const { requestSerialize } = checkRateLimit(OPTIONS);
+  expect(requestSerialize({ key: 'ada', cots: 3 })).toEqual(requestSerialize({ key: 'ada' }));
+  const definition = loadSync('pannier/v1/cache.proto', { includeDirs: [join(repositoryRoot, 'proto')], ...OPTIONS });
+  const { CacheGet } = definition['pannier.v1.CacheService'] as Record<string, MethodDefinition<object, object>>;
+  expect(CacheGet?.requestDeserialize(CacheGet.requestSerialize({ key: 'product1' }))).toMatchObject({
+    key: Buffer.from('product1', 'base64'),
+  });
+});

@@ -1,0 +1,63 @@
+/**
+ * The protos as users of other languages get them.
+ *
+ * Invariants:
+ * 1. Every proto of Pannier, present and future, names its package in each language that needs an option for that.
+ * 2. proto/ holds no proto of others, because code generated from it must not register a second copy of their messages.
+ * 3. Messages and enums are top-level: nested ones take the names that Go gives to the cases of a oneof.
+ * 4. A field does not have the name of its message, because C# would append an underscore. The exceptions are in docs/clients.md.
+ */
+import { readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { readContract } from '../../src/grpc/descriptors.ts';
+import { repositoryFiles, repositoryRoot } from '../support/repository.ts';
+
+const protoFiles = repositoryFiles(['proto/**/*.proto']);
+
+const contract = readContract();
+const messages = [...contract.messages].filter(([name, { isMapEntry }]) => name.startsWith('pannier.') && !isMapEntry);
+
+/** `rate_limit` as `RateLimit`. */
+function pascalCase(name: string): string {
+  const words = name.split('_');
+  return words.map((word) => `${word.charAt(0).toUpperCase()}${word.slice(1)}`).join('');
+}
+
+function optionsOf(path: string): Record<string, string> {
+  const text = readFileSync(join(repositoryRoot, path), 'utf8');
+  const options = [...text.matchAll(/^option (\w+) = (?:"([^"]*)"|(\w+));$/gm)];
+  return Object.fromEntries(options.map(([, name, quoted, word]) => [name, quoted ?? word]));
+}
+
+test.each(protoFiles)('%s names its package in every language', (path) => {
+  expect(optionsOf(path)).toEqual({
+    csharp_namespace: 'Pannier.V1',
+    go_package: 'pannier.dev/api/pannier/v1;pannierv1',
+    java_multiple_files: 'true',
+    java_outer_classname: `${pascalCase(basename(path, '.proto'))}Proto`,
+    java_package: 'dev.pannier.v1',
+    php_namespace: 'Pannier\\\\V1',
+    ruby_package: 'Pannier::V1',
+  });
+});
+
+test('proto/ holds nothing but the protos of Pannier and descriptor sets', () => {
+  const files = repositoryFiles(['proto/**/*']);
+  expect(files.filter((path) => !/^proto\/(pannier\/v1\/\w+\.proto|[\w-]+\.binpb)$/.test(path))).toEqual([]);
+  expect(protoFiles.length).toBeGreaterThan(0);
+});
+
+test('messages and enums are top-level', () => {
+  const names = [...messages.map(([name]) => name), ...contract.enums.keys()].filter((name) =>
+    name.startsWith('pannier.'),
+  );
+  expect(names.filter((name) => !/^pannier\.v1\.\w+$/.test(name))).toEqual([]);
+  expect(names).toContain('pannier.v1.WatchFlush');
+});
+
+test('only the fields that the clients page lists have the name of their message', () => {
+  const colliding = messages.flatMap(([name, { fields }]) =>
+    fields.filter((field) => name.endsWith(`.${pascalCase(field.name)}`)).map((field) => `${name}.${field.name}`),
+  );
+  expect(colliding).toEqual(['pannier.v1.Limit.limit']);
+});
