@@ -9,13 +9,13 @@ IMAGE ?= pannier:dev
 # A suite that is not part of `make test`: $(call suite,NAME,FILES,WORKERS), one worker where none is given
 suite = $(JEST) $(call report,$(1)) --testMatch '$(CURDIR)/$(2)' --testPathIgnorePatterns /node_modules/ --testTimeout 120000 --forceExit $(if $(3),--maxWorkers=$(3),--runInBand)
 # How images are built: `docker build`, or another command that takes its arguments.
-IMAGE_BUILD ?= docker build
+IMAGE_BUILD ?= $(or $(PANNIER_TEST_IMAGE_BUILD),$(or $(PANNIER_TEST_ENGINE),docker) build)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-redis test-mixed check conformance clients fuzz chart-test e2e e2e-image e2e-kubernetes examples bench bench-transport bench-redis bench-cache-buckets soak soak-memory image proto docs format clean
+.PHONY: help run build test test-redis test-mixed check conformance conformance-h2spec conformance-interop clients fuzz chart-test e2e e2e-image e2e-kubernetes examples bench bench-transport bench-redis bench-cache-buckets soak soak-memory image proto docs format clean
 
 help: ## this list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | awk -F'\t' '{ printf "  make %-19s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | awk -F'\t' '{ printf "  make %-20s %s\n", $$1, $$2 }'
 
 node_modules/.installed: package.json package-lock.json
 	npm ci --no-fund --no-audit --loglevel=error
@@ -39,7 +39,7 @@ REDIS_IMAGE ?= redis:8.6
 redis_name = redis-$(subst /,-,$(subst :,-,$(REDIS_IMAGE)))
 test-redis: export PANNIER_TEST_REDIS := container
 test-redis: export PANNIER_TEST_REDIS_IMAGE := $(REDIS_IMAGE)
-test-redis: node_modules/.installed dist/main.mjs ## the Redis suites and the fault suite on the server of REDIS_IMAGE (needs a container engine)
+test-redis: node_modules/.installed dist/main.mjs ## the Redis suites and the fault suite on the server of REDIS_IMAGE (needs a container engine: docker, or PANNIER_TEST_ENGINE)
 	$(call suite,$(redis_name),$(REDIS_SUITES),2) $(ARGS)
 	$(call suite,$(redis_name)-faults,test/e2e/*.test.ts) $(ARGS)
 
@@ -54,8 +54,13 @@ check: node_modules/.installed ## types, format, lint, protos, generated files, 
 	node scripts/check-generated.ts
 	$(JEST) test/house-rules.test.ts
 
-conformance: node_modules/.installed ## h2spec and gRPC's interop client against the transports (PANNIER_TEST_H2SPEC, PANNIER_TEST_GRPC_INTEROP)
-	$(call suite,conformance,test/conformance/*.test.ts) $(ARGS)
+conformance: conformance-h2spec conformance-interop ## make conformance-h2spec conformance-interop
+
+conformance-h2spec: node_modules/.installed ## h2spec against the built-in HTTP/2 server (PANNIER_TEST_H2SPEC names it)
+	$(call suite,h2spec,test/conformance/h2spec.test.ts) $(ARGS)
+
+conformance-interop: node_modules/.installed ## gRPC's interop client against both transports (PANNIER_TEST_GRPC_INTEROP names it)
+	$(call suite,interop,test/conformance/interop.test.ts) $(ARGS)
 
 clients: node_modules/.installed dist/main.mjs ## clients in Go, JavaScript, Python, Rust and Java against a live sidecar (needs their toolchains)
 	$(call suite,clients,test/clients/*.test.ts) $(ARGS)
