@@ -29,7 +29,7 @@ run: dist/main.mjs ## start the sidecar on the embedded memory store, say what t
 
 build: dist/main.mjs ## bundle the program into dist/; bin/pannier runs it
 
-test: node_modules/.installed dist/main.mjs ## unit, contract and integration tests (finds or installs a Redis)
+test: node_modules/.installed dist/main.mjs ## unit, contract and integration tests (root installs redis-server where there is no Redis; PANNIER_INSTALL=never stops instead)
 	sh scripts/ensure-redis.sh
 	$(JEST) $(call report,test) --forceExit $(ARGS)
 
