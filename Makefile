@@ -12,7 +12,7 @@ suite = $(JEST) $(call report,$(1)) --testMatch '$(CURDIR)/$(2)' --testPathIgnor
 IMAGE_BUILD ?= $(or $(PANNIER_TEST_IMAGE_BUILD),$(or $(PANNIER_TEST_ENGINE),docker) build)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-redis test-mixed check conformance conformance-h2spec conformance-interop clients fuzz chart-test e2e e2e-image e2e-kubernetes examples bench bench-transport bench-redis bench-cache-buckets soak soak-memory image proto docs format clean
+.PHONY: help run build test test-redis test-mixed check conformance conformance-h2spec conformance-interop clients fuzz chart-test e2e e2e-image e2e-kubernetes examples bench bench-transport bench-redis bench-cache-buckets bench-compare soak soak-memory image proto docs format clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | awk -F'\t' '{ printf "  make %-20s %s\n", $$1, $$2 }'
@@ -98,6 +98,9 @@ bench-redis: node_modules/.installed ## CPU of Redis per decision, cache access 
 
 bench-cache-buckets: node_modules/.installed dist/main.mjs ## the measurements behind the cache's buckets: hash, number, tags, CacheGetMany
 	node bench/cache-buckets.ts $(ARGS)
+
+bench-compare: node_modules/.installed dist/main.mjs ## CPU per call and idle memory beside those of another commit: BASE=<commit>
+	node bench/compare.ts --base "$(BASE)" $(ARGS)
 
 soak: node_modules/.installed dist/main.mjs ## 50,000,000 calls: no failure, no growth (ARGS="--calls N")
 	node bench/soak.ts $(ARGS)
