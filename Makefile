@@ -47,11 +47,13 @@ test-mixed: node_modules/.installed dist/main.mjs ## sidecars of this and anothe
 	sh scripts/ensure-redis.sh
 	$(call suite,mixed,test/mixed/*.test.ts) $(ARGS)
 
-check: node_modules/.installed ## types, format, lint, protos, generated files, house rules
+check: node_modules/.installed ## types, format, lint, protos, generated files, unused code, house rules
 	tsc
 	biome ci --error-on-warnings .
 	buf lint
 	node scripts/check-generated.ts
+	knip
+	knip --production --config knip.production.jsonc
 	$(JEST) test/house-rules.test.ts
 
 conformance: conformance-h2spec conformance-interop ## make conformance-h2spec conformance-interop
