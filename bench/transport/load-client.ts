@@ -31,7 +31,7 @@ export interface Figures {
   readonly failed: number;
 }
 
-export interface Target {
+interface Target {
   readonly pid: number;
   /** host:port, or unix:PATH */
   readonly address: string;
