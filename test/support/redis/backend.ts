@@ -21,7 +21,7 @@ export interface Backend {
   start(options: BackendOptions): Promise<BackendServer>;
 }
 
-export interface BackendOptions {
+interface BackendOptions {
   readonly args: readonly string[];
   /** Made visible to the server. */
   readonly directory?: string;
