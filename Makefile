@@ -9,13 +9,13 @@ IMAGE ?= pannier:dev
 # A suite that is not part of `make test`: $(call suite,NAME,FILES,WORKERS), one worker where none is given
 suite = $(JEST) $(call report,$(1)) --testMatch '$(CURDIR)/$(2)' --testPathIgnorePatterns /node_modules/ --testTimeout 120000 --forceExit $(if $(3),--maxWorkers=$(3),--runInBand)
 # How images are built: `docker build`, or another command that takes its arguments.
-IMAGE_BUILD ?= docker build
+IMAGE_BUILD ?= $(or $(PANNIER_TEST_IMAGE_BUILD),$(or $(PANNIER_TEST_ENGINE),docker) build)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-redis test-mixed check conformance clients fuzz chart-test e2e e2e-image e2e-kubernetes examples bench bench-transport bench-redis bench-cache-buckets soak soak-memory image proto proto-breaking release-contract docs format clean
+.PHONY: help run build test test-redis test-mixed check conformance conformance-h2spec conformance-interop clients fuzz chart-test e2e e2e-image e2e-kubernetes examples bench bench-transport bench-redis bench-cache-buckets bench-compare soak soak-memory image proto proto-breaking release-contract docs format clean
 
 help: ## this list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | awk -F'\t' '{ printf "  make %-19s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | awk -F'\t' '{ printf "  make %-20s %s\n", $$1, $$2 }'
 
 node_modules/.installed: package.json package-lock.json
 	npm ci --no-fund --no-audit --loglevel=error
@@ -29,7 +29,7 @@ run: dist/main.mjs ## start the sidecar on the embedded memory store, say what t
 
 build: dist/main.mjs ## bundle the program into dist/; bin/pannier runs it
 
-test: node_modules/.installed dist/main.mjs ## unit, contract and integration tests (finds or installs a Redis)
+test: node_modules/.installed dist/main.mjs ## unit, contract and integration tests (root installs redis-server where there is no Redis; PANNIER_INSTALL=never stops instead)
 	sh scripts/ensure-redis.sh
 	$(JEST) $(call report,test) --forceExit $(ARGS)
 
@@ -39,7 +39,7 @@ REDIS_IMAGE ?= redis:8.6
 redis_name = redis-$(subst /,-,$(subst :,-,$(REDIS_IMAGE)))
 test-redis: export PANNIER_TEST_REDIS := container
 test-redis: export PANNIER_TEST_REDIS_IMAGE := $(REDIS_IMAGE)
-test-redis: node_modules/.installed dist/main.mjs ## the Redis suites and the fault suite on the server of REDIS_IMAGE (needs a container engine)
+test-redis: node_modules/.installed dist/main.mjs ## the Redis suites and the fault suite on the server of REDIS_IMAGE (needs a container engine: docker, or PANNIER_TEST_ENGINE)
 	$(call suite,$(redis_name),$(REDIS_SUITES),2) $(ARGS)
 	$(call suite,$(redis_name)-faults,test/e2e/*.test.ts) $(ARGS)
 
@@ -47,15 +47,22 @@ test-mixed: node_modules/.installed dist/main.mjs ## sidecars of this and anothe
 	sh scripts/ensure-redis.sh
 	$(call suite,mixed,test/mixed/*.test.ts) $(ARGS)
 
-check: node_modules/.installed proto-breaking ## types, format, lint, protos, generated files, house rules
+check: node_modules/.installed proto-breaking ## types, format, lint, protos, generated files, unused code, house rules
 	tsc
 	biome ci --error-on-warnings .
 	buf lint
 	node scripts/check-generated.ts
+	knip
+	knip --production --config knip.production.jsonc
 	$(JEST) test/house-rules.test.ts
 
-conformance: node_modules/.installed ## h2spec and gRPC's interop client against the transports (PANNIER_TEST_H2SPEC, PANNIER_TEST_GRPC_INTEROP)
-	$(call suite,conformance,test/conformance/*.test.ts) $(ARGS)
+conformance: conformance-h2spec conformance-interop ## make conformance-h2spec conformance-interop
+
+conformance-h2spec: node_modules/.installed ## h2spec against the built-in HTTP/2 server (PANNIER_TEST_H2SPEC names it)
+	$(call suite,h2spec,test/conformance/h2spec.test.ts) $(ARGS)
+
+conformance-interop: node_modules/.installed ## gRPC's interop client against both transports (PANNIER_TEST_GRPC_INTEROP names it)
+	$(call suite,interop,test/conformance/interop.test.ts) $(ARGS)
 
 clients: node_modules/.installed dist/main.mjs ## clients in Go, JavaScript, Python, Rust and Java and generated code against a live sidecar (needs their toolchains)
 	$(call suite,clients,test/clients/*.test.ts) $(ARGS)
@@ -93,6 +100,9 @@ bench-redis: node_modules/.installed ## CPU of Redis per decision, cache access 
 
 bench-cache-buckets: node_modules/.installed dist/main.mjs ## the measurements behind the cache's buckets: hash, number, tags, CacheGetMany
 	node bench/cache-buckets.ts $(ARGS)
+
+bench-compare: node_modules/.installed dist/main.mjs ## CPU per call and idle memory beside those of another commit: BASE=<commit>
+	node bench/compare.ts --base "$(BASE)" $(ARGS)
 
 soak: node_modules/.installed dist/main.mjs ## 50,000,000 calls: no failure, no growth (ARGS="--calls N")
 	node bench/soak.ts $(ARGS)

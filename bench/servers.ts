@@ -42,10 +42,16 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => process.exit(1));
 }
 
-/** The program as bin/pannier starts it, on one core where that is given. Ready = /readyz answers 200. */
-export async function startSidecar(settings: Record<string, string>, core?: number): Promise<BenchServer> {
+export interface SidecarPlace {
+  readonly core?: number | undefined;
+  /** Where its bin/pannier is; this repository, or another build of it. */
+  readonly root?: string;
+}
+
+/** The program as bin/pannier starts it. Ready = /readyz answers 200. */
+export async function startSidecar(settings: Record<string, string>, place: SidecarPlace = {}): Promise<BenchServer> {
   const startMs = performance.now();
-  const [command, args] = pinned(core, join(root, 'bin', 'pannier'), ['serve']);
+  const [command, args] = pinned(place.core, join(place.root ?? root, 'bin', 'pannier'), ['serve']);
   const child = launch(command, args, {
     PANNIER_GRPC_ADDRESS: '127.0.0.1:0',
     PANNIER_ADMIN_ADDRESS: '127.0.0.1:0',

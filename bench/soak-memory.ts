@@ -196,7 +196,7 @@ class MemorySoak {
 }
 
 const options = readArguments(parseMemoryOptions, HELP);
-const sidecar = await startSidecar({ NODE_OPTIONS: HEAP_FLAGS }, chooseCores().server);
+const sidecar = await startSidecar({ NODE_OPTIONS: HEAP_FLAGS }, { core: chooseCores().server });
 const isPassed = await new MemorySoak(options, sidecar).run();
 if (isRunning(sidecar.pid)) {
   await sidecar.stop();

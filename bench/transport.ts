@@ -7,9 +7,8 @@
  */
 import { readArguments } from './arguments.ts';
 import { chooseCores } from './cores.ts';
-import { buildGoProgram } from './go-programs.ts';
 import { type IdleMemory, measureIdleMemory } from './transport/idle.ts';
-import { createGoClient, createNodeClient, type LoadClient } from './transport/load-client.ts';
+import { chooseLoadClient, type LoadClient } from './transport/load-client.ts';
 import { type BenchOptions, HELP, parseOptions } from './transport/options.ts';
 import { Results } from './transport/results.ts';
 import { planRows, type Row } from './transport/rows.ts';
@@ -24,18 +23,6 @@ const ROW_WARM_SECONDS = 0.2;
 
 function say(text: string): void {
   process.stderr.write(`${text}\n`);
-}
-
-function chooseClient(options: BenchOptions, core: number | undefined): LoadClient {
-  if (options.client === 'node') {
-    return createNodeClient({ core });
-  }
-  const program = buildGoProgram('load');
-  if ('missing' in program) {
-    say(`NOT BUILT: the load generator: ${program.missing}`);
-    return createNodeClient({ core });
-  }
-  return createGoClient({ path: program.path, engine: options.client, core });
 }
 
 async function warm(subjects: Subjects, rows: readonly Row[], client: LoadClient): Promise<void> {
@@ -91,7 +78,7 @@ const results = new Results();
 const options = readArguments(parseOptions, HELP);
 const rows = planRows(options);
 const cores = chooseCores();
-const client = chooseClient(options, cores.load);
+const client = chooseLoadClient({ name: options.client, core: cores.load, say });
 const subjects = new Subjects({ cores });
 await subjects.start(rows);
 const missing = [...subjects.missing, ...(client.lacks === '' ? [] : [`without bench/load: ${client.lacks}`])];

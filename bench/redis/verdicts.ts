@@ -14,7 +14,7 @@ interface Goal {
 
 const CHEAPEST = ['fixed_window', 'token_bucket'] as const;
 
-export const GOALS: readonly Goal[] = CHEAPEST.flatMap((algorithm): Goal[] => {
+const GOALS: readonly Goal[] = CHEAPEST.flatMap((algorithm): Goal[] => {
   const one = limitsName(algorithm, 1);
   return [
     { operation: one, to: EVALSHA_SET, load: 'saturated', max: 1.8 },

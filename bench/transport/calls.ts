@@ -11,7 +11,7 @@ export const SUBJECT_PLACEHOLDER = '00000000';
 export const SUBJECTS = 10_000;
 
 /** A varint field of the answer and the value that it must have. */
-export interface Verdict {
+interface Verdict {
   readonly field: number;
   readonly value: number;
 }

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { pinned } from '../cores.ts';
+import { buildGoProgram } from '../go-programs.ts';
 import type { LoadJob, LoadResult } from '../http2-load.ts';
 import { cpuMicroseconds, residentMegabytes } from '../process-stats.ts';
 import { type CallBytes, SUBJECT_PLACEHOLDER, SUBJECTS } from './calls.ts';
@@ -30,7 +31,7 @@ export interface Figures {
   readonly failed: number;
 }
 
-export interface Target {
+interface Target {
   readonly pid: number;
   /** host:port, or unix:PATH */
   readonly address: string;
@@ -63,7 +64,29 @@ interface Report {
   };
 }
 
-export function createGoClient(options: { path: string; engine: string; core: number | undefined }): LoadClient {
+/** `h2` and `grpc` are engines of the generator in Go; `node` is the client on node:http2. */
+export const CLIENT_NAMES = ['h2', 'grpc', 'node'] as const;
+export type ClientName = (typeof CLIENT_NAMES)[number];
+
+/** The client of that name, or the one on node:http2 where the generator cannot be built. */
+export function chooseLoadClient(options: {
+  name: ClientName;
+  core: number | undefined;
+  say: (text: string) => void;
+}): LoadClient {
+  const { name, core } = options;
+  if (name === 'node') {
+    return createNodeClient({ core });
+  }
+  const program = buildGoProgram('load');
+  if ('missing' in program) {
+    options.say(`NOT BUILT: the load generator: ${program.missing}`);
+    return createNodeClient({ core });
+  }
+  return createGoClient({ path: program.path, engine: name, core });
+}
+
+function createGoClient(options: { path: string; engine: string; core: number | undefined }): LoadClient {
   const requests = new RequestFiles();
   return {
     name: `bench/load, engine ${options.engine}`,
@@ -129,7 +152,7 @@ class RequestFiles {
   }
 }
 
-export function createNodeClient(options: { core: number | undefined }): LoadClient {
+function createNodeClient(options: { core: number | undefined }): LoadClient {
   return {
     name: 'the client on node:http2',
     lacks: 'all rows at fixed rates, and whether answers were decided by the store',

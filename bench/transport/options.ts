@@ -2,6 +2,7 @@
  * The arguments of `make bench-transport ARGS=...`.
  */
 import { parseArgs } from 'node:util';
+import { CLIENT_NAMES, type ClientName } from './load-client.ts';
 import { planRows } from './rows.ts';
 
 export interface BenchOptions {
@@ -14,9 +15,6 @@ export interface BenchOptions {
   /** The engine of the load generator: grpc-go's client, or a thin one that is never the limit; or the one on node:http2. */
   readonly client: ClientName;
 }
-
-const CLIENTS = ['h2', 'grpc', 'node'] as const;
-type ClientName = (typeof CLIENTS)[number];
 
 export const HELP = `make bench-transport ARGS="...": what a call costs on each transport, beside node:http2 and grpc-go
 
@@ -52,9 +50,9 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
   if (values.help) {
     return undefined;
   }
-  const client = CLIENTS.find((name) => name === values.client);
+  const client = CLIENT_NAMES.find((name) => name === values.client);
   if (client === undefined) {
-    throw new Error(`Cannot bench: --client is ${values.client}, wanted one of ${CLIENTS.join(', ')}`);
+    throw new Error(`Cannot bench: --client is ${values.client}, wanted one of ${CLIENT_NAMES.join(', ')}`);
   }
   if (planRows({ isFull: values.full, only: values.only }).length === 0) {
     throw new Error(`Cannot bench: --only is ${values.only.join(' ')}, wanted words of one row (--help lists them)`);

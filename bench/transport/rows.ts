@@ -2,11 +2,11 @@
  * What is measured: every server under every load. A row's id is what `--only` looks into.
  */
 
-export const SERVERS = ['grpc-js', 'node-http2', 'http2', 'grpc-go'] as const;
+const SERVERS = ['grpc-js', 'node-http2', 'http2', 'grpc-go'] as const;
 export type ServerName = (typeof SERVERS)[number];
 
 /** `empty`: a handler that does nothing. The others: a whole CheckRateLimit on Redis, by a policy or by a limit of the call. */
-export const WORKS = ['empty', 'redis', 'inline'] as const;
+const WORKS = ['empty', 'redis', 'inline'] as const;
 export type Work = (typeof WORKS)[number];
 
 export type Network = 'tcp' | 'unix';

@@ -114,7 +114,7 @@ export class Subjects {
         PANNIER_REDIS_URL: `redis://${this.#redis.address}`,
         PANNIER_GRPC_SOCKET: socketPath,
       },
-      this.#cores.server,
+      { core: this.#cores.server },
     );
   }
 }

@@ -24,7 +24,7 @@ export interface TypeName {
   readonly path: string;
 }
 
-export type ScalarKind = 'int32' | 'int64' | 'bool' | 'string' | 'bytes' | 'enum';
+type ScalarKind = 'int32' | 'int64' | 'bool' | 'string' | 'bytes' | 'enum';
 const FIELD_KINDS: ReadonlyMap<number, ScalarKind | 'message'> = new Map([
   [FieldType.INT32, 'int32'],
   [FieldType.INT64, 'int64'],
@@ -59,7 +59,7 @@ export type ValueModel =
   | { readonly kind: 'enum'; readonly type: TypeName }
   | { readonly kind: 'message'; readonly type: TypeName; readonly fullName: string; readonly isEmpty: boolean };
 
-export interface MethodModel {
+interface MethodModel {
   readonly path: string;
   readonly kind: 'unary' | 'server_stream' | 'bidi_stream';
   readonly request: MessageModel;
@@ -128,7 +128,7 @@ function withNested(contract: Contract, file: string, roots: readonly MessageMod
   return [...found.values()];
 }
 
-export function readMessage(contract: Contract, fullName: string): MessageModel {
+function readMessage(contract: Contract, fullName: string): MessageModel {
   const descriptor = contract.messages.get(fullName);
   if (descriptor === undefined) {
     throw new Error(`Cannot generate ${fullName}: the contract does not declare it, wanted a message of its own`);

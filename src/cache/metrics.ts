@@ -4,7 +4,7 @@
  */
 import type { FlushCause } from '../near/bus.ts';
 
-export type ReadOutcomeLabel = 'hit' | 'absent' | 'miss' | 'skipped' | 'unavailable';
+type ReadOutcomeLabel = 'hit' | 'absent' | 'miss' | 'skipped' | 'unavailable';
 
 export interface CacheMetrics {
   /** A read that was answered from a near copy; it counts as `read(..., 'near')` as well. */

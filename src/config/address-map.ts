@@ -8,7 +8,7 @@
 import { isIP, isIPv6 } from 'node:net';
 import { canonicalHost } from '../lib/canonical-host.ts';
 
-export interface MappedAddress {
+interface MappedAddress {
   readonly host: string;
   readonly port: number | undefined;
 }

@@ -89,7 +89,7 @@ export const MAX_WINDOW_MS = 400 * 86_400_000;
 export const MAX_SLIDING_LOG_LIMIT = 10_000;
 export const MAX_LIMITS_PER_POLICY = 16;
 /** A bucket that takes longer than this to drain is refused: its arithmetic and its TTL would leave the exact range. */
-export const MAX_DRAIN_MS = 2 ** 42;
+const MAX_DRAIN_MS = 2 ** 42;
 export const MAX_SESSION_TTL_MS = 30 * 86_400_000;
 /** The list of a user knows no more sessions (MAX_LISTED_SESSIONS). */
 export const MAX_SESSIONS_PER_USER = 1_000;

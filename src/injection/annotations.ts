@@ -259,8 +259,6 @@ export const ANNOTATIONS = [
   },
 ] as const satisfies readonly AnnotationRow[];
 
-export type AnnotationName = (typeof ANNOTATIONS)[number]['name'];
-
 /** What the injector writes; a pod that was copied from a cluster may bear them. */
 export const STATUS_ANNOTATIONS = {
   injected: `${ANNOTATION_PREFIX}injected`,

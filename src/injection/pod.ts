@@ -25,7 +25,7 @@ export interface PodMetadata {
 
 export type TextMap = Readonly<Record<string, string>>;
 
-export interface OwnerReference {
+interface OwnerReference {
   readonly kind: string;
   readonly name: string;
   readonly [further: string]: unknown;
@@ -58,7 +58,7 @@ export interface EnvironmentVariable {
   readonly [further: string]: unknown;
 }
 
-export interface ContainerPort {
+interface ContainerPort {
   readonly containerPort: number;
   readonly name?: string;
   readonly protocol?: string;

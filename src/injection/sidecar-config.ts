@@ -48,7 +48,7 @@ export interface ResourceList {
   readonly memory: string | undefined;
 }
 
-export interface ConfigProblem {
+interface ConfigProblem {
   readonly line: number;
   readonly column: number;
   readonly message: string;

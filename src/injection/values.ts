@@ -41,7 +41,7 @@ export const flag: ValueKind<boolean> = {
   read: (text) => (text === 'true' || text === 'false' ? { value: text === 'true' } : NO),
 };
 
-export function integer(min: number, max: number): ValueKind<number> {
+function integer(min: number, max: number): ValueKind<number> {
   return {
     wanted: `an integer from ${min} to ${max}`,
     schema: { type: 'string', pattern: '^[0-9]{1,15}$' },

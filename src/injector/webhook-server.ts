@@ -29,7 +29,7 @@ export interface WebhookServerOptions {
   readonly limits?: Partial<WebhookLimits>;
 }
 
-export interface WebhookLimits {
+interface WebhookLimits {
   readonly maxBodyBytes: number;
   readonly maxAllBodiesBytes: number;
   readonly maxConnections: number;

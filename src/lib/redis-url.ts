@@ -9,7 +9,7 @@
  */
 import { isIPv6 } from 'node:net';
 
-export interface RedisHost {
+interface RedisHost {
   readonly host: string;
   readonly port: number;
 }

@@ -17,12 +17,12 @@ const OTHER = '(other)';
 /** The event loop is looked at so often: idle wake-ups cost, and shorter delays do not matter. */
 const DELAY_RESOLUTION_MS = 20;
 
-export interface MethodCounts {
+interface MethodCounts {
   started(): void;
   finished(code: number, durationMs: number): void;
 }
 
-export interface RedisCounts {
+interface RedisCounts {
   roundTrip(node: string, durationMs: number): void;
   commandError(node: string, code: string): void;
   reconnected(node: string): void;
@@ -30,7 +30,7 @@ export interface RedisCounts {
   valueDamaged(code: string): void;
 }
 
-export interface RedisHealth {
+interface RedisHealth {
   readonly isUp: boolean;
   readonly conflictingMasters: number;
   /** Since the start. */

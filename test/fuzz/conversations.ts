@@ -25,7 +25,7 @@ import {
 import { FastRandom } from '../support/http2/random.ts';
 
 /** A call whose answer is known, as nothing in the conversation interferes with it. */
-export interface ExpectedEcho {
+interface ExpectedEcho {
   readonly streamId: number;
   readonly bytes: Buffer;
 }

@@ -7,7 +7,7 @@ import { readBlock } from '../support/http2/answers.ts';
 import { FrameFlag, FrameType, HEADER_BYTES } from '../support/http2/frames.ts';
 import { ensure } from './target.ts';
 
-export interface StreamOutput {
+interface StreamOutput {
   body: Buffer;
   readonly fields: Map<string, string>;
   hasEnded: boolean;

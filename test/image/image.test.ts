@@ -3,13 +3,14 @@
  * ends with exit code 0. `make e2e-image` builds it first; IMAGE names it.
  */
 import { execFileSync } from 'node:child_process';
+import { containerEngine } from '../support/container-engine.ts';
 import { waitFor } from '../support/wait.ts';
 
 const image = process.env.IMAGE ?? 'pannier:dev';
 const containers: string[] = [];
 
 function docker(...args: string[]): string {
-  return execFileSync('docker', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
+  return execFileSync(containerEngine, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
 }
 
 afterAll(() => {

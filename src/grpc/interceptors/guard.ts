@@ -27,13 +27,13 @@ import { Status, type StatusCode, StatusError } from '../status.ts';
 import { Admission, weigherOf } from './admission.ts';
 
 /** What counts the calls of one method. */
-export interface MethodMetrics {
+interface MethodMetrics {
   started(): void;
   finished(code: StatusCode, durationMs: number): void;
 }
 
 /** Makes the handles of a method; `path` is `/package.Service/Method`. */
-export interface CallMetrics {
+interface CallMetrics {
   method(path: string, kind: AnyMethod['kind']): MethodMetrics;
 }
 

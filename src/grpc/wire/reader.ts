@@ -30,7 +30,7 @@ const REPLACEMENT_CHARACTER = '\u{FFFD}';
 const NO_INDEX = -1;
 export const EMPTY_BYTES: Buffer = Buffer.alloc(0);
 
-export const WireType = { VARINT: 0, FIXED64: 1, LENGTH: 2, GROUP: 3, GROUP_END: 4, FIXED32: 5 } as const;
+const WireType = { VARINT: 0, FIXED64: 1, LENGTH: 2, GROUP: 3, GROUP_END: 4, FIXED32: 5 } as const;
 
 export class WireReader {
   #bytes: Buffer = EMPTY_BYTES;

@@ -8,7 +8,7 @@ import type { Pod, TextMap } from '../../injection/pod.ts';
 import { findPrevious } from '../../injection/previous.ts';
 import type { SidecarConfig } from '../../injection/sidecar-config.ts';
 
-export type PodState =
+type PodState =
   /** As it would be today. */
   | 'current'
   /** Made by another version of the injector. */
@@ -23,7 +23,7 @@ export type PodState =
   | 'refused';
 
 /** The worst first: what a workload is called after when its pods differ. */
-export const STATES: readonly PodState[] = [
+const STATES: readonly PodState[] = [
   'missing',
   'refused',
   'not-asked-for',
@@ -111,7 +111,7 @@ function distinct(texts: readonly (string | undefined)[]): string[] {
 }
 
 /** The owner as users know it: a Deployment's name is its ReplicaSet's without the hash of the template. */
-export function workloadOf(pod: Pod): string {
+function workloadOf(pod: Pod): string {
   const owner = pod.metadata?.ownerReferences?.find((candidate) => candidate.controller === true);
   if (owner === undefined) {
     return `pod/${pod.metadata?.name ?? ''}`;

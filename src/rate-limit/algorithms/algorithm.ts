@@ -30,7 +30,7 @@ export interface Algorithm extends Steps<AlgorithmState> {
 }
 
 /** What the lean scripts report of a limit, as of `nowMs`. */
-export interface StoredNumbers {
+interface StoredNumbers {
   readonly nowMs: number;
   readonly used: number;
   /** Units of the previous window (sliding window counter) or the fraction (buckets). */

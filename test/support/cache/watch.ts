@@ -6,7 +6,7 @@ import { waitFor } from '../wait.ts';
 import type { CacheSidecar } from './redis.ts';
 import { callContext, TestStream } from './requests.ts';
 
-export interface Confirmation {
+interface Confirmation {
   /** When it was asked for, as performance.now(). */
   readonly atMs: number;
   readonly validForMs: number;

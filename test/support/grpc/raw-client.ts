@@ -6,7 +6,7 @@
 import { type ClientHttp2Session, connect } from 'node:http2';
 import grpc from '@grpc/grpc-js';
 
-export interface RawOptions {
+interface RawOptions {
   readonly deadlineMs?: number;
   readonly metadata?: Readonly<Record<string, string | Buffer>>;
 }
@@ -22,12 +22,12 @@ export interface RawAnswer extends RawEnd {
   readonly bytes: Buffer | undefined;
 }
 
-export interface RawCall {
+interface RawCall {
   readonly ended: Promise<RawAnswer>;
   cancel(): void;
 }
 
-export interface RawStream {
+interface RawStream {
   readonly call: grpc.ClientDuplexStream<Buffer, Buffer>;
   /** Messages that have come; `call.pause()` holds them back. */
   readonly messages: Buffer[];

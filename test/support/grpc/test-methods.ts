@@ -18,14 +18,14 @@ import { systemClock } from '../../../src/lib/clock.ts';
 import { TimerWheel } from '../../../src/lib/timer-wheel.ts';
 
 /** A call that waits in its handler until the test lets it go. */
-export interface HeldCall {
+interface HeldCall {
   readonly context: CallContext;
   /** How often `onOver` was told. */
   overCount: number;
   release(answer: Buffer): void;
 }
 
-export interface FloodRecord {
+interface FloodRecord {
   sent: number;
   refusals: number;
   hasEnded: boolean;
@@ -44,7 +44,7 @@ export const GARBAGE_BYTE = 0xff;
 export const SECRET_TEXT = 'the-secret-of-a-handler';
 
 /** What `Fail` and `FailLater` are asked to throw, as JSON. */
-export interface WantedFailure {
+interface WantedFailure {
   readonly code: number;
   readonly message: string;
   readonly retryPushbackMs?: number;

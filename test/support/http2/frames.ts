@@ -148,7 +148,7 @@ export function tableSizeUpdate(bytes: number): Buffer {
   return integer(bytes, 5, 0x20);
 }
 
-export function text(value: string): Buffer {
+function text(value: string): Buffer {
   const bytes = Buffer.from(value, 'latin1');
   return Buffer.concat([integer(bytes.length, 7, 0), bytes]);
 }
@@ -169,7 +169,7 @@ export function integer(value: number, prefixBits: number, pattern: number): Buf
   return Buffer.from(bytes);
 }
 
-export function uint32(value: number): Buffer {
+function uint32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(value);
   return bytes;

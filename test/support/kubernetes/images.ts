@@ -1,7 +1,7 @@
 /**
  * The images that the tests on a cluster need, loaded into it: pannier's own as it was built (PANNIER_TEST_IMAGE), the Node example, Redis.
  *
- * How images are built and loaded is the caller's: PANNIER_TEST_IMAGE_BUILD (by default `docker build`) and PANNIER_TEST_IMAGE_LOAD
+ * How images are built and loaded is the caller's: PANNIER_TEST_IMAGE_BUILD (by default the `build` of the container engine) and PANNIER_TEST_IMAGE_LOAD
  * (by default `kind load docker-image`), each a command that takes further arguments.
  */
 import { execFileSync } from 'node:child_process';
@@ -9,6 +9,7 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import { containerEngine } from '../container-engine.ts';
 import { repositoryRoot } from '../repository.ts';
 
 export const IMAGES = {
@@ -35,7 +36,7 @@ export const pannierImage = `${IMAGES.repository}:${IMAGES.tag}`;
 export async function prepareImages(): Promise<void> {
   const built = process.env.PANNIER_TEST_IMAGE ?? 'pannier:dev';
   for (const tag of [IMAGES.tag, IMAGES.nextTag]) {
-    run('docker tag', [built, `${IMAGES.repository}:${tag}`]);
+    run(`${containerEngine} tag`, [built, `${IMAGES.repository}:${tag}`]);
   }
   await buildExample();
   for (const image of [pannierImage, `${IMAGES.repository}:${IMAGES.nextTag}`, IMAGES.example, IMAGES.redis]) {
@@ -79,7 +80,7 @@ async function buildExample(): Promise<void> {
 }
 
 function buildImage(name: string, directory: string): void {
-  run(process.env.PANNIER_TEST_IMAGE_BUILD ?? 'docker build', ['-t', name, directory]);
+  run(process.env.PANNIER_TEST_IMAGE_BUILD ?? `${containerEngine} build`, ['-t', name, directory]);
 }
 
 /** `command` may hold arguments, none of them with a blank. */

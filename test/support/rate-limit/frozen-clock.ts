@@ -9,7 +9,7 @@ import type { RedisCommands } from '../../../src/redis/commands.ts';
 import { createKeyspace } from '../../../src/redis/keyspace.ts';
 import type { Script } from '../../../src/redis/lua-script.ts';
 
-export const frozenScripts = loadRateLimitScripts('local nowMs = tonumber(table.remove(ARGV))');
+const frozenScripts = loadRateLimitScripts('local nowMs = tonumber(table.remove(ARGV))');
 
 const SCRIPTS_WITHOUT_CLOCK = new Set([frozenScripts.reset.name]);
 

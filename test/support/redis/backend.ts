@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { GenericContainer, type StartedTestContainer, Wait } from 'testcontainers';
+import { containerEngine } from '../container-engine.ts';
 import { type BoundProcess, spawnBound } from '../sidecar/bound-process.ts';
 
 export interface BackendServer {
@@ -20,7 +21,7 @@ export interface Backend {
   start(options: BackendOptions): Promise<BackendServer>;
 }
 
-export interface BackendOptions {
+interface BackendOptions {
   readonly args: readonly string[];
   /** Made visible to the server. */
   readonly directory?: string;
@@ -57,7 +58,9 @@ async function choose(wish: string | undefined): Promise<Backend> {
 
 /** Whether the engine answers and has the image, or can get it. */
 function hasImage(): boolean {
-  return hasCommand('docker', ['image', 'inspect', IMAGE]) || hasCommand('docker', ['pull', '--quiet', IMAGE]);
+  return (
+    hasCommand(containerEngine, ['image', 'inspect', IMAGE]) || hasCommand(containerEngine, ['pull', '--quiet', IMAGE])
+  );
 }
 
 function hasCommand(command: string, args: readonly string[]): boolean {
@@ -132,7 +135,7 @@ const containerBackend: Backend = {
     const container: StartedTestContainer = await blueprint.start();
     // Never blocks: calls of this process are in flight meanwhile, and their deadlines would pass unseen.
     const engine = async (...words: string[]): Promise<void> => {
-      await promisify(execFile)('docker', words);
+      await promisify(execFile)(containerEngine, words);
     };
     let isGone = false;
     return {

@@ -18,9 +18,9 @@ import { callContext, getRequest, invalidateRequest, setRequest } from '../cache
 import { openRedis, PATIENT } from './client.ts';
 
 export const PREFIX = 'test:';
-export const keyspace = createKeyspace(PREFIX);
+const keyspace = createKeyspace(PREFIX);
 
-export interface Login {
+interface Login {
   readonly username: string;
   readonly password: string;
 }

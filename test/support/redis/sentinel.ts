@@ -28,7 +28,7 @@ export interface SentinelGroupOptions {
   readonly userOf?: (index: number) => string;
 }
 
-export const SENTINEL_COUNT = 3;
+const SENTINEL_COUNT = 3;
 const QUORUM = 2;
 export const SERVER_PASSWORD = 'of-the-servers';
 const SERVER_ARGS = [

@@ -8,9 +8,9 @@ import type { Fleet } from './fleet.ts';
 import { type CallRecord, type Load, startLoad } from './load.ts';
 import type { Ended, PannierClient } from './pannier-client.ts';
 
-export const DEADLINE_MS = 1_000;
+const DEADLINE_MS = 1_000;
 /** What a call may take beyond its deadline, before the harness' own lag is added. */
-export const GRACE_MS = 50;
+const GRACE_MS = 50;
 
 const DECIDED_BY_STORE = 1;
 const DECIDED_BY_FAILURE_MODE = 4;

@@ -39,7 +39,7 @@ export type Ended<Response> =
   | { ok: true; response: Response; tookMs: number }
   | { ok: false; code: number; details: string; tookMs: number };
 
-export interface Watch {
+interface Watch {
   /** All events so far, `started` among them. */
   readonly events: readonly WatchInvalidationsResponseOutput[];
   cancel(): void;

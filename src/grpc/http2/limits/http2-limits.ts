@@ -12,7 +12,7 @@ interface LimitRow {
   readonly reason: string;
 }
 
-export const HTTP2_LIMIT_ROWS = {
+const HTTP2_LIMIT_ROWS = {
   maxMetadataFields: row(256, 'fields', 'request headers of a call; beyond it RESOURCE_EXHAUSTED'),
   maxHeaderBlockBytes: row(
     64 * 1024,

@@ -1,0 +1,46 @@
+/**
+ * One build in one round: a sidecar on its memory store, and a sidecar on a Redis of its own, both fresh.
+ *
+ * 1. Each build has its own Redis, so that builds whose stored formats differ can be compared.
+ * 2. All calls bring their limits along and name no policy, so that a build needs no settings but its addresses and its Redis.
+ */
+import type { Cores } from '../cores.ts';
+import { type BenchServer, startRedisServer, startSidecar } from '../servers.ts';
+import { type CallBytes, checkInlineLimit, encodeCall } from '../transport/calls.ts';
+
+/** One entry, which every read finds. */
+const ENTRY = { namespace: 'bench', key: Buffer.from('key') };
+/** `outcome` of the answer; 1 is a hit. */
+const HIT = { field: 1, value: 1 };
+
+export const storeEntry: CallBytes = encodeCall('CacheService', 'CacheSet', { ...ENTRY, value: Buffer.alloc(100, 1) });
+
+export const MEASURED_CALLS: readonly { readonly name: string; readonly call: CallBytes }[] = [
+  { name: 'CheckRateLimit', call: checkInlineLimit },
+  { name: 'CacheGet', call: { ...encodeCall('CacheService', 'CacheGet', ENTRY), verdict: HIT } },
+];
+
+export const STORES = ['memory', 'Redis'] as const;
+
+export interface Subject {
+  readonly servers: Readonly<Record<(typeof STORES)[number], BenchServer>>;
+  stop(): Promise<void>;
+}
+
+/** `root` is where the build lies. */
+export async function startSubject(root: string, cores: Cores): Promise<Subject> {
+  const redis = await startRedisServer(cores.load);
+  if (redis === undefined) {
+    throw new Error('cannot compare builds: there is no redis-server; install redis-server 7 or later');
+  }
+  const place = { core: cores.server, root };
+  const memory = await startSidecar({}, place);
+  const onRedis = await startSidecar({ PANNIER_REDIS_URL: `redis://${redis.address}` }, place);
+  return {
+    servers: { memory, Redis: onRedis },
+    stop: async () => {
+      await Promise.all([memory.stop(), onRedis.stop()]);
+      await redis.stop();
+    },
+  };
+}

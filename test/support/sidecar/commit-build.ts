@@ -1,0 +1,60 @@
+/**
+ * The program of another commit of this repository, built in a directory of its own.
+ *
+ * 1. Nothing is written into this repository: the files of the commit come from `git archive`.
+ * 2. The packages of this repository are used where the commit has the same package-lock.json; else they are installed for it.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { repositoryRoot } from '../repository.ts';
+
+export interface CommitBuild {
+  /** Abbreviated id. */
+  readonly commit: string;
+  /** Root of its files; `bin/pannier` below it runs the program. */
+  readonly directory: string;
+  remove(): void;
+}
+
+const INSTALL_TIMEOUT_MS = 300_000;
+const MAX_ARCHIVE_BYTES = 1_000_000_000;
+
+export function buildCommit(ref: string): CommitBuild {
+  const commit = git('rev-parse', '--short', `${ref}^{commit}`);
+  const directory = mkdtempSync(join(tmpdir(), 'pannier-commit-'));
+  const remove = (): void => rmSync(directory, { recursive: true, force: true });
+  try {
+    const archive = execFileSync('git', ['archive', '--format=tar', commit], {
+      cwd: repositoryRoot,
+      maxBuffer: MAX_ARCHIVE_BYTES,
+    });
+    execFileSync('tar', ['-x', '-C', directory], { input: archive });
+    install(directory);
+    execFileSync(process.execPath, ['scripts/build.ts'], { cwd: directory, stdio: ['ignore', 'inherit', 'inherit'] });
+  } catch (error) {
+    remove();
+    throw error;
+  }
+  return { commit, directory, remove };
+}
+
+function install(directory: string): void {
+  const [ours, theirs] = [repositoryRoot, directory].map((root) =>
+    readFileSync(join(root, 'package-lock.json'), 'utf8'),
+  );
+  if (ours === theirs) {
+    symlinkSync(join(repositoryRoot, 'node_modules'), join(directory, 'node_modules'));
+    return;
+  }
+  execFileSync('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], {
+    cwd: directory,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    timeout: INSTALL_TIMEOUT_MS,
+  });
+}
+
+export function git(...args: readonly string[]): string {
+  return execFileSync('git', [...args], { cwd: repositoryRoot, encoding: 'utf8' }).trim();
+}
