@@ -98,6 +98,14 @@ describe('names', () => {
     expect([...places].filter(([, paths]) => paths.length > 1)).toEqual([]);
   });
 
+  test('of test doubles are in test/support', () => {
+    const double = /^export .*\b(?:const|let|function|class) ((?:Fake|silent|no)(?:[A-Z]\w*|\b))/gm;
+    const wrong = sourceFiles.flatMap((path) =>
+      [...read(path).matchAll(double)].map((match) => `${path} exports ${match[1]}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
   test('of siblings differ by more than one letter', () => {
     const siblings = new Map<string, Set<string>>();
     for (const path of ownFiles) {

@@ -27,9 +27,9 @@
  */
 
 export const ENTRY_FORMAT = 1;
-export const ENTRY_FLAG_ABSENT = 1;
+const ENTRY_FLAG_ABSENT = 1;
 export const ENTRY_HEADER_BYTES = 41;
-export const ENTRY_VERSION_BYTES = 24;
+const ENTRY_VERSION_BYTES = 24;
 export const TAG_VERSION_BYTES = 8;
 /** Of an incarnation or a stamp. */
 export const STAMP_BYTES = 8;

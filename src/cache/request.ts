@@ -12,9 +12,9 @@ import { invalidArgument, unimplemented } from '../grpc/status.ts';
 import { MAX_CACHE_KEY_BYTES, MAX_CACHE_TAG_BYTES, MAX_CACHE_TAGS } from './model.ts';
 import type { CacheWrite, WriteCondition } from './store.ts';
 
-export const MAX_GET_MANY_KEYS = 256;
-export const MAX_INVALIDATE_KEYS = 1_000;
-export const MAX_INVALIDATE_TAGS = 1_000;
+const MAX_GET_MANY_KEYS = 256;
+const MAX_INVALIDATE_KEYS = 1_000;
+const MAX_INVALIDATE_TAGS = 1_000;
 const NAMESPACE_DEFAULT = 'default';
 /** A version of ours is 24 bytes; another length is no version of any value, this much longer a mistake. */
 const MAX_IF_VERSION_BYTES = 64;

@@ -87,4 +87,4 @@ export function budgetBytesOf(entry: Pick<StoredValue, 'value' | 'tags'>): numbe
 }
 
 /** Version, numbers, field headers of one result. */
-export const RESULT_OVERHEAD_BYTES = 80;
+const RESULT_OVERHEAD_BYTES = 80;

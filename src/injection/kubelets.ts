@@ -9,7 +9,7 @@ export interface Kubelets {
   readonly oldestMinor: number | undefined;
 }
 
-export const NATIVE_SIDECAR_MINOR = 29;
+const NATIVE_SIDECAR_MINOR = 29;
 
 /** Of every node's status.nodeInfo.kubeletVersion; a version that cannot be read (a virtual kubelet's) says nothing. */
 export function kubeletsOf(versions: Iterable<string>): Kubelets {

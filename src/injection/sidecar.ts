@@ -18,8 +18,8 @@ export function isSocketDirectory(path: string): boolean {
   return path.replace(/\/+$/, '') === SOCKET_DIRECTORY;
 }
 
-export const DEFAULT_GRPC_PORT = 9470;
-export const DEFAULT_ADMIN_PORT = 9471;
+const DEFAULT_GRPC_PORT = 9470;
+const DEFAULT_ADMIN_PORT = 9471;
 
 export interface Sidecar {
   readonly image: string;

@@ -31,7 +31,7 @@ const ONE_LIMIT: Readonly<Partial<Record<AlgorithmName, { numbers: string; steps
 };
 
 /** The files of the general scripts up to the one that decides. */
-export const GENERAL_PARTS: readonly string[] = [
+const GENERAL_PARTS: readonly string[] = [
   'scripts/general-begin.lua',
   'scripts/general-damage.lua',
   'algorithms/exact.lua',

@@ -15,7 +15,7 @@ import { invalidArgument, unimplemented } from '../grpc/status.ts';
 import { ALGORITHMS, type Algorithm, algorithmNumbered } from './algorithms/algorithm.ts';
 import { fieldOf, type LimitFields } from './model.ts';
 
-export const MAX_SUBJECT_BYTES = 512;
+const MAX_SUBJECT_BYTES = 512;
 export const MAX_RESERVATION_ID_BYTES = 200;
 
 /** The served values of pannier.v1.Algorithm, for error texts. */

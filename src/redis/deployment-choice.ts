@@ -19,7 +19,7 @@ import type { TopologyNotice } from './topology-notice.ts';
 /** How long a seed that does not answer may still be a master. */
 export const SILENCE_MS = 10_000;
 /** How long no node of a Cluster may have answered before its seeds may lead to another deployment. */
-export const REPLACEMENT_MS = 30_000;
+const REPLACEMENT_MS = 30_000;
 /** Replication ids that the server at the address in use has had: it restarts, and its replica knows an earlier id only. */
 const MAX_HISTORY = 4;
 

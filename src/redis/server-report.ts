@@ -82,7 +82,7 @@ export async function readStandaloneReport(send: SendCommand, address: NodeAddre
   return { ...report, role: parseRole(await unlessRefused(send(['ROLE']))) };
 }
 
-export class NoSlotsError extends UnusableServerError {}
+class NoSlotsError extends UnusableServerError {}
 
 function parseInfo(text: string, address: NodeAddress): StandaloneReport {
   return {

@@ -5,11 +5,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLogger } from '../../src/lib/logger.ts';
 import { StoreError } from '../../src/lib/store-error.ts';
 import type { Credentials } from '../../src/redis/address.ts';
 import type { RedisOptions } from '../../src/redis/options.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
+import { silentLogger } from '../support/lib/silent-logger.ts';
 import { ACL_PASSWORD, ACL_USER, createAclUser } from '../support/redis/acl.ts';
 import { redisOptions, soonMs } from '../support/redis/client.ts';
 import { startRedisLink } from '../support/redis/link.ts';

@@ -111,7 +111,7 @@ function distinct(texts: readonly (string | undefined)[]): string[] {
 }
 
 /** The owner as users know it: a Deployment's name is its ReplicaSet's without the hash of the template. */
-export function workloadOf(pod: Pod): string {
+function workloadOf(pod: Pod): string {
   const owner = pod.metadata?.ownerReferences?.find((candidate) => candidate.controller === true);
   if (owner === undefined) {
     return `pod/${pod.metadata?.name ?? ''}`;

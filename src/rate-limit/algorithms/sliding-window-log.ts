@@ -9,7 +9,7 @@
 import { asNever, type Step, type StepLimit, type Steps } from './step.ts';
 
 /** Entries per chunk. */
-export const LOG_CHUNK_ENTRIES = 64;
+const LOG_CHUNK_ENTRIES = 64;
 
 /** Memory of a state without entries, of a number in a list of entries (a time takes 24, units 8), and of a full chunk. */
 const STATE_BYTES = 240;
