@@ -106,6 +106,15 @@ describe('names', () => {
     expect(wrong).toEqual([]);
   });
 
+  test('of annotations and labels are spelled out in their table alone', () => {
+    const wrong = sourceFiles.flatMap((path) => {
+      const lines = path.endsWith('.test.ts') ? [] : read(path).split('\n');
+      const code = lines.filter((line) => !/^\s*(?:\/\/|\/?\*)/.test(line));
+      return code.filter((line) => line.includes('pannier.dev/')).map((line) => `${path}: ${line.trim()}`);
+    });
+    expect(wrong).toEqual(["src/injection/annotations.ts: export const ANNOTATION_PREFIX = 'pannier.dev/';"]);
+  });
+
   test('of siblings differ by more than one letter', () => {
     const siblings = new Map<string, Set<string>>();
     for (const path of ownFiles) {

@@ -63,7 +63,7 @@ export const ANNOTATIONS = [
   {
     name: 'inject',
     kind: flag,
-    initial: "the namespace's label `pannier.dev/inject`",
+    initial: `the namespace's label \`${ANNOTATION_PREFIX}inject\``,
     initialOf: () => byDefault("the namespace's label"),
     meaning: 'Whether the pod gets a sidecar. Wins over the namespace.',
     example: 'true',
@@ -260,6 +260,14 @@ export const ANNOTATIONS = [
 ] as const satisfies readonly AnnotationRow[];
 
 export type AnnotationName = (typeof ANNOTATIONS)[number]['name'];
+
+/** The annotation as it is written on a pod. */
+export function annotationKey(name: AnnotationName): string {
+  return ANNOTATION_PREFIX + name;
+}
+
+/** Annotation of a pod, and label and annotation of a namespace. */
+export const INJECT = annotationKey('inject');
 
 /** What the injector writes; a pod that was copied from a cluster may bear them. */
 export const STATUS_ANNOTATIONS = {
