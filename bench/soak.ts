@@ -60,7 +60,7 @@ function callsOf(counts: WaveCounts): number {
 async function soak(options: SoakOptions, program: string): Promise<Outcome> {
   const cores = chooseCores();
   const heap = new LiveHeap();
-  const sidecar = await startSidecar({ PANNIER_TRANSPORT: options.transport, ...heap.environment }, cores.server);
+  const sidecar = await startSidecar({ PANNIER_GRPC_TRANSPORT: options.transport, ...heap.environment }, cores.server);
   const waves = new WaveMaker({ program, core: cores.load });
   const counts: WaveCounts = { answered: 0, cancelled: 0, tooLate: 0, failures: new Map() };
   const waveCalls = Math.min(MAX_WAVE_CALLS, Math.ceil(options.calls / 10));
