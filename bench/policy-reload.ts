@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parsePolicyFile } from '../src/config/policies.ts';
 import { watchPolicyFile } from '../src/config/policy-watch.ts';
-import { silentLogger } from '../src/lib/logger.ts';
+import { silentLogger } from '../test/support/lib/silent-logger.ts';
 import { median } from './process-stats.ts';
 
 const rounds = process.argv.includes('--quick') ? 3 : 10;

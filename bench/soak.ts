@@ -61,7 +61,7 @@ async function soak(options: SoakOptions, program: string): Promise<Outcome> {
   const cores = chooseCores();
   const heap = new LiveHeap();
   const sidecar = await startSidecar(
-    { PANNIER_TRANSPORT: options.transport, ...heap.environment },
+    { PANNIER_GRPC_TRANSPORT: options.transport, ...heap.environment },
     { core: cores.server },
   );
   const waves = new WaveMaker({ program, core: cores.load });

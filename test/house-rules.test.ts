@@ -99,6 +99,23 @@ describe('names', () => {
     expect([...places].filter(([, paths]) => paths.length > 1)).toEqual([]);
   });
 
+  test('of test doubles are in test/support', () => {
+    const double = /^export .*\b(?:const|let|function|class) ((?:Fake|silent|no)(?:[A-Z]\w*|\b))/gm;
+    const wrong = sourceFiles.flatMap((path) =>
+      [...read(path).matchAll(double)].map((match) => `${path} exports ${match[1]}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test('of annotations and labels are spelled out in their table alone', () => {
+    const wrong = sourceFiles.flatMap((path) => {
+      const lines = path.endsWith('.test.ts') ? [] : read(path).split('\n');
+      const code = lines.filter((line) => !/^\s*(?:\/\/|\/?\*)/.test(line));
+      return code.filter((line) => line.includes('pannier.dev/')).map((line) => `${path}: ${line.trim()}`);
+    });
+    expect(wrong).toEqual(["src/injection/annotations.ts: export const ANNOTATION_PREFIX = 'pannier.dev/';"]);
+  });
+
   test('of siblings differ by more than one letter', () => {
     const siblings = new Map<string, Set<string>>();
     for (const path of ownFiles) {

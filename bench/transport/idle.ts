@@ -24,8 +24,8 @@ export async function measureIdleMemory(): Promise<IdleMemory> {
   const grpcJs: Memory[] = [];
   for (let start = 0; start < STARTS; start += 1) {
     const sidecars = [
-      await startSidecar({ PANNIER_TRANSPORT: 'http2' }),
-      await startSidecar({ PANNIER_TRANSPORT: 'grpc-js' }),
+      await startSidecar({ PANNIER_GRPC_TRANSPORT: 'http2' }),
+      await startSidecar({ PANNIER_GRPC_TRANSPORT: 'grpc-js' }),
     ] as const;
     await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
     http2.push(memoryOf(sidecars[0]));

@@ -110,7 +110,7 @@ export class Subjects {
     return await startSidecar(
       {
         PANNIER_POLICY_FILE: policyFile,
-        PANNIER_TRANSPORT: server,
+        PANNIER_GRPC_TRANSPORT: server,
         PANNIER_REDIS_URL: `redis://${this.#redis.address}`,
         PANNIER_GRPC_SOCKET: socketPath,
       },

@@ -66,7 +66,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     createSubscriber: stores.createSubscriber,
     keyspace: stores.keyspace,
     ...(stores.kind === 'redis'
-      ? { near: { maxEntries: settings.nearMaxEntries, maxBytes: settings.nearMaxBytes } }
+      ? { near: { maxEntries: settings.maxNearCacheEntries, maxBytes: settings.maxNearCacheBytes } }
       : {}),
     policies,
     clock,
@@ -75,7 +75,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       read: (outcome, source) => metrics.cacheRead(outcome, source),
       bucketFlushed: (cause) => metrics.bucketFlushed(cause),
     },
-    maxValueBytes: settings.cacheMaxValueBytes,
+    maxValueBytes: settings.maxCacheValueBytes,
   });
   const { close: closeCache, ...cacheHandlers } = cache;
   const services: ServiceHandlers[] = [

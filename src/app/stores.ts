@@ -84,14 +84,14 @@ function openMemoryStores({ settings, clock, log, metrics }: StoresOptions, keys
     {},
     'no PANNIER_REDIS_URL: limits, sessions and cache live in the memory of this one process and are shared with no other',
   );
-  const maxBytes = settings.memoryMaxBytes ?? defaultStoreBytes();
+  const maxBytes = settings.maxMemoryStoreBytes ?? defaultStoreBytes();
   if (exceedsHeap(maxBytes)) {
     log.warn(
       { maxBytes, heapBytes: getHeapStatistics().heap_size_limit },
-      'three full memory stores may exhaust the heap; lower PANNIER_MEMORY_MAX_BYTES or raise the memory limit',
+      'three full memory stores may exhaust the heap; lower PANNIER_MEMORY_STORE_MAX_BYTES or raise the memory limit',
     );
   }
-  const bounds = { maxEntries: settings.memoryMaxEntries, maxBytes };
+  const bounds = { maxEntries: settings.maxMemoryStoreEntries, maxBytes };
   const channels = new LocalChannels();
   const rateLimit = new MemoryRateLimitStore({
     clock,
@@ -211,8 +211,8 @@ function redisOptions(options: RedisStoresOptions, role: string, target: RedisTa
     tlsServerName: settings.redisTlsServerName,
     addressMap: createAddressMap(settings.redisAddressMap),
     connectTimeoutMs: settings.redisConnectTimeoutMs,
-    commandTimeoutMs: settings.redisTimeoutMs,
-    connectionsPerMaster: settings.redisConnections,
+    commandTimeoutMs: settings.redisCommandTimeoutMs,
+    connectionsPerMaster: settings.redisConnectionsPerMaster,
     maxQueue: MAX_QUEUE,
     clock,
     wheel,

@@ -17,8 +17,8 @@ export async function openTransport(settings: Settings, parts: TransportParts): 
     },
     defaultDeadlineMs: settings.defaultDeadlineMs,
     limits: {
-      maxConnectionAgeMs: settings.grpcConnectionAgeMs,
-      maxConnectionIdleMs: settings.grpcConnectionIdleMs,
+      maxConnectionAgeMs: settings.maxGrpcConnectionAgeMs,
+      maxConnectionIdleMs: settings.maxGrpcConnectionIdleMs,
     },
   };
   const names = [
@@ -29,7 +29,7 @@ export async function openTransport(settings: Settings, parts: TransportParts): 
 }
 
 async function startTransport(settings: Settings, options: TransportOptions): Promise<Transport> {
-  if (settings.transport === 'grpc-js') {
+  if (settings.grpcTransport === 'grpc-js') {
     const { startGrpcJsTransport } = await import('../grpc/grpc-js/grpc-js-transport.ts');
     return await startGrpcJsTransport(options);
   }

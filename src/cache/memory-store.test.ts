@@ -2,7 +2,8 @@
  * The memory store: the contract, and the bounds that only it has.
  */
 import { cacheStoreContract } from '../../test/support/cache/store-contract.ts';
-import { FakeClock, systemClock } from '../lib/clock.ts';
+import { FakeClock } from '../../test/support/lib/fake-clock.ts';
+import { systemClock } from '../lib/clock.ts';
 import { decodeInvalidationMessage } from '../near/invalidation-message.ts';
 import { LocalChannels } from '../near/local-channels.ts';
 import { bucketOf, createKeyspace } from '../redis/keyspace.ts';

@@ -14,10 +14,4 @@ export interface CacheMetrics {
   bucketFlushed(cause: FlushCause): void;
 }
 
-export const noCacheMetrics: CacheMetrics = {
-  nearHit: () => {},
-  read: () => {},
-  bucketFlushed: () => {},
-};
-
 export const OTHER_NAMESPACE_LABEL = '(other)';

@@ -1,6 +1,8 @@
 /**
  * Malformed requests: each with its code and its text, none of which holds a key, a value or a tag.
  */
+
+import { noCacheMetrics } from '../../test/support/cache/no-metrics.ts';
 import { callContext, getRequest, invalidateRequest, setRequest } from '../../test/support/cache/requests.ts';
 import { DEFAULT_POLICY_FILE } from '../config/policy-file.ts';
 import { Status, StatusError } from '../grpc/status.ts';
@@ -8,7 +10,6 @@ import { systemClock } from '../lib/clock.ts';
 import { LocalChannels } from '../near/local-channels.ts';
 import { createKeyspace } from '../redis/keyspace.ts';
 import { MemoryCacheStore } from './memory-store.ts';
-import { noCacheMetrics } from './metrics.ts';
 import { createCacheService } from './service.ts';
 
 const channels = new LocalChannels();

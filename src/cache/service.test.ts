@@ -3,11 +3,11 @@
  * that the test holds the answers of, since the order of answer and message is what matters.
  */
 import { callContext, getRequest, invalidateRequest, setRequest } from '../../test/support/cache/requests.ts';
+import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { DEFAULT_POLICY_FILE, type PolicyFile } from '../config/policy-file.ts';
 import type { CacheGetResponse } from '../grpc/generated/pannier/v1/CacheGetResponse.ts';
 import { CacheSource } from '../grpc/generated/pannier/v1/CacheSource.ts';
 import { Status } from '../grpc/status.ts';
-import { FakeClock } from '../lib/clock.ts';
 import { StoreError } from '../lib/store-error.ts';
 import type { SubscriberListener } from '../redis/commands.ts';
 import { bucketOf, createKeyspace } from '../redis/keyspace.ts';

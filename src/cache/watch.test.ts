@@ -1,6 +1,8 @@
 /**
  * Watching, through the service, on the memory store and on a subscriber that the test makes fail.
  */
+
+import { noCacheMetrics } from '../../test/support/cache/no-metrics.ts';
 import { callContext, invalidateRequest, setRequest, TestStream } from '../../test/support/cache/requests.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { DEFAULT_POLICY_FILE } from '../config/policy-file.ts';
@@ -10,7 +12,6 @@ import { LocalChannels } from '../near/local-channels.ts';
 import type { RedisSubscriber, SubscriberListener } from '../redis/commands.ts';
 import { BUCKET_COUNT, createKeyspace } from '../redis/keyspace.ts';
 import { MemoryCacheStore } from './memory-store.ts';
-import { noCacheMetrics } from './metrics.ts';
 import { createCacheService } from './service.ts';
 
 const keyspace = createKeyspace('');

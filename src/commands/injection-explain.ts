@@ -1,7 +1,7 @@
 /**
  * `pannier injection explain -f FILE`: for each workload whether its pods would get a sidecar and why, and where each value comes from.
  */
-import { ANNOTATION_PREFIX, ANNOTATIONS, type AnnotationRow } from '../injection/annotations.ts';
+import { ANNOTATION_PREFIX, ANNOTATIONS, type AnnotationRow, INJECT } from '../injection/annotations.ts';
 import type { Pod } from '../injection/pod.ts';
 import { findPrevious } from '../injection/previous.ts';
 import { SIDECAR_NAME } from '../injection/sidecar.ts';
@@ -41,7 +41,7 @@ function explain({ workload, injection }: WorkloadOutcome, config: SidecarConfig
 function effect(before: Pod, after: Pod): string {
   const isNative = after.spec?.initContainers?.some((container) => container.name === SIDECAR_NAME) === true;
   const kind = isNative ? 'a native sidecar (init container that keeps running)' : 'a sidecar as a plain container';
-  const asked = before.metadata?.annotations?.[`${ANNOTATION_PREFIX}inject`] === 'true' ? 'pod' : 'namespace';
+  const asked = before.metadata?.annotations?.[INJECT] === 'true' ? 'pod' : 'namespace';
   return `${findPrevious(before) === undefined ? 'gets' : 'keeps'} ${kind}, asked for by its ${asked}`;
 }
 

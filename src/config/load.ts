@@ -7,7 +7,7 @@
 import { parseRedisUrl, type RedisTarget } from '../lib/redis-url.ts';
 import { type AddressMapEntry, parseAddressMap } from './address-map.ts';
 import { nearestOf } from './nearest.ts';
-import { PREFIX, parseAddress, SETTINGS, type SettingName, type SettingRow } from './settings.ts';
+import { PREFIX, parseAddress, RENAMED_SETTINGS, SETTINGS, type SettingName, type SettingRow } from './settings.ts';
 
 interface ListenAddress {
   readonly host: string;
@@ -30,18 +30,18 @@ export interface Settings {
   readonly redisTlsServerName: string | undefined;
   readonly redisAddressMap: readonly AddressMapEntry[];
   readonly redisFilesOptional: boolean;
-  readonly redisTimeoutMs: number;
+  readonly redisCommandTimeoutMs: number;
   readonly redisConnectTimeoutMs: number;
-  readonly redisConnections: number;
+  readonly redisConnectionsPerMaster: number;
   readonly grpcAddress: ListenAddress | undefined;
   readonly grpcSocket: string | undefined;
   /** Permissions of the socket, e.g. 0o660. */
   readonly grpcSocketMode: number;
-  readonly transport: 'http2' | 'grpc-js';
+  readonly grpcTransport: 'http2' | 'grpc-js';
   /** 0: never. */
-  readonly grpcConnectionAgeMs: number;
+  readonly maxGrpcConnectionAgeMs: number;
   /** 0: never. */
-  readonly grpcConnectionIdleMs: number;
+  readonly maxGrpcConnectionIdleMs: number;
   readonly adminAddress: ListenAddress | undefined;
   readonly policyFile: string | undefined;
   readonly policyFileOptional: boolean;
@@ -52,12 +52,12 @@ export interface Settings {
   readonly defaultDeadlineMs: number;
   readonly drainTimeoutMs: number;
   readonly logLevel: string;
-  readonly memoryMaxEntries: number;
+  readonly maxMemoryStoreEntries: number;
   /** Undefined: as much as the heap allows. */
-  readonly memoryMaxBytes: number | undefined;
-  readonly nearMaxEntries: number;
-  readonly nearMaxBytes: number;
-  readonly cacheMaxValueBytes: number;
+  readonly maxMemoryStoreBytes: number | undefined;
+  readonly maxNearCacheEntries: number;
+  readonly maxNearCacheBytes: number;
+  readonly maxCacheValueBytes: number;
 }
 
 export interface SettingProblem {
@@ -131,6 +131,10 @@ function unknownVariables(environment: Environment): SettingProblem[] {
     (name) => name.startsWith(PREFIX) && !known.has(name.slice(PREFIX.length)) && !isForeign(name, environment[name]),
   );
   return unknown.map((name) => {
+    const renamed = RENAMED_SETTINGS.get(name.slice(PREFIX.length));
+    if (renamed !== undefined) {
+      return { name, message: `cannot use ${name}: it was renamed; use ${PREFIX}${renamed}` };
+    }
     const nearest = nearestOf(name.slice(PREFIX.length), known);
     const hint = nearest === undefined ? 'a setting of docs/settings.md' : `${PREFIX}${nearest}, perhaps`;
     return { name, message: `Cannot use ${name}: there is no such setting, wanted ${hint}` };
@@ -185,15 +189,15 @@ function toSettings(texts: ReadonlyMap<SettingName, string | undefined>): Settin
     redisTlsServerName: texts.get('REDIS_TLS_SERVER_NAME'),
     redisAddressMap: 'mappings' in addressMap ? addressMap.mappings : [],
     redisFilesOptional: text('REDIS_FILES_OPTIONAL') === 'true',
-    redisTimeoutMs: Number(text('REDIS_TIMEOUT_MS')),
+    redisCommandTimeoutMs: Number(text('REDIS_COMMAND_TIMEOUT_MS')),
     redisConnectTimeoutMs: Number(text('REDIS_CONNECT_TIMEOUT_MS')),
-    redisConnections: Number(text('REDIS_CONNECTIONS')),
+    redisConnectionsPerMaster: Number(text('REDIS_CONNECTIONS_PER_MASTER')),
     grpcAddress: listen('GRPC_ADDRESS'),
     grpcSocket: texts.get('GRPC_SOCKET'),
     grpcSocketMode: Number.parseInt(text('GRPC_SOCKET_MODE'), 8),
-    transport: text('TRANSPORT') as Settings['transport'],
-    grpcConnectionAgeMs: Number(text('GRPC_CONNECTION_AGE_MS')),
-    grpcConnectionIdleMs: Number(text('GRPC_CONNECTION_IDLE_MS')),
+    grpcTransport: text('GRPC_TRANSPORT') as Settings['grpcTransport'],
+    maxGrpcConnectionAgeMs: Number(text('GRPC_MAX_CONNECTION_AGE_MS')),
+    maxGrpcConnectionIdleMs: Number(text('GRPC_MAX_CONNECTION_IDLE_MS')),
     adminAddress: listen('ADMIN_ADDRESS'),
     policyFile: texts.get('POLICY_FILE'),
     policyFileOptional: text('POLICY_FILE_OPTIONAL') === 'true',
@@ -204,10 +208,10 @@ function toSettings(texts: ReadonlyMap<SettingName, string | undefined>): Settin
     defaultDeadlineMs: Number(text('DEFAULT_DEADLINE_MS')),
     drainTimeoutMs: Number(text('DRAIN_TIMEOUT_MS')),
     logLevel: text('LOG_LEVEL'),
-    memoryMaxEntries: Number(text('MEMORY_MAX_ENTRIES')),
-    memoryMaxBytes: optionalNumber('MEMORY_MAX_BYTES'),
-    nearMaxEntries: Number(text('NEAR_MAX_ENTRIES')),
-    nearMaxBytes: Number(text('NEAR_MAX_BYTES')),
-    cacheMaxValueBytes: Number(text('CACHE_MAX_VALUE_BYTES')),
+    maxMemoryStoreEntries: Number(text('MEMORY_STORE_MAX_ENTRIES')),
+    maxMemoryStoreBytes: optionalNumber('MEMORY_STORE_MAX_BYTES'),
+    maxNearCacheEntries: Number(text('NEAR_CACHE_MAX_ENTRIES')),
+    maxNearCacheBytes: Number(text('NEAR_CACHE_MAX_BYTES')),
+    maxCacheValueBytes: Number(text('CACHE_MAX_VALUE_BYTES')),
   };
 }

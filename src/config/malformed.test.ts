@@ -3,6 +3,7 @@
  */
 import { loadSettings } from './load.ts';
 import { parsePolicyFile } from './policies.ts';
+import { PREFIX, RENAMED_SETTINGS, SETTINGS } from './settings.ts';
 
 const FILES: [string, string[]][] = [
   ['[]', ['1:1 Cannot read the file: it is a list of 0 entries, wanted a mapping with policies, cache, sessions']],
@@ -273,8 +274,8 @@ const ENVIRONMENTS: [Record<string, string>, string[]][] = [
     ['Cannot use PANNIER_LOG_LEVEL: it is "loud", wanted one of trace, debug, info, warn, error, fatal, silent'],
   ],
   [
-    { PANNIER_REDIS_CONNECTIONS: '17' },
-    ['Cannot use PANNIER_REDIS_CONNECTIONS: it is "17", wanted an integer from 1 to 16'],
+    { PANNIER_REDIS_CONNECTIONS_PER_MASTER: '17' },
+    ['Cannot use PANNIER_REDIS_CONNECTIONS_PER_MASTER: it is "17", wanted an integer from 1 to 16'],
   ],
   [
     { PANNIER_CACHE_MAX_VALUE_BYTES: '3145729' },
@@ -284,6 +285,7 @@ const ENVIRONMENTS: [Record<string, string>, string[]][] = [
     { PANNIER_POLICYFILE: 'x' },
     ['Cannot use PANNIER_POLICYFILE: there is no such setting, wanted PANNIER_POLICY_FILE, perhaps'],
   ],
+  [{ PANNIER_TRANSPORT: 'http2' }, ['cannot use PANNIER_TRANSPORT: it was renamed; use PANNIER_GRPC_TRANSPORT']],
   [
     { PANNIER_WHATEVER_THIS_IS: 'x' },
     ['Cannot use PANNIER_WHATEVER_THIS_IS: there is no such setting, wanted a setting of docs/settings.md'],
@@ -310,6 +312,16 @@ test.each(ENVIRONMENTS)('settings %j', (environment, expected) => {
   const problems = 'problems' in result ? result.problems : [];
   expect(problems.map((problem) => problem.message)).toEqual(expected);
 });
+
+test.each([...RENAMED_SETTINGS])(
+  'the old name %s of a renamed setting is refused with the new one',
+  (before, after) => {
+    expect(SETTINGS.map(({ name }) => name)).toContain(after);
+    const result = loadSettings({ [PREFIX + before]: '1' });
+    const message = `cannot use PANNIER_${before}: it was renamed; use PANNIER_${after}`;
+    expect(result).toEqual({ problems: [{ name: PREFIX + before, message }] });
+  },
+);
 
 test('all mistakes of a file are told in one reading', () => {
   const result = parsePolicyFile(

@@ -4,8 +4,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { silentLogger } from '../../test/support/lib/silent-logger.ts';
 import { waitFor } from '../../test/support/wait.ts';
-import { type Logger, silentLogger } from '../lib/logger.ts';
+import type { Logger } from '../lib/logger.ts';
 import { parsePolicyFile } from './policies.ts';
 import { startPolicyParse } from './policy-parse.ts';
 import { type PolicyWatch, type PolicyWatchOptions, watchPolicyFile } from './policy-watch.ts';

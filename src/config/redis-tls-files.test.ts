@@ -3,8 +3,9 @@
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { silentLogger } from '../../test/support/lib/silent-logger.ts';
 import { makeTls, type TestPair, type TestTls } from '../../test/support/redis/tls.ts';
-import { type Logger, silentLogger } from '../lib/logger.ts';
+import type { Logger } from '../lib/logger.ts';
 import { loadSettings } from './load.ts';
 import { RedisTlsFiles } from './redis-tls-files.ts';
 

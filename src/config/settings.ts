@@ -151,7 +151,7 @@ export const SETTINGS = [
     why: 'A wrong path should be told at once; a mounted Secret holds what its owner put there.',
   },
   {
-    name: 'REDIS_TIMEOUT_MS',
+    name: 'REDIS_COMMAND_TIMEOUT_MS',
     kind: milliseconds(20, 60_000),
     initial: '250',
     meaning:
@@ -166,7 +166,7 @@ export const SETTINGS = [
     why: 'A half-open server accepts connections and never answers.',
   },
   {
-    name: 'REDIS_CONNECTIONS',
+    name: 'REDIS_CONNECTIONS_PER_MASTER',
     kind: count(1, 16),
     initial: '1',
     meaning: 'Connections per master and role.',
@@ -194,24 +194,24 @@ export const SETTINGS = [
     why: 'The owner and its group. In a pod the volume itself keeps others out, and containers run as different users: 0666 there.',
   },
   {
-    name: 'TRANSPORT',
+    name: 'GRPC_TRANSPORT',
     kind: { kind: 'choice', choices: ['http2', 'grpc-js'] },
     initial: 'http2',
-    meaning: 'What speaks HTTP/2: http2 is our own, grpc-js the library @grpc/grpc-js.',
-    why: 'Both pass the same tests; ours costs a fraction of the CPU and memory (docs/performance.md).',
+    meaning: 'HTTP/2 server of the gRPC API: http2 is the built-in one, grpc-js the library @grpc/grpc-js.',
+    why: 'Both pass the same tests; the built-in one costs a fraction of the CPU and memory (docs/performance.md).',
   },
   {
-    name: 'GRPC_CONNECTION_AGE_MS',
+    name: 'GRPC_MAX_CONNECTION_AGE_MS',
     kind: milliseconds(0, MONTH_MS),
     initial: '0',
-    meaning: 'A connection older than this is drained and its caller connects anew; 0: never.',
+    meaning: 'Age at which a connection is drained, so that its caller connects again; 0: never.',
     why: 'There is one server behind the address, so there is nothing to balance anew.',
   },
   {
-    name: 'GRPC_CONNECTION_IDLE_MS',
+    name: 'GRPC_MAX_CONNECTION_IDLE_MS',
     kind: milliseconds(0, MONTH_MS),
     initial: '1800000',
-    meaning: 'A connection without a call for this long is drained; 0: never.',
+    meaning: 'Time without a call after which a connection is drained; 0: never.',
     why: 'Callers that were forgotten give their connection back, busy ones never notice.',
   },
   {
@@ -290,31 +290,31 @@ export const SETTINGS = [
     why: 'info tells of starts, ends and trouble, and nothing per call. A reader that hangs must not hold up calls.',
   },
   {
-    name: 'MEMORY_MAX_ENTRIES',
+    name: 'MEMORY_STORE_MAX_ENTRIES',
     kind: count(1, 100_000_000),
     initial: '200000',
     meaning: 'Entries of each memory store (limits, sessions, cache), where there is no Redis.',
     why: 'Small entries reach the bound in bytes first, unless the heap is large.',
   },
   {
-    name: 'MEMORY_MAX_BYTES',
+    name: 'MEMORY_STORE_MAX_BYTES',
     kind: bytes(1_000_000, 100_000_000_000),
     initial: undefined,
     meaning: 'Bytes of each memory store. All three can be full at once, and V8 needs as much again for itself.',
     why: 'Unset: an eighth of the heap of V8, at most 64 MiB. In a container of 192Mi that is 14.2 MB, enough for 34,000 subjects with one limit.',
   },
   {
-    name: 'NEAR_MAX_ENTRIES',
+    name: 'NEAR_CACHE_MAX_ENTRIES',
     kind: count(1, 100_000_000),
     initial: '10000',
-    meaning: 'Near copies of cached values in this process.',
+    meaning: 'Entries of the near cache.',
     why: 'A sidecar runs thousands of times: its memory is a feature.',
   },
   {
-    name: 'NEAR_MAX_BYTES',
+    name: 'NEAR_CACHE_MAX_BYTES',
     kind: bytes(1_000_000, 100_000_000_000),
     initial: '16777216',
-    meaning: 'Bytes of near copies in this process.',
+    meaning: 'Bytes of the near cache.',
     why: 'As above.',
   },
   {
@@ -325,6 +325,19 @@ export const SETTINGS = [
     why: 'A large value holds up what travels behind it; a message of gRPC holds 4 MiB.',
   },
 ] as const satisfies readonly SettingRow[];
+
+/** Settings that had another name, without the prefix: their old names are refused with the new one. */
+export const RENAMED_SETTINGS: ReadonlyMap<string, SettingName> = new Map([
+  ['TRANSPORT', 'GRPC_TRANSPORT'],
+  ['GRPC_CONNECTION_AGE_MS', 'GRPC_MAX_CONNECTION_AGE_MS'],
+  ['GRPC_CONNECTION_IDLE_MS', 'GRPC_MAX_CONNECTION_IDLE_MS'],
+  ['MEMORY_MAX_BYTES', 'MEMORY_STORE_MAX_BYTES'],
+  ['MEMORY_MAX_ENTRIES', 'MEMORY_STORE_MAX_ENTRIES'],
+  ['NEAR_MAX_BYTES', 'NEAR_CACHE_MAX_BYTES'],
+  ['NEAR_MAX_ENTRIES', 'NEAR_CACHE_MAX_ENTRIES'],
+  ['REDIS_CONNECTIONS', 'REDIS_CONNECTIONS_PER_MASTER'],
+  ['REDIS_TIMEOUT_MS', 'REDIS_COMMAND_TIMEOUT_MS'],
+]);
 
 export type SettingName = (typeof SETTINGS)[number]['name'];
 

@@ -1,7 +1,7 @@
 /**
  * Deadlines as arithmetic: the header, the margins of the answer and of the store.
  */
-import { FakeClock } from '../lib/clock.ts';
+import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { answerByMs, parseGrpcTimeout } from './deadline.ts';
 import type { CallContext } from './method.ts';
 import { Status } from './status.ts';

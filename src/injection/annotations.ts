@@ -63,7 +63,7 @@ export const ANNOTATIONS = [
   {
     name: 'inject',
     kind: flag,
-    initial: "the namespace's label `pannier.dev/inject`",
+    initial: `the namespace's label \`${ANNOTATION_PREFIX}inject\``,
     initialOf: () => byDefault("the namespace's label"),
     meaning: 'Whether the pod gets a sidecar. Wins over the namespace.',
     example: 'true',
@@ -235,11 +235,11 @@ export const ANNOTATIONS = [
     wrong: ['yes', ''],
   },
   {
-    name: 'transport',
-    kind: setting('TRANSPORT'),
+    name: 'grpc-transport',
+    kind: setting('GRPC_TRANSPORT'),
     initial: "the program's",
-    initialOf: (config) => programSetting(config, 'TRANSPORT'),
-    meaning: 'What speaks HTTP/2 (setting PANNIER_TRANSPORT).',
+    initialOf: (config) => programSetting(config, 'GRPC_TRANSPORT'),
+    meaning: 'HTTP/2 server of the gRPC API (setting PANNIER_GRPC_TRANSPORT).',
     example: 'grpc-js',
     wrong: ['http3', ''],
   },
@@ -249,15 +249,25 @@ export const ANNOTATIONS = [
     initial: '`sidecar.env`; both are joined, the annotation wins',
     initialOf: (config) => configured(Object.keys(config.env).length === 0 ? undefined : environmentText(config.env)),
     meaning: 'Further settings of the program (docs/settings.md).',
-    example: '{"PANNIER_NEAR_MAX_ENTRIES": "1000"}',
+    example: '{"PANNIER_NEAR_CACHE_MAX_ENTRIES": "1000"}',
     wrong: [
-      'PANNIER_NEAR_MAX_ENTRIES=1000',
-      '{"PANNIER_NEAR_MAX_ENTRIES": "many"}',
+      'PANNIER_NEAR_CACHE_MAX_ENTRIES=1000',
+      '{"PANNIER_NEAR_CACHE_MAX_ENTRIES": "many"}',
       '{"NODE_OPTIONS": "--inspect"}',
       '[',
     ],
   },
 ] as const satisfies readonly AnnotationRow[];
+
+export type AnnotationName = (typeof ANNOTATIONS)[number]['name'];
+
+/** The annotation as it is written on a pod. */
+export function annotationKey(name: AnnotationName): string {
+  return ANNOTATION_PREFIX + name;
+}
+
+/** Annotation of a pod, and label and annotation of a namespace. */
+export const INJECT = annotationKey('inject');
 
 /** What the injector writes; a pod that was copied from a cluster may bear them. */
 export const STATUS_ANNOTATIONS = {

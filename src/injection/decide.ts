@@ -1,10 +1,9 @@
 /**
  * Whether a pod is to have a sidecar: asked by its annotation or else by its namespace.
  */
-import { ANNOTATION_PREFIX, type Annotations, parseAnnotations } from './annotations.ts';
+import { type Annotations, INJECT, parseAnnotations } from './annotations.ts';
 import type { Pod, TextMap } from './pod.ts';
 
-export const INJECT = `${ANNOTATION_PREFIX}inject`;
 const MIRROR = 'kubernetes.io/config.mirror';
 
 export interface InjectionQuestion {

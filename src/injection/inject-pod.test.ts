@@ -133,7 +133,7 @@ describe('the sidecar', () => {
         'pannier.dev/redis-url': 'redis://redis:6379',
         'pannier.dev/redis-secret': 'login',
         'pannier.dev/env': '{"PANNIER_CACHE_REDIS_URL": "redis://cache:6379"}',
-        'pannier.dev/transport': 'grpc-js',
+        'pannier.dev/grpc-transport': 'grpc-js',
       }),
     );
     const variables = (sidecarOf(pod).env ?? []).map(({ name, value }) => [name, value ?? 'from-elsewhere']);
@@ -227,7 +227,7 @@ describe('a pod that has one', () => {
       { containers: [{ name: 'pannier', image: 'mine:1' }] },
     );
     expect(inject(claim)).toMatchObject({
-      problems: [expect.stringContaining('container called pannier that is not the injector')],
+      problems: [expect.stringContaining('container named pannier that the injector did not add')],
     });
   });
 });

@@ -34,7 +34,7 @@ describe('a configuration', () => {
   redis: {urls: ["redis://a:6379", "redis://b:6379"], secretName: redis-login, tlsSecretName: client-tls}
   policiesConfigMap: ""
   socket: false
-  env: {PANNIER_NEAR_MAX_ENTRIES: 10, PANNIER_KEY_PREFIX: ""}
+  env: {PANNIER_NEAR_CACHE_MAX_ENTRIES: 10, PANNIER_KEY_PREFIX: ""}
 `);
     expect(config).toEqual({
       image: 'pannier:1',
@@ -49,7 +49,7 @@ describe('a configuration', () => {
       },
       policiesConfigMap: undefined,
       socket: false,
-      env: { PANNIER_NEAR_MAX_ENTRIES: '10', PANNIER_KEY_PREFIX: '' },
+      env: { PANNIER_NEAR_CACHE_MAX_ENTRIES: '10', PANNIER_KEY_PREFIX: '' },
     });
   });
 
@@ -73,7 +73,7 @@ describe('mistakes', () => {
     tlsSecretName: Nor This
   env:
     PANNIER_SCOPE: x
-    PANNIER_NEAR_MAX_ENTRIE: 4
+    PANNIER_NEAR_CACHE_MAX_ENTRIE: 4
     LANG: C
   socket: 1
 `;
@@ -89,7 +89,7 @@ describe('mistakes', () => {
       '8: Cannot read sidecar.redis.secretName: it is "Not A Name"',
       '9: Cannot read sidecar.redis.tlsSecretName: it is "Nor This"',
       '11: Cannot read sidecar.env: Cannot use PANNIER_SCOPE: the injector sets it',
-      '11: Cannot read sidecar.env: Cannot use PANNIER_NEAR_MAX_ENTRIE: there is no such setting, wanted PANNIER_NEAR_MAX_ENTRIES',
+      '11: Cannot read sidecar.env: Cannot use PANNIER_NEAR_CACHE_MAX_ENTRIE: there is no such setting, wanted PANNIER_NEAR_CACHE_MAX_ENTRIES',
       '11: Cannot read sidecar.env: Cannot use LANG: it is no setting of pannier',
       '14: Cannot read sidecar.socket: it is 1, wanted true or false',
     ];

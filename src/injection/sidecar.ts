@@ -83,7 +83,7 @@ export function resolveSidecar({ pod, annotations, config, kubelets }: SidecarSo
       ...annotations.env,
       ...given('PANNIER_DEFAULT_DEADLINE_MS', annotations['default-deadline-ms']),
       ...given('PANNIER_DRAIN_TIMEOUT_MS', annotations['drain-timeout-ms']),
-      ...given('PANNIER_TRANSPORT', annotations.transport),
+      ...given('PANNIER_GRPC_TRANSPORT', annotations['grpc-transport']),
     },
     gracePeriodMs: (typeof graceSeconds === 'number' ? graceSeconds : DEFAULT_GRACE_PERIOD_SECONDS) * 1_000,
   };

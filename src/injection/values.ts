@@ -160,7 +160,7 @@ export const SETTABLE: readonly SettingRow[] = SETTINGS.filter((row) => !OWNED.h
 
 /** Further settings of the program, as a mapping in YAML (JSON is YAML). */
 export const environment: ValueKind<Readonly<Record<string, string>>> = {
-  wanted: 'a mapping of PANNIER_* settings in YAML or JSON, such as {"PANNIER_NEAR_MAX_ENTRIES": "1000"}',
+  wanted: 'a mapping of PANNIER_* settings in YAML or JSON, such as {"PANNIER_NEAR_CACHE_MAX_ENTRIES": "1000"}',
   schema: { type: 'string', minLength: 2 },
   read: (text) => {
     const document = parseDocument(text, { prettyErrors: false });

@@ -1,8 +1,9 @@
 /**
  * The oldest kubelet of all pages of nodes; a list that cannot be had changes nothing.
  */
+
+import { silentLogger } from '../../test/support/lib/silent-logger.ts';
 import { waitFor } from '../../test/support/wait.ts';
-import { silentLogger } from '../lib/logger.ts';
 import { KubeletVersions } from './kubelet-versions.ts';
 
 type Core = ConstructorParameters<typeof KubeletVersions>[0]['core'];

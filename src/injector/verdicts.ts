@@ -3,6 +3,7 @@
  *
  * Neither has side effects, so that a dry run is answered like any other request.
  */
+import { INJECT } from '../injection/annotations.ts';
 import { injectPod } from '../injection/inject-pod.ts';
 import { jsonPatch } from '../injection/json-patch.ts';
 import type { Kubelets } from '../injection/kubelets.ts';
@@ -10,8 +11,6 @@ import type { Pod, TextMap } from '../injection/pod.ts';
 import type { SidecarConfig } from '../injection/sidecar-config.ts';
 import { isObject } from '../lib/json.ts';
 import type { AdmissionRequest, Verdict } from './admission-review.ts';
-
-const INJECT = 'pannier.dev/inject';
 
 export function podVerdict(
   request: AdmissionRequest,

@@ -4,8 +4,8 @@
 import { once } from 'node:events';
 import { Agent, type RequestOptions, request } from 'node:https';
 import { connect, type TLSSocket } from 'node:tls';
+import { silentLogger } from '../../test/support/lib/silent-logger.ts';
 import { waitFor } from '../../test/support/wait.ts';
-import { silentLogger } from '../lib/logger.ts';
 import type { Verdict } from './admission-review.ts';
 import { createAuthority, type Leaf, signLeaf } from './certificates/ca.ts';
 import type { Outcome } from './webhook-metrics.ts';

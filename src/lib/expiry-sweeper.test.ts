@@ -2,7 +2,7 @@
  * ExpirySweeper: ended entries leave by themselves, a bounded number at a time, and nothing runs when nothing can end.
  */
 import { jest } from '@jest/globals';
-import { FakeClock } from './clock.ts';
+import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { ExpirySweeper } from './expiry-sweeper.ts';
 
 const BOUNDS = { maxEntries: 100_000, maxBytes: 100_000_000 };

@@ -2,7 +2,7 @@
  * TimerWheel: nothing early, nothing lost, nothing after cancel.
  */
 import fc from 'fast-check';
-import { FakeClock } from './clock.ts';
+import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { TimerWheel } from './timer-wheel.ts';
 
 test('runs a callback at its time, not before, and once', () => {

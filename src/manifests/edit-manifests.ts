@@ -2,6 +2,7 @@
  * Injects or uninjects what stands in a file, documents of any kind and number; those without pods, and those that do not change, come
  * out byte for byte.
  */
+import { INJECT } from '../injection/annotations.ts';
 import { type Injection, injectPod } from '../injection/inject-pod.ts';
 import type { Kubelets } from '../injection/kubelets.ts';
 import type { Pod } from '../injection/pod.ts';
@@ -35,7 +36,7 @@ export type ManifestResult = EditedManifests | { readonly problems: readonly str
 
 export function injectManifests(source: string, options: InjectManifestOptions): ManifestResult {
   return editManifests(source, (workload, documents) => {
-    const fallback = { labels: options.namespaceInject ? { 'pannier.dev/inject': 'true' } : {}, annotations: {} };
+    const fallback = { labels: options.namespaceInject ? { [INJECT]: 'true' } : {}, annotations: {} };
     const namespace = namespacesIn(documents).get(workload.namespace ?? '') ?? fallback;
     return injectPod({
       ...options,

@@ -1,7 +1,7 @@
 /**
  * Where pods stand in manifests: a Pod itself, the pod template of a workload, the items of a List.
  */
-import { INJECT } from '../injection/decide.ts';
+import { INJECT } from '../injection/annotations.ts';
 import type { Pod, TextMap } from '../injection/pod.ts';
 import { isObject, type JsonObject } from '../lib/json.ts';
 

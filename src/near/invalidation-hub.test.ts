@@ -3,7 +3,7 @@
  * server and makes of its replies.
  */
 import fc from 'fast-check';
-import { FakeClock } from '../lib/clock.ts';
+import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import type { ChannelProbe, SubscriberListener } from '../redis/commands.ts';
 import { bucketOf, createKeyspace } from '../redis/keyspace.ts';
 import type { BusAction } from './bus.ts';

@@ -16,7 +16,7 @@ interface Sample {
   readonly value: number;
 }
 
-export class NumberSeries {
+class NumberSeries {
   value = 0;
   readonly labels: Labels;
 

@@ -11,7 +11,7 @@ export interface MetricRow {
   readonly help: string;
 }
 
-/** Seconds: from a near hit to a call that a default deadline ends. */
+/** Seconds: from a near-cache hit to a call that a default deadline ends. */
 export const CALL_BUCKETS_S = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 ];
@@ -27,7 +27,7 @@ export const METRICS = {
     name: 'pannier_grpc_calls_in_flight',
     type: 'gauge',
     labels: ['method'],
-    help: 'Calls under way.',
+    help: 'Calls in flight.',
   },
   callDuration: {
     name: 'pannier_grpc_call_duration_seconds',
@@ -65,8 +65,8 @@ export const METRICS = {
     labels: ['policy', 'decided_by'],
     help: 'Peeks, which are no decisions, by policy and by what answered them: store or failure_mode.',
   },
-  unknownPolicies: {
-    name: 'pannier_rate_limit_unknown_policies_total',
+  unknownPolicyCalls: {
+    name: 'pannier_rate_limit_unknown_policy_calls_total',
     type: 'counter',
     labels: [],
     help: 'Calls that named a policy which the policy file does not have. They ended as NOT_FOUND, without a decision.',
@@ -89,14 +89,14 @@ export const METRICS = {
     labels: ['outcome', 'source'],
     help: 'Cache reads, by outcome (hit, absent, miss, skipped, unavailable) and source (near, store).',
   },
-  nearHits: {
-    name: 'pannier_cache_near_hits_total',
+  nearCacheHits: {
+    name: 'pannier_near_cache_hits_total',
     type: 'counter',
     labels: ['namespace'],
-    help: 'Reads answered from a near copy, by configured namespace, else (other). Prometheus calls the label exported_namespace where its target has a namespace.',
+    help: 'Reads answered from the near cache, by configured namespace, else (other). Prometheus calls the label exported_namespace where its target has a namespace.',
   },
-  bucketFlushes: {
-    name: 'pannier_cache_bucket_flushes_total',
+  nearCacheBucketFlushes: {
+    name: 'pannier_near_cache_bucket_flushes_total',
     type: 'counter',
     labels: ['cause'],
     help: 'Buckets of the near cache that were invalidated as a whole. Cause gap means that messages were missed, or that a failover lost changes.',
@@ -119,8 +119,8 @@ export const METRICS = {
     labels: ['role'],
     help: 'Changes to another standalone master or to another deployment, and moves of the host name.',
   },
-  redisSentinelsSilent: {
-    name: 'pannier_redis_sentinels_silent',
+  redisSilentSentinels: {
+    name: 'pannier_redis_silent_sentinels',
     type: 'gauge',
     labels: ['role'],
     help: 'Sentinels of the URL that name no master, because they are down, refuse the login or do not know the name. No series without Sentinel.',
@@ -149,8 +149,8 @@ export const METRICS = {
     labels: ['role', 'node'],
     help: 'From sending a command to its reply, by node.',
   },
-  redisErrors: {
-    name: 'pannier_redis_errors_total',
+  redisErrorReplies: {
+    name: 'pannier_redis_error_replies_total',
     type: 'counter',
     labels: ['role', 'node', 'code'],
     help: 'Error replies, by node and Redis error code (redirects among them).',
@@ -167,20 +167,20 @@ export const METRICS = {
     labels: ['role', 'node', 'reason'],
     help: 'Connections lost, by node and reason; silent is a node that stopped answering.',
   },
-  memoryEntries: {
-    name: 'pannier_memory_entries',
+  memoryStoreEntries: {
+    name: 'pannier_memory_store_entries',
     type: 'gauge',
     labels: ['store'],
     help: 'Entries of a memory store (no Redis): rate_limit, session, cache. Ended ones leave within seconds.',
   },
-  memoryBytes: {
-    name: 'pannier_memory_bytes',
+  memoryStoreBytes: {
+    name: 'pannier_memory_store_bytes',
     type: 'gauge',
     labels: ['store'],
     help: 'Bytes of a memory store by its own count, which its bound is held against.',
   },
-  memoryEvictions: {
-    name: 'pannier_memory_evictions_total',
+  memoryStoreEvictions: {
+    name: 'pannier_memory_store_evictions_total',
     type: 'counter',
     labels: ['store'],
     help: 'Live limits that a full memory store gave up (rate_limit): they start anew. Ended ones are not counted.',

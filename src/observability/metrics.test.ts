@@ -77,7 +77,7 @@ test('nodes and codes beyond the bounds end in (other)', async () => {
   for (let index = 0; index < 1_000; index += 1) {
     redis.commandError(`node-${index}:1`, `MADEUP${index}`);
   }
-  const errors = (await series()).filter((line) => line.startsWith('pannier_redis_errors_total{role="cache"'));
+  const errors = (await series()).filter((line) => line.startsWith('pannier_redis_error_replies_total{role="cache"'));
   expect(errors.length).toBeLessThanOrEqual(65);
   expect(errors.some((line) => line.includes('node="(other)"'))).toBe(true);
   expect(errors.every((line) => line.includes('code="(other)"'))).toBe(true);
@@ -101,7 +101,7 @@ test('a policy or a limit that is gone takes its series with it, those of limits
     'peeks_total{policy="(inline)",decided_by="store"}',
     'peeks_total{policy="api",decided_by="store"}',
     'peeks_total{policy="old",decided_by="store"}',
-    'unknown_policies_total',
+    'unknown_policy_calls_total',
   ]);
   metrics.setPolicies(policies({ api: ['minute'] }));
   // Calls that were in flight meanwhile.
@@ -113,7 +113,7 @@ test('a policy or a limit that is gone takes its series with it, those of limits
     'denials_total{policy="api",limit="minute"}',
     'peeks_total{policy="(inline)",decided_by="store"}',
     'peeks_total{policy="api",decided_by="store"}',
-    'unknown_policies_total',
+    'unknown_policy_calls_total',
   ]);
 });
 

@@ -93,18 +93,18 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const sessionsEvicted = counter(METRICS.sessionsEvicted);
   const sessionLoginsRefused = counter(METRICS.sessionLoginsRefused);
   const cacheReads = counter(METRICS.cacheReads);
-  const nearHits = counter(METRICS.nearHits);
-  const bucketFlushes = counter(METRICS.bucketFlushes);
+  const nearCacheHits = counter(METRICS.nearCacheHits);
+  const nearCacheBucketFlushes = counter(METRICS.nearCacheBucketFlushes);
   const roundTrips = new HistogramFamily(METRICS.redisRoundTrip, CALL_BUCKETS_S);
   registry.registerMetric(asMetric(METRICS.calls, calls));
   registry.registerMetric(asMetric(METRICS.callsInFlight, inFlight));
   registry.registerMetric(asMetric(METRICS.callDuration, callDuration));
   registry.registerMetric(asMetric(METRICS.redisRoundTrip, roundTrips));
-  const redisErrors = counter(METRICS.redisErrors);
+  const redisErrorReplies = counter(METRICS.redisErrorReplies);
   const reconnects = counter(METRICS.redisReconnects);
   const losses = counter(METRICS.redisLosses);
   const damagedValues = counter(METRICS.redisDamagedValues);
-  const evictions = counter(METRICS.memoryEvictions);
+  const evictions = counter(METRICS.memoryStoreEvictions);
   const reloads = counter(METRICS.policyReloads);
   for (const outcome of ['reloaded', 'refused']) {
     // A series that begins at 1 has increased by nothing, so that an alert would miss the first refusal.
@@ -112,12 +112,12 @@ export function createMetrics(options: MetricsOptions): Metrics {
   }
   const policies = gauge(METRICS.policies);
   const memorySizes = new Map<string, { readonly size: number; readonly bytes: number }>();
-  gauge(METRICS.memoryEntries, function collect() {
+  gauge(METRICS.memoryStoreEntries, function collect() {
     for (const [store, sizes] of memorySizes) {
       this.set({ store }, sizes.size);
     }
   });
-  gauge(METRICS.memoryBytes, function collect() {
+  gauge(METRICS.memoryStoreBytes, function collect() {
     for (const [store, sizes] of memorySizes) {
       this.set({ store }, sizes.bytes);
     }
@@ -139,7 +139,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       this.inc({ role }, read().masterChanges);
     }
   });
-  gauge(METRICS.redisSentinelsSilent, function collect() {
+  gauge(METRICS.redisSilentSentinels, function collect() {
     for (const [role, read] of healthByRole) {
       const { silentSentinels } = read();
       if (silentSentinels !== undefined) {
@@ -195,9 +195,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
     },
     sessionsEvicted: (count) => sessionsEvicted.inc(count),
     sessionLoginRefused: () => sessionLoginsRefused.inc(),
-    nearHit: (namespace) => nearHits.inc({ namespace }),
+    nearHit: (namespace) => nearCacheHits.inc({ namespace }),
     cacheRead: (outcome, source) => cacheReads.inc({ outcome, source }),
-    bucketFlushed: (cause) => bucketFlushes.inc({ cause }),
+    bucketFlushed: (cause) => nearCacheBucketFlushes.inc({ cause }),
     redis: (role) => {
       const roundTripOf = new Map<string, HistogramSeries>();
       return {
@@ -211,7 +211,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
           handle.observe(durationMs / 1_000);
         },
         commandError: (node, code) =>
-          redisErrors.inc({ role, node: nodes(node), code: codes.has(code) ? code : OTHER }),
+          redisErrorReplies.inc({ role, node: nodes(node), code: codes.has(code) ? code : OTHER }),
         reconnected: (node) => reconnects.inc({ role, node: nodes(node) }),
         connectionLost: (node, reason) => losses.inc({ role, node: nodes(node), reason: reasons(reason) }),
         valueDamaged: (code) => damagedValues.inc({ role, code }),

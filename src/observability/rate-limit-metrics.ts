@@ -74,12 +74,12 @@ export function createRateLimitMetrics(counter: (row: MetricRow) => Counter): Ra
   const decisions = family(METRICS.decisions, isPolicy);
   const denials = family(METRICS.denials, isLimit);
   const peeks = family(METRICS.peeks, isPolicy);
-  const unknownPolicies = counter(METRICS.unknownPolicies);
+  const unknownPolicyCalls = counter(METRICS.unknownPolicyCalls);
   return {
     decision: (policy, outcome) => decisions.count(policy, outcome),
     denial: (policy, limit) => denials.count(policy, limit),
     peek: (policy, decidedBy) => peeks.count(policy, decidedBy),
-    unknownPolicy: () => unknownPolicies.inc(),
+    unknownPolicy: () => unknownPolicyCalls.inc(),
     setPolicies: (policies) => {
       inForce = policies;
       for (const each of [decisions, denials, peeks]) {

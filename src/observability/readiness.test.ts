@@ -1,7 +1,7 @@
 /**
  * Readiness: once policies are loaded and the store has answered or 5 s have passed; never red again but by draining.
  */
-import { FakeClock } from '../lib/clock.ts';
+import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { Readiness } from './readiness.ts';
 
 test('waits for the store at most 5 s, and stays ready without it until it drains', () => {

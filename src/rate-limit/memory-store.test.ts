@@ -1,7 +1,7 @@
 /**
  * The memory store holds its bounds, whoever chooses the subjects, and says what it gave up.
  */
-import { FakeClock } from '../lib/clock.ts';
+import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { MemoryRateLimitStore } from './memory-store.ts';
 import { compileLimits } from './model.ts';
 import { MAX_FIELDS } from './store.ts';

@@ -1,13 +1,14 @@
 /**
  * What the rate limit service refuses, row by row: the code and the text that callers see. No row reaches the store.
  */
+
+import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { DEFAULT_POLICY_FILE } from '../config/policy-file.ts';
 import { errorStatus } from '../grpc/error-status.ts';
 import type { CheckRateLimitRequestOutput } from '../grpc/generated/pannier/v1/CheckRateLimitRequest.ts';
 import type { LimitOutput } from '../grpc/generated/pannier/v1/Limit.ts';
 import type { CallContext } from '../grpc/method.ts';
 import { Status } from '../grpc/status.ts';
-import { FakeClock } from '../lib/clock.ts';
 import { ALGORITHMS } from './algorithms/algorithm.ts';
 import { createRateLimitService } from './service.ts';
 

@@ -2,11 +2,12 @@
  * Why there is no connection is told, once, and nothing of what was sent with it.
  */
 
+import { silentLogger } from '../../test/support/lib/silent-logger.ts';
 import { redisOptions } from '../../test/support/redis/client.ts';
 import { type FakeRedisPeer, startFakeRedisPeer } from '../../test/support/redis/fake-redis-peer.ts';
 import { freePort } from '../../test/support/redis/server.ts';
 import { waitFor } from '../../test/support/wait.ts';
-import { type Logger, silentLogger } from '../lib/logger.ts';
+import type { Logger } from '../lib/logger.ts';
 import { createRedis, type Redis } from './redis.ts';
 
 let redis: Redis;

@@ -2,7 +2,7 @@
  * The pace of attempts to an address that cannot be reached, on a clock that stands still.
  */
 import { jest } from '@jest/globals';
-import { FakeClock } from '../lib/clock.ts';
+import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { ConnectPacer } from './connect-pacer.ts';
 
 const ADDRESS = '127.0.0.1:6379';

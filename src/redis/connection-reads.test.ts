@@ -8,12 +8,13 @@ import {
   type FakeRedisPeerOptions,
   startFakeRedisPeer,
 } from '../../test/support/redis/fake-redis-peer.ts';
+import { noRedisMetrics } from '../../test/support/redis/no-metrics.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { systemClock } from '../lib/clock.ts';
 import { StoreError } from '../lib/store-error.ts';
 import { RedisConnection } from './connection.ts';
 import type { LostConnection } from './lost-connection.ts';
-import { noRedisMetrics, type RedisOptions } from './options.ts';
+import type { RedisOptions } from './options.ts';
 import type { SendOptions } from './pending-command.ts';
 import { ReplicaError } from './refused-server.ts';
 

@@ -8,10 +8,11 @@ import {
   type FakeRedisPeerOptions,
   startFakeRedisPeer,
 } from '../../test/support/redis/fake-redis-peer.ts';
+import { noRedisMetrics } from '../../test/support/redis/no-metrics.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { StoreError } from '../lib/store-error.ts';
 import { RedisConnection } from './connection.ts';
-import { noRedisMetrics, type RedisOptions } from './options.ts';
+import type { RedisOptions } from './options.ts';
 import { ServerReply } from './server-reply.ts';
 
 const TIMEOUT_MS = 200;

@@ -2,11 +2,11 @@
  * When permissions are probed, with a server that the test controls.
  */
 
+import { silentLogger } from '../../test/support/lib/silent-logger.ts';
 import { redisOptions } from '../../test/support/redis/client.ts';
 import { type FakeRedisPeer, startFakeRedisPeer } from '../../test/support/redis/fake-redis-peer.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { systemClock } from '../lib/clock.ts';
-import { silentLogger } from '../lib/logger.ts';
 import type { Credentials } from './address.ts';
 import { NodePermissions } from './node-permissions.ts';
 import { RefusalLog } from './refusal-log.ts';

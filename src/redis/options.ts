@@ -22,14 +22,6 @@ export interface RedisMetrics {
   valueDamaged(code: string): void;
 }
 
-export const noRedisMetrics: RedisMetrics = {
-  roundTrip: () => undefined,
-  commandError: () => undefined,
-  reconnected: () => undefined,
-  connectionLost: () => undefined,
-  valueDamaged: () => undefined,
-};
-
 /** How to get in, and the bounds of a connection. */
 export interface RedisAccess {
   readonly credentials: CredentialsSource;

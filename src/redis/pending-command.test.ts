@@ -1,7 +1,7 @@
 /**
  * One wait for an answer: it settles once, in time, and not for a pause of this process.
  */
-import { FakeClock } from '../lib/clock.ts';
+import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { TimerWheel } from '../lib/timer-wheel.ts';
 import { PendingCommand } from './pending-command.ts';
 

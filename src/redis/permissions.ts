@@ -1,5 +1,6 @@
 /**
- * What the ACL user must be allowed to do: the one table. The probe asks for each row, and docs/redis.md lists their union.
+ * What the ACL user must be allowed to do, as the probe asks for it. docs/redis.md lists the union, and the commands that the probe need not
+ * ask for (test/support/redis/documented-permissions.ts).
  *
  *   1. A command that a script or a store sends stands here with every family of keys that it is used on; tests read the scripts and the
  *      documented list, and fail where one of them and this table differ.
@@ -45,23 +46,6 @@ export const SCRIPT_COMMANDS: readonly string[] = ['evalsha', 'evalsha_ro'];
 
 /** Commands without a key that calls need. ASKING is sent in a Cluster alone. */
 export const CALL_COMMANDS: readonly string[] = ['script|load', 'time', 'asking'];
-
-/** What the subscriber connection needs beside `hmget` of its channels and their sequences. */
-export const SUBSCRIBER_COMMANDS: readonly string[] = ['client|info', 'ssubscribe', 'sunsubscribe'];
-
-/** Sent while connecting, where the refusal is met at once, or such that all works without (docs/redis.md says what is lost). */
-export const UNPROBED_COMMANDS: readonly string[] = [
-  'hello',
-  'auth',
-  'ping',
-  'client|setname',
-  'cluster|slots',
-  'role',
-  'info',
-];
-
-/** On the `format` keys: without them calls are served without that check (format-guard.ts). */
-export const FORMAT_COMMANDS: readonly string[] = ['get', 'set'];
 
 /** The detail of an error about these permissions; none: it is not known which. */
 export function missingPermissionText(names: readonly string[]): string {

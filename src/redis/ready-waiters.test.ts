@@ -1,7 +1,7 @@
 /**
  * Commands that wait for a connection: woken together, each bounded in time, all of them in number and bytes.
  */
-import { FakeClock } from '../lib/clock.ts';
+import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { TimerWheel } from '../lib/timer-wheel.ts';
 import { ReadyWaiters } from './ready-waiters.ts';
 

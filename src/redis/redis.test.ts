@@ -10,10 +10,11 @@ import {
   type PeerCommand,
   startFakeRedisPeer,
 } from '../../test/support/redis/fake-redis-peer.ts';
+import { noRedisMetrics } from '../../test/support/redis/no-metrics.ts';
 import { seededRandom } from '../../test/support/seeded-random.ts';
 import { StoreError } from '../lib/store-error.ts';
 import { defineScript } from './lua-script.ts';
-import { noRedisMetrics, type RedisOptions } from './options.ts';
+import type { RedisOptions } from './options.ts';
 import type { Redis } from './redis.ts';
 
 const script = defineScript('one', 'return 1');

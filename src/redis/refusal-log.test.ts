@@ -1,8 +1,8 @@
 /**
  * Each refusal writes one line when it begins and one when it is over, however many calls meet it and whatever succeeds beside it.
  */
-import { FakeClock } from '../lib/clock.ts';
-import { silentLogger } from '../lib/logger.ts';
+import { FakeClock } from '../../test/support/lib/fake-clock.ts';
+import { silentLogger } from '../../test/support/lib/silent-logger.ts';
 import { RefusalLog } from './refusal-log.ts';
 
 interface Line {

@@ -2,11 +2,11 @@
  * One Sentinel, played by a peer that the test controls: when it is asked, and what its answers and its silence mean.
  */
 
+import { silentLogger } from '../../test/support/lib/silent-logger.ts';
 import { redisOptions } from '../../test/support/redis/client.ts';
 import { type FakeRedisPeer, type PeerCommand, startFakeRedisPeer } from '../../test/support/redis/fake-redis-peer.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { systemClock } from '../lib/clock.ts';
-import { silentLogger } from '../lib/logger.ts';
 import { RefusalLog } from './refusal-log.ts';
 import type { SentinelVote } from './sentinel-election.ts';
 import { SentinelLink } from './sentinel-link.ts';

@@ -3,11 +3,11 @@
  * minority, as one whose slots have moved, or that reports no role.
  */
 
+import { silentLogger } from '../../test/support/lib/silent-logger.ts';
 import { soonMs as inMs, redisOptions } from '../../test/support/redis/client.ts';
 import { bulk, type FakeMaster, MASTER, REPLICA, startFakeMaster } from '../../test/support/redis/fake-redis-master.ts';
+import { noRedisMetrics } from '../../test/support/redis/no-metrics.ts';
 import { waitFor } from '../../test/support/wait.ts';
-import { silentLogger } from '../lib/logger.ts';
-import { noRedisMetrics } from './options.ts';
 import { SubscriberConnection } from './subscriber-connection.ts';
 
 /** As far away as what is waited for, so that a slow machine ends no barrier. */

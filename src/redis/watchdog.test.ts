@@ -2,7 +2,7 @@
  * When a connection is silent and when a command's time is over, on a clock that stands still.
  */
 import { jest } from '@jest/globals';
-import { FakeClock } from '../lib/clock.ts';
+import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { InFlight } from './in-flight.ts';
 import { PendingCommand } from './pending-command.ts';
 import { Watchdog } from './watchdog.ts';

@@ -1,7 +1,10 @@
 /**
  * The bounds of the memory store of sessions; what it does within them is in test/integration/session-memory.test.ts.
  */
-import { FakeClock, systemClock } from '../lib/clock.ts';
+
+import { FakeClock } from '../../test/support/lib/fake-clock.ts';
+import { holdsInMemory } from '../../test/support/session/memory-store.ts';
+import { systemClock } from '../lib/clock.ts';
 import { StoreError } from '../lib/store-error.ts';
 import { MemorySessionStore } from './memory-store.ts';
 import type { NewSession } from './store.ts';
@@ -40,7 +43,7 @@ test('holds its bounds through 1,000,000 sessions, and keeps those that live', (
   expect(created).toBe(10_000);
   expect(store.size).toBe(10_000);
   expect(store.bytes).toBeLessThanOrEqual(16_777_216);
-  expect(store.holds('handle-0')).toBe(true);
+  expect(holdsInMemory(store, 'handle-0')).toBe(true);
 });
 
 test('holds its bound in bytes, for a change of data as well', () => {
@@ -152,7 +155,7 @@ test('a store full of ended sessions and their users refuses nobody, and keeps t
     expect(create(store, session(index, { ...hour, userId: `user-${index}` }))).toBe('created');
   }
   expect(create(store, session(1_999, hour))).toBe('full');
-  expect(store.holds('handle-0')).toBe(true);
+  expect(holdsInMemory(store, 'handle-0')).toBe(true);
   expect(store.list('victim')).toHaveLength(1);
 });
 

@@ -97,11 +97,6 @@ export class MemorySessionStore implements SessionStore {
     return this.#sessions.bytes + this.#users.bytes;
   }
 
-  /** Whether anything is kept under this handle; for tests of what a delete leaves behind. */
-  holds(handle: string): boolean {
-    return this.#sessions.peek(handle, this.#clock.nowMs()) !== undefined;
-  }
-
   close(): void {
     this.#sweeper.close();
   }

@@ -6,8 +6,3 @@ export interface SessionMetrics {
   evicted(count: number): void;
   loginRefused(): void;
 }
-
-export const noSessionMetrics: SessionMetrics = {
-  evicted: () => {},
-  loginRefused: () => {},
-};

@@ -1,9 +1,10 @@
 /**
  * SessionService over the memory store: what it answers, within which time, and what it never gives away.
  */
+
+import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { contextUntil, sessionCalls } from '../../test/support/session/calls.ts';
 import { type AtUserLimit, DEFAULT_POLICY_FILE, type PolicyFile } from '../config/policy-file.ts';
-import { FakeClock } from '../lib/clock.ts';
 import { StoreError } from '../lib/store-error.ts';
 import { MemorySessionStore } from './memory-store.ts';
 import type { SessionStore } from './store.ts';

@@ -29,7 +29,7 @@ import { invalidArgument, unimplemented } from '../grpc/status.ts';
 import { storeDeadlineMs } from '../grpc/store-deadline.ts';
 import type { Clock } from '../lib/clock.ts';
 import { after, type MaybePromise } from '../lib/maybe-promise.ts';
-import { noSessionMetrics, type SessionMetrics } from './metrics.ts';
+import type { SessionMetrics } from './metrics.ts';
 import { isHandle, issueSessionId, parseSessionId, type RandomBytes } from './model.ts';
 import {
   checkGrace,
@@ -59,7 +59,7 @@ export interface SessionServiceOptions {
   clock: Clock;
   /** Where ids come from; cryptographic unless a test says otherwise. */
   random?: RandomBytes;
-  metrics?: SessionMetrics;
+  metrics: SessionMetrics;
 }
 
 export interface SessionService {
@@ -73,9 +73,8 @@ export interface SessionService {
 }
 
 export function createSessionService(options: SessionServiceOptions): SessionService {
-  const { store, policies, clock } = options;
+  const { store, policies, clock, metrics } = options;
   const random = options.random ?? randomBytes;
-  const metrics = options.metrics ?? noSessionMetrics;
 
   function limitOption(): { userLimit?: UserLimit } {
     const { userLimit } = policies.current().sessions;

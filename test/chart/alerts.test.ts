@@ -132,7 +132,7 @@ test.each([
   ['rate(pannier_policy_reloads_total)', 'rate of pannier_policy_reloads_total, a counter, without a range'],
   ['increase(pannier_redis_up[5m])', 'increase of pannier_redis_up, a gauge'],
   ['pannier_policy_reloads_total{outcome="rejected"}', 'has no outcome ="rejected"'],
-  ['sum by (namespace) (pannier_cache_near_hits_total)', 'which Prometheus renames'],
+  ['sum by (namespace) (pannier_near_cache_hits_total)', 'which Prometheus renames'],
 ])('%s is found out', async (text, problem) => {
   expect((await promqlProblems(text)).join('\n')).toContain(problem);
 });
@@ -161,7 +161,7 @@ test('two Redis masters and a refused format have alerts of their own, because R
 
 test('Sentinels that name no master have an alert of their own, because Redis is up until the next failover', () => {
   const rule = rulesOf({}).find(({ alert }) => alert === 'PannierRedisSentinelsSilent');
-  expect(rule?.expr).toContain('(pannier_redis_sentinels_silent) > 0');
+  expect(rule?.expr).toContain('(pannier_redis_silent_sentinels) > 0');
   expect(rule?.labels).toEqual({ severity: 'warning' });
 });
 
@@ -176,7 +176,7 @@ test('a refusal by Redis has an alert of its own, because Redis is up all the sa
 
 test('live limits that a full memory store gives up have an alert, because nothing else shows that they start anew', () => {
   const rule = rulesOf({}).find(({ alert }) => alert === 'PannierLimitsEvicted');
-  expect(rule?.expr).toContain('(rate(pannier_memory_evictions_total{store="rate_limit"}[5m])) > 0');
+  expect(rule?.expr).toContain('(rate(pannier_memory_store_evictions_total{store="rate_limit"}[5m])) > 0');
 });
 
 test('alerts say how bad it is and what it means', () => {

@@ -47,7 +47,7 @@ const CASES: readonly Values[] = [
     sidecar: {
       socket: false,
       logLevel: 'debug',
-      env: { PANNIER_KEY_PREFIX: 'a<b>&$(c)', PANNIER_REDIS_TIMEOUT_MS: 500 },
+      env: { PANNIER_KEY_PREFIX: 'a<b>&$(c)', PANNIER_REDIS_COMMAND_TIMEOUT_MS: 500 },
     },
   },
   { sidecar: { resources: { requests: { cpu: 1, memory: '1.5Gi' }, limits: { cpu: '2', memory: '2Gi' } } } },

@@ -82,7 +82,7 @@ const RIGHT: readonly Values[] = [
   { redis: { url: ' redis+sentinel://one, two:26380,[fd00::1]:26379/shop-main ' } },
   { redis: { url: ['rediss+sentinel://one,two/shop.main'] } },
   { sidecar: { native: true } },
-  { sidecar: { env: { PANNIER_REDIS_TIMEOUT_MS: 500, PANNIER_TRANSPORT: 'grpc-js' } } },
+  { sidecar: { env: { PANNIER_REDIS_COMMAND_TIMEOUT_MS: 500, PANNIER_GRPC_TRANSPORT: 'grpc-js' } } },
   { global: { anything: { of: 'a parent chart' } } },
   { injector: { tolerations: [{ operator: 'Exists' }], affinity: { nodeAffinity: {} } } },
   { policies: { cache: { default: { ttl: '1h' } }, sessions: { idle: '5m', absolute: '1d' } } },

@@ -111,11 +111,11 @@ test('what a pattern cannot say is told by the injector, and nothing that it tak
 });
 
 test.each([
-  ['PANNIER_REDIS_TIMEOUT_MS', '5s'],
-  ['PANNIER_REDIS_TIMEOUT_MS', 5],
-  ['PANNIER_REDIS_TIMEOUT_MS', '60001'],
-  ['PANNIER_REDIS_TIMEOUT_MS', true],
-  ['PANNIER_TRANSPORT', 'http3'],
+  ['PANNIER_REDIS_COMMAND_TIMEOUT_MS', '5s'],
+  ['PANNIER_REDIS_COMMAND_TIMEOUT_MS', 5],
+  ['PANNIER_REDIS_COMMAND_TIMEOUT_MS', '60001'],
+  ['PANNIER_REDIS_COMMAND_TIMEOUT_MS', true],
+  ['PANNIER_GRPC_TRANSPORT', 'http3'],
   ['PANNIER_KEY_PREFIX', 'a b'],
   ['PANNIER_CACHE_REDIS_URL', 'redis://one,rediss://two'],
   ['PANNIER_REDIS_TIMEOUT', 500],
@@ -133,11 +133,11 @@ test.each([
 test('helm takes every setting in each way to write it, and the injector reads the same', () => {
   const env = {
     PANNIER_CACHE_REDIS_URL: ' redis://one:6379, redis://two',
-    PANNIER_REDIS_TIMEOUT_MS: 500,
+    PANNIER_REDIS_COMMAND_TIMEOUT_MS: 500,
     PANNIER_REDIS_CONNECT_TIMEOUT_MS: '0500',
-    PANNIER_TRANSPORT: '',
+    PANNIER_GRPC_TRANSPORT: '',
     PANNIER_KEY_PREFIX: 7,
-    PANNIER_NEAR_MAX_BYTES: 100_000_000_000,
+    PANNIER_NEAR_CACHE_MAX_BYTES: 100_000_000_000,
     PANNIER_CACHE_MAX_VALUE_BYTES: '3145728',
   };
   const configMap = find(render({ sidecar: { env } }), 'ConfigMap', 'pannier-injector-config');

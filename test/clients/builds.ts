@@ -24,7 +24,7 @@ export function cacheDirectory(name: string): string {
   return directory;
 }
 
-export async function isInstalled(program: string): Promise<boolean> {
+async function isInstalled(program: string): Promise<boolean> {
   try {
     await promisify(execFile)('sh', ['-c', 'command -v "$1"', 'sh', program]);
     return true;

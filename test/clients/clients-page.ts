@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { repositoryRoot } from '../support/repository.ts';
 
 /** The address in every program of the page. */
-export const PAGE_ADDRESS = '127.0.0.1:9470';
+const PAGE_ADDRESS = '127.0.0.1:9470';
 
 const page = readFileSync(join(repositoryRoot, 'docs', 'clients.md'), 'utf8');
 

@@ -88,7 +88,7 @@ describe.each(chosenLanguages(process.env.PANNIER_TEST_CLIENTS))('$name', (langu
     test(
       'no call fails while connections grow too old under load',
       async () => {
-        const sidecar = await startOn(transport, { PANNIER_GRPC_CONNECTION_AGE_MS: String(CONNECTION_AGE_MS) });
+        const sidecar = await startOn(transport, { PANNIER_GRPC_MAX_CONNECTION_AGE_MS: String(CONNECTION_AGE_MS) });
         const proxy = await startCountingProxy(sidecar.address);
         const client = await startClient(command, proxy.address, 'load');
         const pannier = connectPannier(sidecar.address);
@@ -152,7 +152,7 @@ async function playAll(command: Command, transport: string, place: Place): Promi
 async function startOn(transport: string, settings: Record<string, string> = {}): Promise<Sidecar> {
   return await startSidecar({
     PANNIER_CACHE_MAX_VALUE_BYTES: String(3 * 1024 * 1024),
-    PANNIER_TRANSPORT: transport,
+    PANNIER_GRPC_TRANSPORT: transport,
     ...settings,
   });
 }

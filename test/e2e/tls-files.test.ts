@@ -50,7 +50,7 @@ function write(name: string, content: string | Buffer): void {
 async function start(settings: Record<string, string> = {}): Promise<Sidecar> {
   sidecar = await startSidecar({
     PANNIER_REDIS_URL: redis.url,
-    PANNIER_REDIS_TIMEOUT_MS: '2000',
+    PANNIER_REDIS_COMMAND_TIMEOUT_MS: '2000',
     PANNIER_REDIS_CONNECT_TIMEOUT_MS: '5000',
     PANNIER_REDIS_TLS_CA_FILE: path('ca.crt'),
     PANNIER_REDIS_TLS_CERT_FILE: path('tls.crt'),

@@ -32,7 +32,7 @@ async function start(settings: Record<string, string>): Promise<Sidecar> {
   sidecar = await startSidecar({
     PANNIER_REDIS_URL: cluster.nodes.map(({ port }) => `rediss://localhost:${port}`).join(','),
     PANNIER_REDIS_TLS_CA_FILE: tls.authorityFile,
-    PANNIER_REDIS_TIMEOUT_MS: '2000',
+    PANNIER_REDIS_COMMAND_TIMEOUT_MS: '2000',
     PANNIER_REDIS_CONNECT_TIMEOUT_MS: '5000',
     ...settings,
   });

@@ -173,7 +173,7 @@ describe('a sidecar', () => {
   }
 
   test('answers 64 concurrent calls of 256 keys with 16 common tags: 16,384 hits, and keeps its connection', async () => {
-    await start({ PANNIER_REDIS_TIMEOUT_MS: '30000' });
+    await start({ PANNIER_REDIS_COMMAND_TIMEOUT_MS: '30000' });
     await set(KEYS, { value: Buffer.alloc(100, 'v'), tags: TAGS });
     const ends = await getMany(64, KEYS);
     const outcomes = ends.flatMap((end) => (end.ok ? end.response.results.map((result) => result.outcome) : []));
@@ -227,7 +227,7 @@ describe('a sidecar', () => {
     // As the chart and the injector set them for such a pod, whose limit the program reads from its cgroup.
     const heapFlags = '--max-semi-space-size=4 --max-old-space-size=96';
     const limit = `--import=data:text/javascript,process.constrainedMemory=()=>${podBytes}`;
-    const settings = { PANNIER_REDIS_TIMEOUT_MS: '20000', NODE_OPTIONS: `${heapFlags} ${limit}` };
+    const settings = { PANNIER_REDIS_COMMAND_TIMEOUT_MS: '20000', NODE_OPTIONS: `${heapFlags} ${limit}` };
     await start(settings, AS_IN_A_CONTAINER);
     const large = Array.from({ length: 256 }, (_, index) => Buffer.from(`large-${index}`));
     await set(large, { value: Buffer.alloc(60_000, 'v') });

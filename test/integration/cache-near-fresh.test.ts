@@ -2,13 +2,13 @@
  * A fresh read while as many reads are in flight as may leave a copy (A11): what it went past is not served after it.
  */
 
-import { noCacheMetrics } from '../../src/cache/metrics.ts';
 import { type CacheService, createCacheService } from '../../src/cache/service.ts';
 import type { CacheStore, StoredValue } from '../../src/cache/store.ts';
 import { DEFAULT_POLICY_FILE } from '../../src/config/policy-file.ts';
 import { systemClock as clock } from '../../src/lib/clock.ts';
 import { LocalChannels } from '../../src/near/local-channels.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
+import { noCacheMetrics } from '../support/cache/no-metrics.ts';
 import { callContext, getRequest } from '../support/cache/requests.ts';
 
 const READS_UNDER_WAY = 40;

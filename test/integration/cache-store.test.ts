@@ -4,7 +4,6 @@
  */
 import { MemoryCacheStore } from '../../src/cache/memory-store.ts';
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';
-import { FakeClock } from '../../src/lib/clock.ts';
 import { decodeInvalidationMessage, type InvalidationMessage } from '../../src/near/invalidation-message.ts';
 import { LocalChannels } from '../../src/near/local-channels.ts';
 import { bucketOf } from '../../src/redis/keyspace.ts';
@@ -12,6 +11,7 @@ import type { Redis } from '../../src/redis/redis.ts';
 import { connectRedis, countKeysWithoutEnd, keyspace } from '../support/cache/redis.ts';
 import { cacheStoreContract, deadline } from '../support/cache/store-contract.ts';
 import { checkRandomHistories } from '../support/cache/store-histories.ts';
+import { FakeClock } from '../support/lib/fake-clock.ts';
 import { ACL_PASSWORD, ACL_USER, createAclUser } from '../support/redis/acl.ts';
 import { type RedisCluster, startCluster } from '../support/redis/cluster.ts';
 import { type RedisNode, startRedis } from '../support/redis/server.ts';

@@ -7,8 +7,8 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runCheck } from '../../src/commands/check.ts';
-import { silentLogger } from '../../src/lib/logger.ts';
 import { type AdminServer, startAdminServer } from '../../src/observability/admin-server.ts';
+import { silentLogger } from '../support/lib/silent-logger.ts';
 import { waitFor } from '../support/wait.ts';
 
 let isReady = false;

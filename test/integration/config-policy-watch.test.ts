@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type PolicyWatch, watchPolicyFile } from '../../src/config/policy-watch.ts';
-import { silentLogger } from '../../src/lib/logger.ts';
+import { silentLogger } from '../support/lib/silent-logger.ts';
 import { waitFor } from '../support/wait.ts';
 
 const policy = (limit: number) =>

@@ -97,7 +97,7 @@ describe.each(['http2', 'grpc-js'])('on %s', (transport) => {
   let client: RawClient;
 
   beforeAll(async () => {
-    sidecar = await startSidecar({ PANNIER_TRANSPORT: transport });
+    sidecar = await startSidecar({ PANNIER_GRPC_TRANSPORT: transport });
     client = connectRaw(sidecar.address);
   }, 60_000);
 

@@ -55,7 +55,7 @@ async function open(settings: Record<string, string>): Promise<{ sidecar: Sideca
   const sidecar = await startSidecar({
     PANNIER_REDIS_URL: server.url,
     PANNIER_POLICY_FILE: policyFile,
-    PANNIER_REDIS_TIMEOUT_MS: '5000',
+    PANNIER_REDIS_COMMAND_TIMEOUT_MS: '5000',
     ...settings,
   });
   await waitUntilReady(sidecar);

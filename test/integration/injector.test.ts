@@ -6,8 +6,8 @@ import { request } from 'node:https';
 import { parseSidecarConfig, type SidecarConfig } from '../../src/injection/sidecar-config.ts';
 import { apiClients } from '../../src/injector/api-clients.ts';
 import { type Injector, type InjectorOptions, startInjector } from '../../src/injector/injector.ts';
-import { silentLogger } from '../../src/lib/logger.ts';
 import { FakeApiServer } from '../support/kubernetes/fake-api-server.ts';
+import { silentLogger } from '../support/lib/silent-logger.ts';
 import { waitFor } from '../support/wait.ts';
 
 const HOST = 'pannier-injector.pannier-system.svc';

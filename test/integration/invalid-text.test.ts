@@ -44,9 +44,9 @@ describe.each([
     const redis = {
       PANNIER_REDIS_URL: server.url,
       PANNIER_KEY_PREFIX: `${transport}:`,
-      PANNIER_REDIS_TIMEOUT_MS: '5000',
+      PANNIER_REDIS_COMMAND_TIMEOUT_MS: '5000',
     };
-    sidecar = await startSidecar({ PANNIER_TRANSPORT: transport, ...(store === 'redis' ? redis : {}) });
+    sidecar = await startSidecar({ PANNIER_GRPC_TRANSPORT: transport, ...(store === 'redis' ? redis : {}) });
     await waitUntilReady(sidecar);
     client = connectRaw(sidecar.address);
   }, 60_000);

@@ -13,7 +13,7 @@ let sidecar: Sidecar;
 let client: PannierClient;
 
 beforeEach(async () => {
-  sidecar = await startSidecar({ PANNIER_MEMORY_MAX_ENTRIES: String(MAX_ENTRIES) });
+  sidecar = await startSidecar({ PANNIER_MEMORY_STORE_MAX_ENTRIES: String(MAX_ENTRIES) });
   client = connectPannier(sidecar.address);
 });
 
@@ -61,29 +61,31 @@ test('ended entries leave all stores without a call, and the metrics with them (
     await createSession(`user-${index}`, 1_000);
     await setCached(`key-${index}`, 1_000);
   }
-  const full = await readMetric('pannier_memory_bytes');
+  const full = await readMetric('pannier_memory_store_bytes');
   expect(Object.keys(full).sort()).toEqual(['cache', 'rate_limit', 'session']);
   const entries = await waitFor(
     'entries that left',
     async () => {
-      const sizes = await readMetric('pannier_memory_entries');
+      const sizes = await readMetric('pannier_memory_store_entries');
       return Object.values(sizes).every((size) => size === 0) ? sizes : undefined;
     },
     PATIENCE_MS,
   );
   expect(entries).toEqual({ rate_limit: 0, session: 0, cache: 0 });
-  const bytes = await readMetric('pannier_memory_bytes');
+  const bytes = await readMetric('pannier_memory_store_bytes');
   // The version of a tag outlives its entries by a minute.
   expect(bytes).toMatchObject({ rate_limit: 0, session: 0 });
-  expect(await readMetric('pannier_memory_evictions_total')).not.toMatchObject({ rate_limit: expect.any(Number) });
+  expect(await readMetric('pannier_memory_store_evictions_total')).not.toMatchObject({
+    rate_limit: expect.any(Number),
+  });
 }, 120_000);
 
 test('a bound that the heap cannot hold for three stores is warned about at start', async () => {
   const settings = { NODE_OPTIONS: '--max-old-space-size=96 --max-semi-space-size=4' };
-  const large = await startSidecar({ ...settings, PANNIER_MEMORY_MAX_BYTES: '33554432' });
+  const large = await startSidecar({ ...settings, PANNIER_MEMORY_STORE_MAX_BYTES: '33554432' });
   const usual = await startSidecar(settings);
   const warningsOf = ({ logLines }: Sidecar) =>
-    logLines().filter((line) => String(line.msg).includes('PANNIER_MEMORY_MAX_BYTES'));
+    logLines().filter((line) => String(line.msg).includes('PANNIER_MEMORY_STORE_MAX_BYTES'));
   expect(warningsOf(large)).toMatchObject([{ maxBytes: 33_554_432 }]);
   expect(warningsOf(usual)).toEqual([]);
   await Promise.all([large.stop(), usual.stop()]);

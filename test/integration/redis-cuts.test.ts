@@ -3,9 +3,9 @@
  */
 import { StoreError } from '../../src/lib/store-error.ts';
 import { defineScript } from '../../src/redis/lua-script.ts';
-import { noRedisMetrics } from '../../src/redis/options.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import { openRedis, soonMs } from '../support/redis/client.ts';
+import { noRedisMetrics } from '../support/redis/no-metrics.ts';
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 

@@ -6,10 +6,10 @@ import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { StoreError } from '../../src/lib/store-error.ts';
 import { defineScript } from '../../src/redis/lua-script.ts';
-import { noRedisMetrics } from '../../src/redis/options.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
 import { openRedis, redisOptions, soonMs } from '../support/redis/client.ts';
 import { type RedisCluster, startCluster } from '../support/redis/cluster.ts';
+import { noRedisMetrics } from '../support/redis/no-metrics.ts';
 import { freePort, type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 

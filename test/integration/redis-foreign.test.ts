@@ -3,9 +3,10 @@
  *
  * Each node is reached at the address of a proxy, so that another server can take its address over and give it back.
  */
-import { silentLogger } from '../../src/lib/logger.ts';
+
 import { StoreError } from '../../src/lib/store-error.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
+import { silentLogger } from '../support/lib/silent-logger.ts';
 import { PATIENT, redisOptions, soonMs } from '../support/redis/client.ts';
 import { type RedisCluster, startCluster } from '../support/redis/cluster.ts';
 import { type RedisLink, startRedisLink } from '../support/redis/link.ts';

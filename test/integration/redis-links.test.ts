@@ -3,11 +3,12 @@
  */
 import { StoreError } from '../../src/lib/store-error.ts';
 import { defineScript } from '../../src/redis/lua-script.ts';
-import { noRedisMetrics, type RedisOptions } from '../../src/redis/options.ts';
+import type { RedisOptions } from '../../src/redis/options.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import { openRedis, PATIENT, soonMs } from '../support/redis/client.ts';
 import { commandCalls } from '../support/redis/command-stats.ts';
 import { type RedisLink, startRedisLink } from '../support/redis/link.ts';
+import { noRedisMetrics } from '../support/redis/no-metrics.ts';
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 

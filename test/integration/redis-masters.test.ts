@@ -4,9 +4,9 @@
  */
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
-import { silentLogger } from '../../src/lib/logger.ts';
 import { StoreError } from '../../src/lib/store-error.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
+import { silentLogger } from '../support/lib/silent-logger.ts';
 import { openRedis, redisOptions, soonMs } from '../support/redis/client.ts';
 import { freePort, type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';

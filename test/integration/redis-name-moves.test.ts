@@ -2,8 +2,8 @@
  * A single seed whose host name is moved to another server while the old one lives on as a master: whoever moves the name means it.
  */
 import type { LookupFunction } from 'node:net';
-import { silentLogger } from '../../src/lib/logger.ts';
 import type { Redis } from '../../src/redis/redis.ts';
+import { silentLogger } from '../support/lib/silent-logger.ts';
 import { openRedis, soonMs } from '../support/redis/client.ts';
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';

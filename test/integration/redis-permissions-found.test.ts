@@ -1,8 +1,9 @@
 /**
  * What follows when a probe has found a missing permission, case by case: answers, the log, the near cache, and the end of it.
  */
-import { silentLogger } from '../../src/lib/logger.ts';
+
 import { callContext, getRequest, TestStream } from '../support/cache/requests.ts';
+import { silentLogger } from '../support/lib/silent-logger.ts';
 import { ACL_PASSWORD, ACL_USER, createAclUser } from '../support/redis/acl.ts';
 import { type RedisCluster, startCluster } from '../support/redis/cluster.ts';
 import { endingOf, openPermissionCalls, type PermissionCalls, PREFIX } from '../support/redis/permission-calls.ts';

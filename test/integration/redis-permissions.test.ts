@@ -2,18 +2,11 @@
  * A user that lacks one of the permissions that docs/redis.md lists, for each of them: what calls end as before a probe has found it and
  * after, that nothing is left half-written, and that one line of the log names it.
  */
-
-import { silentLogger } from '../../src/lib/logger.ts';
-import {
-  CALL_COMMANDS,
-  FORMAT_COMMANDS,
-  KEY_COMMANDS,
-  SCRIPT_COMMANDS,
-  SUBSCRIBER_COMMANDS,
-  UNPROBED_COMMANDS,
-} from '../../src/redis/permissions.ts';
+import { CALL_COMMANDS, KEY_COMMANDS, SCRIPT_COMMANDS } from '../../src/redis/permissions.ts';
 import { countKeysWithoutEnd } from '../support/cache/redis.ts';
+import { silentLogger } from '../support/lib/silent-logger.ts';
 import { ACL_PASSWORD, ACL_USER, createAclUser, documentedRules } from '../support/redis/acl.ts';
+import { FORMAT_COMMANDS, SUBSCRIBER_COMMANDS, UNPROBED_COMMANDS } from '../support/redis/documented-permissions.ts';
 import { type Ending, openPermissionCalls, type PermissionCalls, PREFIX } from '../support/redis/permission-calls.ts';
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';

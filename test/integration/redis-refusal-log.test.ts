@@ -118,7 +118,7 @@ test.each([
 );
 
 test('a server that is busy with a script of another program', async () => {
-  await start(['--busy-reply-threshold', '20'], { PANNIER_REDIS_TIMEOUT_MS: '5000' });
+  await start(['--busy-reply-threshold', '20'], { PANNIER_REDIS_COMMAND_TIMEOUT_MS: '5000' });
   const endless = redis.command('EVAL', 'while true do end', '0').catch(() => undefined);
   const other = connectAdmin(redis);
   await expectRefused('BUSY');

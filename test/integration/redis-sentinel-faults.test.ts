@@ -5,11 +5,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLogger } from '../../src/lib/logger.ts';
 import { StoreError } from '../../src/lib/store-error.ts';
 import type { Credentials } from '../../src/redis/address.ts';
 import type { RedisOptions } from '../../src/redis/options.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
+import { silentLogger } from '../support/lib/silent-logger.ts';
 import { ACL_PASSWORD, ACL_USER, createAclUser } from '../support/redis/acl.ts';
 import { redisOptions, soonMs } from '../support/redis/client.ts';
 import { startRedisLink } from '../support/redis/link.ts';
@@ -216,10 +216,10 @@ describe('Sentinels with a login of their own', () => {
     await waitFor('the refusal in /readyz', async () => (await readiness()).includes('Sentinels answer WRONGPASS'));
     expect(await readiness()).toContain('set PANNIER_REDIS_SENTINEL_PASSWORD_FILE');
     const metrics = async (): Promise<string> => await (await fetch(`${sidecar.adminUrl}/metrics`)).text();
-    expect(await metrics()).toContain('pannier_redis_sentinels_silent{role="state"} 3\n');
+    expect(await metrics()).toContain('pannier_redis_silent_sentinels{role="state"} 3\n');
     writeFileSync(file, `${sentinelPassword}\n`);
     await waitFor('service', async () => /redis state .*: connected/.test(await readiness()), 20_000);
-    const allVote = 'pannier_redis_sentinels_silent{role="state"} 0\n';
+    const allVote = 'pannier_redis_silent_sentinels{role="state"} 0\n';
     await waitFor('all votes', async () => (await metrics()).includes(allVote), 20_000);
     expect(sidecar.output()).not.toMatch(new RegExp(`${sentinelPassword}|${SERVER_PASSWORD}`));
     await sidecar.stop();

@@ -1,12 +1,13 @@
 /**
  * Real Sentinels decide who the master is: sidecars follow a failover however it comes about, and never write to the old master after it.
  */
-import { silentLogger } from '../../src/lib/logger.ts';
+
 import { StoreError } from '../../src/lib/store-error.ts';
 import type { Credentials } from '../../src/redis/address.ts';
 import type { AddressMap } from '../../src/redis/address-map.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import { type CacheSidecar, startCacheSidecar } from '../support/cache/redis.ts';
+import { silentLogger } from '../support/lib/silent-logger.ts';
 import { addressMapOf } from '../support/redis/address-map.ts';
 import { openRedis, soonMs } from '../support/redis/client.ts';
 import { commandCalls } from '../support/redis/command-stats.ts';

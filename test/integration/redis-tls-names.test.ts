@@ -4,9 +4,10 @@
  */
 import dns from 'node:dns';
 import type { LookupFunction } from 'node:net';
-import { type Logger, silentLogger } from '../../src/lib/logger.ts';
+import type { Logger } from '../../src/lib/logger.ts';
 import type { AddressMap } from '../../src/redis/address-map.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
+import { silentLogger } from '../support/lib/silent-logger.ts';
 import { addressMapOf } from '../support/redis/address-map.ts';
 import { PATIENT, redisOptions, soonMs } from '../support/redis/client.ts';
 import { type RedisCluster, startCluster } from '../support/redis/cluster.ts';

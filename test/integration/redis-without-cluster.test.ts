@@ -2,10 +2,11 @@
  * Servers that refuse the CLUSTER command (case Row 28): a standalone server is used if it reports its role, a Cluster node and a server that
  * hides everything are not, and a missing permission stays what it is.
  */
-import { silentLogger } from '../../src/lib/logger.ts';
+
 import { StoreError } from '../../src/lib/store-error.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
 import { ClusterHiddenError } from '../../src/redis/refused-server.ts';
+import { silentLogger } from '../support/lib/silent-logger.ts';
 import { PATIENT, redisOptions, soonMs } from '../support/redis/client.ts';
 import { bulk, MASTER, REPLICA } from '../support/redis/fake-redis-master.ts';
 import { type FakeRedisPeer, startFakeRedisPeer } from '../support/redis/fake-redis-peer.ts';

@@ -7,7 +7,6 @@
  * since each is counted by who removes it.
  */
 import { randomBytes } from 'node:crypto';
-import { FakeClock } from '../../src/lib/clock.ts';
 import type { RedisCommands } from '../../src/redis/commands.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
 import type { Redis } from '../../src/redis/redis.ts';
@@ -15,6 +14,7 @@ import { MemorySessionStore } from '../../src/session/memory-store.ts';
 import { type IssuedSessionId, issueSessionId } from '../../src/session/model.ts';
 import { RedisSessionStore } from '../../src/session/redis-store.ts';
 import type { SessionRotation, SessionStore, SessionUpdate } from '../../src/session/store.ts';
+import { FakeClock } from '../support/lib/fake-clock.ts';
 import { openRedis, PATIENT } from '../support/redis/client.ts';
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { NO_CHANGE } from '../support/session/steps.ts';

@@ -1,7 +1,7 @@
 /**
  * Deadlines under the guard: nothing starts too late, nothing is waited for too long, synchronous answers cost nothing.
  */
-import { FakeClock } from '../../lib/clock.ts';
+import { FakeClock } from '../../../test/support/lib/fake-clock.ts';
 import { TimerWheel } from '../../lib/timer-wheel.ts';
 import type { AnyMethod, CallContext, ResponseStream } from '../method.ts';
 import type { Handler } from '../service-table.ts';

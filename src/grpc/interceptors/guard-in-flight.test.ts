@@ -1,7 +1,7 @@
 /**
  * The bound on calls in flight: what is over it is refused with a hint, and every end of a call makes room again.
  */
-import { FakeClock } from '../../lib/clock.ts';
+import { FakeClock } from '../../../test/support/lib/fake-clock.ts';
 import { TimerWheel } from '../../lib/timer-wheel.ts';
 import type { AnyMethod, CallContext, ResponseStream } from '../method.ts';
 import type { Handler } from '../service-table.ts';

@@ -1,7 +1,7 @@
 /**
  * Call metrics: each call that starts is finished once, with the code that its caller saw and the time that it took.
  */
-import { FakeClock } from '../../lib/clock.ts';
+import { FakeClock } from '../../../test/support/lib/fake-clock.ts';
 import { StoreError } from '../../lib/store-error.ts';
 import { TimerWheel } from '../../lib/timer-wheel.ts';
 import type { AnyMethod, CallContext, ResponseStream } from '../method.ts';

@@ -3,9 +3,10 @@
  */
 
 import { MemoryCertificateStore } from '../../../test/support/kubernetes/certificate-store.ts';
+import { FakeClock } from '../../../test/support/lib/fake-clock.ts';
+import { silentLogger } from '../../../test/support/lib/silent-logger.ts';
 import { waitFor } from '../../../test/support/wait.ts';
-import { FakeClock, systemClock } from '../../lib/clock.ts';
-import { silentLogger } from '../../lib/logger.ts';
+import { systemClock } from '../../lib/clock.ts';
 import { parseBundle } from './bundle.ts';
 import { createAuthority } from './ca.ts';
 import { CertificateReconciler } from './certificate-reconciler.ts';

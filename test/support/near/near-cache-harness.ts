@@ -1,12 +1,13 @@
 /**
  * A near cache on a hub whose subscriber is the test: it says what is live, lost and invalid, on a clock of its own.
  */
-import { FakeClock } from '../../../src/lib/clock.ts';
+
 import { InvalidationHub } from '../../../src/near/invalidation-hub.ts';
 import { encodeInvalidationMessage } from '../../../src/near/invalidation-message.ts';
 import { NearCache, type NearValue, type Placeholder } from '../../../src/near/near-cache.ts';
 import type { SubscriberListener } from '../../../src/redis/commands.ts';
 import { bucketOf, createKeyspace } from '../../../src/redis/keyspace.ts';
+import { FakeClock } from '../lib/fake-clock.ts';
 
 const keyspace = createKeyspace('');
 export const KEY = Buffer.from('key');

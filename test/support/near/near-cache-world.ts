@@ -3,13 +3,14 @@
  * by this process, channels that are lost and live again. `get` throws where a hit breaks what near-cache-histories.test.ts
  * says must hold.
  */
-import { FakeClock } from '../../../src/lib/clock.ts';
+
 import type { BucketMark } from '../../../src/near/bucket-mark.ts';
 import { InvalidationHub } from '../../../src/near/invalidation-hub.ts';
 import { encodeInvalidationMessage } from '../../../src/near/invalidation-message.ts';
 import { NearCache, type Placeholder } from '../../../src/near/near-cache.ts';
 import type { SubscriberListener } from '../../../src/redis/commands.ts';
 import { bucketOf, createKeyspace } from '../../../src/redis/keyspace.ts';
+import { FakeClock } from '../lib/fake-clock.ts';
 
 const keyspace = createKeyspace('');
 const NAMESPACE = 'n';

@@ -6,10 +6,10 @@ import { DEFAULT_POLICY_FILE, type LimitSpec, type PolicySpec } from '../../../s
 import type { CheckRateLimitRequestOutput } from '../../../src/grpc/generated/pannier/v1/CheckRateLimitRequest.ts';
 import type { CheckRateLimitResponse } from '../../../src/grpc/generated/pannier/v1/CheckRateLimitResponse.ts';
 import type { CallContext } from '../../../src/grpc/method.ts';
-import { FakeClock } from '../../../src/lib/clock.ts';
 import { MemoryRateLimitStore } from '../../../src/rate-limit/memory-store.ts';
 import { createRateLimitService, type RateLimitService } from '../../../src/rate-limit/service.ts';
 import type { RateLimitStore, TakeRequest } from '../../../src/rate-limit/store.ts';
+import { FakeClock } from '../lib/fake-clock.ts';
 
 /** Ten units per minute unless `change` says otherwise. */
 export function testLimit(name: string, change: Partial<LimitSpec> = {}): LimitSpec {

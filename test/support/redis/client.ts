@@ -2,13 +2,14 @@
  * Our Redis room on a test server, with a wheel of its own and nothing counted.
  */
 import { systemClock } from '../../../src/lib/clock.ts';
-import { silentLogger } from '../../../src/lib/logger.ts';
 import { parseRedisUrl } from '../../../src/lib/redis-url.ts';
 import { TimerWheel } from '../../../src/lib/timer-wheel.ts';
-import { noRedisMetrics, type RedisOptions } from '../../../src/redis/options.ts';
+import type { RedisOptions } from '../../../src/redis/options.ts';
 import { createRedis, type Redis } from '../../../src/redis/redis.ts';
 import { RefusalLog } from '../../../src/redis/refusal-log.ts';
+import { silentLogger } from '../lib/silent-logger.ts';
 import { waitFor } from '../wait.ts';
+import { noRedisMetrics } from './no-metrics.ts';
 
 /** For tests that are not about silence: a server that waits for a busy processor or disk must not fail them. */
 export const PATIENT = { commandTimeoutMs: 5_000 };

@@ -31,7 +31,7 @@ export async function startDamageWorld(): Promise<DamageWorld> {
   const redis = await startRedis();
   const raw = createClient({ url: redis.url });
   await raw.connect();
-  const sidecar = await startSidecar({ PANNIER_REDIS_URL: redis.url, PANNIER_REDIS_TIMEOUT_MS: '5000' });
+  const sidecar = await startSidecar({ PANNIER_REDIS_URL: redis.url, PANNIER_REDIS_COMMAND_TIMEOUT_MS: '5000' });
   const client = connectPannier(sidecar.address);
   await waitUntilReady(sidecar);
 

@@ -15,6 +15,7 @@ import type { Redis } from '../../../src/redis/redis.ts';
 import { RedisSessionStore } from '../../../src/session/redis-store.ts';
 import { createSessionService } from '../../../src/session/service.ts';
 import { callContext, getRequest, invalidateRequest, setRequest } from '../cache/requests.ts';
+import { noSessionMetrics } from '../session/no-metrics.ts';
 import { openRedis, PATIENT } from './client.ts';
 
 export const PREFIX = 'test:';
@@ -99,6 +100,7 @@ export async function openPermissionCalls(
     store: new RedisSessionStore({ commands: state, keyspace }),
     policies,
     clock,
+    metrics: noSessionMetrics,
   });
   const values = createCacheService({
     store: new RedisCacheStore({ commands: cache, keyspace }),

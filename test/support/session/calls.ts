@@ -4,11 +4,12 @@
 import { DEFAULT_POLICY_FILE, type PolicyFile } from '../../../src/config/policy-file.ts';
 import type { CallContext } from '../../../src/grpc/method.ts';
 import { StatusError, statusName } from '../../../src/grpc/status.ts';
-import { FakeClock } from '../../../src/lib/clock.ts';
 import { MemorySessionStore } from '../../../src/session/memory-store.ts';
-import { noSessionMetrics, type SessionMetrics } from '../../../src/session/metrics.ts';
+import type { SessionMetrics } from '../../../src/session/metrics.ts';
 import { createSessionService, type SessionService } from '../../../src/session/service.ts';
 import type { SessionStore } from '../../../src/session/store.ts';
+import { FakeClock } from '../lib/fake-clock.ts';
+import { noSessionMetrics } from './no-metrics.ts';
 
 export type SessionMethod = keyof SessionService;
 

@@ -2,16 +2,18 @@
  * The stores of sessions that the suites run on, each with the time that it goes by and a look into what it keeps.
  */
 
-import { FakeClock, systemClock } from '../../../src/lib/clock.ts';
+import { systemClock } from '../../../src/lib/clock.ts';
 import { createKeyspace } from '../../../src/redis/keyspace.ts';
 import type { Redis } from '../../../src/redis/redis.ts';
 import { MemorySessionStore } from '../../../src/session/memory-store.ts';
 import { RedisSessionStore } from '../../../src/session/redis-store.ts';
 import type { SessionStore } from '../../../src/session/store.ts';
+import { FakeClock } from '../lib/fake-clock.ts';
 import { openRedis, PATIENT } from '../redis/client.ts';
 import { startCluster } from '../redis/cluster.ts';
 import { type RedisNode, startRedis } from '../redis/server.ts';
 import { waitFor } from '../wait.ts';
+import { holdsInMemory } from './memory-store.ts';
 
 export interface SessionStoreFixture {
   readonly store: SessionStore;
@@ -39,7 +41,7 @@ export async function memoryFixture(): Promise<SessionStoreFixture> {
         throw new Error(`Cannot go on: ${what} did not happen after ${afterMs} ms of the fake clock`);
       }
     },
-    holds: async (handle) => store.holds(handle),
+    holds: async (handle) => holdsInMemory(store, handle),
     dump: async () => [],
     keysWithoutTtl: async () => [],
     close: async () => undefined,

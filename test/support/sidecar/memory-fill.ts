@@ -8,12 +8,13 @@
 import { randomUUID } from 'node:crypto';
 import { MemoryCacheStore } from '../../../src/cache/memory-store.ts';
 import type { LimitSpec } from '../../../src/config/policy-file.ts';
-import { FakeClock, systemClock } from '../../../src/lib/clock.ts';
+import { systemClock } from '../../../src/lib/clock.ts';
 import { LocalChannels } from '../../../src/near/local-channels.ts';
 import { MemoryRateLimitStore } from '../../../src/rate-limit/memory-store.ts';
 import { compileLimits } from '../../../src/rate-limit/model.ts';
 import { BUCKET_COUNT, createKeyspace } from '../../../src/redis/keyspace.ts';
 import { MemorySessionStore } from '../../../src/session/memory-store.ts';
+import { FakeClock } from '../lib/fake-clock.ts';
 import { setUpNear } from '../near/near-cache-harness.ts';
 
 interface Store {

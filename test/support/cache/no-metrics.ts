@@ -1,0 +1,10 @@
+/**
+ * Cache metrics that count nothing, for tests that do not read them.
+ */
+import type { CacheMetrics } from '../../../src/cache/metrics.ts';
+
+export const noCacheMetrics: CacheMetrics = {
+  nearHit: () => {},
+  read: () => {},
+  bucketFlushed: () => {},
+};

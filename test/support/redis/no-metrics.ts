@@ -1,0 +1,12 @@
+/**
+ * Redis metrics that count nothing, for tests that do not read them.
+ */
+import type { RedisMetrics } from '../../../src/redis/options.ts';
+
+export const noRedisMetrics: RedisMetrics = {
+  roundTrip: () => undefined,
+  commandError: () => undefined,
+  reconnected: () => undefined,
+  connectionLost: () => undefined,
+  valueDamaged: () => undefined,
+};
