@@ -11,12 +11,12 @@ import { randomBytes } from 'node:crypto';
 import { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
 import { ExpirySweeper } from '../lib/expiry-sweeper.ts';
+import { BUCKET_COUNT, bucketOf } from '../lib/key-hash.ts';
 import { bufferBytes, stringBytes } from '../lib/memory-size.ts';
 import { StoreError } from '../lib/store-error.ts';
 import type { BucketMark } from '../near/bucket-mark.ts';
 import { encodeInvalidationMessage } from '../near/invalidation-message.ts';
-import type { LocalChannels } from '../near/local-channels.ts';
-import { BUCKET_COUNT, bucketOf, type Keyspace } from '../redis/keyspace.ts';
+import { type LocalChannels, localChannelNames } from '../near/local-channels.ts';
 import { copyBytes, encodeVersion, STAMP_BYTES } from './model.ts';
 import {
   budgetBytesOf,
@@ -32,8 +32,6 @@ export interface MemoryCacheStoreOptions {
   readonly clock: Clock;
   /** Where it says what became void. */
   readonly channels: LocalChannels;
-  /** Names the channels. */
-  readonly keyspace: Keyspace;
   readonly maxEntries: number;
   readonly maxBytes: number;
 }
@@ -82,7 +80,6 @@ const INDEX_SHARE = 0.1;
 export class MemoryCacheStore implements CacheStore {
   readonly #clock: Clock;
   readonly #channels: LocalChannels;
-  readonly #keyspace: Keyspace;
   readonly #entries: BoundedMap<MemoryEntry>;
   readonly #tags: BoundedMap<{ version: number; expiresAtMs: number }>;
   readonly #namespaces: BoundedMap<NamespaceState>;
@@ -92,7 +89,6 @@ export class MemoryCacheStore implements CacheStore {
   constructor(options: MemoryCacheStoreOptions) {
     this.#clock = options.clock;
     this.#channels = options.channels;
-    this.#keyspace = options.keyspace;
     const indexBytes = Math.max(1, Math.floor(options.maxBytes * INDEX_SHARE));
     this.#sweeper = new ExpirySweeper(() => options.clock.monotonicMs());
     this.#entries = this.#sweeper.createMap({
@@ -293,7 +289,7 @@ export class MemoryCacheStore implements CacheStore {
 
   /** A namespace that is not remembered has no entries: its changes need a number only while its channels have listeners. */
   #publish(namespace: string, { bucket, isTag }: Bucket, kind: 'names' | 'flush', names: readonly string[]): void {
-    const { cacheTagChannel, cacheChannel } = this.#keyspace;
+    const { cacheTagChannel, cacheChannel } = localChannelNames;
     const channel = isTag ? cacheTagChannel(namespace, bucket) : cacheChannel(namespace, bucket);
     const isHeard = this.#channels.isHeard(channel);
     const state = isHeard

@@ -7,7 +7,7 @@ import { createCacheService } from '../../src/cache/service.ts';
 import type { CacheStore } from '../../src/cache/store.ts';
 import { DEFAULT_POLICY_FILE } from '../../src/config/policy-file.ts';
 import { systemClock as clock } from '../../src/lib/clock.ts';
-import { LocalChannels } from '../../src/near/local-channels.ts';
+import { LocalChannels, localChannelNames } from '../../src/near/local-channels.ts';
 import { connectRedis, keyspace } from '../support/cache/redis.ts';
 import { callContext, getRequest, setRequest } from '../support/cache/requests.ts';
 import { startCluster } from '../support/redis/cluster.ts';
@@ -26,7 +26,7 @@ const STORES: readonly [string, () => Promise<Opened>][] = [
     'memory',
     async () => {
       const bounds = { maxEntries: 1_000, maxBytes: 10_000_000 };
-      const store = new MemoryCacheStore({ clock, channels: new LocalChannels(), keyspace, ...bounds });
+      const store = new MemoryCacheStore({ clock, channels: new LocalChannels(), ...bounds });
       return { store, close: async () => undefined };
     },
   ],
@@ -67,7 +67,7 @@ describe.each(STORES)('on %s', (_, open) => {
     service = createCacheService({
       store: opened.store,
       createSubscriber: (listener) => new LocalChannels().createSubscriber(listener),
-      keyspace,
+      channelNames: localChannelNames,
       policies: { current: () => DEFAULT_POLICY_FILE },
       clock,
       metrics: { nearHit: () => {}, read: () => {}, bucketFlushed: () => {} },
