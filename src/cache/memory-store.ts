@@ -15,7 +15,7 @@ import { BUCKET_COUNT, bucketOf } from '../lib/key-hash.ts';
 import { bufferBytes, stringBytes } from '../lib/memory-size.ts';
 import { StoreError } from '../lib/store-error.ts';
 import type { BucketMark } from '../near/bucket-mark.ts';
-import { encodeInvalidationMessage } from '../near/invalidation-message.ts';
+import { encodeInvalidationMessage, type InvalidationMessage } from '../near/invalidation-message.ts';
 import { type LocalChannels, localChannelNames } from '../near/local-channels.ts';
 import { copyBytes, encodeVersion, STAMP_BYTES } from './model.ts';
 import {
@@ -63,6 +63,9 @@ interface Bucket {
   readonly bucket: number;
   readonly isTag: boolean;
 }
+
+/** What a message says apart from its place in the sequence. */
+type Change = Pick<InvalidationMessage, 'kind' | 'names' | 'version'>;
 
 /** Each costs 1 KiB beside what is counted in bytes. */
 const MAX_NAMESPACES = 1_024;
@@ -171,8 +174,11 @@ export class MemoryCacheStore implements CacheStore {
     if (!isKept) {
       throw new StoreError('full', 'cannot store the value: it is larger than the memory store may be');
     }
-    this.#publishKeys(write.namespace, [write.key]);
-    return { stored: true, version: versionOf(entry) };
+    const version = versionOf(entry);
+    const names = [write.key.toString('latin1')];
+    const bucket = { bucket: bucketOf(write.key), isTag: false };
+    this.#publish(write.namespace, bucket, { kind: 'names', names, version: version.toString('latin1') });
+    return { stored: true, version };
   }
 
   remove(namespace: string, keys: readonly Buffer[], _deadlineAtMs: number): number {
@@ -193,7 +199,7 @@ export class MemoryCacheStore implements CacheStore {
     for (const tag of tags) {
       this.#tags.delete(`${namespace}:${tag}`);
       const bucket = { bucket: bucketOf(tag), isTag: true };
-      this.#publish(namespace, bucket, 'names', [Buffer.from(tag).toString('latin1')]);
+      this.#publish(namespace, bucket, { kind: 'names', names: [Buffer.from(tag).toString('latin1')] });
     }
   }
 
@@ -205,7 +211,7 @@ export class MemoryCacheStore implements CacheStore {
       state.flushedAtStamp = this.#stamp;
     }
     for (let bucket = 0; bucket < BUCKET_COUNT; bucket += 1) {
-      this.#publish(namespace, { bucket, isTag: false }, 'flush', []);
+      this.#publish(namespace, { bucket, isTag: false }, { kind: 'flush', names: [] });
     }
   }
 
@@ -283,12 +289,12 @@ export class MemoryCacheStore implements CacheStore {
       }
     }
     for (const [bucket, names] of byBucket) {
-      this.#publish(namespace, { bucket, isTag: false }, 'names', names);
+      this.#publish(namespace, { bucket, isTag: false }, { kind: 'names', names });
     }
   }
 
   /** A namespace that is not remembered has no entries: its changes need a number only while its channels have listeners. */
-  #publish(namespace: string, { bucket, isTag }: Bucket, kind: 'names' | 'flush', names: readonly string[]): void {
+  #publish(namespace: string, { bucket, isTag }: Bucket, change: Change): void {
     const { cacheTagChannel, cacheChannel } = localChannelNames;
     const channel = isTag ? cacheTagChannel(namespace, bucket) : cacheChannel(namespace, bucket);
     const isHeard = this.#channels.isHeard(channel);
@@ -302,7 +308,7 @@ export class MemoryCacheStore implements CacheStore {
     state.sequences[index] = (state.sequences[index] ?? 0) + 1;
     if (isHeard) {
       const { incarnation, number: sequence, stamp } = markOf(state, index);
-      this.#channels.publish(channel, encodeInvalidationMessage({ kind, incarnation, sequence, stamp, names }));
+      this.#channels.publish(channel, encodeInvalidationMessage({ ...change, incarnation, sequence, stamp }));
     }
   }
 }

@@ -98,7 +98,7 @@ async function hand(
 function toResponse(event: WatchEvent): WatchInvalidationsResponse {
   switch (event.kind) {
     case 'key':
-      return { key: event.key };
+      return event.version === undefined ? { key: event.key } : { key: event.key, version: event.version };
     case 'tag':
       return { tag: event.tag };
     case 'flush':

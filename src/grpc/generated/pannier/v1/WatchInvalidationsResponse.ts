@@ -21,6 +21,7 @@ export interface WatchInvalidationsResponse {
   'tag'?: (string);
   'flush'?: (_pannier_v1_WatchInvalidationsResponse_Flush | null);
   'started'?: (_pannier_v1_WatchInvalidationsResponse_WatchStarted | null);
+  'version'?: (Buffer | Uint8Array | string);
   'event'?: "key"|"tag"|"flush"|"started";
 }
 
@@ -29,4 +30,5 @@ export interface WatchInvalidationsResponseOutput {
   'tag'?: (string);
   'flush'?: (_pannier_v1_WatchInvalidationsResponse_FlushOutput | null);
   'started'?: (_pannier_v1_WatchInvalidationsResponse_WatchStartedOutput | null);
+  'version': (Buffer);
 }
