@@ -1,5 +1,5 @@
 /**
- * A Pannier client in a page: three services from the protos, each method as a promise.
+ * A Pannier client in a page: three services from the protos, each method as a promise, the watch as a stream.
  */
 import { fileURLToPath } from 'node:url';
 import grpc from '@grpc/grpc-js';
@@ -15,7 +15,7 @@ const definition = protoLoader.loadSync(files, {
 });
 const { pannier } = grpc.loadPackageDefinition(definition);
 
-/** Every call ends within this, whatever the state of Redis. */
+/** Every unary call ends within this, whatever the state of Redis. */
 const DEADLINE_MS = 500;
 
 export function connect(address = process.env.PANNIER_ADDRESS ?? '127.0.0.1:9470') {
@@ -29,10 +29,14 @@ export function connect(address = process.env.PANNIER_ADDRESS ?? '127.0.0.1:9470
 
 function promised(client) {
   return new Proxy(client, {
-    get: (target, method) => (request) =>
-      new Promise((resolve, reject) => {
+    get: (target, method) => (request) => {
+      if (target[method].responseStream) {
+        return target[method](request);
+      }
+      return new Promise((resolve, reject) => {
         const deadline = Date.now() + DEADLINE_MS;
         target[method](request, { deadline }, (error, response) => (error ? reject(error) : resolve(response)));
-      }),
+      });
+    },
   });
 }
