@@ -1,6 +1,8 @@
 /**
- * What the protos declare and this version does not serve: the comment of each such field and enum value says so, as does its reference page.
- * What is never sent is derived from the code of the services as well.
+ * What the comments of the protos and the reference pages must say.
+ *
+ * The comment of each field and enum value that this version does not serve says so, as does its reference page. What is never sent is derived
+ * from the code of the services as well.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -142,4 +144,17 @@ test('the fields of responses that the code sets to nothing but their defaults a
     return SENT_MESSAGE.test(name) && !isSet.test(code);
   });
   expect(neverSet.toSorted()).toEqual(namesIn(NEVER_SENT).filter((name) => SENT_MESSAGE.test(name)));
+});
+
+test('the proto and the page say that one flush may be reported several times', () => {
+  expect(read('proto/pannier/v1/cache.proto')).toMatch(
+    /whole namespace may be reported by several flushes.*idempotently/,
+  );
+  expect(read('docs/cache.md')).toMatch(/whole namespace may be reported by several `flush` events/);
+});
+
+test('the page recommends no condition against a slow load, because a miss has no version', () => {
+  const row = /^\| R11 .*$/m.exec(read('docs/cache.md'))?.[0];
+  expect(row).toMatch(/slow loader/);
+  expect(row).not.toMatch(/if_version|if_absent/);
 });
