@@ -7,8 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import calculateSlot from 'cluster-key-slot';
-import { keyHash } from '../src/redis/key-hash.ts';
-import { bucketOf } from '../src/redis/keyspace.ts';
+import { bucketOf, keyHash } from '../src/lib/key-hash.ts';
 import { loadScript } from '../src/redis/lua-script.ts';
 import type { Redis } from '../src/redis/redis.ts';
 import { openRedis, soonMs } from '../test/support/redis/client.ts';

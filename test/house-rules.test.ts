@@ -19,7 +19,7 @@ const MODULES: Record<string, readonly string[]> = {
   injector: ['injection', 'config', 'observability', 'lib'],
   manifests: ['injection', 'lib'],
   injection: ['config', 'lib'],
-  near: ['redis', 'lib'],
+  near: ['lib'],
   redis: ['lib'],
   grpc: ['lib'],
   config: ['lib'],
@@ -76,6 +76,22 @@ describe('imports', () => {
       return !path.endsWith('.test.ts') && (touchesRedis || touchesGrpc);
     });
     expect(wrong).toEqual([]);
+  });
+
+  test('of the app without Redis, and of near, never lead to src/redis', () => {
+    const starts = sourceFiles.filter((path) => /^src\/near\/(?!.*\.test\.ts$)|^src\/app\/app\.ts$/.test(path));
+    const ways = new Map<string, string>(starts.map((path) => [path, path]));
+    // The iteration also visits what is added meanwhile.
+    for (const [path, way] of ways) {
+      const isFollowed = sourceFiles.includes(path) && path !== 'src/app/redis-stores.ts';
+      for (const target of isFollowed ? importsOf(path) : []) {
+        ways.set(target, ways.get(target) ?? `${way} -> ${target}`);
+      }
+    }
+    expect([...ways.keys()]).toEqual(
+      expect.arrayContaining(['src/app/memory-stores.ts', 'src/app/redis-stores.ts', 'src/cache/service.ts']),
+    );
+    expect([...ways.values()].filter((way) => way.includes('src/redis/'))).toEqual([]);
   });
 
   test('of the build script are in the context of the image', () => {

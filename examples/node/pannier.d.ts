@@ -230,6 +230,7 @@ export interface CacheInvalidateResponse {
 }
 
 export interface WatchInvalidationsResponse {
+  version: Buffer;
   key?: Buffer;
   tag?: string;
   flush?: WatchFlush;

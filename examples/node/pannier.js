@@ -16,7 +16,7 @@ const definition = protoLoader.loadSync(files, {
 });
 const { pannier } = grpc.loadPackageDefinition(definition);
 
-/** Every call ends within this, whatever the state of Redis. */
+/** Every unary call ends within this, whatever the state of Redis. */
 const DEADLINE_MS = 500;
 /** How long to wait for the sidecar at start. */
 const CONNECT_TIMEOUT_MS = 30_000;

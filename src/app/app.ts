@@ -25,7 +25,8 @@ import type { Metrics } from '../observability/metrics.ts';
 import { Readiness } from '../observability/readiness.ts';
 import { createRateLimitService } from '../rate-limit/service.ts';
 import { createSessionService } from '../session/service.ts';
-import { openStores, type Stores } from './stores.ts';
+import { openStores } from './open-stores.ts';
+import type { Stores } from './stores.ts';
 import { namingSetting, openTransport } from './transport.ts';
 
 export interface AppOptions {
@@ -64,7 +65,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   const cache = createCacheService({
     store: stores.cache,
     createSubscriber: stores.createSubscriber,
-    keyspace: stores.keyspace,
+    channelNames: stores.channelNames,
     ...(stores.kind === 'redis'
       ? { near: { maxEntries: settings.maxNearCacheEntries, maxBytes: settings.maxNearCacheBytes } }
       : {}),

@@ -1,12 +1,13 @@
 /**
  * The memory store: the contract, and the bounds that only it has.
  */
+
 import { cacheStoreContract } from '../../test/support/cache/store-contract.ts';
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { systemClock } from '../lib/clock.ts';
+import { bucketOf } from '../lib/key-hash.ts';
 import { decodeInvalidationMessage } from '../near/invalidation-message.ts';
-import { LocalChannels } from '../near/local-channels.ts';
-import { bucketOf, createKeyspace } from '../redis/keyspace.ts';
+import { LocalChannels, localChannelNames } from '../near/local-channels.ts';
 import { MemoryCacheStore } from './memory-store.ts';
 import type { CacheWrite } from './store.ts';
 
@@ -14,7 +15,6 @@ function createStore(options: { maxEntries: number; maxBytes: number; clock?: Fa
   return new MemoryCacheStore({
     clock: options.clock ?? systemClock,
     channels: new LocalChannels(),
-    keyspace: createKeyspace(''),
     ...options,
   });
 }
@@ -117,17 +117,16 @@ test('what is voided where nothing is stored and nobody listens costs no room, a
 
 test('the numbers of a channel go on without a gap while it is heard, for keys and tags apart', () => {
   const channels = new LocalChannels();
-  const keyspace = createKeyspace('');
   const limits = { maxEntries: 100, maxBytes: 1_000_000 };
-  const store = new MemoryCacheStore({ clock: new FakeClock(), channels, keyspace, ...limits });
+  const store = new MemoryCacheStore({ clock: new FakeClock(), channels, ...limits });
   const heard: string[] = [];
   const subscriber = channels.createSubscriber({
     onLive: () => undefined,
     onLost: () => undefined,
     onMessage: (channel, message) => heard.push(`${channel} ${decodeInvalidationMessage(message)?.sequence}`),
   });
-  const keyChannel = keyspace.cacheChannel('n', bucketOf('name'));
-  const tagChannel = keyspace.cacheTagChannel('n', bucketOf('name'));
+  const keyChannel = localChannelNames.cacheChannel('n', bucketOf('name'));
+  const tagChannel = localChannelNames.cacheTagChannel('n', bucketOf('name'));
   subscriber.subscribe(keyChannel);
   subscriber.subscribe(tagChannel);
   for (let round = 0; round < 3; round += 1) {

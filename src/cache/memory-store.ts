@@ -11,12 +11,12 @@ import { randomBytes } from 'node:crypto';
 import { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
 import { ExpirySweeper } from '../lib/expiry-sweeper.ts';
+import { BUCKET_COUNT, bucketOf } from '../lib/key-hash.ts';
 import { bufferBytes, stringBytes } from '../lib/memory-size.ts';
 import { StoreError } from '../lib/store-error.ts';
 import type { BucketMark } from '../near/bucket-mark.ts';
-import { encodeInvalidationMessage } from '../near/invalidation-message.ts';
-import type { LocalChannels } from '../near/local-channels.ts';
-import { BUCKET_COUNT, bucketOf, type Keyspace } from '../redis/keyspace.ts';
+import { encodeInvalidationMessage, type InvalidationMessage } from '../near/invalidation-message.ts';
+import { type LocalChannels, localChannelNames } from '../near/local-channels.ts';
 import { copyBytes, encodeVersion, STAMP_BYTES } from './model.ts';
 import {
   budgetBytesOf,
@@ -32,8 +32,6 @@ export interface MemoryCacheStoreOptions {
   readonly clock: Clock;
   /** Where it says what became void. */
   readonly channels: LocalChannels;
-  /** Names the channels. */
-  readonly keyspace: Keyspace;
   readonly maxEntries: number;
   readonly maxBytes: number;
 }
@@ -66,6 +64,9 @@ interface Bucket {
   readonly isTag: boolean;
 }
 
+/** What a message says apart from its place in the sequence. */
+type Change = Pick<InvalidationMessage, 'kind' | 'names' | 'version'>;
+
 /** Each costs 1 KiB beside what is counted in bytes. */
 const MAX_NAMESPACES = 1_024;
 /** Objects of an entry, besides its value and what BoundedMap counts; measured, rounded up. */
@@ -82,7 +83,6 @@ const INDEX_SHARE = 0.1;
 export class MemoryCacheStore implements CacheStore {
   readonly #clock: Clock;
   readonly #channels: LocalChannels;
-  readonly #keyspace: Keyspace;
   readonly #entries: BoundedMap<MemoryEntry>;
   readonly #tags: BoundedMap<{ version: number; expiresAtMs: number }>;
   readonly #namespaces: BoundedMap<NamespaceState>;
@@ -92,7 +92,6 @@ export class MemoryCacheStore implements CacheStore {
   constructor(options: MemoryCacheStoreOptions) {
     this.#clock = options.clock;
     this.#channels = options.channels;
-    this.#keyspace = options.keyspace;
     const indexBytes = Math.max(1, Math.floor(options.maxBytes * INDEX_SHARE));
     this.#sweeper = new ExpirySweeper(() => options.clock.monotonicMs());
     this.#entries = this.#sweeper.createMap({
@@ -175,8 +174,11 @@ export class MemoryCacheStore implements CacheStore {
     if (!isKept) {
       throw new StoreError('full', 'cannot store the value: it is larger than the memory store may be');
     }
-    this.#publishKeys(write.namespace, [write.key]);
-    return { stored: true, version: versionOf(entry) };
+    const version = versionOf(entry);
+    const names = [write.key.toString('latin1')];
+    const bucket = { bucket: bucketOf(write.key), isTag: false };
+    this.#publish(write.namespace, bucket, { kind: 'names', names, version: version.toString('latin1') });
+    return { stored: true, version };
   }
 
   remove(namespace: string, keys: readonly Buffer[], _deadlineAtMs: number): number {
@@ -197,7 +199,7 @@ export class MemoryCacheStore implements CacheStore {
     for (const tag of tags) {
       this.#tags.delete(`${namespace}:${tag}`);
       const bucket = { bucket: bucketOf(tag), isTag: true };
-      this.#publish(namespace, bucket, 'names', [Buffer.from(tag).toString('latin1')]);
+      this.#publish(namespace, bucket, { kind: 'names', names: [Buffer.from(tag).toString('latin1')] });
     }
   }
 
@@ -209,7 +211,7 @@ export class MemoryCacheStore implements CacheStore {
       state.flushedAtStamp = this.#stamp;
     }
     for (let bucket = 0; bucket < BUCKET_COUNT; bucket += 1) {
-      this.#publish(namespace, { bucket, isTag: false }, 'flush', []);
+      this.#publish(namespace, { bucket, isTag: false }, { kind: 'flush', names: [] });
     }
   }
 
@@ -287,13 +289,13 @@ export class MemoryCacheStore implements CacheStore {
       }
     }
     for (const [bucket, names] of byBucket) {
-      this.#publish(namespace, { bucket, isTag: false }, 'names', names);
+      this.#publish(namespace, { bucket, isTag: false }, { kind: 'names', names });
     }
   }
 
   /** A namespace that is not remembered has no entries: its changes need a number only while its channels have listeners. */
-  #publish(namespace: string, { bucket, isTag }: Bucket, kind: 'names' | 'flush', names: readonly string[]): void {
-    const { cacheTagChannel, cacheChannel } = this.#keyspace;
+  #publish(namespace: string, { bucket, isTag }: Bucket, change: Change): void {
+    const { cacheTagChannel, cacheChannel } = localChannelNames;
     const channel = isTag ? cacheTagChannel(namespace, bucket) : cacheChannel(namespace, bucket);
     const isHeard = this.#channels.isHeard(channel);
     const state = isHeard
@@ -306,7 +308,7 @@ export class MemoryCacheStore implements CacheStore {
     state.sequences[index] = (state.sequences[index] ?? 0) + 1;
     if (isHeard) {
       const { incarnation, number: sequence, stamp } = markOf(state, index);
-      this.#channels.publish(channel, encodeInvalidationMessage({ kind, incarnation, sequence, stamp, names }));
+      this.#channels.publish(channel, encodeInvalidationMessage({ ...change, incarnation, sequence, stamp }));
     }
   }
 }

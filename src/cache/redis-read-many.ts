@@ -12,9 +12,10 @@
  *   3. However a call ends, nothing of the budgets stays reserved for it.
  */
 import { type Clock, systemClock } from '../lib/clock.ts';
+import { bucketOf } from '../lib/key-hash.ts';
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';
 import type { RedisCommands } from '../redis/commands.ts';
-import { bucketOf, type Keyspace } from '../redis/keyspace.ts';
+import type { Keyspace } from '../redis/keyspace.ts';
 import type { Script } from '../redis/lua-script.ts';
 import { createTagMemo, ENTRY_HEADER_BYTES, type EntryTag, type TagMemo } from './model.ts';
 import { ReadManyBudget, type Reservation } from './read-many-budget.ts';

@@ -9,12 +9,12 @@
  * Promises: those of store.ts. No key, value or tag is in an error text.
  */
 import { randomBytes } from 'node:crypto';
+import { BUCKET_COUNT, bucketOf, keyHash } from '../lib/key-hash.ts';
 import { StoreError } from '../lib/store-error.ts';
 import { encodeNames } from '../near/invalidation-message.ts';
 import { EVERY_KEY_HASH } from '../near/ring.ts';
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
-import { keyHash } from '../redis/key-hash.ts';
-import { BUCKET_COUNT, bucketOf, type Keyspace } from '../redis/keyspace.ts';
+import type { Keyspace } from '../redis/keyspace.ts';
 import { type KeyType, loadScript, type Script, type ScriptKind } from '../redis/lua-script.ts';
 import { decodeEntry, encodeEntryRest, encodeEntryStart, STAMP_BYTES, versionIn } from './model.ts';
 import { MAX_FIRST_ENTRY_BYTES, RedisManyReader } from './redis-read-many.ts';

@@ -9,12 +9,12 @@
  * exception is a script that lacks a permission, which no repetition gives it.
  */
 import { randomBytes } from 'node:crypto';
+import { bucketOf, keyHash } from '../lib/key-hash.ts';
 import { isPermissionRefusal, StoreError } from '../lib/store-error.ts';
 import { encodeNames } from '../near/invalidation-message.ts';
 import { EVERY_KEY_HASH } from '../near/ring.ts';
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
-import { keyHash } from '../redis/key-hash.ts';
-import { bucketOf, type Keyspace } from '../redis/keyspace.ts';
+import type { Keyspace } from '../redis/keyspace.ts';
 import type { Script } from '../redis/lua-script.ts';
 import { type Entry, type EntryTag, STAMP_BYTES, TAG_VERSION_BYTES } from './model.ts';
 import { TagLookups, type TagVersion } from './tag-lookups.ts';

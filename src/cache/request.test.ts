@@ -7,17 +7,15 @@ import { callContext, getRequest, invalidateRequest, setRequest } from '../../te
 import { DEFAULT_POLICY_FILE } from '../config/policy-file.ts';
 import { Status, StatusError } from '../grpc/status.ts';
 import { systemClock } from '../lib/clock.ts';
-import { LocalChannels } from '../near/local-channels.ts';
-import { createKeyspace } from '../redis/keyspace.ts';
+import { LocalChannels, localChannelNames } from '../near/local-channels.ts';
 import { MemoryCacheStore } from './memory-store.ts';
 import { createCacheService } from './service.ts';
 
 const channels = new LocalChannels();
-const keyspace = createKeyspace('');
 const service = createCacheService({
-  store: new MemoryCacheStore({ clock: systemClock, channels, keyspace, maxEntries: 100, maxBytes: 10_000_000 }),
+  store: new MemoryCacheStore({ clock: systemClock, channels, maxEntries: 100, maxBytes: 10_000_000 }),
   createSubscriber: (listener) => channels.createSubscriber(listener),
-  keyspace,
+  channelNames: localChannelNames,
   policies: { current: () => DEFAULT_POLICY_FILE },
   clock: systemClock,
   metrics: noCacheMetrics,

@@ -8,15 +8,15 @@ import { DEFAULT_POLICY_FILE, type PolicyFile } from '../config/policy-file.ts';
 import type { CacheGetResponse } from '../grpc/generated/pannier/v1/CacheGetResponse.ts';
 import { CacheSource } from '../grpc/generated/pannier/v1/CacheSource.ts';
 import { Status } from '../grpc/status.ts';
+import { bucketOf } from '../lib/key-hash.ts';
 import { StoreError } from '../lib/store-error.ts';
-import type { SubscriberListener } from '../redis/commands.ts';
-import { bucketOf, createKeyspace } from '../redis/keyspace.ts';
+import { localChannelNames } from '../near/local-channels.ts';
+import type { SubscriberListener } from '../near/subscriber.ts';
 import type { CacheMetrics } from './metrics.ts';
 import { createCacheService } from './service.ts';
 import type { CacheStore, StoredValue, WriteOutcome } from './store.ts';
 
-const keyspace = createKeyspace('');
-const CHANNEL = keyspace.cacheChannel('n', bucketOf(Buffer.from('key')));
+const CHANNEL = localChannelNames.cacheChannel('n', bucketOf(Buffer.from('key')));
 const POLICIES: PolicyFile = {
   ...DEFAULT_POLICY_FILE,
   cacheNamespaces: new Map([['n', { ttlMs: 5_000, near: true }]]),
@@ -73,7 +73,7 @@ function setUp(options: { maxAnswerBytes?: number } = {}) {
       listener = given;
       return { subscribe: () => {}, unsubscribe: () => {}, barrier: async () => true, close: () => {} };
     },
-    keyspace,
+    channelNames: localChannelNames,
     near: { maxEntries: 100, maxBytes: 1_000_000 },
     policies: { current: () => policies.file },
     clock,

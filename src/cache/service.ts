@@ -30,8 +30,7 @@ import { isPermissionRefusal, StoreError } from '../lib/store-error.ts';
 import { InvalidationHub } from '../near/invalidation-hub.ts';
 import { InvalidationWatches } from '../near/invalidation-watches.ts';
 import { NearCache } from '../near/near-cache.ts';
-import type { RedisSubscriber, SubscriberListener } from '../redis/commands.ts';
-import type { Keyspace } from '../redis/keyspace.ts';
+import type { ChannelNames, Subscriber, SubscriberListener } from '../near/subscriber.ts';
 import type { CacheMetrics } from './metrics.ts';
 import { namespaceSpec } from './namespace.ts';
 import { CacheReader } from './reader.ts';
@@ -41,9 +40,9 @@ import { confirmInvalidations, watchInvalidations } from './watch.ts';
 
 export interface CacheServiceOptions {
   readonly store: CacheStore;
-  /** Hears what the store's scripts publish: Redis' subscriber, or `LocalChannels.createSubscriber` of the memory store. */
-  readonly createSubscriber: (listener: SubscriberListener) => RedisSubscriber;
-  readonly keyspace: Keyspace;
+  /** Subscribes to the channels that the store publishes on: those of Redis, or `LocalChannels` for the memory store. */
+  readonly createSubscriber: (listener: SubscriberListener) => Subscriber;
+  readonly channelNames: ChannelNames;
   /** Bounds of the near copies; unset: none are kept, as befits the memory store. `lifeMs`: 1 s, another for tests. */
   readonly near?: { readonly maxEntries: number; readonly maxBytes: number; readonly lifeMs?: number };
   readonly policies: PolicySource;
@@ -72,8 +71,8 @@ const RETRY_PUSHBACK_MS = 250;
 const MAX_ANSWER_BYTES = 3.5 * 1_048_576;
 
 export function createCacheService(options: CacheServiceOptions): CacheService {
-  const { store, policies, clock, metrics, keyspace, createSubscriber } = options;
-  const hub = new InvalidationHub({ clock, keyspace, createSubscriber });
+  const { store, policies, clock, metrics, channelNames, createSubscriber } = options;
+  const hub = new InvalidationHub({ clock, channelNames, createSubscriber });
   const near = options.near === undefined ? undefined : new NearCache({ clock, hub, ...options.near });
   const watches = new InvalidationWatches({ clock, hub });
   hub.addListener({

@@ -1,9 +1,10 @@
 /**
  * Lookups of tags on a store that the test answers for: who shares a request, and that no caller joins one that has been sent.
  */
+import { BUCKET_COUNT, bucketOf } from '../lib/key-hash.ts';
 import { StoreError } from '../lib/store-error.ts';
 import type { RedisArgument, RedisCommands, RedisReply } from '../redis/commands.ts';
-import { BUCKET_COUNT, bucketOf, createKeyspace } from '../redis/keyspace.ts';
+import { createKeyspace } from '../redis/keyspace.ts';
 import { TagLookups } from './tag-lookups.ts';
 
 const keyspace = createKeyspace('');

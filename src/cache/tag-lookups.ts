@@ -8,9 +8,10 @@
  *   3. No caller waits longer than its own deadline: callers share a request only if their deadlines are within 64 ms, and it has the earliest.
  *   4. At most 256 tags are in one request; the next one begins another.
  */
+import { bucketOf } from '../lib/key-hash.ts';
 import { StoreError } from '../lib/store-error.ts';
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
-import { bucketOf, type Keyspace } from '../redis/keyspace.ts';
+import type { Keyspace } from '../redis/keyspace.ts';
 import { TAG_VERSION_BYTES } from './model.ts';
 
 /** Null: the tag has none. A StoreError: it could not be read, so its version is unknown. */

@@ -8,22 +8,20 @@ import { waitFor } from '../../test/support/wait.ts';
 import { DEFAULT_POLICY_FILE } from '../config/policy-file.ts';
 import { Status } from '../grpc/status.ts';
 import { systemClock as clock } from '../lib/clock.ts';
-import { LocalChannels } from '../near/local-channels.ts';
-import type { RedisSubscriber, SubscriberListener } from '../redis/commands.ts';
-import { BUCKET_COUNT, createKeyspace } from '../redis/keyspace.ts';
+import { BUCKET_COUNT } from '../lib/key-hash.ts';
+import { LocalChannels, localChannelNames } from '../near/local-channels.ts';
+import type { Subscriber, SubscriberListener } from '../near/subscriber.ts';
 import { MemoryCacheStore } from './memory-store.ts';
 import { createCacheService } from './service.ts';
 
-const keyspace = createKeyspace('');
-
 function setUp(options: { holdBack?: boolean } = {}) {
   const channels = new LocalChannels();
-  const store = new MemoryCacheStore({ clock, channels, keyspace, maxEntries: 10_000, maxBytes: 10_000_000 });
+  const store = new MemoryCacheStore({ clock, channels, maxEntries: 10_000, maxBytes: 10_000_000 });
   const subscribers: { listener: SubscriberListener; isClosed: boolean; subscribed: Set<string> }[] = [];
   let barrier: () => Promise<boolean> = async () => true;
   const service = createCacheService({
     store,
-    createSubscriber: (listener): RedisSubscriber => {
+    createSubscriber: (listener): Subscriber => {
       const held = { ...listener, onLive: options.holdBack === true ? () => {} : listener.onLive };
       const inner = channels.createSubscriber(held);
       const state = { listener, isClosed: false, subscribed: new Set<string>() };
@@ -44,7 +42,7 @@ function setUp(options: { holdBack?: boolean } = {}) {
         },
       };
     },
-    keyspace,
+    channelNames: localChannelNames,
     policies: { current: () => DEFAULT_POLICY_FILE },
     clock,
     metrics: noCacheMetrics,
@@ -109,7 +107,7 @@ test('a loss is told by one flush, its repair by another; in between the watch i
   const t = setUp();
   const { stream, call, ended } = await started(t);
   const subscriber = t.subscribers[0];
-  const lost = [keyspace.cacheChannel('n', 3), keyspace.cacheTagChannel('n', BUCKET_COUNT - 1)];
+  const lost = [localChannelNames.cacheChannel('n', 3), localChannelNames.cacheTagChannel('n', BUCKET_COUNT - 1)];
   for (const channel of lost) {
     subscriber?.listener.onLost(channel);
   }
@@ -131,7 +129,7 @@ test('a message that is missing is told by a flush', async () => {
   t.set('a');
   t.set('a');
   await waitFor('two events', () => stream.events.length === 2);
-  const garbled = keyspace.cacheTagChannel('n', 7);
+  const garbled = localChannelNames.cacheTagChannel('n', 7);
   t.subscribers[0]?.listener.onMessage(garbled, Buffer.of(9, 9));
   await waitFor('the flush', () => stream.events.at(-1) === 'flush');
   call.end();

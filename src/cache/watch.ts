@@ -6,7 +6,7 @@
  *   1. The first event is `started`, sent once all channels of the namespace are live: what is voided after it, is told.
  *   2. A stream whose reader is slow costs a bounded queue, then a flush; a stream that ended costs nothing.
  *   3. ConfirmInvalidations answers above 0 only after every earlier event of the watch was handed to its stream, and every server that holds
- *      one of its channels has proved meanwhile to be a master that serves it (RedisSubscriber.barrier).
+ *      one of its channels has proved meanwhile to be a master that serves it (Subscriber.barrier).
  */
 import type { ConfirmInvalidationsResponse } from '../grpc/generated/pannier/v1/ConfirmInvalidationsResponse.ts';
 import type { WatchInvalidationsResponse } from '../grpc/generated/pannier/v1/WatchInvalidationsResponse.ts';
@@ -98,7 +98,7 @@ async function hand(
 function toResponse(event: WatchEvent): WatchInvalidationsResponse {
   switch (event.kind) {
     case 'key':
-      return { key: event.key };
+      return event.version === undefined ? { key: event.key } : { key: event.key, version: event.version };
     case 'tag':
       return { tag: event.tag };
     case 'flush':

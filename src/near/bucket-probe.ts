@@ -1,7 +1,6 @@
 /**
  * The question what a bucket's sequence is, as a command, and its reply. Pure. ring.ts has the layout of a sequence.
  */
-import type { RedisReply } from '../redis/commands.ts';
 import { decodeRingEntry, RING_SIZE } from './ring.ts';
 
 /** What was known when the probe was made. */
@@ -31,7 +30,7 @@ export function probeCommand(sequenceKey: string, question: BucketQuestion): rea
 }
 
 /** Undefined where it cannot be read. */
-export function decodeAnswer(reply: RedisReply, question: BucketQuestion): BucketAnswer | undefined {
+export function decodeAnswer(reply: unknown, question: BucketQuestion): BucketAnswer | undefined {
   if (!Array.isArray(reply) || reply.length !== 3) {
     return undefined;
   }
@@ -46,7 +45,7 @@ export function decodeAnswer(reply: RedisReply, question: BucketQuestion): Bucke
   return { incarnation: incarnation.toString('latin1'), number, stampOfAsked: stampIn(entry, question.number) };
 }
 
-function stampIn(bytes: RedisReply | undefined, number: number): string {
+function stampIn(bytes: unknown, number: number): string {
   const entry = decodeRingEntry(bytes);
   return entry?.number === number ? entry.stamp : '';
 }

@@ -2,16 +2,17 @@
  * Which channels near copies use, counted under random histories of uses, hits, watches and idle times (A12); and what the hub asks of a
  * server and makes of its replies.
  */
+
 import fc from 'fast-check';
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
-import type { ChannelProbe, SubscriberListener } from '../redis/commands.ts';
-import { bucketOf, createKeyspace } from '../redis/keyspace.ts';
+import { bucketOf } from '../lib/key-hash.ts';
 import type { BusAction } from './bus.ts';
 import { type Channel, InvalidationHub } from './invalidation-hub.ts';
 import { encodeInvalidationMessage } from './invalidation-message.ts';
+import { localChannelNames } from './local-channels.ts';
 import { NearCache } from './near-cache.ts';
+import type { SubscriberListener } from './subscriber.ts';
 
-const keyspace = createKeyspace('');
 const IDLE_MS = 60_000;
 const MAX_NEAR_CHANNELS = 3;
 /** One in each of six buckets. */
@@ -28,7 +29,7 @@ function keysOfBuckets(count: number): Buffer[] {
 
 class World {
   readonly clock = new FakeClock();
-  readonly subscribed = new Map<string, ChannelProbe | undefined>();
+  readonly subscribed = new Map<string, (() => readonly string[]) | undefined>();
   readonly actions: BusAction[] = [];
   readonly near: NearCache;
   readonly hub: InvalidationHub;
@@ -40,7 +41,7 @@ class World {
   constructor(maxNearChannels = MAX_NEAR_CHANNELS) {
     this.hub = new InvalidationHub({
       clock: this.clock,
-      keyspace,
+      channelNames: localChannelNames,
       maxNearChannels,
       idleMs: IDLE_MS,
       createSubscriber: (listener) => {
@@ -150,8 +151,8 @@ test('a channel that a watch holds comes back into near use by a hit, and is not
 
 describe('a probe', () => {
   const bucket = bucketOf(KEYS[0] as Buffer);
-  const channel = keyspace.cacheChannel('n', bucket);
-  const sequence = keyspace.cacheSequence('n', bucket);
+  const channel = localChannelNames.cacheChannel('n', bucket);
+  const sequence = localChannelNames.cacheSequence('n', bucket);
 
   function entryOf(number: number, stamp: string): Buffer {
     const entry = Buffer.alloc(24);
@@ -181,8 +182,8 @@ describe('a probe', () => {
   test('of a tag bucket asks for the sequence of that', () => {
     const world = setUp();
     world.hub.useForNear('n', 7, true);
-    const command = world.subscribed.get(keyspace.cacheTagChannel('n', 7))?.();
-    expect(command).toEqual(['HMGET', keyspace.cacheTagSequence('n', 7), 'inc', 'n', '0']);
+    const command = world.subscribed.get(localChannelNames.cacheTagChannel('n', 7))?.();
+    expect(command).toEqual(['HMGET', localChannelNames.cacheTagSequence('n', 7), 'inc', 'n', '0']);
   });
 
   test.each([

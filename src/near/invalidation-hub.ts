@@ -12,9 +12,8 @@
  *      noted `now()` when its read was sent sees whether anything was said since.
  */
 import type { Clock } from '../lib/clock.ts';
+import { BUCKET_COUNT } from '../lib/key-hash.ts';
 import type { StoreError } from '../lib/store-error.ts';
-import type { RedisSubscriber, SubscriberListener } from '../redis/commands.ts';
-import { BUCKET_COUNT, type Keyspace } from '../redis/keyspace.ts';
 import type { BucketMark } from './bucket-mark.ts';
 import { type BucketQuestion, decodeAnswer, probeCommand } from './bucket-probe.ts';
 import {
@@ -27,6 +26,7 @@ import {
   type SentAt,
 } from './bus.ts';
 import { decodeInvalidationMessage } from './invalidation-message.ts';
+import type { ChannelNames, Subscriber, SubscriberListener } from './subscriber.ts';
 
 export interface Channel {
   readonly name: string;
@@ -49,8 +49,8 @@ export interface HubListener {
 
 export interface InvalidationHubOptions {
   readonly clock: Clock;
-  readonly keyspace: Keyspace;
-  readonly createSubscriber: (listener: SubscriberListener) => RedisSubscriber;
+  readonly channelNames: ChannelNames;
+  readonly createSubscriber: (listener: SubscriberListener) => Subscriber;
   /** Channels that near copies may keep subscribed. */
   readonly maxNearChannels?: number;
   /** A channel without use by near copies is given up after this long. */
@@ -62,14 +62,14 @@ const IDLE_MS = 60_000;
 
 export class InvalidationHub {
   readonly #clock: Clock;
-  readonly #keyspace: Keyspace;
-  readonly #createSubscriber: (listener: SubscriberListener) => RedisSubscriber;
+  readonly #channelNames: ChannelNames;
+  readonly #createSubscriber: (listener: SubscriberListener) => Subscriber;
   readonly #maxNearChannels: number;
   readonly #idleMs: number;
   readonly #channels = new Map<string, Channel>();
   readonly #listeners: HubListener[] = [];
   #nearChannelCount = 0;
-  #subscriber: RedisSubscriber | undefined;
+  #subscriber: Subscriber | undefined;
   #sweepTimer: NodeJS.Timeout | undefined;
   #subscriberCount = 0;
   #eventCount = 0;
@@ -77,7 +77,7 @@ export class InvalidationHub {
 
   constructor(options: InvalidationHubOptions) {
     this.#clock = options.clock;
-    this.#keyspace = options.keyspace;
+    this.#channelNames = options.channelNames;
     this.#createSubscriber = options.createSubscriber;
     this.#maxNearChannels = options.maxNearChannels ?? MAX_NEAR_CHANNELS;
     this.#idleMs = options.idleMs ?? IDLE_MS;
@@ -163,12 +163,12 @@ export class InvalidationHub {
     this.#closeSubscriberIfUnused();
   }
 
-  /** See RedisSubscriber.refusal. */
+  /** See Subscriber.refusal. */
   get refusal(): StoreError | undefined {
     return this.#subscriber?.refusal;
   }
 
-  /** See RedisSubscriber.barrier. */
+  /** See Subscriber.barrier. */
   barrier(deadlineAtMs: number): Promise<boolean> {
     return this.#subscriber?.barrier(deadlineAtMs) ?? Promise.resolve(false);
   }
@@ -218,7 +218,7 @@ export class InvalidationHub {
     return channel;
   }
 
-  #ensureSubscriber(): RedisSubscriber {
+  #ensureSubscriber(): Subscriber {
     if (this.#subscriber === undefined) {
       this.#subscriber = this.#createSubscriber(this.#createListener());
       this.#sweepTimer = setInterval(() => this.sweep(), Math.max(1_000, this.#idleMs / 4));
@@ -285,10 +285,14 @@ export class InvalidationHub {
   }
 
   #nameOf(namespace: string, bucket: number, isTag: boolean): string {
-    return isTag ? this.#keyspace.cacheTagChannel(namespace, bucket) : this.#keyspace.cacheChannel(namespace, bucket);
+    return isTag
+      ? this.#channelNames.cacheTagChannel(namespace, bucket)
+      : this.#channelNames.cacheChannel(namespace, bucket);
   }
 
   #sequenceOf(namespace: string, bucket: number, isTag: boolean): string {
-    return isTag ? this.#keyspace.cacheTagSequence(namespace, bucket) : this.#keyspace.cacheSequence(namespace, bucket);
+    return isTag
+      ? this.#channelNames.cacheTagSequence(namespace, bucket)
+      : this.#channelNames.cacheSequence(namespace, bucket);
   }
 }

@@ -16,8 +16,12 @@ describe('message', () => {
       stamp: fc.uint8Array({ minLength: 8, maxLength: 8 }).map((bytes) => Buffer.from(bytes).toString('latin1')),
       names: fc.array(name, { maxLength: 5 }),
     });
+    const version = fc
+      .uint8Array({ minLength: 24, maxLength: 24 })
+      .map((bytes) => Buffer.from(bytes).toString('latin1'));
     fc.assert(
-      fc.property(message, (value) => {
+      fc.property(message, fc.option(version, { nil: undefined }), (fields, found) => {
+        const value = found === undefined ? fields : { ...fields, version: found };
         expect(decodeInvalidationMessage(encodeInvalidationMessage(value))).toEqual(value);
       }),
     );

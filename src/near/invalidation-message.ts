@@ -1,17 +1,18 @@
 /**
- * What is said on an invalidation channel, as bytes. scripts/*.lua of the cache write the same.
+ * The messages of an invalidation channel, as bytes. The scripts of the cache (src/cache/scripts) write the same.
  *
  *   offset  bytes  field
  *        0      1  format, 1
  *        1      1  kind: 1 = names (keys of an entry bucket, tags of a tag bucket) are invalid, 2 = the whole bucket is
- *        2      1  length of this header, bytes; a longer one than 27 is of a newer release, its rest is skipped
+ *        2      1  length of this header, bytes: 27, 51 with a version, or more if a newer release wrote it; what is unknown is skipped
  *        3      8  incarnation of the bucket's sequence, random
  *       11      8  number: one more than that of the message before
  *       19      8  stamp: random bytes that the change left in the ring beside its number
- *       27      -  names: per name its length (2 bytes) and its bytes
+ *       27     24  version of the entry that a write stored under the only name; missing for an invalidation
+ *        -      -  names: per name its length (2 bytes) and its bytes
  *
- * A message that cannot be read is undefined; whoever hears it must take it for a gap, since it may come from a newer
- * sidecar that says more than we understand.
+ * A message that cannot be read is undefined. Its receiver must treat it as a gap, because it may come from a newer sidecar that publishes more
+ * than this one understands.
  */
 
 const FORMAT = 1;
@@ -21,6 +22,8 @@ const HEADER_BYTES = 27;
 const INCARNATION_OFFSET = 3;
 const NUMBER_OFFSET = 11;
 const STAMP_OFFSET = 19;
+const VERSION_OFFSET = 27;
+const VERSION_BYTES = 24;
 const RANDOM_BYTES = 8;
 
 export interface InvalidationMessage {
@@ -32,6 +35,8 @@ export interface InvalidationMessage {
   readonly stamp: string;
   /** latin1 text of the names' bytes: exact for any bytes, and cheap to compare. Empty for a flush. */
   readonly names: readonly string[];
+  /** latin1 text of the version's bytes (24): of the entry that a write stored under the only name. Unset for an invalidation. */
+  readonly version?: string;
 }
 
 export function decodeInvalidationMessage(bytes: Buffer): InvalidationMessage | undefined {
@@ -50,24 +55,28 @@ export function decodeInvalidationMessage(bytes: Buffer): InvalidationMessage | 
   if (names === undefined) {
     return undefined;
   }
+  const hasVersion = headerBytes >= VERSION_OFFSET + VERSION_BYTES;
   return {
     kind: kind === KIND_FLUSH ? 'flush' : 'names',
     incarnation: bytes.toString('latin1', INCARNATION_OFFSET, INCARNATION_OFFSET + RANDOM_BYTES),
     sequence: bytes.readUInt32BE(NUMBER_OFFSET) * 2 ** 32 + bytes.readUInt32BE(NUMBER_OFFSET + 4),
     stamp: bytes.toString('latin1', STAMP_OFFSET, STAMP_OFFSET + RANDOM_BYTES),
     names,
+    ...(hasVersion ? { version: bytes.toString('latin1', VERSION_OFFSET, VERSION_OFFSET + VERSION_BYTES) } : {}),
   };
 }
 
 export function encodeInvalidationMessage(message: InvalidationMessage): Buffer {
-  const header = Buffer.alloc(HEADER_BYTES);
+  const { version } = message;
+  const header = Buffer.alloc(version === undefined ? HEADER_BYTES : HEADER_BYTES + VERSION_BYTES);
   header[0] = FORMAT;
   header[1] = message.kind === 'flush' ? KIND_FLUSH : KIND_NAMES;
-  header[2] = HEADER_BYTES;
+  header[2] = header.length;
   header.write(message.incarnation, INCARNATION_OFFSET, 'latin1');
   header.writeUInt32BE(Math.floor(message.sequence / 2 ** 32), NUMBER_OFFSET);
   header.writeUInt32BE(message.sequence % 2 ** 32, NUMBER_OFFSET + 4);
   header.write(message.stamp, STAMP_OFFSET, 'latin1');
+  header.write(version ?? '', VERSION_OFFSET, 'latin1');
   return Buffer.concat([header, encodeNames(message.names.map((name) => Buffer.from(name, 'latin1')))]);
 }
 

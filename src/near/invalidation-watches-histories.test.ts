@@ -7,19 +7,19 @@
  */
 import fc from 'fast-check';
 import { systemClock as clock } from '../lib/clock.ts';
-import type { SubscriberListener } from '../redis/commands.ts';
-import { bucketOf, createKeyspace } from '../redis/keyspace.ts';
+import { bucketOf } from '../lib/key-hash.ts';
 import { InvalidationHub } from './invalidation-hub.ts';
 import { encodeInvalidationMessage } from './invalidation-message.ts';
 import { type InvalidationWatch, InvalidationWatches, type WatchEvent } from './invalidation-watches.ts';
+import { localChannelNames } from './local-channels.ts';
+import type { SubscriberListener } from './subscriber.ts';
 
-const keyspace = createKeyspace('');
 const KEYS = ['a', 'b', 'c'];
 const TAG = 't';
 /** What bears the tag. */
 const TAGGED = ['a', 'c'];
-const KEY_CHANNELS = [...new Set(KEYS.map((key) => keyspace.cacheChannel('n', bucketOf(key))))];
-const TAG_CHANNEL = keyspace.cacheTagChannel('n', bucketOf(TAG));
+const KEY_CHANNELS = [...new Set(KEYS.map((key) => localChannelNames.cacheChannel('n', bucketOf(key))))];
+const TAG_CHANNEL = localChannelNames.cacheTagChannel('n', bucketOf(TAG));
 const CHANNELS = [...KEY_CHANNELS, TAG_CHANNEL];
 const MAX_QUEUE = 3;
 
@@ -39,7 +39,7 @@ class World {
   constructor() {
     const hub = new InvalidationHub({
       clock,
-      keyspace,
+      channelNames: localChannelNames,
       createSubscriber: (listener) => {
         this.#listener = listener;
         return {
@@ -74,7 +74,7 @@ class World {
 
   invalidate(key: string): void {
     this.#void([key]);
-    this.#publish(keyspace.cacheChannel('n', bucketOf(key)), 'names', [key]);
+    this.#publish(localChannelNames.cacheChannel('n', bucketOf(key)), 'names', [key]);
   }
 
   invalidateTag(): void {

@@ -16,7 +16,8 @@ import type { BusAction, BusEvent } from './bus.ts';
 import type { Channel, HubListener, InvalidationHub } from './invalidation-hub.ts';
 
 export type WatchEvent =
-  | { readonly kind: 'key'; readonly key: Buffer }
+  /** `version`: of the value that a CacheSet stored; undefined for an invalidation. */
+  | { readonly kind: 'key'; readonly key: Buffer; readonly version: Buffer | undefined }
   | { readonly kind: 'tag'; readonly tag: string }
   | { readonly kind: 'flush' };
 
@@ -224,9 +225,11 @@ export class InvalidationWatch {
       this.#pushFlush();
       return;
     }
+    const versionText = event.kind === 'message' ? event.message?.version : undefined;
+    const version = versionText === undefined ? undefined : Buffer.from(versionText, 'latin1');
     for (const name of action.names) {
       const bytes = Buffer.from(name, 'latin1');
-      this.#push(channel.isTag ? { kind: 'tag', tag: bytes.toString() } : { kind: 'key', key: bytes });
+      this.#push(channel.isTag ? { kind: 'tag', tag: bytes.toString() } : { kind: 'key', key: bytes, version });
     }
   }
 

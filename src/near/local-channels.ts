@@ -1,15 +1,25 @@
 /**
- * Invalidation channels inside one process: what the memory store publishes on, and a subscriber for it of the same form
- * as Redis'. With it, watching works without Redis by the code that works with it.
+ * Invalidation channels inside one process: the memory store publishes on them, and the watches subscribe to them. So the same code serves
+ * watches with and without Redis.
  *
- * A message is handed over before `publish` returns, a subscription is live before `subscribe` returns.
+ * Invariants:
+ *   1. A message is handed over before `publish` returns.
+ *   2. A subscription is live before `subscribe` returns.
  */
-import type { RedisSubscriber, SubscriberListener } from '../redis/commands.ts';
+import type { ChannelNames, Subscriber, SubscriberListener } from './subscriber.ts';
+
+/** Names within this process; nothing reads the sequences, because no message can be lost. */
+export const localChannelNames: ChannelNames = {
+  cacheChannel: (namespace, bucket) => `${namespace}:${bucket}`,
+  cacheTagChannel: (namespace, bucket) => `${namespace}:t${bucket}`,
+  cacheSequence: (namespace, bucket) => `${namespace}:${bucket}:sequence`,
+  cacheTagSequence: (namespace, bucket) => `${namespace}:t${bucket}:sequence`,
+};
 
 export class LocalChannels {
   readonly #listeners = new Map<string, Set<SubscriberListener>>();
 
-  /** Whether anybody would hear; who would not need not encode. */
+  /** Whether the channel has a listener; if not, the message need not be encoded. */
   isHeard(channel: string): boolean {
     return this.#listeners.has(channel);
   }
@@ -20,7 +30,7 @@ export class LocalChannels {
     }
   }
 
-  createSubscriber(listener: SubscriberListener): RedisSubscriber {
+  createSubscriber(listener: SubscriberListener): Subscriber {
     const channels = new Set<string>();
     return {
       subscribe: (channel) => {

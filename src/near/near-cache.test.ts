@@ -11,9 +11,8 @@ import {
   setUpNear as setUp,
   tagChannelOf,
 } from '../../test/support/near/near-cache-harness.ts';
-import { bucketOf, createKeyspace } from '../redis/keyspace.ts';
-
-const keyspace = createKeyspace('');
+import { bucketOf } from '../lib/key-hash.ts';
+import { localChannelNames } from './local-channels.ts';
 
 describe('a copy', () => {
   test('is made only by a read that was sent while the channel was live', () => {
@@ -239,8 +238,8 @@ describe('bounds', () => {
     const namespace = 'n'.repeat(64);
     const tags = Array.from({ length: 16 }, (_, index) => String(index).padStart(128, 't'));
     const channels = [
-      keyspace.cacheChannel(namespace, bucketOf(KEY)),
-      ...tags.map((tag) => keyspace.cacheTagChannel(namespace, bucketOf(tag))),
+      localChannelNames.cacheChannel(namespace, bucketOf(KEY)),
+      ...tags.map((tag) => localChannelNames.cacheTagChannel(namespace, bucketOf(tag))),
     ];
     t.hub.useForNear(namespace, bucketOf(KEY), false);
     for (const tag of tags) {

@@ -18,8 +18,8 @@
 import type { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
 import { ExpirySweeper } from '../lib/expiry-sweeper.ts';
+import { bucketOf } from '../lib/key-hash.ts';
 import { bufferBytes } from '../lib/memory-size.ts';
-import { bucketOf } from '../redis/keyspace.ts';
 import type { BucketMark } from './bucket-mark.ts';
 import type { BusAction, BusEvent, SentAt } from './bus.ts';
 import type { Channel, HubListener, InvalidationHub } from './invalidation-hub.ts';

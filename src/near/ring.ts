@@ -6,7 +6,7 @@
  *
  *   offset  bytes  field
  *        0      8  number, big-endian
- *        8      8  hash of the key or tag (redis/key-hash.ts); 8 bytes 0xff if it changed several keys, or every key (a flush)
+ *        8      8  hash of the key or tag (lib/key-hash.ts); 8 bytes 0xff if it changed several keys, or every key (a flush)
  *       16      8  stamp, random
  *
  * Invariants:
@@ -15,7 +15,7 @@
  *      nothing. The mark of a bucket without any change (number 0) has no stamp, and is proved by the ring showing every change since.
  *   3. A number without an entry in the ring counts as a change of every key.
  */
-import { KEY_HASH_BYTES } from '../redis/key-hash.ts';
+import { KEY_HASH_BYTES } from '../lib/key-hash.ts';
 import type { BucketMark } from './bucket-mark.ts';
 
 /** Small enough that the hash stays one listpack of about 2 KiB, large enough for the changes of a bucket during a load. */

@@ -47,8 +47,11 @@ export interface CommandOptions {
 /** Bare commands that write nothing. A replica answers them, so they are only believed from a server whose role was verified. */
 export const READ_COMMANDS: ReadonlySet<string> = new Set(['EXISTS', 'GET', 'HGET', 'HGETALL', 'HMGET', 'MGET']);
 
-/** What arrives on the sharded channels of one Redis deployment. Callbacks run in the order of the connection. */
-export interface SubscriberListener {
+/**
+ * Receives what happens on the sharded channels of one Redis deployment. Callbacks run in the order of the connection. It and `RedisSubscriber`
+ * have the form that the invalidation hub asks for (near/subscriber.ts).
+ */
+export interface RedisListener {
   /** A message of a channel that is live. */
   onMessage(channel: string, message: Buffer): void;
   /** The channel is subscribed from now on: messages published after this reach onMessage, until onLost. */

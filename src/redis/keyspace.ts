@@ -6,14 +6,9 @@
  * hash tag by which Redis Cluster chooses the slot; free text inside them may shorten the tag, never confuse two keys.
  */
 import { isAscii } from 'node:buffer';
-import { firstHashByte } from './key-hash.ts';
+import { bucketOf } from '../lib/key-hash.ts';
 import { createSubjectHash, subjectName } from './subject-name.ts';
 
-/**
- * Buckets of a cache namespace, and as many of its tags. A bucket is one slot of a Cluster, one channel and one ring of changes.
- * docs/internals/cache-formats.md has the measurements that decided it.
- */
-export const BUCKET_COUNT = 64;
 /** Buckets of users. No call reads them together, so more of them only spread users more evenly over the masters of a Cluster. */
 export const USER_BUCKET_COUNT = 256;
 
@@ -64,9 +59,4 @@ export function createKeyspace(prefix: string, subjectKey?: Buffer): Keyspace {
     cacheTagSequence: (namespace, bucket) => `${prefix}cache-seq:{${namespace}:t${bucket}}`,
     cacheTagChannel: (namespace, bucket) => `${prefix}cache-inv:{${namespace}:t${bucket}}`,
   };
-}
-
-/** The bucket of a cache key, a tag or a user: the first byte of its hash, modulo the number of buckets (a power of two, 256 at most). */
-export function bucketOf(text: string | Buffer, bucketCount = BUCKET_COUNT): number {
-  return firstHashByte(text) % bucketCount;
 }

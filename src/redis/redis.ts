@@ -11,9 +11,9 @@ import {
   READ_COMMANDS,
   type RedisArgument,
   type RedisCommands,
+  type RedisListener,
   type RedisReply,
   type RedisSubscriber,
-  type SubscriberListener,
 } from './commands.ts';
 import { LostConnection } from './lost-connection.ts';
 import type { Script } from './lua-script.ts';
@@ -30,7 +30,7 @@ export interface Redis extends RedisCommands {
   start(): void;
   /** Whether every slot has a master, and all masters are connected. */
   isReady(): boolean;
-  createSubscriber(listener: SubscriberListener): RedisSubscriber;
+  createSubscriber(listener: RedisListener): RedisSubscriber;
   /** The masters as we see them. */
   describe(): readonly NodeState[];
   /** How sure the choice of these masters is. */
@@ -125,7 +125,7 @@ class RedisDeployment implements Redis {
     return this.#direct(this.#topology.slotOf(key), command, undefined, isRead, deadlineAtMs, options);
   }
 
-  createSubscriber(listener: SubscriberListener): RedisSubscriber {
+  createSubscriber(listener: RedisListener): RedisSubscriber {
     const subscriber = new ChannelSubscriber({
       redis: this.#redis,
       listener,

@@ -14,7 +14,7 @@
  */
 import { addressText, type NodeAddress } from './address.ts';
 import { type OpenClient, openClient } from './client.ts';
-import type { ChannelProbe, SubscriberListener } from './commands.ts';
+import type { ChannelProbe, RedisListener } from './commands.ts';
 import { ConnectFailures } from './connect-failure.ts';
 import { connectPacer, Hurry, type Retry } from './connect-pacer.ts';
 import { isServerAnswer } from './connect-reason.ts';
@@ -34,7 +34,7 @@ const MAX_PROBES_IN_FLIGHT = 128;
 export interface SubscriberConnectionOptions {
   readonly address: NodeAddress;
   readonly redis: RedisOptions;
-  readonly listener: SubscriberListener;
+  readonly listener: RedisListener;
   /** The connection or a channel of it failed: the topology may have changed. */
   readonly onTrouble: () => void;
   /** The user may not subscribe, or not read how many subscriptions it has. */
@@ -53,7 +53,7 @@ export class SubscriberConnection {
   readonly #name: string;
   readonly #failures: ConnectFailures;
   readonly #redis: RedisOptions;
-  readonly #listener: SubscriberListener;
+  readonly #listener: RedisListener;
   readonly #options: SubscriberConnectionOptions;
   readonly #channels = new Subscriptions();
   /** SUNSUBSCRIBE was sent and is not answered. */

@@ -15,7 +15,7 @@ import calculateSlot from 'cluster-key-slot';
 import { backoffMs } from '../lib/backoff.ts';
 import type { StoreError } from '../lib/store-error.ts';
 import { addressText, type NodeAddress } from './address.ts';
-import type { ChannelProbe, RedisSubscriber, SubscriberListener } from './commands.ts';
+import type { ChannelProbe, RedisListener, RedisSubscriber } from './commands.ts';
 import type { RedisOptions } from './options.ts';
 import type { Refusal } from './refusal-log.ts';
 import { SubscriberConnection } from './subscriber-connection.ts';
@@ -26,7 +26,7 @@ const BARRIER_MS = 1_000;
 
 export interface ChannelSubscriberOptions {
   readonly redis: RedisOptions;
-  readonly listener: SubscriberListener;
+  readonly listener: RedisListener;
   /** The master of a slot, as far as is known. */
   readonly ownerOf: (slot: number) => NodeAddress | undefined;
   readonly wishRefresh: () => void;
@@ -39,7 +39,7 @@ export interface ChannelSubscriberOptions {
 
 export class ChannelSubscriber implements RedisSubscriber {
   readonly #redis: RedisOptions;
-  readonly #listener: SubscriberListener;
+  readonly #listener: RedisListener;
   readonly #ownerOf: (slot: number) => NodeAddress | undefined;
   readonly #wishRefresh: () => void;
   readonly #refusalOf: (address: NodeAddress) => StoreError | undefined;

@@ -3,15 +3,17 @@
  */
 import { join } from 'node:path';
 import { repositoryRoot } from '../support/repository.ts';
-import { describeShop, type ExampleProgram, startExample } from '../support/sidecar/example-suite.ts';
+import { describeShop, type ExampleProgram, runExample, startExample } from '../support/sidecar/example-suite.ts';
 import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
+
+const directory = join(repositoryRoot, 'examples', 'node');
 
 let sidecar: Sidecar;
 let replicas: [ExampleProgram, ExampleProgram];
 
 beforeAll(async () => {
   sidecar = await startSidecar();
-  const options = { directory: join(repositoryRoot, 'examples', 'node'), address: sidecar.address };
+  const options = { directory, address: sidecar.address };
   replicas = [
     await startExample(process.execPath, ['app.js'], options),
     await startExample(process.execPath, ['app.js'], options),
@@ -26,3 +28,8 @@ afterAll(async () => {
 });
 
 describeShop('the Node example', () => replicas);
+
+test('the Node cache of its own keeps what it stores, and drops what another client stores', async () => {
+  const text = await runExample(process.execPath, ['own-cache.js'], { directory, address: sidecar.address });
+  expect(text).toBe('kept 50 of 50\nkept 49 after another client has set k7\n');
+}, 60_000);

@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { repositoryRoot } from '../support/repository.ts';
-import { describeShop, type ExampleProgram, startExample } from '../support/sidecar/example-suite.ts';
+import { describeShop, type ExampleProgram, runExample, startExample } from '../support/sidecar/example-suite.ts';
 import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
 
 const directory = join(repositoryRoot, 'examples', 'python');
@@ -58,3 +58,8 @@ afterAll(async () => {
 });
 
 describeShop('the Python example', () => replicas);
+
+test('the Python cache of its own keeps what it stores, and drops what another client stores', async () => {
+  const text = await runExample(preparePython(), ['own_cache.py'], { directory, address: sidecar.address });
+  expect(text).toBe('kept 50 of 50\nkept 49 after another client has set k7\n');
+}, 60_000);

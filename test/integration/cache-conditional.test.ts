@@ -1,77 +1,22 @@
 /**
  * CacheSet with the version that a caller read before, through the whole service: on memory, on a Redis, on a Cluster, and over the wire.
  */
-import { MemoryCacheStore } from '../../src/cache/memory-store.ts';
-import { RedisCacheStore } from '../../src/cache/redis-store.ts';
-import { createCacheService } from '../../src/cache/service.ts';
-import type { CacheStore } from '../../src/cache/store.ts';
-import { DEFAULT_POLICY_FILE } from '../../src/config/policy-file.ts';
-import { systemClock as clock } from '../../src/lib/clock.ts';
-import { LocalChannels } from '../../src/near/local-channels.ts';
-import { connectRedis, keyspace } from '../support/cache/redis.ts';
+import type { CacheService } from '../../src/cache/service.ts';
 import { callContext, getRequest, setRequest } from '../support/cache/requests.ts';
-import { startCluster } from '../support/redis/cluster.ts';
-import { startRedis } from '../support/redis/server.ts';
+import { CACHE_STORES, type OpenedCache } from '../support/cache/stores.ts';
 import { connectPannier } from '../support/sidecar/pannier-client.ts';
 import { startSidecar } from '../support/sidecar/sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
-interface Opened {
-  readonly store: CacheStore;
-  close(): Promise<void>;
-}
-
-const STORES: readonly [string, () => Promise<Opened>][] = [
-  [
-    'memory',
-    async () => {
-      const bounds = { maxEntries: 1_000, maxBytes: 10_000_000 };
-      const store = new MemoryCacheStore({ clock, channels: new LocalChannels(), keyspace, ...bounds });
-      return { store, close: async () => undefined };
-    },
-  ],
-  [
-    'Redis',
-    async () => {
-      const node = await startRedis();
-      const redis = await connectRedis(node.url);
-      const close = async () => {
-        redis.close();
-        await node.stop();
-      };
-      return { store: new RedisCacheStore({ commands: redis, keyspace }), close };
-    },
-  ],
-  [
-    'a Redis Cluster',
-    async () => {
-      const cluster = await startCluster();
-      const redis = await connectRedis(cluster.urls);
-      const close = async () => {
-        redis.close();
-        await cluster.stop();
-      };
-      return { store: new RedisCacheStore({ commands: redis, keyspace }), close };
-    },
-  ],
-];
-
-describe.each(STORES)('on %s', (_, open) => {
-  let opened: Opened;
-  let service: ReturnType<typeof createCacheService>;
+describe.each(CACHE_STORES)('on %s', (_, open) => {
+  let opened: OpenedCache;
+  let service: CacheService;
   let names = 0;
   let key = Buffer.alloc(0);
 
   beforeAll(async () => {
     opened = await open();
-    service = createCacheService({
-      store: opened.store,
-      createSubscriber: (listener) => new LocalChannels().createSubscriber(listener),
-      keyspace,
-      policies: { current: () => DEFAULT_POLICY_FILE },
-      clock,
-      metrics: { nearHit: () => {}, read: () => {}, bucketFlushed: () => {} },
-    });
+    service = opened.service;
   });
 
   beforeEach(() => {
@@ -80,7 +25,6 @@ describe.each(STORES)('on %s', (_, open) => {
   });
 
   afterAll(async () => {
-    service?.close();
     await opened?.close();
   });
 

@@ -4,12 +4,11 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { decodeEntry } from '../../src/cache/model.ts';
+import { decodeEntry, versionIn } from '../../src/cache/model.ts';
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';
+import { bucketOf, keyHash } from '../../src/lib/key-hash.ts';
 import { decodeInvalidationMessage } from '../../src/near/invalidation-message.ts';
 import { changeSince, decodeRingEntry, EVERY_KEY_HASH, RING_SIZE } from '../../src/near/ring.ts';
-import { keyHash } from '../../src/redis/key-hash.ts';
-import { bucketOf } from '../../src/redis/keyspace.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import { connectRedis, keyspace } from '../support/cache/redis.ts';
 import { deadline } from '../support/cache/store-contract.ts';
@@ -26,6 +25,7 @@ const INCARNATION = [3, 11] as const;
 const CREATED_OFFSET = 19;
 /** The length of the first tag. */
 const TAG_BLOCK_OFFSET = 41;
+const MESSAGE_VERSION = [27, 51] as const;
 
 let node: RedisNode;
 let redis: Redis;
@@ -174,7 +174,9 @@ test('the ring of a committed sequence is read', () => {
 test('messages of every kind are read', () => {
   const read = (name: string) => decodeInvalidationMessage(bytesOf(fixture.messages[name]));
   const common = { incarnation: 'incarnat' };
-  expect(read('write')).toEqual({ ...common, kind: 'names', sequence: 1, stamp: 'incarnat', names: [fixture.key] });
+  const write = { ...common, kind: 'names', sequence: 1, stamp: 'incarnat', names: [fixture.key] };
+  expect(read('writeOfAnOlderRelease')).toEqual(write);
+  expect(read('write')).toEqual({ ...write, version: versionIn(bytesOf(fixture.entries.value)).toString('latin1') });
   expect(read('remove')).toMatchObject({ kind: 'names', sequence: 2, names: [fixture.key, fixture.key] });
   expect(read('flush')).toEqual({ ...common, kind: 'flush', sequence: 3, stamp: 'stamp003', names: [] });
   expect(read('removeTags')).toMatchObject({ kind: 'names', names: ['red'] });
@@ -194,7 +196,11 @@ test('what the scripts write is what is committed, apart from what is random or 
   await waitFor('live channels', () => live.size === 2);
   const write = { namespace, key: KEY, ttlMs: 60_000, condition: { kind: 'none' } } as const;
 
-  await store.write({ ...write, value: Buffer.from('tagged value'), absent: false, tags: TAGS }, deadline());
+  const outcome = await store.write(
+    { ...write, value: Buffer.from('tagged value'), absent: false, tags: TAGS },
+    deadline(),
+  );
+  const version = outcome.stored ? outcome.version : KEY;
   const [incarnation = KEY] = await fieldsOf(names.sequence, ['inc']);
   expect(await writtenEntry(incarnation)).toEqual(fixture.entries.tagged);
   await store.remove(namespace, [KEY, KEY], deadline());
@@ -218,6 +224,9 @@ test('what the scripts write is what is committed, apart from what is random or 
   const [tagIncarnation = KEY] = await fieldsOf(names.tagSequence, ['inc']);
   stamps.set(tagIncarnation, 'incarnat');
   const { messages } = fixture;
+  const [{ message: writeMessage = KEY } = {}] = heard;
+  expect(writeMessage.subarray(...MESSAGE_VERSION)).toEqual(version);
+  bytesOf(messages.write).copy(writeMessage, MESSAGE_VERSION[1] - 8, MESSAGE_VERSION[1] - 8, MESSAGE_VERSION[1]);
   expect(heard.map(({ message }) => masked(message, stamps))).toEqual([
     messages.write,
     messages.remove,

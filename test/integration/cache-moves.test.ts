@@ -2,7 +2,7 @@
  * The cache while a slot of its moves to another master: what is served meanwhile, what near copies and a watch hear of it, and
  * that all is as before once the slot is settled.
  */
-import { bucketOf } from '../../src/redis/keyspace.ts';
+import { bucketOf } from '../../src/lib/key-hash.ts';
 import { type CacheSidecar, keyspace, startCacheSidecar } from '../support/cache/redis.ts';
 import { callContext, TestStream } from '../support/cache/requests.ts';
 import { type RedisCluster, startCluster } from '../support/redis/cluster.ts';

@@ -6,8 +6,7 @@ import { type CacheService, createCacheService } from '../../src/cache/service.t
 import type { CacheStore, StoredValue } from '../../src/cache/store.ts';
 import { DEFAULT_POLICY_FILE } from '../../src/config/policy-file.ts';
 import { systemClock as clock } from '../../src/lib/clock.ts';
-import { LocalChannels } from '../../src/near/local-channels.ts';
-import { createKeyspace } from '../../src/redis/keyspace.ts';
+import { LocalChannels, localChannelNames } from '../../src/near/local-channels.ts';
 import { noCacheMetrics } from '../support/cache/no-metrics.ts';
 import { callContext, getRequest } from '../support/cache/requests.ts';
 
@@ -53,7 +52,7 @@ beforeEach(() => {
   service = createCacheService({
     store,
     createSubscriber: (listener) => channels.createSubscriber(listener),
-    keyspace: createKeyspace(''),
+    channelNames: localChannelNames,
     near: { maxEntries: 100, maxBytes: 1_000_000, lifeMs: 60_000 },
     policies: {
       current: () => ({ ...DEFAULT_POLICY_FILE, cacheNamespaces: new Map([['n', { ttlMs: 60_000, near: true }]]) }),

@@ -3,7 +3,7 @@
  * did leaves no copy and invalidates the bucket at once, long before a probe would find out.
  */
 import { randomBytes } from 'node:crypto';
-import { bucketOf } from '../../src/redis/keyspace.ts';
+import { bucketOf } from '../../src/lib/key-hash.ts';
 import { type CacheSidecar, keyspace, startCacheSidecar } from '../support/cache/redis.ts';
 import { callContext, getRequest } from '../support/cache/requests.ts';
 import { type RedisNode, startRedis } from '../support/redis/server.ts';

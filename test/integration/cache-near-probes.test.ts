@@ -2,7 +2,7 @@
  * Probes of the sequences on a real Redis: another history invalidates its bucket though no message came, and traffic alone
  * never does.
  */
-import { bucketOf } from '../../src/redis/keyspace.ts';
+import { bucketOf } from '../../src/lib/key-hash.ts';
 import { type CacheSidecar, keyspace, startCacheSidecar } from '../support/cache/redis.ts';
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';

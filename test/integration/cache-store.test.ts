@@ -4,9 +4,9 @@
  */
 import { MemoryCacheStore } from '../../src/cache/memory-store.ts';
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';
+import { bucketOf } from '../../src/lib/key-hash.ts';
 import { decodeInvalidationMessage, type InvalidationMessage } from '../../src/near/invalidation-message.ts';
 import { LocalChannels } from '../../src/near/local-channels.ts';
-import { bucketOf } from '../../src/redis/keyspace.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import { connectRedis, countKeysWithoutEnd, keyspace } from '../support/cache/redis.ts';
 import { cacheStoreContract, deadline } from '../support/cache/store-contract.ts';
@@ -67,7 +67,7 @@ describe('random histories', () => {
   test('on memory', async () => {
     const channels = new LocalChannels();
     const limits = { maxEntries: 1_000, maxBytes: 10_000_000 };
-    await checkRandomHistories(new MemoryCacheStore({ clock: new FakeClock(), channels, keyspace, ...limits }), 500);
+    await checkRandomHistories(new MemoryCacheStore({ clock: new FakeClock(), channels, ...limits }), 500);
   });
 });
 

@@ -2,7 +2,7 @@
  * A watch when the master of a bucket is cut off from the cluster bus and replaced, while clients reach it as before (A1): nothing is
  * confirmed on its behalf once Redis itself must have noticed.
  */
-import { bucketOf } from '../../src/redis/keyspace.ts';
+import { bucketOf } from '../../src/lib/key-hash.ts';
 import { type CacheSidecar, keyspace, startCacheSidecar } from '../support/cache/redis.ts';
 import { startWatcher, type Watcher } from '../support/cache/watch.ts';
 import { type RedisBus, startRedisBus } from '../support/redis/bus-proxy.ts';

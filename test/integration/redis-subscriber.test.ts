@@ -1,7 +1,7 @@
 /**
  * The subscriber on real servers: order, what is lost and found again, what a barrier says, what a frozen node does.
  */
-import type { RedisSubscriber, SubscriberListener } from '../../src/redis/commands.ts';
+import type { RedisListener, RedisSubscriber } from '../../src/redis/commands.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import { openRedis, soonMs } from '../support/redis/client.ts';
 import { type RedisCluster, startCluster } from '../support/redis/cluster.ts';
@@ -10,7 +10,7 @@ import { migrateSlot, slotOf } from '../support/redis/slot-migration.ts';
 import { waitFor } from '../support/wait.ts';
 
 /** Writes down what it hears. */
-class Recorder implements SubscriberListener {
+class Recorder implements RedisListener {
   readonly events: string[] = [];
 
   onMessage(channel: string, message: Buffer): void {

@@ -1,4 +1,4 @@
--- Writes an entry and publishes its key on the bucket's channel, in one step.
+-- Writes an entry and publishes its key and version on the bucket's channel, in one step.
 -- KEYS  entry, sequence, channel
 -- ARGV  1 first bytes of the header: format, flags, length  2 bytes between version and value: rest of the header, tag block  3 value
 --       4 TTL, ms  5 hash of the key  6 stamp, random  7 the key as a message's name
@@ -41,5 +41,5 @@ local time = redis.call('TIME')
 local incarnation, packed = advance(KEYS[2], ARGV[5], ARGV[6])
 local version = incarnation .. packed .. struct.pack('>I8', time[1] * 1000 + math.floor(time[2] / 1000))
 redis.call('SET', KEYS[1], ARGV[1] .. version .. ARGV[2] .. ARGV[3], 'PX', ARGV[4])
-redis.call('SPUBLISH', KEYS[3], '\1\1\27' .. incarnation .. packed .. ARGV[6] .. ARGV[7])
+redis.call('SPUBLISH', KEYS[3], '\1\1\51' .. incarnation .. packed .. ARGV[6] .. version .. ARGV[7])
 return { 1, version }

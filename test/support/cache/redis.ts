@@ -65,7 +65,7 @@ export async function startCacheSidecar(urls: string, options: CacheSidecarOptio
   const service = createCacheService({
     store: new RedisCacheStore({ commands: redis, keyspace }),
     createSubscriber: (listener) => messenger.createSubscriber(listener),
-    keyspace,
+    channelNames: keyspace,
     near: {
       maxEntries: 10_000,
       maxBytes: 10_000_000,

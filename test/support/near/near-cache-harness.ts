@@ -2,14 +2,14 @@
  * A near cache on a hub whose subscriber is the test: it says what is live, lost and invalid, on a clock of its own.
  */
 
+import { bucketOf } from '../../../src/lib/key-hash.ts';
 import { InvalidationHub } from '../../../src/near/invalidation-hub.ts';
 import { encodeInvalidationMessage } from '../../../src/near/invalidation-message.ts';
+import { localChannelNames } from '../../../src/near/local-channels.ts';
 import { NearCache, type NearValue, type Placeholder } from '../../../src/near/near-cache.ts';
-import type { SubscriberListener } from '../../../src/redis/commands.ts';
-import { bucketOf, createKeyspace } from '../../../src/redis/keyspace.ts';
+import type { SubscriberListener } from '../../../src/near/subscriber.ts';
 import { FakeClock } from '../lib/fake-clock.ts';
 
-const keyspace = createKeyspace('');
 export const KEY = Buffer.from('key');
 
 export interface NearHarnessOptions {
@@ -26,7 +26,7 @@ export function setUpNear(options: NearHarnessOptions = {}) {
   let closedCount = 0;
   const hub = new InvalidationHub({
     clock,
-    keyspace,
+    channelNames: localChannelNames,
     maxNearChannels: options.maxNearChannels ?? 1_000,
     createSubscriber: (given) => {
       listener = given;
@@ -88,11 +88,11 @@ export function nearValue(text: string, options: Partial<NearValue> = {}): NearV
 }
 
 export function channelOf(key: Buffer): string {
-  return keyspace.cacheChannel('n', bucketOf(key));
+  return localChannelNames.cacheChannel('n', bucketOf(key));
 }
 
 export function tagChannelOf(tag: string): string {
-  return keyspace.cacheTagChannel('n', bucketOf(tag));
+  return localChannelNames.cacheTagChannel('n', bucketOf(tag));
 }
 
 export function begin(test: NearHarness): Placeholder {

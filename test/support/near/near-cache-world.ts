@@ -4,15 +4,15 @@
  * says must hold.
  */
 
+import { bucketOf } from '../../../src/lib/key-hash.ts';
 import type { BucketMark } from '../../../src/near/bucket-mark.ts';
 import { InvalidationHub } from '../../../src/near/invalidation-hub.ts';
 import { encodeInvalidationMessage } from '../../../src/near/invalidation-message.ts';
+import { localChannelNames } from '../../../src/near/local-channels.ts';
 import { NearCache, type Placeholder } from '../../../src/near/near-cache.ts';
-import type { SubscriberListener } from '../../../src/redis/commands.ts';
-import { bucketOf, createKeyspace } from '../../../src/redis/keyspace.ts';
+import type { SubscriberListener } from '../../../src/near/subscriber.ts';
 import { FakeClock } from '../lib/fake-clock.ts';
 
-const keyspace = createKeyspace('');
 const NAMESPACE = 'n';
 const LIFE_MS = 1_000;
 /** So few that each is likely to be gone on with, and one more than may leave a copy. */
@@ -92,7 +92,7 @@ export class NearCacheWorld {
   constructor() {
     const hub = new InvalidationHub({
       clock: this.clock,
-      keyspace,
+      channelNames: localChannelNames,
       createSubscriber: (listener) => {
         this.#listener = listener;
         return {
@@ -184,14 +184,14 @@ export class NearCacheWorld {
   }
 
   remove(key: string, isOwn: boolean): void {
-    const change = this.#publish(keyspace.cacheChannel(NAMESPACE, bucketOf(key)), 'names', [key]);
+    const change = this.#publish(localChannelNames.cacheChannel(NAMESPACE, bucketOf(key)), 'names', [key]);
     this.#entries.get(key)?.changes.push(change);
     this.#entries.delete(key);
     this.#afterOwn(isOwn, change, () => this.#near.drop(NAMESPACE, Buffer.from(key)));
   }
 
   removeTag(tag: string, isOwn: boolean): void {
-    const change = this.#publish(keyspace.cacheTagChannel(NAMESPACE, bucketOf(tag)), 'names', [tag]);
+    const change = this.#publish(localChannelNames.cacheTagChannel(NAMESPACE, bucketOf(tag)), 'names', [tag]);
     this.#tagVersions.delete(tag);
     for (const written of this.#written.values()) {
       if (written.tags.includes(tag)) {
@@ -203,7 +203,7 @@ export class NearCacheWorld {
 
   flush(isOwn: boolean): void {
     for (const bucket of new Set(NAMES.map((name) => bucketOf(name)))) {
-      const change = this.#publish(keyspace.cacheChannel(NAMESPACE, bucket), 'flush', []);
+      const change = this.#publish(localChannelNames.cacheChannel(NAMESPACE, bucket), 'flush', []);
       this.#voidBucket(bucket, change);
       this.#afterOwn(isOwn, change, () => this.#near.dropNamespace(NAMESPACE));
     }
@@ -211,7 +211,7 @@ export class NearCacheWorld {
 
   /** The server forgets the sequence of a bucket, in silence. */
   evict(name: string): void {
-    const channel = keyspace.cacheChannel(NAMESPACE, bucketOf(name));
+    const channel = localChannelNames.cacheChannel(NAMESPACE, bucketOf(name));
     this.#sequences.delete(channel);
     this.#voidBucket(bucketOf(name), this.#changeOf(channel, 0, 0));
   }
@@ -276,7 +276,7 @@ export class NearCacheWorld {
   }
 
   #markOf(key: string): BucketMark | undefined {
-    const sequence = this.#sequences.get(keyspace.cacheChannel(NAMESPACE, bucketOf(key)));
+    const sequence = this.#sequences.get(localChannelNames.cacheChannel(NAMESPACE, bucketOf(key)));
     return sequence && { ...sequence, incarnation: textOf(sequence.incarnation), stamp: textOf(sequence.number) };
   }
 

@@ -105,7 +105,7 @@ export async function openPermissionCalls(
   const values = createCacheService({
     store: new RedisCacheStore({ commands: cache, keyspace }),
     createSubscriber: (listener) => cache.createSubscriber(listener),
-    keyspace,
+    channelNames: keyspace,
     near: { maxEntries: 1_000, maxBytes: 1_000_000 },
     policies,
     clock,

@@ -1,7 +1,8 @@
 /**
  * What every example program must do, whatever its language, seen from outside through two replicas of it.
  */
-
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { awayFromWindowEdge, waitFor } from '../wait.ts';
 import { spawnBound } from './bound-process.ts';
 
@@ -33,6 +34,20 @@ export async function startExample(
     program.signal('SIGKILL');
     throw new Error(`Cannot start the example: ${text}`, { cause: error });
   }
+}
+
+/** What a program prints that ends by itself. */
+export async function runExample(
+  command: string,
+  args: readonly string[],
+  options: { directory: string; address: string },
+): Promise<string> {
+  const { stdout } = await promisify(execFile)(command, args, {
+    cwd: options.directory,
+    env: { ...process.env, PANNIER_ADDRESS: options.address },
+    timeout: 30_000,
+  });
+  return stdout;
 }
 
 /** The behaviour of the shop, through two replicas of it. */

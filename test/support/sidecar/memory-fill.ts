@@ -9,10 +9,10 @@ import { randomUUID } from 'node:crypto';
 import { MemoryCacheStore } from '../../../src/cache/memory-store.ts';
 import type { LimitSpec } from '../../../src/config/policy-file.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
-import { LocalChannels } from '../../../src/near/local-channels.ts';
+import { BUCKET_COUNT } from '../../../src/lib/key-hash.ts';
+import { LocalChannels, localChannelNames } from '../../../src/near/local-channels.ts';
 import { MemoryRateLimitStore } from '../../../src/rate-limit/memory-store.ts';
 import { compileLimits } from '../../../src/rate-limit/model.ts';
-import { BUCKET_COUNT, createKeyspace } from '../../../src/redis/keyspace.ts';
 import { MemorySessionStore } from '../../../src/session/memory-store.ts';
 import { FakeClock } from '../lib/fake-clock.ts';
 import { setUpNear } from '../near/near-cache-harness.ts';
@@ -102,7 +102,7 @@ function cacheFill(options: {
     keyOf = (index) => Buffer.from(`product:${index}`),
     tagsOf = () => [],
   } = options;
-  const store = new MemoryCacheStore({ ...BOUNDS, channels: new LocalChannels(), keyspace: createKeyspace('') });
+  const store = new MemoryCacheStore({ ...BOUNDS, channels: new LocalChannels() });
   const add = (index: number): void => {
     const tags = tagsOf(index).map(decoded);
     const entry = { namespace: 'catalog', key: keyOf(index), value: Buffer.alloc(valueBytes, 1) };
@@ -115,11 +115,10 @@ function cacheFill(options: {
 function nearFill(options: { valueBytes: number; tagOf?: (index: number) => string }): Fill {
   const { valueBytes, tagOf } = options;
   const { near, hub, live } = setUpNear({ maxEntries: 1_000_000, maxBytes: 10_000_000_000 });
-  const keyspace = createKeyspace('');
   for (let bucket = 0; bucket < BUCKET_COUNT; bucket += 1) {
     for (const isTag of [false, true]) {
       hub.useForNear('n', bucket, isTag);
-      live(isTag ? keyspace.cacheTagChannel('n', bucket) : keyspace.cacheChannel('n', bucket));
+      live(isTag ? localChannelNames.cacheTagChannel('n', bucket) : localChannelNames.cacheChannel('n', bucket));
     }
   }
   const add = (index: number): void => {

@@ -8,6 +8,7 @@ export interface WatchInvalidationsResponse {
   'tag'?: (string);
   'flush'?: (_pannier_v1_WatchFlush | null);
   'started'?: (_pannier_v1_WatchStarted | null);
+  'version'?: (Buffer | Uint8Array | string);
   'event'?: "key"|"tag"|"flush"|"started";
 }
 
@@ -16,4 +17,5 @@ export interface WatchInvalidationsResponseOutput {
   'tag'?: (string);
   'flush'?: (_pannier_v1_WatchFlushOutput | null);
   'started'?: (_pannier_v1_WatchStartedOutput | null);
+  'version': (Buffer);
 }

@@ -352,6 +352,9 @@ function writeWatchInvalidationsResponse(message: WatchInvalidationsResponse): v
     writeWatchStarted(message.started);
     writer.close(field4);
   }
+  if (message.version?.length) {
+    writer.bytes(42, message.version);
+  }
 }
 
 export function encodeConfirmInvalidationsResponse(message: ConfirmInvalidationsResponse): Buffer {

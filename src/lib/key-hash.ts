@@ -17,6 +17,11 @@
  */
 
 export const KEY_HASH_BYTES = 8;
+/**
+ * Buckets of a cache namespace, and as many of its tags. A bucket is one slot of a Cluster, one channel and one ring of changes.
+ * docs/internals/cache-formats.md has the measurements that decided it.
+ */
+export const BUCKET_COUNT = 64;
 
 const LANE_1_START = 0x811c9dc5;
 const LANE_1_MULTIPLIER = 0x01000193;
@@ -36,6 +41,11 @@ export function keyHash(key: string | Buffer): Buffer {
 export function firstHashByte(key: string | Buffer): number {
   const bytes = typeof key === 'string' ? Buffer.from(key) : key;
   return lane(bytes, LANE_1_START, LANE_1_MULTIPLIER) >>> 24;
+}
+
+/** Bucket of a cache key, a tag or a user: the first byte of its hash, modulo the number of buckets (a power of two, 256 at most). */
+export function bucketOf(text: string | Buffer, bucketCount = BUCKET_COUNT): number {
+  return firstHashByte(text) % bucketCount;
 }
 
 function lane(bytes: Buffer, start: number, multiplier: number): number {

@@ -1,0 +1,120 @@
+/**
+ * Copies of cached values in this process. A watch drops the ones that others change, and keeps those that this process has just stored.
+ * `PANNIER_ADDRESS=127.0.0.1:9470 node own-cache.js` stores 50 values and lets another client change one of them.
+ *
+ * How long a copy may be used when the watch is silent: docs/cache.md, "Confirmations".
+ */
+import { connect } from './pannier.js';
+
+export class OwnCache {
+  /** By key: { value, version, isAnnounced }. The event of our own CacheSet announces a copy; earlier events of its key are of older values. */
+  #copies = new Map();
+  /** Each { key, versions, isFlushed }: what the watch has reported of the key since the call was sent. */
+  #setsInFlight = new Set();
+  #cache;
+  #namespace;
+  #watch;
+
+  constructor(cache, namespace) {
+    this.#cache = cache;
+    this.#namespace = namespace;
+  }
+
+  get size() {
+    return this.#copies.size;
+  }
+
+  get(key) {
+    return this.#copies.get(key)?.value;
+  }
+
+  /** Resolves once the watch has started; `onEnd` is called when it has ended: start it again. */
+  async start(onEnd = () => {}) {
+    this.#watch = this.#cache.WatchInvalidations({ namespace: this.#namespace });
+    const { promise, resolve, reject } = Promise.withResolvers();
+    this.#watch.on('data', (event) => (event.started ? resolve() : this.#apply(event)));
+    this.#watch.on('error', (error) => {
+      this.#flush();
+      reject(error);
+      onEnd(error);
+    });
+    await promise;
+  }
+
+  stop() {
+    this.#watch.cancel();
+  }
+
+  /** The response may arrive before or after the event of the call. */
+  async set(key, value) {
+    const call = { key, versions: [], isFlushed: false };
+    this.#setsInFlight.add(call);
+    try {
+      const request = { namespace: this.#namespace, key: Buffer.from(key), value, ttlMs: 60_000 };
+      const response = await this.#cache.CacheSet(request);
+      const version = textOf(response.version);
+      const isAnnounced = call.versions.includes(version);
+      // If the last event is not ours, another change came after ours.
+      const isNewest = !isAnnounced || call.versions.at(-1) === version;
+      if (response.stored && isNewest && !call.isFlushed) {
+        this.#copies.set(key, { value, version, isAnnounced });
+      }
+    } finally {
+      this.#setsInFlight.delete(call);
+    }
+  }
+
+  #apply(event) {
+    if (event.key === undefined) {
+      // These copies have no tags, so a tag event could be ignored. Dropping all of them is always right.
+      this.#flush();
+      return;
+    }
+    const key = event.key.toString();
+    const version = textOf(event.version);
+    for (const call of this.#setsInFlight) {
+      if (call.key === key) {
+        call.versions.push(version);
+      }
+    }
+    const copy = this.#copies.get(key);
+    if (copy?.version === version) {
+      copy.isAnnounced = true;
+    } else if (copy?.isAnnounced) {
+      this.#copies.delete(key);
+    }
+  }
+
+  #flush() {
+    this.#copies.clear();
+    for (const call of this.#setsInFlight) {
+      call.isFlushed = true;
+    }
+  }
+}
+
+function textOf(version) {
+  return version.toString('base64');
+}
+
+async function main() {
+  const { cache } = connect();
+  const own = new OwnCache(cache, 'own-node');
+  await own.start();
+  for (let index = 0; index < 50; index += 1) {
+    await cache.CacheInvalidate({ namespace: 'own-node', keys: [Buffer.from(`k${index}`)] });
+    await own.set(`k${index}`, Buffer.from('loaded'));
+  }
+  process.stdout.write(`kept ${own.size} of 50\n`);
+  await cache.CacheSet({ namespace: 'own-node', key: Buffer.from('k7'), value: Buffer.from('another'), ttlMs: 60_000 });
+  while (own.get('k7') !== undefined) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  process.stdout.write(`kept ${own.size} after another client has set k7\n`);
+  own.stop();
+}
+
+if (process.argv[1] === import.meta.filename) {
+  await main();
+  process.exit();
+}

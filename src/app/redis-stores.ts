@@ -1,0 +1,235 @@
+/**
+ * The stores of a sidecar with Redis. Part of the composition root.
+ *
+ * `state` (limits, sessions) and `cache` always have connections of their own, even where one Redis serves both: a large value must not
+ * hold up a decision, and each may have the eviction policy that it needs.
+ */
+import { RedisCacheStore } from '../cache/redis-store.ts';
+import { RedisTlsFiles } from '../config/redis-tls-files.ts';
+import { readRedisPassword, readSentinelPassword } from '../config/setting-files.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { RedisTarget } from '../lib/redis-url.ts';
+import { readFailureCode } from '../lib/system-code.ts';
+import { RedisRateLimitStore } from '../rate-limit/redis-store.ts';
+import { addressText, type CredentialsSource, type NodeAddress } from '../redis/address.ts';
+import { createAddressMap } from '../redis/address-map.ts';
+import { FormatGuard } from '../redis/format-guard.ts';
+import { createKeyspace, type Keyspace } from '../redis/keyspace.ts';
+import type { RedisOptions } from '../redis/options.ts';
+import { createRedis, type Redis } from '../redis/redis.ts';
+import { type CurrentRefusal, RefusalLog } from '../redis/refusal-log.ts';
+import type { TopologySource } from '../redis/topology-member.ts';
+import { createTopologySource } from '../redis/topology-source.ts';
+import { RedisSessionStore } from '../session/redis-store.ts';
+import type { Stores, StoresOptions } from './stores.ts';
+
+interface RedisStoresOptions extends StoresOptions {
+  /** Of all roles. */
+  readonly tlsFiles: RedisTlsFiles;
+  /** Keys the hashes of subjects; undefined: they are hashed without a key. */
+  readonly subjectKey: Buffer | undefined;
+}
+
+/** Commands in flight on one connection: at 250 ms each far more than a sidecar can use, and a bound on memory. */
+const MAX_QUEUE = 10_000;
+/** How often a Redis that has not answered yet is looked at, to read its eviction policy. */
+const POLICY_LOOK_MS = 1_000;
+/** As long as readiness waits for it. */
+const SILENCE_MS = 5_000;
+const NOEVICTION = 'noeviction';
+
+export async function openRedisStores(
+  given: StoresOptions & Pick<RedisStoresOptions, 'subjectKey'>,
+  target: RedisTarget,
+): Promise<Stores> {
+  const { settings, log } = given;
+  const keyspace = createKeyspace(settings.keyPrefix, given.subjectKey);
+  const options: RedisStoresOptions = { ...given, tlsFiles: new RedisTlsFiles(settings, log) };
+  await options.tlsFiles.read();
+  const cacheTarget = settings.cacheRedis ?? target;
+  // One refresh of the topology serves both roles; connections are separate all the same.
+  const isShared = settings.cacheRedis === undefined;
+  const source = isShared ? createTopologySource(redisOptions(options, 'state and cache', target)) : undefined;
+  const state = openRole(options, { role: 'state', target, keyspace, source });
+  const cache = openRole(options, { role: 'cache', target: cacheTarget, keyspace, source });
+  const roles = [state, cache];
+  let wasReady = false;
+  const stops = [
+    warnOfEviction(state.redis, log),
+    warnOfSilence(state.redis, 'state', target.hosts, log),
+    warnOfSilence(cache.redis, 'cache', cacheTarget.hosts, log),
+  ];
+  return {
+    kind: 'redis',
+    channelNames: keyspace,
+    rateLimit: new RedisRateLimitStore({ redis: state.guard, keyspace }),
+    session: new RedisSessionStore({ commands: state.guard, keyspace }),
+    cache: new RedisCacheStore({ commands: cache.guard, keyspace }),
+    createSubscriber: (listener) => cache.redis.createSubscriber(listener),
+    hasAnswered: () => {
+      wasReady ||= roles.every(({ redis, guard }) => redis.isReady() && guard.hasAnswered);
+      return wasReady;
+    },
+    isRefused: () => roles.some(({ guard }) => guard.refusal !== undefined),
+    describe: () => [...describe('state', state, target.hosts), ...describe('cache', cache, cacheTarget.hosts)],
+    close: () => {
+      for (const stop of stops) {
+        stop();
+      }
+      for (const { redis, guard } of roles) {
+        guard.close();
+        redis.close();
+      }
+    },
+  };
+}
+
+/** A Redis deployment, and what its stores send their commands through. */
+interface Role {
+  readonly redis: Redis;
+  readonly guard: FormatGuard;
+  readonly refusals: RefusalLog;
+}
+
+interface RoleOptions {
+  readonly role: 'state' | 'cache';
+  readonly target: RedisTarget;
+  readonly keyspace: Keyspace;
+  /** Unset: one of its own. */
+  readonly source: TopologySource | undefined;
+}
+
+function openRole(options: RedisStoresOptions, { role, target, keyspace, source }: RoleOptions): Role {
+  const { clock, log, metrics } = options;
+  const permissions = { area: role, prefix: options.settings.keyPrefix };
+  const access = { ...redisOptions(options, role, target), permissions };
+  const redis = createRedis({ ...access, onConnectionChange: () => guard.onConnectionChange() }, source);
+  const { refusals } = access;
+  const guard = new FormatGuard({ commands: redis, role, key: keyspace.format(role), clock, log });
+  metrics.onScrape(role, () => {
+    const { conflictingMasters, changes, silentSentinels } = redis.topologyStatus();
+    const isFormatRefused = guard.refusal !== undefined;
+    const refusedCodes = refusals.current().map(({ code }) => code);
+    const isUp = redis.isReady();
+    return { isUp, conflictingMasters, masterChanges: changes, silentSentinels, isFormatRefused, refusedCodes };
+  });
+  redis.start();
+  return { redis, guard, refusals };
+}
+
+/** `role` is also what logs say. */
+function redisOptions(options: RedisStoresOptions, role: string, target: RedisTarget): RedisOptions {
+  const { settings, clock, wheel, log, metrics } = options;
+  return {
+    role,
+    seeds: target.hosts,
+    ...(target.masterName === undefined
+      ? {}
+      : { sentinel: { masterName: target.masterName, credentials: sentinelCredentials(options, role) } }),
+    credentials: serverCredentials(options, role, target),
+    isTls: target.isTls,
+    tlsFiles: () => options.tlsFiles.read(),
+    tlsServerName: settings.redisTlsServerName,
+    addressMap: createAddressMap(settings.redisAddressMap),
+    connectTimeoutMs: settings.redisConnectTimeoutMs,
+    commandTimeoutMs: settings.redisCommandTimeoutMs,
+    connectionsPerMaster: settings.redisConnectionsPerMaster,
+    maxQueue: MAX_QUEUE,
+    clock,
+    wheel,
+    metrics: metrics.redis(role),
+    log,
+    refusals: new RefusalLog({ role, clock, log }),
+  };
+}
+
+function serverCredentials({ settings, log }: StoresOptions, role: string, target: RedisTarget): CredentialsSource {
+  return loggingFailures({ log, role, setting: 'PANNIER_REDIS_PASSWORD_FILE' }, async () => {
+    const password = (await readRedisPassword(settings)) ?? target.password;
+    return { username: settings.redisUsername ?? target.username, password };
+  });
+}
+
+function sentinelCredentials({ settings, log }: StoresOptions, role: string): CredentialsSource {
+  return loggingFailures({ log, role, setting: 'PANNIER_REDIS_SENTINEL_PASSWORD_FILE' }, async () => {
+    return { username: settings.redisSentinelUsername, password: await readSentinelPassword(settings) };
+  });
+}
+
+/** Asked for every new connection: the file may have been rotated. That it cannot be read is told once, until it can. */
+function loggingFailures(
+  { log, role, setting }: { log: Logger; role: string; setting: string },
+  source: CredentialsSource,
+): CredentialsSource {
+  let isTold = false;
+  return async () => {
+    try {
+      const credentials = await source();
+      isTold = false;
+      return credentials;
+    } catch (error) {
+      if (!isTold) {
+        isTold = true;
+        const fields = { role, code: readFailureCode(error) };
+        log.error(fields, `cannot read ${setting}, no new connection to Redis is made`);
+      }
+      throw error;
+    }
+  };
+}
+
+/** Says so once when no node has answered for a while: calls go on by their failure modes, which nobody may notice. */
+function warnOfSilence(redis: Redis, role: string, seeds: readonly NodeAddress[], log: Logger): () => void {
+  const timer = setTimeout(() => {
+    const { notices, reasons } = redis.topologyStatus();
+    if (redis.describe().length === 0 && notices.length === 0) {
+      const asked = seeds.map(addressText);
+      log.warn(
+        { role, asked, reasons: Object.fromEntries(reasons) },
+        'no Redis node has answered yet, calls are answered without it',
+      );
+    }
+  }, SILENCE_MS);
+  timer.unref();
+  return () => clearTimeout(timer);
+}
+
+/** Generations and counters are evicted like anything else: says so once, when the server's policy allows it. */
+function warnOfEviction(redis: Redis, log: Logger): () => void {
+  const timer = setInterval(() => {
+    if (!redis.isReady()) {
+      return;
+    }
+    clearInterval(timer);
+    void redis.readEvictionPolicy().then((policy) => {
+      if (policy !== undefined && policy !== NOEVICTION) {
+        log.warn({ policy }, `the Redis of limits and sessions may evict them, wanted maxmemory-policy ${NOEVICTION}`);
+      }
+    });
+  }, POLICY_LOOK_MS);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
+function describe(role: string, { redis, guard, refusals }: Role, seeds: readonly NodeAddress[]): string[] {
+  const { notices, reasons } = redis.topologyStatus();
+  const nodes = redis.describe();
+  const problems = [...notices, ...refusals.current().map(refusalLine)].map((text) => `redis ${role}: ${text}`);
+  if (nodes.length === 0) {
+    const asked = seeds.map(addressText);
+    const silence = `redis ${role}: no node has answered yet, asked: ${asked.join(' ')}`;
+    const causes = [...reasons].map(([node, reason]) => `redis ${role} ${node}: ${reason}`);
+    return [...(problems.length === 0 ? [silence] : []), ...causes, ...problems];
+  }
+  const lines = nodes.map(({ node, isReady, reason }) => {
+    const cause = reason === undefined ? '' : `: ${reason}`;
+    return `redis ${role} ${node}: ${isReady ? 'connected' : `not connected${cause}`}`;
+  });
+  const formats = guard.refusal === undefined ? [] : [`redis ${role}: all calls are refused, ${guard.refusal}`];
+  return [...lines, ...problems, ...formats];
+}
+
+function refusalLine({ code, node, command, details, sinceMs }: CurrentRefusal): string {
+  const since = new Date(sinceMs).toISOString();
+  return `refused since ${since}: ${code} (${command} on ${node}): ${details.join('; ')}`;
+}

@@ -1,0 +1,160 @@
+/**
+ * What the comments of the protos and the reference pages must say.
+ *
+ * The comment of each field and enum value that this version does not serve says so, as does its reference page. What is never sent is derived
+ * from the code of the services as well.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ALGORITHMS } from '../../src/rate-limit/algorithms/algorithm.ts';
+import { repositoryFiles, repositoryRoot } from '../support/repository.ts';
+
+/** Never sent, or always at its default. */
+const NEVER_SENT: Readonly<Record<string, readonly string[]>> = {
+  'docs/cache.md': [
+    'CacheOutcome.CACHE_OUTCOME_UNSPECIFIED',
+    'CacheOutcome.CACHE_OUTCOME_STALE',
+    'CacheGetResponse.lease',
+    'CacheGetResponse.holds_lease',
+    'CacheGetResponse.retry_ms',
+  ],
+  'docs/rate-limits.md': [
+    'Algorithm.ALGORITHM_UNSPECIFIED',
+    'Algorithm.ALGORITHM_CONCURRENCY',
+    'DecidedBy.DECIDED_BY_UNSPECIFIED',
+    'DecidedBy.DECIDED_BY_NEAR',
+    'DecidedBy.DECIDED_BY_LEASE',
+    'CheckRateLimitResponse.shadow_denied',
+    'CheckRateLimitResponse.reservation_id',
+    'SettleRateLimitResponse.settled',
+  ],
+};
+/** Refused in requests. */
+const REFUSED: Readonly<Record<string, readonly string[]>> = {
+  'docs/cache.md': [
+    'CacheGetRequest.lease_ms',
+    'CacheGetRequest.wait_ms',
+    'CacheGetRequest.tags',
+    'CacheSetRequest.lease',
+    'CacheSetRequest.stale_ms',
+    'CacheSetRequest.load_ms',
+    'CacheSetRequest.release',
+  ],
+  'docs/rate-limits.md': [
+    'Limit.hold_ms',
+    'FailureMode.FAILURE_MODE_LOCAL',
+    'CheckRateLimitRequest.request_id',
+    'CheckRateLimitRequest.partial',
+    'CheckRateLimitRequest.reserve',
+    'CheckRateLimitRequest.reserve_ms',
+    'SettleRateLimitRequest.extend_ms',
+  ],
+  'docs/sessions.md': ['CreateSessionRequest.session_id'],
+};
+const SENT_ENUMS: Readonly<Record<string, string>> = {
+  CacheOutcome: 'src/cache',
+  CacheSource: 'src/cache',
+  DecidedBy: 'src/rate-limit',
+};
+/** Where the services make their responses; the messages in responses that no Response names itself are listed. */
+const SERVICES = ['src/cache', 'src/rate-limit', 'src/session'];
+const SENT_MESSAGE = /(Response|^LimitStatus|^Session|^SessionInfo|^CheckRateLimitError|^CheckRateLimitResult)\./;
+const NOT_SERVED = /Not served by this version|Never sent/;
+
+/** Comments of all fields and enum values, by `Message.field` and `Enum.VALUE`. */
+function readComments(): Map<string, string> {
+  const comments = new Map<string, string>();
+  for (const path of repositoryFiles(['proto/pannier/**/*.proto'])) {
+    const scopes: string[] = [];
+    let comment: string[] = [];
+    for (const line of read(path)
+      .split('\n')
+      .map((text) => text.trim())) {
+      if (line.startsWith('//')) {
+        comment.push(line.slice(2).trim());
+        continue;
+      }
+      const opened = /^(message|enum|oneof|service) (\w+) \{(\})?/.exec(line);
+      const member = /^(?:[\w.<>, ]+ )?(\w+) = \d+;/.exec(line);
+      if (opened !== null && opened[3] === undefined) {
+        // The members of a oneof are fields of its message.
+        scopes.push((opened[1] === 'oneof' ? scopes.at(-1) : opened[2]) ?? '');
+      } else if (line === '}') {
+        scopes.pop();
+      } else if (member !== null) {
+        comments.set(`${scopes.at(-1)}.${member[1]}`, comment.join(' '));
+      }
+      comment = [];
+    }
+  }
+  return comments;
+}
+
+function read(path: string): string {
+  return readFileSync(join(repositoryRoot, path), 'utf8');
+}
+
+function codeBelow(directory: string): string {
+  const paths = repositoryFiles([`${directory}/**/*.ts`]).filter((path) => !path.endsWith('.test.ts'));
+  return paths.map(read).join('\n');
+}
+
+function namesIn(...tables: Readonly<Record<string, readonly string[]>>[]): string[] {
+  return tables.flatMap((table) => Object.values(table).flat()).toSorted();
+}
+
+const comments = readComments();
+
+test('the comments that say so are those of what is not served', () => {
+  const saying = [...comments].filter(([, comment]) => NOT_SERVED.test(comment)).map(([name]) => name);
+  expect(saying.toSorted()).toEqual(namesIn(NEVER_SENT, REFUSED));
+});
+
+test('the comments of refused options say that they are refused, the others that they are never sent or what they always are', () => {
+  const textOf = (name: string) => comments.get(name) ?? '';
+  expect(namesIn(REFUSED).filter((name) => !textOf(name).includes('refused'))).toEqual([]);
+  expect(namesIn(NEVER_SENT).filter((name) => !/[Nn]ever sent|always (empty|0|false)/.test(textOf(name)))).toEqual([]);
+});
+
+test.each(Object.keys({ ...NEVER_SENT, ...REFUSED }))('%s names them', (page) => {
+  const text = read(page);
+  const names = [...(NEVER_SENT[page] ?? []), ...(REFUSED[page] ?? [])].filter(
+    (name) => !name.endsWith('_UNSPECIFIED'),
+  );
+  expect(names.filter((name) => !text.includes(`\`${name.split('.')[1]}\``))).toEqual([]);
+});
+
+test('the values of an enum that the code never mentions are the ones that are never sent', () => {
+  const notMentioned = Object.entries(SENT_ENUMS).flatMap(([name, directory]) => {
+    const code = codeBelow(directory);
+    const values = [...comments.keys()].filter((member) => member.startsWith(`${name}.`));
+    return values.filter((value) => !code.includes(value));
+  });
+  const served = new Set(ALGORITHMS.map(({ name }) => `Algorithm.ALGORITHM_${name.toUpperCase()}`));
+  const notServed = [...comments.keys()].filter((member) => member.startsWith('Algorithm.') && !served.has(member));
+  const listed = namesIn(NEVER_SENT).filter((name) => /\.[A-Z_]+$/.test(name));
+  expect([...notMentioned, ...notServed].toSorted()).toEqual(listed);
+});
+
+test('the fields of responses that the code sets to nothing but their defaults are the ones that are never sent', () => {
+  const code = SERVICES.map(codeBelow).join('\n');
+  const neverSet = [...comments.keys()].filter((name) => {
+    const field = (name.split('.')[1] ?? '').replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+    const isSet = new RegExp(`\\b${field}: (?!''|0\\b|false\\b)|[{,]\\s*${field}\\s*[,}]`);
+    return SENT_MESSAGE.test(name) && !isSet.test(code);
+  });
+  expect(neverSet.toSorted()).toEqual(namesIn(NEVER_SENT).filter((name) => SENT_MESSAGE.test(name)));
+});
+
+test('the proto and the page say that one flush may be reported several times', () => {
+  expect(read('proto/pannier/v1/cache.proto')).toMatch(
+    /whole namespace may be reported by several flushes.*idempotently/,
+  );
+  expect(read('docs/cache.md')).toMatch(/whole namespace may be reported by several `flush` events/);
+});
+
+test('the page recommends no condition against a slow load, because a miss has no version', () => {
+  const row = /^\| R11 .*$/m.exec(read('docs/cache.md'))?.[0];
+  expect(row).toMatch(/slow loader/);
+  expect(row).not.toMatch(/if_version|if_absent/);
+});

@@ -1,0 +1,86 @@
+/**
+ * A service that watches a namespace and writes to it keeps what it has just stored, and drops what others store: on memory, a Redis and a
+ * Cluster.
+ */
+
+import { OwnCache } from '../support/cache/own-cache.ts';
+import { callContext, invalidateRequest, setRequest } from '../support/cache/requests.ts';
+import { CACHE_STORES, type OpenedCache } from '../support/cache/stores.ts';
+import { waitFor } from '../support/wait.ts';
+
+const KEYS = Array.from({ length: 50 }, (_, index) => `k${index}`);
+
+describe.each(CACHE_STORES)('on %s', (_, open) => {
+  let opened: OpenedCache;
+  let own: OwnCache;
+  let namespaces = 0;
+  let namespace = '';
+
+  beforeAll(async () => {
+    opened = await open();
+  });
+
+  beforeEach(async () => {
+    namespaces += 1;
+    namespace = `own-${namespaces}`;
+    own = new OwnCache(opened.service, namespace);
+    await own.start();
+  });
+
+  afterEach(async () => {
+    await own?.stop();
+  });
+
+  afterAll(async () => {
+    await opened?.close();
+  });
+
+  async function invalidate(key: string): Promise<void> {
+    const request = invalidateRequest({ namespace, keys: [Buffer.from(key)] });
+    await opened.service.CacheInvalidate(request, callContext());
+  }
+
+  async function setAsAnother(key: string): Promise<void> {
+    const request = setRequest({ namespace, key: Buffer.from(key), value: Buffer.from('another') });
+    await opened.service.CacheSet(request, callContext());
+  }
+
+  async function applyEvents(count: number): Promise<void> {
+    await waitFor(`${count} events`, () => own.eventCount >= count);
+    own.applyEvents();
+  }
+
+  test('keeps all 50 values that it stores, and drops one that another client stores', async () => {
+    for (const key of KEYS) {
+      await invalidate(key);
+      await own.set(key, 'loaded');
+      own.applyEvents();
+    }
+    await applyEvents(2 * KEYS.length);
+    expect([...own.copies.keys()]).toEqual(KEYS);
+    await setAsAnother('k7');
+    await applyEvents(2 * KEYS.length + 1);
+    expect([...own.copies.keys()]).toEqual(KEYS.filter((key) => key !== 'k7'));
+  });
+
+  test('keeps a value whose event arrives before the response, and drops one that is old by then', async () => {
+    await own.set('mine', 'loaded', async () => await applyEvents(1));
+    expect([...own.copies.keys()]).toEqual(['mine']);
+    await own.set('theirs', 'loaded', async () => {
+      await setAsAnother('theirs');
+      await applyEvents(3);
+    });
+    await own.set('invalidated', 'loaded', async () => {
+      await invalidate('invalidated');
+      await applyEvents(5);
+    });
+    expect([...own.copies.keys()]).toEqual(['mine']);
+  });
+
+  test('an invalidation has no version', async () => {
+    await own.set('key', 'loaded');
+    await invalidate('key');
+    await applyEvents(2);
+    expect(own.copies.size).toBe(0);
+  });
+});
