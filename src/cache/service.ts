@@ -22,6 +22,7 @@ import type { ConfirmInvalidationsResponse } from '../grpc/generated/pannier/v1/
 import type { WatchInvalidationsRequestOutput } from '../grpc/generated/pannier/v1/WatchInvalidationsRequest.ts';
 import type { WatchInvalidationsResponse } from '../grpc/generated/pannier/v1/WatchInvalidationsResponse.ts';
 import type { ServerStreamHandler, UnaryHandler } from '../grpc/method.ts';
+import type { Service } from '../grpc/service-table.ts';
 import { Status, StatusError } from '../grpc/status.ts';
 import { storeDeadlineMs } from '../grpc/store-deadline.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -54,14 +55,18 @@ export interface CacheServiceOptions {
   readonly maxAnswerBytes?: number;
 }
 
-export interface CacheService {
+export type CacheHandlers = {
   readonly CacheGet: UnaryHandler<CacheGetRequestOutput, CacheGetResponse>;
   readonly CacheGetMany: UnaryHandler<CacheGetManyRequestOutput, CacheGetManyResponse>;
   readonly CacheSet: UnaryHandler<CacheSetRequestOutput, CacheSetResponse>;
   readonly CacheInvalidate: UnaryHandler<CacheInvalidateRequestOutput, CacheInvalidateResponse>;
   readonly ConfirmInvalidations: UnaryHandler<ConfirmInvalidationsRequestOutput, ConfirmInvalidationsResponse>;
   readonly WatchInvalidations: ServerStreamHandler<WatchInvalidationsRequestOutput, WatchInvalidationsResponse>;
-  /** Ends all watches, drops all copies, closes the subscriber. */
+};
+
+export interface CacheService extends Service {
+  readonly handlers: CacheHandlers;
+  /** Ends all watches, drops all near-cache entries, closes the subscriber. */
   close(): void;
 }
 
@@ -99,27 +104,30 @@ export function createCacheService(options: CacheServiceOptions): CacheService {
   };
 
   return {
-    CacheGet: (request, context) => reader.get(request, context),
-    CacheGetMany: (request, context) => reader.getMany(request, context),
-    CacheSet: (request, context) => {
-      const write = readSet(request, setOptions);
-      const drop = () => near?.drop(write.namespace, write.key);
-      const deadlineAtMs = storeDeadlineMs(context, clock, 'set a cached value');
-      return afterwards(
-        () => store.write(write, deadlineAtMs),
-        drop,
-        (outcome) => outcome,
-      );
+    name: 'pannier.v1.CacheService',
+    handlers: {
+      CacheGet: (request, context) => reader.get(request, context),
+      CacheGetMany: (request, context) => reader.getMany(request, context),
+      CacheSet: (request, context) => {
+        const write = readSet(request, setOptions);
+        const drop = () => near?.drop(write.namespace, write.key);
+        const deadlineAtMs = storeDeadlineMs(context, clock, 'set a cached value');
+        return afterwards(
+          () => store.write(write, deadlineAtMs),
+          drop,
+          (outcome) => outcome,
+        );
+      },
+      CacheInvalidate: async (request, context) => {
+        const invalidation = readInvalidate(request);
+        const deadlineAtMs = storeDeadlineMs(context, clock, 'invalidate');
+        return { removed: await invalidate(store, near, invalidation, deadlineAtMs) };
+      },
+      ConfirmInvalidations: (request, context) =>
+        confirmInvalidations(watches, request.watchId, storeDeadlineMs(context, clock, 'confirm invalidations')),
+      WatchInvalidations: (request, context, responses) =>
+        watchInvalidations({ watches, clock, context, responses, namespace: readWatch(request) }),
     },
-    CacheInvalidate: async (request, context) => {
-      const invalidation = readInvalidate(request);
-      const deadlineAtMs = storeDeadlineMs(context, clock, 'invalidate');
-      return { removed: await invalidate(store, near, invalidation, deadlineAtMs) };
-    },
-    ConfirmInvalidations: (request, context) =>
-      confirmInvalidations(watches, request.watchId, storeDeadlineMs(context, clock, 'confirm invalidations')),
-    WatchInvalidations: (request, context, responses) =>
-      watchInvalidations({ watches, clock, context, responses, namespace: readWatch(request) }),
     close: () => {
       watches.closeAll();
       near?.close();

@@ -160,7 +160,7 @@ test.each(NAMES.filter((name) => name !== 'leaky_bucket'))(
 describe('ResetRateLimit', () => {
   async function reset(world: ServiceWorld, limits: readonly LimitOutput[], policy = ''): Promise<unknown> {
     const request = { policy, key: 'subject', limits: [...limits] };
-    return await world.service.ResetRateLimit(request, serviceContext(world.clock));
+    return await world.service.handlers.ResetRateLimit(request, serviceContext(world.clock));
   }
 
   test.each(ALGORITHMS.map(({ name, number }) => [name, number as LimitOutput['algorithm']] as const))(

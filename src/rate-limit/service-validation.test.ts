@@ -150,31 +150,31 @@ async function refusal(call: () => unknown): Promise<{ code: number; message: st
 }
 
 test.each(ROWS)('%s', async (_what, change, code, text) => {
-  const status = await refusal(() => service.CheckRateLimit(request(change), context));
+  const status = await refusal(() => service.handlers.CheckRateLimit(request(change), context));
   expect(status).toMatchObject({ code, message: expect.stringMatching(text) });
   expect(status.message).not.toContain(SECRET);
-  const many = await service.CheckRateLimits({ checks: [request(change)] }, context);
+  const many = await service.handlers.CheckRateLimits({ checks: [request(change)] }, context);
   expect(many.results?.[0]?.error).toEqual({ code, message: status.message });
 });
 
 test.each([[0], [101]])('%d checks in one call', async (count) => {
   const checks = Array.from({ length: count }, () => request({}));
-  const status = await refusal(() => service.CheckRateLimits({ checks }, context));
+  const status = await refusal(() => service.handlers.CheckRateLimits({ checks }, context));
   expect(status).toMatchObject({ code: INVALID_ARGUMENT, message: expect.stringMatching(/checks is \d+ entries/) });
 });
 
 test('a settled id is unknown, a malformed one is refused', async () => {
-  expect(service.SettleRateLimit({ reservationId: 'x' }, context)).toEqual({ settled: false });
+  expect(service.handlers.SettleRateLimit({ reservationId: 'x' }, context)).toEqual({ settled: false });
   for (const reservationId of ['', 'x'.repeat(201)]) {
-    const status = await refusal(() => service.SettleRateLimit({ reservationId }, context));
+    const status = await refusal(() => service.handlers.SettleRateLimit({ reservationId }, context));
     expect(status.code).toBe(INVALID_ARGUMENT);
   }
-  const extended = await refusal(() => service.SettleRateLimit({ reservationId: 'x', extendMs: 5 }, context));
+  const extended = await refusal(() => service.handlers.SettleRateLimit({ reservationId: 'x', extendMs: 5 }, context));
   expect(extended).toMatchObject({ code: UNIMPLEMENTED, message: expect.stringMatching(/extend_ms/) });
 });
 
 test('a call whose deadline is over does not reach the store', async () => {
   const late = { ...context, deadlineAtMs: clock.monotonicMs() };
-  const status = await refusal(() => service.CheckRateLimit(request({}), late));
+  const status = await refusal(() => service.handlers.CheckRateLimit(request({}), late));
   expect(status.code).toBe(Status.DEADLINE_EXCEEDED);
 });

@@ -111,9 +111,9 @@ test('peeks are no decisions, a denial by a policy names its limit, and unknown 
   await checkWith(world, { policy: 'pair', cost: 6, peek: true });
   await expect(checkWith(world, { policy: 'nope' })).rejects.toThrow('no policy');
   const reset = { policy: 'nope', key: 'subject', limits: [] };
-  await expect(world.service.ResetRateLimit(reset, serviceContext(world.clock))).rejects.toThrow('no policy');
+  await expect(world.service.handlers.ResetRateLimit(reset, serviceContext(world.clock))).rejects.toThrow('no policy');
   const checks = [1, 1].map((cost) => ({ ...CHECK_DEFAULTS, policy: 'strict', cost }));
-  await world.service.CheckRateLimits({ checks }, serviceContext(world.clock));
+  await world.service.handlers.CheckRateLimits({ checks }, serviceContext(world.clock));
   const inline = { limits: [{ name: 'a', algorithm: 1 as const, limit: 1, windowMs: 1_000, holdMs: 0 }] };
   await checkWith(world, { ...inline, cost: 2 });
   expect(world.decisions).toEqual([
@@ -174,7 +174,7 @@ test('many checks answer in their places, each as it would alone', async () => {
     { ...one, policy: 'pair', cost: 9 },
     { ...one, policy: 'strict' },
   ];
-  const { results } = await world.service.CheckRateLimits({ checks }, serviceContext(world.clock));
+  const { results } = await world.service.handlers.CheckRateLimits({ checks }, serviceContext(world.clock));
   expect(results).toMatchObject([
     { response: { allowed: true, remaining: 9 } },
     { error: { code: 5, message: expect.stringContaining('"nobody"') } },
@@ -192,7 +192,7 @@ test('a reset gives back what was used, of a policy or of single inline limits',
   await checkWith(world, { policy: 'pair', cost: 5 });
   await checkWith(world, { limits: inline, cost: 5 });
   const reset = async (request: { policy: string; limits: typeof inline }): Promise<unknown> =>
-    await world.service.ResetRateLimit({ key: 'subject', ...request }, serviceContext(world.clock));
+    await world.service.handlers.ResetRateLimit({ key: 'subject', ...request }, serviceContext(world.clock));
   expect(await reset({ policy: 'pair', limits: [] })).toEqual({ existed: true });
   expect(await reset({ policy: 'pair', limits: [] })).toEqual({ existed: false });
   expect(await checkWith(world, { policy: 'pair', cost: 5 })).toMatchObject({ allowed: true });

@@ -18,6 +18,7 @@ import type { ResetRateLimitResponse } from '../grpc/generated/pannier/v1/ResetR
 import type { SettleRateLimitRequestOutput } from '../grpc/generated/pannier/v1/SettleRateLimitRequest.ts';
 import type { SettleRateLimitResponse } from '../grpc/generated/pannier/v1/SettleRateLimitResponse.ts';
 import type { CallContext, UnaryHandler } from '../grpc/method.ts';
+import type { Service } from '../grpc/service-table.ts';
 import { invalidArgument, Status, StatusError, unimplemented } from '../grpc/status.ts';
 import { storeDeadlineMs } from '../grpc/store-deadline.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -49,11 +50,15 @@ export interface RateLimitServiceOptions {
   readonly metrics: RateLimitCounts;
 }
 
-export interface RateLimitService {
+export type RateLimitHandlers = {
   readonly CheckRateLimit: UnaryHandler<CheckRateLimitRequestOutput, CheckRateLimitResponse>;
   readonly CheckRateLimits: UnaryHandler<CheckRateLimitsRequestOutput, CheckRateLimitsResponse>;
   readonly SettleRateLimit: UnaryHandler<SettleRateLimitRequestOutput, SettleRateLimitResponse>;
   readonly ResetRateLimit: UnaryHandler<ResetRateLimitRequestOutput, ResetRateLimitResponse>;
+};
+
+export interface RateLimitService extends Service {
+  readonly handlers: RateLimitHandlers;
 }
 
 const MAX_CHECKS = 100;
@@ -207,7 +212,11 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     return { existed: await store.reset(inlineKey(request.key), limits, deadlineAtMs) };
   }
 
-  return { CheckRateLimit: check, CheckRateLimits: checkMany, SettleRateLimit: settle, ResetRateLimit: reset };
+  return {
+    name: 'pannier.v1.RateLimitService',
+    handlers: { CheckRateLimit: check, CheckRateLimits: checkMany, SettleRateLimit: settle, ResetRateLimit: reset },
+    close: () => undefined,
+  };
 }
 
 function hasLeakyBucket({ limits }: CompiledLimits): boolean {

@@ -95,5 +95,5 @@ export async function checkWith(
   { service, clock }: Pick<ServiceWorld, 'service' | 'clock'>,
   change: Partial<CheckRateLimitRequestOutput>,
 ): Promise<CheckRateLimitResponse> {
-  return await service.CheckRateLimit({ ...CHECK_DEFAULTS, ...change }, serviceContext(clock));
+  return await service.handlers.CheckRateLimit({ ...CHECK_DEFAULTS, ...change }, serviceContext(clock));
 }

@@ -7,10 +7,10 @@ import { StatusError, statusName } from '../../../src/grpc/status.ts';
 import { FakeClock } from '../../../src/lib/clock.ts';
 import { MemorySessionStore } from '../../../src/session/memory-store.ts';
 import { noSessionMetrics, type SessionMetrics } from '../../../src/session/metrics.ts';
-import { createSessionService, type SessionService } from '../../../src/session/service.ts';
+import { createSessionService, type SessionHandlers } from '../../../src/session/service.ts';
 import type { SessionStore } from '../../../src/session/store.ts';
 
-export type SessionMethod = keyof SessionService;
+export type SessionMethod = keyof SessionHandlers;
 
 const EMPTY: Record<SessionMethod, object> = {
   CreateSession: { userId: '', data: {}, labels: {}, sessionId: '' },
@@ -30,7 +30,7 @@ export interface SessionCalls {
   errorOf(method: SessionMethod, fields: object, context?: CallContext): string;
 }
 
-type AnswerOf<Method extends SessionMethod> = Awaited<ReturnType<SessionService[Method]>>;
+type AnswerOf<Method extends SessionMethod> = Awaited<ReturnType<SessionHandlers[Method]>>;
 
 export function sessionCalls(
   options: { store?: SessionStore; clock?: FakeClock; file?: PolicyFile; metrics?: SessionMetrics } = {},
@@ -41,7 +41,7 @@ export function sessionCalls(
   const service = createSessionService({ store, clock, policies: { current: () => file }, metrics });
 
   function now<Method extends SessionMethod>(method: Method, fields: object, context = contextUntil(clock, 1_000)) {
-    const handle = service[method] as (request: object, context: CallContext) => AnswerOf<Method>;
+    const handle = service.handlers[method] as (request: object, context: CallContext) => AnswerOf<Method>;
     return handle({ ...EMPTY[method], ...fields }, context);
   }
 
