@@ -13,7 +13,7 @@
  */
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';
-import type { RedisCommands } from '../redis/commands.ts';
+import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import { bucketOf, type Keyspace } from '../redis/keyspace.ts';
 import type { Script } from '../redis/lua-script.ts';
 import { createTagMemo, ENTRY_HEADER_BYTES, type EntryTag, type TagMemo } from './model.ts';
@@ -156,10 +156,10 @@ export class RedisManyReader {
       keys.push(this.#keyspace.cacheEntry(namespace, bucket, member.key));
       expectedReplyBytes += member.maxBytes;
     }
-    let read: BucketRead | undefined;
+    let reply: RedisReply;
     try {
       const options = { expectedReplyBytes };
-      read = toBucketRead(await this.#commands.run(this.#script, keys, limitsOf(members), call.deadlineAtMs, options));
+      reply = await this.#commands.run(this.#script, keys, limitsOf(members), call.deadlineAtMs, options);
     } catch (error) {
       if (error instanceof StoreError && !(error instanceof StoredFormatError)) {
         for (const member of members) {
@@ -169,6 +169,7 @@ export class RedisManyReader {
       }
       throw error;
     }
+    const read = toBucketRead(reply, members.length);
     for (const [place, member] of members.entries()) {
       rounds[member.index] = read === undefined ? MISS : toRound(read, place, call.memo);
     }

@@ -16,6 +16,7 @@ import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import { keyHash } from '../redis/key-hash.ts';
 import { bucketOf, type Keyspace } from '../redis/keyspace.ts';
 import type { Script } from '../redis/lua-script.ts';
+import { bytesOf, listOf, malformedReply } from '../redis/script-reply.ts';
 import { type Entry, type EntryTag, STAMP_BYTES, TAG_VERSION_BYTES } from './model.ts';
 import { TagLookups, type TagVersion } from './tag-lookups.ts';
 
@@ -65,7 +66,10 @@ export class RedisTags {
         ),
       ),
     );
-    return groups.flatMap((members, index) => members.map((name, at) => toEntryTag(name, replies[index], at)));
+    return groups.flatMap((members, index) => {
+      const versions = listOf(replies[index], members.length);
+      return members.map((name, at) => ({ name, version: versionOf(versions[at]) }));
+    });
   }
 
   /** Whether all of them still have these versions. */
@@ -155,9 +159,11 @@ function asUnavailable(error: StoreError): StoreError {
     : error;
 }
 
-function toEntryTag(name: string, reply: RedisReply | undefined, index: number): EntryTag {
-  const version = Array.isArray(reply) ? reply[index] : undefined;
-  // A version of another form would be written into entries that nobody can read: no version is a miss, too.
-  const isVersion = Buffer.isBuffer(version) && version.length === TAG_VERSION_BYTES;
-  return { name, version: isVersion ? version : Buffer.alloc(TAG_VERSION_BYTES) };
+function versionOf(reply: RedisReply | undefined): Buffer {
+  const version = bytesOf(reply);
+  if (version.length !== TAG_VERSION_BYTES) {
+    // It would be written into an entry that nobody can read.
+    throw malformedReply(`a version of ${TAG_VERSION_BYTES} bytes`, version);
+  }
+  return version;
 }

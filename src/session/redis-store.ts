@@ -17,6 +17,7 @@ import { StoreError } from '../lib/store-error.ts';
 import type { RedisArgument, RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
 import { loadScript, type Script, type ScriptKind, type ScriptStep } from '../redis/lua-script.ts';
+import { codeOf, integerOf, listOf, malformedReply, textOf } from '../redis/script-reply.ts';
 import {
   byNewestFirst,
   type ListedSession,
@@ -31,12 +32,9 @@ import {
   knownReply,
   LISTED_FIELDS,
   listedSessionOf,
-  listOf,
-  numberOf,
   type RedisSession,
   type StoredListedSession,
   sessionOf,
-  textOf,
 } from './redis-reply.ts';
 import { RedisUsers } from './redis-users.ts';
 import { changeArguments, createArguments, optional } from './script-arguments.ts';
@@ -64,6 +62,10 @@ const DIRECTORY = 'src/session/scripts';
 /** Codes of read.lua: what the caller presented, and whether the idle timeout is due to be renewed. */
 const PREVIOUS_VERIFIER = 0;
 const RENEWAL_DUE = 2;
+const READ_CODES = [PREVIOUS_VERIFIER, 1, RENEWAL_DUE] as const;
+/** 1: done; 2: another version; 3: the data would be too large. */
+const UPDATE_CODES = [1, 2, 3] as const;
+const ROTATE_CODES = [1, 3] as const;
 
 export class RedisSessionStore implements SessionStore {
   readonly #commands: RedisCommands;
@@ -118,7 +120,7 @@ export class RedisSessionStore implements SessionStore {
     const reply = await (isLimited ? this.#logins.orGiveUp(step, created, deadlineAtMs) : step);
     return reply === null
       ? { outcome: 'exists' }
-      : { outcome: 'created', session: createdSession(created, numberOf(reply)), evicted: login.evicted };
+      : { outcome: 'created', session: createdSession(created, integerOf(reply)), evicted: login.evicted };
   }
 
   async read(
@@ -142,22 +144,23 @@ export class RedisSessionStore implements SessionStore {
     if (reply === null) {
       return { outcome: 'not_found' };
     }
-    const [user, generation, code, first, second, absoluteTtlMs] = listOf(reply);
+    const [user, generation, codeReply, first, second, absoluteTtlMs] = listOf(reply, 4);
+    const code = codeOf(codeReply, UPDATE_CODES);
     const session = { handle: credential.handle, userId: textOf(user), generation: textOf(generation) };
     const isDone = code === 1;
     const isLengthened = isDone && update.absoluteTtlMs !== undefined;
-    const judgement = this.#isValid(session, isLengthened ? numberOf(absoluteTtlMs) : undefined, deadlineAtMs);
+    const judgement = this.#isValid(session, isLengthened ? integerOf(absoluteTtlMs) : undefined, deadlineAtMs);
     const isValid = await (isDone ? afterwards(judgement) : harmless(judgement));
     if (!isValid) {
       return { outcome: 'not_found' };
     }
     if (code === 1) {
-      return { outcome: 'updated', version: numberOf(first), expiresAtMs: numberOf(second) };
+      return { outcome: 'updated', version: integerOf(first), expiresAtMs: integerOf(second) };
     }
     if (code === 2) {
-      return { outcome: 'version_conflict', version: numberOf(first) };
+      return { outcome: 'version_conflict', version: integerOf(first) };
     }
-    return { outcome: 'too_large', fields: numberOf(first), bytes: numberOf(second) };
+    return { outcome: 'too_large', fields: integerOf(first), bytes: integerOf(second) };
   }
 
   async rotate(credential: SessionCredential, rotation: SessionRotation, deadlineAtMs: number): Promise<RotateOutcome> {
@@ -198,15 +201,19 @@ export class RedisSessionStore implements SessionStore {
     if (reply === null) {
       return { outcome: 'not_found' };
     }
-    const [code, first, second] = listOf(reply);
-    if (code !== 1) {
-      return { outcome: 'too_large', fields: numberOf(first), bytes: numberOf(second) };
+    const [code, first, second] = listOf(reply, 2);
+    if (codeOf(code, ROTATE_CODES) !== 1) {
+      return { outcome: 'too_large', fields: integerOf(first), bytes: integerOf(second) };
     }
     if (changesUser && old.userId !== '') {
       // Awaited, so that the next login of that user does not count it.
       await this.#users.forget(old.userId, handle, deadlineAtMs).catch(() => undefined);
     }
     const session = sessionOf(handle, first);
+    if (session === 'damaged') {
+      // The script has read the same fields.
+      throw malformedReply('the fields of a session', first);
+    }
     if (isLogin && session.absoluteEndMs > old.absoluteEndMs) {
       // It was given a longer life since the user was made to last as long as it.
       const lifeMs = session.absoluteEndMs - session.lastSeenAtMs;
@@ -223,8 +230,8 @@ export class RedisSessionStore implements SessionStore {
     if (reply === null) {
       return false;
     }
-    const [user, generation] = listOf(reply).map(textOf);
-    if (user === undefined || generation === undefined || user === '') {
+    const [user = '', generation = ''] = listOf(reply, 2).map(textOf);
+    if (user === '') {
       return true;
     }
     try {
@@ -290,8 +297,9 @@ export class RedisSessionStore implements SessionStore {
     if (reply === null) {
       return undefined;
     }
-    const [code, fields] = listOf(reply);
-    const session = await this.#unlessDamaged(handle, () => sessionOf(handle, fields), deadlineAtMs);
+    const [codeReply, fields] = listOf(reply, 2);
+    const code = codeOf(codeReply, READ_CODES);
+    const session = await this.#unlessDamaged(handle, sessionOf(handle, fields), deadlineAtMs);
     if (session === undefined) {
       return undefined;
     }
@@ -305,17 +313,17 @@ export class RedisSessionStore implements SessionStore {
     return isValid ? { session: { ...session, lastSeenAtMs }, isCurrent: code !== PREVIOUS_VERIFIER } : undefined;
   }
 
-  /** What `read` makes of a session's fields; removes the session where they cannot be read. */
-  async #unlessDamaged<Value>(handle: string, read: () => Value, deadlineAtMs: number): Promise<Value | undefined> {
-    try {
-      return read();
-    } catch (error) {
-      if (error instanceof TypeError) {
-        await harmless(this.#run(this.#removeDamagedScript, handle, ['report'], deadlineAtMs));
-        return undefined;
-      }
-      throw error;
+  /** Removes the session where its fields cannot be read. */
+  async #unlessDamaged<Value>(
+    handle: string,
+    session: Value | 'damaged',
+    deadlineAtMs: number,
+  ): Promise<Value | undefined> {
+    if (session !== 'damaged') {
+      return session;
     }
+    await harmless(this.#run(this.#removeDamagedScript, handle, ['report'], deadlineAtMs));
+    return undefined;
   }
 
   /** When the session was last used, renewed or, where that is refused or takes too long, as it was. */
@@ -325,7 +333,7 @@ export class RedisSessionStore implements SessionStore {
     const untilMs = nowMs + (deadlineAtMs - nowMs) / 2;
     try {
       const reply = await this.#run(this.#touchScript, credential.handle, [credential.verifier], untilMs);
-      return reply === null ? lastSeenAtMs : Math.max(lastSeenAtMs, numberOf(reply));
+      return reply === null ? lastSeenAtMs : Math.max(lastSeenAtMs, integerOf(reply));
     } catch (error) {
       if (error instanceof StoreError) {
         return lastSeenAtMs;
@@ -358,12 +366,13 @@ export class RedisSessionStore implements SessionStore {
   async #readListed(handle: string, deadlineAtMs: number): Promise<StoredListedSession | undefined> {
     const key = this.#keyspace.session(handle);
     const reply = await this.#commands.send(key, ['HMGET', key, ...LISTED_FIELDS], deadlineAtMs, { keyType: 'hash' });
-    return await this.#unlessDamaged(handle, () => listedSessionOf(handle, reply), deadlineAtMs);
+    return await this.#unlessDamaged(handle, listedSessionOf(handle, reply), deadlineAtMs);
   }
 
   /** Whether a session with one of these generations was there. */
   async #end(handle: string, generations: readonly string[], deadlineAtMs: number): Promise<boolean> {
-    return (await this.#run(this.#dropScript, handle, generations, deadlineAtMs)) === 1;
+    const removed = await this.#run(this.#dropScript, handle, generations, deadlineAtMs);
+    return codeOf(removed, [0, 1]) === 1;
   }
 
   /** Removes an invalid session; false where there is none or that cannot be said. It is invalid either way. */
