@@ -57,7 +57,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     isRefused: () => stores.isRefused(),
   });
   const health = createHealthService();
-  const services = [health, ...createServices({ settings, stores, policies, clock, metrics })];
+  const services = [health, ...createServices({ settings, stores, policies, clock, metrics, log })];
   const table = createMethodTable(services, [
     guardInterceptor({
       clock,

@@ -7,6 +7,7 @@ import type { PolicySource } from '../config/policy-file.ts';
 import { createReflectionServices } from '../grpc/reflection.ts';
 import type { Service } from '../grpc/service-table.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { createRateLimitService } from '../rate-limit/service.ts';
 import { createSessionService } from '../session/service.ts';
@@ -18,10 +19,18 @@ export interface ServicesOptions {
   readonly policies: PolicySource;
   readonly clock: Clock;
   readonly metrics: Metrics;
+  readonly log: Logger;
 }
 
 /** All but the health service, which tells whether these are served. */
-export function createServices({ settings, stores, policies, clock, metrics }: ServicesOptions): readonly Service[] {
+export function createServices({
+  settings,
+  stores,
+  policies,
+  clock,
+  metrics,
+  log,
+}: ServicesOptions): readonly Service[] {
   const near = { maxEntries: settings.nearMaxEntries, maxBytes: settings.nearMaxBytes };
   return [
     createRateLimitService({
@@ -31,6 +40,7 @@ export function createServices({ settings, stores, policies, clock, metrics }: S
       hashSubjects: settings.hashSubjects,
       clock,
       metrics,
+      log,
     }),
     createSessionService({
       store: stores.session,

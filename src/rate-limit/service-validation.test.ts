@@ -2,11 +2,10 @@
  * What the rate limit service refuses, row by row: the code and the text that callers see. No row reaches the store.
  */
 import { DEFAULT_POLICY_FILE } from '../config/policy-file.ts';
-import { errorStatus } from '../grpc/error-status.ts';
 import type { CheckRateLimitRequestOutput } from '../grpc/generated/pannier/v1/CheckRateLimitRequest.ts';
 import type { LimitOutput } from '../grpc/generated/pannier/v1/Limit.ts';
 import type { CallContext } from '../grpc/method.ts';
-import { Status } from '../grpc/status.ts';
+import { Status, StatusError } from '../grpc/status.ts';
 import { FakeClock } from '../lib/clock.ts';
 import { ALGORITHMS } from './algorithms/algorithm.ts';
 import { createRateLimitService } from './service.ts';
@@ -50,6 +49,7 @@ const service = createRateLimitService({
     peek: () => undefined,
     unknownPolicy: () => undefined,
   },
+  log: { error: () => undefined },
 });
 
 const context: CallContext = {
@@ -144,7 +144,10 @@ async function refusal(call: () => unknown): Promise<{ code: number; message: st
   try {
     await call();
   } catch (error) {
-    return errorStatus(error);
+    if (error instanceof StatusError) {
+      return error;
+    }
+    throw error;
   }
   throw new Error('Cannot check the refusal: the call was accepted, wanted an error');
 }

@@ -11,7 +11,7 @@ import {
   testLimit,
   testPolicy,
 } from '../../test/support/rate-limit/service.ts';
-import { errorStatus } from '../grpc/error-status.ts';
+import { expectedErrorStatus } from '../grpc/error-status.ts';
 import type { CheckRateLimitRequestOutput } from '../grpc/generated/pannier/v1/CheckRateLimitRequest.ts';
 import { Status } from '../grpc/status.ts';
 import { StoreError, type StoreErrorKind } from '../lib/store-error.ts';
@@ -143,12 +143,28 @@ test('a bound of ours is an error, not a failure of the store', async () => {
   await expect(checkWith(world, { policy: 'pair' })).rejects.toMatchObject({ kind: 'full' });
 });
 
+test('an unexpected error of checks in one call is logged once, with the method and the cause', async () => {
+  const fail = (): Promise<never> => Promise.reject(new Error('broken'));
+  const world = createWorld({ store: () => ({ take: fail, give: fail, reset: fail }) });
+  const checks = [1, 2].map(() => ({ ...CHECK_DEFAULTS, policy: 'pair' }));
+  const { results } = await world.service.handlers.CheckRateLimits({ checks }, serviceContext(world.clock));
+  const error = { code: Status.INTERNAL, message: "Cannot answer: internal error, see the sidecar's log" };
+  expect(results).toEqual([{ error }, { error }]);
+  expect(world.errorLines).toEqual([
+    {
+      method: '/pannier.v1.RateLimitService/CheckRateLimits',
+      error: 'Error: broken',
+      stack: expect.stringContaining('service.test.ts'),
+    },
+  ]);
+});
+
 test('a value of a newer layout is an error, not a failure of the store', async () => {
   const fail = (): Promise<never> => Promise.reject(newerLayout());
   const world = createWorld({ store: () => ({ take: fail, give: fail, reset: fail }) });
   const failure = checkWith(world, { policy: 'pair' });
   await expect(failure).rejects.toMatchObject({ kind: 'forbidden' });
-  const { code, message } = errorStatus(await failure.catch((error: unknown) => error));
+  const { code, message } = expectedErrorStatus((await failure.catch((error: unknown) => error)) as StoreError);
   expect(code).toBe(Status.FAILED_PRECONDITION);
   expect(message).toContain('upgrade this sidecar');
 });

@@ -7,7 +7,7 @@
  *   3. An option that is not served is refused with UNIMPLEMENTED naming it.
  */
 import type { FailureModeName, PolicySource } from '../config/policy-file.ts';
-import { errorStatus } from '../grpc/error-status.ts';
+import { type ErrorLog, errorStatus } from '../grpc/error-status.ts';
 import type { CheckRateLimitRequestOutput } from '../grpc/generated/pannier/v1/CheckRateLimitRequest.ts';
 import type { CheckRateLimitResponse } from '../grpc/generated/pannier/v1/CheckRateLimitResponse.ts';
 import type { CheckRateLimitResult } from '../grpc/generated/pannier/v1/CheckRateLimitResult.ts';
@@ -48,6 +48,8 @@ export interface RateLimitServiceOptions {
   readonly hashSubjects?: boolean;
   readonly clock: Clock;
   readonly metrics: RateLimitCounts;
+  /** Receives unexpected errors of single checks, which no transport sees. */
+  readonly log: ErrorLog;
 }
 
 export type RateLimitHandlers = {
@@ -61,6 +63,8 @@ export interface RateLimitService extends Service {
   readonly handlers: RateLimitHandlers;
 }
 
+const NAME = 'pannier.v1.RateLimitService';
+const CHECK_MANY_PATH = `/${NAME}/CheckRateLimits`;
 const MAX_CHECKS = 100;
 
 interface Target {
@@ -165,11 +169,15 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     return after(store.take({ key, limits, cost, maxDelayMs, isPeek }, deadlineAtMs), decided, failed);
   }
 
-  async function checkOne(request: CheckRateLimitRequestOutput, context: CallContext): Promise<CheckRateLimitResult> {
+  async function checkOne(
+    request: CheckRateLimitRequestOutput,
+    context: CallContext,
+    log: ErrorLog,
+  ): Promise<CheckRateLimitResult> {
     try {
       return { response: await check(request, context) };
     } catch (error) {
-      const { code, message } = errorStatus(error);
+      const { code, message } = errorStatus(error, log, CHECK_MANY_PATH);
       return { error: { code, message } };
     }
   }
@@ -182,7 +190,8 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     if (count < 1 || count > MAX_CHECKS) {
       throw invalidArgument('check rate limits', 'checks', `${count} entries`, `1 to ${MAX_CHECKS}`);
     }
-    return { results: await Promise.all(request.checks.map((one) => checkOne(one, context))) };
+    const log = firstLineOf(options.log);
+    return { results: await Promise.all(request.checks.map((one) => checkOne(one, context, log))) };
   }
 
   function settle(request: SettleRateLimitRequestOutput): SettleRateLimitResponse {
@@ -213,9 +222,22 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
   }
 
   return {
-    name: 'pannier.v1.RateLimitService',
+    name: NAME,
     handlers: { CheckRateLimit: check, CheckRateLimits: checkMany, SettleRateLimit: settle, ResetRateLimit: reset },
     close: () => undefined,
+  };
+}
+
+/** Checks of one call that fail for the same reason are logged as one line. */
+function firstLineOf(log: ErrorLog): ErrorLog {
+  let isWritten = false;
+  return {
+    error: (fields, text) => {
+      if (!isWritten) {
+        isWritten = true;
+        log.error(fields, text);
+      }
+    },
   };
 }
 

@@ -94,6 +94,7 @@ export async function openPermissionCalls(
       peek: () => undefined,
       unknownPolicy: () => undefined,
     },
+    log: { error: () => undefined },
   });
   const sessions = createSessionService({
     store: new RedisSessionStore({ commands: state, keyspace }),
@@ -193,7 +194,7 @@ export async function endingOf(action: () => unknown): Promise<Ending> {
     const status = isByFailureMode ? 'FAILURE_MODE' : isUnavailable ? 'CACHE_UNAVAILABLE' : 'OK';
     return { status, text: '', retryPushbackMs: undefined };
   } catch (error) {
-    const { code, message, retryPushbackMs } = errorStatus(error);
+    const { code, message, retryPushbackMs } = errorStatus(error, { error: () => undefined }, undefined);
     return { status: statusName(code), text: message, retryPushbackMs };
   }
 }
