@@ -1,14 +1,15 @@
 /**
  * SessionService without a transport: calls with whole requests made of the fields that a test cares about.
  */
+
 import { DEFAULT_POLICY_FILE, type PolicyFile } from '../../../src/config/policy-file.ts';
 import type { CallContext } from '../../../src/grpc/method.ts';
 import { StatusError, statusName } from '../../../src/grpc/status.ts';
 import { FakeClock } from '../../../src/lib/clock.ts';
-import { MemorySessionStore } from '../../../src/session/memory-store.ts';
 import { noSessionMetrics, type SessionMetrics } from '../../../src/session/metrics.ts';
 import { createSessionService, type SessionHandlers } from '../../../src/session/service.ts';
 import type { SessionStore } from '../../../src/session/store.ts';
+import { memorySessionStore } from './memory-store.ts';
 
 export type SessionMethod = keyof SessionHandlers;
 
@@ -36,7 +37,7 @@ export function sessionCalls(
   options: { store?: SessionStore; clock?: FakeClock; file?: PolicyFile; metrics?: SessionMetrics } = {},
 ): SessionCalls {
   const clock = options.clock ?? new FakeClock();
-  const store = options.store ?? new MemorySessionStore({ clock });
+  const store = options.store ?? memorySessionStore({ clock });
   const { file = DEFAULT_POLICY_FILE, metrics = noSessionMetrics } = options;
   const service = createSessionService({ store, clock, policies: { current: () => file }, metrics });
 
