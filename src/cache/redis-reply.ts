@@ -8,7 +8,7 @@
 import type { BucketMark } from '../near/bucket-mark.ts';
 import { decodeRingEntry } from '../near/ring.ts';
 import type { RedisReply } from '../redis/commands.ts';
-import { bytesOf, integerOf, listOf } from '../redis/script-reply.ts';
+import { asBytes, asInteger, asList } from '../redis/script-reply.ts';
 import { decodeEntry, type Entry, STAMP_BYTES, type TagMemo } from './model.ts';
 import type { StoredValue } from './store.ts';
 
@@ -34,13 +34,13 @@ export function toBucketRead(reply: RedisReply, count: number): BucketRead | und
   if (reply === null) {
     return undefined;
   }
-  const [nowMs, number, head, ...items] = listOf(reply, HEAD_ITEMS + count);
-  return { nowMs: integerOf(nowMs), mark: toMark(integerOf(number), bytesOf(head)), items };
+  const [nowMs, number, head, ...items] = asList(reply, HEAD_ITEMS + count);
+  return { nowMs: asInteger(nowMs), mark: toMark(asInteger(number), asBytes(head)), items };
 }
 
 /** Undefined for a miss. Age and lifetime follow the server's clock, which wrote the time into the entry. */
 export function toReadEntry(read: BucketRead, item: RedisReply | undefined, memo?: TagMemo): ReadEntry | undefined {
-  const entry = item === null ? undefined : decodeEntry(bytesOf(item), memo);
+  const entry = item === null ? undefined : decodeEntry(asBytes(item), memo);
   if (entry === undefined) {
     return undefined;
   }

@@ -16,7 +16,7 @@ import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import { keyHash } from '../redis/key-hash.ts';
 import { BUCKET_COUNT, bucketOf, type Keyspace } from '../redis/keyspace.ts';
 import { type KeyType, loadScript, type Script, type ScriptKind } from '../redis/lua-script.ts';
-import { bytesOf, codeOf, integerOf, listOf } from '../redis/script-reply.ts';
+import { asBytes, asCode, asInteger, asList } from '../redis/script-reply.ts';
 import { decodeEntry, encodeEntryRest, encodeEntryStart, STAMP_BYTES, versionIn } from './model.ts';
 import { MAX_FIRST_ENTRY_BYTES, RedisManyReader } from './redis-read-many.ts';
 import { toBucketRead, toReadEntry } from './redis-reply.ts';
@@ -130,15 +130,15 @@ export class RedisCacheStore implements CacheStore {
     let judged: readonly [Buffer | string, string] = ['', ''];
     for (let round = 0; round < MAX_JUDGEMENTS; round += 1) {
       const reply = await this.#commands.run(this.#writeScript, keys, [...fixed, ...judged], deadlineAtMs);
-      const [verdictReply, detail] = listOf(reply, 1);
-      const verdict = codeOf(verdictReply, [0, 1, 2]);
+      const [verdictReply, detail] = asList(reply, 1);
+      const verdict = asCode(verdictReply, [0, 1, 2]);
       if (verdict === 1) {
-        return { stored: true, version: bytesOf(detail) };
+        return { stored: true, version: asBytes(detail) };
       }
       if (verdict === 0) {
         return { stored: false };
       }
-      const header = bytesOf(detail);
+      const header = asBytes(detail);
       const standing = decodeEntry(header);
       // An entry whose tags cannot be read is no value, as for a read.
       const isCurrent = standing !== undefined && (await this.#tags.areCurrent(namespace, standing.tags, deadlineAtMs));
@@ -190,7 +190,7 @@ export class RedisCacheStore implements CacheStore {
  * is logged, then `unknown`: a caller that receives `unavailable` may assume that nothing was done.
  */
 async function sumOfAll(steps: readonly Promise<RedisReply>[]): Promise<number> {
-  const results = await Promise.allSettled(steps.map((step) => step.then(integerOf)));
+  const results = await Promise.allSettled(steps.map((step) => step.then(asInteger)));
   const failures = results.filter((result) => result.status === 'rejected').map((result) => result.reason as unknown);
   if (failures.length > 0) {
     throw (

@@ -16,7 +16,7 @@ import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import { keyHash } from '../redis/key-hash.ts';
 import { bucketOf, type Keyspace } from '../redis/keyspace.ts';
 import type { Script } from '../redis/lua-script.ts';
-import { bytesOf, listOf, malformedReply } from '../redis/script-reply.ts';
+import { asBytes, asList, malformedReply } from '../redis/script-reply.ts';
 import { type Entry, type EntryTag, STAMP_BYTES, TAG_VERSION_BYTES } from './model.ts';
 import { TagLookups, type TagVersion } from './tag-lookups.ts';
 
@@ -67,7 +67,7 @@ export class RedisTags {
       ),
     );
     return groups.flatMap((members, index) => {
-      const versions = listOf(replies[index], members.length);
+      const versions = asList(replies[index], members.length);
       return members.map((name, at) => ({ name, version: versionOf(versions[at]) }));
     });
   }
@@ -160,7 +160,7 @@ function asUnavailable(error: StoreError): StoreError {
 }
 
 function versionOf(reply: RedisReply | undefined): Buffer {
-  const version = bytesOf(reply);
+  const version = asBytes(reply);
   if (version.length !== TAG_VERSION_BYTES) {
     // It would be written into an entry that nobody can read.
     throw malformedReply(`a version of ${TAG_VERSION_BYTES} bytes`, version);

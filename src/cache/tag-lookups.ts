@@ -11,7 +11,7 @@
 import { StoreError } from '../lib/store-error.ts';
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import { bucketOf, type Keyspace } from '../redis/keyspace.ts';
-import { bytesOf, listOf } from '../redis/script-reply.ts';
+import { asBytes, asList } from '../redis/script-reply.ts';
 import { TAG_VERSION_BYTES } from './model.ts';
 
 /** Null: the tag has none. A StoreError: it could not be read, so its version is unknown. */
@@ -100,6 +100,6 @@ export class TagLookups {
       }
       throw error;
     }
-    return listOf(reply, keys.length).map((version) => (version === null ? null : bytesOf(version)));
+    return asList(reply, keys.length).map((version) => (version === null ? null : asBytes(version)));
   }
 }

@@ -7,7 +7,7 @@
  * Invariant: a reply of another form throws a plain Error (redis/script-reply.ts), so that no failure mode decides in its place.
  */
 import type { RedisReply } from '../redis/commands.ts';
-import { bytesOf, codeOf, malformedReply } from '../redis/script-reply.ts';
+import { asBytes, asCode, malformedReply } from '../redis/script-reply.ts';
 import type { StepOutcome } from './algorithms/step.ts';
 import type { CompiledLimit } from './model.ts';
 import { newerLayout, type TakeRequest, type TakeResult, tooManyLimits } from './store.ts';
@@ -32,7 +32,7 @@ const RESET_CODES = [0, 1, NEWER_LAYOUT] as const;
 /** Undefined: nothing was done, and the general script must decide. */
 export function decodeLeanReply(leanReply: RedisReply, request: TakeRequest): TakeResult | undefined {
   const { limits } = request.limits;
-  const reply = bytesOf(leanReply);
+  const reply = asBytes(leanReply);
   if (reply.length === 1 && reply[0] === UNDECIDED) {
     return undefined;
   }
@@ -66,7 +66,7 @@ function leanOutcome(
 }
 
 export function decodeGeneralReply(generalReply: RedisReply, limitCount: number): TakeResult {
-  const reply = bytesOf(generalReply);
+  const reply = asBytes(generalReply);
   if (reply[0] === TOO_MANY_FIELDS) {
     throw tooManyLimits();
   }
@@ -96,7 +96,7 @@ export function decodeGeneralReply(generalReply: RedisReply, limitCount: number)
 
 /** Of the reset script: whether there was anything. */
 export function decodeResetReply(reply: RedisReply): boolean {
-  const code = codeOf(reply, RESET_CODES);
+  const code = asCode(reply, RESET_CODES);
   if (code === NEWER_LAYOUT) {
     throw newerLayout();
   }

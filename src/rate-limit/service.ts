@@ -18,6 +18,7 @@ import type { ResetRateLimitResponse } from '../grpc/generated/pannier/v1/ResetR
 import type { SettleRateLimitRequestOutput } from '../grpc/generated/pannier/v1/SettleRateLimitRequest.ts';
 import type { SettleRateLimitResponse } from '../grpc/generated/pannier/v1/SettleRateLimitResponse.ts';
 import type { CallContext, UnaryHandler } from '../grpc/method.ts';
+import { checkBytes, checkCount } from '../grpc/request-checks.ts';
 import type { Service } from '../grpc/service-table.ts';
 import { invalidArgument, Status, StatusError, unimplemented } from '../grpc/status.ts';
 import { storeDeadlineMs } from '../grpc/store-deadline.ts';
@@ -27,10 +28,10 @@ import { StoredFormatError, StoreError } from '../lib/store-error.ts';
 import { type DecisionOutcome, INLINE_POLICY, type RateLimitCounts } from '../observability/rate-limit-metrics.ts';
 import { type CompiledLimits, compileLimits, compilePolicy } from './model.ts';
 import {
-  checkCount,
   checkOptions,
   checkSubject,
   checkTarget,
+  checkUnits,
   MAX_RESERVATION_ID_BYTES,
   quoted,
   readFailureMode,
@@ -186,24 +187,18 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     request: CheckRateLimitsRequestOutput,
     context: CallContext,
   ): Promise<CheckRateLimitsResponse> {
-    const count = request.checks.length;
-    if (count < 1 || count > MAX_CHECKS) {
-      throw invalidArgument('check rate limits', 'checks', `${count} entries`, `1 to ${MAX_CHECKS}`);
-    }
+    checkCount('check rate limits', 'checks', request.checks.length, { min: 1, max: MAX_CHECKS });
     const log = firstLineOf(options.log);
     return { results: await Promise.all(request.checks.map((one) => checkOne(one, context, log))) };
   }
 
   function settle(request: SettleRateLimitRequestOutput): SettleRateLimitResponse {
     const action = 'settle rate limit';
-    const bytes = Buffer.byteLength(request.reservationId);
-    if (bytes < 1 || bytes > MAX_RESERVATION_ID_BYTES) {
-      throw invalidArgument(action, 'reservation_id', `${bytes} bytes`, `1 to ${MAX_RESERVATION_ID_BYTES} bytes`);
-    }
+    checkBytes(action, 'reservation_id', request.reservationId, { min: 1, max: MAX_RESERVATION_ID_BYTES });
     if (request.extendMs !== undefined) {
       throw unimplemented(action, 'extend_ms');
     }
-    checkCount(action, 'used', request.used);
+    checkUnits(action, 'used', request.used);
     // This version gives out no reservations, so no id can be one.
     return { settled: false };
   }

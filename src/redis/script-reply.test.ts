@@ -8,7 +8,7 @@ import { RedisRateLimitStore } from '../rate-limit/redis-store.ts';
 import { RedisSessionStore } from '../session/redis-store.ts';
 import type { RedisCommands, RedisReply } from './commands.ts';
 import { createKeyspace } from './keyspace.ts';
-import { bytesOf, codeOf, integerIn, integerOf, listOf, pairsOf, textOf } from './script-reply.ts';
+import { asBytes, asCode, asInteger, asList, asPairs, asText, integerIn } from './script-reply.ts';
 
 const DEADLINE_AT_MS = Number.MAX_SAFE_INTEGER;
 const keyspace = createKeyspace('');
@@ -24,23 +24,23 @@ const text = Buffer.from('text');
 
 describe('the reader', () => {
   test('returns what has the expected form', () => {
-    expect(listOf([1, null], 2)).toEqual([1, null]);
-    expect(pairsOf([])).toEqual([]);
-    expect(bytesOf(text)).toBe(text);
-    expect(textOf(text)).toBe('text');
-    expect(integerOf(7)).toBe(7);
-    expect(codeOf(2, [0, 2])).toBe(2);
+    expect(asList([1, null], 2)).toEqual([1, null]);
+    expect(asPairs([])).toEqual([]);
+    expect(asBytes(text)).toBe(text);
+    expect(asText(text)).toBe('text');
+    expect(asInteger(7)).toBe(7);
+    expect(asCode(2, [0, 2])).toBe(2);
   });
 
   test.each<[string, () => unknown, string]>([
-    ['text for a list', () => listOf(text), 'a list, got 4 bytes'],
-    ['a list that is too short', () => listOf([1], 2), 'a list of 2 or more, got a list of 1'],
-    ['a name without a value', () => pairsOf([text]), 'a list of names and values, got a list of 1'],
-    ['a number for bytes', () => bytesOf(1), 'bytes, got a number'],
-    ['nil for text', () => textOf(null), 'bytes, got nil'],
-    ['nothing for an integer', () => integerOf(undefined), 'an integer, got nothing'],
-    ['a simple string for an integer', () => integerOf('OK'), 'an integer, got a simple string'],
-    ['another code', () => codeOf(3, [0, 1]), 'one of 0, 1, got a number'],
+    ['text for a list', () => asList(text), 'a list, got 4 bytes'],
+    ['a list that is too short', () => asList([1], 2), 'a list of 2 or more, got a list of 1'],
+    ['a name without a value', () => asPairs([text]), 'a list of names and values, got a list of 1'],
+    ['a number for bytes', () => asBytes(1), 'bytes, got a number'],
+    ['nil for text', () => asText(null), 'bytes, got nil'],
+    ['nothing for an integer', () => asInteger(undefined), 'an integer, got nothing'],
+    ['a simple string for an integer', () => asInteger('OK'), 'an integer, got a simple string'],
+    ['another code', () => asCode(3, [0, 1]), 'one of 0, 1, got a number'],
   ])('refuses %s', (_name, read, found) => {
     expect(read).toThrow(new Error(`cannot read the reply of Redis: it must be ${found}`));
   });

@@ -9,7 +9,7 @@ import type { RedisReply } from './commands.ts';
 type Reply = RedisReply | undefined;
 
 /** A list of `minLength` replies or more. */
-export function listOf(reply: Reply, minLength = 0): readonly RedisReply[] {
+export function asList(reply: Reply, minLength = 0): readonly RedisReply[] {
   if (!Array.isArray(reply) || reply.length < minLength) {
     throw malformedReply(minLength === 0 ? 'a list' : `a list of ${minLength} or more`, reply);
   }
@@ -17,26 +17,26 @@ export function listOf(reply: Reply, minLength = 0): readonly RedisReply[] {
 }
 
 /** Names and values in turn, as HGETALL replies. */
-export function pairsOf(reply: Reply): readonly RedisReply[] {
-  const list = listOf(reply);
+export function asPairs(reply: Reply): readonly RedisReply[] {
+  const list = asList(reply);
   if (list.length % 2 !== 0) {
     throw malformedReply('a list of names and values', reply);
   }
   return list;
 }
 
-export function bytesOf(reply: Reply): Buffer {
+export function asBytes(reply: Reply): Buffer {
   if (!Buffer.isBuffer(reply)) {
     throw malformedReply('bytes', reply);
   }
   return reply;
 }
 
-export function textOf(reply: Reply): string {
-  return bytesOf(reply).toString();
+export function asText(reply: Reply): string {
+  return asBytes(reply).toString();
 }
 
-export function integerOf(reply: Reply): number {
+export function asInteger(reply: Reply): number {
   if (!Number.isSafeInteger(reply)) {
     throw malformedReply('an integer', reply);
   }
@@ -44,7 +44,7 @@ export function integerOf(reply: Reply): number {
 }
 
 /** An integer that is one of these. */
-export function codeOf<Code extends number>(reply: Reply, codes: readonly Code[]): Code {
+export function asCode<Code extends number>(reply: Reply, codes: readonly Code[]): Code {
   if (!codes.includes(reply as Code)) {
     throw malformedReply(`one of ${codes.join(', ')}`, reply);
   }

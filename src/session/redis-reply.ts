@@ -7,7 +7,7 @@
  */
 import { StoredFormatError } from '../lib/store-error.ts';
 import type { RedisReply } from '../redis/commands.ts';
-import { bytesOf, integerIn, isMissing, listOf, pairsOf, textOf } from '../redis/script-reply.ts';
+import { asBytes, asCode, asList, asPairs, asText, integerIn, isMissing } from '../redis/script-reply.ts';
 import { endOf, type ListedSession, type SessionRecord } from './model.ts';
 import type { NewSession } from './store.ts';
 
@@ -15,6 +15,10 @@ import type { NewSession } from './store.ts';
 const LAYOUT = '1';
 /** UNKNOWN_LAYOUT of session-common.lua. */
 const UNKNOWN_LAYOUT = -1;
+/** Codes of read.lua: what the caller presented, and whether the idle timeout is due to be renewed. */
+const PREVIOUS_VERIFIER = 0;
+const RENEWAL_DUE = 2;
+const READ_CODES = [PREVIOUS_VERIFIER, 1, RENEWAL_DUE] as const;
 /** What listedSessionOf reads of a session's hash, in this order. */
 export const LISTED_FIELDS = ['y', 'u', 'g', 'c', 's', 'i', 'a', 'l'] as const;
 /** What generationOf reads of a user's hash, in this order. */
@@ -49,11 +53,11 @@ export function knownReply(reply: RedisReply): RedisReply {
 export function sessionOf(handle: string, reply: RedisReply | undefined): RedisSession | 'damaged' {
   const fields = new Map<string, RedisReply>();
   const data = new Map<string, Buffer>();
-  const list = pairsOf(reply);
+  const list = asPairs(reply);
   for (let index = 0; index < list.length; index += 2) {
-    const name = textOf(list[index]);
+    const name = asText(list[index]);
     if (name.startsWith('f:')) {
-      data.set(name.slice(2), bytesOf(list[index + 1]));
+      data.set(name.slice(2), asBytes(list[index + 1]));
     } else {
       fields.set(name, list[index + 1] ?? null);
     }
@@ -68,6 +72,17 @@ export function sessionOf(handle: string, reply: RedisReply | undefined): RedisS
   return { handle, userId, generation, data, version, ...times };
 }
 
+/** The reply of read.lua. `isCurrent`: the caller presented the current verifier, not the previous one within its grace. */
+export function sessionReadOf(handle: string, reply: RedisReply) {
+  const [codeReply, fields] = asList(reply, 2);
+  const code = asCode(codeReply, READ_CODES);
+  return {
+    session: sessionOf(handle, fields),
+    isCurrent: code !== PREVIOUS_VERIFIER,
+    isRenewalDue: code === RENEWAL_DUE,
+  };
+}
+
 /** As create.lua has stored it at that time of the server. */
 export function createdSession(created: NewSession, nowMs: number): SessionRecord {
   const { credential, userId, data, idleTtlMs, absoluteTtlMs } = created;
@@ -77,7 +92,7 @@ export function createdSession(created: NewSession, nowMs: number): SessionRecor
 
 /** Of GENERATION_FIELDS; undefined where there is no user. */
 export function generationOf(reply: RedisReply | undefined): UserGeneration | undefined {
-  const [layout, incarnation, number, kept] = listOf(reply, GENERATION_FIELDS.length);
+  const [layout, incarnation, number, kept] = asList(reply, GENERATION_FIELDS.length);
   if (isMissing(layout) && isMissing(incarnation)) {
     return undefined;
   }
@@ -86,7 +101,7 @@ export function generationOf(reply: RedisReply | undefined): UserGeneration | un
     // It is damaged: no session is valid, and the next script that writes to it removes it.
     return undefined;
   }
-  return { generation: `${textOf(incarnation)}:${textOf(number)}`, kept: textOf(kept) };
+  return { generation: `${asText(incarnation)}:${asText(number)}`, kept: asText(kept) };
 }
 
 /** Whether a session with this generation is valid. */
@@ -99,7 +114,7 @@ export function accepts(user: UserGeneration | undefined, session: { handle: str
 
 /** Of LISTED_FIELDS; undefined where there is no session. */
 export function listedSessionOf(handle: string, reply: RedisReply): StoredListedSession | 'damaged' | undefined {
-  const [layout, user, generation, created, seen, idle, end, labels] = listOf(reply, LISTED_FIELDS.length);
+  const [layout, user, generation, created, seen, idle, end, labels] = asList(reply, LISTED_FIELDS.length);
   if (isMissing(layout) && isMissing(user)) {
     return undefined;
   }
@@ -130,7 +145,7 @@ export function labelsText(labels: ReadonlyMap<string, string>): string {
 }
 
 function checkLayout(what: 'session' | 'user', layout: RedisReply | undefined): void {
-  if (isMissing(layout) || textOf(layout) !== LAYOUT) {
+  if (isMissing(layout) || asText(layout) !== LAYOUT) {
     throw unknownLayout(what);
   }
 }
@@ -141,7 +156,7 @@ function unknownLayout(what: 'session' | 'user'): StoredFormatError {
 }
 
 function storedText(reply: RedisReply | undefined): string | undefined {
-  return isMissing(reply) ? undefined : textOf(reply);
+  return isMissing(reply) ? undefined : asText(reply);
 }
 
 function storedInteger(reply: RedisReply | undefined): number | undefined {

@@ -17,7 +17,7 @@ import { StoreError } from '../lib/store-error.ts';
 import type { RedisArgument, RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
 import { loadScript, type Script, type ScriptKind, type ScriptStep } from '../redis/lua-script.ts';
-import { codeOf, integerOf, listOf, malformedReply, textOf } from '../redis/script-reply.ts';
+import { asCode, asInteger, asList, asText, malformedReply } from '../redis/script-reply.ts';
 import {
   byNewestFirst,
   type ListedSession,
@@ -35,6 +35,7 @@ import {
   type RedisSession,
   type StoredListedSession,
   sessionOf,
+  sessionReadOf,
 } from './redis-reply.ts';
 import { RedisUsers } from './redis-users.ts';
 import { changeArguments, createArguments, optional } from './script-arguments.ts';
@@ -59,10 +60,6 @@ export interface RedisSessionStoreOptions {
 }
 
 const DIRECTORY = 'src/session/scripts';
-/** Codes of read.lua: what the caller presented, and whether the idle timeout is due to be renewed. */
-const PREVIOUS_VERIFIER = 0;
-const RENEWAL_DUE = 2;
-const READ_CODES = [PREVIOUS_VERIFIER, 1, RENEWAL_DUE] as const;
 /** 1: done; 2: another version; 3: the data would be too large. */
 const UPDATE_CODES = [1, 2, 3] as const;
 const ROTATE_CODES = [1, 3] as const;
@@ -120,7 +117,7 @@ export class RedisSessionStore implements SessionStore {
     const reply = await (isLimited ? this.#logins.orGiveUp(step, created, deadlineAtMs) : step);
     return reply === null
       ? { outcome: 'exists' }
-      : { outcome: 'created', session: createdSession(created, integerOf(reply)), evicted: login.evicted };
+      : { outcome: 'created', session: createdSession(created, asInteger(reply)), evicted: login.evicted };
   }
 
   async read(
@@ -144,23 +141,23 @@ export class RedisSessionStore implements SessionStore {
     if (reply === null) {
       return { outcome: 'not_found' };
     }
-    const [user, generation, codeReply, first, second, absoluteTtlMs] = listOf(reply, 4);
-    const code = codeOf(codeReply, UPDATE_CODES);
-    const session = { handle: credential.handle, userId: textOf(user), generation: textOf(generation) };
+    const [user, generation, codeReply, first, second, absoluteTtlMs] = asList(reply, 4);
+    const code = asCode(codeReply, UPDATE_CODES);
+    const session = { handle: credential.handle, userId: asText(user), generation: asText(generation) };
     const isDone = code === 1;
     const isLengthened = isDone && update.absoluteTtlMs !== undefined;
-    const judgement = this.#isValid(session, isLengthened ? integerOf(absoluteTtlMs) : undefined, deadlineAtMs);
+    const judgement = this.#isValid(session, isLengthened ? asInteger(absoluteTtlMs) : undefined, deadlineAtMs);
     const isValid = await (isDone ? afterwards(judgement) : harmless(judgement));
     if (!isValid) {
       return { outcome: 'not_found' };
     }
     if (code === 1) {
-      return { outcome: 'updated', version: integerOf(first), expiresAtMs: integerOf(second) };
+      return { outcome: 'updated', version: asInteger(first), expiresAtMs: asInteger(second) };
     }
     if (code === 2) {
-      return { outcome: 'version_conflict', version: integerOf(first) };
+      return { outcome: 'version_conflict', version: asInteger(first) };
     }
-    return { outcome: 'too_large', fields: integerOf(first), bytes: integerOf(second) };
+    return { outcome: 'too_large', fields: asInteger(first), bytes: asInteger(second) };
   }
 
   async rotate(credential: SessionCredential, rotation: SessionRotation, deadlineAtMs: number): Promise<RotateOutcome> {
@@ -201,9 +198,9 @@ export class RedisSessionStore implements SessionStore {
     if (reply === null) {
       return { outcome: 'not_found' };
     }
-    const [code, first, second] = listOf(reply, 2);
-    if (codeOf(code, ROTATE_CODES) !== 1) {
-      return { outcome: 'too_large', fields: integerOf(first), bytes: integerOf(second) };
+    const [code, first, second] = asList(reply, 2);
+    if (asCode(code, ROTATE_CODES) !== 1) {
+      return { outcome: 'too_large', fields: asInteger(first), bytes: asInteger(second) };
     }
     if (changesUser && old.userId !== '') {
       // Awaited, so that the next login of that user does not count it.
@@ -230,7 +227,7 @@ export class RedisSessionStore implements SessionStore {
     if (reply === null) {
       return false;
     }
-    const [user = '', generation = ''] = listOf(reply, 2).map(textOf);
+    const [user = '', generation = ''] = asList(reply, 2).map(asText);
     if (user === '') {
       return true;
     }
@@ -297,20 +294,19 @@ export class RedisSessionStore implements SessionStore {
     if (reply === null) {
       return undefined;
     }
-    const [codeReply, fields] = listOf(reply, 2);
-    const code = codeOf(codeReply, READ_CODES);
-    const session = await this.#unlessDamaged(handle, sessionOf(handle, fields), deadlineAtMs);
+    const read = sessionReadOf(handle, reply);
+    const session = await this.#unlessDamaged(handle, read.session, deadlineAtMs);
     if (session === undefined) {
       return undefined;
     }
     // In this order: Redis lets a connection wait that wrote during CLIENT PAUSE WRITE, and the generation must be read all the same.
     const judgement = harmless(this.#isValid(session, undefined, deadlineAtMs));
-    const isDue = options.touch && code === RENEWAL_DUE;
+    const isDue = options.touch && read.isRenewalDue;
     const [isValid, lastSeenAtMs] = await Promise.all([
       judgement,
       isDue ? this.#renew(credential, session.lastSeenAtMs, deadlineAtMs) : session.lastSeenAtMs,
     ]);
-    return isValid ? { session: { ...session, lastSeenAtMs }, isCurrent: code !== PREVIOUS_VERIFIER } : undefined;
+    return isValid ? { session: { ...session, lastSeenAtMs }, isCurrent: read.isCurrent } : undefined;
   }
 
   /** Removes the session where its fields cannot be read. */
@@ -333,7 +329,7 @@ export class RedisSessionStore implements SessionStore {
     const untilMs = nowMs + (deadlineAtMs - nowMs) / 2;
     try {
       const reply = await this.#run(this.#touchScript, credential.handle, [credential.verifier], untilMs);
-      return reply === null ? lastSeenAtMs : Math.max(lastSeenAtMs, integerOf(reply));
+      return reply === null ? lastSeenAtMs : Math.max(lastSeenAtMs, asInteger(reply));
     } catch (error) {
       if (error instanceof StoreError) {
         return lastSeenAtMs;
@@ -372,7 +368,7 @@ export class RedisSessionStore implements SessionStore {
   /** Whether a session with one of these generations was there. */
   async #end(handle: string, generations: readonly string[], deadlineAtMs: number): Promise<boolean> {
     const removed = await this.#run(this.#dropScript, handle, generations, deadlineAtMs);
-    return codeOf(removed, [0, 1]) === 1;
+    return asCode(removed, [0, 1]) === 1;
   }
 
   /** Removes an invalid session; false where there is none or that cannot be said. It is invalid either way. */
