@@ -25,7 +25,7 @@ import { storeDeadlineMs } from '../grpc/store-deadline.ts';
 import type { Clock } from '../lib/clock.ts';
 import { after } from '../lib/maybe-promise.ts';
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';
-import { type DecisionOutcome, INLINE_POLICY, type RateLimitCounts } from '../observability/rate-limit-metrics.ts';
+import type { DecisionOutcome, RateLimitMetrics } from './metrics.ts';
 import { type CompiledLimits, compileLimits, compilePolicy } from './model.ts';
 import {
   checkOptions,
@@ -48,7 +48,7 @@ export interface RateLimitServiceOptions {
   /** Whether subjects are stored by their hash whatever the policy says; the one rule for limits that callers give. */
   readonly hashSubjects?: boolean;
   readonly clock: Clock;
-  readonly metrics: RateLimitCounts;
+  readonly metrics: RateLimitMetrics;
   /** Receives unexpected errors of single checks, which no transport sees. */
   readonly log: ErrorLog;
 }
@@ -72,7 +72,8 @@ interface Target {
   readonly key: SubjectKey;
   readonly limits: CompiledLimits;
   readonly onFailure: FailureModeName;
-  readonly label: string;
+  /** Undefined for limits that the caller gives. */
+  readonly policy: string | undefined;
 }
 
 export function createRateLimitService(options: RateLimitServiceOptions): RateLimitService {
@@ -82,10 +83,10 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     return { scope: options.scope, policy: '', subject, isHashed: hashSubjects };
   }
 
-  function countDecision(label: string, answer: CheckRateLimitResponse, outcome: DecisionOutcome): void {
-    metrics.decision(label, outcome);
-    if (outcome === 'denied' && label !== INLINE_POLICY) {
-      metrics.denial(label, answer.limitName ?? '');
+  function countDecision(policy: string | undefined, answer: CheckRateLimitResponse, outcome: DecisionOutcome): void {
+    metrics.decision(policy, outcome);
+    if (outcome === 'denied' && policy !== undefined) {
+      metrics.denial(policy, answer.limitName ?? '');
     }
   }
 
@@ -105,7 +106,7 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
       },
       limits: compilePolicy(policy),
       onFailure: policy.onFailure,
-      label: policy.name,
+      policy: policy.name,
     };
   }
 
@@ -119,7 +120,7 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
             key: inlineKey(request.key),
             limits: compileLimits(readLimits(action, request.limits)),
             onFailure: onFailure ?? 'allow',
-            label: INLINE_POLICY,
+            policy: undefined,
           }
         : findTarget(action, request.policy, request.key);
     if (request.maxDelayMs !== undefined && request.policy === '' && !hasLeakyBucket(target.limits)) {
@@ -145,9 +146,9 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     function decided(result: TakeResult): CheckRateLimitResponse {
       const answer = decidedAnswer(target.limits, result, answered);
       if (isPeek) {
-        metrics.peek(target.label, 'store');
+        metrics.peek(target.policy, 'store');
       } else {
-        countDecision(target.label, answer, result.allowed ? 'allowed' : 'denied');
+        countDecision(target.policy, answer, result.allowed ? 'allowed' : 'denied');
       }
       return answer;
     }
@@ -158,9 +159,9 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
       }
       const answer = failureAnswer(target.limits, { mode: target.onFailure, nowMs: clock.nowMs() }, answered);
       if (isPeek) {
-        metrics.peek(target.label, 'failure_mode');
+        metrics.peek(target.policy, 'failure_mode');
       } else {
-        countDecision(target.label, answer, answer.allowed === true ? 'failure_allowed' : 'failure_denied');
+        countDecision(target.policy, answer, answer.allowed === true ? 'failure_allowed' : 'failure_denied');
       }
       return answer;
     }

@@ -61,9 +61,9 @@ export function createServiceWorld(options: ServiceWorldOptions): ServiceWorld {
     scope: options.scope ?? 'team',
     clock,
     metrics: {
-      decision: (name, outcome) => decisions.push(`${name} ${outcome}`),
+      decision: (name = '(inline)', outcome) => decisions.push(`${name} ${outcome}`),
       denial: (name, limit) => decisions.push(`${name} denied by ${limit}`),
-      peek: (name, decidedBy) => decisions.push(`${name} peek by ${decidedBy}`),
+      peek: (name = '(inline)', decidedBy) => decisions.push(`${name} peek by ${decidedBy}`),
       unknownPolicy: () => decisions.push('unknown policy'),
     },
     log: { error: (fields) => errorLines.push(fields) },
