@@ -9,7 +9,7 @@
  * Promises: those of store.ts. No key, value or tag is in an error text.
  */
 import { randomBytes } from 'node:crypto';
-import { StoreError } from '../lib/store-error.ts';
+import { StoreError, settleAll } from '../lib/store-error.ts';
 import { encodeNames } from '../near/invalidation-message.ts';
 import { EVERY_KEY_HASH } from '../near/ring.ts';
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
@@ -185,21 +185,10 @@ export class RedisCacheStore implements CacheStore {
   }
 }
 
-/**
- * The sum of the integers that all steps reply, once every one has ended. Of several failures an unexpected error is thrown first, so that it
- * is logged, then `unknown`: a caller that receives `unavailable` may assume that nothing was done.
- */
+/** The sum of the integers that all steps reply. */
 async function sumOfAll(steps: readonly Promise<RedisReply>[]): Promise<number> {
-  const results = await Promise.allSettled(steps.map((step) => step.then(asInteger)));
-  const failures = results.filter((result) => result.status === 'rejected').map((result) => result.reason as unknown);
-  if (failures.length > 0) {
-    throw (
-      failures.find((error) => !(error instanceof StoreError)) ??
-      failures.find((error) => error instanceof StoreError && error.kind === 'unknown') ??
-      failures[0]
-    );
-  }
-  return results.reduce((sum, result) => sum + (result.status === 'fulfilled' ? result.value : 0), 0);
+  const counts = await settleAll(steps.map((step) => step.then(asInteger)));
+  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 /** What the ring shows of a change of these keys: one number cannot name several. */

@@ -9,7 +9,7 @@
  * exception is a script that lacks a permission, which no repetition gives it.
  */
 import { randomBytes } from 'node:crypto';
-import { isPermissionRefusal, StoreError } from '../lib/store-error.ts';
+import { harmless, ofIdempotentStep, StoreError } from '../lib/store-error.ts';
 import { encodeNames } from '../near/invalidation-message.ts';
 import { EVERY_KEY_HASH } from '../near/ring.ts';
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
@@ -56,13 +56,15 @@ export class RedisTags {
     }
     const lifeMs = String(options.ttlMs + TAG_MARGIN_MS);
     const groups = [...Map.groupBy(tags, (tag) => bucketOf(tag)).values()];
-    const replies = await withoutUnknown(
-      groups.map((members) =>
-        this.#commands.run(
-          this.#ensureScript,
-          members.map((tag) => this.#keyspace.cacheTag(namespace, tag)),
-          [lifeMs, ...members.map(() => randomBytes(TAG_VERSION_BYTES))],
-          options.deadlineAtMs,
+    const replies = await harmless(
+      Promise.all(
+        groups.map((members) =>
+          this.#commands.run(
+            this.#ensureScript,
+            members.map((tag) => this.#keyspace.cacheTag(namespace, tag)),
+            [lifeMs, ...members.map(() => randomBytes(TAG_VERSION_BYTES))],
+            options.deadlineAtMs,
+          ),
         ),
       ),
     );
@@ -137,26 +139,12 @@ function verdictOf(tags: readonly EntryTag[], versions: ReadonlyMap<string, TagV
   for (const tag of tags) {
     const version = versions.get(tag.name) ?? null;
     if (version instanceof StoreError) {
-      failure = asUnavailable(version);
+      failure = ofIdempotentStep(version);
     } else if (version === null || !version.equals(tag.version)) {
       return false;
     }
   }
   return failure ?? true;
-}
-
-async function withoutUnknown(steps: readonly Promise<RedisReply>[]): Promise<RedisReply[]> {
-  try {
-    return await Promise.all(steps);
-  } catch (error) {
-    throw error instanceof StoreError ? asUnavailable(error) : error;
-  }
-}
-
-function asUnavailable(error: StoreError): StoreError {
-  return error.kind === 'unknown' && !isPermissionRefusal(error)
-    ? new StoreError('unavailable', error.message, { cause: error })
-    : error;
 }
 
 function versionOf(reply: RedisReply | undefined): Buffer {

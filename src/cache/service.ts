@@ -27,7 +27,7 @@ import { Status, StatusError } from '../grpc/status.ts';
 import { storeDeadlineMs } from '../grpc/store-deadline.ts';
 import type { Clock } from '../lib/clock.ts';
 import { isPromise, type MaybePromise } from '../lib/maybe-promise.ts';
-import { isPermissionRefusal, StoreError } from '../lib/store-error.ts';
+import { isPermissionRefusal, StoreError, settleAll } from '../lib/store-error.ts';
 import { InvalidationHub } from '../near/invalidation-hub.ts';
 import { InvalidationWatches } from '../near/invalidation-watches.ts';
 import { NearCache } from '../near/near-cache.ts';
@@ -142,34 +142,32 @@ async function invalidate(
   { namespace, keys, tags, all }: Invalidation,
   deadlineAtMs: number,
 ): Promise<number> {
-  const steps: MaybePromise<number | undefined>[] = [];
+  const steps: Promise<number>[] = [];
   if (keys.length > 0) {
     steps.push(attempt(() => store.remove(namespace, keys, deadlineAtMs)));
   }
   if (tags.length > 0) {
-    steps.push(attempt(() => store.removeTags(namespace, tags, deadlineAtMs)).then(() => undefined));
+    steps.push(attempt(() => store.removeTags(namespace, tags, deadlineAtMs)).then(() => 0));
   }
   if (all) {
-    steps.push(attempt(() => store.flush(namespace, deadlineAtMs)).then(() => undefined));
+    steps.push(attempt(() => store.flush(namespace, deadlineAtMs)).then(() => 0));
   }
-  const results = await Promise.allSettled(steps);
-  for (const key of keys) {
-    near?.drop(namespace, key);
-  }
-  if (tags.length > 0) {
-    near?.dropTags(namespace, tags);
-  }
-  if (all) {
-    near?.dropNamespace(namespace);
-  }
-  let removed = 0;
-  for (const result of results) {
-    if (result.status === 'rejected') {
-      throw repeatable(result.reason);
+  try {
+    const removed = await settleAll(steps);
+    return removed.reduce((sum, count) => sum + count, 0);
+  } catch (error) {
+    throw repeatable(error);
+  } finally {
+    for (const key of keys) {
+      near?.drop(namespace, key);
     }
-    removed += result.value ?? 0;
+    if (tags.length > 0) {
+      near?.dropTags(namespace, tags);
+    }
+    if (all) {
+      near?.dropNamespace(namespace);
+    }
   }
-  return removed;
 }
 
 /** So that a store that throws at once is settled like one that rejects. */

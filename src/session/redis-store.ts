@@ -13,7 +13,7 @@
 import { randomBytes } from 'node:crypto';
 import { MAX_SESSION_TTL_MS } from '../config/policy-file.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
-import { StoreError } from '../lib/store-error.ts';
+import { harmless, StoreError } from '../lib/store-error.ts';
 import type { RedisArgument, RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
 import { loadScript, type Script, type ScriptKind, type ScriptStep } from '../redis/lua-script.ts';
@@ -39,7 +39,7 @@ import {
 } from './redis-reply.ts';
 import { RedisUsers } from './redis-users.ts';
 import { changeArguments, createArguments, optional } from './script-arguments.ts';
-import { afterwards, harmless, inParallel, unattended } from './steps.ts';
+import { afterwards, inParallel, unattended } from './steps.ts';
 import type {
   CreateOutcome,
   EndUserSessionsOutcome,
