@@ -6,15 +6,12 @@
  *      modes. It rejects, having closed what it opened, when an address cannot be had.
  *   2. `drain` tells everybody (readiness, health, GOAWAY), lets calls under way end, and closes all within `drainTimeoutMs` and a moment.
  */
-
-import { createCacheService } from '../cache/service.ts';
 import type { Settings } from '../config/load.ts';
 import type { PolicyFile, PolicySource } from '../config/policy-file.ts';
 import { readSubjectKey } from '../config/setting-files.ts';
 import { createHealthService } from '../grpc/health.ts';
 import { guardInterceptor } from '../grpc/interceptors/guard.ts';
-import { createReflectionServices } from '../grpc/reflection.ts';
-import { createMethodTable, type ServiceHandlers } from '../grpc/service-table.ts';
+import { createMethodTable, type Service } from '../grpc/service-table.ts';
 import { statusName } from '../grpc/status.ts';
 import type { Transport } from '../grpc/transport/transport.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -23,9 +20,8 @@ import { TimerWheel } from '../lib/timer-wheel.ts';
 import { type AdminServer, startAdminServer } from '../observability/admin-server.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { Readiness } from '../observability/readiness.ts';
-import { createRateLimitService } from '../rate-limit/service.ts';
-import { createSessionService } from '../session/service.ts';
 import { openStores } from './open-stores.ts';
+import { createServices } from './services.ts';
 import type { Stores } from './stores.ts';
 import { namingSetting, openTransport } from './transport.ts';
 
@@ -62,55 +58,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     isRefused: () => stores.isRefused(),
   });
   const health = createHealthService();
-  const cache = createCacheService({
-    store: stores.cache,
-    createSubscriber: stores.createSubscriber,
-    channelNames: stores.channelNames,
-    ...(stores.kind === 'redis'
-      ? { near: { maxEntries: settings.maxNearCacheEntries, maxBytes: settings.maxNearCacheBytes } }
-      : {}),
-    policies,
-    clock,
-    metrics: {
-      nearHit: (namespace) => metrics.nearHit(namespace),
-      read: (outcome, source) => metrics.cacheRead(outcome, source),
-      bucketFlushed: (cause) => metrics.bucketFlushed(cause),
-    },
-    maxValueBytes: settings.maxCacheValueBytes,
-  });
-  const { close: closeCache, ...cacheHandlers } = cache;
-  const services: ServiceHandlers[] = [
-    {
-      name: 'pannier.v1.RateLimitService',
-      handlers: {
-        ...createRateLimitService({
-          store: stores.rateLimit,
-          policies,
-          scope: settings.scope,
-          hashSubjects: settings.hashSubjects,
-          clock,
-          metrics,
-        }),
-      },
-    },
-    {
-      name: 'pannier.v1.SessionService',
-      handlers: {
-        ...createSessionService({
-          store: stores.session,
-          policies,
-          clock,
-          metrics: {
-            evicted: (count) => metrics.sessionsEvicted(count),
-            loginRefused: () => metrics.sessionLoginRefused(),
-          },
-        }),
-      },
-    },
-    { name: 'pannier.v1.CacheService', handlers: { ...cacheHandlers } },
-    health,
-    ...createReflectionServices(),
-  ];
+  const services = [health, ...createServices({ settings, stores, policies, clock, metrics, log })];
   const table = createMethodTable(services, [
     guardInterceptor({
       clock,
@@ -133,7 +81,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     });
   } catch (error) {
     await admin?.close();
-    closeCache();
+    closeAll(services);
     stores.close();
     throw error;
   }
@@ -154,7 +102,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       readiness.draining();
       health.setServing(false);
       await transport.drain(settings.drainTimeoutMs);
-      closeCache();
+      closeAll(services);
       stores.close();
       wheel.close();
       metrics.close();
@@ -162,6 +110,12 @@ export async function startApp(options: AppOptions): Promise<App> {
     },
     onPolicies: (file) => metrics.setPolicies(file.policies),
   };
+}
+
+function closeAll(services: readonly Service[]): void {
+  for (const service of services) {
+    service.close();
+  }
 }
 
 /** A key that is missing in its Secret shows nowhere else. */

@@ -22,6 +22,7 @@ import type { NearCache, NearCopy, Placeholder } from '../near/near-cache.ts';
 import type { CacheMetrics } from './metrics.ts';
 import { namespaceLabel, namespaceSpec } from './namespace.ts';
 import { checkGet, checkGetMany } from './request.ts';
+import { emptyResponse, hitResponse, withinBudget } from './response.ts';
 import { budgetBytesOf, type CacheStore, type ReadManyResult, type StoredValue } from './store.ts';
 
 export interface CacheReaderOptions {
@@ -32,8 +33,6 @@ export interface CacheReaderOptions {
   readonly metrics: CacheMetrics;
   readonly maxAnswerBytes: number;
 }
-
-const EMPTY = Buffer.alloc(0);
 
 export class CacheReader {
   readonly #store: CacheStore;
@@ -195,55 +194,4 @@ function endPlaceholder(
   if (near !== undefined && placeholder !== undefined) {
     near.fill(placeholder, value);
   }
-}
-
-/** One result per key; a key that stands again costs its bytes again, since the message holds it again. */
-function withinBudget(
-  keys: readonly Buffer[],
-  answers: ReadonlyMap<string, CacheGetResponse>,
-  budgetBytes: number,
-): CacheGetResponse[] {
-  let leftBytes = budgetBytes;
-  return keys.map((key) => {
-    const answer = answers.get(key.toString('latin1')) ?? {};
-    if (answer.outcome !== CacheOutcome.CACHE_OUTCOME_HIT && answer.outcome !== CacheOutcome.CACHE_OUTCOME_ABSENT) {
-      return answer;
-    }
-    const bytes = budgetBytesOf({ value: answer.value as Buffer, tags: answer.tags ?? [] });
-    if (bytes > leftBytes) {
-      return emptyResponse(CacheOutcome.CACHE_OUTCOME_SKIPPED, CacheSource.CACHE_SOURCE_UNSPECIFIED);
-    }
-    leftBytes -= bytes;
-    return answer;
-  });
-}
-
-function hitResponse(value: Omit<StoredValue, 'mark'>, source: CacheSource, heldMs: number): CacheGetResponse {
-  return {
-    outcome: value.absent ? CacheOutcome.CACHE_OUTCOME_ABSENT : CacheOutcome.CACHE_OUTCOME_HIT,
-    value: value.value,
-    source,
-    version: value.version,
-    ageMs: value.ageMs + heldMs,
-    ttlMs: Math.max(1, value.ttlMs - heldMs),
-    lease: '',
-    holdsLease: false,
-    retryMs: 0,
-    tags: value.tags as string[],
-  };
-}
-
-function emptyResponse(outcome: CacheOutcome, source: CacheSource): CacheGetResponse {
-  return {
-    outcome,
-    value: EMPTY,
-    source,
-    version: EMPTY,
-    ageMs: 0,
-    ttlMs: 0,
-    lease: '',
-    holdsLease: false,
-    retryMs: 0,
-    tags: [],
-  };
 }

@@ -11,10 +11,11 @@
  *   2. What cannot be read is `unavailable`. Only a StoredFormatError rejects: it is for an operator and never an outcome of the cache.
  *   3. However a call ends, nothing of the budgets stays reserved for it.
  */
+
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { bucketOf } from '../lib/key-hash.ts';
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';
-import type { RedisCommands } from '../redis/commands.ts';
+import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
 import type { Script } from '../redis/lua-script.ts';
 import { createTagMemo, ENTRY_HEADER_BYTES, type EntryTag, type TagMemo } from './model.ts';
@@ -157,10 +158,10 @@ export class RedisManyReader {
       keys.push(this.#keyspace.cacheEntry(namespace, bucket, member.key));
       expectedReplyBytes += member.maxBytes;
     }
-    let read: BucketRead | undefined;
+    let reply: RedisReply;
     try {
       const options = { expectedReplyBytes };
-      read = toBucketRead(await this.#commands.run(this.#script, keys, limitsOf(members), call.deadlineAtMs, options));
+      reply = await this.#commands.run(this.#script, keys, limitsOf(members), call.deadlineAtMs, options);
     } catch (error) {
       if (error instanceof StoreError && !(error instanceof StoredFormatError)) {
         for (const member of members) {
@@ -170,6 +171,7 @@ export class RedisManyReader {
       }
       throw error;
     }
+    const read = toBucketRead(reply, members.length);
     for (const [place, member] of members.entries()) {
       rounds[member.index] = read === undefined ? MISS : toRound(read, place, call.memo);
     }

@@ -3,14 +3,17 @@
  *
  * Invariants:
  *   1. An entry that cannot be read, or whose TTL is over by the server's clock, is undefined: a miss.
- *   2. A reply of another form is a StoreError: another program has loaded a script or written under our keys.
+ *   2. A reply of another form throws a plain Error (redis/script-reply.ts).
  */
-import { StoreError } from '../lib/store-error.ts';
 import type { BucketMark } from '../near/bucket-mark.ts';
 import { decodeRingEntry } from '../near/ring.ts';
 import type { RedisReply } from '../redis/commands.ts';
+import { asBytes, asInteger, asList } from '../redis/script-reply.ts';
 import { decodeEntry, type Entry, STAMP_BYTES, type TagMemo } from './model.ts';
 import type { StoredValue } from './store.ts';
+
+/** What stands before the entries: time, number and head. */
+const HEAD_ITEMS = 3;
 
 /** Entries of one bucket, read in one step. */
 export interface BucketRead {
@@ -26,21 +29,18 @@ export interface ReadEntry {
   readonly value: StoredValue;
 }
 
-/** Undefined where the bucket has no sequence, hence no valid entry. */
-export function toBucketRead(reply: RedisReply): BucketRead | undefined {
+/** Undefined where the bucket has no sequence, hence no valid entry. `count`: the entries that were asked for. */
+export function toBucketRead(reply: RedisReply, count: number): BucketRead | undefined {
   if (reply === null) {
     return undefined;
   }
-  const [nowMs, number, head, ...items] = asArray(reply);
-  if (typeof nowMs !== 'number' || typeof number !== 'number') {
-    throw new StoreError('forbidden', 'a cache script answered without the time or the number of its bucket');
-  }
-  return { nowMs, mark: toMark(number, asBuffer(head)), items };
+  const [nowMs, number, head, ...items] = asList(reply, HEAD_ITEMS + count);
+  return { nowMs: asInteger(nowMs), mark: toMark(asInteger(number), asBytes(head)), items };
 }
 
 /** Undefined for a miss. Age and lifetime follow the server's clock, which wrote the time into the entry. */
 export function toReadEntry(read: BucketRead, item: RedisReply | undefined, memo?: TagMemo): ReadEntry | undefined {
-  const entry = Buffer.isBuffer(item) ? decodeEntry(item, memo) : undefined;
+  const entry = item === null ? undefined : decodeEntry(asBytes(item), memo);
   if (entry === undefined) {
     return undefined;
   }
@@ -52,20 +52,6 @@ export function toReadEntry(read: BucketRead, item: RedisReply | undefined, memo
   const { absent, value, version } = entry;
   const tags = memo?.tags === entry.tags ? memo.names : entry.tags.map((tag) => tag.name);
   return { entry, value: { absent, value, version, tags, ageMs, ttlMs: leftMs, mark: read.mark } };
-}
-
-export function asArray(reply: RedisReply): readonly RedisReply[] {
-  if (!Array.isArray(reply)) {
-    throw new StoreError('forbidden', 'a cache script answered with something else than a list');
-  }
-  return reply;
-}
-
-export function asBuffer(reply: RedisReply | undefined): Buffer {
-  if (!Buffer.isBuffer(reply)) {
-    throw new StoreError('forbidden', 'a cache script answered with something else than bytes');
-  }
-  return reply;
 }
 
 /** `head`: the incarnation, followed by the ring's entry in the field of this number, if there is one. */

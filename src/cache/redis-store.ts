@@ -8,17 +8,19 @@
  *
  * Promises: those of store.ts. No key, value or tag is in an error text.
  */
+
 import { randomBytes } from 'node:crypto';
 import { BUCKET_COUNT, bucketOf, keyHash } from '../lib/key-hash.ts';
-import { StoreError } from '../lib/store-error.ts';
+import { StoreError, settleAll } from '../lib/store-error.ts';
 import { encodeNames } from '../near/invalidation-message.ts';
 import { EVERY_KEY_HASH } from '../near/ring.ts';
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
 import { type KeyType, loadScript, type Script, type ScriptKind } from '../redis/lua-script.ts';
+import { asBytes, asCode, asInteger, asList } from '../redis/script-reply.ts';
 import { decodeEntry, encodeEntryRest, encodeEntryStart, STAMP_BYTES, versionIn } from './model.ts';
 import { MAX_FIRST_ENTRY_BYTES, RedisManyReader } from './redis-read-many.ts';
-import { asArray, asBuffer, toBucketRead, toReadEntry } from './redis-reply.ts';
+import { toBucketRead, toReadEntry } from './redis-reply.ts';
 import { RedisTags } from './redis-tags.ts';
 import type { CacheStore, CacheWrite, ReadManyOptions, ReadManyResult, StoredValue, WriteOutcome } from './store.ts';
 
@@ -79,7 +81,7 @@ export class RedisCacheStore implements CacheStore {
   async read(namespace: string, key: Buffer, deadlineAtMs: number): Promise<StoredValue | undefined> {
     const bucket = bucketOf(key);
     const keys = [this.#keyspace.cacheSequence(namespace, bucket), this.#keyspace.cacheEntry(namespace, bucket, key)];
-    let read = toBucketRead(await this.#commands.run(this.#readScript, keys, SMALL_ENTRY, deadlineAtMs));
+    let read = toBucketRead(await this.#commands.run(this.#readScript, keys, SMALL_ENTRY, deadlineAtMs), 1);
     for (let attempt = 0; typeof read?.items[0] === 'number'; attempt += 1) {
       if (attempt === MAX_LARGE_READS) {
         throw new StoreError('unavailable', 'the cached value grew each time it was read');
@@ -89,6 +91,7 @@ export class RedisCacheStore implements CacheStore {
       const limit = [String(expectedReplyBytes)];
       read = toBucketRead(
         await this.#commands.run(this.#readScript, keys, limit, deadlineAtMs, { expectedReplyBytes }),
+        1,
       );
     }
     const found = read === undefined ? undefined : toReadEntry(read, read.items[0]);
@@ -128,14 +131,15 @@ export class RedisCacheStore implements CacheStore {
     let judged: readonly [Buffer | string, string] = ['', ''];
     for (let round = 0; round < MAX_JUDGEMENTS; round += 1) {
       const reply = await this.#commands.run(this.#writeScript, keys, [...fixed, ...judged], deadlineAtMs);
-      const [verdict, detail] = asArray(reply);
+      const [verdictReply, detail] = asList(reply, 1);
+      const verdict = asCode(verdictReply, [0, 1, 2]);
       if (verdict === 1) {
-        return { stored: true, version: asBuffer(detail) };
+        return { stored: true, version: asBytes(detail) };
       }
-      if (verdict !== 2) {
+      if (verdict === 0) {
         return { stored: false };
       }
-      const header = asBuffer(detail);
+      const header = asBytes(detail);
       const standing = decodeEntry(header);
       // An entry whose tags cannot be read is no value, as for a read.
       const isCurrent = standing !== undefined && (await this.#tags.areCurrent(namespace, standing.tags, deadlineAtMs));
@@ -147,7 +151,7 @@ export class RedisCacheStore implements CacheStore {
 
   async remove(namespace: string, keys: readonly Buffer[], deadlineAtMs: number): Promise<number> {
     const byBucket = Map.groupBy(keys, (key) => bucketOf(key));
-    const counts = await settleAll(
+    return await sumOfAll(
       [...byBucket].map(([bucket, members]) =>
         this.#commands.run(
           this.#removeScript,
@@ -161,16 +165,15 @@ export class RedisCacheStore implements CacheStore {
         ),
       ),
     );
-    return counts.reduce<number>((sum, count) => sum + (typeof count === 'number' ? count : 0), 0);
   }
 
   async removeTags(namespace: string, tags: readonly string[], deadlineAtMs: number): Promise<void> {
-    await settleAll(this.#tags.remove(namespace, tags, deadlineAtMs));
+    await sumOfAll(this.#tags.remove(namespace, tags, deadlineAtMs));
   }
 
   async flush(namespace: string, deadlineAtMs: number): Promise<void> {
     const buckets = Array.from({ length: BUCKET_COUNT }, (_, bucket) => bucket);
-    await settleAll(
+    await sumOfAll(
       buckets.map((bucket) =>
         this.#commands.run(
           this.#flushScript,
@@ -183,17 +186,10 @@ export class RedisCacheStore implements CacheStore {
   }
 }
 
-/**
- * The results of all, once every one has ended. Of several failures `unknown` is thrown first: a caller that receives
- * `unavailable` may assume that nothing was done.
- */
-async function settleAll(steps: readonly Promise<RedisReply>[]): Promise<RedisReply[]> {
-  const results = await Promise.allSettled(steps);
-  const failures = results.filter((result) => result.status === 'rejected').map((result) => result.reason as unknown);
-  if (failures.length > 0) {
-    throw failures.find((error) => error instanceof StoreError && error.kind === 'unknown') ?? failures[0];
-  }
-  return results.filter((result) => result.status === 'fulfilled').map((result) => result.value);
+/** The sum of the integers that all steps reply. */
+async function sumOfAll(steps: readonly Promise<RedisReply>[]): Promise<number> {
+  const counts = await settleAll(steps.map((step) => step.then(asInteger)));
+  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 /** What the ring shows of a change of these keys: one number cannot name several. */

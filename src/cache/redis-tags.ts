@@ -8,14 +8,16 @@
  * Invariant: `ensure`, `areCurrent` and `judgeOf` never report `unknown`: whether a version was made or read makes no difference to anybody. The
  * exception is a script that lacks a permission, which no repetition gives it.
  */
+
 import { randomBytes } from 'node:crypto';
 import { bucketOf, keyHash } from '../lib/key-hash.ts';
-import { isPermissionRefusal, StoreError } from '../lib/store-error.ts';
+import { harmless, ofIdempotentStep, StoreError } from '../lib/store-error.ts';
 import { encodeNames } from '../near/invalidation-message.ts';
 import { EVERY_KEY_HASH } from '../near/ring.ts';
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
 import type { Script } from '../redis/lua-script.ts';
+import { asBytes, asList, malformedReply } from '../redis/script-reply.ts';
 import { type Entry, type EntryTag, STAMP_BYTES, TAG_VERSION_BYTES } from './model.ts';
 import { TagLookups, type TagVersion } from './tag-lookups.ts';
 
@@ -55,17 +57,22 @@ export class RedisTags {
     }
     const lifeMs = String(options.ttlMs + TAG_MARGIN_MS);
     const groups = [...Map.groupBy(tags, (tag) => bucketOf(tag)).values()];
-    const replies = await withoutUnknown(
-      groups.map((members) =>
-        this.#commands.run(
-          this.#ensureScript,
-          members.map((tag) => this.#keyspace.cacheTag(namespace, tag)),
-          [lifeMs, ...members.map(() => randomBytes(TAG_VERSION_BYTES))],
-          options.deadlineAtMs,
+    const replies = await harmless(
+      Promise.all(
+        groups.map((members) =>
+          this.#commands.run(
+            this.#ensureScript,
+            members.map((tag) => this.#keyspace.cacheTag(namespace, tag)),
+            [lifeMs, ...members.map(() => randomBytes(TAG_VERSION_BYTES))],
+            options.deadlineAtMs,
+          ),
         ),
       ),
     );
-    return groups.flatMap((members, index) => members.map((name, at) => toEntryTag(name, replies[index], at)));
+    return groups.flatMap((members, index) => {
+      const versions = asList(replies[index], members.length);
+      return members.map((name, at) => ({ name, version: versionOf(versions[at]) }));
+    });
   }
 
   /** Whether all of them still have these versions. */
@@ -133,7 +140,7 @@ function verdictOf(tags: readonly EntryTag[], versions: ReadonlyMap<string, TagV
   for (const tag of tags) {
     const version = versions.get(tag.name) ?? null;
     if (version instanceof StoreError) {
-      failure = asUnavailable(version);
+      failure = ofIdempotentStep(version);
     } else if (version === null || !version.equals(tag.version)) {
       return false;
     }
@@ -141,23 +148,11 @@ function verdictOf(tags: readonly EntryTag[], versions: ReadonlyMap<string, TagV
   return failure ?? true;
 }
 
-async function withoutUnknown(steps: readonly Promise<RedisReply>[]): Promise<RedisReply[]> {
-  try {
-    return await Promise.all(steps);
-  } catch (error) {
-    throw error instanceof StoreError ? asUnavailable(error) : error;
+function versionOf(reply: RedisReply | undefined): Buffer {
+  const version = asBytes(reply);
+  if (version.length !== TAG_VERSION_BYTES) {
+    // It would be written into an entry that nobody can read.
+    throw malformedReply(`a version of ${TAG_VERSION_BYTES} bytes`, version);
   }
-}
-
-function asUnavailable(error: StoreError): StoreError {
-  return error.kind === 'unknown' && !isPermissionRefusal(error)
-    ? new StoreError('unavailable', error.message, { cause: error })
-    : error;
-}
-
-function toEntryTag(name: string, reply: RedisReply | undefined, index: number): EntryTag {
-  const version = Array.isArray(reply) ? reply[index] : undefined;
-  // A version of another form would be written into entries that nobody can read: no version is a miss, too.
-  const isVersion = Buffer.isBuffer(version) && version.length === TAG_VERSION_BYTES;
-  return { name, version: isVersion ? version : Buffer.alloc(TAG_VERSION_BYTES) };
+  return version;
 }

@@ -32,14 +32,19 @@ const notBuilt = Status.UNIMPLEMENTED;
 
 type Case = readonly [what: string, call: () => unknown, code: number, text: string];
 
-const get = (fields: Parameters<typeof getRequest>[0]) => () => service.CacheGet(getRequest(fields), callContext());
-const set = (fields: Parameters<typeof setRequest>[0]) => () => service.CacheSet(setRequest(fields), callContext());
+const get = (fields: Parameters<typeof getRequest>[0]) => () =>
+  service.handlers.CacheGet(getRequest(fields), callContext());
+const set = (fields: Parameters<typeof setRequest>[0]) => () =>
+  service.handlers.CacheSet(setRequest(fields), callContext());
 const getMany = (fields: { namespace?: string; keys?: Buffer[] }) => () =>
-  service.CacheGetMany({ namespace: 'n', keys: [], fresh: false, ...fields }, callContext());
+  service.handlers.CacheGetMany({ namespace: 'n', keys: [], fresh: false, ...fields }, callContext());
 const invalidate = (fields: Parameters<typeof invalidateRequest>[0]) => () =>
-  service.CacheInvalidate(invalidateRequest(fields), callContext());
+  service.handlers.CacheInvalidate(invalidateRequest(fields), callContext());
 const watch = (namespace: string) => async () =>
-  await service.WatchInvalidations({ namespace }, callContext(), { send: () => true, writable: async () => {} });
+  await service.handlers.WatchInvalidations({ namespace }, callContext(), {
+    send: () => true,
+    writable: async () => {},
+  });
 
 const cases: readonly Case[] = [
   ['get: namespace', get({ namespace: 'a b:{}' }), bad, `Cannot get a cached value: ${namespaceText}`],

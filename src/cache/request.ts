@@ -8,6 +8,7 @@ import type { CacheGetManyRequestOutput } from '../grpc/generated/pannier/v1/Cac
 import type { CacheGetRequestOutput } from '../grpc/generated/pannier/v1/CacheGetRequest.ts';
 import type { CacheInvalidateRequestOutput } from '../grpc/generated/pannier/v1/CacheInvalidateRequest.ts';
 import type { CacheSetRequestOutput } from '../grpc/generated/pannier/v1/CacheSetRequest.ts';
+import { checkBytes, checkCount } from '../grpc/request-checks.ts';
 import { invalidArgument, unimplemented } from '../grpc/status.ts';
 import { MAX_CACHE_KEY_BYTES, MAX_CACHE_TAG_BYTES, MAX_CACHE_TAGS } from './model.ts';
 import type { CacheWrite, WriteCondition } from './store.ts';
@@ -39,7 +40,7 @@ export function checkGet(request: CacheGetRequestOutput): string {
 
 export function checkGetMany(request: CacheGetManyRequestOutput): string {
   const namespace = checkNamespace(GET_MANY, request.namespace);
-  checkCount(GET_MANY, 'keys', request.keys.length, MAX_GET_MANY_KEYS);
+  checkCount(GET_MANY, 'keys', request.keys.length, { min: 0, max: MAX_GET_MANY_KEYS });
   checkKeys(GET_MANY, request.keys);
   return namespace;
 }
@@ -93,7 +94,7 @@ export interface Invalidation {
 
 export function readInvalidate(request: CacheInvalidateRequestOutput): Invalidation {
   const namespace = checkNamespace(INVALIDATE, request.namespace);
-  checkCount(INVALIDATE, 'keys', request.keys.length, MAX_INVALIDATE_KEYS);
+  checkCount(INVALIDATE, 'keys', request.keys.length, { min: 0, max: MAX_INVALIDATE_KEYS });
   checkKeys(INVALIDATE, request.keys);
   checkTags(INVALIDATE, request.tags, MAX_INVALIDATE_TAGS);
   return { namespace, keys: request.keys, tags: [...new Set(request.tags)], all: request.all };
@@ -139,24 +140,13 @@ function checkKeys(action: string, keys: readonly Buffer[]): void {
 }
 
 function checkKey(action: string, field: string, key: Buffer): void {
-  if (key.length < 1 || key.length > MAX_CACHE_KEY_BYTES) {
-    throw invalidArgument(action, field, sizeText(key.length), `1 to ${MAX_CACHE_KEY_BYTES} bytes`);
-  }
+  checkBytes(action, field, key, { min: 1, max: MAX_CACHE_KEY_BYTES });
 }
 
 function checkTags(action: string, tags: readonly string[], max: number): void {
-  checkCount(action, 'tags', tags.length, max);
+  checkCount(action, 'tags', tags.length, { min: 0, max });
   for (const [index, tag] of tags.entries()) {
-    const bytes = Buffer.byteLength(tag);
-    if (bytes < 1 || bytes > MAX_CACHE_TAG_BYTES) {
-      throw invalidArgument(action, `tags[${index}]`, sizeText(bytes), `1 to ${MAX_CACHE_TAG_BYTES} bytes`);
-    }
-  }
-}
-
-function checkCount(action: string, field: string, count: number, max: number): void {
-  if (count > max) {
-    throw invalidArgument(action, field, `a list of ${count}`, `at most ${max}`);
+    checkBytes(action, `tags[${index}]`, tag, { min: 1, max: MAX_CACHE_TAG_BYTES });
   }
 }
 
@@ -164,10 +154,6 @@ function checkNotNegative(action: string, field: string, value: number | bigint)
   if (value < 0) {
     throw invalidArgument(action, field, String(value), '0 or more');
   }
-}
-
-function sizeText(bytes: number): string {
-  return bytes === 0 ? 'empty' : `${bytes} bytes long`;
 }
 
 function refuse(action: string, option: string, isSet: boolean): void {

@@ -80,7 +80,8 @@ function setUp(options: { maxAnswerBytes?: number } = {}) {
     metrics: recorded,
     ...options,
   });
-  const get = (fields = {}, leftMs = 1_000) => service.CacheGet(getRequest(fields), callContext({ clock, leftMs }));
+  const get = (fields = {}, leftMs = 1_000) =>
+    service.handlers.CacheGet(getRequest(fields), callContext({ clock, leftMs }));
   return {
     clock,
     service,
@@ -152,7 +153,9 @@ test.each([
 ])('a CacheSet that ends %s leaves no copy, and none to a read that was in flight', async (_what, end) => {
   const t = await setUpNear();
   const underWay = t.get({ fresh: true });
-  const set = Promise.resolve(t.service.CacheSet(setRequest(), callContext({ clock: t.clock }))).catch(() => {});
+  const set = Promise.resolve(t.service.handlers.CacheSet(setRequest(), callContext({ clock: t.clock }))).catch(
+    () => {},
+  );
   end(t.writes);
   await set;
   t.reads.at(-1)?.resolve(storedValue('old'));
@@ -162,17 +165,17 @@ test.each([
 
 test('CacheSet takes the TTL of its namespace where none is given', async () => {
   const t = setUp();
-  void t.service.CacheSet(setRequest(), callContext({ clock: t.clock }));
+  void t.service.handlers.CacheSet(setRequest(), callContext({ clock: t.clock }));
   expect(t.counts.ttlMs).toBe(5_000);
-  void t.service.CacheSet(setRequest({ namespace: 'unlisted' }), callContext({ clock: t.clock }));
+  void t.service.handlers.CacheSet(setRequest({ namespace: 'unlisted' }), callContext({ clock: t.clock }));
   expect(t.counts.ttlMs).toBe(DEFAULT_POLICY_FILE.cacheDefault.ttlMs);
-  void t.service.CacheSet(setRequest({ ttlMs: 77 }), callContext({ clock: t.clock }));
+  void t.service.handlers.CacheSet(setRequest({ ttlMs: 77 }), callContext({ clock: t.clock }));
   expect(t.counts.ttlMs).toBe(77);
 });
 
 test.each([{ keys: [Buffer.from('key')] }, { all: true }])('CacheInvalidate of %j leaves no copy', async (fields) => {
   const t = await setUpNear();
-  await t.service.CacheInvalidate(invalidateRequest(fields), callContext({ clock: t.clock }));
+  await t.service.handlers.CacheInvalidate(invalidateRequest(fields), callContext({ clock: t.clock }));
   expect(t.get()).toBeInstanceOf(Promise);
 });
 
@@ -180,7 +183,7 @@ test('CacheInvalidate never ends UNKNOWN: to repeat it is always right; and it l
   const t = await setUpNear();
   t.setInvalidation(() => Promise.reject(new StoreError('unknown', 'no answer')));
   const request = invalidateRequest({ keys: [Buffer.from('key')], tags: ['t'] });
-  const call = Promise.resolve(t.service.CacheInvalidate(request, callContext({ clock: t.clock })));
+  const call = Promise.resolve(t.service.handlers.CacheInvalidate(request, callContext({ clock: t.clock })));
   await expect(call).rejects.toMatchObject({
     code: Status.UNAVAILABLE,
     message: expect.stringContaining('repeat the call whole'),
@@ -195,7 +198,7 @@ test.each(['unavailable', 'unknown', 'forbidden', 'deadline', 'full'] as const)(
     const one = t.get();
     t.reads[0]?.reject(new StoreError(kind, 'for the test'));
     expect(await one).toMatchObject({ outcome: 5, value: Buffer.alloc(0), lease: '' });
-    const many = t.service.CacheGetMany(
+    const many = t.service.handlers.CacheGetMany(
       { namespace: 'n', keys: [Buffer.from('a'), Buffer.from('b'), Buffer.from('a')], fresh: false },
       callContext({ clock: t.clock }),
     );
@@ -214,7 +217,7 @@ test('an error that is no StoreError is not made an answer', async () => {
 
 test('a write that the store fails is for the caller to hear', async () => {
   const t = setUp();
-  const set = t.service.CacheSet(setRequest(), callContext({ clock: t.clock }));
+  const set = t.service.handlers.CacheSet(setRequest(), callContext({ clock: t.clock }));
   t.writes[0]?.reject(new StoreError('unknown', 'no answer'));
   await expect(set).rejects.toMatchObject({ kind: 'unknown' });
 });
@@ -228,10 +231,10 @@ test('store work ends before the call does; a call whose deadline is over costs 
   const before = { ...t.counts };
   const late = () => callContext({ clock: t.clock, leftMs: 0 });
   expect(() => t.get({}, 0)).toThrow(expect.objectContaining({ code: Status.DEADLINE_EXCEEDED }));
-  expect(() => t.service.CacheSet(setRequest(), late())).toThrow(
+  expect(() => t.service.handlers.CacheSet(setRequest(), late())).toThrow(
     expect.objectContaining({ code: Status.DEADLINE_EXCEEDED }),
   );
-  await expect(t.service.CacheInvalidate(invalidateRequest({ all: true }), late())).rejects.toMatchObject({
+  await expect(t.service.handlers.CacheInvalidate(invalidateRequest({ all: true }), late())).rejects.toMatchObject({
     code: Status.DEADLINE_EXCEEDED,
   });
   expect(t.counts).toEqual(before);
@@ -240,7 +243,7 @@ test('store work ends before the call does; a call whose deadline is over costs 
 test('a reload that turns the near cache off and on again: what was written meanwhile dropped the copy', async () => {
   const t = await setUpNear();
   t.policies.file = DEFAULT_POLICY_FILE;
-  const written = t.service.CacheSet(setRequest(), callContext({ clock: t.clock }));
+  const written = t.service.handlers.CacheSet(setRequest(), callContext({ clock: t.clock }));
   t.writes[0]?.resolve({ stored: true, version: Buffer.of(2) });
   await written;
   t.policies.file = POLICIES;
@@ -264,7 +267,7 @@ test('a namespace that keeps no copies is read from the store each time, and has
 test('CacheGetMany answers from copies and store together, in the order of the keys, within its bytes', async () => {
   const t = await setUpNear();
   const keys = ['none', 'key', 'far', 'key'].map((key) => Buffer.from(key));
-  const many = t.service.CacheGetMany({ namespace: 'n', keys, fresh: false }, callContext({ clock: t.clock }));
+  const many = t.service.handlers.CacheGetMany({ namespace: 'n', keys, fresh: false }, callContext({ clock: t.clock }));
   t.reads.at(-2)?.resolve(undefined);
   t.reads.at(-1)?.resolve(storedValue('far'));
   const results = (await many).results ?? [];
@@ -279,7 +282,7 @@ test('CacheGetMany answers from copies and store together, in the order of the k
 test('CacheGetMany counts what is absent and its tags each time that they are answered', async () => {
   const t = setUp({ maxAnswerBytes: 20_000 });
   const keys = Array.from({ length: 256 }, () => Buffer.from('key'));
-  const many = t.service.CacheGetMany({ namespace: 'n', keys, fresh: false }, callContext({ clock: t.clock }));
+  const many = t.service.handlers.CacheGetMany({ namespace: 'n', keys, fresh: false }, callContext({ clock: t.clock }));
   const tags = Array.from({ length: 16 }, (_, index) => String(index).padStart(128, 't'));
   t.reads[0]?.resolve({ ...storedValue(''), absent: true, tags });
   const results = (await many).results ?? [];

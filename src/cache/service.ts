@@ -22,11 +22,12 @@ import type { ConfirmInvalidationsResponse } from '../grpc/generated/pannier/v1/
 import type { WatchInvalidationsRequestOutput } from '../grpc/generated/pannier/v1/WatchInvalidationsRequest.ts';
 import type { WatchInvalidationsResponse } from '../grpc/generated/pannier/v1/WatchInvalidationsResponse.ts';
 import type { ServerStreamHandler, UnaryHandler } from '../grpc/method.ts';
+import type { Service } from '../grpc/service-table.ts';
 import { Status, StatusError } from '../grpc/status.ts';
 import { storeDeadlineMs } from '../grpc/store-deadline.ts';
 import type { Clock } from '../lib/clock.ts';
 import { isPromise, type MaybePromise } from '../lib/maybe-promise.ts';
-import { isPermissionRefusal, StoreError } from '../lib/store-error.ts';
+import { isPermissionRefusal, StoreError, settleAll } from '../lib/store-error.ts';
 import { InvalidationHub } from '../near/invalidation-hub.ts';
 import { InvalidationWatches } from '../near/invalidation-watches.ts';
 import { NearCache } from '../near/near-cache.ts';
@@ -53,14 +54,18 @@ export interface CacheServiceOptions {
   readonly maxAnswerBytes?: number;
 }
 
-export interface CacheService {
+export type CacheHandlers = {
   readonly CacheGet: UnaryHandler<CacheGetRequestOutput, CacheGetResponse>;
   readonly CacheGetMany: UnaryHandler<CacheGetManyRequestOutput, CacheGetManyResponse>;
   readonly CacheSet: UnaryHandler<CacheSetRequestOutput, CacheSetResponse>;
   readonly CacheInvalidate: UnaryHandler<CacheInvalidateRequestOutput, CacheInvalidateResponse>;
   readonly ConfirmInvalidations: UnaryHandler<ConfirmInvalidationsRequestOutput, ConfirmInvalidationsResponse>;
   readonly WatchInvalidations: ServerStreamHandler<WatchInvalidationsRequestOutput, WatchInvalidationsResponse>;
-  /** Ends all watches, drops all copies, closes the subscriber. */
+};
+
+export interface CacheService extends Service {
+  readonly handlers: CacheHandlers;
+  /** Ends all watches, drops all near-cache entries, closes the subscriber. */
   close(): void;
 }
 
@@ -98,27 +103,30 @@ export function createCacheService(options: CacheServiceOptions): CacheService {
   };
 
   return {
-    CacheGet: (request, context) => reader.get(request, context),
-    CacheGetMany: (request, context) => reader.getMany(request, context),
-    CacheSet: (request, context) => {
-      const write = readSet(request, setOptions);
-      const drop = () => near?.drop(write.namespace, write.key);
-      const deadlineAtMs = storeDeadlineMs(context, clock, 'set a cached value');
-      return afterwards(
-        () => store.write(write, deadlineAtMs),
-        drop,
-        (outcome) => outcome,
-      );
+    name: 'pannier.v1.CacheService',
+    handlers: {
+      CacheGet: (request, context) => reader.get(request, context),
+      CacheGetMany: (request, context) => reader.getMany(request, context),
+      CacheSet: (request, context) => {
+        const write = readSet(request, setOptions);
+        const drop = () => near?.drop(write.namespace, write.key);
+        const deadlineAtMs = storeDeadlineMs(context, clock, 'set a cached value');
+        return afterwards(
+          () => store.write(write, deadlineAtMs),
+          drop,
+          (outcome) => outcome,
+        );
+      },
+      CacheInvalidate: async (request, context) => {
+        const invalidation = readInvalidate(request);
+        const deadlineAtMs = storeDeadlineMs(context, clock, 'invalidate');
+        return { removed: await invalidate(store, near, invalidation, deadlineAtMs) };
+      },
+      ConfirmInvalidations: (request, context) =>
+        confirmInvalidations(watches, request.watchId, storeDeadlineMs(context, clock, 'confirm invalidations')),
+      WatchInvalidations: (request, context, responses) =>
+        watchInvalidations({ watches, clock, context, responses, namespace: readWatch(request) }),
     },
-    CacheInvalidate: async (request, context) => {
-      const invalidation = readInvalidate(request);
-      const deadlineAtMs = storeDeadlineMs(context, clock, 'invalidate');
-      return { removed: await invalidate(store, near, invalidation, deadlineAtMs) };
-    },
-    ConfirmInvalidations: (request, context) =>
-      confirmInvalidations(watches, request.watchId, storeDeadlineMs(context, clock, 'confirm invalidations')),
-    WatchInvalidations: (request, context, responses) =>
-      watchInvalidations({ watches, clock, context, responses, namespace: readWatch(request) }),
     close: () => {
       watches.closeAll();
       near?.close();
@@ -133,34 +141,32 @@ async function invalidate(
   { namespace, keys, tags, all }: Invalidation,
   deadlineAtMs: number,
 ): Promise<number> {
-  const steps: MaybePromise<number | undefined>[] = [];
+  const steps: Promise<number>[] = [];
   if (keys.length > 0) {
     steps.push(attempt(() => store.remove(namespace, keys, deadlineAtMs)));
   }
   if (tags.length > 0) {
-    steps.push(attempt(() => store.removeTags(namespace, tags, deadlineAtMs)).then(() => undefined));
+    steps.push(attempt(() => store.removeTags(namespace, tags, deadlineAtMs)).then(() => 0));
   }
   if (all) {
-    steps.push(attempt(() => store.flush(namespace, deadlineAtMs)).then(() => undefined));
+    steps.push(attempt(() => store.flush(namespace, deadlineAtMs)).then(() => 0));
   }
-  const results = await Promise.allSettled(steps);
-  for (const key of keys) {
-    near?.drop(namespace, key);
-  }
-  if (tags.length > 0) {
-    near?.dropTags(namespace, tags);
-  }
-  if (all) {
-    near?.dropNamespace(namespace);
-  }
-  let removed = 0;
-  for (const result of results) {
-    if (result.status === 'rejected') {
-      throw repeatable(result.reason);
+  try {
+    const removed = await settleAll(steps);
+    return removed.reduce((sum, count) => sum + count, 0);
+  } catch (error) {
+    throw repeatable(error);
+  } finally {
+    for (const key of keys) {
+      near?.drop(namespace, key);
     }
-    removed += result.value ?? 0;
+    if (tags.length > 0) {
+      near?.dropTags(namespace, tags);
+    }
+    if (all) {
+      near?.dropNamespace(namespace);
+    }
   }
-  return removed;
 }
 
 /** So that a store that throws at once is settled like one that rejects. */

@@ -12,6 +12,7 @@ import { bucketOf } from '../lib/key-hash.ts';
 import { StoreError } from '../lib/store-error.ts';
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
+import { asBytes, asList } from '../redis/script-reply.ts';
 import { TAG_VERSION_BYTES } from './model.ts';
 
 /** Null: the tag has none. A StoreError: it could not be read, so its version is unknown. */
@@ -89,21 +90,17 @@ export class TagLookups {
 
   async #send(batch: Batch): Promise<readonly TagVersion[]> {
     const { keys, deadlineAtMs } = batch;
+    let reply: RedisReply;
     try {
-      const reply = await this.#commands.send(keys[0] ?? '', ['MGET', ...keys], deadlineAtMs, {
+      reply = await this.#commands.send(keys[0] ?? '', ['MGET', ...keys], deadlineAtMs, {
         expectedReplyBytes: keys.length * VERSION_REPLY_BYTES,
       });
-      return keys.map((_, index) => toVersion(reply, index));
     } catch (error) {
       if (error instanceof StoreError) {
         return keys.map(() => error);
       }
       throw error;
     }
+    return asList(reply, keys.length).map((version) => (version === null ? null : asBytes(version)));
   }
-}
-
-function toVersion(reply: RedisReply, index: number): Buffer | null {
-  const version = Array.isArray(reply) ? reply[index] : undefined;
-  return Buffer.isBuffer(version) ? version : null;
 }

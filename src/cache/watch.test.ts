@@ -56,13 +56,13 @@ function setUp(options: { holdBack?: boolean } = {}) {
     watch: (leftMs = 60_000) => {
       const call = callContext({ leftMs });
       const stream = new TestStream(call);
-      return { call, stream, ended: service.WatchInvalidations({ namespace: 'n' }, call, stream) };
+      return { call, stream, ended: service.handlers.WatchInvalidations({ namespace: 'n' }, call, stream) };
     },
-    set: (key: string) => service.CacheSet(setRequest({ key: Buffer.from(key) }), callContext()),
+    set: (key: string) => service.handlers.CacheSet(setRequest({ key: Buffer.from(key) }), callContext()),
     invalidate: (fields: Parameters<typeof invalidateRequest>[0]) =>
-      service.CacheInvalidate(invalidateRequest(fields), callContext()),
+      service.handlers.CacheInvalidate(invalidateRequest(fields), callContext()),
     confirm: async (watchId: number, leftMs = 5_000) =>
-      (await service.ConfirmInvalidations({ watchId }, callContext({ leftMs }))).validForMs,
+      (await service.handlers.ConfirmInvalidations({ watchId }, callContext({ leftMs }))).validForMs,
   };
 }
 
@@ -76,7 +76,7 @@ test('tells its start, then keys, tags and flushes in their order, of its namesp
   const t = setUp();
   const { stream, call, ended } = await started(t);
   t.set('a');
-  t.service.CacheSet(setRequest({ namespace: 'other' }), callContext());
+  t.service.handlers.CacheSet(setRequest({ namespace: 'other' }), callContext());
   await t.invalidate({ keys: [Buffer.from('b')] });
   await t.invalidate({ tags: ['t'] });
   await waitFor('three events', () => stream.events.length === 3);

@@ -4,7 +4,15 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { StoredFormatError, StoreError, type StoreErrorKind } from '../lib/store-error.ts';
-import { describeCause, errorStatus, SERVER_ERROR_ROWS, STORE_ERROR_ROWS, type StatusRow } from './error-status.ts';
+import {
+  describeCause,
+  errorStatus,
+  expectedErrorStatus,
+  SERVER_ERROR_ROWS,
+  STORE_ERROR_ROWS,
+  type StatusRow,
+  statusCodeOf,
+} from './error-status.ts';
 import { Status, StatusError, statusName } from './status.ts';
 
 const SECRET = 'session-4711';
@@ -17,26 +25,24 @@ describe('an error of the store', () => {
     ['forbidden', 'FAILED_PRECONDITION', 'an operator must change the server or the settings', undefined],
     ['full', 'RESOURCE_EXHAUSTED', 'nothing was done', undefined],
   ] as const)('of kind %s is %s', (kind, name, text, retryPushbackMs) => {
-    const status = errorStatus(new StoreError(kind, 'the node is away'));
+    const status = expectedErrorStatus(new StoreError(kind, 'the node is away'));
     expect(status).toEqual({
       code: Status[name],
       message: `Cannot use the store: the node is away, ${text}`,
-      logged: false,
       ...(retryPushbackMs === undefined ? {} : { retryPushbackMs }),
     });
   });
 
   test('keeps a detail that is a sentence of its own', () => {
     const error = new StoreError('full', 'Cannot keep the session: there is no room');
-    expect(errorStatus(error).message).toBe('Cannot keep the session: there is no room, nothing was done');
+    expect(expectedErrorStatus(error).message).toBe('Cannot keep the session: there is no room, nothing was done');
   });
 
   test('adds no second remedy to the detail of a StoredFormatError', () => {
     const error = new StoredFormatError('the stored data has format 9; upgrade this sidecar');
-    expect(errorStatus(error)).toEqual({
+    expect(expectedErrorStatus(error)).toEqual({
       code: Status.FAILED_PRECONDITION,
       message: 'Cannot use the store: the stored data has format 9; upgrade this sidecar',
-      logged: false,
     });
   });
 
@@ -62,15 +68,15 @@ describe('what Redis says', () => {
   });
 
   test.each(unavailable)('%s: nothing was done, repeat it later', (serverCode) => {
-    const status = errorStatus(new StoreError('unavailable', 'detail', { serverCode }));
-    expect(status).toMatchObject({ code: Status.UNAVAILABLE, logged: false });
+    const status = expectedErrorStatus(new StoreError('unavailable', 'detail', { serverCode }));
+    expect(status).toMatchObject({ code: Status.UNAVAILABLE });
     expect([100, 1_000]).toContain(status.retryPushbackMs);
     expect(status.message).toMatch(new RegExp(`^Cannot use the store: .*, wanted .* \\(${serverCode}\\)$`));
   });
 
   test.each(forbidden)('%s: an operator must act, repeating is no use', (serverCode) => {
-    const status = errorStatus(new StoreError('forbidden', 'detail', { serverCode }));
-    expect(status).toMatchObject({ code: Status.FAILED_PRECONDITION, logged: false });
+    const status = expectedErrorStatus(new StoreError('forbidden', 'detail', { serverCode }));
+    expect(status).toMatchObject({ code: Status.FAILED_PRECONDITION });
     expect(status).not.toHaveProperty('retryPushbackMs');
     expect(status.message).toMatch(new RegExp(`^Cannot use the store: .*, wanted .* \\(${serverCode}\\)$`));
   });
@@ -80,13 +86,13 @@ describe('what Redis says', () => {
     ['deadline', Status.DEADLINE_EXCEEDED],
   ] as const)('does not outrank kind %s, which says more', (kind, code) => {
     for (const serverCode of SERVER_ERROR_ROWS.keys()) {
-      expect(errorStatus(new StoreError(kind, 'detail', { serverCode })).code).toBe(code);
+      expect(expectedErrorStatus(new StoreError(kind, 'detail', { serverCode })).code).toBe(code);
     }
   });
 
   test('leaves an unknown name to the kind', () => {
     const error = new StoreError('unavailable', 'the server refused', { serverCode: 'NEWCODE' });
-    expect(errorStatus(error)).toMatchObject({
+    expect(expectedErrorStatus(error)).toMatchObject({
       code: Status.UNAVAILABLE,
       message: 'Cannot use the store: the server refused, nothing was done, repeat the call',
     });
@@ -97,7 +103,6 @@ describe('any other error', () => {
   const INTERNAL = {
     code: Status.INTERNAL,
     message: "Cannot answer: internal error, see the sidecar's log",
-    logged: true,
   };
 
   test.each([
@@ -107,7 +112,10 @@ describe('any other error', () => {
     ['undefined', undefined],
     ['an object that looks like a status', { code: 5, message: SECRET }],
   ])('%s is INTERNAL with a fixed text', (_name, error) => {
-    expect(errorStatus(error)).toEqual(INTERNAL);
+    const lines: object[] = [];
+    expect(errorStatus(error, { error: (fields) => lines.push(fields) }, '/a.B/C')).toEqual(INTERNAL);
+    expect(lines).toEqual([{ method: '/a.B/C', ...describeCause(error) }]);
+    expect(statusCodeOf(error)).toBe(Status.INTERNAL);
   });
 
   test('a cause never reaches the caller', () => {
@@ -118,7 +126,7 @@ describe('any other error', () => {
       new StoreError('unavailable', SECRET, { cause, serverCode: 'OOM' }),
     ];
     for (const error of errors) {
-      expect(errorStatus(error).message).not.toContain(SECRET);
+      expect(expectedErrorStatus(error).message).not.toContain(SECRET);
     }
   });
 });
@@ -127,12 +135,12 @@ describe('a StatusError', () => {
   test('passes as it is', () => {
     const error = new StatusError(Status.ABORTED, 'Cannot update session: no', { retryPushbackMs: 7 });
     const message = 'Cannot update session: no';
-    expect(errorStatus(error)).toEqual({ code: Status.ABORTED, message, retryPushbackMs: 7, logged: false });
-    expect(errorStatus(new StatusError(Status.ABORTED, message))).not.toHaveProperty('retryPushbackMs');
+    expect(expectedErrorStatus(error)).toEqual({ code: Status.ABORTED, message, retryPushbackMs: 7 });
+    expect(expectedErrorStatus(new StatusError(Status.ABORTED, message))).not.toHaveProperty('retryPushbackMs');
   });
 
   test('has a text that can be sent: at most 1,000 characters, no half of a surrogate pair', () => {
-    const { message } = errorStatus(new StatusError(Status.ABORTED, `${'x'.repeat(999)}\u{1f600}tail`));
+    const { message } = expectedErrorStatus(new StatusError(Status.ABORTED, `${'x'.repeat(999)}\u{1f600}tail`));
     expect(message).toBe(`${'x'.repeat(999)}\ufffd`);
     expect(message.isWellFormed()).toBe(true);
   });

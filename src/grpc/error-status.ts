@@ -4,9 +4,10 @@
  * Promises:
  *   1. A StatusError passes as it is. A StoreError becomes the row of its server code, else the row of its kind; that a
  *      command may have been executed (kind `unknown`) and that the call's time is over (`deadline`) outrank a server code.
- *   2. Everything else is our mistake: INTERNAL with a fixed text, and `logged` says that the cause belongs into the log.
+ *   2. Everything else is our mistake: INTERNAL with a fixed text that names the log, so its cause is logged here, in the same step.
  *   3. Messages are well-formed text of at most 1,000 characters.
  */
+import type { Logger } from '../lib/logger.ts';
 import { StoredFormatError, StoreError, type StoreErrorKind } from '../lib/store-error.ts';
 import { Status, type StatusCode, StatusError } from './status.ts';
 
@@ -18,9 +19,10 @@ export interface ErrorStatus {
   readonly message: string;
   /** Sent as `grpc-retry-pushback-ms`. */
   readonly retryPushbackMs?: number;
-  /** The cause is unexpected: whoever answers logs it. */
-  readonly logged: boolean;
 }
+
+/** Where unexpected errors go. */
+export type ErrorLog = Pick<Logger, 'error'>;
 
 export interface StatusRow {
   readonly code: StatusCode;
@@ -63,14 +65,29 @@ export const SERVER_ERROR_ROWS: ReadonlyMap<string, StatusRow> = new Map<string,
   }),
 );
 
-export function errorStatus(error: unknown): ErrorStatus {
-  if (error instanceof StatusError) {
-    return withPushback(error.code, error.message, error.retryPushbackMs);
+/** The status of any error; logs one that is unexpected. `method`: `/package.Service/Method`, or undefined where no method was found. */
+export function errorStatus(error: unknown, log: ErrorLog, method: string | undefined): ErrorStatus {
+  if (isExpected(error)) {
+    return expectedErrorStatus(error);
   }
-  if (error instanceof StoreError) {
-    return storeErrorStatus(error);
-  }
-  return { code: Status.INTERNAL, message: INTERNAL_TEXT, logged: true };
+  log.error({ method, ...describeCause(error) }, 'Cannot answer a call: unexpected error');
+  return { code: Status.INTERNAL, message: INTERNAL_TEXT };
+}
+
+/** The status of an error that services throw on purpose. */
+export function expectedErrorStatus(error: StatusError | StoreError): ErrorStatus {
+  return error instanceof StatusError
+    ? withPushback(error.code, error.message, error.retryPushbackMs)
+    : storeErrorStatus(error);
+}
+
+/** The code alone, for who counts errors that somebody else answers. */
+export function statusCodeOf(error: unknown): StatusCode {
+  return isExpected(error) ? expectedErrorStatus(error).code : Status.INTERNAL;
+}
+
+function isExpected(error: unknown): error is StatusError | StoreError {
+  return error instanceof StatusError || error instanceof StoreError;
 }
 
 /**
@@ -106,9 +123,9 @@ function storeErrorStatus(error: StoreError): ErrorStatus {
 function withPushback(code: StatusCode, message: string, retryPushbackMs: number | undefined): ErrorStatus {
   const text = message.slice(0, MAX_MESSAGE_LENGTH).toWellFormed();
   if (retryPushbackMs === undefined) {
-    return { code, message: text, logged: false };
+    return { code, message: text };
   }
-  return { code, message: text, retryPushbackMs, logged: false };
+  return { code, message: text, retryPushbackMs };
 }
 
 function unavailable(retryPushbackMs: number, text: string): StatusRow {

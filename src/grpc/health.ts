@@ -9,12 +9,12 @@ import { readContract } from './descriptors.ts';
 import type { HealthCheckRequestOutput } from './generated/grpc/health/v1/HealthCheckRequest.ts';
 import type { HealthCheckResponse } from './generated/grpc/health/v1/HealthCheckResponse.ts';
 import type { CallContext, ResponseStream } from './method.ts';
-import type { ServiceHandlers } from './service-table.ts';
+import type { Service } from './service-table.ts';
 import { Status, StatusError } from './status.ts';
 
 const ServingStatus = { SERVING: 1, NOT_SERVING: 2, SERVICE_UNKNOWN: 3 } as const;
 
-export interface HealthService extends ServiceHandlers {
+export interface HealthService extends Service {
   /** False from the start on, until somebody says otherwise. */
   setServing(isServing: boolean): void;
 }
@@ -71,6 +71,7 @@ export function createHealthService(): HealthService {
   return {
     name: 'grpc.health.v1.Health',
     handlers: { Check: check, Watch: watch },
+    close: () => undefined,
     setServing(isServing: boolean): void {
       serving = isServing;
       for (const onChange of watchers) {

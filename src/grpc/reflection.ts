@@ -8,16 +8,14 @@ import { type Contract, type FileDescriptor, readContract } from './descriptors.
 import type { ServerReflectionRequestOutput } from './generated/grpc/reflection/v1/ServerReflectionRequest.ts';
 import type { ServerReflectionResponse } from './generated/grpc/reflection/v1/ServerReflectionResponse.ts';
 import type { CallContext, ResponseStream } from './method.ts';
-import type { ServiceHandlers } from './service-table.ts';
+import type { Service } from './service-table.ts';
 import { Status } from './status.ts';
 
 const MAX_NAME_LENGTH = 200;
 
-export function createReflectionServices(): ServiceHandlers[] {
-  return [
-    { name: 'grpc.reflection.v1.ServerReflection', handlers: { ServerReflectionInfo: reflect } },
-    { name: 'grpc.reflection.v1alpha.ServerReflection', handlers: { ServerReflectionInfo: reflect } },
-  ];
+export function createReflectionServices(): Service[] {
+  const names = ['grpc.reflection.v1.ServerReflection', 'grpc.reflection.v1alpha.ServerReflection'];
+  return names.map((name) => ({ name, handlers: { ServerReflectionInfo: reflect }, close: () => undefined }));
 }
 
 async function reflect(

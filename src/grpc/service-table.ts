@@ -26,6 +26,12 @@ export interface ServiceHandlers {
   readonly handlers: Readonly<Record<string, (request: any, context: CallContext, responses: any) => unknown>>;
 }
 
+/** A service as the composition root runs it. */
+export interface Service extends ServiceHandlers {
+  /** Ends what the service keeps open. Its stores are not its own. */
+  close(): void;
+}
+
 export function createMethodTable(
   services: readonly ServiceHandlers[],
   interceptors: readonly Interceptor[],

@@ -30,6 +30,39 @@ export function isPermissionRefusal(error: StoreError): boolean {
   return error.kind === 'unknown' && error.serverCode === 'NOPERM';
 }
 
+/** The failure of an idempotent step: an unknown outcome can be reported as `unavailable`, unless repeating the step is of no use. */
+export function ofIdempotentStep<Failure>(error: Failure): Failure | StoreError {
+  return error instanceof StoreError && error.kind === 'unknown' && !isPermissionRefusal(error)
+    ? new StoreError('unavailable', error.message, { cause: error })
+    : error;
+}
+
+/** The result of an idempotent step. */
+export async function harmless<Value>(step: Promise<Value>): Promise<Value> {
+  try {
+    return await step;
+  } catch (error) {
+    throw ofIdempotentStep(error);
+  }
+}
+
+/**
+ * The results of all steps, once every one has ended. Of several failures an unexpected error is thrown first, so that it is logged, then
+ * `unknown`: a caller that receives `unavailable` may assume that nothing was done.
+ */
+export async function settleAll<Value>(steps: readonly Promise<Value>[]): Promise<Value[]> {
+  const results = await Promise.allSettled(steps);
+  const failures = results.filter((result) => result.status === 'rejected').map((result) => result.reason as unknown);
+  if (failures.length > 0) {
+    throw (
+      failures.find((error) => !(error instanceof StoreError)) ??
+      failures.find((error) => error instanceof StoreError && error.kind === 'unknown') ??
+      failures[0]
+    );
+  }
+  return results.filter((result) => result.status === 'fulfilled').map((result) => result.value);
+}
+
 /**
  * What is stored has a format or layout that this release does not know: nothing was read into an answer, and nothing was changed.
  * No failure mode decides in its place, because the store does work: an operator must run another release.

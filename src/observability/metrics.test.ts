@@ -85,10 +85,10 @@ test('nodes and codes beyond the bounds end in (other)', async () => {
 
 test('a policy or a limit that is gone takes its series with it, those of limits in calls stay', async () => {
   metrics.setPolicies(policies({ old: ['hour'], api: ['hour', 'minute'] }));
-  for (const policy of ['old', 'api', '(inline)']) {
+  for (const policy of ['old', 'api', undefined]) {
     metrics.decision(policy, 'denied');
     metrics.peek(policy, 'store');
-    metrics.denial(policy, 'hour');
+    metrics.denial(policy ?? '(inline)', 'hour');
   }
   metrics.denial('api', 'minute');
   expect(await rateLimitSeries()).toEqual([

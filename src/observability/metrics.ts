@@ -8,7 +8,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Registry } from 'prom-client';
 import { asMetric, HistogramFamily, type HistogramSeries, NumberFamily } from './hot-series.ts';
 import { CALL_BUCKETS_S, METRICS, type MetricRow } from './metric-table.ts';
-import { createRateLimitMetrics, type LimitsByPolicy, type RateLimitCounts } from './rate-limit-metrics.ts';
+import { createRateLimitMetrics, type LimitsByPolicy, type RateLimitSeries } from './rate-limit-metrics.ts';
 
 /** Nodes, reasons and codes that are counted by name; a cluster that renames its nodes for ever ends in `(other)`. */
 const MAX_NODES = 64;
@@ -42,7 +42,7 @@ interface RedisHealth {
   readonly refusedCodes: readonly string[];
 }
 
-export interface Metrics extends RateLimitCounts {
+export interface Metrics extends RateLimitSeries {
   method(path: string, kind: string, statusName: (code: number) => string): MethodCounts;
   connectionDropped(reason: string): void;
   /** Asked at every scrape. */

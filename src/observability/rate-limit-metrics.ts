@@ -1,5 +1,5 @@
 /**
- * What is counted of rate limits: decisions, denials by limit, peeks, and calls that name a policy that there is not.
+ * The series of rate limits: decisions, denials by limit, peeks, and calls that name a policy that does not exist.
  *
  * Promises:
  *   1. Label values are policies and limits of the policy file in force, and INLINE_POLICY: never what callers send.
@@ -8,23 +8,17 @@
 import type { Counter } from 'prom-client';
 import { METRICS, type MetricRow } from './metric-table.ts';
 
-export const INLINE_POLICY = '(inline)';
-
-export type DecisionOutcome = 'allowed' | 'denied' | 'failure_allowed' | 'failure_denied';
-
-export interface RateLimitCounts {
-  /** Of a check that is no peek. */
-  decision(policy: string, outcome: DecisionOutcome): void;
-  /** Of a policy: the limit that the answer names. */
-  denial(policy: string, limit: string): void;
-  peek(policy: string, decidedBy: 'store' | 'failure_mode'): void;
-  unknownPolicy(): void;
-}
+const INLINE_POLICY = '(inline)';
 
 /** The limits of each policy in force. */
 export type LimitsByPolicy = ReadonlyMap<string, { readonly limits: readonly { readonly name: string }[] }>;
 
-export interface RateLimitMetrics extends RateLimitCounts {
+/** A policy of undefined stands for limits that callers give. */
+export interface RateLimitSeries {
+  decision(policy: string | undefined, outcome: string): void;
+  denial(policy: string, limit: string): void;
+  peek(policy: string | undefined, decidedBy: string): void;
+  unknownPolicy(): void;
   setPolicies(policies: LimitsByPolicy): void;
 }
 
@@ -35,7 +29,7 @@ interface Family {
   prune(): void;
 }
 
-export function createRateLimitMetrics(counter: (row: MetricRow) => Counter): RateLimitMetrics {
+export function createRateLimitMetrics(counter: (row: MetricRow) => Counter): RateLimitSeries {
   let inForce: LimitsByPolicy = new Map();
   const isPolicy = (policy: string): boolean => policy === INLINE_POLICY || inForce.has(policy);
   const isLimit = (policy: string, limit: string): boolean =>
@@ -76,9 +70,9 @@ export function createRateLimitMetrics(counter: (row: MetricRow) => Counter): Ra
   const peeks = family(METRICS.peeks, isPolicy);
   const unknownPolicyCalls = counter(METRICS.unknownPolicyCalls);
   return {
-    decision: (policy, outcome) => decisions.count(policy, outcome),
+    decision: (policy = INLINE_POLICY, outcome) => decisions.count(policy, outcome),
     denial: (policy, limit) => denials.count(policy, limit),
-    peek: (policy, decidedBy) => peeks.count(policy, decidedBy),
+    peek: (policy = INLINE_POLICY, decidedBy) => peeks.count(policy, decidedBy),
     unknownPolicy: () => unknownPolicyCalls.inc(),
     setPolicies: (policies) => {
       inForce = policies;

@@ -3,9 +3,11 @@
  *
  * A lean script reports the state of each limit as of now, with the cost added: a value of 33 bytes (scripts/lean/one-end.lua). The outcome is then
  * computed by the same TypeScript that decides in memory, from the state before the cost was added. A general script reports outcomes.
+ *
+ * Invariant: a reply of another form throws a plain Error (redis/script-reply.ts), so that no failure mode decides in its place.
  */
-import { StoreError } from '../lib/store-error.ts';
 import type { RedisReply } from '../redis/commands.ts';
+import { asBytes, asCode, malformedReply } from '../redis/script-reply.ts';
 import type { StepOutcome } from './algorithms/step.ts';
 import type { CompiledLimit } from './model.ts';
 import { newerLayout, type TakeRequest, type TakeResult, tooManyLimits } from './store.ts';
@@ -16,21 +18,26 @@ const NOW_AT = 9;
 const USED_AT = 17;
 const OTHER_AT = 25;
 
+/** `F`: see one-begin.lua. */
+const UNDECIDED = 70;
+
 const OUTCOME_BYTES = 33;
 const DONE = 1;
 const TOO_MANY_FIELDS = 2;
 const NEWER_LAYOUT = 3;
 const ALLOWED = 1;
 const NEVER = 2;
+const RESET_CODES = [0, 1, NEWER_LAYOUT] as const;
 
 /** Undefined: nothing was done, and the general script must decide. */
-export function decodeLeanReply(reply: RedisReply, request: TakeRequest): TakeResult | undefined {
+export function decodeLeanReply(leanReply: RedisReply, request: TakeRequest): TakeResult | undefined {
   const { limits } = request.limits;
-  if (!Buffer.isBuffer(reply) || (reply.length !== 1 && reply.length !== limits.length * STATE_BYTES)) {
-    throw unreadable();
-  }
-  if (reply.length === 1) {
+  const reply = asBytes(leanReply);
+  if (reply.length === 1 && reply[0] === UNDECIDED) {
     return undefined;
+  }
+  if (reply.length !== limits.length * STATE_BYTES) {
+    throw malformedReply(`${limits.length} states of ${STATE_BYTES} bytes`, reply);
   }
   let allowed = true;
   for (let at = FITS_AT; at < reply.length; at += STATE_BYTES) {
@@ -58,10 +65,8 @@ function leanOutcome(
   return algorithm.take(state, spec, nowMs, cost, maxDelayMs).outcome;
 }
 
-export function decodeGeneralReply(reply: RedisReply, limitCount: number): TakeResult {
-  if (!Buffer.isBuffer(reply)) {
-    throw unreadable();
-  }
+export function decodeGeneralReply(generalReply: RedisReply, limitCount: number): TakeResult {
+  const reply = asBytes(generalReply);
   if (reply[0] === TOO_MANY_FIELDS) {
     throw tooManyLimits();
   }
@@ -69,13 +74,13 @@ export function decodeGeneralReply(reply: RedisReply, limitCount: number): TakeR
     throw newerLayout();
   }
   if (reply[0] !== DONE || reply.length !== 1 + limitCount * OUTCOME_BYTES) {
-    throw unreadable();
+    throw malformedReply(`${limitCount} outcomes of ${OUTCOME_BYTES} bytes`, reply);
   }
   const view = viewOf(reply);
   const outcomes: StepOutcome[] = [];
   let allowed = true;
   for (let at = 1; at < reply.length; at += OUTCOME_BYTES) {
-    const flags = reply[at] ?? 0;
+    const flags = view.getUint8(at);
     outcomes.push({
       allowed: (flags & ALLOWED) !== 0,
       remaining: view.getFloat64(at + 1, true),
@@ -91,17 +96,14 @@ export function decodeGeneralReply(reply: RedisReply, limitCount: number): TakeR
 
 /** Of the reset script: whether there was anything. */
 export function decodeResetReply(reply: RedisReply): boolean {
-  if (reply === NEWER_LAYOUT) {
+  const code = asCode(reply, RESET_CODES);
+  if (code === NEWER_LAYOUT) {
     throw newerLayout();
   }
-  return reply === 1;
+  return code === 1;
 }
 
 /** V8 reads numbers from a view without the copy that Buffer makes for each. */
 function viewOf(reply: Buffer): DataView {
   return new DataView(reply.buffer, reply.byteOffset, reply.length);
-}
-
-function unreadable(): StoreError {
-  return new StoreError('unknown', 'cannot read the reply of a rate-limit script: it has an unknown form');
 }

@@ -9,6 +9,7 @@
 import type { RedisCommands } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
 import type { Script } from '../redis/lua-script.ts';
+import { asCode } from '../redis/script-reply.ts';
 import type { CompiledLimits, LimitFields } from './model.ts';
 import { decodeGeneralReply, decodeLeanReply, decodeResetReply } from './redis-reply.ts';
 import { loadRateLimitScripts, type RateLimitScripts } from './redis-scripts.ts';
@@ -70,7 +71,7 @@ export class RedisRateLimitStore implements RateLimitStore {
   async reset(key: SubjectKey, limits: LimitFields | undefined, deadlineAtMs: number): Promise<boolean> {
     const name = this.#keyOf(key);
     if (limits === undefined) {
-      return (await this.#redis.send(name, ['UNLINK', name], deadlineAtMs)) === 1;
+      return asCode(await this.#redis.send(name, ['UNLINK', name], deadlineAtMs), [0, 1]) === 1;
     }
     const fields = limits.limits.map((limit) => limit.field);
     return decodeResetReply(await this.#redis.run(this.#scripts.reset, [name], fields, deadlineAtMs));

@@ -10,7 +10,9 @@ import {
 } from '../config/policy-file.ts';
 import { Algorithm as AlgorithmNumber } from '../grpc/generated/pannier/v1/Algorithm.ts';
 import type { CheckRateLimitRequestOutput } from '../grpc/generated/pannier/v1/CheckRateLimitRequest.ts';
+import { FailureMode } from '../grpc/generated/pannier/v1/FailureMode.ts';
 import type { LimitOutput } from '../grpc/generated/pannier/v1/Limit.ts';
+import { checkBytes, checkCount, checkInteger, invalidEnum } from '../grpc/request-checks.ts';
 import { invalidArgument, unimplemented } from '../grpc/status.ts';
 import { ALGORITHMS, type Algorithm, algorithmNumbered } from './algorithms/algorithm.ts';
 import { fieldOf, type LimitFields } from './model.ts';
@@ -18,31 +20,38 @@ import { fieldOf, type LimitFields } from './model.ts';
 const MAX_SUBJECT_BYTES = 512;
 export const MAX_RESERVATION_ID_BYTES = 200;
 
-/** The served values of pannier.v1.Algorithm, for error texts. */
-const ALGORITHMS_SERVED = ALGORITHMS.map(({ name }) => `ALGORITHM_${name.toUpperCase()}`).join(', ');
-const FAILURE_MODES: Readonly<Record<number, 'unset' | 'allow' | 'deny' | 'local'>> = {
-  0: 'unset',
-  1: 'allow',
-  2: 'deny',
-  3: 'local',
-};
-const ALGORITHM_NAMES: ReadonlyMap<number, string> = new Map(
-  Object.entries(AlgorithmNumber).map(([name, number]) => [number, name]),
+const ALGORITHMS_SERVED = namesOf(
+  AlgorithmNumber,
+  ALGORITHMS.map(({ number }) => number),
 );
+const FAILURE_MODES: ReadonlyMap<number, 'allow' | 'deny'> = new Map([
+  [FailureMode.FAILURE_MODE_ALLOW, 'allow'],
+  [FailureMode.FAILURE_MODE_DENY, 'deny'],
+]);
+const FAILURE_MODES_SERVED = namesOf(FailureMode, FAILURE_MODES.keys());
 const FIELD_NAMES = { name: 'name', limit: 'limit', windowMs: 'window_ms', burst: 'burst' } as const;
 const MAX_QUOTED = 64;
 
+function nameOf(values: Readonly<Record<string, number>>, number: number): string | undefined {
+  return Object.keys(values).find((name) => values[name] === number);
+}
+
+function namesOf(values: Readonly<Record<string, number>>, numbers: Iterable<number>): readonly string[] {
+  return [...numbers].map((number) => nameOf(values, number) ?? String(number));
+}
+
 /** What decides when the store cannot, as the request says; undefined: not said. */
 export function readFailureMode(action: string, request: CheckRateLimitRequestOutput): 'allow' | 'deny' | undefined {
-  const mode = FAILURE_MODES[request.onFailure];
-  if (mode === undefined) {
-    throw invalidArgument(action, 'on_failure', String(request.onFailure), 'FAILURE_MODE_ALLOW or FAILURE_MODE_DENY');
+  const number: number = request.onFailure;
+  if (number === FailureMode.FAILURE_MODE_UNSPECIFIED) {
+    return undefined;
   }
-  if (mode === 'local') {
+  if (number === FailureMode.FAILURE_MODE_LOCAL) {
     throw unimplemented(action, 'on_failure FAILURE_MODE_LOCAL');
   }
-  if (mode === 'unset') {
-    return undefined;
+  const mode = FAILURE_MODES.get(number);
+  if (mode === undefined) {
+    throw invalidEnum(action, 'on_failure', FAILURE_MODES_SERVED, number);
   }
   if (request.limits.length === 0) {
     throw invalidArgument(action, 'on_failure', 'set beside policy', 'it with limits only, a policy has its own');
@@ -51,10 +60,7 @@ export function readFailureMode(action: string, request: CheckRateLimitRequestOu
 }
 
 export function checkSubject(action: string, key: string): void {
-  const bytes = Buffer.byteLength(key);
-  if (bytes < 1 || bytes > MAX_SUBJECT_BYTES) {
-    throw invalidArgument(action, 'key', `${bytes} bytes`, `1 to ${MAX_SUBJECT_BYTES} bytes`);
-  }
+  checkBytes(action, 'key', key, { min: 1, max: MAX_SUBJECT_BYTES });
 }
 
 /** Exactly one of policy and limits. */
@@ -94,24 +100,22 @@ export function checkOptions(
       throw unimplemented(action, option);
     }
   }
-  checkCount(action, 'cost', request.cost);
-  checkCount(action, 'max_delay_ms', request.maxDelayMs);
+  checkUnits(action, 'cost', request.cost);
+  checkUnits(action, 'max_delay_ms', request.maxDelayMs);
 }
 
 /** Zero or more, as far as numbers are exact. */
-export function checkCount(
+export function checkUnits(
   action: string,
   field: string,
   value: number | bigint | undefined,
 ): asserts value is number | undefined {
-  if (value !== undefined && (!Number.isSafeInteger(value) || value < 0)) {
-    throw invalidArgument(action, field, String(value), 'an integer from 0 to 9007199254740991');
-  }
+  checkInteger(action, field, value, { min: 0, max: Number.MAX_SAFE_INTEGER });
 }
 
 /** The limits of a call, checked one by one and against each other. */
 export function readLimits(action: string, limits: readonly LimitOutput[]): LimitSpec[] {
-  checkLimitCount(action, limits);
+  checkCount(action, 'limits', limits.length, { min: 0, max: MAX_LIMITS_PER_POLICY });
   const specs: LimitSpec[] = [];
   for (const [index, limit] of limits.entries()) {
     const path = `limits[${index}]`;
@@ -126,7 +130,7 @@ export function readLimits(action: string, limits: readonly LimitOutput[]): Limi
 
 /** The limits of a reset, by what identifies them: name, algorithm and window. Other fields are ignored. */
 export function readLimitFields(action: string, limits: readonly LimitOutput[]): LimitFields {
-  checkLimitCount(action, limits);
+  checkCount(action, 'limits', limits.length, { min: 0, max: MAX_LIMITS_PER_POLICY });
   const fields = limits.map((limit, index) => {
     const path = `limits[${index}]`;
     const algorithm = readIdentity(action, path, limit);
@@ -136,12 +140,6 @@ export function readLimitFields(action: string, limits: readonly LimitOutput[]):
     return { field: fieldOf(algorithm, spec) };
   });
   return { limits: fields };
-}
-
-function checkLimitCount(action: string, limits: readonly LimitOutput[]): void {
-  if (limits.length > MAX_LIMITS_PER_POLICY) {
-    throw invalidArgument(action, 'limits', `${limits.length} entries`, `at most ${MAX_LIMITS_PER_POLICY}`);
-  }
 }
 
 /** Checks name and algorithm. */
@@ -155,12 +153,11 @@ function readIdentity(action: string, path: string, limit: LimitOutput): Algorit
   if (algorithm !== undefined) {
     return algorithm;
   }
-  const name = ALGORITHM_NAMES.get(limit.algorithm);
+  const name = nameOf(AlgorithmNumber, limit.algorithm);
   if (name === undefined || limit.algorithm === AlgorithmNumber.ALGORITHM_UNSPECIFIED) {
-    const found = name === undefined ? String(limit.algorithm) : 'unset';
-    throw invalidArgument(action, `${path}.algorithm`, found, `one of ${ALGORITHMS_SERVED}`);
+    throw invalidEnum(action, `${path}.algorithm`, ALGORITHMS_SERVED, limit.algorithm);
   }
-  throw unimplemented(action, `${path}.algorithm ${name}`, `use one of ${ALGORITHMS_SERVED}`);
+  throw unimplemented(action, `${path}.algorithm ${name}`, `use one of ${ALGORITHMS_SERVED.join(', ')}`);
 }
 
 function readLimit(action: string, path: string, limit: LimitOutput): LimitSpec {

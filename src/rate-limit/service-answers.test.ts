@@ -160,7 +160,7 @@ test.each(NAMES.filter((name) => name !== 'leaky_bucket'))(
 describe('ResetRateLimit', () => {
   async function reset(world: ServiceWorld, limits: readonly LimitOutput[], policy = ''): Promise<unknown> {
     const request = { policy, key: 'subject', limits: [...limits] };
-    return await world.service.ResetRateLimit(request, serviceContext(world.clock));
+    return await world.service.handlers.ResetRateLimit(request, serviceContext(world.clock));
   }
 
   test.each(ALGORITHMS.map(({ name, number }) => [name, number as LimitOutput['algorithm']] as const))(
@@ -211,7 +211,7 @@ describe('ResetRateLimit', () => {
 
   test.each([
     ['name', { name: '' }, 'limits[0].name is empty'],
-    ['algorithm', { algorithm: 0 }, 'limits[0].algorithm is unset'],
+    ['algorithm', { algorithm: 0 }, 'limits[0].algorithm must be one of ALGORITHM_FIXED_WINDOW, '],
     ['window', { windowMs: 0 }, 'limits[0].window_ms is 0'],
   ] as const)('refuses a limit without %s', async (_what, change, text) => {
     const limit: LimitOutput = { name: 'x', algorithm: 1, limit: 0, windowMs: 60_000, holdMs: 0 };

@@ -4,11 +4,10 @@
 
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { DEFAULT_POLICY_FILE } from '../config/policy-file.ts';
-import { errorStatus } from '../grpc/error-status.ts';
 import type { CheckRateLimitRequestOutput } from '../grpc/generated/pannier/v1/CheckRateLimitRequest.ts';
 import type { LimitOutput } from '../grpc/generated/pannier/v1/Limit.ts';
 import type { CallContext } from '../grpc/method.ts';
-import { Status } from '../grpc/status.ts';
+import { Status, StatusError } from '../grpc/status.ts';
 import { ALGORITHMS } from './algorithms/algorithm.ts';
 import { createRateLimitService } from './service.ts';
 
@@ -51,6 +50,7 @@ const service = createRateLimitService({
     peek: () => undefined,
     unknownPolicy: () => undefined,
   },
+  log: { error: () => undefined },
 });
 
 const context: CallContext = {
@@ -71,21 +71,21 @@ function inline(change: Partial<LimitOutput>): Partial<CheckRateLimitRequestOutp
   return { policy: '', limits: [{ ...LIMIT, ...change }] };
 }
 
-/** A text that ends with the algorithms that are served, and gives no other advice. */
-function served(text: string): RegExp {
+/** A text that lists the algorithms that are served between `text` and `end`, and gives no other advice. */
+function served(text: string, end = ''): RegExp {
   const names = ALGORITHMS.map(({ name }) => `ALGORITHM_${name.toUpperCase()}`).join(', ');
-  return new RegExp(`${`${text} ${names}`.replace(/[[\].]/g, '\\$&')}$`);
+  return new RegExp(`${`${text} ${names}${end}`.replace(/[[\].]/g, '\\$&')}$`);
 }
 
 const ROWS: readonly Row[] = [
   ['neither policy nor limits', { policy: '' }, INVALID_ARGUMENT, /policy is empty.*exactly one of policy and limits/],
   ['both', { limits: [LIMIT] }, INVALID_ARGUMENT, /exactly one of policy and limits/],
-  ['no key', { key: '' }, INVALID_ARGUMENT, /key is 0 bytes, wanted 1 to 512 bytes/],
+  ['no key', { key: '' }, INVALID_ARGUMENT, /key is empty, wanted 1 to 512 bytes/],
   ['a long key', { key: 'x'.repeat(513) }, INVALID_ARGUMENT, /key is 513 bytes/],
   ['a key long in bytes', { key: 'ü'.repeat(257) }, INVALID_ARGUMENT, /key is 514 bytes/],
   ['an unknown policy', { policy: 'nope' }, NOT_FOUND, /no policy "nope"/],
   ['a very long policy', { policy: 'p'.repeat(500) }, NOT_FOUND, /"p{64}"/],
-  ['a negative cost', { cost: -1 }, INVALID_ARGUMENT, /cost is -1, wanted an integer from 0/],
+  ['a negative cost', { cost: -1 }, INVALID_ARGUMENT, /cost is -1, wanted 0 to 9007199254740991/],
   ['a cost beyond 2^53', { cost: 2 ** 53 }, INVALID_ARGUMENT, /cost is 9007199254740992/],
   ['a negative delay', { maxDelayMs: -5 }, INVALID_ARGUMENT, /max_delay_ms is -5/],
   ['a delay beyond 2^53', { maxDelayMs: 2 ** 60 }, INVALID_ARGUMENT, /max_delay_ms is 115/],
@@ -99,21 +99,26 @@ const ROWS: readonly Row[] = [
     'an unknown on_failure',
     { ...inline({}), onFailure: 9 as 1 },
     INVALID_ARGUMENT,
-    /on_failure is 9, wanted FAILURE_MODE_ALLOW or FAILURE_MODE_DENY$/,
+    /on_failure must be one of FAILURE_MODE_ALLOW, FAILURE_MODE_DENY, got 9$/,
   ],
   ['local on_failure', { ...inline({}), onFailure: 3 }, UNIMPLEMENTED, /FAILURE_MODE_LOCAL/],
   [
     '17 limits',
     { policy: '', limits: Array(17).fill(LIMIT) },
     INVALID_ARGUMENT,
-    /limits is 17 entries, wanted at most 16/,
+    /limits is a list of 17, wanted at most 16/,
   ],
   ['a name twice', { policy: '', limits: [LIMIT, LIMIT] }, INVALID_ARGUMENT, /limits\[1\]\.name is "a" again/],
   ['no name', inline({ name: '' }), INVALID_ARGUMENT, /limits\[0\]\.name is empty/],
   ['a name of other kinds', inline({ name: 'a b' }), INVALID_ARGUMENT, /limits\[0\]\.name/],
   ['a long name', inline({ name: 'a'.repeat(65) }), INVALID_ARGUMENT, /limits\[0\]\.name is 65 characters/],
-  ['no algorithm', inline({ algorithm: 0 }), INVALID_ARGUMENT, served('limits[0].algorithm is unset, wanted one of')],
-  ['an unknown algorithm', inline({ algorithm: 77 as 1 }), INVALID_ARGUMENT, served('algorithm is 77, wanted one of')],
+  ['no algorithm', inline({ algorithm: 0 }), INVALID_ARGUMENT, served('limits[0].algorithm must be one of', ', got 0')],
+  [
+    'an unknown algorithm',
+    inline({ algorithm: 77 as 1 }),
+    INVALID_ARGUMENT,
+    served('algorithm must be one of', ', got 77'),
+  ],
   [
     'concurrency',
     inline({ algorithm: 6 }),
@@ -145,37 +150,43 @@ async function refusal(call: () => unknown): Promise<{ code: number; message: st
   try {
     await call();
   } catch (error) {
-    return errorStatus(error);
+    if (error instanceof StatusError) {
+      return error;
+    }
+    throw error;
   }
   throw new Error('Cannot check the refusal: the call was accepted, wanted an error');
 }
 
 test.each(ROWS)('%s', async (_what, change, code, text) => {
-  const status = await refusal(() => service.CheckRateLimit(request(change), context));
+  const status = await refusal(() => service.handlers.CheckRateLimit(request(change), context));
   expect(status).toMatchObject({ code, message: expect.stringMatching(text) });
   expect(status.message).not.toContain(SECRET);
-  const many = await service.CheckRateLimits({ checks: [request(change)] }, context);
+  const many = await service.handlers.CheckRateLimits({ checks: [request(change)] }, context);
   expect(many.results?.[0]?.error).toEqual({ code, message: status.message });
 });
 
 test.each([[0], [101]])('%d checks in one call', async (count) => {
   const checks = Array.from({ length: count }, () => request({}));
-  const status = await refusal(() => service.CheckRateLimits({ checks }, context));
-  expect(status).toMatchObject({ code: INVALID_ARGUMENT, message: expect.stringMatching(/checks is \d+ entries/) });
+  const status = await refusal(() => service.handlers.CheckRateLimits({ checks }, context));
+  expect(status).toMatchObject({
+    code: INVALID_ARGUMENT,
+    message: expect.stringMatching(/checks is a list of \d+, wanted 1 to 100/),
+  });
 });
 
 test('a settled id is unknown, a malformed one is refused', async () => {
-  expect(service.SettleRateLimit({ reservationId: 'x' }, context)).toEqual({ settled: false });
+  expect(service.handlers.SettleRateLimit({ reservationId: 'x' }, context)).toEqual({ settled: false });
   for (const reservationId of ['', 'x'.repeat(201)]) {
-    const status = await refusal(() => service.SettleRateLimit({ reservationId }, context));
+    const status = await refusal(() => service.handlers.SettleRateLimit({ reservationId }, context));
     expect(status.code).toBe(INVALID_ARGUMENT);
   }
-  const extended = await refusal(() => service.SettleRateLimit({ reservationId: 'x', extendMs: 5 }, context));
+  const extended = await refusal(() => service.handlers.SettleRateLimit({ reservationId: 'x', extendMs: 5 }, context));
   expect(extended).toMatchObject({ code: UNIMPLEMENTED, message: expect.stringMatching(/extend_ms/) });
 });
 
 test('a call whose deadline is over does not reach the store', async () => {
   const late = { ...context, deadlineAtMs: clock.monotonicMs() };
-  const status = await refusal(() => service.CheckRateLimit(request({}), late));
+  const status = await refusal(() => service.handlers.CheckRateLimit(request({}), late));
   expect(status.code).toBe(Status.DEADLINE_EXCEEDED);
 });

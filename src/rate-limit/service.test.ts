@@ -11,7 +11,7 @@ import {
   testLimit,
   testPolicy,
 } from '../../test/support/rate-limit/service.ts';
-import { errorStatus } from '../grpc/error-status.ts';
+import { expectedErrorStatus } from '../grpc/error-status.ts';
 import type { CheckRateLimitRequestOutput } from '../grpc/generated/pannier/v1/CheckRateLimitRequest.ts';
 import { Status } from '../grpc/status.ts';
 import { StoreError, type StoreErrorKind } from '../lib/store-error.ts';
@@ -111,9 +111,9 @@ test('peeks are no decisions, a denial by a policy names its limit, and unknown 
   await checkWith(world, { policy: 'pair', cost: 6, peek: true });
   await expect(checkWith(world, { policy: 'nope' })).rejects.toThrow('no policy');
   const reset = { policy: 'nope', key: 'subject', limits: [] };
-  await expect(world.service.ResetRateLimit(reset, serviceContext(world.clock))).rejects.toThrow('no policy');
+  await expect(world.service.handlers.ResetRateLimit(reset, serviceContext(world.clock))).rejects.toThrow('no policy');
   const checks = [1, 1].map((cost) => ({ ...CHECK_DEFAULTS, policy: 'strict', cost }));
-  await world.service.CheckRateLimits({ checks }, serviceContext(world.clock));
+  await world.service.handlers.CheckRateLimits({ checks }, serviceContext(world.clock));
   const inline = { limits: [{ name: 'a', algorithm: 1 as const, limit: 1, windowMs: 1_000, holdMs: 0 }] };
   await checkWith(world, { ...inline, cost: 2 });
   expect(world.decisions).toEqual([
@@ -143,12 +143,28 @@ test('a bound of ours is an error, not a failure of the store', async () => {
   await expect(checkWith(world, { policy: 'pair' })).rejects.toMatchObject({ kind: 'full' });
 });
 
+test('an unexpected error of checks in one call is logged once, with the method and the cause', async () => {
+  const fail = (): Promise<never> => Promise.reject(new Error('broken'));
+  const world = createWorld({ store: () => ({ take: fail, give: fail, reset: fail }) });
+  const checks = [1, 2].map(() => ({ ...CHECK_DEFAULTS, policy: 'pair' }));
+  const { results } = await world.service.handlers.CheckRateLimits({ checks }, serviceContext(world.clock));
+  const error = { code: Status.INTERNAL, message: "Cannot answer: internal error, see the sidecar's log" };
+  expect(results).toEqual([{ error }, { error }]);
+  expect(world.errorLines).toEqual([
+    {
+      method: '/pannier.v1.RateLimitService/CheckRateLimits',
+      error: 'Error: broken',
+      stack: expect.stringContaining('service.test.ts'),
+    },
+  ]);
+});
+
 test('a value of a newer layout is an error, not a failure of the store', async () => {
   const fail = (): Promise<never> => Promise.reject(newerLayout());
   const world = createWorld({ store: () => ({ take: fail, give: fail, reset: fail }) });
   const failure = checkWith(world, { policy: 'pair' });
   await expect(failure).rejects.toMatchObject({ kind: 'forbidden' });
-  const { code, message } = errorStatus(await failure.catch((error: unknown) => error));
+  const { code, message } = expectedErrorStatus((await failure.catch((error: unknown) => error)) as StoreError);
   expect(code).toBe(Status.FAILED_PRECONDITION);
   expect(message).toContain('upgrade this sidecar');
 });
@@ -174,7 +190,7 @@ test('many checks answer in their places, each as it would alone', async () => {
     { ...one, policy: 'pair', cost: 9 },
     { ...one, policy: 'strict' },
   ];
-  const { results } = await world.service.CheckRateLimits({ checks }, serviceContext(world.clock));
+  const { results } = await world.service.handlers.CheckRateLimits({ checks }, serviceContext(world.clock));
   expect(results).toMatchObject([
     { response: { allowed: true, remaining: 9 } },
     { error: { code: 5, message: expect.stringContaining('"nobody"') } },
@@ -192,7 +208,7 @@ test('a reset gives back what was used, of a policy or of single inline limits',
   await checkWith(world, { policy: 'pair', cost: 5 });
   await checkWith(world, { limits: inline, cost: 5 });
   const reset = async (request: { policy: string; limits: typeof inline }): Promise<unknown> =>
-    await world.service.ResetRateLimit({ key: 'subject', ...request }, serviceContext(world.clock));
+    await world.service.handlers.ResetRateLimit({ key: 'subject', ...request }, serviceContext(world.clock));
   expect(await reset({ policy: 'pair', limits: [] })).toEqual({ existed: true });
   expect(await reset({ policy: 'pair', limits: [] })).toEqual({ existed: false });
   expect(await checkWith(world, { policy: 'pair', cost: 5 })).toMatchObject({ allowed: true });

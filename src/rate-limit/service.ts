@@ -7,7 +7,7 @@
  *   3. An option that is not served is refused with UNIMPLEMENTED naming it.
  */
 import type { FailureModeName, PolicySource } from '../config/policy-file.ts';
-import { errorStatus } from '../grpc/error-status.ts';
+import { type ErrorLog, errorStatus } from '../grpc/error-status.ts';
 import type { CheckRateLimitRequestOutput } from '../grpc/generated/pannier/v1/CheckRateLimitRequest.ts';
 import type { CheckRateLimitResponse } from '../grpc/generated/pannier/v1/CheckRateLimitResponse.ts';
 import type { CheckRateLimitResult } from '../grpc/generated/pannier/v1/CheckRateLimitResult.ts';
@@ -18,18 +18,20 @@ import type { ResetRateLimitResponse } from '../grpc/generated/pannier/v1/ResetR
 import type { SettleRateLimitRequestOutput } from '../grpc/generated/pannier/v1/SettleRateLimitRequest.ts';
 import type { SettleRateLimitResponse } from '../grpc/generated/pannier/v1/SettleRateLimitResponse.ts';
 import type { CallContext, UnaryHandler } from '../grpc/method.ts';
+import { checkBytes, checkCount } from '../grpc/request-checks.ts';
+import type { Service } from '../grpc/service-table.ts';
 import { invalidArgument, Status, StatusError, unimplemented } from '../grpc/status.ts';
 import { storeDeadlineMs } from '../grpc/store-deadline.ts';
 import type { Clock } from '../lib/clock.ts';
 import { after } from '../lib/maybe-promise.ts';
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';
-import { type DecisionOutcome, INLINE_POLICY, type RateLimitCounts } from '../observability/rate-limit-metrics.ts';
+import type { DecisionOutcome, RateLimitMetrics } from './metrics.ts';
 import { type CompiledLimits, compileLimits, compilePolicy } from './model.ts';
 import {
-  checkCount,
   checkOptions,
   checkSubject,
   checkTarget,
+  checkUnits,
   MAX_RESERVATION_ID_BYTES,
   quoted,
   readFailureMode,
@@ -46,23 +48,32 @@ export interface RateLimitServiceOptions {
   /** Whether subjects are stored by their hash whatever the policy says; the one rule for limits that callers give. */
   readonly hashSubjects?: boolean;
   readonly clock: Clock;
-  readonly metrics: RateLimitCounts;
+  readonly metrics: RateLimitMetrics;
+  /** Receives unexpected errors of single checks, which no transport sees. */
+  readonly log: ErrorLog;
 }
 
-export interface RateLimitService {
+export type RateLimitHandlers = {
   readonly CheckRateLimit: UnaryHandler<CheckRateLimitRequestOutput, CheckRateLimitResponse>;
   readonly CheckRateLimits: UnaryHandler<CheckRateLimitsRequestOutput, CheckRateLimitsResponse>;
   readonly SettleRateLimit: UnaryHandler<SettleRateLimitRequestOutput, SettleRateLimitResponse>;
   readonly ResetRateLimit: UnaryHandler<ResetRateLimitRequestOutput, ResetRateLimitResponse>;
+};
+
+export interface RateLimitService extends Service {
+  readonly handlers: RateLimitHandlers;
 }
 
+const NAME = 'pannier.v1.RateLimitService';
+const CHECK_MANY_PATH = `/${NAME}/CheckRateLimits`;
 const MAX_CHECKS = 100;
 
 interface Target {
   readonly key: SubjectKey;
   readonly limits: CompiledLimits;
   readonly onFailure: FailureModeName;
-  readonly label: string;
+  /** Undefined for limits that the caller gives. */
+  readonly policy: string | undefined;
 }
 
 export function createRateLimitService(options: RateLimitServiceOptions): RateLimitService {
@@ -72,10 +83,10 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     return { scope: options.scope, policy: '', subject, isHashed: hashSubjects };
   }
 
-  function countDecision(label: string, answer: CheckRateLimitResponse, outcome: DecisionOutcome): void {
-    metrics.decision(label, outcome);
-    if (outcome === 'denied' && label !== INLINE_POLICY) {
-      metrics.denial(label, answer.limitName ?? '');
+  function countDecision(policy: string | undefined, answer: CheckRateLimitResponse, outcome: DecisionOutcome): void {
+    metrics.decision(policy, outcome);
+    if (outcome === 'denied' && policy !== undefined) {
+      metrics.denial(policy, answer.limitName ?? '');
     }
   }
 
@@ -95,7 +106,7 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
       },
       limits: compilePolicy(policy),
       onFailure: policy.onFailure,
-      label: policy.name,
+      policy: policy.name,
     };
   }
 
@@ -109,7 +120,7 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
             key: inlineKey(request.key),
             limits: compileLimits(readLimits(action, request.limits)),
             onFailure: onFailure ?? 'allow',
-            label: INLINE_POLICY,
+            policy: undefined,
           }
         : findTarget(action, request.policy, request.key);
     if (request.maxDelayMs !== undefined && request.policy === '' && !hasLeakyBucket(target.limits)) {
@@ -135,9 +146,9 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     function decided(result: TakeResult): CheckRateLimitResponse {
       const answer = decidedAnswer(target.limits, result, answered);
       if (isPeek) {
-        metrics.peek(target.label, 'store');
+        metrics.peek(target.policy, 'store');
       } else {
-        countDecision(target.label, answer, result.allowed ? 'allowed' : 'denied');
+        countDecision(target.policy, answer, result.allowed ? 'allowed' : 'denied');
       }
       return answer;
     }
@@ -148,9 +159,9 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
       }
       const answer = failureAnswer(target.limits, { mode: target.onFailure, nowMs: clock.nowMs() }, answered);
       if (isPeek) {
-        metrics.peek(target.label, 'failure_mode');
+        metrics.peek(target.policy, 'failure_mode');
       } else {
-        countDecision(target.label, answer, answer.allowed === true ? 'failure_allowed' : 'failure_denied');
+        countDecision(target.policy, answer, answer.allowed === true ? 'failure_allowed' : 'failure_denied');
       }
       return answer;
     }
@@ -160,11 +171,15 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     return after(store.take({ key, limits, cost, maxDelayMs, isPeek }, deadlineAtMs), decided, failed);
   }
 
-  async function checkOne(request: CheckRateLimitRequestOutput, context: CallContext): Promise<CheckRateLimitResult> {
+  async function checkOne(
+    request: CheckRateLimitRequestOutput,
+    context: CallContext,
+    log: ErrorLog,
+  ): Promise<CheckRateLimitResult> {
     try {
       return { response: await check(request, context) };
     } catch (error) {
-      const { code, message } = errorStatus(error);
+      const { code, message } = errorStatus(error, log, CHECK_MANY_PATH);
       return { error: { code, message } };
     }
   }
@@ -173,23 +188,18 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     request: CheckRateLimitsRequestOutput,
     context: CallContext,
   ): Promise<CheckRateLimitsResponse> {
-    const count = request.checks.length;
-    if (count < 1 || count > MAX_CHECKS) {
-      throw invalidArgument('check rate limits', 'checks', `${count} entries`, `1 to ${MAX_CHECKS}`);
-    }
-    return { results: await Promise.all(request.checks.map((one) => checkOne(one, context))) };
+    checkCount('check rate limits', 'checks', request.checks.length, { min: 1, max: MAX_CHECKS });
+    const log = firstLineOf(options.log);
+    return { results: await Promise.all(request.checks.map((one) => checkOne(one, context, log))) };
   }
 
   function settle(request: SettleRateLimitRequestOutput): SettleRateLimitResponse {
     const action = 'settle rate limit';
-    const bytes = Buffer.byteLength(request.reservationId);
-    if (bytes < 1 || bytes > MAX_RESERVATION_ID_BYTES) {
-      throw invalidArgument(action, 'reservation_id', `${bytes} bytes`, `1 to ${MAX_RESERVATION_ID_BYTES} bytes`);
-    }
+    checkBytes(action, 'reservation_id', request.reservationId, { min: 1, max: MAX_RESERVATION_ID_BYTES });
     if (request.extendMs !== undefined) {
       throw unimplemented(action, 'extend_ms');
     }
-    checkCount(action, 'used', request.used);
+    checkUnits(action, 'used', request.used);
     // This version gives out no reservations, so no id can be one.
     return { settled: false };
   }
@@ -207,7 +217,24 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     return { existed: await store.reset(inlineKey(request.key), limits, deadlineAtMs) };
   }
 
-  return { CheckRateLimit: check, CheckRateLimits: checkMany, SettleRateLimit: settle, ResetRateLimit: reset };
+  return {
+    name: NAME,
+    handlers: { CheckRateLimit: check, CheckRateLimits: checkMany, SettleRateLimit: settle, ResetRateLimit: reset },
+    close: () => undefined,
+  };
+}
+
+/** Checks of one call that fail for the same reason are logged as one line. */
+function firstLineOf(log: ErrorLog): ErrorLog {
+  let isWritten = false;
+  return {
+    error: (fields, text) => {
+      if (!isWritten) {
+        isWritten = true;
+        log.error(fields, text);
+      }
+    },
+  };
 }
 
 function hasLeakyBucket({ limits }: CompiledLimits): boolean {

@@ -1,12 +1,11 @@
 /**
  * The bounds of the memory store of sessions; what it does within them is in test/integration/session-memory.test.ts.
  */
-
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
-import { holdsInMemory } from '../../test/support/session/memory-store.ts';
+import { holdsInMemory, memorySessionStore } from '../../test/support/session/memory-store.ts';
 import { systemClock } from '../lib/clock.ts';
 import { StoreError } from '../lib/store-error.ts';
-import { MemorySessionStore } from './memory-store.ts';
+import type { MemorySessionStore } from './memory-store.ts';
 import type { NewSession } from './store.ts';
 
 function session(index: number, changes: Partial<NewSession> = {}): NewSession {
@@ -34,7 +33,7 @@ function create(store: MemorySessionStore, made: NewSession): 'created' | 'full'
 }
 
 test('holds its bounds through 1,000,000 sessions, and keeps those that live', () => {
-  const store = new MemorySessionStore({ clock: systemClock, maxEntries: 10_000, maxBytes: 16_777_216 });
+  const store = memorySessionStore({ clock: systemClock, maxEntries: 10_000, maxBytes: 16_777_216 });
   let created = 0;
   for (let index = 0; index < 1_000_000; index += 1) {
     const lives = { idleTtlMs: 60_000, absoluteTtlMs: 60_000 };
@@ -48,7 +47,7 @@ test('holds its bounds through 1,000,000 sessions, and keeps those that live', (
 
 test('holds its bound in bytes, for a change of data as well', () => {
   const clock = new FakeClock();
-  const store = new MemorySessionStore({ clock, maxBytes: 100_000 });
+  const store = memorySessionStore({ clock, maxBytes: 100_000 });
   const big = new Map([['a', Buffer.alloc(40_000)]]);
   expect(create(store, session(1, { data: big }))).toBe('created');
   expect(create(store, session(2, { data: big }))).toBe('created');
@@ -63,10 +62,10 @@ test('holds its bound in bytes, for a change of data as well', () => {
 test('an ended session makes room with its user', () => {
   const clock = new FakeClock();
   const other = { userId: 'b'.repeat(50) };
-  const measured = new MemorySessionStore({ clock });
+  const measured = memorySessionStore({ clock });
   measured.create(session(1));
   measured.create(session(2, other));
-  const store = new MemorySessionStore({ clock, maxBytes: measured.bytes });
+  const store = memorySessionStore({ clock, maxBytes: measured.bytes });
   store.create(session(1, { idleTtlMs: 60_000, absoluteTtlMs: 60_000 }));
   store.create(session(2, { userId: 'a'.repeat(50) }));
   clock.advance(1_000);
@@ -75,9 +74,9 @@ test('an ended session makes room with its user', () => {
 
 test('a full store admits changes that need no more room', () => {
   const clock = new FakeClock();
-  const measured = new MemorySessionStore({ clock });
+  const measured = memorySessionStore({ clock });
   measured.create(session(1, { userId: 'user' }));
-  const store = new MemorySessionStore({ clock, maxBytes: measured.bytes });
+  const store = memorySessionStore({ clock, maxBytes: measured.bytes });
   store.create(session(1, { userId: 'user' }));
   const change = { set: new Map<string, Buffer>(), remove: new Set<string>() };
   const update = { ifVersion: undefined, idleTtlMs: 2_000, absoluteTtlMs: undefined, change };
@@ -87,7 +86,7 @@ test('a full store admits changes that need no more room', () => {
 });
 
 test('a session of many small fields counts as what it takes', () => {
-  const store = new MemorySessionStore({ clock: new FakeClock() });
+  const store = memorySessionStore({ clock: new FakeClock() });
   const names = Array.from({ length: 50 }, (_, index) => String(index).padStart(20, 'n'));
   store.create(session(1, { data: new Map(names.map((name) => [name, Buffer.alloc(5)])) }));
   // As such a session was measured on Node 24: 830 bytes and 300 per field.
@@ -96,7 +95,7 @@ test('a session of many small fields counts as what it takes', () => {
 
 test('has room again at once after a deletion and after an end', () => {
   const clock = new FakeClock();
-  const store = new MemorySessionStore({ clock, maxEntries: 1 });
+  const store = memorySessionStore({ clock, maxEntries: 1 });
   expect([create(store, session(1)), create(store, session(2)), create(store, session(2))]).toEqual([
     'created',
     'full',
@@ -112,7 +111,7 @@ test('has room again at once after a deletion and after an end', () => {
 
 test('users whose sessions are over take no room from those to come, however their sessions ended', () => {
   const clock = new FakeClock();
-  const store = new MemorySessionStore({ clock, maxEntries: 3 });
+  const store = memorySessionStore({ clock, maxEntries: 3 });
   const lives = { idleTtlMs: 1_000, absoluteTtlMs: 3_600_000 };
   const login = (index: number) => create(store, session(index, { ...lives, userId: `user-${index}` }));
   for (let index = 0; index < 5; index += 1) {
@@ -130,7 +129,7 @@ test('users whose sessions are over take no room from those to come, however the
 });
 
 test('users count against the same bound in bytes as sessions', () => {
-  const store = new MemorySessionStore({ clock: new FakeClock(), maxBytes: 1_000_000 });
+  const store = memorySessionStore({ clock: new FakeClock(), maxBytes: 1_000_000 });
   let created = 0;
   while (create(store, session(created, { userId: `user-${created}` })) === 'created') {
     created += 1;
@@ -141,7 +140,7 @@ test('users count against the same bound in bytes as sessions', () => {
 
 test('a store full of ended sessions and their users refuses nobody, and keeps the sessions that live', () => {
   const clock = new FakeClock();
-  const store = new MemorySessionStore({ clock, maxEntries: 1_000 });
+  const store = memorySessionStore({ clock, maxEntries: 1_000 });
   const hour = { idleTtlMs: 3_600_000, absoluteTtlMs: 3_600_000 };
   expect(create(store, session(0, { ...hour, userId: 'victim' }))).toBe('created');
   for (let index = 1; index < 1_000; index += 1) {
@@ -160,7 +159,7 @@ test('a store full of ended sessions and their users refuses nobody, and keeps t
 });
 
 test('a user is not forgotten while a session is valid that its list does not know', () => {
-  const store = new MemorySessionStore({ clock: new FakeClock(), maxEntries: 2_000 });
+  const store = memorySessionStore({ clock: new FakeClock(), maxEntries: 2_000 });
   const lives = { idleTtlMs: 60_000, absoluteTtlMs: 60_000, userId: 'user' };
   for (let index = 0; index <= 1_000; index += 1) {
     create(store, session(index, lives));
@@ -172,7 +171,7 @@ test('a user is not forgotten while a session is valid that its list does not kn
 });
 
 test('keeps copies of values, not views of the message that they came in', () => {
-  const store = new MemorySessionStore({ clock: new FakeClock() });
+  const store = memorySessionStore({ clock: new FakeClock() });
   const message = Buffer.from('....value....');
   store.create(session(1, { data: new Map([['a', message.subarray(4, 9)]]) }));
   message.fill(0);

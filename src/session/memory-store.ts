@@ -40,9 +40,9 @@ import type {
 export interface MemorySessionStoreOptions {
   clock: Clock;
   /** Sessions, and users that have some. */
-  maxEntries?: number;
+  maxEntries: number;
   /** Of sessions and users together. */
-  maxBytes?: number;
+  maxBytes: number;
 }
 
 interface MemorySession extends SessionRecord {
@@ -59,8 +59,6 @@ interface MemorySession extends SessionRecord {
 
 type Admission = { readonly outcome: 'admitted'; readonly evicted: number } | { readonly outcome: 'user_full' };
 
-const MAX_ENTRIES = 100_000;
-const MAX_BYTES = 67_108_864;
 /** The record with its numbers and a verifier, or two after a rotation; measured on Node 24, rounded up. */
 const SESSION_BYTES = 270;
 
@@ -74,8 +72,7 @@ export class MemorySessionStore implements SessionStore {
   readonly #sweeper: ExpirySweeper;
 
   constructor(options: MemorySessionStoreOptions) {
-    const maxEntries = options.maxEntries ?? MAX_ENTRIES;
-    const maxBytes = options.maxBytes ?? MAX_BYTES;
+    const { maxEntries, maxBytes } = options;
     this.#clock = options.clock;
     this.#sweeper = new ExpirySweeper(() => options.clock.nowMs());
     this.#sessions = this.#sweeper.createMap({

@@ -12,11 +12,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { UserLimit } from '../config/policy-file.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
-import { StoreError } from '../lib/store-error.ts';
+import { harmless, StoreError } from '../lib/store-error.ts';
 import { LOGIN_SETTLES_MS } from './model.ts';
 import { accepts, type StoredListedSession, type UserGeneration } from './redis-reply.ts';
 import type { ListedHandle, RedisUsers } from './redis-users.ts';
-import { harmless, inParallel } from './steps.ts';
+import { inParallel } from './steps.ts';
 import type { NewSession } from './store.ts';
 
 export interface Login {

@@ -2,10 +2,12 @@
  * Reads what the scripts of src/session/scripts/ answer. The names of the fields stand in session-common.lua.
  *
  *   1. A session or user of a layout that this release does not know is refused (StoredFormatError), never misread.
- *   2. A reply of another form is a broken script or a damaged session, not a failure of the store: it throws a TypeError.
+ *   2. Stored fields that cannot be read make a session `damaged`: its reader removes it.
+ *   3. A reply of another form throws a plain Error (redis/script-reply.ts).
  */
 import { StoredFormatError } from '../lib/store-error.ts';
 import type { RedisReply } from '../redis/commands.ts';
+import { asBytes, asCode, asList, asPairs, asText, integerIn, isMissing } from '../redis/script-reply.ts';
 import { endOf, type ListedSession, type SessionRecord } from './model.ts';
 import type { NewSession } from './store.ts';
 
@@ -13,6 +15,10 @@ import type { NewSession } from './store.ts';
 const LAYOUT = '1';
 /** UNKNOWN_LAYOUT of session-common.lua. */
 const UNKNOWN_LAYOUT = -1;
+/** Codes of read.lua: what the caller presented, and whether the idle timeout is due to be renewed. */
+const PREVIOUS_VERIFIER = 0;
+const RENEWAL_DUE = 2;
+const READ_CODES = [PREVIOUS_VERIFIER, 1, RENEWAL_DUE] as const;
 /** What listedSessionOf reads of a session's hash, in this order. */
 export const LISTED_FIELDS = ['y', 'u', 'g', 'c', 's', 'i', 'a', 'l'] as const;
 /** What generationOf reads of a user's hash, in this order. */
@@ -43,56 +49,37 @@ export function knownReply(reply: RedisReply): RedisReply {
   return reply;
 }
 
-export function listOf(reply: RedisReply | undefined): RedisReply[] {
-  if (!Array.isArray(reply)) {
-    throw new TypeError('Cannot read the reply of a session script: expected a list');
-  }
-  return reply;
-}
-
-export function textOf(reply: RedisReply | undefined): string {
-  if (typeof reply === 'string') {
-    return reply;
-  }
-  if (!Buffer.isBuffer(reply)) {
-    throw new TypeError('Cannot read the reply of a session script: expected text');
-  }
-  return reply.toString();
-}
-
-export function numberOf(reply: RedisReply | undefined): number {
-  // Number('') would be 0.
-  const number = typeof reply === 'number' ? reply : Number(textOf(reply) || Number.NaN);
-  if (!Number.isSafeInteger(number)) {
-    throw new TypeError('Cannot read the reply of a session script: expected an integer');
-  }
-  return number;
-}
-
 /** The session whose fields and values these are, as HGETALL gives them. */
-export function sessionOf(handle: string, reply: RedisReply | undefined): RedisSession {
+export function sessionOf(handle: string, reply: RedisReply | undefined): RedisSession | 'damaged' {
   const fields = new Map<string, RedisReply>();
   const data = new Map<string, Buffer>();
-  const list = listOf(reply);
+  const list = asPairs(reply);
   for (let index = 0; index < list.length; index += 2) {
-    const name = textOf(list[index]);
-    const value = list[index + 1];
-    if (!name.startsWith('f:')) {
-      fields.set(name, value ?? null);
-    } else if (Buffer.isBuffer(value)) {
-      data.set(name.slice(2), value);
+    const name = asText(list[index]);
+    if (name.startsWith('f:')) {
+      data.set(name.slice(2), asBytes(list[index + 1]));
+    } else {
+      fields.set(name, list[index + 1] ?? null);
     }
   }
+  const userId = storedText(fields.get('u'));
+  const generation = storedText(fields.get('g'));
+  const version = storedInteger(fields.get('n'));
+  const times = storedTimes(fields.get('c'), fields.get('s'), fields.get('i'), fields.get('a'));
+  if (userId === undefined || generation === undefined || version === undefined || times === undefined) {
+    return 'damaged';
+  }
+  return { handle, userId, generation, data, version, ...times };
+}
+
+/** The reply of read.lua. `isCurrent`: the caller presented the current verifier, not the previous one within its grace. */
+export function sessionReadOf(handle: string, reply: RedisReply) {
+  const [codeReply, fields] = asList(reply, 2);
+  const code = asCode(codeReply, READ_CODES);
   return {
-    handle,
-    userId: textOf(fields.get('u')),
-    generation: textOf(fields.get('g')),
-    data,
-    version: numberOf(fields.get('n')),
-    createdAtMs: numberOf(fields.get('c')),
-    lastSeenAtMs: numberOf(fields.get('s')),
-    idleTtlMs: numberOf(fields.get('i')),
-    absoluteEndMs: numberOf(fields.get('a')),
+    session: sessionOf(handle, fields),
+    isCurrent: code !== PREVIOUS_VERIFIER,
+    isRenewalDue: code === RENEWAL_DUE,
   };
 }
 
@@ -105,7 +92,7 @@ export function createdSession(created: NewSession, nowMs: number): SessionRecor
 
 /** Of GENERATION_FIELDS; undefined where there is no user. */
 export function generationOf(reply: RedisReply | undefined): UserGeneration | undefined {
-  const [layout, incarnation, number, kept] = listOf(reply);
+  const [layout, incarnation, number, kept] = asList(reply, GENERATION_FIELDS.length);
   if (isMissing(layout) && isMissing(incarnation)) {
     return undefined;
   }
@@ -114,7 +101,7 @@ export function generationOf(reply: RedisReply | undefined): UserGeneration | un
     // It is damaged: no session is valid, and the next script that writes to it removes it.
     return undefined;
   }
-  return { generation: `${textOf(incarnation)}:${textOf(number)}`, kept: textOf(kept) };
+  return { generation: `${asText(incarnation)}:${asText(number)}`, kept: asText(kept) };
 }
 
 /** Whether a session with this generation is valid. */
@@ -126,27 +113,27 @@ export function accepts(user: UserGeneration | undefined, session: { handle: str
 }
 
 /** Of LISTED_FIELDS; undefined where there is no session. */
-export function listedSessionOf(handle: string, reply: RedisReply): StoredListedSession | undefined {
-  const [layout, user, generation, created, seen, idle, end, labels] = listOf(reply);
+export function listedSessionOf(handle: string, reply: RedisReply): StoredListedSession | 'damaged' | undefined {
+  const [layout, user, generation, created, seen, idle, end, labels] = asList(reply, LISTED_FIELDS.length);
   if (isMissing(layout) && isMissing(user)) {
     return undefined;
   }
   checkLayout('session', layout);
-  const times = { lastSeenAtMs: numberOf(seen), idleTtlMs: numberOf(idle), absoluteEndMs: numberOf(end) };
-  return {
-    handle,
-    userId: textOf(user),
-    generation: textOf(generation),
-    createdAtMs: numberOf(created),
-    lastSeenAtMs: times.lastSeenAtMs,
-    expiresAtMs: endOf(times),
-    labels: labelsOf(labels),
-  };
+  const userId = storedText(user);
+  const storedGeneration = storedText(generation);
+  const times = storedTimes(created, seen, idle, end);
+  if (userId === undefined || storedGeneration === undefined || times === undefined) {
+    return 'damaged';
+  }
+  const { createdAtMs, lastSeenAtMs } = times;
+  const expiresAtMs = endOf(times);
+  const listed = { handle, userId, createdAtMs, lastSeenAtMs, expiresAtMs, labels: labelsOf(storedText(labels)) };
+  return { ...listed, generation: storedGeneration };
 }
 
-function labelsOf(reply: RedisReply | undefined): ReadonlyMap<string, string> {
+function labelsOf(text = ''): ReadonlyMap<string, string> {
   try {
-    return new Map(JSON.parse(textOf(reply)) as [string, string][]);
+    return new Map(JSON.parse(text) as [string, string][]);
   } catch {
     // Damaged ones are for display only: the session is valid without them.
     return new Map();
@@ -158,7 +145,7 @@ export function labelsText(labels: ReadonlyMap<string, string>): string {
 }
 
 function checkLayout(what: 'session' | 'user', layout: RedisReply | undefined): void {
-  if (isMissing(layout) || textOf(layout) !== LAYOUT) {
+  if (isMissing(layout) || asText(layout) !== LAYOUT) {
     throw unknownLayout(what);
   }
 }
@@ -168,6 +155,27 @@ function unknownLayout(what: 'session' | 'user'): StoredFormatError {
   return new StoredFormatError(detail);
 }
 
-function isMissing(reply: RedisReply | undefined): reply is null | undefined {
-  return reply === null || reply === undefined;
+function storedText(reply: RedisReply | undefined): string | undefined {
+  return isMissing(reply) ? undefined : asText(reply);
+}
+
+function storedInteger(reply: RedisReply | undefined): number | undefined {
+  const text = storedText(reply);
+  return text === undefined ? undefined : integerIn(text);
+}
+
+type SessionTimes = Pick<SessionRecord, 'createdAtMs' | 'lastSeenAtMs' | 'idleTtlMs' | 'absoluteEndMs'>;
+
+/** Undefined where one of them is missing or no integer. */
+function storedTimes(...replies: readonly (RedisReply | undefined)[]): SessionTimes | undefined {
+  const [createdAtMs, lastSeenAtMs, idleTtlMs, absoluteEndMs] = replies.map(storedInteger);
+  if (
+    createdAtMs === undefined ||
+    lastSeenAtMs === undefined ||
+    idleTtlMs === undefined ||
+    absoluteEndMs === undefined
+  ) {
+    return undefined;
+  }
+  return { createdAtMs, lastSeenAtMs, idleTtlMs, absoluteEndMs };
 }

@@ -13,10 +13,11 @@
 import { randomBytes } from 'node:crypto';
 import { MAX_SESSION_TTL_MS } from '../config/policy-file.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
-import { StoreError } from '../lib/store-error.ts';
+import { harmless, StoreError } from '../lib/store-error.ts';
 import type { RedisArgument, RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
 import { loadScript, type Script, type ScriptKind, type ScriptStep } from '../redis/lua-script.ts';
+import { asCode, asInteger, asList, asText, malformedReply } from '../redis/script-reply.ts';
 import {
   byNewestFirst,
   type ListedSession,
@@ -31,16 +32,14 @@ import {
   knownReply,
   LISTED_FIELDS,
   listedSessionOf,
-  listOf,
-  numberOf,
   type RedisSession,
   type StoredListedSession,
   sessionOf,
-  textOf,
+  sessionReadOf,
 } from './redis-reply.ts';
 import { RedisUsers } from './redis-users.ts';
 import { changeArguments, createArguments, optional } from './script-arguments.ts';
-import { afterwards, harmless, inParallel, unattended } from './steps.ts';
+import { afterwards, inParallel, unattended } from './steps.ts';
 import type {
   CreateOutcome,
   EndUserSessionsOutcome,
@@ -61,9 +60,9 @@ export interface RedisSessionStoreOptions {
 }
 
 const DIRECTORY = 'src/session/scripts';
-/** Codes of read.lua: what the caller presented, and whether the idle timeout is due to be renewed. */
-const PREVIOUS_VERIFIER = 0;
-const RENEWAL_DUE = 2;
+/** 1: done; 2: another version; 3: the data would be too large. */
+const UPDATE_CODES = [1, 2, 3] as const;
+const ROTATE_CODES = [1, 3] as const;
 
 export class RedisSessionStore implements SessionStore {
   readonly #commands: RedisCommands;
@@ -118,7 +117,7 @@ export class RedisSessionStore implements SessionStore {
     const reply = await (isLimited ? this.#logins.orGiveUp(step, created, deadlineAtMs) : step);
     return reply === null
       ? { outcome: 'exists' }
-      : { outcome: 'created', session: createdSession(created, numberOf(reply)), evicted: login.evicted };
+      : { outcome: 'created', session: createdSession(created, asInteger(reply)), evicted: login.evicted };
   }
 
   async read(
@@ -142,22 +141,23 @@ export class RedisSessionStore implements SessionStore {
     if (reply === null) {
       return { outcome: 'not_found' };
     }
-    const [user, generation, code, first, second, absoluteTtlMs] = listOf(reply);
-    const session = { handle: credential.handle, userId: textOf(user), generation: textOf(generation) };
+    const [user, generation, codeReply, first, second, absoluteTtlMs] = asList(reply, 4);
+    const code = asCode(codeReply, UPDATE_CODES);
+    const session = { handle: credential.handle, userId: asText(user), generation: asText(generation) };
     const isDone = code === 1;
     const isLengthened = isDone && update.absoluteTtlMs !== undefined;
-    const judgement = this.#isValid(session, isLengthened ? numberOf(absoluteTtlMs) : undefined, deadlineAtMs);
+    const judgement = this.#isValid(session, isLengthened ? asInteger(absoluteTtlMs) : undefined, deadlineAtMs);
     const isValid = await (isDone ? afterwards(judgement) : harmless(judgement));
     if (!isValid) {
       return { outcome: 'not_found' };
     }
     if (code === 1) {
-      return { outcome: 'updated', version: numberOf(first), expiresAtMs: numberOf(second) };
+      return { outcome: 'updated', version: asInteger(first), expiresAtMs: asInteger(second) };
     }
     if (code === 2) {
-      return { outcome: 'version_conflict', version: numberOf(first) };
+      return { outcome: 'version_conflict', version: asInteger(first) };
     }
-    return { outcome: 'too_large', fields: numberOf(first), bytes: numberOf(second) };
+    return { outcome: 'too_large', fields: asInteger(first), bytes: asInteger(second) };
   }
 
   async rotate(credential: SessionCredential, rotation: SessionRotation, deadlineAtMs: number): Promise<RotateOutcome> {
@@ -198,15 +198,19 @@ export class RedisSessionStore implements SessionStore {
     if (reply === null) {
       return { outcome: 'not_found' };
     }
-    const [code, first, second] = listOf(reply);
-    if (code !== 1) {
-      return { outcome: 'too_large', fields: numberOf(first), bytes: numberOf(second) };
+    const [code, first, second] = asList(reply, 2);
+    if (asCode(code, ROTATE_CODES) !== 1) {
+      return { outcome: 'too_large', fields: asInteger(first), bytes: asInteger(second) };
     }
     if (changesUser && old.userId !== '') {
       // Awaited, so that the next login of that user does not count it.
       await this.#users.forget(old.userId, handle, deadlineAtMs).catch(() => undefined);
     }
     const session = sessionOf(handle, first);
+    if (session === 'damaged') {
+      // The script has read the same fields.
+      throw malformedReply('the fields of a session', first);
+    }
     if (isLogin && session.absoluteEndMs > old.absoluteEndMs) {
       // It was given a longer life since the user was made to last as long as it.
       const lifeMs = session.absoluteEndMs - session.lastSeenAtMs;
@@ -223,8 +227,8 @@ export class RedisSessionStore implements SessionStore {
     if (reply === null) {
       return false;
     }
-    const [user, generation] = listOf(reply).map(textOf);
-    if (user === undefined || generation === undefined || user === '') {
+    const [user = '', generation = ''] = asList(reply, 2).map(asText);
+    if (user === '') {
       return true;
     }
     try {
@@ -290,32 +294,32 @@ export class RedisSessionStore implements SessionStore {
     if (reply === null) {
       return undefined;
     }
-    const [code, fields] = listOf(reply);
-    const session = await this.#unlessDamaged(handle, () => sessionOf(handle, fields), deadlineAtMs);
+    const read = sessionReadOf(handle, reply);
+    const session = await this.#unlessDamaged(handle, read.session, deadlineAtMs);
     if (session === undefined) {
       return undefined;
     }
     // In this order: Redis lets a connection wait that wrote during CLIENT PAUSE WRITE, and the generation must be read all the same.
     const judgement = harmless(this.#isValid(session, undefined, deadlineAtMs));
-    const isDue = options.touch && code === RENEWAL_DUE;
+    const isDue = options.touch && read.isRenewalDue;
     const [isValid, lastSeenAtMs] = await Promise.all([
       judgement,
       isDue ? this.#renew(credential, session.lastSeenAtMs, deadlineAtMs) : session.lastSeenAtMs,
     ]);
-    return isValid ? { session: { ...session, lastSeenAtMs }, isCurrent: code !== PREVIOUS_VERIFIER } : undefined;
+    return isValid ? { session: { ...session, lastSeenAtMs }, isCurrent: read.isCurrent } : undefined;
   }
 
-  /** What `read` makes of a session's fields; removes the session where they cannot be read. */
-  async #unlessDamaged<Value>(handle: string, read: () => Value, deadlineAtMs: number): Promise<Value | undefined> {
-    try {
-      return read();
-    } catch (error) {
-      if (error instanceof TypeError) {
-        await harmless(this.#run(this.#removeDamagedScript, handle, ['report'], deadlineAtMs));
-        return undefined;
-      }
-      throw error;
+  /** Removes the session where its fields cannot be read. */
+  async #unlessDamaged<Value>(
+    handle: string,
+    session: Value | 'damaged',
+    deadlineAtMs: number,
+  ): Promise<Value | undefined> {
+    if (session !== 'damaged') {
+      return session;
     }
+    await harmless(this.#run(this.#removeDamagedScript, handle, ['report'], deadlineAtMs));
+    return undefined;
   }
 
   /** When the session was last used, renewed or, where that is refused or takes too long, as it was. */
@@ -325,7 +329,7 @@ export class RedisSessionStore implements SessionStore {
     const untilMs = nowMs + (deadlineAtMs - nowMs) / 2;
     try {
       const reply = await this.#run(this.#touchScript, credential.handle, [credential.verifier], untilMs);
-      return reply === null ? lastSeenAtMs : Math.max(lastSeenAtMs, numberOf(reply));
+      return reply === null ? lastSeenAtMs : Math.max(lastSeenAtMs, asInteger(reply));
     } catch (error) {
       if (error instanceof StoreError) {
         return lastSeenAtMs;
@@ -358,12 +362,13 @@ export class RedisSessionStore implements SessionStore {
   async #readListed(handle: string, deadlineAtMs: number): Promise<StoredListedSession | undefined> {
     const key = this.#keyspace.session(handle);
     const reply = await this.#commands.send(key, ['HMGET', key, ...LISTED_FIELDS], deadlineAtMs, { keyType: 'hash' });
-    return await this.#unlessDamaged(handle, () => listedSessionOf(handle, reply), deadlineAtMs);
+    return await this.#unlessDamaged(handle, listedSessionOf(handle, reply), deadlineAtMs);
   }
 
   /** Whether a session with one of these generations was there. */
   async #end(handle: string, generations: readonly string[], deadlineAtMs: number): Promise<boolean> {
-    return (await this.#run(this.#dropScript, handle, generations, deadlineAtMs)) === 1;
+    const removed = await this.#run(this.#dropScript, handle, generations, deadlineAtMs);
+    return asCode(removed, [0, 1]) === 1;
   }
 
   /** Removes an invalid session; false where there is none or that cannot be said. It is invalid either way. */

@@ -7,6 +7,7 @@
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
 import { loadScript, type Script, type ScriptKind, type ScriptStep } from '../redis/lua-script.ts';
+import { asCode, asList, asPairs, asText, integerIn, malformedReply } from '../redis/script-reply.ts';
 import {
   LIST_ENTRY_SETTLES_MS,
   LISTED_SESSIONS_DROPPED,
@@ -15,7 +16,7 @@ import {
   type RandomBytes,
   USER_TTL_MARGIN_MS,
 } from './model.ts';
-import { GENERATION_FIELDS, generationOf, listOf, numberOf, textOf, type UserGeneration } from './redis-reply.ts';
+import { GENERATION_FIELDS, generationOf, type UserGeneration } from './redis-reply.ts';
 
 /** A user's generation was raised. */
 export interface EndedUser {
@@ -92,9 +93,9 @@ export class RedisUsers {
     );
     const user = generationOf(reply);
     if (user === undefined) {
-      throw new TypeError('Cannot list a session under its user: expected a generation');
+      throw malformedReply('the generation of a user', reply);
     }
-    const others = listOf(reply)[GENERATION_FIELDS.length];
+    const others = asList(reply)[GENERATION_FIELDS.length];
     return others === undefined
       ? { outcome: 'entered', generation: user.generation }
       : { outcome: 'at_limit', user, others: othersOf(others) };
@@ -130,11 +131,11 @@ export class RedisUsers {
     userId: string,
     deadlineAtMs: number,
   ): Promise<{ readonly user: UserGeneration | undefined; readonly handles: readonly string[] }> {
-    const reply = listOf(await this.#run(this.#listScript, userId, [], deadlineAtMs));
+    const reply = asPairs(await this.#run(this.#listScript, userId, [], deadlineAtMs));
     const fixed = new Map<string, RedisReply>();
     const handles: string[] = [];
     for (let index = 0; index < reply.length; index += 2) {
-      const name = String(reply[index]);
+      const name = asText(reply[index]);
       if (name.startsWith(HANDLE_PREFIX)) {
         handles.push(name.slice(HANDLE_PREFIX.length));
       } else {
@@ -157,9 +158,9 @@ export class RedisUsers {
       // Without its user no session is valid, not the one to be kept either.
       return kept === undefined ? { before: undefined, handles: [] } : undefined;
     }
-    const [isEnded, found, handles] = listOf(reply);
+    const [code, found, handles] = asList(reply, 2);
     const before = generationOf(found);
-    return isEnded === 1 ? { before, handles: listOf(handles).map(String) } : undefined;
+    return asCode(code, [0, 1]) === 1 ? { before, handles: asList(handles).map(asText) } : undefined;
   }
 
   #freshIncarnation(): string {
@@ -172,11 +173,15 @@ export class RedisUsers {
 }
 
 function othersOf(reply: RedisReply): ListedHandle[] {
-  const parts = listOf(reply);
+  const parts = asList(reply);
   const others: ListedHandle[] = [];
   for (let index = 0; index < parts.length; index += 3) {
-    const handle = textOf(parts[index]);
-    others.push({ handle, listedAtMs: numberOf(parts[index + 1]), isSettled: parts[index + 2] === 1 });
+    const handle = asText(parts[index]);
+    const listedAtMs = integerIn(asText(parts[index + 1]));
+    if (listedAtMs === undefined) {
+      throw malformedReply('when a session was listed', parts[index + 1]);
+    }
+    others.push({ handle, listedAtMs, isSettled: asCode(parts[index + 2], [0, 1]) === 1 });
   }
   return others;
 }

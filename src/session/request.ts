@@ -6,6 +6,7 @@
  * of data, for these may be secrets.
  */
 import { MAX_SESSION_TTL_MS, type SessionSpec } from '../config/policy-file.ts';
+import { checkBytes, checkInteger } from '../grpc/request-checks.ts';
 import { invalidArgument } from '../grpc/status.ts';
 import {
   type DataChange,
@@ -122,26 +123,4 @@ export function checkGrace(
 
 function idleBeyondAbsolute(action: string, idleTtlMs: number, absoluteTtlMs: number): Error {
   return invalidArgument(action, 'idle_ttl_ms', String(idleTtlMs), `at most the absolute life, ${absoluteTtlMs}`);
-}
-
-function checkInteger(
-  action: string,
-  field: string,
-  value: number | bigint | undefined,
-  bounds: { min: number; max: number },
-): asserts value is number | undefined {
-  if (value === undefined) {
-    return;
-  }
-  if (!Number.isSafeInteger(value) || value < bounds.min || value > bounds.max) {
-    throw invalidArgument(action, field, String(value), `${bounds.min} to ${bounds.max}`);
-  }
-}
-
-function checkBytes(action: string, field: string, text: string, bounds: { min: number; max: number }): void {
-  const bytes = Buffer.byteLength(text);
-  if (bytes < bounds.min || bytes > bounds.max) {
-    const found = bytes === 0 ? 'empty' : `${bytes} bytes long`;
-    throw invalidArgument(action, field, found, `${bounds.min} to ${bounds.max} bytes`);
-  }
 }

@@ -1,12 +1,12 @@
 /**
  * SessionService over the memory store: what it answers, within which time, and what it never gives away.
  */
-
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
+
 import { contextUntil, sessionCalls } from '../../test/support/session/calls.ts';
+import { memorySessionStore } from '../../test/support/session/memory-store.ts';
 import { type AtUserLimit, DEFAULT_POLICY_FILE, type PolicyFile } from '../config/policy-file.ts';
 import { StoreError } from '../lib/store-error.ts';
-import { MemorySessionStore } from './memory-store.ts';
 import type { SessionStore } from './store.ts';
 
 test('a session from its creation to its end', () => {
@@ -110,7 +110,7 @@ test('no error holds an id, a user or a value', () => {
 
 test('a full memory store refuses the new and keeps the live', () => {
   const clock = new FakeClock();
-  const store = new MemorySessionStore({ clock, maxEntries: 3 });
+  const store = memorySessionStore({ clock, maxEntries: 3 });
   const calls = sessionCalls({ store, clock });
   const ids = [1, 2, 3].map(() => String(calls.now('CreateSession', { idleTtlMs: 1_000 }).session?.sessionId));
   expect(() => calls.now('CreateSession', {})).toThrow(StoreError);
@@ -160,7 +160,7 @@ test('at_max_per_user evict: a login beyond max_per_user ends the oldest session
 
 test('one user with a limit cannot fill the memory store, so that another one can log in', () => {
   const clock = new FakeClock();
-  const store = new MemorySessionStore({ clock, maxEntries: 200 });
+  const store = memorySessionStore({ clock, maxEntries: 200 });
   const calls = sessionCalls({ store, clock, file: limited('evict') });
   for (let login = 0; login < 1_000; login += 1) {
     calls.now('CreateSession', { userId: 'ann' });

@@ -25,6 +25,7 @@ import type { RotateSessionResponse } from '../grpc/generated/pannier/v1/RotateS
 import type { UpdateSessionRequestOutput } from '../grpc/generated/pannier/v1/UpdateSessionRequest.ts';
 import type { UpdateSessionResponse } from '../grpc/generated/pannier/v1/UpdateSessionResponse.ts';
 import type { CallContext, UnaryHandler } from '../grpc/method.ts';
+import type { Service } from '../grpc/service-table.ts';
 import { invalidArgument, unimplemented } from '../grpc/status.ts';
 import { storeDeadlineMs } from '../grpc/store-deadline.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -62,14 +63,18 @@ export interface SessionServiceOptions {
   metrics: SessionMetrics;
 }
 
-export interface SessionService {
-  CreateSession: UnaryHandler<CreateSessionRequestOutput, CreateSessionResponse>;
-  GetSession: UnaryHandler<GetSessionRequestOutput, GetSessionResponse>;
-  UpdateSession: UnaryHandler<UpdateSessionRequestOutput, UpdateSessionResponse>;
-  RotateSession: UnaryHandler<RotateSessionRequestOutput, RotateSessionResponse>;
-  DeleteSession: UnaryHandler<DeleteSessionRequestOutput, DeleteSessionResponse>;
-  ListUserSessions: UnaryHandler<ListUserSessionsRequestOutput, ListUserSessionsResponse>;
-  DeleteUserSessions: UnaryHandler<DeleteUserSessionsRequestOutput, DeleteUserSessionsResponse>;
+export type SessionHandlers = {
+  readonly CreateSession: UnaryHandler<CreateSessionRequestOutput, CreateSessionResponse>;
+  readonly GetSession: UnaryHandler<GetSessionRequestOutput, GetSessionResponse>;
+  readonly UpdateSession: UnaryHandler<UpdateSessionRequestOutput, UpdateSessionResponse>;
+  readonly RotateSession: UnaryHandler<RotateSessionRequestOutput, RotateSessionResponse>;
+  readonly DeleteSession: UnaryHandler<DeleteSessionRequestOutput, DeleteSessionResponse>;
+  readonly ListUserSessions: UnaryHandler<ListUserSessionsRequestOutput, ListUserSessionsResponse>;
+  readonly DeleteUserSessions: UnaryHandler<DeleteUserSessionsRequestOutput, DeleteUserSessionsResponse>;
+};
+
+export interface SessionService extends Service {
+  readonly handlers: SessionHandlers;
 }
 
 export function createSessionService(options: SessionServiceOptions): SessionService {
@@ -248,13 +253,17 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
   }
 
   return {
-    CreateSession: createSession,
-    GetSession: getSession,
-    UpdateSession: updateSession,
-    RotateSession: rotateSession,
-    DeleteSession: deleteSession,
-    ListUserSessions: listUserSessions,
-    DeleteUserSessions: deleteUserSessions,
+    name: 'pannier.v1.SessionService',
+    handlers: {
+      CreateSession: createSession,
+      GetSession: getSession,
+      UpdateSession: updateSession,
+      RotateSession: rotateSession,
+      DeleteSession: deleteSession,
+      ListUserSessions: listUserSessions,
+      DeleteUserSessions: deleteUserSessions,
+    },
+    close: () => undefined,
   };
 }
 

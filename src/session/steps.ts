@@ -1,22 +1,10 @@
 /**
  * The steps that a call of the Redis store is made of: what the failure of one says about the call, and several at once.
  */
-import { isPermissionRefusal, StoreError } from '../lib/store-error.ts';
+import { StoreError } from '../lib/store-error.ts';
 
 /** Commands of one list that are in flight at once: enough to fill a connection, too few to delay other calls. */
 const MAX_PARALLEL_COMMANDS = 64;
-
-/** An idempotent step: an unknown outcome can be reported as `unavailable`, unless repeating it is of no use. */
-export async function harmless<Value>(step: Promise<Value>): Promise<Value> {
-  try {
-    return await step;
-  } catch (error) {
-    if (error instanceof StoreError && error.kind === 'unknown' && !isPermissionRefusal(error)) {
-      throw new StoreError('unavailable', error.message, { cause: error });
-    }
-    throw error;
-  }
-}
 
 /** A step after one that took effect: whatever keeps it from an answer, the call may not say that nothing was done. */
 export async function afterwards<Value>(step: Promise<Value>): Promise<Value> {

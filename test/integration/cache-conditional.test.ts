@@ -29,13 +29,13 @@ describe.each(CACHE_STORES)('on %s', (_, open) => {
   });
 
   async function get(): Promise<{ version: Buffer; value: string }> {
-    const response = await service.CacheGet(getRequest({ key }), callContext());
+    const response = await service.handlers.CacheGet(getRequest({ key }), callContext());
     return { version: response.version as Buffer, value: String(response.value) };
   }
 
   async function set(value: string, fields: Parameters<typeof setRequest>[0] = {}): Promise<boolean> {
     const request = setRequest({ key, value: Buffer.from(value), ...fields });
-    return (await service.CacheSet(request, callContext())).stored === true;
+    return (await service.handlers.CacheSet(request, callContext())).stored === true;
   }
 
   test('two callers that load a missing key with the version of the miss: the second is not stored', async () => {

@@ -38,7 +38,7 @@ test('a slot that moves: entries are read throughout, no old copy stays, and a w
   await reader.warm(KEY);
   const call = callContext({ leftMs: 60_000 });
   const stream = new TestStream(call);
-  const watching = reader.service.WatchInvalidations({ namespace: 'n' }, call, stream);
+  const watching = reader.service.handlers.WatchInvalidations({ namespace: 'n' }, call, stream);
   await waitFor('the start', () => stream.watchId > 0);
 
   await migration.begin();
@@ -59,7 +59,10 @@ test('a slot that moves: entries are read throughout, no old copy stays, and a w
   );
   await waitFor('the new value', async () => (await reader.get(KEY)).value === 'v2');
   await waitFor('a current watch', async () => {
-    const { validForMs } = await reader.service.ConfirmInvalidations({ watchId: stream.watchId }, callContext());
+    const { validForMs } = await reader.service.handlers.ConfirmInvalidations(
+      { watchId: stream.watchId },
+      callContext(),
+    );
     return validForMs === 500;
   });
   expect(stream.events.slice(before)).toContain('flush');

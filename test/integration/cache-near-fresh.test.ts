@@ -65,7 +65,7 @@ beforeEach(() => {
 afterEach(() => service.close());
 
 async function get(fields: { fresh?: boolean } = {}): Promise<string> {
-  return String((await service.CacheGet(getRequest({ key: KEY, ...fields }), callContext())).value);
+  return String((await service.handlers.CacheGet(getRequest({ key: KEY, ...fields }), callContext())).value);
 }
 
 test.each([
@@ -73,7 +73,10 @@ test.each([
   [
     'CacheGetMany',
     async () => {
-      const { results } = await service.CacheGetMany({ namespace: 'n', keys: [KEY], fresh: true }, callContext());
+      const { results } = await service.handlers.CacheGetMany(
+        { namespace: 'n', keys: [KEY], fresh: true },
+        callContext(),
+      );
       return String(results?.[0]?.value ?? '');
     },
   ],
@@ -85,7 +88,7 @@ test.each([
     current = 'unseen';
     expect(await get()).toBe('old');
     const reads = Array.from({ length: READS_UNDER_WAY }, (_, read) =>
-      service.CacheGetMany(
+      service.handlers.CacheGetMany(
         {
           namespace: 'n',
           keys: Array.from({ length: KEYS_OF_A_READ }, (_ignored, index) => Buffer.from(`${read}-${index}`)),

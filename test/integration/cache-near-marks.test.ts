@@ -44,12 +44,13 @@ const READS: readonly [string, () => Promise<unknown>][] = [
   ['CacheGet', () => sidecar.get('key', { fresh: true })],
   [
     'CacheGetMany',
-    async () => await sidecar.service.CacheGetMany({ namespace: 'n', keys: [KEY], fresh: true }, callContext()),
+    async () =>
+      await sidecar.service.handlers.CacheGetMany({ namespace: 'n', keys: [KEY], fresh: true }, callContext()),
   ],
 ];
 
 async function sourceOfNextGet(): Promise<unknown> {
-  return (await sidecar.service.CacheGet(getRequest({ key: KEY }), callContext())).source;
+  return (await sidecar.service.handlers.CacheGet(getRequest({ key: KEY }), callContext())).source;
 }
 
 /** A copy whose mark agrees with the message of a write that this sidecar has heard. */

@@ -214,10 +214,12 @@ test('a server that is frozen: a copy is served for its second and no longer, th
 test('a watch on Redis: started, events in order, flush after a loss, confirmed while it is current', async () => {
   const call = callContext({ leftMs: 60_000 });
   const stream = new TestStream(call);
-  const ended = first().service.WatchInvalidations({ namespace: 'n' }, call, stream);
+  const ended = first().service.handlers.WatchInvalidations({ namespace: 'n' }, call, stream);
   await waitFor('the start', () => stream.watchId > 0);
   const confirm = async () =>
-    Number((await first().service.ConfirmInvalidations({ watchId: stream.watchId }, callContext())).validForMs);
+    Number(
+      (await first().service.handlers.ConfirmInvalidations({ watchId: stream.watchId }, callContext())).validForMs,
+    );
   await (sidecars[1] as CacheSidecar).set('a', 'v1', ['t']);
   await (sidecars[2] as CacheSidecar).invalidate({ keys: [Buffer.from('a')] });
   await (sidecars[1] as CacheSidecar).invalidate({ tags: ['t'] });

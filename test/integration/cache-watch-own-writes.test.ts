@@ -37,12 +37,12 @@ describe.each(CACHE_STORES)('on %s', (_, open) => {
 
   async function invalidate(key: string): Promise<void> {
     const request = invalidateRequest({ namespace, keys: [Buffer.from(key)] });
-    await opened.service.CacheInvalidate(request, callContext());
+    await opened.service.handlers.CacheInvalidate(request, callContext());
   }
 
   async function setAsAnother(key: string): Promise<void> {
     const request = setRequest({ namespace, key: Buffer.from(key), value: Buffer.from('another') });
-    await opened.service.CacheSet(request, callContext());
+    await opened.service.handlers.CacheSet(request, callContext());
   }
 
   async function applyEvents(count: number): Promise<void> {

@@ -2,7 +2,7 @@
  * The version key on a real Redis: who writes it, who is stopped by it, and that calls go on whatever keeps it from being read.
  */
 import { MAX_WINDOW_MS } from '../../src/config/policy-file.ts';
-import { errorStatus } from '../../src/grpc/error-status.ts';
+import { expectedErrorStatus } from '../../src/grpc/error-status.ts';
 import { Status } from '../../src/grpc/status.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import type { Logger } from '../../src/lib/logger.ts';
@@ -105,7 +105,7 @@ test.each([
   const guard = await checked(guardOf(writes));
   const refused = await pingThrough(guard).catch((error: unknown) => error);
   expect(refused).toBeInstanceOf(StoredFormatError);
-  expect(errorStatus(refused)).toMatchObject({
+  expect(expectedErrorStatus(refused as StoredFormatError)).toMatchObject({
     code: Status.FAILED_PRECONDITION,
     message: expect.stringContaining(`this release reads formats ${writes} to ${writes + 1}`),
   });

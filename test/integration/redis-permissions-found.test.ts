@@ -166,7 +166,7 @@ describe('after a probe', () => {
 });
 
 describe('without +client|info', () => {
-  const get = () => world.values.CacheGet(getRequest({ key: Buffer.from('plain') }), callContext());
+  const get = () => world.values.handlers.CacheGet(getRequest({ key: Buffer.from('plain') }), callContext());
   const connections = async (): Promise<string[]> => {
     const list = String(await node.command('CLIENT', 'LIST')).split('\n');
     return list.filter((line) => line.includes('name=pannier')).map((line) => line.split(' ', 1)[0] ?? '');
@@ -190,7 +190,9 @@ describe('without +client|info', () => {
     expect(lines.filter(({ text }) => text.startsWith('lost the'))).toEqual([]);
     expect(errorsAbout('+client|info')).toBe(1);
     const call = callContext();
-    const watch = await endingOf(() => world.values.WatchInvalidations({ namespace: 'n' }, call, new TestStream(call)));
+    const watch = await endingOf(() =>
+      world.values.handlers.WatchInvalidations({ namespace: 'n' }, call, new TestStream(call)),
+    );
     expect(watch).toMatchObject({ status: 'FAILED_PRECONDITION', retryPushbackMs: undefined });
     expect(watch.text).toContain('+client|info');
   });

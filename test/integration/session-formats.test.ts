@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { errorStatus } from '../../src/grpc/error-status.ts';
+import { expectedErrorStatus } from '../../src/grpc/error-status.ts';
 import { Status } from '../../src/grpc/status.ts';
 import { StoreError } from '../../src/lib/store-error.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
@@ -192,7 +192,7 @@ test.each(Object.keys(VERBS).filter((verb) => !TOUCHES_NO_SESSION.has(verb)))(
     await put(fixture.user);
     const before = [await stored(fixture.session.key), await stored(fixture.user.key)];
     const error = await failureOf((VERBS[verb] as () => Promise<unknown>)());
-    expect(errorStatus(error)).toMatchObject({
+    expect(expectedErrorStatus(error)).toMatchObject({
       code: Status.FAILED_PRECONDITION,
       message: expect.stringMatching(
         /the session is stored in a layout that this release does not know \(it knows 1\)/,

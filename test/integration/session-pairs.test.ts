@@ -6,17 +6,18 @@
  * Counts are the exception: how many sessions were ended (or whether one was there) may be less than either order would give,
  * since each is counted by who removes it.
  */
+
 import { randomBytes } from 'node:crypto';
 import type { RedisCommands } from '../../src/redis/commands.ts';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
 import type { Redis } from '../../src/redis/redis.ts';
-import { MemorySessionStore } from '../../src/session/memory-store.ts';
 import { type IssuedSessionId, issueSessionId } from '../../src/session/model.ts';
 import { RedisSessionStore } from '../../src/session/redis-store.ts';
 import type { SessionRotation, SessionStore, SessionUpdate } from '../../src/session/store.ts';
 import { FakeClock } from '../support/lib/fake-clock.ts';
 import { openRedis, PATIENT } from '../support/redis/client.ts';
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
+import { memorySessionStore } from '../support/session/memory-store.ts';
 import { NO_CHANGE } from '../support/session/steps.ts';
 
 const keyspace = createKeyspace('');
@@ -161,7 +162,7 @@ interface Seen {
 
 /** Both, one after the other, on a store whose verbs are one step. */
 async function inOrder(calls: { first: Call; second: Call }, order: readonly Role[]): Promise<Seen> {
-  const store = new MemorySessionStore({ clock: new FakeClock() });
+  const store = memorySessionStore({ clock: new FakeClock() });
   const cast = new Cast();
   await cast.enter(store);
   const answers: Partial<Record<Role, unknown>> = {};

@@ -15,7 +15,7 @@ import type {
 import type { Clock } from '../../lib/clock.ts';
 import { isPromise } from '../../lib/maybe-promise.ts';
 import { NO_DEADLINE_MS } from '../deadline.ts';
-import { describeCause, type ErrorStatus, errorStatus } from '../error-status.ts';
+import { type ErrorStatus, errorStatus } from '../error-status.ts';
 import type { AnyMethod, BidiStreamMethod, CallContext, ServerStreamMethod, UnaryMethod } from '../method.ts';
 import { malformedRequest, stopping } from '../transport/refusals.ts';
 import type { TransportLog } from '../transport/transport.ts';
@@ -175,10 +175,7 @@ function deadlineAtMs(call: { getDeadline(): Date | number }, runtime: CallRunti
 
 /** What the library makes a status of. */
 function failure(error: unknown, method: AnyMethod, runtime: CallRuntime, context: GrpcJsContext) {
-  const status = errorStatus(error);
-  if (status.logged) {
-    runtime.log.error({ method: method.path, ...describeCause(error) }, 'Cannot answer a call: unexpected error');
-  }
+  const status = errorStatus(error, runtime.log, method.path);
   return { code: status.code, details: status.message, metadata: trailers(status, context) };
 }
 

@@ -20,7 +20,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { isPromise } from '../../lib/maybe-promise.ts';
 import type { TimerWheel } from '../../lib/timer-wheel.ts';
 import { answerByMs } from '../deadline.ts';
-import { errorStatus } from '../error-status.ts';
+import { statusCodeOf } from '../error-status.ts';
 import type { AnyMethod, CallContext } from '../method.ts';
 import type { Handler, Interceptor } from '../service-table.ts';
 import { Status, type StatusCode, StatusError } from '../status.ts';
@@ -88,7 +88,7 @@ export function guardInterceptor(options: GuardOptions): Interceptor {
             admission.leave(weight);
             if (!isAnswered) {
               wheel.cancel(entry);
-              finish(startMs, context, errorStatus(error).code);
+              finish(startMs, context, statusCodeOf(error));
               reject(error);
             }
           },
@@ -104,7 +104,7 @@ export function guardInterceptor(options: GuardOptions): Interceptor {
         },
         (error: unknown) => {
           admission.leave(1);
-          finish(startMs, context, errorStatus(error).code);
+          finish(startMs, context, statusCodeOf(error));
         },
       );
     }
@@ -124,7 +124,7 @@ export function guardInterceptor(options: GuardOptions): Interceptor {
         if (weight > 0) {
           admission.leave(weight);
         }
-        finish(startMs, context, errorStatus(error).code);
+        finish(startMs, context, statusCodeOf(error));
         throw error;
       }
       if (!isPromise(answer)) {

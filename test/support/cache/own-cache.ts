@@ -41,7 +41,7 @@ export class OwnCache {
 
   async start(): Promise<void> {
     const request = { namespace: this.#namespace };
-    this.#ended = Promise.resolve(this.#service.WatchInvalidations(request, this.#call, this.#stream));
+    this.#ended = Promise.resolve(this.#service.handlers.WatchInvalidations(request, this.#call, this.#stream));
     await waitFor('the start of the watch', () => this.#stream.watchId > 0);
   }
 
@@ -49,7 +49,7 @@ export class OwnCache {
     const call: SetInFlight = { key, versions: [], isFlushed: false };
     this.#setsInFlight.add(call);
     const request = setRequest({ namespace: this.#namespace, key: Buffer.from(key), value: Buffer.from(value) });
-    const { stored, version } = await this.#service.CacheSet(request, callContext());
+    const { stored, version } = await this.#service.handlers.CacheSet(request, callContext());
     await beforeAnswer?.();
     this.#setsInFlight.delete(call);
     const own = textOf(version);

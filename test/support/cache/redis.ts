@@ -76,7 +76,7 @@ export async function startCacheSidecar(urls: string, options: CacheSidecarOptio
     metrics: { nearHit: () => {}, read: () => {}, bucketFlushed: (cause) => flushes.push(cause) },
   });
   const get: CacheSidecar['get'] = async (key, options = {}) => {
-    const response = await service.CacheGet(getRequest({ key: Buffer.from(key), ...options }), callContext());
+    const response = await service.handlers.CacheGet(getRequest({ key: Buffer.from(key), ...options }), callContext());
     return { value: String(response.value), response };
   };
   return {
@@ -86,10 +86,10 @@ export async function startCacheSidecar(urls: string, options: CacheSidecarOptio
     get,
     set: async (key, value, tags = []) => {
       const request = setRequest({ key: Buffer.from(key), value: Buffer.from(value), tags: [...tags] });
-      await service.CacheSet(request, callContext());
+      await service.handlers.CacheSet(request, callContext());
     },
     invalidate: async (fields) => {
-      return Number((await service.CacheInvalidate(invalidateRequest(fields), callContext())).removed);
+      return Number((await service.handlers.CacheInvalidate(invalidateRequest(fields), callContext())).removed);
     },
     warm: (key) =>
       waitFor('a near copy', async () => {

@@ -29,7 +29,7 @@ const MAX_CONFIRMATIONS = 20_000;
 export async function startWatcher(sidecar: CacheSidecar): Promise<Watcher> {
   const call = callContext({ leftMs: 600_000 });
   const stream = new TestStream(call);
-  const ended = sidecar.service.WatchInvalidations({ namespace: 'n' }, call, stream);
+  const ended = sidecar.service.handlers.WatchInvalidations({ namespace: 'n' }, call, stream);
   await waitFor('the start of the watch', () => stream.watchId > 0);
   const confirmations: Confirmation[] = [];
   let isOver = false;
@@ -37,7 +37,7 @@ export async function startWatcher(sidecar: CacheSidecar): Promise<Watcher> {
   async function ask(): Promise<void> {
     const atMs = performance.now();
     const request = { watchId: stream.watchId };
-    const { validForMs } = await sidecar.service.ConfirmInvalidations(request, callContext({ leftMs: 2_000 }));
+    const { validForMs } = await sidecar.service.handlers.ConfirmInvalidations(request, callContext({ leftMs: 2_000 }));
     confirmations.push({ atMs, validForMs: Number(validForMs), eventCount: stream.events.length });
   }
 

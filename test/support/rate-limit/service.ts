@@ -30,6 +30,8 @@ export interface ServiceWorld {
   /** All that was counted. */
   readonly decisions: string[];
   readonly asked: TakeRequest[];
+  /** Fields of the error lines in the log. */
+  readonly errorLines: object[];
 }
 
 export interface ServiceWorldOptions {
@@ -44,6 +46,7 @@ export function createServiceWorld(options: ServiceWorldOptions): ServiceWorld {
   const inner = options.store?.(clock) ?? new MemoryRateLimitStore({ clock, maxEntries: 100, maxBytes: 1_000_000 });
   const decisions: string[] = [];
   const asked: TakeRequest[] = [];
+  const errorLines: object[] = [];
   const store: RateLimitStore = {
     take: (request, deadlineAtMs) => {
       asked.push(request);
@@ -58,13 +61,14 @@ export function createServiceWorld(options: ServiceWorldOptions): ServiceWorld {
     scope: options.scope ?? 'team',
     clock,
     metrics: {
-      decision: (name, outcome) => decisions.push(`${name} ${outcome}`),
+      decision: (name = '(inline)', outcome) => decisions.push(`${name} ${outcome}`),
       denial: (name, limit) => decisions.push(`${name} denied by ${limit}`),
-      peek: (name, decidedBy) => decisions.push(`${name} peek by ${decidedBy}`),
+      peek: (name = '(inline)', decidedBy) => decisions.push(`${name} peek by ${decidedBy}`),
       unknownPolicy: () => decisions.push('unknown policy'),
     },
+    log: { error: (fields) => errorLines.push(fields) },
   });
-  return { clock, service, decisions, asked };
+  return { clock, service, decisions, asked, errorLines };
 }
 
 export function serviceContext(clock: FakeClock, leftMs = 1_000): CallContext {
@@ -95,5 +99,5 @@ export async function checkWith(
   { service, clock }: Pick<ServiceWorld, 'service' | 'clock'>,
   change: Partial<CheckRateLimitRequestOutput>,
 ): Promise<CheckRateLimitResponse> {
-  return await service.CheckRateLimit({ ...CHECK_DEFAULTS, ...change }, serviceContext(clock));
+  return await service.handlers.CheckRateLimit({ ...CHECK_DEFAULTS, ...change }, serviceContext(clock));
 }

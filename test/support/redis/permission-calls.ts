@@ -95,6 +95,7 @@ export async function openPermissionCalls(
       peek: () => undefined,
       unknownPolicy: () => undefined,
     },
+    log: { error: () => undefined },
   });
   const sessions = createSessionService({
     store: new RedisSessionStore({ commands: state, keyspace }),
@@ -115,16 +116,16 @@ export async function openPermissionCalls(
   let sessionId = 'unknown';
   const create = async (userId: string) => {
     const data = { a: Buffer.from('1') };
-    const response = await sessions.CreateSession({ userId, data, labels: {}, sessionId: '' }, callContext());
+    const response = await sessions.handlers.CreateSession({ userId, data, labels: {}, sessionId: '' }, callContext());
     sessionId = String(response.session?.sessionId);
     return response;
   };
   const check = (key: string, algorithms: readonly (1 | 2)[], cost = 1) => {
     const limits = algorithms.map((algorithm, index) => ({ ...LIMIT, name: `l${index}`, algorithm }));
-    return rateLimit.CheckRateLimit({ ...CHECK, key, limits, cost }, callContext());
+    return rateLimit.handlers.CheckRateLimit({ ...CHECK, key, limits, cost }, callContext());
   };
   const set = (key: string, tags: string[] = []) =>
-    values.CacheSet(setRequest({ key: Buffer.from(key), tags }), callContext());
+    values.handlers.CacheSet(setRequest({ key: Buffer.from(key), tags }), callContext());
 
   const calls = new Map<string, () => Promise<Ending>>();
   const add = (name: string, action: () => unknown) => calls.set(name, () => endingOf(action));
@@ -134,33 +135,41 @@ export async function openPermissionCalls(
   add('CheckRateLimit that peeks', () => check('one', [FIXED_WINDOW], 0));
   add('ResetRateLimit', () => {
     const limits = [{ ...LIMIT, name: 'l0', algorithm: FIXED_WINDOW } as const];
-    return rateLimit.ResetRateLimit({ policy: '', key: 'one', limits }, callContext());
+    return rateLimit.handlers.ResetRateLimit({ policy: '', key: 'one', limits }, callContext());
   });
   add('CreateSession', () => create('a'));
   add('CreateSession of nobody', () => create(''));
   add('CreateSession again', () => create('a'));
-  add('GetSession', () => sessions.GetSession({ sessionId, peek: false }, callContext()));
+  add('GetSession', () => sessions.handlers.GetSession({ sessionId, peek: false }, callContext()));
   add('UpdateSession', () =>
-    sessions.UpdateSession(
+    sessions.handlers.UpdateSession(
       { sessionId, set: { a: Buffer.from('2') }, remove: ['b'], absoluteTtlMs: 90_000 },
       callContext(),
     ),
   );
-  add('RotateSession', () => sessions.RotateSession({ sessionId, userId: 'b', set: {}, remove: ['a'] }, callContext()));
-  add('ListUserSessions', () => sessions.ListUserSessions({ userId: 'a' }, callContext()));
-  add('DeleteSession', () => sessions.DeleteSession({ sessionId, handle: '' }, callContext()));
-  add('DeleteUserSessions', () => sessions.DeleteUserSessions({ userId: 'a', exceptSessionId: '' }, callContext()));
+  add('RotateSession', () =>
+    sessions.handlers.RotateSession({ sessionId, userId: 'b', set: {}, remove: ['a'] }, callContext()),
+  );
+  add('ListUserSessions', () => sessions.handlers.ListUserSessions({ userId: 'a' }, callContext()));
+  add('DeleteSession', () => sessions.handlers.DeleteSession({ sessionId, handle: '' }, callContext()));
+  add('DeleteUserSessions', () =>
+    sessions.handlers.DeleteUserSessions({ userId: 'a', exceptSessionId: '' }, callContext()),
+  );
   add('CacheSet', () => set('plain'));
   add('CacheSet with tags', () => set('tagged', ['t', 'u']));
   add('CacheSet with tags again', () => set('tagged again', ['t', 'u']));
-  add('CacheGet', () => values.CacheGet(getRequest({ key: Buffer.from('plain'), fresh: true }), callContext()));
-  add('CacheGet with tags', () => values.CacheGet(getRequest({ key: Buffer.from('tagged') }), callContext()));
-  add('CacheInvalidate a key', () =>
-    values.CacheInvalidate(invalidateRequest({ keys: [Buffer.from('other')] }), callContext()),
+  add('CacheGet', () =>
+    values.handlers.CacheGet(getRequest({ key: Buffer.from('plain'), fresh: true }), callContext()),
   );
-  add('CacheInvalidate a tag', () => values.CacheInvalidate(invalidateRequest({ tags: ['v'] }), callContext()));
+  add('CacheGet with tags', () => values.handlers.CacheGet(getRequest({ key: Buffer.from('tagged') }), callContext()));
+  add('CacheInvalidate a key', () =>
+    values.handlers.CacheInvalidate(invalidateRequest({ keys: [Buffer.from('other')] }), callContext()),
+  );
+  add('CacheInvalidate a tag', () =>
+    values.handlers.CacheInvalidate(invalidateRequest({ tags: ['v'] }), callContext()),
+  );
   add('CacheInvalidate all', () =>
-    values.CacheInvalidate(invalidateRequest({ namespace: 'm', all: true }), callContext()),
+    values.handlers.CacheInvalidate(invalidateRequest({ namespace: 'm', all: true }), callContext()),
   );
 
   return {
@@ -187,7 +196,7 @@ export async function endingOf(action: () => unknown): Promise<Ending> {
     const status = isByFailureMode ? 'FAILURE_MODE' : isUnavailable ? 'CACHE_UNAVAILABLE' : 'OK';
     return { status, text: '', retryPushbackMs: undefined };
   } catch (error) {
-    const { code, message, retryPushbackMs } = errorStatus(error);
+    const { code, message, retryPushbackMs } = errorStatus(error, { error: () => undefined }, undefined);
     return { status: statusName(code), text: message, retryPushbackMs };
   }
 }

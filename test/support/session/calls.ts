@@ -1,17 +1,18 @@
 /**
  * SessionService without a transport: calls with whole requests made of the fields that a test cares about.
  */
+
 import { DEFAULT_POLICY_FILE, type PolicyFile } from '../../../src/config/policy-file.ts';
 import type { CallContext } from '../../../src/grpc/method.ts';
 import { StatusError, statusName } from '../../../src/grpc/status.ts';
-import { MemorySessionStore } from '../../../src/session/memory-store.ts';
 import type { SessionMetrics } from '../../../src/session/metrics.ts';
-import { createSessionService, type SessionService } from '../../../src/session/service.ts';
+import { createSessionService, type SessionHandlers } from '../../../src/session/service.ts';
 import type { SessionStore } from '../../../src/session/store.ts';
 import { FakeClock } from '../lib/fake-clock.ts';
+import { memorySessionStore } from './memory-store.ts';
 import { noSessionMetrics } from './no-metrics.ts';
 
-export type SessionMethod = keyof SessionService;
+export type SessionMethod = keyof SessionHandlers;
 
 const EMPTY: Record<SessionMethod, object> = {
   CreateSession: { userId: '', data: {}, labels: {}, sessionId: '' },
@@ -31,18 +32,18 @@ export interface SessionCalls {
   errorOf(method: SessionMethod, fields: object, context?: CallContext): string;
 }
 
-type AnswerOf<Method extends SessionMethod> = Awaited<ReturnType<SessionService[Method]>>;
+type AnswerOf<Method extends SessionMethod> = Awaited<ReturnType<SessionHandlers[Method]>>;
 
 export function sessionCalls(
   options: { store?: SessionStore; clock?: FakeClock; file?: PolicyFile; metrics?: SessionMetrics } = {},
 ): SessionCalls {
   const clock = options.clock ?? new FakeClock();
-  const store = options.store ?? new MemorySessionStore({ clock });
+  const store = options.store ?? memorySessionStore({ clock });
   const { file = DEFAULT_POLICY_FILE, metrics = noSessionMetrics } = options;
   const service = createSessionService({ store, clock, policies: { current: () => file }, metrics });
 
   function now<Method extends SessionMethod>(method: Method, fields: object, context = contextUntil(clock, 1_000)) {
-    const handle = service[method] as (request: object, context: CallContext) => AnswerOf<Method>;
+    const handle = service.handlers[method] as (request: object, context: CallContext) => AnswerOf<Method>;
     return handle({ ...EMPTY[method], ...fields }, context);
   }
 

@@ -1,7 +1,16 @@
 /**
- * What a test can find out about the memory store of sessions beyond its contract.
+ * Memory stores of sessions with room enough for a test that is not about their bounds, and what a test can find out about one beyond
+ * its contract.
  */
-import type { MemorySessionStore } from '../../../src/session/memory-store.ts';
+import { MemorySessionStore, type MemorySessionStoreOptions } from '../../../src/session/memory-store.ts';
+
+type Bounds = Pick<MemorySessionStoreOptions, 'maxEntries' | 'maxBytes'>;
+
+export function memorySessionStore(
+  options: Omit<MemorySessionStoreOptions, keyof Bounds> & Partial<Bounds>,
+): MemorySessionStore {
+  return new MemorySessionStore({ maxEntries: 100_000, maxBytes: 67_108_864, ...options });
+}
 
 /** Whether the store keeps a session under this handle, valid or not: it refuses a second one as long as it does. */
 export function holdsInMemory(store: MemorySessionStore, handle: string): boolean {

@@ -5,7 +5,6 @@
 import { systemClock } from '../../../src/lib/clock.ts';
 import { createKeyspace } from '../../../src/redis/keyspace.ts';
 import type { Redis } from '../../../src/redis/redis.ts';
-import { MemorySessionStore } from '../../../src/session/memory-store.ts';
 import { RedisSessionStore } from '../../../src/session/redis-store.ts';
 import type { SessionStore } from '../../../src/session/store.ts';
 import { FakeClock } from '../lib/fake-clock.ts';
@@ -13,7 +12,7 @@ import { openRedis, PATIENT } from '../redis/client.ts';
 import { startCluster } from '../redis/cluster.ts';
 import { type RedisNode, startRedis } from '../redis/server.ts';
 import { waitFor } from '../wait.ts';
-import { holdsInMemory } from './memory-store.ts';
+import { holdsInMemory, memorySessionStore } from './memory-store.ts';
 
 export interface SessionStoreFixture {
   readonly store: SessionStore;
@@ -32,7 +31,7 @@ export interface SessionStoreFixture {
 
 export async function memoryFixture(): Promise<SessionStoreFixture> {
   const clock = new FakeClock();
-  const store = new MemorySessionStore({ clock });
+  const store = memorySessionStore({ clock });
   return {
     store,
     eventually: async (what, afterMs, probe) => {

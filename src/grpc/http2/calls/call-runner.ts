@@ -3,7 +3,7 @@
  * closure or timer is made for it.
  */
 import { isPromise } from '../../../lib/maybe-promise.ts';
-import { describeCause, errorStatus } from '../../error-status.ts';
+import { errorStatus } from '../../error-status.ts';
 import type { AnyMethod, BidiStreamMethod, ServerStreamMethod, UnaryMethod } from '../../method.ts';
 import type { TransportLog } from '../../transport/transport.ts';
 import type { Http2Limits } from '../limits/http2-limits.ts';
@@ -39,12 +39,7 @@ export function startBidi(host: CallHost, stream: Http2Stream): void {
 
 /** Ends a call with the status of an error; an unexpected one is logged. */
 export function answerError(host: CallHost, stream: Http2Stream, error: unknown): void {
-  const status = errorStatus(error);
-  if (status.logged) {
-    const fields = { method: stream.head.method?.path, ...describeCause(error) };
-    host.log.error(fields, 'Cannot answer a call: unexpected error');
-  }
-  host.sender.error(stream, status);
+  host.sender.error(stream, errorStatus(error, host.log, stream.head.method?.path));
 }
 
 function startUnary(host: CallHost, stream: Http2Stream, method: UnaryMethod<unknown, unknown>, message: Buffer): void {

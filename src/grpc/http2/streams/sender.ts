@@ -5,7 +5,7 @@
  * that grows, for the connection's window or a slow socket in #waiting, where each has its turn, a frame at a time.
  */
 import type { Socket } from 'node:net';
-import { errorStatus } from '../../error-status.ts';
+import { expectedErrorStatus } from '../../error-status.ts';
 import { answersNotTaken } from '../../transport/refusals.ts';
 import { PREFIX_BYTES } from '../calls/message-reader.ts';
 import { type FinalStatus, OK_BLOCK, OPENING_BLOCK, trailersBlock } from '../calls/trailers.ts';
@@ -93,7 +93,7 @@ export class Sender {
       !this.#isTableUpdateDue &&
       !this.outbox.isCongested;
     if (this.hasFarTooMuchWaiting()) {
-      this.error(stream, errorStatus(answersNotTaken()));
+      this.error(stream, expectedErrorStatus(answersNotTaken()));
       return;
     }
     if (!isPlain) {

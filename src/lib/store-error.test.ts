@@ -1,0 +1,41 @@
+/**
+ * Failures of steps: which of several is thrown, and what an idempotent step may report.
+ */
+import { harmless, StoreError, settleAll } from './store-error.ts';
+
+const unavailable = new StoreError('unavailable', 'away');
+const unknown = new StoreError('unknown', 'no answer');
+const unexpected = new Error('broken');
+
+test.each([
+  ['an unexpected error', [unavailable, unknown, unexpected], unexpected],
+  ['an unknown outcome', [unavailable, unknown], unknown],
+  ['the first failure', [unavailable, new StoreError('forbidden', 'no')], unavailable],
+])('of several failures %s is thrown', async (_which, failures, thrown) => {
+  const steps = failures.map((failure) => Promise.reject(failure));
+  await expect(settleAll([Promise.resolve(1), ...steps])).rejects.toBe(thrown);
+});
+
+test('the results of all steps are in their order', async () => {
+  expect(await settleAll([Promise.resolve(1), Promise.resolve(2)])).toEqual([1, 2]);
+});
+
+test('all steps have ended before a failure is thrown', async () => {
+  const slow = Promise.withResolvers<number>();
+  let hasThrown = false;
+  const settled = settleAll([Promise.reject(unknown), slow.promise]).catch(() => {
+    hasThrown = true;
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(hasThrown).toBe(false);
+  slow.resolve(1);
+  await settled;
+  expect(hasThrown).toBe(true);
+});
+
+test('an idempotent step reports an unknown outcome as unavailable, unless a permission is missing', async () => {
+  const refused = new StoreError('unknown', 'no', { serverCode: 'NOPERM' });
+  await expect(harmless(Promise.reject(unknown))).rejects.toMatchObject({ kind: 'unavailable', cause: unknown });
+  await expect(harmless(Promise.reject(refused))).rejects.toBe(refused);
+  await expect(harmless(Promise.reject(unexpected))).rejects.toBe(unexpected);
+});

@@ -1,0 +1,84 @@
+/**
+ * Reads replies of scripts and of bare commands. Pure.
+ *
+ * Invariant: a reply of another form is a broken contract between a script and its reader, so it throws a plain Error: the call ends as
+ * INTERNAL and is logged. It is never a StoreError, because no failure mode may decide in its place and no operator can repair it.
+ */
+import type { RedisReply } from './commands.ts';
+
+type Reply = RedisReply | undefined;
+
+/** A list of `minLength` replies or more. */
+export function asList(reply: Reply, minLength = 0): readonly RedisReply[] {
+  if (!Array.isArray(reply) || reply.length < minLength) {
+    throw malformedReply(minLength === 0 ? 'a list' : `a list of ${minLength} or more`, reply);
+  }
+  return reply;
+}
+
+/** Names and values in turn, as HGETALL replies. */
+export function asPairs(reply: Reply): readonly RedisReply[] {
+  const list = asList(reply);
+  if (list.length % 2 !== 0) {
+    throw malformedReply('a list of names and values', reply);
+  }
+  return list;
+}
+
+export function asBytes(reply: Reply): Buffer {
+  if (!Buffer.isBuffer(reply)) {
+    throw malformedReply('bytes', reply);
+  }
+  return reply;
+}
+
+export function asText(reply: Reply): string {
+  return asBytes(reply).toString();
+}
+
+export function asInteger(reply: Reply): number {
+  if (!Number.isSafeInteger(reply)) {
+    throw malformedReply('an integer', reply);
+  }
+  return reply as number;
+}
+
+/** An integer that is one of these. */
+export function asCode<Code extends number>(reply: Reply, codes: readonly Code[]): Code {
+  if (!codes.includes(reply as Code)) {
+    throw malformedReply(`one of ${codes.join(', ')}`, reply);
+  }
+  return reply as Code;
+}
+
+/** The integer that a text holds in decimal; undefined where it holds none. */
+export function integerIn(text: string): number | undefined {
+  // Number('') would be 0.
+  const number = text === '' ? Number.NaN : Number(text);
+  return Number.isSafeInteger(number) ? number : undefined;
+}
+
+export function isMissing(reply: Reply): reply is null | undefined {
+  return reply === null || reply === undefined;
+}
+
+/** The error for a reply that is not `expected`. It names the form that was found, never the content. */
+export function malformedReply(expected: string, reply: Reply): Error {
+  return new Error(`cannot read the reply of Redis: it must be ${expected}, got ${formOf(reply)}`);
+}
+
+function formOf(reply: Reply): string {
+  if (reply === undefined) {
+    return 'nothing';
+  }
+  if (reply === null) {
+    return 'nil';
+  }
+  if (Array.isArray(reply)) {
+    return `a list of ${reply.length}`;
+  }
+  if (Buffer.isBuffer(reply)) {
+    return `${reply.length} bytes`;
+  }
+  return typeof reply === 'number' ? 'a number' : 'a simple string';
+}
