@@ -54,7 +54,7 @@ export interface CacheServiceOptions {
   readonly maxAnswerBytes?: number;
 }
 
-export type CacheHandlers = {
+type CacheHandlers = {
   readonly CacheGet: UnaryHandler<CacheGetRequestOutput, CacheGetResponse>;
   readonly CacheGetMany: UnaryHandler<CacheGetManyRequestOutput, CacheGetManyResponse>;
   readonly CacheSet: UnaryHandler<CacheSetRequestOutput, CacheSetResponse>;

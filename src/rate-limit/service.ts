@@ -53,7 +53,7 @@ export interface RateLimitServiceOptions {
   readonly log: ErrorLog;
 }
 
-export type RateLimitHandlers = {
+type RateLimitHandlers = {
   readonly CheckRateLimit: UnaryHandler<CheckRateLimitRequestOutput, CheckRateLimitResponse>;
   readonly CheckRateLimits: UnaryHandler<CheckRateLimitsRequestOutput, CheckRateLimitsResponse>;
   readonly SettleRateLimit: UnaryHandler<SettleRateLimitRequestOutput, SettleRateLimitResponse>;

@@ -10,7 +10,7 @@ import { bucketOf } from '../lib/key-hash.ts';
 import { createSubjectHash, subjectName } from './subject-name.ts';
 
 /** Buckets of users. No call reads them together, so more of them only spread users more evenly over the masters of a Cluster. */
-export const USER_BUCKET_COUNT = 256;
+const USER_BUCKET_COUNT = 256;
 
 export interface Keyspace {
   /**
