@@ -136,8 +136,8 @@ describe('a call', () => {
     watch.signal('SIGINT');
     expect(await watch.ended).toBe(0);
     const events = text.trim().split('\n');
-    expect(JSON.parse(events[0] ?? '')).toEqual({ started: { watchId: expect.any(Number) } });
-    expect(JSON.parse(events[1] ?? '')).toEqual({ key: 'greeting' });
+    expect(JSON.parse(events[0] ?? '')).toEqual({ started: { watchId: expect.any(Number) }, version: '' });
+    expect(JSON.parse(events[1] ?? '')).toEqual({ key: 'greeting', version: '' });
   });
 
   test('that watches ends with its deadline', async () => {
