@@ -14,6 +14,7 @@ import { createCacheService } from './service.ts';
 const channels = new LocalChannels();
 const keyspace = createKeyspace('');
 const service = createCacheService({
+  maxValueBytes: 1_048_576,
   store: new MemoryCacheStore({ clock: systemClock, channels, keyspace, maxEntries: 100, maxBytes: 10_000_000 }),
   createSubscriber: (listener) => channels.createSubscriber(listener),
   keyspace,

@@ -50,7 +50,7 @@ export interface CacheServiceOptions {
   readonly policies: PolicySource;
   readonly clock: Clock;
   readonly metrics: CacheMetrics;
-  readonly maxValueBytes?: number;
+  readonly maxValueBytes: number;
   /** Values and tags of one CacheGetMany. */
   readonly maxAnswerBytes?: number;
 }
@@ -70,7 +70,6 @@ export interface CacheService extends Service {
   close(): void;
 }
 
-const MAX_VALUE_BYTES = 1_048_576;
 /** As long as a node that went silent takes to be given up. */
 const RETRY_PUSHBACK_MS = 250;
 /** Below the 4 MiB that gRPC clients accept by default. */
@@ -100,7 +99,7 @@ export function createCacheService(options: CacheServiceOptions): CacheService {
   });
   const setOptions = {
     defaultTtlMs: (namespace: string) => namespaceSpec(policies, namespace).ttlMs,
-    maxValueBytes: options.maxValueBytes ?? MAX_VALUE_BYTES,
+    maxValueBytes: options.maxValueBytes,
   };
 
   return {

@@ -65,6 +65,7 @@ describe.each(STORES)('on %s', (_, open) => {
   beforeAll(async () => {
     opened = await open();
     service = createCacheService({
+      maxValueBytes: 1_048_576,
       store: opened.store,
       createSubscriber: (listener) => new LocalChannels().createSubscriber(listener),
       keyspace,

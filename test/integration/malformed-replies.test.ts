@@ -121,6 +121,7 @@ function servicesOn(commands: RedisCommands, log: ErrorLog): readonly Service[] 
     }),
     createSessionService({ store: new RedisSessionStore({ commands, keyspace }), policies, clock }),
     createCacheService({
+      maxValueBytes: 1_048_576,
       store: new RedisCacheStore({ commands, keyspace }),
       createSubscriber: (listener) => new LocalChannels().createSubscriber(listener),
       keyspace,

@@ -102,6 +102,7 @@ export async function openPermissionCalls(
     clock,
   });
   const values = createCacheService({
+    maxValueBytes: 1_048_576,
     store: new RedisCacheStore({ commands: cache, keyspace }),
     createSubscriber: (listener) => cache.createSubscriber(listener),
     keyspace,
