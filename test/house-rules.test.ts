@@ -101,6 +101,26 @@ describe('imports', () => {
   });
 });
 
+describe('capability modules', () => {
+  const roles = [
+    'service',
+    'request',
+    'response',
+    'model',
+    'store',
+    'memory-store',
+    'redis-store',
+    'redis-reply',
+    'metrics',
+  ];
+
+  test.each(['rate-limit', 'session', 'cache'])('%s has the same file names for the same roles', (module) => {
+    const missing = roles.filter((role) => !sourceFiles.includes(`src/${module}/${role}.ts`));
+    expect(missing).toEqual([]);
+    expect(repositoryFiles([`src/${module}/scripts/**/*.lua`])).not.toEqual([]);
+  });
+});
+
 describe('names', () => {
   test('of exports have one meaning', () => {
     const places = new Map<string, string[]>();

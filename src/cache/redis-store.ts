@@ -31,14 +31,8 @@ const SMALL_ENTRY = [String(MAX_FIRST_ENTRY_BYTES)];
 /** Others may write a larger value between the two reads. */
 const MAX_LARGE_READS = 3;
 
-/** A script of the cache: what it shares with others (`entry`, `change`), then itself. */
-function script(
-  name: string,
-  kind: ScriptKind,
-  shared: readonly ('entry' | 'change')[],
-  keyTypes: readonly KeyType[],
-): Script {
-  const paths = [...shared.map((part) => `${DIRECTORY}/${part}-common.lua`), `${DIRECTORY}/${name}.lua`];
+function script(name: string, kind: ScriptKind, keyTypes: readonly KeyType[]): Script {
+  const paths = ['entry-common', 'change-common', name].map((file) => `${DIRECTORY}/${file}.lua`);
   return loadScript(`cache-${name}`, paths, kind, { keyTypes });
 }
 
@@ -55,10 +49,10 @@ export class RedisCacheStore implements CacheStore {
   readonly #keyspace: Keyspace;
   readonly #tags: RedisTags;
   readonly #manyReader: RedisManyReader;
-  readonly #readScript = script('read', 'read', ['entry'], ['hash', 'string']);
-  readonly #writeScript = script('write', 'write', ['entry', 'change'], ['string', 'hash', '']);
-  readonly #removeScript = script('remove', 'write_in_place', ['entry', 'change'], ['hash', '', 'string']);
-  readonly #flushScript = script('flush', 'write_in_place', ['change'], ['hash', '']);
+  readonly #readScript = script('read', 'read', ['hash', 'string']);
+  readonly #writeScript = script('write', 'write', ['string', 'hash', '']);
+  readonly #removeScript = script('remove', 'write_in_place', ['hash', '', 'string']);
+  readonly #flushScript = script('flush', 'write_in_place', ['hash', '']);
 
   constructor(options: RedisCacheStoreOptions) {
     this.#commands = options.commands;
@@ -66,15 +60,15 @@ export class RedisCacheStore implements CacheStore {
     this.#tags = new RedisTags({
       ...options,
       ensureScript: {
-        ...script('ensure-tags', 'write', [], ['string']),
+        ...script('ensure-tags', 'write', ['string']),
         leadsTo: { script: this.#writeScript, families: ['cache', 'cache-seq', 'cache-inv'] },
       },
-      removeScript: script('remove-tags', 'write_in_place', ['change'], ['hash', '', 'string']),
+      removeScript: script('remove-tags', 'write_in_place', ['hash', '', 'string']),
     });
     this.#manyReader = new RedisManyReader({
       ...options,
       tags: this.#tags,
-      script: script('read-many', 'read', ['entry'], ['hash', 'string']),
+      script: script('read-many', 'read', ['hash', 'string']),
     });
   }
 

@@ -13,6 +13,7 @@ import { createCacheService } from './service.ts';
 
 const channels = new LocalChannels();
 const service = createCacheService({
+  maxValueBytes: 1_048_576,
   store: new MemoryCacheStore({ clock: systemClock, channels, maxEntries: 100, maxBytes: 10_000_000 }),
   createSubscriber: (listener) => channels.createSubscriber(listener),
   channelNames: localChannelNames,

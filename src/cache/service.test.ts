@@ -68,6 +68,7 @@ function setUp(options: { maxAnswerBytes?: number } = {}) {
     bucketFlushed: () => {},
   };
   const service = createCacheService({
+    maxValueBytes: 1_048_576,
     store,
     createSubscriber: (given) => {
       listener = given;

@@ -49,7 +49,7 @@ export interface CacheServiceOptions {
   readonly policies: PolicySource;
   readonly clock: Clock;
   readonly metrics: CacheMetrics;
-  readonly maxValueBytes?: number;
+  readonly maxValueBytes: number;
   /** Values and tags of one CacheGetMany. */
   readonly maxAnswerBytes?: number;
 }
@@ -69,7 +69,6 @@ export interface CacheService extends Service {
   close(): void;
 }
 
-const MAX_VALUE_BYTES = 1_048_576;
 /** As long as a node that went silent takes to be given up. */
 const RETRY_PUSHBACK_MS = 250;
 /** Below the 4 MiB that gRPC clients accept by default. */
@@ -99,7 +98,7 @@ export function createCacheService(options: CacheServiceOptions): CacheService {
   });
   const setOptions = {
     defaultTtlMs: (namespace: string) => namespaceSpec(policies, namespace).ttlMs,
-    maxValueBytes: options.maxValueBytes ?? MAX_VALUE_BYTES,
+    maxValueBytes: options.maxValueBytes,
   };
 
   return {

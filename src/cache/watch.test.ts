@@ -20,6 +20,7 @@ function setUp(options: { holdBack?: boolean } = {}) {
   const subscribers: { listener: SubscriberListener; isClosed: boolean; subscribed: Set<string> }[] = [];
   let barrier: () => Promise<boolean> = async () => true;
   const service = createCacheService({
+    maxValueBytes: 1_048_576,
     store,
     createSubscriber: (listener): Subscriber => {
       const held = { ...listener, onLive: options.holdBack === true ? () => {} : listener.onLive };

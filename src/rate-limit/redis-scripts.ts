@@ -10,11 +10,13 @@
  */
 import type { AlgorithmName } from '../config/policy-file.ts';
 import { readTextAsset } from '../lib/assets.ts';
-import { defineScript, type Script } from '../redis/lua-script.ts';
+import { defineScript, readPrelude, type Script } from '../redis/lua-script.ts';
+import { blockDeclaring, withLibraries } from '../redis/script-library.ts';
 
 const FOLDER = 'src/rate-limit';
-/** The file that reads the server's clock; a test puts a time of its own in its place. */
-const NOW = readTextAsset(`${FOLDER}/scripts/now.lua`);
+const PRELUDE = readPrelude();
+/** Reads the server's clock; a test puts a time of its own in its place. */
+const NOW = blockDeclaring('nowMs', PRELUDE);
 
 /** The files before `one-begin.lua` and after `value.lua`. */
 const ONE_LIMIT: Readonly<Partial<Record<AlgorithmName, { numbers: string; steps: readonly string[] }>>> = {
@@ -53,10 +55,11 @@ export interface RateLimitScripts {
   readonly reset: Script;
 }
 
-/** `now` is the text that defines `nowMs`. */
+/** `now` is the text that declares `nowMs`. */
 export function loadRateLimitScripts(now = NOW): RateLimitScripts {
+  const prelude = PRELUDE.replace(NOW, now);
   function assemble(parts: readonly string[]): string {
-    return [now, ...parts.map(textOf)].join('\n');
+    return withLibraries(parts.map(textOf).join('\n'), [prelude]);
   }
   const oneLimit: Partial<Record<AlgorithmName, Script>> = {};
   for (const [name, { numbers, steps }] of Object.entries(ONE_LIMIT)) {
@@ -70,7 +73,6 @@ export function loadRateLimitScripts(now = NOW): RateLimitScripts {
     oneLimit[name as AlgorithmName] = defineScript(`rate-limit-take-${name.replaceAll('_', '-')}`, source, 'write');
   }
   const several = [
-    now,
     textOf('scripts/lean/several-begin.lua'),
     textOf('scripts/lean/value.lua'),
     eachAlgorithm(),
@@ -79,7 +81,7 @@ export function loadRateLimitScripts(now = NOW): RateLimitScripts {
   const writing = [...GENERAL_PARTS, 'scripts/general-write.lua'];
   return {
     oneLimit,
-    several: defineScript('rate-limit-take-several', several, 'write'),
+    several: defineScript('rate-limit-take-several', withLibraries(several, [prelude]), 'write'),
     take: defineScript('rate-limit-take', assemble([...writing, 'scripts/take.lua']), 'write'),
     peek: defineScript('rate-limit-peek', assemble([...GENERAL_PARTS, 'scripts/peek.lua']), 'read'),
     give: defineScript('rate-limit-give', assemble([...writing, 'scripts/give.lua']), 'write_in_place'),

@@ -15,6 +15,7 @@ import { StoredFormatError, StoreError } from '../lib/store-error.ts';
 import type { CommandOptions, RedisArgument, RedisCommands, RedisReply } from './commands.ts';
 import { judgeFormat, RELEASE_FORMATS, type ReleaseFormats } from './format-version.ts';
 import { loadScript, type Script } from './lua-script.ts';
+import { asText } from './script-reply.ts';
 
 export interface FormatGuardOptions {
   readonly commands: RedisCommands;
@@ -209,5 +210,5 @@ export class FormatGuard implements RedisCommands {
 }
 
 function textOf(reply: RedisReply): string | undefined {
-  return reply === null ? undefined : String(reply);
+  return reply === null ? undefined : asText(reply);
 }

@@ -6,14 +6,16 @@
  *   write           begins with `#!lua`: a replica answers READONLY, a server that is full or cannot save refuses it before it runs.
  *   write_in_place  the same with `allow-oom`: it needs no room, and must work on a server that is full.
  *
- * House rules for every .lua file (a test reads them): all keys come from KEYS; a key that the script creates gets its TTL
- * in the same script; TIME is read once; no number is formatted by `..` (use string.format('%.0f', n)).
+ * House rules for every .lua file (script-rules.test.ts reads them): all keys come from KEYS; a key that the script creates gets its TTL
+ * in the same script; TIME is read once, by the prelude; no number is formatted by `..` (use `whole`); locals, parameters, functions and
+ * fields are camelCase, constants UPPER_CASE.
  *
  * Source of the flags: https://redis.io/docs/latest/develop/interact/programmability/lua-api/#script_flags
  */
 import { createHash } from 'node:crypto';
 import { readTextAsset } from '../lib/assets.ts';
 import type { KeyFamily } from './permissions.ts';
+import { withLibraries } from './script-library.ts';
 
 export type ScriptKind = 'read' | 'write' | 'write_in_place';
 
@@ -65,9 +67,15 @@ export function defineScript(
   return { name, kind, source, sha1, commands: commandsIn(source), keyTypes, repair };
 }
 
-/** The script made of these files of the program, one after the other, e.g. `src/session/scripts/create.lua`. */
+/** The prelude: a library (script-library.ts) for the scripts of all folders. */
+export function readPrelude(): string {
+  return readTextAsset('src/redis/scripts/prelude.lua');
+}
+
+/** The script in the last of these files of the program, e.g. `src/session/scripts/create.lua`; those before it are its libraries. */
 export function loadScript(name: string, paths: readonly string[], kind: ScriptKind, options?: ScriptOptions): Script {
-  return defineScript(name, paths.map(readTextAsset).join('\n'), kind, options);
+  const libraries = [readPrelude(), ...paths.slice(0, -1).map(readTextAsset)];
+  return defineScript(name, withLibraries(readTextAsset(paths.at(-1) ?? ''), libraries), kind, options);
 }
 
 /** The commands that a script's text runs, in small letters. */

@@ -1,19 +1,21 @@
 /**
- * What must hold for a script as it is sent, shared beginnings included (script-rules.test.ts has the rules for single files):
+ * What must hold for a script as it is sent, libraries included (script-rules.test.ts has the rules for single files):
  *
  *   1. It reads the time at most once.
  *   2. A script that can create a key sets its expiry. One that only writes to what it has found is listed below with the reason.
  *   3. Its commands are those that docs/redis.md grants, by role.
  *   4. A script of kind `read` writes nothing.
  *
- * The scripts of limits are taken as the program assembles them. Elsewhere a script is a file in a `scripts` folder, and its shared
- * beginnings are the files named `common.lua` or `<something>-common.lua` beside it: of these, the functions that it reaches count.
+ * The scripts of limits are taken as the program assembles them. Elsewhere a script is a file in a `scripts` folder, and its libraries are the
+ * prelude and the files named `<something>-common.lua` beside it.
  */
 import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { type AclSection, documentedRules } from '../../test/support/redis/acl.ts';
 import { repositoryFiles, repositoryRoot } from '../../test/support/repository.ts';
 import { loadRateLimitScripts } from '../rate-limit/redis-scripts.ts';
+import { readPrelude } from './lua-script.ts';
+import { withLibraries, withoutComments } from './script-library.ts';
 
 /** Commands that can create a key. */
 const CREATING = new Set(['HSET', 'HSETNX', 'HINCRBY', 'SET']);
@@ -38,10 +40,11 @@ interface AssembledScript {
   /** A path, or the folder and name of a script of limits. */
   readonly name: string;
   readonly isRead: boolean;
-  /** Without comments, and without the functions that it does not reach. */
+  /** As it is sent, without comments. */
   readonly code: string;
 }
 
+const SESSION_COMMON = 'src/session/scripts/session-common.lua';
 const files = repositoryFiles(['src/**/*.lua']);
 const rateLimitScripts = loadRateLimitScripts();
 const allRateLimitScripts = [...Object.values(rateLimitScripts.oneLimit), ...severalScripts()];
@@ -51,69 +54,31 @@ function severalScripts() {
   return [several, take, peek, give, reset];
 }
 
-function withoutComments(text: string): string {
-  return text.replace(/--.*$/gm, '');
-}
-
 function readFile(path: string): string {
   return readFileSync(join(repositoryRoot, path), 'utf8');
 }
 
 function isShared(path: string): boolean {
-  return /(^|-)common\.lua$/.test(basename(path));
+  return path.endsWith('-common.lua') || path.endsWith('/prelude.lua');
 }
 
 function assembled(): AssembledScript[] {
   const ofLimits = allRateLimitScripts.map((script) => ({
     name: `src/rate-limit/ ${script.name}`,
     isRead: script.kind === 'read',
-    code: reached(withoutFunctions(withoutComments(script.source)), functionsOf(withoutComments(script.source))),
+    code: withoutComments(script.source),
   }));
   const others = files.filter((path) => !path.startsWith('src/rate-limit/') && !isShared(path));
-  return [...ofLimits, ...others.map((name) => ({ name, isRead: false, code: reachedOfFile(name) }))];
+  return [...ofLimits, ...others.map((name) => ({ name, isRead: false, code: codeOfFile(name) }))];
 }
 
-function reachedOfFile(path: string): string {
-  const own = withoutComments(readFile(path));
-  const commons = files.filter((file) => dirname(file) === dirname(path) && isShared(file));
-  // Several shared beginnings may define a function of the same name: the one named like the script comes first.
+function codeOfFile(path: string): string {
+  const commons = files.filter((file) => dirname(file) === dirname(path) && file.endsWith('-common.lua'));
+  // A script of sessions has the one that is named like it.
   const stem = basename(path).split('-')[0] ?? '';
-  commons.sort((left, right) => Number(basename(right).startsWith(stem)) - Number(basename(left).startsWith(stem)));
-  const functions = [own, ...commons.map((file) => withoutComments(readFile(file)))].flatMap(functionsOf);
-  return reached(withoutFunctions(own), functions);
-}
-
-interface LuaFunction {
-  readonly name: string;
-  readonly body: string;
-}
-
-const FUNCTION = /^local function (\w+)\([^)]*\)([\s\S]*?)^end/gm;
-
-/** Functions of the outermost level: their `end` stands at the beginning of a line. */
-function functionsOf(code: string): LuaFunction[] {
-  return [...code.matchAll(FUNCTION)].map((match) => ({ name: match[1] ?? '', body: match[2] ?? '' }));
-}
-
-function withoutFunctions(code: string): string {
-  return code.replace(FUNCTION, '');
-}
-
-/** The code and the bodies of all functions that it reaches, directly or by another one. */
-function reached(code: string, functions: readonly LuaFunction[]): string {
-  let text = code;
-  const included = new Set<string>();
-  for (let isGrowing = true; isGrowing; ) {
-    isGrowing = false;
-    for (const { name, body } of functions) {
-      if (!included.has(name) && new RegExp(`\\b${name}\\b`).test(text)) {
-        included.add(name);
-        text += body;
-        isGrowing = true;
-      }
-    }
-  }
-  return text;
+  const named = commons.filter((file) => basename(file).startsWith(stem));
+  const libraries = path.startsWith('src/session/') ? (named.length > 0 ? named : [SESSION_COMMON]) : commons;
+  return withoutComments(withLibraries(readFile(path), [readPrelude(), ...libraries.map(readFile)]));
 }
 
 function commandsOf(code: string): string[] {
@@ -133,9 +98,7 @@ test('every file belongs to a script', () => {
 
 describe.each(scripts.map((script) => [script.name, script] as const))('%s', (name, { code, isRead }) => {
   test('reads the time at most once', () => {
-    // Either at the outermost level, or in now_ms, which is called at most once then.
     expect(commandsOf(code).filter((command) => command === 'TIME').length).toBeLessThanOrEqual(1);
-    expect([...code.matchAll(/\bnow_ms\(\)/g)].length).toBeLessThanOrEqual(1);
   });
 
   test('sets the expiry of a key that it creates', () => {

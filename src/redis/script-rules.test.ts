@@ -2,13 +2,15 @@
  * The rules for every .lua file (script.ts), read from the files themselves. They are heuristics on the text, each shown to bite by the
  * samples at the end:
  *   1. A key is `KEYS[...]`, or a parameter of a function that every caller gives `KEYS[...]`; commands are literals.
- *   2. The time is read in one place of a script at most.
+ *   2. The time is read by the prelude alone, so once in a script.
  *   3. Numbers become text by `string.format('%.0f')` alone. Operands of `..` are literals, KEYS, ARGV, results of string.* and
  *      struct.pack and of `whole`, or names that stand below because they are text.
  *   4. Scripts of limits and sessions touch KEYS[1] and nothing else.
  *   5. SET gives a life in the same command; nothing is random, and no error is swallowed. The expiry of a new key is the exception: where Redis
- *      refuses it, the key goes again, and the error is returned.
- *   6. permissions.ts has every command, for a family of keys of the script's folder.
+ *      refuses it, the key goes again, and the error is returned; `expireNewKey` of the prelude does that, and its result is returned.
+ *   6. Locals, parameters, functions and fields are camelCase; constants are UPPER_CASE.
+ *   7. A library's blocks have no blank line inside, and each block but the first declares a local (script-library.ts).
+ *   8. permissions.ts has every command, for a family of keys of the script's folder.
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -16,6 +18,7 @@ import { FORMAT_COMMANDS } from '../../test/support/redis/documented-permissions
 import { repositoryFiles, repositoryRoot } from '../../test/support/repository.ts';
 import { commandsIn } from './lua-script.ts';
 import { CALL_COMMANDS, KEY_COMMANDS } from './permissions.ts';
+import { withoutComments } from './script-library.ts';
 
 /** Names that are concatenated, and are text: replies of GET and HGET, arguments, results of string.sub and struct.pack. By folder. */
 const TEXT_NAMES: Readonly<Record<string, readonly string[]>> = {
@@ -28,13 +31,13 @@ const TEXT_NAMES: Readonly<Record<string, readonly string[]>> = {
 /** The one script that has to see an error: it removes keys of a wrong type. */
 const CATCHES_ERRORS = 'src/redis/scripts/remove-wrong-type.lua';
 const SINGLE_KEY_FOLDERS = /^src\/(rate-limit|session)\//;
-const TIME_READERS = /redis\.call\('TIME'\)|\bnow_ms\(\)/g;
+const PRELUDE = 'src/redis/scripts/prelude.lua';
 
 const paths = repositoryFiles(['src/**/*.lua']);
-const texts = new Map(paths.map((path) => [path, withoutComments(readFileSync(join(repositoryRoot, path), 'utf8'))]));
+const texts = new Map(paths.map((path) => [path, withoutComments(readFile(path))]));
 
-function withoutComments(text: string): string {
-  return text.replace(/--.*$/gm, '');
+function readFile(path: string): string {
+  return readFileSync(join(repositoryRoot, path), 'utf8');
 }
 
 function wrongCommands(text: string, folderText: string): string[] {
@@ -72,10 +75,7 @@ function argumentOf(list: string, position: number): string {
 }
 
 function timeReads(text: string): number {
-  const uses = [...text.matchAll(TIME_READERS)].length;
-  // The definition of now_ms is two of them: its name and its TIME.
-  const definitions = [...text.matchAll(/function now_ms\(\)/g)].length;
-  return uses - 2 * definitions;
+  return [...text.matchAll(/'TIME'/g)].length;
 }
 
 function wrongOperands(text: string, textNames: readonly string[]): string[] {
@@ -137,12 +137,39 @@ function swallowedErrors(text: string): string[] {
   return uses.filter((use) => !handled.test(use)).map((use) => use.slice(0, 60));
 }
 
+/** Uses of expireNewKey whose result is not returned. */
+function keptErrors(text: string): string[] {
+  return [...text.matchAll(/^.*(?<!function )\bexpireNewKey\(.*$/gm)]
+    .map(([line]) => line.trim())
+    .filter((line) => !line.startsWith('return expireNewKey('));
+}
+
+/** Identifiers that are neither camelCase nor UPPER_CASE. */
+function wrongNames(text: string): string[] {
+  const identifiers = text.replace(/'[^'\n]*'/g, '').match(/\b[A-Za-z]\w*/g) ?? [];
+  return identifiers.filter((name) => name !== '_' && !/^([a-z][A-Za-z0-9]*|[A-Z][A-Z0-9]*(_[A-Z0-9]+)*)$/.test(name));
+}
+
+function isLibrary(path: string): boolean {
+  return path === PRELUDE || path.endsWith('-common.lua');
+}
+
+/** Blocks that declare nothing, as a block with a blank line inside has them. */
+function emptyBlocks(library: string): string[] {
+  const blocks = library.trim().split(/\n{2,}/);
+  return blocks.slice(1).filter((block) => !/^local /m.test(block) || /^\s/.test(block));
+}
+
 /** The commands that the ACL list permits on the keys of a script, by the place of its file. */
 function permittedCommands(path: string): Set<string> {
   const { state, cache } = KEY_COMMANDS;
   if (path === CATCHES_ERRORS) {
     // The last one of both roles, STRLEN of keys of the cache alone.
     return new Set(['hget', 'strlen', 'unlink']);
+  }
+  if (path === PRELUDE) {
+    // What a script that uses a block needs is shown by script-assembly.test.ts.
+    return new Set([...(state.session ?? []), ...CALL_COMMANDS]);
   }
   if (path.startsWith('src/redis/')) {
     return new Set(FORMAT_COMMANDS);
@@ -157,7 +184,11 @@ function permittedCommands(path: string): Set<string> {
   return new Set([...families.flatMap((commands) => commands ?? []), ...CALL_COMMANDS]);
 }
 
+/** The scripts that may call a function of the file. */
 function folderOf(path: string): string {
+  if (path === PRELUDE) {
+    return [...texts.values()].join('\n');
+  }
   const folder = path.slice(0, path.lastIndexOf('/') + 1);
   return [...texts]
     .filter(([other]) => other.startsWith(folder))
@@ -176,8 +207,10 @@ describe.each(paths)('%s', (path) => {
     const catches = path === CATCHES_ERRORS;
     const commands = catches ? text.replaceAll('redis.pcall(', 'redis.call(') : text;
     expect(wrongCommands(commands, folderOf(path))).toEqual([]);
-    expect(timeReads(text)).toBeLessThanOrEqual(1);
-    expect(path.endsWith('-common.lua') || path.endsWith('/common.lua') ? timeReads(text) : 0).toBe(0);
+    expect(timeReads(text)).toBe(path === PRELUDE ? 1 : 0);
+    expect(wrongNames(text)).toEqual([]);
+    expect(keptErrors(text)).toEqual([]);
+    expect(isLibrary(path) ? emptyBlocks(readFile(path)) : []).toEqual([]);
     expect(wrongOperands(text, TEXT_NAMES[dirname(path)] ?? [])).toEqual([]);
     expect(wrongFormats(text)).toEqual([]);
     expect(SINGLE_KEY_FOLDERS.test(path) ? otherKeys(text) : []).toEqual([]);
@@ -228,9 +261,27 @@ describe('the rules bite', () => {
     expect(permittedCommands('src/rate-limit/scripts/take.lua').has('hset')).toBe(true);
   });
 
+  test.each([
+    ['local too_large = 1', ['too_large']],
+    ['local session = { user_end = 1 }', ['user_end']],
+    ['local Total = 1', ['Total']],
+    ["local MAX_FIELDS, maxBytes, _ = 1, ARGV['if_absent'], ENDED", []],
+  ])('on the names in %s', (text, wrong) => {
+    expect(wrongNames(text)).toEqual(wrong);
+  });
+
+  test('on an error of expireNewKey that is dropped', () => {
+    expect(keptErrors('expireNewKey(KEYS[1], atMs)\nreturn 1')).toHaveLength(1);
+    expect(keptErrors('  return expireNewKey(KEYS[1], atMs) or 1')).toEqual([]);
+  });
+
+  test('on a library that does not fall into blocks', () => {
+    expect(emptyBlocks('-- Shared.\n\nlocal A = 1')).toEqual([]);
+    expect(emptyBlocks('-- Shared.\n\nlocal function a()\n  b()\n\n  c()\nend')).toHaveLength(1);
+  });
+
   test('on time, formats, further keys', () => {
     expect(timeReads("local t = redis.call('TIME') local u = redis.call('TIME')")).toBe(2);
-    expect(timeReads("local function now_ms() local t = redis.call('TIME') end local a = now_ms() + now_ms()")).toBe(2);
     expect(wrongFormats("string.format('%d', n) string.format('%.0f', n) tostring(n)")).toHaveLength(2);
     expect(otherKeys("redis.call('GET', KEYS[1]) redis.call('GET', KEYS[2]) #KEYS")).toHaveLength(2);
   });

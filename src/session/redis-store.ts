@@ -16,7 +16,7 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { harmless, StoreError } from '../lib/store-error.ts';
 import type { RedisArgument, RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
-import { loadScript, type Script, type ScriptKind, type ScriptStep } from '../redis/lua-script.ts';
+import { loadScript, type Script, type ScriptKind, type ScriptOptions, type ScriptStep } from '../redis/lua-script.ts';
 import { asCode, asInteger, asList, asText, malformedReply } from '../redis/script-reply.ts';
 import {
   byNewestFirst,
@@ -72,9 +72,7 @@ export class RedisSessionStore implements SessionStore {
   readonly #logins: RedisLogins;
   readonly #createScript = script('create', 'write');
   readonly #removeDamagedScript = script('remove-damaged', 'write_in_place');
-  readonly #readScript = loadScript('session-read', [`${DIRECTORY}/read.lua`], 'read', {
-    repair: this.#removeDamagedScript,
-  });
+  readonly #readScript = script('read', 'read', { repair: this.#removeDamagedScript });
   readonly #touchScript = script('touch', 'write_in_place');
   readonly #updateScript: Script;
   readonly #rotateScript = script('rotate', 'write');
@@ -393,6 +391,6 @@ export class RedisSessionStore implements SessionStore {
   }
 }
 
-function script(name: string, kind: ScriptKind): Script {
-  return loadScript(`session-${name}`, [`${DIRECTORY}/session-common.lua`, `${DIRECTORY}/${name}.lua`], kind);
+function script(name: string, kind: ScriptKind, options?: ScriptOptions): Script {
+  return loadScript(`session-${name}`, [`${DIRECTORY}/session-common.lua`, `${DIRECTORY}/${name}.lua`], kind, options);
 }

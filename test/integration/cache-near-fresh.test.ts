@@ -50,6 +50,7 @@ beforeEach(() => {
   };
   const channels = new LocalChannels();
   service = createCacheService({
+    maxValueBytes: 1_048_576,
     store,
     createSubscriber: (listener) => channels.createSubscriber(listener),
     channelNames: localChannelNames,

@@ -127,6 +127,7 @@ function servicesOn(commands: RedisCommands, log: ErrorLog): readonly Service[] 
       metrics: noSessionMetrics,
     }),
     createCacheService({
+      maxValueBytes: 1_048_576,
       store: new RedisCacheStore({ commands, keyspace }),
       createSubscriber: (listener) => new LocalChannels().createSubscriber(listener),
       channelNames: keyspace,

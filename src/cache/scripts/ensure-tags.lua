@@ -2,11 +2,11 @@
 -- KEYS  tags
 -- ARGV  life, ms; per tag a random version for it
 local versions = {}
-local is_damaged = false
+local isDamaged = false
 for index = 1, #KEYS do
   local version = redis.call('GET', KEYS[index])
   if not version or #version ~= 8 then
-    is_damaged = is_damaged or version
+    isDamaged = isDamaged or version
     version = ARGV[index + 1]
     redis.call('SET', KEYS[index], version, 'PX', ARGV[1])
   elseif redis.call('PTTL', KEYS[index]) < tonumber(ARGV[1]) then
@@ -14,7 +14,7 @@ for index = 1, #KEYS do
   end
   versions[index] = version
 end
-if is_damaged then
+if isDamaged then
   -- The program sends the call once more (damage-repair.ts).
   return { err = 'DAMAGED tag' }
 end

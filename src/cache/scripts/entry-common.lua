@@ -2,9 +2,9 @@
 local HEADER_BYTES = 41
 
 -- Whether an entry (its header suffices) can be read, is of the bucket's sequence and was written after the last flush.
-local function is_live(entry, incarnation, flushed)
-  local format, flags, header_bytes = string.byte(entry, 1, 3)
-  if format ~= 1 or not header_bytes or flags > 1 or header_bytes < HEADER_BYTES or #entry < header_bytes then
+local function isLive(entry, incarnation, flushed)
+  local format, flags, headerBytes = string.byte(entry, 1, 3)
+  if format ~= 1 or not headerBytes or flags > 1 or headerBytes < HEADER_BYTES or #entry < headerBytes then
     return false
   end
   return string.sub(entry, 4, 11) == incarnation

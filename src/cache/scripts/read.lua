@@ -9,18 +9,17 @@ local number = tonumber(marks[2] or 0)
 if not marks[1] or not number then
   return false
 end
-local max_bytes = tonumber(ARGV[1])
+local maxBytes = tonumber(ARGV[1])
 -- One byte more than may be returned: it shows that an entry is larger.
-local entry = redis.call('GETRANGE', KEYS[2], 0, max_bytes)
-if not is_live(entry, marks[1], marks[3]) then
+local entry = redis.call('GETRANGE', KEYS[2], 0, maxBytes)
+if not isLive(entry, marks[1], marks[3]) then
   entry = false
-elseif #entry > max_bytes then
+elseif #entry > maxBytes then
   entry = redis.call('STRLEN', KEYS[2])
 end
 local newest = redis.call('HGET', KEYS[1], number % 64) or ''
-local time = redis.call('TIME')
 return {
-  time[1] * 1000 + math.floor(time[2] / 1000),
+  nowMs,
   number,
   marks[1] .. newest,
   entry,

@@ -6,7 +6,7 @@ local marks = redis.call('HMGET', KEYS[1], 'inc', 'f')
 local removed = 0
 for index = 3, #KEYS do
   local entry = redis.call('GETRANGE', KEYS[index], 0, 255)
-  if is_live(entry, marks[1], marks[2]) and string.byte(entry, 2) % 2 == 0 then
+  if isLive(entry, marks[1], marks[2]) and string.byte(entry, 2) % 2 == 0 then
     removed = removed + 1
   end
   redis.call('UNLINK', KEYS[index])

@@ -8,28 +8,28 @@
 -- lie in other slots, and call again
 if ARGV[8] ~= '' then
   local function judge()
-    local is_for_version = ARGV[8] == 'if_version'
+    local isForVersion = ARGV[8] == 'if_version'
     local marks = redis.call('HMGET', KEYS[2], 'inc', 'f')
     local entry = redis.call('GETRANGE', KEYS[1], 0, 255)
-    if not is_live(entry, marks[1], marks[2]) then
-      return is_for_version and 0 or 1
+    if not isLive(entry, marks[1], marks[2]) then
+      return isForVersion and 0 or 1
     end
     local version = string.sub(entry, 4, 27)
-    if is_for_version and version ~= ARGV[9] then
+    if isForVersion and version ~= ARGV[9] then
       return 0
     end
-    if not is_for_version and string.byte(entry, 2) % 2 == 1 then
+    if not isForVersion and string.byte(entry, 2) % 2 == 1 then
       return 1
     end
-    local is_current = true
-    local tag_bytes = struct.unpack('>I2', entry, 40)
-    if tag_bytes > 0 then
+    local isCurrent = true
+    local tagBytes = struct.unpack('>I2', entry, 40)
+    if tagBytes > 0 then
       if version ~= ARGV[10] then
-        return 2, redis.call('GETRANGE', KEYS[1], 0, string.byte(entry, 3) + tag_bytes - 1)
+        return 2, redis.call('GETRANGE', KEYS[1], 0, string.byte(entry, 3) + tagBytes - 1)
       end
-      is_current = ARGV[11] == '1'
+      isCurrent = ARGV[11] == '1'
     end
-    return is_current == is_for_version and 1 or 0
+    return isCurrent == isForVersion and 1 or 0
   end
   local verdict, header = judge()
   if verdict ~= 1 then
@@ -37,9 +37,8 @@ if ARGV[8] ~= '' then
   end
 end
 
-local time = redis.call('TIME')
 local incarnation, packed = advance(KEYS[2], ARGV[5], ARGV[6])
-local version = incarnation .. packed .. struct.pack('>I8', time[1] * 1000 + math.floor(time[2] / 1000))
+local version = incarnation .. packed .. struct.pack('>I8', nowMs)
 redis.call('SET', KEYS[1], ARGV[1] .. version .. ARGV[2] .. ARGV[3], 'PX', ARGV[4])
 redis.call('SPUBLISH', KEYS[3], '\1\1\51' .. incarnation .. packed .. ARGV[6] .. version .. ARGV[7])
 return { 1, version }

@@ -71,7 +71,7 @@ local function hasRoom(writtenCount)
   end
   local place = (nowMs % 16777216 + fieldCount * 7919) * 0.6180339887498949 % 1
   local count = FIELDS_SWEPT + 2 * writtenCount
-  local cursor, examined = sweepFrom(string.format('%.0f', math.floor(place * 1048576)), count)
+  local cursor, examined = sweepFrom(whole(math.floor(place * 1048576)), count)
   if cursor == '0' and examined < count then
     sweepFrom(cursor, count)
   end
@@ -136,16 +136,11 @@ local function write(outcomes)
   local othersEndMs = hasRepaired and lastEndOfOthers(isWritten)
   redis.call('HSET', KEYS[1], unpack(writes))
   if isNewKey then
-    local reply = redis.pcall('PEXPIREAT', KEYS[1], string.format('%.0f', keyEndMs))
-    if reply ~= 1 then
-      -- Redis refused it: a new key must not stay without an expiry.
-      redis.call('UNLINK', KEYS[1])
-      return reply
-    end
+    return expireNewKey(KEYS[1], keyEndMs)
   elseif othersEndMs then
-    redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', math.max(keyEndMs, othersEndMs)))
+    redis.call('PEXPIREAT', KEYS[1], whole(math.max(keyEndMs, othersEndMs)))
   elseif keyEndMs > 0 then
-    redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', keyEndMs), 'GT')
+    redis.call('PEXPIREAT', KEYS[1], whole(keyEndMs), 'GT')
   end
   return nil
 end

@@ -2,5 +2,5 @@
 -- KEYS  session
 -- ARGV  whether it is to be reported, that is where nothing was reported yet: 'report' or nothing
 -- Returns 1, or an error reply (damage-repair.ts).
-local _, refusal = load_session(now_ms())
+local _, refusal = loadSession()
 return ARGV[1] and refusal or 1

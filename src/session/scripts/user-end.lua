@@ -3,7 +3,7 @@
 -- ARGV  handle to be kept or '', its generation, the next incarnation
 -- Returns nil where there is no user; 0 and the generation where it did nothing, because the one to be kept is not valid or the layout is
 -- unknown; else 1, the generation before and the handles.
-local before, damage = read_generation()
+local before, damage = readGeneration()
 if damage then
   return damage
 end

@@ -2,17 +2,16 @@
 -- KEYS  user
 -- ARGV  handle, absolute timeout of the session from now, margin
 -- Returns the generation, nils where there is no user.
-local generation, damage = read_generation()
+local generation, damage = readGeneration()
 if damage then
   return damage
 end
 if generation[1] == LAYOUT then
-  local now = now_ms()
-  local absolute_end = now + tonumber(ARGV[2])
+  local absoluteEnd = nowMs + tonumber(ARGV[2])
   local entry = redis.call('HGET', KEYS[1], 'h:' .. ARGV[1])
   if entry then
-    put_entry(ARGV[1], parse_entry(entry) or now, absolute_end)
+    putEntry(ARGV[1], parseEntry(entry) or nowMs, absoluteEnd)
   end
-  extend(absolute_end + tonumber(ARGV[3]))
+  extend(absoluteEnd + tonumber(ARGV[3]))
 end
 return generation

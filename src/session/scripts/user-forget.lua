@@ -2,15 +2,15 @@
 -- KEYS  user
 -- ARGV  age, handles
 -- Returns the generation, nils where there is no user.
-local generation, damage = read_generation()
+local generation, damage = readGeneration()
 if damage then
   return damage
 end
 if generation[1] == LAYOUT then
-  local latest = now_ms() - tonumber(ARGV[1])
+  local latest = nowMs - tonumber(ARGV[1])
   for index = 2, #ARGV do
     local entry = redis.call('HGET', KEYS[1], 'h:' .. ARGV[index])
-    if entry and (parse_entry(entry) or latest) <= latest then
+    if entry and (parseEntry(entry) or latest) <= latest then
       redis.call('HDEL', KEYS[1], 'h:' .. ARGV[index])
     end
   end

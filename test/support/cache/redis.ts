@@ -63,6 +63,7 @@ export async function startCacheSidecar(urls: string, options: CacheSidecarOptio
   const messenger = subscriberUrls === urls ? redis : await connectRedis(subscriberUrls, options.login);
   const flushes: FlushCause[] = [];
   const service = createCacheService({
+    maxValueBytes: 1_048_576,
     store: new RedisCacheStore({ commands: redis, keyspace }),
     createSubscriber: (listener) => messenger.createSubscriber(listener),
     channelNames: keyspace,

@@ -36,6 +36,7 @@ export const CACHE_STORES: readonly [string, () => Promise<OpenedCache>][] = [
 
 const common = {
   policies: { current: () => DEFAULT_POLICY_FILE },
+  maxValueBytes: 1_048_576,
   clock,
   metrics: { nearHit: () => {}, read: () => {}, bucketFlushed: () => {} },
 };

@@ -104,6 +104,7 @@ export async function openPermissionCalls(
     metrics: noSessionMetrics,
   });
   const values = createCacheService({
+    maxValueBytes: 1_048_576,
     store: new RedisCacheStore({ commands: cache, keyspace }),
     createSubscriber: (listener) => cache.createSubscriber(listener),
     channelNames: keyspace,
