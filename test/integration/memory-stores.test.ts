@@ -75,7 +75,9 @@ test('ended entries leave all stores without a call, and the metrics with them (
   const bytes = await readMetric('pannier_memory_store_bytes');
   // The version of a tag outlives its entries by a minute.
   expect(bytes).toMatchObject({ rate_limit: 0, session: 0 });
-  expect(await readMetric('pannier_memory_store_evictions_total')).not.toMatchObject({ rate_limit: expect.any(Number) });
+  expect(await readMetric('pannier_memory_store_evictions_total')).not.toMatchObject({
+    rate_limit: expect.any(Number),
+  });
 }, 120_000);
 
 test('a bound that the heap cannot hold for three stores is warned about at start', async () => {
