@@ -23,10 +23,10 @@ interface Flags {
   readonly certificates: 'self' | 'files';
   readonly caSecret: string;
   readonly caLifetimeMs: number;
-  readonly leafLifetimeMs: number;
+  readonly servingCertificateLifetimeMs: number;
   readonly certificateFile?: string;
   readonly keyFile?: string;
-  readonly authorityFile?: string;
+  readonly caFile?: string;
   readonly drainDelayMs: number;
   readonly logLevel: string;
 }
@@ -58,18 +58,22 @@ export function webhookCommand(): Command {
     option('--ca-secret <name>', 'Secret of the CA, made when it is not there', 'CA_SECRET').default(
       'pannier-injector-ca',
     ),
-    option('--ca-lifetime-ms <ms>', 'of the CA; renewed at two thirds', 'CA_LIFETIME_MS')
+    option('--ca-lifetime-ms <ms>', 'lifetime of the CA; renewed at two thirds', 'CA_LIFETIME_MS')
       .default(90 * DAY_MS)
       .argParser(integer(LIFETIME_MS.min, LIFETIME_MS.max)),
-    option('--leaf-lifetime-ms <ms>', 'of certificates; renewed at two thirds', 'LEAF_LIFETIME_MS')
+    option(
+      '--serving-certificate-lifetime-ms <ms>',
+      'lifetime of the serving certificates; renewed at two thirds',
+      'SERVING_CERTIFICATE_LIFETIME_MS',
+    )
       .default(DAY_MS)
       .argParser(integer(LIFETIME_MS.min, LIFETIME_MS.max)),
     option('--certificate-file <file>', 'for --certificates files', 'CERTIFICATE_FILE'),
     option('--key-file <file>', 'for --certificates files', 'KEY_FILE'),
     option(
-      '--authority-file <file>',
-      'for --certificates files: the CA, which is added to the caBundles; without it they are not touched',
-      'AUTHORITY_FILE',
+      '--ca-file <file>',
+      'CA for --certificates files, added to the caBundles; without it they are not changed',
+      'CA_FILE',
     ),
     option('--drain-delay-ms <ms>', 'how long it keeps answering after SIGTERM, at least', 'DRAIN_DELAY_MS')
       .default(5_000)
@@ -148,25 +152,25 @@ function readConfig(path: string): SidecarConfig | undefined {
 /** Undefined when options do not fit together, which is printed. */
 function certificateOptions(flags: Flags): InjectorOptions['certificates'] | undefined {
   if (flags.certificates === 'files') {
-    const { certificateFile, keyFile, authorityFile } = flags;
+    const { certificateFile, keyFile, caFile } = flags;
     if (certificateFile === undefined || keyFile === undefined) {
       process.stderr.write('Cannot serve: --certificates is files, wanted --certificate-file and --key-file too\n');
       return undefined;
     }
-    const files = { certificateFile, keyFile, ...(authorityFile === undefined ? {} : { authorityFile }) };
+    const files = { certificateFile, keyFile, ...(caFile === undefined ? {} : { caFile }) };
     return { kind: 'files', ...files };
   }
-  if (flags.leafLifetimeMs > flags.caLifetimeMs) {
+  if (flags.servingCertificateLifetimeMs > flags.caLifetimeMs) {
     process.stderr.write(
-      `Cannot serve: --leaf-lifetime-ms is ${flags.leafLifetimeMs}, wanted at most --ca-lifetime-ms, ${flags.caLifetimeMs}\n`,
+      `Cannot serve: --serving-certificate-lifetime-ms is ${flags.servingCertificateLifetimeMs}, wanted at most --ca-lifetime-ms, ${flags.caLifetimeMs}\n`,
     );
     return undefined;
   }
   return {
     kind: 'self',
     secretName: flags.caSecret,
-    authorityLifetimeMs: flags.caLifetimeMs,
-    leafLifetimeMs: flags.leafLifetimeMs,
+    caLifetimeMs: flags.caLifetimeMs,
+    servingCertificateLifetimeMs: flags.servingCertificateLifetimeMs,
   };
 }
 

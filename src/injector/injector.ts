@@ -32,14 +32,14 @@ export interface InjectorOptions {
     | {
         readonly kind: 'self';
         readonly secretName: string;
-        readonly authorityLifetimeMs: number;
-        readonly leafLifetimeMs: number;
+        readonly caLifetimeMs: number;
+        readonly servingCertificateLifetimeMs: number;
       }
     | {
         readonly kind: 'files';
         readonly certificateFile: string;
         readonly keyFile: string;
-        readonly authorityFile?: string;
+        readonly caFile?: string;
       };
   readonly log: Logger;
 }
@@ -144,13 +144,13 @@ function certificateSource(options: InjectorOptions): CertificateSource {
       log,
     });
   }
-  const lookMs = certificates.authorityLifetimeMs / LOOKS_PER_LIFE;
+  const lookMs = certificates.caLifetimeMs / LOOKS_PER_LIFE;
   return new CertificateReconciler({
     store,
     hostNames: [hostName, `${hostName}.cluster.local`],
     timing: {
-      authorityLifetimeMs: certificates.authorityLifetimeMs,
-      leafLifetimeMs: certificates.leafLifetimeMs,
+      caLifetimeMs: certificates.caLifetimeMs,
+      servingCertificateLifetimeMs: certificates.servingCertificateLifetimeMs,
       settleMs: Math.min(MAX_SETTLE_MS, lookMs),
       pollMs: Math.min(MAX_POLL_MS, lookMs),
       jitter: Math.random(),

@@ -7,7 +7,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { silentLogger } from '../../test/support/lib/silent-logger.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import type { Verdict } from './admission-review.ts';
-import { createAuthority, type Leaf, signLeaf } from './certificates/ca.ts';
+import { createCa, type ServingCertificate, signServingCertificate } from './certificates/ca.ts';
 import type { Outcome } from './webhook-metrics.ts';
 import { startWebhookServer, type WebhookServer } from './webhook-server.ts';
 
@@ -15,15 +15,15 @@ const HOST = 'pannier-injector.pannier-system.svc';
 const NOW_MS = Date.now();
 const reviews: Outcome[] = [];
 let ca = '';
-let leaves: [Leaf, Leaf];
+let servingCertificates: [ServingCertificate, ServingCertificate];
 let server: WebhookServer | undefined;
 let agent: Agent;
 
 beforeAll(async () => {
-  const authority = await createAuthority({ lifetimeMs: 600_000, nowMs: NOW_MS });
-  ca = authority.certificatePem;
-  const sign = () => signLeaf({ authority, hostNames: [HOST], lifetimeMs: 600_000, nowMs: NOW_MS });
-  leaves = [await sign(), await sign()];
+  const issuer = await createCa({ lifetimeMs: 600_000, nowMs: NOW_MS });
+  ca = issuer.certificatePem;
+  const sign = () => signServingCertificate({ ca: issuer, hostNames: [HOST], lifetimeMs: 600_000, nowMs: NOW_MS });
+  servingCertificates = [await sign(), await sign()];
 });
 
 beforeEach(() => {
@@ -52,7 +52,7 @@ async function start(
   server = await startWebhookServer({
     host: '127.0.0.1',
     port: 0,
-    certificate: leaves[0],
+    certificate: servingCertificates[0],
     reviewers: { '/mutate-pod': verdict },
     onReview: (_path, outcome) => reviews.push(outcome),
     log: silentLogger,
@@ -208,10 +208,10 @@ test('a new certificate is served from the next handshake on', async () => {
       });
       socket.on('error', reject);
     });
-  expect(await served()).toBe(leaves[0].certificatePem.trim());
-  running.setCertificate(leaves[1]);
+  expect(await served()).toBe(servingCertificates[0].certificatePem.trim());
+  running.setCertificate(servingCertificates[1]);
   expect((await send(review())).status).toBe(200);
-  expect(await served()).toBe(leaves[1].certificatePem.trim());
+  expect(await served()).toBe(servingCertificates[1].certificatePem.trim());
 });
 
 test('every review has a connection of its own, whatever the caller would like', async () => {

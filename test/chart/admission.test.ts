@@ -86,7 +86,7 @@ describe('the ValidatingAdmissionPolicies', () => {
   });
 
   test('give a reason of one line for everything that they refuse', () => {
-    for (const values of [{}, { policy: 'mutating' }]) {
+    for (const values of [{}, { injectionMode: 'mutating-policy' }]) {
       const policies = render(values).filter(({ kind }) => kind === 'ValidatingAdmissionPolicy');
       const validations = policies.flatMap((policy) => at(policy, 'spec.validations') as Record<string, string>[]);
       expect(validations.length).toBeGreaterThan(3);
@@ -97,7 +97,7 @@ describe('the ValidatingAdmissionPolicies', () => {
   });
 
   test('take an annotation without a value for a mistake, not for silence', () => {
-    for (const values of [{}, { policy: 'mutating' }]) {
+    for (const values of [{}, { injectionMode: 'mutating-policy' }]) {
       const policies = render(values).filter(({ kind, metadata }) => {
         return kind.endsWith('AdmissionPolicy') && metadata.name === 'pannier-injected';
       });
@@ -118,12 +118,12 @@ describe('the ValidatingAdmissionPolicies', () => {
   });
 });
 
-describe('policy mutating', () => {
+describe('injection mode mutating-policy', () => {
   const kindsOf = (manifests: readonly Manifest[]): string[] => manifests.map(({ kind }) => kind);
 
   test('needs nothing that runs, and nobody with rights', () => {
     const manifests = render({
-      policy: 'mutating',
+      injectionMode: 'mutating-policy',
       certificates: { mode: 'cert-manager' },
       networkPolicy: { enabled: true },
     });
@@ -144,12 +144,12 @@ describe('policy mutating', () => {
     const namesOf = (values: Values): string[] =>
       (at(policyOf(values), 'spec.variables') as { name: string }[]).map(({ name }) => name);
     const own = ['others', 'portTakers', 'socketTakers', 'volumeTakers', 'isWindows'];
-    expect(namesOf({ policy: 'mutating' })).toEqual(expect.arrayContaining(own));
+    expect(namesOf({ injectionMode: 'mutating-policy' })).toEqual(expect.arrayContaining(own));
     expect(namesOf({}).filter((name) => own.includes(name))).toEqual([]);
-    const bare = { policy: 'mutating', policiesConfigMap: '', sidecar: { socket: false } };
+    const bare = { injectionMode: 'mutating-policy', policiesConfigMap: '', sidecar: { socket: false } };
     expect(namesOf(bare)).not.toContain('socketTakers');
     // Every one that is there is asked.
-    for (const values of [{ policy: 'mutating' }, bare]) {
+    for (const values of [{ injectionMode: 'mutating-policy' }, bare]) {
       const asked = JSON.stringify(at(policyOf(values), 'spec.validations'));
       const takers = namesOf(values).filter((name) => own.includes(name) && name !== 'others');
       expect(takers.filter((name) => !asked.includes(`variables.${name}`))).toEqual([]);
@@ -158,7 +158,7 @@ describe('policy mutating', () => {
 
   test('knows its own volumes by the hash that it writes', () => {
     const values = {
-      policy: 'mutating',
+      injectionMode: 'mutating-policy',
       redis: { url: 'redis://one', secretName: 'login', tlsSecretName: 'client-tls' },
       policiesConfigMap: 'team',
     };
@@ -179,7 +179,7 @@ describe('policy mutating', () => {
   test('speaks v1beta1 up to 1.35 and v1 from 1.36 on', () => {
     const versionOf = (kubeVersion: string): string =>
       find(
-        render({ policy: 'mutating' }, ['--kube-version', kubeVersion]),
+        render({ injectionMode: 'mutating-policy' }, ['--kube-version', kubeVersion]),
         'MutatingAdmissionPolicy',
         'pannier-injected',
       ).apiVersion;

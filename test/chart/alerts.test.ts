@@ -93,14 +93,14 @@ async function promqlProblems(text: string): Promise<string[]> {
 
 const RULE_VALUES: readonly Values[] = [
   {},
-  { policy: 'mutating' },
+  { injectionMode: 'mutating-policy' },
   { certificates: { mode: 'cert-manager' } },
-  { certificates: { self: { leafLifetimeMs: 600_000 } } },
+  { certificates: { self: { servingCertificateLifetimeMs: 600_000 } } },
 ];
 
 test.each(RULE_VALUES)('%j: alerts are PromQL, about metrics and labels that there are', async (values) => {
   const rules = rulesOf(values);
-  expect(rules.length).toBe(values.policy === 'mutating' ? 9 : 12);
+  expect(rules.length).toBe(values.injectionMode === 'mutating-policy' ? 9 : 12);
   for (const { alert, expr, annotations } of rules) {
     expect({ alert, problems: await promqlProblems(expr) }).toEqual({ alert, problems: [] });
     // What the text shows is what the aggregation leaves.
@@ -145,7 +145,7 @@ test('the alert about a certificate leaves an injector with short-lived ones the
   expect(secondsOf({})).toBe(3_600);
   expect(secondsOf({ certificates: { mode: 'cert-manager' } })).toBe(3_600);
   // Renewed at two thirds of ten minutes: 200 seconds are left then.
-  expect(secondsOf({ certificates: { self: { leafLifetimeMs: 600_000 } } })).toBe(100);
+  expect(secondsOf({ certificates: { self: { servingCertificateLifetimeMs: 600_000 } } })).toBe(100);
 });
 
 test('the first refusal of a policy file is heard of: its series begins at 1, and the increase of that is 0', () => {
@@ -185,7 +185,7 @@ test('alerts say how bad it is and what it means', () => {
     expect(annotations.summary).toMatch(/\.$/);
   }
   // No injector, no alerts about it.
-  expect(rulesOf({ policy: 'mutating' }).filter(({ alert }) => alert.includes('Injector'))).toEqual([]);
+  expect(rulesOf({ injectionMode: 'mutating-policy' }).filter(({ alert }) => alert.includes('Injector'))).toEqual([]);
 });
 
 test('sidecars of all namespaces are scraped at the port that injection gives them', () => {

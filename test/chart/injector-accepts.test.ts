@@ -40,7 +40,7 @@ const REFUSED: readonly (readonly [Values, string])[] = [
   [{ sidecar: { resources: null } }, 'resources'],
   [{ sidecar: null }, 'sidecar'],
   [
-    { policy: 'mutating', sidecar: { env: { PANNIER_CACHE_REDIS_URL: 'redis://one' } } },
+    { injectionMode: 'mutating-policy', sidecar: { env: { PANNIER_CACHE_REDIS_URL: 'redis://one' } } },
     'PANNIER_CACHE_REDIS_URL is given and there is no other Redis',
   ],
 ];

@@ -1,5 +1,5 @@
 /**
- * `policy: mutating` makes the same sidecar as the injector does with the same values: the container, its volumes and the hash of both, to
+ * `injectionMode: mutating-policy` makes the same sidecar as the injector does with the same values: the container, its volumes and the hash of both, to
  * the letter. That the API server applies it so is shown on a cluster.
  */
 
@@ -59,7 +59,11 @@ const CASES: readonly Values[] = [
 
 test.each(CASES)('%j: the same container, volumes and hash', (values) => {
   const sidecar = sidecarOf(values);
-  const policy = find(render({ ...values, policy: 'mutating' }), 'MutatingAdmissionPolicy', 'pannier-injected');
+  const policy = find(
+    render({ ...values, injectionMode: 'mutating-policy' }),
+    'MutatingAdmissionPolicy',
+    'pannier-injected',
+  );
   const mutations = (at(policy, 'spec.mutations') as { jsonPatch: { expression: string } }[]).map(
     (mutation) => mutation.jsonPatch.expression,
   );

@@ -55,7 +55,7 @@ const RISKY: readonly { readonly values: Values; readonly warning: string }[] = 
   { values: { redis, admissionPolicy: { enabled: false } }, warning: 'admissionPolicy.enabled is false' },
   { values: { redis, admissionPolicy: { validationActions: ['Warn'] } }, warning: 'lacks Deny' },
   { values: { redis, image: { tag: 'latest' } }, warning: 'image.tag is latest' },
-  { values: { redis, policy: 'mutating' }, warning: 'before Kubernetes 1.36' },
+  { values: { redis, injectionMode: 'mutating-policy' }, warning: 'before Kubernetes 1.36' },
 ];
 
 test.each(RISKY)('$values: $warning', ({ values, warning }) => {

@@ -28,14 +28,14 @@ describe('the Deployment', () => {
       '--certificates=self',
       '--ca-secret=pannier-injector-ca',
       '--ca-lifetime-ms=7776000000',
-      '--leaf-lifetime-ms=86400000',
+      '--serving-certificate-lifetime-ms=86400000',
     ]);
   });
 
   test('passes lifetimes and files of certificates on', () => {
-    const short = render({ certificates: { self: { caLifetimeMs: 60_000, leafLifetimeMs: 20_000 } } });
+    const short = render({ certificates: { self: { caLifetimeMs: 60_000, servingCertificateLifetimeMs: 20_000 } } });
     expect(at(container(short), 'args')).toEqual(
-      expect.arrayContaining(['--ca-lifetime-ms=60000', '--leaf-lifetime-ms=20000']),
+      expect.arrayContaining(['--ca-lifetime-ms=60000', '--serving-certificate-lifetime-ms=20000']),
     );
     const files = render({ certificates: { mode: 'cert-manager' } });
     expect(at(container(files), 'args')).toEqual(
@@ -43,10 +43,10 @@ describe('the Deployment', () => {
         '--certificates=files',
         '--certificate-file=/etc/pannier/certificates/tls.crt',
         '--key-file=/etc/pannier/certificates/tls.key',
-        '--authority-file=/etc/pannier/certificates/ca.crt',
+        '--ca-file=/etc/pannier/certificates/ca.crt',
       ]),
     );
-    expect(JSON.stringify(at(container(render({ certificates: OWN_FILES })), 'args'))).not.toContain('authority-file');
+    expect(JSON.stringify(at(container(render({ certificates: OWN_FILES })), 'args'))).not.toContain('ca-file');
     expect(at(find(files, 'Deployment', NAME), 'spec.template.spec.volumes')).toContainEqual({
       name: 'certificates',
       secret: { secretName: 'pannier-injector-tls', defaultMode: 0o440 },
@@ -151,7 +151,7 @@ test('the rights of the injector are these and no others', () => {
   expect(rules({ sidecar: { native: true }, certificates: OWN_FILES })).toEqual([
     ['ClusterRole', [configuration(['get'])]],
   ]);
-  expect(rules({ policy: 'mutating' })).toEqual([]);
+  expect(rules({ injectionMode: 'mutating-policy' })).toEqual([]);
 });
 
 test('a PodDisruptionBudget is there with more than one replica', () => {

@@ -26,7 +26,7 @@ const COMBINATIONS: Readonly<Record<string, Values>> = {
   files: {
     certificates: { mode: 'files', files: { secretName: 'tls', caBundle: '-----BEGIN CERTIFICATE-----\nabc\n' } },
   },
-  'policy mutating': { policy: 'mutating', devRedis: { enabled: true } },
+  'injection mode mutating-policy': { injectionMode: 'mutating-policy', devRedis: { enabled: true } },
   'a Secret for Redis': { redis: { url: 'redis://one', secretName: 'login' }, tests: { namespace: 'shop' } },
 };
 

@@ -122,11 +122,11 @@ const CONTRADICTIONS: readonly Contradiction[] = [
   },
   {
     values: { certificates: { self: { caLifetimeMs: 60_000 } } },
-    text: 'certificates.self.leafLifetimeMs is 86400000, wanted at most caLifetimeMs, 60000',
+    text: 'certificates.self.servingCertificateLifetimeMs is 86400000, wanted at most caLifetimeMs, 60000',
   },
   { values: { policies: { sessions: { idle: '5m' } }, policiesConfigMap: '' }, text: 'policiesConfigMap is empty' },
-  { values: { policy: 'mutating', sidecar: { native: 'false' } }, text: 'sidecar.native is false' },
-  { values: { policy: 'mutating' }, text: 'Kubernetes is v1.33.0, wanted 1.34', kubeVersion: '1.33.0' },
+  { values: { injectionMode: 'mutating-policy', sidecar: { native: 'false' } }, text: 'sidecar.native is false' },
+  { values: { injectionMode: 'mutating-policy' }, text: 'Kubernetes is v1.33.0, wanted 1.34', kubeVersion: '1.33.0' },
   {
     values: { sidecar: { resources: { limits: { memory: '64Mi' } } } },
     text: 'sidecar.resources.limits.memory is 64Mi, wanted 96Mi or more',

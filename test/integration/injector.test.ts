@@ -28,8 +28,8 @@ beforeAll(async () => {
     certificates: {
       kind: 'self',
       secretName: 'pannier-injector-ca',
-      authorityLifetimeMs: 20_000,
-      leafLifetimeMs: 20_000,
+      caLifetimeMs: 20_000,
+      servingCertificateLifetimeMs: 20_000,
     },
     log: silentLogger,
   };

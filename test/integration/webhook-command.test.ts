@@ -81,7 +81,7 @@ test('options may come from the environment; SIGTERM drains it', async () => {
     PANNIER_WEBHOOK_CONFIG: config,
     PANNIER_WEBHOOK_ADMIN_ADDRESS: '127.0.0.1:0',
     PANNIER_WEBHOOK_CA_LIFETIME_MS: '20000',
-    PANNIER_WEBHOOK_LEAF_LIFETIME_MS: '10000',
+    PANNIER_WEBHOOK_SERVING_CERTIFICATE_LIFETIME_MS: '10000',
     PANNIER_WEBHOOK_DRAIN_DELAY_MS: '100',
   });
   const adminPort = await waitFor('serving', () => /"adminPort":(\d+)/.exec(output())?.[1], 20_000);

@@ -1,6 +1,6 @@
 /**
  * The chart's objects on a real API server: it takes every one of them strictly, its admission policies refuse what they should in the
- * words that they should, and `policy: mutating` makes of a pod what the injector makes of it.
+ * words that they should, and `injectionMode: mutating-policy` makes of a pod what the injector makes of it.
  *
  * The policies are bound to namespaces of this test alone, so that nothing else on the cluster notices.
  */
@@ -24,7 +24,7 @@ const CHART_VERSION = '0.1.0';
 const MUTATING: Values = { fullnameOverride: 'chart-mutating', devRedis: { enabled: true } };
 let cluster: TestCluster;
 let objects: KubernetesObjects;
-/** A namespace with policy mutating. */
+/** A namespace with injection mode mutating-policy. */
 let mutated = '';
 
 beforeAll(async () => {
@@ -74,7 +74,10 @@ describe('the API server takes', () => {
       networkPolicy: { enabled: true },
       policies: { sessions: { idle: '5m' } },
     },
-    'everything with policy mutating': { fullnameOverride: 'chart-dry', policy: 'mutating' },
+    'everything with injection mode mutating-policy': {
+      fullnameOverride: 'chart-dry',
+      injectionMode: 'mutating-policy',
+    },
     ...OF_OTHERS,
   };
 
@@ -163,10 +166,10 @@ describe('with the webhook and no injector', () => {
   });
 });
 
-describe('policy mutating', () => {
+describe('injection mode mutating-policy', () => {
   beforeAll(async () => {
     mutated = await cluster.namespace({ labels: { [TEST_LABEL]: 'mutating' } });
-    await makePolicies({ ...MUTATING, policy: 'mutating' }, 'mutating');
+    await makePolicies({ ...MUTATING, injectionMode: 'mutating-policy' }, 'mutating');
     await waitInCluster(
       'the policy being in force',
       async () => (await admitted(mutated, pod({ [INJECT]: 'true' }))).spec?.initContainers,
@@ -245,7 +248,7 @@ describe('policy mutating', () => {
 
   test('refuses what it cannot do', async () => {
     expect(await refusal(mutated, pod({ [INJECT]: 'true', 'pannier.dev/log-level': 'debug' }))).toContain(
-      'annotation pannier.dev/log-level is not read with policy mutating, wanted pannier.dev/inject alone',
+      'annotation pannier.dev/log-level is not read with injection mode mutating-policy, wanted pannier.dev/inject alone',
     );
     expect(await refusal(mutated, pod({ [INJECT]: 'true' }, { hostNetwork: true }))).toContain('hostNetwork is true');
     expect(await refusal(mutated, pod({ [INJECT]: 'yes' }))).toContain("wanted 'true' or 'false'");

@@ -170,12 +170,12 @@ test('certificates of one’s own serve the webhook', async () => {
   }
 }, 300_000);
 
-test('from the webhook to policy mutating and back: no pod without its sidecar', async () => {
+test('from the webhook to injection mode mutating-policy and back: no pod without its sidecar', async () => {
   await installChart(cluster, { devRedis: DEV_REDIS });
   const other = await cluster.namespace();
   const load = new AdmissionLoad(cluster, other);
   await waitInCluster('admissions under way', () => load.admitted > 5);
-  await installChart(cluster, { devRedis: DEV_REDIS, policy: 'mutating' });
+  await installChart(cluster, { devRedis: DEV_REDIS, injectionMode: 'mutating-policy' });
   const mutating = load.admitted;
   await waitInCluster('admissions by the policy', () => load.admitted > mutating + 20);
   const injectors = async (): Promise<number> => (await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS)).length;

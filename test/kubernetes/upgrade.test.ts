@@ -18,7 +18,7 @@ import { waitInCluster } from '../support/kubernetes/wait.ts';
 
 /** Renewed at two thirds: every 60 s. */
 const CA_LIFETIME_MS = 90_000;
-const LEAF_LIFETIME_MS = 30_000;
+const SERVING_CERTIFICATE_LIFETIME_MS = 30_000;
 const ROTATIONS = 3;
 const CA_SECRET = `${INJECTOR}-ca`;
 
@@ -81,7 +81,7 @@ test('upgrade and rollback of the chart: no admission fails', async () => {
 }, 400_000);
 
 test('the CA rotated every 60 s: no admission fails', async () => {
-  const self = { caLifetimeMs: CA_LIFETIME_MS, leafLifetimeMs: LEAF_LIFETIME_MS };
+  const self = { caLifetimeMs: CA_LIFETIME_MS, servingCertificateLifetimeMs: SERVING_CERTIFICATE_LIFETIME_MS };
   await installChart(cluster, { certificates: { mode: 'self', self } });
   await onlyCurrentReplicas();
   const load = new AdmissionLoad(cluster, namespace);

@@ -203,7 +203,7 @@ reinvocationPolicy: {{ .root.Values.webhook.reinvocationPolicy }}
 !has(object.metadata.annotations) || !('kubernetes.io/config.mirror' in object.metadata.annotations)
 {{- end -}}
 
-{{/* Annotations that a pod may bear with policy mutating: what asks, and what an injected pod bears. */}}
+{{/* Annotations that a pod may bear with injection mode mutating-policy: what asks, and what an injected pod bears. */}}
 {{- define "pannier.mutatingAnnotations" -}}
 - pannier.dev/inject
 - pannier.dev/injected

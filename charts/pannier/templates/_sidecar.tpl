@@ -1,4 +1,4 @@
-{{/* The sidecar of policy mutating: what the injector makes of the same values (src/injection; a test compares the two). */}}
+{{/* The sidecar of injection mode mutating-policy: what the injector makes of the same values (src/injection; a test compares the two). */}}
 
 {{/* The kubelet makes of $(NAME) a variable's value and of $$ a $; values are meant as they stand. */}}
 {{- define "pannier.unexpanded" -}}

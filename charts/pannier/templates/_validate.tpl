@@ -6,14 +6,14 @@
 {{- if and (eq .Values.certificates.mode "files") (not .Values.certificates.files.caBundle) -}}
 {{- fail "Cannot render the chart: certificates.files.caBundle is empty, wanted the PEM certificates that sign the Secret's (certificates.mode is files)" -}}
 {{- end -}}
-{{- if gt (int64 .Values.certificates.self.leafLifetimeMs) (int64 .Values.certificates.self.caLifetimeMs) -}}
-{{- fail (printf "Cannot render the chart: certificates.self.leafLifetimeMs is %d, wanted at most caLifetimeMs, %d" (int64 .Values.certificates.self.leafLifetimeMs) (int64 .Values.certificates.self.caLifetimeMs)) -}}
+{{- if gt (int64 .Values.certificates.self.servingCertificateLifetimeMs) (int64 .Values.certificates.self.caLifetimeMs) -}}
+{{- fail (printf "Cannot render the chart: certificates.self.servingCertificateLifetimeMs is %d, wanted at most caLifetimeMs, %d" (int64 .Values.certificates.self.servingCertificateLifetimeMs) (int64 .Values.certificates.self.caLifetimeMs)) -}}
 {{- end -}}
-{{- if and (eq .Values.policy "mutating") (eq (toString .Values.sidecar.native) "false") -}}
-{{- fail "Cannot render the chart: sidecar.native is false, wanted auto or true (policy mutating makes native sidecars only)" -}}
+{{- if and (eq .Values.injectionMode "mutating-policy") (eq (toString .Values.sidecar.native) "false") -}}
+{{- fail "Cannot render the chart: sidecar.native is false, wanted auto or true (injection mode mutating-policy makes native sidecars only)" -}}
 {{- end -}}
-{{- if and (eq .Values.policy "mutating") (semverCompare "<1.34.0-0" .Capabilities.KubeVersion.Version) -}}
-{{- fail (printf "Cannot render the chart: Kubernetes is %s, wanted 1.34 or later for policy mutating (or policy webhook; helm template takes --kube-version)" .Capabilities.KubeVersion.Version) -}}
+{{- if and (eq .Values.injectionMode "mutating-policy") (semverCompare "<1.34.0-0" .Capabilities.KubeVersion.Version) -}}
+{{- fail (printf "Cannot render the chart: Kubernetes is %s, wanted 1.34 or later for injection mode mutating-policy (or injection mode webhook; helm template takes --kube-version)" .Capabilities.KubeVersion.Version) -}}
 {{- end -}}
 {{- with (dig "limits" dict .Values.sidecar.resources | default dict).memory -}}
 {{- if lt (include "pannier.memoryBytes" . | int64) 100663296 -}}
@@ -53,7 +53,7 @@
 {{- if gt (len (include "pannier.redisUrls" . | fromJsonArray)) 64 -}}
 {{- fail "Cannot render the chart: redis.url has more than 64 servers, wanted some of them (the others are found)" -}}
 {{- end -}}
-{{- if and (eq .Values.policy "mutating") (dig "PANNIER_CACHE_REDIS_URL" "" (.Values.sidecar.env | default dict)) (not .Values.redis.secretName) (not (include "pannier.redisUrls" . | fromJsonArray)) -}}
+{{- if and (eq .Values.injectionMode "mutating-policy") (dig "PANNIER_CACHE_REDIS_URL" "" (.Values.sidecar.env | default dict)) (not .Values.redis.secretName) (not (include "pannier.redisUrls" . | fromJsonArray)) -}}
 {{- fail "Cannot render the chart: sidecar.env.PANNIER_CACHE_REDIS_URL is given and there is no other Redis, wanted redis.url or redis.secretName too" -}}
 {{- end -}}
 {{- $schemes := list -}}

@@ -3,10 +3,10 @@
  * certificate verifies against one. Pure but for the crypto.
  */
 import { X509Certificate } from 'node:crypto';
-import { authorityFacts } from './ca.ts';
-import type { AuthorityFacts } from './trusted-cas.ts';
+import { caFacts } from './ca.ts';
+import type { CaFacts } from './trusted-cas.ts';
 
-export interface BundleEntry extends AuthorityFacts {
+export interface BundleEntry extends CaFacts {
   readonly certificatePem: string;
 }
 
@@ -17,7 +17,7 @@ export interface Bundle {
 }
 
 const PEM_BLOCK = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
-/** A chain is a leaf, some intermediates and a root. */
+/** A chain is a serving certificate, some intermediates and a root. */
 const MAX_CHAIN_LENGTH = 8;
 
 export function parseBundle(text: string): Bundle {
@@ -27,7 +27,7 @@ export function parseBundle(text: string): Bundle {
   for (const block of blocks) {
     try {
       const certificatePem = `${block}\n`;
-      const facts = authorityFacts(certificatePem);
+      const facts = caFacts(certificatePem);
       isDamaged ||= entries.has(facts.id);
       entries.set(facts.id, { ...facts, certificatePem });
     } catch {
@@ -43,7 +43,7 @@ export function bundleText(entries: readonly { readonly certificatePem: string }
 
 /**
  * Why a client that trusts `bundle` would refuse the served chain for `hostName` now; undefined: it would not. The chain is walked
- * as Go's verifier does: from the leaf over the certificates that are served with it to one of the bundle.
+ * as Go's verifier does: from the serving certificate over the certificates that are served with it to one of the bundle.
  */
 export function chainProblem(options: {
   chainPem: string;
@@ -51,18 +51,18 @@ export function chainProblem(options: {
   hostName: string;
   nowMs: number;
 }): string | undefined {
-  const [leaf, ...intermediates] = certificatesOf(options.chainPem);
-  if (leaf === undefined) {
+  const [servingCertificate, ...intermediates] = certificatesOf(options.chainPem);
+  if (servingCertificate === undefined) {
     return 'no certificate is served';
   }
-  if (leaf.checkHost(options.hostName, { subject: 'never' }) === undefined) {
-    return `the served certificate is for ${leaf.subjectAltName ?? 'no name'}, wanted ${options.hostName}`;
+  if (servingCertificate.checkHost(options.hostName, { subject: 'never' }) === undefined) {
+    return `the served certificate is for ${servingCertificate.subjectAltName ?? 'no name'}, wanted ${options.hostName}`;
   }
   const roots = options.bundle.entries.map(({ certificatePem }) => new X509Certificate(certificatePem));
   if (roots.length === 0) {
     return 'the caBundle of the webhook is empty';
   }
-  let current = leaf;
+  let current = servingCertificate;
   for (let length = 0; length < MAX_CHAIN_LENGTH; length += 1) {
     if (!isInTime(current, options.nowMs)) {
       return `a served certificate is valid from ${current.validFrom} to ${current.validTo}`;

@@ -1,21 +1,21 @@
 /**
- * Makes and reads certificates: a CA that signs, and leaves for the webhook's name. ECDSA on P-256 throughout.
+ * Makes and reads certificates: CAs, and the serving certificates of the webhook that they sign. ECDSA on P-256 throughout.
  *
- * Promises: a CA may sign leaves and nothing else (path length 0); a leaf serves TLS for exactly the names it is given and never
- * outlives its CA; certificates are valid from a little before they are made, since clocks differ.
+ * Promises: a CA may sign serving certificates and nothing else (path length 0); a serving certificate is for exactly the names it is given
+ * and never outlives its CA; certificates are valid from a little before they are made, since clocks differ.
  */
 import 'reflect-metadata';
 import { createPrivateKey, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
-import type { LeafFacts } from './plan.ts';
-import type { AuthorityFacts } from './trusted-cas.ts';
+import type { ServingCertificateFacts } from './plan.ts';
+import type { CaFacts } from './trusted-cas.ts';
 
-export interface Authority extends AuthorityFacts {
+export interface Ca extends CaFacts {
   readonly certificatePem: string;
   readonly keyPem: string;
 }
 
-export interface Leaf extends LeafFacts {
+export interface ServingCertificate extends ServingCertificateFacts {
   readonly certificatePem: string;
   readonly keyPem: string;
 }
@@ -26,7 +26,7 @@ const SERIAL_BYTES = 16;
 
 x509.cryptoProvider.set(webcrypto as unknown as typeof crypto);
 
-export async function createAuthority(options: { lifetimeMs: number; nowMs: number }): Promise<Authority> {
+export async function createCa(options: { lifetimeMs: number; nowMs: number }): Promise<Ca> {
   const { notBefore, notAfter } = validity(options);
   const keys = await generateKeys();
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
@@ -43,19 +43,19 @@ export async function createAuthority(options: { lifetimeMs: number; nowMs: numb
     ],
   });
   const certificatePem = pemText(certificate);
-  return { ...authorityFacts(certificatePem), certificatePem, keyPem: await exportKey(keys.privateKey) };
+  return { ...caFacts(certificatePem), certificatePem, keyPem: await exportKey(keys.privateKey) };
 }
 
-export async function signLeaf(options: {
-  authority: Authority;
+export async function signServingCertificate(options: {
+  ca: Ca;
   hostNames: readonly string[];
   lifetimeMs: number;
   nowMs: number;
-}): Promise<Leaf> {
-  const { authority, hostNames, nowMs } = options;
+}): Promise<ServingCertificate> {
+  const { ca, hostNames, nowMs } = options;
   const { notBefore, notAfter } = validity(options);
-  const issuer = new x509.X509Certificate(authority.certificatePem);
-  const issuerKey = await webcrypto.subtle.importKey('pkcs8', keyBytes(authority.keyPem), ALGORITHM, false, ['sign']);
+  const issuer = new x509.X509Certificate(ca.certificatePem);
+  const issuerKey = await webcrypto.subtle.importKey('pkcs8', keyBytes(ca.keyPem), ALGORITHM, false, ['sign']);
   const keys = await generateKeys();
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serialNumber(),
@@ -76,7 +76,7 @@ export async function signLeaf(options: {
     ],
   });
   return {
-    authorityId: authority.id,
+    caId: ca.id,
     signedAtMs: nowMs,
     expiresAtMs: certificate.notAfter.getTime(),
     certificatePem: pemText(certificate),
@@ -85,7 +85,7 @@ export async function signLeaf(options: {
 }
 
 /** Undefined when the two are not a CA on P-256 and its key. */
-export function readAuthority(certificatePem: string, keyPem: string): Authority | undefined {
+export function readCa(certificatePem: string, keyPem: string): Ca | undefined {
   try {
     const certificate = new X509Certificate(certificatePem);
     const key = createPrivateKey(keyPem);
@@ -94,14 +94,14 @@ export function readAuthority(certificatePem: string, keyPem: string): Authority
       return undefined;
     }
     const text = certificate.toString();
-    return { ...authorityFacts(text), certificatePem: text, keyPem };
+    return { ...caFacts(text), certificatePem: text, keyPem };
   } catch {
     return undefined;
   }
 }
 
 /** Throws when it is no certificate. */
-export function authorityFacts(certificatePem: string): AuthorityFacts {
+export function caFacts(certificatePem: string): CaFacts {
   const certificate = new X509Certificate(certificatePem);
   return {
     id: certificate.fingerprint256,

@@ -11,7 +11,7 @@ import { silentLogger } from '../../../test/support/lib/silent-logger.ts';
 import { waitFor } from '../../../test/support/wait.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { parseBundle } from './bundle.ts';
-import { type Authority, createAuthority, type Leaf, signLeaf } from './ca.ts';
+import { type Ca, createCa, type ServingCertificate, signServingCertificate } from './ca.ts';
 import { CertificateFiles } from './certificate-files.ts';
 import type { ServedCertificate } from './certificate-source.ts';
 
@@ -31,9 +31,9 @@ afterEach(async () => {
 
 test('a new pair is served, half of one is not, and readiness follows the caBundle', async () => {
   const nowMs = Date.now();
-  const authority = await createAuthority({ lifetimeMs: 600_000, nowMs });
+  const ca = await createCa({ lifetimeMs: 600_000, nowMs });
   const [first, second] = await Promise.all(
-    [1, 2].map(() => signLeaf({ authority, hostNames: [HOST], lifetimeMs: 60_000, nowMs })),
+    [1, 2].map(() => signServingCertificate({ ca, hostNames: [HOST], lifetimeMs: 60_000, nowMs })),
   );
   const store = new MemoryCertificateStore(['a', 'b']);
   const certificateFile = join(directory, 'tls.crt');
@@ -58,37 +58,37 @@ test('a new pair is served, half of one is not, and readiness follows the caBund
   await waitFor('the first pair', () => served.length === 1);
   await waitFor('the caBundle read', () => source.describe().includes('the caBundle of the webhook is empty'));
   expect(source.isReady()).toBe(false);
-  store.setBundles(authority.certificatePem);
+  store.setBundles(ca.certificatePem);
   await waitFor('ready', () => source.isReady());
 
   writeFileSync(certificateFile, second?.certificatePem ?? '');
-  store.setBundles(`${authority.certificatePem}\n`);
+  store.setBundles(`${ca.certificatePem}\n`);
   writeFileSync(keyFile, second?.keyPem ?? '');
   await waitFor('the second pair', () => served.at(-1)?.certificatePem === second?.certificatePem);
   expect(served).toHaveLength(2);
 
-  store.setBundles((await createAuthority({ lifetimeMs: 600_000, nowMs })).certificatePem);
+  store.setBundles((await createCa({ lifetimeMs: 600_000, nowMs })).certificatePem);
   await waitFor('not ready', () => !source.isReady());
   expect(source.describe()).toContain('does not hold the CA');
 });
 
 /** What cert-manager's Secret would hold. */
-function writeFiles(leaf: Leaf, authorityPem: string): void {
-  writeFileSync(join(directory, 'tls.crt'), leaf.certificatePem);
-  writeFileSync(join(directory, 'tls.key'), leaf.keyPem);
-  writeFileSync(join(directory, 'ca.crt'), authorityPem);
+function writeFiles(servingCertificate: ServingCertificate, caPem: string): void {
+  writeFileSync(join(directory, 'tls.crt'), servingCertificate.certificatePem);
+  writeFileSync(join(directory, 'tls.key'), servingCertificate.keyPem);
+  writeFileSync(join(directory, 'ca.crt'), caPem);
 }
 
-async function authorityAndLeaf(nowMs = Date.now()): Promise<[Authority, Leaf]> {
-  const authority = await createAuthority({ lifetimeMs: LIFETIME_MS, nowMs });
-  return [authority, await signLeaf({ authority, hostNames: [HOST], lifetimeMs: LIFETIME_MS, nowMs })];
+async function caAndServingCertificate(nowMs = Date.now()): Promise<[Ca, ServingCertificate]> {
+  const ca = await createCa({ lifetimeMs: LIFETIME_MS, nowMs });
+  return [ca, await signServingCertificate({ ca, hostNames: [HOST], lifetimeMs: LIFETIME_MS, nowMs })];
 }
 
 function keep(store: MemoryCertificateStore, options: { clock?: FakeClock; settleMs?: number } = {}): CertificateFiles {
   files = new CertificateFiles({
     certificateFile: join(directory, 'tls.crt'),
     keyFile: join(directory, 'tls.key'),
-    authorityFile: join(directory, 'ca.crt'),
+    caFile: join(directory, 'ca.crt'),
     hostName: HOST,
     store,
     settleMs: options.settleMs ?? 0,
@@ -106,9 +106,12 @@ function trusted(store: MemoryCertificateStore): string[][] {
 
 test('a pair of another CA is served when that CA was in every caBundle for a while, the one before until then', async () => {
   const clock = new FakeClock(Date.now());
-  const [[first, firstLeaf], [second, secondLeaf]] = await Promise.all([authorityAndLeaf(), authorityAndLeaf()]);
+  const [[first, firstServing], [second, secondServing]] = await Promise.all([
+    caAndServingCertificate(),
+    caAndServingCertificate(),
+  ]);
   const store = new MemoryCertificateStore(['a', 'b']);
-  writeFiles(firstLeaf, first.certificatePem);
+  writeFiles(firstServing, first.certificatePem);
   const source = keep(store, { clock, settleMs: 3_000 });
   const served: string[] = [];
   source.onCertificate(({ certificatePem }) => served.push(certificatePem));
@@ -117,24 +120,24 @@ test('a pair of another CA is served when that CA was in every caBundle for a wh
   clock.advance(3_001);
   expect(source.isReady()).toBe(true);
 
-  writeFiles(secondLeaf, second.certificatePem);
+  writeFiles(secondServing, second.certificatePem);
   await waitFor('both trusted', () => trusted(store).every((ids) => ids.includes(first.id) && ids.includes(second.id)));
   await waitFor('that seen', () => source.describe().includes('a newer one waits: waiting for API servers'));
-  expect(served).toEqual([firstLeaf.certificatePem]);
+  expect(served).toEqual([firstServing.certificatePem]);
   expect(source.isReady()).toBe(true);
   clock.advance(3_001);
-  await waitFor('the second pair', () => served.at(-1) === secondLeaf.certificatePem);
+  await waitFor('the second pair', () => served.at(-1) === secondServing.certificatePem);
   expect(source.isReady()).toBe(true);
 });
 
 test('what others have written into the caBundles stays, until it has expired', async () => {
   const nowMs = Date.now();
-  const [own, leaf] = await authorityAndLeaf(nowMs);
-  const [other] = await authorityAndLeaf(nowMs);
-  const [expired] = await authorityAndLeaf(nowMs - 2 * LIFETIME_MS);
+  const [own, servingCertificate] = await caAndServingCertificate(nowMs);
+  const [other] = await caAndServingCertificate(nowMs);
+  const [expired] = await caAndServingCertificate(nowMs - 2 * LIFETIME_MS);
   const store = new MemoryCertificateStore(['a', 'b']);
   store.setBundles(`${other.certificatePem}${expired.certificatePem}`);
-  writeFiles(leaf, own.certificatePem);
+  writeFiles(servingCertificate, own.certificatePem);
   const source = keep(store);
   await waitFor('ready', () => source.isReady());
   expect(trusted(store).map((ids) => ids.toSorted())).toEqual(Array(2).fill([other.id, own.id].toSorted()));
@@ -143,32 +146,35 @@ test('what others have written into the caBundles stays, until it has expired', 
 });
 
 test('without a CA in the files the caBundles are left alone, and it says so', async () => {
-  const [authority, leaf] = await authorityAndLeaf();
-  const [other] = await authorityAndLeaf();
+  const [ca, servingCertificate] = await caAndServingCertificate();
+  const [other] = await caAndServingCertificate();
   const store = new MemoryCertificateStore(['a']);
   store.setBundles(other.certificatePem);
-  writeFiles(leaf, '');
+  writeFiles(servingCertificate, '');
   const source = keep(store);
   await waitFor('the caBundle read', () => source.describe().includes('ca.crt holds no CA, wanted an issuer'));
   expect(store.writes).toEqual([]);
-  store.setBundles(`${other.certificatePem}${authority.certificatePem}`);
+  store.setBundles(`${other.certificatePem}${ca.certificatePem}`);
   await waitFor('ready', () => source.isReady());
 });
 
 test('a certificate that no caBundle verifies does not take the place of one that is trusted, unless that one ends', async () => {
   const clock = new FakeClock(Date.now());
-  const [[first, firstLeaf], [, secondLeaf]] = await Promise.all([authorityAndLeaf(), authorityAndLeaf()]);
+  const [[first, firstServing], [, secondServing]] = await Promise.all([
+    caAndServingCertificate(),
+    caAndServingCertificate(),
+  ]);
   const store = new MemoryCertificateStore(['a']);
-  writeFiles(firstLeaf, first.certificatePem);
+  writeFiles(firstServing, first.certificatePem);
   const source = keep(store, { clock });
   const served: string[] = [];
   source.onCertificate(({ certificatePem }) => served.push(certificatePem));
   await waitFor('ready', () => source.isReady());
-  writeFiles(secondLeaf, '');
+  writeFiles(secondServing, '');
   await waitFor('it waits', () => source.describe().includes('a newer one waits: the caBundle'));
   expect(source.isReady()).toBe(true);
-  expect(served).toEqual([firstLeaf.certificatePem]);
+  expect(served).toEqual([firstServing.certificatePem]);
   clock.advance(LIFETIME_MS);
-  await waitFor('the second pair', () => served.at(-1) === secondLeaf.certificatePem);
+  await waitFor('the second pair', () => served.at(-1) === secondServing.certificatePem);
   expect(source.isReady()).toBe(false);
 });

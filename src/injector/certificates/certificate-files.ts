@@ -7,7 +7,7 @@
  * Promises:
  *   1. a new pair is served when API servers trust it: it verifies against every caBundle, and was seen to for `settleMs`, since they
  *      hear of a change late. Until then the one before goes on, as long as it verifies itself;
- *   2. with `authorityFile` (cert-manager's ca.crt) the caBundles are kept here: the CA of the pair is added to what is there, and
+ *   2. with `caFile` (cert-manager's ca.crt) the caBundles are kept here: the CA of the pair is added to what is there, and
  *      nothing is taken away before it has expired. Without, they are the business of whoever wrote the files;
  *   3. ready means that API servers trust what is served.
  */
@@ -26,7 +26,7 @@ export interface CertificateFilesOptions {
   readonly certificateFile: string;
   readonly keyFile: string;
   /** PEM certificates of the CA; may be empty, or not there, while its issuer gives none. */
-  readonly authorityFile?: string;
+  readonly caFile?: string;
   readonly hostName: string;
   readonly store: Pick<CertificateStore, 'readConfiguration' | 'patchBundles'>;
   /** How long API servers may take to learn of a changed caBundle. */
@@ -40,7 +40,7 @@ export interface CertificateFilesOptions {
 /** What the files held at one time. */
 interface Held {
   readonly certificate: ServedCertificate;
-  readonly authorities: readonly BundleEntry[];
+  readonly cas: readonly BundleEntry[];
   /** Since when every caBundle verifies it, monotonic. */
   trustedSinceMs: number | undefined;
 }
@@ -104,15 +104,11 @@ export class CertificateFiles implements CertificateSource {
   }
 
   async #lookAtFiles(): Promise<void> {
-    const { certificateFile, keyFile, authorityFile, log } = this.#options;
+    const { certificateFile, keyFile, caFile, log } = this.#options;
     const read = (path: string | undefined): Promise<string> =>
       path === undefined ? Promise.resolve('') : readFile(path, 'utf8').catch(() => '');
-    const [certificatePem, keyPem, authorityPem] = await Promise.all([
-      read(certificateFile),
-      read(keyFile),
-      read(authorityFile),
-    ]);
-    const seen = `${certificatePem}\0${keyPem}\0${authorityPem}`;
+    const [certificatePem, keyPem, caPem] = await Promise.all([read(certificateFile), read(keyFile), read(caFile)]);
+    const seen = `${certificatePem}\0${keyPem}\0${caPem}`;
     if (seen === this.#seen) {
       return;
     }
@@ -122,7 +118,7 @@ export class CertificateFiles implements CertificateSource {
       log.error({ certificateFile, keyFile }, 'the files are no certificate and its key, what is served stays');
       return;
     }
-    this.#next = { certificate, authorities: parseBundle(authorityPem).entries, trustedSinceMs: undefined };
+    this.#next = { certificate, cas: parseBundle(caPem).entries, trustedSinceMs: undefined };
   }
 
   async #watchConfiguration(): Promise<void> {
@@ -160,9 +156,9 @@ export class CertificateFiles implements CertificateSource {
   }
 
   async #keepBundles(configuration: StoredConfiguration): Promise<boolean> {
-    const { store, authorityFile, clock, log } = this.#options;
-    const own = [...(this.#served?.authorities ?? []), ...(this.#next?.authorities ?? [])];
-    if (authorityFile === undefined || own.length === 0) {
+    const { store, caFile, clock, log } = this.#options;
+    const own = [...(this.#served?.cas ?? []), ...(this.#next?.cas ?? [])];
+    if (caFile === undefined || own.length === 0) {
       return true;
     }
     const bundles = this.#bundles.map(({ entries }) => entries);
@@ -172,7 +168,7 @@ export class CertificateFiles implements CertificateSource {
       return true;
     }
     const outcome = await store.patchBundles(configuration, bundleText(wanted));
-    log.info({ outcome, authorities: wanted.length }, 'the caBundle was brought up to date');
+    log.info({ outcome, cas: wanted.length }, 'the caBundle was brought up to date');
     return false;
   }
 
@@ -207,7 +203,7 @@ export class CertificateFiles implements CertificateSource {
 
   /** Why API servers do not trust it, as far as the caBundles are known. */
   #problemOf(held: Held): string | undefined {
-    const { hostName, clock, authorityFile } = this.#options;
+    const { hostName, clock, caFile } = this.#options;
     if (this.#bundles.length === 0) {
       return 'there is no webhook configuration';
     }
@@ -215,8 +211,8 @@ export class CertificateFiles implements CertificateSource {
     const problem = this.#bundles
       .map((bundle) => chainProblem({ ...chain, bundle }))
       .find((text) => text !== undefined);
-    if (problem !== undefined && authorityFile !== undefined && held.authorities.length === 0) {
-      return `${problem}, and ${authorityFile} holds no CA, wanted an issuer that gives its own`;
+    if (problem !== undefined && caFile !== undefined && held.cas.length === 0) {
+      return `${problem}, and ${caFile} holds no CA, wanted an issuer that gives its own`;
     }
     return problem;
   }

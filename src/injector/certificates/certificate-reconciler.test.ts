@@ -1,5 +1,5 @@
 /**
- * Keepers with real keys against a store in memory: several at once agree, lose races, sit through outages and rotations.
+ * Reconcilers with real keys against a store in memory: several at once agree, lose races, sit through outages and rotations.
  */
 
 import { MemoryCertificateStore } from '../../../test/support/kubernetes/certificate-store.ts';
@@ -8,28 +8,28 @@ import { silentLogger } from '../../../test/support/lib/silent-logger.ts';
 import { waitFor } from '../../../test/support/wait.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { parseBundle } from './bundle.ts';
-import { createAuthority } from './ca.ts';
+import { createCa } from './ca.ts';
 import { CertificateReconciler } from './certificate-reconciler.ts';
 import type { ServedCertificate } from './certificate-source.ts';
 import { kubernetesCertificateStore } from './certificate-store.ts';
 
 const DAY_MS = 86_400_000;
-const keepers: CertificateReconciler[] = [];
+const reconcilers: CertificateReconciler[] = [];
 
 afterEach(async () => {
-  await Promise.all(keepers.splice(0).map((keeper) => keeper.close()));
+  await Promise.all(reconcilers.splice(0).map((reconciler) => reconciler.close()));
 });
 
 function keep(
   store: MemoryCertificateStore,
   options: { clock?: FakeClock; settleMs?: number } = {},
 ): CertificateReconciler {
-  const keeper = new CertificateReconciler({
+  const reconciler = new CertificateReconciler({
     store,
     hostNames: ['pannier-injector.pannier-system.svc'],
     timing: {
-      authorityLifetimeMs: 90 * DAY_MS,
-      leafLifetimeMs: DAY_MS,
+      caLifetimeMs: 90 * DAY_MS,
+      servingCertificateLifetimeMs: DAY_MS,
       settleMs: options.settleMs ?? 0,
       pollMs: 20,
       jitter: 0.5,
@@ -37,14 +37,14 @@ function keep(
     clock: options.clock ?? systemClock,
     log: silentLogger,
   });
-  keepers.push(keeper);
-  return keeper;
+  reconcilers.push(reconciler);
+  return reconciler;
 }
 
 test('three at once agree on one CA, which is in every caBundle', async () => {
   const store = new MemoryCertificateStore(['a', 'b']);
   const replicas = [keep(store), keep(store), keep(store)];
-  await waitFor('all ready', () => replicas.every((keeper) => keeper.isReady()));
+  await waitFor('all ready', () => replicas.every((reconciler) => reconciler.isReady()));
   expect(store.writes.filter((write) => write === 'create').length).toBeGreaterThanOrEqual(1);
   const [first, second] = store.bundles().map((text) => parseBundle(text).entries.map(({ id }) => id));
   expect(first).toHaveLength(1);
@@ -53,75 +53,78 @@ test('three at once agree on one CA, which is in every caBundle', async () => {
 
 test('a race for the caBundle is lost, looked at again and won', async () => {
   const store = new MemoryCertificateStore(['a']);
-  const other = await createAuthority({ lifetimeMs: DAY_MS, nowMs: Date.now() });
-  const keeper = keep(store);
+  const other = await createCa({ lifetimeMs: DAY_MS, nowMs: Date.now() });
+  const reconciler = keep(store);
   await waitFor('a CA', () => store.secret);
   store.beforeWrite = () => store.setBundles(other.certificatePem);
-  await waitFor('ready', () => keeper.isReady());
+  await waitFor('ready', () => reconciler.isReady());
   store.setBundles(other.certificatePem);
-  await waitFor('ready again', () => keeper.isReady() && parseBundle(store.bundles()[0] ?? '').entries.length === 2);
+  await waitFor(
+    'ready again',
+    () => reconciler.isReady() && parseBundle(store.bundles()[0] ?? '').entries.length === 2,
+  );
 });
 
 test('a CA that cannot be read is replaced', async () => {
   const store = new MemoryCertificateStore(['a']);
   store.secret = { version: store.nextVersion(), certificatePem: 'nonsense', keyPem: '' };
-  const keeper = keep(store);
-  await waitFor('ready', () => keeper.isReady());
+  const reconciler = keep(store);
+  await waitFor('ready', () => reconciler.isReady());
   expect(store.secret?.certificatePem).toContain('BEGIN CERTIFICATE');
 });
 
 test('is not ready, and says why, until API servers had time to learn the caBundle', async () => {
   const clock = new FakeClock(Date.now());
   const store = new MemoryCertificateStore(['a']);
-  const keeper = keep(store, { clock, settleMs: 3_000 });
-  await waitFor('the caBundle seen', () => keeper.describe().includes('waiting for API servers'));
-  expect(keeper.isReady()).toBe(false);
+  const reconciler = keep(store, { clock, settleMs: 3_000 });
+  await waitFor('the caBundle seen', () => reconciler.describe().includes('waiting for API servers'));
+  expect(reconciler.isReady()).toBe(false);
   clock.advance(3_001);
-  expect(keeper.isReady()).toBe(true);
-  expect(keeper.describe()).toMatch(/^certificate: verified, expires /);
+  expect(reconciler.isReady()).toBe(true);
+  expect(reconciler.describe()).toMatch(/^certificate: verified, expires /);
 });
 
 test('an emptied caBundle makes it unready at the next look, and is filled', async () => {
   const clock = new FakeClock(Date.now());
   const store = new MemoryCertificateStore(['a', 'b']);
-  const keeper = keep(store, { clock, settleMs: 1_000 });
-  await waitFor('the caBundle seen', () => keeper.describe().includes('waiting for API servers'));
+  const reconciler = keep(store, { clock, settleMs: 1_000 });
+  await waitFor('the caBundle seen', () => reconciler.describe().includes('waiting for API servers'));
   clock.advance(1_001);
-  expect(keeper.isReady()).toBe(true);
+  expect(reconciler.isReady()).toBe(true);
   store.setBundles('');
   await waitFor('filled', () => store.bundles().every((text) => text.includes('BEGIN CERTIFICATE')));
-  expect(keeper.isReady()).toBe(false);
+  expect(reconciler.isReady()).toBe(false);
 });
 
 test('at two thirds of its life the CA is replaced, both are trusted, the new one signs', async () => {
   const clock = new FakeClock(Date.now());
   const store = new MemoryCertificateStore(['a']);
   const served: ServedCertificate[] = [];
-  const keeper = keep(store, { clock });
-  keeper.onCertificate((certificate) => served.push(certificate));
-  await waitFor('ready', () => keeper.isReady());
+  const reconciler = keep(store, { clock });
+  reconciler.onCertificate((certificate) => served.push(certificate));
+  await waitFor('ready', () => reconciler.isReady());
   const first = store.secret?.certificatePem ?? '';
   clock.advance(64 * DAY_MS);
   await waitFor('another CA', () => store.secret?.certificatePem !== first);
-  await waitFor('ready by the new CA', () => keeper.isReady());
+  await waitFor('ready by the new CA', () => reconciler.isReady());
   expect(parseBundle(store.bundles()[0] ?? '').entries).toHaveLength(2);
   clock.advance(40 * DAY_MS);
   await waitFor('the old CA gone', () => parseBundle(store.bundles()[0] ?? '').entries.length === 1);
-  await waitFor('ready', () => keeper.isReady());
+  await waitFor('ready', () => reconciler.isReady());
   expect(served.length).toBeGreaterThanOrEqual(3);
 });
 
-test('while the API server is away a leaf is renewed all the same', async () => {
+test('while the API server is away a serving certificate is renewed all the same', async () => {
   const clock = new FakeClock(Date.now());
   const store = new MemoryCertificateStore(['a']);
   const served: ServedCertificate[] = [];
-  const keeper = keep(store, { clock });
-  keeper.onCertificate((certificate) => served.push(certificate));
-  await waitFor('ready', () => keeper.isReady());
+  const reconciler = keep(store, { clock });
+  reconciler.onCertificate((certificate) => served.push(certificate));
+  await waitFor('ready', () => reconciler.isReady());
   store.isAway = true;
   clock.advance(0.8 * DAY_MS);
-  await waitFor('a second leaf', () => served.length >= 2);
-  expect(keeper.isReady()).toBe(true);
+  await waitFor('a second serving certificate', () => served.length >= 2);
+  expect(reconciler.isReady()).toBe(true);
 });
 
 test('the store of a real API server tells conflicts and absence from failures', async () => {

@@ -3,7 +3,7 @@
  *
  * Promises:
  *   1. one thing is done at a time, each guarded by the version that was seen; whoever loses a race looks again;
- *   2. an API server that is away costs nothing but waiting, with a bounded backoff; leaves go on being renewed by the CA at hand;
+ *   2. an API server that is away costs nothing but waiting, with a bounded backoff; serving certificates are still renewed by the CA at hand;
  *   3. ready means verified: the chain that is served was checked against every caBundle as it was last seen.
  */
 import { setTimeout as wait } from 'node:timers/promises';
@@ -11,7 +11,7 @@ import { backoffMs } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { type Bundle, bundleText, chainProblem, parseBundle } from './bundle.ts';
-import { type Authority, createAuthority, type Leaf, readAuthority, signLeaf } from './ca.ts';
+import { type Ca, createCa, readCa, type ServingCertificate, signServingCertificate } from './ca.ts';
 import type { CertificateSource, ServedCertificate } from './certificate-source.ts';
 import type { CertificateStore, StoredConfiguration, StoredSecret } from './certificate-store.ts';
 import {
@@ -22,9 +22,9 @@ import {
   type Observation,
 } from './plan.ts';
 
-export interface KeeperOptions {
+export interface ReconcilerOptions {
   readonly store: CertificateStore;
-  /** Names that the leaf serves; the first is the one that API servers ask for. */
+  /** Names that the serving certificate serves; the first is the one that API servers ask for. */
   readonly hostNames: readonly [string, ...string[]];
   readonly timing: CertificateTiming;
   readonly clock: Clock;
@@ -42,16 +42,16 @@ const MAX_STEPS_IN_A_ROW = 12;
 const BACKOFF = { firstMs: 250, maxMs: 5_000 };
 
 export class CertificateReconciler implements CertificateSource {
-  readonly #options: KeeperOptions;
+  readonly #options: ReconcilerOptions;
   readonly #plan: CertificatePlan;
-  readonly #authorities = new Map<string, Authority>();
+  readonly #cas = new Map<string, Ca>();
   readonly #listeners: ((certificate: ServedCertificate) => void)[] = [];
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
-  #leaf: Leaf | undefined;
+  #servingCertificate: ServingCertificate | undefined;
   #bundles: readonly Bundle[] = [];
 
-  constructor(options: KeeperOptions) {
+  constructor(options: ReconcilerOptions) {
     this.#options = options;
     this.#plan = new CertificatePlan(options.timing);
     this.#running = this.#run();
@@ -59,8 +59,8 @@ export class CertificateReconciler implements CertificateSource {
 
   onCertificate(listener: (certificate: ServedCertificate) => void): void {
     this.#listeners.push(listener);
-    if (this.#leaf !== undefined) {
-      listener(this.#leaf);
+    if (this.#servingCertificate !== undefined) {
+      listener(this.#servingCertificate);
     }
   }
 
@@ -74,7 +74,7 @@ export class CertificateReconciler implements CertificateSource {
       return `certificate: ${problem}`;
     }
     const state = this.#plan.isReady(this.#moment()) ? 'verified' : 'waiting for API servers to learn the caBundle';
-    return `certificate: ${state}, expires ${new Date(this.#leaf?.expiresAtMs ?? 0).toISOString()}`;
+    return `certificate: ${state}, expires ${new Date(this.#servingCertificate?.expiresAtMs ?? 0).toISOString()}`;
   }
 
   async close(): Promise<void> {
@@ -150,89 +150,94 @@ export class CertificateReconciler implements CertificateSource {
     if (secret === undefined) {
       return { kind: 'absent' };
     }
-    const authority = readAuthority(secret.certificatePem, secret.keyPem);
-    if (authority === undefined) {
+    const ca = readCa(secret.certificatePem, secret.keyPem);
+    if (ca === undefined) {
       return { kind: 'unusable', version: secret.version };
     }
-    this.#authorities.set(authority.id, authority);
-    return { kind: 'authority', version: secret.version, authority };
+    this.#cas.set(ca.id, ca);
+    return { kind: 'ca', version: secret.version, ca };
   }
 
   async #act(step: CertificateStep, look: Look | undefined): Promise<number> {
     const { store, log } = this.#options;
     switch (step.kind) {
-      case 'create-authority': {
+      case 'create-ca': {
         const outcome = await store.createSecret(await this.#newAuthority());
         log.info({ outcome }, 'there was no CA, one was made');
         return 0;
       }
-      case 'replace-authority': {
+      case 'replace-ca': {
         const outcome = await store.replaceSecret(step.version, await this.#newAuthority());
         log.info({ outcome }, 'the CA was due, a new one was made');
         return 0;
       }
       case 'patch-bundles': {
         if (look?.configuration !== undefined) {
-          const outcome = await store.patchBundles(look.configuration, this.#bundleText(step.authorities, look));
-          log.info({ outcome, authorities: step.authorities.length }, 'the caBundle was brought up to date');
+          const outcome = await store.patchBundles(look.configuration, this.#bundleText(step.cas, look));
+          log.info({ outcome, cas: step.cas.length }, 'the caBundle was brought up to date');
         }
         return 0;
       }
-      case 'sign-leaf':
-        await this.#signLeaf(step.authorityId);
+      case 'sign-serving-certificate':
+        await this.#signServingCertificate(step.caId);
         return 0;
       case 'rest':
         return step.durationMs;
     }
   }
 
-  #newAuthority(): Promise<Authority> {
+  #newAuthority(): Promise<Ca> {
     const { timing, clock } = this.#options;
-    return createAuthority({ lifetimeMs: timing.authorityLifetimeMs, nowMs: clock.nowMs() });
+    return createCa({ lifetimeMs: timing.caLifetimeMs, nowMs: clock.nowMs() });
   }
 
   /** Certificates that are there already, and those whose keys are held. */
-  #bundleText(authorities: readonly { readonly id: string }[], look: Look): string {
+  #bundleText(cas: readonly { readonly id: string }[], look: Look): string {
     const there = new Map(look.bundles.flatMap(({ entries }) => entries.map((entry) => [entry.id, entry])));
-    const entries = authorities.map(({ id }) => there.get(id) ?? this.#authorities.get(id));
+    const entries = cas.map(({ id }) => there.get(id) ?? this.#cas.get(id));
     return bundleText(entries.filter((entry) => entry !== undefined));
   }
 
-  async #signLeaf(authorityId: string): Promise<void> {
+  async #signServingCertificate(caId: string): Promise<void> {
     const { hostNames, timing, clock, log } = this.#options;
-    const authority = this.#authorities.get(authorityId);
-    if (authority === undefined) {
-      throw new Error(`Cannot sign a certificate: the key of CA ${authorityId} is not held, wanted a CA that was read`);
+    const ca = this.#cas.get(caId);
+    if (ca === undefined) {
+      throw new Error(`Cannot sign a certificate: the key of CA ${caId} is not held, wanted a CA that was read`);
     }
-    const leaf = await signLeaf({ authority, hostNames, lifetimeMs: timing.leafLifetimeMs, nowMs: clock.nowMs() });
-    this.#leaf = leaf;
-    this.#plan.signed(leaf);
+    const servingCertificate = await signServingCertificate({
+      ca,
+      hostNames,
+      lifetimeMs: timing.servingCertificateLifetimeMs,
+      nowMs: clock.nowMs(),
+    });
+    this.#servingCertificate = servingCertificate;
+    this.#plan.signed(servingCertificate);
     log.info(
-      { expires: new Date(leaf.expiresAtMs).toISOString(), authority: authorityId },
+      { expires: new Date(servingCertificate.expiresAtMs).toISOString(), ca: caId },
       'serving a new certificate',
     );
     for (const listener of this.#listeners) {
-      listener(leaf);
+      listener(servingCertificate);
     }
   }
 
   #forget(): void {
     const kept = new Set(this.#plan.knownIds());
-    for (const id of this.#authorities.keys()) {
+    for (const id of this.#cas.keys()) {
       if (!kept.has(id)) {
-        this.#authorities.delete(id);
+        this.#cas.delete(id);
       }
     }
   }
 
   #problem(): string | undefined {
-    if (this.#leaf === undefined) {
+    if (this.#servingCertificate === undefined) {
       return 'none was signed yet';
     }
     if (this.#bundles.length === 0) {
       return 'there is no webhook configuration';
     }
-    const chain = { chainPem: this.#leaf.certificatePem, hostName: this.#options.hostNames[0] };
+    const chain = { chainPem: this.#servingCertificate.certificatePem, hostName: this.#options.hostNames[0] };
     const nowMs = this.#options.clock.nowMs();
     return this.#bundles.map((bundle) => chainProblem({ ...chain, bundle, nowMs })).find((text) => text !== undefined);
   }

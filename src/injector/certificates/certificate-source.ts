@@ -2,7 +2,7 @@
  * What the webhook's server needs of whoever keeps its certificate: the injector itself (certificate-reconciler.ts) or files (certificate-files.ts).
  */
 export interface ServedCertificate {
-  /** The leaf, and the intermediates that are served with it. */
+  /** The serving certificate, and the intermediates that are served with it. */
   readonly certificatePem: string;
   readonly keyPem: string;
   readonly expiresAtMs: number;

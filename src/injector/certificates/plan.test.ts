@@ -1,21 +1,21 @@
 /**
  * A model of several replicas, a Secret and a caBundle, on a clock that is moved by hand: replicas crash between any two steps, lose
  * races, see an API server that is away for a while, and users delete the Secret. At no moment may an API server, which may be behind
- * by the time that we allow for, meet a leaf that it does not trust.
+ * by the time that we allow for, meet a serving certificate that it does not trust.
  */
 import fc from 'fast-check';
-import { CertificatePlan, type CertificateStep, type LeafFacts, type Observation } from './plan.ts';
-import type { AuthorityFacts } from './trusted-cas.ts';
+import { CertificatePlan, type CertificateStep, type Observation, type ServingCertificateFacts } from './plan.ts';
+import type { CaFacts } from './trusted-cas.ts';
 
 const AUTHORITY_LIFETIME_MS = 90_000;
-const LEAF_LIFETIME_MS = 30_000;
+const SERVING_CERTIFICATE_LIFETIME_MS = 30_000;
 const SETTLE_MS = 3_000;
 const TICK_MS = 100;
 const RUN_MS = 600_000;
 
 interface Replica {
   plan: CertificatePlan;
-  leaf: LeafFacts | undefined;
+  servingCertificate: ServingCertificateFacts | undefined;
   /** Where it is between looking and doing; each is a moment in which the world goes on. */
   stage:
     | { kind: 'look' }
@@ -27,9 +27,9 @@ interface Replica {
 
 interface World {
   nowMs: number;
-  secret: { version: number; authority: AuthorityFacts } | undefined;
+  secret: { version: number; ca: CaFacts } | undefined;
   /** Every caBundle that there was, with the time from which it was live. */
-  bundles: { sinceMs: number; version: number; authorities: readonly AuthorityFacts[] }[];
+  bundles: { sinceMs: number; version: number; cas: readonly CaFacts[] }[];
   version: number;
   authoritiesMade: number;
   isAway: boolean;
@@ -40,20 +40,20 @@ type Random = () => number;
 
 function newReplica(world: World, random: Random): Replica {
   const plan = new CertificatePlan({
-    authorityLifetimeMs: AUTHORITY_LIFETIME_MS,
-    leafLifetimeMs: LEAF_LIFETIME_MS,
+    caLifetimeMs: AUTHORITY_LIFETIME_MS,
+    servingCertificateLifetimeMs: SERVING_CERTIFICATE_LIFETIME_MS,
     settleMs: SETTLE_MS,
     pollMs: 4_000,
     jitter: random(),
   });
-  return { plan, leaf: undefined, stage: { kind: 'look' }, bornMs: world.nowMs };
+  return { plan, servingCertificate: undefined, stage: { kind: 'look' }, bornMs: world.nowMs };
 }
 
 function newWorld(random: Random, replicas: number): World {
   const world: World = {
     nowMs: 1_000_000,
     secret: undefined,
-    bundles: [{ sinceMs: 0, version: 0, authorities: [] }],
+    bundles: [{ sinceMs: 0, version: 0, cas: [] }],
     version: 0,
     authoritiesMade: 0,
     isAway: false,
@@ -102,14 +102,12 @@ function advance(world: World, replica: Replica): void {
     replica.stage = {
       kind: 'looked-at-secret',
       secret:
-        secret === undefined
-          ? { kind: 'absent' }
-          : { kind: 'authority', version: String(secret.version), authority: secret.authority },
+        secret === undefined ? { kind: 'absent' } : { kind: 'ca', version: String(secret.version), ca: secret.ca },
     };
     return;
   }
   const bundle = liveBundle(world);
-  const configuration = { version: String(bundle.version), bundles: [bundle.authorities], isDamaged: false };
+  const configuration = { version: String(bundle.version), bundles: [bundle.cas], isDamaged: false };
   const step = replica.plan.next({ secret: stage.secret, configuration }, momentOf(world));
   replica.stage = { kind: 'act', step };
 }
@@ -117,12 +115,12 @@ function advance(world: World, replica: Replica): void {
 function act(world: World, replica: Replica, step: CertificateStep): void {
   replica.stage = { kind: 'look' };
   switch (step.kind) {
-    case 'create-authority':
+    case 'create-ca':
       if (!world.isAway && world.secret === undefined) {
         writeAuthority(world);
       }
       break;
-    case 'replace-authority':
+    case 'replace-ca':
       if (!world.isAway && String(world.secret?.version) === step.version) {
         writeAuthority(world);
       }
@@ -130,13 +128,13 @@ function act(world: World, replica: Replica, step: CertificateStep): void {
     case 'patch-bundles':
       if (!world.isAway && String(liveBundle(world).version) === step.version) {
         world.version += 1;
-        world.bundles.push({ sinceMs: world.nowMs, version: world.version, authorities: step.authorities });
+        world.bundles.push({ sinceMs: world.nowMs, version: world.version, cas: step.cas });
       }
       break;
-    case 'sign-leaf': {
-      const expiresAtMs = Math.min(world.nowMs + LEAF_LIFETIME_MS, expiryOf(world, step.authorityId));
-      replica.leaf = { authorityId: step.authorityId, signedAtMs: world.nowMs, expiresAtMs };
-      replica.plan.signed(replica.leaf);
+    case 'sign-serving-certificate': {
+      const expiresAtMs = Math.min(world.nowMs + SERVING_CERTIFICATE_LIFETIME_MS, expiryOf(world, step.caId));
+      replica.servingCertificate = { caId: step.caId, signedAtMs: world.nowMs, expiresAtMs };
+      replica.plan.signed(replica.servingCertificate);
       break;
     }
     case 'rest':
@@ -147,20 +145,20 @@ function act(world: World, replica: Replica, step: CertificateStep): void {
 
 const expiries = new Map<string, number>();
 
-function expiryOf(_world: World, authorityId: string): number {
-  return expiries.get(authorityId) ?? 0;
+function expiryOf(_world: World, caId: string): number {
+  return expiries.get(caId) ?? 0;
 }
 
 function writeAuthority(world: World): void {
   world.version += 1;
   world.authoritiesMade += 1;
-  const authority = {
+  const ca = {
     id: `ca-${world.version}`,
     createdAtMs: world.nowMs,
     expiresAtMs: world.nowMs + AUTHORITY_LIFETIME_MS,
   };
-  expiries.set(authority.id, authority.expiresAtMs);
-  world.secret = { version: world.version, authority };
+  expiries.set(ca.id, ca.expiresAtMs);
+  world.secret = { version: world.version, ca };
 }
 
 /** What any API server may believe now, being behind by less than the settling time. */
@@ -174,13 +172,13 @@ function brokenPromise(world: World): string | undefined {
     if (!replica.plan.isReady(momentOf(world))) {
       continue;
     }
-    const { leaf } = replica;
-    if (leaf === undefined || world.nowMs >= leaf.expiresAtMs) {
-      return `replica ${index} is ready without a leaf in its time`;
+    const { servingCertificate } = replica;
+    if (servingCertificate === undefined || world.nowMs >= servingCertificate.expiresAtMs) {
+      return `replica ${index} is ready without a serving certificate in its time`;
     }
     for (const bundle of believableBundles(world)) {
-      if (!bundle.authorities.some(({ id }) => id === leaf.authorityId)) {
-        return `replica ${index} serves ${leaf.authorityId}, a caBundle that may be believed does not hold it`;
+      if (!bundle.cas.some(({ id }) => id === servingCertificate.caId)) {
+        return `replica ${index} serves ${servingCertificate.caId}, a caBundle that may be believed does not hold it`;
       }
     }
   }
@@ -224,7 +222,7 @@ function run(seed: number, replicas: number, faults: Faults): { world: World; no
 
 const seeds = fc.integer();
 
-test('no leaf that a ready replica serves ever fails, through crashes, races, outages and deletions', () => {
+test('no serving certificate that a ready replica serves ever fails, through crashes, races, outages and deletions', () => {
   fc.assert(
     fc.property(seeds, fc.integer({ min: 1, max: 4 }), (seed, replicas) => {
       run(seed, replicas, { crash: 0.002, away: 0.001, deletion: 0.0005 });
@@ -241,8 +239,8 @@ test('without outages every replica is ready throughout, and one CA is made per 
       const rotations = RUN_MS / (AUTHORITY_LIFETIME_MS * (2 / 3));
       expect(world.authoritiesMade).toBeGreaterThanOrEqual(Math.floor(rotations * 0.85));
       expect(world.authoritiesMade).toBeLessThanOrEqual(Math.ceil(rotations) + 1);
-      for (const { authorities } of world.bundles) {
-        expect(authorities.length).toBeLessThanOrEqual(3);
+      for (const { cas } of world.bundles) {
+        expect(cas.length).toBeLessThanOrEqual(3);
       }
     }),
     { numRuns: 15 },
@@ -260,19 +258,25 @@ test('replicas that crash and a Secret that is deleted leave the others ready', 
 });
 
 describe('one replica', () => {
-  const timing = { authorityLifetimeMs: 90_000, leafLifetimeMs: 30_000, settleMs: 3_000, pollMs: 5_000, jitter: 0 };
-  const authority = { id: 'a', createdAtMs: 0, expiresAtMs: 90_000 };
+  const timing = {
+    caLifetimeMs: 90_000,
+    servingCertificateLifetimeMs: 30_000,
+    settleMs: 3_000,
+    pollMs: 5_000,
+    jitter: 0,
+  };
+  const ca = { id: 'a', createdAtMs: 0, expiresAtMs: 90_000 };
   const stranger = { id: 's', createdAtMs: -1, expiresAtMs: 1_000_000 };
-  const secret = { kind: 'authority', version: '1', authority } as const;
+  const secret = { kind: 'ca', version: '1', ca } as const;
   const at = (ms: number) => ({ nowMs: ms, monotonicMs: ms });
 
   test('makes a CA where there is none, and replaces one that cannot be read', () => {
     const plan = new CertificatePlan(timing);
     expect(plan.next({ secret: { kind: 'absent' }, configuration: undefined }, at(0))).toEqual({
-      kind: 'create-authority',
+      kind: 'create-ca',
     });
     expect(plan.next({ secret: { kind: 'unusable', version: '7' }, configuration: undefined }, at(0))).toEqual({
-      kind: 'replace-authority',
+      kind: 'replace-ca',
       version: '7',
     });
   });
@@ -281,18 +285,15 @@ describe('one replica', () => {
     const plan = new CertificatePlan(timing);
     const configuration = { version: '3', bundles: [[stranger], []], isDamaged: false };
     const step = plan.next({ secret, configuration }, at(1_000));
-    expect(step).toEqual({ kind: 'patch-bundles', version: '3', authorities: [stranger, authority] });
+    expect(step).toEqual({ kind: 'patch-bundles', version: '3', cas: [stranger, ca] });
   });
 
   test('is ready when every webhook has held its CA for the settling time, not before', () => {
     const plan = new CertificatePlan(timing);
-    plan.signed({ authorityId: 'a', signedAtMs: 0, expiresAtMs: 30_000 });
-    plan.next({ secret, configuration: { version: '3', bundles: [[authority], []], isDamaged: false } }, at(0));
+    plan.signed({ caId: 'a', signedAtMs: 0, expiresAtMs: 30_000 });
+    plan.next({ secret, configuration: { version: '3', bundles: [[ca], []], isDamaged: false } }, at(0));
     expect(plan.isReady(at(10_000))).toBe(false);
-    plan.next(
-      { secret, configuration: { version: '4', bundles: [[authority], [authority]], isDamaged: false } },
-      at(11_000),
-    );
+    plan.next({ secret, configuration: { version: '4', bundles: [[ca], [ca]], isDamaged: false } }, at(11_000));
     expect(plan.isReady(at(13_999))).toBe(false);
     expect(plan.isReady(at(14_000))).toBe(true);
     expect(plan.isReady(at(30_000))).toBe(false);
@@ -301,18 +302,18 @@ describe('one replica', () => {
   test('a caBundle that somebody empties is filled again with the CA that is served', () => {
     const plan = new CertificatePlan(timing);
     const old = { id: 'old', createdAtMs: -50_000, expiresAtMs: 40_000 };
-    plan.next({ secret: { ...secret, authority: old }, configuration: undefined }, at(0));
-    plan.signed({ authorityId: 'old', signedAtMs: 0, expiresAtMs: 30_000 });
+    plan.next({ secret: { ...secret, ca: old }, configuration: undefined }, at(0));
+    plan.signed({ caId: 'old', signedAtMs: 0, expiresAtMs: 30_000 });
     const step = plan.next({ secret, configuration: { version: '9', bundles: [[]], isDamaged: false } }, at(1_000));
-    expect(step).toMatchObject({ authorities: [old, authority] });
+    expect(step).toMatchObject({ cas: [old, ca] });
     expect(plan.isReady(at(5_000))).toBe(false);
   });
 
-  test('without the cluster a leaf is renewed by the CA at hand', () => {
+  test('without the cluster a serving certificate is renewed by the CA at hand', () => {
     const plan = new CertificatePlan(timing);
-    plan.next({ secret, configuration: { version: '4', bundles: [[authority]], isDamaged: false } }, at(0));
-    plan.signed({ authorityId: 'a', signedAtMs: 0, expiresAtMs: 30_000 });
+    plan.next({ secret, configuration: { version: '4', bundles: [[ca]], isDamaged: false } }, at(0));
+    plan.signed({ caId: 'a', signedAtMs: 0, expiresAtMs: 30_000 });
     expect(plan.nextUnobserved(at(19_000)).kind).toBe('rest');
-    expect(plan.nextUnobserved(at(21_000))).toEqual({ kind: 'sign-leaf', authorityId: 'a' });
+    expect(plan.nextUnobserved(at(21_000))).toEqual({ kind: 'sign-serving-certificate', caId: 'a' });
   });
 });

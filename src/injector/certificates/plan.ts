@@ -1,28 +1,28 @@
 /**
  * What a replica of the injector does next about its certificates: pure, without keys, clocks or a network.
  *
- * The parts: a CA lies in one Secret; whoever finds none makes one. Every replica signs a leaf of its own, in memory. The caBundle of the
- * webhooks holds every CA by which a replica may still serve.
+ * The parts: a CA lies in one Secret; whoever finds none makes one. Every replica signs a serving certificate of its own, in
+ * memory. The caBundle of the webhooks holds every CA by which a replica may still serve.
  *
  * The order that makes a rotation unseen, each step guarded by the version of the object that it changes:
  *   1. at two thirds of its life, with jitter, the CA in the Secret is replaced by whoever comes first;
- *   2. each replica sees to it that the caBundle holds the CA of the Secret, that of its own leaf, and what was there and has not expired;
- *   3. a replica serves a leaf of a CA only when it has seen that CA in the caBundle for `settleMs`: API servers hear of a change late;
- *   4. a CA leaves the caBundle a while after it has expired, when nobody can serve a leaf of it any more.
+ *   2. each replica adds the CA of the Secret and that of its own serving certificate to the caBundle, and removes what has expired;
+ *   3. a replica uses a serving certificate only once its CA has been in the caBundle for `settleMs`: API servers learn of a change late;
+ *   4. a CA leaves the caBundle a while after it has expired, when no serving certificate of it can be in use.
  * Nobody has to know how many replicas there are, and none leads.
  */
-import { type AuthorityFacts, changedBundle, sorted } from './trusted-cas.ts';
+import { type CaFacts, changedBundle, sorted } from './trusted-cas.ts';
 
-export interface LeafFacts {
-  readonly authorityId: string;
+export interface ServingCertificateFacts {
+  readonly caId: string;
   readonly signedAtMs: number;
   readonly expiresAtMs: number;
 }
 
 export interface CertificateTiming {
-  readonly authorityLifetimeMs: number;
-  readonly leafLifetimeMs: number;
-  /** How long a CA must have been seen in the caBundle before a leaf of it is served. */
+  readonly caLifetimeMs: number;
+  readonly servingCertificateLifetimeMs: number;
+  /** How long a CA must have been seen in the caBundle before a serving certificate of it is served. */
   readonly settleMs: number;
   /** How often the cluster is looked at when nothing is to be done. */
   readonly pollMs: number;
@@ -34,13 +34,13 @@ export interface Observation {
   readonly secret:
     | { readonly kind: 'absent' }
     | { readonly kind: 'unusable'; readonly version: string }
-    | { readonly kind: 'authority'; readonly version: string; readonly authority: AuthorityFacts };
+    | { readonly kind: 'ca'; readonly version: string; readonly ca: CaFacts };
   /** Undefined: there is no webhook configuration (yet). */
   readonly configuration:
     | {
         readonly version: string;
         /** What the caBundle of each webhook holds. */
-        readonly bundles: readonly (readonly AuthorityFacts[])[];
+        readonly bundles: readonly (readonly CaFacts[])[];
         /** A caBundle cannot be read, so that it has to be written anew. */
         readonly isDamaged: boolean;
       }
@@ -54,10 +54,10 @@ export interface Moment {
 }
 
 export type CertificateStep =
-  | { readonly kind: 'create-authority' }
-  | { readonly kind: 'replace-authority'; readonly version: string }
-  | { readonly kind: 'patch-bundles'; readonly version: string; readonly authorities: readonly AuthorityFacts[] }
-  | { readonly kind: 'sign-leaf'; readonly authorityId: string }
+  | { readonly kind: 'create-ca' }
+  | { readonly kind: 'replace-ca'; readonly version: string }
+  | { readonly kind: 'patch-bundles'; readonly version: string; readonly cas: readonly CaFacts[] }
+  | { readonly kind: 'sign-serving-certificate'; readonly caId: string }
   | { readonly kind: 'rest'; readonly durationMs: number };
 
 const RENEW_AT = 2 / 3;
@@ -68,8 +68,8 @@ const MIN_REST_MS = 100;
 export class CertificatePlan {
   readonly #timing: CertificateTiming;
   /** CAs whose key this replica holds, oldest first. */
-  #known: readonly AuthorityFacts[] = [];
-  #leaf: LeafFacts | undefined;
+  #known: readonly CaFacts[] = [];
+  #servingCertificate: ServingCertificateFacts | undefined;
   /** Since when each CA has been seen in the caBundle of all webhooks, monotonic. */
   #trustedSinceMs: ReadonlyMap<string, number> = new Map();
 
@@ -79,11 +79,11 @@ export class CertificatePlan {
 
   /** CAs whose keys are worth keeping. */
   knownIds(): readonly string[] {
-    return this.#known.map((authority) => authority.id);
+    return this.#known.map((ca) => ca.id);
   }
 
-  signed(leaf: LeafFacts): void {
-    this.#leaf = leaf;
+  signed(servingCertificate: ServingCertificateFacts): void {
+    this.#servingCertificate = servingCertificate;
   }
 
   /** Takes in what the cluster looks like and says what to do; the caller does it, observes anew and asks again. */
@@ -91,84 +91,96 @@ export class CertificatePlan {
     this.#learn(observation, moment);
     const { secret, configuration } = observation;
     if (secret.kind === 'absent') {
-      return { kind: 'create-authority' };
+      return { kind: 'create-ca' };
     }
-    if (secret.kind === 'unusable' || moment.nowMs >= this.#authorityDueMs(secret.authority)) {
-      return { kind: 'replace-authority', version: secret.version };
+    if (secret.kind === 'unusable' || moment.nowMs >= this.#caDueMs(secret.ca)) {
+      return { kind: 'replace-ca', version: secret.version };
     }
     if (configuration !== undefined) {
-      const serving = this.#known.filter(({ id }) => id === this.#leaf?.authorityId);
-      const own = [...serving, secret.authority];
-      const authorities = changedBundle({ ...configuration, own, nowMs: moment.nowMs });
-      if (authorities !== undefined) {
-        return { kind: 'patch-bundles', version: configuration.version, authorities };
+      const serving = this.#known.filter(({ id }) => id === this.#servingCertificate?.caId);
+      const own = [...serving, secret.ca];
+      const cas = changedBundle({ ...configuration, own, nowMs: moment.nowMs });
+      if (cas !== undefined) {
+        return { kind: 'patch-bundles', version: configuration.version, cas };
       }
     }
     return this.nextUnobserved(moment);
   }
 
-  /** What can be done while the cluster cannot be asked: a leaf of a CA that is known and trusted. */
+  /** What can be done while the cluster cannot be asked: a serving certificate of a CA that is known and trusted. */
   nextUnobserved(moment: Moment): CertificateStep {
     const signer = this.#signer(moment);
-    if (signer !== undefined && this.#isLeafDue(signer, moment)) {
-      return { kind: 'sign-leaf', authorityId: signer.id };
+    if (signer !== undefined && this.#isServingCertificateDue(signer, moment)) {
+      return { kind: 'sign-serving-certificate', caId: signer.id };
     }
     return { kind: 'rest', durationMs: this.#restMs(moment) };
   }
 
-  /** The leaf is in its time, and its CA has been in every caBundle for long enough. */
+  /** The serving certificate is in its time, and its CA has been in every caBundle for long enough. */
   isReady(moment: Moment): boolean {
-    const leaf = this.#leaf;
-    return leaf !== undefined && moment.nowMs < leaf.expiresAtMs && this.#isSettled(leaf.authorityId, moment);
+    const servingCertificate = this.#servingCertificate;
+    return (
+      servingCertificate !== undefined &&
+      moment.nowMs < servingCertificate.expiresAtMs &&
+      this.#isSettled(servingCertificate.caId, moment)
+    );
   }
 
   #learn(observation: Observation, moment: Moment): void {
-    if (observation.secret.kind === 'authority') {
-      const { authority } = observation.secret;
-      const others = this.#known.filter(({ id }) => id !== authority.id);
-      this.#known = sorted([...others, authority]).filter(
+    if (observation.secret.kind === 'ca') {
+      const { ca } = observation.secret;
+      const others = this.#known.filter(({ id }) => id !== ca.id);
+      this.#known = sorted([...others, ca]).filter(
         ({ id, expiresAtMs }, index, all) =>
-          id === this.#leaf?.authorityId || (moment.nowMs < expiresAtMs && index >= all.length - MAX_KNOWN),
+          id === this.#servingCertificate?.caId || (moment.nowMs < expiresAtMs && index >= all.length - MAX_KNOWN),
       );
     }
     const [first, ...rest] = observation.configuration?.bundles ?? [];
     const trustedSinceMs = new Map<string, number>();
     for (const { id } of first ?? []) {
-      if (rest.every((bundle) => bundle.some((authority) => authority.id === id))) {
+      if (rest.every((bundle) => bundle.some((ca) => ca.id === id))) {
         trustedSinceMs.set(id, this.#trustedSinceMs.get(id) ?? moment.monotonicMs);
       }
     }
     this.#trustedSinceMs = trustedSinceMs;
   }
 
-  #authorityDueMs(authority: AuthorityFacts): number {
-    const lifetimeMs = authority.expiresAtMs - authority.createdAtMs;
-    return authority.createdAtMs + lifetimeMs * (RENEW_AT + JITTER_SHARE * this.#timing.jitter);
+  #caDueMs(ca: CaFacts): number {
+    const lifetimeMs = ca.expiresAtMs - ca.createdAtMs;
+    return ca.createdAtMs + lifetimeMs * (RENEW_AT + JITTER_SHARE * this.#timing.jitter);
   }
 
-  /** The newest CA that API servers trust by now; for a first leaf, which makes nothing ready, any will do. */
-  #signer(moment: Moment): AuthorityFacts | undefined {
+  /** The newest CA that API servers trust by now; for a first serving certificate, which makes nothing ready, any will do. */
+  #signer(moment: Moment): CaFacts | undefined {
     const living = this.#known.filter(({ expiresAtMs }) => moment.nowMs < expiresAtMs);
     const settled = living.filter(({ id }) => this.#isSettled(id, moment));
-    return settled.at(-1) ?? (this.#leaf === undefined ? living.at(-1) : undefined);
+    return settled.at(-1) ?? (this.#servingCertificate === undefined ? living.at(-1) : undefined);
   }
 
-  #isLeafDue(signer: AuthorityFacts, moment: Moment): boolean {
-    const leaf = this.#leaf;
-    if (leaf === undefined || leaf.authorityId !== signer.id) {
+  #isServingCertificateDue(signer: CaFacts, moment: Moment): boolean {
+    const servingCertificate = this.#servingCertificate;
+    if (servingCertificate === undefined || servingCertificate.caId !== signer.id) {
       return true;
     }
-    // Near the end of its CA a new leaf would end no later than the one at hand.
-    const gainMs = Math.min(moment.nowMs + this.#timing.leafLifetimeMs, signer.expiresAtMs) - leaf.expiresAtMs;
-    return moment.nowMs >= this.#leafDueMs(leaf) && gainMs > this.#timing.leafLifetimeMs / 10;
+    // Near the end of its CA a new serving certificate would end no later than the one at hand.
+    const gainMs =
+      Math.min(moment.nowMs + this.#timing.servingCertificateLifetimeMs, signer.expiresAtMs) -
+      servingCertificate.expiresAtMs;
+    return (
+      moment.nowMs >= this.#servingCertificateDueMs(servingCertificate) &&
+      gainMs > this.#timing.servingCertificateLifetimeMs / 10
+    );
   }
 
-  #leafDueMs(leaf: LeafFacts): number {
-    return leaf.signedAtMs + (leaf.expiresAtMs - leaf.signedAtMs) * (RENEW_AT + JITTER_SHARE * this.#timing.jitter);
+  #servingCertificateDueMs(servingCertificate: ServingCertificateFacts): number {
+    return (
+      servingCertificate.signedAtMs +
+      (servingCertificate.expiresAtMs - servingCertificate.signedAtMs) * (RENEW_AT + JITTER_SHARE * this.#timing.jitter)
+    );
   }
 
-  #isSettled(authorityId: string, moment: Moment): boolean {
-    const sinceMs = this.#trustedSinceMs.get(authorityId);
+  #isSettled(caId: string, moment: Moment): boolean {
+    const sinceMs = this.#trustedSinceMs.get(caId);
     return sinceMs !== undefined && moment.monotonicMs - sinceMs >= this.#timing.settleMs;
   }
 
@@ -180,10 +192,10 @@ export class CertificatePlan {
     }
     const current = this.#known.at(-1);
     if (current !== undefined) {
-      waits.push(this.#authorityDueMs(current) - moment.nowMs);
+      waits.push(this.#caDueMs(current) - moment.nowMs);
     }
-    if (this.#leaf !== undefined) {
-      waits.push(this.#leafDueMs(this.#leaf) - moment.nowMs);
+    if (this.#servingCertificate !== undefined) {
+      waits.push(this.#servingCertificateDueMs(this.#servingCertificate) - moment.nowMs);
     }
     return Math.max(MIN_REST_MS, Math.min(...waits.filter((wait) => wait > 0)));
   }

@@ -5,7 +5,7 @@
  * and in whatever order they look, none takes away what another serves by.
  */
 
-export interface AuthorityFacts {
+export interface CaFacts {
   /** SHA-256 of the certificate. */
   readonly id: string;
   readonly createdAtMs: number;
@@ -18,7 +18,7 @@ const MAX_PRUNE_AFTER_MS = 3_600_000;
 const MAX_BUNDLE_SIZE = 16;
 
 /** What each caBundle is to hold, oldest first; undefined: each of them holds it already. */
-export function changedBundle<Facts extends AuthorityFacts>(options: {
+export function changedBundle<Facts extends CaFacts>(options: {
   bundles: readonly (readonly Facts[])[];
   /** A caBundle cannot be read, so that it has to be written anew. */
   isDamaged: boolean;
@@ -28,23 +28,23 @@ export function changedBundle<Facts extends AuthorityFacts>(options: {
 }): readonly Facts[] | undefined {
   const { bundles, isDamaged, own, nowMs } = options;
   const ownIds = new Set(own.map(({ id }) => id));
-  const byId = new Map([...bundles.flat(), ...own].map((authority) => [authority.id, authority]));
-  const kept = sorted([...byId.values()]).filter((authority) => {
-    const lifetimeMs = authority.expiresAtMs - authority.createdAtMs;
-    return nowMs < authority.expiresAtMs + Math.min(MAX_PRUNE_AFTER_MS, lifetimeMs / 3);
+  const byId = new Map([...bundles.flat(), ...own].map((ca) => [ca.id, ca]));
+  const kept = sorted([...byId.values()]).filter((ca) => {
+    const lifetimeMs = ca.expiresAtMs - ca.createdAtMs;
+    return nowMs < ca.expiresAtMs + Math.min(MAX_PRUNE_AFTER_MS, lifetimeMs / 3);
   });
   // Of the others the newest: an own one may be old, where it is the CA of a company.
   const others = kept.filter(({ id }) => !ownIds.has(id)).slice(-Math.max(1, MAX_BUNDLE_SIZE - ownIds.size));
-  const wanted = kept.filter((authority) => ownIds.has(authority.id) || others.includes(authority));
+  const wanted = kept.filter((ca) => ownIds.has(ca.id) || others.includes(ca));
   const ids = idsOf(wanted);
   return isDamaged || bundles.some((bundle) => idsOf(sorted(bundle)) !== ids) ? wanted : undefined;
 }
 
 /** Oldest first; the same order for every replica. */
-export function sorted<Facts extends AuthorityFacts>(authorities: readonly Facts[]): Facts[] {
-  return [...authorities].sort((a, b) => a.createdAtMs - b.createdAtMs || (a.id < b.id ? -1 : 1));
+export function sorted<Facts extends CaFacts>(cas: readonly Facts[]): Facts[] {
+  return [...cas].sort((a, b) => a.createdAtMs - b.createdAtMs || (a.id < b.id ? -1 : 1));
 }
 
-function idsOf(authorities: readonly AuthorityFacts[]): string {
-  return authorities.map(({ id }) => id).join();
+function idsOf(cas: readonly CaFacts[]): string {
+  return cas.map(({ id }) => id).join();
 }

@@ -7,7 +7,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createAuthority, signLeaf } from '../../../src/injector/certificates/ca.ts';
+import { createCa, signServingCertificate } from '../../../src/injector/certificates/ca.ts';
 
 interface StoredObject {
   metadata: { name: string; resourceVersion: string };
@@ -58,11 +58,16 @@ export class FakeApiServer {
 
   static async start(): Promise<FakeApiServer> {
     const nowMs = Date.now();
-    const authority = await createAuthority({ lifetimeMs: 3_600_000, nowMs });
-    const leaf = await signLeaf({ authority, hostNames: ['api.test'], lifetimeMs: 3_600_000, nowMs });
-    const server = createServer({ cert: leaf.certificatePem, key: leaf.keyPem });
+    const ca = await createCa({ lifetimeMs: 3_600_000, nowMs });
+    const servingCertificate = await signServingCertificate({
+      ca,
+      hostNames: ['api.test'],
+      lifetimeMs: 3_600_000,
+      nowMs,
+    });
+    const server = createServer({ cert: servingCertificate.certificatePem, key: servingCertificate.keyPem });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const fake = new FakeApiServer(server, authority.certificatePem);
+    const fake = new FakeApiServer(server, ca.certificatePem);
     server.on('request', (request, response) => void fake.#handle(request, response));
     return fake;
   }
