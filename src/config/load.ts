@@ -9,7 +9,7 @@ import { type AddressMapEntry, parseAddressMap } from './address-map.ts';
 import { nearestOf } from './nearest.ts';
 import { PREFIX, parseAddress, RENAMED_SETTINGS, SETTINGS, type SettingName, type SettingRow } from './settings.ts';
 
-interface ListenAddress {
+export interface ListenAddress {
   readonly host: string;
   readonly port: number;
 }

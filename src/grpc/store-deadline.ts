@@ -5,20 +5,17 @@
  * lose that race, since only the service knows what to say in its place.
  */
 import type { Clock } from '../lib/clock.ts';
+import { deadlineOverBeforeStart } from './deadline-errors.ts';
 import type { CallContext } from './method.ts';
-import { Status, StatusError } from './status.ts';
 
 export const MAX_MARGIN_MS = 40;
 export const MARGIN_SHARE = 0.4;
 
-/** Monotonic. Throws DEADLINE_EXCEEDED for a call whose deadline is over: it costs no store work. */
+/** Monotonic. Throws for a call whose deadline is over: it costs no store work. */
 export function storeDeadlineMs(context: CallContext, clock: Clock, action: string): number {
   const leftMs = context.deadlineAtMs - clock.monotonicMs();
   if (leftMs <= 0) {
-    throw new StatusError(
-      Status.DEADLINE_EXCEEDED,
-      `Cannot ${action}: the call's deadline is over, wanted a later one`,
-    );
+    throw deadlineOverBeforeStart(action);
   }
   return context.deadlineAtMs - Math.min(MAX_MARGIN_MS, leftMs * MARGIN_SHARE);
 }

@@ -85,7 +85,7 @@ test('the store has less time than the call, and none after the deadline', () =>
   calls.errorOf('GetSession', { sessionId }, contextUntil(clock, 50));
   expect(deadlines).toEqual([960, 30]);
   expect(calls.errorOf('GetSession', { sessionId }, contextUntil(clock, 0))).toBe(
-    "DEADLINE_EXCEEDED Cannot get session: the call's deadline is over, wanted a later one",
+    'DEADLINE_EXCEEDED Cannot get session: the deadline was over before anything was done',
   );
   expect(deadlines).toHaveLength(2);
 });

@@ -20,10 +20,11 @@ import type { Clock } from '../../lib/clock.ts';
 import { isPromise } from '../../lib/maybe-promise.ts';
 import type { TimerWheel } from '../../lib/timer-wheel.ts';
 import { answerByMs } from '../deadline.ts';
+import { deadlineOverBeforeStart, deadlineOverInHandler } from '../deadline-errors.ts';
 import { statusCodeOf } from '../error-status.ts';
 import type { AnyMethod, CallContext } from '../method.ts';
 import type { Handler, Interceptor } from '../service-table.ts';
-import { Status, type StatusCode, StatusError } from '../status.ts';
+import { Status, type StatusCode } from '../status.ts';
 import { Admission, weigherOf } from './admission.ts';
 
 /** What counts the calls of one method. */
@@ -73,7 +74,7 @@ export function guardInterceptor(options: GuardOptions): Interceptor {
         const entry = wheel.schedule(answerByMs(context.deadlineAtMs, startMs), () => {
           isAnswered = true;
           finish(startMs, context, Status.DEADLINE_EXCEEDED);
-          reject(runningOut());
+          reject(deadlineOverInHandler());
         });
         answer.then(
           (response) => {
@@ -115,7 +116,9 @@ export function guardInterceptor(options: GuardOptions): Interceptor {
       let answer: unknown;
       let weight = 0;
       try {
-        refuseLate(context, startMs);
+        if (context.deadlineAtMs <= startMs) {
+          throw deadlineOverBeforeStart();
+        }
         const callWeight = weigh === undefined ? 1 : weigh(request);
         admission.enter(callWeight);
         weight = callWeight;
@@ -147,20 +150,4 @@ function codeSeen(context: CallContext, nowMs: number, answered: StatusCode): St
     return nowMs >= context.deadlineAtMs ? Status.DEADLINE_EXCEEDED : Status.CANCELLED;
   }
   return answered;
-}
-
-function refuseLate(context: CallContext, nowMs: number): void {
-  if (context.deadlineAtMs <= nowMs) {
-    throw new StatusError(
-      Status.DEADLINE_EXCEEDED,
-      'Cannot answer in time: the deadline was over before anything was done',
-    );
-  }
-}
-
-function runningOut(): StatusError {
-  return new StatusError(
-    Status.DEADLINE_EXCEEDED,
-    'Cannot answer in time: the deadline runs out, it may have happened',
-  );
 }
