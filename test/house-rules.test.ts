@@ -26,6 +26,16 @@ const MODULES: Record<string, readonly string[]> = {
   lib: [],
 };
 
+/** Each folder of the built-in HTTP/2 server and those that it may import; the files on top may import all of them. */
+const HTTP2_FOLDERS: Record<string, readonly string[]> = {
+  calls: ['streams', 'messages', 'hpack', 'frames', 'limits'],
+  streams: ['messages', 'hpack', 'frames', 'limits'],
+  messages: ['hpack', 'frames', 'limits'],
+  hpack: ['frames', 'limits'],
+  frames: ['limits'],
+  limits: [],
+};
+
 const sourceFiles = repositoryFiles(['src/**/*.ts']).filter((path) => !path.startsWith('src/grpc/generated/'));
 const ownFiles = [...sourceFiles, ...repositoryFiles(['test/**/*.ts', 'bench/**/*.ts', 'scripts/**/*.ts'])];
 const textFiles = repositoryFiles(['**/*']).filter(
@@ -46,7 +56,69 @@ function importsOf(path: string): string[] {
   return [...read(path).matchAll(pattern)].map((match) => normalize(join(dirname(path), match[1] ?? '')));
 }
 
+function http2FolderOf(path: string): string | undefined {
+  return /^src\/grpc\/http2\/([^/]+)\//.exec(path)?.[1];
+}
+
+/** Groups of files that import each other, types included (Tarjan's strongly connected components). */
+function importCycles(files: readonly string[]): string[][] {
+  const order = new Map<string, number>();
+  const lowest = new Map<string, number>();
+  const open: string[] = [];
+  const cycles: string[][] = [];
+  function visit(file: string): number {
+    const number = order.size;
+    let low = number;
+    order.set(file, number);
+    open.push(file);
+    for (const target of importsOf(file).filter((path) => files.includes(path))) {
+      if (!order.has(target)) {
+        low = Math.min(low, visit(target));
+      } else if (open.includes(target)) {
+        low = Math.min(low, lowest.get(target) ?? order.get(target) ?? number);
+      }
+    }
+    lowest.set(file, low);
+    if (low === number) {
+      const group = open.splice(open.indexOf(file));
+      if (group.length > 1) {
+        cycles.push(group.sort());
+      }
+    }
+    return low;
+  }
+  for (const file of files) {
+    if (!order.has(file)) {
+      visit(file);
+    }
+  }
+  return cycles;
+}
+
 describe('imports', () => {
+  test('form no cycle', () => {
+    expect(importCycles(sourceFiles.filter((file) => !file.endsWith('.test.ts')))).toEqual([]);
+  });
+
+  test('of the built-in HTTP/2 server follow the direction of its folders', () => {
+    const wrong: string[] = [];
+    for (const path of sourceFiles.filter((file) => !file.endsWith('.test.ts'))) {
+      const folder = http2FolderOf(path);
+      if (folder === undefined) {
+        continue;
+      }
+      const allowed = HTTP2_FOLDERS[folder];
+      const targets = importsOf(path).filter((target) => target.startsWith('src/grpc/http2/'));
+      for (const target of targets) {
+        const targetFolder = http2FolderOf(target) ?? 'the files on top';
+        if (targetFolder !== folder && allowed?.includes(targetFolder) !== true) {
+          wrong.push(`${path} imports ${target}`);
+        }
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
   test('follow the direction of the modules', () => {
     const wrong: string[] = [];
     for (const path of sourceFiles.filter((file) => !file.endsWith('.test.ts'))) {

@@ -70,12 +70,12 @@ function feed(run: Run, chunks: readonly Buffer[]): void {
 
 /** After the turns in which handlers settled and what they answered was written. */
 function judge(run: Run, right: Conversation | undefined, isDisturbed: boolean): void {
-  const { socket, budget, unexpected, input } = run;
+  const { socket, budgets, unexpected, input } = run;
   const context = (): unknown => ({
     input: input.toString('hex'),
     output: Buffer.concat(socket.written).toString('hex'),
   });
-  ensure(socket.heldIsIntact(), 'What waits in the socket was written over', context);
+  ensure(socket.bufferedIsIntact(), 'What waits in the socket was written over', context);
   socket.unstick();
   ensure(unexpected.length === 0, 'An unexpected error was logged', () => ({
     unexpected,
@@ -90,9 +90,10 @@ function judge(run: Run, right: Conversation | undefined, isDisturbed: boolean):
   }
   socket.destroy();
   socket.emit('close');
-  ensure(budget.held.bytes === 0 && budget.waiting.bytes === 0, 'Bytes are held for a peer that is gone', () => ({
-    held: budget.held.bytes,
-    waiting: budget.waiting.bytes,
+  const { requests, answers } = budgets;
+  ensure(requests.bytes === 0 && answers.bytes === 0, 'Bytes are buffered for a peer that is gone', () => ({
+    requests: requests.bytes,
+    answers: answers.bytes,
     input: input.toString('hex'),
   }));
 }

@@ -179,8 +179,8 @@ async function turn(client: Client): Promise<void> {
   const { written } = socket;
   const maxHeld = MAX_BUFFERS_HELD_BYTES + 2 * socket.writableLength;
   ensure(
-    socket.heldMemoryBytes() <= maxHeld,
-    `Waiting bytes keep ${socket.heldMemoryBytes()} bytes alive`,
+    socket.bufferedMemoryBytes() <= maxHeld,
+    `Waiting bytes keep ${socket.bufferedMemoryBytes()} bytes alive`,
     () => client.steps,
   );
   const bytes = Buffer.concat(written.slice(client.chunksRead));
@@ -214,7 +214,7 @@ function hasAll(client: Client): boolean {
 }
 
 function end(client: Client): void {
-  const { socket, unexpected, budget } = client.server;
+  const { socket, unexpected, budgets } = client.server;
   const output = readOutput(Buffer.concat(socket.written));
   const context = (): unknown => ({ steps: client.steps, goaway: output.goaway, unexpected });
   ensure(output.goaway === undefined && unexpected.length === 0, 'The connection was ended', context);
@@ -224,6 +224,6 @@ function end(client: Client): void {
     ensure(isDone, `The call on stream ${streamId} did not end`, context);
     ensure(answer?.body.equals(expected) === true, `The answer on stream ${streamId} is another`, context);
   }
-  ensure(budget.waiting.bytes === 0, 'Bytes count as waiting though all are sent', context);
+  ensure(budgets.answers.bytes === 0, 'Bytes count as buffered though all are sent', context);
   socket.destroy();
 }

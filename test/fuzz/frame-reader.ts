@@ -64,16 +64,17 @@ function randomFrames(random: FastRandom): Buffer[] {
 
 function read(chunks: readonly Buffer[]): Reading {
   const reading: Reading = { frames: [], payloadBytes: 0, fault: undefined };
-  const sink = {
-    frame: (type: number, flags: number, id: number, bytes: Buffer, start: number, end: number): void => {
-      reading.payloadBytes += end - start;
-      reading.frames.push(`${type} ${flags} ${id} ${bytes.toString('latin1', start, end)}`);
-    },
-  };
-  const reader = new FrameReader(sink, MAX_FRAME_BYTES);
+  const reader = new FrameReader(MAX_FRAME_BYTES);
+  const { frame } = reader;
   try {
     for (const chunk of chunks) {
       reader.push(chunk);
+      while (reader.next()) {
+        reading.payloadBytes += frame.payloadBytes;
+        reading.frames.push(
+          `${frame.type} ${frame.flags} ${frame.streamId} ${frame.bytes.toString('latin1', frame.start, frame.end)}`,
+        );
+      }
     }
   } catch (error) {
     if (!(error instanceof ConnectionFault)) {

@@ -2,8 +2,9 @@
  * A connection of the transport on a socket in memory, with methods for fuzzing.
  */
 
+import { DeadlineWatch } from '../../src/grpc/http2/calls/deadline-watch.ts';
 import { Http2Connection } from '../../src/grpc/http2/connection.ts';
-import { Pool, type SharedBudget } from '../../src/grpc/http2/limits/global-budget.ts';
+import { GlobalBudget, type GlobalBudgets } from '../../src/grpc/http2/limits/global-budget.ts';
 import { HTTP2_LIMITS, type Http2Limits } from '../../src/grpc/http2/limits/http2-limits.ts';
 import type { AnyMethod, CallContext, MethodTable, ResponseStream } from '../../src/grpc/method.ts';
 import { Status, StatusError } from '../../src/grpc/status.ts';
@@ -15,18 +16,18 @@ import { MemorySocket } from './memory-socket.ts';
 export interface MemoryServer {
   readonly socket: MemorySocket;
   readonly connection: Http2Connection;
-  readonly budget: SharedBudget;
+  readonly budgets: GlobalBudgets;
   /** What was logged: errors of our own. */
   readonly unexpected: readonly string[];
 }
 
-/** With a budget of its own, or one that it shares with others. */
-export function startMemoryServer(changed: Partial<Http2Limits>, shared?: SharedBudget): MemoryServer {
+/** With budgets of its own, or those that it shares with others. */
+export function startMemoryServer(changed: Partial<Http2Limits>, shared?: GlobalBudgets): MemoryServer {
   const limits = { ...TRANSPORT_LIMITS, ...HTTP2_LIMITS, maxLingerMs: 1, ...changed };
   const socket = new MemorySocket();
-  const budget = shared ?? {
-    held: new Pool(limits.maxBufferedRequestBytes),
-    waiting: new Pool(limits.maxBufferedAnswerBytes),
+  const budgets = shared ?? {
+    requests: new GlobalBudget(limits.maxBufferedRequestBytes),
+    answers: new GlobalBudget(limits.maxBufferedAnswerBytes),
   };
   const unexpected: string[] = [];
   const connection = new Http2Connection(socket.asSocket(), {
@@ -39,13 +40,16 @@ export function startMemoryServer(changed: Partial<Http2Limits>, shared?: Shared
     clock: systemClock,
     log: { error: (fields, text) => unexpected.push(`${text} ${JSON.stringify(fields)}`) },
     defaultDeadlineMs: 60_000,
-    budget,
-    watchDeadline: () => {},
-    closed: () => {},
-    dropped: () => {},
+    deadlines: NO_DEADLINES,
+    budgets,
+    adminUrl: undefined,
+    onDropped: () => {},
   });
-  return { socket, connection, budget, unexpected };
+  return { socket, connection, budgets, unexpected };
 }
+
+/** Nothing ends at a deadline by itself: fuzzing calls `expire`. */
+const NO_DEADLINES = new DeadlineWatch({ clock: systemClock, expire: () => Number.POSITIVE_INFINITY });
 
 const METHODS: MethodTable = new Map(
   (

@@ -14,7 +14,7 @@ export class MemorySocket extends EventEmitter {
   /** While true the peer takes nothing. */
   isStuck = false;
   #isPaused = false;
-  readonly #held: Buffer[] = [];
+  readonly #unsent: Buffer[] = [];
   /** What the peer has sent and nobody has read, as the socket is paused. */
   readonly #unread: Buffer[] = [];
 
@@ -37,20 +37,20 @@ export class MemorySocket extends EventEmitter {
     this.written.push(copy);
     if (this.isStuck) {
       this.writableLength += copy.length;
-      this.#held.push(bytes);
+      this.#unsent.push(bytes);
     }
     return !this.isStuck;
   }
 
   /** What the peer has not taken must still be what was written. */
-  heldIsIntact(): boolean {
-    const last = this.written.slice(this.written.length - this.#held.length);
-    return this.#held.every((bytes, index) => bytes.equals(last[index] ?? Buffer.alloc(0)));
+  bufferedIsIntact(): boolean {
+    const last = this.written.slice(this.written.length - this.#unsent.length);
+    return this.#unsent.every((bytes, index) => bytes.equals(last[index] ?? Buffer.alloc(0)));
   }
 
   /** Memory that what waits keeps alive: whole buffers, of which it may be a small part. */
-  heldMemoryBytes(): number {
-    const buffers = new Set(this.#held.map((bytes) => bytes.buffer));
+  bufferedMemoryBytes(): number {
+    const buffers = new Set(this.#unsent.map((bytes) => bytes.buffer));
     return [...buffers].reduce((sum, buffer) => sum + buffer.byteLength, 0);
   }
 
@@ -66,7 +66,7 @@ export class MemorySocket extends EventEmitter {
   /** The peer takes what waits. */
   unstick(): void {
     this.isStuck = false;
-    this.#held.length = 0;
+    this.#unsent.length = 0;
     const hadWaited = this.writableLength > 0;
     this.writableLength = 0;
     if (hadWaited && !this.destroyed) {

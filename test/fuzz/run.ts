@@ -15,7 +15,7 @@ import { hpackTarget } from './hpack.ts';
 import { huffmanTarget } from './huffman.ts';
 import { liveBytes } from './live-bytes.ts';
 import { messageReaderTarget } from './message-reader.ts';
-import { requestHeadsTarget } from './request-heads.ts';
+import { requestHeadersTarget } from './request-headers.ts';
 import type { FuzzTarget } from './target.ts';
 
 const TARGETS: readonly FuzzTarget[] = [
@@ -24,7 +24,7 @@ const TARGETS: readonly FuzzTarget[] = [
   huffmanTarget,
   grpcTimeoutTarget,
   messageReaderTarget,
-  requestHeadsTarget,
+  requestHeadersTarget,
   connectionTarget,
   flowControlTarget,
 ];

@@ -163,13 +163,6 @@ describe('peers that are frozen', () => {
 describe('peers that speak something else are told so or closed', () => {
   const TLS_HELLO = Buffer.concat([Buffer.from('16030100c8010000c40303', 'hex'), Buffer.alloc(189, 7)]);
   const STRANGERS = [
-    { name: 'HTTP/1.1', bytes: Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n') },
-    {
-      name: 'an upgrade to h2c',
-      bytes: Buffer.from(
-        'GET / HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n',
-      ),
-    },
     { name: 'TLS', bytes: TLS_HELLO },
     { name: 'RESP', bytes: Buffer.from('*1\r\n$4\r\nPING\r\n') },
     { name: 'a preface with one wrong byte', bytes: Buffer.concat([PREFACE.subarray(0, 23), Buffer.from('x')]) },

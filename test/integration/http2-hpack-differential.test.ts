@@ -3,8 +3,8 @@
  * whatever the size of the table and however it changes on the way.
  */
 import { type ClientHttp2Stream, constants, type OutgoingHttpHeaders, sensitiveHeaders } from 'node:http2';
-import { percentEncode, trailersBlock } from '../../src/grpc/http2/calls/trailers.ts';
 import { encodeFields, STATUS_200 } from '../../src/grpc/http2/hpack/encoder.ts';
+import { percentEncode, trailersBlock } from '../../src/grpc/http2/messages/trailers.ts';
 import type { StatusCode } from '../../src/grpc/status.ts';
 import { type AnswerBlocks, type FieldList, Nghttp2Pair } from '../support/http2/nghttp2.ts';
 import { FastRandom } from '../support/http2/random.ts';

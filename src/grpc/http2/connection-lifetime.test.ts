@@ -29,7 +29,7 @@ function firstDue(
   const { heardEveryMs = SWEEP_MS, untilMs = 10_000_000 } = options;
   for (let atMs = SWEEP_MS; atMs <= untilMs; atMs += SWEEP_MS) {
     if (heardEveryMs > 0 && atMs % heardEveryMs === 0) {
-      lifetime.heard();
+      lifetime.received();
     }
     const verdict = lifetime.sweep({ ...HEALTHY, ...state });
     if (verdict !== 'nothing') {
@@ -61,13 +61,13 @@ test('a peer that takes no byte or a few is gone, one that takes enough is not',
   expect(firstDue({ maxStalledWriteMs: 20_000 }, unsent)).toEqual({ verdict: 'destroy', atMs: 21_000 });
   const dribbler = new ConnectionLifetime(LIMITS);
   const verdicts = Array.from({ length: 22 }, (_, second) => {
-    dribbler.heard();
+    dribbler.received();
     return dribbler.sweep({ ...HEALTHY, unsentBytes: 1_000, takenBytes: second * 100 });
   });
   expect(verdicts.at(-1)).toBe('destroy');
   const lifetime = new ConnectionLifetime(LIMITS);
   for (let second = 1; second < 1_000; second += 1) {
-    lifetime.heard();
+    lifetime.received();
     expect(
       lifetime.sweep({ ...HEALTHY, unsentBytes: 1_000, takenBytes: second * LIMITS.slowReaderBytesPerSecond }),
     ).toBe('nothing');
@@ -87,7 +87,7 @@ test('a peer that answers is asked again after the next silence only', () => {
   for (let round = 0; round < 100; round += 1) {
     const verdicts = Array.from({ length: 5 }, () => lifetime.sweep(HEALTHY));
     expect(verdicts).toEqual(['nothing', 'nothing', 'nothing', 'nothing', 'ping']);
-    lifetime.heard();
+    lifetime.received();
   }
 });
 
@@ -102,7 +102,7 @@ test('an old connection is drained, and so is an idle one; 0 is no limit', () =>
 test('a call in between begins the idle time anew', () => {
   const lifetime = new ConnectionLifetime({ ...LIMITS, maxConnectionIdleMs: 5_000 });
   for (let second = 1; second < 100; second += 1) {
-    lifetime.heard();
+    lifetime.received();
     expect(lifetime.sweep({ ...HEALTHY, streams: second % 5 === 0 ? 1 : 0 })).toBe('nothing');
   }
 });
@@ -110,7 +110,7 @@ test('a call in between begins the idle time anew', () => {
 test('calls that come and go between two looks are no idleness', () => {
   const lifetime = new ConnectionLifetime({ ...LIMITS, maxConnectionIdleMs: 5_000 });
   for (let second = 1; second < 100; second += 1) {
-    lifetime.heard();
+    lifetime.received();
     const lastStreamId = 1 + 2 * Math.floor(second / 4);
     expect(lifetime.sweep({ ...HEALTHY, streams: 0, lastStreamId })).toBe('nothing');
   }

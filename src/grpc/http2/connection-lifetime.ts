@@ -1,5 +1,5 @@
 /**
- * How long a connection may live, be idle, be silent or be slow. Pure: it is told the state once a second and says what is due.
+ * How long a connection may live, be idle, be silent or be slow. Pure: it receives the state once a second and returns what is due.
  */
 
 import { ConnectionFault, ErrorCode } from './frames/protocol.ts';
@@ -15,20 +15,20 @@ export interface LifetimeState {
   /** A header block has begun and not ended. */
   readonly isBlockOpen: boolean;
   readonly isDraining: boolean;
-  /** We do not read, since the peer takes its answers too slowly: what it says is not heard. */
+  /** We do not read, because the peer takes its answers too slowly: its silence means nothing. */
   readonly isPaused: boolean;
   readonly streams: number;
   /** The highest stream that was opened: calls may come and go between two sweeps. */
   readonly lastStreamId: number;
   /** Bytes that the peer took, since it connected. */
   readonly takenBytes: number;
-  /** Bytes that wait for it to take them. */
+  /** Bytes that the socket has buffered for it. */
   readonly unsentBytes: number;
 }
 
 /**
- * ping: ask the peer for a sign of life; drain: ask it to go elsewhere, gracefully; drain_further: it does not answer to
- * that, go on without; destroy: it is gone; a fault: tell it what it did wrong, and close.
+ * ping: send a PING to a silent peer; drain: close gracefully; drain_further: the peer does not confirm the GOAWAY, go on without;
+ * destroy: the peer is gone; a fault: send it, and close.
  */
 export type LifetimeVerdict = 'nothing' | 'ping' | 'drain' | 'drain_further' | 'destroy' | ConnectionFault;
 
@@ -42,16 +42,16 @@ export class ConnectionLifetime {
   #drainingMs = 0;
   #takenBytes = 0;
   #lastStreamId = 0;
-  #hasAskedForLife = false;
+  #isPingSent = false;
 
   constructor(limits: Http2Limits) {
     this.#limits = limits;
   }
 
   /** Bytes came. */
-  heard(): void {
+  received(): void {
     this.#silentMs = 0;
-    this.#hasAskedForLife = false;
+    this.#isPingSent = false;
   }
 
   sweep(state: LifetimeState): LifetimeVerdict {
@@ -63,7 +63,7 @@ export class ConnectionLifetime {
     if (this.#openBlockMs > limits.maxRequestMs) {
       return new ConnectionFault(ErrorCode.enhanceYourCalm, `header block not ended within ${limits.maxRequestMs} ms`);
     }
-    if (this.#stalledMs > limits.maxStalledWriteMs || this.#isLifeless()) {
+    if (this.#stalledMs > limits.maxStalledWriteMs || this.#isUnresponsive()) {
       return 'destroy';
     }
     if (state.isDraining) {
@@ -72,8 +72,8 @@ export class ConnectionLifetime {
     if (isOver(this.#ageMs, limits.maxConnectionAgeMs) || isOver(this.#idleMs, limits.maxConnectionIdleMs)) {
       return 'drain';
     }
-    if (this.#silentMs >= limits.keepaliveIntervalMs && !this.#hasAskedForLife && state.isSettled) {
-      this.#hasAskedForLife = true;
+    if (this.#silentMs >= limits.keepaliveIntervalMs && !this.#isPingSent && state.isSettled) {
+      this.#isPingSent = true;
       return 'ping';
     }
     return 'nothing';
@@ -93,9 +93,9 @@ export class ConnectionLifetime {
     this.#takenBytes = state.takenBytes;
   }
 
-  #isLifeless(): boolean {
+  #isUnresponsive(): boolean {
     const { keepaliveIntervalMs, keepaliveTimeoutMs } = this.#limits;
-    return this.#hasAskedForLife && this.#silentMs > keepaliveIntervalMs + keepaliveTimeoutMs;
+    return this.#isPingSent && this.#silentMs > keepaliveIntervalMs + keepaliveTimeoutMs;
   }
 }
 

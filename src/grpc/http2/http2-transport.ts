@@ -1,17 +1,16 @@
 /**
- * The transport of our own: gRPC over HTTP/2 in clear text with prior knowledge, on loopback TCP and a unix socket.
+ * The built-in HTTP/2 server: gRPC over HTTP/2 in clear text with prior knowledge, on loopback TCP and a unix socket.
  *
- * Promises: those of transport.ts, and those of limits.ts for every peer. docs/transport.md says how it works.
+ * Invariants: those of transport.ts, and the bounds of http2-limits.ts for every peer. docs/transport.md describes how it works.
  */
-import type { Clock } from '../../lib/clock.ts';
+import type { Socket } from 'node:net';
 import { Listeners } from '../transport/listen-addresses.ts';
-import { TRANSPORT_LIMITS, type Transport, type TransportLog, type TransportOptions } from '../transport/transport.ts';
+import { TRANSPORT_LIMITS, type Transport, type TransportOptions } from '../transport/transport.ts';
 import { DeadlineWatch } from './calls/deadline-watch.ts';
-import type { HeaderRules } from './calls/request-headers.ts';
-import { type ConnectionHost, Http2Connection } from './connection.ts';
+import { Http2Connection, type SharedConnectionParts } from './connection.ts';
 import { SWEEP_MS } from './connection-lifetime.ts';
-import { type ConnectionFault, DROP_REASONS } from './frames/protocol.ts';
-import { Pool, type SharedBudget } from './limits/global-budget.ts';
+import { DROP_REASONS } from './frames/protocol.ts';
+import { GlobalBudget } from './limits/global-budget.ts';
 import { HTTP2_LIMITS, type Http2Limits } from './limits/http2-limits.ts';
 
 const CLOSE_WAIT_MS = 1_000;
@@ -24,15 +23,9 @@ export async function startHttp2Transport(
   return transport;
 }
 
-class Http2Transport implements Transport, ConnectionHost {
+class Http2Transport implements Transport {
   tcpPort: number | undefined;
-  readonly rules: HeaderRules;
-  readonly limits: Http2Limits;
-  readonly clock: Clock;
-  readonly log: TransportLog;
-  readonly defaultDeadlineMs: number;
-  readonly budget: SharedBudget;
-  readonly #onConnectionDropped: TransportOptions['onConnectionDropped'];
+  readonly #shared: SharedConnectionParts;
   readonly #listeners: Listeners;
   readonly #connections = new Set<Http2Connection>();
   readonly #deadlines: DeadlineWatch;
@@ -40,21 +33,27 @@ class Http2Transport implements Transport, ConnectionHost {
   #isClosed = false;
 
   constructor(options: TransportOptions & { limits?: Partial<Http2Limits> }) {
-    this.limits = { ...TRANSPORT_LIMITS, ...HTTP2_LIMITS, ...options.limits };
-    const { maxMetadataBytes, maxMetadataFields } = this.limits;
-    this.rules = { table: options.table, maxMetadataBytes, maxMetadataFields };
-    this.budget = {
-      held: new Pool(this.limits.maxBufferedRequestBytes),
-      waiting: new Pool(this.limits.maxBufferedAnswerBytes),
+    const { table, clock, log, defaultDeadlineMs, adminUrl, onConnectionDropped } = options;
+    const limits: Http2Limits = { ...TRANSPORT_LIMITS, ...HTTP2_LIMITS, ...options.limits };
+    const { maxMetadataBytes, maxMetadataFields } = limits;
+    this.#deadlines = new DeadlineWatch({ clock, expire: (nowMs) => this.#expire(nowMs) });
+    this.#shared = {
+      rules: { table, maxMetadataBytes, maxMetadataFields },
+      limits,
+      clock,
+      log,
+      defaultDeadlineMs,
+      deadlines: this.#deadlines,
+      budgets: {
+        requests: new GlobalBudget(limits.maxBufferedRequestBytes),
+        answers: new GlobalBudget(limits.maxBufferedAnswerBytes),
+      },
+      adminUrl,
+      onDropped: (fault) => onConnectionDropped?.(DROP_REASONS[fault.code]),
     };
-    this.clock = options.clock;
-    this.log = options.log;
-    this.#onConnectionDropped = options.onConnectionDropped;
-    this.defaultDeadlineMs = options.defaultDeadlineMs;
-    this.#deadlines = new DeadlineWatch({ clock: options.clock, expire: (nowMs) => this.#expire(nowMs) });
     this.#listeners = new Listeners({
-      maxConnections: this.limits.maxConnections,
-      onConnection: (socket) => this.#connections.add(new Http2Connection(socket, this)),
+      maxConnections: limits.maxConnections,
+      onConnection: (socket) => this.#connected(socket),
     });
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref();
   }
@@ -98,16 +97,10 @@ class Http2Transport implements Transport, ConnectionHost {
     await this.#listeners.whenEmpty(CLOSE_WAIT_MS);
   }
 
-  watchDeadline(deadlineAtMs: number): void {
-    this.#deadlines.watch(deadlineAtMs);
-  }
-
-  closed(connection: Http2Connection): void {
-    this.#connections.delete(connection);
-  }
-
-  dropped(fault: ConnectionFault): void {
-    this.#onConnectionDropped?.(DROP_REASONS[fault.code]);
+  #connected(socket: Socket): void {
+    const connection = new Http2Connection(socket, this.#shared);
+    this.#connections.add(connection);
+    socket.once('close', () => this.#connections.delete(connection));
   }
 
   #expire(nowMs: number): number {

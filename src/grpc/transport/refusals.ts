@@ -36,10 +36,6 @@ export function stopping(): StatusError {
   return new StatusError(Status.UNAVAILABLE, 'Cannot keep the stream: the sidecar is stopping, open it anew');
 }
 
-export function deadlineOver(): StatusError {
-  return new StatusError(Status.DEADLINE_EXCEEDED, 'Cannot answer in time: the deadline is over, it may have happened');
-}
-
 /** A caller that takes no answers is not made more of them. */
 export function answersNotTaken(): StatusError {
   return new StatusError(

@@ -19,6 +19,8 @@ export interface TransportOptions {
   readonly clock: Clock;
   readonly limits?: Partial<TransportLimits>;
   readonly log: TransportLog;
+  /** Where health and metrics are served over HTTP/1.1, e.g. `http://127.0.0.1:9471`: named to a client that speaks HTTP/1.x to this port. */
+  readonly adminUrl?: string | undefined;
   /** A peer broke a rule or a limit and was cut off, for the reason that metrics name. Only our own transport knows. */
   readonly onConnectionDropped?: (reason: string) => void;
 }

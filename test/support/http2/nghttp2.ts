@@ -6,7 +6,8 @@
 import { once } from 'node:events';
 import { type ClientHttp2Session, type ClientSessionOptions, connect } from 'node:http2';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { FrameReader } from '../../../src/grpc/http2/frames/frame-reader.ts';
+import { ClientPreface } from '../../../src/grpc/http2/frames/client-preface.ts';
+import { type Frame, FrameReader } from '../../../src/grpc/http2/frames/frame-reader.ts';
 import { HpackDecoder } from '../../../src/grpc/http2/hpack/decoder.ts';
 import type { Field } from '../../../src/grpc/http2/hpack/field.ts';
 import { waitFor } from '../wait.ts';
@@ -53,11 +54,21 @@ export class Nghttp2Pair {
       maxListBytes: MAX_LIST_BYTES,
       maxListFields: MAX_LIST_FIELDS,
     });
-    const reader = new FrameReader(this, MAX_FRAME_BYTES);
+    const preface = new ClientPreface();
+    const reader = new FrameReader(MAX_FRAME_BYTES);
+    let isPrefaceWhole = false;
     this.#socket.on('error', () => {});
     this.#socket.on('data', (chunk: Buffer) => {
       try {
-        reader.push(chunk);
+        let framesStart = 0;
+        if (!isPrefaceWhole) {
+          isPrefaceWhole = preface.read(chunk) === 'http2';
+          framesStart = isPrefaceWhole ? preface.framesStart : chunk.length;
+        }
+        reader.push(chunk, framesStart);
+        while (reader.next()) {
+          this.#onFrame(reader.frame);
+        }
       } catch (error) {
         this.failure ??= error;
         this.#socket.destroy();
@@ -91,7 +102,13 @@ export class Nghttp2Pair {
     this.#socket.write(settings([[SettingId.headerTableSize, tableBytes]]));
   }
 
-  frame(type: number, flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
+  close(): void {
+    this.client.destroy();
+    this.#socket.destroy();
+    this.#server.close();
+  }
+
+  #onFrame({ type, flags, streamId, bytes, start, end }: Frame): void {
     if (type === FrameType.settings && (flags & FrameFlag.ack) === 0) {
       this.#socket.write(settingsAck());
     }
@@ -106,12 +123,6 @@ export class Nghttp2Pair {
       this.#parts = [];
       this.#request(streamId, block);
     }
-  }
-
-  close(): void {
-    this.client.destroy();
-    this.#socket.destroy();
-    this.#server.close();
   }
 
   #request(streamId: number, block: Buffer): void {

@@ -1,119 +1,157 @@
 /**
- * Runs the handler of a call and turns its outcome into an answer. What is answered at once is written at once: no promise,
- * closure or timer is made for it.
+ * Runs the handler of a call and turns its outcome into an answer.
+ *
+ * Invariant: what is answered at once is written at once: no promise, closure or timer is made for it.
  */
 import { isPromise } from '../../../lib/maybe-promise.ts';
 import { describeCause, errorStatus } from '../../error-status.ts';
 import type { AnyMethod, BidiStreamMethod, ServerStreamMethod, UnaryMethod } from '../../method.ts';
 import type { TransportLog } from '../../transport/transport.ts';
-import type { Http2Limits } from '../limits/http2-limits.ts';
+import type { FinalStatus } from '../messages/trailers.ts';
+import type { ReceiveWindow } from '../streams/receive-window.ts';
+import type { Sender } from '../streams/sender.ts';
 import type { Http2Stream } from '../streams/stream.ts';
-import { decodeRequest, StreamingCall, type StreamingHost } from './streaming-call.ts';
+import type { StreamTable } from '../streams/stream-table.ts';
+import { StreamingState } from '../streams/streaming-state.ts';
+import type { CallTimes } from './call-times.ts';
+import { decodeRequest, StreamingCall } from './streaming-call.ts';
 
-/** What it needs of a connection. */
-export interface CallHost extends StreamingHost {
+export interface CallRunnerParts {
   readonly log: TransportLog;
-  readonly limits: Http2Limits;
+  readonly table: StreamTable;
+  readonly times: CallTimes;
+  readonly sender: Sender;
+  readonly receiveWindow: ReceiveWindow;
+}
+
+export class CallRunner {
+  readonly #log: TransportLog;
+  readonly #table: StreamTable;
+  readonly #times: CallTimes;
+  readonly #sender: Sender;
+  readonly #receiveWindow: ReceiveWindow;
+
+  constructor(parts: CallRunnerParts) {
+    this.#log = parts.log;
+    this.#table = parts.table;
+    this.#times = parts.times;
+    this.#sender = parts.sender;
+    this.#receiveWindow = parts.receiveWindow;
+  }
+
+  /** Starts a call with one request message. */
+  startWithMessage(stream: Http2Stream, message: Buffer): void {
+    const method = stream.request.method as AnyMethod;
+    if (method.kind === 'unary') {
+      this.#startUnary(stream, method, message);
+      return;
+    }
+    this.#startStreaming(stream, method, (call) =>
+      (method as ServerStreamMethod<unknown, unknown>).handler(decodeRequest(method, message), stream, call),
+    );
+  }
+
+  /** Starts a call whose request messages come while its handler runs. */
+  startBidi(stream: Http2Stream): void {
+    const method = stream.request.method as BidiStreamMethod<unknown, unknown>;
+    this.#startStreaming(stream, method, (call) => method.handler(call.requests(), stream, call));
+  }
+
+  /** Ends a call with the status of an error, whatever its handler does. */
+  fail(stream: Http2Stream, error: unknown): void {
+    this.#sender.fail(stream, this.#statusOf(stream, error));
+  }
+
+  #startUnary(stream: Http2Stream, method: UnaryMethod<unknown, unknown>, message: Buffer): void {
+    let result: unknown;
+    try {
+      result = method.handler(decodeRequest(method, message), stream);
+    } catch (error) {
+      this.#answerError(stream, error);
+      return;
+    }
+    if (!isPromise(result)) {
+      this.#answer(stream, method, result);
+      return;
+    }
+    this.#started(stream);
+    result.then(
+      (response) => {
+        this.#table.settled(stream);
+        if (!stream.isOver()) {
+          this.#answer(stream, method, response);
+        }
+      },
+      (error: unknown) => {
+        this.#table.settled(stream);
+        if (!stream.isOver()) {
+          this.#answerError(stream, error);
+        }
+      },
+    );
+  }
+
+  #answer(stream: Http2Stream, method: UnaryMethod<unknown, unknown>, response: unknown): void {
+    let bytes: Buffer;
+    try {
+      bytes = method.encode(response);
+    } catch (error) {
+      this.#answerError(stream, error);
+      return;
+    }
+    this.#sender.answer(stream, bytes);
+  }
+
+  #startStreaming(stream: Http2Stream, method: AnyMethod, start: (call: StreamingCall) => Promise<void>): void {
+    const state = new StreamingState();
+    stream.streaming = state;
+    const call = new StreamingCall({
+      stream,
+      state,
+      method,
+      sender: this.#sender,
+      receiveWindow: this.#receiveWindow,
+    });
+    this.#started(stream);
+    let done: Promise<void>;
+    try {
+      done = start(call);
+    } catch (error) {
+      done = Promise.reject(error);
+    }
+    done.then(
+      () => {
+        this.#table.settled(stream);
+        if (!stream.isOver()) {
+          this.#sender.ok(stream);
+        }
+      },
+      (error: unknown) => {
+        this.#table.settled(stream);
+        if (!stream.isOver()) {
+          this.#answerError(stream, error);
+        }
+      },
+    );
+  }
+
   /** The handler has begun and not answered. */
-  running(stream: Http2Stream): void;
-  settled(stream: Http2Stream): void;
-}
-
-/** A call with one request message. */
-export function startWithMessage(host: CallHost, stream: Http2Stream, message: Buffer): void {
-  const method = stream.head.method as AnyMethod;
-  if (method.kind === 'unary') {
-    startUnary(host, stream, method, message);
-    return;
+  #started(stream: Http2Stream): void {
+    stream.isRunning = true;
+    this.#times.watch(stream);
   }
-  startStreaming(host, stream, method, (call) =>
-    (method as ServerStreamMethod<unknown, unknown>).handler(decodeRequest(method, message), stream, call),
-  );
-}
 
-/** A call whose request messages come while its handler runs. */
-export function startBidi(host: CallHost, stream: Http2Stream): void {
-  const method = stream.head.method as BidiStreamMethod<unknown, unknown>;
-  startStreaming(host, stream, method, (call) => method.handler(call.requests(), stream, call));
-}
+  #answerError(stream: Http2Stream, error: unknown): void {
+    this.#sender.error(stream, this.#statusOf(stream, error));
+  }
 
-/** Ends a call with the status of an error; an unexpected one is logged. */
-export function answerError(host: CallHost, stream: Http2Stream, error: unknown): void {
-  const status = errorStatus(error);
-  if (status.logged) {
-    const fields = { method: stream.head.method?.path, ...describeCause(error) };
-    host.log.error(fields, 'Cannot answer a call: unexpected error');
+  /** Logs an unexpected error. */
+  #statusOf(stream: Http2Stream, error: unknown): FinalStatus {
+    const status = errorStatus(error);
+    if (status.logged) {
+      const fields = { method: stream.request.method?.path, ...describeCause(error) };
+      this.#log.error(fields, 'Cannot answer a call: unexpected error');
+    }
+    return status;
   }
-  host.sender.error(stream, status);
-}
-
-function startUnary(host: CallHost, stream: Http2Stream, method: UnaryMethod<unknown, unknown>, message: Buffer): void {
-  let result: unknown;
-  try {
-    result = method.handler(decodeRequest(method, message), stream);
-  } catch (error) {
-    answerError(host, stream, error);
-    return;
-  }
-  if (!isPromise(result)) {
-    answer(host, stream, method, result);
-    return;
-  }
-  host.running(stream);
-  result.then(
-    (response) => {
-      host.settled(stream);
-      if (!stream.isOver()) {
-        answer(host, stream, method, response);
-      }
-    },
-    (error: unknown) => {
-      host.settled(stream);
-      if (!stream.isOver()) {
-        answerError(host, stream, error);
-      }
-    },
-  );
-}
-
-function answer(host: CallHost, stream: Http2Stream, method: UnaryMethod<unknown, unknown>, response: unknown): void {
-  let bytes: Buffer;
-  try {
-    bytes = method.encode(response);
-  } catch (error) {
-    answerError(host, stream, error);
-    return;
-  }
-  host.sender.answer(stream, bytes);
-}
-
-function startStreaming(
-  host: CallHost,
-  stream: Http2Stream,
-  method: AnyMethod,
-  start: (call: StreamingCall) => Promise<void>,
-): void {
-  const call = new StreamingCall({ stream, method, host, maxQueuedBytes: host.limits.maxBufferedAnswerBytesPerStream });
-  stream.streaming = call;
-  host.running(stream);
-  let done: Promise<void>;
-  try {
-    done = start(call);
-  } catch (error) {
-    done = Promise.reject(error);
-  }
-  done.then(
-    () => {
-      host.settled(stream);
-      if (!stream.isOver()) {
-        host.sender.ok(stream);
-      }
-    },
-    (error: unknown) => {
-      host.settled(stream);
-      if (!stream.isOver()) {
-        answerError(host, stream, error);
-      }
-    },
-  );
 }

@@ -1,67 +1,71 @@
 /**
  * The times of the calls of one connection: their deadlines, and how long a peer may neither send nor take.
  *
- * Promise: looking costs nothing while no call of the connection is due; the deadlines of others do not make it look.
+ * Invariant: a check costs nothing while no call of the connection is due; the deadlines of other connections start none.
  */
-
 import type { Http2Limits } from '../limits/http2-limits.ts';
 import type { Http2Stream } from '../streams/stream.ts';
 import type { StreamTable } from '../streams/stream-table.ts';
+import type { DeadlineWatch } from './deadline-watch.ts';
 
 const SECOND_MS = 1_000;
+const NO_STREAMS: readonly Http2Stream[] = [];
 
 export class CallTimes {
   /** Sweeps so far, one a second. */
   sweeps = 0;
   readonly #table: StreamTable;
   readonly #limits: Http2Limits;
-  readonly #watchDeadline: (deadlineAtMs: number) => void;
+  readonly #deadlines: DeadlineWatch;
   /** No call that is watched ends before. */
   #nextDeadlineMs = Number.POSITIVE_INFINITY;
 
-  constructor(options: {
-    table: StreamTable;
-    limits: Http2Limits;
-    watchDeadline: (deadlineAtMs: number) => void;
-  }) {
-    this.#table = options.table;
-    this.#limits = options.limits;
-    this.#watchDeadline = options.watchDeadline;
+  constructor(parts: { table: StreamTable; limits: Http2Limits; deadlines: DeadlineWatch }) {
+    this.#table = parts.table;
+    this.#limits = parts.limits;
+    this.#deadlines = parts.deadlines;
+  }
+
+  /** No call is due before; Infinity where there is none. */
+  get nextDeadlineMs(): number {
+    return this.#nextDeadlineMs;
   }
 
   watch(stream: Http2Stream): void {
     this.#nextDeadlineMs = Math.min(this.#nextDeadlineMs, stream.deadlineAtMs);
-    this.#watchDeadline(stream.deadlineAtMs);
+    this.#deadlines.watch(stream.deadlineAtMs);
   }
 
-  /** Calls `end` for each call whose deadline is over; returns the next deadline, Infinity where there is none. */
-  expire(nowMs: number, end: (stream: Http2Stream) => void): number {
+  /** The calls whose deadline is over and that are not answered. They are not watched any more. */
+  expired(nowMs: number): readonly Http2Stream[] {
     if (this.#nextDeadlineMs > nowMs) {
-      return this.#nextDeadlineMs;
+      return NO_STREAMS;
     }
+    const expired: Http2Stream[] = [];
     let nextMs = Number.POSITIVE_INFINITY;
-    for (const stream of [...this.#table.values()]) {
+    for (const stream of this.#table.values()) {
       if (stream.deadlineAtMs > nowMs) {
         nextMs = Math.min(nextMs, stream.deadlineAtMs);
-      } else if (stream.endBlock === undefined && stream.head.verdict === 'call') {
-        end(stream);
+      } else if (stream.endBlock === undefined && stream.request.verdict === 'call') {
+        expired.push(stream);
       }
     }
     this.#nextDeadlineMs = nextMs;
-    return nextMs;
+    return expired;
   }
 
   /**
-   * Once a second: calls `end` for each call whose peer does not take its answer, or does not end its request. One whose own
-   * window is open waits for its turn on the connection: it goes on as long as the connection does (`isConnectionTaking`).
+   * Once a second: the calls whose peer does not take its answer, or does not end its request. One whose own window is open has its turn
+   * on the connection later: it goes on as long as the connection does (`isConnectionTaking`).
    */
-  sweep(isConnectionTaking: boolean, end: (stream: Http2Stream) => void): void {
+  sweep(isConnectionTaking: boolean): readonly Http2Stream[] {
     this.sweeps += 1;
+    const stalled: Http2Stream[] = [];
     const { slowReaderBytesPerSecond, maxStalledWriteMs, maxRequestMs } = this.#limits;
-    for (const stream of [...this.#table.values()]) {
+    for (const stream of this.#table.values()) {
       const takenBytes = stream.sentBytes - stream.sweptBytes;
       stream.sweptBytes = stream.sentBytes;
-      // A window of a few bytes is none: it would hold the answer for as long as the peer likes.
+      // A window of a few bytes is none: it would keep the answer buffered for as long as the peer likes.
       const isOpen = stream.sendWindowBytes >= Math.min(stream.queuedBytes, slowReaderBytesPerSecond);
       const isInTurn = isOpen && isConnectionTaking;
       if (stream.queuedBytes === 0 || takenBytes >= slowReaderBytesPerSecond || isInTurn) {
@@ -70,13 +74,14 @@ export class CallTimes {
       const stalledMs = (this.sweeps - stream.progressSweep) * SECOND_MS;
       const isUnfinished = !stream.isRemoteClosed && stream.streaming === undefined;
       if (isUnfinished) {
-        // Its headers alone are not watched: most calls are whole in the same breath.
+        // Its headers alone are not watched: most calls are whole in the same chunk.
         this.watch(stream);
       }
       const unfinishedMs = isUnfinished ? (this.sweeps - stream.bornSweep) * SECOND_MS : 0;
       if (stalledMs > maxStalledWriteMs || unfinishedMs > maxRequestMs) {
-        end(stream);
+        stalled.push(stream);
       }
     }
+    return stalled;
   }
 }

@@ -1,102 +1,106 @@
 /**
  * The DATA of a call, into messages: one for most methods, any number for bidi streams.
  *
- * Promises: a message that comes in one frame is decoded where it lies, and never stored; errors of a message end its call
- * alone; a unary call starts once its message is whole and its caller has sent the last byte.
+ * Invariants:
+ *   1. A message that comes in one frame, the last of its call, is returned where it lies, and never stored.
+ *   2. A request that cannot be read is an outcome, a StatusError: it ends its call and no other.
  */
 import { Status, StatusError } from '../../status.ts';
-import { ConnectionFault } from '../frames/protocol.ts';
+import type { Frame } from '../frames/frame-reader.ts';
 import type { Http2Limits } from '../limits/http2-limits.ts';
-import { type ReceiveWindow, WAITING_MESSAGE_BYTES } from '../streams/receive-window.ts';
+import { PREFIX_BYTES, readPrefix } from '../messages/message-prefix.ts';
+import { MessageReader } from '../messages/message-reader.ts';
+import { type ReceiveWindow, UNREAD_MESSAGE_BYTES } from '../streams/receive-window.ts';
 import type { Http2Stream } from '../streams/stream.ts';
-import { MessageReader, PREFIX_BYTES, readPrefix } from './message-reader.ts';
 
-/** What it needs of its connection. */
-export interface BodyHost {
-  readonly limits: Http2Limits;
-  readonly receiveWindow: ReceiveWindow;
-  startCall(stream: Http2Stream, message: Buffer): void;
-  failCall(stream: Http2Stream, error: unknown): void;
-}
+export class RequestBody {
+  readonly #limits: Http2Limits;
+  readonly #receiveWindow: ReceiveWindow;
 
-/** A frame's DATA, `countedBytes` with its padding. */
-export interface BodyPiece {
-  readonly bytes: Buffer;
-  readonly start: number;
-  readonly end: number;
-  readonly countedBytes: number;
-  readonly isLast: boolean;
-}
+  constructor(limits: Http2Limits, receiveWindow: ReceiveWindow) {
+    this.#limits = limits;
+    this.#receiveWindow = receiveWindow;
+  }
 
-/** Reads DATA of a call with one request message. Starts the call where the message is whole and the last. */
-export function readSingle(host: BodyHost, stream: Http2Stream, piece: BodyPiece): void {
-  const { bytes, start, end, isLast } = piece;
-  const rules = { maxBytes: host.limits.maxMessageBytes, encoding: stream.head.encoding };
-  try {
+  /**
+   * Reads DATA of a call with one request message. Returns the message where the frame holds all of it and is the last one; where a
+   * message is complete otherwise, `end` returns it.
+   */
+  readSingle(stream: Http2Stream, frame: Frame, countedBytes: number): Buffer | StatusError | undefined {
+    const { bytes, start, end, isLast } = frame;
+    const rules = { maxBytes: this.#limits.maxMessageBytes, encoding: stream.request.encoding };
     if (isLast && stream.reader === undefined && end - start >= PREFIX_BYTES) {
       const length = readPrefix(bytes, start, rules);
+      if (typeof length !== 'number') {
+        return length;
+      }
       if (end - start === length + PREFIX_BYTES) {
-        stream.isRemoteClosed = true;
-        host.startCall(stream, bytes.subarray(start + PREFIX_BYTES, end));
-        return;
+        return bytes.subarray(start + PREFIX_BYTES, end);
       }
     }
-    host.receiveWindow.hold(stream, end - start);
+    const refusal = this.#receiveWindow.reserve(stream, end - start);
+    if (refusal !== undefined) {
+      return refusal;
+    }
     stream.reader ??= new MessageReader(rules);
-    stream.reader.push(bytes, start, end, (message) => {
+    stream.reader.push(bytes, start, end);
+    for (let message = stream.reader.next(); message !== undefined; message = stream.reader.next()) {
+      if (message instanceof StatusError) {
+        return message;
+      }
       if (stream.message !== undefined) {
-        throw new StatusError(Status.UNIMPLEMENTED, 'Cannot read the request: it has two messages, wanted one');
+        return new StatusError(
+          Status.UNIMPLEMENTED,
+          'Cannot read the request: it must have one message, got two or more',
+        );
       }
       stream.message = message;
-    });
-  } catch (error) {
-    if (error instanceof ConnectionFault) {
-      throw error;
     }
-    stream.isRemoteClosed ||= isLast;
-    host.failCall(stream, error);
-    return;
+    this.#receiveWindow.giveStream(stream, isLast ? 0 : countedBytes);
+    return undefined;
   }
-  host.receiveWindow.giveStream(stream, isLast ? 0 : piece.countedBytes);
-}
 
-/** Reads DATA of a call with many request messages. */
-export function readMany(host: BodyHost, stream: Http2Stream, piece: BodyPiece): void {
-  const { bytes, start, end } = piece;
-  const dataBytes = end - start;
-  try {
-    stream.uncreditedBytes += dataBytes;
-    host.receiveWindow.hold(stream, dataBytes);
-    stream.reader ??= new MessageReader({ maxBytes: host.limits.maxMessageBytes, encoding: stream.head.encoding });
-    stream.reader.push(bytes, start, end, (message) => {
-      host.receiveWindow.hold(stream, WAITING_MESSAGE_BYTES);
-      stream.streaming?.deliver(message);
+  /** Reads DATA of a call with any number of request messages. Returns why the call must end, where it must. */
+  readMany(stream: Http2Stream, frame: Frame, countedBytes: number): StatusError | undefined {
+    const { bytes, start, end, payloadBytes } = frame;
+    stream.uncreditedBytes += payloadBytes;
+    let refusal = this.#receiveWindow.reserve(stream, payloadBytes);
+    if (refusal !== undefined) {
+      return refusal;
+    }
+    stream.reader ??= new MessageReader({
+      maxBytes: this.#limits.maxMessageBytes,
+      encoding: stream.request.encoding,
     });
-  } catch (error) {
-    stream.isRemoteClosed ||= piece.isLast;
-    host.failCall(stream, error);
-    return;
+    const { reader } = stream;
+    reader.push(bytes, start, end);
+    for (let message = reader.next(); message !== undefined; message = reader.next()) {
+      if (message instanceof StatusError) {
+        return message;
+      }
+      refusal = this.#receiveWindow.reserve(stream, UNREAD_MESSAGE_BYTES);
+      if (refusal !== undefined) {
+        return refusal;
+      }
+      stream.streaming?.deliver(message);
+    }
+    // Padding belongs to no message, so that no handler can take it.
+    const credit = countedBytes - payloadBytes + this.#receiveWindow.creditOfCutMessage(stream);
+    this.#receiveWindow.giveStream(stream, credit);
+    return undefined;
   }
-  // Padding is nobody's to take.
-  const credit = piece.countedBytes - dataBytes + host.receiveWindow.creditOfCutMessage(stream);
-  host.receiveWindow.giveStream(stream, credit);
-}
 
-/** The caller has sent its last byte, in a frame of its own or with an unfinished message. */
-export function endSingle(host: BodyHost, stream: Http2Stream): void {
-  const message = stream.message;
-  if (stream.reader?.isInsideMessage === true) {
-    host.failCall(stream, new StatusError(Status.INTERNAL, 'Cannot read the request: its message is cut short'));
-    return;
+  /** The caller has sent its last byte, and the message was not returned yet: returns it, or what is wrong. */
+  end(stream: Http2Stream): Buffer | StatusError {
+    const { message } = stream;
+    if (stream.reader?.isInsideMessage === true) {
+      return new StatusError(Status.INTERNAL, 'Cannot read the request: its message is cut short');
+    }
+    if (message === undefined) {
+      return new StatusError(Status.UNIMPLEMENTED, 'Cannot read the request: it must have one message, got none');
+    }
+    this.#receiveWindow.release(stream, stream.bufferedBytes - stream.openCallBytes);
+    stream.message = undefined;
+    return message;
   }
-  if (message === undefined) {
-    host.failCall(
-      stream,
-      new StatusError(Status.UNIMPLEMENTED, 'Cannot read the request: it has no message, wanted one'),
-    );
-    return;
-  }
-  host.receiveWindow.release(stream, stream.heldBytes - stream.openHeldBytes);
-  stream.message = undefined;
-  host.startCall(stream, message);
 }

@@ -1,63 +1,46 @@
 /**
- * What a streaming method has on top of a stream: request messages that wait to be read, and answers that wait to be sent.
+ * What the handler of a streaming method works with: the request messages as they come, and where it sends its answers.
  *
- * Promises: messages keep their order; reading ends without an error when the call is over; whoever waits is let go then.
+ * Invariants: messages keep their order; reading ends without an error when the call is over; whoever waits is woken then.
  */
 import type { AnyMethod, ResponseStream } from '../../method.ts';
-import { answersNotTaken, malformedRequest } from '../../transport/refusals.ts';
+import { malformedRequest } from '../../transport/refusals.ts';
 import type { ReceiveWindow } from '../streams/receive-window.ts';
 import type { Sender } from '../streams/sender.ts';
 import type { Http2Stream } from '../streams/stream.ts';
-
-/** What it needs of its connection. */
-export interface StreamingHost {
-  readonly sender: Sender;
-  readonly receiveWindow: ReceiveWindow;
-  failCall(stream: Http2Stream, error: unknown): void;
-}
+import type { StreamingState } from '../streams/streaming-state.ts';
 
 export class StreamingCall implements ResponseStream<unknown> {
   readonly #stream: Http2Stream;
+  readonly #state: StreamingState;
   readonly #method: AnyMethod;
-  readonly #host: StreamingHost;
-  readonly #maxQueuedBytes: number;
-  readonly #requests: Buffer[] = [];
-  #reading: (() => void) | undefined;
-  #writing: PromiseWithResolvers<void> | undefined;
+  readonly #sender: Sender;
+  readonly #receiveWindow: ReceiveWindow;
 
-  constructor(options: { stream: Http2Stream; method: AnyMethod; host: StreamingHost; maxQueuedBytes: number }) {
-    this.#stream = options.stream;
-    this.#method = options.method;
-    this.#host = options.host;
-    this.#maxQueuedBytes = options.maxQueuedBytes;
-  }
-
-  get hasUnread(): boolean {
-    return this.#requests.length > 0;
-  }
-
-  deliver(message: Buffer): void {
-    this.#requests.push(message);
-    this.#wakeReader();
-  }
-
-  /** No further request will come. */
-  requestsEnded(): void {
-    this.#wakeReader();
+  constructor(parts: {
+    stream: Http2Stream;
+    state: StreamingState;
+    method: AnyMethod;
+    sender: Sender;
+    receiveWindow: ReceiveWindow;
+  }) {
+    this.#stream = parts.stream;
+    this.#state = parts.state;
+    this.#method = parts.method;
+    this.#sender = parts.sender;
+    this.#receiveWindow = parts.receiveWindow;
   }
 
   async *requests(): AsyncGenerator<unknown, void> {
     for (;;) {
-      const bytes = this.#requests.shift();
+      const bytes = this.#state.take();
       if (bytes !== undefined) {
-        this.#host.receiveWindow.messageTaken(this.#stream, bytes.length);
+        this.#receiveWindow.messageTaken(this.#stream, bytes.length);
         yield decodeRequest(this.#method, bytes);
       } else if (this.#stream.isOver() || this.#stream.isRemoteClosed) {
         return;
       } else {
-        await new Promise<void>((resolve) => {
-          this.#reading = resolve;
-        });
+        await this.#state.whenReadable();
       }
     }
   }
@@ -66,48 +49,12 @@ export class StreamingCall implements ResponseStream<unknown> {
     if (this.#stream.isOver()) {
       return false;
     }
-    if (this.#host.sender.hasFarTooMuchWaiting()) {
-      this.#host.failCall(this.#stream, answersNotTaken());
-      return false;
-    }
-    this.#host.sender.message(this.#stream, this.#method.encode(response));
-    return !this.#isFull();
+    this.#sender.message(this.#stream, this.#method.encode(response));
+    return !this.#stream.isOver() && !this.#sender.isFull(this.#stream);
   }
 
   writable(): Promise<void> {
-    if (!this.#isFull()) {
-      return Promise.resolve();
-    }
-    this.#writing ??= Promise.withResolvers();
-    return this.#writing.promise;
-  }
-
-  /** Answers went out. */
-  queueShrank(): void {
-    if (this.#writing !== undefined && !this.#isFull()) {
-      this.#writing.resolve();
-      this.#writing = undefined;
-    }
-  }
-
-  /** The call is over. */
-  end(): void {
-    this.#requests.length = 0;
-    this.#wakeReader();
-    this.queueShrank();
-  }
-
-  #isFull(): boolean {
-    const { queuedBytes } = this.#stream;
-    // While the connection has too much, even a little is enough; with nothing queued there would be nobody to wake us.
-    const isMuch = queuedBytes > this.#maxQueuedBytes || (queuedBytes > 0 && this.#host.sender.hasTooMuchWaiting());
-    return isMuch && !this.#stream.isOver();
-  }
-
-  #wakeReader(): void {
-    const wake = this.#reading;
-    this.#reading = undefined;
-    wake?.();
+    return this.#sender.isFull(this.#stream) ? this.#state.whenWritable() : Promise.resolve();
   }
 }
 

@@ -1,100 +1,145 @@
 /**
- * Cuts the bytes of a connection into frames.
+ * Cuts the bytes of a connection into frames, one per call of `next`.
  *
- * Promises: a frame that lies whole in a chunk is handed on in place; one that a chunk's end cuts is gathered in a buffer
- * of its own, each byte copied once however small the chunks. A wrong preface and a frame over the limit throw a
- * ConnectionFault before anything is held for them.
+ * Invariants:
+ *   1. A frame that lies whole in a chunk is read in place. A frame that is cut by the end of a chunk is gathered in a buffer of its
+ *      own, and each of its bytes is copied once, however small the chunks are.
+ *   2. A frame over the limit throws a ConnectionFault before anything is buffered for it.
+ *   3. Reading a frame allocates nothing, and no chunk is kept alive once its frames are read.
  */
 import { bufferedMemory } from '../limits/buffered-memory.ts';
-import { ConnectionFault, ErrorCode, FRAME_HEADER_BYTES, PREFACE } from './protocol.ts';
+import { ConnectionFault, ErrorCode, Flag, FRAME_HEADER_BYTES } from './protocol.ts';
 
-export interface FrameSink {
-  /** The payload is `bytes[start, end)`, never written to again. */
-  frame(type: number, flags: number, id: number, bytes: Buffer, start: number, end: number): void;
+const NO_BYTES = Buffer.alloc(0);
+
+/** The frame that was read last: one object per reader, which the next frame overwrites. */
+export class Frame {
+  type = 0;
+  flags = 0;
+  streamId = 0;
+  /** The payload is `bytes[start, end)`; these bytes are never written to again. */
+  bytes: Buffer = NO_BYTES;
+  start = 0;
+  end = 0;
+
+  get payloadBytes(): number {
+    return this.end - this.start;
+  }
+
+  /** END_STREAM, of HEADERS and DATA. */
+  get isLast(): boolean {
+    return (this.flags & Flag.endStream) !== 0;
+  }
 }
 
 export class FrameReader {
-  readonly #sink: FrameSink;
+  readonly frame = new Frame();
   readonly #maxFrameBytes: number;
-  #prefaceSeen = 0;
-  /** A cut frame: first room for its header, then for the whole; #heldBytes of it have arrived. */
-  #hold: Buffer | undefined;
-  #heldBytes = 0;
+  #chunk: Buffer = NO_BYTES;
+  #at = 0;
+  /** A frame that was cut: first room for its header, then for all of it. */
+  #cut: Buffer | undefined;
+  #cutBytes = 0;
 
-  constructor(sink: FrameSink, maxFrameBytes: number) {
-    this.#sink = sink;
+  constructor(maxFrameBytes: number) {
     this.#maxFrameBytes = maxFrameBytes;
   }
 
-  push(chunk: Buffer): void {
-    const length = chunk.length;
-    let at = this.#prefaceSeen < PREFACE.length ? this.#skipPreface(chunk) : 0;
-    while (this.#hold !== undefined && at < length) {
-      at = this.#fill(this.#hold, chunk, at);
-    }
-    while (length - at >= FRAME_HEADER_BYTES) {
-      const end = at + FRAME_HEADER_BYTES + this.#payloadBytes(chunk, at);
-      if (end > length) {
-        break;
-      }
-      this.#emit(chunk, at, end);
-      at = end;
-    }
-    if (at < length) {
-      this.#startHold(chunk, at);
-    }
+  /** Gives the reader the bytes of a chunk from `at` on. All frames of the chunk before must have been read. */
+  push(chunk: Buffer, at = 0): void {
+    this.#chunk = chunk;
+    this.#at = at;
   }
 
-  #startHold(chunk: Buffer, at: number): void {
+  /** Reads the next whole frame into `frame`; false where the chunk holds no further one. */
+  next(): boolean {
+    const chunk = this.#chunk;
+    while (this.#cut !== undefined && this.#at < chunk.length) {
+      if (this.#fill(this.#cut, chunk)) {
+        return true;
+      }
+    }
+    const at = this.#at;
+    const leftBytes = chunk.length - at;
+    if (leftBytes >= FRAME_HEADER_BYTES) {
+      const end = at + FRAME_HEADER_BYTES + this.#payloadBytes(chunk, at);
+      if (end <= chunk.length) {
+        this.#at = end;
+        this.#read(chunk, at, end);
+        return true;
+      }
+    }
+    if (leftBytes > 0) {
+      this.#startCut(chunk, at);
+    }
+    this.#forgetChunk();
+    return false;
+  }
+
+  /** Nothing more will be read. */
+  close(): void {
+    this.#cut = undefined;
+    this.#forgetChunk();
+  }
+
+  #forgetChunk(): void {
+    this.#chunk = NO_BYTES;
+    this.#at = 0;
+    this.frame.bytes = NO_BYTES;
+  }
+
+  #startCut(chunk: Buffer, at: number): void {
     const isHeaderWhole = chunk.length - at >= FRAME_HEADER_BYTES;
     const size = isHeaderWhole ? FRAME_HEADER_BYTES + this.#payloadBytes(chunk, at) : FRAME_HEADER_BYTES;
-    this.#hold = bufferedMemory(size);
-    this.#heldBytes = chunk.copy(this.#hold, 0, at);
+    this.#cut = bufferedMemory(size);
+    this.#cutBytes = chunk.copy(this.#cut, 0, at);
   }
 
-  /** Copies what the held frame still lacks, hands it on once it is whole, and returns where the chunk goes on. */
-  #fill(hold: Buffer, chunk: Buffer, at: number): number {
-    const copied = chunk.copy(hold, this.#heldBytes, at, Math.min(chunk.length, at + hold.length - this.#heldBytes));
-    this.#heldBytes += copied;
-    if (this.#heldBytes < hold.length) {
-      return at + copied;
+  /** Copies what the cut frame still lacks from the chunk; true where that was all of it, and the frame is read. */
+  #fill(cut: Buffer, chunk: Buffer): boolean {
+    const copied = chunk.copy(
+      cut,
+      this.#cutBytes,
+      this.#at,
+      Math.min(chunk.length, this.#at + cut.length - this.#cutBytes),
+    );
+    this.#at += copied;
+    this.#cutBytes += copied;
+    if (this.#cutBytes < cut.length) {
+      return false;
     }
-    const size = FRAME_HEADER_BYTES + this.#payloadBytes(hold, 0);
-    if (hold.length < size) {
+    const size = FRAME_HEADER_BYTES + this.#payloadBytes(cut, 0);
+    if (cut.length < size) {
       const whole = bufferedMemory(size);
-      hold.copy(whole);
-      this.#hold = whole;
-      return at + copied;
+      cut.copy(whole);
+      this.#cut = whole;
+      return false;
     }
-    this.#hold = undefined;
-    this.#emit(hold, 0, size);
-    return at + copied;
+    this.#cut = undefined;
+    this.#read(cut, 0, size);
+    return true;
   }
 
   #payloadBytes(bytes: Buffer, at: number): number {
     const length = ((bytes[at] as number) << 16) | ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number);
     if (length > this.#maxFrameBytes) {
-      throw new ConnectionFault(ErrorCode.frameSize, `frame of ${length} bytes, wanted at most ${this.#maxFrameBytes}`);
+      const text = `frame length must be at most ${this.#maxFrameBytes} bytes, got ${length}`;
+      throw new ConnectionFault(ErrorCode.frameSize, text);
     }
     return length;
   }
 
-  #emit(bytes: Buffer, at: number, end: number): void {
-    const id =
+  #read(bytes: Buffer, at: number, end: number): void {
+    const { frame } = this;
+    frame.type = bytes[at + 3] as number;
+    frame.flags = bytes[at + 4] as number;
+    frame.streamId =
       (((bytes[at + 5] as number) & 0x7f) << 24) |
       ((bytes[at + 6] as number) << 16) |
       ((bytes[at + 7] as number) << 8) |
       (bytes[at + 8] as number);
-    this.#sink.frame(bytes[at + 3] as number, bytes[at + 4] as number, id, bytes, at + FRAME_HEADER_BYTES, end);
-  }
-
-  /** How many bytes of the chunk belong to the preface. */
-  #skipPreface(chunk: Buffer): number {
-    const wanted = Math.min(PREFACE.length - this.#prefaceSeen, chunk.length);
-    if (PREFACE.compare(chunk, 0, wanted, this.#prefaceSeen, this.#prefaceSeen + wanted) !== 0) {
-      throw new ConnectionFault(ErrorCode.protocol, 'connection preface not valid, wanted HTTP/2 with prior knowledge');
-    }
-    this.#prefaceSeen += wanted;
-    return wanted;
+    frame.bytes = bytes;
+    frame.start = at + FRAME_HEADER_BYTES;
+    frame.end = end;
   }
 }

@@ -1,7 +1,6 @@
 /**
- * Writes frames into buffers: headers, ready-made frames that only lack their stream, the prefix of a gRPC message.
+ * Writes frames into buffers: frame headers, and ready-made frames that only lack their stream.
  */
-import { PREFIX_BYTES } from '../calls/message-reader.ts';
 import { FRAME_HEADER_BYTES } from './protocol.ts';
 
 /** Below this a loop beats the call into the engine. */
@@ -37,16 +36,6 @@ export function putReadyFrame(buffer: Buffer, at: number, frame: Buffer, id: num
   const end = putBytes(buffer, at, frame);
   putStreamId(buffer, at, id);
   return end;
-}
-
-/** The five bytes in front of a gRPC message that is not compressed. */
-export function putMessagePrefix(buffer: Buffer, at: number, messageBytes: number): number {
-  buffer[at] = 0;
-  buffer[at + 1] = messageBytes >>> 24;
-  buffer[at + 2] = messageBytes >>> 16;
-  buffer[at + 3] = messageBytes >>> 8;
-  buffer[at + 4] = messageBytes;
-  return at + PREFIX_BYTES;
 }
 
 export function putBytes(buffer: Buffer, at: number, bytes: Uint8Array): number {

@@ -1,32 +1,30 @@
 /**
  * Puts header blocks together: HEADERS without padding and priority, and the CONTINUATION frames that follow.
  *
- * Promises: a block is bounded in bytes and frames (CVE-2024-27316), and nothing may stand between its frames.
+ * Invariants:
+ *   1. A block is bounded in bytes and frames (CVE-2024-27316).
+ *   2. No frame but CONTINUATION may follow while `isOpen` (RFC 9113, section 6.10); the connection checks it.
  */
 import { bufferedCopy } from '../limits/buffered-memory.ts';
 import type { Http2Limits } from '../limits/http2-limits.ts';
+import type { Frame } from './frame-reader.ts';
 import { ConnectionFault, ErrorCode, Flag } from './protocol.ts';
 
 const PRIORITY_BYTES = 5;
 
-export interface BlockSink {
-  block(id: number, isLast: boolean, bytes: Buffer, start: number, end: number): void;
-}
-
 interface OpenBlock {
-  readonly id: number;
-  readonly isLast: boolean;
+  readonly streamId: number;
+  /** Of its HEADERS. */
+  readonly flags: number;
   readonly parts: Buffer[];
   bytes: number;
 }
 
 export class HeaderBlocks {
-  readonly #sink: BlockSink;
   readonly #limits: Http2Limits;
   #open: OpenBlock | undefined;
 
-  constructor(sink: BlockSink, limits: Http2Limits) {
-    this.#sink = sink;
+  constructor(limits: Http2Limits) {
     this.#limits = limits;
   }
 
@@ -35,65 +33,72 @@ export class HeaderBlocks {
     return this.#open !== undefined;
   }
 
-  headers(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
-    if ((id & 1) === 0) {
+  /** Reads HEADERS. True where the block is whole: the payload of the frame is narrowed to it. */
+  headers(frame: Frame): boolean {
+    const { flags, streamId } = frame;
+    if ((streamId & 1) === 0) {
       throw new ConnectionFault(ErrorCode.protocol, 'HEADERS on a stream that clients cannot open');
     }
-    let first = start;
-    let last = end;
-    if ((flags & Flag.padded) !== 0) {
-      last -= paddingBytes(bytes, start, end);
-      first += 1;
-    }
+    skipPadding(frame);
     if ((flags & Flag.priority) !== 0) {
-      if (last - first < PRIORITY_BYTES) {
+      if (frame.payloadBytes < PRIORITY_BYTES) {
         throw new ConnectionFault(ErrorCode.frameSize, 'HEADERS too short for its priority');
       }
-      checkDependency(id, bytes, first);
-      first += PRIORITY_BYTES;
+      checkDependency(frame);
+      frame.start += PRIORITY_BYTES;
     }
-    const isLast = (flags & Flag.endStream) !== 0;
     if ((flags & Flag.endHeaders) !== 0) {
-      this.#sink.block(id, isLast, bytes, first, last);
-      return;
+      return true;
     }
-    const part = bufferedCopy(bytes, first, last);
-    this.#open = { id, isLast, parts: [part], bytes: part.length };
+    const part = bufferedCopy(frame.bytes, frame.start, frame.end);
+    this.#open = { streamId, flags, parts: [part], bytes: part.length };
+    return false;
   }
 
-  continuation(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
+  /** Reads CONTINUATION. True where the block is whole: the frame then stands for its HEADERS, with all of the block. */
+  continuation(frame: Frame): boolean {
     const open = this.#open;
-    if (open === undefined || open.id !== id) {
+    if (open === undefined || open.streamId !== frame.streamId) {
       throw new ConnectionFault(ErrorCode.protocol, 'CONTINUATION without its HEADERS');
     }
-    open.parts.push(bufferedCopy(bytes, start, end));
-    open.bytes += end - start;
+    open.parts.push(bufferedCopy(frame.bytes, frame.start, frame.end));
+    open.bytes += frame.payloadBytes;
     const { maxHeaderBlockBytes, maxContinuationFrames } = this.#limits;
     if (open.bytes > maxHeaderBlockBytes || open.parts.length > maxContinuationFrames + 1) {
-      const wanted = `wanted at most ${maxHeaderBlockBytes} in ${maxContinuationFrames} CONTINUATION frames`;
-      throw new ConnectionFault(ErrorCode.enhanceYourCalm, `header block of ${open.bytes} bytes or more, ${wanted}`);
+      const text =
+        `header block must have at most ${maxHeaderBlockBytes} bytes in ${maxContinuationFrames} CONTINUATION frames, ` +
+        `got ${open.bytes} bytes or more`;
+      throw new ConnectionFault(ErrorCode.enhanceYourCalm, text);
     }
-    if ((flags & Flag.endHeaders) === 0) {
-      return;
+    if ((frame.flags & Flag.endHeaders) === 0) {
+      return false;
     }
     this.#open = undefined;
-    const block = Buffer.concat(open.parts);
-    this.#sink.block(open.id, open.isLast, block, 0, block.length);
+    frame.flags = open.flags;
+    frame.bytes = Buffer.concat(open.parts);
+    frame.start = 0;
+    frame.end = frame.bytes.length;
+    return true;
   }
 }
 
-/** Padding and its length byte, of which the caller skips the latter (section 6.1). */
-export function paddingBytes(bytes: Buffer, start: number, end: number): number {
-  const padding = start === end ? Number.POSITIVE_INFINITY : (bytes[start] as number);
-  if (padding >= end - start) {
+/** Narrows the payload of HEADERS or DATA to what is no padding (section 6.1). */
+export function skipPadding(frame: Frame): void {
+  if ((frame.flags & Flag.padded) === 0) {
+    return;
+  }
+  const lengthBytes = 1;
+  const padding = frame.payloadBytes === 0 ? Number.POSITIVE_INFINITY : (frame.bytes[frame.start] as number);
+  if (padding > frame.payloadBytes - lengthBytes) {
     throw new ConnectionFault(ErrorCode.protocol, 'more padding than the frame has');
   }
-  return padding;
+  frame.start += lengthBytes;
+  frame.end -= padding;
 }
 
-/** Priorities are ignored, but a stream may not depend on itself (section 5.3.1 of RFC 7540, which h2spec asks for). */
-export function checkDependency(id: number, bytes: Buffer, at: number): void {
-  if ((bytes.readUInt32BE(at) & 0x7fffffff) === id) {
+/** Priorities are ignored, but a stream may not depend on itself (section 5.3.1 of RFC 7540, which h2spec checks). */
+export function checkDependency(frame: Frame): void {
+  if ((frame.bytes.readUInt32BE(frame.start) & 0x7fffffff) === frame.streamId) {
     throw new ConnectionFault(ErrorCode.protocol, 'a stream that depends on itself');
   }
 }

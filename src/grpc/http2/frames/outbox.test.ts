@@ -4,18 +4,18 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { waitFor } from '../../../../test/support/wait.ts';
-import { Pool, Share } from '../limits/global-budget.ts';
+import { ConnectionBudget, GlobalBudget } from '../limits/global-budget.ts';
 import { OUTBOX_BUFFER_BYTES, Outbox } from './outbox.ts';
 
 let server: Server;
 let near: Socket;
 let far: Socket;
 let received: Buffer[];
-let waiting: Share;
+let budget: ConnectionBudget;
 
 beforeEach(async () => {
   received = [];
-  waiting = new Share(new Pool(1_000_000));
+  budget = new ConnectionBudget(new GlobalBudget(1_000_000));
   server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -56,7 +56,7 @@ test('a buffer whose write left nothing waiting is not read again: overwriting i
 });
 
 test('a buffer that a slow peer has not taken is not used again', async () => {
-  const outbox = new Outbox(near, { maxUnsentBytes: 1_000_000, waiting });
+  const outbox = new Outbox(near, { maxUnsentBytes: 1_000_000, budget });
   far.pause();
   const payload = Buffer.alloc(16_000);
   let frames = 0;
@@ -70,7 +70,7 @@ test('a buffer that a slow peer has not taken is not used again', async () => {
   }
   outbox.flush();
   expect(outbox.isCongested).toBe(true);
-  expect(waiting.bytes).toBe(near.writableLength);
+  expect(budget.bytes).toBe(near.writableLength);
   far.on('data', (chunk: Buffer) => received.push(chunk));
   far.resume();
   await waitFor('all bytes', () => receivedBytes() === frames * (9 + payload.length));
@@ -79,12 +79,12 @@ test('a buffer that a slow peer has not taken is not used again', async () => {
     expect(all.readUInt32BE(frame * (9 + payload.length) + 9)).toBe(frame + 1);
   }
   outbox.noteUnsent();
-  expect(waiting.bytes).toBe(0);
+  expect(budget.bytes).toBe(0);
 });
 
 test('what is put in during one turn leaves in one write', async () => {
   far.on('data', (chunk: Buffer) => received.push(chunk));
-  const outbox = new Outbox(near, { maxUnsentBytes: 1_000_000, waiting });
+  const outbox = new Outbox(near, { maxUnsentBytes: 1_000_000, budget });
   let writes = 0;
   const write = near.write.bind(near);
   near.write = ((chunk: Buffer) => {
@@ -99,7 +99,7 @@ test('what is put in during one turn leaves in one write', async () => {
 });
 
 test('a socket that is gone takes nothing and nothing throws', async () => {
-  const outbox = new Outbox(near, { maxUnsentBytes: 1_000_000, waiting });
+  const outbox = new Outbox(near, { maxUnsentBytes: 1_000_000, budget });
   near.destroy();
   outbox.numberFrame(8, 0, 1);
   outbox.flush();

@@ -2,11 +2,11 @@
  * Gathers what a connection sends during one turn of the event loop into one buffer and one write.
  *
  * Buffers come from a small pool and go back to it when the kernel took all bytes during the write (`writableLength` is 0
- * right after it; outbox.test.ts pins that of Node). An idle connection holds none.
+ * right after it; outbox.test.ts pins that of Node). An idle connection has none.
  */
 import type { Socket } from 'node:net';
 import { bufferedCopy } from '../limits/buffered-memory.ts';
-import type { Share } from '../limits/global-budget.ts';
+import type { ConnectionBudget } from '../limits/global-budget.ts';
 import { putFrameHeader } from './frame-writer.ts';
 import { FRAME_HEADER_BYTES } from './protocol.ts';
 
@@ -27,17 +27,17 @@ function flushDue(): void {
 export class Outbox {
   readonly #socket: Socket;
   readonly #maxUnsentBytes: number;
-  readonly #waiting: Share;
-  /** What the socket held when we last looked. */
+  readonly #budget: ConnectionBudget;
+  /** What the socket had buffered when we last checked. */
   #unsentBytes = 0;
   #buffer: Buffer | undefined;
   #length = 0;
   #isDue = false;
 
-  constructor(socket: Socket, options: { maxUnsentBytes: number; waiting: Share }) {
+  constructor(socket: Socket, options: { maxUnsentBytes: number; budget: ConnectionBudget }) {
     this.#socket = socket;
     this.#maxUnsentBytes = options.maxUnsentBytes;
-    this.#waiting = options.waiting;
+    this.#budget = options.budget;
   }
 
   /** True while the peer takes its answers too slowly. */
@@ -94,22 +94,22 @@ export class Outbox {
     if (!this.#socket.writable) {
       return;
     }
-    // What waits in a socket would keep the whole buffer alive for a few bytes: it gets memory of its own.
+    // Bytes that stay in the socket would keep the whole buffer alive, so they get memory of their own.
     const isBackedUp = this.#socket.writableLength !== 0;
     this.#socket.write(isBackedUp ? bufferedCopy(bytes, 0, bytes.length) : bytes);
-    const isWaiting = this.#socket.writableLength !== 0;
-    if (isWaiting) {
+    const isBuffered = this.#socket.writableLength !== 0;
+    if (isBuffered) {
       this.noteUnsent();
     }
-    if ((isBackedUp || !isWaiting) && pool.length < MAX_POOL) {
+    if ((isBackedUp || !isBuffered) && pool.length < MAX_POOL) {
       pool.push(buffer);
     }
   }
 
-  /** The socket took bytes, or is gone: counts what it still holds. */
+  /** The socket took bytes, or is gone: counts what it still has buffered. */
   noteUnsent(): void {
     const unsentBytes = this.#socket.destroyed ? 0 : this.#socket.writableLength;
-    this.#waiting.add(unsentBytes - this.#unsentBytes);
+    this.#budget.add(unsentBytes - this.#unsentBytes);
     this.#unsentBytes = unsentBytes;
   }
 }

@@ -2,12 +2,11 @@
  * The numbers of HTTP/2 (RFC 9113) that we use, and the fault that ends a connection.
  */
 
-export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 export const FRAME_HEADER_BYTES = 9;
-/** The largest payload that we take and send: the protocol's smallest maximum. A larger one only delays other streams. */
+/** The largest payload that we receive and send: the protocol's smallest maximum. A larger one only delays other streams. */
 export const MAX_FRAME_BYTES = 16_384;
 export const MAX_WINDOW_BYTES = 0x7fffffff;
-/** What a window is before anybody says otherwise (section 6.9.2). */
+/** The size of a window before SETTINGS or WINDOW_UPDATE change it (section 6.9.2). */
 export const DEFAULT_WINDOW_BYTES = 65_535;
 export const MAX_STREAM_ID = 0x7fffffff;
 

@@ -2,16 +2,26 @@
  * SETTINGS (RFC 9113, section 6.5): what we announce, and the check of what a peer announces.
  */
 import type { Http2Limits } from '../limits/http2-limits.ts';
+import type { Frame } from './frame-reader.ts';
 import { ConnectionFault, ErrorCode, MAX_FRAME_BYTES, MAX_WINDOW_BYTES, Setting } from './protocol.ts';
 
 const ENTRY_BYTES = 6;
-const FRAME_BYTES_LIMIT = 0xff_ffff;
+/** The largest value of SETTINGS_MAX_FRAME_SIZE that RFC 9113 allows. */
+const MAX_FRAME_SIZE_SETTING = 0xff_ffff;
+
+/** What of a peer's SETTINGS frame concerns us. */
+export interface PeerSettings {
+  /** The last SETTINGS_INITIAL_WINDOW_SIZE of the frame. */
+  readonly streamWindowBytes: number | undefined;
+  /** The smallest SETTINGS_HEADER_TABLE_SIZE of the frame. */
+  readonly minTableBytes: number | undefined;
+}
 
 export function settingsPayload(limits: Http2Limits): Buffer {
   const entries = [
     [Setting.maxConcurrentStreams, limits.maxStreamsPerConnection],
     [Setting.initialWindowSize, limits.streamWindowBytes],
-    // More than maxMetadataBytes: callers that keep to it send a little too much all the same, and are told so in words.
+    // More than maxMetadataBytes: a caller that sends a little too much receives an error with a text instead of GOAWAY.
     [Setting.maxHeaderListSize, limits.maxHeaderBlockBytes],
     [Setting.headerTableSize, limits.hpackTableBytes],
   ] as const;
@@ -23,32 +33,43 @@ export function settingsPayload(limits: Http2Limits): Buffer {
   return payload;
 }
 
-/** Calls `apply` for each setting of a frame; throws a ConnectionFault for a value that is not allowed. */
-export function readSettings(
-  bytes: Buffer,
-  start: number,
-  end: number,
-  apply: (setting: number, value: number) => void,
-): void {
+/**
+ * Throws a ConnectionFault for a value that is not allowed. A frame may repeat a setting thousands of times, so each is summed up in one
+ * value.
+ */
+export function readSettings(frame: Frame): PeerSettings {
+  const { bytes, start, end } = frame;
   if ((end - start) % ENTRY_BYTES !== 0) {
-    throw new ConnectionFault(ErrorCode.frameSize, 'SETTINGS length not valid');
+    throw new ConnectionFault(
+      ErrorCode.frameSize,
+      `SETTINGS length must be a multiple of ${ENTRY_BYTES}, got ${end - start}`,
+    );
   }
+  let streamWindowBytes: number | undefined;
+  let minTableBytes: number | undefined;
   for (let at = start; at < end; at += ENTRY_BYTES) {
     const setting = bytes.readUInt16BE(at);
     const value = bytes.readUInt32BE(at + 2);
     checkSetting(setting, value);
-    apply(setting, value);
+    if (setting === Setting.initialWindowSize) {
+      streamWindowBytes = value;
+    } else if (setting === Setting.headerTableSize) {
+      minTableBytes = Math.min(minTableBytes ?? value, value);
+    }
   }
+  return { streamWindowBytes, minTableBytes };
 }
 
 function checkSetting(setting: number, value: number): void {
   if (setting === Setting.enablePush && value > 1) {
-    throw new ConnectionFault(ErrorCode.protocol, `SETTINGS_ENABLE_PUSH is ${value}, wanted 0 or 1`);
+    throw new ConnectionFault(ErrorCode.protocol, `SETTINGS_ENABLE_PUSH must be 0 or 1, got ${value}`);
   }
   if (setting === Setting.initialWindowSize && value > MAX_WINDOW_BYTES) {
-    throw new ConnectionFault(ErrorCode.flowControl, `SETTINGS_INITIAL_WINDOW_SIZE is ${value}, wanted less than 2^31`);
+    const text = `SETTINGS_INITIAL_WINDOW_SIZE must be at most ${MAX_WINDOW_BYTES}, got ${value}`;
+    throw new ConnectionFault(ErrorCode.flowControl, text);
   }
-  if (setting === Setting.maxFrameSize && (value < MAX_FRAME_BYTES || value > FRAME_BYTES_LIMIT)) {
-    throw new ConnectionFault(ErrorCode.protocol, `SETTINGS_MAX_FRAME_SIZE is ${value}, wanted 16384 to 16777215`);
+  if (setting === Setting.maxFrameSize && (value < MAX_FRAME_BYTES || value > MAX_FRAME_SIZE_SETTING)) {
+    const text = `SETTINGS_MAX_FRAME_SIZE must be between ${MAX_FRAME_BYTES} and ${MAX_FRAME_SIZE_SETTING}, got ${value}`;
+    throw new ConnectionFault(ErrorCode.protocol, text);
   }
 }

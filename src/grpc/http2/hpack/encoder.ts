@@ -15,11 +15,11 @@ const STRING_PREFIX_BITS = 7;
 /** Strings are one character per byte. */
 export function encodeField(name: string, value: string): Buffer {
   const nameIndex = staticIndexOf(name);
-  const head =
+  const encodedName =
     nameIndex > 0
       ? encodeInteger(nameIndex, LITERAL_PREFIX_BITS)
       : Buffer.concat([Buffer.from([0]), encodeString(name)]);
-  return Buffer.concat([head, encodeString(value)]);
+  return Buffer.concat([encodedName, encodeString(value)]);
 }
 
 export function encodeFields(fields: readonly (readonly [string, string])[]): Buffer {

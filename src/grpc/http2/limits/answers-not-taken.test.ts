@@ -17,7 +17,7 @@ import {
   settings,
 } from '../../../../test/support/http2/frames.ts';
 import { Status } from '../../status.ts';
-import { Pool } from './global-budget.ts';
+import { GlobalBudget } from './global-budget.ts';
 
 const ANSWER_BYTES = 15_000;
 const CALLS = 40;
@@ -68,18 +68,18 @@ function statuses({ socket }: MemoryServer): Record<string, number> {
 test.each(['EchoLater', 'Talk'])('of %s, by one connection', async (method) => {
   const server = startMemoryServer({ maxBufferedAnswerBytesPerConnection: MAX_QUEUED });
   await attack(server, method);
-  expect(server.budget.waiting.bytes).toBeGreaterThan(MAX_QUEUED);
-  expect(server.budget.waiting.bytes).toBeLessThan(2 * MAX_QUEUED + 2 * ANSWER_BYTES);
+  expect(server.budgets.answers.bytes).toBeGreaterThan(MAX_QUEUED);
+  expect(server.budgets.answers.bytes).toBeLessThan(2 * MAX_QUEUED + 2 * ANSWER_BYTES);
   expect(statuses(server)).toEqual({ [Status.RESOURCE_EXHAUSTED]: expect.any(Number) });
 });
 
 test.each(['EchoLater', 'Talk'])('of %s, by many connections', async (method) => {
   const connections = 20;
-  const budget = { held: new Pool(1e9), waiting: new Pool(MAX_QUEUED) };
+  const budgets = { requests: new GlobalBudget(1e9), answers: new GlobalBudget(MAX_QUEUED) };
   for (let count = 0; count < connections; count += 1) {
-    await attack(startMemoryServer({}, budget), method);
+    await attack(startMemoryServer({}, budgets), method);
   }
   // Each may have an equal share among those that are there when it comes, and one answer.
   const shares = Array.from({ length: connections }, (_, before) => MAX_QUEUED / (before + 1) + 2 * ANSWER_BYTES);
-  expect(budget.waiting.bytes).toBeLessThan(shares.reduce((sum, bytes) => sum + bytes, 0));
+  expect(budgets.answers.bytes).toBeLessThan(shares.reduce((sum, bytes) => sum + bytes, 0));
 });

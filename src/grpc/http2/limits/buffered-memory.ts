@@ -1,20 +1,20 @@
 /**
- * Memory for bytes that may be held for long: requests that came in part, answers that their peer does not take.
+ * Memory for bytes that may be buffered for long: requests that came in part, answers that their peer does not take.
  *
- * Promise: a piece keeps little more than itself alive. Node's own pool would keep 64 KiB for any few bytes of it, so that a
- * peer which lets some wait and others pass could make us hold a thousand times what is counted.
+ * Invariant: a piece keeps little more than itself alive. Node's own pool would keep 64 KiB for any few bytes of it, so that a peer which
+ * takes most answers and leaves a few could make us keep a thousand times the bytes that are counted.
  */
 
 /** The engine keeps views this small on its own heap, as cheap as a pool. */
 const MAX_ENGINE_BYTES = 64;
 const SLAB_BYTES = 4_096;
-/** More of a slab than this is as well held alone. */
+/** A larger piece has memory of its own. */
 const MAX_SLAB_PIECE_BYTES = 1_024;
 
 let slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
 let slabUsedBytes = 0;
 
-/** Whatever was in the memory before is in it still. */
+/** The memory is not cleared. */
 export function bufferedMemory(bytes: number): Buffer {
   if (bytes <= MAX_ENGINE_BYTES || bytes > MAX_SLAB_PIECE_BYTES) {
     return Buffer.allocUnsafeSlow(bytes);

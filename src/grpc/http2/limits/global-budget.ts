@@ -1,17 +1,19 @@
 /**
- * Bytes that all connections of a transport hold together, and the share of one.
+ * Bytes that all connections of a transport buffer together, and those of one connection.
  *
- * Promise: many peers that each stay below their own bound are bounded too, and do not hurt a modest one. Over the common
- * bound only those are refused that hold more than an equal share of it. Peers that come one after the other may each reach
- * the share of their moment, so the sum is at most the bound times 1 + ln(peers), and one step of each.
+ * Invariants:
+ *   1. Connections that each stay below their own bound are bounded together, too. Over the global bound only those are refused that
+ *      buffer more than an equal quota of it, so that greedy peers do not hurt a modest one.
+ *   2. Peers that come one after the other may each reach the quota of their moment, so the sum is at most the bound times
+ *      1 + ln(peers), and one step of each.
  */
 
-/** What all hold. */
-export class Pool {
+/** What all connections buffer. */
+export class GlobalBudget {
   readonly #maxBytes: number;
   #bytes = 0;
-  /** Connections that hold anything. */
-  #holders = 0;
+  /** Connections that buffer anything. */
+  #users = 0;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
@@ -24,25 +26,25 @@ export class Pool {
   move(ownBefore: number, ownAfter: number): void {
     this.#bytes += ownAfter - ownBefore;
     if (ownBefore === 0 && ownAfter > 0) {
-      this.#holders += 1;
+      this.#users += 1;
     } else if (ownBefore > 0 && ownAfter === 0) {
-      this.#holders -= 1;
+      this.#users -= 1;
     }
   }
 
-  /** Whether one that holds `ownBytes` is to hold no more. */
+  /** Whether a connection that buffers `ownBytes` must not buffer more. */
   isOver(ownBytes: number): boolean {
-    return this.#bytes > this.#maxBytes && ownBytes > this.#maxBytes / Math.max(1, this.#holders);
+    return this.#bytes > this.#maxBytes && ownBytes > this.#maxBytes / Math.max(1, this.#users);
   }
 }
 
-/** What one connection holds of a pool. */
-export class Share {
-  readonly #pool: Pool;
+/** What one connection buffers. */
+export class ConnectionBudget {
+  readonly #global: GlobalBudget;
   #bytes = 0;
 
-  constructor(pool: Pool) {
-    this.#pool = pool;
+  constructor(global: GlobalBudget) {
+    this.#global = global;
   }
 
   get bytes(): number {
@@ -50,18 +52,18 @@ export class Share {
   }
 
   add(bytes: number): void {
-    this.#pool.move(this.#bytes, this.#bytes + bytes);
+    this.#global.move(this.#bytes, this.#bytes + bytes);
     this.#bytes += bytes;
   }
 
   isOver(): boolean {
-    return this.#pool.isOver(this.#bytes);
+    return this.#global.isOver(this.#bytes);
   }
 }
 
-export interface SharedBudget {
-  /** Unfinished requests. */
-  readonly held: Pool;
+export interface GlobalBudgets {
+  /** Unfinished requests, and open calls. */
+  readonly requests: GlobalBudget;
   /** Answers that peers have not taken: in our queues and in their sockets. */
-  readonly waiting: Pool;
+  readonly answers: GlobalBudget;
 }

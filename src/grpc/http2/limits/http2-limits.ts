@@ -1,14 +1,14 @@
 /**
- * Every bound of the HTTP/2 transport, in one table with its reason. docs/transport-limits.md is generated from it.
+ * Every bound of the built-in HTTP/2 server, in one table with its reason. docs/transport-limits.md is generated from it.
  *
- * The four that both transports have (messages, metadata, calls per connection, connections) stand in ../transport.ts.
+ * The bounds that both transports have (messages, metadata, calls per connection, connections) are in transport/transport.ts.
  */
 import type { TransportLimits } from '../../transport/transport.ts';
 
 interface LimitRow {
   readonly value: number;
   readonly unit: 'bytes' | 'fields' | 'frames' | 'ms' | 'points' | 'points/s' | 'bytes/s';
-  /** What is over it, and why there is a bound. */
+  /** What is bounded, what happens beyond it, and why. */
   readonly reason: string;
 }
 
@@ -31,7 +31,7 @@ export const HTTP2_LIMIT_ROWS = {
   maxBufferedRequestBytes: row(
     64 * 1024 * 1024,
     'bytes',
-    "the same of all connections (an eighth of the container's memory where that is less); beyond it calls of connections with more than an equal share end with RESOURCE_EXHAUSTED",
+    "the same of all connections (an eighth of the container's memory where that is less); beyond it calls of connections that buffer more than an equal quota end with RESOURCE_EXHAUSTED",
   ),
   maxUnsentBytes: row(
     1024 * 1024,
@@ -41,17 +41,17 @@ export const HTTP2_LIMIT_ROWS = {
   maxBufferedAnswerBytesPerConnection: row(
     8 * 1024 * 1024,
     'bytes',
-    "answers that wait for a peer's windows; beyond it new calls are refused, unexecuted, beyond twice that calls under way end with RESOURCE_EXHAUSTED (CVE-2019-9511)",
+    "answers buffered until a peer's windows open; beyond it new calls are refused, unexecuted; beyond twice that calls in flight end with RESOURCE_EXHAUSTED (CVE-2019-9511)",
   ),
   maxBufferedAnswerBytes: row(
     64 * 1024 * 1024,
     'bytes',
-    'answers of all connections that their peers have not taken, bounded in the same way; beyond it new calls of connections with more than an equal share are refused, and their calls under way end with RESOURCE_EXHAUSTED',
+    'buffered answers of all connections, bounded in the same way; beyond it new calls of connections that buffer more than an equal quota are refused, and their calls in flight end with RESOURCE_EXHAUSTED',
   ),
   maxBufferedAnswerBytesPerStream: row(
     64 * 1024,
     'bytes',
-    'answers of a stream that wait; beyond it its handler is told to wait',
+    'buffered answers of a stream; beyond it its handler must wait before it sends more',
   ),
   maxHandshakeMs: row(10_000, 'ms', 'from connecting to the first SETTINGS; beyond it the connection is closed'),
   maxRequestMs: row(
@@ -62,7 +62,7 @@ export const HTTP2_LIMIT_ROWS = {
   slowReaderBytesPerSecond: row(
     1_024,
     'bytes/s',
-    "a peer that takes less of an answer that waits (of all together, where they wait for the connection's window) counts as taking none",
+    "a peer that takes less of a buffered answer (of all together, while the connection's window is closed) counts as taking none",
   ),
   maxStalledWriteMs: row(
     20_000,
@@ -72,21 +72,21 @@ export const HTTP2_LIMIT_ROWS = {
   maxBacklogMs: row(
     300_000,
     'ms',
-    "how long all that waits may take at the speed at which its peer opens the connection's window; a slower one counts as taking none",
+    "how long all buffered answers may take at the speed at which their peer opens the connection's window; a slower peer counts as taking none",
   ),
-  keepaliveIntervalMs: row(60_000, 'ms', 'silence after which a peer is asked for a sign of life (PING)'),
-  keepaliveTimeoutMs: row(20_000, 'ms', 'how long that may take; beyond it the connection is closed'),
-  maxDrainPingMs: row(2_000, 'ms', 'how long a drain waits for a peer to say that it saw the GOAWAY'),
+  keepaliveIntervalMs: row(60_000, 'ms', 'silence after which a peer receives a PING'),
+  keepaliveTimeoutMs: row(20_000, 'ms', 'how long its answer may take; beyond it the connection is closed'),
+  maxDrainPingMs: row(2_000, 'ms', 'how long a drain waits for a peer to confirm that it saw the GOAWAY'),
   maxLingerMs: row(1_000, 'ms', 'how long a closed connection stays to let its GOAWAY arrive'),
   maxFrameBudget: row(
     10_000,
     'points',
-    'frames that cost us and do no work (early resets, PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA, frames of closed streams, dribbled windows) are paid from an frameBudget; when it is empty, GOAWAY with ENHANCE_YOUR_CALM (CVE-2023-44487, CVE-2019-9512 to 9518, CVE-2025-8671)',
+    'the frame budget: frames that do no work (early resets, PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA, frames of closed streams, windows that open by a few bytes) consume it; when it is exhausted, GOAWAY with ENHANCE_YOUR_CALM (CVE-2023-44487, CVE-2019-9512 to 9518, CVE-2025-8671)',
   ),
   frameBudgetPerSecond: row(
     1_000,
     'points/s',
-    'how fast the frameBudget fills again; a call that ends and a frame of DATA that is sent give two each',
+    'how fast the frame budget is replenished; a call that ends and a frame of DATA that is sent replenish two each',
   ),
 } as const satisfies Record<string, LimitRow>;
 
@@ -98,17 +98,17 @@ export const HTTP2_LIMITS = Object.fromEntries(
   Object.entries(HTTP2_LIMIT_ROWS).map(([name, { value }]) => [name, value]),
 ) as Http2OwnLimits;
 
-/** Share of the memory of a container that all half requests may take, and as much again all answers that wait. */
-const MEMORY_SHARE = 8;
+/** Unfinished requests may take at most this part of a container's memory (1 / 8), and buffered answers as much again. */
+const MEMORY_DIVISOR = 8;
 
-/** What is bound by the memory of the container; 0: it has no bound that is known. */
+/** The bounds that follow the memory of the container; 0: it has no known limit. */
 export function limitsWithin(
   memoryBytes: number,
 ): Pick<Http2OwnLimits, 'maxBufferedRequestBytes' | 'maxBufferedAnswerBytes'> {
-  const shareBytes = memoryBytes === 0 ? Number.POSITIVE_INFINITY : Math.floor(memoryBytes / MEMORY_SHARE);
+  const quotaBytes = memoryBytes === 0 ? Number.POSITIVE_INFINITY : Math.floor(memoryBytes / MEMORY_DIVISOR);
   return {
-    maxBufferedRequestBytes: Math.min(HTTP2_LIMITS.maxBufferedRequestBytes, shareBytes),
-    maxBufferedAnswerBytes: Math.min(HTTP2_LIMITS.maxBufferedAnswerBytes, shareBytes),
+    maxBufferedRequestBytes: Math.min(HTTP2_LIMITS.maxBufferedRequestBytes, quotaBytes),
+    maxBufferedAnswerBytes: Math.min(HTTP2_LIMITS.maxBufferedAnswerBytes, quotaBytes),
   };
 }
 
@@ -121,9 +121,9 @@ export function limitsMarkdown(): string {
     ([name, { value, unit, reason }]) => `| \`${name}\` | ${value} ${unit} | ${reason} |`,
   );
   return [
-    '# Limits of the HTTP/2 transport',
+    '# Limits of the built-in HTTP/2 server',
     '',
-    'Besides those of [grpc.md](grpc.md), which hold for every transport. A peer over a limit is told so; others do not notice.',
+    'They add to those of [grpc.md](grpc.md), which hold for every transport. A peer beyond a limit receives an error; other peers are not affected.',
     'This page is generated from src/grpc/http2/limits/http2-limits.ts (`make docs`).',
     '',
     '| limit | value | what it bounds |',

@@ -20,7 +20,7 @@ import {
 import { Http2Peer } from '../../../../test/support/http2/peer.ts';
 import { waitFor } from '../../../../test/support/wait.ts';
 import { Status } from '../../status.ts';
-import { OPEN_CALL_BYTES } from '../streams/connection-streams.ts';
+import { OPEN_CALL_BYTES } from '../calls/connection-calls.ts';
 
 const CALLS = 2_000;
 const CONNECTIONS = 8;

@@ -1,33 +1,33 @@
 /**
- * Flow control of what we receive (RFC 9113, section 5.2): the windows that we give, and the bytes that we hold.
+ * Flow control of what we receive (RFC 9113, section 5.2): the windows that we give, and the request bytes that we buffer.
  *
- * Promises:
+ * Invariants:
  *   1. Every DATA byte counts against the connection's window before anything else is decided about it.
  *   2. A call gets its window back as its messages are taken: a handler that does not read holds its caller back.
- *   3. Held bytes are bounded per connection and for all of them together; what comes on top ends its call.
+ *   3. Buffered bytes are bounded per connection and for all of them together; a call that goes beyond it ends.
  */
 import { Status, StatusError } from '../../status.ts';
-import { PREFIX_BYTES } from '../calls/message-reader.ts';
 import type { Outbox } from '../frames/outbox.ts';
 import { ConnectionFault, DEFAULT_WINDOW_BYTES, ErrorCode, FrameType } from '../frames/protocol.ts';
-import type { Share } from '../limits/global-budget.ts';
+import type { ConnectionBudget } from '../limits/global-budget.ts';
 import type { Http2Limits } from '../limits/http2-limits.ts';
+import { PREFIX_BYTES } from '../messages/message-prefix.ts';
 import type { Http2Stream } from './stream.ts';
 
-/** What a message costs that waits for its handler, besides its bytes: the object that it is. */
-export const WAITING_MESSAGE_BYTES = 256;
+/** What a message that its handler has not read costs besides its bytes: the object that it is. */
+export const UNREAD_MESSAGE_BYTES = 256;
 
 export class ReceiveWindow {
   readonly #outbox: Outbox;
   readonly #limits: Http2Limits;
-  readonly #held: Share;
+  readonly #budget: ConnectionBudget;
   #windowBytes = DEFAULT_WINDOW_BYTES;
   #unacknowledgedBytes = 0;
 
-  constructor(options: { outbox: Outbox; limits: Http2Limits; held: Share }) {
+  constructor(options: { outbox: Outbox; limits: Http2Limits; budget: ConnectionBudget }) {
     this.#outbox = options.outbox;
     this.#limits = options.limits;
-    this.#held = options.held;
+    this.#budget = options.budget;
   }
 
   /** Announces the connection's window; follows our SETTINGS. */
@@ -66,28 +66,29 @@ export class ReceiveWindow {
     stream.unacknowledgedBytes = 0;
   }
 
-  /** Throws a StatusError where too much is held already. */
-  hold(stream: Http2Stream, bytes: number): void {
+  /** Counts bytes as buffered. Returns why the call must end where that is too much. */
+  reserve(stream: Http2Stream, bytes: number): StatusError | undefined {
     const { maxBufferedRequestBytesPerConnection } = this.#limits;
-    stream.heldBytes += bytes;
-    this.#held.add(bytes);
-    if (this.#held.bytes > maxBufferedRequestBytesPerConnection || this.#held.isOver()) {
-      const text =
-        `Cannot hold the request: unfinished requests of the connection have ${this.#held.bytes} bytes, wanted at most ` +
-        `${maxBufferedRequestBytesPerConnection}, and less while other connections hold much`;
-      throw new StatusError(Status.RESOURCE_EXHAUSTED, text);
+    stream.bufferedBytes += bytes;
+    this.#budget.add(bytes);
+    if (this.#budget.bytes <= maxBufferedRequestBytesPerConnection && !this.#budget.isOver()) {
+      return undefined;
     }
+    const text =
+      `Cannot buffer the request: unfinished requests of the connection must have at most ${maxBufferedRequestBytesPerConnection} ` +
+      `bytes, and less while other connections buffer much, got ${this.#budget.bytes}; finish requests before you begin new ones`;
+    return new StatusError(Status.RESOURCE_EXHAUSTED, text);
   }
 
   release(stream: Http2Stream, bytes: number): void {
-    stream.heldBytes -= bytes;
-    this.#held.add(-bytes);
+    stream.bufferedBytes -= bytes;
+    this.#budget.add(-bytes);
   }
 
   /** A streaming handler took a message. */
   messageTaken(stream: Http2Stream, messageBytes: number): void {
     const bytes = messageBytes + PREFIX_BYTES;
-    this.release(stream, Math.min(stream.heldBytes, bytes + WAITING_MESSAGE_BYTES));
+    this.release(stream, Math.min(stream.bufferedBytes, bytes + UNREAD_MESSAGE_BYTES));
     const credit = Math.min(stream.uncreditedBytes, bytes);
     stream.uncreditedBytes -= credit;
     this.giveStream(stream, credit + this.creditOfCutMessage(stream));

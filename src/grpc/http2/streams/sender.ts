@@ -1,19 +1,16 @@
 /**
  * What a connection sends: answers within the peer's windows, and the frames that control it.
  *
- * A small unary answer is one copy of three ready frames. What does not fit waits in its stream: for its own window until
- * that grows, for the connection's window or a slow socket in #waiting, where each has its turn, a frame at a time.
+ * A small unary answer is one copy of three ready frames. What does not fit is queued in its stream: until its own window grows, or in
+ * #pending until the connection's window grows or the socket drains, where each stream has its turn, a frame at a time.
  */
-import type { Socket } from 'node:net';
 import { errorStatus } from '../../error-status.ts';
 import { answersNotTaken } from '../../transport/refusals.ts';
-import { PREFIX_BYTES } from '../calls/message-reader.ts';
-import { type FinalStatus, OK_BLOCK, OPENING_BLOCK, trailersBlock } from '../calls/trailers.ts';
-import { putBytes, putFrameHeader, putMessagePrefix, putReadyFrame, readyFrame } from '../frames/frame-writer.ts';
-import { Outbox } from '../frames/outbox.ts';
+import type { FrameBudget } from '../frames/frame-budget.ts';
+import { putBytes, putFrameHeader, putReadyFrame, readyFrame } from '../frames/frame-writer.ts';
+import type { Outbox } from '../frames/outbox.ts';
 import {
   DEFAULT_WINDOW_BYTES,
-  type ErrorCode,
   Flag,
   FRAME_HEADER_BYTES,
   FrameType,
@@ -22,63 +19,68 @@ import {
 } from '../frames/protocol.ts';
 import { EMPTY_TABLE, encodeFields } from '../hpack/encoder.ts';
 import { bufferedMemory } from '../limits/buffered-memory.ts';
-import type { Share } from '../limits/global-budget.ts';
+import type { ConnectionBudget } from '../limits/global-budget.ts';
 import type { Http2Limits } from '../limits/http2-limits.ts';
+import { PREFIX_BYTES, putMessagePrefix } from '../messages/message-prefix.ts';
+import { type FinalStatus, OK_BLOCK, OPENING_BLOCK, trailersBlock } from '../messages/trailers.ts';
 import type { Http2Stream } from './stream.ts';
+import type { StreamTable } from './stream-table.ts';
 
 const OPENING_FRAME = readyFrame(FrameType.headers, Flag.endHeaders, OPENING_BLOCK);
 const OK_FRAME = readyFrame(FrameType.headers, Flag.endHeaders | Flag.endStream, OK_BLOCK);
 const AROUND_MESSAGE_BYTES = OPENING_FRAME.length + FRAME_HEADER_BYTES + PREFIX_BYTES + OK_FRAME.length;
-/** A DATA frame this small while more waits is the mark of a peer that doles out its window. */
-const DRIBBLE_BYTES = 256;
+/** A DATA frame smaller than this, while more is queued, shows a peer that opens its window by a few bytes at a time. */
+const SMALL_PIECE_BYTES = 256;
 const HTTP_TEXTS = {
   '405': 'Cannot serve the request: its method is not POST, and this port speaks gRPC\n',
   '415': 'Cannot serve the request: its content-type is not application/grpc, and this port speaks gRPC\n',
 } as const;
-/** What a peer's table is before it says otherwise. */
+/** The size of a peer's table before its SETTINGS change it. */
 const DEFAULT_TABLE_BYTES = 4_096;
 
-export interface SenderHost {
-  /** The last frame of a stream is written. */
-  streamEnded(stream: Http2Stream): void;
-  dataSent(): void;
-  windowDribbled(): void;
-}
-
 export class Sender {
-  readonly outbox: Outbox;
   /** The peer's SETTINGS_INITIAL_WINDOW_SIZE. */
   streamWindowBytes = DEFAULT_WINDOW_BYTES;
-  /** DATA that waits, over all streams. */
-  queuedBytes = 0;
-  readonly #host: SenderHost;
-  readonly #waitingShare: Share;
+  readonly #outbox: Outbox;
+  readonly #table: StreamTable;
+  readonly #frameBudget: FrameBudget;
+  readonly #budget: ConnectionBudget;
   readonly #limits: Http2Limits;
-  readonly #waiting = new Set<Http2Stream>();
+  /** Streams that could send if the connection could. */
+  readonly #pending = new Set<Http2Stream>();
   #windowBytes = DEFAULT_WINDOW_BYTES;
-  /** DATA that had waited and went out since the last sweep. */
+  /** DATA that is queued, over all streams. */
+  #queuedBytes = 0;
+  /** DATA that was queued and went out since the last sweep. */
   #takenBytes = 0;
   #isTableUpdateDue = false;
 
-  constructor(socket: Socket, options: { limits: Http2Limits; waiting: Share; host: SenderHost }) {
-    const { limits, waiting, host } = options;
-    this.outbox = new Outbox(socket, { maxUnsentBytes: limits.maxUnsentBytes, waiting });
-    this.#waitingShare = waiting;
-    this.#limits = limits;
-    this.#host = host;
+  constructor(parts: {
+    outbox: Outbox;
+    table: StreamTable;
+    frameBudget: FrameBudget;
+    budget: ConnectionBudget;
+    limits: Http2Limits;
+  }) {
+    this.#outbox = parts.outbox;
+    this.#table = parts.table;
+    this.#frameBudget = parts.frameBudget;
+    this.#budget = parts.budget;
+    this.#limits = parts.limits;
   }
 
-  /** Answers that the peer does not take: of this connection, or of all together where this one has more than its share. */
-  hasTooMuchWaiting(): boolean {
-    return this.queuedBytes > this.#limits.maxBufferedAnswerBytesPerConnection || this.#waitingShare.isOver();
+  /** The peer does not take its answers: those of this connection, or all together where this one buffers more than its quota. */
+  hasTooMuchQueued(): boolean {
+    return this.#queuedBytes > this.#limits.maxBufferedAnswerBytesPerConnection || this.#budget.isOver();
   }
 
-  /**
-   * What calls answer that had begun before the first answer waited may come to twice the bound of the connection, and not to
-   * more than that of all. What comes on top ends its call.
-   */
-  hasFarTooMuchWaiting(): boolean {
-    return this.queuedBytes > 2 * this.#limits.maxBufferedAnswerBytesPerConnection || this.#waitingShare.isOver();
+  /** Whether a streaming handler must wait before it sends more. */
+  isFull(stream: Http2Stream): boolean {
+    const { queuedBytes } = stream;
+    // While the connection has too much, even a little is enough; with nothing queued there would be nothing to wake the handler.
+    const isMuch =
+      queuedBytes > this.#limits.maxBufferedAnswerBytesPerStream || (queuedBytes > 0 && this.hasTooMuchQueued());
+    return isMuch && !stream.isOver();
   }
 
   /** The answer of a unary call that went well. */
@@ -91,37 +93,37 @@ export class Sender {
       stream.headersBlock === undefined &&
       stream.trailersBlock === undefined &&
       !this.#isTableUpdateDue &&
-      !this.outbox.isCongested;
-    if (this.hasFarTooMuchWaiting()) {
+      !this.#outbox.isCongested;
+    if (this.#hasFarTooMuchQueued()) {
       this.error(stream, errorStatus(answersNotTaken()));
       return;
     }
     if (!isPlain) {
-      this.message(stream, message);
+      this.#enqueueMessage(stream, message);
       this.ok(stream);
       return;
     }
     this.#windowBytes -= bytes;
     const total = AROUND_MESSAGE_BYTES + message.length;
-    const buffer = this.outbox.reserve(total);
-    let at = this.outbox.end - total;
+    const buffer = this.#outbox.reserve(total);
+    let at = this.#outbox.end - total;
     at = putReadyFrame(buffer, at, OPENING_FRAME, stream.id);
     at = putFrameHeader(buffer, at, bytes, FrameType.data, Flag.none, stream.id);
     at = putMessagePrefix(buffer, at, message.length);
     at = putBytes(buffer, at, message);
     putReadyFrame(buffer, at, OK_FRAME, stream.id);
     stream.areHeadersSent = true;
-    this.#host.dataSent();
-    this.#host.streamEnded(stream);
+    this.#frameBudget.dataSent();
+    this.#table.answered(stream);
   }
 
-  /** One message of an answer, and before the first the headers that open it. */
+  /** One message of a stream of answers. Ends the call where its connection has far too many queued. */
   message(stream: Http2Stream, message: Buffer): void {
-    this.#open(stream);
-    const piece = bufferedMemory(PREFIX_BYTES + message.length);
-    piece.set(message, putMessagePrefix(piece, 0, message.length));
-    this.#enqueue(stream, piece);
-    this.pump(stream);
+    if (this.#hasFarTooMuchQueued()) {
+      this.fail(stream, errorStatus(answersNotTaken()));
+      return;
+    }
+    this.#enqueueMessage(stream, message);
   }
 
   ok(stream: Http2Stream): void {
@@ -138,9 +140,16 @@ export class Sender {
     this.pump(stream);
   }
 
+  /** Ends a call early, whatever its handler does: a message that is sent in part is sent to its end, the others are not. */
+  fail(stream: Http2Stream, status: FinalStatus): void {
+    this.#queueGrew(-stream.dropQueue({ keepStarted: true }));
+    stream.cancel();
+    this.error(stream, status);
+  }
+
   /** The answer to a request that is not gRPC. */
   plain(stream: Http2Stream): void {
-    const status = stream.head.httpStatus;
+    const status = stream.request.httpStatus;
     const body = Buffer.from(HTTP_TEXTS[status]);
     const fields = [
       [':status', status],
@@ -148,7 +157,7 @@ export class Sender {
       ['content-length', String(body.length)],
     ] as const;
     stream.areHeadersSent = true;
-    if (stream.head.isHeadRequest) {
+    if (stream.request.isHeadRequest) {
       stream.endBlock = encodeFields(fields);
     } else {
       this.#headers(stream, encodeFields(fields), false);
@@ -158,28 +167,16 @@ export class Sender {
     this.pump(stream);
   }
 
-  reset(id: number, code: ErrorCode): void {
-    this.outbox.numberFrame(FrameType.resetStream, id, code);
-  }
-
-  goaway(lastId: number, code: ErrorCode, text: string): void {
-    const payload = Buffer.alloc(8 + text.length);
-    payload.writeUInt32BE(lastId, 0);
-    payload.writeUInt32BE(code, 4);
-    payload.write(text, 8, 'latin1');
-    this.outbox.frame(FrameType.goaway, Flag.none, 0, payload);
-  }
-
   /**
-   * Once a second: whether the peer takes what waits, fast enough to be done with all of it in time. True while the socket
-   * is what is slow: that is judged by what the socket gets rid of (connection-lifetime.ts).
+   * Once a second: whether the peer takes what is queued, fast enough to have all of it in time. True while the socket is what is slow:
+   * that is judged by the bytes that the socket passes on (connection-lifetime.ts).
    */
   sweep(): boolean {
     const takenBytes = this.#takenBytes;
     this.#takenBytes = 0;
     const { slowReaderBytesPerSecond, maxBacklogMs } = this.#limits;
-    const wantedBytes = Math.max(slowReaderBytesPerSecond, (this.queuedBytes * 1_000) / maxBacklogMs);
-    return this.outbox.isCongested || takenBytes >= wantedBytes;
+    const expectedBytes = Math.max(slowReaderBytesPerSecond, (this.#queuedBytes * 1_000) / maxBacklogMs);
+    return this.#outbox.isCongested || takenBytes >= expectedBytes;
   }
 
   /** Sends what the windows allow. */
@@ -188,8 +185,8 @@ export class Sender {
       if (stream.sendWindowBytes <= 0) {
         return;
       }
-      if (this.#windowBytes <= 0 || this.outbox.isCongested) {
-        this.#waiting.add(stream);
+      if (this.#windowBytes <= 0 || this.#outbox.isCongested) {
+        this.#pending.add(stream);
         return;
       }
       this.#sendPiece(stream);
@@ -197,42 +194,39 @@ export class Sender {
     if (stream.endBlock === undefined) {
       return;
     }
-    // It may have waited for the connection, and not been sent from there: it must not be found there once it has ended.
-    this.#waiting.delete(stream);
+    // It may still be pending from before: it must not be found there once it has ended.
+    this.#pending.delete(stream);
     if (stream.endBlock !== null) {
       this.#headers(stream, stream.endBlock, true);
     }
-    this.#host.streamEnded(stream);
+    this.#table.answered(stream);
   }
 
-  /** Goes on with the streams that waited for the connection, a frame of each at a time. */
-  pumpWaiting(): void {
+  /** Goes on with the streams that are pending, a frame of each at a time. */
+  pumpPending(): void {
     // A set is walked in the order of adding: what is added while it is walked has its turn behind the others.
-    for (const stream of this.#waiting) {
-      if (this.#windowBytes <= 0 || this.outbox.isCongested) {
+    for (const stream of this.#pending) {
+      if (this.#windowBytes <= 0 || this.#outbox.isCongested) {
         return;
       }
-      this.#waiting.delete(stream);
+      this.#pending.delete(stream);
       if (stream.queuedBytes > 0 && stream.sendWindowBytes > 0) {
         this.#sendPiece(stream);
       }
       if (stream.queuedBytes > 0 && stream.sendWindowBytes > 0) {
-        this.#waiting.add(stream);
+        this.#pending.add(stream);
       } else {
         this.pump(stream);
       }
     }
   }
 
-  /** The stream ends without what it has queued. */
-  forget(stream: Http2Stream): void {
-    this.#waiting.delete(stream);
+  /** Ends a stream without what it has queued, and without a frame. */
+  drop(stream: Http2Stream): void {
+    this.#pending.delete(stream);
     this.#queueGrew(-stream.dropQueue({ keepStarted: false }));
-  }
-
-  /** The call ends early: a message that is sent in part is sent to its end, the others are not. */
-  cutShort(stream: Http2Stream): void {
-    this.#queueGrew(-stream.dropQueue({ keepStarted: true }));
+    stream.cancel();
+    this.#table.remove(stream);
   }
 
   /** False where the window would pass its maximum. */
@@ -246,6 +240,14 @@ export class Sender {
     if (bytes < DEFAULT_TABLE_BYTES) {
       this.#isTableUpdateDue = true;
     }
+  }
+
+  /**
+   * The answers of calls that had begun before the first was queued may come to twice the bound of the connection, and not to more than
+   * that of all. A call whose answer goes beyond it ends.
+   */
+  #hasFarTooMuchQueued(): boolean {
+    return this.#queuedBytes > 2 * this.#limits.maxBufferedAnswerBytesPerConnection || this.#budget.isOver();
   }
 
   #open(stream: Http2Stream): void {
@@ -263,7 +265,15 @@ export class Sender {
     }
     // One frame holds it: what can be long (status texts, metadata) is bounded where it is made.
     const flags = isLast ? Flag.endHeaders | Flag.endStream : Flag.endHeaders;
-    this.outbox.frame(FrameType.headers, flags, stream.id, block);
+    this.#outbox.frame(FrameType.headers, flags, stream.id, block);
+  }
+
+  #enqueueMessage(stream: Http2Stream, message: Buffer): void {
+    this.#open(stream);
+    const piece = bufferedMemory(PREFIX_BYTES + message.length);
+    piece.set(message, putMessagePrefix(piece, 0, message.length));
+    this.#enqueue(stream, piece);
+    this.pump(stream);
   }
 
   #enqueue(stream: Http2Stream, piece: Buffer): void {
@@ -272,8 +282,8 @@ export class Sender {
   }
 
   #queueGrew(bytes: number): void {
-    this.queuedBytes += bytes;
-    this.#waitingShare.add(bytes);
+    this.#queuedBytes += bytes;
+    this.#budget.add(bytes);
   }
 
   #sendPiece(stream: Http2Stream): void {
@@ -283,7 +293,7 @@ export class Sender {
     const isLast = stream.endBlock === null && bytes === stream.queuedBytes;
     const isWhole = bytes === first.length;
     const piece = isWhole ? first : first.subarray(stream.sentOfFirstBytes, stream.sentOfFirstBytes + bytes);
-    this.outbox.frame(FrameType.data, isLast ? Flag.endStream : Flag.none, stream.id, piece);
+    this.#outbox.frame(FrameType.data, isLast ? Flag.endStream : Flag.none, stream.id, piece);
     this.#windowBytes -= bytes;
     this.#queueGrew(-bytes);
     stream.sendWindowBytes -= bytes;
@@ -294,13 +304,15 @@ export class Sender {
     if (bytes === leftBytes) {
       stream.sendQueue.shift();
       stream.sentOfFirstBytes = 0;
-      this.#host.dataSent();
-    } else if (bytes < DRIBBLE_BYTES) {
-      this.#host.windowDribbled();
+      this.#frameBudget.dataSent();
+    } else if (bytes < SMALL_PIECE_BYTES) {
+      this.#frameBudget.smallPieceSent();
     } else {
-      this.#host.dataSent();
+      this.#frameBudget.dataSent();
     }
-    stream.streaming?.queueShrank();
+    if (stream.streaming?.isWriterWaiting === true && !this.isFull(stream)) {
+      stream.streaming.wakeWriter();
+    }
   }
 }
 

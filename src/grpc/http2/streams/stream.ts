@@ -1,24 +1,24 @@
 /**
- * One call: its flow control, what waits in either direction, and the context that its handler sees.
+ * One call: its flow control, what is buffered in either direction, and the context that its handler sees.
  *
- * Promises:
+ * Invariants:
  *   1. `isClosed` is set once, when the stream leaves its connection's table; nothing is sent for it afterwards.
  *   2. `isRunning` is true from the start of the handler until it settles, whatever happened to the stream meanwhile.
- *   3. Listeners hear once that the call is over, by whatever end.
+ *   3. Listeners are called once when the call is over, by whatever end.
  */
 import type { AnswerMetadata, CallContext } from '../../method.ts';
 import { metadataFields } from '../../transport/answer-metadata.ts';
-import type { MessageReader } from '../calls/message-reader.ts';
-import type { RequestHeaders } from '../calls/request-headers.ts';
-import type { StreamingCall } from '../calls/streaming-call.ts';
 import { encodeFields } from '../hpack/encoder.ts';
+import type { MessageReader } from '../messages/message-reader.ts';
+import type { RequestHeaders } from '../messages/request-headers.ts';
+import type { StreamingState } from './streaming-state.ts';
 
 /** Shared by the calls that never queue anything; never written to. */
 const NOTHING: Buffer[] = [];
 
 export class Http2Stream implements CallContext {
   readonly id: number;
-  readonly head: RequestHeaders;
+  readonly request: RequestHeaders;
   readonly deadlineAtMs: number;
 
   /** The caller has sent all that it will. */
@@ -31,11 +31,11 @@ export class Http2Stream implements CallContext {
   sendWindowBytes: number;
   /** Received and not given back to the caller's window yet. */
   unacknowledgedBytes = 0;
-  /** Held for an unfinished or unread message; its connection counts them too. */
-  heldBytes = 0;
-  /** Of those, for the call itself: for as long as it is there. */
-  openHeldBytes = 0;
-  /** Of a streaming call: held, and the caller has not got their window back. */
+  /** Buffered bytes of the request, and those that the open call counts as; its connection counts them too. */
+  bufferedBytes = 0;
+  /** Of those, what the open call itself counts as until it ends. */
+  openCallBytes = 0;
+  /** Of a streaming call: DATA bytes that are buffered and whose window the caller has not got back. */
   uncreditedBytes = 0;
   /** What `content-length` still announces; -1 where it announced nothing. */
   contentLengthLeft: number;
@@ -43,13 +43,13 @@ export class Http2Stream implements CallContext {
   /** The one message of a call that sends one, once it is whole. */
   message: Buffer | undefined;
   /** Of a method with many requests or many responses, once its handler runs. */
-  streaming: StreamingCall | undefined;
+  streaming: StreamingState | undefined;
 
   areHeadersSent = false;
   /** Metadata of the answer, encoded. */
   headersBlock: Buffer | undefined;
   trailersBlock: Buffer | undefined;
-  /** DATA that waits for window, its total, and how much of its first piece is sent. */
+  /** DATA that is queued until a window grows, its total, and how much of its first piece is sent. */
   sendQueue: Buffer[] = NOTHING;
   queuedBytes = 0;
   sentOfFirstBytes = 0;
@@ -62,14 +62,14 @@ export class Http2Stream implements CallContext {
   /** The sweep (once a second) of its birth, and of the last progress in sending. */
   readonly bornSweep: number;
   progressSweep: number;
-  /** The read turn of its birth, to know a reset that came in the same breath. */
+  /** The read turn of its birth, to recognize a reset that came together with it. */
   readonly bornTurn: number;
 
   #listeners: (() => void)[] | undefined;
 
   constructor(start: {
     id: number;
-    head: RequestHeaders;
+    request: RequestHeaders;
     deadlineAtMs: number;
     receiveWindowBytes: number;
     sendWindowBytes: number;
@@ -77,11 +77,11 @@ export class Http2Stream implements CallContext {
     turn: number;
   }) {
     this.id = start.id;
-    this.head = start.head;
+    this.request = start.request;
     this.deadlineAtMs = start.deadlineAtMs;
     this.receiveWindowBytes = start.receiveWindowBytes;
     this.sendWindowBytes = start.sendWindowBytes;
-    this.contentLengthLeft = start.head.contentLength;
+    this.contentLengthLeft = start.request.contentLength;
     this.bornSweep = start.sweep;
     this.progressSweep = start.sweep;
     this.bornTurn = start.turn;
@@ -105,7 +105,7 @@ export class Http2Stream implements CallContext {
   }
 
   #fieldOf(key: string): string | undefined {
-    for (const field of this.head.metadata) {
+    for (const field of this.request.metadata) {
       if (field.name === key) {
         return field.value;
       }
@@ -134,7 +134,7 @@ export class Http2Stream implements CallContext {
     this.queuedBytes += piece.length;
   }
 
-  /** Drops what waits to be sent, but for the rest of a message that is sent in part; returns the bytes dropped. */
+  /** Drops what is queued, but for the rest of a message that is sent in part; returns the bytes dropped. */
   dropQueue(options: { keepStarted: boolean }): number {
     const first = this.sendQueue[0];
     const isKept = options.keepStarted && first !== undefined && this.sentOfFirstBytes > 0;
@@ -145,21 +145,21 @@ export class Http2Stream implements CallContext {
     return droppedBytes;
   }
 
-  /** The handler's answer is not wanted any more. */
+  /** Nothing of what the handler answers will be sent. */
   cancel(): void {
     this.isCancelled = true;
     this.message = undefined;
     this.reader = undefined;
-    this.#tell();
+    this.#end();
   }
 
   /** It has left its connection's table. */
   close(): void {
     this.isClosed = true;
-    this.#tell();
+    this.#end();
   }
 
-  #tell(): void {
+  #end(): void {
     this.streaming?.end();
     const listeners = this.#listeners;
     if (listeners === undefined) {

@@ -1,7 +1,7 @@
 /**
- * What a connection may still cost us in frames that do no work: see `maxFrameBudget` in limits.ts.
+ * How many frames that do no work a connection may still send: see `maxFrameBudget` in http2-limits.ts.
  */
-import { ConnectionFault, ErrorCode } from '../frames/protocol.ts';
+import { ConnectionFault, ErrorCode } from './protocol.ts';
 
 /** What a frame costs where it is not 1. */
 export const SETTINGS_COST = 20;
@@ -22,28 +22,34 @@ export class FrameBudget {
     this.#left = limits.maxFrameBudget;
   }
 
-  spend(cost: number): void {
+  /** Throws a ConnectionFault where the budget is exhausted: only while frames of the peer are read. */
+  consume(cost: number): void {
     this.#left -= cost;
     if (this.#left < 0) {
       throw new ConnectionFault(ErrorCode.enhanceYourCalm, 'too many frames that do no work');
     }
   }
 
+  /** A small piece of DATA was sent because the peer opens its window by a few bytes. The next frame that is read may throw for it. */
+  smallPieceSent(): void {
+    this.#left -= 1;
+  }
+
   /** A frame of DATA was sent: its peer gives the window back, of the stream and of the connection. */
   dataSent(): void {
-    this.#earn(2);
+    this.#replenish(2);
   }
 
   /** What a call brings with it besides: a PING that measures, a cancellation that crosses the answer. */
   callFinished(): void {
-    this.#earn(2);
+    this.#replenish(2);
   }
 
   secondPassed(): void {
-    this.#earn(this.#perSecond);
+    this.#replenish(this.#perSecond);
   }
 
-  #earn(points: number): void {
+  #replenish(points: number): void {
     this.#left = Math.min(this.#max, this.#left + points);
   }
 }

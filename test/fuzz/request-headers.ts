@@ -4,11 +4,11 @@
  * rules of RFC 9113, section 8, say when they are written down one by one.
  */
 
-import { HeaderCache } from '../../src/grpc/http2/calls/header-cache.ts';
-import { type RequestHeaders, readRequestHeaders } from '../../src/grpc/http2/calls/request-headers.ts';
 import { ConnectionFault } from '../../src/grpc/http2/frames/protocol.ts';
 import { HpackDecoder } from '../../src/grpc/http2/hpack/decoder.ts';
 import type { Field } from '../../src/grpc/http2/hpack/field.ts';
+import { HeaderCache } from '../../src/grpc/http2/messages/header-cache.ts';
+import { type RequestHeaders, readRequestHeaders } from '../../src/grpc/http2/messages/request-headers.ts';
 import type { MethodTable } from '../../src/grpc/method.ts';
 import { Indexing, indexed, literal, tableSizeUpdate } from '../support/http2/frames.ts';
 import type { FastRandom } from '../support/http2/random.ts';
@@ -63,8 +63,8 @@ const MORE: readonly NameAndValue[] = [
   ['x-latin', 'caf\u00e9'],
 ];
 
-export const requestHeadsTarget: FuzzTarget = {
-  name: 'request-heads',
+export const requestHeadersTarget: FuzzTarget = {
+  name: 'request-headers',
   share: 5,
   run: (random) => {
     const heads = new HeaderCache({ ...RULES, hpackTableBytes: TABLE_BYTES });

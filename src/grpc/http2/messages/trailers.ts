@@ -14,11 +14,11 @@ export const OK_BLOCK = encodeField('grpc-status', String(Status.OK));
 const ACCEPT_ENCODING = encodeField('grpc-accept-encoding', 'identity');
 /** Clients bound the headers that they take, some at 8 KiB: a text of many bytes is cut, at a whole character. */
 const MAX_ENCODED_MESSAGE_LENGTH = 4_096;
-const MAX_KEPT = 64;
-const MAX_KEPT_MESSAGE_LENGTH = 256;
+const MAX_CACHED = 64;
+const MAX_CACHED_MESSAGE_LENGTH = 256;
 
-/** Most errors repeat: their blocks are kept. Emptied when it is full. */
-const kept = new Map<string, Buffer>();
+/** The trailers of errors, most of which repeat. Emptied when it is full. */
+const cached = new Map<string, Buffer>();
 
 export interface FinalStatus {
   readonly code: StatusCode;
@@ -28,22 +28,22 @@ export interface FinalStatus {
 }
 
 export function trailersBlock(status: FinalStatus): Buffer {
-  if (status.message.length > MAX_KEPT_MESSAGE_LENGTH) {
-    return makeBlock(status);
+  if (status.message.length > MAX_CACHED_MESSAGE_LENGTH) {
+    return encodeTrailers(status);
   }
   const key = `${status.code} ${status.retryPushbackMs ?? ''} ${status.message}`;
-  let block = kept.get(key);
+  let block = cached.get(key);
   if (block === undefined) {
-    block = makeBlock(status);
-    if (kept.size >= MAX_KEPT) {
-      kept.clear();
+    block = encodeTrailers(status);
+    if (cached.size >= MAX_CACHED) {
+      cached.clear();
     }
-    kept.set(key, block);
+    cached.set(key, block);
   }
   return block;
 }
 
-function makeBlock({ code, message, retryPushbackMs }: FinalStatus): Buffer {
+function encodeTrailers({ code, message, retryPushbackMs }: FinalStatus): Buffer {
   const fields = [encodeField('grpc-status', String(code))];
   if (message !== '') {
     fields.push(encodeField('grpc-message', percentEncode(message)));

@@ -13,7 +13,13 @@ function read(chunks: readonly Buffer[], rules = RULES): { messages: Buffer[]; r
   for (const chunk of chunks) {
     // In the midst of a larger chunk, as DATA lies in the bytes of a socket.
     const bytes = Buffer.concat([Buffer.from('before'), chunk, Buffer.from('behind')]);
-    reader.push(bytes, 6, 6 + chunk.length, (each) => messages.push(each));
+    reader.push(bytes, 6, 6 + chunk.length);
+    for (let next = reader.next(); next !== undefined; next = reader.next()) {
+      if (next instanceof StatusError) {
+        throw next;
+      }
+      messages.push(next);
+    }
     bytes.fill(0xee);
   }
   return { messages, reader };
@@ -75,7 +81,8 @@ test('a length that is announced costs nothing until its bytes come', () => {
   const readers = Array.from({ length: 2_000 }, () => {
     const reader = new MessageReader({ maxBytes: 4 * 1024 * 1024, encoding: 'identity' });
     const bytes = message(Buffer.from('x'), 4 * 1024 * 1024);
-    reader.push(bytes, 0, bytes.length, () => {});
+    reader.push(bytes, 0, bytes.length);
+    expect(reader.next()).toBeUndefined();
     return reader;
   });
   expect(readers.every((reader) => reader.isInsideMessage)).toBe(true);

@@ -1,6 +1,7 @@
 /**
- * What the header list of a request says, judged once and shared: requests with the same header block get the same head,
- * so a head never changes.
+ * The request headers of a call, judged once and shared.
+ *
+ * Invariant: requests with the same header block share one object, so it never changes.
  */
 import { NO_DEADLINE_MS } from '../../deadline.ts';
 import type { AnyMethod, MethodTable } from '../../method.ts';
@@ -39,7 +40,7 @@ export interface HeaderRules {
   readonly maxMetadataFields: number;
 }
 
-/** What is gathered while the fields are read. */
+/** What the fields that were read so far add up to. */
 interface Draft {
   method: string | undefined;
   scheme: string | undefined;
@@ -85,11 +86,11 @@ export function readRequestHeaders(fields: readonly Field[], isComplete: boolean
 }
 
 /** When a call that arrives now must have been answered; a stream without a timeout never. */
-export function deadlineOf(head: RequestHeaders, nowMs: number, defaultDeadlineMs: number): number {
-  if (head.timeoutMs !== Number.POSITIVE_INFINITY) {
-    return Math.min(NO_DEADLINE_MS, nowMs + head.timeoutMs);
+export function deadlineOf(request: RequestHeaders, nowMs: number, defaultDeadlineMs: number): number {
+  if (request.timeoutMs !== Number.POSITIVE_INFINITY) {
+    return Math.min(NO_DEADLINE_MS, nowMs + request.timeoutMs);
   }
-  return head.method?.kind === 'unary' ? nowMs + defaultDeadlineMs : NO_DEADLINE_MS;
+  return request.method?.kind === 'unary' ? nowMs + defaultDeadlineMs : NO_DEADLINE_MS;
 }
 
 /** The trailers of a request carry nothing that we use; they only have to be valid (section 8.1). */

@@ -1,0 +1,67 @@
+/**
+ * The first bytes of a connection: HTTP/2, HTTP/1.x or neither, however they are cut.
+ */
+import { PREFACE, settings } from '../../../../test/support/http2/frames.ts';
+import { ClientPreface, http1Answer, type PrefaceVerdict } from './client-preface.ts';
+
+interface Reading {
+  readonly verdict: PrefaceVerdict;
+  /** Bytes that were read when the verdict came. */
+  readonly bytes: number;
+}
+
+function readByteByByte(text: string): Reading {
+  const preface = new ClientPreface();
+  const bytes = Buffer.from(text, 'latin1');
+  for (let at = 0; at < bytes.length; at += 1) {
+    const verdict = preface.read(bytes.subarray(at, at + 1));
+    if (verdict !== 'incomplete') {
+      return { verdict, bytes: at + 1 };
+    }
+  }
+  return { verdict: 'incomplete', bytes: bytes.length };
+}
+
+test.each(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'])(
+  '%s and a space begin a request of HTTP/1.x, whole and byte by byte',
+  (method) => {
+    const text = `${method} / HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+    expect(new ClientPreface().read(Buffer.from(text))).toBe('http1');
+    expect(readByteByByte(text)).toEqual({ verdict: 'http1', bytes: method.length + 1 });
+  },
+);
+
+test.each([
+  ['a TLS ClientHello', '\x16\x03\x01\x02', 1],
+  ['the PROXY protocol', 'PROXY TCP4 127.0.0.1', 3],
+  ['a method in lower case', 'get / HTTP/1.1', 1],
+  ['an unknown method', 'PROPFIND / HTTP/1.1', 3],
+  ['a method without a space', 'GET/', 4],
+  ['a wrong preface', 'PRI * HTTP/2.0\r\n\r\nXM', 19],
+])('%s is neither, from its first wrong byte on', (_name, text, bytes) => {
+  expect(new ClientPreface().read(Buffer.from(text, 'latin1'))).toBe('invalid');
+  expect(readByteByByte(text)).toEqual({ verdict: 'invalid', bytes });
+});
+
+test('the preface of HTTP/2 ends where the frames begin, wherever it is cut', () => {
+  const bytes = Buffer.concat([PREFACE, settings()]);
+  for (let at = 0; at < PREFACE.length; at += 1) {
+    const preface = new ClientPreface();
+    expect(preface.read(bytes.subarray(0, at))).toBe('incomplete');
+    expect(preface.read(bytes.subarray(at))).toBe('http2');
+    expect(at + preface.framesStart).toBe(PREFACE.length);
+  }
+});
+
+test('the answer to HTTP/1.x is whole, and names gRPC and the address of health and metrics', () => {
+  const [head = '', body = ''] = http1Answer('http://127.0.0.1:9471').split('\r\n\r\n');
+  expect(head.split('\r\n')).toEqual([
+    'HTTP/1.1 400 Bad Request',
+    'Connection: close',
+    'Content-Type: text/plain',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+  ]);
+  expect(body).toContain('gRPC over HTTP/2');
+  expect(body).toContain('http://127.0.0.1:9471');
+  expect(http1Answer(undefined)).not.toContain('Health');
+});

@@ -1,0 +1,65 @@
+/**
+ * The frames that control a connection or a stream: the check of what a peer sends, and the GOAWAY that we send.
+ *
+ * Invariant: a frame on the wrong kind of stream or of the wrong length throws a ConnectionFault (RFC 9113, section 6).
+ */
+import type { Frame } from './frame-reader.ts';
+import { checkDependency } from './header-blocks.ts';
+import { ConnectionFault, ErrorCode } from './protocol.ts';
+
+const MIN_GOAWAY_BYTES = 8;
+
+export function checkResetStream(frame: Frame): void {
+  checkLength('RST_STREAM', frame.payloadBytes, 4);
+}
+
+export function checkPriority(frame: Frame): void {
+  checkStream('PRIORITY', frame.streamId !== 0);
+  checkLength('PRIORITY', frame.payloadBytes, 5);
+  checkDependency(frame);
+}
+
+export function checkSettings(frame: Frame): void {
+  checkStream('SETTINGS', frame.streamId === 0);
+}
+
+export function checkSettingsAck(frame: Frame): void {
+  checkLength('SETTINGS acknowledgement', frame.payloadBytes, 0);
+}
+
+export function checkPing(frame: Frame): void {
+  checkStream('PING', frame.streamId === 0);
+  checkLength('PING', frame.payloadBytes, 8);
+}
+
+export function checkGoaway(frame: Frame): void {
+  checkStream('GOAWAY', frame.streamId === 0);
+  checkLength('GOAWAY', Math.min(frame.payloadBytes, MIN_GOAWAY_BYTES), MIN_GOAWAY_BYTES);
+}
+
+/** Returns by how many bytes the window grows. */
+export function readWindowUpdate(frame: Frame): number {
+  checkLength('WINDOW_UPDATE', frame.payloadBytes, 4);
+  return frame.bytes.readUInt32BE(frame.start) & 0x7fffffff;
+}
+
+/** The text is ASCII. */
+export function goawayPayload(lastStreamId: number, code: ErrorCode, text: string): Buffer {
+  const payload = Buffer.alloc(MIN_GOAWAY_BYTES + text.length);
+  payload.writeUInt32BE(lastStreamId, 0);
+  payload.writeUInt32BE(code, 4);
+  payload.write(text, MIN_GOAWAY_BYTES, 'latin1');
+  return payload;
+}
+
+function checkLength(frameName: string, bytes: number, expectedBytes: number): void {
+  if (bytes !== expectedBytes) {
+    throw new ConnectionFault(ErrorCode.frameSize, `${frameName} must have ${expectedBytes} bytes, got ${bytes}`);
+  }
+}
+
+function checkStream(frameName: string, isRight: boolean): void {
+  if (!isRight) {
+    throw new ConnectionFault(ErrorCode.protocol, `${frameName} on the wrong stream`);
+  }
+}
