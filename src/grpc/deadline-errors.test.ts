@@ -1,0 +1,33 @@
+/**
+ * That docs/errors.md lists every text of a DEADLINE_EXCEEDED, and that no other text exists.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { repositoryFiles, repositoryRoot } from '../../test/support/repository.ts';
+import { deadlineOverBeforeStart, deadlineOverInHandler } from './deadline-errors.ts';
+
+const READERS = ['src/commands/call.ts', 'src/grpc/interceptors/guard.ts', 'src/grpc/status.ts'];
+
+function read(path: string): string {
+  return readFileSync(join(repositoryRoot, path), 'utf8');
+}
+
+test('docs/errors.md lists both texts and what they mean', () => {
+  const rows = read('docs/errors.md')
+    .split('\n')
+    .filter((line) => line.includes('| `DEADLINE_EXCEEDED` |') && line.startsWith('| `Cannot'));
+  expect(rows).toEqual([
+    `| \`${deadlineOverBeforeStart('<action>').message}\` | \`DEADLINE_EXCEEDED\` | nothing was done |`,
+    `| \`${deadlineOverInHandler().message}\` | \`DEADLINE_EXCEEDED\` | it may have happened |`,
+  ]);
+});
+
+test('no other file makes such an error', () => {
+  const makers = repositoryFiles(['src/**/*.ts'])
+    .filter((path) => !path.endsWith('.test.ts') && !path.startsWith('src/grpc/generated/'))
+    .filter((path) => read(path).includes('DEADLINE_EXCEEDED') && !READERS.includes(path));
+  expect(makers).toEqual(['src/grpc/deadline-errors.ts', 'src/grpc/error-status.ts']);
+  for (const path of READERS) {
+    expect(read(path)).not.toMatch(/new StatusError\(\s*Status\.DEADLINE_EXCEEDED/);
+  }
+});
