@@ -1,7 +1,7 @@
 /**
  * Which transport serves, by the settings. Each is loaded only where it is asked for: the other costs no memory.
  */
-import type { Settings } from '../config/load.ts';
+import type { ListenAddress, Settings } from '../config/load.ts';
 import type { Transport, TransportOptions } from '../grpc/transport/transport.ts';
 
 export type TransportParts = Pick<TransportOptions, 'table' | 'clock' | 'log' | 'onConnectionDropped'>;
@@ -16,6 +16,7 @@ export async function openTransport(settings: Settings, parts: TransportParts): 
         : { socketPath: settings.grpcSocket, socketMode: settings.grpcSocketMode }),
     },
     defaultDeadlineMs: settings.defaultDeadlineMs,
+    adminUrl: settings.adminAddress === undefined ? undefined : httpUrl(settings.adminAddress),
     limits: {
       maxConnectionAgeMs: settings.grpcConnectionAgeMs,
       maxConnectionIdleMs: settings.grpcConnectionIdleMs,
@@ -37,6 +38,10 @@ async function startTransport(settings: Settings, options: TransportOptions): Pr
   const { limitsWithin } = await import('../grpc/http2/limits/http2-limits.ts');
   const limits = { ...options.limits, ...limitsWithin(process.constrainedMemory()) };
   return await startHttp2Transport({ ...options, limits });
+}
+
+function httpUrl({ host, port }: ListenAddress): string {
+  return host.includes(':') ? `http://[${host}]:${port}` : `http://${host}:${port}`;
 }
 
 /** What it rejects with names the setting too: an address says where, an operator looks for what to change. */

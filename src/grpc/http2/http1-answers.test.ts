@@ -1,0 +1,76 @@
+/**
+ * Clients that speak HTTP/1.x to the port: each receives one answer in HTTP/1.1 that says what the port serves, and no bytes of HTTP/2.
+ */
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { waitFor } from '../../../test/support/wait.ts';
+import { systemClock } from '../../lib/clock.ts';
+import type { Transport } from '../transport/transport.ts';
+import { startHttp2Transport } from './http2-transport.ts';
+
+const ADMIN_URL = 'http://127.0.0.1:9471';
+const drops: string[] = [];
+let transport: Transport;
+
+beforeAll(async () => {
+  transport = await startHttp2Transport({
+    table: new Map(),
+    listen: { tcp: { host: '127.0.0.1', port: 0 } },
+    defaultDeadlineMs: 10_000,
+    clock: systemClock,
+    log: { error: () => {} },
+    adminUrl: ADMIN_URL,
+    onConnectionDropped: (reason) => drops.push(reason),
+  });
+});
+
+afterAll(async () => {
+  await transport?.close();
+});
+
+beforeEach(() => {
+  drops.length = 0;
+});
+
+test.each(['GET', 'POST', 'OPTIONS'])('a client of Node reads the answer to its %s', async (method) => {
+  const answer = await new Promise<{ status: number | undefined; type: string | undefined; body: string }>(
+    (resolve, reject) => {
+      const sent = request({ port: Number(transport.tcpPort), method, path: '/', agent: false }, (response) => {
+        text(response).then(
+          (body) => resolve({ status: response.statusCode, type: response.headers['content-type'], body }),
+          reject,
+        );
+      });
+      sent.on('error', reject);
+      sent.end();
+    },
+  );
+  expect([answer.status, answer.type]).toEqual([400, 'text/plain']);
+  expect(answer.body).toMatch(/gRPC over HTTP\/2.*\n.*http:\/\/127\.0\.0\.1:9471/);
+  await waitFor('the connection to close', () => transport.connections === 0);
+  expect(drops).toEqual(['protocol_error']);
+});
+
+test('a request that arrives byte by byte is answered once, and its connection closed', async () => {
+  const socket = connect({ port: Number(transport.tcpPort), host: '127.0.0.1', noDelay: true });
+  const received = text(socket);
+  for (const byte of Buffer.from('POST /')) {
+    await new Promise<void>((resolve) => socket.write(Buffer.from([byte]), () => setImmediate(resolve)));
+  }
+  const answer = await received;
+  expect(answer.match(/HTTP\/1\.1 400 Bad Request\r\n/g)).toHaveLength(1);
+  expect(answer.startsWith('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n')).toBe(true);
+  socket.destroy();
+});
+
+test('nothing is sent to a peer that has not begun to speak', async () => {
+  const socket = connect({ port: Number(transport.tcpPort), host: '127.0.0.1' });
+  await waitFor('the connection', () => transport.connections === 1);
+  socket.write('GE');
+  // What the server sends of its own accord it would have sent before it reads this.
+  await waitFor('the bytes to be sent', () => socket.bytesWritten === 2 && socket.writableLength === 0);
+  expect(socket.bytesRead).toBe(0);
+  socket.end('T / HTTP/1.0\r\n\r\n');
+  expect(await text(socket)).toMatch(/^HTTP\/1\.1 400 /);
+});
