@@ -1,7 +1,7 @@
 /**
  * Fuzzes a whole connection: conversations, right and mutated, into a socket in memory. Promises: nothing is thrown and nothing is
  * logged as unexpected; what comes out keeps the rules (server-output.ts) and is bounded by what went in; a conversation that is right is
- * answered, call by call; and when the peer is gone nothing is held for it any more.
+ * answered, call by call; and when the peer is gone nothing is buffered for it any more.
  */
 import { Status } from '../../src/grpc/status.ts';
 import { message } from '../support/http2/frames.ts';

@@ -59,10 +59,10 @@ test('a header block that does not end is a fault', () => {
 test('a peer that takes no byte or a few is gone, one that takes enough is not', () => {
   const unsent = { unsentBytes: 1_000 };
   expect(firstDue({ maxStalledWriteMs: 20_000 }, unsent)).toEqual({ verdict: 'destroy', atMs: 21_000 });
-  const dribbler = new ConnectionLifetime(LIMITS);
+  const slowReader = new ConnectionLifetime(LIMITS);
   const verdicts = Array.from({ length: 22 }, (_, second) => {
-    dribbler.received();
-    return dribbler.sweep({ ...HEALTHY, unsentBytes: 1_000, takenBytes: second * 100 });
+    slowReader.received();
+    return slowReader.sweep({ ...HEALTHY, unsentBytes: 1_000, takenBytes: second * 100 });
   });
   expect(verdicts.at(-1)).toBe('destroy');
   const lifetime = new ConnectionLifetime(LIMITS);

@@ -1,5 +1,5 @@
 /**
- * Cutting bytes into frames: the same frames however the bytes are cut, and what is refused before anything is held.
+ * Cutting bytes into frames: the same frames however the bytes are cut, and what is refused before anything is buffered.
  */
 import { continuation, data, frame, headers, ping, settings } from '../../../../test/support/http2/frames.ts';
 import { FrameReader } from './frame-reader.ts';

@@ -34,7 +34,7 @@ function receivedBytes(): number {
   return received.reduce((sum, chunk) => sum + chunk.length, 0);
 }
 
-test('a buffer whose write left nothing waiting is not read again: overwriting it changes nothing', async () => {
+test('a buffer whose write left nothing in the socket is not read again: overwriting it changes nothing', async () => {
   far.on('data', (chunk: Buffer) => received.push(chunk));
   const buffer = Buffer.alloc(OUTBOX_BUFFER_BYTES);
   let rounds = 0;

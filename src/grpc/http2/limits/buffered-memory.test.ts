@@ -1,5 +1,5 @@
 /**
- * What is held for long keeps little more than itself alive, whatever passes by meanwhile.
+ * What is buffered for long keeps little more than itself alive, whatever passes by meanwhile.
  */
 import { AttackRange, attackPath } from '../../../../test/support/http2/attack-range.ts';
 import {
