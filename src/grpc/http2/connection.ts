@@ -1,5 +1,5 @@
 /**
- * One HTTP/2 connection: its socket, the frames that concern it as a whole, and its end.
+ * One HTTP/2 connection: its socket, its first bytes, its faults, and its end.
  *
  * Invariants:
  *   1. After a fault nothing more is read; the socket stays a moment so that the GOAWAY arrives. Every call is cancelled.
@@ -9,31 +9,19 @@
  */
 import type { Socket } from 'node:net';
 import { ConnectionCalls, type SharedCallParts } from './calls/connection-calls.ts';
+import { ConnectionFrames, DRAIN_PING } from './connection-frames.ts';
 import { ConnectionLifetime } from './connection-lifetime.ts';
 import { ClientPreface, http1Answer } from './frames/client-preface.ts';
-import {
-  checkGoaway,
-  checkPing,
-  checkPriority,
-  checkResetStream,
-  checkSettings,
-  checkSettingsAck,
-  goawayPayload,
-  readWindowUpdate,
-} from './frames/control-frames.ts';
-import { FrameBudget, SETTINGS_COST } from './frames/frame-budget.ts';
-import { type Frame, FrameReader } from './frames/frame-reader.ts';
-import { HeaderBlocks } from './frames/header-blocks.ts';
+import { goawayPayload } from './frames/control-frames.ts';
+import { FrameBudget } from './frames/frame-budget.ts';
 import { Outbox } from './frames/outbox.ts';
-import { ConnectionFault, ErrorCode, Flag, FrameType, MAX_FRAME_BYTES, MAX_STREAM_ID } from './frames/protocol.ts';
-import { readSettings, settingsPayload } from './frames/settings.ts';
+import { ConnectionFault, ErrorCode, Flag, FrameType, MAX_STREAM_ID } from './frames/protocol.ts';
+import { settingsPayload } from './frames/settings.ts';
 import { ConnectionBudget, type GlobalBudgets } from './limits/global-budget.ts';
 import { ReceiveWindow } from './streams/receive-window.ts';
 import { Sender } from './streams/sender.ts';
 import { StreamTable } from './streams/stream-table.ts';
 
-const NO_BYTES = new Uint8Array(0);
-const DRAIN_PING = Buffer.from('draining');
 const KEEPALIVE_PING = Buffer.from('alive???');
 
 /** What the connections of a transport share. */
@@ -49,10 +37,9 @@ export class Http2Connection {
   readonly #shared: SharedConnectionParts;
   readonly #socket: Socket;
   readonly #outbox: Outbox;
-  readonly #reader = new FrameReader(MAX_FRAME_BYTES);
   /** Until the preface of the peer is whole. */
   #preface: ClientPreface | undefined = new ClientPreface();
-  readonly #blocks: HeaderBlocks;
+  readonly #frames: ConnectionFrames;
   readonly #frameBudget: FrameBudget;
   readonly #receiveWindow: ReceiveWindow;
   readonly #table: StreamTable;
@@ -60,7 +47,6 @@ export class Http2Connection {
   readonly #calls: ConnectionCalls;
   readonly #lifetime: ConnectionLifetime;
   #isGreeted = false;
-  #isSettled = false;
   #isDraining = false;
   /** The peer has seen that we drain, or had its time to. */
   #isDrainSeen = false;
@@ -82,7 +68,7 @@ export class Http2Connection {
     this.#table = table;
     this.#sender = sender;
     this.#calls = new ConnectionCalls(shared, { table, sender, receiveWindow, frameBudget });
-    this.#blocks = new HeaderBlocks(limits);
+    this.#frames = new ConnectionFrames({ limits, outbox, frameBudget, table, sender, calls: this.#calls });
     this.#lifetime = new ConnectionLifetime(limits);
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
     socket.on('drain', () => this.#socketDrained());
@@ -96,14 +82,13 @@ export class Http2Connection {
       return;
     }
     this.#isDraining = true;
-    if (!this.#isSettled) {
+    if (!this.#frames.isSettled) {
       // We have read nothing: what the peer may have sent is not executed, and the 0 says so.
       this.#goaway(0, ErrorCode.none, '');
       this.#close();
       return;
     }
     this.#goaway(MAX_STREAM_ID, ErrorCode.none, '');
-    // When the answer to this is here, so is every call that the peer sent before it saw the GOAWAY.
     this.#outbox.frame(FrameType.ping, Flag.none, 0, DRAIN_PING);
     // Sent at once: the sooner it arrives, the fewer calls come.
     this.#outbox.flush();
@@ -132,8 +117,8 @@ export class Http2Connection {
     this.#outbox.noteUnsent();
     this.#guard(() => this.#calls.sweep());
     const verdict = this.#lifetime.sweep({
-      isSettled: this.#isSettled,
-      isBlockOpen: this.#blocks.isOpen,
+      isSettled: this.#frames.isSettled,
+      isBlockOpen: this.#frames.isBlockOpen,
       isDraining: this.#isDraining,
       isPaused: this.#socket.isPaused(),
       streams: this.#table.size,
@@ -189,62 +174,16 @@ export class Http2Connection {
   }
 
   #readFrames(chunk: Buffer, at: number): void {
-    const reader = this.#reader;
-    reader.push(chunk, at);
-    while (!this.#isDead && reader.next()) {
-      this.#onFrame(reader.frame);
-    }
-  }
-
-  #onFrame(frame: Frame): void {
-    if (this.#blocks.isOpen && frame.type !== FrameType.continuation) {
-      throw new ConnectionFault(ErrorCode.protocol, 'a header block that is interrupted');
-    }
-    if (!this.#isSettled) {
-      this.#settle(frame);
-    }
-    switch (frame.type) {
-      case FrameType.headers:
-        if (this.#blocks.headers(frame)) {
-          this.#calls.headers(frame);
-        }
+    const frames = this.#frames;
+    frames.push(chunk, at);
+    while (!this.#isDead) {
+      const outcome = frames.next();
+      if (outcome === 'end') {
         return;
-      case FrameType.data:
-        this.#calls.data(frame);
-        return;
-      case FrameType.windowUpdate:
-        this.#onWindowUpdate(frame);
-        return;
-      case FrameType.resetStream:
-        checkResetStream(frame);
-        this.#calls.cancelled(frame.streamId);
-        return;
-      case FrameType.settings:
-        this.#onSettings(frame);
-        return;
-      case FrameType.ping:
-        this.#onPing(frame);
-        return;
-      case FrameType.continuation:
-        this.#frameBudget.consume(1);
-        if (this.#blocks.continuation(frame)) {
-          this.#calls.headers(frame);
-        }
-        return;
-      case FrameType.priority:
-        checkPriority(frame);
-        this.#frameBudget.consume(1);
-        return;
-      case FrameType.goaway:
-        checkGoaway(frame);
-        this.#frameBudget.consume(1);
-        // The peer opens no more streams; those that it opens all the same are refused.
-        this.#table.maxAcceptedId = this.#table.lastId;
-        return;
-      case FrameType.pushPromise:
-        throw new ConnectionFault(ErrorCode.protocol, 'PUSH_PROMISE from a client');
-      default:
-        this.#frameBudget.consume(1);
+      }
+      if (outcome === 'drain_seen' && this.#isDraining) {
+        this.#drainFurther();
+      }
     }
   }
 
@@ -307,7 +246,7 @@ export class Http2Connection {
 
   #close(): void {
     this.#isDead = true;
-    this.#reader.close();
+    this.#frames.close();
     this.#outbox.flush();
     const { maxLingerMs, maxStalledWriteMs } = this.#shared.limits;
     const destroyAfter = (ms: number) => setTimeout(() => this.#socket.destroy(), ms).unref();
@@ -316,60 +255,6 @@ export class Http2Connection {
     this.#socket.resume();
     // After a drain the last answers may still be buffered for a peer that does not read for a moment.
     destroyAfter(this.#isDrainSeen ? maxStalledWriteMs : maxLingerMs);
-  }
-
-  /** The preface of a connection ends with SETTINGS (RFC 9113, section 3.4). */
-  #settle(frame: Frame): void {
-    if (frame.type !== FrameType.settings || (frame.flags & Flag.ack) !== 0) {
-      throw new ConnectionFault(ErrorCode.protocol, 'the first frame must be SETTINGS');
-    }
-    this.#isSettled = true;
-  }
-
-  #onWindowUpdate(frame: Frame): void {
-    const grownBytes = readWindowUpdate(frame);
-    this.#frameBudget.consume(1);
-    if (frame.streamId !== 0) {
-      this.#calls.windowUpdate(frame.streamId, grownBytes);
-      return;
-    }
-    if (grownBytes === 0) {
-      throw new ConnectionFault(ErrorCode.protocol, 'WINDOW_UPDATE of 0');
-    }
-    if (!this.#sender.grow(grownBytes)) {
-      throw new ConnectionFault(ErrorCode.flowControl, 'WINDOW_UPDATE makes the window larger than 2^31');
-    }
-    this.#sender.pumpPending();
-  }
-
-  #onSettings(frame: Frame): void {
-    checkSettings(frame);
-    if ((frame.flags & Flag.ack) !== 0) {
-      checkSettingsAck(frame);
-      this.#frameBudget.consume(1);
-      return;
-    }
-    this.#frameBudget.consume(SETTINGS_COST);
-    const { streamWindowBytes, minTableBytes } = readSettings(frame);
-    if (minTableBytes !== undefined) {
-      this.#sender.tableLimitChanged(minTableBytes);
-    }
-    if (streamWindowBytes !== undefined) {
-      this.#calls.streamWindowChanged(streamWindowBytes);
-    }
-    this.#outbox.frame(FrameType.settings, Flag.ack, 0, NO_BYTES);
-    this.#calls.pumpAll();
-  }
-
-  #onPing(frame: Frame): void {
-    const { flags, bytes, start, end } = frame;
-    checkPing(frame);
-    this.#frameBudget.consume(1);
-    if ((flags & Flag.ack) === 0) {
-      this.#outbox.frame(FrameType.ping, Flag.ack, 0, bytes.subarray(start, end));
-    } else if (this.#isDraining && DRAIN_PING.compare(bytes, start, end) === 0) {
-      this.#drainFurther();
-    }
   }
 
   /** The peer has seen that we drain: announces up to which stream we served, and closes once there is none. */
