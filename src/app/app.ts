@@ -12,7 +12,7 @@ import type { Settings } from '../config/load.ts';
 import type { PolicyFile, PolicySource } from '../config/policy-file.ts';
 import { readSubjectKey } from '../config/setting-files.ts';
 import { createHealthService } from '../grpc/health.ts';
-import { guardInterceptor } from '../grpc/interceptors/guard.ts';
+import { callControlInterceptor } from '../grpc/interceptors/call-control.ts';
 import { createReflectionServices } from '../grpc/reflection.ts';
 import { createMethodTable, type ServiceHandlers } from '../grpc/service-table.ts';
 import { statusName } from '../grpc/status.ts';
@@ -111,7 +111,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     ...createReflectionServices(),
   ];
   const table = createMethodTable(services, [
-    guardInterceptor({
+    callControlInterceptor({
       clock,
       wheel,
       metrics: { method: (path, kind) => metrics.method(path, kind, statusNameOf) },
