@@ -81,9 +81,7 @@ describe('all annotations together', () => {
   });
 
   test('a key far from all others is told what there is', () => {
-    expect(problemsOf('colour-of-the-sky', 'blue')[0]).toMatch(
-      /: there is no such annotation, wanted one of inject, /,
-    );
+    expect(problemsOf('colour-of-the-sky', 'blue')[0]).toMatch(/: there is no such annotation, wanted one of inject, /);
   });
 
   test('what the injector itself writes is none of them, and no mistake', () => {
