@@ -59,7 +59,7 @@ export function settingSchema({ name, kind, meaning }: SettingRow): Schema {
       return {
         type: textTypes(kind.accepts),
         pattern,
-        description: `${kind.wanted}. ${meaning}`,
+        description: `${kind.accepted}. ${meaning}`,
       };
     }
   }

@@ -190,8 +190,8 @@ function readValue(contract: Contract, messageName: string, field: FieldDescript
   }
 }
 
-function unsupported(messageName: string, field: FieldDescriptor, found: string, wanted: string): Error {
-  return new Error(`Cannot generate ${messageName}: ${field.name} is ${found}, wanted ${wanted}`);
+function unsupported(messageName: string, field: FieldDescriptor, found: string, accepted: string): Error {
+  return new Error(`Cannot generate ${messageName}: ${field.name} is ${found}, wanted ${accepted}`);
 }
 
 function typeNameOf(contract: Contract, fullName: string): TypeName {

@@ -10,7 +10,7 @@ import type { Settings } from '../config/load.ts';
 import type { PolicyFile, PolicySource } from '../config/policy-file.ts';
 import { readSubjectKey } from '../config/setting-files.ts';
 import { createHealthService } from '../grpc/health.ts';
-import { guardInterceptor } from '../grpc/interceptors/guard.ts';
+import { callControlInterceptor } from '../grpc/interceptors/call-control.ts';
 import { createMethodTable, type Service } from '../grpc/service-table.ts';
 import { statusName } from '../grpc/status.ts';
 import type { Transport } from '../grpc/transport/transport.ts';
@@ -60,7 +60,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   const health = createHealthService();
   const services = [health, ...createServices({ settings, stores, policies, clock, metrics, log })];
   const table = createMethodTable(services, [
-    guardInterceptor({
+    callControlInterceptor({
       clock,
       wheel,
       metrics: { method: (path, kind) => metrics.method(path, kind, statusNameOf) },

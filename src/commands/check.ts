@@ -38,39 +38,39 @@ export function runCheck(policyFile: string | undefined, io: CheckIo): number {
   for (const problem of problems) {
     io.error(problem.message);
   }
-  let mistakes = problems.length;
+  let errorCount = problems.length;
   const summary = ['settings'];
   const path = policyFile ?? io.environment.PANNIER_POLICY_FILE;
   const mayBeMissing = policyFile === undefined && io.environment.PANNIER_POLICY_FILE_OPTIONAL === 'true';
   if (path !== undefined && path !== '' && !(mayBeMissing && !existsSync(path))) {
     const checked = checkPolicyFile(path, io);
-    mistakes += checked.mistakes;
+    errorCount += checked.errorCount;
     summary.push(checked.summary);
   }
-  if (mistakes > 0) {
-    io.error(`${mistakes} mistake${mistakes === 1 ? '' : 's'}`);
+  if (errorCount > 0) {
+    io.error(`${errorCount} mistake${errorCount === 1 ? '' : 's'}`);
     return 1;
   }
   io.out(`ok: ${summary.join(', ')}`);
   return 0;
 }
 
-function checkPolicyFile(path: string, io: CheckIo): { mistakes: number; summary: string } {
+function checkPolicyFile(path: string, io: CheckIo): { errorCount: number; summary: string } {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
     io.error(unreadablePolicyText(path, error));
-    return { mistakes: 1, summary: '' };
+    return { errorCount: 1, summary: '' };
   }
   const result = parsePolicyFile(text);
   if ('problems' in result) {
     for (const problem of result.problems) {
       io.error(policyProblemText(path, problem));
     }
-    return { mistakes: result.problems.length, summary: '' };
+    return { errorCount: result.problems.length, summary: '' };
   }
-  return { mistakes: 0, summary: describe(result.file) };
+  return { errorCount: 0, summary: describe(result.file) };
 }
 
 function describe(file: PolicyFile): string {

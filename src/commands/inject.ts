@@ -37,7 +37,7 @@ export function addInjectOptions(command: Command): Command {
 }
 
 export function runInject(flags: InjectFlags, io: ManifestIo): number {
-  const result = injectAsAsked(flags, io);
+  const result = injectAsRequested(flags, io);
   if (result === undefined) {
     return 2;
   }
@@ -54,7 +54,7 @@ export function runInject(flags: InjectFlags, io: ManifestIo): number {
 }
 
 /** What injection makes of the manifests, and by which configuration. Undefined: something cannot be used, and that has been said. */
-export function injectAsAsked(
+export function injectAsRequested(
   flags: InjectFlags,
   io: ManifestIo,
 ): (EditedManifests & { readonly config: SidecarConfig }) | undefined {

@@ -8,12 +8,12 @@ import { SIDECAR_NAME } from '../injection/sidecar.ts';
 import type { SidecarConfig } from '../injection/sidecar-config.ts';
 import type { WorkloadOutcome } from '../manifests/edit-manifests.ts';
 import { workloadText } from '../manifests/workloads.ts';
-import { type InjectFlags, injectAsAsked } from './inject.ts';
+import { type InjectFlags, injectAsRequested } from './inject.ts';
 import type { ManifestIo } from './manifest-io.ts';
 
 /** 0: every pod can be made; 1: one would be refused; 2: something cannot be read. */
 export function runExplain(flags: InjectFlags, io: ManifestIo): number {
-  const result = injectAsAsked(flags, io);
+  const result = injectAsRequested(flags, io);
   if (result === undefined) {
     return 2;
   }
@@ -41,8 +41,8 @@ function explain({ workload, injection }: WorkloadOutcome, config: SidecarConfig
 function effect(before: Pod, after: Pod): string {
   const isNative = after.spec?.initContainers?.some((container) => container.name === SIDECAR_NAME) === true;
   const kind = isNative ? 'a native sidecar (init container that keeps running)' : 'a sidecar as a plain container';
-  const asked = before.metadata?.annotations?.[INJECT] === 'true' ? 'pod' : 'namespace';
-  return `${findPrevious(before) === undefined ? 'gets' : 'keeps'} ${kind}, asked for by its ${asked}`;
+  const requestedBy = before.metadata?.annotations?.[INJECT] === 'true' ? 'pod' : 'namespace';
+  return `${findPrevious(before) === undefined ? 'gets' : 'keeps'} ${kind}, asked for by its ${requestedBy}`;
 }
 
 function valueLines(pod: Pod, config: SidecarConfig): string[] {

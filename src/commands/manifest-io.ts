@@ -84,7 +84,7 @@ export function readManifest(path: string, io: ManifestIo): string | undefined {
 /** The configuration that the flags name. Undefined: it has mistakes, and they have been said. */
 export function readConfig(flags: ConfigFlags, io: ManifestIo): SidecarConfig | undefined {
   if (flags.image !== undefined && !('value' in image.read(flags.image))) {
-    io.error(`Cannot use --image: it is ${JSON.stringify(flags.image)}, wanted ${image.wanted}`);
+    io.error(`Cannot use --image: it is ${JSON.stringify(flags.image)}, wanted ${image.accepted}`);
     return undefined;
   }
   if (flags.config === undefined) {

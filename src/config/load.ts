@@ -102,9 +102,9 @@ export function loadSettings(environment: Environment): SettingsResult {
 function findProblem(row: SettingRow, text: string): SettingProblem | undefined {
   const name = PREFIX + row.name;
   const found = row.isSecret === true ? 'not shown, since it may hold a password' : JSON.stringify(text);
-  const problem = (wanted: string): SettingProblem => ({
+  const problem = (accepted: string): SettingProblem => ({
     name,
-    message: `Cannot use ${name}: it is ${found}, wanted ${wanted}`,
+    message: `Cannot use ${name}: it is ${found}, wanted ${accepted}`,
   });
   switch (row.kind.kind) {
     case 'integer': {
@@ -120,7 +120,7 @@ function findProblem(row: SettingRow, text: string): SettingProblem | undefined 
         return undefined;
       }
       const exact = row.kind.problemOf?.(text);
-      return exact === undefined ? problem(row.kind.wanted) : { name, message: `${name}${exact}` };
+      return exact === undefined ? problem(row.kind.accepted) : { name, message: `${name}${exact}` };
     }
   }
 }

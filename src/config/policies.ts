@@ -171,15 +171,15 @@ function readLimit(reader: YamlReader, node: Node, path: string): LimitSpec | un
   const problem = findLimitProblem(spec);
   if (problem !== undefined) {
     const field = FIELD_OF_PROBLEM[problem.field];
-    reader.fail(entries.get(field) ?? node, `${path}.${field}`, problem.wanted);
+    reader.fail(entries.get(field) ?? node, `${path}.${field}`, problem.accepted);
     return undefined;
   }
   return spec;
 }
 
 function readAlgorithm(reader: YamlReader, node: Node | undefined, path: string): AlgorithmName | undefined {
-  const wanted = `one of ${ALGORITHMS.join(', ')}`;
-  const text = reader.text(node, path, wanted);
+  const accepted = `one of ${ALGORITHMS.join(', ')}`;
+  const text = reader.text(node, path, accepted);
   if (text === undefined) {
     return undefined;
   }
@@ -187,18 +187,18 @@ function readAlgorithm(reader: YamlReader, node: Node | undefined, path: string)
   if (algorithm === undefined) {
     const nearest = suggestionFor(text, ALGORITHMS);
     const suggestion = nearest === undefined ? '' : `; did you mean ${nearest}?`;
-    const served = `${wanted}: this version does not serve concurrency limits`;
-    reader.fail(node, path, text === 'concurrency' ? served : `${wanted}${suggestion}`);
+    const served = `${accepted}: this version does not serve concurrency limits`;
+    reader.fail(node, path, text === 'concurrency' ? served : `${accepted}${suggestion}`);
   }
   return algorithm;
 }
 
 function readFailureMode(reader: YamlReader, node: Node | undefined, path: string): FailureModeName {
-  const wanted = `one of ${FAILURE_MODES.join(', ')}`;
-  const text = node === undefined ? 'allow' : reader.text(node, path, wanted);
+  const accepted = `one of ${FAILURE_MODES.join(', ')}`;
+  const text = node === undefined ? 'allow' : reader.text(node, path, accepted);
   const mode = FAILURE_MODES.find((name) => name === text);
   if (text !== undefined && mode === undefined) {
-    reader.fail(node, path, text === 'local' ? `${wanted}: this version does not serve local` : wanted);
+    reader.fail(node, path, text === 'local' ? `${accepted}: this version does not serve local` : accepted);
   }
   return mode ?? 'allow';
 }
@@ -252,11 +252,11 @@ function readSessions(reader: YamlReader, node: Node | undefined): SessionSpec {
 function readUserLimit(reader: YamlReader, max: Node | undefined, maxAt: Node | undefined): UserLimit | undefined {
   const accepted = `an integer from 1 to ${MAX_SESSIONS_PER_USER}`;
   const maxSessions = max === undefined ? undefined : reader.integer(max, 'sessions.max_per_user', accepted);
-  const wanted = `one of ${AT_USER_LIMIT.join(', ')}`;
-  const text = maxAt === undefined ? 'evict' : reader.text(maxAt, 'sessions.at_max_per_user', wanted);
+  const acceptedModes = `one of ${AT_USER_LIMIT.join(', ')}`;
+  const text = maxAt === undefined ? 'evict' : reader.text(maxAt, 'sessions.at_max_per_user', acceptedModes);
   const atLimit = AT_USER_LIMIT.find((name) => name === text);
   if (text !== undefined && atLimit === undefined) {
-    reader.fail(maxAt, 'sessions.at_max_per_user', wanted);
+    reader.fail(maxAt, 'sessions.at_max_per_user', acceptedModes);
   }
   if (maxAt !== undefined && max === undefined) {
     reader.refuse(maxAt, 'sessions.at_max_per_user', 'it has no effect without sessions.max_per_user, set both');
@@ -271,14 +271,14 @@ function readUserLimit(reader: YamlReader, max: Node | undefined, maxAt: Node | 
 }
 
 function readDuration(reader: YamlReader, node: Node | undefined, path: string, maxMs?: number): number | undefined {
-  const wanted = maxMs === undefined ? DURATION_FORM : `${DURATION_FORM}, at most ${durationText(maxMs)}`;
-  const text = reader.text(node, path, wanted);
+  const accepted = maxMs === undefined ? DURATION_FORM : `${DURATION_FORM}, at most ${durationText(maxMs)}`;
+  const text = reader.text(node, path, accepted);
   if (text === undefined) {
     return undefined;
   }
   const durationMs = parseDurationMs(text);
   if (durationMs === undefined || durationMs > (maxMs ?? Number.POSITIVE_INFINITY)) {
-    reader.fail(node, path, wanted);
+    reader.fail(node, path, accepted);
     return undefined;
   }
   return durationMs;

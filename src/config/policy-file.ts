@@ -98,7 +98,7 @@ export const MAX_CACHE_TTL_MS = 30 * 86_400_000;
 export interface LimitProblem {
   readonly field: 'name' | 'limit' | 'windowMs' | 'burst';
   readonly found: string;
-  readonly wanted: string;
+  readonly accepted: string;
 }
 
 /** A limit as it was given: its numbers may be anything. */
@@ -109,24 +109,28 @@ export type LimitCandidate = Omit<LimitSpec, 'limit' | 'windowMs' | 'burst'> & {
 /** What is wrong with a limit, or undefined. The same rules for the policy file and for limits that callers give. */
 export function findLimitProblem(spec: LimitCandidate): LimitProblem | undefined {
   if (!NAME_PATTERN.test(spec.name)) {
-    return { field: 'name', found: JSON.stringify(spec.name), wanted: '1 to 64 of [A-Za-z0-9._-]' };
+    return { field: 'name', found: JSON.stringify(spec.name), accepted: '1 to 64 of [A-Za-z0-9._-]' };
   }
   const maxLimit = spec.algorithm === 'sliding_window_log' ? MAX_SLIDING_LOG_LIMIT : MAX_LIMIT;
   if (!isIntegerWithin(spec.limit, 1, maxLimit)) {
-    return { field: 'limit', found: String(spec.limit), wanted: `an integer from 1 to ${maxLimit}` };
+    return { field: 'limit', found: String(spec.limit), accepted: `an integer from 1 to ${maxLimit}` };
   }
   if (!isIntegerWithin(spec.windowMs, 1, MAX_WINDOW_MS)) {
-    return { field: 'windowMs', found: String(spec.windowMs), wanted: `1 to ${MAX_WINDOW_MS} milliseconds (400 days)` };
+    return {
+      field: 'windowMs',
+      found: String(spec.windowMs),
+      accepted: `1 to ${MAX_WINDOW_MS} milliseconds (400 days)`,
+    };
   }
   if (!isIntegerWithin(spec.burst, 1, MAX_LIMIT)) {
-    return { field: 'burst', found: String(spec.burst), wanted: `an integer from 1 to ${MAX_LIMIT}` };
+    return { field: 'burst', found: String(spec.burst), accepted: `an integer from 1 to ${MAX_LIMIT}` };
   }
   // Division of doubles is close enough here: the bound is far inside the exact range.
   if ((spec.burst / spec.limit) * spec.windowMs > MAX_DRAIN_MS) {
     return {
       field: 'burst',
       found: String(spec.burst),
-      wanted: `a bucket that drains within ${MAX_DRAIN_MS} milliseconds at this rate`,
+      accepted: `a bucket that drains within ${MAX_DRAIN_MS} milliseconds at this rate`,
     };
   }
   return undefined;

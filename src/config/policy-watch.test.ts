@@ -56,11 +56,11 @@ test('a file that is written in place is taken when it is whole, and never while
   const steps = ['', policy('after').slice(0, 10), policy('after')];
   for (const text of steps) {
     writeFileSync(path, text);
-    await running.look();
+    await running.check();
     expect([...running.current().policies.keys()]).toEqual(['before']);
   }
   expect(outcomes).toEqual([]);
-  await running.look();
+  await running.check();
   expect([...running.current().policies.keys()]).toEqual(['after']);
   expect(outcomes).toEqual(['reloaded']);
 });
@@ -69,19 +69,19 @@ test('a file that is gone for one look was never gone; one that stays away, or h
   writeFileSync(path, policy('before'));
   const running = start();
   rmSync(path);
-  await running.look();
+  await running.check();
   writeFileSync(path, policy('before'));
-  await running.look();
-  await running.look();
+  await running.check();
+  await running.check();
   expect(outcomes).toEqual([]);
   rmSync(path);
-  for (let look = 0; look < 4; look += 1) {
-    await running.look();
+  for (let check = 0; check < 4; check += 1) {
+    await running.check();
   }
   expect(outcomes).toEqual(['refused']);
   writeFileSync(path, 'policies: 5\n');
-  for (let look = 0; look < 4; look += 1) {
-    await running.look();
+  for (let check = 0; check < 4; check += 1) {
+    await running.check();
   }
   expect(outcomes).toEqual(['refused', 'refused']);
   expect([...running.current().policies.keys()]).toEqual(['before']);
@@ -90,8 +90,8 @@ test('a file that is gone for one look was never gone; one that stays away, or h
 /** Writes the file and takes it: the first look sees the change, the second one that it is whole. */
 async function reload(running: PolicyWatch, text: string): Promise<void> {
   writeFileSync(path, text);
-  await running.look();
-  await running.look();
+  await running.check();
+  await running.check();
 }
 
 test.each(['', '\n', '{}', 'null', '# policies: {}\n', 'cache: { default: { ttl: 1m } }\n'])(
@@ -159,7 +159,7 @@ test('a reload of 1,000 policies leaves the parse to another thread and takes th
   parsePolicyFile(text);
   const parseMs = threadCpuMs() - startMs;
   writeFileSync(path, text);
-  await running.look();
+  await running.check();
   let longestTurnMs = 0;
   let lastMs = threadCpuMs();
   let isCounting = true;
@@ -172,7 +172,7 @@ test('a reload of 1,000 policies leaves the parse to another thread and takes th
     }
   }
   setTimeout(count, 1);
-  await running.look();
+  await running.check();
   isCounting = false;
   count();
   expect(running.current().policies.size).toBe(1_000);
@@ -184,11 +184,11 @@ test('a watch that is closed while a file is parsed neither takes the file nor l
   const running = start();
   // Long enough for a thread.
   writeFileSync(path, `${policy('after')}# ${'x'.repeat(10_000)}\n`);
-  await running.look();
-  const looking = running.look();
+  await running.check();
+  const checking = running.check();
   await waitFor('the parse to begin', () => running.isParsing);
   running.close();
-  await looking;
+  await checking;
   expect([...running.current().policies.keys()]).toEqual(['before']);
   expect([outcomes, logged]).toEqual([[], []]);
 });
@@ -214,14 +214,14 @@ test('a file whose thread fails is parsed again, though it does not change', asy
   const running = start({ startParse, parseRetry: { firstMs: 0, maxMs: 0 } });
   writeFileSync(path, policy('after'));
   for (let take = 1; take <= 3; take += 1) {
-    await running.look();
-    await running.look();
+    await running.check();
+    await running.check();
     expect(count()).toBe(take);
   }
   expect([...running.current().policies.keys()]).toEqual(['after']);
   expect(outcomes).toEqual(['refused', 'refused', 'reloaded']);
-  await running.look();
-  await running.look();
+  await running.check();
+  await running.check();
   expect(count()).toBe(3);
 });
 
@@ -230,13 +230,13 @@ test('a file whose thread failed is left alone for a while, and taken at once wh
   const { startParse, count } = failing(1);
   const running = start({ startParse, parseRetry: { firstMs: NEVER_MS, maxMs: NEVER_MS } });
   writeFileSync(path, policy('after'));
-  for (let look = 0; look < 4; look += 1) {
-    await running.look();
+  for (let check = 0; check < 4; check += 1) {
+    await running.check();
   }
   expect(count()).toBe(1);
   writeFileSync(path, policy('changed'));
-  await running.look();
-  await running.look();
+  await running.check();
+  await running.check();
   expect([...running.current().policies.keys()]).toEqual(['changed']);
   expect(outcomes).toEqual(['refused', 'reloaded']);
 });

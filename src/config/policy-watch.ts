@@ -78,7 +78,7 @@ export class PolicyWatch implements PolicySource {
     this.#options = options;
     this.#seen = { text };
     this.#file = file;
-    this.#timer = setInterval(() => void this.look(), options.intervalMs ?? INTERVAL_MS);
+    this.#timer = setInterval(() => void this.check(), options.intervalMs ?? INTERVAL_MS);
     this.#timer.unref();
   }
 
@@ -98,7 +98,7 @@ export class PolicyWatch implements PolicySource {
   }
 
   /** What the timer does: reads the file once. */
-  async look(): Promise<void> {
+  async check(): Promise<void> {
     if (this.#isLooking) {
       return;
     }

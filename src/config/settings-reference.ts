@@ -42,6 +42,6 @@ function accepts(row: SettingRow): string {
     case 'choice':
       return row.kind.choices.join(', ');
     case 'text':
-      return row.kind.wanted;
+      return row.kind.accepted;
   }
 }

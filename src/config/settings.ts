@@ -11,9 +11,9 @@ export type SettingKind =
   | { readonly kind: 'integer'; readonly min: number; readonly max: number; readonly unit: string }
   | {
       readonly kind: 'text';
-      readonly wanted: string;
+      readonly accepted: string;
       readonly accepts: (value: string) => boolean;
-      /** Which part of a value is wrong, after the name of the setting, in words that may be shown even of a secret; absent: `wanted` says enough. */
+      /** Which part of a value is wrong, after the name of the setting, in words that may be shown even of a secret; absent: `accepted` says enough. */
       readonly problemOf?: (value: string) => string | undefined;
     }
   | { readonly kind: 'choice'; readonly choices: readonly string[] };
@@ -34,18 +34,18 @@ export const PREFIX = 'PANNIER_';
 
 const path: SettingKind = {
   kind: 'text',
-  wanted: 'a path',
+  accepted: 'a path',
   accepts: (value) => value.length > 0 && !value.includes('\0'),
 };
 const redisUrls: SettingKind = {
   kind: 'text',
-  wanted: REDIS_URL_FORMS,
+  accepted: REDIS_URL_FORMS,
   accepts: (value) => redisUrlProblem(value) === undefined,
   problemOf: (value) => `: ${redisUrlProblem(value)}`,
 };
 const address: SettingKind = {
   kind: 'text',
-  wanted: 'HOST:PORT, :PORT for all interfaces, or none',
+  accepted: 'HOST:PORT, :PORT for all interfaces, or none',
   accepts: (value) => value === 'none' || parseAddress(value) !== undefined,
 };
 const milliseconds = (min: number, max: number): SettingKind => ({ kind: 'integer', min, max, unit: 'ms' });
@@ -74,7 +74,7 @@ export const SETTINGS = [
   },
   {
     name: 'REDIS_USERNAME',
-    kind: { kind: 'text', wanted: 'a name', accepts: (value) => value.length > 0 },
+    kind: { kind: 'text', accepted: 'a name', accepts: (value) => value.length > 0 },
     initial: undefined,
     meaning: 'ACL user of Redis.',
     why: 'Unset: the user of the URL, else the default user.',
@@ -88,7 +88,7 @@ export const SETTINGS = [
   },
   {
     name: 'REDIS_SENTINEL_USERNAME',
-    kind: { kind: 'text', wanted: 'a name', accepts: (value) => value.length > 0 },
+    kind: { kind: 'text', accepted: 'a name', accepts: (value) => value.length > 0 },
     initial: undefined,
     meaning: 'ACL user of the Sentinels of a redis+sentinel:// URL.',
     why: 'Unset: their default user. The user and the password of the URL are for the servers alone.',
@@ -123,7 +123,7 @@ export const SETTINGS = [
   },
   {
     name: 'REDIS_TLS_SERVER_NAME',
-    kind: { kind: 'text', wanted: 'a host name (no IP address)', accepts: isHostName },
+    kind: { kind: 'text', accepted: 'a host name (no IP address)', accepts: isHostName },
     initial: undefined,
     meaning: 'Name by which every rediss:// server is verified, and which is sent to it (SNI).',
     why: 'Unset: the host by which it is reached. A Cluster may announce IP addresses and have certificates for a name.',
@@ -132,7 +132,7 @@ export const SETTINGS = [
     name: 'REDIS_ADDRESS_MAP',
     kind: {
       kind: 'text',
-      wanted: ADDRESS_MAP_FORM,
+      accepted: ADDRESS_MAP_FORM,
       accepts: (value) => 'mappings' in parseAddressMap(value),
       problemOf: (value) => {
         const result = parseAddressMap(value);
@@ -188,7 +188,7 @@ export const SETTINGS = [
   },
   {
     name: 'GRPC_SOCKET_MODE',
-    kind: { kind: 'text', wanted: 'four octal digits, e.g. 0660', accepts: (value) => /^0[0-7]{3}$/.test(value) },
+    kind: { kind: 'text', accepted: 'four octal digits, e.g. 0660', accepts: (value) => /^0[0-7]{3}$/.test(value) },
     initial: '0660',
     meaning: 'Permissions of that socket.',
     why: 'The owner and its group. In a pod the volume itself keeps others out, and containers run as different users: 0666 there.',
@@ -239,7 +239,7 @@ export const SETTINGS = [
     name: 'KEY_PREFIX',
     kind: {
       kind: 'text',
-      wanted: 'at most 64 printable characters without blanks and braces',
+      accepted: 'at most 64 printable characters without blanks and braces',
       accepts: (value) => /^[!-z|~]{0,64}$/.test(value),
     },
     initial: 'pannier:',
@@ -248,7 +248,7 @@ export const SETTINGS = [
   },
   {
     name: 'SCOPE',
-    kind: { kind: 'text', wanted: '1 to 64 of [A-Za-z0-9._-]', accepts: (value) => NAME_PATTERN.test(value) },
+    kind: { kind: 'text', accepted: '1 to 64 of [A-Za-z0-9._-]', accepts: (value) => NAME_PATTERN.test(value) },
     initial: 'default',
     meaning: 'Separates limits of the same policy name; the chart sets the namespace of the pod.',
     why: 'Two teams both call a policy `api`. A policy with `shared: true` is counted across scopes.',

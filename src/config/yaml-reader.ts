@@ -92,20 +92,20 @@ export class YamlReader {
   }
 
   list(node: Node | undefined, path: string, bounds: { min: number; max: number }): readonly Node[] | undefined {
-    const wanted = `a list of ${bounds.min} to ${bounds.max} entries`;
+    const accepted = `a list of ${bounds.min} to ${bounds.max} entries`;
     if (!isSeq(node) || node.items.length < bounds.min || node.items.length > bounds.max) {
-      this.fail(node, path, wanted);
+      this.fail(node, path, accepted);
       return undefined;
     }
     return node.items as Node[];
   }
 
-  text(node: Node | undefined, path: string, wanted: string): string | undefined {
-    return this.#scalar(node, path, wanted, (value) => typeof value === 'string');
+  text(node: Node | undefined, path: string, accepted: string): string | undefined {
+    return this.#scalar(node, path, accepted, (value) => typeof value === 'string');
   }
 
-  integer(node: Node | undefined, path: string, wanted: string): number | undefined {
-    return this.#scalar(node, path, wanted, (value) => Number.isSafeInteger(value));
+  integer(node: Node | undefined, path: string, accepted: string): number | undefined {
+    return this.#scalar(node, path, accepted, (value) => Number.isSafeInteger(value));
   }
 
   flag(node: Node | undefined, path: string): boolean | undefined {
@@ -113,10 +113,10 @@ export class YamlReader {
   }
 
   /** Notes "Cannot read <path>: it is <what stands there>, wanted <wanted>" at the node. */
-  fail(node: Node | undefined, path: string, wanted: string): void {
+  fail(node: Node | undefined, path: string, accepted: string): void {
     this.#note(
       node?.range?.[0] ?? 0,
-      `Cannot read ${path === '' ? 'the file' : path}: it is ${describe(node)}, wanted ${wanted}`,
+      `Cannot read ${path === '' ? 'the file' : path}: it is ${describe(node)}, wanted ${accepted}`,
     );
   }
 
@@ -128,13 +128,13 @@ export class YamlReader {
   #scalar<Value>(
     node: Node | undefined,
     path: string,
-    wanted: string,
+    accepted: string,
     isValid: (value: unknown) => boolean,
   ): Value | undefined {
     if (isScalar(node) && isValid(node.value)) {
       return node.value as Value;
     }
-    this.fail(node, path, wanted);
+    this.fail(node, path, accepted);
     return undefined;
   }
 
@@ -148,8 +148,8 @@ export class YamlReader {
     if (keys !== undefined && !keys.known.includes(key)) {
       const notYet = keys.notYet?.[key];
       const nearest = suggestionFor(key, keys.known);
-      const wanted = nearest === undefined ? `one of ${keys.known.join(', ')}` : `${nearest}, perhaps`;
-      const text = notYet ?? `there is no such key, wanted ${wanted}`;
+      const accepted = nearest === undefined ? `one of ${keys.known.join(', ')}` : `${nearest}, perhaps`;
+      const text = notYet ?? `there is no such key, wanted ${accepted}`;
       this.#note(pair.key.range?.[0] ?? 0, `Cannot read ${keyPath}: ${text}`);
       return;
     }

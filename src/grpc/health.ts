@@ -45,7 +45,7 @@ export function createHealthService(): HealthService {
     context: CallContext,
     responses: ResponseStream<HealthCheckResponse>,
   ): Promise<void> {
-    let told: number | undefined;
+    let reported: number | undefined;
     let wake = (): void => {};
     const onChange = (): void => wake();
     watchers.add(onChange);
@@ -55,8 +55,8 @@ export function createHealthService(): HealthService {
     });
     while (!context.isOver()) {
       const status = statusOf(request.service) ?? ServingStatus.SERVICE_UNKNOWN;
-      if (status !== told) {
-        told = status;
+      if (status !== reported) {
+        reported = status;
         if (!responses.send({ status })) {
           await responses.writable();
         }

@@ -71,17 +71,17 @@ function fileAnswer(contract: Contract, file: FileDescriptor | undefined, what: 
   if (file === undefined) {
     return notFound(what, 'the contract does not declare it');
   }
-  const wanted = new Set<FileDescriptor>([file]);
+  const needed = new Set<FileDescriptor>([file]);
   // A set grows while it is walked: imports of imports are reached too, each once.
-  for (const each of wanted) {
+  for (const each of needed) {
     for (const name of each.dependencies) {
       const dependency = contract.files.get(name);
       if (dependency !== undefined) {
-        wanted.add(dependency);
+        needed.add(dependency);
       }
     }
   }
-  return { fileDescriptorResponse: { fileDescriptorProto: [...wanted].map((each) => each.bytes) } };
+  return { fileDescriptorResponse: { fileDescriptorProto: [...needed].map((each) => each.bytes) } };
 }
 
 function notFound(what: string, found: string): Answer {

@@ -47,8 +47,8 @@ export class StatusError extends Error {
 }
 
 /** "Cannot <action>: <field> is <found>, wanted <wanted>" as INVALID_ARGUMENT. `found` must not be a secret. */
-export function invalidArgument(action: string, field: string, found: string, wanted: string): StatusError {
-  return new StatusError(Status.INVALID_ARGUMENT, `Cannot ${action}: ${field} is ${found}, wanted ${wanted}`);
+export function invalidArgument(action: string, field: string, found: string, accepted: string): StatusError {
+  return new StatusError(Status.INVALID_ARGUMENT, `Cannot ${action}: ${field} is ${found}, wanted ${accepted}`);
 }
 
 /** For an option of a request that the contract has and this version does not serve. `remedy` must be accepted in its place. */

@@ -10,7 +10,7 @@ const END = '<!-- annotations: end -->';
 function annotationsTable(): string {
   const head = ['| annotation | accepts | without it | meaning |', '|---|---|---|---|'];
   const rows = ROWS.map((row) => {
-    const accepts = `${row.kind.wanted}; e.g. \`${row.example}\``;
+    const accepts = `${row.kind.accepted}; e.g. \`${row.example}\``;
     return `| \`${ANNOTATION_PREFIX}${row.name}\` | ${accepts.replaceAll('|', '\\|')} | ${row.initial} | ${row.meaning} |`;
   });
   return [...head, ...rows].join('\n');
@@ -34,7 +34,7 @@ export function annotationsSchema(): string {
   ]);
   const rows = ROWS.map((row) => [
     ANNOTATION_PREFIX + row.name,
-    { ...row.kind.schema, description: `${row.meaning} Accepts: ${row.kind.wanted}.` },
+    { ...row.kind.schema, description: `${row.meaning} Accepts: ${row.kind.accepted}.` },
   ]);
   const schema = {
     $schema: 'https://json-schema.org/draft/2020-12/schema',

@@ -317,8 +317,8 @@ export function parseAnnotations(given: TextMap): AnnotationsResult {
 function unknownAnnotation(name: string): string {
   const known = ANNOTATIONS.map((row) => row.name);
   const nearest = nearestOf(name, known);
-  const wanted = nearest === undefined ? `one of ${known.join(', ')}` : `${ANNOTATION_PREFIX}${nearest}, perhaps`;
-  return `Cannot read annotation ${ANNOTATION_PREFIX}${name}: there is no such annotation, wanted ${wanted}`;
+  const accepted = nearest === undefined ? `one of ${known.join(', ')}` : `${ANNOTATION_PREFIX}${nearest}, perhaps`;
+  return `Cannot read annotation ${ANNOTATION_PREFIX}${name}: there is no such annotation, wanted ${accepted}`;
 }
 
 function annotationProblems(row: AnnotationRow, text: string, problems: readonly string[]): string[] {
@@ -328,7 +328,7 @@ function annotationProblems(row: AnnotationRow, text: string, problems: readonly
   }
   const isHidden = row.kind.isSecret === true || URL_WITH_LOGIN.test(text);
   const found = isHidden ? 'not shown, since it may hold a password' : shown(text);
-  return [`Cannot read ${annotation}: it is ${found}, wanted ${row.kind.wanted}`];
+  return [`Cannot read ${annotation}: it is ${found}, wanted ${row.kind.accepted}`];
 }
 
 /** In any annotation: it may have been put into the wrong one. */

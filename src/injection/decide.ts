@@ -13,7 +13,7 @@ export interface InjectionQuestion {
 }
 
 export type Decision =
-  | { readonly kind: 'wanted'; readonly annotations: Annotations; readonly askedBy: 'pod' | 'namespace' }
+  | { readonly kind: 'requested'; readonly annotations: Annotations; readonly requestedBy: 'pod' | 'namespace' }
   | { readonly kind: 'skip'; readonly reason: string }
   | { readonly kind: 'refuse'; readonly problems: readonly [string, ...string[]] };
 
@@ -32,13 +32,13 @@ export function decide({ pod, namespaceLabels, namespaceAnnotations }: Injection
   }
   const { annotations } = parsed;
   if (annotations.inject === true) {
-    return { kind: 'wanted', annotations, askedBy: 'pod' };
+    return { kind: 'requested', annotations, requestedBy: 'pod' };
   }
   // The label is what the API server selects by; the annotation may come a moment before it is copied to the label.
   const text = namespaceLabels[INJECT] ?? namespaceAnnotations[INJECT];
   switch (text) {
     case 'true':
-      return { kind: 'wanted', annotations, askedBy: 'namespace' };
+      return { kind: 'requested', annotations, requestedBy: 'namespace' };
     case undefined:
       return { kind: 'skip', reason: `neither the pod nor its namespace says ${INJECT}: "true"` };
     case 'false':

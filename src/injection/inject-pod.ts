@@ -39,7 +39,7 @@ export type Injection =
 
 export function injectPod(request: InjectionRequest): Injection {
   const decision = decide(request);
-  if (decision.kind !== 'wanted') {
+  if (decision.kind !== 'requested') {
     return decision;
   }
   const { annotations } = decision;

@@ -110,7 +110,7 @@ function readSidecar(reader: YamlReader, nodes: Nodes, parent: Node | undefined)
   const read = <Value>(key: string, kind: ValueKind<Value>): Value | undefined =>
     valueAt(reader, { node: nodes.get(key), path: `sidecar.${key}`, kind });
   if (!nodes.has('image')) {
-    reader.refuse(parent, 'sidecar.image', `it is missing, wanted ${image.wanted}`);
+    reader.refuse(parent, 'sidecar.image', `it is missing, wanted ${image.accepted}`);
   }
   const initial = defaultSidecarConfig(read('image', image) ?? '');
   const socket = nodes.get('socket');
@@ -228,9 +228,9 @@ function valueAt<Value>(
   if (reading.problems.length > 0) {
     reader.refuse(node, path, reading.problems.join('; '));
   } else if (kind.isSecret === true) {
-    reader.refuse(node, path, `it is not shown, since it may hold a password, wanted ${kind.wanted}`);
+    reader.refuse(node, path, `it is not shown, since it may hold a password, wanted ${kind.accepted}`);
   } else {
-    reader.fail(node, path, kind.wanted);
+    reader.fail(node, path, kind.accepted);
   }
   return undefined;
 }

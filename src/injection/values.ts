@@ -10,7 +10,7 @@ import { isCpuQuantity, isMemoryLimit, isMemoryRequest, MEMORY_MIN_MEBIBYTES } f
 
 export interface ValueKind<Value> {
   /** Completes "wanted ...". */
-  readonly wanted: string;
+  readonly accepted: string;
   readonly schema: Readonly<Record<string, unknown>>;
   /** Never shown, not even in error texts. */
   readonly isSecret?: boolean;
@@ -26,7 +26,7 @@ const NO: Reading<never> = { problems: [] };
 
 export function choice<const Choice extends string>(choices: readonly Choice[]): ValueKind<Choice> {
   return {
-    wanted: choices.length === 2 ? choices.join(' or ') : `one of ${choices.join(', ')}`,
+    accepted: choices.length === 2 ? choices.join(' or ') : `one of ${choices.join(', ')}`,
     schema: { type: 'string', enum: choices },
     read: (text) => {
       const found = choices.find((candidate) => candidate === text);
@@ -36,14 +36,14 @@ export function choice<const Choice extends string>(choices: readonly Choice[]):
 }
 
 export const flag: ValueKind<boolean> = {
-  wanted: '"true" or "false"',
+  accepted: '"true" or "false"',
   schema: { type: 'string', enum: ['true', 'false'] },
   read: (text) => (text === 'true' || text === 'false' ? { value: text === 'true' } : NO),
 };
 
 function integer(min: number, max: number): ValueKind<number> {
   return {
-    wanted: `an integer from ${min} to ${max}`,
+    accepted: `an integer from ${min} to ${max}`,
     schema: { type: 'string', pattern: '^[0-9]{1,15}$' },
     read: (text) => {
       const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
@@ -55,16 +55,16 @@ function integer(min: number, max: number): ValueKind<number> {
 /** Without the rights of root, ports below 1024 are not to be had. */
 export const port: ValueKind<number> = integer(1024, 65_535);
 
-function textKind(options: { wanted: string; pattern: string; accepts(text: string): boolean }): ValueKind<string> {
+function textKind(options: { accepted: string; pattern: string; accepts(text: string): boolean }): ValueKind<string> {
   return {
-    wanted: options.wanted,
+    accepted: options.accepted,
     schema: { type: 'string', pattern: options.pattern },
     read: (text) => (options.accepts(text) ? { value: text } : NO),
   };
 }
 
 export const cpu: ValueKind<string> = textKind({
-  wanted: 'cores from 1m to 64, such as 10m or 0.5',
+  accepted: 'cores from 1m to 64, such as 10m or 0.5',
   pattern: '^[0-9]+([.][0-9]+)?m?$',
   accepts: isCpuQuantity,
 });
@@ -72,13 +72,13 @@ export const cpu: ValueKind<string> = textKind({
 const MEMORY_PATTERN = '^[0-9]+([.][0-9]+)?(k|M|G|Ki|Mi|Gi)?$';
 
 export const memoryRequest: ValueKind<string> = textKind({
-  wanted: 'memory from 1Mi to 64Gi, such as 96Mi',
+  accepted: 'memory from 1Mi to 64Gi, such as 96Mi',
   pattern: MEMORY_PATTERN,
   accepts: isMemoryRequest,
 });
 
 export const memoryLimit: ValueKind<string> = textKind({
-  wanted: `memory from ${MEMORY_MIN_MEBIBYTES}Mi to 64Gi, such as 192Mi`,
+  accepted: `memory from ${MEMORY_MIN_MEBIBYTES}Mi to 64Gi, such as 192Mi`,
   pattern: MEMORY_PATTERN,
   accepts: isMemoryLimit,
 });
@@ -87,7 +87,7 @@ const OBJECT_NAME = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-
 
 export function objectName(kind: string): ValueKind<string> {
   return textKind({
-    wanted: `the name of a ${kind} in the pod's namespace (lower-case letters, digits, - and .)`,
+    accepted: `the name of a ${kind} in the pod's namespace (lower-case letters, digits, - and .)`,
     pattern: OBJECT_NAME,
     accepts: (text) => text.length <= 253 && new RegExp(OBJECT_NAME).test(text),
   });
@@ -97,7 +97,7 @@ const IMAGE =
   '^[a-zA-Z0-9]([a-zA-Z0-9._-]*[a-zA-Z0-9])?(:[0-9]{1,5})?(/[a-z0-9._-]+)*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?$';
 
 export const image: ValueKind<string> = textKind({
-  wanted: 'an image with a tag or a digest, NAME:TAG or NAME@sha256:DIGEST',
+  accepted: 'an image with a tag or a digest, NAME:TAG or NAME@sha256:DIGEST',
   pattern: IMAGE,
   accepts: (text) => {
     const lastPart = text.slice(text.lastIndexOf('/') + 1);
@@ -109,7 +109,7 @@ export const image: ValueKind<string> = textKind({
 export function setting(name: SettingName): ValueKind<string> {
   const row: SettingRow | undefined = SETTINGS.find((candidate) => candidate.name === name);
   return {
-    wanted: row === undefined ? 'a setting' : settingForm(row),
+    accepted: row === undefined ? 'a setting' : settingForm(row),
     schema: row?.kind.kind === 'choice' ? { type: 'string', enum: row.kind.choices } : { type: 'string', minLength: 1 },
     ...(row?.isSecret === true ? { isSecret: true } : {}),
     read: (text) => {
@@ -129,7 +129,7 @@ function settingForm(row: SettingRow): string {
     case 'choice':
       return `one of ${row.kind.choices.join(', ')}`;
     case 'text':
-      return row.kind.wanted;
+      return row.kind.accepted;
   }
 }
 
@@ -160,7 +160,7 @@ export const SETTABLE: readonly SettingRow[] = SETTINGS.filter((row) => !OWNED.h
 
 /** Further settings of the program, as a mapping in YAML (JSON is YAML). */
 export const environment: ValueKind<Readonly<Record<string, string>>> = {
-  wanted: 'a mapping of PANNIER_* settings in YAML or JSON, such as {"PANNIER_NEAR_CACHE_MAX_ENTRIES": "1000"}',
+  accepted: 'a mapping of PANNIER_* settings in YAML or JSON, such as {"PANNIER_NEAR_CACHE_MAX_ENTRIES": "1000"}',
   schema: { type: 'string', minLength: 2 },
   read: (text) => {
     const document = parseDocument(text, { prettyErrors: false });

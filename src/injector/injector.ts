@@ -63,7 +63,7 @@ export interface Injector {
 const MAX_SETTLE_MS = 3_000;
 const MAX_POLL_MS = 5_000;
 /** So that short lives, as tests have them, are looked at often enough. */
-const LOOKS_PER_LIFE = 20;
+const CHECKS_PER_LIFETIME = 20;
 const CLOSE_GRACE_MS = 5_000;
 /** A draining replica that nothing has called for this long (or for its whole delay, if that is shorter) has been removed from the Service. */
 const QUIET_MS = 2_000;
@@ -144,15 +144,15 @@ function certificateSource(options: InjectorOptions): CertificateSource {
       log,
     });
   }
-  const lookMs = certificates.caLifetimeMs / LOOKS_PER_LIFE;
+  const checkMs = certificates.caLifetimeMs / CHECKS_PER_LIFETIME;
   return new CertificateReconciler({
     store,
     hostNames: [hostName, `${hostName}.cluster.local`],
     timing: {
       caLifetimeMs: certificates.caLifetimeMs,
       servingCertificateLifetimeMs: certificates.servingCertificateLifetimeMs,
-      settleMs: Math.min(MAX_SETTLE_MS, lookMs),
-      pollMs: Math.min(MAX_POLL_MS, lookMs),
+      settleMs: Math.min(MAX_SETTLE_MS, checkMs),
+      pollMs: Math.min(MAX_POLL_MS, checkMs),
       jitter: Math.random(),
     },
     clock: systemClock,

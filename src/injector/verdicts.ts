@@ -18,10 +18,10 @@ export function podVerdict(
 ): Verdict {
   const pod = request.object as Pod;
   // A pod that says nothing is sent here for its namespace's label alone.
-  const asksForItself = pod.metadata?.annotations?.[INJECT] !== undefined;
+  const requestsByAnnotation = pod.metadata?.annotations?.[INJECT] !== undefined;
   const injection = injectPod({
     pod,
-    namespaceLabels: asksForItself ? {} : { [INJECT]: 'true' },
+    namespaceLabels: requestsByAnnotation ? {} : { [INJECT]: 'true' },
     namespaceAnnotations: {},
     config,
     kubelets,
@@ -39,20 +39,20 @@ export function podVerdict(
 /** A webhook's selector sees labels only, so that the annotation is copied to where it can be seen. */
 export function namespaceVerdict(request: AdmissionRequest): Verdict {
   const metadata = isObject(request.object.metadata) ? request.object.metadata : {};
-  const wanted = textMap(metadata.annotations)[INJECT];
+  const requested = textMap(metadata.annotations)[INJECT];
   const labels = textMap(metadata.labels);
-  if (wanted === undefined || labels[INJECT] === wanted) {
+  if (requested === undefined || labels[INJECT] === requested) {
     return { kind: 'unchanged' };
   }
-  if (wanted !== 'true' && wanted !== 'false') {
-    if (annotationOf(request.oldObject) === wanted) {
+  if (requested !== 'true' && requested !== 'false') {
+    if (annotationOf(request.oldObject) === requested) {
       // It was wrong before: other changes of the namespace are nobody's business.
       return { kind: 'unchanged' };
     }
-    const message = `Cannot inject Pannier: annotation ${INJECT} of the namespace is "${wanted}", wanted "true" or "false"`;
+    const message = `Cannot inject Pannier: annotation ${INJECT} of the namespace is "${requested}", wanted "true" or "false"`;
     return { kind: 'denied', message };
   }
-  const changed = { ...request.object, metadata: { ...metadata, labels: { ...labels, [INJECT]: wanted } } };
+  const changed = { ...request.object, metadata: { ...metadata, labels: { ...labels, [INJECT]: requested } } };
   return { kind: 'patched', patch: jsonPatch(request.object, changed) };
 }
 

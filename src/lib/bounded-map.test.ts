@@ -145,11 +145,11 @@ test('reports each end that is earlier than all others', () => {
   set('c', 20);
   set('c', 200);
   set('b', 10);
-  expect(map.earliestEndMs).toBe(10);
-  expect(reported.filter((endMs) => endMs < 50)).toEqual([20, 10]);
+  expect(map.earliestExpiryMs).toBe(10);
+  expect(reported.filter((expiresAtMs) => expiresAtMs < 50)).toEqual([20, 10]);
   map.delete('b');
   map.delete('a');
-  expect(map.earliestEndMs).toBe(200);
+  expect(map.earliestExpiryMs).toBe(200);
 });
 
 test('whether there is room is the same as without remembering what expires first', () => {
@@ -163,7 +163,7 @@ test('whether there is room is the same as without remembering what expires firs
       const map = new BoundedMap<string>({ maxEntries: 4, maxBytes: 1_000_000 });
       const ends = new Map<string, number>();
       steps.forEach(({ key, lifeMs, isDeleted }, nowMs) => {
-        const others = [...ends].filter(([other, endMs]) => endMs > nowMs && other !== key);
+        const others = [...ends].filter(([other, expiresAtMs]) => expiresAtMs > nowMs && other !== key);
         const isFull = map.isFullFor(key, { bytes: 1, nowMs });
         expect(isFull).toBe(others.length >= 4);
         if (isDeleted) {
@@ -188,47 +188,49 @@ test('drops ended entries first, then the least recently used, through any histo
     fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
       const { map } = createMap({ maxEntries: 8, maxBytes: 1_000_000 });
       // In the order of use.
-      const endMsByKey = new Map<string, number>();
+      const expiryMsByKey = new Map<string, number>();
       const dropEnded = (nowMs: number, limit: number): number => {
-        const ended = [...endMsByKey].filter(([, endMs]) => endMs <= nowMs).sort(([, left], [, right]) => left - right);
+        const ended = [...expiryMsByKey]
+          .filter(([, expiresAtMs]) => expiresAtMs <= nowMs)
+          .sort(([, left], [, right]) => left - right);
         const dropped = ended.slice(0, limit);
         for (const [key] of dropped) {
-          endMsByKey.delete(key);
+          expiryMsByKey.delete(key);
         }
         return dropped.length;
       };
       steps.forEach(({ key, kind, lifeMs }, nowMs) => {
-        const endMs = endMsByKey.get(key);
+        const expiresAtMs = expiryMsByKey.get(key);
         if (kind === 'set') {
           // No two end at the same time, so that one order is right.
           const newEndMs = nowMs + lifeMs + nowMs / 1_000;
           map.set(key, key, { bytes: 1, expiresAtMs: newEndMs, nowMs });
-          endMsByKey.delete(key);
-          endMsByKey.set(key, newEndMs);
-          if (endMsByKey.size > 8 && dropEnded(nowMs, 1) === 0) {
-            const [oldest = ''] = endMsByKey.keys();
-            endMsByKey.delete(oldest);
+          expiryMsByKey.delete(key);
+          expiryMsByKey.set(key, newEndMs);
+          if (expiryMsByKey.size > 8 && dropEnded(nowMs, 1) === 0) {
+            const [oldest = ''] = expiryMsByKey.keys();
+            expiryMsByKey.delete(oldest);
           }
         } else if (kind === 'get' || kind === 'peek') {
-          const isLive = endMs !== undefined && endMs > nowMs;
+          const isLive = expiresAtMs !== undefined && expiresAtMs > nowMs;
           expect(kind === 'get' ? map.get(key, nowMs) : map.peek(key, nowMs)).toBe(isLive ? key : undefined);
           if (!isLive) {
-            endMsByKey.delete(key);
+            expiryMsByKey.delete(key);
           } else if (kind === 'get') {
-            endMsByKey.delete(key);
-            endMsByKey.set(key, endMs);
+            expiryMsByKey.delete(key);
+            expiryMsByKey.set(key, expiresAtMs);
           }
         } else if (kind === 'delete') {
-          expect(map.delete(key)).toBe(endMsByKey.delete(key));
+          expect(map.delete(key)).toBe(expiryMsByKey.delete(key));
         } else if (kind === 'sweep') {
           expect(map.sweep(nowMs, 3)).toBe(dropEnded(nowMs, 3));
         } else {
           map.clear();
-          endMsByKey.clear();
+          expiryMsByKey.clear();
         }
-        expect([...map.keys()]).toEqual([...endMsByKey.keys()]);
-        expect(map.size).toBe(endMsByKey.size);
-        expect(map.earliestEndMs).toBe(Math.min(...endMsByKey.values()));
+        expect([...map.keys()]).toEqual([...expiryMsByKey.keys()]);
+        expect(map.size).toBe(expiryMsByKey.size);
+        expect(map.earliestExpiryMs).toBe(Math.min(...expiryMsByKey.values()));
       });
     }),
     { numRuns: 1_000 },

@@ -43,7 +43,7 @@ export class BoundedMap<Value> {
   readonly #maxBytes: number;
   readonly #onEvict: BoundedMapOptions<Value>['onEvict'];
   readonly #onEarlierEnd: BoundedMapOptions<Value>['onEarlierEnd'];
-  readonly #byEnd = new ExpiryHeap<Entry<Value>>();
+  readonly #byExpiry = new ExpiryHeap<Entry<Value>>();
   #oldest: Entry<Value> | undefined;
   #newest: Entry<Value> | undefined;
   #bytes = 0;
@@ -71,8 +71,8 @@ export class BoundedMap<Value> {
   }
 
   /** When the next entry ends; infinite where none does. */
-  get earliestEndMs(): number {
-    return this.#byEnd.firstEndMs;
+  get earliestExpiryMs(): number {
+    return this.#byExpiry.firstExpiryMs;
   }
 
   /** The value, marked as used, or undefined when there is none or it has expired. */
@@ -123,14 +123,14 @@ export class BoundedMap<Value> {
       entry = { key, value, bytes: newBytes, heapIndex: 0, older: undefined, newer: undefined };
       this.#entries.set(key, entry);
       this.#append(entry);
-      this.#byEnd.add(entry, expiresAtMs);
+      this.#byExpiry.add(entry, expiresAtMs);
     } else {
       entry = old;
       this.#bytes -= old.bytes;
       old.value = value;
       old.bytes = newBytes;
       this.#use(old);
-      this.#byEnd.move(old, expiresAtMs);
+      this.#byExpiry.move(old, expiresAtMs);
     }
     this.#bytes += newBytes;
     if (entry.heapIndex === 0) {
@@ -151,7 +151,7 @@ export class BoundedMap<Value> {
 
   clear(): void {
     this.#entries.clear();
-    this.#byEnd.clear();
+    this.#byExpiry.clear();
     this.#oldest = undefined;
     this.#newest = undefined;
     this.#bytes = 0;
@@ -178,7 +178,7 @@ export class BoundedMap<Value> {
     if (entry === undefined) {
       return undefined;
     }
-    if (this.#byEnd.endMsOf(entry) <= nowMs) {
+    if (this.#byExpiry.expiryMsOf(entry) <= nowMs) {
       this.#evict(entry, 'expired');
       return undefined;
     }
@@ -199,8 +199,8 @@ export class BoundedMap<Value> {
 
   /** Whether there was an ended entry to drop. */
   #dropEnded(nowMs: number): boolean {
-    const { first } = this.#byEnd;
-    if (first === undefined || this.#byEnd.firstEndMs > nowMs) {
+    const { first } = this.#byExpiry;
+    if (first === undefined || this.#byExpiry.firstExpiryMs > nowMs) {
       return false;
     }
     this.#evict(first, 'expired');
@@ -215,7 +215,7 @@ export class BoundedMap<Value> {
   #remove(entry: Entry<Value>): void {
     this.#entries.delete(entry.key);
     this.#unlink(entry);
-    this.#byEnd.remove(entry);
+    this.#byExpiry.remove(entry);
     this.#bytes -= entry.bytes;
   }
 

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { type Expiring, ExpiryHeap } from './expiry-heap.ts';
 
 interface Item extends Expiring {
-  endMs: number;
+  expiresAtMs: number;
 }
 
 test('returns the item that ends first through any history of adding, moving and removing', () => {
@@ -21,20 +21,20 @@ test('returns the item that ends first through any history of adding, moving and
       for (const { kind, which, expiresAtMs } of steps) {
         const item = kind === 'remove first' ? heap.first : items[which % items.length];
         if (kind === 'add' || item === undefined) {
-          const added = { endMs: expiresAtMs, heapIndex: -1 };
+          const added = { expiresAtMs: expiresAtMs, heapIndex: -1 };
           items.push(added);
           heap.add(added, expiresAtMs);
         } else if (kind === 'move') {
-          item.endMs = expiresAtMs;
+          item.expiresAtMs = expiresAtMs;
           heap.move(item, expiresAtMs);
         } else {
           items.splice(items.indexOf(item), 1);
           heap.remove(item);
         }
-        const earliest = Math.min(...items.map((each) => each.endMs));
-        expect(heap.firstEndMs).toBe(earliest);
-        expect(heap.first?.endMs ?? Number.POSITIVE_INFINITY).toBe(earliest);
-        expect(items.map((each) => heap.endMsOf(each))).toEqual(items.map((each) => each.endMs));
+        const earliest = Math.min(...items.map((each) => each.expiresAtMs));
+        expect(heap.firstExpiryMs).toBe(earliest);
+        expect(heap.first?.expiresAtMs ?? Number.POSITIVE_INFINITY).toBe(earliest);
+        expect(items.map((each) => heap.expiryMsOf(each))).toEqual(items.map((each) => each.expiresAtMs));
         expect(new Set(items.map((each) => each.heapIndex)).size).toBe(items.length);
       }
     }),

@@ -19,7 +19,7 @@ const CHILDREN = 4;
 export class ExpiryHeap<Item extends Expiring> {
   readonly #items: Item[] = [];
   /** End of the item in the same place. */
-  readonly #endsMs: number[] = [];
+  readonly #expiriesMs: number[] = [];
 
   /** The item that ends first. */
   get first(): Item | undefined {
@@ -27,86 +27,86 @@ export class ExpiryHeap<Item extends Expiring> {
   }
 
   /** When it ends; infinite where there is no item. */
-  get firstEndMs(): number {
-    return this.#endsMs[0] ?? Number.POSITIVE_INFINITY;
+  get firstExpiryMs(): number {
+    return this.#expiriesMs[0] ?? Number.POSITIVE_INFINITY;
   }
 
-  endMsOf(item: Item): number {
-    return this.#endsMs[item.heapIndex] as number;
+  expiryMsOf(item: Item): number {
+    return this.#expiriesMs[item.heapIndex] as number;
   }
 
-  add(item: Item, endMs: number): void {
+  add(item: Item, expiresAtMs: number): void {
     this.#items.push(item);
-    this.#endsMs.push(endMs);
-    this.#rise(item, endMs, this.#items.length - 1);
+    this.#expiriesMs.push(expiresAtMs);
+    this.#rise(item, expiresAtMs, this.#items.length - 1);
   }
 
   /** Gives the item another end. */
-  move(item: Item, endMs: number): void {
-    if (endMs < this.endMsOf(item)) {
-      this.#rise(item, endMs, item.heapIndex);
+  move(item: Item, expiresAtMs: number): void {
+    if (expiresAtMs < this.expiryMsOf(item)) {
+      this.#rise(item, expiresAtMs, item.heapIndex);
     } else {
-      this.#sink(item, endMs, item.heapIndex);
+      this.#sink(item, expiresAtMs, item.heapIndex);
     }
   }
 
   remove(item: Item): void {
     const last = this.#items.pop();
-    const lastEndMs = this.#endsMs.pop();
-    if (last === undefined || lastEndMs === undefined || last === item) {
+    const lastExpiryMs = this.#expiriesMs.pop();
+    if (last === undefined || lastExpiryMs === undefined || last === item) {
       return;
     }
     // The last one takes the place, with the end of the item until it is moved.
     last.heapIndex = item.heapIndex;
     this.#items[last.heapIndex] = last;
-    this.move(last, lastEndMs);
+    this.move(last, lastExpiryMs);
   }
 
   clear(): void {
     this.#items.length = 0;
-    this.#endsMs.length = 0;
+    this.#expiriesMs.length = 0;
   }
 
   /** Places the item at `index` or above it. */
-  #rise(item: Item, endMs: number, index: number): void {
+  #rise(item: Item, expiresAtMs: number, index: number): void {
     let place = index;
     while (place > 0) {
       const parent = Math.floor((place - 1) / CHILDREN);
-      const parentEndMs = this.#endsMs[parent] as number;
-      if (parentEndMs <= endMs) {
+      const parentExpiryMs = this.#expiriesMs[parent] as number;
+      if (parentExpiryMs <= expiresAtMs) {
         break;
       }
-      this.#place(this.#items[parent] as Item, parentEndMs, place);
+      this.#place(this.#items[parent] as Item, parentExpiryMs, place);
       place = parent;
     }
-    this.#place(item, endMs, place);
+    this.#place(item, expiresAtMs, place);
   }
 
   /** Places the item at `index` or below it. */
-  #sink(item: Item, endMs: number, index: number): void {
-    const ends = this.#endsMs;
+  #sink(item: Item, expiresAtMs: number, index: number): void {
+    const expiriesMs = this.#expiriesMs;
     let place = index;
     while (true) {
       const firstChild = CHILDREN * place + 1;
-      const afterChildren = Math.min(firstChild + CHILDREN, ends.length);
+      const afterChildren = Math.min(firstChild + CHILDREN, expiriesMs.length);
       let least = firstChild;
       for (let child = firstChild + 1; child < afterChildren; child += 1) {
-        if ((ends[child] as number) < (ends[least] as number)) {
+        if ((expiriesMs[child] as number) < (expiriesMs[least] as number)) {
           least = child;
         }
       }
-      if (firstChild >= ends.length || (ends[least] as number) >= endMs) {
+      if (firstChild >= expiriesMs.length || (expiriesMs[least] as number) >= expiresAtMs) {
         break;
       }
-      this.#place(this.#items[least] as Item, ends[least] as number, place);
+      this.#place(this.#items[least] as Item, expiriesMs[least] as number, place);
       place = least;
     }
-    this.#place(item, endMs, place);
+    this.#place(item, expiresAtMs, place);
   }
 
-  #place(item: Item, endMs: number, index: number): void {
+  #place(item: Item, expiresAtMs: number, index: number): void {
     this.#items[index] = item;
-    this.#endsMs[index] = endMs;
+    this.#expiriesMs[index] = expiresAtMs;
     item.heapIndex = index;
   }
 }

@@ -16,7 +16,7 @@ const MAX_WAIT_MS = 10_000;
 /** Takes less than a millisecond. */
 const ENTRIES_PER_TURN = 500;
 
-type Maps = Pick<BoundedMap<unknown>, 'earliestEndMs' | 'sweep'>[];
+type Maps = Pick<BoundedMap<unknown>, 'earliestExpiryMs' | 'sweep'>[];
 
 export class ExpirySweeper {
   /** The clock by which the entries end. */
@@ -71,6 +71,6 @@ export class ExpirySweeper {
       return;
     }
     this.#dueMs = Number.POSITIVE_INFINITY;
-    this.#plan(Math.min(...this.#maps.map((map) => map.earliestEndMs)));
+    this.#plan(Math.min(...this.#maps.map((map) => map.earliestExpiryMs)));
   }
 }

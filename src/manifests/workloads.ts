@@ -104,9 +104,9 @@ export function namespacesIn(documents: readonly unknown[]): ReadonlyMap<string,
     if (value.kind === 'Namespace' && isObject(value.metadata)) {
       const labels = textMap(value.metadata.labels);
       const annotations = textMap(value.metadata.annotations);
-      const said = annotations[INJECT];
+      const requested = annotations[INJECT];
       facts.set(String(value.metadata.name), {
-        labels: said === undefined ? labels : { ...labels, [INJECT]: said },
+        labels: requested === undefined ? labels : { ...labels, [INJECT]: requested },
         annotations,
       });
     }

@@ -70,8 +70,8 @@ export class NumberFamily {
 
   samples(): readonly Sample[] {
     // A counter that never counted says nothing; a gauge of 0 does.
-    const told = this.#series.filter((series) => this.#row.type === 'gauge' || series.value !== 0);
-    return told.map(({ labels, value }) => ({ metricName: this.#row.name, labels, value }));
+    const reported = this.#series.filter((series) => this.#row.type === 'gauge' || series.value !== 0);
+    return reported.map(({ labels, value }) => ({ metricName: this.#row.name, labels, value }));
   }
 }
 
@@ -93,8 +93,8 @@ export class HistogramFamily {
   }
 
   samples(): readonly Sample[] {
-    const told = this.#series.filter((series) => series.counts.some((count) => count > 0));
-    return told.flatMap((series) => this.#samplesOf(series));
+    const reported = this.#series.filter((series) => series.counts.some((count) => count > 0));
+    return reported.flatMap((series) => this.#samplesOf(series));
   }
 
   #samplesOf({ labels, counts, sum }: HistogramSeries): Sample[] {

@@ -188,6 +188,6 @@ function readLimit(action: string, path: string, limit: LimitOutput): LimitSpec 
 function checkLimit(action: string, path: string, spec: LimitCandidate): asserts spec is LimitSpec {
   const problem = findLimitProblem(spec);
   if (problem !== undefined) {
-    throw invalidArgument(action, `${path}.${FIELD_NAMES[problem.field]}`, problem.found, problem.wanted);
+    throw invalidArgument(action, `${path}.${FIELD_NAMES[problem.field]}`, problem.found, problem.accepted);
   }
 }

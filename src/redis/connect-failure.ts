@@ -27,7 +27,7 @@ export interface ConnectFailuresOptions {
 
 export class ConnectFailures {
   readonly #options: ConnectFailuresOptions;
-  readonly #told = new Set<string>();
+  readonly #reported = new Set<string>();
   readonly #reasons = new Map<string, string>();
   readonly #refusedLogins = new Map<string, StoreError>();
 
@@ -52,7 +52,7 @@ export class ConnectFailures {
         refusalLog.succeeded({ node, command: this.#options.command, kind: 'other' });
       }
     }
-    this.#told.clear();
+    this.#reported.clear();
     this.#reasons.clear();
     this.#refusedLogins.clear();
   }
@@ -72,8 +72,8 @@ export class ConnectFailures {
       for (const refusalLog of refusals()) {
         refusalLog.refused({ text: error.message, node, command });
       }
-    } else if (!this.#told.has(reason) && this.#told.size < MAX_REASONS) {
-      this.#told.add(reason);
+    } else if (!this.#reported.has(reason) && this.#reported.size < MAX_REASONS) {
+      this.#reported.add(reason);
       const hint = tlsHint(error);
       log.warn({ role, node, reason, ...(hint === undefined ? {} : { hint }) }, 'cannot use a Redis node');
     }

@@ -66,7 +66,7 @@ export class SubscriberConnection {
   #isOpening = false;
   #isClosed = false;
   /** Why the connection was lost, as the log says; undefined again once all is well. */
-  #toldReason: string | undefined;
+  #reportedReason: string | undefined;
   #hasToldHiddenRole = false;
 
   constructor(options: SubscriberConnectionOptions) {
@@ -198,9 +198,9 @@ export class SubscriberConnection {
     }
     if (opened.isVouched) {
       this.#attempts = 0;
-      this.#toldReason = undefined;
+      this.#reportedReason = undefined;
     }
-    this.#tellHiddenRole(opened);
+    this.#reportHiddenRole(opened);
     return !isMoving;
   }
 
@@ -374,8 +374,8 @@ export class SubscriberConnection {
     this.#leaving.clear();
     this.#redis.metrics.connectionLost(node, reason);
     // Attempt after attempt may end in the same way: once is enough.
-    if (this.#toldReason !== reason) {
-      this.#toldReason = reason;
+    if (this.#reportedReason !== reason) {
+      this.#reportedReason = reason;
       this.#redis.log.warn({ node, role: this.#redis.role, reason }, 'lost the subscriber connection to a Redis node');
     }
     for (const { channel, state } of this.#channels.renew()) {
@@ -387,7 +387,7 @@ export class SubscriberConnection {
     this.#options.onTrouble();
   }
 
-  #tellHiddenRole({ checks }: Opened): void {
+  #reportHiddenRole({ checks }: Opened): void {
     if (checks.isRoleHidden && !this.#hasToldHiddenRole) {
       this.#hasToldHiddenRole = true;
       const fields = { node: this.#name, role: this.#redis.role };

@@ -114,7 +114,9 @@ test.each(RULE_VALUES)('%j: alerts are PromQL, about metrics and labels that the
 test('PromQL in the pages is about metrics and labels that there are', async () => {
   const pages = repositoryFiles(['*.md', 'docs/*.md', 'charts/**/*.md']);
   const quotes = pages.flatMap((page) => {
-    const text = readFileSync(join(repositoryRoot, page), 'utf8');
+    const whole = readFileSync(join(repositoryRoot, page), 'utf8');
+    // The changelog lists the old name of a renamed metric before its new one.
+    const text = page === 'CHANGELOG.md' ? whole.replaceAll(/^ {2}- .* (?:is|are) now /gm, '') : whole;
     return [...text.matchAll(/`([^`\n]*\bpannier_[a-z][^`\n]*)`/g)].map((match) => ({ page, quote: match[1] ?? '' }));
   });
   expect(quotes.length).toBeGreaterThan(20);

@@ -19,7 +19,7 @@ const WRONG: readonly Wrong[] = [
   { field: 'tag', values: { image: { tag: 'a b' } } },
   { field: 'digest', values: { image: { digest: 'sha256:12' } } },
   { field: 'pullPolicy', values: { image: { pullPolicy: 'Sometimes' } } },
-  { field: 'policy', values: { policy: 'both' } },
+  { field: 'injectionMode', values: { injectionMode: 'both' } },
   { field: 'url', values: { redis: { url: 'localhost:6379' } } },
   { field: 'url', values: { redis: { url: ['redis://one:6379', 'http://two'] } } },
   { field: 'url', values: { redis: { url: 'redis://one:6379/3' } } },

@@ -217,10 +217,10 @@ export class WireWriter {
       return;
     }
     const used = this.#position - this.#start;
-    const wanted = used + count;
-    const isLarge = wanted > SLAB_BYTES / 2;
+    const neededBytes = used + count;
+    const isLarge = neededBytes > SLAB_BYTES / 2;
     // Doubled where it grows on, so that what is copied stays in proportion to the message.
-    const fresh = Buffer.allocUnsafeSlow(isLarge ? Math.max(wanted + LARGE_SPARE_BYTES, used * 2) : SLAB_BYTES);
+    const fresh = Buffer.allocUnsafeSlow(isLarge ? Math.max(neededBytes + LARGE_SPARE_BYTES, used * 2) : SLAB_BYTES);
     this.#bytes.copy(fresh, 0, this.#start, this.#position);
     this.#bytes = fresh;
     this.#start = 0;

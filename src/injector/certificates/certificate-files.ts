@@ -97,13 +97,13 @@ export class CertificateFiles implements CertificateSource {
   async #watchFiles(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      await this.#lookAtFiles();
+      await this.#checkFiles();
       this.#serveWhatIsTrusted();
       await wait(this.#options.intervalMs ?? INTERVAL_MS, undefined, { signal }).catch(() => undefined);
     }
   }
 
-  async #lookAtFiles(): Promise<void> {
+  async #checkFiles(): Promise<void> {
     const { certificateFile, keyFile, caFile, log } = this.#options;
     const read = (path: string | undefined): Promise<string> =>
       path === undefined ? Promise.resolve('') : readFile(path, 'utf8').catch(() => '');
@@ -127,7 +127,7 @@ export class CertificateFiles implements CertificateSource {
     while (!signal.aborted) {
       let restMs = this.#options.configurationIntervalMs ?? CONFIGURATION_INTERVAL_MS;
       try {
-        const isUnchanged = await this.#lookAtConfiguration();
+        const isUnchanged = await this.#checkConfiguration();
         if (!isUnchanged || this.#next !== undefined) {
           restMs = Math.min(restMs, this.#options.intervalMs ?? INTERVAL_MS);
         }
@@ -143,7 +143,7 @@ export class CertificateFiles implements CertificateSource {
   }
 
   /** False: it was changed here, or by somebody else meanwhile, and is to be looked at again. */
-  async #lookAtConfiguration(): Promise<boolean> {
+  async #checkConfiguration(): Promise<boolean> {
     const { store } = this.#options;
     const configuration = await store.readConfiguration();
     this.#bundles = (configuration?.webhooks ?? []).map(({ bundlePem }) => parseBundle(bundlePem));
@@ -163,12 +163,12 @@ export class CertificateFiles implements CertificateSource {
     }
     const bundles = this.#bundles.map(({ entries }) => entries);
     const isDamaged = this.#bundles.some((bundle) => bundle.isDamaged);
-    const wanted = changedBundle({ bundles, isDamaged, own, nowMs: clock.nowMs() });
-    if (wanted === undefined) {
+    const expected = changedBundle({ bundles, isDamaged, own, nowMs: clock.nowMs() });
+    if (expected === undefined) {
       return true;
     }
-    const outcome = await store.patchBundles(configuration, bundleText(wanted));
-    log.info({ outcome, cas: wanted.length }, 'the caBundle was brought up to date');
+    const outcome = await store.patchBundles(configuration, bundleText(expected));
+    log.info({ outcome, cas: expected.length }, 'the caBundle was brought up to date');
     return false;
   }
 

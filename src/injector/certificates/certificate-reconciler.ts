@@ -31,7 +31,7 @@ export interface ReconcilerOptions {
   readonly log: Logger;
 }
 
-interface Look {
+interface Observed {
   readonly observation: Observation;
   readonly configuration: StoredConfiguration | undefined;
   readonly bundles: readonly Bundle[];
@@ -89,7 +89,7 @@ export class CertificateReconciler implements CertificateSource {
     while (!signal.aborted) {
       let restMs: number;
       try {
-        restMs = await this.#lookAndAct();
+        restMs = await this.#observeAndAct();
         failures = 0;
         stepsInARow = restMs > 0 ? 0 : stepsInARow + 1;
       } catch (error) {
@@ -107,11 +107,11 @@ export class CertificateReconciler implements CertificateSource {
   }
 
   /** How long to rest, ms; 0: there may be more to do. */
-  async #lookAndAct(): Promise<number> {
-    const look = await this.#look();
-    const step = this.#plan.next(look.observation, this.#moment());
+  async #observeAndAct(): Promise<number> {
+    const observed = await this.#observe();
+    const step = this.#plan.next(observed.observation, this.#moment());
     this.#forget();
-    return await this.#act(step, look);
+    return await this.#act(step, observed);
   }
 
   /** The same while the cluster cannot be asked; never throws. */
@@ -124,7 +124,7 @@ export class CertificateReconciler implements CertificateSource {
     }
   }
 
-  async #look(): Promise<Look> {
+  async #observe(): Promise<Observed> {
     const { store } = this.#options;
     const [secret, configuration] = await Promise.all([store.readSecret(), store.readConfiguration()]);
     const bundles = (configuration?.webhooks ?? []).map(({ bundlePem }) => parseBundle(bundlePem));
@@ -158,7 +158,7 @@ export class CertificateReconciler implements CertificateSource {
     return { kind: 'ca', version: secret.version, ca };
   }
 
-  async #act(step: CertificateStep, look: Look | undefined): Promise<number> {
+  async #act(step: CertificateStep, observed: Observed | undefined): Promise<number> {
     const { store, log } = this.#options;
     switch (step.kind) {
       case 'create-ca': {
@@ -172,8 +172,8 @@ export class CertificateReconciler implements CertificateSource {
         return 0;
       }
       case 'patch-bundles': {
-        if (look?.configuration !== undefined) {
-          const outcome = await store.patchBundles(look.configuration, this.#bundleText(step.cas, look));
+        if (observed?.configuration !== undefined) {
+          const outcome = await store.patchBundles(observed.configuration, this.#bundleText(step.cas, observed));
           log.info({ outcome, cas: step.cas.length }, 'the caBundle was brought up to date');
         }
         return 0;
@@ -192,8 +192,8 @@ export class CertificateReconciler implements CertificateSource {
   }
 
   /** Certificates that are there already, and those whose keys are held. */
-  #bundleText(cas: readonly { readonly id: string }[], look: Look): string {
-    const there = new Map(look.bundles.flatMap(({ entries }) => entries.map((entry) => [entry.id, entry])));
+  #bundleText(cas: readonly { readonly id: string }[], observed: Observed): string {
+    const there = new Map(observed.bundles.flatMap(({ entries }) => entries.map((entry) => [entry.id, entry])));
     const entries = cas.map(({ id }) => there.get(id) ?? this.#cas.get(id));
     return bundleText(entries.filter((entry) => entry !== undefined));
   }

@@ -35,9 +35,9 @@ export function changedBundle<Facts extends CaFacts>(options: {
   });
   // Of the others the newest: an own one may be old, where it is the CA of a company.
   const others = kept.filter(({ id }) => !ownIds.has(id)).slice(-Math.max(1, MAX_BUNDLE_SIZE - ownIds.size));
-  const wanted = kept.filter((ca) => ownIds.has(ca.id) || others.includes(ca));
-  const ids = idsOf(wanted);
-  return isDamaged || bundles.some((bundle) => idsOf(sorted(bundle)) !== ids) ? wanted : undefined;
+  const expected = kept.filter((ca) => ownIds.has(ca.id) || others.includes(ca));
+  const ids = idsOf(expected);
+  return isDamaged || bundles.some((bundle) => idsOf(sorted(bundle)) !== ids) ? expected : undefined;
 }
 
 /** Oldest first; the same order for every replica. */

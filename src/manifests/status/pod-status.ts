@@ -62,8 +62,8 @@ export function podStatus(question: StatusQuestion): PodStatus | undefined {
       if (previous === undefined) {
         return { ...facts, state: 'missing' };
       }
-      const wantedHash = injection.pod.metadata?.annotations?.[STATUS_ANNOTATIONS.configHash];
-      const isSameConfig = wantedHash === previous.configHash;
+      const expectedHash = injection.pod.metadata?.annotations?.[STATUS_ANNOTATIONS.configHash];
+      const isSameConfig = expectedHash === previous.configHash;
       const isSameVersion = question.version === previous.version;
       return { ...facts, state: isSameConfig ? (isSameVersion ? 'current' : 'other-version') : 'other-configuration' };
     }

@@ -2,7 +2,7 @@
  * A method table for the tests of transports: raw bytes in and out, one method per behaviour, and a notebook of what its
  * handlers saw. No message type: a transport does not know any either.
  */
-import { guardInterceptor } from '../../../src/grpc/interceptors/guard.ts';
+import { callControlInterceptor } from '../../../src/grpc/interceptors/call-control.ts';
 import type {
   AnyMethod,
   BidiStreamMethod,
@@ -123,7 +123,7 @@ function unary(name: string, handler: UnaryHandlerOfBytes): UnaryMethod<Buffer, 
 
 /** With the interceptor that guards calls, as every method of the program has it. */
 function timed(method: UnaryMethod<Buffer, Buffer>): AnyMethod {
-  const interceptor = guardInterceptor({
+  const interceptor = callControlInterceptor({
     clock: systemClock,
     wheel: new TimerWheel({ clock: systemClock }),
     metrics: { method: () => ({ started: () => {}, finished: () => {} }) },

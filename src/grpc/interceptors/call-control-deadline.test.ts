@@ -1,12 +1,12 @@
 /**
- * Deadlines under the guard: nothing starts too late, nothing is waited for too long, synchronous answers cost nothing.
+ * Deadlines of calls: nothing starts too late, nothing is waited for too long, synchronous answers cost nothing.
  */
 import { FakeClock } from '../../../test/support/lib/fake-clock.ts';
 import { TimerWheel } from '../../lib/timer-wheel.ts';
 import type { AnyMethod, CallContext, ResponseStream } from '../method.ts';
 import type { Handler } from '../service-table.ts';
 import { Status } from '../status.ts';
-import { guardInterceptor } from './guard.ts';
+import { callControlInterceptor } from './call-control.ts';
 
 const responses = {} as ResponseStream<unknown>;
 
@@ -15,7 +15,7 @@ function setUp(kind: AnyMethod['kind'], next: Handler) {
   const wheel = new TimerWheel({ clock });
   const metrics = { method: () => ({ started: () => {}, finished: () => {} }) };
   const bounds = { maxCallsInFlight: 100, maxStreamsInFlight: 100 };
-  const handler = guardInterceptor({ clock, wheel, metrics, ...bounds })({ kind } as AnyMethod, next);
+  const handler = callControlInterceptor({ clock, wheel, metrics, ...bounds })({ kind } as AnyMethod, next);
   function call(leftMs: number): unknown {
     return handler(
       'request',

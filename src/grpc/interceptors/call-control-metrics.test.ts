@@ -7,7 +7,7 @@ import { TimerWheel } from '../../lib/timer-wheel.ts';
 import type { AnyMethod, CallContext, ResponseStream } from '../method.ts';
 import type { Handler } from '../service-table.ts';
 import { Status, StatusError } from '../status.ts';
-import { guardInterceptor } from './guard.ts';
+import { callControlInterceptor } from './call-control.ts';
 
 const responses = {} as ResponseStream<unknown>;
 
@@ -30,7 +30,7 @@ function setUp(next: Handler) {
   const method = { path: '/pannier.test.v1.Service/Method', kind: 'unary' } as AnyMethod;
   const wheel = new TimerWheel({ clock });
   const bounds = { maxCallsInFlight: 100, maxStreamsInFlight: 100 };
-  const handler = guardInterceptor({ clock, wheel, metrics, ...bounds })(method, next);
+  const handler = callControlInterceptor({ clock, wheel, metrics, ...bounds })(method, next);
   function call(options: { isOver?: boolean; deadlineAtMs?: number } = {}): unknown {
     const context = { deadlineAtMs: options.deadlineAtMs ?? 1_000, isOver: () => options.isOver === true };
     return handler('request', context as CallContext, responses);

@@ -1,5 +1,5 @@
 /**
- * Guards every call: bounds how many are in flight (admission.ts), keeps its deadline, counts it.
+ * Controls every call: admission (admission.ts bounds how many are in flight), deadline and metrics.
  *
  * Promises:
  *   1. A call whose deadline is over is answered DEADLINE_EXCEEDED and starts nothing; so is a unary call that still waits a
@@ -33,12 +33,12 @@ interface MethodMetrics {
   finished(code: StatusCode, durationMs: number): void;
 }
 
-/** Makes the handles of a method; `path` is `/package.Service/Method`. */
+/** Creates the counters of a method; `path` is `/package.Service/Method`. */
 interface CallMetrics {
   method(path: string, kind: AnyMethod['kind']): MethodMetrics;
 }
 
-export interface GuardOptions {
+export interface CallControlOptions {
   readonly clock: Clock;
   readonly wheel: TimerWheel;
   readonly metrics: CallMetrics;
@@ -46,7 +46,7 @@ export interface GuardOptions {
   readonly maxStreamsInFlight: number;
 }
 
-export function guardInterceptor(options: GuardOptions): Interceptor {
+export function callControlInterceptor(options: CallControlOptions): Interceptor {
   const { clock, wheel } = options;
   const calls = new Admission({ max: options.maxCallsInFlight, what: 'calls' });
   const streams = new Admission({ max: options.maxStreamsInFlight, what: 'streams' });

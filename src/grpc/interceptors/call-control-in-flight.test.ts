@@ -6,7 +6,7 @@ import { TimerWheel } from '../../lib/timer-wheel.ts';
 import type { AnyMethod, CallContext, ResponseStream } from '../method.ts';
 import type { Handler } from '../service-table.ts';
 import { Status } from '../status.ts';
-import { guardInterceptor } from './guard.ts';
+import { callControlInterceptor } from './call-control.ts';
 
 const context = { deadlineAtMs: 1_000_000, isOver: () => false } as CallContext;
 const responses = {} as ResponseStream<unknown>;
@@ -17,7 +17,7 @@ const stream = { kind: 'server_stream' } as AnyMethod;
 function setUp(options: { maxCallsInFlight: number; maxStreamsInFlight: number }) {
   const clock = new FakeClock();
   const metrics = { method: () => ({ started: () => {}, finished: () => {} }) };
-  const interceptor = guardInterceptor({ clock, wheel: new TimerWheel({ clock }), metrics, ...options });
+  const interceptor = callControlInterceptor({ clock, wheel: new TimerWheel({ clock }), metrics, ...options });
   const open: PromiseWithResolvers<unknown>[] = [];
   const waiting: Handler = () => {
     const deferred = Promise.withResolvers<unknown>();
