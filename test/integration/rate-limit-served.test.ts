@@ -73,7 +73,7 @@ async function call(world: ServiceWorld, methodName: string, request: object): P
   const method = methods.find(({ name }) => name === methodName);
   const codec = METHOD_CODECS.get(`/${SERVICE}/${methodName}`);
   const bytes = loaded[method?.requestType ?? '']?.serialize(request) ?? Buffer.alloc(0);
-  const handlers = world.service as unknown as Record<string, (message: unknown, context: unknown) => unknown>;
+  const handlers = world.service.handlers as unknown as Record<string, (message: unknown, context: unknown) => unknown>;
   const response = await handlers[methodName]?.(codec?.decode(bytes), serviceContext(world.clock));
   const answer = loaded[method?.responseType ?? '']?.deserialize(codec?.encode(response as object) ?? Buffer.alloc(0));
   return answer ?? {};
