@@ -65,7 +65,12 @@ export function sessionOf(handle: string, reply: RedisReply | undefined): RedisS
   const userId = storedText(fields.get('u'));
   const generation = storedText(fields.get('g'));
   const version = storedInteger(fields.get('n'));
-  const times = storedTimes(fields.get('c'), fields.get('s'), fields.get('i'), fields.get('a'));
+  const times = storedTimes({
+    created: fields.get('c'),
+    seen: fields.get('s'),
+    idle: fields.get('i'),
+    end: fields.get('a'),
+  });
   if (userId === undefined || generation === undefined || version === undefined || times === undefined) {
     return 'damaged';
   }
@@ -121,7 +126,7 @@ export function listedSessionOf(handle: string, reply: RedisReply): StoredListed
   checkLayout('session', layout);
   const userId = storedText(user);
   const storedGeneration = storedText(generation);
-  const times = storedTimes(created, seen, idle, end);
+  const times = storedTimes({ created, seen, idle, end });
   if (userId === undefined || storedGeneration === undefined || times === undefined) {
     return 'damaged';
   }
@@ -164,11 +169,15 @@ function storedInteger(reply: RedisReply | undefined): number | undefined {
   return text === undefined ? undefined : integerIn(text);
 }
 
+type StoredTimes = Readonly<Record<'created' | 'seen' | 'idle' | 'end', RedisReply | undefined>>;
 type SessionTimes = Pick<SessionRecord, 'createdAtMs' | 'lastSeenAtMs' | 'idleTtlMs' | 'absoluteEndMs'>;
 
 /** Undefined where one of them is missing or no integer. */
-function storedTimes(...replies: readonly (RedisReply | undefined)[]): SessionTimes | undefined {
-  const [createdAtMs, lastSeenAtMs, idleTtlMs, absoluteEndMs] = replies.map(storedInteger);
+function storedTimes(replies: StoredTimes): SessionTimes | undefined {
+  const createdAtMs = storedInteger(replies.created);
+  const lastSeenAtMs = storedInteger(replies.seen);
+  const idleTtlMs = storedInteger(replies.idle);
+  const absoluteEndMs = storedInteger(replies.end);
   if (
     createdAtMs === undefined ||
     lastSeenAtMs === undefined ||
