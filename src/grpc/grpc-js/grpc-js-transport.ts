@@ -3,7 +3,7 @@
  *
  * The library is given connections and raw Buffers; decoding, errors and deadlines are ours, so that texts, logging and
  * bounds are those of the contract. What it does wrong or not at all is put right before it sees a call
- * (stream-guard.ts). It times a caller's deadline itself and ends the call then, if nothing else has.
+ * (stream-guard.ts) or a message (message-guard.ts). It times a caller's deadline itself and ends the call then, if nothing else has.
  */
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import { Listeners } from '../transport/listen-addresses.ts';
@@ -14,6 +14,7 @@ import {
   type TransportOptions,
 } from '../transport/transport.ts';
 import { type CallRuntime, registerMethod } from './handlers.ts';
+import { guardMessages } from './message-guard.ts';
 import { guardStreams } from './stream-guard.ts';
 
 const KEEPALIVE_TIME_MS = 60_000;
@@ -48,6 +49,7 @@ class GrpcJsTransport implements Transport {
       'grpc.keepalive_time_ms': KEEPALIVE_TIME_MS,
       'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
       'grpc.enable_channelz': 0,
+      interceptors: [guardMessages(this.#limits)],
       ...ageOptions(this.#limits),
     });
     this.#runtime = {

@@ -5,10 +5,11 @@
 import { isPromise } from '../../../lib/maybe-promise.ts';
 import { describeCause, errorStatus } from '../../error-status.ts';
 import type { AnyMethod, BidiStreamMethod, ServerStreamMethod, UnaryMethod } from '../../method.ts';
+import { decodeRequest, type RequestMessage } from '../../transport/request-message.ts';
 import type { TransportLog } from '../../transport/transport.ts';
 import type { Http2Limits } from '../limits/http2-limits.ts';
 import type { Http2Stream } from '../streams/stream.ts';
-import { decodeRequest, StreamingCall, type StreamingHost } from './streaming-call.ts';
+import { StreamingCall, type StreamingHost } from './streaming-call.ts';
 
 /** What it needs of a connection. */
 export interface CallHost extends StreamingHost {
@@ -20,7 +21,7 @@ export interface CallHost extends StreamingHost {
 }
 
 /** A call with one request message. */
-export function startWithMessage(host: CallHost, stream: Http2Stream, message: Buffer): void {
+export function startWithMessage(host: CallHost, stream: Http2Stream, message: RequestMessage): void {
   const method = stream.head.method as AnyMethod;
   if (method.kind === 'unary') {
     startUnary(host, stream, method, message);
@@ -47,7 +48,12 @@ export function answerError(host: CallHost, stream: Http2Stream, error: unknown)
   host.sender.error(stream, status);
 }
 
-function startUnary(host: CallHost, stream: Http2Stream, method: UnaryMethod<unknown, unknown>, message: Buffer): void {
+function startUnary(
+  host: CallHost,
+  stream: Http2Stream,
+  method: UnaryMethod<unknown, unknown>,
+  message: RequestMessage,
+): void {
   let result: unknown;
   try {
     result = method.handler(decodeRequest(method, message), stream);

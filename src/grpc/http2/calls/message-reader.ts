@@ -4,15 +4,13 @@
  * Promises: memory grows with the bytes that arrive, never with a length that is announced; each byte is copied at most
  * twice. What cannot be read throws a StatusError, before a byte of it is held.
  */
-import { Status, StatusError } from '../../status.ts';
-import { compressionRefused } from '../../transport/refusals.ts';
+import { messageTooLarge } from '../../transport/refusals.ts';
+import { checkFlag, type RequestMessage, requestMessage } from '../../transport/request-message.ts';
 import { bufferedMemory } from '../limits/buffered-memory.ts';
 
 export const PREFIX_BYTES = 5;
 /** What a call may cost whose caller sends a byte of its message and no more. */
 const FIRST_BODY_BYTES = 256;
-const FLAG_PLAIN = 0;
-const FLAG_COMPRESSED = 1;
 
 export interface MessageRules {
   /** The longest message. */
@@ -38,7 +36,7 @@ export class MessageReader {
   }
 
   /** Hands on each message that is whole now, as bytes of its own. Throws a StatusError. */
-  push(bytes: Buffer, start: number, end: number, take: (message: Buffer) => void): void {
+  push(bytes: Buffer, start: number, end: number, take: (message: RequestMessage) => void): void {
     let at = start;
     while (at < end) {
       if (this.#prefixHeldBytes < PREFIX_BYTES) {
@@ -61,7 +59,7 @@ export class MessageReader {
       const message = body.length === this.#bodyBytes ? body : body.subarray(0, this.#bodyBytes);
       this.#body = undefined;
       this.#prefixHeldBytes = 0;
-      take(message);
+      take(requestMessage(this.#prefix.readUInt8(0), message, this.#rules));
     }
   }
 
@@ -89,26 +87,10 @@ const EMPTY = Buffer.alloc(0);
 
 /** The length of the message whose prefix lies at `at`; throws a StatusError for one that we will not read. */
 export function readPrefix(bytes: Buffer, at: number, rules: MessageRules): number {
-  const flag = bytes[at] as number;
-  if (flag !== FLAG_PLAIN) {
-    throw unreadable(flag, rules.encoding);
-  }
+  checkFlag(bytes.readUInt8(at), rules.encoding);
   const length = bytes.readUInt32BE(at + 1);
   if (length > rules.maxBytes) {
-    const text = `Cannot read the request: its message has ${length} bytes, wanted at most ${rules.maxBytes}`;
-    throw new StatusError(Status.RESOURCE_EXHAUSTED, text);
+    throw messageTooLarge(length, rules.maxBytes);
   }
   return length;
-}
-
-function unreadable(flag: number, encoding: string): StatusError {
-  if (flag !== FLAG_COMPRESSED) {
-    return new StatusError(Status.INTERNAL, `Cannot read the request: a message has the flag ${flag}, wanted 0`);
-  }
-  if (encoding === 'identity') {
-    const text =
-      'Cannot read the request: a message says that it is compressed and grpc-encoding does not, wanted both or none';
-    return new StatusError(Status.INTERNAL, text);
-  }
-  return compressionRefused(encoding);
 }

@@ -4,7 +4,8 @@
  * Promises: a message that comes in one frame is decoded where it lies, and never stored; errors of a message end its call
  * alone; a unary call starts once its message is whole and its caller has sent the last byte.
  */
-import { Status, StatusError } from '../../status.ts';
+import { messageCutShort, noMessage, secondMessage } from '../../transport/refusals.ts';
+import { type RequestMessage, requestMessage } from '../../transport/request-message.ts';
 import { ConnectionFault } from '../frames/protocol.ts';
 import type { Http2Limits } from '../limits/http2-limits.ts';
 import { type ReceiveWindow, WAITING_MESSAGE_BYTES } from '../streams/receive-window.ts';
@@ -15,7 +16,7 @@ import { MessageReader, PREFIX_BYTES, readPrefix } from './message-reader.ts';
 export interface BodyHost {
   readonly limits: Http2Limits;
   readonly receiveWindow: ReceiveWindow;
-  startCall(stream: Http2Stream, message: Buffer): void;
+  startCall(stream: Http2Stream, message: RequestMessage): void;
   failCall(stream: Http2Stream, error: unknown): void;
 }
 
@@ -37,7 +38,10 @@ export function readSingle(host: BodyHost, stream: Http2Stream, piece: BodyPiece
       const length = readPrefix(bytes, start, rules);
       if (end - start === length + PREFIX_BYTES) {
         stream.isRemoteClosed = true;
-        host.startCall(stream, bytes.subarray(start + PREFIX_BYTES, end));
+        host.startCall(
+          stream,
+          requestMessage(bytes.readUInt8(start), bytes.subarray(start + PREFIX_BYTES, end), rules),
+        );
         return;
       }
     }
@@ -45,7 +49,7 @@ export function readSingle(host: BodyHost, stream: Http2Stream, piece: BodyPiece
     stream.reader ??= new MessageReader(rules);
     stream.reader.push(bytes, start, end, (message) => {
       if (stream.message !== undefined) {
-        throw new StatusError(Status.UNIMPLEMENTED, 'Cannot read the request: it has two messages, wanted one');
+        throw secondMessage();
       }
       stream.message = message;
     });
@@ -86,14 +90,11 @@ export function readMany(host: BodyHost, stream: Http2Stream, piece: BodyPiece):
 export function endSingle(host: BodyHost, stream: Http2Stream): void {
   const message = stream.message;
   if (stream.reader?.isInsideMessage === true) {
-    host.failCall(stream, new StatusError(Status.INTERNAL, 'Cannot read the request: its message is cut short'));
+    host.failCall(stream, messageCutShort());
     return;
   }
   if (message === undefined) {
-    host.failCall(
-      stream,
-      new StatusError(Status.UNIMPLEMENTED, 'Cannot read the request: it has no message, wanted one'),
-    );
+    host.failCall(stream, noMessage());
     return;
   }
   host.receiveWindow.release(stream, stream.heldBytes - stream.openHeldBytes);

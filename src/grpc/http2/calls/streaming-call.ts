@@ -4,7 +4,8 @@
  * Promises: messages keep their order; reading ends without an error when the call is over; whoever waits is let go then.
  */
 import type { AnyMethod, ResponseStream } from '../../method.ts';
-import { answersNotTaken, malformedRequest } from '../../transport/refusals.ts';
+import { answersNotTaken } from '../../transport/refusals.ts';
+import { decodeRequest, type RequestMessage } from '../../transport/request-message.ts';
 import type { ReceiveWindow } from '../streams/receive-window.ts';
 import type { Sender } from '../streams/sender.ts';
 import type { Http2Stream } from '../streams/stream.ts';
@@ -21,7 +22,7 @@ export class StreamingCall implements ResponseStream<unknown> {
   readonly #method: AnyMethod;
   readonly #host: StreamingHost;
   readonly #maxQueuedBytes: number;
-  readonly #requests: Buffer[] = [];
+  readonly #requests: RequestMessage[] = [];
   #reading: (() => void) | undefined;
   #writing: PromiseWithResolvers<void> | undefined;
 
@@ -36,7 +37,7 @@ export class StreamingCall implements ResponseStream<unknown> {
     return this.#requests.length > 0;
   }
 
-  deliver(message: Buffer): void {
+  deliver(message: RequestMessage): void {
     this.#requests.push(message);
     this.#wakeReader();
   }
@@ -48,10 +49,10 @@ export class StreamingCall implements ResponseStream<unknown> {
 
   async *requests(): AsyncGenerator<unknown, void> {
     for (;;) {
-      const bytes = this.#requests.shift();
-      if (bytes !== undefined) {
-        this.#host.receiveWindow.messageTaken(this.#stream, bytes.length);
-        yield decodeRequest(this.#method, bytes);
+      const message = this.#requests.shift();
+      if (message !== undefined) {
+        this.#host.receiveWindow.messageTaken(this.#stream, message.length);
+        yield decodeRequest(this.#method, message);
       } else if (this.#stream.isOver() || this.#stream.isRemoteClosed) {
         return;
       } else {
@@ -108,14 +109,5 @@ export class StreamingCall implements ResponseStream<unknown> {
     const wake = this.#reading;
     this.#reading = undefined;
     wake?.();
-  }
-}
-
-/** Throws a StatusError for bytes that are no message. */
-export function decodeRequest(method: AnyMethod, bytes: Buffer): unknown {
-  try {
-    return method.decode(bytes);
-  } catch (cause) {
-    throw malformedRequest(method.path, cause);
   }
 }

@@ -8,6 +8,7 @@
  */
 import type { Clock } from '../../../lib/clock.ts';
 import { deadlineOver, stopping } from '../../transport/refusals.ts';
+import type { RequestMessage } from '../../transport/request-message.ts';
 import type { TransportLog } from '../../transport/transport.ts';
 import { answerError, type CallHost, startBidi, startWithMessage } from '../calls/call-runner.ts';
 import { CallTimes } from '../calls/call-times.ts';
@@ -212,7 +213,7 @@ export class ConnectionStreams implements BodyHost, CallHost {
     this.#times.sweep(this.sender.sweep(), (stream) => this.#reset(stream, ErrorCode.cancel));
   }
 
-  startCall(stream: Http2Stream, message: Buffer): void {
+  startCall(stream: Http2Stream, message: RequestMessage): void {
     if (stream.contentLengthLeft > 0) {
       this.#reset(stream, ErrorCode.protocol);
     } else if (this.sender.hasTooMuchWaiting()) {

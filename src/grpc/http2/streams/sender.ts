@@ -6,7 +6,7 @@
  */
 import type { Socket } from 'node:net';
 import { errorStatus } from '../../error-status.ts';
-import { answersNotTaken } from '../../transport/refusals.ts';
+import { answersNotTaken, HTTP_TEXTS } from '../../transport/refusals.ts';
 import { PREFIX_BYTES } from '../calls/message-reader.ts';
 import { type FinalStatus, OK_BLOCK, OPENING_BLOCK, trailersBlock } from '../calls/trailers.ts';
 import { putBytes, putFrameHeader, putMessagePrefix, putReadyFrame, readyFrame } from '../frames/frame-writer.ts';
@@ -31,10 +31,6 @@ const OK_FRAME = readyFrame(FrameType.headers, Flag.endHeaders | Flag.endStream,
 const AROUND_MESSAGE_BYTES = OPENING_FRAME.length + FRAME_HEADER_BYTES + PREFIX_BYTES + OK_FRAME.length;
 /** A DATA frame this small while more waits is the mark of a peer that doles out its window. */
 const DRIBBLE_BYTES = 256;
-const HTTP_TEXTS = {
-  '405': 'Cannot serve the request: its method is not POST, and this port speaks gRPC\n',
-  '415': 'Cannot serve the request: its content-type is not application/grpc, and this port speaks gRPC\n',
-} as const;
 /** What a peer's table is before it says otherwise. */
 const DEFAULT_TABLE_BYTES = 4_096;
 

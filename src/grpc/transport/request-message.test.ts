@@ -1,0 +1,105 @@
+/**
+ * Messages that arrive compressed: what is accepted, what each refusal says, and that nothing is decompressed beyond the bound.
+ */
+import { constants, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
+import type { AnyMethod } from '../method.ts';
+import { Status, StatusError } from '../status.ts';
+import { ACCEPTED_ENCODINGS, CompressedMessage, checkFlag, decodeRequest, requestMessage } from './request-message.ts';
+
+const MAX_BYTES = 4 * 1024 * 1024;
+const COMPRESSORS = { gzip: gzipSync, deflate: deflateSync } as const;
+
+function compressed(bytes: Buffer, encoding: string, maxBytes = MAX_BYTES): CompressedMessage {
+  return new CompressedMessage({ bytes, encoding, maxBytes });
+}
+
+function errorOf(play: () => unknown): string {
+  try {
+    play();
+  } catch (error) {
+    if (error instanceof StatusError) {
+      return `${error.code} ${error.message}`;
+    }
+    throw error;
+  }
+  return 'OK';
+}
+
+test('names what it accepts', () => {
+  expect(ACCEPTED_ENCODINGS).toBe('identity,deflate,gzip');
+});
+
+describe.each(Object.entries(COMPRESSORS))('%s', (encoding, compress) => {
+  test.each([0, 1, 500, 100_000, MAX_BYTES])('decompresses a message of %i bytes', (bytes) => {
+    const message = Buffer.alloc(bytes, 'pannier');
+    expect(compressed(compress(message), encoding).decompress().equals(message)).toBe(true);
+  });
+
+  test('rejects a message that is one byte too long', () => {
+    const message = compressed(compress(Buffer.alloc(MAX_BYTES + 1)), encoding);
+    expect(errorOf(() => message.decompress())).toBe(
+      `${Status.RESOURCE_EXHAUSTED} Cannot read the request: its message must have at most 4194304 bytes, got more than 4194304`,
+    );
+  });
+
+  test('stops at the bound, however much follows', () => {
+    // The checksum at the end of the archive is wrong: only who decompresses all of it would see that.
+    const bomb = compress(Buffer.alloc(8 * MAX_BYTES), { level: constants.Z_BEST_COMPRESSION });
+    bomb.fill(0xaa, bomb.length - 8);
+    expect(errorOf(() => compressed(bomb, encoding).decompress())).toMatch(`${Status.RESOURCE_EXHAUSTED} `);
+  });
+
+  test('rejects malformed bytes with a text that quotes nothing of them', () => {
+    const whole = compress(Buffer.from('a message of a caller'));
+    const damaged = [Buffer.alloc(0), Buffer.from('no archive'), whole.subarray(0, whole.length - 1), flipped(whole)];
+    for (const bytes of damaged) {
+      expect(errorOf(() => compressed(bytes, encoding).decompress())).toBe(
+        `${Status.INTERNAL} Cannot read the request: a message says that it is compressed with ${encoding}, but its bytes are not valid ${encoding}`,
+      );
+    }
+  });
+});
+
+test('deflate is the zlib format, not raw deflate', () => {
+  const message = compressed(deflateRawSync(Buffer.from('raw')), 'deflate');
+  expect(errorOf(() => message.decompress())).toMatch(`${Status.INTERNAL} `);
+});
+
+test.each([
+  { flag: 0, encoding: 'identity', error: 'OK' },
+  { flag: 0, encoding: 'zstd', error: 'OK' },
+  { flag: 1, encoding: 'gzip', error: 'OK' },
+  { flag: 1, encoding: 'deflate', error: 'OK' },
+  {
+    flag: 1,
+    encoding: 'identity',
+    error: `${Status.INTERNAL} Cannot read the request: the flag of a message says that it is compressed, but the call has no grpc-encoding; set both or none`,
+  },
+  {
+    flag: 1,
+    encoding: 'zstd',
+    error: `${Status.UNIMPLEMENTED} Cannot read the request: grpc-encoding of a compressed message must be one of identity,deflate,gzip, got zstd`,
+  },
+  {
+    flag: 2,
+    encoding: 'gzip',
+    error: `${Status.INTERNAL} Cannot read the request: the flag of a message must be 0 or 1, got 2`,
+  },
+])('flag $flag with grpc-encoding $encoding: $error', ({ flag, encoding, error }) => {
+  expect(errorOf(() => checkFlag(flag, encoding))).toBe(error);
+});
+
+test('decodes both kinds of message alike', () => {
+  const method = { path: '/x', decode: (bytes: Buffer) => bytes.toString() } as unknown as AnyMethod;
+  const call = { encoding: 'gzip', maxBytes: MAX_BYTES };
+  expect(decodeRequest(method, requestMessage(0, Buffer.from('plain'), call))).toBe('plain');
+  expect(decodeRequest(method, requestMessage(1, gzipSync('packed'), call))).toBe('packed');
+});
+
+/** With a byte changed in its middle. */
+function flipped(bytes: Buffer): Buffer {
+  const copy = Buffer.from(bytes);
+  const middle = Math.floor(copy.length / 2);
+  copy.writeUInt8(copy.readUInt8(middle) ^ 0xff, middle);
+  return copy;
+}
