@@ -8,13 +8,11 @@
  *   3. It has no limit for request metadata. Beyond it a call is answered RESOURCE_EXHAUSTED here (HTTP/2 itself resets
  *      a stream beyond 64 KiB).
  *   4. It serves requests that are not gRPC. They are refused here, by HTTP, as by the other transport.
- *   5. It knows GOAWAY only together with closing. `announceEnd` sends the one that says "open no more" and takes nothing
- *      away, so that calls on their way are still served.
  *
  * This wraps one private member, `_streamHandler`. The version is pinned, starting fails when the member is gone, and the
- * transport's contract suite has a test for each of the five.
+ * transport's contract suite has a test for each of the four.
  */
-import { constants, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Server } from '@grpc/grpc-js';
 import { MAX_TIMER_MS, parseGrpcTimeout } from '../deadline.ts';
 import type { StatusError } from '../status.ts';
@@ -27,33 +25,27 @@ import {
   unknownMethod,
 } from '../transport/refusals.ts';
 import { ACCEPTED_ENCODINGS } from '../transport/request-message.ts';
+import type { GrpcJsSessions } from './sessions.ts';
 
 const HEADER_OVERHEAD_BYTES = 32;
 /** Node's own bound on header fields (maxHeaderListPairs); beyond it its HTTP/2 resets the stream. */
 const MAX_NODE_FIELDS = 128;
-const MAX_LAST_STREAM_ID = 2 ** 31 - 1;
 const LONGEST_TIMEOUT = `${Math.floor(MAX_TIMER_MS / 1_000)}S`;
 
 type StreamHandler = (interceptors: unknown, stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
 
-export interface StreamGuard {
-  /** Tells every connection to open no more calls; those that come all the same are served. */
-  announceEnd(): void;
-}
-
 export function guardStreams(
   server: Server,
-  options: { isKnown: (path: string) => boolean; maxMetadataBytes: number },
-): StreamGuard {
+  options: { isKnown: (path: string) => boolean; maxMetadataBytes: number; sessions: GrpcJsSessions },
+): void {
   const owner = server as unknown as { _streamHandler?: StreamHandler };
   const handleStream = owner._streamHandler;
   if (typeof handleStream !== 'function') {
     throw new Error('Cannot serve gRPC: this version of @grpc/grpc-js has no _streamHandler; install version 1.14');
   }
-  const sessions = new Set<ServerHttp2Session>();
 
   owner._streamHandler = (interceptors, stream, headers) => {
-    remember(sessions, stream.session as ServerHttp2Session | undefined);
+    options.sessions.remember(stream.session as ServerHttp2Session | undefined);
     const refusal = httpRefusal(String(headers[':method']), headers['content-type'] ?? '');
     if (refusal !== undefined) {
       refuseByHttp(stream, refusal, headers[':method'] === 'HEAD');
@@ -74,24 +66,6 @@ export function guardStreams(
     }
     handleStream.call(server, interceptors, stream, headers);
   };
-
-  return {
-    announceEnd(): void {
-      for (const session of sessions) {
-        if (!session.closed && !session.destroyed) {
-          session.goaway(constants.NGHTTP2_NO_ERROR, MAX_LAST_STREAM_ID);
-        }
-      }
-    },
-  };
-}
-
-function remember(sessions: Set<ServerHttp2Session>, session: ServerHttp2Session | undefined): void {
-  if (session === undefined || sessions.has(session)) {
-    return;
-  }
-  sessions.add(session);
-  session.once('close', () => sessions.delete(session));
 }
 
 function metadataBytes(headers: IncomingHttpHeaders): number {
