@@ -80,7 +80,8 @@ function plain(each: RequestMessage): Buffer {
     return each;
   }
   try {
-    return each.decompress();
+    // With a bound this low, no message is left to another thread.
+    return each.decompress({ isOver: () => false }) as Buffer;
   } catch (error) {
     if (error instanceof StatusError) {
       return Buffer.from(`${error.code} ${error.message}`);
@@ -93,16 +94,12 @@ function plain(each: RequestMessage): Buffer {
 function read(chunks: readonly Buffer[], encoding: string): Reading {
   const reader = new MessageReader({ maxBytes: MAX_BYTES, encoding });
   const reading: Reading = { messages: [], refusal: undefined, isInside: false, hasCompressed: false };
+  const taken: RequestMessage[] = [];
   try {
     for (const chunk of chunks) {
       const bytes = Buffer.from(chunk);
-      const taken: RequestMessage[] = [];
       reader.push(bytes, 0, bytes.length, (each) => taken.push(each));
       bytes.fill(0xee);
-      for (const each of taken) {
-        reading.hasCompressed ||= each instanceof CompressedMessage;
-        reading.messages.push(plain(each));
-      }
     }
     reading.isInside = reader.isInsideMessage;
   } catch (error) {
@@ -111,5 +108,7 @@ function read(chunks: readonly Buffer[], encoding: string): Reading {
     }
     reading.refusal = `${error.code} ${error.message}`;
   }
+  reading.hasCompressed = taken.some((each) => each instanceof CompressedMessage);
+  reading.messages.push(...taken.map(plain));
   return reading;
 }

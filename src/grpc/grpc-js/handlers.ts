@@ -75,7 +75,10 @@ function unaryHandler(method: Unary, runtime: CallRuntime) {
 
     let result: unknown;
     try {
-      result = method.handler(decodeRequest(method, call.request), context);
+      const request = decodeRequest(method, call.request, context);
+      result = isPromise(request)
+        ? request.then((message) => method.handler(message, context))
+        : method.handler(request, context);
     } catch (error) {
       fail(error);
       return;
@@ -90,9 +93,10 @@ function unaryHandler(method: Unary, runtime: CallRuntime) {
 
 function serverStreamHandler(method: ServerStreamMethod<unknown, unknown>, runtime: CallRuntime) {
   return (call: ServerWritableStream<RequestMessage, Buffer>): void => {
-    runStream(method, call, runtime, (context, responses) =>
-      method.handler(decodeRequest(method, call.request), context, responses),
-    );
+    runStream(method, call, runtime, async (context, responses) => {
+      const request = decodeRequest(method, call.request, context);
+      await method.handler(isPromise(request) ? await request : request, context, responses);
+    });
   };
 }
 
@@ -150,7 +154,7 @@ async function* readRequests(
   try {
     // Stopping to read must not destroy the call: its answers go over the same stream.
     for await (const message of call.iterator({ destroyOnReturn: false })) {
-      yield decodeRequest(method, message as RequestMessage);
+      yield await decodeRequest(method, message as RequestMessage, context);
     }
   } catch (error) {
     if (!context.isOver()) {

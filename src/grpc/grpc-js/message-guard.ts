@@ -11,9 +11,10 @@
  * call fails when a member is gone.
  */
 import { Metadata, type ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
+import { deadlineOverBeforeStart, deadlineOverInHandler } from '../deadline-errors.ts';
 import { Status, StatusError } from '../status.ts';
-import { deadlineOver, messageCutShort, messageTooLarge, noMessage, secondMessage } from '../transport/refusals.ts';
-import { ACCEPTED_ENCODINGS, checkFlag, type RequestMessage, requestMessage } from '../transport/request-message.ts';
+import { messageCutShort, messageTooLarge, noMessage, secondMessage } from '../transport/refusals.ts';
+import { ACCEPTED_ENCODINGS, flagRefusal, type RequestMessage, requestMessage } from '../transport/request-message.ts';
 
 const PREFIX_BYTES = 5;
 /** `ReadState.NO_DATA` of the library: between two messages. */
@@ -29,6 +30,8 @@ interface LibraryStatus {
 interface LibraryCall {
   readonly decoder: { readonly readState: number };
   readonly metadataSent: boolean;
+  /** A handler of one request message has begun by then. */
+  readonly receivedHalfClose: boolean;
   decompressMessage(message: Buffer, encoding: string): unknown;
   handleEndEvent(): void;
   /** Gets what `decompressMessage` threw, too. */
@@ -41,7 +44,6 @@ function ourErrors(maxBytes: number): readonly (readonly [RegExp, (found: string
     [/^Received message larger than max \((\d+) vs/, (bytes) => messageTooLarge(bytes, maxBytes)],
     [/^Received no request message/, noMessage],
     [/^Received a second request message/, secondMessage],
-    [/^Deadline exceeded$/, deadlineOver],
   ];
 }
 
@@ -52,19 +54,25 @@ export function guardMessages(options: { maxMessageBytes: number }): ServerInter
   return (definition, interceptingCall) => {
     const call = interceptingCall as unknown as LibraryCall;
     const { handleEndEvent, sendStatus } = checked(call);
+    const hasBegun = (): boolean => definition.requestStream || call.receivedHalfClose;
 
     call.decompressMessage = (message, encoding): RequestMessage => {
       const flag = message.readUInt8(0);
-      checkFlag(flag, encoding);
+      const refusal = flagRefusal(flag, encoding);
+      if (refusal !== undefined) {
+        throw refusal;
+      }
       return requestMessage(flag, message.subarray(PREFIX_BYTES), { encoding, maxBytes });
     };
 
     call.sendStatus = (status): void => {
-      const answer = ourStatus(status, errors);
-      const metadata = answer.metadata?.clone() ?? new Metadata();
-      if (!call.metadataSent) {
-        metadata.set('grpc-accept-encoding', ACCEPTED_ENCODINGS);
+      const answer = ourStatus(status, errors, hasBegun());
+      if (call.metadataSent) {
+        sendStatus.call(call, answer);
+        return;
       }
+      const metadata = answer.metadata?.clone() ?? new Metadata();
+      metadata.set('grpc-accept-encoding', ACCEPTED_ENCODINGS);
       sendStatus.call(call, { ...answer, metadata });
     };
 
@@ -80,17 +88,25 @@ export function guardMessages(options: { maxMessageBytes: number }): ServerInter
 }
 
 function checked(call: LibraryCall): LibraryCall {
-  const { decompressMessage, handleEndEvent, sendStatus, decoder } = call;
+  const { decompressMessage, handleEndEvent, sendStatus, decoder, receivedHalfClose, metadataSent } = call;
   const found = [decompressMessage, handleEndEvent, sendStatus].every((member) => typeof member === 'function');
-  if (!found || typeof decoder?.readState !== 'number') {
+  const hasFlags = [receivedHalfClose, metadataSent].every((member) => typeof member === 'boolean');
+  if (!found || !hasFlags || typeof decoder?.readState !== 'number') {
     throw new Error('Cannot serve gRPC: this version of @grpc/grpc-js has other private members; install version 1.14');
   }
   return call;
 }
 
-function ourStatus(status: LibraryStatus | StatusError, errors: ReturnType<typeof ourErrors>): LibraryStatus {
+function ourStatus(
+  status: LibraryStatus | StatusError,
+  errors: ReturnType<typeof ourErrors>,
+  hasBegun: boolean,
+): LibraryStatus {
   if (status instanceof StatusError) {
     return statusOf(status);
+  }
+  if (status.details === 'Deadline exceeded') {
+    return statusOf(hasBegun ? deadlineOverInHandler() : deadlineOverBeforeStart());
   }
   for (const [theirs, ours] of errors) {
     const match = theirs.exec(status.details);

@@ -38,8 +38,9 @@ export function stopping(): StatusError {
   return new StatusError(Status.UNAVAILABLE, 'Cannot keep the stream: the sidecar is stopping, open it anew');
 }
 
-export function deadlineOver(): StatusError {
-  return new StatusError(Status.DEADLINE_EXCEEDED, 'Cannot answer in time: the deadline is over, it may have happened');
+/** Nobody reads this one. */
+export function callIsOver(): StatusError {
+  return new StatusError(Status.CANCELLED, 'Cannot read the request: the call is over');
 }
 
 /** A caller that takes no answers is not made more of them. */
@@ -61,7 +62,7 @@ export function noMessage(): StatusError {
 }
 
 export function secondMessage(): StatusError {
-  return new StatusError(Status.UNIMPLEMENTED, 'Cannot read the request: it must have one message, got two');
+  return new StatusError(Status.UNIMPLEMENTED, 'Cannot read the request: it must have one message, got two or more');
 }
 
 export function messageCutShort(): StatusError {

@@ -2,7 +2,7 @@
  * Runs the handler of a call and turns its outcome into an answer. What is answered at once is written at once: no promise,
  * closure or timer is made for it.
  */
-import { isPromise } from '../../../lib/maybe-promise.ts';
+import { isPromise, type MaybePromise } from '../../../lib/maybe-promise.ts';
 import { describeCause, errorStatus } from '../../error-status.ts';
 import type { AnyMethod, BidiStreamMethod, ServerStreamMethod, UnaryMethod } from '../../method.ts';
 import { decodeRequest, type RequestMessage } from '../../transport/request-message.ts';
@@ -27,9 +27,11 @@ export function startWithMessage(host: CallHost, stream: Http2Stream, message: R
     startUnary(host, stream, method, message);
     return;
   }
-  startStreaming(host, stream, method, (call) =>
-    (method as ServerStreamMethod<unknown, unknown>).handler(decodeRequest(method, message), stream, call),
-  );
+  startStreaming(host, stream, method, async (call) => {
+    const request = requestOf(host, stream, method, message);
+    const { handler } = method as ServerStreamMethod<unknown, unknown>;
+    await handler(isPromise(request) ? await request : request, stream, call);
+  });
 }
 
 /** A call whose request messages come while its handler runs. */
@@ -48,6 +50,32 @@ export function answerError(host: CallHost, stream: Http2Stream, error: unknown)
   host.sender.error(stream, status);
 }
 
+/** The bytes of a message that is decompressed later are buffered until then. */
+function requestOf(
+  host: CallHost,
+  stream: Http2Stream,
+  method: AnyMethod,
+  message: RequestMessage,
+): MaybePromise<unknown> {
+  const request = decodeRequest(method, message, stream);
+  return isPromise(request) ? holdUntil(request, host, stream, message.length) : request;
+}
+
+async function holdUntil(
+  request: Promise<unknown>,
+  host: CallHost,
+  stream: Http2Stream,
+  bytes: number,
+): Promise<unknown> {
+  request.catch(() => {});
+  host.receiveWindow.hold(stream, bytes);
+  try {
+    return await request;
+  } finally {
+    host.receiveWindow.release(stream, Math.min(stream.heldBytes, bytes));
+  }
+}
+
 function startUnary(
   host: CallHost,
   stream: Http2Stream,
@@ -56,7 +84,10 @@ function startUnary(
 ): void {
   let result: unknown;
   try {
-    result = method.handler(decodeRequest(method, message), stream);
+    const request = requestOf(host, stream, method, message);
+    result = isPromise(request)
+      ? request.then((later) => method.handler(later, stream))
+      : method.handler(request, stream);
   } catch (error) {
     answerError(host, stream, error);
     return;

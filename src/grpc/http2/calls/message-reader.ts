@@ -5,7 +5,7 @@
  * twice. What cannot be read throws a StatusError, before a byte of it is held.
  */
 import { messageTooLarge } from '../../transport/refusals.ts';
-import { checkFlag, type RequestMessage, requestMessage } from '../../transport/request-message.ts';
+import { flagRefusal, type RequestMessage, requestMessage } from '../../transport/request-message.ts';
 import { bufferedMemory } from '../limits/buffered-memory.ts';
 
 export const PREFIX_BYTES = 5;
@@ -87,7 +87,10 @@ const EMPTY = Buffer.alloc(0);
 
 /** The length of the message whose prefix lies at `at`; throws a StatusError for one that we will not read. */
 export function readPrefix(bytes: Buffer, at: number, rules: MessageRules): number {
-  checkFlag(bytes.readUInt8(at), rules.encoding);
+  const refusal = flagRefusal(bytes.readUInt8(at), rules.encoding);
+  if (refusal !== undefined) {
+    throw refusal;
+  }
   const length = bytes.readUInt32BE(at + 1);
   if (length > rules.maxBytes) {
     throw messageTooLarge(length, rules.maxBytes);

@@ -3,6 +3,7 @@
  *
  * Promises: messages keep their order; reading ends without an error when the call is over; whoever waits is let go then.
  */
+import { isPromise } from '../../../lib/maybe-promise.ts';
 import type { AnyMethod, ResponseStream } from '../../method.ts';
 import { answersNotTaken } from '../../transport/refusals.ts';
 import { decodeRequest, type RequestMessage } from '../../transport/request-message.ts';
@@ -51,8 +52,12 @@ export class StreamingCall implements ResponseStream<unknown> {
     for (;;) {
       const message = this.#requests.shift();
       if (message !== undefined) {
+        const request = decodeRequest(this.#method, message, this.#stream);
+        if (isPromise(request)) {
+          await request;
+        }
         this.#host.receiveWindow.messageTaken(this.#stream, message.length);
-        yield decodeRequest(this.#method, message);
+        yield request;
       } else if (this.#stream.isOver() || this.#stream.isRemoteClosed) {
         return;
       } else {

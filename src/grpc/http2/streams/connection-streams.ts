@@ -7,7 +7,8 @@
  *   3. Each call is answered once, and nothing is sent for a stream that has ended.
  */
 import type { Clock } from '../../../lib/clock.ts';
-import { deadlineOver, stopping } from '../../transport/refusals.ts';
+import { deadlineOverBeforeStart, deadlineOverInHandler } from '../../deadline-errors.ts';
+import { stopping } from '../../transport/refusals.ts';
 import type { RequestMessage } from '../../transport/request-message.ts';
 import type { TransportLog } from '../../transport/transport.ts';
 import { answerError, type CallHost, startBidi, startWithMessage } from '../calls/call-runner.ts';
@@ -205,7 +206,9 @@ export class ConnectionStreams implements BodyHost, CallHost {
 
   /** Ends the calls whose deadline is over; returns the next deadline, Infinity where there is none. */
   expire(nowMs: number): number {
-    return this.#times.expire(nowMs, (stream) => this.failCall(stream, deadlineOver()));
+    return this.#times.expire(nowMs, (stream) => {
+      this.failCall(stream, stream.isRunning ? deadlineOverInHandler() : deadlineOverBeforeStart());
+    });
   }
 
   /** Once a second: ends calls whose peer neither sends nor takes. */
