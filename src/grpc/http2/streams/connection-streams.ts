@@ -149,7 +149,6 @@ export class ConnectionStreams implements BodyHost, CallHost {
     }
   }
 
-  /** RST_STREAM. */
   cancelled(id: number): void {
     const stream = this.table.known(id, 'RST_STREAM');
     if (stream === undefined) {
@@ -206,9 +205,8 @@ export class ConnectionStreams implements BodyHost, CallHost {
 
   /** Ends the calls whose deadline is over; returns the next deadline, Infinity where there is none. */
   expire(nowMs: number): number {
-    return this.#times.expire(nowMs, (stream) => {
-      this.failCall(stream, stream.isRunning ? deadlineOverInHandler() : deadlineOverBeforeStart());
-    });
+    const error = (stream: Http2Stream) => (stream.isRunning ? deadlineOverInHandler() : deadlineOverBeforeStart());
+    return this.#times.expire(nowMs, (stream) => this.failCall(stream, error(stream)));
   }
 
   /** Once a second: ends calls whose peer neither sends nor takes. */
@@ -345,8 +343,7 @@ export class ConnectionStreams implements BodyHost, CallHost {
 
   #readBody(stream: Http2Stream, piece: BodyPiece): void {
     if (stream.isCancelled) {
-      // It was answered, and only the rest of that answer is still to be sent.
-      return;
+      return; // It was answered, and only the rest of that answer is still to be sent.
     }
     if (stream.head.verdict === 'http') {
       this.receiveWindow.giveStream(stream, piece.countedBytes);
