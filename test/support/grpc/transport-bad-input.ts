@@ -76,11 +76,13 @@ export function describeTransportBadInput(startTransport: StartTransport): void 
     );
 
     test('compressed messages of a stream keep their order among others', async () => {
-      const packed = frame(gzipSync('packed'), 1);
-      const body = Buffer.concat([packed, frame(Buffer.from('plain')), packed]);
-      const end = await send({ path: methodPath('Converse'), headers: { 'grpc-encoding': 'gzip' }, body });
-      const answers = [frame(Buffer.from('packed')), frame(Buffer.from('plain')), frame(Buffer.from('packed'))];
-      expect([end.headers['grpc-status'], end.body]).toEqual(['0', Buffer.concat(answers)]);
+      // The long one is decompressed in another thread.
+      const [long, short, plain] = [Buffer.alloc(1024 * 1024, 'l'), Buffer.from('short'), Buffer.from('plain')];
+      const body = [frame(gzipSync(long), 1), frame(plain), frame(gzipSync(short), 1), frame(plain)];
+      const headers = { 'grpc-encoding': 'gzip' };
+      const end = await send({ path: methodPath('Converse'), headers, body: Buffer.concat(body) });
+      const answers = Buffer.concat([long, plain, short, plain].map((message) => frame(message)));
+      expect([end.headers['grpc-status'], end.body.equals(answers)]).toEqual(['0', true]);
     });
 
     test.each([
