@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { repositoryFiles, repositoryRoot } from '../../test/support/repository.ts';
 import { deadlineOverBeforeStart, deadlineOverInHandler } from './deadline-errors.ts';
 
-const READERS = ['src/commands/call.ts', 'src/grpc/interceptors/guard.ts', 'src/grpc/status.ts'];
+const READERS = ['src/commands/call.ts', 'src/grpc/interceptors/call-control.ts', 'src/grpc/status.ts'];
 
 function read(path: string): string {
   return readFileSync(join(repositoryRoot, path), 'utf8');

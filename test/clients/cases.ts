@@ -14,6 +14,7 @@ export const CASES: Readonly<Record<string, string>> = {
   'message-over-4-mib': 'a message over 4 MiB is RESOURCE_EXHAUSTED; the next call is served',
   'metadata-12-kib': 'a call with 12 KiB of metadata is served',
   'metadata-over-16-kib': 'a call with 17 KiB of metadata is RESOURCE_EXHAUSTED; the next call is served',
+  gzip: 'requests over a channel that compresses with gzip are served, of one byte and of 1 MiB',
   'calls-10000': '10,000 calls over one channel, 50 in flight: none fails, each is counted once',
   watch: 'a stream of invalidations begins with `started` and brings each key in order',
   deadline: 'a stream whose deadline runs out ends with DEADLINE_EXCEEDED; the next call is served',

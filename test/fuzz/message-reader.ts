@@ -1,10 +1,12 @@
 /**
  * Fuzzes the reader of gRPC messages. Promises: however DATA is cut, the messages are the same, and so is the refusal that ends them;
- * nothing is thrown; no message is longer than the bound, and none shares memory with what was read.
+ * nothing is thrown but a StatusError of decompression; no message is longer than the bound, compressed or not, and none shares memory
+ * with what was read.
  */
-
+import { gzipSync } from 'node:zlib';
 import { MessageReader } from '../../src/grpc/http2/messages/message-reader.ts';
 import { StatusError } from '../../src/grpc/status.ts';
+import { CompressedMessage, type RequestMessage } from '../../src/grpc/transport/request-message.ts';
 import { message } from '../support/http2/frames.ts';
 import type { FastRandom } from '../support/http2/random.ts';
 import { cut, mutate } from './mutate.ts';
@@ -16,6 +18,7 @@ interface Reading {
   readonly messages: Buffer[];
   refusal: string | undefined;
   isInside: boolean;
+  hasCompressed: boolean;
 }
 
 export const messageReaderTarget: FuzzTarget = {
@@ -41,6 +44,7 @@ export const messageReaderTarget: FuzzTarget = {
     const again =
       whole.refusal !== undefined ||
       whole.isInside ||
+      whole.hasCompressed ||
       Buffer.concat(whole.messages.map((each) => message(each))).equals(bytes);
     ensure(again, 'Messages are not what was sent', () => bytes.toString('hex'));
     return undefined;
@@ -53,16 +57,42 @@ function input(random: FastRandom): Buffer {
   }
   const messages = Array.from({ length: random.below(5) }, () => {
     const bytes = random.bytes(random.below(random.once(200) ? MAX_BYTES + 2 : 30));
+    if (random.once(6)) {
+      return compressed(random);
+    }
     return random.once(10) ? message(bytes, random.next()) : message(bytes);
   });
   const bytes = Buffer.concat(messages);
   return random.once(2) ? bytes : mutate(bytes, random, 2);
 }
 
+/** Some decompress to more than the bound, and some are damaged. */
+function compressed(random: FastRandom): Buffer {
+  const bytes = gzipSync(Buffer.alloc(random.below(random.once(4) ? MAX_BYTES * 40 : 500), random.below(256)));
+  const whole = message(random.once(4) ? mutate(bytes, random, 2) : bytes);
+  whole.writeUInt8(1);
+  return whole;
+}
+
+function plain(each: RequestMessage): Buffer {
+  if (!(each instanceof CompressedMessage)) {
+    return each;
+  }
+  try {
+    // With a bound this low, no message is left to another thread.
+    return each.decompress({ isOver: () => false }) as Buffer;
+  } catch (error) {
+    if (error instanceof StatusError) {
+      return Buffer.from(`${error.code} ${error.message}`);
+    }
+    throw error;
+  }
+}
+
 /** Whatever is read is overwritten at once: a message that was a view of it would change. */
 function read(chunks: readonly Buffer[], encoding: string): Reading {
   const reader = new MessageReader({ maxBytes: MAX_BYTES, encoding });
-  const reading: Reading = { messages: [], refusal: undefined, isInside: false };
+  const reading: Reading = { messages: [], refusal: undefined, isInside: false, hasCompressed: false };
   for (const chunk of chunks) {
     const bytes = Buffer.from(chunk);
     reader.push(bytes, 0, bytes.length);
@@ -71,7 +101,8 @@ function read(chunks: readonly Buffer[], encoding: string): Reading {
         reading.refusal = `${next.code} ${next.message}`;
         return reading;
       }
-      reading.messages.push(next);
+      reading.hasCompressed ||= next instanceof CompressedMessage;
+      reading.messages.push(plain(next));
     }
     bytes.fill(0xee);
   }

@@ -2,6 +2,7 @@
  * Attacks by requests that do not end, or come in the smallest pieces, on the HTTP/2 transport: what they make the server hold is
  * bounded for one connection and for all together, and another client's calls go on (http2-attack-bounds.ts).
  */
+import { gzipSync } from 'node:zlib';
 import { HTTP2_LIMITS } from '../../src/grpc/http2/limits/http2-limits.ts';
 import { TRANSPORT_LIMITS } from '../../src/grpc/transport/transport.ts';
 import { answerOf } from '../support/http2/answers.ts';
@@ -85,6 +86,31 @@ test('a length beyond the bound is refused at once', async () => {
   const peer = await openPeer();
   await peer.send(headers(1, requestBlock(attackPath('Echo'))), data(1, message(Buffer.alloc(0), 0xffff_ffff)));
   expect((await answerOf(peer, 1)).grpcStatus).toBe(8);
+});
+
+test('compressed messages that are too long end their calls, and are not held decompressed', async () => {
+  const calls = 150;
+  const bomb = message(gzipSync(Buffer.alloc(HUGE + 1)));
+  bomb.writeUInt8(1);
+  const block = requestBlock(attackPath('Echo'), [literal('grpc-encoding', 'gzip')]);
+  const outcome = await range.under(async () => {
+    const peer = await openPeer();
+    const attack = (id: number): Buffer => Buffer.concat([headers(id, block), data(id, bomb, FrameFlag.endStream)]);
+    await peer.sendAll(many(calls, (index) => attack(2 * index + 1)));
+    const answers = [];
+    for (let index = 0; index < calls; index += 1) {
+      answers.push((await answerOf(peer, 2 * index + 1, 30_000)).grpcStatus);
+    }
+    return answers;
+  });
+  expect(new Set(outcome.result)).toEqual(new Set([8]));
+  expectUnharmed(range, outcome, {
+    // Two are decompressed at a time, in pieces that are joined at the end.
+    maxBufferedRequestBytes: 2 * 2 * HUGE + calls * (bomb.length + MAX_CALL_BYTES),
+    effort: effortOf(2 * calls),
+    // To decompress 4 MiB costs as much as some hundred small calls.
+    maxCallsPerFrame: 1_500,
+  });
 });
 
 const HALF = message(Buffer.alloc(200_000), HUGE);

@@ -7,8 +7,9 @@ import type { Writable } from 'node:stream';
 import { Metadata, type ServerDuplexStream, type ServerWritableStream } from '@grpc/grpc-js';
 import type { AnswerMetadata, CallContext, MetadataEntry, ResponseStream } from '../method.ts';
 import { metadataFields } from '../transport/answer-metadata.ts';
+import type { RequestMessage } from '../transport/request-message.ts';
 
-export type StreamCall = ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>;
+export type StreamCall = ServerWritableStream<RequestMessage, Buffer> | ServerDuplexStream<RequestMessage, Buffer>;
 
 /** What all kinds of calls of the library have. */
 interface AnyCall {

@@ -3,7 +3,7 @@
  *
  * The library is given connections and raw Buffers; decoding, errors and deadlines are ours, so that texts, logging and
  * bounds are those of the contract. What it does wrong or not at all is put right before it sees a call
- * (stream-guard.ts). It times a caller's deadline itself and ends the call then, if nothing else has.
+ * (stream-guard.ts) or a message (message-guard.ts). It times a caller's deadline itself and ends the call then, if nothing else has.
  */
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import { Listeners } from '../transport/listen-addresses.ts';
@@ -14,6 +14,8 @@ import {
   type TransportOptions,
 } from '../transport/transport.ts';
 import { type CallRuntime, registerMethod } from './handlers.ts';
+import { guardMessages } from './message-guard.ts';
+import { GrpcJsSessions } from './sessions.ts';
 import { guardStreams } from './stream-guard.ts';
 
 const KEEPALIVE_TIME_MS = 60_000;
@@ -33,7 +35,7 @@ class GrpcJsTransport implements Transport {
   readonly #listeners: Listeners;
   readonly #limits: TransportLimits;
   readonly #injector: ReturnType<Server['createConnectionInjector']>;
-  readonly #guard: ReturnType<typeof guardStreams>;
+  readonly #sessions: GrpcJsSessions;
   readonly #runtime: CallRuntime;
   #isClosed = false;
 
@@ -41,6 +43,7 @@ class GrpcJsTransport implements Transport {
     // The library writes to stderr what it finds wrong with metadata, values included.
     setLogVerbosity(logVerbosity.NONE);
     this.#limits = { ...TRANSPORT_LIMITS, ...options.limits };
+    const { maxConnectionIdleMs } = this.#limits;
     this.#server = new Server({
       'grpc.max_receive_message_length': this.#limits.maxMessageBytes,
       'grpc.max_send_message_length': -1,
@@ -48,7 +51,8 @@ class GrpcJsTransport implements Transport {
       'grpc.keepalive_time_ms': KEEPALIVE_TIME_MS,
       'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
       'grpc.enable_channelz': 0,
-      ...ageOptions(this.#limits),
+      interceptors: [guardMessages(this.#limits)],
+      ...(maxConnectionIdleMs === 0 ? {} : { 'grpc.max_connection_idle_ms': maxConnectionIdleMs }),
     });
     this.#runtime = {
       clock: options.clock,
@@ -59,14 +63,19 @@ class GrpcJsTransport implements Transport {
     for (const method of options.table.values()) {
       registerMethod(this.#server, method, this.#runtime);
     }
-    this.#guard = guardStreams(this.#server, {
+    this.#sessions = new GrpcJsSessions(this.#limits);
+    guardStreams(this.#server, {
       isKnown: (path) => options.table.has(path),
       maxMetadataBytes: this.#limits.maxMetadataBytes,
+      sessions: this.#sessions,
     });
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     this.#listeners = new Listeners({
       maxConnections: this.#limits.maxConnections,
-      onConnection: (socket) => this.#injector.injectConnection(socket),
+      onConnection: (socket) => {
+        this.#sessions.adopt(socket);
+        this.#injector.injectConnection(socket);
+      },
     });
   }
 
@@ -89,7 +98,7 @@ class GrpcJsTransport implements Transport {
     }
     const endMs = performance.now() + graceMs;
     this.#listeners.stopListening();
-    this.#guard.announceEnd();
+    this.#sessions.announceEnd();
     await this.#listeners.whenEmpty(Math.min(MAX_SOFT_DRAIN_MS, graceMs / 4));
     for (const stream of [...this.#runtime.streams]) {
       stream.endForDrain();
@@ -109,12 +118,4 @@ class GrpcJsTransport implements Transport {
     this.#listeners.destroyConnections();
     await this.#listeners.whenEmpty(1_000);
   }
-}
-
-function ageOptions(limits: TransportLimits): Record<string, number> {
-  const { maxConnectionAgeMs, maxConnectionIdleMs } = limits;
-  return {
-    ...(maxConnectionAgeMs === 0 ? {} : { 'grpc.max_connection_age_ms': maxConnectionAgeMs }),
-    ...(maxConnectionIdleMs === 0 ? {} : { 'grpc.max_connection_idle_ms': maxConnectionIdleMs }),
-  };
 }

@@ -17,7 +17,8 @@ import { isPromise } from '../../lib/maybe-promise.ts';
 import { NO_DEADLINE_MS } from '../deadline.ts';
 import { type ErrorStatus, errorStatus } from '../error-status.ts';
 import type { AnyMethod, BidiStreamMethod, CallContext, ServerStreamMethod, UnaryMethod } from '../method.ts';
-import { malformedRequest, stopping } from '../transport/refusals.ts';
+import { stopping } from '../transport/refusals.ts';
+import { decodeRequest, type RequestMessage } from '../transport/request-message.ts';
 import type { TransportLog } from '../transport/transport.ts';
 import { GrpcJsContext, type StreamCall, StreamResponses } from './call.ts';
 
@@ -46,12 +47,12 @@ export function registerMethod(server: GrpcServer, method: AnyMethod, runtime: C
   }
 }
 
-function identity(bytes: Buffer): Buffer {
-  return bytes;
+function identity<Message>(message: Message): Message {
+  return message;
 }
 
 function unaryHandler(method: Unary, runtime: CallRuntime) {
-  return (call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>): void => {
+  return (call: ServerUnaryCall<RequestMessage, Buffer>, callback: sendUnaryData<Buffer>): void => {
     const context = new GrpcJsContext(call, deadlineAtMs(call, runtime, runtime.defaultDeadlineMs));
 
     function answer(response: unknown): void {
@@ -74,7 +75,10 @@ function unaryHandler(method: Unary, runtime: CallRuntime) {
 
     let result: unknown;
     try {
-      result = method.handler(decode(method, call.request), context);
+      const request = decodeRequest(method, call.request, context);
+      result = isPromise(request)
+        ? request.then((message) => method.handler(message, context))
+        : method.handler(request, context);
     } catch (error) {
       fail(error);
       return;
@@ -88,15 +92,16 @@ function unaryHandler(method: Unary, runtime: CallRuntime) {
 }
 
 function serverStreamHandler(method: ServerStreamMethod<unknown, unknown>, runtime: CallRuntime) {
-  return (call: ServerWritableStream<Buffer, Buffer>): void => {
-    runStream(method, call, runtime, (context, responses) =>
-      method.handler(decode(method, call.request), context, responses),
-    );
+  return (call: ServerWritableStream<RequestMessage, Buffer>): void => {
+    runStream(method, call, runtime, async (context, responses) => {
+      const request = decodeRequest(method, call.request, context);
+      await method.handler(isPromise(request) ? await request : request, context, responses);
+    });
   };
 }
 
 function bidiStreamHandler(method: BidiStreamMethod<unknown, unknown>, runtime: CallRuntime) {
-  return (call: ServerDuplexStream<Buffer, Buffer>): void => {
+  return (call: ServerDuplexStream<RequestMessage, Buffer>): void => {
     runStream(method, call, runtime, (context, responses) =>
       method.handler(readRequests(method, call, context), context, responses),
     );
@@ -143,26 +148,18 @@ function runStream(
 /** The requests of a bidi stream. Ends without an error when the call is over. */
 async function* readRequests(
   method: StreamMethod,
-  call: ServerDuplexStream<Buffer, Buffer>,
+  call: ServerDuplexStream<RequestMessage, Buffer>,
   context: CallContext,
 ): AsyncGenerator<unknown, void> {
   try {
     // Stopping to read must not destroy the call: its answers go over the same stream.
-    for await (const bytes of call.iterator({ destroyOnReturn: false })) {
-      yield decode(method, bytes as Buffer);
+    for await (const message of call.iterator({ destroyOnReturn: false })) {
+      yield await decodeRequest(method, message as RequestMessage, context);
     }
   } catch (error) {
     if (!context.isOver()) {
       throw error;
     }
-  }
-}
-
-function decode(method: AnyMethod, bytes: Buffer): unknown {
-  try {
-    return method.decode(bytes);
-  } catch (cause) {
-    throw malformedRequest(method.path, cause);
   }
 }
 

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/encoding/gzip"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -67,6 +68,7 @@ func main() {
 	report("message-over-4-mib", messageSize(channel, 4*mebibyte+1, codes.ResourceExhausted))
 	report("metadata-12-kib", metadataAccepted(channel))
 	report("metadata-over-16-kib", metadataRefused(channel))
+	report("gzip", compressed())
 	report("calls-10000", manyCalls(channel))
 	report("watch", watch(channel))
 	report("deadline", deadline(channel))
@@ -122,6 +124,25 @@ func messageSize(channel *grpc.ClientConn, size int, wanted codes.Code) error {
 		return fmt.Errorf("ended with %v, wanted %v", err, wanted)
 	}
 	return rateLimitOnce(channel)
+}
+
+func compressed() error {
+	channel := dial(grpc.WithDefaultCallOptions(grpc.UseCompressor(gzip.Name)))
+	defer channel.Close()
+	for _, size := range []int{1, mebibyte} {
+		value := bytes.Repeat([]byte("v"), size)
+		if _, err := invoke(channel, setPath, fields{"key": []byte("gzip"), "value": value}); err != nil {
+			return err
+		}
+		answer, err := invoke(channel, getPath, fields{"key": []byte("gzip")})
+		if err != nil {
+			return err
+		}
+		if err := equal(fmt.Sprint(bytes.Equal(answer.bytes("value"), value)), "true"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func metadataAccepted(channel *grpc.ClientConn) error {

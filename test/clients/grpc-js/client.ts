@@ -73,6 +73,7 @@ if (mode === 'load') {
   await report('message-over-4-mib', () => messageSize(4 * MEBIBYTE + 1, grpc.status.RESOURCE_EXHAUSTED));
   await report('metadata-12-kib', () => client.check('node', LOAD_CALLS, largeMetadata(12)));
   await report('metadata-over-16-kib', metadataRefused);
+  await report('gzip', compressed);
   await report('calls-10000', manyCalls);
   await report('watch', watch);
   await report('deadline', deadline);
@@ -207,6 +208,16 @@ async function metadataRefused(): Promise<void> {
 }
 
 /** Every call is counted by the limit: what remains says how many were executed. */
+async function compressed(): Promise<void> {
+  const packing = connect({ 'grpc.default_compression_algorithm': grpc.compressionAlgorithms.gzip });
+  for (const value of [Buffer.from('v'), Buffer.alloc(MEBIBYTE, 'v')]) {
+    await packing.call(SET, { key: Buffer.from('gzip'), value });
+    const answer = await packing.call(GET, { key: Buffer.from('gzip') });
+    expectEqual(answer.value.equals(value), true);
+  }
+  packing.channel.close();
+}
+
 async function manyCalls(): Promise<void> {
   let started = 0;
   const errors: string[] = [];

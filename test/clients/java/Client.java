@@ -108,6 +108,7 @@ public final class Client {
     report("message-over-4-mib", () -> messageSize(4 * MEBIBYTE + 1, Status.Code.RESOURCE_EXHAUSTED));
     report("metadata-12-kib", () -> checkWithMetadata(12));
     report("metadata-over-16-kib", this::metadataRefused);
+    report("gzip", this::compressed);
     report("calls-10000", this::manyCalls);
     report("watch", this::watch);
     report("deadline", this::deadline);
@@ -135,6 +136,24 @@ public final class Client {
     ByteString value = ByteString.copyFrom(new byte[size]);
     expect(codeOf(() -> call(channel, SET, Map.of("key", bytes("larger"), "value", value))), wanted);
     checkOnce(channel);
+  }
+
+  private void compressed() {
+    io.grpc.Channel compressing =
+        io.grpc.ClientInterceptors.intercept(
+            channel,
+            new io.grpc.ClientInterceptor() {
+              @Override
+              public <Q, A> io.grpc.ClientCall<Q, A> interceptCall(
+                  io.grpc.MethodDescriptor<Q, A> method, CallOptions options, io.grpc.Channel next) {
+                return next.newCall(method, options.withCompression("gzip"));
+              }
+            });
+    for (int size : new int[] {1, MEBIBYTE}) {
+      ByteString value = ByteString.copyFromUtf8("v".repeat(size));
+      call(compressing, SET, Map.of("key", bytes("gzip"), "value", value));
+      expect(get(call(compressing, GET, Map.of("key", bytes("gzip"))), "value").equals(value), true);
+    }
   }
 
   private DynamicMessage checkWithMetadata(int kibibytes) {

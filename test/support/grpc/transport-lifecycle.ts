@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import { Status } from '../../../src/grpc/status.ts';
 import type { Transport, TransportOptions } from '../../../src/grpc/transport/transport.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
+import { FrameFlag, FrameType, frame, settingsAck, unaryCall } from '../http2/frames.ts';
+import { Http2Peer } from '../http2/peer.ts';
 import { spawnBound } from '../sidecar/bound-process.ts';
 import { waitFor } from '../wait.ts';
 import { connectRaw, type RawAnswer } from './raw-client.ts';
@@ -212,6 +214,25 @@ export function describeTransportEnding(startTransport: StartTransport): void {
       expect([...codes].filter((code) => code !== Status.UNAVAILABLE)).toEqual([]);
     });
 
+    test('a call that was sent before its caller saw the drain of an old connection is served', async () => {
+      const aged = await openFixture(startTransport, { limits: { maxConnectionAgeMs: 200 } });
+      const peer = await Http2Peer.open(aged.port);
+      try {
+        await peer.send(settingsAck(), unaryCall(1, methodPath('Echo'), Buffer.from('young')));
+        await waitFor('the GOAWAY', () => peer.goaway !== undefined);
+        expect(peer.goaway).toMatchObject({ error: 'noError', lastStreamId: 2 ** 31 - 1 });
+        await peer.send(unaryCall(3, methodPath('Echo'), Buffer.from('old')));
+        await waitFor('the answer', () => peer.resets.has(3) || dataOf(peer, 3).includes('old'));
+        expect(peer.resets.get(3)).toBeUndefined();
+        const question = await peer.frame('a PING', ({ type, flags }) => type === FrameType.ping && flags === 0);
+        await peer.send(frame(FrameType.ping, FrameFlag.ack, 0, question.payload));
+        await peer.closed();
+      } finally {
+        peer.destroy();
+        await aged.close();
+      }
+    });
+
     test('close ends calls, connections and ports at once', async () => {
       const call = fixture.client.start(methodPath('Hold'), Buffer.from('cut'));
       const { context } = await held('cut');
@@ -285,4 +306,10 @@ async function isListening(port: number): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** The body of an answer so far. */
+function dataOf(peer: Http2Peer, streamId: number): Buffer {
+  const frames = peer.frames.filter((each) => each.type === FrameType.data && each.streamId === streamId);
+  return Buffer.concat(frames.map(({ payload }) => payload));
 }

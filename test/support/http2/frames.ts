@@ -169,7 +169,7 @@ export function integer(value: number, prefixBits: number, pattern: number): Buf
   return Buffer.from(bytes);
 }
 
-function uint32(value: number): Buffer {
+export function uint32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(value);
   return bytes;

@@ -3,9 +3,10 @@
  *
  * Invariant: what is answered at once is written at once: no promise, closure or timer is made for it.
  */
-import { isPromise } from '../../../lib/maybe-promise.ts';
+import { isPromise, type MaybePromise } from '../../../lib/maybe-promise.ts';
 import { errorStatus } from '../../error-status.ts';
 import type { AnyMethod, BidiStreamMethod, ServerStreamMethod, UnaryMethod } from '../../method.ts';
+import { decodeRequest, type RequestMessage } from '../../transport/request-message.ts';
 import type { TransportLog } from '../../transport/transport.ts';
 import type { FinalStatus } from '../messages/trailers.ts';
 import type { ReceiveWindow } from '../streams/receive-window.ts';
@@ -14,7 +15,7 @@ import type { Http2Stream } from '../streams/stream.ts';
 import type { StreamTable } from '../streams/stream-table.ts';
 import { StreamingState } from '../streams/streaming-state.ts';
 import type { CallTimes } from './call-times.ts';
-import { decodeRequest, StreamingCall } from './streaming-call.ts';
+import { StreamingCall } from './streaming-call.ts';
 
 export interface CallRunnerParts {
   readonly log: TransportLog;
@@ -40,15 +41,17 @@ export class CallRunner {
   }
 
   /** Starts a call with one request message. */
-  startWithMessage(stream: Http2Stream, message: Buffer): void {
+  startWithMessage(stream: Http2Stream, message: RequestMessage): void {
     const method = stream.request.method as AnyMethod;
     if (method.kind === 'unary') {
       this.#startUnary(stream, method, message);
       return;
     }
-    this.#startStreaming(stream, method, (call) =>
-      (method as ServerStreamMethod<unknown, unknown>).handler(decodeRequest(method, message), stream, call),
-    );
+    this.#startStreaming(stream, method, async (call) => {
+      const request = this.#requestOf(stream, method, message);
+      const { handler } = method as ServerStreamMethod<unknown, unknown>;
+      await handler(isPromise(request) ? await request : request, stream, call);
+    });
   }
 
   /** Starts a call whose request messages come while its handler runs. */
@@ -62,10 +65,13 @@ export class CallRunner {
     this.#sender.fail(stream, this.#statusOf(stream, error));
   }
 
-  #startUnary(stream: Http2Stream, method: UnaryMethod<unknown, unknown>, message: Buffer): void {
+  #startUnary(stream: Http2Stream, method: UnaryMethod<unknown, unknown>, message: RequestMessage): void {
     let result: unknown;
     try {
-      result = method.handler(decodeRequest(method, message), stream);
+      const request = this.#requestOf(stream, method, message);
+      result = isPromise(request)
+        ? request.then((later) => method.handler(later, stream))
+        : method.handler(request, stream);
     } catch (error) {
       this.#answerError(stream, error);
       return;
@@ -89,6 +95,25 @@ export class CallRunner {
         }
       },
     );
+  }
+
+  /** The bytes of a message that is decompressed later are buffered until then. */
+  #requestOf(stream: Http2Stream, method: AnyMethod, message: RequestMessage): MaybePromise<unknown> {
+    const request = decodeRequest(method, message, stream);
+    return isPromise(request) ? this.#bufferedUntil(request, stream, message.length) : request;
+  }
+
+  async #bufferedUntil(request: Promise<unknown>, stream: Http2Stream, bytes: number): Promise<unknown> {
+    request.catch(() => {});
+    const refusal = this.#receiveWindow.reserve(stream, bytes);
+    if (refusal !== undefined) {
+      throw refusal;
+    }
+    try {
+      return await request;
+    } finally {
+      this.#receiveWindow.release(stream, Math.min(stream.bufferedBytes, bytes));
+    }
   }
 
   #answer(stream: Http2Stream, method: UnaryMethod<unknown, unknown>, response: unknown): void {

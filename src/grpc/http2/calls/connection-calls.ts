@@ -10,6 +10,7 @@ import type { Clock } from '../../../lib/clock.ts';
 import { deadlineOverBeforeStart, deadlineOverInHandler } from '../../deadline-errors.ts';
 import { StatusError } from '../../status.ts';
 import { stopping } from '../../transport/refusals.ts';
+import type { RequestMessage } from '../../transport/request-message.ts';
 import type { TransportLog } from '../../transport/transport.ts';
 import { type FrameBudget, TOO_LARGE_BYTES_PER_POINT } from '../frames/frame-budget.ts';
 import type { Frame } from '../frames/frame-reader.ts';
@@ -276,7 +277,7 @@ export class ConnectionCalls {
     }
   }
 
-  #startWithMessage(stream: Http2Stream, message: Buffer): void {
+  #startWithMessage(stream: Http2Stream, message: RequestMessage): void {
     if (stream.contentLengthLeft > 0) {
       this.#reset(stream, ErrorCode.protocol);
     } else if (this.#sender.hasTooMuchQueued()) {
@@ -341,7 +342,7 @@ export class ConnectionCalls {
   }
 
   /** The one message of a request is whole, or a request cannot be read. */
-  #bodyRead(stream: Http2Stream, outcome: Buffer | StatusError): void {
+  #bodyRead(stream: Http2Stream, outcome: RequestMessage | StatusError): void {
     if (outcome instanceof StatusError) {
       this.#runner.fail(stream, outcome);
     } else {

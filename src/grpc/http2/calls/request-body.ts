@@ -5,7 +5,9 @@
  *   1. A message that comes in one frame, the last of its call, is returned where it lies, and never stored.
  *   2. A request that cannot be read is an outcome, a StatusError: it ends its call and no other.
  */
-import { Status, StatusError } from '../../status.ts';
+import { StatusError } from '../../status.ts';
+import { messageCutShort, messageMissing, secondMessage } from '../../transport/refusals.ts';
+import { type RequestMessage, requestMessage } from '../../transport/request-message.ts';
 import type { Frame } from '../frames/frame-reader.ts';
 import type { Http2Limits } from '../limits/http2-limits.ts';
 import { PREFIX_BYTES, readPrefix } from '../messages/message-prefix.ts';
@@ -26,7 +28,7 @@ export class RequestBody {
    * Reads DATA of a call with one request message. Returns the message where the frame holds all of it and is the last one; where a
    * message is complete otherwise, `end` returns it.
    */
-  readSingle(stream: Http2Stream, frame: Frame, countedBytes: number): Buffer | StatusError | undefined {
+  readSingle(stream: Http2Stream, frame: Frame, countedBytes: number): RequestMessage | StatusError | undefined {
     const { bytes, start, end, isLast } = frame;
     const rules = { maxBytes: this.#limits.maxMessageBytes, encoding: stream.request.encoding };
     if (isLast && stream.reader === undefined && end - start >= PREFIX_BYTES) {
@@ -35,7 +37,7 @@ export class RequestBody {
         return length;
       }
       if (end - start === length + PREFIX_BYTES) {
-        return bytes.subarray(start + PREFIX_BYTES, end);
+        return requestMessage(bytes.readUInt8(start), bytes.subarray(start + PREFIX_BYTES, end), rules);
       }
     }
     const refusal = this.#receiveWindow.reserve(stream, end - start);
@@ -49,10 +51,7 @@ export class RequestBody {
         return message;
       }
       if (stream.message !== undefined) {
-        return new StatusError(
-          Status.UNIMPLEMENTED,
-          'Cannot read the request: it must have one message, got two or more',
-        );
+        return secondMessage();
       }
       stream.message = message;
     }
@@ -91,13 +90,13 @@ export class RequestBody {
   }
 
   /** The caller has sent its last byte, and the message was not returned yet: returns it, or what is wrong. */
-  end(stream: Http2Stream): Buffer | StatusError {
+  end(stream: Http2Stream): RequestMessage | StatusError {
     const { message } = stream;
     if (stream.reader?.isInsideMessage === true) {
-      return new StatusError(Status.INTERNAL, 'Cannot read the request: its message is cut short');
+      return messageCutShort();
     }
     if (message === undefined) {
-      return new StatusError(Status.UNIMPLEMENTED, 'Cannot read the request: it must have one message, got none');
+      return messageMissing();
     }
     this.#receiveWindow.release(stream, stream.bufferedBytes - stream.openCallBytes);
     stream.message = undefined;

@@ -3,8 +3,9 @@
  *
  * Invariants: messages keep their order; reading ends without an error when the call is over; whoever waits is woken then.
  */
+import { isPromise } from '../../../lib/maybe-promise.ts';
 import type { AnyMethod, ResponseStream } from '../../method.ts';
-import { malformedRequest } from '../../transport/refusals.ts';
+import { decodeRequest } from '../../transport/request-message.ts';
 import type { ReceiveWindow } from '../streams/receive-window.ts';
 import type { Sender } from '../streams/sender.ts';
 import type { Http2Stream } from '../streams/stream.ts';
@@ -33,10 +34,14 @@ export class StreamingCall implements ResponseStream<unknown> {
 
   async *requests(): AsyncGenerator<unknown, void> {
     for (;;) {
-      const bytes = this.#state.take();
-      if (bytes !== undefined) {
-        this.#receiveWindow.messageTaken(this.#stream, bytes.length);
-        yield decodeRequest(this.#method, bytes);
+      const message = this.#state.take();
+      if (message !== undefined) {
+        const request = decodeRequest(this.#method, message, this.#stream);
+        if (isPromise(request)) {
+          await request;
+        }
+        this.#receiveWindow.messageTaken(this.#stream, message.length);
+        yield request;
       } else if (this.#stream.isOver() || this.#stream.isRemoteClosed) {
         return;
       } else {
@@ -55,14 +60,5 @@ export class StreamingCall implements ResponseStream<unknown> {
 
   writable(): Promise<void> {
     return this.#sender.isFull(this.#stream) ? this.#state.whenWritable() : Promise.resolve();
-  }
-}
-
-/** Throws a StatusError for bytes that are no message. */
-export function decodeRequest(method: AnyMethod, bytes: Buffer): unknown {
-  try {
-    return method.decode(bytes);
-  } catch (cause) {
-    throw malformedRequest(method.path, cause);
   }
 }

@@ -1,15 +1,17 @@
 /**
  * Cutting DATA into gRPC messages: the same messages however the bytes are cut, and memory only for bytes that came.
  */
+import { gzipSync } from 'node:zlib';
 import { message } from '../../../../test/support/http2/frames.ts';
 import { Status, StatusError } from '../../status.ts';
+import { CompressedMessage, type RequestMessage } from '../../transport/request-message.ts';
 import { MessageReader } from './message-reader.ts';
 
 const RULES = { maxBytes: 100_000, encoding: 'identity' };
 
-function read(chunks: readonly Buffer[], rules = RULES): { messages: Buffer[]; reader: MessageReader } {
+function read(chunks: readonly Buffer[], rules = RULES): { messages: RequestMessage[]; reader: MessageReader } {
   const reader = new MessageReader(rules);
-  const messages: Buffer[] = [];
+  const messages: RequestMessage[] = [];
   for (const chunk of chunks) {
     // In the midst of a larger chunk, as DATA lies in the bytes of a socket.
     const bytes = Buffer.concat([Buffer.from('before'), chunk, Buffer.from('behind')]);
@@ -67,11 +69,15 @@ test('a message over the limit is refused by its prefix, one at the limit is tak
   ]);
 });
 
-test('compression is refused as gRPC says', () => {
-  const compressed = message(Buffer.from('x'));
+test('a compressed message stays compressed, and its flag must fit the call', () => {
+  const compressed = message(gzipSync('packed'));
   compressed.writeUInt8(1);
   expect(statusOf(compressed)).toBe(Status.INTERNAL);
-  expect(statusOf(compressed, { maxBytes: 10, encoding: 'gzip' })).toBe(Status.UNIMPLEMENTED);
+  expect(statusOf(compressed, { maxBytes: 100, encoding: 'zstd' })).toBe(Status.UNIMPLEMENTED);
+  const { messages } = read([compressed.subarray(0, 9), compressed.subarray(9)], { maxBytes: 100, encoding: 'gzip' });
+  expect(
+    messages.map((each) => each instanceof CompressedMessage && String(each.decompress({ isOver: () => false }))),
+  ).toEqual(['packed']);
   compressed.writeUInt8(2);
   expect(statusOf(compressed)).toBe(Status.INTERNAL);
 });

@@ -7,6 +7,7 @@
  *   3. Each message has bytes of its own.
  */
 import type { StatusError } from '../../status.ts';
+import { type RequestMessage, requestMessage } from '../../transport/request-message.ts';
 import { bufferedMemory } from '../limits/buffered-memory.ts';
 import { type MessageRules, PREFIX_BYTES, readPrefix } from './message-prefix.ts';
 
@@ -42,7 +43,7 @@ export class MessageReader {
   }
 
   /** The next whole message; undefined where more DATA must come first; a StatusError, after which nothing can be read. */
-  next(): Buffer | StatusError | undefined {
+  next(): RequestMessage | StatusError | undefined {
     while (this.#at < this.#end) {
       if (this.#bufferedPrefixBytes < PREFIX_BYTES) {
         this.#fillPrefix();
@@ -89,10 +90,11 @@ export class MessageReader {
     this.#at += count;
   }
 
-  #takeMessage(): Buffer {
+  #takeMessage(): RequestMessage {
     const body = this.#body ?? EMPTY;
     this.#body = undefined;
     this.#bufferedPrefixBytes = 0;
-    return body.length === this.#bodyBytes ? body : body.subarray(0, this.#bodyBytes);
+    const bytes = body.length === this.#bodyBytes ? body : body.subarray(0, this.#bodyBytes);
+    return requestMessage(this.#prefix.readUInt8(0), bytes, this.#rules);
   }
 }

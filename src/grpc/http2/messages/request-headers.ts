@@ -6,7 +6,13 @@
 import { NO_DEADLINE_MS } from '../../deadline.ts';
 import type { AnyMethod, MethodTable } from '../../method.ts';
 import type { StatusError } from '../../status.ts';
-import { malformedTimeout, metadataTooLarge, unknownMethod } from '../../transport/refusals.ts';
+import {
+  type HttpRefusal,
+  httpRefusal,
+  malformedTimeout,
+  metadataTooLarge,
+  unknownMethod,
+} from '../../transport/refusals.ts';
 import { type Field, Role } from '../hpack/field.ts';
 
 export interface RequestHeaders {
@@ -26,7 +32,7 @@ export interface RequestHeaders {
   /** -1 where it is not announced. */
   readonly contentLength: number;
   /** Of verdict http. */
-  readonly httpStatus: '405' | '415';
+  readonly httpStatus: HttpRefusal;
   /** Of verdict http: its answer may have no body. */
   readonly isHeadRequest: boolean;
   readonly metadata: readonly Field[];
@@ -68,17 +74,16 @@ export function readRequestHeaders(fields: readonly Field[], isComplete: boolean
   const lacksPseudo = !draft.method || !draft.scheme || path === '';
   const isMalformed = draft.isMalformed || (isComplete && lacksPseudo);
   const method = rules.table.get(path);
-  const isPost = draft.method === 'POST';
-  const isCall = isPost && isGrpc(draft.contentType);
+  const refusedByHttp = httpRefusal(draft.method ?? '', draft.contentType);
   return {
-    verdict: isMalformed ? 'malformed' : isCall || !isComplete ? 'call' : 'http',
+    verdict: isMalformed ? 'malformed' : refusedByHttp === undefined || !isComplete ? 'call' : 'http',
     isTooLarge: !isComplete,
     refusal: refusalOf(draft, isComplete, method, rules),
     method,
     timeoutMs: draft.timeoutMs,
     encoding: draft.encoding,
     contentLength: draft.contentLength,
-    httpStatus: isPost ? '415' : '405',
+    httpStatus: refusedByHttp ?? '415',
     isHeadRequest: draft.method === 'HEAD',
     metadata: draft.metadata,
     listBytes,
@@ -177,14 +182,4 @@ function refusalOf(
     return unknownMethod(draft.path ?? '');
   }
   return Number.isNaN(draft.timeoutMs) ? malformedTimeout() : undefined;
-}
-
-/** `application/grpc`, with `+proto` or another message format behind it, or with parameters. Not grpc-web. */
-function isGrpc(contentType: string): boolean {
-  const base = 'application/grpc';
-  if (!contentType.startsWith(base)) {
-    return false;
-  }
-  const next = contentType[base.length];
-  return next === undefined || next === '+' || next === ';';
 }

@@ -4,7 +4,7 @@
 import { Status } from '../../status.ts';
 import { HpackDecoder } from '../hpack/decoder.ts';
 import type { Field } from '../hpack/field.ts';
-import { percentEncode, trailersBlock } from './trailers.ts';
+import { OPENING_BLOCK, percentEncode, trailersBlock } from './trailers.ts';
 
 function decode(block: Buffer): Record<string, string> {
   const decoder = new HpackDecoder({ tableBytes: 4_096, maxListBytes: 100_000, maxListFields: 100 });
@@ -26,9 +26,11 @@ test('no text, no field for it', () => {
   expect(decode(trailersBlock({ code: Status.ABORTED, message: '' }))).toEqual({ 'grpc-status': '10' });
 });
 
-test('UNIMPLEMENTED tells which encodings are accepted', () => {
-  expect(decode(trailersBlock({ code: Status.UNIMPLEMENTED, message: 'no' }))).toMatchObject({
-    'grpc-accept-encoding': 'identity',
+test('every answer names the accepted encodings', () => {
+  expect(decode(OPENING_BLOCK)).toEqual({
+    ':status': '200',
+    'content-type': 'application/grpc',
+    'grpc-accept-encoding': 'identity,deflate,gzip',
   });
 });
 

@@ -4,14 +4,18 @@
  * Source: gRPC over HTTP/2 (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md), "Responses".
  */
 import { Status, type StatusCode } from '../../status.ts';
+import { ACCEPTED_ENCODINGS } from '../../transport/request-message.ts';
 import { encodeField, STATUS_200 } from '../hpack/encoder.ts';
 
 /** Opens an answer. */
-export const OPENING_BLOCK = Buffer.concat([STATUS_200, encodeField('content-type', 'application/grpc')]);
+export const OPENING_BLOCK = Buffer.concat([
+  STATUS_200,
+  encodeField('content-type', 'application/grpc'),
+  encodeField('grpc-accept-encoding', ACCEPTED_ENCODINGS),
+]);
 /** Ends an answer that went well. */
 export const OK_BLOCK = encodeField('grpc-status', String(Status.OK));
 
-const ACCEPT_ENCODING = encodeField('grpc-accept-encoding', 'identity');
 /** Clients bound the headers that they take, some at 8 KiB: a text of many bytes is cut, at a whole character. */
 const MAX_ENCODED_MESSAGE_LENGTH = 4_096;
 const MAX_CACHED = 64;
@@ -50,9 +54,6 @@ function encodeTrailers({ code, message, retryPushbackMs }: FinalStatus): Buffer
   }
   if (retryPushbackMs !== undefined) {
     fields.push(encodeField('grpc-retry-pushback-ms', String(Math.round(retryPushbackMs))));
-  }
-  if (code === Status.UNIMPLEMENTED) {
-    fields.push(ACCEPT_ENCODING);
   }
   return Buffer.concat(fields);
 }

@@ -5,7 +5,7 @@
  * #pending until the connection's window grows or the socket drains, where each stream has its turn, a frame at a time.
  */
 import { expectedErrorStatus } from '../../error-status.ts';
-import { answersNotTaken } from '../../transport/refusals.ts';
+import { answersNotTaken, HTTP_TEXTS } from '../../transport/refusals.ts';
 import type { FrameBudget } from '../frames/frame-budget.ts';
 import { putBytes, putFrameHeader, putReadyFrame, readyFrame } from '../frames/frame-writer.ts';
 import type { Outbox } from '../frames/outbox.ts';
@@ -31,10 +31,6 @@ const OK_FRAME = readyFrame(FrameType.headers, Flag.endHeaders | Flag.endStream,
 const AROUND_MESSAGE_BYTES = OPENING_FRAME.length + FRAME_HEADER_BYTES + PREFIX_BYTES + OK_FRAME.length;
 /** A DATA frame smaller than this, while more is queued, shows a peer that opens its window by a few bytes at a time. */
 const SMALL_PIECE_BYTES = 256;
-const HTTP_TEXTS = {
-  '405': 'Cannot serve the request: its method is not POST, and this port speaks gRPC\n',
-  '415': 'Cannot serve the request: its content-type is not application/grpc, and this port speaks gRPC\n',
-} as const;
 /** The size of a peer's table before its SETTINGS change it. */
 const DEFAULT_TABLE_BYTES = 4_096;
 

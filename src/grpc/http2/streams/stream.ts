@@ -8,6 +8,7 @@
  */
 import type { AnswerMetadata, CallContext } from '../../method.ts';
 import { metadataFields } from '../../transport/answer-metadata.ts';
+import type { RequestMessage } from '../../transport/request-message.ts';
 import { encodeFields } from '../hpack/encoder.ts';
 import type { MessageReader } from '../messages/message-reader.ts';
 import type { RequestHeaders } from '../messages/request-headers.ts';
@@ -41,7 +42,7 @@ export class Http2Stream implements CallContext {
   contentLengthLeft: number;
   reader: MessageReader | undefined;
   /** The one message of a call that sends one, once it is whole. */
-  message: Buffer | undefined;
+  message: RequestMessage | undefined;
   /** Of a method with many requests or many responses, once its handler runs. */
   streaming: StreamingState | undefined;
 

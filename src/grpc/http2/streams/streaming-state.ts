@@ -3,9 +3,10 @@
  *
  * Invariants: request messages keep their order; whoever waits is woken when the call is over.
  */
+import type { RequestMessage } from '../../transport/request-message.ts';
 
 export class StreamingState {
-  readonly #requests: Buffer[] = [];
+  readonly #requests: RequestMessage[] = [];
   #reading: (() => void) | undefined;
   #writing: PromiseWithResolvers<void> | undefined;
 
@@ -17,12 +18,12 @@ export class StreamingState {
     return this.#writing !== undefined;
   }
 
-  deliver(message: Buffer): void {
+  deliver(message: RequestMessage): void {
     this.#requests.push(message);
     this.wakeReader();
   }
 
-  take(): Buffer | undefined {
+  take(): RequestMessage | undefined {
     return this.#requests.shift();
   }
 

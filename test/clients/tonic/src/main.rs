@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status, Streaming};
@@ -64,6 +65,7 @@ async fn main() {
     );
     report("metadata-12-kib", metadata_accepted(&channel).await);
     report("metadata-over-16-kib", metadata_refused(&channel).await);
+    report("gzip", compressed(&channel).await);
     report("calls-10000", many_calls(&channel).await);
     report("watch", watch(&channel).await);
     report("deadline", deadline(&channel).await);
@@ -162,6 +164,26 @@ async fn get(channel: &Channel, key: &str) -> Result<Vec<u8>, Status> {
         .await?
         .into_inner()
         .value)
+}
+
+async fn compressed(channel: &Channel) -> Outcome {
+    let mut client = cache(channel).send_compressed(CompressionEncoding::Gzip);
+    for size in [1, MEBIBYTE] {
+        let value = vec![b'v'; size];
+        let message = CacheSetRequest {
+            key: "gzip".into(),
+            value: value.clone(),
+            ..Default::default()
+        };
+        client.cache_set(with_timeout(message, CALL_TIMEOUT)).await?;
+        let message = CacheGetRequest {
+            key: "gzip".into(),
+            ..Default::default()
+        };
+        let answer = client.cache_get(with_timeout(message, CALL_TIMEOUT)).await?;
+        expect(answer.into_inner().value == value, true)?;
+    }
+    Ok(())
 }
 
 async fn cache_large(channel: &Channel) -> Outcome {

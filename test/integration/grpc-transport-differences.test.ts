@@ -1,0 +1,124 @@
+/**
+ * Both transports answer the same requests alike: the status, its text, the headers, whether a handler ran, and what becomes of
+ * the connection and its other calls. What may differ is in the table "Differences between the transports" of docs/grpc.md.
+ *
+ *   1. A request that no row names has one outcome.
+ *   2. A request that a row names has two outcomes, and the row states both. A row that no longer differs must go.
+ *   3. Every row of the table is checked here.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { startGrpcJsTransport } from '../../src/grpc/grpc-js/grpc-js-transport.ts';
+import { startHttp2Transport } from '../../src/grpc/http2/http2-transport.ts';
+import { ODD_REQUESTS } from '../support/grpc/odd-requests.ts';
+import { connectHttp2, http2Call } from '../support/grpc/raw-client.ts';
+import { playRaw } from '../support/grpc/raw-outcome.ts';
+import { methodPath } from '../support/grpc/test-methods.ts';
+import { openFixture, type TransportFixture } from '../support/grpc/transport-contract.ts';
+import { repositoryRoot } from '../support/repository.ts';
+
+const HEADERS_ROW = 'headers of every answer';
+const BINARY_ROW = 'binary metadata of answers';
+
+/** Rows of the table, and the requests that each is about. */
+const ROWS: Readonly<Record<string, readonly string[]>> = {
+  '`:authority` that is empty, missing, a path or has a user': [
+    ':authority "/run/pannier/pannier.sock"',
+    ':authority ""',
+    ':authority "user@host"',
+    'no :authority',
+  ],
+  'a metadata key that is sent twice': ['x-echo "first" and "second"'],
+  'a metadata value with a line feed or a space at its ends': [
+    'a value with a line feed',
+    'a value that begins with a space',
+  ],
+  'more than 128 header fields': ['200 fields of metadata'],
+  'the text for metadata over 16 KiB': ['metadata of 17 KiB'],
+  'a header block over 64 KiB': ['metadata of 100 KiB'],
+  '`content-length` below the length of the body': ['a content-length that is too small'],
+  'DATA after END_STREAM': ['DATA after END_STREAM'],
+  [HEADERS_ROW]: [],
+  [BINARY_ROW]: [],
+};
+
+const rowOf = new Map(Object.entries(ROWS).flatMap(([row, names]) => names.map((name) => [name, row])));
+const page = readTable();
+const alike = ODD_REQUESTS.filter(({ name }) => !rowOf.has(name));
+const different = ODD_REQUESTS.filter(({ name }) => rowOf.has(name));
+
+let http2: TransportFixture;
+let grpcJs: TransportFixture;
+
+beforeAll(async () => {
+  http2 = await openFixture(startHttp2Transport);
+  grpcJs = await openFixture(startGrpcJsTransport);
+});
+
+afterAll(async () => {
+  await http2?.close();
+  await grpcJs?.close();
+});
+
+test('the page has the rows that are checked here, and no others', () => {
+  expect([...page.keys()]).toEqual(Object.keys(ROWS));
+  expect(
+    ODD_REQUESTS.filter(({ name }, index) => ODD_REQUESTS.findIndex((each) => each.name === name) < index),
+  ).toEqual([]);
+  expect(different).toHaveLength(rowOf.size);
+});
+
+test('the page says how many requests are compared', () => {
+  expect(readPage()).toContain(`A test sends ${ODD_REQUESTS.length} odd requests`);
+});
+
+test.each(alike)('both transports answer alike: $name', async ({ name, frames }) => {
+  expect(await playRaw(grpcJs, name, frames)).toEqual(await playRaw(http2, name, frames));
+});
+
+test.each(different)('each transport answers as the page says: $name', async ({ name, frames }) => {
+  const outcomes = [await playRaw(http2, name, frames), await playRaw(grpcJs, name, frames)];
+  expect(outcomes[0]).not.toEqual(outcomes[1]);
+  const cells = page.get(rowOf.get(name) ?? '') ?? [];
+  outcomes.forEach(({ verdict, others }, index) => {
+    const cell = cells[index] ?? '';
+    expect(cell).toContain(`\`${verdict}\``);
+    // A GOAWAY with an error ends the connection; all else leaves the other calls alone.
+    expect(others).toBe(cell.includes('`GOAWAY ') ? 'lost lost' : '0 0');
+  });
+});
+
+test('each transport sends the headers and binary metadata that the page names', async () => {
+  const [ours, theirs] = await Promise.all([http2, grpcJs].map(({ port }) => adornedHeaders(port)));
+  expect(page.get(HEADERS_ROW)?.[0]).toBe(`\`content-type: ${ours?.['content-type']}\``);
+  expect(page.get(HEADERS_ROW)?.[1]).toContain(`\`content-type: ${theirs?.['content-type']}\``);
+  const names = [ours, theirs].map((headers) => Object.keys(headers ?? {}).sort());
+  const added = (names[1] ?? []).filter((name) => !names[0]?.includes(name));
+  expect(added).toEqual(['date', 'grpc-encoding', 'grpc-message']);
+  expect(added.filter((name) => !page.get(HEADERS_ROW)?.[1]?.includes(`\`${name}`))).toEqual([]);
+  expect([ours?.['x-trail-bin'], theirs?.['x-trail-bin']]).toEqual(['3q2+7w', '3q2+7w==']);
+});
+
+async function adornedHeaders(port: number): Promise<Readonly<Record<string, unknown>>> {
+  const session = connectHttp2(port);
+  const end = await http2Call(session, methodPath('Adorn'), { headers: { 'x-echo-bin': '3q2+7w' } });
+  session.destroy();
+  return end.headers;
+}
+
+function readPage(): string {
+  return readFileSync(join(repositoryRoot, 'docs', 'grpc.md'), 'utf8');
+}
+
+/** The cells of each row: of http2 and of grpc-js. */
+function readTable(): Map<string, string[]> {
+  const [, section = ''] = readPage().split('### Differences between the transports\n');
+  const [, table = ''] = section.split('|---|---|---|\n');
+  const [rows = ''] = table.split('\n\n');
+  return new Map(
+    rows.split('\n').map((line) => {
+      const [row = '', ...cells] = line.replace(/^\| | \|$/g, '').split(' | ');
+      return [row, cells];
+    }),
+  );
+}
