@@ -6,7 +6,9 @@
  *   2. A request that a row names has two outcomes, and the row states both. A row that no longer differs must go.
  *   3. Every row of the table is checked here.
  */
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { startGrpcJsTransport } from '../../src/grpc/grpc-js/grpc-js-transport.ts';
 import { startHttp2Transport } from '../../src/grpc/http2/http2-transport.ts';
@@ -98,6 +100,23 @@ test('each transport sends the headers and binary metadata that the page names',
   expect(added.filter((name) => !page.get(HEADERS_ROW)?.[1]?.includes(`\`${name}`))).toEqual([]);
   expect([ours?.['x-trail-bin'], theirs?.['x-trail-bin']]).toEqual(['3q2+7w', '3q2+7w==']);
 });
+
+test('only http2 answers HTTP/1.x in HTTP/1.x', async () => {
+  const [ours, theirs] = await Promise.all([http2, grpcJs].map(({ port }) => answerToHttp1(port)));
+  expect(ours).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/);
+  expect(theirs).not.toContain('HTTP/1.1');
+  expect(readPage()).toContain('A client that speaks HTTP/1.x receives `400 Bad Request` and a text on `http2`.');
+});
+
+async function answerToHttp1(port: number): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk) => chunks.push(chunk));
+  socket.on('error', () => {});
+  await once(socket, 'close');
+  return Buffer.concat(chunks).toString('latin1');
+}
 
 async function adornedHeaders(port: number): Promise<Readonly<Record<string, unknown>>> {
   const session = connectHttp2(port);
