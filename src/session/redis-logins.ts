@@ -15,11 +15,13 @@ import type { Clock } from '../lib/clock.ts';
 import { harmless, StoreError } from '../lib/store-error.ts';
 import { LOGIN_SETTLES_MS } from './model.ts';
 import { accepts, type StoredListedSession, type UserGeneration } from './redis-reply.ts';
-import type { ListedHandle, RedisUsers } from './redis-users.ts';
+import type { ListedHandle, RedisUsers, SessionScripts } from './redis-users.ts';
 import { inParallel } from './steps.ts';
 import type { NewSession } from './store.ts';
 
 export interface Login {
+  /** The script that follows. */
+  readonly next: keyof SessionScripts;
   readonly userId: string;
   readonly handle: string;
   readonly absoluteTtlMs: number;

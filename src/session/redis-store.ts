@@ -86,7 +86,7 @@ export class RedisSessionStore implements SessionStore {
     this.#users = new RedisUsers({
       ...options,
       random: options.random ?? randomBytes,
-      createScript: this.#createScript,
+      sessionScripts: { create: this.#createScript, rotate: this.#rotateScript },
     });
     this.#logins = new RedisLogins({
       users: this.#users,
@@ -106,7 +106,7 @@ export class RedisSessionStore implements SessionStore {
     const login =
       userId === ''
         ? nobodysLogin(deadlineAtMs)
-        : await this.#logins.enter({ userId, handle, absoluteTtlMs, limit: userLimit }, deadlineAtMs);
+        : await this.#logins.enter({ next: 'create', userId, handle, absoluteTtlMs, limit: userLimit }, deadlineAtMs);
     if (login.outcome === 'user_full') {
       return login;
     }
@@ -176,7 +176,7 @@ export class RedisSessionStore implements SessionStore {
     const isLogin = changesUser && userId !== '';
     const login = isLogin
       ? await this.#logins.enter(
-          { userId, handle, absoluteTtlMs: remainingMs, limit: rotation.userLimit },
+          { next: 'rotate', userId, handle, absoluteTtlMs: remainingMs, limit: rotation.userLimit },
           deadlineAtMs,
         )
       : nobodysLogin(deadlineAtMs);

@@ -6,7 +6,7 @@
  */
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
-import { loadScript, type Script, type ScriptKind, type ScriptStep } from '../redis/lua-script.ts';
+import { loadScript, type Script, type ScriptKind } from '../redis/lua-script.ts';
 import { asCode, asList, asPairs, asText, integerIn, malformedReply } from '../redis/script-reply.ts';
 import {
   LIST_ENTRY_SETTLES_MS,
@@ -25,8 +25,12 @@ export interface EndedUser {
   readonly handles: readonly string[];
 }
 
+/** What gives a session to a user once the user is entered. */
+export type SessionScripts = Readonly<Record<'create' | 'rotate', Script>>;
+
 /** A session that is to be in the list of its user. */
 export interface UserEntry {
+  readonly next: keyof SessionScripts;
   readonly userId: string;
   readonly handle: string;
   readonly absoluteTtlMs: number;
@@ -58,16 +62,24 @@ export class RedisUsers {
   readonly #commands: RedisCommands;
   readonly #keyspace: Keyspace;
   readonly #random: RandomBytes;
-  readonly #enterScript: Script;
+  readonly #enterScripts: SessionScripts;
   readonly extendScript = script('user-extend', 'write');
   readonly #forgetScript = script('user-forget', 'write_in_place');
   readonly #endScript = script('user-end', 'write_in_place');
   readonly #listScript = script('user-list', 'read');
 
-  /** `createScript` is what makes a session once its user is entered. */
-  constructor(options: { commands: RedisCommands; keyspace: Keyspace; random: RandomBytes; createScript: Script }) {
-    const leadsTo: ScriptStep = { script: options.createScript, families: ['session'] };
-    this.#enterScript = { ...script('user-enter', 'write'), leadsTo };
+  constructor(options: {
+    commands: RedisCommands;
+    keyspace: Keyspace;
+    random: RandomBytes;
+    sessionScripts: SessionScripts;
+  }) {
+    const { create, rotate } = options.sessionScripts;
+    const enter = script('user-enter', 'write');
+    this.#enterScripts = {
+      create: { ...enter, leadsTo: { script: create, families: ['session'] } },
+      rotate: { ...enter, leadsTo: { script: rotate, families: ['session'] } },
+    };
     this.#commands = options.commands;
     this.#keyspace = options.keyspace;
     this.#random = options.random;
@@ -76,7 +88,7 @@ export class RedisUsers {
   /** Lists the session under the user; with a limit, only if the list holds fewer others. */
   async enter(entry: UserEntry, deadlineAtMs: number): Promise<EnterOutcome> {
     const reply = await this.#run(
-      this.#enterScript,
+      this.#enterScripts[entry.next],
       entry.userId,
       [
         entry.handle,
