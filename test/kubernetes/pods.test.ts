@@ -185,7 +185,7 @@ describe('a pod that asks', () => {
     expect(running.spec?.containers.map(({ name }) => name)).toEqual(['pannier', 'app']);
     expect(running.status?.containerStatuses?.map(({ restartCount }) => restartCount)).toEqual([0, 0]);
     const job = { ...pod, spec: { ...pod.spec, restartPolicy: 'Never' } };
-    expect(await cluster.refusal(namespace, job)).toContain('wanted');
+    expect(await cluster.refusal(namespace, job)).toContain('would keep it from completing');
   });
 
   test('runs where Pod Security restricted is enforced', async () => {
