@@ -74,7 +74,7 @@ export type AnyMethod = UnaryMethod<any, any> | ServerStreamMethod<any, any> | B
 /** All methods of a server, by path. */
 export type MethodTable = ReadonlyMap<string, AnyMethod>;
 
-/** The handlers of one service by method name (`CheckRateLimit`), as a room's service.ts exports them. */
+/** The handlers of one service by method name (`CheckRateLimit`), as a capability's service.ts exports them. */
 export type UnaryHandler<Request, Response> = (request: Request, context: CallContext) => Response | Promise<Response>;
 export type ServerStreamHandler<Request, Response> = (
   request: Request,

@@ -1,5 +1,5 @@
 /**
- * Makes the method table: the protos say which methods there are, by way of the codecs generated from them; the rooms
+ * Makes the method table: the protos say which methods there are, by way of the codecs generated from them; the capabilities
  * bring their handlers, the interceptors are wrapped around each once.
  *
  * Promises:

@@ -80,7 +80,7 @@ function plain(each: RequestMessage): Buffer {
   }
   try {
     // With a bound this low, no message is left to another thread.
-    return each.decompress({ isOver: () => false }) as Buffer;
+    return each.decompress({ isOver: () => false, onOver: () => undefined }) as Buffer;
   } catch (error) {
     if (error instanceof StatusError) {
       return Buffer.from(`${error.code} ${error.message}`);

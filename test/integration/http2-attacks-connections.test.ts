@@ -64,6 +64,8 @@ describe('peers that stop half-way', () => {
   const STARTED = Buffer.concat([PREFACE, settings()]);
   const HALVES = [
     { name: 'before a word', bytes: Buffer.alloc(0) },
+    { name: 'in the method of HTTP/1.x', bytes: Buffer.from('GE') },
+    { name: 'behind a request of HTTP/1.x', bytes: Buffer.from('GET / HTTP/1.1\r\n\r\n') },
     { name: 'in the preface', bytes: PREFACE.subarray(0, 12) },
     { name: 'behind the preface', bytes: PREFACE },
     { name: 'in the header of the first frame', bytes: STARTED.subarray(0, PREFACE.length + 5) },

@@ -88,7 +88,7 @@ test('a length beyond the bound is refused at once', async () => {
   expect((await answerOf(peer, 1)).grpcStatus).toBe(8);
 });
 
-test('compressed messages that are too long end their calls, and are not held decompressed', async () => {
+test('compressed messages that are too long end their calls, and are not buffered decompressed', async () => {
   const calls = 150;
   const bomb = message(gzipSync(Buffer.alloc(HUGE + 1)));
   bomb.writeUInt8(1);

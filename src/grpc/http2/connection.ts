@@ -5,7 +5,8 @@
  *   1. After a fault nothing more is read; the socket stays a moment so that the GOAWAY arrives. Every call is cancelled.
  *   2. A drain refuses no call that the peer sent before it saw the GOAWAY, and closes once the last has ended.
  *   3. Nothing that a peer sends throws out of here.
- *   4. Nothing is sent before the peer's first bytes are known: one that speaks HTTP/1.x receives an answer in HTTP/1.1.
+ *   4. Nothing but the GOAWAY of a drain or a fault is sent before the peer's first bytes are known: one that speaks HTTP/1.x
+ *      receives an answer in HTTP/1.1.
  */
 import type { Socket } from 'node:net';
 import { ConnectionCalls, type SharedCallParts } from './calls/connection-calls.ts';
@@ -166,7 +167,7 @@ export class Http2Connection {
       case 'incomplete':
         return chunk.length;
       case 'http1':
-        this.#answerHttp1();
+        this.#answerHttp1(preface);
         return chunk.length;
       case 'invalid':
         throw new ConnectionFault(ErrorCode.protocol, 'connection preface must be that of HTTP/2 with prior knowledge');
@@ -213,9 +214,9 @@ export class Http2Connection {
     this.#outbox.frame(FrameType.goaway, Flag.none, 0, goawayPayload(lastId, code, text));
   }
 
-  #answerHttp1(): void {
+  #answerHttp1(preface: ClientPreface): void {
     this.#isDead = true;
-    this.#socket.write(http1Answer(this.#shared.adminUrl));
+    this.#socket.write(http1Answer(this.#shared.adminUrl, preface.isHeadRequest));
     this.#shared.onDropped(new ConnectionFault(ErrorCode.protocol, 'HTTP/1.x'));
     this.#close();
   }

@@ -52,6 +52,17 @@ test.each(['GET', 'POST', 'OPTIONS'])('a client of Node reads the answer to its 
   expect(drops).toEqual(['protocol_error']);
 });
 
+test('the answer to HEAD has the headers of the others and no body', async () => {
+  const answerTo = async (method: string): Promise<string[]> => {
+    const socket = connect({ port: Number(transport.tcpPort), host: '127.0.0.1' });
+    socket.write(`${method} / HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    return (await text(socket)).split('\r\n\r\n');
+  };
+  const [headers, body] = await answerTo('GET');
+  expect(body).not.toBe('');
+  expect(await answerTo('HEAD')).toEqual([headers, '']);
+});
+
 test('a request that arrives byte by byte is answered once, and its connection closed', async () => {
   const socket = connect({ port: Number(transport.tcpPort), host: '127.0.0.1', noDelay: true });
   const received = text(socket);

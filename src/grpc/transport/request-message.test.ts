@@ -14,7 +14,6 @@ import {
 } from './request-message.ts';
 
 const MAX_BYTES = 4 * 1024 * 1024;
-const OPEN = { isOver: () => false };
 const COMPRESSORS = { gzip: gzipSync, deflate: deflateSync } as const;
 
 function compressed(bytes: Buffer, encoding: string, maxBytes = MAX_BYTES): CompressedMessage {
@@ -40,12 +39,12 @@ test('names what it accepts', () => {
 describe.each(Object.entries(COMPRESSORS))('%s', (encoding, compress) => {
   test.each([0, 1, 500, 100_000, MAX_BYTES])('decompresses a message of %i bytes', async (bytes) => {
     const message = Buffer.alloc(bytes, 'pannier');
-    expect((await compressed(compress(message), encoding).decompress(OPEN)).equals(message)).toBe(true);
+    expect((await compressed(compress(message), encoding).decompress(openCall())).equals(message)).toBe(true);
   });
 
   test('rejects a message that is one byte too long', async () => {
     const message = compressed(compress(Buffer.alloc(MAX_BYTES + 1)), encoding);
-    expect(await errorOf(() => message.decompress(OPEN))).toBe(
+    expect(await errorOf(() => message.decompress(openCall()))).toBe(
       `${Status.RESOURCE_EXHAUSTED} Cannot read the request: its message must have at most 4194304 bytes, got more than 4194304`,
     );
   });
@@ -54,14 +53,16 @@ describe.each(Object.entries(COMPRESSORS))('%s', (encoding, compress) => {
     // The checksum at the end of the archive is wrong: only who decompresses all of it would see that.
     const bomb = compress(Buffer.alloc(8 * MAX_BYTES), { level: constants.Z_BEST_COMPRESSION });
     bomb.fill(0xaa, bomb.length - 8);
-    expect(await errorOf(() => compressed(bomb, encoding).decompress(OPEN))).toMatch(`${Status.RESOURCE_EXHAUSTED} `);
+    expect(await errorOf(() => compressed(bomb, encoding).decompress(openCall()))).toMatch(
+      `${Status.RESOURCE_EXHAUSTED} `,
+    );
   });
 
   test('rejects malformed bytes with a text that quotes nothing of them', async () => {
     const whole = compress(Buffer.from('a message of a caller'));
     const damaged = [Buffer.alloc(0), Buffer.from('no archive'), whole.subarray(0, whole.length - 1), flipped(whole)];
     for (const bytes of damaged) {
-      expect(await errorOf(() => compressed(bytes, encoding).decompress(OPEN))).toBe(
+      expect(await errorOf(() => compressed(bytes, encoding).decompress(openCall()))).toBe(
         `${Status.INTERNAL} Cannot read the request: a message says that it is compressed with ${encoding}, but its bytes are not valid ${encoding}`,
       );
     }
@@ -70,7 +71,7 @@ describe.each(Object.entries(COMPRESSORS))('%s', (encoding, compress) => {
 
 test('deflate is the zlib format, not raw deflate', async () => {
   const message = compressed(deflateRawSync(Buffer.from('raw')), 'deflate');
-  expect(await errorOf(() => message.decompress(OPEN))).toMatch(`${Status.INTERNAL} `);
+  expect(await errorOf(() => message.decompress(openCall()))).toMatch(`${Status.INTERNAL} `);
 });
 
 test.each([
@@ -101,37 +102,81 @@ test.each([
 test('decodes both kinds of message alike', () => {
   const method = { path: '/x', decode: (bytes: Buffer) => bytes.toString() } as unknown as AnyMethod;
   const call = { encoding: 'gzip', maxBytes: MAX_BYTES };
-  expect(decodeRequest(method, requestMessage(0, Buffer.from('plain'), call), OPEN)).toBe('plain');
-  expect(decodeRequest(method, requestMessage(1, gzipSync('packed'), call), OPEN)).toBe('packed');
+  expect(decodeRequest(method, requestMessage(0, Buffer.from('plain'), call), openCall())).toBe('plain');
+  expect(decodeRequest(method, requestMessage(1, gzipSync('packed'), call), openCall())).toBe('packed');
 });
 
 test('decompresses up to 64 KiB at once, and more in another thread', async () => {
   const [short, long] = [64 * 1024, 64 * 1024 + 1].map((bytes) =>
-    compressed(gzipSync(Buffer.alloc(bytes)), 'gzip').decompress(OPEN),
+    compressed(gzipSync(Buffer.alloc(bytes)), 'gzip').decompress(openCall()),
   );
   expect([isPromise(short), isPromise(long)]).toEqual([false, true]);
   await long;
 });
 
-test('does not decompress what waits for its turn and is over by then', async () => {
+test('drops a message that waits for its turn as soon as its call is over', async () => {
   const long = gzipSync(Buffer.alloc(MAX_BYTES));
-  let asked = 0;
-  const over = {
-    isOver: () => {
-      asked += 1;
-      return true;
+  const settled: string[] = [];
+  const first = Array.from({ length: 2 }, () =>
+    Promise.resolve(compressed(long, 'gzip').decompress(openCall())).then(({ length }) => settled.push(`${length}`)),
+  );
+  const call = openCall();
+  const dropped = errorOf(() => compressed(long, 'gzip').decompress(call)).then((error) => settled.push(error));
+  call.end();
+  await Promise.all([...first, dropped]);
+  expect(settled).toEqual([
+    `${Status.CANCELLED} Cannot read the request: the call is over`,
+    `${MAX_BYTES}`,
+    `${MAX_BYTES}`,
+  ]);
+  // The turns were given back.
+  expect((await compressed(long, 'gzip').decompress(openCall())).length).toBe(MAX_BYTES);
+});
+
+test('decompresses nothing for a call that is over', async () => {
+  const call = openCall();
+  call.end();
+  const damaged = compressed(Buffer.alloc(100_000), 'gzip');
+  expect(await errorOf(() => damaged.decompress(call))).toMatch(`${Status.CANCELLED} `);
+});
+
+test('rejects what a call that ends meanwhile would get', async () => {
+  const call = openCall();
+  const running = errorOf(() => compressed(gzipSync(Buffer.alloc(MAX_BYTES)), 'gzip').decompress(call));
+  call.end();
+  expect(await running).toMatch(`${Status.CANCELLED} `);
+});
+
+test('a call whose messages wait many times listens once for its end', async () => {
+  const long = gzipSync(Buffer.alloc(MAX_BYTES));
+  const call = openCall();
+  for (let round = 0; round < 2; round += 1) {
+    const others = Array.from({ length: 2 }, () => compressed(long, 'gzip').decompress(openCall()));
+    const waited = await compressed(long, 'gzip').decompress(call);
+    expect(waited.length).toBe(MAX_BYTES);
+    await Promise.all(others);
+  }
+  expect(call.listeners).toHaveLength(1);
+});
+
+/** A call as transports pass it; `end` ends it. */
+function openCall() {
+  const listeners: (() => void)[] = [];
+  let isOver = false;
+  return {
+    listeners,
+    isOver: () => isOver,
+    onOver: (listener: () => void) => {
+      listeners.push(listener);
+    },
+    end: () => {
+      isOver = true;
+      for (const listener of listeners) {
+        listener();
+      }
     },
   };
-  const first = Array.from({ length: 2 }, () => compressed(long, 'gzip').decompress(OPEN));
-  const damaged = compressed(Buffer.concat([long.subarray(0, 2_000), Buffer.alloc(100_000)]), 'gzip');
-  expect(await errorOf(() => damaged.decompress(over))).toBe(
-    `${Status.CANCELLED} Cannot read the request: the call is over`,
-  );
-  expect(asked).toBe(1);
-  expect((await Promise.all(first)).map(({ length }) => length)).toEqual([MAX_BYTES, MAX_BYTES]);
-  // The turns were given back.
-  expect((await compressed(long, 'gzip').decompress(OPEN)).length).toBe(MAX_BYTES);
-});
+}
 
 /** With a byte changed in its middle. */
 function flipped(bytes: Buffer): Buffer {

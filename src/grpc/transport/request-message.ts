@@ -4,7 +4,8 @@
  *   1. A message stays compressed while it waits, so buffered bytes never exceed the bytes that arrived.
  *   2. Decompression stops at the upper bound of a message: a small request cannot cost more memory than a large one.
  *   3. What decompresses to more than MAX_SYNC_BYTES is decompressed in another thread, so that it does not block other calls.
- *      At most MAX_THREADS messages are decompressed at the same time, and those of calls that are over are skipped.
+ *      At most MAX_THREADS messages are decompressed at the same time. The others wait for their turn. One whose call is over
+ *      is dropped at once, because nobody counts its bytes from then on.
  *   4. Whatever is wrong with a message is a StatusError of its call. Nothing here ends a connection.
  *
  * Sources: https://github.com/grpc/grpc/blob/master/doc/compression.md and PROTOCOL-HTTP2.md ("Message-Encoding"): `deflate`
@@ -13,7 +14,7 @@
 import { promisify } from 'node:util';
 import { gunzip, gunzipSync, inflate, inflateSync } from 'node:zlib';
 import { isPromise, type MaybePromise } from '../../lib/maybe-promise.ts';
-import type { AnyMethod } from '../method.ts';
+import type { AnyMethod, CallContext } from '../method.ts';
 import { StatusError } from '../status.ts';
 import {
   callIsOver,
@@ -50,12 +51,10 @@ const DECOMPRESSORS: ReadonlyMap<string, Decompressor> = new Map([
 export const ACCEPTED_ENCODINGS = [IDENTITY, ...DECOMPRESSORS.keys()].join(',');
 
 /** The call that a message belongs to. */
-interface OpenCall {
-  isOver(): boolean;
-}
+type OpenCall = Pick<CallContext, 'isOver' | 'onOver'>;
 
 export class CompressedMessage {
-  readonly #bytes: Buffer;
+  #bytes: Buffer;
   readonly #encoding: string;
   readonly #maxBytes: number;
 
@@ -95,15 +94,12 @@ export class CompressedMessage {
   }
 
   async #decompressLater(decompressor: Decompressor, call: OpenCall): Promise<Buffer> {
-    // The bytes may lie in a buffer that is read into again.
-    const bytes = Buffer.from(this.#bytes);
-    await turn();
+    // A message that waits must not keep the whole chunk alive that it arrived in.
+    this.#bytes = copyOf(this.#bytes);
+    await turn(call);
     try {
-      if (call.isOver()) {
-        throw callIsOver();
-      }
       const options = { maxOutputLength: this.#maxBytes, chunkSize: THREAD_CHUNK_BYTES };
-      const message = await decompressor.later(bytes, options);
+      const message = await decompressor.later(this.#bytes, options);
       if (call.isOver()) {
         throw callIsOver();
       }
@@ -175,24 +171,51 @@ function isTooLong(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE';
 }
 
-let running = 0;
-const waiting: (() => void)[] = [];
+/** In memory of its own: Node's pool would keep 64 KiB alive for any few bytes. */
+function copyOf(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
+}
 
-/** Waits until fewer than MAX_THREADS messages are being decompressed. */
-async function turn(): Promise<void> {
+let running = 0;
+/** Calls whose message waits for its turn, the one that waits the longest first. A call waits with one message at a time. */
+const waiting = new Map<OpenCall, PromiseWithResolvers<void>>();
+/** Calls that drop their waiting message when they are over. A stream may wait many times, and must not add a listener each time. */
+const followed = new WeakSet<OpenCall>();
+
+/** Waits until fewer than MAX_THREADS messages are being decompressed. Rejects as soon as the call is over. */
+async function turn(call: OpenCall): Promise<void> {
+  if (call.isOver()) {
+    throw callIsOver();
+  }
   if (running < MAX_THREADS) {
     running += 1;
     return;
   }
-  await new Promise<void>((resolve) => waiting.push(resolve));
+  const granted = Promise.withResolvers<void>();
+  waiting.set(call, granted);
+  if (!followed.has(call)) {
+    followed.add(call);
+    call.onOver(() => dropWaiting(call));
+  }
+  await granted.promise;
+}
+
+function dropWaiting(call: OpenCall): void {
+  const granted = waiting.get(call);
+  waiting.delete(call);
+  granted?.reject(callIsOver());
 }
 
 /** Hands the turn to the call that waits the longest. */
 function endTurn(): void {
-  const next = waiting.shift();
+  const [next] = waiting;
   if (next === undefined) {
     running -= 1;
-  } else {
-    next();
+    return;
   }
+  const [call, granted] = next;
+  waiting.delete(call);
+  granted.resolve();
 }

@@ -21,7 +21,7 @@ export interface TransportOptions {
   readonly log: TransportLog;
   /** Where health and metrics are served over HTTP/1.1, e.g. `http://127.0.0.1:9471`: named to a client that speaks HTTP/1.x to this port. */
   readonly adminUrl?: string | undefined;
-  /** A peer broke a rule or a limit and was cut off, for the reason that metrics name. Only our own transport knows. */
+  /** A peer broke a rule or a limit and was cut off, for the reason that metrics name. Only the built-in HTTP/2 server reports it. */
   readonly onConnectionDropped?: (reason: string) => void;
 }
 

@@ -5,6 +5,7 @@ import { chmodSync, existsSync, lstatSync, mkdtempSync, rmSync, statSync, writeF
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { Status } from '../../../src/grpc/status.ts';
 import type { Transport, TransportOptions } from '../../../src/grpc/transport/transport.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
@@ -12,11 +13,12 @@ import { FrameFlag, FrameType, frame, settingsAck, unaryCall } from '../http2/fr
 import { Http2Peer } from '../http2/peer.ts';
 import { spawnBound } from '../sidecar/bound-process.ts';
 import { waitFor } from '../wait.ts';
-import { connectRaw, type RawAnswer } from './raw-client.ts';
+import { connectHttp2, connectRaw, http2Call, frame as messageFrame, type RawAnswer } from './raw-client.ts';
 import { createTestMethods, methodPath } from './test-methods.ts';
 import { openFixture, type StartTransport, type TransportFixture } from './transport-contract.ts';
 
 const GRACE_MS = 5_000;
+const LONG_MESSAGE_BYTES = 4 * 1024 * 1024;
 
 export function describeTransportListening(startTransport: StartTransport): void {
   describe('listening', () => {
@@ -171,6 +173,21 @@ export function describeTransportEnding(startTransport: StartTransport): void {
       expect(String((await call.ended).bytes)).toBe('landed');
       await waitFor('the drain ends', () => isDrained, GRACE_MS / 2);
       await drained;
+    });
+
+    test('a drain lets calls end whose message is still compressed', async () => {
+      const session = connectHttp2(fixture.port);
+      const failure = Buffer.alloc(LONG_MESSAGE_BYTES, ' ');
+      failure.write(JSON.stringify({ code: Status.ABORTED, message: 'read all of it' }));
+      const options = { headers: { 'grpc-encoding': 'gzip' }, body: messageFrame(gzipSync(failure), 1) };
+      // Each takes some milliseconds, and only two at a time are decompressed: most of them wait when the first is answered.
+      const calls = Array.from({ length: 24 }, () => http2Call(session, methodPath('Fail'), options));
+      await calls[0];
+      await fixture.transport.drain(GRACE_MS);
+      for (const { headers } of await Promise.all(calls)) {
+        expect(headers['grpc-status']).toBe(String(Status.ABORTED));
+      }
+      session.destroy();
     });
 
     test('a drain ends streams with UNAVAILABLE', async () => {

@@ -36,9 +36,16 @@ export class StreamingCall implements ResponseStream<unknown> {
     for (;;) {
       const message = this.#state.take();
       if (message !== undefined) {
-        const request = decodeRequest(this.#method, message, this.#stream);
+        let request = decodeRequest(this.#method, message, this.#stream);
         if (isPromise(request)) {
-          await request;
+          try {
+            request = await request;
+          } catch (error) {
+            if (this.#stream.isOver()) {
+              return;
+            }
+            throw error;
+          }
         }
         this.#receiveWindow.messageTaken(this.#stream, message.length);
         yield request;

@@ -54,7 +54,7 @@ test('the preface of HTTP/2 ends where the frames begin, wherever it is cut', ()
 });
 
 test('the answer to HTTP/1.x is whole, and names gRPC and the address of health and metrics', () => {
-  const [head = '', body = ''] = http1Answer('http://127.0.0.1:9471').split('\r\n\r\n');
+  const [head = '', body = ''] = http1Answer('http://127.0.0.1:9471', false).split('\r\n\r\n');
   expect(head.split('\r\n')).toEqual([
     'HTTP/1.1 400 Bad Request',
     'Connection: close',
@@ -63,5 +63,5 @@ test('the answer to HTTP/1.x is whole, and names gRPC and the address of health 
   ]);
   expect(body).toContain('gRPC over HTTP/2');
   expect(body).toContain('http://127.0.0.1:9471');
-  expect(http1Answer(undefined)).not.toContain('Health');
+  expect(http1Answer(undefined, false)).not.toContain('Health');
 });

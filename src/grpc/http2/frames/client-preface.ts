@@ -22,6 +22,11 @@ export class ClientPreface {
     return this.#framesStart;
   }
 
+  /** With verdict http1: its answer may have no body (RFC 9110, section 9.3.2). */
+  get isHeadRequest(): boolean {
+    return this.#text.startsWith('HEAD ');
+  }
+
   read(chunk: Buffer): PrefaceVerdict {
     const bytesBefore = this.#text.length;
     this.#text += chunk.toString('latin1', 0, PREFACE.length - bytesBefore);
@@ -38,7 +43,7 @@ export class ClientPreface {
 }
 
 /** The whole answer to a request of HTTP/1.x. `adminUrl` is where health and metrics are served, if they are. */
-export function http1Answer(adminUrl: string | undefined): string {
+export function http1Answer(adminUrl: string | undefined, isHeadRequest: boolean): string {
   const admin =
     adminUrl === undefined
       ? ''
@@ -52,7 +57,7 @@ export function http1Answer(adminUrl: string | undefined): string {
     'Content-Type: text/plain',
     `Content-Length: ${Buffer.byteLength(body)}`,
     '',
-    body,
+    isHeadRequest ? '' : body,
   ];
   return lines.join('\r\n');
 }
