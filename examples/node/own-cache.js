@@ -32,7 +32,12 @@ export class OwnCache {
   async start(onEnd = () => {}) {
     this.#watch = this.#cache.WatchInvalidations({ namespace: this.#namespace });
     const { promise, resolve, reject } = Promise.withResolvers();
-    this.#watch.on('data', (event) => (event.started ? resolve() : this.#apply(event)));
+    this.#watch.on('data', (event) => {
+      this.#apply(event);
+      if (event.started) {
+        resolve();
+      }
+    });
     this.#watch.on('error', (error) => {
       this.#flush();
       reject(error);
@@ -66,7 +71,7 @@ export class OwnCache {
 
   #apply(event) {
     if (event.key === undefined) {
-      // These copies have no tags, so a tag event could be ignored. Dropping all of them is always right.
+      // What was set before the watch started may never be announced. These copies have no tags, so a tag event could be ignored.
       this.#flush();
       return;
     }
@@ -98,7 +103,7 @@ function textOf(version) {
 }
 
 async function main() {
-  const { cache } = connect();
+  const { cache } = await connect();
   const own = new OwnCache(cache, 'own-node');
   await own.start();
   for (let index = 0; index < 50; index += 1) {

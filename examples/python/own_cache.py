@@ -51,7 +51,9 @@ class OwnCache:
     def start(self) -> None:
         """Returns once the watch has started. When it has ended, there is no copy: start it again."""
         self._watch = self._client.cache.WatchInvalidations(cache.WatchInvalidationsRequest(namespace=self._namespace))
-        next(self._watch)
+        started = next(self._watch)
+        with self._lock:
+            self._apply(started)
         threading.Thread(target=self._follow, daemon=True).start()
 
     def stop(self) -> None:
@@ -87,7 +89,7 @@ class OwnCache:
 
     def _apply(self, event) -> None:
         if event.WhichOneof("event") != "key":
-            # These copies have no tags, so a tag event could be ignored. Dropping all of them is always right.
+            # What was set before the watch started may never be announced. These copies have no tags, so a tag event could be ignored.
             self._flush()
             return
         for call in self._sets_in_flight:

@@ -1,10 +1,10 @@
 /**
- * The composition root of `serve`: settings -> a running sidecar. The only file that sees every room.
+ * The composition root of `serve`: settings -> a running sidecar. Only the files of this folder see every module.
  *
  * Promises:
  *   1. `startApp` opens the admin address first, then the API, and does not wait for Redis: without it calls are answered by the failure
  *      modes. It rejects, having closed what it opened, when an address cannot be had.
- *   2. `drain` tells everybody (readiness, health, GOAWAY), lets calls under way end, and closes all within `drainTimeoutMs` and a moment.
+ *   2. `drain` reports it (readiness, health, GOAWAY), lets calls in flight end, and closes all within `drainTimeoutMs` and a moment.
  */
 import type { Settings } from '../config/load.ts';
 import type { PolicyFile, PolicySource } from '../config/policy-file.ts';
@@ -39,7 +39,7 @@ export interface App {
   readonly addresses: { readonly grpc: string; readonly socket: string; readonly admin: string };
   readonly store: 'memory' | 'redis';
   drain(): Promise<void>;
-  /** What a new policy file changes outside the rooms that read it with every call. */
+  /** Applies what a new policy file changes outside the modules that read it with every call. */
   onPolicies(file: PolicyFile): void;
 }
 

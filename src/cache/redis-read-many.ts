@@ -8,10 +8,10 @@
  *   1. A call fetches at most about twice its budget. All calls of the process together have a bounded number of bytes in each round: a call
  *      waits before it sends, until its deadline at the latest, and holds what it fetched until it is answered. Round 2 waits for round 1
  *      and never the other way round.
- *   2. What cannot be read is `unavailable`. Only a StoredFormatError rejects: it is for an operator and never an outcome of the cache.
+ *   2. An entry that cannot be read is `unavailable`. A StoredFormatError rejects, because it is for an operator, and so does a malformed reply:
+ *      neither is an outcome of the cache.
  *   3. However a call ends, nothing of the budgets stays reserved for it.
  */
-
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { bucketOf } from '../lib/key-hash.ts';
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';

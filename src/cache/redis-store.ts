@@ -8,7 +8,6 @@
  *
  * Promises: those of store.ts. No key, value or tag is in an error text.
  */
-
 import { randomBytes } from 'node:crypto';
 import { BUCKET_COUNT, bucketOf, keyHash } from '../lib/key-hash.ts';
 import { StoreError, settleAll } from '../lib/store-error.ts';

@@ -8,7 +8,6 @@
  * Invariant: `ensure`, `areCurrent` and `judgeOf` never report `unknown`: whether a version was made or read makes no difference to anybody. The
  * exception is a script that lacks a permission, which no repetition gives it.
  */
-
 import { randomBytes } from 'node:crypto';
 import { bucketOf, keyHash } from '../lib/key-hash.ts';
 import { harmless, ofIdempotentStep, StoreError } from '../lib/store-error.ts';

@@ -65,7 +65,7 @@ export interface ReadManyOptions {
 
 export interface CacheStore {
   read(namespace: string, key: Buffer, deadlineAtMs: number): MaybePromise<StoredValue | undefined>;
-  /** One result per key, in their order. A failure is a result, and only a StoredFormatError rejects. */
+  /** One result per key, in their order. A StoreError is a result, except a StoredFormatError, which rejects. */
   readMany(namespace: string, keys: readonly Buffer[], options: ReadManyOptions): MaybePromise<ReadManyResult[]>;
   write(write: CacheWrite, deadlineAtMs: number): MaybePromise<WriteOutcome>;
   /**

@@ -1,7 +1,6 @@
 /**
  * Watching, through the service, on the memory store and on a subscriber that the test makes fail.
  */
-
 import { noCacheMetrics } from '../../test/support/cache/no-metrics.ts';
 import { callContext, invalidateRequest, setRequest, TestStream } from '../../test/support/cache/requests.ts';
 import { waitFor } from '../../test/support/wait.ts';

@@ -1,5 +1,5 @@
 /**
- * What a room needs of a logger: fields first, then a fixed text. pino is one.
+ * What a module needs of a logger: fields first, then a fixed text. pino is one.
  *
  * Fields never hold a session id, a key, a value, a subject or a password.
  */

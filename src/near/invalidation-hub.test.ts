@@ -2,7 +2,6 @@
  * Which channels near copies use, counted under random histories of uses, hits, watches and idle times (A12); and what the hub asks of a
  * server and makes of its replies.
  */
-
 import fc from 'fast-check';
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { bucketOf } from '../lib/key-hash.ts';

@@ -2,7 +2,7 @@
  * Limits in Redis: one key per subject, one script per decision, one round trip.
  *
  * Invariants:
- *   1. The scripts do not depend on the policies (scripts.ts).
+ *   1. The scripts do not depend on the policies (redis-scripts.ts).
  *   2. A call that takes nothing (a peek, a cost above a capacity) runs the read script, which writes nothing.
  *   3. A second round trip follows only when a lean script has left the decision to the general one, with nothing done.
  */

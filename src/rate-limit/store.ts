@@ -5,7 +5,7 @@
  *   1. `take` decides all limits in one atomic step by the store's own clock: all are taken, or none.
  *   2. A denial and a peek change nothing. What is never asked for again is forgotten once it means nothing.
  *   3. `give` returns units to all limits in one atomic step. What was used never falls below zero.
- *   4. Nothing but a StoreError is thrown or rejected with.
+ *   4. A failure is a StoreError. Any other error is a broken contract, such as a reply of Redis that no script of ours returns.
  */
 import type { MaybePromise } from '../lib/maybe-promise.ts';
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';

@@ -1,5 +1,5 @@
 /**
- * What a store may ask of Redis: the contract between the capability rooms and this one.
+ * What a store may ask of Redis: the contract between the capability modules and this one.
  *
  * Blob strings come back as Buffer, simple strings as string, integers as number, nil as null. Every promise settles by
  * `deadlineAtMs` (monotonic) or by the per-command timeout, whichever is first, and rejects with a StoreError only.

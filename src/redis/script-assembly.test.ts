@@ -5,6 +5,7 @@
  *   2. A script that can create a key sets its expiry. One that only writes to what it has found is listed below with the reason.
  *   3. Its commands are those that docs/redis.md grants, by role.
  *   4. A script of kind `read` writes nothing.
+ *   5. The scripts of the common case create no function, because Redis would create it in every call.
  *
  * The scripts of limits are taken as the program assembles them. Elsewhere a script is a file in a `scripts` folder, and its libraries are the
  * prelude and the files named `<something>-common.lua` beside it.
@@ -121,4 +122,14 @@ describe.each(scripts.map((script) => [script.name, script] as const))('%s', (na
     const writes = commandsOf(code).filter((command) => !READING.has(command));
     expect(isRead ? writes : []).toEqual([]);
   });
+});
+
+test.each(
+  [...Object.values(rateLimitScripts.oneLimit), rateLimitScripts.several].map(({ name, source }) => [name, source]),
+)('%s creates no function', (_name, source) => {
+  expect(withoutComments(source)).not.toMatch(/\bfunction\b/);
+});
+
+test('the script that reads a session creates no function', () => {
+  expect(codeOfFile('src/session/scripts/read.lua')).not.toMatch(/\bfunction\b/);
 });

@@ -1,5 +1,5 @@
 /**
- * The rules for every .lua file (script.ts), read from the files themselves. They are heuristics on the text, each shown to bite by the
+ * The rules for every .lua file (lua-script.ts), read from the files themselves. They are heuristics on the text, each shown to bite by the
  * samples at the end:
  *   1. A key is `KEYS[...]`, or a parameter of a function that every caller gives `KEYS[...]`; commands are literals.
  *   2. The time is read by the prelude alone, so once in a script.

@@ -2,7 +2,6 @@
  * A service that watches a namespace and writes to it keeps what it has just stored, and drops what others store: on memory, a Redis and a
  * Cluster.
  */
-
 import { OwnCache } from '../support/cache/own-cache.ts';
 import { callContext, invalidateRequest, setRequest } from '../support/cache/requests.ts';
 import { CACHE_STORES, type OpenedCache } from '../support/cache/stores.ts';
@@ -75,6 +74,16 @@ describe.each(CACHE_STORES)('on %s', (_, open) => {
       await applyEvents(5);
     });
     expect([...own.copies.keys()]).toEqual(['mine']);
+  });
+
+  test('a set that began before the watch leaves no copy, because its event may never arrive', async () => {
+    const late = new OwnCache(opened.service, namespace);
+    await late.set('key', 'loaded', async () => await late.start());
+    await setAsAnother('key');
+    await waitFor('the event of another client', () => late.eventCount >= 1);
+    late.applyEvents();
+    await late.stop();
+    expect(late.copies.size).toBe(0);
   });
 
   test('an invalidation has no version', async () => {

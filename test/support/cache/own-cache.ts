@@ -43,6 +43,7 @@ export class OwnCache {
     const request = { namespace: this.#namespace };
     this.#ended = Promise.resolve(this.#service.handlers.WatchInvalidations(request, this.#call, this.#stream));
     await waitFor('the start of the watch', () => this.#stream.watchId > 0);
+    this.applyEvents();
   }
 
   async set(key: string, value: string, beforeAnswer?: () => Promise<void>): Promise<void> {
@@ -62,7 +63,7 @@ export class OwnCache {
 
   /** Applies the events that have arrived. */
   applyEvents(): void {
-    const events = this.#stream.sent.slice(1 + this.#appliedCount);
+    const events = this.#stream.sent.slice(this.#appliedCount);
     this.#appliedCount += events.length;
     for (const event of events) {
       this.#apply(event);

@@ -1,5 +1,5 @@
 /**
- * What every store of the cache must do, as tests: called once per store. cache-store-histories.ts has the random part.
+ * What every store of the cache must do, as tests: called once per store. store-histories.ts has the random part.
  */
 import { randomBytes } from 'node:crypto';
 import type { CacheStore, CacheWrite, StoredValue } from '../../../src/cache/store.ts';

@@ -1,5 +1,5 @@
 /**
- * Our Redis room on a test server, with a wheel of its own and nothing counted.
+ * The Redis module on a test server, with a timer wheel of its own and without metrics.
  */
 import { systemClock } from '../../../src/lib/clock.ts';
 import { parseRedisUrl } from '../../../src/lib/redis-url.ts';

@@ -1,5 +1,5 @@
 /**
- * What every store of sessions must do, as tests: called once per store. session-store-histories.ts has the random part.
+ * What every store of sessions must do, as tests: called once per store. store-histories.ts has the random part.
  */
 import { randomBytes } from 'node:crypto';
 import { issueSessionId, LISTED_SESSIONS_DROPPED, MAX_LISTED_SESSIONS } from '../../../src/session/model.ts';

@@ -1,6 +1,6 @@
 /**
  * Random histories of a session store, as tests: one step after the other against a plain model, and racing steps against
- * what must be true whichever came first. session-store-contract.ts has the single cases.
+ * what must be true whichever came first. store-contract.ts has the single cases.
  */
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
