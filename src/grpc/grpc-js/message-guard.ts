@@ -13,7 +13,7 @@
 import { Metadata, type ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
 import { deadlineOverBeforeStart, deadlineOverInHandler } from '../deadline-errors.ts';
 import { Status, StatusError } from '../status.ts';
-import { messageCutShort, messageTooLarge, messageMissing, secondMessage } from '../transport/refusals.ts';
+import { messageCutShort, messageMissing, messageTooLarge, secondMessage } from '../transport/refusals.ts';
 import { ACCEPTED_ENCODINGS, flagRefusal, type RequestMessage, requestMessage } from '../transport/request-message.ts';
 
 const PREFIX_BYTES = 5;
