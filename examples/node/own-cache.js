@@ -98,7 +98,7 @@ function textOf(version) {
 }
 
 async function main() {
-  const { cache } = connect();
+  const { cache } = await connect();
   const own = new OwnCache(cache, 'own-node');
   await own.start();
   for (let index = 0; index < 50; index += 1) {
