@@ -7,10 +7,10 @@
  * 3. Exits 1 when a ratio exceeds its limit or a call failed, 2 when an argument is invalid. `--help` lists the arguments.
  */
 import { join } from 'node:path';
-import { buildCommit } from '../test/support/sidecar/commit-build.ts';
+import { buildCommit, isCommit } from '../test/support/sidecar/commit-build.ts';
 import { readArguments } from './arguments.ts';
 import { BUILD_ROLES, type BuildRole, orderOf, Samples, tableText, verdictText } from './compare/comparison.ts';
-import { HELP, parseOptions } from './compare/options.ts';
+import { type CompareOptions, HELP, parseOptions } from './compare/options.ts';
 import { MEASURED_CALLS, STORES, type Subject, startSubject, storeEntry } from './compare/subject.ts';
 import { chooseCores } from './cores.ts';
 import { anonymousMegabytes } from './process-stats.ts';
@@ -87,7 +87,15 @@ async function measureRound(round: number): Promise<void> {
   await Promise.all(BUILD_ROLES.map((role) => subjects[role].stop()));
 }
 
-const options = readArguments(parseOptions, HELP);
+function checkedOptions(args: readonly string[]): CompareOptions | undefined {
+  const parsed = parseOptions(args);
+  if (parsed !== undefined && !isCommit(parsed.base)) {
+    throw new Error(`--base must be a commit of this repository, got "${parsed.base}"`);
+  }
+  return parsed;
+}
+
+const options = readArguments(checkedOptions, HELP);
 const samples = new Samples();
 const cores = chooseCores();
 const client = chooseLoadClient({ name: 'h2', core: cores.load, say });

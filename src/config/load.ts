@@ -72,9 +72,9 @@ export type SettingsResult =
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What Kubernetes puts into every pod for Services called pannier or pannier-something, and what our own tests use. */
+/** What Kubernetes puts into every pod for Services called pannier or pannier-something, and what the Makefile and tests of this repository read. */
 const FOREIGN =
-  /^PANNIER_((\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)|TEST_\w+)$/;
+  /^PANNIER_((\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)|TEST_\w+|MIXED_REF|INSTALL)$/;
 /** PANNIER_GRPC_PORT is one too, but only with such a value: somebody may well take it for a setting. */
 const FOREIGN_PORT = /^PANNIER_(\w+_)?PORT$/;
 const FOREIGN_PORT_VALUE = /^(tcp|udp|sctp):\/\//;

@@ -296,6 +296,8 @@ const ENVIRONMENTS: [Record<string, string>, string[]][] = [
       PANNIER_SERVICE_PORT_GRPC: '1',
       PANNIER_PORT_9470_TCP_ADDR: 'x',
       PANNIER_TEST_REDIS: 'x',
+      PANNIER_MIXED_REF: 'x',
+      PANNIER_INSTALL: 'never',
     },
     [],
   ],

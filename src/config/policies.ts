@@ -249,17 +249,17 @@ function readSessions(reader: YamlReader, node: Node | undefined): SessionSpec {
   return { idleTtlMs, absoluteTtlMs, ...(userLimit === undefined ? {} : { userLimit }) };
 }
 
-function readUserLimit(reader: YamlReader, max: Node | undefined, maxAt: Node | undefined): UserLimit | undefined {
+function readUserLimit(reader: YamlReader, max: Node | undefined, mode: Node | undefined): UserLimit | undefined {
   const accepted = `an integer from 1 to ${MAX_SESSIONS_PER_USER}`;
   const maxSessions = max === undefined ? undefined : reader.integer(max, 'sessions.max_per_user', accepted);
   const acceptedModes = `one of ${AT_USER_LIMIT.join(', ')}`;
-  const text = maxAt === undefined ? 'evict' : reader.text(maxAt, 'sessions.at_max_per_user', acceptedModes);
+  const text = mode === undefined ? 'evict' : reader.text(mode, 'sessions.at_max_per_user', acceptedModes);
   const atLimit = AT_USER_LIMIT.find((name) => name === text);
   if (text !== undefined && atLimit === undefined) {
-    reader.fail(maxAt, 'sessions.at_max_per_user', acceptedModes);
+    reader.fail(mode, 'sessions.at_max_per_user', acceptedModes);
   }
-  if (maxAt !== undefined && max === undefined) {
-    reader.refuse(maxAt, 'sessions.at_max_per_user', 'it has no effect without sessions.max_per_user, set both');
+  if (mode !== undefined && max === undefined) {
+    reader.refuse(mode, 'sessions.at_max_per_user', 'it has no effect without sessions.max_per_user, set both');
   }
   if (maxSessions === undefined || atLimit === undefined) {
     return undefined;

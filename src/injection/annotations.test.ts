@@ -84,6 +84,15 @@ describe('all annotations together', () => {
     expect(problemsOf('colour-of-the-sky', 'blue')[0]).toMatch(/: there is no such annotation, wanted one of inject, /);
   });
 
+  test('refuses the old name of a renamed annotation or setting with the new one', () => {
+    expect(problemsOf('transport', 'grpc-js')).toEqual([
+      'cannot read annotation pannier.dev/transport: it was renamed; use pannier.dev/grpc-transport',
+    ]);
+    expect(problemsOf('env', '{PANNIER_REDIS_TIMEOUT_MS: 500}')).toEqual([
+      'Cannot read annotation pannier.dev/env: cannot use PANNIER_REDIS_TIMEOUT_MS: it was renamed; use PANNIER_REDIS_COMMAND_TIMEOUT_MS',
+    ]);
+  });
+
   test('what the injector itself writes is none of them, and no mistake', () => {
     expect(parseAnnotations({ 'pannier.dev/injected': 'true', 'pannier.dev/config-hash': 'x' })).toEqual({
       annotations: {},

@@ -314,7 +314,14 @@ export function parseAnnotations(given: TextMap): AnnotationsResult {
   return first === undefined ? { annotations: values as Annotations } : { problems: [first, ...others] };
 }
 
+/** Annotations that had another name, without the prefix: their old names are refused with the new one. */
+const RENAMED_ANNOTATIONS: ReadonlyMap<string, keyof Annotations> = new Map([['transport', 'grpc-transport']]);
+
 function unknownAnnotation(name: string): string {
+  const renamed = RENAMED_ANNOTATIONS.get(name);
+  if (renamed !== undefined) {
+    return `cannot read annotation ${ANNOTATION_PREFIX}${name}: it was renamed; use ${ANNOTATION_PREFIX}${renamed}`;
+  }
   const known = ANNOTATIONS.map((row) => row.name);
   const nearest = nearestOf(name, known);
   const accepted = nearest === undefined ? `one of ${known.join(', ')}` : `${ANNOTATION_PREFIX}${nearest}, perhaps`;

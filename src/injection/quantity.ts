@@ -27,7 +27,7 @@ export function isCpuQuantity(text: string): boolean {
 
 export const MEBIBYTE = 1_048_576;
 /** A sidecar that does nothing holds 60 to 90 MiB. */
-export const MEMORY_MIN_MEBIBYTES = 96;
+export const MIN_MEMORY_MEBIBYTES = 96;
 
 export function isMemoryRequest(text: string): boolean {
   const memoryBytes = memoryBytesOf(text);
@@ -36,7 +36,7 @@ export function isMemoryRequest(text: string): boolean {
 
 export function isMemoryLimit(text: string): boolean {
   const memoryBytes = memoryBytesOf(text);
-  return isMemoryRequest(text) && (memoryBytes ?? 0) >= MEMORY_MIN_MEBIBYTES * MEBIBYTE;
+  return isMemoryRequest(text) && (memoryBytes ?? 0) >= MIN_MEMORY_MEBIBYTES * MEBIBYTE;
 }
 
 /** Thousandths of bytes are allowed by Kubernetes and a typing mistake everywhere. */

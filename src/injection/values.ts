@@ -6,7 +6,7 @@ import { type Document, isMap, parseDocument, visit } from 'yaml';
 import { loadSettings } from '../config/load.ts';
 import { PREFIX, SETTINGS, type SettingName, type SettingRow } from '../config/settings.ts';
 import { isObject } from '../lib/json.ts';
-import { isCpuQuantity, isMemoryLimit, isMemoryRequest, MEMORY_MIN_MEBIBYTES } from './quantity.ts';
+import { isCpuQuantity, isMemoryLimit, isMemoryRequest, MIN_MEMORY_MEBIBYTES } from './quantity.ts';
 
 export interface ValueKind<Value> {
   /** Completes "wanted ...". */
@@ -78,7 +78,7 @@ export const memoryRequest: ValueKind<string> = textKind({
 });
 
 export const memoryLimit: ValueKind<string> = textKind({
-  accepted: `memory from ${MEMORY_MIN_MEBIBYTES}Mi to 64Gi, such as 192Mi`,
+  accepted: `memory from ${MIN_MEMORY_MEBIBYTES}Mi to 64Gi, such as 192Mi`,
   pattern: MEMORY_PATTERN,
   accepts: isMemoryLimit,
 });

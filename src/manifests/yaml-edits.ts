@@ -2,7 +2,7 @@
  * From a document and the value that it is to have to edits of its text.
  *
  * Lines are put in below what they follow and taken out whole; a value that changes its kind is written anew. Nothing here is certain to
- * be right for every YAML there is: yaml-edit.ts reads the result again.
+ * be right for every YAML there is: yaml-editor.ts reads the result again.
  */
 import {
   type Alias,

@@ -1,8 +1,11 @@
 /**
  * The comparison of two commits: its arguments, the order of the builds, and how it judges.
  */
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { type BuildRole, orderOf, Samples, tableText, verdictText } from '../../bench/compare/comparison.ts';
 import { parseOptions } from '../../bench/compare/options.ts';
+import { repositoryRoot } from '../support/repository.ts';
 
 /** Rounds of one figure: base, this working tree, base again. */
 function compare(...rounds: readonly (readonly [base: number, current: number, again: number])[]) {
@@ -24,9 +27,16 @@ test('arguments are checked, and the base is required', () => {
   expect(() => parseOptions(['--base', 'v1', '--rounds', '1.5'])).toThrow(
     '--rounds must be an integer between 1 and 100, got 1.5',
   );
-  expect(() => parseOptions(['--base', 'v1', '--seconds', '0'])).toThrow(
-    '--seconds must be a number above 0 and at most 10, got 0',
+  expect(() => parseOptions(['--base', 'v1', '--seconds', '0.4'])).toThrow(
+    '--seconds must be a number between 0.5 and 10, got 0.4',
   );
+});
+
+test('a base that is no commit is refused before anything is built', () => {
+  const program = join(repositoryRoot, 'bench', 'compare.ts');
+  const { status, stderr } = spawnSync(process.execPath, [program, '--base', 'nowhere'], { encoding: 'utf8' });
+  expect(stderr).toBe('--base must be a commit of this repository, got "nowhere"\n');
+  expect(status).toBe(2);
 });
 
 test('six rounds have every order of the builds once', () => {

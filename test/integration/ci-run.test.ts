@@ -63,7 +63,15 @@ function namesOf(stdout: string, start: string): string[] {
 }
 
 const ALWAYS = ['check', 'test', 'e2e', 'test-mixed', 'examples', 'soak-memory', 'fuzz', 'clients'];
-const CLIENTS = ['clients of grpc-go', 'clients of grpcio', 'clients of tonic', 'clients of grpc-java'];
+const CLIENTS = [
+  'clients of grpc-go',
+  'clients of grpcio',
+  'clients of tonic',
+  'clients of grpc-java',
+  'generated C# code',
+  'generated PHP code',
+  'generated Ruby code',
+];
 
 /** Each variable, and the suites that it alone decides where the others are set. */
 const SUITES_OF: readonly (readonly [variable: string, ...suites: string[]])[] = [
@@ -103,6 +111,18 @@ describe('--list', () => {
     for (const suite of suites) {
       expect(stdout.split('\n').find((line) => line.startsWith(`NOT RUN: ${suite}:`))).toContain(variable);
     }
+  });
+
+  test('leaves out only stubs of generated code where python3 is here and the plugins are not', () => {
+    programs.add('python3');
+    const { status, stdout } = runScript(['--list'], allTools());
+    expect(status).toBe(0);
+    expect(namesOf(stdout, 'NOT RUN: ').slice(-3)).toEqual([
+      'stubs of generated C# code',
+      'stubs of generated PHP code',
+      'stubs of generated Ruby code',
+    ]);
+    expect(stdout).toContain('there is no grpc_php_plugin on PATH; installing it enables them\n');
   });
 
   test('takes a tool from the collection beside the clone only where its variable is unset', () => {

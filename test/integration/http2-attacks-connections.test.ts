@@ -1,6 +1,6 @@
 /**
  * Attacks by connections on the HTTP/2 transport: peers that stop half-way, that are frozen, that speak something else, and thousands
- * that say nothing. Each is got rid of or costs next to nothing, and another client's calls go on (http2-attack-bounds.ts).
+ * that say nothing. Each is got rid of or costs next to nothing, and another client's calls go on (attack-bounds.ts).
  */
 import { readFileSync } from 'node:fs';
 import { TRANSPORT_LIMITS } from '../../src/grpc/transport/transport.ts';

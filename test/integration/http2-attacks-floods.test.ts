@@ -1,6 +1,6 @@
 /**
  * Floods on the HTTP/2 transport: frames that cost the server and do no work. Each ends with GOAWAY ENHANCE_YOUR_CALM for the attacker
- * and its connection closed, while another client's calls go on, within bounds of memory and CPU (http2-attack-bounds.ts).
+ * and its connection closed, while another client's calls go on, within bounds of memory and CPU (attack-bounds.ts).
  */
 import { HTTP2_LIMITS } from '../../src/grpc/http2/limits/http2-limits.ts';
 import { TRANSPORT_LIMITS } from '../../src/grpc/transport/transport.ts';

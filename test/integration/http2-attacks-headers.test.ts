@@ -1,6 +1,6 @@
 /**
  * Attacks by header blocks on the HTTP/2 transport: endless ones, ones that grow as they are decoded, ones that break HPACK. How each
- * ends for the attacker, and that another client's calls, memory and CPU stay as they are (http2-attack-bounds.ts).
+ * ends for the attacker, and that another client's calls, memory and CPU stay as they are (attack-bounds.ts).
  */
 import { HTTP2_LIMITS } from '../../src/grpc/http2/limits/http2-limits.ts';
 import { TRANSPORT_LIMITS } from '../../src/grpc/transport/transport.ts';

@@ -1,6 +1,6 @@
 /**
  * Attacks by requests that do not end, or come in the smallest pieces, on the HTTP/2 transport: what they make the server hold is
- * bounded for one connection and for all together, and another client's calls go on (http2-attack-bounds.ts).
+ * bounded for one connection and for all together, and another client's calls go on (attack-bounds.ts).
  */
 import { gzipSync } from 'node:zlib';
 import { HTTP2_LIMITS } from '../../src/grpc/http2/limits/http2-limits.ts';

@@ -1,6 +1,6 @@
 /**
  * Attacks by flow control and by reading slowly on the HTTP/2 transport: what an attacker can make the server hold is bounded for one
- * connection and for all together, each is got rid of, and another client's calls go on (http2-attack-bounds.ts).
+ * connection and for all together, each is got rid of, and another client's calls go on (attack-bounds.ts).
  */
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';

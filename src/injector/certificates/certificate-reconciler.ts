@@ -162,12 +162,12 @@ export class CertificateReconciler implements CertificateSource {
     const { store, log } = this.#options;
     switch (step.kind) {
       case 'create-ca': {
-        const outcome = await store.createSecret(await this.#newAuthority());
+        const outcome = await store.createSecret(await this.#newCa());
         log.info({ outcome }, 'there was no CA, one was made');
         return 0;
       }
       case 'replace-ca': {
-        const outcome = await store.replaceSecret(step.version, await this.#newAuthority());
+        const outcome = await store.replaceSecret(step.version, await this.#newCa());
         log.info({ outcome }, 'the CA was due, a new one was made');
         return 0;
       }
@@ -186,7 +186,7 @@ export class CertificateReconciler implements CertificateSource {
     }
   }
 
-  #newAuthority(): Promise<Ca> {
+  #newCa(): Promise<Ca> {
     const { timing, clock } = this.#options;
     return createCa({ lifetimeMs: timing.caLifetimeMs, nowMs: clock.nowMs() });
   }

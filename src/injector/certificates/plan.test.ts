@@ -117,12 +117,12 @@ function act(world: World, replica: Replica, step: CertificateStep): void {
   switch (step.kind) {
     case 'create-ca':
       if (!world.isAway && world.secret === undefined) {
-        writeAuthority(world);
+        writeCa(world);
       }
       break;
     case 'replace-ca':
       if (!world.isAway && String(world.secret?.version) === step.version) {
-        writeAuthority(world);
+        writeCa(world);
       }
       break;
     case 'patch-bundles':
@@ -149,7 +149,7 @@ function expiryOf(_world: World, caId: string): number {
   return expiries.get(caId) ?? 0;
 }
 
-function writeAuthority(world: World): void {
+function writeCa(world: World): void {
   world.version += 1;
   world.authoritiesMade += 1;
   const ca = {

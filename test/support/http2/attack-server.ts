@@ -1,5 +1,5 @@
 /**
- * The HTTP/2 transport as a process of its own, with methods that attacks aim at: started by http2-attack-range.ts, so that what it
+ * The HTTP/2 transport as a process of its own, with methods that attacks aim at: started by attack-range.ts, so that what it
  * uses of memory and CPU is its own and nobody else's.
  *
  * `node --expose-gc test/support/http2/attack-server.ts OPTIONS`, options as JSON. Writes one line, `{"port":N}`, and serves until it is ended.

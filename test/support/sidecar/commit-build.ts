@@ -4,7 +4,7 @@
  * 1. Nothing is written into this repository: the files of the commit come from `git archive`.
  * 2. The packages of this repository are used where the commit has the same package-lock.json; else they are installed for it.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,6 +20,12 @@ export interface CommitBuild {
 
 const INSTALL_TIMEOUT_MS = 300_000;
 const MAX_ARCHIVE_BYTES = 1_000_000_000;
+
+/** Whether git knows a commit of this repository by that name. */
+export function isCommit(ref: string): boolean {
+  const args = ['rev-parse', '--verify', '--quiet', `${ref}^{commit}`];
+  return spawnSync('git', args, { cwd: repositoryRoot }).status === 0;
+}
 
 export function buildCommit(ref: string): CommitBuild {
   const commit = git('rev-parse', '--short', `${ref}^{commit}`);
