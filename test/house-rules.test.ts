@@ -311,15 +311,33 @@ test('no file names a place on somebody’s machine', () => {
   expect(wrong).toEqual([]);
 });
 
-test('files that the docs name exist', () => {
+describe('files that exist', () => {
   const files = repositoryFiles(['**/*']);
-  const missing = repositoryFiles(['README.md', 'docs/**/*.md']).flatMap((page) =>
-    [...read(page).matchAll(/`([\w./-]+\.(?:ts|lua|proto))`/g)]
-      .map((match) => match[1] ?? '')
-      .filter((name) => !files.some((file) => file === name || file.endsWith(`/${name}`)))
-      .map((name) => `${page}: ${name}`),
-  );
-  expect(missing).toEqual([]);
+
+  function isMissing(name: string): boolean {
+    return !files.some((file) => file === name || file.endsWith(`/${name}`));
+  }
+
+  test('are the ones that the docs name', () => {
+    const missing = repositoryFiles(['README.md', 'docs/**/*.md']).flatMap((page) =>
+      [...read(page).matchAll(/`([\w./-]+\.(?:ts|lua|proto))`/g)]
+        .map((match) => match[1] ?? '')
+        .filter(isMissing)
+        .map((name) => `${page}: ${name}`),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  test('are the ones that comments name', () => {
+    const missing = [...ownFiles, ...repositoryFiles(['src/**/*.lua'])].flatMap((path) =>
+      [...read(path).matchAll(/^\s*(?:\*|\/\/|--) .*$/gm)]
+        .flatMap(([line]) => [...line.matchAll(/(?<![\w@*<./-])[a-z0-9][a-z0-9/-]*(?:\.test)?\.(?:ts|lua)\b/g)])
+        .map(([name]) => name)
+        .filter(isMissing)
+        .map((name) => `${path}: ${name}`),
+    );
+    expect(missing).toEqual([]);
+  });
 });
 
 test('the socket of a pod has one path', () => {
