@@ -83,10 +83,6 @@ export class InvalidationHub {
     this.#idleMs = options.idleMs ?? IDLE_MS;
   }
 
-  get channelCount(): number {
-    return this.#channels.size;
-  }
-
   get nearChannelCount(): number {
     return this.#nearChannelCount;
   }
