@@ -164,12 +164,12 @@ async function runTarget(target: FuzzTarget, plan: Plan, progress: Int32Array): 
       return failure;
     }
     if (done === BATCH) {
-      liveBefore = liveBytes();
+      liveBefore = await liveBytes();
     }
   }
-  const grown = liveBefore === 0 ? 0 : liveBytes() - liveBefore;
+  const grown = liveBefore === 0 ? 0 : (await liveBytes()) - liveBefore;
   if (grown > MAX_GROWTH_BYTES) {
-    const error = `${grown} bytes are left behind, wanted at most ${MAX_GROWTH_BYTES}`;
+    const error = `live memory must grow by at most ${MAX_GROWTH_BYTES} bytes, got ${grown}`;
     return { kind: 'failed', target: target.name, index: plan.from, count: plan.executions, error };
   }
   const elapsedMs = performance.now() - startMs;
