@@ -67,15 +67,29 @@ export function defineScript(
   return { name, kind, source, sha1, commands: commandsIn(source), keyTypes, repair };
 }
 
+/** The texts of the libraries that were read, by path: many scripts share them. */
+const libraries = new Map<string, string>();
+
+function readLibrary(path: string): string {
+  const text = libraries.get(path) ?? readTextAsset(path);
+  libraries.set(path, text);
+  return text;
+}
+
 /** The prelude: a library (script-library.ts) for the scripts of all folders. */
 export function readPrelude(): string {
-  return readTextAsset('src/redis/scripts/prelude.lua');
+  return readLibrary('src/redis/scripts/prelude.lua');
 }
 
 /** The script in the last of these files of the program, e.g. `src/session/scripts/create.lua`; those before it are its libraries. */
 export function loadScript(name: string, paths: readonly string[], kind: ScriptKind, options?: ScriptOptions): Script {
-  const libraries = [readPrelude(), ...paths.slice(0, -1).map(readTextAsset)];
-  return defineScript(name, withLibraries(readTextAsset(paths.at(-1) ?? ''), libraries), kind, options);
+  const script = readTextAsset(paths.at(-1) ?? '');
+  return defineScript(
+    name,
+    withLibraries(script, [readPrelude(), ...paths.slice(0, -1).map(readLibrary)]),
+    kind,
+    options,
+  );
 }
 
 /** The commands that a script's text runs, in small letters. */

@@ -13,10 +13,11 @@
 import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { type AclSection, documentedRules } from '../../test/support/redis/acl.ts';
+import { withoutComments } from '../../test/support/redis/lua-code.ts';
 import { repositoryFiles, repositoryRoot } from '../../test/support/repository.ts';
 import { loadRateLimitScripts } from '../rate-limit/redis-scripts.ts';
 import { readPrelude } from './lua-script.ts';
-import { withLibraries, withoutComments } from './script-library.ts';
+import { withLibraries } from './script-library.ts';
 
 /** Commands that can create a key. */
 const CREATING = new Set(['HSET', 'HSETNX', 'HINCRBY', 'SET']);

@@ -15,10 +15,10 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { FORMAT_COMMANDS } from '../../test/support/redis/documented-permissions.ts';
+import { withoutComments } from '../../test/support/redis/lua-code.ts';
 import { repositoryFiles, repositoryRoot } from '../../test/support/repository.ts';
 import { commandsIn } from './lua-script.ts';
 import { CALL_COMMANDS, KEY_COMMANDS } from './permissions.ts';
-import { withoutComments } from './script-library.ts';
 
 /** Names that are concatenated, and are text: replies of GET and HGET, arguments, results of string.sub and struct.pack. By folder. */
 const TEXT_NAMES: Readonly<Record<string, readonly string[]>> = {
