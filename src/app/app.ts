@@ -20,6 +20,7 @@ import { TimerWheel } from '../lib/timer-wheel.ts';
 import { type AdminServer, startAdminServer } from '../observability/admin-server.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { Readiness } from '../observability/readiness.ts';
+import { localText } from './local-text.ts';
 import { openStores } from './open-stores.ts';
 import { createServices } from './services.ts';
 import type { Stores } from './stores.ts';
@@ -145,10 +146,4 @@ async function openAdmin(options: AppOptions, readiness: Readiness, stores: Stor
     log,
   });
   return await namingSetting('PANNIER_ADMIN_ADDRESS', server);
-}
-
-/** An address that a client on this machine can use. */
-function localText(listenHost: string, port: number): string {
-  const host = listenHost === '::' || listenHost === '0.0.0.0' ? '127.0.0.1' : listenHost;
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -3,6 +3,7 @@
  */
 import type { ListenAddress, Settings } from '../config/load.ts';
 import type { Transport, TransportOptions } from '../grpc/transport/transport.ts';
+import { localText } from './local-text.ts';
 
 export type TransportParts = Pick<TransportOptions, 'table' | 'clock' | 'log' | 'onConnectionDropped'>;
 
@@ -16,7 +17,7 @@ export async function openTransport(settings: Settings, parts: TransportParts): 
         : { socketPath: settings.grpcSocket, socketMode: settings.grpcSocketMode }),
     },
     defaultDeadlineMs: settings.defaultDeadlineMs,
-    adminUrl: settings.adminAddress === undefined ? undefined : httpUrl(settings.adminAddress),
+    adminUrl: settings.adminAddress === undefined ? undefined : adminUrl(settings.adminAddress),
     limits: {
       maxConnectionAgeMs: settings.maxGrpcConnectionAgeMs,
       maxConnectionIdleMs: settings.maxGrpcConnectionIdleMs,
@@ -40,10 +41,6 @@ async function startTransport(settings: Settings, options: TransportOptions): Pr
   return await startHttp2Transport({ ...options, limits });
 }
 
-function httpUrl({ host, port }: ListenAddress): string {
-  return host.includes(':') ? `http://[${host}]:${port}` : `http://${host}:${port}`;
-}
-
 /** What it rejects with names the setting too: an address says where, an operator looks for what to change. */
 export async function namingSetting<Value>(setting: string, opened: Promise<Value>): Promise<Value> {
   try {
@@ -52,4 +49,8 @@ export async function namingSetting<Value>(setting: string, opened: Promise<Valu
     const text = error instanceof Error ? error.message : String(error);
     throw new Error(`${text} (${setting})`, { cause: error });
   }
+}
+
+function adminUrl({ host, port }: ListenAddress): string {
+  return `http://${localText(host, port)}`;
 }
