@@ -4,7 +4,7 @@
  *
  * Invariants:
  *   1. Blocks are separated by blank lines, and a block has none inside. One that declares no local is a comment.
- *   2. A block uses locals of earlier blocks only, as Lua wants it.
+ *   2. A block uses locals of earlier blocks only, as Lua requires.
  *   3. Whether a block is used depends on names alone, wherever they occur outside of comments: too much may be included, never too little.
  */
 

@@ -16,6 +16,7 @@ import { gunzip, gunzipSync, inflate, inflateSync } from 'node:zlib';
 import { isPromise, type MaybePromise } from '../../lib/maybe-promise.ts';
 import type { AnyMethod, CallContext } from '../method.ts';
 import { StatusError } from '../status.ts';
+import { bufferedCopy } from './buffered-memory.ts';
 import {
   callIsOver,
   compressionUnsupported,
@@ -95,7 +96,7 @@ export class CompressedMessage {
 
   async #decompressLater(decompressor: Decompressor, call: OpenCall): Promise<Buffer> {
     // A message that waits must not keep the whole chunk alive that it arrived in.
-    this.#bytes = copyOf(this.#bytes);
+    this.#bytes = bufferedCopy(this.#bytes, 0, this.#bytes.length);
     await turn(call);
     try {
       const options = { maxOutputLength: this.#maxBytes, chunkSize: THREAD_CHUNK_BYTES };
@@ -169,13 +170,6 @@ function decode(method: AnyMethod, bytes: Buffer): unknown {
 
 function isTooLong(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE';
-}
-
-/** In memory of its own: Node's pool would keep 64 KiB alive for any few bytes. */
-function copyOf(bytes: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(bytes.length);
-  bytes.copy(copy);
-  return copy;
 }
 
 let running = 0;

@@ -7,7 +7,7 @@
  *   2. A frame over the limit throws a ConnectionFault before anything is buffered for it.
  *   3. Reading a frame allocates nothing, and no chunk is kept alive once its frames are read.
  */
-import { bufferedMemory } from '../limits/buffered-memory.ts';
+import { bufferedMemory } from '../../transport/buffered-memory.ts';
 import { ConnectionFault, ErrorCode, Flag, FRAME_HEADER_BYTES } from './protocol.ts';
 
 const NO_BYTES = Buffer.alloc(0);

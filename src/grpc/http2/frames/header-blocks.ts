@@ -5,7 +5,7 @@
  *   1. A block is bounded in bytes and frames (CVE-2024-27316).
  *   2. No frame but CONTINUATION may follow while `isOpen` (RFC 9113, section 6.10); the connection checks it.
  */
-import { bufferedCopy } from '../limits/buffered-memory.ts';
+import { bufferedCopy } from '../../transport/buffered-memory.ts';
 import type { Http2Limits } from '../limits/http2-limits.ts';
 import type { Frame } from './frame-reader.ts';
 import { ConnectionFault, ErrorCode, Flag } from './protocol.ts';

@@ -5,7 +5,7 @@
  * right after it; outbox.test.ts pins that of Node). An idle connection has none.
  */
 import type { Socket } from 'node:net';
-import { bufferedCopy } from '../limits/buffered-memory.ts';
+import { bufferedCopy } from '../../transport/buffered-memory.ts';
 import type { ConnectionBudget } from '../limits/global-budget.ts';
 import { putFrameHeader } from './frame-writer.ts';
 import { FRAME_HEADER_BYTES } from './protocol.ts';

@@ -12,7 +12,7 @@ import {
   unaryCall,
 } from '../../../../test/support/http2/frames.ts';
 import { Http2Peer } from '../../../../test/support/http2/peer.ts';
-import { bufferedCopy, bufferedMemory } from './buffered-memory.ts';
+import { bufferedCopy, bufferedMemory } from '../../transport/buffered-memory.ts';
 
 const CALLS = 120;
 /** Of Node's pool, which such frames use up one after the other when they come in two pieces. */

@@ -4,9 +4,10 @@
  * Callers repeat themselves: while the dynamic table does not change, the same bytes mean the same request headers, so the last few
  * blocks are kept and found by their bytes.
  */
+
+import { bufferedCopy } from '../../transport/buffered-memory.ts';
 import { HpackDecoder } from '../hpack/decoder.ts';
 import type { Field } from '../hpack/field.ts';
-import { bufferedCopy } from '../limits/buffered-memory.ts';
 import { type HeaderRules, type RequestHeaders, readRequestHeaders } from './request-headers.ts';
 
 const MAX_CACHED = 8;

@@ -7,8 +7,8 @@
  *   3. Each message has bytes of its own.
  */
 import type { StatusError } from '../../status.ts';
+import { bufferedMemory } from '../../transport/buffered-memory.ts';
 import { type RequestMessage, requestMessage } from '../../transport/request-message.ts';
-import { bufferedMemory } from '../limits/buffered-memory.ts';
 import { type MessageRules, PREFIX_BYTES, readPrefix } from './message-prefix.ts';
 
 /** What a call may cost whose caller sends a byte of its message and no more. */

@@ -5,6 +5,7 @@
  * #pending until the connection's window grows or the socket drains, where each stream has its turn, a frame at a time.
  */
 import { expectedErrorStatus } from '../../error-status.ts';
+import { bufferedMemory } from '../../transport/buffered-memory.ts';
 import { answersNotTaken, HTTP_TEXTS } from '../../transport/refusals.ts';
 import type { FrameBudget } from '../frames/frame-budget.ts';
 import { putBytes, putFrameHeader, putReadyFrame, readyFrame } from '../frames/frame-writer.ts';
@@ -18,7 +19,6 @@ import {
   MAX_WINDOW_BYTES,
 } from '../frames/protocol.ts';
 import { EMPTY_TABLE, encodeFields } from '../hpack/encoder.ts';
-import { bufferedMemory } from '../limits/buffered-memory.ts';
 import type { ConnectionBudget } from '../limits/global-budget.ts';
 import type { Http2Limits } from '../limits/http2-limits.ts';
 import { PREFIX_BYTES, putMessagePrefix } from '../messages/message-prefix.ts';
