@@ -53,7 +53,7 @@ async function expectHealthy(memoryBefore: number): Promise<void> {
   const messages = goodMessages();
   for (const name of ['CheckRateLimit', 'CreateSession', 'CacheSet', 'Check']) {
     const good = messages.find((message) => message.path.endsWith(`/${name}`));
-    const answer = await client.unary(String(good?.path), good?.bytes ?? Buffer.alloc(0), { deadlineMs: 5_000 });
+    const answer = await client.unary(String(good?.path), good?.bytes ?? Buffer.alloc(0), { deadlineMs: 20_000 });
     expect([name, answer.code]).toEqual([name, Status.OK]);
   }
   const unexpected = sidecar.logLines().filter((line) => Number(line.level) >= 50);

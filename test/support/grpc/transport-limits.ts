@@ -24,7 +24,7 @@ export function describeTransportLimits(startTransport: StartTransport): void {
     });
 
     async function echo(): Promise<number> {
-      return (await fixture.client.unary(methodPath('Echo'), Buffer.from('x'), { deadlineMs: 5_000 })).code;
+      return (await fixture.client.unary(methodPath('Echo'), Buffer.from('x'), { deadlineMs: 20_000 })).code;
     }
 
     test('the limits that were asked for are the limits', async () => {
