@@ -2,15 +2,14 @@
  * Subjects that are hashed: what stands in Redis, in its MONITOR stream and in its SLOWLOG, and which sidecars count together.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DecidedBy } from '../../src/grpc/generated/pannier/v1/DecidedBy.ts';
+import { monitored } from '../support/redis/monitor.ts';
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitUntilReady } from '../support/sidecar/fleet.ts';
 import { connectPannier, type PannierClient } from '../support/sidecar/pannier-client.ts';
 import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
-import { waitFor } from '../support/wait.ts';
 
 const SECRET = 'sk-live-1';
 const HOUR_MS = 3_600_000;
@@ -72,22 +71,6 @@ async function take(client: PannierClient, policy: string): Promise<number> {
   return ended.ok ? Number(ended.response.remaining) : Number.NaN;
 }
 
-/** Everything that the server is told meanwhile. */
-async function monitored(run: () => Promise<void>): Promise<string> {
-  const socket: Socket = connect(server.port, server.host);
-  let text = '';
-  socket.on('data', (chunk: Buffer) => {
-    text += chunk.toString('latin1');
-  });
-  socket.write('MONITOR\r\n');
-  await waitFor('the monitor', () => text.startsWith('+OK'));
-  await run();
-  await server.command('PING', 'the end of what is monitored');
-  await waitFor('the last command', () => text.includes('the end of what is monitored'));
-  socket.destroy();
-  return text;
-}
-
 async function everythingInRedis(): Promise<string> {
   const keys = (await server.command('KEYS', '*')) as string[];
   const slow = await server.command('SLOWLOG', 'GET', '-1');
@@ -102,7 +85,7 @@ test.each([
   async (one) => {
     const byPolicy = await open(one.settings);
     const forAll = await open({ ...one.settings, PANNIER_HASH_SUBJECTS: 'true' });
-    const text = await monitored(async () => {
+    const text = await monitored(server, async () => {
       expect(await take(byPolicy.client, 'hashed')).toBe(99);
       expect(await take(forAll.client, 'hashed')).toBe(98);
       expect(await take(forAll.client, 'clear')).toBe(99);
@@ -125,7 +108,7 @@ test.each([
 
 test('without the option a subject stands in clear, which the test above would find', async () => {
   const { client } = await open({});
-  const text = await monitored(async () => void (await take(client, 'clear')));
+  const text = await monitored(server, async () => void (await take(client, 'clear')));
   expect(text).toContain(SECRET);
   expect(await everythingInRedis()).toContain(SECRET);
 }, 60_000);
