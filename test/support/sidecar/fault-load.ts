@@ -4,6 +4,7 @@
  */
 import { createKeyspace } from '../../../src/redis/keyspace.ts';
 import type { RedisNode } from '../redis/server.ts';
+import { waitFor } from '../wait.ts';
 import type { Fleet } from './fleet.ts';
 import { type CallRecord, type Load, startLoad } from './load.ts';
 import type { Ended, PannierClient } from './pannier-client.ts';
@@ -51,11 +52,14 @@ export function subjectsAround(fleet: Fleet, suffering: RedisNode): Subject[] {
 export async function sessionsAround(fleet: Fleet, suffering: RedisNode, count = 24): Promise<Subject[]> {
   const sessions: Subject[] = [];
   for (let index = 0; index < count; index += 1) {
-    const created = await fleet.clients[0].createSession({ data: { n: Buffer.from(String(index)) } });
-    if (!created.ok || !created.response.session) {
-      throw new Error('Cannot create the sessions of the load');
-    }
-    const { sessionId, handle } = created.response.session;
+    // A new Cluster on a busy machine may refuse a call while its nodes lose sight of each other.
+    const { sessionId, handle } = await waitFor('a session of the load', async () => {
+      const created = await fleet.clients[0].createSession({ data: { n: Buffer.from(String(index)) } });
+      if (!created.ok) {
+        throw new Error(`cannot create a session: ${JSON.stringify(created)}`);
+      }
+      return created.response.session;
+    });
     const node = fleet.cluster.masterOf(keyspace.session(handle));
     sessions.push({ name: sessionId, shard: node.port === suffering.port ? 'suffering' : 'other' });
   }
