@@ -100,13 +100,13 @@ export function describeTransportCalls(startTransport: StartTransport): void {
 
       test('a caller that sets none gets the default', async () => {
         const left = await leftMs('Inspect');
-        expect(left).toBeGreaterThan(DEFAULT_DEADLINE_MS - 10_000);
+        expect(left).toBeGreaterThan(DEFAULT_DEADLINE_MS - 2_000);
         expect(left).toBeLessThanOrEqual(DEFAULT_DEADLINE_MS);
       });
 
       test('a caller that sets one has its own', async () => {
         const left = await leftMs('Inspect', 60_000);
-        expect(left).toBeGreaterThan(50_000);
+        expect(left).toBeGreaterThan(55_000);
         expect(left).toBeLessThanOrEqual(60_001);
       });
 

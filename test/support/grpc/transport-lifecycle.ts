@@ -178,7 +178,7 @@ export function describeTransportEnding(startTransport: StartTransport): void {
       expect(isDrained).toBe(false);
       release(Buffer.from('landed'));
       expect(String((await call.ended).bytes)).toBe('landed');
-      await waitFor('the drain ends', () => isDrained, GRACE_MS / 2);
+      await waitFor('the drain ends', () => isDrained);
       await drained;
     });
 

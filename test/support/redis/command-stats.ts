@@ -3,7 +3,7 @@
  */
 import type { RedisNode } from './server.ts';
 
-/** The sum of these commands, named in lower case. */
+/** Calls of all these commands together. Their names are in lower case. */
 export async function commandCalls(server: RedisNode, names: readonly string[]): Promise<number> {
   const text = String(await server.command('INFO', 'commandstats'));
   let sum = 0;

@@ -52,11 +52,12 @@ export function subjectsAround(fleet: Fleet, suffering: RedisNode): Subject[] {
 export async function sessionsAround(fleet: Fleet, suffering: RedisNode, count = 24): Promise<Subject[]> {
   const sessions: Subject[] = [];
   for (let index = 0; index < count; index += 1) {
-    // A new Cluster on a busy machine may refuse a call while its nodes lose sight of each other.
+    // Seen once, cause unknown: a session was refused on a Cluster that had just started. The output shows it if it comes back.
     const { sessionId, handle } = await waitFor('a session of the load', async () => {
       const created = await fleet.clients[0].createSession({ data: { n: Buffer.from(String(index)) } });
       if (!created.ok) {
-        throw new Error(`cannot create a session: ${JSON.stringify(created)}`);
+        process.stderr.write(`cannot create a session of the load: ${JSON.stringify(created)}; trying again\n`);
+        return undefined;
       }
       return created.response.session;
     });
