@@ -16,7 +16,7 @@ LABEL org.opencontainers.image.title="pannier" \
       org.opencontainers.image.description="Rate limits, sessions and a cache that hold across the whole fleet, as a gRPC call to localhost"
 WORKDIR /app
 COPY --from=build /app/dist dist
-# One malloc arena, a small young generation and one helper thread: a sidecar waits more than it computes (docs/performance.md).
+# One malloc arena, a small young generation and one helper thread: a sidecar waits more than it computes (docs/internals/performance.md).
 ENV MALLOC_ARENA_MAX=1 \
     NODE_OPTIONS="--max-semi-space-size=4" \
     UV_THREADPOOL_SIZE=2

@@ -81,7 +81,7 @@ e2e: node_modules/.installed dist/main.mjs ## the fault suite: real sidecars on 
 e2e-image: node_modules/.installed image ## the image: read-only, non-root, healthy with no setting (needs a container engine)
 	IMAGE=$(IMAGE) $(call suite,e2e-image,test/image/*.test.ts) $(ARGS)
 
-e2e-kubernetes: node_modules/.installed dist/main.mjs ## chart, injector and sidecars on a real cluster (docs/injector.md says what it needs)
+e2e-kubernetes: node_modules/.installed dist/main.mjs ## chart, injector and sidecars on a real cluster (docs/internals/injector.md says what it needs)
 	$(call suite,e2e-kubernetes,test/kubernetes/*.test.ts) $(ARGS)
 
 examples: node_modules/.installed dist/main.mjs ## the example programs against a live sidecar (Python needs python3 with venv)

@@ -87,7 +87,7 @@ function methodOf(service: string, name: string): MethodDefinition {
   const methods = definitions[`pannier.v1.${service}`] as unknown as Record<string, MethodDefinition>;
   const method = methods[name];
   if (method === undefined) {
-    throw new Error(`Cannot bench ${name}: the contract does not have it`);
+    throw new Error(`cannot bench ${name}: the contract does not have it`);
   }
   return method;
 }

@@ -25,7 +25,7 @@ export function programFlags(): string[] {
   const script = readFileSync(join(root, 'bin', 'pannier'), 'utf8');
   const flags = /"\$node" ((?:--\S+ )+)"\$root/.exec(script)?.[1];
   if (flags === undefined) {
-    throw new Error('Cannot bench: bin/pannier gives Node no flags, wanted `"$node" --flags "$root/..."`');
+    throw new Error('cannot bench: bin/pannier gives Node no flags, wanted `"$node" --flags "$root/..."`');
   }
   return flags.trim().split(' ');
 }
@@ -65,7 +65,7 @@ export async function startSidecar(settings: Record<string, string>, place: Side
       return bench(child, String(fields.grpc), performance.now() - startMs);
     }
   }
-  throw new Error('Cannot bench: the sidecar ended before it served');
+  throw new Error('cannot bench: the sidecar ended before it served');
 }
 
 export async function startBaseline(): Promise<BenchServer> {
@@ -88,7 +88,7 @@ export async function startPeer(options: {
     child.stdout?.resume();
     return bench(child, `127.0.0.1:${(JSON.parse(line) as { tcp: number }).tcp}`, 0);
   }
-  throw new Error(`Cannot bench: ${options.command} ended before it served`);
+  throw new Error(`cannot bench: ${options.command} ended before it served`);
 }
 
 /** A redis-server on a free port, nothing on disk; undefined where there is none. */
@@ -146,7 +146,7 @@ async function untilReady(url: string): Promise<void> {
     }
     await new Promise((resolve) => setTimeout(resolve, 3));
   }
-  throw new Error(`Cannot bench: ${url} did not answer 200`);
+  throw new Error(`cannot bench: ${url} did not answer 200`);
 }
 
 async function freePort(): Promise<number> {

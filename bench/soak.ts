@@ -77,7 +77,7 @@ async function soak(options: SoakOptions, program: string): Promise<Outcome> {
     waveCount += 1;
     if (!isRunning(sidecar.pid)) {
       sayFailures(counts);
-      throw new Error(`Cannot soak: the sidecar ended after ${callsOf(counts)} calls, wanted ${options.calls}`);
+      throw new Error(`cannot soak: the sidecar ended after ${callsOf(counts)} calls, wanted ${options.calls}`);
     }
     maxResidentMb = Math.max(maxResidentMb, residentMegabytes(sidecar.pid));
     const share = callsOf(counts) / options.calls;
@@ -153,7 +153,7 @@ function judge(options: SoakOptions, outcome: Outcome): boolean {
 const options = readArguments(parseOptions, HELP);
 const program = buildGoProgram('load');
 if ('missing' in program) {
-  process.stderr.write(`Cannot soak: the load generator is not built (${program.missing}), wanted Go and bench/load\n`);
+  process.stderr.write(`cannot soak: the load generator is not built (${program.missing}), wanted Go and bench/load\n`);
   process.exit(1);
 }
 process.exitCode = judge(options, await soak(options, program.path)) ? 0 : 1;

@@ -2,7 +2,7 @@
  * Bundles src/main.ts into dist/ and lays beside it what the program reads at run time (protos, descriptor set, Lua).
  *
  * One bundle with a chunk per command: what a command does not use is not loaded. Smaller files and fewer of them are
- * 10 MB of resident memory less than the same program from node_modules (docs/performance.md).
+ * 10 MB of resident memory less than the same program from node_modules (docs/internals/performance.md).
  */
 import { cpSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';

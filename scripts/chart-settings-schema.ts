@@ -54,7 +54,7 @@ export function settingSchema({ name, kind, meaning }: SettingRow): Schema {
     case 'text': {
       const pattern = TEXT_PATTERNS[name as SettingName];
       if (pattern === undefined) {
-        throw new Error(`Cannot describe ${name}: its form is a function, wanted a pattern in TEXT_PATTERNS`);
+        throw new Error(`cannot describe ${name}: its form is a function, wanted a pattern in TEXT_PATTERNS`);
       }
       return {
         type: textTypes(kind.accepts),
@@ -84,7 +84,7 @@ function textTypes(accepts: (value: string) => boolean): string | readonly strin
 export function withSettingsSchema(schemaText: string): string {
   const definition = /^ {4}"settings": \{\n[\s\S]*?^ {4}\}/m;
   if (!definition.test(schemaText)) {
-    throw new Error('Cannot write the schema of settings: values.schema.json has no definition "settings"');
+    throw new Error('cannot write the schema of settings: values.schema.json has no definition "settings"');
   }
   const properties = Object.fromEntries(SETTABLE.map((row) => [PREFIX + row.name, settingSchema(row)]));
   const text = JSON.stringify({ type: 'object', additionalProperties: false, properties }, null, 2)

@@ -19,7 +19,7 @@ const END = '<!-- end of values -->';
 export function valueRows(valuesText: string): ValueRow[] {
   const document = parseDocument(valuesText);
   if (!isMap(document.contents)) {
-    throw new Error('Cannot read values.yaml: it is no map, wanted one');
+    throw new Error('cannot read values.yaml: it is no map, wanted one');
   }
   return rowsOf(document.contents, '');
 }
@@ -29,7 +29,7 @@ export function withValuesTable(readme: string, valuesText: string): string {
   const begin = readme.indexOf(BEGIN);
   const end = readme.indexOf(END);
   if (begin < 0 || end < begin) {
-    throw new Error(`Cannot write the table of values: the README lacks its marks, wanted ${BEGIN} and ${END}`);
+    throw new Error(`cannot write the table of values: the README lacks its marks, wanted ${BEGIN} and ${END}`);
   }
   const lines = valueRows(valuesText).map(
     (row) => `| \`${row.path}\` | \`${JSON.stringify(row.initial)}\` | ${row.meaning.replaceAll('|', '\\|')} |`,
@@ -46,7 +46,7 @@ function rowsOf(map: YAMLMap, prefix: string): ValueRow[] {
     }
     const meaning = commentOf(map, pair, index);
     if (meaning === undefined) {
-      throw new Error(`Cannot document ${path}: it has no comment in values.yaml, wanted one above it`);
+      throw new Error(`cannot document ${path}: it has no comment in values.yaml, wanted one above it`);
     }
     return [{ path, initial: plain(pair.value), meaning }];
   });

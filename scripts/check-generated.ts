@@ -43,7 +43,7 @@ try {
     stale.push('examples/node/pannier.d.ts');
   }
   if (stale.length > 0) {
-    process.stderr.write(`Cannot pass: generated files are stale, run 'make proto': ${stale.join(', ')}\n`);
+    process.stderr.write(`cannot pass: generated files are stale, run 'make proto': ${stale.join(', ')}\n`);
     process.exitCode = 1;
   }
 } finally {

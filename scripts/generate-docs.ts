@@ -12,12 +12,12 @@ import { withSettingsSchema } from './chart-settings-schema.ts';
 import { withValuesTable } from './chart-values-table.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-writeFileSync(join(root, 'docs/settings.md'), settingsMarkdown());
-writeFileSync(join(root, 'docs/metrics.md'), metricsMarkdown());
-writeFileSync(join(root, 'docs/transport-limits.md'), limitsMarkdown());
-const injectionPage = join(root, 'docs/injection.md');
+writeFileSync(join(root, 'docs/reference/settings.md'), settingsMarkdown());
+writeFileSync(join(root, 'docs/operations/metrics.md'), metricsMarkdown());
+writeFileSync(join(root, 'docs/internals/transport-limits.md'), limitsMarkdown());
+const injectionPage = join(root, 'docs/reference/annotations.md');
 writeFileSync(injectionPage, withAnnotationsTable(readFileSync(injectionPage, 'utf8')));
-writeFileSync(join(root, 'docs/annotations.schema.json'), annotationsSchema());
+writeFileSync(join(root, 'docs/reference/annotations.schema.json'), annotationsSchema());
 const chartPage = join(root, 'charts/pannier/README.md');
 const chartValues = readFileSync(join(root, 'charts/pannier/values.yaml'), 'utf8');
 writeFileSync(chartPage, withValuesTable(readFileSync(chartPage, 'utf8'), chartValues));

@@ -51,7 +51,7 @@ export class LiveHeap {
       }
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
-    throw new Error(`Cannot read the live heap: the sidecar did not answer within ${MAX_ANSWER_MS} ms`);
+    throw new Error(`cannot read the live heap: the sidecar did not answer within ${MAX_ANSWER_MS} ms`);
   }
 
   #report(): HeapReport {

@@ -37,11 +37,11 @@ export function parseOptions(args: readonly string[]): SoakOptions | undefined {
   }
   const calls = Number(values.calls);
   if (!(Number.isInteger(calls) && calls >= MIN_CALLS && calls <= MAX_CALLS)) {
-    throw new Error(`Cannot soak: --calls is ${values.calls}, wanted ${MIN_CALLS} to ${MAX_CALLS}`);
+    throw new Error(`cannot soak: --calls is ${values.calls}, wanted ${MIN_CALLS} to ${MAX_CALLS}`);
   }
   const growthMb = Number(values['growth-mb']);
   if (!(growthMb > 0 && growthMb <= MAX_GROWTH_MB)) {
-    throw new Error(`Cannot soak: --growth-mb is ${values['growth-mb']}, wanted above 0 and at most ${MAX_GROWTH_MB}`);
+    throw new Error(`cannot soak: --growth-mb is ${values['growth-mb']}, wanted above 0 and at most ${MAX_GROWTH_MB}`);
   }
   return { calls, maxGrowthBytes: growthMb * 1_000_000, transport: values.transport };
 }

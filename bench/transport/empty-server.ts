@@ -25,7 +25,7 @@ const method: AnyMethod = {
 const [name = '', socketPath = ''] = process.argv.slice(2);
 const load = starts[name];
 if (load === undefined) {
-  throw new Error(`Cannot serve: the transport is ${name}, wanted one of ${Object.keys(starts).join(', ')}`);
+  throw new Error(`cannot serve: the transport is ${name}, wanted one of ${Object.keys(starts).join(', ')}`);
 }
 const start = await load();
 const transport = await start({

@@ -108,7 +108,7 @@ function createGoClient(options: { path: string; engine: string; core: number | 
       const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
       const output = await text(child.stdout);
       if (output === '') {
-        throw new Error(`Cannot bench ${call.path} on ${target.address}: the load generator ended without a report`);
+        throw new Error(`cannot bench ${call.path} on ${target.address}: the load generator ended without a report`);
       }
       return figuresOf(JSON.parse(output) as Report, call);
     },
@@ -159,7 +159,7 @@ function createNodeClient(options: { core: number | undefined }): LoadClient {
     canMeasure: (load) => load.kind === 'closed',
     measure: async (target) => {
       if (target.load.kind !== 'closed') {
-        throw new Error(`Cannot bench: the load is ${target.load.name}, wanted a closed loop`);
+        throw new Error(`cannot bench: the load is ${target.load.name}, wanted a closed loop`);
       }
       const job: LoadJob = {
         address: target.address,

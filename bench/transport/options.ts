@@ -52,10 +52,10 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
   }
   const client = CLIENT_NAMES.find((name) => name === values.client);
   if (client === undefined) {
-    throw new Error(`Cannot bench: --client is ${values.client}, wanted one of ${CLIENT_NAMES.join(', ')}`);
+    throw new Error(`cannot bench: --client is ${values.client}, wanted one of ${CLIENT_NAMES.join(', ')}`);
   }
   if (planRows({ isFull: values.full, only: values.only }).length === 0) {
-    throw new Error(`Cannot bench: --only is ${values.only.join(' ')}, wanted words of one row (--help lists them)`);
+    throw new Error(`cannot bench: --only is ${values.only.join(' ')}, wanted words of one row (--help lists them)`);
   }
   return {
     secondsPerRow: numberOf('--seconds', values.seconds, MAX_SECONDS),
@@ -70,7 +70,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
 function numberOf(name: string, text: string, max: number): number {
   const value = Number(text);
   if (!(value > 0 && value <= max)) {
-    throw new Error(`Cannot bench: ${name} is ${text}, wanted a number above 0 and at most ${max}`);
+    throw new Error(`cannot bench: ${name} is ${text}, wanted a number above 0 and at most ${max}`);
   }
   return value;
 }

@@ -2,7 +2,7 @@
  * Copies of cached values in this process. A watch drops the ones that others change, and keeps those that this process has just stored.
  * `PANNIER_ADDRESS=127.0.0.1:9470 node own-cache.js` stores 50 values and lets another client change one of them.
  *
- * How long a copy may be used when the watch is silent: docs/cache.md, "Confirmations".
+ * How long a copy may be used when the watch is silent: docs/guides/caching.md, "Confirmations".
  */
 import { connect } from './pannier.js';
 

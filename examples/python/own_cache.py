@@ -2,7 +2,7 @@
 
     PANNIER_ADDRESS=127.0.0.1:9470 python own_cache.py
 
-stores 50 values and lets another client change one of them. How long a copy may be used when the watch is silent: docs/cache.md,
+stores 50 values and lets another client change one of them. How long a copy may be used when the watch is silent: docs/guides/caching.md,
 "Confirmations".
 """
 

@@ -87,7 +87,7 @@ function repeatedLines(field: FieldModel & { shape: 'repeated' }, target: string
     ];
   }
   if (value.kind !== 'int32') {
-    throw new Error(`Cannot generate ${target}: ${value.kind} is packed in a response, wanted int32 alone`);
+    throw new Error(`cannot generate ${target}: ${value.kind} is packed in a response, wanted int32 alone`);
   }
   return [
     `  if (${target}?.length) {`,

@@ -85,7 +85,7 @@ export function readFileModels(contract: Contract): FileModel[] {
       const path = `/${service}/${method.name}`;
       const streamKind = method.isRequestStream ? 'bidi_stream' : 'server_stream';
       if (method.isRequestStream && !method.isResponseStream) {
-        throw new Error(`Cannot generate ${path}: it streams requests only, wanted a kind that transports know`);
+        throw new Error(`cannot generate ${path}: it streams requests only, wanted a kind that transports know`);
       }
       return {
         path,
@@ -117,7 +117,7 @@ function withNested(contract: Contract, file: string, roots: readonly MessageMod
   // A map grows while it is walked: what nested messages hold is reached too, each once.
   for (const message of found.values()) {
     if (fileOf(contract, message.fullName) !== file) {
-      throw new Error(`Cannot generate ${message.fullName}: ${file} uses it, wanted messages of the file itself`);
+      throw new Error(`cannot generate ${message.fullName}: ${file} uses it, wanted messages of the file itself`);
     }
     for (const { value } of message.fields) {
       if (value.kind === 'message' && !found.has(value.fullName)) {
@@ -131,7 +131,7 @@ function withNested(contract: Contract, file: string, roots: readonly MessageMod
 function readMessage(contract: Contract, fullName: string): MessageModel {
   const descriptor = contract.messages.get(fullName);
   if (descriptor === undefined) {
-    throw new Error(`Cannot generate ${fullName}: the contract does not declare it, wanted a message of its own`);
+    throw new Error(`cannot generate ${fullName}: the contract does not declare it, wanted a message of its own`);
   }
   const fields = descriptor.fields.map((field) => readField(contract, fullName, field, descriptor.fields));
   return { fullName, type: typeNameOf(contract, fullName), fields };
@@ -191,7 +191,7 @@ function readValue(contract: Contract, messageName: string, field: FieldDescript
 }
 
 function unsupported(messageName: string, field: FieldDescriptor, found: string, accepted: string): Error {
-  return new Error(`Cannot generate ${messageName}: ${field.name} is ${found}, wanted ${accepted}`);
+  return new Error(`cannot generate ${messageName}: ${field.name} is ${found}, wanted ${accepted}`);
 }
 
 function typeNameOf(contract: Contract, fullName: string): TypeName {
@@ -206,7 +206,7 @@ function typeNameOf(contract: Contract, fullName: string): TypeName {
 function fileOf(contract: Contract, fullName: string): string {
   const file = contract.fileOfSymbol.get(fullName);
   if (file === undefined) {
-    throw new Error(`Cannot generate ${fullName}: no file declares it, wanted one of the contract`);
+    throw new Error(`cannot generate ${fullName}: no file declares it, wanted one of the contract`);
   }
   return file.name;
 }

@@ -48,17 +48,17 @@ const watch = (namespace: string) => async () =>
   });
 
 const cases: readonly Case[] = [
-  ['get: namespace', get({ namespace: 'a b:{}' }), bad, `Cannot get a cached value: ${namespaceText}`],
+  ['get: namespace', get({ namespace: 'a b:{}' }), bad, `cannot get a cached value: ${namespaceText}`],
   ['get: long namespace', get({ namespace: 'n'.repeat(65) }), bad, 'namespace is a text of 65 characters outside'],
-  ['get: empty key', get({ key: empty }), bad, 'Cannot get a cached value: key is empty, wanted 1 to 1024 bytes'],
+  ['get: empty key', get({ key: empty }), bad, 'cannot get a cached value: key is empty, wanted 1 to 1024 bytes'],
   ['get: long key', get({ key: longKey }), bad, 'key is 1025 bytes long, wanted 1 to 1024 bytes'],
   ['get: negative lease_ms', get({ leaseMs: -1 }), bad, 'lease_ms is -1, wanted 0 or more'],
   ['get: negative wait_ms', get({ waitMs: -5 }), bad, 'wait_ms is -5, wanted 0 or more'],
   ['get: empty tag', get({ tags: ['ok', ''] }), bad, 'tags[1] is empty, wanted 1 to 128 bytes'],
-  ['get: lease_ms', get({ leaseMs: 1 }), notBuilt, 'Cannot get a cached value: lease_ms is not served by this version'],
-  ['get: wait_ms', get({ waitMs: 1 }), notBuilt, 'Cannot get a cached value: wait_ms is not served by this version'],
-  ['get: tags', get({ tags: ['t'] }), notBuilt, 'Cannot get a cached value: tags is not served by this version'],
-  ['get many: namespace', getMany({ namespace: 'a b:{}' }), bad, `Cannot get cached values: ${namespaceText}`],
+  ['get: lease_ms', get({ leaseMs: 1 }), notBuilt, 'cannot get a cached value: lease_ms is not served by this version'],
+  ['get: wait_ms', get({ waitMs: 1 }), notBuilt, 'cannot get a cached value: wait_ms is not served by this version'],
+  ['get: tags', get({ tags: ['t'] }), notBuilt, 'cannot get a cached value: tags is not served by this version'],
+  ['get many: namespace', getMany({ namespace: 'a b:{}' }), bad, `cannot get cached values: ${namespaceText}`],
   ['get many: too many', getMany({ keys: Array(257).fill(empty) }), bad, 'keys is a list of 257, wanted at most 256'],
   [
     'get many: empty key',
@@ -67,8 +67,8 @@ const cases: readonly Case[] = [
     'keys[1] is empty, wanted 1 to 1024 bytes',
   ],
   ['get many: long key', getMany({ keys: [longKey] }), bad, 'keys[0] is 1025 bytes long'],
-  ['set: namespace', set({ namespace: 'a b:{}' }), bad, `Cannot set a cached value: ${namespaceText}`],
-  ['set: empty key', set({ key: empty }), bad, 'Cannot set a cached value: key is empty, wanted 1 to 1024 bytes'],
+  ['set: namespace', set({ namespace: 'a b:{}' }), bad, `cannot set a cached value: ${namespaceText}`],
+  ['set: empty key', set({ key: empty }), bad, 'cannot set a cached value: key is empty, wanted 1 to 1024 bytes'],
   ['set: long key', set({ key: longKey }), bad, 'key is 1025 bytes long'],
   [
     'set: large value',
@@ -105,11 +105,11 @@ const cases: readonly Case[] = [
     bad,
     'if_version is 65 bytes long, wanted the version of',
   ],
-  ['set: lease', set({ lease: 'x' }), notBuilt, 'Cannot set a cached value: lease is not served by this version'],
+  ['set: lease', set({ lease: 'x' }), notBuilt, 'cannot set a cached value: lease is not served by this version'],
   ['set: stale_ms', set({ staleMs: 1 }), notBuilt, 'stale_ms is not served by this version'],
   ['set: load_ms', set({ loadMs: 1 }), notBuilt, 'load_ms is not served by this version'],
   ['set: release', set({ release: true }), notBuilt, 'release is not served by this version'],
-  ['invalidate: namespace', invalidate({ namespace: 'a b:{}' }), bad, `Cannot invalidate: ${namespaceText}`],
+  ['invalidate: namespace', invalidate({ namespace: 'a b:{}' }), bad, `cannot invalidate: ${namespaceText}`],
   [
     'invalidate: too many keys',
     invalidate({ keys: Array(1_001).fill(longKey) }),
@@ -124,7 +124,7 @@ const cases: readonly Case[] = [
     'tags is a list of 1001, wanted at most 1000',
   ],
   ['invalidate: long tag', invalidate({ tags: [longTag] }), bad, 'tags[0] is 129 bytes long'],
-  ['watch: namespace', watch('a b:{}'), bad, `Cannot watch invalidations: ${namespaceText}`],
+  ['watch: namespace', watch('a b:{}'), bad, `cannot watch invalidations: ${namespaceText}`],
 ];
 
 test.each(cases)('%s', async (_what, call, code, text) => {

@@ -21,17 +21,14 @@ const NAMESPACE_DEFAULT = 'default';
 const MAX_IF_VERSION_BYTES = 64;
 
 const GET = 'get a cached value';
-const GET_MANY = 'get cached values';
 const SET = 'set a cached value';
-const INVALIDATE = 'invalidate';
-const WATCH = 'watch invalidations';
 
 export function checkGet(request: CacheGetRequestOutput): string {
-  const namespace = checkNamespace(GET, request.namespace);
-  checkKey(GET, 'key', request.key);
-  checkNotNegative(GET, 'lease_ms', request.leaseMs);
-  checkNotNegative(GET, 'wait_ms', request.waitMs);
-  checkTags(GET, request.tags, MAX_CACHE_TAGS);
+  const namespace = checkNamespace(request.namespace);
+  checkKey('key', request.key);
+  checkNotNegative('lease_ms', request.leaseMs);
+  checkNotNegative('wait_ms', request.waitMs);
+  checkTags(request.tags, MAX_CACHE_TAGS);
   refuse(GET, 'lease_ms', request.leaseMs > 0);
   refuse(GET, 'wait_ms', request.waitMs > 0);
   refuse(GET, 'tags', request.tags.length > 0);
@@ -39,9 +36,9 @@ export function checkGet(request: CacheGetRequestOutput): string {
 }
 
 export function checkGetMany(request: CacheGetManyRequestOutput): string {
-  const namespace = checkNamespace(GET_MANY, request.namespace);
-  checkCount(GET_MANY, 'keys', request.keys.length, { min: 0, max: MAX_GET_MANY_KEYS });
-  checkKeys(GET_MANY, request.keys);
+  const namespace = checkNamespace(request.namespace);
+  checkCount('keys', request.keys.length, { min: 0, max: MAX_GET_MANY_KEYS });
+  checkKeys(request.keys);
   return namespace;
 }
 
@@ -52,23 +49,24 @@ export interface SetRequestOptions {
 }
 
 export function readSet(request: CacheSetRequestOutput, options: SetRequestOptions): CacheWrite {
-  const namespace = checkNamespace(SET, request.namespace);
-  checkKey(SET, 'key', request.key);
+  const namespace = checkNamespace(request.namespace);
+  checkKey('key', request.key);
   if (request.value.length > options.maxValueBytes) {
-    throw invalidArgument(
-      SET,
-      'value',
-      `${request.value.length} bytes long`,
-      `at most ${options.maxValueBytes} bytes, or a larger limit in the settings`,
-    );
+    throw invalidArgument('value', {
+      accepted: `at most ${options.maxValueBytes} bytes, or a larger limit in the settings`,
+      got: `${request.value.length} bytes long`,
+    });
   }
   if (request.absent && request.value.length > 0) {
-    throw invalidArgument(SET, 'value', `${request.value.length} bytes long`, 'none together with absent');
+    throw invalidArgument('value', {
+      accepted: 'none together with absent',
+      got: `${request.value.length} bytes long`,
+    });
   }
   const ttlMs = readTtl(request.ttlMs ?? options.defaultTtlMs(namespace));
-  checkTags(SET, request.tags, MAX_CACHE_TAGS);
-  checkNotNegative(SET, 'stale_ms', request.staleMs);
-  checkNotNegative(SET, 'load_ms', request.loadMs);
+  checkTags(request.tags, MAX_CACHE_TAGS);
+  checkNotNegative('stale_ms', request.staleMs);
+  checkNotNegative('load_ms', request.loadMs);
   const condition = readCondition(request);
   refuse(SET, 'lease', request.lease !== '');
   refuse(SET, 'stale_ms', request.staleMs > 0);
@@ -80,7 +78,7 @@ export function readSet(request: CacheSetRequestOutput, options: SetRequestOptio
 
 function readTtl(ttlMs: number | bigint): number {
   if (typeof ttlMs === 'bigint' || ttlMs < 1 || ttlMs > MAX_CACHE_TTL_MS) {
-    throw invalidArgument(SET, 'ttl_ms', String(ttlMs), `1 to ${MAX_CACHE_TTL_MS} (30 days), or unset`);
+    throw invalidArgument('ttl_ms', { accepted: `1 to ${MAX_CACHE_TTL_MS} (30 days), or unset`, got: String(ttlMs) });
   }
   return ttlMs;
 }
@@ -93,15 +91,15 @@ export interface Invalidation {
 }
 
 export function readInvalidate(request: CacheInvalidateRequestOutput): Invalidation {
-  const namespace = checkNamespace(INVALIDATE, request.namespace);
-  checkCount(INVALIDATE, 'keys', request.keys.length, { min: 0, max: MAX_INVALIDATE_KEYS });
-  checkKeys(INVALIDATE, request.keys);
-  checkTags(INVALIDATE, request.tags, MAX_INVALIDATE_TAGS);
+  const namespace = checkNamespace(request.namespace);
+  checkCount('keys', request.keys.length, { min: 0, max: MAX_INVALIDATE_KEYS });
+  checkKeys(request.keys);
+  checkTags(request.tags, MAX_INVALIDATE_TAGS);
   return { namespace, keys: request.keys, tags: [...new Set(request.tags)], all: request.all };
 }
 
 export function readWatch(request: { namespace: string }): string {
-  return checkNamespace(WATCH, request.namespace);
+  return checkNamespace(request.namespace);
 }
 
 function readCondition({ ifAbsent, ifVersion }: CacheSetRequestOutput): WriteCondition {
@@ -109,50 +107,51 @@ function readCondition({ ifAbsent, ifVersion }: CacheSetRequestOutput): WriteCon
     return { kind: ifAbsent ? 'if_absent' : 'none' };
   }
   if (ifAbsent) {
-    throw invalidArgument(SET, 'if_version', 'set together with if_absent', 'one of them');
+    throw invalidArgument('if_version', { accepted: 'one of them', got: 'set together with if_absent' });
   }
   if (ifVersion.length > MAX_IF_VERSION_BYTES) {
-    throw invalidArgument(SET, 'if_version', `${ifVersion.length} bytes long`, 'the version of an earlier answer');
+    throw invalidArgument('if_version', {
+      accepted: 'the version of an earlier answer',
+      got: `${ifVersion.length} bytes long`,
+    });
   }
   // The version of a miss is empty: whoever passes it on stores only if there is still no value.
   return ifVersion.length === 0 ? { kind: 'if_absent' } : { kind: 'if_version', version: ifVersion };
 }
 
-function checkNamespace(action: string, namespace: string): string {
+function checkNamespace(namespace: string): string {
   if (namespace === '') {
     return NAMESPACE_DEFAULT;
   }
   if (!NAME_PATTERN.test(namespace)) {
-    throw invalidArgument(
-      action,
-      'namespace',
-      `a text of ${namespace.length} characters outside the pattern`,
-      '1 to 64 of [A-Za-z0-9._-], or empty for "default"',
-    );
+    throw invalidArgument('namespace', {
+      accepted: '1 to 64 of [A-Za-z0-9._-], or empty for "default"',
+      got: `a text of ${namespace.length} characters outside the pattern`,
+    });
   }
   return namespace;
 }
 
-function checkKeys(action: string, keys: readonly Buffer[]): void {
+function checkKeys(keys: readonly Buffer[]): void {
   for (const [index, key] of keys.entries()) {
-    checkKey(action, `keys[${index}]`, key);
+    checkKey(`keys[${index}]`, key);
   }
 }
 
-function checkKey(action: string, field: string, key: Buffer): void {
-  checkBytes(action, field, key, { min: 1, max: MAX_CACHE_KEY_BYTES });
+function checkKey(field: string, key: Buffer): void {
+  checkBytes(field, key, { min: 1, max: MAX_CACHE_KEY_BYTES });
 }
 
-function checkTags(action: string, tags: readonly string[], max: number): void {
-  checkCount(action, 'tags', tags.length, { min: 0, max });
+function checkTags(tags: readonly string[], max: number): void {
+  checkCount('tags', tags.length, { min: 0, max });
   for (const [index, tag] of tags.entries()) {
-    checkBytes(action, `tags[${index}]`, tag, { min: 1, max: MAX_CACHE_TAG_BYTES });
+    checkBytes(`tags[${index}]`, tag, { min: 1, max: MAX_CACHE_TAG_BYTES });
   }
 }
 
-function checkNotNegative(action: string, field: string, value: number | bigint): void {
+function checkNotNegative(field: string, value: number | bigint): void {
   if (value < 0) {
-    throw invalidArgument(action, field, String(value), '0 or more');
+    throw invalidArgument(field, { accepted: '0 or more', got: String(value) });
   }
 }
 

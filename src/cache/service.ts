@@ -180,7 +180,7 @@ async function attempt<Value>(action: () => MaybePromise<Value>): Promise<Value>
 function repeatable(error: unknown): unknown {
   const isTransient = error instanceof StoreError && !isPermissionRefusal(error);
   if (isTransient && (error.kind === 'unknown' || error.kind === 'unavailable')) {
-    const text = 'Cannot invalidate: the store did not answer for all of it, some may be done, repeat the call whole';
+    const text = 'cannot invalidate: the store did not answer for all of it, some may be done, repeat the call whole';
     return new StatusError(Status.UNAVAILABLE, text, { cause: error, retryPushbackMs: RETRY_PUSHBACK_MS });
   }
   return error;

@@ -200,7 +200,7 @@ test('there are 64 watches at most', async () => {
   const watches = await Promise.all(Array.from({ length: 64 }, () => started(t)));
   await expect(t.watch().ended).rejects.toMatchObject({
     code: Status.RESOURCE_EXHAUSTED,
-    message: 'Cannot watch invalidations: 64 watches are open, wanted fewer than 64',
+    message: 'cannot watch invalidations: 64 watches are open, wanted fewer than 64',
   });
   watches[0]?.call.end();
   await watches[0]?.ended;

@@ -34,7 +34,7 @@ export async function watchInvalidations(call: WatchCall): Promise<void> {
   if (watch === undefined) {
     throw new StatusError(
       Status.RESOURCE_EXHAUSTED,
-      `Cannot watch invalidations: ${watches.count} watches are open, wanted fewer than ${watches.maxWatches}`,
+      `cannot watch invalidations: ${watches.count} watches are open, wanted fewer than ${watches.maxWatches}`,
     );
   }
   context.onOver(() => watch.close());
@@ -47,7 +47,7 @@ export async function watchInvalidations(call: WatchCall): Promise<void> {
         watches.refusal ??
         new StatusError(
           Status.UNAVAILABLE,
-          'Cannot watch invalidations: not all channels of the namespace are subscribed, wanted an answer from the store',
+          'cannot watch invalidations: not all channels of the namespace are subscribed, wanted an answer from the store',
         )
       );
     }

@@ -59,7 +59,7 @@ export function responseToJson(message: object, typeName: string, rules: JsonRul
 export function messageOf(contract: Contract, typeName: string): MessageDescriptor {
   const descriptor = contract.messages.get(typeName);
   if (descriptor === undefined) {
-    throw new Error(`Cannot find message ${typeName}: the contract does not declare it, wanted one of its own`);
+    throw new Error(`cannot find message ${typeName}: the contract does not declare it, wanted one of its own`);
   }
   return descriptor;
 }
@@ -143,7 +143,7 @@ function readSingle(reader: Reader, value: unknown, field: FieldDescriptor, path
     case FieldType.FLOAT:
       return typeof value === 'number' ? value : refuse(reader, path, value, 'a number');
     default:
-      throw new Error(`Cannot read ${path}: field type ${field.type}, wanted one that the contract uses`);
+      throw new Error(`cannot read ${path}: field type ${field.type}, wanted one that the contract uses`);
   }
 }
 

@@ -27,7 +27,7 @@ describe('methods', () => {
     ['grpc.health.v1.Health/Check', 'did you mean CheckRateLimit, CheckRateLimits?'],
   ])('%s is not', (name, hint) => {
     expect(findMethod(contract, name)).toEqual({
-      problem: `Cannot call ${name}: the protos have no such method, ${hint} (all: pannier call --list)`,
+      problem: `cannot call ${name}: the protos have no such method, ${hint} (all: pannier call --list)`,
     });
   });
 
@@ -63,7 +63,7 @@ describe('addresses', () => {
     [undefined, { PANNIER_GRPC_ADDRESS: 'none' }, 'PANNIER_GRPC_ADDRESS is "none"'],
   ])('%s and %j are refused', (option, environment, found) => {
     expect(findAddress(option, environment)).toEqual({
-      problem: `Cannot call the sidecar: ${found}, wanted host:port or unix:PATH`,
+      problem: `cannot call the sidecar: ${found}, wanted host:port or unix:PATH`,
     });
   });
 });

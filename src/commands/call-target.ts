@@ -30,7 +30,7 @@ export function findMethod(contract: Contract, name: string): CallTarget | { rea
   );
   const suggestions = [...new Set(nearest === undefined ? alike : [nearest, ...alike])];
   const hint = suggestions.length === 0 ? 'wanted one of theirs' : `did you mean ${suggestions.join(', ')}?`;
-  return { problem: `Cannot call ${name}: the protos have no such method, ${hint} (all: pannier call --list)` };
+  return { problem: `cannot call ${name}: the protos have no such method, ${hint} (all: pannier call --list)` };
 }
 
 function allTargets(contract: Contract): CallTarget[] {
@@ -60,7 +60,7 @@ export function findAddress(
     return address.startsWith(':') ? `127.0.0.1${address}` : address;
   }
   const source = option === undefined ? 'PANNIER_GRPC_ADDRESS' : '--address';
-  return { problem: `Cannot call the sidecar: ${source} is ${JSON.stringify(address)}, wanted host:port or unix:PATH` };
+  return { problem: `cannot call the sidecar: ${source} is ${JSON.stringify(address)}, wanted host:port or unix:PATH` };
 }
 
 /** Every method with the fields of its request, then the messages and enums that these name. */

@@ -94,7 +94,7 @@ async function run(method: string | undefined, json: string, options: CallOption
 
 async function prepare(method: string | undefined, json: string, options: CallOptions): Promise<Prepared> {
   if (method === undefined) {
-    return { problems: ['Cannot call: no method is given, wanted one (all: pannier call --list)'] };
+    return { problems: ['cannot call: no method is given, wanted one (all: pannier call --list)'] };
   }
   const contract = readContract();
   const target = findMethod(contract, method);
@@ -116,12 +116,12 @@ async function prepare(method: string | undefined, json: string, options: CallOp
   }
   const parsed = parseJsonText(text.trim() === '' ? '{}' : text);
   if ('problem' in parsed) {
-    return { problems: [`Cannot read the request: ${parsed.problem}`] };
+    return { problems: [`cannot read the request: ${parsed.problem}`] };
   }
   const asText = options.text === true;
   const read = requestFromJson(parsed.value, target.method.requestType, { contract, asText });
   if ('problems' in read) {
-    return { problems: read.problems.map((problem) => `Cannot send ${target.method.name}: ${problem}`) };
+    return { problems: read.problems.map((problem) => `cannot send ${target.method.name}: ${problem}`) };
   }
   const { message: request, warnings } = read;
   const compact = options.compact === true;
@@ -134,7 +134,7 @@ function parseDeadline(text: string | undefined): number | undefined | { readonl
   }
   if (!/^[1-9]\d{0,8}$/.test(text)) {
     return {
-      problem: `Cannot call: --deadline-ms is ${JSON.stringify(text)}, wanted a whole number from 1 to 999999999`,
+      problem: `cannot call: --deadline-ms is ${JSON.stringify(text)}, wanted a whole number from 1 to 999999999`,
     };
   }
   return Number(text);
@@ -148,7 +148,7 @@ function parseMetadata(pairs: readonly string[]): Metadata | { readonly problem:
       // A -bin header takes bytes; the text stands for its UTF-8.
       metadata.add(key, key.toLowerCase().endsWith('-bin') ? Buffer.from(value, 'utf8') : value);
     } catch {
-      return { problem: `Cannot call: --metadata ${JSON.stringify(pair)} is no header, wanted key=value in ASCII` };
+      return { problem: `cannot call: --metadata ${JSON.stringify(pair)} is no header, wanted key=value in ASCII` };
     }
   }
   return metadata;
@@ -161,13 +161,13 @@ async function readInput(): Promise<string | { readonly problem: string }> {
     chunks.push(chunk as Buffer);
     size += (chunk as Buffer).length;
     if (size > MAX_INPUT_BYTES) {
-      return { problem: `Cannot read the request: it has more than ${MAX_INPUT_BYTES} bytes, wanted fewer` };
+      return { problem: `cannot read the request: it has more than ${MAX_INPUT_BYTES} bytes, wanted fewer` };
     }
   }
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
   } catch {
-    return { problem: 'Cannot read the request: standard input is no UTF-8, wanted JSON in UTF-8' };
+    return { problem: 'cannot read the request: standard input is no UTF-8, wanted JSON in UTF-8' };
   }
 }
 
@@ -176,7 +176,7 @@ function send(client: Client, call: PreparedCall): Promise<ServiceError | undefi
   const { service, method } = call.target;
   const definition = methodsOf(loadContract(), service)[method.name];
   if (definition === undefined || definition.requestStream) {
-    throw new Error(`Cannot call ${service}/${method.name}: it streams its requests, wanted a method that does not`);
+    throw new Error(`cannot call ${service}/${method.name}: it streams its requests, wanted a method that does not`);
   }
   const defaultMs = definition.responseStream ? undefined : DEFAULT_DEADLINE_MS;
   const deadlineMs = call.deadlineMs ?? defaultMs;

@@ -60,7 +60,7 @@ export function injectAsRequested(
 ): (EditedManifests & { readonly config: SidecarConfig }) | undefined {
   const kubelets: Kubelets = kubeletsOf(flags.kubelet === undefined ? [] : [flags.kubelet]);
   if (flags.kubelet !== undefined && kubelets.oldestMinor === undefined) {
-    io.error(`Cannot use --kubelet: it is ${JSON.stringify(flags.kubelet)}, wanted a version such as v1.28.3`);
+    io.error(`cannot use --kubelet: it is ${JSON.stringify(flags.kubelet)}, wanted a version such as v1.28.3`);
     return undefined;
   }
   const config = readConfig(flags, io);

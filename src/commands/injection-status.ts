@@ -37,7 +37,7 @@ export async function runStatus(flags: StatusFlags, core: ClusterApi, io: Manife
     io.out(flags.output === 'json' ? `${JSON.stringify(statuses, null, 2)}\n` : table(statuses));
     return statuses.every((status) => status.state === 'current') ? 0 : 1;
   } catch (error) {
-    io.error(`Cannot read the cluster: ${reasonOf(error)}`);
+    io.error(`cannot read the cluster: ${reasonOf(error)}`);
     return 2;
   }
 }
@@ -49,11 +49,11 @@ async function readStatuses(
 ): Promise<WorkloadStatus[]> {
   const pods = await livePods(core, flags.namespace);
   const namespaces = await namespaceFacts(core, flags.namespace).catch((error: unknown) => {
-    io.error(`Cannot read the namespaces, so only pods that ask themselves are seen: ${reasonOf(error)}`);
+    io.error(`cannot read the namespaces, so only pods that ask themselves are seen: ${reasonOf(error)}`);
     return new Map<string, NamespaceFacts>();
   });
   const kubelets = await clusterKubelets(core).catch((error: unknown) => {
-    io.error(`Cannot list the nodes, so their kubelets are taken as new enough: ${reasonOf(error)}`);
+    io.error(`cannot list the nodes, so their kubelets are taken as new enough: ${reasonOf(error)}`);
     return kubeletsOf([]);
   });
   const found = pods.flatMap((pod) => {
@@ -81,7 +81,7 @@ async function findConfig(flags: StatusFlags, core: ClusterApi, io: ManifestIo):
   try {
     text = await injectorConfigText(core, flags.injectorNamespace);
   } catch (error) {
-    io.error(`Cannot read ${place}: ${reasonOf(error)}, wanted it, or --injector-namespace, or --config`);
+    io.error(`cannot read ${place}: ${reasonOf(error)}, wanted it, or --injector-namespace, or --config`);
     return undefined;
   }
   const parsed = parseSidecarConfig(text ?? '');

@@ -71,19 +71,19 @@ describe('inject and uninject', () => {
     const io = new FakeIo(files);
     expect(runInject({ filename: 'wrong.yaml', image: 'pannier:1' }, io)).toBe(1);
     expect(io.output).toBe('');
-    expect(io.errors[0]).toMatch(/^deployment\/web: Cannot read annotation pannier.dev\/injekt: /);
+    expect(io.errors[0]).toMatch(/^deployment\/web: cannot read annotation pannier.dev\/injekt: /);
   });
 
   test.each([
     ['no image', { filename: '-' }, 'neither --config nor --image'],
-    ['a bad image', { filename: '-', image: 'pannier' }, 'Cannot use --image'],
-    ['a bad kubelet', { filename: '-', image: 'pannier:1', kubelet: 'old' }, 'Cannot use --kubelet'],
-    ['no such file', { filename: 'none.yaml', image: 'pannier:1' }, 'Cannot read none.yaml: ENOENT'],
-    ['a broken file', { filename: 'broken.yaml', image: 'pannier:1' }, 'Cannot read the file as YAML'],
+    ['a bad image', { filename: '-', image: 'pannier' }, 'cannot use --image'],
+    ['a bad kubelet', { filename: '-', image: 'pannier:1', kubelet: 'old' }, 'cannot use --kubelet'],
+    ['no such file', { filename: 'none.yaml', image: 'pannier:1' }, 'cannot read none.yaml: ENOENT'],
+    ['a broken file', { filename: 'broken.yaml', image: 'pannier:1' }, 'cannot read the file as YAML'],
     [
       'a bad configuration',
       { filename: '-', config: 'bad-injector.yaml' },
-      'bad-injector.yaml:3:13: Cannot read sidecar.logLevel',
+      'bad-injector.yaml:3:13: cannot read sidecar.logLevel',
     ],
   ])('%s: exit code 2', (_name, flags, text) => {
     const io = new FakeIo(files);
@@ -101,7 +101,7 @@ describe('inject and uninject', () => {
       expect(
         runUninject(file, { read: processIo.read, error: (line) => io.error(line), out: (text) => io.out(text) }),
       ).toBe(2);
-      expect(io.errors).toEqual([`Cannot read ${file}: it is not UTF-8, wanted a readable file`]);
+      expect(io.errors).toEqual([`cannot read ${file}: it is not UTF-8, wanted a readable file`]);
       writeFileSync(file, '\ufeff# caf\u00e9\n');
       expect(processIo.read(file)).toBe('\ufeff# caf\u00e9\n');
     } finally {
@@ -150,7 +150,7 @@ describe('explain', () => {
   test('tells what would be refused, and of annotations', () => {
     const io = new FakeIo({ ...files, 'settings.yaml': caseFile('settings.yaml') });
     expect(runExplain({ filename: 'wrong.yaml', image: 'pannier:1' }, io)).toBe(1);
-    expect(io.output).toMatch(/^deployment\/web: would be refused\n {2}Cannot read annotation/);
+    expect(io.output).toMatch(/^deployment\/web: would be refused\n {2}cannot read annotation/);
     expect(runExplain({ filename: 'settings.yaml', image: 'pannier:1' }, io)).toBe(0);
     expect(io.output).toContain('  scope                checkout (annotation)');
   });
@@ -266,7 +266,7 @@ describe('status', () => {
       'deployment/e-refused refused 1 1',
       'deployment/stray not-asked-for 1 1',
     ]);
-    expect(io.output).toContain('shop/deployment/e-refused: Cannot read annotation pannier.dev/colour: ');
+    expect(io.output).toContain('shop/deployment/e-refused: cannot read annotation pannier.dev/colour: ');
     expect(io.output).not.toMatch(/f-untouched|g-done/);
   });
 
@@ -278,8 +278,8 @@ describe('status', () => {
     const api = cluster([podOf('web', {})], { listNamespace: forbidden, listNode: forbidden });
     expect(await runStatus(flags, api, io)).toBe(0);
     expect(io.errors).toEqual([
-      'Cannot read the namespaces, so only pods that ask themselves are seen: nodes is forbidden',
-      'Cannot list the nodes, so their kubelets are taken as new enough: nodes is forbidden',
+      'cannot read the namespaces, so only pods that ask themselves are seen: nodes is forbidden',
+      'cannot list the nodes, so their kubelets are taken as new enough: nodes is forbidden',
     ]);
   });
 
@@ -290,17 +290,17 @@ describe('status', () => {
     };
     expect(await runStatus(flags, cluster([], { readNamespacedConfigMap: missing }), io)).toBe(2);
     expect(io.errors).toEqual([
-      'Cannot read ConfigMap pannier-system/pannier-injector-config: configmaps "x" not found, wanted it, or --injector-namespace, or --config',
+      'cannot read ConfigMap pannier-system/pannier-injector-config: configmaps "x" not found, wanted it, or --injector-namespace, or --config',
     ]);
     expect(
       await runStatus({ ...flags, image: 'pannier:1' }, cluster([], { listPodForAllNamespaces: missing }), io),
     ).toBe(2);
-    expect(io.errors[1]).toBe('Cannot read the cluster: configmaps "x" not found');
+    expect(io.errors[1]).toBe('cannot read the cluster: configmaps "x" not found');
     const empty = async (): Promise<object> => ({ data: {} });
     const api = cluster([], { readNamespacedConfigMap: empty as ClusterApi['readNamespacedConfigMap'] });
     expect(await runStatus(flags, api, io)).toBe(2);
     expect(io.errors[2]).toMatch(
-      /^ConfigMap pannier-system\/pannier-injector-config injector.yaml:1:1: Cannot read the file/,
+      /^ConfigMap pannier-system\/pannier-injector-config injector.yaml:1:1: cannot read the file/,
     );
   });
 });

@@ -50,7 +50,7 @@ function statusCommand(): Command {
 
 async function connectAndRun({ namespace, allNamespaces, ...flags }: StatusCommandFlags): Promise<number> {
   if (namespace !== undefined && allNamespaces === true) {
-    processIo.error('Cannot use --namespace: --all-namespaces is given too, wanted one of them');
+    processIo.error('cannot use --namespace: --all-namespaces is given too, wanted one of them');
     return 2;
   }
   try {
@@ -59,7 +59,7 @@ async function connectAndRun({ namespace, allNamespaces, ...flags }: StatusComma
     return await runStatus({ ...flags, namespace }, apiClients().core, processIo);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    processIo.error(message.startsWith('Cannot') ? message : `Cannot reach a cluster: ${message}`);
+    processIo.error(message.startsWith('cannot') ? message : `cannot reach a cluster: ${message}`);
     return 2;
   }
 }

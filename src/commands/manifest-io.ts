@@ -56,7 +56,7 @@ export function readToEnd(read: (into: Buffer) => number): Buffer {
 /** Other bytes would be replaced on their way through, comments' too. */
 function textOf(bytes: Buffer): string {
   if (!isUtf8(bytes)) {
-    throw Object.assign(new Error('Cannot read the bytes as text'), { code: 'it is not UTF-8' });
+    throw Object.assign(new Error('cannot read the bytes as text'), { code: 'it is not UTF-8' });
   }
   return bytes.toString('utf8');
 }
@@ -73,10 +73,10 @@ export function readManifest(path: string, io: ManifestIo): string | undefined {
     if (Buffer.byteLength(text) <= MAX_FILE_BYTES) {
       return text;
     }
-    io.error(`Cannot read ${path}: it is larger than ${MAX_FILE_BYTES} bytes, wanted less`);
+    io.error(`cannot read ${path}: it is larger than ${MAX_FILE_BYTES} bytes, wanted less`);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    io.error(`Cannot read ${path}: ${code}, wanted a readable file`);
+    io.error(`cannot read ${path}: ${code}, wanted a readable file`);
   }
   return undefined;
 }
@@ -84,12 +84,12 @@ export function readManifest(path: string, io: ManifestIo): string | undefined {
 /** The configuration that the flags name. Undefined: it has mistakes, and they have been said. */
 export function readConfig(flags: ConfigFlags, io: ManifestIo): SidecarConfig | undefined {
   if (flags.image !== undefined && !('value' in image.read(flags.image))) {
-    io.error(`Cannot use --image: it is ${JSON.stringify(flags.image)}, wanted ${image.accepted}`);
+    io.error(`cannot use --image: it is ${JSON.stringify(flags.image)}, wanted ${image.accepted}`);
     return undefined;
   }
   if (flags.config === undefined) {
     if (flags.image === undefined) {
-      io.error('Cannot tell the image of the sidecar: neither --config nor --image is given, wanted one of them');
+      io.error('cannot tell the image of the sidecar: neither --config nor --image is given, wanted one of them');
       return undefined;
     }
     return defaultSidecarConfig(flags.image);

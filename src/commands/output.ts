@@ -11,7 +11,7 @@ export function guardOutput(): void {
     if (error.code === 'EPIPE') {
       return;
     }
-    process.stderr.write(`Cannot write the output: ${error.code}, wanted an output that takes it\n`);
+    process.stderr.write(`cannot write the output: ${error.code}, wanted an output that takes it\n`);
     process.exit(1);
   });
 }

@@ -49,7 +49,7 @@ describe('wait ready', () => {
     expect(await waitFor({ what: 'ready', admin: ':1', timeoutMs: 250 })).toEqual({
       kind: 'gave-up',
       problem:
-        'Cannot wait until the sidecar is ready: /readyz of 127.0.0.1:1 does not answer (ECONNREFUSED), wanted status 200 within 250 ms',
+        'cannot wait until the sidecar is ready: /readyz of 127.0.0.1:1 does not answer (ECONNREFUSED), wanted status 200 within 250 ms',
     });
   });
 

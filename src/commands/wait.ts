@@ -1,7 +1,7 @@
 /**
  * `pannier wait ready|idle`: ends when the sidecar is ready, or when nobody is connected to it any more.
  *
- * Made for the hooks of a sidecar that is a plain container (docs/injection.md): its postStart holds the application back until the
+ * Made for the hooks of a sidecar that is a plain container (docs/reference/annotations.md): its postStart holds the application back until the
  * sidecar answers, its preStop lets the sidecar serve until the application is gone. Exit codes: 0 it is so; 1 the time is over, or the
  * admin address refuses connections while waiting for `idle`; 2 the command line is wrong. With 1 standard error says what was found.
  */
@@ -81,7 +81,7 @@ export async function waitFor(options: WaitOptions): Promise<WaitOutcome> {
     const isGone = what === 'idle' && answer.kind === 'nothing' && answer.code === 'ECONNREFUSED';
     if (isGone || now + POLL_MS > until) {
       const text = `${path} of ${admin} ${describe(answer)}, wanted ${WANTED[what]} within ${timeoutMs} ms`;
-      return { kind: 'gave-up', problem: `Cannot wait until the sidecar is ${what}: ${text}` };
+      return { kind: 'gave-up', problem: `cannot wait until the sidecar is ${what}: ${text}` };
     }
     await pause(POLL_MS);
   }
@@ -103,7 +103,7 @@ function ask(url: string): Promise<Answer> {
       response.on('data', (chunk: string) => {
         text += chunk;
         if (text.length > MAX_PAGE_LENGTH) {
-          request.destroy(new Error(`Cannot read ${url}: it is longer than ${MAX_PAGE_LENGTH}`));
+          request.destroy(new Error(`cannot read ${url}: it is longer than ${MAX_PAGE_LENGTH}`));
         }
       });
       response.on('end', () => resolve({ kind: 'page', status: response.statusCode ?? 0, text }));

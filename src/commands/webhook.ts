@@ -136,7 +136,7 @@ function readConfig(path: string): SidecarConfig | undefined {
     text = readFileSync(path, 'utf8');
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : error;
-    process.stderr.write(`Cannot read ${path} (--config): ${code}, wanted a file that can be read\n`);
+    process.stderr.write(`cannot read ${path} (--config): ${code}, wanted a file that can be read\n`);
     return undefined;
   }
   const result = parseSidecarConfig(text);
@@ -154,7 +154,7 @@ function certificateOptions(flags: Flags): InjectorOptions['certificates'] | und
   if (flags.certificates === 'files') {
     const { certificateFile, keyFile, caFile } = flags;
     if (certificateFile === undefined || keyFile === undefined) {
-      process.stderr.write('Cannot serve: --certificates is files, wanted --certificate-file and --key-file too\n');
+      process.stderr.write('cannot serve: --certificates is files, wanted --certificate-file and --key-file too\n');
       return undefined;
     }
     const files = { certificateFile, keyFile, ...(caFile === undefined ? {} : { caFile }) };
@@ -162,7 +162,7 @@ function certificateOptions(flags: Flags): InjectorOptions['certificates'] | und
   }
   if (flags.servingCertificateLifetimeMs > flags.caLifetimeMs) {
     process.stderr.write(
-      `Cannot serve: --serving-certificate-lifetime-ms is ${flags.servingCertificateLifetimeMs}, wanted at most --ca-lifetime-ms, ${flags.caLifetimeMs}\n`,
+      `cannot serve: --serving-certificate-lifetime-ms is ${flags.servingCertificateLifetimeMs}, wanted at most --ca-lifetime-ms, ${flags.caLifetimeMs}\n`,
     );
     return undefined;
   }

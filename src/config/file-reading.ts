@@ -36,7 +36,7 @@ export async function readFileNow(settings: Settings, file: FileOfSetting): Prom
 }
 
 export function fileProblem({ name, path }: FileOfSetting, found: string): SettingProblem {
-  return { name, message: `Cannot use ${name}: it is ${JSON.stringify(path)}, ${found}` };
+  return { name, message: `cannot use ${name}: it is ${JSON.stringify(path)}, ${found}` };
 }
 
 /** Whether a file with this content counts as not set. */

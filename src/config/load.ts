@@ -104,7 +104,7 @@ function findProblem(row: SettingRow, text: string): SettingProblem | undefined 
   const found = row.isSecret === true ? 'not shown, since it may hold a password' : JSON.stringify(text);
   const problem = (accepted: string): SettingProblem => ({
     name,
-    message: `Cannot use ${name}: it is ${found}, wanted ${accepted}`,
+    message: `cannot use ${name}: it is ${found}, wanted ${accepted}`,
   });
   switch (row.kind.kind) {
     case 'integer': {
@@ -136,8 +136,8 @@ function unknownVariables(environment: Environment): SettingProblem[] {
       return { name, message: `cannot use ${name}: it was renamed; use ${PREFIX}${renamed}` };
     }
     const nearest = nearestOf(name.slice(PREFIX.length), known);
-    const hint = nearest === undefined ? 'a setting of docs/settings.md' : `${PREFIX}${nearest}, perhaps`;
-    return { name, message: `Cannot use ${name}: there is no such setting, wanted ${hint}` };
+    const hint = nearest === undefined ? 'a setting of docs/reference/settings.md' : `${PREFIX}${nearest}, perhaps`;
+    return { name, message: `cannot use ${name}: there is no such setting, wanted ${hint}` };
   });
 }
 
@@ -149,12 +149,12 @@ function contradictions(texts: ReadonlyMap<SettingName, string | undefined>): Se
   const problems: SettingProblem[] = [];
   if (texts.get('GRPC_ADDRESS') === 'none' && texts.get('GRPC_SOCKET') === undefined) {
     const message =
-      'Cannot use PANNIER_GRPC_ADDRESS: it is "none" and there is no PANNIER_GRPC_SOCKET, wanted one of the two';
+      'cannot use PANNIER_GRPC_ADDRESS: it is "none" and there is no PANNIER_GRPC_SOCKET, wanted one of the two';
     problems.push({ name: 'PANNIER_GRPC_ADDRESS', message });
   }
   if (texts.get('CACHE_REDIS_URL') !== undefined && texts.get('REDIS_URL') === undefined) {
     const message =
-      'Cannot use PANNIER_CACHE_REDIS_URL: PANNIER_REDIS_URL is unset, wanted both or PANNIER_REDIS_URL alone';
+      'cannot use PANNIER_CACHE_REDIS_URL: PANNIER_REDIS_URL is unset, wanted both or PANNIER_REDIS_URL alone';
     problems.push({ name: 'PANNIER_CACHE_REDIS_URL', message });
   }
   const pair = ['REDIS_TLS_CERT_FILE', 'REDIS_TLS_KEY_FILE'] as const;

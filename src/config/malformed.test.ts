@@ -6,181 +6,181 @@ import { parsePolicyFile } from './policies.ts';
 import { PREFIX, RENAMED_SETTINGS, SETTINGS } from './settings.ts';
 
 const FILES: [string, string[]][] = [
-  ['[]', ['1:1 Cannot read the file: it is a list of 0 entries, wanted a mapping with policies, cache, sessions']],
-  ['text', ['1:1 Cannot read the file: it is "text", wanted a mapping with policies, cache, sessions']],
-  ['policies: 3', ['1:11 Cannot read policies: it is 3, wanted a mapping']],
-  ['polices: {}', ['1:1 Cannot read polices: there is no such key, wanted policies, perhaps']],
+  ['[]', ['1:1 cannot read the file: it is a list of 0 entries, wanted a mapping with policies, cache, sessions']],
+  ['text', ['1:1 cannot read the file: it is "text", wanted a mapping with policies, cache, sessions']],
+  ['policies: 3', ['1:11 cannot read policies: it is 3, wanted a mapping']],
+  ['polices: {}', ['1:1 cannot read polices: there is no such key, wanted policies, perhaps']],
   [
     'policies: {1: {limits: [{algorithm: fixed_window, limit: 5, per: 1s}]}, "1": {limits: [{algorithm: fixed_window, limit: 6, per: 1s}]}}',
-    ['1:73 Cannot read policies.1: the key stands here twice, wanted it once'],
+    ['1:73 cannot read policies.1: the key stands here twice, wanted it once'],
   ],
-  ['sessions: {idle: 1h}\nsessions: {}', ['2:1 Cannot read sessions: the key stands here twice, wanted it once']],
-  ['sessions: {idle: 1h, idle: 2h}', ['1:22 Cannot read sessions.idle: the key stands here twice, wanted it once']],
-  ['a: 1\n---\nb: 2', ['2:1 Cannot read the file: it holds 2 YAML documents, wanted one']],
+  ['sessions: {idle: 1h}\nsessions: {}', ['2:1 cannot read sessions: the key stands here twice, wanted it once']],
+  ['sessions: {idle: 1h, idle: 2h}', ['1:22 cannot read sessions.idle: the key stands here twice, wanted it once']],
+  ['a: 1\n---\nb: 2', ['2:1 cannot read the file: it holds 2 YAML documents, wanted one']],
   [
     'policies: {',
-    ['1:12 Cannot read the file as YAML: Flow map in block collection must be sufficiently indented and end with a }'],
+    ['1:12 cannot read the file as YAML: Flow map in block collection must be sufficiently indented and end with a }'],
   ],
-  ['policies: {a: {}}', ['1:15 Cannot read policies.a.limits: it is missing, wanted a list of 1 to 16 entries']],
+  ['policies: {a: {}}', ['1:15 cannot read policies.a.limits: it is missing, wanted a list of 1 to 16 entries']],
   [
     'policies: {a: {limits: []}}',
-    ['1:24 Cannot read policies.a.limits: it is a list of 0 entries, wanted a list of 1 to 16 entries'],
+    ['1:24 cannot read policies.a.limits: it is a list of 0 entries, wanted a list of 1 to 16 entries'],
   ],
   [
     'policies: {"a b": {limits: [{algorithm: fixed_window, limit: 5, per: 1s}]}}',
-    ['1:19 Cannot read policies.a b: its name is "a b", wanted 1 to 64 of [A-Za-z0-9._-]'],
+    ['1:19 cannot read policies.a b: its name is "a b", wanted 1 to 64 of [A-Za-z0-9._-]'],
   ],
   [
     'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 1s}, {algorithm: fixed_window, limit: 5, per: 1s}]}}',
-    ['1:71 Cannot read policies.a.limits[1].name: "fixed_window" is taken by another limit, wanted a name of its own'],
+    ['1:71 cannot read policies.a.limits[1].name: "fixed_window" is taken by another limit, wanted a name of its own'],
   ],
   [
     'policies: {a: {limits: [{algorithm: fixed, limit: 5, per: 1s}]}}',
     [
-      '1:37 Cannot read policies.a.limits[0].algorithm: it is "fixed", wanted one of fixed_window, sliding_window_log, sliding_window_counter, token_bucket, leaky_bucket; did you mean fixed_window?',
+      '1:37 cannot read policies.a.limits[0].algorithm: it is "fixed", wanted one of fixed_window, sliding_window_log, sliding_window_counter, token_bucket, leaky_bucket; did you mean fixed_window?',
     ],
   ],
   [
     'policies: {a: {limits: [{algorithm: sliding_window, limit: 5, per: 1s}]}}',
     [
-      '1:37 Cannot read policies.a.limits[0].algorithm: it is "sliding_window", wanted one of fixed_window, sliding_window_log, sliding_window_counter, token_bucket, leaky_bucket; did you mean sliding_window_log or sliding_window_counter?',
+      '1:37 cannot read policies.a.limits[0].algorithm: it is "sliding_window", wanted one of fixed_window, sliding_window_log, sliding_window_counter, token_bucket, leaky_bucket; did you mean sliding_window_log or sliding_window_counter?',
     ],
   ],
   [
     'policies: {a: {limits: [{algorithm: token-bucket, limit: 5, per: 1s}]}}',
     [
-      '1:37 Cannot read policies.a.limits[0].algorithm: it is "token-bucket", wanted one of fixed_window, sliding_window_log, sliding_window_counter, token_bucket, leaky_bucket; did you mean token_bucket?',
+      '1:37 cannot read policies.a.limits[0].algorithm: it is "token-bucket", wanted one of fixed_window, sliding_window_log, sliding_window_counter, token_bucket, leaky_bucket; did you mean token_bucket?',
     ],
   ],
   [
     'policies: {a: {limits: [{algorithm: gcra, limit: 5, per: 1s}]}}',
     [
-      '1:37 Cannot read policies.a.limits[0].algorithm: it is "gcra", wanted one of fixed_window, sliding_window_log, sliding_window_counter, token_bucket, leaky_bucket',
+      '1:37 cannot read policies.a.limits[0].algorithm: it is "gcra", wanted one of fixed_window, sliding_window_log, sliding_window_counter, token_bucket, leaky_bucket',
     ],
   ],
   [
     'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, period: 1s}]}}',
     [
-      '1:25 Cannot read policies.a.limits[0].per: it is missing, wanted a duration such as 500ms, 1s, 5m, 1h or 2d',
-      '1:61 Cannot read policies.a.limits[0].period: there is no such key, wanted per, perhaps',
+      '1:25 cannot read policies.a.limits[0].per: it is missing, wanted a duration such as 500ms, 1s, 5m, 1h or 2d',
+      '1:61 cannot read policies.a.limits[0].period: there is no such key, wanted per, perhaps',
     ],
   ],
   [
     'policies: {a: {limits: [{algorithm: concurrency, limit: 5, per: 1s}]}}',
     [
-      '1:37 Cannot read policies.a.limits[0].algorithm: it is "concurrency", wanted one of fixed_window, sliding_window_log, sliding_window_counter, token_bucket, leaky_bucket: this version does not serve concurrency limits',
+      '1:37 cannot read policies.a.limits[0].algorithm: it is "concurrency", wanted one of fixed_window, sliding_window_log, sliding_window_counter, token_bucket, leaky_bucket: this version does not serve concurrency limits',
     ],
   ],
   [
     'policies: {a: {limits: [{limit: 5, per: 1s}]}}',
     [
-      '1:25 Cannot read policies.a.limits[0].algorithm: it is missing, wanted one of fixed_window, sliding_window_log, sliding_window_counter, token_bucket, leaky_bucket',
+      '1:25 cannot read policies.a.limits[0].algorithm: it is missing, wanted one of fixed_window, sliding_window_log, sliding_window_counter, token_bucket, leaky_bucket',
     ],
   ],
   [
     'policies: {a: {limits: [{algorithm: fixed_window, limit: 0, per: 1s}]}}',
-    ['1:58 Cannot read policies.a.limits[0].limit: it is 0, wanted an integer from 1 to 68719476736'],
+    ['1:58 cannot read policies.a.limits[0].limit: it is 0, wanted an integer from 1 to 68719476736'],
   ],
   [
     'policies: {a: {limits: [{algorithm: fixed_window, limit: 1.5, per: 1s}]}}',
-    ['1:58 Cannot read policies.a.limits[0].limit: it is 1.5, wanted a positive integer'],
+    ['1:58 cannot read policies.a.limits[0].limit: it is 1.5, wanted a positive integer'],
   ],
   [
     'policies: {a: {limits: [{algorithm: fixed_window, limit: "5", per: 1s}]}}',
-    ['1:58 Cannot read policies.a.limits[0].limit: it is "5", wanted a positive integer'],
+    ['1:58 cannot read policies.a.limits[0].limit: it is "5", wanted a positive integer'],
   ],
   [
     'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 60}]}}',
-    ['1:66 Cannot read policies.a.limits[0].per: it is 60, wanted a duration such as 500ms, 1s, 5m, 1h or 2d'],
+    ['1:66 cannot read policies.a.limits[0].per: it is 60, wanted a duration such as 500ms, 1s, 5m, 1h or 2d'],
   ],
   [
     'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 0s}]}}',
-    ['1:66 Cannot read policies.a.limits[0].per: it is "0s", wanted a duration such as 500ms, 1s, 5m, 1h or 2d'],
+    ['1:66 cannot read policies.a.limits[0].per: it is "0s", wanted a duration such as 500ms, 1s, 5m, 1h or 2d'],
   ],
   [
     'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 401d}]}}',
-    ['1:66 Cannot read policies.a.limits[0].per: it is "401d", wanted 1 to 34560000000 milliseconds (400 days)'],
+    ['1:66 cannot read policies.a.limits[0].per: it is "401d", wanted 1 to 34560000000 milliseconds (400 days)'],
   ],
   [
     'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 1s, burst: 9}]}}',
     [
-      '1:77 Cannot read policies.a.limits[0].burst: it is 9, wanted no burst: fixed_window has none, token_bucket and leaky_bucket have',
+      '1:77 cannot read policies.a.limits[0].burst: it is 9, wanted no burst: fixed_window has none, token_bucket and leaky_bucket have',
     ],
   ],
   [
     'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 1s, bursts: 9}]}}',
-    ['1:70 Cannot read policies.a.limits[0].bursts: there is no such key, wanted burst, perhaps'],
+    ['1:70 cannot read policies.a.limits[0].bursts: there is no such key, wanted burst, perhaps'],
   ],
   [
     'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 1s, name: "x y"}]}}',
-    ['1:76 Cannot read policies.a.limits[0].name: it is "x y", wanted 1 to 64 of [A-Za-z0-9._-]'],
+    ['1:76 cannot read policies.a.limits[0].name: it is "x y", wanted 1 to 64 of [A-Za-z0-9._-]'],
   ],
   [
     'policies: {a: {limits: [{algorithm: sliding_window_log, limit: 10001, per: 1s}]}}',
-    ['1:64 Cannot read policies.a.limits[0].limit: it is 10001, wanted an integer from 1 to 10000'],
+    ['1:64 cannot read policies.a.limits[0].limit: it is 10001, wanted an integer from 1 to 10000'],
   ],
   [
     'policies: {a: {limits: [{algorithm: token_bucket, limit: 1, per: 400d, burst: 68719476736}]}}',
     [
-      '1:79 Cannot read policies.a.limits[0].burst: it is 68719476736, wanted a bucket that drains within 4398046511104 milliseconds at this rate',
+      '1:79 cannot read policies.a.limits[0].burst: it is 68719476736, wanted a bucket that drains within 4398046511104 milliseconds at this rate',
     ],
   ],
   [
     'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 1s}], on_failure: local}}',
     [
-      '1:84 Cannot read policies.a.on_failure: it is "local", wanted one of allow, deny: this version does not serve local',
+      '1:84 cannot read policies.a.on_failure: it is "local", wanted one of allow, deny: this version does not serve local',
     ],
   ],
   [
     'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 1s}], on_failure: open}}',
-    ['1:84 Cannot read policies.a.on_failure: it is "open", wanted one of allow, deny'],
+    ['1:84 cannot read policies.a.on_failure: it is "open", wanted one of allow, deny'],
   ],
   [
     'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 1s}], shared: yes}}',
-    ['1:80 Cannot read policies.a.shared: it is "yes", wanted true or false'],
+    ['1:80 cannot read policies.a.shared: it is "yes", wanted true or false'],
   ],
   [
     'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 1s}], hash_subjects: hmac}}',
-    ['1:87 Cannot read policies.a.hash_subjects: it is "hmac", wanted true or false'],
+    ['1:87 cannot read policies.a.hash_subjects: it is "hmac", wanted true or false'],
   ],
   [
     'policies: {a: {limits: [{algorithm: fixed_window, limit: 5, per: 1s}], shadow: true}}',
-    ['1:72 Cannot read policies.a.shadow: this version does not serve it, leave it out'],
+    ['1:72 cannot read policies.a.shadow: this version does not serve it, leave it out'],
   ],
   [
     'cache: {default: {ttl: 31d}}',
-    ['1:24 Cannot read cache.default.ttl: it is "31d", wanted a duration such as 500ms, 1s, 5m, 1h or 2d, at most 30d'],
+    ['1:24 cannot read cache.default.ttl: it is "31d", wanted a duration such as 500ms, 1s, 5m, 1h or 2d, at most 30d'],
   ],
-  ['cache: {u: {near: 1}}', ['1:19 Cannot read cache.u.near: it is 1, wanted true or false']],
-  ['cache: {u: }', ['1:12 Cannot read cache.u: it is empty, wanted a mapping with ttl, near']],
+  ['cache: {u: {near: 1}}', ['1:19 cannot read cache.u.near: it is 1, wanted true or false']],
+  ['cache: {u: }', ['1:12 cannot read cache.u: it is empty, wanted a mapping with ttl, near']],
   [
     'sessions: {idle: 2h, absolute: 1h}',
-    ['1:18 Cannot read sessions.idle: it is "2h", wanted at most sessions.absolute, which is 1h'],
+    ['1:18 cannot read sessions.idle: it is "2h", wanted at most sessions.absolute, which is 1h'],
   ],
   [
     'sessions: {idle: 31d}',
-    ['1:18 Cannot read sessions.idle: it is "31d", wanted a duration such as 500ms, 1s, 5m, 1h or 2d, at most 30d'],
+    ['1:18 cannot read sessions.idle: it is "31d", wanted a duration such as 500ms, 1s, 5m, 1h or 2d, at most 30d'],
   ],
   [
     'sessions: {max_per_user: 0}',
-    ['1:26 Cannot read sessions.max_per_user: it is 0, wanted an integer from 1 to 1000'],
+    ['1:26 cannot read sessions.max_per_user: it is 0, wanted an integer from 1 to 1000'],
   ],
   [
     'sessions: {max_per_user: 1001, at_max_per_user: refuse}',
-    ['1:26 Cannot read sessions.max_per_user: it is 1001, wanted an integer from 1 to 1000'],
+    ['1:26 cannot read sessions.max_per_user: it is 1001, wanted an integer from 1 to 1000'],
   ],
   [
     'sessions: {max_per_user: "5", at_max_per_user: end}',
     [
-      '1:26 Cannot read sessions.max_per_user: it is "5", wanted an integer from 1 to 1000',
-      '1:48 Cannot read sessions.at_max_per_user: it is "end", wanted one of evict, refuse',
+      '1:26 cannot read sessions.max_per_user: it is "5", wanted an integer from 1 to 1000',
+      '1:48 cannot read sessions.at_max_per_user: it is "end", wanted one of evict, refuse',
     ],
   ],
   [
     'sessions: {at_max_per_user: refuse}',
-    ['1:29 Cannot read sessions.at_max_per_user: it has no effect without sessions.max_per_user, set both'],
+    ['1:29 cannot read sessions.at_max_per_user: it has no effect without sessions.max_per_user, set both'],
   ],
-  ['sessions: {idel: 1h}', ['1:12 Cannot read sessions.idel: there is no such key, wanted idle, perhaps']],
+  ['sessions: {idel: 1h}', ['1:12 cannot read sessions.idel: there is no such key, wanted idle, perhaps']],
 ];
 
 const ENVIRONMENTS: [Record<string, string>, string[]][] = [
@@ -198,13 +198,13 @@ const ENVIRONMENTS: [Record<string, string>, string[]][] = [
   [
     { PANNIER_GRPC_PORT: '9470', PANNIER_PORT: '9470' },
     [
-      'Cannot use PANNIER_GRPC_PORT: there is no such setting, wanted a setting of docs/settings.md',
-      'Cannot use PANNIER_PORT: there is no such setting, wanted a setting of docs/settings.md',
+      'cannot use PANNIER_GRPC_PORT: there is no such setting, wanted a setting of docs/reference/settings.md',
+      'cannot use PANNIER_PORT: there is no such setting, wanted a setting of docs/reference/settings.md',
     ],
   ],
   [
     { PANNIER_SERVICE_ACCOUNT: 'x' },
-    ['Cannot use PANNIER_SERVICE_ACCOUNT: there is no such setting, wanted a setting of docs/settings.md'],
+    ['cannot use PANNIER_SERVICE_ACCOUNT: there is no such setting, wanted a setting of docs/reference/settings.md'],
   ],
   [
     {
@@ -238,57 +238,57 @@ const ENVIRONMENTS: [Record<string, string>, string[]][] = [
   ],
   [
     { PANNIER_CACHE_REDIS_URL: 'redis://a:1' },
-    ['Cannot use PANNIER_CACHE_REDIS_URL: PANNIER_REDIS_URL is unset, wanted both or PANNIER_REDIS_URL alone'],
+    ['cannot use PANNIER_CACHE_REDIS_URL: PANNIER_REDIS_URL is unset, wanted both or PANNIER_REDIS_URL alone'],
   ],
   [
     { PANNIER_GRPC_ADDRESS: '9470' },
-    ['Cannot use PANNIER_GRPC_ADDRESS: it is "9470", wanted HOST:PORT, :PORT for all interfaces, or none'],
+    ['cannot use PANNIER_GRPC_ADDRESS: it is "9470", wanted HOST:PORT, :PORT for all interfaces, or none'],
   ],
   [
     { PANNIER_GRPC_ADDRESS: 'h:70000' },
-    ['Cannot use PANNIER_GRPC_ADDRESS: it is "h:70000", wanted HOST:PORT, :PORT for all interfaces, or none'],
+    ['cannot use PANNIER_GRPC_ADDRESS: it is "h:70000", wanted HOST:PORT, :PORT for all interfaces, or none'],
   ],
   [
     { PANNIER_GRPC_ADDRESS: 'none' },
-    ['Cannot use PANNIER_GRPC_ADDRESS: it is "none" and there is no PANNIER_GRPC_SOCKET, wanted one of the two'],
+    ['cannot use PANNIER_GRPC_ADDRESS: it is "none" and there is no PANNIER_GRPC_SOCKET, wanted one of the two'],
   ],
   [
     { PANNIER_ADMIN_ADDRESS: 'a b:1' },
-    ['Cannot use PANNIER_ADMIN_ADDRESS: it is "a b:1", wanted HOST:PORT, :PORT for all interfaces, or none'],
+    ['cannot use PANNIER_ADMIN_ADDRESS: it is "a b:1", wanted HOST:PORT, :PORT for all interfaces, or none'],
   ],
   [
     { PANNIER_KEY_PREFIX: 'a{b}' },
-    ['Cannot use PANNIER_KEY_PREFIX: it is "a{b}", wanted at most 64 printable characters without blanks and braces'],
+    ['cannot use PANNIER_KEY_PREFIX: it is "a{b}", wanted at most 64 printable characters without blanks and braces'],
   ],
-  [{ PANNIER_SCOPE: 'a b' }, ['Cannot use PANNIER_SCOPE: it is "a b", wanted 1 to 64 of [A-Za-z0-9._-]']],
+  [{ PANNIER_SCOPE: 'a b' }, ['cannot use PANNIER_SCOPE: it is "a b", wanted 1 to 64 of [A-Za-z0-9._-]']],
   [
     { PANNIER_DEFAULT_DEADLINE_MS: '0' },
-    ['Cannot use PANNIER_DEFAULT_DEADLINE_MS: it is "0", wanted an integer from 1 to 600000 ms'],
+    ['cannot use PANNIER_DEFAULT_DEADLINE_MS: it is "0", wanted an integer from 1 to 600000 ms'],
   ],
   [
     { PANNIER_DEFAULT_DEADLINE_MS: '1s' },
-    ['Cannot use PANNIER_DEFAULT_DEADLINE_MS: it is "1s", wanted an integer from 1 to 600000 ms'],
+    ['cannot use PANNIER_DEFAULT_DEADLINE_MS: it is "1s", wanted an integer from 1 to 600000 ms'],
   ],
   [
     { PANNIER_LOG_LEVEL: 'loud' },
-    ['Cannot use PANNIER_LOG_LEVEL: it is "loud", wanted one of trace, debug, info, warn, error, fatal, silent'],
+    ['cannot use PANNIER_LOG_LEVEL: it is "loud", wanted one of trace, debug, info, warn, error, fatal, silent'],
   ],
   [
     { PANNIER_REDIS_CONNECTIONS_PER_MASTER: '17' },
-    ['Cannot use PANNIER_REDIS_CONNECTIONS_PER_MASTER: it is "17", wanted an integer from 1 to 16'],
+    ['cannot use PANNIER_REDIS_CONNECTIONS_PER_MASTER: it is "17", wanted an integer from 1 to 16'],
   ],
   [
     { PANNIER_CACHE_MAX_VALUE_BYTES: '3145729' },
-    ['Cannot use PANNIER_CACHE_MAX_VALUE_BYTES: it is "3145729", wanted an integer from 1 to 3145728 bytes'],
+    ['cannot use PANNIER_CACHE_MAX_VALUE_BYTES: it is "3145729", wanted an integer from 1 to 3145728 bytes'],
   ],
   [
     { PANNIER_POLICYFILE: 'x' },
-    ['Cannot use PANNIER_POLICYFILE: there is no such setting, wanted PANNIER_POLICY_FILE, perhaps'],
+    ['cannot use PANNIER_POLICYFILE: there is no such setting, wanted PANNIER_POLICY_FILE, perhaps'],
   ],
   [{ PANNIER_TRANSPORT: 'http2' }, ['cannot use PANNIER_TRANSPORT: it was renamed; use PANNIER_GRPC_TRANSPORT']],
   [
     { PANNIER_WHATEVER_THIS_IS: 'x' },
-    ['Cannot use PANNIER_WHATEVER_THIS_IS: there is no such setting, wanted a setting of docs/settings.md'],
+    ['cannot use PANNIER_WHATEVER_THIS_IS: there is no such setting, wanted a setting of docs/reference/settings.md'],
   ],
   [
     {
@@ -358,7 +358,7 @@ test('keys that are no texts, as a template that was not rendered has them, warn
   await new Promise((resolve) => setImmediate(resolve));
   process.off('warning', onWarning);
   expect('problems' in result && result.problems).toEqual([
-    { line: 1, column: 12, message: 'Cannot read policies: a key is a mapping, wanted a name' },
+    { line: 1, column: 12, message: 'cannot read policies: a key is a mapping, wanted a name' },
   ]);
   expect(warnings).toEqual([]);
 });

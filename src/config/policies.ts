@@ -1,5 +1,5 @@
 /**
- * Reads a policy file (docs/policies.md): all of it, or all of its mistakes with their lines.
+ * Reads a policy file (docs/reference/policies.md): all of it, or all of its mistakes with their lines.
  *
  * Promises: an unknown key is a mistake, and so is what cannot be served; defaults are those of DEFAULT_POLICY_FILE; an empty file is
  * the defaults.
@@ -40,7 +40,7 @@ export function policyProblemText(path: string, problem: YamlProblem): string {
 
 /** The same for a file that cannot be read at all. */
 export function unreadablePolicyText(path: string, error: unknown): string {
-  return `${path}: Cannot read the policy file: ${readFailureCode(error)}, wanted a readable file`;
+  return `${path}: cannot read the policy file: ${readFailureCode(error)}, wanted a readable file`;
 }
 
 const MAX_POLICIES = 1_000;

@@ -6,8 +6,8 @@ import { parsePolicyFile } from './policies.ts';
 import { SETTINGS } from './settings.ts';
 import { settingsHelp, settingsMarkdown } from './settings-reference.ts';
 
-test('docs/settings.md is what the table says (make docs)', () => {
-  expect(readTextAsset('docs/settings.md')).toBe(settingsMarkdown());
+test('docs/reference/settings.md is what the table says (make docs)', () => {
+  expect(readTextAsset('docs/reference/settings.md')).toBe(settingsMarkdown());
 });
 
 test('the help names every setting', () => {
@@ -15,8 +15,8 @@ test('the help names every setting', () => {
   expect(SETTINGS.filter((row) => !help.includes(`PANNIER_${row.name} `))).toEqual([]);
 });
 
-test('every example of docs/policies.md can be read', () => {
-  const examples = [...readTextAsset('docs/policies.md').matchAll(/```yaml\n([\s\S]*?)```/g)].map((match) => match[1]);
+test('every example of docs/reference/policies.md can be read', () => {
+  const examples = [...readTextAsset('docs/reference/policies.md').matchAll(/```yaml\n([\s\S]*?)```/g)].map((match) => match[1]);
   expect(examples.length).toBeGreaterThan(1);
   for (const example of examples) {
     expect(parsePolicyFile(example ?? '')).toMatchObject({ file: expect.anything() });

@@ -44,7 +44,7 @@ describe.each([
     [directory, 'which the system does not read (EISDIR), wanted a readable file'],
     [fileOf('\n'), 'which is empty, wanted content'],
   ])('%s is a problem', (path, problem) => {
-    const message = `Cannot use ${name}: it is "${path}", ${problem}`;
+    const message = `cannot use ${name}: it is "${path}", ${problem}`;
     expect(findFileProblems(settingsOf({ [name]: path }))).toEqual([{ name, message }]);
   });
 
@@ -64,7 +64,7 @@ describe.each([
 test('certificates that are none are a problem, and their content is not quoted', () => {
   const path = fileOf('canary');
   expect(findFileProblems(settingsOf({ PANNIER_REDIS_TLS_CA_FILE: path })).map((problem) => problem.message)).toEqual([
-    `Cannot use PANNIER_REDIS_TLS_CA_FILE: it is "${path}", which holds no certificate, wanted certificates in PEM`,
+    `cannot use PANNIER_REDIS_TLS_CA_FILE: it is "${path}", which holds no certificate, wanted certificates in PEM`,
   ]);
 });
 
@@ -79,7 +79,7 @@ test.each([
 ])('a key of subjects of %s is a problem, and is not quoted', (_, content, length) => {
   const path = fileOf(content);
   expect(findFileProblems(settingsOf({ PANNIER_SUBJECT_KEY_FILE: path })).map((problem) => problem.message)).toEqual([
-    `Cannot use PANNIER_SUBJECT_KEY_FILE: it is "${path}", which holds ${length} bytes, wanted a key of 16 bytes or more`,
+    `cannot use PANNIER_SUBJECT_KEY_FILE: it is "${path}", which holds ${length} bytes, wanted a key of 16 bytes or more`,
   ]);
 });
 

@@ -1,5 +1,5 @@
 /**
- * The settings table as text: for `--help` and as docs/settings.md.
+ * The settings table as text: for `--help` and as docs/reference/settings.md.
  */
 import { PREFIX, SETTINGS, type SettingRow } from './settings.ts';
 

@@ -1,5 +1,5 @@
 /**
- * The settings: one table, a row each. The program's help, docs/settings.md and the loader all come from it.
+ * The settings: one table, a row each. The program's help, docs/reference/settings.md and the loader all come from it.
  *
  * A setting is an environment variable `PANNIER_<name>`. A row says what it is for, what it may be, what it is when unset, and why.
  */
@@ -198,7 +198,7 @@ export const SETTINGS = [
     kind: { kind: 'choice', choices: ['http2', 'grpc-js'] },
     initial: 'http2',
     meaning: 'HTTP/2 server of the gRPC API: http2 is the built-in one, grpc-js the library @grpc/grpc-js.',
-    why: 'Both pass the same tests; the built-in one costs a fraction of the CPU and memory (docs/performance.md).',
+    why: 'Both pass the same tests; the built-in one costs a fraction of the CPU and memory (docs/internals/performance.md).',
   },
   {
     name: 'GRPC_MAX_CONNECTION_AGE_MS',
@@ -225,7 +225,7 @@ export const SETTINGS = [
     name: 'POLICY_FILE',
     kind: path,
     initial: undefined,
-    meaning: 'The policy file (docs/policies.md); watched, reloaded whole or not at all.',
+    meaning: 'The policy file (docs/reference/policies.md); watched, reloaded whole or not at all.',
     why: 'Unset: no policies; limits can still be given in the call.',
   },
   {

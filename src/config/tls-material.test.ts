@@ -35,7 +35,7 @@ test('a list of certificates is used as it is; one that is damaged anywhere is a
     problems: [
       {
         name: 'CA',
-        message: 'Cannot use CA: it is "/tls/file", whose certificate 2 is damaged, wanted certificates in PEM',
+        message: 'cannot use CA: it is "/tls/file", whose certificate 2 is damaged, wanted certificates in PEM',
       },
     ],
   });
@@ -62,18 +62,18 @@ test('a key of another certificate, one with a passphrase, and half a pair are p
     publicKeyEncoding: { type: 'spki', format: 'pem' },
   });
   expect(judgePair(pair.cert, other.key)).toEqual([
-    'Cannot use KEY: it is "/tls/file", whose key does not belong to the certificate of CERT, wanted the key of that certificate',
+    'cannot use KEY: it is "/tls/file", whose key does not belong to the certificate of CERT, wanted the key of that certificate',
   ]);
   expect(judgePair(pair.cert, Buffer.from(privateKey))).toEqual([
-    'Cannot use KEY: it is "/tls/file", which holds no private key that can be read without a passphrase, wanted a key in PEM',
+    'cannot use KEY: it is "/tls/file", which holds no private key that can be read without a passphrase, wanted a key in PEM',
   ]);
   expect(judgePair(pair.key, pair.key)).toEqual([
-    'Cannot use CERT: it is "/tls/file", which holds no certificate, wanted certificates in PEM',
+    'cannot use CERT: it is "/tls/file", which holds no certificate, wanted certificates in PEM',
   ]);
   expect(judgePair(pair.cert, undefined)).toEqual([
-    'Cannot use KEY: it is "/tls/file", which is missing or empty while CERT is there, wanted both files or neither',
+    'cannot use KEY: it is "/tls/file", which is missing or empty while CERT is there, wanted both files or neither',
   ]);
   expect(judgePair(undefined, pair.key)).toEqual([
-    'Cannot use CERT: it is "/tls/file", which is missing or empty while KEY is there, wanted both files or neither',
+    'cannot use CERT: it is "/tls/file", which is missing or empty while KEY is there, wanted both files or neither',
   ]);
 });

@@ -45,7 +45,7 @@ export class YamlReader {
       this.problems.push({
         line: 1,
         column: 1,
-        message: `Cannot read the file: it is larger than ${MAX_FILE_BYTES} bytes`,
+        message: `cannot read the file: it is larger than ${MAX_FILE_BYTES} bytes`,
       });
       return;
     }
@@ -53,10 +53,10 @@ export class YamlReader {
     const documents = parseAllDocuments(text, { lineCounter: this.#lines, uniqueKeys: false, prettyErrors: false });
     const list = Array.isArray(documents) ? documents : [];
     for (const error of list.flatMap((document) => document.errors)) {
-      this.#note(error.pos[0], `Cannot read the file as YAML: ${error.message.split('\n')[0]}`);
+      this.#note(error.pos[0], `cannot read the file as YAML: ${error.message.split('\n')[0]}`);
     }
     if (list.length > 1) {
-      this.#note(list[1]?.range?.[0] ?? 0, `Cannot read the file: it holds ${list.length} YAML documents, wanted one`);
+      this.#note(list[1]?.range?.[0] ?? 0, `cannot read the file: it holds ${list.length} YAML documents, wanted one`);
     }
     if (this.problems.length > 0) {
       return;
@@ -69,7 +69,7 @@ export class YamlReader {
       // Only to hear of alias bombs; what is read below are the nodes, which know their lines. Objects would warn of keys that are no texts.
       document.toJS({ maxAliasCount: MAX_ALIASES, mapAsMap: true });
     } catch (error) {
-      this.#note(0, `Cannot read the file: ${error instanceof Error ? error.message : 'its aliases do not resolve'}`);
+      this.#note(0, `cannot read the file: ${error instanceof Error ? error.message : 'its aliases do not resolve'}`);
       return;
     }
     this.root = document.contents ?? undefined;
@@ -112,17 +112,17 @@ export class YamlReader {
     return this.#scalar(node, path, 'true or false', (value) => typeof value === 'boolean');
   }
 
-  /** Notes "Cannot read <path>: it is <what stands there>, wanted <wanted>" at the node. */
+  /** Notes "cannot read <path>: it is <what stands there>, wanted <wanted>" at the node. */
   fail(node: Node | undefined, path: string, accepted: string): void {
     this.#note(
       node?.range?.[0] ?? 0,
-      `Cannot read ${path === '' ? 'the file' : path}: it is ${describe(node)}, wanted ${accepted}`,
+      `cannot read ${path === '' ? 'the file' : path}: it is ${describe(node)}, wanted ${accepted}`,
     );
   }
 
   /** Notes what is wrong where the node itself is not what was found. */
   refuse(node: Node | undefined, path: string, text: string): void {
-    this.#note(node?.range?.[0] ?? 0, `Cannot read ${path}: ${text}`);
+    this.#note(node?.range?.[0] ?? 0, `cannot read ${path}: ${text}`);
   }
 
   #scalar<Value>(
@@ -150,11 +150,11 @@ export class YamlReader {
       const nearest = suggestionFor(key, keys.known);
       const accepted = nearest === undefined ? `one of ${keys.known.join(', ')}` : `${nearest}, perhaps`;
       const text = notYet ?? `there is no such key, wanted ${accepted}`;
-      this.#note(pair.key.range?.[0] ?? 0, `Cannot read ${keyPath}: ${text}`);
+      this.#note(pair.key.range?.[0] ?? 0, `cannot read ${keyPath}: ${text}`);
       return;
     }
     if (entries.has(key)) {
-      this.#note(pair.key.range?.[0] ?? 0, `Cannot read ${keyPath}: the key stands here twice, wanted it once`);
+      this.#note(pair.key.range?.[0] ?? 0, `cannot read ${keyPath}: the key stands here twice, wanted it once`);
       return;
     }
     if (pair.value === null) {

@@ -37,7 +37,7 @@ type Methods = Readonly<Record<string, MethodDefinition<object, object>>>;
 export function methodsOf(definition: PackageDefinition, serviceName: string): Methods {
   const service = definition[serviceName];
   if (service === undefined || 'format' in service) {
-    throw new Error(`Cannot find ${serviceName}: the protos have no such service, wanted one of theirs`);
+    throw new Error(`cannot find ${serviceName}: the protos have no such service, wanted one of theirs`);
   }
   return service as Methods;
 }

@@ -1,5 +1,5 @@
 /**
- * That docs/errors.md lists every text of a DEADLINE_EXCEEDED, and that no other text exists.
+ * That docs/reference/errors.md lists every text of a DEADLINE_EXCEEDED, and that no other text exists.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,10 +12,10 @@ function read(path: string): string {
   return readFileSync(join(repositoryRoot, path), 'utf8');
 }
 
-test('docs/errors.md lists both texts and what they mean', () => {
-  const rows = read('docs/errors.md')
+test('docs/reference/errors.md lists both texts and what they mean', () => {
+  const rows = read('docs/reference/errors.md')
     .split('\n')
-    .filter((line) => line.includes('| `DEADLINE_EXCEEDED` |') && line.startsWith('| `Cannot'));
+    .filter((line) => line.includes('| `DEADLINE_EXCEEDED` |') && line.startsWith('| `cannot'));
   expect(rows).toEqual([
     `| \`${deadlineOverBeforeStart('<action>').message}\` | \`DEADLINE_EXCEEDED\` | nothing was done |`,
     `| \`${deadlineOverInHandler().message}\` | \`DEADLINE_EXCEEDED\` | it may have happened |`,

@@ -49,7 +49,7 @@ test('a call whose deadline is over costs no store work', () => {
   clock.advance(100);
   for (const deadlineAtMs of [100, 99, -5]) {
     const call = (): number => storeDeadlineMs({ deadlineAtMs } as CallContext, clock, 'read the session');
-    expect(call).toThrow('Cannot read the session: the deadline was over before anything was done');
+    expect(call).toThrow('cannot read the session: the deadline was over before anything was done');
     expect(call).toThrow(expect.objectContaining({ code: Status.DEADLINE_EXCEEDED }));
   }
 });

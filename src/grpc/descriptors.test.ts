@@ -134,7 +134,7 @@ describe('any descriptor set', () => {
     const contract = parseDescriptorSet(Buffer.concat([strange, setOf([base])]));
     expect([...contract.messages.keys()]).toEqual(['Base']);
     expect(() => parseDescriptorSet(Buffer.from([0x0b]))).toThrow(
-      'Cannot read the descriptor set: wire type 3 at byte 1',
+      'cannot read the descriptor set: wire type 3 at byte 1',
     );
     expect(() => parseDescriptorSet(Buffer.from([0x80]))).toThrow();
   });

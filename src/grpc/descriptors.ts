@@ -4,7 +4,7 @@
  *
  * Only the fields of descriptor.proto that somebody here needs are read; the rest is skipped. The set is read once, by
  * whoever asks first, in `serve` reflection or health: 6 ms. Not by way of protobufjs: it loses maps in both directions
- * (docs/grpc.md).
+ * (docs/reference/grpc.md).
  */
 import { readBinaryAsset } from '../lib/assets.ts';
 
@@ -237,7 +237,7 @@ function readFields(bytes: Buffer): RawFields {
         offset += 4;
         break;
       default:
-        throw new Error(`Cannot read the descriptor set: wire type ${tag % 8} at byte ${offset}, wanted 0, 1, 2 or 5`);
+        throw new Error(`cannot read the descriptor set: wire type ${tag % 8} at byte ${offset}, wanted 0, 1, 2 or 5`);
     }
   }
   return {

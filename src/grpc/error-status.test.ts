@@ -1,5 +1,5 @@
 /**
- * The table of errors: what each becomes, that nothing of a cause leaks, and that docs/errors.md says the same.
+ * The table of errors: what each becomes, that nothing of a cause leaks, and that docs/reference/errors.md says the same.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,21 +28,21 @@ describe('an error of the store', () => {
     const status = expectedErrorStatus(new StoreError(kind, 'the node is away'));
     expect(status).toEqual({
       code: Status[name],
-      message: `Cannot use the store: the node is away, ${text}`,
+      message: `cannot use the store: the node is away, ${text}`,
       ...(retryPushbackMs === undefined ? {} : { retryPushbackMs }),
     });
   });
 
   test('keeps a detail that is a sentence of its own', () => {
-    const error = new StoreError('full', 'Cannot keep the session: there is no room');
-    expect(expectedErrorStatus(error).message).toBe('Cannot keep the session: there is no room, nothing was done');
+    const error = new StoreError('full', 'cannot keep the session: there is no room');
+    expect(expectedErrorStatus(error).message).toBe('cannot keep the session: there is no room, nothing was done');
   });
 
   test('adds no second remedy to the detail of a StoredFormatError', () => {
     const error = new StoredFormatError('the stored data has format 9; upgrade this sidecar');
     expect(expectedErrorStatus(error)).toEqual({
       code: Status.FAILED_PRECONDITION,
-      message: 'Cannot use the store: the stored data has format 9; upgrade this sidecar',
+      message: 'cannot use the store: the stored data has format 9; upgrade this sidecar',
     });
   });
 
@@ -71,14 +71,14 @@ describe('what Redis says', () => {
     const status = expectedErrorStatus(new StoreError('unavailable', 'detail', { serverCode }));
     expect(status).toMatchObject({ code: Status.UNAVAILABLE });
     expect([100, 1_000]).toContain(status.retryPushbackMs);
-    expect(status.message).toMatch(new RegExp(`^Cannot use the store: .*, wanted .* \\(${serverCode}\\)$`));
+    expect(status.message).toMatch(new RegExp(`^cannot use the store: .*, wanted .* \\(${serverCode}\\)$`));
   });
 
   test.each(forbidden)('%s: an operator must act, repeating is no use', (serverCode) => {
     const status = expectedErrorStatus(new StoreError('forbidden', 'detail', { serverCode }));
     expect(status).toMatchObject({ code: Status.FAILED_PRECONDITION });
     expect(status).not.toHaveProperty('retryPushbackMs');
-    expect(status.message).toMatch(new RegExp(`^Cannot use the store: .*, wanted .* \\(${serverCode}\\)$`));
+    expect(status.message).toMatch(new RegExp(`^cannot use the store: .*, wanted .* \\(${serverCode}\\)$`));
   });
 
   test.each([
@@ -94,7 +94,7 @@ describe('what Redis says', () => {
     const error = new StoreError('unavailable', 'the server refused', { serverCode: 'NEWCODE' });
     expect(expectedErrorStatus(error)).toMatchObject({
       code: Status.UNAVAILABLE,
-      message: 'Cannot use the store: the server refused, nothing was done, repeat the call',
+      message: 'cannot use the store: the server refused, nothing was done, repeat the call',
     });
   });
 });
@@ -102,7 +102,7 @@ describe('what Redis says', () => {
 describe('any other error', () => {
   const INTERNAL = {
     code: Status.INTERNAL,
-    message: "Cannot answer: internal error, see the sidecar's log",
+    message: "cannot answer: internal error, see the sidecar's log",
   };
 
   test.each([
@@ -121,7 +121,7 @@ describe('any other error', () => {
   test('a cause never reaches the caller', () => {
     const cause = new Error(SECRET);
     const errors = [
-      new StatusError(Status.NOT_FOUND, 'Cannot find it', { cause }),
+      new StatusError(Status.NOT_FOUND, 'cannot find it', { cause }),
       ...Object.keys(STORE_ERROR_ROWS).map((kind) => new StoreError(kind as StoreErrorKind, 'detail', { cause })),
       new StoreError('unavailable', SECRET, { cause, serverCode: 'OOM' }),
     ];
@@ -133,8 +133,8 @@ describe('any other error', () => {
 
 describe('a StatusError', () => {
   test('passes as it is', () => {
-    const error = new StatusError(Status.ABORTED, 'Cannot update session: no', { retryPushbackMs: 7 });
-    const message = 'Cannot update session: no';
+    const error = new StatusError(Status.ABORTED, 'cannot update session: no', { retryPushbackMs: 7 });
+    const message = 'cannot update session: no';
     expect(expectedErrorStatus(error)).toEqual({ code: Status.ABORTED, message, retryPushbackMs: 7 });
     expect(expectedErrorStatus(new StatusError(Status.ABORTED, message))).not.toHaveProperty('retryPushbackMs');
   });
@@ -149,16 +149,16 @@ describe('a StatusError', () => {
 describe('what the log is told of a cause', () => {
   test('is the class and the place, and no text that may quote what a user sent', () => {
     const parsing = catchError(() => JSON.parse(`{"${SECRET}": oops}`));
-    const described = describeCause(new Error('Cannot read it', { cause: parsing }));
-    expect(described.error).toBe('Error: Cannot read it; caused by SyntaxError');
+    const described = describeCause(new Error('cannot read it', { cause: parsing }));
+    expect(described.error).toBe('Error: cannot read it; caused by SyntaxError');
     expect(described.stack).toMatch(/^\s+at /);
     expect(JSON.stringify(describeCause(parsing))).not.toContain(SECRET);
     expect(describeCause(SECRET)).toEqual({ error: 'a thrown string', stack: '' });
   });
 });
 
-describe('docs/errors.md', () => {
-  const text = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'errors.md'), 'utf8');
+describe('docs/reference/errors.md', () => {
+  const text = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'reference', 'errors.md'), 'utf8');
   const rows: [string, StatusRow][] = [...Object.entries<StatusRow>(STORE_ERROR_ROWS), ...SERVER_ERROR_ROWS];
 
   test.each(rows)('has the row of %s as it is', (name, row) => {

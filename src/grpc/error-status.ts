@@ -1,5 +1,5 @@
 /**
- * The one table that turns an error into a gRPC status; docs/errors.md is checked against it.
+ * The one table that turns an error into a gRPC status; docs/reference/errors.md is checked against it.
  *
  * Promises:
  *   1. A StatusError passes as it is. A StoreError becomes the row of its server code, else the row of its kind; that a
@@ -12,7 +12,7 @@ import { StoredFormatError, StoreError, type StoreErrorKind } from '../lib/store
 import { Status, type StatusCode, StatusError } from './status.ts';
 
 const MAX_MESSAGE_LENGTH = 1_000;
-const INTERNAL_TEXT = "Cannot answer: internal error, see the sidecar's log";
+const INTERNAL_TEXT = "cannot answer: internal error, see the sidecar's log";
 
 export interface ErrorStatus {
   readonly code: StatusCode;
@@ -26,7 +26,7 @@ export type ErrorLog = Pick<Logger, 'error'>;
 
 export interface StatusRow {
   readonly code: StatusCode;
-  /** What was found and what is wanted; follows "Cannot use the store: ". */
+  /** What was found and what is wanted; follows "cannot use the store: ". */
   readonly text: string;
   readonly retryPushbackMs?: number;
 }
@@ -70,7 +70,7 @@ export function errorStatus(error: unknown, log: ErrorLog, method: string | unde
   if (isExpected(error)) {
     return expectedErrorStatus(error);
   }
-  log.error({ method, ...describeCause(error) }, 'Cannot answer a call: unexpected error');
+  log.error({ method, ...describeCause(error) }, 'cannot answer a call: unexpected error');
   return { code: Status.INTERNAL, message: INTERNAL_TEXT };
 }
 
@@ -110,11 +110,11 @@ function storeErrorStatus(error: StoreError): ErrorStatus {
   const isSettled = error.kind === 'unknown' || error.kind === 'deadline';
   const serverRow = isSettled || error.serverCode === undefined ? undefined : SERVER_ERROR_ROWS.get(error.serverCode);
   if (serverRow !== undefined) {
-    const message = `Cannot use the store: ${serverRow.text} (${error.serverCode})`;
+    const message = `cannot use the store: ${serverRow.text} (${error.serverCode})`;
     return withPushback(serverRow.code, message, serverRow.retryPushbackMs);
   }
   const row: StatusRow = STORE_ERROR_ROWS[error.kind];
-  const detail = error.message.startsWith('Cannot ') ? error.message : `Cannot use the store: ${error.message}`;
+  const detail = error.message.startsWith('cannot ') ? error.message : `cannot use the store: ${error.message}`;
   // The detail of a StoredFormatError names its remedy itself.
   const message = error instanceof StoredFormatError ? detail : `${detail}, ${row.text}`;
   return withPushback(row.code, message, row.retryPushbackMs);

@@ -34,7 +34,7 @@ export function createHealthService(): HealthService {
     const status = statusOf(request.service);
     if (status === undefined) {
       const text =
-        'Cannot check the service: the contract has no service of this name, wanted one that reflection lists';
+        'cannot check the service: the contract has no service of this name, wanted one that reflection lists';
       throw new StatusError(Status.NOT_FOUND, text);
     }
     return { status };

@@ -57,7 +57,7 @@ function answerOf(request: ServerReflectionRequestOutput, contract: Contract): A
   if (request.fileContainingExtension !== undefined && request.fileContainingExtension !== null) {
     return notFound('extension', 'the contract has no extensions');
   }
-  return refusal(Status.INVALID_ARGUMENT, 'Cannot answer the request: it asks for nothing, wanted one message_request');
+  return refusal(Status.INVALID_ARGUMENT, 'cannot answer the request: it asks for nothing, wanted one message_request');
 }
 
 function extensionNumbers(contract: Contract, typeName: string): Answer {
@@ -85,7 +85,7 @@ function fileAnswer(contract: Contract, file: FileDescriptor | undefined, what: 
 }
 
 function notFound(what: string, found: string): Answer {
-  return refusal(Status.NOT_FOUND, `Cannot find ${what}: ${found}, wanted a name that list_services leads to`);
+  return refusal(Status.NOT_FOUND, `cannot find ${what}: ${found}, wanted a name that list_services leads to`);
 }
 
 function refusal(errorCode: number, errorMessage: string): Answer {

@@ -11,33 +11,35 @@ export interface Bounds {
 }
 
 /** The length of a text counts in bytes of UTF-8. */
-export function checkBytes(action: string, field: string, value: string | Buffer, { min, max }: Bounds): void {
+export function checkBytes(field: string, value: string | Buffer, { min, max }: Bounds): void {
   const bytes = Buffer.byteLength(value);
   if (bytes < min || bytes > max) {
-    throw invalidArgument(action, field, bytes === 0 ? 'empty' : `${bytes} bytes long`, `${min} to ${max} bytes`);
+    throw invalidArgument(field, { accepted: `${min} to ${max} bytes`, got: `${bytes} bytes` });
   }
 }
 
 /** The entries of a list. */
-export function checkCount(action: string, field: string, count: number, { min, max }: Bounds): void {
+export function checkCount(field: string, count: number, { min, max }: Bounds): void {
   if (count < min || count > max) {
-    throw invalidArgument(action, field, `a list of ${count}`, min === 0 ? `at most ${max}` : `${min} to ${max}`);
+    throw invalidArgument(field, {
+      accepted: min === 0 ? `at most ${max}` : `${min} to ${max}`,
+      got: `a list of ${count}`,
+    });
   }
 }
 
 export function checkInteger(
-  action: string,
   field: string,
   value: number | bigint | undefined,
   { min, max }: Bounds,
 ): asserts value is number | undefined {
   if (value !== undefined && (!Number.isSafeInteger(value) || value < min || value > max)) {
-    throw invalidArgument(action, field, String(value), `${min} to ${max}`);
+    throw invalidArgument(field, { accepted: `${min} to ${max}`, got: String(value) });
   }
 }
 
 /** For a number that is no value of an enum; `accepted` are the names of the values that are served. */
-export function invalidEnum(action: string, field: string, accepted: readonly string[], got: number): StatusError {
-  const text = `Cannot ${action}: ${field} must be one of ${accepted.join(', ')}, got ${got}`;
+export function invalidEnum(field: string, accepted: readonly string[], got: number): StatusError {
+  const text = `${field} must be one of ${accepted.join(', ')}, got ${got}`;
   return new StatusError(Status.INVALID_ARGUMENT, text);
 }

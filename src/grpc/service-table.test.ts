@@ -39,14 +39,14 @@ describe('starting', () => {
     const { name, handlers } = echoing('pannier.v1.CacheService');
     const { CacheSet: _, ...rest } = handlers;
     expect(() => createMethodTable([{ name, handlers: rest }], [])).toThrow(
-      'Cannot serve pannier.v1.CacheService: method CacheSet has no handler, wanted one',
+      'cannot serve pannier.v1.CacheService: method CacheSet has no handler, wanted one',
     );
   });
 
   test('fails when a handler has no method', () => {
     const { name, handlers } = echoing('grpc.health.v1.Health');
     expect(() => createMethodTable([{ name, handlers: { ...handlers, Chekc: () => ({}) } }], [])).toThrow(
-      'Cannot serve grpc.health.v1.Health: handler Chekc has no method in the proto, wanted one',
+      'cannot serve grpc.health.v1.Health: handler Chekc has no method in the proto, wanted one',
     );
   });
 

@@ -43,7 +43,7 @@ export function createMethodTable(
     for (const [name, codec] of codecs) {
       const handler = service.handlers[name];
       if (handler === undefined) {
-        throw new Error(`Cannot serve ${service.name}: method ${name} has no handler, wanted one`);
+        throw new Error(`cannot serve ${service.name}: method ${name} has no handler, wanted one`);
       }
       const path = `/${service.name}/${name}`;
       const row = { path, ...codec, handler: handler.bind(service.handlers) } as AnyMethod;
@@ -58,7 +58,7 @@ function codecsOf(serviceName: string): ReadonlyMap<string, MethodCodec> {
   const prefix = `/${serviceName}/`;
   const codecs = [...METHOD_CODECS].filter(([path]) => path.startsWith(prefix));
   if (codecs.length === 0) {
-    throw new Error(`Cannot serve ${serviceName}: the protos have no such service, wanted one of theirs`);
+    throw new Error(`cannot serve ${serviceName}: the protos have no such service, wanted one of theirs`);
   }
   return new Map(codecs.map(([path, codec]) => [path.slice(prefix.length), codec]));
 }
@@ -66,7 +66,7 @@ function codecsOf(serviceName: string): ReadonlyMap<string, MethodCodec> {
 function refuseStrangers(service: ServiceHandlers, codecs: ReadonlyMap<string, MethodCodec>): void {
   const stranger = Object.keys(service.handlers).find((name) => !codecs.has(name));
   if (stranger !== undefined) {
-    throw new Error(`Cannot serve ${service.name}: handler ${stranger} has no method in the proto, wanted one`);
+    throw new Error(`cannot serve ${service.name}: handler ${stranger} has no method in the proto, wanted one`);
   }
 }
 

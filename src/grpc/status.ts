@@ -1,7 +1,7 @@
 /**
  * gRPC status codes, and the one error that a service throws to choose one.
  *
- * Source of the codes: https://grpc.io/docs/guides/status-codes/ . What each means in Pannier stands in docs/errors.md.
+ * Source of the codes: https://grpc.io/docs/guides/status-codes/ . What each means in Pannier stands in docs/reference/errors.md.
  */
 export const Status = {
   OK: 0,
@@ -46,12 +46,12 @@ export class StatusError extends Error {
   }
 }
 
-/** "Cannot <action>: <field> is <found>, wanted <wanted>" as INVALID_ARGUMENT. `found` must not be a secret. */
-export function invalidArgument(action: string, field: string, found: string, accepted: string): StatusError {
-  return new StatusError(Status.INVALID_ARGUMENT, `Cannot ${action}: ${field} is ${found}, wanted ${accepted}`);
+/** "<field> must be <accepted>, got <got>" as INVALID_ARGUMENT. `got` must not be a secret. */
+export function invalidArgument(field: string, { accepted, got }: { accepted: string; got: string }): StatusError {
+  return new StatusError(Status.INVALID_ARGUMENT, `${field} must be ${accepted}, got ${got}`);
 }
 
 /** For an option of a request that the contract has and this version does not serve. `remedy` must be accepted in its place. */
 export function unimplemented(action: string, option: string, remedy = 'leave it unset'): StatusError {
-  return new StatusError(Status.UNIMPLEMENTED, `Cannot ${action}: ${option} is not served by this version, ${remedy}`);
+  return new StatusError(Status.UNIMPLEMENTED, `cannot ${action}: this version does not serve ${option}; ${remedy}`);
 }

@@ -1,5 +1,5 @@
 /**
- * docs/grpc.md states the margin that holds.
+ * docs/reference/grpc.md states the margin that holds.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,8 +8,8 @@ import { MARGIN_SHARE, MAX_MARGIN_MS } from './store-deadline.ts';
 
 const SHARES: Readonly<Record<string, number>> = { 'a fifth': 0.2, 'two fifths': 0.4, half: 0.5 };
 
-test('docs/grpc.md states how long before the deadline the store must answer', () => {
-  const text = readFileSync(join(repositoryRoot, 'docs', 'grpc.md'), 'utf8').replaceAll(/\s+/g, ' ');
+test('docs/reference/grpc.md states how long before the deadline the store must answer', () => {
+  const text = readFileSync(join(repositoryRoot, 'docs', 'reference', 'grpc.md'), 'utf8').replaceAll(/\s+/g, ' ');
   const [, milliseconds, share = ''] =
     /(\d+) ms before the deadline \(at most ([a-z ]+) of what is left\)/.exec(text) ?? [];
   expect([Number(milliseconds), SHARES[share]]).toEqual([MAX_MARGIN_MS, MARGIN_SHARE]);

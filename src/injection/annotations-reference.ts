@@ -1,5 +1,5 @@
 /**
- * The annotations table as text: the table in docs/injection.md, and docs/annotations.schema.json for editors and policy engines.
+ * The annotations table as text: the table in docs/reference/annotations.md, and docs/reference/annotations.schema.json for editors and policy engines.
  */
 import { ANNOTATION_PREFIX, ANNOTATIONS, type AnnotationRow, STATUS_ANNOTATIONS } from './annotations.ts';
 
@@ -21,7 +21,7 @@ export function withAnnotationsTable(page: string): string {
   const begin = page.indexOf(BEGIN);
   const end = page.indexOf(END);
   if (begin < 0 || end < begin) {
-    throw new Error(`Cannot write the table of annotations: the page has no "${BEGIN}" before "${END}"`);
+    throw new Error(`cannot write the table of annotations: the page has no "${BEGIN}" before "${END}"`);
   }
   return `${page.slice(0, begin)}${BEGIN}\n${annotationsTable()}\n${page.slice(end)}`;
 }

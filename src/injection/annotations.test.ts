@@ -49,7 +49,7 @@ describe.each(ROWS.map((row) => [row.name, row] as const))('%s', (name, row) => 
     const problems = problemsOf(name, text);
     expect(problems.length).toBeGreaterThan(0);
     for (const problem of problems) {
-      expect(problem).toMatch(new RegExp(`^Cannot read annotation pannier[.]dev/${name}: .*(, wanted|must be) .+`));
+      expect(problem).toMatch(new RegExp(`^cannot read annotation pannier[.]dev/${name}: .*(, wanted|must be) .+`));
     }
   });
 });
@@ -74,8 +74,8 @@ describe('all annotations together', () => {
     });
     expect(parsed).toEqual({
       problems: [
-        'Cannot read annotation pannier.dev/memory-limits: there is no such annotation, wanted pannier.dev/memory-limit, perhaps',
-        'Cannot read annotation pannier.dev/native: it is "no", wanted one of auto, true, false',
+        'cannot read annotation pannier.dev/memory-limits: there is no such annotation, wanted pannier.dev/memory-limit, perhaps',
+        'cannot read annotation pannier.dev/native: it is "no", wanted one of auto, true, false',
       ],
     });
   });
@@ -89,7 +89,7 @@ describe('all annotations together', () => {
       'cannot read annotation pannier.dev/transport: it was renamed; use pannier.dev/grpc-transport',
     ]);
     expect(problemsOf('env', '{PANNIER_REDIS_TIMEOUT_MS: 500}')).toEqual([
-      'Cannot read annotation pannier.dev/env: cannot use PANNIER_REDIS_TIMEOUT_MS: it was renamed; use PANNIER_REDIS_COMMAND_TIMEOUT_MS',
+      'cannot read annotation pannier.dev/env: cannot use PANNIER_REDIS_TIMEOUT_MS: it was renamed; use PANNIER_REDIS_COMMAND_TIMEOUT_MS',
     ]);
   });
 
@@ -127,13 +127,13 @@ describe('all annotations together', () => {
 });
 
 describe('the pages', () => {
-  test('docs/injection.md holds the table (make docs)', () => {
-    const page = readFileSync(join(repositoryRoot, 'docs/injection.md'), 'utf8');
+  test('docs/reference/annotations.md holds the table (make docs)', () => {
+    const page = readFileSync(join(repositoryRoot, 'docs/reference/annotations.md'), 'utf8');
     expect(page).toBe(withAnnotationsTable(page));
   });
 
-  test('docs/annotations.schema.json is what the table says (make docs)', () => {
-    expect(readFileSync(join(repositoryRoot, 'docs/annotations.schema.json'), 'utf8')).toBe(annotationsSchema());
+  test('docs/reference/annotations.schema.json is what the table says (make docs)', () => {
+    expect(readFileSync(join(repositoryRoot, 'docs/reference/annotations.schema.json'), 'utf8')).toBe(annotationsSchema());
   });
 
   test('the schema accepts every example and knows every wrong choice', () => {

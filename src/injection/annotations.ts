@@ -1,5 +1,5 @@
 /**
- * The annotations: one table, a row each. The parser, its error texts, docs/injection.md, the JSON schema and tests come from it.
+ * The annotations: one table, a row each. The parser, its error texts, docs/reference/annotations.md, the JSON schema and tests come from it.
  *
  * They stand on the pod (in a workload: on the pod template). A row says what it is for, what it may be and what holds without it.
  * An unknown key below the prefix is a mistake: a typing error must not leave a pod silently without its sidecar.
@@ -248,7 +248,7 @@ export const ANNOTATIONS = [
     kind: environment,
     initial: '`sidecar.env`; both are joined, the annotation wins',
     initialOf: (config) => configured(Object.keys(config.env).length === 0 ? undefined : environmentText(config.env)),
-    meaning: 'Further settings of the program (docs/settings.md).',
+    meaning: 'Further settings of the program (docs/reference/settings.md).',
     example: '{"PANNIER_NEAR_CACHE_MAX_ENTRIES": "1000"}',
     wrong: [
       'PANNIER_NEAR_CACHE_MAX_ENTRIES=1000',
@@ -325,17 +325,17 @@ function unknownAnnotation(name: string): string {
   const known = ANNOTATIONS.map((row) => row.name);
   const nearest = nearestOf(name, known);
   const accepted = nearest === undefined ? `one of ${known.join(', ')}` : `${ANNOTATION_PREFIX}${nearest}, perhaps`;
-  return `Cannot read annotation ${ANNOTATION_PREFIX}${name}: there is no such annotation, wanted ${accepted}`;
+  return `cannot read annotation ${ANNOTATION_PREFIX}${name}: there is no such annotation, wanted ${accepted}`;
 }
 
 function annotationProblems(row: AnnotationRow, text: string, problems: readonly string[]): string[] {
   const annotation = `annotation ${ANNOTATION_PREFIX}${row.name}`;
   if (problems.length > 0) {
-    return problems.map((problem) => `Cannot read ${annotation}: ${problem}`);
+    return problems.map((problem) => `cannot read ${annotation}: ${problem}`);
   }
   const isHidden = row.kind.isSecret === true || URL_WITH_LOGIN.test(text);
   const found = isHidden ? 'not shown, since it may hold a password' : shown(text);
-  return [`Cannot read ${annotation}: it is ${found}, wanted ${row.kind.accepted}`];
+  return [`cannot read ${annotation}: it is ${found}, wanted ${row.kind.accepted}`];
 }
 
 /** In any annotation: it may have been put into the wrong one. */

@@ -46,7 +46,7 @@ export function decide({ pod, namespaceLabels, namespaceAnnotations }: Injection
     default:
       return {
         kind: 'refuse',
-        problems: [`Cannot read ${INJECT} of the namespace: it is ${JSON.stringify(text)}, wanted "true" or "false"`],
+        problems: [`cannot read ${INJECT} of the namespace: it is ${JSON.stringify(text)}, wanted "true" or "false"`],
       };
   }
 }

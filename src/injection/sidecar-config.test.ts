@@ -54,7 +54,7 @@ describe('a configuration', () => {
   });
 
   test('of the docs is the default', () => {
-    const page = readFileSync(join(repositoryRoot, 'docs/injection.md'), 'utf8');
+    const page = readFileSync(join(repositoryRoot, 'docs/reference/annotations.md'), 'utf8');
     const example = /```yaml\n(sidecar:[\s\S]*?)```/.exec(page)?.[1] ?? '';
     expect(parseSidecarConfig(example)).toEqual({ config: defaultSidecarConfig('registry.example/pannier:0.1.0') });
   });
@@ -80,18 +80,18 @@ describe('mistakes', () => {
     const found = problems(text);
     expect(found.join('\n')).not.toContain('hunter2');
     const accepted = [
-      '2: Cannot read sidecar.imag: there is no such key, wanted image, perhaps',
-      '2: Cannot read sidecar.image: it is missing, wanted an image',
-      '3: Cannot read sidecar.native: it is "sometimes", wanted one of auto, true, false',
-      '5: Cannot read sidecar.resources.limits.disk: there is no such key',
-      '5: Cannot read sidecar.resources.limits.memory: it is "32Mi", wanted memory from 96Mi',
-      '7: Cannot read sidecar.redis.urls[0]: the database number must be 0 or absent (a Cluster has only database 0), got 4',
-      '8: Cannot read sidecar.redis.secretName: it is "Not A Name"',
-      '9: Cannot read sidecar.redis.tlsSecretName: it is "Nor This"',
-      '11: Cannot read sidecar.env: Cannot use PANNIER_SCOPE: the injector sets it',
-      '11: Cannot read sidecar.env: Cannot use PANNIER_NEAR_CACHE_MAX_ENTRIE: there is no such setting, wanted PANNIER_NEAR_CACHE_MAX_ENTRIES',
-      '11: Cannot read sidecar.env: Cannot use LANG: it is no setting of pannier',
-      '14: Cannot read sidecar.socket: it is 1, wanted true or false',
+      '2: cannot read sidecar.imag: there is no such key, wanted image, perhaps',
+      '2: cannot read sidecar.image: it is missing, wanted an image',
+      '3: cannot read sidecar.native: it is "sometimes", wanted one of auto, true, false',
+      '5: cannot read sidecar.resources.limits.disk: there is no such key',
+      '5: cannot read sidecar.resources.limits.memory: it is "32Mi", wanted memory from 96Mi',
+      '7: cannot read sidecar.redis.urls[0]: the database number must be 0 or absent (a Cluster has only database 0), got 4',
+      '8: cannot read sidecar.redis.secretName: it is "Not A Name"',
+      '9: cannot read sidecar.redis.tlsSecretName: it is "Nor This"',
+      '11: cannot read sidecar.env: cannot use PANNIER_SCOPE: the injector sets it',
+      '11: cannot read sidecar.env: cannot use PANNIER_NEAR_CACHE_MAX_ENTRIE: there is no such setting, wanted PANNIER_NEAR_CACHE_MAX_ENTRIES',
+      '11: cannot read sidecar.env: cannot use LANG: it is no setting of pannier',
+      '14: cannot read sidecar.socket: it is 1, wanted true or false',
     ];
     expect(accepted.filter((start) => !found.some((line) => line.startsWith(start)))).toEqual([]);
     expect(found.length).toBe(accepted.length);
@@ -114,8 +114,8 @@ describe('mistakes', () => {
   redis: {urls: ["redis://a", "rediss://b"]}
 `;
     expect(problems(text)).toEqual([
-      '3: Cannot read sidecar.resources: the memory request is 1Gi, wanted at most the limit, 0.5Gi',
-      '4: Cannot read sidecar.redis.urls: the scheme must be the same in all URLs, redis:// or rediss://',
+      '3: cannot read sidecar.resources: the memory request is 1Gi, wanted at most the limit, 0.5Gi',
+      '4: cannot read sidecar.redis.urls: the scheme must be the same in all URLs, redis:// or rediss://',
     ]);
   });
 });

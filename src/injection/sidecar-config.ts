@@ -101,7 +101,7 @@ export function parseSidecarConfig(text: string): SidecarConfigResult {
     return { problems: [first, ...others] };
   }
   if (config === undefined) {
-    return { problems: [{ line: 1, column: 1, message: 'Cannot read the file: it is empty, wanted a mapping' }] };
+    return { problems: [{ line: 1, column: 1, message: 'cannot read the file: it is empty, wanted a mapping' }] };
   }
   return { config };
 }

@@ -99,16 +99,16 @@ function given(name: string, value: string | undefined): Readonly<Record<string,
 
 /** What configuration and annotations say together and cannot both mean. */
 export function sidecarProblems(sidecar: Sidecar): string[] {
-  const problems = resourceProblems(sidecar.resources).map((problem) => `Cannot inject the pod: ${problem}`);
+  const problems = resourceProblems(sidecar.resources).map((problem) => `cannot inject the pod: ${problem}`);
   if (sidecar.grpcPort === sidecar.adminPort) {
     problems.push(
-      `Cannot inject the pod: grpc-port and admin-port are both ${sidecar.grpcPort}, wanted two different ports`,
+      `cannot inject the pod: grpc-port and admin-port are both ${sidecar.grpcPort}, wanted two different ports`,
     );
   }
   const hasRedis = sidecar.redisUrl !== undefined || sidecar.redisSecret !== undefined;
   if (sidecar.settings.PANNIER_CACHE_REDIS_URL !== undefined && !hasRedis) {
     problems.push(
-      'Cannot inject the pod: PANNIER_CACHE_REDIS_URL is given and there is no other Redis, wanted redis-url or redis-secret too',
+      'cannot inject the pod: PANNIER_CACHE_REDIS_URL is given and there is no other Redis, wanted redis-url or redis-secret too',
     );
   }
   return problems;

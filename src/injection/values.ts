@@ -204,12 +204,12 @@ export function readEnvironment(given: Readonly<Record<string, unknown>>): Readi
     if (!name.startsWith(PREFIX)) {
       const isSetting = SETTINGS.some((row) => row.name === name);
       problems.push(
-        `Cannot use ${name}: it is no setting of pannier, wanted ${isSetting ? PREFIX + name : `a name with ${PREFIX}`}`,
+        `cannot use ${name}: it is no setting of pannier, wanted ${isSetting ? PREFIX + name : `a name with ${PREFIX}`}`,
       );
     } else if (owner !== undefined) {
-      problems.push(`Cannot use ${name}: the injector sets it, wanted ${owner} (see the annotations) instead`);
+      problems.push(`cannot use ${name}: the injector sets it, wanted ${owner} (see the annotations) instead`);
     } else if (!['string', 'number', 'boolean'].includes(typeof value)) {
-      problems.push(`Cannot use ${name}: it is not one value, wanted a string`);
+      problems.push(`cannot use ${name}: it is not one value, wanted a string`);
     } else {
       texts[name] = String(value);
     }
@@ -223,7 +223,7 @@ export function readEnvironment(given: Readonly<Record<string, unknown>>): Readi
     (name) => !SETTINGS.some((row) => PREFIX + row.name === name) && !found.some((problem) => problem.name === name),
   );
   problems.push(
-    ...overlooked.map((name) => `Cannot use ${name}: there is no such setting, wanted one of docs/settings.md`),
+    ...overlooked.map((name) => `cannot use ${name}: there is no such setting, wanted one of docs/reference/settings.md`),
   );
   return problems.length > 0 ? { problems } : { value: texts };
 }

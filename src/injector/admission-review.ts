@@ -32,19 +32,19 @@ export function parseReview(text: string): ReviewResult {
   try {
     review = JSON.parse(text);
   } catch {
-    return { problem: 'Cannot read the review: the body is no JSON, wanted an AdmissionReview' };
+    return { problem: 'cannot read the review: the body is no JSON, wanted an AdmissionReview' };
   }
   if (!isObject(review) || review.kind !== 'AdmissionReview' || review.apiVersion !== API_VERSION) {
     return {
-      problem: `Cannot read the review: kind or apiVersion is another, wanted AdmissionReview of ${API_VERSION}`,
+      problem: `cannot read the review: kind or apiVersion is another, wanted AdmissionReview of ${API_VERSION}`,
     };
   }
   const { request } = review;
   if (!isObject(request) || typeof request.uid !== 'string' || request.uid === '') {
-    return { problem: 'Cannot read the review: request.uid is missing, wanted a text' };
+    return { problem: 'cannot read the review: request.uid is missing, wanted a text' };
   }
   if (!isObject(request.object)) {
-    return { problem: 'Cannot read the review: request.object is missing, wanted the object that is admitted' };
+    return { problem: 'cannot read the review: request.object is missing, wanted the object that is admitted' };
   }
   return {
     request: {

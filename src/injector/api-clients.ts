@@ -26,7 +26,7 @@ export function apiClients(): ApiClients {
   config.loadFromDefault();
   const cluster = config.getCurrentCluster();
   if (cluster === null || cluster.server === NO_CLUSTER) {
-    throw new Error('Cannot reach a cluster: none is configured, wanted a service account or KUBECONFIG');
+    throw new Error('cannot reach a cluster: none is configured, wanted a service account or KUBECONFIG');
   }
   const configuration = createConfiguration({
     baseServer: new ServerConfiguration(cluster.server, {}),

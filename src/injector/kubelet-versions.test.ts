@@ -32,7 +32,7 @@ test('looks at every page, again and again, and keeps what it knows through fail
   const core = coreOf(() => {
     if (pages === undefined) {
       failures += 1;
-      throw new Error('Cannot list: as the test wants it');
+      throw new Error('cannot list: as the test wants it');
     }
     return pages;
   });
@@ -70,7 +70,7 @@ test('has looked after the first list, or when several could not be had', async 
     listNode: async () => {
       await Promise.resolve();
       before.push(versions?.hasLooked() === true);
-      throw new Error('Cannot list: as the test wants it');
+      throw new Error('cannot list: as the test wants it');
     },
   } as unknown as Core;
   const refused = new KubeletVersions({ core: forbidden, log: silentLogger, backoff: { firstMs: 1, maxMs: 5 } });

@@ -21,7 +21,7 @@ function request(object: object): AdmissionRequest {
 function pod(annotations?: Record<string, string>): Verdict {
   const parsed = parseSidecarConfig('sidecar:\n  image: pannier:1\n');
   if ('problems' in parsed) {
-    throw new Error(`Cannot read the test's own configuration: ${parsed.problems[0].message}`);
+    throw new Error(`cannot read the test's own configuration: ${parsed.problems[0].message}`);
   }
   const metadata = { name: 'x', ...(annotations === undefined ? {} : { annotations }) };
   const object = { apiVersion: 'v1', kind: 'Pod', metadata, spec: { containers: [{ name: 'app', image: 'app:1' }] } };
@@ -73,7 +73,7 @@ describe('a namespace', () => {
     expect(namespace({ annotations: { [INJECT]: 'yes' } })).toEqual({
       kind: 'denied',
       message:
-        'Cannot inject Pannier: annotation pannier.dev/inject of the namespace is "yes", wanted "true" or "false"',
+        'cannot inject Pannier: annotation pannier.dev/inject of the namespace is "yes", wanted "true" or "false"',
     });
   });
 

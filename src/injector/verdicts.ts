@@ -49,7 +49,7 @@ export function namespaceVerdict(request: AdmissionRequest): Verdict {
       // It was wrong before: other changes of the namespace are nobody's business.
       return { kind: 'unchanged' };
     }
-    const message = `Cannot inject Pannier: annotation ${INJECT} of the namespace is "${requested}", wanted "true" or "false"`;
+    const message = `cannot inject Pannier: annotation ${INJECT} of the namespace is "${requested}", wanted "true" or "false"`;
     return { kind: 'denied', message };
   }
   const changed = { ...request.object, metadata: { ...metadata, labels: { ...labels, [INJECT]: requested } } };

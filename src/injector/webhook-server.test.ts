@@ -104,7 +104,7 @@ test('a patch, an unchanged object and a denial, each with the uid of its reques
   const verdicts: Verdict[] = [
     { kind: 'patched', patch: [{ op: 'add', path: '/metadata/labels', value: { a: 'ü' } }] },
     { kind: 'unchanged' },
-    { kind: 'denied', message: 'Cannot inject Pannier: because' },
+    { kind: 'denied', message: 'cannot inject Pannier: because' },
   ];
   await start(() => verdicts.shift() ?? { kind: 'unchanged' });
   const patched = JSON.parse((await send(review('one'))).body);
@@ -117,7 +117,7 @@ test('a patch, an unchanged object and a denial, each with the uid of its reques
   expect(JSON.parse((await send(review('three'))).body).response).toEqual({
     uid: 'three',
     allowed: false,
-    status: { code: 403, reason: 'Forbidden', message: 'Cannot inject Pannier: because' },
+    status: { code: 403, reason: 'Forbidden', message: 'cannot inject Pannier: because' },
   });
   expect(reviews).toEqual(['injected', 'unchanged', 'refused']);
 });
@@ -132,7 +132,7 @@ test.each([
   await start(() => ({ kind: 'unchanged' }));
   const reply = await send(body);
   expect(reply.status).toBe(400);
-  expect(reply.body).toMatch(/^Cannot read the review: .*wanted /);
+  expect(reply.body).toMatch(/^cannot read the review: .*wanted /);
   expect(reviews).toEqual(['unreadable']);
 });
 

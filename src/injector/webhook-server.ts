@@ -135,7 +135,7 @@ class ReviewDesk {
       // Not counted: it is no review.
       request.resume();
       const status = reviewer === undefined ? 404 : 405;
-      this.#send(response, problem(status, 'unreadable', `Cannot answer ${request.method}: wanted POST to a webhook`));
+      this.#send(response, problem(status, 'unreadable', `cannot answer ${request.method}: wanted POST to a webhook`));
       return;
     }
     const answer = await this.#review(request, reviewer);
@@ -158,11 +158,11 @@ class ReviewDesk {
           return problem(
             413,
             'unreadable',
-            `Cannot read the review: it has more bytes than are read, wanted ${accepted}`,
+            `cannot read the review: it has more bytes than are read, wanted ${accepted}`,
           );
         }
         if (this.#bytesHeld > this.#limits.maxAllBodiesBytes) {
-          return problem(503, 'overloaded', 'Cannot read the review: too many are being read, wanted another attempt');
+          return problem(503, 'overloaded', 'cannot read the review: too many are being read, wanted another attempt');
         }
         chunks.push(chunk);
       }
@@ -188,7 +188,7 @@ class ReviewDesk {
       // No more than the place: the object may hold anything.
       const { namespace, name, uid } = request;
       this.#options.log.error({ err: error, namespace, name, uid }, 'cannot review, the failurePolicy decides');
-      return problem(500, 'failed', 'Cannot review: an error of the injector, see its log');
+      return problem(500, 'failed', 'cannot review: an error of the injector, see its log');
     }
     const outcomes = { patched: 'injected', unchanged: 'unchanged', denied: 'refused' } as const;
     const outcome = outcomes[verdict.kind];

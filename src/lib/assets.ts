@@ -26,7 +26,7 @@ function findAssetRoot(): string {
   while (!existsSync(join(directory, 'proto', 'pannier'))) {
     const parent = dirname(directory);
     if (parent === directory) {
-      throw new Error(`Cannot find the program's own files: no proto/pannier above ${start}, reinstall Pannier`);
+      throw new Error(`cannot find the program's own files: no proto/pannier above ${start}, reinstall Pannier`);
     }
     directory = parent;
   }

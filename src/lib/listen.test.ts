@@ -31,7 +31,7 @@ test('a port that is taken is told with its address; errors that come later are 
   const first = newServer();
   await listenOn(first, { host: '127.0.0.1', port: 0 });
   const port = portOf(first);
-  const text = `Cannot listen on 127.0.0.1:${port}: EADDRINUSE, wanted a free address`;
+  const text = `cannot listen on 127.0.0.1:${port}: EADDRINUSE, wanted a free address`;
   await expect(listenOn(newServer(), { host: '127.0.0.1', port })).rejects.toThrow(text);
   expect(first.listenerCount('error')).toBe(0);
 });
@@ -61,6 +61,6 @@ test('a host of IPv6 stands in brackets', async () => {
     return server;
   };
   await expect(listenOn(server, { host: '2001:db8::1', port: 9 })).rejects.toThrow(
-    'Cannot listen on [2001:db8::1]:9: EADDRNOTAVAIL, wanted a free address',
+    'cannot listen on [2001:db8::1]:9: EADDRNOTAVAIL, wanted a free address',
   );
 });

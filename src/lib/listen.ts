@@ -18,7 +18,7 @@ export function listenOn(server: Server, { host, port }: { host: string; port: n
         return;
       }
       const name = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-      reject(new Error(`Cannot listen on ${name}: ${code}, wanted a free address`, { cause: error }));
+      reject(new Error(`cannot listen on ${name}: ${code}, wanted a free address`, { cause: error }));
     }
     function accept(): void {
       server.removeListener('error', refuse);

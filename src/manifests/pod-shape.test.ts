@@ -11,19 +11,19 @@ test.each([
   [{ metadata: null, spec: { containers: [{ name: 'app', env: null }] } }, []],
   [
     { metadata: { annotations: { a: true } } },
-    ['Cannot read metadata.annotations a: it is true, wanted a string, "true" in quotes'],
+    ['cannot read metadata.annotations a: it is true, wanted a string, "true" in quotes'],
   ],
-  [{ spec: { containers: {} } }, ['Cannot read spec.containers: it is {}, wanted a list']],
-  [{ spec: { containers: [{ name: 1 }] } }, ['Cannot read spec.containers[0].name: it is 1, wanted a string']],
+  [{ spec: { containers: {} } }, ['cannot read spec.containers: it is {}, wanted a list']],
+  [{ spec: { containers: [{ name: 1 }] } }, ['cannot read spec.containers[0].name: it is 1, wanted a string']],
   [
     { spec: { containers: [{ name: 'app', ports: [null] }] } },
-    ['Cannot read spec.containers[0].ports[0]: it is null, wanted a mapping'],
+    ['cannot read spec.containers[0].ports[0]: it is null, wanted a mapping'],
   ],
   [
     { spec: { volumes: ['x'] } },
     [
-      'Cannot read spec.volumes[0]: it is "x", wanted a mapping',
-      'Cannot read spec.volumes[0].name: it is missing, wanted a string',
+      'cannot read spec.volumes[0]: it is "x", wanted a mapping',
+      'cannot read spec.volumes[0].name: it is missing, wanted a string',
     ],
   ],
 ])('%j', (pod, problems) => {

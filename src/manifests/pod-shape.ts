@@ -86,6 +86,6 @@ class ShapeCheck {
 
   #refuse(path: string, value: unknown, wanted: string): void {
     const found = value === undefined ? 'missing' : JSON.stringify(value);
-    this.#problems.push(`Cannot read ${path}: it is ${found}, wanted ${wanted}`);
+    this.#problems.push(`cannot read ${path}: it is ${found}, wanted ${wanted}`);
   }
 }

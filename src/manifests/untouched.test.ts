@@ -297,7 +297,7 @@ ${HEAD}spec:
   test('is refused, with its line, where it bears a tag', () => {
     const source = `${HEAD}spec:\n  containers:\n    - &app\n      name: app\n      x: !!binary aGk=\n  initContainers:\n    - *app\n`;
     expect(injectManifests(source, options)).toEqual({
-      problems: [expect.stringMatching(/^Cannot edit the file: .*, wanted .* \(line 11\)$/)],
+      problems: [expect.stringMatching(/^cannot edit the file: .*, wanted .* \(line 11\)$/)],
     });
   });
 });

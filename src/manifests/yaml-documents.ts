@@ -27,6 +27,6 @@ export function readValues(source: string): { readonly values: unknown[] } | { r
   } catch (error) {
     errors.push(error instanceof Error ? error : new Error(String(error)));
   }
-  const problems = errors.map((error) => `Cannot read the file as YAML: ${error.message.split('\n')[0]}`);
+  const problems = errors.map((error) => `cannot read the file as YAML: ${error.message.split('\n')[0]}`);
   return problems.length > 0 ? { problems } : { values };
 }

@@ -43,7 +43,7 @@ export function editYaml(source: string, changes: ReadonlyMap<number, unknown>):
 
 /** What aliases stand for may hold aliases; nobody nests them deeper. */
 const MAX_ROUNDS = 20;
-const PROBLEM = 'Cannot edit the file: its YAML does not let values be put in where they belong, wanted block style';
+const PROBLEM = 'cannot edit the file: its YAML does not let values be put in where they belong, wanted block style';
 
 interface SharedPlace {
   readonly document: Document;

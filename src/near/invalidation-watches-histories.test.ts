@@ -56,7 +56,7 @@ class World {
     this.#watches = new InvalidationWatches({ hub, clock, maxQueue: MAX_QUEUE });
     const watch = this.#watches.open('n');
     if (watch === undefined) {
-      throw new Error('Cannot open a watch: there are as many as there may be, wanted room for one');
+      throw new Error('cannot open a watch: there are as many as there may be, wanted room for one');
     }
     this.#watch = watch;
   }

@@ -2,7 +2,7 @@
  * Counters and histograms for what happens with every call: a number is added in place, and read when somebody scrapes.
  *
  * prom-client finds a series by its labels with every observation, which cost more than decoding the call (bench/codec.ts
- * and docs/performance.md have the figures). What it is good at stays with it: everything that is counted rarely, and the text form.
+ * and docs/internals/performance.md have the figures). What it is good at stays with it: everything that is counted rarely, and the text form.
  */
 import type { Metric } from 'prom-client';
 import type { MetricRow } from './metric-table.ts';

@@ -1,5 +1,5 @@
 /**
- * Every metric that the sidecar exports, a row each: docs/metrics.md and the registry come from it.
+ * Every metric that the sidecar exports, a row each: docs/operations/metrics.md and the registry come from it.
  *
  * Label values come from closed sets (methods, codes, outcomes) or from what an operator configured (policies, namespaces, Redis nodes),
  * never from what callers send, so the number of series does not grow with traffic.

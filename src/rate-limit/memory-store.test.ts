@@ -28,7 +28,7 @@ test('1,000,000 subjects stay within its entries and bytes, and each one given u
   for (let index = 0; index < 1_000_000; index += 1) {
     store.take(request(`subject-${index}`));
     if (store.size > 10_000 || store.bytes > 4_000_000) {
-      throw new Error(`Cannot hold the bound: ${store.size} entries of ${store.bytes} bytes`);
+      throw new Error(`cannot hold the bound: ${store.size} entries of ${store.bytes} bytes`);
     }
   }
   expect(evictions).toBe(1_000_000 - store.size);

@@ -51,25 +51,28 @@ export function readFailureMode(action: string, request: CheckRateLimitRequestOu
   }
   const mode = FAILURE_MODES.get(number);
   if (mode === undefined) {
-    throw invalidEnum(action, 'on_failure', FAILURE_MODES_SERVED, number);
+    throw invalidEnum('on_failure', FAILURE_MODES_SERVED, number);
   }
   if (request.limits.length === 0) {
-    throw invalidArgument(action, 'on_failure', 'set beside policy', 'it with limits only, a policy has its own');
+    throw invalidArgument('on_failure', {
+      accepted: 'it with limits only, a policy has its own',
+      got: 'set beside policy',
+    });
   }
   return mode;
 }
 
-export function checkSubject(action: string, key: string): void {
-  checkBytes(action, 'key', key, { min: 1, max: MAX_SUBJECT_BYTES });
+export function checkSubject(key: string): void {
+  checkBytes('key', key, { min: 1, max: MAX_SUBJECT_BYTES });
 }
 
 /** Exactly one of policy and limits. */
-export function checkTarget(action: string, policy: string, limits: readonly LimitOutput[]): void {
+export function checkTarget(policy: string, limits: readonly LimitOutput[]): void {
   if (policy === '' && limits.length === 0) {
-    throw invalidArgument(action, 'policy', 'empty and limits is too', 'exactly one of policy and limits');
+    throw invalidArgument('policy', { accepted: 'exactly one of policy and limits', got: 'empty and limits is too' });
   }
   if (policy !== '' && limits.length > 0) {
-    throw invalidArgument(action, 'policy', 'set and limits is too', 'exactly one of policy and limits');
+    throw invalidArgument('policy', { accepted: 'exactly one of policy and limits', got: 'set and limits is too' });
   }
 }
 
@@ -100,28 +103,27 @@ export function checkOptions(
       throw unimplemented(action, option);
     }
   }
-  checkUnits(action, 'cost', request.cost);
-  checkUnits(action, 'max_delay_ms', request.maxDelayMs);
+  checkUnits('cost', request.cost);
+  checkUnits('max_delay_ms', request.maxDelayMs);
 }
 
 /** Zero or more, as far as numbers are exact. */
-export function checkUnits(
-  action: string,
-  field: string,
-  value: number | bigint | undefined,
-): asserts value is number | undefined {
-  checkInteger(action, field, value, { min: 0, max: Number.MAX_SAFE_INTEGER });
+export function checkUnits(field: string, value: number | bigint | undefined): asserts value is number | undefined {
+  checkInteger(field, value, { min: 0, max: Number.MAX_SAFE_INTEGER });
 }
 
 /** The limits of a call, checked one by one and against each other. */
 export function readLimits(action: string, limits: readonly LimitOutput[]): LimitSpec[] {
-  checkCount(action, 'limits', limits.length, { min: 0, max: MAX_LIMITS_PER_POLICY });
+  checkCount('limits', limits.length, { min: 0, max: MAX_LIMITS_PER_POLICY });
   const specs: LimitSpec[] = [];
   for (const [index, limit] of limits.entries()) {
     const path = `limits[${index}]`;
     const spec = readLimit(action, path, limit);
     if (specs.some((other) => other.name === spec.name)) {
-      throw invalidArgument(action, `${path}.name`, `${quoted(spec.name)} again`, 'a name of its own for every limit');
+      throw invalidArgument(`${path}.name`, {
+        accepted: 'a name of its own for every limit',
+        got: `${quoted(spec.name)} again`,
+      });
     }
     specs.push(spec);
   }
@@ -130,13 +132,13 @@ export function readLimits(action: string, limits: readonly LimitOutput[]): Limi
 
 /** The limits of a reset, by what identifies them: name, algorithm and window. Other fields are ignored. */
 export function readLimitFields(action: string, limits: readonly LimitOutput[]): LimitFields {
-  checkCount(action, 'limits', limits.length, { min: 0, max: MAX_LIMITS_PER_POLICY });
+  checkCount('limits', limits.length, { min: 0, max: MAX_LIMITS_PER_POLICY });
   const fields = limits.map((limit, index) => {
     const path = `limits[${index}]`;
     const algorithm = readIdentity(action, path, limit);
     const { name, windowMs } = limit;
     const spec: LimitCandidate = { name, algorithm: algorithm.name, limit: 1, windowMs, burst: 1 };
-    checkLimit(action, path, spec);
+    checkLimit(path, spec);
     return { field: fieldOf(algorithm, spec) };
   });
   return { limits: fields };
@@ -147,7 +149,7 @@ function readIdentity(action: string, path: string, limit: LimitOutput): Algorit
   if (!NAME_PATTERN.test(limit.name)) {
     // The text of a name that is not one may be anything: only its length is told.
     const found = limit.name === '' ? 'empty' : `${limit.name.length} characters of other kinds`;
-    throw invalidArgument(action, `${path}.name`, found, '1 to 64 of [A-Za-z0-9._-]');
+    throw invalidArgument(`${path}.name`, { accepted: '1 to 64 of [A-Za-z0-9._-]', got: found });
   }
   const algorithm = algorithmNumbered(limit.algorithm);
   if (algorithm !== undefined) {
@@ -155,7 +157,7 @@ function readIdentity(action: string, path: string, limit: LimitOutput): Algorit
   }
   const name = nameOf(AlgorithmNumber, limit.algorithm);
   if (name === undefined || limit.algorithm === AlgorithmNumber.ALGORITHM_UNSPECIFIED) {
-    throw invalidEnum(action, `${path}.algorithm`, ALGORITHMS_SERVED, limit.algorithm);
+    throw invalidEnum(`${path}.algorithm`, ALGORITHMS_SERVED, limit.algorithm);
   }
   throw unimplemented(action, `${path}.algorithm ${name}`, `use one of ${ALGORITHMS_SERVED.join(', ')}`);
 }
@@ -163,16 +165,14 @@ function readIdentity(action: string, path: string, limit: LimitOutput): Algorit
 function readLimit(action: string, path: string, limit: LimitOutput): LimitSpec {
   const algorithm = readIdentity(action, path, limit);
   if (limit.holdMs !== 0) {
-    throw invalidArgument(
-      action,
-      `${path}.hold_ms`,
-      String(limit.holdMs),
-      'it unset: only concurrency limits have one',
-    );
+    throw invalidArgument(`${path}.hold_ms`, {
+      accepted: 'it unset: only concurrency limits have one',
+      got: String(limit.holdMs),
+    });
   }
   if (limit.burst !== undefined && !algorithm.isBucket) {
     const wanted = `it unset: ${algorithm.name} has no burst`;
-    throw invalidArgument(action, `${path}.burst`, String(limit.burst), wanted);
+    throw invalidArgument(`${path}.burst`, { accepted: wanted, got: String(limit.burst) });
   }
   const spec: LimitCandidate = {
     name: limit.name,
@@ -181,13 +181,13 @@ function readLimit(action: string, path: string, limit: LimitOutput): LimitSpec 
     windowMs: limit.windowMs,
     burst: limit.burst ?? limit.limit,
   };
-  checkLimit(action, path, spec);
+  checkLimit(path, spec);
   return spec;
 }
 
-function checkLimit(action: string, path: string, spec: LimitCandidate): asserts spec is LimitSpec {
+function checkLimit(path: string, spec: LimitCandidate): asserts spec is LimitSpec {
   const problem = findLimitProblem(spec);
   if (problem !== undefined) {
-    throw invalidArgument(action, `${path}.${FIELD_NAMES[problem.field]}`, problem.found, problem.accepted);
+    throw invalidArgument(`${path}.${FIELD_NAMES[problem.field]}`, { accepted: problem.accepted, got: problem.found });
   }
 }

@@ -16,13 +16,13 @@ const clock = new FakeClock();
 const service = createRateLimitService({
   store: {
     take: () => {
-      throw new Error('Cannot take: the request is malformed, wanted it refused before');
+      throw new Error('cannot take: the request is malformed, wanted it refused before');
     },
     give: () => {
       throw new Error('cannot give: the service never does');
     },
     reset: () => {
-      throw new Error('Cannot reset: the request is malformed, wanted it refused before');
+      throw new Error('cannot reset: the request is malformed, wanted it refused before');
     },
   },
   policies: {
@@ -155,7 +155,7 @@ async function refusal(call: () => unknown): Promise<{ code: number; message: st
     }
     throw error;
   }
-  throw new Error('Cannot check the refusal: the call was accepted, wanted an error');
+  throw new Error('cannot check the refusal: the call was accepted, wanted an error');
 }
 
 test.each(ROWS)('%s', async (_what, change, code, text) => {

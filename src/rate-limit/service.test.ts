@@ -148,7 +148,7 @@ test('an unexpected error of checks in one call is logged once, with the method 
   const world = createWorld({ store: () => ({ take: fail, give: fail, reset: fail }) });
   const checks = [1, 2].map(() => ({ ...CHECK_DEFAULTS, policy: 'pair' }));
   const { results } = await world.service.handlers.CheckRateLimits({ checks }, serviceContext(world.clock));
-  const error = { code: Status.INTERNAL, message: "Cannot answer: internal error, see the sidecar's log" };
+  const error = { code: Status.INTERNAL, message: "cannot answer: internal error, see the sidecar's log" };
   expect(results).toEqual([{ error }, { error }]);
   expect(world.errorLines).toEqual([
     {

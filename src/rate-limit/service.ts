@@ -94,7 +94,7 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     const policy = options.policies.current().policies.get(policyName);
     if (policy === undefined) {
       metrics.unknownPolicy();
-      const text = `Cannot ${action}: there is no policy ${quoted(policyName)}, wanted one of the policy file`;
+      const text = `cannot ${action}: there is no policy ${quoted(policyName)}, wanted one of the policy file`;
       throw new StatusError(Status.NOT_FOUND, text);
     }
     return {
@@ -111,8 +111,8 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
   }
 
   function readTarget(action: string, request: CheckRateLimitRequestOutput): Target {
-    checkTarget(action, request.policy, request.limits);
-    checkSubject(action, request.key);
+    checkTarget(request.policy, request.limits);
+    checkSubject(request.key);
     const onFailure = readFailureMode(action, request);
     const target: Target =
       request.policy === ''
@@ -126,7 +126,7 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     if (request.maxDelayMs !== undefined && request.policy === '' && !hasLeakyBucket(target.limits)) {
       // A caller that gives the limits as well has made an error. The limits of a policy may change without its callers.
       const found = 'set without a leaky bucket';
-      throw invalidArgument(action, 'max_delay_ms', found, 'it with a leaky bucket among the limits');
+      throw invalidArgument('max_delay_ms', { accepted: 'it with a leaky bucket among the limits', got: found });
     }
     return target;
   }
@@ -188,26 +188,26 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     request: CheckRateLimitsRequestOutput,
     context: CallContext,
   ): Promise<CheckRateLimitsResponse> {
-    checkCount('check rate limits', 'checks', request.checks.length, { min: 1, max: MAX_CHECKS });
+    checkCount('checks', request.checks.length, { min: 1, max: MAX_CHECKS });
     const log = firstLineOf(options.log);
     return { results: await Promise.all(request.checks.map((one) => checkOne(one, context, log))) };
   }
 
   function settle(request: SettleRateLimitRequestOutput): SettleRateLimitResponse {
     const action = 'settle rate limit';
-    checkBytes(action, 'reservation_id', request.reservationId, { min: 1, max: MAX_RESERVATION_ID_BYTES });
+    checkBytes('reservation_id', request.reservationId, { min: 1, max: MAX_RESERVATION_ID_BYTES });
     if (request.extendMs !== undefined) {
       throw unimplemented(action, 'extend_ms');
     }
-    checkUnits(action, 'used', request.used);
+    checkUnits('used', request.used);
     // This version gives out no reservations, so no id can be one.
     return { settled: false };
   }
 
   async function reset(request: ResetRateLimitRequestOutput, context: CallContext): Promise<ResetRateLimitResponse> {
     const action = 'reset rate limit';
-    checkTarget(action, request.policy, request.limits);
-    checkSubject(action, request.key);
+    checkTarget(request.policy, request.limits);
+    checkSubject(request.key);
     const deadlineAtMs = storeDeadlineMs(context, clock, action);
     if (request.policy !== '') {
       const { key } = findTarget(action, request.policy, request.key);

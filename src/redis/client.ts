@@ -145,7 +145,7 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
       );
     }
     if (!client.isReady) {
-      throw new Error('Cannot connect to Redis: the connection was lost at once');
+      throw new Error('cannot connect to Redis: the connection was lost at once');
     }
   } catch (error) {
     // A socket that is being connected is not node-redis' yet: destroy would leave it, and it would log in later and stay for ever.

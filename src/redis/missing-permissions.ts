@@ -2,7 +2,7 @@
  * The permissions that a probe found missing on one node, and which calls need them. Pure.
  *
  *   1. A call is refused if it needs one of them, itself or by the script that it leads to; every other call is sent.
- *   2. The error names the missing permissions and docs/redis.md, and asks for no repetition.
+ *   2. The error names the missing permissions and docs/operations/redis.md, and asks for no repetition.
  */
 import { StoreError } from '../lib/store-error.ts';
 import type { RedisArgument } from './commands.ts';

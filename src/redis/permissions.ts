@@ -1,5 +1,5 @@
 /**
- * What the ACL user must be allowed to do, as the probe asks for it. docs/redis.md lists the union, and the commands that the probe need not
+ * What the ACL user must be allowed to do, as the probe asks for it. docs/operations/redis.md lists the union, and the commands that the probe need not
  * ask for (test/support/redis/documented-permissions.ts).
  *
  *   1. A command that a script or a store sends stands here with every family of keys that it is used on; tests read the scripts and the
@@ -50,12 +50,12 @@ export const CALL_COMMANDS: readonly string[] = ['script|load', 'time', 'asking'
 /** The detail of an error about these permissions; none: it is not known which. */
 export function missingPermissionText(names: readonly string[]): string {
   if (names.length === 0) {
-    return 'the ACL user lacks a permission (see docs/redis.md for the list)';
+    return 'the ACL user lacks a permission (see docs/operations/redis.md for the list)';
   }
   const shown = names.slice(0, MAX_SHOWN).join(' ');
   const others = names.length > MAX_SHOWN ? ` and ${names.length - MAX_SHOWN} more` : '';
   const noun = names.length === 1 ? 'the permission' : 'the permissions';
-  return `the ACL user lacks ${noun} ${shown}${others} (see docs/redis.md for the list)`;
+  return `the ACL user lacks ${noun} ${shown}${others} (see docs/operations/redis.md for the list)`;
 }
 
 const MAX_SHOWN = 8;

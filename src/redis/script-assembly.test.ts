@@ -3,7 +3,7 @@
  *
  *   1. It reads the time at most once.
  *   2. A script that can create a key sets its expiry. One that only writes to what it has found is listed below with the reason.
- *   3. Its commands are those that docs/redis.md grants, by role.
+ *   3. Its commands are those that docs/operations/redis.md grants, by role.
  *   4. A script of kind `read` writes nothing.
  *   5. The scripts of the common case create no function, because Redis would create it in every call.
  *
@@ -109,7 +109,7 @@ describe.each(scripts.map((script) => [script.name, script] as const))('%s', (na
     expect(!creates || EXPIRY.test(code)).toBe(!isListed);
   });
 
-  test('uses the commands that docs/redis.md grants, by role', () => {
+  test('uses the commands that docs/operations/redis.md grants, by role', () => {
     const section = SECTIONS.find(([folder]) => name.startsWith(folder))?.[1];
     const allowed = [
       ...documentedRules('every connection'),

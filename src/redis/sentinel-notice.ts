@@ -58,7 +58,7 @@ function remedyOf(code: string): string {
     case 'WRONGPASS':
       return 'set PANNIER_REDIS_SENTINEL_PASSWORD_FILE and PANNIER_REDIS_SENTINEL_USERNAME';
     case 'NOPERM':
-      return 'give their user the permissions that docs/redis.md lists';
+      return 'give their user the permissions that docs/operations/redis.md lists';
     default:
       return 'check that the URL names Sentinels and not Redis servers';
   }

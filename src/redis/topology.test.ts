@@ -59,7 +59,7 @@ describe('CLUSTER SLOTS', () => {
   test('no slots are an empty topology; another form is refused', () => {
     expect(Topology.fromClusterSlots([], 'asked').isEmpty).toBe(true);
     for (const wrong of ['OK', null, [1], [[0, 10, 'h:7000']], [[0, 10]]]) {
-      expect(() => Topology.fromClusterSlots(wrong, 'asked')).toThrow('Cannot read the cluster topology');
+      expect(() => Topology.fromClusterSlots(wrong, 'asked')).toThrow('cannot read the cluster topology');
     }
   });
 });

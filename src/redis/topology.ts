@@ -137,7 +137,7 @@ export class Topology {
 
 function asArray(value: unknown): unknown[] {
   if (!Array.isArray(value)) {
-    throw new TypeError('Cannot read the cluster topology: CLUSTER SLOTS answered in an unknown form, wanted arrays');
+    throw new TypeError('cannot read the cluster topology: CLUSTER SLOTS answered in an unknown form, wanted arrays');
   }
   return value;
 }

@@ -88,12 +88,12 @@ const ACTIONS: Record<SessionMethod, string> = {
 };
 
 test.each(invalid)('%s refuses %j', (method, request, text) => {
-  expect(sessionCalls().errorOf(method, request)).toBe(`INVALID_ARGUMENT Cannot ${ACTIONS[method]}: ${text}`);
+  expect(sessionCalls().errorOf(method, request)).toBe(`INVALID_ARGUMENT cannot ${ACTIONS[method]}: ${text}`);
 });
 
 test('an id that the caller made is not served yet', () => {
   expect(sessionCalls().errorOf('CreateSession', { sessionId: LIVE })).toBe(
-    'UNIMPLEMENTED Cannot create session: session_id is not served by this version, leave it unset',
+    'UNIMPLEMENTED cannot create session: session_id is not served by this version, leave it unset',
   );
 });
 
@@ -115,12 +115,12 @@ test.each(STRANGE_IDS)('an id of whatever form that is not live is not found: %j
   const calls = sessionCalls();
   const text = 'no live session has this session_id, wanted one that has neither expired nor been ended';
   for (const method of ['GetSession', 'UpdateSession', 'RotateSession'] as const) {
-    expect(calls.errorOf(method, { sessionId })).toBe(`NOT_FOUND Cannot ${ACTIONS[method]}: ${text}`);
+    expect(calls.errorOf(method, { sessionId })).toBe(`NOT_FOUND cannot ${ACTIONS[method]}: ${text}`);
   }
   expect(calls.now('DeleteSession', { sessionId })).toEqual({ existed: false });
   expect(calls.now('DeleteSession', { handle: sessionId })).toEqual({ existed: false });
   expect(calls.errorOf('DeleteUserSessions', { userId: 'u', exceptSessionId: sessionId })).toBe(
-    'NOT_FOUND Cannot delete user sessions: no live session of this user has the except_session_id, ' +
+    'NOT_FOUND cannot delete user sessions: no live session of this user has the except_session_id, ' +
       'wanted one that is to be kept; nothing was deleted',
   );
 });

@@ -34,24 +34,24 @@ export function listedMessage(session: ListedSession): SessionInfo {
 
 export function sessionNotFound(action: string): StatusError {
   const text = 'no live session has this session_id, wanted one that has neither expired nor been ended';
-  return new StatusError(Status.NOT_FOUND, `Cannot ${action}: ${text}`);
+  return new StatusError(Status.NOT_FOUND, `cannot ${action}: ${text}`);
 }
 
 export function keptSessionNotFound(action: string): StatusError {
   const text =
     'no live session of this user has the except_session_id, wanted one that is to be kept; nothing was deleted';
-  return new StatusError(Status.NOT_FOUND, `Cannot ${action}: ${text}`);
+  return new StatusError(Status.NOT_FOUND, `cannot ${action}: ${text}`);
 }
 
 export function versionConflict(action: string, version: number, wanted: number | undefined): StatusError {
-  return new StatusError(Status.ABORTED, `Cannot ${action}: its version is ${version}, wanted ${wanted}`);
+  return new StatusError(Status.ABORTED, `cannot ${action}: its version is ${version}, wanted ${wanted}`);
 }
 
 export function userFull(action: string, limit: UserLimit | undefined): StatusError {
   const cause = `the user has as many live sessions as sessions.max_per_user allows (${limit?.maxSessions})`;
   return new StatusError(
     Status.RESOURCE_EXHAUSTED,
-    `Cannot ${action}: ${cause}; end one of them, or wait until one has expired`,
+    `cannot ${action}: ${cause}; end one of them, or wait until one has expired`,
   );
 }
 
@@ -61,6 +61,6 @@ export function dataTooLarge(action: string, found: { fields: number; bytes: num
   const wanted = isFields ? MAX_DATA_FIELDS : MAX_DATA_BYTES;
   return new StatusError(
     Status.RESOURCE_EXHAUSTED,
-    `Cannot ${action}: its data would have ${have}, wanted at most ${wanted}`,
+    `cannot ${action}: its data would have ${have}, wanted at most ${wanted}`,
   );
 }

@@ -23,7 +23,7 @@ test('a session from its creation to its end', () => {
     version: 2,
   });
   expect(calls.errorOf('UpdateSession', { sessionId, remove: ['n'], ifVersion: 1 })).toBe(
-    'ABORTED Cannot update session: its version is 2, wanted 1',
+    'ABORTED cannot update session: its version is 2, wanted 1',
   );
   const listed = calls.now('ListUserSessions', { userId: 'ann' }).sessions ?? [];
   expect(listed).toMatchObject([{ handle: created.session?.handle, labels: { a: 'b' } }]);
@@ -40,7 +40,7 @@ test('fixation: the id from before the login is not found at once', () => {
   expect(calls.errorOf('GetSession', { sessionId: before })).toMatch(/^NOT_FOUND /);
   expect(calls.errorOf('RotateSession', { sessionId: before, userId: 'eve' })).toMatch(/^NOT_FOUND /);
   expect(calls.errorOf('RotateSession', { sessionId: String(after?.sessionId), userId: '', graceMs: 5 })).toBe(
-    'INVALID_ARGUMENT Cannot rotate session: grace_ms is 5, wanted 0 where user_id changes the user',
+    'INVALID_ARGUMENT cannot rotate session: grace_ms is 5, wanted 0 where user_id changes the user',
   );
 });
 
@@ -66,7 +66,7 @@ test('data over its bounds is RESOURCE_EXHAUSTED with what it would be', () => {
   const calls = sessionCalls();
   const sessionId = String(calls.now('CreateSession', { data: { a: Buffer.alloc(262_143) } }).session?.sessionId);
   expect(calls.errorOf('UpdateSession', { sessionId, set: { b: Buffer.alloc(9) } })).toBe(
-    'RESOURCE_EXHAUSTED Cannot update session: its data would have 262154 bytes, wanted at most 262144',
+    'RESOURCE_EXHAUSTED cannot update session: its data would have 262154 bytes, wanted at most 262144',
   );
 });
 
@@ -85,7 +85,7 @@ test('the store has less time than the call, and none after the deadline', () =>
   calls.errorOf('GetSession', { sessionId }, contextUntil(clock, 50));
   expect(deadlines).toEqual([960, 30]);
   expect(calls.errorOf('GetSession', { sessionId }, contextUntil(clock, 0))).toBe(
-    'DEADLINE_EXCEEDED Cannot get session: the deadline was over before anything was done',
+    'DEADLINE_EXCEEDED cannot get session: the deadline was over before anything was done',
   );
   expect(deadlines).toHaveLength(2);
 });
@@ -135,10 +135,10 @@ test('at_max_per_user refuse: a login beyond max_per_user is RESOURCE_EXHAUSTED 
   calls.now('CreateSession', { userId: 'ann' });
   const cause = 'the user has as many live sessions as sessions.max_per_user allows (2)';
   expect(calls.errorOf('CreateSession', { userId: 'ann' })).toBe(
-    `RESOURCE_EXHAUSTED Cannot create session: ${cause}; end one of them, or wait until one has expired`,
+    `RESOURCE_EXHAUSTED cannot create session: ${cause}; end one of them, or wait until one has expired`,
   );
   expect(calls.errorOf('RotateSession', { sessionId: guest, userId: 'ann' })).toMatch(
-    /^RESOURCE_EXHAUSTED Cannot rotate session: the user has as many/,
+    /^RESOURCE_EXHAUSTED cannot rotate session: the user has as many/,
   );
   expect(refused).toEqual(['refused', 'refused']);
   calls.now('DeleteSession', { sessionId: first });

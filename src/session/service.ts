@@ -100,17 +100,17 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
     if (request.sessionId !== '') {
       throw unimplemented(action, 'session_id');
     }
-    checkUserId(action, request.userId, { mayBeEmpty: true });
-    const ttls = readTtls(action, request, policies.current().sessions);
-    const data = readData(action, 'data', request.data);
-    const labels = readLabels(action, request.labels);
+    checkUserId(request.userId, { mayBeEmpty: true });
+    const ttls = readTtls(request, policies.current().sessions);
+    const data = readData('data', request.data);
+    const labels = readLabels(request.labels);
     const issued = issueSessionId(random);
     const limit = limitOption();
     const created = { credential: issued.credential, userId: request.userId, data, labels, ...ttls, ...limit };
     return after(store.create(created, storeDeadlineMs(context, clock, action)), (answer) => {
       if (answer.outcome === 'exists') {
         // 128 random bits do not meet twice: the source of randomness is broken, and no id of it may be given away.
-        throw new Error('Cannot create session: its random handle is in use, wanted one that never was');
+        throw new Error('cannot create session: its random handle is in use, wanted one that never was');
       }
       if (answer.outcome === 'user_full') {
         metrics.loginRefused();
@@ -123,7 +123,7 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
 
   function getSession(request: GetSessionRequestOutput, context: CallContext): MaybePromise<GetSessionResponse> {
     const action = 'get session';
-    checkSessionId(action, 'session_id', request.sessionId);
+    checkSessionId('session_id', request.sessionId);
     const presented = parseSessionId(request.sessionId);
     if (presented === undefined) {
       throw sessionNotFound(action);
@@ -142,11 +142,11 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
     context: CallContext,
   ): MaybePromise<UpdateSessionResponse> {
     const action = 'update session';
-    checkSessionId(action, 'session_id', request.sessionId);
-    checkIfVersion(action, request.ifVersion);
-    checkTtls(action, request);
+    checkSessionId('session_id', request.sessionId);
+    checkIfVersion(request.ifVersion);
+    checkTtls(request);
     const { ifVersion, idleTtlMs, absoluteTtlMs } = request;
-    const update = { change: readChange(action, request.set, request.remove), ifVersion, idleTtlMs, absoluteTtlMs };
+    const update = { change: readChange(request.set, request.remove), ifVersion, idleTtlMs, absoluteTtlMs };
     const presented = parseSessionId(request.sessionId);
     if (presented === undefined) {
       throw sessionNotFound(action);
@@ -170,10 +170,10 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
     context: CallContext,
   ): MaybePromise<RotateSessionResponse> {
     const action = 'rotate session';
-    checkSessionId(action, 'session_id', request.sessionId);
-    checkUserId(action, request.userId ?? '', { mayBeEmpty: true });
-    checkGrace(action, request.graceMs);
-    const change = readChange(action, request.set, request.remove);
+    checkSessionId('session_id', request.sessionId);
+    checkUserId(request.userId ?? '', { mayBeEmpty: true });
+    checkGrace(request.graceMs);
+    const change = readChange(request.set, request.remove);
     const presented = parseSessionId(request.sessionId);
     if (presented === undefined) {
       throw sessionNotFound(action);
@@ -191,7 +191,7 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
           metrics.loginRefused();
           throw userFull(action, limit.userLimit);
         case 'grace_refused':
-          throw invalidArgument(action, 'grace_ms', String(graceMs), '0 where user_id changes the user');
+          throw invalidArgument('grace_ms', { accepted: '0 where user_id changes the user', got: String(graceMs) });
         case 'too_large':
           throw dataTooLarge(action, answer);
         case 'not_found':
@@ -208,10 +208,10 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
     const { sessionId, handle } = request;
     if ((sessionId === '') === (handle === '')) {
       const found = sessionId === '' ? 'unset as session_id is' : 'set as session_id is';
-      throw invalidArgument(action, 'handle', found, 'exactly one of session_id and handle');
+      throw invalidArgument('handle', { accepted: 'exactly one of session_id and handle', got: found });
     }
     const isByHandle = handle !== '';
-    checkSessionId(action, isByHandle ? 'handle' : 'session_id', isByHandle ? handle : sessionId);
+    checkSessionId(isByHandle ? 'handle' : 'session_id', isByHandle ? handle : sessionId);
     const target = isByHandle ? targetOf(handle) : parseSessionId(sessionId)?.credential;
     if (target === undefined) {
       return { existed: false };
@@ -224,7 +224,7 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
     context: CallContext,
   ): MaybePromise<ListUserSessionsResponse> {
     const action = 'list user sessions';
-    checkUserId(action, request.userId, { mayBeEmpty: false });
+    checkUserId(request.userId, { mayBeEmpty: false });
     return after(store.list(request.userId, storeDeadlineMs(context, clock, action)), (sessions) => ({
       sessions: sessions.map(listedMessage),
     }));
@@ -235,10 +235,10 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
     context: CallContext,
   ): MaybePromise<DeleteUserSessionsResponse> {
     const action = 'delete user sessions';
-    checkUserId(action, request.userId, { mayBeEmpty: false });
+    checkUserId(request.userId, { mayBeEmpty: false });
     const isWithout = request.exceptSessionId !== '';
     if (isWithout) {
-      checkSessionId(action, 'except_session_id', request.exceptSessionId);
+      checkSessionId('except_session_id', request.exceptSessionId);
     }
     const except = isWithout ? parseSessionId(request.exceptSessionId)?.credential : undefined;
     if (isWithout && except === undefined) {

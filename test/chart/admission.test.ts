@@ -91,7 +91,7 @@ describe('the ValidatingAdmissionPolicies', () => {
       const validations = policies.flatMap((policy) => at(policy, 'spec.validations') as Record<string, string>[]);
       expect(validations.length).toBeGreaterThan(3);
       for (const { message, messageExpression } of validations) {
-        expect(message ?? messageExpression).toMatch(/^"?Cannot inject Pannier: [^\n]*, wanted [^\n]*$/);
+        expect(message ?? messageExpression).toMatch(/^"?cannot inject Pannier: [^\n]*, wanted [^\n]*$/);
       }
     }
   });

@@ -112,7 +112,7 @@ test.each(RULE_VALUES)('%j: alerts are PromQL, about metrics and labels that the
 });
 
 test('PromQL in the pages is about metrics and labels that there are', async () => {
-  const pages = repositoryFiles(['*.md', 'docs/*.md', 'charts/**/*.md']);
+  const pages = repositoryFiles(['*.md', 'docs/**/*.md', 'charts/**/*.md']);
   const quotes = pages.flatMap((page) => {
     const whole = readFileSync(join(repositoryRoot, page), 'utf8');
     // The changelog lists the old name of a renamed metric before its new one.
@@ -127,7 +127,7 @@ test('PromQL in the pages is about metrics and labels that there are', async () 
 });
 
 test.each([
-  ['sum by (role) (pannier_redis_up', 'Cannot read'],
+  ['sum by (role) (pannier_redis_up', 'cannot read'],
   ['pannier_redis_upp == 0', 'pannier_redis_upp is exported by nobody'],
   ['pannier_redis_up{rule="state"}', 'pannier_redis_up has no label rule'],
   ['sum by (node) (pannier_redis_up)', 'pannier_redis_up has no label node'],

@@ -49,7 +49,7 @@ test.each(REFUSED)('%j is refused', (values, text) => {
   const result = template(values);
   expect(result.status).not.toBe(0);
   expect(result.stderr).toContain(text);
-  expect(result.stderr).toMatch(/schema|Cannot render the chart: .*, wanted /);
+  expect(result.stderr).toMatch(/schema|cannot render the chart: .*, wanted /);
 });
 
 const TAKEN: readonly Values[] = [

@@ -15,7 +15,7 @@ function sidecarOf(values: Values): Sidecar {
   const text = String(at(configMap, 'data')?.['injector.yaml' as never]);
   const result = parseSidecarConfig(text);
   if ('problems' in result) {
-    throw new Error(`Cannot read the rendered configuration: ${JSON.stringify(result.problems)}`);
+    throw new Error(`cannot read the rendered configuration: ${JSON.stringify(result.problems)}`);
   }
   return resolveSidecar({ pod: {}, annotations: {}, config: result.config, kubelets: { oldestMinor: undefined } });
 }

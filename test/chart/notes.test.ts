@@ -28,7 +28,7 @@ function notes(values: Values): string {
     const cluster = ['-n', 'pannier-system', '--kube-version', '1.34.4'];
     const result = helm(['template', 'pannier', copy, ...cluster, '-f', file, '-s', 'templates/notes.yaml']);
     if (result.status !== 0) {
-      throw new Error(`Cannot render the notes: ${result.stderr}`);
+      throw new Error(`cannot render the notes: ${result.stderr}`);
     }
     return String(at(parse(result.stdout), 'data.text'));
   });

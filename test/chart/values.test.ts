@@ -22,7 +22,7 @@ test("the README's table is what values.yaml says (make docs)", () => {
 });
 
 test('a value without a comment is a mistake', () => {
-  expect(() => valueRows('a: 1\n')).toThrow('Cannot document a: it has no comment in values.yaml');
+  expect(() => valueRows('a: 1\n')).toThrow('cannot document a: it has no comment in values.yaml');
   expect(valueRows('# File\n\n# First\na: 1\nb:\n  # Inner\n  c: 2\n').map((row) => row.path)).toEqual(['a', 'b.c']);
 });
 
@@ -84,7 +84,7 @@ test('every object of the schema with known keys refuses others', () => {
 test('pages speak of values that there are', () => {
   const paths = valueRows(valuesText).map((row) => row.path);
   const heads = new Set(paths.map((path) => path.split('.')[0]));
-  const pages = ['docs/kubernetes.md', 'docs/injector.md', 'charts/pannier/README.md'];
+  const pages = ['docs/operations/kubernetes.md', 'docs/internals/injector.md', 'charts/pannier/README.md'];
   const unknown = pages.flatMap((page) => {
     const text = readFileSync(join(repositoryRoot, page), 'utf8');
     const named = [...text.matchAll(/(?:`|--set )([a-z][A-Za-z]*(?:\.[A-Za-z]+)+)/g)].map((match) => match[1] ?? '');

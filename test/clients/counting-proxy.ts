@@ -36,7 +36,7 @@ export async function startCountingProxy(target: string): Promise<CountingProxy>
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const bound = server.address();
   if (bound === null || typeof bound === 'string') {
-    throw new Error(`Cannot start a proxy: its address is ${bound}, wanted a port`);
+    throw new Error(`cannot start a proxy: its address is ${bound}, wanted a port`);
   }
   return {
     address: `127.0.0.1:${bound.port}`,

@@ -39,7 +39,7 @@ export function chosenLanguages(names: string | undefined): readonly Language[] 
     const language = LANGUAGES.find((one) => one.name === name.trim());
     if (language === undefined) {
       const known = LANGUAGES.map((one) => one.name).join(', ');
-      throw new Error(`Cannot run the clients: PANNIER_TEST_CLIENTS is "${names}", wanted some of ${known}`);
+      throw new Error(`cannot run the clients: PANNIER_TEST_CLIENTS is "${names}", wanted some of ${known}`);
     }
     return language;
   });

@@ -11,14 +11,14 @@ import { repositoryFiles, repositoryRoot } from '../support/repository.ts';
 
 /** Never sent, or always at its default. */
 const NEVER_SENT: Readonly<Record<string, readonly string[]>> = {
-  'docs/cache.md': [
+  'docs/guides/caching.md': [
     'CacheOutcome.CACHE_OUTCOME_UNSPECIFIED',
     'CacheOutcome.CACHE_OUTCOME_STALE',
     'CacheGetResponse.lease',
     'CacheGetResponse.holds_lease',
     'CacheGetResponse.retry_ms',
   ],
-  'docs/rate-limits.md': [
+  'docs/guides/rate-limiting.md': [
     'Algorithm.ALGORITHM_UNSPECIFIED',
     'Algorithm.ALGORITHM_CONCURRENCY',
     'DecidedBy.DECIDED_BY_UNSPECIFIED',
@@ -31,7 +31,7 @@ const NEVER_SENT: Readonly<Record<string, readonly string[]>> = {
 };
 /** Refused in requests. */
 const REFUSED: Readonly<Record<string, readonly string[]>> = {
-  'docs/cache.md': [
+  'docs/guides/caching.md': [
     'CacheGetRequest.lease_ms',
     'CacheGetRequest.wait_ms',
     'CacheGetRequest.tags',
@@ -40,7 +40,7 @@ const REFUSED: Readonly<Record<string, readonly string[]>> = {
     'CacheSetRequest.load_ms',
     'CacheSetRequest.release',
   ],
-  'docs/rate-limits.md': [
+  'docs/guides/rate-limiting.md': [
     'Limit.hold_ms',
     'FailureMode.FAILURE_MODE_LOCAL',
     'CheckRateLimitRequest.request_id',
@@ -49,7 +49,7 @@ const REFUSED: Readonly<Record<string, readonly string[]>> = {
     'CheckRateLimitRequest.reserve_ms',
     'SettleRateLimitRequest.extend_ms',
   ],
-  'docs/sessions.md': ['CreateSessionRequest.session_id'],
+  'docs/guides/sessions.md': ['CreateSessionRequest.session_id'],
 };
 const SENT_ENUMS: Readonly<Record<string, string>> = {
   CacheOutcome: 'src/cache',
@@ -150,11 +150,11 @@ test('the proto and the page say that one flush may be reported several times', 
   expect(read('proto/pannier/v1/cache.proto')).toMatch(
     /whole namespace may be reported by several flushes.*idempotently/,
   );
-  expect(read('docs/cache.md')).toMatch(/whole namespace may be reported by several `flush` events/);
+  expect(read('docs/guides/caching.md')).toMatch(/whole namespace may be reported by several `flush` events/);
 });
 
 test('the page recommends no condition against a slow load, because a miss has no version', () => {
-  const row = /^\| R11 .*$/m.exec(read('docs/cache.md'))?.[0];
+  const row = /^\| R11 .*$/m.exec(read('docs/guides/caching.md'))?.[0];
   expect(row).toMatch(/slow loader/);
   expect(row).not.toMatch(/if_version|if_absent/);
 });

@@ -25,7 +25,7 @@ afterAll(async () => {
 async function set(client: PannierClient, key: string, value: string): Promise<void> {
   const ended = await client.cacheSet({ namespace: 'users', key: Buffer.from(key), value: Buffer.from(value) });
   if (!ended.ok) {
-    throw new Error(`Cannot set: ${ended.details}`);
+    throw new Error(`cannot set: ${ended.details}`);
   }
 }
 

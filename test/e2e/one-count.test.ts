@@ -46,7 +46,7 @@ test.each(ALGORITHMS)('%s admits exactly the limit', async (algorithm) => {
       limits: [{ name: 'hour', algorithm, limit: LIMIT, windowMs: 3_600_000 }],
     });
     if (!ended.ok) {
-      throw new Error(`Cannot count: ${ended.details}`);
+      throw new Error(`cannot count: ${ended.details}`);
     }
     expect(ended.response.decidedBy).toBe(1);
     return ended.response.allowed ? 1 : 0;

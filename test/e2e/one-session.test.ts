@@ -20,7 +20,7 @@ afterAll(async () => {
 async function createSession(client: PannierClient, userId = ''): Promise<string> {
   const created = await client.createSession({ userId, data: { cart: Buffer.from('empty') } });
   if (!created.ok) {
-    throw new Error(`Cannot create a session: ${created.details}`);
+    throw new Error(`cannot create a session: ${created.details}`);
   }
   return created.response.session?.sessionId ?? '';
 }

@@ -163,8 +163,8 @@ test('every field of every method is checked', () => {
   }
 });
 
-test('the snippet of docs/cache.md stores and reads text', async () => {
-  const page = readFileSync(join(repositoryRoot, 'docs', 'cache.md'), 'utf8');
+test('the snippet of docs/guides/caching.md stores and reads text', async () => {
+  const page = readFileSync(join(repositoryRoot, 'docs', 'guides', 'caching.md'), 'utf8');
   const snippet = /```js\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
   const run = new Function('cache', `return (async () => { ${snippet} })();`) as (cache: object) => Promise<string>;
   expect(await run(clients.cache)).toBe('saddlebag');

@@ -23,7 +23,7 @@ function preparePython(): string {
     try {
       execFileSync('python3', ['-m', 'venv', '--clear', environment], { stdio: 'pipe' });
     } catch (error) {
-      throw new Error('Cannot run the Python example: no python3 with venv here, install python3 and python3-venv', {
+      throw new Error('cannot run the Python example: no python3 with venv here, install python3 and python3-venv', {
         cause: error,
       });
     }

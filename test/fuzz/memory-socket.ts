@@ -29,7 +29,7 @@ export class MemorySocket extends EventEmitter {
 
   write(bytes: Buffer): boolean {
     if (!this.writable) {
-      throw new Error('Cannot write: the socket has ended');
+      throw new Error('cannot write: the socket has ended');
     }
     // A pooled buffer is written over once the socket has taken it.
     const copy = Buffer.from(bytes);

@@ -78,7 +78,7 @@ function planOf(args: string[]): Plan {
   const isKnown = plan.target === undefined || TARGETS.some(({ name }) => name === plan.target);
   if (!isKnown || ![plan.executions, plan.seed, plan.from].every(Number.isSafeInteger)) {
     const names = TARGETS.map(({ name }) => name).join(', ');
-    throw new Error(`Cannot fuzz: the arguments are ${args.join(' ')}, wanted whole numbers and a target of ${names}`);
+    throw new Error(`cannot fuzz: the arguments are ${args.join(' ')}, wanted whole numbers and a target of ${names}`);
   }
   return plan;
 }

@@ -35,7 +35,7 @@ test('all words of one --only must be words of a row', () => {
     'tcp closed-1 inline http2',
     'unix open-5000 empty grpc-go',
   ]);
-  expect(() => parseOptions(['--only', 'closed'])).toThrow('Cannot bench: --only is closed, wanted words of one row');
+  expect(() => parseOptions(['--only', 'closed'])).toThrow('cannot bench: --only is closed, wanted words of one row');
 });
 
 test('grpc-go and node:http2 carry no whole program', () => {

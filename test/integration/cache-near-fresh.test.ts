@@ -36,7 +36,7 @@ beforeEach(() => {
   const held = new Promise<void>((resolve) => {
     release = resolve;
   });
-  const unused = () => Promise.reject(new Error('Cannot change anything: this test only reads'));
+  const unused = () => Promise.reject(new Error('cannot change anything: this test only reads'));
   const store: CacheStore = {
     read: async () => storedValue(current),
     readMany: async (_, keys) => {

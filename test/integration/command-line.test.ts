@@ -61,7 +61,7 @@ describe('output that nobody takes', () => {
     expect(await shell('bin/pannier check > /dev/full')).toEqual({
       code: 1,
       out: '',
-      error: 'Cannot write the output: ENOSPC, wanted an output that takes it\n',
+      error: 'cannot write the output: ENOSPC, wanted an output that takes it\n',
     });
   });
 });
@@ -151,7 +151,7 @@ describe('a sidecar', () => {
     const line = `env ${settings} ${setting.replace(':PORT', `:${port}`)} bin/pannier serve`;
     const ran = await shell(line);
     taken.close();
-    expect(ran).toMatchObject({ code: 1, error: `pannier: Cannot listen on 127.0.0.1:${port}: ${text}\n` });
+    expect(ran).toMatchObject({ code: 1, error: `pannier: cannot listen on 127.0.0.1:${port}: ${text}\n` });
   });
 
   test('that reaches no Redis says so, with whom it asks and without the password', async () => {

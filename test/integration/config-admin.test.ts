@@ -62,7 +62,7 @@ test('an address that is taken is named', async () => {
     metricsContentType: 'text/plain',
     log: silentLogger,
   });
-  await expect(second).rejects.toThrow(`Cannot listen on 127.0.0.1:${server.port}: EADDRINUSE, wanted a free address`);
+  await expect(second).rejects.toThrow(`cannot listen on 127.0.0.1:${server.port}: EADDRINUSE, wanted a free address`);
 });
 
 test('whoever does not end its request, or does not read its answers, is cut off', async () => {
@@ -111,8 +111,8 @@ test('check prints FILE:LINE:COLUMN of each mistake, of settings too, and a summ
   expect(bad.code).toBe(1);
   expect(bad.error).toEqual([
     expect.stringContaining('PANNIER_LOG_LEVEL'),
-    expect.stringMatching(/policies\.yaml:2:16: Cannot read policies\.a\.limits: /),
-    expect.stringMatching(/policies\.yaml:3:19: Cannot read sessions\.idle: /),
+    expect.stringMatching(/policies\.yaml:2:16: cannot read policies\.a\.limits: /),
+    expect.stringMatching(/policies\.yaml:3:19: cannot read sessions\.idle: /),
     '3 mistakes',
   ]);
   expect(check({}, join(directory, 'gone.yaml')).code).toBe(1);
@@ -121,14 +121,14 @@ test('check prints FILE:LINE:COLUMN of each mistake, of settings too, and a summ
 test('check agrees with what serve would start with: optional files may be missing, others that settings name may not', () => {
   const gone = join(directory, 'gone.yaml');
   expect(check({ PANNIER_POLICY_FILE: gone }).error).toEqual([
-    `${gone}: Cannot read the policy file: ENOENT, wanted a readable file`,
+    `${gone}: cannot read the policy file: ENOENT, wanted a readable file`,
     '1 mistake',
   ]);
   expect(check({ PANNIER_POLICY_FILE: gone, PANNIER_POLICY_FILE_OPTIONAL: 'true' })).toMatchObject({ code: 0 });
   expect(check({ PANNIER_POLICY_FILE_OPTIONAL: 'true' }, gone).code).toBe(1);
   const redis = { PANNIER_REDIS_URL: 'redis://h:1', PANNIER_REDIS_PASSWORD_FILE: gone };
   expect(check(redis).error).toEqual([
-    `Cannot use PANNIER_REDIS_PASSWORD_FILE: it is "${gone}", which the system does not read (ENOENT), wanted a readable file`,
+    `cannot use PANNIER_REDIS_PASSWORD_FILE: it is "${gone}", which the system does not read (ENOENT), wanted a readable file`,
     '1 mistake',
   ]);
   expect(check({ ...redis, PANNIER_REDIS_FILES_OPTIONAL: 'true' }).code).toBe(0);

@@ -28,7 +28,7 @@ const CODES = new Set<number>([
   Status.DEADLINE_EXCEEDED,
 ]);
 const NO_MESSAGE =
-  /^Cannot read the request of \/[\w./]+: the bytes are no message of its type, wanted valid protobuf$/;
+  /^cannot read the request of \/[\w./]+: the bytes are no message of its type, wanted valid protobuf$/;
 
 let sidecar: Sidecar;
 let client: RawClient;

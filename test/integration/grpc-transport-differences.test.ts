@@ -1,6 +1,6 @@
 /**
  * Both transports answer the same requests alike: the status, its text, the headers, whether a handler ran, and what becomes of
- * the connection and its other calls. What may differ is in the table "Differences between the transports" of docs/grpc.md.
+ * the connection and its other calls. What may differ is in the table "Differences between the transports" of docs/reference/grpc.md.
  *
  *   1. A request that no row names has one outcome.
  *   2. A request that a row names has two outcomes, and the row states both. A row that no longer differs must go.
@@ -126,7 +126,7 @@ async function adornedHeaders(port: number): Promise<Readonly<Record<string, unk
 }
 
 function readPage(): string {
-  return readFileSync(join(repositoryRoot, 'docs', 'grpc.md'), 'utf8');
+  return readFileSync(join(repositoryRoot, 'docs', 'reference', 'grpc.md'), 'utf8');
 }
 
 /** The cells of each row: of http2 and of grpc-js. */

@@ -203,7 +203,7 @@ test('what we encode nghttp2 decodes as it was meant: metadata of all lengths, a
 /** A status text as handlers write it, and as they should not: umlauts, signs beyond the first plane, halves of them, line ends. */
 function randomText(random: FastRandom): string {
   const pieces = [
-    'Cannot set',
+    'cannot set',
     ': ',
     '100 %',
     'ä',

@@ -82,7 +82,7 @@ function randomValue(length: number, random: FastRandom): string {
 function randomText(random: FastRandom): string {
   const pieces = [
     ' ',
-    'Cannot set',
+    'cannot set',
     ': ',
     '100 %',
     'ä',

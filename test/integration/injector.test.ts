@@ -43,7 +43,7 @@ afterAll(async () => {
 function sidecarConfig(): SidecarConfig {
   const parsed = parseSidecarConfig('sidecar:\n  image: pannier:1\n');
   if ('problems' in parsed) {
-    throw new Error(`Cannot read the test's own configuration: ${parsed.problems[0].message}`);
+    throw new Error(`cannot read the test's own configuration: ${parsed.problems[0].message}`);
   }
   return parsed.config;
 }

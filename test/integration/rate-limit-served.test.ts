@@ -1,6 +1,6 @@
 /**
  * What the contract of RateLimitService declares and this release serves (case D15): every field and every enum value of the descriptors
- * either occurs in the calls below, or is named as not served in the README ("Not there yet") and in docs/rate-limits.md ("Not served yet").
+ * either occurs in the calls below, or is named as not served in the README ("Not there yet") and in docs/guides/rate-limiting.md ("Not served yet").
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -175,7 +175,7 @@ function section(path: string, heading: string): string {
   return text.split(/^## /m).find((part) => part.startsWith(`${heading}\n`)) ?? '';
 }
 
-const LISTS = [section('README.md', 'Not there yet'), section('docs/rate-limits.md', 'Not served yet')];
+const LISTS = [section('README.md', 'Not there yet'), section('docs/guides/rate-limiting.md', 'Not served yet')];
 
 /** Each by its name in backticks. */
 let notServed: ReadonlySet<string>;

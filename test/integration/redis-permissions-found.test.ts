@@ -63,7 +63,7 @@ describe('before a probe', () => {
       status: 'UNKNOWN',
       // Redis 7.2 and later name the command.
       text: expect.stringMatching(
-        /^Cannot use the store: a script was refused, the ACL user lacks (a permission|the permission \+time) \(see docs\/redis\.md for the list\), it may have happened$/,
+        /^cannot use the store: a script was refused, the ACL user lacks (a permission|the permission \+time) \(see docs\/redis\.md for the list\), it may have happened$/,
       ),
       retryPushbackMs: undefined,
     });
@@ -107,7 +107,7 @@ describe('after a probe', () => {
     await waitFor('the report', () => errorsAbout('+spublish') > 0);
     await node.command('ACL', 'LOG', 'RESET');
     const text =
-      'Cannot use the store: the ACL user lacks the permission +spublish (see docs/redis.md for the list), ' +
+      'cannot use the store: the ACL user lacks the permission +spublish (see docs/operations/redis.md for the list), ' +
       'an operator must change the server or the settings';
     const names = [
       'CacheInvalidate a key',

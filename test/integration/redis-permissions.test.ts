@@ -1,5 +1,5 @@
 /**
- * A user that lacks one of the permissions that docs/redis.md lists, for each of them: what calls end as before a probe has found it and
+ * A user that lacks one of the permissions that docs/operations/redis.md lists, for each of them: what calls end as before a probe has found it and
  * after, that nothing is left half-written, and that one line of the log names it.
  */
 import { CALL_COMMANDS, KEY_COMMANDS, SCRIPT_COMMANDS } from '../../src/redis/permissions.ts';
@@ -87,7 +87,7 @@ async function makeCalls(calls: PermissionCalls): Promise<Map<string, Ending>> {
 function expectTruth(endings: ReadonlyMap<string, Ending>, isProbed: boolean, command: string): void {
   const certain = ['OK', 'NOT_FOUND', 'FAILURE_MODE', 'CACHE_UNAVAILABLE', 'FAILED_PRECONDITION'];
   const expected = isProbed ? certain : [...certain, 'UNKNOWN'];
-  const named = isProbed ? `the ACL user lacks the permission +${command} (see docs/redis.md` : 'docs/redis.md';
+  const named = isProbed ? `the ACL user lacks the permission +${command} (see docs/operations/redis.md` : 'docs/operations/redis.md';
   const wrong = [...endings].filter(([, { status, text, retryPushbackMs }]) => {
     const isRefusal = status === 'UNKNOWN' || status === 'FAILED_PRECONDITION';
     return !expected.includes(status) || retryPushbackMs !== undefined || (isRefusal && !text.includes(named));

@@ -137,7 +137,7 @@ test('the error for a user who may not load scripts names the list of permission
     expect(outcome).toMatchObject({
       kind: 'forbidden',
       serverCode: 'NOPERM',
-      message: expect.stringContaining('docs/redis.md'),
+      message: expect.stringContaining('docs/operations/redis.md'),
     });
   }
   expect(await node.command('GET', 'n')).toBeNull();

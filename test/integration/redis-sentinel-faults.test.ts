@@ -189,7 +189,7 @@ describe('Sentinels with a login of their own', () => {
     await startGroup({ replicas: 0, sentinelPassword });
   }
 
-  test('are used with it, as the user that docs/redis.md lists', async () => {
+  test('are used with it, as the user that docs/operations/redis.md lists', async () => {
     await startWithPassword();
     for (const sentinel of group.sentinels) {
       await createAclUser(sentinel, { prefix: 'pannier:', sections: ['a Sentinel'] });

@@ -1,5 +1,5 @@
 /**
- * The contract of every store over rediss://, on a server and on a Cluster, as a user that may do only what docs/redis.md lists; and that
+ * The contract of every store over rediss://, on a server and on a Cluster, as a user that may do only what docs/operations/redis.md lists; and that
  * a server is not believed whose certificate nobody vouches for.
  */
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';
@@ -217,7 +217,7 @@ describe('the documented user', () => {
     const script = defineScript('writes', "return redis.call('HSET', KEYS[1], 'a', '1')");
     const name = keyspace.session('x');
     await expect(redis.run(script, [name], [], soonMs())).rejects.toMatchObject({
-      message: expect.stringContaining('docs/redis.md'),
+      message: expect.stringContaining('docs/operations/redis.md'),
     });
     redis.close();
     await node.stop();

@@ -72,7 +72,7 @@ test('a configuration with mistakes is refused with the line of each', async () 
 
 test('without a cluster it says so and ends with 1', async () => {
   const [code, output] = await fails(['--config', config], { KUBECONFIG: '' });
-  expect(output).toContain('Cannot reach a cluster');
+  expect(output).toContain('cannot reach a cluster');
   expect(code).toBe(1);
 });
 

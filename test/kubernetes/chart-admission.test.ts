@@ -109,7 +109,7 @@ describe('with the webhook and no injector', () => {
 
   test('a pod that asks is refused with the reason', async () => {
     expect(await refusal(plain, pod({ [INJECT]: 'true' }))).toContain(
-      'Cannot inject Pannier: the injector did not answer, wanted Deployment chart-away-injector in namespace pannier-system to be available; whoever made this pod tries again',
+      'cannot inject Pannier: the injector did not answer, wanted Deployment chart-away-injector in namespace pannier-system to be available; whoever made this pod tries again',
     );
   });
 
@@ -352,7 +352,7 @@ function pod(annotations: Record<string, string>, spec: Partial<Pod['spec']> = {
 async function admitted(namespace: string, given: Pod): Promise<Pod> {
   const { code, message, object } = await objects.dryRun(podManifest(namespace, given));
   if (code !== 201) {
-    throw new Error(`Cannot create the pod: ${message}`);
+    throw new Error(`cannot create the pod: ${message}`);
   }
   return object as Pod;
 }

@@ -67,13 +67,13 @@ test('injector away: pods that ask are denied with the reason, others start; bac
   await takeInjectorAway();
 
   const refusal = await cluster.refusal(namespace, askingPod('denied'));
-  expect(refusal).toContain('Cannot inject Pannier: the injector did not answer, wanted Deployment pannier-injector');
+  expect(refusal).toContain('cannot inject Pannier: the injector did not answer, wanted Deployment pannier-injector');
   expect(refusal).not.toContain('\n');
   await deploy('waiting');
   await waitInCluster('the reason at the ReplicaSet', async () => {
     const sets = await cluster.apps.listNamespacedReplicaSet({ namespace, labelSelector: 'app=waiting' });
     const condition = sets.items[0]?.status?.conditions?.find(({ type }) => type === 'ReplicaFailure');
-    return condition?.message?.includes('Cannot inject Pannier');
+    return condition?.message?.includes('cannot inject Pannier');
   });
   await cluster.createPod(namespace, { metadata: { name: 'plain' }, spec: askingPod('plain').spec });
   await cluster.waitForReady(namespace, 'plain');

@@ -61,7 +61,7 @@ function injectedPod(): V1Pod {
     kubelets: { oldestMinor: undefined },
   });
   if (injection.kind !== 'inject') {
-    throw new Error(`Cannot go on: the pod was not injected: ${JSON.stringify(injection)}`);
+    throw new Error(`cannot go on: the pod was not injected: ${JSON.stringify(injection)}`);
   }
   return injection.pod as unknown as V1Pod;
 }

@@ -265,7 +265,7 @@ test('shapes of the golden files become the same by the webhook and by the comma
   });
   const parsed = parseSidecarConfig(configMap.data?.['injector.yaml'] ?? '');
   if ('problems' in parsed) {
-    throw new Error(`Cannot read the configuration of the injector: ${parsed.problems[0].message}`);
+    throw new Error(`cannot read the configuration of the injector: ${parsed.problems[0].message}`);
   }
   const version = (await cluster.createPod(namespace, askingPod('version'), { dryRun: true })).metadata?.annotations?.[
     'pannier.dev/version'

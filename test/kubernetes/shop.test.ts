@@ -87,7 +87,7 @@ test('a policy of the chart admits exactly its limit to many callers of all pods
     for (let call = 0; call < 10; call += 1) {
       const ended = await clients[(index + call) % REPLICAS]?.checkRateLimit({ key: 'one', policy: 'api' });
       if (!ended?.ok) {
-        throw new Error(`Cannot count: ${ended?.details}`);
+        throw new Error(`cannot count: ${ended?.details}`);
       }
       allowed += ended.response.allowed ? 1 : 0;
     }

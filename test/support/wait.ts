@@ -22,7 +22,7 @@ export async function waitFor<Value>(
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
-  throw new Error(`Cannot go on: ${what} did not happen within ${timeoutMs} ms`, { cause: lastError });
+  throw new Error(`cannot go on: ${what} did not happen within ${timeoutMs} ms`, { cause: lastError });
 }
 
 /** Waits while a window of this length turns within ten seconds: its turn gives room that a test does not expect. */

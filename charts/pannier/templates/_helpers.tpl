@@ -106,7 +106,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- toJson $urls -}}
 {{- end -}}
 
-{{/* What the injector gives to pods (docs/injector.md), as YAML. */}}
+{{/* What the injector gives to pods (docs/internals/injector.md), as YAML. */}}
 {{- define "pannier.injectorConfig" -}}
 sidecar:
   image: {{ include "pannier.sidecarImage" . | quote }}
@@ -147,7 +147,7 @@ sidecar:
 {{- $unit := regexReplaceAll "^[0-9.]+" $text "" -}}
 {{- $factors := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
 {{- if not (hasKey $factors $unit) -}}
-{{- fail (printf "Cannot bound the heap: a memory limit is %q, wanted a number with one of Ki, Mi, Gi, Ti, k, M, G, T" $text) -}}
+{{- fail (printf "cannot bound the heap: a memory limit is %q, wanted a number with one of Ki, Mi, Gi, Ti, k, M, G, T" $text) -}}
 {{- end -}}
 {{- mulf $number (get $factors $unit) | int64 -}}
 {{- end -}}

@@ -92,7 +92,7 @@ function checked(call: LibraryCall): LibraryCall {
   const found = [decompressMessage, handleEndEvent, sendStatus].every((member) => typeof member === 'function');
   const hasFlags = [receivedHalfClose, metadataSent].every((member) => typeof member === 'boolean');
   if (!found || !hasFlags || typeof decoder?.readState !== 'number') {
-    throw new Error('Cannot serve gRPC: this version of @grpc/grpc-js has other private members; install version 1.14');
+    throw new Error('cannot serve gRPC: this version of @grpc/grpc-js has other private members; install version 1.14');
   }
   return call;
 }

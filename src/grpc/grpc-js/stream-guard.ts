@@ -41,7 +41,7 @@ export function guardStreams(
   const owner = server as unknown as { _streamHandler?: StreamHandler };
   const handleStream = owner._streamHandler;
   if (typeof handleStream !== 'function') {
-    throw new Error('Cannot serve gRPC: this version of @grpc/grpc-js has no _streamHandler; install version 1.14');
+    throw new Error('cannot serve gRPC: this version of @grpc/grpc-js has no _streamHandler; install version 1.14');
   }
 
   owner._streamHandler = (interceptors, stream, headers) => {

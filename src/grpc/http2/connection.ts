@@ -236,7 +236,7 @@ export class Http2Connection {
     }
     const fault = error instanceof ConnectionFault ? error : new ConnectionFault(ErrorCode.internal, 'internal error');
     if (fault !== error) {
-      this.#shared.log.error({ error: String(error) }, 'Cannot keep a connection: unexpected error');
+      this.#shared.log.error({ error: String(error) }, 'cannot keep a connection: unexpected error');
     }
     this.#isDead = true;
     this.#goaway(this.#table.lastId, fault.code, fault.message);

@@ -89,13 +89,13 @@ export class Admission {
 }
 
 function overloaded(count: number, what: string): StatusError {
-  const message = `Cannot serve the call: ${count} ${what} are in flight, as many as are admitted; repeat it later`;
+  const message = `cannot serve the call: ${count} ${what} are in flight, as many as are admitted; repeat it later`;
   return new StatusError(Status.UNAVAILABLE, message, { retryPushbackMs: RETRY_PUSHBACK_MS });
 }
 
 function tooHeavy(weight: number, heavyWeight: number, maxHeavy: number): StatusError {
   const message =
-    `Cannot serve the call: it counts as ${weight} calls, and large calls that count as ${heavyWeight} of at most ${maxHeavy} ` +
+    `cannot serve the call: it counts as ${weight} calls, and large calls that count as ${heavyWeight} of at most ${maxHeavy} ` +
     'are in flight; send fewer keys at once, or repeat it later';
   return new StatusError(Status.RESOURCE_EXHAUSTED, message, { retryPushbackMs: RETRY_PUSHBACK_MS });
 }

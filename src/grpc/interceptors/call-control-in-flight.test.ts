@@ -40,7 +40,7 @@ test('the bound holds over all methods together, and says what it found', () => 
   second();
   first();
   expect(second).toThrow(refused);
-  expect(first).toThrow('Cannot serve the call: 3 calls are in flight, as many as are admitted; repeat it later');
+  expect(first).toThrow('cannot serve the call: 3 calls are in flight, as many as are admitted; repeat it later');
 });
 
 test('a refused call does not reach its handler, and takes no room', async () => {

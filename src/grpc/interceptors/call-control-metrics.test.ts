@@ -64,7 +64,7 @@ test('a promise is finished when it resolves', async () => {
 });
 
 const errors: [string, unknown, number][] = [
-  ['a StatusError', new StatusError(Status.NOT_FOUND, 'Cannot find it'), Status.NOT_FOUND],
+  ['a StatusError', new StatusError(Status.NOT_FOUND, 'cannot find it'), Status.NOT_FOUND],
   ['a StoreError', new StoreError('unavailable', 'Redis is away'), Status.UNAVAILABLE],
   ['an unexpected error', new TypeError('oh'), Status.INTERNAL],
   ['what is no error', undefined, Status.INTERNAL],

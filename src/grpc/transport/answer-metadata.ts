@@ -31,18 +31,18 @@ export function metadataFields(entries: readonly MetadataEntry[]): readonly (rea
     const isBinary = key.endsWith('-bin');
     const isReserved = key.startsWith('grpc-') || RESERVED.has(key);
     if (!KEY.test(key) || isReserved || isBinary !== Buffer.isBuffer(value)) {
-      throw new TypeError(`Cannot send metadata: key ${JSON.stringify(key)} is not allowed with such a value`);
+      throw new TypeError(`cannot send metadata: key ${JSON.stringify(key)} is not allowed with such a value`);
     }
     // Without padding, which some clients do not read.
     const text = Buffer.isBuffer(value) ? value.toString('base64').replace(/=+$/, '') : value;
     if (!TEXT.test(text)) {
       throw new TypeError(
-        `Cannot send metadata: the value of ${key} is not printable ASCII without blanks at its ends, wanted that or a -bin key`,
+        `cannot send metadata: the value of ${key} is not printable ASCII without blanks at its ends, wanted that or a -bin key`,
       );
     }
     bytes += key.length + text.length + ENTRY_OVERHEAD_BYTES;
     if (bytes > MAX_METADATA_BYTES) {
-      throw new TypeError(`Cannot send metadata: more than ${MAX_METADATA_BYTES} bytes, wanted less`);
+      throw new TypeError(`cannot send metadata: more than ${MAX_METADATA_BYTES} bytes, wanted less`);
     }
     return [key, text];
   });

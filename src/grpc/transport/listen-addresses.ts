@@ -25,7 +25,7 @@ export class Listeners {
   /** Returns the TCP port that was bound. Rejects with what is wrong; what was opened before stays for the caller to close. */
   async listen(where: TransportOptions['listen']): Promise<number | undefined> {
     if (where.tcp === undefined && where.socketPath === undefined) {
-      throw new Error('Cannot serve gRPC: neither an address nor a socket path is set, wanted one of them');
+      throw new Error('cannot serve gRPC: neither an address nor a socket path is set, wanted one of them');
     }
     const tcpPort = where.tcp === undefined ? undefined : await this.#add().listenTcp(where.tcp);
     if (where.socketPath !== undefined) {

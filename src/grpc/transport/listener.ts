@@ -44,12 +44,12 @@ export class Listener {
   async listenUnix(path: string, mode = DEFAULT_SOCKET_MODE): Promise<void> {
     if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
       throw new Error(
-        `Cannot listen on ${path}: the path has ${Buffer.byteLength(path)} bytes, wanted at most ${MAX_SOCKET_PATH_BYTES}`,
+        `cannot listen on ${path}: the path has ${Buffer.byteLength(path)} bytes, wanted at most ${MAX_SOCKET_PATH_BYTES}`,
       );
     }
     // Node answers EACCES for a directory that is missing, which would send an operator the wrong way.
     if (!existsSync(dirname(path))) {
-      throw new Error(`Cannot listen on ${path}: ${LISTEN_ERRORS.ENOENT}`);
+      throw new Error(`cannot listen on ${path}: ${LISTEN_ERRORS.ENOENT}`);
     }
     await removeStaleSocket(path);
     await this.#listen({ path }, path);
@@ -116,7 +116,7 @@ const LISTEN_ERRORS: Readonly<Record<string, string>> = {
 
 function listenError(name: string, error: NodeJS.ErrnoException): Error {
   const reason = LISTEN_ERRORS[error.code ?? ''] ?? `the system answers ${error.code ?? error.message}`;
-  return new Error(`Cannot listen on ${name}: ${reason}`, { cause: error });
+  return new Error(`cannot listen on ${name}: ${reason}`, { cause: error });
 }
 
 async function removeStaleSocket(path: string): Promise<void> {
@@ -125,10 +125,10 @@ async function removeStaleSocket(path: string): Promise<void> {
     return;
   }
   if (!entry.isSocket()) {
-    throw new Error(`Cannot listen on ${path}: it is there and no socket, wanted a free path`);
+    throw new Error(`cannot listen on ${path}: it is there and no socket, wanted a free path`);
   }
   if (await isAlive(path)) {
-    throw new Error(`Cannot listen on ${path}: another process listens there, wanted a free path`);
+    throw new Error(`cannot listen on ${path}: another process listens there, wanted a free path`);
   }
   unlinkSync(path);
 }

@@ -1,13 +1,13 @@
 /**
- * docs/errors.md names every refusal by the beginning of its text and by its code.
+ * docs/reference/errors.md names every refusal by the beginning of its text and by its code.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type StatusError, statusName } from '../status.ts';
 import * as refusals from './refusals.ts';
 
-const page = readFileSync(join(import.meta.dirname, '..', '..', '..', 'docs', 'errors.md'), 'utf8');
-const rows = [...page.matchAll(/^\| `(Cannot [^`]+)` \| `([A-Z_]+)`/gm)].map(([, text = '', code]) => ({ text, code }));
+const page = readFileSync(join(import.meta.dirname, '..', '..', '..', 'docs', 'reference', 'errors.md'), 'utf8');
+const rows = [...page.matchAll(/^\| `(cannot [^`]+)` \| `([A-Z_]+)`/gm)].map(([, text = '', code]) => ({ text, code }));
 
 const REFUSALS: readonly StatusError[] = [
   refusals.unknownMethod('/x'),
@@ -26,7 +26,7 @@ const REFUSALS: readonly StatusError[] = [
 ];
 
 test.each(REFUSALS.map((error) => [error.message, error] as const))(
-  'docs/errors.md has a row for: %s',
+  'docs/reference/errors.md has a row for: %s',
   (_text, error) => {
     const row = rows.find(({ text }) => error.message.startsWith(text));
     expect(row?.code).toBe(statusName(error.code));

@@ -45,7 +45,7 @@ describe.each(Object.entries(COMPRESSORS))('%s', (encoding, compress) => {
   test('rejects a message that is one byte too long', async () => {
     const message = compressed(compress(Buffer.alloc(MAX_BYTES + 1)), encoding);
     expect(await errorOf(() => message.decompress(openCall()))).toBe(
-      `${Status.RESOURCE_EXHAUSTED} Cannot read the request: its message must have at most 4194304 bytes, got more than 4194304`,
+      `${Status.RESOURCE_EXHAUSTED} cannot read the request: its message must have at most 4194304 bytes, got more than 4194304`,
     );
   });
 
@@ -63,7 +63,7 @@ describe.each(Object.entries(COMPRESSORS))('%s', (encoding, compress) => {
     const damaged = [Buffer.alloc(0), Buffer.from('no archive'), whole.subarray(0, whole.length - 1), flipped(whole)];
     for (const bytes of damaged) {
       expect(await errorOf(() => compressed(bytes, encoding).decompress(openCall()))).toBe(
-        `${Status.INTERNAL} Cannot read the request: a message says that it is compressed with ${encoding}, but its bytes are not valid ${encoding}`,
+        `${Status.INTERNAL} cannot read the request: a message says that it is compressed with ${encoding}, but its bytes are not valid ${encoding}`,
       );
     }
   });
@@ -82,17 +82,17 @@ test.each([
   {
     flag: 1,
     encoding: 'identity',
-    error: `${Status.INTERNAL} Cannot read the request: the flag of a message says that it is compressed, but the call has no grpc-encoding; set both or none`,
+    error: `${Status.INTERNAL} cannot read the request: the flag of a message says that it is compressed, but the call has no grpc-encoding; set both or none`,
   },
   {
     flag: 1,
     encoding: 'zstd',
-    error: `${Status.UNIMPLEMENTED} Cannot read the request: grpc-encoding of a compressed message must be one of identity,deflate,gzip, got zstd`,
+    error: `${Status.UNIMPLEMENTED} cannot read the request: grpc-encoding of a compressed message must be one of identity,deflate,gzip, got zstd`,
   },
   {
     flag: 2,
     encoding: 'gzip',
-    error: `${Status.INTERNAL} Cannot read the request: the flag of a message must be 0 or 1, got 2`,
+    error: `${Status.INTERNAL} cannot read the request: the flag of a message must be 0 or 1, got 2`,
   },
 ])('flag $flag with grpc-encoding $encoding: $error', ({ flag, encoding, error }) => {
   const refusal = flagRefusal(flag, encoding);
@@ -125,7 +125,7 @@ test('drops a message that waits for its turn as soon as its call is over', asyn
   call.end();
   await Promise.all([...first, dropped]);
   expect(settled).toEqual([
-    `${Status.CANCELLED} Cannot read the request: the call is over`,
+    `${Status.CANCELLED} cannot read the request: the call is over`,
     `${MAX_BYTES}`,
     `${MAX_BYTES}`,
   ]);

@@ -43,7 +43,7 @@ function echoContract(): Contract {
   for (const name of messageNames) {
     const file = contract.fileOfSymbol.get(name);
     if (file === undefined) {
-      throw new Error(`Cannot test ${name}: no file declares it, wanted one of the contract`);
+      throw new Error(`cannot test ${name}: no file declares it, wanted one of the contract`);
     }
     const service = `echo.${file.name}`;
     fileOfSymbol.set(service, file);
@@ -78,7 +78,7 @@ function directionsOf(which: 'requestType' | 'responseType'): Direction[] {
     methods.map((method) => {
       const codec = METHOD_CODECS.get(`/${service}/${method.name}`);
       if (codec === undefined) {
-        throw new Error(`Cannot test ${service}/${method.name}: it has no codec, wanted one`);
+        throw new Error(`cannot test ${service}/${method.name}: it has no codec, wanted one`);
       }
       return { messageName: method[which], codec };
     }),
@@ -129,7 +129,7 @@ function rounded(value: unknown): unknown {
 function expectSame(found: unknown, expected: unknown, input: string): void {
   if (!isDeepStrictEqual(found, expected)) {
     expect({ input, found }).toEqual({ input, found: expected });
-    throw new Error(`Cannot accept ${input}: the objects are alike but not the same, wanted the same`);
+    throw new Error(`cannot accept ${input}: the objects are alike but not the same, wanted the same`);
   }
 }
 

@@ -87,32 +87,32 @@ test.each([
   [
     'a type that no message of ours has',
     contractOf([field(FIXED64)]),
-    'Cannot generate a.Message: some_field is of type 6, wanted int32, int64, bool, string, bytes, enum, message',
+    'cannot generate a.Message: some_field is of type 6, wanted int32, int64, bool, string, bytes, enum, message',
   ],
   [
     'a map with other keys than text',
     contractOf([field(FieldType.MESSAGE, { typeName: 'a.Message.Entry', isRepeated: true })]),
-    'Cannot generate a.Message: some_field is a map of this kind, wanted string keys and values that are no messages',
+    'cannot generate a.Message: some_field is a map of this kind, wanted string keys and values that are no messages',
   ],
   [
     'packed numbers of 64 bits in a response',
     contractOf([field(FieldType.INT64, { isRepeated: true })]),
-    'Cannot generate message.someField: int64 is packed in a response, wanted int32 alone',
+    'cannot generate message.someField: int64 is packed in a response, wanted int32 alone',
   ],
   [
     'a message of another file',
     contractOf([field(FieldType.MESSAGE, { typeName: 'a.Elsewhere' })]),
-    'Cannot generate a.Elsewhere: a/some.proto uses it, wanted messages of the file itself',
+    'cannot generate a.Elsewhere: a/some.proto uses it, wanted messages of the file itself',
   ],
   [
     'a method that streams its requests only',
     contractOf([], { isRequestStream: true }),
-    'Cannot generate /a.S/M: it streams requests only, wanted a kind that transports know',
+    'cannot generate /a.S/M: it streams requests only, wanted a kind that transports know',
   ],
   [
     'a message that nobody declares',
     contractOf([], { responseType: 'a.Nothing' }),
-    'Cannot generate a.Nothing: the contract does not declare it, wanted a message of its own',
+    'cannot generate a.Nothing: the contract does not declare it, wanted a message of its own',
   ],
 ])('%s stops it', (_, contract, text) => {
   expect(() => generate(contract)).toThrow(text);

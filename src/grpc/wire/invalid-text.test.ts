@@ -70,7 +70,7 @@ test.each(textFields)('$method refuses $path that is not UTF-8 and names it', ({
   expect(() => codec?.decode(encode(INVALID))).toThrow(
     new StatusError(
       Status.INVALID_ARGUMENT,
-      `Cannot read the request: ${path} must be valid UTF-8, got bytes that are not`,
+      `cannot read the request: ${path} must be valid UTF-8, got bytes that are not`,
     ),
   );
   expect(JSON.stringify(codec?.decode(encode(VALID)))).toContain(VALID.toString());

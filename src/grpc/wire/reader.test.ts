@@ -106,7 +106,7 @@ describe('text', () => {
     expect(() => started(bytes.length, bytes, 1).string('user_id')).toThrow(
       new StatusError(
         Status.INVALID_ARGUMENT,
-        'Cannot read the request: user_id must be valid UTF-8, got bytes that are not',
+        'cannot read the request: user_id must be valid UTF-8, got bytes that are not',
       ),
     );
     expect(reader.hasMore()).toBe(false);
@@ -123,14 +123,14 @@ describe('text', () => {
     expect(() => reader.string('name')).toThrow('checks[3].limits[12].name must be valid UTF-8');
     // The path of what failed is not that of the next message.
     started(1, 0xff);
-    expect(() => reader.string('key')).toThrow('Cannot read the request: key must be');
+    expect(() => reader.string('key')).toThrow('cannot read the request: key must be');
   });
 
   test('and bytes that are longer than the message throw', () => {
     for (const length of [varint(3n), varint(200n), varint(2n ** 32n), varint(-1n)]) {
-      expect(() => started(length, 1, 2).string('field')).toThrow('Cannot decode the message');
-      expect(() => started(length, 1, 2).bytes()).toThrow('Cannot decode the message');
-      expect(() => started(length, 1, 2).enter('field')).toThrow('Cannot decode the message');
+      expect(() => started(length, 1, 2).string('field')).toThrow('cannot decode the message');
+      expect(() => started(length, 1, 2).bytes()).toThrow('cannot decode the message');
+      expect(() => started(length, 1, 2).enter('field')).toThrow('cannot decode the message');
     }
   });
 });
@@ -168,7 +168,7 @@ describe('unknown fields', () => {
     expect(reader.tag()).toBe(0x10);
     for (let length = 1; length < bytes.length; length += 1) {
       started(bytes.slice(0, length));
-      expect(() => reader.skip(reader.tag())).toThrow('Cannot decode the message');
+      expect(() => reader.skip(reader.tag())).toThrow('cannot decode the message');
     }
   });
 
@@ -222,7 +222,7 @@ test.each([
   }
   readAll(MAX_FIELDS_PER_MESSAGE / tags);
   expect(() => readAll(MAX_FIELDS_PER_MESSAGE / tags + 1)).toThrow(
-    new StatusError(Status.RESOURCE_EXHAUSTED, 'Cannot read the request: it has more than 65536 fields, wanted fewer'),
+    new StatusError(Status.RESOURCE_EXHAUSTED, 'cannot read the request: it has more than 65536 fields, wanted fewer'),
   );
   expect(reader.hasMore()).toBe(false);
   // Those of one message are not counted against the next.

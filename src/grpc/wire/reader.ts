@@ -69,7 +69,7 @@ export class WireReader {
       this.#letGo();
       throw new StatusError(
         Status.RESOURCE_EXHAUSTED,
-        `Cannot read the request: it has more than ${MAX_FIELDS_PER_MESSAGE} fields, wanted fewer`,
+        `cannot read the request: it has more than ${MAX_FIELDS_PER_MESSAGE} fields, wanted fewer`,
       );
     }
     const position = this.#position;
@@ -272,14 +272,14 @@ export class WireReader {
     this.#letGo();
     return new StatusError(
       Status.INVALID_ARGUMENT,
-      `Cannot read the request: ${path}${field} must be valid UTF-8, got bytes that are not`,
+      `cannot read the request: ${path}${field} must be valid UTF-8, got bytes that are not`,
     );
   }
 
   /** The error to throw. */
   #malformed(found: string, wanted: string): Error {
     this.#letGo();
-    return new Error(`Cannot decode the message: byte ${this.#position} is ${found}, wanted ${wanted}`);
+    return new Error(`cannot decode the message: byte ${this.#position} is ${found}, wanted ${wanted}`);
   }
 }
 

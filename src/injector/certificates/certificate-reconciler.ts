@@ -202,7 +202,7 @@ export class CertificateReconciler implements CertificateSource {
     const { hostNames, timing, clock, log } = this.#options;
     const ca = this.#cas.get(caId);
     if (ca === undefined) {
-      throw new Error(`Cannot sign a certificate: the key of CA ${caId} is not held, wanted a CA that was read`);
+      throw new Error(`cannot sign a certificate: the key of CA ${caId} is not held, wanted a CA that was read`);
     }
     const servingCertificate = await signServingCertificate({
       ca,

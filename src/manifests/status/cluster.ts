@@ -82,7 +82,7 @@ async function pagesOf<Item>(list: (page: Page) => Promise<List<Item>>): Promise
       return items;
     }
   }
-  throw new Error(`Cannot list everything: there are more than ${MAX_PAGES * PAGE_SIZE} objects, wanted fewer`);
+  throw new Error(`cannot list everything: there are more than ${MAX_PAGES * PAGE_SIZE} objects, wanted fewer`);
 }
 
 /** The client's objects hold dates and undefined fields; injection reads JSON. */

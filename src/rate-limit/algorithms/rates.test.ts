@@ -1,5 +1,5 @@
 /**
- * What the algorithms admit over time: a client at the pace of its limit is never denied, and the table of docs/rate-limits.md (sustained
+ * What the algorithms admit over time: a client at the pace of its limit is never denied, and the table of docs/guides/rate-limiting.md (sustained
  * rate, largest bursts) is what floods of every phase are admitted.
  */
 import { readFileSync } from 'node:fs';
@@ -76,7 +76,7 @@ describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const
     );
   });
 
-  test('admits what the table of docs/rate-limits.md says: 100 per 60 s, with a burst of 150 where there is one', () => {
+  test('admits what the table of docs/guides/rate-limiting.md says: 100 per 60 s, with a burst of 150 where there is one', () => {
     const limit = { limit: 100, windowMs: 60_000, burst: algorithm.isBucket ? 150 : 100 };
     const startMs = EPOCH_MS - (EPOCH_MS % limit.windowMs);
     const windows = 20;
@@ -104,7 +104,7 @@ describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const
 });
 
 function readDocs(): string {
-  return readFileSync(join(import.meta.dirname, '../../../docs/rate-limits.md'), 'utf8');
+  return readFileSync(join(import.meta.dirname, '../../../docs/guides/rate-limiting.md'), 'utf8');
 }
 
 /** The numbers in parentheses of a row of the table. */

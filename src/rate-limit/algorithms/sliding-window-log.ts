@@ -209,7 +209,7 @@ function numberAt(entries: LogEntries, index: number): number {
   const value = entries[index];
   if (value === undefined) {
     throw new RangeError(
-      'Cannot read a sliding log: it ends before its total is reached, wanted a state made by its step',
+      'cannot read a sliding log: it ends before its total is reached, wanted a state made by its step',
     );
   }
   return value;

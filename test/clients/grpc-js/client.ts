@@ -154,7 +154,7 @@ function methodOf(path: string): MethodDefinition<object, object> {
   const found = definition[service] as Record<string, MethodDefinition<object, object>> | undefined;
   const method = found?.[name];
   if (method === undefined) {
-    throw new Error(`Cannot call ${path}: the descriptor set has no such method, wanted one of it`);
+    throw new Error(`cannot call ${path}: the descriptor set has no such method, wanted one of it`);
   }
   return method;
 }

@@ -1,5 +1,5 @@
 /**
- * A service that keeps copies of its own and recognizes its own writes in the events of a watch, as docs/cache.md describes it.
+ * A service that keeps copies of its own and recognizes its own writes in the events of a watch, as docs/guides/caching.md describes it.
  */
 import type { CacheService } from '../../../src/cache/service.ts';
 import type { WatchInvalidationsResponse } from '../../../src/grpc/generated/pannier/v1/WatchInvalidationsResponse.ts';

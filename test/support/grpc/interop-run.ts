@@ -40,7 +40,7 @@ export async function startInteropServer(startTransport: StartTransport): Promis
 export function programFromEnvironment(variable: string, what: string): string {
   const path = process.env[variable];
   if (path === undefined || path === '') {
-    throw new Error(`Cannot run ${what}: ${variable} is unset, wanted the path of the program`);
+    throw new Error(`cannot run ${what}: ${variable} is unset, wanted the path of the program`);
   }
   return path;
 }

@@ -84,7 +84,7 @@ export function createInteropTable(): MethodTable {
 function codec(methods: Readonly<Record<string, Method>>, name: string) {
   const method = methods[name];
   if (method === undefined) {
-    throw new Error(`Cannot serve ${SERVICE_NAME}: method ${name} is missing, wanted the one of test.proto`);
+    throw new Error(`cannot serve ${SERVICE_NAME}: method ${name} is missing, wanted the one of test.proto`);
   }
   return { path: method.path, decode: method.requestDeserialize, encode: method.responseSerialize };
 }
@@ -153,7 +153,7 @@ function echoMetadata(context: CallContext): void {
 
 function payloadOf(type: number, size: number): Payload {
   if (type !== COMPRESSABLE) {
-    throw new StatusError(3, `Cannot answer: response_type is ${type}, wanted ${COMPRESSABLE}`);
+    throw new StatusError(3, `cannot answer: response_type is ${type}, wanted ${COMPRESSABLE}`);
   }
   return { type, body: Buffer.alloc(size) };
 }

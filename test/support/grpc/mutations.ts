@@ -76,7 +76,7 @@ export function goodMessages(): GoodMessage[] {
       const request = REQUESTS[name];
       if (request === undefined) {
         throw new Error(
-          `Cannot make a message of ${service}/${name}: there is no example, wanted one in ${import.meta.url}`,
+          `cannot make a message of ${service}/${name}: there is no example, wanted one in ${import.meta.url}`,
         );
       }
       const streamKind = method.requestStream ? 'bidi_stream' : 'server_stream';

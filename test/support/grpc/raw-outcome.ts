@@ -31,7 +31,7 @@ export interface RawOutcome {
   readonly others: string;
 }
 
-/** docs/grpc.md names them. */
+/** docs/reference/grpc.md names them. */
 const IGNORED_FIELDS: ReadonlySet<string> = new Set(['date', 'content-type', 'grpc-encoding']);
 const MAX_BODY_SHOWN = 200;
 

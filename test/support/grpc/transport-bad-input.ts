@@ -105,7 +105,7 @@ export function describeTransportBadInput(startTransport: StartTransport): void 
             : await fixture.client.unary(methodPath(name), GARBAGE);
         expect(answer.code).toBe(Status.INTERNAL);
         expect(answer.details).toBe(
-          `Cannot read the request of ${methodPath(name)}: the bytes are no message of its type, wanted valid protobuf`,
+          `cannot read the request of ${methodPath(name)}: the bytes are no message of its type, wanted valid protobuf`,
         );
         expect(JSON.stringify(answer.trailers.toJSON())).not.toContain(SECRET_TEXT);
       },
@@ -131,7 +131,7 @@ export function describeTransportBadInput(startTransport: StartTransport): void 
       for (const path of paths) {
         const answer = await fixture.client.unary(path, Buffer.from('x'));
         expect(answer.code).toBe(Status.UNIMPLEMENTED);
-        expect(answer.details).toBe(`Cannot call ${path}: there is no such method, wanted one that reflection lists`);
+        expect(answer.details).toBe(`cannot call ${path}: there is no such method, wanted one that reflection lists`);
       }
     });
 

@@ -7,7 +7,7 @@ import { connectHttp2, frame, http2Call } from './raw-client.ts';
 import { methodPath, SECRET_TEXT } from './test-methods.ts';
 import { DEFAULT_DEADLINE_MS, openFixture, type StartTransport, type TransportFixture } from './transport-contract.ts';
 
-const INTERNAL_TEXT = "Cannot answer: internal error, see the sidecar's log";
+const INTERNAL_TEXT = "cannot answer: internal error, see the sidecar's log";
 const ERROR_CODES = Object.values(Status).filter((code) => code !== Status.OK);
 
 export function describeTransportCalls(startTransport: StartTransport): void {
@@ -171,7 +171,7 @@ export function describeTransportCalls(startTransport: StartTransport): void {
         await waitFor('the server is first', async () => {
           const answer = await fixture.client.unary(methodPath('HoldInTime'), request, { deadlineMs: 300 });
           expect(answer.code).toBe(Status.DEADLINE_EXCEEDED);
-          return answer.details === 'Cannot answer in time: the deadline runs out, it may have happened';
+          return answer.details === 'cannot answer in time: the deadline runs out, it may have happened';
         });
       });
 

@@ -109,14 +109,14 @@ export function describeTransportListening(startTransport: StartTransport): void
 
     test('a socket that somebody listens on is refused, and stays', async () => {
       await start({ socketPath: path });
-      const wanted = `Cannot listen on ${path}: another process listens there, wanted a free path`;
+      const wanted = `cannot listen on ${path}: another process listens there, wanted a free path`;
       await expect(start({ socketPath: path })).rejects.toThrow(wanted);
       expect(String((await echo(`unix:${path}`)).bytes)).toBe('hello');
     });
 
     test('a path that is no socket is refused, and stays', async () => {
       writeFileSync(path, 'precious');
-      const wanted = `Cannot listen on ${path}: it is there and no socket, wanted a free path`;
+      const wanted = `cannot listen on ${path}: it is there and no socket, wanted a free path`;
       await expect(start({ socketPath: path })).rejects.toThrow(wanted);
       expect(lstatSync(path).isFile()).toBe(true);
     });
@@ -131,7 +131,7 @@ export function describeTransportListening(startTransport: StartTransport): void
     test('an address in use is refused, and what was opened before is closed', async () => {
       const first = await start({ tcp: { host: '127.0.0.1', port: 0 } });
       const tcp = { host: '127.0.0.1', port: Number(first.tcpPort) };
-      const wanted = `Cannot listen on 127.0.0.1:${tcp.port}: the address is in use, wanted a free one`;
+      const wanted = `cannot listen on 127.0.0.1:${tcp.port}: the address is in use, wanted a free one`;
       await expect(start({ tcp, socketPath: path })).rejects.toThrow(wanted);
       expect(existsSync(path)).toBe(false);
       writeFileSync(path, 'no socket');

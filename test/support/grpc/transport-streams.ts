@@ -63,11 +63,11 @@ export function describeTransportStreams(startTransport: StartTransport): void {
     });
 
     test('an error after messages arrives after them, with code and text', async () => {
-      const failure = JSON.stringify({ code: Status.ABORTED, message: 'Cannot go on: ä', retryPushbackMs: 5 });
+      const failure = JSON.stringify({ code: Status.ABORTED, message: 'cannot go on: ä', retryPushbackMs: 5 });
       const stream = fixture.client.serverStream(methodPath('FailStream'), Buffer.from(failure));
       const end = await stream.ended;
       expect(stream.messages.map(String)).toEqual([failure]);
-      expect(end).toMatchObject({ code: Status.ABORTED, details: 'Cannot go on: ä' });
+      expect(end).toMatchObject({ code: Status.ABORTED, details: 'cannot go on: ä' });
       expect(end.trailers.get('grpc-retry-pushback-ms')).toEqual(['5']);
     });
 

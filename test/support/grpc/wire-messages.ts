@@ -94,6 +94,6 @@ function singleValuesOf(contract: Contract, field: FieldDescriptor): fc.Arbitrar
     case FieldType.MESSAGE:
       return messagesOf(contract, field.typeName);
     default:
-      throw new Error(`Cannot make ${field.name}: it is of type ${field.type}, wanted one that the contract has`);
+      throw new Error(`cannot make ${field.name}: it is of type ${field.type}, wanted one that the contract has`);
   }
 }

@@ -77,7 +77,7 @@ export function readBlock(block: Buffer): [string, string][] {
 
   function readText(): string {
     if (block.readUInt8(at) >= 0x80) {
-      throw new Error('Cannot read a header block: a text is Huffman coded, wanted plain text');
+      throw new Error('cannot read a header block: a text is Huffman coded, wanted plain text');
     }
     const length = readInteger(7);
     at += length;
@@ -102,7 +102,7 @@ export function readBlock(block: Buffer): [string, string][] {
 
 function found<Value>(value: Value | undefined, index: number): Value {
   if (value === undefined) {
-    throw new Error(`Cannot read a header block: index ${index} is used, wanted one of an answer`);
+    throw new Error(`cannot read a header block: index ${index} is used, wanted one of an answer`);
   }
   return value;
 }

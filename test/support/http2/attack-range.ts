@@ -96,7 +96,7 @@ export class AttackRange {
     }
     const port = await waitFor('a server to attack', () => Number(/"port":(\d+)/.exec(output)?.[1]), 20_000).catch(
       (error) => {
-        throw new Error(`Cannot start a server to attack: ${output}`, { cause: error });
+        throw new Error(`cannot start a server to attack: ${output}`, { cause: error });
       },
     );
     const range = new AttackRange(server, port);
@@ -113,7 +113,7 @@ export class AttackRange {
     const request = Buffer.from(kind === 'whole' ? '' : kind);
     const answer = await this.#client.unary(attackPath('Report'), request, { deadlineMs: 20_000 });
     if (answer.code !== 0) {
-      throw new Error(`Cannot read the report of the server: it answered ${answer.code} ${answer.details}`);
+      throw new Error(`cannot read the report of the server: it answered ${answer.code} ${answer.details}`);
     }
     return JSON.parse(String(answer.bytes)) as AttackReport;
   }

@@ -82,7 +82,7 @@ export class MemoryCertificateStore implements CertificateStore {
 
   #answer(): void {
     if (this.isAway) {
-      throw new Error('Cannot reach the API server: it is away, as the test wants it');
+      throw new Error('cannot reach the API server: it is away, as the test wants it');
     }
   }
 }

@@ -100,7 +100,7 @@ export class TestCluster {
     } catch (error) {
       return refusalText(error);
     }
-    throw new Error('Cannot go on: the pod was admitted, wanted a refusal');
+    throw new Error('cannot go on: the pod was admitted, wanted a refusal');
   }
 
   async pod(namespace: string, name: string): Promise<V1Pod> {
@@ -125,7 +125,7 @@ export class TestCluster {
       );
     } catch (error) {
       const states = JSON.stringify([last?.status?.initContainerStatuses, last?.status?.containerStatuses]);
-      throw new Error(`Cannot go on: pod ${name} was not ${what} in time: ${states}`, { cause: error });
+      throw new Error(`cannot go on: pod ${name} was not ${what} in time: ${states}`, { cause: error });
     }
   }
 
@@ -226,7 +226,7 @@ export class TestCluster {
 export function kubeconfigFile(): string {
   const file = process.env.PANNIER_TEST_KUBECONFIG ?? process.env.KUBECONFIG;
   if (file === undefined || file === '') {
-    throw new Error('Cannot test on a cluster: PANNIER_TEST_KUBECONFIG is not set, wanted the path of a kubeconfig');
+    throw new Error('cannot test on a cluster: PANNIER_TEST_KUBECONFIG is not set, wanted the path of a kubeconfig');
   }
   return file;
 }

@@ -36,7 +36,7 @@ export type Values = Readonly<Record<string, unknown>>;
 export function helm(args: readonly string[]): HelmResult {
   const program = process.env.PANNIER_TEST_HELM;
   if (program === undefined || program === '') {
-    throw new Error('Cannot test the chart: PANNIER_TEST_HELM is not set, wanted the path of helm (3.14 or later)');
+    throw new Error('cannot test the chart: PANNIER_TEST_HELM is not set, wanted the path of helm (3.14 or later)');
   }
   const { status, stdout, stderr, error } = spawnSync(program, args, {
     encoding: 'utf8',
@@ -46,7 +46,7 @@ export function helm(args: readonly string[]): HelmResult {
     env: { PATH: process.env.PATH ?? '', HOME: tmpdir(), KUBECONFIG: '/dev/null' },
   });
   if (error !== undefined) {
-    throw new Error(`Cannot test the chart: helm at ${program} does not run, wanted the path of helm`, {
+    throw new Error(`cannot test the chart: helm at ${program} does not run, wanted the path of helm`, {
       cause: error,
     });
   }
@@ -78,7 +78,7 @@ export function template(values: Values = {}, args: readonly string[] = [], rele
 export function render(values: Values = {}, args: readonly string[] = [], release = 'pannier'): Manifest[] {
   const result = template(values, args, release);
   if (result.status !== 0) {
-    throw new Error(`Cannot render the chart: ${result.stderr}`);
+    throw new Error(`cannot render the chart: ${result.stderr}`);
   }
   return parseAllDocuments(result.stdout)
     .map((document) => {
@@ -95,7 +95,7 @@ export function find(manifests: readonly Manifest[], kind: string, name: string)
   const found = manifests.filter((manifest) => manifest.kind === kind && manifest.metadata.name === name);
   if (found.length !== 1 || found[0] === undefined) {
     const all = manifests.map((manifest) => `${manifest.kind}/${manifest.metadata.name}`).join(', ');
-    throw new Error(`Cannot find one ${kind}/${name}: there are ${found.length} among ${all}`);
+    throw new Error(`cannot find one ${kind}/${name}: there are ${found.length} among ${all}`);
   }
   return found[0];
 }

@@ -90,6 +90,6 @@ function run(command: string, args: readonly string[]): void {
     execFileSync(program, [...first, ...args], { stdio: ['ignore', 'pipe', 'pipe'], timeout: TIMEOUT_MS });
   } catch (error) {
     const text = error instanceof Error && 'stderr' in error ? String(error.stderr).slice(-2_000) : '';
-    throw new Error(`Cannot prepare the images: ${command} ${args.join(' ')} failed: ${text}`, { cause: error });
+    throw new Error(`cannot prepare the images: ${command} ${args.join(' ')} failed: ${text}`, { cause: error });
   }
 }

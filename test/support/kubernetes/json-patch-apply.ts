@@ -11,7 +11,7 @@ export function applyJsonPatch(document: unknown, patch: readonly PatchOperation
   for (const operation of patch) {
     if (operation.path === '') {
       if (operation.op === 'remove') {
-        throw new Error('Cannot apply the patch: it removes the whole document');
+        throw new Error('cannot apply the patch: it removes the whole document');
       }
       result = structuredClone(operation.value);
       continue;
@@ -31,7 +31,7 @@ function applyBelow(document: unknown, operation: PatchOperation): void {
   for (const part of parts) {
     const next = Array.isArray(parent) ? parent[indexOf(part, parent.length - 1)] : own(parent, part);
     if (typeof next !== 'object' || next === null) {
-      throw new Error(`Cannot apply the patch: there is nothing at ${operation.path}`);
+      throw new Error(`cannot apply the patch: there is nothing at ${operation.path}`);
     }
     parent = next as Parent;
   }
@@ -40,7 +40,7 @@ function applyBelow(document: unknown, operation: PatchOperation): void {
     return;
   }
   if (operation.op !== 'add' && !Object.hasOwn(parent, last)) {
-    throw new Error(`Cannot apply the patch: there is nothing at ${operation.path}`);
+    throw new Error(`cannot apply the patch: there is nothing at ${operation.path}`);
   }
   if (operation.op === 'remove') {
     delete parent[last];
@@ -68,7 +68,7 @@ function applyToList(list: unknown[], part: string, operation: PatchOperation): 
 function indexOf(part: string, max: number): number {
   const index = /^(0|[1-9]\d*)$/.test(part) ? Number(part) : Number.NaN;
   if (!(index <= max)) {
-    throw new Error(`Cannot apply the patch: index ${part} is beyond ${max}`);
+    throw new Error(`cannot apply the patch: index ${part} is beyond ${max}`);
   }
   return index;
 }

@@ -56,7 +56,7 @@ export class KubernetesObjects {
     const resource = RESOURCES[manifest.kind];
     if (cluster === null || resource === undefined) {
       throw new Error(
-        `Cannot try ${manifest.kind}/${manifest.metadata.name}: no cluster, or no kind that is known here`,
+        `cannot try ${manifest.kind}/${manifest.metadata.name}: no cluster, or no kind that is known here`,
       );
     }
     const group = manifest.apiVersion.includes('/') ? `apis/${manifest.apiVersion}` : `api/${manifest.apiVersion}`;
@@ -77,7 +77,7 @@ export class KubernetesObjects {
         });
       });
       call.on('error', reject);
-      call.on('timeout', () => call.destroy(new Error(`Cannot try ${manifest.kind}: no answer in ${TIMEOUT_MS} ms`)));
+      call.on('timeout', () => call.destroy(new Error(`cannot try ${manifest.kind}: no answer in ${TIMEOUT_MS} ms`)));
       call.end(JSON.stringify(manifest));
     });
   }

@@ -27,7 +27,7 @@ export function readPromql(text: string): Promql {
   parser.parse(text).iterate({
     enter: ({ type, from, node }) => {
       if (type.isError) {
-        problems.push(`Cannot read "${text}" as PromQL: it is wrong at character ${from}`);
+        problems.push(`cannot read "${text}" as PromQL: it is wrong at character ${from}`);
       }
       if (type.name === 'VectorSelector') {
         selectors.push(selectorAt(text, node));

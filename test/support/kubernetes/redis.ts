@@ -52,7 +52,7 @@ export async function startRedisCluster(cluster: TestCluster, namespace: string)
   const target = { namespace, pod: 'redis-0', container: 'redis' };
   const created = await cluster.run(target, ['redis-cli', '--cluster', 'create', ...nodes, '--cluster-yes']);
   if (created.exitCode !== 0) {
-    throw new Error(`Cannot make a Redis Cluster: ${created.output}`);
+    throw new Error(`cannot make a Redis Cluster: ${created.output}`);
   }
   for (const pod of names) {
     await waitInCluster(`${pod} knowing all slots`, async () => {

@@ -1,5 +1,5 @@
 /**
- * The rights that docs/redis.md lists, as tests give them to a user: the one list, so that what is documented is what was tried.
+ * The rights that docs/operations/redis.md lists, as tests give them to a user: the one list, so that what is documented is what was tried.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ const ALL_SECTIONS: readonly AclSection[] = ['the user', 'every connection', 'li
 
 /** The rules of a section, e.g. `+get` or `~pannier:rl:*`, as they stand in the document. */
 export function documentedRules(section: AclSection): string[] {
-  const text = readFileSync(join(repositoryRoot, 'docs/redis.md'), 'utf8');
+  const text = readFileSync(join(repositoryRoot, 'docs/operations/redis.md'), 'utf8');
   const block = [...text.matchAll(/^```acl\n([\s\S]*?)^```/gm)].map((match) => match[1]).join('');
   const rules: string[] = [];
   let current = '';
@@ -24,13 +24,13 @@ export function documentedRules(section: AclSection): string[] {
     if (line.startsWith('# ')) {
       current = line.slice(2);
     } else if (!line.startsWith(`ACL SETUSER ${ACL_USER} `)) {
-      throw new Error(`Cannot read the ACL block of docs/redis.md: found "${line}", wanted ACL SETUSER ${ACL_USER}`);
+      throw new Error(`cannot read the ACL block of docs/operations/redis.md: found "${line}", wanted ACL SETUSER ${ACL_USER}`);
     } else if (current === section) {
       rules.push(...line.split(' ').slice(3));
     }
   }
   if (rules.length === 0) {
-    throw new Error(`Cannot read the ACL block of docs/redis.md: it has no rules under "${section}"`);
+    throw new Error(`cannot read the ACL block of docs/operations/redis.md: it has no rules under "${section}"`);
   }
   return rules;
 }

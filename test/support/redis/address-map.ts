@@ -8,7 +8,7 @@ import { type AddressMap, createAddressMap } from '../../../src/redis/address-ma
 export function addressMapOf(text: string): AddressMap {
   const parsed = parseAddressMap(text);
   if ('problem' in parsed) {
-    throw new Error(`Cannot read the test's own address map ${text}:${parsed.problem}`);
+    throw new Error(`cannot read the test's own address map ${text}:${parsed.problem}`);
   }
   return createAddressMap(parsed.mappings);
 }

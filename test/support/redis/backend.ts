@@ -52,7 +52,7 @@ async function choose(wish: string | undefined): Promise<Backend> {
     return processBackend;
   }
   throw new Error(
-    'Cannot start a Redis: no container engine answers and there is no redis-server, install redis-server 7 or later',
+    'cannot start a Redis: no container engine answers and there is no redis-server, install redis-server 7 or later',
   );
 }
 
@@ -112,7 +112,7 @@ async function untilReady(server: BoundProcess): Promise<void> {
   });
   server.stderr.resume();
   const early = server.ended.then(() => {
-    throw new Error(`Cannot start redis-server: it ended at once: ${text.slice(-300)}`);
+    throw new Error(`cannot start redis-server: it ended at once: ${text.slice(-300)}`);
   });
   await Promise.race([ready, early]);
   early.catch(() => undefined);

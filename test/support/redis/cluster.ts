@@ -39,7 +39,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<RedisC
     ...options,
     args: [
       ...['--cluster-enabled', 'yes', '--cluster-node-timeout', String(options.nodeTimeoutMs ?? 2_000)],
-      // Else a whole Cluster answers CLUSTERDOWN while one of its shards has no master (docs/redis.md).
+      // Else a whole Cluster answers CLUSTERDOWN while one of its shards has no master (docs/operations/redis.md).
       ...['--cluster-require-full-coverage', 'no'],
       ...(options.args ?? []),
     ],

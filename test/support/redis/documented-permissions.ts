@@ -1,11 +1,11 @@
 /**
- * The commands that docs/redis.md lists for the ACL user beside those in the table of src/redis/permissions.ts.
+ * The commands that docs/operations/redis.md lists for the ACL user beside those in the table of src/redis/permissions.ts.
  */
 
 /** What the subscriber connection needs beside `hmget` of its channels and their sequences. */
 export const SUBSCRIBER_COMMANDS: readonly string[] = ['client|info', 'ssubscribe', 'sunsubscribe'];
 
-/** Sent while connecting, where the refusal is met at once, or such that all works without (docs/redis.md says what is lost). */
+/** Sent while connecting, where the refusal is met at once, or such that all works without (docs/operations/redis.md says what is lost). */
 export const UNPROBED_COMMANDS: readonly string[] = [
   'hello',
   'auth',

@@ -50,7 +50,7 @@ export function sessionStoreContract(name: string, setUp: () => Promise<SessionS
         deadline(),
       );
       if (outcome.outcome !== 'created') {
-        throw new Error(`Cannot create a session: ${outcome.outcome}`);
+        throw new Error(`cannot create a session: ${outcome.outcome}`);
       }
       return { ...issued, session: outcome.session };
     }

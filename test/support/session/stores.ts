@@ -37,7 +37,7 @@ export async function memoryFixture(): Promise<SessionStoreFixture> {
     eventually: async (what, afterMs, probe) => {
       clock.advance(afterMs);
       if (!(await probe())) {
-        throw new Error(`Cannot go on: ${what} did not happen after ${afterMs} ms of the fake clock`);
+        throw new Error(`cannot go on: ${what} did not happen after ${afterMs} ms of the fake clock`);
       }
     },
     holds: async (handle) => holdsInMemory(store, handle),

@@ -32,7 +32,7 @@ export async function startExample(
     return { url: match[1] ?? '', stop: () => program.signal('SIGKILL') };
   } catch (error) {
     program.signal('SIGKILL');
-    throw new Error(`Cannot start the example: ${text}`, { cause: error });
+    throw new Error(`cannot start the example: ${text}`, { cause: error });
   }
 }
 

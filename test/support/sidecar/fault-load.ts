@@ -98,7 +98,7 @@ export function startFaultLoad(
       }
       const { decidedBy } = ended.response;
       if (decidedBy !== DECIDED_BY_STORE && decidedBy !== DECIDED_BY_FAILURE_MODE) {
-        throw new Error(`Cannot be decided by ${decidedBy}`);
+        throw new Error(`cannot be decided by ${decidedBy}`);
       }
       const outcome = decidedBy === DECIDED_BY_STORE ? 'store' : 'failure mode';
       return { kind: 'limit', shard: subject.shard, outcome, details: '' };

@@ -74,7 +74,7 @@ export async function startSidecar(
     return parseLines(text).find((line) => line.msg === 'serving');
   });
   if ('failure' in serving) {
-    throw new Error(`Cannot start a sidecar: it ended with ${exit}:\n${text}`);
+    throw new Error(`cannot start a sidecar: it ended with ${exit}:\n${text}`);
   }
   return {
     pid: child.pid,

@@ -38,7 +38,7 @@ test.each([
 ])('%s: nothing was done', async (_name, frames) => {
   expect(await answerAtDeadline(...frames)).toEqual([
     String(Status.DEADLINE_EXCEEDED),
-    'Cannot answer in time: the deadline was over before anything was done',
+    'cannot answer in time: the deadline was over before anything was done',
   ]);
 });
 
@@ -47,6 +47,6 @@ test.each(['Nothing', 'Talk'])('%s, whose handler has begun: it may have happene
   const end = data(1, message(Buffer.alloc(3)), name === 'Talk' ? 0 : FrameFlag.endStream);
   expect(await answerAtDeadline(request, end)).toEqual([
     String(Status.DEADLINE_EXCEEDED),
-    'Cannot answer in time: the deadline runs out, it may have happened',
+    'cannot answer in time: the deadline runs out, it may have happened',
   ]);
 });

@@ -49,7 +49,7 @@ export function http1Answer(adminUrl: string | undefined, isHeadRequest: boolean
       ? ''
       : `Health and metrics are served over HTTP/1.1 at ${adminUrl} (/livez, /readyz, /metrics).\n`;
   const body =
-    'Cannot serve the request: it is HTTP/1.x, and this port serves gRPC over HTTP/2 without TLS (prior knowledge); use a gRPC client.\n' +
+    'cannot serve the request: it is HTTP/1.x, and this port serves gRPC over HTTP/2 without TLS (prior knowledge); use a gRPC client.\n' +
     admin;
   const lines = [
     'HTTP/1.1 400 Bad Request',

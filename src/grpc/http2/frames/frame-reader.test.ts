@@ -37,7 +37,7 @@ function faultOf(...chunks: readonly Buffer[]): ConnectionFault {
     }
     throw error;
   }
-  throw new Error('Cannot find a fault: the bytes were taken');
+  throw new Error('cannot find a fault: the bytes were taken');
 }
 
 const CONVERSATION = Buffer.concat([

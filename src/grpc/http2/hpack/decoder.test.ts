@@ -39,7 +39,7 @@ function faultOf(hex: string, decoder = new HpackDecoder(DEFAULTS)): ConnectionF
     }
     throw error;
   }
-  throw new Error(`Cannot find a fault: ${hex} was decoded`);
+  throw new Error(`cannot find a fault: ${hex} was decoded`);
 }
 
 interface Example {

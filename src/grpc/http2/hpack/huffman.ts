@@ -85,7 +85,7 @@ function fillTables(): void {
 /** A code of which every leaf is used (Kraft's sum is 1); a wrong digit above would leave a hole. */
 function checkComplete(tree: Tree): void {
   if (tree.some((children) => children.includes(0))) {
-    throw new Error('Cannot decode HPACK: the lengths of its Huffman code leave holes, wanted those of RFC 7541');
+    throw new Error('cannot decode HPACK: the lengths of its Huffman code leave holes, wanted those of RFC 7541');
   }
 }
 

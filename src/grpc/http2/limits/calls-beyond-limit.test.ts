@@ -1,5 +1,5 @@
 /**
- * A peer that opens more calls than it may, as one does that has not read our SETTINGS: docs/transport.md says what it meets.
+ * A peer that opens more calls than it may, as one does that has not read our SETTINGS: docs/internals/transport.md says what it meets.
  */
 import { fuzzPath } from '../../../../test/fuzz/conversations.ts';
 import { startMemoryServer } from '../../../../test/fuzz/memory-server.ts';

@@ -1,5 +1,5 @@
 /**
- * Every bound of the built-in HTTP/2 server, in one table with its reason. docs/transport-limits.md is generated from it.
+ * Every bound of the built-in HTTP/2 server, in one table with its reason. docs/internals/transport-limits.md is generated from it.
  *
  * The bounds that both transports have (messages, metadata, calls per connection, connections) are in transport/transport.ts.
  */
@@ -123,7 +123,7 @@ export function limitsMarkdown(): string {
   return [
     '# Limits of the built-in HTTP/2 server',
     '',
-    'They add to those of [grpc.md](grpc.md), which hold for every transport. A peer beyond a limit receives an error; other peers are not affected.',
+    'They add to those of [grpc.md](../reference/grpc.md), which hold for every transport. A peer beyond a limit receives an error; other peers are not affected.',
     'This page is generated from src/grpc/http2/limits/http2-limits.ts (`make docs`).',
     '',
     '| limit | value | what it bounds |',

@@ -48,10 +48,10 @@ test('a long text is cut at a whole character', () => {
 });
 
 test('the same status is the same block, and the memory of blocks is bounded', () => {
-  const first = trailersBlock({ code: Status.NOT_FOUND, message: 'Cannot find it' });
-  expect(trailersBlock({ code: Status.NOT_FOUND, message: 'Cannot find it' })).toBe(first);
+  const first = trailersBlock({ code: Status.NOT_FOUND, message: 'cannot find it' });
+  expect(trailersBlock({ code: Status.NOT_FOUND, message: 'cannot find it' })).toBe(first);
   for (let index = 0; index < 1_000; index += 1) {
-    trailersBlock({ code: Status.NOT_FOUND, message: `Cannot find ${index}` });
+    trailersBlock({ code: Status.NOT_FOUND, message: `cannot find ${index}` });
   }
-  expect(trailersBlock({ code: Status.NOT_FOUND, message: 'Cannot find it' })).not.toBe(first);
+  expect(trailersBlock({ code: Status.NOT_FOUND, message: 'cannot find it' })).not.toBe(first);
 });

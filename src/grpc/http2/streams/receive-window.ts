@@ -75,7 +75,7 @@ export class ReceiveWindow {
       return undefined;
     }
     const text =
-      `Cannot buffer the request: unfinished requests of the connection must have at most ${maxBufferedRequestBytesPerConnection} ` +
+      `cannot buffer the request: unfinished requests of the connection must have at most ${maxBufferedRequestBytesPerConnection} ` +
       `bytes, and less while other connections buffer much, got ${this.#budget.bytes}; finish requests before you begin new ones`;
     return new StatusError(Status.RESOURCE_EXHAUSTED, text);
   }
