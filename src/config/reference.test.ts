@@ -16,7 +16,9 @@ test('the help names every setting', () => {
 });
 
 test('every example of docs/reference/policies.md can be read', () => {
-  const examples = [...readTextAsset('docs/reference/policies.md').matchAll(/```yaml\n([\s\S]*?)```/g)].map((match) => match[1]);
+  const examples = [...readTextAsset('docs/reference/policies.md').matchAll(/```yaml\n([\s\S]*?)```/g)].map(
+    (match) => match[1],
+  );
   expect(examples.length).toBeGreaterThan(1);
   for (const example of examples) {
     expect(parsePolicyFile(example ?? '')).toMatchObject({ file: expect.anything() });

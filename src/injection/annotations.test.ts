@@ -133,7 +133,9 @@ describe('the pages', () => {
   });
 
   test('docs/reference/annotations.schema.json is what the table says (make docs)', () => {
-    expect(readFileSync(join(repositoryRoot, 'docs/reference/annotations.schema.json'), 'utf8')).toBe(annotationsSchema());
+    expect(readFileSync(join(repositoryRoot, 'docs/reference/annotations.schema.json'), 'utf8')).toBe(
+      annotationsSchema(),
+    );
   });
 
   test('the schema accepts every example and knows every wrong choice', () => {

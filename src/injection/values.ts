@@ -223,7 +223,9 @@ export function readEnvironment(given: Readonly<Record<string, unknown>>): Readi
     (name) => !SETTINGS.some((row) => PREFIX + row.name === name) && !found.some((problem) => problem.name === name),
   );
   problems.push(
-    ...overlooked.map((name) => `cannot use ${name}: there is no such setting, wanted one of docs/reference/settings.md`),
+    ...overlooked.map(
+      (name) => `cannot use ${name}: there is no such setting, wanted one of docs/reference/settings.md`,
+    ),
   );
   return problems.length > 0 ? { problems } : { value: texts };
 }

@@ -87,7 +87,9 @@ async function makeCalls(calls: PermissionCalls): Promise<Map<string, Ending>> {
 function expectTruth(endings: ReadonlyMap<string, Ending>, isProbed: boolean, command: string): void {
   const certain = ['OK', 'NOT_FOUND', 'FAILURE_MODE', 'CACHE_UNAVAILABLE', 'FAILED_PRECONDITION'];
   const expected = isProbed ? certain : [...certain, 'UNKNOWN'];
-  const named = isProbed ? `the ACL user lacks the permission +${command} (see docs/operations/redis.md` : 'docs/operations/redis.md';
+  const named = isProbed
+    ? `the ACL user lacks the permission +${command} (see docs/operations/redis.md`
+    : 'docs/operations/redis.md';
   const wrong = [...endings].filter(([, { status, text, retryPushbackMs }]) => {
     const isRefusal = status === 'UNKNOWN' || status === 'FAILED_PRECONDITION';
     return !expected.includes(status) || retryPushbackMs !== undefined || (isRefusal && !text.includes(named));

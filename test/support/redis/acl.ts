@@ -24,7 +24,9 @@ export function documentedRules(section: AclSection): string[] {
     if (line.startsWith('# ')) {
       current = line.slice(2);
     } else if (!line.startsWith(`ACL SETUSER ${ACL_USER} `)) {
-      throw new Error(`cannot read the ACL block of docs/operations/redis.md: found "${line}", wanted ACL SETUSER ${ACL_USER}`);
+      throw new Error(
+        `cannot read the ACL block of docs/operations/redis.md: found "${line}", wanted ACL SETUSER ${ACL_USER}`,
+      );
     } else if (current === section) {
       rules.push(...line.split(' ').slice(3));
     }
