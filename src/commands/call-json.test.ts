@@ -124,7 +124,7 @@ describe('errors of a request', () => {
 
   test('are all reported at once', () => {
     const answer = read({ namespace: 1, fresh: 2, kye: 3 }, 'CacheGetRequest') as { problems: string[] };
-    expect(answer.problems.map((problem) => problem.split(':')[0])).toEqual([
+    expect(answer.problems).toEqual([
       'namespace must be a string, got a number',
       'fresh must be true or false, got a number',
       'unknown field "kye" in CacheGetRequest; did you mean "key"?',

@@ -54,7 +54,7 @@ describe('wait ready', () => {
   });
 
   test('gives up if the sidecar is not ready in time, and quotes its page', async () => {
-    const admin = await startAdmin(() => ({ status: 503, body: 'not ready\nredis state: no node has answered yet\n' }));
+    const admin = await startAdmin(() => ({ status: 503, body: 'not ready\nredis state: no node has replied yet\n' }));
     expect(await waitFor({ what: 'ready', admin: admin.address, timeoutMs: 150 })).toMatchObject({
       problem: expect.stringContaining('must return status 200 within 150 ms, got status 503 (not ready)'),
     });

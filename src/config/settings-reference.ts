@@ -5,14 +5,30 @@ import { PREFIX, SETTINGS, type SettingRow } from './settings.ts';
 
 const ROWS: readonly SettingRow[] = SETTINGS;
 
-/** Returns one line per setting with its name, meaning and default. */
+/** Width at which the help text is wrapped, as commander does without a terminal. */
+const HELP_COLUMNS = 80;
+const HELP_INDENT = ' '.repeat(6);
+
+/** Lists each setting with its default, followed by its meaning. */
 export function settingsHelp(): string {
-  const width = Math.max(...ROWS.map((row) => row.name.length)) + PREFIX.length;
-  const lines = ROWS.map((row) => {
+  const entries = ROWS.map((row) => {
     const initial = row.initial === undefined ? 'unset' : row.initial;
-    return `  ${(PREFIX + row.name).padEnd(width)}  ${row.meaning} [${initial}]`;
+    return `  ${PREFIX}${row.name} [${initial}]\n${wrapped(row.meaning)}`;
   });
-  return `Settings (environment variables; defaults in brackets):\n${lines.join('\n')}`;
+  return `Settings (environment variables; defaults in brackets):\n${entries.join('\n')}`;
+}
+
+function wrapped(text: string): string {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1) ?? '';
+    if (HELP_INDENT.length + line.length + word.length > HELP_COLUMNS) {
+      lines.push(`${word} `);
+    } else {
+      lines[lines.length - 1] = `${line}${word} `;
+    }
+  }
+  return lines.map((line) => HELP_INDENT + line.trimEnd()).join('\n');
 }
 
 export function settingsMarkdown(): string {
