@@ -116,7 +116,7 @@ function readSentinelUrl(text: string): RedisTarget {
   }
   if (!MASTER_NAME.test(path)) {
     throw new UrlProblem(
-      `the master name must be 1 to 128 characters of [A-Za-z0-9._-] behind the hosts, as in redis+sentinel://HOST:26379/NAME${path === '' ? ', and it is missing' : ''}`,
+      `the master name must be 1 to 128 characters of [A-Za-z0-9._-] behind the hosts, as in redis+sentinel://HOST:26379/NAME${path === '' ? ', got nothing' : ''}`,
     );
   }
   return { isTls: scheme.startsWith('rediss'), hosts, masterName: path, username, password };
@@ -191,7 +191,7 @@ function readHost(piece: string, { index, count, defaultPort, text }: HostPlace)
   const isHost = bracketed === undefined ? HOST_NAME.test(plain) : isIPv6(bracketed);
   if (match === null || !isHost) {
     const isEmpty = piece === '' || (match !== null && bracketed === undefined && plain === '');
-    const found = isEmpty ? ', and it is missing' : '';
+    const found = isEmpty ? ', got nothing' : '';
     throw new UrlProblem(
       `${nth('host', index, count)} must be a host name, an IPv4 address or an IPv6 address in brackets${found}`,
     );
