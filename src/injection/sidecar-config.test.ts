@@ -80,28 +80,28 @@ describe('mistakes', () => {
     const found = problems(text);
     expect(found.join('\n')).not.toContain('hunter2');
     const accepted = [
-      '2: cannot read sidecar.imag: there is no such key, wanted image, perhaps',
-      '2: cannot read sidecar.image: it is missing, wanted an image',
-      '3: cannot read sidecar.native: it is "sometimes", wanted one of auto, true, false',
-      '5: cannot read sidecar.resources.limits.disk: there is no such key',
-      '5: cannot read sidecar.resources.limits.memory: it is "32Mi", wanted memory from 96Mi',
-      '7: cannot read sidecar.redis.urls[0]: the database number must be 0 or absent (a Cluster has only database 0), got 4',
-      '8: cannot read sidecar.redis.secretName: it is "Not A Name"',
-      '9: cannot read sidecar.redis.tlsSecretName: it is "Nor This"',
-      '11: cannot read sidecar.env: cannot use PANNIER_SCOPE: the injector sets it',
-      '11: cannot read sidecar.env: cannot use PANNIER_NEAR_CACHE_MAX_ENTRIE: there is no such setting, wanted PANNIER_NEAR_CACHE_MAX_ENTRIES',
-      '11: cannot read sidecar.env: cannot use LANG: it is no setting of pannier',
-      '14: cannot read sidecar.socket: it is 1, wanted true or false',
+      '2: unknown key "imag" in sidecar; did you mean "image"?',
+      '2: sidecar.image it is missing, wanted an image',
+      '3: sidecar.native must be one of auto, true, false, got "sometimes"',
+      '5: unknown key "disk" in sidecar.resources.limits; must be one of cpu, memory',
+      '5: sidecar.resources.limits.memory must be memory from 96Mi to 64Gi, such as 192Mi, got "32Mi"',
+      '7: sidecar.redis.urls[0] the database number must be 0 or absent (a Cluster has only database 0), got 4',
+      '8: sidecar.redis.secretName must be the name of a Secret',
+      '9: sidecar.redis.tlsSecretName must be the name of a Secret',
+      '11: sidecar.env cannot use PANNIER_SCOPE: the injector sets it',
+      '11: sidecar.env unknown setting PANNIER_NEAR_CACHE_MAX_ENTRIE; did you mean PANNIER_NEAR_CACHE_MAX_ENTRIES?',
+      '11: sidecar.env cannot use LANG: it is no setting of pannier',
+      '14: sidecar.socket must be true or false, got 1',
     ];
     expect(accepted.filter((start) => !found.some((line) => line.startsWith(start)))).toEqual([]);
     expect(found.length).toBe(accepted.length);
   });
 
   test.each([
-    ['', 'it is missing'],
-    ['sidecar:\n', 'it is empty'],
-    ['[]', 'it is a list of 0 entries'],
-    ['sidecar: {image: a:1}\nother: 1\n', 'there is no such key'],
+    ['', 'the file must be a mapping with sidecar, got nothing'],
+    ['sidecar:\n', 'got an empty value'],
+    ['[]', 'the file must be a mapping with sidecar, got an empty list'],
+    ['sidecar: {image: a:1}\nother: 1\n', 'unknown key "other"; must be sidecar'],
     ['a: [', 'as YAML'],
   ])('%j is no configuration', (text, what) => {
     expect(problems(text).join('\n')).toContain(what);
@@ -114,8 +114,8 @@ describe('mistakes', () => {
   redis: {urls: ["redis://a", "rediss://b"]}
 `;
     expect(problems(text)).toEqual([
-      '3: cannot read sidecar.resources: the memory request is 1Gi, wanted at most the limit, 0.5Gi',
-      '4: cannot read sidecar.redis.urls: the scheme must be the same in all URLs, redis:// or rediss://',
+      '3: sidecar.resources the memory request is 1Gi, wanted at most the limit, 0.5Gi',
+      '4: sidecar.redis.urls the scheme must be the same in all URLs, redis:// or rediss://',
     ]);
   });
 });
