@@ -1,17 +1,20 @@
 /**
- * Reports terms that make texts hard to read: `node scripts/check-text.ts [PATH...]`, for all files of the repository without a path.
- * Ends with 1 if it found any. The terms: scripts/text/terms.yaml.
+ * Reports terms that make texts hard to read, in the whole repository or below the paths that are given. scripts/text/terms.yaml lists the terms.
+ * Exit codes: 0 no problem, 1 problems, 2 a path does not exist.
  */
-import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { readStyleTerms, type SourceText, styleProblems, TERMS_FILE } from './text/terms.ts';
+import { repositoryTexts } from './text/repository-texts.ts';
+import { readStyleTerms, styleReport } from './text/terms.ts';
+
+const USAGE = `usage: node scripts/check-text.ts [PATH...]
+
+Reports the terms of scripts/text/terms.yaml in these files and directories; without a path, in the whole repository.
+`;
 
 const paths = process.argv.slice(2);
 if (paths.includes('--help')) {
-  process.stdout.write(
-    'usage: node scripts/check-text.ts [PATH...]\n\nReports terms of scripts/text/terms.yaml in these files and directories.\n',
-  );
+  process.stdout.write(USAGE);
   process.exit(0);
 }
 const missing = paths.filter((path) => !existsSync(path));
@@ -19,18 +22,10 @@ if (missing.length > 0) {
   process.stderr.write(`cannot check ${missing.join(', ')}: no such file or directory\n`);
   process.exit(2);
 }
-const output = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '--', ...paths], {
-  encoding: 'utf8',
-});
-const files = [...new Set(output.split('\n'))].filter(
-  (path) => path !== '' && existsSync(path) && statSync(path).isFile(),
-);
-const sources = files.filter(isText).map((path): SourceText => ({ path, content: readFileSync(path, 'utf8') }));
-const problems = styleProblems(readStyleTerms(dirname(import.meta.dirname)), sources);
-process.stdout.write(problems.map((problem) => `${problem}\n`).join(''));
-process.stderr.write(`${problems.length} problems in ${sources.length} files\n`);
-process.exitCode = problems.length === 0 ? 0 : 1;
-
-function isText(path: string): boolean {
-  return path !== TERMS_FILE && !/\.(?:binpb|png)$|^package-lock\.json$|^LICENSE$|^src\/grpc\/generated\//.test(path);
-}
+const sources = repositoryTexts(process.cwd(), paths);
+const report = styleReport(readStyleTerms(dirname(import.meta.dirname)), sources);
+const unused = paths.length === 0 ? report.unusedUses.map((use) => `unused allowed use: ${use}`) : [];
+const lines = [...report.problems, ...unused];
+process.stdout.write(lines.map((line) => `${line}\n`).join(''));
+process.stderr.write(`${lines.length} problems in ${sources.length} files\n`);
+process.exitCode = lines.length === 0 ? 0 : 1;

@@ -48,28 +48,23 @@ export function readStyleTerms(root: string): readonly StyleTerm[] {
   return parse(readFileSync(join(root, TERMS_FILE), 'utf8')) as readonly StyleTerm[];
 }
 
-/** One line for each problem: "<path>:<line>: <term>: <sentence> (instead: …)". */
-export function styleProblems(terms: readonly StyleTerm[], sources: readonly SourceText[]): string[] {
+export interface StyleReport {
+  /** "<path>:<line>: <term>: <sentence> (instead: ...)". */
+  readonly problems: readonly string[];
+  /** Allowed uses that no sentence needs; complete only for a report on all files. */
+  readonly unusedUses: readonly string[];
+}
+
+export function styleReport(terms: readonly StyleTerm[], sources: readonly SourceText[]): StyleReport {
   const used = new Set<AllowedUse>();
   const problems = sources.flatMap((source) => {
     const passages = passagesOf(source);
     return terms.flatMap((term) => problemsOfTerm({ term, source, passages, used }));
   });
-  return problems;
-}
-
-/** The allowed uses that no sentence needs; for a run over all files. */
-export function unusedAllowances(terms: readonly StyleTerm[], sources: readonly SourceText[]): string[] {
-  const used = new Set<AllowedUse>();
-  for (const source of sources) {
-    const passages = passagesOf(source);
-    for (const term of terms) {
-      problemsOfTerm({ term, source, passages, used });
-    }
-  }
-  return terms.flatMap((term) =>
-    (term.allowed ?? []).filter((use) => !used.has(use)).map((use) => `${term.term}: ${use.path}: ${use.text}`),
+  const unusedUses = terms.flatMap(({ term, allowed = [] }) =>
+    allowed.filter((use) => !used.has(use)).map((use) => `${term}: ${use.path}: ${use.text}`),
   );
+  return { problems, unusedUses };
 }
 
 function passagesOf({ path, content }: SourceText): Passage[] {
