@@ -12,7 +12,7 @@ suite = $(JEST) $(call report,$(1)) --testMatch '$(CURDIR)/$(2)' --testPathIgnor
 IMAGE_BUILD ?= $(or $(PANNIER_TEST_IMAGE_BUILD),$(or $(PANNIER_TEST_ENGINE),docker) build)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-redis test-mixed check conformance conformance-h2spec conformance-interop clients fuzz chart-test e2e e2e-image e2e-kubernetes examples bench bench-transport bench-redis bench-cache-buckets bench-compare soak soak-memory image image-multiarch chart-package proto proto-breaking release-contract docs format clean
+.PHONY: help run build test test-redis test-mixed check conformance conformance-h2spec conformance-interop clients fuzz chart-test e2e e2e-image e2e-kubernetes examples bench bench-transport bench-redis bench-cache-buckets bench-compare soak soak-memory image image-multiarch chart-package sbom release-check proto proto-breaking release-contract docs format clean
 
 # A line that begins with `##@` starts a group of the help; the text behind `##` describes a target.
 help:
@@ -53,7 +53,7 @@ test-mixed: node_modules/.installed dist/main.mjs ## Runs sidecars of this commi
 	sh scripts/ensure-redis.sh
 	$(call suite,mixed,test/mixed/*.test.ts) $(ARGS)
 
-check: node_modules/.installed proto-breaking ## Checks types, formatting, lint rules, protos, generated files, unused code and the house rules.
+check: node_modules/.installed proto-breaking ## Checks types, formatting, lint rules, protos, generated files, unused code and the rules of the repository.
 	tsc
 	biome ci --error-on-warnings .
 	buf lint
@@ -129,10 +129,18 @@ IMAGE_ARGS ?=
 image-multiarch: ## Builds the image IMAGE for IMAGE_PLATFORMS with docker buildx (IMAGE_ARGS=--push publishes it).
 	docker buildx build --platform $(IMAGE_PLATFORMS) -t $(IMAGE) $(IMAGE_ARGS) .
 
-CHART_DIRECTORY ?= .cache/chart
+# Files of a release that are not part of the image.
+RELEASE_DIRECTORY ?= .cache/release
 HELM ?= $(or $(PANNIER_TEST_HELM),helm)
-chart-package: ## Packages the Helm chart into CHART_DIRECTORY (needs helm or PANNIER_TEST_HELM).
-	$(HELM) package charts/pannier --destination $(CHART_DIRECTORY)
+chart-package: ## Packages the Helm chart into RELEASE_DIRECTORY (needs helm or PANNIER_TEST_HELM).
+	$(HELM) package charts/pannier --destination $(RELEASE_DIRECTORY)
+
+sbom: node_modules/.installed ## Writes a list of the npm packages in the bundle to RELEASE_DIRECTORY (SPDX).
+	mkdir -p $(RELEASE_DIRECTORY)
+	node scripts/write-sbom.ts $(RELEASE_DIRECTORY)/pannier.spdx.json
+
+release-check: node_modules/.installed ## Fails unless version numbers, changelog and recorded protos are ready for the release of VERSION.
+	node scripts/check-release.ts "$(VERSION)"
 
 ##@ Change it
 proto: node_modules/.installed ## Generates src/grpc/generated and the descriptor set from the protos.
