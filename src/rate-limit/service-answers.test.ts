@@ -1,6 +1,6 @@
 /**
- * Answers that callers can follow (cases D7, D13): peeks, bursts, complete answers of failure modes, delays without a leaky bucket, resets by
- * name, algorithm and window.
+ * Answers that callers can follow (cases D7, D13): peeks, bursts, complete answers of failure modes, delays without a
+ * leaky bucket, resets by name, algorithm and window.
  */
 import {
   checkWith,

@@ -1,5 +1,6 @@
 /**
- * What the rate limit service answers: which limit decided, what failure modes do in the store's place, whose state it is.
+ * What the rate limit service answers: which limit decided, what failure modes do in the store's place, whose state it
+ * is.
  */
 import {
   CHECK_DEFAULTS,

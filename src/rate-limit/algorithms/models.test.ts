@@ -1,8 +1,9 @@
 /**
- * Each algorithm against an exact model: BigInt where it counts fractions, the bare list of admissions where it counts calls.
+ * Each algorithm against an exact model: BigInt where it counts fractions, the bare list of admissions where it counts
+ * calls.
  *
- * Besides the decision, every history checks what is told about time: a denied call is denied one millisecond before its
- * `retryAfterMs` and allowed at it; everything is back at `resetAfterMs` and not a millisecond before.
+ * Besides the decision, every history checks what is told about time: a denied call is denied one millisecond before
+ * its `retryAfterMs` and allowed at it; everything is back at `resetAfterMs` and not a millisecond before.
  */
 import fc from 'fast-check';
 import { MAX_WINDOW_MS } from '../../config/policy-file.ts';

@@ -1,6 +1,6 @@
 /**
- * What the algorithms admit over time: a client at the pace of its limit is never denied, and the table of docs/guides/rate-limiting.md (sustained
- * rate, largest bursts) is what floods of every phase are admitted.
+ * What the algorithms admit over time: a client at the pace of its limit is never denied, and the table of
+ * docs/guides/rate-limiting.md (sustained rate, largest bursts) is what floods of every phase are admitted.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

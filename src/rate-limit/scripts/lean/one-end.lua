@@ -1,7 +1,8 @@
 -- Takes the units of a call with one limit, if they fit.
 --
--- Reply  the limit's state as of now with the cost added, packed as its value: end of the value, 1 (taken) or 0 (denied), now, used, other.
---        Taken: these bytes are the value, so nothing is packed twice. The program computes the outcome from them (redis-reply.ts).
+-- Reply  the limit's state as of now with the cost added, packed as its value: end of the value, 1 (taken) or 0
+--        (denied), now, used, other. Taken: these bytes are the value, so nothing is packed twice. The program computes
+--        the outcome from them (redis-reply.ts).
 used = used + cost
 if not fits then
   return struct.pack('<dBddd', 0, 0, nowMs, used, other)

@@ -1,8 +1,9 @@
--- Reads the limits of a call that has several, and their values. For each, value.lua and the fragment of its algorithm follow;
--- several-end.lua takes the units of all limits or of none.
+-- Reads the limits of a call that has several, and their values. For each, value.lua and the fragment of its algorithm
+-- follow; several-end.lua takes the units of all limits or of none.
 --
 -- KEYS[1]  the subject's hash
--- ARGV     the packed limits (packed-limits.ts), then the cost (absent: 1), then the maximum delay in ms (absent: no bound)
+-- ARGV     the packed limits (packed-limits.ts), then the cost (absent: 1), then the maximum delay in ms (absent: no
+--          bound)
 -- Reply    see several-end.lua; `F` and nothing done: the general script (take.lua) must decide
 
 local packed = ARGV[1]

@@ -1,4 +1,5 @@
-  -- Each limit's state as of now with the cost added, packed as its value: end of the value, 1 (fits) or 0, now, used, other.
+  -- Each limit's state as of now with the cost added, packed as its value: end of the value, 1 (fits) or 0, now, used,
+  -- other.
   used = used + cost
   if emptyMs > endMs then
     -- A quarter of a window of slack, so that most decisions leave the expiry of the key alone.

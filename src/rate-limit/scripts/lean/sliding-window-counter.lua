@@ -1,4 +1,5 @@
--- SLIDING_WINDOW_COUNTER as of now: whether the cost fits, and by when nothing counts any more. `other` is what the previous window used.
+-- SLIDING_WINDOW_COUNTER as of now: whether the cost fits, and by when nothing counts any more. `other` is what the
+-- previous window used.
 local windowStartMs = nowMs - nowMs % windowMs
 if atMs < windowStartMs then
   other = atMs >= windowStartMs - windowMs and used or 0
