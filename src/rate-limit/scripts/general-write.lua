@@ -135,7 +135,7 @@ local function write(outcomes)
     end
   end
   local isNewKey = hasNew and redis.call('HLEN', KEYS[1]) == 0
-  -- The broken clock also determined the expiry of the key, so the expiry is computed anew from all fields.
+  -- The broken clock also determined the expiry of the key, so it is recomputed from all fields.
   local othersEndMs = hasRepaired and lastEndOfOthers(isWritten)
   redis.call('HSET', KEYS[1], unpack(writes))
   if isNewKey then
