@@ -72,7 +72,7 @@ test('runs the general script if a lean script does not decide', async () => {
 test.each([
   ['a peek', policy(5), 0],
   ['a cost above the capacity', policy(5), 6],
-] as const)('%s runs the script that writes nothing', async (_name, limits, cost) => {
+] as const)('runs the read-only script for %s', async (_name, limits, cost) => {
   await take(limits, cost);
   expect(scriptsRun()).toEqual(['rate-limit-peek']);
 });
@@ -80,7 +80,7 @@ test.each([
 test.each([
   ['a log', policy(5, { algorithm: 'sliding_window_log' })],
   ['numbers whose products are not exact', policy(2 ** 30, { algorithm: 'token_bucket', windowMs: 2 ** 30 })],
-])('%s goes to the general script at once', async (_name, limits) => {
+])('runs the general script directly for %s', async (_name, limits) => {
   await take(limits);
   expect(scriptsRun()).toEqual(['rate-limit-take']);
 });

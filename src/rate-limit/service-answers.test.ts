@@ -207,10 +207,10 @@ describe('ResetRateLimit', () => {
   });
 
   test.each([
-    ['name', { name: '' }, 'limits[0].name is empty'],
+    ['name', { name: '' }, 'limits[0].name must be 1 to 64 characters of [A-Za-z0-9._-], got an empty name'],
     ['algorithm', { algorithm: 0 }, 'limits[0].algorithm must be one of ALGORITHM_FIXED_WINDOW, '],
-    ['window', { windowMs: 0 }, 'limits[0].window_ms is 0'],
-  ] as const)('refuses a limit without %s', async (_what, change, text) => {
+    ['window', { windowMs: 0 }, 'limits[0].window_ms must be '],
+  ] as const)('rejects a limit without %s', async (_what, change, text) => {
     const limit: LimitOutput = { name: 'x', algorithm: 1, limit: 0, windowMs: 60_000, holdMs: 0 };
     await expect(reset(createWorld(), [{ ...limit, ...change }])).rejects.toThrow(text);
   });

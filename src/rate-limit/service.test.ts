@@ -187,14 +187,14 @@ test('returns the results of several checks in their order, each as if it were a
   const one = CHECK_DEFAULTS;
   const checks: CheckRateLimitRequestOutput[] = [
     { ...one, policy: 'strict' },
-    { ...one, policy: 'nobody' },
+    { ...one, policy: 'unknown' },
     { ...one, policy: 'pair', cost: 9 },
     { ...one, policy: 'strict' },
   ];
   const { results } = await world.service.handlers.CheckRateLimits({ checks }, serviceContext(world.clock));
   expect(results).toMatchObject([
     { response: { allowed: true, remaining: 9 } },
-    { error: { code: 5, message: expect.stringContaining('"nobody"') } },
+    { error: { code: 5, message: expect.stringContaining('"unknown"') } },
     { response: { never: true } },
     { response: { allowed: true, remaining: 8 } },
   ]);

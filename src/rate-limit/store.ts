@@ -80,7 +80,7 @@ export const MAX_FIELDS = 4_096;
 
 /** Returns the error for a subject with too many differently named limits, each of which would occupy memory. */
 export function tooManyLimits(): StoreError {
-  return new StoreError('full', `cannot store the limit: the subject already has ${MAX_FIELDS} limits in use`);
+  return new StoreError('full', `cannot store the limit: the subject has more than ${MAX_FIELDS} limits in use`);
 }
 
 /** Returns the error for a value that a newer release wrote. The store has changed nothing. */

@@ -22,7 +22,7 @@ export async function afterwards<Value>(step: Promise<Value>): Promise<Value> {
 }
 
 /**
- * Ignores the result of a cleanup step, which no response depends on. Whatever it does not remove is invalid and has a
+ * Ignores the result of a cleanup step, which no response depends on. Data that the step leaves behind is invalid and has a
  * TTL.
  */
 export function unattended(step: Promise<unknown>): void {

@@ -71,9 +71,9 @@ describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const
 
   test('decides as its model does and reports times exact to the millisecond', () => {
     fc.assert(
-      fc.property(moves, windows, units, units, (history, windowMs, limit, wantedBurst) => {
+      fc.property(moves, windows, units, units, (history, windowMs, limit, anyBurst) => {
         const largest = Math.max(1, Math.min(2 ** 36, Math.floor((MAX_DRAIN_MS / windowMs) * limit)));
-        const burst = algorithm.isBucket ? Math.min(wantedBurst, largest) : limit;
+        const burst = algorithm.isBucket ? Math.min(anyBurst, largest) : limit;
         play(algorithm, { limit, windowMs, burst }, history);
       }),
       { numRuns: 300 },
