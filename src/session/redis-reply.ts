@@ -161,7 +161,7 @@ function checkLayout(what: 'session' | 'user', layout: RedisReply | undefined): 
 }
 
 function unknownLayout(what: 'session' | 'user'): StoredFormatError {
-  const detail = `cannot read the ${what}: its layout is unknown to this release, which knows ${LAYOUT}; upgrade this sidecar`;
+  const detail = `cannot read the ${what}: its layout is unknown to this release, which knows layout ${LAYOUT}; upgrade this sidecar`;
   return new StoredFormatError(detail);
 }
 

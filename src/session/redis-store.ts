@@ -212,8 +212,8 @@ export class RedisSessionStore implements SessionStore {
     }
     if (isLogin && session.absoluteEndMs > old.absoluteEndMs) {
       // An update has extended the session since its user was entered, so the user's lifetime is extended as well.
-      const remainingMs = session.absoluteEndMs - session.lastSeenAtMs;
-      unattended(this.#users.extend(userId, handle, remainingMs, deadlineAtMs));
+      const extendedMs = session.absoluteEndMs - session.lastSeenAtMs;
+      unattended(this.#users.extend(userId, handle, extendedMs, deadlineAtMs));
     }
     return { outcome: 'rotated', session, evicted: login.evicted };
   }
