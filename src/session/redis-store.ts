@@ -3,7 +3,7 @@
  *
  * The session's own key says everything but whether its user was logged out everywhere; that is said by the generation in
  * the user's key, which lies in another slot, so it is a second step. The order of steps is chosen so that whatever comes
- * between them, or fails, errs towards an invalid session: docs/guides/sessions.md lists the races.
+ * between them, or fails, errs towards an invalid session: docs/internals/session-races.md lists the races.
  *
  *   1. The promises of store.ts hold. No id, verifier, user or value is in an error text.
  *   2. A read writes nothing, so that it is answered where Redis refuses writes. The renewal of the idle timeout is a step of its own,

@@ -1,5 +1,5 @@
 /**
- * The races of docs/guides/sessions.md that lie between two steps of one verb, each played exactly: another call runs whole after a
+ * The races of docs/internals/session-races.md that lie between two steps of one verb, each played exactly: another call runs whole after a
  * named step and before the next.
  */
 import { randomBytes } from 'node:crypto';
