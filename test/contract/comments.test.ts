@@ -158,6 +158,8 @@ test('the pages recommend no condition against a slow load, because a miss has n
   expect(row).toMatch(/slow loader/);
   expect(row).not.toMatch(/if_version|if_absent/);
   const conditions = /`if_version`[^.]*\./g;
-  const section = read('docs/guides/caching.md').split(/^## /m).find((text) => text.startsWith('Can a stale value'));
+  const section = read('docs/guides/caching.md')
+    .split(/^## /m)
+    .find((text) => text.startsWith('Can a stale value'));
   expect(section?.match(conditions)).toEqual([expect.stringMatching(/^`if_version` and `if_absent` do not help/)]);
 });
