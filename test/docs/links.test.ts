@@ -75,6 +75,7 @@ test('anchors follow the rules of GitHub', () => {
 });
 
 test('links in code are ignored', () => {
-  const page = 'see [a](a.md#b "title") and [web](https://example.com)\n\n`[x](y)`\n\n```md\n[c](d.md)\n```\n[r]: e.md\n';
+  const page =
+    'see [a](a.md#b "title") and [web](https://example.com)\n\n`[x](y)`\n\n```md\n[c](d.md)\n```\n[r]: e.md\n';
   expect(linksOf(page)).toEqual(['a.md#b', 'e.md']);
 });
