@@ -255,7 +255,7 @@ export class PageRun {
       ...Object.fromEntries(inherited),
       PATH: path.join(delimiter),
       // A variable of the example programs. `pannier check` rejects it as an unknown setting.
-      ...(script.includes('examples/') ? { PANNIER_ADDRESS: address } : {}),
+      ...(script.includes('bin/pannier check') ? {} : { PANNIER_ADDRESS: address }),
       PANNIER_GRPC_ADDRESS: address,
       PANNIER_ADMIN_ADDRESS: this.#withRealAddresses(DEFAULT_ADMIN_ADDRESS),
       PORT: String(this.#programPort),
