@@ -74,7 +74,7 @@ function codec(name: string) {
 }
 
 function fail(): never {
-  throw new StatusError(Status.ABORTED, 'cannot do it: ä %');
+  throw new StatusError(Status.ABORTED, 'cannot run the method: ä %');
 }
 
 function whenOver(context: CallContext): Promise<Buffer> {

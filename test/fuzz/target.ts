@@ -18,8 +18,8 @@ export interface FuzzTarget {
 }
 
 /** Throws an error with a description and the values found, unless the condition holds. */
-export function ensure(isRight: boolean, what: string, found: () => unknown): void {
-  if (!isRight) {
+export function ensure(holds: boolean, what: string, found: () => unknown): void {
+  if (!holds) {
     throw new Error(`${what}: ${JSON.stringify(found())?.slice(0, 2_000)}`);
   }
 }

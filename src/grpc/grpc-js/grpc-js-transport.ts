@@ -1,11 +1,11 @@
 /**
- * Transport based on @grpc/grpc-js: the library does HTTP/2 and gRPC framing, our own code listens
+ * Transport based on @grpc/grpc-js. The library handles HTTP/2 and gRPC framing; our own code listens for connections
  * (listen-addresses.ts).
  *
- * The library receives sockets and handles raw buffers. Decoding, errors and deadlines are ours, so that texts, logs
- * and limits are the same on both transports. stream-guard.ts and message-guard.ts correct what the library does wrong
- * before a call or a message reaches a handler. The library has its own timer for a caller's deadline, and ends a call
- * that has not ended by then.
+ * Decoding, errors and deadlines are ours, so that texts, logs and limits are the same on both transports. The handlers
+ * of the library therefore exchange raw buffers. stream-guard.ts and message-guard.ts correct what the library does
+ * wrong before a call or a message reaches a handler. The library has its own timer for a caller's deadline, and ends a
+ * call that has not ended by then.
  */
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import { Listeners } from '../transport/listen-addresses.ts';

@@ -1,6 +1,6 @@
 /**
  * Compares the generated codecs with @grpc/proto-loader (protobufjs): all requests and responses of the contract, and
- * every message in both directions. For the latter, the test generates codecs of echo methods.
+ * every message in both directions. For the second, the test generates codecs for echo methods.
  *
  * Arbitrary bytes are compared with what protobufjs decodes from their canonical form;
  * test/support/grpc/wire-canonical.ts says why.

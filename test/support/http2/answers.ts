@@ -31,7 +31,7 @@ export async function answerOf(peer: Http2Peer, streamId: number, timeoutMs = 10
     const last = peer.frames.find((each) => each.streamId === streamId && isLast(each));
     return last !== undefined || peer.resets.has(streamId) || !peer.isOpen;
   }
-  await waitFor(`an answer on stream ${streamId}`, isOver, timeoutMs);
+  await waitFor(`a response on stream ${streamId}`, isOver, timeoutMs);
   const frames = peer.frames.filter((each) => each.streamId === streamId);
   const fields = new Map<string, string>();
   for (const each of frames.filter(({ type }) => type === FrameType.headers)) {

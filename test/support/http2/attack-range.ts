@@ -3,8 +3,8 @@
  * cost.
  *
  * CPU time is compared with that of honest calls in the same run, never with absolute times. One unit is the CPU time
- * of an honest call, and an attack may cost some units per frame, or per as many bytes as an honest call has. Memory is
- * what is alive after a garbage collection.
+ * of an honest call. An attack may cost a limited number of units per frame, or per as many bytes as an honest call
+ * has. Memory is measured after a garbage collection.
  */
 import { join } from 'node:path';
 import type { Http2Limits } from '../../../src/grpc/http2/limits/http2-limits.ts';
@@ -97,11 +97,13 @@ export class AttackRange {
         output += chunk.toString();
       });
     }
-    const port = await waitFor('a server to attack', () => Number(/"port":(\d+)/.exec(output)?.[1]), 20_000).catch(
-      (error) => {
-        throw new Error(`cannot start a server to attack: ${output}`, { cause: error });
-      },
-    );
+    const port = await waitFor(
+      'the port of the attack server',
+      () => Number(/"port":(\d+)/.exec(output)?.[1]),
+      20_000,
+    ).catch((error) => {
+      throw new Error(`cannot start the attack server: ${output}`, { cause: error });
+    });
     const range = new AttackRange(server, port);
     await range.#measureHonestCalls();
     return range;

@@ -76,7 +76,7 @@ export class Nghttp2Pair {
       }
     });
     this.announceTable(options.tableBytes);
-    // Opens the connection window widely, because padding counts against it.
+    // Enlarges the connection window, because padding counts against it.
     this.#socket.write(windowUpdate(0, WINDOW_BYTES));
   }
 
@@ -94,7 +94,10 @@ export class Nghttp2Pair {
     const [socket] = (await accepted) as [Socket];
     const pair = new Nghttp2Pair({ server, socket, client, ...options });
     // A client uses the default table size until it has received our SETTINGS.
-    await waitFor('the table announced', () => client.remoteSettings.headerTableSize === options.tableBytes);
+    await waitFor(
+      'the client to receive SETTINGS_HEADER_TABLE_SIZE',
+      () => client.remoteSettings.headerTableSize === options.tableBytes,
+    );
     return pair;
   }
 

@@ -111,7 +111,7 @@ export class Http2Peer {
   }
 
   async closed(timeoutMs = WAIT_MS): Promise<void> {
-    await waitFor('the connection closed', () => this.isClosed || this.hasEnded, timeoutMs);
+    await waitFor('the connection to close', () => this.isClosed || this.hasEnded, timeoutMs);
   }
 
   /** Waits for a matching frame, which may have arrived already. */

@@ -42,7 +42,7 @@ test('does not fire at once for a deadline beyond the maximum timeout of setTime
   const { watch, fired } = setUp();
   watch.watch(systemClock.monotonicMs() + 2 ** 40);
   const endMs = performance.now() + 50;
-  await waitFor('a moment', () => performance.now() > endMs);
+  await waitFor('50 ms to pass', () => performance.now() > endMs);
   expect(fired).toEqual([]);
   watch.close();
 });
@@ -52,6 +52,6 @@ test('ignores deadlines after close', async () => {
   watch.close();
   watch.watch(systemClock.monotonicMs() + 1);
   const endMs = performance.now() + 50;
-  await waitFor('a moment', () => performance.now() > endMs);
+  await waitFor('50 ms to pass', () => performance.now() > endMs);
   expect(fired).toEqual([]);
 });

@@ -61,8 +61,8 @@ function checkLength(frameName: string, bytes: number, expectedBytes: number): v
   }
 }
 
-function checkStream(frameName: string, isRight: boolean): void {
-  if (!isRight) {
+function checkStream(frameName: string, isValid: boolean): void {
+  if (!isValid) {
     throw new ConnectionFault(ErrorCode.protocol, `${frameName} received on an invalid stream`);
   }
 }

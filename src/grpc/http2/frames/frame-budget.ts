@@ -38,7 +38,7 @@ export class FrameBudget {
 
   /**
    * Consumes one point for a small DATA frame that we sent because the peer opens its window by a few bytes at a time.
-   * It never throws; the next frame that is read may.
+   * It never throws, but reading the next frame may.
    */
   smallPieceSent(): void {
     this.#left -= 1;

@@ -35,7 +35,7 @@ test('copies the requested range', () => {
   expect(copy.toString()).toBe('that');
 });
 
-describe('the transport', () => {
+describe('the HTTP/2 server', () => {
   let range: AttackRange;
 
   beforeAll(async () => {

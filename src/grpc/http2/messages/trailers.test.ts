@@ -14,10 +14,10 @@ function decode(block: Buffer): Record<string, string> {
 }
 
 test('encodes code, message and pushback', () => {
-  const block = trailersBlock({ code: Status.UNAVAILABLE, message: 'Redis is away', retryPushbackMs: 99.6 });
+  const block = trailersBlock({ code: Status.UNAVAILABLE, message: 'Redis is unavailable', retryPushbackMs: 99.6 });
   expect(decode(block)).toEqual({
     'grpc-status': '14',
-    'grpc-message': 'Redis is away',
+    'grpc-message': 'Redis is unavailable',
     'grpc-retry-pushback-ms': '100',
   });
 });
