@@ -4,7 +4,7 @@
  * Invariants:
  *   1. One poll reads at most `MAX_PAGES` pages.
  *   2. A failed poll keeps the last known version. Before the first successful poll the version is unknown and counts as new enough.
- *   3. `isInitialized` returns true after the first successful poll, or after `MAX_INITIAL_FAILURES` failures in a row.
+ *   3. `isInitialized` returns true after the first successful poll, or after `MAX_INITIAL_FAILURES` consecutive failures.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { CoreV1Api } from '@kubernetes/client-node';

@@ -38,7 +38,7 @@ interface Observed {
   readonly bundles: readonly Bundle[];
 }
 
-/** Maximum number of steps without a pause. More in a row mean that another program reverts our changes. */
+/** Maximum number of steps without a pause. More consecutive steps mean that another program reverts our changes. */
 const MAX_STEPS_IN_A_ROW = 12;
 const BACKOFF = { firstMs: 250, maxMs: 5_000 };
 
