@@ -1,7 +1,7 @@
 /**
- * Generates from proto/ and third_party/ what is committed: the message types (src/grpc/generated), the descriptor set that reflection
- * answers from, and from that the codecs (src/grpc/generated/codec) and the types of the Node example. `scripts/check-generated.ts` (part of `make check`)
- * fails when they are stale.
+ * Generates the committed files that come from proto/ and third_party/: the message types (src/grpc/generated), the descriptor set for gRPC
+ * reflection, the codecs (src/grpc/generated/codec) and the types of the Node example. `make proto` runs it. `scripts/check-generated.ts`, which is
+ * part of `make check`, fails if one of the files is stale.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

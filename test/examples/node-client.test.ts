@@ -2,11 +2,8 @@
  * The client of the Node example refuses requests that @grpc/proto-loader would change without a word: strings for bytes,
  * unknown fields, values of another type. Each `@ts-expect-error` also shows that the fault does not compile (`make check`).
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { type Clients, connect } from '../../examples/node/pannier.js';
 import { readContract } from '../../src/grpc/descriptors.ts';
-import { repositoryRoot } from '../support/repository.ts';
 import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
 
 let sidecar: Sidecar;
@@ -161,13 +158,6 @@ test('every field of every method is checked', () => {
       }
     }
   }
-});
-
-test('the snippet of docs/guides/caching.md stores and reads text', async () => {
-  const page = readFileSync(join(repositoryRoot, 'docs', 'guides', 'caching.md'), 'utf8');
-  const snippet = /```js\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
-  const run = new Function('cache', `return (async () => { ${snippet} })();`) as (cache: object) => Promise<string>;
-  expect(await run(clients.cache)).toBe('saddlebag');
 });
 
 test('requests without fields, unset fields and maps are sent', async () => {

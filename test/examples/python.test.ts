@@ -2,46 +2,16 @@
  * The Python example, as its README starts it (a virtual environment with its requirements), against a live sidecar.
  * It needs python3 with venv: where that is missing the suite fails and says what to install.
  */
-import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { repositoryRoot } from '../support/repository.ts';
 import { describeShop, type ExampleProgram, runExample, startExample } from '../support/sidecar/example-suite.ts';
 import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
+import { preparePython } from './python-environment.ts';
 
 const directory = join(repositoryRoot, 'examples', 'python');
-const environment = join(repositoryRoot, '.cache', 'python-example');
 
 let sidecar: Sidecar;
 let replicas: [ExampleProgram, ExampleProgram];
-
-/** Makes the virtual environment once; a half-made one is made again. */
-function preparePython(): string {
-  const python = join(environment, 'bin', 'python');
-  const isReady = existsSync(python) && importsGrpc(python);
-  if (!isReady) {
-    try {
-      execFileSync('python3', ['-m', 'venv', '--clear', environment], { stdio: 'pipe' });
-    } catch (error) {
-      throw new Error('cannot run the Python example: no python3 with venv here, install python3 and python3-venv', {
-        cause: error,
-      });
-    }
-    execFileSync(python, ['-m', 'pip', 'install', '--quiet', '-r', join(directory, 'requirements.txt')], {
-      stdio: 'pipe',
-    });
-  }
-  return python;
-}
-
-function importsGrpc(python: string): boolean {
-  try {
-    execFileSync(python, ['-c', 'import grpc, grpc_tools'], { stdio: 'pipe' });
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 beforeAll(async () => {
   const python = preparePython();
