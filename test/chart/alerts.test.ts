@@ -115,7 +115,7 @@ test('PromQL in the pages uses existing metrics and labels', async () => {
   const pages = repositoryFiles(['*.md', 'docs/**/*.md', 'charts/**/*.md']);
   const quotes = pages.flatMap((page) => {
     const whole = readFileSync(join(repositoryRoot, page), 'utf8');
-    // In a row about a renamed metric, the changelog has the old name in the column before the new one.
+    // The table of the changelog has the old name of a metric in the column before the new one.
     const text = page === 'CHANGELOG.md' ? whole.replaceAll(/^\| metric \|[^|]*\|/gm, '') : whole;
     return [...text.matchAll(/`([^`\n]*\bpannier_[a-z][^`\n]*)`/g)].map((match) => ({ page, quote: match[1] ?? '' }));
   });
