@@ -1,6 +1,8 @@
 /**
- * The types of examples/node/pannier.js, from the contract's descriptors. @grpc/proto-loader's own types take a string for
- * bytes, which it reads as base64; these do not, and an unknown field is a compile error.
+ * Generates the types of examples/node/pannier.js from the descriptors.
+ *
+ * 1. A bytes field does not accept a string. The types of @grpc/proto-loader do, and the loader decodes the string as base64.
+ * 2. An unknown field is a compile error.
  */
 import type { Contract } from '../src/grpc/descriptors.ts';
 import { type FieldModel, type FileModel, type MessageModel, readFileModels, type ValueModel } from './codec/model.ts';
