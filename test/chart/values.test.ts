@@ -22,7 +22,7 @@ test("the README's table is what values.yaml says (make docs)", () => {
 });
 
 test('a value without a comment is a mistake', () => {
-  expect(() => valueRows('a: 1\n')).toThrow('cannot document a: it has no comment in values.yaml');
+  expect(() => valueRows('a: 1\n')).toThrow('cannot document a: it has no comment in values.yaml; add one above it');
   expect(valueRows('# File\n\n# First\na: 1\nb:\n  # Inner\n  c: 2\n').map((row) => row.path)).toEqual(['a', 'b.c']);
 });
 

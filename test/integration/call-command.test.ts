@@ -151,7 +151,7 @@ describe('exit code 1', () => {
     expect(await pannier('call', 'CheckRateLimit', '{"key": "ada"}')).toEqual({
       code: 1,
       out: '',
-      error: expect.stringMatching(/^INVALID_ARGUMENT: cannot check .*wanted exactly one of policy and limits\n$/),
+      error: expect.stringMatching(/^INVALID_ARGUMENT: policy must be set when limits is unset, got neither\n$/),
     });
     expect(
       await pannier('call', 'GetSession', '{"sessionId": "AAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAA"}'),
