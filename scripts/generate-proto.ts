@@ -17,8 +17,8 @@ import { exampleTypes } from './generate-example-types.ts';
 const root = dirname(import.meta.dirname);
 
 /**
- * Writes types and codecs to `typesDirectory`, the descriptor set to `descriptorSetPath`, and the types of the Node example to
- * `exampleTypesPath`. `typesDirectory` must end in `src/grpc/generated`.
+ * Writes types and codecs below `typesDirectory` (a `src/grpc/generated`), the descriptor set to `descriptorSetPath` and the types of
+ * the Node example to `exampleTypesPath`.
  */
 export function generateProto(typesDirectory: string, descriptorSetPath: string, exampleTypesPath: string): void {
   rmSync(typesDirectory, { recursive: true, force: true });

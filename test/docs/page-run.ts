@@ -1,7 +1,7 @@
 /**
  * Executes a documentation page as a reader would: its files, its sidecars and its commands, in order, in a fresh directory.
  *
- * 1. The directory has bin/pannier, proto/, examples/ and the packages of the repository. Programs and commands keep to it.
+ * 1. Commands run in this directory. It has bin/pannier, proto/, examples/ and the packages of the repository.
  * 2. Sidecars listen on free ports. The addresses of the page are replaced in commands and programs, and restored in their output.
  * 3. A page whose first command does not start a sidecar gets one at 127.0.0.1:9470, on the memory store.
  * 4. `redis://127.0.0.1:6379` is a real Redis, started when a sidecar first uses it.
@@ -34,7 +34,7 @@ const PAGE_REDIS_ADDRESS = '127.0.0.1:6379';
 const PAGE_PROGRAM_ADDRESS = '127.0.0.1:8080';
 const COMMAND_TIMEOUT_MS = 30_000;
 const STEP_TIMEOUT_MS = 60_000;
-/** Programs that a machine may lack, by a pattern of the commands that run them. */
+/** Commands whose programs may not be installed. */
 const PYTHON_COMMAND = /^python3 /m;
 const GO_COMMAND = /^go /m;
 
@@ -128,7 +128,7 @@ interface RunningSidecar {
   readonly addresses: readonly (readonly [page: string, real: string])[];
 }
 
-export class PageRun {
+class PageRun {
   readonly #directory = mkdtempSync(join(tmpdir(), 'pannier-page-'));
   readonly #variables = join(this.#directory, '.variables');
   readonly #python: string | undefined;
