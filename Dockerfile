@@ -1,7 +1,8 @@
-FROM node:24-bookworm-slim AS build
+# The bundle is the same for all platforms, so it is built once, on the platform of the builder.
+FROM --platform=$BUILDPLATFORM node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
-# Both secrets are optional: they let a build behind a proxying registry read its npm settings and its CA.
+# Both secrets are optional. They let a build behind a registry mirror read the npm settings and the CA of that mirror.
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc --mount=type=secret,id=ca,target=/run/secrets/ca \
     --mount=type=cache,target=/root/.npm npm ci --no-fund --no-audit
 COPY scripts scripts
@@ -13,10 +14,10 @@ RUN node scripts/build.ts
 FROM gcr.io/distroless/nodejs24-debian12:nonroot
 LABEL org.opencontainers.image.title="pannier" \
       org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.description="Rate limits, sessions and a cache that hold across the whole fleet, as a gRPC call to localhost"
+      org.opencontainers.image.description="Kubernetes sidecar that serves rate limits, sessions and a cache over gRPC, shared by all replicas through Redis"
 WORKDIR /app
 COPY --from=build /app/dist dist
-# One malloc arena, a small young generation and one helper thread: a sidecar waits more than it computes (docs/internals/performance.md).
+# One malloc arena, a small young generation and few threads, because a sidecar is idle most of the time (docs/internals/performance.md).
 ENV MALLOC_ARENA_MAX=1 \
     NODE_OPTIONS="--max-semi-space-size=4" \
     UV_THREADPOOL_SIZE=2

@@ -1,8 +1,8 @@
 /**
- * Bundles src/main.ts into dist/ and lays beside it what the program reads at run time (protos, descriptor set, Lua).
+ * Bundles src/main.ts into dist/ and copies the files that the program reads at run time (protos, descriptor set, Lua scripts).
  *
- * One bundle with a chunk per command: what a command does not use is not loaded. Smaller files and fewer of them are
- * 10 MB of resident memory less than the same program from node_modules (docs/internals/performance.md).
+ * Each command has its own chunk, so that a command loads only the code that it uses. The bundle needs 10 MB less resident memory than the
+ * same program loaded from node_modules (docs/internals/performance.md).
  */
 import { cpSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -16,7 +16,7 @@ const packageJson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 rmSync(outputDirectory, { recursive: true, force: true });
 await build({
   absWorkingDir: root,
-  // The second one runs in a thread of its own, while a policy file is reloaded.
+  // The worker runs in its own thread while a policy file is reloaded.
   entryPoints: { main: 'src/main.ts', 'policy-parse-worker': 'src/config/policy-parse-worker.ts' },
   bundle: true,
   splitting: true,
@@ -27,7 +27,7 @@ await build({
   outExtension: { '.js': '.mjs' },
   plugins: [withoutNodeRedisTables],
   define: { PANNIER_VERSION: JSON.stringify(packageJson.version) },
-  // CommonJS packages inside an ES module bundle call require().
+  // CommonJS packages in the bundle call require(), which ES modules do not define.
   banner: {
     js: "import { createRequire as panRequire } from 'node:module'; const require = panRequire(import.meta.url);",
   },

@@ -1,16 +1,16 @@
 /**
- * What `sidecar.env` of the chart accepts, from the table of settings: the same names and values as the injector, so that `helm install`
- * refuses what the injector would refuse when it starts.
+ * Generates the JSON schema of `sidecar.env` in the chart from the table of settings. It accepts the same names and values as the injector, so
+ * that `helm install` rejects values with which the injector would not start.
  *
- * Values may be written as numbers or as texts; an empty text is as good as none. JSON Schema has no functions: of a setting whose form is
- * one, the pattern here says as much as a pattern can.
+ * A value may be a number or a string, and an empty string counts as unset. The table checks some settings with a function, which JSON Schema
+ * does not have. For these, TEXT_PATTERNS has a pattern that is as close as possible.
  */
 import { PREFIX, type SettingName, type SettingRow } from '../src/config/settings.ts';
 import { SETTABLE } from '../src/injection/values.ts';
 
 type Schema = Readonly<Record<string, unknown>>;
 
-/** One of the two schemes for all. */
+/** URLs separated by commas, all with the same scheme. */
 const REDIS_URLS = ['redis', 'rediss']
   .map((scheme) => {
     const url = `\\s*${scheme}://[^\\s,/?#]+(/0?)?\\s*`;
@@ -18,11 +18,11 @@ const REDIS_URLS = ['redis', 'rediss']
   })
   .join('|');
 
-/** One URL, whose commas separate the Sentinels. */
+/** One URL, in which commas separate the Sentinels. */
 const SENTINEL_URL = '\\s*rediss?[+]sentinel://[^/?#]+/[A-Za-z0-9._-]{1,128}\\s*';
 
 const LABEL_REST = '([A-Za-z0-9_-]*[A-Za-z0-9_])?';
-/** The last label is more than digits: not the end of an IPv4 address. */
+/** Last label of a host name. It is not a number, because then the name would be an IPv4 address. */
 const LAST_LABEL = `[0-9]*([A-Za-z_]|[0-9]-+[A-Za-z0-9_])${LABEL_REST}`;
 const HOST_NAME = `([A-Za-z0-9_]${LABEL_REST}[.])*${LAST_LABEL}`;
 const IPV4 = '[0-9]{1,3}([.][0-9]{1,3}){3}';
@@ -54,7 +54,9 @@ export function settingSchema({ name, kind, meaning }: SettingRow): Schema {
     case 'text': {
       const pattern = TEXT_PATTERNS[name as SettingName];
       if (pattern === undefined) {
-        throw new Error(`cannot describe ${name}: its form is a function, wanted a pattern in TEXT_PATTERNS`);
+        throw new Error(
+          `cannot generate the schema of ${name}: its form is a function; add a pattern to TEXT_PATTERNS`,
+        );
       }
       return {
         type: textTypes(kind.accepts),
@@ -69,32 +71,34 @@ function isBoolean(choice: string): boolean {
   return choice === 'true' || choice === 'false';
 }
 
-/** As YAML reads the word without quotes. */
+/** Returns the value that YAML reads if the word has no quotes. */
 function toBoolean(choice: string): boolean {
   return choice === 'true';
 }
 
-/** A number or a word of YAML is text where such a text will do. */
+/** Returns the JSON types of a text setting: YAML reads `1` and `true` without quotes as a number and a boolean. */
 function textTypes(accepts: (value: string) => boolean): string | readonly string[] {
   const others = [...(accepts('1') ? ['number'] : []), ...(accepts('true') ? ['boolean'] : [])];
   return others.length === 0 ? 'string' : ['string', ...others];
 }
 
-/** The schema file with its definition of settings as the table is now. Throws where it has none. */
+/** Returns the schema file with the definition of settings replaced. Throws if the file has no such definition. */
 export function withSettingsSchema(schemaText: string): string {
   const definition = /^ {4}"settings": \{\n[\s\S]*?^ {4}\}/m;
   if (!definition.test(schemaText)) {
-    throw new Error('cannot write the schema of settings: values.schema.json has no definition "settings"');
+    throw new Error(
+      'cannot write the schema of settings: values.schema.json has no definition "settings"; add an empty one',
+    );
   }
   const properties = Object.fromEntries(SETTABLE.map((row) => [PREFIX + row.name, settingSchema(row)]));
   const text = JSON.stringify({ type: 'object', additionalProperties: false, properties }, null, 2)
-    // Lists of words on one line, as the formatter of this repository writes them.
+    // Puts lists of words on one line, as the formatter of this repository does.
     .replace(/\[\n[^[\]{}]*\]/g, (list) => list.replace(/\s*\n\s*/g, ' ').replace(/^\[ | \]$/g, (end) => end.trim()))
     .replaceAll('\n', '\n    ');
   return schemaText.replace(definition, () => `    "settings": ${text}`);
 }
 
-/** A pattern of the decimal integers from min to max, without leading zeros. */
+/** Returns a pattern for the decimal integers from `min` to `max`, without leading zeros. */
 export function integerPattern(min: number, max: number): string {
   const [shortest, longest] = [String(min).length, String(max).length];
   if (shortest === longest) {

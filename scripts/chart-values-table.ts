@@ -1,13 +1,13 @@
 /**
- * The table of values in the chart's README, from charts/pannier/values.yaml: a row for every key, its default, and the comment above it.
+ * Generates the table of values in the chart's README from charts/pannier/values.yaml. Each key has a row with its default and its comment.
  *
- * A key without a comment is a mistake and throws: a value that nobody explains is not one to be set. A map whose keys bear no comments
- * (resources) is one row.
+ * 1. A key without a comment throws an error.
+ * 2. A map whose keys have no comments, such as `resources`, is one row.
  */
 import { isMap, isScalar, type Pair, parseDocument, type YAMLMap } from 'yaml';
 
 export interface ValueRow {
-  /** `injector.replicaCount` */
+  /** Path of the key, such as `injector.replicaCount`. */
   readonly path: string;
   readonly initial: unknown;
   readonly meaning: string;
@@ -19,17 +19,17 @@ const END = '<!-- end of values -->';
 export function valueRows(valuesText: string): ValueRow[] {
   const document = parseDocument(valuesText);
   if (!isMap(document.contents)) {
-    throw new Error('cannot read values.yaml: it is no map, wanted one');
+    throw new Error('values.yaml must be a map, got another YAML value');
   }
   return rowsOf(document.contents, '');
 }
 
-/** The README with its table replaced. */
+/** Returns the README with its table replaced. */
 export function withValuesTable(readme: string, valuesText: string): string {
   const begin = readme.indexOf(BEGIN);
   const end = readme.indexOf(END);
   if (begin < 0 || end < begin) {
-    throw new Error(`cannot write the table of values: the README lacks its marks, wanted ${BEGIN} and ${END}`);
+    throw new Error(`cannot write the table of values: the README lacks its markers; add ${BEGIN} and ${END}`);
   }
   const lines = valueRows(valuesText).map(
     (row) => `| \`${row.path}\` | \`${JSON.stringify(row.initial)}\` | ${row.meaning.replaceAll('|', '\\|')} |`,
@@ -46,13 +46,13 @@ function rowsOf(map: YAMLMap, prefix: string): ValueRow[] {
     }
     const meaning = commentOf(map, pair, index);
     if (meaning === undefined) {
-      throw new Error(`cannot document ${path}: it has no comment in values.yaml, wanted one above it`);
+      throw new Error(`cannot document ${path}: it has no comment in values.yaml; add one above it`);
     }
     return [{ path, initial: plain(pair.value), meaning }];
   });
 }
 
-/** YAML gives the comment above the first key of a map to the map; the last paragraph is the key's. */
+/** Returns the comment of a key. The parser attaches the comment above the first key to the map, whose last paragraph describes the key. */
 function commentOf(map: YAMLMap, pair: Pair, index: number): string | undefined {
   const onKey = isScalar(pair.key) ? pair.key.commentBefore : undefined;
   const comment = onKey ?? (index === 0 ? map.commentBefore : undefined);

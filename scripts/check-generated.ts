@@ -1,5 +1,5 @@
 /**
- * Fails when a committed generated file is not what its source generates today.
+ * Fails if a committed generated file differs from what the protos generate now. `make check` runs it.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -43,7 +43,7 @@ try {
     stale.push('examples/node/pannier.d.ts');
   }
   if (stale.length > 0) {
-    process.stderr.write(`cannot pass: generated files are stale, run 'make proto': ${stale.join(', ')}\n`);
+    process.stderr.write(`cannot pass the check: generated files are stale (${stale.join(', ')}); run 'make proto'\n`);
     process.exitCode = 1;
   }
 } finally {

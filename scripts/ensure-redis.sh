@@ -1,9 +1,9 @@
 #!/bin/sh
-# Makes sure that the tests find a Redis: a container engine, else redis-server, else Debian's package, which root installs.
+# Ensures that the tests have a Redis: a container engine or redis-server. If the machine has neither, root installs Debian's package redis-server.
 #
-# 1. Before it installs anything outside the clone it says what, and why.
-# 2. PANNIER_INSTALL=never: it installs nothing, and fails with the command to run instead.
-# 3. The package starts no server.
+# 1. The script prints what it installs, and why, before it installs anything outside the clone.
+# 2. With PANNIER_INSTALL=never it installs nothing. It fails and prints the command to run instead.
+# 3. The installation of the package starts no server.
 set -eu
 
 case ${PANNIER_INSTALL:-} in
@@ -18,7 +18,7 @@ if "${PANNIER_TEST_ENGINE:-docker}" version >/dev/null 2>&1 || command -v redis-
   exit 0
 fi
 
-refuse() { # refuse CAUSE : ends with the command to run instead
+refuse() { # refuse CAUSE : exits 1 and prints the command to run instead
   if command -v apt-get >/dev/null 2>&1; then
     sudo=
     [ "$(id -u)" = 0 ] || sudo='sudo '
@@ -26,20 +26,20 @@ refuse() { # refuse CAUSE : ends with the command to run instead
   else
     remedy="install redis-server 7 or later"
   fi
-  echo "cannot run the tests: they need a real Redis, there is no redis-server, no container engine answers, and $1; $remedy, or start a container engine" >&2
+  echo "cannot run the tests: they need a Redis server, redis-server was not found, no container engine is running, and $1; $remedy, or start a container engine" >&2
   exit 1
 }
 
 [ "${PANNIER_INSTALL:-}" != never ] || refuse "PANNIER_INSTALL is never"
-command -v apt-get >/dev/null 2>&1 || refuse "there is no apt-get to install one"
-[ "$(id -u)" = 0 ] || refuse "only root can install one"
+command -v apt-get >/dev/null 2>&1 || refuse "apt-get was not found"
+[ "$(id -u)" = 0 ] || refuse "only root can install redis-server"
 
 cat >&2 <<'TEXT'
-The tests need a real Redis. There is no redis-server, and no container engine answers.
-Installing Debian's package redis-server on this machine: apt-get update, apt-get install redis-server. Its service is not started.
-With PANNIER_INSTALL=never nothing is installed.
+The tests need a Redis server. This machine has no redis-server, and no container engine is running.
+Installing Debian's package redis-server with apt-get. Its service is not started.
+Set PANNIER_INSTALL=never to prevent the installation.
 TEXT
-# The package would start a server on the standard port. The tests start their own.
+# Prevents the package from starting a server on the default port, because the tests start their own.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
   trap 'rm -f "$policy"' EXIT
@@ -47,6 +47,6 @@ if [ ! -e "$policy" ]; then
   printf '#!/bin/sh\nexit 101\n' | install -m 755 /dev/stdin "$policy"
 fi
 { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server; } >/dev/null || {
-  echo "cannot install redis-server: apt-get failed, see above; install redis-server 7 or later, or start a container engine" >&2
+  echo "cannot install redis-server: apt-get failed; see its output, install redis-server 7 or later, or start a container engine" >&2
   exit 1
 }

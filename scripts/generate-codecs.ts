@@ -1,9 +1,9 @@
 /**
- * Generates the codecs of the contract (src/grpc/generated/codec) from its descriptors: one file per proto file that has
- * services, with a decoder per request and an encoder per response, and the table of all methods. `make proto` runs it.
+ * Generates the codecs of the contract (src/grpc/generated/codec) from its descriptors, and the table of all methods. Each proto file with
+ * services has one codec file, with a decoder for each request and an encoder for each response. `make proto` runs it.
  *
- * What is generated is plain TypeScript over src/grpc/wire, meant to be read. It uses the message types that
- * proto-loader-gen-types makes, so that the compiler holds one against the other.
+ * The generated code is readable TypeScript that calls src/grpc/wire. It uses the message types of proto-loader-gen-types, so that the compiler
+ * reports differences between codecs and types.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -13,11 +13,11 @@ import { encoderLines } from './codec/encoder.ts';
 import { type FieldModel, type FileModel, type MessageModel, readFileModels, type TypeName } from './codec/model.ts';
 
 export interface CodecPlaces {
-  /** Where the codecs go. */
+  /** Directory to which the codecs are written. */
   readonly codecs: string;
-  /** Where the message types are. */
+  /** Directory of the message types. */
   readonly types: string;
-  /** src/grpc/wire. */
+  /** Directory of the protobuf reader and writer, src/grpc/wire. */
   readonly wire: string;
 }
 
@@ -119,7 +119,7 @@ function tableLines(files: readonly FileModel[], places: CodecPlaces): string[] 
   ];
 }
 
-/** `grpc/health/v1/health.proto` as `grpcHealthV1Health`. */
+/** Returns the name of a file's import, such as `grpcHealthV1Health` for `grpc/health/v1/health.proto`. */
 function moduleName(file: FileModel): string {
   return file.name.replace(/\.proto$/, '').replace(/[/_-](\w)/g, (_, letter: string) => letter.toUpperCase());
 }

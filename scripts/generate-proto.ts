@@ -1,7 +1,8 @@
 /**
- * Generates from proto/ and third_party/ what is committed: the message types (src/grpc/generated), the descriptor set that reflection
- * answers from, and from that the codecs (src/grpc/generated/codec) and the types of the Node example. `scripts/check-generated.ts` (part of `make check`)
- * fails when they are stale.
+ * Generates the committed files that depend on proto/ and third_party/ (`make proto`): the message types (src/grpc/generated), the
+ * descriptor set that reflection serves, the codecs (src/grpc/generated/codec) and the types of the Node example.
+ *
+ * `scripts/check-generated.ts`, a part of `make check`, fails if one of them is not up to date.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,14 +1,13 @@
 /**
- * Leaves node-redis' two tables out of the bundle: its 400 commands and what is known of each. Pannier only sends raw commands, and HELLO is
- * not built through the tables. To evaluate them costs each sidecar with Redis about 4 MB of anonymous memory and 20 ms at its start.
+ * Omits two tables of node-redis from the bundle: its 400 commands and their metadata. Pannier sends only raw commands and does not need them.
+ * Evaluating the tables would cost each sidecar with Redis about 4 MB of anonymous memory and 20 ms at its start.
  *
- * Invariants:
- *   1. Whatever reads an entry of a table that was left out throws an error that names the entry.
- *   2. A build in which one of the tables was not found fails.
+ * 1. Reading an entry of an omitted table throws an error that names the entry.
+ * 2. The build fails if it does not find one of the tables.
  */
 import type { Plugin } from 'esbuild';
 
-/** Paths of the tables in the package, and the names that they export. */
+/** Path of each table in the package, with the name of its export. */
 const TABLES: Readonly<Record<string, string>> = {
   '@redis/client/dist/lib/commands/index.js': 'default',
   '@redis/client/dist/lib/command-metadata/command-metadata-data.js': 'COMMAND_METADATA',
@@ -28,7 +27,7 @@ export const withoutNodeRedisTables: Plugin = {
     });
     build.onEnd(() => {
       const errors = [...missing].map((table) => ({
-        text: `cannot leave out ${table}: the bundle does not import it; adapt scripts/node-redis-tables.ts to this version of node-redis`,
+        text: `cannot omit ${table}: the bundle does not import it; adapt scripts/node-redis-tables.ts to this version of node-redis`,
       }));
       return { errors };
     });

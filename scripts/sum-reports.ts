@@ -1,8 +1,9 @@
 /**
- * Adds up the counts that the suites left behind: `node scripts/sum-reports.ts DIRECTORY FAILED_STEPS`.
+ * Adds up the test reports of the suites: `node scripts/sum-reports.ts DIRECTORY FAILED_STEPS`.
  *
- * Prints the failed tests by name and, as the last line, `N passed, N failed`. A failed step that no failed test
- * explains (a type error, a suite that died) counts as a failure. Exit code 1 when anything failed or nothing passed.
+ * 1. It prints the name of each failed test, and as its last line `N passed, N failed`.
+ * 2. If more steps failed than tests (a type error, a suite that crashed), the number of failed steps is the number of failures.
+ * 3. The exit code is 1 if a test or step failed, or if no test passed.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,10 +1,11 @@
 /**
- * Writes the decoders of a proto file's requests: per message one function that reads field after field into an object
- * which has all defaults from the start, so that objects of one message have one shape.
+ * Generates the decoders of the requests in a proto file. Each message has one function that reads its fields into an object. The object has all
+ * defaults from the start, so that V8 gives all objects of a message the same hidden class.
  *
- * A field is known by number and wire type together; by another wire type it is an unknown field, and is passed over.
- * Numbers in a repeated field are taken one by one or packed. Of a oneof the last member counts. A nested message that
- * comes twice is merged, as protobuf wants it.
+ * 1. A field is identified by its number and wire type. With another wire type it is an unknown field, and is skipped.
+ * 2. Numbers of a repeated field may be packed or not.
+ * 3. If a oneof has several members, the last one wins.
+ * 4. If a nested message occurs twice, the two are merged, as the protobuf specification requires.
  */
 import type { FieldModel, FileModel, MessageModel, ValueModel } from './model.ts';
 
@@ -171,7 +172,7 @@ function mapReaderOf(message: MessageModel, field: FieldModel): string {
   return `read${message.type.local}${field.name.charAt(0).toUpperCase()}${field.name.slice(1)}Entry`;
 }
 
-/** Key and value of an entry are told apart as fields are; either may be missing and is its default then. */
+/** Generates the function that reads a map entry. A missing key or value has its default. */
 function mapEntryLines(message: MessageModel, field: FieldModel & { shape: 'map' }): string[] {
   const mapType = `${message.type.local}Output['${field.name}']`;
   const { value } = field;

@@ -1,7 +1,8 @@
 /**
- * Writes the encoders of a proto file's responses: per message one function that writes what is set, in the order of the
- * field numbers. A plain field at its default is left out, as proto3 has it; what is `optional` or in a oneof is written
- * whenever it is there.
+ * Generates the encoders of the responses in a proto file. Each message has one function that writes its fields in the order of their numbers.
+ *
+ * 1. A plain field with its default value is omitted, as proto3 specifies.
+ * 2. A field that is `optional` or in a oneof is written if it is set.
  */
 import { tagOf, wireTypeOf } from './decoder.ts';
 import type { FieldModel, FileModel, MessageModel, ValueModel } from './model.ts';
@@ -87,7 +88,7 @@ function repeatedLines(field: FieldModel & { shape: 'repeated' }, target: string
     ];
   }
   if (value.kind !== 'int32') {
-    throw new Error(`cannot generate ${target}: ${value.kind} is packed in a response, wanted int32 alone`);
+    throw new Error(`cannot generate ${target}: a packed field of a response must be int32, got ${value.kind}`);
   }
   return [
     `  if (${target}?.length) {`,

@@ -1,26 +1,25 @@
 /**
- * What is to be generated: the messages of each proto file that are decoded or encoded, how each is called in
- * TypeScript, and how each of its fields is treated. Read from the contract's descriptors.
+ * Reads from the descriptors of the contract which messages of each proto file need a codec, with the TypeScript names of the messages and fields.
  *
- * Only what the contract uses is known (FIELD_KINDS, maps with text keys). Anything else stops the generator with an
- * error that says so, instead of a codec that is wrong.
+ * 1. The generator supports only what the contract uses: the types in FIELD_KINDS, and maps with string keys.
+ * 2. Any other field throws an error, because the generated codec would be wrong.
  */
 import { type Contract, type FieldDescriptor, FieldType } from '../../src/grpc/descriptors.ts';
 
 export interface MessageModel {
-  /** As in the proto: `pannier.v1.CacheGetRequest`. */
+  /** Name in the proto, such as `pannier.v1.CacheGetRequest`. */
   readonly fullName: string;
   readonly type: TypeName;
   readonly fields: readonly FieldModel[];
 }
 
-/** A type as the generated types (src/grpc/generated) export it, and as codecs call it. */
+/** Names of a type in the generated types (src/grpc/generated) and in the codecs. */
 export interface TypeName {
-  /** `CacheGetRequest`, of a nested type `HealthCheckResponseServingStatus`; what is decoded has `Output` behind it. */
+  /** Name in the codecs: `CacheGetRequest`, or `HealthCheckResponseServingStatus` for a nested type. Decoded types end in `Output`. */
   readonly local: string;
-  /** `CacheGetRequest`, of a nested type `_grpc_health_v1_HealthCheckResponse_ServingStatus`. */
+  /** Exported name: `CacheGetRequest`, or `_grpc_health_v1_HealthCheckResponse_ServingStatus` for a nested type. */
   readonly exported: string;
-  /** Below src/grpc/generated: `pannier/v1/WatchInvalidationsResponse.ts`. */
+  /** Path below src/grpc/generated, such as `pannier/v1/WatchInvalidationsResponse.ts`. */
   readonly path: string;
 }
 
@@ -36,14 +35,14 @@ const FIELD_KINDS: ReadonlyMap<number, ScalarKind | 'message'> = new Map([
 ]);
 
 interface FieldBase {
-  /** In TypeScript: `windowMs`. */
+  /** Name in TypeScript, such as `windowMs`. */
   readonly name: string;
-  /** In the proto and in errors: `window_ms`. */
+  /** Name in the proto and in errors, such as `window_ms`. */
   readonly protoName: string;
   readonly number: number;
 }
 
-/** `isPresent`: absent from the object when unset (`optional`, or in a oneof). `siblings`: the others of its oneof. */
+/** `isPresent` is true if an unset field is missing from the object (`optional`, or in a oneof). `siblings` are the other fields of its oneof. */
 export type FieldModel =
   | (FieldBase & {
       readonly shape: 'single';
@@ -66,17 +65,16 @@ interface MethodModel {
   readonly response: MessageModel;
 }
 
-/** One proto file. */
 export interface FileModel {
-  /** `pannier/v1/cache.proto`. */
+  /** Name of the proto file, such as `pannier/v1/cache.proto`. */
   readonly name: string;
   readonly methods: readonly MethodModel[];
-  /** Requests and responses with what they hold, each message after those that hold it. */
+  /** Requests and responses with their nested messages. A message follows the messages that contain it. */
   readonly decoded: readonly MessageModel[];
   readonly encoded: readonly MessageModel[];
 }
 
-/** The files that have services. */
+/** Returns the proto files that have services. */
 export function readFileModels(contract: Contract): FileModel[] {
   const byFile = new Map<string, MethodModel[]>();
   for (const [service, methods] of contract.services) {
@@ -85,7 +83,7 @@ export function readFileModels(contract: Contract): FileModel[] {
       const path = `/${service}/${method.name}`;
       const streamKind = method.isRequestStream ? 'bidi_stream' : 'server_stream';
       if (method.isRequestStream && !method.isResponseStream) {
-        throw new Error(`cannot generate ${path}: it streams requests only, wanted a kind that transports know`);
+        throw new Error(`cannot generate ${path}: no transport supports a call that streams only requests`);
       }
       return {
         path,
@@ -114,10 +112,12 @@ export function readFileModels(contract: Contract): FileModel[] {
 
 function withNested(contract: Contract, file: string, roots: readonly MessageModel[]): MessageModel[] {
   const found = new Map(roots.map((message) => [message.fullName, message]));
-  // A map grows while it is walked: what nested messages hold is reached too, each once.
+  // The loop also visits entries that it adds to the map, so it reaches all nested messages, each once.
   for (const message of found.values()) {
     if (fileOf(contract, message.fullName) !== file) {
-      throw new Error(`cannot generate ${message.fullName}: ${file} uses it, wanted messages of the file itself`);
+      throw new Error(
+        `cannot generate ${message.fullName}: ${file} uses it and does not declare it; declare the message in that file`,
+      );
     }
     for (const { value } of message.fields) {
       if (value.kind === 'message' && !found.has(value.fullName)) {
@@ -131,7 +131,7 @@ function withNested(contract: Contract, file: string, roots: readonly MessageMod
 function readMessage(contract: Contract, fullName: string): MessageModel {
   const descriptor = contract.messages.get(fullName);
   if (descriptor === undefined) {
-    throw new Error(`cannot generate ${fullName}: the contract does not declare it, wanted a message of its own`);
+    throw new Error(`cannot generate ${fullName}: the contract does not declare it; use a message of the contract`);
   }
   const fields = descriptor.fields.map((field) => readField(contract, fullName, field, descriptor.fields));
   return { fullName, type: typeNameOf(contract, fullName), fields };
@@ -166,7 +166,7 @@ function readMapValue(
   const [keyField, valueField] = entryFields;
   const value = valueField === undefined ? undefined : readValue(contract, messageName, valueField);
   if (keyField?.type !== FieldType.STRING || value === undefined || value.kind === 'message') {
-    throw unsupported(messageName, field, 'a map of this kind', 'string keys and values that are no messages');
+    throw unsupported(messageName, field, 'another map', 'a map from strings to values that are not messages');
   }
   return value;
 }
@@ -175,7 +175,12 @@ function readValue(contract: Contract, messageName: string, field: FieldDescript
   const kind = FIELD_KINDS.get(field.type);
   switch (kind) {
     case undefined:
-      throw unsupported(messageName, field, `of type ${field.type}`, [...FIELD_KINDS.values()].join(', '));
+      throw unsupported(
+        messageName,
+        field,
+        `field type ${field.type}`,
+        `one of ${[...FIELD_KINDS.values()].join(', ')}`,
+      );
     case 'enum':
       return { kind, type: typeNameOf(contract, field.typeName) };
     case 'message':
@@ -191,7 +196,7 @@ function readValue(contract: Contract, messageName: string, field: FieldDescript
 }
 
 function unsupported(messageName: string, field: FieldDescriptor, found: string, accepted: string): Error {
-  return new Error(`cannot generate ${messageName}: ${field.name} is ${found}, wanted ${accepted}`);
+  return new Error(`cannot generate ${messageName}: ${field.name} must be ${accepted}, got ${found}`);
 }
 
 function typeNameOf(contract: Contract, fullName: string): TypeName {
@@ -206,7 +211,7 @@ function typeNameOf(contract: Contract, fullName: string): TypeName {
 function fileOf(contract: Contract, fullName: string): string {
   const file = contract.fileOfSymbol.get(fullName);
   if (file === undefined) {
-    throw new Error(`cannot generate ${fullName}: no file declares it, wanted one of the contract`);
+    throw new Error(`cannot generate ${fullName}: no file declares it; add the file to the contract`);
   }
   return file.name;
 }

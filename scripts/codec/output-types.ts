@@ -1,6 +1,6 @@
 /**
- * Widens the types of decoded messages: proto-loader-gen-types gives integers of 64 bits as `number`, while our reader returns a bigint
- * where a number would not be exact (src/grpc/wire/reader.ts). Whoever uses such a field has to check its range first.
+ * Widens the types of 64-bit integers in decoded messages from `number` to `number | bigint`. Our reader returns a bigint if a number would not
+ * be exact (src/grpc/wire/reader.ts), while proto-loader-gen-types declares `number`. So the compiler makes every user of a field check its range.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
 /**
- * The memory store holds its bounds, whoever chooses the subjects, and says what it gave up.
+ * Bounds of the memory store of rate limits: it keeps them for any choice of subjects, and reports evictions.
  */
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { MemoryRateLimitStore } from './memory-store.ts';
@@ -15,7 +15,7 @@ function request(subject: string) {
   return { key: { scope: 's', policy: 'api', subject }, limits: LIMITS, cost: 1, maxDelayMs: undefined };
 }
 
-test('1,000,000 subjects stay within its entries and bytes, and each one given up is counted', () => {
+test('keeps 1,000,000 subjects within its maximum entries and bytes, and counts each eviction', () => {
   let evictions = 0;
   const store = new MemoryRateLimitStore({
     clock: new FakeClock(),
@@ -28,14 +28,14 @@ test('1,000,000 subjects stay within its entries and bytes, and each one given u
   for (let index = 0; index < 1_000_000; index += 1) {
     store.take(request(`subject-${index}`));
     if (store.size > 10_000 || store.bytes > 4_000_000) {
-      throw new Error(`cannot hold the bound: ${store.size} entries of ${store.bytes} bytes`);
+      throw new Error(`cannot stay within the bounds: ${store.size} entries of ${store.bytes} bytes`);
     }
   }
   expect(evictions).toBe(1_000_000 - store.size);
   expect(store.size).toBeGreaterThan(1_000);
 });
 
-test('a subject that would outgrow the store is refused, and what was refused was not taken', () => {
+test('rejects a subject that would outgrow the store without consuming units', () => {
   const store = new MemoryRateLimitStore({ clock: new FakeClock(), maxEntries: 10, maxBytes: 3_000 });
   function take(index: number, cost: number): number | undefined {
     const spec = { name: `n${index}`, algorithm: 'fixed_window', limit: 10, windowMs: 3_600_000, burst: 10 } as const;
@@ -54,14 +54,14 @@ test('a subject that would outgrow the store is refused, and what was refused wa
   expect(take(room - 1, 1)).toBe(8);
 });
 
-test('looks and denials of unknown subjects keep nothing', () => {
+test('stores nothing for peeks and denials of unknown subjects', () => {
   const store = new MemoryRateLimitStore({ clock: new FakeClock(), maxEntries: 10, maxBytes: 100_000 });
   store.take({ ...request('a'), cost: 0 });
   store.take({ ...request('b'), cost: 11 });
   expect(store.size).toBe(0);
 });
 
-test('a live limit is not reopened while ended ones can make room, whatever was used last (D2)', () => {
+test('evicts expired limits before live ones, whatever was used last (D2)', () => {
   const clock = new FakeClock();
   let evictions = 0;
   const onEvict = () => {
@@ -82,7 +82,7 @@ test('a live limit is not reopened while ended ones can make room, whatever was 
   expect(evictions).toBe(0);
 });
 
-test('a subject with one limit and then several keeps what each has used', () => {
+test('keeps the used units of a subject whose calls first have one limit and then several', () => {
   const store = new MemoryRateLimitStore({ clock: new FakeClock(), maxEntries: 10, maxBytes: 100_000 });
   const [hour, burst] = LIMITS.limits;
   const one = compileLimits([hour?.spec, burst?.spec].flatMap((spec) => spec ?? []).slice(0, 1));
@@ -98,7 +98,7 @@ test('a subject with one limit and then several keeps what each has used', () =>
   expect(store.size).toBe(0);
 });
 
-test('what has ended is forgotten without being counted as given up', () => {
+test('does not count the removal of expired subjects as evictions', () => {
   const clock = new FakeClock();
   let evictions = 0;
   const onEvict = () => {
@@ -114,7 +114,7 @@ test('what has ended is forgotten without being counted as given up', () => {
   expect(evictions).toBe(0);
 });
 
-describe('thousands of names on one key', () => {
+describe('thousands of limit names on one key', () => {
   const HOUR_MS = 3_600_000;
 
   function createTaker() {
@@ -127,7 +127,7 @@ describe('thousands of names on one key', () => {
     return { clock, store, take };
   }
 
-  /** CPU of this thread, so that other processes do not count. */
+  /** Returns the CPU time of this thread, which other processes do not affect. */
   function cpuMs(run: () => void): number {
     const before = process.threadCpuUsage();
     run();
@@ -135,7 +135,7 @@ describe('thousands of names on one key', () => {
     return (user + system) / 1_000;
   }
 
-  test('cost a call the same as one name, whether its name is known or new', () => {
+  test('cost a call no more than a single name, whether its own name is known or new', () => {
     const { take } = createTaker();
     for (let index = 0; index < 3_000; index += 1) {
       take('many', `n${index}`);
@@ -152,19 +152,19 @@ describe('thousands of names on one key', () => {
     expect(fresh / one).toBeLessThan(10);
   });
 
-  test('make room for new ones as they end, and are counted in bytes to the last', () => {
+  test('are removed for new ones as they expire, and count exactly in bytes', () => {
     const { clock, store, take } = createTaker();
     for (let index = 0; index <= MAX_FIELDS; index += 1) {
       take('a', `n${index}`, index % 2 === 0 ? 1 : HOUR_MS);
     }
-    expect(() => take('a', 'one-more')).toThrow('limits that count');
+    expect(() => take('a', 'one-more')).toThrow('cannot store the limit: the subject has more than 4096 limits in use');
     const fullBytes = store.bytes;
     clock.advance(10_000);
     for (let index = 0; index < 2_000; index += 1) {
       expect(take('a', `later${index}`)).toBe(true);
     }
     expect(store.bytes).toBeLessThan(fullBytes * 1.1);
-    // All of them end, and the subject with them.
+    // All limits expire, and the subject with them.
     clock.advance(3 * HOUR_MS);
     take('b', 'n0');
     take('a', 'n0');

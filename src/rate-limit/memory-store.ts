@@ -1,8 +1,12 @@
 /**
- * Limits in the memory of this process: the default without Redis, and the specification that the scripts are tested against.
+ * Stores rate limits in the memory of this process. It is the default without Redis, and the reference that the Lua
+ * scripts are tested against.
  *
- * Bounded in entries and bytes. Subjects whose limits are all unused again leave within seconds. When the store is full of live ones, the
- * least recently used one is forgotten, which opens its limits anew: `onEvict` counts.
+ * Invariants:
+ *   1. The store never exceeds its maximum number of entries and bytes.
+ *   2. A subject is removed within seconds after all of its limits have expired.
+ *   3. If the store is full of live subjects, it evicts the least recently used one and calls `onEvict`. The limits of
+ *      that subject start empty again.
  */
 import type { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -38,24 +42,30 @@ export interface MemoryStoreOptions {
   readonly clock: Clock;
   readonly maxEntries: number;
   readonly maxBytes: number;
-  /** A live subject was given up for room. */
+  /** Called when a live subject is evicted because the store is full. */
   readonly onEvict?: () => void;
 }
 
-/** Fields that a call with a new one examines, beside two for each that it writes; the same as in general-write.lua. */
+/**
+ * Number of fields that a call with a new field scans for expired ones, plus two per field that it writes. Same as in
+ * general-write.lua.
+ */
 const FIELDS_SWEPT = 8;
-/** Far more than there are limits; names beyond are not shared. */
+/** Maximum number of field names kept for sharing between subjects; far more than a deployment has limits. */
 const MAX_SHARED_NAMES = 1_000;
-/** A FieldState without its state and its name. */
+/** Memory of a FieldState without its state and its name. */
 const FIELD_BYTES = 72;
-/** A name that was put together still has its parts' header. */
+/** Memory of a concatenated string in addition to its characters. */
 const NAME_OVERHEAD_BYTES = 32;
 
 export class MemoryRateLimitStore implements RateLimitStore {
   readonly #clock: Clock;
   readonly #subjects: BoundedMap<SubjectFields>;
   readonly #sweeper: ExpirySweeper;
-  /** Names of fields: those of inline limits are made anew by every call, and each would be held by its subject. */
+  /**
+   * Field names shared between subjects: each call with inline limits builds new strings, and every subject would keep
+   * its own copy.
+   */
   readonly #names = new Map<string, string>();
 
   constructor(options: MemoryStoreOptions) {
@@ -94,7 +104,7 @@ export class MemoryRateLimitStore implements RateLimitStore {
     const isPeek = takesNothing(request);
     const isTaking = allowed && !isPeek;
     if (!isTaking) {
-      // All or none: what would have been allowed answers as it is, with nothing taken.
+      // If any limit denies the call, the limits that would allow it report their state without the cost.
       steps = request.limits.limits.map((limit, index) => {
         const step = steps[index] as Step<AlgorithmState>;
         return step.outcome.allowed ? run(limit, fields, nowMs, 0, request.maxDelayMs) : step;
@@ -174,7 +184,7 @@ export class MemoryRateLimitStore implements RateLimitStore {
     const written = withFields(fields, writes);
     if (!this.#put(id, written, nowMs)) {
       giveBack(written, writes, before);
-      throw new StoreError('full', 'the memory store is too small for one subject');
+      throw new StoreError('full', 'cannot store the limits of a subject: the memory store is too small for them');
     }
   }
 
@@ -189,7 +199,7 @@ export class MemoryRateLimitStore implements RateLimitStore {
     };
   }
 
-  /** Undefined when there are too many names to share. */
+  /** Returns the shared copy of a field name, or undefined if too many names are shared already. */
   #sharedName(name: string): string | undefined {
     const shared = this.#names.get(name);
     if (shared !== undefined || this.#names.size >= MAX_SHARED_NAMES) {
@@ -216,7 +226,7 @@ function run(
   return limit.algorithm.take(state, limit.spec, nowMs, cost, maxDelayMs);
 }
 
-/** What is refused is not taken, nor does it stay in memory. */
+/** Undoes the writes to a field map that the store could not keep, so that the failed call consumes no units. */
 function giveBack(
   written: SubjectFields,
   writes: readonly FieldState[],
@@ -235,7 +245,7 @@ function giveBack(
   }
 }
 
-/** Scope and policy cannot hold `|`. */
+/** Returns the key of a subject in the map. The separator `|` cannot occur in a scope or a policy name. */
 function idOf(key: SubjectKey): string {
   return `${key.scope}|${key.policy}|${key.subject}`;
 }

@@ -1,14 +1,15 @@
 /**
- * What RateLimitService counts: decisions, denials by limit, peeks, and calls that name a policy that does not exist.
+ * Metrics of RateLimitService: decisions, denials by limit, peeks, and calls that name an unknown policy.
  *
- * A policy is the name of one in the policy file, or undefined for limits that callers give: never what callers send.
+ * Invariants:
+ *   1. A `policy` is a name from the policy file, or undefined for inline limits. It is never text that a caller chose.
  */
 export type DecisionOutcome = 'allowed' | 'denied' | 'failure_allowed' | 'failure_denied';
 
 export interface RateLimitMetrics {
-  /** A check that is no peek. */
+  /** Counts a check that is not a peek. */
   decision(policy: string | undefined, outcome: DecisionOutcome): void;
-  /** The limit that the answer names. */
+  /** Counts a denial under the limit that the response names. */
   denial(policy: string, limit: string): void;
   peek(policy: string | undefined, decidedBy: 'store' | 'failure_mode'): void;
   unknownPolicy(): void;

@@ -1,14 +1,15 @@
 /**
- * Limits made ready for use: with their algorithm, the field that names their state, and the argument of the scripts, built once.
+ * Compiles limits: resolves their algorithm, names the field that holds their state, and builds the argument of the Lua
+ * scripts once.
  *
- * A state belongs to (name, algorithm, window): changing the number of a limit keeps what was used, changing its algorithm or its window
- * begins with nothing used.
+ * Name, algorithm and window identify the state of a limit. Changing the number of units keeps the state; changing the
+ * algorithm or the window starts with an empty one.
  */
 import type { LimitSpec, PolicySpec } from '../config/policy-file.ts';
 import { type Algorithm, algorithmNamed } from './algorithms/algorithm.ts';
 import { isLean, packLimits } from './packed-limits.ts';
 
-/** Limits by the fields that name their state inside the subject's. */
+/** Limits identified by their fields in the state of a subject. */
 export interface LimitFields {
   readonly limits: readonly { readonly field: string }[];
 }
@@ -16,19 +17,19 @@ export interface LimitFields {
 export interface CompiledLimit {
   readonly spec: LimitSpec;
   readonly algorithm: Algorithm;
-  /** What a caller can have at once: burst of a bucket, limit of a window. */
+  /** Maximum units available at once: the burst of a bucket, or the limit of a window. */
   readonly capacity: number;
-  /** Names the state inside the subject's. */
+  /** Field that holds the state of this limit in the state of a subject. */
   readonly field: string;
 }
 
 export interface CompiledLimits {
   readonly limits: readonly CompiledLimit[];
-  /** The argument of the scripts (packed-limits.ts). */
+  /** Argument of the Lua scripts (packed-limits.ts). */
   readonly packed: string;
-  /** Whether lean scripts may decide all of them. */
+  /** Whether a lean script can decide all of the limits. */
   readonly isLean: boolean;
-  /** A cost above this can never be had. */
+  /** Capacity of the smallest limit. A call with a higher cost is never allowed. */
   readonly smallestCapacity: number;
 }
 
@@ -56,7 +57,7 @@ export function fieldOf(algorithm: Algorithm, { name, windowMs }: Pick<LimitSpec
 
 const compiled = new WeakMap<PolicySpec, CompiledLimits>();
 
-/** The policy's limits, compiled once per loaded policy file. */
+/** Returns the compiled limits of a policy. They are compiled once per loaded policy file. */
 export function compilePolicy(policy: PolicySpec): CompiledLimits {
   let limits = compiled.get(policy);
   if (limits === undefined) {

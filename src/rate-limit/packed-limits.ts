@@ -1,12 +1,16 @@
 /**
- * All numbers of the limits of a call as one text, built once per policy, and which script decides such a call.
+ * Packs the limits of a call into one string argument for the Lua scripts, and decides whether a lean script can
+ * process them.
  *
- * Per limit: the number of the algorithm, limit, window in ms and burst, the length of the field, the field. The algorithm and the length are
- * one character each, a number is six. Invariants:
- *   1. Every character is below 128 (7 bits), so the text is sent as it is: a Buffer would cost node-redis two more writes per call.
- *   2. Six characters of 7 bits hold what a limit may have: 2^36 units, 400 days.
- *   3. A limit is lean if no product of a lean script can leave the exact range of a double: (capacity + 2) * window < 2^52. A fixed
- *      window forms no product. Other limits, and logs, are decided by the general script.
+ * Each limit consists of its algorithm number, limit, window in ms, burst, length of the field, and field. The
+ * algorithm number and the length take one character each, the other numbers take six. A policy is packed once.
+ *
+ * Invariants:
+ *   1. Every character is below 128. So node-redis sends the string as it is; a Buffer would cost two more socket
+ *      writes per call.
+ *   2. Six characters of 7 bits hold the largest allowed numbers: 2^36 units and 400 days in ms.
+ *   3. A limit is lean only if all products in the lean scripts are exact in a double: (capacity + 2) * window < 2^52.
+ *      A fixed window computes no product. The general script decides all other limits, and every sliding window log.
  */
 import type { Algorithm } from './algorithms/algorithm.ts';
 import type { StepLimit } from './algorithms/step.ts';

@@ -1,10 +1,13 @@
 /**
- * What the scripts of limits reply, decoded.
+ * Decodes the replies of the rate-limit scripts.
  *
- * A lean script reports the state of each limit as of now, with the cost added: a value of 33 bytes (scripts/lean/one-end.lua). The outcome is then
- * computed by the same TypeScript that decides in memory, from the state before the cost was added. A general script reports outcomes.
+ * A lean script returns the state of each limit at the server's time, with the cost added: 33 bytes per limit
+ * (scripts/lean/one-end.lua). This module subtracts the cost and computes the outcome with the same TypeScript that the
+ * memory store runs. A general script returns finished outcomes.
  *
- * Invariant: a reply of another form throws a plain Error (redis/script-reply.ts), so that no failure mode decides in its place.
+ * Invariants:
+ *   1. A malformed reply throws a plain Error (redis/script-reply.ts), so that the failure mode never hides a broken
+ *      script.
  */
 import type { RedisReply } from '../redis/commands.ts';
 import { asBytes, asCode, malformedReply } from '../redis/script-reply.ts';
@@ -18,7 +21,7 @@ const NOW_AT = 9;
 const USED_AT = 17;
 const OTHER_AT = 25;
 
-/** `F`: see one-begin.lua. */
+/** Reply of a lean script that leaves the decision to the general script (one-begin.lua). */
 const UNDECIDED = 70;
 
 const OUTCOME_BYTES = 33;
@@ -29,7 +32,7 @@ const ALLOWED = 1;
 const NEVER = 2;
 const RESET_CODES = [0, 1, NEWER_LAYOUT] as const;
 
-/** Undefined: nothing was done, and the general script must decide. */
+/** Returns undefined if the lean script changed nothing and the general script must decide. */
 export function decodeLeanReply(leanReply: RedisReply, request: TakeRequest): TakeResult | undefined {
   const { limits } = request.limits;
   const reply = asBytes(leanReply);
@@ -59,7 +62,7 @@ function leanOutcome(
   const used = view.getFloat64(at + USED_AT, true) - cost;
   const state = algorithm.fromNumbers?.({ nowMs, used, other: view.getFloat64(at + OTHER_AT, true) }, spec.windowMs);
   if (!allowed && view.getUint8(at + FITS_AT) === 1) {
-    // All or none: what would have been allowed answers as it is, with nothing taken.
+    // If any limit denies the call, the limits that would allow it report their state without the cost.
     return algorithm.take(state, spec, nowMs, 0, maxDelayMs).outcome;
   }
   return algorithm.take(state, spec, nowMs, cost, maxDelayMs).outcome;
@@ -94,7 +97,7 @@ export function decodeGeneralReply(generalReply: RedisReply, limitCount: number)
   return { allowed, outcomes };
 }
 
-/** Of the reset script: whether there was anything. */
+/** Returns whether the reset script found any state to delete. */
 export function decodeResetReply(reply: RedisReply): boolean {
   const code = asCode(reply, RESET_CODES);
   if (code === NEWER_LAYOUT) {
@@ -103,7 +106,7 @@ export function decodeResetReply(reply: RedisReply): boolean {
   return code === 1;
 }
 
-/** V8 reads numbers from a view without the copy that Buffer makes for each. */
+/** Wraps the reply in a DataView, because Buffer's readers copy the bytes of each number. */
 function viewOf(reply: Buffer): DataView {
   return new DataView(reply.buffer, reply.byteOffset, reply.length);
 }

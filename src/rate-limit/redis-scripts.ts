@@ -1,12 +1,13 @@
 /**
- * The scripts of limits: a handful for the whole fleet, however many policies there are. Redis keeps every
- * script that was loaded until it restarts, so their number must not grow with the policies.
+ * Assembles the Lua scripts of rate limits. Redis keeps every loaded script until it restarts, so their number must not
+ * grow with the number of policies.
  *
- *   lean      one per algorithm for a call with one limit, one for calls with several: the common case, without functions and tables
- *   take      the general script: every algorithm, every state. Decides what a lean script leaves to it
- *   peek      decides and writes nothing: a read, answered while Redis refuses writes
+ *   lean      the common case, without functions: one script per algorithm for a call with one limit, one script for
+ *             several limits
+ *   take      the general script for every algorithm and state; decides whatever a lean script does not handle
+ *   peek      decides without writing, so it also works while Redis rejects writes
  *   give      returns units
- *   reset     forgets limits
+ *   reset     deletes the state of limits
  */
 import type { AlgorithmName } from '../config/policy-file.ts';
 import { readTextAsset } from '../lib/assets.ts';
@@ -15,10 +16,10 @@ import { blockDeclaring, withLibraries } from '../redis/script-library.ts';
 
 const FOLDER = 'src/rate-limit';
 const PRELUDE = readPrelude();
-/** Reads the server's clock; a test puts a time of its own in its place. */
+/** Lua block that reads the server's clock. Tests replace it with one that returns a fixed time. */
 const NOW = blockDeclaring('nowMs', PRELUDE);
 
-/** The files before `one-begin.lua` and after `value.lua`. */
+/** Files of each lean script for one limit: `numbers` precedes `one-begin.lua`, and `steps` follow `value.lua`. */
 const ONE_LIMIT: Readonly<Partial<Record<AlgorithmName, { numbers: string; steps: readonly string[] }>>> = {
   fixed_window: { numbers: 'scripts/lean/one-window.lua', steps: ['scripts/lean/fixed-window.lua'] },
   sliding_window_counter: {
@@ -32,7 +33,7 @@ const ONE_LIMIT: Readonly<Partial<Record<AlgorithmName, { numbers: string; steps
   },
 };
 
-/** The files of the general scripts up to the one that decides. */
+/** Files that all general scripts have in common. */
 const GENERAL_PARTS: readonly string[] = [
   'scripts/general-begin.lua',
   'scripts/general-damage.lua',
@@ -55,7 +56,7 @@ export interface RateLimitScripts {
   readonly reset: Script;
 }
 
-/** `now` is the text that declares `nowMs`. */
+/** Assembles all scripts. `now` is the Lua block that declares `nowMs`. */
 export function loadRateLimitScripts(now = NOW): RateLimitScripts {
   const prelude = PRELUDE.replace(NOW, now);
   function assemble(parts: readonly string[]): string {
@@ -89,7 +90,7 @@ export function loadRateLimitScripts(now = NOW): RateLimitScripts {
   };
 }
 
-/** The fragments of the lean algorithms, chosen by the number of the limit's algorithm. */
+/** Selects the Lua fragment of each limit by its algorithm number. */
 function eachAlgorithm(): string {
   return [
     'if number == 1 then',

@@ -1,5 +1,5 @@
 /**
- * Which script decides a call, and with which arguments: the scripts do not depend on the policies.
+ * Tests which script decides a call and with which arguments. The scripts do not depend on the policies.
  */
 import type { LimitSpec } from '../config/policy-file.ts';
 import { StoredFormatError } from '../lib/store-error.ts';
@@ -26,7 +26,7 @@ beforeEach(() => {
   store = new RedisRateLimitStore({ redis, keyspace: createKeyspace('test:') });
 });
 
-/** One limit, allowed. */
+/** Reply of a lean script for one allowed limit. */
 function generalReply(): Buffer {
   const bytes = Buffer.alloc(34);
   bytes[0] = 1;
@@ -47,7 +47,7 @@ function scriptsRun(): string[] {
   return runs.map(({ script }) => script.name);
 }
 
-test('600 policies run the same script, with one argument each', async () => {
+test('runs the same script with one argument for each of 600 policies', async () => {
   for (let index = 1; index <= 600; index += 1) {
     await take(policy(index));
   }
@@ -57,14 +57,14 @@ test('600 policies run the same script, with one argument each', async () => {
   expect(new Set(lean.map(({ args }) => args.length))).toEqual(new Set([1]));
 });
 
-test('the cost and the bound of the delay are sent where they differ from the default', async () => {
+test('sends the cost and the maximum delay only if they differ from the defaults', async () => {
   await take(policy(5), 2);
   await take(policy(5, { algorithm: 'leaky_bucket' }), 1, 70);
   const lean = runs.filter(({ script }) => script.name !== 'rate-limit-take');
   expect(lean.map(({ args }) => args.slice(1))).toEqual([['2'], ['1', '70']]);
 });
 
-test('what a lean script leaves undecided is decided by the general one', async () => {
+test('runs the general script if a lean script does not decide', async () => {
   await take(policy(5));
   expect(scriptsRun()).toEqual(['rate-limit-take-fixed-window', 'rate-limit-take']);
 });
@@ -72,7 +72,7 @@ test('what a lean script leaves undecided is decided by the general one', async 
 test.each([
   ['a peek', policy(5), 0],
   ['a cost above the capacity', policy(5), 6],
-] as const)('%s runs the script that writes nothing', async (_name, limits, cost) => {
+] as const)('runs the read-only script for %s', async (_name, limits, cost) => {
   await take(limits, cost);
   expect(scriptsRun()).toEqual(['rate-limit-peek']);
 });
@@ -80,18 +80,18 @@ test.each([
 test.each([
   ['a log', policy(5, { algorithm: 'sliding_window_log' })],
   ['numbers whose products are not exact', policy(2 ** 30, { algorithm: 'token_bucket', windowMs: 2 ** 30 })],
-])('%s goes to the general script at once', async (_name, limits) => {
+])('runs the general script directly for %s', async (_name, limits) => {
   await take(limits);
   expect(scriptsRun()).toEqual(['rate-limit-take']);
 });
 
-test('the packed limits are 7-bit text, whatever their numbers are', () => {
+test('packs limits of any numbers into 7-bit text', () => {
   for (const limit of [1, 127, 128, 16_383, 2 ** 36]) {
     expect(policy(limit, { windowMs: 34_560_000_000 }).packed).toMatch(/^[\0-\x7f]+$/);
   }
 });
 
-test('a value of a newer layout is refused as forbidden, in words that name the remedy', async () => {
+test('rejects a value of a newer layout as forbidden and names the remedy', async () => {
   reply = 3;
   const key = { scope: 's', policy: '', subject: 'x' };
   const failure = store.reset(key, policy(5), Number.POSITIVE_INFINITY);

@@ -1,10 +1,11 @@
 /**
- * Limits in Redis: one key per subject, one script per decision, one round trip.
+ * Stores rate limits in Redis: one key per subject, and one script and one round trip per decision.
  *
  * Invariants:
- *   1. The scripts do not depend on the policies (redis-scripts.ts).
- *   2. A call that takes nothing (a peek, a cost above a capacity) runs the read script, which writes nothing.
- *   3. A second round trip follows only when a lean script has left the decision to the general one, with nothing done.
+ *   1. The number of scripts does not depend on the policies (redis-scripts.ts).
+ *   2. A call that cannot consume units (a peek, or a cost above a capacity) runs a read-only script.
+ *   3. A decision takes a second round trip only if a lean script, which then changes nothing, leaves it to the general
+ *      script.
  */
 import type { RedisCommands } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
@@ -29,7 +30,7 @@ const NO_DELAY_BOUND = '-1';
 export interface RedisRateLimitStoreOptions {
   readonly redis: RedisCommands;
   readonly keyspace: Keyspace;
-  /** A test gives scripts whose clock it sets. */
+  /** Replaces the scripts in tests that control the server's clock. */
   readonly scripts?: RateLimitScripts;
 }
 
@@ -105,7 +106,9 @@ export class RedisRateLimitStore implements RateLimitStore {
   }
 }
 
-/** The cost and the bound of the delay are sent where they differ from what a lean script takes by default. */
+/**
+ * Builds the arguments of a lean script. Omits the cost and the maximum delay if they have the script's default values.
+ */
 function leanArguments({ limits, cost, maxDelayMs }: TakeRequest): string[] {
   if (maxDelayMs !== undefined) {
     return [limits.packed, String(cost), String(maxDelayMs)];

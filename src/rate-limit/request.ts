@@ -1,5 +1,6 @@
 /**
- * Checks what callers ask of the rate limiter, and refuses it in words: which field, what it was, what is accepted.
+ * Validates the requests of RateLimitService. An invalid field throws INVALID_ARGUMENT, which names the field, the
+ * accepted values and the value received.
  */
 import {
   findLimitProblem,
@@ -31,6 +32,7 @@ const FAILURE_MODES: ReadonlyMap<number, 'allow' | 'deny'> = new Map([
 const FAILURE_MODES_SERVED = namesOf(FailureMode, FAILURE_MODES.keys());
 const FIELD_NAMES = { name: 'name', limit: 'limit', windowMs: 'window_ms', burst: 'burst' } as const;
 const MAX_QUOTED = 64;
+const MAX_NAME_CHARACTERS = 64;
 
 function nameOf(values: Readonly<Record<string, number>>, number: number): string | undefined {
   return Object.keys(values).find((name) => values[name] === number);
@@ -40,7 +42,7 @@ function namesOf(values: Readonly<Record<string, number>>, numbers: Iterable<num
   return [...numbers].map((number) => nameOf(values, number) ?? String(number));
 }
 
-/** What decides when the store cannot, as the request says; undefined: not said. */
+/** Reads the failure mode of a request with inline limits; undefined if the request does not set one. */
 export function readFailureMode(action: string, request: CheckRateLimitRequestOutput): 'allow' | 'deny' | undefined {
   const number: number = request.onFailure;
   if (number === FailureMode.FAILURE_MODE_UNSPECIFIED) {
@@ -55,8 +57,8 @@ export function readFailureMode(action: string, request: CheckRateLimitRequestOu
   }
   if (request.limits.length === 0) {
     throw invalidArgument('on_failure', {
-      accepted: 'it with limits only, a policy has its own',
-      got: 'set beside policy',
+      accepted: 'unset when policy is set',
+      got: nameOf(FailureMode, number) ?? String(number),
     });
   }
   return mode;
@@ -66,28 +68,28 @@ export function checkSubject(key: string): void {
   checkBytes('key', key, { min: 1, max: MAX_SUBJECT_BYTES });
 }
 
-/** Exactly one of policy and limits. */
+/** Requires exactly one of `policy` and `limits`. */
 export function checkTarget(policy: string, limits: readonly LimitOutput[]): void {
   if (policy === '' && limits.length === 0) {
-    throw invalidArgument('policy', { accepted: 'exactly one of policy and limits', got: 'empty and limits is too' });
+    throw invalidArgument('policy', { accepted: 'set when limits is unset', got: 'neither' });
   }
   if (policy !== '' && limits.length > 0) {
-    throw invalidArgument('policy', { accepted: 'exactly one of policy and limits', got: 'set and limits is too' });
+    throw invalidArgument('policy', { accepted: 'unset when limits is set', got: 'both' });
   }
 }
 
-/** A policy name in an error text: not secret, but it came from outside. */
+/** Quotes a policy or limit name for an error text and truncates it. Names are not secret, but callers choose them. */
 export function quoted(text: string): string {
   return JSON.stringify(text.slice(0, MAX_QUOTED));
 }
 
-/** A request whose options are served and within their bounds. */
+/** Numeric options of a check after `checkOptions` has validated them. */
 export interface CheckOptions {
   readonly cost?: number;
   readonly maxDelayMs?: number;
 }
 
-/** Options of the contract that this version does not serve; and bounds of the numbers that it does. */
+/** Rejects the options that this version does not implement and validates the numeric ones. */
 export function checkOptions(
   action: string,
   request: CheckRateLimitRequestOutput,
@@ -107,12 +109,12 @@ export function checkOptions(
   checkUnits('max_delay_ms', request.maxDelayMs);
 }
 
-/** Zero or more, as far as numbers are exact. */
+/** Accepts integers from 0 to Number.MAX_SAFE_INTEGER. */
 export function checkUnits(field: string, value: number | bigint | undefined): asserts value is number | undefined {
   checkInteger(field, value, { min: 0, max: Number.MAX_SAFE_INTEGER });
 }
 
-/** The limits of a call, checked one by one and against each other. */
+/** Validates the inline limits of a call, including that their names differ. */
 export function readLimits(action: string, limits: readonly LimitOutput[]): LimitSpec[] {
   checkCount('limits', limits.length, { min: 0, max: MAX_LIMITS_PER_POLICY });
   const specs: LimitSpec[] = [];
@@ -121,8 +123,8 @@ export function readLimits(action: string, limits: readonly LimitOutput[]): Limi
     const spec = readLimit(action, path, limit);
     if (specs.some((other) => other.name === spec.name)) {
       throw invalidArgument(`${path}.name`, {
-        accepted: 'a name of its own for every limit',
-        got: `${quoted(spec.name)} again`,
+        accepted: 'different from the names of the other limits',
+        got: `${quoted(spec.name)} twice`,
       });
     }
     specs.push(spec);
@@ -130,7 +132,7 @@ export function readLimits(action: string, limits: readonly LimitOutput[]): Limi
   return specs;
 }
 
-/** The limits of a reset, by what identifies them: name, algorithm and window. Other fields are ignored. */
+/** Validates the limits of a reset. Only name, algorithm and window identify a limit; the other fields are ignored. */
 export function readLimitFields(action: string, limits: readonly LimitOutput[]): LimitFields {
   checkCount('limits', limits.length, { min: 0, max: MAX_LIMITS_PER_POLICY });
   const fields = limits.map((limit, index) => {
@@ -144,12 +146,13 @@ export function readLimitFields(action: string, limits: readonly LimitOutput[]):
   return { limits: fields };
 }
 
-/** Checks name and algorithm. */
+/** Validates the name and returns the algorithm. */
 function readIdentity(action: string, path: string, limit: LimitOutput): Algorithm {
   if (!NAME_PATTERN.test(limit.name)) {
-    // The text of a name that is not one may be anything: only its length is told.
-    const found = limit.name === '' ? 'empty' : `${limit.name.length} characters of other kinds`;
-    throw invalidArgument(`${path}.name`, { accepted: '1 to 64 of [A-Za-z0-9._-]', got: found });
+    throw invalidArgument(`${path}.name`, {
+      accepted: '1 to 64 characters of [A-Za-z0-9._-]',
+      got: nameProblem(limit.name),
+    });
   }
   const algorithm = algorithmNumbered(limit.algorithm);
   if (algorithm !== undefined) {
@@ -162,17 +165,21 @@ function readIdentity(action: string, path: string, limit: LimitOutput): Algorit
   throw unimplemented(action, `${path}.algorithm ${name}`, `use one of ${ALGORITHMS_SERVED.join(', ')}`);
 }
 
+/** Describes an invalid name without quoting it: it may contain anything, including a secret. */
+function nameProblem(name: string): string {
+  if (name === '') {
+    return 'an empty name';
+  }
+  return name.length > MAX_NAME_CHARACTERS ? `${name.length} characters` : 'a name with other characters';
+}
+
 function readLimit(action: string, path: string, limit: LimitOutput): LimitSpec {
   const algorithm = readIdentity(action, path, limit);
   if (limit.holdMs !== 0) {
-    throw invalidArgument(`${path}.hold_ms`, {
-      accepted: 'it unset: only concurrency limits have one',
-      got: String(limit.holdMs),
-    });
+    throw invalidArgument(`${path}.hold_ms`, { accepted: `unset for ${algorithm.name}`, got: String(limit.holdMs) });
   }
   if (limit.burst !== undefined && !algorithm.isBucket) {
-    const wanted = `it unset: ${algorithm.name} has no burst`;
-    throw invalidArgument(`${path}.burst`, { accepted: wanted, got: String(limit.burst) });
+    throw invalidArgument(`${path}.burst`, { accepted: `unset for ${algorithm.name}`, got: String(limit.burst) });
   }
   const spec: LimitCandidate = {
     name: limit.name,

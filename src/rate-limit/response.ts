@@ -1,5 +1,5 @@
 /**
- * From outcomes to the answer that callers see. Pure.
+ * Converts the outcomes of the limits into the response of a check. Pure.
  */
 import type { CheckRateLimitResponse } from '../grpc/generated/pannier/v1/CheckRateLimitResponse.ts';
 import { DecidedBy } from '../grpc/generated/pannier/v1/DecidedBy.ts';
@@ -8,10 +8,10 @@ import type { StepOutcome } from './algorithms/step.ts';
 import type { CompiledLimit, CompiledLimits } from './model.ts';
 import type { TakeResult } from './store.ts';
 
-/** Callers that are denied by the failure mode come back after this: the time in which a node is given up and asked anew. */
+/** Retry delay reported by a failure-mode denial: about the time after which a failed node is tried again, in ms. */
 const FAILURE_RETRY_MS = 1_000;
 
-/** What a call asks for, as far as its answer depends on it. */
+/** Parts of a request that its response depends on. */
 export interface AnsweredRequest {
   readonly cost: number;
   readonly isPeek: boolean;
@@ -27,8 +27,8 @@ export function decidedAnswer(
 }
 
 /**
- * The store could not decide: the failure mode's answer. It has all fields. What is left is unknown, so that every limit counts as used
- * up at `nowMs`: nothing remains, and `resetAfterMs` is when all of it would be back at the latest.
+ * Builds the response of the failure mode if the store cannot decide. The remaining units are unknown, so every limit
+ * is reported as used up at `nowMs`: `remaining` is 0, and `resetAfterMs` is an upper bound.
  */
 export function failureAnswer(
   limits: CompiledLimits,
@@ -74,7 +74,10 @@ function answerOf(
   };
 }
 
-/** The denier with the longest wait (one that never allows waits longest); else the one with the smallest share left. */
+/**
+ * Returns the index of the limit that the response describes. Among denials it is the one with the longest wait, where
+ * `never` is longest; if all limits allow the call, it is the one with the smallest remaining fraction of its capacity.
+ */
 function decidingIndex(limits: CompiledLimits, result: TakeResult): number {
   let deciding = 0;
   let decidingWeight = Number.NEGATIVE_INFINITY;

@@ -1,6 +1,6 @@
 /**
- * Answers that callers can follow (cases D7, D13): peeks, bursts, complete answers of failure modes, delays without a leaky bucket, resets by
- * name, algorithm and window.
+ * Completeness of responses (cases D7 and D13): peeks, bursts, failure modes, delays without a leaky bucket, and resets
+ * by name, algorithm and window.
  */
 import {
   checkWith,
@@ -58,26 +58,23 @@ describe('a peek', () => {
     world.clock.advance(Number(denied.retryAfterMs));
   });
 
-  test.each(NAMES)(
-    '%s: at an exhausted limit, it is not allowed and reports when the next unit fits',
-    async (policy) => {
-      const world = createWorld();
-      await checkWith(world, { policy, cost: 10 });
-      for (const peek of [{ cost: 0 }, { cost: 0, peek: true }, { peek: true }]) {
-        const answer = await checkWith(world, { policy, ...peek });
-        expect(answer).toMatchObject({ allowed: false, granted: 0, remaining: 0, never: false });
-        expect(answer.retryAfterMs).toBeGreaterThan(0);
-      }
-      const { retryAfterMs } = await checkWith(world, { policy, cost: 0 });
-      world.clock.advance(Number(retryAfterMs) - 1);
-      expect(await checkWith(world, { policy, cost: 0 })).toMatchObject({ allowed: false, retryAfterMs: 1 });
-      world.clock.advance(1);
-      expect(await checkWith(world, { policy, cost: 0 })).toMatchObject({ allowed: true, retryAfterMs: 0 });
-      expect(await checkWith(world, { policy })).toMatchObject({ allowed: true, granted: 1 });
-    },
-  );
+  test.each(NAMES)('%s: is denied at an exhausted limit and reports when the next unit fits', async (policy) => {
+    const world = createWorld();
+    await checkWith(world, { policy, cost: 10 });
+    for (const peek of [{ cost: 0 }, { cost: 0, peek: true }, { peek: true }]) {
+      const answer = await checkWith(world, { policy, ...peek });
+      expect(answer).toMatchObject({ allowed: false, granted: 0, remaining: 0, never: false });
+      expect(answer.retryAfterMs).toBeGreaterThan(0);
+    }
+    const { retryAfterMs } = await checkWith(world, { policy, cost: 0 });
+    world.clock.advance(Number(retryAfterMs) - 1);
+    expect(await checkWith(world, { policy, cost: 0 })).toMatchObject({ allowed: false, retryAfterMs: 1 });
+    world.clock.advance(1);
+    expect(await checkWith(world, { policy, cost: 0 })).toMatchObject({ allowed: true, retryAfterMs: 0 });
+    expect(await checkWith(world, { policy })).toMatchObject({ allowed: true, granted: 1 });
+  });
 
-  test('of several limits is denied by one and shows what remains of all', async () => {
+  test('is denied by one of several limits and reports the remaining units of all', async () => {
     const world = createWorld();
     await checkWith(world, { policy: 'pair', cost: 6 });
     const answer = await checkWith(world, { policy: 'pair', cost: 3, peek: true, detail: true });
@@ -88,7 +85,7 @@ describe('a peek', () => {
     ]);
   });
 
-  test('of a leaky bucket reports the delay, and max_delay_ms denies a longer one', async () => {
+  test('reports the delay of a leaky bucket, and max_delay_ms denies a longer one', async () => {
     const world = createWorld();
     await checkWith(world, { policy: 'leaky_bucket', cost: 3 });
     const peek = { policy: 'leaky_bucket', peek: true };
@@ -101,14 +98,14 @@ describe('a peek', () => {
     });
   });
 
-  test('is decided by the failure mode when the store is away, and is granted nothing', async () => {
+  test('is decided by the failure mode and grants nothing if the store is unavailable', async () => {
     const world = createWorldWithoutStore();
     const answer = await checkWith(world, { policy: 'pair', cost: 5, peek: true });
     expect(answer).toMatchObject({ allowed: true, granted: 0, decidedBy: DECIDED_BY_FAILURE_MODE });
   });
 });
 
-test('the answer has the size of the bucket, so that what remains is explained', async () => {
+test('the response contains the burst, which explains the remaining units', async () => {
   const world = createWorld();
   const answer = await checkWith(world, { policy: 'pair', cost: 1, detail: true });
   expect(answer).toMatchObject({ limitName: 'window', limit: 8, burst: 8, remaining: 7 });
@@ -118,8 +115,8 @@ test('the answer has the size of the bucket, so that what remains is explained',
   ]);
 });
 
-describe('while the store is away', () => {
-  test('the answer lists all limits with their numbers, and counts them as used up', async () => {
+describe('while the store is unavailable', () => {
+  test('the response lists all limits with their numbers and reports them as used up', async () => {
     const world = createWorldWithoutStore();
     const answer = await checkWith(world, { policy: 'closed', cost: 2, detail: true });
     const window = { name: 'window', limit: 10, burst: 10, windowMs: 60_000, remaining: 0, algorithm: 1 };
@@ -138,7 +135,7 @@ describe('while the store is away', () => {
     expect(allowed.limits).toMatchObject([{ allowed: true }, { allowed: true, burst: 50 }]);
   });
 
-  test('a cost that one limit never has names that limit', async () => {
+  test('a cost above the capacity of one limit is denied in the name of that limit', async () => {
     const world = createWorldWithoutStore();
     const answer = await checkWith(world, { policy: 'closed', cost: 11, detail: true });
     expect(answer).toMatchObject({ allowed: false, never: true, limitName: 'window', retryAfterMs: 0 });
@@ -149,7 +146,7 @@ describe('while the store is away', () => {
 });
 
 test.each(NAMES.filter((name) => name !== 'leaky_bucket'))(
-  'max_delay_ms is ignored by a policy of %s, so that a policy can change its algorithm',
+  'max_delay_ms is ignored for a %s policy, so that a policy can change its algorithm',
   async (policy) => {
     const world = createWorld();
     expect(await checkWith(world, { policy, maxDelayMs: 0, cost: 10 })).toMatchObject({ allowed: true, delayMs: 0 });
@@ -164,12 +161,12 @@ describe('ResetRateLimit', () => {
   }
 
   test.each(ALGORITHMS.map(({ name, number }) => [name, number as LimitOutput['algorithm']] as const))(
-    '%s: name, algorithm and window suffice, and the next check counts from 0',
+    '%s: needs only name, algorithm and window, and the next check counts from 0',
     async (_name, algorithm) => {
       const world = createWorld();
       const limit: LimitOutput = { name: 'x', algorithm, limit: 10, windowMs: 60_000, holdMs: 0 };
       const identity: LimitOutput = { ...limit, limit: 0 };
-      // Two windows of the sliding window counter.
+      // Spans two windows of the sliding window counter.
       await checkWith(world, { limits: [limit], cost: 10 });
       world.clock.advance(60_000);
       await checkWith(world, { limits: [limit], cost: 5 });
@@ -210,10 +207,10 @@ describe('ResetRateLimit', () => {
   });
 
   test.each([
-    ['name', { name: '' }, 'limits[0].name is empty'],
+    ['name', { name: '' }, 'limits[0].name must be 1 to 64 characters of [A-Za-z0-9._-], got an empty name'],
     ['algorithm', { algorithm: 0 }, 'limits[0].algorithm must be one of ALGORITHM_FIXED_WINDOW, '],
-    ['window', { windowMs: 0 }, 'limits[0].window_ms is 0'],
-  ] as const)('refuses a limit without %s', async (_what, change, text) => {
+    ['window', { windowMs: 0 }, 'limits[0].window_ms must be '],
+  ] as const)('rejects a limit without %s', async (_what, change, text) => {
     const limit: LimitOutput = { name: 'x', algorithm: 1, limit: 0, windowMs: 60_000, holdMs: 0 };
     await expect(reset(createWorld(), [{ ...limit, ...change }])).rejects.toThrow(text);
   });

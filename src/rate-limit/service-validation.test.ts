@@ -1,5 +1,6 @@
 /**
- * What the rate limit service refuses, row by row: the code and the text that callers see. No row reaches the store.
+ * Requests that the rate limit service rejects: one row each, with the code and the text. None of them reaches the
+ * store.
  */
 
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
@@ -16,13 +17,13 @@ const clock = new FakeClock();
 const service = createRateLimitService({
   store: {
     take: () => {
-      throw new Error('cannot take: the request is malformed, wanted it refused before');
+      throw new Error('cannot take: an invalid request reached the store');
     },
     give: () => {
-      throw new Error('cannot give: the service never does');
+      throw new Error('cannot give: the service never calls it');
     },
     reset: () => {
-      throw new Error('cannot reset: the request is malformed, wanted it refused before');
+      throw new Error('cannot reset: an invalid request reached the store');
     },
   },
   policies: {
@@ -71,30 +72,65 @@ function inline(change: Partial<LimitOutput>): Partial<CheckRateLimitRequestOutp
   return { policy: '', limits: [{ ...LIMIT, ...change }] };
 }
 
-/** A text that lists the algorithms that are served between `text` and `end`, and gives no other advice. */
+/** Matches `text`, then the list of served algorithms, then `end`. */
 function served(text: string, end = ''): RegExp {
   const names = ALGORITHMS.map(({ name }) => `ALGORITHM_${name.toUpperCase()}`).join(', ');
   return new RegExp(`${`${text} ${names}${end}`.replace(/[[\].]/g, '\\$&')}$`);
 }
 
 const ROWS: readonly Row[] = [
-  ['neither policy nor limits', { policy: '' }, INVALID_ARGUMENT, /policy is empty.*exactly one of policy and limits/],
-  ['both', { limits: [LIMIT] }, INVALID_ARGUMENT, /exactly one of policy and limits/],
-  ['no key', { key: '' }, INVALID_ARGUMENT, /key is empty, wanted 1 to 512 bytes/],
-  ['a long key', { key: 'x'.repeat(513) }, INVALID_ARGUMENT, /key is 513 bytes/],
-  ['a key long in bytes', { key: 'ü'.repeat(257) }, INVALID_ARGUMENT, /key is 514 bytes/],
-  ['an unknown policy', { policy: 'nope' }, NOT_FOUND, /no policy "nope"/],
+  [
+    'neither policy nor limits',
+    { policy: '' },
+    INVALID_ARGUMENT,
+    /^policy must be set when limits is unset, got neither$/,
+  ],
+  [
+    'both policy and limits',
+    { limits: [LIMIT] },
+    INVALID_ARGUMENT,
+    /^policy must be unset when limits is set, got both$/,
+  ],
+  ['no key', { key: '' }, INVALID_ARGUMENT, /^key must be 1 to 512 bytes, got 0 bytes$/],
+  ['a long key', { key: 'x'.repeat(513) }, INVALID_ARGUMENT, /^key must be 1 to 512 bytes, got 513 bytes$/],
+  ['a key long in bytes', { key: 'ü'.repeat(257) }, INVALID_ARGUMENT, /^key must be 1 to 512 bytes, got 514 bytes$/],
+  [
+    'an unknown policy',
+    { policy: 'nope' },
+    NOT_FOUND,
+    /^cannot check rate limit: the policy file has no policy "nope"; add it or use another name$/,
+  ],
   ['a very long policy', { policy: 'p'.repeat(500) }, NOT_FOUND, /"p{64}"/],
-  ['a negative cost', { cost: -1 }, INVALID_ARGUMENT, /cost is -1, wanted 0 to 9007199254740991/],
-  ['a cost beyond 2^53', { cost: 2 ** 53 }, INVALID_ARGUMENT, /cost is 9007199254740992/],
-  ['a negative delay', { maxDelayMs: -5 }, INVALID_ARGUMENT, /max_delay_ms is -5/],
-  ['a delay beyond 2^53', { maxDelayMs: 2 ** 60 }, INVALID_ARGUMENT, /max_delay_ms is 115/],
-  ['a delay without a leaky bucket', { ...inline({}), maxDelayMs: 5 }, INVALID_ARGUMENT, /max_delay_ms.*leaky bucket/],
+  ['a negative cost', { cost: -1 }, INVALID_ARGUMENT, /^cost must be 0 to 9007199254740991, got -1$/],
+  [
+    'a cost beyond 2^53',
+    { cost: 2 ** 53 },
+    INVALID_ARGUMENT,
+    /^cost must be 0 to 9007199254740991, got 9007199254740992$/,
+  ],
+  ['a negative delay', { maxDelayMs: -5 }, INVALID_ARGUMENT, /^max_delay_ms must be 0 to 9007199254740991, got -5$/],
+  [
+    'a delay beyond 2^53',
+    { maxDelayMs: 2 ** 60 },
+    INVALID_ARGUMENT,
+    /^max_delay_ms must be 0 to 9007199254740991, got 1152921504606847000$/,
+  ],
+  [
+    'a delay without a leaky bucket',
+    { ...inline({}), maxDelayMs: 5 },
+    INVALID_ARGUMENT,
+    /^max_delay_ms must be unset when no limit is a leaky bucket, got 5$/,
+  ],
   ['request_id', { requestId: 'x' }, UNIMPLEMENTED, /request_id/],
   ['partial', { partial: true }, UNIMPLEMENTED, /partial/],
   ['reserve', { reserve: true }, UNIMPLEMENTED, /reserve/],
   ['reserve_ms', { reserveMs: 1 }, UNIMPLEMENTED, /reserve_ms/],
-  ['on_failure beside a policy', { onFailure: 1 }, INVALID_ARGUMENT, /on_failure/],
+  [
+    'on_failure with a policy',
+    { onFailure: 1 },
+    INVALID_ARGUMENT,
+    /^on_failure must be unset when policy is set, got FAILURE_MODE_ALLOW$/,
+  ],
   [
     'an unknown on_failure',
     { ...inline({}), onFailure: 9 as 1 },
@@ -106,12 +142,32 @@ const ROWS: readonly Row[] = [
     '17 limits',
     { policy: '', limits: Array(17).fill(LIMIT) },
     INVALID_ARGUMENT,
-    /limits is a list of 17, wanted at most 16/,
+    /^limits must be at most 16, got a list of 17$/,
   ],
-  ['a name twice', { policy: '', limits: [LIMIT, LIMIT] }, INVALID_ARGUMENT, /limits\[1\]\.name is "a" again/],
-  ['no name', inline({ name: '' }), INVALID_ARGUMENT, /limits\[0\]\.name is empty/],
-  ['a name of other kinds', inline({ name: 'a b' }), INVALID_ARGUMENT, /limits\[0\]\.name/],
-  ['a long name', inline({ name: 'a'.repeat(65) }), INVALID_ARGUMENT, /limits\[0\]\.name is 65 characters/],
+  [
+    'a name twice',
+    { policy: '', limits: [LIMIT, LIMIT] },
+    INVALID_ARGUMENT,
+    /^limits\[1\]\.name must be different from the names of the other limits, got "a" twice$/,
+  ],
+  [
+    'no name',
+    inline({ name: '' }),
+    INVALID_ARGUMENT,
+    /^limits\[0\]\.name must be 1 to 64 characters of \[A-Za-z0-9\._-\], got an empty name$/,
+  ],
+  [
+    'a name with a space',
+    inline({ name: 'a b' }),
+    INVALID_ARGUMENT,
+    /^limits\[0\]\.name must be .*, got a name with other characters$/,
+  ],
+  [
+    'a long name',
+    inline({ name: 'a'.repeat(65) }),
+    INVALID_ARGUMENT,
+    /^limits\[0\]\.name must be .*, got 65 characters$/,
+  ],
   ['no algorithm', inline({ algorithm: 0 }), INVALID_ARGUMENT, served('limits[0].algorithm must be one of', ', got 0')],
   [
     'an unknown algorithm',
@@ -120,24 +176,49 @@ const ROWS: readonly Row[] = [
     served('algorithm must be one of', ', got 77'),
   ],
   [
-    'concurrency',
+    'a concurrency limit',
     inline({ algorithm: 6 }),
     UNIMPLEMENTED,
-    served('limits[0].algorithm ALGORITHM_CONCURRENCY is not served by this version, use one of'),
+    served('this version does not serve limits[0].algorithm ALGORITHM_CONCURRENCY; use one of'),
   ],
-  ['hold_ms elsewhere', inline({ holdMs: 5 }), INVALID_ARGUMENT, /limits\[0\]\.hold_ms is 5/],
-  ['a burst of a window', inline({ burst: 10 }), INVALID_ARGUMENT, /limits\[0\]\.burst is 10/],
-  ['a limit of 0', inline({ limit: 0 }), INVALID_ARGUMENT, /limits\[0\]\.limit is 0/],
-  ['a limit beyond 2^36', inline({ limit: 2 ** 36 + 1 }), INVALID_ARGUMENT, /limits\[0\]\.limit is 68719476737/],
-  ['a log beyond 10,000', inline({ algorithm: 2, limit: 10_001 }), INVALID_ARGUMENT, /limit is 10001.*10000/],
-  ['no window', inline({ windowMs: 0 }), INVALID_ARGUMENT, /limits\[0\]\.window_ms is 0/],
-  ['a window beyond 400 days', inline({ windowMs: 34_560_000_001 }), INVALID_ARGUMENT, /window_ms is 34560000001/],
-  ['a burst of 0', inline({ algorithm: 4, burst: 0 }), INVALID_ARGUMENT, /limits\[0\]\.burst is 0/],
+  [
+    'hold_ms of a window',
+    inline({ holdMs: 5 }),
+    INVALID_ARGUMENT,
+    /^limits\[0\]\.hold_ms must be unset for fixed_window, got 5$/,
+  ],
+  [
+    'a burst of a window',
+    inline({ burst: 10 }),
+    INVALID_ARGUMENT,
+    /^limits\[0\]\.burst must be unset for fixed_window, got 10$/,
+  ],
+  ['a limit of 0', inline({ limit: 0 }), INVALID_ARGUMENT, /^limits\[0\]\.limit must be .*, got 0$/],
+  [
+    'a limit beyond 2^36',
+    inline({ limit: 2 ** 36 + 1 }),
+    INVALID_ARGUMENT,
+    /^limits\[0\]\.limit must be .*68719476736, got 68719476737$/,
+  ],
+  [
+    'a log beyond 10,000',
+    inline({ algorithm: 2, limit: 10_001 }),
+    INVALID_ARGUMENT,
+    /^limits\[0\]\.limit must be .*10000, got 10001$/,
+  ],
+  ['no window', inline({ windowMs: 0 }), INVALID_ARGUMENT, /^limits\[0\]\.window_ms must be .*, got 0$/],
+  [
+    'a window beyond 400 days',
+    inline({ windowMs: 34_560_000_001 }),
+    INVALID_ARGUMENT,
+    /^limits\[0\]\.window_ms must be .*34560000000.*, got 34560000001$/,
+  ],
+  ['a burst of 0', inline({ algorithm: 4, burst: 0 }), INVALID_ARGUMENT, /^limits\[0\]\.burst must be .*, got 0$/],
   [
     'a bucket that never drains',
     inline({ algorithm: 5, limit: 1, windowMs: 34_560_000_000, burst: 2 ** 36 }),
     INVALID_ARGUMENT,
-    /burst.*drains within/,
+    /^limits\[0\]\.burst must be .*drains? within/,
   ],
 ];
 
@@ -155,10 +236,10 @@ async function refusal(call: () => unknown): Promise<{ code: number; message: st
     }
     throw error;
   }
-  throw new Error('cannot check the refusal: the call was accepted, wanted an error');
+  throw new Error('cannot test the rejection: the call was accepted');
 }
 
-test.each(ROWS)('%s', async (_what, change, code, text) => {
+test.each(ROWS)('rejects %s', async (_what, change, code, text) => {
   const status = await refusal(() => service.handlers.CheckRateLimit(request(change), context));
   expect(status).toMatchObject({ code, message: expect.stringMatching(text) });
   expect(status.message).not.toContain(SECRET);
@@ -166,16 +247,16 @@ test.each(ROWS)('%s', async (_what, change, code, text) => {
   expect(many.results?.[0]?.error).toEqual({ code, message: status.message });
 });
 
-test.each([[0], [101]])('%d checks in one call', async (count) => {
+test.each([[0], [101]])('rejects %d checks in one call', async (count) => {
   const checks = Array.from({ length: count }, () => request({}));
   const status = await refusal(() => service.handlers.CheckRateLimits({ checks }, context));
   expect(status).toMatchObject({
     code: INVALID_ARGUMENT,
-    message: expect.stringMatching(/checks is a list of \d+, wanted 1 to 100/),
+    message: expect.stringMatching(/^checks must be 1 to 100, got a list of \d+$/),
   });
 });
 
-test('a settled id is unknown, a malformed one is refused', async () => {
+test('accepts an unknown reservation id and rejects an empty one', async () => {
   expect(service.handlers.SettleRateLimit({ reservationId: 'x' }, context)).toEqual({ settled: false });
   for (const reservationId of ['', 'x'.repeat(201)]) {
     const status = await refusal(() => service.handlers.SettleRateLimit({ reservationId }, context));
@@ -185,7 +266,7 @@ test('a settled id is unknown, a malformed one is refused', async () => {
   expect(extended).toMatchObject({ code: UNIMPLEMENTED, message: expect.stringMatching(/extend_ms/) });
 });
 
-test('a call whose deadline is over does not reach the store', async () => {
+test('does not call the store after the deadline of the call', async () => {
   const late = { ...context, deadlineAtMs: clock.monotonicMs() };
   const status = await refusal(() => service.handlers.CheckRateLimit(request({}), late));
   expect(status.code).toBe(Status.DEADLINE_EXCEEDED);

@@ -1,5 +1,6 @@
 /**
- * What the rate limit service answers: which limit decided, what failure modes do in the store's place, whose state it is.
+ * Responses of the rate limit service: which limit decided, what the failure modes decide without the store, and which
+ * state a call uses.
  */
 import {
   CHECK_DEFAULTS,
@@ -38,7 +39,7 @@ function failingStore(kind: StoreErrorKind): RateLimitStore {
   return { take: fail, give: fail, reset: fail };
 }
 
-test('an admitted call names the limit with the smallest share left', async () => {
+test('an admitted call names the limit with the smallest remaining fraction', async () => {
   const world = createWorld();
   const answer = await checkWith(world, { policy: 'pair', cost: 2 });
   expect(answer).toMatchObject({
@@ -54,7 +55,7 @@ test('an admitted call names the limit with the smallest share left', async () =
   });
 });
 
-test('a denied call names the denier with the longest wait, takes nothing, and tells of all with detail', async () => {
+test('a denied call names the limit with the longest wait, consumes nothing, and reports all limits if detail is set', async () => {
   const world = createWorld();
   await checkWith(world, { policy: 'pair', cost: 4 });
   const answer = await checkWith(world, { policy: 'pair', cost: 5, detail: true });
@@ -71,14 +72,14 @@ test('a denied call names the denier with the longest wait, takes nothing, and t
   });
 });
 
-test('a cost above a limit is never admitted, and says so', async () => {
+test('a cost above the capacity of a limit is denied with never', async () => {
   const world = createWorld();
   const answer = await checkWith(world, { policy: 'pair', cost: 6 });
   expect(answer).toMatchObject({ allowed: false, never: true, retryAfterMs: 0, limitName: 'small' });
 });
 
 test.each<StoreErrorKind>(['unavailable', 'unknown', 'deadline', 'forbidden'])(
-  'a store that ends %s leaves the decision to the failure mode',
+  'the failure mode decides if the store fails with %s',
   async (kind) => {
     const world = createWorld({ store: () => failingStore(kind) });
     const inline = { limits: [{ name: 'a', algorithm: 1 as const, limit: 5, windowMs: 1_000, holdMs: 0 }] };
@@ -100,7 +101,7 @@ test.each<StoreErrorKind>(['unavailable', 'unknown', 'deadline', 'forbidden'])(
   },
 );
 
-test('peeks are no decisions, a denial by a policy names its limit, and unknown policies are counted', async () => {
+test('counts peeks separately from decisions, denials by limit, and unknown policies', async () => {
   const world = createWorld();
   await checkWith(world, { policy: 'pair', cost: 4 });
   await checkWith(world, { policy: 'pair', cost: 2 });
@@ -138,12 +139,12 @@ test('peeks are no decisions, a denial by a policy names its limit, and unknown 
   expect(failing.decisions).toEqual(['strict peek by failure_mode', 'strict failure_denied']);
 });
 
-test('a bound of ours is an error, not a failure of the store', async () => {
+test('a full store is an error and not decided by the failure mode', async () => {
   const world = createWorld({ store: () => failingStore('full') });
   await expect(checkWith(world, { policy: 'pair' })).rejects.toMatchObject({ kind: 'full' });
 });
 
-test('an unexpected error of checks in one call is logged once, with the method and the cause', async () => {
+test('logs an unexpected error of several checks in one call once, with the method and the cause', async () => {
   const fail = (): Promise<never> => Promise.reject(new Error('broken'));
   const world = createWorld({ store: () => ({ take: fail, give: fail, reset: fail }) });
   const checks = [1, 2].map(() => ({ ...CHECK_DEFAULTS, policy: 'pair' }));
@@ -159,7 +160,7 @@ test('an unexpected error of checks in one call is logged once, with the method 
   ]);
 });
 
-test('a value of a newer layout is an error, not a failure of the store', async () => {
+test('a value of a newer layout is an error and not decided by the failure mode', async () => {
   const fail = (): Promise<never> => Promise.reject(newerLayout());
   const world = createWorld({ store: () => ({ take: fail, give: fail, reset: fail }) });
   const failure = checkWith(world, { policy: 'pair' });
@@ -169,7 +170,7 @@ test('a value of a newer layout is an error, not a failure of the store', async 
   expect(message).toContain('upgrade this sidecar');
 });
 
-test('the state is the scope’s, unless the policy is shared; inline limits have none of a policy', async () => {
+test('keeps state per scope unless the policy is shared, and inline limits apart from policies', async () => {
   const world = createWorld({ scope: 'team' });
   await checkWith(world, { policy: 'strict' });
   await checkWith(world, { policy: 'common' });
@@ -181,25 +182,25 @@ test('the state is the scope’s, unless the policy is shared; inline limits hav
   ]);
 });
 
-test('many checks answer in their places, each as it would alone', async () => {
+test('returns the results of several checks in their order, each as if it were alone', async () => {
   const world = createWorld();
   const one = CHECK_DEFAULTS;
   const checks: CheckRateLimitRequestOutput[] = [
     { ...one, policy: 'strict' },
-    { ...one, policy: 'nobody' },
+    { ...one, policy: 'unknown' },
     { ...one, policy: 'pair', cost: 9 },
     { ...one, policy: 'strict' },
   ];
   const { results } = await world.service.handlers.CheckRateLimits({ checks }, serviceContext(world.clock));
   expect(results).toMatchObject([
     { response: { allowed: true, remaining: 9 } },
-    { error: { code: 5, message: expect.stringContaining('"nobody"') } },
+    { error: { code: 5, message: expect.stringContaining('"unknown"') } },
     { response: { never: true } },
     { response: { allowed: true, remaining: 8 } },
   ]);
 });
 
-test('a reset gives back what was used, of a policy or of single inline limits', async () => {
+test('a reset restores the units of a policy or of single inline limits', async () => {
   const world = createWorld();
   const inline = [
     { name: 'a', algorithm: 1 as const, limit: 5, windowMs: 60_000, holdMs: 0 },

@@ -1,10 +1,11 @@
 /**
- * RateLimitService: checks the request, finds the limits, asks the store, answers; decides by the failure mode when the store cannot.
+ * RateLimitService: validates requests, resolves their limits, calls the store and builds the responses.
  *
- * Promises:
- *   1. A denial is an answer. So is a store that is away: the failure mode decides, and the answer says so.
- *   2. The store is asked to answer before the caller's deadline, so that the failure mode can still decide in time.
- *   3. An option that is not served is refused with UNIMPLEMENTED naming it.
+ * Invariants:
+ *   1. A denial is a response with status OK. If the store fails, the failure mode decides (fail open or fail closed)
+ *      and the response says so.
+ *   2. The store's deadline is earlier than the caller's, so that the failure mode can still decide in time.
+ *   3. A request that sets an unimplemented option fails with UNIMPLEMENTED, and the error names the option.
  */
 import type { FailureModeName, PolicySource } from '../config/policy-file.ts';
 import { type ErrorLog, errorStatus } from '../grpc/error-status.ts';
@@ -45,11 +46,14 @@ export interface RateLimitServiceOptions {
   readonly store: RateLimitStore;
   readonly policies: PolicySource;
   readonly scope: string;
-  /** Whether subjects are stored by their hash whatever the policy says; the one rule for limits that callers give. */
+  /**
+   * Whether the store hashes the subjects of all policies, whatever each policy sets. It is the only such setting for
+   * inline limits.
+   */
   readonly hashSubjects?: boolean;
   readonly clock: Clock;
   readonly metrics: RateLimitMetrics;
-  /** Receives unexpected errors of single checks, which no transport sees. */
+  /** Receives unexpected errors of single checks in CheckRateLimits, because no transport sees those errors. */
   readonly log: ErrorLog;
 }
 
@@ -72,7 +76,7 @@ interface Target {
   readonly key: SubjectKey;
   readonly limits: CompiledLimits;
   readonly onFailure: FailureModeName;
-  /** Undefined for limits that the caller gives. */
+  /** Name of the policy; undefined for inline limits. */
   readonly policy: string | undefined;
 }
 
@@ -94,7 +98,7 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
     const policy = options.policies.current().policies.get(policyName);
     if (policy === undefined) {
       metrics.unknownPolicy();
-      const text = `cannot ${action}: there is no policy ${quoted(policyName)}, wanted one of the policy file`;
+      const text = `cannot ${action}: the policy file has no policy ${quoted(policyName)}; add it or use another name`;
       throw new StatusError(Status.NOT_FOUND, text);
     }
     return {
@@ -124,9 +128,11 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
           }
         : findTarget(action, request.policy, request.key);
     if (request.maxDelayMs !== undefined && request.policy === '' && !hasLeakyBucket(target.limits)) {
-      // A caller that gives the limits as well has made an error. The limits of a policy may change without its callers.
-      const found = 'set without a leaky bucket';
-      throw invalidArgument('max_delay_ms', { accepted: 'it with a leaky bucket among the limits', got: found });
+      // Only inline limits are checked: the caller of a policy need not know its algorithms, which may change.
+      throw invalidArgument('max_delay_ms', {
+        accepted: 'unset when no limit is a leaky bucket',
+        got: String(request.maxDelayMs),
+      });
     }
     return target;
   }
@@ -200,7 +206,7 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
       throw unimplemented(action, 'extend_ms');
     }
     checkUnits('used', request.used);
-    // This version gives out no reservations, so no id can be one.
+    // This version never issues a reservation id, so every id is unknown.
     return { settled: false };
   }
 
@@ -224,7 +230,7 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
   };
 }
 
-/** Checks of one call that fail for the same reason are logged as one line. */
+/** Logs only the first error of a call with several checks, because they usually fail for the same reason. */
 function firstLineOf(log: ErrorLog): ErrorLog {
   let isWritten = false;
   return {

@@ -1,86 +1,91 @@
 /**
- * What the service asks of a store of limits. Two stores stand behind it, and one contract suite runs on both.
+ * Contract between RateLimitService and its stores. memory-store.ts and redis-store.ts implement it, and one contract
+ * suite tests both.
  *
- * Promises of every store:
- *   1. `take` decides all limits in one atomic step by the store's own clock: all are taken, or none.
- *   2. A denial and a peek change nothing. What is never asked for again is forgotten once it means nothing.
- *   3. `give` returns units to all limits in one atomic step. What was used never falls below zero.
- *   4. A failure is a StoreError. Any other error is a broken contract, such as a reply of Redis that no script of ours returns.
+ * Invariants of every store:
+ *   1. `take` decides all limits in one atomic step by the store's own clock. It consumes units from all limits or from
+ *      none.
+ *   2. A denial and a peek change no state. State that no longer affects a decision is deleted.
+ *   3. `give` returns units to all limits in one atomic step, and the used units never drop below zero.
+ *   4. An expected failure is a StoreError. Any other error means a broken contract, such as a malformed script reply.
  */
 import type { MaybePromise } from '../lib/maybe-promise.ts';
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';
 import type { StepOutcome } from './algorithms/step.ts';
 import type { CompiledLimits, LimitFields } from './model.ts';
 
-/** Whose limits: state is kept per scope, policy and subject. */
+/** Identifies a subject: stores keep state per scope, policy and subject. */
 export interface SubjectKey {
   readonly scope: string;
-  /** Empty for limits that callers give inline: their state is the subject's, whatever other limits are in the call. */
+  /**
+   * Name of the policy; empty for inline limits. All calls with inline limits share the subject's state for a given
+   * limit.
+   */
   readonly policy: string;
   readonly subject: string;
-  /** Whether a store that others can read must not hold the subject in clear. Switching it starts new counts. */
+  /** Whether Redis must store a hash instead of the subject itself. Switching it makes all limits start empty. */
   readonly isHashed?: boolean;
 }
 
 export interface TakeRequest {
   readonly key: SubjectKey;
   readonly limits: CompiledLimits;
-  /** Units to take. 0 is a peek of one unit. */
+  /** Units to consume. 0 is a peek that checks for one unit. */
   readonly cost: number;
-  /** Decides as for this cost and takes nothing. */
+  /** Whether to decide as for this cost without consuming units. */
   readonly isPeek?: boolean;
-  /** Of leaky buckets; undefined: no bound. */
+  /** Maximum delay that the caller accepts from leaky buckets, in ms; undefined for no maximum. */
   readonly maxDelayMs: number | undefined;
 }
 
 export interface TakeResult {
-  /** Whether all limits allow the cost. Of a peek: whether they would. */
+  /** Whether all limits allow the cost. A peek reports whether they would. */
   readonly allowed: boolean;
-  /** One per limit, in their order. Where nothing is taken, what remains is what is there. */
+  /** Outcomes in the order of the limits. If the call consumes nothing, `remaining` is the current number of units. */
   readonly outcomes: readonly StepOutcome[];
 }
 
 export interface GiveRequest {
   readonly key: SubjectKey;
   readonly limits: CompiledLimits;
-  /** Units that were taken before, 1 or more. */
+  /** Units to return, at least 1. They must have been consumed before. */
   readonly units: number;
 }
 
 export interface GiveResult {
-  /** What a peek reports afterwards, one per limit. */
+  /** Outcomes in the order of the limits, as a peek after this call would report them. */
   readonly outcomes: readonly StepOutcome[];
 }
 
 export interface RateLimitStore {
   take(request: TakeRequest, deadlineAtMs: number): MaybePromise<TakeResult>;
-  /** Returns units to every limit. */
+  /** Returns units to every limit of the call. */
   give(request: GiveRequest, deadlineAtMs: number): MaybePromise<GiveResult>;
-  /** Forgets what the subject used of these limits; without limits, of all under the key. Whether there was anything. */
+  /** Deletes the state of the given limits, or of all limits under the key; returns whether there was any. */
   reset(key: SubjectKey, limits: LimitFields | undefined, deadlineAtMs: number): MaybePromise<boolean>;
 }
 
-/** Whether the store only decides: a peek, or a cost that a limit never has. */
+/** Returns whether a call cannot consume units: it is a peek, or its cost exceeds the capacity of a limit. */
 export function takesNothing({ limits, cost, isPeek }: TakeRequest): boolean {
   return isPeek === true || cost === 0 || cost > limits.smallestCapacity;
 }
 
-/** The units that are decided about. */
+/** Returns the units to decide about, which are 1 for a peek with cost 0. */
 export function decidedUnits({ cost }: Pick<TakeRequest, 'cost'>): number {
   return cost === 0 ? 1 : cost;
 }
 
-/** More fields that count are refused; the same number stands in general-write.lua. */
+/** Maximum number of unexpired fields per subject. general-write.lua has the same constant. */
 export const MAX_FIELDS = 4_096;
 
-/** A subject with thousands of limits of different names: each is state that somebody pays for. */
+/** Returns the error for a subject with too many differently named limits, each of which would occupy memory. */
 export function tooManyLimits(): StoreError {
-  return new StoreError('full', `the subject has more than ${MAX_FIELDS} limits that count`);
+  return new StoreError('full', `cannot store the limit: the subject has more than ${MAX_FIELDS} limits in use`);
 }
 
-/** Nothing was done: this release cannot know what the value means. */
+/** Returns the error for a value that a newer release wrote. The store has changed nothing. */
 export function newerLayout(): StoredFormatError {
   return new StoredFormatError(
-    'a limit is stored in a layout that this release does not know, because a newer release wrote it; upgrade this sidecar',
+    'cannot read the limit: a newer release stored it in a layout that this release does not know; upgrade this sidecar',
   );
 }

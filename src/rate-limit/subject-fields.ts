@@ -1,7 +1,8 @@
 /**
- * What the memory store holds of a subject: the state of each of its limits, by the field that names it.
+ * State of a subject in the memory store: one entry per limit, keyed by the field of the limit.
  *
- * Most subjects have one limit. Theirs is held without a Map, which would be a third of the memory that such a subject takes.
+ * Most subjects have a single limit. The store keeps it without a Map, because the Map would be a third of the
+ * subject's memory.
  */
 import { mapBytes } from '../lib/memory-size.ts';
 import type { AlgorithmState } from './algorithms/algorithm.ts';
@@ -10,23 +11,24 @@ export interface FieldState {
   readonly field: string;
   readonly state: AlgorithmState;
   readonly endMs: number;
-  /** Of this object, its state, and its name where that is not shared. */
+  /** Memory of this object and its state, and of its name if that is not shared. */
   readonly bytes: number;
 }
 
-/** One field alone, or all by their names. */
+/** A single field, or a map of several fields. */
 export type SubjectFields = FieldState | FieldMap;
 
-/** What a FieldMap takes beside its Map, measured. */
+/** Measured memory of a FieldMap in addition to its Map. */
 const FIELD_MAP_BYTES = 24;
 
-/** As general-write.lua has it: beyond so many fields, no call walks all of them. */
+/** Maximum number of fields that one call iterates over completely. Same as in general-write.lua. */
 export const MAX_FIELDS_WALKED = 512;
 
 /**
- * Fields by their names, with their size kept along, so that a call costs the same however many there are.
+ * Map of fields that tracks its own size in bytes, so that the cost of a call does not depend on the number of fields.
  *
- * Beyond MAX_FIELDS_WALKED fields `endMs` is not lowered when a field is written with an earlier end: it is the end at the latest.
+ * With more than MAX_FIELDS_WALKED fields, `endMs` is an upper bound: it does not decrease when a field is overwritten
+ * with an earlier expiry.
  */
 export class FieldMap extends Map<string, FieldState> {
   #bytes = 0;
@@ -58,7 +60,7 @@ export class FieldMap extends Map<string, FieldState> {
     return super.delete(field);
   }
 
-  /** Removes the ended ones of the next `count` fields, and goes on behind them the next time. */
+  /** Removes expired fields among the next `count` fields. The next call continues after them. */
   sweep(nowMs: number, count: number): void {
     for (let left = Math.min(count, this.size); left > 0; left -= 1) {
       this.#sweepPosition ??= this.values();
@@ -79,7 +81,7 @@ export function subjectFieldOf(fields: SubjectFields | undefined, field: string)
   return fields?.field === field ? fields : undefined;
 }
 
-/** The fields with these written; where `fields` is a Map, the same one. */
+/** Returns the fields after the writes. If `fields` is a FieldMap, it is updated in place. */
 export function withFields(fields: SubjectFields | undefined, writes: readonly FieldState[]): SubjectFields {
   const [first] = writes;
   const isOne = fields === undefined || (!(fields instanceof FieldMap) && fields.field === first?.field);

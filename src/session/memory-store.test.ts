@@ -1,5 +1,5 @@
 /**
- * The bounds of the memory store of sessions; what it does within them is in test/integration/session-memory.test.ts.
+ * Bounds of the memory store of sessions. test/integration/session-memory.test.ts tests its behavior within them.
  */
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { holdsInMemory, memorySessionStore } from '../../test/support/session/memory-store.ts';
@@ -32,7 +32,7 @@ function create(store: MemorySessionStore, made: NewSession): 'created' | 'full'
   }
 }
 
-test('holds its bounds through 1,000,000 sessions, and keeps those that live', () => {
+test('stays within its bounds for 1,000,000 sessions and keeps the live ones', () => {
   const store = memorySessionStore({ clock: systemClock, maxEntries: 10_000, maxBytes: 16_777_216 });
   let created = 0;
   for (let index = 0; index < 1_000_000; index += 1) {
@@ -45,7 +45,7 @@ test('holds its bounds through 1,000,000 sessions, and keeps those that live', (
   expect(holdsInMemory(store, 'handle-0')).toBe(true);
 });
 
-test('holds its bound in bytes, for a change of data as well', () => {
+test('stays within its maximum bytes after a change of data as well', () => {
   const clock = new FakeClock();
   const store = memorySessionStore({ clock, maxBytes: 100_000 });
   const big = new Map([['a', Buffer.alloc(40_000)]]);
@@ -59,7 +59,7 @@ test('holds its bound in bytes, for a change of data as well', () => {
   expect(store.bytes).toBeLessThanOrEqual(100_000);
 });
 
-test('an ended session makes room with its user', () => {
+test('removes an expired session and its user for a new one', () => {
   const clock = new FakeClock();
   const other = { userId: 'b'.repeat(50) };
   const measured = memorySessionStore({ clock });
@@ -72,7 +72,7 @@ test('an ended session makes room with its user', () => {
   expect(create(store, session(3, other))).toBe('created');
 });
 
-test('a full store admits changes that need no more room', () => {
+test('a full store accepts changes that need no more memory', () => {
   const clock = new FakeClock();
   const measured = memorySessionStore({ clock });
   measured.create(session(1, { userId: 'user' }));
@@ -85,15 +85,15 @@ test('a full store admits changes that need no more room', () => {
   expect(store.rotate(session(1).credential, rotation)).toMatchObject({ outcome: 'rotated' });
 });
 
-test('a session of many small fields counts as what it takes', () => {
+test('counts a session of many small fields at its actual size', () => {
   const store = memorySessionStore({ clock: new FakeClock() });
   const names = Array.from({ length: 50 }, (_, index) => String(index).padStart(20, 'n'));
   store.create(session(1, { data: new Map(names.map((name) => [name, Buffer.alloc(5)])) }));
-  // As such a session was measured on Node 24: 830 bytes and 300 per field.
+  // Such a session was measured on Node 24 at 830 bytes plus 300 per field.
   expect(store.bytes).toBeGreaterThanOrEqual(830 + 50 * 300);
 });
 
-test('has room again at once after a deletion and after an end', () => {
+test('accepts new sessions right after a deletion and after an expiry', () => {
   const clock = new FakeClock();
   const store = memorySessionStore({ clock, maxEntries: 1 });
   expect([create(store, session(1)), create(store, session(2)), create(store, session(2))]).toEqual([
@@ -109,7 +109,7 @@ test('has room again at once after a deletion and after an end', () => {
   expect(create(store, session(3))).toBe('created');
 });
 
-test('users whose sessions are over take no room from those to come, however their sessions ended', () => {
+test('removes users without sessions for new ones, however their sessions ended', () => {
   const clock = new FakeClock();
   const store = memorySessionStore({ clock, maxEntries: 3 });
   const lives = { idleTtlMs: 1_000, absoluteTtlMs: 3_600_000 };
@@ -128,7 +128,7 @@ test('users whose sessions are over take no room from those to come, however the
   expect([login(14), login(15), login(16)]).toEqual(['created', 'created', 'created']);
 });
 
-test('users count against the same bound in bytes as sessions', () => {
+test('counts users and sessions against the same maximum bytes', () => {
   const store = memorySessionStore({ clock: new FakeClock(), maxBytes: 1_000_000 });
   let created = 0;
   while (create(store, session(created, { userId: `user-${created}` })) === 'created') {
@@ -138,13 +138,13 @@ test('users count against the same bound in bytes as sessions', () => {
   expect(store.bytes).toBeGreaterThan(990_000);
 });
 
-test('a store full of ended sessions and their users refuses nobody, and keeps the sessions that live', () => {
+test('a store full of expired sessions and their users accepts every login and keeps the live sessions', () => {
   const clock = new FakeClock();
   const store = memorySessionStore({ clock, maxEntries: 1_000 });
   const hour = { idleTtlMs: 3_600_000, absoluteTtlMs: 3_600_000 };
   expect(create(store, session(0, { ...hour, userId: 'victim' }))).toBe('created');
   for (let index = 1; index < 1_000; index += 1) {
-    // Their users could live for an hour.
+    // The users would otherwise be kept for an hour.
     const lives = { idleTtlMs: 1, absoluteTtlMs: 3_600_000 };
     expect(create(store, session(index, { ...lives, userId: `user-${index}` }))).toBe('created');
   }
@@ -158,7 +158,7 @@ test('a store full of ended sessions and their users refuses nobody, and keeps t
   expect(store.list('victim')).toHaveLength(1);
 });
 
-test('a user is not forgotten while a session is valid that its list does not know', () => {
+test('keeps a user while a session that its list does not contain is valid', () => {
   const store = memorySessionStore({ clock: new FakeClock(), maxEntries: 2_000 });
   const lives = { idleTtlMs: 60_000, absoluteTtlMs: 60_000, userId: 'user' };
   for (let index = 0; index <= 1_000; index += 1) {
@@ -170,7 +170,7 @@ test('a user is not forgotten while a session is valid that its list does not kn
   expect(store.read(session(0).credential, { touch: false })).toMatchObject({ userId: 'user' });
 });
 
-test('keeps copies of values, not views of the message that they came in', () => {
+test('stores copies of values instead of views of the request message', () => {
   const store = memorySessionStore({ clock: new FakeClock() });
   const message = Buffer.from('....value....');
   store.create(session(1, { data: new Map([['a', message.subarray(4, 9)]]) }));

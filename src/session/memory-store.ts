@@ -1,8 +1,10 @@
 /**
- * Sessions in this process's memory: the embedded default, and the plainest reading of the contract in store.ts.
+ * Stores sessions in the memory of this process. It is the default without Redis.
  *
- * Every verb is one synchronous step, so nothing can come between its parts. It never drops a live session to make room for another user's:
- * somebody would be logged out by somebody else's login. When it is full it says so (StoreError `full`).
+ * Invariants:
+ *   1. Every method is one synchronous step, so no other call can interleave with it.
+ *   2. The store never evicts a live session, because a login of one user must not log out another. If it is full, it
+ *      throws a StoreError of kind `full`.
  */
 
 import type { UserLimit } from '../config/policy-file.ts';
@@ -39,9 +41,9 @@ import type {
 
 export interface MemorySessionStoreOptions {
   clock: Clock;
-  /** Sessions, and users that have some. */
+  /** Maximum number of sessions, and of users with sessions. */
   maxEntries: number;
-  /** Of sessions and users together. */
+  /** Maximum memory of sessions and users together. */
   maxBytes: number;
 }
 
@@ -51,18 +53,21 @@ interface MemorySession extends SessionRecord {
   readonly previousEndMs: number;
   readonly generation: number;
   readonly labels: ReadonlyMap<string, string>;
-  /** What the session takes of memory without data. */
+  /** Memory of the session without its data. */
   readonly ownBytes: number;
-  /** What its data takes. */
+  /** Memory of the session's data. */
   readonly dataBytes: number;
 }
 
 type Admission = { readonly outcome: 'admitted'; readonly evicted: number } | { readonly outcome: 'user_full' };
 
-/** The record with its numbers and a verifier, or two after a rotation; measured on Node 24, rounded up. */
+/** Memory of a record with its numbers and up to two verifiers, measured on Node 24 and rounded up. */
 const SESSION_BYTES = 270;
 
-/** Shared by all that have no data or labels: an empty Map takes 200 bytes. Nobody writes to the maps of a session. */
+/**
+ * Shared by all sessions without data or labels, because an empty Map takes 200 bytes. The maps of a session are never
+ * modified.
+ */
 const NOTHING = new Map<string, never>();
 
 export class MemorySessionStore implements SessionStore {
@@ -78,18 +83,18 @@ export class MemorySessionStore implements SessionStore {
     this.#sessions = this.#sweeper.createMap({
       maxEntries,
       maxBytes,
-      // There is always room for what is set, so what leaves has ended.
+      // `#makeRoom` runs before every write, so the map only removes sessions that have expired.
       onEvict: (handle, { userId }) => this.#users.forget(userId, handle, options.clock.nowMs()),
     });
     this.#users = new MemoryUsers({ sweeper: this.#sweeper, maxEntries, maxBytes });
   }
 
-  /** Sessions held, those included that ended a moment ago. */
+  /** Number of sessions, including expired ones that were not removed yet. */
   get size(): number {
     return this.#sessions.size;
   }
 
-  /** Bytes held, users included. */
+  /** Memory of sessions and users. */
   get bytes(): number {
     return this.#sessions.bytes + this.#users.bytes;
   }
@@ -259,13 +264,13 @@ export class MemorySessionStore implements SessionStore {
     return { outcome: 'ended', deleted: live.length };
   }
 
-  /** The session that these words give the right to change. */
+  /** Returns the session if the credential has its current verifier. */
   #presented(credential: SessionCredential, nowMs: number): MemorySession | undefined {
     const session = this.#valid(credential.handle, nowMs);
     return session?.verifier === credential.verifier ? session : undefined;
   }
 
-  /** The session, unless it has ended or its user was logged out everywhere. */
+  /** Returns the session unless it has expired or a logout everywhere has ended it. */
   #valid(handle: string, nowMs: number): MemorySession | undefined {
     const session = this.#sessions.peek(handle, nowMs);
     if (session === undefined || this.#users.accepts(session, nowMs)) {
@@ -275,7 +280,7 @@ export class MemorySessionStore implements SessionStore {
     return undefined;
   }
 
-  /** Makes room for one more session of the user, where there is a limit of them. */
+  /** Applies the user limit before a login: ends the oldest sessions, or refuses the login. */
   #admit(userId: string, userLimit: UserLimit | undefined, nowMs: number): Admission {
     if (userId === '' || userLimit === undefined) {
       return { outcome: 'admitted', evicted: 0 };
@@ -297,10 +302,10 @@ export class MemorySessionStore implements SessionStore {
     return session.userId === '' ? 0 : this.#users.enter(session, nowMs);
   }
 
-  /** Drops ended sessions until there is room for this one and its user. */
+  /** Removes expired sessions until this session and its user fit. */
   #makeRoom(session: MemorySession, nowMs: number): void {
     while (this.#isFullFor(session, nowMs)) {
-      // Each one that leaves may take its user along.
+      // Removing a session may also remove its user, so the condition is checked after each one.
       if (this.#sessions.sweep(nowMs, 1) === 0) {
         throw storeFull();
       }
@@ -345,7 +350,7 @@ function isTooLarge(session: MemorySession): boolean {
   return session.data.size > MAX_DATA_FIELDS || fieldBytesOf(session.data) > MAX_DATA_BYTES;
 }
 
-/** Copies: a value of a request is a view that would keep the whole message in memory. */
+/** Copies values, because those of a request are views that would keep the whole message in memory. */
 function copied(data: ReadonlyMap<string, Buffer>): ReadonlyMap<string, Buffer> {
   if (data.size === 0) {
     return NOTHING;
@@ -359,7 +364,7 @@ function copied(data: ReadonlyMap<string, Buffer>): ReadonlyMap<string, Buffer> 
   return copies;
 }
 
-/** As the bound of a session's data counts. */
+/** Returns the size of session data as MAX_DATA_BYTES counts it. */
 function fieldBytesOf(data: ReadonlyMap<string, Buffer>): number {
   let bytes = 0;
   for (const [name, value] of data) {
@@ -368,7 +373,7 @@ function fieldBytesOf(data: ReadonlyMap<string, Buffer>): number {
   return bytes;
 }
 
-/** In memory. */
+/** Returns the memory that session data occupies. */
 function bytesOf(data: ReadonlyMap<string, Buffer>): number {
   let bytes = mapBytes(data.size);
   for (const [name, value] of data) {

@@ -1,15 +1,17 @@
 /**
- * The users of the memory store: for each the generation that its sessions must bear, and the list of their handles.
+ * Users of the memory session store: the generation that the sessions of each user must have, and the list of their
+ * handles.
  *
- * A user is forgotten with its last session, or once its longest one would have ended if it has sessions that its list does not know. One
- * that comes back gets a generation that was never given before, so that nothing of the forgotten one is valid again.
+ * A user is removed together with its last session. If the list does not contain all of its sessions, the user stays
+ * until the longest one would have expired. A user that returns gets a new generation, so that no session of its
+ * earlier record becomes valid again.
  */
 import { type BoundedMap, entryBytes } from '../lib/bounded-map.ts';
 import type { ExpirySweeper } from '../lib/expiry-sweeper.ts';
 import { mapBytes } from '../lib/memory-size.ts';
 import { LISTED_SESSIONS_DROPPED, MAX_LISTED_SESSIONS } from './model.ts';
 
-/** What a session says of its user. */
+/** Fields of a session that refer to its user. */
 export interface UserSession {
   readonly handle: string;
   readonly userId: string;
@@ -19,11 +21,11 @@ export interface UserSession {
 
 interface MemoryUser {
   readonly generation: number;
-  /** The one session that stays valid with an older generation. */
+  /** Session that stays valid although its generation is older, after a logout everywhere with an exception. */
   readonly kept: { readonly handle: string; readonly generation: number } | undefined;
-  /** Oldest first, each with its absolute end. */
+  /** Absolute expiry of each listed session by handle, oldest login first. */
   readonly listed: Map<string, number>;
-  /** Sessions have left a full list that may be valid yet. */
+  /** Whether sessions that may still be valid were dropped from a full list. */
   readonly hasUnlisted: boolean;
   readonly endMs: number;
 }
@@ -34,9 +36,9 @@ export interface MemoryUsersOptions {
   readonly maxBytes: number;
 }
 
-/** The object of a user with its numbers, without its list. */
+/** Memory of a user with its numbers, without its list. */
 const USER_BYTES = 100;
-/** The number of a handle's end; its string is that of the session. */
+/** Memory of the expiry of a listed handle. The handle's string is shared with the session. */
 const END_BYTES = 16;
 const HANDLE_BYTES = mapBytes(2) - mapBytes(1) + END_BYTES;
 
@@ -52,12 +54,12 @@ export class MemoryUsers {
     return this.#users.bytes;
   }
 
-  /** Whether no session of this user can be entered without giving up a user. */
+  /** Returns whether a session of this user can be entered only by evicting another user. */
   isFullFor(userId: string, nowMs: number): boolean {
     return this.#users.isFullFor(userId, { bytes: 0, nowMs });
   }
 
-  /** What entering this session of the user adds to `bytes`, at most. */
+  /** Returns the maximum number of bytes that entering this session adds to `bytes`. */
   growthBytes(userId: string, handle: string, nowMs: number): number {
     const user = this.#users.peek(userId, nowMs);
     if (user === undefined) {
@@ -66,7 +68,10 @@ export class MemoryUsers {
     return user.listed.has(handle) ? 0 : HANDLE_BYTES;
   }
 
-  /** Lists the session under its user, for whom there must be room, and gives back the generation that it must bear. */
+  /**
+   * Lists the session under its user and returns the generation that it must have. The caller ensures that the user
+   * fits.
+   */
   enter(session: UserSession, nowMs: number): number {
     const user = this.#users.peek(session.userId, nowMs);
     const listed = new Map(user?.listed);
@@ -84,7 +89,7 @@ export class MemoryUsers {
     return entered.generation;
   }
 
-  /** Whether the session is nobody's, or bears the generation of its user. */
+  /** Returns whether the session has no user or has the generation of its user. */
   accepts(session: UserSession, nowMs: number): boolean {
     if (session.userId === '') {
       return true;
@@ -97,7 +102,7 @@ export class MemoryUsers {
     return user.generation === session.generation || isKept;
   }
 
-  /** Lets the user live as long as this session of it. */
+  /** Extends the lifetime of the user to that of this session. */
   extend(session: UserSession, nowMs: number): void {
     const user = this.#users.peek(session.userId, nowMs);
     if (user === undefined) {
@@ -110,7 +115,7 @@ export class MemoryUsers {
     this.#put(session.userId, { ...user, endMs: Math.max(user.endMs, session.absoluteEndMs) }, nowMs);
   }
 
-  /** The handles of the list, oldest first. */
+  /** Returns the listed handles, oldest login first. */
   listed(userId: string, nowMs: number): string[] {
     return [...(this.#users.peek(userId, nowMs)?.listed.keys() ?? [])];
   }
@@ -122,7 +127,7 @@ export class MemoryUsers {
     }
   }
 
-  /** A new generation: all sessions of the user are invalid from now on, but the one to be kept. */
+  /** Starts a new generation, which invalidates all sessions of the user except `kept`. */
   end(userId: string, kept: UserSession | undefined, nowMs: number): void {
     const user = this.#users.peek(userId, nowMs);
     if (user === undefined) {
@@ -155,7 +160,7 @@ export class MemoryUsers {
     }
   }
 
-  /** None of its sessions is valid without it. */
+  /** Removes the user, which invalidates all of its sessions. */
   #forgetUser(userId: string): void {
     this.#users.delete(userId);
   }
@@ -165,7 +170,10 @@ export class MemoryUsers {
   }
 }
 
-/** Drops from a full list those that have ended, and where that is not enough the oldest; says whether it had to. */
+/**
+ * Drops expired sessions from a full list, and the oldest ones if that is not enough; returns whether it dropped
+ * unexpired ones.
+ */
 function makeRoom(listed: Map<string, number>, nowMs: number): boolean {
   if (listed.size < MAX_LISTED_SESSIONS) {
     return false;
@@ -188,7 +196,7 @@ function userBytes(user: MemoryUser): number {
   return listBytes(user.listed.size);
 }
 
-/** Of a user with so many handles. */
+/** Returns the memory of a user with the given number of handles. */
 function listBytes(handles: number): number {
   return USER_BYTES + mapBytes(handles) + handles * END_BYTES;
 }

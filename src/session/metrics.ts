@@ -1,8 +1,8 @@
 /**
- * What the limit of live sessions per user counts.
+ * Metrics of the limit of live sessions per user.
  */
 export interface SessionMetrics {
-  /** Sessions that ended to make room for a login. */
+  /** Counts sessions that were ended to admit a login. */
   evicted(count: number): void;
   loginRefused(): void;
 }

@@ -1,45 +1,55 @@
 /**
- * What a session is: its ids, its record, its bounds and the arithmetic of its ends. Pure; both stores live on it.
+ * Session ids, records, bounds and expiry arithmetic, shared by both stores. Pure.
  *
- * A session id is `<selector>.<secret>`, 128 random bits each. The store sees neither: the key is named by the handle
- * (a hash of the selector), and what proves the right to use the session is the verifier (a hash of the secret). So
- * nobody who reads the store, its dump or its replication stream can present a session, and rotation is a new secret
- * under the same handle: one step on one key.
+ * A session id is `<selector>.<secret>`, with 128 random bits each. The store knows neither part. The handle, a hash of
+ * the selector, names the key; the verifier, a hash of the secret, authorizes the caller. Therefore the store, its dump
+ * or its replication stream does not reveal any session id. A rotation replaces the verifier under the same handle, so
+ * it is one step on one key.
  */
 import { hash } from 'node:crypto';
 import { MAX_SESSION_TTL_MS } from '../config/policy-file.ts';
 
-/** What a caller may present as an id; longer is a mistake of the caller's, not an unknown session. */
+/** Maximum length of an id in a request. A longer one is an invalid argument, not an unknown session. */
 export const MAX_SESSION_ID_BYTES = 256;
-/** Longer than the ids of all known identity providers (a subject of OpenID Connect has at most 255 ASCII characters). */
+/**
+ * Maximum length of a user id. It exceeds that of known identity providers (a subject of OpenID Connect has at most 255
+ * ASCII characters).
+ */
 export const MAX_USER_ID_BYTES = 256;
-/** A hash of this many fields is read in one script without holding up the server noticeably. */
+/** Maximum number of data fields. A script can read this many without blocking the server noticeably. */
 export const MAX_DATA_FIELDS = 256;
 export const MAX_DATA_FIELD_NAME_BYTES = 256;
-/** Names and values together. Every GetSession carries all of it; what is larger belongs into the cache. */
+/**
+ * Maximum size of data, including field names. Every GetSession returns all of it; larger values belong into the cache.
+ */
 export const MAX_DATA_BYTES = 262_144;
 export const MAX_LABELS = 16;
 export const MAX_LABEL_NAME_BYTES = 64;
 export const MAX_LABEL_VALUE_BYTES = 256;
-/** Names and values together: a list of 1,000 sessions must fit into a gRPC message of 4 MiB, the default of clients. */
+/**
+ * Maximum size of labels, including names. A list of 1,000 sessions must fit into a gRPC message of 4 MiB, the default
+ * limit of clients.
+ */
 export const MAX_LABELS_BYTES = 2_048;
-/** Sessions that a user's list knows; the older ones stay valid and are reached by the generation alone. */
+/**
+ * Maximum number of sessions in the list of a user. Older ones stay valid, but only a logout everywhere reaches them.
+ */
 export const MAX_LISTED_SESSIONS = 1_000;
-/** How many of the oldest leave a full list at once, so that a full list is sorted once per so many logins. */
+/** Number of oldest sessions that a full list drops at once, so that it is sorted only once per that many logins. */
 export const LISTED_SESSIONS_DROPPED = 50;
-/** Calls in flight when a session is rotated are over by then. */
+/** Maximum grace period after a rotation. Calls that are in flight during the rotation end within it. */
 export const MAX_GRACE_MS = 30_000;
 /**
- * A handle enters the user's list before its session exists (creation) or is the user's (login). A list that finds such an
- * entry without its session leaves it alone for this long: longer than the call that is about to make it true may take.
+ * Minimum age of a list entry without a session before ListUserSessions may remove it. A handle is listed before its
+ * session is created or rotated to the user, so the age exceeds the duration of such a call.
  */
 export const LIST_ENTRY_SETTLES_MS = 60_000;
 /**
- * With a user limit, a handle in the list whose session is not there counts for this long, and the login has this long to make it true.
- * Short, because a login that was cut off in between takes the place of another one meanwhile.
+ * Time within which a login under a user limit must create its session; until then its list entry counts as a session.
+ * It is short, because the entry of an interrupted login blocks another login meanwhile.
  */
 export const LOGIN_SETTLES_MS = 2_000;
-/** How much longer than its longest session a user's generation lives: covers clocks of different masters that differ. */
+/** Time that a user's record outlives its longest session. It covers clock differences between masters. */
 export const USER_TTL_MARGIN_MS = 3_600_000;
 
 const PART_BYTES = 16;
@@ -47,14 +57,14 @@ const HANDLE_CHARACTERS = 24;
 const ID_PATTERN = /^([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{22})$/;
 const HANDLE_PATTERN = /^[A-Za-z0-9_-]{24}$/;
 
-/** What a store needs of a session id. */
+/** Parts of a session id that a store needs. */
 export interface SessionCredential {
   readonly handle: string;
   readonly verifier: string;
 }
 
 export interface IssuedSessionId {
-  /** For the caller, and nobody else. */
+  /** Complete id, which only the caller of this login may receive. */
   readonly sessionId: string;
   readonly selector: string;
   readonly credential: SessionCredential;
@@ -62,7 +72,7 @@ export interface IssuedSessionId {
 
 export type RandomBytes = (size: number) => Buffer;
 
-/** A new id; with `selector`, a new secret for the session that has it. */
+/** Returns a new id. With `selector`, returns a new secret for the existing session. */
 export function issueSessionId(random: RandomBytes, selector = randomPart(random)): IssuedSessionId {
   const secret = randomPart(random);
   return {
@@ -72,7 +82,7 @@ export function issueSessionId(random: RandomBytes, selector = randomPart(random
   };
 }
 
-/** The parts of a presented id, or undefined for what cannot be the id of any session. */
+/** Returns the parts of a session id from a request, or undefined if the text cannot be the id of any session. */
 export function parseSessionId(sessionId: string): { selector: string; credential: SessionCredential } | undefined {
   const match = ID_PATTERN.exec(sessionId);
   if (match === null) {
@@ -82,7 +92,7 @@ export function parseSessionId(sessionId: string): { selector: string; credentia
   return { selector, credential: { handle: handleOf(selector), verifier: hash('sha256', secret, 'base64url') } };
 }
 
-/** Whether any session can have this handle. */
+/** Returns whether the text has the form of a handle. */
 export function isHandle(text: string): boolean {
   return HANDLE_PATTERN.test(text);
 }
@@ -95,10 +105,10 @@ function handleOf(selector: string): string {
   return hash('sha256', selector, 'base64url').slice(0, HANDLE_CHARACTERS);
 }
 
-/** A live session as its store has it. */
+/** Live session as a store returns it. */
 export interface SessionRecord {
   readonly handle: string;
-  /** Empty: nobody's. */
+  /** User id; empty if the session has no user. */
   readonly userId: string;
   readonly data: ReadonlyMap<string, Buffer>;
   readonly version: number;
@@ -108,7 +118,7 @@ export interface SessionRecord {
   readonly absoluteEndMs: number;
 }
 
-/** A live session in the list of its user. */
+/** Live session in the list of its user. */
 export interface ListedSession {
   readonly handle: string;
   readonly createdAtMs: number;
@@ -117,7 +127,7 @@ export interface ListedSession {
   readonly labels: ReadonlyMap<string, string>;
 }
 
-/** Fields to set and to remove, in one step; no name is in both. */
+/** Data fields to set and to remove in one step. No name occurs in both. */
 export interface DataChange {
   readonly set: ReadonlyMap<string, Buffer>;
   readonly remove: ReadonlySet<string>;
@@ -127,22 +137,27 @@ export function changesData(change: DataChange): boolean {
   return change.set.size > 0 || change.remove.size > 0;
 }
 
-/** What a field costs of MAX_DATA_BYTES. */
+/** Returns the size of a field as MAX_DATA_BYTES counts it. */
 export function fieldBytes(name: string, value: Buffer): number {
   return Buffer.byteLength(name) + value.length;
 }
 
-/** The earlier of the idle and the absolute end. */
+/** Returns the expiry of a session: the earlier of its idle and its absolute expiry. */
 export function endOf(session: { lastSeenAtMs: number; idleTtlMs: number; absoluteEndMs: number }): number {
   return Math.min(session.lastSeenAtMs + session.idleTtlMs, session.absoluteEndMs);
 }
 
-/** A read within this time of the last one leaves the stored time alone: one write per second and session is enough. */
+/**
+ * Returns the minimum age of the last-seen time before a read renews it, so that a session is written at most once per
+ * second.
+ */
 export function touchIntervalMs(idleTtlMs: number): number {
   return Math.min(1_000, Math.floor(idleTtlMs / 100));
 }
 
-/** The absolute end after an update: counted from now, and never beyond the longest life, counted from creation. */
+/**
+ * Returns the absolute expiry after an update. It counts from now and is at most the maximum lifetime after creation.
+ */
 export function updatedAbsoluteEnd(createdAtMs: number, nowMs: number, absoluteTtlMs: number): number {
   return Math.min(nowMs + absoluteTtlMs, createdAtMs + MAX_SESSION_TTL_MS);
 }

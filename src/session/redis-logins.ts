@@ -1,12 +1,14 @@
 /**
- * Enters a login into the list of its user, within the limit of live sessions per user where there is one.
+ * Enters logins into the list of a user and enforces the limit of live sessions per user, if there is one.
  *
  * Invariants:
- *   1. One script counts the list and enters the login, so the list never grows beyond the limit, whoever else logs in meanwhile.
- *   2. An entry leaves the list only once its session is known to have ended: it was not there after the time that its login had to make it,
- *      or it was ended here. So every session of the list that a caller can present counts.
- *   3. A session is ended here only if each entry of the list was looked at and those that had ended were not enough. The oldest go first.
- *   4. What was entered within a limit must be made by `untilMs`; later the entry may be taken for one that was given up.
+ *   1. One script counts the list and enters the login, so concurrent logins cannot exceed the limit.
+ *   2. An entry is removed only after its session has certainly ended: the login did not create it in time, or this
+ *      module ended it. So every listed session that a caller can present counts.
+ *   3. A session is ended only after all entries of the list were read and too few of them had ended. The oldest logins
+ *      end first.
+ *   4. A login under a limit must create its session by `untilMs`. Later, other logins may treat its entry as
+ *      abandoned.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { UserLimit } from '../config/policy-file.ts';
@@ -20,7 +22,7 @@ import { inParallel } from './steps.ts';
 import type { NewSession } from './store.ts';
 
 export interface Login {
-  /** The script that follows. */
+  /** Script that runs after the login was entered. */
   readonly next: keyof SessionScripts;
   readonly userId: string;
   readonly handle: string;
@@ -31,16 +33,16 @@ export interface Login {
 export type LoginOutcome =
   | {
       readonly outcome: 'entered';
-      /** What the session must bear. */
+      /** Generation that the session must have. */
       readonly generation: string;
       readonly evicted: number;
-      /** Monotonic. */
+      /** Monotonic time by which the session must be created. */
       readonly untilMs: number;
     }
   | { readonly outcome: 'user_full' };
 
-/** The login of a session that is nobody's. */
-export function nobodysLogin(untilMs: number): LoginOutcome {
+/** Returns the outcome for a session without a user, which needs no list entry. */
+export function loginWithoutUser(untilMs: number): LoginOutcome {
   return { outcome: 'entered', generation: '', evicted: 0, untilMs };
 }
 
@@ -48,17 +50,17 @@ export interface RedisLoginsOptions {
   readonly users: RedisUsers;
   readonly clock: Clock;
   readonly readListed: (handle: string, deadlineAtMs: number) => Promise<StoredListedSession | undefined>;
-  /** Ends the session if it still bears that generation; says whether it did. */
+  /** Ends the session if it has that generation; returns whether it did. */
   readonly end: (handle: string, generation: string, deadlineAtMs: number) => Promise<boolean>;
 }
 
-/** What an entry of the list stands for. */
+/** State of a listed session. */
 type ListedState =
   | { readonly kind: 'live'; readonly listed: ListedHandle; readonly generation: string }
-  /** Pending: its login is between its two steps, or was cut off there. */
+  /** `pending`: the login has not created its session yet, or was interrupted before. */
   | { readonly kind: 'ended' | 'pending'; readonly listed: ListedHandle };
 
-/** Each round another login of the user got in between; more at once than this are refused. */
+/** Maximum number of attempts. Each failed one means that another login of the user was entered first. */
 const MAX_ROUNDS = 100;
 const PAUSES = { firstMs: 2, maxMs: 50 };
 
@@ -69,7 +71,7 @@ export class RedisLogins {
     this.#options = options;
   }
 
-  /** Whatever it throws, nothing was entered that a session will come of. */
+  /** Enters the login. If it throws, no session results from the entry. */
   async enter({ limit, ...entry }: Login, deadlineAtMs: number): Promise<LoginOutcome> {
     const { users, clock } = this.#options;
     let ended: readonly ListedHandle[] = [];
@@ -98,7 +100,7 @@ export class RedisLogins {
     throw busy();
   }
 
-  /** The step that makes a session; where it certainly did not, its place in the list is given up before the caller may repeat the call. */
+  /** Awaits the creation of a session. If it certainly failed, removes its list entry before the caller can retry. */
   async orGiveUp<Value>(step: Promise<Value>, created: NewSession, deadlineAtMs: number): Promise<Value> {
     try {
       return await step;
@@ -125,7 +127,7 @@ export class RedisLogins {
     return { kind: listed.isSettled ? 'ended' : 'pending', listed };
   }
 
-  /** Ends so many live sessions, the oldest first; returns those that were ended. */
+  /** Ends up to `count` live sessions, oldest login first, and returns those that this call ended. */
   async #endOldest(
     states: readonly ListedState[],
     count: number,
@@ -139,7 +141,7 @@ export class RedisLogins {
     return oldest.filter((_, index) => wasEnded[index] === true).map(({ listed }) => listed);
   }
 
-  /** Lets other logins of the user finish. */
+  /** Waits so that other logins of the user can finish. */
   async #pause(round: number, deadlineAtMs: number): Promise<void> {
     const pauseMs = backoffMs(round, PAUSES);
     if (this.#options.clock.monotonicMs() + pauseMs >= deadlineAtMs) {
@@ -157,5 +159,5 @@ function byOldestLogin(left: ListedState, right: ListedState): number {
 }
 
 function busy(): StoreError {
-  return new StoreError('unavailable', 'other logins of this user are in progress; repeat the call');
+  return new StoreError('unavailable', 'cannot log in the user: other logins of this user are in progress');
 }

@@ -1,9 +1,11 @@
 /**
- * Reads what the scripts of src/session/scripts/ answer. The names of the fields stand in session-common.lua.
+ * Decodes the replies of the scripts in src/session/scripts/. session-common.lua and user-common.lua define the field
+ * names.
  *
- *   1. A session or user of a layout that this release does not know is refused (StoredFormatError), never misread.
- *   2. Stored fields that cannot be read make a session `damaged`: its reader removes it.
- *   3. A reply of another form throws a plain Error (redis/script-reply.ts).
+ * Invariants:
+ *   1. A session or user with an unknown layout throws a StoredFormatError and is never misread.
+ *   2. A session with unreadable fields is reported as `damaged`, and the caller removes it.
+ *   3. A malformed reply throws a plain Error (redis/script-reply.ts).
  */
 import { StoredFormatError } from '../lib/store-error.ts';
 import type { RedisReply } from '../redis/commands.ts';
@@ -11,21 +13,21 @@ import { asBytes, asCode, asList, asPairs, asText, integerIn, isMissing } from '
 import { endOf, type ListedSession, type SessionRecord } from './model.ts';
 import type { NewSession } from './store.ts';
 
-/** LAYOUT of session-common.lua and user-common.lua. */
+/** Same as LAYOUT in session-common.lua and user-common.lua. */
 const LAYOUT = '1';
-/** UNKNOWN_LAYOUT of session-common.lua. */
+/** Same as UNKNOWN_LAYOUT in session-common.lua. */
 const UNKNOWN_LAYOUT = -1;
-/** Codes of read.lua: what the caller presented, and whether the idle timeout is due to be renewed. */
+/** Codes of read.lua: which verifier the caller presented, and whether the idle timeout must be renewed. */
 const PREVIOUS_VERIFIER = 0;
 const RENEWAL_DUE = 2;
 const READ_CODES = [PREVIOUS_VERIFIER, 1, RENEWAL_DUE] as const;
-/** What listedSessionOf reads of a session's hash, in this order. */
+/** Fields of a session's hash that listedSessionOf expects, in this order. */
 export const LISTED_FIELDS = ['y', 'u', 'g', 'c', 's', 'i', 'a', 'l'] as const;
-/** What generationOf reads of a user's hash, in this order. */
+/** Fields of a user's hash that generationOf expects, in this order. */
 export const GENERATION_FIELDS = ['y', 'i', 'n', 'k'] as const;
 
 export interface RedisSession extends SessionRecord {
-  /** The generation of its user that it bears; empty for nobody's. */
+  /** Generation of the user when the session was assigned to it; empty without a user. */
   readonly generation: string;
 }
 
@@ -34,14 +36,14 @@ export interface StoredListedSession extends ListedSession {
   readonly generation: string;
 }
 
-/** What a user's hash says of which sessions are valid. */
+/** Fields of a user's hash that decide which of its sessions are valid. */
 export interface UserGeneration {
   readonly generation: string;
-  /** `<handle> <generation>` of the session that is valid with an older one, or empty. */
+  /** `<handle> <generation>` of the session that stays valid with an older generation, or empty. */
   readonly kept: string;
 }
 
-/** The reply of a script of a session's hash; throws where the script could not read the session. */
+/** Returns the reply of a session script, or throws if the script met an unknown layout. */
 export function knownReply(reply: RedisReply): RedisReply {
   if (reply === UNKNOWN_LAYOUT) {
     throw unknownLayout('session');
@@ -49,7 +51,7 @@ export function knownReply(reply: RedisReply): RedisReply {
   return reply;
 }
 
-/** The session whose fields and values these are, as HGETALL gives them. */
+/** Decodes a session from an HGETALL reply. */
 export function sessionOf(handle: string, reply: RedisReply | undefined): RedisSession | 'damaged' {
   const fields = new Map<string, RedisReply>();
   const data = new Map<string, Buffer>();
@@ -77,7 +79,10 @@ export function sessionOf(handle: string, reply: RedisReply | undefined): RedisS
   return { handle, userId, generation, data, version, ...times };
 }
 
-/** The reply of read.lua. `isCurrent`: the caller presented the current verifier, not the previous one within its grace. */
+/**
+ * Decodes the reply of read.lua. `isCurrent` is false if the caller presented the previous verifier within its grace
+ * period.
+ */
 export function sessionReadOf(handle: string, reply: RedisReply) {
   const [codeReply, fields] = asList(reply, 2);
   const code = asCode(codeReply, READ_CODES);
@@ -88,14 +93,14 @@ export function sessionReadOf(handle: string, reply: RedisReply) {
   };
 }
 
-/** As create.lua has stored it at that time of the server. */
+/** Returns the session as create.lua stored it at the server time `nowMs`. */
 export function createdSession(created: NewSession, nowMs: number): SessionRecord {
   const { credential, userId, data, idleTtlMs, absoluteTtlMs } = created;
   const times = { createdAtMs: nowMs, lastSeenAtMs: nowMs, absoluteEndMs: nowMs + absoluteTtlMs };
   return { handle: credential.handle, userId, data, version: 1, idleTtlMs, ...times };
 }
 
-/** Of GENERATION_FIELDS; undefined where there is no user. */
+/** Decodes the values of GENERATION_FIELDS; undefined if the user does not exist. */
 export function generationOf(reply: RedisReply | undefined): UserGeneration | undefined {
   const [layout, incarnation, number, kept] = asList(reply, GENERATION_FIELDS.length);
   if (isMissing(layout) && isMissing(incarnation)) {
@@ -103,13 +108,13 @@ export function generationOf(reply: RedisReply | undefined): UserGeneration | un
   }
   checkLayout('user', layout);
   if (isMissing(incarnation) || isMissing(number) || isMissing(kept)) {
-    // It is damaged: no session is valid, and the next script that writes to it removes it.
+    // The user is damaged. None of its sessions is valid, and the next script that writes to it removes it.
     return undefined;
   }
   return { generation: `${asText(incarnation)}:${asText(number)}`, kept: asText(kept) };
 }
 
-/** Whether a session with this generation is valid. */
+/** Returns whether a session with this generation is valid. */
 export function accepts(user: UserGeneration | undefined, session: { handle: string; generation: string }): boolean {
   if (user === undefined) {
     return false;
@@ -117,7 +122,7 @@ export function accepts(user: UserGeneration | undefined, session: { handle: str
   return user.generation === session.generation || user.kept === `${session.handle} ${session.generation}`;
 }
 
-/** Of LISTED_FIELDS; undefined where there is no session. */
+/** Decodes the values of LISTED_FIELDS; undefined if the session does not exist. */
 export function listedSessionOf(handle: string, reply: RedisReply): StoredListedSession | 'damaged' | undefined {
   const [layout, user, generation, created, seen, idle, end, labels] = asList(reply, LISTED_FIELDS.length);
   if (isMissing(layout) && isMissing(user)) {
@@ -140,7 +145,7 @@ function labelsOf(text = ''): ReadonlyMap<string, string> {
   try {
     return new Map(JSON.parse(text) as [string, string][]);
   } catch {
-    // Damaged ones are for display only: the session is valid without them.
+    // Labels only serve display, so a session with damaged labels stays valid.
     return new Map();
   }
 }
@@ -156,7 +161,7 @@ function checkLayout(what: 'session' | 'user', layout: RedisReply | undefined): 
 }
 
 function unknownLayout(what: 'session' | 'user'): StoredFormatError {
-  const detail = `the ${what} is stored in a layout that this release does not know (it knows ${LAYOUT}); upgrade this sidecar`;
+  const detail = `cannot read the ${what}: its layout is unknown to this release, which knows layout ${LAYOUT}; upgrade this sidecar`;
   return new StoredFormatError(detail);
 }
 
@@ -172,7 +177,7 @@ function storedInteger(reply: RedisReply | undefined): number | undefined {
 type StoredTimes = Readonly<Record<'created' | 'seen' | 'idle' | 'end', RedisReply | undefined>>;
 type SessionTimes = Pick<SessionRecord, 'createdAtMs' | 'lastSeenAtMs' | 'idleTtlMs' | 'absoluteEndMs'>;
 
-/** Undefined where one of them is missing or no integer. */
+/** Returns undefined if a time is missing or not an integer. */
 function storedTimes(replies: StoredTimes): SessionTimes | undefined {
   const createdAtMs = storedInteger(replies.created);
   const lastSeenAtMs = storedInteger(replies.seen);

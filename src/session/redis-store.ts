@@ -1,14 +1,15 @@
 /**
- * Sessions in Redis: one key and one script for every step on a session, one key for its user.
+ * Stores sessions in Redis: one key per session, one key per user, and one script per step on a key.
  *
- * The session's own key says everything but whether its user was logged out everywhere; that is said by the generation in
- * the user's key, which lies in another slot, so it is a second step. The order of steps is chosen so that whatever comes
- * between them, or fails, errs towards an invalid session: docs/guides/sessions.md lists the races.
+ * A session's key holds everything except whether its user was logged out everywhere. The user's key, in another slot,
+ * holds that as the user's generation, so reading it is a second step. The steps are ordered so that a failure or race
+ * between them can only invalidate a session, never revive one. docs/internals/session-races.md lists the races.
  *
- *   1. The promises of store.ts hold. No id, verifier, user or value is in an error text.
- *   2. A read writes nothing, so that it is answered where Redis refuses writes. The renewal of the idle timeout is a step of its own,
- *      taken only when it is due; a read whose renewal fails returns the session with the expiry that it has.
- *   3. What is stored in a layout that this release does not know is neither read nor changed.
+ * Invariants:
+ *   1. The invariants of store.ts hold. No error contains an id, a verifier, a user or a value.
+ *   2. A read writes nothing, so it works while Redis rejects writes. A separate step renews the idle timeout if that
+ *      is due. If the renewal fails, the read returns the session with its present expiry.
+ *   3. A session or user with an unknown layout is neither read nor changed.
  */
 import { randomBytes } from 'node:crypto';
 import { MAX_SESSION_TTL_MS } from '../config/policy-file.ts';
@@ -25,7 +26,7 @@ import {
   type SessionCredential,
   type SessionRecord,
 } from './model.ts';
-import { nobodysLogin, RedisLogins } from './redis-logins.ts';
+import { loginWithoutUser, RedisLogins } from './redis-logins.ts';
 import {
   accepts,
   createdSession,
@@ -54,13 +55,13 @@ import type {
 export interface RedisSessionStoreOptions {
   commands: RedisCommands;
   keyspace: Keyspace;
-  /** Where incarnations of users come from. */
+  /** Random source for the incarnations of users. */
   random?: RandomBytes;
   clock?: Clock;
 }
 
 const DIRECTORY = 'src/session/scripts';
-/** 1: done; 2: another version; 3: the data would be too large. */
+/** 1: done, 2: the version differs, 3: the data would be too large. */
 const UPDATE_CODES = [1, 2, 3] as const;
 const ROTATE_CODES = [1, 3] as const;
 
@@ -94,7 +95,7 @@ export class RedisSessionStore implements SessionStore {
       readListed: (handle, deadlineAtMs) => this.#readListed(handle, deadlineAtMs),
       end: (handle, generation, deadlineAtMs) => this.#end(handle, [generation], deadlineAtMs),
     });
-    // Its user is judged after it, when it can no longer be said that nothing was done.
+    // An ACL that forbids user-extend.lua must also stop the update, which can no longer report that nothing was done.
     const leadsTo: ScriptStep = { script: this.#users.extendScript, families: ['user'] };
     this.#updateScript = { ...script('update', 'write'), leadsTo };
   }
@@ -102,10 +103,10 @@ export class RedisSessionStore implements SessionStore {
   async create(created: NewSession, deadlineAtMs: number): Promise<CreateOutcome> {
     const { userId, credential, absoluteTtlMs, userLimit } = created;
     const { handle } = credential;
-    // The user first: a logout everywhere that comes between the steps then voids the session, as it should.
+    // Enters the user first, so that a logout everywhere between the two steps invalidates the new session.
     const login =
       userId === ''
-        ? nobodysLogin(deadlineAtMs)
+        ? loginWithoutUser(deadlineAtMs)
         : await this.#logins.enter({ next: 'create', userId, handle, absoluteTtlMs, limit: userLimit }, deadlineAtMs);
     if (login.outcome === 'user_full') {
       return login;
@@ -160,14 +161,14 @@ export class RedisSessionStore implements SessionStore {
 
   async rotate(credential: SessionCredential, rotation: SessionRotation, deadlineAtMs: number): Promise<RotateOutcome> {
     const { handle } = credential;
-    // Its generation is looked at before: a session that was logged out must not be reborn by a login.
+    // Checks the generation first, because a login must not revive a session that was logged out everywhere.
     const found = await this.#readValid(credential, { touch: false, deadlineAtMs });
     if (found === undefined || !found.isCurrent) {
       return { outcome: 'not_found' };
     }
     const old = found.session;
     const userId = rotation.userId ?? old.userId;
-    // The same user keeps the generation: a new one would outlive a logout everywhere that comes between the steps.
+    // A rotation for the same user keeps the generation. A new one would survive a logout everywhere between the steps.
     const changesUser = userId !== old.userId;
     if (changesUser && rotation.graceMs > 0) {
       return { outcome: 'grace_refused' };
@@ -179,7 +180,7 @@ export class RedisSessionStore implements SessionStore {
           { next: 'rotate', userId, handle, absoluteTtlMs: remainingMs, limit: rotation.userLimit },
           deadlineAtMs,
         )
-      : nobodysLogin(deadlineAtMs);
+      : loginWithoutUser(deadlineAtMs);
     if (login.outcome === 'user_full') {
       return login;
     }
@@ -201,18 +202,18 @@ export class RedisSessionStore implements SessionStore {
       return { outcome: 'too_large', fields: asInteger(first), bytes: asInteger(second) };
     }
     if (changesUser && old.userId !== '') {
-      // Awaited, so that the next login of that user does not count it.
+      // Awaited, so that the next login of the old user does not count this session.
       await this.#users.forget(old.userId, handle, deadlineAtMs).catch(() => undefined);
     }
     const session = sessionOf(handle, first);
     if (session === 'damaged') {
-      // The script has read the same fields.
+      // Unexpected, because the script has read the same fields.
       throw malformedReply('the fields of a session', first);
     }
     if (isLogin && session.absoluteEndMs > old.absoluteEndMs) {
-      // It was given a longer life since the user was made to last as long as it.
-      const lifeMs = session.absoluteEndMs - session.lastSeenAtMs;
-      unattended(this.#users.extend(userId, handle, lifeMs, deadlineAtMs));
+      // An update has extended the session since its user was entered, so the user's lifetime is extended as well.
+      const extendedMs = session.absoluteEndMs - session.lastSeenAtMs;
+      unattended(this.#users.extend(userId, handle, extendedMs, deadlineAtMs));
     }
     return { outcome: 'rotated', session, evicted: login.evicted };
   }
@@ -234,7 +235,7 @@ export class RedisSessionStore implements SessionStore {
       return accepts(current, { handle: target.handle, generation });
     } catch (error) {
       if (error instanceof StoreError) {
-        // The session is gone, which is what was asked for; that its user's key cannot be read changes nothing of it.
+        // The session is deleted as requested, even if the user's key cannot be read.
         return true;
       }
       throw error;
@@ -264,7 +265,7 @@ export class RedisSessionStore implements SessionStore {
     if (except !== undefined && (kept?.isCurrent !== true || kept.session.userId !== userId)) {
       return { outcome: 'not_found' };
     }
-    // The script looks at the generation of the kept one again: it may have been ended since.
+    // The script checks the generation of the kept session again, because it may have been ended meanwhile.
     const ended = await this.#users.end(userId, kept?.session, deadlineAtMs);
     if (ended === undefined) {
       return { outcome: 'not_found' };
@@ -281,7 +282,7 @@ export class RedisSessionStore implements SessionStore {
     return { outcome: 'ended', deleted: dropped.filter((isDropped) => isDropped).length };
   }
 
-  /** The session of who presents its verifier, or within its grace the one before (`isCurrent` false), if it is valid. */
+  /** Returns the valid session for its current verifier, or for the previous one within its grace period. */
   async #readValid(
     credential: SessionCredential,
     options: { readonly touch: boolean; readonly deadlineAtMs: number },
@@ -297,7 +298,7 @@ export class RedisSessionStore implements SessionStore {
     if (session === undefined) {
       return undefined;
     }
-    // In this order: Redis lets a connection wait that wrote during CLIENT PAUSE WRITE, and the generation must be read all the same.
+    // The generation is read before the renewal: during CLIENT PAUSE WRITE, Redis blocks a connection that writes.
     const judgement = harmless(this.#isValid(session, undefined, deadlineAtMs));
     const isDue = options.touch && read.isRenewalDue;
     const [isValid, lastSeenAtMs] = await Promise.all([
@@ -307,7 +308,7 @@ export class RedisSessionStore implements SessionStore {
     return isValid ? { session: { ...session, lastSeenAtMs }, isCurrent: read.isCurrent } : undefined;
   }
 
-  /** Removes the session where its fields cannot be read. */
+  /** Returns the session, or removes it if it is damaged. */
   async #unlessDamaged<Value>(
     handle: string,
     session: Value | 'damaged',
@@ -320,10 +321,10 @@ export class RedisSessionStore implements SessionStore {
     return undefined;
   }
 
-  /** When the session was last used, renewed or, where that is refused or takes too long, as it was. */
+  /** Renews the idle timeout; returns the last-seen time, which is unchanged if the renewal fails or takes too long. */
   async #renew(credential: SessionCredential, lastSeenAtMs: number, deadlineAtMs: number): Promise<number> {
     const nowMs = this.#clock.monotonicMs();
-    // Half of the time that is left: the session must still be returned in time.
+    // Takes at most half of the remaining time, so that the session is still returned before the deadline.
     const untilMs = nowMs + (deadlineAtMs - nowMs) / 2;
     try {
       const reply = await this.#run(this.#touchScript, credential.handle, [credential.verifier], untilMs);
@@ -336,7 +337,7 @@ export class RedisSessionStore implements SessionStore {
     }
   }
 
-  /** Whether the user's generation is the session's; removes the session where it is not. Extends the user where told to. */
+  /** Returns whether the session has its user's generation, or removes it. `absoluteTtlMs` extends the user. */
   async #isValid(
     session: { handle: string; userId: string; generation: string },
     absoluteTtlMs: number | undefined,
@@ -363,13 +364,13 @@ export class RedisSessionStore implements SessionStore {
     return await this.#unlessDamaged(handle, listedSessionOf(handle, reply), deadlineAtMs);
   }
 
-  /** Whether a session with one of these generations was there. */
+  /** Ends the session if it has one of these generations; returns whether it did. */
   async #end(handle: string, generations: readonly string[], deadlineAtMs: number): Promise<boolean> {
     const removed = await this.#run(this.#dropScript, handle, generations, deadlineAtMs);
     return asCode(removed, [0, 1]) === 1;
   }
 
-  /** Removes an invalid session; false where there is none or that cannot be said. It is invalid either way. */
+  /** Removes an invalid session; returns false if none was removed or the removal failed. It is invalid either way. */
   async #drop(handle: string, generations: readonly string[], deadlineAtMs: number): Promise<boolean> {
     try {
       return await this.#end(handle, generations, deadlineAtMs);

@@ -1,8 +1,8 @@
 /**
- * The users of the Redis store: for each one hash with the generation that its sessions must bear, and their list.
+ * Users of the Redis session store: one hash per user with its generation and the list of its sessions.
  *
- * The generation decides; the list only serves ListUserSessions and the removal of what is invalid anyway. So nothing here
- * has to be atomic with the session's own key, which lies in another slot.
+ * Only the generation decides which sessions are valid. The list serves ListUserSessions and the removal of invalid
+ * sessions. Therefore no step here must be atomic with a step on a session's key, which is in another slot.
  */
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
@@ -18,43 +18,46 @@ import {
 } from './model.ts';
 import { GENERATION_FIELDS, generationOf, type UserGeneration } from './redis-reply.ts';
 
-/** A user's generation was raised. */
+/** User whose generation was replaced by a logout everywhere. */
 export interface EndedUser {
   readonly before: UserGeneration | undefined;
-  /** Those that the list held, without the one that was kept. */
+  /** Handles that were in the list, without the kept session. */
   readonly handles: readonly string[];
 }
 
-/** What gives a session to a user once the user is entered. */
+/** Scripts that assign a session to a user after the session was listed. */
 export type SessionScripts = Readonly<Record<'create' | 'rotate', Script>>;
 
-/** A session that is to be in the list of its user. */
+/** Session to be listed under its user. */
 export interface UserEntry {
   readonly next: keyof SessionScripts;
   readonly userId: string;
   readonly handle: string;
   readonly absoluteTtlMs: number;
-  /** Sessions that the list may hold; undefined: MAX_LISTED_SESSIONS, and the oldest make room. */
+  /**
+   * Maximum number of sessions in the list. If undefined, the maximum is MAX_LISTED_SESSIONS, and the oldest are
+   * dropped.
+   */
   readonly maxSessions: number | undefined;
-  /** Entries whose sessions have ended: they leave the list first. */
+  /** Entries to remove first, because their sessions have ended. */
   readonly ended: readonly ListedHandle[];
 }
 
 export interface ListedHandle {
   readonly handle: string;
   readonly listedAtMs: number;
-  /** Whether its login has had its time: if its session is not there, it will not be. */
+  /** Whether the login's time to create its session is over. If the session does not exist then, it never will. */
   readonly isSettled: boolean;
 }
 
 export type EnterOutcome =
   | { readonly outcome: 'entered'; readonly generation: string }
-  /** Nothing was entered. `others` are in the list. */
+  /** The list is full and nothing was entered. `others` are the other entries. */
   | { readonly outcome: 'at_limit'; readonly user: UserGeneration; readonly others: readonly ListedHandle[] };
 
 const DIRECTORY = 'src/session/scripts';
 const INCARNATION_BYTES = 12;
-/** Of the key of a bare command. */
+/** Options of a command on a user's key. */
 const HASH = { keyType: 'hash' } as const;
 const HANDLE_PREFIX = 'h:';
 
@@ -85,7 +88,7 @@ export class RedisUsers {
     this.#random = options.random;
   }
 
-  /** Lists the session under the user; with a limit, only if the list holds fewer others. */
+  /** Lists the session under the user. Under a limit, it does so only if fewer other sessions are listed. */
   async enter(entry: UserEntry, deadlineAtMs: number): Promise<EnterOutcome> {
     const reply = await this.#run(
       this.#enterScripts[entry.next],
@@ -118,7 +121,7 @@ export class RedisUsers {
     return generationOf(await this.#commands.send(key, ['HMGET', key, ...GENERATION_FIELDS], deadlineAtMs, HASH));
   }
 
-  /** Lets the user live as long as this session; says its generation. */
+  /** Extends the lifetime of the user to that of this session; returns the user's generation. */
   async extend(
     userId: string,
     handle: string,
@@ -129,12 +132,12 @@ export class RedisUsers {
     return generationOf(await this.#run(this.extendScript, userId, args, deadlineAtMs));
   }
 
-  /** Takes a session from the list; says the generation of the user. */
+  /** Removes a session from the list; returns the user's generation. */
   async forget(userId: string, handle: string, deadlineAtMs: number): Promise<UserGeneration | undefined> {
     return generationOf(await this.#run(this.#forgetScript, userId, ['0', handle], deadlineAtMs));
   }
 
-  /** Takes those from the list that did not become true in the time that a call may take. */
+  /** Removes those handles from the list that are older than LIST_ENTRY_SETTLES_MS. */
   async forgetSettled(userId: string, handles: readonly string[], deadlineAtMs: number): Promise<void> {
     await this.#run(this.#forgetScript, userId, [String(LIST_ENTRY_SETTLES_MS), ...handles], deadlineAtMs);
   }
@@ -158,7 +161,7 @@ export class RedisUsers {
     return { user: generationOf(parts), handles };
   }
 
-  /** Ends all sessions of the user but the one to be kept; undefined, and nothing done, where that one is not valid. */
+  /** Ends all sessions of the user except `kept`. Returns undefined, and does nothing, if `kept` is not valid. */
   async end(
     userId: string,
     kept: { readonly handle: string; readonly generation: string } | undefined,
@@ -167,7 +170,7 @@ export class RedisUsers {
     const args = [kept?.handle ?? '', kept?.generation ?? '', this.#freshIncarnation()];
     const reply = await this.#run(this.#endScript, userId, args, deadlineAtMs);
     if (reply === null) {
-      // Without its user no session is valid, not the one to be kept either.
+      // Without a user record, none of the user's sessions is valid, including the kept one.
       return kept === undefined ? { before: undefined, handles: [] } : undefined;
     }
     const [code, found, handles] = asList(reply, 2);
@@ -191,7 +194,7 @@ function othersOf(reply: RedisReply): ListedHandle[] {
     const handle = asText(parts[index]);
     const listedAtMs = integerIn(asText(parts[index + 1]));
     if (listedAtMs === undefined) {
-      throw malformedReply('when a session was listed', parts[index + 1]);
+      throw malformedReply('the time when a session was listed', parts[index + 1]);
     }
     others.push({ handle, listedAtMs, isSettled: asCode(parts[index + 2], [0, 1]) === 1 });
   }

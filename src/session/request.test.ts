@@ -1,5 +1,6 @@
 /**
- * Malformed requests of SessionService, each with its code and text: none names an id, a user, a value or a field of data.
+ * Invalid requests of SessionService, each with its code and text. No text contains an id, a user, a value or the name
+ * of a data field.
  */
 import { type SessionMethod, sessionCalls } from '../../test/support/session/calls.ts';
 
@@ -15,65 +16,69 @@ function labels(count: number, length = 1): Record<string, string> {
 }
 
 const invalid: [SessionMethod, object, string][] = [
-  ['CreateSession', { userId: 'u'.repeat(257) }, 'user_id is 257 bytes long, wanted 0 to 256 bytes'],
-  ['CreateSession', { userId: 'ü'.repeat(129) }, 'user_id is 258 bytes long, wanted 0 to 256 bytes'],
-  ['CreateSession', { idleTtlMs: 0 }, `idle_ttl_ms is 0, wanted 1 to ${MONTH_MS}`],
-  ['CreateSession', { idleTtlMs: -1 }, `idle_ttl_ms is -1, wanted 1 to ${MONTH_MS}`],
-  ['CreateSession', { idleTtlMs: 2 ** 63 }, `idle_ttl_ms is 9223372036854776000, wanted 1 to ${MONTH_MS}`],
-  ['CreateSession', { idleTtlMs: 43_200_001 }, 'idle_ttl_ms is 43200001, wanted at most the absolute life, 43200000'],
-  ['CreateSession', { absoluteTtlMs: 0 }, `absolute_ttl_ms is 0, wanted 1 to ${MONTH_MS}`],
-  ['CreateSession', { absoluteTtlMs: MONTH_MS + 1 }, `absolute_ttl_ms is ${MONTH_MS + 1}, wanted 1 to ${MONTH_MS}`],
-  ['CreateSession', { data: { '': Buffer.from('x') } }, 'a field name of data is empty, wanted 1 to 256 bytes'],
+  ['CreateSession', { userId: 'u'.repeat(257) }, 'user_id must be 0 to 256 bytes, got 257 bytes'],
+  ['CreateSession', { userId: 'ü'.repeat(129) }, 'user_id must be 0 to 256 bytes, got 258 bytes'],
+  ['CreateSession', { idleTtlMs: 0 }, `idle_ttl_ms must be 1 to ${MONTH_MS}, got 0`],
+  ['CreateSession', { idleTtlMs: -1 }, `idle_ttl_ms must be 1 to ${MONTH_MS}, got -1`],
+  ['CreateSession', { idleTtlMs: 2 ** 63 }, `idle_ttl_ms must be 1 to ${MONTH_MS}, got 9223372036854776000`],
+  [
+    'CreateSession',
+    { idleTtlMs: 43_200_001 },
+    'idle_ttl_ms must be at most the absolute timeout of 43200000, got 43200001',
+  ],
+  ['CreateSession', { absoluteTtlMs: 0 }, `absolute_ttl_ms must be 1 to ${MONTH_MS}, got 0`],
+  ['CreateSession', { absoluteTtlMs: MONTH_MS + 1 }, `absolute_ttl_ms must be 1 to ${MONTH_MS}, got ${MONTH_MS + 1}`],
+  ['CreateSession', { data: { '': Buffer.from('x') } }, 'field name in data must be 1 to 256 bytes, got 0 bytes'],
   [
     'CreateSession',
     { data: { ['n'.repeat(257)]: Buffer.from('') } },
-    'a field name of data is 257 bytes long, wanted 1 to 256 bytes',
+    'field name in data must be 1 to 256 bytes, got 257 bytes',
   ],
-  ['CreateSession', { data: fields(257) }, 'data is 257 fields, wanted at most 256'],
+  ['CreateSession', { data: fields(257) }, 'data must be at most 256 fields, got 257 fields'],
   [
     'CreateSession',
     { data: { a: Buffer.alloc(262_144) } },
-    'data is 262145 bytes with its names, wanted at most 262144',
+    'data must be at most 262144 bytes including field names, got 262145 bytes',
   ],
-  ['CreateSession', { labels: labels(17) }, 'labels is 17 labels, wanted at most 16'],
-  ['CreateSession', { labels: { '': 'x' } }, 'a name of labels is empty, wanted 1 to 64 bytes'],
-  ['CreateSession', { labels: { ['n'.repeat(65)]: '' } }, 'a name of labels is 65 bytes long, wanted 1 to 64 bytes'],
-  ['CreateSession', { labels: labels(1, 257) }, 'a value of labels is 257 bytes long, wanted 0 to 256 bytes'],
-  ['CreateSession', { labels: labels(16, 128) }, 'labels is 2086 bytes with their names, wanted at most 2048'],
-  ['GetSession', {}, 'session_id is empty, wanted 1 to 256 bytes'],
-  ['GetSession', { sessionId: 'x'.repeat(257) }, 'session_id is 257 bytes long, wanted 1 to 256 bytes'],
-  ['UpdateSession', {}, 'session_id is empty, wanted 1 to 256 bytes'],
-  ['UpdateSession', { sessionId: LIVE, ifVersion: 0 }, 'if_version is 0, wanted 1 to 9007199254740991'],
-  ['UpdateSession', { sessionId: LIVE, idleTtlMs: 0 }, `idle_ttl_ms is 0, wanted 1 to ${MONTH_MS}`],
+  ['CreateSession', { labels: labels(17) }, 'labels must be at most 16 labels, got 17 labels'],
+  ['CreateSession', { labels: { '': 'x' } }, 'label name must be 1 to 64 bytes, got 0 bytes'],
+  ['CreateSession', { labels: { ['n'.repeat(65)]: '' } }, 'label name must be 1 to 64 bytes, got 65 bytes'],
+  ['CreateSession', { labels: labels(1, 257) }, 'label value must be 0 to 256 bytes, got 257 bytes'],
+  ['CreateSession', { labels: labels(16, 128) }, 'labels must be at most 2048 bytes including names, got 2086 bytes'],
+  ['GetSession', {}, 'session_id must be 1 to 256 bytes, got 0 bytes'],
+  ['GetSession', { sessionId: 'x'.repeat(257) }, 'session_id must be 1 to 256 bytes, got 257 bytes'],
+  ['UpdateSession', {}, 'session_id must be 1 to 256 bytes, got 0 bytes'],
+  ['UpdateSession', { sessionId: LIVE, ifVersion: 0 }, 'if_version must be 1 to 9007199254740991, got 0'],
+  ['UpdateSession', { sessionId: LIVE, idleTtlMs: 0 }, `idle_ttl_ms must be 1 to ${MONTH_MS}, got 0`],
   [
     'UpdateSession',
     { sessionId: LIVE, idleTtlMs: 2, absoluteTtlMs: 1 },
-    'idle_ttl_ms is 2, wanted at most the absolute life, 1',
+    'idle_ttl_ms must be at most the absolute timeout of 1, got 2',
   ],
-  ['UpdateSession', { sessionId: LIVE, remove: [''] }, 'a field name of remove is empty, wanted 1 to 256 bytes'],
-  ['UpdateSession', { sessionId: LIVE, remove: Object.keys(fields(257)) }, 'remove is 257 names, wanted at most 256'],
+  ['UpdateSession', { sessionId: LIVE, remove: [''] }, 'remove[0] must be 1 to 256 bytes, got 0 bytes'],
+  [
+    'UpdateSession',
+    { sessionId: LIVE, remove: Object.keys(fields(257)) },
+    'remove must be at most 256 names, got 257 names',
+  ],
   [
     'UpdateSession',
     { sessionId: LIVE, set: fields(1), remove: ['f0'] },
-    'remove is a list with a name that set has as well, wanted each name in one of them',
+    'remove[0] must be a name that is not in set, got a name that is',
   ],
-  ['RotateSession', { sessionId: LIVE, graceMs: -1 }, 'grace_ms is -1, wanted 0 to 30000'],
-  ['RotateSession', { sessionId: LIVE, graceMs: 30_001 }, 'grace_ms is 30001, wanted 0 to 30000'],
-  ['RotateSession', { sessionId: LIVE, userId: 'u'.repeat(257) }, 'user_id is 257 bytes long, wanted 0 to 256 bytes'],
-  ['RotateSession', { sessionId: LIVE, set: fields(257) }, 'set is 257 fields, wanted at most 256'],
-  ['DeleteSession', {}, 'handle is unset as session_id is, wanted exactly one of session_id and handle'],
-  [
-    'DeleteSession',
-    { sessionId: LIVE, handle: 'h' },
-    'handle is set as session_id is, wanted exactly one of session_id and handle',
-  ],
-  ['DeleteSession', { handle: 'h'.repeat(257) }, 'handle is 257 bytes long, wanted 1 to 256 bytes'],
-  ['ListUserSessions', {}, 'user_id is empty, wanted 1 to 256 bytes'],
-  ['DeleteUserSessions', {}, 'user_id is empty, wanted 1 to 256 bytes'],
+  ['RotateSession', { sessionId: LIVE, graceMs: -1 }, 'grace_ms must be 0 to 30000, got -1'],
+  ['RotateSession', { sessionId: LIVE, graceMs: 30_001 }, 'grace_ms must be 0 to 30000, got 30001'],
+  ['RotateSession', { sessionId: LIVE, userId: 'u'.repeat(257) }, 'user_id must be 0 to 256 bytes, got 257 bytes'],
+  ['RotateSession', { sessionId: LIVE, set: fields(257) }, 'set must be at most 256 fields, got 257 fields'],
+  ['DeleteSession', {}, 'handle must be set when session_id is unset, got neither'],
+  ['DeleteSession', { sessionId: LIVE, handle: 'h' }, 'handle must be unset when session_id is set, got both'],
+  ['DeleteSession', { handle: 'h'.repeat(257) }, 'handle must be 1 to 256 bytes, got 257 bytes'],
+  ['ListUserSessions', {}, 'user_id must be 1 to 256 bytes, got 0 bytes'],
+  ['DeleteUserSessions', {}, 'user_id must be 1 to 256 bytes, got 0 bytes'],
   [
     'DeleteUserSessions',
     { userId: 'u', exceptSessionId: 'x'.repeat(257) },
-    'except_session_id is 257 bytes long, wanted 1 to 256 bytes',
+    'except_session_id must be 1 to 256 bytes, got 257 bytes',
   ],
 ];
 
@@ -87,13 +92,13 @@ const ACTIONS: Record<SessionMethod, string> = {
   DeleteUserSessions: 'delete user sessions',
 };
 
-test.each(invalid)('%s refuses %j', (method, request, text) => {
-  expect(sessionCalls().errorOf(method, request)).toBe(`INVALID_ARGUMENT cannot ${ACTIONS[method]}: ${text}`);
+test.each(invalid)('%s rejects %j', (method, request, text) => {
+  expect(sessionCalls().errorOf(method, request)).toBe(`INVALID_ARGUMENT ${text}`);
 });
 
-test('an id that the caller made is not served yet', () => {
+test('rejects a session id chosen by the caller as unimplemented', () => {
   expect(sessionCalls().errorOf('CreateSession', { sessionId: LIVE })).toBe(
-    'UNIMPLEMENTED cannot create session: session_id is not served by this version, leave it unset',
+    'UNIMPLEMENTED cannot create session: this version does not serve session_id; leave it unset',
   );
 });
 
@@ -111,16 +116,16 @@ const STRANGE_IDS = [
   'x'.repeat(256),
 ];
 
-test.each(STRANGE_IDS)('an id of whatever form that is not live is not found: %j', (sessionId) => {
+test.each(STRANGE_IDS)('reports an id that is not live as not found, whatever its form: %j', (sessionId) => {
   const calls = sessionCalls();
-  const text = 'no live session has this session_id, wanted one that has neither expired nor been ended';
+  const text = 'the session does not exist or has ended; create a new one';
   for (const method of ['GetSession', 'UpdateSession', 'RotateSession'] as const) {
     expect(calls.errorOf(method, { sessionId })).toBe(`NOT_FOUND cannot ${ACTIONS[method]}: ${text}`);
   }
   expect(calls.now('DeleteSession', { sessionId })).toEqual({ existed: false });
   expect(calls.now('DeleteSession', { handle: sessionId })).toEqual({ existed: false });
   expect(calls.errorOf('DeleteUserSessions', { userId: 'u', exceptSessionId: sessionId })).toBe(
-    'NOT_FOUND cannot delete user sessions: no live session of this user has the except_session_id, ' +
-      'wanted one that is to be kept; nothing was deleted',
+    'NOT_FOUND cannot delete user sessions: except_session_id is not the id of a live session of this user; ' +
+      'use such an id or leave it unset',
   );
 });

@@ -1,9 +1,9 @@
 /**
- * Reads the requests of SessionService: what is wrong with one leaves as INVALID_ARGUMENT (or UNIMPLEMENTED), what is
- * right leaves in the words of the store.
+ * Validates the requests of SessionService and converts them for the store. Invalid requests throw INVALID_ARGUMENT.
  *
- * An error names the field, its size or number, and what is accepted; never an id, a user, a value or the name of a field
- * of data, for these may be secrets.
+ * Invariants:
+ *   1. An error names the field, its size or number, and the accepted values. It never contains a session id, a user
+ *      id, a value or the name of a data field, because those may be secret.
  */
 import { MAX_SESSION_TTL_MS, type SessionSpec } from '../config/policy-file.ts';
 import { checkBytes, checkInteger } from '../grpc/request-checks.ts';
@@ -23,7 +23,10 @@ import {
   MAX_USER_ID_BYTES,
 } from './model.ts';
 
-/** Refuses what is empty or longer than any id may be. Whether a session has it is not asked here. */
+/**
+ * Requires a length that an id may have. A malformed id of such a length is an unknown session, not an invalid
+ * argument.
+ */
 export function checkSessionId(field: string, sessionId: string): void {
   checkBytes(field, sessionId, { min: 1, max: MAX_SESSION_ID_BYTES });
 }
@@ -36,15 +39,18 @@ export function readData(field: string, data: Record<string, Buffer>): ReadonlyM
   const fields = new Map<string, Buffer>();
   let bytes = 0;
   for (const [name, value] of Object.entries(data)) {
-    checkBytes(`a field name of ${field}`, name, { min: 1, max: MAX_DATA_FIELD_NAME_BYTES });
+    checkBytes(`field name in ${field}`, name, { min: 1, max: MAX_DATA_FIELD_NAME_BYTES });
     bytes += fieldBytes(name, value);
     fields.set(name, value);
   }
   if (fields.size > MAX_DATA_FIELDS) {
-    throw invalidArgument(field, { accepted: `at most ${MAX_DATA_FIELDS}`, got: `${fields.size} fields` });
+    throw invalidArgument(field, { accepted: `at most ${MAX_DATA_FIELDS} fields`, got: `${fields.size} fields` });
   }
   if (bytes > MAX_DATA_BYTES) {
-    throw invalidArgument(field, { accepted: `at most ${MAX_DATA_BYTES}`, got: `${bytes} bytes with its names` });
+    throw invalidArgument(field, {
+      accepted: `at most ${MAX_DATA_BYTES} bytes including field names`,
+      got: `${bytes} bytes`,
+    });
   }
   return fields;
 }
@@ -52,15 +58,13 @@ export function readData(field: string, data: Record<string, Buffer>): ReadonlyM
 export function readChange(set: Record<string, Buffer>, remove: readonly string[]): DataChange {
   const fields = readData('set', set);
   if (remove.length > MAX_DATA_FIELDS) {
-    throw invalidArgument('remove', { accepted: `at most ${MAX_DATA_FIELDS}`, got: `${remove.length} names` });
+    throw invalidArgument('remove', { accepted: `at most ${MAX_DATA_FIELDS} names`, got: `${remove.length} names` });
   }
-  for (const name of remove) {
-    checkBytes('a field name of remove', name, { min: 1, max: MAX_DATA_FIELD_NAME_BYTES });
+  for (const [index, name] of remove.entries()) {
+    const path = `remove[${index}]`;
+    checkBytes(path, name, { min: 1, max: MAX_DATA_FIELD_NAME_BYTES });
     if (fields.has(name)) {
-      throw invalidArgument('remove', {
-        accepted: 'each name in one of them',
-        got: 'a list with a name that set has as well',
-      });
+      throw invalidArgument(path, { accepted: 'a name that is not in set', got: 'a name that is' });
     }
   }
   return { set: fields, remove: new Set(remove) };
@@ -70,24 +74,27 @@ export function readLabels(labels: Record<string, string>): ReadonlyMap<string, 
   const read = new Map<string, string>();
   let bytes = 0;
   for (const [name, value] of Object.entries(labels)) {
-    checkBytes('a name of labels', name, { min: 1, max: MAX_LABEL_NAME_BYTES });
-    checkBytes('a value of labels', value, { min: 0, max: MAX_LABEL_VALUE_BYTES });
+    checkBytes('label name', name, { min: 1, max: MAX_LABEL_NAME_BYTES });
+    checkBytes('label value', value, { min: 0, max: MAX_LABEL_VALUE_BYTES });
     bytes += Buffer.byteLength(name) + Buffer.byteLength(value);
     read.set(name, value);
   }
   if (read.size > MAX_LABELS) {
-    throw invalidArgument('labels', { accepted: `at most ${MAX_LABELS}`, got: `${read.size} labels` });
+    throw invalidArgument('labels', { accepted: `at most ${MAX_LABELS} labels`, got: `${read.size} labels` });
   }
   if (bytes > MAX_LABELS_BYTES) {
     throw invalidArgument('labels', {
-      accepted: `at most ${MAX_LABELS_BYTES}`,
-      got: `${bytes} bytes with their names`,
+      accepted: `at most ${MAX_LABELS_BYTES} bytes including names`,
+      got: `${bytes} bytes`,
     });
   }
   return read;
 }
 
-/** The lives of a new session: what the request says, else the policies' defaults; a default never outlasts the request. */
+/**
+ * Returns the timeouts of a new session. Those of the request win over the defaults, which never exceed its absolute
+ * timeout.
+ */
 export function readTtls(
   request: { readonly idleTtlMs?: number | bigint; readonly absoluteTtlMs?: number | bigint },
   defaults: SessionSpec,
@@ -122,7 +129,7 @@ export function checkGrace(graceMs: number | bigint | undefined): asserts graceM
 
 function idleBeyondAbsolute(idleTtlMs: number, absoluteTtlMs: number): Error {
   return invalidArgument('idle_ttl_ms', {
-    accepted: `at most the absolute life, ${absoluteTtlMs}`,
+    accepted: `at most the absolute timeout of ${absoluteTtlMs}`,
     got: String(idleTtlMs),
   });
 }

@@ -1,5 +1,5 @@
 /**
- * What SessionService answers: the store's records as messages, and its refusals in words.
+ * Converts the records of the store into the responses and errors of SessionService.
  */
 import type { UserLimit } from '../config/policy-file.ts';
 import type { Session } from '../grpc/generated/pannier/v1/Session.ts';
@@ -33,34 +33,34 @@ export function listedMessage(session: ListedSession): SessionInfo {
 }
 
 export function sessionNotFound(action: string): StatusError {
-  const text = 'no live session has this session_id, wanted one that has neither expired nor been ended';
-  return new StatusError(Status.NOT_FOUND, `cannot ${action}: ${text}`);
+  const text = `cannot ${action}: the session does not exist or has ended; create a new one`;
+  return new StatusError(Status.NOT_FOUND, text);
 }
 
 export function keptSessionNotFound(action: string): StatusError {
-  const text =
-    'no live session of this user has the except_session_id, wanted one that is to be kept; nothing was deleted';
-  return new StatusError(Status.NOT_FOUND, `cannot ${action}: ${text}`);
+  const cause = 'except_session_id is not the id of a live session of this user';
+  return new StatusError(Status.NOT_FOUND, `cannot ${action}: ${cause}; use such an id or leave it unset`);
 }
 
-export function versionConflict(action: string, version: number, wanted: number | undefined): StatusError {
-  return new StatusError(Status.ABORTED, `cannot ${action}: its version is ${version}, wanted ${wanted}`);
+export function versionConflict(action: string, version: number, expected: number | undefined): StatusError {
+  const text = `cannot ${action}: its version is ${version}, not ${expected}; read the session and retry`;
+  return new StatusError(Status.ABORTED, text);
 }
 
 export function userFull(action: string, limit: UserLimit | undefined): StatusError {
   const cause = `the user has as many live sessions as sessions.max_per_user allows (${limit?.maxSessions})`;
   return new StatusError(
     Status.RESOURCE_EXHAUSTED,
-    `cannot ${action}: ${cause}; end one of them, or wait until one has expired`,
+    `cannot ${action}: ${cause}; end one of them or wait until one expires`,
   );
 }
 
 export function dataTooLarge(action: string, found: { fields: number; bytes: number }): StatusError {
   const isFields = found.fields > MAX_DATA_FIELDS;
-  const have = isFields ? `${found.fields} fields` : `${found.bytes} bytes`;
-  const wanted = isFields ? MAX_DATA_FIELDS : MAX_DATA_BYTES;
+  const size = isFields ? `${found.fields} fields` : `${found.bytes} bytes`;
+  const max = isFields ? MAX_DATA_FIELDS : MAX_DATA_BYTES;
   return new StatusError(
     Status.RESOURCE_EXHAUSTED,
-    `cannot ${action}: its data would have ${have}, wanted at most ${wanted}`,
+    `cannot ${action}: its data would have ${size}, more than the maximum of ${max}; store less data`,
   );
 }

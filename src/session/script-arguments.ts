@@ -1,5 +1,5 @@
 /**
- * Arguments of the scripts of a session, as session-common.lua reads them. Pure.
+ * Builds the arguments of the session scripts (session-common.lua). Pure.
  */
 import type { RedisArgument } from '../redis/commands.ts';
 import { type DataChange, fieldBytes, MAX_DATA_BYTES, MAX_DATA_FIELDS } from './model.ts';
@@ -10,7 +10,7 @@ export function optional(value: number | undefined): string {
   return value === undefined ? '' : String(value);
 }
 
-/** Of create.lua. */
+/** Builds the arguments of create.lua. */
 export function createArguments(created: NewSession, generation: string): RedisArgument[] {
   const { credential, userId, data, labels, idleTtlMs, absoluteTtlMs } = created;
   const args: RedisArgument[] = [
@@ -38,7 +38,7 @@ export function changeArguments(change: DataChange): RedisArgument[] {
   return args;
 }
 
-/** Of the data of a session. */
+/** Returns the size of session data as MAX_DATA_BYTES counts it. */
 function bytesOf(data: ReadonlyMap<string, Buffer>): number {
   let bytes = 0;
   for (const [name, value] of data) {

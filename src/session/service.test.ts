@@ -1,5 +1,5 @@
 /**
- * SessionService over the memory store: what it answers, within which time, and what it never gives away.
+ * SessionService on the memory store: its responses, its use of the deadline, and the secrets that it must not reveal.
  */
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 
@@ -9,7 +9,7 @@ import { type AtUserLimit, DEFAULT_POLICY_FILE, type PolicyFile } from '../confi
 import { StoreError } from '../lib/store-error.ts';
 import type { SessionStore } from './store.ts';
 
-test('a session from its creation to its end', () => {
+test('serves a session from its creation to its deletion', () => {
   const calls = sessionCalls();
   const created = calls.now('CreateSession', { userId: 'ann', data: { cart: Buffer.from('1') }, labels: { a: 'b' } });
   const sessionId = String(created.session?.sessionId);
@@ -23,7 +23,7 @@ test('a session from its creation to its end', () => {
     version: 2,
   });
   expect(calls.errorOf('UpdateSession', { sessionId, remove: ['n'], ifVersion: 1 })).toBe(
-    'ABORTED cannot update session: its version is 2, wanted 1',
+    'ABORTED cannot update session: its version is 2, not 1; read the session and retry',
   );
   const listed = calls.now('ListUserSessions', { userId: 'ann' }).sessions ?? [];
   expect(listed).toMatchObject([{ handle: created.session?.handle, labels: { a: 'b' } }]);
@@ -31,7 +31,7 @@ test('a session from its creation to its end', () => {
   expect(calls.errorOf('GetSession', { sessionId })).toMatch(/^NOT_FOUND /);
 });
 
-test('fixation: the id from before the login is not found at once', () => {
+test('a rotation at login invalidates the old id at once, against session fixation', () => {
   const calls = sessionCalls();
   const before = String(calls.now('CreateSession', {}).session?.sessionId);
   const after = calls.now('RotateSession', { sessionId: before, userId: 'ann' }).session;
@@ -40,11 +40,11 @@ test('fixation: the id from before the login is not found at once', () => {
   expect(calls.errorOf('GetSession', { sessionId: before })).toMatch(/^NOT_FOUND /);
   expect(calls.errorOf('RotateSession', { sessionId: before, userId: 'eve' })).toMatch(/^NOT_FOUND /);
   expect(calls.errorOf('RotateSession', { sessionId: String(after?.sessionId), userId: '', graceMs: 5 })).toBe(
-    'INVALID_ARGUMENT cannot rotate session: grace_ms is 5, wanted 0 where user_id changes the user',
+    'INVALID_ARGUMENT grace_ms must be 0 when user_id changes the user, got 5',
   );
 });
 
-test('within its grace the old id is answered with itself', () => {
+test('returns the old id to its caller within the grace period', () => {
   const calls = sessionCalls();
   const old = String(calls.now('CreateSession', {}).session?.sessionId);
   calls.now('RotateSession', { sessionId: old, graceMs: 100 });
@@ -53,7 +53,7 @@ test('within its grace the old id is answered with itself', () => {
   expect(calls.errorOf('GetSession', { sessionId: old })).toMatch(/^NOT_FOUND /);
 });
 
-test('a default idle life is never longer than the absolute one that was asked for', () => {
+test('cuts the default idle timeout to the requested absolute timeout', () => {
   const session = sessionCalls().now('CreateSession', { absoluteTtlMs: 5_000 }).session;
   expect(session).toMatchObject({ idleTtlMs: 5_000 });
   const file = { ...DEFAULT_POLICY_FILE, sessions: { idleTtlMs: 7, absoluteTtlMs: 9 } };
@@ -62,15 +62,15 @@ test('a default idle life is never longer than the absolute one that was asked f
   expect(short).toMatchObject({ idleTtlMs: 7 });
 });
 
-test('data over its bounds is RESOURCE_EXHAUSTED with what it would be', () => {
+test('rejects data above its bounds as RESOURCE_EXHAUSTED and reports the size', () => {
   const calls = sessionCalls();
   const sessionId = String(calls.now('CreateSession', { data: { a: Buffer.alloc(262_143) } }).session?.sessionId);
   expect(calls.errorOf('UpdateSession', { sessionId, set: { b: Buffer.alloc(9) } })).toBe(
-    'RESOURCE_EXHAUSTED cannot update session: its data would have 262154 bytes, wanted at most 262144',
+    'RESOURCE_EXHAUSTED cannot update session: its data would have 262154 bytes, more than the maximum of 262144; store less data',
   );
 });
 
-test('the store has less time than the call, and none after the deadline', () => {
+test('gives the store less time than the call has, and does not call it after the deadline', () => {
   const clock = new FakeClock();
   const deadlines: number[] = [];
   const store = {
@@ -90,7 +90,7 @@ test('the store has less time than the call, and none after the deadline', () =>
   expect(deadlines).toHaveLength(2);
 });
 
-test('no error holds an id, a user or a value', () => {
+test('errors contain no id, user or value', () => {
   const calls = sessionCalls();
   const sessionId = String(calls.now('CreateSession', { userId: 'canary-user' }).session?.sessionId);
   const secrets = [...sessionId.split('.'), 'canary-user', 'canary-value', 'canary-name'];
@@ -108,7 +108,7 @@ test('no error holds an id, a user or a value', () => {
   }
 });
 
-test('a full memory store refuses the new and keeps the live', () => {
+test('a full memory store rejects new sessions and keeps the live ones', () => {
   const clock = new FakeClock();
   const store = memorySessionStore({ clock, maxEntries: 3 });
   const calls = sessionCalls({ store, clock });
@@ -126,7 +126,7 @@ function limited(atLimit: AtUserLimit): PolicyFile {
   return { ...DEFAULT_POLICY_FILE, sessions: { ...sessions, userLimit: { maxSessions: 2, atLimit } } };
 }
 
-test('at_max_per_user refuse: a login beyond max_per_user is RESOURCE_EXHAUSTED and counted', () => {
+test('at_max_per_user refuse: rejects a login beyond max_per_user as RESOURCE_EXHAUSTED and counts it', () => {
   const refused: string[] = [];
   const metrics = { evicted: () => refused.push('evicted'), loginRefused: () => refused.push('refused') };
   const calls = sessionCalls({ file: limited('refuse'), metrics });
@@ -135,7 +135,7 @@ test('at_max_per_user refuse: a login beyond max_per_user is RESOURCE_EXHAUSTED 
   calls.now('CreateSession', { userId: 'ann' });
   const cause = 'the user has as many live sessions as sessions.max_per_user allows (2)';
   expect(calls.errorOf('CreateSession', { userId: 'ann' })).toBe(
-    `RESOURCE_EXHAUSTED cannot create session: ${cause}; end one of them, or wait until one has expired`,
+    `RESOURCE_EXHAUSTED cannot create session: ${cause}; end one of them or wait until one expires`,
   );
   expect(calls.errorOf('RotateSession', { sessionId: guest, userId: 'ann' })).toMatch(
     /^RESOURCE_EXHAUSTED cannot rotate session: the user has as many/,
@@ -145,7 +145,7 @@ test('at_max_per_user refuse: a login beyond max_per_user is RESOURCE_EXHAUSTED 
   expect(calls.errorOf('RotateSession', { sessionId: guest, userId: 'ann' })).toBe('OK');
 });
 
-test('at_max_per_user evict: a login beyond max_per_user ends the oldest session and is counted', () => {
+test('at_max_per_user evict: ends the oldest session for a login beyond max_per_user and counts it', () => {
   let evicted = 0;
   const metrics = { evicted: (count: number) => (evicted += count), loginRefused: () => undefined };
   const calls = sessionCalls({ file: limited('evict'), metrics });
@@ -158,7 +158,7 @@ test('at_max_per_user evict: a login beyond max_per_user ends the oldest session
   expect(evicted).toBe(1);
 });
 
-test('one user with a limit cannot fill the memory store, so that another one can log in', () => {
+test('a user limit keeps one user from filling the memory store, so that another user can log in', () => {
   const clock = new FakeClock();
   const store = memorySessionStore({ clock, maxEntries: 200 });
   const calls = sessionCalls({ store, clock, file: limited('evict') });

@@ -1,12 +1,13 @@
 /**
- * SessionService: checks a request, makes ids, asks the store, answers.
+ * SessionService: validates requests, issues session ids, calls the store and builds the responses.
  *
- * Promises:
- *   1. An id is given only to who presented it or to whom it is new; it goes into no error and no store.
- *   2. A session_id of 1 to 256 bytes that is not live is NOT_FOUND, whatever its form.
- *   3. The store has less time than the caller gave, so that its answer, or why there is none, still arrives in time; a call
- *      whose deadline is over costs the store nothing.
- *   4. What a store answers at once is answered at once.
+ * Invariants:
+ *   1. A session id is returned only to the caller that presented it or for whom it was created. It occurs in no error
+ *      and no store.
+ *   2. A session_id of 1 to 256 bytes that belongs to no live session is NOT_FOUND, whatever its form.
+ *   3. The store's deadline is earlier than the caller's, so that its result or error arrives in time. A call whose
+ *      deadline has passed does not reach the store.
+ *   4. If the store responds synchronously, so does the service.
  */
 import { randomBytes } from 'node:crypto';
 import type { PolicySource, UserLimit } from '../config/policy-file.ts';
@@ -58,7 +59,7 @@ export interface SessionServiceOptions {
   store: SessionStore;
   policies: PolicySource;
   clock: Clock;
-  /** Where ids come from; cryptographic unless a test says otherwise. */
+  /** Random source of session ids; cryptographic except in tests. */
   random?: RandomBytes;
   metrics: SessionMetrics;
 }
@@ -109,8 +110,8 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
     const created = { credential: issued.credential, userId: request.userId, data, labels, ...ttls, ...limit };
     return after(store.create(created, storeDeadlineMs(context, clock, action)), (answer) => {
       if (answer.outcome === 'exists') {
-        // 128 random bits do not meet twice: the source of randomness is broken, and no id of it may be given away.
-        throw new Error('cannot create session: its random handle is in use, wanted one that never was');
+        // Two random handles of 144 bits never collide, so the random source is broken. Its ids must not be issued.
+        throw new Error('cannot create session: its random handle is already in use');
       }
       if (answer.outcome === 'user_full') {
         metrics.loginRefused();
@@ -191,7 +192,7 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
           metrics.loginRefused();
           throw userFull(action, limit.userLimit);
         case 'grace_refused':
-          throw invalidArgument('grace_ms', { accepted: '0 where user_id changes the user', got: String(graceMs) });
+          throw invalidArgument('grace_ms', { accepted: '0 when user_id changes the user', got: String(graceMs) });
         case 'too_large':
           throw dataTooLarge(action, answer);
         case 'not_found':
@@ -207,8 +208,9 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
     const action = 'delete session';
     const { sessionId, handle } = request;
     if ((sessionId === '') === (handle === '')) {
-      const found = sessionId === '' ? 'unset as session_id is' : 'set as session_id is';
-      throw invalidArgument('handle', { accepted: 'exactly one of session_id and handle', got: found });
+      throw sessionId === ''
+        ? invalidArgument('handle', { accepted: 'set when session_id is unset', got: 'neither' })
+        : invalidArgument('handle', { accepted: 'unset when session_id is set', got: 'both' });
     }
     const isByHandle = handle !== '';
     checkSessionId(isByHandle ? 'handle' : 'session_id', isByHandle ? handle : sessionId);

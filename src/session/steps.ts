@@ -1,12 +1,15 @@
 /**
- * The steps that a call of the Redis store is made of: what the failure of one says about the call, and several at once.
+ * Helpers for the steps of a call in the Redis session store: error conversion and bounded parallelism.
  */
 import { StoreError } from '../lib/store-error.ts';
 
-/** Commands of one list that are in flight at once: enough to fill a connection, too few to delay other calls. */
+/** Maximum number of commands in flight for one list: enough to fill a connection, and too few to delay other calls. */
 const MAX_PARALLEL_COMMANDS = 64;
 
-/** A step after one that took effect: whatever keeps it from an answer, the call may not say that nothing was done. */
+/**
+ * Awaits a step that follows one that took effect. Its StoreErrors become `unknown`, because the call did change
+ * something.
+ */
 export async function afterwards<Value>(step: Promise<Value>): Promise<Value> {
   try {
     return await step;
@@ -18,12 +21,15 @@ export async function afterwards<Value>(step: Promise<Value>): Promise<Value> {
   }
 }
 
-/** Tidying that no answer waits for. It ends by its deadline, and what it leaves behind is invalid and has a TTL. */
+/**
+ * Ignores the result of a cleanup step, which no response depends on. Data that the step leaves behind is invalid and has a
+ * TTL.
+ */
 export function unattended(step: Promise<unknown>): void {
   step.catch(() => undefined);
 }
 
-/** The results of all, in their order, with a bounded number in flight. */
+/** Returns the results in the order of the items and limits the number of steps in flight. */
 export async function inParallel<Item, Result>(
   items: readonly Item[],
   act: (item: Item) => Promise<Result>,

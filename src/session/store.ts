@@ -1,19 +1,20 @@
 /**
- * The store of sessions: a contract in domain verbs. memory-store.ts and redis-store.ts keep it, and one suite
- * (test/support/session/store-contract.ts) says whether they do.
+ * Contract between SessionService and its stores. memory-store.ts and redis-store.ts implement it, and one suite tests
+ * both (test/support/session/store-contract.ts).
  *
- * Promises of every store:
- *   1. A session is live from `create` until its idle end, its absolute end, `delete`, or `endUserSessions` of its user.
- *      Nothing makes it live again, however late a write arrives; only `create` creates.
- *   2. Each verb takes effect in one step or not at all, and only for who presents the current verifier. The verifier before
- *      the last rotation may `read` until its grace ends, without keeping the session alive, and may do nothing else.
- *   3. Of two rotations from one verifier exactly one takes effect.
- *   4. Ends and touches go by the store's clock.
- *   5. A failure is a StoreError. Of `unavailable`, `deadline` and `full` the session is as it was; of `unknown` it may be
- *      either. `read` and `list` never say `unknown`: nobody can be harmed by their repetition.
- *   6. Where a login (`create` or `rotate` to another user) has a user limit, the user's sessions that are live and listed are never more
- *      than that after it. Ended sessions do not count, and what the limit ends has ended before the answer, the oldest login first.
- *   7. A store may answer with a value: a promise is only for what has to wait.
+ * Invariants of every store:
+ *   1. A session is live from `create` until its idle expiry, its absolute expiry, `delete`, or `endUserSessions` of
+ *      its user. No later write revives it, and only `create` creates sessions.
+ *   2. Each method takes effect completely or not at all, and only for the current verifier. The verifier before the
+ *      last rotation may `read` until its grace period ends, without renewing the idle timeout, and nothing else.
+ *   3. Of two rotations with the same verifier, exactly one takes effect.
+ *   4. Timeouts and last-seen times use the store's clock.
+ *   5. An expected failure is a StoreError. After `unavailable`, `deadline` and `full` the session is unchanged; after
+ *      `unknown` it may have changed. `read` and `list` never throw `unknown`, because they can be repeated safely.
+ *   6. After a login (`create`, or `rotate` to another user) with a user limit, the user has at most that many live
+ *      listed sessions. Ended sessions do not count. Sessions that the limit ends have ended before the response,
+ *      oldest login first.
+ *   7. A store may return a value instead of a promise if it does not have to wait.
  */
 import type { UserLimit } from '../config/policy-file.ts';
 import type { MaybePromise } from '../lib/maybe-promise.ts';
@@ -21,44 +22,44 @@ import type { DataChange, ListedSession, SessionCredential, SessionRecord } from
 
 export interface NewSession {
   readonly credential: SessionCredential;
-  /** Empty: nobody's. */
+  /** User id; empty if the session has no user. */
   readonly userId: string;
   readonly data: ReadonlyMap<string, Buffer>;
   readonly idleTtlMs: number;
   readonly absoluteTtlMs: number;
   readonly labels: ReadonlyMap<string, string>;
-  /** Unset: the user may have any number of sessions. */
+  /** Limit of live sessions of the user; unset for no limit. */
   readonly userLimit?: UserLimit;
 }
 
 export interface SessionUpdate {
   readonly change: DataChange;
-  /** Only if the session still has this version. */
+  /** Version that the session must have; undefined for any version. */
   readonly ifVersion: number | undefined;
   readonly idleTtlMs: number | undefined;
-  /** From now; see updatedAbsoluteEnd. */
+  /** Absolute timeout from now; see updatedAbsoluteEnd. */
   readonly absoluteTtlMs: number | undefined;
 }
 
 export interface SessionRotation {
-  /** Of the new secret; the handle stays. */
+  /** Verifier of the new secret. The handle stays the same. */
   readonly verifier: string;
-  /** Given: whose session it is from now on, empty = nobody's. */
+  /** New user of the session, empty for none; undefined keeps the user. */
   readonly userId: string | undefined;
   readonly change: DataChange;
-  /** How long the old verifier may still read. Has no effect when the user changes. */
+  /** Time for which the old verifier may still read. The user must not change then. */
   readonly graceMs: number;
-  /** Has an effect when the user changes to another one. Unset: the user may have any number of sessions. */
+  /** Limit of live sessions of a new user; unset for no limit. Ignored if the user stays the same. */
   readonly userLimit?: UserLimit;
 }
 
-/** What the user limit did before a login. */
+/** Effect of the user limit on a login. */
 interface Admitted {
-  /** Sessions that it ended. */
+  /** Number of sessions that the limit ended. */
   readonly evicted: number;
 }
 
-/** The user has as many sessions as the limit allows, and the limit refuses more; nothing was done. */
+/** The user has as many sessions as the limit allows, and the limit refuses more. Nothing was changed. */
 interface UserFull {
   readonly outcome: 'user_full';
 }
@@ -66,14 +67,14 @@ interface UserFull {
 export type CreateOutcome =
   | ({ readonly outcome: 'created'; readonly session: SessionRecord } & Admitted)
   | UserFull
-  /** The handle is in use. */
+  /** The handle is already in use. */
   | { readonly outcome: 'exists' };
 
 interface NotFound {
   readonly outcome: 'not_found';
 }
 
-/** The change would take the session's data over its bounds; nothing was changed. */
+/** The change would exceed the maximum size of the session's data. Nothing was changed. */
 interface TooLarge {
   readonly outcome: 'too_large';
   readonly fields: number;
@@ -89,21 +90,21 @@ export type UpdateOutcome =
 export type RotateOutcome =
   | ({ readonly outcome: 'rotated'; readonly session: SessionRecord } & Admitted)
   | UserFull
-  /** Grace was asked for, and the user would change. */
+  /** A grace period was requested although the user would change. */
   | { readonly outcome: 'grace_refused' }
   | TooLarge
   | NotFound;
 
 export type EndUserSessionsOutcome =
   | { readonly outcome: 'ended'; readonly deleted: number }
-  /** The session to be kept is not a live one of this user; nothing was ended. */
+  /** The session to keep is not a live session of this user. Nothing was ended. */
   | NotFound;
 
-/** `deadlineAtMs` is Clock.monotonicMs(): no answer is of use after it. */
+/** Store of sessions. `deadlineAtMs` is a Clock.monotonicMs() time, after which the result is of no use. */
 export interface SessionStore {
   create(session: NewSession, deadlineAtMs: number): MaybePromise<CreateOutcome>;
 
-  /** The session, or undefined. With `touch` its idle time starts afresh (at the precision of touchIntervalMs). */
+  /** Returns the session, if any. `touch` renews its idle timeout (see touchIntervalMs for its precision). */
   read(
     credential: SessionCredential,
     options: { readonly touch: boolean },
@@ -114,16 +115,16 @@ export interface SessionStore {
 
   rotate(credential: SessionCredential, rotation: SessionRotation, deadlineAtMs: number): MaybePromise<RotateOutcome>;
 
-  /** Whether a live session was there. Without a verifier: by who may end any session that it can name. */
+  /** Ends the session; returns whether it was live. Without a verifier, the handle is sufficient. */
   delete(
     target: { readonly handle: string; readonly verifier: string | undefined },
     deadlineAtMs: number,
   ): MaybePromise<boolean>;
 
-  /** The user's live sessions of its list, newest first. */
+  /** Returns the live sessions in the user's list, newest first. */
   list(userId: string, deadlineAtMs: number): MaybePromise<readonly ListedSession[]>;
 
-  /** Ends all sessions of the user, listed or not, but `except`, which is valid throughout. */
+  /** Ends all sessions of the user, listed or not, except `except`, which stays valid throughout. */
   endUserSessions(
     userId: string,
     except: SessionCredential | undefined,

@@ -1,47 +1,17 @@
 /**
- * The Python example, as its README starts it (a virtual environment with its requirements), against a live sidecar.
- * It needs python3 with venv: where that is missing the suite fails and says what to install.
+ * Starts the Python example with the commands of its README, in a virtual environment, against a running sidecar.
+ * Needs python3 with venv. If it is missing, the suite fails and names the packages to install.
  */
-import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { repositoryRoot } from '../support/repository.ts';
 import { describeShop, type ExampleProgram, runExample, startExample } from '../support/sidecar/example-suite.ts';
 import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
+import { preparePython } from './python-environment.ts';
 
 const directory = join(repositoryRoot, 'examples', 'python');
-const environment = join(repositoryRoot, '.cache', 'python-example');
 
 let sidecar: Sidecar;
 let replicas: [ExampleProgram, ExampleProgram];
-
-/** Makes the virtual environment once; a half-made one is made again. */
-function preparePython(): string {
-  const python = join(environment, 'bin', 'python');
-  const isReady = existsSync(python) && importsGrpc(python);
-  if (!isReady) {
-    try {
-      execFileSync('python3', ['-m', 'venv', '--clear', environment], { stdio: 'pipe' });
-    } catch (error) {
-      throw new Error('cannot run the Python example: no python3 with venv here, install python3 and python3-venv', {
-        cause: error,
-      });
-    }
-    execFileSync(python, ['-m', 'pip', 'install', '--quiet', '-r', join(directory, 'requirements.txt')], {
-      stdio: 'pipe',
-    });
-  }
-  return python;
-}
-
-function importsGrpc(python: string): boolean {
-  try {
-    execFileSync(python, ['-c', 'import grpc, grpc_tools'], { stdio: 'pipe' });
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 beforeAll(async () => {
   const python = preparePython();
@@ -59,7 +29,7 @@ afterAll(async () => {
 
 describeShop('the Python example', () => replicas);
 
-test('the Python cache of its own keeps what it stores, and drops what another client stores', async () => {
+test('the copies in the Python process include stored values, and exclude a value that another client changed', async () => {
   const text = await runExample(preparePython(), ['own_cache.py'], { directory, address: sidecar.address });
   expect(text).toBe('kept 50 of 50\nkept 49 after another client has set k7\n');
 }, 60_000);

@@ -1,5 +1,5 @@
 /**
- * `.ci/run` in a clone that stands alone: the script runs from a copy, with stubs for make and for each tool.
+ * Tests `.ci/run` in a clone without the tool collection next to it. The script runs from a copy, with stubs for make and for each tool.
  */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { repositoryRoot } from '../support/repository.ts';
 import { StubPrograms } from '../support/stub-programs.ts';
 
-/** What the script itself needs. */
+/** Programs that the script itself calls. */
 const SYSTEM_PROGRAMS = ['bash', 'cat', 'dirname', 'env', 'id', 'mktemp', 'node', 'rm', 'sh'] as const;
 const REPORT = '{"numPassedTests":1,"numFailedTests":0,"numPendingTests":0,"testResults":[]}';
 
@@ -36,7 +36,7 @@ function runScript(args: readonly string[], settings: Record<string, string> = {
   return { status, stdout, stderr };
 }
 
-/** Every variable, each naming a stub. */
+/** Returns every variable, each with the path of a stub. */
 function allTools(): Record<string, string> {
   return {
     PANNIER_TEST_GRPCURL: programs.add('my-grpcurl'),
@@ -50,7 +50,7 @@ function allTools(): Record<string, string> {
   };
 }
 
-/** A collection of tools beside the clone; `body` is what its `get` does. */
+/** Creates a tool collection next to the clone. `body` is the shell script of its `get`. */
 function addCollection(body: string): void {
   const tools = join(directory, 'shared', 'tools');
   mkdirSync(tools, { recursive: true });
@@ -73,7 +73,7 @@ const CLIENTS = [
   'generated Ruby code',
 ];
 
-/** Each variable, and the suites that it alone decides where the others are set. */
+/** Each variable, followed by the suites that do not run if only this variable is unset. */
 const SUITES_OF: readonly (readonly [variable: string, ...suites: string[]])[] = [
   ['PANNIER_TEST_GRPCURL', 'grpcurl (in test)'],
   ['PANNIER_TEST_H2SPEC', 'h2spec'],
@@ -86,24 +86,24 @@ const SUITES_OF: readonly (readonly [variable: string, ...suites: string[]])[] =
 ];
 
 describe('--list', () => {
-  test('names each suite that a lone clone does not run, and the variable that enables it', () => {
+  test('names each suite that does not run without tools, and the variable that enables it', () => {
     const { status, stdout } = runScript(['--list']);
     expect(status).toBe(0);
     expect(namesOf(stdout, 'run: ')).toEqual(ALWAYS);
     const notRun = ['grpcurl (in test)', 'redis 8.6', 'h2spec', 'interop', ...CLIENTS, 'e2e-image', 'chart'];
     expect(namesOf(stdout, 'NOT RUN: ')).toEqual([...notRun, 'e2e-kubernetes']);
-    expect(stdout).toContain('NOT RUN: chart: there is no helm; PANNIER_TEST_HELM, set to its path, enables it\n');
+    expect(stdout).toContain('NOT RUN: chart: helm not found; set PANNIER_TEST_HELM to its path\n');
     expect(programs.calls()).toEqual([]);
   });
 
-  test('lists every suite of a lone clone whose variables are set', () => {
+  test('lists every suite if all variables are set', () => {
     const { stdout } = runScript(['--list'], allTools());
     expect(namesOf(stdout, 'NOT RUN: ')).toEqual(CLIENTS);
     const expected = [...ALWAYS, 'redis 8.6', 'h2spec', 'interop', 'e2e-image', 'chart', 'e2e-kubernetes'];
     expect(namesOf(stdout, 'run: ').toSorted()).toEqual(expected.toSorted());
   });
 
-  test.each(SUITES_OF)('without %s leaves out the suites of that tool alone', (variable, ...suites) => {
+  test.each(SUITES_OF)('without %s skips only the suites of that tool', (variable, ...suites) => {
     const settings = allTools();
     delete settings[variable];
     const { stdout } = runScript(['--list'], settings);
@@ -113,7 +113,7 @@ describe('--list', () => {
     }
   });
 
-  test('leaves out only stubs of generated code where python3 is here and the plugins are not', () => {
+  test('skips only the stubs of generated code if python3 is present and the plugins are not', () => {
     programs.add('python3');
     const { status, stdout } = runScript(['--list'], allTools());
     expect(status).toBe(0);
@@ -122,17 +122,17 @@ describe('--list', () => {
       'stubs of generated PHP code',
       'stubs of generated Ruby code',
     ]);
-    expect(stdout).toContain('there is no grpc_php_plugin on PATH; installing it enables them\n');
+    expect(stdout).toContain('grpc_php_plugin not found on PATH; install it\n');
   });
 
-  test('takes a tool from the collection beside the clone only where its variable is unset', () => {
+  test('uses a tool of the collection if its variable is unset', () => {
     addCollection('exit 1');
     const { stdout } = runScript(['--list']);
     expect(namesOf(stdout, 'run: ')).toEqual(expect.arrayContaining(['h2spec', 'interop', 'chart']));
   });
 });
 
-test('a lone clone runs the suites of the tools that its variables name, and ends with the names of the others', () => {
+test('runs the suites whose tools are set and ends with the names of the others', () => {
   const { PANNIER_TEST_HELM = '', PANNIER_TEST_ENGINE = '' } = allTools();
   const { status, stdout, stderr } = runScript([], { PANNIER_TEST_HELM, PANNIER_TEST_ENGINE });
   const made = programs.calls().filter((call) => call.startsWith('make '));
@@ -150,12 +150,14 @@ test('a lone clone runs the suites of the tools that its variables name, and end
     'make chart-test',
   ]);
   expect(stdout).toBe(`${made.length} passed, 0 failed\n`);
-  expect(stderr).toContain('NOT RUN: h2spec: there is no h2spec; PANNIER_TEST_H2SPEC, set to its path, enables it\n');
-  expect(stderr).toMatch(/NOT RUN: e2e-kubernetes: there is no cluster; PANNIER_TEST_KUBECONFIG .*\n$/);
+  expect(stderr).toContain('NOT RUN: h2spec: h2spec not found; set PANNIER_TEST_H2SPEC to its path\n');
+  expect(stderr).toMatch(
+    /NOT RUN: e2e-kubernetes: no cluster configured; set PANNIER_TEST_KUBECONFIG or KUBECONFIG .*\n$/,
+  );
   expect(status).toBe(0);
 });
 
-test('obtains each tool from the collection beside the clone, and counts one that it cannot obtain as a failure', () => {
+test('gets each tool from the collection and counts a tool that it cannot get as a failure', () => {
   addCollection('[ "$1" != helm ] && echo "/collection/$1"');
   programs.add('make', `echo "h2spec=$PANNIER_TEST_H2SPEC" >&2; echo '${REPORT}' >"$JEST_REPORT_DIR/$1.json"`);
   const { status, stdout, stderr } = runScript([]);
@@ -165,10 +167,10 @@ test('obtains each tool from the collection beside the clone, and counts one tha
   expect(status).toBe(1);
 });
 
-test('refuses an invalid argument, a tool that does not exist and an engine that does not answer', () => {
+test('rejects an invalid argument, a missing tool and an engine that does not answer', () => {
   expect(runScript(['--lst'])).toMatchObject({
     status: 2,
-    stderr: 'the argument must be --list or --help, got "--lst"\n',
+    stderr: 'argument must be --list or --help, got "--lst"\n',
   });
   expect(runScript(['--list'], { PANNIER_TEST_HELM: '/nowhere/helm' })).toMatchObject({
     status: 2,
@@ -177,5 +179,5 @@ test('refuses an invalid argument, a tool that does not exist and an engine that
   const engine = programs.add('broken-engine', 'exit 1');
   const { status, stderr } = runScript([], { PANNIER_TEST_ENGINE: engine });
   expect(status).toBe(2);
-  expect(stderr).toMatch(/^PANNIER_TEST_ENGINE must be the command of a container engine that answers/);
+  expect(stderr).toMatch(/^PANNIER_TEST_ENGINE must be a container engine whose command `version` succeeds, got /);
 });

@@ -1,5 +1,5 @@
 /**
- * What `make test` does on a machine without a Redis: scripts/ensure-redis.sh with stubs for everything that it could change.
+ * Tests what `make test` does on a machine without Redis: scripts/ensure-redis.sh with stubs for each program that changes the machine.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -16,7 +16,7 @@ let programs: StubPrograms;
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'pannier-ensure-redis-'));
   programs = new StubPrograms(directory).link('cat', 'sh');
-  // The two that would write outside the clone.
+  // These two write outside the clone.
   programs.add('install', 'exec cat >/dev/null');
   programs.add('rm');
 });
@@ -45,14 +45,14 @@ function installations(): string[] {
   return programs.calls().filter((call) => call.startsWith('apt-get '));
 }
 
-test('as root installs the package, and says what and why', () => {
+test('installs the package as root, after printing what and why', () => {
   machine({ userId: 0, hasAptGet: true });
   const { status, stderr } = ensureRedis();
   expect(stderr).toBe(
     [
-      'The tests need a real Redis. There is no redis-server, and no container engine answers.',
-      "Installing Debian's package redis-server on this machine: apt-get update, apt-get install redis-server. Its service is not started.",
-      'With PANNIER_INSTALL=never nothing is installed.',
+      'The tests need a Redis server. This machine has no redis-server, and no container engine is running.',
+      "Installing Debian's package redis-server with apt-get. Its service is not started.",
+      'Set PANNIER_INSTALL=never to prevent the installation.',
       '',
     ].join('\n'),
   );
@@ -60,32 +60,32 @@ test('as root installs the package, and says what and why', () => {
   expect(status).toBe(0);
 });
 
-test('with PANNIER_INSTALL=never installs nothing and fails with the command to run', () => {
+test('installs nothing with PANNIER_INSTALL=never and fails with the command to run', () => {
   machine({ userId: 0, hasAptGet: true });
   const { status, stderr } = ensureRedis({ PANNIER_INSTALL: 'never' });
-  expect(stderr).toMatch(/^cannot run the tests: they need a real Redis, .* and PANNIER_INSTALL is never; /);
+  expect(stderr).toMatch(/^cannot run the tests: they need a Redis server, .* and PANNIER_INSTALL is never; /);
   expect(stderr).toContain('run `apt-get update && apt-get install --no-install-recommends redis-server`');
   expect(stderr).toContain('or start a container engine\n');
   expect(installations()).toEqual([]);
   expect(status).toBe(1);
 });
 
-test('as another user installs nothing and fails with the command to run', () => {
+test('installs nothing as another user and fails with the command to run', () => {
   machine({ userId: 1000, hasAptGet: true });
   const { status, stderr } = ensureRedis();
-  expect(stderr).toContain('only root can install one; run `sudo apt-get update && sudo apt-get install');
+  expect(stderr).toContain('only root can install redis-server; run `sudo apt-get update && sudo apt-get install');
   expect(installations()).toEqual([]);
   expect(status).toBe(1);
 });
 
-test('without apt-get fails with what to install', () => {
+test('fails without apt-get and names what to install', () => {
   machine({ userId: 0, hasAptGet: false });
   const { status, stderr } = ensureRedis();
-  expect(stderr).toContain('there is no apt-get to install one; install redis-server 7 or later, or start');
+  expect(stderr).toContain('apt-get was not found; install redis-server 7 or later, or start');
   expect(status).toBe(1);
 });
 
-test.each(['1', 'yes', 'Never'])('refuses PANNIER_INSTALL=%s, even where a Redis is present', (value) => {
+test.each(['1', 'yes', 'Never'])('rejects PANNIER_INSTALL=%s, even if a Redis is present', (value) => {
   machine({ userId: 0, hasAptGet: true });
   programs.add('redis-server');
   expect(ensureRedis({ PANNIER_INSTALL: value })).toEqual({
@@ -95,7 +95,7 @@ test.each(['1', 'yes', 'Never'])('refuses PANNIER_INSTALL=%s, even where a Redis
   expect(installations()).toEqual([]);
 });
 
-test.each(['docker', 'redis-server'])('installs nothing where there is a %s', (program) => {
+test.each(['docker', 'redis-server'])('installs nothing if %s is present', (program) => {
   machine({ userId: 0, hasAptGet: true });
   programs.add(program);
   expect(ensureRedis()).toEqual({ status: 0, stderr: '' });
@@ -103,15 +103,15 @@ test.each(['docker', 'redis-server'])('installs nothing where there is a %s', (p
   expect(installations()).toEqual([]);
 });
 
-test('installs nothing where the engine that PANNIER_TEST_ENGINE names answers', () => {
+test('installs nothing if the engine of PANNIER_TEST_ENGINE is running', () => {
   machine({ userId: 0, hasAptGet: true });
   expect(ensureRedis({ PANNIER_TEST_ENGINE: programs.add('podman') })).toEqual({ status: 0, stderr: '' });
 });
 
-test('reports an installation that failed', () => {
+test('reports a failed installation', () => {
   machine({ userId: 0, hasAptGet: true });
   programs.add('apt-get', 'exit 100');
   const { status, stderr } = ensureRedis();
-  expect(stderr).toMatch(/cannot install redis-server: apt-get failed, see above; install .*\n$/);
+  expect(stderr).toMatch(/cannot install redis-server: apt-get failed; see its output, install .*\n$/);
   expect(status).toBe(1);
 });

@@ -1,5 +1,5 @@
 /**
- * Keys that were written while the server's clock was far ahead: they would stay until the time that it told.
+ * Keys that were written while the server's clock was far ahead. Without a repair they would exist until that time.
  */
 import { compileLimits } from '../../src/rate-limit/model.ts';
 import { frozenStore } from '../support/rate-limit/frozen-clock.ts';
@@ -12,7 +12,7 @@ const WINDOW_MS = 60_000;
 const YEAR_MS = 365 * 86_400_000;
 
 test.each(['fixed_window', 'sliding_window_log', 'sliding_window_counter', 'token_bucket', 'leaky_bucket'] as const)(
-  '%s: once all of a subject is moved to the time that is right, so is the end of its key',
+  '%s: moves the expiry of the key to the correct time once all limits of the subject were repaired',
   async (algorithm) => {
     const server = await startRedis();
     const redis = await openRedis(server.url, PATIENT);
@@ -25,12 +25,12 @@ test.each(['fixed_window', 'sliding_window_log', 'sliding_window_counter', 'toke
     await take('a', nowMs + YEAR_MS);
     await take('b', nowMs + YEAR_MS);
     expect(await server.command('PTTL', KEY)).toBeGreaterThan(YEAR_MS / 2);
-    // A peek writes nothing: the state is repaired by the next take.
+    // A peek writes nothing, so only the next take repairs the state.
     await take('a', nowMs, 0);
     await take('b', nowMs, 0);
     expect(await server.command('PTTL', KEY)).toBeGreaterThan(YEAR_MS / 2);
     await take('a', nowMs);
-    // What `b` used is still kept as it was, for as long as it says.
+    // The units that `b` used are still stored, and count until their own expiry.
     expect(await server.command('PTTL', KEY)).toBeGreaterThan(YEAR_MS / 2);
     await take('b', nowMs);
     const leftMs = Number(await server.command('PTTL', KEY));

@@ -1,6 +1,6 @@
 /**
- * The bytes of stored limits: today's scripts write exactly the committed values and read them to the committed outcomes, and refuse values of
- * a newer layout without changing anything.
+ * Committed bytes of stored limits. The current scripts write exactly these values and read them with the committed
+ * outcomes. They reject values of a newer layout without changing anything.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
 import { ALGORITHMS } from '../../src/rate-limit/algorithms/algorithm.ts';
@@ -23,7 +23,7 @@ import { type RedisNode, startRedis } from '../support/redis/server.ts';
 const cases = readFormatCases();
 const KEY = { scope: 's', policy: 'p', subject: 'x' };
 const LAYOUT_AT = 8;
-/** The hex digits of the layout byte. */
+/** Position of the layout byte in the hex digits of a value. */
 const LAYOUT_DIGITS = [16, 18] as const;
 const WINDOW_MS = 60_000;
 
@@ -44,7 +44,7 @@ beforeEach(async () => {
   await server.command('DEL', SUBJECT_KEY);
 });
 
-test('there is a case for every algorithm, for chunks of a log, and for several limits', () => {
+test('has a case for every algorithm, for chunks of a log, and for several limits', () => {
   const algorithms = new Set(cases.flatMap(({ limits }) => limits.map((limit) => limit.algorithm)));
   expect([...algorithms].sort()).toEqual(ALGORITHMS.map((algorithm) => algorithm.name).sort());
   const fields = cases.flatMap(({ hash }) => Object.keys(hash));
@@ -63,12 +63,12 @@ test('every value begins with its expiry and the layout', () => {
 });
 
 describe.each(cases.map((one) => [one.name, one] as const))('%s', (_name, one) => {
-  test('is written exactly so', async () => {
+  test('the scripts write exactly the committed bytes', async () => {
     await makeTakes(redis, one);
     expect(await readHash(redis)).toEqual(one.hash);
   });
 
-  test('is read to the known outcome, and taken from', async () => {
+  test('the scripts read the committed bytes with the known outcome and consume units from them', async () => {
     await writeHash(redis, server, one.hash);
     const limits = compileLimits(one.limits);
     const atMs = START_MS + one.peekAfterMs;
@@ -105,7 +105,7 @@ const REFUSALS: readonly [string, Refusal][] = [
   ['reset', { limits: ALL, run: (store, limits) => store.reset(KEY, limits, soonMs()) }],
 ];
 
-describe('a value of a newer layout is refused, and nothing is changed', () => {
+describe('a value of a newer layout is rejected without any change', () => {
   async function expectRefusal({ limits, run }: Refusal, hash: Record<string, string>, atMs: number): Promise<void> {
     await writeHash(redis, server, hash);
     const before = [await readHash(redis), await server.command('PEXPIRETIME', SUBJECT_KEY)];
@@ -121,7 +121,7 @@ describe('a value of a newer layout is refused, and nothing is changed', () => {
     await makeTakes(redis, { limits: refusal.limits, takes: { count: 2, everyMs: 1, cost: 1 } });
     const hash = await readHash(redis);
     for (const [field, hex] of Object.entries(hash)) {
-      // The same length, longer, and nothing but what every layout begins with.
+      // Values of the same length, longer ones, and ones that contain only the common beginning of all layouts.
       for (const rest of [hex.slice(18), `${hex.slice(18)}0000`, '']) {
         const newer = `${hex.slice(0, LAYOUT_DIGITS[0])}02${rest}`;
         await expectRefusal(refusal, { ...hash, [field]: newer }, START_MS + 10);
@@ -132,14 +132,14 @@ describe('a value of a newer layout is refused, and nothing is changed', () => {
   const log = limit('sliding_window_log', { limit: 130, burst: 130 });
   const chunkRefusals: readonly [string, Refusal, number][] = [
     ['take that drops old entries', { limits: [log], run: take(1) }, WINDOW_MS + 10],
-    // The entry that must leave first lies in the chunk; where it lies in the tail, the chunk is not read.
+    // This call reads the chunk, because the entry that must expire first is in it and not in the tail.
     ['take that is denied', { limits: [log], run: take(90) }, 200],
     ['peek', { limits: [log], run: take(0) }, WINDOW_MS + 10],
     ['give', { limits: [log], run: (store, limits) => store.give({ key: KEY, limits, units: 70 }, soonMs()) }, 200],
     ['reset', { limits: [log], run: (store, limits) => store.reset(KEY, limits, soonMs()) }, 200],
   ];
 
-  test.each(chunkRefusals)('a chunk of a log: %s', async (_name, refusal, afterMs) => {
+  test.each(chunkRefusals)('in a chunk of a log: %s', async (_name, refusal, afterMs) => {
     await makeTakes(redis, { limits: [log], takes: { count: 100, everyMs: 1, cost: 1 } });
     const hash = await readHash(redis);
     const field = Object.keys(hash).find((name) => name.includes('#')) ?? '';

@@ -1,7 +1,7 @@
 /**
- * Random histories on Redis with a frozen clock: 2,000 subjects with one to three limits of all algorithms. After each call, the times that
- * it was told are exact to the millisecond: the same call is denied one millisecond before `retryAfterMs` and allowed at it, and no limit is
- * full one millisecond before `resetAfterMs`, but full at it. Peeks with a cost find this out, so that nothing is consumed.
+ * Random histories on Redis with a frozen clock: 2,000 subjects with one to three limits of all algorithms. After each
+ * call, the reported times must be exact: the same call is denied one millisecond before `retryAfterMs` and allowed at
+ * it, and each limit becomes unused exactly at `resetAfterMs`. The test checks this with peeks, which consume nothing.
  */
 import { type LimitSpec, MAX_LIMIT, MAX_SLIDING_LOG_LIMIT, MAX_WINDOW_MS } from '../../src/config/policy-file.ts';
 import { ALGORITHMS, type Algorithm } from '../../src/rate-limit/algorithms/algorithm.ts';
@@ -17,7 +17,7 @@ import { seededRandom } from '../support/seeded-random.ts';
 const HISTORIES = 2_000;
 const CALLS = 8;
 const HISTORIES_AT_ONCE = 50;
-/** Far in the future of the server, so that no key of a history expires by the real clock. */
+/** Time far in the server's future, so that no key of a history expires by the real clock. */
 const START_MS = 3_000_000_000_000;
 const MAX_DRAIN_MS = 2 ** 42;
 
@@ -58,7 +58,7 @@ test(`${HISTORIES} histories: retry and reset times are exact to the millisecond
       seen.never += counts.never;
     }
   }
-  // What is compared must not be all allowed or all denied.
+  // Both decisions must occur, otherwise the comparison proves little.
   expect(Math.min(seen.allowed, seen.denied, seen.never * 20)).toBeGreaterThan(HISTORIES);
 }, 180_000);
 
@@ -80,7 +80,7 @@ async function playHistory(history: number): Promise<{ allowed: number; denied: 
     const where = { history, call, specs, request };
     const before = await ask(request, true);
     const decided = await ask(request, false);
-    // A peek decides as the call itself.
+    // A peek reports the same decision as the call itself.
     expect({ ...where, ...verdictOf(before) }).toEqual({ ...where, ...verdictOf(decided) });
     counts.allowed += decided.allowed ? 1 : 0;
     counts.denied += decided.allowed ? 0 : 1;
@@ -109,7 +109,10 @@ async function expectExactRetry(request: Ask, decided: TakeResult, where: object
   expect({ ...where, early: early.allowed, inTime: inTime.allowed }).toEqual({ ...where, early: false, inTime: true });
 }
 
-/** `request` has one limit. Full: a cost of all that the limit can hold would be admitted, and all of it remains. */
+/**
+ * Returns whether the only limit of `request` is unused: a cost of its whole capacity would be admitted, and all of it
+ * remains.
+ */
 async function expectExactReset(request: Ask, outcome: StepOutcome, where: object): Promise<void> {
   const { capacity } = compileLimits(request.specs).limits[0] as CompiledLimit;
   expect(outcome.remaining).toBeLessThanOrEqual(capacity);

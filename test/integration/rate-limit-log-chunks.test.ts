@@ -1,5 +1,6 @@
 /**
- * The chunks of a sliding log and the room that other fields of the subject need: what ends is dropped, what counts stays.
+ * Chunks of a sliding window log next to other fields of the subject: expired fields are removed, and live ones are
+ * kept.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
 import { slidingWindowLog } from '../../src/rate-limit/algorithms/sliding-window-log.ts';
@@ -36,17 +37,17 @@ afterAll(async () => {
   await server?.stop();
 });
 
-test('making room for a new limit leaves a log whole whose first chunk has ended', async () => {
+test('keeps a log whose first chunk has expired complete while fields are removed for a new limit', async () => {
   const subject = '1';
   await fillLog(subject, 200);
   await Promise.all(Array.from({ length: 520 }, (_, index) => take(subject, window(index), START_MS + 300, 1)));
   const laterMs = START_MS + 1_150;
   expect(await take(subject, window(1_000), laterMs, 1)).toMatchObject({ allowed: true, remaining: 9 });
-  // Entries of START .. START + 150 have left.
+  // The entries from START to START + 150 have expired.
   expect(await take(subject, LOG, laterMs, 1)).toMatchObject({ allowed: true, remaining: 10_000 - 49 - 1 });
 });
 
-test('what has ended is dropped with its chunks as new limits come, and what counts stays', async () => {
+test('removes expired logs with their chunks when new limits are added, and keeps live ones', async () => {
   const subject = '2';
   const laterMs = START_MS + 100_000_000;
   await fillLog(subject, 200);
@@ -55,14 +56,14 @@ test('what has ended is dropped with its chunks as new limits come, and what cou
   await takeAll(subject, { from: 1_000, count: live, atMs: laterMs });
   const left = await fieldsOf(subject);
   expect(left.filter((field) => /:w1\d\d\d$/.test(field))).toHaveLength(live);
-  // Of 704 that have ended; none is looked for below 512 fields.
+  // Of 704 expired ones. Below 512 fields, no call scans for expired fields.
   expect(left.length).toBeLessThanOrEqual(512 + 100);
   await takeAll(subject, { from: 2_000, count: 300, atMs: laterMs + 100_000_000 });
   await takeAll(subject, { from: 3_000, count: 500, atMs: laterMs + 100_000_001 });
   expect((await fieldsOf(subject)).filter((field) => field.startsWith('2:'))).toEqual([]);
 });
 
-test('chunks that no log names any more are dropped, those of a log that counts are not', async () => {
+test('removes chunks that no log refers to, and keeps those of a live log', async () => {
   const subject = '3';
   await fillLog(subject, 200);
   const [head] = (await fieldsOf(subject)).filter((field) => !field.includes('#'));
@@ -80,7 +81,7 @@ test.each([
   { name: 'entries of one and of two units', costOf: (index: number) => 1 + (index % 3 === 0 ? 1 : 0) },
   { name: 'large entries first', costOf: (index: number) => (index < 40 ? 9 : 1) },
   { name: 'large entries last', costOf: (index: number) => (index > 500 ? 7 : 1) },
-])('a denial names the time at which its cost fits, whatever the cost: $name', async ({ name, costOf }) => {
+])('a denial reports the time at which its cost fits, whatever the cost: $name', async ({ name, costOf }) => {
   const window = { ...LOG, windowMs: 100_000 };
   let state: Parameters<typeof slidingWindowLog.take>[0];
   let used = 0;
@@ -90,7 +91,7 @@ test.each([
     state = slidingWindowLog.take(state, window, START_MS + index * 7, costOf(index), undefined).state;
   }
   const full = { ...window, limit: used };
-  // Old entries, and a part of a chunk, have left.
+  // At these times the old entries, including a part of a chunk, have expired.
   for (const nowMs of [START_MS + 5_000, START_MS + 100_000 + 7 * 100]) {
     for (let cost = 1; cost <= used; cost += 13) {
       const { outcome } = slidingWindowLog.take(state, full, nowMs, cost, undefined);
@@ -101,7 +102,7 @@ test.each([
   }
 });
 
-test('a denial reads no more of a full log than an admission does, however large its cost', async () => {
+test('a denial reads no more of a full log than an admission does, whatever its cost', async () => {
   const subject = 'reads';
   const full = { ...LOG, windowMs: 10_000, limit: 2_000 };
   await Promise.all(Array.from({ length: 2_000 }, (_, index) => take(subject, full, START_MS + index, 1)));
@@ -111,7 +112,7 @@ test('a denial reads no more of a full log than an admission does, however large
     expect(await take(subject, full, START_MS + 2_000, cost)).toMatchObject({ allowed: false });
     reads.push(await commandCalls(server, ['hget', 'hmget']));
   }
-  // The head of the log, and one chunk at most.
+  // The value of the log, and at most one chunk.
   expect(Math.max(...reads)).toBeLessThanOrEqual(2);
 });
 
@@ -133,7 +134,7 @@ async function fieldsOf(subject: string): Promise<string[]> {
   return (await server.command('HKEYS', keyOf(subject))) as string[];
 }
 
-/** A fixed window of an hour. */
+/** Returns a fixed window of an hour. */
 function window(index: number): LimitSpec {
   return { name: `w${index}`, algorithm: 'fixed_window', limit: 10, windowMs: 3_600_000, burst: 10 };
 }

@@ -1,5 +1,6 @@
 /**
- * Limits of thousands of names on one key: what a call costs Redis does not depend on how many there are, refused or not.
+ * Thousands of limit names on one key: the cost of a call in Redis does not depend on their number, whether the call is
+ * served or rejected.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
 import { compileLimits } from '../../src/rate-limit/model.ts';
@@ -15,7 +16,7 @@ const HOUR_MS = 3_600_000;
 const CALLS = 200;
 /** Commands that read or copy every field of a hash. */
 const WHOLE_HASH = ['hgetall', 'hkeys', 'hvals'];
-/** An upper bound on the fields that a call asks HSCAN for when it makes room for a new name. It does not depend on the number of names. */
+/** Upper bound of the fields that a call with a new name scans by HSCAN. It does not depend on the number of names. */
 const MAX_FIELDS_EXAMINED = 20;
 
 let server: RedisNode;
@@ -37,7 +38,7 @@ function limit(name: string): LimitSpec {
   return { name, algorithm: 'fixed_window', limit: 1_000_000, windowMs: 24 * HOUR_MS, burst: 1_000_000 };
 }
 
-/** Whether the call was served. */
+/** Returns whether the call was served. */
 async function take(subject: string, name: string): Promise<boolean> {
   const key = { scope: 's', policy: '', subject };
   const request = { key, limits: compileLimits([limit(name)]), cost: 1, maxDelayMs: undefined };
@@ -56,12 +57,12 @@ async function fill(subject: string, count: number): Promise<void> {
   }
 }
 
-/** What the scripts of all `CALLS` calls did. These are counts, because times differ between machines. */
+/** Counts of what the scripts of all `CALLS` calls did. Times would differ between machines. */
 interface Cost {
   readonly served: number;
   readonly wholeReads: number;
   readonly scans: number;
-  /** The sum of HSCAN's COUNT. */
+  /** Sum of the COUNT arguments of HSCAN. */
   readonly fieldsExamined: number;
   readonly commands: number;
 }
@@ -84,7 +85,7 @@ async function costOf(call: (index: number) => Promise<boolean>): Promise<Cost> 
   };
 }
 
-/** The words of each command that a script ran, its name in lower case. */
+/** Returns the words of each command that a script ran, with its name in lower case. */
 function commandsOfScripts(text: string): string[][] {
   const lines = text.split('\r\n').filter((line) => / lua\] /.test(line));
   return lines.map((line) => {
@@ -93,12 +94,12 @@ function commandsOfScripts(text: string): string[][] {
   });
 }
 
-/** COUNT of an HSCAN; NaN, which no bound accepts, when it has none. */
+/** Returns COUNT of an HSCAN, or NaN, which fails every bound, if it has none. */
 function countOf(words: readonly string[]): number {
   return Number(words[words.indexOf('COUNT') + 1]);
 }
 
-test('a new name examines a bounded number of fields at 4,000 names', async () => {
+test('scans a bounded number of fields for a new name among 4,000 names', async () => {
   await fill('many', 4_000 - CALLS);
   const known = await costOf(() => take('many', 'n0'));
   const fresh = await costOf((index) => take('many', `fresh${index}`));
@@ -110,12 +111,12 @@ test('a new name examines a bounded number of fields at 4,000 names', async () =
   expect(fresh.commands).toBeLessThanOrEqual(5 * known.commands);
 }, 60_000);
 
-test('a call that is refused for its names costs no more than one that is served', async () => {
+test('a call that is rejected for its names costs no more than one that is served', async () => {
   await fill('full', MAX_FIELDS - CALLS);
   const served = await costOf((index) => take('full', `served${index}`));
   const overflow = await costOf((index) => take('full', `over${index}`));
   expect(served.served).toBe(CALLS);
-  // One more finds room: fields are counted before the new one is written.
+  // One more name is accepted, because the fields are counted before the new one is written.
   expect(overflow.served).toBeLessThanOrEqual(1);
   expect(overflow.wholeReads).toBe(0);
   expect(overflow.scans).toBeLessThanOrEqual(2 * CALLS);
@@ -124,7 +125,7 @@ test('a call that is refused for its names costs no more than one that is served
   expect(await take('full', 'n0')).toBe(true);
 }, 60_000);
 
-test('a reset by name costs the same however many other names there are', async () => {
+test('a reset by name costs the same for any number of other names', async () => {
   await fill('reset', 3_000);
   const key = { scope: 's', policy: '', subject: 'reset' };
   const cost = await costOf(async (index) => await store.reset(key, compileLimits([limit(`n${index}`)]), soonMs()));
@@ -132,14 +133,14 @@ test('a reset by name costs the same however many other names there are', async 
   expect(await server.command('HLEN', 'test:rl:{s||reset}')).toBe(3_000 - CALLS);
 }, 60_000);
 
-test('a full key takes new names again once old ones have ended', async () => {
+test('a full key accepts new names again after old ones have expired', async () => {
   const key = { scope: 's', policy: '', subject: 'ended' };
   async function takeFor(name: string, windowMs: number): Promise<boolean> {
     const limits = compileLimits([{ ...limit(name), windowMs }]);
     const request = { key, limits, cost: 1, maxDelayMs: undefined };
     return (await store.take(request, soonMs(20_000))).allowed;
   }
-  // Half of the names end within 2 s: their window, and a second of slack.
+  // Half of the names expire within 2 s: after their window and a second of slack.
   for (let done = 0; done <= MAX_FIELDS; done += 100) {
     await Promise.all(
       Array.from({ length: Math.min(100, MAX_FIELDS + 1 - done) }, (_, index) =>
@@ -153,7 +154,7 @@ test('a full key takes new names again once old ones have ended', async () => {
     const isServed = await takeFor(`later${names}`, HOUR_MS).catch(() => false);
     names += isServed ? 1 : 0;
     if (performance.now() - startMs > 50_000) {
-      throw new Error(`cannot add names to a key of which half has ended: ${names} of 1000 were added`);
+      throw new Error(`cannot add names to a key of which half has expired: ${names} of 1000 were added`);
     }
   }
   expect(await server.command('HLEN', 'test:rl:{s||ended}')).toBeLessThanOrEqual(MAX_FIELDS + 1);

@@ -1,6 +1,6 @@
 /**
- * Clients that keep exactly to their limit (case D4): the first example of the README and the limits of the case, on memory and on Redis with
- * a frozen clock.
+ * Clients that send calls exactly at the rate of their limit (case D4): the first example of the README and the limits
+ * of the case, in memory and on Redis with a frozen clock.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ import { openRedis, PATIENT, soonMs } from '../support/redis/client.ts';
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { repositoryRoot } from '../support/repository.ts';
 
-/** Far in the future of the server, so that no key expires by the real clock. */
+/** Time far in the server's future, so that no key expires by the real clock. */
 const START_MS = 3_000_000_000_000;
 const CALLS = 300;
 
@@ -62,7 +62,7 @@ function limit(algorithm: LimitSpec['algorithm'], count: number, windowMs: numbe
   return { name: 'paced', algorithm, limit: count, windowMs, burst: count };
 }
 
-test('the first example of the README admits 300 of 300 calls that are paced at its limit', async () => {
+test('the first example of the README admits 300 of 300 calls sent at the rate of its limit', async () => {
   const readme = readFileSync(join(repositoryRoot, 'README.md'), 'utf8');
   const json = /CheckRateLimit '(\{.*\})'/.exec(readme)?.[1] ?? '';
   const example = JSON.parse(json).limits[0] as { algorithm: string; limit: number; windowMs: number };
@@ -83,13 +83,13 @@ describe.each(ALGORITHMS.map(({ name }) => name))('%s', (name) => {
     [1, 10_000],
     [100, 60_000],
     [1, 1],
-  ])('%d per %d ms admits every paced call', async (count, windowMs) => {
+  ])('%d per %d ms admits every call sent at the rate of the limit', async (count, windowMs) => {
     const spec = limit(name, count, windowMs);
     const pace = { phaseMs: 4_321, everyMs: windowMs / count };
     expect(await admitted(`${name}-${count}-${windowMs}`, spec, pace)).toEqual({ memory: CALLS, redis: CALLS });
   });
 
-  test('1 per 10 s admits every tenth of the calls that come each second', async () => {
+  test('1 per 10 s admits every tenth of the calls sent every second', async () => {
     const spec = limit(name, 1, 10_000);
     expect(await admitted(`${name}-tenth`, spec, { phaseMs: 0, everyMs: 1_000 })).toEqual({ memory: 30, redis: 30 });
   });

@@ -1,6 +1,6 @@
 /**
- * Several limits of one subject in one call: the memory store and the scripts agree on all of them, call by call, while limits come and go,
- * their numbers change, and some deny what others would admit.
+ * Several limits of one subject in one call: the memory store and the scripts agree on every limit of every call, while
+ * limits are added and removed, their numbers change, and some limits deny what others admit.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
 import { ALGORITHMS } from '../../src/rate-limit/algorithms/algorithm.ts';
@@ -36,7 +36,7 @@ test('memory and Redis agree', async () => {
   let mixed = 0;
   const allRuns = new Map<string, number>();
   for (let history = 0; history < HISTORIES; history += 1) {
-    // Far in the future of the server, so that no key expires by the real clock.
+    // Far in the server's future, so that no key expires by the real clock.
     const clock = new FakeClock();
     clock.advance(3_000_000_000_000 + below(1e9));
     const memory = new MemoryRateLimitStore({ clock, maxEntries: 10, maxBytes: 1e8 });
@@ -68,7 +68,7 @@ test('memory and Redis agree', async () => {
       allRuns.set(script, (allRuns.get(script) ?? 0) + count);
     }
   }
-  // What is compared must not be all admitted or all denied, and must be the work of all scripts.
+  // Both decisions and all scripts must occur, otherwise the comparison proves little.
   expect(mixed).toBeGreaterThan(HISTORIES);
   for (const script of ['rate-limit-take-several', 'rate-limit-take', 'rate-limit-peek', 'rate-limit-give']) {
     expect({ script, isCompared: (allRuns.get(script) ?? 0) > HISTORIES }).toEqual({ script, isCompared: true });
@@ -81,7 +81,10 @@ function drawSpec(index: number, below: (bound: number) => number): LimitSpec {
   return changeNumbers({ name: `n${index}`, algorithm, windowMs, limit: 1, burst: 1 }, below);
 }
 
-/** A bucket keeps its rate: what a slower one would still hold may be forgotten at the time that the old rate gave it. */
+/**
+ * Keeps the rate of a bucket: after a rate was lowered, Redis may already have deleted a value that the memory store
+ * still counts.
+ */
 function changeNumbers(spec: LimitSpec, below: (bound: number) => number): LimitSpec {
   const isBucket = spec.algorithm === 'token_bucket' || spec.algorithm === 'leaky_bucket';
   const limit = isBucket ? Math.max(spec.limit, 5) : 1 + below(20);

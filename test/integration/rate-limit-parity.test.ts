@@ -1,8 +1,9 @@
 /**
- * TypeScript and Lua agree to the last integer: 20,000 random steps per algorithm (takes, peeks and returns of units), each decided by the
- * pure step and by the production scripts on a real Redis, whose lines that read the server's time are replaced by a time of the test.
+ * Parity of TypeScript and Lua: 20,000 random steps per algorithm (takes, peeks and returned units) give identical
+ * integers. The pure functions and the production scripts on a real Redis decide each step; the lines that read the
+ * server's time are replaced.
  *
- * The histories change limits on the way, jump forward, and go back by less and by more than a window.
+ * The histories change limits, jump forward in time, and go back by less and by more than a window.
  */
 import { type LimitSpec, MAX_LIMIT, MAX_SLIDING_LOG_LIMIT, MAX_WINDOW_MS } from '../../src/config/policy-file.ts';
 import { ALGORITHMS, type Algorithm, type AlgorithmState } from '../../src/rate-limit/algorithms/algorithm.ts';
@@ -18,7 +19,7 @@ import { seededRandom } from '../support/seeded-random.ts';
 const STEPS = 20_000;
 const STEPS_PER_HISTORY = 250;
 const HISTORIES = STEPS / STEPS_PER_HISTORY;
-/** Far in the future of the server, so that no key of a history expires by the real clock. */
+/** Time far in the server's future, so that no key of a history expires by the real clock. */
 const START_MS = 3_000_000_000_000;
 const MAX_DRAIN_MS = 2 ** 42;
 
@@ -47,7 +48,7 @@ test.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const))(
     }
     const lean = `rate-limit-take-${algorithm.name.replaceAll('_', '-')}`;
     const scripts = ['rate-limit-take', 'rate-limit-peek', 'rate-limit-give'];
-    // What is compared must be the work of every script that can decide such a limit.
+    // Every script that can decide such a limit must have run.
     for (const script of algorithm.fromNumbers === undefined ? scripts : [lean, ...scripts]) {
       expect({ script, isCompared: (runs.get(script) ?? 0) > STEPS / 50 }).toEqual({ script, isCompared: true });
     }
@@ -65,7 +66,7 @@ interface Call {
   readonly maxDelayMs: number | undefined;
 }
 
-/** One subject; the calls of different histories run at the same time. */
+/** History of one subject. The calls of different histories run concurrently. */
 async function compareHistory(algorithm: Algorithm, history: number): Promise<ReadonlyMap<string, number>> {
   const random = seededRandom(20_261_124 + algorithm.number * 1_000 + history);
   const windowMs = pick(random, [1, 7, 1_000, 60_000, 86_400_000, MAX_WINDOW_MS - 1, MAX_WINDOW_MS]);
@@ -102,7 +103,7 @@ function stepOf(algorithm: Algorithm, state: AlgorithmState | undefined, call: C
     return algorithm.remaining(state, limit, nowMs);
   }
   const step = algorithm.take(state, limit, nowMs, Math.max(1, units), maxDelayMs);
-  // What a peek allows answers with nothing taken.
+  // A peek that would be allowed reports the state without its cost.
   return call.kind === 'peek' && step.outcome.allowed ? algorithm.take(state, limit, nowMs, 0, maxDelayMs) : step;
 }
 
@@ -110,7 +111,7 @@ function requestOf({ kind, units, maxDelayMs }: Call, key: SubjectKey, limits: C
   return { key, limits, cost: units, maxDelayMs, isPeek: kind === 'peek' && units > 0 };
 }
 
-/** What a call leaves behind. A peek, and a cost above the capacity, write nothing. */
+/** Returns the state after a call. A peek, and a cost above the capacity, write nothing. */
 function stateAfter(
   algorithm: Algorithm,
   state: AlgorithmState | undefined,

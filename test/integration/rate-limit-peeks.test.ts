@@ -1,6 +1,6 @@
 /**
- * Peeks are reads: they are answered while Redis refuses or pauses writes, and they write nothing. Units can be returned, and limits
- * be reset, on a server that is full.
+ * Peeks are reads: they work while Redis rejects or pauses writes, and they write nothing. Units can be returned, and
+ * limits reset, while Redis is out of memory.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
 import { ALGORITHMS } from '../../src/rate-limit/algorithms/algorithm.ts';
@@ -49,7 +49,7 @@ async function peek(cost: number): Promise<TakeResult> {
 test.each([
   ['too few replicas', ['CONFIG', 'SET', 'min-replicas-to-write', '1']],
   ['no memory left', ['CONFIG', 'SET', 'maxmemory', '1']],
-])('a peek is answered while Redis refuses writes: %s', async (_name, refuse) => {
+])('answers a peek while Redis rejects writes: %s', async (_name, refuse) => {
   await take(3);
   await remaining();
   await server.command(...refuse);
@@ -58,7 +58,7 @@ test.each([
   expect([(await peek(7)).allowed, (await peek(8)).allowed]).toEqual([true, false]);
 });
 
-test('a peek is answered while writes are paused', async () => {
+test('answers a peek while writes are paused', async () => {
   await take(3);
   await remaining();
   await server.command('CLIENT', 'PAUSE', '60000', 'WRITE');
@@ -66,7 +66,7 @@ test('a peek is answered while writes are paused', async () => {
   await server.command('CLIENT', 'UNPAUSE');
 });
 
-test('a peek, and a cost that can never be had, write nothing', async () => {
+test('a peek and a cost above the capacity write nothing', async () => {
   await take(3);
   async function changes(): Promise<string | undefined> {
     return /^rdb_changes_since_last_save:(\d+)/m.exec(String(await server.command('INFO', 'persistence')))?.[1];
@@ -80,7 +80,7 @@ test('a peek, and a cost that can never be had, write nothing', async () => {
   expect(await changes()).toBe(before);
 });
 
-test('units are returned and limits are reset on a server that is full', async () => {
+test('returns units and resets limits while Redis is out of memory', async () => {
   await take(3);
   await server.command('CONFIG', 'SET', 'maxmemory', '1');
   const { outcomes } = await store.give({ key: KEY, limits: LIMITS, units: 2 }, soonMs());

@@ -1,5 +1,6 @@
 /**
- * ResetRateLimit on Redis (case D7): the next check counts from 0, whatever the algorithm, and the chunks of a log go with it.
+ * ResetRateLimit on Redis (case D7): the next check counts from 0 for every algorithm, and the chunks of a log are
+ * deleted as well.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
 import { ALGORITHMS } from '../../src/rate-limit/algorithms/algorithm.ts';
@@ -10,7 +11,7 @@ import { frozenStore } from '../support/rate-limit/frozen-clock.ts';
 import { openRedis, PATIENT, soonMs } from '../support/redis/client.ts';
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
 
-/** Far in the future of the server, so that no key expires by the real clock. */
+/** Time far in the server's future, so that no key expires by the real clock. */
 const START_MS = 3_000_000_000_000;
 const WINDOW_MS = 60_000;
 
@@ -28,7 +29,7 @@ afterAll(async () => {
 });
 
 test.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const))(
-  '%s: a limit is forgotten by its name, algorithm and window, and no other is',
+  '%s: deletes a limit by its name, algorithm and window, and no other limit',
   async (name, algorithm) => {
     const key = { scope: 's', policy: '', subject: name };
     const spec: LimitSpec = { name: 'reset', algorithm: name, limit: 1_000, windowMs: WINDOW_MS, burst: 1_000 };
@@ -41,7 +42,7 @@ test.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const))(
       const { store } = frozenStore(redis, { nowMs: () => START_MS + afterMs });
       return await store.take({ key, limits: limitsTaken, cost, maxDelayMs: undefined }, soonMs());
     }
-    // 200 entries of a log are three full chunks and a tail.
+    // 200 entries of a log form three full chunks and a tail.
     for (let call = 0; call < 200; call += 1) {
       await take(limits, 1, call);
     }

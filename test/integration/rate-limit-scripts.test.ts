@@ -1,6 +1,6 @@
 /**
- * Scripts of limits on a real Redis: their number does not depend on the policies (case A4), none is lost once it is loaded, and nothing is
- * counted twice or not at all while scripts are lost.
+ * Scripts of limits on a real Redis: their number does not depend on the policies (case A4), each is loaded once, and
+ * no unit is counted twice or lost while the script cache is flushed.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
 import { ALGORITHMS } from '../../src/rate-limit/algorithms/algorithm.ts';
@@ -47,7 +47,10 @@ async function openService(): Promise<Service> {
   return { redis, store: new RedisRateLimitStore({ redis, keyspace: createKeyspace('test:') }) };
 }
 
-/** Of every shape in turn: each algorithm alone, several limits, several with a log. No two have the same numbers. */
+/**
+ * Generates policies of every shape in turn: each algorithm alone, several limits, several with a log. All have
+ * different numbers.
+ */
 function createPolicy(index: number): Policy {
   const shape = index % (ALGORITHMS.length + 2);
   const algorithms =
@@ -74,7 +77,7 @@ function cachedScripts(): Promise<number> {
   return infoNumber('memory', /^number_of_cached_scripts:(\d+)/m);
 }
 
-/** Calls that carry or load a script's source, and calls of scripts that the server did not know. */
+/** Returns the number of calls that send a script's source, and of calls of scripts that the server did not know. */
 async function loads(): Promise<number> {
   let sum = await infoNumber('errorstats', /^errorstat_NOSCRIPT:count=(\d+)/m);
   for (const command of ['eval', 'eval_ro', 'script\\|load']) {
@@ -83,7 +86,7 @@ async function loads(): Promise<number> {
   return sum;
 }
 
-test(`${POLICIES} policies make as many scripts known to Redis as one of each shape, and none is sent after the first round`, async () => {
+test(`${POLICIES} policies load as many scripts as one policy of each shape, and none is sent after the first round`, async () => {
   const service = await openService();
   const policies = Array.from({ length: POLICIES }, (_, index) => createPolicy(index));
   const shapes = ALGORITHMS.length + 2;
@@ -101,7 +104,7 @@ test(`${POLICIES} policies make as many scripts known to Redis as one of each sh
   expect(await loads()).toBe(loaded);
 });
 
-test('one fixed window makes one script known to Redis, and so do 600', async () => {
+test('600 fixed windows load one script, as does one', async () => {
   const service = await openService();
   const before = await cachedScripts();
   await takeFrom(service, createPolicy(0));
@@ -128,7 +131,7 @@ test(`${SERVICES} services with ${POLICIES_PER_SERVICE} policies each: no script
   expect(await loads()).toBe(loaded);
 }, 60_000);
 
-test('SCRIPT FLUSH 30 times under 16 callers: what callers were given is what Redis counted', async () => {
+test('30 SCRIPT FLUSH during calls of 16 callers: the units granted equal those counted by Redis', async () => {
   const service = await openService();
   const limits = compileLimits([
     { name: 'a', algorithm: 'fixed_window', limit: 100_000, windowMs: 400 * 24 * HOUR_MS, burst: 100_000 },

@@ -1,6 +1,7 @@
 /**
- * What the contract of RateLimitService declares and this release serves (case D15): every field and every enum value of the descriptors
- * either occurs in the calls below, or is named as not served in the README ("Not there yet") and in docs/guides/rate-limiting.md ("Not served yet").
+ * Served parts of the RateLimitService contract (case D15). Every field and enum value of the descriptors either occurs
+ * in the calls below, or is listed as not served in the README ("Not there yet") and in docs/guides/rate-limiting.md
+ * ("Not served yet").
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,14 +24,14 @@ const methods = contract.services.get(SERVICE) ?? [];
 type Loaded = { serialize(message: object): Buffer; deserialize(bytes: Buffer): Record<string, unknown> };
 const loaded = loadContract() as unknown as Record<string, Loaded>;
 
-/** `x` is the sample of every text, a policy too. */
+/** `x` is the sample value of every string, including the policy. */
 const POLICIES = new Map([
   testPolicy('x', [testLimit('window', { limit: 2, burst: 2 }), testLimit('leaky', { algorithm: 'leaky_bucket' })]),
   testPolicy('closed', [testLimit('window')], { onFailure: 'deny' }),
 ]);
 const LIMIT = { name: 'a', algorithm: 5, limit: 5, windowMs: 60_000, burst: 7 };
 const CHECK = { key: 'k', limits: [LIMIT] };
-/** Requests that are accepted, by method. */
+/** Accepted requests by method. */
 const REQUESTS: Readonly<Record<string, Record<string, unknown>>> = {
   CheckRateLimit: CHECK,
   CheckRateLimits: { checks: [CHECK] },
@@ -38,7 +39,7 @@ const REQUESTS: Readonly<Record<string, Record<string, unknown>>> = {
   ResetRateLimit: CHECK,
 };
 
-/** Calls whose answers together have every field that is served. */
+/** Calls whose responses together contain every served field. */
 const ANSWERED: readonly { readonly method: string; readonly request: object; readonly isStoreAway?: boolean }[] = [
   { method: 'CheckRateLimit', request: { key: 'k', policy: 'x', detail: true } },
   { method: 'CheckRateLimit', request: { key: 'k', policy: 'x', detail: true } },
@@ -58,7 +59,7 @@ const ANSWERED: readonly { readonly method: string; readonly request: object; re
   { method: 'SettleRateLimit', request: { reservationId: 'x', cancel: true } },
 ];
 
-/** Names of fields and enum values, as the proto spells them. */
+/** Names of fields and enum values as the proto spells them. */
 const served = new Set<string>();
 const declared = new Set<string>();
 
@@ -68,7 +69,10 @@ function createWorld(isStoreAway = false): ServiceWorld {
   return createServiceWorld({ policies: POLICIES, ...(isStoreAway ? { store: () => away } : {}) });
 }
 
-/** As over the wire. Throws what the method throws; an error of the only check of a batch as well. */
+/**
+ * Calls a method with a request as decoded from the wire. Throws the error of the method, or of the only check of a
+ * batch.
+ */
 async function call(world: ServiceWorld, methodName: string, request: object): Promise<Record<string, unknown>> {
   const method = methods.find(({ name }) => name === methodName);
   const codec = METHOD_CODECS.get(`/${SERVICE}/${methodName}`);
@@ -84,7 +88,7 @@ function fieldsOf(messageName: string): readonly FieldDescriptor[] {
 }
 
 function enumNames(field: FieldDescriptor): readonly [string, number][] {
-  // 0 is "unspecified" in every enum, and means nothing.
+  // 0 is "unspecified" in every enum and has no meaning.
   return [...(contract.enums.get(field.typeName) ?? [])].filter(([, number]) => number !== 0);
 }
 
@@ -100,7 +104,7 @@ function declare(messageName: string): void {
   }
 }
 
-/** Sets each field of a message, one at a time, with what it may hold. */
+/** Sets each field of a message, one at a time, to the values that it accepts. */
 function* samplesOf(messageName: string, base: Record<string, unknown>): Generator<{ name: string; request: object }> {
   for (const field of fieldsOf(messageName)) {
     const { name, jsonName } = field;
@@ -127,7 +131,7 @@ function* samplesOf(messageName: string, base: Record<string, unknown>): Generat
   }
 }
 
-/** Whether the method accepts the request; the only check of a batch for CheckRateLimits. */
+/** Returns whether the method accepts the request. For CheckRateLimits it is the only check of a batch. */
 async function isAccepted(method: string, request: object): Promise<boolean> {
   try {
     const answer = await call(createWorld(), method, request);
@@ -158,7 +162,7 @@ function collect(messageName: string, message: Record<string, unknown>): void {
   }
 }
 
-/** Fields of all messages of a method's answer, and the values of their enums. */
+/** Returns the fields of all messages of a method's response, and the values of their enums. */
 function declaredAnswers(messageName: string): { key: string; name: string }[] {
   return fieldsOf(messageName).flatMap((field) => {
     const own = { key: `${messageName}.${field.name}`, name: field.name };
@@ -177,7 +181,7 @@ function section(path: string, heading: string): string {
 
 const LISTS = [section('README.md', 'Not there yet'), section('docs/guides/rate-limiting.md', 'Not served yet')];
 
-/** Each by its name in backticks. */
+/** Returns the names that the text contains in backticks. */
 let notServed: ReadonlySet<string>;
 
 beforeAll(async () => {
@@ -204,14 +208,14 @@ beforeAll(async () => {
   notServed = new Set([...refused, ...missing.map(({ name }) => name)]);
 });
 
-test('what is not served is named in both lists', () => {
+test('both lists name everything that is not served', () => {
   expect([...notServed]).toEqual(expect.arrayContaining(['ALGORITHM_CONCURRENCY', 'DECIDED_BY_NEAR', 'shadow_denied']));
   for (const list of LISTS) {
     expect([...notServed].filter((name) => !new RegExp(`\`${name}\\b`).test(list))).toEqual([]);
   }
 });
 
-test('what the lists name is not served', () => {
+test('the lists name nothing that is served', () => {
   for (const list of LISTS) {
     const named = [...list.matchAll(/`([A-Za-z_]+)/g)]
       .map(([, name = '']) => name)

@@ -1,5 +1,5 @@
 /**
- * The contract of the stores of limits, on each of them: memory, one Redis, a Cluster of three masters and three replicas.
+ * Contract suite of the stores of limits on memory, on one Redis, and on a Cluster of three masters and three replicas.
  */
 import { systemClock } from '../../src/lib/clock.ts';
 import { MemoryRateLimitStore } from '../../src/rate-limit/memory-store.ts';

@@ -1,5 +1,5 @@
 /**
- * Many callers of one session store at once, on all stores.
+ * Concurrency suite of the session stores, on all stores.
  */
 import { sessionStoreConcurrency } from '../support/session/store-concurrency.ts';
 import { clusterFixture, memoryFixture, standaloneFixture } from '../support/session/stores.ts';

@@ -1,5 +1,5 @@
 /**
- * The TTL of a session's key: after each verb that may change it, exactly the expiry that the verb reports.
+ * TTL of a session's key: after each call that may change it, it equals exactly the expiry that the call reports.
  */
 import { randomBytes } from 'node:crypto';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
@@ -48,14 +48,17 @@ test.each([
   [600_000, 600_000],
   [30 * DAY_MS, 30 * DAY_MS],
   [60_000, 5_000],
-])('a session with an idle timeout of %d ms and an absolute one of %d ms', async (idleTtlMs, absoluteTtlMs) => {
-  const session = await createIn(store, { idleTtlMs, absoluteTtlMs });
-  const created = await read(session);
-  expect(endOf(created)).toBe(created.createdAtMs + Math.min(idleTtlMs, absoluteTtlMs));
-  expect(await expiryOf(session)).toBe(endOf(created));
-});
+])(
+  'a creation with an idle timeout of %d ms and an absolute one of %d ms sets the TTL to the earlier expiry',
+  async (idleTtlMs, absoluteTtlMs) => {
+    const session = await createIn(store, { idleTtlMs, absoluteTtlMs });
+    const created = await read(session);
+    expect(endOf(created)).toBe(created.createdAtMs + Math.min(idleTtlMs, absoluteTtlMs));
+    expect(await expiryOf(session)).toBe(endOf(created));
+  },
+);
 
-test('updates lengthen and shorten it, and report it', async () => {
+test('updates extend and shorten the TTL and report it', async () => {
   const session = await createIn(store);
   for (const timeouts of [
     { idleTtlMs: 5_000 },
@@ -68,11 +71,11 @@ test('updates lengthen and shorten it, and report it', async () => {
     expect(await expiryOf(session)).toBe(reportedMs);
     expect(endOf(await read(session))).toBe(reportedMs);
   }
-  // Never beyond 30 days from creation.
+  // At most 30 days after creation.
   expect(await expiryOf(session)).toBe((await read(session)).createdAtMs + 30 * DAY_MS);
 });
 
-test('a rotation starts the idle timeout afresh and leaves the absolute one', async () => {
+test('a rotation renews the idle timeout and leaves the absolute one', async () => {
   const session = await createIn(store, { idleTtlMs: 5_000, absoluteTtlMs: 600_000 });
   const { createdAtMs } = await read(session);
   const issued = issueSessionId(randomBytes, session.selector);

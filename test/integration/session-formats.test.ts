@@ -1,6 +1,6 @@
 /**
- * The bytes of sessions and users in Redis: those that are committed are read to a known answer and are what the scripts write today, and
- * a layout that this release does not know is refused and left alone.
+ * Committed bytes of sessions and users in Redis: the current release reads them with a known result and writes the
+ * same bytes. It rejects an unknown layout without changing it.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -40,7 +40,7 @@ const fixture = JSON.parse(readFileSync(path, 'utf8')) as Fixture;
 const credential = credentialOf(fixture.sessionId);
 const data = new Map(Object.entries(fixture.data).map(([name, value]) => [name, Buffer.from(value, 'base64')]));
 const labels = new Map(Object.entries(fixture.labels));
-/** As a script: HGETALL itself comes back as a map. */
+/** Runs HGETALL in a script, because the bare command returns a map. */
 const READ_ALL = defineScript('read-all', "return redis.call('HGETALL', KEYS[1])", 'read');
 
 let server: RedisNode;
@@ -93,7 +93,7 @@ function textOf(hash: Readonly<Record<string, string>>, field: string): string {
   return Buffer.from(hash[field] ?? '', 'base64').toString();
 }
 
-test('the committed bytes of a session and its user are read to a known answer', async () => {
+test('reads the committed bytes of a session and its user with a known result', async () => {
   await put(fixture.session);
   await put(fixture.user);
   const createdAtMs = Number(textOf(fixture.session.fields, 'c'));
@@ -119,12 +119,12 @@ test('the committed bytes of a session and its user are read to a known answer',
       labels,
     },
   ]);
-  // It bears an older generation and is the one that a logout everywhere has kept; another one is not valid.
+  // The session has an older generation and was kept by a logout everywhere. No other session with it is valid.
   await put(fixture.user, { k: '' });
   expect(await store.read(credential, { touch: true }, soonMs())).toBeUndefined();
 });
 
-test('a creation writes the committed bytes, apart from what is a time or random', async () => {
+test('a creation writes the committed bytes, except for times and random values', async () => {
   const { userId, idleTtlMs, absoluteTtlMs } = fixture;
   await store.create({ credential, userId, data, labels, idleTtlMs, absoluteTtlMs }, soonMs());
   const user = await stored(fixture.user.key);
@@ -179,9 +179,9 @@ async function failureOf(call: Promise<unknown>): Promise<StoreError> {
   return error as StoreError;
 }
 
-/** A logout everywhere reads no session, and a creation only its user. */
+/** Calls that read no session of a newer layout: a logout everywhere and a creation read only the user. */
 const TOUCHES_NO_SESSION = new Set(['log out everywhere', 'create']);
-/** These have ended or changed the session before they come to its user, and say so. */
+/** Calls that have ended or changed the session before they read its user, with the kind of error that reports it. */
 const AFTER_THE_SESSION: Readonly<Record<string, string>> = { update: 'unknown' };
 const DONE_WITHOUT_THE_USER = new Set(['delete by id', 'delete by handle']);
 
@@ -195,7 +195,7 @@ test.each(Object.keys(VERBS).filter((verb) => !TOUCHES_NO_SESSION.has(verb)))(
     expect(expectedErrorStatus(error)).toMatchObject({
       code: Status.FAILED_PRECONDITION,
       message: expect.stringMatching(
-        /the session is stored in a layout that this release does not know \(it knows 1\)/,
+        /^cannot read the session: its layout is unknown to this release, which knows layout 1; upgrade this sidecar$/,
       ),
     });
     expect([await stored(fixture.session.key), await stored(fixture.user.key)]).toEqual(before);
@@ -203,19 +203,21 @@ test.each(Object.keys(VERBS).filter((verb) => !TOUCHES_NO_SESSION.has(verb)))(
 );
 
 test.each(Object.keys(VERBS).filter((verb) => !DONE_WITHOUT_THE_USER.has(verb)))(
-  '%s for a user of a newer layout is FAILED_PRECONDITION and leaves the user alone',
+  '%s for a user of a newer layout is FAILED_PRECONDITION and does not change the user',
   async (verb) => {
     await put(fixture.session);
     await put(fixture.user, { y: '2', newer: 'field' });
     const before = await stored(fixture.user.key);
     const error = await failureOf((VERBS[verb] as () => Promise<unknown>)());
     expect(error.kind).toBe(AFTER_THE_SESSION[verb] ?? 'forbidden');
-    expect(error.message).toMatch(/^the user is stored in a layout that this release does not know/);
+    expect(error.message).toMatch(
+      /^cannot read the user: its layout is unknown to this release, which knows layout 1; upgrade this sidecar$/,
+    );
     expect(await stored(fixture.user.key)).toEqual(before);
   },
 );
 
-test('a logout everywhere does not remove a session of a newer layout, and does end the others', async () => {
+test('a logout everywhere ends the sessions of a known layout and does not remove one of a newer layout', async () => {
   await put(fixture.session, { y: '2' });
   await put(fixture.user, { k: '', i: 'aW5jYXJuYXRpb24x', n: '3' });
   const before = await stored(fixture.session.key);
@@ -223,7 +225,7 @@ test('a logout everywhere does not remove a session of a newer layout, and does 
   expect(await stored(fixture.session.key)).toEqual(before);
 });
 
-test('a hash without a layout is not taken for a session', async () => {
+test('does not accept a hash without a layout as a session', async () => {
   await put(fixture.session);
   await redis.send('', ['HDEL', fixture.session.key, 'y'], soonMs());
   expect((await failureOf(store.read(credential, { touch: true }, soonMs()))).kind).toBe('forbidden');

@@ -1,5 +1,6 @@
 /**
- * The Redis store of sessions while its Redis is frozen, gone or without its scripts: which kind of failure each verb tells.
+ * The Redis store of sessions while its Redis is frozen, stopped, or without its scripts: the kind of failure of each
+ * call.
  */
 import { randomBytes } from 'node:crypto';
 import { StoreError } from '../../src/lib/store-error.ts';
@@ -33,8 +34,8 @@ function deadline(): number {
 
 async function create(userId: string) {
   const { credential, selector } = issueSessionId(randomBytes);
-  const lives = { idleTtlMs: 60_000, absoluteTtlMs: 60_000 };
-  await store.create({ credential, userId, data: new Map(), labels: new Map(), ...lives }, deadline());
+  const timeouts = { idleTtlMs: 60_000, absoluteTtlMs: 60_000 };
+  await store.create({ credential, userId, data: new Map(), labels: new Map(), ...timeouts }, deadline());
   return { credential, selector };
 }
 
@@ -48,7 +49,7 @@ async function kindOf(step: Promise<unknown>): Promise<string> {
   }
 }
 
-test('a flushed script cache is no failure', async () => {
+test('a flushed script cache is not a failure', async () => {
   const { credential } = await create('flush');
   await server.command('SCRIPT', 'FLUSH');
   expect(await store.read(credential, { touch: true }, deadline())).toMatchObject({ userId: 'flush' });
@@ -56,7 +57,7 @@ test('a flushed script cache is no failure', async () => {
   expect(await store.endUserSessions('flush', credential, deadline())).toEqual({ outcome: 'ended', deleted: 0 });
 });
 
-test('a frozen Redis: reads are unavailable, what may have been done is unknown, and the session is there afterwards', async () => {
+test('on a frozen Redis reads are unavailable, sent writes are unknown, and the session still exists afterwards', async () => {
   const { credential, selector } = await create('frozen');
   const { verifier } = issueSessionId(randomBytes, selector).credential;
   await server.freeze();
@@ -68,7 +69,7 @@ test('a frozen Redis: reads are unavailable, what may have been done is unknown,
       kindOf(create('frozen')),
       kindOf(store.update(credential, UPDATE, deadline())),
       kindOf(store.delete({ handle: 'none', verifier: undefined }, deadline())),
-      kindOf(store.endUserSessions('nobody', undefined, deadline())),
+      kindOf(store.endUserSessions('unknown', undefined, deadline())),
     ]);
     expect(kinds).toEqual([
       ...['unavailable', 'unavailable', 'unavailable', 'unavailable'],
@@ -81,28 +82,28 @@ test('a frozen Redis: reads are unavailable, what may have been done is unknown,
   expect(found).toMatchObject({ userId: 'frozen' });
 });
 
-test('an update whose user cannot be read after it does not say that nothing was done', async () => {
+test('an update whose user cannot be read afterwards does not report that nothing was done', async () => {
   const { credential } = await create('half');
   const half = new RedisSessionStore({
     keyspace: createKeyspace(''),
     commands: {
       run: (script, keys, args, deadlineAtMs) => redis.run(script, keys, args, deadlineAtMs),
       send: async () => {
-        throw new StoreError('unavailable', 'the master of the user is away');
+        throw new StoreError('unavailable', 'the master of the user is unreachable');
       },
     },
   });
   const change = { set: new Map([['a', Buffer.from('1')]]), remove: new Set<string>() };
   expect(await kindOf(half.update(credential, { ...UPDATE, change }, deadline()))).toBe('unknown');
   expect(await kindOf(half.read(credential, { touch: true }, deadline()))).toBe('unavailable');
-  // What was refused changed nothing, so it may say so.
+  // A rejected update changed nothing, so it may report that nothing was done.
   expect(await kindOf(half.update(credential, { ...UPDATE, change, ifVersion: 9 }, deadline()))).toBe('unavailable');
   const large = { set: new Map([['large', Buffer.alloc(262_144)]]), remove: new Set<string>() };
   expect(await kindOf(half.update(credential, { ...UPDATE, change: large }, deadline()))).toBe('unavailable');
   expect(await store.read(credential, { touch: false }, deadline())).toMatchObject({ version: 2 });
 });
 
-test('a Redis that is full refuses what is new; what there is is read, kept alive, and ended', async () => {
+test('a full Redis rejects new sessions, but existing ones are read, renewed and ended', async () => {
   const made = [await create('full'), await create('full')];
   const [kept, other] = made as [(typeof made)[0], (typeof made)[0]];
   const before = await store.read(kept.credential, { touch: false }, deadline());
@@ -116,7 +117,7 @@ test('a Redis that is full refuses what is new; what there is is read, kept aliv
       return (found?.lastSeenAtMs ?? 0) > (before?.lastSeenAtMs ?? 0);
     });
     expect(await store.delete({ ...other.credential }, deadline())).toBe(true);
-    // Twice: at first there is another one in the list, then none.
+    // The first logout finds another session in the list, the second one finds none.
     for (let round = 0; round < 2; round += 1) {
       const ended = await store.endUserSessions('full', kept.credential, deadline());
       expect(ended).toEqual({ outcome: 'ended', deleted: 0 });
@@ -128,7 +129,7 @@ test('a Redis that is full refuses what is new; what there is is read, kept aliv
   }
 });
 
-test('a user’s key that was lost voids the sessions of the user', async () => {
+test('a lost user key invalidates the sessions of the user', async () => {
   const { credential } = await create('lost');
   await server.command('DEL', createKeyspace('').user('lost'));
   expect(await store.read(credential, { touch: true }, deadline())).toBeUndefined();
@@ -137,7 +138,7 @@ test('a user’s key that was lost voids the sessions of the user', async () => 
   expect(await store.read(credential, { touch: true }, deadline())).toBeUndefined();
 });
 
-test('a session of after a logout everywhere that a failover forgot is not made valid by the next one', async () => {
+test('a session created after a logout everywhere that a failover lost does not become valid by the next one', async () => {
   const user = createKeyspace('').user('forgotten');
   await create('forgotten');
   const replica = await redis.send(user, ['DUMP', user], deadline());
@@ -149,7 +150,7 @@ test('a session of after a logout everywhere that a failover forgot is not made 
   expect(await store.read(later.credential, { touch: true }, deadline())).toBeUndefined();
 });
 
-test('a Redis that is gone: everything is unavailable', async () => {
+test('on a stopped Redis every call is unavailable', async () => {
   const { credential } = await create('gone');
   await server.kill();
   await waitFor('the loss being seen', () => !redis.isReady());

@@ -1,10 +1,10 @@
 /**
- * Every pair of calls on the same sessions, the second played whole after each step of the first: both answers, and everything
- * that can be seen afterwards, are as if one had come before the other. The memory store, whose verbs are one step each, says
- * what that would be.
+ * Every pair of calls on the same sessions. The second call runs completely after each step of the first. Both results,
+ * and everything observable afterwards, must equal those of one of the two sequential orders. The memory store, whose
+ * methods are single steps, defines these results.
  *
- * Counts are the exception: how many sessions were ended (or whether one was there) may be less than either order would give,
- * since each is counted by who removes it.
+ * Counts are an exception. The number of ended sessions, or whether there was one, may be lower than in either order,
+ * because a session counts only for the call that removes it.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -22,7 +22,7 @@ import { NO_CHANGE } from '../support/session/steps.ts';
 
 const keyspace = createKeyspace('');
 const LIVES = { idleTtlMs: 3_600_000, absoluteTtlMs: 7_200_000 };
-/** No call has more steps that wait for one another than these. */
+/** Maximum number of sequential steps of a call. */
 const MAX_STEPS = 6;
 
 let server: RedisNode;
@@ -42,7 +42,7 @@ function deadline(): number {
   return performance.now() + 10_000;
 }
 
-/** Two sessions of user u, a guest, and for each of the two calls the ids that it gives out. */
+/** Two sessions of user u, a guest, and the ids that each of the two calls issues. */
 class Cast {
   readonly #suffix = randomBytes(6).toString('hex');
   readonly users = { u: `u${this.#suffix}`, v: `v${this.#suffix}` };
@@ -61,7 +61,7 @@ class Cast {
     }
   }
 
-  /** What can be seen of it all: each id's session, and the lists. */
+  /** Returns everything observable: the session of each id, and the lists. */
   async look(store: SessionStore): Promise<unknown> {
     const { first, second } = this.given;
     const ids = [this.mine, this.other, this.guest, ...Object.values(first), ...Object.values(second)];
@@ -75,7 +75,10 @@ class Cast {
     return seen;
   }
 
-  /** An answer without what differs from run to run: names of this cast in place of ids, no times, no counts. */
+  /**
+   * Returns a result without what differs between runs: ids become the names of this cast, and times and counts are
+   * omitted.
+   */
   told(answer: unknown): unknown {
     const names = new Map([
       [this.users.u, 'user u'],
@@ -142,7 +145,7 @@ const CALLS: Record<string, Call> = {
   'login of the guest as another': rotate('guest', (cast) => ({ userId: cast.users.v })),
   update: update((role) => ({ change: set(role) })),
   'update of a version': update((role) => ({ change: set(role), ifVersion: 1 })),
-  'update of the life': update(() => ({ absoluteTtlMs: 8_000_000 })),
+  'update of the timeout': update(() => ({ absoluteTtlMs: 8_000_000 })),
   delete: (store, cast) => store.delete(cast.mine.credential, deadline()),
   'delete by handle': (store, cast) =>
     store.delete({ handle: cast.mine.credential.handle, verifier: undefined }, deadline()),
@@ -160,7 +163,7 @@ interface Seen {
   readonly afterwards: unknown;
 }
 
-/** Both, one after the other, on a store whose verbs are one step. */
+/** Runs both calls sequentially on a store whose methods are single steps. */
 async function inOrder(calls: { first: Call; second: Call }, order: readonly Role[]): Promise<Seen> {
   const store = memorySessionStore({ clock: new FakeClock() });
   const cast = new Cast();
@@ -172,7 +175,7 @@ async function inOrder(calls: { first: Call; second: Call }, order: readonly Rol
   return { first: answers.first, second: answers.second, afterwards: await cast.look(store) };
 }
 
-/** The second whole after that step of the first; undefined where the first has fewer. */
+/** Runs the second call completely after the given step of the first; undefined if the first has fewer steps. */
 async function between(calls: { first: Call; second: Call }, step: number): Promise<Seen | undefined> {
   const store = new RedisSessionStore({ commands: redis, keyspace });
   const cast = new Cast();
@@ -202,12 +205,12 @@ async function between(calls: { first: Call; second: Call }, step: number): Prom
   if (second === undefined) {
     return undefined;
   }
-  // A command on the same connection comes after the tidying that no answer waits for.
+  // Runs a command on the same connection, which completes after the cleanup that no response waits for.
   await redis.send('', ['PING'], deadline());
   return { first, second: second.answer, afterwards: await cast.look(store) };
 }
 
-test.each(Object.keys(CALLS))('%s, and any other call between its steps', async (name) => {
+test.each(Object.keys(CALLS))('%s, with any other call between its steps', async (name) => {
   const wrong = [];
   let played = 0;
   for (const [otherName, other] of Object.entries(CALLS)) {

@@ -1,6 +1,6 @@
 /**
- * The races of docs/guides/sessions.md that lie between two steps of one verb, each played exactly: another call runs whole after a
- * named step and before the next.
+ * The races of docs/internals/session-races.md between two steps of one call. Each is played deterministically: another call
+ * runs completely after a given step and before the next.
  */
 import { randomBytes } from 'node:crypto';
 import type { UserLimit } from '../../src/config/policy-file.ts';
@@ -33,7 +33,10 @@ afterAll(async () => {
   await server?.stop();
 });
 
-/** A store on the same Redis; after the first run of the script, or of that command, the other call has its whole way. */
+/**
+ * Creates a store on the same Redis. After the first run of the given script or command, it runs the other call to
+ * completion.
+ */
 function storeWithCallAfter(step: string, call: () => unknown): SessionStore {
   let isDue = true;
   async function after(done: string): Promise<void> {
@@ -65,12 +68,12 @@ function name(): string {
   return `user-${randomBytes(6).toString('hex')}`;
 }
 
-async function create(on: SessionStore, userId: string, userLimit?: UserLimit, lifeMs = 60_000) {
+async function create(on: SessionStore, userId: string, userLimit?: UserLimit, timeoutMs = 60_000) {
   const { credential, selector } = issueSessionId(randomBytes);
-  const lives = { idleTtlMs: lifeMs, absoluteTtlMs: lifeMs };
+  const timeouts = { idleTtlMs: timeoutMs, absoluteTtlMs: timeoutMs };
   const limit = userLimit === undefined ? {} : { userLimit };
   const { outcome } = await on.create(
-    { credential, userId, data: new Map(), labels: new Map(), ...lives, ...limit },
+    { credential, userId, data: new Map(), labels: new Map(), ...timeouts, ...limit },
     deadline(),
   );
   return { credential, selector, outcome };
@@ -93,14 +96,14 @@ async function rotate(
   return { credential, outcome };
 }
 
-test('a logout everywhere between the steps of a creation voids the session', async () => {
+test('a logout everywhere between the steps of a creation invalidates the session', async () => {
   const user = name();
   const racing = storeWithCallAfter('session-user-enter', () => store.endUserSessions(user, undefined, deadline()));
   const { credential } = await create(racing, user);
   expect(await read(credential)).toBeUndefined();
 });
 
-test('a logout everywhere between the steps of a login voids the session', async () => {
+test('a logout everywhere between the steps of a login invalidates the session', async () => {
   const user = name();
   const guest = await create(store, '');
   const racing = storeWithCallAfter('session-user-enter', () => store.endUserSessions(user, undefined, deadline()));
@@ -108,13 +111,16 @@ test('a logout everywhere between the steps of a login voids the session', async
   expect(await read(credential)).toBeUndefined();
 });
 
-/** As one of more than 1,000: what ends it is the generation alone, for nobody finds its key to remove it. */
+/**
+ * A session that its user's list does not contain, as one of more than 1,000. Only the generation ends it, because no
+ * call finds its key.
+ */
 async function unlist(userId: string, credential: SessionCredential): Promise<void> {
   await redis.send('', ['HDEL', keyspace.user(userId), `h:${credential.handle}`], deadline());
 }
 
 test.each([true, false])(
-  'a rotation for the same user does not outlive a logout everywhere (named: %s)',
+  'a session rotated for the same user does not survive a logout everywhere (named: %s)',
   async (isNamed) => {
     const user = name();
     const old = await create(store, user);
@@ -127,7 +133,7 @@ test.each([true, false])(
   },
 );
 
-test('an exception does not bring back what a logout everywhere has ended meanwhile', async () => {
+test('an exception does not revive a session that a concurrent logout everywhere has ended', async () => {
   const user = name();
   const kept = await create(store, user);
   await unlist(user, kept.credential);
@@ -136,7 +142,7 @@ test('an exception does not bring back what a logout everywhere has ended meanwh
   expect(await read(kept.credential)).toBeUndefined();
 });
 
-test('a session that is given a longer life between the steps of its login does not outlive its new user', async () => {
+test('a session that is extended between the steps of its login does not outlive its new user', async () => {
   const user = name();
   const guest = await create(store, '');
   const absoluteTtlMs = 30 * 86_400_000;
@@ -144,13 +150,13 @@ test('a session that is given a longer life between the steps of its login does 
   const racing = storeWithCallAfter('session-user-enter', () => store.update(guest.credential, update, deadline()));
   const { credential } = await rotate(racing, guest, user);
   const session = await read(credential);
-  await waitFor('a user that lives longer', async () => {
+  await waitFor('the extension of the user', async () => {
     const endMs = Number(await redis.send('', ['PEXPIRETIME', keyspace.user(user)], deadline()));
     return endMs > (session?.absoluteEndMs ?? Number.POSITIVE_INFINITY);
   });
 });
 
-test('a session that was logged out everywhere is not reborn by a login', async () => {
+test('a login does not revive a session that was logged out everywhere', async () => {
   const user = name();
   const old = await create(store, user);
   await unlist(user, old.credential);
@@ -160,7 +166,7 @@ test('a session that was logged out everywhere is not reborn by a login', async 
   expect(await read(credential)).toBeUndefined();
 });
 
-test('a list between the steps of a creation does not unlist the session', async () => {
+test('a list between the steps of a creation does not remove the session from the list', async () => {
   const user = name();
   const racing = storeWithCallAfter('session-user-enter', async () => {
     expect(await store.list(user, deadline())).toEqual([]);
@@ -170,7 +176,7 @@ test('a list between the steps of a creation does not unlist the session', async
   expect(await store.list(user, deadline())).toMatchObject([{ handle: credential.handle }]);
 });
 
-/** Incarnation and number of a user. */
+/** Returns the incarnation and number of a user. */
 async function generationOf(userId: string): Promise<readonly string[]> {
   const key = keyspace.user(userId);
   return ((await redis.send(key, ['HMGET', key, 'i', 'n'], deadline())) as Buffer[]).map(String);
@@ -180,13 +186,13 @@ async function setGeneration(userId: string, [incarnation = '', number = '']: re
   await redis.send('', ['HSET', keyspace.user(userId), 'i', incarnation, 'n', number], deadline());
 }
 
-test('the removal of a void session leaves the one alone that became another user’s meanwhile', async () => {
+test('the removal of an invalid session spares one that was rotated to another user meanwhile', async () => {
   const [first, second] = [name(), name()];
   const old = await create(store, first);
   const before = await generationOf(first);
   let rotated: SessionCredential | undefined;
   const racing = storeWithCallAfter('session-user-end', async () => {
-    // As if the login had looked at the generation just before the logout raised it.
+    // As if the login had read the generation just before the logout changed it.
     const after = await generationOf(first);
     await setGeneration(first, before);
     rotated = (await rotate(store, old, second)).credential;
@@ -215,25 +221,22 @@ describe('with a limit of one live session per user', () => {
     await waitFor('the time of a login', () => Date.now() > startedAtMs + LOGIN_SETTLES_MS, LOGIN_SETTLES_MS + 5_000);
   }
 
-  test.each([REFUSE, EVICT])(
-    'a login cut off between its steps keeps others out for a moment only ($atLimit)',
-    async (limit) => {
-      const user = name();
-      const cutOff = storeWithCallAfter('session-user-enter', () => {
-        throw new StoreError('unknown', 'the process ended here');
-      });
-      await expect(create(cutOff, user, limit)).rejects.toThrow(StoreError);
-      if (limit === REFUSE) {
-        expect((await create(store, user, limit)).outcome).toBe('user_full');
-        await settled();
-      }
-      const { credential, outcome } = await create(store, user, limit);
-      expect(outcome).toBe('created');
-      expect((await store.list(user, deadline())).map(({ handle }) => handle)).toEqual([credential.handle]);
-    },
-  );
+  test.each([REFUSE, EVICT])('an interrupted login blocks other logins only briefly ($atLimit)', async (limit) => {
+    const user = name();
+    const cutOff = storeWithCallAfter('session-user-enter', () => {
+      throw new StoreError('unknown', 'the process stopped here');
+    });
+    await expect(create(cutOff, user, limit)).rejects.toThrow(StoreError);
+    if (limit === REFUSE) {
+      expect((await create(store, user, limit)).outcome).toBe('user_full');
+      await settled();
+    }
+    const { credential, outcome } = await create(store, user, limit);
+    expect(outcome).toBe('created');
+    expect((await store.list(user, deadline())).map(({ handle }) => handle)).toEqual([credential.handle]);
+  });
 
-  test('a creation that Redis refuses gives its place up at once', async () => {
+  test('a creation that Redis rejects removes its list entry at once', async () => {
     const user = name();
     const full = storeWithCallAfter('session-user-enter', () => server.command('CONFIG', 'SET', 'maxmemory', '1'));
     await expect(create(full, user, REFUSE)).rejects.toMatchObject({ kind: 'unavailable' });
@@ -241,7 +244,7 @@ describe('with a limit of one live session per user', () => {
     expect((await create(store, user, REFUSE)).outcome).toBe('created');
   });
 
-  test('a login that is too late to make its session makes none, and its place is another one’s', async () => {
+  test('a login that is too late to create its session creates none, and another login takes its list entry', async () => {
     const user = name();
     let other: SessionCredential | undefined;
     const late = storeWithCallAfter('session-user-enter', async () => {
@@ -252,17 +255,17 @@ describe('with a limit of one live session per user', () => {
     expect((await store.list(user, deadline())).map(({ handle }) => handle)).toEqual([other?.handle]);
   });
 
-  test('a login that takes longer than its session is to live keeps its place until it has its session', async () => {
+  test('a login that takes longer than the idle timeout of its session keeps its list entry until the session exists', async () => {
     const user = name();
-    const lifeMs = 200;
+    const timeoutMs = 200;
     let other = '';
     const slow = storeWithCallAfter('session-user-enter', async () => {
       const enteredAtMs = Date.now();
-      await waitFor('the life of the session', () => Date.now() > enteredAtMs + lifeMs, 5_000);
+      await waitFor('the expiry of the session', () => Date.now() > enteredAtMs + timeoutMs, 5_000);
       other = (await create(store, user, REFUSE)).outcome;
     });
-    // A machine that takes 2 s for this refuses the slow one in place of the other.
-    const first = await create(slow, user, REFUSE, lifeMs).catch((error: unknown) => error);
+    // On a machine that takes 2 s for this, the slow login would be refused instead of the other one.
+    const first = await create(slow, user, REFUSE, timeoutMs).catch((error: unknown) => error);
     expect([first, other]).toEqual(
       other === 'created' ? [expect.objectContaining({ kind: 'deadline' }), 'created'] : [first, 'user_full'],
     );
@@ -280,7 +283,7 @@ describe('with a limit of one live session per user', () => {
     expect(await store.list(user, deadline())).toHaveLength(1);
   });
 
-  test('the oldest session, logged in as somebody else before it is ended, lives on', async () => {
+  test('the oldest session stays valid if it is rotated to another user before the limit ends it', async () => {
     const user = name();
     const oldest = await create(store, user, EVICT);
     let moved: SessionCredential | undefined;
@@ -293,7 +296,7 @@ describe('with a limit of one live session per user', () => {
     expect(moved === undefined ? undefined : await read(moved)).toBeDefined();
   });
 
-  test('a session that left its user does not cost another one its life, however late its entry is removed', async () => {
+  test('a session that left its user ends no other session, however late its entry is removed', async () => {
     const user = name();
     const limit: UserLimit = { maxSessions: 2, atLimit: 'evict' };
     const first = await create(store, user, limit);
@@ -316,9 +319,9 @@ describe('with a limit of one live session per user', () => {
 
   test.each([
     ['from a clock that was ahead', `${Date.now() + 86_400_000} ${Date.now() + 172_800_000}`],
-    ['with a time that is no number', `${'9'.repeat(400)} ${'9'.repeat(400)}`],
+    ['with a time that is not a number', `${'9'.repeat(400)} ${'9'.repeat(400)}`],
     ['of garbage', 'garbage'],
-  ])('an entry %s whose session is not there keeps nobody out', async (_what, entry) => {
+  ])('an entry %s without a session blocks no login', async (_what, entry) => {
     const user = name();
     const { credential } = await create(store, user, REFUSE);
     await redis.send('', ['HSET', keyspace.user(user), `h:${credential.handle}`, entry], deadline());
@@ -327,10 +330,10 @@ describe('with a limit of one live session per user', () => {
     expect((await create(store, user, REFUSE)).outcome).toBe('created');
   });
 
-  test('a session that comes back to its user while it is taken for ended keeps its place', async () => {
+  test('a session that returns to its user while it is treated as ended keeps its list entry', async () => {
     const user = name();
     const session = await create(store, '');
-    // Left over from an earlier login of the session as this user.
+    // The entry is left over from an earlier login of the session as this user.
     await create(store, user);
     const entry = [keyspace.user(user), `h:${session.credential.handle}`, '1 9999999999999'];
     await redis.send('', ['HSET', ...entry], deadline());

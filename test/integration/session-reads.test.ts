@@ -1,5 +1,5 @@
 /**
- * What a GetSession costs, how it keeps a session alive, and that it is answered while Redis refuses writes.
+ * GetSession: its cost in commands, the renewal of the idle timeout, and its responses while Redis rejects writes.
  */
 import type { Redis } from '../../src/redis/redis.ts';
 import type { IssuedSessionId, SessionRecord } from '../../src/session/model.ts';
@@ -27,17 +27,17 @@ afterAll(async () => {
 async function read({ credential }: IssuedSessionId, touch: boolean): Promise<SessionRecord> {
   const session = await recorded.store.read(credential, { touch }, soonMs());
   if (session === undefined) {
-    throw new Error('cannot read the session: it is gone');
+    throw new Error('cannot read the session: it does not exist');
   }
   return session;
 }
 
-/** How often the server has executed a command, from within scripts too. */
+/** Returns how often the server has executed a command, including calls from scripts. */
 async function executions(command: string): Promise<number> {
   return await commandCalls(server, [command]);
 }
 
-test('a read costs one command for a guest and two for a user, and a third when the idle timeout is due to be renewed', async () => {
+test('a read costs one command for a guest, two for a user, and one more if the idle timeout must be renewed', async () => {
   const guest = await createIn(recorded.store);
   const user = await createIn(recorded.store, { userId: 'ann' });
   recorded.takeSteps();
@@ -50,7 +50,7 @@ test('a read costs one command for a guest and two for a user, and a third when 
     const steps = recorded.takeSteps();
     return steps.length > 2 ? steps : undefined;
   });
-  // The generation first: a renewal that Redis makes wait must not keep it from being read.
+  // The generation comes first, so that a blocked renewal does not delay it.
   expect(renewal).toEqual(['session-read', 'HMGET', 'session-touch']);
   await waitFor('a renewal of the guest', async () => {
     await read(guest, true);
@@ -58,7 +58,7 @@ test('a read costs one command for a guest and two for a user, and a third when 
   });
 });
 
-test('a session that is read all the time is written once a second at most, and kept alive by that', async () => {
+test('a session that is read constantly is renewed and written at most once per second', async () => {
   const session = await createIn(recorded.store, { idleTtlMs: 600_000 });
   const writesBefore = await executions('pexpireat');
   const seen = new Set<number>();
@@ -79,10 +79,10 @@ test('a session that is read all the time is written once a second at most, and 
   expect((await executions('pexpireat')) - writesBefore).toBe(gaps.length);
 });
 
-test('a read outlives the idle timeout of the one before, and reports the expiry that Redis has', async () => {
+test('a read renews the idle timeout and reports the expiry that Redis has', async () => {
   const session = await createIn(recorded.store, { idleTtlMs: 1_500 });
   const first = await read(session, false);
-  // Read until well after the time at which it would have ended unread.
+  // Reads until well after the time at which the session would have expired without them.
   await waitFor('a session older than its idle timeout', async () => {
     const { lastSeenAtMs } = await read(session, true);
     return lastSeenAtMs > first.lastSeenAtMs + 2_000;
@@ -92,12 +92,14 @@ test('a read outlives the idle timeout of the one before, and reports the expiry
   expect(await redis.send(key, ['PEXPIRETIME', key], soonMs())).toBe(lastSeenAtMs + idleTtlMs);
 });
 
-/** Each refuses the renewal. A server that is full does not: it takes no room. */
+/**
+ * Conditions under which Redis rejects the renewal. A server without memory is not one, because a renewal needs none.
+ */
 const REFUSALS: Readonly<Record<string, { begin(): Promise<unknown>; end(): Promise<unknown> }>> = {
   'that cannot save to its disk (MISCONF)': {
     begin: async () => {
       await server.command('CONFIG', 'SET', 'save', '1 1');
-      // No file can be made there, by whoever the server runs as.
+      // No user can create files in this directory.
       await server.command('CONFIG', 'SET', 'dir', '/proc');
       await waitFor('a failed save', async () => {
         await server.command('BGSAVE').catch(() => undefined);
@@ -119,11 +121,11 @@ const REFUSALS: Readonly<Record<string, { begin(): Promise<unknown>; end(): Prom
   },
 };
 
-test.each(Object.keys(REFUSALS))('a server %s lets sessions be read, with the expiry that they have', async (name) => {
+test.each(Object.keys(REFUSALS))('a server %s returns sessions with their current expiry', async (name) => {
   const refusal = REFUSALS[name];
   const made = [await createIn(recorded.store), await createIn(recorded.store, { userId: 'ann' })];
   const before = await Promise.all(made.map((session) => read(session, false)));
-  // Later than that a renewal is due.
+  // After this time a renewal is due.
   await waitFor('a later second', async () => {
     const [seconds] = (await redis.send('', ['TIME'], soonMs())) as Buffer[];
     return Number(String(seconds)) * 1_000 > Math.max(...before.map(({ lastSeenAtMs }) => lastSeenAtMs)) + 1_000;
@@ -136,7 +138,7 @@ test.each(Object.keys(REFUSALS))('a server %s lets sessions be read, with the ex
       recorded.takeSteps();
       expect(await read(session, true)).toMatchObject({ lastSeenAtMs });
       expect(recorded.takeSteps()).toContain('session-touch');
-      // A connection that stands still since it wrote may have been given up.
+      // The store may have dropped a connection that was blocked since its write.
       await waitFor('a connection', () => redis.isReady());
     }
     expect((await recorded.store.list('ann', soonMs())).length).toBeGreaterThan(0);
@@ -149,7 +151,7 @@ test.each(Object.keys(REFUSALS))('a server %s lets sessions be read, with the ex
   }
 });
 
-test('a renewal that finds the session deleted or rotated brings nothing back', async () => {
+test('a renewal that finds the session deleted or rotated revives nothing', async () => {
   const key = (handle: string): string => `session:{${handle}}`;
   const session = await createIn(recorded.store, { idleTtlMs: 50 });
   const { store } = recordedStore({

@@ -1,6 +1,6 @@
 /**
- * Sessions whose lifetime ends while a call works on them (M5): every call ends with an outcome of the contract. A failure that is none of
- * StoreError would be INTERNAL for its caller.
+ * Sessions that expire while a call is in progress (case M5): every call ends with an outcome of the contract. A
+ * failure that is not a StoreError would be INTERNAL for its caller.
  */
 import { randomBytes } from 'node:crypto';
 import type { Redis } from '../../src/redis/redis.ts';
@@ -27,7 +27,7 @@ afterAll(async () => {
   await server?.stop();
 });
 
-/** So many fields make a script that writes them take about as long as the rest of the lifetime. */
+/** Number of fields with which a writing script takes about as long as the remaining lifetime. */
 const data = new Map(Array.from({ length: 250 }, (_, index) => [`field-${index}`, Buffer.alloc(1_000)] as const));
 
 test.each(['', 'ann'])(
@@ -67,18 +67,19 @@ test.each([
   ['rotate', 'rotated'],
   ['read', 'ann'],
 ] as const)(
-  `${ROUNDS} times %s of a session that has a few milliseconds left is done or NOT_FOUND`,
+  `${ROUNDS} calls of %s on a session that expires within milliseconds succeed or end as NOT_FOUND`,
   async (name, done) => {
     const outcomes = new Set<string>();
     const untilMs = soonMs(20_000);
-    // On a fast machine most calls come before the end, on a slow one most come after it: more rounds, and longer lifetimes, until both happened.
+    // On a fast machine most calls run before the expiry, on a slow one after it. More rounds with longer lifetimes
+    // follow until both occurred.
     for (let round = 0; round < ROUNDS || (outcomes.size < 2 && performance.now() < untilMs); round += 1) {
       const maxLifetimeMs = round < ROUNDS ? 12 : 200;
       const session = await createIn(store, { userId: 'ann', absoluteTtlMs: 1 + (round % maxLifetimeMs) });
       outcomes.add((await CALLS[name](session, 'bob')).outcome);
     }
     expect([...outcomes].filter((outcome) => outcome !== done && outcome !== 'not_found')).toEqual([]);
-    // Both happened, so the lifetimes did end around the call.
+    // Both outcomes occurred, so the sessions expired around the time of the call.
     expect(outcomes.size).toBe(2);
   },
 );

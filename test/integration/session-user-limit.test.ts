@@ -1,5 +1,6 @@
 /**
- * The limit of live sessions per user on memory, one Redis and a Cluster, each with two sidecars where that is possible.
+ * Suite for the limit of live sessions per user on memory, one Redis and a Cluster, each with two sidecars where
+ * possible.
  */
 import { clusterFixture, memoryFixture, standaloneFixture } from '../support/session/stores.ts';
 import { sessionUserLimit } from '../support/session/user-limit.ts';

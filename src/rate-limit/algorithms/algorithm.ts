@@ -1,7 +1,8 @@
 /**
- * The algorithms: one typed list. Adding one is a pair of files (.ts and .lua) and a row here.
+ * Table of the rate-limiting algorithms. To add one, write a .ts file and a .lua file and add a row here.
  *
- * `number` is the value of `pannier.v1.Algorithm`; it names the algorithm on the wire, in Redis and in the scripts.
+ * `number` is the value of `pannier.v1.Algorithm`. It identifies the algorithm in the API, in Redis keys and in the
+ * scripts.
  */
 import type { AlgorithmName } from '../../config/policy-file.ts';
 import type { BucketState } from './bucket.ts';
@@ -12,28 +13,28 @@ import { type SlidingWindowLogState, slidingWindowLog, slidingWindowLogBytes } f
 import type { Steps } from './step.ts';
 import { tokenBucket } from './token-bucket.ts';
 
-/** A state as stores hold it: made by a step of an algorithm and handed to the same one, opaque to everybody else. */
+/** Opaque state of a limit. Only the algorithm that created it can read it. */
 export type AlgorithmState = { readonly __state: never };
 
 export interface Algorithm extends Steps<AlgorithmState> {
   readonly name: AlgorithmName;
   readonly number: number;
-  /** Whether `burst` may differ from `limit`. */
+  /** Whether the algorithm has a `burst` that may differ from `limit`. */
   readonly isBucket: boolean;
-  /** The approximate size of a state in memory. */
+  /** Returns the approximate memory of a state, in bytes. */
   stateBytes(state: AlgorithmState): number;
   /**
-   * The state at `nowMs` from the two numbers that a value in Redis holds (scripts/lean/one-end.lua); undefined for an algorithm whose values
-   * hold more.
+   * Restores the state at `nowMs` from the two numbers that a Redis value holds (scripts/lean/one-end.lua). Undefined
+   * for the sliding window log, whose value holds more.
    */
   readonly fromNumbers: ((numbers: StoredNumbers, windowMs: number) => AlgorithmState) | undefined;
 }
 
-/** What the lean scripts report of a limit, as of `nowMs`. */
+/** Numbers that a lean script returns for a limit, as of `nowMs`. */
 interface StoredNumbers {
   readonly nowMs: number;
   readonly used: number;
-  /** Units of the previous window (sliding window counter) or the fraction (buckets). */
+  /** Units used in the previous window (sliding window counter), or the fraction of a unit (buckets). */
   readonly other: number;
 }
 
@@ -103,7 +104,7 @@ function bucketOf({ nowMs, used, other }: StoredNumbers): BucketState {
   return { atMs: nowMs, used, fraction: other };
 }
 
-/** Two or three numbers and their object. */
+/** Returns the memory of an object with two or three numbers, in bytes. */
 function smallState(): number {
   return 80;
 }
@@ -116,7 +117,7 @@ interface Row<State> extends Steps<State> {
   readonly fromNumbers: ((numbers: StoredNumbers, windowMs: number) => State) | undefined;
 }
 
-/** Forgets the type of an algorithm's state, which only its own steps read. */
+/** Erases the state type of a row, because only the algorithm's own functions read its states. */
 function row<State>(typed: Row<State>): Algorithm {
   return typed as unknown as Algorithm;
 }

@@ -1,5 +1,5 @@
--- The level of a bucket, exactly: what token and leaky buckets share. bucket.ts explains the steps.
--- The numbers of a value: when it was written, used, fraction.
+-- Level of a bucket in exact arithmetic, shared by the token bucket and the leaky bucket. bucket.ts explains it.
+-- Numbers of a value: time of the level, used units, fraction.
 
 local function drain(value, limit, windowMs, burst, nowMs)
   if not value then
@@ -33,7 +33,7 @@ local function drain(value, limit, windowMs, burst, nowMs)
   return nowMs, restUnits, restFraction, false
 end
 
--- The level after units were returned.
+-- Returns the level after units were returned.
 local function giveBack(used, fraction, units)
   if used < units then
     return 0, 0

@@ -1,15 +1,15 @@
 /**
- * The level of a bucket, exactly: what token and leaky buckets share.
+ * Level of a bucket in exact arithmetic, shared by the token bucket and the leaky bucket.
  *
- * The level is `used + fraction / windowMs` units, all integers, 0 <= fraction < windowMs. It drains by `limit` units per
- * window. Since dt * limit / windowMs has that same denominator nothing is ever rounded, however often the bucket is asked.
- * bucket.lua takes the same steps, and so does scripts/lean/bucket.lua.
+ * The level is `used + fraction / windowMs` units, with integers and 0 <= fraction < windowMs. It drains by `limit`
+ * units per window. The drained amount, dt * limit / windowMs, has the same denominator, so no call ever rounds the
+ * level. bucket.lua and scripts/lean/bucket.lua implement the same arithmetic.
  */
 import { multiplyDivide } from './exact.ts';
 import type { StepLimit } from './step.ts';
 
 export interface BucketState {
-  /** When the level was what follows. */
+  /** Time at which the bucket had this level, in ms. */
   readonly atMs: number;
   readonly used: number;
   readonly fraction: number;
@@ -19,12 +19,13 @@ export interface BucketLevel extends BucketState {
   readonly repaired: boolean;
 }
 
-/** The level at `nowMs` (or at the state's own time where that is ahead, see step.ts). */
+/** Returns the level at `nowMs`, or at the time of the state if that is later (step.ts, rule 3). */
 export function drain(state: BucketState | undefined, limit: StepLimit, nowMs: number): BucketLevel {
   if (state === undefined) {
     return { atMs: nowMs, used: 0, fraction: 0, repaired: false };
   }
-  // A bucket that was made smaller is full at most: what no longer fits is forgiven, so that waits stay bounded.
+  // After the burst was reduced, the level may exceed it. Such a bucket counts as exactly full, which keeps waiting
+  // times bounded.
   const overflows = state.used >= limit.burst;
   const used = overflows ? limit.burst : state.used;
   const fraction = overflows ? 0 : state.fraction;
@@ -33,7 +34,8 @@ export function drain(state: BucketState | undefined, limit: StepLimit, nowMs: n
     const repaired = -passedMs > limit.windowMs;
     return { atMs: repaired ? nowMs : state.atMs, used, fraction, repaired };
   }
-  // Far past empty by an estimate that is right to 2^-14 units; it keeps the exact division within its bounds.
+  // The estimate is accurate to 2^-14 units. It detects buckets that are long empty, and so keeps the operands of the
+  // exact division in range.
   if ((passedMs / limit.windowMs) * limit.limit >= used + 2) {
     return { atMs: nowMs, used: 0, fraction: 0, repaired: false };
   }
@@ -50,24 +52,24 @@ export function drain(state: BucketState | undefined, limit: StepLimit, nowMs: n
   return { atMs: nowMs, used: restUnits, fraction: restFraction, repaired: false };
 }
 
-/** The level after `units` were returned, empty at least. */
+/** Returns the level after `units` were returned, but at least an empty bucket. */
 export function giveBack(level: BucketLevel, units: number): BucketLevel {
   const used = level.used - units;
   return used < 0 ? { ...level, used: 0, fraction: 0 } : { ...level, used };
 }
 
-/** Units that a new call finds taken: the level, rounded up. */
+/** Returns the units that are not available to a new call: the level, rounded up. */
 export function takenUnits(level: BucketState): number {
   return level.fraction > 0 ? level.used + 1 : level.used;
 }
 
-/** How long `units + fraction / windowMs` takes to drain, rounded up to whole milliseconds. */
+/** Returns the time in which `units + fraction / windowMs` drains, rounded up to milliseconds. */
 export function drainTimeMs(units: number, fraction: number, limit: StepLimit): number {
   const { quotient, remainder } = multiplyDivide(units, limit.windowMs, limit.limit);
   return quotient + Math.ceil((remainder + fraction) / limit.limit);
 }
 
-/** When the bucket is empty, counted from `nowMs`; 0 when it is. */
+/** Returns the time from `nowMs` until the bucket is empty; 0 if it is empty. */
 export function emptyAfterMs(level: BucketState, limit: StepLimit, nowMs: number): number {
   if (level.used === 0 && level.fraction === 0) {
     return 0;
@@ -75,7 +77,7 @@ export function emptyAfterMs(level: BucketState, limit: StepLimit, nowMs: number
   return level.atMs - nowMs + drainTimeMs(level.used, level.fraction, limit);
 }
 
-/** When `cost` fits into a bucket that it does not fit into now, counted from `nowMs`. */
+/** Returns the time from `nowMs` until `cost` fits into the bucket. It must not fit already. */
 export function fitsAfterMs(level: BucketState, limit: StepLimit, nowMs: number, cost: number): number {
   return level.atMs - nowMs + drainTimeMs(level.used + cost - limit.burst, level.fraction, limit);
 }

@@ -1,4 +1,4 @@
--- The product of two integers divided by a third, exactly, on doubles. exact.ts explains the steps and their bounds.
+-- Exact division of the product of two integers by a third. exact.ts explains the arithmetic and its bounds.
 
 local function multiplyDivide(a, b, c)
   if a < 68719476736 and a * b < 9007199254740991 then

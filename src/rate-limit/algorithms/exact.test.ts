@@ -1,5 +1,5 @@
 /**
- * The exact division against BigInt, at and below its bounds.
+ * Compares the exact division with BigInt, at and below its bounds.
  */
 import fc from 'fast-check';
 import { multiplyDivide, multiplyDivideUp } from './exact.ts';
@@ -7,7 +7,7 @@ import { multiplyDivide, multiplyDivideUp } from './exact.ts';
 const MAX_UNITS = 2 ** 36;
 const MAX_WINDOW_MS = 34_560_000_000;
 
-/** Integers that lie at the bounds as often as anywhere else. */
+/** Generates integers that are at the bounds as often as anywhere else. */
 function integer(max: number): fc.Arbitrary<number> {
   return fc.oneof(
     fc.integer({ min: 1, max }),
@@ -16,7 +16,7 @@ function integer(max: number): fc.Arbitrary<number> {
   );
 }
 
-test('is what BigInt says wherever the quotient is exact', () => {
+test('equals BigInt division wherever the quotient is exact', () => {
   fc.assert(
     fc.property(integer(2 ** 48 - 1), integer(MAX_UNITS), integer(MAX_UNITS), (a, b, c) => {
       const product = BigInt(a) * BigInt(b);

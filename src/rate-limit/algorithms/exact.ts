@@ -1,20 +1,22 @@
 /**
- * Exact arithmetic on doubles: the product of two integers divided by a third, without ever leaving the exact range.
+ * Exact division of the product of two integers by a third, with doubles that never exceed the exact range.
  *
- * A double holds every integer up to 2^53, but units (2^36) times milliseconds (400 days, 2^35.01) is 2^71. So the product
- * is never formed: `a` is fed in as 12-bit digits, as long division does it. exact.lua takes the same steps.
+ * A double represents every integer up to 2^53, but units (2^36) times milliseconds (400 days, 2^35.01) reach 2^71.
+ * Therefore the product is never computed. Like long division, the code processes `a` in digits of 12 bits. exact.lua
+ * implements the same arithmetic.
  *
- * Bounds that callers keep (all of them checked against BigInt in exact.test.ts):
- *   0 <= a < 2^48,  0 <= b <= 2^36,  1 <= c <= 2^36,  and a * b / c < 2^53.
- * Then, with r < c before each digit: r * 4096 + digit * b < 2^48 + 2^48 = 2^49, and q never exceeds the final quotient.
- * floor(x / c) of integers below 2^53 is exact: x / c lies at least 1 / c below the next integer k, and the doubles
- * there are at most k * 2^-53 apart, which is less since k * c < 2^53.
+ * Invariants, which exact.test.ts checks against BigInt:
+ *   1. Callers ensure 0 <= a < 2^48, 0 <= b <= 2^36, 1 <= c <= 2^36, and a * b / c < 2^53.
+ *   2. Every intermediate value is exact. The remainder is below c before each digit, so remainder * 4096 + digit * b <
+ *      2^48 + 2^48 = 2^49. The partial quotient never exceeds the final quotient.
+ *   3. floor(x / c) is exact for integers x below 2^53. x / c is at least 1 / c below the next integer k, and adjacent
+ *      doubles there are at most k * 2^-53 apart, which is less than 1 / c because k * c < 2^53.
  */
 const DIGIT = 4096;
 const DIGIT_2 = DIGIT * DIGIT;
 const DIGIT_3 = DIGIT_2 * DIGIT;
 
-/** a * b = quotient * c + remainder, 0 <= remainder < c. */
+/** Result of a division: a * b = quotient * c + remainder, with 0 <= remainder < c. */
 export interface Division {
   readonly quotient: number;
   readonly remainder: number;
@@ -40,7 +42,7 @@ export function multiplyDivide(a: number, b: number, c: number): Division {
   return { quotient, remainder };
 }
 
-/** The least integer that is not less than a * b / c. */
+/** Returns a * b / c, rounded up to an integer. */
 export function multiplyDivideUp(a: number, b: number, c: number): number {
   const { quotient, remainder } = multiplyDivide(a, b, c);
   return remainder > 0 ? quotient + 1 : quotient;

@@ -1,8 +1,9 @@
 /**
- * FIXED_WINDOW: at most `limit` units per window; windows begin at multiples of their length since 1970 (UTC).
+ * FIXED_WINDOW: allows at most `limit` units per window. Windows start at multiples of their length since the Unix
+ * epoch.
  *
- * Cheapest and easiest to explain; up to twice the limit can pass around the seam of two windows.
- * fixed-window.lua takes the same steps, and so does scripts/lean/fixed-window.lua.
+ * It is the cheapest algorithm, but around a window boundary up to twice the limit can pass. fixed-window.lua and
+ * scripts/lean/fixed-window.lua implement the same arithmetic.
  */
 import { asNever, type Step, type StepLimit, type Steps } from './step.ts';
 

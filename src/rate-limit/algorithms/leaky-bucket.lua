@@ -1,4 +1,5 @@
--- LEAKY_BUCKET; leaky-bucket.ts explains the steps. Its numbers are those of bucket.lua. maxDelayMs below 0: no bound.
+-- LEAKY_BUCKET. leaky-bucket.ts explains it, and bucket.lua defines its numbers. A negative maxDelayMs means no
+-- maximum.
 
 local function stepLeakyBucket(_, value, limit, windowMs, burst, nowMs, cost, maxDelayMs)
   local atMs, used, fraction, repaired = drain(value, limit, windowMs, burst, nowMs)

@@ -1,9 +1,10 @@
 /**
- * LEAKY_BUCKET: a queue of `burst` units that leaks `limit` units per window, so that what is admitted leaves evenly.
+ * LEAKY_BUCKET: a queue of up to `burst` units that leaks `limit` units per window, so that admitted calls proceed at
+ * an even rate.
  *
- * An admitted call is told how long to wait (`delayMs`): the time that what stands before it takes to leak. With
- * `maxDelayMs` a call that would have to wait longer is denied, and told when its wait would be short enough.
- * leaky-bucket.lua takes the same steps.
+ * An admitted call receives the time it must wait (`delayMs`), which is the time until the units before it have leaked.
+ * If that exceeds `maxDelayMs`, the call is denied, and `retryAfterMs` is the time until the wait would be short
+ * enough. leaky-bucket.lua implements the same arithmetic.
  */
 import {
   type BucketLevel,

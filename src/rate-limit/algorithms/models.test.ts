@@ -1,8 +1,9 @@
 /**
- * Each algorithm against an exact model: BigInt where it counts fractions, the bare list of admissions where it counts calls.
+ * Compares each algorithm with an exact model: BigInt for algorithms with fractions, a list of admissions for those
+ * without.
  *
- * Besides the decision, every history checks what is told about time: a denied call is denied one millisecond before its
- * `retryAfterMs` and allowed at it; everything is back at `resetAfterMs` and not a millisecond before.
+ * Every history also checks the reported times. A denied call is still denied one millisecond before its `retryAfterMs`
+ * and allowed at it. A limit is unused again at `resetAfterMs`, and not a millisecond earlier.
  */
 import fc from 'fast-check';
 import { MAX_WINDOW_MS } from '../../config/policy-file.ts';
@@ -14,14 +15,14 @@ interface Admission {
   readonly units: number;
 }
 
-/** Whether a call of this cost fits at this time, told from nothing but what was admitted before. */
+/** Returns whether a call of this cost fits at this time, computed from the admissions so far. */
 type Model = (admitted: readonly Admission[], limit: StepLimit, nowMs: number, cost: number) => boolean;
 
 interface Move {
-  /** Share of a window, in millionths, and whole milliseconds. */
+  /** Fraction of a window in millionths, plus whole milliseconds. */
   readonly millionths: number;
   readonly ms: number;
-  /** Share of the capacity, in millionths, and whole units. */
+  /** Fraction of the capacity in millionths, plus whole units. */
   readonly costMillionths: number;
   readonly costUnits: number;
 }
@@ -68,18 +69,18 @@ describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const
   const maxLimit = name === 'sliding_window_log' ? 10_000 : 2 ** 36;
   const units = fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: maxLimit }), fc.constant(maxLimit));
 
-  test('decides as its model, and times what it tells to the millisecond', () => {
+  test('decides as its model does and reports times exact to the millisecond', () => {
     fc.assert(
-      fc.property(moves, windows, units, units, (history, windowMs, limit, wantedBurst) => {
+      fc.property(moves, windows, units, units, (history, windowMs, limit, anyBurst) => {
         const largest = Math.max(1, Math.min(2 ** 36, Math.floor((MAX_DRAIN_MS / windowMs) * limit)));
-        const burst = algorithm.isBucket ? Math.min(wantedBurst, largest) : limit;
+        const burst = algorithm.isBucket ? Math.min(anyBurst, largest) : limit;
         play(algorithm, { limit, windowMs, burst }, history);
       }),
       { numRuns: 300 },
     );
   });
 
-  test('says never, and nothing else changes, when the cost is more than there is', () => {
+  test('reports never and changes nothing if the cost exceeds the capacity', () => {
     const limit = { limit: 5, windowMs: 1_000, burst: 5 };
     const first = algorithm.take(undefined, limit, START_MS, 3, undefined);
     const second = algorithm.take(first.state, limit, START_MS, 6, undefined);
@@ -87,7 +88,7 @@ describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const
     expect(second.state).toEqual(first.state);
   });
 
-  test('a clock that steps back within a window gives nothing back, and waits count from it', () => {
+  test('frees no units if the clock steps back within a window, and counts waits from that time', () => {
     const limit = { limit: 2, windowMs: 60_000, burst: 2 };
     const full = algorithm.take(undefined, limit, START_MS + 60_000, 2, undefined);
     const back = algorithm.take(full.state, limit, START_MS + 1_000, 1, undefined);
@@ -96,7 +97,7 @@ describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const
     expectRetryExact(algorithm, back.state, limit, { nowMs: START_MS + 1_000, cost: 1 }, back.outcome.retryAfterMs);
   });
 
-  test('a state from a broken clock keeps what was used and is over within two windows', () => {
+  test('keeps the used units of a state from a broken clock and resets within two windows', () => {
     const limit = { limit: 2, windowMs: 60_000, burst: 2 };
     const full = algorithm.take(undefined, limit, START_MS + 1e10, 2, undefined);
     const back = algorithm.take(full.state, limit, START_MS, 2, undefined);
@@ -108,7 +109,7 @@ describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const
     expect(later.repaired).toBe(false);
   });
 
-  test('units that are returned at once leave what would be there without them', () => {
+  test('reaches the state without the consumed units if they are returned at once', () => {
     const take = fc.record({ ms: fc.integer({ min: 0, max: 20 }), cost: fc.integer({ min: 1, max: 5 }) });
     const limit = { limit: 100, windowMs: 1_000, burst: 100 };
     fc.assert(
@@ -125,7 +126,7 @@ describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const
         fc.pre(taken.outcome.allowed);
         const returned = algorithm.give(taken.state, limit, nowMs, units);
         expect(returned.outcome).toEqual(before.outcome);
-        // More than was used: nothing is left, and nothing is below zero.
+        // Returns more units than were used, which must leave an unused limit.
         const emptied = algorithm.give(taken.state, limit, nowMs, 1_000_000);
         expect(emptied.outcome).toMatchObject({ remaining: 100, resetAfterMs: 0 });
         expect(algorithm.take(emptied.state, limit, nowMs, 101, undefined).outcome.allowed).toBe(false);
@@ -134,7 +135,7 @@ describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const
     );
   });
 
-  test('what remains is never above what limit and burst explain, nor below 0, while both change', () => {
+  test('reports remaining units between 0 and the capacity while limit and burst change', () => {
     const change = fc.record({
       limit: fc.integer({ min: 1, max: 50 }),
       burst: fc.integer({ min: 1, max: 50 }),
@@ -158,7 +159,7 @@ describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const
     );
   });
 
-  test('a lowered limit applies at once, a raised one gives room at once', () => {
+  test('applies a lowered limit and a raised limit at once', () => {
     const wide = { limit: 10, windowMs: 60_000, burst: 10 };
     const used = algorithm.take(undefined, wide, START_MS, 6, undefined).state;
     const narrow = { limit: 4, windowMs: 60_000, burst: 4 };
@@ -171,7 +172,7 @@ describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const
   });
 });
 
-test('a leaky bucket paces: each call waits for those before it, and max delay turns a wait into a denial', () => {
+test('a leaky bucket delays each call for those before it, and denies a delay above the maximum', () => {
   const { take } = algorithmNamed('leaky_bucket');
   const limit = { limit: 10, windowMs: 1_000, burst: 4 };
   let state: AlgorithmState | undefined;
@@ -188,7 +189,7 @@ test('a leaky bucket paces: each call waits for those before it, and max delay t
   expect(take(state, limit, START_MS + 300, 1, 100).outcome).toMatchObject({ allowed: true, delayMs: 100 });
 });
 
-test('a log of many chunks decides as its model while they leave, one by one and several at once', () => {
+test('a log of many chunks decides as its model does while chunks expire one by one and several at once', () => {
   const limit = { limit: 10_000, windowMs: 1_000, burst: 10_000 };
   const fill = Array.from({ length: 900 }, () => ({ millionths: 0, ms: 1, costMillionths: 0, costUnits: 2 }));
   const large = { millionths: 0, ms: 1, costMillionths: 900_000, costUnits: 0 };
@@ -241,7 +242,7 @@ function sumSince(admitted: readonly Admission[], fromMs: number): bigint {
   return admitted.reduce((sum, { atMs, units }) => (atMs >= fromMs ? sum + BigInt(units) : sum), 0n);
 }
 
-/** The level in units times the window, replayed from the first admission on. */
+/** Returns the level in units times the window, replayed from the first admission on. */
 function fitsIntoBucket(admitted: readonly Admission[], limit: StepLimit, nowMs: number, cost: number): boolean {
   const windowMs = BigInt(limit.windowMs);
   let level = 0n;

@@ -1,6 +1,7 @@
 /**
- * What the algorithms admit over time: a client at the pace of its limit is never denied, and the table of docs/guides/rate-limiting.md (sustained
- * rate, largest bursts) is what floods of every phase are admitted.
+ * Admission rates of the algorithms over time. A client that keeps to the rate of its limit is never denied, and floods
+ * of every phase are admitted at the sustained rate and with the largest bursts of the table in
+ * docs/guides/rate-limiting.md.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,12 +13,12 @@ import type { StepLimit } from './step.ts';
 const EPOCH_MS = 1_700_000_000_000;
 
 interface Admission {
-  /** When it was admitted, and when it may go on. */
+  /** Time of the admission, and the time after its delay. */
   readonly atMs: number;
   readonly leavesAtMs: number;
 }
 
-/** Calls of one unit as early as each is admitted, from `startMs` on. */
+/** Returns calls of one unit from `startMs` on, each as early as it is admitted. */
 function flood(
   algorithm: Algorithm,
   limit: StepLimit,
@@ -37,7 +38,7 @@ function flood(
   return admitted;
 }
 
-/** The most of these times that lie within so many milliseconds. */
+/** Returns the maximum number of these times within any period of so many milliseconds. */
 function mostWithin(times: readonly number[], durationMs: number): number {
   let most = 0;
   let first = 0;
@@ -53,7 +54,7 @@ function mostWithin(times: readonly number[], durationMs: number): number {
 describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const))('%s', (name, algorithm) => {
   const maxLimit = name === 'sliding_window_log' ? MAX_SLIDING_LOG_LIMIT : MAX_LIMIT;
 
-  test('admits every call of a client that is paced at its limit, whatever limit, window and phase', () => {
+  test('admits every call of a client that keeps to its rate, for any limit, window and phase', () => {
     const limits = fc.oneof(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 1, max: maxLimit }));
     const windows = fc.oneof(fc.integer({ min: 1, max: 100_000 }), fc.integer({ min: 1, max: MAX_WINDOW_MS }));
     fc.assert(
@@ -63,7 +64,7 @@ describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const
         let state: AlgorithmState | undefined;
         let admitted = 0n;
         for (let call = 0n; call < 500n; call += 1n) {
-          // The exact time of the call, which a clock rounds down to whole milliseconds.
+          // Exact time of the call, which a clock rounds down to milliseconds.
           const parts = call * window + (BigInt(phaseShare) % window);
           const nowMs = EPOCH_MS + phaseMs + Number(parts / count);
           const step = algorithm.take(state, paced, nowMs, 1, undefined);
@@ -76,7 +77,7 @@ describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const
     );
   });
 
-  test('admits what the table of docs/guides/rate-limiting.md says: 100 per 60 s, with a burst of 150 where there is one', () => {
+  test('admits as many calls as the table of docs/guides/rate-limiting.md states: 100 per 60 s, with a burst of 150 for buckets', () => {
     const limit = { limit: 100, windowMs: 60_000, burst: algorithm.isBucket ? 150 : 100 };
     const startMs = EPOCH_MS - (EPOCH_MS % limit.windowMs);
     const windows = 20;
@@ -107,7 +108,7 @@ function readDocs(): string {
   return readFileSync(join(import.meta.dirname, '../../../docs/guides/rate-limiting.md'), 'utf8');
 }
 
-/** The numbers in parentheses of a row of the table. */
+/** Returns the numbers in parentheses of a row of the table. */
 function rowOf(name: string): number[] {
   const row = readDocs()
     .split('\n')
@@ -115,14 +116,14 @@ function rowOf(name: string): number[] {
   return [...(row ?? '').matchAll(/\((\d+)\)/g)].map((match) => Number(match[1]));
 }
 
-test('windows of 7 days begin on Thursdays at 00:00 UTC, as the docs say', () => {
+test('starts windows of 7 days on Thursdays at 00:00 UTC, as the docs state', () => {
   const week = { limit: 1, windowMs: 7 * 86_400_000, burst: 1 };
   const { outcome } = algorithmNamed('fixed_window').take(undefined, week, EPOCH_MS, 1, undefined);
   expect(new Date(EPOCH_MS + outcome.resetAfterMs).toUTCString()).toMatch(/^Thu, .* 00:00:00 GMT$/);
   expect(readDocs()).toContain('of `7d` on Thursdays at 00:00 UTC');
 });
 
-test('sliding_window_counter admits at most limit + ceil(limit * (d - 1) / W) units in any d milliseconds, and as much in a flood', () => {
+test('sliding_window_counter admits at most limit + ceil(limit * (d - 1) / W) units in any d milliseconds, and exactly that in a flood', () => {
   const algorithm = algorithmNamed('sliding_window_counter');
   const calls = fc.array(
     fc.record({

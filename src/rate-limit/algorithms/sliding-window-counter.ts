@@ -1,28 +1,30 @@
 /**
- * SLIDING_WINDOW_COUNTER: at most `limit` units in the window that ends now, estimated from two counters.
+ * SLIDING_WINDOW_COUNTER: allows about `limit` units in the window that ends now, estimated from two counters.
  *
- * What the previous window used is taken as spread evenly over it. With `e` whole milliseconds since this window began, its share is
- * floor(previous * (W - e - 1) / W). A call is admitted if that share, what this window used, and the cost are at most the limit.
+ * The estimate assumes that the previous window was used evenly. If this window began `e` whole milliseconds ago, the
+ * previous one still contributes floor(previous * (W - e - 1) / W) units, its share. A call is allowed if the share,
+ * the units of this window, and the cost together do not exceed the limit.
  *
- * Promises:
- *   1. A client that sends calls of one unit exactly at the pace of its limit, one every W / limit ms, is always admitted, whatever its
- *      phase. Its previous window used `limit` at most. Its next call comes at least current * W / limit ms after the window began, within
- *      the millisecond e, so current < limit * (e + 1) / W. Therefore current + 1 <= ceil(limit * (e + 1) / W) = limit - share. This
- *      holds because the millisecond of the call counts as gone, and because the share is rounded down.
- *   2. In any d milliseconds at most limit + ceil(limit * (d - 1) / W) units are admitted: a whole limit at the end of one window, then
- *      what the falling share frees.
+ * Invariants:
+ *   1. A client that sends one-unit calls exactly at the rate of its limit, one every W / limit ms, is always allowed,
+ *      whatever its phase. Its previous window used at most `limit`. Its next call comes at least current * W / limit
+ *      ms after the start of the window, within millisecond e, so current < limit * (e + 1) / W. Therefore current + 1
+ *      <= ceil(limit * (e + 1) / W) = limit - share. This holds because the current millisecond counts as elapsed and
+ *      the share is rounded down.
+ *   2. Any period of d milliseconds admits at most limit + ceil(limit * (d - 1) / W) units: a full limit at the end of
+ *      one window, and afterwards the units that the shrinking share frees.
  *
- * `give` returns units to this window first and to the previous one for the rest: the newest units are the likeliest to come back.
- * sliding-window-counter.lua takes the same steps, and so does scripts/lean/sliding-window-counter.lua.
+ * `give` returns units to the current window first and then to the previous one, because units consumed last are likely
+ * returned first. sliding-window-counter.lua and scripts/lean/sliding-window-counter.lua implement the same arithmetic.
  */
 import { multiplyDivide, multiplyDivideUp } from './exact.ts';
 import { asNever, type Step, type StepLimit, type Steps } from './step.ts';
 
 export interface SlidingWindowCounterState {
   readonly startMs: number;
-  /** Used in the window before `startMs`. */
+  /** Units used in the window before `startMs`. */
   readonly previous: number;
-  /** Used since `startMs`. */
+  /** Units used since `startMs`. */
   readonly current: number;
 }
 
@@ -80,14 +82,14 @@ function rollForward(state: SlidingWindowCounterState | undefined, windowMs: num
   return { startMs, previous, current: 0, repaired: false };
 }
 
-/** The first millisecond at which the denied call would fit. */
+/** Returns the first millisecond at which the denied call would be allowed. */
 function retryAtMs({ startMs, previous, current }: Windows, limit: StepLimit, cost: number): number {
   const { windowMs } = limit;
   const available = limit.limit - current - cost;
   if (available >= 0) {
     return shareFallsAtMs({ startMs, previous, available, windowMs });
   }
-  // Only after the roll, when what this window used has become the previous share and has fallen enough in its turn.
+  // The call fits only in the next window, once the share of the current one has shrunk enough.
   return shareFallsAtMs({
     startMs: startMs + windowMs,
     previous: current,
@@ -96,7 +98,7 @@ function retryAtMs({ startMs, previous, current }: Windows, limit: StepLimit, co
   });
 }
 
-/** The first millisecond at which nothing counts any more. */
+/** Returns the first millisecond at which no units count any more. */
 function resetAtMs({ startMs, previous, current }: SlidingWindowCounterState, windowMs: number, nowMs: number): number {
   if (current > 0) {
     return shareFallsAtMs({ startMs: startMs + windowMs, previous: current, available: 0, windowMs });
@@ -112,8 +114,8 @@ interface FallingShare {
 }
 
 /**
- * The first millisecond at which the share of `previous` units, more than `available`, is at most `available`: the first `e` with
- * previous * (W - e - 1) < (available + 1) * W.
+ * Returns the first millisecond at which the share of `previous` units is at most `available`, which must be less than
+ * the share now. It is the first `e` with previous * (W - e - 1) < (available + 1) * W.
  */
 function shareFallsAtMs({ startMs, previous, available, windowMs }: FallingShare): number {
   return startMs + windowMs - multiplyDivideUp(available + 1, windowMs, previous);

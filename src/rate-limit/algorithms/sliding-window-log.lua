@@ -1,16 +1,16 @@
--- SLIDING_WINDOW_LOG; sliding-window-log.ts explains the steps.
--- The numbers of its value: oldest, first, next, skipped entries, skipped units, total; then the tail's entries.
--- Full chunks first .. next - 1 lie in fields of their own, packed: end, layout, units; then 64 entries. An entry: ms, units (10 bytes).
+-- SLIDING_WINDOW_LOG. sliding-window-log.ts explains it. Numbers of a value: oldest, first, next, skipped entries,
+-- skipped units, total; then the entries of the tail. Each full chunk from `first` to `next - 1` has its own field:
+-- expiry, layout, units, 64 entries. An entry has 10 bytes: ms, units.
 
 local LOG_CHUNK_ENTRIES = 64
 local LOG_ENTRY_BYTES = 10
 local LOG_HEAD_BYTES = 57
 local LOG_CHUNK_HEAD_BYTES = 17
--- Chunks whose units are read by one command.
+-- Number of chunks whose units one command reads.
 local LOG_CHUNKS_READ = 16
--- A chunk of a newer layout was met: what was computed since then means nothing and must not be written.
+-- Whether a chunk could not be read. Everything computed afterwards is meaningless and must not be written.
 local hasNewerChunk = false
--- The fields of the logs with such a chunk, where it is damaged and not newer.
+-- Fields of the logs that have a damaged chunk. A chunk of a newer layout adds no field.
 local damagedLogs = {}
 
 local function noteDamagedChunk(field)
@@ -22,12 +22,12 @@ local function logChunkField(field, index)
   return string.format('%s#%.0f', field, index)
 end
 
--- Entry `index` (from 0): its time and its units.
+-- Returns the time and the units of entry `index`, counted from 0.
 local function logEntry(entries, index)
   return struct.unpack('<dH', entries, index * LOG_ENTRY_BYTES + 1)
 end
 
--- Units and entries of a full chunk.
+-- Returns the units and the entries of a full chunk.
 local function logChunk(field, index)
   local value = redis.call('HGET', KEYS[1], logChunkField(field, index))
   if isDamagedChunk(value) then
@@ -73,7 +73,7 @@ local function logForget(field, log, dropped)
   log.skippedEntries, log.skippedUnits, log.total, log.tail = 0, 0, 0, ''
 end
 
--- Lets go of the entries of horizonMs and before.
+-- Drops the entries at horizonMs and earlier.
 local function logTrim(field, log, horizonMs, dropped)
   local newest = logNewest(log)
   if not newest or newest <= horizonMs then
@@ -116,21 +116,22 @@ local function logTrim(field, log, horizonMs, dropped)
   end
 end
 
--- The chunk in which that unit lies, counted from the first unit of the first chunk, and the units of the chunks before it. Nil: it lies in
--- the tail. `chunkUnits` is the sum of all chunks. An entry has a unit or more, so where the sum is the number of entries, no chunk needs to
--- be read; else the chunks are read from the nearer end.
-local function logFindChunk(field, log, wanted, chunkUnits)
-  if wanted > chunkUnits then
+-- Returns the chunk that holds the unit number `target`, and the number of units in the chunks before it. Units are
+-- counted from the first unit of the first chunk. Returns nil if the unit is in the tail. `chunkUnits` is the sum of
+-- all chunks. Every entry has at least one unit. If the sum equals the number of entries, the chunk is computed without
+-- reading any. Otherwise the chunks are read from the nearer end.
+local function logFindChunk(field, log, target, chunkUnits)
+  if target > chunkUnits then
     return nil, chunkUnits
   end
   if chunkUnits == (log.next - log.first) * LOG_CHUNK_ENTRIES then
-    local before = math.floor((wanted - 1) / LOG_CHUNK_ENTRIES)
+    local before = math.floor((target - 1) / LOG_CHUNK_ENTRIES)
     return log.first + before, before * LOG_CHUNK_ENTRIES
   end
-  local isFromEnd = wanted > chunkUnits / 2
-  local index, increment, target, passed = log.first, 1, wanted, 0
+  local isFromEnd = target > chunkUnits / 2
+  local index, increment, remaining, passed = log.first, 1, target, 0
   if isFromEnd then
-    index, increment, target = log.next - 1, -1, chunkUnits - wanted + 1
+    index, increment, remaining = log.next - 1, -1, chunkUnits - target + 1
   end
   while true do
     local parts = {}
@@ -147,7 +148,7 @@ local function logFindChunk(field, log, wanted, chunkUnits)
         hasNewerChunk = true
         return nil, 0
       end
-      if passed + units >= target then
+      if passed + units >= remaining then
         return index, isFromEnd and chunkUnits - passed - units or passed
       end
       index, passed = index + increment, passed + units
@@ -155,15 +156,15 @@ local function logFindChunk(field, log, wanted, chunkUnits)
   end
 end
 
--- The time of the entry with whose leaving so many units will have left.
+-- Returns the time of the entry whose expiry brings the number of expired units to `units`.
 local function logLeavesAt(field, log, units)
-  local wanted = units + log.skippedUnits
+  local target = units + log.skippedUnits
   local entries, tailUnits = log.tail, 0
   for index = 0, #log.tail / LOG_ENTRY_BYTES - 1 do
     local _, entryUnits = logEntry(log.tail, index)
     tailUnits = tailUnits + entryUnits
   end
-  local chunk, before = logFindChunk(field, log, wanted, log.total + log.skippedUnits - tailUnits)
+  local chunk, before = logFindChunk(field, log, target, log.total + log.skippedUnits - tailUnits)
   if chunk then
     local _, chunkEntries = logChunk(field, chunk)
     entries = chunkEntries
@@ -171,13 +172,13 @@ local function logLeavesAt(field, log, units)
   if hasNewerChunk then
     return 0
   end
-  wanted = wanted - before
+  target = target - before
   local index = 0
   local time, sum = logEntry(entries, 0)
-  while sum < wanted do
+  while sum < target do
     index = index + 1
     if (index + 1) * LOG_ENTRY_BYTES > #entries then
-      -- The units of the entries are fewer than the head of their chunk says.
+      -- The entries hold fewer units than the header of their chunk states.
       noteDamagedChunk(field)
       return 0
     end
@@ -215,7 +216,7 @@ local function logAppend(field, log, atMs, units, windowMs, chunks)
   log.tail = log.tail .. struct.pack('<dH', atMs, units)
 end
 
--- Takes the newest units out of the log; the last chunk becomes the tail once the tail is empty.
+-- Removes the newest units from the log. If the tail becomes empty, the last chunk becomes the tail.
 local function logRemoveNewest(field, log, units, dropped)
   if units >= log.total then
     logForget(field, log, dropped)

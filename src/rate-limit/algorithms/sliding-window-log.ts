@@ -1,39 +1,42 @@
 /**
- * SLIDING_WINDOW_LOG: at most `limit` units in any stretch of one window's length, exactly: every admission is remembered.
+ * SLIDING_WINDOW_LOG: allows at most `limit` units in any period of one window, exactly, because it records every
+ * admission.
  *
- * An entry is a time and the units admitted at that time; what is admitted in the same millisecond shares one. An entry
- * counts until its time plus the window. To keep a step cheap at 10,000 entries the log is a row of full, unchanging
- * chunks and a short tail: a step copies the tail at most. sliding-window-log.lua keeps each chunk in a field of its own. `give` removes the
- * newest entries.
+ * An entry holds a time and the units admitted in that millisecond. It counts until one window later. The log consists
+ * of full, immutable chunks and a short tail, so that a call copies only the tail even if the log has 10,000 entries.
+ * sliding-window-log.lua stores each chunk in a separate field. `give` removes the newest entries.
  */
 import { asNever, type Step, type StepLimit, type Steps } from './step.ts';
 
-/** Entries per chunk. */
+/** Number of entries in a full chunk. */
 const LOG_CHUNK_ENTRIES = 64;
 
-/** Memory of a state without entries, of a number in a list of entries (a time takes 24, units 8), and of a full chunk. */
+/**
+ * Memory of a state without entries, of one number in a list of entries (on average), and of a
+ * full chunk.
+ */
 const STATE_BYTES = 240;
 const NUMBER_BYTES = 16;
 const CHUNK_BYTES = 120 + LOG_CHUNK_ENTRIES * 2 * NUMBER_BYTES;
 
-/** Times and units in turn: ms, units, ms, units ... */
+/** Alternating times and units: ms, units, ms, units, … */
 type LogEntries = readonly number[];
 
 interface LogChunk {
   readonly entries: LogEntries;
-  /** Sum of its units. */
+  /** Sum of the units of the chunk. */
   readonly units: number;
 }
 
 export interface SlidingWindowLogState {
   /** Full chunks, oldest first. */
   readonly chunks: readonly LogChunk[];
-  /** How many entries of the first chunk have left, and their units. Both 0 without chunks. */
+  /** Number of expired entries at the start of the first chunk, and their units. Both are 0 without chunks. */
   readonly skippedEntries: number;
   readonly skippedUnits: number;
-  /** The newest entries; never empty while anything counts. */
+  /** Newest entries; empty only if no units are in use. */
   readonly tail: LogEntries;
-  /** Units of all entries that have not left. */
+  /** Sum of the units of all unexpired entries. */
   readonly total: number;
 }
 
@@ -53,7 +56,7 @@ export const slidingWindowLog: Steps<SlidingWindowLogState> = {
 
 interface LoadedLog {
   readonly log: SlidingWindowLogState;
-  /** When an admission of this step counts as made. */
+  /** Time at which an admission of this call is recorded. */
   readonly atMs: number;
   readonly repaired: boolean;
 }
@@ -87,7 +90,7 @@ function decide(loaded: LoadedLog, limit: StepLimit, nowMs: number, cost: number
   return { state: log, outcome, repaired: loaded.repaired };
 }
 
-/** About what a state takes in memory. */
+/** Returns the approximate memory of a state, in bytes. */
 export function slidingWindowLogBytes(state: SlidingWindowLogState): number {
   return STATE_BYTES + state.tail.length * NUMBER_BYTES + state.chunks.length * CHUNK_BYTES;
 }
@@ -96,7 +99,7 @@ function newestMs(log: SlidingWindowLogState, otherwiseMs: number): number {
   return log.tail[log.tail.length - 2] ?? otherwiseMs;
 }
 
-/** Lets go of the entries of `horizonMs` and before. */
+/** Drops the entries at `horizonMs` and earlier. */
 function trim(log: SlidingWindowLogState, horizonMs: number): SlidingWindowLogState {
   if (newestMs(log, horizonMs) <= horizonMs) {
     return EMPTY_LOG;
@@ -131,22 +134,23 @@ function trim(log: SlidingWindowLogState, horizonMs: number): SlidingWindowLogSt
   return { chunks, skippedEntries, skippedUnits: skippedUnits + units, tail: log.tail, total };
 }
 
-/** The time of the entry with whose leaving `units` will have left. */
+/** Returns the time of the entry whose expiry brings the number of expired units to `units`. */
 function leavesAtMs(log: SlidingWindowLogState, units: number): number {
-  let wanted = units + log.skippedUnits;
+  let target = units + log.skippedUnits;
   for (const chunk of log.chunks) {
-    if (chunk.units >= wanted) {
-      return timeOfUnit(chunk.entries, wanted);
+    if (chunk.units >= target) {
+      return timeOfUnit(chunk.entries, target);
     }
-    wanted -= chunk.units;
+    target -= chunk.units;
   }
-  return timeOfUnit(log.tail, wanted);
+  return timeOfUnit(log.tail, target);
 }
 
-function timeOfUnit(entries: LogEntries, wanted: number): number {
+/** Returns the time of the entry that holds the unit number `target`, counted from 1 at the oldest entry. */
+function timeOfUnit(entries: LogEntries, target: number): number {
   let index = 0;
   let sum = numberAt(entries, 1);
-  while (sum < wanted) {
+  while (sum < target) {
     index += 2;
     sum += numberAt(entries, index + 1);
   }
@@ -168,7 +172,7 @@ function append(log: SlidingWindowLogState, atMs: number, units: number): Slidin
   return { ...log, chunks: [...log.chunks, chunk], tail: [atMs, units], total };
 }
 
-/** Takes the newest `units` out of the log; the last chunk becomes the tail once the tail is empty. */
+/** Removes the newest `units` from the log. If the tail becomes empty, the last chunk becomes the tail. */
 function removeNewest(log: SlidingWindowLogState, units: number): SlidingWindowLogState {
   if (units >= log.total) {
     return EMPTY_LOG;
@@ -186,7 +190,7 @@ function removeNewest(log: SlidingWindowLogState, units: number): SlidingWindowL
     left -= lastUnits;
     tail.length = last;
     if (tail.length === 0) {
-      // Units are left, so there is a chunk. The first one no longer holds the entries that have left the window.
+      // Units are left, so there is a chunk. If it was the first one, its expired entries are dropped.
       const chunk = chunks[chunks.length - 1];
       chunks = chunks.slice(0, -1);
       const gone = chunks.length === 0 ? skippedEntries : 0;
@@ -208,9 +212,7 @@ function sumOf(entries: LogEntries): number {
 function numberAt(entries: LogEntries, index: number): number {
   const value = entries[index];
   if (value === undefined) {
-    throw new RangeError(
-      'cannot read a sliding log: it ends before its total is reached, wanted a state made by its step',
-    );
+    throw new RangeError('cannot read a sliding window log: it has fewer entries than its total requires');
   }
   return value;
 }

@@ -1,38 +1,41 @@
 /**
- * What every algorithm consists of: `take`, `give` and `remaining`, pure steps from a state and a call to a new state and an outcome.
+ * Contract of an algorithm: the pure functions `take`, `give` and `remaining`. Each maps a state and a call to a new
+ * state and an outcome.
  *
- * Rules that hold for all of them:
- *   1. A state holds what was used, never what remains, so a changed limit applies at the next step.
- *   2. A step that denies, and one that takes nothing, returns the state it found, except after 4.
- *   3. Stored time does not move backwards: where the state is ahead of `nowMs` by at most one window (a failed-over master
- *      with a slower clock), the step happens at the state's own time, and the waits it names count from `nowMs`.
- *   4. Where the state is further ahead than that (a broken clock), it is moved to `nowMs` with what it says was used.
- *      `repaired` is true, and the state must be stored whatever the outcome: else a denial would last until the
- *      broken time comes.
- *   5. All numbers are integers within +-2^53, and the .lua beside each file agrees to the last one.
- *   6. `give` returns units that were taken before. What was used never falls below zero: units that no longer count cannot be returned.
+ * Rules for every algorithm:
+ *   1. A state stores used units, never remaining units, so that a changed limit applies to the next call.
+ *   2. A call that is denied or costs nothing returns the state unchanged, except for rule 4.
+ *   3. Stored time never moves backwards. If the state is ahead of `nowMs` by at most one window, because a failover
+ *      promoted a master with a slower clock, the call is decided at the time of the state. The reported waiting times
+ *      still count from `nowMs`.
+ *   4. A state that is further ahead comes from a broken clock. It is moved to `nowMs` and keeps its used units.
+ *      `repaired` is then true, and the store must write the state even after a denial; otherwise calls would be denied
+ *      until the broken time is reached.
+ *   5. All numbers are integers within +-2^53, and the .lua file of the algorithm computes identical numbers.
+ *   6. `give` returns units that were consumed before. The used units never drop below zero, so units that have expired
+ *      cannot be returned.
  */
 
-/** The numbers of a limit, within the bounds of config/policy-file.ts. */
+/** Numbers of a limit, within the bounds of config/policy-file.ts. */
 export interface StepLimit {
-  /** Units per window, the rate of a bucket. */
+  /** Units per window. For a bucket it is the refill or leak rate. */
   readonly limit: number;
   readonly windowMs: number;
-  /** Size of a bucket; equals `limit` for the windowed algorithms. */
+  /** Size of a bucket; equal to `limit` for the window algorithms. */
   readonly burst: number;
 }
 
 export interface StepOutcome {
   readonly allowed: boolean;
-  /** Units left after this step. */
+  /** Units left after this call. */
   readonly remaining: number;
-  /** When the same call would be allowed if nobody else came; 0 when it is allowed or never will be. */
+  /** Time until the same call would be allowed if no other call came, in ms; 0 if it is allowed now or never. */
   readonly retryAfterMs: number;
-  /** When everything is back; 0 when it is. */
+  /** Time until the limit is completely unused again, in ms; 0 if it already is. */
   readonly resetAfterMs: number;
-  /** What is allowed waits this long first. */
+  /** Time that an allowed caller must wait before it proceeds, in ms. */
   readonly delayMs: number;
-  /** The cost is more than the limit has. */
+  /** Whether the cost exceeds the capacity, so that waiting does not help. */
   readonly never: boolean;
 }
 
@@ -42,9 +45,9 @@ export interface Step<State> {
   readonly repaired: boolean;
 }
 
-/** The three steps of one algorithm. `state` is undefined for a subject that has used nothing. */
+/** Functions of one algorithm. `state` is undefined for a subject that has used no units. */
 export interface Steps<State> {
-  /** Takes `cost` units if they fit. `maxDelayMs` is undefined for no bound. */
+  /** Consumes `cost` units if they are available. An undefined `maxDelayMs` means no maximum. */
   take(
     state: State | undefined,
     limit: StepLimit,
@@ -52,13 +55,13 @@ export interface Steps<State> {
     cost: number,
     maxDelayMs: number | undefined,
   ): Step<State>;
-  /** Returns `units` that were taken before. The outcome is the one of `remaining` afterwards. */
+  /** Returns `units` that were consumed before. The outcome equals that of a subsequent `remaining`. */
   give(state: State, limit: StepLimit, nowMs: number, units: number): Step<State>;
-  /** Takes nothing: what is there. */
+  /** Reports the current state and consumes nothing. */
   remaining(state: State | undefined, limit: StepLimit, nowMs: number): Step<State>;
 }
 
-/** Turns the outcome of a step that takes nothing into the one of a cost above the capacity. */
+/** Converts the outcome of a call that consumes nothing into a denial because the cost exceeds the capacity. */
 export function asNever<State>(idle: Step<State>): Step<State> {
   const outcome = { ...idle.outcome, allowed: false, never: true, retryAfterMs: 0, delayMs: 0 };
   return { state: idle.state, outcome, repaired: idle.repaired };

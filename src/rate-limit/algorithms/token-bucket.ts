@@ -1,8 +1,8 @@
 /**
- * TOKEN_BUCKET: up to `burst` units at once, refilled evenly by `limit` units per window.
+ * TOKEN_BUCKET: allows bursts of up to `burst` units and refills at `limit` units per window.
  *
- * Kept as the level of what was used (bucket.ts), which drains at the rate at which tokens come back.
- * token-bucket.lua takes the same steps.
+ * The state is the level of used units (bucket.ts), which drains at the refill rate. token-bucket.lua implements the
+ * same arithmetic.
  */
 import {
   type BucketLevel,

@@ -1,11 +1,12 @@
--- Tells values apart that no script of ours can have written. A value of a newer layout is none of them, whatever follows its layout.
+-- Detects damaged values, which no script of ours can have written. A value of a newer layout is never damaged,
+-- whatever it contains.
 
 local VALUE_BYTES = 33
 local LOG_VALUE_BYTES = 57
 local LOG_CHUNK_BYTES = 657
 local MAX_LOG_CHUNKS = 4096
 
--- Not NaN, not infinite, not negative.
+-- Returns whether the number is neither NaN nor infinite nor negative.
 local function isNumber(number)
   return number >= 0 and number < 9007199254740992
 end
@@ -34,7 +35,7 @@ local function isDamagedLog(value)
   return total == 0 or skipped >= 64 or (next == first and skipped ~= 0)
 end
 
--- Of the limit's value; `number` is that of its algorithm.
+-- Returns whether the value of a limit is damaged. `number` is the number of its algorithm.
 local function isDamaged(number, value)
   if #value < HEAD_BYTES then
     return true
@@ -51,7 +52,7 @@ local function isDamaged(number, value)
   return #value ~= VALUE_BYTES or not areNumbers(value, 10, 26)
 end
 
--- Of a chunk of a log, which is false where it is missing.
+-- Returns whether a chunk of a log is damaged. `value` is false if the chunk is missing.
 local function isDamagedChunk(value)
   if not value or #value < HEAD_BYTES then
     return true

@@ -1,4 +1,5 @@
--- Parses the limits, reads their values, and decides one of them at a time. After the algorithms, which it calls.
+-- Parses the limits, reads their values, and defines the functions that decide them. It calls the algorithms, so it
+-- follows them.
 
 local DONE, TOO_MANY_FIELDS, NEWER_LAYOUT = '\1', '\2', '\3'
 local STEPS = {
@@ -33,7 +34,7 @@ while packedAt <= #ARGV[1] do
   packedAt = packedAt + 20 + length
 end
 local stored = redis.call('HMGET', KEYS[1], unpack(fields))
--- Fields whose value is damaged. Their limits count afresh.
+-- Fields with a damaged value. Their limits start empty.
 local damaged = {}
 for index = 1, #fields do
   if stored[index] and isDamaged(limits[index].number, stored[index]) then
@@ -44,7 +45,7 @@ for index = 1, #fields do
   end
 end
 
--- Negative units are returned.
+-- Decides one limit. Negative units are returned to it.
 local function step(index, stepUnits)
   local limit = limits[index]
   local capacity = (limit.number == 4 or limit.number == 5) and limit.burst or limit.limit
@@ -66,7 +67,8 @@ local function replyOf(outcomes)
   return table.concat(reply)
 end
 
--- All limits with these units. In a peek, and where one of them denies, those that allow them answer with nothing taken. Whether all allow them.
+-- Decides all limits for the same units, and returns the outcomes and whether all limits allow them. In a peek, and if
+-- any limit denies, the limits that allow report their state without the units.
 local function decideAll(allUnits, isPeek)
   local outcomes = {}
   local allowed = true

@@ -1,11 +1,12 @@
--- Writes states of limits, and keeps the end of the key behind that of its values.
+-- Writes the states of limits and keeps the expiry of the key later than that of its values.
 
 local FIELDS_CHECKED = 512
 local MAX_FIELDS = 4096
--- Fields that a call with a new one examines, beside two for each that it writes: ended ones go faster than new ones come.
+-- Number of fields that a call with a new field scans for expired ones, plus two per field that it writes. So expired
+-- fields are removed faster than new ones are added.
 local FIELDS_SWEPT = 8
 
--- The error reply for which the program sends the call once more (damage-repair.ts), after what is damaged was removed.
+-- Removes damaged fields. The sidecar repeats the call after this error reply (damage-repair.ts).
 local function removeDamaged(names)
   for _, name in ipairs(names) do
     redis.call('HDEL', KEYS[1], name)
@@ -17,19 +18,20 @@ if #damaged > 0 then
   return removeDamaged(damaged)
 end
 
--- The reply where a chunk of a log cannot be read.
+-- Returns the reply for a chunk of a log that cannot be read.
 local function unreadableChunk()
   return #damagedLogs > 0 and removeDamaged(damagedLogs) or NEWER_LAYOUT
 end
 
--- When the value ends; of a damaged one: it has ended.
+-- Returns the expiry of a value, or 0 if it is damaged.
 local function endOfValue(value)
   local endMs = #value >= 8 and struct.unpack('<d', value) or 0
   return isNumber(endMs) and endMs or 0
 end
 
--- Whether a field has ended. A log's chunks (`<field>#<number>`) end with their log and never before: its first chunk may have ended
--- while the log still counts on reading it. A chunk that its log does not name is left over.
+-- Returns whether a field has expired. The chunks of a log (`<field>#<number>`) expire together with the log, even if
+-- their own expiry is earlier, because the log still refers to its first chunk. A chunk that no log refers to counts as
+-- expired.
 local function hasEnded(field, value)
   if endOfValue(value) > nowMs then
     return false
@@ -49,7 +51,7 @@ local function hasEnded(field, value)
   return tonumber(number) < first or tonumber(number) >= next
 end
 
--- Removes the ended ones of about `count` fields, from the cursor on. Returns the next cursor and how many it examined.
+-- Removes the expired ones among about `count` fields. Returns the next cursor and the number of fields scanned.
 local function sweepFrom(cursor, count)
   local reply = redis.call('HSCAN', KEYS[1], cursor, 'COUNT', count)
   local entries = reply[2]
@@ -61,9 +63,10 @@ local function sweepFrom(cursor, count)
   return reply[1], #entries / 2
 end
 
--- Whether new fields find room. Examines a bounded number of the fields, however many there are. HSCAN takes any number as a cursor:
--- multiples of the golden ratio spread over all places, so that no state is kept between calls. 20 bits are more than a hash of
--- MAX_FIELDS has places, and few enough that none of them is lost to rounding.
+-- Returns whether the key may get new fields, after scanning a bounded number of fields for expired ones. HSCAN accepts
+-- any number as a cursor. Multiples of the golden ratio spread the cursors over the whole hash, so no state is kept
+-- between calls. A cursor has 20 bits: that is more than the buckets of a hash with MAX_FIELDS fields, and few enough
+-- that rounding skips none of them.
 local function hasRoom(writtenCount)
   local fieldCount = redis.call('HLEN', KEYS[1])
   if fieldCount <= FIELDS_CHECKED then
@@ -78,7 +81,7 @@ local function hasRoom(writtenCount)
   return redis.call('HLEN', KEYS[1]) <= MAX_FIELDS
 end
 
--- When the last of the fields ends that are not about to be written; nil when there are too many to read.
+-- Returns the latest expiry of the fields that this call does not write, or nil if there are too many fields to read.
 local function lastEndOfOthers(isWritten)
   if redis.call('HLEN', KEYS[1]) > FIELDS_CHECKED then
     return nil
@@ -93,7 +96,7 @@ local function lastEndOfOthers(isWritten)
   return lastMs
 end
 
--- Writes those outcomes of the list that are there (by index of their limit). Returns an error reply, or nil.
+-- Writes the outcomes in the list, which is indexed by limit and may have gaps. Returns an error reply, or nil.
 local function write(outcomes)
   local writes, isWritten = {}, {}
   local keyEndMs = 0
@@ -107,7 +110,7 @@ local function write(outcomes)
       local endMs = value and not outcome.repaired and struct.unpack('<d', value) or 0
       local lastMs = nowMs + outcome.resetAfterMs
       if endMs < lastMs or endMs == 0 then
-        -- A quarter of a window of slack, so that most decisions leave the expiry of the key alone.
+        -- Adds a quarter of a window, so that most decisions do not need to move the expiry of the key.
         endMs = lastMs + math.floor(math.min(3600000, math.max(1000, limits[index].windowMs / 4)))
         keyEndMs = math.max(keyEndMs, endMs)
       end
@@ -132,7 +135,7 @@ local function write(outcomes)
     end
   end
   local isNewKey = hasNew and redis.call('HLEN', KEYS[1]) == 0
-  -- The end of the key came from the broken clock too.
+  -- The broken clock also determined the expiry of the key, so it is recomputed from all fields.
   local othersEndMs = hasRepaired and lastEndOfOthers(isWritten)
   redis.call('HSET', KEYS[1], unpack(writes))
   if isNewKey then

@@ -1,4 +1,5 @@
--- Returns units that were taken from all limits of a call. A limit without a value has nothing to return and gets none.
+-- Returns units to all limits of a call. A limit without a value has used no units, and the script writes no value for
+-- it.
 
 local outcomes, written = {}, {}
 for index = 1, #limits do

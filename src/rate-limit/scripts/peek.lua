@@ -1,7 +1,8 @@
--- Decides all limits of a call as take.lua does, and takes and writes nothing whatever comes of it.
+-- Decides all limits of a call like take.lua, but consumes and writes nothing.
 
 local outcomes = decideAll(units, true)
--- Damaged logs count afresh; the next call that takes units removes them. No round meets a log of an earlier one, so there are few.
+-- Damaged logs start empty; the next call that consumes units removes them. Each round finds other logs, so there are
+-- few rounds.
 while #damagedLogs > 0 do
   for _, name in ipairs(damagedLogs) do
     for index = 1, #fields do

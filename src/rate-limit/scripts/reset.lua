@@ -1,10 +1,11 @@
--- Forgets what a subject has used of some limits.
+-- Deletes the state of some limits of a subject.
 --
--- KEYS[1]  the subject's hash
--- ARGV     the fields of the limits
--- Reply    1 when one of them was there, 0 when none was, 3 when a value has a newer layout: nothing was done
+-- KEYS[1]  hash of the subject
+-- ARGV     fields of the limits
+-- Reply    1 if any of the fields existed, 0 if none did, 3 if a value has a newer layout and nothing was deleted
 --
--- A log's chunks go with it: their fields are the limit's with `#` and a number. The other fields of the subject are not read.
+-- Also deletes the chunks of a log, whose fields are that of the limit followed by `#` and a number. Other fields are
+-- not read.
 
 local LAYOUT = 1
 local HEAD_BYTES = 9
@@ -14,12 +15,12 @@ local MAX_CHUNKS = 4096
 
 local fields = {}
 
--- Notes those fields that are there. Whether all of them have a known layout.
+-- Records the fields that exist. Returns whether all of them have a known layout.
 local function note(names)
   local values = redis.call('HMGET', KEYS[1], unpack(names))
   for index, name in ipairs(names) do
     if values[index] then
-      -- A value without a layout is damaged, and goes too.
+      -- A value too short for a layout is damaged and is deleted as well.
       if #values[index] >= HEAD_BYTES and string.byte(values[index], HEAD_BYTES) ~= LAYOUT then
         return false
       end
@@ -38,7 +39,8 @@ for index, name in ipairs(ARGV) do
   if value and string.sub(name, 1, 2) == '2:' and #value >= LOG_HEAD_BYTES then
     local _, first, next = struct.unpack('<ddd', value, HEAD_BYTES + 1)
     local chunks = {}
-    -- Those of a damaged log end with the key. Beyond 2^53 adding 1 changes nothing, and the loop would never end.
+    -- The chunks of a damaged log expire with the key. Above 2^53, adding 1 changes nothing, so the loop would never
+    -- end.
     if first >= 0 and next < 9007199254740992 and next - first <= MAX_CHUNKS then
       for number = first, next - 1 do
         chunks[#chunks + 1] = string.format('%s#%.0f', name, number)

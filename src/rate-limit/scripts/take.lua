@@ -1,4 +1,5 @@
--- Takes the units from all limits of a call, or from none. A denial writes nothing, except for a state from a broken clock (step.ts, rule 4).
+-- Consumes units from all limits of a call, or from none. A denial writes nothing unless a state came from a broken
+-- clock (step.ts, rule 4).
 
 local outcomes, allowed = decideAll(units, false)
 local written = {}

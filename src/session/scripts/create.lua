@@ -1,7 +1,8 @@
--- Makes a session. The only script that does.
+-- Creates a session. No other script does.
 -- KEYS  session
--- ARGV  verifier, user, generation, idle timeout, absolute timeout, labels, number of fields, their bytes, names and values
--- Returns when it was made (all else the caller knows), or nil where the handle is in use.
+-- ARGV  verifier, user, generation, idle timeout, absolute timeout, labels, number of fields, their bytes, names and
+--       values
+-- Returns the time of the creation (the caller knows everything else), or nil if the handle is in use.
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return nil
 end

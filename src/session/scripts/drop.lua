@@ -1,7 +1,8 @@
--- Removes a session that is invalid, if it still bears one of these generations: it may have become another user's meanwhile.
+-- Removes an invalid session if it still has one of these generations. Otherwise it has been rotated to another user
+-- meanwhile.
 -- KEYS  session
 -- ARGV  generations
--- Returns how many sessions it removed. One of an unknown layout stays.
+-- Returns the number of sessions removed. A session with an unknown layout is not removed.
 local found = redis.call('HMGET', KEYS[1], 'y', 'g')
 for index = 1, #ARGV do
   if found[1] == LAYOUT and found[2] == ARGV[index] then

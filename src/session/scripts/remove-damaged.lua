@@ -1,6 +1,6 @@
--- Removes a session that is damaged.
+-- Removes a damaged session.
 -- KEYS  session
--- ARGV  whether it is to be reported, that is where nothing was reported yet: 'report' or nothing
--- Returns 1, or an error reply (damage-repair.ts).
+-- ARGV  'report' if the damage was not reported before, or nothing
+-- Returns 1, or with 'report' an error reply (damage-repair.ts).
 local _, refusal = loadSession()
 return ARGV[1] and refusal or 1

@@ -1,7 +1,9 @@
--- Gives a session a new verifier and, at a login or logout, another user, in one step with a change of data.
+-- Replaces the verifier of a session and changes its data in one step. At a login or logout it replaces the user as
+-- well.
 -- KEYS  session
--- ARGV  verifier, new verifier, grace of the old one, '1' where user and generation are to be the next two, then the change
--- Returns nil, UNKNOWN_LAYOUT, or 1 and all fields | 3, fields, bytes (too large).
+-- ARGV  verifier, new verifier, grace period of the old one, '1' to set the user or '0', new user, its generation, then
+--       the change
+-- Returns nil, UNKNOWN_LAYOUT, { 1, all fields }, or { 3, fields, bytes } if the data would be too large.
 local session, refusal = loadSession()
 if not session or session.verifier ~= ARGV[1] then
   return refusal

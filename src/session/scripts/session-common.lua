@@ -1,13 +1,13 @@
--- What the scripts of a session's hash share. KEYS[1] is the session in all of them.
--- Fields: y layout, v verifier, p previous verifier, q end of its grace, u user, g generation, n version, c created, s last seen,
--- i idle timeout, a absolute expiry, k number of data fields, b their bytes, l labels, f:<name> data.
+-- Functions that the scripts of a session's hash share. KEYS[1] is the session in all of them. Fields: y layout, v
+-- verifier, p previous verifier, q end of its grace period, u user, g generation, n version, c created, s last seen, i
+-- idle timeout, a absolute expiry, k number of data fields, b their bytes, l labels, f:<name> data.
 
 local LAYOUT = '1'
--- The reply of a script that met a layout which it does not know. It has changed nothing.
+-- Reply of a script that met an unknown layout and changed nothing.
 local UNKNOWN_LAYOUT = -1
 
--- The live session; or nil, and a reply: UNKNOWN_LAYOUT where there is one that this script does not know, an error reply where one was damaged
--- and is removed now: the program sends the call once more (damage-repair.ts).
+-- Returns the live session, or nil and a reply. The reply is UNKNOWN_LAYOUT for an unknown layout. For a damaged
+-- session, which the function removes, it is an error, after which the sidecar repeats the call (damage-repair.ts).
 local function loadSession()
   local found = redis.call('HMGET', KEYS[1], 'y', 'v', 'u', 'g', 'n', 'c', 's', 'i', 'a', 'k', 'b', 'p', 'q')
   if not found[1] and not found[2] then
@@ -41,13 +41,15 @@ local function loadSession()
   return session
 end
 
--- The last command of a script: a time that has come meanwhile deletes the key, so nothing can be read after it.
+-- Sets the expiry of the session. A script must call it last, because PEXPIREAT with a time in the past deletes the
+-- key.
 local function setEnd(seen, idle, absoluteEnd)
   redis.call('PEXPIREAT', KEYS[1], whole(math.min(seen + idle, absoluteEnd)))
 end
 
--- A change of data stands in ARGV from `first` on: most fields, most bytes, how many to set, their names and values, and
--- the names to remove. Gives back what the data would have then; writes nothing.
+-- Returns the size of the data after a change, and whether it is too large; writes nothing. The change starts at
+-- ARGV[first]: maximum number of fields, maximum bytes, number of fields to set, their names and values, names to
+-- remove.
 local function measureChange(session, first)
   local fields = session.fields
   local bytes = session.bytes
@@ -72,7 +74,7 @@ local function measureChange(session, first)
   return fields, bytes, tooLarge
 end
 
--- Writes the change that was measured; gives back the version after it.
+-- Writes a change after `measureChange`; returns the new version.
 local function writeChange(session, first, fields, bytes)
   local lastSet = first + 2 + 2 * tonumber(ARGV[first + 2])
   if #ARGV == first + 2 then

@@ -1,12 +1,12 @@
--- Starts a session's idle timeout afresh, for a caller that has just read it. Concurrent callers write once.
+-- Renews the idle timeout of a session that the caller has just read. Of concurrent callers only one writes.
 -- KEYS  session
 -- ARGV  verifier
--- Returns when the session was last used, or nil where it is gone or was rotated since, or UNKNOWN_LAYOUT.
+-- Returns the last-seen time, nil if the session has ended or was rotated, or UNKNOWN_LAYOUT.
 local session, refusal = loadSession()
 if not session or session.verifier ~= ARGV[1] then
   return refusal
 end
--- touchIntervalMs of model.ts.
+-- Same rule as touchIntervalMs in model.ts.
 if nowMs <= session.seen or nowMs - session.seen < math.min(1000, math.floor(session.idle / 100)) then
   return session.seen
 end

@@ -1,8 +1,11 @@
--- Changes a session's data and its timeouts.
+-- Changes the data and the timeouts of a session.
 -- KEYS  session
--- ARGV  verifier, expected version or '', idle timeout or '', absolute timeout from now or '', longest absolute timeout, then the change
--- Returns nil, UNKNOWN_LAYOUT, or user and generation and: 1, version, expiry, rest of the absolute timeout | 2, version (not the expected
--- one) | 3, fields, bytes (too large).
+-- ARGV  verifier, expected version or '', idle timeout or '', absolute timeout from now or '', maximum absolute
+--       timeout, then the change
+-- Returns nil or UNKNOWN_LAYOUT; otherwise user and generation, followed by one of:
+--   1, version, expiry, remaining absolute timeout    updated
+--   2, version                                        the version is not the expected one
+--   3, fields, bytes                                  the data would be too large
 local session, refusal = loadSession()
 if not session or session.verifier ~= ARGV[1] then
   return refusal

@@ -1,14 +1,14 @@
--- What the scripts of a user's hash share. KEYS[1] is the user in all of them.
--- Fields: y layout, i incarnation, n number (both make the generation), e when the user may be forgotten, k the session that is kept
--- with an older generation as "<handle> <generation>" or '', h:<handle> a listed session as "<listed at> <absolute expiry>".
+-- Functions that the scripts of a user's hash share. KEYS[1] is the user in all of them. Fields: y layout, i
+-- incarnation, n number (the generation is i:n), e expiry of the user, k the session that stays valid with an older
+-- generation as "<handle> <generation>" or '', h:<handle> a listed session as "<listed at> <absolute expiry>".
 
 local LAYOUT = '1'
--- y, i, n, e and k; the other fields are the list.
+-- Number of fields that are not list entries: y, i, n, e and k.
 local FIXED_FIELDS = 5
 
--- Layout, incarnation, number and the kept session. Every script returns this, so that its caller sees a layout that it does not know;
--- of such a user a script changes nothing. A damaged user is removed, which ends all of its sessions: then the second value is the reply, for which
--- the program sends the call once more (damage-repair.ts).
+-- Returns the layout, incarnation, number and kept session. Every script returns them, so that its caller detects an
+-- unknown layout, in which case the script changes nothing. A damaged user is removed, which ends all of its sessions.
+-- The second result is then an error reply, after which the sidecar repeats the call (damage-repair.ts).
 local function readGeneration()
   local found = redis.call('HMGET', KEYS[1], 'y', 'i', 'n', 'k')
   local number = found[3] and string.match(found[3], '^%d+$')
@@ -19,7 +19,7 @@ local function readGeneration()
   return found
 end
 
--- When an entry of the list was made, and when its session ends at the latest; nil if it is damaged.
+-- Returns the time when an entry was listed and the absolute expiry of its session, or nil if the entry is damaged.
 local function parseEntry(entry)
   local listed, absoluteEnd = string.match(entry, '^(%d+) (%d+)$')
   if listed and #listed < 17 and #absoluteEnd < 17 then
@@ -36,7 +36,7 @@ local function putEntry(handle, listed, absoluteEnd)
   redis.call('HSET', KEYS[1], 'h:' .. handle, entryText(listed, absoluteEnd))
 end
 
--- Lets the user live until then, at least; never shorter than before.
+-- Extends the lifetime of the user to `userEnd`. Never shortens it.
 local function extend(userEnd)
   local old = tonumber(redis.call('HGET', KEYS[1], 'e') or '0') or 0
   userEnd = math.max(old, userEnd)

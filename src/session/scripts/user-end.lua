@@ -1,8 +1,9 @@
--- Ends all sessions of a user by a new generation, and empties the list, but for the one that is to be kept.
+-- Starts a new generation of a user, which ends all of its sessions except the one to keep, and removes the ended ones
+-- from the list.
 -- KEYS  user
--- ARGV  handle to be kept or '', its generation, the next incarnation
--- Returns nil where there is no user; 0 and the generation where it did nothing, because the one to be kept is not valid or the layout is
--- unknown; else 1, the generation before and the handles.
+-- ARGV  handle to keep or '', its generation, next incarnation
+-- Returns nil if there is no user; 0 and the generation if nothing was done, because the session to keep is not valid
+-- or the layout is unknown; otherwise 1, the previous generation and the removed handles.
 local before, damage = readGeneration()
 if damage then
   return damage
@@ -29,7 +30,7 @@ for index = 1, #names do
     redis.call('HDEL', KEYS[1], names[index])
   end
 end
--- The number alone would come again after a failover that lost it, and make valid what had been logged in under it.
+-- The incarnation changes too: after a failover that lost the increment, the number would repeat and revive sessions.
 redis.call('HINCRBY', KEYS[1], 'n', 1)
 redis.call('HSET', KEYS[1], 'i', ARGV[3], 'k', kept)
 return { 1, before, handles }

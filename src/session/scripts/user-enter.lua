@@ -1,14 +1,14 @@
 -- Lists a session under its user.
 -- KEYS  user
--- ARGV  handle, absolute timeout of the session, margin, incarnation should there be none, longest list, how many leave a full one
---       Within a limit of sessions also: the limit (0: none), the time that a login has to make its session, and what is known to have ended of the
---       list, as handles and the times at which they were listed
--- Returns the generation that the session must bear; and where the list holds as many others as the limit allows, so that nothing was entered,
--- as a fifth element those others: handle, when it was listed, 1 where the time of its login is over.
+-- ARGV  handle, absolute timeout of the session, margin, incarnation of a new user, maximum list length, number of
+--       entries to drop from a full list, user limit (0: none), time that a login has to create its session, ended
+--       sessions as pairs of handle and time of listing
+-- Returns the generation that the session must have. If the user limit is reached, nothing is entered, and a fifth
+-- element lists the other entries: handle, time of listing, 1 if the time of its login is over.
 local absoluteEnd = nowMs + tonumber(ARGV[2])
 local userEnd = absoluteEnd + tonumber(ARGV[3])
 if redis.call('EXISTS', KEYS[1]) == 0 then
-  -- All at once, so that no command that Redis may refuse comes between the first write and the expiry.
+  -- Writes everything in one command, so that Redis cannot reject a later one before the expiry is set.
   redis.call('HSET', KEYS[1], 'y', LAYOUT, 'i', ARGV[4], 'n', '1', 'e', whole(userEnd), 'k', '',
     'h:' .. ARGV[1], entryText(nowMs, absoluteEnd))
   return expireNewKey(KEYS[1], userEnd) or { LAYOUT, ARGV[4], '1', '' }
@@ -25,7 +25,7 @@ local maxListed = tonumber(ARGV[5])
 local function forgetEnded()
   for index = 9, #ARGV, 2 do
     local entry = redis.call('HGET', KEYS[1], 'h:' .. ARGV[index])
-    -- Listed again meanwhile: another session of that handle.
+    -- An entry with another time belongs to a new login of that handle.
     if entry and (parseEntry(entry) or 0) == tonumber(ARGV[index + 1]) then
       redis.call('HDEL', KEYS[1], 'h:' .. ARGV[index])
     end
@@ -40,10 +40,10 @@ local function listOthers(settles)
     if handle and handle ~= ARGV[1] then
       local listed = parseEntry(all[index + 1])
       others[#others + 1] = handle
-      -- A damaged entry counts as the oldest, if its session is live.
+      -- A damaged entry whose session is live counts as the oldest.
       others[#others + 1] = whole(listed or 0)
-      -- However short the session: its absolute expiry counts from when it is made, not from when it is listed.
-      -- A time far ahead is that of another clock, before a failover.
+      -- The login has its full time even if the session is shorter, because the timeouts start when the session is
+      -- created. A time far in the future comes from the clock of an earlier master.
       others[#others + 1] = (not listed or math.abs(nowMs - listed) >= settles) and 1 or 0
     end
   end

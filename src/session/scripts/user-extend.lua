@@ -1,7 +1,7 @@
--- Lets a user live as long as a session of it whose absolute expiry was moved; makes none.
+-- Extends the lifetime of a user to that of a session whose absolute expiry has moved. Creates no user.
 -- KEYS  user
 -- ARGV  handle, absolute timeout of the session from now, margin
--- Returns the generation, nils where there is no user.
+-- Returns the generation, with nils if there is no user.
 local generation, damage = readGeneration()
 if damage then
   return damage

@@ -1,7 +1,7 @@
--- Takes sessions from the list that were put there at least so long ago.
+-- Removes sessions from the list if they were listed at least the given time ago.
 -- KEYS  user
--- ARGV  age, handles
--- Returns the generation, nils where there is no user.
+-- ARGV  minimum age, handles
+-- Returns the generation, with nils if there is no user.
 local generation, damage = readGeneration()
 if damage then
   return damage

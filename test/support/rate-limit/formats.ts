@@ -1,6 +1,6 @@
 /**
- * The stored values of limits as committed bytes (test/fixtures/formats/rate-limit.json), and how they came about: takes at times of the
- * test on the production scripts.
+ * Committed bytes of stored limits (test/fixtures/formats/rate-limit.json), and the calls that produce them: takes by
+ * the production scripts at times that the test sets.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,16 +16,16 @@ import { frozenStore } from './frozen-clock.ts';
 export interface FormatCase {
   readonly name: string;
   readonly limits: readonly LimitSpec[];
-  /** So many takes of one cost, one after the other. */
+  /** Number of consecutive takes of the same cost. */
   readonly takes: { readonly count: number; readonly everyMs: number; readonly cost: number };
-  /** Field to bytes, in hex. */
+  /** Values by field, in hex. */
   readonly hash: Readonly<Record<string, string>>;
-  /** Ms after START_MS, and what a peek reports then. */
+  /** Time after START_MS in ms, and the outcomes of a peek at that time. */
   readonly peekAfterMs: number;
   readonly peek: readonly StepOutcome[];
 }
 
-/** Far in the future of the server, so that no key expires by the real clock. */
+/** Time far in the server's future, so that no key expires by the real clock. */
 export const START_MS = 3_000_000_000_123;
 export const SUBJECT_KEY = 'test:rl:{s|p|x}';
 
@@ -34,7 +34,7 @@ export function readFormatCases(): readonly FormatCase[] {
   return JSON.parse(text) as FormatCase[];
 }
 
-/** Makes the takes of a case on the subject of the tests. */
+/** Runs the takes of a case on the subject of the tests. */
 export async function makeTakes(redis: Redis, { limits, takes }: Pick<FormatCase, 'limits' | 'takes'>): Promise<void> {
   for (let index = 0; index < takes.count; index += 1) {
     await takeAt(redis, compileLimits(limits), { atMs: START_MS + index * takes.everyMs, cost: takes.cost });

@@ -1,6 +1,6 @@
 /**
- * The Redis store of limits at a time of the test: the production scripts except for the lines that read the server's clock, whose place the
- * last argument takes (Unix time, ms).
+ * Redis store of limits whose time the test sets. It uses the production scripts, but replaces the lines that read the
+ * server's clock by the last argument (Unix time in ms).
  */
 import type { Clock } from '../../../src/lib/clock.ts';
 import { loadRateLimitScripts } from '../../../src/rate-limit/redis-scripts.ts';
@@ -15,11 +15,11 @@ const SCRIPTS_WITHOUT_CLOCK = new Set([frozenScripts.reset.name]);
 
 export interface FrozenStore {
   readonly store: RedisRateLimitStore;
-  /** How often each script ran, by name. */
+  /** Number of runs of each script, by name. */
   readonly runs: ReadonlyMap<string, number>;
 }
 
-/** Keys begin with `test:rl:`. */
+/** Creates a store whose keys begin with `test:rl:`. */
 export function frozenStore(redis: RedisCommands, clock: Pick<Clock, 'nowMs'>): FrozenStore {
   const runs = new Map<string, number>();
   const commands: RedisCommands = {

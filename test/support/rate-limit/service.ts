@@ -1,6 +1,6 @@
 /**
- * The rate limit service on a store of the test, as callers see it: requests with all defaults, a clock of the test, and what reached store
- * and metrics.
+ * Rate limit service for tests: it has a store and a clock that the test controls, fills in default request fields, and
+ * records the calls to the store, the metrics and the log.
  */
 import { DEFAULT_POLICY_FILE, type LimitSpec, type PolicySpec } from '../../../src/config/policy-file.ts';
 import type { CheckRateLimitRequestOutput } from '../../../src/grpc/generated/pannier/v1/CheckRateLimitRequest.ts';
@@ -11,7 +11,7 @@ import { createRateLimitService, type RateLimitService } from '../../../src/rate
 import type { RateLimitStore, TakeRequest } from '../../../src/rate-limit/store.ts';
 import { FakeClock } from '../lib/fake-clock.ts';
 
-/** Ten units per minute unless `change` says otherwise. */
+/** Builds a limit of ten units per minute, with `change` applied. */
 export function testLimit(name: string, change: Partial<LimitSpec> = {}): LimitSpec {
   return { name, algorithm: 'fixed_window', limit: 10, windowMs: 60_000, burst: 10, ...change };
 }
@@ -27,7 +27,7 @@ export function testPolicy(
 export interface ServiceWorld {
   readonly clock: FakeClock;
   readonly service: RateLimitService;
-  /** All that was counted. */
+  /** Metrics counted so far. */
   readonly decisions: string[];
   readonly asked: TakeRequest[];
   /** Fields of the error lines in the log. */
@@ -35,7 +35,7 @@ export interface ServiceWorld {
 }
 
 export interface ServiceWorldOptions {
-  /** Unset: a memory store. */
+  /** Store of the service; default: a memory store. */
   readonly store?: (clock: FakeClock) => RateLimitStore;
   readonly scope?: string;
   readonly policies: ReadonlyMap<string, PolicySpec>;
@@ -82,7 +82,7 @@ export function serviceContext(clock: FakeClock, leftMs = 1_000): CallContext {
   };
 }
 
-/** As decoded from a request that sets nothing but its key. */
+/** Builds a decoded request that sets only its key. */
 export const CHECK_DEFAULTS: CheckRateLimitRequestOutput = {
   policy: '',
   key: 'subject',

@@ -1,5 +1,5 @@
 /**
- * What every store of limits promises (src/rate-limit/store.ts), as tests that run on each of them.
+ * Contract suite for every store of limits (src/rate-limit/store.ts).
  */
 import type { LimitSpec } from '../../../src/config/policy-file.ts';
 import { ALGORITHMS } from '../../../src/rate-limit/algorithms/algorithm.ts';
@@ -10,7 +10,7 @@ import { awayFromWindowEdge, waitFor } from '../wait.ts';
 
 export interface RateLimitStoreFixture {
   readonly store: RateLimitStore;
-  /** Keys that would stay for ever. */
+  /** Returns the keys without an expiry. */
   keysWithoutTtl(): Promise<readonly string[]>;
   close(): Promise<void>;
 }
@@ -46,7 +46,7 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
     }
 
     test.each(ALGORITHMS.map((algorithm) => algorithm.name))(
-      `%s: ${CALLERS} callers at once are admitted exactly ${LIMIT} times`,
+      `%s: admits exactly ${LIMIT} of ${CALLERS} concurrent calls`,
       async (algorithm) => {
         const limits = compileLimits([spec({ algorithm, limit: LIMIT })]);
         const subject = newSubject();
@@ -66,7 +66,7 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
     );
 
     test.each(ALGORITHMS.map((algorithm) => algorithm.name))(
-      '%s: peeks and denials take nothing',
+      '%s: peeks and denials consume nothing',
       async (algorithm) => {
         const limits = compileLimits([spec({ algorithm, limit: 10 })]);
         const subject = newSubject();
@@ -89,7 +89,7 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
     );
 
     test.each(ALGORITHMS.map((algorithm) => algorithm.name))(
-      '%s: a peek reports whether a cost would be admitted and when, and takes nothing',
+      '%s: a peek reports whether a cost would be admitted and when, and consumes nothing',
       async (algorithm) => {
         const limits = compileLimits([
           spec({ algorithm, limit: 10 }),
@@ -134,15 +134,18 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
       },
     );
 
-    test.each(ALGORITHMS.map((algorithm) => algorithm.name))('%s: what was used comes back', async (algorithm) => {
-      const limits = compileLimits([spec({ algorithm, limit: 2, windowMs: 150 })]);
-      const subject = newSubject();
-      expect((await take(subject, limits, 2)).allowed).toBe(true);
-      await waitFor('all of it back', async () => (await take(subject, limits, 0)).outcomes[0]?.remaining === 2);
-      expect((await take(subject, limits, 2)).allowed).toBe(true);
-    });
+    test.each(ALGORITHMS.map((algorithm) => algorithm.name))(
+      '%s: used units become available again',
+      async (algorithm) => {
+        const limits = compileLimits([spec({ algorithm, limit: 2, windowMs: 150 })]);
+        const subject = newSubject();
+        expect((await take(subject, limits, 2)).allowed).toBe(true);
+        await waitFor('all of it back', async () => (await take(subject, limits, 0)).outcomes[0]?.remaining === 2);
+        expect((await take(subject, limits, 2)).allowed).toBe(true);
+      },
+    );
 
-    test('takes from all limits or from none', async () => {
+    test('consumes units from all limits or from none', async () => {
       const limits = compileLimits(
         ALGORITHMS.map(({ name: algorithm }) =>
           spec({ name: algorithm, algorithm, limit: algorithm === 'fixed_window' ? 3 : 50 }),
@@ -203,7 +206,7 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
     });
 
     test.each(ALGORITHMS.map((algorithm) => algorithm.name))(
-      '%s: units that are returned can be taken again, and no more than were used come back',
+      '%s: returned units can be consumed again, and no more units return than were used',
       async (algorithm) => {
         const limits = compileLimits([
           spec({ algorithm, limit: 10 }),
@@ -228,7 +231,7 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
       },
     );
 
-    test('reset forgets what it is asked to, and says whether there was anything', async () => {
+    test('a reset deletes the given limits and returns whether there was any state', async () => {
       const key = { scope: 'test', policy: '', subject: newSubject() };
       const first = compileLimits([spec({ name: 'first', algorithm: 'sliding_window_log', limit: 5 })]);
       const second = compileLimits([spec({ name: 'second', limit: 5 })]);
@@ -244,7 +247,7 @@ export function describeRateLimitStore(name: string, open: () => Promise<RateLim
       expect((await take(key.subject, second, 0)).outcomes[0]?.remaining).toBe(5);
     });
 
-    test('a leaky bucket paces and denies what would wait too long', async () => {
+    test('a leaky bucket delays calls and denies a delay above the maximum', async () => {
       const limits = compileLimits([spec({ algorithm: 'leaky_bucket', limit: 10, windowMs: HOUR_MS })]);
       const subject = newSubject();
       expect((await take(subject, limits)).outcomes[0]?.delayMs).toBe(0);

@@ -1,5 +1,5 @@
 /**
- * SessionService without a transport: calls with whole requests made of the fields that a test cares about.
+ * Calls SessionService without a transport, and completes the requests of the tests with default fields.
  */
 
 import { DEFAULT_POLICY_FILE, type PolicyFile } from '../../../src/config/policy-file.ts';
@@ -26,9 +26,9 @@ const EMPTY: Record<SessionMethod, object> = {
 
 export interface SessionCalls {
   readonly clock: FakeClock;
-  /** The answer, at once where the store answers at once. */
+  /** Returns the response of a store that responds synchronously. */
   now<Method extends SessionMethod>(method: Method, fields: object, context?: CallContext): AnswerOf<Method>;
-  /** `CODE text` of the error that the call ends with. */
+  /** Returns `CODE text` of the error with which the call ends. */
   errorOf(method: SessionMethod, fields: object, context?: CallContext): string;
 }
 

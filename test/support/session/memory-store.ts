@@ -1,6 +1,5 @@
 /**
- * Memory stores of sessions with room enough for a test that is not about their bounds, and what a test can find out about one beyond
- * its contract.
+ * Memory stores of sessions with bounds that no test reaches, and a helper that observes more than the contract offers.
  */
 import { MemorySessionStore, type MemorySessionStoreOptions } from '../../../src/session/memory-store.ts';
 
@@ -12,7 +11,7 @@ export function memorySessionStore(
   return new MemorySessionStore({ maxEntries: 100_000, maxBytes: 67_108_864, ...options });
 }
 
-/** Whether the store keeps a session under this handle, valid or not: it refuses a second one as long as it does. */
+/** Returns whether the store keeps a session under this handle, valid or not: only then it rejects a second one. */
 export function holdsInMemory(store: MemorySessionStore, handle: string): boolean {
   const { outcome } = store.create({
     credential: { handle, verifier: 'probe' },

@@ -1,6 +1,6 @@
 /**
- * What sessions are, in the plainest words: the model that random histories of the stores are compared with. It knows no
- * time: its sessions end by a call or not at all.
+ * Simple model of sessions that the random histories of the stores are compared with. It has no clock: its sessions end
+ * only by a call.
  */
 import type { UserLimit } from '../../../src/config/policy-file.ts';
 import type { SessionCredential } from '../../../src/session/model.ts';
@@ -8,7 +8,7 @@ import type { SessionCredential } from '../../../src/session/model.ts';
 export interface ModelSession {
   readonly selector: string;
   readonly handle: string;
-  /** The last one is the one that counts. */
+  /** Verifiers of the session, of which the last one is current. */
   readonly credentials: SessionCredential[];
   userId: string;
   version: number;
@@ -39,7 +39,7 @@ export class SessionModel {
     session.userId = userId ?? session.userId;
   }
 
-  /** How many sessions of the user a login ends; undefined where it is refused. */
+  /** Returns how many sessions of the user a login ends, or undefined if it is refused. */
   admit(userId: string, limit: UserLimit | undefined): { readonly evicted: number } | undefined {
     if (userId === '' || limit === undefined) {
       return { evicted: 0 };

@@ -1,5 +1,5 @@
 /**
- * A Redis store of sessions whose every command is written down, and sessions and updates for it.
+ * Redis store of sessions that records every command, and helpers that create and update sessions in it.
  */
 import { randomBytes } from 'node:crypto';
 import type { RedisCommands } from '../../../src/redis/commands.ts';
@@ -8,13 +8,13 @@ import { type IssuedSessionId, issueSessionId } from '../../../src/session/model
 import { RedisSessionStore } from '../../../src/session/redis-store.ts';
 import type { NewSession, SessionStore } from '../../../src/session/store.ts';
 
-/** A change of data that changes nothing, and an update with it. */
+/** Change that sets and removes no data, and an update with it. */
 export const NO_CHANGE = { set: new Map<string, Buffer>(), remove: new Set<string>() };
 export const UPDATE = { change: NO_CHANGE, ifVersion: undefined, idleTtlMs: undefined, absoluteTtlMs: undefined };
 
 export interface RecordedStore {
   readonly store: RedisSessionStore;
-  /** Names of scripts and commands since the last call of this function. */
+  /** Returns the names of the scripts and commands that ran since its last call. */
   takeSteps(): string[];
 }
 
@@ -40,7 +40,7 @@ export function recordedStore(redis: RedisCommands): RecordedStore {
   };
 }
 
-/** Makes a session; a test that has no use for its data gives none. */
+/** Creates a session. Tests that do not need data omit it. */
 export async function createIn(store: SessionStore, options: Partial<NewSession> = {}): Promise<IssuedSessionId> {
   const issued = issueSessionId(randomBytes);
   const outcome = await store.create(

@@ -1,5 +1,5 @@
 /**
- * What every store of sessions must do when many callers use it at once, as tests: called once per store.
+ * Concurrency suite for every store of sessions: many callers use the store at once.
  */
 import { randomBytes } from 'node:crypto';
 import { type IssuedSessionId, issueSessionId } from '../../../src/session/model.ts';
@@ -8,7 +8,7 @@ import { createIn } from './steps.ts';
 import type { SessionStoreFixture } from './stores.ts';
 
 const NO_REMOVALS = new Set<string>();
-/** The idle timeout of sessions whose renewal is due after 2 ms. */
+/** Idle timeout of sessions whose renewal is due after 2 ms. */
 const SHORT_IDLE_MS = 200;
 
 function deadline(): number {
@@ -16,7 +16,7 @@ function deadline(): number {
 }
 
 export function sessionStoreConcurrency(name: string, setUp: () => Promise<SessionStoreFixture>): void {
-  describe(`session store, many callers at once: ${name}`, () => {
+  describe(`session store, concurrent callers: ${name}`, () => {
     let fixture: SessionStoreFixture;
     let store: SessionStore;
 
@@ -50,7 +50,7 @@ export function sessionStoreConcurrency(name: string, setUp: () => Promise<Sessi
       return await store.read(credential, { touch }, deadline());
     }
 
-    test('50 updates give 50 fields and 50 versions', async () => {
+    test('50 concurrent updates result in 50 fields and 50 versions', async () => {
       const session = await createIn(store);
       const fields = Array.from({ length: 50 }, (_, index) => `field-${index}`);
       const outcomes = await Promise.all(fields.map((field) => update(session, { change: change({ [field]: '1' }) })));
@@ -60,7 +60,7 @@ export function sessionStoreConcurrency(name: string, setUp: () => Promise<Sessi
       expect(new Set(found?.data.keys())).toEqual(new Set(fields));
     });
 
-    test('8 callers that count to 5 by if_version count to 40', async () => {
+    test('8 callers that each count to 5 with if_version count to 40', async () => {
       const session = await createIn(store);
       async function increment(): Promise<void> {
         for (;;) {
@@ -84,14 +84,14 @@ export function sessionStoreConcurrency(name: string, setUp: () => Promise<Sessi
       expect((await read(session))?.data.get('count')?.toString()).toBe('40');
     });
 
-    test('of 20 rotations from one id exactly one takes effect', async () => {
+    test('exactly one of 20 rotations of one id takes effect', async () => {
       const session = await createIn(store);
       const all = await Promise.all(Array.from({ length: 20 }, () => rotate(session)));
       expect(all.filter(({ outcome }) => outcome.outcome === 'rotated')).toHaveLength(1);
       expect(all.filter(({ outcome }) => outcome.outcome === 'not_found')).toHaveLength(19);
     });
 
-    test('150 rounds of update, rotation and renewal against a deletion bring no session back', async () => {
+    test('150 rounds of update, rotation and renewal against a deletion revive no session', async () => {
       for (let round = 0; round < 150; round += 1) {
         const session = await createIn(store, { userId: round % 2 === 0 ? 'ann' : '', idleTtlMs: SHORT_IDLE_MS });
         const steps = [
@@ -100,7 +100,7 @@ export function sessionStoreConcurrency(name: string, setUp: () => Promise<Sessi
           () => rotate(session),
           () => read(session, true),
         ];
-        // The deletion has another place among them in each round.
+        // The deletion has a different position in each round.
         steps.splice(round % 5, 0, async () => {
           const target = { handle: session.credential.handle, verifier: undefined };
           return (await store.delete(target, deadline())) as never;
@@ -111,7 +111,7 @@ export function sessionStoreConcurrency(name: string, setUp: () => Promise<Sessi
       expect(await fixture.keysWithoutTtl()).toEqual([]);
     });
 
-    test('60 rounds of update against rotation lose no change that was acknowledged', async () => {
+    test('60 rounds of update against rotation lose no acknowledged change', async () => {
       let acknowledged = 0;
       for (let round = 0; round < 60; round += 1) {
         const session = await createIn(store, { userId: 'ann' });
@@ -127,7 +127,7 @@ export function sessionStoreConcurrency(name: string, setUp: () => Promise<Sessi
       expect(acknowledged).toBeGreaterThan(0);
     }, 60_000);
 
-    test('25 rounds of 20 creations against a logout everywhere: nothing from before stays valid, and the list is what is valid', async () => {
+    test('25 rounds of 20 creations against a logout everywhere: no earlier session stays valid, and the list equals the valid sessions', async () => {
       for (let round = 0; round < 25; round += 1) {
         const userId = `racer-${round}`;
         const before = [await createIn(store, { userId }), await createIn(store, { userId })];
@@ -149,7 +149,7 @@ export function sessionStoreConcurrency(name: string, setUp: () => Promise<Sessi
       }
     }, 60_000);
 
-    test('odd names of fields and labels, and data up to the bound, are kept to the byte and touch only themselves', async () => {
+    test('keeps unusual names of fields and labels and data of the maximum size exactly, without side effects', async () => {
       const names = ['__proto__', 'constructor', 'nul\u0000', '🧺', '\u00e9', 'e\u0301', 'v', 'f:v', 'x'.repeat(256)];
       const data = new Map(names.map((field, index) => [field, Buffer.from([index, 0, 255, 10, 13])] as const));
       const labels = new Map(names.slice(0, -1).map((label, index) => [label, `value ${index}\u0000`] as const));

@@ -1,5 +1,5 @@
 /**
- * What every store of sessions must do, as tests: called once per store. store-histories.ts has the random part.
+ * Contract suite for every store of sessions. store-histories.ts adds random histories.
  */
 import { randomBytes } from 'node:crypto';
 import { issueSessionId, LISTED_SESSIONS_DROPPED, MAX_LISTED_SESSIONS } from '../../../src/session/model.ts';
@@ -7,7 +7,7 @@ import type { NewSession, SessionRotation, SessionStore, SessionUpdate } from '.
 import { NO_CHANGE } from './steps.ts';
 import type { SessionStoreFixture } from './stores.ts';
 
-/** Far: no test waits for it. */
+/** Expiry so far in the future that no test reaches it. */
 function deadline(): number {
   return performance.now() + 10_000;
 }
@@ -78,7 +78,7 @@ export function sessionStoreContract(name: string, setUp: () => Promise<SessionS
       return { set: new Map([[name, Buffer.from(value)]]), remove: new Set<string>() };
     }
 
-    test('a session is read as it was made, and by its verifier alone', async () => {
+    test('returns a session as it was created, and only for its verifier', async () => {
       const odd = new Map([
         ['__proto__', Buffer.from([0, 255])],
         ['', Buffer.from('empty name is the service’s business')],
@@ -94,14 +94,14 @@ export function sessionStoreContract(name: string, setUp: () => Promise<SessionS
       expect(await read({ ...credential, verifier: '' })).toBeUndefined();
     });
 
-    test('a handle in use is not made a second time', async () => {
+    test('rejects a second session for a handle in use', async () => {
       const { credential } = await create();
       const again = { credential, userId: '', data: new Map(), idleTtlMs: 1, absoluteTtlMs: 1, labels: new Map() };
       expect(await store.create(again, deadline())).toEqual({ outcome: 'exists' });
       expect(await read(credential)).toMatchObject({ userId: user });
     });
 
-    test('sets and removes fields, and counts versions by changes of data', async () => {
+    test('sets and removes fields, and increments the version with each change of data', async () => {
       const { credential } = await create();
       expect(await update(credential, { change: set('a', '1') })).toMatchObject({ outcome: 'updated', version: 2 });
       expect(await update(credential, {})).toMatchObject({ outcome: 'updated', version: 2 });
@@ -114,7 +114,7 @@ export function sessionStoreContract(name: string, setUp: () => Promise<SessionS
       expect((await read(credential))?.data).toEqual(new Map([['a', Buffer.from('1')]]));
     });
 
-    test('refuses a change that takes the data over its bounds, and does nothing of it', async () => {
+    test('rejects a change that exceeds the bounds of data, and applies no part of it', async () => {
       const { credential } = await create();
       const big = { set: new Map([['big', Buffer.alloc(262_000)]]), remove: new Set<string>() };
       expect(await update(credential, { change: big })).toMatchObject({ outcome: 'updated', version: 2 });
@@ -132,17 +132,17 @@ export function sessionStoreContract(name: string, setUp: () => Promise<SessionS
       });
     });
 
-    test('ends when nobody used it for its idle time, and leaves nothing behind', async () => {
+    test('a session ends after its idle timeout without use, and leaves nothing behind', async () => {
       const { credential } = await create({ idleTtlMs: 300 });
       await fixture.eventually('the idle end', 301, async () => (await read(credential)) === undefined);
-      // Redis itself drops a key one millisecond after its end.
+      // Redis deletes an expired key one millisecond after its expiry.
       await fixture.eventually('nothing left', 1, async () => !(await fixture.holds(credential.handle)));
       expect(await update(credential, { change: set('a', '1') })).toEqual({ outcome: 'not_found' });
       expect((await rotate({ selector: 'x', credential })).outcome).toEqual({ outcome: 'not_found' });
       expect(await fixture.holds(credential.handle)).toBe(false);
     });
 
-    test('ends at its absolute end however much it is used', async () => {
+    test('a session ends at its absolute expiry, however often it is used', async () => {
       const { credential } = await create({ idleTtlMs: 300, absoluteTtlMs: 700 });
       const used = async () => (await read(credential, true)) === undefined;
       for (let step = 0; step < 3; step += 1) {
@@ -151,7 +151,7 @@ export function sessionStoreContract(name: string, setUp: () => Promise<SessionS
       await fixture.eventually('the absolute end', 101, used);
     });
 
-    test('a touch moves the idle end, a peek does not', async () => {
+    test('a touch renews the idle timeout, a peek does not', async () => {
       const { credential, session } = await create();
       await fixture.eventually('a later peek', 1_001, async () => {
         const found = await read(credential);
@@ -161,7 +161,7 @@ export function sessionStoreContract(name: string, setUp: () => Promise<SessionS
       });
     });
 
-    test('an update gives new lives, the absolute one from now and 30 days from creation at most', async () => {
+    test('an update sets new timeouts, the absolute one counted from now and at most 30 days after creation', async () => {
       const { credential, session } = await create();
       const updated = await update(credential, { idleTtlMs: 5_000 });
       const expiresAtMs = updated.outcome === 'updated' ? updated.expiresAtMs : 0;
@@ -171,7 +171,7 @@ export function sessionStoreContract(name: string, setUp: () => Promise<SessionS
       expect((await read(credential))?.absoluteEndMs).toBe(session.createdAtMs + 30 * 86_400_000);
     });
 
-    test('login by rotation: the old id is dead at once, the handle stays, the user is another', async () => {
+    test('a login by rotation invalidates the old id at once, keeps the handle and changes the user', async () => {
       const guest = await create({ userId: '' });
       const { issued, outcome } = await rotate(guest, { userId: user, change: set('name', 'Ann') });
       expect(outcome).toMatchObject({ outcome: 'rotated', session: { userId: user, version: 2 } });
@@ -187,7 +187,7 @@ export function sessionStoreContract(name: string, setUp: () => Promise<SessionS
       expect(await read(loggedOut.issued.credential)).toMatchObject({ userId: '' });
     });
 
-    test('within its grace the old id reads, and may do nothing else', async () => {
+    test('within its grace period the old id can read and nothing else', async () => {
       const old = await create();
       const { issued } = await rotate(old, { graceMs: 500, userId: user });
       expect(await read(old.credential, true)).toMatchObject({ userId: user });
@@ -200,7 +200,7 @@ export function sessionStoreContract(name: string, setUp: () => Promise<SessionS
       expect((await rotate(issued, { graceMs: 1, userId: '' })).outcome).toEqual({ outcome: 'grace_refused' });
     });
 
-    test('of rotations from one id exactly one takes effect', async () => {
+    test('exactly one of several rotations of one id takes effect', async () => {
       const old = await create();
       const all = await Promise.all(Array.from({ length: 8 }, () => rotate(old)));
       const won = all.filter(({ outcome }) => outcome.outcome === 'rotated');
@@ -208,7 +208,7 @@ export function sessionStoreContract(name: string, setUp: () => Promise<SessionS
       expect(await read(won[0]?.issued.credential ?? old.credential)).toMatchObject({ userId: user });
     });
 
-    test('deletes by id and by handle, once, and nothing brings it back', async () => {
+    test('deletes by id and by handle, once, and no later write revives the session', async () => {
       const first = await create();
       const second = await create();
       expect(await store.delete({ ...first.credential, verifier: 'other' }, deadline())).toBe(false);
@@ -242,7 +242,7 @@ export function sessionStoreContract(name: string, setUp: () => Promise<SessionS
       expect(new Set(listed.map(({ labels }) => labels.get('number')))).toEqual(new Set(['0', '1', '2']));
     });
 
-    test('logs out everywhere, but not what comes after', async () => {
+    test('a logout everywhere ends all earlier sessions and none created later', async () => {
       const before = [await create(), await create()];
       expect(await store.endUserSessions(user, undefined, deadline())).toEqual({ outcome: 'ended', deleted: 2 });
       for (const { selector, credential } of before) {
@@ -260,7 +260,7 @@ export function sessionStoreContract(name: string, setUp: () => Promise<SessionS
       });
     });
 
-    test('keeps the one that is excepted, through rotations, until the next logout without it', async () => {
+    test('a logout everywhere keeps the excepted session, through rotations, until the next one without it', async () => {
       const kept = await create();
       const others = [await create(), await create()];
       expect(await store.endUserSessions(user, kept.credential, deadline())).toEqual({ outcome: 'ended', deleted: 2 });
@@ -279,7 +279,7 @@ export function sessionStoreContract(name: string, setUp: () => Promise<SessionS
       expect(await read(last.credential)).toMatchObject({ userId: user });
     });
 
-    test('bounds the list, not the sessions', async () => {
+    test('bounds the list, not the number of sessions', async () => {
       const first = await create();
       for (let index = 0; index < MAX_LISTED_SESSIONS; index += 50) {
         await Promise.all(Array.from({ length: 50 }, () => create()));
@@ -288,13 +288,13 @@ export function sessionStoreContract(name: string, setUp: () => Promise<SessionS
       expect(listed).toHaveLength(MAX_LISTED_SESSIONS + 1 - LISTED_SESSIONS_DROPPED);
       expect(listed.some(({ handle }) => handle === first.credential.handle)).toBe(false);
       expect(await read(first.credential)).toMatchObject({ userId: user });
-      // No list knows it: what ends it is the generation alone, for a login as somebody else as well.
+      // No list contains this session, so only the generation ends it, also for a login as another user.
       await store.endUserSessions(user, undefined, deadline());
       expect((await rotate(first, { userId: `${user}-b` })).outcome).toEqual({ outcome: 'not_found' });
       expect(await read(first.credential)).toBeUndefined();
     }, 30_000);
 
-    test('keeps no part of an id', async () => {
+    test('stores no part of an id', async () => {
       const made = await create();
       const { issued } = await rotate(made, { graceMs: 1_000 });
       const text = (await fixture.dump()).join('\n');

@@ -1,6 +1,6 @@
 /**
- * Random histories of a session store, as tests: one step after the other against a plain model, and racing steps against
- * what must be true whichever came first. store-contract.ts has the single cases.
+ * Random histories for every store of sessions: sequential steps are compared with a simple model, and the results of
+ * racing steps with conditions that hold for any order. store-contract.ts tests the single cases.
  */
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
@@ -94,7 +94,7 @@ export function sessionStoreHistories(
       expect(await fixture.keysWithoutTtl()).toEqual([]);
     }, 60_000);
 
-    test(`${runs.racing} races leave nothing behind that was ended`, async () => {
+    test(`${runs.racing} races leave no ended session behind`, async () => {
       await fc.assert(
         fc.asyncProperty(raceArbitrary, userArbitrary, async (steps, firstUser) => {
           const suffix = randomBytes(6).toString('hex');
@@ -173,7 +173,7 @@ function setting(value: number) {
   return { set: new Map([[`f${value % 3}`, Buffer.from(String(value))]]), remove: new Set<string>() };
 }
 
-/** One step on the store and on the model: both must say the same. */
+/** Runs one step on the store and on the model, and requires the same result. */
 async function play(fixture: SessionStoreFixture, model: SessionModel, step: Step, suffix: string): Promise<void> {
   const { store } = fixture;
   if (step.kind === 'create') {
@@ -266,7 +266,10 @@ function limitOf(userLimit: UserLimit | null): { userLimit?: UserLimit } {
   return userLimit === null ? {} : { userLimit };
 }
 
-/** Tells the model which sessions a login has ended. Logins within one millisecond have no order, so that the store is asked. */
+/**
+ * Removes the sessions that a login has ended from the model. The order of logins within one millisecond is undefined,
+ * so it reads the store.
+ */
 async function endEvicted(
   fixture: SessionStoreFixture,
   model: SessionModel,
@@ -282,7 +285,7 @@ async function endEvicted(
   expect(ended).toBe(login.evicted);
 }
 
-/** One of several steps that are under way at once, all from the same id. */
+/** Runs one of several concurrent steps, all of which start from the same id. */
 async function race(
   store: SessionStore,
   step: RaceStep,

@@ -1,5 +1,5 @@
 /**
- * The stores of sessions that the suites run on, each with the time that it goes by and a look into what it keeps.
+ * Stores of sessions that the suites run on, each with control of its time and access to what it stores.
  */
 
 import { systemClock } from '../../../src/lib/clock.ts';
@@ -16,15 +16,15 @@ import { holdsInMemory, memorySessionStore } from './memory-store.ts';
 
 export interface SessionStoreFixture {
   readonly store: SessionStore;
-  /** Another sidecar's with connections of its own; unset where the store is the memory of one process, which goes by a fake clock. */
+  /** Second sidecar with its own connections; unset if the store is the memory of one process with a fake clock. */
   readonly otherStore?: SessionStore;
-  /** Lets `probe` come true: a fake clock is moved by `afterMs`, a real one goes by itself. */
+  /** Waits until `probe` is true: advances a fake clock by `afterMs`, or lets the real time pass. */
   eventually(what: string, afterMs: number, probe: () => Promise<boolean>): Promise<void>;
-  /** Whether the store keeps anything under this handle. */
+  /** Returns whether the store keeps anything under this handle. */
   holds(handle: string): Promise<boolean>;
-  /** Every key, field and value that the store keeps; empty where nobody but the process can look. */
+  /** Returns every key, field and value in the store; empty if only the process itself can access them. */
   dump(): Promise<readonly string[]>;
-  /** Keys that would stay for ever. */
+  /** Returns the keys without an expiry. */
   keysWithoutTtl(): Promise<readonly string[]>;
   close(): Promise<void>;
 }
@@ -37,7 +37,7 @@ export async function memoryFixture(): Promise<SessionStoreFixture> {
     eventually: async (what, afterMs, probe) => {
       clock.advance(afterMs);
       if (!(await probe())) {
-        throw new Error(`cannot go on: ${what} did not happen after ${afterMs} ms of the fake clock`);
+        throw new Error(`cannot continue: ${what} did not happen after ${afterMs} ms of the fake clock`);
       }
     },
     holds: async (handle) => holdsInMemory(store, handle),

@@ -1,5 +1,5 @@
 /**
- * What every store of sessions must do with a limit of live sessions per user, as tests: called once per store.
+ * Suite for the limit of live sessions per user, which every store of sessions must pass.
  */
 import { randomBytes } from 'node:crypto';
 import type { AtUserLimit, UserLimit } from '../../../src/config/policy-file.ts';
@@ -51,13 +51,13 @@ export function sessionUserLimit(name: string, setUp: () => Promise<SessionStore
 
     async function logIn(userLimit?: UserLimit, options: Partial<NewSession> = {}, on = store): Promise<LoggedIn> {
       const issued = issueSessionId(randomBytes);
-      const lives = { idleTtlMs: 600_000, absoluteTtlMs: 600_000 };
+      const timeouts = { idleTtlMs: 600_000, absoluteTtlMs: 600_000 };
       const limit = userLimit === undefined ? {} : { userLimit };
       const fresh = { credential: issued.credential, userId: user, data: new Map(), labels: new Map() };
-      return { issued, outcome: await on.create({ ...fresh, ...lives, ...limit, ...options }, deadline()) };
+      return { issued, outcome: await on.create({ ...fresh, ...timeouts, ...limit, ...options }, deadline()) };
     }
 
-    /** The order of two logins within one millisecond is not defined. */
+    /** Waits a millisecond, because the order of two logins within one millisecond is undefined. */
     async function logInLater(userLimit?: UserLimit): Promise<LoggedIn> {
       await pass(2);
       return await logIn(userLimit);
@@ -93,7 +93,7 @@ export function sessionUserLimit(name: string, setUp: () => Promise<SessionStore
       return { maxSessions, atLimit };
     }
 
-    test('evict: each login beyond the limit ends the oldest one before it is answered', async () => {
+    test('evict: each login beyond the limit ends the oldest session before its response', async () => {
       const limit = limitOf(3, 'evict');
       const logins: LoggedIn[] = [];
       for (let index = 0; index < 6; index += 1) {
@@ -107,7 +107,7 @@ export function sessionUserLimit(name: string, setUp: () => Promise<SessionStore
       }
     });
 
-    test('refuse: a login beyond the limit changes nothing, and is admitted once a session was ended', async () => {
+    test('refuse: a login beyond the limit changes nothing and is admitted after a session has ended', async () => {
       const limit = limitOf(2, 'refuse');
       const logins = [await logIn(limit), await logIn(limit)];
       const refused = await logIn(limit);
@@ -119,19 +119,22 @@ export function sessionUserLimit(name: string, setUp: () => Promise<SessionStore
       expect((await logIn(limit)).outcome).toEqual({ outcome: 'user_full' });
     });
 
-    test.each(['evict', 'refuse'] as const)('%s: other users and guests are not counted', async (atLimit) => {
-      const limit = limitOf(1, atLimit);
-      const mine = await logIn(limit);
-      const others = [];
-      for (let index = 0; index < 3; index += 1) {
-        others.push(await logIn(limit, { userId: `${user}-${index}` }));
-        others.push(await logIn(limit, { userId: '' }));
-      }
-      expect(await liveOf([mine, ...others])).toHaveLength(7);
-    });
+    test.each(['evict', 'refuse'] as const)(
+      '%s: does not count the sessions of other users and guests',
+      async (atLimit) => {
+        const limit = limitOf(1, atLimit);
+        const mine = await logIn(limit);
+        const others = [];
+        for (let index = 0; index < 3; index += 1) {
+          others.push(await logIn(limit, { userId: `${user}-${index}` }));
+          others.push(await logIn(limit, { userId: '' }));
+        }
+        expect(await liveOf([mine, ...others])).toHaveLength(7);
+      },
+    );
 
     test.each(['evict', 'refuse'] as const)(
-      '%s: sessions that expired do not count, and cost no other its life',
+      '%s: does not count expired sessions and ends no other session for them',
       async (atLimit) => {
         const limit = limitOf(2, atLimit);
         const kept = await logIn(limit);
@@ -144,7 +147,7 @@ export function sessionUserLimit(name: string, setUp: () => Promise<SessionStore
       },
     );
 
-    test('evict: of what a lowered limit is exceeded by, the oldest logins end', async () => {
+    test('evict: ends the oldest logins that exceed a lowered limit', async () => {
       const logins = [];
       for (let index = 0; index < 8; index += 1) {
         logins.push(await logInLater());
@@ -154,7 +157,7 @@ export function sessionUserLimit(name: string, setUp: () => Promise<SessionStore
       expect(await liveOf([...logins, last])).toEqual([6, 7, 8]);
     });
 
-    test('refuse: above a lowered limit logins are refused until enough sessions have ended', async () => {
+    test('refuse: rejects logins above a lowered limit until enough sessions have ended', async () => {
       const logins = [await logIn(), await logIn(), await logIn()];
       const limit = limitOf(2, 'refuse');
       for (const { issued } of logins.slice(0, 2)) {
@@ -164,7 +167,7 @@ export function sessionUserLimit(name: string, setUp: () => Promise<SessionStore
       expect((await logIn(limit)).outcome).toMatchObject({ outcome: 'created' });
     });
 
-    test('evict: a login by rotation counts, and a rotation for the same user does not', async () => {
+    test('evict: counts a login by rotation, but not a rotation for the same user', async () => {
       const limit = limitOf(2, 'evict');
       const logins = [await logInLater(limit), await logInLater(limit)];
       const guest = await logIn(limit, { userId: '' });
@@ -178,7 +181,7 @@ export function sessionUserLimit(name: string, setUp: () => Promise<SessionStore
       expect((await logIn(limit)).outcome).toMatchObject({ evicted: 0 });
     });
 
-    test('refuse: a login by rotation that is refused leaves the guest as it was', async () => {
+    test('refuse: a refused login by rotation leaves the session of the guest unchanged', async () => {
       const limit = limitOf(1, 'refuse');
       const first = await logIn(limit);
       const guest = await logIn(limit, { userId: '' });
@@ -189,7 +192,7 @@ export function sessionUserLimit(name: string, setUp: () => Promise<SessionStore
       expect((await rotate(guest.issued, user, limit)).outcome).toMatchObject({ outcome: 'rotated' });
     });
 
-    test('a logout everywhere makes room', async () => {
+    test('a logout everywhere admits new logins', async () => {
       const limit = limitOf(2, 'refuse');
       const logins = [await logIn(limit), await logIn(limit)];
       await store.endUserSessions(user, logins[1]?.issued.credential, deadline());
@@ -198,7 +201,7 @@ export function sessionUserLimit(name: string, setUp: () => Promise<SessionStore
       expect(await liveOf(logins)).toEqual([1]);
     });
 
-    test('the highest limit is that of the list', async () => {
+    test('the highest limit equals the length of the list', async () => {
       for (let index = 0; index < MAX_LISTED_SESSIONS; index += 50) {
         await Promise.all(Array.from({ length: 50 }, () => logIn()));
       }
@@ -207,7 +210,7 @@ export function sessionUserLimit(name: string, setUp: () => Promise<SessionStore
       expect(await listedHandles()).toHaveProperty('size', MAX_LISTED_SESSIONS);
     }, 60_000);
 
-    test('refuse: of concurrent logins on two sidecars exactly as many succeed as are allowed', async () => {
+    test('refuse: of concurrent logins on two sidecars exactly as many succeed as the limit allows', async () => {
       for (let round = 0; round < 10; round += 1) {
         user = `refused-${randomBytes(6).toString('hex')}`;
         const limit = limitOf(1 + (round % 5), 'refuse');
@@ -221,7 +224,7 @@ export function sessionUserLimit(name: string, setUp: () => Promise<SessionStore
       }
     }, 60_000);
 
-    test('evict: concurrent logins on two sidecars all succeed, and as many live as are allowed', async () => {
+    test('evict: concurrent logins on two sidecars all succeed, and as many sessions stay live as the limit allows', async () => {
       for (let round = 0; round < 10; round += 1) {
         user = `evicted-${randomBytes(6).toString('hex')}`;
         const limit = limitOf(1 + (round % 5), 'evict');
@@ -236,7 +239,7 @@ export function sessionUserLimit(name: string, setUp: () => Promise<SessionStore
       }
     }, 60_000);
 
-    test('whatever runs at once on two sidecars, no more live than are allowed, and all of them are listed', async () => {
+    test('with any concurrent calls on two sidecars the live sessions never exceed the limit, and all of them are listed', async () => {
       for (let round = 0; round < 20; round += 1) {
         user = `mixed-${randomBytes(6).toString('hex')}`;
         const limit = limitOf(1 + (round % 4), round % 2 === 0 ? 'evict' : 'refuse');

@@ -1,5 +1,5 @@
--- TOKEN_BUCKET and LEAKY_BUCKET as of now: whether the cost fits, and by when the bucket is empty (an upper bound). `other` is the fraction.
--- packed-limits.ts only lets limits come here whose products stay exact.
+-- TOKEN_BUCKET and LEAKY_BUCKET: computes whether the cost fits and an upper bound of the time when the bucket is
+-- empty. `other` is the fraction. packed-limits.ts selects this script only for limits whose products stay exact.
 if used >= burst then
   used, other = burst, 0
 end

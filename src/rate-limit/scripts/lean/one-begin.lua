@@ -1,12 +1,13 @@
--- Reads the value of a call that has one limit. The numbers of the limit stand before it (one-window.lua or one-bucket.lua); value.lua,
--- the fragment of an algorithm and one-end.lua follow.
+-- Reads the value of a call with one limit. The assembled script is: one-window.lua or one-bucket.lua, this file,
+-- value.lua, the fragment of the algorithm, one-end.lua.
 --
--- KEYS[1]  the subject's hash
--- ARGV     the packed limit (packed-limits.ts), then the cost (absent: 1), then the maximum delay in ms (absent: no bound)
--- Reply    see one-end.lua; `F` and nothing done: the general script (take.lua) must decide
+-- KEYS[1]  hash of the subject
+-- ARGV     packed limit (packed-limits.ts), cost (default: 1), maximum delay in ms (default: no maximum)
+-- Reply    see one-end.lua; `F` if nothing was done and the general script (take.lua) must decide
 --
--- Lean scripts define no function and no table, and call Redis three times for most decisions: each of these costs a tenth of the script.
--- What is rare (a clock that went back, a newer layout, a value that is no pair of numbers) is left to the general script.
+-- Lean scripts create no function and no table, and most decisions call Redis three times: each of these costs a tenth
+-- of the script's time. They leave rare cases (a clock that moved backwards, a newer layout, a damaged value) to the
+-- general script.
 
 local field = string.sub(ARGV[1], 21)
 local cost = 1

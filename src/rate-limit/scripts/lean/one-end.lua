@@ -1,7 +1,8 @@
--- Takes the units of a call with one limit, if they fit.
+-- Consumes the units of a call with one limit if they fit.
 --
--- Reply  the limit's state as of now with the cost added, packed as its value: end of the value, 1 (taken) or 0 (denied), now, used, other.
---        Taken: these bytes are the value, so nothing is packed twice. The program computes the outcome from them (redis-reply.ts).
+-- Reply  the limit's current state with the cost added, in the form of its value: expiry of the value, 1 (allowed) or 0
+--        (denied), now, used, other. If the call is allowed, the same bytes are stored, so nothing is packed twice.
+--        redis-reply.ts computes the outcome from them.
 used = used + cost
 if not fits then
   return struct.pack('<dBddd', 0, 0, nowMs, used, other)
@@ -18,7 +19,7 @@ if not value then
     return 'F'
   end
 end
--- A quarter of a window of slack, so that most decisions leave the expiry of the key alone.
+-- Adds a quarter of a window, so that most decisions do not need to move the expiry of the key.
 endMs = emptyMs + math.min(3600000, math.max(1000, windowMs / 4))
 endMs = endMs - endMs % 1
 value = struct.pack('<dBddd', endMs, 1, nowMs, used, other)
@@ -26,7 +27,7 @@ redis.call('HSET', KEYS[1], field, value)
 if fieldCount == 0 then
   local reply = redis.pcall('PEXPIREAT', KEYS[1], string.format('%.0f', endMs))
   if reply ~= 1 then
-    -- Redis refused it: a new key must not stay without an expiry.
+    -- Redis rejected the command. A new key must not remain without an expiry.
     redis.call('UNLINK', KEYS[1])
     return reply
   end

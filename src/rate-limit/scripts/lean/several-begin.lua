@@ -1,12 +1,12 @@
--- Reads the limits of a call that has several, and their values. For each, value.lua and the fragment of its algorithm follow;
--- several-end.lua takes the units of all limits or of none.
+-- Reads the limits of a call with several limits, and their values. value.lua and the fragment of the algorithm follow
+-- for each limit, and several-end.lua consumes the units of all limits or of none.
 --
--- KEYS[1]  the subject's hash
--- ARGV     the packed limits (packed-limits.ts), then the cost (absent: 1), then the maximum delay in ms (absent: no bound)
--- Reply    see several-end.lua; `F` and nothing done: the general script (take.lua) must decide
+-- KEYS[1]  hash of the subject
+-- ARGV     packed limits (packed-limits.ts), cost (default: 1), maximum delay in ms (default: no maximum)
+-- Reply    see several-end.lua; `F` if nothing was done and the general script (take.lua) must decide
 
 local packed = ARGV[1]
--- Tables with room for four limits: growing them step by step took a tenth of the script.
+-- Tables preallocated for four limits, because growing them took a tenth of the script's time.
 local fields = { nil, nil, nil, nil }
 local at, count = 1, 0
 while at <= #packed do

@@ -1,7 +1,8 @@
-  -- Each limit's state as of now with the cost added, packed as its value: end of the value, 1 (fits) or 0, now, used, other.
+  -- Builds each limit's current state with the cost added, in the form of its value: expiry, 1 (fits) or 0, now, used,
+  -- other.
   used = used + cost
   if emptyMs > endMs then
-    -- A quarter of a window of slack, so that most decisions leave the expiry of the key alone.
+    -- Adds a quarter of a window, so that most decisions do not need to move the expiry of the key.
     endMs = emptyMs + math.min(3600000, math.max(1000, windowMs / 4))
     endMs = endMs - endMs % 1
     if endMs > keyEndMs then
@@ -32,7 +33,7 @@ redis.call('HSET', KEYS[1], unpack(writes))
 if fieldCount == 0 then
   local reply = redis.pcall('PEXPIREAT', KEYS[1], string.format('%.0f', keyEndMs))
   if reply ~= 1 then
-    -- Redis refused it: a new key must not stay without an expiry.
+    -- Redis rejected the command. A new key must not remain without an expiry.
     redis.call('UNLINK', KEYS[1])
     return reply
   end

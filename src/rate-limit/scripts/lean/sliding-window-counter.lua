@@ -1,10 +1,11 @@
--- SLIDING_WINDOW_COUNTER as of now: whether the cost fits, and by when nothing counts any more. `other` is what the previous window used.
+-- SLIDING_WINDOW_COUNTER: computes whether the cost fits and when no units count any more. `other` holds the units of
+-- the previous window.
 local windowStartMs = nowMs - nowMs % windowMs
 if atMs < windowStartMs then
   other = atMs >= windowStartMs - windowMs and used or 0
   used = 0
 end
--- The share, floor(weighted / W), fits exactly when weighted is below one unit more than what is left.
+-- The share is floor(weighted / windowMs). It fits exactly if weighted is less than (units left + 1) * windowMs.
 local weighted = other * (windowStartMs + windowMs - nowMs - 1)
 if weighted >= 9007199254740991 then
   return 'F'

@@ -1,4 +1,5 @@
--- Unpacks the value of a limit, for the fragment of its algorithm. What it cannot judge is left to the general script.
+-- Unpacks the value of a limit for the fragment of its algorithm. The general script handles values that this code
+-- cannot interpret.
 
 local endMs, atMs, used, other = 0, nowMs, 0, 0
 if value then
@@ -6,7 +7,7 @@ if value then
   if #value == 33 then
     endMs, layout, atMs, used, other = struct.unpack('<dBddd', value)
   end
-  -- A comparison with NaN is false. 2^53: no script of ours writes such a number.
+  -- A comparison with NaN is false. No script of ours writes a number of 2^53 or more.
   if
     layout ~= 1
     or not (atMs <= nowMs and endMs < 9007199254740992 and used >= 0 and used < 9007199254740992)

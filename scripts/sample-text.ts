@@ -1,0 +1,81 @@
+/**
+ * Draws sentences of comments and of docs at random, so that a reader can judge them against docs/internals/writing.md.
+ * The same seed and the same files give the same sentences.
+ */
+import { parseArgs } from 'node:util';
+import { sentencesOf } from './text/prose.ts';
+import { repositoryTexts } from './text/repository-texts.ts';
+import { type TextContext, textPieces } from './text/text-piece.ts';
+
+const USAGE = `usage: node scripts/sample-text.ts --seed NUMBER [--count NUMBER] [--failed NUMBER,...]
+
+Prints --count (default 50) numbered sentences of comments, and as many of docs.
+--failed: numbers of the sentences that a reader has rejected; prints the share that passes.
+`;
+
+const MIN_WORDS = 4;
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string' },
+    count: { type: 'string', default: '50' },
+    failed: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+});
+if (values.help) {
+  process.stdout.write(USAGE);
+  process.exit(0);
+}
+const seed = wholeNumber('--seed', values.seed);
+const count = wholeNumber('--count', values.count);
+const failed = (values.failed ?? '').split(',').filter((text) => text !== '');
+
+const random = randomNumbers(seed);
+const sources = repositoryTexts(process.cwd());
+const drawn = [...draw('comment'), ...draw('docs')];
+for (const [index, sentence] of drawn.entries()) {
+  process.stdout.write(`${index + 1}. ${sentence}\n`);
+}
+if (values.failed !== undefined) {
+  const rejected = new Set(failed.map((text) => wholeNumber('--failed', text)));
+  process.stdout.write(`${drawn.length - rejected.size} of ${drawn.length} pass (seed ${seed})\n`);
+}
+
+function draw(context: TextContext): string[] {
+  const sentences = sources.flatMap(({ path, content }) =>
+    textPieces(path, content)
+      .filter((piece) => piece.context === context)
+      .flatMap((piece) =>
+        sentencesOf(piece.text).map(({ lineOffset, text }) => ({ place: `${path}:${piece.line + lineOffset}`, text })),
+      ),
+  );
+  const candidates = sentences.filter(({ text }) => text.split(' ').length >= MIN_WORDS);
+  const chosen: string[] = [];
+  while (chosen.length < count && candidates.length > 0) {
+    const [sentence] = candidates.splice(Math.floor(random() * candidates.length), 1);
+    if (sentence !== undefined) {
+      chosen.push(`[${context}] ${sentence.place}: ${sentence.text}`);
+    }
+  }
+  return chosen;
+}
+
+function wholeNumber(option: string, text: string | undefined): number {
+  if (text === undefined || !/^\d{1,9}$/.test(text)) {
+    process.stderr.write(`${option} must be a whole number, got ${text ?? 'none'}\n\n${USAGE}`);
+    process.exit(2);
+  }
+  return Number(text);
+}
+
+/** Numbers from 0 to 1 (mulberry32, T. Ettinger 2017): enough for a sample that anyone can repeat. */
+function randomNumbers(start: number): () => number {
+  let state = start;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

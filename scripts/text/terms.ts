@@ -1,0 +1,106 @@
+/**
+ * Enforces the style of texts by the terms of terms.yaml. Pure but for reading that file.
+ *
+ * Invariants:
+ *   1. Each occurrence of a term in one of its contexts is reported with its line, unless an allowed use names path and sentence.
+ *   2. An allowed use that allows nothing is reported too.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { sentencesOf } from './prose.ts';
+import { type TextContext, textPieces } from './text-piece.ts';
+
+export interface AllowedUse {
+  /** Beginning of the paths that it holds for. */
+  readonly path: string;
+  /** Part of the sentence. */
+  readonly text: string;
+  readonly why: string;
+}
+
+export interface StyleTerm {
+  readonly term: string;
+  readonly pattern: string;
+  readonly case?: boolean;
+  readonly in: readonly (TextContext | 'everywhere')[];
+  readonly paths?: readonly string[];
+  readonly instead: string;
+  readonly allowed?: readonly AllowedUse[];
+}
+
+export interface SourceText {
+  /** Relative to the root. */
+  readonly path: string;
+  readonly content: string;
+}
+
+/** Of a sentence, or of a line where a term is wrong everywhere. */
+interface Passage {
+  readonly context: TextContext | 'everywhere';
+  readonly line: number;
+  readonly text: string;
+}
+
+export const TERMS_FILE = 'scripts/text/terms.yaml';
+
+export function readStyleTerms(root: string): readonly StyleTerm[] {
+  return parse(readFileSync(join(root, TERMS_FILE), 'utf8')) as readonly StyleTerm[];
+}
+
+export interface StyleReport {
+  /** "<path>:<line>: <term>: <sentence> (instead: ...)". */
+  readonly problems: readonly string[];
+  /** Allowed uses that no sentence needs; complete only for a report on all files. */
+  readonly unusedUses: readonly string[];
+}
+
+export function styleReport(terms: readonly StyleTerm[], sources: readonly SourceText[]): StyleReport {
+  const used = new Set<AllowedUse>();
+  const problems = sources.flatMap((source) => {
+    const passages = passagesOf(source);
+    return terms.flatMap((term) => problemsOfTerm({ term, source, passages, used }));
+  });
+  const unusedUses = terms.flatMap(({ term, allowed = [] }) =>
+    allowed.filter((use) => !used.has(use)).map((use) => `${term}: ${use.path}: ${use.text}`),
+  );
+  return { problems, unusedUses };
+}
+
+function passagesOf({ path, content }: SourceText): Passage[] {
+  const sentences = textPieces(path, content).flatMap((piece) =>
+    sentencesOf(piece.text).map(({ lineOffset, text }) => ({
+      context: piece.context,
+      line: piece.line + lineOffset,
+      text,
+    })),
+  );
+  const lines = content.split('\n').map((text, index) => ({ context: 'everywhere' as const, line: index + 1, text }));
+  return [...sentences, ...lines];
+}
+
+function problemsOfTerm(options: {
+  term: StyleTerm;
+  source: SourceText;
+  passages: readonly Passage[];
+  used: Set<AllowedUse>;
+}): string[] {
+  const { term, source, passages, used } = options;
+  if (term.paths?.some((beginning) => source.path.startsWith(beginning)) === false) {
+    return [];
+  }
+  const pattern = new RegExp(term.pattern, term.case === true ? 'u' : 'iu');
+  const problems: string[] = [];
+  for (const { context, line, text } of passages) {
+    if (!term.in.includes(context) || !pattern.test(text)) {
+      continue;
+    }
+    const use = term.allowed?.find(({ path, text: part }) => source.path.startsWith(path) && text.includes(part));
+    if (use === undefined) {
+      problems.push(`${source.path}:${line}: ${term.term}: ${text.trim()} (instead: ${term.instead})`);
+    } else {
+      used.add(use);
+    }
+  }
+  return problems;
+}

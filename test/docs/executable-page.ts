@@ -1,0 +1,196 @@
+/**
+ * Reads the documentation pages that tests execute, and compares what a command printed with what the page says.
+ *
+ * 1. A `sh` fence is a command. If the next fence is `json` or `text`, it is the output of that command.
+ * 2. A command that only starts a sidecar (`make run`, `bin/pannier serve`) becomes a serve step; any other command becomes a run step.
+ * 3. A program fence (`js`, `python`, `go`) must name its file in a comment on its first line, and another fence must use that file.
+ *    A `yaml` fence whose first line is such a comment is written to a file too. Every other fence is ignored.
+ * 4. A program that cannot run by itself has `fragment` after its language. It is ignored.
+ */
+
+export interface ExpectedOutput {
+  readonly language: 'json' | 'text';
+  readonly text: string;
+}
+
+interface StepBase {
+  /** Number of the line on which the fence begins, from 1. */
+  readonly line: number;
+}
+
+export interface FileStep extends StepBase {
+  readonly kind: 'file';
+  readonly name: string;
+  readonly text: string;
+}
+
+export interface RunStep extends StepBase {
+  readonly kind: 'run';
+  readonly script: string;
+  readonly expected?: ExpectedOutput;
+}
+
+export interface ServeStep extends StepBase {
+  readonly kind: 'serve';
+  /** Settings before the command, such as PANNIER_REDIS_URL. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** Arguments of `pannier`. */
+  readonly args: readonly string[];
+  readonly expected?: ExpectedOutput;
+}
+
+export type Step = FileStep | RunStep | ServeStep;
+
+interface Fence extends StepBase {
+  readonly language: string;
+  readonly text: string;
+}
+
+const PROGRAM_LANGUAGES = new Set(['js', 'python', 'go']);
+const FILE_NAME_COMMENT = /^(?:\/\/|#) ([\w./-]+\.\w+)$/;
+const SERVE_COMMAND = /^(?<settings>(?:[A-Z_]+=\S+ +)*)(?:make run|bin\/pannier (?<args>serve(?: --hints)?))$/;
+/** The recipe of `make run`; a test compares it with the Makefile. */
+export const MAKE_RUN_ARGS: readonly string[] = ['serve', '--hints'];
+/** Fields whose values differ from run to run. */
+const COMPARED_BY_TYPE = /(?:Ms|Id|At|[vV]ersion|[hH]andle|[lL]ease)$/;
+
+export function parsePage(markdown: string): Step[] {
+  const fences = readFences(markdown);
+  const steps: Step[] = [];
+  for (const [index, fence] of fences.entries()) {
+    const name = FILE_NAME_COMMENT.exec(fence.text.split('\n')[0] ?? '')?.[1];
+    if (fence.language === 'sh') {
+      steps.push(commandStep(fence, expectedOutput(fences[index + 1])));
+    } else if (PROGRAM_LANGUAGES.has(fence.language)) {
+      steps.push(programStep(fence, name, fences));
+    } else if (fence.language === 'yaml' && name !== undefined) {
+      steps.push({ kind: 'file', line: fence.line, name, text: fence.text });
+    }
+  }
+  return steps;
+}
+
+function readFences(markdown: string): Fence[] {
+  const fences: Fence[] = [];
+  let open: { language: string; line: number; lines: string[] } | undefined;
+  for (const [index, line] of markdown.split('\n').entries()) {
+    const marker = /^```(\w*(?: fragment)?)\s*$/.exec(line);
+    if (marker === null) {
+      open?.lines.push(line);
+    } else if (open === undefined) {
+      open = { language: marker[1] ?? '', line: index + 1, lines: [] };
+    } else {
+      fences.push({ language: open.language, line: open.line, text: `${open.lines.join('\n')}\n` });
+      open = undefined;
+    }
+  }
+  if (open !== undefined) {
+    throw new Error(`line ${open.line}: the fence is not closed`);
+  }
+  return fences;
+}
+
+function expectedOutput(next: Fence | undefined): ExpectedOutput | undefined {
+  return next?.language === 'json' || next?.language === 'text'
+    ? { language: next.language, text: next.text }
+    : undefined;
+}
+
+function commandStep({ line, text }: Fence, expected: ExpectedOutput | undefined): RunStep | ServeStep {
+  const output = expected === undefined ? {} : { expected };
+  const command = text.replaceAll('\\\n', ' ').trim().replaceAll(/ +/g, ' ');
+  const serve = SERVE_COMMAND.exec(command);
+  if (serve === null) {
+    return { kind: 'run', line, script: text, ...output };
+  }
+  const assignments = (serve.groups?.settings ?? '').split(' ').filter((word) => word !== '');
+  const settings = Object.fromEntries(
+    assignments.map((assignment) => {
+      const [name = '', ...value] = assignment.split('=');
+      return [name, value.join('=')];
+    }),
+  );
+  const args = serve.groups?.args?.split(' ') ?? MAKE_RUN_ARGS;
+  return { kind: 'serve', line, settings, args, ...output };
+}
+
+function programStep(fence: Fence, name: string | undefined, fences: readonly Fence[]): FileStep {
+  if (name === undefined) {
+    throw new Error(`line ${fence.line}: the first line of a program must be a comment with its file name`);
+  }
+  if (!fences.some((other) => other !== fence && other.text.includes(name))) {
+    throw new Error(`line ${fence.line}: no other fence uses ${name}`);
+  }
+  return { kind: 'file', line: fence.line, name, text: fence.text };
+}
+
+/** Returns the differences, one line each, or none. `text` may consist of several JSON documents. */
+export function compareJson(expected: string, actual: string): string[] {
+  const documents = readDocuments(expected);
+  const printed = readDocuments(actual);
+  if (documents.length !== printed.length) {
+    return [`expected ${documents.length} JSON documents, got ${printed.length}`];
+  }
+  return documents.flatMap((document, index) => differences(document, printed[index], '$'));
+}
+
+/** Parses JSON documents that follow each other, each beginning on a line of its own. */
+function readDocuments(text: string): unknown[] {
+  const documents: unknown[] = [];
+  let pending = '';
+  for (const line of text.trim().split('\n')) {
+    pending += `${line}\n`;
+    try {
+      documents.push(JSON.parse(pending));
+      pending = '';
+    } catch {
+      // The document goes on in the next line.
+    }
+  }
+  if (pending.trim() !== '') {
+    throw new Error(`cannot parse as JSON: ${pending.trim()}`);
+  }
+  return documents;
+}
+
+function differences(expected: unknown, actual: unknown, path: string): string[] {
+  if (Array.isArray(expected) && Array.isArray(actual)) {
+    return expected.length === actual.length
+      ? expected.flatMap((item, index) => differences(item, actual[index], `${path}[${index}]`))
+      : [`${path}: expected ${expected.length} items, got ${actual.length}`];
+  }
+  if (isRecord(expected) && isRecord(actual)) {
+    const names = new Set([...Object.keys(expected), ...Object.keys(actual)]);
+    return [...names].flatMap((name) => differencesOfField(name, expected, actual, `${path}.${name}`));
+  }
+  return Object.is(expected, actual)
+    ? []
+    : [`${path}: expected ${JSON.stringify(expected)}, got ${JSON.stringify(actual)}`];
+}
+
+type JsonRecord = Readonly<Record<string, unknown>>;
+
+function isRecord(value: unknown): value is JsonRecord {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function differencesOfField(name: string, expected: JsonRecord, actual: JsonRecord, path: string): string[] {
+  if (!Object.hasOwn(expected, name)) {
+    return [`${path}: the page does not have this field`];
+  }
+  if (!Object.hasOwn(actual, name)) {
+    return [`${path}: the output does not have this field`];
+  }
+  const [value, printed] = [expected[name], actual[name]];
+  if (COMPARED_BY_TYPE.test(name) && typeof value !== 'object') {
+    return typeof value === typeof printed ? [] : [`${path}: expected a ${typeof value}, got a ${typeof printed}`];
+  }
+  return differences(value, printed, path);
+}
+
+/** Compares text exactly, except that `…` in `expected` matches anything. */
+export function matchesText(expected: string, actual: string): boolean {
+  const parts = expected.trim().split('…');
+  const pattern = parts.map((part) => part.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('[^]*?');
+  return new RegExp(`^${pattern}$`).test(actual.trim());
+}

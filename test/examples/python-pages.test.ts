@@ -1,0 +1,21 @@
+/**
+ * Executes the pages that have Python programs with the packages of the Python example. In `make test` these packages may be missing.
+ */
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describePage } from '../docs/page-run.ts';
+import { repositoryFiles, repositoryRoot } from '../support/repository.ts';
+import { preparePython } from './python-environment.ts';
+
+const python = dirname(preparePython());
+const pages = repositoryFiles(['docs/getting-started.md', 'docs/guides/*.md']).filter((page) =>
+  /^```python$/m.test(readFileSync(join(repositoryRoot, page), 'utf8')),
+);
+
+for (const page of pages) {
+  describePage(page, python);
+}
+
+test('the packages of the Python example can be imported', () => {
+  expect(python).toContain('.cache');
+});
