@@ -27,7 +27,7 @@ function quotedTexts(): string[] {
 
 /** Returns a pattern for the source line that holds the text. */
 function patternOf(text: string): RegExp {
-  const parts = text.split('…').map((part) => RegExp.escape(part));
+  const parts = text.split('…').map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'));
   return new RegExp(parts.join('[^\\n]+?'));
 }
 
