@@ -130,10 +130,7 @@ export class SubscriberConnection {
     }
   }
 
-  /**
-   * Resolves true if all earlier messages of the node have arrived and all checks pass. Otherwise the connection is
-   * dropped, and its channels are lost and subscribed again.
-   */
+  /** Resolves true if all earlier messages have arrived and all checks pass. Otherwise drops the connection. */
   async barrier(deadlineAtMs: number): Promise<boolean> {
     const opened = this.#opened;
     if (opened?.isVouched !== true) {
