@@ -16,7 +16,7 @@ test.each([
   ['an error reply', new SimpleError('ERR max number of clients reached'), 'ERR max number of clients reached'],
   ['an error reply over our connection', new ServerReply(new SimpleError('NOAUTH no')), 'NOAUTH no'],
   ['a replica', new ReplicaError(), 'the server is a replica'],
-  ['a stranger', new ForeignServerError(), 'the server does not belong to the known deployment'],
+  ['a server of another deployment', new ForeignServerError(), 'the server does not belong to the known deployment'],
   ['a port without a server', withCode('ECONNREFUSED'), 'ECONNREFUSED'],
   ['an unknown host name', withCode('ENOTFOUND'), 'ENOTFOUND'],
   ['a reset', withCode('ECONNRESET'), `ECONNRESET: ${CLOSED}; does the port serve TLS (rediss://)?`],

@@ -211,7 +211,7 @@ test('logs both findings of checks and refusals of callers, in either order', ()
   refusals.found({ code: 'NOPERM', node: NODE, command: 'hset', detail: 'the ACL user lacks +hset' });
   refuse('NOPERM', 'check', NOPERM);
   refuse('NOPERM', 'check', NOPERM);
-  expect(lines.map(({ message }) => message)).toEqual(['Redis would refuse commands', 'Redis refuses commands']);
+  expect(lines.map(({ message }) => message)).toEqual(['Redis user lacks permissions', 'Redis refuses commands']);
 });
 
 test('bounds codes, subjects and details', () => {

@@ -144,7 +144,7 @@ export class RefusalLog {
     if (!condition.details.includes(detail) && condition.details.length < MAX_DETAILS) {
       condition.details.push(detail);
       const { role, log } = this.#options;
-      log.error({ role, code: condition.code, node, command, detail }, 'Redis would refuse commands');
+      log.error({ role, code: condition.code, node, command, detail }, 'Redis user lacks permissions');
     }
   }
 

@@ -12,7 +12,10 @@
 
 const MAX_LENGTH = 400;
 const REMOVED = '...';
-/** `run the 'evalsha' command`, `unknown command 'FCALL'`, `unknown subcommand 'info'`, `used memory > 'maxmemory'`. */
+/**
+ * Known texts whose quoted name is kept: `run the 'evalsha' command`, `unknown command 'FCALL'`, `unknown subcommand
+ * 'info'`, `used memory > 'maxmemory'`.
+ */
 const KEPT_IN_QUOTES =
   /\b(run the|unknown command|unknown subcommand|wrong number of arguments for|memory >) (['"`])([a-z|_-]{1,32})\2/gi;
 

@@ -56,7 +56,6 @@ function startCalls(redis: Redis): { readonly calls: Call[]; stop(): Promise<voi
   };
 }
 
-// A8
 test.each([1, 2])(
   'fails no read, and only writes in flight, in ten cuts of all connections under load (%d per master)',
   async (connectionsPerMaster) => {

@@ -90,7 +90,7 @@ test('keeps using the master when all Sentinels end, logs it once, and follows a
   const ports = group.sentinels.map(({ port }) => port);
   await Promise.all(group.sentinels.map((sentinel) => sentinel.kill()));
   await waitFor('the notice', () => notice(client) !== '');
-  expect(notice(client)).toMatch(/^cannot learn the Redis master of "shop-main": [23] of 3 Sentinels do not answer \(/);
+  expect(notice(client)).toMatch(/^cannot determine the Redis master of "shop-main": [23] of 3 Sentinels do not answer \(/);
   await waitFor('all of them missing', () => client.topologyStatus().silentSentinels === 3);
   expect(notice(client)).toContain(`; using ${nodes(client).join()} until a majority names another one`);
   // Losing the connection does not change this.
@@ -177,7 +177,7 @@ test('rejects a name that no Sentinel knows as forbidden, and the text names the
   await startGroup({ replicas: 0 });
   const client = open(sentinelUrl(group.sentinels, false, 'shop-mian'));
   await waitFor('the notice', () => notice(client).includes('monitor no master of that name'));
-  expect(notice(client)).toMatch(/^cannot learn the Redis master of "shop-mian": .*; correct the name in the URL$/);
+  expect(notice(client)).toMatch(/^cannot determine the Redis master of "shop-mian": .*; correct the name in the URL$/);
   expect(await write(client, '1')).toBe('forbidden');
   expect(linesWith('error cannot determine the Redis master of "shop-mian"').length).toBeGreaterThan(0);
 }, 60_000);
