@@ -101,7 +101,8 @@ function unknownField(
 ): string {
   const names = fields.map((field) => field.jsonName);
   const nearest = nearestOf(key, names);
-  const accepted = names.length === 0 ? 'the message has no fields' : `must be one of ${names.join(', ')}`;
+  const list = `must be ${names.length === 1 ? '' : 'one of '}${names.join(', ')}`;
+  const accepted = names.length === 0 ? 'the message has no fields' : list;
   const hint = nearest === undefined ? accepted : `did you mean ${JSON.stringify(nearest)}?`;
   const message = path === '' ? shortName(typeName) : `${path} (${shortName(typeName)})`;
   return `unknown field ${JSON.stringify(key)} in ${message}; ${hint}`;

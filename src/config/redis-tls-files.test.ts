@@ -106,7 +106,7 @@ test('rejects every read and logs one error while no version of the CA file was 
   const files = open();
   await expect(files.read()).rejects.toThrow('PANNIER_REDIS_TLS_CA_FILE');
   await expect(files.read()).rejects.toThrow('PANNIER_REDIS_TLS_CA_FILE');
-  expect(errors).toEqual([expect.stringContaining('cannot use the CA for Redis, not connecting to Redis')]);
+  expect(errors).toEqual([expect.stringContaining('cannot use the CA for Redis, not connecting:')]);
 });
 
 test('treats missing or empty optional files as unset, and rejects half a pair', async () => {

@@ -19,8 +19,8 @@ export class RedisTlsFiles {
 
   constructor(settings: Settings, log: Logger) {
     this.#settings = settings;
-    this.#ca = new KeptMaterial(log, 'CA for Redis');
-    this.#clientPair = new KeptMaterial(log, 'client certificate for Redis');
+    this.#ca = new KeptMaterial(log, 'CA');
+    this.#clientPair = new KeptMaterial(log, 'client certificate');
   }
 
   async read(): Promise<{ readonly ca: Buffer | undefined; readonly clientPair: ClientPair | undefined }> {
@@ -50,8 +50,12 @@ class KeptMaterial<Value> {
     const [{ name, message }] = material.problems;
     if (!this.#isReported) {
       this.#isReported = true;
-      const consequence = this.#kept === undefined ? 'not connecting to Redis' : 'keeping the previous one';
-      this.#log.error({ setting: name, detail: message }, `cannot use the ${this.#what}, ${consequence}`);
+      const fields = { setting: name, detail: message };
+      if (this.#kept === undefined) {
+        this.#log.error(fields, `cannot use the ${this.#what} for Redis, not connecting`);
+      } else {
+        this.#log.error(fields, `cannot use the ${this.#what} for Redis, keeping the previous one`);
+      }
     }
     if (this.#kept === undefined) {
       throw new Error(message);

@@ -181,7 +181,10 @@ function listText(count: number): string {
 
 function unknownKey(key: string, path: string, known: readonly string[]): string {
   const nearest = suggestionFor(key, known);
-  const hint = nearest === undefined ? `must be one of ${known.join(', ')}` : `did you mean ${nearest}?`;
+  const hint =
+    nearest === undefined
+      ? `must be ${known.length === 1 ? '' : 'one of '}${known.join(', ')}`
+      : `did you mean ${nearest}?`;
   return `unknown key ${JSON.stringify(key)}${path === '' ? '' : ` in ${path}`}; ${hint}`;
 }
 

@@ -83,7 +83,7 @@ export async function startInjector(options: InjectorOptions): Promise<Injector>
   let isDraining = false;
   const source = certificateSource(options);
   let kubelets: KubeletVersions | undefined;
-  // A native sidecar on an old kubelet blocks its pod forever, so no review is accepted before the nodes have been listed.
+  // A native sidecar on an old kubelet blocks its pod forever, so the injector is not ready before it has listed the nodes.
   const hasKubelets = (): boolean => kubelets === undefined || kubelets.isInitialized();
   const isReady = (): boolean => server !== undefined && !isDraining && hasKubelets() && source.isReady();
   metrics.onReadinessScrape(isReady);

@@ -1,7 +1,7 @@
 /**
  * Errors between a service and its store.
  *
- * Stores throw no other errors on purpose. `kind` tells the caller what happened:
+ * Stores throw no other errors on purpose. `kind` says what happened:
  *   unavailable    not executed (no connection, queue full, frozen node, refused by the server): safe to retry
  *   unknown        sent without a reply, or a script was refused halfway: it may have been executed
  *   forbidden      the server refuses it until an operator changes something (ACL, type of the key, version)

@@ -111,7 +111,7 @@ export const METRICS = {
     name: 'pannier_redis_conflicting_masters',
     type: 'gauge',
     labels: ['role'],
-    help: 'Standalone masters among the seeds that the sidecar does not use, because it cannot tell which one holds the data. If it is above 0, make all but one a replica.',
+    help: 'Standalone masters among the seeds that the sidecar does not use, because it does not know which one holds the data. If it is above 0, make all but one a replica.',
   },
   redisMasterChanges: {
     name: 'pannier_redis_master_changes_total',

@@ -1,8 +1,8 @@
 /**
- * h2spec, a conformance tester of HTTP/2 and HPACK, in strict mode, against the transport that is ours.
+ * Runs h2spec, a conformance test of HTTP/2 and HPACK, in strict mode against the built-in HTTP/2 server.
  *
- * PANNIER_TEST_H2SPEC is its path. All cases run in one go; what is expected is a list of red ones that is empty, so that a failure
- * reads as the cases that failed and what came.
+ * PANNIER_TEST_H2SPEC is the path of the program. All cases run at once. The test expects an empty list of failed
+ * cases, so that a failure shows the cases and their output.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,7 +15,7 @@ import {
   startInteropServer,
 } from '../support/grpc/interop-run.ts';
 
-/** Strict cases of version 2.2.1 included. */
+/** Number of cases of h2spec 2.2.1, including the strict ones. */
 const CASES_TOTAL = 146;
 const RUN_TIMEOUT_MS = 120_000;
 
@@ -33,7 +33,7 @@ afterAll(async () => {
 });
 
 test(
-  `h2spec: all ${CASES_TOTAL} cases of generic, http2 and hpack`,
+  `passes all ${CASES_TOTAL} h2spec cases of generic, http2 and hpack`,
   async () => {
     const h2spec = programFromEnvironment('PANNIER_TEST_H2SPEC', 'h2spec');
     const report = join(reportDirectory, 'report.xml');
@@ -51,11 +51,11 @@ test(
 interface ReportedCase {
   readonly section: string;
   readonly title: string;
-  /** What came in place of what was expected, or that it was skipped; empty when it passed. */
+  /** Output of a failed or skipped case; empty if it passed. */
   readonly complaint: string;
 }
 
-/** A case of the JUnit report has a body when it did not pass. */
+/** Reads a JUnit report, in which a case has a body if it did not pass. */
 function readReport(xml: string): ReportedCase[] {
   const pattern = /<testcase package="([^"]*)" classname="([^"]*)"[^>]*?(?:\/>|>([\s\S]*?)<\/testcase>)/g;
   return [...xml.matchAll(pattern)].map(([, section = '', title = '', body = '']) => ({

@@ -1,9 +1,9 @@
 /**
- * The interop client of grpc-go against each transport: every case that needs neither TLS nor an account somewhere. The load
- * reports (orca_*) are a protocol of their own, which is not served.
+ * Runs the interop client of grpc-go against each transport, with every case that needs neither TLS nor a cloud
+ * account. The load report cases (orca_*) are left out, because the sidecar does not serve that protocol.
  *
- * PANNIER_TEST_GRPC_INTEROP is the path of that client (google.golang.org/grpc/interop/client). A case passes when the client ends
- * with 0 and the transport logged nothing.
+ * PANNIER_TEST_GRPC_INTEROP is the path of the client (google.golang.org/grpc/interop/client). A case passes if the
+ * client exits with code 0 and the transport logged nothing.
  */
 import {
   type InteropServer,

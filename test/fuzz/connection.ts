@@ -1,7 +1,11 @@
 /**
- * Fuzzes a whole connection: conversations, right and mutated, into a socket in memory. Promises: nothing is thrown and nothing is
- * logged as unexpected; what comes out keeps the rules (server-output.ts) and is bounded by what went in; a conversation that is right is
- * answered, call by call; and when the peer is gone nothing is buffered for it any more.
+ * Fuzzes a whole connection: sends valid and mutated conversations to a connection on a memory socket.
+ *
+ * Invariants:
+ *   1. Nothing is thrown, and no unexpected error is logged.
+ *   2. The output follows the rules of server-output.ts, and its length is bounded by that of the input.
+ *   3. Every call of a valid conversation receives its response.
+ *   4. When the peer is gone, no bytes are buffered for it.
  */
 import { Status } from '../../src/grpc/status.ts';
 import { message } from '../support/http2/frames.ts';
@@ -13,11 +17,12 @@ import { readOutput, type ServerOutput } from './server-output.ts';
 import { ensure, type FuzzTarget } from './target.ts';
 
 const LIMITS = { maxMessageBytes: 1_500, maxMetadataBytes: 4_000, maxMetadataFields: 50 };
-/** The greeting, and for each byte that comes in what an error text may have for a request of a few bytes. */
+/** Maximum output without input: the first frames of the server. */
 const MAX_OUTPUT_BYTES = 2_000;
+/** Maximum output per input byte: an error text for a request of a few bytes. */
 const MAX_OUTPUT_PER_INPUT = 40;
 
-/** One run: what was sent, what came of it. */
+/** One run: its input and the server that received it. */
 interface Run extends MemoryServer {
   readonly input: Buffer;
 }
@@ -27,14 +32,14 @@ export const connectionTarget: FuzzTarget = {
   share: 6,
   run: (random) => {
     const sent = conversation(random);
-    const isRight = random.once(3);
-    const input = isRight ? Buffer.concat(sent.frames) : spoiled(sent, random);
+    const isValid = random.once(3);
+    const input = isValid ? Buffer.concat(sent.frames) : spoiled(sent, random);
     const run = { ...startMemoryServer(LIMITS), input };
-    const isDisturbed = !isRight && disturb(run, random);
+    const isDisturbed = !isValid && disturb(run, random);
     feed(run, cut(input, random));
     run.connection.sweep();
     return () => {
-      judge(run, isRight ? sent : undefined, isDisturbed);
+      check(run, isValid ? sent : undefined, isDisturbed);
     };
   },
 };
@@ -45,7 +50,7 @@ function spoiled(sent: Conversation, random: FastRandom): Buffer {
   return random.once(3) ? bytes : mutate(bytes, random, 3);
 }
 
-/** The peer stops reading, or we drain, or deadlines pass, at some time. */
+/** Stops the peer from reading, drains the connection or lets deadlines pass at a random time. */
 function disturb(run: Run, random: FastRandom): boolean {
   switch (random.below(4)) {
     case 0:
@@ -68,44 +73,44 @@ function feed(run: Run, chunks: readonly Buffer[]): void {
   }
 }
 
-/** After the turns in which handlers settled and what they answered was written. */
-function judge(run: Run, right: Conversation | undefined, isDisturbed: boolean): void {
+/** Checks a run after the turns in which handlers settle and responses are written. */
+function check(run: Run, valid: Conversation | undefined, isDisturbed: boolean): void {
   const { socket, budgets, unexpected, input } = run;
   const context = (): unknown => ({
     input: input.toString('hex'),
     output: Buffer.concat(socket.written).toString('hex'),
   });
-  ensure(socket.bufferedIsIntact(), 'What waits in the socket was written over', context);
+  ensure(socket.bufferedIsIntact(), 'buffered bytes of the socket were overwritten', context);
   socket.unstick();
-  ensure(unexpected.length === 0, 'An unexpected error was logged', () => ({
+  ensure(unexpected.length === 0, 'an unexpected error was logged', () => ({
     unexpected,
     input: input.toString('hex'),
   }));
   const bytes = Buffer.concat(socket.written);
   const maxBytes = MAX_OUTPUT_BYTES + MAX_OUTPUT_PER_INPUT * input.length;
-  ensure(bytes.length <= maxBytes, `The server sent ${bytes.length} bytes, more than ${maxBytes}`, context);
+  ensure(bytes.length <= maxBytes, `output must have at most ${maxBytes} bytes, got ${bytes.length}`, context);
   const output = readOutput(bytes);
-  if (right !== undefined && !isDisturbed) {
-    judgeAnswers(output, right, context);
+  if (valid !== undefined && !isDisturbed) {
+    checkResponses(output, valid, context);
   }
   socket.destroy();
   socket.emit('close');
   const { requests, answers } = budgets;
-  ensure(requests.bytes === 0 && answers.bytes === 0, 'Bytes are buffered for a peer that is gone', () => ({
+  ensure(requests.bytes === 0 && answers.bytes === 0, 'bytes are still buffered for a peer that is gone', () => ({
     requests: requests.bytes,
     answers: answers.bytes,
     input: input.toString('hex'),
   }));
 }
 
-function judgeAnswers(output: ServerOutput, right: Conversation, context: () => unknown): void {
-  ensure(output.goaway === undefined, 'A conversation that is right was ended', context);
-  for (const { streamId, bytes } of right.echoes) {
+function checkResponses(output: ServerOutput, valid: Conversation, context: () => unknown): void {
+  ensure(output.goaway === undefined, 'a valid conversation was ended by GOAWAY', context);
+  for (const { streamId, bytes } of valid.echoes) {
     const answer = output.streams.get(streamId);
     const isAnswered = answer?.hasEnded === true && answer.fields.get('grpc-status') === expectedStatus(bytes);
-    ensure(isAnswered, `The call on stream ${streamId} was not answered`, context);
+    ensure(isAnswered, `the call on stream ${streamId} has no response`, context);
     const isSame = bytes.length > LIMITS.maxMessageBytes || answer?.body.equals(message(bytes));
-    ensure(isSame === true, `The answer on stream ${streamId} is not what was asked for`, context);
+    ensure(isSame === true, `the response on stream ${streamId} is not the echoed request`, context);
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * What a client may send on a connection, right in every respect: the corpus that mutations start from.
+ * Creates valid client conversations: the corpus for mutations.
  */
 import {
   continuation,
@@ -24,14 +24,14 @@ import {
 } from '../support/http2/frames.ts';
 import { FastRandom } from '../support/http2/random.ts';
 
-/** A call whose answer is known, as nothing in the conversation interferes with it. */
+/** A call with a known response, because nothing else in the conversation affects it. */
 interface ExpectedEcho {
   readonly streamId: number;
   readonly bytes: Buffer;
 }
 
 export interface Conversation {
-  /** The preface first, then whole frames. */
+  /** The connection preface, followed by complete frames. */
   readonly frames: readonly Buffer[];
   readonly echoes: readonly ExpectedEcho[];
 }
@@ -46,7 +46,7 @@ export function fuzzPath(name: string): string {
   return `/fuzz.Test/${name}`;
 }
 
-/** One of a fixed set: to make one takes longer than to try it. */
+/** Returns a conversation of a fixed corpus, because creating one takes longer than running it. */
 export function conversation(random: FastRandom): Conversation {
   const index = random.below(CORPUS_SIZE);
   let chosen = corpus[index];
@@ -57,7 +57,7 @@ export function conversation(random: FastRandom): Conversation {
   return chosen;
 }
 
-/** A conversation of a few calls and what goes between them. */
+/** Creates a conversation of a few calls with other frames between them. */
 function makeConversation(random: FastRandom): Conversation {
   const frames = [PREFACE, settings(someSettings(random))];
   const echoes: ExpectedEcho[] = [];
@@ -77,7 +77,7 @@ function makeConversation(random: FastRandom): Conversation {
   return { frames, echoes };
 }
 
-/** Windows stay open, so that what is asked for is answered. */
+/** Returns random settings that keep the windows open, so that every call can be completed. */
 function someSettings(random: FastRandom): [number, number][] {
   const rows: [number, number][] = [
     [SettingId.headerTableSize, random.pick([0, 100, 4_096, 65_536])],
@@ -90,7 +90,7 @@ function someSettings(random: FastRandom): [number, number][] {
   return rows.filter(() => random.once(2));
 }
 
-/** One or a few frames that change nothing for the calls around them. */
+/** Returns one or more frames that do not affect the calls around them. */
 function between(random: FastRandom, streamId: number): Buffer {
   switch (random.below(7)) {
     case 0:
@@ -106,7 +106,7 @@ function between(random: FastRandom, streamId: number): Buffer {
     case 5:
       return frame(10 + random.below(200), random.below(256), random.below(20), random.bytes(random.below(20)));
     default: {
-      // A call that its caller gives up: whatever becomes of it, the others do not notice.
+      // A cancelled call, which must not affect the others.
       const id = streamId;
       return Buffer.concat([
         headers(id, requestBlock(fuzzPath('Talk'))),
@@ -118,7 +118,7 @@ function between(random: FastRandom, streamId: number): Buffer {
 }
 
 function call(streamId: number, method: string, bytes: Buffer, random: FastRandom): Buffer[] {
-  // A stream that `between` has used is closed: the call goes on the next.
+  // Uses the next stream id, because `between` may have used and closed this one.
   const id = streamId + 2;
   const block = requestBlock(fuzzPath(method), extraFields(random));
   const withTrailers = random.once(6);
@@ -149,7 +149,7 @@ function extraFields(random: FastRandom): Buffer[] {
     const field = literal(random.pick(NAMES), value, indexing);
     fields.push(field);
     if (indexing === Indexing.incremental && random.once(2)) {
-      // What was just remembered is the first of the table.
+      // Refers to the newest entry of the dynamic table, which this field has just become.
       fields.push(indexed(62));
     }
   }
@@ -180,7 +180,10 @@ function headerFrames(id: number, block: Buffer, random: FastRandom): Buffer[] {
   }
 }
 
-/** Frames of the conversation swapped, doubled, left out, moved to other streams, or of another type. */
+/**
+ * Mutates a conversation: removes or duplicates frames, moves them to other streams, changes their type or flags, or
+ * inserts random frames.
+ */
 export function mutateFrames(frames: readonly Buffer[], random: FastRandom): Buffer[] {
   const mutated = [...frames];
   for (let rounds = 1 + random.below(3); rounds > 0; rounds -= 1) {

@@ -1,7 +1,12 @@
 /**
- * Fuzzes flow control of what the server sends: windows that open by bits, close again by SETTINGS, a socket that is stuck now and
- * then, and seconds that pass. Promises: no byte more than the windows allow at any time; nothing is lost, doubled or mixed up; once
- * the windows are open every call ends as it should; and bytes that wait in a socket keep little more than themselves alive.
+ * Fuzzes flow control for sending: windows that open by a few bytes or shrink by SETTINGS, a socket that blocks
+ * temporarily, and sweeps.
+ *
+ * Invariants:
+ *   1. The server never sends more than the windows allow.
+ *   2. No byte is lost, duplicated or reordered.
+ *   3. Once the windows are open, every call ends successfully.
+ *   4. Bytes that wait in a socket keep little other memory alive.
  */
 import {
   data,
@@ -25,12 +30,12 @@ import { ensure, type FuzzTarget } from './target.ts';
 const DEFAULT_WINDOW = 65_535;
 const OPEN_WINDOW = 4_000_000;
 const INITIAL_WINDOWS = [0, 1, 17, 300, 20_000, DEFAULT_WINDOW];
-/** Beyond it the server stops reading: now and then at a few bytes. */
+/** Values of maxUnsentBytes, some of them only a few bytes. */
 const MAX_UNSENT = [10, 3_000, 1024 * 1024];
 const MAX_STEPS = 40;
 const TURNS = 3;
 const LAST_TURNS = 30;
-/** A buffer or two that are sent in part. */
+/** Slack for two buffers that are partly sent. */
 const MAX_BUFFERS_HELD_BYTES = 2 * 64 * 1024;
 
 interface Call {
@@ -38,7 +43,7 @@ interface Call {
   readonly expected: Buffer;
 }
 
-/** The client's side: what it has allowed, and what came. */
+/** State of the client: the windows that it has granted, and the DATA that it has received. */
 interface Client {
   readonly server: MemoryServer;
   readonly calls: readonly Call[];
@@ -48,7 +53,7 @@ interface Client {
   chunksRead: number;
   dataBytes: number;
   readonly steps: string[];
-  /** What SETTINGS that the server has not acknowledged take off the windows. */
+  /** Window reductions of the SETTINGS frames that the server has not acknowledged yet. */
   readonly unacknowledged: number[];
 }
 
@@ -84,7 +89,7 @@ function begin(random: FastRandom): Client {
     chunksRead: 0,
     dataBytes: 0,
     steps: [],
-    // Those of the beginning.
+    // The first SETTINGS frame reduces nothing.
     unacknowledged: [0],
   };
   feed(
@@ -100,7 +105,7 @@ function begin(random: FastRandom): Client {
   return client;
 }
 
-/** The bytes of a call's request. */
+/** Encoded requests of the calls. */
 const requests = new WeakMap<Call, Buffer>();
 
 function makeCall(streamId: number, random: FastRandom): Call {
@@ -132,7 +137,7 @@ function step(client: Client, random: FastRandom): void {
       socket.unstick();
       return;
     case 4:
-      // A second: fewer than a peer may stand still.
+      // Stands for one second. All sweeps together stay below maxStalledWriteMs.
       client.steps.push('sweep');
       client.server.connection.sweep();
       return;
@@ -145,7 +150,7 @@ function step(client: Client, random: FastRandom): void {
   }
 }
 
-/** A window may be used until the server has read that it is smaller: less counts from the acknowledgement on. */
+/** Changes the initial window size. The server may use the larger window until it acknowledges a reduction. */
 function changeInitialWindow(client: Client, bytes: number): void {
   const change = bytes - client.initialWindow;
   client.initialWindow = bytes;
@@ -170,7 +175,7 @@ function feed(client: Client, what: string, ...parts: readonly Buffer[]): void {
   client.server.socket.receive(Buffer.concat(parts));
 }
 
-/** Lets handlers and writes happen, and takes what came off the windows. */
+/** Lets handlers run and writes complete, and subtracts the received DATA from the windows. */
 async function turn(client: Client): Promise<void> {
   for (let left = TURNS; left > 0; left -= 1) {
     await new Promise((resolve) => setImmediate(resolve));
@@ -180,7 +185,7 @@ async function turn(client: Client): Promise<void> {
   const maxHeld = MAX_BUFFERS_HELD_BYTES + 2 * socket.writableLength;
   ensure(
     socket.bufferedMemoryBytes() <= maxHeld,
-    `Waiting bytes keep ${socket.bufferedMemoryBytes()} bytes alive`,
+    `buffers of unsent bytes must have at most ${maxHeld} bytes, got ${socket.bufferedMemoryBytes()}`,
     () => client.steps,
   );
   const bytes = Buffer.concat(written.slice(client.chunksRead));
@@ -200,14 +205,14 @@ function received(client: Client, streamId: number, bytes: number): void {
   client.windows.set(streamId, window);
   client.connectionWindow -= bytes;
   client.dataBytes += bytes;
-  ensure(bytes === 0 || window >= 0, `Stream ${streamId} sent more than its window`, () => ({
+  ensure(bytes === 0 || window >= 0, `stream ${streamId} sent more than its window`, () => ({
     window,
     steps: client.steps,
   }));
-  ensure(client.connectionWindow >= 0, 'More was sent than the window of the connection', () => client.steps);
+  ensure(client.connectionWindow >= 0, 'the server sent more than the connection window', () => client.steps);
 }
 
-/** Whether the bytes of all answers are there; how they end is looked at afterwards. */
+/** Returns whether all response bytes have arrived. The ends of the calls are checked later. */
 function hasAll(client: Client): boolean {
   const expected = client.calls.reduce((sum, call) => sum + call.expected.length, 0);
   return client.server.socket.writableLength === 0 && client.dataBytes >= expected;
@@ -217,13 +222,17 @@ function end(client: Client): void {
   const { socket, unexpected, budgets } = client.server;
   const output = readOutput(Buffer.concat(socket.written));
   const context = (): unknown => ({ steps: client.steps, goaway: output.goaway, unexpected });
-  ensure(output.goaway === undefined && unexpected.length === 0, 'The connection was ended', context);
+  ensure(output.goaway === undefined && unexpected.length === 0, 'the connection was ended', context);
   for (const { streamId, expected } of client.calls) {
     const answer = output.streams.get(streamId);
     const isDone = answer?.hasEnded === true && answer.fields.get('grpc-status') === '0';
-    ensure(isDone, `The call on stream ${streamId} did not end`, context);
-    ensure(answer?.body.equals(expected) === true, `The answer on stream ${streamId} is another`, context);
+    ensure(isDone, `the call on stream ${streamId} did not end successfully`, context);
+    ensure(
+      answer?.body.equals(expected) === true,
+      `the response on stream ${streamId} is not the expected one`,
+      context,
+    );
   }
-  ensure(budgets.answers.bytes === 0, 'Bytes count as buffered though all are sent', context);
+  ensure(budgets.answers.bytes === 0, 'bytes count as buffered although all are sent', context);
   socket.destroy();
 }

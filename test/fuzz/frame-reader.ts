@@ -1,6 +1,10 @@
 /**
- * Fuzzes the frame reader. Promises: however a stream is cut, the frames are the same, and so is the fault that ends it; nothing but a
- * ConnectionFault is thrown; each frame is what its header says.
+ * Fuzzes the frame reader.
+ *
+ * Invariants:
+ *   1. The frames, and the connection error that ends them, do not depend on how the input is split into chunks.
+ *   2. Nothing but a ConnectionFault is thrown.
+ *   3. The payloads together are not longer than the input.
  */
 import { FrameReader } from '../../src/grpc/http2/frames/frame-reader.ts';
 import { ConnectionFault } from '../../src/grpc/http2/frames/protocol.ts';
@@ -30,8 +34,12 @@ export const frameReaderTarget: FuzzTarget = {
       whole.fault === inPieces.fault &&
       whole.frames.length === inPieces.frames.length &&
       whole.frames.every((frame, index) => frame === inPieces.frames[index]);
-    ensure(isSame, 'Frames differ by how the bytes are cut', () => ({ bytes: bytes.toString('hex'), whole, inPieces }));
-    ensure(whole.payloadBytes <= bytes.length, 'More bytes come out than went in', () => bytes.toString('hex'));
+    ensure(isSame, 'frames depend on how the input is split', () => ({
+      bytes: bytes.toString('hex'),
+      whole,
+      inPieces,
+    }));
+    ensure(whole.payloadBytes <= bytes.length, 'payloads are longer than the input', () => bytes.toString('hex'));
     return undefined;
   },
 };
@@ -51,7 +59,7 @@ function input(random: FastRandom): Buffer {
   }
 }
 
-/** Frames of any type, most of them short. */
+/** Returns frames of any type, most of them short. */
 function randomFrames(random: FastRandom): Buffer[] {
   return Array.from({ length: random.below(6) }, () => {
     const length = random.once(50) ? random.below(MAX_FRAME_BYTES + 2) : random.below(30);

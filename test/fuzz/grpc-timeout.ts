@@ -1,12 +1,14 @@
 /**
- * Fuzzes `grpc-timeout`. Promises: what the specification allows is read as it says, all else is refused, and no number is wrong.
+ * Fuzzes the parser of `grpc-timeout`.
+ *
+ * Invariant: a value that the gRPC specification allows is parsed correctly, and any other value is rejected.
  */
 import { parseGrpcTimeout } from '../../src/grpc/deadline.ts';
 import type { FastRandom } from '../support/http2/random.ts';
 import { mutate } from './mutate.ts';
 import { ensure, type FuzzTarget } from './target.ts';
 
-/** How many milliseconds a unit has. */
+/** Milliseconds per unit. */
 const UNITS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
 
 export const grpcTimeoutTarget: FuzzTarget = {
@@ -16,9 +18,9 @@ export const grpcTimeoutTarget: FuzzTarget = {
     const good = `${random.below(10 ** random.below(10))}${random.pick(Object.keys(UNITS))}`;
     const text = input(good, random);
     const found = parseGrpcTimeout(text);
-    const wanted = reference(text);
-    const isSame = found === wanted || Math.abs(Number(found) - Number(wanted)) < 1e-9 * Number(wanted);
-    ensure(isSame, 'A timeout is read wrong', () => ({ text, found, wanted }));
+    const expected = reference(text);
+    const isSame = found === expected || Math.abs(Number(found) - Number(expected)) < 1e-9 * Number(expected);
+    ensure(isSame, 'a timeout is parsed incorrectly', () => ({ text, found, expected }));
     return undefined;
   },
 };
@@ -32,7 +34,7 @@ function input(good: string, random: FastRandom): string {
     : mutate(Buffer.from(good), random, 2).toString('latin1');
 }
 
-/** One to eight digits and a unit, character by character. */
+/** Parses one to eight digits and a unit, character by character. */
 function reference(text: string): number | undefined {
   const digits = [...text.slice(0, -1)];
   const unit = Object.hasOwn(UNITS, text.slice(-1)) ? UNITS[text.slice(-1)] : undefined;

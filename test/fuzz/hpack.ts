@@ -1,7 +1,11 @@
 /**
- * Fuzzes the HPACK decoder with blocks of literals, indexes, size changes and garbage. Promises: it agrees with a simple decoder
- * (reference-hpack.ts) block by block, throws nothing but a ConnectionFault with COMPRESSION_ERROR, its table holds what it says and
- * never more than it may, and a list over its limit changes nothing about the table.
+ * Fuzzes the HPACK decoder with literals, indexes, size updates and random bytes.
+ *
+ * Invariants:
+ *   1. The decoder agrees with a simple one (reference-hpack.ts) on every block.
+ *   2. It throws nothing but a ConnectionFault with COMPRESSION_ERROR.
+ *   3. The dynamic table has the size that it reports, and never more than its maximum.
+ *   4. A list above its limit changes the table like any other list.
  */
 
 import { ConnectionFault, ErrorCode } from '../../src/grpc/http2/frames/protocol.ts';
@@ -25,7 +29,7 @@ export const hpackTarget: FuzzTarget = {
   share: 28,
   run: (random) => {
     const tableBytes = random.pick(TABLE_SIZES);
-    // A list limit that is reached now and then.
+    // A list limit that some blocks exceed.
     const maxListBytes = random.once(4) ? random.below(300) : MAX_LIST_BYTES;
     const decoder = new HpackDecoder({ tableBytes, maxListBytes, maxListFields: random.once(8) ? 3 : MAX_LIST_BYTES });
     const reference = new ReferenceDecoder(STATIC, tableBytes);
@@ -38,38 +42,38 @@ export const hpackTarget: FuzzTarget = {
   },
 };
 
-/** Gives a block to both. False when both refuse it: a connection ends there. */
+/** Decodes a block with both decoders. Returns false if both reject it, which ends a connection. */
 function step(decoder: HpackDecoder, reference: ReferenceDecoder, block: Buffer, tableBytes: number): boolean {
   const fields: Field[] = [];
   const found = resultOf(() => decoder.decode(block, 0, block.length, fields));
-  const wanted = resultOf(() => reference.decode(block));
+  const expected = resultOf(() => reference.decode(block));
   const context = (): unknown => ({
     block: block.toString('hex'),
     tableBytes,
     fields,
     found,
-    wanted,
+    expected,
     table: reference.table,
   });
-  ensure((found === undefined) === (wanted === undefined), 'One decoder refuses what the other takes', context);
-  if (found === undefined || wanted === undefined) {
+  ensure((found === undefined) === (expected === undefined), 'only one decoder accepts the block', context);
+  if (found === undefined || expected === undefined) {
     return false;
   }
-  const isPrefix = fields.every((field, index) => isSame(field, wanted[index]));
-  ensure(isPrefix && (fields.length === wanted.length) === found, 'The lists differ', context);
+  const isPrefix = fields.every((field, index) => isSame(field, expected[index]));
+  ensure(isPrefix && (fields.length === expected.length) === found, 'the header lists differ', context);
   const { table } = decoder;
   const isTableSame = reference.table.every((field, index) => isSame(table.at(STATIC_LENGTH + 1 + index), field));
   ensure(
     isTableSame && table.at(STATIC_LENGTH + 1 + reference.table.length) === undefined,
-    'The tables differ',
+    'the dynamic tables differ',
     context,
   );
-  ensure(table.bytes === reference.tableBytes, 'The table holds something else than it says', context);
-  ensure(table.bytes <= tableBytes, 'The table holds more than it may', context);
+  ensure(table.bytes === reference.tableBytes, 'the dynamic table reports a wrong size', context);
+  ensure(table.bytes <= tableBytes, 'the dynamic table exceeds its maximum size', context);
   return true;
 }
 
-/** Undefined for a refusal of the kind that there may be. */
+/** Returns the result, or undefined if decoding throws one of the two allowed errors. */
 function resultOf<Result>(decode: () => Result): Result | undefined {
   try {
     return decode();
@@ -82,8 +86,8 @@ function resultOf<Result>(decode: () => Result): Result | undefined {
   }
 }
 
-function isSame(field: Field | undefined, wanted: ReferenceField | undefined): boolean {
-  return field !== undefined && wanted !== undefined && field.name === wanted[0] && field.value === wanted[1];
+function isSame(field: Field | undefined, expected: ReferenceField | undefined): boolean {
+  return field !== undefined && expected !== undefined && field.name === expected[0] && field.value === expected[1];
 }
 
 function randomBlock(random: FastRandom): Buffer {

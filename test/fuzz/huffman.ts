@@ -1,6 +1,10 @@
 /**
- * Fuzzes Huffman decoding. Promises: what was encoded comes back; of random bytes it says what a decoder says that looks at every bit
- * (reference-hpack.ts); it writes no byte beyond its bound.
+ * Fuzzes Huffman decoding.
+ *
+ * Invariants:
+ *   1. Encoding and decoding returns the original bytes.
+ *   2. For random bytes, the decoder agrees with one that reads every bit separately (reference-hpack.ts).
+ *   3. It writes no byte beyond `huffmanBound`.
  */
 import { huffmanBound, huffmanDecode } from '../../src/grpc/http2/hpack/huffman.ts';
 import { huffmanEncode } from '../support/http2/huffman.ts';
@@ -21,16 +25,16 @@ export const huffmanTarget: FuzzTarget = {
     const target = Buffer.alloc(bound + 8, GUARD_BYTE);
     const length = huffmanDecode(encoded, 0, encoded.length, target);
     const decoded = length < 0 ? undefined : target.subarray(0, length);
-    const wanted = expected(encoded);
-    const isSame = decoded === undefined ? wanted === undefined : wanted !== undefined && decoded.equals(wanted);
-    ensure(isSame, 'The decoders differ', () => ({ encoded: encoded.toString('hex'), decoded, wanted }));
+    const expected = reference(encoded);
+    const isSame = decoded === undefined ? expected === undefined : expected !== undefined && decoded.equals(expected);
+    ensure(isSame, 'the decoders differ', () => ({ encoded: encoded.toString('hex'), decoded, expected }));
     const isGuarded = target.subarray(bound).every((byte) => byte === GUARD_BYTE);
-    ensure(isGuarded, 'It wrote beyond its bound', () => encoded.toString('hex'));
+    ensure(isGuarded, 'the decoder wrote beyond its bound', () => encoded.toString('hex'));
     const back = huffmanEncode(plain);
-    const room = Buffer.alloc(huffmanBound(back.length));
+    const output = Buffer.alloc(huffmanBound(back.length));
     const isBack =
-      huffmanDecode(back, 0, back.length, room) === plain.length && room.subarray(0, plain.length).equals(plain);
-    ensure(isBack, 'What was encoded does not come back', () => plain.toString('hex'));
+      huffmanDecode(back, 0, back.length, output) === plain.length && output.subarray(0, plain.length).equals(plain);
+    ensure(isBack, 'decoding does not return the encoded bytes', () => plain.toString('hex'));
     return undefined;
   },
 };
@@ -39,7 +43,7 @@ function input(plain: Buffer, random: FastRandom): Buffer {
   return random.once(2) ? random.bytes(random.below(16)) : mutate(huffmanEncode(plain), random, 2);
 }
 
-function expected(encoded: Buffer): Buffer | undefined {
+function reference(encoded: Buffer): Buffer | undefined {
   try {
     return referenceHuffman(encoded);
   } catch {

@@ -1,5 +1,5 @@
 /**
- * A connection of the transport on a socket in memory, with methods for fuzzing.
+ * Runs one connection of the HTTP/2 server on a memory socket, with methods for fuzzing.
  */
 
 import { DeadlineWatch } from '../../src/grpc/http2/calls/deadline-watch.ts';
@@ -17,11 +17,11 @@ export interface MemoryServer {
   readonly socket: MemorySocket;
   readonly connection: Http2Connection;
   readonly budgets: GlobalBudgets;
-  /** What was logged: errors of our own. */
+  /** Logged errors, all of which are bugs of the server. */
   readonly unexpected: readonly string[];
 }
 
-/** With budgets of its own, or those that it shares with others. */
+/** Starts a connection with its own budgets, or with budgets that it shares with others. */
 export function startMemoryServer(changed: Partial<Http2Limits>, shared?: GlobalBudgets): MemoryServer {
   const limits = { ...TRANSPORT_LIMITS, ...HTTP2_LIMITS, maxLingerMs: 1, ...changed };
   const socket = new MemorySocket();
@@ -48,7 +48,7 @@ export function startMemoryServer(changed: Partial<Http2Limits>, shared?: Global
   return { socket, connection, budgets, unexpected };
 }
 
-/** Nothing ends at a deadline by itself: fuzzing calls `expire`. */
+/** Deadlines never fire on their own; the fuzzer calls `expire`. */
 const NO_DEADLINES = new DeadlineWatch({ clock: systemClock, expire: () => Number.POSITIVE_INFINITY });
 
 const METHODS: MethodTable = new Map(
@@ -74,7 +74,7 @@ function codec(name: string) {
 }
 
 function fail(): never {
-  throw new StatusError(Status.ABORTED, 'cannot do it: ä %');
+  throw new StatusError(Status.ABORTED, 'cannot run the method: ä %');
 }
 
 function whenOver(context: CallContext): Promise<Buffer> {

@@ -1,5 +1,5 @@
 /**
- * A socket in memory, as much of one as a connection uses: what is written is kept, and the peer's hand is the test's.
+ * Socket in memory with the members that a connection uses. It records written bytes, and the test plays the peer.
  */
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
@@ -7,22 +7,22 @@ import type { Socket } from 'node:net';
 export class MemorySocket extends EventEmitter {
   readonly written: Buffer[] = [];
   bytesWritten = 0;
-  /** What a peer that does not read leaves in the socket. */
+  /** Bytes that the peer has not read. */
   writableLength = 0;
   destroyed = false;
   hasEnded = false;
-  /** While true the peer takes nothing. */
+  /** True while the peer reads nothing. */
   isStuck = false;
   #isPaused = false;
   readonly #unsent: Buffer[] = [];
-  /** What the peer has sent and nobody has read, as the socket is paused. */
+  /** Bytes that the peer has sent and the connection has not read, because the socket is paused. */
   readonly #unread: Buffer[] = [];
 
   get writable(): boolean {
     return !this.destroyed && !this.hasEnded;
   }
 
-  /** As the connection sees it. */
+  /** Returns the socket with the type that the connection expects. */
   asSocket(): Socket {
     return this as unknown as Socket;
   }
@@ -31,7 +31,7 @@ export class MemorySocket extends EventEmitter {
     if (!this.writable) {
       throw new Error('cannot write: the socket has ended');
     }
-    // A pooled buffer is written over once the socket has taken it.
+    // Copied, because a pooled buffer is overwritten once the socket has sent it.
     const copy = Buffer.from(bytes);
     this.bytesWritten += copy.length;
     this.written.push(copy);
@@ -42,19 +42,19 @@ export class MemorySocket extends EventEmitter {
     return !this.isStuck;
   }
 
-  /** What the peer has not taken must still be what was written. */
+  /** Returns whether the unread bytes are still those that were written. */
   bufferedIsIntact(): boolean {
     const last = this.written.slice(this.written.length - this.#unsent.length);
     return this.#unsent.every((bytes, index) => bytes.equals(last[index] ?? Buffer.alloc(0)));
   }
 
-  /** Memory that what waits keeps alive: whole buffers, of which it may be a small part. */
+  /** Returns the memory that unread bytes keep alive: whole buffers, of which they may be a small part. */
   bufferedMemoryBytes(): number {
     const buffers = new Set(this.#unsent.map((bytes) => bytes.buffer));
     return [...buffers].reduce((sum, buffer) => sum + buffer.byteLength, 0);
   }
 
-  /** The peer takes some of what waits. */
+  /** Lets the peer read some bytes. */
   take(bytes: number): void {
     if (bytes < this.writableLength) {
       this.writableLength -= bytes;
@@ -63,7 +63,7 @@ export class MemorySocket extends EventEmitter {
     }
   }
 
-  /** The peer takes what waits. */
+  /** Lets the peer read all bytes. */
   unstick(): void {
     this.isStuck = false;
     this.#unsent.length = 0;
@@ -74,7 +74,7 @@ export class MemorySocket extends EventEmitter {
     }
   }
 
-  /** The peer sends. */
+  /** Delivers bytes of the peer. */
   receive(bytes: Buffer): void {
     this.#unread.push(bytes);
     this.#flow();
@@ -90,7 +90,7 @@ export class MemorySocket extends EventEmitter {
 
   resume(): void {
     this.#isPaused = false;
-    // As a stream does it: not within the call.
+    // Like a stream, emits data only after this call has returned.
     setImmediate(() => this.#flow());
   }
 

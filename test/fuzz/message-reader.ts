@@ -1,7 +1,11 @@
 /**
- * Fuzzes the reader of gRPC messages. Promises: however DATA is cut, the messages are the same, and so is the refusal that ends them;
- * nothing is thrown but a StatusError of decompression; no message is longer than the bound, compressed or not, and none shares memory
- * with what was read.
+ * Fuzzes the reader of gRPC messages.
+ *
+ * Invariants:
+ *   1. The messages, and the error that ends them, do not depend on how DATA is split.
+ *   2. Nothing but a StatusError of decompression is thrown.
+ *   3. No message is longer than the limit, compressed or not.
+ *   4. No message shares memory with the input.
  */
 import { gzipSync } from 'node:zlib';
 import { MessageReader } from '../../src/grpc/http2/messages/message-reader.ts';
@@ -34,19 +38,19 @@ export const messageReaderTarget: FuzzTarget = {
       whole.isInside === inPieces.isInside &&
       whole.messages.length === inPieces.messages.length &&
       whole.messages.every((each, index) => each.equals(inPieces.messages[index] ?? Buffer.from('none')));
-    ensure(isSame, 'Messages differ by how the bytes are cut', () => ({
+    ensure(isSame, 'messages depend on how the input is split', () => ({
       bytes: bytes.toString('hex'),
       whole,
       inPieces,
     }));
     const isBounded = whole.messages.every(({ length }) => length <= MAX_BYTES);
-    ensure(isBounded, 'A message is longer than the bound', () => bytes.toString('hex'));
+    ensure(isBounded, 'a message is longer than the limit', () => bytes.toString('hex'));
     const again =
       whole.refusal !== undefined ||
       whole.isInside ||
       whole.hasCompressed ||
       Buffer.concat(whole.messages.map((each) => message(each))).equals(bytes);
-    ensure(again, 'Messages are not what was sent', () => bytes.toString('hex'));
+    ensure(again, 'the messages are not those of the input', () => bytes.toString('hex'));
     return undefined;
   },
 };
@@ -66,7 +70,7 @@ function input(random: FastRandom): Buffer {
   return random.once(2) ? bytes : mutate(bytes, random, 2);
 }
 
-/** Some decompress to more than the bound, and some are damaged. */
+/** Returns a compressed message. Some decompress to more than the limit, and some are damaged. */
 function compressed(random: FastRandom): Buffer {
   const bytes = gzipSync(Buffer.alloc(random.below(random.once(4) ? MAX_BYTES * 40 : 500), random.below(256)));
   const whole = message(random.once(4) ? mutate(bytes, random, 2) : bytes);
@@ -79,7 +83,7 @@ function plain(each: RequestMessage): Buffer {
     return each;
   }
   try {
-    // With a bound this low, no message is left to another thread.
+    // With a limit this low, no message is decompressed in another thread.
     return each.decompress({ isOver: () => false, onOver: () => undefined }) as Buffer;
   } catch (error) {
     if (error instanceof StatusError) {
@@ -89,7 +93,9 @@ function plain(each: RequestMessage): Buffer {
   }
 }
 
-/** Whatever is read is overwritten at once: a message that was a view of it would change. */
+/**
+ * Reads all messages. It overwrites the input after reading it, so that a message which is a view of it would change.
+ */
 function read(chunks: readonly Buffer[], encoding: string): Reading {
   const reader = new MessageReader({ maxBytes: MAX_BYTES, encoding });
   const reading: Reading = { messages: [], refusal: undefined, isInside: false, hasCompressed: false };

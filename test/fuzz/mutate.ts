@@ -1,11 +1,11 @@
 /**
- * Bytes that were right, made wrong in the ways that parsers stumble over.
+ * Mutates valid bytes in ways that parsers often handle badly.
  */
 import type { FastRandom } from '../support/http2/random.ts';
 
 const INTERESTING = [0x00, 0x01, 0x7f, 0x80, 0xff, 0x1f, 0x3f, 0x20, 0x40, 0x10];
 
-/** `bytes` with something done to them one to `maxRounds` times. */
+/** Mutates bytes one to `maxRounds` times. */
 export function mutate(bytes: Buffer, random: FastRandom, maxRounds = 4): Buffer {
   let mutated = bytes;
   for (let rounds = 1 + random.below(maxRounds); rounds > 0; rounds -= 1) {
@@ -44,7 +44,7 @@ function changed(bytes: Buffer, at: number, change: (byte: number) => number): B
   return copy;
 }
 
-/** `bytes` in pieces: whole, in a few, or now and then byte by byte. Each has memory of its own, as the chunks of a socket have. */
+/** Splits bytes into one, a few or many chunks. Each chunk has its own memory, as the chunks of a socket have. */
 export function cut(bytes: Buffer, random: FastRandom): Buffer[] {
   const maxSize = random.once(12) ? random.pick([1, 3]) : random.pick([60, 400, bytes.length]);
   const pieces: Buffer[] = [];

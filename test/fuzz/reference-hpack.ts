@@ -1,21 +1,21 @@
 /**
- * HPACK decoding (RFC 7541) as simply as it can be written: lists and single bits, no speed. The decoder under test must agree with it
- * on every block: the same fields and table, or both refuse.
+ * Simple HPACK decoder (RFC 7541) with lists and single bits, not optimized for speed. The decoder under test must
+ * agree with it on every block: the same fields and table, or both reject it.
  */
 import { HUFFMAN_CODES } from '../support/http2/huffman.ts';
 
 export type ReferenceField = readonly [name: string, value: string];
 
-/** Bit strings of the codes to their symbols. */
+/** Symbols by the bit strings of their codes. */
 const SYMBOLS = new Map(HUFFMAN_CODES.map(({ code, bits }, symbol) => [code.toString(2).padStart(bits, '0'), symbol]));
-const END_MARKER = 256;
+const END_OF_STRING = 256;
 const LONGEST_CODE_BITS = 30;
 
-/** Thrown for a block that is not valid. */
+/** Thrown for an invalid block. */
 export class InvalidBlock extends Error {}
 
 export class ReferenceDecoder {
-  /** Newest first. */
+  /** Dynamic table, newest entry first. */
   readonly table: ReferenceField[] = [];
   readonly #staticTable: readonly ReferenceField[];
   readonly #limitBytes: number;
@@ -57,7 +57,7 @@ export class ReferenceDecoder {
   #resize(isLate: boolean): void {
     const bytes = this.#integer(5);
     if (isLate || bytes > this.#limitBytes) {
-      throw new InvalidBlock('table size');
+      throw new InvalidBlock('invalid table size update');
     }
     this.#maxBytes = bytes;
     this.#evict();
@@ -78,7 +78,7 @@ export class ReferenceDecoder {
     const { length } = this.#staticTable;
     const field = index <= length ? this.#staticTable[index - 1] : this.table[index - length - 1];
     if (field === undefined) {
-      throw new InvalidBlock('index');
+      throw new InvalidBlock('invalid index');
     }
     return field;
   }
@@ -91,7 +91,7 @@ export class ReferenceDecoder {
 
   #byte(): number {
     if (this.#at >= this.#block.length) {
-      throw new InvalidBlock('cut');
+      throw new InvalidBlock('truncated block');
     }
     this.#at += 1;
     return this.#block.readUInt8(this.#at - 1);
@@ -110,15 +110,15 @@ export class ReferenceDecoder {
         return value;
       }
     }
-    // The RFC lets a decoder refuse what is longer than it has use for.
-    throw new InvalidBlock('integer');
+    // A decoder may reject integers above its limits (RFC 7541, section 5.1).
+    throw new InvalidBlock('integer is too large');
   }
 
   #string(): string {
     const isHuffman = this.#at < this.#block.length && this.#block.readUInt8(this.#at) >= 128;
     const length = this.#integer(7);
     if (this.#at + length > this.#block.length) {
-      throw new InvalidBlock('cut');
+      throw new InvalidBlock('truncated block');
     }
     const bytes = this.#block.subarray(this.#at, this.#at + length);
     this.#at += length;
@@ -126,7 +126,7 @@ export class ReferenceDecoder {
   }
 }
 
-/** Bit by bit. Throws InvalidBlock. */
+/** Decodes bit by bit. Throws InvalidBlock for an invalid code. */
 export function referenceHuffman(bytes: Uint8Array): Buffer {
   const symbols: number[] = [];
   let code = '';
@@ -134,8 +134,8 @@ export function referenceHuffman(bytes: Uint8Array): Buffer {
     for (let bit = 7; bit >= 0; bit -= 1) {
       code += (byte >> bit) & 1;
       const symbol = SYMBOLS.get(code);
-      if (symbol === END_MARKER || code.length > LONGEST_CODE_BITS) {
-        throw new InvalidBlock('Huffman code');
+      if (symbol === END_OF_STRING || code.length > LONGEST_CODE_BITS) {
+        throw new InvalidBlock('invalid Huffman code');
       }
       if (symbol !== undefined) {
         symbols.push(symbol);
@@ -144,7 +144,7 @@ export function referenceHuffman(bytes: Uint8Array): Buffer {
     }
   }
   if (code.length > 7 || code.includes('0')) {
-    throw new InvalidBlock('Huffman padding');
+    throw new InvalidBlock('invalid Huffman padding');
   }
   return Buffer.from(symbols);
 }

@@ -1,7 +1,11 @@
 /**
- * Fuzzes what header blocks are taken for. Promises: a block that is remembered means what it means when it is decoded (the same as
- * without a memory, whatever happened to the table between), and whether a list is malformed, no gRPC or a call is judged as the
- * rules of RFC 9113, section 8, say when they are written down one by one.
+ * Fuzzes the interpretation of header blocks.
+ *
+ * Invariants:
+ *   1. A block from the header cache has the same meaning as when it is decoded, whatever happened to the dynamic table
+ *      since.
+ *   2. The verdict on a header list (malformed, not gRPC, or a call) agrees with the rules of RFC 9113, section 8. This
+ *      file implements them one by one.
  */
 
 import { ConnectionFault } from '../../src/grpc/http2/frames/protocol.ts';
@@ -67,7 +71,7 @@ export const requestHeadersTarget: FuzzTarget = {
   name: 'request-headers',
   share: 5,
   run: (random) => {
-    const heads = new HeaderCache({ ...RULES, hpackTableBytes: TABLE_BYTES });
+    const headerCache = new HeaderCache({ ...RULES, hpackTableBytes: TABLE_BYTES });
     const decoder = new HpackDecoder({
       tableBytes: TABLE_BYTES,
       maxListBytes: RULES.maxMetadataBytes,
@@ -77,10 +81,10 @@ export const requestHeadersTarget: FuzzTarget = {
     for (let left = 2 + random.below(10); left > 0; left -= 1) {
       const block = random.pick(blocks);
       if (random.once(6)) {
-        // Trailers go another way through the same table.
-        attempt(() => heads.readFields(block, 0, block.length));
+        // Trailers use the same table but not the cache.
+        attempt(() => headerCache.readFields(block, 0, block.length));
         attempt(() => decoder.decode(block, 0, block.length, []));
-      } else if (!compare(heads, decoder, block)) {
+      } else if (!compare(headerCache, decoder, block)) {
         break;
       }
     }
@@ -88,21 +92,27 @@ export const requestHeadersTarget: FuzzTarget = {
   },
 };
 
-/** False when the block is one that ends a connection. */
-function compare(heads: HeaderCache, decoder: HpackDecoder, block: Buffer): boolean {
+/**
+ * Decodes a block with and without the cache, and compares the results. Returns false if the block ends the connection.
+ */
+function compare(headerCache: HeaderCache, decoder: HpackDecoder, block: Buffer): boolean {
   const fields: Field[] = [];
   const isComplete = attempt(() => decoder.decode(block, 0, block.length, fields));
-  const found = attempt(() => heads.read(block, 0, block.length));
+  const found = attempt(() => headerCache.read(block, 0, block.length));
   const context = (): unknown => ({ block: block.toString('hex'), fields, found: found && shown(found) });
-  ensure((isComplete === undefined) === (found === undefined), 'One refuses what the other takes', context);
+  ensure(
+    (isComplete === undefined) === (found === undefined),
+    'only one of cache and decoder accepts the block',
+    context,
+  );
   if (isComplete === undefined || found === undefined) {
     return false;
   }
-  const wanted = readRequestHeaders(fields, isComplete, RULES);
-  ensure(shown(found) === shown(wanted), 'What is remembered means something else', context);
+  const expected = readRequestHeaders(fields, isComplete, RULES);
+  ensure(shown(found) === shown(expected), 'the cached block has another meaning than the decoded one', context);
   if (isComplete) {
     const verdict = referenceVerdict(fields.map(({ name, value }) => [name, value]));
-    ensure(found.verdict === verdict, `The list is taken for ${found.verdict}, wanted ${verdict}`, context);
+    ensure(found.verdict === verdict, `verdict must be ${verdict}, got ${found.verdict}`, context);
   }
   return true;
 }
@@ -118,8 +128,8 @@ function attempt<Result>(step: () => Result): Result | undefined {
   }
 }
 
-function shown(head: RequestHeaders): string {
-  const { refusal, metadata, ...rest } = head;
+function shown(request: RequestHeaders): string {
+  const { refusal, metadata, ...rest } = request;
   const fields = metadata.map(({ name, value }) => [name, value]);
   return JSON.stringify({ ...rest, refusal: refusal && [refusal.code, refusal.message], fields });
 }
@@ -147,29 +157,29 @@ function randomBlock(random: FastRandom): Buffer {
   return Buffer.concat(parts);
 }
 
-/** Section 8 of RFC 9113, sentence by sentence. */
+/** Returns the verdict by the rules of RFC 9113, section 8. */
 function referenceVerdict(fields: readonly NameAndValue[]): RequestHeaders['verdict'] {
   const pseudo = fields.filter(([name]) => name.startsWith(':'));
   const regular = fields.filter(([name]) => !name.startsWith(':'));
-  const values = (wanted: string): string[] => fields.filter(([name]) => name === wanted).map(([, value]) => value);
+  const values = (of: string): string[] => fields.filter(([name]) => name === of).map(([, value]) => value);
   const lengths = values('content-length');
   const rules = [
-    // 8.3: all pseudo-headers before the others, each known and once; those of a request that must be there are there.
+    // Section 8.3: pseudo-headers precede other fields, are known and occur once, and the required ones are present.
     fields.slice(0, pseudo.length).every(([name]) => name.startsWith(':')),
     pseudo.every(([name]) => [':method', ':scheme', ':path', ':authority'].includes(name)),
     new Set(pseudo.map(([name]) => name)).size === pseudo.length,
     [':method', ':scheme', ':path'].every(
       (name) => values(name).every((value) => value !== '') && values(name).length === 1,
     ),
-    // 8.2.1: names in lower case and of token characters; values without line ends and zeros, no blank around them.
+    // Section 8.2.1: names are lower-case tokens; values have no line breaks, no NUL and no surrounding whitespace.
     regular.every(([name]) => /^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(name)),
     fields.every(([, value]) => !/[\0\r\n]/.test(value) && !/^[ \t]/.test(value) && !/[ \t]$/.test(value)),
-    // 8.2.2: nothing of HTTP/1.1's connections.
+    // Section 8.2.2: no connection-specific fields.
     regular.every(
       ([name]) => !['connection', 'proxy-connection', 'keep-alive', 'transfer-encoding', 'upgrade'].includes(name),
     ),
     values('te').every((value) => value === 'trailers'),
-    // 8.1.1: a length that can be one, and only one.
+    // Section 8.1.1: content-length is valid and unambiguous.
     lengths.every((value) => /^\d+$/.test(value)) && new Set(lengths.map(Number)).size <= 1,
   ];
   if (rules.includes(false)) {

@@ -1,8 +1,9 @@
 /**
- * Fuzzes the HTTP/2 transport: `node test/fuzz/run.ts --executions N --seed S [--target NAME] [--from INDEX]`.
+ * Fuzzes the HTTP/2 server: `node test/fuzz/run.ts --executions N --seed S [--target NAME] [--from INDEX]`.
  *
- * Prints executions per target, and for the first failure a line that plays it again; then ends with code 1. The targets run in a
- * worker, so that an endless loop is found as well: an execution that takes longer than HANG_MS is a failure.
+ * It prints the executions per target. For the first failure it prints a command that reproduces it, and exits with
+ * code 1. The targets run in a worker, so that an endless loop is detected too: an execution that takes longer than
+ * HANG_MS fails.
  */
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
@@ -29,10 +30,10 @@ const TARGETS: readonly FuzzTarget[] = [
   flowControlTarget,
 ];
 const BATCH = 64;
-/** Turns of the event loop that handlers and writes may take. */
+/** Maximum number of event loop turns for handlers and writes. */
 const TURNS = 6;
 const HANG_MS = 30_000;
-/** What a target may leave behind: compiled code and pools, not its inputs. */
+/** Maximum growth of live memory per target, for compiled code and pools. */
 const MAX_GROWTH_BYTES = 48 * 1024 * 1024;
 
 interface Plan {
@@ -78,12 +79,12 @@ function planOf(args: string[]): Plan {
   const isKnown = plan.target === undefined || TARGETS.some(({ name }) => name === plan.target);
   if (!isKnown || ![plan.executions, plan.seed, plan.from].every(Number.isSafeInteger)) {
     const names = TARGETS.map(({ name }) => name).join(', ');
-    throw new Error(`cannot fuzz: the arguments are ${args.join(' ')}, wanted whole numbers and a target of ${names}`);
+    throw new Error(`arguments must be integers and one target of ${names}, got ${args.join(' ')}`);
   }
   return plan;
 }
 
-/** In the main thread: prints what the worker reports, and watches that it goes on. */
+/** Prints the reports of the worker and detects a hang. It runs in the main thread. */
 async function supervise(plan: Plan): Promise<void> {
   const progress = new Int32Array(new SharedArrayBuffer(8));
   const worker = new Worker(new URL(import.meta.url), { workerData: { plan, progress } });
@@ -97,7 +98,7 @@ async function supervise(plan: Plan): Promise<void> {
     } else {
       hasFailed = true;
       print(`${report.target} FAILED: ${report.error}`);
-      print(again(plan, report.target, report.index, report.count));
+      print(reproduction(plan, report.target, report.index, report.count));
     }
   });
   let before = [-1, -1];
@@ -105,8 +106,8 @@ async function supervise(plan: Plan): Promise<void> {
     const now = [...progress];
     if (now[0] === before[0] && now[1] === before[1]) {
       const target = TARGETS[now[0] ?? 0]?.name ?? '';
-      print(`${target} HANGS: an execution takes longer than ${HANG_MS} ms`);
-      print(again(plan, target, now[1] ?? 0, 1));
+      print(`${target} HANGS: one execution took longer than ${HANG_MS} ms`);
+      print(reproduction(plan, target, now[1] ?? 0, 1));
       process.exit(1);
     }
     before = now;
@@ -116,24 +117,24 @@ async function supervise(plan: Plan): Promise<void> {
       hasFailed = true;
       const [target = 0, index = 0] = progress;
       print(`${TARGETS[target]?.name} FAILED: ${error instanceof Error ? error.stack : error}`);
-      print(again(plan, TARGETS[target]?.name ?? '', Math.max(0, index - BATCH), 2 * BATCH));
+      print(reproduction(plan, TARGETS[target]?.name ?? '', Math.max(0, index - BATCH), 2 * BATCH));
     });
     worker.on('exit', () => resolve());
   });
   clearInterval(watch);
-  print(`${total} executions in total, seed ${plan.seed}: ${hasFailed ? 'FAILED' : 'all promises kept'}`);
+  print(`${total} executions in total, seed ${plan.seed}: ${hasFailed ? 'FAILED' : 'passed'}`);
   process.exitCode = hasFailed ? 1 : 0;
 }
 
-function again(plan: Plan, target: string, index: number, count: number): string {
-  return `play it again: node test/fuzz/run.ts --target ${target} --seed ${plan.seed} --from ${index} --executions ${count}`;
+function reproduction(plan: Plan, target: string, index: number, count: number): string {
+  return `reproduce it: node test/fuzz/run.ts --target ${target} --seed ${plan.seed} --from ${index} --executions ${count}`;
 }
 
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** In the worker: one target after the other, until one fails. */
+/** Runs the targets one after the other until one fails. It runs in the worker. */
 async function work(plan: Plan, progress: Int32Array): Promise<void> {
   const targets = plan.target === undefined ? TARGETS : TARGETS.filter(({ name }) => name === plan.target);
   const shares = targets.reduce((sum, { share }) => sum + share, 0);
@@ -148,7 +149,7 @@ async function work(plan: Plan, progress: Int32Array): Promise<void> {
   }
 }
 
-/** Undefined when every execution kept its promises. */
+/** Runs a target. Returns a report of the first failure, or undefined. */
 async function runTarget(target: FuzzTarget, plan: Plan, progress: Int32Array): Promise<Report | undefined> {
   const random = new FastRandom(plan.seed);
   const startMs = performance.now();
@@ -197,7 +198,7 @@ async function runBatch(target: FuzzTarget, random: FastRandom, batch: Batch): P
     try {
       const outcome = target.run(random);
       if (outcome instanceof Promise) {
-        // Looked at below; until then it must not count as unhandled.
+        // The rejection is handled below; until then it must not count as unhandled.
         outcome.catch(() => {});
         later.push({ index, end: () => outcome });
       } else if (outcome !== undefined) {

@@ -1,6 +1,10 @@
 /**
- * Reads what a server has sent and checks the rules that hold whatever its peer did: whole frames of a known kind, SETTINGS first,
- * header blocks that can be read, nothing on a stream that has ended, nothing behind a GOAWAY that ends the connection.
+ * Reads the output of a server, and checks the rules that hold for any input of its peer.
+ *
+ * Invariants:
+ *   1. The output consists of complete frames of known types, starting with SETTINGS.
+ *   2. Header blocks can be decoded.
+ *   3. Nothing is sent on a stream that has ended, or after a GOAWAY with an error.
  */
 
 import { readBlock } from '../support/http2/answers.ts';
@@ -16,7 +20,7 @@ interface StreamOutput {
 
 export interface ServerOutput {
   readonly streams: ReadonlyMap<number, StreamOutput>;
-  /** The error of the last GOAWAY; undefined where there was none. */
+  /** Error code of the last GOAWAY; undefined if there was none. */
   readonly goaway: number | undefined;
 }
 
@@ -37,16 +41,20 @@ export function readOutput(bytes: Buffer): ServerOutput {
   let isFirst = true;
   for (let at = 0; at < bytes.length; ) {
     const context = (): unknown => ({ at, bytes: bytes.toString('hex') });
-    ensure(bytes.length - at >= HEADER_BYTES, 'The server sent half a header', context);
+    ensure(bytes.length - at >= HEADER_BYTES, 'the server sent a truncated frame header', context);
     const length = bytes.readUIntBE(at, 3);
     const type = bytes.readUInt8(at + 3);
     const flags = bytes.readUInt8(at + 4);
     const streamId = bytes.readUInt32BE(at + 5);
     const payload = bytes.subarray(at + HEADER_BYTES, at + HEADER_BYTES + length);
-    ensure(payload.length === length, 'The server sent half a frame', context);
-    ensure(length <= MAX_FRAME_BYTES && KNOWN_TYPES.includes(type), 'The server sent a frame it must not', context);
-    ensure(!isFirst || type === FrameType.settings, 'The server did not begin with SETTINGS', context);
-    ensure(goaway === undefined || goaway === 0, 'The server went on behind its GOAWAY', context);
+    ensure(payload.length === length, 'the server sent a truncated frame', context);
+    ensure(
+      length <= MAX_FRAME_BYTES && KNOWN_TYPES.includes(type),
+      'the server sent a frame that is too large or of an unexpected type',
+      context,
+    );
+    ensure(!isFirst || type === FrameType.settings, 'the first frame of the server is not SETTINGS', context);
+    ensure(goaway === undefined || goaway === 0, 'the server sent a frame after a GOAWAY with an error', context);
     isFirst = false;
     if (type === FrameType.goaway) {
       goaway = payload.readUInt32BE(4);
@@ -65,18 +73,18 @@ function noteStream(
   context: () => unknown,
 ): void {
   if (frame.type === FrameType.rstStream) {
-    // A peer that goes on with a stream that is over may be told so more than once.
+    // The server may send several RST_STREAM frames if the peer continues a stream that has ended.
     stream.reset = frame.payload.readUInt32BE(0);
     return;
   }
-  ensure(!stream.hasEnded && stream.reset === undefined, 'The server went on with a stream that was over', context);
+  ensure(!stream.hasEnded && stream.reset === undefined, 'the server sent a frame on a stream that had ended', context);
   if (frame.type === FrameType.headers) {
-    ensure((frame.flags & FrameFlag.endHeaders) !== 0, 'A header block is cut', context);
+    ensure((frame.flags & FrameFlag.endHeaders) !== 0, 'a header block spans several frames', context);
     for (const [name, value] of readBlock(frame.payload)) {
       stream.fields.set(name, value);
     }
   } else {
-    ensure(stream.fields.has(':status'), 'DATA came before HEADERS', context);
+    ensure(stream.fields.has(':status'), 'DATA arrived before HEADERS', context);
     stream.body = Buffer.concat([stream.body, frame.payload]);
   }
   stream.hasEnded = (frame.flags & FrameFlag.endStream) !== 0;

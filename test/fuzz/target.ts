@@ -1,24 +1,25 @@
 /**
- * What is fuzzed: a target makes an input of random numbers, gives it to the code, and throws when a promise is broken.
+ * Interface of a fuzz target, which creates a random input, passes it to the code under test, and throws if an
+ * invariant is violated.
  *
- * Each execution depends on its random numbers alone, so that seed and index are enough to play it again.
+ * An execution depends only on its random numbers, so seed and index are enough to reproduce it.
  */
 import type { FastRandom } from '../support/http2/random.ts';
 
 export interface FuzzTarget {
   readonly name: string;
-  /** Of all executions, how many parts this target gets. */
+  /** Weight of this target among all executions. */
   readonly share: number;
   /**
-   * One execution. Throws when something is wrong at once; what can be judged only after the event loop has turned is returned as a
-   * check, to be called then, or as a promise. Random numbers are good until it returns; a promise takes its own with it.
+   * Runs one execution and throws if an invariant is violated. A check that must wait for event loop turns is returned
+   * as a function or a promise. `random` is valid only until this returns, so a promise must create its own.
    */
   run(random: FastRandom): (() => void) | Promise<void> | undefined;
 }
 
-/** Throws an error that shows what was found and what was wanted. */
-export function ensure(isRight: boolean, what: string, found: () => unknown): void {
-  if (!isRight) {
+/** Throws an error with a description and the values found, unless the condition holds. */
+export function ensure(holds: boolean, what: string, found: () => unknown): void {
+  if (!holds) {
     throw new Error(`${what}: ${JSON.stringify(found())?.slice(0, 2_000)}`);
   }
 }

@@ -61,7 +61,7 @@ test('on limits and sessions of a newer format it does not become ready, refuses
   });
   expect(page.status).toBe(503);
   expect(page.text).toContain(
-    'redis state: all calls are refused, the stored data has format 3, this release reads formats 1 to 2; a release was skipped: upgrade',
+    'redis state: all calls are refused: the stored data has format 3, this release reads formats 1 to 2; a release was skipped: upgrade',
   );
   const refused = await callState();
   expect(codesOf(refused)).toEqual([FAILED_PRECONDITION, FAILED_PRECONDITION, FAILED_PRECONDITION]);

@@ -1,7 +1,7 @@
 /**
- * A call of @grpc/grpc-js as handlers see it: its context, and the answers of a stream.
+ * Adapts a call of @grpc/grpc-js to what handlers use: the call context and the response stream.
  *
- * The library emits `cancelled` once a call is over, by whatever end; nothing is attached per call until somebody asks.
+ * The library emits `cancelled` when a call ends for any reason. No listener is attached before a handler adds one.
  */
 import type { Writable } from 'node:stream';
 import { Metadata, type ServerDuplexStream, type ServerWritableStream } from '@grpc/grpc-js';
@@ -11,7 +11,7 @@ import type { RequestMessage } from '../transport/request-message.ts';
 
 export type StreamCall = ServerWritableStream<RequestMessage, Buffer> | ServerDuplexStream<RequestMessage, Buffer>;
 
-/** What all kinds of calls of the library have. */
+/** Members that all kinds of calls of the library share. */
 interface AnyCall {
   readonly cancelled: boolean;
   readonly metadata: Metadata;
@@ -22,7 +22,7 @@ interface AnyCall {
 export class GrpcJsContext implements CallContext {
   readonly deadlineAtMs: number;
   readonly #call: AnyCall;
-  /** What goes with the status. */
+  /** Metadata that is sent with the status. */
   #trailers: readonly MetadataEntry[] = [];
   #headers: readonly MetadataEntry[] = [];
   #hasEnded = false;
@@ -50,7 +50,7 @@ export class GrpcJsContext implements CallContext {
     this.#trailers = trailers;
   }
 
-  /** Before the first message, or the end: the headers, where there are some. */
+  /** Sends the response headers, if there are any. Must be called before the first message and before the end. */
   sendHeaders(): void {
     if (this.#headers.length > 0) {
       this.#call.sendMetadata(toMetadata(this.#headers));
@@ -78,7 +78,7 @@ export class GrpcJsContext implements CallContext {
     this.#listeners.push(listener);
   }
 
-  /** The call was answered, or went. */
+  /** Notes that the call has ended. */
   end(): void {
     this.#hasEnded = true;
     const listeners = this.#listeners ?? [];

@@ -1,9 +1,11 @@
 /**
- * The transport on @grpc/grpc-js: HTTP/2 and gRPC framing by the library, listening by ourselves (listener.ts).
+ * Transport based on @grpc/grpc-js. The library handles HTTP/2 and gRPC framing; our own code listens for connections
+ * (listen-addresses.ts).
  *
- * The library is given connections and raw Buffers; decoding, errors and deadlines are ours, so that texts, logging and
- * bounds are those of the contract. What it does wrong or not at all is put right before it sees a call
- * (stream-guard.ts) or a message (message-guard.ts). It times a caller's deadline itself and ends the call then, if nothing else has.
+ * Decoding, errors and deadlines are ours, so that texts, logs and limits are the same on both transports. The handlers
+ * of the library therefore exchange raw buffers. stream-guard.ts and message-guard.ts correct what the library does
+ * wrong before a call or a message reaches a handler. The library has its own timer for a caller's deadline, and ends a
+ * call that has not ended by then.
  */
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import { Listeners } from '../transport/listen-addresses.ts';
@@ -20,7 +22,7 @@ import { guardStreams } from './stream-guard.ts';
 
 const KEEPALIVE_TIME_MS = 60_000;
 const KEEPALIVE_TIMEOUT_MS = 20_000;
-/** Between "open no more calls" and closing: what was on its way when that was said is still served. */
+/** Maximum time between the first GOAWAY and closing, in which calls that were already sent are still served. */
 const MAX_SOFT_DRAIN_MS = 50;
 
 export async function startGrpcJsTransport(options: TransportOptions): Promise<Transport> {
@@ -40,7 +42,7 @@ class GrpcJsTransport implements Transport {
   #isClosed = false;
 
   constructor(options: TransportOptions) {
-    // The library writes to stderr what it finds wrong with metadata, values included.
+    // The library logs invalid metadata to stderr, including its values.
     setLogVerbosity(logVerbosity.NONE);
     this.#limits = { ...TRANSPORT_LIMITS, ...options.limits };
     const { maxConnectionIdleMs } = this.#limits;

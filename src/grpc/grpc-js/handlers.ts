@@ -1,8 +1,9 @@
 /**
- * A row of the method table as a handler of @grpc/grpc-js: raw bytes in, raw bytes out, status and trailers by our table.
+ * Registers the methods of the method table as handlers of @grpc/grpc-js, which receive and return raw bytes.
  *
- * A unary answer that is a value is handed to the library in the same turn. Each call is answered once; what comes after
- * it is over is dropped.
+ * Invariants:
+ *   1. A unary result that a handler returns synchronously is passed to the library in the same turn of the event loop.
+ *   2. Each call gets one final status. Results after the end of the call are dropped.
  */
 import type {
   Server as GrpcServer,
@@ -22,12 +23,12 @@ import { decodeRequest, type RequestMessage } from '../transport/request-message
 import type { TransportLog } from '../transport/transport.ts';
 import { GrpcJsContext, type StreamCall, StreamResponses } from './call.ts';
 
-/** What the calls of one transport share. */
+/** Dependencies that the calls of a transport share. */
 export interface CallRuntime {
   readonly clock: Clock;
   readonly defaultDeadlineMs: number;
   readonly log: TransportLog;
-  /** Streams that are open. */
+  /** Open streaming calls. */
   readonly streams: Set<{ endForDrain(): void }>;
 }
 
@@ -145,14 +146,14 @@ function runStream(
   }
 }
 
-/** The requests of a bidi stream. Ends without an error when the call is over. */
+/** Reads the requests of a bidi stream. Reading ends without an error when the call has ended. */
 async function* readRequests(
   method: StreamMethod,
   call: ServerDuplexStream<RequestMessage, Buffer>,
   context: CallContext,
 ): AsyncGenerator<unknown, void> {
   try {
-    // Stopping to read must not destroy the call: its answers go over the same stream.
+    // Returning from the iterator must not destroy the call, because its responses use the same stream.
     for await (const message of call.iterator({ destroyOnReturn: false })) {
       yield await decodeRequest(method, message as RequestMessage, context);
     }
@@ -163,14 +164,14 @@ async function* readRequests(
   }
 }
 
-/** The library counts in Unix time; we count in monotonic time, from here on. */
+/** Converts the deadline of the library, which is in Unix time, to monotonic time. */
 function deadlineAtMs(call: { getDeadline(): Date | number }, runtime: CallRuntime, defaultMs: number): number {
   const unixMs = Number(call.getDeadline());
   const leftMs = unixMs === Number.POSITIVE_INFINITY ? defaultMs : unixMs - Date.now();
   return Math.min(NO_DEADLINE_MS, runtime.clock.monotonicMs() + leftMs);
 }
 
-/** What the library makes a status of. */
+/** Converts an error to the object that the library sends as status. */
 function failure(error: unknown, method: AnyMethod, runtime: CallRuntime, context: GrpcJsContext) {
   const status = errorStatus(error, runtime.log, method.path);
   return { code: status.code, details: status.message, metadata: trailers(status, context) };

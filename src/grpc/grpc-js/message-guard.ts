@@ -1,14 +1,14 @@
 /**
- * Stands between the gRPC framing of @grpc/grpc-js 1.14 and our handlers.
+ * Corrects how @grpc/grpc-js 1.14 handles request messages.
  *
- *   1. The library ignores unknown flags and a compressed message without `grpc-encoding`. Both are refused here.
- *   2. It decompresses all messages that have arrived, each up to the upper bound of a message. Here a message stays
- *      compressed until its handler takes it (request-message.ts).
- *   3. It ignores a message that the caller did not finish. A call with one request message is refused here.
- *   4. Its errors get our texts, and every answer names the encodings that we accept.
+ *   1. The library ignores unknown flags, and compressed messages without `grpc-encoding`. This module rejects both.
+ *   2. The library decompresses all messages that have arrived, each up to the maximum message size. This module keeps
+ *      a message compressed until its handler takes it (request-message.ts).
+ *   3. The library ignores an incomplete last message. This module rejects a call with one request message then.
+ *   4. This module replaces the error texts of the library by ours, and adds `grpc-accept-encoding` to every response.
  *
- * This is an interceptor, which is public, that replaces private members of the call. The version is pinned, and the first
- * call fails when a member is gone.
+ * It is an interceptor, which is a public API, that replaces private members of the call. The version is pinned, and
+ * the first call fails if a member is missing.
  */
 import { Metadata, type ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
 import { deadlineOverBeforeStart, deadlineOverInHandler } from '../deadline-errors.ts';
@@ -17,7 +17,7 @@ import { messageCutShort, messageMissing, messageTooLarge, secondMessage } from 
 import { ACCEPTED_ENCODINGS, flagRefusal, type RequestMessage, requestMessage } from '../transport/request-message.ts';
 
 const PREFIX_BYTES = 5;
-/** `ReadState.NO_DATA` of the library: between two messages. */
+/** Value of `ReadState.NO_DATA` in the library: the decoder is between two messages. */
 const BETWEEN_MESSAGES = 0;
 
 interface LibraryStatus {
@@ -26,19 +26,19 @@ interface LibraryStatus {
   readonly metadata?: Metadata | null;
 }
 
-/** The private members of a call (BaseServerInterceptingCall) that are used or replaced. */
+/** Private members of a call (BaseServerInterceptingCall) that this module uses or replaces. */
 interface LibraryCall {
   readonly decoder: { readonly readState: number };
   readonly metadataSent: boolean;
-  /** A handler of one request message has begun by then. */
+  /** True once the request has ended. The handler of a call with one request message has started by then. */
   readonly receivedHalfClose: boolean;
   decompressMessage(message: Buffer, encoding: string): unknown;
   handleEndEvent(): void;
-  /** Gets what `decompressMessage` threw, too. */
+  /** Sends the final status. The library also passes it what `decompressMessage` throws. */
   sendStatus(status: LibraryStatus | StatusError): void;
 }
 
-/** What the library says, and what we say instead. */
+/** Returns patterns of the library's error texts and the errors that replace them. */
 function ourErrors(maxBytes: number): readonly (readonly [RegExp, (found: string) => StatusError])[] {
   return [
     [/^Received message larger than max \((\d+) vs/, (bytes) => messageTooLarge(bytes, maxBytes)],
@@ -92,7 +92,9 @@ function checked(call: LibraryCall): LibraryCall {
   const found = [decompressMessage, handleEndEvent, sendStatus].every((member) => typeof member === 'function');
   const hasFlags = [receivedHalfClose, metadataSent].every((member) => typeof member === 'boolean');
   if (!found || !hasFlags || typeof decoder?.readState !== 'number') {
-    throw new Error('cannot serve gRPC: this version of @grpc/grpc-js has other private members; install version 1.14');
+    throw new Error(
+      'cannot serve gRPC: this version of @grpc/grpc-js has different private members; install version 1.14',
+    );
   }
   return call;
 }

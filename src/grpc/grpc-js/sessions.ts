@@ -1,19 +1,20 @@
 /**
- * The HTTP/2 connections of the grpc-js transport, and how they are drained without losing a call.
+ * Tracks the HTTP/2 connections of the grpc-js transport, and drains them without losing a call.
  *
- *   1. A GOAWAY with the highest stream id asks the client to open no more calls. Those that it sent before it saw the GOAWAY
- *      are served.
- *   2. A connection that has reached its age gets this GOAWAY and a PING. It closes after the answer to the PING, because by
- *      then every such call has arrived.
- *   3. A connection is known, and its age counts, from its first call.
+ *   1. A GOAWAY with the highest stream id asks the client to open no more calls. Calls that it sent before it saw the
+ *      GOAWAY are served.
+ *   2. A connection that reaches its maximum age receives this GOAWAY and a PING. It closes after the acknowledgement
+ *      of the PING, because every such call has arrived by then.
+ *   3. A connection is tracked, and its age counts, from its first call.
  *
- * The library sends GOAWAY and closes at once, and the GOAWAY of `node:http2` makes nghttp2 ignore every later stream without
- * an answer. So this GOAWAY is written to the socket itself. Each write of `node:http2` holds whole frames, so no frame is torn.
+ * The library would send GOAWAY and close at once, and after a GOAWAY of `node:http2`, nghttp2 ignores every later
+ * stream. This module therefore writes its GOAWAY directly to the socket. Each write of `node:http2` contains complete
+ * frames, so the GOAWAY never splits a frame.
  */
 import type { ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 
-/** Header of a GOAWAY frame, the highest stream id, NO_ERROR (RFC 9113, section 6.8). */
+/** GOAWAY frame with the highest stream id and NO_ERROR (RFC 9113, section 6.8). */
 const GOAWAY = Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
 const RAW = Symbol('socket');
 
@@ -21,17 +22,20 @@ export class GrpcJsSessions {
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #maxAgeMs: number;
 
-  /** 0: connections of any age stay. */
+  /** Creates the tracker. A `maxConnectionAgeMs` of 0 sets no maximum age. */
   constructor(options: { maxConnectionAgeMs: number }) {
     this.#maxAgeMs = options.maxConnectionAgeMs;
   }
 
-  /** To be called before the library gets the socket: what a session shows of it cannot be written to. */
+  /**
+   * Keeps a reference to the socket. It must be called before the library gets the socket, because a session exposes
+   * only a proxy that cannot be written to.
+   */
   adopt(socket: Socket): void {
     Object.assign(socket, { [RAW]: { socket } });
   }
 
-  /** A call arrived on this connection. */
+  /** Tracks the connection of a call. */
   remember(session: ServerHttp2Session | undefined): void {
     if (session === undefined || this.#sessions.has(session)) {
       return;
@@ -44,7 +48,7 @@ export class GrpcJsSessions {
     });
   }
 
-  /** Tells every connection to open no more calls; those that come all the same are served. */
+  /** Asks the client of every connection to open no more calls. Calls that arrive anyway are served. */
   announceEnd(): void {
     for (const session of this.#sessions) {
       announceEnd(session);
@@ -67,7 +71,7 @@ function announceEnd(session: ServerHttp2Session): void {
   }
 }
 
-/** Ends the connection once its calls have ended. */
+/** Closes the connection once its calls have ended. */
 function close(session: ServerHttp2Session): void {
   if (!isOver(session)) {
     session.close();

@@ -1,16 +1,18 @@
 /**
- * Stands between HTTP/2 and @grpc/grpc-js 1.14 and puts right what the library gets wrong or leaves out.
+ * Corrects how @grpc/grpc-js 1.14 handles new streams.
  *
- *   1. It multiplies `grpc-timeout` in 32 bits: a deadline of 25 days or more wraps and ends the call at once. Such are
- *      cut to what a timer holds. A malformed one it reads as another, or answers with an error while the handler runs
- *      all the same; such calls are refused here.
- *   2. It echoes an unknown path into a header unencoded. Unknown methods are answered here.
- *   3. It has no limit for request metadata. Beyond it a call is answered RESOURCE_EXHAUSTED here (HTTP/2 itself resets
- *      a stream beyond 64 KiB).
- *   4. It serves requests that are not gRPC. They are refused here, by HTTP, as by the other transport.
+ *   1. The library computes `grpc-timeout` in 32 bits, so a deadline of 25 days or more overflows and ends the call at
+ *      once. This module shortens such a timeout to the maximum of a timer. The library misreads some malformed
+ *      timeouts, and starts the handler after rejecting others. This module rejects the call instead.
+ *   2. The library copies an unknown path into a response header without encoding it. This module responds to unknown
+ *      methods itself.
+ *   3. The library does not limit request metadata. Above the limit, this module responds with RESOURCE_EXHAUSTED.
+ *      Node's HTTP/2 resets a stream with more than 64 KiB of headers.
+ *   4. The library serves requests that are not gRPC. This module rejects them with an HTTP status, as the other
+ *      transport does.
  *
- * This wraps one private member, `_streamHandler`. The version is pinned, starting fails when the member is gone, and the
- * transport's contract suite has a test for each of the four.
+ * It wraps one private member, `_streamHandler`. The version is pinned, starting fails if the member is missing, and
+ * the contract suite of the transports tests each of the four.
  */
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Server } from '@grpc/grpc-js';
@@ -28,7 +30,7 @@ import { ACCEPTED_ENCODINGS } from '../transport/request-message.ts';
 import type { GrpcJsSessions } from './sessions.ts';
 
 const HEADER_OVERHEAD_BYTES = 32;
-/** Node's own bound on header fields (maxHeaderListPairs); beyond it its HTTP/2 resets the stream. */
+/** Node's default limit on header fields (maxHeaderListPairs). Node resets a stream that exceeds it. */
 const MAX_NODE_FIELDS = 128;
 const LONGEST_TIMEOUT = `${Math.floor(MAX_TIMER_MS / 1_000)}S`;
 
@@ -80,7 +82,7 @@ function metadataBytes(headers: IncomingHttpHeaders): number {
   return bytes;
 }
 
-/** False when the header is malformed. */
+/** Shortens a timeout that is too long for a timer. Returns false if the header is malformed. */
 function boundTimeout(headers: IncomingHttpHeaders): boolean {
   const header = headers['grpc-timeout'];
   if (header === undefined) {
@@ -96,7 +98,7 @@ function boundTimeout(headers: IncomingHttpHeaders): boolean {
   return true;
 }
 
-/** A response of trailers only. */
+/** Sends an error without a message (Trailers-Only). */
 function refuse(stream: ServerHttp2Stream, error: StatusError): void {
   if (!isReadyForAnswer(stream)) {
     return;
@@ -122,7 +124,10 @@ function refuseByHttp(stream: ServerHttp2Stream, status: HttpRefusal, isHeadRequ
   stream.end(isHeadRequest ? undefined : body);
 }
 
-/** Drops what the caller still sends: unread DATA would shrink the window of the connection. */
+/**
+ * Discards the rest of the request, because unread DATA would shrink the connection's window. Returns false if the
+ * stream has already ended.
+ */
 function isReadyForAnswer(stream: ServerHttp2Stream): boolean {
   stream.on('error', () => {});
   if (stream.destroyed || stream.closed) {

@@ -1,7 +1,8 @@
 /**
- * The frames of one connection: reads them, acts on those that concern the connection as a whole, and passes the others to its calls.
+ * Reads the frames of one connection. Handles the frames that concern the whole connection, and passes the frames of
+ * streams to the calls.
  *
- * Invariant: a frame that breaks the connection throws a ConnectionFault; after that nothing may be read.
+ * Invariant: a connection error (RFC 9113, section 5.4.1) throws a ConnectionFault. No frame is read after that.
  */
 import type { ConnectionCalls } from './calls/connection-calls.ts';
 import {
@@ -23,12 +24,21 @@ import type { Http2Limits } from './limits/http2-limits.ts';
 import type { Sender } from './streams/sender.ts';
 import type { StreamTable } from './streams/stream-table.ts';
 
-/** Sent with the GOAWAY of a drain. When its acknowledgement is here, so is every call that the peer sent before it saw the GOAWAY. */
+/**
+ * Payload of the PING that follows the GOAWAY of a drain. Frames arrive in order, so its acknowledgement proves that we
+ * have received every call that the peer sent before it saw the GOAWAY.
+ */
 export const DRAIN_PING = Buffer.from('draining');
 
 const NO_BYTES = new Uint8Array(0);
 
-/** end: the chunk holds no further frame; frame: one was read; drain_seen: it was the acknowledgement of DRAIN_PING. */
+/**
+ * Outcome of `next`:
+ *
+ * - `end`: the chunk has no further complete frame
+ * - `frame`: one frame was handled
+ * - `drain_seen`: the frame was the acknowledgement of DRAIN_PING
+ */
 export type FrameOutcome = 'end' | 'frame' | 'drain_seen';
 
 export class ConnectionFrames {
@@ -57,22 +67,22 @@ export class ConnectionFrames {
     this.#calls = parts.calls;
   }
 
-  /** The first SETTINGS have come. */
+  /** True once the first SETTINGS frame of the peer has arrived. */
   get isSettled(): boolean {
     return this.#isSettled;
   }
 
-  /** A header block has begun and not ended. */
+  /** True between a HEADERS frame without END_HEADERS and the CONTINUATION frame that ends the block. */
   get isBlockOpen(): boolean {
     return this.#blocks.isOpen;
   }
 
-  /** Gives the bytes of a chunk from `at` on. All frames of the chunk before must have been read. */
+  /** Starts reading a chunk at the offset `at`. The caller must first have read all frames of the previous chunk. */
   push(chunk: Buffer, at: number): void {
     this.#reader.push(chunk, at);
   }
 
-  /** Reads the next frame and acts on it. */
+  /** Reads and handles the next frame. */
   next(): FrameOutcome {
     if (!this.#reader.next()) {
       return 'end';
@@ -86,21 +96,21 @@ export class ConnectionFrames {
     return 'frame';
   }
 
-  /** Nothing more will be read. */
+  /** Releases the chunk and any partial frame. */
   close(): void {
     this.#reader.close();
   }
 
   #checkOrder(frame: Frame): void {
     if (this.#blocks.isOpen && frame.type !== FrameType.continuation) {
-      throw new ConnectionFault(ErrorCode.protocol, 'a header block that is interrupted');
+      throw new ConnectionFault(ErrorCode.protocol, 'frames inside a header block must be CONTINUATION');
     }
     if (this.#isSettled) {
       return;
     }
-    // The preface of a connection ends with SETTINGS (RFC 9113, section 3.4).
+    // The connection preface of a client ends with a SETTINGS frame (RFC 9113, section 3.4).
     if (frame.type !== FrameType.settings || (frame.flags & Flag.ack) !== 0) {
-      throw new ConnectionFault(ErrorCode.protocol, 'the first frame must be SETTINGS');
+      throw new ConnectionFault(ErrorCode.protocol, 'the first frame must be SETTINGS without the ACK flag');
     }
     this.#isSettled = true;
   }
@@ -138,11 +148,11 @@ export class ConnectionFrames {
       case FrameType.goaway:
         checkGoaway(frame);
         this.#frameBudget.consume(1);
-        // The peer opens no more streams; those that it opens all the same are refused.
+        // A peer that sends GOAWAY must not open new streams. We refuse any that it opens anyway.
         this.#table.maxAcceptedId = this.#table.lastId;
         return;
       case FrameType.pushPromise:
-        throw new ConnectionFault(ErrorCode.protocol, 'PUSH_PROMISE from a client');
+        throw new ConnectionFault(ErrorCode.protocol, 'a client must not send PUSH_PROMISE');
       default:
         this.#frameBudget.consume(1);
     }
@@ -156,10 +166,10 @@ export class ConnectionFrames {
       return;
     }
     if (grownBytes === 0) {
-      throw new ConnectionFault(ErrorCode.protocol, 'WINDOW_UPDATE of 0');
+      throw new ConnectionFault(ErrorCode.protocol, 'the increment of WINDOW_UPDATE must be at least 1, got 0');
     }
     if (!this.#sender.grow(grownBytes)) {
-      throw new ConnectionFault(ErrorCode.flowControl, 'WINDOW_UPDATE makes the window larger than 2^31');
+      throw new ConnectionFault(ErrorCode.flowControl, 'WINDOW_UPDATE must not raise a window above 2^31-1 bytes');
     }
     this.#sender.pumpPending();
   }

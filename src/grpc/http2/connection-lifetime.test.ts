@@ -1,5 +1,5 @@
 /**
- * Each time limit of a connection: what is due at it, and not before.
+ * Tests that each time limit of a connection takes effect when it is exceeded, and not earlier.
  */
 
 import { TRANSPORT_LIMITS } from '../transport/transport.ts';
@@ -19,16 +19,19 @@ const HEALTHY: LifetimeState = {
   unsentBytes: 0,
 };
 
-/** Sweeps until something is due, and when that was. `heardEveryMs` 0: the peer is silent. */
+/**
+ * Sweeps until the verdict is not `nothing`, and returns the verdict and its time. The peer sends bytes every
+ * `receivedEveryMs`; 0 means never.
+ */
 function firstDue(
   limits: Partial<Http2Limits>,
   state: Partial<LifetimeState>,
-  options: { heardEveryMs?: number; untilMs?: number } = {},
+  options: { receivedEveryMs?: number; untilMs?: number } = {},
 ): { verdict: LifetimeVerdict; atMs: number } {
   const lifetime = new ConnectionLifetime({ ...LIMITS, ...limits });
-  const { heardEveryMs = SWEEP_MS, untilMs = 10_000_000 } = options;
+  const { receivedEveryMs = SWEEP_MS, untilMs = 10_000_000 } = options;
   for (let atMs = SWEEP_MS; atMs <= untilMs; atMs += SWEEP_MS) {
-    if (heardEveryMs > 0 && atMs % heardEveryMs === 0) {
+    if (receivedEveryMs > 0 && atMs % receivedEveryMs === 0) {
       lifetime.received();
     }
     const verdict = lifetime.sweep({ ...HEALTHY, ...state });
@@ -39,24 +42,24 @@ function firstDue(
   return { verdict: 'nothing', atMs: untilMs };
 }
 
-test('a connection that is talked on lives for ever', () => {
+test('keeps a connection whose peer is active', () => {
   expect(firstDue({}, {})).toEqual({ verdict: 'nothing', atMs: 10_000_000 });
 });
 
-test('no SETTINGS in time is a fault', () => {
+test('returns a connection error when SETTINGS do not arrive in time', () => {
   const { verdict, atMs } = firstDue({ maxHandshakeMs: 10_000 }, { isSettled: false });
   expect(verdict).toBeInstanceOf(ConnectionFault);
-  expect(String(verdict)).toContain('no SETTINGS within 10000 ms');
+  expect(String(verdict)).toContain('SETTINGS must arrive within 10000 ms of connecting');
   expect(atMs).toBe(11_000);
 });
 
-test('a header block that does not end is a fault', () => {
+test('returns a connection error when a header block does not end in time', () => {
   const { verdict, atMs } = firstDue({ maxRequestMs: 30_000 }, { isBlockOpen: true });
-  expect(String(verdict)).toContain('header block not ended within 30000 ms');
+  expect(String(verdict)).toContain('a header block must end within 30000 ms');
   expect(atMs).toBe(31_000);
 });
 
-test('a peer that takes no byte or a few is gone, one that takes enough is not', () => {
+test('destroys the connection of a peer that reads too few bytes, and keeps that of a peer that reads enough', () => {
   const unsent = { unsentBytes: 1_000 };
   expect(firstDue({ maxStalledWriteMs: 20_000 }, unsent)).toEqual({ verdict: 'destroy', atMs: 21_000 });
   const slowReader = new ConnectionLifetime(LIMITS);
@@ -74,7 +77,7 @@ test('a peer that takes no byte or a few is gone, one that takes enough is not',
   }
 });
 
-test('a silent peer is asked for a sign of life, and is gone when it gives none', () => {
+test('sends one PING to a silent peer and destroys the connection when no reply arrives', () => {
   const lifetime = new ConnectionLifetime({ ...LIMITS, keepaliveIntervalMs: 60_000, keepaliveTimeoutMs: 20_000 });
   const verdicts = Array.from({ length: 81 }, () => lifetime.sweep(HEALTHY));
   expect(verdicts.indexOf('ping')).toBe(59);
@@ -82,7 +85,7 @@ test('a silent peer is asked for a sign of life, and is gone when it gives none'
   expect(verdicts.indexOf('destroy')).toBe(80);
 });
 
-test('a peer that answers is asked again after the next silence only', () => {
+test('sends the next PING only after another silent interval when the peer has replied', () => {
   const lifetime = new ConnectionLifetime({ ...LIMITS, keepaliveIntervalMs: 5_000, keepaliveTimeoutMs: 2_000 });
   for (let round = 0; round < 100; round += 1) {
     const verdicts = Array.from({ length: 5 }, () => lifetime.sweep(HEALTHY));
@@ -91,7 +94,7 @@ test('a peer that answers is asked again after the next silence only', () => {
   }
 });
 
-test('an old connection is drained, and so is an idle one; 0 is no limit', () => {
+test('drains a connection that is too old or idle too long, and treats a limit of 0 as no limit', () => {
   expect(firstDue({ maxConnectionAgeMs: 90_000 }, {})).toEqual({ verdict: 'drain', atMs: 91_000 });
   const idle = { maxConnectionIdleMs: 50_000 };
   expect(firstDue(idle, { streams: 0, lastStreamId: 0 })).toEqual({ verdict: 'drain', atMs: 51_000 });
@@ -99,7 +102,7 @@ test('an old connection is drained, and so is an idle one; 0 is no limit', () =>
   expect(firstDue({}, { streams: 0 }).verdict).toBe('nothing');
 });
 
-test('a call in between begins the idle time anew', () => {
+test('restarts the idle time when a call is open', () => {
   const lifetime = new ConnectionLifetime({ ...LIMITS, maxConnectionIdleMs: 5_000 });
   for (let second = 1; second < 100; second += 1) {
     lifetime.received();
@@ -107,7 +110,7 @@ test('a call in between begins the idle time anew', () => {
   }
 });
 
-test('calls that come and go between two looks are no idleness', () => {
+test('restarts the idle time when a call began and ended between two sweeps', () => {
   const lifetime = new ConnectionLifetime({ ...LIMITS, maxConnectionIdleMs: 5_000 });
   for (let second = 1; second < 100; second += 1) {
     lifetime.received();
@@ -116,12 +119,12 @@ test('calls that come and go between two looks are no idleness', () => {
   }
 });
 
-test('a peer that we do not read is not silent', () => {
+test('does not count a peer as silent while reading is paused', () => {
   const state = { isPaused: true };
-  expect(firstDue({ keepaliveIntervalMs: 5_000 }, state, { heardEveryMs: 0 }).verdict).toBe('nothing');
+  expect(firstDue({ keepaliveIntervalMs: 5_000 }, state, { receivedEveryMs: 0 }).verdict).toBe('nothing');
 });
 
-test('a drain that the peer does not answer goes on without it', () => {
+test('continues a drain when the peer does not acknowledge its PING in time', () => {
   const draining = { isDraining: true };
   expect(firstDue({ maxDrainPingMs: 2_000 }, draining)).toEqual({ verdict: 'drain_further', atMs: 3_000 });
 });

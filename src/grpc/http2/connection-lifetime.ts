@@ -1,34 +1,43 @@
 /**
- * How long a connection may live, be idle, be silent or be slow. Pure: it receives the state once a second and returns what is due.
+ * Decides when a connection is too old, idle, silent or slow. It has no timers: the caller passes the state of the
+ * connection once a second and carries out the verdict.
  */
 
 import { ConnectionFault, ErrorCode } from './frames/protocol.ts';
 import type { Http2Limits } from './limits/http2-limits.ts';
 
-/** How often `sweep` is called. */
+/** Interval between two calls of `sweep`. */
 export const SWEEP_MS = 1_000;
 
-/** A connection as a sweep finds it. */
+/** State of a connection at the time of a sweep. */
 export interface LifetimeState {
-  /** The first SETTINGS have come. */
+  /** True once the first SETTINGS frame of the peer has arrived. */
   readonly isSettled: boolean;
-  /** A header block has begun and not ended. */
+  /** True while a header block has started and not ended. */
   readonly isBlockOpen: boolean;
   readonly isDraining: boolean;
-  /** We do not read, because the peer takes its answers too slowly: its silence means nothing. */
+  /**
+   * True while we have paused reading, because the peer does not read its responses. The silence of such a peer means
+   * nothing.
+   */
   readonly isPaused: boolean;
   readonly streams: number;
-  /** The highest stream that was opened: calls may come and go between two sweeps. */
+  /** Highest stream id that the peer has used. A change shows calls that began and ended between two sweeps. */
   readonly lastStreamId: number;
-  /** Bytes that the peer took, since it connected. */
+  /** Bytes that the socket has sent since it connected. */
   readonly takenBytes: number;
-  /** Bytes that the socket has buffered for it. */
+  /** Bytes that the socket has buffered and not sent. */
   readonly unsentBytes: number;
 }
 
 /**
- * ping: send a PING to a silent peer; drain: close gracefully; drain_further: the peer does not confirm the GOAWAY, go on without;
- * destroy: the peer is gone; a fault: send it, and close.
+ * Action for the caller:
+ *
+ * - `ping`: send a PING, because the peer is silent
+ * - `drain`: close gracefully
+ * - `drain_further`: continue the drain, because the peer has not acknowledged its PING in time
+ * - `destroy`: close the socket, because the peer is gone
+ * - a ConnectionFault: send it in a GOAWAY and close
  */
 export type LifetimeVerdict = 'nothing' | 'ping' | 'drain' | 'drain_further' | 'destroy' | ConnectionFault;
 
@@ -48,7 +57,7 @@ export class ConnectionLifetime {
     this.#limits = limits;
   }
 
-  /** Bytes came. */
+  /** Notes that the peer has sent bytes. */
   received(): void {
     this.#silentMs = 0;
     this.#isPingSent = false;
@@ -58,10 +67,13 @@ export class ConnectionLifetime {
     this.#count(state);
     const limits = this.#limits;
     if (!state.isSettled && this.#ageMs > limits.maxHandshakeMs) {
-      return new ConnectionFault(ErrorCode.protocol, `no SETTINGS within ${limits.maxHandshakeMs} ms`);
+      return new ConnectionFault(
+        ErrorCode.protocol,
+        `SETTINGS must arrive within ${limits.maxHandshakeMs} ms of connecting`,
+      );
     }
     if (this.#openBlockMs > limits.maxRequestMs) {
-      return new ConnectionFault(ErrorCode.enhanceYourCalm, `header block not ended within ${limits.maxRequestMs} ms`);
+      return new ConnectionFault(ErrorCode.enhanceYourCalm, `a header block must end within ${limits.maxRequestMs} ms`);
     }
     if (this.#stalledMs > limits.maxStalledWriteMs || this.#isUnresponsive()) {
       return 'destroy';
@@ -99,7 +111,7 @@ export class ConnectionLifetime {
   }
 }
 
-/** A limit of 0 is none. */
+/** Returns whether the time exceeds the limit; 0 means no limit. */
 function isOver(elapsedMs: number, limitMs: number): boolean {
   return limitMs !== 0 && elapsedMs > limitMs;
 }

@@ -1,12 +1,14 @@
 /**
- * One HTTP/2 connection: its socket, its first bytes, its faults, and its end.
+ * Runs one HTTP/2 connection: socket, connection preface, connection errors, drain and close.
  *
  * Invariants:
- *   1. After a fault nothing more is read; the socket stays a moment so that the GOAWAY arrives. Every call is cancelled.
- *   2. A drain refuses no call that the peer sent before it saw the GOAWAY, and closes once the last has ended.
- *   3. Nothing that a peer sends throws out of here.
- *   4. Nothing but the GOAWAY of a drain or a fault is sent before the peer's first bytes are known: one that speaks HTTP/1.x
- *      receives an answer in HTTP/1.1.
+ *   1. After a connection error no frame is read, and every call of the connection is cancelled. The socket stays open
+ *      for up to `maxLingerMs`, so that the GOAWAY arrives.
+ *   2. A drain refuses no call that the peer sent before it saw the GOAWAY. The connection closes when the last call
+ *      ends.
+ *   3. No input of a peer makes this class throw.
+ *   4. Until the first bytes of the peer have arrived, the server sends frames only for a drain or an error. A peer
+ *      that speaks HTTP/1.x therefore receives an HTTP/1.1 response.
  */
 import type { Socket } from 'node:net';
 import { ConnectionCalls, type SharedCallParts } from './calls/connection-calls.ts';
@@ -25,12 +27,12 @@ import { StreamTable } from './streams/stream-table.ts';
 
 const KEEPALIVE_PING = Buffer.from('alive???');
 
-/** What the connections of a transport share. */
+/** Dependencies that all connections of a transport share. */
 export interface SharedConnectionParts extends SharedCallParts {
   readonly budgets: GlobalBudgets;
-  /** Where health and metrics are served, for a peer that speaks HTTP/1.x. */
+  /** URL of the admin server. The response to an HTTP/1.x client names it. */
   readonly adminUrl: string | undefined;
-  /** The peer broke a rule or a limit, received the reason, and is cut off. */
+  /** Called when a connection is closed because its peer violated the protocol or exceeded a limit. */
   readonly onDropped: (fault: ConnectionFault) => void;
 }
 
@@ -38,7 +40,7 @@ export class Http2Connection {
   readonly #shared: SharedConnectionParts;
   readonly #socket: Socket;
   readonly #outbox: Outbox;
-  /** Until the preface of the peer is whole. */
+  /** Parser of the connection preface; undefined once the preface is complete. */
   #preface: ClientPreface | undefined = new ClientPreface();
   readonly #frames: ConnectionFrames;
   readonly #frameBudget: FrameBudget;
@@ -49,7 +51,7 @@ export class Http2Connection {
   readonly #lifetime: ConnectionLifetime;
   #isGreeted = false;
   #isDraining = false;
-  /** The peer has seen that we drain, or had its time to. */
+  /** True once the peer has acknowledged the PING of the drain, or the time for that is over. */
   #isDrainSeen = false;
   #isDead = false;
 
@@ -77,21 +79,24 @@ export class Http2Connection {
     socket.on('close', () => this.#socketClosed());
   }
 
-  /** Asks the peer to open no more calls, then closes when the open ones have ended. Ends the streams that live for hours. */
+  /**
+   * Drains the connection: asks the peer to open no more calls, ends the streaming calls, and closes once the unary
+   * calls have ended.
+   */
   drain(): void {
     if (this.#isDead || this.#isDraining) {
       return;
     }
     this.#isDraining = true;
     if (!this.#frames.isSettled) {
-      // We have read nothing: what the peer may have sent is not executed, and the 0 says so.
+      // No call has been executed. Last stream id 0 signals that, so the peer can safely retry all of them.
       this.#goaway(0, ErrorCode.none, '');
       this.#close();
       return;
     }
     this.#goaway(MAX_STREAM_ID, ErrorCode.none, '');
     this.#outbox.frame(FrameType.ping, Flag.none, 0, DRAIN_PING);
-    // Sent at once: the sooner it arrives, the fewer calls come.
+    // Flushed immediately: the earlier the GOAWAY arrives, the fewer calls the peer still opens.
     this.#outbox.flush();
   }
 
@@ -99,7 +104,7 @@ export class Http2Connection {
     this.#socket.destroy();
   }
 
-  /** Ends the calls whose deadline is over; returns the next deadline. */
+  /** Ends the calls whose deadline has passed, and returns the next deadline. */
   expire(nowMs: number): number {
     let nextMs = Number.POSITIVE_INFINITY;
     this.#guard(() => {
@@ -108,13 +113,13 @@ export class Http2Connection {
     return nextMs;
   }
 
-  /** Once a second (SWEEP_MS). */
+  /** Checks the time limits of the connection and its calls. The transport calls it every SWEEP_MS. */
   sweep(): void {
     if (this.#isDead) {
       return;
     }
     this.#frameBudget.secondPassed();
-    // A socket that had little buffered emits no event when it is empty.
+    // A socket below its high-water mark emits no `drain` event, so the sweep reads its buffered bytes.
     this.#outbox.noteUnsent();
     this.#guard(() => this.#calls.sweep());
     const verdict = this.#lifetime.sweep({
@@ -157,7 +162,10 @@ export class Http2Connection {
     }
   }
 
-  /** Returns where in the chunk the first frame begins: behind it, where the preface is not whole or there will be none. */
+  /**
+   * Returns the offset of the first frame in the chunk. Returns the length of the chunk if it contains no frame,
+   * because the preface is incomplete or the peer speaks HTTP/1.x.
+   */
   #readPreface(preface: ClientPreface, chunk: Buffer): number {
     switch (preface.read(chunk)) {
       case 'http2':
@@ -170,7 +178,7 @@ export class Http2Connection {
         this.#answerHttp1(preface);
         return chunk.length;
       case 'invalid':
-        throw new ConnectionFault(ErrorCode.protocol, 'connection preface must be that of HTTP/2 with prior knowledge');
+        throw new ConnectionFault(ErrorCode.protocol, 'a connection must start with the HTTP/2 connection preface');
     }
   }
 
@@ -200,7 +208,7 @@ export class Http2Connection {
     this.#outbox.noteUnsent();
   }
 
-  /** Sends our SETTINGS, which must be our first frame (RFC 9113, section 3.4). */
+  /** Sends our SETTINGS, which must be the first frame of a server (RFC 9113, section 3.4). */
   #greet(): void {
     if (!this.#isGreeted) {
       this.#isGreeted = true;
@@ -229,14 +237,14 @@ export class Http2Connection {
     }
   }
 
-  /** Sends the peer what is wrong, and closes. */
+  /** Handles a connection error: sends GOAWAY with its code and text, cancels the calls, and closes. */
   #fail(error: unknown): void {
     if (this.#isDead) {
       return;
     }
     const fault = error instanceof ConnectionFault ? error : new ConnectionFault(ErrorCode.internal, 'internal error');
     if (fault !== error) {
-      this.#shared.log.error({ error: String(error) }, 'cannot keep a connection: unexpected error');
+      this.#shared.log.error({ error: String(error) }, 'http2 connection closed: unexpected error');
     }
     this.#isDead = true;
     this.#goaway(this.#table.lastId, fault.code, fault.message);
@@ -252,13 +260,17 @@ export class Http2Connection {
     const { maxLingerMs, maxStalledWriteMs } = this.#shared.limits;
     const destroyAfter = (ms: number) => setTimeout(() => this.#socket.destroy(), ms).unref();
     this.#socket.end(() => destroyAfter(maxLingerMs));
-    // To destroy it at once, with input unread, would reset the connection and lose the GOAWAY.
+    // Closing a socket with unread input resets the connection, and the peer could lose the GOAWAY. So we read and drop
+    // it.
     this.#socket.resume();
-    // After a drain the last answers may still be buffered for a peer that does not read for a moment.
+    // After a drain, the last responses may still be buffered for a peer that has paused reading.
     destroyAfter(this.#isDrainSeen ? maxStalledWriteMs : maxLingerMs);
   }
 
-  /** The peer has seen that we drain: announces up to which stream we served, and closes once there is none. */
+  /**
+   * Continues the drain once the peer has seen the first GOAWAY. Sends a second GOAWAY with the last stream that we
+   * serve, and ends the streaming calls. The connection closes when no stream is open.
+   */
   #drainFurther(): void {
     if (this.#isDead || this.#isDrainSeen) {
       return;
@@ -267,7 +279,7 @@ export class Http2Connection {
     this.#table.maxAcceptedId = this.#table.lastId;
     this.#goaway(this.#table.lastId, ErrorCode.none, '');
     this.#table.onEmpty = () => this.#closeDrained();
-    // Not before: what their handlers had to send at the end is sent by now.
+    // Ended only now, so that messages which handlers sent until here are delivered.
     this.#guard(() => this.#calls.endStreaming());
     if (this.#table.size === 0) {
       this.#closeDrained();

@@ -1,5 +1,5 @@
 /**
- * Clients that speak HTTP/1.x to the port: each receives one answer in HTTP/1.1 that says what the port serves, and no bytes of HTTP/2.
+ * Tests that a client which speaks HTTP/1.x receives one HTTP/1.1 response that names gRPC, and no HTTP/2 frames.
  */
 import { request } from 'node:http';
 import { connect } from 'node:net';
@@ -33,7 +33,7 @@ beforeEach(() => {
   drops.length = 0;
 });
 
-test.each(['GET', 'POST', 'OPTIONS'])('a client of Node reads the answer to its %s', async (method) => {
+test.each(['GET', 'POST', 'OPTIONS'])('a Node HTTP client can read the response to %s', async (method) => {
   const answer = await new Promise<{ status: number | undefined; type: string | undefined; body: string }>(
     (resolve, reject) => {
       const sent = request({ port: Number(transport.tcpPort), method, path: '/', agent: false }, (response) => {
@@ -52,7 +52,7 @@ test.each(['GET', 'POST', 'OPTIONS'])('a client of Node reads the answer to its 
   expect(drops).toEqual(['protocol_error']);
 });
 
-test('the answer to HEAD has the headers of the others and no body', async () => {
+test('responds to HEAD with the headers of a GET response and no body', async () => {
   const answerTo = async (method: string): Promise<string[]> => {
     const socket = connect({ port: Number(transport.tcpPort), host: '127.0.0.1' });
     socket.write(`${method} / HTTP/1.1\r\nHost: localhost\r\n\r\n`);
@@ -63,7 +63,7 @@ test('the answer to HEAD has the headers of the others and no body', async () =>
   expect(await answerTo('HEAD')).toEqual([headers, '']);
 });
 
-test('a request that arrives byte by byte is answered once, and its connection closed', async () => {
+test('responds once to a request that arrives byte by byte, and closes the connection', async () => {
   const socket = connect({ port: Number(transport.tcpPort), host: '127.0.0.1', noDelay: true });
   const received = text(socket);
   for (const byte of Buffer.from('POST /')) {
@@ -75,11 +75,11 @@ test('a request that arrives byte by byte is answered once, and its connection c
   socket.destroy();
 });
 
-test('nothing is sent to a peer that has not begun to speak', async () => {
+test('sends nothing before the first bytes of a peer identify its protocol', async () => {
   const socket = connect({ port: Number(transport.tcpPort), host: '127.0.0.1' });
   await waitFor('the connection', () => transport.connections === 1);
   socket.write('GE');
-  // What the server sends of its own accord it would have sent before it reads this.
+  // A server that greets first would have sent its SETTINGS before it reads these bytes.
   await waitFor('the bytes to be sent', () => socket.bytesWritten === 2 && socket.writableLength === 0);
   expect(socket.bytesRead).toBe(0);
   socket.end('T / HTTP/1.0\r\n\r\n');

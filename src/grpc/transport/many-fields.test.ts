@@ -39,7 +39,7 @@ test.each([
   try {
     expect(await send(2_000_000)).toMatchObject({
       code: Status.RESOURCE_EXHAUSTED,
-      details: `cannot read the request: it has more than ${MAX_FIELDS_PER_MESSAGE} fields, wanted fewer`,
+      details: `cannot read the request: it has more than ${MAX_FIELDS_PER_MESSAGE} fields; send fewer fields`,
     });
     expect(await send(MAX_FIELDS_PER_MESSAGE)).toMatchObject({ code: Status.OK });
     expect({ counts, logged }).toEqual({ counts: [MAX_FIELDS_PER_MESSAGE], logged: [] });

@@ -1,8 +1,9 @@
 /**
- * The generated codecs against @grpc/proto-loader (protobufjs), which served before them: every request and response of
- * the contract, and beyond that every message both ways, by codecs that the generator makes here of the same messages.
+ * Compares the generated codecs with @grpc/proto-loader (protobufjs): all requests and responses of the contract, and
+ * every message in both directions. For the second, the test generates codecs for echo methods.
  *
- * Any bytes are decoded as protobufjs decodes their canonical form; test/support/grpc/wire-canonical.ts says why not themselves.
+ * Arbitrary bytes are compared with what protobufjs decodes from their canonical form;
+ * test/support/grpc/wire-canonical.ts says why.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,7 +24,7 @@ import { setEntry } from './reader.ts';
 
 const contract = readContract();
 const loaded = loadContract();
-/** Without map entries and without messages that are declared within others: those come with what holds them. */
+/** Top-level messages. Map entries and nested messages are covered by the messages that contain them. */
 const messageNames = [...contract.messages.keys()].filter((name) => loaded[name] !== undefined);
 const RUNS_PER_MESSAGE = 600;
 
@@ -36,14 +37,14 @@ function referenceOf(messageName: string): Reference {
   return loaded[messageName] as MessageTypeDefinition<object, object>;
 }
 
-/** A service per file with a method per message that takes and gives that message. */
+/** Returns a contract with one service per file and one echo method per message. */
 function echoContract(): Contract {
   const services = new Map<string, MethodDescriptor[]>();
   const fileOfSymbol = new Map(contract.fileOfSymbol);
   for (const name of messageNames) {
     const file = contract.fileOfSymbol.get(name);
     if (file === undefined) {
-      throw new Error(`cannot test ${name}: no file declares it, wanted one of the contract`);
+      throw new Error(`cannot test ${name}: no file of the contract declares it`);
     }
     const service = `echo.${file.name}`;
     fileOfSymbol.set(service, file);
@@ -53,7 +54,7 @@ function echoContract(): Contract {
   return { ...contract, services, fileOfSymbol };
 }
 
-/** By message name. */
+/** Returns the codecs of the echo methods by message name. */
 async function generateEchoCodecs(): Promise<Map<string, MethodCodec>> {
   const directory = mkdtempSync(join(tmpdir(), 'pannier-codecs-'));
   try {
@@ -78,7 +79,7 @@ function directionsOf(which: 'requestType' | 'responseType'): Direction[] {
     methods.map((method) => {
       const codec = METHOD_CODECS.get(`/${service}/${method.name}`);
       if (codec === undefined) {
-        throw new Error(`cannot test ${service}/${method.name}: it has no codec, wanted one`);
+        throw new Error(`cannot test ${service}/${method.name}: it has no codec`);
       }
       return { messageName: method[which], codec };
     }),
@@ -89,7 +90,7 @@ function directionsOf(which: 'requestType' | 'responseType'): Direction[] {
 const requests = directionsOf('requestType');
 const responses = directionsOf('responseType');
 
-/** Two messages in one are the second on top of the first; a bit turned in them is a wrong length, number or text. */
+/** Flips one bit in most cases, which corrupts a length, a number or a text. */
 function flipBit(bytes: Buffer, random: SeededRandom): Buffer {
   const at = random.below(Math.max(1, bytes.length));
   if (at < bytes.length && random.below(4) > 0) {
@@ -98,7 +99,7 @@ function flipBit(bytes: Buffer, random: SeededRandom): Buffer {
   return bytes;
 }
 
-/** Undefined where it throws. */
+/** Returns the result, or undefined if decoding throws. */
 function outcomeOf(decode: () => object): object | undefined {
   try {
     return decode();
@@ -107,7 +108,7 @@ function outcomeOf(decode: () => object): object | undefined {
   }
 }
 
-/** Integers beyond 2^53 as protobufjs rounds them; ours are bigints. */
+/** Rounds integers beyond 2^53 as protobufjs does; ours are bigints. */
 function rounded(value: unknown): unknown {
   if (typeof value === 'bigint') {
     return Number(value);
@@ -125,11 +126,11 @@ function rounded(value: unknown): unknown {
   return copy;
 }
 
-/** As toEqual, and of the same prototypes, keys and kinds of number; cheaper where it holds. */
+/** Compares like toEqual, but also prototypes, keys and number types. It is faster when the values are equal. */
 function expectSame(found: unknown, expected: unknown, input: string): void {
   if (!isDeepStrictEqual(found, expected)) {
     expect({ input, found }).toEqual({ input, found: expected });
-    throw new Error(`cannot accept ${input}: the objects are alike but not the same, wanted the same`);
+    throw new Error(`cannot accept ${input}: the objects differ in prototypes, keys or number types`);
   }
 }
 
@@ -137,13 +138,13 @@ function shown(bytes: Buffer): string {
   return bytes.toString('hex');
 }
 
-test('there is a codec for every method and, here, for every message', () => {
+test('every method has a codec, and every message has an echo codec', () => {
   const methods = [...contract.services.values()].flat();
   expect(METHOD_CODECS.size).toBe(methods.length);
   expect([...echoCodecs.keys()].toSorted()).toEqual(messageNames.toSorted());
 });
 
-test.each(requests)('$messageName decodes to what protobufjs makes of it', ({ messageName, codec }) => {
+test.each(requests)('decodes $messageName as protobufjs does', ({ messageName, codec }) => {
   const reference = referenceOf(messageName);
   fc.assert(
     fc.property(messagesOf(contract, messageName), (message) => {
@@ -154,7 +155,7 @@ test.each(requests)('$messageName decodes to what protobufjs makes of it', ({ me
   );
 });
 
-test.each(responses)('$messageName is encoded to what protobufjs reads the same in', ({ messageName, codec }) => {
+test.each(responses)('encodes $messageName so that protobufjs decodes the same message', ({ messageName, codec }) => {
   const reference = referenceOf(messageName);
   fc.assert(
     fc.property(messagesOf(contract, messageName), (message) => {
@@ -165,28 +166,31 @@ test.each(responses)('$messageName is encoded to what protobufjs reads the same 
   );
 });
 
-describe('any bytes', () => {
+describe('arbitrary bytes', () => {
   let decoded = 0;
   let refused = 0;
 
-  test.each(requests)('as $messageName give what their canonical form gives to protobufjs, or throw', (direction) => {
-    const { messageName, codec } = direction;
-    const reference = referenceOf(messageName);
-    const random = seededRandom(messageName.length);
-    const samples = fc.sample(messagesOf(contract, messageName), { numRuns: 50, seed: 4 });
-    const good = samples.map((message) => reference.serialize(message)).filter((bytes) => bytes.length < 2_000);
-    for (let run = 0; run < RUNS_PER_MESSAGE; run += 1) {
-      const [one, other] = [good[random.below(good.length)], good[random.below(good.length)]] as [Buffer, Buffer];
-      const bytes = run % 2 === 0 ? mutate(one, random) : flipBit(Buffer.concat([one, other]), random);
-      const expected = outcomeOf(() => reference.deserialize(canonicalMessage(contract, messageName, bytes)));
-      const found = outcomeOf(() => rounded(codec.decode(bytes)) as object);
-      expectSame(found, expected, shown(bytes));
-      decoded += found === undefined ? 0 : 1;
-      refused += found === undefined ? 1 : 0;
-    }
-  });
+  test.each(requests)(
+    'decode as $messageName like their canonical form in protobufjs, or throw in both',
+    (direction) => {
+      const { messageName, codec } = direction;
+      const reference = referenceOf(messageName);
+      const random = seededRandom(messageName.length);
+      const samples = fc.sample(messagesOf(contract, messageName), { numRuns: 50, seed: 4 });
+      const good = samples.map((message) => reference.serialize(message)).filter((bytes) => bytes.length < 2_000);
+      for (let run = 0; run < RUNS_PER_MESSAGE; run += 1) {
+        const [one, other] = [good[random.below(good.length)], good[random.below(good.length)]] as [Buffer, Buffer];
+        const bytes = run % 2 === 0 ? mutate(one, random) : flipBit(Buffer.concat([one, other]), random);
+        const expected = outcomeOf(() => reference.deserialize(canonicalMessage(contract, messageName, bytes)));
+        const found = outcomeOf(() => rounded(codec.decode(bytes)) as object);
+        expectSame(found, expected, shown(bytes));
+        decoded += found === undefined ? 0 : 1;
+        refused += found === undefined ? 1 : 0;
+      }
+    },
+  );
 
-  test('were messages often, and often none', () => {
+  test('were often valid messages and often invalid', () => {
     expect(decoded).toBeGreaterThan((requests.length * RUNS_PER_MESSAGE) / 5);
     expect(refused).toBeGreaterThan((requests.length * RUNS_PER_MESSAGE) / 5);
   });

@@ -1,7 +1,8 @@
 /**
- * What the generated codecs share: one reader and one writer for all messages, and the shape of a row of METHOD_CODECS.
+ * Shared parts of the generated codecs: one reader and one writer for all messages, and the type of a METHOD_CODECS
+ * entry.
  *
- * One of each is enough, as decoding and encoding are synchronous and call nothing that decodes or encodes.
+ * One reader and one writer are enough, because encoding and decoding are synchronous and never nested.
  */
 import type { AnyMethod } from '../method.ts';
 import { WireReader } from './reader.ts';
@@ -10,7 +11,7 @@ import { WireWriter } from './writer.ts';
 export const reader = new WireReader();
 export const writer = new WireWriter();
 
-/** What the protos say of a method. */
+/** Kind and codec of a method, as its proto declares it. */
 export interface MethodCodec {
   readonly kind: AnyMethod['kind'];
   decode(bytes: Buffer): object;

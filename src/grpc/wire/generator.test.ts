@@ -1,5 +1,5 @@
 /**
- * The generator of codecs stops at what it does not know, instead of writing a codec that is wrong.
+ * Tests that the codec generator fails for unsupported protos instead of writing a wrong codec.
  */
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -32,7 +32,7 @@ function field(type: number, more: Partial<FieldDescriptor> = {}): FieldDescript
   };
 }
 
-/** One service with one method that takes and gives the message. */
+/** Returns a contract of one service with one method whose request and response are the same message. */
 function contractOf(fields: readonly FieldDescriptor[], method: Partial<MethodDescriptor> = {}): Contract {
   const entry = { isMapEntry: true, fields: [field(FieldType.INT32), field(FieldType.STRING, { number: 2 })] };
   return {
@@ -78,42 +78,42 @@ function generate(contract: Contract): void {
   generateCodecs(contract, { codecs: directory, types: join(directory, 'types'), wire: join(directory, 'wire') });
 }
 
-test('a file per proto file, and the table', () => {
+test('writes one file per proto file, and the method table', () => {
   generate(contractOf([field(FieldType.STRING)]));
   expect(readdirSync(directory, { recursive: true }).toSorted()).toEqual(['a', 'a/some.ts', 'methods.ts']);
 });
 
 test.each([
   [
-    'a type that no message of ours has',
+    'an unsupported field type',
     contractOf([field(FIXED64)]),
-    'cannot generate a.Message: some_field is of type 6, wanted int32, int64, bool, string, bytes, enum, message',
+    'cannot generate a.Message: some_field must be one of int32, int64, bool, string, bytes, enum, message, got field type 6',
   ],
   [
-    'a map with other keys than text',
+    'a map whose keys are not strings',
     contractOf([field(FieldType.MESSAGE, { typeName: 'a.Message.Entry', isRepeated: true })]),
-    'cannot generate a.Message: some_field is a map of this kind, wanted string keys and values that are no messages',
+    'cannot generate a.Message: some_field must be a map from strings to values that are not messages, got another map',
   ],
   [
-    'packed numbers of 64 bits in a response',
+    'a packed 64-bit field in a response',
     contractOf([field(FieldType.INT64, { isRepeated: true })]),
-    'cannot generate message.someField: int64 is packed in a response, wanted int32 alone',
+    'cannot generate message.someField: a packed field of a response must be int32, got int64',
   ],
   [
     'a message of another file',
     contractOf([field(FieldType.MESSAGE, { typeName: 'a.Elsewhere' })]),
-    'cannot generate a.Elsewhere: a/some.proto uses it, wanted messages of the file itself',
+    'cannot generate a.Elsewhere: a/some.proto uses it and does not declare it; declare the message in that file',
   ],
   [
-    'a method that streams its requests only',
+    'a client-streaming method',
     contractOf([], { isRequestStream: true }),
-    'cannot generate /a.S/M: it streams requests only, wanted a kind that transports know',
+    'cannot generate /a.S/M: no transport supports a call that streams only requests',
   ],
   [
-    'a message that nobody declares',
+    'an undeclared message',
     contractOf([], { responseType: 'a.Nothing' }),
-    'cannot generate a.Nothing: the contract does not declare it, wanted a message of its own',
+    'cannot generate a.Nothing: the contract does not declare it; use a message of the contract',
   ],
-])('%s stops it', (_, contract, text) => {
+])('fails for %s', (_, contract, text) => {
   expect(() => generate(contract)).toThrow(text);
 });

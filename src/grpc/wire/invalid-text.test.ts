@@ -1,6 +1,7 @@
 /**
- * Every `string` field and every map key of every request of the contract, at any depth: bytes that are not UTF-8 are
- * INVALID_ARGUMENT and name the field. The messages are written here from the descriptors, so that a new field is covered.
+ * Tests every `string` field and map key of every request of the contract, at any depth: bytes that are not UTF-8
+ * result in INVALID_ARGUMENT with the path of the field. The test reads the fields from the descriptors, so new fields
+ * are covered.
  */
 import { type Contract, type FieldDescriptor, FieldType, readContract } from '../descriptors.ts';
 import { METHOD_CODECS } from '../generated/codec/methods.ts';
@@ -12,9 +13,9 @@ const VALID = Buffer.from('Größe 日本語 \u{1F600} \u{FFFD}');
 
 interface TextField {
   readonly method: string;
-  /** As the error names it. */
+  /** Path of the field as the error names it. */
   readonly path: string;
-  /** A request in which the field holds `text`. */
+  /** Encodes a request whose field contains `text`. */
   readonly encode: (text: Buffer) => Buffer;
 }
 
@@ -39,7 +40,7 @@ function textFieldsIn(all: Contract, field: FieldDescriptor, method: string): Te
     return [];
   }
   const isMap = all.messages.get(field.typeName)?.isMapEntry === true;
-  // The second of a repeated field: its index is part of the path.
+  // Uses the second element of a repeated field, because the path must contain its index.
   const before = field.isRepeated && !isMap ? lengthDelimited(field.number, Buffer.alloc(0)) : Buffer.alloc(0);
   const name = field.isRepeated && !isMap ? `${field.name}[1]` : field.name;
   return textFieldsOf(field.typeName, method).map(({ path, encode }) => ({
@@ -53,7 +54,7 @@ const textFields = [...contract.services].flatMap(([service, methods]) =>
   methods.flatMap((method) => textFieldsOf(method.requestType, `/${service}/${method.name}`)),
 );
 
-test('nested fields and keys of maps are among them', () => {
+test('covers nested fields and map keys', () => {
   const paths = textFields.map(({ method, path }) => `${method.split('/').at(-1)} ${path}`);
   expect(paths).toEqual(
     expect.arrayContaining([
@@ -65,13 +66,10 @@ test('nested fields and keys of maps are among them', () => {
   );
 });
 
-test.each(textFields)('$method refuses $path that is not UTF-8 and names it', ({ method, path, encode }) => {
+test.each(textFields)('$method rejects invalid UTF-8 in $path and names the field', ({ method, path, encode }) => {
   const codec = METHOD_CODECS.get(method);
   expect(() => codec?.decode(encode(INVALID))).toThrow(
-    new StatusError(
-      Status.INVALID_ARGUMENT,
-      `cannot read the request: ${path} must be valid UTF-8, got bytes that are not`,
-    ),
+    new StatusError(Status.INVALID_ARGUMENT, `${path} must be valid UTF-8, got invalid bytes`),
   );
   expect(JSON.stringify(codec?.decode(encode(VALID)))).toContain(VALID.toString());
 });

@@ -1,6 +1,6 @@
 /**
- * What the reader makes of bytes that the contract's messages do not bring by themselves: limits, text of every length,
- * groups, depth, and that it lets messages go.
+ * Tests the reader with bytes that valid messages of the contract do not contain: limits, text of every length, groups,
+ * deep nesting, and that it releases messages.
  */
 import { isUtf8 } from 'node:buffer';
 import fc from 'fast-check';
@@ -26,7 +26,7 @@ function varint(value: bigint): Buffer {
 }
 
 describe('numbers', () => {
-  test('of 64 bits are exact: numbers within 2^53, bigints beyond', () => {
+  test('reads 64-bit integers exactly: numbers within 2^53, bigints beyond', () => {
     const edges = [0n, 1n, 2n].flatMap((offset) => [2n ** 53n - offset, 2n ** 53n + offset, 2n ** 63n - 1n - offset]);
     const values = fc.oneof(
       fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
@@ -42,13 +42,13 @@ describe('numbers', () => {
     );
     fc.assert(
       fc.property(fc.maxSafeInteger(), (value) => {
-        // Not toBe: there is one zero on the wire.
+        // Not toBe, because -0 is encoded as 0.
         expect(started(varint(BigInt(value))).int64() === value).toBe(true);
       }),
     );
   });
 
-  test('of 32 bits are the lower half of what came', () => {
+  test('reads 32-bit integers as the lower 32 bits of the varint', () => {
     fc.assert(
       fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (value) => {
         expect(started(varint(value)).int32()).toBe(Number(BigInt.asIntN(32, value)));
@@ -57,25 +57,23 @@ describe('numbers', () => {
     );
   });
 
-  test('may be longer than they need be, to ten bytes', () => {
+  test('accepts varints that are longer than necessary, up to ten bytes', () => {
     expect(started([0x85, 0x80, 0x80, 0x00]).int64()).toBe(5);
     expect(started(Array(9).fill(0x80), 0x7f).int64()).toBe(-(2n ** 63n));
-    expect(() => started(Array(10).fill(0x80), 0).int64()).toThrow(
-      'a number of more than ten bytes, wanted ten at most',
-    );
+    expect(() => started(Array(10).fill(0x80), 0).int64()).toThrow('a varint must have at most 10 bytes, got more');
   });
 
-  test('that are cut off throw', () => {
+  test('throws for truncated varints', () => {
     for (let length = 0; length < 10; length += 1) {
       expect(() => started(Array(length).fill(0xff)).int64()).toThrow(
-        `byte ${length} is cut off, wanted the whole field`,
+        `the field at byte ${length} must be complete, got a truncated field`,
       );
     }
   });
 });
 
 describe('text', () => {
-  test('of any length and script is read as Buffer reads it, and throws where it is not valid UTF-8', () => {
+  test('decodes text of any length and script like Buffer, and throws for invalid UTF-8', () => {
     const valid = fc.string({ unit: 'binary', maxLength: 60, size: 'max' }).map((text) => Buffer.from(text));
     const ascii = fc.string({ unit: 'binary-ascii', maxLength: 60, size: 'max' }).map((text) => Buffer.from(text));
     const any = fc.uint8Array({ maxLength: 60, size: 'max' }).map((bytes) => Buffer.from(bytes));
@@ -94,39 +92,36 @@ describe('text', () => {
   });
 
   test.each([
-    ['a byte that begins nothing', [0x61, 0xff]],
+    ['a byte that starts no sequence', [0x61, 0xff]],
     ['Latin-1', [0x6d, 0xfc, 0x6c, 0x6c]],
-    ['a sequence that is cut off', [0xc3]],
+    ['a truncated sequence', [0xc3]],
     ['an overlong form', [0xc0, 0x80]],
     ['a surrogate', [0xed, 0xa0, 0x80]],
     ['a code point above U+10FFFF', [0xf4, 0x90, 0x80, 0x80]],
     ['an invalid byte after a valid U+FFFD', [0xef, 0xbf, 0xbd, 0xff]],
     ['an invalid byte in a long text', [...Array(40).fill(0x61), 0xfe]],
-  ])('with %s is INVALID_ARGUMENT and leaves nothing to read', (_, bytes) => {
+  ])('throws INVALID_ARGUMENT for text with %s, and releases the message', (_, bytes) => {
     expect(() => started(bytes.length, bytes, 1).string('user_id')).toThrow(
-      new StatusError(
-        Status.INVALID_ARGUMENT,
-        'cannot read the request: user_id must be valid UTF-8, got bytes that are not',
-      ),
+      new StatusError(Status.INVALID_ARGUMENT, 'user_id must be valid UTF-8, got invalid bytes'),
     );
     expect(reader.hasMore()).toBe(false);
   });
 
-  test('that holds U+FFFD itself is valid, as is a byte order mark', () => {
+  test('accepts U+FFFD itself, and a byte order mark', () => {
     expect(started(7, [0xef, 0xbb, 0xbf, 0x61, 0xef, 0xbf, 0xbd]).string('key')).toBe('\u{FEFF}a\u{FFFD}');
   });
 
-  test('that is invalid is named by its path through nested fields', () => {
+  test('names invalid text by its path through nested fields', () => {
     started(3, 2, 1, 0xff, 0);
     reader.enter('checks', 3);
     reader.enter('limits', 12);
     expect(() => reader.string('name')).toThrow('checks[3].limits[12].name must be valid UTF-8');
-    // The path of what failed is not that of the next message.
+    // The failed message must leave no path for the next one.
     started(1, 0xff);
-    expect(() => reader.string('key')).toThrow('cannot read the request: key must be');
+    expect(() => reader.string('key')).toThrow(/^key must be valid UTF-8/);
   });
 
-  test('and bytes that are longer than the message throw', () => {
+  test('throws for text, bytes and messages that are longer than their message', () => {
     for (const length of [varint(3n), varint(200n), varint(2n ** 32n), varint(-1n)]) {
       expect(() => started(length, 1, 2).string('field')).toThrow('cannot decode the message');
       expect(() => started(length, 1, 2).bytes()).toThrow('cannot decode the message');
@@ -135,7 +130,7 @@ describe('text', () => {
   });
 });
 
-test('bytes are views of the message', () => {
+test('returns bytes as views of the message', () => {
   const message = Buffer.from([2, 7, 8]);
   reader.start(message);
   const value = reader.bytes();
@@ -143,12 +138,12 @@ test('bytes are views of the message', () => {
   expect(value).toEqual(Buffer.from([7, 9]));
 });
 
-test('a nested message is read to its own end and no further', () => {
+test('reads a nested message to its own end and no further', () => {
   started(2, 0x85, 0x01, 7);
   const outerEnd = reader.enter('field');
   expect(reader.int32()).toBe(133);
   expect(reader.hasMore()).toBe(false);
-  expect(() => reader.int32()).toThrow('byte 3 is cut off');
+  expect(() => reader.int32()).toThrow('the field at byte 3 must be complete');
   started(2, 5, 6, 7);
   expect([reader.enter('field'), reader.int32(), reader.int32(), reader.hasMore()]).toEqual([4, 5, 6, false]);
   reader.leave(outerEnd);
@@ -162,7 +157,7 @@ describe('unknown fields', () => {
     ['bytes', [0x0a, 2, 1, 2]],
     ['four bytes', [0x0d, 1, 2, 3, 4]],
     ['a group with all of them and a group', [0x0b, 0x08, 1, 0x0d, 1, 2, 3, 4, 0x13, 0x1a, 1, 0x0c, 0x14, 0x0c]],
-  ])('%s is passed over, and throws where it is cut off', (_, bytes) => {
+  ])('skips %s, and throws if it is truncated', (_, bytes) => {
     started(bytes, 0x10);
     reader.skip(reader.tag());
     expect(reader.tag()).toBe(0x10);
@@ -173,18 +168,22 @@ describe('unknown fields', () => {
   });
 
   test.each([
-    ['the end of no group', [0x0c], 'wire type 4'],
-    ['the end of another group', [0x0b, 0x14], 'the end of another group, wanted that of group 1'],
-    ['wire type 6', [0x0e], 'wire type 6, wanted 0, 1, 2, 3 or 5'],
-    ['wire type 7', [0x0f], 'wire type 7'],
-    ['field number 0', [0x02, 0], 'a field number out of range, wanted 1 to 536870911'],
-    ['a field number of 30 bits', [0x80, 0x80, 0x80, 0x80, 0x10], 'a field number out of range'],
-  ])('%s throws', (_, bytes, text) => {
+    ['an end group tag outside a group', [0x0c], 'wire type must be 0, 1, 2, 3 or 5, got 4'],
+    ['the end of another group', [0x0b, 0x14], 'the end group tag must be of field 1, got field 2'],
+    ['wire type 6', [0x0e], 'wire type must be 0, 1, 2, 3 or 5, got 6'],
+    ['wire type 7', [0x0f], 'wire type must be 0, 1, 2, 3 or 5, got 7'],
+    ['field number 0', [0x02, 0], 'field number must be between 1 and 536870911, got 0'],
+    [
+      'a field number of 30 bits',
+      [0x80, 0x80, 0x80, 0x80, 0x10],
+      'field number must be between 1 and 536870911, got more',
+    ],
+  ])('throws for %s', (_, bytes, text) => {
     started(bytes);
     expect(() => reader.skip(reader.tag())).toThrow(text);
   });
 
-  test('groups are passed over to a depth of 100', () => {
+  test('skips groups up to a depth of 100', () => {
     function nested(depth: number): Buffer {
       return Buffer.concat([Buffer.alloc(depth, 0x0b), Buffer.alloc(depth, 0x0c)]);
     }
@@ -192,27 +191,27 @@ describe('unknown fields', () => {
     reader.skip(reader.tag());
     expect(reader.hasMore()).toBe(false);
     started(nested(101));
-    expect(() => reader.skip(reader.tag())).toThrow('nested too deep, wanted 100 levels at most');
-    // The depth of what failed is not that of the next message.
+    expect(() => reader.skip(reader.tag())).toThrow('nesting must have at most 100 levels, got more');
+    // The failed message must leave no depth for the next one.
     started(nested(100));
     reader.skip(reader.tag());
     expect(reader.hasMore()).toBe(false);
   });
 });
 
-test('messages within messages count as deep as groups', () => {
+test('limits the depth of nested messages like that of groups', () => {
   started(Buffer.from(Array.from({ length: 102 }, (_, index) => 101 - index)));
   for (let depth = 0; depth < 100; depth += 1) {
     reader.enter('field');
   }
-  expect(() => reader.enter('field')).toThrow('nested too deep');
+  expect(() => reader.enter('field')).toThrow('nesting must have at most 100 levels');
 });
 
 test.each([
-  { name: 'of a message', bytes: [0x08, 1] },
-  { name: 'that are unknown groups', bytes: [0x0b, 0x0c] },
-])('fields $name count, and too many throw a StatusError', ({ bytes }) => {
-  // The end of a group is a tag as well.
+  { name: 'fields of a message', bytes: [0x08, 1] },
+  { name: 'unknown groups', bytes: [0x0b, 0x0c] },
+])('throws a StatusError for too many $name', ({ bytes }) => {
+  // The end of a group is also a tag.
   const tags = bytes.filter((byte) => byte > 1).length;
   function readAll(fields: number): void {
     started(Buffer.alloc(fields * bytes.length, Buffer.from(bytes)));
@@ -222,24 +221,27 @@ test.each([
   }
   readAll(MAX_FIELDS_PER_MESSAGE / tags);
   expect(() => readAll(MAX_FIELDS_PER_MESSAGE / tags + 1)).toThrow(
-    new StatusError(Status.RESOURCE_EXHAUSTED, 'cannot read the request: it has more than 65536 fields, wanted fewer'),
+    new StatusError(
+      Status.RESOURCE_EXHAUSTED,
+      'cannot read the request: it has more than 65536 fields; send fewer fields',
+    ),
   );
   expect(reader.hasMore()).toBe(false);
-  // Those of one message are not counted against the next.
+  // The fields of one message do not count against the next.
   readAll(1);
 });
 
-test('the last field number is read', () => {
+test('reads the largest field number', () => {
   expect(started([0xf8, 0xff, 0xff, 0xff, 0x0f]).tag()).toBe(2 ** 32 - 8);
 });
 
-test('nothing is left to read of a message that could not be read', () => {
+test('releases a message that could not be read', () => {
   started(5, 1, 2);
-  expect(() => reader.string('field')).toThrow('cut off');
+  expect(() => reader.string('field')).toThrow('must be complete');
   expect(reader.hasMore()).toBe(false);
 });
 
-test('an entry of a map is its own whatever it is called', () => {
+test('stores every map key as an own property, including __proto__', () => {
   const map: Record<string, number> = {};
   for (const [index, key] of ['__proto__', 'constructor', 'a', '__proto__'].entries()) {
     setEntry(map, key, index);

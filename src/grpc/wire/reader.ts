@@ -1,32 +1,32 @@
 /**
- * Reads the protobuf wire format: what the generated decoders (src/grpc/generated/codec) call, field by field.
+ * Reads the protobuf wire format. The generated decoders (src/grpc/generated/codec) call it field by field.
  *
- * One reader serves every message: `start` gives it the bytes, `finish` takes them away again. Nothing is allocated but
- * the values; a call costs no closure and no object of its own.
+ * One reader serves all messages: `start` sets the bytes to read, `finish` releases them. Reading allocates only the
+ * values.
  *
- * Promises:
- *   1. No read goes beyond the message, or beyond the nested message that was entered. Bytes that are no message throw.
- *   2. Nesting, of messages and of unknown groups, is bounded by MAX_DEPTH; so are the fields of a message, by MAX_FIELDS_PER_MESSAGE: an
- *      empty nested message is two bytes to its sender and an object of a hundred here, so that 4 MiB of them would be the
- *      end of a small heap. Such a message throws a StatusError, all others that cannot be read a plain one.
- *   3. Integers of 64 bits are exact: numbers within +-2^53, bigints beyond, so that an error can name what came.
- *   4. Text that is not valid UTF-8 throws a StatusError with INVALID_ARGUMENT that names the field by its path. Decoding
- *      it with U+FFFD in place of the invalid bytes would give different keys and users one name.
- *   5. Bytes are views of the message. After `finish`, or a throw, the reader holds no message.
+ * Invariants:
+ *   1. No read goes beyond the message, or beyond the nested message that was entered. Malformed bytes throw.
+ *   2. MAX_DEPTH limits the nesting of messages and unknown groups.
+ *   3. MAX_FIELDS_PER_MESSAGE limits the fields of a message; more throw a StatusError. An empty nested message takes two
+ *      bytes on the wire but about a hundred in memory, so 4 MiB of them could exhaust a small heap.
+ *   4. 64-bit integers are exact: numbers within +-2^53, bigints beyond, so that an error can contain the exact value.
+ *   5. Text that is not valid UTF-8 throws a StatusError with INVALID_ARGUMENT and the path of the field. Replacing
+ *      invalid bytes with U+FFFD could give different keys and users the same name.
+ *   6. Bytes are views of the message. After `finish` or a throw, the reader has no reference to a message.
  */
 import { isUtf8 } from 'node:buffer';
 import { Status, StatusError } from '../status.ts';
 import { MAX_SHORT_TEXT_BYTES, readShortText } from './short-text.ts';
 
-/** As deep as other implementations go by default. */
+/** Maximum nesting depth; other protobuf implementations use the same default. */
 const MAX_DEPTH = 100;
-/** Of a message, nested and unknown ones among them. What our services accept has 13,000 at most. */
+/** Maximum number of fields of a message, including nested and unknown fields. A valid request has at most 13,000. */
 export const MAX_FIELDS_PER_MESSAGE = 65_536;
 const TWO_POWER_21 = 2 ** 21;
 const TWO_POWER_32 = 2 ** 32;
-/** What Buffer decodes invalid UTF-8 to. Valid text may hold it as well. */
+/** Character that Buffer decodes invalid UTF-8 to. Valid text may also contain it. */
 const REPLACEMENT_CHARACTER = '\u{FFFD}';
-/** An entered field that is not repeated. */
+/** Index of an entered field that is not repeated. */
 const NO_INDEX = -1;
 export const EMPTY_BYTES: Buffer = Buffer.alloc(0);
 
@@ -35,15 +35,17 @@ const WireType = { VARINT: 0, FIXED64: 1, LENGTH: 2, GROUP: 3, GROUP_END: 4, FIX
 export class WireReader {
   #bytes: Buffer = EMPTY_BYTES;
   #position = 0;
-  /** Of the message that is being read, the nested one included. */
+  /** End of the innermost message that is being read. */
   #end = 0;
   #depth = 0;
-  /** Fields that were entered, by depth, and their index where they are repeated: the path of an error. */
+  /** Names of the entered fields by depth. With their indexes, they form the path in an error. */
   readonly #enteredNames: string[] = [''];
+  /** Indexes of the entered fields by depth, if they are repeated. */
   readonly #enteredIndexes: number[] = [NO_INDEX];
   #fieldsLeft = 0;
-  /** The halves of the last long varint, each 32 bits, signed as bit operations leave them. */
+  /** Lower 32 bits of the last long varint, signed because of bit operations. */
   #low = 0;
+  /** Upper 32 bits of the last long varint. */
   #high = 0;
 
   start(bytes: Buffer): void {
@@ -62,14 +64,14 @@ export class WireReader {
     return this.#position < this.#end;
   }
 
-  /** The next field's number and wire type in one: `number << 3 | type`. */
+  /** Returns the field number and wire type of the next field: `number << 3 | type`. */
   tag(): number {
     this.#fieldsLeft -= 1;
     if (this.#fieldsLeft < 0) {
-      this.#letGo();
+      this.#release();
       throw new StatusError(
         Status.RESOURCE_EXHAUSTED,
-        `cannot read the request: it has more than ${MAX_FIELDS_PER_MESSAGE} fields, wanted fewer`,
+        `cannot read the request: it has more than ${MAX_FIELDS_PER_MESSAGE} fields; send fewer fields`,
       );
     }
     const position = this.#position;
@@ -81,7 +83,7 @@ export class WireReader {
     this.#varint();
     const tag = this.#low >>> 0;
     if (this.#high !== 0 || tag < 8) {
-      throw this.#malformed('a field number out of range', '1 to 536870911');
+      throw this.#malformed(`field number must be between 1 and 536870911, got ${this.#high === 0 ? 0 : 'more'}`);
     }
     return tag;
   }
@@ -116,7 +118,7 @@ export class WireReader {
     return (this.#low | this.#high) !== 0;
   }
 
-  /** `field` is the name of the field in its message. */
+  /** Reads text. `field` is the name of the field, for an error. */
   string(field: string): string {
     const length = this.#length();
     const start = this.#take(length);
@@ -125,7 +127,8 @@ export class WireReader {
       return short;
     }
     const text = this.#bytes.toString('utf8', start, start + length);
-    // Checking the text first is free where it is ASCII or Latin-1: V8 knows that a string of one-byte characters has none above U+00FF.
+    // The first check costs nothing for ASCII and Latin-1: V8 knows that a string of one-byte characters has none above
+    // U+00FF.
     if (text.includes(REPLACEMENT_CHARACTER) && !isUtf8(this.#bytes.subarray(start, start + length))) {
       throw this.#invalidText(field);
     }
@@ -139,14 +142,14 @@ export class WireReader {
   }
 
   /**
-   * Goes into a nested message, a map entry or a packed field; the answer is for `leave`. `field` is its name, `index` its place
-   * among those of a repeated field.
+   * Enters a nested message, a map entry or a packed field. `field` is its name, and `index` its position in a repeated
+   * field. The returned value must be passed to `leave`.
    */
   enter(field: string, index = NO_INDEX): number {
     const length = this.#length();
     const outerEnd = this.#end;
     if (length > outerEnd - this.#position) {
-      throw this.#malformed('a field that is longer than its message', 'a shorter one');
+      throw this.#malformed('a field must end within its message, got a longer field');
     }
     this.#deeper();
     this.#enteredNames[this.#depth] = field;
@@ -160,7 +163,7 @@ export class WireReader {
     this.#end = outerEnd;
   }
 
-  /** Passes over the field whose tag was read last: one that is not known, or not by this wire type. */
+  /** Skips the field whose tag was read last, because its number is unknown or its wire type unexpected. */
   skip(tag: number): void {
     switch (tag & 7) {
       case WireType.VARINT:
@@ -179,7 +182,7 @@ export class WireReader {
         this.#take(4);
         return;
       default:
-        throw this.#malformed(`wire type ${tag & 7}`, '0, 1, 2, 3 or 5');
+        throw this.#malformed(`wire type must be 0, 1, 2, 3 or 5, got ${tag & 7}`);
     }
   }
 
@@ -193,7 +196,7 @@ export class WireReader {
         this.#depth -= 1;
         return;
       } else {
-        throw this.#malformed('the end of another group', `that of group ${fieldNumber}`);
+        throw this.#malformed(`the end group tag must be of field ${fieldNumber}, got field ${tag >>> 3}`);
       }
     }
   }
@@ -201,15 +204,15 @@ export class WireReader {
   #deeper(): void {
     this.#depth += 1;
     if (this.#depth > MAX_DEPTH) {
-      throw this.#malformed('nested too deep', `${MAX_DEPTH} levels at most`);
+      throw this.#malformed(`nesting must have at most ${MAX_DEPTH} levels, got more`);
     }
   }
 
-  /** Where the next `length` bytes start; they count as read. */
+  /** Skips `length` bytes. Returns their start. */
   #take(length: number): number {
     const start = this.#position;
     if (length > this.#end - start) {
-      throw this.#malformed('cut off', 'the whole field');
+      throw this.#truncated();
     }
     this.#position = start + length;
     return start;
@@ -224,18 +227,18 @@ export class WireReader {
     }
     this.#varint();
     if (this.#high !== 0) {
-      throw this.#malformed('a length of 2^32 or more', 'one within the message');
+      throw this.#malformed('a length must be below 2^32, got more');
     }
     return this.#low >>> 0;
   }
 
-  /** Reads up to ten bytes into #low and #high; bits beyond the 64th are dropped. */
+  /** Reads a varint of up to ten bytes into #low and #high. Bits beyond the 64th are dropped. */
   #varint(): void {
     let low = 0;
     let high = 0;
     for (let shift = 0; shift < 70; shift += 7) {
       if (this.#position >= this.#end) {
-        throw this.#malformed('cut off', 'the whole field');
+        throw this.#truncated();
       }
       const byte = this.#bytes[this.#position] as number;
       this.#position += 1;
@@ -253,37 +256,38 @@ export class WireReader {
         return;
       }
     }
-    throw this.#malformed('a number of more than ten bytes', 'ten at most');
+    throw this.#malformed('a varint must have at most 10 bytes, got more');
   }
 
-  /** A decoder that throws does not reach `finish`. */
-  #letGo(): void {
+  /** Releases the message before a throw, because a decoder that throws does not call `finish`. */
+  #release(): void {
     this.#bytes = EMPTY_BYTES;
     this.#end = 0;
   }
 
-  /** The error to throw for text that is not valid UTF-8. */
+  /** Returns the error for text that is not valid UTF-8. */
   #invalidText(field: string): StatusError {
     let path = '';
     for (let depth = 1; depth <= this.#depth; depth += 1) {
       const index = this.#enteredIndexes[depth] ?? NO_INDEX;
       path += `${this.#enteredNames[depth]}${index === NO_INDEX ? '' : `[${index}]`}.`;
     }
-    this.#letGo();
-    return new StatusError(
-      Status.INVALID_ARGUMENT,
-      `cannot read the request: ${path}${field} must be valid UTF-8, got bytes that are not`,
-    );
+    this.#release();
+    return new StatusError(Status.INVALID_ARGUMENT, `${path}${field} must be valid UTF-8, got invalid bytes`);
   }
 
-  /** The error to throw. */
-  #malformed(found: string, wanted: string): Error {
-    this.#letGo();
-    return new Error(`cannot decode the message: byte ${this.#position} is ${found}, wanted ${wanted}`);
+  /** Returns the error for malformed bytes. */
+  #malformed(cause: string): Error {
+    this.#release();
+    return new Error(`cannot decode the message: ${cause}`);
+  }
+
+  #truncated(): Error {
+    return this.#malformed(`the field at byte ${this.#position} must be complete, got a truncated field`);
   }
 }
 
-/** Sets an own property whatever its name: plain assignment of `__proto__` would set the prototype or nothing. */
+/** Sets an own property with any name. Plain assignment to `__proto__` would change the prototype instead. */
 export function setEntry<Value>(map: Record<string, Value>, key: string, value: Value): void {
   if (key === '__proto__') {
     Object.defineProperty(map, key, { value, configurable: true, enumerable: true, writable: true });

@@ -1,6 +1,6 @@
 /**
- * What the writer promises beyond single fields: answers that stay as they were given, whatever is written after them,
- * lengths of every size, and numbers at their bounds.
+ * Tests what the writer guarantees beyond single fields: finished messages stay unchanged, lengths of every size are
+ * correct, and numbers are clamped at their bounds.
  */
 import fc from 'fast-check';
 import { WireReader } from './reader.ts';
@@ -15,7 +15,7 @@ function written(write: (writer: WireWriter) => void, writer: WireWriter = new W
   return writer.finish();
 }
 
-test('an answer is never written to again, small ones, large ones and those across slabs', () => {
+test('never changes a finished message, whether small, large or across slabs', () => {
   const sizes = fc.oneof(
     fc.integer({ min: 0, max: 40 }),
     fc.integer({ min: 100, max: 5_000 }),
@@ -52,7 +52,7 @@ test('an answer is never written to again, small ones, large ones and those acro
   );
 });
 
-test('an encoder that threw leaves nothing in the next message', () => {
+test('keeps nothing of a message whose encoder threw', () => {
   const writer = new WireWriter();
   writer.start();
   writer.open(10);
@@ -60,7 +60,7 @@ test('an encoder that threw leaves nothing in the next message', () => {
   expect(written((each) => each.int32(8, 1), writer)).toEqual(Buffer.from([8, 1]));
 });
 
-test('small answers share a slab, a large one has its own buffer and leaves the slab where it was', () => {
+test('small messages share a slab, and a large one has its own buffer without using the slab', () => {
   const writer = new WireWriter();
   const first = written((each) => each.int32(8, 1), writer);
   const large = written((each) => each.bytes(10, Buffer.alloc(SLAB_BYTES * 4)), writer);
@@ -73,14 +73,14 @@ test('small answers share a slab, a large one has its own buffer and leaves the 
 });
 
 test.each([0, 1, 127, 128, 129, 16_383, 16_384, 16_385, 2_097_151, 2_097_152])(
-  'a nested message of %i bytes',
+  'encodes the length of a nested message of %i bytes',
   (size) => {
     const filler = Buffer.alloc(size, 7);
     const bytes = written((writer) => {
       const outer = writer.open(10);
       const inner = writer.open(18);
       for (let at = 0; at < size; at += 1_000) {
-        // Fields of one byte each would do; these are the bytes of packed numbers.
+        // Fills the message with one-byte packed numbers.
         for (const value of filler.subarray(at, at + 1_000)) {
           writer.packedInt32(value);
         }
@@ -97,7 +97,7 @@ test.each([0, 1, 127, 128, 129, 16_383, 16_384, 16_385, 2_097_151, 2_097_152])(
   },
 );
 
-test('a message whose lengths grow beyond the slab as they become known', () => {
+test('moves a message to a larger buffer when closing nested messages exceeds the slab', () => {
   const depth = 20;
   for (let size = SLAB_BYTES - 120; size < SLAB_BYTES - 40; size += 1) {
     const writer = new WireWriter();
@@ -120,7 +120,7 @@ test('a message whose lengths grow beyond the slab as they become known', () => 
   }
 });
 
-test('text of any length and script, half a surrogate pair as U+FFFD', () => {
+test('encodes text of any length and script, and a lone surrogate as U+FFFD', () => {
   const text = fc.oneof(
     fc.string({ unit: 'binary-ascii', maxLength: 150, size: 'max' }),
     fc.string({ unit: 'binary', maxLength: 150, size: 'max' }),
@@ -140,7 +140,7 @@ test('text of any length and script, half a surrogate pair as U+FFFD', () => {
   expect(written((writer) => writer.string(10, '\u{D800}'))).toEqual(Buffer.from([10, 3, 0xef, 0xbf, 0xbd]));
 });
 
-test('numbers of 64 bits are whole, NaN is 0, and what is beyond the bounds is held at them', () => {
+test('truncates 64-bit numbers to integers, clamps them at their bounds, and encodes NaN as 0', () => {
   function sent(value: number | string | { low: number; high: number }): bigint {
     const bytes = written((writer) => writer.int64(8, value));
     expect(bytes[0]).toBe(8);
@@ -176,7 +176,7 @@ test('numbers of 64 bits are whole, NaN is 0, and what is beyond the bounds is h
   }
 });
 
-test('an enum is written by its number or name, an unknown name as 0', () => {
+test('encodes an enum by its number or name, and an unknown name as 0', () => {
   const numbers = { NONE: 0, SOME: 300 };
   function sent(value: number | string): Buffer {
     return written((writer) => writer.enumeration(8, value, numbers));
@@ -186,6 +186,6 @@ test('an enum is written by its number or name, an unknown name as 0', () => {
   expect(sent(-1)).toEqual(Buffer.from([8, ...Array(9).fill(0xff), 1]));
 });
 
-test('a string of bytes is base64', () => {
+test('decodes a string value of a bytes field as base64', () => {
   expect(written((writer) => writer.bytes(10, 'aGk='))).toEqual(Buffer.from([10, 2, 0x68, 0x69]));
 });

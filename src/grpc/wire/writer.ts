@@ -1,39 +1,38 @@
 /**
- * Writes the protobuf wire format: what the generated encoders (src/grpc/generated/codec) call, field by field.
+ * Writes the protobuf wire format. The generated encoders (src/grpc/generated/codec) call it field by field.
  *
- * One writer serves every message. Messages are written one behind the other into a slab, and what `finish` answers is a
- * view of it: nothing is sized first and nothing copied. A slab is left once it is full, and is never written over. The
- * answers alone keep it then, as small Buffers keep Node's own pool. A message that does not fit has a buffer of its own.
+ * One writer serves all messages. It writes them one after the other into a slab, and `finish` returns a view of the
+ * slab, so no size is computed first and nothing is copied. The writer abandons a full slab and never overwrites it;
+ * only the returned views then keep it alive. A message that does not fit gets its own buffer. The length of a nested
+ * message or packed field is unknown at first, so one byte is reserved for it. If it needs more, the content is moved.
  *
- * Promises:
- *   1. What `finish` answered is never written to again.
- *   2. Numbers are taken as protobufjs takes them: whole towards zero, NaN as 0, 64 bits held at their bounds. A string of
- *      64 bits is a decimal number, an object has the halves `low` and `high`; a string of bytes is base64.
- *   3. Half a surrogate pair is written as U+FFFD.
- * A length that is not known beforehand (a nested message, a packed field) is one byte until its end is known; where it
- * takes more, the content is moved.
+ * Invariants:
+ *   1. A message that `finish` has returned is never changed.
+ *   2. Numbers are converted as protobufjs does: truncated towards zero, NaN to 0, and 64-bit values clamped. A 64-bit
+ *      string is a decimal number, an object has the halves `low` and `high`, and a string of a bytes field is base64.
+ *   3. A lone surrogate is written as U+FFFD.
  */
 import { MAX_SHORT_TEXT_UNITS, writeShortText } from './short-text.ts';
 
-/** What a small answer that waits for a slow reader may hold at most, if nothing else keeps its slab. */
+/** Maximum memory that a small response which waits for a slow reader can keep alive. */
 const SLAB_BYTES = 8 * 1024;
-/** Room for the small fields behind the large one that made a message large. */
+/** Spare bytes in the buffer of a large message, for small fields after the large one. */
 const LARGE_SPARE_BYTES = 512;
-/** A tag and a varint. */
+/** Maximum length of a tag and a varint. */
 const MAX_SCALAR_BYTES = 5 + 10;
-/** Up to here a loop is cheaper than the crossing into native code. */
+/** Maximum length that is copied by a loop, which is faster than a native call for so few bytes. */
 const MAX_SHORT_BYTES = 32;
 const TWO_POWER_32 = 2 ** 32;
 const TWO_POWER_63 = 2 ** 63;
 const EMPTY_BYTES = Buffer.alloc(0);
 
-/** As the generated types have it. */
+/** A 64-bit integer, as the generated types declare it. */
 export type Long = number | string | { readonly low: number; readonly high: number };
 
 export class WireWriter {
   #slab: Buffer = EMPTY_BYTES;
   #slabPosition = 0;
-  /** The slab, or the buffer of a large message. */
+  /** Buffer of the current message: the slab, or its own. */
   #bytes: Buffer = EMPTY_BYTES;
   #start = 0;
   #position = 0;
@@ -67,7 +66,7 @@ export class WireWriter {
     this.#int32(value | 0);
   }
 
-  /** By number, known or not, or by the name in `numbers`; an unknown name is 0. */
+  /** Writes an enum by its number, known or not, or by its name in `numbers`. An unknown name is written as 0. */
   enumeration(tag: number, value: number | string, numbers: Readonly<Record<string, number>>): void {
     this.int32(tag, typeof value === 'number' ? value : (numbers[value] ?? 0));
   }
@@ -86,11 +85,11 @@ export class WireWriter {
 
   string(tag: number, text: string): void {
     const units = text.length;
-    // UTF-8 takes three bytes at most for a UTF-16 unit.
+    // UTF-8 needs at most three bytes for a UTF-16 code unit.
     this.#reserve(MAX_SCALAR_BYTES + units * 3);
     this.#varint(tag);
     const lengthAt = this.#position;
-    // As many bytes as units, which is so for ASCII; where it is not, the text may have to move.
+    // Assumes one byte per code unit, which holds for ASCII. Other text may have to be moved.
     const start = lengthAt + varintBytes(units);
     if (units <= MAX_SHORT_TEXT_UNITS && writeShortText(this.#bytes, start, text)) {
       this.#bytes[lengthAt] = units;
@@ -118,12 +117,12 @@ export class WireWriter {
     this.#position += given.length;
   }
 
-  /** Begins a nested message, a map entry or a packed field; the answer is for `close`. */
+  /** Starts a nested message, a map entry or a packed field. The returned value must be passed to `close`. */
   open(tag: number): number {
     this.#reserve(MAX_SCALAR_BYTES);
     this.#varint(tag);
     this.#position += 1;
-    // Counted from the start of the message: that stays true when the message moves to a larger buffer.
+    // Relative to the start of the message, so that it stays valid when the message moves to a larger buffer.
     return this.#position - this.#start;
   }
 
@@ -136,7 +135,7 @@ export class WireWriter {
     }
     const extra = varintBytes(length) - 1;
     this.#reserve(extra);
-    // After #reserve, which may have moved the message.
+    // Computed after #reserve, which may have moved the message.
     const start = this.#start + opened;
     this.#bytes.copyWithin(start + extra, start, this.#position);
     const end = this.#position + extra;
@@ -145,7 +144,7 @@ export class WireWriter {
     this.#position = end;
   }
 
-  /** A number of a packed field, between `open` and `close`. */
+  /** Writes a number of a packed field, between `open` and `close`. */
   packedInt32(value: number): void {
     this.#reserve(MAX_SCALAR_BYTES);
     this.#int32(value | 0);
@@ -172,7 +171,7 @@ export class WireWriter {
     this.#position = position + 1;
   }
 
-  /** Of 64 bits in two halves. */
+  /** Writes a 64-bit varint, given as two halves. */
   #longVarint(low: number, high: number): void {
     const bytes = this.#bytes;
     let position = this.#position;
@@ -188,7 +187,7 @@ export class WireWriter {
     this.#varint(restLow >>> 0);
   }
 
-  /** One that is negative, no whole number, 2^32 or more, or no number at all. */
+  /** Writes a number that is negative, not an integer, at least 2^32, or NaN. */
   #largeNumber(value: number): void {
     if (Number.isNaN(value)) {
       this.#varint(0);
@@ -211,7 +210,7 @@ export class WireWriter {
     }
   }
 
-  /** Room for `count` bytes more: in the slab, in a new one, or in a buffer for this message alone. */
+  /** Reserves `count` more bytes: in the slab, in a new slab, or in a buffer for this message only. */
   #reserve(count: number): void {
     if (this.#position + count <= this.#bytes.length) {
       return;
@@ -219,7 +218,7 @@ export class WireWriter {
     const used = this.#position - this.#start;
     const neededBytes = used + count;
     const isLarge = neededBytes > SLAB_BYTES / 2;
-    // Doubled where it grows on, so that what is copied stays in proportion to the message.
+    // Doubled when it grows, so that the copied bytes stay proportional to the length of the message.
     const fresh = Buffer.allocUnsafeSlow(isLarge ? Math.max(neededBytes + LARGE_SPARE_BYTES, used * 2) : SLAB_BYTES);
     this.#bytes.copy(fresh, 0, this.#start, this.#position);
     this.#bytes = fresh;

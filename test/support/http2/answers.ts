@@ -1,8 +1,8 @@
 /**
- * What a raw peer reads of gRPC answers: the status of a call, and its messages.
+ * Reads gRPC responses on a raw connection: the status of a call and its messages.
  *
- * Only literals without Huffman code and indexes of the static table are read; a server that starts to send anything else makes
- * this throw, and then this file has to learn it.
+ * It decodes only literals without Huffman code and some entries of the static table, because the server sends nothing
+ * else. It throws for any other encoding.
  */
 
 import { waitFor } from '../wait.ts';
@@ -10,27 +10,28 @@ import { FrameFlag, FrameType } from './frames.ts';
 import type { Http2Peer } from './peer.ts';
 
 export interface PeerAnswer {
-  /** Of the first HEADERS: `200`, `415`, ... */
+  /** Status of the first HEADERS: `200`, `415`, and so on. */
   readonly httpStatus: string;
-  /** -1 where there is none. */
+  /** Value of grpc-status; -1 if there is none. */
   readonly grpcStatus: number;
   readonly grpcMessage: string;
   readonly body: Buffer;
-  /** Why the server reset the stream, by name. */
+  /** Name of the error code with which the server reset the stream. */
   readonly reset: string | undefined;
 }
 
-/** The names of the static table that an answer may refer to, and the fields it may take whole. */
+/** Names of the static table that a response may use, by index. */
 const STATIC_NAMES: Readonly<Record<number, string>> = { 8: ':status', 28: 'content-length', 31: 'content-type' };
+/** Fields of the static table that a response may use, by index. */
 const STATIC_FIELDS: Readonly<Record<number, [string, string]>> = { 8: [':status', '200'], 13: [':status', '404'] };
 
-/** Waits for a stream to end, by its last frame, a reset, or the end of the connection. */
+/** Waits until a stream ends with END_STREAM or a reset, or the connection ends. */
 export async function answerOf(peer: Http2Peer, streamId: number, timeoutMs = 10_000): Promise<PeerAnswer> {
   function isOver(): boolean {
     const last = peer.frames.find((each) => each.streamId === streamId && isLast(each));
     return last !== undefined || peer.resets.has(streamId) || !peer.isOpen;
   }
-  await waitFor(`an answer on stream ${streamId}`, isOver, timeoutMs);
+  await waitFor(`a response on stream ${streamId}`, isOver, timeoutMs);
   const frames = peer.frames.filter((each) => each.streamId === streamId);
   const fields = new Map<string, string>();
   for (const each of frames.filter(({ type }) => type === FrameType.headers)) {
@@ -47,13 +48,13 @@ export async function answerOf(peer: Http2Peer, streamId: number, timeoutMs = 10
   };
 }
 
-/** Whether a frame is the last of its stream. */
+/** Returns whether a frame ends its stream. */
 function isLast(each: { type: number; flags: number }): boolean {
   const carriesEnd = each.type === FrameType.headers || each.type === FrameType.data;
   return carriesEnd && (each.flags & FrameFlag.endStream) !== 0;
 }
 
-/** The fields of a block, in their order. */
+/** Decodes the fields of a header block. */
 export function readBlock(block: Buffer): [string, string][] {
   const fields: [string, string][] = [];
   let at = 0;
@@ -77,7 +78,7 @@ export function readBlock(block: Buffer): [string, string][] {
 
   function readText(): string {
     if (block.readUInt8(at) >= 0x80) {
-      throw new Error('cannot read a header block: a text is Huffman coded, wanted plain text');
+      throw new Error('cannot read a header block: it contains a Huffman string');
     }
     const length = readInteger(7);
     at += length;
@@ -102,7 +103,7 @@ export function readBlock(block: Buffer): [string, string][] {
 
 function found<Value>(value: Value | undefined, index: number): Value {
   if (value === undefined) {
-    throw new Error(`cannot read a header block: index ${index} is used, wanted one of an answer`);
+    throw new Error(`cannot read a header block: index ${index} is not one that responses use`);
   }
   return value;
 }

@@ -1,29 +1,33 @@
 /**
- * What must hold during every attack on the HTTP/2 transport, and how attackers go on until they are stopped.
+ * Checks what must hold during every attack on the HTTP/2 server, and floods connections until the server stops them.
  */
 import type { AttackEffort, AttackOutcome, AttackRange } from './attack-range.ts';
 import { many } from './frames.ts';
 import { Http2Peer, type PeerEnd } from './peer.ts';
 
 export const MEBIBYTE = 1024 * 1024;
-/** How many attack at a time, each on its connection, unless a flood says otherwise. */
+/** Number of simultaneous attackers, each with its own connection, unless a flood sets another number. */
 export const ATTACKERS = 3;
-/** What a call of a few bytes takes while it runs, its handler and promise included. */
+/** Memory of a small call while it runs, including its handler and promise. */
 export const MAX_CALL_BYTES = 2 * 1024;
-/** Compiled code, feedback and buffers of the honest client: what a process gains by running at all. */
+/** Slack for compiled code, type feedback and buffers of the honest client. */
 const LIVE_SLACK_BYTES = 4 * MEBIBYTE;
-/** V8 and malloc keep pages for a while that nothing lives in any more. */
+/** Slack for pages that V8 and malloc keep for a while after they are unused. */
 const RESIDENT_SLACK_BYTES = 160 * MEBIBYTE;
 
 export interface AttackBounds {
-  /** What the limits allow the attackers to make the server hold. */
+  /** Bytes that the limits allow the attackers to make the server buffer. */
   readonly maxBufferedRequestBytes: number;
   readonly effort: AttackEffort;
-  /** Most CPU per frame (or per an honest call's worth of bytes), as a multiple of an honest call's. */
+  /**
+   * Maximum CPU time per frame, or per the bytes of an honest call, as a multiple of the CPU time of an honest call.
+   */
   readonly maxCallsPerFrame: number;
 }
 
-/** The other client noticed nothing, the process lives, and memory and CPU stayed in their bounds. */
+/**
+ * Expects that the honest client had no failures, the process survived, and memory and CPU time stayed within bounds.
+ */
 export function expectUnharmed(range: AttackRange, outcome: AttackOutcome<unknown>, bounds: AttackBounds): void {
   const maxCpuMicroseconds = range.maxCpuMicroseconds(bounds.effort, bounds.maxCallsPerFrame);
   const seen = {
@@ -48,16 +52,16 @@ function grown(bytes: number, maxBytes: number): string {
 }
 
 function within(value: number, maxValue: number, unit: string): string {
-  return value <= maxValue ? 'in bounds' : `${Math.round(value)} ${unit}, at most ${Math.round(maxValue)} wanted`;
+  return value <= maxValue ? 'in bounds' : `must be at most ${Math.round(maxValue)} ${unit}, got ${Math.round(value)}`;
 }
 
 export interface Flood {
-  /** Sent once, before the flood. */
+  /** Bytes that are sent once before the flood. */
   readonly opening?: Buffer;
-  /** The frames of one step; `step` counts from 0. */
+  /** Returns the frames of one step; `step` counts from 0. */
   readonly make: (step: number) => Buffer;
   readonly framesPerStep: number;
-  /** Where the attacker has had enough; the server must have long before. */
+  /** Number of frames after which an attacker gives up; the server must have stopped it before. */
   readonly maxFrames: number;
   readonly settings?: readonly (readonly [number, number])[];
   readonly attackers?: number;
@@ -66,12 +70,12 @@ export interface Flood {
 export interface FloodResult {
   readonly effort: AttackEffort;
   readonly ends: readonly PeerEnd[];
-  /** Frames that each attacker sent before it was stopped. */
+  /** Number of frames that each attacker sent. */
   readonly framesOfEach: readonly number[];
   readonly peers: readonly Http2Peer[];
 }
 
-/** Floods over a few connections at a time until each is stopped or has had enough. */
+/** Floods over several connections until the server stops each of them, or it has sent `maxFrames`. */
 export async function flood(port: number, plan: Flood): Promise<FloodResult> {
   const attackers = plan.attackers ?? ATTACKERS;
   const each = await Promise.all(Array.from({ length: attackers }, () => floodOnce(port, plan)));
@@ -102,16 +106,16 @@ async function floodOnce(port: number, plan: Flood): Promise<{ peer: Http2Peer; 
   return { peer, frames, end };
 }
 
-/** `make` for floods of one frame, a hundred at a time. */
+/** Returns a plan that sends one frame a hundred times per step. */
 export function hundreds(make: (index: number) => Buffer): Pick<Flood, 'make' | 'framesPerStep'> {
   return { framesPerStep: 100, make: (step) => many(100, (index) => make(step * 100 + index)) };
 }
 
-/** Ends the connections of attackers without leaving their ports in use. */
+/** Closes the connections of attackers without leaving their ports in TIME_WAIT. */
 export function dismiss(peers: readonly Http2Peer[]): void {
   for (const peer of peers) {
     if (peer.socket.remoteFamily === undefined) {
-      // A unix socket, or one that is gone.
+      // A unix socket or a closed socket cannot be reset.
       peer.socket.destroy();
     } else {
       peer.socket.resetAndDestroy();

@@ -1,9 +1,10 @@
 /**
- * A range for attacks: the transport in a process of its own, an honest client on a connection of its own, and what the attack
- * cost, read from the process and beside what honest calls cost in the same run.
+ * Runs an attack against the HTTP/2 server in its own process, next to an honest client, and measures what the attack
+ * cost.
  *
- * CPU is compared and never timed: one unit is what an honest call costs, and an attack may cost so many units per frame (or per as
- * many bytes as an honest call has). Memory is what lives after a garbage collection.
+ * CPU time is compared with that of honest calls in the same run, never with absolute times. One unit is the CPU time
+ * of an honest call. An attack may cost a limited number of units per frame, or per as many bytes as an honest call
+ * has. Memory is measured after a garbage collection.
  */
 import { join } from 'node:path';
 import type { Http2Limits } from '../../../src/grpc/http2/limits/http2-limits.ts';
@@ -14,14 +15,14 @@ import { waitFor } from '../wait.ts';
 import { many, unaryCall, windowUpdate } from './frames.ts';
 import { Http2Peer } from './peer.ts';
 
-/** What the server is started with, besides its methods. */
+/** Options of the server. */
 export interface AttackServerOptions {
   readonly limits?: Partial<Http2Limits>;
-  /** Where it listens besides its port. */
+  /** Path of a unix socket on which it listens in addition to its port. */
   readonly socketPath?: string;
 }
 
-/** What the server has used and seen since it started. */
+/** Counters and resource usage of the server since its start. */
 export interface AttackReport {
   readonly started: number;
   readonly running: number;
@@ -33,11 +34,11 @@ export interface AttackReport {
   readonly cpuMicroseconds: number;
   readonly loggedLines: number;
   readonly logged: readonly string[];
-  /** Connections that the server cut off, by reason. */
+  /** Number of connections that the server dropped, by reason. */
   readonly drops: Readonly<Record<string, number>>;
 }
 
-/** What an attacker has sent. */
+/** Frames and bytes that an attacker has sent. */
 export interface AttackEffort {
   readonly frames: number;
   readonly bytes: number;
@@ -45,14 +46,15 @@ export interface AttackEffort {
 
 export interface AttackOutcome<Result> {
   readonly result: Result;
-  /** The other client's calls while the attack ran, and what went wrong with any. */
+  /** Calls of the honest client during the attack. */
   readonly honestCalls: number;
+  /** Descriptions of the honest calls that failed. */
   readonly honestFailures: readonly string[];
   readonly before: AttackReport;
   readonly after: AttackReport;
   readonly liveGrowthBytes: number;
   readonly residentGrowthBytes: number;
-  /** Of the attack, without what the honest calls cost. */
+  /** CPU time of the attack, without that of the honest calls. */
   readonly cpuMicroseconds: number;
 }
 
@@ -62,7 +64,7 @@ const MIN_HONEST_CALLS = 10;
 const BASELINE_BATCHES = 40;
 const BASELINE_BATCH_CALLS = 250;
 const BASELINE_WINDOW_BYTES = 1_000_000;
-/** Collecting garbage and reporting is work too, as are the ticks of timers. */
+/** Slack for garbage collection, reports and timers. */
 const CPU_SLACK_MICROSECONDS = 100_000;
 
 const serverFile = join(repositoryRoot, 'test', 'support', 'http2', 'attack-server.ts');
@@ -75,8 +77,9 @@ export class AttackRange {
   readonly port: number;
   readonly #server: BoundProcess;
   readonly #client: RawClient;
-  /** What one honest call costs where calls come many at a time, and where they come one by one. */
+  /** CPU time of an honest call when calls are pipelined. */
   #pipelinedMicroseconds = Number.NaN;
+  /** CPU time of an honest call when each waits for the previous one. */
   #singleMicroseconds = Number.NaN;
   #bytesPerCall = Number.NaN;
 
@@ -94,11 +97,13 @@ export class AttackRange {
         output += chunk.toString();
       });
     }
-    const port = await waitFor('a server to attack', () => Number(/"port":(\d+)/.exec(output)?.[1]), 20_000).catch(
-      (error) => {
-        throw new Error(`cannot start a server to attack: ${output}`, { cause: error });
-      },
-    );
+    const port = await waitFor(
+      'the port of the attack server',
+      () => Number(/"port":(\d+)/.exec(output)?.[1]),
+      20_000,
+    ).catch((error) => {
+      throw new Error(`cannot start the attack server: ${output}`, { cause: error });
+    });
     const range = new AttackRange(server, port);
     await range.#measureHonestCalls();
     return range;
@@ -108,17 +113,19 @@ export class AttackRange {
     return this.#server.pid;
   }
 
-  /** With what lives after a collection; a `glance` collects nothing, and costs little. */
+  /** Requests a report. A `whole` report collects garbage first; a `glance` does not and is cheap. */
   async report(kind: 'whole' | 'glance' = 'whole'): Promise<AttackReport> {
     const request = Buffer.from(kind === 'whole' ? '' : kind);
     const answer = await this.#client.unary(attackPath('Report'), request, { deadlineMs: 20_000 });
     if (answer.code !== 0) {
-      throw new Error(`cannot read the report of the server: it answered ${answer.code} ${answer.details}`);
+      throw new Error(`cannot read the report of the server: the call failed with ${answer.code} ${answer.details}`);
     }
     return JSON.parse(String(answer.bytes)) as AttackReport;
   }
 
-  /** Runs the attack while the honest client calls. Reports are taken just before it, and as it resolves. */
+  /**
+   * Runs the attack while the honest client calls. It takes a report just before the attack and after it has resolved.
+   */
   async under<Result>(attack: (port: number) => Promise<Result>): Promise<AttackOutcome<Result>> {
     const before = await this.report();
     const honest = { calls: 0, failures: [] as string[], isDone: false };
@@ -144,7 +151,7 @@ export class AttackRange {
     };
   }
 
-  /** The most CPU that an attack may have cost at so many honest calls' worth for each of its frames or call's worth of bytes. */
+  /** Returns the maximum CPU time of an attack, given the allowed units per frame or per bytes of an honest call. */
   maxCpuMicroseconds(effort: AttackEffort, unitsPerFrame: number): number {
     const frames = Math.max(effort.frames, effort.bytes / this.#bytesPerCall);
     return CPU_SLACK_MICROSECONDS + frames * unitsPerFrame * this.#pipelinedMicroseconds;
@@ -181,7 +188,7 @@ export class AttackRange {
     let start = await this.report();
     for (let round = 0; round < BASELINE_BATCHES; round += 1) {
       if (round === BASELINE_BATCHES / 2) {
-        // The first half was for the compiler.
+        // The first half only warms up the compiler.
         start = await this.report();
       }
       await peer.send(batch(round * BASELINE_BATCH_CALLS));

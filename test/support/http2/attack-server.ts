@@ -1,9 +1,10 @@
 /**
- * The HTTP/2 transport as a process of its own, with methods that attacks aim at: started by attack-range.ts, so that what it
- * uses of memory and CPU is its own and nobody else's.
+ * Runs the HTTP/2 server in its own process, with methods for attacks. attack-range.ts starts it, so that its memory
+ * and CPU time can be measured separately.
  *
- * `node --expose-gc test/support/http2/attack-server.ts OPTIONS`, options as JSON. Writes one line, `{"port":N}`, and serves until it is ended.
- * `Report` says what it has used and seen; that it is answered during an attack is part of the proof.
+ * `node --expose-gc test/support/http2/attack-server.ts OPTIONS`, with the options as JSON, prints the line
+ * `{"port":N}` and serves until it is killed. `Report` returns counters and resource usage; it must respond even during
+ * an attack.
  */
 
 import { startHttp2Transport } from '../../../src/grpc/http2/http2-transport.ts';
@@ -80,7 +81,7 @@ function count(answer: Buffer): Buffer {
   return answer;
 }
 
-/** Goes on to its end whatever becomes of the call: a handler that asks a store cannot be stopped either. */
+/** Runs to its end even if the call ends earlier, because a handler that waits for a store cannot be stopped either. */
 async function slow(): Promise<Buffer> {
   seen.started += 1;
   seen.running += 1;
@@ -102,7 +103,7 @@ async function flood(_request: Buffer, context: CallContext, responses: Response
   }
 }
 
-/** Collects garbage first, unless the request says otherwise. */
+/** Collects garbage first, unless the request is not empty. */
 function report(request: Buffer): AttackReport {
   if (request.length === 0) {
     collect();
@@ -123,7 +124,7 @@ function report(request: Buffer): AttackReport {
 }
 
 function collect(): void {
-  // Twice: memory outside of the heap goes with the collection behind the one that finds it unused.
+  // Collects twice, because external memory is released only by the collection after the one that finds it unused.
   globalThis.gc?.();
   globalThis.gc?.();
 }

@@ -1,8 +1,8 @@
 /**
- * HTTP/2 frames as bytes, right or wrong, for peers that no client library would play.
+ * Encodes HTTP/2 frames, valid or not, for peers that no client library would simulate.
  *
- * Written from RFC 9113 and RFC 7541 and on purpose not from the code under test: a mistake there must not repeat here.
- * Nothing is checked: what a test asks for is what is written.
+ * It is written from RFC 9113 and RFC 7541 and deliberately does not use the code under test, so that a bug there is
+ * not repeated here. It validates nothing.
  */
 
 export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
@@ -104,25 +104,25 @@ export function data(streamId: number, payload: Buffer, flags = 0): Buffer {
   return frame(FrameType.data, flags, streamId, payload);
 }
 
-/** A gRPC message: flag, length, bytes. `declaredLength` may lie. */
+/** Encodes a gRPC message. `declaredLength` may differ from the actual length. */
 export function message(bytes: Buffer, declaredLength = bytes.length): Buffer {
   return Buffer.concat([Buffer.from([0]), uint32(declaredLength), bytes]);
 }
 
-/** A whole unary call: HEADERS, and DATA that ends the stream. */
+/** Encodes a complete unary call: HEADERS, and DATA with END_STREAM. */
 export function unaryCall(streamId: number, path: string, bytes: Buffer = NOTHING): Buffer {
   return Buffer.concat([headers(streamId, requestBlock(path)), data(streamId, message(bytes), FrameFlag.endStream)]);
 }
 
-/** HEADERS that end the stream: a call without a message. */
+/** Encodes HEADERS with END_STREAM: a call without a message. */
 export function headersOnly(streamId: number, block: Buffer): Buffer {
   return headers(streamId, block, END_HEADERS_AND_STREAM);
 }
 
-/** The header block of a gRPC request, with the fields that `extra` adds. */
+/** Encodes the header block of a gRPC request with additional fields. */
 export function requestBlock(path: string, extra: readonly Buffer[] = []): Buffer {
   return Buffer.concat([
-    // :method POST and :scheme http by their indexes.
+    // Indexes of `:method: POST` and `:scheme: http`.
     Buffer.from([0x83, 0x86]),
     literal(':path', path),
     literal(':authority', 'localhost'),
@@ -132,10 +132,10 @@ export function requestBlock(path: string, extra: readonly Buffer[] = []): Buffe
   ]);
 }
 
-/** How a literal asks to be remembered (RFC 7541, section 6.2). */
+/** Indexing modes of literals (RFC 7541, section 6.2). */
 export const Indexing = { none: 0x00, never: 0x10, incremental: 0x40 } as const;
 
-/** A literal field with a literal name, no Huffman code. */
+/** Encodes a literal field with a literal name, without Huffman code. */
 export function literal(name: string, value: string, indexing: number = Indexing.none): Buffer {
   return Buffer.concat([Buffer.from([indexing]), text(name), text(value)]);
 }
@@ -153,7 +153,7 @@ function text(value: string): Buffer {
   return Buffer.concat([integer(bytes.length, 7, 0), bytes]);
 }
 
-/** An integer with a prefix (RFC 7541, section 5.1). `pattern` fills the bits before it. */
+/** Encodes an integer with a prefix (RFC 7541, section 5.1). `pattern` sets the bits before the prefix. */
 export function integer(value: number, prefixBits: number, pattern: number): Buffer {
   const maxPrefix = 2 ** prefixBits - 1;
   if (value < maxPrefix) {
@@ -175,7 +175,7 @@ export function uint32(value: number): Buffer {
   return bytes;
 }
 
-/** `count` times what `make` gives, as one buffer. */
+/** Concatenates the buffers that `count` calls of `make` return. */
 export function many(count: number, make: (index: number) => Buffer): Buffer {
   return Buffer.concat(Array.from({ length: count }, (_, index) => make(index)));
 }

@@ -1,11 +1,11 @@
 /**
  * Encodes with the Huffman code of HPACK (RFC 7541, appendix B), which the transport only decodes.
  *
- * The lengths of the codes stand here once more, in another form than in the code under test; the codes follow from them, as they
- * are canonical.
+ * The code lengths are written here a second time, in another form than in the code under test. The codes follow from
+ * them, because the code is canonical.
  */
 
-// biome-ignore format: a table of the RFC, 32 symbols a row; the last is the end marker.
+// biome-ignore format: a table with 32 symbols per row; the last entry is EOS.
 const CODE_LENGTHS = [
   13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 28,
   6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 7, 8, 15, 6, 12, 10,
@@ -23,7 +23,7 @@ export interface HuffmanCode {
   readonly bits: number;
 }
 
-/** By symbol; 256 is the end marker. */
+/** Codes by symbol; 256 is EOS. */
 export const HUFFMAN_CODES: readonly HuffmanCode[] = canonicalCodes();
 
 export function huffmanEncode(bytes: Uint8Array): Buffer {
@@ -48,7 +48,7 @@ export function huffmanEncode(bytes: Uint8Array): Buffer {
     push(code, bits);
   }
   while (pendingBits > 0) {
-    // The padding is the beginning of the end marker, which is all ones.
+    // Padding consists of the first bits of the EOS code, which are ones.
     push(1, 1);
   }
   return Buffer.from(encoded);

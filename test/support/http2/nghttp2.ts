@@ -1,7 +1,8 @@
 /**
- * node:http2's client (nghttp2) in front of our frame reader and HPACK code: what it encodes we decode, and the other way round.
+ * Connects the client of node:http2 (nghttp2) to our frame reader and HPACK code, so that each decodes what the other
+ * encodes.
  *
- * The server here is only as much of one as that takes: it decodes each request, notes its fields, and answers with what it is told to.
+ * The server part only decodes requests, records their fields, and sends the given response blocks.
  */
 import { once } from 'node:events';
 import { type ClientHttp2Session, type ClientSessionOptions, connect } from 'node:http2';
@@ -15,7 +16,7 @@ import { FrameFlag, FrameType, headers, SettingId, settings, settingsAck, window
 
 export type FieldList = readonly (readonly [name: string, value: string])[];
 
-/** The blocks of an answer: that of its headers, and that of its trailers. */
+/** Header blocks of a response. */
 export interface AnswerBlocks {
   readonly opening: Buffer;
   readonly trailers: Buffer;
@@ -29,9 +30,9 @@ const WINDOW_BYTES = 1_000_000_000;
 export class Nghttp2Pair {
   readonly client: ClientHttp2Session;
   readonly decoder: HpackDecoder;
-  /** The fields of each request, by stream. */
+  /** Fields of each request, by stream. */
   readonly requests = new Map<number, FieldList>();
-  /** What went wrong with a block, if anything did. */
+  /** First error while reading a block, if any. */
   failure: unknown;
   readonly #server: Server;
   readonly #socket: Socket;
@@ -75,7 +76,7 @@ export class Nghttp2Pair {
       }
     });
     this.announceTable(options.tableBytes);
-    // Padding counts against the window.
+    // Enlarges the connection window, because padding counts against it.
     this.#socket.write(windowUpdate(0, WINDOW_BYTES));
   }
 
@@ -92,12 +93,15 @@ export class Nghttp2Pair {
     client.on('error', () => {});
     const [socket] = (await accepted) as [Socket];
     const pair = new Nghttp2Pair({ server, socket, client, ...options });
-    // Before it has heard of it, a client uses the table of the protocol.
-    await waitFor('the table announced', () => client.remoteSettings.headerTableSize === options.tableBytes);
+    // A client uses the default table size until it has received our SETTINGS.
+    await waitFor(
+      'the client to receive SETTINGS_HEADER_TABLE_SIZE',
+      () => client.remoteSettings.headerTableSize === options.tableBytes,
+    );
     return pair;
   }
 
-  /** SETTINGS_HEADER_TABLE_SIZE: the client's encoder may use so much. */
+  /** Sends SETTINGS_HEADER_TABLE_SIZE, the maximum dynamic table size of the client's encoder. */
   announceTable(tableBytes: number): void {
     this.#socket.write(settings([[SettingId.headerTableSize, tableBytes]]));
   }
@@ -139,14 +143,14 @@ export class Nghttp2Pair {
   }
 }
 
-/** The part of a HEADERS frame that belongs to the block: without padding and priority. */
+/** Returns the header block fragment of a HEADERS frame: its payload without padding and priority fields. */
 function fragment(flags: number, payload: Buffer): Buffer {
   const isPadded = (flags & FrameFlag.padded) !== 0;
   const start = (isPadded ? 1 : 0) + ((flags & FrameFlag.priority) !== 0 ? 5 : 0);
   return payload.subarray(start, payload.length - (isPadded ? payload.readUInt8(0) : 0));
 }
 
-/** HEADERS, and CONTINUATION for what is longer than a frame. */
+/** Encodes a block as HEADERS, plus CONTINUATION frames if it is longer than one frame. */
 function inFrames(streamId: number, block: Buffer, flags: number): Buffer {
   const pieces: Buffer[] = [];
   for (let at = 0; at === 0 || at < block.length; at += MAX_FRAME_BYTES) {

@@ -1,8 +1,9 @@
 /**
- * An HTTP/2 client on a bare socket: it writes any bytes, keeps the frames that come back, and waits with a deadline.
+ * HTTP/2 client on a raw socket: it sends arbitrary bytes, records the received frames, and waits with a timeout.
  *
- * It does nothing by itself: no acknowledgement, no window, no answer to a PING. Payloads of DATA are counted and kept up to a
- * bound, so that a test may ask for more than it can hold. How a connection ended is a value; nothing rejects but a wait.
+ * It sends nothing by itself: no acknowledgement of SETTINGS or PING, and no WINDOW_UPDATE. It counts all DATA payloads
+ * and keeps them up to a limit, so that a test may receive more than it can store. The end of a connection is a return
+ * value; only a wait that times out rejects.
  */
 import { connect, type Socket } from 'node:net';
 import { waitFor } from '../wait.ts';
@@ -15,7 +16,7 @@ export interface PeerFrame {
   readonly payload: Buffer;
 }
 
-/** A GOAWAY with its error by name. */
+/** A received GOAWAY with the name of its error code. */
 export interface PeerGoaway {
   readonly lastStreamId: number;
   readonly error: string;
@@ -23,7 +24,7 @@ export interface PeerGoaway {
 }
 
 export interface PeerEnd {
-  /** The last GOAWAY, if any came. */
+  /** Last received GOAWAY with an error, if any. */
   readonly goaway: PeerGoaway | undefined;
   readonly isClosed: boolean;
 }
@@ -34,21 +35,21 @@ const WAIT_MS = 20_000;
 
 export class Http2Peer {
   readonly socket: Socket;
-  /** The first frames that came, at most MAX_FRAMES_KEPT. */
+  /** First received frames, at most MAX_FRAMES_KEPT. */
   readonly frames: PeerFrame[] = [];
-  /** How many frames came, by type. */
+  /** Number of received frames by type. */
   readonly counts = new Map<number, number>();
-  /** Streams that the server reset, with its reason by name. */
+  /** Names of the error codes of the streams that the server reset. */
   readonly resets = new Map<number, string>();
   goaway: PeerGoaway | undefined;
   isClosed = false;
-  /** True once the server ended its side. */
+  /** True once the server has ended its side of the connection. */
   hasEnded = false;
   receivedBytes = 0;
   dataBytes = 0;
   #rest: Buffer[] = [];
   #restBytes = 0;
-  #wantedBytes = HEADER_BYTES;
+  #neededBytes = HEADER_BYTES;
 
   constructor(socket: Socket) {
     this.socket = socket;
@@ -62,7 +63,7 @@ export class Http2Peer {
     });
   }
 
-  /** Connects to a port or the path of a socket and, unless told otherwise, sends the preface and SETTINGS. */
+  /** Connects to a port or the path of a socket. It sends the preface and SETTINGS unless `withPreface` is false. */
   static async open(
     where: number | string,
     options: { withPreface?: boolean; settings?: readonly (readonly [number, number])[] } = {},
@@ -77,12 +78,12 @@ export class Http2Peer {
     return peer;
   }
 
-  /** Whether it is of use to send more. */
+  /** Returns true while the server still accepts frames. */
   get isOpen(): boolean {
     return !this.isClosed && !this.hasEnded && this.#fatalGoaway() === undefined;
   }
 
-  /** Sends, and gives the answers a turn to arrive. Resolves with `isOpen`. */
+  /** Sends bytes and waits one turn of the event loop for responses. Resolves with `isOpen`. */
   async send(...parts: readonly Buffer[]): Promise<boolean> {
     if (this.isClosed || this.socket.destroyed) {
       return false;
@@ -92,10 +93,10 @@ export class Http2Peer {
     return this.isOpen;
   }
 
-  /** As `send`, and waits until the kernel has taken all of it or the connection is over. */
+  /** Sends bytes and waits until the kernel has accepted all of them or the connection has ended. */
   async sendAll(...parts: readonly Buffer[]): Promise<boolean> {
     await this.send(...parts);
-    await waitFor('the bytes on their way', () => this.socket.writableLength === 0 || !this.isOpen, WAIT_MS);
+    await waitFor('the kernel to accept all bytes', () => this.socket.writableLength === 0 || !this.isOpen, WAIT_MS);
     return this.isOpen;
   }
 
@@ -103,33 +104,40 @@ export class Http2Peer {
     return this.counts.get(type) ?? 0;
   }
 
-  /** Waits for the server to send GOAWAY with an error or to close, and says which. */
+  /** Waits until the server sends GOAWAY with an error or closes, and returns which. */
   async end(timeoutMs = WAIT_MS): Promise<PeerEnd> {
     await waitFor('the end of the connection', () => !this.isOpen, timeoutMs);
     return { goaway: this.#fatalGoaway(), isClosed: this.isClosed || this.hasEnded };
   }
 
   async closed(timeoutMs = WAIT_MS): Promise<void> {
-    await waitFor('the connection closed', () => this.isClosed || this.hasEnded, timeoutMs);
+    await waitFor('the connection to close', () => this.isClosed || this.hasEnded, timeoutMs);
   }
 
-  /** Waits for a frame that came already or will. */
+  /** Waits for a matching frame, which may have arrived already. */
   async frame(what: string, isIt: (frame: PeerFrame) => boolean, timeoutMs = WAIT_MS): Promise<PeerFrame> {
     return await waitFor(what, () => this.frames.find(isIt), timeoutMs);
   }
 
-  /** Waits until all that was sent before has been read, by the answer to a PING of its own, or the end. */
+  /**
+   * Waits until the server has read everything that was sent before: sends a PING and waits for its acknowledgement or
+   * the end of the connection.
+   */
   async roundTrip(timeoutMs = WAIT_MS): Promise<void> {
     const before = this.count(FrameType.ping);
     await this.send(Buffer.from([0, 0, 8, FrameType.ping, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]));
-    await waitFor('the answer to a PING', () => this.count(FrameType.ping) > before || !this.isOpen, timeoutMs);
+    await waitFor(
+      'the acknowledgement of a PING',
+      () => this.count(FrameType.ping) > before || !this.isOpen,
+      timeoutMs,
+    );
   }
 
   destroy(): void {
     this.socket.destroy();
   }
 
-  /** The GOAWAY of an error; one of a drain does not end a connection. */
+  /** Returns the last GOAWAY with an error; that of a drain does not end the connection. */
   #fatalGoaway(): PeerGoaway | undefined {
     return this.goaway?.error === 'noError' ? undefined : this.goaway;
   }
@@ -138,16 +146,16 @@ export class Http2Peer {
     this.receivedBytes += chunk.length;
     this.#rest.push(chunk);
     this.#restBytes += chunk.length;
-    if (this.#restBytes < this.#wantedBytes) {
+    if (this.#restBytes < this.#neededBytes) {
       return;
     }
     const bytes = Buffer.concat(this.#rest);
     let at = 0;
-    this.#wantedBytes = HEADER_BYTES;
+    this.#neededBytes = HEADER_BYTES;
     while (bytes.length - at >= HEADER_BYTES) {
       const end = at + HEADER_BYTES + bytes.readUIntBE(at, 3);
       if (end > bytes.length) {
-        this.#wantedBytes = end - at;
+        this.#neededBytes = end - at;
         break;
       }
       this.#note({

@@ -1,5 +1,5 @@
 /**
- * Random numbers that are the same for the same seed, fast enough for millions of fuzzing runs (sfc32, 128 bits of state).
+ * Seeded random numbers, fast enough for millions of fuzzing runs (sfc32, 128 bits of state).
  */
 
 export class FastRandom {
@@ -12,7 +12,7 @@ export class FastRandom {
     this.reseed(seed, index);
   }
 
-  /** As a new one: the same two numbers give the same sequence. */
+  /** Resets the state: the same seed and index give the same sequence. */
   reseed(seed: number, index = 0): void {
     this.#a = seed | 0;
     this.#b = index | 0;
@@ -23,7 +23,7 @@ export class FastRandom {
     }
   }
 
-  /** 0 <= result < 2^32. */
+  /** Returns an integer from 0 to 2^32 - 1. */
   next(): number {
     const sum = (this.#a + this.#b + this.#counter) | 0;
     this.#counter = (this.#counter + 1) | 0;
@@ -33,12 +33,12 @@ export class FastRandom {
     return sum >>> 0;
   }
 
-  /** 0 <= result < bound. */
+  /** Returns an integer from 0 to bound - 1. */
   below(bound: number): number {
     return this.next() % bound;
   }
 
-  /** True once in `times`. */
+  /** Returns true with a probability of 1 in `times`. */
   once(times: number): boolean {
     return this.below(times) === 0;
   }

@@ -45,7 +45,7 @@ function applyBelow(document: unknown, operation: PatchOperation): void {
   if (operation.op === 'remove') {
     delete parent[last];
   } else {
-    // An assignment would fail for a key named `__proto__`.
+    // An assignment to a key named `__proto__` would change the prototype instead.
     const value = structuredClone(operation.value);
     Object.defineProperty(parent, last, { value, writable: true, enumerable: true, configurable: true });
   }

@@ -1,7 +1,8 @@
 /**
- * Runs the handler of a call and turns its outcome into an answer.
+ * Runs the handler of a call and sends its result.
  *
- * Invariant: what is answered at once is written at once: no promise, closure or timer is made for it.
+ * Invariant: a result that a handler returns synchronously is sent in the same turn of the event loop, without a
+ * promise, closure or timer.
  */
 import { isPromise, type MaybePromise } from '../../../lib/maybe-promise.ts';
 import { errorStatus } from '../../error-status.ts';
@@ -40,7 +41,7 @@ export class CallRunner {
     this.#receiveWindow = parts.receiveWindow;
   }
 
-  /** Starts a call with one request message. */
+  /** Starts a unary or server-streaming call, which has one request message. */
   startWithMessage(stream: Http2Stream, message: RequestMessage): void {
     const method = stream.request.method as AnyMethod;
     if (method.kind === 'unary') {
@@ -54,13 +55,13 @@ export class CallRunner {
     });
   }
 
-  /** Starts a call whose request messages come while its handler runs. */
+  /** Starts a bidi-streaming call, whose request messages arrive while its handler runs. */
   startBidi(stream: Http2Stream): void {
     const method = stream.request.method as BidiStreamMethod<unknown, unknown>;
     this.#startStreaming(stream, method, (call) => method.handler(call.requests(), stream, call));
   }
 
-  /** Ends a call with the status of an error, whatever its handler does. */
+  /** Ends a call with an error status at once, even if its handler is still running. */
   fail(stream: Http2Stream, error: unknown): void {
     this.#sender.fail(stream, this.#statusOf(stream, error));
   }
@@ -97,7 +98,7 @@ export class CallRunner {
     );
   }
 
-  /** The bytes of a message that is decompressed later are buffered until then. */
+  /** Decodes a request. While a compressed message waits for another thread, its bytes count as buffered. */
   #requestOf(stream: Http2Stream, method: AnyMethod, message: RequestMessage): MaybePromise<unknown> {
     const request = decodeRequest(method, message, stream);
     return isPromise(request) ? this.#bufferedUntil(request, stream, message.length) : request;
@@ -160,7 +161,7 @@ export class CallRunner {
     );
   }
 
-  /** The handler has begun and not answered. */
+  /** Notes that the handler has started and has not returned its result. */
   #started(stream: Http2Stream): void {
     stream.isRunning = true;
     this.#times.watch(stream);
@@ -170,7 +171,7 @@ export class CallRunner {
     this.#sender.error(stream, this.#statusOf(stream, error));
   }
 
-  /** Logs an unexpected error. */
+  /** Converts an error to a status, and logs it if it is unexpected. */
   #statusOf(stream: Http2Stream, error: unknown): FinalStatus {
     return errorStatus(error, this.#log, stream.request.method?.path);
   }

@@ -1,5 +1,5 @@
 /**
- * Calls at their deadline: the text says whether their handler had begun.
+ * Tests the error of a call at its deadline: its text says whether the handler had started.
  */
 import { fuzzPath } from '../../../../test/fuzz/conversations.ts';
 import { startMemoryServer } from '../../../../test/fuzz/memory-server.ts';
@@ -21,7 +21,7 @@ const TIMEOUT = literal('grpc-timeout', '300m');
 async function answerAtDeadline(...frames: readonly Buffer[]): Promise<readonly [string, string]> {
   const { socket, connection } = startMemoryServer({});
   socket.receive(Buffer.concat([PREFACE, settings(), ...frames]));
-  // The deadline of HEADERS alone is watched from the next sweep on.
+  // Until its message arrives, a call is watched only from the next sweep on.
   connection.sweep();
   connection.expire(Number.MAX_VALUE);
   await new Promise((resolve) => setImmediate(resolve));
@@ -30,23 +30,26 @@ async function answerAtDeadline(...frames: readonly Buffer[]): Promise<readonly 
 }
 
 test.each([
-  ['HEADERS alone', [headers(1, requestBlock(fuzzPath('Nothing'), [TIMEOUT]))]],
+  ['HEADERS without DATA', [headers(1, requestBlock(fuzzPath('Nothing'), [TIMEOUT]))]],
   [
-    'a message without the end of the request',
+    'a message without END_STREAM',
     [headers(1, requestBlock(fuzzPath('Nothing'), [TIMEOUT])), data(1, message(Buffer.alloc(3)))],
   ],
-])('%s: nothing was done', async (_name, frames) => {
+])('reports that nothing was done when the deadline passes after %s', async (_name, frames) => {
   expect(await answerAtDeadline(...frames)).toEqual([
     String(Status.DEADLINE_EXCEEDED),
     'cannot answer in time: the deadline was over before anything was done',
   ]);
 });
 
-test.each(['Nothing', 'Talk'])('%s, whose handler has begun: it may have happened', async (name) => {
-  const request = headers(1, requestBlock(fuzzPath(name), [TIMEOUT]));
-  const end = data(1, message(Buffer.alloc(3)), name === 'Talk' ? 0 : FrameFlag.endStream);
-  expect(await answerAtDeadline(request, end)).toEqual([
-    String(Status.DEADLINE_EXCEEDED),
-    'cannot answer in time: the deadline runs out, it may have happened',
-  ]);
-});
+test.each(['Nothing', 'Talk'])(
+  'reports an unknown outcome when the deadline passes while the handler of %s runs',
+  async (name) => {
+    const request = headers(1, requestBlock(fuzzPath(name), [TIMEOUT]));
+    const end = data(1, message(Buffer.alloc(3)), name === 'Talk' ? 0 : FrameFlag.endStream);
+    expect(await answerAtDeadline(request, end)).toEqual([
+      String(Status.DEADLINE_EXCEEDED),
+      'cannot answer in time: the deadline runs out, it may have happened',
+    ]);
+  },
+);

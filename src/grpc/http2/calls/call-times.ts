@@ -1,7 +1,8 @@
 /**
- * The times of the calls of one connection: their deadlines, and how long a peer may neither send nor take.
+ * Tracks the deadlines of the calls of one connection, and how long their peer has neither sent nor read.
  *
- * Invariant: a check costs nothing while no call of the connection is due; the deadlines of other connections start none.
+ * Invariant: a check takes constant time while no call of this connection is due, even if calls of other connections
+ * are.
  */
 import type { Http2Limits } from '../limits/http2-limits.ts';
 import type { Http2Stream } from '../streams/stream.ts';
@@ -12,12 +13,12 @@ const SECOND_MS = 1_000;
 const NO_STREAMS: readonly Http2Stream[] = [];
 
 export class CallTimes {
-  /** Sweeps so far, one a second. */
+  /** Number of sweeps so far. A sweep runs once a second, so this is also a clock. */
   sweeps = 0;
   readonly #table: StreamTable;
   readonly #limits: Http2Limits;
   readonly #deadlines: DeadlineWatch;
-  /** No call that is watched ends before. */
+  /** Earliest deadline of the watched calls. */
   #nextDeadlineMs = Number.POSITIVE_INFINITY;
 
   constructor(parts: { table: StreamTable; limits: Http2Limits; deadlines: DeadlineWatch }) {
@@ -26,7 +27,7 @@ export class CallTimes {
     this.#deadlines = parts.deadlines;
   }
 
-  /** No call is due before; Infinity where there is none. */
+  /** Earliest deadline of the watched calls, or Infinity. */
   get nextDeadlineMs(): number {
     return this.#nextDeadlineMs;
   }
@@ -36,7 +37,7 @@ export class CallTimes {
     this.#deadlines.watch(stream.deadlineAtMs);
   }
 
-  /** The calls whose deadline is over and that are not answered. They are not watched any more. */
+  /** Returns the calls whose deadline has passed and that have no final status yet, and stops watching them. */
   expired(nowMs: number): readonly Http2Stream[] {
     if (this.#nextDeadlineMs > nowMs) {
       return NO_STREAMS;
@@ -55,8 +56,9 @@ export class CallTimes {
   }
 
   /**
-   * Once a second: the calls whose peer does not take its answer, or does not end its request. One whose own window is open has its turn
-   * on the connection later: it goes on as long as the connection does (`isConnectionTaking`).
+   * Returns the calls to reset, because their peer does not read the response or does not finish the request. It runs
+   * once a second. A response whose stream window is open waits only for the connection's window. It is kept as long as
+   * the peer reads other responses of the connection (`isConnectionTaking`).
    */
   sweep(isConnectionTaking: boolean): readonly Http2Stream[] {
     this.sweeps += 1;
@@ -65,7 +67,8 @@ export class CallTimes {
     for (const stream of this.#table.values()) {
       const takenBytes = stream.sentBytes - stream.sweptBytes;
       stream.sweptBytes = stream.sentBytes;
-      // A window of a few bytes is none: it would keep the answer buffered for as long as the peer likes.
+      // A window of a few bytes counts as closed. Otherwise a peer could keep the response buffered for as long as it
+      // likes.
       const isOpen = stream.sendWindowBytes >= Math.min(stream.queuedBytes, slowReaderBytesPerSecond);
       const isInTurn = isOpen && isConnectionTaking;
       if (stream.queuedBytes === 0 || takenBytes >= slowReaderBytesPerSecond || isInTurn) {
@@ -74,7 +77,7 @@ export class CallTimes {
       const stalledMs = (this.sweeps - stream.progressSweep) * SECOND_MS;
       const isUnfinished = !stream.isRemoteClosed && stream.streaming === undefined;
       if (isUnfinished) {
-        // Its headers alone are not watched: most calls are whole in the same chunk.
+        // A call is not watched when its HEADERS arrive, because the rest of most calls arrives in the same chunk.
         this.watch(stream);
       }
       const unfinishedMs = isUnfinished ? (this.sweeps - stream.bornSweep) * SECOND_MS : 0;

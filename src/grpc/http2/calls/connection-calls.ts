@@ -1,10 +1,12 @@
 /**
- * The calls of one connection: HEADERS, DATA, RST_STREAM and WINDOW_UPDATE of its streams, and how calls begin and end on them.
+ * Handles the frames of streams (HEADERS, DATA, RST_STREAM, WINDOW_UPDATE), and starts and ends the calls of one
+ * connection.
  *
  * Invariants:
- *   1. Every header block is decoded, also of streams that are refused: the HPACK table must follow the peer's.
- *   2. What a caller does wrong on one stream ends that stream; only what breaks the connection throws a ConnectionFault.
- *   3. Each call is answered once, and nothing is sent for a stream that has ended.
+ *   1. Every header block is decoded, including those of refused streams, because our HPACK dynamic table must follow
+ *      the peer's.
+ *   2. A stream error ends its own stream only. Only a connection error throws a ConnectionFault.
+ *   3. Each call gets one final status, and nothing is sent for a stream that has ended.
  */
 import type { Clock } from '../../../lib/clock.ts';
 import { deadlineOverBeforeStart, deadlineOverInHandler } from '../../deadline-errors.ts';
@@ -28,10 +30,13 @@ import { CallTimes } from './call-times.ts';
 import type { DeadlineWatch } from './deadline-watch.ts';
 import { RequestBody } from './request-body.ts';
 
-/** What an open call costs besides its message: a thousand bytes of objects, and a header list such as calls have. */
+/**
+ * Bytes that an open call counts for in the request budget, besides its message: about 1,000 bytes of objects and a
+ * usual header list.
+ */
 export const OPEN_CALL_BYTES = 2_048;
 
-/** What the calls of all connections share. */
+/** Dependencies that the calls of all connections share. */
 export interface SharedCallParts {
   readonly rules: HeaderRules;
   readonly limits: Http2Limits;
@@ -41,7 +46,7 @@ export interface SharedCallParts {
   readonly deadlines: DeadlineWatch;
 }
 
-/** The parts of the connection that its calls work with. */
+/** Parts of the connection that its calls use. */
 export interface ConnectionCallParts {
   readonly table: StreamTable;
   readonly sender: Sender;
@@ -81,13 +86,13 @@ export class ConnectionCalls {
     this.#runner = new CallRunner({ log, table, times: this.#times, sender, receiveWindow });
   }
 
-  /** A chunk of the peer's bytes is read from here on. */
+  /** Marks the start of a new chunk of input. */
   beginTurn(): void {
     this.#turn += 1;
     this.#turnMs = this.#clock.monotonicMs();
   }
 
-  /** HEADERS with a whole header block: it opens a stream, or holds the trailers of one. */
+  /** Handles HEADERS with a complete header block: opens a stream, or reads the trailers of an open one. */
   headers(frame: Frame): void {
     const { streamId, bytes, start, end, isLast } = frame;
     if (streamId > this.#table.lastId) {
@@ -105,7 +110,7 @@ export class ConnectionCalls {
       this.#frameBudget.consume(1);
       if (!this.#table.wasReset(streamId)) {
         const code = streamId === this.#table.lastId ? ErrorCode.streamClosed : ErrorCode.protocol;
-        throw new ConnectionFault(code, 'HEADERS on a closed stream');
+        throw new ConnectionFault(code, 'HEADERS received on a closed stream');
       }
     } else if (stream.isRemoteClosed) {
       this.#reset(stream, ErrorCode.streamClosed);
@@ -119,7 +124,7 @@ export class ConnectionCalls {
   data(frame: Frame): void {
     const { streamId, isLast } = frame;
     if (streamId === 0) {
-      throw new ConnectionFault(ErrorCode.protocol, 'DATA on stream 0');
+      throw new ConnectionFault(ErrorCode.protocol, 'DATA received on stream 0');
     }
     const countedBytes = frame.payloadBytes;
     this.#receiveWindow.count(countedBytes);
@@ -158,34 +163,38 @@ export class ConnectionCalls {
     }
   }
 
-  /** RST_STREAM. */
+  /** Handles RST_STREAM. */
   cancelled(streamId: number): void {
     const stream = this.#table.known(streamId, 'RST_STREAM');
     if (stream === undefined) {
       this.#frameBudget.consume(1);
       return;
     }
-    // A caller that gives up after a while is normal, one that opens and resets at once is not (CVE-2023-44487).
+    // Cancelling a call that has run for a while is normal. Opening and resetting it at once is an attack
+    // (CVE-2023-44487).
     if (this.#turn - stream.bornTurn <= 1) {
       this.#frameBudget.consume(1);
     }
     this.#sender.drop(stream);
   }
 
-  /** SETTINGS_INITIAL_WINDOW_SIZE changed: it changes the windows of all streams (RFC 9113, section 6.9.2). */
+  /**
+   * Applies a new SETTINGS_INITIAL_WINDOW_SIZE, which changes the windows of all open streams (RFC 9113, section
+   * 6.9.2).
+   */
   streamWindowChanged(bytes: number): void {
     const change = bytes - this.#sender.streamWindowBytes;
     this.#sender.streamWindowBytes = bytes;
     for (const stream of this.#table.values()) {
       stream.sendWindowBytes += change;
       if (stream.sendWindowBytes > MAX_WINDOW_BYTES) {
-        const text = 'SETTINGS_INITIAL_WINDOW_SIZE makes a window larger than 2^31';
+        const text = 'SETTINGS_INITIAL_WINDOW_SIZE must not raise a window above 2^31-1 bytes';
         throw new ConnectionFault(ErrorCode.flowControl, text);
       }
     }
   }
 
-  /** Windows may have grown: sends what they allow now. */
+  /** Sends queued DATA of all streams as far as the windows allow. */
   pumpAll(): void {
     for (const stream of [...this.#table.values()]) {
       if (stream.queuedBytes > 0) {
@@ -194,7 +203,10 @@ export class ConnectionCalls {
     }
   }
 
-  /** Ends the streams that live for hours; those that come later end as soon as they begin. */
+  /**
+   * Ends all streaming calls, which may otherwise run for hours. Streaming calls that start later are ended
+   * immediately.
+   */
   endStreaming(): void {
     this.#isStopping = true;
     for (const stream of [...this.#table.values()]) {
@@ -204,14 +216,14 @@ export class ConnectionCalls {
     }
   }
 
-  /** The connection is gone. */
+  /** Cancels all calls, because the connection has closed. */
   cancelAll(): void {
     for (const stream of [...this.#table.values()]) {
       this.#sender.drop(stream);
     }
   }
 
-  /** Ends the calls whose deadline is over; returns the next deadline, Infinity where there is none. */
+  /** Ends the calls whose deadline has passed, and returns the next deadline or Infinity. */
   expire(nowMs: number): number {
     for (const stream of this.#times.expired(nowMs)) {
       if (stream.endBlock === undefined && !stream.isClosed) {
@@ -221,7 +233,7 @@ export class ConnectionCalls {
     return this.#times.nextDeadlineMs;
   }
 
-  /** Once a second: ends calls whose peer neither sends nor takes. */
+  /** Resets the calls whose peer neither sends nor reads. It runs once a second. */
   sweep(): void {
     for (const stream of this.#times.sweep(this.#sender.sweep())) {
       if (!stream.isClosed) {
@@ -263,7 +275,10 @@ export class ConnectionCalls {
     }
   }
 
-  /** A call counts as long as it is open, and more with a large header list. Returns a refusal where it is one too many. */
+  /**
+   * Counts an open call in the request budget, with more bytes for a large header list. Returns an error if the budget
+   * is exceeded.
+   */
   #reserveOpenCall(stream: Http2Stream): StatusError | undefined {
     stream.openCallBytes = Math.max(OPEN_CALL_BYTES, stream.request.listBytes);
     return this.#receiveWindow.reserve(stream, stream.openCallBytes);
@@ -281,7 +296,7 @@ export class ConnectionCalls {
     if (stream.contentLengthLeft > 0) {
       this.#reset(stream, ErrorCode.protocol);
     } else if (this.#sender.hasTooMuchQueued()) {
-      // Checked here too: many calls may have been open when the first answer was queued.
+      // Checked again here, because many calls may have opened before the first response was queued.
       this.#reset(stream, ErrorCode.refusedStream);
     } else if (this.#isStopping && stream.request.method?.kind !== 'unary') {
       this.#runner.fail(stream, stopping());
@@ -292,7 +307,7 @@ export class ConnectionCalls {
 
   #dataOfNoStream(streamId: number): void {
     if (streamId > this.#table.lastId) {
-      throw new ConnectionFault(ErrorCode.protocol, 'DATA on an idle stream');
+      throw new ConnectionFault(ErrorCode.protocol, 'DATA received on an idle stream');
     }
     if (this.#table.wasReset(streamId)) {
       this.#frameBudget.consume(1);
@@ -301,7 +316,7 @@ export class ConnectionCalls {
     }
   }
 
-  /** Resets a stream whose DATA breaks a rule. */
+  /** Resets the stream and returns true if its DATA frame violates the protocol. */
   #isDataWrong(stream: Http2Stream, countedBytes: number, dataBytes: number): boolean {
     if (stream.isRemoteClosed) {
       this.#reset(stream, ErrorCode.streamClosed);
@@ -324,7 +339,7 @@ export class ConnectionCalls {
 
   #readBody(stream: Http2Stream, frame: Frame, countedBytes: number): void {
     if (stream.isCancelled) {
-      // It was answered, and only the rest of that answer is still to be sent.
+      // The call has its final status, and only queued DATA remains to be sent.
       return;
     }
     if (stream.request.verdict === 'http') {
@@ -341,7 +356,7 @@ export class ConnectionCalls {
     }
   }
 
-  /** The one message of a request is whole, or a request cannot be read. */
+  /** Starts the call with its complete message, or ends it with the error of its body. */
   #bodyRead(stream: Http2Stream, outcome: RequestMessage | StatusError): void {
     if (outcome instanceof StatusError) {
       this.#runner.fail(stream, outcome);
@@ -363,7 +378,7 @@ export class ConnectionCalls {
     }
   }
 
-  /** The caller broke a rule of the stream, or took too long. */
+  /** Resets a stream because of a stream error or a timeout. */
   #reset(stream: Http2Stream, code: ErrorCode): void {
     this.#sender.drop(stream);
     this.#table.refuse(stream.id, code);

@@ -1,5 +1,5 @@
 /**
- * One timer for all deadlines: the nearest fires, a later one waits for it, none keeps the process.
+ * Tests the shared deadline timer: it fires at the nearest deadline and then waits for the next one.
  */
 
 import { waitFor } from '../../../../test/support/wait.ts';
@@ -18,7 +18,7 @@ function setUp(nextAfter: (nowMs: number) => number = () => Number.POSITIVE_INFI
   return { watch, fired };
 }
 
-test('fires once, at the nearest of the deadlines and not before', async () => {
+test('fires once, at the nearest deadline and not earlier', async () => {
   const { watch, fired } = setUp();
   const nowMs = systemClock.monotonicMs();
   watch.watch(nowMs + 60_000);
@@ -30,7 +30,7 @@ test('fires once, at the nearest of the deadlines and not before', async () => {
   watch.close();
 });
 
-test('goes on with the deadline that is next', async () => {
+test('continues with the deadline that expire returns', async () => {
   const endMs = systemClock.monotonicMs() + 200;
   const { watch, fired } = setUp((nowMs) => (nowMs < endMs ? nowMs + 20 : Number.POSITIVE_INFINITY));
   watch.watch(systemClock.monotonicMs() + 1);
@@ -38,20 +38,20 @@ test('goes on with the deadline that is next', async () => {
   watch.close();
 });
 
-test('a deadline further away than a timer holds does not fire at once', async () => {
+test('does not fire at once for a deadline beyond the maximum timeout of setTimeout', async () => {
   const { watch, fired } = setUp();
   watch.watch(systemClock.monotonicMs() + 2 ** 40);
   const endMs = performance.now() + 50;
-  await waitFor('a moment', () => performance.now() > endMs);
+  await waitFor('50 ms to pass', () => performance.now() > endMs);
   expect(fired).toEqual([]);
   watch.close();
 });
 
-test('a closed watch takes no more', async () => {
+test('ignores deadlines after close', async () => {
   const { watch, fired } = setUp();
   watch.close();
   watch.watch(systemClock.monotonicMs() + 1);
   const endMs = performance.now() + 50;
-  await waitFor('a moment', () => performance.now() > endMs);
+  await waitFor('50 ms to pass', () => performance.now() > endMs);
   expect(fired).toEqual([]);
 });

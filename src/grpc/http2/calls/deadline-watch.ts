@@ -1,8 +1,11 @@
 /**
- * One timer for all deadlines: it is set to the nearest one, and looks at all calls when it fires.
+ * Runs one timer for the deadlines of all calls. It is set to the nearest deadline, and checks all connections when it
+ * fires.
  *
- * Promise: `expire` runs at most `STEP_MS` after a deadline that was watched (and the loop's lag), and not more often than
- * every STEP_MS. A call that is answered in time costs a comparison.
+ * Invariants:
+ *   1. `expire` runs at most `STEP_MS` plus the lag of the event loop after a watched deadline, and at most once every
+ *      `STEP_MS`.
+ *   2. Watching a call whose deadline is not the nearest costs one comparison.
  */
 import type { Clock } from '../../../lib/clock.ts';
 import { MAX_TIMER_MS } from '../../deadline.ts';
@@ -11,7 +14,7 @@ const STEP_MS = 5;
 
 export class DeadlineWatch {
   readonly #clock: Clock;
-  /** Ends what is over and returns the next deadline, Infinity where there is none. */
+  /** Ends the calls whose deadline has passed, and returns the next deadline or Infinity. */
   readonly #expire: (nowMs: number) => number;
   #timer: NodeJS.Timeout | undefined;
   #nextMs = Number.POSITIVE_INFINITY;

@@ -1,5 +1,5 @@
 /**
- * Requests that are no gRPC are answered as HTTP wants it, and the connection goes on.
+ * Tests that a request which is not gRPC receives an HTTP error, and that its connection stays usable.
  */
 import { connect } from 'node:http2';
 import { answerOf } from '../../../../test/support/http2/answers.ts';
@@ -31,7 +31,7 @@ test.each([
   { method: 'OPTIONS', status: '405', hasBody: true },
   { method: 'POST', status: '415', hasBody: true },
   { method: 'HEAD', status: '405', hasBody: false },
-])('$method is answered $status', async ({ method, status, hasBody }) => {
+])('responds to $method with HTTP status $status', async ({ method, status, hasBody }) => {
   const peer = await Http2Peer.open(Number(transport.tcpPort));
   const fields = [literal(':method', method), literal(':scheme', 'http'), literal(':path', '/')];
   await peer.send(headers(1, Buffer.concat(fields), FrameFlag.endHeaders | FrameFlag.endStream));
@@ -41,11 +41,11 @@ test.each([
   peer.destroy();
 });
 
-test('a client of Node that asks by HEAD keeps its connection', async () => {
+test('a Node HTTP/2 client keeps its connection after HEAD requests', async () => {
   const session = connect(`http://127.0.0.1:${transport.tcpPort}`);
   const errors: Error[] = [];
   session.on('error', (error) => errors.push(error));
-  for (let asked = 0; asked < 2; asked += 1) {
+  for (let sent = 0; sent < 2; sent += 1) {
     const request = session.request({ ':method': 'HEAD', ':path': '/' });
     request.on('error', (error) => errors.push(error));
     request.resume().end();

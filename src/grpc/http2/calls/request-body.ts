@@ -1,9 +1,9 @@
 /**
- * The DATA of a call, into messages: one for most methods, any number for bidi streams.
+ * Splits the DATA of a call into messages: one for most methods, any number for bidi streams.
  *
  * Invariants:
- *   1. A message that comes in one frame, the last of its call, is returned where it lies, and never stored.
- *   2. A request that cannot be read is an outcome, a StatusError: it ends its call and no other.
+ *   1. A message that arrives in one DATA frame with END_STREAM is returned as a view of that frame, without a copy.
+ *   2. A request that cannot be read is returned as a StatusError. It ends its own call only.
  */
 import { StatusError } from '../../status.ts';
 import { messageCutShort, messageMissing, secondMessage } from '../../transport/refusals.ts';
@@ -25,8 +25,8 @@ export class RequestBody {
   }
 
   /**
-   * Reads DATA of a call with one request message. Returns the message where the frame holds all of it and is the last one; where a
-   * message is complete otherwise, `end` returns it.
+   * Reads DATA of a call with one request message. Returns the message if this frame contains all of it and ends the
+   * stream. In all other cases `end` returns it.
    */
   readSingle(stream: Http2Stream, frame: Frame, countedBytes: number): RequestMessage | StatusError | undefined {
     const { bytes, start, end, isLast } = frame;
@@ -59,7 +59,7 @@ export class RequestBody {
     return undefined;
   }
 
-  /** Reads DATA of a call with any number of request messages. Returns why the call must end, where it must. */
+  /** Reads DATA of a call with any number of request messages. Returns an error if the call must end. */
   readMany(stream: Http2Stream, frame: Frame, countedBytes: number): StatusError | undefined {
     const { bytes, start, end, payloadBytes } = frame;
     stream.uncreditedBytes += payloadBytes;
@@ -83,13 +83,13 @@ export class RequestBody {
       }
       stream.streaming?.deliver(message);
     }
-    // Padding belongs to no message, so that no handler can take it.
+    // Padding is credited at once, because it belongs to no message that a handler could read.
     const credit = countedBytes - payloadBytes + this.#receiveWindow.creditOfCutMessage(stream);
     this.#receiveWindow.giveStream(stream, credit);
     return undefined;
   }
 
-  /** The caller has sent its last byte, and the message was not returned yet: returns it, or what is wrong. */
+  /** Returns the message at the end of the request, or an error if the request has no complete message. */
   end(stream: Http2Stream): RequestMessage | StatusError {
     const { message } = stream;
     if (stream.reader?.isInsideMessage === true) {

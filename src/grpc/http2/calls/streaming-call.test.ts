@@ -1,5 +1,5 @@
 /**
- * How the request messages of a streaming call end.
+ * Tests how reading the request messages of a streaming call ends.
  */
 import { gzipSync } from 'node:zlib';
 import type { AnyMethod } from '../../method.ts';
@@ -12,10 +12,10 @@ import { Http2Stream } from '../streams/stream.ts';
 import { StreamingState } from '../streams/streaming-state.ts';
 import { StreamingCall } from './streaming-call.ts';
 
-/** Long enough to be decompressed in another thread. */
+/** Message that is long enough to be decompressed in another thread. */
 const LONG = gzipSync(Buffer.alloc(1024 * 1024));
 
-/** A call whose handler has one compressed message to read. It neither sends nor gives its window back. */
+/** Returns a call with one compressed request message. The sender and the receive window are stubs. */
 function callWith(bytes: Buffer) {
   const stream = new Http2Stream({
     id: 1,
@@ -39,19 +39,19 @@ function callWith(bytes: Buffer) {
   return { stream, requests: call.requests() };
 }
 
-test('a handler reads a message that is decompressed in another thread', async () => {
+test('delivers a message that is decompressed in another thread', async () => {
   const { requests } = callWith(LONG);
   expect(await requests.next()).toEqual({ done: false, value: 1024 * 1024 });
 });
 
-test('reading ends without an error when the call is over while its message is decompressed', async () => {
+test('ends reading without an error when the call ends during decompression', async () => {
   const { stream, requests } = callWith(LONG);
   const next = requests.next();
   stream.cancel();
   expect(await next).toEqual({ done: true, value: undefined });
 });
 
-test('reading fails when a message of an open call cannot be decompressed', async () => {
+test('rejects reading when a message of an open call cannot be decompressed', async () => {
   const { requests } = callWith(Buffer.alloc(100_000));
   await expect(requests.next()).rejects.toMatchObject({ code: Status.INTERNAL });
 });

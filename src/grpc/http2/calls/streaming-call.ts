@@ -1,7 +1,9 @@
 /**
- * What the handler of a streaming method works with: the request messages as they come, and where it sends its answers.
+ * Gives the handler of a streaming method its request messages, and sends its responses.
  *
- * Invariants: messages keep their order; reading ends without an error when the call is over; whoever waits is woken then.
+ * Invariants:
+ *   1. Request messages keep their order.
+ *   2. When the call ends, reading ends without an error, and a handler that waits to read or write is resumed.
  */
 import { isPromise } from '../../../lib/maybe-promise.ts';
 import type { AnyMethod, ResponseStream } from '../../method.ts';

@@ -1,12 +1,12 @@
 /**
- * The first bytes of a connection: HTTP/2, HTTP/1.x or neither, however they are cut.
+ * Tests that the first bytes of a connection are recognized as HTTP/2, HTTP/1.x or neither, wherever chunks are split.
  */
 import { PREFACE, settings } from '../../../../test/support/http2/frames.ts';
 import { ClientPreface, http1Answer, type PrefaceVerdict } from './client-preface.ts';
 
 interface Reading {
   readonly verdict: PrefaceVerdict;
-  /** Bytes that were read when the verdict came. */
+  /** Number of bytes read before the verdict. */
   readonly bytes: number;
 }
 
@@ -23,7 +23,7 @@ function readByteByByte(text: string): Reading {
 }
 
 test.each(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'])(
-  '%s and a space begin a request of HTTP/1.x, whole and byte by byte',
+  'recognizes an HTTP/1.x request by %s and a space, in one chunk and byte by byte',
   (method) => {
     const text = `${method} / HTTP/1.1\r\nHost: localhost\r\n\r\n`;
     expect(new ClientPreface().read(Buffer.from(text))).toBe('http1');
@@ -37,13 +37,13 @@ test.each([
   ['a method in lower case', 'get / HTTP/1.1', 1],
   ['an unknown method', 'PROPFIND / HTTP/1.1', 3],
   ['a method without a space', 'GET/', 4],
-  ['a wrong preface', 'PRI * HTTP/2.0\r\n\r\nXM', 19],
-])('%s is neither, from its first wrong byte on', (_name, text, bytes) => {
+  ['an invalid preface', 'PRI * HTTP/2.0\r\n\r\nXM', 19],
+])('rejects %s at its first invalid byte', (_name, text, bytes) => {
   expect(new ClientPreface().read(Buffer.from(text, 'latin1'))).toBe('invalid');
   expect(readByteByByte(text)).toEqual({ verdict: 'invalid', bytes });
 });
 
-test('the preface of HTTP/2 ends where the frames begin, wherever it is cut', () => {
+test('finds the start of the first frame wherever the HTTP/2 preface is split', () => {
   const bytes = Buffer.concat([PREFACE, settings()]);
   for (let at = 0; at < PREFACE.length; at += 1) {
     const preface = new ClientPreface();
@@ -53,7 +53,7 @@ test('the preface of HTTP/2 ends where the frames begin, wherever it is cut', ()
   }
 });
 
-test('the answer to HTTP/1.x is whole, and names gRPC and the address of health and metrics', () => {
+test('the HTTP/1.x response has all headers, and names gRPC and the admin address', () => {
   const [head = '', body = ''] = http1Answer('http://127.0.0.1:9471', false).split('\r\n\r\n');
   expect(head.split('\r\n')).toEqual([
     'HTTP/1.1 400 Bad Request',

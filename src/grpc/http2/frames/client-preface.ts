@@ -1,28 +1,33 @@
 /**
- * The first bytes of a connection: the preface of HTTP/2 (RFC 9113, section 3.4), a request of HTTP/1.x, or something else.
+ * Recognizes what the first bytes of a connection are: the HTTP/2 connection preface (RFC 9113, section 3.4), an
+ * HTTP/1.x request, or something else.
  *
  * Invariants:
- *   1. The verdict does not depend on how the bytes are cut into chunks, and comes with the first byte that decides it.
- *   2. At most the bytes of the preface are kept.
+ *   1. The verdict does not depend on how the bytes are split into chunks. It is returned with the first byte that
+ *      decides it.
+ *   2. At most as many bytes as the preface has are kept.
  */
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 const PREFACE_TEXT = PREFACE.toString('latin1');
 const HTTP1_STARTS = ['GET ', 'HEAD ', 'POST ', 'PUT ', 'DELETE ', 'CONNECT ', 'OPTIONS ', 'TRACE ', 'PATCH '];
 
-/** incomplete: more bytes decide. */
+/** Protocol of the first bytes; `incomplete` means that more bytes must arrive first. */
 export type PrefaceVerdict = 'incomplete' | 'http2' | 'http1' | 'invalid';
 
 export class ClientPreface {
   #text = '';
   #framesStart = 0;
 
-  /** With verdict http2: where in the last chunk the first frame begins. */
+  /** Offset of the first frame in the last chunk; valid after the verdict `http2`. */
   get framesStart(): number {
     return this.#framesStart;
   }
 
-  /** With verdict http1: its answer may have no body (RFC 9110, section 9.3.2). */
+  /**
+   * True for a HEAD request, whose response must have no body (RFC 9110, section 9.3.2); valid after the verdict
+   * `http1`.
+   */
   get isHeadRequest(): boolean {
     return this.#text.startsWith('HEAD ');
   }
@@ -42,7 +47,9 @@ export class ClientPreface {
   }
 }
 
-/** The whole answer to a request of HTTP/1.x. `adminUrl` is where health and metrics are served, if they are. */
+/**
+ * Returns the complete HTTP/1.1 response to an HTTP/1.x request. `adminUrl` is the URL of the admin server, if it runs.
+ */
 export function http1Answer(adminUrl: string | undefined, isHeadRequest: boolean): string {
   const admin =
     adminUrl === undefined

@@ -1,7 +1,7 @@
 /**
- * The frames that control a connection or a stream: the check of what a peer sends, and the GOAWAY that we send.
+ * Checks the control frames of a peer, and encodes our GOAWAY.
  *
- * Invariant: a frame on the wrong kind of stream or of the wrong length throws a ConnectionFault (RFC 9113, section 6).
+ * Invariant: a frame with an invalid stream id or length throws a ConnectionFault (RFC 9113, section 6).
  */
 import type { Frame } from './frame-reader.ts';
 import { checkDependency } from './header-blocks.ts';
@@ -24,7 +24,7 @@ export function checkSettings(frame: Frame): void {
 }
 
 export function checkSettingsAck(frame: Frame): void {
-  checkLength('SETTINGS acknowledgement', frame.payloadBytes, 0);
+  checkLength('acknowledgement of SETTINGS', frame.payloadBytes, 0);
 }
 
 export function checkPing(frame: Frame): void {
@@ -34,16 +34,16 @@ export function checkPing(frame: Frame): void {
 
 export function checkGoaway(frame: Frame): void {
   checkStream('GOAWAY', frame.streamId === 0);
-  checkLength('GOAWAY', Math.min(frame.payloadBytes, MIN_GOAWAY_BYTES), MIN_GOAWAY_BYTES);
+  checkLength('fixed part of GOAWAY', Math.min(frame.payloadBytes, MIN_GOAWAY_BYTES), MIN_GOAWAY_BYTES);
 }
 
-/** Returns by how many bytes the window grows. */
+/** Returns the window size increment. */
 export function readWindowUpdate(frame: Frame): number {
   checkLength('WINDOW_UPDATE', frame.payloadBytes, 4);
   return frame.bytes.readUInt32BE(frame.start) & 0x7fffffff;
 }
 
-/** The text is ASCII. */
+/** Encodes the payload of a GOAWAY frame. The text must be ASCII. */
 export function goawayPayload(lastStreamId: number, code: ErrorCode, text: string): Buffer {
   const payload = Buffer.alloc(MIN_GOAWAY_BYTES + text.length);
   payload.writeUInt32BE(lastStreamId, 0);
@@ -54,12 +54,15 @@ export function goawayPayload(lastStreamId: number, code: ErrorCode, text: strin
 
 function checkLength(frameName: string, bytes: number, expectedBytes: number): void {
   if (bytes !== expectedBytes) {
-    throw new ConnectionFault(ErrorCode.frameSize, `${frameName} must have ${expectedBytes} bytes, got ${bytes}`);
+    throw new ConnectionFault(
+      ErrorCode.frameSize,
+      `${frameName} payload must have ${expectedBytes} bytes, got ${bytes}`,
+    );
   }
 }
 
-function checkStream(frameName: string, isRight: boolean): void {
-  if (!isRight) {
-    throw new ConnectionFault(ErrorCode.protocol, `${frameName} on the wrong stream`);
+function checkStream(frameName: string, isValid: boolean): void {
+  if (!isValid) {
+    throw new ConnectionFault(ErrorCode.protocol, `${frameName} received on an invalid stream`);
   }
 }

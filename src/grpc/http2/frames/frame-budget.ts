@@ -1,14 +1,15 @@
 /**
- * How many frames that do no work a connection may still send: see `maxFrameBudget` in http2-limits.ts.
+ * Frame budget of a connection: limits how many frames a peer may send that serve no call. `maxFrameBudget` in
+ * http2-limits.ts lists those frames.
  */
 import { ConnectionFault, ErrorCode } from './protocol.ts';
 
-/** What a frame costs where it is not 1. */
+/** Cost of a SETTINGS frame; most other frames cost 1. */
 export const SETTINGS_COST = 20;
-/** A stream that we must refuse or reset costs an answer as well. */
+/** Cost of a stream that we refuse or reset, because we must also send a frame for it. */
 export const REFUSED_COST = 2;
 
-/** A header list over its limit is decoded all the same, and then refused. */
+/** Bytes of a too large header block that cost one point. Such a block is decoded before the call is rejected. */
 export const TOO_LARGE_BYTES_PER_POINT = 1_024;
 
 export class FrameBudget {
@@ -22,25 +23,39 @@ export class FrameBudget {
     this.#left = limits.maxFrameBudget;
   }
 
-  /** Throws a ConnectionFault where the budget is exhausted: only while frames of the peer are read. */
+  /**
+   * Consumes the budget. Throws a ConnectionFault when it is exhausted, so it may only be called while frames are read.
+   */
   consume(cost: number): void {
     this.#left -= cost;
     if (this.#left < 0) {
-      throw new ConnectionFault(ErrorCode.enhanceYourCalm, 'too many frames that do no work');
+      throw new ConnectionFault(
+        ErrorCode.enhanceYourCalm,
+        'frame budget exhausted: too many control frames, empty frames or resets',
+      );
     }
   }
 
-  /** A small piece of DATA was sent because the peer opens its window by a few bytes. The next frame that is read may throw for it. */
+  /**
+   * Consumes one point for a small DATA frame that we sent because the peer opens its window by a few bytes at a time.
+   * It never throws, but reading the next frame may.
+   */
   smallPieceSent(): void {
     this.#left -= 1;
   }
 
-  /** A frame of DATA was sent: its peer gives the window back, of the stream and of the connection. */
+  /**
+   * Replenishes the budget after a DATA frame, which the peer acknowledges with two WINDOW_UPDATE frames: for the
+   * stream and the connection.
+   */
   dataSent(): void {
     this.#replenish(2);
   }
 
-  /** What a call brings with it besides: a PING that measures, a cancellation that crosses the answer. */
+  /**
+   * Replenishes the budget after a call, which may bring other frames with it: a PING that measures the round trip, or
+   * a cancellation that crosses the response.
+   */
   callFinished(): void {
     this.#replenish(2);
   }

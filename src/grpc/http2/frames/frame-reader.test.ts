@@ -1,5 +1,6 @@
 /**
- * Cutting bytes into frames: the same frames however the bytes are cut, and what is refused before anything is buffered.
+ * Tests that the frames do not depend on how bytes are split into chunks, and that too large frames are rejected before
+ * anything is buffered.
  */
 import { continuation, data, frame, headers, ping, settings } from '../../../../test/support/http2/frames.ts';
 import { FrameReader } from './frame-reader.ts';
@@ -37,7 +38,7 @@ function faultOf(...chunks: readonly Buffer[]): ConnectionFault {
     }
     throw error;
   }
-  throw new Error('cannot find a fault: the bytes were taken');
+  throw new Error('cannot find a connection error: all bytes were accepted');
 }
 
 const CONVERSATION = Buffer.concat([
@@ -58,17 +59,17 @@ const FRAMES: readonly Seen[] = [
   { type: 200, flags: 255, streamId: 0x7fff_ffff, payload: Buffer.from('unknown').toString('hex') },
 ];
 
-test('one chunk is cut into its frames', () => {
+test('reads all frames of one chunk', () => {
   expect(read(CONVERSATION)).toEqual(FRAMES);
 });
 
-test('a cut at any place changes nothing', () => {
+test('reads the same frames wherever a chunk is split', () => {
   for (let at = 0; at <= CONVERSATION.length; at += 1) {
     expect(read(CONVERSATION.subarray(0, at), CONVERSATION.subarray(at))).toEqual(FRAMES);
   }
 });
 
-test.each([1, 2, 3, 8, 9, 10, 64])('chunks of %i bytes change nothing', (size) => {
+test.each([1, 2, 3, 8, 9, 10, 64])('reads the same frames from chunks of %i bytes', (size) => {
   const chunks: Buffer[] = [];
   for (let at = 0; at < CONVERSATION.length; at += size) {
     chunks.push(CONVERSATION.subarray(at, at + size));
@@ -76,13 +77,13 @@ test.each([1, 2, 3, 8, 9, 10, 64])('chunks of %i bytes change nothing', (size) =
   expect(read(...chunks)).toEqual(FRAMES);
 });
 
-test('the reserved bit of a stream is not part of its number', () => {
+test('ignores the reserved bit of a stream id', () => {
   const bytes = frame(8, 0, 3, Buffer.alloc(4));
   bytes.writeUInt32BE(0x8000_0003, 5);
   expect(read(bytes).map(({ streamId }) => streamId)).toEqual([3]);
 });
 
-test('the largest frame is read, in one chunk and in two', () => {
+test('reads the largest frame from one chunk and from two', () => {
   const largest = data(1, Buffer.alloc(MAX_FRAME_BYTES, 1));
   for (const at of [0, 5, 9, 10_000]) {
     const seen = read(largest.subarray(0, at), largest.subarray(at));
@@ -90,14 +91,14 @@ test('the largest frame is read, in one chunk and in two', () => {
   }
 });
 
-test('a frame over the limit is refused by its header alone', () => {
+test('rejects a frame above the limit as soon as its header has arrived', () => {
   const tooLarge = data(1, Buffer.alloc(MAX_FRAME_BYTES + 1));
   for (const chunks of [[tooLarge.subarray(0, 9)], [tooLarge.subarray(0, 4), tooLarge.subarray(4, 9)]]) {
     expect(faultOf(...chunks).code).toBe(ErrorCode.frameSize);
   }
 });
 
-test('a frame that lies whole in a chunk is not copied, and its chunk is let go afterwards', () => {
+test('does not copy a frame that one chunk contains, and releases the chunk afterwards', () => {
   const chunk = Buffer.concat([Buffer.from('before'), ping()]);
   const reader = new FrameReader(MAX_FRAME_BYTES);
   reader.push(chunk, 6);

@@ -1,23 +1,23 @@
 /**
- * Cuts the bytes of a connection into frames, one per call of `next`.
+ * Splits the bytes of a connection into frames, one per call of `next`.
  *
  * Invariants:
- *   1. A frame that lies whole in a chunk is read in place. A frame that is cut by the end of a chunk is gathered in a buffer of its
- *      own, and each of its bytes is copied once, however small the chunks are.
- *   2. A frame over the limit throws a ConnectionFault before anything is buffered for it.
- *   3. Reading a frame allocates nothing, and no chunk is kept alive once its frames are read.
+ *   1. A frame that one chunk contains is read in place. A frame that spans chunks is copied into its own buffer, each
+ *      byte once, however small the chunks are.
+ *   2. A frame above the limit throws a ConnectionFault before any of it is buffered.
+ *   3. Reading a frame in place allocates nothing. A chunk is released once its frames are read.
  */
 import { bufferedMemory } from '../../transport/buffered-memory.ts';
 import { ConnectionFault, ErrorCode, Flag, FRAME_HEADER_BYTES } from './protocol.ts';
 
 const NO_BYTES = Buffer.alloc(0);
 
-/** The frame that was read last: one object per reader, which the next frame overwrites. */
+/** Last frame that was read. Each reader has one such object, which the next frame overwrites. */
 export class Frame {
   type = 0;
   flags = 0;
   streamId = 0;
-  /** The payload is `bytes[start, end)`; these bytes are never written to again. */
+  /** Buffer that contains the payload at `bytes[start, end)`. These bytes are never overwritten. */
   bytes: Buffer = NO_BYTES;
   start = 0;
   end = 0;
@@ -26,7 +26,7 @@ export class Frame {
     return this.end - this.start;
   }
 
-  /** END_STREAM, of HEADERS and DATA. */
+  /** True for HEADERS and DATA with the flag END_STREAM. */
   get isLast(): boolean {
     return (this.flags & Flag.endStream) !== 0;
   }
@@ -37,7 +37,7 @@ export class FrameReader {
   readonly #maxFrameBytes: number;
   #chunk: Buffer = NO_BYTES;
   #at = 0;
-  /** A frame that was cut: first room for its header, then for all of it. */
+  /** Buffer of a frame that spans chunks: first as large as its header, then as large as the whole frame. */
   #cut: Buffer | undefined;
   #cutBytes = 0;
 
@@ -45,13 +45,13 @@ export class FrameReader {
     this.#maxFrameBytes = maxFrameBytes;
   }
 
-  /** Gives the reader the bytes of a chunk from `at` on. All frames of the chunk before must have been read. */
+  /** Starts reading a chunk at the offset `at`. The caller must first have read all frames of the previous chunk. */
   push(chunk: Buffer, at = 0): void {
     this.#chunk = chunk;
     this.#at = at;
   }
 
-  /** Reads the next whole frame into `frame`; false where the chunk holds no further one. */
+  /** Reads the next complete frame into `frame`. Returns false if the chunk has no further complete frame. */
   next(): boolean {
     const chunk = this.#chunk;
     while (this.#cut !== undefined && this.#at < chunk.length) {
@@ -76,7 +76,7 @@ export class FrameReader {
     return false;
   }
 
-  /** Nothing more will be read. */
+  /** Releases the chunk and any partial frame. */
   close(): void {
     this.#cut = undefined;
     this.#forgetChunk();
@@ -95,7 +95,7 @@ export class FrameReader {
     this.#cutBytes = chunk.copy(this.#cut, 0, at);
   }
 
-  /** Copies what the cut frame still lacks from the chunk; true where that was all of it, and the frame is read. */
+  /** Copies the missing bytes of a partial frame from the chunk. Returns true once the frame is complete and read. */
   #fill(cut: Buffer, chunk: Buffer): boolean {
     const copied = chunk.copy(
       cut,
@@ -123,7 +123,7 @@ export class FrameReader {
   #payloadBytes(bytes: Buffer, at: number): number {
     const length = ((bytes[at] as number) << 16) | ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number);
     if (length > this.#maxFrameBytes) {
-      const text = `frame length must be at most ${this.#maxFrameBytes} bytes, got ${length}`;
+      const text = `frame payload must have at most ${this.#maxFrameBytes} bytes, got ${length}`;
       throw new ConnectionFault(ErrorCode.frameSize, text);
     }
     return length;

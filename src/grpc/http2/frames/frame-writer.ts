@@ -1,12 +1,12 @@
 /**
- * Writes frames into buffers: frame headers, and ready-made frames that only lack their stream.
+ * Writes frames into buffers: frame headers, and ready-made frames that only need a stream id.
  */
 import { FRAME_HEADER_BYTES } from './protocol.ts';
 
-/** Below this a loop beats the call into the engine. */
+/** Maximum length that is copied by a loop, which is faster than a native call for so few bytes. */
 const MAX_LOOP_BYTES = 64;
 
-/** Returns the offset behind the header. */
+/** Writes a frame header. Returns the offset after it. */
 export function putFrameHeader(
   buffer: Buffer,
   at: number,
@@ -24,14 +24,14 @@ export function putFrameHeader(
   return at + FRAME_HEADER_BYTES;
 }
 
-/** A frame without its stream. */
+/** Returns a frame whose stream id is 0. */
 export function readyFrame(type: number, flags: number, payload: Buffer): Buffer {
   const frame = Buffer.alloc(FRAME_HEADER_BYTES + payload.length);
   payload.copy(frame, putFrameHeader(frame, 0, payload.length, type, flags, 0));
   return frame;
 }
 
-/** Copies a ready frame and gives it its stream. */
+/** Copies a ready-made frame and sets its stream id. Returns the offset after it. */
 export function putReadyFrame(buffer: Buffer, at: number, frame: Buffer, id: number): number {
   const end = putBytes(buffer, at, frame);
   putStreamId(buffer, at, id);

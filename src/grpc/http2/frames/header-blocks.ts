@@ -1,9 +1,9 @@
 /**
- * Puts header blocks together: HEADERS without padding and priority, and the CONTINUATION frames that follow.
+ * Assembles header blocks from HEADERS, without padding and priority fields, and the CONTINUATION frames that follow.
  *
  * Invariants:
- *   1. A block is bounded in bytes and frames (CVE-2024-27316).
- *   2. No frame but CONTINUATION may follow while `isOpen` (RFC 9113, section 6.10); the connection checks it.
+ *   1. The bytes and frames of a block are limited (CVE-2024-27316).
+ *   2. While `isOpen` is true, only CONTINUATION may follow (RFC 9113, section 6.10). The connection enforces it.
  */
 import { bufferedCopy } from '../../transport/buffered-memory.ts';
 import type { Http2Limits } from '../limits/http2-limits.ts';
@@ -14,7 +14,7 @@ const PRIORITY_BYTES = 5;
 
 interface OpenBlock {
   readonly streamId: number;
-  /** Of its HEADERS. */
+  /** Flags of its HEADERS frame. */
   readonly flags: number;
   readonly parts: Buffer[];
   bytes: number;
@@ -28,21 +28,24 @@ export class HeaderBlocks {
     this.#limits = limits;
   }
 
-  /** A block has begun and not ended. */
+  /** True while a block has started and not ended. */
   get isOpen(): boolean {
     return this.#open !== undefined;
   }
 
-  /** Reads HEADERS. True where the block is whole: the payload of the frame is narrowed to it. */
+  /** Reads HEADERS. Returns true if the block is complete; the payload of the frame is then narrowed to the block. */
   headers(frame: Frame): boolean {
     const { flags, streamId } = frame;
     if ((streamId & 1) === 0) {
-      throw new ConnectionFault(ErrorCode.protocol, 'HEADERS on a stream that clients cannot open');
+      throw new ConnectionFault(ErrorCode.protocol, `the stream id of HEADERS must be odd, got ${streamId}`);
     }
     skipPadding(frame);
     if ((flags & Flag.priority) !== 0) {
       if (frame.payloadBytes < PRIORITY_BYTES) {
-        throw new ConnectionFault(ErrorCode.frameSize, 'HEADERS too short for its priority');
+        throw new ConnectionFault(
+          ErrorCode.frameSize,
+          `HEADERS with priority fields must have at least ${PRIORITY_BYTES} bytes`,
+        );
       }
       checkDependency(frame);
       frame.start += PRIORITY_BYTES;
@@ -55,18 +58,21 @@ export class HeaderBlocks {
     return false;
   }
 
-  /** Reads CONTINUATION. True where the block is whole: the frame then stands for its HEADERS, with all of the block. */
+  /**
+   * Reads CONTINUATION. Returns true if the block is complete; the frame then has the flags of its HEADERS and the
+   * whole block as payload.
+   */
   continuation(frame: Frame): boolean {
     const open = this.#open;
     if (open === undefined || open.streamId !== frame.streamId) {
-      throw new ConnectionFault(ErrorCode.protocol, 'CONTINUATION without its HEADERS');
+      throw new ConnectionFault(ErrorCode.protocol, 'CONTINUATION must follow HEADERS of the same stream');
     }
     open.parts.push(bufferedCopy(frame.bytes, frame.start, frame.end));
     open.bytes += frame.payloadBytes;
     const { maxHeaderBlockBytes, maxContinuationFrames } = this.#limits;
     if (open.bytes > maxHeaderBlockBytes || open.parts.length > maxContinuationFrames + 1) {
       const text =
-        `header block must have at most ${maxHeaderBlockBytes} bytes in ${maxContinuationFrames} CONTINUATION frames, ` +
+        `a header block must have at most ${maxHeaderBlockBytes} bytes and ${maxContinuationFrames} CONTINUATION frames, ` +
         `got ${open.bytes} bytes or more`;
       throw new ConnectionFault(ErrorCode.enhanceYourCalm, text);
     }
@@ -82,7 +88,7 @@ export class HeaderBlocks {
   }
 }
 
-/** Narrows the payload of HEADERS or DATA to what is no padding (section 6.1). */
+/** Narrows the payload of HEADERS or DATA to the bytes without padding (RFC 9113, section 6.1). */
 export function skipPadding(frame: Frame): void {
   if ((frame.flags & Flag.padded) === 0) {
     return;
@@ -90,15 +96,18 @@ export function skipPadding(frame: Frame): void {
   const lengthBytes = 1;
   const padding = frame.payloadBytes === 0 ? Number.POSITIVE_INFINITY : (frame.bytes[frame.start] as number);
   if (padding > frame.payloadBytes - lengthBytes) {
-    throw new ConnectionFault(ErrorCode.protocol, 'more padding than the frame has');
+    throw new ConnectionFault(ErrorCode.protocol, 'padding must be shorter than the frame payload');
   }
   frame.start += lengthBytes;
   frame.end -= padding;
 }
 
-/** Priorities are ignored, but a stream may not depend on itself (section 5.3.1 of RFC 7540, which h2spec checks). */
+/**
+ * Throws a ConnectionFault if a stream depends on itself (RFC 7540, section 5.3.1, which h2spec checks). Priorities are
+ * otherwise ignored.
+ */
 export function checkDependency(frame: Frame): void {
   if ((frame.bytes.readUInt32BE(frame.start) & 0x7fffffff) === frame.streamId) {
-    throw new ConnectionFault(ErrorCode.protocol, 'a stream that depends on itself');
+    throw new ConnectionFault(ErrorCode.protocol, 'a stream must not depend on itself');
   }
 }

@@ -1,5 +1,6 @@
 /**
- * What Node promises about writes and the outbox relies on: a buffer may be used again once `writableLength` is 0.
+ * Tests the behavior of Node that the outbox relies on: a buffer may be reused once `writableLength` is 0 after its
+ * write.
  */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
@@ -34,7 +35,7 @@ function receivedBytes(): number {
   return received.reduce((sum, chunk) => sum + chunk.length, 0);
 }
 
-test('a buffer whose write left nothing in the socket is not read again: overwriting it changes nothing', async () => {
+test('Node does not read a written buffer again once the socket has buffered nothing of it', async () => {
   far.on('data', (chunk: Buffer) => received.push(chunk));
   const buffer = Buffer.alloc(OUTBOX_BUFFER_BYTES);
   let rounds = 0;
@@ -55,7 +56,7 @@ test('a buffer whose write left nothing in the socket is not read again: overwri
   }
 });
 
-test('a buffer that a slow peer has not taken is not used again', async () => {
+test('does not reuse a buffer while the socket still has bytes of it', async () => {
   const outbox = new Outbox(near, { maxUnsentBytes: 1_000_000, budget });
   far.pause();
   const payload = Buffer.alloc(16_000);
@@ -82,7 +83,7 @@ test('a buffer that a slow peer has not taken is not used again', async () => {
   expect(budget.bytes).toBe(0);
 });
 
-test('what is put in during one turn leaves in one write', async () => {
+test('sends all frames of one turn of the event loop in one write', async () => {
   far.on('data', (chunk: Buffer) => received.push(chunk));
   const outbox = new Outbox(near, { maxUnsentBytes: 1_000_000, budget });
   let writes = 0;
@@ -98,7 +99,7 @@ test('what is put in during one turn leaves in one write', async () => {
   expect(writes).toBe(1);
 });
 
-test('a socket that is gone takes nothing and nothing throws', async () => {
+test('does not throw when the socket is destroyed', async () => {
   const outbox = new Outbox(near, { maxUnsentBytes: 1_000_000, budget });
   near.destroy();
   outbox.numberFrame(8, 0, 1);

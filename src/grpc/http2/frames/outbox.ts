@@ -1,8 +1,9 @@
 /**
- * Gathers what a connection sends during one turn of the event loop into one buffer and one write.
+ * Collects the frames that a connection sends in one turn of the event loop, and sends them with one write.
  *
- * Buffers come from a small pool and go back to it when the kernel took all bytes during the write (`writableLength` is 0
- * right after it; outbox.test.ts pins that of Node). An idle connection has none.
+ * Buffers come from a small pool. A buffer returns to the pool if the kernel accepted all its bytes during the write,
+ * so that `writableLength` is 0 right after it. outbox.test.ts tests this behavior of Node. An idle connection has no
+ * buffer.
  */
 import type { Socket } from 'node:net';
 import { bufferedCopy } from '../../transport/buffered-memory.ts';
@@ -14,11 +15,11 @@ export const OUTBOX_BUFFER_BYTES = 64 * 1024;
 const MAX_POOL = 32;
 
 const pool: Buffer[] = [];
-/** The outboxes that have something to send after this turn. */
+/** Outboxes to flush at the end of this turn. */
 const due: Outbox[] = [];
 
 function flushDue(): void {
-  // One that fills while we flush asks for the next turn.
+  // An outbox that gets frames while we flush is flushed in the next turn.
   for (const outbox of due.splice(0)) {
     outbox.flush();
   }
@@ -28,7 +29,7 @@ export class Outbox {
   readonly #socket: Socket;
   readonly #maxUnsentBytes: number;
   readonly #budget: ConnectionBudget;
-  /** What the socket had buffered when we last checked. */
+  /** Bytes that the socket had buffered at the last check. */
   #unsentBytes = 0;
   #buffer: Buffer | undefined;
   #length = 0;
@@ -40,12 +41,12 @@ export class Outbox {
     this.#budget = options.budget;
   }
 
-  /** True while the peer takes its answers too slowly. */
+  /** True while the socket has more than `maxUnsentBytes` buffered, because the peer reads too slowly. */
   get isCongested(): boolean {
     return this.#socket.writableLength > this.#maxUnsentBytes;
   }
 
-  /** Room for `bytes` (at most one buffer) that ends at `end`; the caller fills all of it at once. */
+  /** Reserves space for `bytes`, at most one buffer, that ends at `end`. The caller must fill all of it immediately. */
   reserve(bytes: number): Buffer {
     let buffer = this.#buffer;
     if (buffer === undefined || this.#length + bytes > OUTBOX_BUFFER_BYTES) {
@@ -63,19 +64,19 @@ export class Outbox {
     return buffer;
   }
 
-  /** Where the bytes that were reserved last end. */
+  /** End of the last reserved space. */
   get end(): number {
     return this.#length;
   }
 
-  /** A whole frame; its payload is at most MAX_FRAME_BYTES. */
+  /** Adds a frame; its payload has at most MAX_FRAME_BYTES. */
   frame(type: number, flags: number, id: number, payload: Uint8Array): void {
     const bytes = FRAME_HEADER_BYTES + payload.length;
     const buffer = this.reserve(bytes);
     buffer.set(payload, putFrameHeader(buffer, this.#length - bytes, payload.length, type, flags, id));
   }
 
-  /** A frame whose payload is one number of 32 bits. */
+  /** Adds a frame whose payload is one 32-bit number. */
   numberFrame(type: number, id: number, value: number): void {
     const bytes = FRAME_HEADER_BYTES + 4;
     const buffer = this.reserve(bytes);
@@ -94,7 +95,7 @@ export class Outbox {
     if (!this.#socket.writable) {
       return;
     }
-    // Bytes that stay in the socket would keep the whole buffer alive, so they get memory of their own.
+    // Bytes that stay in the socket would keep the whole buffer alive, so they are copied to their own memory.
     const isBackedUp = this.#socket.writableLength !== 0;
     this.#socket.write(isBackedUp ? bufferedCopy(bytes, 0, bytes.length) : bytes);
     const isBuffered = this.#socket.writableLength !== 0;
@@ -106,7 +107,7 @@ export class Outbox {
     }
   }
 
-  /** The socket took bytes, or is gone: counts what it still has buffered. */
+  /** Updates the budget of buffered bytes with what the socket has buffered now. */
   noteUnsent(): void {
     const unsentBytes = this.#socket.destroyed ? 0 : this.#socket.writableLength;
     this.#budget.add(unsentBytes - this.#unsentBytes);

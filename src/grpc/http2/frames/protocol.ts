@@ -1,12 +1,15 @@
 /**
- * The numbers of HTTP/2 (RFC 9113) that we use, and the fault that ends a connection.
+ * Constants of HTTP/2 (RFC 9113), and the exception for connection errors.
  */
 
 export const FRAME_HEADER_BYTES = 9;
-/** The largest payload that we receive and send: the protocol's smallest maximum. A larger one only delays other streams. */
+/**
+ * Largest frame payload that we receive and send: the smallest maximum that HTTP/2 allows (RFC 9113, section 4.2).
+ * Larger frames would only delay other streams.
+ */
 export const MAX_FRAME_BYTES = 16_384;
 export const MAX_WINDOW_BYTES = 0x7fffffff;
-/** The size of a window before SETTINGS or WINDOW_UPDATE change it (section 6.9.2). */
+/** Size of a flow-control window before SETTINGS or WINDOW_UPDATE change it (RFC 9113, section 6.9.2). */
 export const DEFAULT_WINDOW_BYTES = 65_535;
 export const MAX_STREAM_ID = 0x7fffffff;
 
@@ -49,7 +52,7 @@ export const ErrorCode = {
 
 export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
 
-/** Why a connection was dropped, as metrics name it. */
+/** Values of the metric label `reason` for dropped connections. */
 export const DROP_REASONS: Readonly<Record<ErrorCode, string>> = {
   [ErrorCode.none]: 'none',
   [ErrorCode.protocol]: 'protocol_error',
@@ -63,7 +66,7 @@ export const DROP_REASONS: Readonly<Record<ErrorCode, string>> = {
   [ErrorCode.enhanceYourCalm]: 'enhance_your_calm',
 };
 
-/** Thrown while a peer's bytes are read: the connection answers GOAWAY with this code and text, and closes. */
+/** A connection error (RFC 9113, section 5.4.1): the connection sends GOAWAY with this code and text, and closes. */
 export class ConnectionFault extends Error {
   readonly code: ErrorCode;
 

@@ -1,19 +1,19 @@
 /**
- * SETTINGS (RFC 9113, section 6.5): what we announce, and the check of what a peer announces.
+ * Encodes our SETTINGS, and checks those of a peer (RFC 9113, section 6.5).
  */
 import type { Http2Limits } from '../limits/http2-limits.ts';
 import type { Frame } from './frame-reader.ts';
 import { ConnectionFault, ErrorCode, MAX_FRAME_BYTES, MAX_WINDOW_BYTES, Setting } from './protocol.ts';
 
 const ENTRY_BYTES = 6;
-/** The largest value of SETTINGS_MAX_FRAME_SIZE that RFC 9113 allows. */
+/** Largest value of SETTINGS_MAX_FRAME_SIZE that RFC 9113 allows. */
 const MAX_FRAME_SIZE_SETTING = 0xff_ffff;
 
-/** What of a peer's SETTINGS frame concerns us. */
+/** Settings of a peer that we use. */
 export interface PeerSettings {
-  /** The last SETTINGS_INITIAL_WINDOW_SIZE of the frame. */
+  /** Last SETTINGS_INITIAL_WINDOW_SIZE of the frame. */
   readonly streamWindowBytes: number | undefined;
-  /** The smallest SETTINGS_HEADER_TABLE_SIZE of the frame. */
+  /** Smallest SETTINGS_HEADER_TABLE_SIZE of the frame. */
   readonly minTableBytes: number | undefined;
 }
 
@@ -21,7 +21,7 @@ export function settingsPayload(limits: Http2Limits): Buffer {
   const entries = [
     [Setting.maxConcurrentStreams, limits.maxStreamsPerConnection],
     [Setting.initialWindowSize, limits.streamWindowBytes],
-    // More than maxMetadataBytes: a caller that sends a little too much receives an error with a text instead of GOAWAY.
+    // More than maxMetadataBytes: a caller that exceeds it slightly receives an error with a text instead of GOAWAY.
     [Setting.maxHeaderListSize, limits.maxHeaderBlockBytes],
     [Setting.headerTableSize, limits.hpackTableBytes],
   ] as const;
@@ -34,15 +34,15 @@ export function settingsPayload(limits: Http2Limits): Buffer {
 }
 
 /**
- * Throws a ConnectionFault for a value that is not allowed. A frame may repeat a setting thousands of times, so each is summed up in one
- * value.
+ * Reads a SETTINGS frame. Throws a ConnectionFault for an invalid value. A frame may repeat a setting thousands of
+ * times, so only one value per setting is returned.
  */
 export function readSettings(frame: Frame): PeerSettings {
   const { bytes, start, end } = frame;
   if ((end - start) % ENTRY_BYTES !== 0) {
     throw new ConnectionFault(
       ErrorCode.frameSize,
-      `SETTINGS length must be a multiple of ${ENTRY_BYTES}, got ${end - start}`,
+      `SETTINGS payload must have a multiple of ${ENTRY_BYTES} bytes, got ${end - start}`,
     );
   }
   let streamWindowBytes: number | undefined;

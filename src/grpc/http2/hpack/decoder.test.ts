@@ -1,5 +1,5 @@
 /**
- * HPACK decoding: the examples of RFC 7541, appendix C, and what a block must not do.
+ * Tests HPACK decoding with the examples of RFC 7541, appendix C, and with invalid blocks.
  */
 
 import { ConnectionFault, ErrorCode } from '../frames/protocol.ts';
@@ -12,13 +12,13 @@ const DEFAULTS = { tableBytes: 4_096, maxListBytes: 16_384, maxListFields: 1_000
 function decode(decoder: HpackDecoder, hex: string): [string, string][] {
   const fields: Field[] = [];
   const block = Buffer.from(hex.replaceAll(' ', ''), 'hex');
-  // In the midst of other bytes, as blocks lie in a chunk.
+  // A block usually has other bytes of the chunk before and after it.
   const chunk = Buffer.concat([Buffer.from([0xff, 0xff]), block, Buffer.from([0xff])]);
   expect(decoder.decode(chunk, 2, 2 + block.length, fields)).toBe(true);
   return fields.map(({ name, value }) => [name, value]);
 }
 
-/** The dynamic table, newest first. */
+/** Returns the entries of the dynamic table, newest first. */
 function tableOf(decoder: HpackDecoder): [string, string][] {
   const entries: [string, string][] = [];
   for (let index = STATIC_LENGTH + 1; ; index += 1) {
@@ -39,7 +39,7 @@ function faultOf(hex: string, decoder = new HpackDecoder(DEFAULTS)): ConnectionF
     }
     throw error;
   }
-  throw new Error(`cannot find a fault: ${hex} was decoded`);
+  throw new Error(`cannot find a connection error: ${hex} was decoded`);
 }
 
 interface Example {
@@ -193,32 +193,32 @@ function expectExample(decoder: HpackDecoder, example: Example): void {
   expect(decoder.table.bytes).toBe(example.tableBytes);
 }
 
-describe('a block that is not valid ends the connection with COMPRESSION_ERROR', () => {
+describe('fails with COMPRESSION_ERROR for an invalid block', () => {
   test.each([
     ['index 0', '80'],
-    ['an index behind the static table while the dynamic one is empty', 'be'],
-    ['a name at such an index', '7e 01 61'],
-    ['a field whose value is missing', '40 01 61'],
-    ['a field whose name is missing', '40'],
-    ['a name that is cut', '40 05 61'],
-    ['a value that is cut', '40 01 61 05 62'],
-    ['a value longer than anything', '40 01 61 7f ff ff ff 7f 62'],
-    ['an index that is cut', 'ff'],
-    ['an index that is cut within its bytes', 'ff 80'],
+    ['an index beyond the static table while the dynamic table is empty', 'be'],
+    ['a name index beyond both tables', '7e 01 61'],
+    ['a field without a value', '40 01 61'],
+    ['a field without a name', '40'],
+    ['a truncated name', '40 05 61'],
+    ['a truncated value', '40 01 61 05 62'],
+    ['a value with a length beyond any block', '40 01 61 7f ff ff ff 7f 62'],
+    ['an index truncated after its prefix', 'ff'],
+    ['an index truncated after its second byte', 'ff 80'],
     ['an index of too many bytes', 'ff 80 80 80 80 80 01'],
     ['a size update above the limit', '3f e2 1f'],
-    ['a size update behind a field', '82 20'],
-    ['Huffman code with the end marker', '40 01 61 84 ff ff ff ff'],
-    ['Huffman code with padding of zeros', '40 01 61 81 00'],
-    ['Huffman code with a whole byte of padding', '40 01 61 82 07 ff'],
+    ['a size update after a field', '82 20'],
+    ['a Huffman string with the EOS symbol', '40 01 61 84 ff ff ff ff'],
+    ['a Huffman string padded with zeros', '40 01 61 81 00'],
+    ['a Huffman string with a whole byte of padding', '40 01 61 82 07 ff'],
   ])('%s', (_what, hex) => {
     expect(faultOf(hex).code).toBe(ErrorCode.compression);
   });
 });
 
-test('integers of every length are read', () => {
+test('reads integers of every encoded length', () => {
   const decoder = new HpackDecoder({ tableBytes: 4_096, maxListBytes: 100_000, maxListFields: 1_000 });
-  // Lengths around the end of the prefix, and of one and two bytes behind it.
+  // Lengths around the largest value of the prefix, of one byte after it, and of two bytes after it.
   for (const length of [0, 1, 126, 127, 128, 254, 255, 256, 16_510, 16_511, 30_000]) {
     const rest = length - 127;
     const more =
@@ -233,24 +233,24 @@ test('integers of every length are read', () => {
   }
 });
 
-test('size updates at the beginning of a block evict, and the table grows again', () => {
+test('evicts entries on a size update at the start of a block, and accepts a later increase', () => {
   const decoder = new HpackDecoder(DEFAULTS);
   decode(decoder, '4001 6101 62 4001 6301 64');
   expect(tableOf(decoder)).toEqual([
     ['c', 'd'],
     ['a', 'b'],
   ]);
-  // To 40 bytes, which one entry of 34 fits.
+  // Shrinks the table to 40 bytes, enough for one entry of 34.
   expect(decode(decoder, '3f09 be')).toEqual([['c', 'd']]);
   expect(decoder.table.bytes).toBe(34);
-  // To nothing and back to 4,096 in one block.
+  // Shrinks the table to 0 bytes and raises it to 4,096 again in one block.
   expect(decode(decoder, '20 3fe11f 82')).toEqual([[':method', 'GET']]);
   expect(tableOf(decoder)).toEqual([]);
   decode(decoder, '4001 6101 62');
   expect(tableOf(decoder)).toEqual([['a', 'b']]);
 });
 
-test('a field larger than the table empties it and is still handed on', () => {
+test('empties the table for a field larger than it, and still returns the field', () => {
   const decoder = new HpackDecoder({ tableBytes: 64, maxListBytes: 16_384, maxListFields: 1_000 });
   decode(decoder, '4001 6101 62');
   const long = `4001 61 28${'78'.repeat(40)}`;
@@ -259,14 +259,14 @@ test('a field larger than the table empties it and is still handed on', () => {
   expect(decoder.table.bytes).toBe(0);
 });
 
-test('a name may be taken from the entry that its own insertion evicts', () => {
+test('takes a name from an entry that the new field evicts', () => {
   const decoder = new HpackDecoder({ tableBytes: 40, maxListBytes: 16_384, maxListFields: 1_000 });
   decode(decoder, '4001 6101 62');
   expect(decode(decoder, '7e 0163')).toEqual([['a', 'c']]);
   expect(tableOf(decoder)).toEqual([['a', 'c']]);
 });
 
-test('a list over its limit is decoded to the end: the table follows, the list stops growing', () => {
+test('decodes a list above its limit to the end: updates the table, but stops adding fields', () => {
   const decoder = new HpackDecoder({ tableBytes: 4_096, maxListBytes: 100, maxListFields: 1_000 });
   const fields: Field[] = [];
   const block = Buffer.from('82 82 82 82 82 4001 6101 62'.replaceAll(' ', ''), 'hex');
@@ -275,6 +275,6 @@ test('a list over its limit is decoded to the end: the table follows, the list s
   expect(tableOf(decoder)).toEqual([['a', 'b']]);
 });
 
-test('bytes above ASCII are characters of one byte each', () => {
+test('decodes bytes above ASCII to one character each', () => {
   expect(decode(new HpackDecoder(DEFAULTS), '0001 61 03 c3a4ff')).toEqual([['a', '\u00c3\u00a4\u00ff']]);
 });

@@ -1,9 +1,12 @@
 /**
  * Decodes header blocks (RFC 7541) into fields.
  *
- * Promises: a block is decoded to its end even where its list is over the limit, as the dynamic table must follow the
- * peer's; what grows with a list is an array of references, and it stops growing at the limit. Invalid blocks throw a
- * ConnectionFault (COMPRESSION_ERROR): the tables cannot be trusted afterwards.
+ * Invariants:
+ *   1. A block is decoded to its end even if its list exceeds the limit, because the dynamic table must follow the
+ *      peer's.
+ *   2. A list uses memory only for references to its fields, and stops growing at the limit.
+ *   3. An invalid block throws a ConnectionFault with COMPRESSION_ERROR, because the tables may differ from the peer's
+ *      afterwards.
  */
 
 import { ConnectionFault, ErrorCode } from '../frames/protocol.ts';
@@ -15,10 +18,16 @@ const INDEXED = 0x80;
 const LITERAL_INDEXED = 0x40;
 const TABLE_SIZE_UPDATE = 0x20;
 const HUFFMAN = 0x80;
-/** Four bytes behind the prefix reach 268 million, far above any length or index that can be valid here. */
+/**
+ * Shift of the last byte that is accepted after the prefix. Four bytes reach 268 million, far above any valid length or
+ * index.
+ */
 const MAX_INTEGER_SHIFT = 21;
 
-/** Shared by all connections: decoding is synchronous. Grows to the longest string, which the block's bound bounds. */
+/**
+ * Buffer for decoded Huffman strings. All connections share it, because decoding is synchronous. It grows to the
+ * longest string, whose length the header block limit bounds.
+ */
 let scratch = Buffer.allocUnsafe(4_096);
 
 export class HpackDecoder {
@@ -35,7 +44,9 @@ export class HpackDecoder {
     this.#maxListFields = options.maxListFields;
   }
 
-  /** Appends the fields of `block[start, end)`; false where the list is too large, and what was appended incomplete. */
+  /**
+   * Appends the fields of `block[start, end)`. Returns false if the list exceeds a limit; `fields` is incomplete then.
+   */
   decode(block: Buffer, start: number, end: number, fields: Field[]): boolean {
     this.#block = block;
     this.#at = start;
@@ -64,7 +75,7 @@ export class HpackDecoder {
     const table = this.table;
     if (first >= INDEXED) {
       const index = this.#integer(7);
-      return table.at(index) ?? invalid(`no field at index ${index}`);
+      return table.at(index) ?? invalid(`no table entry at index ${index}`);
     }
     if (first >= LITERAL_INDEXED) {
       const field = this.#literal(6);
@@ -76,16 +87,17 @@ export class HpackDecoder {
 
   #resize(mayResize: boolean): void {
     if (!mayResize) {
-      invalid('table size update inside a block');
+      invalid('dynamic table size update after a field');
     }
     if (!this.table.resize(this.#integer(5))) {
-      invalid('table size over the limit');
+      invalid('dynamic table size above SETTINGS_HEADER_TABLE_SIZE');
     }
   }
 
   #literal(prefixBits: number): Field {
     const index = this.#integer(prefixBits);
-    const name = index === 0 ? this.#string() : (this.table.at(index) ?? invalid(`no name at index ${index}`)).name;
+    const name =
+      index === 0 ? this.#string() : (this.table.at(index) ?? invalid(`no table entry at index ${index}`)).name;
     return new Field(name, this.#string());
   }
 
@@ -98,7 +110,7 @@ export class HpackDecoder {
     }
     for (let shift = 0; shift <= MAX_INTEGER_SHIFT; shift += 7) {
       if (this.#at >= this.#end) {
-        invalid('integer cut short');
+        invalid('truncated integer');
       }
       const byte = this.#block[this.#at] as number;
       this.#at += 1;
@@ -112,14 +124,14 @@ export class HpackDecoder {
 
   #string(): string {
     if (this.#at >= this.#end) {
-      invalid('string missing');
+      invalid('missing string');
     }
     const isHuffman = (this.#block[this.#at] as number) >= HUFFMAN;
     const length = this.#integer(7);
     const start = this.#at;
     const end = start + length;
     if (end > this.#end) {
-      invalid('string cut short');
+      invalid('truncated string');
     }
     this.#at = end;
     if (!isHuffman) {
@@ -131,12 +143,12 @@ export class HpackDecoder {
     }
     const decoded = huffmanDecode(this.#block, start, end, scratch);
     if (decoded < 0) {
-      invalid('Huffman code not valid');
+      invalid('invalid Huffman code');
     }
     return scratch.toString('latin1', 0, decoded);
   }
 }
 
 function invalid(why: string): never {
-  throw new ConnectionFault(ErrorCode.compression, `header block not valid: ${why}`);
+  throw new ConnectionFault(ErrorCode.compression, `cannot decode the header block: ${why}`);
 }

@@ -1,5 +1,6 @@
 /**
- * Our header blocks: literals that no table remembers, read back by our decoder. That others read them: http2-hpack-differential.test.ts.
+ * Tests the encoded header blocks with our decoder: literals that are not indexed. The differential test with another
+ * decoder is http2-hpack-differential.test.ts.
  */
 
 import { HpackDecoder } from './decoder.ts';
@@ -13,13 +14,13 @@ function decoded(block: Buffer): { fields: [string, string][]; tableBytes: numbe
   return { fields: fields.map(({ name, value }) => [name, value]), tableBytes: decoder.table.bytes };
 }
 
-test('fields of all lengths come back, and nothing is remembered', () => {
+test('encodes fields of all lengths without adding them to the dynamic table', () => {
   const lengths = [0, 1, 126, 127, 128, 254, 255, 256, 16_383, 16_511, 70_000];
   const fields = lengths.map((length): [string, string] => [`x-${length}`, 'v'.repeat(length)]);
   expect(decoded(encodeFields(fields))).toEqual({ fields, tableBytes: 0 });
 });
 
-test('names of the static table are written as their index', () => {
+test('encodes a name of the static table as its index', () => {
   expect(encodeField(':status', '500').toString('hex')).toBe('0803353030');
   expect(encodeField('content-type', 'a').toString('hex')).toBe('0f100161');
   expect(encodeField('x', 'y').toString('hex')).toBe('0001780179');

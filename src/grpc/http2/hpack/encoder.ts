@@ -1,18 +1,21 @@
 /**
- * Encodes the header fields that we send (RFC 7541), as literals that are never indexed: a block is the same bytes on
- * every connection, so it can be made once, and the peer's table stays empty.
+ * Encodes the header fields that we send (RFC 7541) as literals without indexing. A block therefore has the same bytes
+ * on every connection and can be encoded once, and the peer's dynamic table stays empty.
  */
 import { staticIndexOf } from './table.ts';
 
-/** `:status: 200`, from the static table. */
+/** Encoded field `:status: 200`, an entry of the static table. */
 export const STATUS_200 = Buffer.from([0x88]);
-/** Tells the peer that our dynamic table stays empty; due when it lowers SETTINGS_HEADER_TABLE_SIZE (section 4.2). */
+/**
+ * Dynamic table size update to 0. It must follow when the peer lowers SETTINGS_HEADER_TABLE_SIZE (RFC 7541, section
+ * 4.2).
+ */
 export const EMPTY_TABLE = Buffer.from([0x20]);
 
 const LITERAL_PREFIX_BITS = 4;
 const STRING_PREFIX_BITS = 7;
 
-/** Strings are one character per byte. */
+/** Encodes a field. Its strings have one character per byte. */
 export function encodeField(name: string, value: string): Buffer {
   const nameIndex = staticIndexOf(name);
   const encodedName =

@@ -1,9 +1,8 @@
 /**
- * A header field that knows its meaning.
+ * Header field with its role, validity and number.
  *
- * Fields live in HPACK tables and are shared by every request that refers to them, so what can be judged from name and
- * value alone (is it allowed, which role has it, what number is it) is judged once, when the field is made. Fields never
- * change.
+ * HPACK tables contain fields, and all requests that refer to an entry share its field. Properties that depend only on
+ * name and value are therefore computed once, when the field is created. Fields never change.
  */
 import { parseGrpcTimeout } from '../../deadline.ts';
 
@@ -18,15 +17,15 @@ export const Role = {
   timeout: 7,
   encoding: 8,
   contentLength: 9,
-  /** Allowed, and of no meaning to us. */
+  /** Valid fields that we do not use. */
   ignored: 10,
-  /** Not allowed in a request (RFC 9113, section 8.2). */
+  /** Fields that a request must not have (RFC 9113, section 8.2). */
   forbidden: 11,
 } as const;
 
 export type Role = (typeof Role)[keyof typeof Role];
 
-/** What HPACK and SETTINGS_MAX_HEADER_LIST_SIZE count for each field on top of its name and value. */
+/** Bytes that HPACK and SETTINGS_MAX_HEADER_LIST_SIZE count per field in addition to its name and value. */
 export const FIELD_OVERHEAD_BYTES = 32;
 
 const ROLES: ReadonlyMap<string, Role> = new Map<string, Role>([
@@ -49,18 +48,21 @@ const ROLES: ReadonlyMap<string, Role> = new Map<string, Role>([
 ]);
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
-// What a value may not hold (RFC 9113, section 8.2.1).
+// Matches invalid values (RFC 9113, section 8.2.1).
 const BAD_VALUE = /[\0\r\n]|^[ \t]|[ \t]$/;
 const LENGTH = /^\d{1,15}$/;
 
 export class Field {
   readonly name: string;
-  /** One character per byte. */
+  /** Value with one character per byte. */
   readonly value: string;
   readonly role: Role;
-  /** Size as HPACK counts it. */
+  /** Size of the entry as HPACK counts it (RFC 7541, section 4.1). */
   readonly bytes: number;
-  /** timeout: milliseconds; contentLength: bytes; NaN where the value is neither; 0 for all other roles. */
+  /**
+   * Milliseconds for the role timeout, bytes for contentLength, NaN if the value of either is malformed, 0 for other
+   * roles.
+   */
   readonly number: number;
 
   constructor(name: string, value: string) {

@@ -1,5 +1,5 @@
 /**
- * Huffman decoding against the codes of RFC 7541, and the rules for its padding (section 5.2).
+ * Tests Huffman decoding with the codes of RFC 7541, appendix B, and the padding rules of section 5.2.
  */
 import { HUFFMAN_CODES, type HuffmanCode, huffmanEncode } from '../../../../test/support/http2/huffman.ts';
 import { huffmanBound, huffmanDecode } from './huffman.ts';
@@ -10,7 +10,7 @@ function decode(encoded: Uint8Array): Buffer | undefined {
   return length < 0 ? undefined : target.subarray(0, length);
 }
 
-/** The bits of a text of 0 and 1, to whole bytes. */
+/** Converts a text of zeros and ones to bytes. */
 function bits(text: string): Buffer {
   expect(text.length % 8).toBe(0);
   const bytes = Array.from({ length: text.length / 8 }, (_, at) => Number.parseInt(text.slice(at * 8, at * 8 + 8), 2));
@@ -23,7 +23,7 @@ function codeOf(symbol: number): string {
 }
 
 test.each([
-  // Rows of appendix B, as they stand there.
+  // Rows copied from appendix B.
   [0, 0x1ff8, 13],
   [1, 0x7fffd8, 23],
   [9, 0xffffea, 24],
@@ -40,11 +40,11 @@ test.each([
   [249, 0xffffffe, 28],
   [255, 0x3ffffee, 26],
   [256, 0x3fffffff, 30],
-])('the code of %i is %i, %i bits long', (symbol, code, length) => {
+])('symbol %i has the code %i of %i bits', (symbol, code, length) => {
   expect(HUFFMAN_CODES[symbol]).toEqual({ code, bits: length });
 });
 
-test('every symbol is decoded, alone and between others', () => {
+test('decodes every symbol, alone and between others', () => {
   for (let symbol = 0; symbol < 256; symbol += 1) {
     for (const text of [[symbol], [97, symbol, 48], [symbol, symbol, symbol]]) {
       expect(decode(huffmanEncode(Buffer.from(text)))).toEqual(Buffer.from(text));
@@ -52,35 +52,35 @@ test('every symbol is decoded, alone and between others', () => {
   }
 });
 
-test('nothing is decoded to nothing', () => {
+test('decodes an empty input to an empty output', () => {
   expect(decode(Buffer.alloc(0))).toEqual(Buffer.alloc(0));
 });
 
-test('padding of ones is taken up to seven bits', () => {
+test('accepts padding of up to seven one bits', () => {
   for (let zeros = 1; zeros <= 8; zeros += 1) {
-    // So many codes of five bits end at every place of a byte.
+    // A text of 1 to 8 five-bit codes ends at each possible bit position of a byte.
     const missing = (8 - ((zeros * 5) % 8)) % 8;
     expect(decode(bits('00000'.repeat(zeros) + '1'.repeat(missing)))).toEqual(Buffer.alloc(zeros, '0'));
   }
 });
 
-test('padding that is no beginning of the end marker is refused', () => {
+test('rejects padding that is not a prefix of the EOS code', () => {
   expect(decode(bits('00000000'))).toBeUndefined();
   expect(decode(bits('00000110'))).toBeUndefined();
 });
 
-test('padding of a byte and more is refused', () => {
+test('rejects padding of eight bits or more', () => {
   expect(decode(Buffer.from([0xff]))).toBeUndefined();
   expect(decode(bits('0000011111111111'))).toBeUndefined();
   expect(decode(Buffer.alloc(3, 0xff))).toBeUndefined();
 });
 
-test('the end marker is refused wherever it stands', () => {
+test('rejects the EOS symbol at any position', () => {
   expect(decode(bits(`${codeOf(256)}11`))).toBeUndefined();
   expect(decode(bits(`${codeOf(48)}${codeOf(256)}${codeOf(48)}`))).toBeUndefined();
 });
 
-test('the bound is reached by the shortest codes and never passed', () => {
+test('the shortest codes decode to exactly the maximum length', () => {
   const longest = huffmanEncode(Buffer.alloc(800, '0'));
   expect(longest.length).toBe(500);
   expect(huffmanBound(longest.length)).toBe(800);

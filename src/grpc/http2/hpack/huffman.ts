@@ -1,12 +1,12 @@
 /**
- * Huffman decoding of HPACK strings (RFC 7541, section 5.2 and appendix B).
+ * Decodes the Huffman strings of HPACK (RFC 7541, section 5.2 and appendix B).
  *
- * The code of the appendix is canonical: the bit length of each symbol defines it. The tree that follows from the lengths
- * is flattened into a table that takes four bits a step; no code is shorter than five bits, so a step yields at most one
- * symbol. We never encode with it: what we send is a few dozen bytes.
+ * The code of appendix B is canonical, so the bit lengths of the symbols define it. We flatten the code tree into a
+ * table that consumes four bits per step. No code is shorter than five bits, so a step yields at most one symbol. We do
+ * not encode with it, because what we send is a few dozen bytes.
  */
 
-/** Bit lengths of the symbols 0 to 255 and of the end marker (256), one base-36 digit each. */
+/** Bit lengths of the symbols 0 to 255 and of EOS (256), one base-36 digit each. */
 const CODE_LENGTHS =
   'dnsssssssoussussssssssusssssssss6aacd68baa8b8666555666666678f6ca' +
   'd67777777777777777777777878djde6f56565666577666567655677777fbeds' +
@@ -20,21 +20,24 @@ const FAILED = 1 << 17;
 const STATES = 256;
 const NIBBLES = 16;
 const SHORTEST_CODE_BITS = 5;
-/** Padding is shorter than a byte (section 5.2). */
+/** Maximum length of the padding (RFC 7541, section 5.2). */
 const MAX_PADDING_BITS = 7;
 
-/** STEPS[state * 16 + nibble] = FAILED, or EMITS | symbol << 8 | next state. */
+/** Transitions: STEPS[state * 16 + nibble] is FAILED, or EMITS | symbol << 8 | next state. */
 const STEPS = new Uint32Array(STATES * NIBBLES);
-/** 1 where the input may stop: fewer than eight bits into the end marker, which is all ones. */
+/** Accepting states are 1: the input may end fewer than eight bits into the EOS code, which consists of ones. */
 const MAY_STOP = new Uint8Array(STATES);
 
-/** Inner nodes of the tree by number; a child is a node's number, or -1 - symbol where it is a leaf. */
+/** Inner nodes of the code tree by number. A child is the number of a node, or -1 - symbol for a leaf. */
 type Tree = [number, number][];
 
-/** Decodes `source[start, end)` into `target`, which has room for `huffmanBound`; the length, or -1 for invalid input. */
+/**
+ * Decodes `source[start, end)` into `target`, which must have `huffmanBound` bytes. Returns the decoded length, or -1
+ * if the input is invalid.
+ */
 export function huffmanDecode(source: Uint8Array, start: number, end: number, target: Uint8Array): number {
   if (MAY_STOP[0] === 0) {
-    // Not at start: a sidecar that idles need not compile what fills them.
+    // Filled on first use, so that an idle sidecar need not compile the code that fills them.
     fillTables();
   }
   let state = 0;
@@ -62,7 +65,7 @@ export function huffmanDecode(source: Uint8Array, start: number, end: number, ta
   return MAY_STOP[state] === 1 ? length : -1;
 }
 
-/** The most symbols that so many encoded bytes can hold. */
+/** Returns the maximum number of symbols in an encoded string. */
 export function huffmanBound(encodedBytes: number): number {
   return Math.floor((encodedBytes * 8) / SHORTEST_CODE_BITS);
 }
@@ -82,14 +85,14 @@ function fillTables(): void {
   }
 }
 
-/** A code of which every leaf is used (Kraft's sum is 1); a wrong digit above would leave a hole. */
+/** Throws if the code is incomplete (its Kraft sum is not 1), which a wrong digit in CODE_LENGTHS would cause. */
 function checkComplete(tree: Tree): void {
   if (tree.some((children) => children.includes(0))) {
-    throw new Error('cannot decode HPACK: the lengths of its Huffman code leave holes, wanted those of RFC 7541');
+    throw new Error('cannot decode HPACK: CODE_LENGTHS is not a complete Huffman code; use the lengths of RFC 7541');
   }
 }
 
-/** Codes in the order of their length, then of their symbol, count upwards. */
+/** Builds the code tree. Canonical codes count upwards in the order of their length, then of their symbol. */
 function buildTree(): Tree {
   const tree: Tree = [[0, 0]];
   const symbols = Array.from(CODE_LENGTHS, (digit, symbol) => ({ symbol, bits: Number.parseInt(digit, 36) }));
@@ -106,7 +109,10 @@ function buildTree(): Tree {
   return tree;
 }
 
-/** The node above the leaf of a code; makes those that are missing. Arithmetic, as codes have up to 30 bits. */
+/**
+ * Returns the parent of a code's leaf, and creates missing nodes. It avoids bit operations, because codes have up to 30
+ * bits.
+ */
 function descend(tree: Tree, code: number, bits: number): number {
   let node = 0;
   for (let bit = bits - 1; bit > 0; bit -= 1) {

@@ -1,8 +1,10 @@
 /**
- * The tables of HPACK: the static one (RFC 7541, appendix A) and the dynamic one of a connection.
+ * HPACK tables: the static table (RFC 7541, appendix A), and the dynamic table of a connection.
  *
- * Promises: the dynamic table never holds more than it may (`limitBytes`, or less where the peer said so), as section 4
- * counts it; `version` changes with everything that changes what an index means.
+ * Invariants:
+ *   1. The size of the dynamic table (RFC 7541, section 4.1) never exceeds `limitBytes`, or the lower size that the
+ *      peer has chosen.
+ *   2. `version` changes whenever an index may refer to another field.
  */
 import { FIELD_OVERHEAD_BYTES, Field } from './field.ts';
 
@@ -22,13 +24,13 @@ const STATIC: readonly Field[] = STATIC_ROWS.split('|').map((row) => {
 
 export const STATIC_LENGTH = STATIC.length;
 
-/** Index in the static table (from 1) of the first field with a name, or 0. */
+/** Returns the index, from 1, of the first entry of the static table with this name, or 0. */
 export function staticIndexOf(name: string): number {
   return STATIC.findIndex((field) => field.name === name) + 1;
 }
 
 export class HpackTable {
-  /** Grows with each change, so that a memory of decoded blocks can tell whether it still holds. */
+  /** Number of changes. The header cache compares it to detect that its entries are outdated. */
   version = 0;
   readonly #limitBytes: number;
   readonly #ring: (Field | undefined)[];
@@ -38,7 +40,7 @@ export class HpackTable {
   #bytes = 0;
   #maxBytes: number;
 
-  /** `limitBytes` is the SETTINGS_HEADER_TABLE_SIZE that we announce. */
+  /** Creates an empty table. `limitBytes` is the SETTINGS_HEADER_TABLE_SIZE that we announce. */
   constructor(limitBytes: number) {
     this.#limitBytes = limitBytes;
     this.#maxBytes = limitBytes;
@@ -54,7 +56,7 @@ export class HpackTable {
     return this.#bytes;
   }
 
-  /** The field at an index of HPACK (from 1), or undefined. */
+  /** Returns the field at an HPACK index (from 1), or undefined. */
   at(index: number): Field | undefined {
     if (index <= STATIC_LENGTH) {
       return STATIC[index - 1];
@@ -63,7 +65,7 @@ export class HpackTable {
     return back < this.#count ? this.#ring[(this.#newest - back) & this.#mask] : undefined;
   }
 
-  /** A field larger than the whole table empties it (section 4.4). */
+  /** Inserts a field and evicts old ones. A field larger than the table only empties it (RFC 7541, section 4.4). */
   insert(field: Field): void {
     this.version += 1;
     this.#evictTo(this.#maxBytes - field.bytes);
@@ -76,7 +78,7 @@ export class HpackTable {
     this.#bytes += field.bytes;
   }
 
-  /** False where the peer asks for more than we announced. */
+  /** Changes the maximum size. Returns false if it exceeds the size that we announced. */
   resize(maxBytes: number): boolean {
     if (maxBytes > this.#limitBytes) {
       return false;

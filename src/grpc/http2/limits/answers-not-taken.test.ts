@@ -1,6 +1,6 @@
 /**
- * Answers to calls that have begun before any answer waited: what a peer that takes none can make wait is bounded all the same, for its
- * connection and for all connections together.
+ * Tests that buffered responses are bounded per connection and in total for a peer that reads none, even if all its
+ * calls had started before any response was buffered.
  */
 import { fuzzPath } from '../../../../test/fuzz/conversations.ts';
 import { type MemoryServer, startMemoryServer } from '../../../../test/fuzz/memory-server.ts';
@@ -41,7 +41,7 @@ async function turns(): Promise<void> {
   }
 }
 
-/** A peer whose windows are shut: it opens all calls, and sends their messages once all are open. */
+/** Opens all calls from a peer whose windows are closed, and then sends all their messages. */
 async function attack(server: MemoryServer, method: string): Promise<void> {
   const { socket } = server;
   servers.push(server);
@@ -53,7 +53,7 @@ async function attack(server: MemoryServer, method: string): Promise<void> {
   await turns();
 }
 
-/** How many calls ended with each status. */
+/** Returns the number of calls per status. */
 function statuses({ socket }: MemoryServer): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { fields } of readOutput(Buffer.concat(socket.written)).streams.values()) {
@@ -65,7 +65,7 @@ function statuses({ socket }: MemoryServer): Record<string, number> {
   return counts;
 }
 
-test.each(['EchoLater', 'Talk'])('of %s, by one connection', async (method) => {
+test.each(['EchoLater', 'Talk'])('bounds the buffered responses of %s for one connection', async (method) => {
   const server = startMemoryServer({ maxBufferedAnswerBytesPerConnection: MAX_QUEUED });
   await attack(server, method);
   expect(server.budgets.answers.bytes).toBeGreaterThan(MAX_QUEUED);
@@ -73,13 +73,16 @@ test.each(['EchoLater', 'Talk'])('of %s, by one connection', async (method) => {
   expect(statuses(server)).toEqual({ [Status.RESOURCE_EXHAUSTED]: expect.any(Number) });
 });
 
-test.each(['EchoLater', 'Talk'])('of %s, by many connections', async (method) => {
-  const connections = 20;
-  const budgets = { requests: new GlobalBudget(1e9), answers: new GlobalBudget(MAX_QUEUED) };
-  for (let count = 0; count < connections; count += 1) {
-    await attack(startMemoryServer({}, budgets), method);
-  }
-  // Each may have an equal share among those that are there when it comes, and one answer.
-  const shares = Array.from({ length: connections }, (_, before) => MAX_QUEUED / (before + 1) + 2 * ANSWER_BYTES);
-  expect(budgets.answers.bytes).toBeLessThan(shares.reduce((sum, bytes) => sum + bytes, 0));
-});
+test.each(['EchoLater', 'Talk'])(
+  'bounds the buffered responses of %s for many connections together',
+  async (method) => {
+    const connections = 20;
+    const budgets = { requests: new GlobalBudget(1e9), answers: new GlobalBudget(MAX_QUEUED) };
+    for (let count = 0; count < connections; count += 1) {
+      await attack(startMemoryServer({}, budgets), method);
+    }
+    // Each connection may use an equal quota among those that exist when it arrives, and one response on top.
+    const quotas = Array.from({ length: connections }, (_, before) => MAX_QUEUED / (before + 1) + 2 * ANSWER_BYTES);
+    expect(budgets.answers.bytes).toBeLessThan(quotas.reduce((sum, bytes) => sum + bytes, 0));
+  },
+);

@@ -1,5 +1,6 @@
 /**
- * A peer that opens more calls than it may, as one does that has not read our SETTINGS: docs/internals/transport.md says what it meets.
+ * Tests a peer that opens more calls than the limit, as a client may do that has not read our SETTINGS.
+ * docs/internals/transport.md describes the outcome.
  */
 import { fuzzPath } from '../../../../test/fuzz/conversations.ts';
 import { startMemoryServer } from '../../../../test/fuzz/memory-server.ts';
@@ -8,11 +9,11 @@ import { Http2Error, many, PREFACE, settings, unaryCall } from '../../../../test
 import { TRANSPORT_LIMITS } from '../../transport/transport.ts';
 import { HTTP2_LIMITS } from './http2-limits.ts';
 
-/** A refusal, and the DATA of the call that is refused. */
+/** Cost of one refused call: two points for the refusal and one for its DATA. */
 const POINTS_PER_CALL = 3;
 const MAX_REFUSED = Math.floor(HTTP2_LIMITS.maxFrameBudget / POINTS_PER_CALL) - 10;
 
-/** Calls that do not end, all in one breath; what became of them. */
+/** Sends calls that do not end in one chunk, and returns their outcome. */
 async function open(calls: number): Promise<{ refused: number; goaway: number | undefined }> {
   const { socket } = startMemoryServer({});
   const all = many(calls, (index) => unaryCall(2 * index + 1, fuzzPath('Nothing')));
@@ -25,12 +26,12 @@ async function open(calls: number): Promise<{ refused: number; goaway: number | 
   return { refused: [...streams.values()].filter(({ reset }) => reset === Http2Error.refusedStream).length, goaway };
 }
 
-test('those beyond the limit are refused, the others go on', async () => {
+test('refuses the calls beyond the limit and keeps the others', async () => {
   const outcome = await open(TRANSPORT_LIMITS.maxStreamsPerConnection + MAX_REFUSED);
   expect(outcome).toEqual({ refused: MAX_REFUSED, goaway: undefined });
 });
 
-test('one that goes on and on is sent away', async () => {
+test('closes the connection of a peer that exhausts its frame budget with refused calls', async () => {
   const { goaway } = await open(TRANSPORT_LIMITS.maxStreamsPerConnection + MAX_REFUSED + 100);
   expect(goaway).toBe(Http2Error.enhanceYourCalm);
 });

@@ -1,10 +1,10 @@
 /**
- * The global budget: who is refused when all buffer too much, and that nothing is counted twice or forgotten.
+ * Tests which connections are refused when the global budget is exceeded, and that every byte is counted once.
  */
 import fc from 'fast-check';
 import { ConnectionBudget, GlobalBudget } from './global-budget.ts';
 
-test('below the bound nobody is refused, however uneven', () => {
+test('refuses no connection below the limit, however unequal their usage is', () => {
   const total = new GlobalBudget(100);
   const [greedy, modest] = [new ConnectionBudget(total), new ConnectionBudget(total)];
   greedy.add(99);
@@ -12,7 +12,7 @@ test('below the bound nobody is refused, however uneven', () => {
   expect([greedy.isOver(), modest.isOver()]).toEqual([false, false]);
 });
 
-test('over the bound those are refused that buffer more than an equal quota', () => {
+test('refuses the connections above an equal quota when the limit is exceeded', () => {
   const total = new GlobalBudget(100);
   const greedy = Array.from({ length: 4 }, () => new ConnectionBudget(total));
   for (const connection of greedy) {
@@ -24,7 +24,7 @@ test('over the bound those are refused that buffer more than an equal quota', ()
   expect(modest.isOver()).toBe(false);
 });
 
-test('with every history the global budget is the sum of all connections, and stays bounded where refusals are kept to', () => {
+test('equals the sum of all connections after any history, and is bounded if refused connections add nothing', () => {
   const step = fc.record({ who: fc.nat(9), bytes: fc.integer({ min: 1, max: 30 }), gives: fc.boolean() });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 300 }), (steps) => {

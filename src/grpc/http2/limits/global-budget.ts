@@ -1,18 +1,18 @@
 /**
- * Bytes that all connections of a transport buffer together, and those of one connection.
+ * Counts the bytes that each connection buffers, and those of all connections of a transport together.
  *
  * Invariants:
- *   1. Connections that each stay below their own bound are bounded together, too. Over the global bound only those are refused that
- *      buffer more than an equal quota of it, so that greedy peers do not hurt a modest one.
- *   2. Peers that come one after the other may each reach the quota of their moment, so the sum is at most the bound times
- *      1 + ln(peers), and one step of each.
+ *   1. Above the global limit, only connections that buffer more than an equal quota of it are refused. A greedy peer
+ *      therefore does not affect a modest one.
+ *   2. Peers that arrive one after the other may each reach the quota of their time. The sum is at most the limit times
+ *      1 + ln(peers), plus one step of each peer.
  */
 
-/** What all connections buffer. */
+/** Buffered bytes of all connections. */
 export class GlobalBudget {
   readonly #maxBytes: number;
   #bytes = 0;
-  /** Connections that buffer anything. */
+  /** Number of connections that buffer any bytes. */
   #users = 0;
 
   constructor(maxBytes: number) {
@@ -32,13 +32,13 @@ export class GlobalBudget {
     }
   }
 
-  /** Whether a connection that buffers `ownBytes` must not buffer more. */
+  /** Returns whether a connection that buffers `ownBytes` must not buffer more. */
   isOver(ownBytes: number): boolean {
     return this.#bytes > this.#maxBytes && ownBytes > this.#maxBytes / Math.max(1, this.#users);
   }
 }
 
-/** What one connection buffers. */
+/** Buffered bytes of one connection. */
 export class ConnectionBudget {
   readonly #global: GlobalBudget;
   #bytes = 0;
@@ -62,8 +62,8 @@ export class ConnectionBudget {
 }
 
 export interface GlobalBudgets {
-  /** Unfinished requests, and open calls. */
+  /** Bytes of unfinished requests and open calls. */
   readonly requests: GlobalBudget;
-  /** Answers that peers have not taken: in our queues and in their sockets. */
+  /** Bytes of responses that peers have not read, in our queues and in the sockets. */
   readonly answers: GlobalBudget;
 }

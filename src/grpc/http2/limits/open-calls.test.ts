@@ -1,5 +1,5 @@
 /**
- * Calls that are opened and not finished: what they hold is bounded for all connections together, and a modest caller does not notice.
+ * Tests that unfinished calls are bounded for all connections together, and that a modest caller is not affected.
  */
 import { fuzzPath } from '../../../../test/fuzz/conversations.ts';
 import { startMemoryServer } from '../../../../test/fuzz/memory-server.ts';
@@ -24,16 +24,16 @@ import { OPEN_CALL_BYTES } from '../calls/connection-calls.ts';
 
 const CALLS = 2_000;
 const CONNECTIONS = 8;
-/** Room for half of the calls. */
-const MAX_HELD = (CALLS * CONNECTIONS * OPEN_CALL_BYTES) / 2;
-/** Peers that come one after the other may each reach the equal share of their moment. */
-const MAX_SHARES = 1 + Math.log(CONNECTIONS);
+/** Budget for half of the calls. */
+const MAX_BUFFERED = (CALLS * CONNECTIONS * OPEN_CALL_BYTES) / 2;
+/** Factor on the budget, because peers that arrive one after the other may each reach the equal quota of their time. */
+const MAX_QUOTAS = 1 + Math.log(CONNECTIONS);
 
 let range: AttackRange;
 let peers: Http2Peer[];
 
 beforeAll(async () => {
-  range = await AttackRange.open({ limits: { maxBufferedRequestBytes: MAX_HELD } });
+  range = await AttackRange.open({ limits: { maxBufferedRequestBytes: MAX_BUFFERED } });
 });
 
 beforeEach(() => {
@@ -44,7 +44,7 @@ afterEach(async () => {
   for (const peer of peers) {
     peer.destroy();
   }
-  await waitFor('only the honest client is there', async () => (await range.report('glance')).connections <= 1);
+  await waitFor('all attackers to be disconnected', async () => (await range.report('glance')).connections <= 1);
 });
 
 afterAll(async () => {
@@ -52,9 +52,9 @@ afterAll(async () => {
 });
 
 test.each([
-  { name: 'headers and no message', rest: () => Buffer.alloc(0) },
-  { name: 'a byte of a message', rest: (id: number) => data(id, message(Buffer.from('x'), 100_000)) },
-])('$name: those of a greedy peer are refused, the memory stays within the bound', async ({ rest }) => {
+  { name: 'HEADERS without a message', rest: () => Buffer.alloc(0) },
+  { name: 'the first byte of a message', rest: (id: number) => data(id, message(Buffer.from('x'), 100_000)) },
+])('refuses calls with only $name of a greedy peer, and keeps memory within the limit', async ({ rest }) => {
   const before = await range.report();
   const block = requestBlock(attackPath('Echo'));
   for (let count = 0; count < CONNECTIONS; count += 1) {
@@ -67,7 +67,7 @@ test.each([
     await peer.roundTrip();
   }
   const after = await range.report();
-  expect(after.liveBytes - before.liveBytes).toBeLessThan(MAX_HELD * MAX_SHARES);
+  expect(after.liveBytes - before.liveBytes).toBeLessThan(MAX_BUFFERED * MAX_QUOTAS);
   const last = await answerOf(peers[CONNECTIONS - 1] as Http2Peer, 2 * CALLS + 1);
   expect(last.grpcStatus).toBe(Status.RESOURCE_EXHAUSTED);
   const modest = await Http2Peer.open(range.port);
@@ -77,9 +77,9 @@ test.each([
 });
 
 test.each([
-  { name: 'and had ended is not reset as well', open: headersOnly, reset: undefined },
-  { name: 'and had not is told to send no more', open: headers, reset: 0 },
-])('one that is refused $name', async ({ open, reset }) => {
+  { name: 'sends no RST_STREAM for a refused call with END_STREAM', open: headersOnly, reset: undefined },
+  { name: 'sends RST_STREAM NO_ERROR for a refused call without END_STREAM', open: headers, reset: 0 },
+])('$name', async ({ open, reset }) => {
   const { socket } = startMemoryServer({ maxBufferedRequestBytesPerConnection: OPEN_CALL_BYTES - 1 });
   socket.receive(Buffer.concat([PREFACE, settings(), open(1, requestBlock(fuzzPath('Echo')))]));
   await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));

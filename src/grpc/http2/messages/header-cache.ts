@@ -1,8 +1,8 @@
 /**
- * The header cache of one connection: turns header blocks into request headers.
+ * Header cache of one connection: converts header blocks to request headers.
  *
- * Callers repeat themselves: while the dynamic table does not change, the same bytes mean the same request headers, so the last few
- * blocks are kept and found by their bytes.
+ * Callers send the same headers again and again. While the dynamic table is unchanged, the same bytes mean the same
+ * request headers, so the cache keeps the last few blocks and compares bytes instead of decoding.
  */
 
 import { bufferedCopy } from '../../transport/buffered-memory.ts';
@@ -11,10 +11,10 @@ import type { Field } from '../hpack/field.ts';
 import { type HeaderRules, type RequestHeaders, readRequestHeaders } from './request-headers.ts';
 
 const MAX_CACHED = 8;
-/** A longer block costs more to compare and to keep than it saves. */
+/** Maximum length of a cached block. Comparing and keeping a longer one would cost more than it saves. */
 const MAX_CACHED_BLOCK_BYTES = 512;
 
-/** Shared by all connections: decoding is synchronous. */
+/** Fields of the block that is being decoded. All connections share the list, because decoding is synchronous. */
 const fields: Field[] = [];
 
 export class HeaderCache {
@@ -34,7 +34,7 @@ export class HeaderCache {
     });
   }
 
-  /** Reads the block of a request. Throws a ConnectionFault. */
+  /** Reads the header block of a request. Throws a ConnectionFault if it is invalid. */
   read(block: Buffer, start: number, end: number): RequestHeaders {
     const table = this.#decoder.table;
     if (this.#version !== table.version) {
@@ -54,7 +54,7 @@ export class HeaderCache {
     return request;
   }
 
-  /** Reads the block of trailers, or of a stream that is closed. The list is valid until the next block is read. */
+  /** Decodes a block of trailers or of a closed stream. The list is valid until the next block is read. */
   readFields(block: Buffer, start: number, end: number): readonly Field[] {
     fields.length = 0;
     this.#decoder.decode(block, start, end, fields);
@@ -75,7 +75,10 @@ export class HeaderCache {
   }
 }
 
-/** Compares from the end: the blocks of one caller differ there (its timeout). A loop is faster than `Buffer.compare` here. */
+/**
+ * Compares from the end, because the blocks of one caller usually differ there (`grpc-timeout`). A loop is faster than
+ * `Buffer.compare` for these lengths.
+ */
 function isSame(cached: Buffer, block: Buffer, start: number, end: number): boolean {
   if (cached.length !== end - start) {
     return false;

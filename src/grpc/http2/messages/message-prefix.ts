@@ -1,5 +1,5 @@
 /**
- * The five bytes in front of a gRPC message: a flag, and the length of the message in four bytes.
+ * Reads and writes the five-byte prefix of a gRPC message: a compression flag, and the length in four bytes.
  *
  * Source: gRPC over HTTP/2 (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md), "Length-Prefixed-Message".
  */
@@ -11,13 +11,13 @@ export const PREFIX_BYTES = 5;
 const FLAG_PLAIN = 0;
 
 export interface MessageRules {
-  /** The longest message. */
+  /** Maximum length of a message. */
   readonly maxBytes: number;
-  /** `grpc-encoding` of the call. */
+  /** Value of `grpc-encoding` of the call. */
   readonly encoding: string;
 }
 
-/** Writes the prefix of a message that is not compressed; returns the offset behind it. */
+/** Writes the prefix of an uncompressed message. Returns the offset after it. */
 export function putMessagePrefix(buffer: Buffer, at: number, messageBytes: number): number {
   buffer[at] = FLAG_PLAIN;
   buffer[at + 1] = messageBytes >>> 24;
@@ -27,7 +27,7 @@ export function putMessagePrefix(buffer: Buffer, at: number, messageBytes: numbe
   return at + PREFIX_BYTES;
 }
 
-/** The length of the message whose prefix lies at `at`, or why we do not read it. */
+/** Returns the length of the message whose prefix starts at `at`, or an error if the message is not acceptable. */
 export function readPrefix(bytes: Buffer, at: number, rules: MessageRules): number | StatusError {
   const refusal = flagRefusal(bytes.readUInt8(at), rules.encoding);
   if (refusal !== undefined) {

@@ -1,5 +1,5 @@
 /**
- * Cutting DATA into gRPC messages: the same messages however the bytes are cut, and memory only for bytes that came.
+ * Tests that messages do not depend on how DATA is split, and that only received bytes use memory.
  */
 import { gzipSync } from 'node:zlib';
 import { message } from '../../../../test/support/http2/frames.ts';
@@ -13,7 +13,7 @@ function read(chunks: readonly Buffer[], rules = RULES): { messages: RequestMess
   const reader = new MessageReader(rules);
   const messages: RequestMessage[] = [];
   for (const chunk of chunks) {
-    // In the midst of a larger chunk, as DATA lies in the bytes of a socket.
+    // DATA usually has other bytes of the chunk before and after it.
     const bytes = Buffer.concat([Buffer.from('before'), chunk, Buffer.from('behind')]);
     reader.push(bytes, 6, 6 + chunk.length);
     for (let next = reader.next(); next !== undefined; next = reader.next()) {
@@ -43,7 +43,7 @@ const MESSAGES = [Buffer.alloc(0), Buffer.from('a'), Buffer.alloc(9_000, 3), Buf
 const BYTES = Buffer.concat(MESSAGES.map((each) => message(each)));
 
 test.each([1, 2, 4, 5, 6, 7, 1_000, 4_096, 100_000])(
-  'chunks of %i bytes give the same messages, in bytes of their own',
+  'returns the same messages from chunks of %i bytes, each in its own memory',
   (size) => {
     const chunks: Buffer[] = [];
     for (let at = 0; at < BYTES.length; at += size) {
@@ -55,13 +55,13 @@ test.each([1, 2, 4, 5, 6, 7, 1_000, 4_096, 100_000])(
   },
 );
 
-test('it knows when the end comes too early', () => {
+test('reports whether the input ends inside a message', () => {
   expect(read([]).reader.isInsideMessage).toBe(false);
   expect(read([Buffer.from([0])]).reader.isInsideMessage).toBe(true);
   expect(read([BYTES.subarray(0, 5 + 6 + 100)]).reader.isInsideMessage).toBe(true);
 });
 
-test('a message over the limit is refused by its prefix, one at the limit is taken', () => {
+test('rejects a message above the limit by its prefix, and accepts one at the limit', () => {
   expect(statusOf(message(Buffer.alloc(0), RULES.maxBytes + 1))).toBe(Status.RESOURCE_EXHAUSTED);
   expect(statusOf(message(Buffer.alloc(0), 0xffff_ffff))).toBe(Status.RESOURCE_EXHAUSTED);
   expect(read([message(Buffer.alloc(RULES.maxBytes, 1))]).messages.map(({ length }) => length)).toEqual([
@@ -69,7 +69,7 @@ test('a message over the limit is refused by its prefix, one at the limit is tak
   ]);
 });
 
-test('a compressed message stays compressed, and its flag must fit the call', () => {
+test('keeps a message compressed, and rejects a flag that contradicts the grpc-encoding', () => {
   const compressed = message(gzipSync('packed'));
   compressed.writeUInt8(1);
   expect(statusOf(compressed)).toBe(Status.INTERNAL);
@@ -85,7 +85,7 @@ test('a compressed message stays compressed, and its flag must fit the call', ()
   expect(statusOf(compressed)).toBe(Status.INTERNAL);
 });
 
-test('a length that is announced costs nothing until its bytes come', () => {
+test('allocates no memory for an announced length before its bytes arrive', () => {
   const before = process.memoryUsage().arrayBuffers;
   const readers = Array.from({ length: 2_000 }, () => {
     const reader = new MessageReader({ maxBytes: 4 * 1024 * 1024, encoding: 'identity' });
@@ -98,7 +98,7 @@ test('a length that is announced costs nothing until its bytes come', () => {
   expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2_000 * 1024);
 });
 
-test('empty messages are one and the same: they come by the ten thousand in a few bytes', () => {
+test('shares one buffer between empty messages, because a few bytes can contain thousands', () => {
   const { messages } = read([message(Buffer.alloc(0)), message(Buffer.alloc(0))]);
   expect(messages.map(({ length }) => length)).toEqual([0, 0]);
   expect(messages[0]).toBe(messages[1]);

@@ -1,17 +1,19 @@
 /**
- * Cuts the DATA of one call into gRPC messages, one per call of `next`.
+ * Splits the DATA of one call into gRPC messages, one per call of `next`.
  *
  * Invariants:
- *   1. Memory grows with the bytes that arrive, never with a length that is announced. Each byte is copied at most twice.
- *   2. A message that we do not read is refused before a byte of it is buffered.
- *   3. Each message has bytes of its own.
+ *   1. Memory grows with the bytes that arrive, never with the announced length. Each byte is copied at most twice.
+ *   2. An unacceptable message is rejected before any of it is buffered.
+ *   3. Each message has its own memory.
  */
 import type { StatusError } from '../../status.ts';
 import { bufferedMemory } from '../../transport/buffered-memory.ts';
 import { type RequestMessage, requestMessage } from '../../transport/request-message.ts';
 import { type MessageRules, PREFIX_BYTES, readPrefix } from './message-prefix.ts';
 
-/** What a call may cost whose caller sends a byte of its message and no more. */
+/**
+ * First allocation for a message. It limits the memory of a call whose caller sends one byte of a message and stops.
+ */
 const FIRST_BODY_BYTES = 256;
 const EMPTY = Buffer.alloc(0);
 
@@ -22,7 +24,7 @@ export class MessageReader {
   #bodyBytes = 0;
   #body: Buffer | undefined;
   #bufferedBodyBytes = 0;
-  /** What was pushed and not read yet: `#input[#at, #end)`. */
+  /** DATA that was pushed and not read yet: `#input[#at, #end)`. */
   #input: Buffer = EMPTY;
   #at = 0;
   #end = 0;
@@ -35,14 +37,16 @@ export class MessageReader {
     return this.#bufferedPrefixBytes > 0;
   }
 
-  /** Gives the reader DATA. All messages of the DATA before must have been read. */
+  /** Starts reading DATA. The caller must first have read all messages of the previous DATA. */
   push(bytes: Buffer, start: number, end: number): void {
     this.#input = bytes;
     this.#at = start;
     this.#end = end;
   }
 
-  /** The next whole message; undefined where more DATA must come first; a StatusError, after which nothing can be read. */
+  /**
+   * Returns the next complete message, undefined if it needs more DATA, or an error, after which nothing can be read.
+   */
   next(): RequestMessage | StatusError | undefined {
     while (this.#at < this.#end) {
       if (this.#bufferedPrefixBytes < PREFIX_BYTES) {
@@ -80,7 +84,7 @@ export class MessageReader {
     }
     const bufferedBytes = this.#bufferedBodyBytes + count;
     if (this.#body === undefined || this.#body.length < bufferedBytes) {
-      // The announced length is believed only as far as bytes have arrived.
+      // Doubled instead of using the announced length, so that memory follows the bytes that have arrived.
       const grown = bufferedMemory(Math.min(this.#bodyBytes, Math.max(bufferedBytes * 2, FIRST_BODY_BYTES)));
       this.#body?.copy(grown, 0, 0, this.#bufferedBodyBytes);
       this.#body = grown;

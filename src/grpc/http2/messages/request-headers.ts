@@ -1,7 +1,7 @@
 /**
- * The request headers of a call, judged once and shared.
+ * Validates and interprets the request headers of a call.
  *
- * Invariant: requests with the same header block share one object, so it never changes.
+ * Invariant: requests with the same header block share one object, which never changes.
  */
 import { NO_DEADLINE_MS } from '../../deadline.ts';
 import type { AnyMethod, MethodTable } from '../../method.ts';
@@ -17,26 +17,29 @@ import { type Field, Role } from '../hpack/field.ts';
 
 export interface RequestHeaders {
   /**
-   * call: a gRPC call; http: valid HTTP/2 that is no gRPC, answered with an HTTP status; malformed: breaks RFC 9113,
-   * section 8, its stream is reset.
+   * Kind of request:
+   *
+   * - `call`: a gRPC call
+   * - `http`: valid HTTP/2 that is not gRPC and receives an HTTP error
+   * - `malformed`: violates RFC 9113, section 8, so its stream is reset
    */
   readonly verdict: 'call' | 'http' | 'malformed';
-  /** The header list was over its limit; some fields are missing. */
+  /** True if the header list exceeded a limit; some fields are missing then. */
   readonly isTooLarge: boolean;
-  /** Of a call that is refused as it stands. */
+  /** Error of a call that is rejected because of its headers. */
   readonly refusal: StatusError | undefined;
   readonly method: AnyMethod | undefined;
-  /** Infinity where the caller set none. */
+  /** Value of `grpc-timeout`; Infinity if the caller set none, NaN if it is malformed. */
   readonly timeoutMs: number;
   readonly encoding: string;
-  /** -1 where it is not announced. */
+  /** Value of `content-length`; -1 if there is none. */
   readonly contentLength: number;
-  /** Of verdict http. */
+  /** HTTP status for the verdict `http`. */
   readonly httpStatus: HttpRefusal;
-  /** Of verdict http: its answer may have no body. */
+  /** True for a HEAD request, whose response must have no body; used for the verdict `http`. */
   readonly isHeadRequest: boolean;
   readonly metadata: readonly Field[];
-  /** Of the fields, as HPACK counts them. */
+  /** Size of the header list as HPACK counts it. */
   readonly listBytes: number;
 }
 
@@ -46,7 +49,7 @@ export interface HeaderRules {
   readonly maxMetadataFields: number;
 }
 
-/** What the fields that were read so far add up to. */
+/** Intermediate result while the fields are read. */
 interface Draft {
   method: string | undefined;
   scheme: string | undefined;
@@ -56,13 +59,13 @@ interface Draft {
   timeoutMs: number;
   contentLength: number;
   hasAuthority: boolean;
-  /** A field that is no pseudo-header was seen: none may follow (section 8.3). */
+  /** True once a regular field was read; no pseudo-header may follow it (RFC 9113, section 8.3). */
   isPastPseudo: boolean;
   isMalformed: boolean;
   readonly metadata: Field[];
 }
 
-/** `isComplete` is false where the list was over its limit and some fields are missing. */
+/** Interprets a header list. `isComplete` is false if the list exceeded a limit and some fields are missing. */
 export function readRequestHeaders(fields: readonly Field[], isComplete: boolean, rules: HeaderRules): RequestHeaders {
   const draft = newDraft();
   let listBytes = 0;
@@ -90,7 +93,10 @@ export function readRequestHeaders(fields: readonly Field[], isComplete: boolean
   };
 }
 
-/** When a call that arrives now must have been answered; a stream without a timeout never. */
+/**
+ * Returns the deadline of a call that arrives now. A unary call without `grpc-timeout` gets the default deadline; a
+ * stream without one has no deadline.
+ */
 export function deadlineOf(request: RequestHeaders, nowMs: number, defaultDeadlineMs: number): number {
   if (request.timeoutMs !== Number.POSITIVE_INFINITY) {
     return Math.min(NO_DEADLINE_MS, nowMs + request.timeoutMs);
@@ -98,7 +104,7 @@ export function deadlineOf(request: RequestHeaders, nowMs: number, defaultDeadli
   return request.method?.kind === 'unary' ? nowMs + defaultDeadlineMs : NO_DEADLINE_MS;
 }
 
-/** The trailers of a request carry nothing that we use; they only have to be valid (section 8.1). */
+/** Returns whether the trailers of a request are valid (RFC 9113, section 8.1). Their content is not used. */
 export function areTrailersValid(fields: readonly Field[]): boolean {
   return fields.every((field) => field.role !== Role.forbidden && !field.name.startsWith(':'));
 }

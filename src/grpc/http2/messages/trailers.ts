@@ -1,5 +1,5 @@
 /**
- * The header blocks that open and end an answer, made once.
+ * Encodes the header blocks of a response: the headers that open it, and the trailers that end it.
  *
  * Source: gRPC over HTTP/2 (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md), "Responses".
  */
@@ -7,21 +7,24 @@ import { Status, type StatusCode } from '../../status.ts';
 import { ACCEPTED_ENCODINGS } from '../../transport/request-message.ts';
 import { encodeField, STATUS_200 } from '../hpack/encoder.ts';
 
-/** Opens an answer. */
+/** Header block that opens a response. */
 export const OPENING_BLOCK = Buffer.concat([
   STATUS_200,
   encodeField('content-type', 'application/grpc'),
   encodeField('grpc-accept-encoding', ACCEPTED_ENCODINGS),
 ]);
-/** Ends an answer that went well. */
+/** Trailers of a successful response. */
 export const OK_BLOCK = encodeField('grpc-status', String(Status.OK));
 
-/** Clients bound the headers that they take, some at 8 KiB: a text of many bytes is cut, at a whole character. */
+/**
+ * Maximum length of `grpc-message`, because some clients accept at most 8 KiB of headers. A longer message is truncated
+ * after a complete character.
+ */
 const MAX_ENCODED_MESSAGE_LENGTH = 4_096;
 const MAX_CACHED = 64;
 const MAX_CACHED_MESSAGE_LENGTH = 256;
 
-/** The trailers of errors, most of which repeat. Emptied when it is full. */
+/** Cached trailers of errors, because most errors repeat. The cache is cleared when it is full. */
 const cached = new Map<string, Buffer>();
 
 export interface FinalStatus {
@@ -58,7 +61,9 @@ function encodeTrailers({ code, message, retryPushbackMs }: FinalStatus): Buffer
   return Buffer.concat(fields);
 }
 
-/** Printable ASCII stays, but for the percent sign and quotes; the rest becomes its UTF-8 bytes in percent form. */
+/**
+ * Percent-encodes a status message: printable ASCII except `%` and `"` is kept, the rest becomes percent-encoded UTF-8.
+ */
 export function percentEncode(message: string): string {
   let encoded = '';
   for (const character of message.toWellFormed()) {
@@ -68,7 +73,7 @@ export function percentEncode(message: string): string {
     }
     encoded += piece;
   }
-  // A field value may not begin or end with a blank (RFC 9113, section 8.2.1).
+  // A field value must not start or end with a space (RFC 9113, section 8.2.1).
   return encoded.replace(/^ | $/g, '%20');
 }
 

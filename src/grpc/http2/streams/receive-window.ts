@@ -1,10 +1,11 @@
 /**
- * Flow control of what we receive (RFC 9113, section 5.2): the windows that we give, and the request bytes that we buffer.
+ * Manages the flow-control windows for received DATA (RFC 9113, section 5.2), and counts buffered request bytes.
  *
  * Invariants:
  *   1. Every DATA byte counts against the connection's window before anything else is decided about it.
- *   2. A call gets its window back as its messages are taken: a handler that does not read holds its caller back.
- *   3. Buffered bytes are bounded per connection and for all of them together; a call that goes beyond it ends.
+ *   2. The window of a stream is replenished when its handler takes messages. A handler that does not read therefore
+ *      stops its caller.
+ *   3. Buffered bytes are limited per connection and in total. A call that exceeds a limit ends.
  */
 import { Status, StatusError } from '../../status.ts';
 import type { Outbox } from '../frames/outbox.ts';
@@ -14,7 +15,7 @@ import type { Http2Limits } from '../limits/http2-limits.ts';
 import { PREFIX_BYTES } from '../messages/message-prefix.ts';
 import type { Http2Stream } from './stream.ts';
 
-/** What a message that its handler has not read costs besides its bytes: the object that it is. */
+/** Bytes that an unread message counts for in addition to its length: the size of its objects. */
 export const UNREAD_MESSAGE_BYTES = 256;
 
 export class ReceiveWindow {
@@ -30,21 +31,21 @@ export class ReceiveWindow {
     this.#budget = options.budget;
   }
 
-  /** Announces the connection's window; follows our SETTINGS. */
+  /** Announces the window of the connection. Must be called after our SETTINGS are sent. */
   open(): void {
     this.#give(this.#limits.connectionWindowBytes - DEFAULT_WINDOW_BYTES);
   }
 
-  /** DATA arrived, padding included. */
+  /** Counts received DATA, including padding, against the connection's window. */
   count(bytes: number): void {
     this.#windowBytes -= bytes;
     if (this.#windowBytes < 0) {
-      throw new ConnectionFault(ErrorCode.flowControl, 'more DATA than the window of the connection');
+      throw new ConnectionFault(ErrorCode.flowControl, 'DATA exceeds the flow-control window of the connection');
     }
     this.#unacknowledgedBytes += bytes;
   }
 
-  /** Gives the connection's window back once half of it is used. */
+  /** Sends WINDOW_UPDATE for the connection once half of its window is used. */
   acknowledge(): void {
     const bytes = this.#unacknowledgedBytes;
     if (bytes * 2 < this.#limits.connectionWindowBytes) {
@@ -54,7 +55,10 @@ export class ReceiveWindow {
     this.#give(bytes);
   }
 
-  /** Gives a call's window back once half of it is used and as long as it may send. */
+  /**
+   * Credits bytes to the window of a stream. Sends WINDOW_UPDATE once half of the window is used, if the caller may
+   * still send.
+   */
   giveStream(stream: Http2Stream, bytes: number): void {
     stream.unacknowledgedBytes += bytes;
     const isEnough = stream.unacknowledgedBytes * 2 >= this.#limits.streamWindowBytes;
@@ -66,7 +70,7 @@ export class ReceiveWindow {
     stream.unacknowledgedBytes = 0;
   }
 
-  /** Counts bytes as buffered. Returns why the call must end where that is too much. */
+  /** Counts bytes as buffered. Returns an error for the call if a limit is exceeded. */
   reserve(stream: Http2Stream, bytes: number): StatusError | undefined {
     const { maxBufferedRequestBytesPerConnection } = this.#limits;
     stream.bufferedBytes += bytes;
@@ -75,8 +79,8 @@ export class ReceiveWindow {
       return undefined;
     }
     const text =
-      `cannot buffer the request: unfinished requests of the connection must have at most ${maxBufferedRequestBytesPerConnection} ` +
-      `bytes, and less while other connections buffer much, got ${this.#budget.bytes}; finish requests before you begin new ones`;
+      `cannot buffer the request: unfinished requests of this connection use ${this.#budget.bytes} bytes of at most ` +
+      `${maxBufferedRequestBytesPerConnection}, or less while others use much; finish open requests before starting new ones`;
     return new StatusError(Status.RESOURCE_EXHAUSTED, text);
   }
 
@@ -85,7 +89,7 @@ export class ReceiveWindow {
     this.#budget.add(-bytes);
   }
 
-  /** A streaming handler took a message. */
+  /** Releases the bytes of a message that a streaming handler has taken. */
   messageTaken(stream: Http2Stream, messageBytes: number): void {
     const bytes = messageBytes + PREFIX_BYTES;
     this.release(stream, Math.min(stream.bufferedBytes, bytes + UNREAD_MESSAGE_BYTES));
@@ -94,7 +98,10 @@ export class ReceiveWindow {
     this.giveStream(stream, credit + this.creditOfCutMessage(stream));
   }
 
-  /** A handler that waits for the rest of a message larger than the window would wait for ever without this. */
+  /**
+   * Returns the credit for a partial message while no complete message is waiting. Without it, a message larger than
+   * the window would never arrive completely.
+   */
   creditOfCutMessage(stream: Http2Stream): number {
     if (stream.streaming?.hasUnread === true || stream.reader?.isInsideMessage !== true) {
       return 0;

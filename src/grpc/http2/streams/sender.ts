@@ -1,8 +1,9 @@
 /**
- * What a connection sends: answers within the peer's windows, and the frames that control it.
+ * Sends the responses of a connection within the peer's flow-control windows.
  *
- * A small unary answer is one copy of three ready frames. What does not fit is queued in its stream: until its own window grows, or in
- * #pending until the connection's window grows or the socket drains, where each stream has its turn, a frame at a time.
+ * A small unary response is one copy of three ready-made frames. A response that does not fit is queued in its stream.
+ * It waits until the window of the stream grows, or in #pending until the connection's window grows or the socket
+ * drains. Pending streams take turns, one frame each.
  */
 import { expectedErrorStatus } from '../../error-status.ts';
 import { bufferedMemory } from '../../transport/buffered-memory.ts';
@@ -29,25 +30,28 @@ import type { StreamTable } from './stream-table.ts';
 const OPENING_FRAME = readyFrame(FrameType.headers, Flag.endHeaders, OPENING_BLOCK);
 const OK_FRAME = readyFrame(FrameType.headers, Flag.endHeaders | Flag.endStream, OK_BLOCK);
 const AROUND_MESSAGE_BYTES = OPENING_FRAME.length + FRAME_HEADER_BYTES + PREFIX_BYTES + OK_FRAME.length;
-/** A DATA frame smaller than this, while more is queued, shows a peer that opens its window by a few bytes at a time. */
+/**
+ * Size below which a DATA frame counts as small. A small frame while more is queued shows a peer that opens its window
+ * by a few bytes at a time.
+ */
 const SMALL_PIECE_BYTES = 256;
-/** The size of a peer's table before its SETTINGS change it. */
+/** Size of a peer's HPACK dynamic table before its SETTINGS change it. */
 const DEFAULT_TABLE_BYTES = 4_096;
 
 export class Sender {
-  /** The peer's SETTINGS_INITIAL_WINDOW_SIZE. */
+  /** Value of the peer's SETTINGS_INITIAL_WINDOW_SIZE. */
   streamWindowBytes = DEFAULT_WINDOW_BYTES;
   readonly #outbox: Outbox;
   readonly #table: StreamTable;
   readonly #frameBudget: FrameBudget;
   readonly #budget: ConnectionBudget;
   readonly #limits: Http2Limits;
-  /** Streams that could send if the connection could. */
+  /** Streams that wait only for the connection's window or the socket. */
   readonly #pending = new Set<Http2Stream>();
   #windowBytes = DEFAULT_WINDOW_BYTES;
-  /** DATA that is queued, over all streams. */
+  /** Queued DATA bytes of all streams. */
   #queuedBytes = 0;
-  /** DATA that was queued and went out since the last sweep. */
+  /** Queued DATA bytes that were sent since the last sweep. */
   #takenBytes = 0;
   #isTableUpdateDue = false;
 
@@ -65,21 +69,25 @@ export class Sender {
     this.#limits = parts.limits;
   }
 
-  /** The peer does not take its answers: those of this connection, or all together where this one buffers more than its quota. */
+  /**
+   * Returns whether new calls must be refused: this connection has too many buffered responses, or all connections have
+   * and this one uses more than its quota.
+   */
   hasTooMuchQueued(): boolean {
     return this.#queuedBytes > this.#limits.maxBufferedAnswerBytesPerConnection || this.#budget.isOver();
   }
 
-  /** Whether a streaming handler must wait before it sends more. */
+  /** Returns whether a streaming handler must wait before it sends more. */
   isFull(stream: Http2Stream): boolean {
     const { queuedBytes } = stream;
-    // While the connection has too much, even a little is enough; with nothing queued there would be nothing to wake the handler.
+    // While the connection has too much queued, any queued byte makes a handler wait. A handler with an empty queue
+    // must not wait, because nothing would resume it.
     const isMuch =
       queuedBytes > this.#limits.maxBufferedAnswerBytesPerStream || (queuedBytes > 0 && this.hasTooMuchQueued());
     return isMuch && !stream.isOver();
   }
 
-  /** The answer of a unary call that went well. */
+  /** Sends the response of a successful unary call. */
   answer(stream: Http2Stream, message: Buffer): void {
     const bytes = message.length + PREFIX_BYTES;
     const isPlain =
@@ -113,7 +121,7 @@ export class Sender {
     this.#table.answered(stream);
   }
 
-  /** One message of a stream of answers. Ends the call where its connection has far too many queued. */
+  /** Sends one message of a streaming call. Ends the call if its connection has far too much queued. */
   message(stream: Http2Stream, message: Buffer): void {
     if (this.#hasFarTooMuchQueued()) {
       this.fail(stream, expectedErrorStatus(answersNotTaken()));
@@ -128,7 +136,7 @@ export class Sender {
     this.pump(stream);
   }
 
-  /** Ends a call with an error; without a message before it, that is one block (Trailers-Only). */
+  /** Ends a call with an error. If no message was sent before, the response is one header block (Trailers-Only). */
   error(stream: Http2Stream, status: FinalStatus): void {
     const block = withMetadata(trailersBlock(status), stream.trailersBlock);
     stream.endBlock = stream.areHeadersSent ? block : Buffer.concat([OPENING_BLOCK, block]);
@@ -136,14 +144,17 @@ export class Sender {
     this.pump(stream);
   }
 
-  /** Ends a call early, whatever its handler does: a message that is sent in part is sent to its end, the others are not. */
+  /**
+   * Ends a call with an error while its handler may still run. The rest of a partly sent message is sent; all other
+   * queued messages are dropped.
+   */
   fail(stream: Http2Stream, status: FinalStatus): void {
     this.#queueGrew(-stream.dropQueue({ keepStarted: true }));
     stream.cancel();
     this.error(stream, status);
   }
 
-  /** The answer to a request that is not gRPC. */
+  /** Responds to a request that is not gRPC. */
   plain(stream: Http2Stream): void {
     const status = stream.request.httpStatus;
     const body = Buffer.from(HTTP_TEXTS[status]);
@@ -164,8 +175,8 @@ export class Sender {
   }
 
   /**
-   * Once a second: whether the peer takes what is queued, fast enough to have all of it in time. True while the socket is what is slow:
-   * that is judged by the bytes that the socket passes on (connection-lifetime.ts).
+   * Returns whether the peer reads queued DATA fast enough to receive all of it in time. It runs once a second. The
+   * result is true while the socket is congested, because connection-lifetime.ts then measures what the socket sends.
    */
   sweep(): boolean {
     const takenBytes = this.#takenBytes;
@@ -175,7 +186,7 @@ export class Sender {
     return this.#outbox.isCongested || takenBytes >= expectedBytes;
   }
 
-  /** Sends what the windows allow. */
+  /** Sends queued DATA of a stream as far as the windows allow, and then its trailers. */
   pump(stream: Http2Stream): void {
     while (stream.queuedBytes > 0) {
       if (stream.sendWindowBytes <= 0) {
@@ -190,7 +201,7 @@ export class Sender {
     if (stream.endBlock === undefined) {
       return;
     }
-    // It may still be pending from before: it must not be found there once it has ended.
+    // The stream may still be pending from before, and must not be found there after its end.
     this.#pending.delete(stream);
     if (stream.endBlock !== null) {
       this.#headers(stream, stream.endBlock, true);
@@ -198,9 +209,9 @@ export class Sender {
     this.#table.answered(stream);
   }
 
-  /** Goes on with the streams that are pending, a frame of each at a time. */
+  /** Sends DATA of the pending streams, one frame of each in turn. */
   pumpPending(): void {
-    // A set is walked in the order of adding: what is added while it is walked has its turn behind the others.
+    // A Set iterates in insertion order, so a stream that is added again gets its turn after the others.
     for (const stream of this.#pending) {
       if (this.#windowBytes <= 0 || this.#outbox.isCongested) {
         return;
@@ -217,7 +228,7 @@ export class Sender {
     }
   }
 
-  /** Ends a stream without what it has queued, and without a frame. */
+  /** Closes a stream and drops its queued DATA, without sending a frame. */
   drop(stream: Http2Stream): void {
     this.#pending.delete(stream);
     this.#queueGrew(-stream.dropQueue({ keepStarted: false }));
@@ -225,13 +236,16 @@ export class Sender {
     this.#table.remove(stream);
   }
 
-  /** False where the window would pass its maximum. */
+  /** Enlarges the connection's window. Returns false if it exceeds its maximum. */
   grow(bytes: number): boolean {
     this.#windowBytes += bytes;
     return this.#windowBytes <= MAX_WINDOW_BYTES;
   }
 
-  /** The peer changed its SETTINGS_HEADER_TABLE_SIZE: an encoder must answer a smaller one (RFC 7541, section 4.2). */
+  /**
+   * Notes a new SETTINGS_HEADER_TABLE_SIZE. An encoder must acknowledge a smaller one with a dynamic table size update
+   * (RFC 7541, section 4.2).
+   */
   tableLimitChanged(bytes: number): void {
     if (bytes < DEFAULT_TABLE_BYTES) {
       this.#isTableUpdateDue = true;
@@ -239,8 +253,8 @@ export class Sender {
   }
 
   /**
-   * The answers of calls that had begun before the first was queued may come to twice the bound of the connection, and not to more than
-   * that of all. A call whose answer goes beyond it ends.
+   * Returns whether calls in flight must end. The responses of calls that started before any response was queued may
+   * use twice the limit of the connection, but not more than the global limit.
    */
   #hasFarTooMuchQueued(): boolean {
     return this.#queuedBytes > 2 * this.#limits.maxBufferedAnswerBytesPerConnection || this.#budget.isOver();
@@ -259,7 +273,7 @@ export class Sender {
       this.#isTableUpdateDue = false;
       block = Buffer.concat([EMPTY_TABLE, fields]);
     }
-    // One frame holds it: what can be long (status texts, metadata) is bounded where it is made.
+    // The block always fits into one frame, because status messages and metadata are limited where they are created.
     const flags = isLast ? Flag.endHeaders | Flag.endStream : Flag.endHeaders;
     this.#outbox.frame(FrameType.headers, flags, stream.id, block);
   }

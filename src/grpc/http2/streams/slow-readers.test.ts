@@ -1,7 +1,8 @@
 /**
- * Which answers are given up when a peer takes them slowly: those that it does not take, not those that wait until it has taken others.
+ * Tests which responses are reset when a peer reads slowly: those that it does not read, not those that wait for
+ * others.
  *
- * The sweeps of a connection are its clock here: each stands for a second.
+ * The sweeps of a connection are the clock of these tests: each stands for one second.
  */
 import { fuzzPath } from '../../../../test/fuzz/conversations.ts';
 import { type MemoryServer, startMemoryServer } from '../../../../test/fuzz/memory-server.ts';
@@ -22,7 +23,7 @@ import {
 const STALL_SECONDS = 3;
 const ANSWER_BYTES = 10_000;
 const OPEN_BYTES = 10_000_000;
-/** The stream of the call without an end. */
+/** Stream of a call that never ends. */
 const FLOOD = 101;
 
 let server: MemoryServer;
@@ -31,7 +32,7 @@ afterEach(() => {
   server.socket.destroy();
 });
 
-/** Lets handlers and writes happen. */
+/** Lets handlers run and writes complete. */
 async function turns(): Promise<void> {
   for (let left = 4; left > 0; left -= 1) {
     await new Promise((resolve) => setImmediate(resolve));
@@ -43,7 +44,10 @@ async function send(...parts: readonly Buffer[]): Promise<void> {
   await turns();
 }
 
-/** A connection with `calls` echoes, of which the connection's window lets six begin; the windows of the streams are `streamBytes`. */
+/**
+ * Opens a connection with `calls` echo calls, of which the connection's window lets six start. The windows of the
+ * streams have `streamBytes`.
+ */
 async function begin(options: { calls: number; streamBytes?: number; limits?: object }): Promise<void> {
   const { calls, streamBytes = OPEN_BYTES, limits } = options;
   const slowness = { maxStalledWriteMs: STALL_SECONDS * 1_000, slowReaderBytesPerSecond: 1_024 };
@@ -62,7 +66,7 @@ function call(streamId: number, method: string, request: Buffer): Buffer {
   return Buffer.concat([block, data(streamId, message(request), FrameFlag.endStream)]);
 }
 
-/** So many seconds, in each of which the peer sends what `everySecond` makes. */
+/** Lets seconds pass. In each of them the peer sends the bytes that `everySecond` returns. */
 async function pass(seconds: number, everySecond: () => Buffer = () => Buffer.alloc(0)): Promise<void> {
   for (let second = 0; second < seconds; second += 1) {
     await send(everySecond());
@@ -71,7 +75,7 @@ async function pass(seconds: number, everySecond: () => Buffer = () => Buffer.al
   }
 }
 
-/** How many calls are answered, and how many given up. */
+/** Returns how many calls were completed and how many were reset. */
 function outcome(): { answered: number; givenUp: number } {
   const streams = [...readOutput(Buffer.concat(server.socket.written)).streams.values()];
   return {
@@ -80,14 +84,14 @@ function outcome(): { answered: number; givenUp: number } {
   };
 }
 
-test('answers that wait for the connection are kept as long as the peer takes others', async () => {
+test('keeps responses that wait for the connection window while the peer reads others', async () => {
   await begin({ calls: 40 });
-  // 400,000 bytes at 5,000 a second: most of them wait much longer than a peer may stand still.
+  // 400,000 bytes at 5,000 a second: most responses wait much longer than maxStalledWriteMs.
   await pass(80, () => windowUpdate(0, 5_000));
   expect(outcome()).toEqual({ answered: 40, givenUp: 0 });
 });
 
-test('each has its turn: a stream without an end does not keep the others waiting', async () => {
+test('lets streams take turns, so that an endless stream does not block the others', async () => {
   await begin({ calls: 0 });
   await send(
     call(FLOOD, 'Flood', Buffer.alloc(ANSWER_BYTES)),
@@ -97,7 +101,7 @@ test('each has its turn: a stream without an end does not keep the others waitin
   expect(outcome()).toEqual({ answered: 10, givenUp: 0 });
 });
 
-test('a slow socket is not the fault of the answers behind it', async () => {
+test('keeps the responses behind a slow socket', async () => {
   await begin({ calls: 0, limits: { maxUnsentBytes: 20_000 } });
   await send(windowUpdate(0, OPEN_BYTES));
   server.socket.isStuck = true;
@@ -111,10 +115,10 @@ test('a slow socket is not the fault of the answers behind it', async () => {
   expect(outcome()).toEqual({ answered: 20, givenUp: 0 });
 });
 
-describe('answers are given up', () => {
+describe('resets responses', () => {
   const STALLED = STALL_SECONDS + 1;
 
-  test('when the peer takes nothing', async () => {
+  test('when the peer reads nothing', async () => {
     await begin({ calls: 40 });
     await pass(STALL_SECONDS);
     expect(outcome()).toEqual({ answered: 6, givenUp: 0 });
@@ -122,23 +126,23 @@ describe('answers are given up', () => {
     expect(outcome()).toEqual({ answered: 6, givenUp: 34 });
   });
 
-  test('when it opens the window of the connection by a few bytes', async () => {
+  test('when the peer opens the connection window by a few bytes at a time', async () => {
     await begin({ calls: 40 });
     await pass(STALLED, () => windowUpdate(0, 300));
     expect(outcome()).toEqual({ answered: 6, givenUp: 34 });
   });
 
-  test('when it would be at it for ever', async () => {
+  test('when the peer would need longer than maxBacklogMs for all of them', async () => {
     await begin({ calls: 40, limits: { maxBacklogMs: 30_000 } });
-    // More than the least of bytes in a second, yet 68 seconds for what waits.
+    // More than slowReaderBytesPerSecond, yet the queued bytes would take 68 seconds.
     await pass(STALLED, () => windowUpdate(0, 5_000));
     expect(outcome().givenUp).toBeGreaterThan(0);
   });
 
   test.each([
-    { name: 'shut', opened: 0 },
+    { name: 'closed', opened: 0 },
     { name: 'a byte wide', opened: 1 },
-  ])('when their own windows stay $name, however much it takes of another', async ({ opened }) => {
+  ])('when their stream windows stay $name, however much the peer reads of another stream', async ({ opened }) => {
     await begin({ calls: 0, streamBytes: 0 });
     await send(call(FLOOD, 'Flood', Buffer.alloc(ANSWER_BYTES)), windowUpdate(FLOOD, OPEN_BYTES));
     await send(many(10, (index) => echo(FLOOD + 2 + 2 * index)));

@@ -1,10 +1,10 @@
 /**
- * The streams of a connection: those that are open, how many count, which we reset, and how each of them ends.
+ * Tracks the streams of a connection: which are open, which were reset, how many count as busy, and how each ends.
  *
  * Invariants:
- *   1. A handler counts against the limit of its connection until it settles, even where its stream was reset (CVE-2023-44487,
- *      CVE-2025-8671): a reset frees no work.
- *   2. A stream that has left the table has no buffered request bytes, and is closed.
+ *   1. A handler counts against the limit of its connection until it settles, even if its stream was reset
+ *      (CVE-2023-44487, CVE-2025-8671), because a reset does not stop its work.
+ *   2. A stream that has left the table is closed and has no buffered request bytes.
  */
 import { type FrameBudget, REFUSED_COST } from '../frames/frame-budget.ts';
 import type { Outbox } from '../frames/outbox.ts';
@@ -12,22 +12,22 @@ import { ConnectionFault, ErrorCode, FrameType, MAX_STREAM_ID } from '../frames/
 import type { ReceiveWindow } from './receive-window.ts';
 import type { Http2Stream } from './stream.ts';
 
-/** Frames that were in flight to streams that we reset are ignored, and are no error. */
+/** Number of reset streams that we remember. Frames that were in flight to them are ignored and are not an error. */
 const MAX_REMEMBERED_RESETS = 256;
 
 export class StreamTable {
-  /** The highest stream that the peer has opened. */
+  /** Highest stream id that the peer has opened. */
   lastId = 0;
-  /** Streams above this one are refused: we have announced it in a GOAWAY, or the peer has. */
+  /** Highest stream id that is accepted. It is lowered by a GOAWAY from either side. */
   maxAcceptedId = MAX_STREAM_ID;
-  /** Called when the last open stream has ended. Set while the connection drains. */
+  /** Callback for the end of the last open stream. It is set while the connection drains. */
   onEmpty: (() => void) | undefined;
   readonly #outbox: Outbox;
   readonly #frameBudget: FrameBudget;
   readonly #receiveWindow: ReceiveWindow;
   readonly #open = new Map<number, Http2Stream>();
   readonly #resetIds = new Set<number>();
-  /** Handlers that still run although their stream is gone. */
+  /** Number of handlers that still run after their stream has ended. */
   #orphans = 0;
 
   constructor(parts: { outbox: Outbox; frameBudget: FrameBudget; receiveWindow: ReceiveWindow }) {
@@ -40,7 +40,7 @@ export class StreamTable {
     return this.#open.size;
   }
 
-  /** Streams that are open and handlers that run without one. */
+  /** Number of open streams, plus handlers that still run after their stream has ended. */
   get busy(): number {
     return this.#open.size + this.#orphans;
   }
@@ -57,10 +57,13 @@ export class StreamTable {
     return this.#open.get(id);
   }
 
-  /** The stream of a control frame, undefined where it is closed; throws a ConnectionFault for one that was never opened. */
+  /**
+   * Returns the stream of a control frame, or undefined if it is closed. Throws a ConnectionFault for an idle stream
+   * (RFC 9113, section 5.1).
+   */
   known(id: number, frameName: string): Http2Stream | undefined {
     if (id === 0 || id > this.lastId) {
-      throw new ConnectionFault(ErrorCode.protocol, `${frameName} on an idle stream`);
+      throw new ConnectionFault(ErrorCode.protocol, `${frameName} received on an idle stream`);
     }
     return this.#open.get(id);
   }
@@ -69,7 +72,7 @@ export class StreamTable {
     return this.#resetIds.has(id);
   }
 
-  /** The handler of a stream settled. */
+  /** Notes that the handler of a stream has settled. */
   settled(stream: Http2Stream): void {
     stream.isRunning = false;
     if (stream.isClosed) {
@@ -77,17 +80,20 @@ export class StreamTable {
     }
   }
 
-  /** Our last frame of a stream is written. */
+  /** Closes a stream after our last frame for it. */
   answered(stream: Http2Stream): void {
     if (!stream.isRemoteClosed) {
-      // The caller may stop sending what nobody will read (RFC 9113, section 8.1).
+      // Asks the caller to stop sending the rest of its request, because it will not be read (RFC 9113, section 8.1).
       this.#reset(stream.id, ErrorCode.none);
     }
     this.#frameBudget.callFinished();
     this.remove(stream);
   }
 
-  /** Resets a stream because of what its caller did, open or not. Throws a ConnectionFault where that happens too often. */
+  /**
+   * Resets a stream, open or not, because of a stream error. Throws a ConnectionFault if this exhausts the frame
+   * budget.
+   */
   refuse(id: number, code: ErrorCode): void {
     this.#reset(id, code);
     this.#frameBudget.consume(REFUSED_COST);

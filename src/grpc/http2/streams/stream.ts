@@ -1,10 +1,10 @@
 /**
- * One call: its flow control, what is buffered in either direction, and the context that its handler sees.
+ * State of one call: its flow-control windows, its buffered bytes, and the context that its handler receives.
  *
  * Invariants:
- *   1. `isClosed` is set once, when the stream leaves its connection's table; nothing is sent for it afterwards.
- *   2. `isRunning` is true from the start of the handler until it settles, whatever happened to the stream meanwhile.
- *   3. Listeners are called once when the call is over, by whatever end.
+ *   1. `isClosed` is set once, when the stream leaves the table of its connection. Nothing is sent for it afterwards.
+ *   2. `isRunning` is true from the start of the handler until it settles, even if the stream has ended before.
+ *   3. Each listener is called once when the call ends for any reason.
  */
 import type { AnswerMetadata, CallContext } from '../../method.ts';
 import { metadataFields } from '../../transport/answer-metadata.ts';
@@ -14,7 +14,7 @@ import type { MessageReader } from '../messages/message-reader.ts';
 import type { RequestHeaders } from '../messages/request-headers.ts';
 import type { StreamingState } from './streaming-state.ts';
 
-/** Shared by the calls that never queue anything; never written to. */
+/** Empty queue that all calls without queued DATA share. It is never changed. */
 const NOTHING: Buffer[] = [];
 
 export class Http2Stream implements CallContext {
@@ -22,7 +22,7 @@ export class Http2Stream implements CallContext {
   readonly request: RequestHeaders;
   readonly deadlineAtMs: number;
 
-  /** The caller has sent all that it will. */
+  /** True once the caller has ended its side of the stream. */
   isRemoteClosed = false;
   isClosed = false;
   isRunning = false;
@@ -30,40 +30,48 @@ export class Http2Stream implements CallContext {
 
   receiveWindowBytes: number;
   sendWindowBytes: number;
-  /** Received and not given back to the caller's window yet. */
+  /** Received bytes that were not yet credited to the caller's window. */
   unacknowledgedBytes = 0;
-  /** Buffered bytes of the request, and those that the open call counts as; its connection counts them too. */
+  /** Bytes that this call uses of its connection's request budget: buffered request bytes and `openCallBytes`. */
   bufferedBytes = 0;
-  /** Of those, what the open call itself counts as until it ends. */
+  /** Part of `bufferedBytes` that the open call itself counts for until it ends. */
   openCallBytes = 0;
-  /** Of a streaming call: DATA bytes that are buffered and whose window the caller has not got back. */
+  /** Buffered DATA bytes of a streaming call that were not yet credited to the caller's window. */
   uncreditedBytes = 0;
-  /** What `content-length` still announces; -1 where it announced nothing. */
+  /** Bytes that `content-length` still announces; -1 if there is no such field. */
   contentLengthLeft: number;
   reader: MessageReader | undefined;
-  /** The one message of a call that sends one, once it is whole. */
+  /** Complete message of a call with one request message. */
   message: RequestMessage | undefined;
-  /** Of a method with many requests or many responses, once its handler runs. */
+  /** State of a streaming call; undefined until its handler starts. */
   streaming: StreamingState | undefined;
 
   areHeadersSent = false;
-  /** Metadata of the answer, encoded. */
+  /** Encoded metadata that the handler has set for the response headers. */
   headersBlock: Buffer | undefined;
+  /** Encoded metadata that the handler has set for the trailers. */
   trailersBlock: Buffer | undefined;
-  /** DATA that is queued until a window grows, its total, and how much of its first piece is sent. */
+  /** DATA that waits until a window grows. */
   sendQueue: Buffer[] = NOTHING;
+  /** Unsent bytes of `sendQueue`. */
   queuedBytes = 0;
+  /** Sent bytes of the first buffer in `sendQueue`. */
   sentOfFirstBytes = 0;
-  /** DATA that went out, and how much of it the last sweep saw. */
+  /** Queued DATA bytes that were sent. */
   sentBytes = 0;
+  /** Value of `sentBytes` at the last sweep. */
   sweptBytes = 0;
-  /** Trailers that follow the queue; null: the last DATA ends the stream; undefined: the call is not answered yet. */
+  /**
+   * Trailers to send after the queue. `null` means that the last DATA frame ends the stream, `undefined` that the call
+   * has no final status yet.
+   */
   endBlock: Buffer | null | undefined = undefined;
 
-  /** The sweep (once a second) of its birth, and of the last progress in sending. */
+  /** Number of the sweep in which the stream was opened. */
   readonly bornSweep: number;
+  /** Number of the last sweep that saw progress in sending. */
   progressSweep: number;
-  /** The read turn of its birth, to recognize a reset that came together with it. */
+  /** Number of the chunk that opened the stream, to detect a reset that arrives together with it. */
   readonly bornTurn: number;
 
   #listeners: (() => void)[] | undefined;
@@ -94,7 +102,7 @@ export class Http2Stream implements CallContext {
 
   binaryMetadata(key: string): Buffer | undefined {
     const text = key.endsWith('-bin') ? this.#fieldOf(key) : undefined;
-    // Several values may stand in one field, separated by commas.
+    // A field may contain several values, separated by commas.
     return text === undefined ? undefined : Buffer.from(text.split(',')[0] ?? '', 'base64');
   }
 
@@ -135,7 +143,10 @@ export class Http2Stream implements CallContext {
     this.queuedBytes += piece.length;
   }
 
-  /** Drops what is queued, but for the rest of a message that is sent in part; returns the bytes dropped. */
+  /**
+   * Drops queued DATA, except the rest of a partly sent message if `keepStarted` is set. Returns the number of dropped
+   * bytes.
+   */
   dropQueue(options: { keepStarted: boolean }): number {
     const first = this.sendQueue[0];
     const isKept = options.keepStarted && first !== undefined && this.sentOfFirstBytes > 0;
@@ -146,7 +157,7 @@ export class Http2Stream implements CallContext {
     return droppedBytes;
   }
 
-  /** Nothing of what the handler answers will be sent. */
+  /** Cancels the call: nothing that its handler sends from now on reaches the caller. */
   cancel(): void {
     this.isCancelled = true;
     this.message = undefined;
@@ -154,7 +165,7 @@ export class Http2Stream implements CallContext {
     this.#end();
   }
 
-  /** It has left its connection's table. */
+  /** Notes that the stream has left the table of its connection. */
   close(): void {
     this.isClosed = true;
     this.#end();

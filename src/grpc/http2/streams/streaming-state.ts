@@ -1,7 +1,9 @@
 /**
- * What a call of a streaming method waits for: request messages that its handler has not read, and room for further answers.
+ * Holds the unread request messages of a streaming call, and resumes its handler when it can read or write.
  *
- * Invariants: request messages keep their order; whoever waits is woken when the call is over.
+ * Invariants:
+ *   1. Request messages keep their order.
+ *   2. When the call ends, a handler that waits to read or write is resumed.
  */
 import type { RequestMessage } from '../../transport/request-message.ts';
 
@@ -27,7 +29,7 @@ export class StreamingState {
     return this.#requests.shift();
   }
 
-  /** Resolves once there is something new for the one who reads: a message, or that none will come. */
+  /** Resolves when a message arrives or the request ends. */
   whenReadable(): Promise<void> {
     return new Promise((resolve) => {
       this.#reading = resolve;
@@ -50,7 +52,7 @@ export class StreamingState {
     this.#writing = undefined;
   }
 
-  /** The call is over. */
+  /** Drops unread messages and resumes the handler, because the call has ended. */
   end(): void {
     this.#requests.length = 0;
     this.wakeReader();
