@@ -38,7 +38,7 @@ describe.each(ROWS.map((row) => [row.name, row] as const))('%s', (name, row) => 
     expect(problemsOf(name, row.example)).toEqual([]);
   });
 
-  test('changes the injected sidecar, unless it only switches injection on', () => {
+  test('changes the injected sidecar, unless it is the annotation inject', () => {
     const without = inject({});
     const having = inject({ [`pannier.dev/${name}`]: row.example });
     const isSwitch = name === 'inject';

@@ -32,7 +32,7 @@ export function editPod(edit: PodEdit): Pod {
   return { ...edit.pod, metadata, spec };
 }
 
-/** Records a part that the user wrote although it equals ours. With a previous sidecar, the part is already recorded. */
+/** Records a part that the user wrote and that equals ours. The first injection records it, so later ones must not. */
 function keep(edit: PodEdit, kept: Set<string>, word: string): void {
   if (edit.previous === undefined) {
     kept.add(word);

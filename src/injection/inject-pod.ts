@@ -3,7 +3,8 @@
  *
  * Invariants:
  *   1. The result depends only on the arguments, and the given pod is not modified.
- *   2. A second injection changes nothing, even if other injectors have edited the pod in between.
+ *   2. A second injection changes nothing. If other programs have added containers in between, it adds only the parts that those
+ *      containers need.
  *   3. A sidecar that was made from another configuration is replaced.
  *   4. A sidecar that was made from the same configuration keeps changes by other programs, such as the requests that a
  *      VerticalPodAutoscaler sets or the image of a registry mirror.
