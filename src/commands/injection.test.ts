@@ -71,7 +71,9 @@ describe('inject and uninject', () => {
     const io = new FakeIo(files);
     expect(runInject({ filename: 'wrong.yaml', image: 'pannier:1' }, io)).toBe(1);
     expect(io.output).toBe('');
-    expect(io.errors[0]).toMatch(/^deployment\/web: cannot read annotation pannier.dev\/injekt: /);
+    expect(io.errors[0]).toMatch(
+      /^deployment\/web: unknown annotation pannier.dev\/injekt; did you mean pannier.dev\/inject\?$/,
+    );
   });
 
   test.each([
@@ -148,13 +150,15 @@ describe('explain', () => {
     );
     expect(lines).toContain('  image                pannier:7 (configuration)');
     expect(lines).toContain('  grpc-port            9470 (default)');
-    expect(lines).toContain('pod/bare: no sidecar, neither the pod nor its namespace says pannier.dev/inject: "true"');
+    expect(lines).toContain(
+      'pod/bare: no sidecar, neither the pod nor its namespace has pannier.dev/inject set to "true"',
+    );
   });
 
   test('shows refused workloads and values of annotations', () => {
     const io = new FakeIo({ ...files, 'settings.yaml': caseFile('settings.yaml') });
     expect(runExplain({ filename: 'wrong.yaml', image: 'pannier:1' }, io)).toBe(1);
-    expect(io.output).toMatch(/^deployment\/web: would be refused\n {2}cannot read annotation/);
+    expect(io.output).toMatch(/^deployment\/web: would be refused\n {2}unknown annotation/);
     expect(runExplain({ filename: 'settings.yaml', image: 'pannier:1' }, io)).toBe(0);
     expect(io.output).toContain('  scope                checkout (annotation)');
   });
@@ -270,7 +274,7 @@ describe('status', () => {
       'deployment/e-refused refused 1 1',
       'deployment/stray not-asked-for 1 1',
     ]);
-    expect(io.output).toContain('shop/deployment/e-refused: cannot read annotation pannier.dev/colour: ');
+    expect(io.output).toContain('shop/deployment/e-refused: unknown annotation pannier.dev/colour; ');
     expect(io.output).not.toMatch(/f-untouched|g-done/);
   });
 
