@@ -225,7 +225,7 @@ function describe(role: string, { redis, guard, refusals }: Role, seeds: readonl
   }
   const lines = nodes.map(({ node, isReady, reason }) => {
     const cause = reason === undefined ? '' : `: ${reason}`;
-    return `redis ${role} ${node}: ${isReady ? 'connected' : `not connected${cause}`}`;
+    return isReady ? `redis ${role} ${node}: connected` : `redis ${role} ${node}: not connected${cause}`;
   });
   const formats = guard.refusal === undefined ? [] : [`redis ${role}: all calls are refused: ${guard.refusal}`];
   return [...lines, ...problems, ...formats];

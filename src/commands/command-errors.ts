@@ -7,7 +7,7 @@
  */
 import type { Command } from 'commander';
 
-/** Old names of options. */
+/** Old names of options and their new names. */
 const RENAMED_OPTIONS: ReadonlyMap<string, string> = new Map([
   ['--leaf-lifetime-ms', '--serving-certificate-lifetime-ms'],
   ['--authority-file', '--ca-file'],
@@ -22,7 +22,7 @@ export function withPlainErrors(command: Command, name: string): Command {
 }
 
 /** Rewrites a message of commander. A message of an unknown form is returned without its prefix "error: ". */
-export function plainError(message: string, name: string): string {
+function plainError(message: string, name: string): string {
   for (const [pattern, rewrite] of FORMS) {
     const match = pattern.exec(message);
     if (match !== null) {
@@ -66,8 +66,7 @@ const FORMS: readonly [RegExp, Rewrite][] = [
   ],
   [
     /^error: too many arguments.*Expected (\d+) arguments? but got (\d+)\.$/,
-    ([expected, got], name) =>
-      `${name} must have at most ${expected} argument${expected === '1' ? '' : 's'}, got ${got}`,
+    ([expected, got], name) => `${name} must have ${argumentCount(expected)}, got ${got}`,
   ],
 ];
 
@@ -78,7 +77,11 @@ function unknownOption(option: string, similar: string | undefined): string {
     : `cannot use ${option}: it was renamed; use ${renamed}`;
 }
 
-/** `one of --a, --b` or a single name. */
+function argumentCount(expected = '0'): string {
+  return expected === '0' ? 'no arguments' : `at most ${expected} argument${expected === '1' ? '' : 's'}`;
+}
+
+/** Formats a suggestion of commander, which is `one of --a, --b` or a single name. */
 function suggestion(similar: string | undefined): string {
   if (similar === undefined) {
     return '';

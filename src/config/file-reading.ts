@@ -28,7 +28,7 @@ export function readFileAtStart(settings: Settings, file: FileOfSetting): FileRe
   }
 }
 
-/** Never rejects. */
+/** Reads the file asynchronously. Never rejects: an error becomes a problem. */
 export async function readFileNow(settings: Settings, file: FileOfSetting): Promise<FileReading> {
   try {
     return readingOf(settings, file, file.path === undefined ? undefined : await readFile(file.path));

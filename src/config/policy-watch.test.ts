@@ -1,5 +1,5 @@
 /**
- * Decides which content counts as a new policy file, one read at a time. test/integration/config-admin.test.ts reloads a running sidecar.
+ * Which content counts as a new policy file, one read at a time. test/integration/config-policy-watch.test.ts tests real reloads.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -3,7 +3,7 @@
  *
  * Invariants:
  *   1. It is read-only: no request changes any state.
- *   2. A connection whose request or response takes longer than seconds is closed. The size of headers is limited.
+ *   2. A connection is closed if its request takes longer than 5 s or its response longer than 10 s. The size of headers is limited.
  *   3. An unknown path returns 404, and a method other than GET and HEAD returns 405.
  *   4. No body contains a secret. Bodies name roles and nodes.
  */

@@ -1,7 +1,7 @@
 /**
  * Loaded into a sidecar under test (`--import`, with `--expose-gc`). On SIGUSR2 it writes the size of the live memory to a file.
  *
- * Resident memory is no measure of leaks, because V8 keeps unused pages. The live memory after a garbage collection is exact.
+ * Resident memory does not show leaks, because V8 keeps unused pages. The live memory after a garbage collection is exact.
  */
 import { renameSync, writeFileSync } from 'node:fs';
 

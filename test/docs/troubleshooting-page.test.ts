@@ -1,0 +1,42 @@
+/**
+ * The troubleshooting page quotes real texts: each code span in the first column of its tables occurs in the source.
+ *
+ * `…` on the page stands for text that varies, in the source an interpolation such as `${path}` or any other text on the same line.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { repositoryFiles, repositoryRoot } from '../support/repository.ts';
+
+function read(path: string): string {
+  return readFileSync(join(repositoryRoot, path), 'utf8');
+}
+
+const page = read('docs/operations/troubleshooting.md');
+const sources = repositoryFiles(['src/**/*.ts', 'charts/pannier/templates/**'])
+  .filter((path) => !path.endsWith('.test.ts'))
+  .map(read);
+
+/** Returns the quoted texts: the code spans in the first cell of each row. */
+function quotedTexts(): string[] {
+  const rows = page.split('\n').filter((line) => line.startsWith('| `'));
+  return rows.flatMap((row) => {
+    const [, cell = ''] = row.split(' | ', 1)[0]?.split('| ') ?? [];
+    return [...cell.matchAll(/`([^`]+)`/g)].map(([, text = '']) => text);
+  });
+}
+
+/** Returns a pattern for the source line that holds the text. */
+function patternOf(text: string): RegExp {
+  const parts = text.split('…').map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return new RegExp(parts.join('[^\\n]+?'));
+}
+
+test('quotes at least one text in each table', () => {
+  const tables = page.split('\n').filter((line) => line.startsWith('|---')).length;
+  expect(quotedTexts().length).toBeGreaterThan(4 * tables);
+});
+
+test.each(quotedTexts())('quotes a text of the source: %s', (text) => {
+  const pattern = patternOf(text);
+  expect(sources.some((source) => pattern.test(source))).toBe(true);
+});
