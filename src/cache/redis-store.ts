@@ -1,5 +1,5 @@
 /**
- * Stores cache entries in Redis. Each step is one script, which also publishes the message of its change.
+ * Stores cache entries in Redis. Each change is one script, which also publishes the message of the change.
  *
  * An entry, the sequence of its bucket and the channel of its bucket share a slot; tags are in other slots. So a read takes
  * one round trip, and a second one for the versions of the tags. A write with tags reads their versions first and writes

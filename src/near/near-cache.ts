@@ -13,7 +13,8 @@
  *   4. A hit is one synchronous map lookup.
  *   5. After a read has ended, no entry of a read that was sent before it is served. After a fresh read has ended, no entry of
  *      any read that was sent before that end is served, except its own. So no later read returns an older value.
- *   6. The mark of an entry agreed with the state of the bus. A later contradiction invalidates the bucket.
+ *   6. A value is cached only if its mark agrees with the state of the bus. A message or probe that contradicts the mark later
+ *      invalidates the bucket.
  */
 import type { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -31,7 +32,7 @@ export interface NearValue {
   readonly tags: readonly string[];
   readonly ageMs: number;
   readonly ttlMs: number;
-  /** Position of the key's bucket when the value was read. If unset, no witness can contradict the entry. */
+  /** Position of the key's bucket when the value was read. If unset, the value is cached without comparing positions. */
   readonly mark?: BucketMark;
 }
 
@@ -66,6 +67,7 @@ export interface NearCacheOptions {
   readonly hub: InvalidationHub;
   readonly maxEntries: number;
   readonly maxBytes: number;
+  /** Staleness bound: maximum time for which an entry is served after its read was sent. */
   readonly lifeMs?: number;
   /** Maximum number of in-flight reads that may fill the near cache. Results of further reads are not cached. */
   readonly maxPlaceholders?: number;

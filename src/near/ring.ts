@@ -18,7 +18,7 @@
 import { KEY_HASH_BYTES } from '../lib/key-hash.ts';
 import type { BucketMark } from './bucket-mark.ts';
 
-/** Number of changes in a ring. The hash stays one listpack of about 2 KiB, and the ring covers the changes during a load. */
+/** Number of changes in a ring: few enough for one listpack of about 2 KiB, and enough for the changes during most loads. */
 export const RING_SIZE = 64;
 export const RING_ENTRY_BYTES = 24;
 /** Replaces the hash of a key for a change of several keys or of all keys. */

@@ -25,7 +25,7 @@ test('a change of keys, tags or a namespace through one sidecar of a Cluster dro
       await Promise.all(keys.map((key) => one.set(key, 'v1', [`tag-${key}`, 'all'])));
       await Promise.all(keys.flatMap((key) => sidecars.map((sidecar) => sidecar.warm(key))));
       await change();
-      await waitFor('misses everywhere', async () => {
+      await waitFor('misses in every sidecar', async () => {
         const answers = await Promise.all(keys.flatMap((key) => sidecars.map((sidecar) => sidecar.get(key))));
         return answers.every(({ response }) => response.outcome === 2);
       });

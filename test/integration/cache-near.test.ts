@@ -45,7 +45,7 @@ async function warmAll(key: string): Promise<void> {
 
 /** Waits until no sidecar serves `old`. */
 async function untilNoneServes(key: string, old: string): Promise<void> {
-  await waitFor('fresh answers', async () => {
+  await waitFor('current values from every sidecar', async () => {
     const answers = await Promise.all(sidecars.map((sidecar) => sidecar.get(key)));
     return answers.every(({ value }) => value !== old);
   });
@@ -124,7 +124,7 @@ test('every sidecar serves the stored value after concurrent writes and reads', 
   ]);
   const last = (await first().get('key', { fresh: true })).value;
   expect(last).toBe(`v${round}`);
-  await waitFor('one answer of all', async () => {
+  await waitFor('the last value from every sidecar', async () => {
     const answers = await Promise.all(sidecars.map((sidecar) => sidecar.get('key')));
     return answers.every((answer) => answer.value === last);
   });
@@ -135,7 +135,7 @@ test('drops near-cache entries when subscriber connections are killed, and cache
   await first().set('key', 'v1');
   await warmAll('key');
   await node.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
-  await waitFor('every sidecar having noticed', () => sidecars.every(({ flushes }) => flushes.includes('lost')));
+  await waitFor('a flush in every sidecar', () => sidecars.every(({ flushes }) => flushes.includes('lost')));
   await warmAll('key');
   await (sidecars[1] as CacheSidecar).set('key', 'v2');
   await untilNoneServes('key', 'v1');
@@ -210,7 +210,7 @@ test('serves a near-cache entry of a frozen server up to the staleness bound, th
   } finally {
     await node.thaw();
   }
-  await waitFor('service again', async () => (await first().get('key')).value === 'v1');
+  await waitFor('the value from the thawed server', async () => (await first().get('key')).value === 'v1');
 });
 
 test('a watch on Redis reports its start, events in order and a flush after a loss, and confirms while it is current', async () => {
@@ -237,7 +237,7 @@ test('a watch on Redis reports its start, events in order and a flush after a lo
   expect(new Set(stream.events.slice(before))).toEqual(new Set(['flush']));
   call.end();
   await ended;
-  await waitFor('no subscriber left of it', async () => {
+  await waitFor('the end of all subscriptions', async () => {
     const list = String(await node.command('PUBSUB', 'SHARDCHANNELS'));
     return list === '';
   });

@@ -53,7 +53,7 @@ async function writeAndReplicate(count: number): Promise<void> {
   for (let index = 0; index < count; index += 1) {
     await setThroughTwo(`v${index}`);
   }
-  await waitFor('the replica having all', async () => Number(await old.command('WAIT', '1', '100')) === 1);
+  await waitFor('all writes on the replica', async () => Number(await old.command('WAIT', '1', '100')) === 1);
 }
 
 /** Promotes the replica, which lacks later writes, moves the name to it and demotes the old master. */
