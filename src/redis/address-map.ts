@@ -1,12 +1,14 @@
 /**
- * Where a node is reached that announces an address which cannot be used: behind a NAT, or because its certificate names something else. Pure.
+ * Maps the addresses that nodes announce to addresses where they can be reached, for nodes behind a NAT or whose
+ * certificates name other hosts. Pure.
  *
  * Invariants:
- *   1. An entry with a port applies to that address only, and before the entry of its host without a port, which applies to all other ports.
+ *   1. An entry with a port applies only to that address. It takes precedence over the entry of its host without a
+ *      port, which applies to all other ports.
  *   2. A target without a port keeps the announced port.
- *   3. A target is not mapped again, and an address without an entry is reached as it was announced.
- *   4. The map is applied where an announcement is read (CLUSTER SLOTS, MOVED, ASK, Sentinels), so a node has one name everywhere: its reachable address.
- *      Seeds are not announcements.
+ *   3. A target is not mapped again. An address without an entry is used as announced.
+ *   4. The map is applied where an announcement is read (CLUSTER SLOTS, MOVED, ASK, Sentinels), so each node has one
+ *      name everywhere: its reachable address. Seeds are not announcements.
  */
 import { canonicalHost } from '../lib/canonical-host.ts';
 import { addressText, type NodeAddress } from './address.ts';
@@ -18,12 +20,12 @@ export interface AddressMapping {
 
 interface PartialAddress {
   readonly host: string;
-  /** If undefined, every port of the announced host; in a target, the announced port. */
+  /** Port; undefined: every port of the announced host, or in a target the announced port. */
   readonly port: number | undefined;
 }
 
 export interface AddressMap {
-  /** By `addressText`, or by host where an entry has no port. */
+  /** Targets by `addressText`, or by host for entries without a port. */
   readonly targets: ReadonlyMap<string, PartialAddress>;
   readonly targetHosts: ReadonlySet<string>;
 }

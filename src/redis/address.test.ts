@@ -1,5 +1,5 @@
 /**
- * Addresses as Redis writes them.
+ * Tests addresses in the forms that Redis writes.
  */
 import { addressText, parseAddressText } from './address.ts';
 
@@ -11,8 +11,8 @@ describe('addresses', () => {
     ['[::1]:7000', { host: '::1', port: 7000 }],
     [':7000', { host: 'asked', port: 7000 }],
     ['?:7000', { host: 'asked', port: 7000 }],
-  ])('%s', (text, wanted) => {
-    expect(parseAddressText(text, 'asked')).toEqual(wanted);
-    expect(parseAddressText(addressText(wanted), 'asked')).toEqual(wanted);
+  ])('%s', (text, expected) => {
+    expect(parseAddressText(text, 'asked')).toEqual(expected);
+    expect(parseAddressText(addressText(expected), 'asked')).toEqual(expected);
   });
 });

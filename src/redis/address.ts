@@ -1,5 +1,5 @@
 /**
- * Where Redis is and how to get in: addresses, and the credentials that every new connection asks for anew.
+ * Defines addresses of Redis servers and the credentials of connections.
  */
 
 export interface NodeAddress {
@@ -12,15 +12,15 @@ export interface Credentials {
   readonly password: string | undefined;
 }
 
-/** Asked for every connection, so that a rotated password takes effect without a restart. */
+/** Returns the credentials. Called for every connection, so that a rotated password takes effect without a restart. */
 export type CredentialsSource = () => Promise<Credentials>;
 
-/** `host:port`: names a node in maps, logs and metrics. */
+/** Returns `host:port`, which names a node in maps, logs and metrics. */
 export function addressText(address: NodeAddress): string {
   return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 
-/** The reverse of `addressText`, as MOVED and ASK write it (IPv6 without brackets too); an empty host is `fallbackHost`. */
+/** Parses `host:port` as MOVED and ASK send it (IPv6 also without brackets). An empty host becomes `fallbackHost`. */
 export function parseAddressText(text: string, fallbackHost: string): NodeAddress {
   const colon = text.lastIndexOf(':');
   const host = text.slice(0, colon).replace(/^\[|\]$/g, '');

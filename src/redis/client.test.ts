@@ -1,5 +1,5 @@
 /**
- * Attempts to connect that are given up: nothing of them may come to life later.
+ * Tests that an abandoned connection attempt leaves nothing behind, and that received bytes are counted.
  */
 import dns from 'node:dns';
 import { once } from 'node:events';
@@ -25,8 +25,8 @@ afterEach(() => {
   }
 });
 
-test('a name and a handshake that are slow together: the attempt is given up, and its socket is closed', async () => {
-  // Each on its own is within the bound, and node-redis measures only the silence between them.
+test('gives up an attempt and closes its socket if lookup and handshake are too slow together', async () => {
+  // Each step alone is within the limit, and node-redis measures only the silence between them.
   const slowMs = CONNECT_TIMEOUT_MS * 0.6;
   answerNamesAfter(slowMs);
   const certificate = await generate([{ name: 'commonName', value: HOST }], {
@@ -67,8 +67,8 @@ function answerNamesAfter(delayMs: number): void {
   jest.spyOn(dns, 'lookup').mockImplementation(lookup as never);
 }
 
-// node-redis does not show this: see countBytesRead.
-test('bytes of replies are counted as they arrive, also those of a reply that is not finished', async () => {
+// node-redis does not expose this counter (see countBytesRead).
+test('counts received bytes, including those of a partial reply', async () => {
   const peer = await startFakeRedisPeer();
   const access = redisOptions(`redis://127.0.0.1:${peer.port}`);
   const client = await openClient({ host: '127.0.0.1', port: peer.port }, access, { onLost: () => undefined });

@@ -1,12 +1,14 @@
 /**
- * Opens one connection with node-redis: the only place that knows its options.
+ * Opens one connection with node-redis. Only this module knows the options of the library.
  *
- * What node-redis would do of its own accord is turned off, since it was measured or read to fail (docs/internals/redis-connections.md): command
- * timeouts (costly, and they do not bound the reply), reconnecting (it can end for good, and topology must be asked first), the
- * offline queue (it would replay increments), maintenance notifications. A client lives for one connection; the next one is new.
+ * Features of node-redis that failed in tests or reviews are off (docs/internals/redis-connections.md): command
+ * timeouts (expensive, and they do not bound the reply), reconnecting (it can stop for good, and it ignores topology
+ * changes), the offline queue (it would replay increments), and maintenance notifications. A client serves one
+ * connection; a reconnect creates a new client.
  *
- * The class is constructed directly, because `createClient` first attaches 400 commands to it, one by one: 70 ms, and 20 MB of garbage whose
- * pages V8 never returns. Pannier only sends raw commands. The bundle leaves the commands out (scripts/node-redis-tables.ts).
+ * The class is constructed directly, because `createClient` attaches 400 commands one by one: 70 ms, and 20 MB of
+ * garbage whose pages V8 never returns. Pannier sends only raw commands. The bundle leaves the command table out
+ * (scripts/node-redis-tables.ts).
  */
 import dns from 'node:dns';
 import type { LookupFunction } from 'node:net';
@@ -29,20 +31,28 @@ import { UnusableServerError } from './refused-server.ts';
 import { type TlsOptions, tlsOptions } from './tls.ts';
 
 export interface OpenClient {
-  /** Rejects with an Error whose message begins with Redis' code, or with node-redis' own errors. */
+  /**
+   * Sends a command. Rejects with an Error whose message begins with Redis' error code, or with an error of node-redis.
+   */
   send(command: readonly RedisArgument[]): Promise<RedisReply>;
-  /** A channel that is not sharded. */
+  /** Subscribes to a channel that is not sharded. */
   subscribe(channel: string, onMessage: (message: Buffer) => void): Promise<void>;
   sSubscribe(channel: string, onMessage: (message: Buffer, channel: Buffer) => void): Promise<void>;
   sUnsubscribe(channel: string): Promise<void>;
-  /** Bytes of replies that have arrived on this connection, finished or not: the only proof that the other side is there. */
+  /**
+   * Returns the bytes received on this connection, including partial replies. They are the only proof that the server
+   * is alive.
+   */
   bytesRead(): number;
-  /** When the guard asked the server, if it then reported that it is a standalone master; otherwise long ago. */
+  /**
+   * Monotonic time at which the guard sent ROLE, if the server then reported to be a standalone master; otherwise
+   * negative infinity.
+   */
   readonly vouchedAtMs: number;
   destroy(): void;
 }
 
-/** Whether node-redis says that it never took the command, so that certainly nothing of it was sent. */
+/** Returns whether node-redis rejected the command before sending any of it. */
 export function wasNeverTaken(error: unknown): boolean {
   return (
     error instanceof ClientOfflineError ||
@@ -53,17 +63,17 @@ export function wasNeverTaken(error: unknown): boolean {
 
 export interface ClientEvents {
   /**
-   * Once, when the connection is gone, whoever ended it. The reason is `hung up` (the server closed it), a code of the system's
-   * (ECONNRESET, ETIMEDOUT ...), `unreadable` (a reply that is no RESP), or `closed` by us.
+   * Called once when the connection is gone, whichever side ended it. The reason is `hung up` (closed by the server), a
+   * system error code (ECONNRESET, ETIMEDOUT ...), `unreadable` (the reply was not RESP), or `closed` (by us).
    */
   onLost(reason: string): void;
-  /** The server took a sharded channel away, and node-redis noticed. */
+  /** Called when the server ended a sharded subscription and node-redis noticed. */
   onChannelMoved?(channel: string): void;
 }
 
 /**
- * Connects and logs in, within `access.connectTimeoutMs` (and as much again for reading the credentials). Rejects with the cause, and
- * then nothing of it is left.
+ * Connects and logs in within `access.connectTimeoutMs`, after reading the credentials within the same time again.
+ * Rejects with the cause and leaves no open connection behind.
  */
 export async function openClient(address: NodeAddress, access: RedisAccess, events: ClientEvents): Promise<OpenClient> {
   const name = addressText(address);
@@ -109,13 +119,13 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
   });
   let isLost = false;
   let isOpened = false;
-  /** By TCP, and by TLS where it is used. */
+  /** Whether the TCP connection and, if used, the TLS handshake succeeded. */
   let isReached = false;
   let closed: (() => void) | undefined;
   function lose(reason: string): void {
     if (!isLost && isOpened) {
       isLost = true;
-      // An error does not always close the connection: after a reply that it cannot read node-redis would go on with it.
+      // Not every error closes the connection: node-redis would continue after an unreadable reply.
       client.destroy();
       closed?.();
       events.onLost(reason);
@@ -133,7 +143,7 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
   joinWrites(client);
   const bytesRead = countBytesRead(client);
   let vouchedAtMs: number | undefined;
-  // node-redis bounds the TCP connect only: a server that accepts and never answers HELLO would hang it for ever.
+  // node-redis bounds only the TCP connect. It would wait forever for a server that accepts and never answers HELLO.
   try {
     await inTime(client.connect(), access.connectTimeoutMs, (limit) => unansweredText(access.isTls, isReached, limit));
     if (access.guard !== undefined && client.isReady) {
@@ -148,7 +158,8 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
       throw new Error('cannot connect to Redis: the connection was lost at once');
     }
   } catch (error) {
-    // A socket that is being connected is not node-redis' yet: destroy would leave it, and it would log in later and stay for ever.
+    // node-redis does not own a connecting socket yet, so destroy would miss it. It would log in later and stay open
+    // forever.
     client.on('connect', () => client.destroy());
     client.destroy();
     throw error;
@@ -185,8 +196,8 @@ async function readTlsOptions(address: NodeAddress, access: RedisAccess): Promis
 }
 
 /**
- * Counts what arrives. node-redis shows neither its socket nor how much was read on it; every piece that arrives goes through `write` of its
- * decoder. A test fails when that is so no more.
+ * Counts received bytes. node-redis exposes neither its socket nor a counter, but every received chunk passes through
+ * `write` of its decoder. A test fails if that changes.
  */
 function countBytesRead(client: object): () => number {
   const { decoder } = (client as { _getQueue(): { decoder: { write(chunk: Buffer): void } } })._getQueue();
@@ -199,7 +210,7 @@ function countBytesRead(client: object): () => number {
   return () => bytes;
 }
 
-/** Leaves in `resolvedTo` the addresses of the latest lookup. */
+/** Stores the addresses of the latest lookup in `resolvedTo`. */
 function recordingLookup(lookup: LookupFunction, resolvedTo: string[]): LookupFunction {
   return (hostname, options, callback) =>
     lookup(hostname, options, (error, address, family) => {
@@ -209,7 +220,7 @@ function recordingLookup(lookup: LookupFunction, resolvedTo: string[]): LookupFu
     });
 }
 
-/** One of few words: for metrics. */
+/** Returns one of a small set of reasons, for metrics. */
 function reasonOf(error: unknown): string {
   if (error instanceof SocketClosedUnexpectedlyError) {
     return 'hung up';
@@ -228,7 +239,7 @@ function unansweredText(isTls: boolean, isReached: boolean, limit: string): stri
     : `the TCP connection was not accepted ${limit}`;
 }
 
-/** ASKING and the like come on top of what callers may queue. */
+/** Queue slots for ASKING and similar commands, in addition to those of callers. */
 const CONTROL_COMMANDS = 1_000;
 
 async function inTime<Value>(
@@ -240,7 +251,7 @@ async function inTime<Value>(
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new NoAnswerInTime(found(`in time (${timeoutMs} ms)`))), timeoutMs);
   });
-  // It may still fail when nobody waits for it any more.
+  // The promise may reject after the timeout, when no caller handles it any longer.
   promise.catch(() => undefined);
   try {
     return await Promise.race([promise, late]);

@@ -1,5 +1,5 @@
 /**
- * About what a command takes in memory and on the wire: characters of text, bytes of buffers.
+ * Estimates the size of a command in memory and on the wire: characters of strings plus bytes of buffers.
  */
 import type { RedisArgument } from './commands.ts';
 

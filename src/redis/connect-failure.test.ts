@@ -1,5 +1,5 @@
 /**
- * Why there is no connection is told, once, and nothing of what was sent with it.
+ * Tests that the reason of a failed connection is logged once, without data that was sent to the server.
  */
 
 import { silentLogger } from '../../test/support/lib/silent-logger.ts';
@@ -19,7 +19,7 @@ afterEach(async () => {
   peer = undefined;
 });
 
-/** By default no connection is given up: only silence needs a short timeout. */
+/** The default timeout is long, because only the test about silence needs a short one. */
 function open(url: string, connectTimeoutMs = 20_000): object[] {
   const told: object[] = [];
   const tell = (fields: object, message: string): void => void told.push({ ...fields, message });
@@ -29,7 +29,7 @@ function open(url: string, connectTimeoutMs = 20_000): object[] {
   return told;
 }
 
-test('a port on which nobody listens', async () => {
+test('logs ECONNREFUSED for a port without a server', async () => {
   const port = await freePort();
   const told = open(`redis://127.0.0.1:${port}`);
   await waitFor('the cause', () => told.length === 1);
@@ -38,7 +38,7 @@ test('a port on which nobody listens', async () => {
   ]);
 });
 
-test('a server without HELLO, which repeats the password: its text without the password, and once', async () => {
+test('logs once, without the password, that the server does not know HELLO', async () => {
   peer = await startFakeRedisPeer({
     onHello: ({ words, answer }) => answer(`-ERR unknown command 'HELLO', with args beginning with: ${words}\r\n`),
   });
@@ -52,13 +52,13 @@ test('a server without HELLO, which repeats the password: its text without the p
       node: `127.0.0.1:${peer.port}`,
       command: 'connect',
       reply: 'ERR unknown command HELLO ...',
-      detail: 'the Redis server lacks a command (7.0 or later is wanted)',
+      detail: 'the server does not know the command or its arguments; use Redis 7.0 or later',
       message: 'Redis refuses connections',
     },
   ]);
 });
 
-test('a server that does not answer', async () => {
+test('logs that the server did not answer', async () => {
   peer = await startFakeRedisPeer({ onHello: () => undefined });
   const told = open(`redis://127.0.0.1:${peer.port}`, 100);
   await waitFor('the cause', () => told.length === 1);

@@ -1,8 +1,10 @@
 /**
- * Why servers cannot be used: each reason is logged once until they can be, and the latest one of each address is kept for /readyz.
+ * Records why servers cannot be used. Each reason is logged once until a server can be used, and /readyz shows the
+ * latest reason of each address.
  *
- *   1. What the server answered goes to the refusals of the roles (refusal-log.ts); every other reason is a warning here.
- *   2. Reasons are words of connect-reason.ts. Reasons and addresses are bounded.
+ *   1. Error replies of a server go to the refusal logs of the roles (refusal-log.ts). Every other reason is logged
+ *      here as a warning.
+ *   2. Reasons come from connect-reason.ts. Reasons and addresses are bounded in number.
  */
 import type { Logger } from '../lib/logger.ts';
 import type { StoreError } from '../lib/store-error.ts';
@@ -11,7 +13,7 @@ import type { RefusalLog } from './refusal-log.ts';
 import { loginRefusalOf } from './server-error.ts';
 import { tlsHint } from './tls.ts';
 
-/** Reasons are few, and so are addresses; this bounds them all the same. */
+/** Maximum number of distinct reasons that are logged. Few are expected. */
 const MAX_REASONS = 16;
 const MAX_NODES = 64;
 
@@ -19,9 +21,9 @@ export interface ConnectFailuresOptions {
   readonly role: string;
   readonly isTls: boolean;
   readonly log: Logger;
-  /** What is refused: CONNECT or CONNECT_SUBSCRIBER. */
+  /** Refused operation: CONNECT or CONNECT_SUBSCRIBER. */
   readonly command: string;
-  /** Of the roles that these servers serve. */
+  /** Refusal logs of the roles that use these servers. */
   readonly refusals: () => Iterable<RefusalLog>;
 }
 
@@ -35,17 +37,17 @@ export class ConnectFailures {
     this.#options = options;
   }
 
-  /** Why a server refuses our login, until one can be used. */
+  /** Reason for which a server refuses the login; undefined once a server can be used. */
   get refusal(): StoreError | undefined {
     return this.#refusedLogins.values().next().value;
   }
 
-  /** The latest reason of each address (host:port), until one can be used. */
+  /** Latest reason of each address (host:port); empty once a server can be used. */
   get reasons(): ReadonlyMap<string, string> {
     return this.#reasons;
   }
 
-  /** A server can be used: the next failure is news again. */
+  /** Clears all reasons, because a server can be used. The next failure is logged again. */
   clear(): void {
     for (const node of this.#reasons.keys()) {
       for (const refusalLog of this.#options.refusals()) {

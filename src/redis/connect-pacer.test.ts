@@ -1,5 +1,5 @@
 /**
- * The pace of attempts to an address that cannot be reached, on a clock that stands still.
+ * Tests the pace of attempts to an unreachable address, on a simulated clock.
  */
 import { jest } from '@jest/globals';
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
@@ -22,7 +22,7 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-/** As a connection does it: attempts fail at once, until `isReachable` is set. */
+/** Simulated connection whose attempts fail at once until `isReachable` is set. */
 class Connection {
   isReachable = false;
   isWokenBySuccess = true;
@@ -54,7 +54,7 @@ function between(fromMs: number, toMs: number): number {
 }
 
 test.each([1, 2, 8])(
-  '%d connections to one address: many attempts at first, five at most from the 10th to the 20th second',
+  'makes at most five attempts from the 10th to the 20th second with %d connections to one address',
   (count) => {
     const connections = Array.from({ length: count }, () => new Connection());
     for (const connection of connections) {
@@ -67,7 +67,7 @@ test.each([1, 2, 8])(
   },
 );
 
-test('attempts are jittered', () => {
+test('adds jitter to attempts', () => {
   const seconds = new Set(
     Array.from({ length: 10 }, () => {
       attempts = [];
@@ -81,7 +81,7 @@ test('attempts are jittered', () => {
   expect(seconds.size).toBeGreaterThan(3);
 });
 
-test('who gets through wakes the others at once', () => {
+test('starts all waiting attempts at once when one succeeds', () => {
   const [first, second] = [new Connection(), new Connection()];
   first.begin();
   second.begin();
@@ -93,7 +93,7 @@ test('who gets through wakes the others at once', () => {
   expect(attempts.length).toBe(before + 2);
 });
 
-test('who was refused as a replica is not woken by a login, but by whoever knows better', () => {
+test('does not start the attempt to a refused replica when another login succeeds, but on `now`', () => {
   const refused = jest.fn();
   const retry = pacer.retry(ADDRESS, { failures: 10, isWokenBySuccess: false }, refused);
   pacer.succeeded(ADDRESS);
@@ -104,7 +104,7 @@ test('who was refused as a replica is not woken by a login, but by whoever knows
   expect(refused).toHaveBeenCalledTimes(1);
 });
 
-test('a cancelled attempt is not made', () => {
+test('does not make a cancelled attempt', () => {
   const attempt = jest.fn();
   pacer.retry(ADDRESS, { failures: 0, isWokenBySuccess: true }, attempt).cancel();
   pacer.succeeded(ADDRESS);

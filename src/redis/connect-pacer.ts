@@ -1,13 +1,16 @@
 /**
- * When an address that cannot be connected to is tried again: one pace for everybody in this process.
+ * Decides when a failed address is tried again, with one pace for all connections of this process.
  *
- * Connections for commands, for messages and those made for the topology lead to the same addresses. If each backed off by itself, an
- * outage would see the sum of them.
- *   1. The first attempt after a loss starts at once. Later ones are 100 ms apart at first and 4 s at most, jittered.
- *   2. Every attempt to the same address counts: a retry waits until none was made for as long as its own step.
- *   3. When one attempt succeeds, everybody who waits for that address tries at once; not those whom the server let in and then hung up on, or
- *      who refused it, as a replica: `now` starts those.
- *   4. Addresses are bounded: the one that failed first is forgotten, which costs one early attempt.
+ * Command connections, subscriber connections and topology queries use the same addresses. With separate backoffs, a
+ * server in an outage would receive the sum of their attempts.
+ *
+ *   1. The first attempt after a loss starts at once. Later attempts are 100 ms apart at first and 4 s at most, with
+ *      jitter.
+ *   2. Every attempt to an address counts. A retry waits until no attempt was made for its own delay.
+ *   3. A successful attempt starts all waiting retries of that address. Excluded are connections that the server
+ *      accepted and then closed, and servers that we refused, such as replicas. `now` starts those.
+ *   4. The number of addresses is bounded. The address with the oldest outage is dropped first, which costs one early
+ *      attempt.
  */
 import { backoffMs } from '../lib/backoff.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
@@ -23,13 +26,13 @@ interface Outage {
 }
 
 export interface Retry {
-  /** Tries at once. */
+  /** Starts the attempt at once. */
   now(): void;
   cancel(): void;
 }
 
 export interface RetryOptions {
-  /** Failed attempts of this one so far, without the first one. */
+  /** Number of failed attempts of this connection, not counting the first. */
   readonly failures: number;
   /** Whether the success of another attempt starts this one. */
   readonly isWokenBySuccess: boolean;
@@ -62,11 +65,12 @@ export class ConnectPacer {
     }
   }
 
-  /** Runs `attempt` once: when its turn comes, when another attempt succeeds, or when `now` is called. */
+  /** Runs `attempt` once: when its delay is over, when another attempt succeeds, or when `now` is called. */
   retry(address: string, options: RetryOptions, attempt: () => void): Retry {
     const beganMs = this.#clock.monotonicMs();
     const outage = this.#outage(address);
-    // Steps that double are about as long as the outage has lasted: so everybody has the same, however many attempts he made himself.
+    // A doubling delay is about as long as the outage so far. Using that duration gives all connections the same delay,
+    // independent of their own number of attempts.
     const stepMs = (): number => {
       const ownMs = BACKOFF.firstMs * 2 ** Math.min(options.failures, 30);
       return Math.min(Math.max(ownMs, this.#clock.monotonicMs() - outage.beganMs), BACKOFF.maxMs);
@@ -113,7 +117,9 @@ export class ConnectPacer {
   }
 }
 
-/** Lets one lost connection be opened again without a wait, every 100 ms at most: a server that serves a little and hangs up is not hurried. */
+/**
+ * Allows an immediate reconnect at most every 100 ms, so that a server that keeps closing connections is not flooded.
+ */
 export class Hurry {
   #lastMs = Number.NEGATIVE_INFINITY;
 

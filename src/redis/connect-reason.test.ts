@@ -1,5 +1,5 @@
 /**
- * Errors of connecting, as node-redis, Node and ourselves make them, and the reason that the operator reads.
+ * Tests the reason that an operator reads for each error of node-redis, Node and src/redis.
  */
 import { ConnectionTimeoutError, SimpleError, SocketClosedUnexpectedlyError } from '@redis/client';
 import { connectReason } from './connect-reason.ts';
@@ -14,18 +14,18 @@ const CLOSED = 'the server closed the connection before it answered';
 
 test.each([
   ['an error reply', new SimpleError('ERR max number of clients reached'), 'ERR max number of clients reached'],
-  ['an error reply over our own connection', new ServerReply(new SimpleError('NOAUTH no')), 'NOAUTH no'],
-  ['a replica', new ReplicaError(), 'it is a replica'],
-  ['a stranger', new ForeignServerError(), 'it does not belong to the known deployment'],
-  ['nobody listens', withCode('ECONNREFUSED'), 'ECONNREFUSED'],
-  ['an unknown name', withCode('ENOTFOUND'), 'ENOTFOUND'],
+  ['an error reply over our connection', new ServerReply(new SimpleError('NOAUTH no')), 'NOAUTH no'],
+  ['a replica', new ReplicaError(), 'the server is a replica'],
+  ['a server of another deployment', new ForeignServerError(), 'the server does not belong to the known deployment'],
+  ['a port without a server', withCode('ECONNREFUSED'), 'ECONNREFUSED'],
+  ['an unknown host name', withCode('ENOTFOUND'), 'ENOTFOUND'],
   ['a reset', withCode('ECONNRESET'), `ECONNRESET: ${CLOSED}; does the port serve TLS (rediss://)?`],
   ['a close', new SocketClosedUnexpectedlyError(), `${CLOSED}; does the port serve TLS (rediss://)?`],
   ['no TCP', new ConnectionTimeoutError(), 'the TCP connection was not accepted in time'],
   ['a TLS alert', new Error('Unknown RESP type 21 "\u0015"'), 'the server answered in TLS; use rediss://'],
   ['HTTP', new Error('Unknown RESP type 72 "H"'), 'the server does not answer in the Redis protocol'],
   ['any other error', new TypeError('canary'), 'TypeError'],
-  ['what is no error', 'canary', 'unknown'],
+  ['a value that is not an Error', 'canary', 'unknown'],
 ])('redis://, %s', (_what, error, reason) => {
   expect(connectReason(error, false)).toBe(reason);
 });

@@ -1,8 +1,9 @@
 /**
- * Why a server cannot be used, in words that may be logged. Pure.
+ * Describes why a server cannot be used, in words that are safe to log. Pure.
  *
- * What the server answered passes refusal-text.ts, the errors of ours say it in their text, and every other error is named by its code, with a
- * hint where the code alone does not tell what to do. No other text of an error is kept: it may hold anything.
+ * Error replies pass through refusal-text.ts, and our errors provide their text. Any other error is named by its code,
+ * with a hint if the code alone does not suggest a remedy. Other error texts are dropped, because they may contain
+ * secrets.
  */
 import { ConnectionTimeoutError, ErrorReply, SocketClosedUnexpectedlyError } from '@redis/client';
 import { systemCodeOf } from '../lib/system-code.ts';
@@ -13,9 +14,9 @@ import { ServerReply } from './server-reply.ts';
 const CLOSED = 'the server closed the connection before it answered';
 const ASKS_FOR_TLS = 'does the port serve TLS?';
 const ASKS_FOR_REDISS = 'does the port serve TLS (rediss://)?';
-/** The server's first bytes were no TLS: OpenSSL's names. */
+/** OpenSSL error codes for a server whose first bytes were not TLS. */
 const NO_TLS = /^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|UNEXPECTED_MESSAGE|UNSUPPORTED_PROTOCOL)$/;
-/** The first byte of a TLS alert, read as a type of the Redis protocol. */
+/** Error of node-redis when the first byte of a TLS alert is parsed as a RESP type. */
 const TLS_ALERT = /^Unknown RESP type 21\b/;
 
 export function connectReason(error: unknown, isTls: boolean): string {
@@ -45,7 +46,7 @@ export function connectReason(error: unknown, isTls: boolean): string {
   return error instanceof Error ? error.constructor.name : 'unknown';
 }
 
-/** An error reply, as node-redis or our own connection reports it. */
+/** Returns whether the error is an error reply of the server, from node-redis or from our connection. */
 export function isServerAnswer(error: unknown): error is Error {
   return error instanceof ErrorReply || error instanceof ServerReply;
 }
@@ -57,6 +58,6 @@ function hintOf(code: string, isTls: boolean): string {
   if (code !== 'ECONNRESET') {
     return '';
   }
-  // A TLS server takes our first command for a broken handshake.
+  // A TLS server treats our first plain-text command as a broken handshake and closes the connection.
   return isTls ? `: ${CLOSED}` : `: ${CLOSED}; ${ASKS_FOR_REDISS}`;
 }

@@ -1,5 +1,6 @@
 /**
- * Reads on one connection: the role of the server is verified, large replies wait for one another, and a loss is survived.
+ * Tests reads on one connection: the role of the server is verified, large replies are limited, and reads survive a
+ * lost connection.
  */
 
 import { redisOptions, soonMs } from '../../test/support/redis/client.ts';
@@ -23,7 +24,7 @@ let connection: RedisConnection;
 let isVouching: boolean;
 let changes: boolean[];
 let losses: string[];
-/** The failures that `recover` received. */
+/** Failures that `recover` received. */
 let failures: LostConnection[];
 
 async function recover(failure: unknown): Promise<string> {
@@ -63,7 +64,7 @@ afterEach(async () => {
   await peer.close();
 });
 
-/** `kind` of the StoreError, or the reply. */
+/** Returns the reply, or the `kind` of the StoreError. */
 async function outcomeOf(promise: Promise<unknown>): Promise<unknown> {
   try {
     return await promise;
@@ -93,7 +94,7 @@ describe('the role of a standalone server', () => {
     return outcomeOf(connection.send(['GET', 'k'], soonMs(), { isRead: true }));
   }
 
-  test('that the guard received when it connected counts for half a second', async () => {
+  test('that the guard verified while connecting is valid for half a second', async () => {
     isVouching = true;
     const verify = async () => systemClock.monotonicMs();
     await startReady(
@@ -107,7 +108,7 @@ describe('the role of a standalone server', () => {
     expect(words().slice(1)).toEqual(['ROLE', 'GET k']);
   });
 
-  test('that the guard refused: the connection is not used, until it is accepted', async () => {
+  test('that the guard rejects prevents the use of the connection until the guard accepts it', async () => {
     isVouching = true;
     let isReplica = true;
     const verify = async () => {
@@ -130,11 +131,11 @@ describe('the role of a standalone server', () => {
     expect(changes).toEqual([true]);
   });
 
-  test('is asked for right before a read once the last answer is half a second old; a replica is dropped before its reply counts', async () => {
+  test('is queried before a read if the last answer is half a second old, and a replica is dropped before its reply counts', async () => {
     isVouching = true;
     await startReady({
       onCommand: (command) => {
-        // The reply to the question and to the read arrive together.
+        // The replies to the role query and to the read arrive together.
         if (command.words[0] === 'GET') {
           command.answer(peer.commands.length <= 3 ? '$3\r\nnew\r\n' : `${REPLICA}$3\r\nold\r\n`);
         } else if (peer.commands.length === 1) {
@@ -155,12 +156,12 @@ describe('the role of a standalone server', () => {
     expect(words().slice(0, 5)).toEqual(['ROLE', 'GET k', 'GET k', 'ROLE', 'GET k']);
   });
 
-  // A3, where the command timeout is long or the link slow: the server may have become a replica between the question and the read.
+  // With a long command timeout or a slow link, the server may become a replica between the role query and the read.
   test.each([
     ['a master', MASTER, 'late', []],
     ['a replica', REPLICA, 'repeated', ['demoted']],
   ])(
-    'of %s is asked for once more when the reply to a read comes late, which is held meanwhile',
+    'of %s is queried again if the reply to a read is late, and the reply is held meanwhile',
     async (_what, role, outcome, reasons) => {
       isVouching = true;
       await startReady({}, { commandTimeoutMs: 5_000 });
@@ -183,7 +184,7 @@ describe('the role of a standalone server', () => {
     },
   );
 
-  test('is taken from INFO where ROLE is not permitted, from the first read on', async () => {
+  test('is read from INFO from the first read on if ROLE is not permitted', async () => {
     isVouching = true;
     await startReady({
       onCommand: (command) => {
@@ -196,7 +197,7 @@ describe('the role of a standalone server', () => {
     expect(losses).toEqual(['demoted']);
   });
 
-  test('is taken at its word where both are not permitted, and not asked for again', async () => {
+  test('is assumed to be master, without further queries, if ROLE and INFO are not permitted', async () => {
     isVouching = true;
     await startReady({
       onCommand: (command) => command.answer(command.words[0] === 'GET' ? '$1\r\n1\r\n' : NO_PERMISSION),
@@ -206,7 +207,7 @@ describe('the role of a standalone server', () => {
     expect(words()).toEqual(['ROLE', 'GET k', 'INFO replication', 'GET k']);
   });
 
-  test('of a server that is busy is asked for until it reports it, and what was read meanwhile is read again', async () => {
+  test('of a busy server is queried until it is reported, and held reads are repeated', async () => {
     isVouching = true;
     await startReady({
       onCommand: (command) => command.answer(command.words[0] === 'GET' ? '$1\r\n1\r\n' : '-BUSY Redis is busy\r\n'),
@@ -225,7 +226,7 @@ describe('large replies', () => {
     return outcomeOf(connection.send(['GET', 'large'], deadlineAtMs, options));
   }
 
-  test('that do not fit together are asked for one after the other; others pass them', async () => {
+  test('that exceed the budget together are requested one after the other, and other commands overtake them', async () => {
     await startReady();
     const [first, second] = [large(), large()];
     const small = get();
@@ -239,7 +240,7 @@ describe('large replies', () => {
     expect(await second).toEqual(Buffer.from('2'));
   });
 
-  test('that wait go out behind ASKING where they are sent to a node that takes over their slot', async () => {
+  test('that are queued are sent behind ASKING to the importing node', async () => {
     await startReady();
     const first = large();
     const options = { expectedReplyBytes: 10 * MIB, isRead: true, isAsking: true };
@@ -254,7 +255,7 @@ describe('large replies', () => {
     expect(await second).toEqual(Buffer.from('2'));
   });
 
-  test('that wait end at their deadline without having been sent, and go on elsewhere when the connection is lost', async () => {
+  test('that are queued end unsent at their deadline, and continue elsewhere after the loss of the connection', async () => {
     await startReady();
     const first = large();
     expect(await large(soonMs(30))).toBe('deadline');
@@ -271,7 +272,7 @@ describe('large replies', () => {
 });
 
 describe('the loss of a connection', () => {
-  test('repeats reads through their senders, and what was certainly not written', async () => {
+  test('repeats reads and commands that were certainly not written', async () => {
     await startReady();
     const written = [
       connection.send(['GET', 'a'], soonMs(), { isRead: true, recover }),

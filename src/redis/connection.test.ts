@@ -1,5 +1,5 @@
 /**
- * One connection against a peer that answers late, in pieces, nonsense, or not at all.
+ * Tests one connection against a peer that answers late, in parts, with invalid data, or not at all.
  */
 
 import { redisOptions, soonMs } from '../../test/support/redis/client.ts';
@@ -51,7 +51,7 @@ afterEach(async () => {
   await peer.close();
 });
 
-/** `kind` of the StoreError, or the reply. */
+/** Returns the reply, or the `kind` of the StoreError. */
 async function outcomeOf(promise: Promise<unknown>): Promise<unknown> {
   try {
     return await promise;
@@ -69,7 +69,7 @@ async function arrived(count: number): Promise<void> {
 }
 
 describe('connecting', () => {
-  test('a peer that never answers HELLO is given up and tried again, one socket at a time', async () => {
+  test('retries one socket at a time if the peer never answers HELLO', async () => {
     await start({ onHello: () => undefined });
     await waitFor('several attempts', () => peer.accepted() >= 3);
     expect(connection.isReady).toBe(false);
@@ -78,13 +78,13 @@ describe('connecting', () => {
     expect(changes).toEqual([]);
   });
 
-  test('a peer that answers HELLO after the bound does not become ready by it', async () => {
+  test('does not become ready by a HELLO reply after the timeout', async () => {
     await start({ onHello: (hello) => void setTimeout(() => hello.answer('%0\r\n'), 2 * TIMEOUT_MS) });
     await waitFor('several attempts', () => peer.accepted() >= 3);
     expect(changes).toEqual([]);
   });
 
-  test('a refused password is forbidden, until it is not refused any more', async () => {
+  test('rejects with forbidden until the refused password is accepted', async () => {
     let isRefusing = true;
     await start({
       onHello: (hello) => hello.answer(isRefusing ? '-WRONGPASS invalid username-password pair\r\n' : '%0\r\n'),
@@ -98,7 +98,7 @@ describe('connecting', () => {
     expect(await get()).toEqual(Buffer.from('v'));
   });
 
-  test('credentials that are never read, or cannot be, do not end it', async () => {
+  test('keeps retrying if the credentials cannot be read or never arrive', async () => {
     let asked = 0;
     const never = new Promise<never>(() => undefined);
     const credentials = () => {
@@ -111,7 +111,7 @@ describe('connecting', () => {
     expect(asked).toBe(3);
   });
 
-  test('a peer that hangs up after each login is not hurried', async () => {
+  test('backs off if the peer closes every connection after the login', async () => {
     const beganAtMs = performance.now();
     await start({
       onHello: (hello) => {
@@ -120,13 +120,13 @@ describe('connecting', () => {
       },
     });
     await waitFor('several attempts', () => peer.accepted() >= 6);
-    // At the least, by connect-pacer.ts: halves of 100, 200, 400, 800 and 1,600 ms.
+    // Minimum by connect-pacer.ts: halves of 100, 200, 400, 800 and 1,600 ms.
     expect(performance.now() - beganAtMs).toBeGreaterThan(1_540);
   });
 });
 
 describe('answers', () => {
-  test('of a server’s error come as they are, and the connection stays', async () => {
+  test('with an error reject the command unchanged, and the connection stays', async () => {
     await startReady({ onCommand: (command) => command.answer('-MOVED 12 10.0.0.1:7000\r\n') });
     const error = await get();
     expect(error).toBeInstanceOf(ServerReply);
@@ -134,7 +134,7 @@ describe('answers', () => {
     expect(connection.isReady).toBe(true);
   });
 
-  test('in pieces, several at once, belong to their commands in order', async () => {
+  test('in parts, several at once, belong to their commands in order', async () => {
     await startReady();
     const outcomes = Promise.all([get(), get(), get()]);
     await arrived(3);
@@ -144,7 +144,7 @@ describe('answers', () => {
     expect(await outcomes).toEqual([Buffer.from('first'), Buffer.from('second'), null]);
   });
 
-  test('that come after a deadline go to nobody, and not to the next command', async () => {
+  test('after a deadline are dropped and not given to the next command', async () => {
     await startReady();
     expect(await get(soonMs(30))).toBe('unknown');
     const next = get();
@@ -155,7 +155,7 @@ describe('answers', () => {
     expect(losses).toEqual([]);
   });
 
-  test('that are no RESP cost the connection, and what is in flight is unknown', async () => {
+  test('that are not RESP end the connection, and commands in flight are unknown', async () => {
     await startReady();
     const outcome = get();
     await arrived(1);
@@ -167,7 +167,7 @@ describe('answers', () => {
 });
 
 describe('silence', () => {
-  test('with commands in flight drops the connection; they are unknown, later ones are served on a new one', async () => {
+  test('with commands in flight drops the connection; they are unknown, and later ones use a new connection', async () => {
     await startReady();
     const beganAtMs = performance.now();
     const outcomes = await Promise.all([get(), get(), get()]);
@@ -184,7 +184,7 @@ describe('silence', () => {
     expect(await later).toEqual(Buffer.from('v'));
   });
 
-  test('without commands is none: nothing is dropped', async () => {
+  test('without commands in flight drops nothing', async () => {
     await startReady({ onCommand: (command) => command.answer('_\r\n') });
     await get();
     await waitFor('three timeouts', hasPassed(3 * TIMEOUT_MS));
@@ -193,13 +193,13 @@ describe('silence', () => {
     expect(peer.accepted()).toBe(1);
   });
 
-  test('of one command, while others are answered, is slowness: the connection stays', async () => {
+  test('of one command, while others are answered, keeps the connection', async () => {
     await startReady();
     const isOver = hasPassed(2 * TIMEOUT_MS);
     const slow = get();
     let answered = 0;
     while (!isOver()) {
-      // Redis answers in order: what is answered late is all of them, each after a while.
+      // Redis answers in order, so all replies are late, each after a while.
       const fast = get();
       await waitFor('the command', () => peer.commands.length === answered + 2);
       await waitFor('a while', hasPassed(TIMEOUT_MS / 4));
@@ -211,13 +211,13 @@ describe('silence', () => {
     expect(peer.accepted()).toBe(1);
   });
 
-  test('while this process stands still is none', async () => {
+  test('caused by a blocked event loop of this process drops nothing', async () => {
     await startReady({
       onCommand: (command) => {
         command.answer('$1\r\nv\r\n');
         const isOver = hasPassed(peer.commands.length === 2 ? 3 * TIMEOUT_MS : 0);
         while (!isOver()) {
-          // Standing still is what is tested: the answers lie in the socket meanwhile.
+          // Blocks the event loop on purpose. The replies wait in the socket meanwhile.
         }
       },
     });
@@ -227,7 +227,7 @@ describe('silence', () => {
 });
 
 describe('the end of a connection', () => {
-  test('with commands in flight makes them unknown; without one nothing is sent', async () => {
+  test('with commands in flight makes them unknown, and a command without a connection is not sent', async () => {
     await startReady();
     const outcome = get();
     await arrived(1);
@@ -238,7 +238,7 @@ describe('the end of a connection', () => {
     expect(losses).toEqual(['hung up']);
   });
 
-  test('by close settles what is in flight, and nothing is tried again', async () => {
+  test('by close settles commands in flight, and nothing is retried', async () => {
     await startReady();
     const outcome = get();
     await arrived(1);
@@ -250,7 +250,7 @@ describe('the end of a connection', () => {
     expect(peer.accepted()).toBe(1);
   });
 
-  test('by retire lets what is in flight be answered, and takes nothing more', async () => {
+  test('by retire lets commands in flight complete, and rejects new ones', async () => {
     await startReady();
     const outcome = get();
     await arrived(1);
@@ -263,7 +263,7 @@ describe('the end of a connection', () => {
 });
 
 describe('bounds', () => {
-  test('a deadline that is over sends nothing; one that is near ends the wait, not the connection', async () => {
+  test('sends nothing after the deadline, and a near deadline ends the command but not the connection', async () => {
     await startReady();
     expect(await get(soonMs(-1))).toBe('deadline');
     expect(peer.commands).toHaveLength(0);
@@ -273,7 +273,7 @@ describe('bounds', () => {
     peer.commands[0]?.answer('_\r\n');
   });
 
-  test('ASKING goes right before its command', async () => {
+  test('sends ASKING directly before its command', async () => {
     await startReady({ onCommand: (command) => command.answer('+OK\r\n') });
     await Promise.all([get(), connection.send(['GET', 'b'], soonMs(), { isAsking: true }), get()]);
     expect(peer.commands.map(({ words }) => words.join(' '))).toEqual(['GET k', 'ASKING', 'GET b', 'GET k']);

@@ -1,16 +1,22 @@
 /**
- * One connection to one node: it is kept up for ever, every command on it settles in time, and a node that went silent is noticed.
+ * Maintains one connection to one node, settles every command on it in time, and detects a node that stopped
+ * responding.
  *
- * Promises:
- *   1. `send` never waits for a connection: without one it rejects at once, `unavailable`, or `forbidden` when the last attempt
- *      to get in was refused (password, ACL).
- *   2. A command settles in its time (pending-command.ts), 10 ms later at most; if our event loop was blocked, after one more read of the sockets.
- *   3. A node from which nothing arrives while something is in flight is frozen (watchdog.ts): the connection is dropped.
- *   4. With the connection go its commands. A read goes on through its `recover`, and so does what was certainly not written; the others
- *      reject as `unknown`.
- *   5. Where `isVouching`, reads are only answered by a server that said to be a master (role-vouch.ts); one that is not is dropped as `demoted`.
- *   6. Commands whose replies are too large together wait for one another, in order (reply-budget.ts).
- *   7. Attempts to reconnect never end before `close`; the first after a loss begins at once, the others back off (connect-pacer.ts).
+ * Invariants:
+ *   1. `send` never waits for a connection. Without one it rejects at once with `unavailable`, or with `forbidden` if
+ *      Redis refused the last login (password, ACL).
+ *   2. A command settles within its time limit (pending-command.ts) plus 10 ms. If our event loop was blocked, sockets
+ *      are read once before the command fails.
+ *   3. If commands are in flight and no bytes arrive, the node counts as frozen and the connection is dropped
+ *      (watchdog.ts).
+ *   4. A lost connection fails its commands. A read, and a command that was certainly not written, continues through
+ *      its `recover`. Other commands reject with `unknown`.
+ *   5. If `isVouching`, a reply to a read counts only if ROLE has recently shown a master (role-vouch.ts). A connection
+ *      to a replica is dropped as `demoted`.
+ *   6. Commands whose expected replies exceed the budget together are sent one after the other, in order
+ *      (reply-budget.ts).
+ *   7. Reconnecting continues until `close`. The first attempt after a loss starts at once, later ones back off
+ *      (connect-pacer.ts).
  */
 import { ErrorReply } from '@redis/client';
 import { StoreError } from '../lib/store-error.ts';
@@ -31,12 +37,12 @@ import { RoleVouch } from './role-vouch.ts';
 import { ServerReply } from './server-reply.ts';
 import { WATCH_MS, Watchdog } from './watchdog.ts';
 
-/** A connection that was lost sooner and never answered anything counts as another failed attempt. */
+/** Minimum duration of a connection that received no bytes. A shorter one counts as a failed attempt. */
 const STABLE_MS = 1_000;
 
 /**
- * Commands in flight on one connection, in bytes: a node that went silent is noticed after 250 ms, in which large values could fill the
- * memory of the pod. One command of any size may always go.
+ * Maximum number of bytes in flight, which bounds the memory in use until a silent node is detected (250 ms). A single
+ * command may exceed it.
  */
 const MAX_IN_FLIGHT_BYTES = 67_108_864;
 
@@ -73,7 +79,7 @@ export class RedisConnection {
   #readyAtBytes = 0;
   readonly #hurry = new Hurry();
   readonly #failures: ConnectFailures;
-  /** node-redis writes in the next turn of the event loop: what was sent in this batch is certainly not written before that. */
+  /** Number of the current write batch. node-redis writes it in the next turn of the event loop, not before. */
   #batch = 0;
   #isBatchOpen = false;
   readonly #closeBatch = (): void => {
@@ -101,7 +107,7 @@ export class RedisConnection {
     return this.#state.kind === 'ready';
   }
 
-  /** Whether it has to prove that it works. */
+  /** Whether the connection is suspected of being dead and waits for a PONG. */
   get isProving(): boolean {
     return this.#watchdog.isProving;
   }
@@ -110,19 +116,19 @@ export class RedisConnection {
     return this.#inFlight.size;
   }
 
-  /** Why the last attempt to get in was refused by the server, until one succeeds. */
+  /** Reason for which the server refused the last login; undefined after a successful one. */
   get refusal(): StoreError | undefined {
     return this.#failures.refusal;
   }
 
-  /** Why the last attempt failed, until one succeeds. */
+  /** Reason for which the last attempt failed; undefined after a successful one. */
   get failureReason(): string | undefined {
     return this.#failures.reasons.get(this.name);
   }
 
   /**
-   * Rejects with a StoreError, or with a ServerReply where the server answered with an error and nothing is given to `recover` from
-   * that.
+   * Sends a command. Rejects with a StoreError, or with a ServerReply if the server answered with an error and
+   * `options` has no `recover`.
    */
   send(
     command: readonly RedisArgument[],
@@ -134,17 +140,19 @@ export class RedisConnection {
     }
     const nowMs = this.#redis.clock.monotonicMs();
     if (deadlineAtMs <= nowMs) {
-      return Promise.reject(new StoreError('deadline', 'the deadline was over before anything was sent'));
+      return Promise.reject(new StoreError('deadline', 'the deadline expired before the command was sent'));
     }
     const bytes = bytesOf(command);
     const isTooMuch = this.#inFlightBytes > 0 && this.#inFlightBytes + bytes > MAX_IN_FLIGHT_BYTES;
     if (isTooMuch || this.#inFlight.size >= this.#redis.maxQueue) {
-      return Promise.reject(new StoreError('unavailable', 'too much is in flight to the Redis node'));
+      return Promise.reject(new StoreError('unavailable', 'too many commands are in flight to the Redis node'));
     }
     const pending = new PendingCommand(bytes, deadlineAtMs, options);
     if (pending.expectedReplyBytes > 0 && !this.#budget.take(pending)) {
       if (!this.#budget.wait(pending, command)) {
-        return Promise.reject(new StoreError('unavailable', 'too many large replies are expected from the Redis node'));
+        return Promise.reject(
+          new StoreError('unavailable', 'too many reads of large values are queued for the Redis node'),
+        );
       }
       this.#limit(pending, () => deadlineAtMs);
       return pending.promise;
@@ -182,7 +190,7 @@ export class RedisConnection {
     pending.batch = this.#batch;
   }
 
-  /** Before anything is handed to node-redis, so that the batch is closed when it writes. */
+  /** Opens a batch before a command is passed to node-redis, so that the batch closes when node-redis writes. */
   #openBatch(): void {
     if (!this.#isBatchOpen) {
       this.#isBatchOpen = true;
@@ -190,7 +198,7 @@ export class RedisConnection {
     }
   }
 
-  /** Something must arrive soon, or the connection is dropped as `silent`: another one of the same node was. */
+  /** Sends a PING. Drops the connection as `silent` unless bytes arrive soon. */
   prove(): void {
     if (this.#state.kind === 'ready' && !this.#watchdog.isProving) {
       this.#openBatch();
@@ -199,7 +207,7 @@ export class RedisConnection {
     }
   }
 
-  /** Drops the connection as if it were lost, and reconnects. */
+  /** Drops the connection as if it had been lost, and reconnects. */
   drop(reason: string): void {
     if (this.#state.kind === 'ready') {
       const { client } = this.#state;
@@ -208,7 +216,7 @@ export class RedisConnection {
     }
   }
 
-  /** Does not wait any longer before the next attempt: the node was reached. */
+  /** Reconnects at once instead of waiting for the next attempt, because the node was just reached. */
   reconnectNow(): void {
     if (this.#state.kind === 'waiting') {
       this.#state.retry.now();
@@ -224,14 +232,14 @@ export class RedisConnection {
     client?.destroy();
   }
 
-  /** Takes nothing more; what is in flight may still be answered before the connection is closed. */
+  /** Stops accepting commands. Commands in flight may still complete before the connection is closed. */
   retire(): void {
     const client = this.#end();
     for (const pending of this.#budget.clear()) {
       pending.lose(new LostConnection('retired', false), this.#redis.wheel);
     }
     if (client !== undefined && this.#inFlight.size > 0) {
-      // What is in flight still settles in its time; the watchdog ends itself when there is nothing left.
+      // The watchdog still enforces the time limits of the commands in flight, and stops itself after the last one.
       this.#watchdog.start();
       setTimeout(() => client.destroy(), this.#redis.commandTimeoutMs + WATCH_MS);
     } else {
@@ -313,7 +321,10 @@ export class RedisConnection {
     }
   }
 
-  /** Whom the server let in, and lost or was refused, learns nothing from the success of others: they would wake one another for ever. */
+  /**
+   * Schedules the next attempt. Connections that the server accepted and then closed or refused must not wake each
+   * other, because that would never end.
+   */
   #retryLater(isWokenBySuccess: boolean): void {
     if (this.#isClosed()) {
       return;
@@ -368,7 +379,7 @@ export class RedisConnection {
     }
   }
 
-  /** Those that waited for room among the replies. */
+  /** Sends queued commands while they fit into the reply budget. */
   #sendWaiting(): void {
     while (this.#state.kind === 'ready' && this.#inFlight.size < this.#redis.maxQueue) {
       const pending = this.#budget.next();

@@ -1,12 +1,13 @@
 /**
- * How damaged values are repaired: what is run before a command is sent once more that met one. Pure.
+ * Decides which script repairs a damaged value before the failed command is sent once more. Pure.
  *
- *   WRONGTYPE  a key is of another type than ours: remove-wrong-type.lua removes it
- *   DAMAGED    our own scripts' error reply: a value of the current layout cannot be read. A script that writes has removed it already; for
- *              one that reads, its `repair` does
+ *   WRONGTYPE  the key has another type than ours: remove-wrong-type.lua removes it
+ *   DAMAGED    error reply of our scripts: a value of the current layout is unreadable. A script that writes has
+ *              already removed it. For a script that reads, its `repair` script removes it.
  *
- * What can be told apart from a newer layout only is removed: that stays FAILED_PRECONDITION (docs/internals/formats.md). A removed limit counts
- * afresh, a removed cache entry is a miss, a removed session is NOT_FOUND, and a removed user has no valid session: none is revived.
+ * Only values that cannot belong to a newer layout are removed. Newer layouts remain FAILED_PRECONDITION
+ * (docs/internals/formats.md). After the removal a limit starts from zero, a cache entry is a miss, and a session is
+ * NOT_FOUND. A removed user has no valid session, so no ended session becomes valid again.
  */
 import type { RedisArgument } from './commands.ts';
 import { type KeyType, loadScript, type Script } from './lua-script.ts';
@@ -20,11 +21,11 @@ export interface Repair {
 interface RepairableCommand {
   readonly command: readonly RedisArgument[];
   readonly script: Script | undefined;
-  /** Of the key of a bare command; unset: its key is left as it is. */
+  /** Type that the key of a bare command should have; unset: the key is not touched. */
   readonly keyType?: KeyType | undefined;
 }
 
-/** Run by itself, not by a store: for tests that look at every script. */
+/** Script that removes keys of the wrong type. Exported for tests that check every script. */
 export const removeWrongType = loadScript(
   'remove-wrong-type',
   ['src/redis/scripts/remove-wrong-type.lua'],
@@ -34,7 +35,9 @@ export const removeWrongType = loadScript(
   },
 );
 
-/** `none`: nothing has to be run, the command may be sent again; `impossible`: nothing is known of its keys. */
+/**
+ * Returns the repair, `none` if the command can be repeated without one, or `impossible` if the key types are unknown.
+ */
 export function repairOf(
   code: string,
   { command, script, keyType }: RepairableCommand,

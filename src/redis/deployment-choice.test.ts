@@ -1,6 +1,6 @@
 /**
- * The choice of the deployment from reports that a test writes: masters that continue a history, masters that do not, silence, and Clusters
- * with known and unknown node ids.
+ * Tests the choice of the deployment from simulated reports: masters that do or do not continue a history, silent
+ * servers, and Clusters with known and unknown node ids.
  */
 import { seededRandom } from '../../test/support/seeded-random.ts';
 import { addressText, type NodeAddress } from './address.ts';
@@ -28,7 +28,7 @@ function cluster(address: NodeAddress, ...ids: readonly string[]): ServerReport 
 interface Given {
   readonly seeds?: readonly NodeAddress[];
   readonly reports?: readonly ServerReport[];
-  /** Reports of servers that do not answer in this round. */
+  /** Earlier reports of servers that do not answer in this round. */
   readonly earlier?: readonly { readonly report: ServerReport; readonly agoMs: number }[];
   readonly pending?: readonly NodeAddress[];
   readonly nowMs?: number;
@@ -52,7 +52,7 @@ function using(address: NodeAddress, ...history: readonly string[]): Deployment 
   return { kind: 'standalone', master: address, history };
 }
 
-/** What is used after it: an address, or `Cluster` with its ids. */
+/** Returns the server in use after the choice: an address, or `Cluster` with its ids. */
 function outcome({ deployment }: Choice): string | undefined {
   switch (deployment.kind) {
     case 'undecided':
@@ -65,7 +65,7 @@ function outcome({ deployment }: Choice): string | undefined {
 }
 
 describe('at start', () => {
-  test('uses the single master when every seed answers', () => {
+  test('uses the single master if every seed answers', () => {
     const choice = chooseDeployment(undecided(), round({ reports: [replica(A, 'x'), master(B, 'x')] }));
     expect([outcome(choice), choice.change]).toEqual(['b:1', { cause: 'started', silent: [] }]);
   });
@@ -76,7 +76,7 @@ describe('at start', () => {
   });
 
   test.each([9_999, 10_000])(
-    'waits 10 s for a silent seed, now at %d ms, then uses the master and names the seed',
+    'waits 10 s for a silent seed (after %d ms), then uses the master and names the seed',
     (waitedMs) => {
       const choice = chooseDeployment(undecided(NOW_MS - waitedMs), round({ reports: [master(A, 'x')] }));
       if (waitedMs < 10_000) {
@@ -88,7 +88,7 @@ describe('at start', () => {
     },
   );
 
-  test('refuses two masters, also when one of them stalls, until it has been silent for 10 s', () => {
+  test('rejects two masters until one has been silent for 10 s, even if it stalls', () => {
     const long = undecided(0);
     const conflict = { kind: 'several_masters', masters: ['a:1', 'b:1'] };
     const both = chooseDeployment(long, round({ reports: [master(A, 'x'), master(B, 'y')] }));
@@ -102,21 +102,21 @@ describe('at start', () => {
     expect(outcome(chooseDeployment(long, round({ reports: [master(B, 'y')], earlier })))).toBe('b:1');
   });
 
-  test('uses the other master at once when one becomes a replica', () => {
+  test('uses the other master at once if one becomes a replica', () => {
     expect(outcome(chooseDeployment(undecided(), round({ reports: [master(A, 'x'), replica(B, 'x')] })))).toBe('a:1');
   });
 
-  test('refuses two servers that do not report their roles', () => {
+  test('rejects two servers that do not report their roles', () => {
     const unknown = [A, B].map((address) => ({ ...master(address), role: 'unknown' as const }));
     expect(outcome(chooseDeployment(undecided(0), round({ reports: unknown })))).toBeUndefined();
     expect(outcome(chooseDeployment(undecided(), round({ seeds: [A], reports: unknown.slice(0, 1) })))).toBe('a:1');
   });
 
-  test('takes two names of one server for one master', () => {
+  test('treats two names of one server as one master', () => {
     expect(outcome(chooseDeployment(undecided(), round({ reports: [master(A, 'x'), master(B, 'x')] })))).toBe('a:1');
   });
 
-  test('uses a Cluster at once, whoever else is silent', () => {
+  test('uses a Cluster at once, even if other seeds are silent', () => {
     const choice = chooseDeployment(undecided(), round({ reports: [cluster(A, 'n1')], pending: [B] }));
     expect([outcome(choice), choice.isFinal]).toEqual(['Cluster n1', true]);
   });
@@ -125,9 +125,9 @@ describe('at start', () => {
 describe('a standalone master in use', () => {
   test.each([
     ['dead', []],
-    ['a replica by now', [replica(A, 'y')]],
+    ['a replica now', [replica(A, 'y')]],
     ['still a master', [master(A, 'x')]],
-  ])('is replaced at once by the master that continues its history (it is %s)', (_, own) => {
+  ])('is replaced at once by the master that continues its history (the old server is %s)', (_, own) => {
     const choice = chooseDeployment(using(A, 'x'), round({ reports: [...own, master(B, 'y', 'x')] }));
     expect([outcome(choice), choice.change]).toEqual(['b:1', { cause: 'failover', from: 'a:1' }]);
   });
@@ -153,14 +153,14 @@ describe('a standalone master in use', () => {
     expect(deployment).toEqual(using(C, 'w'));
   });
 
-  test('stays in use when it restarts, and still yields to a replica that continues what it had before', () => {
+  test('stays in use after a restart, and is replaced by a replica that continues its earlier history', () => {
     const restarted = chooseDeployment(using(A, 'x'), round({ reports: [master(A, 'z')] }));
     expect(restarted.deployment).toEqual(using(A, 'z', 'x'));
     const choice = chooseDeployment(restarted.deployment, round({ reports: [master(A, 'z'), master(B, 'y', 'x')] }));
     expect(choice.deployment).toEqual(using(B, 'y'));
   });
 
-  test('stays in use when two masters continue its history', () => {
+  test('stays in use if two masters continue its history', () => {
     const reports = [master(B, 'y', 'x'), master(C, 'w', 'x')];
     const choice = chooseDeployment(using(A, 'x'), round({ seeds: [A, B, C], reports }));
     expect([outcome(choice), choice.notice]).toEqual([
@@ -169,7 +169,7 @@ describe('a standalone master in use', () => {
     ]);
   });
 
-  test('keeps the conflict with another master through a stall of either', () => {
+  test('keeps reporting a conflict with another master while either stalls', () => {
     const conflict = { kind: 'other_masters', master: 'a:1', ignored: ['b:1'] };
     const [own, other] = [master(A, 'x'), master(B, 'y')];
     for (const [reports, earlier] of [
@@ -183,7 +183,7 @@ describe('a standalone master in use', () => {
     expect(chooseDeployment(using(A, 'x'), late).notice).toBeUndefined();
   });
 
-  test('is the only seed: whatever master its name leads to is used, a Cluster too', () => {
+  test('is replaced by any master or Cluster at its name if it is the only seed', () => {
     const seeds = [A];
     expect(chooseDeployment(using(A, 'x'), round({ seeds, reports: [master(A, 'q')] })).topology).toBeDefined();
     expect(chooseDeployment(using(A, 'x'), round({ seeds, reports: [replica(A, 'q')] })).topology).toBeUndefined();
@@ -203,13 +203,13 @@ describe('a Cluster in use', () => {
   test.each([
     ['a standalone master', master(C, 'x')],
     ['a node of another Cluster', cluster(C, 'm1')],
-  ])('is never replaced by %s at the address of a node that is no seed', (_, foreign) => {
+  ])('is never replaced by %s at the address of a node that is not a seed', (_, foreign) => {
     const choice = chooseDeployment(long, round({ reports: [foreign] }));
     expect([outcome(choice), choice.topology]).toEqual(['Cluster n1,n2', undefined]);
     expect(choice.notice).toEqual({ kind: 'foreign_servers', servers: ['c:1'] });
   });
 
-  test('has one and the same notice while its addresses take turns in being asked, strangers and dead ones', () => {
+  test('keeps the same notice while rounds query different foreign and dead addresses', () => {
     const notices = [
       round({ reports: [master(A, 'x')], earlier: [{ report: cluster(C, 'n1'), agoMs: 5_000 }] }),
       round({ reports: [master(B, 'y')], earlier: [{ report: master(A, 'x'), agoMs: 200 }] }),
@@ -230,7 +230,7 @@ describe('a Cluster in use', () => {
     ]);
   });
 
-  test('is replaced when no known node has answered for 30 s and every seed leads to the same deployment', () => {
+  test('is replaced if no known node has answered for 30 s and every seed leads to the same deployment', () => {
     const reports = [cluster(A, 'm1', 'm2'), cluster(B, 'm2', 'm1')];
     const early = { ...current, unknownSinceMs: NOW_MS - 29_999 };
     expect(outcome(chooseDeployment(early, round({ reports })))).toBe('Cluster n1,n2');
@@ -247,7 +247,7 @@ describe('a Cluster in use', () => {
     ['the seeds are two masters', [master(A, 'x'), master(B, 'y')]],
     ['a seed refuses CLUSTER', [{ ...master(A, 'x'), refusesCluster: true as const }, replica(B, 'x')]],
     ['a known node answers', [cluster(A, 'm1'), cluster(B, 'm1'), cluster(C, 'n1')]],
-  ])('is not replaced when %s', (_, reports) => {
+  ])('is not replaced if %s', (_, reports) => {
     const choice = chooseDeployment(long, round({ reports }));
     expect(choice.deployment.kind === 'cluster' && choice.deployment.nodeIds.has('n1')).toBe(true);
   });
@@ -260,14 +260,14 @@ describe('a Cluster in use', () => {
   });
 });
 
-test('commands go only to servers of the deployment', () => {
+test('sends commands only to servers of the deployment', () => {
   const current: Deployment = { kind: 'cluster', nodeIds: new Set(['n1']), unknownSinceMs: undefined };
   const reports = [cluster(A, 'n1', 'n2'), cluster(A, 'm1'), master(A, 'x'), replica(A, 'x')];
   expect(reports.map((report) => isUsable(current, report))).toEqual([true, false, false, false]);
   expect(reports.map((report) => isUsable(using(A, 'y'), report))).toEqual([false, false, true, false]);
 });
 
-test('whatever is reported in whatever order: no unrelated master, no choice between two, the same outcome for all', () => {
+test('never uses an unrelated master or chooses between two, and its outcome is independent of the order of random reports', () => {
   const random = seededRandom(20_261_129);
   const pick = <Item>(items: readonly Item[]): Item => items[Math.floor(random() * items.length)] as Item;
   const seeds = [A, B, C];
@@ -290,7 +290,7 @@ test('whatever is reported in whatever order: no unrelated master, no choice bet
       const known = [...current.history, own?.replid].filter((id) => id !== undefined);
       expect(known.includes(next?.replid2 as string) || (own === undefined && next?.replid === known[0])).toBe(true);
     }
-    // The servers answer, or fail, one after the other.
+    // The servers answer or fail one after the other.
     let deployment = current;
     const order = [...seeds].sort(() => random() - 0.5);
     for (let answered = 1; answered <= order.length; answered += 1) {

@@ -1,14 +1,17 @@
 /**
- * Which deployment is used, decided from what servers report. Pure: the time and the reports are given.
+ * Chooses the deployment to use from the reports of its servers. Pure: the time and the reports are inputs.
  *
  * Invariants:
- *   1. A standalone master at one address is replaced by one at another address only if that one continues its history: its `replid2` is an
- *      id that the master in use had. Then it is replaced at once, even if it still reports that it is a master.
- *   2. The address in use stays in use whatever history it reports: a server without persistence restarts with a new one.
- *   3. At start, a standalone master is chosen only if no other seed is a master or may be one: a seed that does not answer is waited for
- *      until it has been silent for 10 s.
- *   4. A Cluster is replaced only by servers that know one of its node ids. The exception: for 30 s no such server has answered, and every
- *      seed answers and leads to the same other deployment. A server that refuses CLUSTER without saying why does not count: it may be a node.
+ *   1. A standalone master at one address is replaced by a master at another address only if that one continues its
+ *      history: its `replid2` is an id that the master in use had. The replacement is immediate, even if the old server
+ *      still reports that it is a master.
+ *   2. The address in use stays in use whatever history it reports, because a server without persistence restarts with
+ *      a new one.
+ *   3. At start, a standalone master is chosen only if no other seed is or may be a master. A seed that does not answer
+ *      may be one until it has been silent for 10 s.
+ *   4. A Cluster is replaced only by servers that know one of its node ids. Exception: for 30 s no such server has
+ *      answered, and every seed answers and leads to the same other deployment. A server that refuses CLUSTER without a
+ *      reason never replaces a Cluster, because it may be one of its nodes.
  *   5. The order in which reports arrive within a round does not change its outcome.
  */
 import { addressText, type NodeAddress } from './address.ts';
@@ -16,11 +19,14 @@ import type { ClusterReport, ServerReport, StandaloneReport } from './server-rep
 import { Topology } from './topology.ts';
 import type { TopologyNotice } from './topology-notice.ts';
 
-/** How long a seed that does not answer may still be a master. */
+/** Time for which a silent seed may still be a master. */
 const SILENCE_MS = 10_000;
-/** How long no node of a Cluster may have answered before its seeds may lead to another deployment. */
+/** Time without an answer from a node of the Cluster after which its seeds may lead to another deployment. */
 const REPLACEMENT_MS = 30_000;
-/** Replication ids that the server at the address in use has had: it restarts, and its replica knows an earlier id only. */
+/**
+ * Maximum number of remembered replication ids of the server in use. After a restart of that server, its replica knows
+ * only an earlier id.
+ */
 const MAX_HISTORY = 4;
 
 export type Deployment =
@@ -29,7 +35,7 @@ export type Deployment =
   | {
       readonly kind: 'cluster';
       readonly nodeIds: ReadonlySet<string>;
-      /** The end of the first of the recent rounds in which no known node answered. */
+      /** End of the first of the recent rounds in which no known node answered. */
       readonly unknownSinceMs: number | undefined;
     };
 
@@ -38,35 +44,35 @@ export interface SeenReport {
   readonly atMs: number;
 }
 
-/** Questions to several servers that were sent at the same time. */
+/** Queries that were sent to several servers at the same time. */
 export interface Round {
   readonly nowMs: number;
   readonly startedAtMs: number;
-  /** Distinct addresses. */
+  /** Seed addresses, without duplicates. */
   readonly seeds: readonly NodeAddress[];
   /** Servers of this round that have neither answered nor failed yet. */
   readonly pending: ReadonlySet<string>;
-  /** The latest report of each server, in this round or before. */
+  /** Latest report of each server, from this round or an earlier one. */
   readonly seen: ReadonlyMap<string, SeenReport>;
 }
 
 export type DeploymentChange =
   | { readonly cause: 'started'; readonly silent: readonly string[] }
   | { readonly cause: 'failover'; readonly from: string }
-  /** By the Sentinels; `from` is undefined at start. */
+  /** Election by the Sentinels; `from` is undefined at start. */
   | { readonly cause: 'elected'; readonly from: string | undefined }
   | { readonly cause: 'same_address' }
   | { readonly cause: 'replaced' };
 
 export interface Choice {
   readonly deployment: Deployment;
-  /** Whether nothing that is still pending can change the choice. */
+  /** Whether no pending answer can change the choice. */
   readonly isFinal: boolean;
-  /** The topology that a server of the deployment has confirmed in this round. */
+  /** Topology that a server of the deployment has confirmed in this round. */
   readonly topology?: Topology;
   readonly change?: DeploymentChange;
   readonly notice?: TopologyNotice;
-  /** When the passing of time alone changes the choice. */
+  /** Monotonic time at which the choice changes without another report. */
   readonly recheckAtMs?: number;
 }
 
@@ -81,7 +87,7 @@ export function chooseDeployment(current: Deployment, round: Round): Choice {
   }
 }
 
-/** Whether a server that was just connected to may be sent commands. */
+/** Returns whether commands may be sent to a newly connected server. */
 export function isUsable(current: Deployment, report: ServerReport): boolean {
   switch (current.kind) {
     case 'undecided':
@@ -176,7 +182,8 @@ function followCluster(current: Deployment & { kind: 'cluster' }, round: Round):
       return replacement;
     }
   }
-  // Nodes take turns in being asked: a notice of one round alone would change each time.
+  // A notice uses recent reports, because each round queries other nodes. Otherwise the notice would change with every
+  // round.
   const strangers = recentReports(round, [...round.seen.keys()]).filter(
     (report) => !isOfCluster(report, current.nodeIds),
   );
@@ -185,7 +192,7 @@ function followCluster(current: Deployment & { kind: 'cluster' }, round: Round):
   return { deployment, isFinal: true, ...(strangers.length === 0 ? {} : { notice }) };
 }
 
-/** The deployment to which every seed leads, if there is one. */
+/** Returns the deployment to which every seed leads, or undefined if there is none. */
 function chooseReplacement(round: Round): Choice | undefined {
   const names = round.seeds.map(addressText);
   const reports = freshReports(round, names);
@@ -220,13 +227,19 @@ function adoptCluster({ topology }: ClusterReport, change: DeploymentChange | un
   };
 }
 
-/** A master under another name of the server in use has the same id; it is a successor only while the name in use does not answer. */
+/**
+ * Returns whether the other server continues this history. A server with the same id is the server in use under another
+ * name, so it is a successor only while the name in use does not answer.
+ */
 function continues(other: StandaloneReport, history: readonly string[], isSilent: boolean): boolean {
   const isPromoted = other.replid2 !== undefined && history.includes(other.replid2);
   return isPromoted || (isSilent && other.replid !== undefined && other.replid === history[0]);
 }
 
-/** A Cluster whose nodes report no ids cannot be distinguished from another. */
+/**
+ * Returns whether the reported Cluster has one of the node ids. A Cluster whose nodes report no ids looks like any
+ * other.
+ */
 function isKnown({ topology }: ClusterReport, nodeIds: ReadonlySet<string>): boolean {
   return nodeIds.size === 0 || [...topology.nodeIds()].some((id) => nodeIds.has(id));
 }
@@ -248,7 +261,10 @@ function freshReports(round: Round, names: readonly string[]): ServerReport[] {
   return names.map((name) => freshReport(round, name)).filter((report) => report !== undefined);
 }
 
-/** Also what a server reported that does not answer now: a stall must not make a second master forgotten. */
+/**
+ * Returns reports of the last 10 s, including those of servers that do not answer now. A short stall must not hide a
+ * second master.
+ */
 function recentReports({ seen, nowMs }: Round, names: readonly string[]): ServerReport[] {
   return names
     .map((name) => seen.get(name))
@@ -256,12 +272,12 @@ function recentReports({ seen, nowMs }: Round, names: readonly string[]): Server
     .map((found) => (found as SeenReport).report);
 }
 
-/** Who does not report its role may be a master. */
+/** Returns the reports of standalone masters. A server that does not report its role may be one. */
 function mastersOf(reports: readonly ServerReport[]): StandaloneReport[] {
   return reports.filter((report) => report.kind === 'standalone' && report.role !== 'replica') as StandaloneReport[];
 }
 
-/** Two masters with one id are one server with two names. */
+/** Removes duplicates: two masters with the same id are one server with two names. */
 function distinct(masters: readonly StandaloneReport[]): StandaloneReport[] {
   return masters.filter(
     ({ replid }, index) => replid === undefined || masters.findIndex((other) => other.replid === replid) === index,

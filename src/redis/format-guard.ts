@@ -1,13 +1,15 @@
 /**
- * Stands between the stores of a role and their Redis, and stops all calls of the role if the stored data has a format that this release
- * must not touch.
+ * Wraps the Redis commands of a role and rejects all of them if the stored data has a format that this release does not
+ * support.
  *
- *   1. The version key is read whenever a connection has changed (every connect is among these), at most every 100 ms; every 5 s
- *      while the format is refused or the key cannot be read; and once per hour.
- *   2. While the key could not be read yet, and after it could not be read again, calls go on as before.
- *   3. While the format is refused, no command of a store is sent: calls end as StoredFormatError. That ends by itself once the key changes.
- *   4. One check runs at a time, each with a deadline; nothing here throws or ends before `close`.
- *   5. The key outlives sessions, cached values and windows of limits: its TTL is longer than theirs, and each check renews it.
+ *   1. The version key is read after each connection change (including every connect), at most every 100 ms. It is read
+ *      every 5 s while the format is rejected or the key cannot be read, and otherwise once per hour.
+ *   2. Calls continue until the key was first read, and when it later cannot be read.
+ *   3. While the format is rejected, no command of a store is sent. Calls fail with StoredFormatError until the key
+ *      changes.
+ *   4. Only one check runs at a time, with a deadline. A check never throws. Checks continue until `close`.
+ *   5. The key outlives sessions, cached values and limit windows: its TTL is longer than theirs, and each check renews
+ *      it.
  */
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -19,26 +21,35 @@ import { asText } from './script-reply.ts';
 
 export interface FormatGuardOptions {
   readonly commands: RedisCommands;
-  /** `state` or `cache`. */
+  /** Role of the deployment, `state` or `cache`. */
   readonly role: string;
   readonly key: string;
   readonly clock: Clock;
   readonly log: Logger;
   readonly release?: ReleaseFormats;
-  /** For tests: how long it takes until a check is repeated, in place of RECHECK_MS. */
+  /** Interval of repeated checks in tests; unset: RECHECK_MS. */
   readonly recheckMs?: number;
 }
 
-/** Reconnecting backs off by itself; this bounds what many connections at once cause. */
+/**
+ * Minimum interval, in ms, between checks after connection changes. Reconnecting has its own backoff, but many
+ * connections may change at once.
+ */
 const APART_MS = 100;
 const RECHECK_MS = 5_000;
 const RENEWAL_MS = 3_600_000;
 const CHECK_TIMEOUT_MS = 1_000;
-/** Longer than any window of a limit needs (two of 400 days). A bucket may take longer to drain; its layout byte protects it by itself. */
+/**
+ * TTL of the version key: longer than two limit windows of 400 days. A bucket may take longer to drain, but its layout
+ * byte protects it too.
+ */
 const KEY_TTL_MS = 1_000 * 86_400_000;
-/** Other sidecars may write the key between our read and our write; each time it has grown. */
+/**
+ * Maximum number of attempts to write the key. Other sidecars may write it between our read and our write, but it grows
+ * each time.
+ */
 const MAX_ATTEMPTS = 4;
-/** `#reportFailure` says what is missing. */
+/** Options for commands whose missing permission `#reportFailure` reports itself. */
 const OPTIONAL: CommandOptions = { isPermissionOptional: true };
 
 export class FormatGuard implements RedisCommands {
@@ -64,17 +75,17 @@ export class FormatGuard implements RedisCommands {
     this.#recheckMs = options.recheckMs ?? RECHECK_MS;
   }
 
-  /** Whether Redis has said what the key holds, or that we may not read it. */
+  /** Whether Redis has returned the key or refused permission to read it. */
   get hasAnswered(): boolean {
     return this.#hasAnswered;
   }
 
-  /** Why all calls of the role are refused; undefined while they are not. */
+  /** Reason for which all calls of the role are rejected; undefined if they are not. */
   get refusal(): string | undefined {
     return this.#refusal;
   }
 
-  /** The format that the version key held last; undefined while it is not known or refused. */
+  /** Last format found in the version key; undefined while it is unknown or rejected. */
   get format(): number | undefined {
     return this.#format;
   }
@@ -102,7 +113,7 @@ export class FormatGuard implements RedisCommands {
       : this.#refuse(this.#refusal);
   }
 
-  /** A connection was made or lost: who answers now may hold other data. */
+  /** Schedules a check after a connection change, because the server that answers now may hold other data. */
   onConnectionChange(): void {
     this.#schedule(Math.max(0, this.#lastMs + APART_MS - this.#options.clock.monotonicMs()));
   }
@@ -116,7 +127,7 @@ export class FormatGuard implements RedisCommands {
     return Promise.reject(new StoredFormatError(detail));
   }
 
-  /** The earlier of two due times holds. */
+  /** Schedules a check, unless an earlier one is already scheduled. */
   #schedule(delayMs: number): void {
     const dueMs = this.#options.clock.monotonicMs() + delayMs;
     if (this.#isClosed || dueMs >= this.#dueMs) {
@@ -138,11 +149,11 @@ export class FormatGuard implements RedisCommands {
     this.#lastMs = this.#options.clock.monotonicMs();
     const isSettled = await this.#readAndWrite();
     this.#isChecking = false;
-    // Jittered, so that the sidecars of a fleet do not ask in step.
+    // Jitter keeps the sidecars of a fleet from checking at the same time.
     this.#schedule((isSettled ? RENEWAL_MS : this.#recheckMs) * (0.75 + Math.random() / 4));
   }
 
-  /** Whether the key was read, accepted and written. */
+  /** Returns whether the key was read, accepted and written. */
   async #readAndWrite(): Promise<boolean> {
     const { commands, key, clock } = this.#options;
     const untilMs = clock.monotonicMs() + CHECK_TIMEOUT_MS;
@@ -177,7 +188,7 @@ export class FormatGuard implements RedisCommands {
     this.#format = undefined;
     if (this.#refusal !== detail) {
       this.#refusal = detail;
-      log.error({ role, detail }, 'stored data has a format that this release must not touch, refusing all calls');
+      log.error({ role, detail }, 'stored data has an unsupported format, rejecting all calls');
     }
   }
 
@@ -186,11 +197,14 @@ export class FormatGuard implements RedisCommands {
     this.#format = format;
     if (this.#refusal !== undefined) {
       this.#refusal = undefined;
-      log.info({ role, format }, 'stored data has a format that this release reads, serving again');
+      log.info({ role, format }, 'stored data has a supported format, accepting calls again');
     }
   }
 
-  /** What an operator must end is logged once per code; a Redis that is away or refuses writes is reported elsewhere. */
+  /**
+   * Logs a failure once per code if an operator must act. An unreachable Redis and refused writes are reported
+   * elsewhere.
+   */
   #reportFailure(error: unknown): void {
     const { role, log } = this.#options;
     if (!(error instanceof StoreError)) {
@@ -204,7 +218,10 @@ export class FormatGuard implements RedisCommands {
     const code = error.serverCode ?? error.kind;
     if (code !== this.#warnedCode) {
       this.#warnedCode = code;
-      log.warn({ role, code, detail: error.message }, 'cannot check the format of the stored data, serving without it');
+      log.warn(
+        { role, code, detail: error.message },
+        'cannot check the format of the stored data, continuing without the check',
+      );
     }
   }
 }

@@ -1,17 +1,17 @@
 /**
- * The decision over a version key, for every pair of a stored format and a release around it.
+ * Tests the decision on a version key for stored formats around that of a release.
  */
 import { judgeFormat, RELEASE_FORMATS } from './format-version.ts';
 
 const RELEASE = { writes: 5, readsUpTo: 6 };
 
-test('this release writes format 1 and reads up to the next one', () => {
+test('writes format 1 and reads up to the next one in this release', () => {
   expect(RELEASE_FORMATS).toEqual({ writes: 1, readsUpTo: 2 });
 });
 
 test.each([
   ['no key', undefined, 5],
-  ['the format of the release before', '4', 5],
+  ['the format of the previous release', '4', 5],
   ['its own format', '5', 5],
   ['the format of the next release, which is never lowered', '6', 6],
 ])('accepts %s', (_, stored, format) => {
@@ -19,8 +19,14 @@ test.each([
 });
 
 test.each([
-  ['7', 'the stored data has format 7, this release reads formats 5 to 6; a release was skipped: upgrade this sidecar'],
-  ['3', 'this release reads formats 5 to 6; a release was skipped: first run a release that writes format 4 on every'],
+  [
+    '7',
+    'the stored data has format 7, but this release reads formats 5 to 6; upgrade this sidecar, because a release was skipped',
+  ],
+  [
+    '3',
+    'this release reads formats 5 to 6; first run a release that writes format 4 on every sidecar, because a release was',
+  ],
   ['0', 'first run a release that writes format 1 on every sidecar'],
   ['99999', 'the stored data has format 99999'],
   ['', 'a format that is not a number'],
@@ -28,18 +34,18 @@ test.each([
   ['-5', 'a format that is not a number'],
   ['5.0', 'a format that is not a number'],
   ['9999999999', 'a format that is not a number'],
-])('refuses "%s" and says what to do', (stored, text) => {
+])('rejects "%s" and states the remedy', (stored, text) => {
   const verdict = judgeFormat(stored, RELEASE);
   expect(verdict.verdict).toBe('refused');
   expect(verdict.verdict === 'refused' && verdict.detail).toContain(text);
 });
 
-test('sidecars of two releases in a row accept each other in every order, those of three do not', () => {
+test('lets sidecars of two consecutive releases work together in every order, but not of three', () => {
   for (let writes = 1; writes < 8; writes += 1) {
     for (let otherWrites = 1; otherWrites < 8; otherWrites += 1) {
       let stored: string | undefined;
       const verdicts: string[] = [];
-      // Whoever connects first writes the key; then each connects again.
+      // The first connection writes the key, then each sidecar connects again.
       for (const own of [writes, otherWrites, writes, otherWrites]) {
         const verdict = judgeFormat(stored, { writes: own, readsUpTo: own + 1 });
         verdicts.push(verdict.verdict);

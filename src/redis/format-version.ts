@@ -1,29 +1,31 @@
 /**
- * Which formats of stored data may meet: the pure decision over what a version key holds.
+ * Decides whether this release may use data of a stored format. Pure.
  *
- *   1. A release reads the formats N and N+1 and writes N; the next one writes N+1. So sidecars of two releases in a row work side by side.
- *   2. The version key says which format the newest release on this Redis writes. It only grows, by one at a time.
- *   3. It serves only to stop a skipped release. What a single value is made of says the layout byte or header of the value.
+ *   1. A release reads the formats N and N+1 and writes N. The next release writes N+1. So sidecars of two consecutive
+ *      releases work side by side.
+ *   2. The version key holds the format that the newest release on this Redis writes. It only grows, by one at a time.
+ *   3. The key serves only to detect a skipped release. The layout of a single value is given by its layout byte or
+ *      header.
  *
  * docs/internals/formats.md has the rules for a release that changes a format.
  */
 
 export interface ReleaseFormats {
-  /** N: what this release writes. */
+  /** Format N, which this release writes. */
   readonly writes: number;
-  /** N+1, which the next release writes. */
+  /** Format N+1, which the next release writes. */
   readonly readsUpTo: number;
 }
 
 export const RELEASE_FORMATS: ReleaseFormats = { writes: 1, readsUpTo: 2 };
 
 export type FormatVerdict =
-  /** `format` is what the key must hold from now on; the key is written only if it holds something else, or to renew its TTL. */
+  /** The key must hold `format` from now on. It is written only to change the format or to renew its TTL. */
   | { readonly verdict: 'accepted'; readonly format: number }
-  /** `detail` is for errors, the log and /readyz. */
+  /** The text `detail` is used in errors, the log and /readyz. */
   | { readonly verdict: 'refused'; readonly detail: string };
 
-/** Decides over the text that the version key holds; undefined where there is no key. */
+/** Decides on the content of the version key; undefined: there is no key. */
 export function judgeFormat(stored: string | undefined, release: ReleaseFormats): FormatVerdict {
   if (stored === undefined) {
     return { verdict: 'accepted', format: release.writes };
@@ -33,11 +35,11 @@ export function judgeFormat(stored: string | undefined, release: ReleaseFormats)
     return refused('a format that is not a number', release, 'use a key prefix that no other program uses');
   }
   if (format > release.readsUpTo) {
-    return refused(`format ${format}`, release, 'a release was skipped: upgrade this sidecar');
+    return refused(`format ${format}`, release, 'upgrade this sidecar, because a release was skipped');
   }
   if (format < release.writes - 1) {
     const between = `first run a release that writes format ${format + 1} on every sidecar`;
-    return refused(`format ${format}`, release, `a release was skipped: ${between}`);
+    return refused(`format ${format}`, release, `${between}, because a release was skipped`);
   }
   return { verdict: 'accepted', format: Math.max(format, release.writes) };
 }
@@ -45,6 +47,6 @@ export function judgeFormat(stored: string | undefined, release: ReleaseFormats)
 function refused(found: string, { writes, readsUpTo }: ReleaseFormats, remedy: string): FormatVerdict {
   return {
     verdict: 'refused',
-    detail: `the stored data has ${found}, this release reads formats ${writes} to ${readsUpTo}; ${remedy}`,
+    detail: `the stored data has ${found}, but this release reads formats ${writes} to ${readsUpTo}; ${remedy}`,
   };
 }

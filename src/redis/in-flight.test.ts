@@ -1,5 +1,5 @@
 /**
- * The list is what a Set would be, and what left it keeps nothing.
+ * Tests that the list behaves like a Set and that removed members keep no links.
  */
 import fc from 'fast-check';
 import { InFlight, type InFlightNode } from './in-flight.ts';
@@ -8,7 +8,7 @@ interface Item extends InFlightNode {
   readonly number: number;
 }
 
-test('through random histories it holds what a Set would, in the same order', () => {
+test('holds the same members in the same order as a Set through random histories', () => {
   fc.assert(
     fc.property(fc.array(fc.nat(9), { maxLength: 200 }), (numbers) => {
       const items = Array.from({ length: 10 }, (_, number): Item => {

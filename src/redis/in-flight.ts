@@ -1,11 +1,11 @@
 /**
- * The commands in flight on one connection, in the order in which they were sent.
+ * Lists the commands in flight on one connection, in send order.
  *
- * A list of its own and not a Set: adding and removing are on the way of every command. A command that left keeps no neighbour,
- * or dead ones that have grown old would keep all later ones (see queue-guard.ts).
+ * It is a linked list instead of a Set because every command is added and removed once. A removed command keeps no
+ * links to its neighbors. Otherwise old removed commands would keep all later ones alive (see queue-guard.ts).
  */
 
-/** What a member of the list carries. */
+/** Fields that every member of the list carries. */
 export interface InFlightNode {
   next: InFlightNode | undefined;
   previous: InFlightNode | undefined;
@@ -21,7 +21,7 @@ export class InFlight<Item extends InFlightNode> {
     return this.#size;
   }
 
-  /** The one that was added before all others. */
+  /** Member that was added first. */
   get first(): Item | undefined {
     return this.#first as Item | undefined;
   }
@@ -38,7 +38,7 @@ export class InFlight<Item extends InFlightNode> {
     this.#size += 1;
   }
 
-  /** False where it was not in the list. */
+  /** Removes the item. Returns false if it is not in the list. */
   remove(item: Item): boolean {
     if (!item.isListed) {
       return false;
@@ -60,7 +60,7 @@ export class InFlight<Item extends InFlightNode> {
     return true;
   }
 
-  /** In the order in which they were added; none may be added or removed meanwhile. */
+  /** Yields the members in insertion order. The list must not change meanwhile. */
   *values(): Generator<Item> {
     for (let item = this.#first; item !== undefined; item = item.next) {
       yield item as Item;

@@ -1,5 +1,5 @@
 /**
- * The same bytes in fewer writes, in the order of the commands, and nothing is lost when the writer stops.
+ * Tests that the same bytes are written in fewer writes and in order, and that none are lost if the writer stops.
  */
 import { Socket } from 'node:net';
 import { jest } from '@jest/globals';
@@ -14,11 +14,11 @@ function bytesOf(writes: Iterable<CommandPieces>): Buffer {
   return Buffer.concat([...writes].flat().map((piece) => Buffer.from(piece as string)));
 }
 
-test('commands of text become one write', () => {
+test('joins text commands into one write', () => {
   expect([...joinCommands([['a'], ['b'], ['ü']])]).toEqual([['abü']]);
 });
 
-test('a Buffer is handed on as it is, behind the text before it and in one return with the whole of its command', () => {
+test('passes a Buffer unchanged, after the preceding text and together with its whole command', () => {
   const value = Buffer.from('value');
   const writes = [...joinCommands([['a'], ['b'], ['c', value, 'd'], ['e'], [value]])];
   expect(writes).toEqual([
@@ -28,13 +28,13 @@ test('a Buffer is handed on as it is, behind the text before it and in one retur
   expect(writes[0]?.[2]).toBe(value);
 });
 
-test('long text is handed on in parts, so that a full socket is noticed', () => {
+test('yields long text in parts, so that the writer notices a full socket', () => {
   const commands = Array.from({ length: 100 }, () => ['x'.repeat(1_000)]);
   const writes = [...joinCommands(commands)];
   expect(writes.map(([text]) => text?.length)).toEqual([17_000, 17_000, 17_000, 17_000, 17_000, 15_000]);
 });
 
-test('whatever the commands are, bytes and order stay, and a writer that stops has everything that was taken', () => {
+test('keeps bytes and order of random commands, and a stopped writer has received every consumed command', () => {
   const piece = fc.oneof(
     fc.string({ maxLength: 10 }),
     fc.constant('y'.repeat(9_000)),
@@ -64,7 +64,7 @@ function* recordTaken(commands: readonly CommandPieces[], taken: CommandPieces[]
   }
 }
 
-test('a client hands the commands of one turn to its socket at once: node-redis still takes them from commandsToWrite', async () => {
+test('passes the commands of one turn to the socket at once, because node-redis takes them from commandsToWrite', async () => {
   const peer = await startFakeRedisPeer();
   const access = redisOptions(`redis://127.0.0.1:${peer.port}`, { connectTimeoutMs: 10_000 });
   const client = await openClient({ host: '127.0.0.1', port: peer.port }, access, { onLost: () => undefined });

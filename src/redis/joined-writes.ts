@@ -1,19 +1,21 @@
 /**
- * Joins the commands that node-redis writes in one turn of the event loop, because it hands each one to the socket by itself: with 64 calls
- * in flight that was a tenth of the CPU of a decision.
+ * Joins the commands that node-redis writes in one turn of the event loop into few socket writes. node-redis passes
+ * each command to the socket separately, which used a tenth of the CPU time of a decision with 64 calls in flight.
  *
  * Invariants:
- *   1. The bytes and their order are those of node-redis.
- *   2. A command that node-redis has marked as written is in what is returned next: the writer may stop after any return.
- *   3. Buffers are handed on as they are, never copied.
+ *   1. The bytes and their order are the same as with node-redis.
+ *   2. A command that node-redis has marked as written is part of the next yielded value, because the writer may stop
+ *      after any of them.
+ *   3. Buffers are passed on without a copy.
  *
- * This wraps one method of the library; the version is pinned, and a test fails when it changes nothing any more.
+ * This module wraps one method of the library. The library version is pinned, and a test fails if the wrapper has no
+ * effect.
  */
 
-/** What one command consists of: text, with a Buffer between two pieces for each argument that is one. */
+/** Encoded command: text, with a Buffer between two pieces of text for each Buffer argument. */
 export type CommandPieces = readonly (string | Buffer)[];
 
-/** Text is handed on at this length, so that the writer notices a full socket in time. */
+/** Length of text after which it is yielded, so that the writer notices a full socket in time. */
 const MAX_TEXT_LENGTH = 16_384;
 
 export function joinWrites(client: object): void {

@@ -1,5 +1,5 @@
 /**
- * The names of subjects in keys of limits: unambiguous and short, whatever callers choose.
+ * Tests that the names of subjects in keys are unambiguous and short for all input.
  */
 import { createHash, createHmac } from 'node:crypto';
 import fc from 'fast-check';
@@ -19,25 +19,25 @@ function hashOf(subject: string): string {
 test.each([
   ['a short subject', 'user-1'],
   ['64 bytes', 'x'.repeat(64)],
-  ['64 bytes of characters of 2', 'ü'.repeat(32)],
-  ['64 bytes of characters of 4', '\u{1f600}'.repeat(16)],
+  ['64 bytes in 2-byte characters', 'ü'.repeat(32)],
+  ['64 bytes in 4-byte characters', '\u{1f600}'.repeat(16)],
   ['the letter h', 'h'],
   ['H and a colon', 'H:1'],
-])('%s is named by itself', (_name, subject) => {
+])('uses %s as its own name', (_name, subject) => {
   expect(keyOf(subject)).toBe(`pannier:rl:{scope|policy|${subject}}`);
 });
 
 test.each([
   ['65 bytes', 'x'.repeat(65)],
-  ['66 bytes of characters of 2', 'ü'.repeat(33)],
-  ['66 bytes of characters of 3', '€'.repeat(22)],
+  ['66 bytes in 2-byte characters', 'ü'.repeat(33)],
+  ['66 bytes in 3-byte characters', '€'.repeat(22)],
   ['h and a colon', 'h:'],
   ['a subject in the form of a hash', `h:${hashOf('x'.repeat(65))}`],
-])('%s is named by a hash', (_name, subject) => {
+])('uses a hash as the name of %s', (_name, subject) => {
   expect(keyOf(subject)).toBe(`pannier:rl:{scope|policy|h:${hashOf(subject)}}`);
 });
 
-test('no two subjects share a key, with braces, bars, NUL and free text among them', () => {
+test('gives no two subjects the same key, including subjects with braces, bars and NUL', () => {
   const part = fc.oneof(fc.constantFrom('{', '}', '|', '\0', 'h:', ':', ' ', 'ü', '€', '\u{1f600}'), fc.string());
   const subject = fc.oneof(
     fc.array(part, { minLength: 1, maxLength: 6 }).map((parts) => parts.join('')),
@@ -66,7 +66,7 @@ describe('hashed subjects', () => {
   );
 
   test.each(['x', 'sk-live-SECRET-API-KEY', 'x'.repeat(65), 'h:1', '192.0.2.7'])(
-    '%s is named by its hash',
+    'uses the hash of %s as its name',
     (subject) => {
       const digest = createHmac('sha256', KEY).update(subject).digest('base64url').slice(0, 22);
       expect(keyed.hashedRateLimit('scope', 'policy', subject)).toBe(`pannier:rl:{scope|policy|h:k:${digest}}`);
@@ -76,7 +76,7 @@ describe('hashed subjects', () => {
     },
   );
 
-  test('share no key with each other, with subjects in clear, or with those of another hash key', () => {
+  test('share no key with each other, with clear subjects, or with those of another hash key', () => {
     const other = createKeyspace('pannier:', Buffer.from('another key of 16 bytes'));
     const namings = [
       keyOf,
@@ -86,7 +86,7 @@ describe('hashed subjects', () => {
     ];
     fc.assert(
       fc.property(fc.uniqueArray(subjects, { minLength: 1, maxLength: 20 }), (distinct) => {
-        // A name that somebody sees in Redis is a subject as well.
+        // A name that is visible in Redis may be used as a subject, too.
         const named = distinct.flatMap((subject) =>
           namings.map((name) => name(subject).slice('pannier:rl:{scope|policy|'.length, -1)),
         );
@@ -99,7 +99,7 @@ describe('hashed subjects', () => {
   });
 });
 
-test('scopes and policies do not run into the subject', () => {
+test('separates scopes and policies from the subject', () => {
   const keys = new Set<string>();
   for (const scope of ['', 'a', 'a.b']) {
     for (const policy of ['', 'a', 'b']) {
@@ -111,7 +111,7 @@ test('scopes and policies do not run into the subject', () => {
   expect(keys.size).toBe(3 * 3 * 7);
 });
 
-test('a key has a bounded length, however long the subject is', () => {
+test('bounds the length of a key for subjects of any length', () => {
   const name = 'n'.repeat(64);
   for (const length of [1, 22, 63, 64, 65, 512, 100_000]) {
     for (const character of ['x', 'ü', '€']) {

@@ -1,46 +1,52 @@
 /**
- * The names of all keys and channels: the one place that knows the layout.
+ * Builds the names of all keys and channels. No other module knows their layout.
  *
- * Unambiguous by construction: scope, policy and namespace may only hold [A-Za-z0-9._-], so the separators `|` and `:`
- * cannot occur in them; what a user chooses freely (subject, cache key, user, tag) always stands last. The braces are the
- * hash tag by which Redis Cluster chooses the slot; free text inside them may shorten the tag, never confuse two keys.
+ * Names are unambiguous. Scope, policy and namespace contain only [A-Za-z0-9._-], so the separators `|` and `:` cannot
+ * occur in them. Free text (subject, cache key, user, tag) always comes last. The braces are the hash tag by which
+ * Redis Cluster chooses the slot. Braces in free text may shorten the hash tag, but never make two keys equal.
  */
 import { isAscii } from 'node:buffer';
 import { bucketOf } from '../lib/key-hash.ts';
 import { createSubjectHash, subjectName } from './subject-name.ts';
 
-/** Buckets of users. No call reads them together, so more of them only spread users more evenly over the masters of a Cluster. */
+/**
+ * Number of buckets of users. No call reads users together, so more buckets only spread them more evenly over the
+ * masters of a Cluster.
+ */
 const USER_BUCKET_COUNT = 256;
 
 export interface Keyspace {
   /**
-   * One hash: all limits of a policy for a subject. `policy` is empty for limits that callers give inline. subject-name.ts has the forms in
-   * which a subject is named.
+   * Returns the key of a hash with all limits of a policy for a subject. `policy` is empty for inline limits.
+   * subject-name.ts defines the forms of a subject in a key.
    */
   rateLimit(scope: string, policy: string, subject: string): string;
-  /** The same for a subject that must not stand in the key. */
+  /** Returns the same key for a subject that is stored only as a hash. */
   hashedRateLimit(scope: string, policy: string, subject: string): string;
-  /** One hash: a session. `handle` is the hash of the selector. */
+  /** Returns the key of a hash that holds a session. `handle` is the hash of the selector. */
   session(handle: string): string;
-  /** One hash: a user's generation and the list of handles. */
+  /** Returns the key of a hash that holds a user's generation and the list of handles. */
   user(userId: string): string;
-  /** One string: the format of the data that the stores of a role keep (format-version.ts). */
+  /** Returns the key of a string with the format of a role's stored data (format-version.ts). */
   format(role: 'state' | 'cache'): string;
-  /** One string: a value with its header. Text where the key is ASCII: a command of text is one write to the socket. */
+  /**
+   * Returns the key of a string with a cached value and its header. An ASCII key is returned as text, because a command
+   * without Buffers is one socket write.
+   */
   cacheEntry(namespace: string, bucket: number, key: Buffer): string | Buffer;
-  /** One hash: incarnation, sequence and flush mark of a bucket. */
+  /** Returns the key of a hash with incarnation, sequence and flush mark of a bucket. */
   cacheSequence(namespace: string, bucket: number): string;
-  /** The channel on which a bucket's invalidations are published; in the bucket's own slot. */
+  /** Returns the channel for invalidations of a bucket, in the slot of the bucket. */
   cacheChannel(namespace: string, bucket: number): string;
-  /** One string: a tag's version. */
+  /** Returns the key of a string that holds a tag's version. */
   cacheTag(namespace: string, tag: string): string;
-  /** One hash: incarnation and sequence of a tag bucket. */
+  /** Returns the key of a hash with incarnation and sequence of a tag bucket. */
   cacheTagSequence(namespace: string, bucket: number): string;
-  /** The channel of the tags of a tag bucket; in the slot of its tags. */
+  /** Returns the channel for a tag bucket, in the slot of its tags. */
   cacheTagChannel(namespace: string, bucket: number): string;
 }
 
-/** `subjectKey` keys the hashes of subjects. */
+/** Creates the keyspace of a prefix. `subjectKey` is the secret for hashed subjects. */
 export function createKeyspace(prefix: string, subjectKey?: Buffer): Keyspace {
   const hashSubject = createSubjectHash(subjectKey);
   return {

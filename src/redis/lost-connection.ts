@@ -1,13 +1,14 @@
 /**
- * A command whose connection went before it was answered, or never came about.
+ * Error of a command whose connection was lost or never existed.
  *
- * Where it `wasSent` it may have been executed: only a read may be repeated. Where it was not, anything may.
+ * If `wasSent`, the command may have been executed, so only a read may be repeated. Otherwise any command may be
+ * repeated.
  */
 import { StoreError } from '../lib/store-error.ts';
 
 export class LostConnection extends StoreError {
   readonly wasSent: boolean;
-  /** `demoted`, `silent`, `hung up` ... */
+  /** Reason of the loss, such as `demoted`, `silent` or `hung up`. */
   readonly reason: string;
 
   constructor(reason: string, wasSent: boolean, cause?: unknown) {

@@ -1,14 +1,16 @@
 /**
- * A Lua script as data: its text, the SHA-1 by which EVALSHA names it, and whether it writes.
+ * Represents a Lua script: its text, the SHA-1 that EVALSHA uses, and whether it writes.
  *
- *   read            bare, sent by EVALSHA_RO. A replica would run it too, so the connection vouches for the server's role. It is answered while
- *                   Redis refuses writes (MISCONF, OOM, NOREPLICAS, CLIENT PAUSE WRITE), and may be repeated.
- *   write           begins with `#!lua`: a replica answers READONLY, a server that is full or cannot save refuses it before it runs.
- *   write_in_place  the same with `allow-oom`: it needs no room, and must work on a server that is full.
+ *   read            sent without a shebang by EVALSHA_RO. A replica would run it too, so the connection verifies the
+ *                   server's role. It runs while Redis refuses writes (MISCONF, OOM, NOREPLICAS, CLIENT PAUSE WRITE),
+ *                   and may be repeated.
+ *   write           begins with `#!lua`. A replica answers READONLY. A server that is full or cannot save refuses the
+ *                   script before it runs.
+ *   write_in_place  begins with `#!lua flags=allow-oom`. It needs no additional memory and must work on a full server.
  *
- * House rules for every .lua file (script-rules.test.ts reads them): all keys come from KEYS; a key that the script creates gets its TTL
- * in the same script; TIME is read once, by the prelude; no number is formatted by `..` (use `whole`); locals, parameters, functions and
- * fields are camelCase, constants UPPER_CASE.
+ * Rules for every .lua file (script-rules.test.ts enforces them): all keys come from KEYS. A script that creates a key
+ * sets its TTL. TIME is read once, in the prelude. Numbers are never formatted by `..` (use `whole`). Locals,
+ * parameters, functions and fields are camelCase, constants UPPER_CASE.
  *
  * Source of the flags: https://redis.io/docs/latest/develop/interact/programmability/lua-api/#script_flags
  */
@@ -19,27 +21,30 @@ import { withLibraries } from './script-library.ts';
 
 export type ScriptKind = 'read' | 'write' | 'write_in_place';
 
-/** What a key holds; empty for a channel that stands among the keys. */
+/** Type of a key; empty for a channel that is passed among the keys. */
 export type KeyType = 'hash' | 'string' | '';
 
 export interface ScriptOptions {
-  /** Of KEYS, in their order; the last one holds for all that follow. Of a key of another type the script removes nothing by itself. */
+  /**
+   * Types of KEYS, in order; the last one applies to all further keys. The script itself removes no key of another
+   * type.
+   */
   readonly keyTypes?: readonly KeyType[];
-  /** Of a script that reads: run with the same KEYS when it met a damaged value, which it removes. */
+  /** Repair of a script that reads: it runs with the same KEYS and removes the damaged value. */
   readonly repair?: Script;
 }
 
 export interface Script {
-  /** For logs and metrics: bounded in number, no user data. */
+  /** Name in logs and metrics. Names are few and contain no user data. */
   readonly name: string;
   readonly kind: ScriptKind;
   readonly source: string;
   readonly sha1: string;
   readonly keyTypes: readonly KeyType[];
   readonly repair: Script | undefined;
-  /** Those that it runs, in small letters: for the permissions that it needs. */
+  /** Commands that the script runs, in lower case. They determine its permissions. */
   readonly commands: ReadonlySet<string>;
-  /** What its call runs after it: where the user may not do that, this script is not sent either. */
+  /** Next script of the same call. If the user lacks a permission for it, this script is not sent either. */
   readonly leadsTo?: ScriptStep;
 }
 
@@ -67,7 +72,7 @@ export function defineScript(
   return { name, kind, source, sha1, commands: commandsIn(source), keyTypes, repair };
 }
 
-/** The texts of the libraries that were read, by path: many scripts share them. */
+/** Texts of the libraries by path, because many scripts share them. */
 const libraries = new Map<string, string>();
 
 function readLibrary(path: string): string {
@@ -76,12 +81,15 @@ function readLibrary(path: string): string {
   return text;
 }
 
-/** The prelude: a library (script-library.ts) for the scripts of all folders. */
+/** Returns the prelude, a library (script-library.ts) for the scripts of all folders. */
 export function readPrelude(): string {
   return readLibrary('src/redis/scripts/prelude.lua');
 }
 
-/** The script in the last of these files of the program, e.g. `src/session/scripts/create.lua`; those before it are its libraries. */
+/**
+ * Loads the script in the last of these files, e.g. `src/session/scripts/create.lua`. The files before it are its
+ * libraries.
+ */
 export function loadScript(name: string, paths: readonly string[], kind: ScriptKind, options?: ScriptOptions): Script {
   const script = readTextAsset(paths.at(-1) ?? '');
   return defineScript(
@@ -92,7 +100,7 @@ export function loadScript(name: string, paths: readonly string[], kind: ScriptK
   );
 }
 
-/** The commands that a script's text runs, in small letters. */
+/** Returns the commands that a script runs, in lower case. */
 export function commandsIn(text: string): ReadonlySet<string> {
   return new Set([...text.matchAll(/\bredis\.p?call\('([A-Z]+)'/g)].map(([, name = '']) => name.toLowerCase()));
 }

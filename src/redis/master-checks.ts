@@ -1,15 +1,15 @@
 /**
- * What a server is asked before its subscriptions are believed, on the connection that carries them: the questions of one barrier, in one
- * write, and what the answers mean.
+ * Checks a server before its subscriptions count as intact. One barrier sends all checks in one write, on the
+ * connection that carries the subscriptions.
  *
- *   keyed reads   each in a slot of ours. A Cluster master that lost the majority answers CLUSTERDOWN, one that is none any more MOVED;
- *                 ASK is of one slot that is moving away, and its channel's affair
- *   ROLE          a replica is no master; INFO replication where ROLE is not permitted or not known. A server that reports its
- *                 role in neither form is assumed to be a master
- *   CLIENT INFO   the number of subscriptions. A server that does not know it has none counted; where the user lacks the permission, no
- *                 subscription is believed
+ *   keyed reads   each in a slot of ours. CLUSTERDOWN shows a Cluster master that lost the majority, MOVED one that
+ *                 lost the slot. ASK shows a migrating slot and affects only its channel.
+ *   ROLE          shows a replica. INFO replication is used if ROLE is not permitted or not known. A server that
+ *                 answers neither is assumed to be a master.
+ *   CLIENT INFO   shows the number of subscriptions. It is skipped if the server does not know it. If the user lacks
+ *                 the permission, no subscription counts as intact.
  *
- * All of them are answered within the time of a command, or the connection is silent.
+ * All replies must arrive within the command timeout, otherwise the connection counts as silent.
  */
 import { ErrorReply } from '@redis/client';
 import type { OpenClient } from './client.ts';
@@ -20,25 +20,25 @@ import { isRefusedForGood, ROLE_QUESTIONS, type ServerRole } from './role.ts';
 import { serverCodeOf } from './server-error.ts';
 import { settledBy } from './settled-by.ts';
 
-/** Why nothing of what the connection has said lately can be trusted. */
+/** Reason for which the recent messages of the connection cannot be trusted. */
 export type Failure = 'silent' | 'demoted' | 'cluster down' | 'moved' | 'refused' | 'subscription dropped';
 
-/** By which logs name the keyed reads. */
+/** Name of the keyed reads in logs. */
 export const CHECK = 'check of the subscriber';
 
 export interface KeyedRead {
   readonly command: readonly RedisArgument[];
   onReply(reply: RedisReply): void;
-  /** Its slot is on its way to another master. */
+  /** Called when the slot is migrating to another master. */
   onAsk(): void;
 }
 
 export class MasterChecks {
   readonly #client: OpenClient;
   readonly #redis: RedisOptions;
-  /** host:port, for logs. */
+  /** Address of the server (host:port), for logs. */
   readonly #node: string;
-  /** Which of ROLE_QUESTIONS is asked. */
+  /** Index of the current query in ROLE_QUESTIONS. */
   #question = 0;
   #countRefusal: Refusal | undefined;
 
@@ -48,19 +48,20 @@ export class MasterChecks {
     this.#redis = redis;
   }
 
-  /** That the user may not read the number of subscriptions, as of the last answer. */
+  /** Refusal of the last CLIENT INFO for lack of permission; undefined if it was answered. */
   get countRefusal(): Refusal | undefined {
     return this.#countRefusal;
   }
 
-  /** Whether the server does not report its role. */
+  /** Whether the server reports its role in neither form. */
   get isRoleHidden(): boolean {
     return ROLE_QUESTIONS[this.#question] === undefined;
   }
 
   /**
-   * Undefined: all is well. `countExpected` returns, once the answers are here, how many subscriptions the server must have had when it was
-   * asked. Everything is sent before this returns. A connection that is lost meanwhile is not a failure of its own.
+   * Runs all checks. Resolves undefined if they pass. Once the replies have arrived, `countExpected` returns how many
+   * subscriptions the server must have had when the checks were sent. All commands are sent before this returns. A
+   * connection lost meanwhile is not reported as a failure.
    */
   async ask(reads: readonly KeyedRead[], countExpected: () => number): Promise<Failure | undefined> {
     const failures: Failure[] = [];
@@ -100,7 +101,7 @@ export class MasterChecks {
     if (text === undefined) {
       return 'silent';
     }
-    // The refusals that came before it are still on their way through their promises.
+    // Earlier refusals are still being delivered through their promises.
     await new Promise((resolve) => setImmediate(resolve));
     const reported = await this.#inTime(role);
     if (reported === 'replica') {
@@ -113,7 +114,7 @@ export class MasterChecks {
     return subscriptions < countExpected() ? 'subscription dropped' : undefined;
   }
 
-  /** If the server does not report its role in one form, the next form is used from now on. */
+  /** Queries the role. If the server does not report it in one form, the next form is used from now on. */
   async #readRole(): Promise<ServerRole> {
     for (let question = ROLE_QUESTIONS[this.#question]; question !== undefined; ) {
       try {
@@ -138,7 +139,7 @@ export class MasterChecks {
   }
 }
 
-/** The code of an error reply. */
+/** Returns the code of an error reply. */
 export function codeOf(error: unknown): string | undefined {
   return error instanceof ErrorReply ? serverCodeOf(error.message) : undefined;
 }

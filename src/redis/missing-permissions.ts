@@ -1,8 +1,8 @@
 /**
- * The permissions that a probe found missing on one node, and which calls need them. Pure.
+ * Knows the permissions that a probe found missing on one node, and which calls need them. Pure.
  *
- *   1. A call is refused if it needs one of them, itself or by the script that it leads to; every other call is sent.
- *   2. The error names the missing permissions and docs/operations/redis.md, and asks for no repetition.
+ *   1. A call is rejected if it, or the next script of the call, needs one of them. Every other call is sent.
+ *   2. The error names the missing permissions and docs/operations/redis.md, and does not suggest a retry.
  */
 import { StoreError } from '../lib/store-error.ts';
 import type { RedisArgument } from './commands.ts';
@@ -10,11 +10,11 @@ import type { Script } from './lua-script.ts';
 import { type KeyFamily, missingPermissionText } from './permissions.ts';
 
 export interface MissingPermission {
-  /** In small letters, e.g. `script|load`. */
+  /** Command in lower case, e.g. `script|load`. */
   readonly command: string;
-  /** Unset: the command has no key. */
+  /** Family of the key; undefined for a command without a key. */
   readonly family: KeyFamily | undefined;
-  /** As an ACL rule names it. */
+  /** Permission in the form of an ACL rule. */
   readonly name: string;
 }
 
@@ -23,7 +23,7 @@ type Families = readonly (string | undefined)[];
 const SUBSCRIBER_FAMILIES: Families = ['cache-inv', 'cache-seq'];
 
 export class MissingPermissions {
-  /** Each once, in the order of the probe. */
+  /** Distinct permissions in the order of the probe. */
   readonly names: readonly string[];
   readonly #missing: readonly MissingPermission[];
   readonly #prefix: string;
@@ -38,14 +38,17 @@ export class MissingPermissions {
     return missingPermissionText(this.names);
   }
 
-  /** Why this command, which may run a script, would be refused, or the script that its call runs next; undefined if neither would. */
+  /**
+   * Returns the error for a command, or its script, that needs a missing permission, or whose next script does. Returns
+   * undefined if none is missing.
+   */
   refusalOf(command: readonly RedisArgument[], script: Script | undefined): StoreError | undefined {
     if (script === undefined) {
       const [name = '', key = ''] = command;
       const families = [this.#familyOf(key)];
       return this.#refusal((missing) => missing.command === String(name).toLowerCase() && isOf(missing, families));
     }
-    // EVALSHA, the script, the number of keys, the keys.
+    // Arguments: EVALSHA, the SHA-1, the number of keys, the keys.
     const families = command.slice(3, 3 + Number(command[2])).map((key) => this.#familyOf(key));
     const next = script.leadsTo;
     return this.#refusal(
@@ -54,12 +57,12 @@ export class MissingPermissions {
     );
   }
 
-  /** Why no slot can be followed while it moves. */
+  /** Returns the error if ASKING is not permitted, so that a migrating slot cannot be followed. */
   refusalOfAsking(): StoreError | undefined {
     return this.#refusal(({ command }) => command === 'asking');
   }
 
-  /** Why no channel is kept subscribed. */
+  /** Returns the error if the permissions for subscriptions are missing. */
   refusalOfSubscriptions(): StoreError | undefined {
     return this.#refusal(
       (missing) =>

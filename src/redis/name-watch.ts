@@ -1,9 +1,10 @@
 /**
- * Notices that the only seed's host name has moved to another server.
+ * Detects that the host name of the only seed resolves to another server.
  *
  * Invariants:
- *   1. The name is resolved every 5 s, jittered, one lookup at a time. A lookup that fails changes nothing.
- *   2. A connection is dropped if none of the addresses that its host name had when it was made is among those that the name has now.
+ *   1. The name is resolved every 5 s with jitter, one lookup at a time. A failed lookup changes nothing.
+ *   2. A connection is dropped if none of the addresses that its host name had when it was made is among its current
+ *      addresses.
  */
 import dns from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
@@ -32,7 +33,7 @@ export class NameWatch {
     }
   }
 
-  /** Returns what is called when the connection is gone. */
+  /** Adds a connection. Returns a function to call when the connection is gone. */
   add(connection: OpenConnection): () => void {
     this.#connections.add(connection);
     return () => void this.#connections.delete(connection);
@@ -64,7 +65,7 @@ export class NameWatch {
     this.#checkLater();
   }
 
-  /** Empty if the name cannot be resolved now. */
+  /** Resolves the name; empty if the lookup fails. */
   #resolve(): Promise<readonly string[]> {
     const lookup = this.#options.lookup ?? (dns.lookup as LookupFunction);
     return new Promise((resolve) => {

@@ -1,5 +1,5 @@
 /**
- * When permissions are probed, with a server that the test controls.
+ * Tests when permissions are probed, with a simulated server.
  */
 
 import { silentLogger } from '../../test/support/lib/silent-logger.ts';
@@ -36,7 +36,7 @@ function open(credentials: () => Promise<Credentials>): void {
   });
 }
 
-test('a refusal during a probe that lasts is followed by another probe, and reported', async () => {
+test('probes again after a refusal during a slow probe, and reports the refusal', async () => {
   peer = await startFakeRedisPeer({ onCommand: (command) => command.answer('+OK\r\n') });
   let finish = (_: Credentials): void => undefined;
   let asked = 0;

@@ -1,14 +1,16 @@
 /**
- * When the permissions of the user are probed on one node, and what the last probe found.
+ * Decides when the user's permissions are probed on one node, and keeps the result of the last probe.
  *
- *   1. The first probe begins when a connection to the node is ready. Another begins when one is ready again a minute or more after the last
- *      probe, and when Redis refused a caller for want of a permission: after 1 s, which doubles up to 60 s while such probes find nothing. A
- *      password changes no permission; a restart or a new rule may.
- *   2. While something is missing, or nothing could be learned, the probe is repeated after 1 s at first and every 30 s in the end, jittered, so that
- *      a permission that was given is noticed.
- *   3. One probe runs at a time, over a connection of its own, so that no caller waits behind it and none of it counts as a command of a caller.
- *   4. What a probe that was not answered whole has found counts for nothing.
- *   5. A refusal that a caller met is reported once the next probe has not explained it; if it has, the line that names the permission is enough.
+ *   1. The first probe starts when a connection to the node is ready. Another starts when a connection becomes ready at
+ *      least a minute after the last one. A third trigger is a NOPERM reply to a caller: after 1 s, doubling up to 60 s
+ *      while such probes find nothing. A new password changes no permission, but a restart or a new rule may.
+ *   2. While something is missing, or a probe failed, the probe is repeated after 1 s at first and every 30 s in the
+ *      end, with jitter. So a granted permission is noticed.
+ *   3. One probe runs at a time, over a separate connection. No caller waits behind it, and metrics of commands do not
+ *      count it.
+ *   4. Findings of an incomplete probe are ignored.
+ *   5. A refusal that a caller received is reported only if the next probe does not explain it. Otherwise the line that
+ *      names the permission is enough.
  */
 import { backoffMs } from '../lib/backoff.ts';
 import { addressText, type NodeAddress } from './address.ts';
@@ -19,13 +21,15 @@ import { probePermissions } from './permission-probe.ts';
 import type { Refusal } from './refusal-log.ts';
 import { settledBy } from './settled-by.ts';
 
-/** A server that cuts idle connections must not be probed with each of them. */
+/** Minimum age of a clean probe before a new connection starts another. A server may keep closing idle connections. */
 const CLEAN_MS = 60_000;
-/** Refusals come by the thousand, and a probe may not explain them. */
+/**
+ * Minimum time between probes after refusals. Refusals may arrive by the thousand, and a probe may not explain them.
+ */
 const REFUSED_APART_MS = 1_000;
 const MAX_REFUSED_APART_MS = 60_000;
 const REPEAT = { firstMs: 1_000, maxMs: 30_000 };
-/** The subject of refusal-log.ts. */
+/** Subject in refusal-log.ts. */
 const SUBJECT = 'permissions';
 const CODE = 'NOPERM';
 
@@ -35,11 +39,11 @@ export interface NodePermissionsOptions {
   readonly permissions: PermissionOptions;
   readonly isReady: () => boolean;
   readonly slots: () => ProbedSlots;
-  /** Undefined: nothing is missing. */
+  /** Called with the missing permissions; undefined: none is missing. */
   readonly onChange: (missing: MissingPermissions | undefined) => void;
 }
 
-/** Where the probe's keys lie. */
+/** Slots of the keys that a probe uses. */
 export interface ProbedSlots {
   readonly isCluster: boolean;
   readonly hashTag: string;
@@ -52,10 +56,10 @@ export class NodePermissions {
   #dueMs = Number.POSITIVE_INFINITY;
   #startedAtMs = Number.NEGATIVE_INFINITY;
   #cleanAtMs = Number.NEGATIVE_INFINITY;
-  /** Probes in a row that did not find everything there. */
+  /** Number of consecutive probes that failed or found missing permissions. */
   #attempts = 0;
   #unexplained: Refusal | undefined;
-  /** Probes after a refusal that found nothing missing. */
+  /** Number of probes after a refusal that found nothing missing. */
   #futile = 0;
   #isProbing = false;
   #isClosed = false;
@@ -64,13 +68,13 @@ export class NodePermissions {
     this.#options = options;
   }
 
-  /** A connection is ready. */
+  /** Schedules a probe after a connection became ready. */
   connected(): void {
     this.#schedule(Math.max(0, this.#cleanAtMs + CLEAN_MS - this.#nowMs()));
     this.#explainRefusal();
   }
 
-  /** Redis refused a caller for want of a permission. */
+  /** Handles a NOPERM reply to a caller. */
   refused(refusal: Refusal): void {
     if (this.#missing !== undefined) {
       return;
@@ -88,7 +92,10 @@ export class NodePermissions {
     this.#adopt(undefined);
   }
 
-  /** Schedules the probe that a refusal waits for. One that is due during another probe, or while nothing is connected, does not run. */
+  /**
+   * Schedules the probe for an unexplained refusal. A probe that falls due during another one, or without a connection,
+   * does not run.
+   */
   #explainRefusal(): void {
     if (this.#unexplained !== undefined) {
       const apartMs = Math.min(REFUSED_APART_MS * 2 ** this.#futile, MAX_REFUSED_APART_MS);
@@ -96,7 +103,7 @@ export class NodePermissions {
     }
   }
 
-  /** The earlier of two due times holds. */
+  /** Schedules a probe, unless an earlier one is already scheduled. */
   #schedule(delayMs: number): void {
     const dueMs = this.#nowMs() + delayMs;
     if (this.#isClosed || dueMs >= this.#dueMs) {
@@ -144,7 +151,7 @@ export class NodePermissions {
     this.#attempts += 1;
   }
 
-  /** Undefined: nothing can be said. */
+  /** Runs a probe. Returns undefined if it failed. */
   async #ask(): Promise<MissingPermission[] | undefined> {
     const { address, redis, permissions, slots } = this.#options;
     try {
@@ -156,7 +163,7 @@ export class NodePermissions {
         client.destroy();
       }
     } catch {
-      // Why it cannot be reached, the connections for commands report.
+      // The connections for commands report why the server cannot be reached.
       return undefined;
     }
   }
@@ -174,7 +181,7 @@ export class NodePermissions {
     const { address, redis } = this.#options;
     const subject = { node: addressText(address), command: SUBJECT };
     if (missing === undefined) {
-      // What callers met is over too.
+      // This also ends the refusals that callers received.
       redis.refusals.ended(CODE, subject.node);
     } else {
       redis.refusals.found({ ...subject, code: CODE, detail: missing.text });

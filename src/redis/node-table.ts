@@ -1,6 +1,6 @@
 /**
- * The masters that we hold connections to: one set of connections per node, made when the topology or a redirect names it, closed
- * when they no longer do, after what is in flight there was answered.
+ * Holds one set of connections for each master. A set is created when the topology or a redirect names the node. It is
+ * retired when neither does any longer: commands in flight may still complete before its connections are closed.
  */
 import { addressText, type NodeAddress } from './address.ts';
 import type { RedisReply } from './commands.ts';
@@ -16,43 +16,46 @@ export interface NodeState {
   readonly node: string;
   readonly isReady: boolean;
   readonly inFlight: number;
-  /** Why it is not connected, if an attempt failed. */
+  /** Reason of the last failed connection attempt; undefined if none failed. */
   readonly reason: string | undefined;
 }
 
 export interface NodeOptions {
   readonly redis: RedisOptions;
-  /** Whether a replica at this address would answer reads: on a standalone server. */
+  /** Whether a replica at this address would answer reads, as a standalone replica does. */
   readonly isVouching: () => boolean;
-  /** A connection came up or was lost. */
+  /** Called after a connection became ready or was lost. */
   readonly onChange: () => void;
-  /** For probes of permissions. */
+  /** Inputs of the permission probes; unset: permissions are not probed. */
   readonly probes?: {
-    /** Where keys lie that the node of this name has. */
+    /** Returns a hash tag of a slot that the node with this name owns. */
     readonly slotsOf: (name: string) => ProbedSlots;
-    /** A probe has found something missing, or no longer. */
+    /** Called when the set of missing permissions changed. */
     readonly onChange: () => void;
   };
 }
 
-/** A command that was certainly not sent waits so long after a ready connection was lost, and not for one that was away before. */
+/**
+ * Time after the loss of a ready connection during which unsent commands may wait for a new one. After that they fail
+ * at once.
+ */
 const AFTER_LOSS_MS = 250;
 const MAX_RECONNECT_WAIT_MS = 50;
 const RECONNECT_WAIT_SHARE = 0.25;
 
-/** A node with its connections; commands go round robin over those that are ready. */
+/** Master with its connections. Commands use the ready connections in round-robin order. */
 export class RedisNode {
   readonly address: NodeAddress;
   readonly name: string;
-  /** The scripts that it lacked. */
+  /** Scripts that had to be loaded on this node. */
   readonly scripts = new ScriptLoads();
-  /** What the user may not do there, as far as is known; undefined where nothing is missing. */
+  /** Permissions that a probe found missing on this node; undefined if none are. */
   missing: MissingPermissions | undefined;
   readonly #redis: RedisOptions;
   readonly #permissions: NodePermissions | undefined;
   readonly #connections: readonly RedisConnection[];
   readonly #waiters: ReadyWaiters;
-  /** When a redirect named it last. */
+  /** Monotonic time of the last redirect that named this node. */
   neededAtMs = Number.NEGATIVE_INFINITY;
   #lostAtMs = Number.NEGATIVE_INFINITY;
   #isRetired = false;
@@ -88,12 +91,15 @@ export class RedisNode {
     return this.#connections.some((connection) => connection.isReady);
   }
 
-  /** It is no longer used; what was in flight may still be answered. */
+  /** Whether the node is no longer used. Its commands in flight may still complete. */
   get isRetired(): boolean {
     return this.#isRetired;
   }
 
-  /** A connection that is ready, if possible one that need not prove itself, or else one that says why not. */
+  /**
+   * Returns a ready connection, preferring one that is not under suspicion of being dead. If none is ready, returns one
+   * that knows the reason.
+   */
   connection(): RedisConnection {
     const count = this.#connections.length;
     let second: RedisConnection | undefined;
@@ -111,8 +117,8 @@ export class RedisNode {
   }
 
   /**
-   * A connection for a command that was certainly not sent. Where none is ready, or those that are have to prove themselves, it waits for one: for
-   * 50 ms and a quarter of the time that is left at most, and only shortly after one was lost.
+   * Returns a connection for a command that was certainly not sent. If no healthy connection is ready, waits for one,
+   * but only within 250 ms after a loss. The wait takes at most 50 ms and a quarter of the remaining time.
    */
   async connectionSoon(bytes: number, deadlineAtMs: number): Promise<RedisConnection> {
     const connection = this.connection();
@@ -128,21 +134,22 @@ export class RedisNode {
   #lost(reason: string): void {
     this.#lostAtMs = this.#redis.clock.monotonicMs();
     if (reason === 'silent') {
-      // What has swallowed one connection has probably swallowed all: waiting for each to be silent would fail calls for as often as long.
+      // Other connections to the node have probably failed too. Waiting for each to become silent would fail calls once
+      // per connection.
       for (const connection of this.#connections) {
         connection.prove();
       }
     }
   }
 
-  /** The node was reached: connections that wait for their next attempt try now. */
+  /** Reconnects at once instead of waiting for the next attempt, because the node was just reached. */
   reconnectNow(): void {
     for (const connection of this.#connections) {
       connection.reconnectNow();
     }
   }
 
-  /** Redis refused a command there for want of a permission. Which one, a probe finds and reports. */
+  /** Handles a NOPERM reply of Redis. A probe finds and reports which permission is missing. */
   permissionRefused(refusal: Refusal): void {
     if (this.#permissions === undefined) {
       this.#redis.refusals.refused(refusal);
@@ -164,7 +171,7 @@ export class RedisNode {
     return await this.connection().send(command, deadlineAtMs);
   }
 
-  /** Drops all connections, which are made anew: its name is looked up again. */
+  /** Drops all connections. The new ones resolve the host name again. */
   drop(reason: string): void {
     for (const connection of this.#connections) {
       connection.drop(reason);
@@ -178,7 +185,7 @@ export class RedisNode {
     }
   }
 
-  /** Closes once what is in flight is answered. */
+  /** Stops accepting commands and closes the connections once the commands in flight have settled. */
   retire(): void {
     this.#isRetired = true;
     this.#permissions?.close();
@@ -205,7 +212,10 @@ export class RedisNode {
   }
 }
 
-/** A redirect may be ahead of the topology that the next node tells: for so long the node it named is kept all the same. */
+/**
+ * Time for which a node named by a redirect is kept although the topology does not list it. A redirect may be newer
+ * than the topology that another node reports.
+ */
 const REDIRECT_TRUST_MS = 2_000;
 
 export class NodeTable {
@@ -221,14 +231,17 @@ export class NodeTable {
     return this.#nodes.get(name);
   }
 
-  /** The node that a redirect names, made now where it is new (MOVED and ASK name nodes before the topology does). */
+  /**
+   * Returns the node that a redirect names, creating it if necessary. MOVED and ASK name nodes before the topology
+   * does.
+   */
   need(address: NodeAddress): RedisNode {
     const node = this.#have(address);
     node.neededAtMs = this.#options.redis.clock.monotonicMs();
     return node;
   }
 
-  /** These nodes from now on, and those that a redirect named a moment ago. */
+  /** Keeps these nodes and those that a redirect named recently. Retires all others. */
   keep(addresses: ReadonlyMap<string, NodeAddress>): void {
     const trustedSinceMs = this.#options.redis.clock.monotonicMs() - REDIRECT_TRUST_MS;
     for (const [name, node] of this.#nodes) {

@@ -1,5 +1,5 @@
 /**
- * What the room is given at start, and what it tells while it runs.
+ * Defines the options with which the connections start, and the interfaces through which they report.
  */
 import type { LookupFunction } from 'node:net';
 import type { Clock } from '../lib/clock.ts';
@@ -12,84 +12,84 @@ import type { PermissionArea } from './permissions.ts';
 import type { RefusalLog } from './refusal-log.ts';
 import type { TlsFilesSource } from './tls.ts';
 
-/** Counters of one deployment. `node` is host:port, `code` a Redis error code or a word of ours. */
+/** Counters of one deployment. `node` is host:port. `code` is a Redis error code or a code of ours. */
 export interface RedisMetrics {
   roundTrip(node: string, durationMs: number): void;
   commandError(node: string, code: string): void;
   reconnected(node: string): void;
   connectionLost(node: string, reason: string): void;
-  /** A value was damaged and is removed: WRONGTYPE or DAMAGED. */
+  /** Counts a damaged value that is being removed; `code` is WRONGTYPE or DAMAGED. */
   valueDamaged(code: string): void;
 }
 
-/** How to get in, and the bounds of a connection. */
+/** Credentials, TLS settings and limits of a connection. */
 export interface RedisAccess {
   readonly credentials: CredentialsSource;
   readonly isTls: boolean;
-  /** Without it: Node's own list of CAs, and no client certificate. */
+  /** Source of the TLS files; unset: Node's list of CAs and no client certificate. */
   readonly tlsFiles?: TlsFilesSource;
-  /** The name by which servers are verified, and which is sent to them (SNI); unset: the host of their address. */
+  /** Name that server certificates must contain and that is sent as SNI; unset: the host of the address. */
   readonly tlsServerName?: string | undefined;
-  /** Where nodes are reached that announce other addresses. */
+  /** Map from the addresses that nodes announce to the addresses where they can be reached. */
   readonly addressMap?: AddressMap;
   readonly connectTimeoutMs: number;
-  /** Commands in flight on one connection; more are refused. */
+  /** Maximum number of commands in flight on one connection. Further commands are rejected. */
   readonly maxQueue: number;
-  /** Resolves host names; that of the system if it is not given. */
+  /** Resolver of host names; unset: the resolver of the system. */
   readonly lookup?: LookupFunction;
-  /** Decides about connections for commands and subscriptions; without it every server that lets us in is used. */
+  /** Decides which servers may be used for commands and subscriptions; unset: every server that accepts the login. */
   readonly guard?: ConnectionGuard;
 }
 
 export interface ConnectionGuard {
   /**
-   * Rejects if the server must not be used: a replica, or a stranger at the address of a known node. Called before the first command.
-   * Resolves with the time (monotonic) at which a standalone server was asked for its role that then answered as a master, if it did.
+   * Verifies a server before its first command. Rejects if it must not be used: a replica, or a server of another
+   * deployment. Resolves with the monotonic time of the role query if the server answered as a standalone master.
    */
   verify(address: NodeAddress, send: (command: readonly string[]) => Promise<RedisReply>): Promise<number | undefined>;
-  /** The connection is open; what is returned is called when it is lost or closed. */
+  /** Registers an open connection. Returns a function to call when the connection is lost or closed. */
   opened(connection: OpenConnection): () => void;
 }
 
 export interface OpenConnection {
-  /** The IP addresses to which its host name resolved; empty if its host is an IP address. */
+  /** IP addresses to which the host name resolved; empty if the host is an IP address. */
   readonly resolvedTo: readonly string[];
-  /** Drops the connection as if it were lost. */
+  /** Drops the connection as if it had been lost. */
   drop(reason: string): void;
 }
 
-/** What is probed. */
+/** Permissions that are probed. */
 export interface PermissionOptions {
   readonly area: PermissionArea;
-  /** Of all keys and channels. */
+  /** Prefix of all keys and channels. */
   readonly prefix: string;
 }
 
 export interface SentinelOptions {
-  /** The name under which they monitor the master. */
+  /** Name under which the Sentinels monitor the master. */
   readonly masterName: string;
-  /** The login of the Sentinels, which is not that of the servers. */
+  /** Login of the Sentinels, which is separate from the login of the servers. */
   readonly credentials: CredentialsSource;
 }
 
 export interface RedisOptions extends RedisAccess {
-  /** `state` or `cache`: for logs. */
+  /** Role of the deployment, `state` or `cache`, for logs. */
   readonly role: string;
-  /** Servers to begin with, or the Sentinels. */
+  /** Seed servers, or the Sentinels. */
   readonly seeds: readonly NodeAddress[];
-  /** Whether, and how, Sentinels decide who the master is. */
+  /** Sentinel settings; unset: the master is chosen without Sentinels. */
   readonly sentinel?: SentinelOptions;
-  /** No command waits longer for its answer; a connection that is silent for so long is given up. */
+  /** Time limit of a command. A connection that is silent for this long is dropped. */
   readonly commandTimeoutMs: number;
   readonly connectionsPerMaster: number;
   readonly clock: Clock;
   readonly wheel: TimerWheel;
   readonly metrics: RedisMetrics;
   readonly log: Logger;
-  /** Unset: permissions are not probed, and a missing one shows when Redis refuses a command. */
+  /** Permissions to probe; unset: a missing permission is found only when Redis refuses a command. */
   readonly permissions?: PermissionOptions;
-  /** What this deployment refuses now. */
+  /** Current refusals of this deployment. */
   readonly refusals: RefusalLog;
-  /** After each connection to a master that was made or lost. */
+  /** Called after each connection to a master that became ready or was lost. */
   readonly onConnectionChange?: () => void;
 }

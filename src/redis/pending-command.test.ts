@@ -1,5 +1,5 @@
 /**
- * One wait for an answer: it settles once, in time, and not for a pause of this process.
+ * Tests that a command settles once and in time, even if the process was blocked.
  */
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { TimerWheel } from '../lib/timer-wheel.ts';
@@ -25,7 +25,7 @@ function pass(durationMs: number): void {
 
 afterAll(() => wheel.close());
 
-test('the reply settles it, takes its timer away, and nothing that comes later counts', async () => {
+test('settles by the reply, cancels its timer and ignores later events', async () => {
   const pending = pendingFor(100);
   expect(wheel.size).toBe(1);
   pending.resolve('first', wheel);
@@ -36,7 +36,7 @@ test('the reply settles it, takes its timer away, and nothing that comes later c
   expect(await pending.promise).toBe('first');
 });
 
-test('its time ends it as unknown, not before; a reply after that is nobody’s', async () => {
+test('settles as unknown at its time limit, and drops a later reply', async () => {
   const pending = pendingFor(100);
   pass(99);
   expect(wheel.size).toBe(1);
@@ -45,7 +45,7 @@ test('its time ends it as unknown, not before; a reply after that is nobody’s'
   await expect(pending.promise).rejects.toMatchObject({ kind: 'unknown' });
 });
 
-test('a time that is seen late gives a reply that lies in the socket one more turn', async () => {
+test('reads a reply waiting in the socket if the timer fires late', async () => {
   const answered = pendingFor(100);
   const silent = pendingFor(100);
   pass(1_000);
@@ -54,7 +54,7 @@ test('a time that is seen late gives a reply that lies in the socket one more tu
   await expect(silent.promise).rejects.toMatchObject({ kind: 'unknown' });
 });
 
-test('a loss ends it with its cause, once', async () => {
+test('settles with the cause of a lost connection, once', async () => {
   const pending = pendingFor(100);
   const cause = new Error('lost');
   pending.reject(cause, wheel);

@@ -1,12 +1,12 @@
 /**
- * One command of a connection, in flight or waiting to be sent: the promise that its caller holds.
+ * Represents one command of a connection, queued or in flight, together with the promise that its caller holds.
  *
- *   1. It settles once: by the reply, by its time, or by the loss of its connection.
- *   2. Its time is the command timeout and 1 ms for each KiB that had to be written before it was out, or that arrived since: a link of
- *      1 MB/s. It never goes beyond its deadline.
+ *   1. The promise settles once: by the reply, the time limit, or the loss of the connection.
+ *   2. The time limit is the command timeout plus 1 ms for each KiB that was written before it or has arrived since.
+ *      This allows for a link of 1 MB/s. The limit never exceeds the deadline.
  *
- * Most commands have the same time, so the watchdog of the connection ends their wait (they lie in the order in which they were sent);
- * only who has less time than that pays for a timer.
+ * Most commands have the same time limit, so the connection's watchdog enforces it by walking the commands in send
+ * order. Only commands with a shorter limit pay for a timer.
  */
 import { StoreError } from '../lib/store-error.ts';
 import type { TimerEntry, TimerWheel } from '../lib/timer-wheel.ts';
@@ -15,21 +15,27 @@ import type { InFlightNode } from './in-flight.ts';
 import type { LostConnection } from './lost-connection.ts';
 import type { ServerReply } from './server-reply.ts';
 
-/** If a timer fires later than this after its time, the event loop was blocked. */
+/** Delay of a timer, in ms, beyond which the event loop counts as blocked. */
 const LATE_MS = 50;
 const BYTES_PER_MS = 1_024;
 
-/** One object per command, and no closure: this is on the way of every command. */
+/** Options of one command. They form one object without closures, because every command allocates it. */
 export interface SendOptions {
-  /** Goes on with a command, sent at `sentAtMs`, that the server answered with an error or whose connection was lost. */
+  /** Continues with a command, sent at `sentAtMs`, after an error reply or the loss of its connection. */
   recover?(failure: ServerReply | LostConnection, sentAtMs: number): Promise<RedisReply>;
-  /** ASKING goes right before it. */
+  /** Whether ASKING is sent directly before the command. */
   readonly isAsking?: boolean | undefined;
-  /** It writes nothing: the role of the server is verified, and it may be repeated when its connection is lost. */
+  /**
+   * Whether the command writes nothing. The role of the server is then verified, and the command may be repeated after
+   * a lost connection.
+   */
   readonly isRead?: boolean | undefined;
-  /** Of the reply, about: such commands wait for one another when they are too much together. */
+  /** Estimated size of the reply. Commands with this option share the reply budget of the connection. */
   readonly expectedReplyBytes?: number | undefined;
-  /** Its time is over then where nothing has to be moved; unset: the command timeout after it was sent. */
+  /**
+   * Monotonic time limit, extended by the transfer time of the bytes in flight; unset: the command timeout after the
+   * command was sent.
+   */
   readonly endMs?: number | undefined;
 }
 
@@ -38,16 +44,16 @@ export class PendingCommand implements InFlightNode {
   previous: InFlightNode | undefined = undefined;
   isListed = false;
   sentAtMs = 0;
-  /** Of the command, about. */
+  /** Estimated size of the command. */
   readonly bytes: number;
   readonly deadlineAtMs: number;
   readonly expectedReplyBytes: number;
   readonly promise: Promise<RedisReply>;
-  /** While it waits to be sent. */
+  /** Command text while the command is queued. */
   unsent: readonly RedisArgument[] | undefined = undefined;
-  /** Which of the writes of its connection it goes out with. */
+  /** Number of the write batch that contains the command. */
   batch = 0;
-  /** Bytes that were in flight when it was sent, with its own, less those that had been read by then. */
+  /** Bytes in flight when the command was sent, including its own, minus the bytes read by then. */
   #creditBytes = 0;
   #resolve!: (reply: RedisReply | Promise<RedisReply>) => void;
   #reject!: (error: unknown) => void;
@@ -78,26 +84,28 @@ export class PendingCommand implements InFlightNode {
     return this.#isSettled;
   }
 
-  /** It goes out now, behind `bytesAhead` in flight on a connection that has read `bytesRead`. */
+  /** Marks the command as sent, behind `bytesAhead` in flight on a connection that has read `bytesRead`. */
   sent(nowMs: number, bytesAhead: number, bytesRead: number): void {
     this.sentAtMs = nowMs;
     this.#creditBytes = bytesAhead + this.bytes - bytesRead;
   }
 
-  /** When its time is over, on a connection that has read `bytesRead` by now: `endMs` where nothing had to be moved. */
+  /**
+   * Returns the end of the time limit for a connection that has now read `bytesRead`: `endMs` plus the transfer time.
+   */
   dueMs(endMs: number, bytesRead: number): number {
     return Math.min(this.deadlineAtMs, endMs + Math.max(0, this.#creditBytes + bytesRead) / BYTES_PER_MS);
   }
 
-  /** Until when silence is tolerated since `silentSinceMs`, while this is the oldest command in flight. */
+  /** Returns how long silence since `silentSinceMs` is tolerated while this is the oldest command in flight. */
   silenceEndsMs(silentSinceMs: number, commandTimeoutMs: number): number {
     const endMs = silentSinceMs + commandTimeoutMs;
     return Math.min(endMs + this.bytes / BYTES_PER_MS, Math.max(endMs, this.deadlineAtMs));
   }
 
   /**
-   * Ends the wait at the time that `dueMs` says then, which may have moved since; if our event loop was blocked, replies that lie in the socket
-   * are read first.
+   * Settles the command at the time that `dueMs` returns, evaluated again when the timer fires. If our event loop was
+   * blocked, replies waiting in the socket are read first.
    */
   limit(dueMs: () => number, wheel: TimerWheel, nowMs: () => number): void {
     const endMs = dueMs();
@@ -121,14 +129,14 @@ export class PendingCommand implements InFlightNode {
     }
   }
 
-  /** Ends the wait: what was sent may still be executed. */
+  /** Rejects the command because its time is over. A sent command may still be executed. */
   giveUp(): void {
     if (!this.#isSettled) {
       this.#isSettled = true;
       this.#reject(
         this.unsent === undefined
           ? new StoreError('unknown', 'Redis did not answer in time')
-          : new StoreError('deadline', 'the deadline was over before anything was sent'),
+          : new StoreError('deadline', 'the deadline expired before the command was sent'),
       );
     }
   }
@@ -139,7 +147,7 @@ export class PendingCommand implements InFlightNode {
     }
   }
 
-  /** The server answered with an error: rejects with it, or goes on where its sender knows how. */
+  /** Handles an error reply: continues through `recover` if the sender provided it, otherwise rejects. */
   refuse(error: ServerReply, wheel: TimerWheel): void {
     if (!this.#settle(wheel)) {
       return;
@@ -151,7 +159,9 @@ export class PendingCommand implements InFlightNode {
     }
   }
 
-  /** Its connection is gone: goes on elsewhere where it may be repeated and its sender knows how. */
+  /**
+   * Handles the loss of the connection: continues through `recover` if the command may be repeated, otherwise rejects.
+   */
   lose(error: LostConnection, wheel: TimerWheel): void {
     if (!this.#settle(wheel)) {
       return;

@@ -1,12 +1,15 @@
 /**
- * Asks a server which of the permissions that we need its user lacks, over a connection of its own.
+ * Finds out which needed permissions the Redis user lacks, over a separate connection.
  *
- *   1. Redis checks permissions before anything else, so a command need not do anything: every command here is sent with a key that does not
- *      exist, or with arguments that Redis refuses after that check. Nothing is ever written, so nothing is left behind, whatever is missing.
- *   2. Only NOPERM means that a permission is missing. Any other reply (MOVED, OOM, READONLY, NOSCRIPT) comes after the check.
- *   3. A lost connection rejects: nothing is known then.
+ *   1. Redis checks permissions first, so a command need not have an effect. Every probe command uses a key that does
+ *      not exist, or arguments that Redis rejects after the permission check. So nothing is ever written, whichever
+ *      permissions are missing.
+ *   2. Only NOPERM shows a missing permission. Any other error (MOVED, OOM, READONLY, NOSCRIPT) comes after the
+ *      permission check.
+ *   3. A lost connection rejects, because the result is unknown.
  *
- * ACL DRYRUN would do the same, but needs a permission that the documented user lacks. Inside scripts Redis asks the same rules of the same user.
+ * ACL DRYRUN would be an alternative, but it needs a permission that the documented user lacks. Redis applies the same
+ * rules inside scripts.
  */
 import { ErrorReply } from '@redis/client';
 import type { OpenClient } from './client.ts';
@@ -25,7 +28,10 @@ import { serverCodeOf } from './server-error.ts';
 export interface ProbeOptions {
   readonly area: PermissionArea;
   readonly prefix: string;
-  /** Names a slot of the server, so that it answers by itself. No key of ours has such a tag: theirs have a `|`, a `:` or a hash. */
+  /**
+   * Hash tag of a slot of the server, so that it does not redirect. No other key has such a tag: those contain `|`, `:`
+   * or a hash.
+   */
   readonly hashTag: string;
   readonly isCluster: boolean;
 }
@@ -38,28 +44,30 @@ interface Question {
 
 const NO_SCRIPT = '0'.repeat(40);
 
-/** What follows the key, so that the command changes nothing. Those that are not here take none. */
+/**
+ * Arguments after the key with which the command changes nothing. Commands without an entry have no further arguments.
+ */
 const HARMLESS_ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   getrange: ['0', '0'],
   hdel: ['f'],
   hexists: ['f'],
   hget: ['f'],
-  // Not an integer.
+  // The increment is not an integer.
   hincrby: ['f', 'x'],
   hmget: ['f'],
   hscan: ['0'],
-  // A field without a value.
+  // The second field has no value.
   hset: ['f', 'v', 'f'],
   hstrlen: ['f'],
   pexpire: ['1'],
   pexpireat: ['1'],
-  // Only where the key exists.
+  // XX writes only if the key exists.
   set: ['v', 'XX', 'PX', '1'],
-  // To a channel of its own.
+  // Nothing subscribes to the probe's channel.
   spublish: ['probe'],
 };
 
-/** One that every sidecar loads anyway. */
+/** Script that every sidecar loads anyway. */
 const LOADED_SCRIPT = loadScript('write-format', ['src/redis/scripts/write-format.lua'], 'write_in_place').source;
 
 export async function probePermissions(client: OpenClient, options: ProbeOptions): Promise<MissingPermission[]> {
@@ -98,7 +106,7 @@ function questionsOf(options: ProbeOptions): Question[] {
       questions.push({ command, family, words: [command.toUpperCase(), NO_SCRIPT, '1', key] });
     }
   }
-  // ASKING is of the next command alone, which follows it at once.
+  // ASKING affects only the next command on the connection, which is another probe command.
   const keyless = CALL_COMMANDS.filter((command) => command !== 'asking' || options.isCluster);
   for (const command of options.area === 'cache' ? [...keyless, 'client|info'] : keyless) {
     const words = command.toUpperCase().split('|');
@@ -115,7 +123,7 @@ function keyOf({ prefix, hashTag }: ProbeOptions, family: KeyFamily): string {
   return `${prefix}${family}:{${hashTag}}`;
 }
 
-/** The text of NOPERM; undefined for every other reply. */
+/** Returns the text of a NOPERM reply; undefined for every other reply. */
 async function refusalIn(answer: Promise<unknown>): Promise<string | undefined> {
   try {
     await answer;

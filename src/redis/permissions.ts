@@ -1,19 +1,19 @@
 /**
- * What the ACL user must be allowed to do, as the probe asks for it. docs/operations/redis.md lists the union, and the commands that the probe need not
- * ask for (test/support/redis/documented-permissions.ts).
+ * Lists the permissions that the probe checks. docs/operations/redis.md lists their union, together with commands that
+ * need no probe (test/support/redis/documented-permissions.ts).
  *
- *   1. A command that a script or a store sends stands here with every family of keys that it is used on; tests read the scripts and the
- *      documented list, and fail where one of them and this table differ.
- *   2. Missing permissions are named as an ACL rule names them: `+hset`, `~pannier:rl:*`, `&pannier:cache-inv:*`.
+ *   1. Every command of a script or store is listed with each family of keys that it is used on. Tests compare this
+ *      table with the scripts and with the documented list.
+ *   2. Missing permissions are named in the form of ACL rules: `+hset`, `~pannier:rl:*`, `&pannier:cache-inv:*`.
  */
 
-/** What stands between the prefix and the first colon of a key (keyspace.ts). */
+/** Part of a key between the prefix and the first colon (keyspace.ts). */
 export type KeyFamily = 'rl' | 'session' | 'user' | 'cache' | 'cache-seq' | 'cache-tag' | 'cache-inv';
 
-/** The part of Pannier that a connection serves. */
+/** Part of Pannier that a connection serves. */
 export type PermissionArea = 'state' | 'cache';
 
-/** Per area and family of keys, the commands that are used on it. */
+/** Commands used on each family of keys, by area. */
 export const KEY_COMMANDS: Readonly<Record<PermissionArea, Readonly<Partial<Record<KeyFamily, readonly string[]>>>>> = {
   state: {
     rl: ['hdel', 'hget', 'hgetall', 'hlen', 'hmget', 'hscan', 'hset', 'pexpireat', 'unlink'],
@@ -41,13 +41,13 @@ export const KEY_COMMANDS: Readonly<Record<PermissionArea, Readonly<Partial<Reco
   },
 };
 
-/** Scripts name all their keys, and are sent in these ways. */
+/** Commands that run scripts. Each script passes all its keys. */
 export const SCRIPT_COMMANDS: readonly string[] = ['evalsha', 'evalsha_ro'];
 
-/** Commands without a key that calls need. ASKING is sent in a Cluster alone. */
+/** Commands without a key that calls need. ASKING is sent only in a Cluster. */
 export const CALL_COMMANDS: readonly string[] = ['script|load', 'time', 'asking'];
 
-/** The detail of an error about these permissions; none: it is not known which. */
+/** Returns the error text for these permissions. An empty list means that the missing permission is unknown. */
 export function missingPermissionText(names: readonly string[]): string {
   if (names.length === 0) {
     return 'the ACL user lacks a permission (see docs/operations/redis.md for the list)';
@@ -60,7 +60,9 @@ export function missingPermissionText(names: readonly string[]): string {
 
 const MAX_SHOWN = 8;
 
-/** The name of the command that an error reply refuses, as a permission; undefined where the reply is about a key or a channel. */
+/**
+ * Returns the permission for the command that a NOPERM reply names; undefined if the reply is about a key or a channel.
+ */
 export function refusedCommandIn(reply: string): string | undefined {
   const command = /\brun the '([a-z_|-]+)' command/i.exec(reply)?.[1];
   return command === undefined ? undefined : `+${command.toLowerCase()}`;

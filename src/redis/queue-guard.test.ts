@@ -1,10 +1,10 @@
 /**
- * A node that left the queue keeps nothing, and the queue is what it was.
+ * Tests that a removed queue node keeps no references and that the queue still works.
  */
 import { EmptyAwareSinglyLinkedList, SinglyLinkedList } from '@redis/client/dist/lib/client/linked-list.js';
 import { guardQueues } from './queue-guard.ts';
 
-test('without the guard a node that left keeps what came after it: the guard is still needed', () => {
+test('is still needed, because a removed node keeps its successor without it', () => {
   const queue = new SinglyLinkedList<string>();
   const node = queue.push('first');
   queue.push('second');
@@ -13,7 +13,7 @@ test('without the guard a node that left keeps what came after it: the guard is 
   expect([value, next?.value]).toEqual(['first', 'second']);
 });
 
-test('with it a node that left keeps nothing, and order and length stay right', () => {
+test('clears a removed node and preserves order and length', () => {
   guardQueues();
   guardQueues();
   const queue = new EmptyAwareSinglyLinkedList<number>();

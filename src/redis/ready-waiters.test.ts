@@ -1,5 +1,5 @@
 /**
- * Commands that wait for a connection: woken together, each bounded in time, all of them in number and bytes.
+ * Tests the queue of commands that wait for a connection: its wake-up and its limits in time, commands and bytes.
  */
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { TimerWheel } from '../lib/timer-wheel.ts';
@@ -10,7 +10,7 @@ const wheel = new TimerWheel({ clock });
 
 afterAll(() => wheel.close());
 
-test('a connection wakes all, and no timer is left', async () => {
+test('wakes all commands when a connection is ready, and leaves no timer', async () => {
   const waiters = new ReadyWaiters(wheel);
   const waits = [waiters.wait(10, clock.monotonicMs() + 50), waiters.wait(10, clock.monotonicMs() + 50)];
   expect([waiters.size, wheel.size]).toEqual([2, 2]);
@@ -19,7 +19,7 @@ test('a connection wakes all, and no timer is left', async () => {
   expect([waiters.size, wheel.size]).toEqual([0, 0]);
 });
 
-test('a wait ends at its time', async () => {
+test('ends a wait at its time limit', async () => {
   const waiters = new ReadyWaiters(wheel);
   const wait = waiters.wait(10, clock.monotonicMs() + 50);
   clock.advance(70);
@@ -28,7 +28,7 @@ test('a wait ends at its time', async () => {
   expect(waiters.size).toBe(0);
 });
 
-test('beyond 2,000 commands or 16 MiB no command waits; one of any size may', async () => {
+test('queues at most 2,000 commands or 16 MiB, but a single command of any size', async () => {
   const waiters = new ReadyWaiters(wheel);
   const dueMs = clock.monotonicMs() + 50;
   const waits = Array.from({ length: 2_000 }, () => waiters.wait(1, dueMs));

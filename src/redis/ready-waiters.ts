@@ -1,5 +1,6 @@
 /**
- * Commands that were certainly not sent, waiting for a connection to their node: bounded in number, bytes and time.
+ * Queues commands that were certainly not sent until their node has a connection. The queue is bounded in commands,
+ * bytes and time.
  */
 import type { TimerWheel } from '../lib/timer-wheel.ts';
 
@@ -19,7 +20,7 @@ export class ReadyWaiters {
     return this.#waiting.size;
   }
 
-  /** Resolves at the next `wakeAll`, at `dueMs`, or at once where too many wait already. Never rejects. */
+  /** Resolves at the next `wakeAll` or at `dueMs`, or at once if the queue is full. Never rejects. */
   wait(bytes: number, dueMs: number): Promise<void> {
     const isFull = this.#waiting.size > 0 && this.#bytes + bytes > MAX_WAITING_BYTES;
     if (isFull || this.#waiting.size >= MAX_WAITING) {

@@ -1,5 +1,5 @@
 /**
- * The longer way of commands whose node was replaced while they waited or were in flight.
+ * Tests the recovery of commands whose node was replaced while they were queued or in flight.
  */
 
 import { redisOptions, soonMs } from '../../test/support/redis/client.ts';
@@ -44,7 +44,7 @@ afterEach(async () => {
   await Promise.all(peers.map((peer) => peer.close()));
 });
 
-/** The reply as text, or the kind of the error. */
+/** Returns the reply as text, or the kind of the error. */
 async function send(command: readonly string[], isRead: boolean): Promise<string> {
   const connection = owner.connection();
   const request: RecoverableRequest = {
@@ -66,7 +66,7 @@ async function send(command: readonly string[], isRead: boolean): Promise<string
   }
 }
 
-test('of a node that is retired: what waits there goes to the one that replaced it', async () => {
+test('sends a command queued on a retired node to its replacement', async () => {
   const [inFlight, waiting] = [send(['GET', 'a'], true), send(['GET', 'b'], true)];
   await waitFor('the one in flight', () => peers[0]?.commands.length === 1);
   owner = after;
@@ -77,7 +77,7 @@ test('of a node that is retired: what waits there goes to the one that replaced 
   expect(peers[1]?.commands.map(({ words }) => words.join(' '))).toEqual(['GET b']);
 });
 
-test('of a node that hangs up once it is replaced: reads are repeated at the new one, writes are not', async () => {
+test('repeats reads but not writes on the new node if the retired one closes the connection', async () => {
   const [read, write] = [send(['GET', 'a'], true), send(['SET', 'a', '1'], false)];
   await waitFor('both', () => peers[0]?.commands.length === 2);
   owner = after;
@@ -90,7 +90,7 @@ test('of a node that hangs up once it is replaced: reads are repeated at the new
 test.each([
   '-NOREPLICAS Not enough good replicas to write.',
   "-NOPERM User app has no permissions to run the 'set' command",
-])('of a node that is retired: %s is answered to the caller, and is no refusal that lasts', async (refusal) => {
+])('reports %s of a retired node to the caller, but not as a lasting refusal', async (refusal) => {
   const write = send(['SET', 'a', '1'], false);
   await waitFor('the write', () => peers[0]?.commands.length === 1);
   owner = after;

@@ -1,20 +1,22 @@
 /**
- * The longer way of a command: what happens after an error reply, a lost connection, or where no connection was ready.
+ * Recovers a command after an error reply, a lost connection or a missing connection.
  *
- *   MOVED     the slot table is corrected, the command sent on, a refresh requested
- *   ASK       ASKING and the command on the named node, for this once
- *   NOSCRIPT  the script is loaded there, once for all callers (script-loads.ts), and the command sent again
- *   WRONGTYPE, DAMAGED  once more after the damaged value was removed (damage-repair.ts)
- *   TRYAGAIN  repeated after 5 to 50 ms (several keys of a slot under migration)
- *   READONLY, MASTERDOWN, CLUSTERDOWN  once more after a refresh: a failover may just be over
- *   not sent  waits a moment for a connection (node-table.ts)
- *   lost      a read is repeated once; after a refresh where the server turned out to be a replica
+ *   MOVED     correct the slot table, send the command to the named node, request a refresh
+ *   ASK       send ASKING and the command to the named node, only this time
+ *   NOSCRIPT  load the script once for all callers (script-loads.ts), then send the command again
+ *   WRONGTYPE, DAMAGED  remove the damaged value (damage-repair.ts), then send the command once more
+ *   TRYAGAIN  repeat after 5 to 50 ms (a command with several keys in a migrating slot)
+ *   READONLY, MASTERDOWN, CLUSTERDOWN  repeat once after a refresh, because a failover may just have ended
+ *   not sent  wait briefly for a connection (node-table.ts)
+ *   lost      repeat a read once; if the server became a replica, after a refresh
  *
- *   1. All of this happens within the deadline and `commandTimeoutMs` from when it was sent first (and 1 ms for each KiB that it has to move), in
- *      five turns at most beside TRYAGAIN.
- *   2. A refusal that the caller receives is reported (refusal-log.ts); one that another turn made good is not, but for damaged values.
- *   3. A write is only sent again after an answer that says that it was not executed, or where it was certainly not sent. Our scripts meet damaged
- *      values before they write; those of the cache may have removed entries, which may be repeated.
+ *   1. Recovery ends by the deadline and by `commandTimeoutMs` after the first send, plus 1 ms for each KiB to
+ *      transfer. It takes at most five turns, not counting TRYAGAIN.
+ *   2. A refusal that the caller receives is reported (refusal-log.ts). A refusal that a later turn resolves is not
+ *      reported, except for damaged values.
+ *   3. A write is repeated only if the reply shows that it was not executed or if it was certainly not sent. Our
+ *      scripts detect damaged values before they write. Cache scripts may have removed entries by then, and those
+ *      removals can be repeated safely.
  */
 import { backoffMs } from '../lib/backoff.ts';
 import { StoreError } from '../lib/store-error.ts';
@@ -34,35 +36,38 @@ import type { ServerReply } from './server-reply.ts';
 import { settledBy } from './settled-by.ts';
 
 const MAX_TURNS = 5;
-/** Another server may be the master by now. */
+/** Codes after which another server may be the master. */
 const AFTER_REFRESH: ReadonlySet<string> = new Set(['READONLY', 'MASTERDOWN', 'CLUSTERDOWN']);
 const TRY_AGAIN = { firstMs: 5, maxMs: 50 };
-/** As in pending-command.ts: a link of 1 MB/s. */
+/** Same link speed as in pending-command.ts: 1 MB/s. */
 const BYTES_PER_MS = 1_024;
-/** How often a node that is being connected to is checked. */
+/** Interval, in ms, at which a connecting node is checked. */
 const NODE_POLL_MS = 5;
 
-/** A command with all that its longer way may need. It is made for every command, and serves as its options too: one object and no closure. */
+/**
+ * Command with everything that recovery may need. It also serves as the options of the command, so each command
+ * allocates one object and no closure.
+ */
 export interface RecoverableRequest extends SendOptions {
   readonly slot: number;
   readonly command: readonly RedisArgument[];
   readonly script: Script | undefined;
-  /** Of the key of a bare command. */
+  /** Type that the key of a bare command should have. */
   readonly keyType?: KeyType | undefined;
   readonly isPermissionOptional?: boolean | undefined;
   readonly deadlineAtMs: number;
   readonly recovery: Recovery;
-  /** Where it was sent first. */
+  /** Node to which the command was first sent. */
   node: RedisNode;
   connection: RedisConnection;
 }
 
-/** By which logs name it: no user data. */
+/** Returns the name that logs use. It contains no user data. */
 export function commandName({ script, command }: RecoverableRequest): string {
   return script?.name ?? String(command[0]);
 }
 
-/** The `recover` of every RecoverableRequest. */
+/** Implements `recover` of every RecoverableRequest. */
 export function recoverRequest(
   this: RecoverableRequest,
   failure: ServerReply | LostConnection,
@@ -73,13 +78,13 @@ export function recoverRequest(
 
 export interface RecoveryOptions {
   readonly redis: RedisOptions;
-  /** The node that owns the slot now. */
+  /** Returns the node that currently owns the slot. */
   readonly ownerOf: (slot: number) => RedisNode | undefined;
-  /** The node of an address that a redirect names. */
+  /** Returns the node at an address named by a redirect. */
   readonly nodeAt: (address: NodeAddress) => RedisNode;
-  /** MOVED says who owns the slot. */
+  /** Called when MOVED names the owner of a slot. */
   readonly onMoved: (slot: number, address: NodeAddress) => void;
-  /** Resolves after the next refresh of the topology; never rejects. */
+  /** Resolves after the next refresh of the topology. Never rejects. */
   readonly refreshed: () => Promise<void>;
 }
 
@@ -92,7 +97,7 @@ export class Recovery {
     this.#options = options;
   }
 
-  /** Goes on with the request after this failure. Rejects with a StoreError. */
+  /** Continues with the request after a failure. Rejects with a StoreError. */
   async goOn(request: RecoverableRequest, failure: Failure, sentAtMs: number): Promise<RedisReply> {
     const wasSent = !(failure instanceof LostConnection) || failure.wasSent;
     const sinceMs = wasSent ? sentAtMs : this.#options.redis.clock.monotonicMs();
@@ -100,7 +105,7 @@ export class Recovery {
   }
 }
 
-/** One request on its longer way. */
+/** Recovery of one request. */
 class Attempt {
   readonly #request: RecoverableRequest;
   readonly #options: RecoveryOptions;
@@ -134,7 +139,7 @@ class Attempt {
       }
       turns += isTryAgain ? 0 : 1;
       await (failure instanceof LostConnection ? this.#afterLoss(failure) : this.#afterReply(failure));
-      // One that is not ready says why, whatever the time is.
+      // A connection that is not ready rejects with its own reason, even after the time limit.
       if (this.#connection.isReady && this.#nowMs() >= this.#untilMs) {
         throw this.#errorOf(failure);
       }
@@ -162,7 +167,7 @@ class Attempt {
     }
   }
 
-  /** Prepares the next turn, or throws where there is none. */
+  /** Prepares the next turn, or throws if there is none. */
   async #afterLoss(lost: LostConnection): Promise<void> {
     if (lost.wasSent) {
       if (this.#request.isRead !== true || this.#hasRepeated) {
@@ -174,7 +179,7 @@ class Attempt {
       await this.#afterRefresh();
       return;
     }
-    // The node may have been replaced meanwhile: it is retired, and would never be ready again.
+    // The node may have been replaced. A retired node never becomes ready again.
     this.#node = this.#options.ownerOf(this.#request.slot) ?? this.#node;
     this.#isAsking = false;
     this.#connection = await this.#node.connectionSoon(bytesOf(this.#request.command), this.#request.deadlineAtMs);
@@ -187,7 +192,7 @@ class Attempt {
     this.#count(reply);
     if (reply.code === 'TRYAGAIN') {
       if (this.#untilMs - this.#nowMs() <= TRY_AGAIN.maxMs) {
-        // Another attempt might not be answered in time, and would make a certain refusal an unknown outcome.
+        // A further attempt might time out and turn a certain refusal into an unknown outcome.
         throw this.#errorOf(reply);
       }
       await this.#pause(backoffMs(this.#tryAgains, TRY_AGAIN));
@@ -228,7 +233,7 @@ class Attempt {
     await this.#connect();
   }
 
-  /** Waits for the node, which may just be being connected to. */
+  /** Waits until the node is connected or has failed. */
   async #connect(): Promise<void> {
     const node = this.#node;
     while (!node.isReady && node.connection().refusal === undefined && this.#nowMs() < this.#untilMs) {
@@ -237,7 +242,7 @@ class Attempt {
     this.#connection = node.connection();
   }
 
-  /** The load has a time of its own: it is not only for the caller that comes first. */
+  /** Loads the script with a time limit of its own, because other callers wait for the same load. */
   async #load(script: Script): Promise<void> {
     const { redis } = this.#options;
     const connection = this.#connection;
@@ -248,7 +253,8 @@ class Attempt {
       await settledBy(ensured, this.#untilMs, this.#options.redis.wheel);
     } catch (error) {
       if (error instanceof StoreError) {
-        // Whatever became of the load, the command itself was refused: a turn is over, and another may find the script or load it.
+        // Redis refused the command itself, so a failed load ends only this turn. The next turn may find the script or
+        // load it.
         this.#connection = await this.#node.connectionSoon(bytesOf(this.#request.command), this.#request.deadlineAtMs);
         return;
       }
@@ -256,7 +262,7 @@ class Attempt {
     }
   }
 
-  /** Removes the damaged value. What keeps it from that is not what the caller has to know. */
+  /** Removes the damaged value. If the removal fails, the caller receives the original error. */
   async #repair(reply: ServerReply): Promise<void> {
     this.#hasRepaired = true;
     const { slot, deadlineAtMs, recovery } = this.#request;
@@ -290,7 +296,7 @@ class Attempt {
     }
   }
 
-  /** The report of the damage is over as soon as nothing meets it again. */
+  /** Ends the damage report once the repeated command has succeeded. */
   #noteRepaired(): void {
     if (this.#hasRepaired) {
       const kind = this.#request.script?.kind ?? 'other';
@@ -318,7 +324,7 @@ class Attempt {
     return storeErrorOf(failure.cause as Error, this.#request.isRead);
   }
 
-  /** Of a retired node nothing would ever end the report. */
+  /** Reports the refusal, except for a retired node, where no later success could end the report. */
   #report({ code, message: text }: ServerReply): void {
     if (this.#node.isRetired) {
       return;
@@ -336,7 +342,9 @@ class Attempt {
   }
 }
 
-/** MOVED to a node that prefers a host name and has none (`?`): only CLUSTER SLOTS reports its address. */
+/**
+ * Returns whether MOVED names a node without a host name (`?`). Only CLUSTER SLOTS reports the address of such a node.
+ */
 function movesToNameless(error: ServerReply): boolean {
   return error.code === 'MOVED' && error.message.split(' ')[2]?.startsWith('?:') === true;
 }

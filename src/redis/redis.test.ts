@@ -1,6 +1,6 @@
 /**
- * Refusals in every order, by peers that answer what a test wants: what may be repeated is, what was executed is not sent again, and all of it
- * ends in time.
+ * Tests error replies in every order, with simulated servers: commands are repeated only if that is safe, none is
+ * executed twice, and each ends in time.
  */
 
 import { openRedis, soonMs } from '../../test/support/redis/client.ts';
@@ -22,11 +22,11 @@ const DONE = ':1\r\n';
 const TIMEOUT_MS = 2_000;
 
 interface TestPeer extends FakeRedisPeer {
-  /** What it answers to scripts, in turn; the last one for ever. */
+  /** Answers to scripts, in order; the last one repeats. */
   answers: string[];
-  /** Scripts that it answered with something else than an error. */
+  /** Number of scripts that were answered without an error. */
   executed: number;
-  /** The first words of all commands: `EVALSHA`, `SCRIPT` (LOAD), and `ASKING` where it came. */
+  /** First words of all commands: `EVALSHA`, `SCRIPT` (LOAD), and `ASKING`. */
   readonly heard: string[];
 }
 
@@ -34,7 +34,7 @@ let first: TestPeer;
 let second: TestPeer;
 let redis: Redis;
 let errors: string[];
-/** CLUSTER SLOTS, as each peer tells it. */
+/** Reply to CLUSTER SLOTS that every peer sends. */
 let slots: string;
 
 beforeEach(async () => {
@@ -88,7 +88,7 @@ async function run(): Promise<unknown> {
   }
 }
 
-test('a slot that is migrated for long is followed when it has gone, to a server that lacks the script', async () => {
+test('follows a slot that migrates slowly to a server that lacks the script', async () => {
   const tryAgain = new Array<string>(8).fill('-TRYAGAIN\r\n');
   first.answers = [...tryAgain, `-MOVED 7629 127.0.0.1:${second.port}\r\n`];
   second.answers = ['-NOSCRIPT\r\n', DONE];
@@ -97,13 +97,13 @@ test('a slot that is migrated for long is followed when it has gone, to a server
   expect(second.heard).toEqual(['EVALSHA', 'SCRIPT', 'EVALSHA']);
 });
 
-test('a server that forgets every script: certainly not executed', async () => {
+test('reports a command as not executed if the server forgets every script', async () => {
   first.answers = ['-NOSCRIPT\r\n'];
   await open();
   expect(await run()).toBe('unavailable');
 });
 
-test('servers that send a command to each other: given up after five turns, and every refusal is counted', async () => {
+test('gives up after five turns if two servers redirect to each other, and counts every redirect', async () => {
   first.answers = [`-MOVED 7629 127.0.0.1:${second.port}\r\n`];
   second.answers = [`-MOVED 7629 127.0.0.1:${first.port}\r\n`];
   await open();
@@ -112,7 +112,7 @@ test('servers that send a command to each other: given up after five turns, and 
   expect(errors).toEqual(new Array(6).fill('MOVED'));
 });
 
-test('MOVED to a node that does not let us in says so', async () => {
+test('reports that MOVED leads to a node that refuses the login', async () => {
   const stranger = await startFakeRedisPeer({
     onHello: (hello) => hello.answer('-WRONGPASS invalid username-password pair\r\n'),
   });
@@ -122,8 +122,8 @@ test('MOVED to a node that does not let us in says so', async () => {
   await stranger.close();
 });
 
-test('MOVED to a node that has no name is looked up', async () => {
-  // Both are asked for by one name, and behind it only the first would be found.
+test('reads the topology if MOVED leads to a node without a host name', async () => {
+  // Both nodes share one name, which resolves only to the first.
   slots = slotsOf('?', first.port);
   first.answers = [`-MOVED 7629 ?:${second.port}\r\n`];
   await open(`redis://localhost:${first.port}`);
@@ -133,7 +133,7 @@ test('MOVED to a node that has no name is looked up', async () => {
   expect(redis.describe().map(({ node }) => node)).not.toContain(`localhost:${second.port}`);
 });
 
-test('whatever is refused in whatever order: no call is executed twice, none is without an end', async () => {
+test('executes no call twice and ends every call through random error replies', async () => {
   await open();
   const random = seededRandom(20_261_125);
   for (let round = 0; round < 60; round += 1) {
@@ -158,7 +158,10 @@ test('whatever is refused in whatever order: no call is executed twice, none is 
   }
 });
 
-/** All slots on one master; where its host is `?` its address is told behind its id. */
+/**
+ * Returns a reply in which one master owns all slots. If its host is `?`, the metadata after its id contain the
+ * address.
+ */
 function slotsOf(host: string, port: number): string {
   const more = '%1\r\n$2\r\nip\r\n$9\r\n127.0.0.1\r\n';
   const node = `*4\r\n$${host.length}\r\n${host}\r\n:${port}\r\n$1\r\nx\r\n${more}`;

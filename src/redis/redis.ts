@@ -1,8 +1,9 @@
 /**
- * One Redis deployment, standalone or Cluster: `RedisCommands` over it, its health, and the subscribers that hang on it.
+ * Connects a role to one Redis deployment, standalone or Cluster. Implements `RedisCommands`, reports the health of the
+ * deployment, and creates its subscribers.
  *
- * A command goes straight to the connection of its slot's master; only what comes back with an error, loses its connection or finds none takes
- * the longer way (recovery.ts).
+ * A command goes directly to a connection of the master that owns its slot. Only failed commands take the slow path in
+ * recovery.ts: those that receive an error reply, lose their connection or find no ready connection.
  */
 import { StoreError } from '../lib/store-error.ts';
 import { addressText } from './address.ts';
@@ -26,21 +27,21 @@ import type { TopologyMembership, TopologySource, TopologyStatus } from './topol
 import { createTopologySource } from './topology-source.ts';
 
 export interface Redis extends RedisCommands {
-  /** Begins to connect, and keeps at it until `close`. Neither throws nor waits. */
+  /** Starts connecting in the background and keeps retrying until `close`. Returns at once and never throws. */
   start(): void;
-  /** Whether every slot has a master, and all masters are connected. */
+  /** Returns whether every slot has a master and every master has a ready connection. */
   isReady(): boolean;
   createSubscriber(listener: RedisListener): RedisSubscriber;
-  /** The masters as we see them. */
+  /** Returns the state of each master in the current topology. */
   describe(): readonly NodeState[];
-  /** How sure the choice of these masters is. */
+  /** Returns whether the choice of these masters is certain, with the reasons if it is not. */
   topologyStatus(): TopologyStatus;
-  /** `maxmemory_policy` of a master, or undefined when it cannot be learned now. */
+  /** Returns the `maxmemory_policy` of a master, or undefined if no master answers. */
   readEvictionPolicy(): Promise<string | undefined>;
   close(): void;
 }
 
-/** Roles with equal URLs share one source. */
+/** Creates a deployment. Roles with equal URLs share one topology source. */
 export function createRedis(options: RedisOptions, source: TopologySource = createTopologySource(options)): Redis {
   return new RedisDeployment({ ...options, guard: source.guard }, source);
 }
@@ -198,7 +199,7 @@ class RedisDeployment implements Redis {
     return this.#redis.refusals.isEmpty ? reply : this.#noteSuccess(request, reply);
   }
 
-  /** Only while something is refused: what succeeds may end that. */
+  /** Reports a successful command, because it may end a refusal. Called only while a refusal is active. */
   async #noteSuccess(request: RecoverableRequest, reply: Promise<RedisReply>): Promise<RedisReply> {
     const value = await reply;
     const kind = request.script?.kind ?? (request.isRead === true ? 'read' : 'other');
@@ -215,7 +216,7 @@ class RedisDeployment implements Redis {
     this.#topology = topology;
     this.#nodes.keep(topology.masters());
     if (topology.isStandalone) {
-      // It answered by itself just now: whoever waits for its next attempt need not.
+      // The server has just answered a query, so waiting connections need not wait for their next attempt.
       for (const name of topology.masters().keys()) {
         this.#nodes.get(name)?.reconnectNow();
       }

@@ -1,9 +1,9 @@
 /**
- * The pace of refreshes, on a clock that the test moves.
+ * Tests the pace of refreshes on a simulated clock.
  */
 import { RefreshPace } from './refresh-pace.ts';
 
-/** When refreshes begin, from the moment at which these names are missing, ms. */
+/** Returns the start times of refreshes, in ms since these names were missing. */
 function startsDuring(durationMs: number, random: () => number): number[] {
   const pace = new RefreshPace(random);
   const starts: number[] = [];
@@ -16,7 +16,7 @@ function startsDuring(durationMs: number, random: () => number): number[] {
 }
 
 test.each([0, 0.5, 0.999])(
-  'in trouble: at most 250 ms apart for 5 s, at most five between 10 s and 20 s (jitter %d)',
+  'reads at least every 250 ms for 5 s in trouble, and at most five times between 10 s and 20 s (jitter %d)',
   (jitter) => {
     const starts = startsDuring(20_000, () => jitter);
     const gaps = starts.map((start, index) => start - (starts[index - 1] ?? 0));
@@ -27,7 +27,7 @@ test.each([0, 0.5, 0.999])(
   },
 );
 
-test('something else that goes missing restarts the fast pace', () => {
+test('restarts the fast pace when another item goes missing', () => {
   const pace = new RefreshPace(() => 0.999);
   for (let nowMs = 0; nowMs < 20_000; ) {
     pace.note(new Set(['a:1']), nowMs);
@@ -39,7 +39,7 @@ test('something else that goes missing restarts the fast pace', () => {
   expect(pace.nextMs(20_000)).toBeLessThanOrEqual(100);
 });
 
-test('a healthy deployment: every 5 s while something is watched, else every 30 s', () => {
+test('reads a healthy deployment every 5 s while channels are watched, otherwise every 30 s', () => {
   const pace = new RefreshPace();
   pace.note(new Set(), 0);
   expect(pace.nextMs(0)).toBeGreaterThanOrEqual(3_750);
@@ -47,7 +47,7 @@ test('a healthy deployment: every 5 s while something is watched, else every 30 
   expect([pace.isDue(5_000, true), pace.isDue(5_000, false), pace.isDue(30_000, false)]).toEqual([true, false, true]);
 });
 
-test('requests share a refresh for 250 ms, and bring one forward in long trouble only when something has come back', () => {
+test('shares a refresh among requests for 250 ms, and in long trouble brings one forward only after a recovery', () => {
   const pace = new RefreshPace();
   pace.note(new Set(['a:1', 'b:1']), 0);
   expect([0, 100, 250, 900].map((nowMs) => pace.requestedMs(nowMs, 0))).toEqual([250, 150, 0, 0]);

@@ -1,13 +1,13 @@
 /**
- * When the topology is read next. Holds times only: who reads it, and how, is elsewhere.
+ * Decides when the topology is read next. It only calculates times.
  *
  * Invariants:
- *   1. A healthy deployment is read every 30 s, or every 5 s where callers depend on its changes.
- *   2. From the moment that something is missing it is read after 100 ms at first and at least every 250 ms for 5 s, then ever less often, at
- *      most every 4 s. Something else that goes missing restarts the fast pace.
- *   3. Requests for a refresh share one for 250 ms. After 5 s of trouble they no longer bring a refresh forward, because every call may
- *      request one, unless something that was missing has come back.
- *   4. All intervals are jittered.
+ *   1. A healthy deployment is read every 30 s, or every 5 s if callers depend on its changes.
+ *   2. Once something is missing, the topology is read after 100 ms at first and at least every 250 ms for 5 s. Then
+ *      the intervals grow to at most 4 s. Another missing item restarts the fast pace.
+ *   3. Requests for a refresh within 250 ms share one. After 5 s of trouble they no longer cause an earlier refresh,
+ *      because every call may request one. An exception is made if a missing item has come back.
+ *   4. All intervals have jitter.
  */
 import { backoffMs } from '../lib/backoff.ts';
 
@@ -31,7 +31,9 @@ export class RefreshPace {
     this.#random = random;
   }
 
-  /** What is missing now: names of masters that are not connected, or words for what no server serves. */
+  /**
+   * Records what is missing now: names of masters without a connection, or words for slots or answers that are missing.
+   */
   note(missing: ReadonlySet<string>, nowMs: number): void {
     if ([...missing].some((name) => !this.#missing.has(name))) {
       this.#sinceMs = nowMs;
@@ -46,7 +48,7 @@ export class RefreshPace {
     return this.#missing.size > 0 && nowMs - this.#sinceMs >= EARLY_TROUBLE_MS;
   }
 
-  /** How long after a refresh it is checked whether the next one is due. */
+  /** Returns the time from a refresh to the next check of whether one is due. */
   nextMs(nowMs: number): number {
     this.#isRecovering = false;
     if (this.#missing.size === 0) {
@@ -60,12 +62,12 @@ export class RefreshPace {
     return backoffMs(this.#earlyAttempts - 1, { ...EARLY, random: this.#random });
   }
 
-  /** Whether a refresh is due without a request. */
+  /** Returns whether a refresh is due without a request. */
   isDue(sinceLastMs: number, isWatching: boolean): boolean {
     return this.#missing.size > 0 || isWatching || sinceLastMs >= this.#jittered(IDLE_MS);
   }
 
-  /** How long a requested refresh waits; undefined if it must wait for the one that is due anyway. */
+  /** Returns how long a requested refresh waits; undefined if it must wait for the next regular one. */
   requestedMs(nowMs: number, lastStartMs: number): number | undefined {
     const mustWait = this.isLongTrouble(nowMs) && !this.#isRecovering;
     return mustWait ? undefined : Math.max(0, lastStartMs + SHARED_MS - nowMs);

@@ -1,5 +1,6 @@
 /**
- * Each refusal writes one line when it begins and one when it is over, however many calls meet it and whatever succeeds beside it.
+ * Tests that each refusal writes one line when it begins and one when it ends, for any number of calls and with other
+ * commands succeeding.
  */
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { silentLogger } from '../../test/support/lib/silent-logger.ts';
@@ -41,7 +42,7 @@ function levels(): string[] {
   return lines.map(({ level, code }) => `${level} ${code}`);
 }
 
-test('1,000 refused calls write one line with the text of Redis, the node and the command', () => {
+test('writes one line with the text of Redis, the node and the command for 1,000 refused calls', () => {
   for (let call = 0; call < 1_000; call += 1) {
     refuse('MISCONF', 'check', MISCONF);
   }
@@ -61,7 +62,7 @@ test('1,000 refused calls write one line with the text of Redis, the node and th
   expect(refusals.current()).toMatchObject([{ code: 'MISCONF', node: NODE, sinceMs: clock.nowMs() }]);
 });
 
-test('writes one line when it is over', () => {
+test('writes one line when the refusal ends', () => {
   refuse('MISCONF');
   refuse('MISCONF');
   clock.advance(5_000);
@@ -79,7 +80,7 @@ test('writes one line when it is over', () => {
   expect(lines).toHaveLength(2);
 });
 
-test('a command that succeeds beside the refused one does not end it', () => {
+test('does not end a refusal when another command succeeds', () => {
   for (let call = 0; call < 1_000; call += 1) {
     refuse('NOPERM', 'check', NOPERM);
     clock.advance(1_000);
@@ -89,7 +90,7 @@ test('a command that succeeds beside the refused one does not end it', () => {
   expect(levels()).toEqual(['error NOPERM']);
 });
 
-test('a code is over once all of its subjects have succeeded', () => {
+test('ends a code once all its subjects have succeeded', () => {
   refuse('NOPERM', 'check');
   refuse('NOPERM', 'create');
   clock.advance(5_000);
@@ -99,7 +100,7 @@ test('a code is over once all of its subjects have succeeded', () => {
   expect(levels()).toEqual(['error NOPERM', 'info NOPERM']);
 });
 
-test('calls that are refused in turn with calls that succeed write few lines', () => {
+test('writes few lines if calls are refused and succeed in turns', () => {
   for (let second = 0; second < 3_600; second += 1) {
     refuse('WRONGTYPE');
     clock.advance(500);
@@ -110,7 +111,7 @@ test('calls that are refused in turn with calls that succeed write few lines', (
   expect(lines.length).toBeLessThan(10);
 });
 
-test('is over by itself after a success, without another call', async () => {
+test('ends after a success without another call', async () => {
   const realTime = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
   const infos: object[] = [];
   const log = { ...silentLogger, info: (fields: object) => void infos.push(fields) };
@@ -141,7 +142,7 @@ test.each([
   expect(refusals.isEmpty).toBe(isOver);
 });
 
-test('a node that is no longer used takes its subjects with it', () => {
+test('drops the subjects of a node that is no longer used', () => {
   refuse('READONLY', 'check');
   refuse('READONLY', 'check', 'READONLY text', 'other:6379');
   clock.advance(5_000);
@@ -151,7 +152,7 @@ test('a node that is no longer used takes its subjects with it', () => {
   expect(levels()).toEqual(['error READONLY', 'info READONLY']);
 });
 
-test('a command that nobody sends any more is dropped after an hour', () => {
+test('drops a command that is not sent for an hour', () => {
   refuse('NOPERM');
   clock.advance(3_500_000);
   expect(refusals.current()).toHaveLength(1);
@@ -160,7 +161,7 @@ test('a command that nobody sends any more is dropped after an hour', () => {
   expect(levels()).toEqual(['error NOPERM', 'info NOPERM']);
 });
 
-test('each missing permission that a check finds is named once, and stays until the check succeeds', () => {
+test('names each missing permission of a check once, and keeps it until the check succeeds', () => {
   for (let round = 0; round < 3; round += 1) {
     for (const name of ['hset', 'spublish']) {
       refusals.found({ code: 'NOPERM', node: NODE, command: name, detail: `the ACL user lacks +${name}` });
@@ -174,7 +175,7 @@ test('each missing permission that a check finds is named once, and stays until 
   expect(levels()).toEqual(['error NOPERM', 'error NOPERM', 'info NOPERM']);
 });
 
-test('a check that finds something else ends nothing, and its earlier detail goes with the last node that has it', () => {
+test('does not end a refusal when a check finds another detail, and drops the old detail with its last node', () => {
   const find = (node: string, detail: string) =>
     refusals.found({ code: 'NOPERM', node, command: 'permissions', detail });
   const details = () => refusals.current().flatMap((current) => current.details);
@@ -190,30 +191,30 @@ test('a check that finds something else ends nothing, and its earlier detail goe
   expect(levels()).toEqual(['error NOPERM', 'error NOPERM', 'info NOPERM']);
 });
 
-test('damaged values have messages of their own', () => {
+test('uses separate messages for damaged values', () => {
   refuse('DAMAGED', 'session-read', 'DAMAGED session');
   clock.advance(2_000);
   refusals.succeeded({ node: NODE, command: 'session-read', kind: 'read' });
   expect(lines.map(({ level, message }) => [level, message])).toEqual([
     ['error', 'damaged value in Redis'],
-    ['info', 'no damaged value in Redis any more'],
+    ['info', 'no more damaged values found in Redis'],
   ]);
 });
 
-test('a permission that a script lacks is NOPERM, whatever code Redis gives it', () => {
+test('reports a permission that a script lacks as NOPERM, whatever code Redis returns', () => {
   refuse('ERR', 'check', "ERR The user executing the script can't run this command or subcommand script: 5f21");
   refuse('ERR', 'check', "ERR ACL failure in script: User app has no permissions to run the 'hset' command");
   expect(levels()).toEqual(['error NOPERM']);
 });
 
-test('what a check found first does not hide what a caller meets, nor the other way round', () => {
+test('logs both findings of checks and refusals of callers, in either order', () => {
   refusals.found({ code: 'NOPERM', node: NODE, command: 'hset', detail: 'the ACL user lacks +hset' });
   refuse('NOPERM', 'check', NOPERM);
   refuse('NOPERM', 'check', NOPERM);
-  expect(lines.map(({ message }) => message)).toEqual(['Redis would refuse commands', 'Redis refuses commands']);
+  expect(lines.map(({ message }) => message)).toEqual(['Redis user lacks permissions', 'Redis refuses commands']);
 });
 
-test('codes, subjects and details are bounded', () => {
+test('bounds codes, subjects and details', () => {
   refusals.refused({ text: 'A'.repeat(10_000), node: NODE, command: 'check' });
   expect(lines[0]?.code).toBe('A'.repeat(32));
   for (let index = 0; index < 1_000; index += 1) {

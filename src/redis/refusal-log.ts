@@ -1,16 +1,20 @@
 /**
- * What the Redis of one role refuses now, and the two log lines of each refusal: one when it begins, one when it is over.
+ * Tracks the commands that the Redis of one role refuses, and logs two lines for each refusal: one when it begins and
+ * one when it ends.
  *
- * A refusal is named by its code (MISCONF, NOPERM, ...). What was refused are its subjects: a command or script on a node.
+ * A refusal is identified by its code (MISCONF, NOPERM ...). Its subjects are the refused commands or scripts, each on
+ * one node.
  *
- *   1. 1,000 refused calls write one line: a code is logged when it is first met, and not again until it is over. A detail that a background
- *      check found (a missing permission) is logged once beside that.
- *   2. A code is over when each of its subjects has succeeded or its node is no longer used, and nothing met it for a while: 1 s, which doubles up
- *      to 60 s each time the code returns within 5 minutes. What succeeds beside what is refused does not end it.
- *   3. Of a code that is about the state of the whole server (ENDED_BY), any success which that state forbids ends all subjects on that node.
- *   4. A subject that nobody uses for an hour is dropped, unless a background check found it.
- *   5. Texts pass refusal-text.ts. Codes, subjects and details are bounded.
- *   6. While nothing is refused, `isEmpty` is all that a successful command costs.
+ *   1. A code is logged when it first occurs and not again until it has ended, so 1,000 refused calls write one line. A
+ *      detail found by a background check (a missing permission) is logged once in addition.
+ *   2. A code ends when each subject has succeeded or its node is no longer used, and the code has not occurred for a
+ *      quiet time. That time is 1 s and doubles up to 60 s each time the code returns within 5 minutes. Successes of
+ *      other commands do not end it.
+ *   3. For a code that describes the state of the whole server (ENDED_BY), a success that this state would prevent ends
+ *      all subjects on that node.
+ *   4. A subject that is unused for an hour is dropped, unless a background check found it.
+ *   5. Texts pass through refusal-text.ts. Codes, subjects and details are bounded in number.
+ *   6. While there are no refusals, a successful command costs only a check of `isEmpty`.
  */
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -18,39 +22,39 @@ import type { ScriptKind } from './lua-script.ts';
 import { refusalText } from './refusal-text.ts';
 import { DAMAGE_CODES, serverCodeOf, storeErrorOf } from './server-error.ts';
 
-/** Subjects in place of a command: a connection that is refused, for commands, for subscriptions or to a Sentinel. */
+/** Subjects for refused connections: for commands, for subscriptions and to a Sentinel. */
 export const CONNECT = 'connect';
 export const CONNECT_SUBSCRIBER = 'connect (subscriber)';
 export const CONNECT_SENTINEL = 'connect (Sentinel)';
 
-/** A command or script, by name, on a node (host:port). */
+/** Command or script, by name, on a node (host:port). */
 export interface RefusalSubject {
   readonly node: string;
   readonly command: string;
 }
 
 export interface Refusal extends RefusalSubject {
-  /** The error reply as it came. */
+  /** Original text of the error reply. */
   readonly text: string;
 }
 
-/** A refusal that a background check found before a caller met it. */
+/** Refusal that a background check found before a caller did. */
 export interface FoundRefusal extends RefusalSubject {
   readonly code: string;
-  /** What is missing, in words of ours: `the ACL user lacks +hset`. */
+  /** Description of the missing permissions: `the ACL user lacks +hset`. */
   readonly detail: string;
 }
 
 export interface Success extends RefusalSubject {
-  /** `other`: a bare command that is no read, or a login. */
+  /** Kind of the success; `other` is a bare command that is not a read, or a login. */
   readonly kind: ScriptKind | 'other';
 }
 
 export interface CurrentRefusal extends RefusalSubject {
   readonly code: string;
-  /** What it means, and what was found. */
+  /** Meanings of the code and findings of background checks. */
   readonly details: readonly string[];
-  /** Unix time. */
+  /** Start of the refusal as Unix time. */
   readonly sinceMs: number;
 }
 
@@ -65,9 +69,12 @@ interface Condition extends RefusalSubject {
   readonly details: string[];
   readonly sinceMs: number;
   readonly quietMs: number;
-  /** Subjects that have not succeeded since, with the time when each was refused last; infinite if a check found it. */
+  /**
+   * Subjects that have not succeeded since, with the time of their last refusal; infinite if a background check found
+   * them.
+   */
   readonly subjects: Map<string, number>;
-  /** What a check has found of a subject, to be replaced by what it finds next. */
+  /** Detail that a background check found for each subject; the next finding replaces it. */
   readonly found: Map<string, string>;
   refusedCalls: number;
   lastAtMs: number;
@@ -78,7 +85,7 @@ const CONNECTS: ReadonlySet<string> = new Set([CONNECT, CONNECT_SUBSCRIBER, CONN
 const WRITES: ReadonlySet<string> = new Set(['write', 'write_in_place']);
 const ANYTHING: ReadonlySet<string> = new Set(['read', 'write', 'write_in_place', 'other']);
 
-/** The kinds of success that the state behind a code forbids. */
+/** Kinds of success that the state behind a code prevents. */
 const ENDED_BY: Readonly<Record<string, ReadonlySet<string>>> = {
   MISCONF: WRITES,
   NOREPLICAS: WRITES,
@@ -95,14 +102,14 @@ const MAX_SUBJECTS = 256;
 const MAX_DETAILS = 16;
 const FIRST_QUIET_MS = 1_000;
 const MAX_QUIET_MS = 60_000;
-/** A code that returns sooner is the same trouble again. */
+/** Time within which a returning code continues the same problem. */
 const RETURN_MS = 300_000;
 const UNUSED_MS = 3_600_000;
 
 export class RefusalLog {
   readonly #options: RefusalLogOptions;
   readonly #current = new Map<string, Condition>();
-  /** When a code was over, and how long nothing had met it then. Bounded like the codes. */
+  /** Time at which each code ended, with its quiet time. Bounded like the codes. */
   readonly #past = new Map<string, { readonly atMs: number; readonly quietMs: number }>();
 
   constructor(options: RefusalLogOptions) {
@@ -113,7 +120,7 @@ export class RefusalLog {
     return this.#current.size === 0;
   }
 
-  /** A caller met it. */
+  /** Records a refusal that a caller received. */
   refused({ text, node, command }: Refusal): void {
     const code = serverCodeOf(text);
     const condition = this.#need({ code, node, command });
@@ -129,7 +136,7 @@ export class RefusalLog {
     }
   }
 
-  /** A background check found it; `succeeded` with the same node and command ends it. */
+  /** Records a refusal that a background check found. `succeeded` with the same node and command ends it. */
   found({ code, node, command, detail }: FoundRefusal): void {
     const condition = this.#need({ code, node, command });
     this.#note(condition, { node, command }, Number.POSITIVE_INFINITY);
@@ -137,7 +144,7 @@ export class RefusalLog {
     if (!condition.details.includes(detail) && condition.details.length < MAX_DETAILS) {
       condition.details.push(detail);
       const { role, log } = this.#options;
-      log.error({ role, code: condition.code, node, command, detail }, 'Redis would refuse commands');
+      log.error({ role, code: condition.code, node, command, detail }, 'Redis user lacks permissions');
     }
   }
 
@@ -150,7 +157,7 @@ export class RefusalLog {
     this.forget(node, command);
   }
 
-  /** A background check found that the node refuses nothing with this code any more. */
+  /** Ends all subjects of the code on the node, because a background check found no refusal. */
   ended(code: string, node: string): void {
     const condition = this.#current.get(code);
     if (condition !== undefined) {
@@ -158,7 +165,7 @@ export class RefusalLog {
     }
   }
 
-  /** The node is no longer used, or only the command is no longer sent to it. */
+  /** Drops the subjects of a node that is no longer used, or of one command on it. */
   forget(node: string, command?: string): void {
     for (const condition of this.#current.values()) {
       if (command === undefined) {
@@ -233,7 +240,7 @@ export class RefusalLog {
     this.#settle(condition);
   }
 
-  /** Ends it, now or as soon as nothing has met it for long enough. */
+  /** Ends the condition now or after its quiet time, if it has no subjects left. */
   #settle(condition: Condition): void {
     if (condition.subjects.size > 0) {
       return;
@@ -256,7 +263,9 @@ export class RefusalLog {
     this.#past.set(code, { atMs: this.#nowMs(), quietMs });
     const { role, log, clock } = this.#options;
     const durationMs = clock.nowMs() - sinceMs;
-    const message = DAMAGE_CODES.has(code) ? 'no damaged value in Redis any more' : 'Redis no longer refuses commands';
+    const message = DAMAGE_CODES.has(code)
+      ? 'no more damaged values found in Redis'
+      : 'Redis no longer refuses commands';
     log.info({ role, code, refusedCalls, durationMs }, message);
   }
 
@@ -272,7 +281,7 @@ function beginningOf({ code, command }: Condition): string {
   return CONNECTS.has(command) ? 'Redis refuses connections' : 'Redis refuses commands';
 }
 
-/** The detail before it is over, unless it is found of another subject too. */
+/** Replaces the previous detail of the subject. The old detail stays if another subject has it too. */
 function replaceDetail({ subjects, found, details }: Condition, subject: string, detail: string | undefined): void {
   const before = found.get(subject);
   found.delete(subject);

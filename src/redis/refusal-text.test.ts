@@ -1,5 +1,5 @@
 /**
- * Texts of Redis that are kept, and what is removed from those that repeat what was sent.
+ * Tests which texts of Redis are kept, and which parts of the request are removed from them.
  */
 import { refusalText } from './refusal-text.ts';
 
@@ -20,7 +20,7 @@ test.each([
   ["NOPERM this user has no permissions to run the 'client|info' command", 'run the client|info command'],
   ["OOM command not allowed when used memory > 'maxmemory'.", 'used memory > maxmemory.'],
   ["ERR unknown subcommand 'SLOTS'. Try CLUSTER HELP.", 'unknown subcommand SLOTS.'],
-])('keeps the name in %s', (text, kept) => {
+])('keeps the command or option name in %s', (text, kept) => {
   expect(refusalText(text)).toContain(kept);
 });
 
@@ -40,6 +40,6 @@ test.each([
   expect(refusalText(text)).toMatch(/^(ERR|NOPERM) ./);
 });
 
-test('keeps one line', () => {
+test('returns one line', () => {
   expect(refusalText('ERR one\r\ntwo\u0000three')).toBe('ERR one two three');
 });

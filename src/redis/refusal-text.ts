@@ -1,16 +1,21 @@
 /**
- * Redis' own text of a refusal, for logs and /readyz. Pure.
+ * Cleans the text of a Redis error for logs and /readyz. Pure.
  *
- * Redis and proxies in front of it repeat what they were sent: the arguments of an unknown command, a login with its password, a key.
+ * Redis, and proxies in front of it, repeat parts of the request in errors: arguments of an unknown command, a login
+ * with its password, or a key.
  *
- *   1. Nothing between the first and the last quote is kept, but names of commands and options of Redis' own texts.
- *   2. Nothing after `with args`, `HELLO`, `AUTH` or `key:` is kept.
- *   3. It has one line and 400 characters at most.
+ *   1. Everything between the first and the last quote is removed, except command and option names in known texts of
+ *      Redis.
+ *   2. Everything after `with args`, `HELLO`, `AUTH` or `key:` is removed.
+ *   3. The result is one line of at most 400 characters.
  */
 
 const MAX_LENGTH = 400;
 const REMOVED = '...';
-/** `run the 'evalsha' command`, `unknown command 'FCALL'`, `unknown subcommand 'info'`, `used memory > 'maxmemory'`. */
+/**
+ * Known texts whose quoted name is kept: `run the 'evalsha' command`, `unknown command 'FCALL'`, `unknown subcommand
+ * 'info'`, `used memory > 'maxmemory'`.
+ */
 const KEPT_IN_QUOTES =
   /\b(run the|unknown command|unknown subcommand|wrong number of arguments for|memory >) (['"`])([a-z|_-]{1,32})\2/gi;
 
@@ -21,7 +26,7 @@ export function refusalText(message: string): string {
     .replace(KEPT_IN_QUOTES, '$1 $3')
     .replace(/\b(HELLO|AUTH)\b.*$/i, `$1 ${REMOVED}`)
     .replace(/\b(keys?:).*$/i, `$1 ${REMOVED}`)
-    // An apostrophe within a word is no quote.
+    // An apostrophe within a word is not a quote.
     .replace(/(?<!\w)(['"`]).*(\1|$)/g, REMOVED);
   return kept.length > MAX_LENGTH ? `${kept.slice(0, MAX_LENGTH)}${REMOVED}` : kept;
 }

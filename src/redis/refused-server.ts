@@ -1,35 +1,38 @@
 /**
- * Errors of ours that say why a server cannot be used. Their texts are reasons, for logs and /readyz.
+ * Defines errors that state why a server cannot be used. Their texts appear as reasons in logs and /readyz.
  */
 
 export class UnusableServerError extends Error {}
 
-/** A server that let us in and that we refuse. That others can connect to its address says nothing about that. */
+/**
+ * Error for a server that accepted our login but that we refuse. Successful connections to its address do not change
+ * that.
+ */
 export class RefusedServerError extends UnusableServerError {}
 
 export class ReplicaError extends RefusedServerError {
   constructor() {
-    super('it is a replica');
+    super('the server is a replica');
   }
 }
 
-/** Its CLUSTER command is renamed or unknown, and nothing shows that it is a standalone server. */
+/** Error for a server whose CLUSTER command is renamed or unknown and that does not report to be standalone. */
 export class ClusterHiddenError extends RefusedServerError {
   constructor() {
-    super('it refuses CLUSTER and does not report that it is standalone; permit CLUSTER SLOTS, INFO or ROLE');
+    super('the server refuses CLUSTER and does not report that it is standalone; permit CLUSTER SLOTS, INFO or ROLE');
   }
 }
 
-/** A Sentinel at the address of a server. */
+/** Error for a Sentinel at the address of a server. */
 export class SentinelError extends RefusedServerError {
   constructor() {
-    super('it is a Sentinel; use a redis+sentinel:// URL with the name of the master');
+    super('the server is a Sentinel; use a redis+sentinel:// URL with the name of the master');
   }
 }
 
-/** A stranger at the address of a known node. */
+/** Error for a server of another deployment at the address of a known node. */
 export class ForeignServerError extends RefusedServerError {
   constructor() {
-    super('it does not belong to the known deployment');
+    super('the server does not belong to the known deployment');
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Large replies: those that fit together are asked for together, the others in order and one after the other.
+ * Tests the budget of large replies: commands within it are sent together, others in order, one after the other.
  */
 import { PendingCommand } from './pending-command.ts';
 import { ReplyBudget } from './reply-budget.ts';
@@ -12,7 +12,7 @@ function expecting(bytes: number, commandBytes = 10): PendingCommand {
   return pending;
 }
 
-test('16 MiB go at once; more wait in order until there is room, and none passes them', () => {
+test('sends 16 MiB at once, and queues more in order without letting any overtake', () => {
   const budget = new ReplyBudget();
   const first = expecting(10 * MIB);
   const second = expecting(6 * MIB);
@@ -28,13 +28,13 @@ test('16 MiB go at once; more wait in order until there is room, and none passes
   expect([budget.next(), budget.next(), budget.next()]).toEqual([third, fourth, undefined]);
 });
 
-test('one command of any size goes where nothing else is expected', () => {
+test('sends a single command of any size if no other reply is expected', () => {
   const budget = new ReplyBudget();
   expect(budget.take(expecting(100 * MIB))).toBe(true);
   expect(budget.take(expecting(1))).toBe(false);
 });
 
-test('those that wait are bounded in number and bytes; whose time is over makes room', () => {
+test('bounds the queue in commands and bytes, and frees the space of timed-out commands', () => {
   const budget = new ReplyBudget();
   budget.take(expecting(16 * MIB));
   const waiting = Array.from({ length: 1_000 }, () => expecting(1));
@@ -48,7 +48,7 @@ test('those that wait are bounded in number and bytes; whose time is over makes 
   expect(budget.wait(expecting(1, 1), [])).toBe(false);
 });
 
-test('one whose time is over while it waits is never sent', async () => {
+test('never sends a command that timed out in the queue', async () => {
   const budget = new ReplyBudget();
   const first = expecting(16 * MIB);
   budget.take(first);

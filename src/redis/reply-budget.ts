@@ -1,10 +1,10 @@
 /**
- * Replies that are expected on one connection, in bytes: more than fit at once wait to be asked for, so that large reads cannot fill the
- * memory of the pod.
+ * Limits the bytes of expected replies on one connection. Reads beyond the limit are queued, so that large replies
+ * cannot exhaust the pod's memory.
  *
- *   1. What is in flight expects MAX_EXPECTED_BYTES together at most. One command may always go, whatever it expects.
- *   2. Those that wait go in the order in which they came; no command that expects something passes them.
- *   3. They are bounded in number and bytes; one whose time is over while it waits is never sent.
+ *   1. The expected replies in flight total at most MAX_EXPECTED_BYTES. A single command may exceed this.
+ *   2. Queued commands are sent in order, and no other command with an expected size overtakes them.
+ *   3. The queue is bounded in commands and bytes. A command that times out in the queue is never sent.
  */
 import type { RedisArgument } from './commands.ts';
 import { InFlight } from './in-flight.ts';
@@ -19,7 +19,7 @@ export class ReplyBudget {
   readonly #waiting = new InFlight<PendingCommand>();
   #waitingBytes = 0;
 
-  /** True where it may be sent now; `release` ends that. */
+  /** Reserves the expected bytes and returns true if the command may be sent now. `release` frees them. */
   take(pending: PendingCommand): boolean {
     if (this.#waiting.size > 0 || !this.#hasRoomFor(pending)) {
       return false;
@@ -32,7 +32,7 @@ export class ReplyBudget {
     this.#expectedBytes -= pending.expectedReplyBytes;
   }
 
-  /** False where too many wait already. */
+  /** Queues the command. Returns false if the queue is full. */
   wait(pending: PendingCommand, command: readonly RedisArgument[]): boolean {
     const isFull = (): boolean =>
       this.#waiting.size >= MAX_WAITING || this.#waitingBytes + pending.bytes > MAX_WAITING_BYTES;
@@ -50,7 +50,7 @@ export class ReplyBudget {
     return true;
   }
 
-  /** The next one to be sent, its expectation taken; undefined where none is there or there is no room. */
+  /** Returns the next queued command with its bytes reserved, or undefined if none fits. */
   next(): PendingCommand | undefined {
     for (let first = this.#waiting.first; first !== undefined; first = this.#waiting.first) {
       if (!first.isSettled) {
@@ -66,7 +66,7 @@ export class ReplyBudget {
     return undefined;
   }
 
-  /** All that wait; none does any longer. */
+  /** Empties the queue and returns its commands. */
   clear(): PendingCommand[] {
     const waiting = [...this.#waiting.values()];
     for (const pending of waiting) {

@@ -1,24 +1,25 @@
 /**
- * Vouches for the server of one connection: that it is still the master. Only standalone servers need it: in a Cluster a replica refuses
- * every command with a key by itself, while a standalone replica answers reads with data that may be old.
+ * Verifies that the server of one connection is still the master before reads are answered. Only standalone servers
+ * need this: a Cluster replica rejects every command with a key, but a standalone replica answers reads with stale
+ * data.
  *
- *   1. A read goes out behind a question for the role that is at most 500 ms old. The question is written before the read, so that its reply
- *      comes first: a server that was demoted is found before its answer to the read counts.
- *   2. The reply to a read counts only while the last question that the server answered as a master is at most 900 ms old. A reply that comes
- *      later (a long command timeout, a slow link) is held until a question that is answered after it.
- *   3. An idle connection is not asked. What the server said when it was connected to counts as an answer.
- *   4. The question is ROLE, or INFO replication where ROLE is not permitted or not known. A server that reports its role in
- *      neither form is assumed to be a master.
+ *   1. A read is sent behind a role query that is at most 500 ms old. The query is written first, so its reply arrives
+ *      first and reveals a demoted server before the read is answered.
+ *   2. A reply to a read counts only if the last role query that a master answered is at most 900 ms old. A later reply
+ *      (long command timeout, slow link) is held until another query is answered.
+ *   3. An idle connection sends no role queries. The role reported while connecting counts as an answer.
+ *   4. The role query is ROLE, or INFO replication if ROLE is not permitted or not known. A server that answers neither
+ *      is assumed to be a master.
  */
 import type { OpenClient } from './client.ts';
 import { isRefusedForGood, ROLE_QUESTIONS, type RoleQuestion, type ServerRole } from './role.ts';
 
 const ASKED_MS = 500;
-/** Together with the way to the caller less than the second that is promised. */
+/** Maximum age of a verified role. Together with the time to the caller it stays below the documented second. */
 const MAX_AGE_MS = 900;
 
 export interface RoleVouchOptions {
-  /** Whether a replica would answer reads: on a standalone server. */
+  /** Returns whether a replica would answer reads, as a standalone replica does. */
   readonly isNeeded: () => boolean;
   readonly onReplica: () => void;
 }
@@ -29,11 +30,11 @@ export class RoleVouch {
   readonly #isNeeded: () => boolean;
   readonly #onReplica: () => void;
   #client: Client | undefined;
-  /** Which of ROLE_QUESTIONS is asked. */
+  /** Index of the current query in ROLE_QUESTIONS. */
   #question = 0;
   #askedAtMs = Number.NEGATIVE_INFINITY;
   #unanswered = 0;
-  /** When the last question was asked that was answered by a master. */
+  /** Monotonic send time of the last query that a master answered. */
   #vouchedAtMs = Number.NEGATIVE_INFINITY;
   #held: ((isVouched: boolean) => void)[] = [];
 
@@ -42,7 +43,7 @@ export class RoleVouch {
     this.#onReplica = options.onReplica;
   }
 
-  /** Another connection from now on; nothing is held of the one before. */
+  /** Switches to a new connection and discards the state of the previous one. */
   attach(client: Client): void {
     this.#client = client;
     this.#question = 0;
@@ -52,19 +53,22 @@ export class RoleVouch {
     this.#held = [];
   }
 
-  /** Right before a read is sent. */
+  /** Sends a role query before a read if the last one is too old. */
   precede(nowMs: number): void {
     if (nowMs - this.#askedAtMs >= ASKED_MS && this.#isNeeded()) {
       this.#ask(nowMs);
     }
   }
 
-  /** Whether the reply to a read that came now counts; if not, it is to be held. */
+  /** Returns whether a reply to a read may be delivered now. Otherwise the caller must hold it. */
   covers(nowMs: number): boolean {
     return nowMs - this.#vouchedAtMs <= MAX_AGE_MS || ROLE_QUESTIONS[this.#question] === undefined || !this.#isNeeded();
   }
 
-  /** `settle` learns whether the server said after this that it is a master; not at all where the connection is lost before it says anything. */
+  /**
+   * Holds a reply until a later query is answered, then passes whether the server is a master. `settle` is not called
+   * if the connection is lost first.
+   */
   hold(nowMs: number, settle: (isVouched: boolean) => void): void {
     this.#held.push(settle);
     if (this.#unanswered === 0) {
@@ -80,7 +84,7 @@ export class RoleVouch {
     }
     this.#askedAtMs = nowMs;
     this.#unanswered += 1;
-    // No promise more than the read has itself: where both replies come at once this one must be handled first.
+    // The read uses one promise. Using no more here ensures that of two replies in one chunk the role is handled first.
     client.send(question.command).then(
       (reply) => {
         if (client === this.#client) {
@@ -107,7 +111,7 @@ export class RoleVouch {
   }
 
   #refused(question: RoleQuestion, isForGood: boolean, nowMs: number): void {
-    // Where nothing can be said now (the server is busy, the connection lost) the next read asks again.
+    // The role is unknown for now (busy server, lost connection), so the next read sends another query.
     this.#askedAtMs = Number.NEGATIVE_INFINITY;
     if (isForGood && question === ROLE_QUESTIONS[this.#question]) {
       this.#question += 1;

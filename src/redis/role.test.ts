@@ -1,5 +1,5 @@
 /**
- * The role of a server, from every form in which it is reported.
+ * Tests the role of a server for every form in which it is reported.
  */
 import { parseInfoRole, parseRole } from './role.ts';
 
@@ -17,7 +17,7 @@ const REPLIES: readonly [unknown, string][] = [
   [new Error('NOPERM'), 'unknown'],
 ];
 
-test.each(REPLIES)('ROLE answers %p: %s', (reply, role) => {
+test.each(REPLIES)('parses the ROLE reply %p as %s', (reply, role) => {
   expect(parseRole(reply)).toBe(role);
 });
 
@@ -28,6 +28,6 @@ const TEXTS: readonly [string, string][] = [
   ['', 'unknown'],
 ];
 
-test.each(TEXTS)('INFO replication says %j: %s', (text, role) => {
+test.each(TEXTS)('parses INFO replication %j as %s', (text, role) => {
   expect(parseInfoRole(text)).toBe(role);
 });

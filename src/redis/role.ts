@@ -1,7 +1,8 @@
 /**
- * What a server says of itself: the questions for its role, and their replies read into one word. Pure.
+ * Defines the commands that query the role of a server, and parses their replies. Pure.
  *
- * `unknown` is a server that reports neither (no permission, command disabled): callers assume that it is a master.
+ * The role is `unknown` if the server reports none (missing permission, disabled command). Callers then assume a
+ * master.
  */
 import type { RedisReply } from './commands.ts';
 
@@ -12,18 +13,24 @@ export interface RoleQuestion {
   readonly parse: (reply: RedisReply) => ServerRole;
 }
 
-/** The first is asked until the server refuses it for good, then the next; after the last one the server is assumed to be a master. */
+/**
+ * Role queries in order of preference. The next one is used once the server has refused the previous one for good. If
+ * all are refused, the server is assumed to be a master.
+ */
 export const ROLE_QUESTIONS: readonly RoleQuestion[] = [
   { command: ['ROLE'], parse: parseRole },
   { command: ['INFO', 'replication'], parse: (reply) => parseInfoRole(String(reply)) },
 ];
 
-/** The user lacks the permission, or the server does not know the command; not BUSY and the like. */
+/**
+ * Returns whether the user lacks the permission or the server lacks the command. Other errors, such as BUSY, are
+ * temporary.
+ */
 export function isRefusedForGood(error: unknown): boolean {
   return error instanceof Error && /^(NOPERM|ERR)\b/.test(error.message);
 }
 
-/** Of the reply of ROLE, whose first element is the role; an error or any other form is `unknown`. */
+/** Returns the role in the first element of a ROLE reply; `unknown` for an error or any other form. */
 export function parseRole(reply: unknown): ServerRole {
   if (!Array.isArray(reply)) {
     return 'unknown';
@@ -32,12 +39,12 @@ export function parseRole(reply: unknown): ServerRole {
   return typeof first === 'string' || Buffer.isBuffer(first) ? roleOfWord(String(first)) : 'unknown';
 }
 
-/** Of the reply of ROLE. */
+/** Returns whether a ROLE reply comes from a Sentinel. */
 export function isSentinel(reply: unknown): boolean {
   return Array.isArray(reply) && String(reply[0]) === 'sentinel';
 }
 
-/** Of the text of INFO replication, which says `role:master` or `role:slave` in a line of its own. */
+/** Returns the role in the text of INFO replication, which contains the line `role:master` or `role:slave`. */
 export function parseInfoRole(text: string): ServerRole {
   return roleOfWord(/^role:(\w+)/m.exec(text)?.[1] ?? '');
 }

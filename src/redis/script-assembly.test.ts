@@ -1,14 +1,15 @@
 /**
- * What must hold for a script as it is sent, libraries included (script-rules.test.ts has the rules for single files):
+ * Tests rules for scripts as they are sent, including libraries (script-rules.test.ts has the rules for single files):
  *
- *   1. It reads the time at most once.
- *   2. A script that can create a key sets its expiry. One that only writes to what it has found is listed below with the reason.
- *   3. Its commands are those that docs/operations/redis.md grants, by role.
+ *   1. A script reads the time at most once.
+ *   2. A script that can create a key sets its expiry. Scripts that only change existing keys are listed below with the
+ *      reason.
+ *   3. The commands are those that docs/operations/redis.md grants, by role.
  *   4. A script of kind `read` writes nothing.
  *   5. The scripts of the common case create no function, because Redis would create it in every call.
  *
- * The scripts of limits are taken as the program assembles them. Elsewhere a script is a file in a `scripts` folder, and its libraries are the
- * prelude and the files named `<something>-common.lua` beside it.
+ * The scripts of limits are assembled by the program. Other scripts are files in a `scripts` folder. Their libraries
+ * are the prelude and the files named `<name>-common.lua` in the same folder.
  */
 import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -24,13 +25,13 @@ const CREATING = new Set(['HSET', 'HSETNX', 'HINCRBY', 'SET']);
 const EXPIRY = /redis\.p?call\('PEXPIRE(AT)?'|'PX'/;
 const READING = new Set(['EXISTS', 'GET', 'GETRANGE', 'HEXISTS', 'HGET', 'HGETALL', 'HLEN', 'HMGET', 'STRLEN', 'TIME']);
 
-/** Scripts that write without an expiry, since they create no key: each returns, or finds nothing to do, if there is no key. */
+/** Scripts that write without setting an expiry, with the reason why they never create a key. */
 const CREATES_NO_KEY: Readonly<Record<string, string>> = {
-  'src/session/scripts/user-end.lua': 'the hash has fields, or it has returned before',
+  'src/session/scripts/user-end.lua': 'the hash has fields, or the script has returned before',
 };
 
 const SECTIONS: readonly [string, AclSection][] = [
-  // Both roles grant what it runs on their keys; STRLEN is for strings, which the cache alone has.
+  // Both roles grant its commands on their keys. STRLEN is for strings, which only the cache has.
   ['src/redis/scripts/remove-wrong-type.lua', 'cache'],
   ['src/redis/', 'every connection'],
   ['src/cache/', 'cache'],
@@ -39,10 +40,10 @@ const SECTIONS: readonly [string, AclSection][] = [
 ];
 
 interface AssembledScript {
-  /** A path, or the folder and name of a script of limits. */
+  /** Path, or the folder and name of a script of limits. */
   readonly name: string;
   readonly isRead: boolean;
-  /** As it is sent, without comments. */
+  /** Text as it is sent, without comments. */
   readonly code: string;
 }
 
@@ -76,7 +77,7 @@ function assembled(): AssembledScript[] {
 
 function codeOfFile(path: string): string {
   const commons = files.filter((file) => dirname(file) === dirname(path) && file.endsWith('-common.lua'));
-  // A script of sessions has the one that is named like it.
+  // A script of sessions uses the library with the same name.
   const stem = basename(path).split('-')[0] ?? '';
   const named = commons.filter((file) => basename(file).startsWith(stem));
   const libraries = path.startsWith('src/session/') ? (named.length > 0 ? named : [SESSION_COMMON]) : commons;
@@ -89,7 +90,7 @@ function commandsOf(code: string): string[] {
 
 const scripts = assembled();
 
-test('every file belongs to a script', () => {
+test('assigns every file to a script', () => {
   expect(scripts.length).toBeGreaterThanOrEqual(25);
   const sources = allRateLimitScripts.map((script) => script.source);
   const unused = files
@@ -103,7 +104,7 @@ describe.each(scripts.map((script) => [script.name, script] as const))('%s', (na
     expect(commandsOf(code).filter((command) => command === 'TIME').length).toBeLessThanOrEqual(1);
   });
 
-  test('sets the expiry of a key that it creates', () => {
+  test('sets the expiry of a key that the script creates', () => {
     const creates = commandsOf(code).some((command) => CREATING.has(command));
     const isListed = CREATES_NO_KEY[name] !== undefined;
     expect(!creates || EXPIRY.test(code)).toBe(!isListed);
@@ -119,7 +120,7 @@ describe.each(scripts.map((script) => [script.name, script] as const))('%s', (na
     expect(needed.filter((rule) => !allowed.includes(rule))).toEqual([]);
   });
 
-  test('writes nothing if it is a read', () => {
+  test('writes nothing in a script of kind read', () => {
     const writes = commandsOf(code).filter((command) => !READING.has(command));
     expect(isRead ? writes : []).toEqual([]);
   });
@@ -127,10 +128,10 @@ describe.each(scripts.map((script) => [script.name, script] as const))('%s', (na
 
 test.each(
   [...Object.values(rateLimitScripts.oneLimit), rateLimitScripts.several].map(({ name, source }) => [name, source]),
-)('%s creates no function', (_name, source) => {
+)('creates no function in %s', (_name, source) => {
   expect(withoutComments(source)).not.toMatch(/\bfunction\b/);
 });
 
-test('the script that reads a session creates no function', () => {
+test('creates no function in the script that reads a session', () => {
   expect(codeOfFile('src/session/scripts/read.lua')).not.toMatch(/\bfunction\b/);
 });

@@ -1,5 +1,5 @@
 /**
- * Libraries of Lua: a script is sent with the blocks that it uses, and those that they use, in their order.
+ * Tests that a script includes the library blocks that it uses, and their dependencies, in order.
  */
 import { blockDeclaring, withLibraries } from './script-library.ts';
 
@@ -22,18 +22,18 @@ test.each([
   ['one of several locals of a block', 'return second', ['second']],
   ['a name in a comment', '-- double\nreturn 1', []],
   ['a longer name', 'return doubled', []],
-])('a script that uses %s', (_what, script, names) => {
+])('includes the blocks for %s', (_what, script, names) => {
   const source = withLibraries(script, [LIBRARY]);
   const blocks = names.map((name) => blockDeclaring(name, LIBRARY));
   expect(source).toBe([...blocks, script].join('\n\n'));
 });
 
-test('a later library uses an earlier one', () => {
+test('lets a later library use an earlier one', () => {
   const source = withLibraries('return triple(1)', [LIBRARY, 'local function triple(n)\n  return double(n)\nend']);
   expect(source.indexOf('local BASE')).toBeLessThan(source.indexOf('local function double'));
   expect(source.indexOf('local function double')).toBeLessThan(source.indexOf('local function triple'));
 });
 
-test('a name that no block declares is an error', () => {
+test('throws if no block declares the name', () => {
   expect(() => blockDeclaring('missing', LIBRARY)).toThrow('no block of the library declares missing');
 });

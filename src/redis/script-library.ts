@@ -1,26 +1,28 @@
 /**
- * Libraries of Lua: files of blocks that several scripts share, of which each script is sent with those that it uses. Redis runs the whole
- * text of a script in every call, so a function that is not used would still be created each time.
+ * Assembles Lua scripts from shared libraries. A library is a file of blocks, and each script includes only the blocks
+ * that it uses. Redis runs the whole text of a script in every call, so an unused function would still be created each
+ * time.
  *
  * Invariants:
- *   1. Blocks are separated by blank lines, and a block has none inside. One that declares no local is a comment.
- *   2. A block uses locals of earlier blocks only, as Lua requires.
- *   3. Whether a block is used depends on names alone, wherever they occur outside of comments: too much may be included, never too little.
+ *   1. Blocks are separated by blank lines and contain none. A block that declares no local is a comment.
+ *   2. A block uses only locals of earlier blocks, as Lua requires.
+ *   3. A block is used if one of its names occurs outside of comments. An unneeded block may be included, but never is
+ *      a needed one left out.
  */
 
-/** One block of a library. */
+/** Block of a library. */
 interface Block {
   readonly names: readonly string[];
   readonly text: string;
 }
 
 /**
- * The blocks of each library, parsed once. What an assembly allocates counts for every sidecar: garbage at start makes V8 grow its heap,
- * which it keeps. So names are looked up in place, without a regular expression or a copy for each.
+ * Parsed blocks of each library. Assembly runs at every start, and V8 never returns memory that its garbage needed. So
+ * names are searched in place, without regular expressions or copies.
  */
 const parsedLibraries = new Map<string, readonly Block[]>();
 
-/** The script behind those blocks of the libraries that it uses, in their order. */
+/** Returns the script, preceded by the blocks of the libraries that it uses, in their order. */
 export function withLibraries(script: string, libraries: readonly string[]): string {
   const included: string[] = [];
   const texts = [script];
@@ -35,7 +37,7 @@ export function withLibraries(script: string, libraries: readonly string[]): str
   return [...included, script].join('\n\n');
 }
 
-/** Whether the text holds this name outside of comments, and not only as a part of a longer one. */
+/** Returns whether the name occurs in the text outside of comments and as a whole word. */
 function uses(text: string, name: string): boolean {
   for (let at = text.indexOf(name); at >= 0; at = text.indexOf(name, at + 1)) {
     if (!isWordAt(text, at - 1) && !isWordAt(text, at + name.length) && !isInComment(text, at)) {
@@ -58,7 +60,7 @@ function isWordAt(text: string, at: number): boolean {
   return isDigit || isUpper || isLower || character === 95;
 }
 
-/** The block of a library that declares this local. */
+/** Returns the block of a library that declares this local. */
 export function blockDeclaring(name: string, library: string): string {
   const block = blocksOf(library).find((each) => each.names.includes(name));
   if (block === undefined) {
@@ -77,7 +79,7 @@ function blocksOf(library: string): readonly Block[] {
   return blocks;
 }
 
-/** Locals of the outermost level: their declarations begin a line. */
+/** Returns the locals of the top level. Their declarations start at the beginning of a line. */
 function declaredNames(text: string): string[] {
   const declarations = text.matchAll(/^local (?:function )?(\w+(?:, \w+)*)/gm);
   return [...declarations].flatMap(([, names = '']) => names.split(', '));

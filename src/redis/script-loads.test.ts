@@ -1,12 +1,12 @@
 /**
- * One load for all who lack a script at the same time.
+ * Tests that a missing script is loaded once for all concurrent callers.
  */
 import { defineScript } from './lua-script.ts';
 import { ScriptLoads } from './script-loads.ts';
 
 const script = defineScript('one', 'return 1');
 
-test('concurrent callers share a load; one that was refused before it ended needs none, a later one does', async () => {
+test('shares a load among concurrent callers, skips it for one refused before its end, and loads again later', async () => {
   const loads = new ScriptLoads();
   let nowMs = 10;
   let count = 0;
@@ -30,7 +30,7 @@ test('concurrent callers share a load; one that was refused before it ended need
   await later;
 });
 
-test('a load that fails rejects all who waited for it, and the next caller begins another', async () => {
+test('rejects all waiting callers if a load fails, and starts another for the next caller', async () => {
   const loads = new ScriptLoads();
   const fail = (): Promise<never> => Promise.reject(new Error('no'));
   const callers = [1, 2].map((sentAtMs) => loads.ensure(script, sentAtMs, () => 5, fail));

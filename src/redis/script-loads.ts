@@ -1,9 +1,10 @@
 /**
- * Scripts that one node lacks: each is loaded once, however many callers find that out at the same time.
+ * Loads scripts that a node lacks, each only once for all callers that need it at the same time.
  *
- *   1. While a script is being loaded everybody who lacks it there waits for that load.
- *   2. Who was refused for a command that was sent before the last load ended has nothing to load: the script is there by now.
- *   3. Scripts are bounded in number: beyond that it is forgotten when each was loaded, which costs a load too many.
+ *   1. While a script is being loaded, all callers that need it wait for that load.
+ *   2. A command that was sent before the last load ended does not cause another load, because the script is present by
+ *      now.
+ *   3. The number of remembered loads is bounded. Beyond it they are all forgotten, which costs redundant loads.
  */
 import type { Script } from './lua-script.ts';
 
@@ -14,8 +15,8 @@ export class ScriptLoads {
   readonly #loadedAtMs = new Map<string, number>();
 
   /**
-   * Resolves when the script is there, as far as is known, for a command that was refused and had been sent at `sentAtMs`. Rejects as `load`
-   * does, which sends SCRIPT LOAD.
+   * Resolves when the script is presumably loaded. The command that was refused had been sent at `sentAtMs`. Rejects if
+   * `load`, which sends SCRIPT LOAD, rejects.
    */
   async ensure(script: Script, sentAtMs: number, nowMs: () => number, load: () => Promise<unknown>): Promise<void> {
     const loadedAtMs = this.#loadedAtMs.get(script.sha1);

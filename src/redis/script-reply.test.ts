@@ -1,5 +1,6 @@
 /**
- * Replies of the wrong form, read by the reader and by the three Redis stores: a plain Error, never one that a failure mode decides.
+ * Tests that malformed replies throw a plain Error in the parser and in the three Redis stores, so that no failure mode
+ * hides them.
  */
 import { RedisCacheStore } from '../cache/redis-store.ts';
 import { StoreError } from '../lib/store-error.ts';
@@ -22,8 +23,8 @@ const nothingToChange = {
 const subject = { scope: 's', policy: '', subject: 'x' };
 const text = Buffer.from('text');
 
-describe('the reader', () => {
-  test('returns what has the expected form', () => {
+describe('the parser', () => {
+  test('returns values of the expected form', () => {
     expect(asList([1, null], 2)).toEqual([1, null]);
     expect(asPairs([])).toEqual([]);
     expect(asBytes(text)).toBe(text);
@@ -57,11 +58,14 @@ describe('the reader', () => {
   });
 });
 
-/** One call of each reader of replies. */
+/** Calls that cover each parser of replies. */
 const CALLS: readonly [string, (commands: RedisCommands) => Promise<unknown>][] = [
   ['take', (commands) => rateLimits(commands).take(takeOf('fixed_window'), DEADLINE_AT_MS)],
-  ['take of several limits', (commands) => rateLimits(commands).take(takeOf('fixed_window', 2), DEADLINE_AT_MS)],
-  ['take by the general script', (commands) => rateLimits(commands).take(takeOf('sliding_window_log'), DEADLINE_AT_MS)],
+  ['take with several limits', (commands) => rateLimits(commands).take(takeOf('fixed_window', 2), DEADLINE_AT_MS)],
+  [
+    'take with the general script',
+    (commands) => rateLimits(commands).take(takeOf('sliding_window_log'), DEADLINE_AT_MS),
+  ],
   ['peek', (commands) => rateLimits(commands).take({ ...takeOf('fixed_window'), isPeek: true }, DEADLINE_AT_MS)],
   ['reset of limits', (commands) => rateLimits(commands).reset(subject, limitsOf('fixed_window'), DEADLINE_AT_MS)],
   ['reset', (commands) => rateLimits(commands).reset(subject, undefined, DEADLINE_AT_MS)],
@@ -122,7 +126,7 @@ const MALFORMED: readonly [string, RedisReply][] = [
 ];
 
 describe.each(CALLS)('%s', (_name, call) => {
-  test.each(MALFORMED)('ends with an unexpected error if Redis replies with %s', async (_form, reply) => {
+  test.each(MALFORMED)('throws an unexpected error if Redis replies with %s', async (_form, reply) => {
     const answer = async (): Promise<RedisReply> => reply;
     const error: unknown = await call({ run: answer, send: answer }).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(Error);

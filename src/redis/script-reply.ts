@@ -1,14 +1,15 @@
 /**
- * Reads replies of scripts and of bare commands. Pure.
+ * Parses replies of scripts and commands. Pure.
  *
- * Invariant: a reply of another form is a broken contract between a script and its reader, so it throws a plain Error: the call ends as
- * INTERNAL and is logged. It is never a StoreError, because no failure mode may decide in its place and no operator can repair it.
+ * Invariant: an unexpected form is a broken contract between a script and its parser, so it throws a plain Error. The
+ * call ends as INTERNAL and is logged. It is never a StoreError, because neither a failure mode nor an operator can
+ * resolve it.
  */
 import type { RedisReply } from './commands.ts';
 
 type Reply = RedisReply | undefined;
 
-/** A list of `minLength` replies or more. */
+/** Returns a list with at least `minLength` elements. */
 export function asList(reply: Reply, minLength = 0): readonly RedisReply[] {
   if (!Array.isArray(reply) || reply.length < minLength) {
     throw malformedReply(minLength === 0 ? 'a list' : `a list of ${minLength} or more`, reply);
@@ -16,7 +17,7 @@ export function asList(reply: Reply, minLength = 0): readonly RedisReply[] {
   return reply;
 }
 
-/** Names and values in turn, as HGETALL replies. */
+/** Returns alternating names and values, as in a reply of HGETALL. */
 export function asPairs(reply: Reply): readonly RedisReply[] {
   const list = asList(reply);
   if (list.length % 2 !== 0) {
@@ -43,7 +44,7 @@ export function asInteger(reply: Reply): number {
   return reply as number;
 }
 
-/** An integer that is one of these. */
+/** Returns an integer that is one of these codes. */
 export function asCode<Code extends number>(reply: Reply, codes: readonly Code[]): Code {
   if (!codes.includes(reply as Code)) {
     throw malformedReply(`one of ${codes.join(', ')}`, reply);
@@ -51,9 +52,9 @@ export function asCode<Code extends number>(reply: Reply, codes: readonly Code[]
   return reply as Code;
 }
 
-/** The integer that a text holds in decimal; undefined where it holds none. */
+/** Returns the decimal integer in the text; undefined if there is none. */
 export function integerIn(text: string): number | undefined {
-  // Number('') would be 0.
+  // Number('') is 0.
   const number = text === '' ? Number.NaN : Number(text);
   return Number.isSafeInteger(number) ? number : undefined;
 }
@@ -62,7 +63,7 @@ export function isMissing(reply: Reply): reply is null | undefined {
   return reply === null || reply === undefined;
 }
 
-/** The error for a reply that is not `expected`. It names the form that was found, never the content. */
+/** Returns the error for a reply that is not `expected`. It names the form of the reply, never its content. */
 export function malformedReply(expected: string, reply: Reply): Error {
   return new Error(`cannot read the reply of Redis: it must be ${expected}, got ${formOf(reply)}`);
 }

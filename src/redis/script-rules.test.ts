@@ -1,16 +1,17 @@
 /**
- * The rules for every .lua file (lua-script.ts), read from the files themselves. They are heuristics on the text, each shown to bite by the
- * samples at the end:
- *   1. A key is `KEYS[...]`, or a parameter of a function that every caller gives `KEYS[...]`; commands are literals.
- *   2. The time is read by the prelude alone, so once in a script.
- *   3. Numbers become text by `string.format('%.0f')` alone. Operands of `..` are literals, KEYS, ARGV, results of string.* and
- *      struct.pack and of `whole`, or names that stand below because they are text.
- *   4. Scripts of limits and sessions touch KEYS[1] and nothing else.
- *   5. SET gives a life in the same command; nothing is random, and no error is swallowed. The expiry of a new key is the exception: where Redis
- *      refuses it, the key goes again, and the error is returned; `expireNewKey` of the prelude does that, and its result is returned.
- *   6. Locals, parameters, functions and fields are camelCase; constants are UPPER_CASE.
- *   7. A library's blocks have no blank line inside, and each block but the first declares a local (script-library.ts).
- *   8. permissions.ts has every command, for a family of keys of the script's folder.
+ * Tests the rules for every .lua file (lua-script.ts). The checks are heuristics on the text; the samples at the end
+ * show that each finds violations:
+ *   1. A key is `KEYS[...]`, or a parameter of a function that every caller passes `KEYS[...]`. Commands are literals.
+ *   2. Only the prelude reads the time, so a script reads it once.
+ *   3. Only `string.format('%.0f')` turns numbers into text. Operands of `..` are literals, KEYS, ARGV, results of
+ *      string.*, struct.pack or `whole`, or names in the list below that hold text.
+ *   4. Scripts of limits and sessions access only KEYS[1].
+ *   5. SET gives a TTL in the same command. Nothing is random, and no error is swallowed. Exception: if Redis refuses
+ *      the expiry of a new key, `expireNewKey` of the prelude removes the key and returns the error, which the caller
+ *      returns.
+ *   6. Locals, parameters, functions and fields are camelCase. Constants are UPPER_CASE.
+ *   7. Library blocks contain no blank line, and each block but the first declares a local (script-library.ts).
+ *   8. permissions.ts lists every command for a key family of the script's folder.
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -20,7 +21,10 @@ import { repositoryFiles, repositoryRoot } from '../../test/support/repository.t
 import { commandsIn } from './lua-script.ts';
 import { CALL_COMMANDS, KEY_COMMANDS } from './permissions.ts';
 
-/** Names that are concatenated, and are text: replies of GET and HGET, arguments, results of string.sub and struct.pack. By folder. */
+/**
+ * Names of text values that scripts concatenate (replies of GET and HGET, arguments, results of string.sub and
+ * struct.pack), by folder.
+ */
 const TEXT_NAMES: Readonly<Record<string, readonly string[]>> = {
   'src/cache/scripts': ['incarnation', 'packed', 'hash', 'stamp', 'marks[1]', 'newest', 'version'],
   'src/session/scripts': ['handle', 'before[1]', 'before[2]', 'before[3]'],
@@ -28,7 +32,7 @@ const TEXT_NAMES: Readonly<Record<string, readonly string[]>> = {
   'src/rate-limit/algorithms': ['log.tail'],
 };
 
-/** The one script that has to see an error: it removes keys of a wrong type. */
+/** Script that must catch errors, because it removes keys of a wrong type. */
 const CATCHES_ERRORS = 'src/redis/scripts/remove-wrong-type.lua';
 const SINGLE_KEY_FOLDERS = /^src\/(rate-limit|session)\//;
 const PRELUDE = 'src/redis/scripts/prelude.lua';
@@ -55,7 +59,10 @@ function wrongCommands(text: string, folderText: string): string[] {
   return wrong;
 }
 
-/** Whether the name is a parameter of a function here, and each call of that function in the folder gives it KEYS[...] or such a parameter. */
+/**
+ * Returns whether the name is a parameter of a function, and each call of it in the folder passes KEYS[...] or such a
+ * parameter.
+ */
 function isKeyParameter(name: string, text: string, folderText: string): boolean {
   const owners = [...text.matchAll(/function (\w+)\(([^)]*)\)/g)].filter((match) =>
     (match[2] ?? '').split(/,\s*/).includes(name),
@@ -129,7 +136,7 @@ function otherKeys(text: string): string[] {
     .filter((use) => !use.startsWith('KEYS[1]'));
 }
 
-/** Uses of pcall whose reply is not compared, or after which the key or the error stays. */
+/** Returns uses of pcall whose reply is not compared, or after which the key remains or the error is dropped. */
 function swallowedErrors(text: string): string[] {
   const handled =
     /^local reply = redis\.pcall\([^\n]*\n\s*if reply ~= 1 then\n[\s\S]{0,60}redis\.call\('UNLINK'[\s\S]{0,40}(return|error\()\W*reply/;
@@ -137,14 +144,14 @@ function swallowedErrors(text: string): string[] {
   return uses.filter((use) => !handled.test(use)).map((use) => use.slice(0, 60));
 }
 
-/** Uses of expireNewKey whose result is not returned. */
+/** Returns uses of expireNewKey whose result is not returned. */
 function keptErrors(text: string): string[] {
   return [...text.matchAll(/^.*(?<!function )\bexpireNewKey\(.*$/gm)]
     .map(([line]) => line.trim())
     .filter((line) => !line.startsWith('return expireNewKey('));
 }
 
-/** Identifiers that are neither camelCase nor UPPER_CASE. */
+/** Returns identifiers that are neither camelCase nor UPPER_CASE. */
 function wrongNames(text: string): string[] {
   const identifiers = text.replace(/'[^'\n]*'/g, '').match(/\b[A-Za-z]\w*/g) ?? [];
   return identifiers.filter((name) => name !== '_' && !/^([a-z][A-Za-z0-9]*|[A-Z][A-Z0-9]*(_[A-Z0-9]+)*)$/.test(name));
@@ -154,21 +161,21 @@ function isLibrary(path: string): boolean {
   return path === PRELUDE || path.endsWith('-common.lua');
 }
 
-/** Blocks that declare nothing, as a block with a blank line inside has them. */
+/** Returns blocks that declare nothing, which result from a blank line inside a block. */
 function emptyBlocks(library: string): string[] {
   const blocks = library.trim().split(/\n{2,}/);
   return blocks.slice(1).filter((block) => !/^local /m.test(block) || /^\s/.test(block));
 }
 
-/** The commands that the ACL list permits on the keys of a script, by the place of its file. */
+/** Returns the commands that the ACL list permits on the keys of a script, by the folder of its file. */
 function permittedCommands(path: string): Set<string> {
   const { state, cache } = KEY_COMMANDS;
   if (path === CATCHES_ERRORS) {
-    // The last one of both roles, STRLEN of keys of the cache alone.
+    // This script serves both roles. Only the cache permits STRLEN on its keys.
     return new Set(['hget', 'strlen', 'unlink']);
   }
   if (path === PRELUDE) {
-    // What a script that uses a block needs is shown by script-assembly.test.ts.
+    // The prelude serves scripts of all folders, so script-assembly.test.ts checks their commands.
     return new Set([...(state.session ?? []), ...CALL_COMMANDS]);
   }
   if (path.startsWith('src/redis/')) {
@@ -184,7 +191,7 @@ function permittedCommands(path: string): Set<string> {
   return new Set([...families.flatMap((commands) => commands ?? []), ...CALL_COMMANDS]);
 }
 
-/** The scripts that may call a function of the file. */
+/** Returns the scripts that may call a function of the file. */
 function folderOf(path: string): string {
   if (path === PRELUDE) {
     return [...texts.values()].join('\n');
@@ -196,14 +203,14 @@ function folderOf(path: string): string {
     .join('\n');
 }
 
-test('there are scripts to read', () => {
+test('finds scripts to check', () => {
   expect(paths.length).toBeGreaterThan(20);
 });
 
 describe.each(paths)('%s', (path) => {
   const text = texts.get(path) ?? '';
 
-  test('keeps the rules', () => {
+  test('follows the rules', () => {
     const catches = path === CATCHES_ERRORS;
     const commands = catches ? text.replaceAll('redis.pcall(', 'redis.call(') : text;
     expect(wrongCommands(commands, folderOf(path))).toEqual([]);
@@ -221,7 +228,7 @@ describe.each(paths)('%s', (path) => {
   });
 });
 
-describe('the rules bite', () => {
+describe('the checks find violations', () => {
   test.each([
     ["redis.call('GET', 'fixed')"],
     ["redis.call('GET', ARGV[1])"],
@@ -231,11 +238,11 @@ describe('the rules bite', () => {
     ["redis.pcall('PEXPIRE', ARGV[1], 1)"],
     ["redis.call('DBSIZE')"],
     ["local function f(key) redis.call('GET', key) end f(ARGV[1])"],
-  ])('on the key in %s', (text) => {
+  ])('for the key in %s', (text) => {
     expect(wrongCommands(text, text)).toHaveLength(1);
   });
 
-  test('but not on a parameter that is always a key', () => {
+  test('but not for a parameter that is always a key', () => {
     const text = "local function f(key) return redis.call('GET', key) end f(KEYS[1]) f(KEYS[index])";
     expect(wrongCommands(text, text)).toEqual([]);
   });
@@ -247,11 +254,11 @@ describe('the rules bite', () => {
     ["local a = 'x' .. redis.call('INCR', KEYS[1])", ['redis.call(']],
     ["local a = math.floor(x) .. 'x'", ['math.floor(x)']],
     ["local a = string.sub(b, 1, 2) .. ':' .. ARGV[1] .. whole(n)", []],
-  ])('on the operands in %s', (text, wrong) => {
+  ])('for the operands in %s', (text, wrong) => {
     expect(wrongOperands(text, [])).toEqual(wrong);
   });
 
-  test('on errors that are swallowed, and on commands that the ACL list lacks', () => {
+  test('for swallowed errors, and for commands that the ACL list lacks', () => {
     const kept = "local reply = redis.pcall('PEXPIRE', KEYS[1], 1)\nif reply ~= 1 then\n";
     expect(swallowedErrors("redis.pcall('PEXPIRE', KEYS[1], 1)")).toHaveLength(1);
     expect(swallowedErrors(`${kept}  return reply\nend`)).toHaveLength(1);
@@ -266,21 +273,21 @@ describe('the rules bite', () => {
     ['local session = { user_end = 1 }', ['user_end']],
     ['local Total = 1', ['Total']],
     ["local MAX_FIELDS, maxBytes, _ = 1, ARGV['if_absent'], ENDED", []],
-  ])('on the names in %s', (text, wrong) => {
+  ])('for the names in %s', (text, wrong) => {
     expect(wrongNames(text)).toEqual(wrong);
   });
 
-  test('on an error of expireNewKey that is dropped', () => {
+  test('for a dropped error of expireNewKey', () => {
     expect(keptErrors('expireNewKey(KEYS[1], atMs)\nreturn 1')).toHaveLength(1);
     expect(keptErrors('  return expireNewKey(KEYS[1], atMs) or 1')).toEqual([]);
   });
 
-  test('on a library that does not fall into blocks', () => {
+  test('for a library with a blank line inside a block', () => {
     expect(emptyBlocks('-- Shared.\n\nlocal A = 1')).toEqual([]);
     expect(emptyBlocks('-- Shared.\n\nlocal function a()\n  b()\n\n  c()\nend')).toHaveLength(1);
   });
 
-  test('on time, formats, further keys', () => {
+  test('for time, formats and additional keys', () => {
     expect(timeReads("local t = redis.call('TIME') local u = redis.call('TIME')")).toBe(2);
     expect(wrongFormats("string.format('%d', n) string.format('%.0f', n) tostring(n)")).toHaveLength(2);
     expect(otherKeys("redis.call('GET', KEYS[1]) redis.call('GET', KEYS[2]) #KEYS")).toHaveLength(2);

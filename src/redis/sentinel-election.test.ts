@@ -1,5 +1,5 @@
 /**
- * Votes of Sentinels and what they decide: a majority of those that the URL lists, and nothing less.
+ * Tests that a master needs the votes of a majority of the Sentinels in the URL.
  */
 import fc from 'fast-check';
 import { addressText, type NodeAddress } from './address.ts';
@@ -22,10 +22,10 @@ describe('a master is elected', () => {
   test.each([
     ['by the only Sentinel', [forA], A],
     ['by all', [forA, forA, forA], A],
-    ['by two of three, whatever the third says', [forA, forB, forA], A],
-    ['by two of three, the third silent', [silent, forB, forB], B],
+    ['by two of three, whatever the third votes', [forA, forB, forA], A],
+    ['by two of three if the third is silent', [silent, forB, forB], B],
     ['by three of four', [forA, forA, forA, forB], A],
-    ['before the last one has been heard', [forA, forA, pending], A],
+    ['before the last one has voted', [forA, forA, pending], A],
   ])('%s', (_, list, master) => {
     expect(elect(votes(...list))).toEqual({ kind: 'elected', master });
   });
@@ -55,7 +55,7 @@ describe('nothing is decided', () => {
 const vote: fc.Arbitrary<SentinelVote> = fc.constantFrom(forA, forB, silent, pending, unknown, refused);
 const ballot = fc.array(vote, { minLength: 1, maxLength: 9 });
 
-test('who is elected has the votes of more than half of all Sentinels', () => {
+test('elects only a master with the votes of more than half of all Sentinels', () => {
   fc.assert(
     fc.property(ballot, (list) => {
       const election = elect(votes(...list));
@@ -70,7 +70,7 @@ test('who is elected has the votes of more than half of all Sentinels', () => {
   );
 });
 
-test('the order of the votes does not matter', () => {
+test('ignores the order of the votes', () => {
   fc.assert(
     fc.property(
       ballot.chain((list) => fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length }))),
@@ -85,7 +85,7 @@ test('the order of the votes does not matter', () => {
   );
 });
 
-test('a minority that votes in any way neither prevents nor changes what all others agree on', () => {
+test('lets no minority prevent or change what all others agree on', () => {
   const minority = fc.integer({ min: 1, max: 9 }).chain((count) => {
     const most = Math.ceil(count / 2) - 1;
     return fc.tuple(fc.constant(count), fc.array(vote, { maxLength: most }), fc.nat());

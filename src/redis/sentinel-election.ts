@@ -1,29 +1,31 @@
 /**
- * Who the master is by the votes of the Sentinels. Pure: the votes are given.
+ * Elects the master from the votes of the Sentinels. Pure.
  *
  * Invariants:
- *   1. A master is elected only by more than half of the Sentinels that the URL lists. One that is silent, refuses or does not know the
- *      name counts in that number and votes for nobody, so that a minority that is cut off with the old master never decides.
- *   2. Sentinels that the URL does not list have no vote: the number that makes a majority never changes while the process lives.
+ *   1. A master needs the votes of more than half of the Sentinels that the URL lists. A Sentinel that is silent,
+ *      refuses, or does not know the name counts in that number without a vote. So a minority that is partitioned with
+ *      the old master never decides.
+ *   2. Sentinels that the URL does not list have no vote, so the size of a majority never changes while the process
+ *      runs.
  *   3. The order of the votes does not matter.
- *   4. Without a majority the outcome says why, by what most of the Sentinels without a useful vote have in common.
+ *   4. Without a majority, the outcome states the most common reason among the Sentinels without a useful vote.
  */
 import { addressText, type NodeAddress } from './address.ts';
 
 export type SentinelVote =
-  /** Nothing is known yet. */
+  /** No answer has arrived yet. */
   | { readonly kind: 'pending' }
   | { readonly kind: 'master'; readonly master: NodeAddress }
-  /** It monitors no master of that name. */
+  /** The Sentinel monitors no master of that name. */
   | { readonly kind: 'unknown_name' }
-  /** Its answer was an error: a login, a permission, or a server that is no Sentinel. */
+  /** The Sentinel answered with an error (login, permission), or the server is not a Sentinel. */
   | { readonly kind: 'refused'; readonly code: string }
-  /** It cannot be reached or does not answer. */
+  /** The Sentinel cannot be reached or does not answer. */
   | { readonly kind: 'silent' };
 
 export type Election =
   | { readonly kind: 'elected'; readonly master: NodeAddress }
-  /** A Sentinel that has not been heard yet may still decide. */
+  /** Another vote may still decide the election. */
   | { readonly kind: 'pending' }
   | { readonly kind: 'undecided'; readonly reason: UndecidedReason };
 
@@ -31,10 +33,10 @@ export type UndecidedReason =
   | { readonly kind: 'unknown_name'; readonly sentinels: readonly string[] }
   | { readonly kind: 'refused'; readonly code: string; readonly sentinels: readonly string[] }
   | { readonly kind: 'silent'; readonly sentinels: readonly string[] }
-  /** Most of them name a master, and not the same one. */
+  /** Most of the Sentinels name a master, but not the same one. */
   | { readonly kind: 'disagreement'; readonly masters: readonly string[] };
 
-/** By the name of each Sentinel that the URL lists. */
+/** Votes by the name of each Sentinel that the URL lists. */
 export type Votes = ReadonlyMap<string, SentinelVote>;
 
 export function majorityOf(count: number): number {

@@ -1,5 +1,6 @@
 /**
- * One Sentinel, played by a peer that the test controls: when it is asked, and what its answers and its silence mean.
+ * Tests the connection to one Sentinel with a simulated peer: when the master is queried, and how answers and silence
+ * become votes.
  */
 
 import { silentLogger } from '../../test/support/lib/silent-logger.ts';
@@ -23,7 +24,7 @@ let lines: string[];
 let refusals: RefusalLog;
 
 interface Play {
-  /** To SENTINEL GET-MASTER-ADDR-BY-NAME. */
+  /** Answers SENTINEL GET-MASTER-ADDR-BY-NAME. */
   answer(question: PeerCommand): void;
   readonly subscribers: PeerCommand[];
 }
@@ -75,7 +76,7 @@ function announce(subscriber: PeerCommand | undefined, name: string): void {
   subscriber?.answer(`>3\r\n$7\r\nmessage\r\n$14\r\n+switch-master\r\n$${text.length}\r\n${text}\r\n`);
 }
 
-test('is asked for the name every second over one connection, and for the others once', async () => {
+test('queries the name every second over one connection, and the other Sentinels once', async () => {
   await start((question) => question.answer(ADDRESS));
   const startedAtMs = performance.now();
   await waitFor('four questions', () => questions().length >= 4, 20_000);
@@ -85,13 +86,13 @@ test('is asked for the name every second over one connection, and for the others
   expect([peer.accepted(), others]).toEqual([1, [4]]);
 });
 
-test('is asked at once when it announces a switch of our name, and not for another name', async () => {
+test('queries at once after an announced switch of our name, but not of another name', async () => {
   const play = await start((question) => question.answer(ADDRESS));
   await waitFor('the subscription', () => play.subscribers.length === 1 && votes.length > 0);
   const quiet = { count: questions().length, atMs: performance.now() };
   for (let turn = 1; turn <= 10; turn += 1) {
     announce(play.subscribers[0], 'other');
-    // Its answer comes behind the announcement, which has been read then.
+    // The reply follows the announcement, which has been read by then.
     await link.ask();
   }
   const explained = 10 + Math.ceil((performance.now() - quiet.atMs) / 750);
@@ -102,14 +103,14 @@ test('is asked at once when it announces a switch of our name, and not for anoth
     announce(play.subscribers[0], 'main');
     await waitFor('a question', () => questions().length >= before + turn);
   }
-  // More than the regular pace explains.
+  // More queries than the regular pace explains.
   const regular = Math.ceil((performance.now() - beganAtMs) / 750);
   expect(questions().length - before).toBeGreaterThan(regular);
 });
 
-test('one that refuses the subscription is asked all the same, and one warning says so', async () => {
+test('uses a Sentinel that refuses the subscription, and logs one warning', async () => {
   await start((question) => question.answer(ADDRESS), '-NOPERM no permissions to access one of the channels\r\n');
-  // After a second without it, a refusal would be reported as over.
+  // After a second without it, the end of a refusal would be logged.
   await waitFor('four questions', () => questions().length >= 4, 20_000);
   expect(votes.every(({ kind }) => kind === 'master')).toBe(true);
   expect(lines).toEqual([expect.stringContaining('cannot subscribe to the announcements of a Redis Sentinel')]);
@@ -117,7 +118,7 @@ test('one that refuses the subscription is asked all the same, and one warning s
   expect(refusals.current()).toEqual([]);
 });
 
-test('a question that is requested while one is unanswered follows it', async () => {
+test('sends a query that was requested during another one after it', async () => {
   const held: PeerCommand[] = [];
   await start((question) => void held.push(question));
   await waitFor('a question', () => held.length === 1);
@@ -132,16 +133,16 @@ test('a question that is requested while one is unanswered follows it', async ()
 test.each([
   ['nil', '_\r\n', { kind: 'unknown_name' }],
   ['an error', '-NOPERM no permissions\r\n', { kind: 'refused', code: 'NOPERM' }],
-  ['an error that may pass', '-ERR max number of clients reached\r\n', { kind: 'silent' }],
+  ['a temporary error', '-ERR max number of clients reached\r\n', { kind: 'silent' }],
   ['no address', '*1\r\n$1\r\na\r\n', { kind: 'refused', code: 'ERR' }],
-  ['a port that is none', '*2\r\n$1\r\na\r\n$1\r\nx\r\n', { kind: 'refused', code: 'ERR' }],
-])('%s is a vote for nobody', async (_, raw, vote) => {
+  ['an invalid port', '*2\r\n$1\r\na\r\n$1\r\nx\r\n', { kind: 'refused', code: 'ERR' }],
+])('counts %s as a vote for no master', async (_, raw, vote) => {
   await start((question) => question.answer(raw));
   await waitFor('a vote', () => votes.length > 0);
   expect(votes[0]).toEqual(vote);
 });
 
-test('is silent once it does not answer, and is heard again over a new connection', async () => {
+test('becomes silent without an answer, and votes again over a new connection', async () => {
   let isDeaf = false;
   await start((question) => {
     if (!isDeaf) {
@@ -156,7 +157,7 @@ test('is silent once it does not answer, and is heard again over a new connectio
   expect(peer.accepted()).toBeGreaterThan(1);
 });
 
-test('a Sentinel that hangs up on every question is connected to less and less often', async () => {
+test('backs off from a Sentinel that closes the connection on every query', async () => {
   const attemptsAtMs: number[] = [];
   await start((question) => {
     attemptsAtMs.push(performance.now());
@@ -165,7 +166,7 @@ test('a Sentinel that hangs up on every question is connected to less and less o
   const longestGapMs = (): number =>
     Math.max(...attemptsAtMs.map((atMs, index) => (index === 0 ? 0 : atMs - (attemptsAtMs[index - 1] ?? 0))));
   await waitFor('a gap of a second', () => longestGapMs() > 1_000, 30_000);
-  // Steps that double from 100 ms on.
+  // The delays double, starting with 100 ms.
   expect(attemptsAtMs.length).toBeLessThan(15);
   expect(votes.every(({ kind }) => kind === 'silent')).toBe(true);
 }, 40_000);

@@ -1,13 +1,14 @@
 /**
- * One Sentinel: a connection that is kept, on which it is asked for the master, and on which it announces a switch.
+ * Maintains the connection to one Sentinel. It queries the master and receives announcements of a switch.
  *
  * Invariants:
- *   1. It is asked every second (jittered), at once when it announces +switch-master for our name, and on request, one question at a time.
- *      A request during a question causes one more.
- *   2. Its vote is what it answered last. It is `silent` from the moment that the connection is lost, cannot be made, or has not answered in
- *      the connect timeout, so no vote is older than a second and that time.
- *   3. Attempts to reconnect never end before `close` and are paced like those to a server (connect-pacer.ts).
- *   4. Why it cannot be used is logged once, until it can. One that refuses the subscription is used, and one warning says so.
+ *   1. The master is queried every second (with jitter), at once on +switch-master for our name, and on request. Only
+ *      one query runs at a time. A request during a query causes one more.
+ *   2. The vote is the latest answer. It becomes `silent` when the connection is lost, cannot be made, or has not
+ *      answered within the connect timeout. So no vote is older than a second plus that timeout.
+ *   3. Reconnecting continues until `close`, at the same pace as connections to a server (connect-pacer.ts).
+ *   4. The reason for which a Sentinel cannot be used is logged once. A Sentinel that refuses the subscription is still
+ *      used, and one warning reports it.
  */
 import { ErrorReply } from '@redis/client';
 import { addressText, type NodeAddress } from './address.ts';
@@ -23,7 +24,7 @@ import type { SentinelVote } from './sentinel-election.ts';
 import { serverCodeOf, storeErrorOf } from './server-error.ts';
 
 const ASK_MS = 1_000;
-/** Commands in flight on its connection: two questions and a subscription at most. */
+/** Maximum number of commands in flight: two queries and a subscription are expected. */
 const MAX_QUEUE = 16;
 const SWITCH_CHANNEL = '+switch-master';
 
@@ -31,11 +32,11 @@ export interface SentinelLinkOptions {
   readonly address: NodeAddress;
   readonly redis: RedisOptions;
   readonly sentinel: SentinelOptions;
-  /** Of the roles that it serves. */
+  /** Refusal logs of the roles that the Sentinel serves. */
   readonly refusals: () => Iterable<RefusalLog>;
-  /** After each answer, and when it becomes silent. */
+  /** Called after each answer, and when the Sentinel becomes silent. */
   readonly onVote: (vote: SentinelVote) => void;
-  /** How many other Sentinels it knows, once for each connection. */
+  /** Called once per connection with the number of other Sentinels that it knows. */
   readonly onOthers: (count: number) => void;
 }
 
@@ -63,12 +64,15 @@ export class SentinelLink {
     void this.#connect();
   }
 
-  /** Why it cannot be asked, by address; empty while it can. */
+  /** Reason for which the Sentinel cannot be queried, by address; empty if it can. */
   get reasons(): ReadonlyMap<string, string> {
     return this.#failures.reasons;
   }
 
-  /** Asks now. Resolves when a question that was sent after this has been answered or cannot be; never rejects. */
+  /**
+   * Queries the master now. Resolves when a query that was sent after this call has been answered or has failed. Never
+   * rejects.
+   */
   async ask(): Promise<void> {
     if (this.#client === undefined) {
       return;
@@ -108,7 +112,7 @@ export class SentinelLink {
         this.#options.onVote(vote);
       }
     } catch (error) {
-      // Any other error is the end of the connection, which is handled where it is reported.
+      // Any other error ends the connection, and the handler of its loss takes over.
       if (error instanceof ErrorReply && client === this.#client) {
         this.#refused(error);
       }
@@ -149,7 +153,10 @@ export class SentinelLink {
     }
   }
 
-  /** One that refuses it is used all the same, so that is no refusal that raises an alert. */
+  /**
+   * Subscribes to +switch-master. A Sentinel that refuses is still used, so this does not count as a refusal that
+   * raises an alert.
+   */
   #subscribe(client: OpenClient): void {
     const { isTls, log, role } = this.#options.redis;
     const isOurs = (message: Buffer): boolean => String(message).split(' ')[0] === this.#options.sentinel.masterName;
@@ -167,13 +174,13 @@ export class SentinelLink {
           if (error instanceof ErrorReply && !this.#isSubscriptionRefused) {
             this.#isSubscriptionRefused = true;
             const fields = { node: this.name, role, reason: connectReason(error, isTls) };
-            log.warn(fields, 'cannot subscribe to the announcements of a Redis Sentinel, asking it every second');
+            log.warn(fields, 'cannot subscribe to the announcements of a Redis Sentinel, querying it every second');
           }
         },
       );
   }
 
-  /** Only for a warning: one that refuses it is used all the same. */
+  /** Reads the number of other Sentinels, only for a warning. A refusal is ignored. */
   #askForOthers(client: OpenClient): void {
     client.send(['SENTINEL', 'MASTER', this.#options.sentinel.masterName]).then(
       (reply) => {
@@ -195,7 +202,7 @@ export class SentinelLink {
     if (this.#isClosed) {
       return;
     }
-    // A Sentinel that lets us in and hangs up, time after time, is reported once.
+    // A Sentinel that accepts and closes connections repeatedly is reported once.
     if (this.#attempts === 0) {
       const { log, role } = this.#options.redis;
       log.warn({ node: this.name, role, reason }, 'lost the connection to a Redis Sentinel');
@@ -209,12 +216,12 @@ export class SentinelLink {
       return;
     }
     this.#failures.failed(this.name, error);
-    // Other errors of a server may pass (LOADING, the number of its clients): then no operator has to change our settings.
+    // Other errors of a server (LOADING, too many clients) may pass without a change to our settings.
     const isRefused = error instanceof ErrorReply && storeErrorOf(error).kind === 'forbidden';
     this.#options.onVote(isRefused ? { kind: 'refused', code: serverCodeOf(error.message) } : { kind: 'silent' });
   }
 
-  /** `[host, port]`, or null if it monitors no master of that name. */
+  /** Converts the reply: `[host, port]`, or null if the Sentinel monitors no master of that name. */
   #voteOf(reply: RedisReply): SentinelVote {
     if (reply === null) {
       return { kind: 'unknown_name' };
@@ -236,7 +243,9 @@ export class SentinelLink {
   }
 }
 
-/** Of a map, which RESP3 has and older servers send as a list of names and values. */
+/**
+ * Returns the number of other Sentinels. The reply is a map in RESP3, and a list of names and values on older servers.
+ */
 function othersOf(reply: RedisReply): number | undefined {
   const pairs = Array.isArray(reply) ? reply : Object.entries(reply ?? {}).flat();
   const words = (pairs as readonly unknown[]).map(String);

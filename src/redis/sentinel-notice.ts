@@ -1,5 +1,6 @@
 /**
- * What an operator must know about the Sentinels, as texts: shown in the log, in /readyz and to callers while no server is used.
+ * Writes the notices about Sentinels for operators. They appear in the log, in /readyz, and in errors of callers while
+ * no server is used.
  */
 import type { UndecidedReason } from './sentinel-election.ts';
 
@@ -10,13 +11,13 @@ export type SentinelNotice =
   | {
       readonly kind: 'sentinels_undecided';
       readonly masterName: string;
-      /** How many the URL lists. */
+      /** Number of Sentinels that the URL lists. */
       readonly count: number;
       readonly reason: UndecidedReason;
-      /** The master that stays in use meanwhile. */
+      /** Master that stays in use meanwhile. */
       readonly master: string | undefined;
     }
-  /** A majority names a master, and its server does not confirm that. */
+  /** A majority names a master, but that server does not confirm it. */
   | {
       readonly kind: 'master_unconfirmed';
       readonly masterName: string;
@@ -26,15 +27,15 @@ export type SentinelNotice =
 
 export function sentinelNoticeText(notice: SentinelNotice): string {
   if (notice.kind === 'master_unconfirmed') {
-    return `cannot use the Redis master ${notice.master} of ${JSON.stringify(notice.masterName)}: the Sentinels name it, and ${CAUSES[notice.cause]}`;
+    return `cannot use the Redis master ${notice.master} of ${JSON.stringify(notice.masterName)}: the Sentinels name it, but ${CAUSES[notice.cause]}`;
   }
   const kept = notice.master === undefined ? '' : `; using ${notice.master} until a majority names another one`;
-  return `cannot learn the Redis master of ${JSON.stringify(notice.masterName)}: ${reasonText(notice)}${kept}`;
+  return `cannot determine the Redis master of ${JSON.stringify(notice.masterName)}: ${reasonText(notice)}${kept}`;
 }
 
 const CAUSES = {
   silent: 'it does not answer',
-  refused: 'it refuses to be asked for its role',
+  refused: 'it refuses to report its role',
   replica: 'it reports that it is a replica',
   cluster: 'it is a node of a Cluster; use a redis:// URL for a Cluster',
 } as const;
@@ -48,7 +49,7 @@ function reasonText({ reason, count }: SentinelNotice & { kind: 'sentinels_undec
     case 'refused':
       return `${reason.sentinels.length} of ${count} Sentinels answer ${reason.code} (${reason.sentinels.join(', ')}); ${remedyOf(reason.code)}`;
     case 'disagreement':
-      return `the ${count} Sentinels have no majority, they name ${reason.masters.join(', ')}`;
+      return `no majority of the ${count} Sentinels names the same master, they name ${reason.masters.join(', ')}`;
   }
 }
 
@@ -58,7 +59,7 @@ function remedyOf(code: string): string {
     case 'WRONGPASS':
       return 'set PANNIER_REDIS_SENTINEL_PASSWORD_FILE and PANNIER_REDIS_SENTINEL_USERNAME';
     case 'NOPERM':
-      return 'give their user the permissions that docs/operations/redis.md lists';
+      return 'grant their user the permissions in docs/operations/redis.md';
     default:
       return 'check that the URL names Sentinels and not Redis servers';
   }

@@ -1,14 +1,17 @@
 /**
- * The topology of a deployment whose master the Sentinels know: it follows the majority of them, and updates its members.
+ * Maintains the topology of a deployment with Sentinels: follows their majority and updates the roles that use the
+ * deployment.
  *
  * Invariants:
- *   1. The master is the server that a majority of the Sentinels of the URL names (sentinel-election.ts). A server is used only after it has
- *      confirmed that by its role. The history of its data does not matter: the Sentinels are the authority.
- *   2. The server in use is left as soon as a majority names another one that confirms it; if that one does not confirm it within one question,
- *      then without a successor. A promoted replica and a partitioned old master never serve at the same time.
- *   3. Without a majority the server in use stays in use while it is a master, and none is chosen at start.
- *   4. One server is asked at a time. Questions to a server that does not confirm back off to one every 2 to 4 s.
- *   5. It does not end before its last member has left, and never throws.
+ *   1. The master is the server that a majority of the Sentinels in the URL names (sentinel-election.ts). It is used
+ *      only after ROLE has confirmed that it is a master. The history of its data does not matter, because the
+ *      Sentinels decide.
+ *   2. The server in use is abandoned as soon as a majority names another one that confirms it. If that one does not
+ *      confirm it in the first query, the old server is abandoned without a successor. So a promoted replica and a
+ *      partitioned old master are never used at the same time.
+ *   3. Without a majority, the server in use stays in use while it is a master. At start none is chosen.
+ *   4. One server is queried at a time. Queries to a server that does not confirm back off to one every 2 to 4 s.
+ *   5. It runs until its last member has left, and never throws.
  */
 import { backoffMs } from '../lib/backoff.ts';
 import { addressText, type NodeAddress } from './address.ts';
@@ -27,16 +30,19 @@ import { TopologyLog } from './topology-log.ts';
 import type { TopologyMember, TopologyMembership, TopologySource } from './topology-member.ts';
 
 const CONFIRM = { firstMs: 100, maxMs: 4_000 };
-/** Requests share one round of questions for so long. */
+/** Time, in ms, within which requests share one round of queries. */
 const SHARED_MS = 250;
-/** From then on every call may request a round, and the Sentinels are asked every second anyway. */
+/**
+ * Duration of trouble after which requests no longer start a round. Every call may request one, and the Sentinels are
+ * queried every second anyway.
+ */
 const LONG_TROUBLE_MS = 5_000;
 
-/** The question to the server that was elected last, until it has confirmed. */
+/** Role queries to the elected server, until it confirms that it is a master. */
 interface Confirmation {
   readonly name: string;
   readonly master: NodeAddress;
-  /** How often in a row it has not confirmed. */
+  /** Number of consecutive queries without a confirmation. */
   failures: number;
   running: Promise<void> | undefined;
   retry: NodeJS.Timeout | undefined;
@@ -52,7 +58,7 @@ export class SentinelTopology implements TopologySource {
   readonly #links: readonly SentinelLink[];
   readonly #failures: ConnectFailures;
   readonly #log: TopologyLog;
-  /** The server in use. */
+  /** Master in use. */
   #master: NodeAddress | undefined;
   #lastMaster: NodeAddress | undefined;
   #confirmation: Confirmation | undefined;
@@ -122,14 +128,14 @@ export class SentinelTopology implements TopologySource {
     if (report.role === 'replica') {
       throw new ReplicaError();
     }
-    // Another one may have been elected meanwhile.
+    // Another server may have been elected meanwhile.
     if (!this.#isInUse(address)) {
       throw new ForeignServerError();
     }
     return report.role === 'master' ? askedAtMs : undefined;
   }
 
-  /** Resolves when all Sentinels, and then the server that they name, have been asked. */
+  /** Resolves when all Sentinels, and then the server that they name, have been queried. */
   #request(): Promise<void> {
     const nowMs = this.#redis.clock.monotonicMs();
     const isLongTrouble = this.#troubleSinceMs !== undefined && nowMs - this.#troubleSinceMs >= LONG_TROUBLE_MS;
@@ -156,7 +162,10 @@ export class SentinelTopology implements TopologySource {
     this.#follow();
   }
 
-  /** More than half of the URL's Sentinels may be less than half of all. Those that it does not list have no vote all the same. */
+  /**
+   * Warns if more than half of the Sentinels in the URL are less than half of all known ones. Unlisted Sentinels still
+   * have no vote.
+   */
   #warnOfUnlisted(known: number): void {
     const listed = this.#votes.size;
     if (!this.#hasWarned && majorityOf(listed) < majorityOf(known)) {
@@ -272,7 +281,7 @@ export class SentinelTopology implements TopologySource {
     return this.#master !== undefined && addressText(this.#master) === addressText(address);
   }
 
-  /** Whether all members are connected to the server in use. */
+  /** Returns whether all members are connected to the master in use. */
   #isConnected(): boolean {
     const name = this.#master === undefined ? '' : addressText(this.#master);
     return [...this.#members].every(({ nodes }) => nodes.get(name)?.isReady === true);

@@ -1,5 +1,5 @@
 /**
- * Redis' error texts, as servers write them, and what a store may conclude from each.
+ * Tests which StoreError results from each error text of Redis servers.
  */
 import { SERVER_CODES, serverCodeOf, storeErrorOf } from './server-error.ts';
 
@@ -24,7 +24,7 @@ test.each([
   [`ERR unknown command 'SPUBLISH', with args beginning with: '${SECRET}'`, 'forbidden', 'ERR'],
   ["ERR unknown subcommand 'SLOTS'. Try CLUSTER HELP.", 'forbidden', 'ERR'],
   [`ERR user_script:1: attempt to index a nil value ${SECRET}`, 'unknown', 'ERR'],
-  ['something that no server said yet', 'unknown', 'ERR'],
+  ['an unknown error of a server', 'unknown', 'ERR'],
   ['NEWCODE of a later version', 'unknown', 'NEWCODE'],
 ])('%s', (text, kind, serverCode) => {
   const error = storeErrorOf(new Error(text));
@@ -33,19 +33,21 @@ test.each([
   expect(error.message).not.toBe('');
 });
 
-test('a right that a script lacks is unknown, since it may have written before, and says what to look for', () => {
+test('is unknown for a permission that a script lacks, because it may have written before, and names the list', () => {
   const texts = [
     "The user executing the script can't run this command or subcommand script: 7e1f",
     "The user executing the script can't access at least one of the keys mentioned script: b3af",
-    // Since Redis 7.2.
+    // Text since Redis 7.2.
     "ACL failure in script: User pannier has no permissions to run the 'hset' command script: 7e1f, on @user_script:1.",
   ];
   for (const text of texts) {
     const error = storeErrorOf(new Error(`ERR ${text}`));
     expect(error).toMatchObject({ kind: 'unknown', serverCode: 'NOPERM' });
-    expect(error.message).toMatch(/^a script was refused, the ACL user lacks .*docs\/redis\.md/);
+    expect(error.message).toMatch(
+      /^Redis refused a command inside a script: the ACL user lacks .*docs\/operations\/redis\.md/,
+    );
     expect(serverCodeOf(`ERR ${text}`)).toBe('NOPERM');
-    // It has written nothing.
+    // A script that only reads has written nothing.
     expect(storeErrorOf(new Error(`ERR ${text}`), true)).toMatchObject({ kind: 'forbidden', serverCode: 'NOPERM' });
   }
 });
@@ -58,13 +60,13 @@ test.each([
   expect(storeErrorOf(new Error(text)).message).toContain(`lacks the permission ${permission} `);
 });
 
-test('a code is the first word in capitals', () => {
+test('takes the first word in capitals as the code', () => {
   expect(serverCodeOf('MOVED 1 h:1')).toBe('MOVED');
   expect(serverCodeOf('moved')).toBe('ERR');
   expect(serverCodeOf('')).toBe('ERR');
 });
 
-test('codes that metrics may name are few, and each once', () => {
+test('lists few codes for metrics, each once', () => {
   expect(new Set(SERVER_CODES).size).toBe(SERVER_CODES.length);
   expect(SERVER_CODES.length).toBeLessThan(25);
 });

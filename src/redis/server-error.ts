@@ -1,12 +1,15 @@
 /**
- * What Redis answers when it refuses, and what that means to a store: the one table.
+ * Maps the error replies of Redis to store errors, in one table.
  *
- * `unavailable` and `forbidden` both mean that the command was certainly not executed. That holds for scripts too: OOM, READONLY,
- * NOREPLICAS and MISCONF are decided before a script writes for the first time, and ours write after all reads.
+ * `unavailable` and `forbidden` both mean that the command was certainly not executed. This holds for scripts too:
+ * Redis decides on OOM, READONLY, NOREPLICAS and MISCONF before the first write of a script, and our scripts write
+ * after all reads.
  *
- * One rule for permissions: a command that Redis refuses is `forbidden`. One that it refuses inside a script is `unknown`, because those before
- * it may have written; in a script that only reads it is `forbidden`. Either way the code is NOPERM.
- * Source of the codes: https://redis.io/docs/latest/develop/reference/protocol-spec/ and the server's own texts.
+ * A command that Redis refuses for lack of permission is `forbidden`. If Redis refuses a command inside a script, the
+ * result is `unknown`, because earlier commands of the script may have written. In a script that only reads it is
+ * `forbidden`. The code is NOPERM in all cases.
+ *
+ * Source of the codes: https://redis.io/docs/latest/develop/reference/protocol-spec/ and the texts in the server.
  */
 import { StoreError, type StoreErrorKind } from '../lib/store-error.ts';
 import { missingPermissionText, refusedCommandIn } from './permissions.ts';
@@ -26,20 +29,23 @@ const REFUSALS: Readonly<Record<string, ServerRefusal>> = {
   CLUSTERDOWN: { kind: 'unavailable', detail: 'the Redis Cluster is down for this slot' },
   MASTERDOWN: { kind: 'unavailable', detail: 'the Redis replica has lost its master' },
   TRYAGAIN: { kind: 'unavailable', detail: 'the slot is migrating' },
-  MOVED: { kind: 'unavailable', detail: 'the slot kept moving' },
-  ASK: { kind: 'unavailable', detail: 'the slot kept migrating' },
-  NOSCRIPT: { kind: 'unavailable', detail: 'Redis kept forgetting the script' },
+  MOVED: { kind: 'unavailable', detail: 'too many MOVED redirects' },
+  ASK: { kind: 'unavailable', detail: 'too many ASK redirects' },
+  NOSCRIPT: { kind: 'unavailable', detail: 'the script was missing again after each load' },
   NOPERM: { kind: 'forbidden', detail: missingPermissionText([]) },
-  NOAUTH: { kind: 'forbidden', detail: 'Redis wants a password' },
+  NOAUTH: { kind: 'forbidden', detail: 'Redis requires a password' },
   WRONGPASS: { kind: 'forbidden', detail: 'Redis refused the user name or password' },
   DAMAGED: { kind: 'unavailable', detail: 'a stored value was damaged and has been removed' },
   WRONGTYPE: { kind: 'forbidden', detail: 'a key has the wrong type: another program writes under our key prefix' },
 };
 
-/** How Redis 7.0, and 7.2 and later, refuse a command or a key inside a script. */
+/** Error texts for a command or key that is refused inside a script, in Redis 7.0 and in 7.2 and later. */
 const REFUSED_IN_SCRIPT = /the user executing the script can't|ACL failure in script/i;
 
-/** The first word of a Redis error: `MOVED`, `OOM`, `ERR` ...; NOPERM also where a script lacks a permission. At most 32 letters. */
+/**
+ * Returns the first word of a Redis error (`MOVED`, `OOM`, `ERR` ...), at most 32 letters. Returns NOPERM if a script
+ * lacks a permission.
+ */
 export function serverCodeOf(message: string): string {
   if (REFUSED_IN_SCRIPT.test(message)) {
     return 'NOPERM';
@@ -48,21 +54,21 @@ export function serverCodeOf(message: string): string {
   return word === null ? 'ERR' : word[0];
 }
 
-/** A stored value is damaged: it is removed, and the command sent once more (damage-repair.ts). */
+/** Codes of damaged values. The value is removed and the command sent once more (damage-repair.ts). */
 export const DAMAGE_CODES: ReadonlySet<string> = new Set(['WRONGTYPE', 'DAMAGED']);
 
-/** Codes that metrics may name; others count as `(other)` there. */
+/** Codes that metrics name. Other codes count as `(other)`. */
 export const SERVER_CODES: readonly string[] = [...Object.keys(REFUSALS), 'ERR', 'UNKILLABLE', 'NOPROTO', 'CROSSSLOT'];
 
-/** Why the server did not let us in, as a StoreError; undefined for every other reason not to be connected. */
+/** Returns a StoreError if the server refused the login; undefined for any other connection error. */
 export function loginRefusalOf(error: unknown): StoreError | undefined {
   const isRefused = error instanceof Error && /^(WRONGPASS|NOAUTH|NOPERM)\b/.test(error.message);
   return isRefused ? storeErrorOf(error) : undefined;
 }
 
 /**
- * The StoreError for an error reply, of a command that only reads or of any. Redis' own text stays in the cause, for logs at most: it may hold
- * what users sent.
+ * Returns the StoreError for an error reply. The original text stays in the cause, because it may contain user data;
+ * only logs may use it.
  */
 export function storeErrorOf(reply: Error, isRead = false): StoreError {
   const serverCode = serverCodeOf(reply.message);
@@ -70,7 +76,7 @@ export function storeErrorOf(reply: Error, isRead = false): StoreError {
     const command = refusedCommandIn(reply.message);
     const detail = missingPermissionText(command === undefined ? [] : [command]);
     return REFUSED_IN_SCRIPT.test(reply.message) && !isRead
-      ? new StoreError('unknown', `a script was refused, ${detail}`, { serverCode, cause: reply })
+      ? new StoreError('unknown', `Redis refused a command inside a script: ${detail}`, { serverCode, cause: reply })
       : new StoreError('forbidden', detail, { serverCode });
   }
   const refusal = REFUSALS[serverCode];
@@ -78,8 +84,12 @@ export function storeErrorOf(reply: Error, isRead = false): StoreError {
     return new StoreError(refusal.kind, refusal.detail, { serverCode });
   }
   if (/unknown command|unknown subcommand|wrong number of arguments/i.test(reply.message)) {
-    return new StoreError('forbidden', 'the Redis server lacks a command (7.0 or later is wanted)', { serverCode });
+    return new StoreError(
+      'forbidden',
+      'the server does not know the command or its arguments; use Redis 7.0 or later',
+      { serverCode },
+    );
   }
-  // A script that failed half way: what it had written stays.
+  // The script failed midway, so its earlier writes remain.
   return new StoreError('unknown', 'Redis failed while it ran the command', { serverCode, cause: reply });
 }

@@ -1,11 +1,14 @@
 /**
- * Reads the report of one server, over a connection that exists or one that is made for it.
+ * Reads the report of one server, over an existing connection or a separate one.
  *
  * Invariants:
- *   1. A master that any member of the deployment is connected to is read over that connection, within the command timeout.
- *   2. Every other server is read over a connection of its own, within the connect timeout for each of its steps. Such a connection is
- *      closed after the question, or is kept for 30 s at most if `isKept`: a server that is read every 5 s need not log us in each time.
- *   3. A connected master that reports that it is a replica loses its connections: its name may lead to the new master by now.
+ *   1. A master to which any member of the deployment is connected is read over that connection, within the command
+ *      timeout.
+ *   2. Every other server is read over a separate connection, within the connect timeout for each step. The connection
+ *      is closed after the query, or kept for up to 30 s if `isKept`, so that a server that is read every 5 s needs no
+ *      login each time.
+ *   3. A connected master that reports to be a replica loses its connections, because its name may lead to the new
+ *      master by now.
  */
 import { addressText, type NodeAddress } from './address.ts';
 import { type OpenClient, openClient } from './client.ts';
@@ -31,7 +34,7 @@ export class ServerQuestions {
     this.#tables = tables;
   }
 
-  /** Rejects if the server does not answer in time or is of no use to anybody. */
+  /** Reads the report. Rejects if the server does not answer in time or cannot be used. */
   async ask(address: NodeAddress, isKept: boolean): Promise<ServerReport> {
     const nodes = this.#nodesAt(addressText(address));
     const ready = nodes.find((node) => node.isReady);

@@ -1,9 +1,9 @@
 /**
- * An error reply of a server, before anybody has decided what it means for the caller.
+ * Error reply of a Redis server, before recovery decides what the caller receives.
  */
 import { serverCodeOf } from './server-error.ts';
 
-/** An error reply of the server's, as it came: MOVED and ASK are read from it. */
+/** Error reply with its original text, from which MOVED and ASK are parsed. */
 export class ServerReply extends Error {
   readonly code: string;
 

@@ -1,5 +1,6 @@
 /**
- * What is read from the replies of CLUSTER SLOTS, INFO replication and ROLE, also where the ACL permits only some of them.
+ * Tests the report of a server from replies to CLUSTER SLOTS, INFO replication and ROLE, also if the ACL permits only
+ * some of them.
  */
 import type { RedisReply } from './commands.ts';
 import { ClusterHiddenError, SentinelError } from './refused-server.ts';
@@ -10,7 +11,7 @@ const ID = 'a'.repeat(40);
 const NO_CLUSTER = new Error('ERR This instance has cluster support disabled');
 const NOPERM = new Error('NOPERM this user has no permissions');
 
-/** A server that answers these commands, and refuses others. */
+/** Returns a simulated server that answers these commands and refuses others. */
 function server(replies: Record<string, RedisReply | Error>): SendCommand {
   return async ([name = '']) => {
     const reply = replies[name] ?? NOPERM;
@@ -21,7 +22,7 @@ function server(replies: Record<string, RedisReply | Error>): SendCommand {
   };
 }
 
-test('INFO gives the role and both ids, and forty zeros are no id', async () => {
+test('reads the role and both ids from INFO, and ignores an id of forty zeros', async () => {
   const info = `# Replication\r\nrole:master\r\nmaster_replid:${ID}\r\nmaster_replid2:${'0'.repeat(40)}\r\n`;
   const report = await readServerReport(server({ CLUSTER: NO_CLUSTER, INFO: Buffer.from(info) }), ADDRESS);
   expect(report).toEqual({ kind: 'standalone', address: ADDRESS, role: 'master', replid: ID, replid2: undefined });
@@ -30,16 +31,16 @@ test('INFO gives the role and both ids, and forty zeros are no id', async () => 
 test.each([
   ['ROLE', { ROLE: ['slave', 'm', 1, 'connected', 0] }, 'replica'],
   ['neither', {}, 'unknown'],
-])('without the right to INFO the role comes from ROLE: %s permitted', async (_, replies, role) => {
+])('reads the role from ROLE if INFO is not permitted: %s permitted', async (_, replies, role) => {
   const report = await readServerReport(server({ CLUSTER: NO_CLUSTER, ...replies }), ADDRESS);
   expect(report).toMatchObject({ role, replid: undefined, replid2: undefined });
 });
 
-test('a lost connection, a missing right to CLUSTER SLOTS and a Cluster node without slots are errors', async () => {
+test('rejects a lost connection, a missing permission for CLUSTER SLOTS and a Cluster node without slots', async () => {
   const lost = new Error('Socket closed unexpectedly');
   await expect(readServerReport(server({ CLUSTER: NO_CLUSTER, INFO: lost }), ADDRESS)).rejects.toBe(lost);
   await expect(readServerReport(server({}), ADDRESS)).rejects.toBe(NOPERM);
-  await expect(readServerReport(server({ CLUSTER: [] }), ADDRESS)).rejects.toThrow('it knows no slots');
+  await expect(readServerReport(server({ CLUSTER: [] }), ADDRESS)).rejects.toThrow('the Cluster node knows no slots');
 });
 
 describe.each([
@@ -60,18 +61,18 @@ describe.each([
 
   test.each([
     ['reports no role', {}],
-    ['says that it is a Cluster node', { ROLE: ['master', 0, []], INFO: 'role:master\r\ncluster_enabled:1\r\n' }],
+    ['reports that it is a Cluster node', { ROLE: ['master', 0, []], INFO: 'role:master\r\ncluster_enabled:1\r\n' }],
   ])('is not used if it %s', async (_, replies) => {
     await expect(readServerReport(server({ CLUSTER, ...replies }), ADDRESS)).rejects.toThrow(ClusterHiddenError);
   });
 
-  test('is not used if it is a Sentinel, and the reason says so', async () => {
+  test('is rejected with a reason if it is a Sentinel', async () => {
     const sentinel = server({ CLUSTER, ROLE: ['sentinel', []], INFO: '' });
     await expect(readServerReport(sentinel, ADDRESS)).rejects.toThrow(SentinelError);
   });
 });
 
-test('a Cluster node reports the ids of all nodes', async () => {
+test('reports the ids of all nodes of a Cluster', async () => {
   const report = await readServerReport(server({ CLUSTER: [[0, 16_383, ['h', 1, 'n1'], ['h', 2, 'n2']]] }), ADDRESS);
   expect(report.kind === 'cluster' && [...report.topology.nodeIds()]).toEqual(['n1', 'n2']);
 });

@@ -1,11 +1,13 @@
 /**
- * What one server reports about itself: the slots of its Cluster, or its role and its replication ids.
+ * Reads what one server reports about itself: the slots of its Cluster, or its role and replication ids.
  *
- * `replid` names the history of a data set. A replica has the id of its master. A promoted replica gets a new id and keeps the old one as
- * `replid2`, which proves that it continues that history. A server that restarts gets a new id.
+ * `replid` identifies the history of a data set. A replica has the id of its master. A promoted replica gets a new id
+ * and keeps the old one as `replid2`, which proves that it continues that history. A server that restarts gets a new
+ * id.
  *
- * A server that refuses CLUSTER with ERR (renamed, unknown to a proxy, disabled in other words than Redis') is standalone if INFO does not
- * contradict and INFO or ROLE reports its role. NOPERM says nothing about the server: the user lacks a permission.
+ * Some servers refuse CLUSTER with ERR: renamed, unknown to a proxy, or disabled with a text other than that of Redis.
+ * Such a server is standalone if INFO does not contradict this and INFO or ROLE reports its role. NOPERM shows only
+ * that the user lacks a permission.
  */
 import type { NodeAddress } from './address.ts';
 import { type AddressMap, NO_ADDRESS_MAP } from './address-map.ts';
@@ -23,12 +25,12 @@ export interface ClusterReport {
 export interface StandaloneReport {
   readonly kind: 'standalone';
   readonly address: NodeAddress;
-  /** `unknown` where the ACL permits neither INFO nor ROLE. */
+  /** Role of the server; `unknown` if the ACL permits neither INFO nor ROLE. */
   readonly role: ServerRole;
-  /** Undefined where the ACL does not permit INFO. */
+  /** Id of the history; undefined if the ACL does not permit INFO. */
   readonly replid: string | undefined;
   readonly replid2: string | undefined;
-  /** It refused CLUSTER without saying that it is not part of a Cluster. */
+  /** Set if the server refused CLUSTER without stating that it is not part of a Cluster. */
   readonly refusesCluster?: true;
 }
 
@@ -36,7 +38,9 @@ export type ServerReport = ClusterReport | StandaloneReport;
 
 export type SendCommand = (command: readonly string[]) => Promise<RedisReply>;
 
-/** Rejects if the server does not answer, or if it is a Cluster node that knows no slots. */
+/**
+ * Reads the report of a server. Rejects if the server does not answer, or if it is a Cluster node that knows no slots.
+ */
 export async function readServerReport(
   send: SendCommand,
   address: NodeAddress,
@@ -45,7 +49,7 @@ export async function readServerReport(
   try {
     const topology = Topology.fromClusterSlots(await send(['CLUSTER', 'SLOTS']), address.host, addressMap);
     if (topology.isEmpty) {
-      throw new NoSlotsError('it knows no slots');
+      throw new NoSlotsError('the Cluster node knows no slots');
     }
     return { kind: 'cluster', address, topology };
   } catch (error) {
@@ -59,7 +63,10 @@ export async function readServerReport(
   }
 }
 
-/** A Cluster node may have CLUSTER renamed too, and its ROLE is that of a master. */
+/**
+ * Reads the report of a server that refuses CLUSTER. It may still be a Cluster node with a renamed command, whose ROLE
+ * is that of a master.
+ */
 async function readReportWithoutCluster(send: SendCommand, address: NodeAddress): Promise<StandaloneReport> {
   const info = await unlessRefused(send(['INFO', 'cluster']));
   const report = await readStandaloneReport(send, address);
@@ -72,7 +79,7 @@ async function readReportWithoutCluster(send: SendCommand, address: NodeAddress)
   return { ...report, refusesCluster: true };
 }
 
-/** For a server that is known not to be a Cluster node. */
+/** Reads the report of a server that is known not to be a Cluster node. */
 export async function readStandaloneReport(send: SendCommand, address: NodeAddress): Promise<StandaloneReport> {
   const info = await unlessRefused(send(['INFO', 'replication']));
   const report = parseInfo(String(info ?? ''), address);
@@ -94,13 +101,15 @@ function parseInfo(text: string, address: NodeAddress): StandaloneReport {
   };
 }
 
-/** A server without a second id reports forty zeros. */
+/** Returns the replication id of this field. A server without a second id reports forty zeros. */
 function idIn(text: string, field: string): string | undefined {
   const id = new RegExp(`^${field}:([0-9a-f]+)`, 'm').exec(text)?.[1];
   return id === undefined || /^0*$/.test(id) ? undefined : id;
 }
 
-/** A command that the server refuses (ACL, renamed) has no reply; a lost connection or a missing answer is an error. */
+/**
+ * Returns undefined if the server refuses the command (ACL, renamed). A lost connection or a missing answer rejects.
+ */
 async function unlessRefused(reply: Promise<RedisReply>): Promise<RedisReply | undefined> {
   try {
     return await reply;

@@ -1,15 +1,15 @@
 /**
- * Which nodes of a Cluster are read in a refresh.
+ * Chooses the Cluster nodes that a refresh reads.
  *
  * Invariants:
- *   1. Two connected masters are enough, so that a frozen one does not hold up the refresh. They take turns.
- *   2. Where fewer are connected, seeds and known nodes are read in turn, two in all; in long trouble all of them, up to a bound: after a
- *      failover the others may all be gone.
+ *   1. If two masters are connected, two of them are read, in turns. So a frozen one does not delay the refresh.
+ *   2. If fewer are connected, seeds and known nodes are read in turns, two in all. In long trouble all of them are
+ *      read, up to a bound, because the other nodes may all be gone after a failover.
  */
 import type { NodeAddress } from './address.ts';
 
 const ASKED_AT_ONCE = 2;
-/** Seeds, and as many other servers, that are read in one refresh during long trouble. */
+/** Maximum number of seeds, and of other servers, that one refresh reads during long trouble. */
 const MAX_ASKED = 16;
 
 type Addresses = ReadonlyMap<string, NodeAddress>;

@@ -1,5 +1,5 @@
 /**
- * Waiting for a promise until a time.
+ * Tests waiting for a promise until a time.
  */
 import { systemClock } from '../lib/clock.ts';
 import { TimerWheel } from '../lib/timer-wheel.ts';
@@ -9,13 +9,13 @@ const wheel = new TimerWheel({ clock: systemClock });
 
 afterAll(() => wheel.close());
 
-test('settles as the promise does if that is in time', async () => {
+test('settles like the promise if that is in time', async () => {
   const dueMs = systemClock.monotonicMs() + 60_000;
   expect(await settledBy(Promise.resolve('value'), dueMs, wheel)).toBe('value');
   await expect(settledBy(Promise.reject(new Error('refused')), dueMs, wheel)).rejects.toThrow('refused');
 });
 
-test('is undefined after its time, and a later rejection is handled', async () => {
+test('resolves undefined after its time, and handles a later rejection', async () => {
   let fail = (_: Error): void => undefined;
   const promise = new Promise<string>((_, reject) => {
     fail = reject;

@@ -3,14 +3,17 @@
  */
 import type { TimerWheel } from '../lib/timer-wheel.ts';
 
-/** What the promise settles as, or undefined if it has not settled by `dueMs` (monotonic). Rejects only as the promise does. */
+/**
+ * Returns the result of the promise, or undefined if it has not settled by `dueMs` (monotonic). Rejects only if the
+ * promise rejects.
+ */
 export function settledBy<Value>(
   promise: Promise<Value>,
   dueMs: number,
   wheel: TimerWheel,
 ): Promise<Value | undefined> {
   return new Promise((resolve, reject) => {
-    // If the event loop was blocked, the reply may lie unread: sockets are read once more.
+    // If the event loop was blocked, the reply may be waiting in the socket. Sockets are read once more.
     const entry = wheel.schedule(dueMs, () => setImmediate(() => resolve(undefined)));
     promise.then(
       (value) => {

@@ -1,6 +1,6 @@
 /**
- * What a server must prove before and while its subscriptions are believed, against a peer that answers as a replica, as a master of a
- * minority, as one whose slots have moved, or that reports no role.
+ * Tests the checks before and during subscriptions, against a peer that acts as a replica, a master without a majority,
+ * one whose slots have moved, or one that reports no role.
  */
 
 import { silentLogger } from '../../test/support/lib/silent-logger.ts';
@@ -10,7 +10,7 @@ import { noRedisMetrics } from '../../test/support/redis/no-metrics.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { SubscriberConnection } from './subscriber-connection.ts';
 
-/** As far away as what is waited for, so that a slow machine ends no barrier. */
+/** Returns a distant deadline, so that a slow machine does not fail a barrier. */
 function soonMs(): number {
   return inMs(10_000);
 }
@@ -31,7 +31,7 @@ beforeEach(async () => {
   connection = new SubscriberConnection({
     address: { host: '127.0.0.1', port: fake.peer.port },
     redis: redisOptions(`redis://127.0.0.1:${fake.peer.port}`, {
-      // Silence is not what is tested here: a machine that is busy with other things must not end a barrier.
+      // A long timeout, because these tests are not about silence and a busy machine must not fail a barrier.
       commandTimeoutMs: 10_000,
       metrics: { ...noRedisMetrics, connectionLost: (_, reason) => reasons.push(reason) },
       log: { ...silentLogger, warn: (_, text) => void warnings.push(String(text)) },
@@ -64,38 +64,35 @@ async function startLive(...channels: readonly string[]): Promise<void> {
   events.length = 0;
 }
 
-/** Keys that were probed so far. */
+/** Returns the keys that were probed so far. */
 function probed(): string[] {
   return fake.peer.commands.filter(({ words }) => words[0] === 'HMGET').map(({ words }) => words[1] ?? '');
 }
 
 test.each([
-  ['ROLE says replica', 'ROLE', REPLICA, 'demoted'],
-  ['a keyed read says CLUSTERDOWN', 'HMGET', '-CLUSTERDOWN The cluster is down\r\n', 'cluster down'],
-  ['a keyed read says MOVED', 'HMGET', '-MOVED 1 10.0.0.1:7000\r\n', 'moved'],
+  ['ROLE reports a replica', 'ROLE', REPLICA, 'demoted'],
+  ['a keyed read returns CLUSTERDOWN', 'HMGET', '-CLUSTERDOWN The cluster is down\r\n', 'cluster down'],
+  ['a keyed read returns MOVED', 'HMGET', '-MOVED 1 10.0.0.1:7000\r\n', 'moved'],
   ['a keyed read is refused', 'HMGET', '-LOADING Redis is loading the dataset in memory\r\n', 'refused'],
-])(
-  '%s: all channels are lost, and none is asked for there until it is right again',
-  async (_what, name, raw, reason) => {
-    await startLive('a', 'b');
-    const right = fake.answers.get(name);
-    fake.answers.set(name, raw);
-    expect(await connection.barrier(soonMs())).toBe(false);
-    expect(events.filter((event) => event.endsWith('lost'))).toEqual(['a lost', 'b lost']);
-    expect(reasons).toEqual([reason]);
-    const asked = fake.count('SSUBSCRIBE');
-    await waitFor('two more attempts', () => reasons.length >= 3);
-    expect(new Set(reasons)).toEqual(new Set([reason]));
-    expect(fake.count('SSUBSCRIBE')).toBe(asked);
-    // Attempt after attempt is one line in the log.
-    expect(warnings).toHaveLength(1);
-    fake.answers.set(name, right);
-    await waitFor('live again', () => connection.isLive('a') && connection.isLive('b'));
-    expect(await connection.barrier(soonMs())).toBe(true);
-  },
-);
+])('loses all channels and subscribes none until the server recovers: %s', async (_what, name, raw, reason) => {
+  await startLive('a', 'b');
+  const right = fake.answers.get(name);
+  fake.answers.set(name, raw);
+  expect(await connection.barrier(soonMs())).toBe(false);
+  expect(events.filter((event) => event.endsWith('lost'))).toEqual(['a lost', 'b lost']);
+  expect(reasons).toEqual([reason]);
+  const asked = fake.count('SSUBSCRIBE');
+  await waitFor('two more attempts', () => reasons.length >= 3);
+  expect(new Set(reasons)).toEqual(new Set([reason]));
+  expect(fake.count('SSUBSCRIBE')).toBe(asked);
+  // Repeated attempts write one log line.
+  expect(warnings).toHaveLength(1);
+  fake.answers.set(name, right);
+  await waitFor('live again', () => connection.isLive('a') && connection.isLive('b'));
+  expect(await connection.barrier(soonMs())).toBe(true);
+});
 
-test('ROLE that is not permitted: INFO replication is asked from then on', async () => {
+test('uses INFO replication if ROLE is not permitted', async () => {
   fake.answers.set('ROLE', '-NOPERM this user has no permissions to run the role command\r\n');
   fake.answers.set('INFO', bulk('# Replication\r\nrole:master\r\n'));
   await startLive('a');
@@ -106,7 +103,7 @@ test('ROLE that is not permitted: INFO replication is asked from then on', async
   expect(reasons).toEqual(['demoted']);
 });
 
-test('a server that reports its role in neither form is assumed to be a master, and the log says so once', async () => {
+test('assumes a master, and logs it once, if the server reports its role in neither form', async () => {
   fake.answers.set('ROLE', "-ERR unknown command 'ROLE', with args beginning with: \r\n");
   fake.answers.set('INFO', '-NOPERM this user has no permissions to run the info command\r\n');
   await startLive('a');
@@ -116,7 +113,7 @@ test('a server that reports its role in neither form is assumed to be a master, 
   expect(warnings.filter((text) => text.includes('role'))).toHaveLength(1);
 });
 
-test('a role that cannot be reported at the moment is asked for again', async () => {
+test('queries a role again if it is temporarily unavailable', async () => {
   fake.answers.set('ROLE', '-BUSY Redis is busy running a script\r\n');
   await startLive('a');
   expect(await connection.barrier(soonMs())).toBe(true);
@@ -126,7 +123,7 @@ test('a role that cannot be reported at the moment is asked for again', async ()
   await waitFor('live again', () => connection.isLive('a'));
 });
 
-test('CLIENT that the server does not know: nothing is counted, the rest holds', async () => {
+test('skips the count, but runs the other checks, if the server does not know CLIENT', async () => {
   fake.answers.set('CLIENT', "-ERR unknown command 'CLIENT'\r\n");
   await startLive('a');
   expect(await connection.barrier(soonMs())).toBe(true);
@@ -134,10 +131,10 @@ test('CLIENT that the server does not know: nothing is counted, the rest holds',
   expect(notPermitted).toBe(0);
 });
 
-describe('CLIENT INFO that the user may not send', () => {
+describe('CLIENT INFO without permission', () => {
   const NO_PERMISSION = "-NOPERM this user has no permissions to run the 'client|info' command\r\n";
 
-  test('nothing is subscribed over the one connection until it is permitted', async () => {
+  test('subscribes nothing, over one connection, until it is permitted', async () => {
     fake.answers.set('CLIENT', NO_PERMISSION);
     connection.add('a');
     await waitFor('the report', () => notPermitted > 0);
@@ -153,7 +150,7 @@ describe('CLIENT INFO that the user may not send', () => {
     expect(reasons).toEqual([]);
   });
 
-  test('no barrier is whole once the permission is taken away', async () => {
+  test('fails barriers after the permission was revoked', async () => {
     await startLive('a');
     fake.answers.set('CLIENT', NO_PERMISSION);
     expect(await connection.barrier(soonMs())).toBe(false);
@@ -162,7 +159,7 @@ describe('CLIENT INFO that the user may not send', () => {
   });
 });
 
-test('ASK loses the one channel whose slot is moving', async () => {
+test('loses only the channel of a migrating slot on ASK', async () => {
   await startLive('a', 'b');
   fake.answers.set('HMGET', '-ASK 1 10.0.0.1:7000\r\n');
   expect(await connection.barrier(soonMs())).toBe(false);
@@ -171,7 +168,7 @@ test('ASK loses the one channel whose slot is moving', async () => {
   expect([connection.isLive('a'), connection.isLive('b')].filter((isLive) => isLive)).toHaveLength(1);
 });
 
-test('every barrier has a keyed read of its own, also when those of all channels are on their way', async () => {
+test('sends a keyed read with every barrier, even while all probes are in flight', async () => {
   await startLive('a');
   fake.answers.set('HMGET', undefined);
   const before = probed().length;
@@ -182,7 +179,7 @@ test('every barrier has a keyed read of its own, also when those of all channels
   expect(await Promise.all(barriers)).toEqual([false, false]);
 });
 
-test('each channel has its turn within four barriers of our own, and one with every barrier of a caller', async () => {
+test('probes each channel within four periodic barriers, and one with every barrier of a caller', async () => {
   const channels = Array.from({ length: 1_000 }, (_, index) => `channel-${index}`);
   await startLive(...channels);
   const before = probed().length;
@@ -193,11 +190,11 @@ test('each channel has its turn within four barriers of our own, and one with ev
   }
   const turns = probed().slice(before);
   expect(new Set(turns)).toEqual(new Set(channels.map((channel) => `seq:${channel}`)));
-  // Each once: 250 in a round.
+  // Each channel once, 250 in a round.
   expect(turns).toHaveLength(1 + 1_000);
 });
 
-test('the reply of a probe is handed over while its channel is live, and not from an earlier subscription', async () => {
+test('delivers the reply to a probe only while its subscription is live', async () => {
   await startLive('a');
   expect(await connection.barrier(soonMs())).toBe(true);
   expect(events).toEqual(['a probe [null,null,null]']);

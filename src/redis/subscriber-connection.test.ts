@@ -1,5 +1,5 @@
 /**
- * The subscriptions of one master against a peer that takes them away, refuses them, or says nothing.
+ * Tests the subscriptions on one master against a peer that ends them, refuses them, or stops answering.
  */
 
 import { redisOptions, soonMs } from '../../test/support/redis/client.ts';
@@ -44,12 +44,12 @@ async function startLive(channel = 'a'): Promise<void> {
   await waitFor('live', () => connection.isLive(channel));
 }
 
-test('nothing is opened before there is a channel', async () => {
+test('opens no connection before a channel is added', async () => {
   expect(await connection.barrier(soonMs(50))).toBe(true);
   expect(fake.peer.accepted()).toBe(0);
 });
 
-test('messages that came before the answer to a barrier are handed over before it is true', async () => {
+test('delivers messages received before the reply to a barrier before it resolves true', async () => {
   await startLive();
   const asked = fake.count('CLIENT');
   fake.answers.set('CLIENT', undefined);
@@ -61,7 +61,7 @@ test('messages that came before the answer to a barrier are handed over before i
   expect(events).toEqual(['a live', 'a=one', 'a=two']);
 });
 
-test('a subscription that the server dropped without a word: the barrier is false, the channel lost and live again', async () => {
+test('fails the barrier and subscribes again if the server silently dropped a subscription', async () => {
   await startLive();
   fake.subscriptions = 0;
   expect(await connection.barrier(soonMs())).toBe(false);
@@ -73,7 +73,7 @@ test('a subscription that the server dropped without a word: the barrier is fals
   expect(fake.peer.accepted()).toBe(2);
 });
 
-test('a peer that says nothing any more is given up after the timeout of commands', async () => {
+test('drops the connection after the command timeout if the peer stops answering', async () => {
   await startLive();
   fake.answers.set('CLIENT', undefined);
   expect(await connection.barrier(soonMs(TIMEOUT_MS / 4))).toBe(false);
@@ -82,7 +82,7 @@ test('a peer that says nothing any more is given up after the timeout of command
   await waitFor('live again', () => connection.isLive('a'));
 });
 
-test('a refused subscription is trouble, and the channel is no longer this nodeâ€™s', async () => {
+test('reports trouble and drops the channel if a subscription is refused', async () => {
   fake.answers.set('SSUBSCRIBE', '-MOVED 1 10.0.0.1:7000\r\n');
   connection.add('a');
   await waitFor('trouble', () => troubles > 0);
@@ -90,14 +90,14 @@ test('a refused subscription is trouble, and the channel is no longer this nodeâ
   expect(events).toEqual([]);
 });
 
-test('a channel that the server takes away is lost at once', async () => {
+test('loses a channel at once if the server ends its subscription', async () => {
   await startLive();
   fake.lastOf('SSUBSCRIBE').answer(push('sunsubscribe', 'a', ':0'));
   await waitFor('the loss', () => events.includes('a lost'));
   expect(troubles).toBeGreaterThan(0);
 });
 
-test('what is removed hears nothing more, even if it was on its way', async () => {
+test('delivers no messages after a channel was removed', async () => {
   await startLive();
   const { answer: say } = fake.lastOf('SSUBSCRIBE');
   connection.remove('a');
@@ -107,14 +107,15 @@ test('what is removed hears nothing more, even if it was on its way', async () =
   expect(events).toEqual(['a live']);
 });
 
-test('a connection that was good is opened again at once, one that keeps failing less and less often', async () => {
+test('reconnects at once after a good connection, and backs off after repeated failures', async () => {
   await startLive();
   expect(await connection.barrier(soonMs())).toBe(true);
   fake.answers.set('CLIENT', undefined);
   fake.lastOf('SSUBSCRIBE').hangUp();
   const untilMs = performance.now() + 4_000;
   await waitFor('four seconds', () => performance.now() > untilMs);
-  // The first at once, then after halves of 100, 200, 400, 800, 1,600 and 3,200 ms at the least, and 200 ms until each is given up.
+  // The first attempt is immediate, later ones follow after at least halves of 100, 200, 400, 800, 1,600 and 3,200 ms,
+  // and each is given up after 200 ms.
   expect(fake.peer.accepted()).toBeGreaterThan(3);
   expect(fake.peer.accepted()).toBeLessThan(9);
   fake.answers.delete('CLIENT');

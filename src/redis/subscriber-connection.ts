@@ -1,16 +1,19 @@
 /**
- * The subscriptions of one master: one connection that is opened when the first channel is added, and opened again while it has any.
+ * Maintains the subscriptions on one master. Its connection opens with the first channel and reconnects while there are
+ * channels.
  *
- * Every channel is due, asked for (SSUBSCRIBE sent) or live. Whatever goes wrong makes its channels lost and due again.
+ * Every channel is due, asked (SSUBSCRIBE sent) or live. Any failure makes a channel lost and due again.
  *
- * Promises:
- *   1. No channel is asked for on a connection whose server has not passed the checks (master-checks.ts): a master that is cut off with a
- *      minority takes subscriptions as if nothing were wrong.
- *   2. A barrier asks all of the checks. Where one fails, the connection is given up, and all its channels are lost.
- *   3. Each channel's own probe has its turn in rounds: one with every barrier of a caller, a quarter of them with each of our own.
- *   4. A connection is opened again at once when the one before was good, at most every 100 ms; else at the pace of all connections to its
- *      address (connect-pacer.ts).
- *   5. Without permission for CLIENT INFO no channel is asked for and no barrier is whole; the connection stays, and asks again every second.
+ * Invariants:
+ *   1. No channel is subscribed before the server has passed the checks (master-checks.ts). A master that is
+ *      partitioned with a minority would accept subscriptions as usual.
+ *   2. A barrier runs all checks. If one fails, the connection is dropped and all its channels are lost.
+ *   3. The channels' probes take turns: one with each barrier of a caller, a quarter of them with each periodic
+ *      barrier.
+ *   4. A connection that passed a barrier reconnects at once, at most every 100 ms. Otherwise the pace of its address
+ *      applies (connect-pacer.ts).
+ *   5. Without permission for CLIENT INFO no channel is subscribed and no barrier succeeds. The connection stays open
+ *      and repeats the check every second.
  */
 import { addressText, type NodeAddress } from './address.ts';
 import { type OpenClient, openClient } from './client.ts';
@@ -25,27 +28,27 @@ import { RefusedServerError } from './refused-server.ts';
 import { settledBy } from './settled-by.ts';
 import { type Subscription, Subscriptions } from './subscriptions.ts';
 
-/** Barriers of our own until every channel was probed. */
+/** Number of periodic barriers that probe every channel once. */
 const PROBE_ROUNDS = 4;
 const SUBSCRIBE = 'SSUBSCRIBE';
-/** Probes in one write; more wait until these are answered. */
+/** Maximum number of probes in one write. Further probes wait for their replies. */
 const MAX_PROBES_IN_FLIGHT = 128;
 
 export interface SubscriberConnectionOptions {
   readonly address: NodeAddress;
   readonly redis: RedisOptions;
   readonly listener: RedisListener;
-  /** The connection or a channel of it failed: the topology may have changed. */
+  /** Called when the connection or a channel failed, because the topology may have changed. */
   readonly onTrouble: () => void;
-  /** The user may not subscribe, or not read how many subscriptions it has. */
+  /** Called when the user lacks permission to subscribe or to count its subscriptions. */
   readonly onNotPermitted: (refusal: Refusal) => void;
 }
 
-/** A connection and what was learned of its server. */
+/** Open connection with the results of its checks. */
 interface Opened {
   readonly client: OpenClient;
   readonly checks: MasterChecks;
-  /** It has passed them once. */
+  /** Whether the server has passed the checks once. */
   isVouched: boolean;
 }
 
@@ -56,16 +59,16 @@ export class SubscriberConnection {
   readonly #listener: RedisListener;
   readonly #options: SubscriberConnectionOptions;
   readonly #channels = new Subscriptions();
-  /** SUNSUBSCRIBE was sent and is not answered. */
+  /** Channels whose SUNSUBSCRIBE is not answered yet. */
   readonly #leaving = new Set<string>();
   #opened: Opened | undefined;
   #retry: Retry | undefined;
-  /** Attempts since a barrier found all well. */
+  /** Number of attempts since the last successful barrier. */
   #attempts = 0;
   readonly #hurry = new Hurry();
   #isOpening = false;
   #isClosed = false;
-  /** Why the connection was lost, as the log says; undefined again once all is well. */
+  /** Last logged reason of a loss; undefined after a successful barrier. */
   #reportedReason: string | undefined;
   #hasToldHiddenRole = false;
 
@@ -100,7 +103,7 @@ export class SubscriberConnection {
     }
   }
 
-  /** No longer needed here. */
+  /** Ends the subscription of a channel that is no longer needed here. */
   remove(channel: string): void {
     const subscription = this.#channels.get(channel);
     this.#channels.delete(channel);
@@ -108,7 +111,7 @@ export class SubscriberConnection {
     if (opened === undefined || subscription === undefined || subscription.state === 'due') {
       return;
     }
-    // Asked for again before SUNSUBSCRIBE is answered, node-redis would take the channel for subscribed and send nothing.
+    // node-redis ignores an SSUBSCRIBE that is sent before SUNSUBSCRIBE is answered.
     this.#leaving.add(channel);
     const left = () => {
       if (opened === this.#opened && this.#leaving.delete(channel)) {
@@ -118,7 +121,7 @@ export class SubscriberConnection {
     opened.client.sUnsubscribe(channel).then(left, left);
   }
 
-  /** No longer this node's: it is lost until another node has it. */
+  /** Ends the subscription of a channel that another node owns now, and reports it as lost. */
   lose(channel: string): void {
     const wasLive = this.isLive(channel);
     this.remove(channel);
@@ -127,11 +130,7 @@ export class SubscriberConnection {
     }
   }
 
-  /**
-   * Whether everything that the node had published to us before this has arrived, it is still a master, and it still has all our
-   * subscriptions. Where it is not so, or it says nothing for `commandTimeoutMs`, the connection is given up: its channels are lost,
-   * and are subscribed again.
-   */
+  /** Resolves true if all earlier messages have arrived and all checks pass. Otherwise drops the connection. */
   async barrier(deadlineAtMs: number): Promise<boolean> {
     const opened = this.#opened;
     if (opened?.isVouched !== true) {
@@ -140,7 +139,7 @@ export class SubscriberConnection {
     return (await settledBy(this.#check(opened, 1), deadlineAtMs, this.#redis.wheel)) ?? false;
   }
 
-  /** A barrier of our own, with its share of all probes. */
+  /** Runs the periodic barrier with its share of the probes. */
   async watchOver(): Promise<boolean> {
     const opened = this.#opened;
     if (opened?.isVouched !== true) {
@@ -158,7 +157,7 @@ export class SubscriberConnection {
     return isWhole;
   }
 
-  /** The master was reached: does not wait any longer for the next attempt. */
+  /** Reconnects at once instead of waiting for the next attempt, because the master was just reached. */
   reconnectNow(): void {
     this.#retry?.now();
   }
@@ -175,13 +174,13 @@ export class SubscriberConnection {
     }
   }
 
-  /** False when the connection was given up or lost, or a channel of it is moving away. */
+  /** Runs the checks. Resolves false if the connection was dropped or lost, or if a channel is migrating. */
   async #check(opened: Opened, probes: number): Promise<boolean> {
     let isMoving = false;
     const reads = this.#nextReads(opened, probes, () => {
       isMoving = true;
     });
-    // Replies come in order: what was asked for before this is counted by the server unless it refused, what comes after is not.
+    // Replies arrive in order: the server counts channels that were subscribed before this check, but no later ones.
     const counted = this.#channels.all().filter(({ state }) => state !== 'due');
     const countExpected = () => counted.filter((each) => this.#channels.isCurrent(each)).length;
     const failure: Failure | undefined = await opened.checks.ask(reads, countExpected);
@@ -204,7 +203,7 @@ export class SubscriberConnection {
     return !isMoving;
   }
 
-  /** At least one, where there is a channel: its turn's own read, or a plain one while those of all channels are on their way. */
+  /** Returns the keyed reads of the next check: probes, or a plain read while all probes are in flight. */
   #nextReads(opened: Opened, count: number, onMoving: () => void): KeyedRead[] {
     const next = this.#channels.takeTurns(count);
     const [first] = next.length === 0 ? this.#channels.all() : [];
@@ -295,7 +294,7 @@ export class SubscriberConnection {
     );
   }
 
-  /** Asks for the channels once the server has passed. */
+  /** Subscribes the channels once the server has passed the checks. */
   async #begin(opened: Opened): Promise<void> {
     await this.#check(opened, 1);
     if (opened !== this.#opened || opened.checks.countRefusal !== undefined) {
@@ -338,7 +337,7 @@ export class SubscriberConnection {
     } catch (error) {
       this.#noteRefusal(error);
       if (isOurs() && subscription.state === 'asked') {
-        // MOVED, most likely: back to whoever knows the topology.
+        // The slot has probably moved (MOVED), so the channel is placed again by the topology.
         this.#channels.delete(channel);
         this.#options.onTrouble();
       }
@@ -351,7 +350,7 @@ export class SubscriberConnection {
     }
   }
 
-  /** MOVED is the way in which a new owner is found. */
+  /** Reports a refused SSUBSCRIBE. MOVED is ignored, because it only leads to the new owner. */
   #noteRefusal(error: unknown): void {
     if (isServerAnswer(error) && !error.message.startsWith('MOVED ')) {
       const refusal = { node: this.#name, command: SUBSCRIBE, text: error.message };
@@ -373,7 +372,7 @@ export class SubscriberConnection {
     this.#opened = undefined;
     this.#leaving.clear();
     this.#redis.metrics.connectionLost(node, reason);
-    // Attempt after attempt may end in the same way: once is enough.
+    // Repeated attempts may end with the same reason, which is logged once.
     if (this.#reportedReason !== reason) {
       this.#reportedReason = reason;
       this.#redis.log.warn({ node, role: this.#redis.role, reason }, 'lost the subscriber connection to a Redis node');
@@ -393,7 +392,7 @@ export class SubscriberConnection {
       const fields = { node: this.#name, role: this.#redis.role };
       this.#redis.log.warn(
         fields,
-        'a Redis node reports its role by neither ROLE nor INFO: its demotion will not be noticed',
+        'a Redis node reports its role by neither ROLE nor INFO, so a demotion will not be noticed',
       );
     }
   }

@@ -1,5 +1,6 @@
 /**
- * Channels that a server refuses are asked for again, but not in a storm; a barrier believes only whom the topology names.
+ * Tests that refused channels are subscribed again with backoff, and that a barrier requires the owners of the
+ * topology.
  */
 
 import { redisOptions, soonMs } from '../../test/support/redis/client.ts';
@@ -15,7 +16,7 @@ afterEach(async () => {
   await fake.peer.close();
 });
 
-test('a right that is missing: ever more seldom, and live soon after the right is given', async () => {
+test('backs off if a permission is missing, and subscribes soon after it is granted', async () => {
   const live: string[] = [];
   fake = await startFakeMaster();
   fake.answers.set('SSUBSCRIBE', '-NOPERM no channel\r\n');
@@ -32,13 +33,13 @@ test('a right that is missing: ever more seldom, and live soon after the right i
   const untilMs = performance.now() + 3_000;
   await waitFor('three seconds', () => performance.now() > untilMs);
   expect(fake.count('SSUBSCRIBE')).toBeGreaterThan(2);
-  // At the most, by halves of 100, 200, 400, 800, 1,600 and 3,200 ms: six.
+  // At most six attempts, by halves of 100, 200, 400, 800, 1,600 and 3,200 ms.
   expect(fake.count('SSUBSCRIBE')).toBeLessThan(9);
   fake.answers.delete('SSUBSCRIBE');
   await waitFor('live', () => live.length === 1);
 });
 
-test('a barrier is not whole once the topology names another owner, though the server still answers', async () => {
+test('fails a barrier once the topology names another owner, even if the server still answers', async () => {
   fake = await startFakeMaster();
   let port = fake.peer.port;
   const live: string[] = [];
@@ -58,7 +59,7 @@ test('a barrier is not whole once the topology names another owner, though the s
   expect(await subscriber.barrier(soonMs())).toBe(false);
 });
 
-test('a connection that waits for its next attempt tries at once when the master was reached', async () => {
+test('reconnects at once when the master was reached', async () => {
   fake = await startFakeMaster();
   fake.answers.set('ROLE', REPLICA);
   const live: string[] = [];
@@ -72,7 +73,7 @@ test('a connection that waits for its next attempt tries at once when the master
     onClose: () => undefined,
   });
   subscriber.subscribe('a');
-  // By itself it would try a handful of times in the time that is waited here.
+  // The backoff alone allows only a few attempts in the time waited here.
   await waitFor('thirty attempts', () => {
     subscriber.reconnectNow();
     return fake.peer.accepted() >= 30;

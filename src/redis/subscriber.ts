@@ -1,15 +1,18 @@
 /**
- * Sharded channels of one deployment, each kept subscribed on the master that owns its slot.
+ * Keeps the sharded channels of one deployment subscribed, each on the master that owns its slot.
  *
- * Promises (`RedisSubscriber` in commands.ts):
- *   1. There is a connection per master that owns at least one channel, and none without channels.
- *   2. `onLive` comes after the server's acknowledgement, `onLost` at once when a connection is lost, a channel is moved, or the
- *      topology names another owner; the repair begins by itself and ends in `onLive`.
- *   3. What node-redis does not notice (a server's sunsubscribe while a command is in flight is swallowed by it) or nobody can (half-open
- *      connections, a master that was replaced) is found by a barrier: by callers' and by our own, every second.
- *   4. A barrier is whole only if each channel is live on a master that passed the checks and that the topology names as the owner now.
- *   5. With our own barriers each channel's probe is sent every 5 s at the latest.
- *   6. While the user is known to lack a permission for subscriptions on a master, nothing is subscribed there and no connection is opened.
+ * Invariants (`RedisSubscriber` in commands.ts):
+ *   1. There is one connection for each master that owns a subscribed channel, and none without channels.
+ *   2. `onLive` follows the server's acknowledgement. `onLost` follows at once when a connection is lost, a channel
+ *      moves, or the topology names another owner. The repair starts automatically and ends in `onLive`.
+ *   3. Some losses cause no event: node-redis ignores an unsolicited sunsubscribe while a command is in flight, and
+ *      half-open connections and replaced masters stay silent. Barriers detect them, those of callers and a periodic
+ *      one every second.
+ *   4. A barrier succeeds only if each channel is live on a master that passed the checks and that the topology names
+ *      as its current owner.
+ *   5. The periodic barriers send each channel's probe at least every 5 s.
+ *   6. While a master is known to refuse subscriptions for lack of permission, nothing is subscribed there and no
+ *      connection is opened.
  */
 import calculateSlot from 'cluster-key-slot';
 import { backoffMs } from '../lib/backoff.ts';
@@ -20,19 +23,22 @@ import type { RedisOptions } from './options.ts';
 import type { Refusal } from './refusal-log.ts';
 import { SubscriberConnection } from './subscriber-connection.ts';
 
-/** A right that is missing is refused for every channel at each attempt; a new topology places them at once all the same. */
+/**
+ * Backoff of repairs. A missing permission refuses every channel in each attempt. A new topology still places channels
+ * at once.
+ */
 const REPAIR = { firstMs: 100, maxMs: 4_000 };
 const BARRIER_MS = 1_000;
 
 export interface ChannelSubscriberOptions {
   readonly redis: RedisOptions;
   readonly listener: RedisListener;
-  /** The master of a slot, as far as is known. */
+  /** Returns the master of a slot, or undefined if it is unknown. */
   readonly ownerOf: (slot: number) => NodeAddress | undefined;
   readonly wishRefresh: () => void;
-  /** Why the user may not subscribe there, as far as is known. */
+  /** Returns the error if the user is known to lack permission to subscribe there. */
   readonly refusalOf: (address: NodeAddress) => StoreError | undefined;
-  /** The server said so. */
+  /** Called when the server refused a subscription for lack of permission. */
   readonly onNotPermitted: (refusal: Refusal) => void;
   readonly onClose: () => void;
 }
@@ -45,11 +51,11 @@ export class ChannelSubscriber implements RedisSubscriber {
   readonly #refusalOf: (address: NodeAddress) => StoreError | undefined;
   readonly #onNotPermitted: (refusal: Refusal) => void;
   readonly #onClose: () => void;
-  /** What is to be kept subscribed. */
+  /** Channels to keep subscribed. */
   readonly #channels = new Map<string, { readonly slot: number; readonly probe: ChannelProbe | undefined }>();
   readonly #connections = new Map<string, SubscriberConnection>();
   #repair: NodeJS.Timeout | undefined;
-  /** Repairs since a barrier found all channels live. */
+  /** Number of repairs since the last successful barrier. */
   #repairs = 0;
   #barrier: NodeJS.Timeout | undefined;
   #isWatchingOver = false;
@@ -69,7 +75,7 @@ export class ChannelSubscriber implements RedisSubscriber {
     return this.#channels.size > 0;
   }
 
-  /** Of the first master that holds a channel of ours and does not let us subscribe. */
+  /** Error of the first master that refuses a channel for lack of permission. */
   get refusal(): StoreError | undefined {
     for (const { slot } of this.#channels.values()) {
       const owner = this.#ownerOf(slot);
@@ -104,7 +110,7 @@ export class ChannelSubscriber implements RedisSubscriber {
     return this.#overAll((connection) => connection.barrier(deadlineAtMs));
   }
 
-  /** The master was reached: connections that wait for their next attempt try now. */
+  /** Reconnects waiting connections at once, because the master was just reached. */
   reconnectNow(): void {
     for (const connection of this.#connections.values()) {
       connection.reconnectNow();
@@ -123,7 +129,7 @@ export class ChannelSubscriber implements RedisSubscriber {
     this.#onClose();
   }
 
-  /** The topology is new: channels whose slot has another owner now move there. */
+  /** Handles a new topology: moves channels whose slot has another owner. */
   onTopology(): void {
     if (!this.#isClosed) {
       this.#placeAll();
@@ -150,7 +156,8 @@ export class ChannelSubscriber implements RedisSubscriber {
     const { slot = 0, probe } = this.#channels.get(channel) ?? {};
     const owner = this.#ownerOf(slot);
     const name = owner === undefined ? undefined : addressText(owner);
-    // Lost there before it is live here: the other way round the listener would believe it lost for good.
+    // The channel is lost on the old master before it becomes live on the new one. In the opposite order the listener
+    // would keep it as lost.
     for (const [otherName, other] of this.#connections) {
       if (otherName !== name && other.has(channel)) {
         other.lose(channel);
@@ -224,7 +231,7 @@ export class ChannelSubscriber implements RedisSubscriber {
   }
 
   #areAllLive(): boolean {
-    // Channels are many, masters few: the text of an address is made once for each.
+    // There are many channels but few masters, so the text of each address is built once.
     const connections = new Map<NodeAddress, SubscriberConnection | undefined>();
     for (const [channel, { slot }] of this.#channels) {
       const owner = this.#ownerOf(slot);

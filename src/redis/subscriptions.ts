@@ -1,22 +1,22 @@
 /**
- * The channels of one subscriber connection, and whose turn it is to be probed. No I/O.
+ * Holds the channels of one subscriber connection and the order of their probes. No I/O.
  *
- * A subscription that ends, and a later one of the same channel, are two objects: whoever holds one sees whether it is still
- * the channel's own (`isCurrent`).
+ * An ended subscription and a later one to the same channel are two objects. `isCurrent` returns whether an object is
+ * the current one of its channel.
  */
 import type { ChannelProbe } from './commands.ts';
 
 export interface Subscription {
   readonly channel: string;
   readonly probe: ChannelProbe | undefined;
-  /** Due, asked for (SSUBSCRIBE sent), or live. */
+  /** State of the channel: `asked` means that SSUBSCRIBE was sent. */
   state: 'due' | 'asked' | 'live';
-  /** Its probe was sent and is not answered. */
+  /** Whether the probe was sent and is not answered yet. */
   isProbed: boolean;
 }
 
 export class Subscriptions {
-  /** In the order in which they have their turn. */
+  /** Subscriptions in the order of their probes. */
   readonly #byChannel = new Map<string, Subscription>();
 
   get size(): number {
@@ -35,7 +35,7 @@ export class Subscriptions {
     return [...this.#byChannel.values()];
   }
 
-  /** Makes it where there is none. */
+  /** Adds the channel unless it is present. */
   add(channel: string, probe: ChannelProbe | undefined): void {
     if (!this.#byChannel.has(channel)) {
       this.#byChannel.set(channel, { channel, probe, state: 'due', isProbed: false });
@@ -50,7 +50,7 @@ export class Subscriptions {
     this.#byChannel.clear();
   }
 
-  /** All start again; returns what they were. */
+  /** Resets all channels to `due` and returns their previous states. */
   renew(): Subscription[] {
     const before = this.all();
     for (const { channel, probe } of before) {
@@ -59,7 +59,10 @@ export class Subscriptions {
     return before;
   }
 
-  /** The next ones, each of which goes to the end of the line; those whose last probe is not answered are left out. */
+  /**
+   * Returns the next subscriptions to probe and moves them to the end of the order. Subscriptions with an unanswered
+   * probe are skipped.
+   */
   takeTurns(count: number): Subscription[] {
     const next: Subscription[] = [];
     for (const subscription of this.#byChannel.values()) {

@@ -1,10 +1,12 @@
 /**
- * The TLS options of one connection, and which setting helps where TLS refuses it. Pure.
+ * Builds the TLS options of a connection, and suggests a setting when TLS rejects it. Pure.
  *
  * Invariants:
- *   1. The server's certificate is always verified: its chain against the CA, its name against the name below.
- *   2. That name, which is sent as SNI too, is the host of the address if the address map leads to it, else the name of the setting, else the
- *      host of the address. An IP address is verified but never sent as SNI.
+ *   1. The certificate of the server is always verified: its chain against the CA, and its name against the server
+ *      name.
+ *   2. The server name, which is also sent as SNI, is the host of the address if the address map leads to it. Otherwise
+ *      it is the name in the setting, and without one the host of the address. An IP address is verified but never sent
+ *      as SNI.
  */
 import { isIP } from 'node:net';
 import { systemCodeOf } from '../lib/system-code.ts';
@@ -12,18 +14,18 @@ import type { NodeAddress } from './address.ts';
 import type { AddressMap } from './address-map.ts';
 
 export interface TlsFiles {
-  /** Certificates (PEM) that servers must be signed by; undefined: those of Node's own list. */
+  /** CA certificates (PEM) that must have signed server certificates; undefined: Node's list. */
   readonly ca: Buffer | undefined;
-  /** The client certificate with its chain, and its key (both PEM). */
+  /** Client certificate with its chain, and its key (both PEM). */
   readonly clientPair: { readonly cert: Buffer; readonly key: Buffer } | undefined;
 }
 
-/** Called for every connection, so that rotated files take effect without a restart. */
+/** Returns the TLS files. Called for every connection, so that rotated files take effect without a restart. */
 export type TlsFilesSource = () => Promise<TlsFiles>;
 
 export interface TlsNames {
   readonly addressMap: AddressMap;
-  /** Of the setting. */
+  /** Name in the setting. */
   readonly serverName: string | undefined;
 }
 
@@ -45,7 +47,7 @@ export function tlsOptions(address: NodeAddress, files: TlsFiles, names: TlsName
   };
 }
 
-/** Undefined: the host of the address is verified, as Node does by itself. */
+/** Returns the server name to verify. Undefined: Node verifies the host of the address. */
 function serverName({ host }: NodeAddress, { addressMap, serverName }: TlsNames): string | undefined {
   const isNamedByMap = addressMap.targetHosts.has(host) && isIP(host) === 0;
   return isNamedByMap ? host : serverName;
@@ -53,7 +55,7 @@ function serverName({ host }: NodeAddress, { addressMap, serverName }: TlsNames)
 
 const CA_HINT = 'PANNIER_REDIS_TLS_CA_FILE must hold the CA that signed the certificate of the server';
 const CLIENT_HINT =
-  'the server requires a client certificate: set PANNIER_REDIS_TLS_CERT_FILE and PANNIER_REDIS_TLS_KEY_FILE';
+  'the server requires a client certificate; set PANNIER_REDIS_TLS_CERT_FILE and PANNIER_REDIS_TLS_KEY_FILE';
 
 const HINTS: Readonly<Record<string, string>> = {
   DEPTH_ZERO_SELF_SIGNED_CERT: CA_HINT,
@@ -65,7 +67,9 @@ const HINTS: Readonly<Record<string, string>> = {
   ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: 'the server does not trust the CA of PANNIER_REDIS_TLS_CERT_FILE',
 };
 
-/** For an operator: which setting helps. Undefined where none does. Names of hosts and certificates are no secrets. */
+/**
+ * Returns which setting may help an operator; undefined if none does. Names of hosts and certificates are not secret.
+ */
 export function tlsHint(error: unknown): string | undefined {
   const code = systemCodeOf(error) ?? '';
   return code === 'ERR_TLS_CERT_ALTNAME_INVALID' ? nameHint(error as NameError) : HINTS[code];
@@ -78,5 +82,5 @@ interface NameError {
 
 function nameHint({ host, cert }: NameError): string {
   const found = `the certificate is for ${cert?.subjectaltname ?? 'no name'}, not for ${host ?? 'this host'}`;
-  return `${found}: set PANNIER_REDIS_TLS_SERVER_NAME, or map the address to a name of the certificate in PANNIER_REDIS_ADDRESS_MAP`;
+  return `${found}; set PANNIER_REDIS_TLS_SERVER_NAME, or map the address to a name of the certificate in PANNIER_REDIS_ADDRESS_MAP`;
 }

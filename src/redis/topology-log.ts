@@ -1,6 +1,6 @@
 /**
- * Reports the choice of the deployment: each event is logged once, and the current notice is kept for /readyz, the metric and the errors
- * that callers receive.
+ * Reports the choice of the deployment. Each event is logged once. The current notice is kept for /readyz, the metric
+ * and the errors of callers.
  */
 import type { Logger } from '../lib/logger.ts';
 import { StoreError } from '../lib/store-error.ts';
@@ -35,7 +35,7 @@ export class TopologyLog {
     };
   }
 
-  /** The error that callers receive while no server is used. */
+  /** Error of callers while no server is used. */
   get refusal(): StoreError | undefined {
     if (this.#notice === undefined) {
       return undefined;

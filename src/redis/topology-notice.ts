@@ -1,12 +1,12 @@
 /**
- * What an operator must know about the choice of the deployment, as a closed set: logged once when it begins and once when it is over, and
- * shown in /readyz while it lasts.
+ * Defines the notices about the choice of the deployment. Each is logged when it begins and when it ends, and /readyz
+ * shows the current one.
  */
 import { type SentinelNotice, sentinelNoticeText } from './sentinel-notice.ts';
 
 export type TopologyNotice =
   | SentinelNotice
-  /** At start: no master is used, because a seed that does not answer may be one too. */
+  /** At start: no master is used, because a seed that does not answer may be a master too. */
   | { readonly kind: 'waiting_for_seeds'; readonly master: string; readonly silent: readonly string[] }
   /** At start: no master is used, because several seeds are masters. */
   | { readonly kind: 'several_masters'; readonly masters: readonly string[] }
@@ -44,12 +44,15 @@ export function noticeText(notice: TopologyNotice): string {
   }
 }
 
-/** Whether an operator must act; the other notices end by themselves. */
+/** Returns whether an operator must act. Other notices end without action. */
 export function isNoticeError(notice: TopologyNotice): boolean {
   return notice.kind === 'foreign_servers' || isMisconfigured(notice) || conflictingMasters(notice) > 0;
 }
 
-/** Whether the settings of the Sentinels or their user are wrong: calls are refused until an operator changes something. */
+/**
+ * Returns whether settings of the Sentinels, or their user, are wrong. Calls are then rejected until an operator
+ * changes something.
+ */
 export function isMisconfigured(notice: TopologyNotice): boolean {
   switch (notice.kind) {
     case 'sentinels_undecided':
@@ -61,7 +64,7 @@ export function isMisconfigured(notice: TopologyNotice): boolean {
   }
 }
 
-/** Masters that are not used, because nothing proves that they hold the data. */
+/** Returns the number of masters that are ignored, because nothing proves that they hold the data. */
 export function conflictingMasters(notice: TopologyNotice | undefined): number {
   switch (notice?.kind) {
     case 'several_masters':
@@ -74,13 +77,13 @@ export function conflictingMasters(notice: TopologyNotice | undefined): number {
   }
 }
 
-/** Two notices of one identity are one event, however often they are found. */
+/** Returns the identity of a notice. Two notices with the same identity are logged as one event. */
 export function noticeIdentity(notice: TopologyNotice | undefined): string {
   switch (notice?.kind) {
     case undefined:
       return '';
     case 'sentinels_undecided':
-      // Which of them are silent changes with every one that restarts.
+      // The list of silent Sentinels is left out, because it changes with each one that restarts.
       return `${notice.kind} ${notice.reason.kind}`;
     default:
       return JSON.stringify(notice);

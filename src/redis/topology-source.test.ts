@@ -1,5 +1,5 @@
 /**
- * Which servers a refresh reads while not all masters are connected, and how often: everybody who may know, in turn, and once for all roles.
+ * Tests which servers a refresh reads, and how often, while some masters are not connected.
  */
 
 import { redisOptions, soonMs } from '../../test/support/redis/client.ts';
@@ -17,7 +17,7 @@ afterEach(async () => {
   await Promise.all(peers.map((peer) => peer.close()));
 });
 
-test('one master is connected, one is away: both other seeds and the replica are asked', async () => {
+test('reads the other seeds and the replica in turn while one of two masters is down', async () => {
   const awayPort = await freePort();
   const replica = await startFakeRedisPeer();
   const master = await startFakeRedisPeer({
@@ -34,7 +34,7 @@ test('one master is connected, one is away: both other seeds and the replica are
   );
 });
 
-test('slots that nobody serves yet, as while a Cluster is made: asked again soon, and not ready before', async () => {
+test('reads again soon, and is not ready, while slots have no owner, as during the creation of a Cluster', async () => {
   let isMade = false;
   const peer = await startFakeRedisPeer({
     onCommand: ({ words, answer }) => {
@@ -46,17 +46,17 @@ test('slots that nobody serves yet, as while a Cluster is made: asked again soon
   redis = createRedis(redisOptions(`redis://127.0.0.1:${peer.port}`));
   redis.start();
   await waitFor('the connection', () => redis.describe().some((node) => node.isReady));
-  // At start, and because of the connection: nothing else happens that would give reason to ask.
+  // One query at start and one because of the connection: there is no other reason for a query.
   await waitFor('two questions', () => peer.commands.filter(({ words }) => words[0] === 'CLUSTER').length >= 2);
   expect(redis.isReady()).toBe(false);
-  // Its slot is 7629.
+  // The key's slot is 7629.
   await expect(redis.send('k', ['GET', 'k'], soonMs())).rejects.toThrow('no Redis node is known to serve this key');
   isMade = true;
   await waitFor('all slots', () => redis.isReady(), 5_000);
   expect(await redis.send('k', ['GET', 'k'], soonMs())).toBe('OK');
 });
 
-test('requests of both roles share one refresh for 250 ms', async () => {
+test('shares one refresh among both roles for 250 ms', async () => {
   const peer = await startFakeRedisPeer({
     onCommand: ({ words, answer }) => answer(words[0] === 'CLUSTER' ? slots([peer.port]) : '-CLUSTERDOWN\r\n'),
   });
@@ -83,11 +83,11 @@ test('requests of both roles share one refresh for 250 ms', async () => {
   expect(ended.every(({ status }) => status === 'rejected')).toBe(true);
   expect(questions() - before).toBeLessThanOrEqual(2);
   other.close();
-  // The source lives as long as one of them does.
+  // The source runs as long as one of them does.
   await expect(redis.send('k', ['GET', 'k'], soonMs())).rejects.toThrow('down');
 });
 
-/** CLUSTER SLOTS of shards, each given by the ports of its master and replicas. */
+/** Returns a CLUSTER SLOTS reply for shards, each given by the ports of its master and replicas. */
 function slots(...shards: readonly (readonly number[])[]): string {
   const share = Math.ceil(16_384 / shards.length);
   const ranges = shards.map((ports, index) => {

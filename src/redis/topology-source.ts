@@ -1,13 +1,14 @@
 /**
- * The topology of one deployment, kept up to date for all roles that use it: it decides whom to read, and when, and updates its members.
+ * Maintains the topology of one deployment for all roles that use it: chooses which servers to read and updates its
+ * members.
  *
  * Invariants:
- *   1. One refresh at a time, for all members together. A request during a refresh causes one more.
- *   2. What is chosen is decided by `deployment-choice.ts` alone, and when by `refresh-pace.ts` alone.
- *   3. A refresh ends with the first set of reports that nothing pending can change; each question is bounded in time, so one frozen node
- *      does not hold it up.
- *   4. It does not end before its last member has left, and never throws.
- *   5. Without a Cluster every refresh reads all seeds; in a Cluster `server-turns.ts` decides whom.
+ *   1. Only one refresh runs at a time, for all members together. A request during a refresh causes one more.
+ *   2. Only `deployment-choice.ts` decides what is chosen, and only `refresh-pace.ts` decides when.
+ *   3. A refresh ends with the first set of reports that no pending answer can change. Each query has a time limit, so
+ *      one frozen node does not delay it.
+ *   4. It runs until its last member has left, and never throws.
+ *   5. Without a Cluster every refresh reads all seeds. In a Cluster `server-turns.ts` chooses the nodes.
  */
 import { addressText, type NodeAddress } from './address.ts';
 import { ConnectFailures } from './connect-failure.ts';
@@ -25,12 +26,14 @@ import { Topology } from './topology.ts';
 import { TopologyLog } from './topology-log.ts';
 import type { TopologyMember, TopologyMembership, TopologySource } from './topology-member.ts';
 
-/** A refresh that is due while another one runs. */
+/** Delay of a refresh that falls due during another one. */
 const RUNNING_MS = 50;
-/** Servers whose last report is remembered. */
+/** Maximum number of servers whose last report is remembered. */
 const MAX_SEEN = 64;
 
-/** `options.role` is for logs: of a source that serves several roles it names all of them. */
+/**
+ * Creates the topology source. `options.role` is used in logs; a source that serves several roles names all of them.
+ */
 export function createTopologySource(options: RedisOptions): TopologySource {
   return options.sentinel === undefined ? new SharedTopology(options) : new SentinelTopology(options, options.sentinel);
 }
@@ -129,7 +132,7 @@ class SharedTopology implements TopologySource {
     return report.kind === 'standalone' && report.role === 'master' ? askedAtMs : undefined;
   }
 
-  /** Whether the next refresh is brought forward. */
+  /** Requests a refresh. Returns whether it was scheduled earlier than the regular one. */
   #request(): boolean {
     this.#noteMissing();
     const waitMs = this.#pace.requestedMs(this.#redis.clock.monotonicMs(), this.#lastStartMs);
@@ -141,7 +144,10 @@ class SharedTopology implements TopologySource {
     return true;
   }
 
-  /** In long trouble a caller must not wait for seconds to learn nothing new. */
+  /**
+   * Requests a refresh and waits for it. In long trouble it resolves at once, because a caller should not wait for
+   * seconds without a result.
+   */
   #wish(): Promise<void> {
     if (this.#isClosed || !this.#request()) {
       return Promise.resolve();
@@ -192,7 +198,7 @@ class SharedTopology implements TopologySource {
     }
   }
 
-  /** Resolves with the last choice of the round. */
+  /** Runs a round of queries. Resolves with its last choice. */
   async #refresh(startedAtMs: number, waiters: (() => void)[]): Promise<Choice | undefined> {
     this.#deployment ??= { kind: 'undecided', sinceMs: startedAtMs };
     const whom = this.#whom(startedAtMs);
@@ -262,7 +268,7 @@ class SharedTopology implements TopologySource {
     }
   }
 
-  /** Reasons count only if no server can be used. */
+  /** Records why servers failed, but only if no server answered. */
   #noteReasons(whom: ReadonlyMap<string, NodeAddress>, errors: ReadonlyMap<string, unknown>): void {
     if (errors.size < whom.size) {
       this.#failures.clear();
@@ -288,7 +294,7 @@ class SharedTopology implements TopologySource {
     this.#pace.note(missing, this.#redis.clock.monotonicMs());
   }
 
-  /** Of several seeds without a Cluster the replication ids must be recent. */
+  /** Returns whether changes must be noticed soon. Several standalone seeds need recent replication ids. */
   #isWatching(): boolean {
     const needsHistory = this.#deployment?.kind === 'standalone' && this.#seeds.size > 1;
     return needsHistory || [...this.#members].some((member) => member.isWatching());

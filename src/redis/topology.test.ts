@@ -1,5 +1,5 @@
 /**
- * What CLUSTER SLOTS answers, as a table of owners, and what MOVED corrects in it.
+ * Tests the slot table parsed from CLUSTER SLOTS, and its correction by MOVED.
  */
 import { createAddressMap } from './address-map.ts';
 import { SLOT_COUNT, Topology } from './topology.ts';
@@ -11,7 +11,7 @@ const reply = [
 ];
 
 describe('CLUSTER SLOTS', () => {
-  test('ranges hold both of their ends, and what no range holds nobody owns', () => {
+  test('includes both ends of a range, and leaves slots outside of all ranges without an owner', () => {
     const topology = Topology.fromClusterSlots(reply, 'asked');
     const owners = [0, 99, 100, 101, 199, 200, SLOT_COUNT - 1].map((slot) => topology.ownerOf(slot));
     const [first, second] = ['10.0.0.1:7000', '10.0.0.2:7001'];
@@ -19,18 +19,18 @@ describe('CLUSTER SLOTS', () => {
     expect(topology.ownerOf(SLOT_COUNT)).toBeUndefined();
   });
 
-  test('masters are named once, replicas among the nodes only', () => {
+  test('lists masters once, and replicas only among the nodes', () => {
     const topology = Topology.fromClusterSlots(reply, 'asked');
     expect([...topology.masters().keys()]).toEqual(['10.0.0.1:7000', '10.0.0.2:7001']);
     expect([...topology.nodes().keys()].sort()).toEqual(['10.0.0.1:7000', '10.0.0.2:7001', '10.0.0.4:7003']);
   });
 
-  test.each([[null], [''], ['?'], [Buffer.from('')]])('a host of %j is the one that was asked', (host) => {
+  test.each([[null], [''], ['?'], [Buffer.from('')]])('replaces a host of %j by the host that was queried', (host) => {
     const topology = Topology.fromClusterSlots([[0, 10, [host, 7000, 'id']]], 'asked');
     expect(topology.masters().get('asked:7000')).toEqual({ host: 'asked', port: 7000 });
   });
 
-  test('a node that shall be called by a name and has none is reached at its address', () => {
+  test('uses the address of a node that prefers a host name but has none', () => {
     const reply = [
       [0, 5, [Buffer.from('?'), 7000, 'id', { ip: Buffer.from('10.0.0.1') }]],
       [6, 9, [Buffer.from('?'), 7000, 'id', { ip: Buffer.from('10.0.0.2') }]],
@@ -40,7 +40,7 @@ describe('CLUSTER SLOTS', () => {
     expect([0, 6, 10].map((slot) => topology.ownerOf(slot))).toEqual(['10.0.0.1:7000', '10.0.0.2:7000', 'asked:7000']);
   });
 
-  test('masters and replicas have the addresses to which the address map leads', () => {
+  test('applies the address map to masters and replicas', () => {
     const addressMap = createAddressMap([
       { announced: { host: '10.0.0.1', port: undefined }, reachable: { host: 'a.example', port: undefined } },
       { announced: { host: '10.0.0.4', port: 7003 }, reachable: { host: 'd.example', port: 6379 } },
@@ -51,12 +51,12 @@ describe('CLUSTER SLOTS', () => {
     expect([0, 100].map((slot) => topology.ownerOf(slot))).toEqual(['a.example:7000', '10.0.0.2:7001']);
   });
 
-  test('hosts come as bytes too, with what newer servers add behind the id', () => {
+  test('accepts hosts as bytes, and metadata of newer servers after the id', () => {
     const topology = Topology.fromClusterSlots([[0, 10, [Buffer.from('h'), 7000, Buffer.from('id'), []]]], 'asked');
     expect(topology.ownerOf(10)).toBe('h:7000');
   });
 
-  test('no slots are an empty topology; another form is refused', () => {
+  test('is empty without slots, and rejects other forms', () => {
     expect(Topology.fromClusterSlots([], 'asked').isEmpty).toBe(true);
     for (const wrong of ['OK', null, [1], [[0, 10, 'h:7000']], [[0, 10]]]) {
       expect(() => Topology.fromClusterSlots(wrong, 'asked')).toThrow('cannot read the cluster topology');
@@ -64,7 +64,7 @@ describe('CLUSTER SLOTS', () => {
   });
 });
 
-test('MOVED corrects one slot, and makes a master known', () => {
+test('corrects one slot and adds the master on MOVED', () => {
   const topology = Topology.fromClusterSlots(reply, 'asked');
   topology.assign(50, { host: '10.0.0.9', port: 7009 });
   expect([49, 50, 51].map((slot) => topology.ownerOf(slot))).toEqual([
@@ -75,14 +75,14 @@ test('MOVED corrects one slot, and makes a master known', () => {
   expect(topology.masters().has('10.0.0.9:7009')).toBe(true);
 });
 
-test('a standalone server owns all slots; an empty topology none', () => {
+test('gives all slots to a standalone server, and none in an empty topology', () => {
   const topology = Topology.standalone({ host: 'h', port: 1 });
   expect([0, SLOT_COUNT - 1].map((slot) => topology.ownerOf(slot))).toEqual(['h:1', 'h:1']);
   expect(Topology.empty().isEmpty).toBe(true);
   expect(Topology.empty().ownerOf(0)).toBeUndefined();
 });
 
-test('ids of masters and replicas are known, and a copy is corrected alone', () => {
+test('knows the ids of masters and replicas, and corrects a copy independently', () => {
   const topology = Topology.fromClusterSlots(reply, 'asked');
   expect([...topology.nodeIds()].sort()).toEqual(['id-a', 'id-b', 'id-d']);
   const copy = topology.copy();

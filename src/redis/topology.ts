@@ -1,5 +1,5 @@
 /**
- * Which master owns which slot: pure, made from one answer of CLUSTER SLOTS and corrected by MOVED.
+ * Maps slots to masters. A topology is parsed from one reply to CLUSTER SLOTS and corrected by MOVED. No I/O.
  *
  * A standalone server is a topology with one master for all slots.
  */
@@ -8,11 +8,14 @@ import { addressText, type NodeAddress } from './address.ts';
 import { type AddressMap, NO_ADDRESS_MAP, reachableAddress } from './address-map.ts';
 
 export const SLOT_COUNT = 16_384;
-/** Of a master with 100 slots one of so many is missed once in 200,000 times. */
+/**
+ * Maximum number of candidate hash tags. The chance that none falls into the slots of a master with 100 slots is 1 in
+ * 200,000.
+ */
 const MAX_HASH_TAGS = 2_000;
 
 export class Topology {
-  /** `addressText` of the master per slot; undefined where nobody serves it. */
+  /** Master of each slot as `addressText`; undefined if no node serves the slot. */
   readonly #owners: (string | undefined)[];
   readonly #masters = new Map<string, NodeAddress>();
   readonly #replicas = new Map<string, NodeAddress>();
@@ -37,9 +40,10 @@ export class Topology {
   }
 
   /**
-   * From the reply of CLUSTER SLOTS: [first, last, [host, port, id, ...], replicas...]...
-   * A null or empty host is the host that was asked (`cluster-preferred-endpoint-type unknown-endpoint`); `?` is a node that shall be
-   * called by a name and has none: what is told behind its id holds its address. Nodes have the addresses to which the map leads.
+   * Parses the reply to CLUSTER SLOTS: [first, last, [host, port, id, ...], replicas...]...
+   * A null or empty host means the host that was queried (`cluster-preferred-endpoint-type unknown-endpoint`). `?` is a
+   * node that prefers a host name but has none; the metadata after its id contain its address. The address map is
+   * applied to all nodes.
    */
   static fromClusterSlots(reply: unknown, askedHost: string, addressMap: AddressMap = NO_ADDRESS_MAP): Topology {
     const topology = Topology.empty();
@@ -60,12 +64,12 @@ export class Topology {
     return topology;
   }
 
-  /** Whether one server without Cluster has all slots. */
+  /** Whether one server without Cluster owns all slots. */
   get isStandalone(): boolean {
     return this.#isStandalone;
   }
 
-  /** An independent copy: what MOVED corrects in one is not corrected in the other. */
+  /** Returns an independent copy. A MOVED applied to one does not affect the other. */
   copy(): Topology {
     const copy = new Topology([...this.#owners], this.#isStandalone);
     copy.#isWhole = this.#isWhole;
@@ -81,17 +85,20 @@ export class Topology {
     return copy;
   }
 
-  /** The slot of a key; where one server has all slots any will do, and the key need not be hashed. */
+  /** Returns the slot of a key. With a single server any slot will do, and the key need not be hashed. */
   slotOf(key: string | Buffer): number {
     return this.#isStandalone ? 0 : calculateSlot(key);
   }
 
-  /** The master of a slot as `addressText`. */
+  /** Returns the master of a slot as `addressText`. */
   ownerOf(slot: number): string | undefined {
     return this.#owners[slot];
   }
 
-  /** A hash tag whose slot the master of this name owns, or else one of another master, where it owns few. */
+  /**
+   * Returns a hash tag in a slot of this master. If none is found, because the master owns few slots, the tag belongs
+   * to another master.
+   */
   hashTagOf(name: string): string {
     const isOwn = (tag: string): boolean => this.ownerOf(this.slotOf(`{${tag}}`)) === name;
     const tags = Array.from({ length: MAX_HASH_TAGS }, (_, index) => `probe${index}`);
@@ -102,23 +109,26 @@ export class Topology {
     return this.#masters;
   }
 
-  /** Masters and replicas. */
+  /** Returns masters and replicas. */
   nodes(): ReadonlyMap<string, NodeAddress> {
     return new Map([...this.#replicas, ...this.#masters]);
   }
 
-  /** The ids of masters and replicas. A node keeps its id when its address changes; another Cluster has other ids. */
+  /**
+   * Returns the ids of masters and replicas. A node keeps its id when its address changes, and another Cluster has
+   * other ids.
+   */
   nodeIds(): ReadonlySet<string> {
     return this.#nodeIds;
   }
 
-  /** What MOVED says of one slot. */
+  /** Assigns one slot, as MOVED reported. */
   assign(slot: number, master: NodeAddress): void {
     this.#owners[slot] = addressText(master);
     this.#masters.set(addressText(master), master);
   }
 
-  /** Whether every slot has a master. While a Cluster is made its nodes know of their own slots only. */
+  /** Whether every slot has a master. While a Cluster is being created, its nodes know only their own slots. */
   get isWhole(): boolean {
     return this.#isWhole;
   }
@@ -137,7 +147,7 @@ export class Topology {
 
 function asArray(value: unknown): unknown[] {
   if (!Array.isArray(value)) {
-    throw new TypeError('cannot read the cluster topology: CLUSTER SLOTS answered in an unknown form, wanted arrays');
+    throw new TypeError('cannot read the cluster topology: the reply to CLUSTER SLOTS must consist of arrays');
   }
   return value;
 }

@@ -1,5 +1,5 @@
 /**
- * When a connection is silent and when a command's time is over, on a clock that stands still.
+ * Tests when a connection is silent and when a command times out, on a simulated clock.
  */
 import { jest } from '@jest/globals';
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
@@ -46,7 +46,7 @@ function send(bytes: number, deadlineMs = 1_000): PendingCommand {
   return pending;
 }
 
-/** 10 ms at a time, as the watchdog checks. */
+/** Advances the clock by 10 ms at a time, the interval of the watchdog. */
 function pass(durationMs: number, each: () => void = () => undefined): void {
   for (let passedMs = 0; passedMs < durationMs; passedMs += 10) {
     clock.advance(10);
@@ -55,7 +55,7 @@ function pass(durationMs: number, each: () => void = () => undefined): void {
   }
 }
 
-test('a small command is given up after the command timeout, and the connection is silent then', () => {
+test('times out a small command after the command timeout, with a silent connection', () => {
   const pending = send(100);
   pass(240);
   expect([pending.isSettled, silentAtMs]).toEqual([false, []]);
@@ -64,15 +64,15 @@ test('a small command is given up after the command timeout, and the connection 
   expect(silentAtMs[0]).toBeLessThanOrEqual(TIMEOUT_MS + 10);
 });
 
-test('a steady stream of writes behind the oldest command does not extend what it is given', () => {
+test('does not extend the time limit of the oldest command by later writes', () => {
   send(200);
-  // 1 MB/s: a tolerance for everything that was written would never end.
+  // Writes at 1 MB/s: counting all of them would extend the limit without end.
   pass(300, () => send(10_000));
   expect(silentAtMs[0]).toBeGreaterThanOrEqual(TIMEOUT_MS);
   expect(silentAtMs[0]).toBeLessThanOrEqual(TIMEOUT_MS + 50);
 });
 
-test('a large command has 1 ms more for each KiB, and so has who waits behind it', () => {
+test('adds 1 ms per KiB for a large command and for those behind it', () => {
   const large = send(400 * KIB);
   const small = send(100);
   pass(640);
@@ -82,28 +82,28 @@ test('a large command has 1 ms more for each KiB, and so has who waits behind it
   expect(silentAtMs[0]).toBeLessThanOrEqual(670);
 });
 
-test('no command and no silence is tolerated beyond the deadline of the caller', () => {
+test('tolerates no command and no silence beyond the deadline of the caller', () => {
   const large = send(4_000 * KIB);
   pass(1_000);
   expect(large.isSettled).toBe(true);
   expect(silentAtMs[0]).toBe(1_000);
 });
 
-test('a reply that arrives bit by bit extends the time of its command, and the connection is not silent', () => {
+test('extends the time limit while a reply arrives in parts, without silence', () => {
   const pending = send(100);
-  // 3 MB/s
+  // The rate is 3 MB/s.
   pass(900, () => {
     bytesRead += 30_000;
   });
   expect([pending.isSettled, silentAtMs]).toEqual([false, []]);
-  // It stops in the middle.
+  // The reply stops halfway.
   pass(100);
   expect(pending.isSettled).toBe(true);
   pass(170);
   expect(silentAtMs.length).toBeGreaterThan(0);
 });
 
-test('a few bytes now and then keep the connection, and extend nothing noticeably', () => {
+test('keeps the connection if a few bytes arrive now and then, without a noticeable extension', () => {
   const pending = send(100);
   pass(300, () => {
     bytesRead += 5;
@@ -111,7 +111,7 @@ test('a few bytes now and then keep the connection, and extend nothing noticeabl
   expect([pending.isSettled, silentAtMs]).toEqual([true, []]);
 });
 
-test('a proof ends with the next byte', () => {
+test('ends a proof with the next byte', () => {
   watchdog.demandProof(0);
   expect(watchdog.isProving).toBe(true);
   pass(20);
@@ -122,7 +122,7 @@ test('a proof ends with the next byte', () => {
   expect(silentAtMs).toEqual([]);
 });
 
-test('a connection that proves nothing is silent after a fifth of the command timeout, longer behind large commands', () => {
+test('is silent after a fifth of the command timeout without a proof, and later behind large commands', () => {
   watchdog.demandProof(0);
   pass(40);
   expect(silentAtMs).toEqual([]);
@@ -137,7 +137,7 @@ test('a connection that proves nothing is silent after a fifth of the command ti
   expect(silentAtMs).toHaveLength(1);
 });
 
-test('a connection with nothing in flight is not watched', () => {
+test('does not watch a connection with nothing in flight', () => {
   inFlight.remove(send(100));
   pass(20);
   expect(jest.getTimerCount()).toBe(0);

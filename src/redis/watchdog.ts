@@ -1,21 +1,22 @@
 /**
- * Whether the other side of a connection is still there, judged by the bytes that arrive from it.
+ * Detects a dead connection by the bytes that arrive from the server, and ends commands whose time is over.
  *
- *   1. A command ends when its time is over, 10 ms later at most; after one more read of the sockets where our event loop was blocked.
- *   2. The connection is silent when nothing at all has arrived for as long as the oldest command in flight allows (pending-command.ts):
- *      what was written after that command does not count, so that a half-open connection is found under a steady stream of writes too.
- *   3. A proof that was demanded ends with the next byte that arrives, or finds the connection silent.
- *   4. A connection with nothing in flight and no proof demanded is not watched, and costs nothing.
+ *   1. A command ends at most 10 ms after its time limit. If our event loop was blocked, sockets are read once first.
+ *   2. A connection is silent if no bytes have arrived for as long as the oldest command in flight allows
+ *      (pending-command.ts). Later writes do not extend that time, so a half-open connection is detected under a steady
+ *      stream of writes too.
+ *   3. A demanded proof ends with the next byte that arrives, or with the connection being silent.
+ *   4. A connection without commands in flight and without a demanded proof is not watched and costs nothing.
  */
 import type { Clock } from '../lib/clock.ts';
 import type { InFlight } from './in-flight.ts';
 import type { PendingCommand } from './pending-command.ts';
 
-/** How often a connection with something in flight is checked. */
+/** Interval, in ms, between two checks of a connection with commands in flight. */
 export const WATCH_MS = 10;
-/** If a check comes so much later than the one before, our event loop was blocked. */
+/** Delay of a check, in ms, beyond which our event loop counts as blocked. */
 const LATE_MS = 50;
-/** A connection that must prove itself has a share of the command timeout for it. */
+/** Fraction of the command timeout in which a suspected connection must respond. */
 const PROOF_SHARE = 0.2;
 const MAX_PROOF_MS = 100;
 const BYTES_PER_MS = 1_024;
@@ -24,7 +25,7 @@ export interface WatchdogOptions {
   readonly clock: Clock;
   readonly commandTimeoutMs: number;
   readonly inFlight: InFlight<PendingCommand>;
-  /** The connection is silent: it is to be dropped. */
+  /** Called when the connection is silent and must be dropped. */
   readonly onSilent: () => void;
 }
 
@@ -41,13 +42,13 @@ export class Watchdog {
     this.#options = options;
   }
 
-  /** Another connection from now on. */
+  /** Switches to a new connection. */
   attach(bytesRead: () => number): void {
     this.stop();
     this.#bytesRead = bytesRead;
   }
 
-  /** Something is in flight. */
+  /** Starts watching, because a command is in flight. */
   start(): void {
     if (this.#timer === undefined) {
       this.#watchedAtMs = this.#options.clock.monotonicMs();
@@ -68,7 +69,7 @@ export class Watchdog {
     return this.#proofDueMs !== undefined;
   }
 
-  /** Something must arrive soon: whoever demands this has just sent a command that is answered at once, behind `bytesAhead`. */
+  /** Requires a byte to arrive soon. The caller has just sent a PING behind `bytesAhead`. */
   demandProof(bytesAhead: number): void {
     this.start();
     this.#sample();
@@ -82,10 +83,11 @@ export class Watchdog {
     const isLate = nowMs - this.#watchedAtMs > LATE_MS;
     this.#watchedAtMs = nowMs;
     if (this.#options.inFlight.size === 0 && this.#proofDueMs === undefined) {
-      // Not at each last reply: where commands come one by one the interval would be created again for each.
+      // The timer is not stopped after each last reply: with sequential commands it would be created again for each
+      // one.
       this.stop();
     } else if (isLate) {
-      // The replies may lie unread: sockets are read once before this is judged.
+      // Replies may be waiting in the socket, so sockets are read once before the decision.
       setImmediate(() => this.#judge());
     } else {
       this.#judge();

@@ -1,6 +1,7 @@
 /**
- * Damaged limits, met by a whole sidecar: another program writes under our key prefix, or bytes are garbage. Each is reported, counted and
- * removed, and the call is answered by the store, which counts afresh. A value of a newer layout stays as it is.
+ * Tests damaged limits in a sidecar: another program writes under the key prefix, or bytes are garbage. Each damaged
+ * value is reported, counted and removed, and the call is answered as if the limit were new. A value of a newer layout
+ * is left unchanged.
  */
 import { type DamageWorld, startDamageWorld } from '../support/redis/damage-world.ts';
 import { waitFor } from '../support/wait.ts';
@@ -40,7 +41,7 @@ function numbers(...values: number[]): Buffer {
 
 const NOW = Date.now();
 
-/** Its head says 64 units, and its 64 entries have none. */
+/** The header says 64 units, but its 64 entries have none. */
 function chunkWithoutUnits(): Buffer {
   const entries = Array.from({ length: 64 }, () => Buffer.concat([numbers(NOW), Buffer.alloc(2)]));
   return Buffer.concat([head(1), numbers(64), ...entries]);
@@ -52,11 +53,11 @@ const DAMAGES: Readonly<Record<string, Buffer>> = {
   'nothing after the layout': head(1),
   'half of the numbers': Buffer.concat([head(1), numbers(NOW)]),
   'too many bytes': Buffer.concat([head(1), numbers(NOW, 1, 0), Buffer.alloc(3)]),
-  'a use that is no number': Buffer.concat([head(1), numbers(NOW, Number.NaN, 0)]),
+  'a use that is not a number': Buffer.concat([head(1), numbers(NOW, Number.NaN, 0)]),
   'an infinite use': Buffer.concat([head(1), numbers(NOW, Number.POSITIVE_INFINITY, 0)]),
   'a negative use': Buffer.concat([head(1), numbers(NOW, -1_000, 0)]),
-  'a time that is no number': Buffer.concat([head(1), numbers(Number.NaN, 1, 0)]),
-  'a last number that is none': Buffer.concat([head(1), numbers(NOW, 1, Number.NaN)]),
+  'a time that is not a number': Buffer.concat([head(1), numbers(Number.NaN, 1, 0)]),
+  'a last number that is not a number': Buffer.concat([head(1), numbers(NOW, 1, Number.NaN)]),
   'a log without end': Buffer.concat([head(1), numbers(NOW, 0, 1e15, 0, 0, 5), Buffer.alloc(10)]),
   'a log with entries that count nothing': Buffer.concat([head(1), numbers(NOW, 0, 0, 0, 0, 0), Buffer.alloc(10)]),
 };
@@ -84,7 +85,7 @@ describe.each([
     return { key, field };
   }
 
-  test('a key of another type counts afresh', async () => {
+  test('starts from zero for a key of another type', async () => {
     const { key } = await stored();
     await world.setString(key);
     expect(await world.expectReported('state', 'WRONGTYPE', take)).toEqual({ by: BY_STORE, remaining: 9 });
@@ -92,13 +93,13 @@ describe.each([
     expect(await world.redis.command('PTTL', key)).toBeGreaterThan(0);
   });
 
-  test('a peek at a key of another type is answered by the store', async () => {
+  test('answers a peek at a key of another type from the store', async () => {
     const { key } = await stored();
     await world.setString(key);
     expect(await world.expectReported('state', 'WRONGTYPE', () => take(0))).toEqual({ by: BY_STORE, remaining: 10 });
   });
 
-  test.each(Object.entries(DAMAGES))('%s: counts afresh', async (_what, bytes) => {
+  test.each(Object.entries(DAMAGES))('starts from zero for %s', async (_what, bytes) => {
     const { key, field } = await stored();
     await world.send('HSET', key, field, bytes);
     expect(await take(0)).toEqual({ by: BY_STORE, remaining: 10 });
@@ -107,7 +108,7 @@ describe.each([
     expect(await world.redis.command('PTTL', key)).toBeGreaterThan(0);
   });
 
-  test('a damaged limit leaves the others of the call alone', async () => {
+  test('does not affect other limits of the call', async () => {
     const other = { ...limit, name: 'b' };
     await take(4, [limit, other]);
     const key = await world.onlyKey('rl:*');
@@ -119,7 +120,7 @@ describe.each([
     expect([...remaining].sort()).toEqual([5, 9]);
   });
 
-  test('a reset removes it', async () => {
+  test('is removed by a reset', async () => {
     const { key, field } = await stored();
     await world.send('HSET', key, field, Buffer.from('garbage'));
     const answer = await world.client.resetRateLimit({ key: 'subject', limits: [limit] });
@@ -127,7 +128,7 @@ describe.each([
     expect(await take()).toEqual({ by: BY_STORE, remaining: 9 });
   });
 
-  test('a newer layout is neither read nor changed', async () => {
+  test('does not read or change a newer layout', async () => {
     const { key, field } = await stored();
     await world.send('HSET', key, field, Buffer.concat([head(2), Buffer.from('newer')]));
     const before = await world.redis.command('DUMP', key);
@@ -152,14 +153,14 @@ describe('a log of several chunks', () => {
       'of entries without units',
       async (key: string) => world.send('HSET', key, await chunkOf(key), chunkWithoutUnits()),
     ],
-  ])('a chunk that is %s: counts afresh', async (_what, damage) => {
-    // Entries share a millisecond, so that many are needed until there is a chunk.
+  ])('starts from zero for a chunk that is %s', async (_what, damage) => {
+    // Many entries are needed for a chunk, because entries share a millisecond.
     await waitFor('a chunk', async () => {
       await take();
       return (await world.redis.command('HLEN', await world.onlyKey('rl:*'))) === 2;
     });
     while (Number(await take()) > 0) {
-      // Until it denies: then it reads the chunk to say when it admits.
+      // Takes until a call is denied: that call reads the chunk to compute when it will be allowed.
     }
     await damage(await world.onlyKey('rl:*'));
     expect(await take(0)).toBe(300);
@@ -167,7 +168,7 @@ describe('a log of several chunks', () => {
   });
 
   test.each([1e300, 2 ** 53, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN, -1e300])(
-    'a reset of a log whose first and last chunk are %d ends, and removes it',
+    'ends a reset of a log whose first and last chunk are %d, and removes it',
     async (number) => {
       await take();
       const key = await world.onlyKey('rl:*');
@@ -179,13 +180,13 @@ describe('a log of several chunks', () => {
     },
   );
 
-  test('two logs of one call that are damaged both count afresh', async () => {
+  test('starts from zero for two damaged logs of one call', async () => {
     const limits = [limit, { ...limit, name: 'b' }];
     const takeBoth = async (cost: number) => {
       const answer = await world.client.checkRateLimit({ key: 'subject', limits, cost, detail: true });
       return answer.ok ? answer.response.limits.map((each) => each.remaining) : answer.code;
     };
-    // Until it denies, and takes of many milliseconds make chunks.
+    // Takes until a call is denied. Takes in many milliseconds create chunks.
     for (let left = limit.limit; left >= 0; left -= 1) {
       await takeBoth(1);
     }

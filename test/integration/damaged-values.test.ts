@@ -1,6 +1,6 @@
 /**
- * Damaged sessions, users and cached values, met by a whole sidecar. Each is reported, counted and removed: a session is NOT_FOUND, a user's
- * sessions end, an entry is a miss. A value of a newer layout stays as it is.
+ * Tests damaged sessions, users and cached values in a sidecar. Each damaged value is reported, counted and removed: a
+ * session is NOT_FOUND, a user's sessions end, a cache entry is a miss. A value of a newer layout is left unchanged.
  */
 import { type DamageWorld, startDamageWorld } from '../support/redis/damage-world.ts';
 
@@ -37,7 +37,7 @@ describe('a session', () => {
     return answer.ok ? OK : answer.code;
   }
 
-  test('a key of another type is NOT_FOUND and removed', async () => {
+  test('is NOT_FOUND and removed if its key has another type', async () => {
     const id = await create();
     const key = await world.onlyKey('session:*');
     await world.setString(key);
@@ -47,7 +47,7 @@ describe('a session', () => {
   });
 
   test.each(['v', 'p', 'q', 'u', 'g', 'n', 'c', 's', 'i', 'a'])(
-    'without %s it is NOT_FOUND and removed',
+    'is NOT_FOUND and removed without %s',
     async (field) => {
       const id = await create();
       const key = await world.onlyKey('session:*');
@@ -58,7 +58,7 @@ describe('a session', () => {
     },
   );
 
-  test.each(['q', 'n', 'c', 's', 'i', 'a'])('with garbage in %s it is NOT_FOUND and removed', async (field) => {
+  test.each(['q', 'n', 'c', 's', 'i', 'a'])('is NOT_FOUND and removed with garbage in %s', async (field) => {
     for (const garbage of ['garbage', 'nan', '']) {
       const id = await create();
       const key = await world.onlyKey('session:*');
@@ -68,7 +68,7 @@ describe('a session', () => {
     }
   });
 
-  test.each(['k', 'b', 's'])('an update that meets garbage in %s is NOT_FOUND', async (field) => {
+  test.each(['k', 'b', 's'])('is NOT_FOUND if an update finds garbage in %s', async (field) => {
     const sessionId = await create();
     await world.redis.command('HSET', await world.onlyKey('session:*'), field, 'garbage');
     const call = () => world.client.updateSession({ sessionId, set: { color: Buffer.from('blue') } });
@@ -76,7 +76,7 @@ describe('a session', () => {
     expect(await world.keysOf('session:*')).toEqual([]);
   });
 
-  test('a list leaves a damaged session out', async () => {
+  test('is left out of a list', async () => {
     await create();
     await world.redis.command('HDEL', await world.onlyKey('session:*'), 'c');
     const good = await create();
@@ -85,7 +85,7 @@ describe('a session', () => {
     expect(await read(good)).toBe(OK);
   });
 
-  test('a newer layout is neither read nor changed', async () => {
+  test('is neither read nor changed in a newer layout', async () => {
     const id = await create();
     const key = await world.onlyKey('session:*');
     await world.redis.command('HSET', key, 'y', '2');
@@ -95,7 +95,7 @@ describe('a session', () => {
   });
 
   describe('and its user', () => {
-    test('a key of another type: the sessions have ended, and a login works', async () => {
+    test('ends all sessions if its key has another type, and the next login works', async () => {
       const id = await create();
       await world.setString(await world.onlyKey('user:*'));
       expect(await world.expectReported('state', 'WRONGTYPE', () => read(id))).toBe(NOT_FOUND);
@@ -108,7 +108,7 @@ describe('a session', () => {
       ['no number', 'n', undefined],
       ['garbage for the number', 'n', 'garbage'],
       ['no kept session', 'k', undefined],
-    ])('%s: a login works, and the sessions before it have ended', async (_what, field, value) => {
+    ])('ends all earlier sessions with %s, and the next login works', async (_what, field, value) => {
       const id = await create();
       const key = await world.onlyKey('user:*');
       await (value === undefined
@@ -119,7 +119,7 @@ describe('a session', () => {
       expect(await world.redis.command('PTTL', await world.onlyKey('user:*'))).toBeGreaterThan(0);
     });
 
-    test('garbage for the number: a logout everywhere ends all sessions', async () => {
+    test('ends all sessions in a logout everywhere if its number is garbage', async () => {
       const id = await create();
       await world.redis.command('HSET', await world.onlyKey('user:*'), 'n', 'garbage');
       const ended = await world.client.deleteUserSessions({ userId: 'ann' });
@@ -128,7 +128,7 @@ describe('a session', () => {
       expect(await read(await create())).toBe(OK);
     });
 
-    test('a session that was ended stays ended, whatever happens to its user', async () => {
+    test('never makes an ended session valid again, whatever happens to its user', async () => {
       const id = await create();
       await world.client.deleteUserSessions({ userId: 'ann' });
       await create();
@@ -138,7 +138,7 @@ describe('a session', () => {
       expect(await read(id)).toBe(NOT_FOUND);
     });
 
-    test('garbage for the expiry or in the list harms nothing', async () => {
+    test('is not harmed by garbage in the expiry or in the list', async () => {
       const id = await create();
       const key = await world.onlyKey('user:*');
       await world.redis.command('HSET', key, 'e', 'garbage', 'h:garbage', 'garbage');
@@ -165,7 +165,7 @@ describe('the cache', () => {
   test.each([
     ['entry', 'cache:*'],
     ['sequence', 'cache-seq:*'],
-  ])('a key of another type in place of the %s is a miss', async (what, pattern) => {
+  ])('is a miss if the key of the %s has another type', async (what, pattern) => {
     await set();
     const key = await world.onlyKey(pattern);
     await world.redis.command('DEL', key);
@@ -176,7 +176,7 @@ describe('the cache', () => {
     expect(await get()).toBe('value');
   });
 
-  test.each(['', '\u0001', '\u0001\u0000', 'garbage'])('an entry of the bytes %j is a miss', async (garbage) => {
+  test.each(['', '\u0001', '\u0001\u0000', 'garbage'])('is a miss for an entry of the bytes %j', async (garbage) => {
     await set();
     await world.redis.command('SET', await world.onlyKey('cache:*'), garbage);
     expect(await get()).toBe('');
@@ -188,7 +188,7 @@ describe('the cache', () => {
     ['n', 'garbage'],
     ['f', 'garbage'],
     ['inc', 'garbage-of-another-length'],
-  ])('garbage in %s of a sequence is a miss, and the next write removes it', async (field, garbage) => {
+  ])('is a miss for garbage in %s of a sequence, which the next write removes', async (field, garbage) => {
     await set();
     await world.redis.command('HSET', await world.onlyKey('cache-seq:*'), field, garbage);
     expect(await get()).toBe('');
@@ -197,7 +197,7 @@ describe('the cache', () => {
     expect(await world.redis.command('PTTL', await world.onlyKey('cache-seq:*'))).toBeGreaterThan(0);
   });
 
-  test('a removal and a flush repair a sequence too', async () => {
+  test('repairs a sequence by a removal or a flush, too', async () => {
     for (const what of [{ keys: [entry.key] }, { all: true }]) {
       await set();
       await world.redis.command('HSET', await world.onlyKey('cache-seq:*'), 'n', 'garbage');
@@ -216,7 +216,7 @@ describe('the cache', () => {
       'WRONGTYPE',
     ],
     ['another length', (key: string) => [['SET', key, 'garbage-of-another-length']], 'DAMAGED'],
-  ] as const)('a tag of %s: the next write makes it anew', async (_what, commandsOf, code) => {
+  ] as const)('replaces a tag of %s by the next write', async (_what, commandsOf, code) => {
     await set(['tag']);
     expect(await get()).toBe('value');
     for (const command of commandsOf(await world.onlyKey('cache-tag:*'))) {

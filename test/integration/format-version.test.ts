@@ -1,5 +1,5 @@
 /**
- * A whole sidecar on data of another format, and its instance id.
+ * Tests a sidecar on data of another format, and the instance id of a sidecar.
  */
 
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
@@ -52,7 +52,7 @@ function codesOf(answers: readonly ({ ok: true } | { ok: false; code: number })[
   return answers.map((answer) => (answer.ok ? 'ok' : answer.code));
 }
 
-test('on limits and sessions of a newer format it does not become ready, refuses their calls, and serves the cache', async () => {
+test('does not become ready and rejects limits and sessions of a newer format, but serves the cache', async () => {
   await redis.command('SET', 'pannier:format:{state}', '3');
   await start();
   const page = await waitFor('the refusal', async () => {
@@ -61,7 +61,7 @@ test('on limits and sessions of a newer format it does not become ready, refuses
   });
   expect(page.status).toBe(503);
   expect(page.text).toContain(
-    'redis state: all calls are refused, the stored data has format 3, this release reads formats 1 to 2; a release was skipped: upgrade',
+    'redis state: all calls are refused, the stored data has format 3, but this release reads formats 1 to 2; upgrade this sidecar',
   );
   const refused = await callState();
   expect(codesOf(refused)).toEqual([FAILED_PRECONDITION, FAILED_PRECONDITION, FAILED_PRECONDITION]);
@@ -78,7 +78,7 @@ test('on limits and sessions of a newer format it does not become ready, refuses
   expect(await redis.command('GET', 'pannier:format:{state}')).toBe('2');
 });
 
-test('on a cache of a newer format it refuses the calls of the cache, from the next connect on and while it stays ready', async () => {
+test('stays ready and rejects the calls of a cache with a newer format from the next connect on', async () => {
   await start();
   await waitFor('readiness', async () => (await readyz()).status === 200);
   expect(codesOf(await callCache())).toEqual(['ok', 'ok']);
@@ -92,7 +92,7 @@ test('on a cache of a newer format it refuses the calls of the cache, from the n
   });
 });
 
-test('its instance id is in the log, on /readyz and in the metrics, is another in each process, and in no key', async () => {
+test('shows its instance id in the log, on /readyz and in the metrics, uses another one in each process, and stores it in no key', async () => {
   await start();
   await waitFor('readiness', async () => (await readyz()).status === 200);
   await callState();

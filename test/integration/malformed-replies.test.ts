@@ -1,6 +1,6 @@
 /**
- * Redis replies with what no script of ours returns: calls of all three services end as INTERNAL, each with one error line in the log, and
- * neither a failure mode nor a miss hides it.
+ * Tests replies of Redis that no script returns: calls of all three services end as INTERNAL, each with one error line
+ * in the log, and neither a failure mode nor a miss hides it.
  */
 import { randomBytes } from 'node:crypto';
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';
@@ -89,7 +89,7 @@ describe.each([
   });
 
   describe.each(FORMS)('replies that are %s', (_form, malformed) => {
-    test.each(CALLS)('%s is INTERNAL and one error line', async (method, call) => {
+    test.each(CALLS)('ends %s as INTERNAL with one error line', async (method, call) => {
       reply = malformed;
       errorLines = [];
       expect(await call(client)).toMatchObject({ ok: false, code: Status.INTERNAL });

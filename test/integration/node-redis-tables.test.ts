@@ -1,6 +1,6 @@
 /**
- * What the bundle leaves out of node-redis (scripts/node-redis-tables.ts) is not needed: connecting, logging in, commands and subscriptions
- * work without it. When an update of node-redis changes what is relied on, this fails.
+ * Tests that the parts of node-redis that the bundle leaves out (scripts/node-redis-tables.ts) are not needed for
+ * connecting, logging in, commands and subscriptions. An update of node-redis that changes this fails the test.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -55,7 +55,7 @@ interface Login {
   readonly tlsCa?: Buffer;
 }
 
-/** Connects with the bundle, and does everything that Pannier does with a client. */
+/** Connects with the bundle, and uses every feature of the client that Pannier uses. */
 async function useClient({ node, username, password, tlsCa }: Login): Promise<string> {
   const built = await bundle();
   const access = redisOptions(node.url, {
@@ -79,19 +79,19 @@ async function useCommands(client: OpenClient): Promise<string> {
   await client.send(['SPUBLISH', 'channel', 'hello']);
   await waitFor('the message', () => messages.length === 1);
   await client.sUnsubscribe('channel');
-  expect(await client.send(['SPUBLISH', 'channel', 'nobody'])).toBe(0);
+  expect(await client.send(['SPUBLISH', 'channel', 'message'])).toBe(0);
   expect(messages).toEqual(['hello']);
   return String(await client.send(['CLIENT', 'INFO']));
 }
 
-test('without the tables a client logs in by HELLO as the default user and has its name', async () => {
+test('logs in by HELLO as the default user and sets the name of the connection, without the tables', async () => {
   const node = await startRedis();
   const info = await useClient({ node });
   await node.stop();
   expect(info).toMatch(/ name=pannier .* user=default .* resp=3/);
 });
 
-test('the same with a password for the default user', async () => {
+test('logs in with a password for the default user', async () => {
   const node = await startRedis({ args: ['--requirepass', 'secret'], password: 'secret' });
   const info = await useClient({ node, password: 'secret' });
   await expect(useClient({ node, password: 'other' })).rejects.toThrow('WRONGPASS');
@@ -99,7 +99,7 @@ test('the same with a password for the default user', async () => {
   expect(info).toMatch(/ name=pannier .* user=default .* resp=3/);
 });
 
-test('the same over TLS with a user name and a password', async () => {
+test('logs in over TLS with a user name and a password', async () => {
   const tls = await makeTls();
   const node = await startRedis({ tls });
   await node.command('ACL', 'SETUSER', ACL_USER, 'on', `>${ACL_PASSWORD}`, '~*', '&*', '+@all');
@@ -109,7 +109,7 @@ test('the same over TLS with a user name and a password', async () => {
   expect(info).toMatch(new RegExp(` name=pannier .* user=${ACL_USER} .* resp=3`));
 });
 
-test('an entry of a table that is needed after all fails with its name', async () => {
+test('fails with the name of a left-out table entry that is needed after all', async () => {
   const built = await bundle();
   const node = await startRedis();
   const socket = { host: node.host, port: node.port, reconnectStrategy: false as const };
@@ -121,12 +121,12 @@ test('an entry of a table that is needed after all fails with its name', async (
   await node.stop();
 });
 
-test('a build in which a table is not found fails', async () => {
+test('fails a build in which a table is not found', async () => {
   const building = build(options("export { ErrorReply } from '@redis/client/dist/lib/errors.js';", 'errors.mjs'));
   await expect(building).rejects.toThrow('cannot omit @redis/client/dist/lib/commands/index.js');
 });
 
-test('opening a client attaches no commands, which costs 20 MB for the life of the process', async () => {
+test('attaches no commands when a client is opened, which would cost 20 MB until the process ends', async () => {
   const node = await startRedis();
   const factory = jest.spyOn(RedisClient, 'factory');
   const access = redisOptions(node.url, { connectTimeoutMs: 10_000 });

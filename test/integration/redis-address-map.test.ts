@@ -1,6 +1,6 @@
 /**
- * A Cluster behind a NAT: its nodes announce addresses at which nobody listens, and the address map leads to them. Slots that migrate show
- * that MOVED and ASK are mapped too.
+ * Tests a Cluster behind a NAT: its nodes announce unreachable addresses, and the address map leads to them. Migrating
+ * slots show that MOVED and ASK are mapped too.
  */
 import type { Redis } from '../../src/redis/redis.ts';
 import { addressMapOf } from '../support/redis/address-map.ts';
@@ -38,7 +38,7 @@ async function write(key: string, value: string): Promise<void> {
   expect(await redis.send(key, ['SET', key, value, 'PX', '600000'], soonMs())).toBe('OK');
 }
 
-test('all nodes are reached, each under its reachable address', async () => {
+test('reaches all nodes, each under its reachable address', async () => {
   for (let index = 0; index < 20; index += 1) {
     await write(`key-${index}`, 'x');
   }
@@ -51,7 +51,7 @@ test('all nodes are reached, each under its reachable address', async () => {
   ).toEqual(names.sort());
 });
 
-test('a slot that moves is followed: ASK and MOVED name announced addresses, and no node gets another name', async () => {
+test('follows a migrating slot: ASK and MOVED name announced addresses, and no node gets another name', async () => {
   const key = 'moving';
   const source = cluster.masterOf(key);
   const target = cluster.masters().find((node) => node !== source) as RedisNode;

@@ -1,5 +1,5 @@
 /**
- * Attempts to connect while a server cannot be used for long: they become rare, and service comes back all the same.
+ * Tests that connection attempts become rare during a long outage and that service still recovers.
  */
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -10,7 +10,7 @@ import { waitFor } from '../support/wait.ts';
 
 const FROM_MS = 10_000;
 const TO_MS = 20_000;
-/** A back-off interval and what an attempt takes. */
+/** One backoff interval and the duration of an attempt. */
 const RECOVERY_MS = 6_000;
 
 function openNode(port: number): RedisNode {
@@ -21,14 +21,14 @@ function openNode(port: number): RedisNode {
 interface Outage {
   readonly what: string;
   readonly port: number;
-  /** When each attempt came. */
+  /** Time of each attempt. */
   readonly attemptsAtMs: number[];
-  /** From now on it is well. */
+  /** Ends the outage. */
   end(): void;
   close(): Promise<void>;
 }
 
-/** A server that hangs up on everybody, or says nothing, and then is a Redis. */
+/** Starts a server that closes connections, does not answer or refuses the password, and later acts as a Redis. */
 async function startOutage(what: 'hangs up' | 'never answers' | 'refuses the password'): Promise<Outage> {
   const attemptsAtMs: number[] = [];
   let isOver = false;
@@ -56,7 +56,7 @@ async function startOutage(what: 'hangs up' | 'never answers' | 'refuses the pas
     socket.on('error', () => undefined);
     if (isOver) {
       socket.on('data', (bytes) => {
-        // HELLO and CLIENT SETNAME, one answer each.
+        // HELLO and CLIENT SETNAME get one answer each.
         socket.write(String(bytes).includes('HELLO') ? '%0\r\n+OK\r\n' : '+OK\r\n');
       });
     } else if (what === 'hangs up') {
@@ -83,8 +83,8 @@ async function startOutage(what: 'hangs up' | 'never answers' | 'refuses the pas
   };
 }
 
-// M2/A10 c, d, e. All at once: what is measured is 20 s of each.
-test('from the 10th to the 20th second of an outage an address sees five attempts at most, and service comes back within one interval', async () => {
+// The outages run at the same time, because each is measured for 20 s.
+test('makes at most five attempts from the 10th to the 20th second of an outage, and recovers within one interval', async () => {
   const outages = await Promise.all([
     startOutage('hangs up'),
     startOutage('never answers'),
@@ -113,8 +113,8 @@ test('from the 10th to the 20th second of an outage an address sees five attempt
   await Promise.all(outages.map((outage) => outage.close()));
 }, 60_000);
 
-// M2/A10 d. Each attempt of one connection is let in: if that woke the others, they would try without end.
-test('several connections to a server that lets them in and then hangs up back off', async () => {
+// The server accepts each connection. If that woke the others, they would reconnect without end.
+test('backs off with several connections to a server that accepts and then closes them', async () => {
   const peer = await startFakeRedisPeer({
     onHello: (hello) => {
       hello.answer('%0\r\n');
@@ -127,6 +127,6 @@ test('several connections to a server that lets them in and then hangs up back o
   const accepted = peer.accepted();
   node.close();
   await peer.close();
-  // By halves of 100, 200, 400, 800, 1,600 and 3,200 ms: seven of each.
+  // By halves of 100, 200, 400, 800, 1,600 and 3,200 ms: seven for each connection.
   expect(accepted).toBeLessThanOrEqual(3 * 7);
 }, 20_000);

@@ -1,5 +1,5 @@
 /**
- * The Redis room on real servers: scripts and commands, what it does when a script is missing, a slot moves, a password is wrong.
+ * Tests scripts and commands on real servers, including missing scripts, moving slots and wrong passwords.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
 import { defineScript } from '../../src/redis/lua-script.ts';
@@ -40,7 +40,7 @@ describe('standalone', () => {
     await node?.stop();
   });
 
-  test('blob strings are Buffers, simple strings text, integers numbers, nil null', async () => {
+  test('returns blob strings as Buffer, simple strings as text, integers as number, nil as null', async () => {
     const value = Buffer.from([0xff, 0x00, 0xfe]);
     expect(await redis.send('k', ['SET', 'k', value, 'PX', '60000'], soonMs())).toBe('OK');
     expect(await redis.send('k', ['GET', 'k'], soonMs())).toEqual(value);
@@ -48,37 +48,37 @@ describe('standalone', () => {
     expect(await redis.send('k', ['STRLEN', 'k'], soonMs())).toBe(3);
   });
 
-  test('a script runs though the server has forgotten it', async () => {
+  test('runs a script that the server has forgotten', async () => {
     expect(await redis.run(count, ['counter'], [], soonMs())).toBe(1);
     await node.command('SCRIPT', 'FLUSH');
     expect(await redis.run(count, ['counter'], [], soonMs())).toBe(2);
   });
 
-  test('a call whose deadline is over sends nothing', async () => {
+  test('sends nothing for a call after its deadline', async () => {
     expect(await kindOf(redis.run(count, ['late'], [], soonMs(-1)))).toBe('deadline');
     expect(await redis.send('late', ['EXISTS', 'late'], soonMs())).toBe(0);
   });
 
-  test('a wrong type and an unknown command are forbidden, not unavailable; a script replaces a key of a wrong type', async () => {
+  test('reports a wrong type and an unknown command as forbidden, and a script replaces a key of a wrong type', async () => {
     await redis.send('list', ['RPUSH', 'list', 'x'], soonMs());
     expect(await kindOf(redis.send('list', ['GET', 'list'], soonMs()))).toBe('forbidden');
     expect(await redis.run(count, ['list'], [], soonMs())).toBe(1);
     expect(await kindOf(redis.send('list', ['NOSUCHCOMMAND', 'list'], soonMs()))).toBe('forbidden');
   });
 
-  test('more in flight than the bound is refused', async () => {
+  test('rejects more commands in flight than the limit', async () => {
     const small = await openRedis(node.url, { ...PATIENT, maxQueue: 10 });
     const kinds = await Promise.all(
       Array.from({ length: 30 }, () => kindOf(small.run(count, ['burst'], [], soonMs()))),
     );
     const taken = kinds.filter((kind) => kind === 'none').length;
-    // A question for the topology may be in flight beside them.
+    // A topology query may be in flight, too.
     expect([9, 10]).toContain(taken);
     expect(kinds.filter((kind) => kind === 'unavailable').length).toBe(30 - taken);
     small.close();
   });
 
-  test('more bytes in flight than the bound are refused, and what was taken is stored', async () => {
+  test('rejects more bytes in flight than the limit, and stores the accepted ones', async () => {
     const value = Buffer.alloc(8 * 1_048_576, 1);
     await node.command('CONFIG', 'SET', 'proto-max-bulk-len', '64mb');
     const patient = await openRedis(node.url, { commandTimeoutMs: 20_000 });
@@ -94,13 +94,13 @@ describe('standalone', () => {
     await node.command('FLUSHALL');
   });
 
-  test('the eviction policy can be read', async () => {
+  test('reads the eviction policy', async () => {
     expect(await redis.readEvictionPolicy()).toBe('noeviction');
   });
 });
 
 describe('a password', () => {
-  test('that is wrong is forbidden; once it is right, commands are served', async () => {
+  test('that is wrong is forbidden, and commands are served once it is corrected', async () => {
     const node = await startRedis({ args: ['--requirepass', 'right'], password: 'right' });
     let password = 'wrong';
     const redis = createRedis(redisOptions(node.url, { credentials: async () => ({ username: undefined, password }) }));
@@ -127,7 +127,7 @@ describe('a Cluster', () => {
     await cluster?.stop();
   });
 
-  test('keys of all masters are served from one seed', async () => {
+  test('serves keys of all masters from one seed', async () => {
     const one = await openRedis(cluster.nodes[0]?.url ?? '', PATIENT);
     const counts = await Promise.all(
       Array.from({ length: 60 }, (_, index) => one.run(count, [`key-${index}`], [], soonMs())),
@@ -137,7 +137,7 @@ describe('a Cluster', () => {
     one.close();
   });
 
-  test('after close no server has a connection of ours, for commands or messages', async () => {
+  test('leaves no connection for commands or messages after close', async () => {
     async function ours(): Promise<number> {
       const lists = await Promise.all(cluster.nodes.map((node) => node.command('CLIENT', 'LIST')));
       return lists.join('').split('name=pannier').length - 1;
@@ -159,7 +159,7 @@ describe('a Cluster', () => {
     await waitFor('none of them', async () => (await ours()) === before);
   });
 
-  test('a slot that migrates: ASK for what has gone, TRYAGAIN ends unavailable, MOVED after the end', async () => {
+  test('follows ASK for moved keys, ends TRYAGAIN as unavailable, and follows MOVED after the migration', async () => {
     const [source, target] = cluster.masters() as [RedisNode, RedisNode];
     const tag = tagOn(cluster, source);
     await redis.run(count, [`{${tag}}stays`], [], soonMs());
@@ -183,7 +183,7 @@ describe('a Cluster', () => {
     expect(await redis.run(count, [`{${tag}}new`], [], soonMs())).toBe(3);
   });
 
-  test('SCRIPT FLUSH everywhere is not noticed, not even through ASK', async () => {
+  test('survives SCRIPT FLUSH on all nodes, also behind ASK', async () => {
     for (const master of cluster.masters()) {
       await master.command('SCRIPT', 'FLUSH');
     }
@@ -194,7 +194,7 @@ describe('a Cluster', () => {
   });
 });
 
-/** A hash tag whose slot this master owns. */
+/** Returns a hash tag whose slot this master owns. */
 function tagOn(cluster: RedisCluster, master: RedisNode): string {
   for (let index = 0; ; index += 1) {
     if (cluster.masterOf(`{tag${index}}`).port === master.port) {

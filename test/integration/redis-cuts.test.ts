@@ -1,5 +1,5 @@
 /**
- * Connections that are cut while the server is well: who only reads does not notice, and a write fails only if it was in flight.
+ * Tests that no read fails when connections are cut while the server works, and that only writes in flight fail.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
 import { defineScript } from '../../src/redis/lua-script.ts';
@@ -15,7 +15,7 @@ const count = defineScript(
 );
 const read = defineScript('read', "return redis.call('GET', KEYS[1])", 'read');
 const KILLS = 10;
-/** 60 calls/s of each kind. */
+/** Interval for 60 calls/s of each kind. */
 const CALL_EVERY_MS = 16;
 
 interface Call {
@@ -56,9 +56,8 @@ function startCalls(redis: Redis): { readonly calls: Call[]; stop(): Promise<voi
   };
 }
 
-// A8
 test.each([1, 2])(
-  'ten cuts of all connections under load (%d per master): no read fails, a write only if it was in flight',
+  'fails no read, and only writes in flight, in ten cuts of all connections under load (%d per master)',
   async (connectionsPerMaster) => {
     const node: RedisNode = await startRedis();
     const lostAtMs: number[] = [];
@@ -83,7 +82,7 @@ test.each([1, 2])(
     }
     const done = load.calls.filter(({ kind, outcome }) => kind === 'write' && outcome === 'ok').length;
     const counted = Number(await node.command('GET', 'n'));
-    // Nothing counts twice; what was in flight may have been counted.
+    // No call counts twice, but failed calls in flight may have been counted.
     expect(counted).toBeGreaterThanOrEqual(done);
     expect(counted).toBeLessThanOrEqual(done + failed.length);
     redis.close();
@@ -92,7 +91,7 @@ test.each([1, 2])(
   60_000,
 );
 
-test('reads of a lost connection go on at once on another one', async () => {
+test('continues reads of a lost connection at once on another one', async () => {
   const node = await startRedis();
   const redis = await openRedis(node.url, { connectionsPerMaster: 2 });
   const ours = async (): Promise<string[]> =>
@@ -102,7 +101,7 @@ test('reads of a lost connection go on at once on another one', async () => {
   await waitFor('both connections', async () => (await ours()).length === 2);
   await node.command('SET', 'a', 'x');
   await redis.run(read, ['a'], [], soonMs());
-  // A new connection cannot be had meanwhile: what is lost can only go on at the other.
+  // Prevents new connections, so that lost reads can only continue on the other connection.
   const others = Number((await ours()).length);
   await node.command('CONFIG', 'SET', 'maxclients', String(others));
   const reads = Array.from({ length: 200 }, () => redis.run(read, ['a'], [], soonMs()));
@@ -110,13 +109,13 @@ test('reads of a lost connection go on at once on another one', async () => {
   await node.command('CLIENT', 'KILL', 'ID', id);
   expect(new Set((await Promise.all(reads)).map(String))).toEqual(new Set(['x']));
   await node.command('CONFIG', 'SET', 'maxclients', '10000');
-  // Case "recovery after maxclients is lifted".
+  // Connections recover after maxclients is raised.
   await waitFor('both connections again', async () => (await ours()).length === 2);
   redis.close();
   await node.stop();
 });
 
-test('a server that closes idle connections: every call succeeds', async () => {
+test('succeeds with every call to a server that closes idle connections', async () => {
   const node = await startRedis({ args: ['--timeout', '1'] });
   const lost: string[] = [];
   const redis = await openRedis(node.url, {
@@ -130,7 +129,7 @@ test('a server that closes idle connections: every call succeeds', async () => {
   await node.stop();
 }, 30_000);
 
-test('a server that stands still for less than a command has: no call fails', async () => {
+test('fails no call if the server pauses for less than the command timeout', async () => {
   const node = await startRedis({ args: ['--enable-debug-command', 'local'] });
   const redis = await openRedis(node.url, { commandTimeoutMs: 600 });
   const load = startCalls(redis);

@@ -1,6 +1,6 @@
 /**
- * The Redis room while servers freeze, die, hang and are not there yet: every call settles in time with an answer or a StoreError,
- * what is healthy goes on, and everything heals by itself.
+ * Tests servers that freeze, die, hang or start late: every call settles in time with a reply or a StoreError, healthy
+ * servers are unaffected, and service recovers without intervention.
  */
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
@@ -18,7 +18,10 @@ const count = defineScript(
   "local n = redis.call('INCR', KEYS[1]) redis.call('PEXPIRE', KEYS[1], 60000) return n",
 );
 
-/** What a call may take: the command timeout, a look of the watchdog, a tick of the wheel; and what the loop itself was late. */
+/**
+ * Maximum duration of a call: the command timeout, a check of the watchdog and a tick of the timer wheel. The lag of
+ * our event loop is added.
+ */
 const MAX_CALL_MS = 300;
 
 interface Call {
@@ -38,7 +41,7 @@ async function call(redis: Redis, key: string): Promise<Call> {
   return { beganAtMs, durationMs: performance.now() - beganAtMs, outcome };
 }
 
-/** Calls on one key, four at a time, until it is told to stop. */
+/** Calls on one key, four at a time, until `stop`. */
 class Load {
   readonly calls: Call[] = [];
   readonly #loops: Promise<void>[];
@@ -65,7 +68,7 @@ class Load {
   }
 }
 
-/** The longest time by which this process's own event loop was late. */
+/** Measures the longest lag of this process's event loop. */
 class LagMeter {
   maxMs = 0;
   #lastMs = performance.now();
@@ -88,7 +91,7 @@ function slowestMs(calls: readonly Call[]): number {
   return calls.reduce((slowest, one) => Math.max(slowest, one.durationMs), 0);
 }
 
-/** A key on each of the three masters. */
+/** Returns a key on each of the three masters. */
 function keysOf(cluster: RedisCluster): string[] {
   return cluster.masters().map((master) => {
     let index = 0;
@@ -123,7 +126,7 @@ afterAll(() => {
 });
 
 describe.each(['frozen', 'killed'] as const)('a master that is %s', (fault) => {
-  test('its calls end in time, others go on, and its slots are served again after the promotion', async () => {
+  test('ends its calls in time, does not affect other masters, and serves its slots again after the promotion', async () => {
     const cluster = await startCluster();
     const redis = await openRedis(cluster.urls);
     const keys = keysOf(cluster);
@@ -152,7 +155,8 @@ describe.each(['frozen', 'killed'] as const)('a master that is %s', (fault) => {
     expect([...kinds(failed)].filter((kind) => kind !== 'unavailable' && kind !== 'unknown')).toEqual([]);
     expect(slowestMs(struck.calls)).toBeLessThan(MAX_CALL_MS + meter.maxMs);
     expect(kinds(others.flatMap((load) => load.calls))).toEqual(new Set(['ok']));
-    // Once it is known to be away nobody waits for it: those that waited are as many as were in flight, and a few probes.
+    // Once the master is known to be down, calls do not wait for it. Only the calls in flight and a few later ones have
+    // waited.
     const waited = failed.filter((one) => one.durationMs > 100 + meter.maxMs);
     expect(waited.length).toBeLessThan(failed.length / 4);
     await waitFor('nothing in flight', () => redis.describe().every((node) => node.inFlight === 0));
@@ -162,7 +166,7 @@ describe.each(['frozen', 'killed'] as const)('a master that is %s', (fault) => {
 });
 
 describe('standalone', () => {
-  test('frozen and thawed: calls end in time, then fail at once, then are served', async () => {
+  test('ends calls in time if the server freezes, then fails them at once, and serves them after the thaw', async () => {
     const node = await startRedis();
     const redis = await openRedis(node.url);
     const load = new Load(redis, 'a');
@@ -183,7 +187,7 @@ describe('standalone', () => {
     await node.stop();
   });
 
-  test('killed and started anew on its port: served again, also where the scripts are gone', async () => {
+  test('serves again, with missing scripts, after the server was killed and restarted on its port', async () => {
     const first = await startRedis();
     const redis = await openRedis(first.url);
     expect((await call(redis, 'a')).outcome).toBe('ok');
@@ -195,7 +199,7 @@ describe('standalone', () => {
     await second.stop();
   });
 
-  test('not there at start: calls fail at once, and are served when it comes', async () => {
+  test('fails calls at once while the server is missing at start, and serves them when it starts', async () => {
     const port = await freePort();
     const redis = createRedis(redisOptions(`redis://127.0.0.1:${port}`));
     redis.start();
@@ -210,18 +214,18 @@ describe('standalone', () => {
     await node.stop();
   });
 
-  test('a pause of this process is not taken for silence of the server', async () => {
+  test('does not treat a blocked event loop of this process as silence of the server', async () => {
     const node = await startRedis();
     const lost: string[] = [];
     const metrics = { ...noRedisMetrics, connectionLost: (_node: string, reason: string) => void lost.push(reason) };
     const redis = await openRedis(node.url, { metrics });
     await call(redis, 'a');
     const pending = Array.from({ length: 50 }, () => call(redis, 'a'));
-    // The commands are written and answered while this loop stands still for longer than their timeout.
+    // Blocks the event loop for longer than the timeout, after the commands were written and while they are answered.
     await new Promise((resolve) => setImmediate(resolve));
     const untilMs = performance.now() + 600;
     while (performance.now() < untilMs) {
-      // Standing still is what is tested.
+      // The block is intended.
     }
     expect(kinds(await Promise.all(pending))).toEqual(new Set(['ok']));
     expect(lost).toEqual([]);
@@ -230,7 +234,7 @@ describe('standalone', () => {
   });
 });
 
-test('a server that accepts and never answers holds nothing up, and leaves no socket behind', async () => {
+test('is not delayed by a server that accepts and never answers, and leaves no socket open', async () => {
   const sockets = new Set<Socket>();
   let accepted = 0;
   const silent = createServer((socket) => {

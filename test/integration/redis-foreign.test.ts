@@ -1,7 +1,7 @@
 /**
- * A foreign Redis at an address of a Cluster whose nodes are all away (case H5): it is not adopted, and nothing is written to it.
+ * Tests that a foreign Redis at an address of an unavailable Cluster is not used, and that nothing is written to it.
  *
- * Each node is reached at the address of a proxy, so that another server can take its address over and give it back.
+ * Each node is reached through a proxy, so that another server can take over its address and return it.
  */
 
 import { StoreError } from '../../src/lib/store-error.ts';
@@ -35,7 +35,7 @@ afterEach(async () => {
   await Promise.all([cluster.stop(), ...others.map((other) => other.stop())]);
 });
 
-/** Every node reports the addresses of these links; a node learns those of the others by gossip, a little later. */
+/** Lets every node announce the addresses of these links. Other nodes learn them by gossip a little later. */
 async function announce(links: readonly RedisLink[]): Promise<void> {
   for (const [index, node] of cluster.nodes.entries()) {
     await node.command('CONFIG', 'SET', 'cluster-announce-port', String(links[index]?.port));
@@ -57,7 +57,7 @@ async function open(seeds: readonly RedisLink[]): Promise<void> {
   }
 }
 
-/** Distinct outcomes of a write of every key. */
+/** Returns the distinct outcomes of a write to every key. */
 async function outcomes(): Promise<string[]> {
   const all = KEYS.map(async (key) => {
     try {
@@ -81,13 +81,13 @@ async function startForeign(kind: string): Promise<RedisNode> {
 }
 
 test.each([
-  ['standalone', 'no seed', [0]],
-  ['of another Cluster', 'no seed', [0]],
+  ['standalone', 'not a seed', [0]],
+  ['of another Cluster', 'not a seed', [0]],
   ['standalone', 'one of several seeds', [0, 1, 2]],
   ['of another Cluster', 'one of several seeds', [0, 1, 2]],
   ['without CLUSTER', 'one of several seeds', [0, 1, 2]],
 ])(
-  'a foreign server (%s) at the address of a node (%s) stays empty, and the Cluster is used again when it is back',
+  'keeps a foreign server (%s) at the address of a node (%s) empty, and uses the Cluster again when it returns',
   async (kind, _, seeds) => {
     await open(seeds.map((index) => proxies[index] as RedisLink));
     const foreign = await startForeign(kind);
@@ -128,7 +128,7 @@ test.each([
   90_000,
 );
 
-test('the only seed leads to another deployment for good: it is used after 30 s, with an error in the log', async () => {
+test('uses another deployment at the only seed after 30 s, with an error in the log', async () => {
   const [seed] = proxies as [RedisLink];
   await open([seed]);
   const foreign = await startForeign('standalone');
@@ -142,7 +142,7 @@ test('the only seed leads to another deployment for good: it is used after 30 s,
   expect(await outcomes()).toEqual(['OK']);
 }, 90_000);
 
-test('a Cluster that comes back with a new address of every node is found by the ids of its nodes', async () => {
+test('finds a Cluster that returns with a new address of every node by the ids of its nodes', async () => {
   const seed = await startRedisLink(cluster.nodes[0]?.port);
   others.push({ stop: () => seed.close() });
   await open([seed]);

@@ -1,5 +1,6 @@
 /**
- * The version key on a real Redis: who writes it, who is stopped by it, and that calls go on whatever keeps it from being read.
+ * Tests the version key on a real Redis: who writes it, which releases it stops, and that calls continue if it cannot
+ * be read.
  */
 import { MAX_WINDOW_MS } from '../../src/config/policy-file.ts';
 import { expectedErrorStatus } from '../../src/grpc/error-status.ts';
@@ -52,7 +53,7 @@ afterEach(() => {
   }
 });
 
-/** The guard of a release that writes this format, as if its connection had just been made. */
+/** Returns the guard of a release that writes this format, just after its connection was made. */
 function guardOf(writes: number, commands: Redis = redis): FormatGuard {
   const release = { writes, readsUpTo: writes + 1 };
   const options = { commands, role: 'state', key: KEY, clock: systemClock, log, release, recheckMs: 50 };
@@ -75,7 +76,7 @@ async function pingThrough(guard: FormatGuard): Promise<unknown> {
   return await guard.send('a', ['EXISTS', 'a'], soonMs());
 }
 
-test('the first sidecar writes the key, the next release raises it, and the one before goes on', async () => {
+test('is written by the first sidecar and raised by the next release, while the previous one continues', async () => {
   const first = await checked(guardOf(1));
   await waitFor('the key', async () => (await storedFormat()) === '1');
   const second = await checked(guardOf(2));
@@ -84,11 +85,11 @@ test('the first sidecar writes the key, the next release raises it, and the one 
   await waitFor('the raised key being seen', () => first.format === 2);
   expect(await pingThrough(first)).toBe(0);
   expect(await pingThrough(second)).toBe(0);
-  // It read the key again, and did not lower it.
+  // The guard has read the key again without lowering it.
   expect(await storedFormat()).toBe('2');
 });
 
-test('the key outlives the longest window of a limit, and each check renews it', async () => {
+test('outlives the longest window of a limit, and is renewed by each check', async () => {
   const guard = await checked(guardOf(1));
   await waitFor('the key', async () => Number(await server.command('PTTL', KEY)) > LONGEST_LIFETIME_MS);
   await server.command('PEXPIRE', KEY, '60000');
@@ -98,36 +99,43 @@ test('the key outlives the longest window of a limit, and each check renews it',
 
 test.each([
   ['a newer format than this release reads', 1, '3', '2'],
-  ['an older format than the release before wrote', 5, '3', '4'],
-  ['no format at all', 1, 'x', '1'],
-])('%s: all calls are FAILED_PRECONDITION, reported once, until it is corrected', async (_, writes, wrong, right) => {
-  await server.command('SET', KEY, wrong);
-  const guard = await checked(guardOf(writes));
-  const refused = await pingThrough(guard).catch((error: unknown) => error);
-  expect(refused).toBeInstanceOf(StoredFormatError);
-  expect(expectedErrorStatus(refused as StoredFormatError)).toMatchObject({
-    code: Status.FAILED_PRECONDITION,
-    message: expect.stringContaining(`this release reads formats ${writes} to ${writes + 1}`),
-  });
-  // Some checks later it is still one line.
-  for (let index = 0; index < 5; index += 1) {
-    guard.onConnectionChange();
-  }
-  // A refusal that no probe explains is reported after a second.
-  await waitFor('two seconds of checks', async () => {
-    const info = String(await server.command('INFO', 'commandstats'));
-    return Number(/^cmdstat_get:calls=(\d+)/m.exec(info)?.[1] ?? 0) > 3;
-  });
-  expect(await storedFormat()).toBe(wrong);
-  expect(lines.filter(({ level }) => level === 'error')).toEqual([
-    { level: 'error', fields: { role: 'state', detail: guard.refusal }, message: expect.stringContaining('refusing') },
-  ]);
-  await server.command('SET', KEY, right);
-  await waitFor('service', async () => (await pingThrough(guard).catch(() => undefined)) === 0);
-  expect(lines.at(-1)).toMatchObject({ level: 'info', fields: { role: 'state', format: Number(right) } });
-});
+  ['an older format than the previous release wrote', 5, '3', '4'],
+  ['a value that is not a format', 1, 'x', '1'],
+])(
+  'rejects all calls with FAILED_PRECONDITION, and reports it once, until it is corrected: %s',
+  async (_, writes, wrong, right) => {
+    await server.command('SET', KEY, wrong);
+    const guard = await checked(guardOf(writes));
+    const refused = await pingThrough(guard).catch((error: unknown) => error);
+    expect(refused).toBeInstanceOf(StoredFormatError);
+    expect(expectedErrorStatus(refused as StoredFormatError)).toMatchObject({
+      code: Status.FAILED_PRECONDITION,
+      message: expect.stringContaining(`this release reads formats ${writes} to ${writes + 1}`),
+    });
+    // Further checks write no more lines.
+    for (let index = 0; index < 5; index += 1) {
+      guard.onConnectionChange();
+    }
+    // A refusal that no probe explains would be reported after a second.
+    await waitFor('two seconds of checks', async () => {
+      const info = String(await server.command('INFO', 'commandstats'));
+      return Number(/^cmdstat_get:calls=(\d+)/m.exec(info)?.[1] ?? 0) > 3;
+    });
+    expect(await storedFormat()).toBe(wrong);
+    expect(lines.filter(({ level }) => level === 'error')).toEqual([
+      {
+        level: 'error',
+        fields: { role: 'state', detail: guard.refusal },
+        message: expect.stringContaining('refusing'),
+      },
+    ]);
+    await server.command('SET', KEY, right);
+    await waitFor('service', async () => (await pingThrough(guard).catch(() => undefined)) === 0);
+    expect(lines.at(-1)).toMatchObject({ level: 'info', fields: { role: 'state', format: Number(right) } });
+  },
+);
 
-test('a key that was removed is written again, and calls are served again', async () => {
+test('is written again after it was removed, and calls are served again', async () => {
   await server.command('SET', KEY, '3');
   const guard = await checked(guardOf(1));
   expect(guard.refusal).toContain('format 3');
@@ -136,7 +144,7 @@ test('a key that was removed is written again, and calls are served again', asyn
   expect(await storedFormat()).toBe('1');
 });
 
-test('a Redis that refuses writes is served all the same, and gets its key once it takes writes', async () => {
+test('does not stop calls to a Redis that refuses writes, and is written once Redis accepts them', async () => {
   await server.command('CONFIG', 'SET', 'min-replicas-to-write', '1');
   try {
     const guard = await checked(guardOf(1));
@@ -149,7 +157,7 @@ test('a Redis that refuses writes is served all the same, and gets its key once 
   expect(lines).toEqual([]);
 });
 
-test('a full Redis gets its key', async () => {
+test('is written to a full Redis', async () => {
   await server.command('CONFIG', 'SET', 'maxmemory', '1');
   try {
     await checked(guardOf(1));
@@ -159,7 +167,7 @@ test('a full Redis gets its key', async () => {
   }
 });
 
-test('a user that may not read the key is served without the check, and one line says so', async () => {
+test('is not checked, with one log line, if the user may not read it', async () => {
   await server.command(
     'ACL',
     'SETUSER',
@@ -198,7 +206,7 @@ test('a user that may not read the key is served without the check, and one line
   }
 });
 
-test('a Redis that is away answers as it would without the check, and is checked when it is back', async () => {
+test('does not change the errors of an unreachable Redis, and is checked when it returns', async () => {
   const other = await startRedis();
   const lost = await openRedis(other.url, PATIENT);
   const guard = guardOf(1, lost);

@@ -1,5 +1,5 @@
 /**
- * Links that are slow or half-open: a connection is judged by whether bytes move, a call by its own time.
+ * Tests slow and half-open links: a connection is judged by whether bytes arrive, a call by its own time limit.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
 import { defineScript } from '../../src/redis/lua-script.ts';
@@ -12,13 +12,13 @@ import { noRedisMetrics } from '../support/redis/no-metrics.ts';
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
-/** The default maximum size of a value. */
+/** Default maximum size of a value. */
 const LARGE_BYTES = 1_048_576;
-/** What a caller has by default. */
+/** Default deadline of a caller. */
 const DEADLINE_MS = 1_000;
-/** Where a machine that is busy with other things must not decide. */
+/** Deadline for tests in which a busy machine must not cause a failure. */
 const LONG_DEADLINE_MS = 10_000;
-/** 24 Mbit/s */
+/** Rate of 24 Mbit/s. */
 const SLOW_BYTES_PER_SECOND = 3_000_000;
 const COMMAND_TIMEOUT_MS = 250;
 const CONNECTIONS = 4;
@@ -63,8 +63,7 @@ function get(key: string): Promise<string> {
   return outcomeOf(redis.run(read, [key], [], soonMs(DEADLINE_MS)));
 }
 
-// A5
-test('a value of the default maximum size is read and written over a slow link, and small calls beside it do not cost the connection', async () => {
+test('reads and writes a value of the default maximum size over a slow link without losing the connection to small calls', async () => {
   const value = Buffer.alloc(LARGE_BYTES, 1);
   await open();
   expect(await get('small')).toBe('ok');
@@ -85,13 +84,13 @@ test('a value of the default maximum size is read and written over a slow link, 
     large.push(await outcomeOf(redis.run(write, ['large'], [value], soonMs(LONG_DEADLINE_MS))));
     large.push(await outcomeOf(redis.run(read, ['large'], [], soonMs(LONG_DEADLINE_MS))));
   }
-  // The link is what it should be: each of them takes longer than the command timeout.
+  // Each large call takes longer than the command timeout, so the link is as slow as intended.
   expect((performance.now() - beganAtMs) / large.length).toBeGreaterThan(COMMAND_TIMEOUT_MS);
   isOver = true;
   expect(new Set(large)).toEqual(new Set(['ok']));
   const failed = (await small).filter(({ outcome }) => outcome !== 'ok');
   expect(failed.filter(({ durationMs }) => durationMs < COMMAND_TIMEOUT_MS)).toEqual([]);
-  // With the default deadline too. One of several attempts is enough: a machine that is busy with other things must not decide.
+  // The same with the default deadline. One success is enough, so that a busy machine does not fail the test.
   for (const command of [() => redis.run(write, ['large'], [value], soonMs(DEADLINE_MS)), () => get('large')]) {
     await waitFor('one within the default deadline', async () => {
       const outcome = await command();
@@ -101,8 +100,8 @@ test('a value of the default maximum size is read and written over a slow link, 
   expect(losses).toEqual([]);
 }, 60_000);
 
-// A5. Redis runs what it has read before it sends an answer to any of it, so it gets reads of 16 MiB at a time.
-test('many large reads at once are all answered, a few at a time, and do not cost the connection', async () => {
+// Redis runs all commands it has read before it sends a reply, so it is sent reads of at most 16 MiB at a time.
+test('answers many concurrent large reads, a few at a time, without losing the connection', async () => {
   const value = Buffer.alloc(LARGE_BYTES, 1);
   await open(PATIENT);
   await redis.run(write, ['large'], [value], soonMs());
@@ -123,7 +122,7 @@ test('many large reads at once are all answered, a few at a time, and do not cos
   expect(losses).toEqual([]);
 });
 
-test('a half-open connection is dropped in time under a steady stream of writes', async () => {
+test('drops a half-open connection in time under a steady stream of writes', async () => {
   await open();
   expect(await outcomeOf(redis.run(write, ['a'], ['x'], soonMs()))).toBe('ok');
   const argument = 'x'.repeat(200);
@@ -139,13 +138,12 @@ test('a half-open connection is dropped in time under a steady stream of writes'
   clearInterval(stream);
   expect(losses[0]?.reason).toBe('silent');
   const tookMs = (losses[0]?.atMs ?? 0) - cutAtMs;
-  // At the least what a command has; at most far below what a tolerance for everything written since would come to (400 KB/s: 160 ms more).
+  // At least the command timeout, and at most far below a limit that counts all later writes (400 KB/s: 160 ms more).
   expect(tookMs).toBeGreaterThan(COMMAND_TIMEOUT_MS - 20);
   await waitFor('service', async () => (await get('a')) === 'ok');
 });
 
-// M7
-test('with several half-open connections the last failure comes no later than with one', async () => {
+test('ends the last failure of several half-open connections no later than with one', async () => {
   await open({ connectionsPerMaster: CONNECTIONS });
   await waitFor(
     'all connections',
@@ -156,23 +154,23 @@ test('with several half-open connections the last failure comes no later than wi
   expect(await get('a')).toBe('ok');
   link.discardExisting();
   const calls: string[] = [];
-  await waitFor('20 calls in a row that succeed', async () => {
+  await waitFor('20 consecutive calls that succeed', async () => {
     calls.push(await outcomeOf(redis.run(write, ['a'], ['x'], soonMs(DEADLINE_MS))));
     return calls.length >= 20 && calls.slice(-20).every((outcome) => outcome === 'ok');
   });
-  // Each connection that had to be silent for itself would leave one of these calls without an answer: they come one after the other.
+  // Sequential calls: if each connection had to become silent separately, one call per connection would fail.
   expect(calls.filter((outcome) => outcome === 'unknown').length).toBeLessThanOrEqual(2);
   expect(losses.length).toBeGreaterThanOrEqual(CONNECTIONS);
   expect(new Set(losses.map(({ reason }) => reason))).toEqual(new Set(['silent']));
 });
 
-test('a connection that answers stays when another one of its node is silent', async () => {
+test('keeps a connection that answers if another connection to its node is silent', async () => {
   await open({ connectionsPerMaster: 2 });
   await waitFor(
     'both connections',
     async () => String(await node.command('CLIENT', 'LIST')).split('name=pannier').length - 1 >= 2,
   );
-  // Redis holds back one of the two alone: a blocking command occupies it.
+  // A blocking command delays only one of the two connections.
   const blocked = outcomeOf(redis.send('list', ['BLPOP', 'list', '2'], soonMs()));
   const outcomes: string[] = [];
   await waitFor('the loss of the one', async () => {

@@ -1,6 +1,6 @@
 /**
- * Several standalone servers among the seeds (cases H1 and A6): a sidecar follows the history of its data, never a stranger, and a fleet
- * never splits.
+ * Tests several standalone seeds: a sidecar follows the history of its data, never uses an unrelated master, and all
+ * sidecars of a fleet make the same choice.
  */
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
@@ -79,7 +79,7 @@ function usedBy(redis: Redis): string[] {
   return redis.describe().map(({ node }) => node);
 }
 
-test('two masters at start: every sidecar refuses with a clear text, and all use the same one when the other becomes a replica', async () => {
+test('rejects two masters at start with a clear text, and all sidecars use the same one when the other becomes a replica', async () => {
   const [a, b] = (await startServers(2)) as [RedisNode, RedisNode];
   startFleet(4, a, b);
   await waitFor('the conflict noticed', () => fleet.every((redis) => redis.topologyStatus().conflictingMasters === 2));
@@ -98,7 +98,7 @@ test('two masters at start: every sidecar refuses with a clear text, and all use
   );
 }, 60_000);
 
-test('stalls and lost connections of a busy master never lead to the empty master that appeared beside it', async () => {
+test('never uses an empty master that appeared beside a busy one, despite stalls and lost connections', async () => {
   const [b, a] = (await startServers(2)) as [RedisNode, RedisNode];
   await replicate(a, b);
   const redis = await startOne(a, b);
@@ -115,7 +115,7 @@ test('stalls and lost connections of a busy master never lead to the empty maste
   expect(lines.filter((line) => line.startsWith('error more than one Redis master'))).toHaveLength(1);
 }, 60_000);
 
-test('a slow master with a long command timeout stays in use beside a fast empty one', async () => {
+test('keeps using a slow master with a long command timeout beside a fast empty one', async () => {
   const [b, a] = (await startServers(2)) as [RedisNode, RedisNode];
   await replicate(a, b);
   const redis = await openRedis([a, b].map(({ url }) => url).join(','), { log, commandTimeoutMs: 3_000 });
@@ -138,7 +138,7 @@ test('a slow master with a long command timeout stays in use beside a fast empty
   expect(await stranger.command('DBSIZE')).toBe(0);
 }, 60_000);
 
-test('a promoted replica is used at once, the old master that comes back empty is not, and a second failover is followed', async () => {
+test('uses a promoted replica at once, ignores the old master that returns empty, and follows a second failover', async () => {
   const [first, second, third] = (await startServers(3)) as [RedisNode, RedisNode, RedisNode];
   await Promise.all([replicate(second, first), replicate(third, first)]);
   const redis = await startOne(first, second, third);
@@ -159,7 +159,7 @@ test('a promoted replica is used at once, the old master that comes back empty i
   expect(redis.topologyStatus().changes).toBe(2);
 }, 60_000);
 
-test('the old master is demoted and an unrelated master is left: nothing is served by it', async () => {
+test('serves nothing from an unrelated master after the old master was demoted', async () => {
   const [b, a] = (await startServers(2)) as [RedisNode, RedisNode];
   await replicate(a, b);
   const redis = await startOne(a, b);
@@ -179,7 +179,7 @@ test.each([
   ['its port is closed', false],
   ['it accepts and never answers', true],
 ])(
-  'a seed that is silent at start is waited for, then the other one is used with a warning (%s)',
+  'waits for a seed that is silent at start, then uses the other one with a warning (%s)',
   async (_, accepts) => {
     const sockets = new Set<Socket>();
     const silent = createServer((socket) => {

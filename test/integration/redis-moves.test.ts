@@ -1,5 +1,5 @@
 /**
- * Slots and masters that change places under load: no call fails when nothing broke.
+ * Tests slots and masters that move under load: no call fails while all servers work.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
 import { defineScript } from '../../src/redis/lua-script.ts';
@@ -22,7 +22,9 @@ interface Load {
   stop(): Promise<void>;
 }
 
-/** Counts on these keys, several calls at a time; what fails is written down, and what was counted can be compared afterwards. */
+/**
+ * Counts on these keys with several calls at a time. Failures are recorded, and the counts can be compared afterwards.
+ */
 function startLoad(redis: Redis, keys: readonly string[]): Load {
   const load: Load = { failures: [], done: 0, stop: async () => undefined };
   let isStopped = false;
@@ -63,7 +65,7 @@ describe('a Cluster under load', () => {
     await cluster?.stop();
   });
 
-  test('slots that migrate one after the other, scripts forgotten meanwhile: no failed call, none counted twice', async () => {
+  test('fails no call and counts none twice while slots migrate and scripts are forgotten', async () => {
     const keys = Array.from({ length: 24 }, (_, index) => `moving-{${index}}`);
     const load = startLoad(redis, keys);
     const [source, target] = cluster.masters() as [TestNode, TestNode];
@@ -87,7 +89,7 @@ describe('a Cluster under load', () => {
     expect(await countedOn(redis, keys)).toBe(load.done);
   });
 
-  test('a failover by hand: what is in flight is answered, calls go on at the new master', async () => {
+  test('completes commands in flight and continues at the new master in a manual failover', async () => {
     const keys = Array.from({ length: 24 }, (_, index) => `failing-over-{${index}}`);
     const load = startLoad(redis, keys);
     const master = cluster.masters()[2] as TestNode;
@@ -101,14 +103,14 @@ describe('a Cluster under load', () => {
     const before = load.done;
     await waitFor('calls after it', () => load.done > before + 200);
     await load.stop();
-    // The old master holds its answers back while the replica catches up; what it then answers is MOVED. Nothing may count twice.
+    // The old master delays its replies while the replica catches up, and then answers MOVED. No call may count twice.
     expect(load.failures.filter((failure) => !failure.startsWith('unavailable'))).toEqual([]);
     expect(await countedOn(redis, keys)).toBe(load.done);
     expect(redis.isReady()).toBe(true);
   }, 40_000);
 });
 
-test('several connections per master: all are used, and one that is killed is not missed', async () => {
+test('uses all of several connections per master, and replaces a killed one without failures', async () => {
   const node = await startRedis();
   const redis = await openRedis(node.url, { ...PATIENT, connectionsPerMaster: 3 });
   const ours = async (): Promise<string[]> => {
@@ -116,7 +118,7 @@ test('several connections per master: all are used, and one that is killed is no
     return list.split('\n').filter((line) => line.includes('name=pannier'));
   };
   await waitFor('three connections', async () => (await ours()).length === 3);
-  // CLIENT LIST shows the last command of each connection, which may be a question for the topology.
+  // CLIENT LIST shows the last command of each connection, which may be a topology query.
   await waitFor('all of them used', async () => {
     await Promise.all(Array.from({ length: 30 }, () => redis.run(count, ['a'], [], soonMs())));
     return (await ours()).filter((line) => /cmd=eval/.test(line)).length === 3;
@@ -135,7 +137,7 @@ test('several connections per master: all are used, and one that is killed is no
   await node.stop();
 });
 
-test('a node that is let go still answers what is in flight, and is closed then', async () => {
+test('completes commands in flight on a retired node, and then closes it', async () => {
   const server = await startRedis({ args: ['--enable-debug-command', 'local'] });
   const node = new RedisNode(
     { host: server.host, port: server.port },

@@ -1,5 +1,6 @@
 /**
- * A single seed whose host name is moved to another server while the old one lives on as a master: whoever moves the name means it.
+ * Tests a single seed whose host name moves to another server while the old one still runs as a master. The new server
+ * is used.
  */
 import type { LookupFunction } from 'node:net';
 import type { Redis } from '../../src/redis/redis.ts';
@@ -43,7 +44,7 @@ async function ours(node: RedisNode): Promise<number> {
   return list.split('\n').filter((line) => line.includes('name=pannier')).length;
 }
 
-test('all connections follow the name to the other server, those of subscriptions too', async () => {
+test('moves all connections to the other server, including those of subscriptions', async () => {
   const messages: string[] = [];
   const subscriber = redis.createSubscriber({
     onMessage: (_, message) => messages.push(String(message)),

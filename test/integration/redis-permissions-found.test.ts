@@ -1,5 +1,6 @@
 /**
- * What follows when a probe has found a missing permission, case by case: answers, the log, the near cache, and the end of it.
+ * Tests the effects of a missing permission before and after a probe found it: replies, the log, the near cache, and
+ * recovery.
  */
 
 import { callContext, getRequest, TestStream } from '../support/cache/requests.ts';
@@ -11,7 +12,7 @@ import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const LOGIN = { username: ACL_USER, password: ACL_PASSWORD };
-/** Of CacheGet. */
+/** Source of a CacheGet reply: the near cache. */
 const NEAR = 1;
 
 let node: RedisNode;
@@ -55,23 +56,21 @@ afterEach(async () => {
 });
 
 describe('before a probe', () => {
-  // D8 (a)
-  test('CreateSession without +time is UNKNOWN, and leaves nothing', async () => {
+  test('ends CreateSession without +time as UNKNOWN and leaves no key', async () => {
     await start('-time');
     world = await openPermissionCalls(node.url, { login: LOGIN });
     expect(await world.call('CreateSession')).toEqual({
       status: 'UNKNOWN',
       // Redis 7.2 and later name the command.
       text: expect.stringMatching(
-        /^cannot use the store: a script was refused, the ACL user lacks (a permission|the permission \+time) \(see docs\/redis\.md for the list\), it may have happened$/,
+        /^cannot use the store: Redis refused a command inside a script: the ACL user lacks (a permission|the permission \+time) \(see docs\/operations\/redis\.md for the list\), it may have happened$/,
       ),
       retryPushbackMs: undefined,
     });
     expect(await node.command('DBSIZE')).toBe(0);
   });
 
-  // D8 (b)
-  test('the first CheckRateLimit of a key without +pexpireat takes nothing', async () => {
+  test('takes nothing in the first CheckRateLimit of a key without +pexpireat', async () => {
     await start('-pexpireat');
     world = await openPermissionCalls(node.url, { login: LOGIN });
     for (const name of ['CheckRateLimit', 'CheckRateLimit of two', 'CheckRateLimit of a log']) {
@@ -80,8 +79,7 @@ describe('before a probe', () => {
     expect(await node.command('DBSIZE')).toBe(0);
   });
 
-  // M6
-  test('CacheInvalidate and CacheSet without +spublish are UNKNOWN, without a pushback', async () => {
+  test('ends CacheInvalidate and CacheSet without +spublish as UNKNOWN without a pushback', async () => {
     await start('-spublish');
     world = await openPermissionCalls(node.url, { login: LOGIN });
     for (const name of ['CacheInvalidate a key', 'CacheInvalidate a tag', 'CacheInvalidate all', 'CacheSet']) {
@@ -91,7 +89,7 @@ describe('before a probe', () => {
     }
   });
 
-  test('GetSession without +hgetall is FAILED_PRECONDITION: its script writes nothing', async () => {
+  test('ends GetSession without +hgetall as FAILED_PRECONDITION, because its script writes nothing', async () => {
     await start('-hgetall');
     world = await openPermissionCalls(node.url, { login: LOGIN });
     await world.call('CreateSession');
@@ -100,8 +98,7 @@ describe('before a probe', () => {
 });
 
 describe('after a probe', () => {
-  // M6
-  test('without +spublish nothing is sent, and reads of the cache and limits are served', async () => {
+  test('sends nothing without +spublish, and still serves reads of the cache and limits', async () => {
     await start('-spublish');
     world = await openPermissionCalls(node.url, { login: LOGIN, log });
     await waitFor('the report', () => errorsAbout('+spublish') > 0);
@@ -130,8 +127,7 @@ describe('after a probe', () => {
     expect(errorsAbout('+spublish')).toBe(1);
   });
 
-  // D3 (b)
-  test('without the key pattern of limits they are decided by their failure mode, and sessions are served', async () => {
+  test('decides limits by their failure mode without their key pattern, and serves sessions', async () => {
     await start('resetkeys', `~${PREFIX}session:*`, `~${PREFIX}user:*`, `~${PREFIX}cache*`);
     world = await openPermissionCalls(node.url, { login: LOGIN, log });
     await waitFor('the report', () => errorsAbout(`~${PREFIX}rl:*`) > 0);
@@ -141,14 +137,14 @@ describe('after a probe', () => {
     expect(lines.filter(({ level }) => level === 'error')).toHaveLength(1);
   });
 
-  test('without the channels their pattern is named', async () => {
+  test('names the missing pattern of the channels', async () => {
     await start('resetchannels');
     world = await openPermissionCalls(node.url, { login: LOGIN, log });
     await waitFor('the report', () => errorsAbout(`&${PREFIX}cache-inv:*`) > 0);
     expect((await world.call('CacheSet')).text).toContain(`&${PREFIX}cache-inv:*`);
   });
 
-  test('a permission that is taken away is found by the call that meets it, and given back it is noticed', async () => {
+  test('finds a revoked permission by the call that needs it, and notices when it is granted again', async () => {
     await start();
     world = await openPermissionCalls(node.url, { login: LOGIN, log });
     await waitFor('service', async () => (await world.call('CreateSession')).status === 'OK');
@@ -172,7 +168,7 @@ describe('without +client|info', () => {
     return list.filter((line) => line.includes('name=pannier')).map((line) => line.split(' ', 1)[0] ?? '');
   };
 
-  test('the near cache is not used, nothing reconnects, and a watch is FAILED_PRECONDITION', async () => {
+  test('does not use the near cache, does not reconnect, and ends a watch as FAILED_PRECONDITION', async () => {
     await start('-client|info');
     world = await openPermissionCalls(node.url, { login: LOGIN, log });
     await waitFor('the report', () => errorsAbout('+client|info') > 0);
@@ -185,7 +181,7 @@ describe('without +client|info', () => {
       return performance.now() >= untilMs;
     });
     expect(nearReads).toBe(0);
-    // Those of the probes come and go.
+    // Connections of probes come and go.
     expect(await connections()).toEqual(expect.arrayContaining(before.slice(0, 2)));
     expect(lines.filter(({ text }) => text.startsWith('lost the'))).toEqual([]);
     expect(errorsAbout('+client|info')).toBe(1);
@@ -197,7 +193,7 @@ describe('without +client|info', () => {
     expect(watch.text).toContain('+client|info');
   });
 
-  test('once it is given the near cache is used', async () => {
+  test('uses the near cache once the permission is granted', async () => {
     await start('-client|info');
     world = await openPermissionCalls(node.url, { login: LOGIN, log });
     await waitFor('the report', () => errorsAbout('+client|info') > 0);
@@ -207,7 +203,7 @@ describe('without +client|info', () => {
     await waitFor('a read from the near cache', async () => (await get()).source === NEAR, 30_000);
   });
 
-  test('taken away from a live subscription the near cache is given up', async () => {
+  test('stops using the near cache when the permission is revoked from a live subscription', async () => {
     await start();
     world = await openPermissionCalls(node.url, { login: LOGIN, log });
     await world.call('CacheSet');
@@ -219,7 +215,7 @@ describe('without +client|info', () => {
 });
 
 describe('in a Cluster', () => {
-  test('the documented user lacks nothing, and a master that permits less refuses the calls that go there', async () => {
+  test('reports nothing missing for the documented user, and rejects calls to a master that permits less', async () => {
     cluster = await startCluster({ replicas: 0 });
     const masters = cluster.masters();
     const [first] = masters;

@@ -1,6 +1,6 @@
 /**
- * A user that lacks one of the permissions that docs/operations/redis.md lists, for each of them: what calls end as before a probe has found it and
- * after, that nothing is left half-written, and that one line of the log names it.
+ * Tests a user that lacks one documented permission, for each permission in docs/operations/redis.md: outcomes of calls
+ * before and after a probe has found it, no partial writes, and one log line that names it.
  */
 import { CALL_COMMANDS, KEY_COMMANDS, SCRIPT_COMMANDS } from '../../src/redis/permissions.ts';
 import { countKeysWithoutEnd } from '../support/cache/redis.ts';
@@ -15,7 +15,7 @@ const LOGIN = { username: ACL_USER, password: ACL_PASSWORD };
 
 const SECTIONS = ['every connection', 'limits and sessions', 'cache'] as const;
 const COMMANDS = [...new Set(SECTIONS.flatMap((section) => commandsOf(section)))];
-/** Redis asks for no permission for these, or all calls work without. */
+/** Commands for which Redis checks no permission, or without which all calls work. */
 const NEEDLESS = new Set(UNPROBED_COMMANDS.filter((command) => command !== 'cluster|slots'));
 
 let node: RedisNode;
@@ -51,7 +51,7 @@ afterEach(() => {
   world = undefined;
 });
 
-/** The documented user with these changes, on an empty server. */
+/** Grants the documented permissions with these changes on an empty server. */
 async function resetServer(...changes: readonly string[]): Promise<void> {
   await node.command('FLUSHALL');
   await node.command('SCRIPT', 'FLUSH');
@@ -68,7 +68,7 @@ async function openProbed(isExpected: () => boolean): Promise<PermissionCalls> {
   return opened;
 }
 
-/** Makes all calls in their order; after each it is certain that no key stays for ever. */
+/** Makes all calls in order, and checks after each that no key stays without an expiry. */
 async function makeCalls(calls: PermissionCalls): Promise<Map<string, Ending>> {
   const endings = new Map<string, Ending>();
   for (const [name, call] of calls.calls) {
@@ -83,7 +83,7 @@ async function makeCalls(calls: PermissionCalls): Promise<Map<string, Ending>> {
   return endings;
 }
 
-/** No ending asks for a repetition, or says that nothing was done where that is not certain. */
+/** Checks that no outcome suggests a retry, or claims that nothing was done if that is not certain. */
 function expectTruth(endings: ReadonlyMap<string, Ending>, isProbed: boolean, command: string): void {
   const certain = ['OK', 'NOT_FOUND', 'FAILURE_MODE', 'CACHE_UNAVAILABLE', 'FAILED_PRECONDITION'];
   const expected = isProbed ? certain : [...certain, 'UNKNOWN'];
@@ -97,7 +97,7 @@ function expectTruth(endings: ReadonlyMap<string, Ending>, isProbed: boolean, co
   expect(wrong).toEqual([]);
 }
 
-test('the documented list has the commands of the table of permissions, and nothing else', () => {
+test('lists exactly the commands of the permission table in the documentation', () => {
   const { state, cache } = KEY_COMMANDS;
   const common = [...UNPROBED_COMMANDS, ...SCRIPT_COMMANDS, ...CALL_COMMANDS, ...FORMAT_COMMANDS, 'client|info'];
   const ofCache = [
@@ -113,7 +113,7 @@ test('the documented list has the commands of the table of permissions, and noth
   expect(patterns('cache')).toEqual(Object.keys(cache).map((family) => `~pannier:${family}:*`));
 });
 
-test('the documented user: every call is served, the probe finds nothing missing and leaves nothing', async () => {
+test('serves every call of the documented user, and its probe finds and leaves nothing', async () => {
   await resetServer();
   world = await openPermissionCalls(node.url, { login: LOGIN, log });
   await waitFor('the end of the probe', async () =>
@@ -127,28 +127,28 @@ test('the documented user: every call is served, the probe finds nothing missing
 });
 
 describe.each(COMMANDS.filter((command) => command !== 'cluster|slots'))('without +%s', (command) => {
-  test('before a probe has found it: nothing stays without an expiry, and no answer asks for a repetition', async () => {
+  test('leaves no key without an expiry and suggests no retry before a probe has found it', async () => {
     await resetServer(`-${command}`);
     world = await openPermissionCalls(node.url, { login: LOGIN });
     const endings = await makeCalls(world);
     expectTruth(endings, false, command);
   });
 
-  test('after the probe: calls that need it are refused and write nothing, and one line names it', async () => {
+  test('rejects calls that need it without writing, and logs one line, after the probe', async () => {
     await resetServer(`-${command}`);
     const isFound = () => errors.some(({ detail }) => detail.includes(` +${command} `));
-    // ASKING is sent in a Cluster only; of the others nothing can be waited for.
+    // ASKING is sent only in a Cluster. A lack of the other commands has no visible effect to wait for.
     const isNoticed = !NEEDLESS.has(command) && command !== 'asking';
     const areas = ['state', 'cache'] as const;
-    const wanted = areas.filter((area) => isProbedIn(area, command)).length;
+    const expectedCount = areas.filter((area) => isProbedIn(area, command)).length;
     world = await openProbed(
-      () => !isNoticed || errors.filter(({ detail }) => detail.includes(` +${command} `)).length === wanted,
+      () => !isNoticed || errors.filter(({ detail }) => detail.includes(` +${command} `)).length === expectedCount,
     );
     const endings = await makeCalls(world);
     expectTruth(endings, true, command);
     expect(isFound()).toBe(isNoticed);
-    // One for each role that needs it.
-    expect(errors).toHaveLength(isNoticed ? wanted : 0);
+    // One line for each role that needs the command.
+    expect(errors).toHaveLength(isNoticed ? expectedCount : 0);
     const isRefused = [...endings.values()].some(({ status }) => status !== 'OK');
     expect(isRefused).toBe(isNoticed && !['client|info', 'ssubscribe', 'sunsubscribe'].includes(command));
   });

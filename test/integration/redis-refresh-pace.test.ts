@@ -1,5 +1,5 @@
 /**
- * How often servers are asked for the topology (cases M2 and A10): often at first, seldom in a long outage, once for both roles.
+ * Tests how often servers receive topology queries: often at first, rarely in a long outage, and once for both roles.
  */
 import type { RedisOptions } from '../../src/redis/options.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
@@ -11,7 +11,7 @@ import { type RedisLink, startRedisLink } from '../support/redis/link.ts';
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
-/** A connection that is dropped because the machine is slow would be trouble of its own, and begin the pace again. */
+/** Long timeouts, because a connection that is dropped on a slow machine would restart the fast pace. */
 const PATIENT = { connectTimeoutMs: 5_000, commandTimeoutMs: 5_000 };
 
 let cluster: RedisCluster | undefined;
@@ -31,7 +31,7 @@ afterEach(async () => {
   server = undefined;
 });
 
-/** Two roles with equal URLs, as a sidecar has them. */
+/** Opens two roles with equal URLs, as in a sidecar. */
 async function openRoles(urls: string, changes: Partial<RedisOptions> = {}): Promise<void> {
   const source = createTopologySource(redisOptions(urls, changes));
   roles = ['state', 'cache'].map((role) => createRedis(redisOptions(urls, { role, ...changes }), source));
@@ -49,7 +49,7 @@ async function elapsed(sinceMs: number, durationMs: number): Promise<void> {
   await waitFor('the time of the measurement', () => performance.now() - sinceMs >= durationMs, durationMs + 10_000);
 }
 
-/** About 60 calls per second, spread over all slots. */
+/** Makes about 60 calls per second, spread over all slots. */
 function startCalls(): () => void {
   let count = 0;
   const timer = setInterval(() => {
@@ -61,7 +61,7 @@ function startCalls(): () => void {
   return () => clearInterval(timer);
 }
 
-/** Channels in all shards, which the second role watches; `live` holds those that are. */
+/** Watches channels in all shards with the second role. `live` holds those that are live. */
 function watchChannels(live: Set<string>): readonly string[] {
   const channels = Array.from({ length: 30 }, (_, index) => `channel-${index}`);
   const subscriber = roles[1]?.createSubscriber({
@@ -75,7 +75,7 @@ function watchChannels(live: Set<string>): readonly string[] {
   return channels;
 }
 
-test('one of three shards is gone while all are watched: each survivor gets 5 topology requests and the address 5 attempts at most between 10 s and 20 s', async () => {
+test('sends at most 5 topology queries to each survivor, and makes 5 attempts to a lost shard, between 10 s and 20 s while all are watched', async () => {
   cluster = await startCluster({ replicas: 0 });
   await openRoles(cluster.urls, PATIENT);
   const live = new Set<string>();
@@ -103,7 +103,7 @@ test('one of three shards is gone while all are watched: each survivor gets 5 to
   }
 }, 60_000);
 
-test('a standalone server hangs up on everybody while it is watched: 5 attempts at most between 10 s and 20 s, and recovery within one interval', async () => {
+test('makes at most 5 attempts between 10 s and 20 s to a watched server that closes all connections, and recovers within one interval', async () => {
   server = await startRedis();
   const proxy = await startRedisLink(server.port);
   proxies.push(proxy);
@@ -129,11 +129,11 @@ test.each([
   ['idle', false],
   ['with calls', true],
 ])(
-  'the whole Cluster is down, %s: at most 5 attempts at a seed between 10 s and 20 s, and recovery within one interval',
+  'makes at most 5 attempts to a seed between 10 s and 20 s while the whole Cluster is down, %s, and recovers within one interval',
   async (_, withCalls) => {
     cluster = await startCluster({ masters: 1, replicas: 0 });
     const [node] = cluster.nodes as [RedisNode];
-    // Not an address that the Cluster announces: only refreshes lead here.
+    // The Cluster does not announce this address, so only refreshes use it.
     const seed = await startRedisLink(node.port);
     proxies.push(seed);
     await openRoles(`redis://127.0.0.1:${seed.port}`);
@@ -142,7 +142,7 @@ test.each([
     const stopCalls = withCalls ? startCalls() : () => undefined;
     const downAtMs = performance.now();
     if (!withCalls) {
-      // Nothing else would notice.
+      // Without a call the outage would go unnoticed.
       await Promise.allSettled(roles.map((redis) => redis.send('a', ['GET', 'a'], soonMs())));
     }
     await elapsed(downAtMs, 10_000);
@@ -159,13 +159,13 @@ test.each([
   60_000,
 );
 
-test('while a channel is subscribed the topology is read every 5 s', async () => {
+test('reads the topology every 5 s while a channel is subscribed', async () => {
   cluster = await startCluster({ masters: 1, replicas: 0 });
   await openRoles(cluster.urls);
   const [node] = cluster.nodes as [RedisNode];
   const listener = { onMessage: () => undefined, onLive: () => undefined, onLost: () => undefined };
   roles[1]?.createSubscriber(listener).subscribe('c');
   const before = await topologyRequests(node);
-  // One of them may be due to the connection of the subscriber.
+  // One query may result from the connection of the subscriber.
   await waitFor('three requests', async () => (await topologyRequests(node)) >= before + 3, 18_000);
 }, 40_000);

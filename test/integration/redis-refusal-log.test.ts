@@ -1,6 +1,7 @@
 /**
- * A whole sidecar on servers that refuse its commands: each code is one error line until it is over and one line then, a line in /readyz and a
- * metric meanwhile. Limits fail open (the default), so nothing else tells a user of limits alone.
+ * Tests a sidecar on servers that refuse its commands. Each code writes one error line, and one line when it ends;
+ * meanwhile /readyz has a line and a metric is 1. Limits fail open by default, so users of limits alone have no other
+ * sign.
  */
 import { execFileSync } from 'node:child_process';
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
@@ -12,7 +13,7 @@ import { waitFor } from '../support/wait.ts';
 
 const LIMIT = { name: 'a', algorithm: 'ALGORITHM_TOKEN_BUCKET', limit: 1_000_000, windowMs: 60_000 } as const;
 const DECIDED_BY: Readonly<Record<number, string>> = { 1: 'store', 4: 'failure mode' };
-/** For servers that a test keeps busy. */
+/** Time limit for servers that a test keeps busy. */
 const PATIENCE_MS = 20_000;
 
 let redis: RedisNode;
@@ -38,7 +39,7 @@ async function startOn(url: string, settings: Record<string, string> = {}): Prom
 
 async function check(key = 'subject'): Promise<string> {
   const answer = await client.checkRateLimit({ key, limits: [LIMIT] });
-  return answer.ok ? (DECIDED_BY[Number(answer.response.decidedBy)] ?? 'nobody') : `code ${answer.code}`;
+  return answer.ok ? (DECIDED_BY[Number(answer.response.decidedBy)] ?? 'unspecified') : `code ${answer.code}`;
 }
 
 function linesOf(level: string, code: string): Record<string, unknown>[] {
@@ -50,7 +51,7 @@ async function readyz(): Promise<{ status: number; text: string }> {
   return { status: response.status, text: await response.text() };
 }
 
-/** The code is met by `calls` calls, and visible everywhere. */
+/** Makes `calls` calls that meet the code, and checks that all reports show it. */
 async function expectRefused(code: string, calls = 20): Promise<void> {
   await waitFor(`a call that meets ${code}`, async () => {
     await check();
@@ -80,10 +81,10 @@ async function expectOver(code: string): Promise<void> {
   expect(sidecar.output()).not.toContain('subject');
 }
 
-test('a server that cannot save: 1,000 refused calls write one line with the text of Redis', async () => {
+test('writes one line with the text of Redis for 1,000 calls to a server that cannot save', async () => {
   await start(['--enable-protected-configs', 'local']);
   await redis.command('CONFIG', 'SET', 'save', '3600 1');
-  // No user may create files there.
+  // No user can create files there.
   await redis.command('CONFIG', 'SET', 'dir', '/proc');
   await redis.command('BGSAVE');
   await waitFor('a failed save', async () =>
@@ -117,7 +118,7 @@ test.each([
   60_000,
 );
 
-test('a server that is busy with a script of another program', async () => {
+test('reports a server that is busy with a script of another program', async () => {
   await start(['--busy-reply-threshold', '20'], { PANNIER_REDIS_COMMAND_TIMEOUT_MS: '5000' });
   const endless = redis.command('EVAL', 'while true do end', '0').catch(() => undefined);
   const other = connectAdmin(redis);
@@ -127,9 +128,9 @@ test('a server that is busy with a script of another program', async () => {
   await expectOver('BUSY');
 }, 60_000);
 
-test('a server that loads its data', async () => {
+test('reports a server that is loading its data', async () => {
   await start(['--enable-debug-command', 'local', '--loading-process-events-interval-bytes', '1024']);
-  // 2,000 keys at 5 ms each while loading.
+  // Loading takes 5 ms for each of 2,000 keys.
   await redis.command('CONFIG', 'SET', 'key-load-delay', '5000');
   await redis.command('DEBUG', 'POPULATE', '2000', 'filler', '1024');
   const reload = redis.command('DEBUG', 'RELOAD');
@@ -138,7 +139,7 @@ test('a server that loads its data', async () => {
   await expectOver('LOADING');
 }, 60_000);
 
-/** Beside the administrator's connection, which waits for its reply. */
+/** Opens a connection in addition to the administrator's, which waits for its reply. */
 function connectAdmin(node: RedisNode): RedisNode['command'] {
   const args = ['-p', String(node.port)];
   return async (...words) => execFileSync('redis-cli', [...args, ...words]).toString();
@@ -167,10 +168,10 @@ describe('a user that lacks a permission', () => {
     expect(sidecar.output()).not.toContain('secret');
   });
 
-  test('limits that are refused beside sessions that work write one line', async () => {
+  test('writes one line for limits that are refused while sessions work', async () => {
     await startAs(['-hset']);
     await expectRefused('NOPERM', 0);
-    // Longer than a refusal lasts that nothing meets.
+    // Longer than the quiet time of a refusal.
     const untilMs = performance.now() + 2_000;
     const areSessionsFound: boolean[] = [];
     await waitFor('two seconds of calls', async () => {
@@ -188,7 +189,7 @@ describe('a user that lacks a permission', () => {
 });
 
 describe('a server that cannot be used', () => {
-  test('maxclients: the log and /readyz have the text of Redis, and so have callers', async () => {
+  test('shows the text of Redis for maxclients in the log, in /readyz and to callers', async () => {
     redis = await startRedis();
     // The administrator's connection is the only one.
     await redis.command('CONFIG', 'SET', 'maxclients', '1');
@@ -208,7 +209,7 @@ describe('a server that cannot be used', () => {
     await expectOver('ERR');
   });
 
-  test('a wrong password: /readyz says WRONGPASS', async () => {
+  test('shows WRONGPASS in /readyz for a wrong password', async () => {
     redis = await startRedis();
     await startOn(redis.url.replace('redis://', 'redis://app:hunter2@'));
     const page = await waitFor('the reason', async () => {
@@ -221,7 +222,7 @@ describe('a server that cannot be used', () => {
     expect(sidecar.output() + page).not.toContain('hunter2');
   });
 
-  test('a replica as the only seed: /readyz says so', async () => {
+  test('shows in /readyz that the only seed is a replica', async () => {
     redis = await startRedis();
     await redis.command('REPLICAOF', '127.0.0.1', '1');
     await startOn(redis.url);
@@ -232,7 +233,7 @@ describe('a server that cannot be used', () => {
     expect(page).not.toContain('no node has answered yet');
   });
 
-  test('rediss:// to a port without TLS: asks whether the port serves TLS', async () => {
+  test('suggests checking for TLS if rediss:// leads to a port without it', async () => {
     redis = await startRedis();
     await startOn(redis.url.replace('redis://', 'rediss://'));
     const page = await waitFor('the reason', async () => {
@@ -242,7 +243,7 @@ describe('a server that cannot be used', () => {
     expect(page).toMatch(/: the TLS handshake got no answer in time \(\d+ ms\); does the port serve TLS|ERR_SSL_/);
   });
 
-  test('redis:// to a port with TLS: asks the same', async () => {
+  test('suggests checking for TLS if redis:// leads to a port with it', async () => {
     const tls = await makeTls();
     redis = await startRedis({ tls });
     await startOn(redis.url.replace('rediss://', 'redis://'));

@@ -1,5 +1,5 @@
 /**
- * What a server refuses, on real servers: each refusal as the StoreError that its callers act on, and service once it is over.
+ * Tests refusals on real servers: callers receive the right StoreError, and service continues afterwards.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
 import { defineScript } from '../../src/redis/lua-script.ts';
@@ -42,7 +42,7 @@ async function start(args: readonly string[] = []): Promise<void> {
   expect(await countOnce()).toBe('ok');
 }
 
-test('out of memory with noeviction: unavailable, reads go on, writes too once there is room', async () => {
+test('is unavailable when out of memory with noeviction, still serves reads, and accepts writes once there is space', async () => {
   await start(['--maxmemory-policy', 'noeviction']);
   await node.command('CONFIG', 'SET', 'maxmemory', '1');
   expect(await countOnce()).toBe('unavailable OOM');
@@ -52,7 +52,7 @@ test('out of memory with noeviction: unavailable, reads go on, writes too once t
   expect(await countOnce()).toBe('ok');
 });
 
-test('a server that became a replica: unavailable, and served once it is a master again', async () => {
+test('is unavailable while the server is a replica, and serves once it is a master again', async () => {
   const master = await startRedis();
   await start();
   await node.command('REPLICAOF', '127.0.0.1', String(master.port));
@@ -62,7 +62,7 @@ test('a server that became a replica: unavailable, and served once it is a maste
   await master.stop();
 });
 
-test('too few replicas: unavailable', async () => {
+test('is unavailable with too few replicas', async () => {
   await start();
   await node.command('CONFIG', 'SET', 'min-replicas-to-write', '1');
   expect(await countOnce()).toBe('unavailable NOREPLICAS');
@@ -70,7 +70,7 @@ test('too few replicas: unavailable', async () => {
   expect(await countOnce()).toBe('ok');
 });
 
-test('a server that is busy with a script: calls end in time, and are served when it is over', async () => {
+test('ends calls in time while the server is busy with a script, and serves them afterwards', async () => {
   await start(['--busy-reply-threshold', '20']);
   const other = await openRedis(node.url, PATIENT);
   const endless = outcomeOf(other.send('a', ['EVAL', 'while true do end', '0'], soonMs()));
@@ -86,8 +86,8 @@ test('a server that is busy with a script: calls end in time, and are served whe
   other.close();
 });
 
-test('a server that loads its data: unavailable, and served when it is done', async () => {
-  // 200 keys at 5 ms each while loading: about a second in which everything is answered with LOADING.
+test('is unavailable while the server loads its data, and serves afterwards', async () => {
+  // Loading takes 5 ms for each of 200 keys: for about a second the server answers LOADING to everything.
   await start(['--enable-debug-command', 'local', '--loading-process-events-interval-bytes', '1024']);
   await node.command('CONFIG', 'SET', 'key-load-delay', '5000');
   await node.command('DEBUG', 'POPULATE', '200', 'filler', '1024');
@@ -102,7 +102,7 @@ test('a server that loads its data: unavailable, and served when it is done', as
   await waitFor('service', async () => (await countOnce()) === 'ok');
 });
 
-test('a user without the right: forbidden, and nothing of the command in the text', async () => {
+test('is forbidden without a permission, and the text does not contain the command', async () => {
   await start();
   const rules = ['reset', 'on', '>secret', '~*', '+@all', '-evalsha', '-eval', '-get'];
   await node.command('ACL', 'SETUSER', 'narrow', ...rules);
@@ -114,7 +114,7 @@ test('a user without the right: forbidden, and nothing of the command in the tex
   narrow.close();
 });
 
-test('a script that fails is unknown, with the cause', async () => {
+test('is unknown with the cause if a script fails', async () => {
   await start();
   const broken = defineScript('broken', "redis.call('SET', KEYS[1], 'x') return nil + 1");
   const error = await redis.run(broken, ['a'], [], soonMs()).catch((reason: unknown) => reason);
@@ -134,15 +134,15 @@ describe('reads while writes are refused', () => {
   async function expectReads(): Promise<void> {
     expect(await outcomeOf(redis.run(read, ['a'], [], soonMs()))).toBe('ok');
     expect(await outcomeOf(redis.send('a', ['GET', 'a'], soonMs()))).toBe('ok');
-    // Beyond the time for which a role is vouched for: the question for it must be answered too.
+    // Longer than a verified role is valid, so the role query must be answered too.
     await waitFor('more than half a second', hasPassed(600));
     expect(await outcomeOf(redis.run(read, ['a'], [], soonMs()))).toBe('ok');
   }
 
-  test('a server that cannot save: MISCONF for writes, reads go on', async () => {
+  test('answers MISCONF to writes if the server cannot save, and serves reads', async () => {
     await startWith(['--enable-protected-configs', 'local']);
     await node.command('CONFIG', 'SET', 'save', '3600 1');
-    // No user may create files there.
+    // No user can create files there.
     await node.command('CONFIG', 'SET', 'dir', '/proc');
     await node.command('BGSAVE');
     await waitFor('a failed save', async () =>
@@ -154,7 +154,7 @@ describe('reads while writes are refused', () => {
     expect(await countOnce()).toBe('ok');
   });
 
-  test('out of memory: OOM for writes that need room; reads and what needs none go on', async () => {
+  test('answers OOM to writes that need memory, and serves reads and writes that need none', async () => {
     await startWith();
     expect(await outcomeOf(redis.run(shrink, ['b'], [], soonMs()))).toBe('ok');
     await node.command('CONFIG', 'SET', 'maxmemory', '1');
@@ -163,15 +163,14 @@ describe('reads while writes are refused', () => {
     expect(await outcomeOf(redis.run(shrink, ['a'], [], soonMs()))).toBe('ok');
   });
 
-  test('too few replicas: NOREPLICAS for writes, reads go on', async () => {
+  test('answers NOREPLICAS to writes with too few replicas, and serves reads', async () => {
     await startWith();
     await node.command('CONFIG', 'SET', 'min-replicas-to-write', '1');
     expect(await countOnce()).toBe('unavailable NOREPLICAS');
     await expectReads();
   });
 
-  // L3
-  test('a pause of writes: reads go on', async () => {
+  test('serves reads during a pause of writes', async () => {
     await startWith();
     await node.command('CLIENT', 'PAUSE', '3000', 'WRITE');
     await expectReads();

@@ -1,9 +1,10 @@
 /**
- * Everything that the stores ask of Redis, as their contracts make them ask it, on a standalone server that became a replica: every write script
- * and every bare write is refused by the server itself, and every read is vouched for.
+ * Tests every script and command of the stores on a standalone server that became a replica: the server refuses every
+ * write script and every bare write, and the role is verified before every read.
  *
- *   1. What is asked is recorded while the contracts run, so that a new script or command is covered without a line here.
- *   2. Every block of every script file is part of a script that was recorded: a script is sent with those blocks of a library that it uses.
+ *   1. Scripts and commands are recorded while the store contracts run, so new ones are covered automatically.
+ *   2. Every block of every script file is part of a recorded script, because a script includes only the library blocks
+ *      that it uses.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -40,7 +41,7 @@ interface BareCall {
   readonly command: readonly RedisArgument[];
 }
 
-/** The last call of each script, and of each command. */
+/** Last call of each script and of each command. */
 const scripts = new Map<string, ScriptCall>();
 const commands = new Map<string, BareCall>();
 
@@ -76,7 +77,7 @@ async function emptied(): Promise<RedisCommands> {
 }
 
 async function close(): Promise<void> {
-  // The server is one for all.
+  // All tests share one server.
 }
 
 describeRateLimitStore('recorded', async () => ({
@@ -101,7 +102,7 @@ sessionStoreContract('recorded', async () => ({
   close,
 }));
 
-test('the version key is written', async () => {
+test('writes the version key', async () => {
   const key = keyspace.format('state');
   const guard = new FormatGuard({
     commands: await emptied(),
@@ -115,7 +116,7 @@ test('the version key is written', async () => {
   guard.close();
 });
 
-test('damaged values are removed', async () => {
+test('removes damaged values', async () => {
   const asked = await emptied();
   await asked.run(removeWrongType, ['test:a'], ['hash'], soonMs());
   const sessions = new RedisSessionStore({ commands: asked, keyspace });
@@ -135,7 +136,7 @@ describe('on a server that became a replica', () => {
     await server.command('REPLICAOF', '127.0.0.1', String(await freePort()));
   });
 
-  test('every block of every script file was recorded', () => {
+  test('has recorded every block of every script file', () => {
     const sources = [...scripts.values()].map(({ script }) => script.source);
     const files = repositoryFiles(['src/**/*.lua']);
     expect(files.length).toBeGreaterThan(15);
@@ -147,7 +148,7 @@ describe('on a server that became a replica', () => {
     expect(missing).toEqual([]);
   });
 
-  test('every write script and every bare write is refused by the server', async () => {
+  test('refuses every write script and every bare write', async () => {
     const refusals = new Map<string, string>();
     const answer = async (words: readonly RedisArgument[]): Promise<string> => {
       try {
@@ -170,8 +171,8 @@ describe('on a server that became a replica', () => {
     expect([...refusals].filter(([, refusal]) => refusal !== 'READONLY')).toEqual([]);
   });
 
-  test('no read is answered', async () => {
-    // Whatever was vouched for before is no longer after this.
+  test('answers no read', async () => {
+    // After this, no previously verified role is valid any longer.
     await waitFor(
       'no service',
       async () => (await outcomeOf(redis.send('a', ['GET', 'a'], soonMs(500)))) !== 'answered',
@@ -200,7 +201,7 @@ async function outcomeOf(promise: Promise<unknown>): Promise<string> {
   }
 }
 
-/** What stands between blank lines, without comments that stand alone. */
+/** Returns the blocks between blank lines, without blocks that are comments. */
 function blocksOf(file: string): string[] {
   const text = readFileSync(join(repositoryRoot, file), 'utf8').trim();
   return text.split(/\n{2,}/).filter((block) => block.replace(/--.*$/gm, '').trim() !== '');

@@ -1,6 +1,6 @@
 /**
- * A standalone server that was demoted while its connections stand: from 1 s after that it serves nothing any more, not to a sidecar either
- * that only reads; and what verifies that costs an idle connection and a Cluster nothing.
+ * Tests a standalone server that was demoted while its connections stay open: from 1 s after that it serves nothing,
+ * not even to a sidecar that only reads. The verification costs nothing on an idle connection and in a Cluster.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
 import { defineScript } from '../../src/redis/lua-script.ts';
@@ -18,7 +18,7 @@ const ARGS = ['--repl-diskless-sync-delay', '0', '--replica-serve-stale-data', '
 
 interface Answer {
   readonly atMs: number;
-  /** The value, or what kind of StoreError. */
+  /** Value, or the kind of the StoreError. */
   readonly text: string;
 }
 
@@ -32,7 +32,7 @@ async function answerOf(promise: Promise<unknown>): Promise<Answer> {
   return { atMs: performance.now(), text };
 }
 
-/** A sidecar that only reads, a script and a bare command in turn, until `stop`. */
+/** Simulates a sidecar that only reads, with a script and a bare command in turn, until `stop`. */
 class Reader {
   readonly answers: Answer[] = [];
   readonly #loop: Promise<void>;
@@ -82,10 +82,10 @@ async function start(count: number): Promise<void> {
 }
 
 describe.each([
-  { what: 'a user who may do everything', rules: [] },
+  { what: 'a user with all permissions', rules: [] },
   { what: 'a user without ROLE', rules: ['-role'] },
 ])('a demoted server with a broken replication link, $what', ({ rules }) => {
-  test('answers no read from 1 s after the demotion on', async () => {
+  test('answers no read from 1 s after the demotion', async () => {
     await start(1);
     const [server] = servers as [RedisNode];
     await server.command('ACL', 'SETUSER', 'reader', 'on', '>secret', '~*', '&*', '+@all', ...rules);
@@ -104,7 +104,7 @@ describe.each([
     expect(late.length).toBeGreaterThan(20);
     expect(late.filter((text) => text !== 'unavailable')).toEqual([]);
     expect(await server.command('GET', 'a')).toBe('old');
-    // Who found it out is whoever read first, or the refresh of the topology.
+    // Either the first read or the topology refresh found the demotion.
     expect(losses[0]).toBe('demoted');
     await server.command('REPLICAOF', 'NO', 'ONE');
     await waitFor('service', () => reader.answers.at(-1)?.text === 'old');
@@ -112,8 +112,8 @@ describe.each([
   });
 });
 
-// A refused write causes a refresh of the topology, which finds the replica: metrics must not have a second name for it.
-test('a sidecar that only writes reports the loss of a demoted server as demoted', async () => {
+// A refused write causes a topology refresh, which finds the replica. Metrics must use the same reason.
+test('reports the loss of a demoted server as demoted if the sidecar only writes', async () => {
   await start(1);
   const [server] = servers as [RedisNode];
   const losses: string[] = [];
@@ -126,7 +126,7 @@ test('a sidecar that only writes reports the loss of a demoted server as demoted
 });
 
 // A server that reports its role in neither form is assumed to be a master.
-test('a server that says nothing of its role serves reads', async () => {
+test('serves reads from a server that does not report its role', async () => {
   await start(1);
   const [server] = servers as [RedisNode];
   await server.command('ACL', 'SETUSER', 'reader', 'on', '>secret', '~*', '&*', '+@all', '-role', '-info');
@@ -138,7 +138,7 @@ test('a server that says nothing of its role serves reads', async () => {
   expect(new Set(reader.since(0))).toEqual(new Set(['old']));
 });
 
-test('reads in flight when the demotion is found are answered by the new master', async () => {
+test('answers reads in flight from the new master after a demotion', async () => {
   await start(2);
   const [old, next] = servers as [RedisNode, RedisNode];
   await old.command('SET', 'a', 'old');
@@ -154,12 +154,12 @@ test('reads in flight when the demotion is found are answered by the new master'
   await waitFor('a while', hasPassed(DEMOTION_MS));
   await reader.stop();
   expect(new Set(reader.since(demotedAtMs + DEMOTION_MS))).toEqual(new Set(['new']));
-  // What was in flight is repeated at the new master: no read fails for the change.
+  // Reads in flight are repeated at the new master, so none fails.
   expect(new Set(reader.since(0))).toEqual(new Set(['old', 'new']));
   await link.close();
 });
 
-test('the role is asked for while there are reads, twice a second at most, and not on an idle connection', async () => {
+test('queries the role at most twice a second while there are reads, and not on an idle connection', async () => {
   await start(1);
   const [server] = servers as [RedisNode];
   redis = await openRedis(server.url);
@@ -169,7 +169,7 @@ test('the role is asked for while there are reads, twice a second at most, and n
   const reader = new Reader(redis);
   await waitFor('questions', async () => (await calls()) >= before + 4, 20_000);
   await reader.stop();
-  // A refresh of the topology may have asked too.
+  // A topology refresh may have queried it, too.
   expect(await calls()).toBeLessThanOrEqual(before + 2 + (performance.now() - beganAtMs) / 500);
   expect(reader.answers.length).toBeGreaterThan(50);
   const idleFrom = await calls();
@@ -177,7 +177,7 @@ test('the role is asked for while there are reads, twice a second at most, and n
   expect((await calls()) - idleFrom).toBeLessThanOrEqual(1);
 });
 
-test('in a Cluster the role is not asked for', async () => {
+test('does not query the role in a Cluster', async () => {
   const cluster = await startCluster({ replicas: 0 });
   redis = await openRedis(cluster.urls);
   const reader = new Reader(redis);

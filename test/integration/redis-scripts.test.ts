@@ -1,5 +1,6 @@
 /**
- * Scripts that a server lacks: loaded once, while all commands that need them wait; none sends the source itself.
+ * Tests scripts that a server lacks: they are loaded once while all commands that need them wait, and no command sends
+ * the source.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
 import { defineScript, type Script } from '../../src/redis/lua-script.ts';
@@ -10,7 +11,7 @@ import { commandCalls } from '../support/redis/command-stats.ts';
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
-/** As long as the script of a policy with all algorithms was. */
+/** Padding to the size of a script with all algorithms. */
 const PADDING = '-- long\n'.repeat(2_400);
 const PATIENT = { commandTimeoutMs: 20_000 };
 
@@ -42,7 +43,7 @@ async function loads(): Promise<number> {
   return await commandCalls(node, ['script|load']);
 }
 
-/** Bytes that Redis received for so many concurrent calls, all of which succeed. */
+/** Makes concurrent calls, expects all of them to succeed, and returns the bytes that Redis received. */
 async function bytesOfCalls(calls: number, script: Script, key: string): Promise<number> {
   const before = await inputBytes();
   const replies = await Promise.all(Array.from({ length: calls }, () => redis.run(script, [key], [], soonMs(20_000))));
@@ -51,13 +52,12 @@ async function bytesOfCalls(calls: number, script: Script, key: string): Promise
   return (await inputBytes()) - before;
 }
 
-// D5
 test.each([
   { calls: 500, connectionsPerMaster: 1 },
   { calls: 5_000, connectionsPerMaster: 1 },
   { calls: 5_000, connectionsPerMaster: 3 },
 ])(
-  '$calls concurrent calls of a script that is not there, $connectionsPerMaster connections: one load, twice the traffic at most',
+  'loads a missing script once, with at most twice the traffic: $calls concurrent calls, $connectionsPerMaster connections',
   async ({ calls, connectionsPerMaster }) => {
     await start({ connectionsPerMaster });
     const first = await bytesOfCalls(calls, count, 'first');
@@ -104,7 +104,7 @@ test('after a failover', async () => {
   await cluster.stop();
 }, 60_000);
 
-test('SCRIPT FLUSH 30 times under 16 callers: every call is answered and counts once', async () => {
+test('answers every call and counts it once during 30 SCRIPT FLUSH commands with 16 callers', async () => {
   await start();
   let done = 0;
   let isOver = false;
@@ -125,7 +125,7 @@ test('SCRIPT FLUSH 30 times under 16 callers: every call is answered and counts 
   expect(await loads()).toBeLessThanOrEqual(31);
 });
 
-test('the error for a user who may not load scripts names the list of permissions', async () => {
+test('names the list of permissions in the error for a user that may not load scripts', async () => {
   await start();
   await node.command('ACL', 'SETUSER', 'narrow', 'on', '>secret', '~*', '&*', '+@all', '-script|load');
   const narrow = await openRedis(node.url.replace('redis://', 'redis://narrow:secret@'));

@@ -1,6 +1,6 @@
 /**
- * Sentinels that cannot be used, or that say what is not so: the master in use stays in use, nothing is chosen without a majority, and an
- * operator sees why.
+ * Tests Sentinels that are unusable or report a wrong master: the master in use stays in use, none is chosen without a
+ * majority, and operators see the reason.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -83,37 +83,37 @@ function linesWith(text: string): string[] {
   return lines.filter((line) => line.includes(text));
 }
 
-test('all Sentinels end: the master in use serves on, the log says so once, and a failover is followed when they are back', async () => {
+test('keeps using the master when all Sentinels end, logs it once, and follows a failover when they return', async () => {
   const master = await startGroup();
   const client = open(group.url);
   await ready(client);
   const ports = group.sentinels.map(({ port }) => port);
   await Promise.all(group.sentinels.map((sentinel) => sentinel.kill()));
   await waitFor('the notice', () => notice(client) !== '');
-  expect(notice(client)).toMatch(/^cannot learn the Redis master of "shop-main": [23] of 3 Sentinels do not answer \(/);
+  expect(notice(client)).toMatch(/^cannot determine the Redis master of "shop-main": [23] of 3 Sentinels do not answer \(/);
   await waitFor('all of them missing', () => client.topologyStatus().silentSentinels === 3);
   expect(notice(client)).toContain(`; using ${nodes(client).join()} until a majority names another one`);
-  // A cut of the connection does not matter either.
+  // Losing the connection does not change this.
   await master.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
   await waitFor('service', async () => (await write(client, '1')) === 'OK');
-  expect(linesWith('cannot learn the Redis master')).toHaveLength(1);
+  expect(linesWith('cannot determine the Redis master')).toHaveLength(1);
   const back = await Promise.all(ports.map((port) => startSentinel({ port })));
   group.sentinels.push(...back);
   await Promise.all(back.map((sentinel) => monitor(sentinel, master)));
   await waitFor('the end of the notice', () => notice(client) === '', 20_000);
   expect(linesWith('problem with the Redis servers resolved')).toHaveLength(1);
   expect(await write(client, '2')).toBe('OK');
-  // Two of three elect a new master, and the third may not be there at all.
+  // Two of three Sentinels elect a new master, even if the third is missing.
   await (back[2] as RedisNode).kill();
   const others = back.slice(0, 2);
   await waitFor(
-    'the Sentinels knowing one another',
+    'the Sentinels discovering one another',
     async () =>
       (await Promise.all(others.map((sentinel) => sentinel.command('SENTINEL', 'CKQUORUM', MASTER_NAME)))).length === 2,
     30_000,
   );
   await waitFor(
-    'a failover begun',
+    'a started failover',
     async () => (await others[0]?.command('SENTINEL', 'FAILOVER', MASTER_NAME)) === 'OK',
     30_000,
   );
@@ -121,12 +121,12 @@ test('all Sentinels end: the master in use serves on, the log says so once, and 
   await waitFor('the promoted replica in use', () => nodes(client).join() === `127.0.0.1:${next.port}`);
 }, 120_000);
 
-test('the master dies and no replica can take over: calls are unavailable, the log says so once, and it is used again when it is back', async () => {
+test('is unavailable, with one log line, while the master is dead and no replica can take over, and uses it when it returns', async () => {
   const master = await startGroup({ replicas: 0 });
   const client = open(group.url);
   await ready(client);
   await master.kill();
-  const text = `cannot use the Redis master 127.0.0.1:${master.port} of "shop-main": the Sentinels name it, and it does not answer`;
+  const text = `cannot use the Redis master 127.0.0.1:${master.port} of "shop-main": the Sentinels name it, but it does not answer`;
   await waitFor('the notice', () => notice(client) === text);
   expect(await write(client, '1')).toBe('unavailable');
   group.servers.push(await startServer(undefined, master.port));
@@ -135,17 +135,17 @@ test('the master dies and no replica can take over: calls are unavailable, the l
   expect(linesWith('cannot use the Redis master')).toHaveLength(1);
 }, 60_000);
 
-test('the master refuses the login: the notice does not call it silent, and calls are refused for good', async () => {
+test('does not call a master silent that refuses the login, and rejects calls as forbidden', async () => {
   await startGroup({ replicas: 0 });
   const client = open(group.url, { credentials: async () => ({ username: undefined, password: 'wrong' }) });
   await waitFor('the notice', () =>
-    notice(client).endsWith('the Sentinels name it, and it refuses to be asked for its role'),
+    notice(client).endsWith('the Sentinels name it, but it refuses to report its role'),
   );
   await expect(client.send('a', ['GET', 'a'], soonMs())).rejects.toThrow('Redis refused the user name or password');
   expect(await write(client, '1')).toBe('forbidden');
 }, 60_000);
 
-test('without a majority at start no server is used, although a Sentinel and the master answer', async () => {
+test('uses no server without a majority at start, even if a Sentinel and the master answer', async () => {
   await startGroup();
   await Promise.all(group.sentinels.slice(1).map((sentinel) => sentinel.kill()));
   const client = open(group.url);
@@ -156,7 +156,7 @@ test('without a majority at start no server is used, although a Sentinel and the
   await waitFor('both in the log', () => linesWith('cannot use a Redis node').length === 2);
 }, 60_000);
 
-test('a frozen Sentinel and one that restarts change nothing', async () => {
+test('changes nothing if one Sentinel freezes and another one restarts', async () => {
   const master = await startGroup();
   const client = open(group.url);
   await ready(client);
@@ -173,23 +173,23 @@ test('a frozen Sentinel and one that restarts change nothing', async () => {
   expect([await write(client, '2'), client.topologyStatus().changes]).toEqual(['OK', 0]);
 }, 60_000);
 
-test('a name that no Sentinel knows is refused for good, and the text says so', async () => {
+test('rejects a name that no Sentinel knows as forbidden, and the text names the cause', async () => {
   await startGroup({ replicas: 0 });
   const client = open(sentinelUrl(group.sentinels, false, 'shop-mian'));
   await waitFor('the notice', () => notice(client).includes('monitor no master of that name'));
-  expect(notice(client)).toMatch(/^cannot learn the Redis master of "shop-mian": .*; correct the name in the URL$/);
+  expect(notice(client)).toMatch(/^cannot determine the Redis master of "shop-mian": .*; correct the name in the URL$/);
   expect(await write(client, '1')).toBe('forbidden');
-  expect(linesWith('error cannot learn the Redis master of "shop-mian"').length).toBeGreaterThan(0);
+  expect(linesWith('error cannot determine the Redis master of "shop-mian"').length).toBeGreaterThan(0);
 }, 60_000);
 
-describe('Sentinels with a login of their own', () => {
+describe('Sentinels with a separate login', () => {
   const sentinelPassword = 'of-the-watch';
 
   async function startWithPassword(): Promise<void> {
     await startGroup({ replicas: 0, sentinelPassword });
   }
 
-  test('are used with it, as the user that docs/operations/redis.md lists', async () => {
+  test('are used with it, as the user in docs/operations/redis.md', async () => {
     await startWithPassword();
     for (const sentinel of group.sentinels) {
       await createAclUser(sentinel, { prefix: 'pannier:', sections: ['a Sentinel'] });
@@ -203,7 +203,7 @@ describe('Sentinels with a login of their own', () => {
     expect(refused.flat()).toEqual([]);
   }, 60_000);
 
-  test('refuse a sidecar without it, which takes the password from the file as soon as it is right', async () => {
+  test('refuse a sidecar without it, and accept it once the password file is corrected', async () => {
     await startWithPassword();
     const directory = mkdtempSync(join(tmpdir(), 'pannier-sentinel-'));
     const file = join(directory, 'password');
@@ -227,7 +227,7 @@ describe('Sentinels with a login of their own', () => {
   }, 60_000);
 });
 
-test('Sentinels and servers over TLS: used with the authority, refused without it', async () => {
+test('uses Sentinels and servers over TLS with the CA, and refuses them without it', async () => {
   const tls = await makeTls();
   await startGroup({ tls });
   const trusting = open(group.url, { tlsFiles: trustOf(tls.authority) });
@@ -240,7 +240,7 @@ test('Sentinels and servers over TLS: used with the authority, refused without i
   tls.remove();
 }, 60_000);
 
-test('a majority that names a replica: the old master is left, and nothing is used until the replica is promoted', async () => {
+test('abandons the old master if a majority names a replica, and uses the replica once it is promoted', async () => {
   await startGroup();
   const [master, replica] = group.servers as [RedisNode, RedisNode];
   const client = open(group.url);
@@ -258,7 +258,7 @@ test('a majority that names a replica: the old master is left, and nothing is us
     await monitor(sentinel, replica);
   }
   await waitFor('the notice', () => notice(client).includes('it reports that it is a replica'));
-  // The old master is well, so only the change of its owner ends the subscription.
+  // The old master still works, so only the change of the master ends the subscription.
   expect(events.join()).toBe('live,lost');
   expect([await write(client, '1'), nodes(client), await master.command('DBSIZE')]).toEqual(['unavailable', [], 0]);
   await replica.command('REPLICAOF', 'NO', 'ONE');
@@ -267,14 +267,14 @@ test('a majority that names a replica: the old master is left, and nothing is us
   await waitFor('the subscription there', () => events.join() === 'live,lost,live');
 }, 60_000);
 
-test('a URL that lists one Sentinel of three is used with a warning', async () => {
+test('uses a URL with one Sentinel of three and logs a warning', async () => {
   await startGroup({ replicas: 0 });
   const client = open(sentinelUrl(group.sentinels.slice(0, 1)));
   await ready(client);
   await waitFor('the warning', () => linesWith('the URL lists too few of the Redis Sentinels').length === 1);
 }, 60_000);
 
-test('a Sentinel that swallows everything is found within its time, and a server that is none is reported', async () => {
+test('detects a Sentinel that swallows everything, and reports a server that is not a Sentinel', async () => {
   const master = await startGroup({ replicas: 0 });
   const link = await startRedisLink(group.sentinels[0]?.port);
   const urls = `127.0.0.1:${link.port},127.0.0.1:${group.sentinels[1]?.port},127.0.0.1:${master.port}`;
@@ -292,12 +292,12 @@ test('a Sentinel that swallows everything is found within its time, and a server
   await link.close();
 }, 60_000);
 
-test('a redis:// URL that leads to a Sentinel is refused with the URL that is meant', async () => {
+test('rejects a redis:// URL to a Sentinel and suggests the right URL', async () => {
   await startGroup({ replicas: 0 });
   const port = group.sentinels[0]?.port;
   const client = open(`redis://127.0.0.1:${port}`);
   const reason = await waitFor('the reason', () => client.topologyStatus().reasons.get(`127.0.0.1:${port}`));
-  expect(reason).toBe('it is a Sentinel; use a redis+sentinel:// URL with the name of the master');
+  expect(reason).toBe('the server is a Sentinel; use a redis+sentinel:// URL with the name of the master');
   expect(await write(client, '1')).toBe('unavailable');
 }, 60_000);
 

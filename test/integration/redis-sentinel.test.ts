@@ -1,5 +1,6 @@
 /**
- * Real Sentinels decide who the master is: sidecars follow a failover however it comes about, and never write to the old master after it.
+ * Tests failovers with real Sentinels: sidecars follow every kind of failover, and never write to the old master after
+ * it.
  */
 
 import { StoreError } from '../../src/lib/store-error.ts';
@@ -67,7 +68,7 @@ function nameOf({ host, port }: RedisNode): string {
   return `${host}:${port}`;
 }
 
-/** Writes without a pause until `stop`, and counts those that were acknowledged. */
+/** Writes continuously until `stop`, and counts acknowledged writes. */
 class Writer {
   acknowledged = 0;
   #isStopped = false;
@@ -110,7 +111,7 @@ const failovers: { how: string; begin: (master: RedisNode) => Promise<unknown> }
 ];
 
 test.each(failovers)(
-  '$how: the promoted replica serves',
+  'uses the promoted replica after a failover: $how',
   async ({ begin }) => {
     const master = await start();
     expect(used()).toEqual([nameOf(master)]);
@@ -129,20 +130,20 @@ test.each(failovers)(
   60_000,
 );
 
-test('a partitioned old master is left although it and a minority of the Sentinels still answer', async () => {
+test('abandons a partitioned old master although it and a minority of the Sentinels still answer', async () => {
   const master = await start({ replicas: 2, userOf: (index) => (index === 0 ? 'minority' : 'majority') });
   const [minority, ...majority] = group.sentinels as [RedisNode, ...RedisNode[]];
   const writer = new Writer();
   await waitFor('writes', () => writer.acknowledged > 20);
   const others = group.servers.slice(1);
-  // The majority cannot use the master any more, the minority nothing but the master, and neither hears of the other.
+  // The majority cannot reach the master, the minority reaches only the master, and neither side reaches the other.
   await lockOut(master, 'majority');
   await Promise.all(others.map((server) => lockOut(server, 'minority')));
   await minority.command('ACL', 'SETUSER', 'default', 'off');
   await minority.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
   const next = await promoted({ servers: others, sentinels: majority }, master);
   await waitFor('the promoted replica in use', () => used().join() === nameOf(next));
-  // A promotion cuts the connections of administrators too.
+  // A promotion also closes the connections of administrators.
   const newWrites = await waitFor('a count', () => writesTo(next));
   const oldWrites = await writesTo(master);
   const { acknowledged } = writer;
@@ -154,7 +155,7 @@ test('a partitioned old master is left although it and a minority of the Sentine
   await writer.stop();
   expect(await write('last')).toBe('OK');
   expect(String(await redis.send('a', ['GET', 'a'], soonMs()))).toBe('last');
-  // The partition ends: the old master becomes a replica, and nothing changes for callers.
+  // The partition ends: the old master becomes a replica, and callers notice nothing.
   await master.command('ACL', 'SETUSER', 'majority', 'on');
   await master.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
   await waitFor('the old master a replica', async () => /^slave/.test(String(await master.command('ROLE'))), 60_000);
@@ -162,7 +163,7 @@ test('a partitioned old master is left although it and a minority of the Sentine
   expect(redis.topologyStatus().changes).toBe(1);
 }, 120_000);
 
-test('a killed master that comes back as an empty master is not used', async () => {
+test('does not use a killed master that returns as an empty master', async () => {
   const master = await start();
   expect(await write('1')).toBe('OK');
   await master.kill();
@@ -176,7 +177,7 @@ test('a killed master that comes back as an empty master is not used', async () 
   expect([await writesTo(back), used(), redis.topologyStatus().changes]).toEqual([0, [nameOf(next)], 1]);
 }, 60_000);
 
-test('a minority that names another master is not believed', async () => {
+test('ignores a minority that names another master', async () => {
   const master = await start();
   const stranger = await startServer();
   group.servers.push(stranger);
@@ -184,14 +185,14 @@ test('a minority that names another master is not believed', async () => {
   await liar.command('SENTINEL', 'REMOVE', MASTER_NAME);
   await monitor(liar, stranger);
   const writer = new Writer();
-  await waitFor('the lie', async () => (await masterPortOf(liar)) === stranger.port);
-  await waitFor('several questions to the liar', hasPassed(3_000));
+  await waitFor('the wrong answer', async () => (await masterPortOf(liar)) === stranger.port);
+  await waitFor('several queries to the wrong Sentinel', hasPassed(3_000));
   await writer.stop();
   expect([used(), await stranger.command('DBSIZE')]).toEqual([[nameOf(master)], 0]);
   expect(redis.topologyStatus()).toMatchObject({ conflictingMasters: 0, changes: 0, silentSentinels: 0, notices: [] });
 }, 60_000);
 
-test('the address map leads to the masters that the Sentinels name, before and after a failover', async () => {
+test('applies the address map to masters that the Sentinels name, before and after a failover', async () => {
   const master = await start({}, addressMapOf('127.0.0.1=localhost'));
   expect(used()).toEqual([`localhost:${master.port}`]);
   expect(await write('1')).toBe('OK');
@@ -202,7 +203,7 @@ test('the address map leads to the masters that the Sentinels name, before and a
   await waitFor('the value', async () => (await next.command('GET', 'a')) === '2');
 }, 60_000);
 
-test('near-cache entries and subscriptions follow the switch: a watch is flushed and sees what the new master has', async () => {
+test('moves near-cache entries and subscriptions: a watch is flushed and receives values of the new master', async () => {
   const master = await start();
   const sidecars = await Promise.all([startCacheSidecar(group.url), startCacheSidecar(group.url)]);
   const [first, second] = sidecars as [CacheSidecar, CacheSidecar];

@@ -1,6 +1,6 @@
 /**
- * Masters without Cluster that change places while their connections stand: a demoted server answers READONLY on them for as long as it
- * lives, so whoever would go on with such a connection would never be served again.
+ * Tests standalone masters that change roles while their connections stay open. A demoted server keeps answering
+ * READONLY, so its connections must be replaced.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
 import type { Redis } from '../../src/redis/redis.ts';
@@ -25,7 +25,7 @@ async function startServers(count: number): Promise<void> {
   await follow(master);
 }
 
-/** All others become replicas of this one, which is a master from now on. */
+/** Makes all other servers replicas of this master. */
 async function follow(master: RedisNode): Promise<void> {
   await master.command('REPLICAOF', 'NO', 'ONE');
   for (const server of servers.filter((other) => other !== master)) {
@@ -44,20 +44,17 @@ async function write(value: string): Promise<string> {
   }
 }
 
-test.each([1, 2])(
-  'of three seeds the one that became the master is found, be it the second or the third',
-  async (at) => {
-    await startServers(3);
-    redis = await openRedis(servers.map((server) => server.url).join(','), PATIENT);
-    expect(await write('1')).toBe('OK');
-    const next = servers[at] as RedisNode;
-    await follow(next);
-    await waitFor('service', async () => (await write('2')) === 'OK');
-    expect(await next.command('GET', 'a')).toBe('2');
-  },
-);
+test.each([1, 2])('finds the new master among three seeds, whether it is the second or the third', async (at) => {
+  await startServers(3);
+  redis = await openRedis(servers.map((server) => server.url).join(','), PATIENT);
+  expect(await write('1')).toBe('OK');
+  const next = servers[at] as RedisNode;
+  await follow(next);
+  await waitFor('service', async () => (await write('2')) === 'OK');
+  expect(await next.command('GET', 'a')).toBe('2');
+});
 
-describe.each([1, 3])('one seed, a name behind which the master changes, %d connections', (connectionsPerMaster) => {
+describe.each([1, 3])('a single seed behind which the master changes, %d connections', (connectionsPerMaster) => {
   let service: RedisLink;
 
   beforeEach(async () => {
@@ -71,12 +68,15 @@ describe.each([1, 3])('one seed, a name behind which the master changes, %d conn
     await service.close();
   });
 
-  test.each(['yes', 'no'])('writes reach the new one (replicas that serve stale data: %s)', async (servesStale) => {
-    const [old, next] = servers as [RedisNode, RedisNode];
-    await old.command('CONFIG', 'SET', 'replica-serve-stale-data', servesStale);
-    await follow(next);
-    service.target = next.port;
-    await waitFor('service', async () => (await write('2')) === 'OK');
-    expect(await next.command('GET', 'a')).toBe('2');
-  });
+  test.each(['yes', 'no'])(
+    'sends writes to the new master (replicas that serve stale data: %s)',
+    async (servesStale) => {
+      const [old, next] = servers as [RedisNode, RedisNode];
+      await old.command('CONFIG', 'SET', 'replica-serve-stale-data', servesStale);
+      await follow(next);
+      service.target = next.port;
+      await waitFor('service', async () => (await write('2')) === 'OK');
+      expect(await next.command('GET', 'a')).toBe('2');
+    },
+  );
 });

@@ -1,6 +1,6 @@
 /**
- * What becomes of subscriptions when nobody asks: a server that freezes, comes late, takes the right to a channel away, or dies and is
- * replaced by its replica.
+ * Tests subscriptions without barriers of callers: a server that freezes, starts late, revokes the permission for a
+ * channel, or dies and is replaced by its replica.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
@@ -10,7 +10,7 @@ import { startCluster } from '../support/redis/cluster.ts';
 import { freePort, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
-/** A second until the next barrier of our own, the timeout of commands, and what timers may be late by. */
+/** Time until the next periodic barrier (1 s), the command timeout, and the lag of timers. */
 const NOTICED_WITHIN_MS = 1_000 + 250 + 100;
 
 interface Ear {
@@ -40,7 +40,7 @@ async function publish(redis: Redis, channel: string, message: string): Promise<
   });
 }
 
-test('a server that freezes is noticed by our own barrier, though nobody asks', async () => {
+test('detects a frozen server by the periodic barrier', async () => {
   const node = await startRedis();
   const redis = await openRedis(node.url);
   const ear = listenTo(redis);
@@ -63,7 +63,7 @@ test('a server that freezes is noticed by our own barrier, though nobody asks', 
   await node.stop();
 });
 
-test('a channel that was wanted before there was a server is live when it comes', async () => {
+test('subscribes a channel that was requested before the server existed', async () => {
   const port = await freePort();
   const redis = createRedis(redisOptions(`redis://127.0.0.1:${port}`));
   redis.start();
@@ -79,7 +79,7 @@ test('a channel that was wanted before there was a server is live when it comes'
   await node.stop();
 });
 
-test('a right that is taken away loses the channel, and given back finds it', async () => {
+test('loses a channel when its permission is revoked, and subscribes it again when it is granted', async () => {
   const node = await startRedis();
   await createAclUser(node, { prefix: 'test:' });
   const redis = await openRedis(node.url, {
@@ -89,7 +89,7 @@ test('a right that is taken away loses the channel, and given back finds it', as
   const channel = 'test:cache-inv:{n:1}';
   ear.subscribe(channel);
   await waitFor('live', () => ear.live.length === 1);
-  // Redis hangs up on who is subscribed to what it may no longer be.
+  // Redis closes the connections of clients that are subscribed to a channel they may no longer use.
   await node.command('ACL', 'SETUSER', ACL_USER, 'resetchannels');
   await waitFor('lost', () => ear.lost.length === 1);
   await waitFor('refusals', async () => JSON.stringify(await node.command('ACL', 'LOG')).includes('channel'));
@@ -100,7 +100,7 @@ test('a right that is taken away loses the channel, and given back finds it', as
   await node.stop();
 });
 
-test('a master that dies: its channels are lost at once, and live at the replica; others are not touched', async () => {
+test('loses the channels of a dead master at once, and subscribes them at the replica without affecting others', async () => {
   const cluster = await startCluster();
   const redis = await openRedis(cluster.urls);
   const ear = listenTo(redis);

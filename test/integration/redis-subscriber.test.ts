@@ -1,5 +1,5 @@
 /**
- * The subscriber on real servers: order, what is lost and found again, what a barrier says, what a frozen node does.
+ * Tests the subscriber on real servers: order, losses and repairs, barriers, and a frozen node.
  */
 import type { RedisListener, RedisSubscriber } from '../../src/redis/commands.ts';
 import type { Redis } from '../../src/redis/redis.ts';
@@ -9,7 +9,7 @@ import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { migrateSlot, slotOf } from '../support/redis/slot-migration.ts';
 import { waitFor } from '../support/wait.ts';
 
-/** Writes down what it hears. */
+/** Records all events. */
 class Recorder implements RedisListener {
   readonly events: string[] = [];
 
@@ -57,7 +57,7 @@ describe('standalone', () => {
     await node?.stop();
   });
 
-  test('no connection without a channel; messages in order; none after unsubscribing; no socket after close', async () => {
+  test('opens no connection without a channel, delivers in order, and stops after unsubscribing and closing', async () => {
     const before = await clientCount(node, 'name=pannier');
     expect(before).toBe(1);
     subscriber.subscribe('a');
@@ -78,7 +78,7 @@ describe('standalone', () => {
     await waitFor('no connection of ours', async () => (await clientCount(node, 'name=pannier')) === 0);
   });
 
-  test('unsubscribed and subscribed again at once, a channel is live and hears', async () => {
+  test('is live and receives messages after it was unsubscribed and subscribed again at once', async () => {
     subscriber.subscribe('keeps');
     subscriber.subscribe('a');
     await waitFor('both live', () => recorder.count('a live') + recorder.count('keeps live') === 2);
@@ -94,7 +94,7 @@ describe('standalone', () => {
     expect(recorder.count('a lost') + recorder.count('keeps lost')).toBe(0);
   });
 
-  test('a connection killed by the server: lost at once, then live again by itself', async () => {
+  test('loses channels at once when the server kills the connection, and then subscribes them again', async () => {
     subscriber.subscribe('a');
     subscriber.subscribe('b');
     await waitFor('both live', () => recorder.count('a live') + recorder.count('b live') === 2);
@@ -109,14 +109,14 @@ describe('standalone', () => {
     expect(recorder.count('a=after')).toBe(1);
   });
 
-  test('a frozen server: the barrier is false by its deadline, the channels are lost, and live after the thaw', async () => {
+  test('fails the barrier by its deadline on a frozen server, loses the channels, and subscribes them after the thaw', async () => {
     subscriber.subscribe('a');
     await waitFor('a live', () => recorder.count('a live') === 1);
     await node.freeze();
     const begunMs = performance.now();
     expect(await subscriber.barrier(soonMs(50))).toBe(false);
     expect(performance.now() - begunMs).toBeLessThan(1_000);
-    // Our own barrier, each second, gives it up after the command timeout.
+    // The periodic barrier drops the connection after the command timeout.
     await waitFor('a lost', () => recorder.count('a lost') === 1, 3_000);
     expect(await subscriber.barrier(soonMs())).toBe(false);
     await node.thaw();
@@ -125,7 +125,7 @@ describe('standalone', () => {
     await waitFor('a message', () => recorder.count('a=after') === 1);
   });
 
-  test('a barrier with little time left does not cost a healthy connection', async () => {
+  test('keeps a healthy connection if a barrier has little time left', async () => {
     subscriber.subscribe('a');
     await waitFor('a live', () => recorder.count('a live') === 1);
     await Promise.all(Array.from({ length: 20 }, () => subscriber.barrier(soonMs(0))));
@@ -148,7 +148,7 @@ describe('a Cluster', () => {
     await cluster?.stop();
   });
 
-  test('channels of all slots; a slot that moves: lost, and live where it is now', async () => {
+  test('loses the channel of a moved slot, and subscribes it on the new master, with channels in all slots', async () => {
     const recorder = new Recorder();
     const subscriber = redis.createSubscriber(recorder);
     const channels = Array.from({ length: 30 }, (_, index) => `channel-${index}`);

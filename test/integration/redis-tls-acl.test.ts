@@ -1,6 +1,6 @@
 /**
- * The contract of every store over rediss://, on a server and on a Cluster, as a user that may do only what docs/operations/redis.md lists; and that
- * a server is not believed whose certificate nobody vouches for.
+ * Tests the contract of every store over rediss://, on a server and on a Cluster, as the user in
+ * docs/operations/redis.md. Servers without a trusted certificate are rejected.
  */
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';
 import { RedisRateLimitStore } from '../../src/rate-limit/redis-store.ts';
@@ -29,7 +29,7 @@ interface SecureRedis {
   close(): Promise<void>;
 }
 
-/** Connected as the documented user. Its end fails when the user was refused anything on any node. */
+/** Connects as the documented user. Closing fails the test if any node refused the user anything. */
 async function openSecurely(
   nodes: readonly RedisNode[],
   tls: TestTls,
@@ -129,7 +129,7 @@ for (const { place, open } of places) {
     return { store: new RedisCacheStore({ commands: secure.redis, keyspace }), close: secure.close };
   });
 
-  test(`${name}: messages, and the eviction policy`, async () => {
+  test(`${name}: delivers messages and reads the eviction policy`, async () => {
     const secure = await open();
     const channel = keyspace.cacheChannel('n', 7);
     const heard: string[] = [];
@@ -151,8 +151,8 @@ for (const { place, open } of places) {
   });
 }
 
-describe('a server whose certificate nobody vouches for', () => {
-  test('is not connected to, for commands or for the topology', async () => {
+describe('a server without a trusted certificate', () => {
+  test('is not used for commands or for the topology', async () => {
     const tls = await makeTls();
     const stranger = await makeTls();
     const node = await startRedis({ tls });
@@ -183,7 +183,7 @@ describe('a server whose certificate nobody vouches for', () => {
 });
 
 describe('the documented user', () => {
-  test('is refused everything else, and other keys', async () => {
+  test('is refused all other commands and keys', async () => {
     const node = await startRedis();
     await createAclUser(node, { prefix: PREFIX });
     const redis = await openRedis(node.url, {
@@ -206,7 +206,7 @@ describe('the documented user', () => {
     await node.stop();
   });
 
-  test('without one of the rights is told which list to look into, by a script too', async () => {
+  test('receives an error that names the list of permissions if one is missing, in a script too', async () => {
     const node = await startRedis();
     await createAclUser(node, { prefix: PREFIX });
     await node.command('ACL', 'SETUSER', ACL_USER, '-hset');
@@ -223,7 +223,7 @@ describe('the documented user', () => {
     await node.stop();
   });
 
-  test('has every right by name: no group of commands, no pattern that begins anywhere', () => {
+  test('has only named permissions: no command category and no pattern without a prefix', () => {
     const rules = [
       ...documentedRules('every connection'),
       ...documentedRules('limits and sessions'),

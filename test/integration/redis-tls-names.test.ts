@@ -1,6 +1,6 @@
 /**
- * A TLS Cluster that announces IP addresses and whose certificates hold only a host name, as managed offerings do (case Row 25): with the name
- * in a setting it is used, without it or with a wrong one it is refused, and the log line names the setting.
+ * Tests a TLS Cluster that announces IP addresses while its certificates hold only a host name, as in managed
+ * offerings. It is used with the right name in a setting. Otherwise it is rejected, and the log line names the setting.
  */
 import dns from 'node:dns';
 import type { LookupFunction } from 'node:net';
@@ -15,7 +15,7 @@ import { makeTls, type TestTls, trustOf } from '../support/redis/tls.ts';
 import { waitFor } from '../support/wait.ts';
 
 const KEYS = Array.from({ length: 20 }, (_, index) => `key-${index}`);
-/** Resolves to the servers, and is in no certificate. */
+/** Name that resolves to the servers but is in no certificate. */
 const OTHER_NAME = 'other.example';
 
 let tls: TestTls;
@@ -40,7 +40,7 @@ afterAll(async () => {
 });
 
 const lookup: LookupFunction = (hostname, options, callback) => {
-  // The servers listen on IPv4 alone.
+  // The servers listen only on IPv4.
   const name = hostname === OTHER_NAME ? 'localhost' : hostname;
   (dns.lookup as LookupFunction)(name, { ...options, family: 4 }, callback);
 };
@@ -61,12 +61,12 @@ async function expectService(): Promise<void> {
   }
 }
 
-/** What the log says of servers whose certificates name something else. */
+/** Returns the log lines about servers whose certificates name another host. */
 function refusals(): Record<string, unknown>[] {
   return lines.filter(({ reason }) => reason === 'ERR_TLS_CERT_ALTNAME_INVALID');
 }
 
-/** The seeds answer, the nodes at these addresses are refused. */
+/** Expects that the seeds answer and that the nodes at these addresses are rejected. */
 async function expectRefusal(names: readonly string[]): Promise<void> {
   await waitFor('each node refused', () => names.every((name) => refusals().some(({ node }) => node === name)));
   for (const { hint } of refusals()) {
@@ -88,32 +88,32 @@ function usedNodes(): string[] {
     .sort();
 }
 
-test('without a setting it is refused, and the log line names the settings that help', async () => {
+test('is rejected without a setting, and the log line names the settings that help', async () => {
   open({});
   await expectRefusal(namesOf('127.0.0.1'));
 });
 
-test('with the name of the certificate as server name it is used, under the addresses that it announces', async () => {
+test('is used under its announced addresses if the server name is the name in the certificate', async () => {
   open({ tlsServerName: 'localhost' });
   await expectService();
   expect(usedNodes()).toEqual(namesOf('127.0.0.1'));
   expect(lines).toEqual([]);
 });
 
-test('another server name is refused', async () => {
+test('is rejected with another server name', async () => {
   open({ tlsServerName: OTHER_NAME });
   await waitFor('the seeds refused', () => refusals().length > 0);
   expect(redis.describe()).toEqual([]);
 });
 
-test('with the announced address mapped to the name it is used, and its nodes have the mapped names', async () => {
+test('is used under the mapped names if the announced address is mapped to the name', async () => {
   open({ addressMap: addressMapOf('127.0.0.1=localhost') });
   await expectService();
   expect(usedNodes()).toEqual(namesOf('localhost'));
   expect(lines).toEqual([]);
 });
 
-test('a mapped name is verified even if the server name would pass', async () => {
+test('is rejected if the mapped name is wrong, even if the server name would pass', async () => {
   open({ addressMap: addressMapOf(`127.0.0.1=${OTHER_NAME}`), tlsServerName: 'localhost' });
   await expectRefusal(namesOf(OTHER_NAME));
 });

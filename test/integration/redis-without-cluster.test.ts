@@ -1,6 +1,6 @@
 /**
- * Servers that refuse the CLUSTER command (case Row 28): a standalone server is used if it reports its role, a Cluster node and a server that
- * hides everything are not, and a missing permission stays what it is.
+ * Tests servers that refuse the CLUSTER command: a standalone server is used if it reports its role. Cluster nodes and
+ * servers that report no role are rejected, and a missing permission remains an error.
  */
 
 import { StoreError } from '../../src/lib/store-error.ts';
@@ -51,7 +51,7 @@ async function outcome(opened: Redis): Promise<string> {
   }
 }
 
-test('a standalone master whose CLUSTER command is renamed is used', async () => {
+test('uses a standalone master whose CLUSTER command is renamed', async () => {
   const server = await start(...WITHOUT_CLUSTER);
   await expect(server.command('CLUSTER', 'SLOTS')).rejects.toThrow('unknown command');
   const opened = open(server.url);
@@ -59,7 +59,7 @@ test('a standalone master whose CLUSTER command is renamed is used', async () =>
   expect(opened.describe()).toMatchObject([{ node: `127.0.0.1:${server.port}`, isReady: true }]);
 });
 
-test('of two such servers the master is used, and a failover is followed', async () => {
+test('uses the master of two such servers, and follows a failover', async () => {
   const master = await start(...WITHOUT_CLUSTER, '--repl-diskless-sync-delay', '0');
   const replica = await start(...WITHOUT_CLUSTER, '--replicaof', '127.0.0.1', String(master.port));
   await waitFor('the replica', async () =>
@@ -76,7 +76,7 @@ test('of two such servers the master is used, and a failover is followed', async
   });
 });
 
-test('a Cluster node whose CLUSTER command is renamed is not used', async () => {
+test('rejects a Cluster node whose CLUSTER command is renamed', async () => {
   const server = await start('--cluster-enabled', 'yes', ...WITHOUT_CLUSTER);
   const opened = open(server.url);
   await waitFor('the reason', () => reasons.includes(new ClusterHiddenError().message));
@@ -88,7 +88,7 @@ test.each([
   ['ROLE', [], 'OK'],
   ['INFO', ['--rename-command', 'ROLE', ''], 'OK'],
   ['neither', ['--rename-command', 'ROLE', '', '--rename-command', 'INFO', ''], 'unavailable'],
-])('the role is taken from %s; a server that reports none is not used', async (_, renamed, expected) => {
+])('reads the role from %s, and rejects a server that reports none', async (_, renamed, expected) => {
   const server = await start(...WITHOUT_CLUSTER, ...renamed);
   const opened = open(server.url);
   await waitFor('a decision', () => opened.isReady() || reasons.length > 0);
@@ -96,7 +96,7 @@ test.each([
   expect(reasons).toEqual(expected === 'OK' ? [] : [new ClusterHiddenError().message]);
 });
 
-test('a user without permission for CLUSTER SLOTS is refused as before, until the permission is there', async () => {
+test('rejects a user without permission for CLUSTER SLOTS until it is granted', async () => {
   const server = await start();
   await server.command('ACL', 'SETUSER', 'narrow', 'on', '>secret', '~*', '&*', '+@all', '-cluster|slots');
   const opened = open(server.url, { username: 'narrow', password: 'secret' });
@@ -122,12 +122,12 @@ describe('Dragonfly', () => {
     return `redis://127.0.0.1:${peer.port}`;
   }
 
-  test('that is a master is used', async () => {
+  test('is used if it is a master', async () => {
     const opened = open(await startDragonfly(MASTER));
     await waitFor('service', async () => (await outcome(opened)) === 'OK');
   });
 
-  test('that is a replica is not used', async () => {
+  test('is rejected if it is a replica', async () => {
     const opened = open(await startDragonfly(REPLICA));
     await waitFor('the notice', () => opened.topologyStatus().notices.length > 0);
     expect(await outcome(opened)).toBe('unavailable');

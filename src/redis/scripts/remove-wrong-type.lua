@@ -1,8 +1,8 @@
--- Removes keys that are of another type than they should be. The only script that catches an error: it is how a type shows without a
--- permission for TYPE.
+-- Removes keys that have an unexpected type. It detects the type by an error, because the TYPE command would need
+-- another permission.
 -- KEYS  keys of one slot
--- ARGV  per key the type that it should be of: hash, string, or '' for any
--- Returns how many it removed
+-- ARGV  expected type of each key: hash, string, or '' for any
+-- Returns the number of removed keys.
 local removed = 0
 for index = 1, #KEYS do
   local reply = 0

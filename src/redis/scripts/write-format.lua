@@ -1,7 +1,7 @@
--- Writes a version key if it still holds what its writer has read. Also renews its TTL.
+-- Writes a version key if it still holds the value that the caller has read, and renews its TTL.
 -- KEYS  version key
--- ARGV  format that was read, or '' where there was none; format to be stored; TTL in ms
--- Returns the format that is stored then.
+-- ARGV  format that the caller read, or '' if there was none; format to store; TTL in ms
+-- Returns the format that is stored after the call.
 local stored = redis.call('GET', KEYS[1])
 if (stored or '') ~= ARGV[1] then
   return stored or ''

@@ -1,5 +1,6 @@
 /**
- * The rights that docs/operations/redis.md lists, as tests give them to a user: the one list, so that what is documented is what was tried.
+ * Reads the permissions in docs/operations/redis.md and grants them to test users, so that tests use exactly the
+ * documented list.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,12 +10,12 @@ import type { RedisNode } from './server.ts';
 export const ACL_USER = 'pannier';
 export const ACL_PASSWORD = 'secret';
 
-/** The comment lines of the block. */
+/** Comment lines of the ACL blocks. */
 export type AclSection = 'the user' | 'every connection' | 'limits and sessions' | 'cache' | 'a Sentinel';
 
 const ALL_SECTIONS: readonly AclSection[] = ['the user', 'every connection', 'limits and sessions', 'cache'];
 
-/** The rules of a section, e.g. `+get` or `~pannier:rl:*`, as they stand in the document. */
+/** Returns the rules of a section, e.g. `+get` or `~pannier:rl:*`, as written in the page. */
 export function documentedRules(section: AclSection): string[] {
   const text = readFileSync(join(repositoryRoot, 'docs/operations/redis.md'), 'utf8');
   const block = [...text.matchAll(/^```acl\n([\s\S]*?)^```/gm)].map((match) => match[1]).join('');
@@ -25,7 +26,7 @@ export function documentedRules(section: AclSection): string[] {
       current = line.slice(2);
     } else if (!line.startsWith(`ACL SETUSER ${ACL_USER} `)) {
       throw new Error(
-        `cannot read the ACL block of docs/operations/redis.md: found "${line}", wanted ACL SETUSER ${ACL_USER}`,
+        `cannot read the ACL block of docs/operations/redis.md: each line must begin with ACL SETUSER ${ACL_USER}, got "${line}"`,
       );
     } else if (current === section) {
       rules.push(...line.split(' ').slice(3));
@@ -37,7 +38,7 @@ export function documentedRules(section: AclSection): string[] {
   return rules;
 }
 
-/** Makes the user on a server; `prefix` stands in place of the default key prefix. */
+/** Creates the user on a server. `prefix` replaces the default key prefix. */
 export async function createAclUser(
   node: RedisNode,
   options: { prefix: string; sections?: readonly AclSection[] },

@@ -1,14 +1,14 @@
 /**
- * The address map of a setting's text, for tests.
+ * Parses address maps for tests.
  */
 import { parseAddressMap } from '../../../src/config/address-map.ts';
 import { type AddressMap, createAddressMap } from '../../../src/redis/address-map.ts';
 
-/** Throws if the text is not a valid `PANNIER_REDIS_ADDRESS_MAP`. */
+/** Parses the text of `PANNIER_REDIS_ADDRESS_MAP`. Throws if it is invalid. */
 export function addressMapOf(text: string): AddressMap {
   const parsed = parseAddressMap(text);
   if ('problem' in parsed) {
-    throw new Error(`cannot read the test's own address map ${text}:${parsed.problem}`);
+    throw new Error(`cannot read the address map ${text} of the test:${parsed.problem}`);
   }
   return createAddressMap(parsed.mappings);
 }

@@ -1,5 +1,5 @@
 /**
- * Where test servers run: as containers (of PANNIER_TEST_REDIS_IMAGE, where another than Redis 7.0 is to be tested), or as local
+ * Starts test servers as containers (of PANNIER_TEST_REDIS_IMAGE, to test servers other than Redis 7.0) or as local
  * processes. The choice is made once per test process.
  */
 import { execFile, execFileSync } from 'node:child_process';
@@ -23,17 +23,17 @@ export interface Backend {
 
 interface BackendOptions {
   readonly args: readonly string[];
-  /** Made visible to the server. */
+  /** Directory that the server can read. */
   readonly directory?: string;
-  /** A Sentinel: it wants a configuration file that it may write. */
+  /** Whether the server is a Sentinel, which needs a writable configuration file. */
   readonly isSentinel?: boolean;
 }
 
 const IMAGE = process.env.PANNIER_TEST_REDIS_IMAGE ?? 'redis:7.0';
 
 /**
- * Where processes keep their files: in memory on Linux, as containers do. A node of a Cluster syncs its configuration file on its main thread,
- * and a busy disk would hold its answers up.
+ * Directory for files of server processes: in memory on Linux, as in containers. A Cluster node syncs its configuration
+ * file on its main thread, so a busy disk would delay its replies.
  */
 const FILES = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
@@ -52,11 +52,11 @@ async function choose(wish: string | undefined): Promise<Backend> {
     return processBackend;
   }
   throw new Error(
-    'cannot start a Redis: no container engine answers and there is no redis-server, install redis-server 7 or later',
+    'cannot start a Redis: no container engine answers and there is no redis-server; install redis-server 7 or later',
   );
 }
 
-/** Whether the engine answers and has the image, or can get it. */
+/** Returns whether the engine answers and has the image, or can pull it. */
 function hasImage(): boolean {
   return (
     hasCommand(containerEngine, ['image', 'inspect', IMAGE]) || hasCommand(containerEngine, ['pull', '--quiet', IMAGE])
@@ -74,7 +74,7 @@ function hasCommand(command: string, args: readonly string[]): boolean {
 
 const processBackend: Backend = {
   start: async ({ args, isSentinel = false }) => {
-    // A directory of its own: a server loads the dump that it finds in its directory, whoever left it there.
+    // Each server has a separate directory, because it would load any dump file in it.
     const directory = mkdtempSync(join(FILES, 'pannier-redis-'));
     const file = join(directory, 'sentinel.conf');
     if (isSentinel) {
@@ -94,10 +94,13 @@ const processBackend: Backend = {
   },
 };
 
-/** A Sentinel says it in other words. */
+/** Log lines of servers and Sentinels that are ready. */
 const SERVES = /Ready to accept connections|Sentinel ID is/;
 
-/** Its own word that it serves: that somebody answers on the port may be another server that was quicker. */
+/**
+ * Waits for the log line that the server is ready. A connection to the port proves less, because another server may
+ * have bound it first.
+ */
 async function untilReady(server: BoundProcess): Promise<void> {
   let text = '';
   const ready = new Promise<void>((resolve) => {
@@ -112,7 +115,7 @@ async function untilReady(server: BoundProcess): Promise<void> {
   });
   server.stderr.resume();
   const early = server.ended.then(() => {
-    throw new Error(`cannot start redis-server: it ended at once: ${text.slice(-300)}`);
+    throw new Error(`cannot start redis-server: the process exited at once: ${text.slice(-300)}`);
   });
   await Promise.race([ready, early]);
   early.catch(() => undefined);
@@ -133,7 +136,8 @@ const containerBackend: Backend = {
       blueprint.withBindMounts([{ source: directory, target: directory, mode: 'ro' }]);
     }
     const container: StartedTestContainer = await blueprint.start();
-    // Never blocks: calls of this process are in flight meanwhile, and their deadlines would pass unseen.
+    // Does not block the event loop, because calls of this process are in flight and their deadlines would pass
+    // unnoticed.
     const engine = async (...words: string[]): Promise<void> => {
       await promisify(execFile)(containerEngine, words);
     };

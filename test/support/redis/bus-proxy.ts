@@ -1,20 +1,22 @@
 /**
- * The cluster bus of test nodes, led through proxies, so that a node can be cut off from the others while its clients reach it.
+ * Runs the cluster bus of test nodes through proxies, so that a node can be partitioned from the others while clients
+ * still reach it.
  *
- * Each node announces the port of its proxy as its bus port, so everybody dials it there, and dials from a loopback address of its own
- * (`bind-source-addr`, since Redis 7.0), so the proxies see who dials. A cut closes and refuses every connection with the node at either end.
+ * Each node announces the port of its proxy as its bus port, so other nodes connect there. It connects from a separate
+ * loopback address (`bind-source-addr`, since Redis 7.0), so the proxies can identify it. A partition closes and
+ * refuses every connection from or to the node.
  */
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
 export interface RedisBus {
-  /** The arguments of a node, by its index. */
+  /** Returns the arguments of a node, by its index. */
   argsOf(index: number): string[];
-  /** Where the node listens for clients; its bus port is 10,000 above. */
+  /** Sets the port where the node listens for clients. Its bus port is 10,000 above. */
   lead(index: number, port: number): void;
-  /** The bus port that the node announces. */
+  /** Returns the bus port that the node announces. */
   portOf(index: number): number;
-  /** Cuts the node off, in both directions. */
+  /** Partitions the node in both directions. */
   isolate(index: number): void;
   close(): Promise<void>;
 }
@@ -69,7 +71,8 @@ export async function startRedisBus(nodeCount: number): Promise<RedisBus> {
   };
   return {
     argsOf: (index) => [
-      // Replication comes from that address as well, which protected mode would refuse; the servers are bound to 127.0.0.1 all the same.
+      // Replication uses that address too, which protected mode would refuse. The servers still listen only on
+      // 127.0.0.1.
       ...['--bind-source-addr', addressOf(index), '--protected-mode', 'no'],
       ...['--cluster-announce-ip', '127.0.0.1', '--cluster-announce-bus-port', String(portOf(index))],
     ],
@@ -95,7 +98,7 @@ async function listen(onSocket: (socket: Socket) => void): Promise<Server> {
   return server;
 }
 
-/** 127.0.0.11 and up: no address that anything else dials from. */
+/** Returns 127.0.0.11 and up, from which nothing else connects. */
 function addressOf(index: number): string {
   return `127.0.0.${11 + index}`;
 }

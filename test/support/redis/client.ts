@@ -1,5 +1,5 @@
 /**
- * The Redis module on a test server, with a timer wheel of its own and without metrics.
+ * Creates Redis connections to a test server, with a separate timer wheel and without metrics.
  */
 import { systemClock } from '../../../src/lib/clock.ts';
 import { parseRedisUrl } from '../../../src/lib/redis-url.ts';
@@ -11,12 +11,12 @@ import { silentLogger } from '../lib/silent-logger.ts';
 import { waitFor } from '../wait.ts';
 import { noRedisMetrics } from './no-metrics.ts';
 
-/** For tests that are not about silence: a server that waits for a busy processor or disk must not fail them. */
+/** Options for tests that are not about silence, so that a busy machine does not fail them. */
 export const PATIENT = { commandTimeoutMs: 5_000 };
 
 const NO_LOGIN = { username: undefined, password: undefined };
 
-/** Options for the seeds in `urls` (comma-separated), as `serve` would have them by default. */
+/** Returns options for the seeds in `urls` (comma-separated), with the defaults of `serve`. */
 export function redisOptions(urls: string, changes: Partial<RedisOptions> = {}): RedisOptions {
   const { hosts, isTls, masterName, username, password } = parseRedisUrl(urls);
   const { role = 'state', clock = systemClock, log = silentLogger } = changes;
@@ -39,7 +39,7 @@ export function redisOptions(urls: string, changes: Partial<RedisOptions> = {}):
   };
 }
 
-/** Connected and ready. */
+/** Returns a connected client that is ready. */
 export async function openRedis(urls: string, changes: Partial<RedisOptions> = {}): Promise<Redis> {
   const redis = createRedis(redisOptions(urls, changes));
   redis.start();
@@ -47,7 +47,7 @@ export async function openRedis(urls: string, changes: Partial<RedisOptions> = {
   return redis;
 }
 
-/** A deadline for one command of a test, monotonic. */
+/** Returns a monotonic deadline for one command of a test. */
 export function soonMs(durationMs = 5_000): number {
   return systemClock.monotonicMs() + durationMs;
 }

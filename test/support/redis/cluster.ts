@@ -1,5 +1,5 @@
 /**
- * A real Redis Cluster for a test, made command by command, so that it needs no redis-cli.
+ * Creates a real Redis Cluster for a test by commands, without redis-cli.
  */
 import { randomUUID } from 'node:crypto';
 import calculateSlot from 'cluster-key-slot';
@@ -8,15 +8,15 @@ import type { RedisBus } from './bus-proxy.ts';
 import { freePort, type RedisNode, type RedisServerOptions, startRedis } from './server.ts';
 
 export interface RedisCluster {
-  /** The first `masters` of them began as masters, the others as their replicas in the same order. */
+  /** Nodes: the first `masters` of them start as masters, the others as their replicas in the same order. */
   readonly nodes: readonly RedisNode[];
-  /** All seeds, comma-separated. */
+  /** URLs of all seeds, comma-separated. */
   readonly urls: string;
-  /** Who were masters at the start. */
+  /** Returns the initial masters. */
   masters(): readonly RedisNode[];
-  /** The master of a key's slot at the start. */
+  /** Returns the initial master of a key's slot. */
   masterOf(key: string | Buffer): RedisNode;
-  /** The replica that this master had at the start. */
+  /** Returns the initial replica of this master. */
   replicaOf(master: RedisNode): RedisNode;
   waitUntilHealthy(): Promise<void>;
   stop(): Promise<void>;
@@ -26,7 +26,7 @@ export interface ClusterOptions extends RedisServerOptions {
   masters?: number;
   replicas?: number;
   nodeTimeoutMs?: number;
-  /** Leads the bus of the nodes through its proxies. */
+  /** Proxies for the cluster bus of the nodes. */
   bus?: RedisBus;
 }
 
@@ -39,7 +39,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<RedisC
     ...options,
     args: [
       ...['--cluster-enabled', 'yes', '--cluster-node-timeout', String(options.nodeTimeoutMs ?? 2_000)],
-      // Else a whole Cluster answers CLUSTERDOWN while one of its shards has no master (docs/operations/redis.md).
+      // By default, the whole Cluster answers CLUSTERDOWN while one shard has no master (docs/operations/redis.md).
       ...['--cluster-require-full-coverage', 'no'],
       ...(options.args ?? []),
     ],
@@ -89,7 +89,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<RedisC
   return cluster;
 }
 
-/** The node's own configuration file must be its own. */
+/** Starts a node with a separate cluster configuration file. */
 async function startClusterNode(options: RedisServerOptions, index: number, bus?: RedisBus): Promise<RedisNode> {
   const configFile = `nodes-${randomUUID()}.conf`;
   const args = [...(options.args ?? []), '--cluster-config-file', configFile];
@@ -101,9 +101,9 @@ async function startClusterNode(options: RedisServerOptions, index: number, bus?
   return await startRedis({ ...options, args: [...args, ...bus.argsOf(index)], port });
 }
 
-/** Resolves once all nodes know each other by the ports of the proxies, and are connected there. */
+/** Waits until all nodes know each other by the ports of the proxies and are connected there. */
 async function waitUntilLed(nodes: readonly RedisNode[], bus: RedisBus | undefined): Promise<void> {
-  await waitFor('every node dialled through its proxy', async () => {
+  await waitFor('every node reached through its proxy', async () => {
     const lists = bus === undefined ? [] : await Promise.all(nodes.map((node) => node.command('CLUSTER', 'NODES')));
     return lists.every((list) =>
       nodes.every(({ port }, index) => {
@@ -147,7 +147,7 @@ async function waitUntilHealthy(nodes: readonly RedisNode[], replicaCount: numbe
   );
 }
 
-/** Of a replica, whether its link to the master is up; true of a master. */
+/** Returns whether a replica is connected to its master; true for a master. */
 async function isReplicating(node: RedisNode): Promise<boolean> {
   const info = String(await node.command('INFO', 'replication'));
   return info.includes('role:master') || info.includes('master_link_status:up');

@@ -1,9 +1,9 @@
 /**
- * How often a server has executed commands since CONFIG RESETSTAT, those of scripts among them.
+ * Counts commands that a server has executed since CONFIG RESETSTAT, including those in scripts.
  */
 import type { RedisNode } from './server.ts';
 
-/** Calls of all these commands together. Their names are in lower case. */
+/** Returns the total number of calls of these commands. Names are in lower case. */
 export async function commandCalls(server: RedisNode, names: readonly string[]): Promise<number> {
   const text = String(await server.command('INFO', 'commandstats'));
   let sum = 0;

@@ -1,5 +1,5 @@
 /**
- * A sidecar on a Redis whose values a test damages, and what must be seen of each damage.
+ * Runs a sidecar on a Redis whose values a test damages, and checks how each damage is reported.
  */
 import { createClient } from '@redis/client';
 import { readMetric, waitUntilReady } from '../sidecar/fleet.ts';
@@ -11,18 +11,18 @@ export interface DamageWorld {
   readonly redis: RedisNode;
   readonly sidecar: Sidecar;
   readonly client: PannierClient;
-  /** Sends bytes as they are. */
+  /** Sends the arguments as raw bytes. */
   send(...args: (string | Buffer)[]): Promise<unknown>;
-  /** Replaces the value by a string that is no value of ours. */
+  /** Replaces the value by a string that is not a valid value. */
   setString(key: string): Promise<void>;
-  /** Removes all keys but the versions of the formats. */
+  /** Removes all keys except the version keys of the formats. */
   empty(): Promise<void>;
-  /** Names without the prefix in the pattern: `rl:*`. */
+  /** Returns keys that match a pattern without the prefix, e.g. `rl:*`. */
   keysOf(pattern: string): Promise<string[]>;
   onlyKey(pattern: string): Promise<string>;
-  /** The damage is met once by `call`, counted and logged. */
+  /** Runs `call` and expects the damage to be counted and logged once. */
   expectReported<Value>(role: string, code: string, call: () => Promise<Value>): Promise<Value>;
-  /** Few lines were written, and none has a key, a value or a subject. */
+  /** Expects few log lines, none of which contains a key, a value or a subject. */
   expectDiscreetLog(): void;
   close(): Promise<void>;
 }
@@ -41,7 +41,7 @@ export async function startDamageWorld(): Promise<DamageWorld> {
 
   async function removed(role: string, code: string): Promise<number> {
     const name = 'pannier_redis_damaged_values_total';
-    // Without a first one there is no series.
+    // The series is missing before the first damaged value.
     return await readMetric(sidecar, name, `role="${role}",code="${code}"`).catch(() => 0);
   }
 

@@ -1,11 +1,14 @@
 /**
- * The commands that docs/operations/redis.md lists for the ACL user beside those in the table of src/redis/permissions.ts.
+ * Lists the commands that docs/operations/redis.md grants in addition to the table of src/redis/permissions.ts.
  */
 
-/** What the subscriber connection needs beside `hmget` of its channels and their sequences. */
+/** Commands of the subscriber connection, in addition to `hmget` on its channels and their sequences. */
 export const SUBSCRIBER_COMMANDS: readonly string[] = ['client|info', 'ssubscribe', 'sunsubscribe'];
 
-/** Sent while connecting, where the refusal is met at once, or such that all works without (docs/operations/redis.md says what is lost). */
+/**
+ * Commands that are not probed: either they are sent while connecting, so a refusal is found at once, or calls work
+ * without them (docs/operations/redis.md states what is lost).
+ */
 export const UNPROBED_COMMANDS: readonly string[] = [
   'hello',
   'auth',
@@ -16,5 +19,5 @@ export const UNPROBED_COMMANDS: readonly string[] = [
   'info',
 ];
 
-/** On the `format` keys: without them calls are served without that check (format-guard.ts). */
+/** Commands on the `format` keys. Without them calls are served without the format check (format-guard.ts). */
 export const FORMAT_COMMANDS: readonly string[] = ['get', 'set'];

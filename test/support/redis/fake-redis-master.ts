@@ -1,17 +1,17 @@
 /**
- * A fake Redis that is a good master for subscriptions, until the test makes it answer otherwise.
+ * Simulates a Redis master with working subscriptions, until the test changes its answers.
  */
 import { type FakeRedisPeer, type PeerCommand, startFakeRedisPeer } from './fake-redis-peer.ts';
 
 export interface FakeMaster {
   readonly peer: FakeRedisPeer;
-  /** Raw RESP by the name of a command; `undefined` leaves it unanswered. */
+  /** Raw RESP answers by command name; `undefined` leaves the command unanswered. */
   readonly answers: Map<string, string | undefined>;
-  /** What CLIENT INFO counts. */
+  /** Number of subscriptions that CLIENT INFO reports. */
   subscriptions: number;
-  /** How often a command came. */
+  /** Returns how often a command was received. */
   count(name: string): number;
-  /** The last command of a name, to answer it again or late. */
+  /** Returns the last command with this name, so that a test can answer it again or late. */
   lastOf(name: string): PeerCommand;
 }
 
@@ -54,7 +54,7 @@ export function bulk(text: string): string {
   return `$${text.length}\r\n${text}\r\n`;
 }
 
-/** A push of a sharded channel; `last` is raw RESP. */
+/** Returns a push message of a sharded channel; `last` is raw RESP. */
 export function push(kind: string, channel: string, last: string): string {
   return `>3\r\n${bulk(kind)}${bulk(channel)}${last}\r\n`;
 }

@@ -1,25 +1,25 @@
 /**
- * A peer that speaks just enough RESP to be taken for Redis, so that a test decides what is answered, when, and in which pieces.
+ * Simulates a server with enough RESP to pass as Redis. A test decides the content, time and chunks of each answer.
  */
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 
-/** A command that arrived, and the way to answer it. */
+/** Received command and the way to answer it. */
 export interface PeerCommand {
-  /** Its name in capitals, and its arguments. */
+  /** Name of the command in capitals, followed by its arguments. */
   readonly words: readonly string[];
-  /** Raw RESP, e.g. `+OK\r\n`; in pieces if that is what is tested. */
+  /** Sends raw RESP, e.g. `+OK\r\n`, or a part of it. */
   answer(raw: string): void;
   hangUp(): void;
 }
 
 export interface FakeRedisPeer {
   readonly port: number;
-  /** Connections that were ever taken. */
+  /** Returns the number of accepted connections. */
   accepted(): number;
-  /** Sockets that are open now. */
+  /** Returns the number of open sockets. */
   open(): number;
-  /** Commands so far, without those of logging in. */
+  /** Received commands, without those of the login. */
   readonly commands: PeerCommand[];
   close(): Promise<void>;
 }
@@ -27,7 +27,7 @@ export interface FakeRedisPeer {
 export interface FakeRedisPeerOptions {
   /** Answers HELLO; unset: as Redis does. */
   readonly onHello?: (hello: PeerCommand) => void;
-  /** Every other command; unset: it lies in `commands` until the test answers it. */
+  /** Answers every other command; unset: the test answers it from `commands`. */
   readonly onCommand?: (command: PeerCommand) => void;
 }
 
@@ -84,7 +84,7 @@ export async function startFakeRedisPeer(options: FakeRedisPeerOptions = {}): Pr
   };
 }
 
-/** The first whole command: an array of bulk strings. */
+/** Returns the first complete command, an array of bulk strings. */
 function parse(text: string): { words: string[]; length: number } | undefined {
   const head = /^\*(\d+)\r\n/.exec(text);
   if (head === null) {

@@ -1,5 +1,6 @@
 /**
- * A TCP link to a server that a test makes slow, half-open, cuts, or points somewhere else: a name, a virtual IP or a Service in front of it.
+ * Proxies TCP connections to a server. A test can slow them down, make them half-open, cut them, or change the target,
+ * like a name, a virtual IP or a Service.
  */
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
@@ -7,32 +8,37 @@ import { connect, createServer, type Socket } from 'node:net';
 export interface RedisLink {
   readonly port: number;
   readonly url: string;
-  /** Where new connections lead, which are closed at once if it is undefined; those that stand stay where they are, as behind a Service of Kubernetes. */
+  /**
+   * Port for new connections; if undefined, they are closed at once. Existing connections keep their target, as behind
+   * a Kubernetes Service.
+   */
   target: number | undefined;
-  /** Of all connections together, each way; infinite at first. */
+  /** Rate of all connections together, in each direction; infinite at first. */
   bytesPerSecond: number;
-  /** What existing connections send either way is discarded from now on, without an error. New ones are served. */
+  /** Discards all data of existing connections from now on, without an error. New connections work. */
   discardExisting(): void;
-  /** Cuts all connections, and leads new ones to this target. */
+  /** Closes all connections and sends new ones to this target. */
   switchTo(target: number | undefined): void;
-  /** Discards what existing connections send, and new connections are taken and never served. */
+  /** Discards all data of existing connections, and accepts new ones without serving them. */
   discardAll(): void;
-  /** Connections that were ever taken. */
+  /** Returns the number of accepted connections. */
   accepted(): number;
   close(): Promise<void>;
 }
 
-/** How much is forwarded at once on a slow link. */
+/** Maximum number of bytes that a slow link forwards at once. */
 const PIECE_BYTES = 8_192;
 
-/** `ownPort`: where it listens; unset: anywhere. */
+/** Starts a link. `ownPort` is the port to listen on; 0: any free port. */
 export async function startRedisLink(target: number | undefined, ownPort = 0): Promise<RedisLink> {
   const sockets = new Set<Socket>();
   const discarded = new Set<Socket>();
   let accepted = 0;
   let isServing = true;
 
-  /** One way of all connections: one piece after the other, each as long as the link takes for it. */
+  /**
+   * Direction of all connections. It forwards one chunk after the other, each in the time that the link needs for it.
+   */
   class Lane {
     readonly #pieces: { readonly bytes: Buffer; readonly to: Socket; readonly sent: () => void }[] = [];
     #isBusy = false;
@@ -51,7 +57,7 @@ export async function startRedisLink(target: number | undefined, ownPort = 0): P
       this.#pump(performance.now());
     }
 
-    /** `freeAtMs`: when the link has done with the piece before. */
+    /** Forwards the next chunk. `freeAtMs` is the time at which the previous chunk is through. */
     #pump(freeAtMs: number): void {
       const piece = this.#pieces[0];
       if (this.#isBusy || piece === undefined) {
@@ -64,7 +70,7 @@ export async function startRedisLink(target: number | undefined, ownPort = 0): P
         piece.to.write(piece.bytes);
         piece.sent();
         this.#isBusy = false;
-        // A timer that was late does not make the link slower.
+        // A late timer must not make the link slower.
         this.#pump(doneAtMs);
       };
       const waitMs = doneAtMs - performance.now();

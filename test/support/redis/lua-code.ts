@@ -1,5 +1,5 @@
 /**
- * The code of a Lua text: what is left of it without its comments.
+ * Removes comments from Lua text.
  */
 
 export function withoutComments(text: string): string {

@@ -1,5 +1,5 @@
 /**
- * The MONITOR stream of a server: every command that it executes, including those of scripts.
+ * Reads the MONITOR stream of a server, which contains every executed command, including those in scripts.
  */
 import { connect, type Socket } from 'node:net';
 import { waitFor } from '../wait.ts';
@@ -7,7 +7,9 @@ import type { RedisNode } from './server.ts';
 
 const LAST_COMMAND = 'the end of what is monitored';
 
-/** The text of the stream while `run` runs: one line per command, `<time> [<database> <client>] "<word>" "<word>" ...`. */
+/**
+ * Returns the stream while `run` runs, with one line per command: `<time> [<database> <client>] "<word>" "<word>" ...`.
+ */
 export async function monitored(server: RedisNode, run: () => Promise<void>): Promise<string> {
   const socket: Socket = connect(server.port, server.host);
   let text = '';

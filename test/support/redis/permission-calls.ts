@@ -1,5 +1,6 @@
 /**
- * The calls that need permissions of Redis, made in one process: a sidecar's services without a transport, and what each call ends as.
+ * Makes the calls that need Redis permissions in this process, using a sidecar's services without a transport, and
+ * returns their outcomes.
  */
 import { RedisCacheStore } from '../../../src/cache/redis-store.ts';
 import { type CacheService, createCacheService } from '../../../src/cache/service.ts';
@@ -27,7 +28,10 @@ interface Login {
 }
 
 export interface Ending {
-  /** `OK`, or a status; of limits and reads of the cache also `FAILURE_MODE` and `CACHE_UNAVAILABLE`. */
+  /**
+   * Outcome of the call: `OK` or a status. Limits may return `FAILURE_MODE`, and reads of the cache
+   * `CACHE_UNAVAILABLE`.
+   */
   readonly status: string;
   readonly text: string;
   readonly retryPushbackMs: number | undefined;
@@ -38,16 +42,16 @@ export interface PermissionCalls {
   readonly cache: Redis;
   readonly values: CacheService;
   createSession(userId: string): Promise<unknown>;
-  /** By name, in the order in which they are to be made. */
+  /** Calls by name, in their order. */
   readonly calls: ReadonlyMap<string, () => Promise<Ending>>;
   call(name: string): Promise<Ending>;
   close(): void;
 }
 
 export interface PermissionCallsOptions {
-  /** Unset: those of the default user. */
+  /** Login of the connections; unset: the default user. */
   readonly login?: Login;
-  /** Unset: permissions are not probed, as if no probe had ended yet. */
+  /** Log of the probes; unset: permissions are not probed, as before the end of the first probe. */
   readonly log?: Logger;
 }
 
@@ -72,7 +76,7 @@ const CHECK = {
   peek: false,
 } as const;
 
-/** Each call has keys of its own, so that it makes them where it is the first to be made. */
+/** Opens the services. Each call uses separate keys, so that it creates them if it is made first. */
 export async function openPermissionCalls(
   urls: string,
   { login, log }: PermissionCallsOptions = {},
@@ -139,7 +143,7 @@ export async function openPermissionCalls(
     return rateLimit.handlers.ResetRateLimit({ policy: '', key: 'one', limits }, callContext());
   });
   add('CreateSession', () => create('a'));
-  add('CreateSession of nobody', () => create(''));
+  add('CreateSession without a user', () => create(''));
   add('CreateSession again', () => create('a'));
   add('GetSession', () => sessions.handlers.GetSession({ sessionId, peek: false }, callContext()));
   add('UpdateSession', () =>
@@ -188,7 +192,7 @@ export async function openPermissionCalls(
   };
 }
 
-/** What a call ends as. */
+/** Returns the outcome of a call. */
 export async function endingOf(action: () => unknown): Promise<Ending> {
   try {
     const answer = (await action()) as { decidedBy?: number; outcome?: number } | undefined;

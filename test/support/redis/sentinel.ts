@@ -1,8 +1,8 @@
 /**
- * A master, its replicas and the Sentinels that monitor them, as real processes.
+ * Runs a master, its replicas and the Sentinels that monitor them as real processes.
  *
- * The Sentinels take a master for dead after 1 s, so that a failover takes two or three. The servers want a password that the Sentinels, with
- * a login of their own or none, do not know as theirs.
+ * The Sentinels consider a master dead after 1 s, so a failover takes two to three seconds. The servers require a
+ * password. The Sentinels have a different login or none.
  */
 
 import { waitFor } from '../wait.ts';
@@ -14,7 +14,7 @@ export const MASTER_NAME = 'shop-main';
 export interface SentinelGroup {
   readonly servers: RedisNode[];
   readonly sentinels: RedisNode[];
-  /** redis+sentinel://:PASSWORD@127.0.0.1:PORT,.../shop-main */
+  /** URL of the group: redis+sentinel://:PASSWORD@127.0.0.1:PORT,.../shop-main */
   readonly url: string;
   stop(): Promise<void>;
 }
@@ -22,9 +22,11 @@ export interface SentinelGroup {
 export interface SentinelGroupOptions {
   readonly replicas?: number;
   readonly tls?: RedisTls;
-  /** Of the default user of the Sentinels, which they know of one another. */
+  /** Password of the Sentinels' default user, which they also use with each other. */
   readonly sentinelPassword?: string;
-  /** The user as which the Sentinel of this index logs in at the servers, with all rights; unset: the default user. */
+  /**
+   * User, with all permissions, as which the Sentinel of this index logs in to the servers; unset: the default user.
+   */
   readonly userOf?: (index: number) => string;
 }
 
@@ -63,14 +65,14 @@ export async function startSentinelGroup(options: SentinelGroupOptions = {}): Pr
   sentinels.push(...(await Promise.all(Array.from({ length: SENTINEL_COUNT }, () => startSentinel(options)))));
   await Promise.all(sentinels.map((sentinel, index) => monitor(sentinel, master, options.userOf?.(index))));
   await waitFor(
-    'the Sentinels knowing one another and the replicas',
+    'the Sentinels discovering one another and the replicas',
     async () => (await Promise.all(sentinels.map((sentinel) => knows(sentinel, replicas)))).every((known) => known),
     30_000,
   );
   return group;
 }
 
-/** A server as those of the group, on its own. */
+/** Starts a single server with the settings of the group. */
 export async function startServer(tls?: RedisTls, port?: number): Promise<RedisNode> {
   const options: RedisServerOptions = { args: SERVER_ARGS, password: SERVER_PASSWORD };
   return await startRedis({
@@ -80,7 +82,7 @@ export async function startServer(tls?: RedisTls, port?: number): Promise<RedisN
   });
 }
 
-/** One that monitors nothing yet. */
+/** Starts a Sentinel that does not monitor a master yet. */
 export async function startSentinel(options: SentinelGroupOptions & { port?: number } = {}): Promise<RedisNode> {
   const { port, tls, sentinelPassword: password } = options;
   const sentinel = await startRedis({
@@ -107,13 +109,13 @@ export function sentinelUrl(sentinels: readonly RedisNode[], isTls = false, name
   return `${isTls ? 'rediss' : 'redis'}+sentinel://:${SERVER_PASSWORD}@${hosts}/${name}`;
 }
 
-/** The port of the master that this Sentinel names. */
+/** Returns the port of the master that this Sentinel names. */
 export async function masterPortOf(sentinel: RedisNode): Promise<number> {
   const reply = await sentinel.command('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER_NAME);
   return Number((reply as unknown[])[1]);
 }
 
-/** Until all of these Sentinels name another master than `old`. Returns it. */
+/** Waits until all of these Sentinels name another master than `old`, and returns it. */
 export async function promoted(
   { servers, sentinels }: Pick<SentinelGroup, 'servers' | 'sentinels'>,
   old: RedisNode,

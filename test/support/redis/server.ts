@@ -1,8 +1,10 @@
 /**
- * A real Redis server for a test: a container where a container engine answers, else a local `redis-server` process.
+ * Runs a real Redis server for a test: a container if a container engine answers, otherwise a local `redis-server`
+ * process.
  *
- * `PANNIER_TEST_REDIS=process` or `=container` forces one. Both listen on 127.0.0.1 on a port of their own, keep nothing on
- * disk, can be frozen (sockets stay open, nothing answers), thawed and killed, and end with the test process.
+ * `PANNIER_TEST_REDIS=process` or `=container` forces one of them. Each server listens on 127.0.0.1 on a separate port
+ * and writes nothing to disk. A test can freeze it (sockets stay open, nothing is answered), thaw it and kill it. It
+ * ends with the test process.
  */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -13,45 +15,45 @@ import { type Backend, type BackendServer, chooseBackend } from './backend.ts';
 export interface RedisNode {
   readonly host: string;
   readonly port: number;
-  /** redis://127.0.0.1:PORT, or rediss:// */
+  /** URL of the server: redis://127.0.0.1:PORT, or rediss:// */
   readonly url: string;
-  /** SIGSTOP or its like: connections stay open, nothing is answered. */
+  /** Freezes the server (SIGSTOP or similar): connections stay open, but nothing is answered. */
   freeze(): Promise<void>;
   thaw(): Promise<void>;
-  /** SIGKILL. */
+  /** Kills the server (SIGKILL). */
   kill(): Promise<void>;
   stop(): Promise<void>;
-  /** One command over an administrator's connection; text comes back as string. */
+  /** Sends one command over an administrator's connection. Text is returned as string. */
   command(...args: readonly string[]): Promise<unknown>;
 }
 
 export interface RedisServerOptions {
   args?: readonly string[];
-  /** Unset: a free one. */
+  /** Port; unset: a free one. */
   port?: number;
-  /** An address of this machine; unset: 127.0.0.1. */
+  /** Address of this machine; unset: 127.0.0.1. */
   host?: string;
-  /** A Sentinel that monitors nothing yet. */
+  /** Whether to start a Sentinel that does not monitor a master yet. */
   isSentinel?: boolean;
-  /** Unset: the default user. */
+  /** User of the administrator's connection; unset: the default user. */
   username?: string;
-  /** What `requirepass` in args says, for the administrator's connection. */
+  /** Password of the administrator's connection, equal to `requirepass` in args. */
   password?: string;
   tls?: RedisTls;
 }
 
-/** Files that the server reads; a directory that holds them all is made visible to it. */
+/** TLS files of the server, in a directory that is made visible to it. */
 export interface RedisTls {
   directory: string;
   certificate: Buffer;
   authority: Buffer;
   args: readonly string[];
-  /** What the administrator's connection presents, and by which name it verifies the server; unset: nothing, and its address. */
+  /** Client certificate of the administrator's connection; unset: none. */
   clientPair?: { readonly cert: Buffer; readonly key: Buffer };
   serverName?: string;
 }
 
-/** Somebody else may take a port between the moment in which we see it free and the moment in which the server binds it. */
+/** Number of attempts to bind a port. Another process may take it after it was found free. */
 const ATTEMPTS = 5;
 const LOCALHOST = '127.0.0.1';
 
@@ -161,8 +163,8 @@ function administratorTls({ authority, clientPair, serverName }: RedisTls): {
 }
 
 /**
- * A port that is free now, and whose cluster bus port (10,000 above) is one too. Below the range that systems hand out by
- * themselves, so that no outgoing connection takes it in the meantime.
+ * Returns a free port whose cluster bus port (10,000 above) is free too. It is below the range of ephemeral ports, so
+ * no outgoing connection takes it meanwhile.
  */
 export async function freePort(): Promise<number> {
   for (;;) {
@@ -177,7 +179,7 @@ async function isFree(port: number): Promise<boolean> {
   const server = createServer();
   const free = await new Promise<boolean>((resolve) => {
     server.once('listening', () => resolve(true));
-    // Not by events.once: waiting for another event, it rejects at an error.
+    // events.once is not used here, because it rejects on an error while waiting for another event.
     server.once('error', () => resolve(false));
     server.listen(port, '127.0.0.1');
   });

@@ -1,6 +1,6 @@
 /**
- * A slot moved from one master to another step by step, as `redis-cli --cluster reshard` does it, so that a test can stand
- * still between the steps.
+ * Moves a slot from one master to another step by step, as `redis-cli --cluster reshard` does, so that a test can pause
+ * between the steps.
  */
 import calculateSlot from 'cluster-key-slot';
 import { createKeyspace } from '../../../src/redis/keyspace.ts';
@@ -8,10 +8,13 @@ import type { RedisCluster } from './cluster.ts';
 import type { RedisNode } from './server.ts';
 
 export interface SlotMigration {
-  /** IMPORTING on the target, MIGRATING on the source: from now on what is not on the source is asked of the target. */
+  /**
+   * Sets IMPORTING on the target and MIGRATING on the source. From now on the source redirects missing keys to the
+   * target.
+   */
   begin(): Promise<void>;
   moveKeys(): Promise<void>;
-  /** Every master learns the new owner. */
+  /** Announces the new owner to every master. */
   finish(): Promise<void>;
 }
 
@@ -21,7 +24,7 @@ export function slotOf(key: string): number {
   return calculateSlot(key);
 }
 
-/** The slots in which the inline limits of these subjects live. */
+/** Returns the slots of the inline limits for these subjects. */
 export function slotsOf(subjects: readonly string[]): number[] {
   return [...new Set(subjects.map((subject) => calculateSlot(keyspace.rateLimit('default', '', subject))))];
 }

@@ -1,6 +1,5 @@
 /**
- * Certificates for a test server, made when the test runs: an authority, and a server certificate that it signed, for 127.0.0.1 unless the
- * test wants other names.
+ * Issues certificates for a test server: a CA, and a server certificate for 127.0.0.1 or other names.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,20 +14,20 @@ export interface TestPair {
 }
 
 export interface TestTls extends RedisTls {
-  /** The authority as a file, for PANNIER_REDIS_TLS_CA_FILE. */
+  /** Path of the CA certificate, for PANNIER_REDIS_TLS_CA_FILE. */
   readonly authorityFile: string;
-  /** Another pair of the same authority, for these host names (none: 127.0.0.1). */
+  /** Issues another certificate and key for these host names (none: 127.0.0.1). */
   issue(names?: readonly string[]): Promise<TestPair>;
-  /** Writes files that the server can read. */
+  /** Writes a file that the server can read, and returns its path. */
   write(name: string, content: string | Buffer): string;
   /** Removes the files. */
   remove(): void;
 }
 
 export interface TestTlsOptions {
-  /** The host names of the server's certificate, which then names no address; unset: 127.0.0.1. */
+  /** Host names of the server's certificate, which then contains no address; unset: 127.0.0.1. */
   readonly names?: readonly string[];
-  /** Whether clients need a certificate of the authority. */
+  /** Whether clients need a certificate of the CA. */
   readonly authenticatesClients?: boolean;
 }
 
@@ -63,7 +62,7 @@ export async function makeTls({ names = [], authenticatesClients = false }: Test
   mkdirSync(directory);
   const write: TestTls['write'] = (name, content) => {
     const path = join(directory, name);
-    // Readable by whatever user a container runs the server as: it is worth nothing outside this test.
+    // The key is readable by the user of any container. It is useless outside of this test.
     writeFileSync(path, content, { mode: 0o644 });
     return path;
   };
@@ -86,12 +85,12 @@ export async function makeTls({ names = [], authenticatesClients = false }: Test
   };
 }
 
-/** With a line end, as files have it. */
+/** Adds a final newline, as in files. */
 function pemOf(text: string): Buffer {
   return Buffer.from(`${text.trim()}\n`);
 }
 
-/** Of a client that trusts this authority; without a pair it has no certificate of its own. */
+/** Returns the TLS files of a client that trusts this CA. Without a pair the client has no certificate. */
 export function trustOf(ca: Buffer | undefined, clientPair?: TestPair): TlsFilesSource {
   return async () => ({ ca, clientPair });
 }

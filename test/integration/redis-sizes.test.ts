@@ -1,0 +1,75 @@
+/**
+ * Tests the memory per entry in docs/operations/redis.md against a real Redis: each documented number of bytes is at
+ * most 30 % away from what the server reports.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type RedisNode, startRedis } from '../support/redis/server.ts';
+import { repositoryRoot } from '../support/repository.ts';
+import { waitUntilReady } from '../support/sidecar/fleet.ts';
+import { connectPannier, type PannierClient } from '../support/sidecar/pannier-client.ts';
+import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
+
+const COUNT = 5_000;
+const AT_ONCE = 50;
+const HOUR_MS = 3_600_000;
+const TOLERANCE = 0.3;
+
+let redis: RedisNode;
+let sidecar: Sidecar;
+let client: PannierClient;
+
+beforeAll(async () => {
+  redis = await startRedis();
+  sidecar = await startSidecar({ PANNIER_REDIS_URL: redis.url });
+  await waitUntilReady(sidecar);
+  client = connectPannier(sidecar.address);
+});
+
+afterAll(async () => {
+  client.close();
+  await sidecar.stop();
+  await redis.stop();
+});
+
+async function usedBytes(): Promise<number> {
+  const text = String(await redis.command('INFO', 'memory'));
+  return Number(/used_memory:(\d+)/.exec(text)?.[1]);
+}
+
+/** Returns the bytes that each of many calls adds to the memory of the server. */
+async function bytesPerCall(call: (index: number) => Promise<{ readonly ok: boolean }>): Promise<number> {
+  await redis.command('FLUSHALL', 'SYNC');
+  await call(COUNT);
+  const before = await usedBytes();
+  for (let index = 0; index < COUNT; index += AT_ONCE) {
+    const answers = await Promise.all(Array.from({ length: AT_ONCE }, (_, step) => call(index + step)));
+    expect(answers.every(({ ok }) => ok)).toBe(true);
+  }
+  return ((await usedBytes()) - before) / COUNT;
+}
+
+/** Returns the documented bytes in the row that begins with this text. */
+function documentedBytes(row: string): number {
+  const page = readFileSync(join(repositoryRoot, 'docs/operations/redis.md'), 'utf8');
+  const line = page.split('\n').find((candidate) => candidate.startsWith(`| ${row} |`)) ?? '';
+  return Number(line.split('|')[2]?.replaceAll(/[^0-9]/g, ''));
+}
+
+const limit = { name: 'a', algorithm: 'ALGORITHM_TOKEN_BUCKET', limit: 100, windowMs: HOUR_MS } as const;
+const data = { data: Buffer.alloc(100, 'x') };
+
+const CALLS: Readonly<Record<string, (index: number) => Promise<{ readonly ok: boolean }>>> = {
+  'subject with a token bucket': (index) => client.checkRateLimit({ key: `user-${index}`, limits: [limit] }),
+  'guest session with 100 bytes of data': () => client.createSession({ data }),
+  'session of a user with 100 bytes of data': (index) => client.createSession({ userId: `user-${index}`, data }),
+  'cached value of 1 KiB': (index) =>
+    client.cacheSet({ key: Buffer.from(`key-${index}`), value: Buffer.alloc(1_024, 'x'), ttlMs: HOUR_MS }),
+};
+
+test.each(Object.entries(CALLS))('takes the documented memory for a %s', async (row, call) => {
+  const bytes = await bytesPerCall(call);
+  const documented = documentedBytes(row);
+  expect(bytes).toBeGreaterThan(documented * (1 - TOLERANCE));
+  expect(bytes).toBeLessThan(documented * (1 + TOLERANCE));
+});
