@@ -143,7 +143,7 @@ describe('a sidecar', () => {
 
   test.each([
     ['PANNIER_ADMIN_ADDRESS=127.0.0.1:PORT', 'EADDRINUSE, wanted a free address (PANNIER_ADMIN_ADDRESS)'],
-    ['PANNIER_GRPC_ADDRESS=127.0.0.1:PORT', 'the address is in use, wanted a free one (PANNIER_GRPC_ADDRESS)'],
+    ['PANNIER_GRPC_ADDRESS=127.0.0.1:PORT', 'the address is in use; use another one (PANNIER_GRPC_ADDRESS)'],
   ])('that cannot listen (%s) says which setting it was: exit code 1', async (setting, text) => {
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
