@@ -40,6 +40,15 @@ describe('an error of the store', () => {
     );
   });
 
+  test('adds no second remedy to its detail, except for kind unknown', () => {
+    const detail = 'other logins are in progress; retry the call';
+    const messages = Object.keys(STORE_ERROR_ROWS).map(
+      (kind) => expectedErrorStatus(new StoreError(kind as StoreErrorKind, detail)).message,
+    );
+    const text = `cannot use the store: ${detail}`;
+    expect(messages).toEqual([text, `${text}; the call may have been executed`, text, text, text]);
+  });
+
   test('adds no second remedy to the detail of a StoredFormatError', () => {
     const error = new StoredFormatError('the stored data has format 9; upgrade this sidecar');
     expect(expectedErrorStatus(error)).toEqual({

@@ -111,6 +111,9 @@ export function describeCause(error: unknown): { error: string; stack: string } 
   return { error: `${error.name}${message}${cause}`, stack: frames.join('\n') };
 }
 
+/** Text between the cause and the remedy. A detail that contains it already has a remedy. */
+const REMEDY_SEPARATOR = '; ';
+
 const QUOTABLE_ERRORS = new Set(['Error', 'TypeError', 'ReferenceError', 'RangeError', 'StoreError', 'StatusError']);
 
 function storeErrorStatus(error: StoreError): ErrorStatus {
@@ -122,8 +125,9 @@ function storeErrorStatus(error: StoreError): ErrorStatus {
   }
   const row: StatusRow = STORE_ERROR_ROWS[error.kind];
   const detail = error.message.startsWith('cannot ') ? error.message : `cannot use the store: ${error.message}`;
-  // The detail of a StoredFormatError already contains a remedy.
-  const message = error instanceof StoredFormatError ? detail : `${detail}; ${row.text}`;
+  const isComplete =
+    error instanceof StoredFormatError || (error.kind !== 'unknown' && detail.includes(REMEDY_SEPARATOR));
+  const message = isComplete ? detail : `${detail}${REMEDY_SEPARATOR}${row.text}`;
   return withPushback(row.code, message, row.retryPushbackMs);
 }
 

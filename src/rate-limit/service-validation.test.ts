@@ -189,7 +189,7 @@ const ROWS: readonly Row[] = [
     'a concurrency limit',
     inline({ algorithm: 6 }),
     UNIMPLEMENTED,
-    served('this version does not serve limits[0].algorithm ALGORITHM_CONCURRENCY; use one of'),
+    served('this version does not support limits[0].algorithm ALGORITHM_CONCURRENCY; use one of'),
   ],
   [
     'hold_ms of a window',

@@ -106,7 +106,7 @@ test.each(invalid)('%s rejects %j', (method, request, text) => {
 
 test('rejects a session id chosen by the caller as unimplemented', () => {
   expect(sessionCalls().errorOf('CreateSession', { sessionId: LIVE })).toBe(
-    'UNIMPLEMENTED cannot create session: this version does not serve session_id; leave it unset',
+    'UNIMPLEMENTED cannot create session: this version does not support session_id; leave it unset',
   );
 });
 

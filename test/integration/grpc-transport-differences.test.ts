@@ -19,8 +19,8 @@ import { methodPath } from '../support/grpc/test-methods.ts';
 import { openFixture, type TransportFixture } from '../support/grpc/transport-contract.ts';
 import { repositoryRoot } from '../support/repository.ts';
 
-const HEADERS_ROW = 'headers of every answer';
-const BINARY_ROW = 'binary metadata of answers';
+const HEADERS_ROW = 'headers of every response';
+const BINARY_ROW = 'binary metadata of responses';
 
 /** Rows of the table with their requests. */
 const ROWS: Readonly<Record<string, readonly string[]>> = {
