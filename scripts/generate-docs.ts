@@ -1,5 +1,5 @@
 /**
- * Writes the reference pages that come from tables in the code (`make docs`). Tests fail while a page differs from its table.
+ * Generates the reference pages from tables in the code and from the protos (`make docs`). Tests fail if a page is not up to date.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import { settingsMarkdown } from '../src/config/settings-reference.ts';
 import { limitsMarkdown } from '../src/grpc/http2/limits/http2-limits.ts';
 import { annotationsSchema, withAnnotationsTable } from '../src/injection/annotations-reference.ts';
 import { metricsMarkdown } from '../src/observability/metric-table.ts';
+import { apiMarkdown } from './api-reference.ts';
 import { withSettingsSchema } from './chart-settings-schema.ts';
 import { withValuesTable } from './chart-values-table.ts';
 
@@ -15,6 +16,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 writeFileSync(join(root, 'docs/reference/settings.md'), settingsMarkdown());
 writeFileSync(join(root, 'docs/operations/metrics.md'), metricsMarkdown());
 writeFileSync(join(root, 'docs/internals/transport-limits.md'), limitsMarkdown());
+const descriptorSet = readFileSync(join(root, 'proto/descriptor-set.binpb'));
+writeFileSync(join(root, 'docs/reference/api.md'), apiMarkdown(descriptorSet));
 const injectionPage = join(root, 'docs/reference/annotations.md');
 writeFileSync(injectionPage, withAnnotationsTable(readFileSync(injectionPage, 'utf8')));
 writeFileSync(join(root, 'docs/reference/annotations.schema.json'), annotationsSchema());

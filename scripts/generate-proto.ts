@@ -1,7 +1,8 @@
 /**
- * Generates the committed files that come from proto/ and third_party/: the message types (src/grpc/generated), the descriptor set for gRPC
- * reflection, the codecs (src/grpc/generated/codec) and the types of the Node example. `make proto` runs it. `scripts/check-generated.ts`, which is
- * part of `make check`, fails if one of the files is stale.
+ * Generates the committed files that depend on proto/ and third_party/ (`make proto`): the message types (src/grpc/generated), the
+ * descriptor set that reflection serves, the codecs (src/grpc/generated/codec) and the types of the Node example.
+ *
+ * `scripts/check-generated.ts`, a part of `make check`, fails if one of them is not up to date.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

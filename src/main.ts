@@ -1,18 +1,26 @@
 /**
- * argv -> a command, nothing else.
+ * Entry point: parses the command line and runs a command.
  *
- * Every command is loaded only when it is asked for, so that `serve` does not pay for what the others need.
- * Exit codes: 0 done, 1 the work failed, 2 the command line was wrong.
+ * Each command is loaded on demand, so that `serve` does not load the dependencies of the others.
+ * Exit codes: 0 success; 1 the command failed; 2 the command line is invalid. The files of the commands list further causes.
  */
 import { Command } from 'commander';
+import { withPlainErrors } from './commands/command-errors.ts';
 import { guardOutput } from './commands/output.ts';
 import { VERSION } from './lib/version.ts';
 
+const EXAMPLES = `
+Examples:
+  pannier serve --hints              run a sidecar on this machine, without Redis
+  pannier call --list                list the methods that a sidecar serves
+  pannier check -f policies.yaml     check the settings and a policy file
+  pannier serve --help               show all settings`;
+
 const program = new Command('pannier')
-  .description('Rate limits, sessions and a cache that hold across the whole fleet, as a gRPC call to localhost.')
+  .description('Rate limits, sessions and a cache for a whole fleet of services, one gRPC call to localhost away.')
   .version(VERSION, '-V, --version')
-  .showHelpAfterError('(see pannier --help)')
-  .exitOverride();
+  .addHelpText('after', EXAMPLES);
+withPlainErrors(program, 'pannier');
 
 async function main(argv: readonly string[]): Promise<number> {
   guardOutput();
@@ -25,12 +33,12 @@ async function main(argv: readonly string[]): Promise<number> {
   return Number(process.exitCode ?? 0);
 }
 
-/** The command that is asked for; for `--help`, `help` and unknown names all of them. */
-async function addCommands(asked: string | undefined): Promise<void> {
+/** Adds the named command, or all commands for `--help`, `help` and unknown names. */
+async function addCommands(name: string | undefined): Promise<void> {
   const all = Object.entries(COMMANDS);
-  const found = all.filter(([name]) => name === asked);
-  for (const [name, load] of found.length === 0 ? all : found) {
-    program.addCommand((await load()).exitOverride().showHelpAfterError(`(see pannier ${name} --help)`));
+  const found = all.filter(([each]) => each === name);
+  for (const [each, load] of found.length === 0 ? all : found) {
+    program.addCommand(withPlainErrors(await load(), `pannier ${each}`));
   }
 }
 
@@ -45,7 +53,7 @@ const COMMANDS = {
   webhook: async () => (await import('./commands/webhook.ts')).webhookCommand(),
 };
 
-/** Commander throws for --help and --version too, with exit code 0; its own complaints are usage errors. */
+/** Returns 2 for usage errors. Commander also throws for --help and --version, with exit code 0. */
 function exitCodeOf(error: unknown): number {
   if (error instanceof Error && 'exitCode' in error && 'code' in error) {
     return error.exitCode === 0 ? 0 : 2;

@@ -1,13 +1,13 @@
 /**
- * A small web shop that runs in any number of replicas and behaves as one: limits, sessions and cached products are
- * Pannier's. `PANNIER_ADDRESS=127.0.0.1:9470 PORT=8080 node app.js`
+ * A small web shop. Any number of replicas share their limits, sessions and cached products through Pannier.
+ * Start a replica with `PANNIER_ADDRESS=127.0.0.1:9470 PORT=8080 node app.js`.
  *
- *   GET  /hello?user=ada      at most 5 a minute for each user, 429 with Retry-After beyond; `&cost=2` counts as two
- *   POST /login?user=ada      a session cookie; a new id when a guest logs in (against fixation)
- *   GET  /me                  who the session belongs to
- *   POST /logout              gone on every replica
- *   GET  /products/1          from the cache, loaded from the database on a miss
- *   PUT  /products/1?name=x   writes the database, then invalidates
+ *   GET  /hello?user=ada      allows 5 requests per minute and user, then answers 429 with Retry-After; `&cost=2` counts as two requests
+ *   POST /login?user=ada      sets a session cookie; gives a guest who logs in a new session id, which prevents session fixation
+ *   GET  /me                  returns the user of the session
+ *   POST /logout              ends the session on every replica
+ *   GET  /products/1          reads from the cache, or from the database on a miss
+ *   PUT  /products/1?name=x   writes to the database, then invalidates the cached value
  */
 import { createServer } from 'node:http';
 import { connect } from './pannier.js';
@@ -20,12 +20,12 @@ async function hello(url) {
   const user = url.searchParams.get('user') ?? 'anonymous';
   const decision = await limits.CheckRateLimit({
     key: user,
-    // At least 1: a cost of 0 would only peek.
+    // A cost of 0 would only peek.
     cost: Math.max(1, Number(url.searchParams.get('cost') ?? 1)),
     limits: [{ name: 'hello', algorithm: 'ALGORITHM_SLIDING_WINDOW_COUNTER', limit: 5, windowMs: 60_000 }],
   });
   if (decision.never) {
-    // More than the limit can hold: no wait helps, so there is no Retry-After.
+    // The cost exceeds the limit. Waiting does not help, so the answer has no Retry-After.
     return { status: 400, body: { error: 'costs more than the limit' } };
   }
   if (!decision.allowed) {

@@ -1,15 +1,18 @@
 /**
- * Copies of cached values in this process. A watch drops the ones that others change, and keeps those that this process has just stored.
- * `PANNIER_ADDRESS=127.0.0.1:9470 node own-cache.js` stores 50 values and lets another client change one of them.
+ * Keeps copies of cached values in this process. A watch drops the copies of values that other clients change.
+ * `PANNIER_ADDRESS=127.0.0.1:9470 node own-cache.js` stores 50 values, then changes one of them as another client would.
  *
- * How long a copy may be used when the watch is silent: docs/guides/caching.md, "Confirmations".
+ * docs/guides/caching.md describes how to bound the age of a copy while the watch reports no events.
  */
 import { connect } from './pannier.js';
 
 export class OwnCache {
-  /** By key: { value, version, isAnnounced }. The event of our own CacheSet announces a copy; earlier events of its key are of older values. */
+  /**
+   * Copies by key: { value, version, isAnnounced }. `isAnnounced` means that the event of the CacheSet has arrived. Until then, events of the
+   * key concern older values.
+   */
   #copies = new Map();
-  /** Each { key, versions, isFlushed }: what the watch has reported of the key since the call was sent. */
+  /** Calls in flight: { key, versions, isFlushed }. `versions` has the events of the key since the call was sent. */
   #setsInFlight = new Set();
   #cache;
   #namespace;
@@ -28,7 +31,7 @@ export class OwnCache {
     return this.#copies.get(key)?.value;
   }
 
-  /** Resolves once the watch has started; `onEnd` is called when it has ended: start it again. */
+  /** Resolves after the watch has started. Calls `onEnd` when the watch has ended, so that the caller can start it again. */
   async start(onEnd = () => {}) {
     this.#watch = this.#cache.WatchInvalidations({ namespace: this.#namespace });
     const { promise, resolve, reject } = Promise.withResolvers();
@@ -50,7 +53,7 @@ export class OwnCache {
     this.#watch.cancel();
   }
 
-  /** The response may arrive before or after the event of the call. */
+  /** Stores a value. The response may arrive before or after the event of the call. */
   async set(key, value) {
     const call = { key, versions: [], isFlushed: false };
     this.#setsInFlight.add(call);
@@ -59,7 +62,7 @@ export class OwnCache {
       const response = await this.#cache.CacheSet(request);
       const version = textOf(response.version);
       const isAnnounced = call.versions.includes(version);
-      // If the last event is not ours, another change came after ours.
+      // If the last event has another version, another client changed the value after this call.
       const isNewest = !isAnnounced || call.versions.at(-1) === version;
       if (response.stored && isNewest && !call.isFlushed) {
         this.#copies.set(key, { value, version, isAnnounced });
@@ -71,7 +74,7 @@ export class OwnCache {
 
   #apply(event) {
     if (event.key === undefined) {
-      // What was set before the watch started may never be announced. These copies have no tags, so a tag event could be ignored.
+      // Events before the start of the watch are lost, so older copies may be stale. A tag event could be ignored, because these copies have no tags.
       this.#flush();
       return;
     }

@@ -1,5 +1,5 @@
 /**
- * A Pannier client in a page: three services from the protos, each method as a promise, and checked requests.
+ * A small Pannier client. It reads the three services from the protos, returns promises, and checks requests.
  */
 import { fileURLToPath } from 'node:url';
 import grpc from '@grpc/grpc-js';
@@ -16,15 +16,15 @@ const definition = protoLoader.loadSync(files, {
 });
 const { pannier } = grpc.loadPackageDefinition(definition);
 
-/** Every unary call ends within this, whatever the state of Redis. */
+/** Deadline of every unary call, in ms. The call ends by then even if Redis does not answer. */
 const DEADLINE_MS = 500;
-/** How long to wait for the sidecar at start. */
+/** Maximum time to wait for the sidecar at start, in ms. */
 const CONNECT_TIMEOUT_MS = 30_000;
 
-/** Waits for the sidecar, so that the first call need not connect within its deadline. */
+/** Waits until the client is connected, so that the deadline of the first call does not include connecting. */
 export async function connect(address = process.env.PANNIER_ADDRESS ?? '127.0.0.1:9470') {
   const credentials = grpc.credentials.createInsecure();
-  // Stubs for the same address share one connection.
+  // The three stubs share one connection, because they have the same address.
   const limits = new pannier.v1.RateLimitService(address, credentials);
   await ready(limits);
   return {
@@ -40,7 +40,7 @@ function ready(stub) {
   });
 }
 
-/** The methods of a stub: each throws a TypeError for a request that it must not send, else returns a promise or a stream. */
+/** Returns the methods of a stub. A method throws a TypeError for an invalid request. Otherwise it returns a promise or a stream. */
 function checked(stub) {
   const entries = Object.entries(stub.constructor.service).map(([name, method]) => [
     name,

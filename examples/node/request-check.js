@@ -1,12 +1,15 @@
 /**
- * Refuses requests that @grpc/proto-loader would change instead of rejecting, with a TypeError that names the field: a string
- * for bytes (it is decoded as base64), an unknown field (it is ignored), a value of another type (it is converted).
+ * Rejects requests that @grpc/proto-loader would change without an error, with a TypeError that names the field.
  *
- * What each message has comes from `definition`, which is what the loader made of the protos.
+ * 1. A string for bytes is rejected. The loader would decode it as base64.
+ * 2. An unknown field is rejected. The loader would ignore it.
+ * 3. A value of another type is rejected. The loader would convert it.
+ *
+ * `definition`, which the loader creates from the protos, describes the fields of each message.
  */
 const NUMBER_TYPES = new Set(['TYPE_INT32', 'TYPE_INT64', 'TYPE_UINT32', 'TYPE_UINT64']);
 
-/** Checks `request` against the request type of one method of `definition`. */
+/** Throws a TypeError if `request` does not match the request type of `method`. */
 export function checkRequest(definition, method, request) {
   const { type } = method.requestType;
   const packageName = method.path.slice(1, method.path.lastIndexOf('.'));
@@ -22,9 +25,9 @@ function checkMessage(context, type, value, path) {
     if (field === undefined) {
       const names = type.field.map(({ name }) => name);
       const hint = suggest(key, names) ?? `must be one of ${names.join(', ')}`;
-      throw new TypeError(`${context.name}: unknown field ${join(path, key)}; ${hint}`);
+      throw new TypeError(`unknown field "${join(path, key)}" in ${context.name}; ${hint}`);
     }
-    // Unset, as if the key was not there.
+    // undefined and null mean that the field is unset.
     if (each !== undefined && each !== null) {
       checkField(context, type, field, each, join(path, key));
     }

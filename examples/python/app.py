@@ -1,13 +1,13 @@
-"""A small web shop that runs in any number of replicas and behaves as one: limits, sessions and cached products are Pannier's.
+"""A small web shop. Any number of replicas share their limits, sessions and cached products through Pannier.
 
-    PANNIER_ADDRESS=127.0.0.1:9470 PORT=8080 python app.py
+Start a replica with `PANNIER_ADDRESS=127.0.0.1:9470 PORT=8080 python app.py`.
 
-    GET  /hello?user=ada      at most 5 a minute for each user, 429 with Retry-After beyond; `&cost=2` counts as two
-    POST /login?user=ada      a session cookie; a new id when a guest logs in (against fixation)
-    GET  /me                  who the session belongs to
-    POST /logout              gone on every replica
-    GET  /products/1          from the cache, loaded from the database on a miss
-    PUT  /products/1?name=x   writes the database, then invalidates
+    GET  /hello?user=ada      allows 5 requests per minute and user, then answers 429 with Retry-After; `&cost=2` counts as two requests
+    POST /login?user=ada      sets a session cookie; gives a guest who logs in a new session id, which prevents session fixation
+    GET  /me                  returns the user of the session
+    POST /logout              ends the session on every replica
+    GET  /products/1          reads from the cache, or from the database on a miss
+    PUT  /products/1?name=x   writes to the database, then invalidates the cached value
 """
 
 import http.cookies
@@ -30,12 +30,12 @@ def hello(query, _path, _session_id):
     limit = rate_limit.Limit(
         name="hello", algorithm=rate_limit.ALGORITHM_SLIDING_WINDOW_COUNTER, limit=5, window_ms=60_000
     )
-    # At least 1: a cost of 0 would only peek.
+    # A cost of 0 would only peek.
     cost = max(1, int(query.get("cost", "1")))
     request = rate_limit.CheckRateLimitRequest(key=user, cost=cost, limits=[limit])
     decision = client.limits.CheckRateLimit(request, timeout=DEADLINE_SECONDS)
     if decision.never:
-        # More than the limit can hold: no wait helps, so there is no Retry-After.
+        # The cost exceeds the limit. Waiting does not help, so the answer has no Retry-After.
         return 400, {"error": "costs more than the limit"}, {}
     if not decision.allowed:
         seconds = math.ceil(decision.retry_after_ms / 1000)

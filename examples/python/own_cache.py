@@ -1,9 +1,8 @@
-"""Copies of cached values in this process. A watch drops the ones that others change, and keeps those that this process has just stored.
+"""Keeps copies of cached values in this process. A watch drops the copies of values that other clients change.
 
-    PANNIER_ADDRESS=127.0.0.1:9470 python own_cache.py
+`PANNIER_ADDRESS=127.0.0.1:9470 python own_cache.py` stores 50 values, then changes one of them as another client would.
 
-stores 50 values and lets another client change one of them. How long a copy may be used when the watch is silent: docs/guides/caching.md,
-"Confirmations".
+docs/guides/caching.md describes how to bound the age of a copy while the watch reports no events.
 """
 
 import dataclasses
@@ -19,14 +18,14 @@ from pannier_client import DEADLINE_SECONDS, Pannier, cache
 class Copy:
     value: bytes
     version: bytes
-    # Whether the event of our own CacheSet has arrived. Until then the events of the key are of older values.
+    # Whether the event of the CacheSet has arrived. Until then, events of the key concern older values.
     is_announced: bool
 
 
 @dataclasses.dataclass
 class SetInFlight:
     key: bytes
-    # What the watch has reported of the key since the call was sent.
+    # Versions in the events of the key since the call was sent.
     versions: list[bytes] = dataclasses.field(default_factory=list)
     is_flushed: bool = False
 
@@ -49,7 +48,7 @@ class OwnCache:
             return None if copy is None else copy.value
 
     def start(self) -> None:
-        """Returns once the watch has started. When it has ended, there is no copy: start it again."""
+        """Returns after the watch has started. When the watch has ended, all copies are dropped: start it again."""
         self._watch = self._client.cache.WatchInvalidations(cache.WatchInvalidationsRequest(namespace=self._namespace))
         started = next(self._watch)
         with self._lock:
@@ -60,7 +59,7 @@ class OwnCache:
         self._watch.cancel()
 
     def set(self, key: bytes, value: bytes) -> None:
-        """The response may arrive before or after the event of the call."""
+        """Stores a value. The response may arrive before or after the event of the call."""
         call = SetInFlight(key)
         with self._lock:
             self._sets_in_flight.append(call)
@@ -69,7 +68,7 @@ class OwnCache:
             response = self._client.cache.CacheSet(request, timeout=DEADLINE_SECONDS)
             with self._lock:
                 is_announced = response.version in call.versions
-                # If the last event is not ours, another change came after ours.
+                # If the last event has another version, another client changed the value after this call.
                 is_newest = not is_announced or call.versions[-1] == response.version
                 if response.stored and is_newest and not call.is_flushed:
                     self._copies[key] = Copy(value, response.version, is_announced)
@@ -89,7 +88,8 @@ class OwnCache:
 
     def _apply(self, event) -> None:
         if event.WhichOneof("event") != "key":
-            # What was set before the watch started may never be announced. These copies have no tags, so a tag event could be ignored.
+            # Events before the start of the watch are lost, so older copies may be stale. A tag event could be ignored, because these copies
+            # have no tags.
             self._flush()
             return
         for call in self._sets_in_flight:

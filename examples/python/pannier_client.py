@@ -1,4 +1,4 @@
-"""A Pannier client in a page: three services read from the protos at run time, no generated files to keep."""
+"""A small Pannier client. It reads the three services from the protos when it is imported, so there is no generated code."""
 
 import os
 import pathlib
@@ -13,14 +13,14 @@ rate_limit, rate_limit_services = grpc.protos_and_services("pannier/v1/rate_limi
 session, session_services = grpc.protos_and_services("pannier/v1/session.proto")
 cache, cache_services = grpc.protos_and_services("pannier/v1/cache.proto")
 
-# Every call ends within this, whatever the state of Redis.
+# Deadline of every call. The call ends by then even if Redis does not answer.
 DEADLINE_SECONDS = 0.5
-# How long to wait for the sidecar at start.
+# Maximum time to wait for the sidecar at start.
 CONNECT_TIMEOUT_SECONDS = 30
 
 
 class Pannier:
-    """One channel, three stubs: `limits`, `sessions` and `cache`."""
+    """A channel with the stubs `limits`, `sessions` and `cache`."""
 
     def __init__(self, address: str | None = None) -> None:
         self.channel = grpc.insecure_channel(address or os.environ.get("PANNIER_ADDRESS", "127.0.0.1:9470"))
@@ -29,5 +29,5 @@ class Pannier:
         self.cache = cache_services.CacheServiceStub(self.channel)
 
     def wait_until_ready(self) -> None:
-        """Waits for the sidecar, so that the first call need not connect within its deadline."""
+        """Waits until the client is connected, so that the deadline of the first call does not include connecting."""
         grpc.channel_ready_future(self.channel).result(timeout=CONNECT_TIMEOUT_SECONDS)

@@ -1,10 +1,11 @@
 /**
- * The composition root of `serve`: settings -> a running sidecar. Only the files of this folder see every module.
+ * Composition root of `serve`: builds a running sidecar from the settings. Only the files in this directory import every module.
  *
- * Promises:
- *   1. `startApp` opens the admin address first, then the API, and does not wait for Redis: without it calls are answered by the failure
- *      modes. It rejects, having closed what it opened, when an address cannot be had.
- *   2. `drain` reports it (readiness, health, GOAWAY), lets calls in flight end, and closes all within `drainTimeoutMs` and a moment.
+ * Invariants:
+ *   1. `startApp` opens the admin address first, then the API. It does not wait for Redis; until Redis replies, the failure modes decide.
+ *   2. If an address cannot be opened, `startApp` closes everything that it opened and rejects.
+ *   3. `drain` announces the shutdown (readiness, health, GOAWAY), lets calls in flight finish, and closes everything. It takes at most
+ *      `drainTimeoutMs` and the time to close.
  */
 import type { Settings } from '../config/load.ts';
 import type { PolicyFile, PolicySource } from '../config/policy-file.ts';
@@ -24,27 +25,27 @@ import { localText } from './local-text.ts';
 import { openStores } from './open-stores.ts';
 import { createServices } from './services.ts';
 import type { Stores } from './stores.ts';
-import { namingSetting, openTransport } from './transport.ts';
+import { openTransport, withSettingName } from './transport.ts';
 
 export interface AppOptions {
   readonly settings: Settings;
   readonly policies: PolicySource;
   readonly log: Logger;
   readonly metrics: Metrics;
-  /** The instance id of this process, for /readyz. */
+  /** Instance id of this process, which /readyz shows. */
   readonly instance: string;
 }
 
 export interface App {
-  /** What listens: `host:port`, `none` where nothing does. */
+  /** Listen addresses as `host:port`, or a path for the socket; `none` if there is no listener. */
   readonly addresses: { readonly grpc: string; readonly socket: string; readonly admin: string };
   readonly store: 'memory' | 'redis';
   drain(): Promise<void>;
-  /** Applies what a new policy file changes outside the modules that read it with every call. */
+  /** Applies a new policy file to the metrics. The services read the current policies for every call. */
   onPolicies(file: PolicyFile): void;
 }
 
-/** Far above what one connection carries, and low enough that memory stays bounded when Redis hangs. */
+/** Limit of calls in flight: far above normal load, and low enough that memory stays bounded while Redis hangs. */
 const MAX_CALLS_IN_FLIGHT = 10_000;
 const MAX_STREAMS_IN_FLIGHT = 256;
 
@@ -90,7 +91,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   health.setServing(true);
   readiness.serving();
   metrics.setPolicies(policies.current().policies);
-  noteUnkeyedHashes(options, stores);
+  logUnkeyedHashes(options, stores);
 
   return {
     addresses: {
@@ -119,12 +120,12 @@ function closeAll(services: readonly Service[]): void {
   }
 }
 
-/** A key that is missing in its Secret shows nowhere else. */
-function noteUnkeyedHashes({ settings, policies, log }: AppOptions, { kind }: Stores): void {
+/** Logs that subjects are hashed without a key. A key that is missing from an optional Secret is not reported anywhere else. */
+function logUnkeyedHashes({ settings, policies, log }: AppOptions, { kind }: Stores): void {
   const isHashing =
     settings.hashSubjects || [...policies.current().policies.values()].some((policy) => policy.hashSubjects);
   if (kind === 'redis' && isHashing && readSubjectKey(settings) === undefined) {
-    log.info({}, 'subjects are hashed without a key, those that can be guessed can be found in Redis');
+    log.info({}, 'subjects are hashed without a key: anyone who can read Redis can guess them');
   }
 }
 
@@ -145,5 +146,5 @@ async function openAdmin(options: AppOptions, readiness: Readiness, stores: Stor
     metricsContentType: metrics.contentType,
     log,
   });
-  return await namingSetting('PANNIER_ADMIN_ADDRESS', server);
+  return await withSettingName('PANNIER_ADMIN_ADDRESS', server);
 }

@@ -1,5 +1,5 @@
 /**
- * Addresses that a client on this machine can use.
+ * Conversion of listen addresses to addresses for local clients.
  */
 import { localText } from './local-text.ts';
 
@@ -8,6 +8,6 @@ test.each([
   ['0.0.0.0', '127.0.0.1:9471'],
   ['127.0.0.1', '127.0.0.1:9471'],
   ['::1', '[::1]:9471'],
-])('names the address of %s', (host, text) => {
+])('converts the listen address %s', (host, text) => {
   expect(localText(host, 9471)).toBe(text);
 });

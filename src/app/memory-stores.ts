@@ -1,5 +1,5 @@
 /**
- * The stores of a sidecar without Redis: limits, sessions and cache in the memory of this process. Part of the composition root.
+ * Opens the stores of a sidecar without Redis: this process keeps limits, sessions and the cache in memory. Part of the composition root.
  */
 import { getHeapStatistics } from 'node:v8';
 import { MemoryCacheStore } from '../cache/memory-store.ts';
@@ -12,7 +12,7 @@ import type { Stores, StoresOptions } from './stores.ts';
 export function openMemoryStores({ settings, clock, log, metrics }: StoresOptions): Stores {
   log.warn(
     {},
-    'no PANNIER_REDIS_URL: limits, sessions and cache live in the memory of this one process and are shared with no other',
+    'no PANNIER_REDIS_URL set: limits, sessions and cache are kept in the memory of this process and are not shared',
   );
   const maxBytes = settings.maxMemoryStoreBytes ?? defaultStoreBytes();
   if (exceedsHeap(maxBytes)) {
@@ -42,7 +42,7 @@ export function openMemoryStores({ settings, clock, log, metrics }: StoresOption
     createSubscriber: (listener) => channels.createSubscriber(listener),
     hasAnswered: () => true,
     isRefused: () => false,
-    describe: () => [`store: memory of this process, at most ${maxBytes} bytes each of limits, sessions and cache`],
+    describe: () => [`store: memory of this process, at most ${maxBytes} bytes each for limits, sessions and cache`],
     close: () => {
       for (const store of [rateLimit, session, cache]) {
         store.close();

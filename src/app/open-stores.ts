@@ -1,15 +1,15 @@
 /**
- * Chooses the stores of a sidecar by its settings: the memory of this process, or one or two Redis deployments. Part of the composition root.
+ * Opens the stores that the settings select: the memory of this process, or one or two Redis deployments. Part of the composition root.
  *
  * Invariant: a sidecar without Redis does not load redis-stores.ts, whose modules take 2 MB of memory.
  */
 import { readSubjectKey } from '../config/setting-files.ts';
 import type { Stores, StoresOptions } from './stores.ts';
 
-/** Throws when a file that the settings name cannot be read. */
+/** Rejects if a file that the settings name cannot be used. */
 export async function openStores(options: StoresOptions): Promise<Stores> {
   const { redis } = options.settings;
-  // Read without Redis, too: a file that cannot be read is an error of the settings.
+  // Read even without Redis, because an unusable file is an error in the settings.
   const subjectKey = readSubjectKey(options.settings);
   if (redis === undefined) {
     const { openMemoryStores } = await import('./memory-stores.ts');

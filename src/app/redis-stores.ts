@@ -1,8 +1,8 @@
 /**
- * The stores of a sidecar with Redis. Part of the composition root.
+ * Opens the stores of a sidecar with Redis. Part of the composition root.
  *
- * `state` (limits, sessions) and `cache` always have connections of their own, even where one Redis serves both: a large value must not
- * hold up a decision, and each may have the eviction policy that it needs.
+ * Invariant: the roles `state` (limits and sessions) and `cache` have separate connections, even if one Redis serves both. A large cache value
+ * therefore never delays a decision, and each role can use a Redis with the eviction policy that it needs.
  */
 import { RedisCacheStore } from '../cache/redis-store.ts';
 import { RedisTlsFiles } from '../config/redis-tls-files.ts';
@@ -24,17 +24,17 @@ import { RedisSessionStore } from '../session/redis-store.ts';
 import type { Stores, StoresOptions } from './stores.ts';
 
 interface RedisStoresOptions extends StoresOptions {
-  /** Of all roles. */
+  /** TLS files that both roles use. */
   readonly tlsFiles: RedisTlsFiles;
-  /** Keys the hashes of subjects; undefined: they are hashed without a key. */
+  /** HMAC key for subject hashes; undefined selects plain SHA-256. */
   readonly subjectKey: Buffer | undefined;
 }
 
-/** Commands in flight on one connection: at 250 ms each far more than a sidecar can use, and a bound on memory. */
+/** Maximum number of commands in flight on a connection. It bounds memory, and is more than a sidecar needs at 250 ms per command. */
 const MAX_QUEUE = 10_000;
-/** How often a Redis that has not answered yet is looked at, to read its eviction policy. */
-const POLICY_LOOK_MS = 1_000;
-/** As long as readiness waits for it. */
+/** Interval at which the eviction policy is checked until Redis has replied. */
+const EVICTION_CHECK_MS = 1_000;
+/** Time after which a Redis that never replied is logged. Equals the time that readiness waits for Redis. */
 const SILENCE_MS = 5_000;
 const NOEVICTION = 'noeviction';
 
@@ -47,7 +47,7 @@ export async function openRedisStores(
   const options: RedisStoresOptions = { ...given, tlsFiles: new RedisTlsFiles(settings, log) };
   await options.tlsFiles.read();
   const cacheTarget = settings.cacheRedis ?? target;
-  // One refresh of the topology serves both roles; connections are separate all the same.
+  // Both roles share the topology of a shared Redis, but not its connections.
   const isShared = settings.cacheRedis === undefined;
   const source = isShared ? createTopologySource(redisOptions(options, 'state and cache', target)) : undefined;
   const state = openRole(options, { role: 'state', target, keyspace, source });
@@ -84,7 +84,7 @@ export async function openRedisStores(
   };
 }
 
-/** A Redis deployment, and what its stores send their commands through. */
+/** Connections of a role, and the format guard through which its stores send commands. */
 interface Role {
   readonly redis: Redis;
   readonly guard: FormatGuard;
@@ -95,7 +95,7 @@ interface RoleOptions {
   readonly role: 'state' | 'cache';
   readonly target: RedisTarget;
   readonly keyspace: Keyspace;
-  /** Unset: one of its own. */
+  /** Shared topology source; undefined creates a separate one. */
   readonly source: TopologySource | undefined;
 }
 
@@ -117,7 +117,7 @@ function openRole(options: RedisStoresOptions, { role, target, keyspace, source 
   return { redis, guard, refusals };
 }
 
-/** `role` is also what logs say. */
+/** Returns the options of a connection pool. `role` also appears in logs. */
 function redisOptions(options: RedisStoresOptions, role: string, target: RedisTarget): RedisOptions {
   const { settings, clock, wheel, log, metrics } = options;
   return {
@@ -156,37 +156,39 @@ function sentinelCredentials({ settings, log }: StoresOptions, role: string): Cr
   });
 }
 
-/** Asked for every new connection: the file may have been rotated. That it cannot be read is told once, until it can. */
+/**
+ * Reads the credentials for every new connection, because the file may have been rotated. A read failure is logged once, until a read succeeds.
+ */
 function loggingFailures(
   { log, role, setting }: { log: Logger; role: string; setting: string },
   source: CredentialsSource,
 ): CredentialsSource {
-  let isTold = false;
+  let isReported = false;
   return async () => {
     try {
       const credentials = await source();
-      isTold = false;
+      isReported = false;
       return credentials;
     } catch (error) {
-      if (!isTold) {
-        isTold = true;
+      if (!isReported) {
+        isReported = true;
         const fields = { role, code: readFailureCode(error) };
-        log.error(fields, `cannot read ${setting}, no new connection to Redis is made`);
+        log.error(fields, `cannot read ${setting}, not connecting to Redis`);
       }
       throw error;
     }
   };
 }
 
-/** Says so once when no node has answered for a while: calls go on by their failure modes, which nobody may notice. */
+/** Logs once if no node has replied for a while. Otherwise an operator might not notice that the failure modes decide all calls. */
 function warnOfSilence(redis: Redis, role: string, seeds: readonly NodeAddress[], log: Logger): () => void {
   const timer = setTimeout(() => {
     const { notices, reasons } = redis.topologyStatus();
     if (redis.describe().length === 0 && notices.length === 0) {
-      const asked = seeds.map(addressText);
+      const seedTexts = seeds.map(addressText);
       log.warn(
-        { role, asked, reasons: Object.fromEntries(reasons) },
-        'no Redis node has answered yet, calls are answered without it',
+        { role, seeds: seedTexts, reasons: Object.fromEntries(reasons) },
+        'no Redis node has replied yet, failure modes decide',
       );
     }
   }, SILENCE_MS);
@@ -194,7 +196,7 @@ function warnOfSilence(redis: Redis, role: string, seeds: readonly NodeAddress[]
   return () => clearTimeout(timer);
 }
 
-/** Generations and counters are evicted like anything else: says so once, when the server's policy allows it. */
+/** Logs once if the eviction policy lets Redis evict limits and sessions. */
 function warnOfEviction(redis: Redis, log: Logger): () => void {
   const timer = setInterval(() => {
     if (!redis.isReady()) {
@@ -203,10 +205,10 @@ function warnOfEviction(redis: Redis, log: Logger): () => void {
     clearInterval(timer);
     void redis.readEvictionPolicy().then((policy) => {
       if (policy !== undefined && policy !== NOEVICTION) {
-        log.warn({ policy }, `the Redis of limits and sessions may evict them, wanted maxmemory-policy ${NOEVICTION}`);
+        log.warn({ policy }, `redis may evict limits and sessions; set maxmemory-policy to ${NOEVICTION}`);
       }
     });
-  }, POLICY_LOOK_MS);
+  }, EVICTION_CHECK_MS);
   timer.unref();
   return () => clearInterval(timer);
 }
@@ -216,8 +218,8 @@ function describe(role: string, { redis, guard, refusals }: Role, seeds: readonl
   const nodes = redis.describe();
   const problems = [...notices, ...refusals.current().map(refusalLine)].map((text) => `redis ${role}: ${text}`);
   if (nodes.length === 0) {
-    const asked = seeds.map(addressText);
-    const silence = `redis ${role}: no node has answered yet, asked: ${asked.join(' ')}`;
+    const seedTexts = seeds.map(addressText);
+    const silence = `redis ${role}: no node has replied yet, tried: ${seedTexts.join(' ')}`;
     const causes = [...reasons].map(([node, reason]) => `redis ${role} ${node}: ${reason}`);
     return [...(problems.length === 0 ? [silence] : []), ...causes, ...problems];
   }
@@ -225,7 +227,7 @@ function describe(role: string, { redis, guard, refusals }: Role, seeds: readonl
     const cause = reason === undefined ? '' : `: ${reason}`;
     return `redis ${role} ${node}: ${isReady ? 'connected' : `not connected${cause}`}`;
   });
-  const formats = guard.refusal === undefined ? [] : [`redis ${role}: all calls are refused, ${guard.refusal}`];
+  const formats = guard.refusal === undefined ? [] : [`redis ${role}: all calls are refused: ${guard.refusal}`];
   return [...lines, ...problems, ...formats];
 }
 

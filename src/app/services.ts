@@ -1,5 +1,5 @@
 /**
- * The services of a sidecar over its stores. Part of the composition root.
+ * Creates the services of a sidecar from its stores. Part of the composition root.
  */
 import { createCacheService } from '../cache/service.ts';
 import type { Settings } from '../config/load.ts';
@@ -22,7 +22,7 @@ export interface ServicesOptions {
   readonly log: Logger;
 }
 
-/** All but the health service, which tells whether these are served. */
+/** Creates all services except the health service, which reports on these. */
 export function createServices({
   settings,
   stores,

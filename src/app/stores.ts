@@ -1,5 +1,5 @@
 /**
- * The stores that a sidecar works with, whatever keeps their data. open-stores.ts opens them. Part of the composition root.
+ * The stores of a sidecar, independent of where their data is. open-stores.ts opens them. Part of the composition root.
  */
 import type { CacheStore } from '../cache/store.ts';
 import type { Settings } from '../config/load.ts';
@@ -16,13 +16,14 @@ export interface Stores {
   readonly rateLimit: RateLimitStore;
   readonly session: SessionStore;
   readonly cache: CacheStore;
-  /** Names of the channels that the store of the cache publishes on. */
+  /** Names of the channels on which the cache store publishes. */
   readonly channelNames: ChannelNames;
   readonly createSubscriber: (listener: SubscriberListener) => Subscriber;
+  /** Whether Redis has replied since the start; always true for memory. */
   hasAnswered(): boolean;
-  /** Whether calls of a role are refused because of the format of the stored data. */
+  /** Whether a role refuses all calls because this release cannot read the format of the stored data. */
   isRefused(): boolean;
-  /** Lines for the body of /readyz. */
+  /** Returns lines for the body of /readyz. */
   describe(): readonly string[];
   close(): void;
 }

@@ -1,5 +1,5 @@
 /**
- * Which transport serves, by the settings. Each is loaded only where it is asked for: the other costs no memory.
+ * Starts the transport that the settings select. The other one is not loaded, so that it uses no memory.
  */
 import type { ListenAddress, Settings } from '../config/load.ts';
 import type { Transport, TransportOptions } from '../grpc/transport/transport.ts';
@@ -27,7 +27,7 @@ export async function openTransport(settings: Settings, parts: TransportParts): 
     ...(settings.grpcAddress === undefined ? [] : ['PANNIER_GRPC_ADDRESS']),
     ...(settings.grpcSocket === undefined ? [] : ['PANNIER_GRPC_SOCKET']),
   ];
-  return await namingSetting(names.join(', '), startTransport(settings, options));
+  return await withSettingName(names.join(', '), startTransport(settings, options));
 }
 
 async function startTransport(settings: Settings, options: TransportOptions): Promise<Transport> {
@@ -41,8 +41,8 @@ async function startTransport(settings: Settings, options: TransportOptions): Pr
   return await startHttp2Transport({ ...options, limits });
 }
 
-/** What it rejects with names the setting too: an address says where, an operator looks for what to change. */
-export async function namingSetting<Value>(setting: string, opened: Promise<Value>): Promise<Value> {
+/** Appends the name of the setting to an error, so that an operator knows what to change. */
+export async function withSettingName<Value>(setting: string, opened: Promise<Value>): Promise<Value> {
   try {
     return await opened;
   } catch (error) {

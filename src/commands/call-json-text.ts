@@ -1,7 +1,7 @@
 /**
- * Parses JSON and says at which line and column a mistake stands. JSON.parse names the place of some mistakes only.
+ * Parses JSON and reports the line and column of a syntax error. JSON.parse reports the position of some errors only.
  *
- * An integer beyond 2^53 - 1 becomes its digits, a string, so that an error echoes what was written.
+ * An integer beyond 2^53 - 1 becomes a string of its digits, so that a later error quotes the number as it was written.
  */
 export type ParsedJson = { readonly value: unknown } | { readonly problem: string };
 
@@ -9,7 +9,7 @@ export function parseJsonText(text: string): ParsedJson {
   try {
     return { value: JSON.parse(text, keepDigits) };
   } catch {
-    return { problem: describe(text, offsetOfMistake(text)) };
+    return { problem: describe(text, offsetOfError(text)) };
   }
 }
 
@@ -19,15 +19,15 @@ function keepDigits(_key: string, value: unknown, context?: { readonly source?: 
 }
 
 const SPACE = /[ \t\n\r]*/y;
-/** A string, number or word; the class is every character but quote, backslash and those below the space. */
+/** Matches a string, number or literal. The character class excludes the quote, the backslash and control characters. */
 const SCALAR =
   /"(?:[ !#-[\]-\uffff]|\\["\\/bfnrt]|\\u[0-9A-Fa-f]{4})*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
 
-/** What may come next. */
+/** Tokens that may come next. */
 type Expected = 'value' | 'value or ]' | 'key' | 'key or }' | 'colon' | 'comma or end';
 
-/** Where the text stops being the beginning of a JSON text; its length when it ends too early. */
-function offsetOfMistake(text: string): number {
+/** Returns the offset of the first character that cannot be part of valid JSON, or the length of the text if it is incomplete. */
+function offsetOfError(text: string): number {
   const open: string[] = [];
   let expected: Expected = 'value';
   let offset = skip(text, 0, SPACE);
@@ -95,12 +95,12 @@ function describe(text: string, offset: number): string {
   const place = `line ${before.length}, column ${(before.at(-1) ?? '').length + 1}`;
   const rest = text.slice(offset);
   if (rest === '') {
-    return `${place}: the JSON ends too early`;
+    return `${place}: unexpected end of the JSON`;
   }
   const [character = ''] = rest;
   if (character === '"') {
-    return `${place}: a string that does not end, or holds a raw line break or an escape that JSON lacks`;
+    return `${place}: the string is unterminated, or has a raw line break or an invalid escape`;
   }
-  const hint = character === "'" ? ' (strings want double quotes)' : '';
-  return `${place}: ${JSON.stringify(character)} cannot stand here${hint}`;
+  const hint = character === "'" ? '; use double quotes for strings' : '';
+  return `${place}: unexpected ${JSON.stringify(character)}${hint}`;
 }

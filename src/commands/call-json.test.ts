@@ -1,5 +1,5 @@
 /**
- * Proto JSON by the contract's descriptors: what is read, what is refused with which path, what is printed.
+ * Conversion of proto JSON: accepted requests, rejected requests with the path of each error, and printed responses.
  */
 import fc from 'fast-check';
 import { loadContract, methodsOf } from '../grpc/contract.ts';
@@ -13,7 +13,7 @@ function read(value: unknown, message: string, asText = false): object {
 }
 
 describe('requests', () => {
-  test('take camelCase and snake_case, enums by name and number, integers as numbers and digits', () => {
+  test('accept camelCase and snake_case keys, enums by name and number, integers as numbers and digits', () => {
     const limit = { name: 'minute', algorithm: 'ALGORITHM_TOKEN_BUCKET', limit: '5', window_ms: 60_000 };
     const request = { key: 'ada', limits: [limit, { algorithm: 1, windowMs: '1000' }], onFailure: 2, detail: true };
     expect(read(request, 'CheckRateLimitRequest')).toEqual({
@@ -30,11 +30,11 @@ describe('requests', () => {
     });
   });
 
-  test('take null as unset', () => {
+  test('treat null as unset', () => {
     expect(read({ key: null }, 'CacheGetRequest')).toEqual({ message: {}, warnings: [] });
   });
 
-  test('take bytes as base64 of both alphabets, and as text', () => {
+  test('accept bytes as base64 of both alphabets, or as text', () => {
     expect(read({ keys: ['aGk=', 'aGk', '_-8='] }, 'CacheGetManyRequest')).toEqual({
       message: { keys: [Buffer.from('hi'), Buffer.from('hi'), Buffer.from([0xff, 0xef])] },
       warnings: [expect.stringContaining('keys[2]')],
@@ -53,21 +53,21 @@ describe('requests', () => {
     [{ key: 'product1' }, 'CacheGetRequest', 'key'],
     [{ keys: ['aGk=', 'greeting'] }, 'CacheGetManyRequest', 'keys[1]'],
     [{ data: { cart: 'test' } }, 'CreateSessionRequest', 'data["cart"]'],
-    // A control character: the bytes are valid UTF-8, but nobody writes them as text.
+    // The bytes are valid UTF-8 but contain control characters, which plain text rarely does.
     [{ key: 'AAAA' }, 'CacheGetRequest', 'key'],
-  ])('warn of base64 that decodes to no text, with its path: %j', (value, message, path) => {
+  ])('warn with the path of base64 that does not decode to text: %j', (value, message, path) => {
     expect(read(value, message)).toMatchObject({
-      warnings: [`${path}: decodes from base64 to bytes that are not text; if the value is plain text, add --text`],
+      warnings: [`${path} decodes from base64 to bytes that are not text; if the value is plain text, add --text`],
     });
     expect(read(value, message, true)).toMatchObject({ warnings: [] });
   });
 
-  test('do not warn of base64 that decodes to text', () => {
+  test('do not warn about base64 that decodes to text', () => {
     const text = Buffer.from('grüße,\n\tada').toString('base64');
     expect(read({ key: text, namespace: 'greeting' }, 'CacheGetRequest')).toMatchObject({ warnings: [] });
   });
 
-  test('take maps, with any key', () => {
+  test('accept maps with any key', () => {
     const data = JSON.parse('{"__proto__": "aGk=", "": "aGk="}') as object;
     const answer = read({ data }, 'CreateSessionRequest') as { message: { data: object } };
     expect(Object.entries(answer.message.data)).toEqual([
@@ -77,62 +77,58 @@ describe('requests', () => {
   });
 });
 
-describe('mistakes of a request', () => {
+describe('errors of a request', () => {
   test.each([
-    [[], 'CacheGetRequest', 'the request: is an array, wanted an object'],
-    [{ kye: 'x' }, 'CacheGetRequest', 'kye: CacheGetRequest has no such field, did you mean key?'],
+    [[], 'CacheGetRequest', 'the request must be an object, got an array'],
+    [{ kye: 'x' }, 'CacheGetRequest', 'unknown field "kye" in CacheGetRequest; did you mean "key"?'],
     [
       { limits: [{ windowMS: 1 }] },
       'CheckRateLimitRequest',
-      'limits[0].windowMS: Limit has no such field, did you mean windowMs?',
+      'unknown field "windowMS" in limits[0] (Limit); did you mean "windowMs"?',
     ],
-    [
-      { zzzzzz: 1 },
-      'ListUserSessionsRequest',
-      'zzzzzz: ListUserSessionsRequest has no such field, wanted one of userId',
-    ],
-    [
-      { userId: 'a', user_id: 'b' },
-      'ListUserSessionsRequest',
-      'user_id: is given twice (as userId and user_id), wanted once',
-    ],
-    [{ userId: 1 }, 'ListUserSessionsRequest', 'userId: is a number, wanted a string'],
-    [{ fresh: 'true' }, 'CacheGetRequest', 'fresh: is a string, wanted true or false'],
+    [{ zzzzzz: 1 }, 'ListUserSessionsRequest', 'unknown field "zzzzzz" in ListUserSessionsRequest; must be userId'],
+    [{ userId: 'a', user_id: 'b' }, 'ListUserSessionsRequest', 'user_id must be set once, got both userId and user_id'],
+    [{ userId: 1 }, 'ListUserSessionsRequest', 'userId must be a string, got a number'],
+    [{ fresh: 'true' }, 'CacheGetRequest', 'fresh must be true or false, got a string'],
     [
       { leaseMs: 2 ** 31 },
       'CacheGetRequest',
-      'leaseMs: is 2147483648, wanted a whole number from -2147483647 to 2147483647',
+      'leaseMs must be an integer from -2147483647 to 2147483647, got 2147483648',
     ],
-    [{ leaseMs: 1.5 }, 'CacheGetRequest', 'leaseMs: is 1.5, wanted a whole number from -2147483647 to 2147483647'],
+    [{ leaseMs: 1.5 }, 'CacheGetRequest', 'leaseMs must be an integer from -2147483647 to 2147483647, got 1.5'],
     [
       { ttlMs: '9007199254740993' },
       'CacheSetRequest',
-      'ttlMs: is 9007199254740993, wanted a whole number from -9007199254740991 to 9007199254740991',
+      'ttlMs must be an integer from -9007199254740991 to 9007199254740991, got 9007199254740993',
     ],
-    [{ ttlMs: '1e3' }, 'CacheSetRequest', 'ttlMs: is a string, wanted a whole number'],
-    [{ tags: 'x' }, 'CacheGetRequest', 'tags: is a string, wanted an array'],
-    [{ tags: ['x', null] }, 'CacheGetRequest', 'tags[1]: is null, wanted a string'],
-    [{ labels: { 'a.b': 1 } }, 'CreateSessionRequest', 'labels["a.b"]: is a number, wanted a string'],
-    [{ labels: [] }, 'CreateSessionRequest', 'labels: is an array, wanted an object'],
+    [{ ttlMs: '1e3' }, 'CacheSetRequest', 'ttlMs must be an integer, got a string'],
+    [{ tags: 'x' }, 'CacheGetRequest', 'tags must be an array, got a string'],
+    [{ tags: ['x', null] }, 'CacheGetRequest', 'tags[1] must be a string, got null'],
+    [{ labels: { 'a.b': 1 } }, 'CreateSessionRequest', 'labels["a.b"] must be a string, got a number'],
+    [{ labels: [] }, 'CreateSessionRequest', 'labels must be an object, got an array'],
     [
       { onFailure: 'FAILURE_MODE_DENNY' },
       'CheckRateLimitRequest',
-      'onFailure: FailureMode has no value "FAILURE_MODE_DENNY", did you mean FAILURE_MODE_DENY?',
+      'onFailure must be a FailureMode, got "FAILURE_MODE_DENNY"; did you mean "FAILURE_MODE_DENY"?',
     ],
-    [{ onFailure: true }, 'CheckRateLimitRequest', 'onFailure: is a boolean, wanted a name or number of FailureMode'],
-    [{ key: 'hello' }, 'CacheGetRequest', 'key: is no base64, wanted base64, or --text and plain text'],
-    [{ key: 5 }, 'CacheGetRequest', 'key: is a number, wanted a string of base64 (with --text: plain text)'],
-  ])('%j of %s', (value, message, problem) => {
+    [{ onFailure: true }, 'CheckRateLimitRequest', 'onFailure must be a name or number of FailureMode, got a boolean'],
+    [{ key: 'hello' }, 'CacheGetRequest', 'key must be base64 (or plain text with --text), got other text'],
+    [{ key: 5 }, 'CacheGetRequest', 'key must be a base64 string (or plain text with --text), got a number'],
+  ])('report %j of %s with its path', (value, message, problem) => {
     expect(read(value, message)).toEqual({ problems: [problem] });
   });
 
   test('are all reported at once', () => {
     const answer = read({ namespace: 1, fresh: 2, kye: 3 }, 'CacheGetRequest') as { problems: string[] };
-    expect(answer.problems.map((problem) => problem.split(':')[0])).toEqual(['namespace', 'fresh', 'kye']);
+    expect(answer.problems).toEqual([
+      'namespace must be a string, got a number',
+      'fresh must be true or false, got a number',
+      'unknown field "kye" in CacheGetRequest; did you mean "key"?',
+    ]);
   });
 });
 
-describe('answers', () => {
+describe('responses', () => {
   const { CacheGet, CheckRateLimit, CreateSession } = {
     ...methodsOf(loadContract(), 'pannier.v1.CacheService'),
     ...methodsOf(loadContract(), 'pannier.v1.RateLimitService'),
@@ -144,7 +140,7 @@ describe('answers', () => {
     return responseToJson(decoded, `pannier.v1.${type}`, { contract, asText });
   }
 
-  test('show every default and enums by name, an unknown one as its number', () => {
+  test('show every default, enums by name, and an unknown enum as its number', () => {
     const json = throughTheWire(CheckRateLimit, { limit: 2 ** 53 - 1, decidedBy: 77 }, 'CheckRateLimitResponse');
     expect(json).toMatchObject({ allowed: false, limitName: '', limit: 2 ** 53 - 1, decidedBy: 77, limits: [] });
     expect(throughTheWire(CheckRateLimit, { decidedBy: 4 }, 'CheckRateLimitResponse')).toMatchObject({
@@ -152,7 +148,7 @@ describe('answers', () => {
     });
   });
 
-  test('leave out a message that is unset, and show a map', () => {
+  test('omit an unset message, and show a map', () => {
     expect(throughTheWire(CreateSession, {}, 'CreateSessionResponse')).toEqual({});
     const session = { data: { a: Buffer.from('hi') } };
     expect(throughTheWire(CreateSession, { session }, 'CreateSessionResponse')).toMatchObject({
@@ -160,7 +156,7 @@ describe('answers', () => {
     });
   });
 
-  test('give back any bytes when they are sent again, with and without text', () => {
+  test('round-trip any bytes, with and without text', () => {
     const prefixed = fc.string({ unit: 'binary' }).map((text) => Buffer.from(`base64:${text}`));
     const bytes = fc.oneof(
       fc.uint8Array(),

@@ -1,20 +1,20 @@
 /**
- * Between proto JSON and the plain objects that @grpc/proto-loader encodes and decodes, by the contract's descriptors.
+ * Converts between proto JSON and the plain objects that @grpc/proto-loader encodes and decodes. It follows the descriptors of the protos.
  *
- * Promises:
- *   1. Every mistake of a request is found at once, each with its path ("limits[0].windowMs") and what is wanted.
- *   2. Keys may be camelCase or snake_case, enums names or numbers, integers numbers or strings of digits. null is unset.
- *   3. Answers have camelCase keys in the order of the proto, enums by name, and every default, so that `false` shows.
- *   4. With `asText` bytes are UTF-8 text. Bytes that are no such text are "base64:..." in both directions.
- *   5. Without `asText` a value that decodes to bytes that are not text is warned of: it may be text itself.
+ * Invariants:
+ *   1. All errors of a request are reported at once, each with its path ("limits[0].windowMs") and the accepted values.
+ *   2. Keys may be camelCase or snake_case, enums may be names or numbers, and integers may be numbers or strings of digits. null means unset.
+ *   3. Responses have camelCase keys in the order of the proto, enums by name, and all default values, so that `false` is visible.
+ *   4. With `asText`, bytes are UTF-8 text. Bytes that are not UTF-8 have the form "base64:..." in both directions.
+ *   5. Without `asText`, a value that decodes to bytes that are not text causes a warning, because it may itself be plain text.
  *
- * protobuf-es (`fromJson` with a registry made of the descriptor set) reads the same JSON, but its errors are not as good:
- *   - It stops at the first error. Our errors of `{"namespace": 1, "fresh": 2, "kye": 3}` name all three.
- *   - It does not say where: `cannot decode message pannier.v1.Limit from JSON: key "windowMS" is unknown`, where we say
- *     `limits[0].windowMS: Limit has no such field, did you mean windowMs?`.
- *   - An unknown enum value names no field: `cannot decode enum pannier.v1.FailureMode from JSON: "FAILURE_MODE_DENNY"`.
- *   - It accepts 2^53 + 1 for an int64, which the sidecar refuses, and prints every int64 as a string.
- * Paths, suggestions and `--text` would need a second walk over the descriptors, which is most of this file.
+ * protobuf-es (`fromJson` with a registry made of the descriptor set) reads the same JSON, but its errors are less helpful:
+ *   - It stops at the first error. For `{"namespace": 1, "fresh": 2, "kye": 3}` this module reports all three.
+ *   - It does not report the path: `cannot decode message pannier.v1.Limit from JSON: key "windowMS" is unknown`. This module reports
+ *     `unknown field "windowMS" in limits[0] (Limit); did you mean "windowMs"?`.
+ *   - The error of an unknown enum value names no field: `cannot decode enum pannier.v1.FailureMode from JSON: "FAILURE_MODE_DENNY"`.
+ *   - It accepts 2^53 + 1 for an int64, which the sidecar rejects, and prints every int64 as a string.
+ * Paths, suggestions and `--text` would need a second traversal of the descriptors, which is most of this file.
  */
 import { isUtf8 } from 'node:buffer';
 import { nearestOf } from '../config/nearest.ts';
@@ -59,12 +59,12 @@ export function responseToJson(message: object, typeName: string, rules: JsonRul
 export function messageOf(contract: Contract, typeName: string): MessageDescriptor {
   const descriptor = contract.messages.get(typeName);
   if (descriptor === undefined) {
-    throw new Error(`cannot find message ${typeName}: the contract does not declare it, wanted one of its own`);
+    throw new Error(`cannot find message ${typeName}: the protos do not declare it`);
   }
   return descriptor;
 }
 
-/** The value type of a map field; undefined for every other field. */
+/** Returns the value field of a map, or undefined if the field is not a map. */
 export function mapValueOf(contract: Contract, field: FieldDescriptor): FieldDescriptor | undefined {
   if (field.type !== FieldType.MESSAGE) {
     return undefined;
@@ -84,9 +84,9 @@ function readMessage(reader: Reader, value: unknown, typeName: string, path: str
     const place = path === '' ? key : `${path}.${key}`;
     const field = fields.find((candidate) => candidate.jsonName === key || candidate.name === key);
     if (field === undefined) {
-      reader.problems.push(unknownField(place, key, fields, typeName));
+      reader.problems.push(unknownField(key, { path, fields, typeName }));
     } else if (given.has(field.jsonName)) {
-      reader.problems.push(`${place}: is given twice (as ${field.jsonName} and ${field.name}), wanted once`);
+      reader.problems.push(`${place} must be set once, got both ${field.jsonName} and ${field.name}`);
     } else if (each !== null) {
       given.add(field.jsonName);
       entries.push([field.jsonName, readField(reader, each, field, place)]);
@@ -95,12 +95,17 @@ function readMessage(reader: Reader, value: unknown, typeName: string, path: str
   return Object.fromEntries(entries);
 }
 
-function unknownField(place: string, key: string, fields: readonly FieldDescriptor[], typeName: string): string {
+function unknownField(
+  key: string,
+  { path, fields, typeName }: { path: string; fields: readonly FieldDescriptor[]; typeName: string },
+): string {
   const names = fields.map((field) => field.jsonName);
   const nearest = nearestOf(key, names);
-  const wanted = names.length === 0 ? 'no fields' : `one of ${names.join(', ')}`;
-  const hint = nearest === undefined ? `wanted ${wanted}` : `did you mean ${nearest}?`;
-  return `${place}: ${shortName(typeName)} has no such field, ${hint}`;
+  const list = `must be ${names.length === 1 ? '' : 'one of '}${names.join(', ')}`;
+  const accepted = names.length === 0 ? 'the message has no fields' : list;
+  const hint = nearest === undefined ? accepted : `did you mean ${JSON.stringify(nearest)}?`;
+  const message = path === '' ? shortName(typeName) : `${path} (${shortName(typeName)})`;
+  return `unknown field ${JSON.stringify(key)} in ${message}; ${hint}`;
 }
 
 function readField(reader: Reader, value: unknown, field: FieldDescriptor, path: string): unknown {
@@ -109,7 +114,7 @@ function readField(reader: Reader, value: unknown, field: FieldDescriptor, path:
     if (!isObject(value)) {
       return refuse(reader, path, value, 'an object');
     }
-    // Every map of the contract has strings as its keys.
+    // Every map in the protos has string keys.
     const entries = Object.entries(value).map(([key, each]) => {
       return [key, readSingle(reader, each, mapValue, `${path}[${JSON.stringify(key)}]`)];
     });
@@ -143,7 +148,7 @@ function readSingle(reader: Reader, value: unknown, field: FieldDescriptor, path
     case FieldType.FLOAT:
       return typeof value === 'number' ? value : refuse(reader, path, value, 'a number');
     default:
-      throw new Error(`cannot read ${path}: field type ${field.type}, wanted one that the contract uses`);
+      throw new Error(`cannot read ${path}: field type ${field.type} is not supported`);
   }
 }
 
@@ -156,10 +161,10 @@ function readInteger(reader: Reader, value: unknown, field: FieldDescriptor, pat
   const max = isSigned && !isLong ? MAX_INT32 : maxUnsigned;
   const min = isSigned ? -max : 0;
   if (typeof number !== 'number') {
-    return refuse(reader, path, value, 'a whole number');
+    return refuse(reader, path, value, 'an integer');
   }
   if (!Number.isInteger(number) || number > max || number < min) {
-    reader.problems.push(`${path}: is ${value}, wanted a whole number from ${min} to ${max}`);
+    reader.problems.push(`${path} must be an integer from ${min} to ${max}, got ${value}`);
     return undefined;
   }
   return number;
@@ -176,16 +181,16 @@ function readEnum(reader: Reader, value: unknown, typeName: string, path: string
   const number = values.get(value);
   if (number === undefined) {
     const nearest = nearestOf(value, values.keys());
-    const hint = nearest === undefined ? `wanted one of ${[...values.keys()].join(', ')}` : `did you mean ${nearest}?`;
-    reader.problems.push(`${path}: ${shortName(typeName)} has no value ${JSON.stringify(value)}, ${hint}`);
+    const accepted = nearest === undefined ? `one of ${[...values.keys()].join(', ')}` : `a ${shortName(typeName)}`;
+    const hint = nearest === undefined ? '' : `; did you mean ${JSON.stringify(nearest)}?`;
+    reader.problems.push(`${path} must be ${accepted}, got ${JSON.stringify(value)}${hint}`);
   }
   return number;
 }
 
 function readBytes(reader: Reader, value: unknown, path: string): unknown {
-  const wanted = reader.asText ? 'a string' : 'a string of base64 (with --text: plain text)';
   if (typeof value !== 'string') {
-    return refuse(reader, path, value, wanted);
+    return refuse(reader, path, value, reader.asText ? 'a string' : 'a base64 string (or plain text with --text)');
   }
   if (reader.asText && !value.startsWith(BASE64_PREFIX)) {
     return Buffer.from(value, 'utf8');
@@ -193,25 +198,26 @@ function readBytes(reader: Reader, value: unknown, path: string): unknown {
   const encoded = reader.asText ? value.slice(BASE64_PREFIX.length) : value;
   const digits = encoded.replace(/=+$/, '');
   if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(encoded) || digits.length % 4 === 1) {
-    reader.problems.push(`${path}: is no base64, wanted base64${reader.asText ? '' : ', or --text and plain text'}`);
+    const accepted = reader.asText ? 'valid base64 after "base64:"' : 'base64 (or plain text with --text)';
+    reader.problems.push(`${path} must be ${accepted}, got other text`);
     return undefined;
   }
   const bytes = Buffer.from(encoded, 'base64');
   if (!reader.asText && !isText(bytes)) {
     reader.warnings.push(
-      `${path}: decodes from base64 to bytes that are not text; if the value is plain text, add --text`,
+      `${path} decodes from base64 to bytes that are not text; if the value is plain text, add --text`,
     );
   }
   return bytes;
 }
 
-/** UTF-8 without control characters other than tab, line feed and carriage return. */
+/** Returns whether the bytes are UTF-8 without control characters other than tab, line feed and carriage return. */
 function isText(bytes: Buffer): boolean {
   return isUtf8(bytes) && !/[^\P{Cc}\t\n\r]/u.test(bytes.toString('utf8'));
 }
 
-function refuse(reader: Reader, path: string, value: unknown, wanted: string): undefined {
-  reader.problems.push(`${path === '' ? 'the request' : path}: is ${kindOf(value)}, wanted ${wanted}`);
+function refuse(reader: Reader, path: string, value: unknown, accepted: string): undefined {
+  reader.problems.push(`${path === '' ? 'the request' : path} must be ${accepted}, got ${kindOf(value)}`);
   return undefined;
 }
 
@@ -229,7 +235,7 @@ function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** `pannier.v1.Limit` -> `Limit`. */
+/** Drops the package: `pannier.v1.Limit` becomes `Limit`. */
 export function shortName(typeName: string): string {
   return typeName.slice(typeName.lastIndexOf('.') + 1);
 }
@@ -238,7 +244,7 @@ function writeMessage(rules: JsonRules, message: Record<string, unknown>, typeNa
   const entries: [string, unknown][] = [];
   for (const field of messageOf(rules.contract, typeName).fields) {
     const value = message[field.jsonName];
-    // Unset: a field of a oneof, an optional one, or a message.
+    // Unset fields are absent: members of a oneof, optional fields and messages.
     if (value !== undefined && value !== null) {
       entries.push([field.jsonName, writeField(rules, value, field)]);
     }

@@ -1,5 +1,5 @@
 /**
- * Which method a name means, which address is called, and what --list says.
+ * Resolution of method names and addresses, and the output of --list.
  */
 import { readContract } from '../grpc/descriptors.ts';
 import { describeMethods, findAddress, findMethod } from './call-target.ts';
@@ -8,7 +8,7 @@ const contract = readContract();
 
 describe('methods', () => {
   test.each(['CheckRateLimit', 'RateLimitService/CheckRateLimit', 'pannier.v1.RateLimitService/CheckRateLimit'])(
-    '%s is found',
+    'finds %s',
     (name) => {
       expect(findMethod(contract, name)).toMatchObject({
         service: 'pannier.v1.RateLimitService',
@@ -18,22 +18,22 @@ describe('methods', () => {
   );
 
   test.each([
-    ['CheckRateLimt', 'did you mean CheckRateLimit?'],
-    ['SessionService/checkratelimit', 'did you mean CheckRateLimit, CheckRateLimits?'],
-    ['cacheget', 'did you mean CacheGet, CacheGetMany?'],
-    ['Invalidations', 'did you mean WatchInvalidations, ConfirmInvalidations?'],
-    ['zzz', 'wanted one of theirs'],
-    // Health is served, but no business of this command.
-    ['grpc.health.v1.Health/Check', 'did you mean CheckRateLimit, CheckRateLimits?'],
-  ])('%s is not', (name, hint) => {
+    ['CheckRateLimt', 'did you mean "CheckRateLimit"?'],
+    ['SessionService/checkratelimit', 'did you mean "CheckRateLimit" or "CheckRateLimits"?'],
+    ['cacheget', 'did you mean "CacheGet" or "CacheGetMany"?'],
+    ['Invalidations', 'did you mean "WatchInvalidations" or "ConfirmInvalidations"?'],
+    ['zzz', 'run "pannier call --list" to list all methods'],
+    // The sidecar serves the health service, but this command supports only Pannier's own methods.
+    ['grpc.health.v1.Health/Check', 'did you mean "CheckRateLimit" or "CheckRateLimits"?'],
+  ])('rejects %s with a suggestion', (name, hint) => {
     expect(findMethod(contract, name)).toEqual({
-      problem: `cannot call ${name}: the protos have no such method, ${hint} (all: pannier call --list)`,
+      problem: `unknown method ${JSON.stringify(name)}; ${hint}`,
     });
   });
 
-  test('are listed with every field, and what these name', () => {
+  test('lists every method with its fields and their types', () => {
     const lines = describeMethods(contract).split('\n');
-    expect(lines).toContain('CacheService/WatchInvalidations  {namespace: string}  (streams its answers)');
+    expect(lines).toContain('CacheService/WatchInvalidations  {namespace: string}  (streams its responses)');
     expect(lines).toContain('CacheService/CacheGetMany  {namespace: string, keys: bytes[], fresh: bool}');
     expect(lines.find((line) => line.startsWith('SessionService/CreateSession '))).toContain('data: map of bytes');
     expect(lines.find((line) => line.startsWith('FailureMode: '))).toContain('FAILURE_MODE_DENY');
@@ -53,17 +53,15 @@ describe('addresses', () => {
     [undefined, { PANNIER_GRPC_ADDRESS: ':9999' }, '127.0.0.1:9999'],
     ['[::1]:1', both, '[::1]:1'],
     ['unix:/tmp/x', both, 'unix:/tmp/x'],
-  ])('%s and %j', (option, environment, address) => {
+  ])('resolves the option %s with the environment %j', (option, environment, address) => {
     expect(findAddress(option, environment)).toBe(address);
   });
 
   test.each([
-    ['localhost', {}, '--address is "localhost"'],
-    ['unix:', {}, '--address is "unix:"'],
-    [undefined, { PANNIER_GRPC_ADDRESS: 'none' }, 'PANNIER_GRPC_ADDRESS is "none"'],
-  ])('%s and %j are refused', (option, environment, found) => {
-    expect(findAddress(option, environment)).toEqual({
-      problem: `cannot call the sidecar: ${found}, wanted host:port or unix:PATH`,
-    });
+    ['localhost', {}, '--address must be HOST:PORT or unix:PATH, got "localhost"'],
+    ['unix:', {}, '--address must be HOST:PORT or unix:PATH, got "unix:"'],
+    [undefined, { PANNIER_GRPC_ADDRESS: 'none' }, 'PANNIER_GRPC_ADDRESS must be HOST:PORT or unix:PATH, got "none"'],
+  ])('rejects the option %s with the environment %j', (option, environment, problem) => {
+    expect(findAddress(option, environment)).toEqual({ problem });
   });
 });

@@ -1,5 +1,5 @@
 /**
- * What `pannier call` calls and where: finds the method that a name means, the address, and lists all methods.
+ * Resolves the method and the address of `pannier call`, and describes all methods for `pannier call --list`.
  */
 import { nearestOf } from '../config/nearest.ts';
 import { parseAddress } from '../config/settings.ts';
@@ -7,7 +7,7 @@ import { type Contract, type FieldDescriptor, FieldType, type MethodDescriptor }
 import { mapValueOf, messageOf, shortName } from './call-json.ts';
 
 export interface CallTarget {
-  /** In full: `pannier.v1.RateLimitService`. */
+  /** Full name, such as `pannier.v1.RateLimitService`. */
   readonly service: string;
   readonly method: MethodDescriptor;
 }
@@ -15,7 +15,7 @@ export interface CallTarget {
 const PACKAGE = 'pannier.v1.';
 const DEFAULT_ADDRESS = '127.0.0.1:9470';
 
-/** `CheckRateLimit`, `RateLimitService/CheckRateLimit` or `pannier.v1.RateLimitService/CheckRateLimit`. */
+/** Finds a method by `CheckRateLimit`, `RateLimitService/CheckRateLimit` or `pannier.v1.RateLimitService/CheckRateLimit`. */
 export function findMethod(contract: Contract, name: string): CallTarget | { readonly problem: string } {
   const targets = allTargets(contract);
   const found = targets.find((target) => namesOf(target).includes(name));
@@ -29,8 +29,11 @@ export function findMethod(contract: Contract, name: string): CallTarget | { rea
     (each) => shortest.length > 2 && each.toLowerCase().includes(shortest.toLowerCase()),
   );
   const suggestions = [...new Set(nearest === undefined ? alike : [nearest, ...alike])];
-  const hint = suggestions.length === 0 ? 'wanted one of theirs' : `did you mean ${suggestions.join(', ')}?`;
-  return { problem: `cannot call ${name}: the protos have no such method, ${hint} (all: pannier call --list)` };
+  const hint =
+    suggestions.length === 0
+      ? 'run "pannier call --list" to list all methods'
+      : `did you mean ${suggestions.map((each) => JSON.stringify(each)).join(' or ')}?`;
+  return { problem: `unknown method ${JSON.stringify(name)}; ${hint}` };
 }
 
 function allTargets(contract: Contract): CallTarget[] {
@@ -43,7 +46,7 @@ function namesOf({ service, method }: CallTarget): string[] {
   return [method.name, `${shortName(service)}/${method.name}`, `${service}/${method.name}`];
 }
 
-/** What grpc-js connects to: `--address`, else where the settings of this environment let the sidecar listen. */
+/** Returns the target for grpc-js: `--address`, or else the listen address in the settings of this environment. */
 export function findAddress(
   option: string | undefined,
   environment: Readonly<Record<string, string | undefined>>,
@@ -56,23 +59,23 @@ export function findAddress(
     return address;
   }
   if (parseAddress(address) !== undefined) {
-    // `:9470` is every interface of a server and none of a client's.
+    // `:9470` means all interfaces to a server; a client connects to loopback instead.
     return address.startsWith(':') ? `127.0.0.1${address}` : address;
   }
   const source = option === undefined ? 'PANNIER_GRPC_ADDRESS' : '--address';
-  return { problem: `cannot call the sidecar: ${source} is ${JSON.stringify(address)}, wanted host:port or unix:PATH` };
+  return { problem: `${source} must be HOST:PORT or unix:PATH, got ${JSON.stringify(address)}` };
 }
 
-/** Every method with the fields of its request, then the messages and enums that these name. */
+/** Lists every method with the fields of its request, followed by the messages and enums that those fields use. */
 export function describeMethods(contract: Contract): string {
   const targets = allTargets(contract);
   const named = new Set<string>();
   const lines = targets.map(({ service, method }) => {
-    const streams = method.isResponseStream ? '  (streams its answers)' : '';
+    const streams = method.isResponseStream ? '  (streams its responses)' : '';
     return `${shortName(service)}/${method.name}  ${describeFields(contract, method.requestType, named)}${streams}`;
   });
   lines.push('');
-  // A set grows while it is walked: what a named message names is described too.
+  // The set grows during the iteration, so that messages used by a listed message are listed too.
   for (const typeName of named) {
     const values = contract.enums.get(typeName);
     const what = values === undefined ? describeFields(contract, typeName, named) : [...values.keys()].join(' | ');

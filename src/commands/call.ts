@@ -1,8 +1,9 @@
 /**
- * `pannier call METHOD JSON`: one call to a sidecar from a shell, to try it and to look at what it answers.
+ * `pannier call METHOD JSON`: sends one call to a sidecar and prints the response as JSON.
  *
- * Exit codes: 0 answered; 1 the call failed, its code and text are on stderr; 2 the command line or the request is wrong, and nothing
- * was sent. A stream of answers is printed a line each until it ends or Ctrl-C ends it, which is no failure.
+ * A stream prints one response per line until the server or Ctrl-C ends it; both count as success.
+ * Exit codes: 0 success; 1 the call failed, with its status on standard error; 2 the command line or the request is invalid, and nothing
+ * was sent.
  */
 import { Client, credentials, Metadata, type ServiceError, connectivityState as State } from '@grpc/grpc-js';
 import { Command } from 'commander';
@@ -16,6 +17,13 @@ import { type CallTarget, describeMethods, findAddress, findMethod } from './cal
 const DEFAULT_DEADLINE_MS = 5_000;
 const MAX_INPUT_BYTES = 64 * 1024 * 1024;
 
+const EXAMPLES = `
+Examples:
+  pannier call CheckRateLimit '{"policy": "api", "key": "ada"}'
+  pannier call --text CacheSet '{"key": "greeting", "value": "hello"}'
+  pannier call --text CacheGet '{"key": "greeting"}'
+  pannier call --list`;
+
 interface CallOptions {
   readonly address?: string;
   readonly deadlineMs?: string;
@@ -25,7 +33,7 @@ interface CallOptions {
   readonly list?: boolean;
 }
 
-/** All that it takes to call, checked. */
+/** A call whose parts have all been validated. */
 interface PreparedCall {
   readonly contract: Contract;
   readonly target: CallTarget;
@@ -42,15 +50,19 @@ type Prepared = { readonly call: PreparedCall } | { readonly problems: readonly 
 
 export function callCommand(): Command {
   return new Command('call')
-    .description('Call a running sidecar and print its answer as JSON.')
-    .argument('[method]', 'e.g. CheckRateLimit, or in full pannier.v1.RateLimitService/CheckRateLimit')
-    .argument('[json]', 'the request as JSON; - reads it from standard input', '{}')
+    .description('Call a running sidecar and print the response as JSON.')
+    .argument('[method]', 'name of the method, such as CheckRateLimit or pannier.v1.RateLimitService/CheckRateLimit')
+    .argument('[json]', 'request as JSON, or - to read it from standard input', '{}')
     .option('--list', 'print every method with the fields of its request')
-    .option('--text', 'bytes are given and printed as text, not as base64 (what is no text: base64:...)')
-    .option('--address <host:port|unix:PATH>', 'the sidecar (default: PANNIER_GRPC_ADDRESS, else 127.0.0.1:9470)')
-    .option('--deadline-ms <n>', `give up after this long (default: ${DEFAULT_DEADLINE_MS}; streams: never)`)
-    .option('--metadata <k=v>', 'send this header; may be repeated', collect)
-    .option('--compact', 'print the answer on one line')
+    .option('--text', 'read and print bytes fields as text; bytes that are not UTF-8 appear as base64:...')
+    .option(
+      '--address <host:port|unix:PATH>',
+      'address of the sidecar (default: PANNIER_GRPC_ADDRESS, or else 127.0.0.1:9470)',
+    )
+    .option('--deadline-ms <n>', `deadline of the call in ms (default: ${DEFAULT_DEADLINE_MS}; none for streams)`)
+    .option('--metadata <key=value>', 'request metadata to send; may be repeated', collect)
+    .option('--compact', 'print the response on one line')
+    .addHelpText('after', EXAMPLES)
     .action(async (method: string | undefined, json: string, options: CallOptions) => {
       process.exitCode = await run(method, json, options);
     });
@@ -73,10 +85,10 @@ async function run(method: string | undefined, json: string, options: CallOption
     return 2;
   }
   for (const warning of prepared.call.warnings) {
-    complain(`Warning: ${warning}`);
+    complain(`warning: ${warning}`);
   }
   const client = new Client(prepared.call.address, credentials.createInsecure(), {
-    // A proxy of the environment is not meant for a sidecar.
+    // Ignores proxy variables of the environment, because a sidecar is on this machine.
     'grpc.enable_http_proxy': 0,
     'grpc.max_receive_message_length': -1,
     'grpc.max_send_message_length': -1,
@@ -94,7 +106,9 @@ async function run(method: string | undefined, json: string, options: CallOption
 
 async function prepare(method: string | undefined, json: string, options: CallOptions): Promise<Prepared> {
   if (method === undefined) {
-    return { problems: ['cannot call: no method is given, wanted one (all: pannier call --list)'] };
+    return {
+      problems: ['cannot call the sidecar: no method is given; run "pannier call --list" to list all methods'],
+    };
   }
   const contract = readContract();
   const target = findMethod(contract, method);
@@ -121,7 +135,7 @@ async function prepare(method: string | undefined, json: string, options: CallOp
   const asText = options.text === true;
   const read = requestFromJson(parsed.value, target.method.requestType, { contract, asText });
   if ('problems' in read) {
-    return { problems: read.problems.map((problem) => `cannot send ${target.method.name}: ${problem}`) };
+    return { problems: read.problems };
   }
   const { message: request, warnings } = read;
   const compact = options.compact === true;
@@ -133,9 +147,7 @@ function parseDeadline(text: string | undefined): number | undefined | { readonl
     return undefined;
   }
   if (!/^[1-9]\d{0,8}$/.test(text)) {
-    return {
-      problem: `cannot call: --deadline-ms is ${JSON.stringify(text)}, wanted a whole number from 1 to 999999999`,
-    };
+    return { problem: `--deadline-ms must be an integer from 1 to 999999999, got ${JSON.stringify(text)}` };
   }
   return Number(text);
 }
@@ -145,10 +157,10 @@ function parseMetadata(pairs: readonly string[]): Metadata | { readonly problem:
   for (const pair of pairs) {
     const [, key = '', value = ''] = /^([^=]+)=(.*)$/s.exec(pair) ?? [];
     try {
-      // A -bin header takes bytes; the text stands for its UTF-8.
+      // A -bin header carries bytes; the text is sent as UTF-8.
       metadata.add(key, key.toLowerCase().endsWith('-bin') ? Buffer.from(value, 'utf8') : value);
     } catch {
-      return { problem: `cannot call: --metadata ${JSON.stringify(pair)} is no header, wanted key=value in ASCII` };
+      return { problem: `--metadata must be KEY=VALUE in ASCII, got ${JSON.stringify(pair)}` };
     }
   }
   return metadata;
@@ -161,22 +173,22 @@ async function readInput(): Promise<string | { readonly problem: string }> {
     chunks.push(chunk as Buffer);
     size += (chunk as Buffer).length;
     if (size > MAX_INPUT_BYTES) {
-      return { problem: `cannot read the request: it has more than ${MAX_INPUT_BYTES} bytes, wanted fewer` };
+      return { problem: `the request must be at most ${MAX_INPUT_BYTES} bytes, got more on standard input` };
     }
   }
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
   } catch {
-    return { problem: 'cannot read the request: standard input is no UTF-8, wanted JSON in UTF-8' };
+    return { problem: 'the request must be JSON in UTF-8, got other bytes on standard input' };
   }
 }
 
-/** Calls and prints; resolves with the error when the call fails. */
+/** Sends the call and prints its responses. Resolves with the error if the call fails. */
 function send(client: Client, call: PreparedCall): Promise<ServiceError | undefined> {
   const { service, method } = call.target;
   const definition = methodsOf(loadContract(), service)[method.name];
   if (definition === undefined || definition.requestStream) {
-    throw new Error(`cannot call ${service}/${method.name}: it streams its requests, wanted a method that does not`);
+    throw new Error(`cannot call ${service}/${method.name}: methods that stream requests are not supported`);
   }
   const defaultMs = definition.responseStream ? undefined : DEFAULT_DEADLINE_MS;
   const deadlineMs = call.deadlineMs ?? defaultMs;
@@ -235,8 +247,8 @@ function describeFailure(error: ServiceError, isConnected: boolean, call: Prepar
   const inTime = error.code === Status.DEADLINE_EXCEEDED ? ' in time' : '';
   const cause = /\b(E[A-Z]{4,})\b/.exec(error.details)?.[1] ?? `no connection${inTime}`;
   return (
-    `${name}: no sidecar answers at ${call.address} (${cause}). ` +
-    'Start one with `pannier serve`, or say where it listens with --address or PANNIER_GRPC_ADDRESS.'
+    `${name}: cannot reach a sidecar at ${call.address}: ${cause}; ` +
+    'start one with "pannier serve", or set its address with --address or PANNIER_GRPC_ADDRESS'
   );
 }
 

@@ -1,6 +1,7 @@
 /**
- * `pannier check`: whether the settings of this environment, the files that they name and the policy file can be used, every mistake with its
- * place. Exit codes: 0 all can; 1 mistakes were printed; 2 the command line is wrong.
+ * `pannier check`: validates the settings in this environment, the files that they name and the policy file, and prints every error.
+ *
+ * Exit codes: 0 no errors; 1 errors were printed; 2 the command line is invalid.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { Command } from 'commander';
@@ -23,14 +24,15 @@ const processIo: CheckIo = {
 
 export function checkCommand(): Command {
   return new Command('check')
-    .description('Check the settings (PANNIER_*) and the policy file; print every mistake with its line.')
-    .option('-f, --policy-file <file>', 'the policy file (default: PANNIER_POLICY_FILE)')
+    .description('Check the settings (PANNIER_* variables) and the policy file, and print every error.')
+    .option('-f, --policy-file <file>', 'path to the policy file (default: PANNIER_POLICY_FILE)')
+    .addHelpText('after', '\nExamples:\n  pannier check\n  pannier check --policy-file policies.yaml')
     .action((options: { policyFile?: string }) => {
       process.exitCode = runCheck(options.policyFile, processIo);
     });
 }
 
-/** 0: all can be used; 1: mistakes were printed. What `serve` would start with is no mistake. */
+/** Returns the exit code: 1 if errors were printed, or else 0. It accepts exactly the input with which `serve` would start. */
 export function runCheck(policyFile: string | undefined, io: CheckIo): number {
   const loaded = loadSettings(io.environment);
   const problems: readonly SettingProblem[] =
@@ -48,7 +50,7 @@ export function runCheck(policyFile: string | undefined, io: CheckIo): number {
     summary.push(checked.summary);
   }
   if (errorCount > 0) {
-    io.error(`${errorCount} mistake${errorCount === 1 ? '' : 's'}`);
+    io.error(counted(errorCount, 'error', 'errors'));
     return 1;
   }
   io.out(`ok: ${summary.join(', ')}`);

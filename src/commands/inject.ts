@@ -1,7 +1,7 @@
 /**
- * `pannier inject -f FILE`: what the webhook would do to the pods of these manifests, offline; the manifests come out on standard output.
+ * `pannier inject -f FILE`: adds the sidecar to manifests offline, as the webhook would, and prints them on standard output.
  *
- * Exit codes: 0 done; 1 a pod was refused, and nothing is written; 2 the command line, the configuration or the file cannot be used.
+ * Exit codes: 0 success; 1 a pod was refused, and nothing was printed; 2 the command line, the configuration or the file is invalid.
  */
 import { Command } from 'commander';
 import { type Kubelets, kubeletsOf } from '../injection/kubelets.ts';
@@ -18,7 +18,13 @@ export interface InjectFlags extends ConfigFlags {
 
 export function injectCommand(): Command {
   return addInjectOptions(new Command('inject'))
-    .description('Put the sidecar into the pods of manifests, as the injector would; everything else stays as it is.')
+    .addHelpText(
+      'after',
+      '\nExample:\n  pannier inject -f deployment.yaml --image registry.example/pannier:1.0 | kubectl apply -f -',
+    )
+    .description(
+      'Add the sidecar to the pods in manifests, as the injector would. The rest of the text is not changed.',
+    )
     .action((flags: InjectFlags) => {
       process.exitCode = runInject(flags, processIo);
     });
@@ -26,13 +32,16 @@ export function injectCommand(): Command {
 
 export function addInjectOptions(command: Command): Command {
   return command
-    .requiredOption('-f, --filename <file>', 'manifests in YAML or JSON; - is standard input')
-    .option('--config <file>', "the injector's configuration (ConfigMap pannier-injector-config, key injector.yaml)")
-    .option('--image <image>', 'image of the sidecar, wins over the configuration')
-    .option('--namespace-inject', 'take it that the namespaces ask for injection')
+    .requiredOption('-f, --filename <file>', 'path to the manifests in YAML or JSON, or - for standard input')
+    .option(
+      '--config <file>',
+      "path to the injector's configuration (key injector.yaml of ConfigMap pannier-injector-config)",
+    )
+    .option('--image <image>', 'image of the sidecar; overrides the configuration')
+    .option('--namespace-inject', 'assume that the namespaces of the pods request injection')
     .option(
       '--kubelet <version>',
-      'the oldest kubelet of the cluster, such as v1.28.3 (default: new enough for a native sidecar)',
+      'version of the oldest kubelet in the cluster, such as v1.28.3 (default: one that supports native sidecars)',
     );
 }
 
@@ -53,14 +62,14 @@ export function runInject(flags: InjectFlags, io: ManifestIo): number {
   return 0;
 }
 
-/** What injection makes of the manifests, and by which configuration. Undefined: something cannot be used, and that has been said. */
+/** Injects the manifests and returns them with the configuration. Returns undefined after it has printed an error. */
 export function injectAsRequested(
   flags: InjectFlags,
   io: ManifestIo,
 ): (EditedManifests & { readonly config: SidecarConfig }) | undefined {
   const kubelets: Kubelets = kubeletsOf(flags.kubelet === undefined ? [] : [flags.kubelet]);
   if (flags.kubelet !== undefined && kubelets.oldestMinor === undefined) {
-    io.error(`cannot use --kubelet: it is ${JSON.stringify(flags.kubelet)}, wanted a version such as v1.28.3`);
+    io.error(`--kubelet must be a version such as v1.28.3, got ${JSON.stringify(flags.kubelet)}`);
     return undefined;
   }
   const config = readConfig(flags, io);
@@ -77,9 +86,9 @@ function outcomeLines({ workload, injection }: WorkloadOutcome): string[] {
   const name = workloadText(workload);
   switch (injection.kind) {
     case 'inject':
-      return [`${name}: ${injection.patch.length === 0 ? 'has its sidecar already' : 'injected'}`];
+      return [`${name}: ${injection.patch.length === 0 ? 'already has its sidecar' : 'injected'}`];
     case 'skip':
-      return [`${name}: left as it is, ${injection.reason}`];
+      return [`${name}: unchanged, ${injection.reason}`];
     case 'refuse':
       return injection.problems.map((problem) => `${name}: ${problem}`);
   }

@@ -1,5 +1,5 @@
 /**
- * `pannier injection explain -f FILE`: for each workload whether its pods would get a sidecar and why, and where each value comes from.
+ * `pannier injection explain -f FILE`: prints for each workload whether its pods get a sidecar, why, and the source of each value.
  */
 import { ANNOTATION_PREFIX, ANNOTATIONS, type AnnotationRow, INJECT } from '../injection/annotations.ts';
 import type { Pod } from '../injection/pod.ts';
@@ -11,14 +11,14 @@ import { workloadText } from '../manifests/workloads.ts';
 import { type InjectFlags, injectAsRequested } from './inject.ts';
 import type { ManifestIo } from './manifest-io.ts';
 
-/** 0: every pod can be made; 1: one would be refused; 2: something cannot be read. */
+/** Returns the exit code: 0 no pod would be refused; 1 a pod would be refused; 2 the input is invalid. */
 export function runExplain(flags: InjectFlags, io: ManifestIo): number {
   const result = injectAsRequested(flags, io);
   if (result === undefined) {
     return 2;
   }
   if (result.outcomes.length === 0) {
-    io.out('There are no pods in these manifests.\n');
+    io.out('these manifests contain no pods\n');
   }
   for (const outcome of result.outcomes) {
     io.out(`${explain(outcome, result.config).join('\n')}\n`);
@@ -42,7 +42,7 @@ function effect(before: Pod, after: Pod): string {
   const isNative = after.spec?.initContainers?.some((container) => container.name === SIDECAR_NAME) === true;
   const kind = isNative ? 'a native sidecar (init container that keeps running)' : 'a sidecar as a plain container';
   const requestedBy = before.metadata?.annotations?.[INJECT] === 'true' ? 'pod' : 'namespace';
-  return `${findPrevious(before) === undefined ? 'gets' : 'keeps'} ${kind}, asked for by its ${requestedBy}`;
+  return `${findPrevious(before) === undefined ? 'gets' : 'keeps'} ${kind}, requested by its ${requestedBy}`;
 }
 
 function valueLines(pod: Pod, config: SidecarConfig): string[] {
@@ -57,5 +57,5 @@ function valueLines(pod: Pod, config: SidecarConfig): string[] {
 }
 
 function shown(row: AnnotationRow, text: string): string {
-  return row.kind.isSecret === true ? 'not shown, since it may hold a password' : (row.kind.show?.(text) ?? text);
+  return row.kind.isSecret === true ? 'not shown because it may hold a password' : (row.kind.show?.(text) ?? text);
 }

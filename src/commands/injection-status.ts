@@ -1,8 +1,8 @@
 /**
- * `pannier injection status`: which workloads of a cluster have pods whose sidecar is not the one that they would get today.
+ * `pannier injection status`: lists the workloads of a cluster and whether the sidecars of their pods are up to date.
  *
- * Compared are the version of this program and the configuration of the cluster's injector (or a file). Exit codes: 0 all are current;
- * 1 some are not; 2 the cluster or the configuration cannot be read.
+ * A sidecar is up to date if it has the version of this program and the configuration of the cluster's injector (or of a file).
+ * Exit codes: 0 all are up to date; 1 some are not; 2 the cluster or the configuration cannot be read.
  */
 import { kubeletsOf } from '../injection/kubelets.ts';
 import { parseSidecarConfig, type SidecarConfig } from '../injection/sidecar-config.ts';
@@ -20,7 +20,7 @@ import type { NamespaceFacts } from '../manifests/workloads.ts';
 import { type ConfigFlags, type ManifestIo, readConfig } from './manifest-io.ts';
 
 export interface StatusFlags extends ConfigFlags {
-  /** Undefined: all. */
+  /** Undefined selects all namespaces. */
   readonly namespace: string | undefined;
   readonly injectorNamespace: string;
   readonly output: 'table' | 'json';
@@ -49,11 +49,15 @@ async function readStatuses(
 ): Promise<WorkloadStatus[]> {
   const pods = await livePods(core, flags.namespace);
   const namespaces = await namespaceFacts(core, flags.namespace).catch((error: unknown) => {
-    io.error(`cannot read the namespaces, so only pods that ask themselves are seen: ${reasonOf(error)}`);
+    io.error(
+      `warning: cannot list the namespaces, so only pods with annotations of their own are found: ${reasonOf(error)}`,
+    );
     return new Map<string, NamespaceFacts>();
   });
   const kubelets = await clusterKubelets(core).catch((error: unknown) => {
-    io.error(`cannot list the nodes, so their kubelets are taken as new enough: ${reasonOf(error)}`);
+    io.error(
+      `warning: cannot list the nodes, so all kubelets are assumed to support native sidecars: ${reasonOf(error)}`,
+    );
     return kubeletsOf([]);
   });
   const found = pods.flatMap((pod) => {
@@ -71,17 +75,17 @@ async function readStatuses(
   return workloadStatuses(found);
 }
 
-/** Of a file where one is named, else the injector's own. Undefined: it has mistakes, and they have been said. */
+/** Reads the configuration from `--config`, or else from the injector's ConfigMap. Returns undefined after it has printed its errors. */
 async function findConfig(flags: StatusFlags, core: ClusterApi, io: ManifestIo): Promise<SidecarConfig | undefined> {
   if (flags.config !== undefined || flags.image !== undefined) {
     return readConfig(flags, io);
   }
-  const place = `ConfigMap ${flags.injectorNamespace}/${INJECTOR_CONFIG.name}`;
+  const source = `ConfigMap ${flags.injectorNamespace}/${INJECTOR_CONFIG.name}`;
   let text: string | undefined;
   try {
     text = await injectorConfigText(core, flags.injectorNamespace);
   } catch (error) {
-    io.error(`cannot read ${place}: ${reasonOf(error)}, wanted it, or --injector-namespace, or --config`);
+    io.error(`cannot read ${source}: ${reasonOf(error)}; use --injector-namespace or --config`);
     return undefined;
   }
   const parsed = parseSidecarConfig(text ?? '');
@@ -89,7 +93,7 @@ async function findConfig(flags: StatusFlags, core: ClusterApi, io: ManifestIo):
     return parsed.config;
   }
   for (const { line, column, message } of parsed.problems) {
-    io.error(`${place} ${INJECTOR_CONFIG.key}:${line}:${column}: ${message}`);
+    io.error(`${source} ${INJECTOR_CONFIG.key}:${line}:${column}: ${message}`);
   }
   return undefined;
 }
@@ -98,7 +102,7 @@ const HEADINGS = ['NAMESPACE', 'WORKLOAD', 'STATE', 'PODS', 'STALE', 'VERSIONS',
 
 function table(statuses: readonly WorkloadStatus[]): string {
   if (statuses.length === 0) {
-    return 'No pod has a sidecar or asks for one.\n';
+    return 'no pod has a sidecar or requests one\n';
   }
   const rows = statuses.map((status) => [
     status.namespace,
@@ -124,7 +128,7 @@ function table(statuses: readonly WorkloadStatus[]): string {
   return `${[...lines, ...problems].join('\n')}\n`;
 }
 
-/** A sentence: the API server's own where it sent one. */
+/** Returns the message of the API server if there is one, or else that of the error. */
 function reasonOf(error: unknown): string {
   if (error instanceof Error && 'code' in error && 'body' in error) {
     const message = /"message":"((?:[^"\\]|\\.)*)"/.exec(String(error.body))?.[1];

@@ -1,5 +1,5 @@
 /**
- * The commands of injection with a file system and a cluster made of values: what they print, and their exit codes.
+ * Output and exit codes of the injection commands, with a fake file system and a fake cluster.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -56,7 +56,7 @@ const files = {
 };
 
 describe('inject and uninject', () => {
-  test('write the manifests, and what was done on standard error', () => {
+  test('print the manifests, and what changed on standard error', () => {
     const io = new FakeIo(files);
     expect(runInject({ filename: '-', config: 'injector.yaml' }, io)).toBe(0);
     expect(io.output).toContain('image: pannier:7');
@@ -67,32 +67,38 @@ describe('inject and uninject', () => {
     expect(back.errors).toEqual(['deployment/web: uninjected']);
   });
 
-  test('write nothing when a pod is refused', () => {
+  test('print no manifests if a pod is refused', () => {
     const io = new FakeIo(files);
     expect(runInject({ filename: 'wrong.yaml', image: 'pannier:1' }, io)).toBe(1);
     expect(io.output).toBe('');
-    expect(io.errors[0]).toMatch(/^deployment\/web: cannot read annotation pannier.dev\/injekt: /);
+    expect(io.errors[0]).toMatch(
+      /^deployment\/web: unknown annotation pannier.dev\/injekt; did you mean pannier.dev\/inject\?$/,
+    );
   });
 
   test.each([
-    ['no image', { filename: '-' }, 'neither --config nor --image'],
-    ['a bad image', { filename: '-', image: 'pannier' }, 'cannot use --image'],
-    ['a bad kubelet', { filename: '-', image: 'pannier:1', kubelet: 'old' }, 'cannot use --kubelet'],
-    ['no such file', { filename: 'none.yaml', image: 'pannier:1' }, 'cannot read none.yaml: ENOENT'],
+    ['a missing image', { filename: '-' }, 'neither --config nor --image'],
+    ['a bad image', { filename: '-', image: 'pannier' }, '--image must be an image with a tag or a digest'],
+    [
+      'a bad kubelet',
+      { filename: '-', image: 'pannier:1', kubelet: 'old' },
+      '--kubelet must be a version such as v1.28.3, got "old"',
+    ],
+    ['a missing file', { filename: 'none.yaml', image: 'pannier:1' }, 'cannot read none.yaml: ENOENT'],
     ['a broken file', { filename: 'broken.yaml', image: 'pannier:1' }, 'cannot read the file as YAML'],
     [
       'a bad configuration',
       { filename: '-', config: 'bad-injector.yaml' },
-      'bad-injector.yaml:3:13: cannot read sidecar.logLevel',
+      'bad-injector.yaml:3:13: sidecar.logLevel must be one of trace, debug',
     ],
-  ])('%s: exit code 2', (_name, flags, text) => {
+  ])('exit with code 2 for %s', (_name, flags, text) => {
     const io = new FakeIo(files);
     expect(runInject(flags, io)).toBe(2);
     expect(io.output).toBe('');
     expect(io.errors.join('\n')).toContain(text);
   });
 
-  test('refuse a file whose bytes they would not write again as they are', () => {
+  test('refuse a file that is not UTF-8, and keep a byte order mark', () => {
     const directory = mkdtempSync(join(tmpdir(), 'pannier-bytes-'));
     try {
       const file = join(directory, 'latin.yaml');
@@ -101,7 +107,7 @@ describe('inject and uninject', () => {
       expect(
         runUninject(file, { read: processIo.read, error: (line) => io.error(line), out: (text) => io.out(text) }),
       ).toBe(2);
-      expect(io.errors).toEqual([`cannot read ${file}: it is not UTF-8, wanted a readable file`]);
+      expect(io.errors).toEqual([`cannot read ${file}: it is not UTF-8; use a readable file`]);
       writeFileSync(file, '\ufeff# caf\u00e9\n');
       expect(processIo.read(file)).toBe('\ufeff# caf\u00e9\n');
     } finally {
@@ -109,7 +115,7 @@ describe('inject and uninject', () => {
     }
   });
 
-  test('read a pipe that does not block to its end, and no more than a manifest may have', () => {
+  test('read a non-blocking pipe to its end, up to the limit for manifests', () => {
     const parts = ['', 'kind: ', '', '', 'Pod\n'];
     const text = readToEnd((into) => {
       const part = parts.shift();
@@ -126,7 +132,7 @@ describe('inject and uninject', () => {
     expect(() => readToEnd(broken)).toThrow('bad descriptor');
   });
 
-  test('take a fallback for an old kubelet, and the namespace for asking when told so', () => {
+  test('inject a plain container for an old kubelet, and honor --namespace-inject', () => {
     const io = new FakeIo({ '-': caseFile('pod-without-metadata.yaml') });
     expect(runInject({ filename: '-', image: 'pannier:1', namespaceInject: true, kubelet: 'v1.28.1' }, io)).toBe(0);
     expect(io.output).toContain('wait');
@@ -135,27 +141,29 @@ describe('inject and uninject', () => {
 });
 
 describe('explain', () => {
-  test('says for each workload what and why, and where values come from', () => {
+  test('shows for each workload what happens, why, and the source of each value', () => {
     const io = new FakeIo(files);
     expect(runExplain({ filename: 'all.yaml', config: 'injector.yaml' }, io)).toBe(0);
     const lines = io.output.split('\n');
     expect(lines[0]).toBe(
-      'shop/deployment/web: gets a native sidecar (init container that keeps running), asked for by its namespace',
+      'shop/deployment/web: gets a native sidecar (init container that keeps running), requested by its namespace',
     );
     expect(lines).toContain('  image                pannier:7 (configuration)');
     expect(lines).toContain('  grpc-port            9470 (default)');
-    expect(lines).toContain('pod/bare: no sidecar, neither the pod nor its namespace says pannier.dev/inject: "true"');
+    expect(lines).toContain(
+      'pod/bare: no sidecar, neither the pod nor its namespace has pannier.dev/inject set to "true"',
+    );
   });
 
-  test('tells what would be refused, and of annotations', () => {
+  test('shows refused workloads and values of annotations', () => {
     const io = new FakeIo({ ...files, 'settings.yaml': caseFile('settings.yaml') });
     expect(runExplain({ filename: 'wrong.yaml', image: 'pannier:1' }, io)).toBe(1);
-    expect(io.output).toMatch(/^deployment\/web: would be refused\n {2}cannot read annotation/);
+    expect(io.output).toMatch(/^deployment\/web: would be refused\n {2}unknown annotation/);
     expect(runExplain({ filename: 'settings.yaml', image: 'pannier:1' }, io)).toBe(0);
     expect(io.output).toContain('  scope                checkout (annotation)');
   });
 
-  test('shows no URL of Redis, since it may hold a password', () => {
+  test('hides Redis URLs, because they may hold a password', () => {
     const env = JSON.stringify({ PANNIER_CACHE_REDIS_URL: 'redis://:word@one', PANNIER_KEY_PREFIX: 'x:' });
     const annotations = { 'pannier.dev/inject': 'true', 'pannier.dev/redis-url': 'redis://:word@one' };
     const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { annotations }, spec: { containers: [{ name: 'app' }] } };
@@ -172,10 +180,10 @@ describe('explain', () => {
     ]);
   });
 
-  test('says when there is nothing to explain', () => {
+  test('reports manifests without pods', () => {
     const io = new FakeIo(files);
     expect(runExplain({ filename: 'services.yaml', image: 'pannier:1' }, io)).toBe(0);
-    expect(io.output).toBe('There are no pods in these manifests.\n');
+    expect(io.output).toBe('these manifests contain no pods\n');
   });
 });
 
@@ -211,7 +219,7 @@ function podOf(workload: string, pod: Pod, facts: { image?: string; version?: st
 function cluster(pods: readonly Pod[], overrides: Partial<ClusterApi> = {}): ClusterApi {
   const namespace = { metadata: { name: 'shop', labels: { 'pannier.dev/inject': 'true' } } };
   const api = {
-    // Two pages.
+    // Returns two pages.
     listPodForAllNamespaces: async ({ _continue }: { _continue?: string }) =>
       _continue === undefined
         ? { items: pods.slice(0, 1), metadata: { _continue: 'more' } }
@@ -228,7 +236,7 @@ function cluster(pods: readonly Pod[], overrides: Partial<ClusterApi> = {}): Clu
 const flags = { namespace: undefined, injectorNamespace: 'pannier-system', output: 'json', version: '1.0.0' } as const;
 
 describe('status', () => {
-  test('is 0 when all pods are as they would be today', async () => {
+  test('exits with 0 if all sidecars are up to date', async () => {
     const io = new FakeIo({});
     const pods = [podOf('web', {}, { version: '1.0.0' }), podOf('web', {}, { version: '1.0.0' })];
     expect(await runStatus(flags, cluster(pods), io)).toBe(0);
@@ -237,7 +245,7 @@ describe('status', () => {
     ]);
   });
 
-  test('names each workload after the worst of its pods', async () => {
+  test('shows the worst state of the pods of each workload', async () => {
     const io = new FakeIo({});
     const no = { metadata: { annotations: { 'pannier.dev/inject': 'false' } } };
     const stray = podOf('stray', {}, { version: '1.0.0' });
@@ -266,11 +274,11 @@ describe('status', () => {
       'deployment/e-refused refused 1 1',
       'deployment/stray not-asked-for 1 1',
     ]);
-    expect(io.output).toContain('shop/deployment/e-refused: cannot read annotation pannier.dev/colour: ');
+    expect(io.output).toContain('shop/deployment/e-refused: unknown annotation pannier.dev/colour; ');
     expect(io.output).not.toMatch(/f-untouched|g-done/);
   });
 
-  test('does without namespaces and nodes that may not be listed, and says so', async () => {
+  test('warns and continues if it may not list namespaces and nodes', async () => {
     const io = new FakeIo({});
     const forbidden = async (): Promise<never> => {
       throw Object.assign(new Error('HTTP-Code: 403'), { code: 403, body: '{"message":"nodes is forbidden"}' });
@@ -278,19 +286,19 @@ describe('status', () => {
     const api = cluster([podOf('web', {})], { listNamespace: forbidden, listNode: forbidden });
     expect(await runStatus(flags, api, io)).toBe(0);
     expect(io.errors).toEqual([
-      'cannot read the namespaces, so only pods that ask themselves are seen: nodes is forbidden',
-      'cannot list the nodes, so their kubelets are taken as new enough: nodes is forbidden',
+      'warning: cannot list the namespaces, so only pods with annotations of their own are found: nodes is forbidden',
+      'warning: cannot list the nodes, so all kubelets are assumed to support native sidecars: nodes is forbidden',
     ]);
   });
 
-  test('is 2 when there is no configuration or no cluster', async () => {
+  test('exits with 2 if the configuration or the cluster cannot be read', async () => {
     const io = new FakeIo({});
     const missing = async (): Promise<never> => {
       throw Object.assign(new Error('x'), { code: 404, body: '{"message":"configmaps \\"x\\" not found"}' });
     };
     expect(await runStatus(flags, cluster([], { readNamespacedConfigMap: missing }), io)).toBe(2);
     expect(io.errors).toEqual([
-      'cannot read ConfigMap pannier-system/pannier-injector-config: configmaps "x" not found, wanted it, or --injector-namespace, or --config',
+      'cannot read ConfigMap pannier-system/pannier-injector-config: configmaps "x" not found; use --injector-namespace or --config',
     ]);
     expect(
       await runStatus({ ...flags, image: 'pannier:1' }, cluster([], { listPodForAllNamespaces: missing }), io),
@@ -300,7 +308,7 @@ describe('status', () => {
     const api = cluster([], { readNamespacedConfigMap: empty as ClusterApi['readNamespacedConfigMap'] });
     expect(await runStatus(flags, api, io)).toBe(2);
     expect(io.errors[2]).toMatch(
-      /^ConfigMap pannier-system\/pannier-injector-config injector.yaml:1:1: cannot read the file/,
+      /^ConfigMap pannier-system\/pannier-injector-config injector.yaml:1:1: the file must be a mapping with sidecar, got nothing$/,
     );
   });
 });

@@ -1,7 +1,8 @@
 /**
- * `pannier injection explain` and `pannier injection status`: what injection would do to manifests, and how far a cluster is from it.
+ * `pannier injection explain` shows what injection would do to manifests; `pannier injection status` shows the state of a cluster.
  */
 import { Command, Option } from 'commander';
+import { withPlainErrors } from './command-errors.ts';
 import { addInjectOptions, type InjectFlags } from './inject.ts';
 import { runExplain } from './injection-explain.ts';
 import { runStatus, type StatusFlags } from './injection-status.ts';
@@ -14,19 +15,20 @@ interface StatusCommandFlags extends Omit<StatusFlags, 'namespace'> {
 
 export function injectionCommand(): Command {
   return new Command('injection')
-    .description('What injection does and has done: explain for manifests, status for a cluster.')
+    .description('Explain injection for manifests, or show its status in a cluster.')
     .addCommand(nested(explainCommand()))
     .addCommand(nested(statusCommand()));
 }
 
-/** A command line that is wrong is told as for every other command, and its exit code is not that of a stale workload. */
+/** Reports command-line errors like every other command; the exit code differs from that of a stale workload. */
 function nested(command: Command): Command {
-  return command.exitOverride().showHelpAfterError(`(see pannier injection ${command.name()} --help)`);
+  return withPlainErrors(command, `pannier injection ${command.name()}`);
 }
 
 function explainCommand(): Command {
   return addInjectOptions(new Command('explain'))
-    .description('For each workload: whether its pods get a sidecar, why, and where each value comes from.')
+    .description('Show for each workload whether its pods get a sidecar, why, and the source of each value.')
+    .addHelpText('after', '\nExample:\n  pannier injection explain -f deployment.yaml --config injector.yaml')
     .action((flags: InjectFlags) => {
       process.exitCode = runExplain(flags, processIo);
     });
@@ -35,14 +37,15 @@ function explainCommand(): Command {
 function statusCommand(): Command {
   return new Command('status')
     .description(
-      'Workloads whose pods have another sidecar than they would get today, or none (exit code 1: some have).',
+      'List workloads and whether the sidecars of their pods are up to date. The exit code is 1 if some are not.',
     )
-    .option('-n, --namespace <name>', 'only this namespace (default: all)')
-    .option('-A, --all-namespaces', 'all namespaces')
-    .addOption(new Option('-o, --output <format>', 'how to print').choices(['table', 'json']).default('table'))
-    .option('--config <file>', "the configuration to compare with (default: the cluster's)")
-    .option('--image <image>', 'image of the sidecar, wins over the configuration of --config')
-    .option('--injector-namespace <name>', "where the injector's ConfigMap is", 'pannier-system')
+    .option('-n, --namespace <name>', 'namespace to list (default: all)')
+    .option('-A, --all-namespaces', 'list all namespaces')
+    .addOption(new Option('-o, --output <format>', 'output format').choices(['table', 'json']).default('table'))
+    .option('--config <file>', "path to the configuration to compare with (default: that of the cluster's injector)")
+    .option('--image <image>', 'image of the sidecar; overrides that of --config')
+    .option('--injector-namespace <name>', 'namespace the injector runs in', 'pannier-system')
+    .addHelpText('after', '\nExamples:\n  pannier injection status\n  pannier injection status -n shop -o json')
     .action(async (flags: StatusCommandFlags) => {
       process.exitCode = await connectAndRun(flags);
     });
@@ -50,11 +53,11 @@ function statusCommand(): Command {
 
 async function connectAndRun({ namespace, allNamespaces, ...flags }: StatusCommandFlags): Promise<number> {
   if (namespace !== undefined && allNamespaces === true) {
-    processIo.error('cannot use --namespace: --all-namespaces is given too, wanted one of them');
+    processIo.error('cannot use --namespace: --all-namespaces is set too; use one of them');
     return 2;
   }
   try {
-    // Loaded here: explain needs no client of a cluster, and it is the larger half of what there is to load.
+    // Loaded on demand, because `explain` does not need the large Kubernetes client.
     const { apiClients } = await import('../injector/api-clients.ts');
     return await runStatus({ ...flags, namespace }, apiClients().core, processIo);
   } catch (error) {

@@ -1,5 +1,5 @@
 /**
- * What the commands that read manifests share: files or standard input in, the injector's configuration, lines out.
+ * Input and output of the commands that process manifests: files, standard input, the injector's configuration, and printed lines.
  */
 import { isUtf8 } from 'node:buffer';
 import { readFileSync, readSync } from 'node:fs';
@@ -10,11 +10,11 @@ import type { EditedManifests, ManifestResult } from '../manifests/edit-manifest
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
 
 export interface ManifestIo {
-  /** Of a path; `-` is standard input. Throws as node:fs does. */
+  /** Reads a file, or standard input if the path is `-`. Throws the errors of node:fs. */
   read(path: string): string;
-  /** As it is, without a line end. */
+  /** Writes text to standard output without adding a line end. */
   out(text: string): void;
-  /** A line. */
+  /** Writes a line to standard error. */
   error(line: string): void;
 }
 
@@ -28,8 +28,8 @@ const CHUNK_BYTES = 65_536;
 const PAUSE_MS = 20;
 
 /**
- * Standard input may be a pipe that does not block, as some terminals and CI runners make it: then there is nothing yet, and one asks again.
- * Reads little more than a manifest may have.
+ * Reads until the end, or until the limit for manifests is exceeded. Some terminals and CI runners make standard input a non-blocking pipe,
+ * which reports EAGAIN while it is empty, so the read is then retried.
  */
 export function readToEnd(read: (into: Buffer) => number): Buffer {
   const chunks: Buffer[] = [];
@@ -53,10 +53,10 @@ export function readToEnd(read: (into: Buffer) => number): Buffer {
   return Buffer.concat(chunks);
 }
 
-/** Other bytes would be replaced on their way through, comments' too. */
+/** Rejects other encodings, because decoding would replace bytes, even in comments. */
 function textOf(bytes: Buffer): string {
   if (!isUtf8(bytes)) {
-    throw Object.assign(new Error('cannot read the bytes as text'), { code: 'it is not UTF-8' });
+    throw Object.assign(new Error('cannot decode the file'), { code: 'it is not UTF-8' });
   }
   return bytes.toString('utf8');
 }
@@ -66,30 +66,30 @@ export interface ConfigFlags {
   readonly image?: string;
 }
 
-/** Undefined: it cannot be read, and that has been said. */
+/** Reads manifests. Returns undefined after it has printed an error. */
 export function readManifest(path: string, io: ManifestIo): string | undefined {
   try {
     const text = io.read(path);
     if (Buffer.byteLength(text) <= MAX_FILE_BYTES) {
       return text;
     }
-    io.error(`cannot read ${path}: it is larger than ${MAX_FILE_BYTES} bytes, wanted less`);
+    io.error(`cannot read ${path}: it is larger than ${MAX_FILE_BYTES} bytes; split it`);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    io.error(`cannot read ${path}: ${code}, wanted a readable file`);
+    io.error(`cannot read ${path}: ${code}; use a readable file`);
   }
   return undefined;
 }
 
-/** The configuration that the flags name. Undefined: it has mistakes, and they have been said. */
+/** Reads the configuration that the flags name. Returns undefined after it has printed its errors. */
 export function readConfig(flags: ConfigFlags, io: ManifestIo): SidecarConfig | undefined {
   if (flags.image !== undefined && !('value' in image.read(flags.image))) {
-    io.error(`cannot use --image: it is ${JSON.stringify(flags.image)}, wanted ${image.accepted}`);
+    io.error(`--image must be ${image.accepted}, got ${JSON.stringify(flags.image)}`);
     return undefined;
   }
   if (flags.config === undefined) {
     if (flags.image === undefined) {
-      io.error('cannot tell the image of the sidecar: neither --config nor --image is given, wanted one of them');
+      io.error('cannot determine the image of the sidecar: neither --config nor --image is set; set one of them');
       return undefined;
     }
     return defaultSidecarConfig(flags.image);
@@ -108,7 +108,7 @@ export function readConfig(flags: ConfigFlags, io: ManifestIo): SidecarConfig | 
   return flags.image === undefined ? parsed.config : { ...parsed.config, image: flags.image };
 }
 
-/** What became of the manifests. Undefined: they cannot be read, and that has been said. */
+/** Returns the edited manifests, or undefined after it has printed the problems. */
 export function editedOrSaid(result: ManifestResult, io: ManifestIo): EditedManifests | undefined {
   if (!('problems' in result)) {
     return result;

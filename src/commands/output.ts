@@ -1,9 +1,10 @@
 /**
- * What becomes of a command whose output nobody takes.
+ * Handles write errors on standard output and standard error.
  *
- * A reader that has seen enough (`| head -1`) is no failure: what is left to print is dropped, and the exit code stays that of the work. Output that
- * cannot be written for another reason (a full disk) is, since whoever asked for it does not have it. What cannot be said on standard error
- * ends nothing: a sidecar serves on without it.
+ * Invariants:
+ *   1. A reader that closes the pipe early (`| head -1`) is not a failure: the remaining output is dropped, and the exit code does not change.
+ *   2. Any other write error on standard output, such as a full disk, exits with code 1, because the output is incomplete.
+ *   3. A write error on standard error is ignored, so that a sidecar keeps serving.
  */
 export function guardOutput(): void {
   process.stderr.on('error', () => undefined);
@@ -11,7 +12,7 @@ export function guardOutput(): void {
     if (error.code === 'EPIPE') {
       return;
     }
-    process.stderr.write(`cannot write the output: ${error.code}, wanted an output that takes it\n`);
+    process.stderr.write(`cannot write to standard output: ${error.code}; use a writable output\n`);
     process.exit(1);
   });
 }

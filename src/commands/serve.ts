@@ -1,8 +1,8 @@
 /**
- * `pannier serve`: runs the sidecar until SIGTERM or SIGINT, then drains.
+ * `pannier serve`: runs the sidecar until SIGTERM or SIGINT, then drains. A second signal ends the process immediately.
  *
- * Exit codes: 0 drained; 1 it could not start (an address is taken); 2 settings, a file that they name or the policy file have mistakes,
- * all of them printed. A second signal ends it at once.
+ * Exit codes: 0 drained; 1 the start failed, for example because an address is in use; 2 the settings, a file that they name or the policy
+ * file are invalid, with every error printed.
  */
 import { Command } from 'commander';
 import { type App, startApp } from '../app/app.ts';
@@ -20,14 +20,17 @@ import { createMetrics, type Metrics } from '../observability/metrics.ts';
 import { SERVER_CODES } from '../redis/server-error.ts';
 import { nextStopSignal } from './stop-signal.ts';
 
-/** Where `pannier call` calls without being told. */
-const CALLED_BY_DEFAULT = '127.0.0.1:9470';
+/** Default address of `pannier call`. */
+const DEFAULT_CALL_ADDRESS = '127.0.0.1:9470';
 
 export function serveCommand(): Command {
   return new Command('serve')
-    .description('Serve the API; configured by environment variables.')
-    .option('--hints', 'print what to call once it serves')
-    .addHelpText('after', `\n${settingsHelp()}`)
+    .description('Run the sidecar. Environment variables configure it.')
+    .option('--hints', 'print example calls once the sidecar is ready')
+    .addHelpText(
+      'after',
+      `\nExamples:\n  pannier serve --hints\n  PANNIER_REDIS_URL=redis://127.0.0.1:6379 pannier serve\n\n${settingsHelp()}`,
+    )
     .action(async (options: { hints?: boolean }) => {
       await serve(options.hints === true);
     });
@@ -75,7 +78,7 @@ async function serve(withHints: boolean): Promise<void> {
   process.exit(0);
 }
 
-/** The policy source, or undefined when its file has mistakes, which are printed. */
+/** Returns the policy source, or undefined after it has printed the errors of the policy file. */
 function openPolicies(
   settings: Settings,
   log: Logger,
@@ -116,23 +119,23 @@ function complain(messages: readonly string[]): void {
 }
 
 /**
- * A rejection that nobody awaited is a mistake of ours or of a library (node-redis has one in its resubscription): it is logged, and one
- * call's trouble does not take the pod's other calls with it. An exception that nobody caught ends the process: its state is unknown.
+ * Logs unhandled rejections and keeps serving, because such a bug, of ours or of a library, affects one call and not the others in the pod.
+ * node-redis has one when it resubscribes. An uncaught exception ends the process, because the state of the process is unknown.
  */
 function guardProcess(log: Logger): void {
   process.on('unhandledRejection', (reason) => {
     log.error(
       { err: reason instanceof Error ? { name: reason.name, stack: stackOf(reason) } : {} },
-      'a rejection was not handled',
+      'unhandled promise rejection',
     );
   });
   process.on('uncaughtException', (error) => {
-    log.error({ err: { name: error.name, stack: stackOf(error) } }, 'an exception was not caught, the sidecar ends');
+    log.error({ err: { name: error.name, stack: stackOf(error) } }, 'uncaught exception, exiting');
     process.exit(1);
   });
 }
 
-/** Where it happened, without the message: a library's message may hold what users sent. */
+/** Returns the stack frames without the message, because the message of a library may contain user data. */
 function stackOf(error: Error): string {
   const lines = (error.stack ?? '').split('\n');
   return lines.filter((line) => /^\s+at /.test(line)).join('\n');
@@ -141,9 +144,9 @@ function stackOf(error: Error): string {
 function hints({ grpc, socket, admin }: App['addresses']): string {
   const where = grpc === 'none' ? `unix:${socket}` : grpc;
   const health = admin === 'none' ? '' : ` (health and metrics on http://${admin})`;
-  const call = `bin/pannier call${where === CALLED_BY_DEFAULT ? '' : ` --address ${where}`}`;
+  const call = `bin/pannier call${where === DEFAULT_CALL_ADDRESS ? '' : ` --address ${where}`}`;
   return `
-pannier serves on ${where}${health}. In another shell:
+pannier is serving on ${where}${health}. Try in another shell:
 
   ${call} CheckRateLimit '{"key": "ada", "limits": [{"name": "minute", "algorithm": "ALGORITHM_TOKEN_BUCKET", "limit": 5, "windowMs": 60000}]}'
   ${call} CreateSession '{"userId": "ada"}'
@@ -151,7 +154,7 @@ pannier serves on ${where}${health}. In another shell:
   ${call} --text CacheGet '{"key": "greeting"}'
   ${call} --list
 
-Ctrl-C ends it. With PANNIER_REDIS_URL=redis://HOST:PORT several sidecars answer as one.
+Press Ctrl-C to stop. Set PANNIER_REDIS_URL=redis://HOST:PORT to share limits, sessions and cache between sidecars.
 
 `;
 }

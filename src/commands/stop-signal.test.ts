@@ -1,5 +1,5 @@
 /**
- * The first signal is heard, the second ends the process, whichever of the two they are.
+ * The first signal is returned and the second ends the process, for any order of SIGTERM and SIGINT.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,7 +17,7 @@ test.each([
   ['SIGTERM', 'SIGINT'],
   ['SIGINT', 'SIGTERM'],
   ['SIGTERM', 'SIGTERM'],
-] as const)('after %s the process ends with %s', async (first, second) => {
+] as const)('returns %s and then lets %s end the process', async (first, second) => {
   const child = spawn(process.execPath, ['--input-type=module', '--eval', SCRIPT], {
     stdio: ['ignore', 'pipe', 'ignore'],
     timeout: 20_000,

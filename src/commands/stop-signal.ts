@@ -1,9 +1,9 @@
 /**
- * The signal that asks a serving command to end.
+ * Waits for the signal that stops `serve` or `webhook`.
  */
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
-/** Resolves with the first of them. From then on both end the process at once, as they do by default. */
+/** Resolves with the first signal. After that, both signals have their default effect again: they end the process immediately. */
 export function nextStopSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     function stop(signal: NodeJS.Signals): void {

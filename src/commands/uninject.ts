@@ -1,7 +1,7 @@
 /**
- * `pannier uninject -f FILE`: manifests without the sidecar that `pannier inject` or the webhook put in.
+ * `pannier uninject -f FILE`: removes the sidecar that `pannier inject` or the webhook added, and prints the manifests on standard output.
  *
- * Exit codes: 0 done; 1 a pod cannot be read, and nothing is written; 2 the command line or the file cannot be used.
+ * Exit codes: 0 success; 1 a pod is malformed, and nothing was printed; 2 the command line or the file is invalid.
  */
 import { Command } from 'commander';
 import { uninjectManifests } from '../manifests/edit-manifests.ts';
@@ -10,8 +10,12 @@ import { editedOrSaid, type ManifestIo, processIo, readManifest } from './manife
 
 export function uninjectCommand(): Command {
   return new Command('uninject')
-    .description('Take the sidecar out of the pods of manifests; the annotations that asked for it stay.')
-    .requiredOption('-f, --filename <file>', 'manifests in YAML or JSON; - is standard input')
+    .description('Remove the sidecar from the pods in manifests. The annotations that request it stay.')
+    .requiredOption('-f, --filename <file>', 'path to the manifests in YAML or JSON, or - for standard input')
+    .addHelpText(
+      'after',
+      '\nExample:\n  kubectl get deployment shop -o yaml | pannier uninject -f - | kubectl apply -f -',
+    )
     .action((flags: { filename: string }) => {
       process.exitCode = runUninject(flags.filename, processIo);
     });
@@ -35,7 +39,7 @@ export function runUninject(filename: string, io: ManifestIo): number {
         io.error(`${name}: ${problem}`);
       }
     } else {
-      io.error(`${name}: ${injection.kind === 'skip' ? `left as it is, ${injection.reason}` : 'uninjected'}`);
+      io.error(`${name}: ${injection.kind === 'skip' ? `unchanged, ${injection.reason}` : 'uninjected'}`);
     }
   }
   if (refused > 0) {

@@ -1,9 +1,10 @@
 /**
- * `pannier wait ready|idle`: ends when the sidecar is ready, or when nobody is connected to it any more.
+ * `pannier wait ready|idle`: waits until the sidecar is ready, or until it has no connections and no calls.
  *
- * Made for the hooks of a sidecar that is a plain container (docs/reference/annotations.md): its postStart holds the application back until the
- * sidecar answers, its preStop lets the sidecar serve until the application is gone. Exit codes: 0 it is so; 1 the time is over, or the
- * admin address refuses connections while waiting for `idle`; 2 the command line is wrong. With 1 standard error says what was found.
+ * The hooks of a sidecar that runs as a plain container use it (docs/reference/annotations.md). postStart delays the application until the sidecar is
+ * ready, and preStop lets the sidecar serve until the application has exited.
+ * Exit codes: 0 the condition is met; 1 the timeout expired, or the admin address refused a connection while waiting for `idle`, with the
+ * cause on standard error; 2 the command line is invalid.
  */
 import { get } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -12,7 +13,7 @@ import { parseAddress } from '../config/settings.ts';
 import { readFailureCode } from '../lib/system-code.ts';
 
 const POLL_MS = 100;
-/** An application may open its next connection right after it closed one. */
+/** Time without connections that counts as idle, because an application may reconnect right after it closed a connection. */
 const IDLE_MS = 2_000;
 const ANSWER_MS = 2_000;
 const MAX_PAGE_LENGTH = 4_194_304;
@@ -33,10 +34,11 @@ interface WaitFlags {
 
 export function waitCommand(): Command {
   return new Command('wait')
-    .description('Wait until the sidecar is ready, or until nobody is connected to it.')
-    .addArgument(new Argument('<what>', 'what to wait for').choices(['ready', 'idle']))
-    .option('--admin <host:port>', 'the admin address of the sidecar', readAddress, '127.0.0.1:9471')
-    .option('--timeout-ms <n>', 'give up after this long', readTimeout, 30_000)
+    .description('Wait until the sidecar is ready, or until it has no connections and no calls.')
+    .addArgument(new Argument('<what>', 'condition to wait for').choices(['ready', 'idle']))
+    .option('--admin <host:port>', 'admin address of the sidecar', readAddress, '127.0.0.1:9471')
+    .option('--timeout-ms <n>', 'timeout in ms', readTimeout, 30_000)
+    .addHelpText('after', '\nExamples:\n  pannier wait ready\n  pannier wait idle --timeout-ms 60000')
     .action(async (what: 'ready' | 'idle', flags: WaitFlags) => {
       const outcome = await waitFor({ what, ...flags });
       if (outcome.kind === 'gave-up') {
@@ -48,7 +50,7 @@ export function waitCommand(): Command {
 
 function readAddress(text: string): string {
   if (parseAddress(text) === undefined) {
-    throw new InvalidArgumentError(`it is ${JSON.stringify(text)}, wanted HOST:PORT`);
+    throw new InvalidArgumentError('must be HOST:PORT');
   }
   return text;
 }
@@ -56,12 +58,12 @@ function readAddress(text: string): string {
 function readTimeout(text: string): number {
   const timeoutMs = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
   if (!(timeoutMs <= 3_600_000)) {
-    throw new InvalidArgumentError(`it is ${JSON.stringify(text)}, wanted an integer from 0 to 3600000`);
+    throw new InvalidArgumentError('must be an integer from 0 to 3600000');
   }
   return timeoutMs;
 }
 
-/** Ends within the time and one answer's. Never rejects. */
+/** Polls until the condition is met, or gives up. Takes at most the timeout plus the time of one request. Never rejects. */
 export async function waitFor(options: WaitOptions): Promise<WaitOutcome> {
   const { what, timeoutMs, idleMs = IDLE_MS } = options;
   const admin = options.admin.startsWith(':') ? `127.0.0.1${options.admin}` : options.admin;
@@ -69,7 +71,7 @@ export async function waitFor(options: WaitOptions): Promise<WaitOutcome> {
   const until = performance.now() + timeoutMs;
   let idleSince: number | undefined;
   while (true) {
-    const answer = await ask(`http://${admin}${path}`);
+    const answer = await fetchPage(`http://${admin}${path}`);
     const now = performance.now();
     if (what === 'ready' && answer.kind === 'page' && answer.status === 200) {
       return { kind: 'reached' };
@@ -80,21 +82,21 @@ export async function waitFor(options: WaitOptions): Promise<WaitOutcome> {
     }
     const isGone = what === 'idle' && answer.kind === 'nothing' && answer.code === 'ECONNREFUSED';
     if (isGone || now + POLL_MS > until) {
-      const text = `${path} of ${admin} ${describe(answer)}, wanted ${WANTED[what]} within ${timeoutMs} ms`;
+      const text = `http://${admin}${path} must return ${ACCEPTED[what]} within ${timeoutMs} ms, got ${describe(answer)}`;
       return { kind: 'gave-up', problem: `cannot wait until the sidecar is ${what}: ${text}` };
     }
     await pause(POLL_MS);
   }
 }
 
-const WANTED = { ready: 'status 200', idle: 'no connection and no call' };
+const ACCEPTED = { ready: 'status 200', idle: 'no connection and no call' };
 
 type Answer =
   | { readonly kind: 'page'; readonly status: number; readonly text: string }
   | { readonly kind: 'nothing'; readonly code: string };
 
-/** Not by fetch: that refuses some ports (10080, 6666 ...) whatever listens there, and may go through a proxy of the environment. */
-function ask(url: string): Promise<Answer> {
+/** Sends a GET request. It does not use fetch, which refuses some ports (such as 6666 and 10080) and may use a proxy of the environment. */
+function fetchPage(url: string): Promise<Answer> {
   return new Promise((resolve) => {
     const nothing = (error: unknown): void => resolve({ kind: 'nothing', code: readFailureCode(error) });
     const request = get(url, { agent: false, signal: AbortSignal.timeout(ANSWER_MS) }, (response) => {
@@ -103,7 +105,7 @@ function ask(url: string): Promise<Answer> {
       response.on('data', (chunk: string) => {
         text += chunk;
         if (text.length > MAX_PAGE_LENGTH) {
-          request.destroy(new Error(`cannot read ${url}: it is longer than ${MAX_PAGE_LENGTH}`));
+          request.destroy(new Error(`cannot read ${url}: it is longer than ${MAX_PAGE_LENGTH} characters`));
         }
       });
       response.on('end', () => resolve({ kind: 'page', status: response.statusCode ?? 0, text }));
@@ -115,17 +117,17 @@ function ask(url: string): Promise<Answer> {
 
 function describe(answer: Answer): string {
   if (answer.kind === 'nothing') {
-    return answer.code === 'ABORT_ERR' ? `does not answer within ${ANSWER_MS} ms` : `does not answer (${answer.code})`;
+    return answer.code === 'ABORT_ERR' ? `no response within ${ANSWER_MS} ms` : `no response (${answer.code})`;
   }
   const gauges = gaugesOf(answer.text);
   const found =
     gauges.length === 0
       ? (answer.text.split('\n', 1)[0] ?? '').slice(0, 100)
       : gauges.filter((line) => !line.endsWith(' 0')).join(', ');
-  return `answers ${answer.status}${found === '' ? '' : ` (${found})`}`;
+  return `status ${answer.status}${found === '' ? '' : ` (${found})`}`;
 }
 
-/** The gauges of all listeners are there, and 0. */
+/** Returns whether the page has the gauges and all of them are 0. */
 function isIdle(answer: Answer): boolean {
   const gauges = answer.kind === 'page' && answer.status === 200 ? gaugesOf(answer.text) : [];
   return gauges.length > 0 && gauges.every((line) => Number(line.slice(line.lastIndexOf(' '))) === 0);

@@ -1,8 +1,8 @@
 /**
- * `pannier webhook`: runs the injector until SIGTERM or SIGINT, then drains.
+ * `pannier webhook`: runs the injector until SIGTERM or SIGINT, then drains. A second signal ends the process immediately.
  *
- * Exit codes: 0 drained; 1 it could not start (a port is taken, there is no cluster); 2 the command line or the configuration file has
- * mistakes, all of them printed. A second signal ends it at once.
+ * Exit codes: 0 drained; 1 the start failed, for example because a port is in use or no cluster is configured; 2 the command line or the
+ * configuration file is invalid, with every error printed.
  */
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
@@ -37,52 +37,70 @@ const LOG_LEVELS = ['debug', 'info', 'warn', 'error'];
 
 export function webhookCommand(): Command {
   const command = new Command('webhook').description(
-    'Serve the injector: the admission webhooks that put the sidecar into pods. Every option may be set by the environment.',
+    'Run the injector: the admission webhooks that add the sidecar to pods. Environment variables can set every option.',
   );
   const options = [
-    option('--config <file>', 'what a sidecar is', 'CONFIG').default('/etc/pannier/injector.yaml'),
-    option('--port <port>', 'of the webhooks, HTTPS', 'PORT').default(9443).argParser(integer(0, 65_535)),
-    option('--admin-address <address>', 'of /livez, /readyz and /metrics, HOST:PORT or :PORT', 'ADMIN_ADDRESS')
+    option('--config <file>', 'path to the sidecar configuration file', 'CONFIG').default('/etc/pannier/injector.yaml'),
+    option('--port <port>', 'HTTPS port of the webhooks', 'PORT').default(9443).argParser(integer(0, 65_535)),
+    option(
+      '--admin-address <address>',
+      'listen address of /livez, /readyz and /metrics, HOST:PORT or :PORT',
+      'ADMIN_ADDRESS',
+    )
       .default({ host: '::', port: 9471 }, ':9471')
       .argParser(address),
-    option('--namespace <name>', 'of the injector', 'NAMESPACE').default('pannier-system'),
-    option('--service-name <name>', 'Service of the injector', 'SERVICE_NAME').default('pannier-injector'),
+    option('--namespace <name>', 'namespace the injector runs in', 'NAMESPACE').default('pannier-system'),
+    option('--service-name <name>', 'name of the Service of the injector', 'SERVICE_NAME').default('pannier-injector'),
     option(
       '--webhook-configuration <name>',
-      'MutatingWebhookConfiguration whose caBundles are kept',
+      'name of the MutatingWebhookConfiguration whose caBundles the injector keeps up to date',
       'WEBHOOK_CONFIGURATION',
     ).default('pannier-injector'),
-    option('--certificates <mode>', 'self: made here; files: mounted', 'CERTIFICATES')
+    option(
+      '--certificates <mode>',
+      'source of the certificates: the injector issues them (self) or they are mounted (files)',
+      'CERTIFICATES',
+    )
       .default('self')
       .choices(['self', 'files']),
-    option('--ca-secret <name>', 'Secret of the CA, made when it is not there', 'CA_SECRET').default(
-      'pannier-injector-ca',
-    ),
-    option('--ca-lifetime-ms <ms>', 'lifetime of the CA; renewed at two thirds', 'CA_LIFETIME_MS')
+    option(
+      '--ca-secret <name>',
+      'name of the Secret that holds the CA; created if it does not exist',
+      'CA_SECRET',
+    ).default('pannier-injector-ca'),
+    option('--ca-lifetime-ms <ms>', 'lifetime of the CA in ms; it is renewed after two thirds', 'CA_LIFETIME_MS')
       .default(90 * DAY_MS)
       .argParser(integer(LIFETIME_MS.min, LIFETIME_MS.max)),
     option(
       '--serving-certificate-lifetime-ms <ms>',
-      'lifetime of the serving certificates; renewed at two thirds',
+      'lifetime of the serving certificates in ms; they are renewed after two thirds',
       'SERVING_CERTIFICATE_LIFETIME_MS',
     )
       .default(DAY_MS)
       .argParser(integer(LIFETIME_MS.min, LIFETIME_MS.max)),
-    option('--certificate-file <file>', 'for --certificates files', 'CERTIFICATE_FILE'),
-    option('--key-file <file>', 'for --certificates files', 'KEY_FILE'),
+    option(
+      '--certificate-file <file>',
+      'path to the serving certificate, for --certificates files',
+      'CERTIFICATE_FILE',
+    ),
+    option('--key-file <file>', 'path to its private key, for --certificates files', 'KEY_FILE'),
     option(
       '--ca-file <file>',
-      'CA for --certificates files, added to the caBundles; without it they are not changed',
+      'path to the CA that the injector adds to the caBundles, for --certificates files (default: caBundles stay unchanged)',
       'CA_FILE',
     ),
-    option('--drain-delay-ms <ms>', 'how long it keeps answering after SIGTERM, at least', 'DRAIN_DELAY_MS')
+    option('--drain-delay-ms <ms>', 'minimum time in ms to keep serving after SIGTERM', 'DRAIN_DELAY_MS')
       .default(5_000)
       .argParser(integer(0, 600_000)),
-    new Option('--log-level <level>', 'of the log').env('PANNIER_LOG_LEVEL').default('info').choices(LOG_LEVELS),
+    new Option('--log-level <level>', 'lowest level that is logged')
+      .env('PANNIER_LOG_LEVEL')
+      .default('info')
+      .choices(LOG_LEVELS),
   ];
   for (const each of options) {
     command.addOption(each);
   }
+  command.addHelpText('after', '\nExample:\n  pannier webhook --config injector.yaml --namespace pannier-system');
   return command.action(async (flags: Flags) => {
     await webhook(flags);
   });
@@ -114,7 +132,7 @@ async function webhook(flags: Flags): Promise<void> {
       configurationName: flags.webhookConfiguration,
       log,
     });
-    // Without a cluster it never gets a certificate, and must end all the same.
+    // Without a reachable cluster it never gets a certificate, but a signal must still end it.
     injector = await Promise.race([starting, signalled.then(() => undefined)]);
   } catch (error) {
     process.stderr.write(`pannier: ${error instanceof Error ? error.message : String(error)}\n`);
@@ -129,14 +147,14 @@ async function webhook(flags: Flags): Promise<void> {
   process.exit(0);
 }
 
-/** Undefined when the file has mistakes, which are printed. */
+/** Reads the configuration. Returns undefined after it has printed its errors. */
 function readConfig(path: string): SidecarConfig | undefined {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : error;
-    process.stderr.write(`cannot read ${path} (--config): ${code}, wanted a file that can be read\n`);
+    process.stderr.write(`cannot read ${path} (--config): ${code}; use a readable file\n`);
     return undefined;
   }
   const result = parseSidecarConfig(text);
@@ -149,12 +167,14 @@ function readConfig(path: string): SidecarConfig | undefined {
   return result.config;
 }
 
-/** Undefined when options do not fit together, which is printed. */
+/** Returns the options of the certificates, or undefined after it has printed that they contradict each other. */
 function certificateOptions(flags: Flags): InjectorOptions['certificates'] | undefined {
   if (flags.certificates === 'files') {
     const { certificateFile, keyFile, caFile } = flags;
     if (certificateFile === undefined || keyFile === undefined) {
-      process.stderr.write('cannot serve: --certificates is files, wanted --certificate-file and --key-file too\n');
+      process.stderr.write(
+        'cannot use --certificates files: a file is missing; set --certificate-file and --key-file\n',
+      );
       return undefined;
     }
     const files = { certificateFile, keyFile, ...(caFile === undefined ? {} : { caFile }) };
@@ -162,7 +182,7 @@ function certificateOptions(flags: Flags): InjectorOptions['certificates'] | und
   }
   if (flags.servingCertificateLifetimeMs > flags.caLifetimeMs) {
     process.stderr.write(
-      `cannot serve: --serving-certificate-lifetime-ms is ${flags.servingCertificateLifetimeMs}, wanted at most --ca-lifetime-ms, ${flags.caLifetimeMs}\n`,
+      `--serving-certificate-lifetime-ms must be at most --ca-lifetime-ms (${flags.caLifetimeMs}), got ${flags.servingCertificateLifetimeMs}\n`,
     );
     return undefined;
   }
@@ -178,7 +198,7 @@ function integer(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (!/^\d+$/.test(text) || value < min || value > max) {
-      throw new InvalidArgumentError(`Wanted a whole number from ${min} to ${max}.`);
+      throw new InvalidArgumentError(`must be an integer from ${min} to ${max}`);
     }
     return value;
   };
@@ -188,7 +208,7 @@ function address(text: string): Address {
   const match = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]*)):(\d{1,5})$/i.exec(text);
   const port = Number(match?.[3]);
   if (match === null || port > 65_535) {
-    throw new InvalidArgumentError('Wanted HOST:PORT, or :PORT for all interfaces.');
+    throw new InvalidArgumentError('must be HOST:PORT, or :PORT for all interfaces');
   }
   return { host: match[1] ?? (match[2] || '::'), port };
 }

@@ -1,12 +1,12 @@
 /**
- * The entries of PANNIER_REDIS_ADDRESS_MAP, and the exact texts for those that are wrong.
+ * Entries of PANNIER_REDIS_ADDRESS_MAP, and the exact error texts for invalid ones.
  */
 import { isHostName, parseAddressMap } from './address-map.ts';
 import { loadSettings } from './load.ts';
 
 const FORM = 'ANNOUNCED=REACHABLE, each side HOST or HOST:PORT (an IPv6 address in brackets, a port from 1 to 65535)';
 
-test('addresses with and without a port, names, IPv4 and IPv6 in one spelling', () => {
+test('parses names, IPv4 and IPv6 addresses with and without ports, and normalizes IPv6', () => {
   const text =
     '10.0.0.5:6379=redis-0.example:6380, 10.0.0.6=Redis-1.Example,[FD00:0::1]:7000=[fd00::2],a_b=127.0.0.1:1';
   expect(parseAddressMap(text)).toEqual({
@@ -33,13 +33,13 @@ test.each([
   'a b=c',
   'redis://a=b',
   '10.0.0.256=a',
-])('names the entry that is wrong: %s', (entry) => {
+])('reports the invalid entry %s with its index', (entry) => {
   const { problems } = loadSettings({ PANNIER_REDIS_ADDRESS_MAP: `x=y,${entry}` }) as { problems: unknown };
   const message = `PANNIER_REDIS_ADDRESS_MAP[1] must be ${FORM}, got ${JSON.stringify(entry)}`;
   expect(problems).toEqual([{ name: 'PANNIER_REDIS_ADDRESS_MAP', message }]);
 });
 
-test('refuses two entries for one announced address, however they spell it, and too many entries', () => {
+test('rejects two spellings of one announced address, and too many entries', () => {
   expect(parseAddressMap('[::1]:1=a,[0:0::1]:1=b')).toEqual({
     problem: '[1] must be the only entry of its announced address, got "[0:0::1]:1" again',
   });
@@ -48,10 +48,13 @@ test('refuses two entries for one announced address, however they spell it, and 
   expect(parseAddressMap(many)).toEqual({ problem: ' must have at most 1000 entries, got 1001' });
 });
 
-test.each(['localhost', 'redis-0.example', 'a_b.C'])('%s is a host name', (text) => {
+test.each(['localhost', 'redis-0.example', 'a_b.C'])('accepts the host name %s', (text) => {
   expect(isHostName(text)).toBe(true);
 });
 
-test.each(['10.0.0.1', '::1', 'a..b', '-a', '*.example', 'a:1', '', 'a'.repeat(254)])('%s is none', (text) => {
-  expect(isHostName(text)).toBe(false);
-});
+test.each(['10.0.0.1', '::1', 'a..b', '-a', '*.example', 'a:1', '', 'a'.repeat(254)])(
+  'rejects %j as a host name',
+  (text) => {
+    expect(isHostName(text)).toBe(false);
+  },
+);

@@ -1,9 +1,11 @@
 /**
- * PANNIER_REDIS_ADDRESS_MAP as text: `ANNOUNCED=REACHABLE` entries separated by commas. Pure.
+ * Parses PANNIER_REDIS_ADDRESS_MAP: `ANNOUNCED=REACHABLE` entries separated by commas. It is pure.
  *
- * Each side is `HOST` or `HOST:PORT`; an IPv6 address stands in brackets. What the entries mean is in redis/address-map.ts.
+ * Each side is `HOST` or `HOST:PORT`; an IPv6 address is in brackets. redis/address-map.ts applies the entries.
  *
- * Promises: a problem names the entry by its position, quotes it, and says what is accepted; no announced address has two entries.
+ * Invariants:
+ *   1. A problem names the index of the wrong entry, quotes the entry and says what is accepted.
+ *   2. No announced address has two entries.
  */
 import { isIP, isIPv6 } from 'node:net';
 import { canonicalHost } from '../lib/canonical-host.ts';
@@ -20,11 +22,11 @@ export interface AddressMapEntry {
 
 export type AddressMapResult =
   | { readonly mappings: readonly AddressMapEntry[] }
-  /** Completes "PANNIER_REDIS_ADDRESS_MAP". */
+  /** Error text that follows the name of the setting: ` must have …` or `[2] must be …`. */
   | { readonly problem: string };
 
 export const ADDRESS_MAP_FORM =
-  'ANNOUNCED=REACHABLE, several separated by commas, each side HOST or HOST:PORT with an IPv6 address in brackets';
+  'ANNOUNCED=REACHABLE or several of them separated by commas, each side HOST or HOST:PORT with an IPv6 address in brackets';
 const ENTRY_FORM =
   'ANNOUNCED=REACHABLE, each side HOST or HOST:PORT (an IPv6 address in brackets, a port from 1 to 65535)';
 const MAX_MAPPINGS = 1_000;
@@ -50,11 +52,11 @@ export function parseAddressMap(text: string): AddressMapResult {
   return { mappings: [...mappings.values()] };
 }
 
-/** The name that a certificate can hold and that TLS can send; no IP address. */
+/** Returns whether the text is a host name that a certificate can hold and that TLS can send as SNI. An IP address is not one. */
 export function isHostName(text: string): boolean {
   const label = /^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?$/;
   const labels = text.split('.');
-  // What ends in a number is an IPv4 address or a mistyped one.
+  // A name whose last label is a number is an IPv4 address or a misspelled one.
   return text.length <= 253 && labels.every((part) => label.test(part)) && !/^\d+$/.test(labels.at(-1) ?? '');
 }
 

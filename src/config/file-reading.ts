@@ -1,7 +1,9 @@
 /**
- * One file of a setting as it was read: its content, that it counts as not set, or why it cannot be used.
+ * Reads a file that a setting names. The result is its content, or that the setting counts as unset, or a problem.
  *
- * Promises: a file that may be missing (PANNIER_REDIS_FILES_OPTIONAL) and is, or is blank, counts as not set; no problem quotes content.
+ * Invariants:
+ *   1. With PANNIER_REDIS_FILES_OPTIONAL, a file that is missing or blank counts as unset. Otherwise it is a problem.
+ *   2. No problem quotes the content of a file.
  */
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -9,12 +11,12 @@ import { readFailureCode } from '../lib/system-code.ts';
 import type { SettingProblem, Settings } from './load.ts';
 
 export interface FileOfSetting {
-  /** The variable, with its prefix. */
+  /** Name of the variable, with its prefix. */
   readonly name: string;
   readonly path: string | undefined;
 }
 
-/** Its content is undefined where it counts as not set. */
+/** The content is undefined if the setting counts as unset. */
 export type FileReading = FileOfSetting &
   ({ readonly content: Buffer | undefined } | { readonly problem: SettingProblem });
 
@@ -35,16 +37,17 @@ export async function readFileNow(settings: Settings, file: FileOfSetting): Prom
   }
 }
 
-export function fileProblem({ name, path }: FileOfSetting, found: string): SettingProblem {
-  return { name, message: `cannot use ${name}: it is ${JSON.stringify(path)}, ${found}` };
+/** States why a file cannot be used. `cause` may end with a remedy: `the file is empty; write…`. */
+export function fileProblem({ name, path }: FileOfSetting, cause: string): SettingProblem {
+  return { name, message: `cannot use ${name} ${JSON.stringify(path)}: ${cause}` };
 }
 
-/** Whether a file with this content counts as not set. */
+/** Returns whether a file with this content counts as unset. */
 export function isSkipped(settings: Settings, content: Buffer): boolean {
   return settings.redisFilesOptional && isBlank(content);
 }
 
-/** Whether a file that failed to be read like this counts as not set. */
+/** Returns whether a file counts as unset because of this read error: it is missing and may be. */
 export function isSkippedError(settings: Settings, error: unknown): boolean {
   return settings.redisFilesOptional && ['ENOENT', 'ENOTDIR'].includes(readFailureCode(error));
 }
@@ -54,7 +57,7 @@ function readingOf(settings: Settings, file: FileOfSetting, content: Buffer | un
     return { ...file, content: undefined };
   }
   return isBlank(content)
-    ? { ...file, problem: fileProblem(file, 'which is empty, wanted content') }
+    ? { ...file, problem: fileProblem(file, `the file is empty; write its content or unset ${file.name}`) }
     : { ...file, content };
 }
 
@@ -62,8 +65,7 @@ function failedReading(settings: Settings, file: FileOfSetting, error: unknown):
   if (isSkippedError(settings, error)) {
     return { ...file, content: undefined };
   }
-  const found = `which the system does not read (${readFailureCode(error)}), wanted a readable file`;
-  return { ...file, problem: fileProblem(file, found) };
+  return { ...file, problem: fileProblem(file, `${readFailureCode(error)}; use a readable file`) };
 }
 
 function isBlank(content: Buffer): boolean {

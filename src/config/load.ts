@@ -1,8 +1,9 @@
 /**
- * From environment variables to Settings: all mistakes at once, or a value that can be used as it is.
+ * Reads the settings from environment variables. Returns either valid Settings or every error at once.
  *
- * Promises: every mistake is named with what was found and what is wanted, a secret never with what was found; an unknown PANNIER_*
- * variable is a mistake, except those that Kubernetes makes of a Service called pannier.
+ * Invariants:
+ *   1. Every error names the variable, the accepted values and the value it got. The value of a secret is never shown.
+ *   2. An unknown PANNIER_* variable is an error, unless Kubernetes created it for a Service called pannier.
  */
 import { parseRedisUrl, type RedisTarget } from '../lib/redis-url.ts';
 import { type AddressMapEntry, parseAddressMap } from './address-map.ts';
@@ -15,16 +16,16 @@ export interface ListenAddress {
 }
 
 export interface Settings {
-  /** Undefined: the memory store. */
+  /** Redis of limits and sessions; undefined selects the memory stores. */
   readonly redis: RedisTarget | undefined;
-  /** Undefined: the cache is in the same Redis. */
+  /** Separate Redis of the cache; undefined if the cache shares `redis`. */
   readonly cacheRedis: RedisTarget | undefined;
   readonly redisUsername: string | undefined;
   readonly redisPasswordFile: string | undefined;
   readonly redisSentinelUsername: string | undefined;
   readonly redisSentinelPasswordFile: string | undefined;
   readonly redisTlsCaFile: string | undefined;
-  /** Set if and only if the key file is. */
+  /** Set if and only if `redisTlsKeyFile` is set. */
   readonly redisTlsCertFile: string | undefined;
   readonly redisTlsKeyFile: string | undefined;
   readonly redisTlsServerName: string | undefined;
@@ -35,12 +36,12 @@ export interface Settings {
   readonly redisConnectionsPerMaster: number;
   readonly grpcAddress: ListenAddress | undefined;
   readonly grpcSocket: string | undefined;
-  /** Permissions of the socket, e.g. 0o660. */
+  /** File mode of the socket, such as 0o660. */
   readonly grpcSocketMode: number;
   readonly grpcTransport: 'http2' | 'grpc-js';
-  /** 0: never. */
+  /** Age at which a connection is drained; 0 means never. */
   readonly maxGrpcConnectionAgeMs: number;
-  /** 0: never. */
+  /** Idle timeout of a connection; 0 means never. */
   readonly maxGrpcConnectionIdleMs: number;
   readonly adminAddress: ListenAddress | undefined;
   readonly policyFile: string | undefined;
@@ -53,7 +54,7 @@ export interface Settings {
   readonly drainTimeoutMs: number;
   readonly logLevel: string;
   readonly maxMemoryStoreEntries: number;
-  /** Undefined: as much as the heap allows. */
+  /** Maximum size of each memory store; undefined derives it from the size of the heap. */
   readonly maxMemoryStoreBytes: number | undefined;
   readonly maxNearCacheEntries: number;
   readonly maxNearCacheBytes: number;
@@ -61,7 +62,7 @@ export interface Settings {
 }
 
 export interface SettingProblem {
-  /** The variable, with its prefix. */
+  /** Name of the variable, with its prefix. */
   readonly name: string;
   readonly message: string;
 }
@@ -72,10 +73,13 @@ export type SettingsResult =
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What Kubernetes puts into every pod for Services called pannier or pannier-something, and what the Makefile and tests of this repository read. */
+/**
+ * Variables that are not settings: those that Kubernetes adds to every pod for a Service called pannier or pannier-something, and those that
+ * the Makefile and the tests of this repository read.
+ */
 const FOREIGN =
   /^PANNIER_((\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)|TEST_\w+|MIXED_REF|INSTALL)$/;
-/** PANNIER_GRPC_PORT is one too, but only with such a value: somebody may well take it for a setting. */
+/** Service variables such as PANNIER_GRPC_PORT. They are ignored only with a value of this form, because a user may take them for settings. */
 const FOREIGN_PORT = /^PANNIER_(\w+_)?PORT$/;
 const FOREIGN_PORT_VALUE = /^(tcp|udp|sctp):\/\//;
 
@@ -101,10 +105,10 @@ export function loadSettings(environment: Environment): SettingsResult {
 
 function findProblem(row: SettingRow, text: string): SettingProblem | undefined {
   const name = PREFIX + row.name;
-  const found = row.isSecret === true ? 'not shown, since it may hold a password' : JSON.stringify(text);
+  const got = row.isSecret === true ? 'a value that is not shown because it may hold a password' : JSON.stringify(text);
   const problem = (accepted: string): SettingProblem => ({
     name,
-    message: `cannot use ${name}: it is ${found}, wanted ${accepted}`,
+    message: `${name} must be ${accepted}, got ${got}`,
   });
   switch (row.kind.kind) {
     case 'integer': {
@@ -136,8 +140,8 @@ function unknownVariables(environment: Environment): SettingProblem[] {
       return { name, message: `cannot use ${name}: it was renamed; use ${PREFIX}${renamed}` };
     }
     const nearest = nearestOf(name.slice(PREFIX.length), known);
-    const hint = nearest === undefined ? 'a setting of docs/reference/settings.md' : `${PREFIX}${nearest}, perhaps`;
-    return { name, message: `cannot use ${name}: there is no such setting, wanted ${hint}` };
+    const hint = nearest === undefined ? 'see docs/reference/settings.md' : `did you mean ${PREFIX}${nearest}?`;
+    return { name, message: `unknown setting ${name}; ${hint}` };
   });
 }
 
@@ -148,13 +152,12 @@ function isForeign(name: string, value = ''): boolean {
 function contradictions(texts: ReadonlyMap<SettingName, string | undefined>): SettingProblem[] {
   const problems: SettingProblem[] = [];
   if (texts.get('GRPC_ADDRESS') === 'none' && texts.get('GRPC_SOCKET') === undefined) {
-    const message =
-      'cannot use PANNIER_GRPC_ADDRESS: it is "none" and there is no PANNIER_GRPC_SOCKET, wanted one of the two';
+    const message = 'PANNIER_GRPC_ADDRESS must be HOST:PORT when PANNIER_GRPC_SOCKET is unset, got "none"';
     problems.push({ name: 'PANNIER_GRPC_ADDRESS', message });
   }
   if (texts.get('CACHE_REDIS_URL') !== undefined && texts.get('REDIS_URL') === undefined) {
     const message =
-      'cannot use PANNIER_CACHE_REDIS_URL: PANNIER_REDIS_URL is unset, wanted both or PANNIER_REDIS_URL alone';
+      'cannot use PANNIER_CACHE_REDIS_URL: PANNIER_REDIS_URL is not set; set both or only PANNIER_REDIS_URL';
     problems.push({ name: 'PANNIER_CACHE_REDIS_URL', message });
   }
   const pair = ['REDIS_TLS_CERT_FILE', 'REDIS_TLS_KEY_FILE'] as const;

@@ -1,13 +1,13 @@
 /**
- * The known words that a mistyped one most likely means, for error texts.
+ * Suggests known words for a misspelled one, for error texts such as `did you mean "limit"?`.
  */
 
-/** Fewer characters are the beginning of too many words. */
+/** A shorter prefix matches too many words. */
 const MIN_PREFIX_CHARACTERS = 3;
-/** A word that differs by more is another word, or has more to it. */
+/** A candidate whose length differs by more is rarely a misspelling. */
 const MAX_LENGTH_DIFFERENCE = 2;
 
-/** Undefined when nothing is near: a suggestion that is far off confuses more than none. */
+/** Returns the candidate with the smallest edit distance, or undefined if all of them differ too much to be a useful suggestion. */
 export function nearestOf(word: string, known: Iterable<string>): string | undefined {
   let nearest: string | undefined;
   let nearestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;
@@ -22,23 +22,27 @@ export function nearestOf(word: string, known: Iterable<string>): string | undef
 }
 
 /**
- * The text of a suggestion: the nearest word of about the same length, else all that begin with the word (`sliding_window` is two), else the one
- * whose beginning the word has (`period`: per).
+ * Returns a suggestion in quotes, or undefined if nothing is near. In this order:
+ *   1. the nearest candidate of about the same length;
+ *   2. all candidates that begin with the word (`sliding_window` is the prefix of two algorithms);
+ *   3. the nearest candidate of any length, or one that is a prefix of the word (`per` for `period`).
  */
 export function suggestionFor(word: string, known: readonly string[]): string | undefined {
-  const asked = word.toLowerCase().replaceAll(/[- ]/g, '_');
-  const nearest = nearestOf(asked, known);
-  if (nearest !== undefined && Math.abs(nearest.length - asked.length) <= MAX_LENGTH_DIFFERENCE) {
-    return nearest;
+  const typed = word.toLowerCase().replaceAll(/[- ]/g, '_');
+  const nearest = nearestOf(typed, known);
+  if (nearest !== undefined && Math.abs(nearest.length - typed.length) <= MAX_LENGTH_DIFFERENCE) {
+    return JSON.stringify(nearest);
   }
-  const longer = known.filter((candidate) => asked.length >= MIN_PREFIX_CHARACTERS && candidate.startsWith(asked));
+  const longer = known.filter((candidate) => typed.length >= MIN_PREFIX_CHARACTERS && candidate.startsWith(typed));
   if (longer.length > 0) {
-    return longer.join(' or ');
+    return longer.map((candidate) => JSON.stringify(candidate)).join(' or ');
   }
-  return nearest ?? known.find((candidate) => candidate.length >= MIN_PREFIX_CHARACTERS && asked.startsWith(candidate));
+  const last =
+    nearest ?? known.find((candidate) => candidate.length >= MIN_PREFIX_CHARACTERS && typed.startsWith(candidate));
+  return last === undefined ? undefined : JSON.stringify(last);
 }
 
-/** Levenshtein's distance; words here are short. */
+/** Computes the Levenshtein distance, which is fast enough for words. */
 function editDistance(left: string, right: string): number {
   let previous = Array.from({ length: right.length + 1 }, (_, index) => index);
   for (let row = 1; row <= left.length; row += 1) {

@@ -1,8 +1,9 @@
 /**
- * Reads a policy file (docs/reference/policies.md): all of it, or all of its mistakes with their lines.
+ * Parses a policy file (docs/reference/policies.md). Returns either the whole file or all of its errors with their lines.
  *
- * Promises: an unknown key is a mistake, and so is what cannot be served; defaults are those of DEFAULT_POLICY_FILE; an empty file is
- * the defaults.
+ * Invariants:
+ *   1. An unknown key is an error, and so is a feature that this version does not support.
+ *   2. Missing parts have the values of DEFAULT_POLICY_FILE. An empty file equals DEFAULT_POLICY_FILE.
  */
 import type { Node } from 'yaml';
 import { readFailureCode } from '../lib/system-code.ts';
@@ -19,6 +20,7 @@ import {
   MAX_LIMITS_PER_POLICY,
   MAX_SESSION_TTL_MS,
   MAX_SESSIONS_PER_USER,
+  NAME_FORM,
   NAME_PATTERN,
   type NamespaceSpec,
   type PolicyFile,
@@ -29,18 +31,18 @@ import {
 import { type KeyTable, type YamlProblem, YamlReader } from './yaml-reader.ts';
 
 export type PolicyFileResult =
-  /** `hasPolicies`: the file has the key `policies`, if only to say that there are none. */
+  /** `hasPolicies` is true if the file has the key `policies`, even without entries. */
   | { readonly file: PolicyFile; readonly hasPolicies: boolean }
   | { readonly problems: readonly [YamlProblem, ...YamlProblem[]] };
 
-/** A problem as a line of text, `FILE:LINE:COLUMN: message`, as editors jump to. */
+/** Formats a problem as `FILE:LINE:COLUMN: message`, which editors turn into a link. */
 export function policyProblemText(path: string, problem: YamlProblem): string {
   return `${path}:${problem.line}:${problem.column}: ${problem.message}`;
 }
 
-/** The same for a file that cannot be read at all. */
+/** Returns the error text for a policy file that cannot be read at all. */
 export function unreadablePolicyText(path: string, error: unknown): string {
-  return `${path}: cannot read the policy file: ${readFailureCode(error)}, wanted a readable file`;
+  return `cannot read the policy file ${path}: ${readFailureCode(error)}; use a readable file`;
 }
 
 const MAX_POLICIES = 1_000;
@@ -57,7 +59,7 @@ const BUCKETS: readonly AlgorithmName[] = ['token_bucket', 'leaky_bucket'];
 const FAILURE_MODES: readonly FailureModeName[] = ['allow', 'deny'];
 const AT_USER_LIMIT: readonly AtUserLimit[] = ['evict', 'refuse'];
 
-const NOT_SERVED = 'this version does not serve it, leave it out';
+const NOT_SERVED = 'must be absent because this version does not support it';
 const TOP_KEYS: KeyTable = { known: ['policies', 'cache', 'sessions'] };
 const POLICY_KEYS: KeyTable = {
   known: ['limits', 'on_failure', 'shared', 'hash_subjects'],
@@ -67,7 +69,6 @@ const LIMIT_KEYS: KeyTable = { known: ['name', 'algorithm', 'limit', 'per', 'bur
 const NAMESPACE_KEYS: KeyTable = { known: ['ttl', 'near'], notYet: { stale: NOT_SERVED, negative_ttl: NOT_SERVED } };
 const SESSION_KEYS: KeyTable = { known: ['idle', 'absolute', 'max_per_user', 'at_max_per_user'] };
 
-const NAME_FORM = '1 to 64 of [A-Za-z0-9._-]';
 const FIELD_OF_PROBLEM = { name: 'name', limit: 'limit', windowMs: 'per', burst: 'burst' } as const;
 
 export function parsePolicyFile(text: string): PolicyFileResult {
@@ -97,11 +98,11 @@ function readPolicies(reader: YamlReader, node: Node | undefined): Map<string, P
   const policies = new Map<string, PolicySpec>();
   const entries = node === undefined ? undefined : reader.map(node, 'policies');
   if (entries !== undefined && entries.size > MAX_POLICIES) {
-    reader.fail(node, 'policies', `at most ${MAX_POLICIES} policies`);
+    reader.refuse(node, 'policies', `must have at most ${MAX_POLICIES} policies, got ${entries.size}`);
   }
   for (const [name, policyNode] of entries ?? []) {
     const path = `policies.${name}`;
-    checkName(reader, policyNode, path, name);
+    checkName(reader, policyNode, 'policies', name);
     const policy = readPolicy(reader, policyNode, path, name);
     if (policy !== undefined) {
       policies.set(name, policy);
@@ -123,7 +124,7 @@ function readPolicy(reader: YamlReader, node: Node, path: string, name: string):
   for (const [index, limitNode] of (limitNodes ?? []).entries()) {
     const limit = readLimit(reader, limitNode, `${path}.limits[${index}]`);
     if (limit !== undefined && limits.some((other) => other.name === limit.name)) {
-      const text = `${JSON.stringify(limit.name)} is taken by another limit, wanted a name of its own`;
+      const text = `must be unique in the policy, got ${JSON.stringify(limit.name)} again`;
       reader.refuse(limitNode, `${path}.limits[${index}].name`, text);
     }
     if (limit !== undefined) {
@@ -164,7 +165,11 @@ function readLimit(reader: YamlReader, node: Node, path: string): LimitSpec | un
     return undefined;
   }
   if (burstNode !== undefined && !BUCKETS.includes(algorithm)) {
-    reader.fail(burstNode, `${path}.burst`, `no burst: ${algorithm} has none, ${BUCKETS.join(' and ')} have`);
+    reader.refuse(
+      burstNode,
+      `${path}.burst`,
+      `must be absent for ${algorithm}: only ${BUCKETS.join(' and ')} have a burst`,
+    );
     return undefined;
   }
   const spec: LimitSpec = { name, algorithm, limit, windowMs, burst };
@@ -187,8 +192,8 @@ function readAlgorithm(reader: YamlReader, node: Node | undefined, path: string)
   if (algorithm === undefined) {
     const nearest = suggestionFor(text, ALGORITHMS);
     const suggestion = nearest === undefined ? '' : `; did you mean ${nearest}?`;
-    const served = `${accepted}: this version does not serve concurrency limits`;
-    reader.fail(node, path, text === 'concurrency' ? served : `${accepted}${suggestion}`);
+    const hint = text === 'concurrency' ? '; this version does not support concurrency limits' : suggestion;
+    reader.refuse(node, path, `must be ${accepted}, got ${JSON.stringify(text)}${hint}`);
   }
   return algorithm;
 }
@@ -198,7 +203,8 @@ function readFailureMode(reader: YamlReader, node: Node | undefined, path: strin
   const text = node === undefined ? 'allow' : reader.text(node, path, accepted);
   const mode = FAILURE_MODES.find((name) => name === text);
   if (text !== undefined && mode === undefined) {
-    reader.fail(node, path, text === 'local' ? `${accepted}: this version does not serve local` : accepted);
+    const hint = text === 'local' ? '; this version does not support local' : '';
+    reader.refuse(node, path, `must be ${accepted}, got ${JSON.stringify(text)}${hint}`);
   }
   return mode ?? 'allow';
 }
@@ -207,12 +213,12 @@ function readNamespaces(reader: YamlReader, node: Node | undefined): Map<string,
   const namespaces = new Map<string, NamespaceSpec>();
   const entries = node === undefined ? undefined : reader.map(node, 'cache');
   if (entries !== undefined && entries.size > MAX_NAMESPACES) {
-    reader.fail(node, 'cache', `at most ${MAX_NAMESPACES} namespaces`);
+    reader.refuse(node, 'cache', `must have at most ${MAX_NAMESPACES} namespaces, got ${entries.size}`);
   }
   const fallback = DEFAULT_POLICY_FILE.cacheDefault;
   for (const [name, namespaceNode] of entries ?? []) {
     const path = `cache.${name}`;
-    checkName(reader, namespaceNode, path, name);
+    checkName(reader, namespaceNode, 'cache', name);
     const fields = reader.map(namespaceNode, path, NAMESPACE_KEYS);
     const ttl = fields?.get('ttl');
     const near = fields?.get('near');
@@ -240,11 +246,8 @@ function readSessions(reader: YamlReader, node: Node | undefined): SessionSpec {
     return fallback;
   }
   if (idleTtlMs > absoluteTtlMs) {
-    reader.fail(
-      idle ?? absolute,
-      'sessions.idle',
-      `at most sessions.absolute, which is ${durationText(absoluteTtlMs)}`,
-    );
+    const text = `must be at most sessions.absolute (${durationText(absoluteTtlMs)}), got ${durationText(idleTtlMs)}`;
+    reader.refuse(idle ?? absolute, 'sessions.idle', text);
   }
   return { idleTtlMs, absoluteTtlMs, ...(userLimit === undefined ? {} : { userLimit }) };
 }
@@ -259,7 +262,7 @@ function readUserLimit(reader: YamlReader, max: Node | undefined, mode: Node | u
     reader.fail(mode, 'sessions.at_max_per_user', acceptedModes);
   }
   if (mode !== undefined && max === undefined) {
-    reader.refuse(mode, 'sessions.at_max_per_user', 'it has no effect without sessions.max_per_user, set both');
+    reader.refuse(mode, 'sessions.at_max_per_user', 'has no effect without sessions.max_per_user; set both');
   }
   if (maxSessions === undefined || atLimit === undefined) {
     return undefined;
@@ -271,7 +274,7 @@ function readUserLimit(reader: YamlReader, max: Node | undefined, mode: Node | u
 }
 
 function readDuration(reader: YamlReader, node: Node | undefined, path: string, maxMs?: number): number | undefined {
-  const accepted = maxMs === undefined ? DURATION_FORM : `${DURATION_FORM}, at most ${durationText(maxMs)}`;
+  const accepted = maxMs === undefined ? DURATION_FORM : `${DURATION_FORM} and at most ${durationText(maxMs)}`;
   const text = reader.text(node, path, accepted);
   if (text === undefined) {
     return undefined;
@@ -284,13 +287,13 @@ function readDuration(reader: YamlReader, node: Node | undefined, path: string, 
   return durationMs;
 }
 
-function checkName(reader: YamlReader, node: Node, path: string, name: string): void {
+function checkName(reader: YamlReader, node: Node, parentPath: string, name: string): void {
   if (!NAME_PATTERN.test(name)) {
-    reader.refuse(node, path, `its name is ${JSON.stringify(name)}, wanted ${NAME_FORM}`);
+    reader.refuse(node, parentPath, `must have keys of ${NAME_FORM}, got ${JSON.stringify(name)}`);
   }
 }
 
-/** The place of what is not there: its parent, without the parent's content in the error text. */
+/** Returns a node at the position of the parent, so that the error of a missing key has a line. Its value is described as missing. */
 function missing(parent: Node): Node | undefined {
   return { range: parent.range } as Node;
 }

@@ -1,7 +1,8 @@
 /**
- * What a policy file says, as data: the model that config/policies.ts reads it into and the capability rooms live on.
+ * The data model of a policy file, and the rules that a limit must satisfy. config/policies.ts creates it; rate limits, sessions and the
+ * cache read it.
  *
- * All of it is immutable: a reload makes a new PolicyFile and replaces the old one whole.
+ * Invariant: a PolicyFile is immutable. A reload creates a new one and replaces the old one as a whole.
  */
 
 export type AlgorithmName =
@@ -12,68 +13,68 @@ export type AlgorithmName =
   | 'leaky_bucket';
 
 export interface LimitSpec {
-  /** 1 to 64 of [A-Za-z0-9._-]; unique in its policy. */
+  /** Name of 1 to 64 characters of [A-Za-z0-9._-], unique in its policy. */
   readonly name: string;
   readonly algorithm: AlgorithmName;
-  /** Units per window (the rate of a bucket), 1 to 2^36; a sliding log at most 10,000. */
+  /** Units per window (the rate of a bucket), from 1 to 2^36; at most 10,000 for a sliding log. */
   readonly limit: number;
-  /** 1 ms to 400 days. */
+  /** Length of the window, from 1 ms to 400 days. */
   readonly windowMs: number;
-  /** Size of a bucket, units, 1 to 2^36; equals `limit` for the windowed algorithms. */
+  /** Size of a bucket in units, from 1 to 2^36. It equals `limit` for the window algorithms. */
   readonly burst: number;
 }
 
-/** What decides when the store cannot. */
+/** Decision when the store is unavailable: fail open (`allow`) or fail closed (`deny`). */
 export type FailureModeName = 'allow' | 'deny';
 
 export interface PolicySpec {
   readonly name: string;
-  /** 1 to 16. */
+  /** Limits of the policy, from 1 to 16. */
   readonly limits: readonly LimitSpec[];
   readonly onFailure: FailureModeName;
-  /** True: counted together for all scopes. */
+  /** Whether all scopes share one count. */
   readonly shared: boolean;
-  /** True: the subjects are stored by their hash. */
+  /** Whether the store receives hashes in place of subjects. */
   readonly hashSubjects: boolean;
 }
 
 export interface NamespaceSpec {
-  /** Life of a value whose CacheSet names none, ms. */
+  /** Lifetime in ms of a value whose CacheSet sets none. */
   readonly ttlMs: number;
-  /** Whether sidecars keep near copies. */
+  /** Whether sidecars keep entries of this namespace in their near cache. */
   readonly near: boolean;
 }
 
 export interface SessionSpec {
   readonly idleTtlMs: number;
   readonly absoluteTtlMs: number;
-  /** Unset: a user may have any number of live sessions. */
+  /** Limit of live sessions per user; unset means no limit. */
   readonly userLimit?: UserLimit;
 }
 
-/** What a login does when its user has as many live sessions as are allowed. */
+/** Effect of a login of a user who has reached the limit: `evict` ends the oldest session, `refuse` rejects the login. */
 export type AtUserLimit = 'evict' | 'refuse';
 
 export interface UserLimit {
-  /** Live sessions per user, 1 to MAX_SESSIONS_PER_USER. */
+  /** Maximum number of live sessions per user, from 1 to MAX_SESSIONS_PER_USER. */
   readonly maxSessions: number;
   readonly atLimit: AtUserLimit;
 }
 
 export interface PolicyFile {
   readonly policies: ReadonlyMap<string, PolicySpec>;
-  /** Of every namespace that is not listed. */
+  /** Values of every namespace that `cacheNamespaces` does not list. */
   readonly cacheDefault: NamespaceSpec;
   readonly cacheNamespaces: ReadonlyMap<string, NamespaceSpec>;
   readonly sessions: SessionSpec;
 }
 
-/** Where the current file is to be had; asks anew for every call, so that a reload takes effect. */
+/** Provides the current policy file. Services request it for every call, so that a reload takes effect. */
 export interface PolicySource {
   current(): PolicyFile;
 }
 
-/** What holds without a file. */
+/** Values that apply without a policy file. */
 export const DEFAULT_POLICY_FILE: PolicyFile = {
   policies: new Map(),
   cacheDefault: { ttlMs: 3_600_000, near: false },
@@ -83,33 +84,37 @@ export const DEFAULT_POLICY_FILE: PolicyFile = {
 
 /** Names of policies, limits, scopes and namespaces. */
 export const NAME_PATTERN = /^[A-Za-z0-9._-]{1,64}$/;
+/** Completes "must be …". */
+export const NAME_FORM = '1 to 64 characters of [A-Za-z0-9._-]';
 
 export const MAX_LIMIT = 2 ** 36;
 export const MAX_WINDOW_MS = 400 * 86_400_000;
 export const MAX_SLIDING_LOG_LIMIT = 10_000;
 export const MAX_LIMITS_PER_POLICY = 16;
-/** A bucket that takes longer than this to drain is refused: its arithmetic and its TTL would leave the exact range. */
+/** Maximum time in which a bucket drains. Beyond it, the arithmetic and the TTL of the bucket would no longer be exact integers. */
 const MAX_DRAIN_MS = 2 ** 42;
 export const MAX_SESSION_TTL_MS = 30 * 86_400_000;
-/** The list of a user knows no more sessions (MAX_LISTED_SESSIONS). */
+/** Equals MAX_LISTED_SESSIONS, because a limit is enforced by means of the user's list of sessions. */
 export const MAX_SESSIONS_PER_USER = 1_000;
 export const MAX_CACHE_TTL_MS = 30 * 86_400_000;
 
 export interface LimitProblem {
   readonly field: 'name' | 'limit' | 'windowMs' | 'burst';
+  /** Completes "got …". */
   readonly found: string;
+  /** Completes "must be …". */
   readonly accepted: string;
 }
 
-/** A limit as it was given: its numbers may be anything. */
+/** A limit whose numbers have not been validated. */
 export type LimitCandidate = Omit<LimitSpec, 'limit' | 'windowMs' | 'burst'> & {
   readonly [field in 'limit' | 'windowMs' | 'burst']: number | bigint;
 };
 
-/** What is wrong with a limit, or undefined. The same rules for the policy file and for limits that callers give. */
+/** Returns the first problem of a limit, or undefined. The same rules apply to the policy file and to limits in a call. */
 export function findLimitProblem(spec: LimitCandidate): LimitProblem | undefined {
   if (!NAME_PATTERN.test(spec.name)) {
-    return { field: 'name', found: JSON.stringify(spec.name), accepted: '1 to 64 of [A-Za-z0-9._-]' };
+    return { field: 'name', found: JSON.stringify(spec.name), accepted: NAME_FORM };
   }
   const maxLimit = spec.algorithm === 'sliding_window_log' ? MAX_SLIDING_LOG_LIMIT : MAX_LIMIT;
   if (!isIntegerWithin(spec.limit, 1, maxLimit)) {
@@ -119,18 +124,18 @@ export function findLimitProblem(spec: LimitCandidate): LimitProblem | undefined
     return {
       field: 'windowMs',
       found: String(spec.windowMs),
-      accepted: `1 to ${MAX_WINDOW_MS} milliseconds (400 days)`,
+      accepted: `between 1 and ${MAX_WINDOW_MS} milliseconds (400 days)`,
     };
   }
   if (!isIntegerWithin(spec.burst, 1, MAX_LIMIT)) {
     return { field: 'burst', found: String(spec.burst), accepted: `an integer from 1 to ${MAX_LIMIT}` };
   }
-  // Division of doubles is close enough here: the bound is far inside the exact range.
+  // The rounding error of the division is harmless, because the bound is far below the largest exact integer.
   if ((spec.burst / spec.limit) * spec.windowMs > MAX_DRAIN_MS) {
     return {
       field: 'burst',
       found: String(spec.burst),
-      accepted: `a bucket that drains within ${MAX_DRAIN_MS} milliseconds at this rate`,
+      accepted: `small enough to drain within ${MAX_DRAIN_MS} milliseconds at this rate`,
     };
   }
   return undefined;

@@ -1,18 +1,20 @@
 /**
- * The thread in which a policy file is parsed while the sidecar serves; policy-parse.ts starts it with the text and reads its messages.
+ * Entry of the worker thread that parses a policy file. policy-parse.ts starts it with the text of the file and receives its messages.
  *
- * It answers one message for each that it receives, so that the serving thread takes in a bounded part of the file per turn.
+ * It sends one message for each message that it receives, so that the main thread processes a bounded part of the file per turn.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { parsePolicyFile } from './policies.ts';
 import type { PolicySpec } from './policy-file.ts';
 import type { ParsedPart } from './policy-parse.ts';
 
-/** Limits in a message: about a millisecond for the thread that receives them. */
+/** Maximum number of limits per message, which the main thread receives in about a millisecond. */
 const LIMITS_PER_PART = 500;
 
 if (parentPort === null) {
-  throw new Error('cannot parse a policy file: this file is the entry of a worker thread; start it with new Worker()');
+  throw new Error(
+    'cannot parse a policy file: this module is the entry of a worker thread; start it with new Worker()',
+  );
 }
 const port = parentPort;
 const parts = partsOf(String(workerData));

@@ -1,5 +1,5 @@
 /**
- * The parse in a thread of its own gives what the parse in this thread gives, problems and their lines included.
+ * Parsing in a worker thread returns the same result as parsing in this thread, including problems and their lines.
  */
 import { parsePolicyFile } from './policies.ts';
 import { startPolicyParse } from './policy-parse.ts';
@@ -17,15 +17,15 @@ test.each([
   ['policies in many parts', policies(500, 7)],
   ['no policies', 'policies: {}'],
   ['errors', 'policies:\n  a: { limits: 3 }\nsessions: { idle: x }\n'],
-  ['bytes that are no YAML', 'policies: {\u0000'],
+  ['bytes that are not YAML', 'policies: {\u0000'],
   ['an alias bomb', `a: &a [x]\nb: [${Array(200).fill('*a').join(', ')}]\n`],
   ['a file above 1 MiB', `# ${'x'.repeat(1_048_576)}\n`],
-])('%s', async (_, text) => {
+])('returns the result of parsePolicyFile for %s', async (_, text) => {
   expect(await startPolicyParse(text).result).toEqual(parsePolicyFile(text));
 });
 
-test('a parse that is cancelled rejects', async () => {
+test('rejects a cancelled parse', async () => {
   const parse = startPolicyParse(policies(500, 7));
   parse.cancel();
-  await expect(parse.result).rejects.toThrow('its thread has ended');
+  await expect(parse.result).rejects.toThrow('the parser thread exited');
 });

@@ -1,21 +1,20 @@
 /**
- * Parses a policy file beside the thread that serves calls: parsing 1,000 policies takes half a second.
+ * Parses a policy file in a worker thread while the main thread serves calls, because parsing 1,000 policies takes half a second.
  *
- * A worker thread parses the text and ends afterwards, so that an idle sidecar does not hold the memory of it. What it found comes as
- * data, in parts.
+ * The worker exits after each file, so that an idle sidecar does not keep its memory. It sends its result in several messages.
  *
- * Promises:
- *   1. The result is that of parsePolicyFile, with the same problems in the same lines.
- *   2. The serving thread takes in one part per turn of its event loop.
- *   3. A small file is parsed on the serving thread: it takes a few milliseconds there, and a thread leaves 7 to 13 MB of pages behind.
- *   4. Time and memory of the thread are bounded. Beyond the bounds, and when no thread can be started, the promise rejects.
+ * Invariants:
+ *   1. The result equals that of parsePolicyFile, with the same problems in the same lines.
+ *   2. The main thread receives one message per turn of its event loop.
+ *   3. The main thread parses small files itself: that takes a few milliseconds, whereas a worker leaves 7 to 13 MB of pages behind.
+ *   4. The time and memory of a worker are bounded. The promise rejects if a bound is exceeded or no worker can be started.
  */
 import { Worker } from 'node:worker_threads';
 import { type PolicyFileResult, parsePolicyFile } from './policies.ts';
 import type { PolicyFile, PolicySpec } from './policy-file.ts';
 import type { YamlProblem } from './yaml-reader.ts';
 
-/** What the thread sends: problems alone, or the rest of the file and then its policies, part by part. */
+/** Message of the worker: either the problems, or the rest of the file followed by its policies in parts. */
 export type ParsedPart =
   | { readonly kind: 'problems'; readonly problems: readonly [YamlProblem, ...YamlProblem[]] }
   | { readonly kind: 'rest'; readonly rest: Omit<PolicyFile, 'policies'>; readonly hasPolicies: boolean }
@@ -23,17 +22,17 @@ export type ParsedPart =
 
 export interface PolicyParse {
   readonly result: Promise<PolicyFileResult>;
-  /** Ends the thread; the promise rejects if it has not settled. */
+  /** Stops the worker. The promise rejects if it has not settled. */
   cancel(): void;
 }
 
-/** About twenty policies. */
+/** Length of a file of about 20 policies. */
 const SMALL_TEXT_LENGTH = 4_096;
-/** What a file of 1 MiB needs, measured: 95 MB. */
+/** A file of 1 MiB needs 95 MB (measured). */
 const MAX_HEAP_MB = 112;
-/** A hundred times what the largest file takes on a quiet machine. */
+/** About 100 times as long as the largest file takes on an idle machine. */
 const TIMEOUT_MS = 120_000;
-/** Beside this module in the source tree, and beside the chunks of the bundle (scripts/build.ts). */
+/** The worker's entry is in the same directory as this module, both in the source tree and in the bundle (scripts/build.ts). */
 const ENTRY = new URL(
   import.meta.url.endsWith('.ts') ? './policy-parse-worker.ts' : './policy-parse-worker.mjs',
   import.meta.url,
@@ -43,7 +42,7 @@ export function startPolicyParse(text: string): PolicyParse {
   if (text.length <= SMALL_TEXT_LENGTH) {
     return { result: Promise.resolve(parsePolicyFile(text)), cancel: () => undefined };
   }
-  // No environment and no flags of this process: the thread needs neither, and the environment may hold secrets.
+  // The worker gets neither the environment nor the flags of this process: it needs neither, and the environment may hold secrets.
   const worker = new Worker(ENTRY, {
     workerData: text,
     env: {},
@@ -58,7 +57,7 @@ async function resultOf(worker: Worker): Promise<PolicyFileResult> {
   return await new Promise((resolve, reject) => {
     const policies = new Map<string, PolicySpec>();
     let rest: Extract<ParsedPart, { kind: 'rest' }> | undefined;
-    const timer = setTimeout(() => reject(new Error(`it took more than ${TIMEOUT_MS} ms`)), TIMEOUT_MS);
+    const timer = setTimeout(() => reject(new Error(`parsing took more than ${TIMEOUT_MS} ms`)), TIMEOUT_MS);
     timer.unref();
     worker.unref();
     worker.on('message', (part: ParsedPart) => {
@@ -77,13 +76,13 @@ async function resultOf(worker: Worker): Promise<PolicyFileResult> {
           return;
         }
       }
-      // Not at once: the port hands over in the same turn what arrives while it is being read.
+      // Deferred to the next turn, because the port would deliver an immediate reply within this one.
       setImmediate(() => worker.postMessage('next'));
     });
     worker.on('error', reject);
     worker.on('exit', () => {
       clearTimeout(timer);
-      reject(new Error('its thread has ended'));
+      reject(new Error('the parser thread exited'));
     });
   });
 }

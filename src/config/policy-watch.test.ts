@@ -1,5 +1,5 @@
 /**
- * What the watch takes for a new file, look by look. Reloads of a running sidecar: test/integration/config-admin.test.ts.
+ * Decides which content counts as a new policy file, one read at a time. test/integration/config-admin.test.ts reloads a running sidecar.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -50,7 +50,7 @@ function policy(name: string): string {
   return `policies:\n  ${name}:\n    limits: [{ algorithm: fixed_window, limit: 1, per: 1s }]\n`;
 }
 
-test('a file that is written in place is taken when it is whole, and never while it is empty or cut', async () => {
+test('loads a file that is written in place only once it is complete', async () => {
   writeFileSync(path, policy('before'));
   const running = start();
   const steps = ['', policy('after').slice(0, 10), policy('after')];
@@ -65,7 +65,7 @@ test('a file that is written in place is taken when it is whole, and never while
   expect(outcomes).toEqual(['reloaded']);
 });
 
-test('a file that is gone for one look was never gone; one that stays away, or has mistakes, is told once', async () => {
+test('ignores a file that is missing for one read, and reports a missing or invalid file once', async () => {
   writeFileSync(path, policy('before'));
   const running = start();
   rmSync(path);
@@ -87,7 +87,7 @@ test('a file that is gone for one look was never gone; one that stays away, or h
   expect([...running.current().policies.keys()]).toEqual(['before']);
 });
 
-/** Writes the file and takes it: the first look sees the change, the second one that it is whole. */
+/** Writes the file and loads it: the first check detects the change, the second one confirms it. */
 async function reload(running: PolicyWatch, text: string): Promise<void> {
   writeFileSync(path, text);
   await running.check();
@@ -95,7 +95,7 @@ async function reload(running: PolicyWatch, text: string): Promise<void> {
 }
 
 test.each(['', '\n', '{}', 'null', '# policies: {}\n', 'cache: { default: { ttl: 1m } }\n'])(
-  'a reload of %j, which does not say that there are no policies, is refused and changes nothing',
+  'refuses to reload %j, which lacks an explicit "policies: {}", and keeps the policies',
   async (text) => {
     writeFileSync(path, policy('before'));
     const running = start();
@@ -107,7 +107,7 @@ test.each(['', '\n', '{}', 'null', '# policies: {}\n', 'cache: { default: { ttl:
   },
 );
 
-test('a reload of "policies: {}" is taken, with a warning that names what it removes', async () => {
+test('loads "policies: {}" and warns with the names of the removed policies', async () => {
   writeFileSync(path, policy('before'));
   const running = start();
   await reload(running, 'policies: {}\n');
@@ -118,7 +118,7 @@ test('a reload of "policies: {}" is taken, with a warning that names what it rem
   ]);
 });
 
-test('a reload that removes policies names 20 of them at most', async () => {
+test('logs at most 20 names of removed policies', async () => {
   const names = Array.from({ length: 25 }, (_, index) => `policy-${index}`);
   writeFileSync(path, ['policies:', ...names.map((name) => policy(name).split('\n').slice(1).join('\n'))].join('\n'));
   const running = start();
@@ -132,7 +132,7 @@ test('a reload that removes policies names 20 of them at most', async () => {
   ]);
 });
 
-test('a file without policies replaces one that had none', async () => {
+test('loads a file without policies if the previous one had none either', async () => {
   writeFileSync(path, '');
   const running = start();
   await reload(running, 'cache: { default: { ttl: 1m } }\n');
@@ -141,13 +141,13 @@ test('a file without policies replaces one that had none', async () => {
   expect(logged).toEqual([]);
 });
 
-/** CPU of this thread, so that other processes do not count. */
+/** CPU time of this thread, which other processes do not distort. */
 function threadCpuMs(): number {
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1_000;
 }
 
-test('a reload of 1,000 policies leaves the parse to another thread and takes the result in small parts', async () => {
+test('parses 1,000 policies in another thread and receives the result in small parts', async () => {
   writeFileSync(path, policy('before'));
   const running = start();
   const policies = Array.from(
@@ -179,10 +179,10 @@ test('a reload of 1,000 policies leaves the parse to another thread and takes th
   expect(longestTurnMs).toBeLessThan(parseMs / 3);
 });
 
-test('a watch that is closed while a file is parsed neither takes the file nor logs', async () => {
+test('neither loads the file nor logs if it is closed during a parse', async () => {
   writeFileSync(path, policy('before'));
   const running = start();
-  // Long enough for a thread.
+  // Long enough to be parsed in a worker thread.
   writeFileSync(path, `${policy('after')}# ${'x'.repeat(10_000)}\n`);
   await running.check();
   const checking = running.check();
@@ -193,7 +193,7 @@ test('a watch that is closed while a file is parsed neither takes the file nor l
   expect([outcomes, logged]).toEqual([[], []]);
 });
 
-/** A parse whose thread fails the first times. */
+/** Creates a parse whose thread fails the given number of times. */
 function failing(times: number): { startParse: NonNullable<PolicyWatchOptions['startParse']>; count: () => number } {
   let count = 0;
   return {
@@ -203,12 +203,12 @@ function failing(times: number): { startParse: NonNullable<PolicyWatchOptions['s
       if (count > times) {
         return startPolicyParse(text);
       }
-      return { result: Promise.reject(new Error('its thread has ended')), cancel: () => undefined };
+      return { result: Promise.reject(new Error('the parser thread exited')), cancel: () => undefined };
     },
   };
 }
 
-test('a file whose thread fails is parsed again, though it does not change', async () => {
+test('parses an unchanged file again after its thread failed', async () => {
   writeFileSync(path, policy('before'));
   const { startParse, count } = failing(2);
   const running = start({ startParse, parseRetry: { firstMs: 0, maxMs: 0 } });
@@ -225,7 +225,7 @@ test('a file whose thread fails is parsed again, though it does not change', asy
   expect(count()).toBe(3);
 });
 
-test('a file whose thread failed is left alone for a while, and taken at once when it changes', async () => {
+test('waits before it parses a file again whose thread failed, unless the file changes', async () => {
   writeFileSync(path, policy('before'));
   const { startParse, count } = failing(1);
   const running = start({ startParse, parseRetry: { firstMs: NEVER_MS, maxMs: NEVER_MS } });

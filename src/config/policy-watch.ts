@@ -1,17 +1,17 @@
 /**
- * Keeps the policy file that is in force: read at start, looked at every second, replaced whole by a good file and by nothing else.
+ * Keeps the current policies: reads the policy file at start, polls it every second, and replaces the policies when the file changes.
  *
- * It reads the content and compares it, rather than trust file events: Kubernetes swaps a mounted ConfigMap by renaming a link,
- * editors rename over the file, and events of either get lost. A read of at most 1 MiB a second costs nothing that could be measured.
- * What two looks in a row read alike counts: a file that is written in place is empty or cut for a moment, and would be a good one.
+ * It polls the content, because file events get lost: Kubernetes updates a mounted ConfigMap by renaming a link, and editors rename a new
+ * file over the old one. Reading at most 1 MiB per second has no measurable cost. A changed file is loaded once two consecutive reads
+ * return the same content, because a file that is written in place is empty or truncated for a moment.
  *
- * Promises:
- *   1. A bad or vanished file at a reload is told once per content, with every mistake, and the file in force stays.
- *   2. `current()` is the same object until a reload, so that what is compiled from it can be kept with it.
- *   3. A reload does not hold up calls: a thread of its own parses the file (policy-parse.ts).
- *   4. A file whose thread fails is parsed again after 5 to 10 s, then less and less often, down to once an hour: the cause, such as full
- *      memory, may pass without a change of the file.
- *   5. A reload takes out the last policy only if the file says `policies: {}`. The names that a reload takes out are logged.
+ * Invariants:
+ *   1. An invalid or missing file keeps the current policies. It is logged once per content, with all errors.
+ *   2. `current()` returns the same object until a reload, so that callers can cache what they compile from it.
+ *   3. A reload does not delay calls, because a worker thread parses the file (policy-parse.ts).
+ *   4. If the worker fails, the file is parsed again after 5 to 10 s, then less often, down to once an hour. The cause, such as too little
+ *      memory, may disappear without a change of the file.
+ *   5. A reload removes the last policy only if the file says `policies: {}`. The names of removed policies are logged.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -25,13 +25,13 @@ import type { YamlProblem } from './yaml-reader.ts';
 
 export interface PolicyWatchOptions {
   readonly path: string;
-  /** The file may be missing at start: then no policies are in force until it comes. */
+  /** Whether the file may be missing at start. Until it exists, there are no policies. */
   readonly isOptional?: boolean;
   readonly log: Logger;
-  /** Hears of every reload and of its outcome. */
+  /** Called after every reload, with its outcome and the current policies. */
   readonly onReload: (outcome: 'reloaded' | 'refused', file: PolicyFile) => void;
   readonly intervalMs?: number;
-  /** By default `startPolicyParse`. */
+  /** Default: `startPolicyParse`. */
   readonly startParse?: (text: string) => PolicyParse;
   readonly parseRetry?: { readonly firstMs: number; readonly maxMs: number };
 }
@@ -40,15 +40,14 @@ export type PolicyWatchResult = { readonly watch: PolicyWatch } | { readonly pro
 
 const INTERVAL_MS = 1_000;
 const PARSE_RETRY = { firstMs: 10_000, maxMs: 3_600_000 };
-/** Names in a line of the log. */
+/** Maximum number of policy names in a log line. */
 const MAX_NAMES_LOGGED = 20;
 
-/** What is in force without a file. */
+/** Source that returns the defaults, for a sidecar without a policy file. */
 export const defaultPolicySource: PolicySource = { current: () => DEFAULT_POLICY_FILE };
 
 /**
- * Reads the file now: with mistakes in it there is nothing to begin with. Throws when it cannot be read at all, unless it may
- * be missing and is.
+ * Reads the file and starts to watch it, or returns its errors. Throws if the file cannot be read; an optional file may be missing.
  */
 export function watchPolicyFile(options: PolicyWatchOptions): PolicyWatchResult {
   if (options.isOptional === true && !existsSync(options.path)) {
@@ -62,15 +61,15 @@ export function watchPolicyFile(options: PolicyWatchOptions): PolicyWatchResult 
 export class PolicyWatch implements PolicySource {
   readonly #options: PolicyWatchOptions;
   readonly #timer: NodeJS.Timeout;
-  /** What was taken or refused last, its text undefined if it could not be read. Undefined: whatever is there is to be taken. */
+  /** Content that was last loaded or refused; its text is undefined if the read failed. Undefined makes the next content count as changed. */
   #seen: { readonly text: string | undefined } | undefined;
-  /** What the last look read that differs from it. */
+  /** Changed content of the last read, which is loaded if the next read returns the same. */
   #next: { readonly text: string | undefined } | undefined;
   #file: PolicyFile;
-  #isLooking = false;
+  #isChecking = false;
   #isClosed = false;
   #parse: PolicyParse | undefined;
-  /** How often in a row the thread of a parse has failed, and when the file is parsed again. */
+  /** Number of consecutive failures of the worker, and the time of the next attempt. */
   #parseFailures = 0;
   #parseAgainAtMs = Number.POSITIVE_INFINITY;
 
@@ -97,12 +96,12 @@ export class PolicyWatch implements PolicySource {
     this.#parse?.cancel();
   }
 
-  /** What the timer does: reads the file once. */
+  /** Reads the file once and loads it if it has changed. The timer calls it every second. */
   async check(): Promise<void> {
-    if (this.#isLooking) {
+    if (this.#isChecking) {
       return;
     }
-    this.#isLooking = true;
+    this.#isChecking = true;
     try {
       let code = '';
       const text = await readFile(this.#options.path, 'utf8').catch((error: unknown) => {
@@ -119,14 +118,14 @@ export class PolicyWatch implements PolicySource {
       } else {
         this.#next = undefined;
         this.#seen = { text };
-        await this.#take(text, code);
+        await this.#load(text, code);
       }
     } finally {
-      this.#isLooking = false;
+      this.#isChecking = false;
     }
   }
 
-  async #take(text: string | undefined, code: string): Promise<void> {
+  async #load(text: string | undefined, code: string): Promise<void> {
     const { path, log } = this.#options;
     this.#parseAgainAtMs = Number.POSITIVE_INFINITY;
     if (text === undefined) {
@@ -162,7 +161,7 @@ export class PolicyWatch implements PolicySource {
       const names = removed.slice(0, MAX_NAMES_LOGGED);
       log.warn({ path, removed: names, removedCount: removed.length }, 'policies removed, calls that name them fail');
     }
-    log.info({ path, policies: policies.size }, 'policies reloaded');
+    log.info({ path, policies: policies.size }, 'policy file reloaded');
     this.#options.onReload('reloaded', this.#file);
   }
 
@@ -171,7 +170,7 @@ export class PolicyWatch implements PolicySource {
     this.#parseFailures += 1;
     this.#parseAgainAtMs = performance.now() + retryMs;
     const reason = error instanceof Error ? error.message : String(error);
-    this.#refuse({ reason, retryMs }, 'cannot parse the policy file, keeping the current policies and trying again');
+    this.#refuse({ reason, retryMs }, 'cannot parse the policy file, keeping the current policies and retrying');
   }
 
   #refuse(fields: object, message: string): void {

@@ -1,5 +1,5 @@
 /**
- * TLS files that change while the sidecar runs: what can be used is used at the next read, what cannot be used changes nothing.
+ * TLS files that change while the sidecar runs: valid files take effect at the next read, invalid files keep the previous ones.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -56,7 +56,7 @@ function remove(name: string): void {
   rmSync(join(tls.directory, name));
 }
 
-test('each read returns what the files hold then', async () => {
+test('returns the current content of the files at every read', async () => {
   const files = open();
   expect(await files.read()).toEqual({ ca: tls.authority, clientPair: first });
   const ca = Buffer.concat([tls.authority, second.cert]);
@@ -68,16 +68,16 @@ test('each read returns what the files hold then', async () => {
 
 test.each([
   ['missing', () => remove('ca.pem'), 'ENOENT'],
-  ['empty', () => void tls.write('ca.pem', ''), 'which is empty'],
-  ['no certificate', () => void tls.write('ca.pem', 'canary'), 'which holds no certificate'],
-])('a CA file that is %s keeps the CA, with one error line until it can be used again', async (_, damage, problem) => {
+  ['empty', () => void tls.write('ca.pem', ''), 'the file is empty'],
+  ['not a certificate', () => void tls.write('ca.pem', 'canary'), 'the file holds no certificate'],
+])('keeps the CA and logs one error while the CA file is %s', async (_, damage, problem) => {
   const files = open();
   await files.read();
   damage();
   for (let round = 0; round < 3; round += 1) {
     expect(await files.read()).toEqual({ ca: tls.authority, clientPair: first });
   }
-  expect(errors).toEqual([expect.stringContaining('cannot read the CA for Redis, keeping the previous one')]);
+  expect(errors).toEqual([expect.stringContaining('cannot use the CA for Redis, keeping the previous one')]);
   expect(errors[0]).toContain(problem);
   expect(errors[0]).not.toContain('canary');
   tls.write('ca.pem', second.cert);
@@ -87,29 +87,29 @@ test.each([
   expect(errors).toHaveLength(2);
 });
 
-test('halfway through a rotation the previous pair stays in use, and the CA is replaced all the same', async () => {
+test('keeps the previous pair halfway through a rotation, and still replaces the CA', async () => {
   const files = open();
   await files.read();
   write({ cert: second.cert });
   tls.write('ca.pem', second.cert);
   expect(await files.read()).toEqual({ ca: second.cert, clientPair: first });
   expect(errors).toEqual([
-    expect.stringContaining('cannot read the client certificate for Redis, keeping the previous one'),
+    expect.stringContaining('cannot use the client certificate for Redis, keeping the previous one'),
   ]);
   write({ key: second.key });
   expect(await files.read()).toEqual({ ca: second.cert, clientPair: second });
   expect(errors).toHaveLength(1);
 });
 
-test('files that were never usable are replaced by nothing', async () => {
+test('rejects every read and logs one error while no version of the CA file was ever valid', async () => {
   tls.write('ca.pem', 'canary');
   const files = open();
   await expect(files.read()).rejects.toThrow('PANNIER_REDIS_TLS_CA_FILE');
   await expect(files.read()).rejects.toThrow('PANNIER_REDIS_TLS_CA_FILE');
-  expect(errors).toEqual([expect.stringContaining('no new connection is made')]);
+  expect(errors).toEqual([expect.stringContaining('cannot use the CA for Redis, not connecting:')]);
 });
 
-test('optional files that are missing or empty are as if they were not set, half a pair is an error', async () => {
+test('treats missing or empty optional files as unset, and rejects half a pair', async () => {
   const files = open({ PANNIER_REDIS_FILES_OPTIONAL: 'true' });
   await files.read();
   remove('ca.pem');
@@ -118,13 +118,13 @@ test('optional files that are missing or empty are as if they were not set, half
   expect(errors).toEqual([]);
   write({ cert: first.cert });
   expect(await files.read()).toEqual({ ca: undefined, clientPair: undefined });
-  expect(errors).toEqual([expect.stringContaining('wanted both files or neither')]);
+  expect(errors).toEqual([expect.stringContaining('use both files or neither')]);
 });
 
 test.each([
   ['CERT', 'KEY'],
   ['KEY', 'CERT'],
-])('the setting of the %s file alone is an error that names the missing one', (given, missing) => {
+])('rejects the %s file without its counterpart and names the missing setting', (given, missing) => {
   const loaded = loadSettings({ [`PANNIER_REDIS_TLS_${given}_FILE`]: '/x' });
   const message = `cannot use PANNIER_REDIS_TLS_${given}_FILE: PANNIER_REDIS_TLS_${missing}_FILE is not set; set both or neither`;
   expect(loaded).toEqual({ problems: [{ name: `PANNIER_REDIS_TLS_${missing}_FILE`, message }] });

@@ -1,11 +1,11 @@
 /**
- * The TLS files of Redis while the sidecar runs: read for every connection, so that rotated files take effect without a restart.
+ * Reads the TLS files of Redis for every new connection, so that rotated files take effect without a restart.
  *
  * Invariants:
- *   1. Files that cannot be used change nothing: the CA stays as it was, and so does the pair of client certificate and key. Halfway through a
- *      rotation the two files do not match; they are used again as soon as they do.
- *   2. Each of the two is reported once at level error, until it can be used again.
- *   3. What was never read is never replaced by anything: the read rejects, and no connection is made.
+ *   1. If the CA file cannot be used, the last valid CA stays in use. The same holds for the pair of client certificate and key, whose files do not
+ *      match halfway through a rotation.
+ *   2. A failure of the CA or of the pair is logged once at level error. It is logged again only after the files were usable in between.
+ *   3. If no valid version was ever read, `read` rejects and no connection is made.
  */
 import type { Logger } from '../lib/logger.ts';
 import type { Settings } from './load.ts';
@@ -19,8 +19,8 @@ export class RedisTlsFiles {
 
   constructor(settings: Settings, log: Logger) {
     this.#settings = settings;
-    this.#ca = new KeptMaterial(log, 'CA for Redis');
-    this.#clientPair = new KeptMaterial(log, 'client certificate for Redis');
+    this.#ca = new KeptMaterial(log, 'CA');
+    this.#clientPair = new KeptMaterial(log, 'client certificate');
   }
 
   async read(): Promise<{ readonly ca: Buffer | undefined; readonly clientPair: ClientPair | undefined }> {
@@ -29,12 +29,12 @@ export class RedisTlsFiles {
   }
 }
 
-/** The latest material that could be used. */
+/** Remembers the last valid material. */
 class KeptMaterial<Value> {
   readonly #log: Logger;
   readonly #what: string;
   #kept: { readonly value: Value } | undefined;
-  #isTold = false;
+  #isReported = false;
 
   constructor(log: Logger, what: string) {
     this.#log = log;
@@ -44,14 +44,18 @@ class KeptMaterial<Value> {
   take(material: Material<Value>): Value {
     if ('value' in material) {
       this.#kept = material;
-      this.#isTold = false;
+      this.#isReported = false;
       return material.value;
     }
     const [{ name, message }] = material.problems;
-    if (!this.#isTold) {
-      this.#isTold = true;
-      const consequence = this.#kept === undefined ? 'no new connection is made' : 'keeping the previous one';
-      this.#log.error({ setting: name, detail: message }, `cannot read the ${this.#what}, ${consequence}`);
+    if (!this.#isReported) {
+      this.#isReported = true;
+      const fields = { setting: name, detail: message };
+      if (this.#kept === undefined) {
+        this.#log.error(fields, `cannot use the ${this.#what} for Redis, not connecting`);
+      } else {
+        this.#log.error(fields, `cannot use the ${this.#what} for Redis, keeping the previous one`);
+      }
     }
     if (this.#kept === undefined) {
       throw new Error(message);

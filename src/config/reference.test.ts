@@ -1,21 +1,21 @@
 /**
- * The reference pages say what the code does: generated ones are current, examples of the others can be read.
+ * The reference pages agree with the code: generated pages are up to date, and the examples of the others parse.
  */
 import { readTextAsset } from '../lib/assets.ts';
 import { parsePolicyFile } from './policies.ts';
 import { SETTINGS } from './settings.ts';
 import { settingsHelp, settingsMarkdown } from './settings-reference.ts';
 
-test('docs/reference/settings.md is what the table says (make docs)', () => {
+test('docs/reference/settings.md is up to date (make docs)', () => {
   expect(readTextAsset('docs/reference/settings.md')).toBe(settingsMarkdown());
 });
 
-test('the help names every setting', () => {
+test('lists every setting in the help text', () => {
   const help = settingsHelp();
   expect(SETTINGS.filter((row) => !help.includes(`PANNIER_${row.name} `))).toEqual([]);
 });
 
-test('every example of docs/reference/policies.md can be read', () => {
+test('parses every example in docs/reference/policies.md', () => {
   const examples = [...readTextAsset('docs/reference/policies.md').matchAll(/```yaml\n([\s\S]*?)```/g)].map(
     (match) => match[1],
   );

@@ -1,5 +1,5 @@
 /**
- * Files that settings name: what ends the start, what counts as not set, and that no content is quoted.
+ * Files that settings name: which errors stop the start, which files count as unset, and that errors never quote content.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -40,35 +40,39 @@ describe.each([
   ['PANNIER_SUBJECT_KEY_FILE', async (settings: Settings) => readSubjectKey(settings)],
 ] as const)('%s', (name, read) => {
   test.each([
-    [gone, 'which the system does not read (ENOENT), wanted a readable file'],
-    [directory, 'which the system does not read (EISDIR), wanted a readable file'],
-    [fileOf('\n'), 'which is empty, wanted content'],
-  ])('%s is a problem', (path, problem) => {
-    const message = `cannot use ${name}: it is "${path}", ${problem}`;
+    ['missing', gone, 'ENOENT; use a readable file'],
+    ['a directory', directory, 'EISDIR; use a readable file'],
+    ['empty', fileOf('\n'), `the file is empty; write its content or unset ${name}`],
+  ])('rejects a file that is %s', (_, path, problem) => {
+    const message = `cannot use ${name} "${path}": ${problem}`;
     expect(findFileProblems(settingsOf({ [name]: path }))).toEqual([{ name, message }]);
   });
 
-  test.each([gone, fileOf('\n'), fileOf('')])('%s counts as not set where files are optional', async (path) => {
+  test.each([
+    ['missing', gone],
+    ['blank', fileOf('\n')],
+    ['empty', fileOf('')],
+  ])('treats a file that is %s as unset if files are optional', async (_, path) => {
     const settings = settingsOf({ [name]: path, PANNIER_REDIS_FILES_OPTIONAL: 'true' });
     expect(findFileProblems(settings)).toEqual([]);
     expect(await read(settings)).toBeUndefined();
   });
 
-  test('that the system does not read is a problem where files are optional too', async () => {
+  test('rejects an unreadable file even if files are optional', async () => {
     const settings = settingsOf({ [name]: directory, PANNIER_REDIS_FILES_OPTIONAL: 'true' });
     expect(findFileProblems(settings)).toHaveLength(1);
     await expect(read(settings)).rejects.toThrow('EISDIR');
   });
 });
 
-test('certificates that are none are a problem, and their content is not quoted', () => {
+test('rejects a CA file without certificates and does not quote its content', () => {
   const path = fileOf('canary');
   expect(findFileProblems(settingsOf({ PANNIER_REDIS_TLS_CA_FILE: path })).map((problem) => problem.message)).toEqual([
-    `cannot use PANNIER_REDIS_TLS_CA_FILE: it is "${path}", which holds no certificate, wanted certificates in PEM`,
+    `cannot use PANNIER_REDIS_TLS_CA_FILE "${path}": the file holds no certificate; use certificates in PEM`,
   ]);
 });
 
-test('a password is the file without its last line end', async () => {
+test('reads a password without the last line end of its file', async () => {
   expect(await readRedisPassword(settingsOf({ PANNIER_REDIS_PASSWORD_FILE: fileOf(' a b \r\n') }))).toBe(' a b ');
   expect(await readRedisPassword(settingsOf({}))).toBeUndefined();
 });
@@ -76,14 +80,14 @@ test('a password is the file without its last line end', async () => {
 test.each([
   ['fifteen bytes', '123456789012345', 15],
   ['fifteen bytes and a line end', '123456789012345\n', 15],
-])('a key of subjects of %s is a problem, and is not quoted', (_, content, length) => {
+])('rejects a subject key of %s and does not quote it', (_, content, length) => {
   const path = fileOf(content);
   expect(findFileProblems(settingsOf({ PANNIER_SUBJECT_KEY_FILE: path })).map((problem) => problem.message)).toEqual([
-    `cannot use PANNIER_SUBJECT_KEY_FILE: it is "${path}", which holds ${length} bytes, wanted a key of 16 bytes or more`,
+    `cannot use PANNIER_SUBJECT_KEY_FILE "${path}": the key has ${length} bytes; use a key of 16 bytes or more`,
   ]);
 });
 
-test('a key of subjects is the content of its file without the line end', () => {
+test('reads a subject key without the line end of its file', () => {
   for (const content of ['1234567890123456', '1234567890123456\n', '1234567890123456\r\n']) {
     const settings = settingsOf({ PANNIER_SUBJECT_KEY_FILE: fileOf(content) });
     expect(findFileProblems(settings)).toEqual([]);

@@ -1,7 +1,9 @@
 /**
- * The files that settings name, besides the policy file: whether they can be used, and what they hold.
+ * Checks and reads the files that settings name: passwords, TLS files and the subject key. policy-watch.ts reads the policy file.
  *
- * Promises: a file that may be missing (PANNIER_REDIS_FILES_OPTIONAL) and is, or is blank, counts as not set; no problem quotes content.
+ * Invariants:
+ *   1. With PANNIER_REDIS_FILES_OPTIONAL, a file that is missing or blank counts as unset. Otherwise it is a problem.
+ *   2. No problem quotes the content of a file.
  */
 import { readFile } from 'node:fs/promises';
 import {
@@ -16,12 +18,12 @@ import {
 import type { SettingProblem, Settings } from './load.ts';
 import { authoritiesOf, type ClientPair, clientPairOf, type Material } from './tls-material.ts';
 
-/** Fewer can be tried one by one. */
+/** A shorter key can be found by brute force. */
 const MIN_SUBJECT_KEY_BYTES = 16;
 
 type FileRole = 'password' | 'sentinelPassword' | 'ca' | 'cert' | 'key' | 'subjectKey';
 
-/** Every file that the start would fail with, or that no connection could ever be made with. */
+/** Returns a problem for every file that would make the start or every connection to Redis fail. */
 export function findFileProblems(settings: Settings): SettingProblem[] {
   const { password, sentinelPassword, ca, cert, key, subjectKey } = filesOf(settings);
   const passwordReading = readFileAtStart(settings, password);
@@ -43,7 +45,7 @@ export interface TlsMaterial {
   readonly clientPair: Material<ClientPair | undefined>;
 }
 
-/** What the TLS files hold now. */
+/** Reads the current content of the TLS files. */
 export async function readTlsMaterial(settings: Settings): Promise<TlsMaterial> {
   const { ca, cert, key } = filesOf(settings);
   const [caReading, certReading, keyReading] = await Promise.all([
@@ -54,7 +56,7 @@ export async function readTlsMaterial(settings: Settings): Promise<TlsMaterial> 
   return { ca: authoritiesOf(caReading), clientPair: clientPairOf(certReading, keyReading) };
 }
 
-/** The key of PANNIER_SUBJECT_KEY_FILE, without the line end. Throws when it cannot be read. */
+/** Reads the key of PANNIER_SUBJECT_KEY_FILE without its line end. Throws if the file cannot be used. */
 export function readSubjectKey(settings: Settings): Buffer | undefined {
   const key = subjectKeyOf(readFileAtStart(settings, filesOf(settings).subjectKey));
   if ('problems' in key) {
@@ -63,12 +65,12 @@ export function readSubjectKey(settings: Settings): Buffer | undefined {
   return key.value;
 }
 
-/** The password of PANNIER_REDIS_PASSWORD_FILE as it is now, without the line end. Rejects when it cannot be read. */
+/** Reads the current password of PANNIER_REDIS_PASSWORD_FILE without its line end. Rejects if the file cannot be read. */
 export function readRedisPassword(settings: Settings): Promise<string | undefined> {
   return readPassword(settings, settings.redisPasswordFile);
 }
 
-/** The same of PANNIER_REDIS_SENTINEL_PASSWORD_FILE. */
+/** Reads PANNIER_REDIS_SENTINEL_PASSWORD_FILE in the same way. */
 export function readSentinelPassword(settings: Settings): Promise<string | undefined> {
   return readPassword(settings, settings.redisSentinelPasswordFile);
 }
@@ -107,11 +109,11 @@ function subjectKeyOf(reading: FileReading): Material<Buffer | undefined> {
   if (key === undefined || key.length >= MIN_SUBJECT_KEY_BYTES) {
     return { value: key };
   }
-  const found = `which holds ${key.length} bytes, wanted a key of ${MIN_SUBJECT_KEY_BYTES} bytes or more`;
-  return { problems: [fileProblem(reading, found)] };
+  const cause = `the key has ${key.length} bytes; use a key of ${MIN_SUBJECT_KEY_BYTES} bytes or more`;
+  return { problems: [fileProblem(reading, cause)] };
 }
 
-/** Editors and `echo` end a file with one. */
+/** Drops one trailing line end, because editors and `echo` add it. */
 function withoutLineEnd(content: Buffer): Buffer {
   const text = content.toString('latin1');
   return content.subarray(0, text.replace(/\r?\n$/, '').length);

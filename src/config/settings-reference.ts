@@ -1,29 +1,54 @@
 /**
- * The settings table as text: for `--help` and as docs/reference/settings.md.
+ * Renders the settings table for `pannier serve --help` and for docs/reference/settings.md.
  */
 import { PREFIX, SETTINGS, type SettingRow } from './settings.ts';
 
 const ROWS: readonly SettingRow[] = SETTINGS;
 
-/** One entry per setting: name, default, meaning. */
+/** Width at which the help text is wrapped, as commander does without a terminal. */
+const HELP_COLUMNS = 80;
+const HELP_INDENT = ' '.repeat(6);
+
+/** Lists each setting with its default, followed by its meaning. */
 export function settingsHelp(): string {
-  const width = Math.max(...ROWS.map((row) => row.name.length)) + PREFIX.length;
-  const lines = ROWS.map((row) => {
+  const entries = ROWS.map((row) => {
     const initial = row.initial === undefined ? 'unset' : row.initial;
-    return `  ${(PREFIX + row.name).padEnd(width)}  ${row.meaning} [${initial}]`;
+    return `  ${PREFIX}${row.name} [${initial}]\n${wrapped(row.meaning)}`;
   });
-  return `Settings (environment variables, defaults in brackets):\n${lines.join('\n')}`;
+  return `Settings (environment variables; defaults in brackets):\n${entries.join('\n')}`;
+}
+
+function wrapped(text: string): string {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1) ?? '';
+    if (HELP_INDENT.length + line.length + word.length > HELP_COLUMNS) {
+      lines.push(`${word} `);
+    } else {
+      lines[lines.length - 1] = `${line}${word} `;
+    }
+  }
+  return lines.map((line) => HELP_INDENT + line.trimEnd()).join('\n');
 }
 
 export function settingsMarkdown(): string {
   const head = [
     '# Settings',
     '',
-    'Environment variables. `bin/pannier check` says whether those that are set, the files that they name and the policy file can be used. An',
-    'empty one counts as unset, but for `PANNIER_KEY_PREFIX`: no prefix. An unknown `PANNIER_*` variable is a mistake, unless Kubernetes made it for',
-    'a Service called pannier or pannier-something. `serve` prints every mistake on standard error and ends with exit code 2.',
+    'After reading this page you can configure a sidecar. Settings are environment variables. The smallest configuration with Redis is one of them:',
     '',
-    'This page is generated from the table in src/config/settings.ts (`make docs`).',
+    '```console',
+    '$ PANNIER_REDIS_URL=redis://redis.example:6379 bin/pannier serve',
+    '```',
+    '',
+    '`bin/pannier check` checks the settings in your environment, the files that they name, and the policy file. It prints every error and exits with',
+    'code 1 if there are any. `serve` prints the same errors on standard error and exits with code 2.',
+    '',
+    'An empty variable counts as unset, except `PANNIER_KEY_PREFIX`, where it means no prefix. An unknown `PANNIER_*` variable is an error, because it',
+    'is usually a misspelled setting. The variables that Kubernetes creates for a Service called pannier or pannier-something are ignored.',
+    '',
+    'In Kubernetes you rarely set these variables yourself: the chart and the [annotations](annotations.md) of a pod set them. This page is generated',
+    'from the table in src/config/settings.ts (`make docs`).',
     '',
     '| setting | default | accepts | meaning | why |',
     '|---|---|---|---|---|',

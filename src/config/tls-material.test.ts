@@ -1,5 +1,5 @@
 /**
- * Certificates and keys that TLS would overlook or fail with later are problems at once, and their content is not quoted.
+ * Rejects certificates and keys that TLS would ignore or fail with later. No error quotes their content.
  */
 import { generateKeyPairSync } from 'node:crypto';
 import { makeTls, type TestPair, type TestTls } from '../../test/support/redis/tls.ts';
@@ -22,12 +22,12 @@ function reading(name: string, content: Buffer | undefined): FileReading {
   return { name, path: '/tls/file', content };
 }
 
-function judgePair(cert: Buffer | undefined, key: Buffer | undefined): unknown {
-  const judged = clientPairOf(reading('CERT', cert), reading('KEY', key));
-  return 'problems' in judged ? judged.problems.map(({ message }) => message) : judged.value;
+function checkPair(cert: Buffer | undefined, key: Buffer | undefined): unknown {
+  const checked = clientPairOf(reading('CERT', cert), reading('KEY', key));
+  return 'problems' in checked ? checked.problems.map(({ message }) => message) : checked.value;
 }
 
-test('a list of certificates is used as it is; one that is damaged anywhere is a problem', () => {
+test('accepts a list of certificates and rejects one with a damaged certificate', () => {
   const list = Buffer.concat([tls.authority, Buffer.from('\n# text between them\n'), pair.cert]);
   expect(authoritiesOf(reading('CA', list))).toEqual({ value: list });
   const damaged = `${tls.authority}\n-----BEGIN CERTIFICATE-----\ncanary\n-----END CERTIFICATE-----\n`;
@@ -35,45 +35,45 @@ test('a list of certificates is used as it is; one that is damaged anywhere is a
     problems: [
       {
         name: 'CA',
-        message: 'cannot use CA: it is "/tls/file", whose certificate 2 is damaged, wanted certificates in PEM',
+        message: 'cannot use CA "/tls/file": certificate 2 is damaged; use certificates in PEM',
       },
     ],
   });
 });
 
-test('certificates without a line end between them are a problem: TLS would trust neither', () => {
+test('rejects certificates without a line end between them, because TLS would trust neither', () => {
   const joined = `${tls.authority.toString().trim()}${pair.cert}`;
   expect(authoritiesOf(reading('CA', Buffer.from(joined)))).toMatchObject({
     problems: [{ message: expect.stringContaining('certificate 1 is damaged') }],
   });
 });
 
-test('a pair that belongs together is used, also with the chain behind the certificate; no files are no pair', () => {
-  expect(judgePair(pair.cert, pair.key)).toEqual(pair);
+test('accepts a matching pair, a certificate with its chain, and no files at all', () => {
+  expect(checkPair(pair.cert, pair.key)).toEqual(pair);
   const chain = Buffer.concat([pair.cert, Buffer.from('\n'), tls.authority]);
-  expect(judgePair(chain, pair.key)).toEqual({ cert: chain, key: pair.key });
-  expect(judgePair(undefined, undefined)).toBeUndefined();
+  expect(checkPair(chain, pair.key)).toEqual({ cert: chain, key: pair.key });
+  expect(checkPair(undefined, undefined)).toBeUndefined();
 });
 
-test('a key of another certificate, one with a passphrase, and half a pair are problems', () => {
+test('rejects a key of another certificate, a key with a passphrase, and half a pair', () => {
   const { privateKey } = generateKeyPairSync('ec', {
     namedCurve: 'P-256',
     privateKeyEncoding: { type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'canary' },
     publicKeyEncoding: { type: 'spki', format: 'pem' },
   });
-  expect(judgePair(pair.cert, other.key)).toEqual([
-    'cannot use KEY: it is "/tls/file", whose key does not belong to the certificate of CERT, wanted the key of that certificate',
+  expect(checkPair(pair.cert, other.key)).toEqual([
+    'cannot use KEY "/tls/file": the key does not match the certificate of CERT; use the key of that certificate',
   ]);
-  expect(judgePair(pair.cert, Buffer.from(privateKey))).toEqual([
-    'cannot use KEY: it is "/tls/file", which holds no private key that can be read without a passphrase, wanted a key in PEM',
+  expect(checkPair(pair.cert, Buffer.from(privateKey))).toEqual([
+    'cannot use KEY "/tls/file": the file holds no readable private key; use a key in PEM without a passphrase',
   ]);
-  expect(judgePair(pair.key, pair.key)).toEqual([
-    'cannot use CERT: it is "/tls/file", which holds no certificate, wanted certificates in PEM',
+  expect(checkPair(pair.key, pair.key)).toEqual([
+    'cannot use CERT "/tls/file": the file holds no certificate; use certificates in PEM',
   ]);
-  expect(judgePair(pair.cert, undefined)).toEqual([
-    'cannot use KEY: it is "/tls/file", which is missing or empty while CERT is there, wanted both files or neither',
+  expect(checkPair(pair.cert, undefined)).toEqual([
+    'cannot use KEY "/tls/file": the file is missing or empty but that of CERT exists; use both files or neither',
   ]);
-  expect(judgePair(undefined, pair.key)).toEqual([
-    'cannot use CERT: it is "/tls/file", which is missing or empty while KEY is there, wanted both files or neither',
+  expect(checkPair(undefined, pair.key)).toEqual([
+    'cannot use CERT "/tls/file": the file is missing or empty but that of KEY exists; use both files or neither',
   ]);
 });

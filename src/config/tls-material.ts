@@ -1,8 +1,9 @@
 /**
- * Certificates and keys in PEM, judged before TLS sees them. Pure but for the crypto.
+ * Validates certificates and keys in PEM before TLS uses them, because TLS silently ignores some damaged certificates.
  *
- * Promises: certificates that TLS would overlook, a key that needs a passphrase, and a key that does not belong to its certificate are
- * problems; no problem quotes content.
+ * Invariants:
+ *   1. A certificate that TLS would ignore, a key with a passphrase, and a key that does not match its certificate are problems.
+ *   2. No problem quotes the content of a file.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { type FileReading, fileProblem } from './file-reading.ts';
@@ -19,7 +20,7 @@ export interface ClientPair {
 
 const CERTIFICATE_BEGIN = '-----BEGIN CERTIFICATE-----';
 
-/** Certificates of authorities; undefined where the file counts as not set. */
+/** Validates the CA certificates. The value is undefined if the setting counts as unset. */
 export function authoritiesOf(reading: FileReading): Material<Buffer | undefined> {
   if ('problem' in reading) {
     return { problems: [reading.problem] };
@@ -27,7 +28,7 @@ export function authoritiesOf(reading: FileReading): Material<Buffer | undefined
   return reading.content === undefined ? { value: undefined } : certificatesOf(reading, reading.content);
 }
 
-/** The client certificate and its key; undefined where both files count as not set. */
+/** Validates the client certificate and its key. The value is undefined if both settings count as unset. */
 export function clientPairOf(cert: FileReading, key: FileReading): Material<ClientPair | undefined> {
   if ('problem' in cert || 'problem' in key) {
     const [first, ...others] = [cert, key].flatMap((reading) => ('problem' in reading ? [reading.problem] : []));
@@ -42,34 +43,40 @@ export function clientPairOf(cert: FileReading, key: FileReading): Material<Clie
   }
   const privateKey = privateKeyOf(key.content);
   if (privateKey === undefined) {
-    const found = 'which holds no private key that can be read without a passphrase, wanted a key in PEM';
-    return { problems: [fileProblem(key, found)] };
+    const cause = 'the file holds no readable private key; use a key in PEM without a passphrase';
+    return { problems: [fileProblem(key, cause)] };
   }
   if (!new X509Certificate(cert.content).checkPrivateKey(privateKey)) {
-    const found = `whose key does not belong to the certificate of ${cert.name}, wanted the key of that certificate`;
-    return { problems: [fileProblem(key, found)] };
+    const cause = `the key does not match the certificate of ${cert.name}; use the key of that certificate`;
+    return { problems: [fileProblem(key, cause)] };
   }
   return { value: { cert: cert.content, key: key.content } };
 }
 
 function halfProblem(cert: FileReading & { content: Buffer | undefined }, key: FileReading): SettingProblem {
   const [given, missing] = cert.content === undefined ? [key, cert] : [cert, key];
-  return fileProblem(missing, `which is missing or empty while ${given.name} is there, wanted both files or neither`);
+  return fileProblem(
+    missing,
+    `the file is missing or empty but that of ${given.name} exists; use both files or neither`,
+  );
 }
 
-/** Node takes bytes that are no certificate for an empty list, and then trusts no server; it overlooks the rest of a damaged list. */
+/**
+ * Rejects content that Node would accept wrongly: it treats bytes without a certificate as an empty list, which trusts no server, and it
+ * ignores the rest of a list after a damaged certificate.
+ */
 function certificatesOf(file: FileReading, content: Buffer): Material<Buffer> {
   const blocks = content.toString('latin1').split(CERTIFICATE_BEGIN).slice(1);
   if (blocks.length === 0) {
-    return { problems: [fileProblem(file, 'which holds no certificate, wanted certificates in PEM')] };
+    return { problems: [fileProblem(file, 'the file holds no certificate; use certificates in PEM')] };
   }
   const damaged = blocks.findIndex((block, index) => !canParse(CERTIFICATE_BEGIN + block, index === blocks.length - 1));
   return damaged === -1
     ? { value: content }
-    : { problems: [fileProblem(file, `whose certificate ${damaged + 1} is damaged, wanted certificates in PEM`)] };
+    : { problems: [fileProblem(file, `certificate ${damaged + 1} is damaged; use certificates in PEM`)] };
 }
 
-/** A certificate that ends on the line on which the next one begins makes TLS overlook both. */
+/** Requires a line end after every certificate but the last: TLS ignores two certificates that share a line. */
 function canParse(certificate: string, isLast: boolean): boolean {
   try {
     new X509Certificate(certificate);

@@ -1,8 +1,11 @@
 /**
- * Reads a YAML document strictly, and remembers where everything stood: what a policy file is read with.
+ * Reads a YAML document strictly and reports errors with their line and column. Policy files and the injector's configuration use it.
  *
- * Every question about a node either gives its value or notes a problem with line and column and gives undefined, so that one
- * reading finds all mistakes (the first 100 of them).
+ * Each read method returns the value of a node, or notes a problem and returns undefined, so that one pass finds all errors.
+ *
+ * Invariants:
+ *   1. At most 100 problems are noted.
+ *   2. Unknown and duplicate keys, several documents, aliases in place of values and files above 1 MiB are problems.
  */
 import {
   isAlias,
@@ -23,16 +26,17 @@ export interface YamlProblem {
   readonly message: string;
 }
 
-/** What keys a mapping may have; the texts say what is wrong with keys that users may expect to work. */
+/** Keys that a mapping may have. */
 export interface KeyTable {
   readonly known: readonly string[];
+  /** Keys that users may expect to work, with the error text that follows the path of the key. */
   readonly notYet?: Readonly<Record<string, string>>;
 }
 
 const MAX_FILE_BYTES = 1_048_576;
-/** Nobody reads more of them; a log line holds them all. */
+/** Keeps the log line that holds all problems at a readable length. */
 const MAX_PROBLEMS = 100;
-/** An alias bomb expands beyond this. */
+/** Maximum number of resolved aliases: an alias bomb expands to far more. */
 const MAX_ALIASES = 100;
 
 export class YamlReader {
@@ -41,22 +45,20 @@ export class YamlReader {
   readonly #lines = new LineCounter();
 
   constructor(text: string) {
-    if (Buffer.byteLength(text) > MAX_FILE_BYTES) {
-      this.problems.push({
-        line: 1,
-        column: 1,
-        message: `cannot read the file: it is larger than ${MAX_FILE_BYTES} bytes`,
-      });
+    const bytes = Buffer.byteLength(text);
+    if (bytes > MAX_FILE_BYTES) {
+      const message = `the file must be at most ${MAX_FILE_BYTES} bytes, got ${bytes} bytes`;
+      this.problems.push({ line: 1, column: 1, message });
       return;
     }
-    // Repeated keys are found below: the library compares each key with all others, minutes for a large file of mistakes.
+    // The reader itself finds duplicate keys: the library compares each key with all others, which takes minutes for a large file.
     const documents = parseAllDocuments(text, { lineCounter: this.#lines, uniqueKeys: false, prettyErrors: false });
     const list = Array.isArray(documents) ? documents : [];
     for (const error of list.flatMap((document) => document.errors)) {
-      this.#note(error.pos[0], `cannot read the file as YAML: ${error.message.split('\n')[0]}`);
+      this.#note(error.pos[0], `cannot parse the file as YAML: ${error.message.split('\n')[0]}`);
     }
     if (list.length > 1) {
-      this.#note(list[1]?.range?.[0] ?? 0, `cannot read the file: it holds ${list.length} YAML documents, wanted one`);
+      this.#note(list[1]?.range?.[0] ?? 0, `the file must be one YAML document, got ${list.length} documents`);
     }
     if (this.problems.length > 0) {
       return;
@@ -66,16 +68,19 @@ export class YamlReader {
       return;
     }
     try {
-      // Only to hear of alias bombs; what is read below are the nodes, which know their lines. Objects would warn of keys that are no texts.
+      // Detects alias bombs. The result is unused, because only nodes know their lines. As objects, non-string keys would cause warnings.
       document.toJS({ maxAliasCount: MAX_ALIASES, mapAsMap: true });
     } catch (error) {
-      this.#note(0, `cannot read the file: ${error instanceof Error ? error.message : 'its aliases do not resolve'}`);
+      this.#note(
+        0,
+        `cannot resolve the aliases of the file: ${error instanceof Error ? error.message : String(error)}`,
+      );
       return;
     }
     this.root = document.contents ?? undefined;
   }
 
-  /** The entries of a mapping; undefined (and a problem) when it is none. Keys that are not in `keys` are problems. */
+  /** Returns the entries of a mapping. Keys that are not in `keys` are problems. */
   map(node: Node | undefined, path: string, keys?: KeyTable): ReadonlyMap<string, Node> | undefined {
     if (!isMap(node)) {
       this.fail(node, path, `a mapping${keys === undefined ? '' : ` with ${keys.known.join(', ')}`}`);
@@ -92,9 +97,8 @@ export class YamlReader {
   }
 
   list(node: Node | undefined, path: string, bounds: { min: number; max: number }): readonly Node[] | undefined {
-    const accepted = `a list of ${bounds.min} to ${bounds.max} entries`;
     if (!isSeq(node) || node.items.length < bounds.min || node.items.length > bounds.max) {
-      this.fail(node, path, accepted);
+      this.fail(node, path, `a list of ${bounds.min} to ${bounds.max} entries`);
       return undefined;
     }
     return node.items as Node[];
@@ -112,17 +116,14 @@ export class YamlReader {
     return this.#scalar(node, path, 'true or false', (value) => typeof value === 'boolean');
   }
 
-  /** Notes "cannot read <path>: it is <what stands there>, wanted <wanted>" at the node. */
+  /** Notes `<path> must be <accepted>, got <node>`, where an empty path stands for the file. */
   fail(node: Node | undefined, path: string, accepted: string): void {
-    this.#note(
-      node?.range?.[0] ?? 0,
-      `cannot read ${path === '' ? 'the file' : path}: it is ${describe(node)}, wanted ${accepted}`,
-    );
+    this.refuse(node, path, `must be ${accepted}, got ${describe(node)}`);
   }
 
-  /** Notes what is wrong where the node itself is not what was found. */
+  /** Notes `<path> <text>` at the node. The text begins with a verb, such as "must be unique" or "has no effect". */
   refuse(node: Node | undefined, path: string, text: string): void {
-    this.#note(node?.range?.[0] ?? 0, `cannot read ${path}: ${text}`);
+    this.#note(node?.range?.[0] ?? 0, `${path === '' ? 'the file' : path} ${text}`);
   }
 
   #scalar<Value>(
@@ -140,25 +141,26 @@ export class YamlReader {
 
   #addEntry(entries: Map<string, Node>, pair: Pair<Node, Node | null>, path: string, keys: KeyTable | undefined): void {
     if (!isScalar(pair.key)) {
-      this.refuse(pair.key, path === '' ? 'the file' : path, `a key is ${describe(pair.key)}, wanted a name`);
+      this.refuse(pair.key, path, `must have names as keys, got ${describe(pair.key)}`);
       return;
     }
     const key = String(pair.key.value);
     const keyPath = path === '' ? key : `${path}.${key}`;
     if (keys !== undefined && !keys.known.includes(key)) {
       const notYet = keys.notYet?.[key];
-      const nearest = suggestionFor(key, keys.known);
-      const accepted = nearest === undefined ? `one of ${keys.known.join(', ')}` : `${nearest}, perhaps`;
-      const text = notYet ?? `there is no such key, wanted ${accepted}`;
-      this.#note(pair.key.range?.[0] ?? 0, `cannot read ${keyPath}: ${text}`);
+      if (notYet === undefined) {
+        this.#note(pair.key.range?.[0] ?? 0, unknownKey(key, path, keys.known));
+      } else {
+        this.refuse(pair.key, keyPath, notYet);
+      }
       return;
     }
     if (entries.has(key)) {
-      this.#note(pair.key.range?.[0] ?? 0, `cannot read ${keyPath}: the key stands here twice, wanted it once`);
+      this.refuse(pair.key, keyPath, 'must be set once, got a duplicate key');
       return;
     }
     if (pair.value === null) {
-      this.fail(pair.key, keyPath, 'a value');
+      this.refuse(pair.key, keyPath, 'must have a value, got nothing');
       return;
     }
     entries.set(key, pair.value);
@@ -173,15 +175,29 @@ export class YamlReader {
   }
 }
 
+function listText(count: number): string {
+  return count === 0 ? 'an empty list' : `a list of ${count} ${count === 1 ? 'entry' : 'entries'}`;
+}
+
+function unknownKey(key: string, path: string, known: readonly string[]): string {
+  const nearest = suggestionFor(key, known);
+  const hint =
+    nearest === undefined
+      ? `must be ${known.length === 1 ? '' : 'one of '}${known.join(', ')}`
+      : `did you mean ${nearest}?`;
+  return `unknown key ${JSON.stringify(key)}${path === '' ? '' : ` in ${path}`}; ${hint}`;
+}
+
+/** Completes "got …". */
 function describe(node: Node | undefined): string {
   if (isScalar(node)) {
-    return node.value === null ? 'empty' : JSON.stringify(node.value);
+    return node.value === null ? 'an empty value' : JSON.stringify(node.value);
   }
   if (isMap(node)) {
     return 'a mapping';
   }
   if (isSeq(node)) {
-    return `a list of ${node.items.length} entries`;
+    return listText(node.items.length);
   }
-  return isAlias(node) ? 'an alias' : 'missing';
+  return isAlias(node) ? 'an alias' : 'nothing';
 }

@@ -1,5 +1,6 @@
 /**
- * Tests that docs/reference/errors.md lists every text of DEADLINE_EXCEEDED, and that no other module creates this status.
+ * Tests that docs/reference/errors.md lists every text of DEADLINE_EXCEEDED, and that no other module creates this
+ * status.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,9 +1,9 @@
 /**
  * Calculates deadlines: parses `grpc-timeout`, and determines how long before its deadline a call must be answered.
  *
- * The sidecar responds before the caller's deadline passes, because its error says what happened. The timer of the caller
- * knows only that no response arrived. Stores get an even earlier deadline (store-deadline.ts), so that the failure mode of
- * a limit can still decide.
+ * The sidecar responds before the caller's deadline passes, because its error says what happened. The timer of the
+ * caller knows only that no response arrived. Stores get an even earlier deadline (store-deadline.ts), so that the
+ * failure mode of a limit can still decide.
  */
 
 /** Maximum delay of a Node timer. A timer with a longer delay would fire at once. */
@@ -24,7 +24,9 @@ export function parseGrpcTimeout(header: string): number | undefined {
   return unitMs === undefined ? undefined : Number(match?.[1]) * unitMs;
 }
 
-/** Returns the latest time of our response: 20 ms before the deadline, or 20 % of the remaining time if that is less. */
+/**
+ * Returns the latest time of our response: 20 ms before the deadline, or 20 % of the remaining time if that is less.
+ */
 export function answerByMs(deadlineAtMs: number, nowMs: number): number {
   return deadlineAtMs - Math.min(MAX_ANSWER_MARGIN_MS, (deadlineAtMs - nowMs) * ANSWER_MARGIN_SHARE);
 }

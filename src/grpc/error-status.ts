@@ -3,9 +3,11 @@
  *
  * Invariants:
  *   1. A StatusError keeps its code and text.
- *   2. A StoreError gets the row of its server code if there is one, and otherwise the row of its kind. The kinds `unknown` and
- *      `deadline` take precedence over a server code, because they state whether the command may have been executed.
- *   3. Any other error is a defect of the sidecar. The caller receives INTERNAL with a fixed text, and the cause is logged.
+ *   2. A StoreError gets the row of its server code if there is one, and otherwise the row of its kind. The kinds
+ *      `unknown` and `deadline` take precedence over a server code, because they state whether the command may have
+ *      been executed.
+ *   3. Any other error is a defect of the sidecar. The caller receives INTERNAL with a fixed text, and the cause is
+ *      logged.
  *   4. A text has at most 1,000 characters and no unpaired surrogates.
  */
 import type { Logger } from '../lib/logger.ts';
@@ -72,7 +74,10 @@ export const SERVER_ERROR_ROWS: ReadonlyMap<string, StatusRow> = new Map<string,
   }),
 );
 
-/** Returns the status of any error, and logs an unexpected error with `method` (`/package.Service/Method`, or undefined if unknown). */
+/**
+ * Returns the status of any error, and logs an unexpected error with `method` (`/package.Service/Method`, or undefined
+ * if unknown).
+ */
 export function errorStatus(error: unknown, log: ErrorLog, method: string | undefined): ErrorStatus {
   if (isExpected(error)) {
     return expectedErrorStatus(error);
@@ -99,7 +104,8 @@ function isExpected(error: unknown): error is StatusError | StoreError {
 
 /**
  * Describes an unexpected error for the log: its class, its stack, and the message of classes in QUOTABLE_ERRORS. Other
- * messages are omitted because they may contain user data. For example, a SyntaxError quotes the text that it cannot parse.
+ * messages are omitted because they may contain user data. For example, a SyntaxError quotes the text that it cannot
+ * parse.
  */
 export function describeCause(error: unknown): { error: string; stack: string } {
   if (!(error instanceof Error)) {

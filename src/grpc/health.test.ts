@@ -1,6 +1,6 @@
 /**
- * Tests the health service: one status for all services, which Watch sends at once, after every change, and never after the
- * call has ended.
+ * Tests the health service: one status for all services, which Watch sends at once, after every change, and never after
+ * the call has ended.
  */
 import { createHealthService } from './health.ts';
 import type { CallContext, ResponseStream } from './method.ts';

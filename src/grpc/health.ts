@@ -4,7 +4,8 @@
  *   1. The empty name and every service of the contract have the same status, which `setServing` sets.
  *   2. For an unknown service, Check returns NOT_FOUND, and Watch sends SERVICE_UNKNOWN and stays open, as the protocol
  *      requires.
- *   3. Watch sends the status at once and after every change. A caller that reads slowly receives only the latest status.
+ *   3. Watch sends the status at once and after every change. A caller that reads slowly receives only the latest
+ *      status.
  */
 import { readContract } from './descriptors.ts';
 import type { HealthCheckRequestOutput } from './generated/grpc/health/v1/HealthCheckRequest.ts';

@@ -1,9 +1,11 @@
 /**
- * Defines the interface between services and transports. A transport knows a method only as an entry of the method table.
+ * Defines the interface between services and transports. A transport knows a method only as an entry of the method
+ * table.
  *
  * A transport relies on these invariants:
- *   1. `decode` throws on malformed bytes, for which the transport returns INTERNAL with a fixed text. After it has returned,
- *      only the bytes fields of the message may refer to the buffer, which the transport never writes to again.
+ *   1. `decode` throws on malformed bytes, for which the transport returns INTERNAL with a fixed text. After it has
+ *      returned, only the bytes fields of the message may refer to the buffer, which the transport never writes to
+ *      again.
  *   2. `handler` returns a value or a promise. A value is written to the socket in the same turn of the event loop.
  *   3. `handler` may throw or reject. `errorStatus` (error-status.ts) converts the error to a status.
  * A handler relies on these invariants:
@@ -28,8 +30,9 @@ export interface CallContext {
   /** Returns the first value of a key that ends in -bin; undefined if there is none. */
   binaryMetadata(key: string): Buffer | undefined;
   /**
-   * Sets the metadata of the response, replacing what an earlier call set. Headers must be set before the first message.
-   * Trailers are sent with the status, also with an error. Throws a TypeError for invalid metadata and for more than 8 KiB.
+   * Sets the metadata of the response, replacing what an earlier call set. Headers must be set before the first
+   * message. Trailers are sent with the status, also with an error. Throws a TypeError for invalid metadata and for
+   * more than 8 KiB.
    */
   answerWith(metadata: AnswerMetadata): void;
   /** Returns true once the call was answered or cancelled, its deadline passed, or its connection was lost. */

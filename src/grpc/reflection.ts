@@ -2,7 +2,8 @@
  * Serves gRPC server reflection, v1 and v1alpha, from the descriptor set.
  *
  *   1. A response with a file also contains all files that it imports, so that a client can resolve every type.
- *   2. For an unknown name, the response is an ErrorResponse with NOT_FOUND. The stream continues, as the protocol requires.
+ *   2. For an unknown name, the response is an ErrorResponse with NOT_FOUND. The stream continues, as the protocol
+ *      requires.
  */
 import { type Contract, type FileDescriptor, readContract } from './descriptors.ts';
 import type { ServerReflectionRequestOutput } from './generated/grpc/reflection/v1/ServerReflectionRequest.ts';

@@ -37,7 +37,9 @@ export function checkInteger(
   }
 }
 
-/** Returns the error for an unknown value of an enum. `accepted` contains the names of the values that are supported. */
+/**
+ * Returns the error for an unknown value of an enum. `accepted` contains the names of the values that are supported.
+ */
 export function invalidEnum(field: string, accepted: readonly string[], got: number): StatusError {
   const text = `${field} must be one of ${accepted.join(', ')}, got ${got}`;
   return new StatusError(Status.INVALID_ARGUMENT, text);

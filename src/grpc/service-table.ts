@@ -1,11 +1,11 @@
 /**
- * Creates the method table from the codecs that are generated from the protos, the handlers of the capabilities, and the
- * interceptors.
+ * Creates the method table from the codecs that are generated from the protos, the handlers of the capabilities, and
+ * the interceptors.
  *
  * Invariants:
  *   1. Starting fails if a method of a service has no handler, or if a handler has no method.
- *   2. Messages are decoded to the generated `...Output` types. Fields that are `optional` or in a oneof are absent if unset.
- *      Bytes are Buffers (views of the message). Enums and int64 are numbers.
+ *   2. Messages are decoded to the generated `...Output` types. Fields that are `optional` or in a oneof are absent if
+ *      unset. Bytes are Buffers (views of the message). Enums and int64 are numbers.
  *   3. An int64 beyond 2^53 - 1 is rounded, but stays beyond 2^53 - 1. A service that checks its bounds rejects it.
  *   4. The first interceptor is the outermost. A result that a handler returns synchronously stays synchronous.
  *   5. Serving loads no protobuf library and parses no protos.

@@ -1,7 +1,8 @@
 /**
  * Defines the gRPC status codes and StatusError, which a service throws to end a call with a status.
  *
- * Source of the codes: https://grpc.io/docs/guides/status-codes/ . docs/reference/errors.md describes their meaning in Pannier.
+ * Source of the codes: https://grpc.io/docs/guides/status-codes/ . docs/reference/errors.md describes their meaning in
+ * Pannier.
  */
 export const Status = {
   OK: 0,
@@ -32,7 +33,10 @@ export function statusName(code: StatusCode): string {
 
 const NAMES: readonly string[] = Object.keys(Status);
 
-/** Error that ends a call with a status. Its message is sent to the caller, so it must not contain a session id, key or value. */
+/**
+ * Error that ends a call with a status. Its message is sent to the caller, so it must not contain a session id, key or
+ * value.
+ */
 export class StatusError extends Error {
   readonly code: StatusCode;
   /** Delay before a retry, sent as `grpc-retry-pushback-ms`; undefined: not sent. */
@@ -51,7 +55,10 @@ export function invalidArgument(field: string, { accepted, got }: { accepted: st
   return new StatusError(Status.INVALID_ARGUMENT, `${field} must be ${accepted}, got ${got}`);
 }
 
-/** Returns UNIMPLEMENTED for an option that the contract declares but this version does not support. `remedy` must name a valid alternative. */
+/**
+ * Returns UNIMPLEMENTED for an option that the contract declares but this version does not support. `remedy` must name
+ * a valid alternative.
+ */
 export function unimplemented(action: string, option: string, remedy = 'leave it unset'): StatusError {
   return new StatusError(Status.UNIMPLEMENTED, `cannot ${action}: this version does not support ${option}; ${remedy}`);
 }

@@ -1,7 +1,7 @@
 /**
- * Every annotation once: its example is accepted and does something, what is wrong is refused with what is wanted.
+ * Tests each annotation with its valid and invalid values, and the pages that are generated from the table.
  *
- * test/injection/refusals.txt holds the texts of all wrong values, to be read; PANNIER_TEST_UPDATE_GOLDEN=1 writes it anew.
+ * test/injection/refusals.txt contains the errors of all invalid values, for review. PANNIER_TEST_UPDATE_GOLDEN=1 regenerates it.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -34,27 +34,31 @@ function problemsOf(name: string, text: string): readonly string[] {
 }
 
 describe.each(ROWS.map((row) => [row.name, row] as const))('%s', (name, row) => {
-  test('its example is accepted', () => {
+  test('accepts its example', () => {
     expect(problemsOf(name, row.example)).toEqual([]);
   });
 
-  test('changes what is injected', () => {
+  test('changes the injected sidecar, unless it is the annotation inject', () => {
     const without = inject({});
     const having = inject({ [`pannier.dev/${name}`]: row.example });
     const isSwitch = name === 'inject';
     expect(JSON.stringify(having.spec) === JSON.stringify(without.spec)).toBe(isSwitch);
   });
 
-  test.each(row.wrong)('%j is refused', (text) => {
+  test.each(row.wrong)('refuses %j and names the accepted values', (text) => {
     const problems = problemsOf(name, text);
     expect(problems.length).toBeGreaterThan(0);
     for (const problem of problems) {
-      expect(problem).toMatch(new RegExp(`^cannot read annotation pannier[.]dev/${name}: .*(, wanted|must be) .+`));
+      expect(problem).toMatch(
+        new RegExp(
+          `^annotation pannier[.]dev/${name}( must be .+, got .+|: .+ must be .+|: unknown setting .+; see .+)`,
+        ),
+      );
     }
   });
 });
 
-test('the texts of all refusals are those that were read', () => {
+test('the errors of all invalid values equal the reviewed ones', () => {
   const lines = ROWS.flatMap((row) => row.wrong.flatMap((text) => problemsOf(row.name, text)));
   const path = join(repositoryRoot, 'test/injection/refusals.txt');
   const text = `${lines.join('\n')}\n`;
@@ -65,7 +69,7 @@ test('the texts of all refusals are those that were read', () => {
 });
 
 describe('all annotations together', () => {
-  test('every mistake is told at once', () => {
+  test('report all errors at once', () => {
     const parsed = parseAnnotations({
       'pannier.dev/inject': 'true',
       'pannier.dev/memory-limits': '1Gi',
@@ -74,40 +78,42 @@ describe('all annotations together', () => {
     });
     expect(parsed).toEqual({
       problems: [
-        'cannot read annotation pannier.dev/memory-limits: there is no such annotation, wanted pannier.dev/memory-limit, perhaps',
-        'cannot read annotation pannier.dev/native: it is "no", wanted one of auto, true, false',
+        'unknown annotation pannier.dev/memory-limits; did you mean pannier.dev/memory-limit?',
+        'annotation pannier.dev/native must be one of auto, true, false, got "no"',
       ],
     });
   });
 
-  test('a key far from all others is told what there is', () => {
-    expect(problemsOf('colour-of-the-sky', 'blue')[0]).toMatch(/: there is no such annotation, wanted one of inject, /);
+  test('list all names if an unknown one is not similar to any', () => {
+    expect(problemsOf('colour-of-the-sky', 'blue')[0]).toMatch(
+      /^unknown annotation pannier.dev\/colour-of-the-sky; must be pannier.dev\/ followed by one of inject, image, /,
+    );
   });
 
-  test('refuses the old name of a renamed annotation or setting with the new one', () => {
+  test('refuse the former name of an annotation or a setting and name the new one', () => {
     expect(problemsOf('transport', 'grpc-js')).toEqual([
-      'cannot read annotation pannier.dev/transport: it was renamed; use pannier.dev/grpc-transport',
+      'cannot use annotation pannier.dev/transport: it was renamed; use pannier.dev/grpc-transport',
     ]);
     expect(problemsOf('env', '{PANNIER_REDIS_TIMEOUT_MS: 500}')).toEqual([
-      'cannot read annotation pannier.dev/env: cannot use PANNIER_REDIS_TIMEOUT_MS: it was renamed; use PANNIER_REDIS_COMMAND_TIMEOUT_MS',
+      'annotation pannier.dev/env: cannot use PANNIER_REDIS_TIMEOUT_MS: it was renamed; use PANNIER_REDIS_COMMAND_TIMEOUT_MS',
     ]);
   });
 
-  test('what the injector itself writes is none of them, and no mistake', () => {
+  test('ignore the annotations that the injector sets', () => {
     expect(parseAnnotations({ 'pannier.dev/injected': 'true', 'pannier.dev/config-hash': 'x' })).toEqual({
       annotations: {},
     });
   });
 
-  test('a password is never shown', () => {
+  test('never show the password of a URL', () => {
     expect(problemsOf('redis-url', 'redis://u:hunter2@h/7').join()).not.toContain('hunter2');
   });
 
-  test('a value that is no annotation could be is shown shortened', () => {
+  test('show only the beginning of a very long value', () => {
     expect(problemsOf('scope', 'x'.repeat(5_000))[0]?.length).toBeLessThan(300);
   });
 
-  test('a URL with a login is not shown, whichever annotation it stands in', () => {
+  test('hide a URL with a login in any annotation', () => {
     for (const [name, text] of [
       ['env', 'PANNIER_CACHE_REDIS_URL=redis://user:word@one'],
       ['env', '{PANNIER_CACHE_REDIS_URL: "redis://user:word@one/7"}'],
@@ -120,25 +126,25 @@ describe('all annotations together', () => {
     }
   });
 
-  test('aliases in env are not expanded', () => {
+  test('refuse aliases in env instead of expanding them', () => {
     const bomb = 'a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]';
-    expect(problemsOf('env', bomb)[0]).toMatch(/wanted a mapping/);
+    expect(problemsOf('env', bomb)[0]).toMatch(/must be a mapping/);
   });
 });
 
-describe('the pages', () => {
-  test('docs/reference/annotations.md holds the table (make docs)', () => {
+describe('the generated files', () => {
+  test('docs/reference/annotations.md contains the current table (make docs)', () => {
     const page = readFileSync(join(repositoryRoot, 'docs/reference/annotations.md'), 'utf8');
     expect(page).toBe(withAnnotationsTable(page));
   });
 
-  test('docs/reference/annotations.schema.json is what the table says (make docs)', () => {
+  test('docs/reference/annotations.schema.json equals the schema of the table (make docs)', () => {
     expect(readFileSync(join(repositoryRoot, 'docs/reference/annotations.schema.json'), 'utf8')).toBe(
       annotationsSchema(),
     );
   });
 
-  test('the schema accepts every example and knows every wrong choice', () => {
+  test('the schema accepts every example and excludes invalid choices', () => {
     const { properties } = JSON.parse(annotationsSchema()) as {
       properties: Record<string, { enum?: string[]; pattern?: string }>;
     };

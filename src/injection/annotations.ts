@@ -1,8 +1,13 @@
 /**
- * The annotations: one table, a row each. The parser, its error texts, docs/reference/annotations.md, the JSON schema and tests come from it.
+ * Defines the annotations of pods in one table, and parses them.
  *
- * They stand on the pod (in a workload: on the pod template). A row says what it is for, what it may be and what holds without it.
- * An unknown key below the prefix is a mistake: a typing error must not leave a pod silently without its sidecar.
+ * Annotations are set on the pod, or on the pod template of a workload. The parser, its errors, docs/reference/annotations.md and the JSON
+ * schema are derived from the table.
+ *
+ * Invariants:
+ *   1. An unknown annotation with our prefix is an error, because a misspelled `inject` would otherwise leave a pod without its sidecar.
+ *   2. All errors of a pod are reported at once.
+ *   3. An error never shows a value that may hold a password.
  */
 import { nearestOf } from '../config/nearest.ts';
 import { PREFIX, SETTINGS, type SettingName, type SettingRow } from '../config/settings.ts';
@@ -26,20 +31,22 @@ import {
 export const ANNOTATION_PREFIX = 'pannier.dev/';
 
 export interface AnnotationRow<Value = unknown> {
-  /** Without the prefix. */
+  /** Name without the prefix. */
   readonly name: string;
   readonly kind: ValueKind<Value>;
-  /** What holds without the annotation, for the docs. */
+  /** Default, as text for the docs. */
   readonly initial: string;
-  /** The same under this configuration, for `pannier injection explain`; undefined: there is none. */
+  /** Returns the default under this configuration, for `pannier injection explain`. */
   initialOf(config: SidecarConfig): InitialValue;
   readonly meaning: string;
-  /** For docs and tests: one value that is accepted, and some that are not. */
+  /** Valid value, for docs and tests. */
   readonly example: string;
+  /** Invalid values, for tests. */
   readonly wrong: readonly string[];
 }
 
 export interface InitialValue {
+  /** Text of the value; undefined if there is none. */
   readonly text: string | undefined;
   readonly source: 'configuration' | 'default';
 }
@@ -52,7 +59,7 @@ function byDefault(text: string): InitialValue {
   return { text, source: 'default' };
 }
 
-/** A setting of the program, which the configuration's `env` may hold. */
+/** Returns the default of a setting that the `env` of the configuration may override. */
 function programSetting(config: SidecarConfig, name: SettingName): InitialValue {
   const text = config.env[PREFIX + name];
   const row: SettingRow | undefined = SETTINGS.find((candidate) => candidate.name === name);
@@ -63,9 +70,9 @@ export const ANNOTATIONS = [
   {
     name: 'inject',
     kind: flag,
-    initial: `the namespace's label \`${ANNOTATION_PREFIX}inject\``,
-    initialOf: () => byDefault("the namespace's label"),
-    meaning: 'Whether the pod gets a sidecar. Wins over the namespace.',
+    initial: `label \`${ANNOTATION_PREFIX}inject\` of the namespace`,
+    initialOf: () => byDefault('label of the namespace'),
+    meaning: 'Whether the pod gets a sidecar. Overrides the label of the namespace.',
     example: 'true',
     wrong: ['yes', 'True', ''],
   },
@@ -83,7 +90,7 @@ export const ANNOTATIONS = [
     kind: choice(['Always', 'IfNotPresent', 'Never']),
     initial: '`sidecar.imagePullPolicy`',
     initialOf: (config) => configured(config.imagePullPolicy),
-    meaning: 'When the image is pulled.',
+    meaning: 'When the kubelet pulls the image.',
     example: 'Never',
     wrong: ['always', ''],
   },
@@ -92,16 +99,16 @@ export const ANNOTATIONS = [
     kind: cpu,
     initial: '`sidecar.resources.requests.cpu`',
     initialOf: (config) => configured(config.resources.requests.cpu),
-    meaning: 'CPU that the scheduler sets aside.',
+    meaning: 'CPU request of the sidecar, which the scheduler reserves.',
     example: '50m',
     wrong: ['0', '50Mi', '1 core', '-1'],
   },
   {
     name: 'cpu-limit',
     kind: cpu,
-    initial: '`sidecar.resources.limits.cpu` (none: a throttled sidecar holds up every call)',
+    initial: '`sidecar.resources.limits.cpu`, which is unset because a throttled sidecar delays every call',
     initialOf: (config) => configured(config.resources.limits.cpu),
-    meaning: 'CPU that the sidecar may use at most.',
+    meaning: 'CPU limit of the sidecar.',
     example: '0.5',
     wrong: ['half', '65'],
   },
@@ -110,7 +117,7 @@ export const ANNOTATIONS = [
     kind: memoryRequest,
     initial: '`sidecar.resources.requests.memory`',
     initialOf: (config) => configured(config.resources.requests.memory),
-    meaning: 'Memory that the scheduler sets aside.',
+    meaning: 'Memory request of the sidecar, which the scheduler reserves.',
     example: '128Mi',
     wrong: ['128MB', '100m', '0', ''],
   },
@@ -119,7 +126,7 @@ export const ANNOTATIONS = [
     kind: memoryLimit,
     initial: '`sidecar.resources.limits.memory`',
     initialOf: (config) => configured(config.resources.limits.memory),
-    meaning: 'Memory that the sidecar may use at most; half of it is the bound of its heap.',
+    meaning: 'Memory limit of the sidecar. Its heap may use half of it.',
     example: '256Mi',
     wrong: ['64Mi', '256', '256mi'],
   },
@@ -128,7 +135,7 @@ export const ANNOTATIONS = [
     kind: setting('LOG_LEVEL'),
     initial: '`sidecar.logLevel`',
     initialOf: (config) => configured(config.logLevel),
-    meaning: 'What the sidecar logs.',
+    meaning: 'Lowest level of the messages that the sidecar logs.',
     example: 'debug',
     wrong: ['verbose', 'INFO', ''],
   },
@@ -137,36 +144,38 @@ export const ANNOTATIONS = [
     kind: objectName('ConfigMap'),
     initial: '`sidecar.policiesConfigMap`',
     initialOf: (config) => configured(config.policiesConfigMap),
-    meaning: 'ConfigMap whose key `policies.yaml` is the policy file; watched, and it need not be there.',
+    meaning:
+      'ConfigMap whose key `policies.yaml` holds the policy file. It may be created later; the sidecar loads changes without a restart.',
     example: 'team-policies',
     wrong: ['Team_Policies', 'policies/api', ''],
   },
   {
     name: 'redis-url',
     kind: setting('REDIS_URL'),
-    initial: "`sidecar.redis.urls`, else the Secret's key `url`, else memory",
+    initial: "`sidecar.redis.urls`, otherwise the key `url` of the Secret, otherwise the sidecar's memory",
     initialOf: (config) => configured(config.redis.urls.length > 0 ? 'the URLs of the configuration' : undefined),
-    meaning: 'Redis of limits, sessions and cache. A password belongs into `redis-secret`.',
+    meaning:
+      'URL of the Redis that stores limits, sessions and cache. Put a password into the Secret of `redis-secret`.',
     example: 'redis://redis.data:6379',
     wrong: ['redis.data:6379', 'http://redis.data', 'redis://redis.data/3', ''],
   },
   {
     name: 'redis-secret',
     kind: objectName('Secret'),
-    initial: '`sidecar.redis.secretName`; none with `redis-url`, since a login belongs to its server',
+    initial: '`sidecar.redis.secretName`; none if `redis-url` is set, because a login belongs to one server',
     initialOf: (config) => configured(config.redis.secretName),
     meaning:
-      'Secret with any of the keys `username`, `password`, `sentinel-username`, `sentinel-password`, `ca.crt`, `tls.crt`, `tls.key` and `subject-key`, and `url` where neither annotation nor configuration has one.',
+      'Secret with any of the keys `username`, `password`, `sentinel-username`, `sentinel-password`, `ca.crt`, `tls.crt`, `tls.key` and `subject-key`. It must have the key `url` if neither an annotation nor the configuration sets a URL.',
     example: 'redis-login',
     wrong: ['Redis', 'redis login'],
   },
   {
     name: 'redis-tls-secret',
     kind: objectName('Secret'),
-    initial: '`sidecar.redis.tlsSecretName`, else `redis-secret`; none with `redis-url`',
+    initial: '`sidecar.redis.tlsSecretName`, otherwise the Secret of `redis-secret`; none if `redis-url` is set',
     initialOf: (config) => configured(config.redis.tlsSecretName),
     meaning:
-      'Secret whose keys `ca.crt` and `tls.crt` with `tls.key` (CA and client certificate, as cert-manager keeps them) are used in place of those of `redis-secret`.',
+      'Secret with the CA (`ca.crt`) and the client certificate (`tls.crt`, `tls.key`), in the format of cert-manager. Its keys replace those of `redis-secret`.',
     example: 'redis-client-tls',
     wrong: ['Redis', 'redis tls'],
   },
@@ -175,25 +184,26 @@ export const ANNOTATIONS = [
     kind: setting('SCOPE'),
     initial: 'the namespace of the pod',
     initialOf: () => byDefault('the namespace of the pod'),
-    meaning: 'Separates limits of the same policy name (setting PANNIER_SCOPE).',
+    meaning:
+      'Scope of rate limits (PANNIER_SCOPE). Each scope counts a policy separately, unless the policy is shared.',
     example: 'checkout',
     wrong: ['a b', 'x/y', ''],
   },
   {
     name: 'default-deadline-ms',
     kind: setting('DEFAULT_DEADLINE_MS'),
-    initial: "the program's",
+    initial: '`sidecar.env`, otherwise the default of the setting',
     initialOf: (config) => programSetting(config, 'DEFAULT_DEADLINE_MS'),
-    meaning: 'Deadline of a call whose caller sets none.',
+    meaning: 'Deadline of calls that arrive without one.',
     example: '500',
     wrong: ['0', '1s', '-5'],
   },
   {
     name: 'drain-timeout-ms',
     kind: setting('DRAIN_TIMEOUT_MS'),
-    initial: "the program's",
+    initial: '`sidecar.env`, otherwise the default of the setting',
     initialOf: (config) => programSetting(config, 'DRAIN_TIMEOUT_MS'),
-    meaning: 'How long calls under way may take once the sidecar is told to end.',
+    meaning: 'Maximum time that calls in flight may take after the sidecar receives SIGTERM.',
     example: '5000',
     wrong: ['5s', '600001'],
   },
@@ -202,7 +212,7 @@ export const ANNOTATIONS = [
     kind: port,
     initial: '9470',
     initialOf: () => byDefault('9470'),
-    meaning: 'Port of the API on the loopback interface. With `admin-port` it is what a hostNetwork pod must give.',
+    meaning: 'Port of the API on the loopback interface. Required, like `admin-port`, in a pod with hostNetwork.',
     example: '19470',
     wrong: ['80', '65536', 'http'],
   },
@@ -211,7 +221,7 @@ export const ANNOTATIONS = [
     kind: port,
     initial: '9471',
     initialOf: () => byDefault('9471'),
-    meaning: 'Port of probes and metrics.',
+    meaning: 'Port of probes and metrics. Required, like `grpc-port`, in a pod with hostNetwork.',
     example: '19471',
     wrong: ['0', '99999', ':9471'],
   },
@@ -220,7 +230,8 @@ export const ANNOTATIONS = [
     kind: flag,
     initial: '`sidecar.socket`',
     initialOf: (config) => configured(String(config.socket)),
-    meaning: 'Whether the API is at the Unix socket too, on a volume in memory that every container mounts.',
+    meaning:
+      'Whether the sidecar also serves the API on a Unix socket, in a memory volume that every container mounts.',
     example: 'false',
     wrong: ['off', ''],
   },
@@ -230,25 +241,25 @@ export const ANNOTATIONS = [
     initial: '`sidecar.native`',
     initialOf: (config) => configured(config.native),
     meaning:
-      'Whether the sidecar is a native one (an init container that keeps running). auto: unless a kubelet is older than 1.29.',
+      'Whether the sidecar is a native sidecar (an init container that keeps running). `auto` means yes, unless a kubelet is older than 1.29.',
     example: 'true',
     wrong: ['yes', ''],
   },
   {
     name: 'grpc-transport',
     kind: setting('GRPC_TRANSPORT'),
-    initial: "the program's",
+    initial: '`sidecar.env`, otherwise the default of the setting',
     initialOf: (config) => programSetting(config, 'GRPC_TRANSPORT'),
-    meaning: 'HTTP/2 server of the gRPC API (setting PANNIER_GRPC_TRANSPORT).',
+    meaning: 'HTTP/2 server of the gRPC API (PANNIER_GRPC_TRANSPORT).',
     example: 'grpc-js',
     wrong: ['http3', ''],
   },
   {
     name: 'env',
     kind: environment,
-    initial: '`sidecar.env`; both are joined, the annotation wins',
+    initial: '`sidecar.env`; both are merged, and the annotation takes precedence',
     initialOf: (config) => configured(Object.keys(config.env).length === 0 ? undefined : environmentText(config.env)),
-    meaning: 'Further settings of the program (docs/reference/settings.md).',
+    meaning: 'Other settings of the sidecar, from docs/reference/settings.md.',
     example: '{"PANNIER_NEAR_CACHE_MAX_ENTRIES": "1000"}',
     wrong: [
       'PANNIER_NEAR_CACHE_MAX_ENTRIES=1000',
@@ -261,15 +272,15 @@ export const ANNOTATIONS = [
 
 export type AnnotationName = (typeof ANNOTATIONS)[number]['name'];
 
-/** The annotation as it is written on a pod. */
+/** Returns the full name of an annotation. */
 export function annotationKey(name: AnnotationName): string {
   return ANNOTATION_PREFIX + name;
 }
 
-/** Annotation of a pod, and label and annotation of a namespace. */
+/** Name of the annotation of a pod, and of the label and the annotation of a namespace, that request injection. */
 export const INJECT = annotationKey('inject');
 
-/** What the injector writes; a pod that was copied from a cluster may bear them. */
+/** Annotations that the injector sets. A pod that was copied from a cluster may have them. */
 export const STATUS_ANNOTATIONS = {
   injected: `${ANNOTATION_PREFIX}injected`,
   version: `${ANNOTATION_PREFIX}version`,
@@ -279,7 +290,7 @@ export const STATUS_ANNOTATIONS = {
 
 type ValueOf<Row> = Row extends { readonly kind: ValueKind<infer Value> } ? Value : never;
 
-/** The value of each annotation that is there. */
+/** Values of the annotations that a pod has. */
 export type Annotations = {
   readonly [Row in (typeof ANNOTATIONS)[number] as Row['name']]?: ValueOf<Row>;
 };
@@ -288,7 +299,7 @@ export type AnnotationsResult =
   | { readonly annotations: Annotations }
   | { readonly problems: readonly [string, ...string[]] };
 
-/** Every annotation below the prefix, or every mistake in them. */
+/** Parses all annotations with our prefix, or returns all of their errors. */
 export function parseAnnotations(given: TextMap): AnnotationsResult {
   const values: Record<string, unknown> = {};
   const problems: string[] = [];
@@ -314,31 +325,34 @@ export function parseAnnotations(given: TextMap): AnnotationsResult {
   return first === undefined ? { annotations: values as Annotations } : { problems: [first, ...others] };
 }
 
-/** Annotations that had another name, without the prefix: their old names are refused with the new one. */
+/** Former names of annotations, without the prefix. The error for a former name contains the new one. */
 const RENAMED_ANNOTATIONS: ReadonlyMap<string, keyof Annotations> = new Map([['transport', 'grpc-transport']]);
 
 function unknownAnnotation(name: string): string {
   const renamed = RENAMED_ANNOTATIONS.get(name);
   if (renamed !== undefined) {
-    return `cannot read annotation ${ANNOTATION_PREFIX}${name}: it was renamed; use ${ANNOTATION_PREFIX}${renamed}`;
+    return `cannot use annotation ${ANNOTATION_PREFIX}${name}: it was renamed; use ${ANNOTATION_PREFIX}${renamed}`;
   }
   const known = ANNOTATIONS.map((row) => row.name);
   const nearest = nearestOf(name, known);
-  const accepted = nearest === undefined ? `one of ${known.join(', ')}` : `${ANNOTATION_PREFIX}${nearest}, perhaps`;
-  return `cannot read annotation ${ANNOTATION_PREFIX}${name}: there is no such annotation, wanted ${accepted}`;
+  const hint =
+    nearest === undefined
+      ? `must be ${ANNOTATION_PREFIX} followed by one of ${known.join(', ')}`
+      : `did you mean ${ANNOTATION_PREFIX}${nearest}?`;
+  return `unknown annotation ${ANNOTATION_PREFIX}${name}; ${hint}`;
 }
 
 function annotationProblems(row: AnnotationRow, text: string, problems: readonly string[]): string[] {
   const annotation = `annotation ${ANNOTATION_PREFIX}${row.name}`;
   if (problems.length > 0) {
-    return problems.map((problem) => `cannot read ${annotation}: ${problem}`);
+    return problems.map((problem) => `${annotation}: ${problem}`);
   }
   const isHidden = row.kind.isSecret === true || URL_WITH_LOGIN.test(text);
-  const found = isHidden ? 'not shown, since it may hold a password' : shown(text);
-  return [`cannot read ${annotation}: it is ${found}, wanted ${row.kind.accepted}`];
+  const got = isHidden ? 'a value that is not shown because it may hold a password' : shown(text);
+  return [`${annotation} must be ${row.kind.accepted}, got ${got}`];
 }
 
-/** In any annotation: it may have been put into the wrong one. */
+/** Matches a URL with a login, which a user may have put into the wrong annotation. */
 const URL_WITH_LOGIN = /:\/\/[^\s/]*@/;
 const MAX_SHOWN_CHARACTERS = 80;
 

@@ -1,6 +1,7 @@
 /**
- * What in a pod stands in the way of its sidecar. Nothing of the user's is ever overwritten: where both want the same name, place or
- * port, injection is refused with what to do.
+ * Finds the parts of a pod that conflict with its sidecar: names, ports and mount paths that both use.
+ *
+ * Injection never overwrites a part that the user wrote. It refuses the pod instead, with the conflict and its remedy.
  */
 import { type Annotations, annotationKey } from './annotations.ts';
 import type { Container, Pod } from './pod.ts';
@@ -15,7 +16,7 @@ export interface ClashQuestion {
   readonly previous: Previous | undefined;
 }
 
-/** Sentences; none: nothing stands in the way. */
+/** Returns an error text for each conflict. */
 export function findClashes(question: ClashQuestion): string[] {
   const spec = question.pod.spec ?? {};
   const all = [...(spec.initContainers ?? []), ...(spec.containers ?? [])];
@@ -34,7 +35,7 @@ function podClashes({ pod, sidecar, annotations }: ClashQuestion): string[] {
     problems.push('cannot inject the pod: spec.containers is empty; add at least one container');
   }
   if (spec.os?.name === 'windows' || spec.nodeSelector?.['kubernetes.io/os'] === 'windows') {
-    problems.push('cannot inject the pod: its operating system is "windows"; the sidecar has an image for linux only');
+    problems.push('cannot inject the pod: its operating system is windows; use linux (there is no image for windows)');
   }
   if (
     spec.hostNetwork === true &&
@@ -49,7 +50,7 @@ function podClashes({ pod, sidecar, annotations }: ClashQuestion): string[] {
     const job = pod.metadata?.ownerReferences?.find((owner) => owner.kind === 'Job');
     const what = job === undefined ? `spec.restartPolicy is "${restartPolicy}"` : `it belongs to Job ${job.name}`;
     problems.push(
-      `cannot inject the pod: ${what}, and a sidecar that is a plain container would keep it from completing; use kubelets of 1.29 or newer, or set annotation ${annotationKey('native')} to "true"`,
+      `cannot inject the pod: ${what}, and a sidecar that is a plain container would keep the pod from completing; use kubelets of 1.29 or newer, or set annotation ${annotationKey('native')} to "true"`,
     );
   }
   return problems;

@@ -1,5 +1,5 @@
 /**
- * Whether a pod is to have a sidecar: asked by its annotation or else by its namespace.
+ * Decides whether a pod gets a sidecar. The annotation of the pod overrides the label of its namespace.
  */
 import { type Annotations, INJECT, parseAnnotations } from './annotations.ts';
 import type { Pod, TextMap } from './pod.ts';
@@ -20,12 +20,12 @@ export type Decision =
 export function decide({ pod, namespaceLabels, namespaceAnnotations }: InjectionQuestion): Decision {
   const own = pod.metadata?.annotations ?? {};
   if (own[MIRROR] !== undefined) {
-    return { kind: 'skip', reason: 'it is a mirror pod: the kubelet runs it from a file on its node' };
+    return { kind: 'skip', reason: 'it is a mirror pod, which the kubelet runs from a file on its node' };
   }
   if (own[INJECT] === 'false') {
     return { kind: 'skip', reason: `its annotation ${INJECT} is "false"` };
   }
-  // Read even when nobody asked: a mistyped `inject` must be heard of.
+  // The annotations are parsed even if injection is not requested, so that a misspelled `inject` is reported.
   const parsed = parseAnnotations(own);
   if ('problems' in parsed) {
     return { kind: 'refuse', problems: parsed.problems };
@@ -34,19 +34,20 @@ export function decide({ pod, namespaceLabels, namespaceAnnotations }: Injection
   if (annotations.inject === true) {
     return { kind: 'requested', annotations, requestedBy: 'pod' };
   }
-  // The label is what the API server selects by; the annotation may come a moment before it is copied to the label.
-  const text = namespaceLabels[INJECT] ?? namespaceAnnotations[INJECT];
+  // The label comes first, because the API server selects by it. The injector copies the annotation to it with a short delay.
+  const label = namespaceLabels[INJECT];
+  const text = label ?? namespaceAnnotations[INJECT];
   switch (text) {
     case 'true':
       return { kind: 'requested', annotations, requestedBy: 'namespace' };
     case undefined:
-      return { kind: 'skip', reason: `neither the pod nor its namespace says ${INJECT}: "true"` };
+      return { kind: 'skip', reason: `neither the pod nor its namespace has ${INJECT} set to "true"` };
     case 'false':
-      return { kind: 'skip', reason: `its namespace says ${INJECT}: "false"` };
-    default:
-      return {
-        kind: 'refuse',
-        problems: [`cannot read ${INJECT} of the namespace: it is ${JSON.stringify(text)}, wanted "true" or "false"`],
-      };
+      return { kind: 'skip', reason: `its namespace has ${INJECT} set to "false"` };
+    default: {
+      const source = label === undefined ? 'annotation' : 'label';
+      const problem = `${source} ${INJECT} of the namespace must be "true" or "false", got ${JSON.stringify(text)}`;
+      return { kind: 'refuse', problems: [problem] };
+    }
   }
 }

@@ -1,9 +1,11 @@
 /**
- * Puts a sidecar into a pod.
+ * Adds a sidecar to a pod.
  *
- * Promises: what the user wrote stays as it is and where it is; what is there already is not added again; editing the result once more
- * changes nothing; uninject-pod.ts finds all that was added. Endpoints come first in each `env`, so that the user's own variables can
- * refer to them.
+ * Invariants:
+ *   1. Every part that the user wrote keeps its value and its position.
+ *   2. A part that the pod already has is not added again, so a second edit changes nothing.
+ *   3. uninject-pod.ts can find every part that was added.
+ *   4. Our variables come first in each `env`, so that variables of the user can refer to them.
  */
 import { STATUS_ANNOTATIONS } from './annotations.ts';
 import type { Container, Pod, PodMetadata, PodSpec, TextMap, Volume, VolumeMount } from './pod.ts';
@@ -19,7 +21,7 @@ export interface PodEdit {
   readonly pod: Pod;
   readonly sidecar: Sidecar;
   readonly version: string;
-  /** A sidecar that stays as it is and where it is; undefined: there is none in the pod. */
+  /** Current sidecar of the pod, which is kept unchanged; undefined if the pod has none. */
   readonly previous: Previous | undefined;
 }
 
@@ -30,7 +32,7 @@ export function editPod(edit: PodEdit): Pod {
   return { ...edit.pod, metadata, spec };
 }
 
-/** Notes what is the user's own although it looks like ours. An earlier injection has noted it already. */
+/** Records a part that the user wrote and that equals ours. The first injection records it, so later ones must not. */
 function keep(edit: PodEdit, kept: Set<string>, word: string): void {
   if (edit.previous === undefined) {
     kept.add(word);
@@ -114,7 +116,7 @@ function editMetadata(edit: PodEdit, kept: Set<string>): PodMetadata {
   return { ...metadata, labels, annotations: { ...own, ...further, ...status } };
 }
 
-/** kubectl logs and exec mean the application, as they did before. */
+/** Makes `kubectl logs` and `kubectl exec` select the first container of the application, as they did before. */
 function editDefaultContainer(edit: PodEdit, kept: Set<string>): TextMap {
   if (edit.pod.metadata?.annotations?.[DEFAULT_CONTAINER] !== undefined) {
     keep(edit, kept, 'default-container');
@@ -124,7 +126,7 @@ function editDefaultContainer(edit: PodEdit, kept: Set<string>): TextMap {
   return first === undefined ? {} : { [DEFAULT_CONTAINER]: first.name };
 }
 
-/** Else a volume in memory, which holds nothing but a socket, would keep the autoscaler from emptying a node. */
+/** Marks the memory volume as safe to evict, because it holds only a socket and would keep the autoscaler from draining a node. */
 function editEvictable(edit: PodEdit, kept: Set<string>): TextMap {
   const own = edit.pod.metadata?.annotations?.[EVICTABLE_VOLUMES];
   if (!edit.sidecar.hasSocket) {
@@ -137,7 +139,7 @@ function editEvictable(edit: PodEdit, kept: Set<string>): TextMap {
   return { [EVICTABLE_VOLUMES]: own === undefined ? SOCKET_VOLUME : `${own},${SOCKET_VOLUME}` };
 }
 
-/** A list or mapping that the user wrote without entries, or as null, and that has some now. */
+/** Records a list or mapping that was empty or null before the edit and now has entries. */
 function noteEmpty(
   edit: PodEdit,
   kept: Set<string>,

@@ -1,5 +1,5 @@
 /**
- * What holds for any pod: injection settles at once, is undone exactly, and takes nothing from the user.
+ * Tests injection on random pods: a second injection changes nothing, uninjecting restores the pod, and no part of the user is lost.
  */
 import fc from 'fast-check';
 import { applyJsonPatch } from '../../test/support/kubernetes/json-patch-apply.ts';
@@ -22,13 +22,13 @@ function inject(pod: Pod, sidecarConfig = config): Pod {
     kubelets: { oldestMinor: 34 },
   });
   if (injection.kind !== 'inject') {
-    throw new Error(`not injected: ${JSON.stringify(injection)}`);
+    throw new Error(`the pod must be injected, got ${JSON.stringify(injection)}`);
   }
   expect(isSame(applyJsonPatch(pod, injection.patch), injection.pod)).toBe(true);
   return injection.pod;
 }
 
-/** Every part of `part` is in `whole`, items of lists in the same order. */
+/** Returns true if `whole` contains every part of `part`, with list items in the same order. */
 function holds(whole: unknown, part: unknown): boolean {
   if (Array.isArray(part) && Array.isArray(whole)) {
     let from = 0;
@@ -60,8 +60,8 @@ function namesIn(pod: Pod): string[] {
 
 const RUNS = { numRuns: 150 };
 
-describe('any pod', () => {
-  test('keeps all that its user wrote, in order', () => {
+describe('a random pod', () => {
+  test('keeps every part that its user wrote, in order', () => {
     fc.assert(
       fc.property(arbitraryPod, (pod) => {
         expect(holds(inject(pod), withoutEvictable(pod))).toBe(true);
@@ -70,7 +70,7 @@ describe('any pod', () => {
     );
   });
 
-  test('is not changed by a second injection', () => {
+  test('does not change when it is injected again', () => {
     fc.assert(
       fc.property(arbitraryPod, (pod) => {
         const once = inject(pod);
@@ -80,7 +80,7 @@ describe('any pod', () => {
     );
   });
 
-  test('settles with one more injection after others have edited it', () => {
+  test('needs only one more injection after other programs have edited it', () => {
     fc.assert(
       fc.property(arbitraryPod, arbitraryOthers, (pod, others) => {
         const settled = inject(others(inject(pod)));
@@ -91,7 +91,7 @@ describe('any pod', () => {
     );
   });
 
-  test('is what it was when the sidecar is taken out', () => {
+  test('equals the original pod after the sidecar is removed', () => {
     fc.assert(
       fc.property(arbitraryPod, (pod) => {
         expect(uninjectPod(inject(pod))).toEqual(pod);
@@ -101,7 +101,7 @@ describe('any pod', () => {
     );
   });
 
-  test('keeps what others added when the sidecar is taken out', () => {
+  test('keeps the parts that other programs added when the sidecar is removed', () => {
     fc.assert(
       fc.property(arbitraryPod, arbitraryOthers, (pod, others) => {
         const bare = uninjectPod(inject(others(inject(pod))));
@@ -113,7 +113,7 @@ describe('any pod', () => {
     );
   });
 
-  test('gets the sidecar of another configuration as if it had never had one', () => {
+  test('gets the sidecar of another configuration as if it had not been injected before', () => {
     fc.assert(
       fc.property(arbitraryPod, (pod) => {
         expect(inject(inject(pod), otherConfig)).toEqual(inject(pod, otherConfig));

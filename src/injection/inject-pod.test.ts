@@ -1,5 +1,5 @@
 /**
- * Who gets a sidecar, what it is made of, and what stays when it is there already.
+ * Tests which pods get a sidecar, what the sidecar contains, and what happens to a pod that already has one.
  */
 import { loadSettings } from '../config/load.ts';
 import { type Injection, type InjectionRequest, injectPod } from './inject-pod.ts';
@@ -36,60 +36,78 @@ function sidecarOf(pod: Pod): Container {
   const all = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
   const found = all.find((container) => container.name === 'pannier');
   if (found === undefined) {
-    throw new Error('no sidecar');
+    throw new Error('the pod must have a sidecar');
   }
   return found;
 }
 
-const asked = podWith({ 'pannier.dev/inject': 'true' });
+const requesting = podWith({ 'pannier.dev/inject': 'true' });
 
-describe('who gets one', () => {
+describe('the decision', () => {
   const yes = { 'pannier.dev/inject': 'true' };
   const no = { 'pannier.dev/inject': 'false' };
 
   test.each([
-    { name: 'the pod asks', pod: yes, labels: {}, annotations: {}, kind: 'inject' },
-    { name: 'the pod asks and the namespace says no', pod: yes, labels: no, annotations: no, kind: 'inject' },
-    { name: 'the namespace asks by its label', pod: {}, labels: yes, annotations: {}, kind: 'inject' },
-    { name: 'the namespace asks by its annotation', pod: {}, labels: {}, annotations: yes, kind: 'inject' },
+    { name: 'the pod requests injection', pod: yes, labels: {}, annotations: {}, kind: 'inject' },
     {
-      name: 'the label of the namespace wins over its annotation',
+      name: 'the pod requests injection and the namespace declines it',
+      pod: yes,
+      labels: no,
+      annotations: no,
+      kind: 'inject',
+    },
+    { name: 'the label of the namespace requests injection', pod: {}, labels: yes, annotations: {}, kind: 'inject' },
+    {
+      name: 'the annotation of the namespace requests injection',
+      pod: {},
+      labels: {},
+      annotations: yes,
+      kind: 'inject',
+    },
+    {
+      name: 'the label of the namespace declines injection and its annotation requests it',
       pod: {},
       labels: no,
       annotations: yes,
       kind: 'skip',
     },
-    { name: 'the pod says no and the namespace asks', pod: no, labels: yes, annotations: yes, kind: 'skip' },
-    { name: 'nobody asks', pod: {}, labels: {}, annotations: {}, kind: 'skip' },
     {
-      name: 'nobody asks and a key is mistyped',
+      name: 'the pod declines injection and the namespace requests it',
+      pod: no,
+      labels: yes,
+      annotations: yes,
+      kind: 'skip',
+    },
+    { name: 'neither requests injection', pod: {}, labels: {}, annotations: {}, kind: 'skip' },
+    {
+      name: 'neither requests injection and an annotation is misspelled',
       pod: { 'pannier.dev/injct': 'true' },
       labels: {},
       annotations: {},
       kind: 'refuse',
     },
     {
-      name: 'a mistake where the pod says no',
+      name: 'the pod declines injection and has an unknown annotation',
       pod: { ...no, 'pannier.dev/x': '' },
       labels: yes,
       annotations: {},
       kind: 'skip',
     },
     {
-      name: 'the namespace says neither',
+      name: 'the label of the namespace is invalid',
       pod: {},
       labels: { 'pannier.dev/inject': 'yes' },
       annotations: {},
       kind: 'refuse',
     },
     {
-      name: 'a mirror pod',
+      name: 'a mirror pod requests injection',
       pod: { ...yes, 'kubernetes.io/config.mirror': 'x' },
       labels: {},
       annotations: {},
       kind: 'skip',
     },
-  ])('$name: $kind', ({ pod, labels, annotations, kind }) => {
+  ])('is $kind if $name', ({ pod, labels, annotations, kind }) => {
     const injection = inject(podWith(pod), { namespaceLabels: labels, namespaceAnnotations: annotations });
     expect(injection.kind).toBe(kind);
   });
@@ -98,13 +116,13 @@ describe('who gets one', () => {
 describe('the sidecar', () => {
   test('is native unless a kubelet is too old', () => {
     const place = (versions: string[]): boolean =>
-      injected(asked, { kubelets: kubeletsOf(versions) }).spec?.initContainers?.[0]?.name === 'pannier';
+      injected(requesting, { kubelets: kubeletsOf(versions) }).spec?.initContainers?.[0]?.name === 'pannier';
     expect(place(['v1.34.4', 'v1.29.0'])).toBe(true);
     expect(place(['v1.34.4', 'v1.28.15-gke.1'])).toBe(false);
     expect(place(['v0.0.0-virtual', ''])).toBe(true);
   });
 
-  test('stands before the init containers of the user', () => {
+  test('comes before the init containers of the user', () => {
     const pod = podWith({ 'pannier.dev/inject': 'true' }, { initContainers: [{ name: 'migrate' }] });
     expect(injected(pod).spec?.initContainers?.map((container) => container.name)).toEqual(['pannier', 'migrate']);
   });
@@ -126,7 +144,7 @@ describe('the sidecar', () => {
     }
   });
 
-  test('is started with settings that the program accepts', () => {
+  test('gets only settings that the program accepts', () => {
     const pod = injected(
       podWith({
         'pannier.dev/inject': 'true',
@@ -140,11 +158,11 @@ describe('the sidecar', () => {
     expect(loadSettings(Object.fromEntries(variables))).toEqual({ settings: expect.anything() });
   });
 
-  test('has its values as they stand, nothing is expanded', () => {
+  test('escapes values so that the kubelet does not expand them', () => {
     const url = 'redis://u:$(HOME)$$x@redis:6379';
     const pod = injected(podWith({ 'pannier.dev/inject': 'true', 'pannier.dev/redis-url': url }));
     const value = sidecarOf(pod).env?.find((variable) => variable.name === 'PANNIER_REDIS_URL')?.value ?? '';
-    // As the kubelet reads it: `$$` is a `$`, `$(NAME)` a variable.
+    // The kubelet reads `$$` as `$`, and `$(NAME)` as a variable.
     expect(value.replaceAll('$$', '\0')).not.toContain('$(');
     expect(value.replaceAll('$$', '$')).toBe(url);
   });
@@ -153,12 +171,12 @@ describe('the sidecar', () => {
     ['192Mi', '--max-semi-space-size=4 --max-old-space-size=96'],
     ['1Gi', '--max-semi-space-size=4 --max-old-space-size=512'],
     ['96Mi', '--max-semi-space-size=4 --max-old-space-size=48'],
-  ])('with a memory limit of %s has a bounded heap', (limit, options) => {
+  ])('limits its heap under a memory limit of %s', (limit, options) => {
     const pod = injected(podWith({ 'pannier.dev/inject': 'true', 'pannier.dev/memory-limit': limit }));
     expect(sidecarOf(pod).env).toContainEqual({ name: 'NODE_OPTIONS', value: options });
   });
 
-  test('as a plain container leaves time for itself at the end', () => {
+  test('as a plain container stops waiting 5 s before the end of the grace period', () => {
     const hooks = (seconds: number): string =>
       JSON.stringify(
         sidecarOf(
@@ -175,8 +193,8 @@ describe('the sidecar', () => {
   });
 });
 
-describe('a pod that has one', () => {
-  const once = injected(asked);
+describe('a pod with a sidecar', () => {
+  const once = injected(requesting);
 
   function withSidecar(edit: (container: Container) => Container): Pod {
     const initContainers = once.spec?.initContainers?.map((container) =>
@@ -185,25 +203,25 @@ describe('a pod that has one', () => {
     return { ...once, spec: { ...once.spec, ...(initContainers && { initContainers }) } };
   }
 
-  test('keeps what others changed in it', () => {
+  test('keeps changes by other programs in the sidecar', () => {
     const changed = withSidecar((container) => ({ ...container, image: 'mirror/pannier:1', resources: {} }));
     expect(inject(changed)).toEqual({ kind: 'inject', pod: changed, patch: [] });
   });
 
-  test('gets another one for another configuration', () => {
+  test('gets a new sidecar for another configuration', () => {
     const other: SidecarConfig = { ...config, image: 'pannier:2', logLevel: 'debug' };
     const again = injected(once, { config: other });
     expect(sidecarOf(again).image).toBe('pannier:2');
-    expect(again).toEqual(injected(asked, { config: other }));
+    expect(again).toEqual(injected(requesting, { config: other }));
   });
 
-  test('gets another one in another place when kubelets are older', () => {
+  test('gets a plain container instead of a native sidecar once a kubelet is too old', () => {
     const again = injected(once, { kubelets: { oldestMinor: 28 } });
-    expect(again).toEqual(injected(asked, { kubelets: { oldestMinor: 28 } }));
+    expect(again).toEqual(injected(requesting, { kubelets: { oldestMinor: 28 } }));
     expect(again.spec?.initContainers).toBeUndefined();
   });
 
-  test('loses the socket everywhere when it is turned off, and new ports are told to all', () => {
+  test('loses the socket in all containers when it is disabled, and gets new ports in all of them', () => {
     const again = injected({
       ...once,
       metadata: {
@@ -215,13 +233,13 @@ describe('a pod that has one', () => {
     expect(again.spec?.containers?.[0]?.env).toEqual([{ name: 'PANNIER_ADDRESS', value: '127.0.0.1:9999' }]);
   });
 
-  test('is told of a new version without being changed else', () => {
-    expect(inject(injected(asked, { version: '1.0.0' }), { version: '1.0.1' })).toMatchObject({
+  test('changes only its version annotation for another version', () => {
+    expect(inject(injected(requesting, { version: '1.0.0' }), { version: '1.0.1' })).toMatchObject({
       patch: [{ op: 'replace', path: '/metadata/annotations/pannier.dev~1version', value: '1.0.1' }],
     });
   });
 
-  test('that only claims so is refused for the name of its container', () => {
+  test('is refused if it has the annotation but its container pannier is not the sidecar', () => {
     const claim = podWith(
       { 'pannier.dev/inject': 'true', 'pannier.dev/injected': 'true' },
       { containers: [{ name: 'pannier', image: 'mine:1' }] },
@@ -232,8 +250,8 @@ describe('a pod that has one', () => {
   });
 });
 
-test('the pod that was given is not changed', () => {
-  const pod = structuredClone(asked);
+test('does not modify the given pod', () => {
+  const pod = structuredClone(requesting);
   inject(pod);
-  expect(pod).toEqual(asked);
+  expect(pod).toEqual(requesting);
 });

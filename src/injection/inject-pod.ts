@@ -1,10 +1,13 @@
 /**
- * What injection does with one pod: the same answer for the webhook, the command line and the status command.
+ * Injects the sidecar into one pod. The webhook, `pannier inject` and `pannier injection status` use this function.
  *
- * Pure: no clock, no network, no randomness, and the pod that was given is not changed. Promises: injecting the result again changes
- * nothing, whatever other injectors have added in between; a pod whose sidecar was made of another configuration gets the one of this
- * configuration; with the same configuration, what others have changed in our container since (a VerticalPodAutoscaler its requests, a
- * registry mirror its image) stays.
+ * Invariants:
+ *   1. The result depends only on the arguments, and the given pod is not modified.
+ *   2. A second injection changes nothing. If other programs have added containers in between, it adds only the parts that those
+ *      containers need.
+ *   3. A sidecar that was made from another configuration is replaced.
+ *   4. A sidecar that was made from the same configuration keeps changes by other programs, such as the requests that a
+ *      VerticalPodAutoscaler sets or the image of a registry mirror.
  */
 import { VERSION } from '../lib/version.ts';
 import { findClashes } from './clashes.ts';
@@ -21,20 +24,20 @@ import { uninjectPod } from './uninject-pod.ts';
 
 export interface InjectionRequest {
   readonly pod: Pod;
-  /** Of the pod's namespace; both empty where it is not known. */
+  /** Labels and annotations of the pod's namespace; both are empty if the namespace is unknown. */
   readonly namespaceLabels: TextMap;
   readonly namespaceAnnotations: TextMap;
   readonly config: SidecarConfig;
   readonly kubelets: Kubelets;
-  /** What is written on the pod; the program's own unless a test wants texts that stay. */
+  /** Version that is recorded in the pod. The default is the version of this program; tests set a constant one. */
   readonly version?: string;
 }
 
 export type Injection =
-  /** `patch` makes `pod` of the pod that was given; it is empty when that has its sidecar as it should be. */
+  /** `patch` turns the given pod into `pod`. It is empty if the sidecar is already up to date. */
   | { readonly kind: 'inject'; readonly pod: Pod; readonly patch: readonly PatchOperation[] }
   | { readonly kind: 'skip'; readonly reason: string }
-  /** Every mistake, a sentence each; to be shown to whoever creates the pod. */
+  /** Has one text per error, for the user who creates the pod. */
   | { readonly kind: 'refuse'; readonly problems: readonly [string, ...string[]] };
 
 export function injectPod(request: InjectionRequest): Injection {

@@ -1,5 +1,5 @@
 /**
- * A patch says what changed and no more, and makes the one value of the other.
+ * Tests that a patch contains only the differences and turns one value into the other.
  */
 import fc from 'fast-check';
 import { applyJsonPatch } from '../../test/support/kubernetes/json-patch-apply.ts';
@@ -7,11 +7,11 @@ import { isSame } from '../lib/json.ts';
 import { jsonPatch } from './json-patch.ts';
 
 describe('a patch', () => {
-  test('is empty where nothing changed, whatever the order of the keys', () => {
+  test('is empty for equal values with keys in another order', () => {
     expect(jsonPatch({ a: 1, b: [{ c: null }] }, { b: [{ c: null }], a: 1 })).toEqual([]);
   });
 
-  test('adds, removes and replaces only what differs', () => {
+  test('adds, removes and replaces only the parts that differ', () => {
     const before = { a: { b: 1, gone: true }, same: [1, 2] };
     const after = { a: { b: 2, 'new/~': [] }, same: [1, 2] };
     expect(jsonPatch(before, after)).toEqual([
@@ -21,7 +21,7 @@ describe('a patch', () => {
     ]);
   });
 
-  test('puts one item into a list without touching the others', () => {
+  test('inserts items into a list without replacing the others', () => {
     const before = [{ name: 'x' }, { name: 'y', env: [] }];
     const after = [{ name: 'first' }, { name: 'x' }, { name: 'y', env: [{ name: 'A' }] }, { name: 'last' }];
     expect(jsonPatch(before, after)).toEqual([
@@ -31,14 +31,14 @@ describe('a patch', () => {
     ]);
   });
 
-  test('takes items out of a list at the index that they have by then', () => {
+  test('removes list items at the indexes that previous operations have left', () => {
     expect(jsonPatch([1, 2, 3, 4], [2, 4])).toEqual([
       { op: 'remove', path: '/0' },
       { op: 'remove', path: '/1' },
     ]);
   });
 
-  test('tells keys from what every object has', () => {
+  test('distinguishes keys from the properties of every object', () => {
     const after = { constructor: 1, toString: [2], ['__proto__']: { a: 1 } };
     const patch = jsonPatch({}, after);
     expect(patch.map((operation) => operation.op)).toEqual(['add', 'add', 'add']);
@@ -46,7 +46,7 @@ describe('a patch', () => {
     expect(applyJsonPatch(after, jsonPatch(after, {}))).toEqual({});
   });
 
-  test('applied to the value before gives the value after, for any two values', () => {
+  test('turns any value into any other', () => {
     const item = fc.oneof(
       fc.record({ name: fc.constantFrom('a', 'b', 'c'), value: fc.integer({ max: 2, min: 0 }) }),
       fc.integer({ max: 3, min: 0 }),

@@ -1,7 +1,9 @@
 /**
- * From a JSON value before and after to a JSON patch (RFC 6902): what the API server applies to the pod of an admission request.
+ * Computes the JSON patch (RFC 6902) between two JSON values. The API server applies it to the pod of an admission request.
  *
- * Promises: applied in order to the value before, the operations give the value after; what is the same in both is not in the patch.
+ * Invariants:
+ *   1. Applying the operations in order to `before` yields `after`.
+ *   2. The patch contains no values that are equal in both.
  */
 import { alignLists, isObject, isSame, type JsonObject, own } from '../lib/json.ts';
 
@@ -54,7 +56,7 @@ function addObjectDifference(operations: PatchOperation[], { path, before, after
   }
 }
 
-/** Step by step from the front, so that an index is the one of the list as the operations before have left it. */
+/** Edits the list from front to back, so each index refers to the list as the previous operations have left it. */
 function addListDifference(
   operations: PatchOperation[],
   { path, before, after }: Difference<readonly unknown[]>,
@@ -78,7 +80,7 @@ function addListDifference(
   }
 }
 
-/** A pointer (RFC 6901) to a part. */
+/** Appends a key or an index to a JSON pointer (RFC 6901). */
 function below(path: string, part: string): string {
   return `${path}/${part.replaceAll('~', '~0').replaceAll('/', '~1')}`;
 }

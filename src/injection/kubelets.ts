@@ -1,17 +1,17 @@
 /**
- * How old the kubelets of a cluster are: whether a native sidecar (an init container with restartPolicy Always) works on all nodes.
+ * Determines whether all kubelets of a cluster support native sidecars (init containers with `restartPolicy: Always`).
  *
- * Native sidecars are on by default from 1.29 on; an older kubelet would wait for the sidecar to end, for ever.
+ * Kubernetes enables native sidecars by default since 1.29. An older kubelet would wait without limit for the sidecar to exit.
  */
 
-/** Minor versions of Kubernetes 1; undefined where nobody knows (a file, offline): taken as new enough. */
 export interface Kubelets {
+  /** Minor version of Kubernetes 1; undefined if unknown, as for a file. Unknown kubelets are assumed to support native sidecars. */
   readonly oldestMinor: number | undefined;
 }
 
 const NATIVE_SIDECAR_MINOR = 29;
 
-/** Of every node's status.nodeInfo.kubeletVersion; a version that cannot be read (a virtual kubelet's) says nothing. */
+/** Finds the oldest of the nodes' `status.nodeInfo.kubeletVersion`. Ignores versions of another form, such as those of virtual kubelets. */
 export function kubeletsOf(versions: Iterable<string>): Kubelets {
   let oldestMinor: number | undefined;
   for (const version of versions) {

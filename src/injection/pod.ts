@@ -1,8 +1,8 @@
 /**
- * A pod as injection sees it: the fields that it reads and writes, and whatever else is there, kept as it is.
+ * Types of the pod fields that injection reads and writes. Index signatures keep all other fields.
  *
- * Own types instead of the client's V1Pod: a pod comes from an API server of any version or from a file, and no field that we do not know
- * may get lost or change its form.
+ * The types do not use the Kubernetes client's V1Pod: a pod comes from an API server of any version or from a file, and injection must
+ * not drop or convert fields that the client does not know.
  */
 
 export interface Pod {

@@ -1,5 +1,5 @@
 /**
- * What an earlier injection left in a pod: read from the pod itself, since nothing else remembers it.
+ * Finds the sidecar that an earlier injection added to a pod. The pod itself is the only record of that injection.
  */
 import { STATUS_ANNOTATIONS } from './annotations.ts';
 import type { Container, Pod } from './pod.ts';
@@ -23,14 +23,14 @@ export interface Previous {
 }
 
 /**
- * What the user had written already and injection would else have added: uninjecting must leave it. Words such as `default-container`,
- * `app/env/PANNIER_ADDRESS`, `empty:app/env` (a list without entries) or `null:app/env`, in the annotation pannier.dev/kept where there is any.
+ * Parts that the user had written before injection would have added them, so uninjecting must keep them. The annotation pannier.dev/kept
+ * lists them as words such as `default-container`, `app/env/PANNIER_ADDRESS`, `empty:app/env` (an empty list) or `null:app/env`.
  */
 export type Kept = ReadonlySet<string>;
 
 const OWN_VOLUMES = new Set([SOCKET_VOLUME, POLICIES_VOLUME, REDIS_VOLUME, REDIS_TLS_VOLUME]);
 
-/** Undefined: the pod bears no sidecar of ours. A user's own container called pannier is none. */
+/** Returns undefined if the pod has no injected sidecar. A user's container named pannier does not count as one. */
 export function findPrevious(pod: Pod): Previous | undefined {
   const annotations = pod.metadata?.annotations ?? {};
   if (annotations[STATUS_ANNOTATIONS.injected] !== 'true') {

@@ -1,5 +1,5 @@
 /**
- * Quantities of Kubernetes as far as a sidecar's resources need them: `100m`, `0.5`, `96Mi`, `1G`.
+ * Parses the Kubernetes quantities that the resources of a sidecar need, such as `100m`, `0.5`, `96Mi` and `1G`.
  */
 
 const MULTIPLIERS: Readonly<Record<string, number>> = {
@@ -13,20 +13,20 @@ const MULTIPLIERS: Readonly<Record<string, number>> = {
   Gi: 2 ** 30,
 };
 
-/** Cores or bytes; undefined when it is none, or a suffix that no sidecar needs (Ti and above, n, u, exponents). */
+/** Returns cores or bytes. Returns undefined for invalid texts and for suffixes that no sidecar needs (Ti and above, n, u, exponents). */
 export function parseQuantity(text: string): number | undefined {
   const match = /^(\d{1,15}(?:\.\d{1,9})?)(m|k|M|G|Ki|Mi|Gi)?$/.exec(text);
   return match === null ? undefined : Number(match[1]) * (MULTIPLIERS[match[2] ?? ''] ?? Number.NaN);
 }
 
-/** Cores: a CPU quantity has no binary suffix. At least a thousandth, at most 64. */
+/** Accepts 0.001 to 64 cores, without the suffixes for thousands and above. */
 export function isCpuQuantity(text: string): boolean {
   const cores = /[kMGi]/.test(text) ? undefined : parseQuantity(text);
   return cores !== undefined && cores >= 0.001 && cores <= 64;
 }
 
 export const MEBIBYTE = 1_048_576;
-/** A sidecar that does nothing holds 60 to 90 MiB. */
+/** Minimum memory limit. An idle sidecar uses 60 to 90 MiB. */
 export const MIN_MEMORY_MEBIBYTES = 96;
 
 export function isMemoryRequest(text: string): boolean {
@@ -39,7 +39,7 @@ export function isMemoryLimit(text: string): boolean {
   return isMemoryRequest(text) && (memoryBytes ?? 0) >= MIN_MEMORY_MEBIBYTES * MEBIBYTE;
 }
 
-/** Thousandths of bytes are allowed by Kubernetes and a typing mistake everywhere. */
+/** Rejects the suffix `m`: Kubernetes allows thousandths of a byte, but they are always a typing error. */
 function memoryBytesOf(text: string): number | undefined {
   return text.endsWith('m') ? undefined : parseQuantity(text);
 }

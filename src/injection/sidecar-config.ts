@@ -1,8 +1,9 @@
 /**
- * The injector's configuration file: what a sidecar is unless its pod's annotations say otherwise.
+ * Parses the injector's configuration file, which sets the defaults of all sidecars. Annotations of a pod override them.
  *
- * Read strictly: unknown keys are mistakes, and all mistakes of a file are told at once. Values are those of the annotations of the same
- * name, so that both accept the same.
+ * Invariants:
+ *   1. Unknown keys are errors, and all errors of a file are reported at once.
+ *   2. A key accepts the same values as the annotation of the same name.
  */
 import { isScalar, type Node } from 'yaml';
 import { YamlReader } from '../config/yaml-reader.ts';
@@ -28,13 +29,13 @@ export interface SidecarConfig {
   readonly redis: {
     readonly urls: readonly string[];
     readonly secretName: string | undefined;
-    /** Undefined: TLS files come from `secretName`. */
+    /** Secret with the TLS files; undefined if they come from `secretName`. */
     readonly tlsSecretName: string | undefined;
   };
-  /** A ConfigMap in the namespace of the pod. */
+  /** Name of a ConfigMap in the namespace of the pod. */
   readonly policiesConfigMap: string | undefined;
   readonly socket: boolean;
-  /** Further PANNIER_* settings. */
+  /** Other PANNIER_* settings. */
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -58,7 +59,7 @@ export type SidecarConfigResult =
   | { readonly config: SidecarConfig }
   | { readonly problems: readonly [ConfigProblem, ...ConfigProblem[]] };
 
-/** What holds where the file is silent. An idle sidecar holds 60 to 90 MiB; CPU is not limited, since a throttled sidecar holds up calls. */
+/** Returns the defaults. An idle sidecar uses 60 to 90 MiB. There is no CPU limit, because a throttled sidecar delays calls. */
 export function defaultSidecarConfig(sidecarImage: string): SidecarConfig {
   return {
     image: sidecarImage,
@@ -101,7 +102,7 @@ export function parseSidecarConfig(text: string): SidecarConfigResult {
     return { problems: [first, ...others] };
   }
   if (config === undefined) {
-    return { problems: [{ line: 1, column: 1, message: 'cannot read the file: it is empty, wanted a mapping' }] };
+    return { problems: [{ line: 1, column: 1, message: 'the file must be a mapping with sidecar, got nothing' }] };
   }
   return { config };
 }
@@ -110,7 +111,7 @@ function readSidecar(reader: YamlReader, nodes: Nodes, parent: Node | undefined)
   const read = <Value>(key: string, kind: ValueKind<Value>): Value | undefined =>
     valueAt(reader, { node: nodes.get(key), path: `sidecar.${key}`, kind });
   if (!nodes.has('image')) {
-    reader.refuse(parent, 'sidecar.image', `it is missing, wanted ${image.accepted}`);
+    reader.refuse(parent, 'sidecar.image', `must be ${image.accepted}, got nothing`);
   }
   const initial = defaultSidecarConfig(read('image', image) ?? '');
   const socket = nodes.get('socket');
@@ -129,7 +130,7 @@ function readSidecar(reader: YamlReader, nodes: Nodes, parent: Node | undefined)
   };
 }
 
-/** The name of an object; '' or no key for none. */
+/** Reads the name of an object. Returns undefined if the key is missing or the name is empty. */
 function readName(
   reader: YamlReader,
   nodes: Nodes,
@@ -158,20 +159,26 @@ function readResources(reader: YamlReader, node: Node | undefined, initial: Side
     };
   };
   const resources = { requests: readList('requests', memoryRequest), limits: readList('limits', memoryLimit) };
-  for (const problem of resourceProblems(resources)) {
-    reader.refuse(node, path, problem);
+  for (const { name, request, limit } of excessiveRequests(resources)) {
+    reader.refuse(node, `${path}.requests.${name}`, `must be at most the limit (${limit}), got ${request}`);
   }
   return resources;
 }
 
-/** A request above its limit, which the API server would refuse in words that do not lead here. */
-export function resourceProblems(resources: SidecarResources): string[] {
+interface ExcessiveRequest {
+  readonly name: 'cpu' | 'memory';
+  readonly request: string;
+  readonly limit: string;
+}
+
+/** Finds requests above their limits. The API server would refuse them too, but its error does not name their source. */
+export function excessiveRequests(resources: SidecarResources): ExcessiveRequest[] {
   const names = ['cpu', 'memory'] as const;
   return names.flatMap((name) => {
-    const request = resources.requests[name];
-    const limit = resources.limits[name];
-    const isAbove = (parseQuantity(request ?? '') ?? 0) > (parseQuantity(limit ?? '') ?? Number.POSITIVE_INFINITY);
-    return isAbove ? [`the ${name} request is ${request}, wanted at most the limit, ${limit}`] : [];
+    const request = resources.requests[name] ?? '';
+    const limit = resources.limits[name] ?? '';
+    const isAbove = (parseQuantity(request) ?? 0) > (parseQuantity(limit) ?? Number.POSITIVE_INFINITY);
+    return isAbove ? [{ name, request, limit }] : [];
   });
 }
 
@@ -189,7 +196,7 @@ function readRedis(reader: YamlReader, node: Node | undefined): SidecarConfig['r
   const given = urls.filter((url) => url !== undefined);
   const joined = setting('REDIS_URL').read(given.join(','));
   if (given.length > 1 && 'problems' in joined) {
-    reader.refuse(urlsNode, 'sidecar.redis.urls', joined.problems.join('; '));
+    refuseFor(reader, { node: urlsNode, path: 'sidecar.redis.urls', problems: joined.problems });
   }
   const secretAt = (key: string): string | undefined =>
     readName(reader, nodes, { key, path: 'sidecar.redis', object: 'Secret' });
@@ -207,12 +214,20 @@ function readEnv(reader: YamlReader, node: Node | undefined): Readonly<Record<st
     return reading.value;
   }
   for (const problem of reading.problems) {
-    reader.refuse(node, 'sidecar.env', problem);
+    refuseFor(reader, { node, path: 'sidecar.env', problems: [problem] });
   }
   return {};
 }
 
-/** A scalar of any type, as its text: `cpu: 1` and `native: true` are what they look like. */
+/** Notes problems that are complete statements and therefore follow the path after a colon. */
+function refuseFor(
+  reader: YamlReader,
+  { node, path, problems }: { node: Node | undefined; path: string; problems: readonly string[] },
+): void {
+  reader.refuse(node, `${path}:`, problems.join('; '));
+}
+
+/** Reads a scalar of any type as its text, so that `cpu: 1` and `native: true` need no quotes. */
 function valueAt<Value>(
   reader: YamlReader,
   { node, path, kind }: { node: Node | undefined; path: string; kind: ValueKind<Value> },
@@ -226,9 +241,9 @@ function valueAt<Value>(
     return reading.value;
   }
   if (reading.problems.length > 0) {
-    reader.refuse(node, path, reading.problems.join('; '));
+    refuseFor(reader, { node, path, problems: reading.problems });
   } else if (kind.isSecret === true) {
-    reader.refuse(node, path, `it is not shown, since it may hold a password, wanted ${kind.accepted}`);
+    reader.refuse(node, path, `must be ${kind.accepted}, got a value that is not shown because it may hold a password`);
   } else {
     reader.fail(node, path, kind.accepted);
   }

@@ -1,7 +1,10 @@
 /**
- * The container and the volumes of a sidecar, as Kubernetes wants them.
+ * Builds the container and the volumes of a sidecar as Kubernetes objects.
  *
- * Promises: passes the Pod Security Standard `restricted`; no value is expanded by the kubelet; equal sidecars give equal objects.
+ * Invariants:
+ *   1. The container passes the Pod Security Standard `restricted`.
+ *   2. The kubelet expands no value of a variable.
+ *   3. Equal sidecars yield equal objects.
  */
 import { createHash } from 'node:crypto';
 import { canonicalText } from '../lib/json.ts';
@@ -22,12 +25,12 @@ import type { ResourceList } from './sidecar-config.ts';
 const POLICIES_DIRECTORY = '/etc/pannier/policies';
 const REDIS_DIRECTORY = '/etc/pannier/redis';
 const REDIS_TLS_DIRECTORY = '/etc/pannier/redis-tls';
-/** The program in its image, for hooks; the image's own entry point runs the sidecar. */
+/** Command of the program in its image, for hooks. The entry point of the image runs the sidecar. */
 const PROGRAM = ['/nodejs/bin/node', '/app/dist/main.mjs'];
-/** The user `nonroot` of the image. */
+/** Id of the user `nonroot` in the image. */
 const USER_ID = 65_532;
 const MAX_START_SECONDS = 30;
-/** What is left of the pod's time for the sidecar itself, when its hook has waited for the application. */
+/** Part of the grace period that remains for the sidecar after its hook has waited for the application. */
 const END_RESERVE_MS = 5_000;
 
 export function sidecarContainer(sidecar: Sidecar): Container {
@@ -77,7 +80,7 @@ export function sidecarVolumes(sidecar: Sidecar): Volume[] {
   return volumes;
 }
 
-/** Names all that injection makes of a configuration: pods with the same hash need no other sidecar than they have. */
+/** Hashes everything that injection adds for this sidecar. A pod that has the same hash already has this sidecar. */
 export function configHash(sidecar: Sidecar): string {
   const made = {
     container: sidecarContainer(sidecar),
@@ -99,7 +102,7 @@ function sidecarEnvironment(sidecar: Sidecar): EnvironmentVariable[] {
     literal('NODE_OPTIONS', nodeOptions(sidecar.resources.limits.memory)),
   ];
   if (sidecar.hasSocket) {
-    // The volume is the pod's own, and its containers run as users that we do not know.
+    // Only containers of this pod can reach the socket, and they run as unknown users.
     variables.push(literal('PANNIER_GRPC_SOCKET', `${SOCKET_DIRECTORY}/pannier.sock`));
     variables.push(literal('PANNIER_GRPC_SOCKET_MODE', '0666'));
   }
@@ -122,7 +125,7 @@ function redisEnvironment({ redisUrl, redisSecret, redisTlsSecret }: Sidecar): E
   if (redisUrl !== undefined) {
     variables.push({ name: 'PANNIER_REDIS_URL', value: unexpanded(redisUrl) });
   } else if (redisSecret !== undefined) {
-    // Not optional: without any URL the sidecar would count in its own memory, and nobody would notice.
+    // Not optional: without a URL the sidecar would silently count in its own memory.
     variables.push(fromSecret('PANNIER_REDIS_URL', 'url', false));
   }
   if (redisSecret !== undefined) {
@@ -134,7 +137,7 @@ function redisEnvironment({ redisUrl, redisSecret, redisTlsSecret }: Sidecar): E
   }
   if (redisSecret !== undefined || redisTlsSecret !== undefined) {
     const directory = redisTlsSecret === undefined ? REDIS_DIRECTORY : REDIS_TLS_DIRECTORY;
-    // The keys of a Secret of type kubernetes.io/tls, which cert-manager keeps.
+    // The keys of a Secret of type kubernetes.io/tls, as cert-manager writes it.
     variables.push({ name: 'PANNIER_REDIS_TLS_CA_FILE', value: `${directory}/ca.crt` });
     variables.push({ name: 'PANNIER_REDIS_TLS_CERT_FILE', value: `${directory}/tls.crt` });
     variables.push({ name: 'PANNIER_REDIS_TLS_KEY_FILE', value: `${directory}/tls.key` });
@@ -143,12 +146,12 @@ function redisEnvironment({ redisUrl, redisSecret, redisTlsSecret }: Sidecar): E
   return variables;
 }
 
-/** The kubelet makes of `$(NAME)` a variable's value and of `$$` a `$`; ours are meant as they stand. */
+/** Escapes a value, because the kubelet replaces `$(NAME)` by the value of a variable and `$$` by `$`. */
 function unexpanded(value: string): string {
   return /\$[($]/.test(value) ? value.replaceAll('$', '$$$$') : value;
 }
 
-/** Half of the memory limit is the heap's; the other half holds the program, buffers and sockets. */
+/** Limits the heap to half of the memory limit. The other half is for the program, buffers and sockets. */
 function nodeOptions(memoryLimit: string | undefined): string {
   const youngGeneration = '--max-semi-space-size=4';
   const memoryBytes = parseQuantity(memoryLimit ?? '');
@@ -176,8 +179,9 @@ function sidecarMounts(sidecar: Sidecar): VolumeMount[] {
 }
 
 /**
- * What makes a plain container start first and end last. The kubelet starts the next container when this one's postStart has ended;
- * at the end of the pod all are told at once, and preStop puts that off for this one while the application still holds a connection.
+ * Returns the hooks that make a plain container start first and stop last. The kubelet starts the next container after postStart has
+ * returned. At the end of the pod, the kubelet stops all containers at once, and preStop delays that for the sidecar until the
+ * application has closed its connections.
  */
 function orderingHooks(sidecar: Sidecar): object {
   const wait = (what: string, timeoutMs: number): object => ({

@@ -1,10 +1,10 @@
 /**
- * What a pod's sidecar is to be: the injector's configuration, overridden by the pod's annotations.
+ * Computes the sidecar of a pod from the injector's configuration and the pod's annotations, which override it.
  */
-import type { Annotations } from './annotations.ts';
+import { type Annotations, annotationKey } from './annotations.ts';
 import { type Kubelets, runsNativeSidecars } from './kubelets.ts';
 import type { Pod } from './pod.ts';
-import { type ResourceList, resourceProblems, type SidecarConfig, type SidecarResources } from './sidecar-config.ts';
+import { excessiveRequests, type ResourceList, type SidecarConfig, type SidecarResources } from './sidecar-config.ts';
 
 export const SIDECAR_NAME = 'pannier';
 export const SOCKET_VOLUME = 'pannier-socket';
@@ -14,7 +14,7 @@ export const REDIS_TLS_VOLUME = 'pannier-redis-tls';
 export const SOCKET_DIRECTORY = '/run/pannier';
 export const SOCKET_PATH: string = `${SOCKET_DIRECTORY}/pannier.sock`;
 
-/** With or without a slash at the end it is the same place. */
+/** Accepts the directory with and without slashes at its end. */
 export function isSocketDirectory(path: string): boolean {
   return path.replace(/\/+$/, '') === SOCKET_DIRECTORY;
 }
@@ -25,24 +25,24 @@ const DEFAULT_ADMIN_PORT = 9471;
 export interface Sidecar {
   readonly image: string;
   readonly imagePullPolicy: string;
-  /** An init container that keeps running; otherwise the first of the containers. */
+  /** Whether the sidecar is an init container that keeps running. Otherwise it is the first container. */
   readonly isNative: boolean;
   readonly grpcPort: number;
   readonly adminPort: number;
   readonly hasSocket: boolean;
   readonly resources: SidecarResources;
   readonly redisSecret: string | undefined;
-  /** Undefined: TLS files come from `redisSecret`. */
+  /** Secret with the TLS files; undefined if they come from `redisSecret`. */
   readonly redisTlsSecret: string | undefined;
   readonly policiesConfigMap: string | undefined;
-  /** Undefined: the namespace of the pod. */
+  /** Scope of rate limits; undefined selects the namespace of the pod. */
   readonly scope: string | undefined;
-  /** Undefined: none, or the Secret's. */
+  /** URL of Redis; undefined if it comes from `redisSecret` or there is no Redis. */
   readonly redisUrl: string | undefined;
   readonly logLevel: string;
-  /** Settings without a place of their own above. */
+  /** Settings that have no field above. */
   readonly settings: Readonly<Record<string, string>>;
-  /** How long the pod may take to end. */
+  /** Time that the pod may take to stop. */
   readonly gracePeriodMs: number;
 }
 
@@ -58,7 +58,7 @@ const DEFAULT_GRACE_PERIOD_SECONDS = 30;
 export function resolveSidecar({ pod, annotations, config, kubelets }: SidecarSource): Sidecar {
   const native = annotations.native ?? config.native;
   const configuredUrls = config.redis.urls.length > 0 ? config.redis.urls.join(',') : undefined;
-  // A login belongs to its server: a pod that names a Redis of its own brings its own Secret, or needs none.
+  // The configured Secrets hold a login for the configured Redis. A pod with another Redis has its own Secret or needs none.
   const configuredSecrets: Partial<SidecarConfig['redis']> = annotations['redis-url'] === undefined ? config.redis : {};
   const graceSeconds = pod.spec?.terminationGracePeriodSeconds;
   return {
@@ -97,24 +97,27 @@ function given(name: string, value: string | undefined): Readonly<Record<string,
   return value === undefined ? {} : { [name]: value };
 }
 
-/** What configuration and annotations say together and cannot both mean. */
+/** Returns the contradictions between values that are valid one by one. */
 export function sidecarProblems(sidecar: Sidecar): string[] {
-  const problems = resourceProblems(sidecar.resources).map((problem) => `cannot inject the pod: ${problem}`);
+  const problems = excessiveRequests(sidecar.resources).map(
+    ({ name, request, limit }) =>
+      `cannot inject the pod: its ${name} request (${request}) is above the limit (${limit}); set annotation ${annotationKey(`${name}-request`)} or ${annotationKey(`${name}-limit`)}`,
+  );
   if (sidecar.grpcPort === sidecar.adminPort) {
     problems.push(
-      `cannot inject the pod: grpc-port and admin-port are both ${sidecar.grpcPort}, wanted two different ports`,
+      `cannot inject the pod: the gRPC port and the admin port are both ${sidecar.grpcPort}; set annotations ${annotationKey('grpc-port')} and ${annotationKey('admin-port')} to different ports`,
     );
   }
   const hasRedis = sidecar.redisUrl !== undefined || sidecar.redisSecret !== undefined;
   if (sidecar.settings.PANNIER_CACHE_REDIS_URL !== undefined && !hasRedis) {
     problems.push(
-      'cannot inject the pod: PANNIER_CACHE_REDIS_URL is given and there is no other Redis, wanted redis-url or redis-secret too',
+      `cannot inject the pod: PANNIER_CACHE_REDIS_URL is set but there is no other Redis; set annotation ${annotationKey('redis-url')} or ${annotationKey('redis-secret')} too`,
     );
   }
   return problems;
 }
 
-/** Where applications reach their sidecar. */
+/** Returns the variables that contain the addresses of the sidecar, for the other containers of the pod. */
 export function endpointsOf(sidecar: Pick<Sidecar, 'grpcPort' | 'hasSocket'>): ReadonlyMap<string, string> {
   const endpoints = new Map([['PANNIER_ADDRESS', `127.0.0.1:${sidecar.grpcPort}`]]);
   if (sidecar.hasSocket) {

@@ -1,5 +1,5 @@
 /**
- * Takes a sidecar out of a pod: the exact inverse of edit-pod.ts, also when others have edited the pod in between.
+ * Removes the sidecar from a pod. It is the exact inverse of edit-pod.ts, even if other programs have edited the pod in between.
  */
 import { STATUS_ANNOTATIONS } from './annotations.ts';
 import { DEFAULT_CONTAINER, EVICTABLE_VOLUMES, SOCKET_MOUNT } from './edit-pod.ts';
@@ -7,7 +7,7 @@ import type { Container, Pod, PodMetadata, PodSpec } from './pod.ts';
 import { findPrevious, type Kept, type Previous } from './previous.ts';
 import { SOCKET_VOLUME } from './sidecar.ts';
 
-/** The same pod when it bears no sidecar of ours. */
+/** Returns the same object if the pod has no injected sidecar. */
 export function uninjectPod(pod: Pod): Pod {
   const previous = findPrevious(pod);
   if (previous === undefined) {
@@ -84,7 +84,7 @@ function uninjectMetadata(metadata: PodMetadata, previous: Previous): PodMetadat
   };
 }
 
-/** `{ key: after }`; what it was, null or nothing, where the last entry was ours and the key too. */
+/** Returns `{ key: after }`. If only our entries were in the list, restores its former state: empty, null or without the key. */
 function unlessEmptied<Key extends string, Value extends object>(
   key: Key,
   options: { before: Value | null | undefined; after: Value | undefined; kept: Kept; owner?: string },
@@ -106,7 +106,7 @@ function unlessEmptied<Key extends string, Value extends object>(
   return kept.has(`null:${word}`) ? entry(key, NULL) : {};
 }
 
-/** No pod of an API server holds it, and files do. */
+/** The types of a pod exclude null, because an API server never returns it, but files contain it. */
 const NULL = null as never;
 
 function entry<Key extends string, Value>(key: Key, value: Value): Partial<Record<Key, Value>> {

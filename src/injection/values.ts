@@ -1,6 +1,6 @@
 /**
- * The kinds of values that annotations and the injector's configuration share: what each accepts, as a text, as a function and as JSON
- * schema.
+ * Defines the kinds of values that annotations and the injector's configuration share. Each kind states the values that it accepts as a
+ * text, as a function and as a JSON schema.
  */
 import { type Document, isMap, parseDocument, visit } from 'yaml';
 import { loadSettings } from '../config/load.ts';
@@ -9,20 +9,20 @@ import { isObject } from '../lib/json.ts';
 import { isCpuQuantity, isMemoryLimit, isMemoryRequest, MIN_MEMORY_MEBIBYTES } from './quantity.ts';
 
 export interface ValueKind<Value> {
-  /** Completes "wanted ...". */
+  /** Accepted values. Completes "must be …". */
   readonly accepted: string;
   readonly schema: Readonly<Record<string, unknown>>;
-  /** Never shown, not even in error texts. */
+  /** Whether the value may hold a password. Such a value is never shown, not even in errors. */
   readonly isSecret?: boolean;
-  /** An accepted text for people; absent: as it is. */
+  /** Formats a valid text for people. If it is absent, the text is shown as is. */
   show?(text: string): string;
   read(text: string): Reading<Value>;
 }
 
-/** Sentences that stand for themselves; none: the text is not what is wanted, and there is no more to say. */
+/** Problems are complete statements. If there are none, `accepted` is the error text. */
 export type Reading<Value> = { readonly value: Value } | { readonly problems: readonly string[] };
 
-const NO: Reading<never> = { problems: [] };
+const INVALID: Reading<never> = { problems: [] };
 
 export function choice<const Choice extends string>(choices: readonly Choice[]): ValueKind<Choice> {
   return {
@@ -30,7 +30,7 @@ export function choice<const Choice extends string>(choices: readonly Choice[]):
     schema: { type: 'string', enum: choices },
     read: (text) => {
       const found = choices.find((candidate) => candidate === text);
-      return found === undefined ? NO : { value: found };
+      return found === undefined ? INVALID : { value: found };
     },
   };
 }
@@ -38,7 +38,7 @@ export function choice<const Choice extends string>(choices: readonly Choice[]):
 export const flag: ValueKind<boolean> = {
   accepted: '"true" or "false"',
   schema: { type: 'string', enum: ['true', 'false'] },
-  read: (text) => (text === 'true' || text === 'false' ? { value: text === 'true' } : NO),
+  read: (text) => (text === 'true' || text === 'false' ? { value: text === 'true' } : INVALID),
 };
 
 function integer(min: number, max: number): ValueKind<number> {
@@ -47,24 +47,24 @@ function integer(min: number, max: number): ValueKind<number> {
     schema: { type: 'string', pattern: '^[0-9]{1,15}$' },
     read: (text) => {
       const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
-      return value >= min && value <= max ? { value } : NO;
+      return value >= min && value <= max ? { value } : INVALID;
     },
   };
 }
 
-/** Without the rights of root, ports below 1024 are not to be had. */
+/** Excludes ports below 1024, because the sidecar does not run as root. */
 export const port: ValueKind<number> = integer(1024, 65_535);
 
 function textKind(options: { accepted: string; pattern: string; accepts(text: string): boolean }): ValueKind<string> {
   return {
     accepted: options.accepted,
     schema: { type: 'string', pattern: options.pattern },
-    read: (text) => (options.accepts(text) ? { value: text } : NO),
+    read: (text) => (options.accepts(text) ? { value: text } : INVALID),
   };
 }
 
 export const cpu: ValueKind<string> = textKind({
-  accepted: 'cores from 1m to 64, such as 10m or 0.5',
+  accepted: 'a CPU quantity from 1m to 64, such as 10m or 0.5',
   pattern: '^[0-9]+([.][0-9]+)?m?$',
   accepts: isCpuQuantity,
 });
@@ -72,13 +72,13 @@ export const cpu: ValueKind<string> = textKind({
 const MEMORY_PATTERN = '^[0-9]+([.][0-9]+)?(k|M|G|Ki|Mi|Gi)?$';
 
 export const memoryRequest: ValueKind<string> = textKind({
-  accepted: 'memory from 1Mi to 64Gi, such as 96Mi',
+  accepted: 'a memory quantity from 1Mi to 64Gi, such as 96Mi',
   pattern: MEMORY_PATTERN,
   accepts: isMemoryRequest,
 });
 
 export const memoryLimit: ValueKind<string> = textKind({
-  accepted: `memory from ${MIN_MEMORY_MEBIBYTES}Mi to 64Gi, such as 192Mi`,
+  accepted: `a memory quantity from ${MIN_MEMORY_MEBIBYTES}Mi to 64Gi, such as 192Mi`,
   pattern: MEMORY_PATTERN,
   accepts: isMemoryLimit,
 });
@@ -105,7 +105,7 @@ export const image: ValueKind<string> = textKind({
   },
 });
 
-/** What a setting of the program may be: the table of settings decides. */
+/** Returns the kind of a setting's value, as the table of settings defines it. */
 export function setting(name: SettingName): ValueKind<string> {
   const row: SettingRow | undefined = SETTINGS.find((candidate) => candidate.name === name);
   return {
@@ -117,7 +117,7 @@ export function setting(name: SettingName): ValueKind<string> {
         return { value: text };
       }
       const reason = row?.kind.kind === 'text' ? row.kind.problemOf?.(text) : undefined;
-      return reason === undefined ? NO : { problems: [reason.replace(/^: /, '')] };
+      return reason === undefined ? INVALID : { problems: [reason.replace(/^: /, '')] };
     },
   };
 }
@@ -133,7 +133,7 @@ function settingForm(row: SettingRow): string {
   }
 }
 
-/** What injection itself sets, and by what it can be set instead. */
+/** Settings that injection itself sets, with the annotation to use instead. */
 const OWNED: ReadonlyMap<string, string> = new Map([
   ['GRPC_ADDRESS', 'grpc-port'],
   ['GRPC_SOCKET', 'socket'],
@@ -155,10 +155,10 @@ const OWNED: ReadonlyMap<string, string> = new Map([
   ['SCOPE', 'scope'],
 ]);
 
-/** What `env` may hold: the settings that injection does not set itself. */
+/** Settings that `env` may contain: all settings that injection does not set itself. */
 export const SETTABLE: readonly SettingRow[] = SETTINGS.filter((row) => !OWNED.has(row.name));
 
-/** Further settings of the program, as a mapping in YAML (JSON is YAML). */
+/** Other settings of the program, as a mapping in YAML. JSON is valid YAML. */
 export const environment: ValueKind<Readonly<Record<string, string>>> = {
   accepted: 'a mapping of PANNIER_* settings in YAML or JSON, such as {"PANNIER_NEAR_CACHE_MAX_ENTRIES": "1000"}',
   schema: { type: 'string', minLength: 2 },
@@ -166,7 +166,7 @@ export const environment: ValueKind<Readonly<Record<string, string>>> = {
     const document = parseDocument(text, { prettyErrors: false });
     const isPlain = document.errors.length === 0 && isMap(document.contents) && !hasAlias(document);
     const value: unknown = isPlain ? document.toJS() : undefined;
-    return isObject(value) ? readEnvironment(value) : NO;
+    return isObject(value) ? readEnvironment(value) : INVALID;
   },
   show: (text) => {
     const reading = environment.read(text);
@@ -174,7 +174,7 @@ export const environment: ValueKind<Readonly<Record<string, string>>> = {
   },
 };
 
-/** For people: a URL of Redis may hold a password. */
+/** Formats settings for people and hides Redis URLs, because they may hold a password. */
 export function environmentText(env: Readonly<Record<string, string>>): string {
   const secrets = new Set(
     (SETTINGS as readonly SettingRow[]).filter((row) => row.isSecret === true).map((row) => PREFIX + row.name),
@@ -184,7 +184,7 @@ export function environmentText(env: Readonly<Record<string, string>>): string {
     .join(', ');
 }
 
-/** A few nested aliases expand to gigabytes, and nobody needs one here. */
+/** Finds aliases, which `env` does not allow because a few nested ones can expand to gigabytes. */
 function hasAlias(document: Document): boolean {
   let found = false;
   visit(document, {
@@ -196,36 +196,33 @@ function hasAlias(document: Document): boolean {
   return found;
 }
 
+const SEE_SETTINGS = 'see docs/reference/settings.md';
+
 export function readEnvironment(given: Readonly<Record<string, unknown>>): Reading<Readonly<Record<string, string>>> {
   const problems: string[] = [];
   const texts: Record<string, string> = {};
   for (const [name, value] of Object.entries(given)) {
-    const owner = OWNED.get(name.slice(PREFIX.length));
+    const annotation = OWNED.get(name.slice(PREFIX.length));
     if (!name.startsWith(PREFIX)) {
       const isSetting = SETTINGS.some((row) => row.name === name);
-      problems.push(
-        `cannot use ${name}: it is no setting of pannier, wanted ${isSetting ? PREFIX + name : `a name with ${PREFIX}`}`,
-      );
-    } else if (owner !== undefined) {
-      problems.push(`cannot use ${name}: the injector sets it, wanted ${owner} (see the annotations) instead`);
+      problems.push(`unknown setting ${name}; ${isSetting ? `did you mean ${PREFIX}${name}?` : SEE_SETTINGS}`);
+    } else if (annotation !== undefined) {
+      problems.push(`${name} must not be set in env: the injector sets it; use annotation "${annotation}"`);
     } else if (!['string', 'number', 'boolean'].includes(typeof value)) {
-      problems.push(`cannot use ${name}: it is not one value, wanted a string`);
+      const got = value === null ? 'null' : 'a value of another type';
+      problems.push(`${name} must be a string, a number or a boolean, got ${got}`);
     } else {
       texts[name] = String(value);
     }
   }
-  // A cache of its own wants the other Redis too: whether there is one is known only when the container is built.
+  // A Redis of the cache requires the other Redis. Whether there is one is known only when the container is built.
   const loaded = loadSettings({ [`${PREFIX}REDIS_URL`]: 'redis://placeholder', ...texts });
   const found = 'problems' in loaded ? loaded.problems : [];
   problems.push(...found.map((problem) => problem.message));
-  // The program overlooks what Kubernetes sets for a Service called pannier; nobody means that here.
-  const overlooked = Object.keys(texts).filter(
+  // The program ignores the variables that Kubernetes sets for a Service called pannier. In `env` they are errors.
+  const ignored = Object.keys(texts).filter(
     (name) => !SETTINGS.some((row) => PREFIX + row.name === name) && !found.some((problem) => problem.name === name),
   );
-  problems.push(
-    ...overlooked.map(
-      (name) => `cannot use ${name}: there is no such setting, wanted one of docs/reference/settings.md`,
-    ),
-  );
+  problems.push(...ignored.map((name) => `unknown setting ${name}; ${SEE_SETTINGS}`));
   return problems.length > 0 ? { problems } : { value: texts };
 }

@@ -1,20 +1,22 @@
 /**
- * AdmissionReview admission.k8s.io/v1, in and out: pure.
+ * Parses AdmissionReview requests (admission.k8s.io/v1) and builds the responses. Pure.
  *
- * Promises: what is no review is told apart from a review that is denied; the uid comes back as it was; a denial says why in one text
- * that the person at kubectl reads.
+ * Invariants:
+ *   1. A body that is not a valid AdmissionReview yields a `problem`, never a verdict.
+ *   2. A response carries the uid of its request.
+ *   3. A denial carries one message, which kubectl shows to its user.
  */
 import type { PatchOperation } from '../injection/json-patch.ts';
 import { isObject, type JsonObject } from '../lib/json.ts';
 
 export interface AdmissionRequest {
   readonly uid: string;
-  /** Empty for objects outside namespaces. */
+  /** Namespace of the object; empty for cluster-scoped objects. */
   readonly namespace: string;
   readonly name: string;
   readonly operation: string;
   readonly object: JsonObject;
-  /** Of an update: as it was. */
+  /** State of the object before an update. */
   readonly oldObject: JsonObject | undefined;
 }
 
@@ -32,19 +34,19 @@ export function parseReview(text: string): ReviewResult {
   try {
     review = JSON.parse(text);
   } catch {
-    return { problem: 'cannot read the review: the body is no JSON, wanted an AdmissionReview' };
+    return { problem: 'cannot read the review: the body is not valid JSON; send an AdmissionReview' };
   }
   if (!isObject(review) || review.kind !== 'AdmissionReview' || review.apiVersion !== API_VERSION) {
     return {
-      problem: `cannot read the review: kind or apiVersion is another, wanted AdmissionReview of ${API_VERSION}`,
+      problem: `cannot read the review: kind or apiVersion does not match; send an AdmissionReview of ${API_VERSION}`,
     };
   }
   const { request } = review;
   if (!isObject(request) || typeof request.uid !== 'string' || request.uid === '') {
-    return { problem: 'cannot read the review: request.uid is missing, wanted a text' };
+    return { problem: 'cannot read the review: request.uid is missing; send it as a non-empty string' };
   }
   if (!isObject(request.object)) {
-    return { problem: 'cannot read the review: request.object is missing, wanted the object that is admitted' };
+    return { problem: 'cannot read the review: request.object is missing; send the object to admit' };
   }
   return {
     request: {

@@ -1,5 +1,7 @@
 /**
- * Clients of the API server: by the service account of the pod, or by KUBECONFIG outside of a cluster. Every call ends within seconds.
+ * Creates clients of the Kubernetes API server. Inside a cluster they use the service account of the pod, elsewhere KUBECONFIG.
+ *
+ * Invariant: every call ends within `CALL_TIMEOUT_MS`.
  */
 import {
   AdmissionregistrationV1Api,
@@ -17,16 +19,18 @@ export interface ApiClients {
 }
 
 const CALL_TIMEOUT_MS = 5_000;
-/** What the client falls back to when it finds nothing. */
+/** Server that the client library falls back to when it finds no configuration. */
 const NO_CLUSTER = 'http://localhost:8080';
 
-/** Throws when there is no cluster to be found. */
+/** Creates the clients; throws if no cluster is configured. */
 export function apiClients(): ApiClients {
   const config = new KubeConfig();
   config.loadFromDefault();
   const cluster = config.getCurrentCluster();
   if (cluster === null || cluster.server === NO_CLUSTER) {
-    throw new Error('cannot reach a cluster: none is configured, wanted a service account or KUBECONFIG');
+    throw new Error(
+      'cannot reach a cluster: none is configured; set KUBECONFIG, or run in a pod with a service account',
+    );
   }
   const configuration = createConfiguration({
     baseServer: new ServerConfiguration(cluster.server, {}),

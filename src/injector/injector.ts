@@ -1,8 +1,11 @@
 /**
- * The injector as a whole: certificates, the HTTPS server of the webhooks, and the admin address.
+ * Composes the injector: certificates, the HTTPS server of the webhooks, and the admin server.
  *
- * Promises: /livez answers from the start; /readyz says yes when the webhooks are served by a certificate that verifies against the live
- * caBundle and the nodes were looked at, and no from the moment of draining; `drain` loses no review.
+ * Invariants:
+ *   1. /livez answers from the start, before the first certificate exists.
+ *   2. /readyz succeeds only if the webhooks serve a certificate that verifies against the live caBundles, and the first listing of the
+ *      nodes has ended or has failed several times. It fails from the start of draining.
+ *   3. `drain` loses no review that is in flight.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { SidecarConfig } from '../injection/sidecar-config.ts';
@@ -53,26 +56,26 @@ export interface Injector {
   readonly port: number;
   readonly adminPort: number;
   /**
-   * Reports not ready at once, keeps answering for at least `delayMs`, then closes. While reviews still arrive after `delayMs`, because a
-   * kube-proxy has not yet removed this replica, it keeps answering for up to `MAX_LATE_MS` more.
+   * Reports not ready at once, keeps answering for at least `delayMs`, then closes. Keeps answering for up to `MAX_LATE_MS` more while
+   * reviews still arrive, because a kube-proxy may not yet have removed this replica.
    */
   drain(delayMs: number): Promise<void>;
 }
 
-/** How long API servers may take to learn of a changed caBundle. */
+/** Maximum time that API servers take to learn of a changed caBundle. */
 const MAX_SETTLE_MS = 3_000;
 const MAX_POLL_MS = 5_000;
-/** So that short lives, as tests have them, are looked at often enough. */
+/** Minimum number of polls in the lifetime of a CA, for the short lifetimes in tests. */
 const CHECKS_PER_LIFETIME = 20;
 const CLOSE_GRACE_MS = 5_000;
-/** A draining replica that nothing has called for this long (or for its whole delay, if that is shorter) has been removed from the Service. */
+/** Time without a call, or the drain delay if that is shorter, after which a draining replica counts as removed from the Service. */
 const QUIET_MS = 2_000;
-/** With CLOSE_GRACE_MS, within the 25 s that the chart's terminationGracePeriodSeconds adds to the delay. */
+/** Maximum extra drain time. With CLOSE_GRACE_MS it fits into the 25 s that terminationGracePeriodSeconds of the chart adds to the delay. */
 const MAX_LATE_MS = 15_000;
 
 const PATHS = { pod: '/mutate-pod', namespace: '/mutate-namespace' };
 
-/** Rejects when an address cannot be had. */
+/** Starts the injector; rejects if it cannot listen on an address. */
 export async function startInjector(options: InjectorOptions): Promise<Injector> {
   const { config, clients, log } = options;
   const metrics = createWebhookMetrics({ version: VERSION, webhooks: Object.values(PATHS) });
@@ -80,16 +83,16 @@ export async function startInjector(options: InjectorOptions): Promise<Injector>
   let isDraining = false;
   const source = certificateSource(options);
   let kubelets: KubeletVersions | undefined;
-  // A native sidecar on an old kubelet holds its pod up for ever: no pod is decided before the nodes were looked at.
-  const hasLooked = (): boolean => kubelets === undefined || kubelets.hasLooked();
-  const isReady = (): boolean => server !== undefined && !isDraining && hasLooked() && source.isReady();
+  // A native sidecar on an old kubelet blocks its pod forever, so the injector is not ready before it has listed the nodes.
+  const hasKubelets = (): boolean => kubelets === undefined || kubelets.isInitialized();
+  const isReady = (): boolean => server !== undefined && !isDraining && hasKubelets() && source.isReady();
   metrics.onReadinessScrape(isReady);
   const admin = await startAdminServer({
     ...options.adminAddress,
     isReady,
     describe: () => [
       isDraining ? 'draining' : source.describe(),
-      ...(hasLooked() ? [] : ['the nodes are being listed, for their kubelets']),
+      ...(hasKubelets() ? [] : ['kubelet versions unknown: the nodes are being listed']),
     ],
     metricsText: () => metrics.text(),
     metricsContentType: metrics.contentType,

@@ -1,7 +1,6 @@
 /**
- * The oldest kubelet of all pages of nodes; a list that cannot be had changes nothing.
+ * Tests that the oldest kubelet of all pages of nodes is found, and that a failed poll keeps the known version.
  */
-
 import { silentLogger } from '../../test/support/lib/silent-logger.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { KubeletVersions } from './kubelet-versions.ts';
@@ -23,7 +22,7 @@ function coreOf(pages: () => string[][]): Core {
   return { listNode } as unknown as Core;
 }
 
-test('looks at every page, again and again, and keeps what it knows through failures', async () => {
+test('polls every page repeatedly and keeps the known version when a poll fails', async () => {
   let pages: string[][] | undefined = [
     ['v1.34.4', 'v1.33.1'],
     ['v1.28.9+k3s1', 'odd'],
@@ -32,7 +31,7 @@ test('looks at every page, again and again, and keeps what it knows through fail
   const core = coreOf(() => {
     if (pages === undefined) {
       failures += 1;
-      throw new Error('cannot list: as the test wants it');
+      throw new Error('cannot list the nodes: simulated failure');
     }
     return pages;
   });
@@ -47,7 +46,7 @@ test('looks at every page, again and again, and keeps what it knows through fail
   await waitFor('the upgrade', () => watched.current().oldestMinor === 30);
 });
 
-test('has looked after the first list, or when several could not be had', async () => {
+test('is initialized after the first list or after three failures', async () => {
   let answer: (() => void) | undefined;
   const held = new Promise<void>((resolve) => {
     answer = resolve;
@@ -60,26 +59,26 @@ test('has looked after the first list, or when several could not be had', async 
   } as unknown as Core;
   const watched = new KubeletVersions({ core: slow, log: silentLogger });
   versions = watched;
-  expect(watched.hasLooked()).toBe(false);
+  expect(watched.isInitialized()).toBe(false);
   answer?.();
-  await waitFor('the list', () => watched.hasLooked());
+  await waitFor('the list', () => watched.isInitialized());
   await watched.close();
 
   const before: boolean[] = [];
   const forbidden = {
     listNode: async () => {
       await Promise.resolve();
-      before.push(versions?.hasLooked() === true);
-      throw new Error('cannot list: as the test wants it');
+      before.push(versions?.isInitialized() === true);
+      throw new Error('cannot list the nodes: simulated failure');
     },
   } as unknown as Core;
   const refused = new KubeletVersions({ core: forbidden, log: silentLogger, backoff: { firstMs: 1, maxMs: 5 } });
   versions = refused;
-  await waitFor('the failures', () => refused.hasLooked());
+  await waitFor('the failures', () => refused.isInitialized());
   expect(before.slice(0, 3)).toEqual([false, false, false]);
 });
 
-test('pages have an end', async () => {
+test('stops after 40 pages', async () => {
   let calls = 0;
   const core = {
     listNode: async () => {

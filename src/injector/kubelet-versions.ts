@@ -1,8 +1,10 @@
 /**
- * Knows how old the cluster's kubelets are, for `native: auto`: the list of nodes, looked at now and then.
+ * Polls the nodes for the oldest kubelet version in the cluster, which decides whether sidecars are native with `native: auto`.
  *
- * Promises: pages are bounded, a list that cannot be had changes nothing that was known; before the first list kubelets are unknown, which
- * is taken as new enough. `hasLooked` says when nothing is to be waited for: after the first list, or after some that could not be had.
+ * Invariants:
+ *   1. One poll reads at most `MAX_PAGES` pages.
+ *   2. A failed poll keeps the last known version. Before the first successful poll the version is unknown and counts as new enough.
+ *   3. `isInitialized` returns true after the first successful poll, or after `MAX_INITIAL_FAILURES` consecutive failures.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { CoreV1Api } from '@kubernetes/client-node';
@@ -17,13 +19,13 @@ export interface KubeletVersionsOptions {
   readonly backoff?: BackoffOptions;
 }
 
-/** A new node is younger than the cluster, as a rule: nothing changes for the worse in minutes. */
+/** Poll interval. It is long, because a node that joins rarely has an older kubelet than the others. */
 const INTERVAL_MS = 300_000;
-/** Who may not list nodes must not wait for them for ever. */
-const FAILURES_WAITED_FOR = 3;
+/** Failures after which the injector starts without a version, because its service account may not be allowed to list nodes. */
+const MAX_INITIAL_FAILURES = 3;
 const BACKOFF: BackoffOptions = { firstMs: 500, maxMs: 30_000 };
 const PAGE_SIZE = 500;
-/** 20,000 nodes; the largest clusters have 15,000. */
+/** Maximum number of pages, enough for 20,000 nodes. The largest clusters have 15,000. */
 const MAX_PAGES = 40;
 
 export class KubeletVersions {
@@ -31,7 +33,7 @@ export class KubeletVersions {
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
   #kubelets: Kubelets = { oldestMinor: undefined };
-  #hasLooked = false;
+  #isInitialized = false;
 
   constructor(options: KubeletVersionsOptions) {
     this.#options = options;
@@ -42,8 +44,8 @@ export class KubeletVersions {
     return this.#kubelets;
   }
 
-  hasLooked(): boolean {
-    return this.#hasLooked;
+  isInitialized(): boolean {
+    return this.#isInitialized;
   }
 
   async close(): Promise<void> {
@@ -57,14 +59,14 @@ export class KubeletVersions {
     while (!signal.aborted) {
       let restMs = this.#options.intervalMs ?? INTERVAL_MS;
       try {
-        this.#take(kubeletsOf(await this.#versions()));
+        this.#update(kubeletsOf(await this.#versions()));
         failures = 0;
-        this.#hasLooked = true;
+        this.#isInitialized = true;
       } catch (error) {
-        this.#options.log.warn({ err: error }, 'cannot list the nodes, what was known of their kubelets stays');
+        this.#options.log.warn({ err: error }, 'cannot list the nodes, keeping the known kubelet versions');
         restMs = backoffMs(failures, this.#options.backoff ?? BACKOFF);
         failures += 1;
-        this.#hasLooked ||= failures >= FAILURES_WAITED_FOR;
+        this.#isInitialized ||= failures >= MAX_INITIAL_FAILURES;
       }
       await wait(restMs, undefined, { signal }).catch(() => undefined);
     }
@@ -84,10 +86,10 @@ export class KubeletVersions {
     return versions;
   }
 
-  #take(kubelets: Kubelets): void {
+  #update(kubelets: Kubelets): void {
     if (kubelets.oldestMinor !== this.#kubelets.oldestMinor) {
       const isNative = runsNativeSidecars(kubelets);
-      this.#options.log.info({ oldestMinor: kubelets.oldestMinor, isNative }, 'the oldest kubelet was looked up');
+      this.#options.log.info({ oldestMinor: kubelets.oldestMinor, isNative }, 'oldest kubelet version changed');
     }
     this.#kubelets = kubelets;
   }

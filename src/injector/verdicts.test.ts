@@ -1,5 +1,5 @@
 /**
- * What is decided about pods and namespaces, as far as it is not injection itself.
+ * Tests the verdicts on pods and namespaces. The injection itself is tested in src/injection.
  */
 import { parseSidecarConfig } from '../injection/sidecar-config.ts';
 import type { AdmissionRequest, Verdict } from './admission-review.ts';
@@ -21,7 +21,7 @@ function request(object: object): AdmissionRequest {
 function pod(annotations?: Record<string, string>): Verdict {
   const parsed = parseSidecarConfig('sidecar:\n  image: pannier:1\n');
   if ('problems' in parsed) {
-    throw new Error(`cannot read the test's own configuration: ${parsed.problems[0].message}`);
+    throw new Error(`cannot parse the configuration of this test: ${parsed.problems[0].message}`);
   }
   const metadata = { name: 'x', ...(annotations === undefined ? {} : { annotations }) };
   const object = { apiVersion: 'v1', kind: 'Pod', metadata, spec: { containers: [{ name: 'app', image: 'app:1' }] } };
@@ -29,19 +29,19 @@ function pod(annotations?: Record<string, string>): Verdict {
 }
 
 describe('a pod', () => {
-  test('that asks gets a patch', () => {
+  test('that requests injection is patched', () => {
     expect(pod({ [INJECT]: 'true' }).kind).toBe('patched');
   });
 
-  test('that says nothing is here for its namespace, and gets one too', () => {
+  test('without the annotation is patched, because its namespace requests injection', () => {
     expect(pod().kind).toBe('patched');
   });
 
-  test('that declines is unchanged', () => {
+  test('that opts out is unchanged', () => {
     expect(pod({ [INJECT]: 'false' })).toEqual({ kind: 'unchanged' });
   });
 
-  test('with mistakes is denied with all of them', () => {
+  test('with several invalid annotations is denied with one message that names all of them', () => {
     const verdict = pod({ [INJECT]: 'true', 'pannier.dev/log-levl': 'info', 'pannier.dev/grpc-port': 'many' });
     expect(verdict).toMatchObject({ kind: 'denied' });
     expect(verdict).toMatchObject({ message: expect.stringMatching(/log-levl.*grpc-port|grpc-port.*log-levl/s) });
@@ -51,7 +51,7 @@ describe('a pod', () => {
 describe('a namespace', () => {
   const namespace = (metadata: object): Verdict => namespaceVerdict(request({ kind: 'Namespace', metadata }));
 
-  test('gets its annotation as a label', () => {
+  test('gets its annotation copied to its label', () => {
     expect(namespace({ name: 'shop', annotations: { [INJECT]: 'true' } })).toEqual({
       kind: 'patched',
       patch: [{ op: 'add', path: '/metadata/labels', value: { [INJECT]: 'true' } }],
@@ -62,22 +62,22 @@ describe('a namespace', () => {
     });
   });
 
-  test('without the annotation, or with the same label, is unchanged', () => {
+  test('without the annotation, or with an equal label, is unchanged', () => {
     expect(namespace({ name: 'shop' })).toEqual({ kind: 'unchanged' });
     expect(namespace({ labels: { [INJECT]: 'true' }, annotations: { [INJECT]: 'true' } })).toEqual({
       kind: 'unchanged',
     });
   });
 
-  test('with another value is denied with what is accepted', () => {
+  test('with an invalid value is denied with the accepted values', () => {
     expect(namespace({ annotations: { [INJECT]: 'yes' } })).toEqual({
       kind: 'denied',
       message:
-        'cannot inject Pannier: annotation pannier.dev/inject of the namespace is "yes", wanted "true" or "false"',
+        'cannot inject Pannier: annotation pannier.dev/inject of the namespace is "yes"; set it to "true" or "false"',
     });
   });
 
-  test('that had a wrong value before is left alone when something else changes', () => {
+  test('that already had an invalid value is unchanged by an update of other fields', () => {
     const metadata = { annotations: { [INJECT]: 'yes' } };
     const update = { ...request({ metadata }), operation: 'UPDATE' };
     expect(namespaceVerdict({ ...update, oldObject: { metadata } })).toEqual({ kind: 'unchanged' });

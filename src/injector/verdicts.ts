@@ -1,7 +1,7 @@
 /**
- * What the two webhooks decide: the sidecar for a pod, and a namespace's annotation as a label. Pure.
+ * Decides admission reviews: adds the sidecar to a pod, and copies the annotation of a namespace to its label. Pure.
  *
- * Neither has side effects, so that a dry run is answered like any other request.
+ * Invariant: a verdict has no side effects, so a dry run is answered like any other request.
  */
 import { INJECT } from '../injection/annotations.ts';
 import { injectPod } from '../injection/inject-pod.ts';
@@ -17,7 +17,7 @@ export function podVerdict(
   { config, kubelets }: { config: SidecarConfig; kubelets: Kubelets },
 ): Verdict {
   const pod = request.object as Pod;
-  // A pod that says nothing is sent here for its namespace's label alone.
+  // The webhook selects a pod without the annotation only if its namespace has the label.
   const requestsByAnnotation = pod.metadata?.annotations?.[INJECT] !== undefined;
   const injection = injectPod({
     pod,
@@ -36,7 +36,7 @@ export function podVerdict(
   }
 }
 
-/** A webhook's selector sees labels only, so that the annotation is copied to where it can be seen. */
+/** Copies the annotation of a namespace to its label, because the namespaceSelector of a webhook matches labels only. */
 export function namespaceVerdict(request: AdmissionRequest): Verdict {
   const metadata = isObject(request.object.metadata) ? request.object.metadata : {};
   const requested = textMap(metadata.annotations)[INJECT];
@@ -46,10 +46,10 @@ export function namespaceVerdict(request: AdmissionRequest): Verdict {
   }
   if (requested !== 'true' && requested !== 'false') {
     if (annotationOf(request.oldObject) === requested) {
-      // It was wrong before: other changes of the namespace are nobody's business.
+      // The value was invalid before this update, so a change of other fields must not fail because of it.
       return { kind: 'unchanged' };
     }
-    const message = `cannot inject Pannier: annotation ${INJECT} of the namespace is "${requested}", wanted "true" or "false"`;
+    const message = `cannot inject Pannier: annotation ${INJECT} of the namespace is "${requested}"; set it to "true" or "false"`;
     return { kind: 'denied', message };
   }
   const changed = { ...request.object, metadata: { ...metadata, labels: { ...labels, [INJECT]: requested } } };

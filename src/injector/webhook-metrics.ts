@@ -1,5 +1,5 @@
 /**
- * What the injector counts, in a registry of its own: reviews by webhook and outcome, and when its certificate ends.
+ * Metrics of the injector, in their own registry: reviews by webhook and outcome, their duration, and the expiry of the certificate.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
@@ -21,11 +21,11 @@ export function createWebhookMetrics(options: { version: string; webhooks: reado
   const registers = [registry];
   const reviews = new Counter({
     name: 'pannier_injector_reviews_total',
-    help: 'Admission reviews by webhook and how they ended.',
+    help: 'Admission reviews by webhook and outcome.',
     labelNames: ['webhook', 'outcome'],
     registers,
   });
-  // Every series is there from the start, so that a rate can be taken of the first event.
+  // Every series exists from the start, so that `rate` and `increase` count the first event.
   for (const webhook of options.webhooks) {
     for (const outcome of OUTCOMES) {
       reviews.inc({ webhook, outcome }, 0);
@@ -33,20 +33,20 @@ export function createWebhookMetrics(options: { version: string; webhooks: reado
   }
   const duration = new Histogram({
     name: 'pannier_injector_review_duration_seconds',
-    help: 'From the head of a review to its answer.',
+    help: 'Time from the request headers of a review to its response.',
     labelNames: ['webhook'],
     buckets: BUCKETS_S,
     registers,
   });
   const expiry = new Gauge({
     name: 'pannier_injector_certificate_expiry_seconds',
-    help: 'When the certificate that this replica serves ends, Unix time.',
+    help: 'Expiry of the served certificate as Unix time in seconds.',
     registers,
   });
   let isReady = (): boolean => false;
   new Gauge({
     name: 'pannier_injector_ready',
-    help: '1 when the served certificate verifies against the caBundle of every webhook.',
+    help: '1 if /readyz succeeds, otherwise 0.',
     registers,
     collect() {
       this.set(isReady() ? 1 : 0);
@@ -54,7 +54,7 @@ export function createWebhookMetrics(options: { version: string; webhooks: reado
   });
   new Gauge({
     name: 'pannier_injector_build_info',
-    help: '1, with the version of the program.',
+    help: 'Constant 1, labelled with the version of the program.',
     labelNames: ['version'],
     registers,
   }).set({ version: options.version }, 1);
@@ -64,8 +64,8 @@ export function createWebhookMetrics(options: { version: string; webhooks: reado
       duration.observe({ webhook }, durationMs / 1_000);
     },
     certificateExpires: (expiresAtMs) => expiry.set(expiresAtMs / 1_000),
-    onReadinessScrape: (ask) => {
-      isReady = ask;
+    onReadinessScrape: (callback) => {
+      isReady = callback;
     },
     text: () => registry.metrics(),
     contentType: registry.contentType,

@@ -1,5 +1,5 @@
 /**
- * The server as an API server meets it: reviews, bounds, a certificate that changes and an end that loses nothing.
+ * Tests the webhook server from the view of an API server: reviews, limits, certificate changes, and shutdown without lost reviews.
  */
 import { once } from 'node:events';
 import { Agent, type RequestOptions, request } from 'node:https';
@@ -41,7 +41,7 @@ interface Reply {
   status: number;
   body: string;
   connection: string | undefined;
-  /** The request went over a connection that had served another. */
+  /** Whether the request reused the connection of an earlier one. */
   isReused: boolean;
 }
 
@@ -100,11 +100,11 @@ function review(uid = 'u-1'): string {
   return JSON.stringify({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', request: requestPart });
 }
 
-test('a patch, an unchanged object and a denial, each with the uid of its request', async () => {
+test('answers a patch, an unchanged object and a denial with the uid of the request', async () => {
   const verdicts: Verdict[] = [
     { kind: 'patched', patch: [{ op: 'add', path: '/metadata/labels', value: { a: 'ü' } }] },
     { kind: 'unchanged' },
-    { kind: 'denied', message: 'cannot inject Pannier: because' },
+    { kind: 'denied', message: 'cannot inject Pannier: test' },
   ];
   await start(() => verdicts.shift() ?? { kind: 'unchanged' });
   const patched = JSON.parse((await send(review('one'))).body);
@@ -117,26 +117,26 @@ test('a patch, an unchanged object and a denial, each with the uid of its reques
   expect(JSON.parse((await send(review('three'))).body).response).toEqual({
     uid: 'three',
     allowed: false,
-    status: { code: 403, reason: 'Forbidden', message: 'cannot inject Pannier: because' },
+    status: { code: 403, reason: 'Forbidden', message: 'cannot inject Pannier: test' },
   });
   expect(reviews).toEqual(['injected', 'unchanged', 'refused']);
 });
 
 test.each([
-  ['no JSON', 'nonsense'],
+  ['malformed JSON', 'nonsense'],
   ['another kind', '{"apiVersion":"admission.k8s.io/v1","kind":"Pod"}'],
   ['another version', review().replace('k8s.io/v1', 'k8s.io/v1beta1')],
   ['no uid', review('')],
   ['no object', review().replace('"object"', '"thing"')],
-])('%s is answered 400', async (_name, body) => {
+])('answers 400 to a body with %s', async (_name, body) => {
   await start(() => ({ kind: 'unchanged' }));
   const reply = await send(body);
   expect(reply.status).toBe(400);
-  expect(reply.body).toMatch(/^cannot read the review: .*wanted /);
+  expect(reply.body).toMatch(/^cannot read the review: .+; send .+/);
   expect(reviews).toEqual(['unreadable']);
 });
 
-test('a mistake of ours is answered 500, and says nothing of the object', async () => {
+test('answers 500 to an internal error without revealing the object', async () => {
   await start(() => {
     throw new Error('secret of the pod');
   });
@@ -146,14 +146,14 @@ test('a mistake of ours is answered 500, and says nothing of the object', async 
   expect(reviews).toEqual(['failed']);
 });
 
-test('other paths and methods are no reviews', async () => {
+test('rejects other paths and methods without counting a review', async () => {
   await start(() => ({ kind: 'unchanged' }));
   expect((await send('', { path: '/' })).status).toBe(404);
   expect((await send('', { method: 'GET' })).status).toBe(405);
   expect(reviews).toEqual([]);
 });
 
-test('a body that is too long is refused without being read to its end', async () => {
+test('rejects a body above the limit before reading all of it', async () => {
   await start(() => ({ kind: 'unchanged' }), { maxBodyBytes: 1_000 });
   const reply = await send(review() + ' '.repeat(2_000));
   expect(reply.status).toBe(413);
@@ -161,7 +161,7 @@ test('a body that is too long is refused without being read to its end', async (
   expect((await send(review())).status).toBe(200);
 });
 
-test('all bodies together have a bound, which is free again when they are gone', async () => {
+test('answers 503 while the bodies in flight exceed their total limit', async () => {
   await start(() => ({ kind: 'unchanged' }), { maxAllBodiesBytes: 3_000 });
   const slow = request({
     host: '127.0.0.1',
@@ -174,13 +174,13 @@ test('all bodies together have a bound, which is free again when they are gone',
   });
   slow.on('error', () => undefined);
   slow.write(' '.repeat(2_800));
-  await waitFor('no room', async () => (await send(review())).status === 503);
+  await waitFor('the limit reached', async () => (await send(review())).status === 503);
   slow.destroy();
-  await waitFor('room again', async () => (await send(review())).status === 200);
+  await waitFor('the limit released', async () => (await send(review())).status === 200);
   expect(reviews).toContain('overloaded');
 });
 
-test('a request that does not end in time is cut', async () => {
+test('closes the connection of a request that exceeds its time limit', async () => {
   await start(() => ({ kind: 'unchanged' }), { requestMs: 200 });
   const slow = request({
     host: '127.0.0.1',
@@ -198,7 +198,7 @@ test('a request that does not end in time is cut', async () => {
   expect((await send(review())).status).toBe(200);
 });
 
-test('a new certificate is served from the next handshake on', async () => {
+test('serves a new certificate from the next handshake on', async () => {
   const running = await start(() => ({ kind: 'unchanged' }));
   const served = (): Promise<string> =>
     new Promise((resolve, reject) => {
@@ -214,14 +214,14 @@ test('a new certificate is served from the next handshake on', async () => {
   expect(await served()).toBe(servingCertificates[1].certificatePem.trim());
 });
 
-test('every review has a connection of its own, whatever the caller would like', async () => {
+test('closes the connection after each review even if the caller asks for keep-alive', async () => {
   await start(() => ({ kind: 'unchanged' }));
   for (let turn = 0; turn < 3; turn += 1) {
     expect(await send(review())).toMatchObject({ status: 200, connection: 'close', isReused: false });
   }
 });
 
-test('closing waits for a request in flight', async () => {
+test('close waits for a request in flight', async () => {
   const running = await start(() => ({ kind: 'unchanged' }));
   const body = review();
   const late = request({
@@ -234,10 +234,10 @@ test('closing waits for a request in flight', async () => {
     path: '/mutate-pod',
     headers: { expect: '100-continue' },
   });
-  const begun = once(late, 'continue');
+  const continued = once(late, 'continue');
   late.write(body.slice(0, 20));
   // The server answers `continue` once it has read the headers: from then on the request is in flight.
-  await begun;
+  await continued;
   const replied = once(late, 'response');
   const closed = running.close(5_000);
   late.end(body.slice(20));
@@ -247,7 +247,7 @@ test('closing waits for a request in flight', async () => {
   await closed;
 });
 
-test('it is quiet when nothing has connected for a while', async () => {
+test('waitUntilQuiet resolves only after no client has connected for quietMs', async () => {
   const running = await start(() => ({ kind: 'unchanged' }));
   let isQuiet = false;
   const quiet = running.waitUntilQuiet({ quietMs: 2_000, maxWaitMs: 60_000 }).then(() => {
@@ -261,7 +261,7 @@ test('it is quiet when nothing has connected for a while', async () => {
   await quiet;
 });
 
-test('callers that never stop delay the end no longer than the bound', async () => {
+test('waitUntilQuiet resolves after maxWaitMs even if clients keep connecting', async () => {
   const running = await start(() => ({ kind: 'unchanged' }));
   let isOver = false;
   const over = running.waitUntilQuiet({ quietMs: 60_000, maxWaitMs: 200 }).then(() => {

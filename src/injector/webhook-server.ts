@@ -1,13 +1,15 @@
 /**
- * The HTTPS server that API servers call: bounded in everything, and never the reason that a pod is lost.
+ * HTTPS server that API servers call with admission reviews.
  *
- * Promises:
- *   1. what cannot be read is answered 400 (413 when too long), a mistake of ours 500: then the failurePolicy of the webhook decides;
- *   2. a new certificate is served from the next handshake on;
- *   3. bodies, connections, the memory of all bodies together and the time of a request are bounded; beyond them 503;
- *   4. every review has a connection of its own: an API server that kept some open would go on asking a replica that is being replaced,
- *      and its pods would get the former configuration after `helm upgrade --wait` had come back. Nor does a connection that we end
- *      ever meet a review that is being sent.
+ * Invariants:
+ *   1. A body that is not a review is answered with 400, one that is too long with 413, and an internal error with 500. The API server
+ *      then applies the failurePolicy of the webhook.
+ *   2. A new certificate is served from the next handshake on.
+ *   3. The size of a body, the memory of all bodies, the number of connections and the duration of a request are bounded. Beyond the
+ *      memory bound the server answers 503.
+ *   4. Every connection serves one review. An API server that kept a connection open would go on calling a replica that is being
+ *      replaced, and pods would get the previous configuration after `helm upgrade --wait` has returned. It also ensures that the server
+ *      never closes a connection on which the API server is sending a review.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
@@ -22,7 +24,7 @@ export interface WebhookServerOptions {
   readonly host: string;
   readonly port: number;
   readonly certificate: ServedCertificate;
-  /** By path. May throw: that is a 500. */
+  /** Reviewers by path. If one throws, the server answers 500. */
   readonly reviewers: Readonly<Record<string, (request: AdmissionRequest) => Verdict>>;
   readonly onReview: (path: string, outcome: Outcome, durationMs: number) => void;
   readonly log: Logger;
@@ -39,9 +41,9 @@ interface WebhookLimits {
 export interface WebhookServer {
   readonly port: number;
   setCertificate(certificate: ServedCertificate): void;
-  /** Resolves when nothing has connected for `quietMs` (the start counts as a connection), and at the latest after `maxWaitMs`. */
+  /** Resolves once no client has connected for `quietMs` (the start counts as a connection), at the latest after `maxWaitMs`. */
   waitUntilQuiet(limits: { readonly quietMs: number; readonly maxWaitMs: number }): Promise<void>;
-  /** Takes no more connections, lets requests under way end, cuts what is left after `graceMs`. */
+  /** Stops accepting connections, waits for the requests in flight, and destroys the remaining connections after `graceMs`. */
   close(graceMs: number): Promise<void>;
 }
 
@@ -54,7 +56,7 @@ interface Answer {
 
 type Reviewer = (request: AdmissionRequest) => Verdict;
 
-/** A pod may have 1.5 MiB in etcd, a request to the API server 3 MiB. */
+/** Default limits. etcd stores objects of at most 1.5 MiB, and the API server accepts requests of at most 3 MiB. */
 const LIMITS: WebhookLimits = {
   maxBodyBytes: 4 * 1_048_576,
   maxAllBodiesBytes: 32 * 1_048_576,
@@ -64,7 +66,7 @@ const LIMITS: WebhookLimits = {
 
 const QUIET_POLL_MS = 50;
 
-/** Rejects when the address cannot be had, with a text that names it. */
+/** Starts the server; rejects with an error that names the address if it cannot listen on it. */
 export async function startWebhookServer(options: WebhookServerOptions): Promise<WebhookServer> {
   const limits = { ...LIMITS, ...options.limits };
   const server = createServer({
@@ -77,12 +79,12 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
     connectionsCheckingInterval: 1_000,
   });
   server.maxConnections = limits.maxConnections;
-  const desk = new ReviewDesk(options, limits);
-  server.on('request', (request, response) => void desk.answer(request, response));
-  // A port scan or a probe that speaks no TLS is no trouble of ours.
-  server.on('tlsClientError', (error) => options.log.debug({ err: error }, 'a TLS handshake failed'));
+  const handler = new ReviewHandler(options, limits);
+  server.on('request', (request, response) => void handler.answer(request, response));
+  // Port scans and plain TCP probes cause such errors, so the operator need not see them.
+  server.on('tlsClientError', (error) => options.log.debug({ err: error }, 'TLS handshake failed'));
   await listenOn(server, options);
-  server.on('error', (error) => options.log.error({ err: error }, 'the webhook server failed'));
+  server.on('error', (error) => options.log.error({ err: error }, 'webhook server error'));
   let lastConnectionAtMs = performance.now();
   server.on('connection', () => {
     lastConnectionAtMs = performance.now();
@@ -116,11 +118,11 @@ function close(server: Server, graceMs: number): Promise<void> {
   });
 }
 
-/** Reads requests and answers them. */
-class ReviewDesk {
+/** Reads review requests within the limits and sends the responses. */
+class ReviewHandler {
   readonly #options: WebhookServerOptions;
   readonly #limits: WebhookLimits;
-  #bytesHeld = 0;
+  #bufferedBytes = 0;
 
   constructor(options: WebhookServerOptions, limits: WebhookLimits) {
     this.#options = options;
@@ -132,10 +134,17 @@ class ReviewDesk {
     const path = request.url?.split('?')[0] ?? '';
     const reviewer = this.#options.reviewers[path];
     if (reviewer === undefined || request.method !== 'POST') {
-      // Not counted: it is no review.
+      // Such a request is not a review, so no metric counts it.
       request.resume();
       const status = reviewer === undefined ? 404 : 405;
-      this.#send(response, problem(status, 'unreadable', `cannot answer ${request.method}: wanted POST to a webhook`));
+      this.#send(
+        response,
+        problem(
+          status,
+          'unreadable',
+          `cannot answer ${request.method}: the server accepts only reviews; use POST on the path of a webhook`,
+        ),
+      );
       return;
     }
     const answer = await this.#review(request, reviewer);
@@ -145,33 +154,33 @@ class ReviewDesk {
     }
   }
 
-  /** Undefined when the caller went away. */
+  /** Reads and decides one review; returns undefined if the caller has disconnected. */
   async #review(request: IncomingMessage, reviewer: Reviewer): Promise<Answer | undefined> {
     const chunks: Buffer[] = [];
     let bytes = 0;
     try {
       for await (const chunk of request as AsyncIterable<Buffer>) {
         bytes += chunk.length;
-        this.#bytesHeld += chunk.length;
+        this.#bufferedBytes += chunk.length;
         if (bytes > this.#limits.maxBodyBytes) {
-          const accepted = `at most ${this.#limits.maxBodyBytes}`;
+          const maxBytes = this.#limits.maxBodyBytes;
           return problem(
             413,
             'unreadable',
-            `cannot read the review: it has more bytes than are read, wanted ${accepted}`,
+            `cannot read the review: the body is too long; send at most ${maxBytes} bytes`,
           );
         }
-        if (this.#bytesHeld > this.#limits.maxAllBodiesBytes) {
-          return problem(503, 'overloaded', 'cannot read the review: too many are being read, wanted another attempt');
+        if (this.#bufferedBytes > this.#limits.maxAllBodiesBytes) {
+          return problem(503, 'overloaded', 'cannot read the review: too many bytes are buffered; retry');
         }
         chunks.push(chunk);
       }
       return this.#decide(Buffer.concat(chunks).toString('utf8'), reviewer);
     } catch (error) {
-      this.#options.log.debug({ err: error }, 'a review was not sent to its end');
+      this.#options.log.debug({ err: error }, 'review aborted by the caller');
       return undefined;
     } finally {
-      this.#bytesHeld -= bytes;
+      this.#bufferedBytes -= bytes;
     }
   }
 
@@ -185,15 +194,18 @@ class ReviewDesk {
     try {
       verdict = reviewer(request);
     } catch (error) {
-      // No more than the place: the object may hold anything.
+      // Logs only where the object is, because its content may be secret.
       const { namespace, name, uid } = request;
-      this.#options.log.error({ err: error, namespace, name, uid }, 'cannot review, the failurePolicy decides');
-      return problem(500, 'failed', 'cannot review: an error of the injector, see its log');
+      this.#options.log.error(
+        { err: error, namespace, name, uid },
+        'cannot decide a review, the failurePolicy of the webhook applies',
+      );
+      return problem(500, 'failed', 'cannot decide the review: internal error; see the log of the injector');
     }
     const outcomes = { patched: 'injected', unchanged: 'unchanged', denied: 'refused' } as const;
     const outcome = outcomes[verdict.kind];
     const { namespace, operation } = request;
-    this.#options.log.debug({ namespace, operation, outcome, uid: request.uid }, 'reviewed');
+    this.#options.log.debug({ namespace, operation, outcome, uid: request.uid }, 'review decided');
     return { status: 200, type: 'application/json', body: reviewText(request.uid, verdict), outcome };
   }
 

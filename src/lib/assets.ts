@@ -1,8 +1,8 @@
 /**
- * Finds the files that travel with the program: the protos and the Lua scripts.
+ * Finds the files that are installed with the program: the protos and the Lua scripts.
  *
- * From source they lie in the repository, from the bundle beside it in dist/, under the same relative paths. The root is
- * the nearest directory above this module that holds proto/pannier.
+ * They have the same relative paths in the repository and in dist/. Their root is the nearest directory above this module that contains
+ * proto/pannier.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -10,12 +10,12 @@ import { fileURLToPath } from 'node:url';
 
 export const assetRoot: string = findAssetRoot();
 
-/** The text of e.g. `src/rate-limit/algorithms/token-bucket.lua`. Throws when the installation is incomplete. */
+/** Reads a text file such as `src/rate-limit/algorithms/token-bucket.lua`. Throws if the installation is incomplete. */
 export function readTextAsset(path: string): string {
   return readFileSync(join(assetRoot, path), 'utf8');
 }
 
-/** The bytes of e.g. `proto/descriptor-set.binpb`. Throws when the installation is incomplete. */
+/** Reads a binary file such as `proto/descriptor-set.binpb`. Throws if the installation is incomplete. */
 export function readBinaryAsset(path: string): Buffer {
   return readFileSync(join(assetRoot, path));
 }
@@ -26,7 +26,7 @@ function findAssetRoot(): string {
   while (!existsSync(join(directory, 'proto', 'pannier'))) {
     const parent = dirname(directory);
     if (parent === directory) {
-      throw new Error(`cannot find the program's own files: no proto/pannier above ${start}, reinstall Pannier`);
+      throw new Error(`cannot find the files of the program: no proto/pannier above ${start}; reinstall Pannier`);
     }
     directory = parent;
   }

@@ -1,17 +1,17 @@
 /**
- * How long to wait before the next attempt: exponential, capped, with full jitter over its upper half, so that a fleet
- * that lost its Redis in one moment does not come back in one moment.
+ * Exponential backoff with a maximum, and with jitter over the upper half of each step. The jitter keeps a fleet that lost its Redis at the
+ * same moment from reconnecting at the same moment.
  */
 export interface BackoffOptions {
-  /** Wait before the second attempt, ms. */
+  /** First step in ms, before the second attempt. */
   firstMs: number;
-  /** No wait is longer, ms. */
+  /** Maximum wait in ms. */
   maxMs: number;
-  /** Uniform in [0, 1); a test hands in its own. */
+  /** Random number in [0, 1); tests replace it. */
   random?: () => number;
 }
 
-/** The wait before attempt `attempt` (0 = the first repetition), ms: between half of the exponential step and all of it. */
+/** Returns the wait in ms before retry number `attempt` (0 is the first retry): between half of the exponential step and all of it. */
 export function backoffMs(attempt: number, options: BackoffOptions): number {
   const random = options.random ?? Math.random;
   const stepMs = Math.min(options.firstMs * 2 ** Math.min(attempt, 30), options.maxMs);

@@ -1,5 +1,5 @@
 /**
- * BoundedMap: its bounds, its order and its expiry, against a plain model.
+ * BoundedMap: bounds, order of eviction and expiry, compared with a simple model.
  */
 import fc from 'fast-check';
 import { BoundedMap, type EvictionReason } from './bounded-map.ts';
@@ -24,7 +24,7 @@ function createMap(options: { maxEntries?: number; maxBytes?: number } = {}): {
 
 const forever = { bytes: 10, expiresAtMs: Number.POSITIVE_INFINITY, nowMs: 0 };
 
-test('evicts the least recently used when an entry is one too many', () => {
+test('evicts the least recently used entry when an entry exceeds maxEntries', () => {
   const { map, evicted } = createMap();
   for (const key of ['a', 'b', 'c']) {
     map.set(key, key, forever);
@@ -35,7 +35,7 @@ test('evicts the least recently used when an entry is one too many', () => {
   expect(evicted).toEqual([{ key: 'b', reason: 'evicted' }]);
 });
 
-test('peek does not count as use', () => {
+test('does not count peek as use', () => {
   const { map } = createMap();
   for (const key of ['a', 'b', 'c']) {
     map.set(key, key, forever);
@@ -45,7 +45,7 @@ test('peek does not count as use', () => {
   expect(map.peek('a', 0)).toBeUndefined();
 });
 
-test('never returns an expired entry, and tells of it once', () => {
+test('never returns an expired entry, and calls onEvict for it once', () => {
   const { map, evicted } = createMap();
   map.set('a', 'a', { bytes: 10, expiresAtMs: 5, nowMs: 0 });
   expect(map.get('a', 4)).toBe('a');
@@ -55,14 +55,14 @@ test('never returns an expired entry, and tells of it once', () => {
   expect(map.bytes).toBe(0);
 });
 
-test('refuses an entry that alone is larger than the map, and keeps what it has', () => {
+test('rejects an entry that alone exceeds maxBytes, and keeps all others', () => {
   const { map } = createMap({ maxBytes: 500 });
   map.set('a', 'a', forever);
   expect(map.set('b', 'b', { ...forever, bytes: 1_000 })).toBe(false);
   expect([...map.keys()]).toEqual(['a']);
 });
 
-test('isFullFor counts only what is alive', () => {
+test('isFullFor counts only live entries', () => {
   const { map } = createMap();
   map.set('a', 'a', { ...forever, expiresAtMs: 5 });
   map.set('b', 'b', forever);
@@ -72,12 +72,12 @@ test('isFullFor counts only what is alive', () => {
   expect(map.isFullFor('d', { bytes: 10, nowMs: 5 })).toBe(false);
 });
 
-test('refuses to be built without bounds', () => {
+test('throws if a bound is missing or invalid', () => {
   expect(() => new BoundedMap({ maxEntries: Number.POSITIVE_INFINITY, maxBytes: 1 })).toThrow(RangeError);
   expect(() => new BoundedMap({ maxEntries: 1, maxBytes: 0 })).toThrow(RangeError);
 });
 
-test('keeps its bounds and its byte count through random histories', () => {
+test('keeps its bounds and its byte count in random histories', () => {
   const step = fc.record({
     key: fc.constantFrom('a', 'bb', 'ccc', 'dddd', 'eeeee', 'ffffff'),
     kind: fc.constantFrom('set', 'get', 'delete', 'sweep'),
@@ -112,30 +112,30 @@ test('keeps its bounds and its byte count through random histories', () => {
   );
 });
 
-test('isFullFor counts bytes that others use of the same bound', () => {
+test('isFullFor includes the bytes that otherBytes returns', () => {
   const { map } = createMap({ maxBytes: 1_000 });
   map.set('a', 'a', { ...forever, bytes: 300 });
   expect(map.isFullFor('b', { bytes: 100, nowMs: 0 })).toBe(false);
   expect(map.isFullFor('b', { bytes: 100, nowMs: 0, otherBytes: () => 600 })).toBe(true);
 });
 
-test('evicts nothing that is alive while an ended entry remains, whatever was used last', () => {
+test('evicts an expired entry before any live one, whatever the order of use', () => {
   const { map, evicted } = createMap();
   map.set('oldest', '', { bytes: 1, expiresAtMs: 3_600_000, nowMs: 0 });
-  map.set('ended', '', { bytes: 1, expiresAtMs: 10, nowMs: 0 });
+  map.set('expired', '', { bytes: 1, expiresAtMs: 10, nowMs: 0 });
   map.set('long', '', { bytes: 1, expiresAtMs: 3_600_000, nowMs: 0 });
-  map.get('ended', 9);
+  map.get('expired', 9);
   map.set('new', '', { bytes: 1, expiresAtMs: 3_600_000, nowMs: 10 });
   expect([...map.keys()]).toEqual(['oldest', 'long', 'new']);
-  expect(evicted).toEqual([{ key: 'ended', reason: 'expired' }]);
+  expect(evicted).toEqual([{ key: 'expired', reason: 'expired' }]);
   map.set('newest', '', { bytes: 1, expiresAtMs: 3_600_000, nowMs: 10 });
   expect(evicted).toEqual([
-    { key: 'ended', reason: 'expired' },
+    { key: 'expired', reason: 'expired' },
     { key: 'oldest', reason: 'evicted' },
   ]);
 });
 
-test('reports each end that is earlier than all others', () => {
+test('calls onEarlierEnd for each entry that expires before all others', () => {
   const reported: number[] = [];
   const onEarlierEnd = (expiresAtMs: number) => reported.push(expiresAtMs);
   const map = new BoundedMap<string>({ maxEntries: 10, maxBytes: 1_000_000, onEarlierEnd });
@@ -152,7 +152,7 @@ test('reports each end that is earlier than all others', () => {
   expect(map.earliestExpiryMs).toBe(200);
 });
 
-test('whether there is room is the same as without remembering what expires first', () => {
+test('isFullFor agrees with a model that scans all entries, in random histories', () => {
   const step = fc.record({
     key: fc.nat(8).map(String),
     lifeMs: fc.integer({ min: 1, max: 30 }),
@@ -178,7 +178,7 @@ test('whether there is room is the same as without remembering what expires firs
   );
 });
 
-test('drops ended entries first, then the least recently used, through any history', () => {
+test('drops expired entries first, then the least recently used, in random histories', () => {
   const step = fc.record({
     key: fc.nat(11).map(String),
     kind: fc.constantFrom('set', 'set', 'set', 'get', 'get', 'peek', 'delete', 'sweep', 'clear'),
@@ -187,13 +187,13 @@ test('drops ended entries first, then the least recently used, through any histo
   fc.assert(
     fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
       const { map } = createMap({ maxEntries: 8, maxBytes: 1_000_000 });
-      // In the order of use.
+      // The model keeps its keys in the order of use.
       const expiryMsByKey = new Map<string, number>();
-      const dropEnded = (nowMs: number, limit: number): number => {
-        const ended = [...expiryMsByKey]
+      const dropExpired = (nowMs: number, limit: number): number => {
+        const expired = [...expiryMsByKey]
           .filter(([, expiresAtMs]) => expiresAtMs <= nowMs)
           .sort(([, left], [, right]) => left - right);
-        const dropped = ended.slice(0, limit);
+        const dropped = expired.slice(0, limit);
         for (const [key] of dropped) {
           expiryMsByKey.delete(key);
         }
@@ -202,12 +202,12 @@ test('drops ended entries first, then the least recently used, through any histo
       steps.forEach(({ key, kind, lifeMs }, nowMs) => {
         const expiresAtMs = expiryMsByKey.get(key);
         if (kind === 'set') {
-          // No two end at the same time, so that one order is right.
+          // All expiry times differ, so that only one order is correct.
           const newEndMs = nowMs + lifeMs + nowMs / 1_000;
           map.set(key, key, { bytes: 1, expiresAtMs: newEndMs, nowMs });
           expiryMsByKey.delete(key);
           expiryMsByKey.set(key, newEndMs);
-          if (expiryMsByKey.size > 8 && dropEnded(nowMs, 1) === 0) {
+          if (expiryMsByKey.size > 8 && dropExpired(nowMs, 1) === 0) {
             const [oldest = ''] = expiryMsByKey.keys();
             expiryMsByKey.delete(oldest);
           }
@@ -223,7 +223,7 @@ test('drops ended entries first, then the least recently used, through any histo
         } else if (kind === 'delete') {
           expect(map.delete(key)).toBe(expiryMsByKey.delete(key));
         } else if (kind === 'sweep') {
-          expect(map.sweep(nowMs, 3)).toBe(dropEnded(nowMs, 3));
+          expect(map.sweep(nowMs, 3)).toBe(dropExpired(nowMs, 3));
         } else {
           map.clear();
           expiryMsByKey.clear();

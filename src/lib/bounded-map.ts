@@ -1,17 +1,16 @@
 /**
- * A map that cannot outgrow its bounds: entries and bytes, ended entries first out, then the least recently used.
+ * An LRU map with expiry, bounded in entries and bytes. It evicts expired entries first, then the least recently used one.
  *
- * The memory stores and the near cache live in it. The order of use is a list through the entries. The order of a Map, with every use a
- * removal and a new entry, leaves holes before the oldest one, past which every eviction walks: a read and a write of a full map of 100,000
- * entries took 5 us in place of 1.7. The order of ends is a heap (expiry-heap.ts).
+ * The memory stores and the near cache use it. A doubly linked list keeps the order of use. The insertion order of a Map would do, if every use
+ * deleted and re-added the entry, but each eviction then skips the deleted slots: a read and a write of a full map of 100,000 entries took 5 us
+ * instead of 1.7. A heap keeps the order of expiry (expiry-heap.ts).
  *
- * Promises:
- *   1. `size <= maxEntries` and `bytes <= maxBytes` after every call; a single entry above maxBytes is refused (false).
- *   2. An ended entry is never returned. It leaves when it is met, when room is needed, or by `sweep`, which an ExpirySweeper calls.
- *   3. No live entry is evicted, and `isFullFor` does not report a full map, while it holds an ended one, whatever the order of use.
- *   4. `onEvict` hears of every entry that leaves without `delete`: 'expired' or 'evicted'. It must leave the map as it is.
- *   5. Reading an entry takes the same time however many there are. Writing one and making room for it takes a number of steps that
- *      grows with the logarithm of the size.
+ * Invariants:
+ *   1. `size <= maxEntries` and `bytes <= maxBytes` after every call. `set` returns false for a single entry above maxBytes.
+ *   2. An expired entry is never returned. It is removed on access, when space is needed, or by `sweep`, which an ExpirySweeper calls.
+ *   3. No live entry is evicted, and `isFullFor` does not report a full map, while the map holds an expired entry.
+ *   4. `onEvict` is called for every entry that is removed without `delete`, with the reason. It must not change the map.
+ *   5. A read takes constant time. A write, including evictions, takes time logarithmic in the size.
  */
 import { ExpiryHeap } from './expiry-heap.ts';
 
@@ -21,7 +20,7 @@ export interface BoundedMapOptions<Value> {
   maxEntries: number;
   maxBytes: number;
   onEvict?: (key: string, value: Value, reason: EvictionReason) => void;
-  /** An entry ends before all that were there. */
+  /** Called when a new or changed entry expires before all others. */
   onEarlierEnd?: (expiresAtMs: number) => void;
 }
 
@@ -34,7 +33,7 @@ interface Entry<Value> {
   newer: Entry<Value> | undefined;
 }
 
-/** A slot of the Map and of the heap, the key's header and our Entry, besides the bytes of key and value; measured, rounded up. */
+/** Memory of an entry besides its key and value: slots of the Map and the heap, the key's header, and the Entry. Measured and rounded up. */
 const ENTRY_OVERHEAD_BYTES = 216;
 
 export class BoundedMap<Value> {
@@ -65,17 +64,17 @@ export class BoundedMap<Value> {
     return this.#entries.size;
   }
 
-  /** Bytes of all entries, each with its key and a fixed overhead. */
+  /** Bytes of all entries, including their keys and a fixed overhead per entry. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** When the next entry ends; infinite where none does. */
+  /** Time at which the next entry expires; infinite for an empty map. */
   get earliestExpiryMs(): number {
     return this.#byExpiry.firstExpiryMs;
   }
 
-  /** The value, marked as used, or undefined when there is none or it has expired. */
+  /** Returns the value and marks it as used, or returns undefined if it does not exist or has expired. */
   get(key: string, nowMs: number): Value | undefined {
     const entry = this.#live(key, nowMs);
     if (entry === undefined) {
@@ -85,14 +84,14 @@ export class BoundedMap<Value> {
     return entry.value;
   }
 
-  /** The value without marking it as used. */
+  /** Returns the value without marking it as used. */
   peek(key: string, nowMs: number): Value | undefined {
     return this.#live(key, nowMs)?.value;
   }
 
   /**
-   * Whether `set` of an entry of this size would have to evict something that is alive. `otherBytes` returns what else counts against the
-   * same bound; `onEvict` may have changed it.
+   * Returns whether `set` of an entry of this size would have to evict a live entry. `otherBytes` returns further bytes that count against
+   * maxBytes. It is called repeatedly, because `onEvict` may change its result.
    */
   isFullFor(key: string, entry: { bytes: number; nowMs: number; otherBytes?: () => number }): boolean {
     const { bytes, nowMs, otherBytes = () => 0 } = entry;
@@ -100,7 +99,7 @@ export class BoundedMap<Value> {
     const extraEntries = old === undefined ? 1 : 0;
     const extraBytes = entryBytes(key, bytes) - (old?.bytes ?? 0);
     while (this.#overflows(extraEntries, extraBytes + otherBytes())) {
-      if (!this.#dropEnded(nowMs)) {
+      if (!this.#dropExpired(nowMs)) {
         return true;
       }
     }
@@ -108,8 +107,8 @@ export class BoundedMap<Value> {
   }
 
   /**
-   * Stores a value until `expiresAtMs`, and makes room for it. False, and nothing stored, when
-   * it alone is larger than the map may be.
+   * Stores a value until `expiresAtMs`, and evicts other entries if there is no space. Returns false, and stores nothing, if the entry alone
+   * exceeds maxBytes.
    */
   set(key: string, value: Value, options: { bytes: number; expiresAtMs: number; nowMs: number }): boolean {
     const newBytes = entryBytes(key, options.bytes);
@@ -136,7 +135,7 @@ export class BoundedMap<Value> {
     if (entry.heapIndex === 0) {
       this.#onEarlierEnd?.(expiresAtMs);
     }
-    this.#makeRoom(options.nowMs);
+    this.#evictToFit(options.nowMs);
     return true;
   }
 
@@ -157,17 +156,17 @@ export class BoundedMap<Value> {
     this.#bytes = 0;
   }
 
-  /** The least recently used first. */
+  /** Iterates over the keys, the least recently used first. */
   *keys(): IterableIterator<string> {
     for (let entry = this.#oldest; entry !== undefined; entry = entry.newer) {
       yield entry.key;
     }
   }
 
-  /** Drops at most `limit` ended entries, those that ended first; returns how many it dropped. */
+  /** Drops at most `limit` expired entries, in the order of their expiry, and returns how many it dropped. */
   sweep(nowMs: number, limit: number): number {
     let dropped = 0;
-    while (dropped < limit && this.#dropEnded(nowMs)) {
+    while (dropped < limit && this.#dropExpired(nowMs)) {
       dropped += 1;
     }
     return dropped;
@@ -185,9 +184,9 @@ export class BoundedMap<Value> {
     return entry;
   }
 
-  #makeRoom(nowMs: number): void {
+  #evictToFit(nowMs: number): void {
     while (this.#oldest !== undefined && this.#overflows(0, 0)) {
-      if (!this.#dropEnded(nowMs)) {
+      if (!this.#dropExpired(nowMs)) {
         this.#evict(this.#oldest, 'evicted');
       }
     }
@@ -197,8 +196,8 @@ export class BoundedMap<Value> {
     return this.#entries.size + extraEntries > this.#maxEntries || this.#bytes + extraBytes > this.#maxBytes;
   }
 
-  /** Whether there was an ended entry to drop. */
-  #dropEnded(nowMs: number): boolean {
+  /** Drops the entry that expired first, and returns whether there was one. */
+  #dropExpired(nowMs: number): boolean {
     const { first } = this.#byExpiry;
     if (first === undefined || this.#byExpiry.firstExpiryMs > nowMs) {
       return false;
@@ -248,13 +247,13 @@ export class BoundedMap<Value> {
     } else {
       newer.older = older;
     }
-    // A neighbour of old would keep it alive (generational nepotism).
+    // A removed entry in the old generation would keep its former neighbors alive until a full collection.
     entry.older = undefined;
     entry.newer = undefined;
   }
 }
 
-/** What an entry counts with its key, by the bytes of its value. */
+/** Returns the bytes that an entry counts, given the bytes of its value. */
 export function entryBytes(key: string, valueBytes: number): number {
   return key.length * 2 + valueBytes + ENTRY_OVERHEAD_BYTES;
 }

@@ -1,13 +1,13 @@
 /**
- * Time as a dependency, so that a test can hold it still.
+ * Time as a dependency, so that tests can control it.
  *
- * Two times that must not be mixed: `nowMs` is Unix time (what users see; it can jump), `monotonicMs` only grows
- * (what deadlines, timeouts and near-cache entries are measured in; it means nothing outside the process).
+ * The two times must not be mixed. `nowMs` is Unix time, which users see and which can jump. `monotonicMs` never goes back; deadlines, timeouts and
+ * near-cache entries use it, and it has no meaning outside the process.
  */
 export interface Clock {
-  /** Unix time, whole milliseconds. */
+  /** Returns the Unix time in whole milliseconds. */
   nowMs(): number;
-  /** Milliseconds since an arbitrary start, with a fraction; never goes back. */
+  /** Returns the milliseconds since an arbitrary start, with a fraction. It never goes back. */
   monotonicMs(): number;
 }
 

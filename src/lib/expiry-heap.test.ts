@@ -1,5 +1,5 @@
 /**
- * ExpiryHeap: its order through any history of changes, against a sorted list.
+ * ExpiryHeap: order after random changes, compared with a sorted list.
  */
 import fc from 'fast-check';
 import { type Expiring, ExpiryHeap } from './expiry-heap.ts';
@@ -8,7 +8,7 @@ interface Item extends Expiring {
   expiresAtMs: number;
 }
 
-test('returns the item that ends first through any history of adding, moving and removing', () => {
+test('returns the item that expires first after random additions, moves and removals', () => {
   const step = fc.record({
     kind: fc.constantFrom('add', 'add', 'move', 'remove', 'remove first'),
     which: fc.nat(1_000),

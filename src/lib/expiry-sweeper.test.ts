@@ -1,5 +1,5 @@
 /**
- * ExpirySweeper: ended entries leave by themselves, a bounded number at a time, and nothing runs when nothing can end.
+ * ExpirySweeper: removes expired entries in bounded steps, and runs no timer while no entry can expire.
  */
 import { jest } from '@jest/globals';
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
@@ -22,7 +22,7 @@ describe('ExpirySweeper', () => {
     jest.useRealTimers();
   });
 
-  /** Both clocks together, step by step, as they go on. */
+  /** Advances both clocks together in small steps. */
   function pass(durationMs: number): void {
     for (let passedMs = 0; passedMs < durationMs; passedMs += 100) {
       clock.advance(100);
@@ -34,7 +34,7 @@ describe('ExpirySweeper', () => {
     return { bytes: 1, expiresAtMs: clock.nowMs() + lifeMs, nowMs: clock.nowMs() };
   }
 
-  test('removes an ended entry of each map within a second, and leaves the live ones', () => {
+  test('removes the expired entries of each map within a second, and keeps the live ones', () => {
     const first = sweeper.createMap<string>(BOUNDS);
     const second = sweeper.createMap<string>(BOUNDS);
     first.set('hour', '', entry(3_600_000));
@@ -46,7 +46,7 @@ describe('ExpirySweeper', () => {
     expect([first.size, second.size]).toEqual([1, 0]);
   });
 
-  test('has no timer before the first entry and after the last one, nor for entries that do not end', () => {
+  test('runs no timer before the first entry, after the last one, or for entries that never expire', () => {
     const map = sweeper.createMap<string>(BOUNDS);
     expect(jest.getTimerCount()).toBe(0);
     map.set('forever', '', { bytes: 1, expiresAtMs: Number.POSITIVE_INFINITY, nowMs: clock.nowMs() });
@@ -59,7 +59,7 @@ describe('ExpirySweeper', () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  test('drops a bounded number of entries in a turn of the event loop, and all of them in the next ones', () => {
+  test('drops a bounded number of entries per turn of the event loop until all are gone', () => {
     const map = sweeper.createMap<string>(BOUNDS);
     for (let index = 0; index < 10_000; index += 1) {
       map.set(`key-${index}`, '', entry(1));
@@ -77,7 +77,7 @@ describe('ExpirySweeper', () => {
     }
   });
 
-  test('is not postponed by entries that keep coming, each to end before the ones before it', () => {
+  test('is not postponed by a stream of entries that each expire before the previous one', () => {
     const map = sweeper.createMap<string>(BOUNDS);
     map.set('ended', '', entry(1_000));
     for (let index = 0; index < 30; index += 1) {
@@ -96,7 +96,7 @@ describe('ExpirySweeper', () => {
     expect(map.size).toBe(0);
   });
 
-  test('sweeps nothing once closed', () => {
+  test('sweeps nothing after close', () => {
     const map = sweeper.createMap<string>(BOUNDS);
     map.set('ended', '', entry(1));
     sweeper.close();

@@ -1,29 +1,29 @@
 /**
- * Removes ended entries from the maps of a store within seconds, without any call.
+ * Removes expired entries from the maps of a store within seconds, even if no call accesses them.
  *
- * Promises:
- *   1. An entry leaves within `SWEEP_INTERVAL_MS` after its end, or later while many have ended: then the sweeper works in every turn of the
- *      event loop until none is left. A clock that was set forward is noticed within `MAX_WAIT_MS`.
- *   2. A turn of the event loop drops at most `ENTRIES_PER_TURN` entries of each map.
- *   3. No timer runs while no entry can end, and no timer keeps the process alive.
+ * Invariants:
+ *   1. An expired entry is removed within `SWEEP_INTERVAL_MS`. If many entries have expired, the sweeper continues in every turn of the event
+ *      loop until none is left. It notices a clock that was set forward within `MAX_WAIT_MS`.
+ *   2. Each turn of the event loop drops at most `ENTRIES_PER_TURN` entries per map.
+ *   3. No timer runs while the maps are empty, and no timer keeps the process alive.
  */
 import { BoundedMap, type BoundedMapOptions } from './bounded-map.ts';
 
-/** What ends in between leaves together. */
+/** Minimum time between sweeps, so that entries that expire in between are removed together. */
 const SWEEP_INTERVAL_MS = 1_000;
-/** Unix time, by which sessions and limits end, may jump while a timer waits. */
+/** Maximum wait of a timer, because Unix time, which sessions and limits expire by, may jump in the meantime. */
 const MAX_WAIT_MS = 10_000;
-/** Takes less than a millisecond. */
+/** Dropping this many entries takes less than a millisecond. */
 const ENTRIES_PER_TURN = 500;
 
 type Maps = Pick<BoundedMap<unknown>, 'earliestExpiryMs' | 'sweep'>[];
 
 export class ExpirySweeper {
-  /** The clock by which the entries end. */
+  /** Clock that decides whether an entry has expired. */
   readonly #nowMs: () => number;
   readonly #maps: Maps = [];
   #timer: NodeJS.Timeout | undefined;
-  /** When the next sweep begins; infinite while none is planned, in the past during one. */
+  /** Time of the next sweep: infinite if none is planned, negative infinity during a sweep. */
   #dueMs = Number.POSITIVE_INFINITY;
   #isClosed = false;
 
@@ -31,7 +31,7 @@ export class ExpirySweeper {
     this.#nowMs = nowMs;
   }
 
-  /** A map that is swept until `close`. */
+  /** Creates a map that is swept until `close`. */
   createMap<Value>(options: Omit<BoundedMapOptions<Value>, 'onEarlierEnd'>): BoundedMap<Value> {
     const map = new BoundedMap<Value>({ ...options, onEarlierEnd: (expiresAtMs) => this.#plan(expiresAtMs) });
     this.#maps.push(map);
@@ -43,7 +43,7 @@ export class ExpirySweeper {
     clearTimeout(this.#timer);
   }
 
-  /** Sweeps when an entry has ended that ends at `expiresAtMs`, unless a sweep is planned before. */
+  /** Plans a sweep for an entry that expires at `expiresAtMs`, unless an earlier sweep is planned. */
   #plan(expiresAtMs: number): void {
     const nowMs = this.#nowMs();
     const dueMs = Math.max(expiresAtMs, nowMs + SWEEP_INTERVAL_MS);

@@ -1,14 +1,15 @@
 /**
- * The instance id of a sidecar: it distinguishes the log lines, metrics and pages of one process from those of all others.
+ * The instance id of a sidecar. It distinguishes the log lines, metrics and pages of one process from those of all others.
  *
- *   1. Random for each process, so that a restarted container is another instance.
- *   2. Only for people: no key, message or decision depends on it.
+ * Invariants:
+ *   1. The id is random, so that a restarted container has a new one.
+ *   2. The id is only for people: no key, message or decision depends on it.
  */
 import { randomBytes } from 'node:crypto';
 
 const INSTANCE_ID_BYTES = 4;
 
-/** 8 hexadecimal digits. Of 1,000 sidecars two are equal with a probability of about 1 in 10,000. */
+/** Returns 8 hexadecimal digits. Two of 1,000 sidecars have the same id with a probability of about 1 in 10,000. */
 export function createInstanceId(): string {
   return randomBytes(INSTANCE_ID_BYTES).toString('hex');
 }

@@ -1,20 +1,20 @@
 /**
- * JSON values: equality, and which items of a list before are which items of the list after.
+ * Compares JSON values: equality, canonical text, and the difference between two lists.
  */
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** A mapping; not a list, not null. */
+/** Returns whether the value is an object, but not an array or null. */
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** What an object itself holds: keys of a pod may be called `constructor` or `__proto__`. */
+/** Returns an own property. Keys in a pod may be named `constructor` or `__proto__`, which an object also inherits. */
 export function own(object: JsonObject, key: string): unknown {
   return Object.hasOwn(object, key) ? object[key] : undefined;
 }
 
-/** Keys may stand in any order; a key whose value is undefined is as good as absent. */
+/** Returns whether two values are equal. The order of keys does not matter, and an undefined value equals an absent key. */
 export function isSame(left: unknown, right: unknown): boolean {
   if (Array.isArray(left) && Array.isArray(right)) {
     return left.length === right.length && left.every((item, index) => isSame(item, right[index]));
@@ -27,7 +27,7 @@ export function isSame(left: unknown, right: unknown): boolean {
   return Object.is(left, right);
 }
 
-/** Keys in order, for hashes: equal values give equal texts. */
+/** Serializes a value with sorted keys, so that equal values have equal hashes. */
 export function canonicalText(value: unknown): string {
   return JSON.stringify(value, (_key, part: unknown) =>
     isObject(part) ? Object.fromEntries(Object.entries(part).sort(([left], [right]) => (left < right ? -1 : 1))) : part,
@@ -40,8 +40,9 @@ export type ListStep =
   | { readonly kind: 'add'; readonly after: number };
 
 /**
- * The shortest way from one list to the other, in order. Items that are the same, or bear the same name (in a List: kind and name), are kept
- * (and may differ inside): the longest common subsequence of what lies between the ends that are common anyway.
+ * Returns the shortest sequence of steps that changes one list into the other. It keeps items that are equal or have the same identity, which
+ * may differ in other fields: the same name, or the same kind and name in a List of Kubernetes. It finds them as the longest common
+ * subsequence of the lists without their common beginning and end.
  */
 export function alignLists(before: readonly unknown[], after: readonly unknown[]): ListStep[] {
   const shorter = Math.min(before.length, after.length);
@@ -74,7 +75,7 @@ function shifted(step: ListStep, count: number): ListStep {
   }
 }
 
-/** Short: what was put in or taken out. */
+/** Aligns the differing middle of the lists, which is short in practice. */
 function alignMiddle(before: readonly unknown[], after: readonly unknown[]): ListStep[] {
   const lengths = commonLengths(before, after);
   const length = (row: number, column: number): number => lengths[row]?.[column] ?? 0;
@@ -98,7 +99,7 @@ function alignMiddle(before: readonly unknown[], after: readonly unknown[]): Lis
   return steps;
 }
 
-/** [row][column]: the longest common subsequence of what is left from there on. */
+/** Computes at [row][column] the length of the longest common subsequence of the rest of both lists. */
 function commonLengths(before: readonly unknown[], after: readonly unknown[]): number[][] {
   const lengths = Array.from({ length: before.length + 1 }, () => new Array<number>(after.length + 1).fill(0));
   for (let row = before.length - 1; row >= 0; row -= 1) {
@@ -117,7 +118,7 @@ function isSameItem(left: unknown, right: unknown): boolean {
     if (typeof left.name === 'string') {
       return left.name === right.name && left.mountPath === right.mountPath;
     }
-    // An object of Kubernetes in a List.
+    // A Kubernetes object in a List.
     if (typeof left.kind === 'string') {
       return left.kind === right.kind && nameOf(left) === nameOf(right);
     }

@@ -1,11 +1,11 @@
 /**
- * The hash of a key: the vectors that every language must reproduce, and that it spreads keys as buckets need them spread.
+ * keyHash: test vectors that every language must reproduce, and an even distribution of keys over buckets.
  */
 import { BUCKET_COUNT, bucketOf, firstHashByte, KEY_HASH_BYTES, keyHash } from './key-hash.ts';
 
 const MAX_BUCKET_COUNT = 256;
 
-/** Made by another implementation (Python, integers of any size). */
+/** Test vectors from an independent implementation (Python with integers of any size). */
 test.each<[string | Buffer, string]>([
   ['', 'ab3e7c0b92ca2f0e'],
   ['a', '1a80b1b3ac9af492'],
@@ -16,7 +16,7 @@ test.each<[string | Buffer, string]>([
   [Buffer.of(0, 0), '18b6b1bde5f9136d'],
   [Buffer.of(0xff, 0, 0x80), '27c8e8456839b593'],
   [Buffer.alloc(1_024, 'x'), '7e62ef6241afbbf6'],
-])('the hash of %j is the same in every language', (key, hex) => {
+])('returns the hash of the test vector %j', (key, hex) => {
   expect(keyHash(key).toString('hex')).toBe(hex);
   expect(firstHashByte(key)).toBe(Number.parseInt(hex.slice(0, 2), 16));
   expect(bucketOf(key)).toBe(firstHashByte(key) % BUCKET_COUNT);
@@ -41,7 +41,7 @@ function numberBytes(number: number): Buffer {
   return bytes;
 }
 
-/** Sum of the squared differences to an even spread, each by what is expected: as large as `buckets` for random keys. */
+/** Computes the chi-square statistic against an even distribution: about `buckets` for random keys. */
 function chiSquare(
   keys: readonly (string | Buffer)[],
   buckets: number,
@@ -59,23 +59,26 @@ function chiSquare(
 describe.each(Object.entries(KINDS_OF_KEYS))('keys %s', (_, keyOf) => {
   const keys = Array.from({ length: KEY_COUNT }, (_, index) => keyOf(index));
 
-  test.each([BUCKET_COUNT, MAX_BUCKET_COUNT])('spread like random ones over %d buckets', (buckets) => {
-    // Five standard deviations above the mean of random keys; every input here is fixed, so the outcome is too.
+  test.each([BUCKET_COUNT, MAX_BUCKET_COUNT])('are distributed over %d buckets like random keys', (buckets) => {
+    // Five standard deviations above the mean of random keys. All inputs are fixed, so the result is deterministic.
     const bound = buckets + 5 * Math.sqrt(2 * buckets);
     expect(chiSquare(keys, buckets, (key) => bucketOf(key, buckets))).toBeLessThan(bound);
   });
 
-  test.each(Array.from({ length: KEY_HASH_BYTES }, (_, index) => index))('spread in byte %d of the hash', (byte) => {
-    const bound = 256 + 5 * Math.sqrt(512);
-    expect(chiSquare(keys, 256, (key) => keyHash(key)[byte] ?? 0)).toBeLessThan(bound);
-  });
+  test.each(Array.from({ length: KEY_HASH_BYTES }, (_, index) => index))(
+    'are distributed evenly by byte %d of the hash',
+    (byte) => {
+      const bound = 256 + 5 * Math.sqrt(512);
+      expect(chiSquare(keys, 256, (key) => keyHash(key)[byte] ?? 0)).toBeLessThan(bound);
+    },
+  );
 
-  test('have hashes of their own', () => {
+  test('have distinct hashes', () => {
     expect(new Set(keys.map((key) => keyHash(key).toString('hex'))).size).toBe(KEY_COUNT);
   });
 });
 
-test('the measure of spread bites: the first byte of such a number is no bucket', () => {
+test('the statistic detects an uneven distribution, that of the first byte of a number', () => {
   const keys = Array.from({ length: KEY_COUNT }, (_, index) => numberBytes(index * 64));
   const plain = (key: string | Buffer) => (key[0] as number) % BUCKET_COUNT;
   expect(chiSquare(keys, BUCKET_COUNT, plain)).toBeGreaterThan(BUCKET_COUNT + 5 * Math.sqrt(2 * BUCKET_COUNT));

@@ -1,5 +1,5 @@
 /**
- * Listening, and what an operator hears when it fails.
+ * listenOn: addresses, and the error that an operator reads.
  */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
@@ -27,33 +27,36 @@ afterEach(async () => {
   }
 });
 
-test('a port that is taken is told with its address; errors that come later are the caller’s', async () => {
+test('rejects with the address if the port is in use, and leaves later errors to the caller', async () => {
   const first = newServer();
   await listenOn(first, { host: '127.0.0.1', port: 0 });
   const port = portOf(first);
-  const text = `cannot listen on 127.0.0.1:${port}: EADDRINUSE, wanted a free address`;
+  const text = `cannot listen on 127.0.0.1:${port}: EADDRINUSE; use a free address`;
   await expect(listenOn(newServer(), { host: '127.0.0.1', port })).rejects.toThrow(text);
   expect(first.listenerCount('error')).toBe(0);
 });
 
-test.each(['EAFNOSUPPORT', 'EADDRNOTAVAIL'])('without IPv6 (%s) `::` is every address of IPv4', async (code) => {
-  const server = newServer();
-  const listen = server.listen.bind(server);
-  const hosts: unknown[] = [];
-  server.listen = (...args: unknown[]): Server => {
-    hosts.push(args[1]);
-    if (args[1] === '::') {
-      process.nextTick(() => server.emit('error', Object.assign(new Error('no'), { code })));
-      return server;
-    }
-    return listen(0, String(args[1]));
-  };
-  await listenOn(server, { host: '::', port: 0 });
-  expect(hosts).toEqual(['::', '0.0.0.0']);
-  expect(server.address()).toMatchObject({ address: '0.0.0.0' });
-});
+test.each(['EAFNOSUPPORT', 'EADDRNOTAVAIL'])(
+  'listens on all IPv4 addresses for `::` without IPv6 (%s)',
+  async (code) => {
+    const server = newServer();
+    const listen = server.listen.bind(server);
+    const hosts: unknown[] = [];
+    server.listen = (...args: unknown[]): Server => {
+      hosts.push(args[1]);
+      if (args[1] === '::') {
+        process.nextTick(() => server.emit('error', Object.assign(new Error('no'), { code })));
+        return server;
+      }
+      return listen(0, String(args[1]));
+    };
+    await listenOn(server, { host: '::', port: 0 });
+    expect(hosts).toEqual(['::', '0.0.0.0']);
+    expect(server.address()).toMatchObject({ address: '0.0.0.0' });
+  },
+);
 
-test('a host of IPv6 stands in brackets', async () => {
+test('puts an IPv6 host in brackets in the error', async () => {
   const server = newServer();
   const failed = Object.assign(new Error('no'), { code: 'EADDRNOTAVAIL' });
   server.listen = (): Server => {
@@ -61,6 +64,6 @@ test('a host of IPv6 stands in brackets', async () => {
     return server;
   };
   await expect(listenOn(server, { host: '2001:db8::1', port: 9 })).rejects.toThrow(
-    'cannot listen on [2001:db8::1]:9: EADDRNOTAVAIL, wanted a free address',
+    'cannot listen on [2001:db8::1]:9: EADDRNOTAVAIL; use a free address',
   );
 });

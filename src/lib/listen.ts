@@ -1,13 +1,13 @@
 /**
- * Lets a server of Node listen on a TCP address, and says which one where that cannot be had.
+ * Makes a Node server listen on a TCP address, with an error that names the address.
  */
 import type { Server } from 'node:net';
 import { systemCodeOf } from './system-code.ts';
 
-/** A machine without IPv6 has no `::`. */
+/** Errors of listening on `::` on a machine without IPv6. */
 const NO_IPV6 = ['EAFNOSUPPORT', 'EADDRNOTAVAIL'];
 
-/** `::` is every address of the machine, of IPv4 too, and of IPv4 alone where there is no other. Rejects with a text for an operator. */
+/** Listens on a host and port. `::` means all IPv6 and IPv4 addresses, or all IPv4 addresses on a machine without IPv6. */
 export function listenOn(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
   return new Promise((resolve, reject) => {
     function refuse(error: Error): void {
@@ -18,7 +18,7 @@ export function listenOn(server: Server, { host, port }: { host: string; port: n
         return;
       }
       const name = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-      reject(new Error(`cannot listen on ${name}: ${code}, wanted a free address`, { cause: error }));
+      reject(new Error(`cannot listen on ${name}: ${code}; use a free address`, { cause: error }));
     }
     function accept(): void {
       server.removeListener('error', refuse);

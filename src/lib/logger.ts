@@ -1,7 +1,7 @@
 /**
- * What a module needs of a logger: fields first, then a fixed text. pino is one.
+ * The logger that modules receive: fields first, then a fixed message. pino implements it.
  *
- * Fields never hold a session id, a key, a value, a subject or a password.
+ * Invariant: fields never contain a session id, a key, a value, a subject or a password.
  */
 export interface Logger {
   debug(fields: object, message: string): void;

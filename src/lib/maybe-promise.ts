@@ -1,15 +1,14 @@
 /**
- * What is there now or comes later, and how to go on with it without making the one into the other: a synchronous answer stays
- * synchronous down to the socket.
+ * A value that is available now or later. Continuing with it through `after` keeps a synchronous response synchronous down to the socket.
  */
 export type MaybePromise<Value> = Value | Promise<Value>;
 
-/** Tells a promise from a value. Not by instanceof: promises may come from another realm. */
+/** Returns whether the value is a promise. It does not use instanceof, because promises may come from another realm. */
 export function isPromise<Value>(answer: MaybePromise<Value>): answer is Promise<Value> {
   return typeof answer === 'object' && answer !== null && typeof (answer as { then?: unknown }).then === 'function';
 }
 
-/** Goes on with an answer, now where it is there and later where it is not; `failed` hears of a promise that rejects. */
+/** Calls `next` with the value: immediately if it is available, or else once the promise resolves. `failed` receives a rejection. */
 export function after<Value, Result>(
   answer: MaybePromise<Value>,
   next: (value: Value) => Result,

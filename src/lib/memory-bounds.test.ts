@@ -1,15 +1,15 @@
 /**
- * What three memory stores may hold together, beside the heap that the chart gives to sidecars.
+ * Default size of the memory stores in relation to the heap that the chart configures.
  */
 import { defaultStoreBytes, exceedsHeap } from './memory-bounds.ts';
 
-test('three stores leave five eighths of the heap, and none is larger than 64 MiB by default', () => {
+test('leaves five eighths of the heap besides three stores, and limits a store to 64 MiB', () => {
   // --max-old-space-size=96 --max-semi-space-size=4, as in a container of 192Mi.
   expect(defaultStoreBytes(113_246_208)).toBe(14_155_776);
   expect(defaultStoreBytes(4_307_550_208)).toBe(67_108_864);
 });
 
-test('a setting that could fill the heap is recognized', () => {
+test('detects a store size that could fill the heap', () => {
   expect(exceedsHeap(14_155_776, 113_246_208)).toBe(false);
   expect(exceedsHeap(33_554_432, 113_246_208)).toBe(true);
 });

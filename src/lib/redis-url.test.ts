@@ -1,5 +1,5 @@
 /**
- * URLs of Redis as operators write them (case L4): what they mean, and which part is wrong, without the login.
+ * Redis URLs: their meaning, and errors that name the invalid part but never reveal the login.
  */
 import fc from 'fast-check';
 import { loadSettings } from '../config/load.ts';
@@ -23,7 +23,7 @@ describe('servers', () => {
       false,
     ],
     ['REDIS://h', [{ host: 'h', port: 6379 }], false],
-  ])('%s', (text, hosts, isTls) => {
+  ])('parses %s', (text, hosts, isTls) => {
     expect(parseRedisUrl(text)).toEqual({ hosts, isTls, masterName: undefined, ...NO_LOGIN });
   });
 
@@ -32,7 +32,7 @@ describe('servers', () => {
     ['redis://:only@h', { username: undefined, password: 'only' }],
     ['redis://a,redis://me:second@b', { username: 'me', password: 'second' }],
     ['redis://me:with@and:in@h', { username: 'me', password: 'with@and:in' }],
-  ])('the login of %s', (text, login) => {
+  ])('parses the login of %s', (text, login) => {
     expect(parseRedisUrl(text)).toMatchObject(login);
   });
 });
@@ -42,14 +42,14 @@ describe('Sentinels', () => {
     ['redis+sentinel://a/main', ['a:26379'], false],
     ['redis+sentinel://a,b:1,[::1]/main', ['a:26379', 'b:1', '::1:26379'], false],
     ['rediss+sentinel://a , b/main.2-x_y', ['a:26379', 'b:26379'], true],
-  ])('%s', (text, hosts, isTls) => {
+  ])('parses %s', (text, hosts, isTls) => {
     const target = parseRedisUrl(text);
     expect(target.hosts.map(({ host, port }) => `${host}:${port}`)).toEqual(hosts);
     expect(target).toMatchObject({ isTls, ...NO_LOGIN });
     expect(target.masterName).toMatch(/^main/);
   });
 
-  test('a login is for the servers, whatever commas it holds', () => {
+  test('parses a login with commas', () => {
     const target = parseRedisUrl('redis+sentinel://me:a,b%2Cc@h1,h2/main');
     expect(target).toMatchObject({ username: 'me', password: 'a,b,c', masterName: 'main' });
     expect(target.hosts).toHaveLength(2);
@@ -74,9 +74,9 @@ const WRONG: [string, string][] = [
     'redis://alice:hunter2@h,redis+sentinel://i/main',
     'scheme 2 must be redis:// or rediss:// like that of the first URL',
   ],
-  ['redis://alice:hunter2@', `the host ${HOST}, and it is missing`],
-  ['redis://alice:hunter2@:6379', `the host ${HOST}, and it is missing`],
-  ['redis:///', `the host ${HOST}, and it is missing`],
+  ['redis://alice:hunter2@', `the host ${HOST}, got nothing`],
+  ['redis://alice:hunter2@:6379', `the host ${HOST}, got nothing`],
+  ['redis:///', `the host ${HOST}, got nothing`],
   ['redis://alice:hunter2@h i', `the host ${HOST}`],
   ['redis://alice:hunter2@::1:6379', `the host ${HOST}`],
   ['redis://alice:hunter2@[::x]:6379', `the host ${HOST}`],
@@ -98,12 +98,12 @@ const WRONG: [string, string][] = [
   ['redis://alice:12/hunter2@h', 'the user and the password must be percent-encoded: write / as %2F'],
   ['redis://alice:12?hunter2@h', 'the user and the password must be percent-encoded: write / as %2F'],
   ['redis://alice:12#hunter2@h', 'the user and the password must be percent-encoded: write / as %2F'],
-  ['redis+sentinel://alice:hunter2@h:26379', `${NAME}, as in redis+sentinel://HOST:26379/NAME, and it is missing`],
-  ['redis+sentinel://alice:hunter2@h/', `${NAME}, as in redis+sentinel://HOST:26379/NAME, and it is missing`],
+  ['redis+sentinel://alice:hunter2@h:26379', `${NAME}, as in redis+sentinel://HOST:26379/NAME, got nothing`],
+  ['redis+sentinel://alice:hunter2@h/', `${NAME}, as in redis+sentinel://HOST:26379/NAME, got nothing`],
   ['redis+sentinel://alice:hunter2@h/main/1', NAME],
   ['redis+sentinel://alice:hunter2@h/my%20main', NAME],
   ['redis+sentinel://alice:hunter2@h/main?db=1', 'the query must be absent'],
-  ['redis+sentinel://alice:hunter2@h,/main', `host 2 ${HOST}, and it is missing`],
+  ['redis+sentinel://alice:hunter2@h,/main', `host 2 ${HOST}, got nothing`],
   ['redis+sentinel://alice:hunter2@h,i:70000/main', `port 2 ${PORT}, got 70000`],
   ['redis+sentinel://alice:hunter2@h,i,H:26379/main', 'the Sentinels must be distinct: hosts 1 and 3 are the same'],
   [
@@ -117,9 +117,9 @@ const WRONG: [string, string][] = [
 ];
 
 describe.each(['PANNIER_REDIS_URL', 'PANNIER_CACHE_REDIS_URL'])('%s', (setting) => {
-  // An empty variable is one that is not set.
+  // An empty variable counts as unset.
   test.each(WRONG.filter(([text]) => text !== ''))(
-    '%j is refused: the text names the part and no login',
+    'rejects %j and names the invalid part without the login',
     (text, start) => {
       const result = loadSettings({ PANNIER_REDIS_URL: 'redis://h', [setting]: text });
       const messages = 'problems' in result ? result.problems.map(({ message }) => message) : [];
@@ -129,7 +129,7 @@ describe.each(['PANNIER_REDIS_URL', 'PANNIER_CACHE_REDIS_URL'])('%s', (setting) 
   );
 });
 
-test.each(WRONG)('%j cannot be parsed', (text, start) => {
+test.each(WRONG)('throws for %j', (text, start) => {
   expect(() => parseRedisUrl(text)).toThrow(`cannot read a Redis URL: ${start}`);
 });
 
@@ -142,12 +142,12 @@ const pieces = fc.array(
   { maxLength: 6 },
 );
 
-test('a scheme behind a comma in a password is not repeated', () => {
+test('does not quote a scheme after a comma in a password', () => {
   expect(readRedisUrl('redis://JJJJJJ:,J99://JJ@')).toEqual({ problem: expect.not.stringContaining('99') });
 });
 
-// None of these characters stands next to another one in any other part of a URL or of a problem.
-test('no problem repeats a piece of a login, whatever stands around it', () => {
+// No two of these characters are adjacent in any other part of a URL or of a problem.
+test('never quotes a part of a login in random URLs', () => {
   let refused = 0;
   fc.assert(
     fc.property(pieces, secret, secret, pieces, (before, username, password, after) => {

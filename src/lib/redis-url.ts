@@ -1,11 +1,11 @@
 /**
- * The URLs of a Redis as operators write them: its servers, or the Sentinels that know its master.
+ * Parses Redis URLs: URLs of servers, or the URL of Sentinels that know the master.
  *
  * Invariants:
- *   1. A problem names the part that is wrong and what is accepted.
- *   2. A problem never repeats the user, the password, or text that may be a piece of them. It quotes digits at most that no @ follows, and the
+ *   1. A problem names the invalid part and the accepted values.
+ *   2. A problem never contains the user, the password, or text that may be a part of them. It quotes only digits that no @ follows, and the
  *      first scheme if it has only letters.
- *   3. The hosts of Sentinels are distinct, because each of them has one vote.
+ *   3. The hosts of Sentinels are distinct, because each Sentinel has one vote.
  */
 import { isIPv6 } from 'node:net';
 
@@ -16,11 +16,11 @@ interface RedisHost {
 
 export interface RedisTarget {
   readonly isTls: boolean;
-  /** The servers, or the Sentinels if there is a `masterName`. */
+  /** Servers, or Sentinels if `masterName` is set. */
   readonly hosts: readonly RedisHost[];
-  /** The name under which the Sentinels monitor the master. */
+  /** Name under which the Sentinels monitor the master. */
   readonly masterName: string | undefined;
-  /** For the servers; Sentinels have a login of their own. */
+  /** User for the servers; Sentinels have a separate login. */
   readonly username: string | undefined;
   readonly password: string | undefined;
 }
@@ -28,7 +28,7 @@ export interface RedisTarget {
 export type RedisUrlReading = { readonly target: RedisTarget } | { readonly problem: string };
 
 export const REDIS_URL_FORMS =
-  'redis://HOST:PORT or rediss://HOST:PORT, several of one scheme separated by commas, no database number; with Sentinel redis+sentinel://HOST:PORT,HOST:PORT/NAME or rediss+sentinel://';
+  'redis://HOST:PORT or rediss://HOST:PORT (several of one scheme separated by commas, without a database number), or redis+sentinel://HOST:PORT,HOST:PORT/NAME or rediss+sentinel:// for Sentinels';
 
 const SERVER_PORT = 6_379;
 const SENTINEL_PORT = 26_379;
@@ -38,7 +38,7 @@ const HOST_NAME = /^[A-Za-z0-9._-]{1,255}$/;
 const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]{0,31}):\/\//;
 const SCHEMES = 'redis://, rediss://, redis+sentinel:// or rediss+sentinel://';
 
-/** The whole value of a setting. */
+/** Parses the value of a setting. */
 export function readRedisUrl(text: string): RedisUrlReading {
   try {
     const trimmed = text.trim();
@@ -52,7 +52,7 @@ export function readRedisUrl(text: string): RedisUrlReading {
   }
 }
 
-/** As above. Throws where the text is not one. */
+/** Parses the value of a setting, and throws if it is invalid. */
 export function parseRedisUrl(text: string): RedisTarget {
   const reading = readRedisUrl(text);
   if ('problem' in reading) {
@@ -63,14 +63,14 @@ export function parseRedisUrl(text: string): RedisTarget {
 
 class UrlProblem extends Error {}
 
-/** One URL in pieces; only `scheme` is known to be right. */
+/** Parts of a URL, of which only `scheme` has been validated. */
 interface UrlParts {
   readonly scheme: string;
   readonly username: string | undefined;
   readonly password: string | undefined;
-  /** `HOST:PORT`, several separated by commas where Sentinels are meant. */
+  /** `HOST:PORT`, or several of them separated by commas for Sentinels. */
   readonly hosts: string;
-  /** Without its slash. */
+  /** Path without its leading slash. */
   readonly path: string;
 }
 
@@ -116,7 +116,7 @@ function readSentinelUrl(text: string): RedisTarget {
   }
   if (!MASTER_NAME.test(path)) {
     throw new UrlProblem(
-      `the master name must be 1 to 128 characters of [A-Za-z0-9._-] behind the hosts, as in redis+sentinel://HOST:26379/NAME${path === '' ? ', and it is missing' : ''}`,
+      `the master name must be 1 to 128 characters of [A-Za-z0-9._-] behind the hosts, as in redis+sentinel://HOST:26379/NAME${path === '' ? ', got nothing' : ''}`,
     );
   }
   return { isTls: scheme.startsWith('rediss'), hosts, masterName: path, username, password };
@@ -131,13 +131,13 @@ function readScheme(url: string, part: string): string {
     throw new UrlProblem(`${part} must be redis:// or rediss:// like that of the first URL, got ${scheme}://`);
   }
   const comma = part === 'the scheme' ? '' : ' (write a comma in a password as %2C)';
-  // Anything else, and anything behind a comma, may be a piece of a password.
+  // Any other text, and any text after a comma, may be a part of a password.
   const isShown = scheme !== undefined && /^[a-z+]+$/.test(scheme) && (part === 'the scheme' || part === 'scheme 1');
   const found = isShown ? `, got ${scheme}://` : '';
   throw new UrlProblem(`${part} must be ${SCHEMES}${comma}${found}`);
 }
 
-/** `text`: the whole value. Of a password with a raw / ? or # the rest stands behind the hosts. */
+/** Splits one URL of the value `text`. If a password contains a raw `/`, `?` or `#`, the part after it lands behind the hosts. */
 function splitUrl(url: string, text: string): UrlParts {
   const scheme = SCHEME.exec(url)?.[1] ?? '';
   const rest = url.slice(scheme.length + '://'.length);
@@ -164,12 +164,12 @@ function splitUrl(url: string, text: string): UrlParts {
   };
 }
 
-/** A password with a comma ends one URL and begins another, so the ? or # may be its own. */
+/** Returns a hint if the value has a password: the `?` or `#` may belong to it, even in another URL if it contains a comma. */
 function hintOf(text: string): string {
   return text.includes('@') ? ' (in a password write them as %3F and %23)' : '';
 }
 
-/** Undefined where it is empty. */
+/** Decodes percent-encoding. Returns undefined for an empty text. */
 function unescaped(text: string): string | undefined {
   try {
     return text === '' ? undefined : decodeURIComponent(text);
@@ -191,7 +191,7 @@ function readHost(piece: string, { index, count, defaultPort, text }: HostPlace)
   const isHost = bracketed === undefined ? HOST_NAME.test(plain) : isIPv6(bracketed);
   if (match === null || !isHost) {
     const isEmpty = piece === '' || (match !== null && bracketed === undefined && plain === '');
-    const found = isEmpty ? ', and it is missing' : '';
+    const found = isEmpty ? ', got nothing' : '';
     throw new UrlProblem(
       `${nth('host', index, count)} must be a host name, an IPv4 address or an IPv6 address in brackets${found}`,
     );
@@ -211,7 +211,7 @@ function checkDatabase(path: string, text: string): void {
   }
 }
 
-/** Text with an @ behind it may belong to a password that is not percent-encoded. */
+/** Quotes the piece if it has only digits and no `@` follows it, because otherwise it may belong to a password that is not percent-encoded. */
 function digitsOf(piece: string | undefined, text: string): string {
   const isShown = piece !== undefined && /^\d{1,9}$/.test(piece) && text.lastIndexOf(piece) > text.lastIndexOf('@');
   return isShown ? `, got ${piece}` : '';

@@ -1,5 +1,5 @@
 /**
- * Failures of steps: which of several is thrown, and what an idempotent step may report.
+ * Errors of steps: which of several is thrown, and how the error of an idempotent step is converted.
  */
 import { harmless, StoreError, settleAll } from './store-error.ts';
 
@@ -11,16 +11,16 @@ test.each([
   ['an unexpected error', [unavailable, unknown, unexpected], unexpected],
   ['an unknown outcome', [unavailable, unknown], unknown],
   ['the first failure', [unavailable, new StoreError('forbidden', 'no')], unavailable],
-])('of several failures %s is thrown', async (_which, failures, thrown) => {
+])('throws %s if several steps fail', async (_which, failures, thrown) => {
   const steps = failures.map((failure) => Promise.reject(failure));
   await expect(settleAll([Promise.resolve(1), ...steps])).rejects.toBe(thrown);
 });
 
-test('the results of all steps are in their order', async () => {
+test('returns the results in the order of the steps', async () => {
   expect(await settleAll([Promise.resolve(1), Promise.resolve(2)])).toEqual([1, 2]);
 });
 
-test('all steps have ended before a failure is thrown', async () => {
+test('waits for all steps before it throws', async () => {
   const slow = Promise.withResolvers<number>();
   let hasThrown = false;
   const settled = settleAll([Promise.reject(unknown), slow.promise]).catch(() => {
@@ -33,7 +33,7 @@ test('all steps have ended before a failure is thrown', async () => {
   expect(hasThrown).toBe(true);
 });
 
-test('an idempotent step reports an unknown outcome as unavailable, unless a permission is missing', async () => {
+test('converts the unknown outcome of an idempotent step to unavailable, unless a permission is missing', async () => {
   const refused = new StoreError('unknown', 'no', { serverCode: 'NOPERM' });
   await expect(harmless(Promise.reject(unknown))).rejects.toMatchObject({ kind: 'unavailable', cause: unknown });
   await expect(harmless(Promise.reject(refused))).rejects.toBe(refused);

@@ -1,20 +1,20 @@
 /**
- * What can go wrong between a service and its store, as one closed set.
+ * Errors between a service and its store.
  *
- * A store throws nothing else on purpose. `kind` says what a caller may conclude:
- *   unavailable    certainly not executed (no connection, queue full, frozen node, server refused it): safe to repeat
- *   unknown        sent, and no answer came, or a script was refused half-way: it may have been executed
- *   forbidden      the server will not do this until an operator changes something (ACL, wrong type of key, version)
- *   deadline       the call's own deadline ran out before anything was sent: not executed
- *   full           a bound of ours (entries, bytes, fields) is reached: not executed
+ * Stores throw no other errors on purpose. `kind` says what happened:
+ *   unavailable    not executed (no connection, queue full, frozen node, refused by the server): safe to retry
+ *   unknown        sent without a reply, or a script was refused halfway: it may have been executed
+ *   forbidden      the server refuses it until an operator changes something (ACL, type of the key, version)
+ *   deadline       the deadline of the call expired before anything was sent: not executed
+ *   full           a limit of the store (entries, bytes, fields) is reached: not executed
  *
- * `detail` is for logs and error texts. It never holds a key, a value, a session id or a password.
+ * Invariant: `detail`, which appears in logs and error texts, never contains a key, a value, a session id or a password.
  */
 export type StoreErrorKind = 'unavailable' | 'unknown' | 'forbidden' | 'deadline' | 'full';
 
 export class StoreError extends Error {
   readonly kind: StoreErrorKind;
-  /** Redis' own error code (OOM, READONLY, NOPERM ...) where the server answered with one. */
+  /** Error code of Redis (such as OOM, READONLY or NOPERM) if the server replied with one. */
   readonly serverCode: string | undefined;
 
   constructor(kind: StoreErrorKind, detail: string, options?: { cause?: unknown; serverCode?: string }) {
@@ -25,19 +25,19 @@ export class StoreError extends Error {
   }
 }
 
-/** A script was refused half-way for want of a permission. That is not transient, so no step may report it as `unavailable`. */
+/** Returns whether a script was refused halfway because of a missing permission. That is not transient, so it must not be reported as `unavailable`. */
 export function isPermissionRefusal(error: StoreError): boolean {
   return error.kind === 'unknown' && error.serverCode === 'NOPERM';
 }
 
-/** The failure of an idempotent step: an unknown outcome can be reported as `unavailable`, unless repeating the step is of no use. */
+/** Converts the error of an idempotent step: an unknown outcome becomes `unavailable`, unless a retry would fail again. */
 export function ofIdempotentStep<Failure>(error: Failure): Failure | StoreError {
   return error instanceof StoreError && error.kind === 'unknown' && !isPermissionRefusal(error)
     ? new StoreError('unavailable', error.message, { cause: error })
     : error;
 }
 
-/** The result of an idempotent step. */
+/** Awaits an idempotent step, and converts its error as `ofIdempotentStep` does. */
 export async function harmless<Value>(step: Promise<Value>): Promise<Value> {
   try {
     return await step;
@@ -47,8 +47,8 @@ export async function harmless<Value>(step: Promise<Value>): Promise<Value> {
 }
 
 /**
- * The results of all steps, once every one has ended. Of several failures an unexpected error is thrown first, so that it is logged, then
- * `unknown`: a caller that receives `unavailable` may assume that nothing was done.
+ * Waits for all steps and returns their results. If several fail, it throws an unexpected error first, so that it is logged, then an error of
+ * kind `unknown`. A caller that receives `unavailable` may therefore assume that nothing was executed.
  */
 export async function settleAll<Value>(steps: readonly Promise<Value>[]): Promise<Value[]> {
   const results = await Promise.allSettled(steps);
@@ -64,8 +64,8 @@ export async function settleAll<Value>(steps: readonly Promise<Value>[]): Promis
 }
 
 /**
- * What is stored has a format or layout that this release does not know: nothing was read into an answer, and nothing was changed.
- * No failure mode decides in its place, because the store does work: an operator must run another release.
+ * The stored data has a format or layout that this release does not know. Nothing was read into a response, and nothing was changed.
+ * The failure mode does not apply, because the store works: an operator must run another release.
  */
 export class StoredFormatError extends StoreError {
   constructor(detail: string) {

@@ -1,16 +1,16 @@
 /**
- * The system's own name of what went wrong (ENOENT, ECONNREFUSED ...): what an operator can look up, without the message, which may hold
- * anything.
+ * Extracts the system error code (such as ENOENT or ECONNREFUSED), which an operator can look up. The message of an error may contain
+ * secrets, so it is not used.
  */
 
-/** Undefined: the error has none. */
+/** Returns the code of an error, or undefined if it has none. */
 export function systemCodeOf(error: unknown): string | undefined {
-  // Not by instanceof: an error may come from another realm, as it does in tests.
+  // Does not use instanceof, because an error may come from another realm, as in tests.
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
   return typeof code === 'string' ? code : undefined;
 }
 
-/** Of a file or an answer that could not be read. */
+/** Returns the code of a failed read of a file or response. */
 export function readFailureCode(error: unknown): string {
   return systemCodeOf(error) ?? 'unreadable';
 }

@@ -1,11 +1,11 @@
 /**
- * TimerWheel: nothing early, nothing lost, nothing after cancel.
+ * TimerWheel: no callback runs early, is lost, or runs after cancel.
  */
 import fc from 'fast-check';
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { TimerWheel } from './timer-wheel.ts';
 
-test('runs a callback at its time, not before, and once', () => {
+test('runs a callback once, at its time and not before', () => {
   const clock = new FakeClock();
   const wheel = new TimerWheel({ clock, tickMs: 5 });
   let runs = 0;
@@ -23,7 +23,7 @@ test('runs a callback at its time, not before, and once', () => {
   wheel.close();
 });
 
-test('a cancelled callback never runs', () => {
+test('never runs a cancelled callback', () => {
   const clock = new FakeClock();
   const wheel = new TimerWheel({ clock, tickMs: 5 });
   let runs = 0;
@@ -39,7 +39,7 @@ test('a cancelled callback never runs', () => {
   wheel.close();
 });
 
-test('a callback may schedule and cancel others of its own slot', () => {
+test('lets a callback schedule and cancel entries of its own slot', () => {
   const clock = new FakeClock();
   const wheel = new TimerWheel({ clock, tickMs: 5 });
   const ran: string[] = [];
@@ -57,11 +57,11 @@ test('a callback may schedule and cancel others of its own slot', () => {
   wheel.close();
 });
 
-test('the real interval runs what is due', async () => {
+test('runs due callbacks from its real interval', async () => {
   const { systemClock } = await import('./clock.ts');
   const wheel = new TimerWheel({ clock: systemClock });
   await new Promise<void>((resolve) => {
-    // The wheel does not keep the process alive; the test's own deadline does.
+    // The wheel does not keep the process alive, so the test has its own timeout.
     const alive = setInterval(() => undefined, 1_000);
     wheel.schedule(systemClock.monotonicMs() + 10, () => {
       clearInterval(alive);
@@ -71,7 +71,7 @@ test('the real interval runs what is due', async () => {
   wheel.close();
 });
 
-test('through random histories every entry runs within two ticks of its time and none early', () => {
+test('runs every entry of random histories within two ticks of its time, and none early', () => {
   const step = fc.record({ afterMs: fc.nat(6_000), advanceMs: fc.nat(3_000), isCancelled: fc.boolean() });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {

@@ -1,20 +1,20 @@
 /**
- * One timer for any number of deadlines.
+ * A timer wheel: one timer for any number of deadlines.
  *
- * A timer or an AbortSignal per call costs more than the call (node-redis' own per-command timeout: 3 to 6 times,
- * docs/internals/redis-connections.md). Here a deadline is an entry in a ring of slots; one interval walks the ring, and stops while
- * nothing is scheduled.
+ * A timer or an AbortSignal per call costs more than the call itself (3 to 6 times as much for the per-command timeout of node-redis, see
+ * docs/internals/redis-connections.md). Here a deadline is an entry in a ring of slots. One interval advances through the ring, and stops
+ * while nothing is scheduled.
  *
- * Promises:
- *   1. A callback runs at its time or up to two ticks after it (later only when the event loop itself is late), never before.
- *   2. `cancel` is O(1) and a cancelled callback never runs.
+ * Invariants:
+ *   1. A callback never runs early. It runs at most two ticks late, or later if the event loop is blocked.
+ *   2. `cancel` takes constant time, and a cancelled callback never runs.
  *   3. The interval does not keep the process alive.
  */
 import type { Clock } from './clock.ts';
 
 const SLOT_COUNT = 512;
 
-/** An entry of the wheel. Opaque: hand it back to `cancel`. */
+/** An entry of the wheel. Callers only pass it to `cancel`. */
 export interface TimerEntry {
   dueMs: number;
   callback: (() => void) | undefined;
@@ -37,7 +37,7 @@ export class TimerWheel {
     this.#lastTick = this.#tickOf(this.#clock.monotonicMs());
   }
 
-  /** Entries that are scheduled and neither run nor cancelled. */
+  /** Number of entries that have neither run nor been cancelled. */
   get size(): number {
     return this.#size;
   }
@@ -45,7 +45,7 @@ export class TimerWheel {
   /** Runs `callback` once `clock.monotonicMs()` has reached `dueMs`. */
   schedule(dueMs: number, callback: () => void): TimerEntry {
     this.#start();
-    // A deadline in the past still waits for the next tick, so that a callback never runs inside schedule().
+    // Even an expired deadline waits for the next tick, so that a callback never runs inside schedule().
     const tick = Math.max(this.#tickOf(dueMs) + 1, this.#lastTick + 1);
     const slot = tick % SLOT_COUNT;
     const entry: TimerEntry = { dueMs, callback, next: this.#slots[slot], previous: undefined, slot };
@@ -65,7 +65,7 @@ export class TimerWheel {
     this.#unlink(entry);
   }
 
-  /** Runs what is due. The interval calls it; a test with a fake clock calls it itself. */
+  /** Runs the callbacks that are due. The interval calls it; tests with a fake clock call it directly. */
   advance(): void {
     const nowMs = this.#clock.monotonicMs();
     const nowTick = this.#tickOf(nowMs);
@@ -79,7 +79,7 @@ export class TimerWheel {
     }
   }
 
-  /** Stops the interval. What is scheduled stays, and runs once something new is scheduled. */
+  /** Stops the interval. Scheduled entries remain, and run after the next `schedule`. */
   close(): void {
     clearInterval(this.#interval);
     this.#interval = undefined;
@@ -97,7 +97,7 @@ export class TimerWheel {
   }
 
   #runSlot(slot: number, nowMs: number): void {
-    // Gathered first: a callback may cancel its neighbours.
+    // Collects the entries first, because a callback may cancel its neighbors.
     const due: TimerEntry[] = [];
     for (let entry = this.#slots[slot]; entry !== undefined; entry = entry.next) {
       if (entry.dueMs <= nowMs) {
@@ -122,7 +122,7 @@ export class TimerWheel {
     if (entry.next !== undefined) {
       entry.next.previous = entry.previous;
     }
-    // A dead entry that has grown old would keep its neighbours, and they theirs, until the next full collection.
+    // A removed entry in the old generation would keep its former neighbors alive until the next full collection.
     entry.next = undefined;
     entry.previous = undefined;
     this.#size -= 1;

@@ -1,5 +1,5 @@
 /**
- * The version of the program: package.json's, put in by the build; from source it says so.
+ * The version of the program. The build inserts the version of package.json; a run from source has a version that says so.
  */
 declare const PANNIER_VERSION: string | undefined;
 

@@ -1,6 +1,9 @@
 /**
- * Injects or uninjects what stands in a file, documents of any kind and number; those without pods, and those that do not change, come
- * out byte for byte.
+ * Injects or uninjects the pods in a file, which may contain any number of documents of any kind.
+ *
+ * Invariants:
+ *   1. Documents that do not change are returned byte for byte.
+ *   2. If one pod is refused, the whole text is returned unchanged.
  */
 import { INJECT } from '../injection/annotations.ts';
 import { type Injection, injectPod } from '../injection/inject-pod.ts';
@@ -17,7 +20,7 @@ import { editYaml } from './yaml-editor.ts';
 export interface InjectManifestOptions {
   readonly config: SidecarConfig;
   readonly kubelets: Kubelets;
-  /** Whether namespaces that the file does not show ask for injection. */
+  /** Whether namespaces that are not in the file request injection. */
   readonly namespaceInject: boolean;
   readonly version?: string;
 }
@@ -86,7 +89,7 @@ function editManifests(source: string, edit: Edit): ManifestResult {
   if (outcomes.some(({ injection }) => injection.kind === 'refuse')) {
     return { text: source, outcomes };
   }
-  // JSON is YAML in flow style.
+  // This edits JSON too, because JSON is YAML in flow style.
   const edited = editYaml(source, changes);
   return 'problem' in edited ? { problems: [edited.problem] } : { text: edited.text, outcomes };
 }

@@ -1,5 +1,5 @@
 /**
- * What stands in a file where a pod should be.
+ * Tests the check of pods that come from a file.
  */
 import fc from 'fast-check';
 import { defaultSidecarConfig } from '../injection/sidecar-config.ts';
@@ -9,28 +9,22 @@ import { shapeProblems } from './pod-shape.ts';
 test.each([
   [{}, []],
   [{ metadata: null, spec: { containers: [{ name: 'app', env: null }] } }, []],
-  [
-    { metadata: { annotations: { a: true } } },
-    ['cannot read metadata.annotations a: it is true, wanted a string, "true" in quotes'],
-  ],
-  [{ spec: { containers: {} } }, ['cannot read spec.containers: it is {}, wanted a list']],
-  [{ spec: { containers: [{ name: 1 }] } }, ['cannot read spec.containers[0].name: it is 1, wanted a string']],
+  [{ metadata: { annotations: { a: true } } }, ['metadata.annotations a must be a string such as "true", got true']],
+  [{ spec: { containers: {} } }, ['spec.containers must be a list, got {}']],
+  [{ spec: { containers: [{ name: 1 }] } }, ['spec.containers[0].name must be a string, got 1']],
   [
     { spec: { containers: [{ name: 'app', ports: [null] }] } },
-    ['cannot read spec.containers[0].ports[0]: it is null, wanted a mapping'],
+    ['spec.containers[0].ports[0] must be a mapping, got null'],
   ],
   [
     { spec: { volumes: ['x'] } },
-    [
-      'cannot read spec.volumes[0]: it is "x", wanted a mapping',
-      'cannot read spec.volumes[0].name: it is missing, wanted a string',
-    ],
+    ['spec.volumes[0] must be a mapping, got "x"', 'spec.volumes[0].name must be a string, got nothing'],
   ],
-])('%j', (pod, problems) => {
+])('reports the fields of %j that have a wrong type', (pod, problems) => {
   expect(shapeProblems(pod)).toEqual(problems);
 });
 
-test('nothing that a file may hold makes injection throw', () => {
+test('injection throws for no value that a file may contain', () => {
   const options = {
     config: defaultSidecarConfig('pannier:1'),
     kubelets: { oldestMinor: undefined },

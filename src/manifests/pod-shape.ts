@@ -1,10 +1,10 @@
 /**
- * Whether what stands in a file where a pod should be has the form of one, as far as injection reads it. The API server checks the pods
- * that a webhook is given; nobody has checked a file.
+ * Checks the types of the pod fields that injection reads. Pods from a file need this check; the API server has validated those that a
+ * webhook receives.
  */
 import { isObject } from '../lib/json.ts';
 
-/** Sentences; none: it can be injected. */
+/** Returns an error text for each field of a wrong type. */
 export function shapeProblems(pod: unknown): string[] {
   const problems: string[] = [];
   const check = new ShapeCheck(problems);
@@ -34,7 +34,7 @@ class ShapeCheck {
     this.#problems = problems;
   }
 
-  /** Absent and null are empty. */
+  /** Checks a mapping. An absent value and null count as an empty one. */
   mapping(path: string, value: unknown): Fields {
     if (value === undefined || value === null) {
       return {};
@@ -49,7 +49,8 @@ class ShapeCheck {
   texts(path: string, value: unknown): void {
     for (const [key, text] of Object.entries(this.mapping(path, value))) {
       if (typeof text !== 'string') {
-        this.#refuse(`${path} ${key}`, text, `a string, "${String(text)}" in quotes`);
+        const example = ['boolean', 'number'].includes(typeof text) ? ` such as "${String(text)}"` : '';
+        this.#refuse(`${path} ${key}`, text, `a string${example}`);
       }
     }
   }
@@ -65,7 +66,7 @@ class ShapeCheck {
     return value.map((item, index) => ({ path: `${path}[${index}]`, item: this.#item(`${path}[${index}]`, item) }));
   }
 
-  /** A list whose items bear names. */
+  /** Checks a list whose items have names. */
   named(path: string, value: unknown): { readonly path: string; readonly item: Fields }[] {
     const items = this.list(path, value);
     for (const { path: itemPath, item } of items) {
@@ -76,7 +77,7 @@ class ShapeCheck {
     return items;
   }
 
-  /** Unlike a field, an item of a list must not be null: the code that reads lists relies on it. */
+  /** Rejects null as an item, because the code that reads lists does not expect it. */
   #item(path: string, value: unknown): Fields {
     if (value === null) {
       this.#refuse(path, value, 'a mapping');
@@ -84,8 +85,8 @@ class ShapeCheck {
     return this.mapping(path, value);
   }
 
-  #refuse(path: string, value: unknown, wanted: string): void {
-    const found = value === undefined ? 'missing' : JSON.stringify(value);
-    this.#problems.push(`cannot read ${path}: it is ${found}, wanted ${wanted}`);
+  #refuse(path: string, value: unknown, accepted: string): void {
+    const got = value === undefined ? 'nothing' : JSON.stringify(value);
+    this.#problems.push(`${path} must be ${accepted}, got ${got}`);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Any pod whose parts share values by aliases: what is injected is injected in its place alone, and no value becomes another on the way.
+ * Tests random pods that share values by aliases: injection changes a shared value only where the sidecar needs it, and converts no value.
  */
 import fc from 'fast-check';
 import { stringify } from 'yaml';
@@ -13,14 +13,14 @@ const options = {
   namespaceInject: true,
 };
 
-/** Numbers that stand for texts which cannot be had from a value: put in when the YAML is written. */
+/** Placeholder numbers, which are replaced in the YAML text by literals that `stringify` cannot write. */
 const LITERALS = [
   ['77777771', '9007199254740993'],
   ['77777772', '0644'],
 ] as const;
 
 const shares = fc.record({
-  /** Of each list of shared values which one a container has, if any. */
+  /** Indexes of the shared values that each container has. The values are listed in `sharingPod`. */
   containers: fc.array(fc.record({ env: fc.nat(3), mounts: fc.nat(2), resources: fc.nat(2) }), {
     minLength: 1,
     maxLength: 4,
@@ -34,7 +34,7 @@ const shares = fc.record({
   collectionStyle: fc.constantFrom('any' as const, 'flow' as const),
 });
 
-/** A pod as YAML: the same object in two places becomes an anchor and an alias. */
+/** Writes a random pod as YAML. An object that occurs twice becomes an anchor and an alias. */
 const sharingPod = shares.map((drawn) => {
   const env = [undefined, [{ name: 'A', value: '1' }], [{ name: 'A', value: 'yes' }, { name: 'B' }], []];
   const mounts = [undefined, [{ name: 'd', mountPath: '/d' }], []];
@@ -75,7 +75,7 @@ function valuesOf(source: string): unknown {
   return readDocuments(source).map((document) => document.toJS());
 }
 
-test('it is injected and comes back, whatever is shared', () => {
+test('a pod with shared values has its original values after injecting and uninjecting', () => {
   let aliases = 0;
   fc.assert(
     fc.property(sharingPod, (source) => {

@@ -1,5 +1,5 @@
 /**
- * Offsets and lines of a text.
+ * Converts between offsets and lines of a YAML text.
  */
 import { isCollection, isScalar, type Node, type Pair } from 'yaml';
 
@@ -24,7 +24,7 @@ export class TextLines {
     return this.#source.slice(start, end);
   }
 
-  /** What is blank at the start of the line. */
+  /** Returns the indentation of the line. */
   marginOf(offset: number): string {
     const start = this.startOfLine(offset);
     let end = start;
@@ -34,15 +34,15 @@ export class TextLines {
     return this.#source.slice(start, end);
   }
 
-  /** Where the next line begins; not terminated: there is none, and this one has no end. */
+  /** Returns the offset of the next line. If the text ends without a line break, returns its end with `isTerminated: false`. */
   afterLine(offset: number): { readonly offset: number; readonly isTerminated: boolean } {
-    // An offset right behind a line's end means that line.
+    // An offset right after a line break belongs to the line before it.
     const from = offset > 0 && this.#source[offset - 1] === '\n' ? offset - 1 : offset;
     const end = this.#source.indexOf('\n', from);
     return end < 0 ? { offset: this.#source.length, isTerminated: false } : { offset: end + 1, isTerminated: true };
   }
 
-  /** The start of the line that bears the dash of an item whose content begins at `offset`. */
+  /** Returns the start of the line with the dash of a list item. The content of the item begins at `offset`, its dash is in `column`. */
   dashLine(offset: number, column: number): number {
     let start = this.startOfLine(offset);
     while (start > 0 && this.#source[start + column] !== '-') {
@@ -51,7 +51,7 @@ export class TextLines {
     return start;
   }
 
-  /** The start of the first of the lines right above that hold nothing but a comment, or the same offset. */
+  /** Returns the start of the comment lines directly above, or `lineStart` if there are none. */
   aboveComments(lineStart: number): number {
     let start = lineStart;
     while (start > 0) {
@@ -64,13 +64,13 @@ export class TextLines {
     return start;
   }
 
-  /** The end of what is not blank between two offsets. */
+  /** Returns the end of the text between two offsets, without trailing white space. */
   trimEnd(start: number, end: number): number {
     return start + this.#source.slice(start, end).trimEnd().length;
   }
 }
 
-/** Where the last thing in a node ends: a collection in block style ends with its last item, not with the comments below it. */
+/** Returns the end of a node. A collection in block style ends with its last item, not with the comments below it. */
 export function endOfContent(node: Node): number {
   if (isCollection(node) && node.flow !== true) {
     const last = node.items.at(-1) as Node | Pair<Node, Node | null> | undefined;

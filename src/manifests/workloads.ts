@@ -1,5 +1,5 @@
 /**
- * Where pods stand in manifests: a Pod itself, the pod template of a workload, the items of a List.
+ * Finds the pods in manifests: Pods, the pod templates of workloads, and both of them inside Lists.
  */
 import { INJECT } from '../injection/annotations.ts';
 import type { Pod, TextMap } from '../injection/pod.ts';
@@ -9,9 +9,9 @@ export interface Workload {
   readonly kind: string;
   readonly name: string;
   readonly namespace: string | undefined;
-  /** Keys and indexes from the document down to `pod`. */
+  /** Keys and indexes that lead from the document to `pod`. */
   readonly path: readonly (string | number)[];
-  /** A pod, or a pod template: the fields of both are the same. */
+  /** Pod or pod template; both have the same fields. */
   readonly pod: Pod;
 }
 
@@ -27,11 +27,11 @@ const TEMPLATE_PATHS: ReadonlyMap<string, readonly string[]> = new Map([
   ['Job', TEMPLATE],
   ['CronJob', ['spec', 'jobTemplate', 'spec', 'template']],
 ]);
-/** Kinds of other groups that bear the same names are not ours to edit. */
+/** API groups of the kinds above. Kinds of other groups may have the same names and are not edited. */
 const GROUPS = /^(v1|apps\/.+|batch\/.+|extensions\/.+)$/;
 const MAX_ITEMS_DEPTH = 4;
 
-/** In the order of the document; none for every kind that has no pods. */
+/** Returns the workloads in the order of the document. */
 export function workloadsIn(document: unknown): Workload[] {
   const found: Workload[] = [];
   collect(found, { value: document, path: [] });
@@ -68,7 +68,7 @@ function identityOf(value: JsonObject): { kind: string; name: string; namespace:
   };
 }
 
-/** `deployment/web`, as kubectl writes it. */
+/** Formats a workload as kubectl does, such as `deployment/web`, with the namespace in front if it is known. */
 export function workloadText(workload: Pick<Workload, 'kind' | 'name' | 'namespace'>): string {
   const place = workload.namespace === undefined ? '' : `${workload.namespace}/`;
   return `${place}${workload.kind.toLowerCase()}/${workload.name}`;
@@ -87,8 +87,8 @@ export function withPod(document: unknown, path: Workload['path'], pod: unknown)
 }
 
 /**
- * Labels and annotations of the Namespace objects of these documents, by name. What the annotation says the label says too: so it is in a
- * cluster, where the injector copies it.
+ * Returns the labels and annotations of the Namespace objects in these documents, by name. Copies the annotation that requests injection
+ * to the label, as the injector does in a cluster.
  */
 export function namespacesIn(documents: readonly unknown[]): ReadonlyMap<string, NamespaceFacts> {
   const facts = new Map<string, NamespaceFacts>();

@@ -1,20 +1,23 @@
 /**
- * What an alias or a merge stands for, written where it stands, so that this place can be changed alone.
+ * Expands an alias or a merge key (`<<`) into the text of its value, so that this occurrence can be changed alone.
  *
- * Promises: the text reads the same for every reader. Scalars are copied as they were written, since `0644`, `yes` and 9007199254740993
- * are other values to other programs; what cannot be copied so is not written at all.
+ * Invariants:
+ *   1. Every YAML parser reads the same value from the expanded text.
+ *   2. Scalars are copied as they are written, because programs read `0644`, `yes` and 9007199254740993 differently.
+ *   3. A value that cannot be copied exactly is not expanded.
  */
 import { type Document, isAlias, isMap, isScalar, isSeq, type Node, type Pair, type Scalar, type YAMLMap } from 'yaml';
 import { inlineText } from './yaml-text.ts';
 
 type NodePair = Pair<Node, Node | null>;
 
+/** Document with its source text. */
 export interface Written {
   readonly source: string;
   readonly document: Document;
 }
 
-/** Whether the value of this node, written anew, is the same for every reader. */
+/** Returns true if every YAML parser reads the same value after the node has been written again from its parsed value. */
 export function isPlainlyWritten(document: Document, node: Node | null): boolean {
   const plain = isAlias(node) ? node.resolve(document) : node;
   if (plain === null || plain === undefined) {
@@ -34,7 +37,7 @@ export function isPlainlyWritten(document: Document, node: Node | null): boolean
   );
 }
 
-/** On one line, in flow style. Undefined: there is a part that cannot be written again, one with a tag. */
+/** Returns the value of a node on one line in flow style, or undefined if it contains a part with a tag, which cannot be copied. */
 export function exactText(written: Written, node: Node | null): string | undefined {
   const plain = isAlias(node) ? node.resolve(written.document) : node;
   if (plain === null || plain === undefined) {
@@ -74,7 +77,7 @@ function scalarText({ source }: Written, scalar: Scalar): string | undefined {
   return typeof scalar.value === 'string' ? JSON.stringify(scalar.value) : undefined;
 }
 
-/** The pairs that the merges of a mapping bring in, those of the mapping itself left out. Undefined: see `exactText`. */
+/** Returns the pairs that a mapping merges from others and does not override, or undefined if one cannot be copied (see `exactText`). */
 export function mergedPairs(written: Written, node: YAMLMap<Node, Node | null>): string[] | undefined {
   const seen = new Set(node.items.filter((pair) => !isMerge(pair)).map((pair) => keyOf(pair)));
   const texts: (string | undefined)[] = [];
@@ -86,7 +89,7 @@ export function mergedPairs(written: Written, node: YAMLMap<Node, Node | null>):
 
 interface Merging {
   readonly node: Node | null;
-  /** Who comes first wins. */
+  /** Keys that are already set. The first value of a key takes precedence. */
   readonly seen: Set<string>;
   readonly texts: (string | undefined)[];
 }

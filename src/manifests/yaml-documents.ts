@@ -1,23 +1,23 @@
 /**
- * The documents of a YAML stream and their values, read one way everywhere.
+ * Parses a YAML stream into its documents and their values, with the same options for all callers.
  */
 import { type Document, parseAllDocuments } from 'yaml';
 
-/** A few nested aliases may stand for gigabytes; this many are enough for any manifest. */
+/** Maximum number of resolved aliases. It is enough for manifests, while a few nested aliases can expand to gigabytes. */
 const MAX_ALIASES = 1_000;
 
-/** A list: an empty stream is no document. */
+/** Returns an empty list for an empty stream. */
 export function readDocuments(source: string): Document[] {
   const documents = parseAllDocuments(source, { merge: true, prettyErrors: false });
   return Array.isArray(documents) ? documents : [];
 }
 
-/** Throws when an alias does not resolve, or when they expand to too much. */
+/** Throws if an alias does not resolve, or if the aliases expand to more than the maximum. */
 export function documentValue(document: Document): unknown {
   return document.toJS({ maxAliasCount: MAX_ALIASES });
 }
 
-/** The values of all documents, or every mistake that keeps them from being read. */
+/** Returns the values of all documents, or all errors in them. */
 export function readValues(source: string): { readonly values: unknown[] } | { readonly problems: readonly string[] } {
   const documents = readDocuments(source);
   const errors: Error[] = documents.flatMap((document) => document.errors);

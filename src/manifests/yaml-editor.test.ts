@@ -1,5 +1,5 @@
 /**
- * Values are put into YAML texts and taken out again, and the texts around them stay: in every style, with comments anywhere.
+ * Tests that values are inserted into YAML texts and removed again without changes to the surrounding text, in every style.
  */
 import fc from 'fast-check';
 import { stringify } from 'yaml';
@@ -27,7 +27,7 @@ const style = fc.record({
   singleQuote: fc.boolean(),
 });
 
-/** Comments on lines of their own and behind values. */
+/** Adds comments on separate lines and after values. */
 function withComments(text: string, places: readonly { line: number; isOwn: boolean }[]): string {
   const lines = text.split('\n');
   for (const { line, isOwn } of places) {
@@ -43,8 +43,8 @@ function withComments(text: string, places: readonly { line: number; isOwn: bool
 
 const comments = fc.array(fc.record({ line: fc.nat({ max: 60 }), isOwn: fc.boolean() }), { maxLength: 5 });
 
-describe('any manifest', () => {
-  test('is injected in place and comes back byte for byte', () => {
+describe('a random manifest', () => {
+  test('is injected in place and restored byte for byte', () => {
     fc.assert(
       fc.property(arbitraryPod, style, comments, fc.boolean(), (pod, yamlStyle, places, isCrlf) => {
         const plain = stringify({ apiVersion: 'v1', kind: 'Pod', ...pod }, { lineWidth: 0, ...yamlStyle });
@@ -59,7 +59,7 @@ describe('any manifest', () => {
         expect(injectManifests(injected.text, options)).toMatchObject({ text: injected.text });
         const bare = uninjectManifests(injected.text);
         expect('text' in bare && readDocuments(bare.text)[0]?.toJS()).toEqual(readDocuments(source)[0]?.toJS());
-        // A word that got a comma needs quotes in flow style, and keeps them.
+        // In flow style, a value that injection extends with a comma gets quotes, which stay after uninjecting.
         const isRequoted = yamlStyle.collectionStyle === 'flow' && source.includes('safe-to-evict');
         expect(bare).toMatchObject(isRequoted ? {} : { text: source });
       }),
@@ -69,30 +69,30 @@ describe('any manifest', () => {
 });
 
 describe('an edit', () => {
-  test('of nothing gives the text as it is', () => {
+  test('without changes returns the same text', () => {
     expect(editYaml('a:   1', new Map())).toEqual({ text: 'a:   1' });
   });
 
-  test('replaces a scalar and keeps the comment behind it', () => {
+  test('replaces a scalar and keeps the comment after it', () => {
     expect(edit('a: 1   # one\nb: "x"\n', { a: 2, b: 'yes' })).toBe('a: 2   # one\nb: "yes"\n');
   });
 
-  test('gives a key without a value one', () => {
+  test('adds a value to a key without one', () => {
     expect(edit('a:\nb: 1\n', { a: { c: 1 }, b: 1 })).toBe('a:\n  c: 1\nb: 1\n');
   });
 
-  test('takes the first key out of an item by writing the rest anew, or says that it cannot', () => {
+  test('removes the first key of a list item, or returns a problem', () => {
     const result = edit('- env: 1\n  name: x\n', [{ name: 'x' }]);
     expect(result === '- name: x\n' || result.startsWith('cannot edit')).toBe(true);
   });
 
-  test('changes what is merged from elsewhere by a key of its own', () => {
+  test('overrides a merged value with a new key', () => {
     const source = 'base: &base\n  image: a\n  size: 1\nuse:\n  <<: *base\n  name: x\n';
     const after = { base: { image: 'a', size: 1 }, use: { image: 'b', size: 1, name: 'x' } };
     expect(edit(source, after)).toBe(`${source}  image: b\n`);
   });
 
-  test('changes one of two places that share an anchor', () => {
+  test('changes only one of two places that share an anchor', () => {
     const source = 'one: &shared\n  - a\ntwo: *shared\n';
     expect(readDocuments(edit(source, { one: ['a'], two: ['a', 'b'] }))[0]?.toJS()).toEqual({
       one: ['a'],
@@ -104,7 +104,7 @@ describe('an edit', () => {
     });
   });
 
-  test('of a document with many aliases is possible, and a bomb of them is a mistake', () => {
+  test('accepts many aliases, but refuses nested aliases that expand too much', () => {
     const uses = Array.from({ length: 150 }, (_, index) => `k${index}: *a`).join('\n');
     const pod = `apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec:\n  containers:\n    - name: app\n`;
     const result = injectManifests(`x: &a 1\n${uses}\n${pod}`, options);
@@ -117,12 +117,14 @@ describe('an edit', () => {
     expect(bomb).toMatchObject({ problems: [expect.stringContaining('Excessive alias count')] });
   });
 
-  test('that YAML does not allow changes nothing and says so', () => {
+  test('returns a problem if YAML does not allow the change', () => {
     const source = 'base: &base\n  image: a\nuse:\n  <<: *base\n  name: x\n';
-    expect(edit(source, { base: { image: 'a' }, use: { name: 'x' } })).toMatch(/^cannot edit the file: .*, wanted /);
+    expect(edit(source, { base: { image: 'a' }, use: { name: 'x' } })).toBe(
+      'cannot edit the file: a value cannot be changed in place; use block style',
+    );
   });
 
-  test('writes strings so that YAML 1.1 reads strings', () => {
+  test('quotes strings that YAML 1.1 would read as other types', () => {
     const values = ['yes', 'no', 'on', '0666', '1_000', '12:30:45', '1e3', 'null', '~', '', ' x', '0x1f', 'y'];
     const text = edit('list: [x]\n', { list: [...values] });
     for (const value of values.filter((candidate) => candidate !== '')) {

@@ -1,16 +1,16 @@
 /**
- * Changes values in a YAML text and leaves all other text as it is, byte for byte: comments, quotes, indentation, order.
+ * Changes values in a YAML text and keeps every other byte: comments, quotes, indentation and order.
  *
- * Why our own: people review the diff of an injected manifest, and a library that parses and writes YAML (`yaml`, `js-yaml`, those of
- * Go and Python) reformats lines that did not change. In 49 of 49 real manifests every other byte stayed the same.
+ * No library is used for this, because users review the diff of an injected manifest. Libraries that parse and write YAML (`yaml`,
+ * `js-yaml`, those of Go and Python) reformat lines that did not change. In a test with 49 real manifests, every other byte was kept.
  *
- * The nodes of the `yaml` package give the position of each value. Differences between the value before and after become edits of the
- * text: lines inserted or removed in block style, parts inserted or removed in flow style. If an alias stands for a value that changes in
- * one of its places, that place is written out first.
+ * The nodes of the `yaml` package contain the position of each value. Differences between the old and the new value become edits of the
+ * text, which insert or remove lines in block style and parts of lines in flow style. If a value changes in only one of the places that
+ * share it by an alias, that place is expanded first.
  *
  * Invariants:
  *   1. The result is parsed again and compared with the intended value.
- *   2. Where the text cannot be edited like that, `editYaml` says so and changes nothing.
+ *   2. If the text cannot be edited in place, `editYaml` returns a problem and no text.
  */
 import { type Document, isAlias, type Node, visit, type YAMLMap } from 'yaml';
 import { isSame } from '../lib/json.ts';
@@ -21,7 +21,7 @@ import { collectEdits, type Shared, type TextEdit } from './yaml-edits.ts';
 
 export type YamlEdit = { readonly text: string } | { readonly problem: string };
 
-/** What the documents of a text hold; a document that changes is given with its new value, one that stays is not in the map. */
+/** Applies new values to the documents of a text. The map contains the index and the new value of each document that changes. */
 export function editYaml(source: string, changes: ReadonlyMap<number, unknown>): YamlEdit {
   if (changes.size === 0) {
     return { text: source };
@@ -32,7 +32,7 @@ export function editYaml(source: string, changes: ReadonlyMap<number, unknown>):
     if (text !== undefined) {
       return { text };
     }
-    const plainer = shared.length > 0 ? writtenOut(current, shared) : undefined;
+    const plainer = shared.length > 0 ? expand(current, shared) : undefined;
     if (plainer === undefined) {
       return { problem: `${PROBLEM}${placeText(current, shared)}` };
     }
@@ -41,9 +41,9 @@ export function editYaml(source: string, changes: ReadonlyMap<number, unknown>):
   return { problem: PROBLEM };
 }
 
-/** What aliases stand for may hold aliases; nobody nests them deeper. */
+/** Maximum depth of aliases whose values contain aliases. Each round expands one level. */
 const MAX_ROUNDS = 20;
-const PROBLEM = 'cannot edit the file: its YAML does not let values be put in where they belong, wanted block style';
+const PROBLEM = 'cannot edit the file: a value cannot be changed in place; use block style';
 
 interface SharedPlace {
   readonly document: Document;
@@ -51,9 +51,9 @@ interface SharedPlace {
 }
 
 interface Attempt {
-  /** Undefined: the text cannot be edited as it is. */
+  /** Edited text; undefined if the text cannot be edited as it is. */
   readonly text?: string;
-  /** What is to be written out where it stands, since it changes in this place alone. */
+  /** Places to expand, because their shared value changes only there. */
   readonly shared: readonly SharedPlace[];
 }
 
@@ -75,13 +75,13 @@ function attempt(source: string, changes: ReadonlyMap<number, unknown>): Attempt
   }
   const edits = edited.flatMap((one) => one.edits);
   const text = applyEdits(source, edits);
-  if (text !== undefined && holds(text, documents, changes)) {
+  if (text !== undefined && isIntended(text, documents, changes)) {
     return { text, shared };
   }
   return { shared: edited.flatMap(aliasesOfEdited) };
 }
 
-/** The aliases of nodes that are edited: they are not to change with them. */
+/** Returns the aliases of edited nodes. They must keep the old value. */
 function aliasesOfEdited({ document, edits }: { document: Document; edits: readonly TextEdit[] }): SharedPlace[] {
   const found: SharedPlace[] = [];
   visit(document, {
@@ -95,8 +95,8 @@ function aliasesOfEdited({ document, edits }: { document: Document; edits: reado
   return found;
 }
 
-/** Undefined: there is one that cannot be written out. */
-function writtenOut(source: string, shared: readonly SharedPlace[]): string | undefined {
+/** Replaces shared places by their values. Returns undefined if one of them cannot be expanded. */
+function expand(source: string, shared: readonly SharedPlace[]): string | undefined {
   const edits: TextEdit[] = [];
   for (const { document, node } of shared) {
     const written = { source, document };
@@ -117,7 +117,7 @@ function writtenOut(source: string, shared: readonly SharedPlace[]): string | un
   return applyEdits(source, edits);
 }
 
-/** The pairs that are merged in take the place of the first `<<`. */
+/** Replaces the key `<<` of a mapping by the pairs that it merges. Returns undefined if it has several, or if a pair cannot be copied. */
 function mergeEdits(written: Written, node: YAMLMap<Node, Node | null>): TextEdit[] | undefined {
   const pairs = mergedPairs(written, node);
   const [first, ...others] = node.items.filter(isMerge);
@@ -138,7 +138,7 @@ function placeText(source: string, shared: readonly SharedPlace[]): string {
     : ` and no aliases of values with tags (line ${source.slice(0, start).split('\n').length})`;
 }
 
-/** Undefined: two edits want the same place (what is taken out twice is taken out). Edits at one offset are applied in their order. */
+/** Applies edits at one offset in their order. Returns undefined if an edit inserts text into a range that another one replaces. */
 function applyEdits(source: string, edits: readonly TextEdit[]): string | undefined {
   const ordered = [...edits].sort((left, right) => left.start - right.start);
   let text = '';
@@ -154,8 +154,8 @@ function applyEdits(source: string, edits: readonly TextEdit[]): string | undefi
   return source.endsWith('\n') ? text : text.replace(/\r?\n$/, '');
 }
 
-/** Whether the edited text says what it should, and everything else what it said. */
-function holds(text: string, before: readonly Document[], changes: ReadonlyMap<number, unknown>): boolean {
+/** Returns true if the changed documents have the intended values and all others have their former values. */
+function isIntended(text: string, before: readonly Document[], changes: ReadonlyMap<number, unknown>): boolean {
   const documents = readDocuments(text);
   const hasErrors = documents.some((document) => document.errors.length > 0);
   return (

@@ -1,8 +1,8 @@
 /**
- * From a document and the value that it is to have to edits of its text.
+ * Computes the edits of a YAML text that turn the value of a document into another value.
  *
- * Lines are put in below what they follow and taken out whole; a value that changes its kind is written anew. Nothing here is certain to
- * be right for every YAML there is: yaml-editor.ts reads the result again.
+ * New lines are inserted after the previous item, and lines are removed as a whole. A value that changes its kind is replaced. The edits
+ * may be wrong for unusual YAML, so yaml-editor.ts parses the result again.
  */
 import {
   type Alias,
@@ -32,13 +32,13 @@ export interface TextEdit {
 interface EditState {
   readonly lines: TextLines;
   readonly document: Document;
-  /** Whether lists are indented below their keys in this document. */
+  /** Whether this document indents lists below their keys. */
   readonly indentsLists: boolean;
   readonly edits: TextEdit[];
   readonly shared: Shared[];
 }
 
-/** What is to be written out where it stands, before the text can be edited: an alias, or a mapping's merges. */
+/** Node to expand before the text can be edited: an alias, or a mapping with merge keys. */
 export type Shared = Alias | YAMLMap<Node, Node | null>;
 
 interface Change<Value> {
@@ -60,7 +60,7 @@ export function collectEdits(options: { source: string; document: Document; afte
   return state;
 }
 
-/** False when the node cannot be edited in place and is to be written anew. */
+/** Returns false if the node cannot be edited in place, so that the caller must replace it. */
 function editValue(state: EditState, node: Node, change: Change<unknown>): boolean {
   const { before, after } = change;
   if (isSame(before, after)) {
@@ -89,7 +89,7 @@ function editMap(state: EditState, node: YAMLMap<Node, Node | null>, { before, a
   const pairs = new Map(node.items.map((pair) => [keyOf(pair), pair]));
   let isLeading = true;
   for (const [key, pair] of pairs) {
-    // `<<` merges: it is no key of the value.
+    // A merge key `<<` is not a key of the value.
     if (own(before, key) === undefined) {
       continue;
     }
@@ -102,7 +102,7 @@ function editMap(state: EditState, node: YAMLMap<Node, Node | null>, { before, a
       rewritePair(state, node, { pair, value: own(after, key) });
     }
   }
-  // A key that was merged from elsewhere is overridden by one of the mapping's own.
+  // A new key of the mapping overrides a merged one.
   const added = Object.entries(after).filter(
     ([key, value]) => value !== undefined && !pairs.has(key) && !isSame(value, own(before, key)),
   );
@@ -166,7 +166,7 @@ function rewritePair(
   }
   if (isThere && typeof value !== 'object' && (node.flow === true || isScalar(pair.value))) {
     const text = scalarText(pair.value, value, node.flow === true);
-    // A block scalar ends behind its line.
+    // The range of a block scalar includes its line break.
     state.edits.push({ start: startOf(pair.value), end: state.lines.trimEnd(startOf(pair.value), end), text });
     return;
   }
@@ -227,7 +227,7 @@ function addItem(
     insertLines(state, endOfContent(before), text);
     return;
   }
-  // Comments right above an item are the item's.
+  // Comments directly above an item belong to it.
   const place = state.lines.aboveComments(state.lines.dashLine(startOf(first), column));
   insert(state, place, text.map((line) => line + state.lines.lineEnd).join(''));
 }
@@ -250,7 +250,7 @@ function removeItem(
   removeLines(state, state.lines.dashLine(startOf(item), column), endOfContent(item));
 }
 
-/** An item of a flow collection and the comma that goes with it: the one behind while all items before are taken out too. */
+/** Removes an item of a flow collection with a comma: the next one if all previous items are removed too, otherwise the previous one. */
 function removePart(
   state: EditState,
   options: { items: readonly { start: number; end: number }[]; index: number; isLeading: boolean },
@@ -266,7 +266,7 @@ function removePart(
   }
 }
 
-/** Below the line where `offset` stands. */
+/** Inserts lines after the line that contains `offset`. */
 function insertLines(state: EditState, offset: number, lines: readonly string[]): void {
   const { lineEnd } = state.lines;
   const place = state.lines.afterLine(offset);
@@ -280,7 +280,7 @@ function insertLines(state: EditState, offset: number, lines: readonly string[])
 function removeLines(state: EditState, first: number, last: number): void {
   const start = state.lines.startOfLine(first);
   const end = state.lines.afterLine(last);
-  // The last line of a text may have no end: the one before then gives its own.
+  // If the last line of the text has no line break, remove the one before it.
   const from = end.isTerminated ? start : Math.max(0, start - state.lines.lineEnd.length);
   state.edits.push({ start: from, end: end.offset, text: '' });
 }
@@ -305,7 +305,7 @@ function endOf(node: Node | null | undefined): number {
   return node?.range?.[1] ?? 0;
 }
 
-/** In the quotes that stood there. */
+/** Formats a scalar in the quotes of the old one. */
 function scalarText(node: Node | null, value: unknown, isFlow: boolean): string {
   const quotes = isScalar(node) ? node.type : undefined;
   if (typeof value === 'string' && quotes === 'QUOTE_SINGLE' && !/[\n\r\t]/.test(value)) {
@@ -320,12 +320,12 @@ function flowOrInline(value: unknown): string {
 }
 
 interface FlowLayout {
-  /** Behind a comma. */
+  /** Text after a comma. */
   readonly between: string;
   textOf(value: unknown): string;
 }
 
-/** Lines where the item at `offset` has a line of its own, as in most JSON; else all on one. */
+/** Returns a layout with one item per line if the item at `offset` begins its line, as in most JSON. Otherwise uses a single line. */
 function flowLayout(state: EditState, node: Node, offset: number): FlowLayout {
   const margin = state.lines.marginOf(offset);
   if (state.lines.startOfLine(offset) + margin.length !== offset) {
@@ -337,7 +337,7 @@ function flowLayout(state: EditState, node: Node, offset: number): FlowLayout {
   return { between, textOf: (value) => flowText(value, unit).replaceAll('\n', between) };
 }
 
-/** As the first list below a key is; most manifests are of one style. */
+/** Returns the style of the first list below a key, because most manifests use one style. */
 function findListStyle(document: Document, lines: TextLines): boolean {
   const queue: unknown[] = [document.contents];
   for (let node = queue.shift(); node !== undefined; node = queue.shift()) {

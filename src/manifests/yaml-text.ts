@@ -1,7 +1,7 @@
 /**
- * Values as YAML: in lines of block style at a column, or on one line.
+ * Formats values as YAML, in block style at a column or on one line.
  *
- * Written so that YAML 1.1 and 1.2 read the same: `"yes"`, `"0666"` and `"true"` stay strings for every reader.
+ * Invariant: parsers of YAML 1.1 and 1.2 read the same values. Strings such as `"yes"`, `"0666"` and `"true"` are quoted.
  */
 import { stringify, type ToStringOptions } from 'yaml';
 
@@ -19,12 +19,12 @@ export function itemText({ value, column, indentsLists }: BlockOptions): string[
   return indented(block([value], indentsLists), column);
 }
 
-/** A scalar, or an empty collection. */
+/** Formats a scalar or an empty collection. */
 export function inlineText(value: unknown): string {
   return block(value, false).trimEnd();
 }
 
-/** JSON is YAML. */
+/** Formats a value as JSON, which is valid YAML in flow style. */
 export function flowText(value: unknown, indent?: string): string {
   return JSON.stringify(value, null, indent);
 }

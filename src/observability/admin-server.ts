@@ -1,26 +1,29 @@
 /**
- * The admin address: /livez, /readyz and /metrics over plain HTTP, for the kubelet and the scraper. Nothing here changes anything.
+ * HTTP server of the admin address: /livez, /readyz and /metrics, for the kubelet and Prometheus.
  *
- * Promises: a request is answered or cut within seconds, headers are bounded, an unknown path is 404 and another method 405; bodies hold
- * no secret (they name roles and nodes).
+ * Invariants:
+ *   1. It is read-only: no request changes any state.
+ *   2. A connection whose request or response takes longer than seconds is closed. The size of headers is limited.
+ *   3. An unknown path returns 404, and a method other than GET and HEAD returns 405.
+ *   4. No body contains a secret. Bodies name roles and nodes.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { listenOn } from '../lib/listen.ts';
 import type { Logger } from '../lib/logger.ts';
 
-/** Not by import: a module that imports node:http evaluates all that it exports, its WebSocket among them, which is 3 MB of memory. */
+/** Importing node:http evaluates all of its exports, such as WebSocket, which needs 3 MB of memory. This avoids it. */
 const { createServer } = process.getBuiltinModule('node:http');
 
 export interface AdminServerOptions {
   readonly host: string;
   readonly port: number;
   readonly isReady: () => boolean;
-  /** Lines that say how the stores are, for the body of /readyz. */
+  /** Returns lines about the state of the stores for the body of /readyz. */
   readonly describe: () => readonly string[];
   readonly metricsText: () => Promise<string>;
   readonly metricsContentType: string;
   readonly log: Logger;
-  /** Whoever has not taken its answer by then is cut off. */
+  /** Time after which the connection of a client that has not read its response is closed. */
   readonly maxAnswerMs?: number;
 }
 
@@ -41,7 +44,7 @@ const MAX_ANSWER_MS = 10_000;
 const PLAIN = 'text/plain; charset=utf-8';
 const PATHS = ['/livez', '/readyz', '/metrics'];
 
-/** Rejects when the address cannot be had, with a text that names it. */
+/** Starts the server. Rejects with an error that names the address if it cannot listen. */
 export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
   const server = createServer({
     maxHeaderSize: 8_192,
@@ -53,7 +56,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   server.maxConnections = 256;
   server.on('request', (request, response) => void answer(request, response, options));
   await listenOn(server, options);
-  server.on('error', (error) => options.log.error({ err: error }, 'the admin server failed'));
+  server.on('error', (error) => options.log.error({ err: error }, 'admin server failed'));
   const address = server.address();
   return {
     host: options.host,
@@ -67,7 +70,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, options: AdminServerOptions): Promise<void> {
-  // Whoever does not read its answer would keep its connection for ever, and enough of them would keep out everybody else.
+  // Otherwise a client that does not read its response would hold its connection forever, and many of them would lock out others.
   const late = setTimeout(() => request.socket.destroy(), options.maxAnswerMs ?? MAX_ANSWER_MS);
   late.unref();
   response.once('close', () => clearTimeout(late));
@@ -84,7 +87,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
 
 async function pageFor(request: IncomingMessage, options: AdminServerOptions): Promise<Page> {
   if (request.method !== 'GET' && request.method !== 'HEAD') {
-    return { status: 405, type: PLAIN, body: 'only GET and HEAD\n' };
+    return { status: 405, type: PLAIN, body: 'the method must be GET or HEAD\n' };
   }
   switch (request.url?.split('?')[0]) {
     case '/livez':
@@ -99,6 +102,6 @@ async function pageFor(request: IncomingMessage, options: AdminServerOptions): P
     case '/':
       return { status: 200, type: PLAIN, body: `${PATHS.join('\n')}\n` };
     default:
-      return { status: 404, type: PLAIN, body: `no such page, there are ${PATHS.join(' ')}\n` };
+      return { status: 404, type: PLAIN, body: `unknown path; must be one of ${PATHS.join(', ')}\n` };
   }
 }

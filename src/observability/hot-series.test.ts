@@ -1,5 +1,5 @@
 /**
- * What the hot series count is what prom-client would have counted, and is exported in the same form.
+ * Hot series export the same values and the same text as the metrics of prom-client.
  */
 import fc from 'fast-check';
 import { Counter, Histogram, Registry } from 'prom-client';
@@ -11,7 +11,7 @@ const HISTOGRAM: MetricRow = { name: 'waits_seconds', type: 'histogram', labels:
 const COUNTER: MetricRow = { name: 'calls_total', type: 'counter', labels: ['method', 'code'], help: 'Calls.' };
 const GAUGE: MetricRow = { name: 'open', type: 'gauge', labels: ['method'], help: 'Open.' };
 
-test('a histogram exports what that of prom-client exports', async () => {
+test('exports a histogram like prom-client', async () => {
   const value = fc.oneof(fc.constantFrom(...BOUNDS, 0, 2), fc.double({ min: 0, max: 3, noNaN: true }));
   await fc.assert(
     fc.asyncProperty(fc.array(fc.tuple(fc.constantFrom('a', 'b'), value), { minLength: 1 }), async (observations) => {
@@ -32,7 +32,7 @@ test('a histogram exports what that of prom-client exports', async () => {
   );
 });
 
-test('a counter exports what that of prom-client exports, and nothing of what never counted', async () => {
+test('exports a counter like prom-client, and omits series that never counted', async () => {
   const theirs = new Registry();
   const counter = new Counter({ ...COUNTER, labelNames: [...COUNTER.labels], registers: [theirs] });
   const ours = new Registry();
@@ -45,7 +45,7 @@ test('a counter exports what that of prom-client exports, and nothing of what ne
   expect(await ours.metrics()).toBe(await theirs.metrics());
 });
 
-test('a gauge of 0 is told', () => {
+test('exports a gauge of 0', () => {
   const family = new NumberFamily(GAUGE);
   const series = family.create({ method: 'a' });
   series.add(1);

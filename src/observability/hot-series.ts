@@ -1,15 +1,15 @@
 /**
- * Counters and histograms for what happens with every call: a number is added in place, and read when somebody scrapes.
+ * Counters and histograms for events that occur with every call. Recording adds to a number in place, and a scrape reads it.
  *
- * prom-client finds a series by its labels with every observation, which cost more than decoding the call (bench/codec.ts
- * and docs/internals/performance.md have the figures). What it is good at stays with it: everything that is counted rarely, and the text form.
+ * prom-client looks up a series by its labels at every observation, which costs more than decoding the call (bench/codec.ts and
+ * docs/internals/performance.md have the figures). It still counts rare events and renders the text format.
  */
 import type { Metric } from 'prom-client';
 import type { MetricRow } from './metric-table.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
-/** One line of the exported text. */
+/** One line of the Prometheus text format. */
 interface Sample {
   readonly metricName: string;
   readonly labels: Readonly<Record<string, string | number>>;
@@ -31,7 +31,7 @@ class NumberSeries {
 
 export class HistogramSeries {
   readonly labels: Labels;
-  /** Observations per bucket, the last for those beyond every bound. */
+  /** Observations per bucket. The last bucket counts those above all bounds. */
   readonly counts: Float64Array;
   sum = 0;
   readonly #bounds: readonly number[];
@@ -53,7 +53,7 @@ export class HistogramSeries {
   }
 }
 
-/** All series of a counter or gauge. Make each once and keep it: making looks for no duplicates. */
+/** All series of a counter or gauge. `create` does not check for duplicates, so callers create each series once and keep it. */
 export class NumberFamily {
   readonly #row: MetricRow;
   readonly #series: NumberSeries[] = [];
@@ -69,7 +69,7 @@ export class NumberFamily {
   }
 
   samples(): readonly Sample[] {
-    // A counter that never counted says nothing; a gauge of 0 does.
+    // Omits counters that never counted. A gauge of 0 is information.
     const reported = this.#series.filter((series) => this.#row.type === 'gauge' || series.value !== 0);
     return reported.map(({ labels, value }) => ({ metricName: this.#row.name, labels, value }));
   }
@@ -80,7 +80,7 @@ export class HistogramFamily {
   readonly #bounds: readonly number[];
   readonly #series: HistogramSeries[] = [];
 
-  /** `bounds` are upper bounds, ascending. */
+  /** `bounds` are the upper bounds of the buckets in ascending order. */
   constructor(row: MetricRow, bounds: readonly number[]) {
     this.#row = row;
     this.#bounds = bounds;
@@ -112,7 +112,7 @@ export class HistogramFamily {
   }
 }
 
-/** As a metric of prom-client's registry, which asks for no more than this. */
+/** Adapts a family to the part of prom-client's Metric that its registry uses. */
 export function asMetric(row: MetricRow, family: { samples(): readonly Sample[] }): Metric {
   const metric = {
     name: row.name,

@@ -1,10 +1,10 @@
 /**
- * Log lines that nobody takes: dropped and counted, never waited for, and never cut in two.
+ * Log lines while the output is blocked: they are dropped and counted, never awaited and never cut.
  */
 import fc from 'fast-check';
 import { LogOutput } from './log-output.ts';
 
-/** An output that takes the next so many bytes of each write; undefined: it refuses, as a full pipe does. */
+/** Creates an output that accepts the given numbers of bytes, one per write. Undefined makes the write fail, as a full pipe does. */
 function outputTaking(takes: (number | undefined)[]): { output: LogOutput; lines: () => string[] } {
   let text = '';
   const output = new LogOutput((bytes) => {
@@ -19,7 +19,7 @@ function outputTaking(takes: (number | undefined)[]): { output: LogOutput; lines
   return { output, lines: () => text.split('\n').slice(0, -1) };
 }
 
-test('what is refused is dropped, and the next line that is taken is preceded by how many', () => {
+test('drops lines while the output is blocked, and then logs how many', () => {
   const { output, lines } = outputTaking([undefined, undefined]);
   for (const line of ['one\n', 'two\n', 'three\n']) {
     output.write(line);
@@ -29,7 +29,7 @@ test('what is refused is dropped, and the next line that is taken is preceded by
   expect(others).toEqual(['three']);
 });
 
-test('a line that was taken in part is ended before the next', () => {
+test('completes a partly written line before the next one', () => {
   const { output, lines } = outputTaking([2, 1, 100]);
   for (const line of ['first\n', 'second\n', 'third\n']) {
     output.write(line);
@@ -39,7 +39,7 @@ test('a line that was taken in part is ended before the next', () => {
   expect(lines()[2]).toBe('third');
 });
 
-test('whatever the output takes, lines are whole, in order, and those that are missing are counted', () => {
+test('keeps lines whole and in order, and counts all dropped ones, for a random output', () => {
   fc.assert(
     fc.property(fc.array(fc.option(fc.nat(60), { nil: undefined }), { maxLength: 60 }), (takes) => {
       const { output, lines } = outputTaking(takes);

@@ -1,23 +1,25 @@
 /**
- * Where log lines go: standard output, without ever waiting for whoever reads it.
+ * Writes log lines to standard output without ever blocking.
  *
- * A pipe that nobody empties (a container runtime that hangs) would hold up the whole process in a write, calls and signals among it, and so
- * would a full disk with a library that repeats the write. So the output is opened anew without blocking, which leaves alone what other
- * processes do with the same pipe, and what it does not take is dropped.
+ * If the reader of a pipe hangs, such as the container runtime, a blocking write would stop the whole process. A full disk would do the same
+ * with a library that retries the write. This module therefore reopens the output in non-blocking mode and drops lines that the output does not
+ * accept. Reopening does not change the mode of the pipe for other processes.
  *
- * Promises: `write` neither waits nor throws; lines keep their order and are whole; once the output takes lines again, one of them says how many
- * were dropped.
+ * Invariants:
+ *   1. `write` neither blocks nor throws.
+ *   2. Lines keep their order, and no line is cut.
+ *   3. Once the output accepts lines again, a log line reports how many were dropped.
  */
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 
-/** Gives back how many bytes were taken; throws what the system answers. */
+/** Returns the number of bytes written. Throws the error of the system call. */
 export type WriteBytes = (bytes: Buffer) => number;
 
 const STANDARD_OUTPUT = 1;
 
 export class LogOutput {
   readonly #writeBytes: WriteBytes;
-  /** The end of a line whose beginning was taken. */
+  /** Remaining bytes of a line that was written in part. */
   #rest: Buffer | undefined;
   #dropped = 0;
 
@@ -37,7 +39,7 @@ export class LogOutput {
     }
   }
 
-  /** Whether the line was taken, be it in part: then its end comes before anything else. */
+  /** Returns whether at least a part of the line was written. Its remaining bytes are then written before any other line. */
   #begin(line: string): boolean {
     if (this.#rest !== undefined) {
       return false;
@@ -55,13 +57,13 @@ export class LogOutput {
     try {
       return this.#writeBytes(bytes);
     } catch {
-      // Full (EAGAIN, ENOSPC) or nobody there (EPIPE): there is nowhere to say it.
+      // The output is full (EAGAIN, ENOSPC) or closed (EPIPE), so the error cannot be logged.
       return 0;
     }
   }
 }
 
-/** What is left after the first `taken` bytes; undefined: nothing. */
+/** Returns the bytes after the first `taken`, or undefined if there are none. */
 function without(bytes: Buffer, taken: number): Buffer | undefined {
   return taken < bytes.length ? bytes.subarray(taken) : undefined;
 }
@@ -72,8 +74,8 @@ export function standardOutput(): LogOutput {
 }
 
 /**
- * A pipe or terminal, that is. Anything else is used as it is: a file holds nobody up, and shares its place in it with standard error; a
- * socket cannot be opened anew, and neither can anything without /proc.
+ * Reopens a pipe or terminal in non-blocking mode, and uses any other output as it is. A file does not block, and must share its offset with
+ * standard error. A socket cannot be reopened, and neither can any output without /proc.
  */
 function openWithoutBlocking(): number {
   try {
@@ -89,5 +91,5 @@ function openWithoutBlocking(): number {
 
 function droppedLine(lines: number): string {
   const time = new Date().toISOString();
-  return `${JSON.stringify({ level: 'warn', time, lines, msg: 'log lines were dropped, nobody took them' })}\n`;
+  return `${JSON.stringify({ level: 'warn', time, lines, msg: 'log lines dropped: output blocked' })}\n`;
 }

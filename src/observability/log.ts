@@ -1,8 +1,7 @@
 /**
- * The log: JSON lines on standard output, one object each, `time` and `level` as words.
+ * Creates the logger: JSON lines on standard output, with `level` as a word and `time` in ISO 8601.
  *
- * What may be logged is decided where it is logged: no session id, key, value, subject or password is ever handed to a logger, so that
- * nothing depends on redaction.
+ * The logger does not redact anything. Callers must never pass a session id, key, value, subject or password.
  */
 import { type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino';
 import type { Logger } from '../lib/logger.ts';

@@ -1,8 +1,8 @@
 /**
- * Every metric that the sidecar exports, a row each: docs/operations/metrics.md and the registry come from it.
+ * The table of metrics, one row for each metric of the sidecar. The registry and docs/operations/metrics.md are derived from it.
  *
- * Label values come from closed sets (methods, codes, outcomes) or from what an operator configured (policies, namespaces, Redis nodes),
- * never from what callers send, so the number of series does not grow with traffic.
+ * Invariant: label values come from closed sets (methods, codes, outcomes) or from configuration (policies, namespaces, Redis nodes). Callers
+ * cannot add any, so the number of series does not grow with traffic.
  */
 export interface MetricRow {
   readonly name: string;
@@ -11,7 +11,7 @@ export interface MetricRow {
   readonly help: string;
 }
 
-/** Seconds: from a near-cache hit to a call that a default deadline ends. */
+/** Histogram buckets in seconds, from a near-cache hit to a call that exceeds the default deadline. */
 export const CALL_BUCKETS_S = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 ];
@@ -21,67 +21,67 @@ export const METRICS = {
     name: 'pannier_grpc_calls_total',
     type: 'counter',
     labels: ['method', 'code'],
-    help: 'Calls that ended, by method and gRPC status code.',
+    help: 'Completed calls, by method and gRPC status code.',
   },
   callsInFlight: {
     name: 'pannier_grpc_calls_in_flight',
     type: 'gauge',
     labels: ['method'],
-    help: 'Calls in flight.',
+    help: 'Calls in flight, by method.',
   },
   callDuration: {
     name: 'pannier_grpc_call_duration_seconds',
     type: 'histogram',
     labels: ['method'],
-    help: 'From the arrival of a unary call to its answer.',
+    help: 'Time from the arrival of a unary call to its response, by method.',
   },
   connections: {
     name: 'pannier_grpc_connections',
     type: 'gauge',
     labels: [],
-    help: 'Connections of callers that are open.',
+    help: 'Open connections of clients.',
   },
   connectionsDropped: {
     name: 'pannier_grpc_connections_dropped_total',
     type: 'counter',
     labels: ['reason'],
-    help: 'Connections cut off because their caller broke a rule of HTTP/2 or a limit (enhance_your_calm), by its error code. Transport http2 only.',
+    help: 'Connections that the sidecar closed because the client violated HTTP/2 or exceeded a limit (enhance_your_calm), by HTTP/2 error code. Counted only by the transport http2.',
   },
   decisions: {
     name: 'pannier_rate_limit_decisions_total',
     type: 'counter',
     labels: ['policy', 'outcome'],
-    help: 'Rate-limit decisions, by policy ((inline) for limits given in the call) and outcome: allowed, denied, failure_allowed, failure_denied. Peeks are not counted.',
+    help: 'Rate-limit decisions, by policy and outcome: allowed, denied, failure_allowed (failed open) or failure_denied (failed closed). The policy is (inline) for limits that a call carries. Peeks are not counted.',
   },
   denials: {
     name: 'pannier_rate_limit_denials_total',
     type: 'counter',
     labels: ['policy', 'limit'],
-    help: 'Checks that a policy denied, by the limit that decided (limit_name of the answer). Limits given in the call are not counted here.',
+    help: 'Denied checks, by policy and by the limit that denied (limit_name in the response). Limits that a call carries are not counted.',
   },
   peeks: {
     name: 'pannier_rate_limit_peeks_total',
     type: 'counter',
     labels: ['policy', 'decided_by'],
-    help: 'Peeks, which are no decisions, by policy and by what answered them: store or failure_mode.',
+    help: 'Peeks (checks with cost 0), by policy and by what answered them: store or failure_mode.',
   },
   unknownPolicyCalls: {
     name: 'pannier_rate_limit_unknown_policy_calls_total',
     type: 'counter',
     labels: [],
-    help: 'Calls that named a policy which the policy file does not have. They ended as NOT_FOUND, without a decision.',
+    help: 'Calls that named a policy that the policy file does not contain. They ended with NOT_FOUND and without a decision.',
   },
   sessionsEvicted: {
     name: 'pannier_sessions_evicted_total',
     type: 'counter',
     labels: [],
-    help: 'Sessions that ended because their user logged in with as many as sessions.max_per_user allows (at_max_per_user: evict).',
+    help: 'Sessions ended by a login because the user had reached sessions.max_per_user (at_max_per_user: evict).',
   },
   sessionLoginsRefused: {
     name: 'pannier_session_logins_refused_total',
     type: 'counter',
     labels: [],
-    help: 'Logins refused because the user had as many sessions as sessions.max_per_user allows (at_max_per_user: refuse).',
+    help: 'Logins refused because the user had reached sessions.max_per_user (at_max_per_user: refuse).',
   },
   cacheReads: {
     name: 'pannier_cache_reads_total',
@@ -93,161 +93,189 @@ export const METRICS = {
     name: 'pannier_near_cache_hits_total',
     type: 'counter',
     labels: ['namespace'],
-    help: 'Reads answered from the near cache, by configured namespace, else (other). Prometheus calls the label exported_namespace where its target has a namespace.',
+    help: 'Reads answered from the near cache, by configured namespace; all others are (other). Prometheus renames the label to exported_namespace if the target has a namespace label.',
   },
   nearCacheBucketFlushes: {
     name: 'pannier_near_cache_bucket_flushes_total',
     type: 'counter',
     labels: ['cause'],
-    help: 'Buckets of the near cache that were invalidated as a whole. Cause gap means that messages were missed, or that a failover lost changes.',
+    help: 'Near-cache buckets that were invalidated as a whole, by cause. The cause gap means that messages were missed or that a failover lost changes.',
   },
   redisUp: {
     name: 'pannier_redis_up',
     type: 'gauge',
     labels: ['role'],
-    help: '1 when every known master is connected.',
+    help: '1 if the sidecar is connected to every known master of the role, or else 0.',
   },
   redisConflictingMasters: {
     name: 'pannier_redis_conflicting_masters',
     type: 'gauge',
     labels: ['role'],
-    help: 'Standalone masters among the seeds that are not used, because nothing proves that they hold the data. Above 0, make all but one a replica.',
+    help: 'Standalone masters among the seeds that the sidecar does not use, because it does not know which one holds the data. If it is above 0, make all but one a replica.',
   },
   redisMasterChanges: {
     name: 'pannier_redis_master_changes_total',
     type: 'counter',
     labels: ['role'],
-    help: 'Changes to another standalone master or to another deployment, and moves of the host name.',
+    help: 'Changes to another standalone master or deployment, and changes of the address behind the host name.',
   },
   redisSilentSentinels: {
     name: 'pannier_redis_silent_sentinels',
     type: 'gauge',
     labels: ['role'],
-    help: 'Sentinels of the URL that name no master, because they are down, refuse the login or do not know the name. No series without Sentinel.',
+    help: 'Sentinels of the URL that name no master, because they are down, reject the login or do not know the master name. Exported only with Sentinel.',
   },
   redisFormatRefused: {
     name: 'pannier_redis_format_refused',
     type: 'gauge',
     labels: ['role'],
-    help: '1 while all calls of a role are refused, because the stored data has a format that this release does not read.',
+    help: '1 while the sidecar refuses all calls of a role, because this release cannot read the format of the stored data.',
   },
   redisRefusals: {
     name: 'pannier_redis_refusals',
     type: 'gauge',
     labels: ['role', 'code'],
-    help: '1 while Redis refuses commands or connections of a role with this error code (MISCONF, NOPERM ...), 0 once that is over.',
+    help: '1 while Redis refuses commands or connections of a role with this error code (such as MISCONF or NOPERM), or else 0.',
   },
   redisDamagedValues: {
     name: 'pannier_redis_damaged_values_total',
     type: 'counter',
     labels: ['role', 'code'],
-    help: 'Damaged values that were met and removed: WRONGTYPE is a key of another type, DAMAGED a value that cannot be read. Another program writes under our key prefix, or memory was corrupted.',
+    help: 'Damaged values that the sidecar found and removed, by code: WRONGTYPE is a key of another type, DAMAGED is an unreadable value. Either another program writes under the key prefix, or memory was corrupted.',
   },
   redisRoundTrip: {
     name: 'pannier_redis_round_trip_seconds',
     type: 'histogram',
     labels: ['role', 'node'],
-    help: 'From sending a command to its reply, by node.',
+    help: 'Time from sending a Redis command to its reply, by node.',
   },
   redisErrorReplies: {
     name: 'pannier_redis_error_replies_total',
     type: 'counter',
     labels: ['role', 'node', 'code'],
-    help: 'Error replies, by node and Redis error code (redirects among them).',
+    help: 'Error replies of Redis, by node and error code. Cluster redirects are included.',
   },
   redisReconnects: {
     name: 'pannier_redis_reconnects_total',
     type: 'counter',
     labels: ['role', 'node'],
-    help: 'Connections that came back after they had been lost.',
+    help: 'Connections to Redis that were reestablished after a loss, by node.',
   },
   redisLosses: {
     name: 'pannier_redis_connections_lost_total',
     type: 'counter',
     labels: ['role', 'node', 'reason'],
-    help: 'Connections lost, by node and reason; silent is a node that stopped answering.',
+    help: 'Lost connections to Redis, by node and reason. The reason silent means that the node stopped replying.',
   },
   memoryStoreEntries: {
     name: 'pannier_memory_store_entries',
     type: 'gauge',
     labels: ['store'],
-    help: 'Entries of a memory store (no Redis): rate_limit, session, cache. Ended ones leave within seconds.',
+    help: 'Entries of a memory store (rate_limit, session, cache). Exported only without Redis. Expired entries are removed within seconds.',
   },
   memoryStoreBytes: {
     name: 'pannier_memory_store_bytes',
     type: 'gauge',
     labels: ['store'],
-    help: 'Bytes of a memory store by its own count, which its bound is held against.',
+    help: 'Estimated size of a memory store, which PANNIER_MEMORY_STORE_MAX_BYTES limits. Exported only without Redis.',
   },
   memoryStoreEvictions: {
     name: 'pannier_memory_store_evictions_total',
     type: 'counter',
     labels: ['store'],
-    help: 'Live limits that a full memory store gave up (rate_limit): they start anew. Ended ones are not counted.',
+    help: 'Live entries that a full memory store evicted. Counted only for rate_limit, where the limits of the evicted subjects restart. Expired entries are not counted.',
   },
   policyReloads: {
     name: 'pannier_policy_reloads_total',
     type: 'counter',
     labels: ['outcome'],
-    help: 'Changes of the policy file that were seen: reloaded or refused.',
+    help: 'Detected changes of the policy file, by outcome: reloaded or refused.',
   },
   policies: {
     name: 'pannier_policies',
     type: 'gauge',
     labels: [],
-    help: 'Policies in force.',
+    help: 'Policies in the current policy file.',
   },
   eventLoopDelay: {
     name: 'pannier_event_loop_delay_seconds',
     type: 'gauge',
     labels: ['quantile'],
-    help: 'Delay of the event loop since the last scrape, median and 99th percentile and maximum (1).',
+    help: 'Delay of the event loop since the last scrape: the median (0.5), the 99th percentile (0.99) and the maximum (1).',
   },
   residentMemory: {
     name: 'process_resident_memory_bytes',
     type: 'gauge',
     labels: [],
-    help: 'Resident memory.',
+    help: 'Resident memory of the process.',
   },
   cpuSeconds: {
     name: 'process_cpu_seconds_total',
     type: 'counter',
     labels: [],
-    help: 'User and system CPU time.',
+    help: 'User and system CPU time of the process.',
   },
   startTime: {
     name: 'process_start_time_seconds',
     type: 'gauge',
     labels: [],
-    help: 'Start of the process, Unix time.',
+    help: 'Start time of the process in Unix time.',
   },
   buildInfo: {
     name: 'pannier_build_info',
     type: 'gauge',
     labels: ['version'],
-    help: '1, with the version of the program.',
+    help: 'Always 1. The label is the version of the program.',
   },
   instanceInfo: {
     name: 'pannier_instance_info',
     type: 'gauge',
     labels: ['instance'],
-    help: '1, with the random instance id of this process, which the log and /readyz show too.',
+    help: 'Always 1. The label is the random instance id of this process, which the log and /readyz show too.',
   },
 } as const satisfies Record<string, MetricRow>;
+
+/** Opening of docs/operations/metrics.md. */
+const PAGE_OPENING = `# Metrics
+
+After reading this page you know which metrics of a sidecar to watch first, and what each metric means.
+
+The admin address (\`PANNIER_ADMIN_ADDRESS\`, by default port 9471) serves all metrics at \`/metrics\` in the Prometheus text format:
+
+\`\`\`console
+$ curl -s http://127.0.0.1:9471/metrics | grep '^pannier_redis_up'
+pannier_redis_up{role="state"} 1
+pannier_redis_up{role="cache"} 1
+\`\`\`
+
+In Kubernetes, set \`podMonitor.enabled\` and \`prometheusRule.enabled\` in the chart. The chart then has Prometheus scrape all sidecars, and
+installs the alerts below. [injector.md](../internals/injector.md) lists the metrics of the injector.
+
+## What to watch first
+
+| question | metric | alert of the chart |
+|---|---|---|
+| Does every sidecar reach its Redis? | \`pannier_redis_up\` | \`PannierRedisDown\` |
+| Do failure modes decide rate limits? | \`pannier_rate_limit_decisions_total{outcome=~"failure_.*"}\` | \`PannierLimitsByFailureMode\` |
+| Does Redis refuse commands? | \`pannier_redis_refusals\` | \`PannierRedisRefuses\` |
+| Was a policy file refused? | \`pannier_policy_reloads_total{outcome="refused"}\` | \`PannierPolicyFileRefused\` |
+| Do callers name unknown policies? | \`pannier_rate_limit_unknown_policy_calls_total\` | \`PannierUnknownPolicies\` |
+| Which policies deny calls? | \`pannier_rate_limit_decisions_total{outcome="denied"}\` | |
+| Do calls fail, and with which code? | \`pannier_grpc_calls_total{code!="OK"}\` | |
+| How fast are calls and Redis? | \`pannier_grpc_call_duration_seconds\`, \`pannier_redis_round_trip_seconds\` | |
+| Is a sidecar short of CPU? | \`pannier_event_loop_delay_seconds{quantile="0.99"}\` | |
+
+[troubleshooting.md](troubleshooting.md) says what to do for each alert.
+
+## All metrics
+
+Label values come from closed sets or from configuration, so the number of series does not grow with traffic. This page is generated from
+src/observability/metric-table.ts (\`make docs\`).
+`;
 
 export function metricsMarkdown(): string {
   const rows = Object.values(METRICS).map(
     (row: MetricRow) => `| \`${row.name}\` | ${row.type} | ${row.labels.join(', ') || '-'} | ${row.help} |`,
   );
-  return [
-    '# Metrics',
-    '',
-    'Served in the Prometheus text form at `/metrics` of the admin address. Label values come from closed sets or from configuration, so',
-    'the number of series does not grow with traffic. This page is generated from src/observability/metric-table.ts (`make docs`).',
-    '',
-    '| metric | type | labels | meaning |',
-    '|---|---|---|---|',
-    ...rows,
-    '',
-  ].join('\n');
+  return [PAGE_OPENING, '| metric | type | labels | meaning |', '|---|---|---|---|', ...rows, ''].join('\n');
 }

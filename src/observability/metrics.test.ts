@@ -1,5 +1,5 @@
 /**
- * The number of series does not grow with traffic, and the page of metrics is current.
+ * The number of series does not grow with traffic, and the metrics page is up to date.
  */
 import { readTextAsset } from '../lib/assets.ts';
 import { METRICS, metricsMarkdown } from './metric-table.ts';
@@ -13,16 +13,16 @@ async function series(): Promise<string[]> {
   return lines.map((line) => line.slice(0, line.lastIndexOf(' '))).sort();
 }
 
-test('docs/operations/metrics.md is what the table says (make docs)', () => {
+test('docs/operations/metrics.md is up to date (make docs)', () => {
   expect(readTextAsset('docs/operations/metrics.md')).toBe(metricsMarkdown());
 });
 
-test('every metric of the table is exported', async () => {
+test('exports every metric of the table', async () => {
   const text = await metrics.text();
   expect(Object.values(METRICS).filter((row) => !text.includes(`# TYPE ${row.name} ${row.type}`))).toEqual([]);
 });
 
-test('the first scrape tells the CPU time, and both outcomes of a reload from 0 on', async () => {
+test('exports the CPU time and both reload outcomes at the first scrape', async () => {
   const fresh = createMetrics({ version: '1.2.3', instance: 'abcd1234', redisCodes: [] });
   const text = await fresh.text();
   fresh.close();
@@ -31,7 +31,7 @@ test('the first scrape tells the CPU time, and both outcomes of a reload from 0 
   expect(text).toContain('pannier_policy_reloads_total{outcome="refused"} 0\n');
 });
 
-test('10,000 decisions, calls and round trips add no series to those of the first', async () => {
+test('adds no series for 10,000 further decisions, calls and round trips', async () => {
   const call = metrics.method('/pannier.v1.RateLimitService/CheckRateLimit', 'unary', String);
   const redis = metrics.redis('state');
   function once(): void {
@@ -49,7 +49,7 @@ test('10,000 decisions, calls and round trips add no series to those of the firs
   expect(await series()).toEqual(before);
 });
 
-test('refusals by code: 1 while they last, 0 afterwards, and codes that are not known as (other)', async () => {
+test('exports refusals by code, 0 once they are over, and unknown codes as (other)', async () => {
   let refusedCodes: readonly string[] = [];
   const health = {
     isUp: true,
@@ -72,7 +72,7 @@ test('refusals by code: 1 while they last, 0 afterwards, and codes that are not 
   expect(await refusals()).toEqual(lasting.map((line) => line.replace(/1$/, '0')));
 });
 
-test('nodes and codes beyond the bounds end in (other)', async () => {
+test('counts nodes and codes beyond the bounds as (other)', async () => {
   const redis = metrics.redis('cache');
   for (let index = 0; index < 1_000; index += 1) {
     redis.commandError(`node-${index}:1`, `MADEUP${index}`);
@@ -83,7 +83,7 @@ test('nodes and codes beyond the bounds end in (other)', async () => {
   expect(errors.every((line) => line.includes('code="(other)"'))).toBe(true);
 });
 
-test('a policy or a limit that is gone takes its series with it, those of limits in calls stay', async () => {
+test('removes the series of removed policies and limits, and keeps those of limits in calls', async () => {
   metrics.setPolicies(policies({ old: ['hour'], api: ['hour', 'minute'] }));
   for (const policy of ['old', 'api', undefined]) {
     metrics.decision(policy, 'denied');
@@ -104,7 +104,7 @@ test('a policy or a limit that is gone takes its series with it, those of limits
     'unknown_policy_calls_total',
   ]);
   metrics.setPolicies(policies({ api: ['minute'] }));
-  // Calls that were in flight meanwhile.
+  // These calls were in flight during the reload.
   metrics.decision('old', 'denied');
   metrics.denial('api', 'hour');
   expect(await rateLimitSeries()).toEqual([

@@ -1,8 +1,10 @@
 /**
- * The registry behind /metrics, and one narrow object for each room that counts.
+ * The registry of /metrics, and the functions with which modules record metrics.
  *
- * Promises: handles are made once where a label set is known at start; a label value that could come from outside is taken from a bounded
- * set or becomes `(other)`; a policy that is gone takes its series with it.
+ * Invariants:
+ *   1. A series whose labels are known at start is created once and then only updated.
+ *   2. A label value that comes from outside belongs to a bounded set, or is replaced by `(other)`.
+ *   3. When a policy is removed, its series are removed too.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Registry } from 'prom-client';
@@ -10,11 +12,11 @@ import { asMetric, HistogramFamily, type HistogramSeries, NumberFamily } from '.
 import { CALL_BUCKETS_S, METRICS, type MetricRow } from './metric-table.ts';
 import { createRateLimitMetrics, type LimitsByPolicy, type RateLimitSeries } from './rate-limit-metrics.ts';
 
-/** Nodes, reasons and codes that are counted by name; a cluster that renames its nodes for ever ends in `(other)`. */
+/** Maximum numbers of node names and reasons. Further values, such as those of endlessly renamed nodes, are replaced by `(other)`. */
 const MAX_NODES = 64;
 const MAX_REASONS = 32;
 const OTHER = '(other)';
-/** The event loop is looked at so often: idle wake-ups cost, and shorter delays do not matter. */
+/** Sampling interval of the event-loop delay. Shorter delays do not matter, and each sample wakes an idle process. */
 const DELAY_RESOLUTION_MS = 20;
 
 interface MethodCounts {
@@ -33,19 +35,19 @@ interface RedisCounts {
 interface RedisHealth {
   readonly isUp: boolean;
   readonly conflictingMasters: number;
-  /** Since the start. */
+  /** Number of master changes since the start. */
   readonly masterChanges: number;
   /** Sentinels that name no master; undefined without Sentinel. */
   readonly silentSentinels: number | undefined;
   readonly isFormatRefused: boolean;
-  /** Redis error codes, each with which something is refused now. */
+  /** Error codes with which Redis currently refuses commands or connections. */
   readonly refusedCodes: readonly string[];
 }
 
 export interface Metrics extends RateLimitSeries {
   method(path: string, kind: string, statusName: (code: number) => string): MethodCounts;
   connectionDropped(reason: string): void;
-  /** Asked at every scrape. */
+  /** Registers a function that every scrape calls. */
   onConnectionsScrape(count: () => number): void;
   sessionsEvicted(count: number): void;
   sessionLoginRefused(): void;
@@ -53,15 +55,15 @@ export interface Metrics extends RateLimitSeries {
   cacheRead(outcome: string, source: string): void;
   bucketFlushed(cause: string): void;
   redis(role: string): RedisCounts;
-  /** Called at every scrape. */
+  /** Registers a function that every scrape calls. */
   onScrape(role: string, read: () => RedisHealth): void;
   memoryEvicted(store: string): void;
-  /** Asked at every scrape. */
+  /** Registers a store whose sizes every scrape reads. */
   onMemoryScrape(store: string, sizes: { readonly size: number; readonly bytes: number }): void;
   policyReload(outcome: 'reloaded' | 'refused'): void;
-  /** The policies in force: series of others are removed. */
+  /** Sets the current policies and removes the series of others. */
   setPolicies(policies: LimitsByPolicy): void;
-  /** The text of /metrics. */
+  /** Renders the body of /metrics. */
   text(): Promise<string>;
   readonly contentType: string;
   close(): void;
@@ -69,7 +71,7 @@ export interface Metrics extends RateLimitSeries {
 
 export interface MetricsOptions {
   readonly version: string;
-  /** The instance id of this process. */
+  /** Instance id of this process. */
   readonly instance: string;
   readonly redisCodes: readonly string[];
 }
@@ -107,7 +109,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const evictions = counter(METRICS.memoryStoreEvictions);
   const reloads = counter(METRICS.policyReloads);
   for (const outcome of ['reloaded', 'refused']) {
-    // A series that begins at 1 has increased by nothing, so that an alert would miss the first refusal.
+    // Starts at 0, because increase() ignores the first sample of a series, so an alert would miss the first refusal.
     reloads.inc({ outcome }, 0);
   }
   const policies = gauge(METRICS.policies);
@@ -221,9 +223,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
     memoryEvicted: (store) => evictions.inc({ store }),
     onMemoryScrape: (store, sizes) => void memorySizes.set(store, sizes),
     policyReload: (outcome) => reloads.inc({ outcome }),
-    setPolicies: (inForce) => {
-      policies.set(inForce.size);
-      rateLimits.setPolicies(inForce);
+    setPolicies: (current) => {
+      policies.set(current.size);
+      rateLimits.setPolicies(current);
     },
     text: () => registry.metrics(),
     contentType: registry.contentType,
@@ -235,7 +237,7 @@ function describe(row: MetricRow): { name: string; help: string; labelNames: str
   return { name: row.name, help: row.help, labelNames: [...row.labels] };
 }
 
-/** At most `max` values pass as they are. */
+/** Returns a function that keeps the first `max` distinct values and replaces all others by `(other)`. */
 function boundedLabel(max: number): (value: string) => string {
   const known = new Set<string>();
   return (value) => {
@@ -250,7 +252,7 @@ function boundedLabel(max: number): (value: string) => string {
   };
 }
 
-/** What the process itself costs; prom-client's own collection hooks the garbage collector, which is not free. */
+/** Registers the metrics of the process. prom-client's default metrics are not used, because they observe the garbage collector at a cost. */
 function collectProcess(
   gauge: (row: MetricRow, collect?: (this: Gauge) => void) => Gauge,
   counter: (row: MetricRow, collect?: (this: Counter) => void) => Counter,
@@ -259,7 +261,7 @@ function collectProcess(
   const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   delay.enable();
   gauge(METRICS.eventLoopDelay, function collect() {
-    // Node counts from one sample to the next, so a loop without delay shows the resolution; an empty histogram shows NaN.
+    // Node measures the time between samples, so an idle loop reports the resolution, and an empty histogram reports NaN.
     const seconds = (nanoseconds: number): number =>
       Number.isFinite(nanoseconds) ? Math.max(0, nanoseconds / 1e9 - DELAY_RESOLUTION_MS / 1e3) : 0;
     this.set({ quantile: '0.5' }, seconds(delay.percentile(50)));

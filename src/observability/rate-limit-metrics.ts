@@ -1,19 +1,19 @@
 /**
- * The series of rate limits: decisions, denials by limit, peeks, and calls that name a policy that does not exist.
+ * Metrics of rate limits: decisions, denials by limit, peeks, and calls that name an unknown policy.
  *
- * Promises:
- *   1. Label values are policies and limits of the policy file in force, and INLINE_POLICY: never what callers send.
- *   2. A policy or a limit that is gone takes its series with it.
+ * Invariants:
+ *   1. Label values are the policies and limits of the current policy file, and INLINE_POLICY. They never come from callers.
+ *   2. When a policy or limit is removed, its series are removed too.
  */
 import type { Counter } from 'prom-client';
 import { METRICS, type MetricRow } from './metric-table.ts';
 
 const INLINE_POLICY = '(inline)';
 
-/** The limits of each policy in force. */
+/** Limits of each current policy. */
 export type LimitsByPolicy = ReadonlyMap<string, { readonly limits: readonly { readonly name: string }[] }>;
 
-/** A policy of undefined stands for limits that callers give. */
+/** A policy of undefined stands for limits that a call carries. */
 export interface RateLimitSeries {
   decision(policy: string | undefined, outcome: string): void;
   denial(policy: string, limit: string): void;
@@ -22,18 +22,18 @@ export interface RateLimitSeries {
   setPolicies(policies: LimitsByPolicy): void;
 }
 
-/** One family of series whose first label is the policy, the second one of a bounded set for each policy. */
+/** Series whose first label is the policy. The second label comes from a bounded set per policy. */
 interface Family {
   count(policy: string, value: string): void;
-  /** Removes what is not in force any more. */
+  /** Removes the series of policies and limits that no longer exist. */
   prune(): void;
 }
 
 export function createRateLimitMetrics(counter: (row: MetricRow) => Counter): RateLimitSeries {
-  let inForce: LimitsByPolicy = new Map();
-  const isPolicy = (policy: string): boolean => policy === INLINE_POLICY || inForce.has(policy);
+  let current: LimitsByPolicy = new Map();
+  const isPolicy = (policy: string): boolean => policy === INLINE_POLICY || current.has(policy);
   const isLimit = (policy: string, limit: string): boolean =>
-    inForce.get(policy)?.limits.some(({ name }) => name === limit) ?? false;
+    current.get(policy)?.limits.some(({ name }) => name === limit) ?? false;
 
   function family(row: MetricRow, isKept: (policy: string, value: string) => boolean): Family {
     const [first = '', second = ''] = row.labels;
@@ -45,7 +45,7 @@ export function createRateLimitMetrics(counter: (row: MetricRow) => Counter): Ra
         let handle = handles.get(id);
         if (handle === undefined) {
           if (!isKept(policy, value)) {
-            // A call that was in flight while its policy was removed.
+            // The policy was removed while this call was in flight.
             return;
           }
           handle = series.labels({ [first]: policy, [second]: value });
@@ -75,7 +75,7 @@ export function createRateLimitMetrics(counter: (row: MetricRow) => Counter): Ra
     peek: (policy = INLINE_POLICY, decidedBy) => peeks.count(policy, decidedBy),
     unknownPolicy: () => unknownPolicyCalls.inc(),
     setPolicies: (policies) => {
-      inForce = policies;
+      current = policies;
       for (const each of [decisions, denials, peeks]) {
         each.prune();
       }

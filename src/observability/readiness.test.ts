@@ -1,10 +1,10 @@
 /**
- * Readiness: once policies are loaded and the store has answered or 5 s have passed; never red again but by draining.
+ * The sidecar is ready once policies are loaded and the store has replied or 5 s have passed. It stays ready until it drains.
  */
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { Readiness } from './readiness.ts';
 
-test('waits for the store at most 5 s, and stays ready without it until it drains', () => {
+test('becomes ready when the store replies, and stays ready without it until it drains', () => {
   const clock = new FakeClock();
   let answered = false;
   const readiness = new Readiness({ clock, hasAnswered: () => answered, isRefused: () => false });
@@ -18,7 +18,7 @@ test('waits for the store at most 5 s, and stays ready without it until it drain
   expect(readiness.isReady()).toBe(false);
 });
 
-test('is ready after 5 s without the store, not before', () => {
+test('becomes ready after 5 s without the store, and not before', () => {
   const clock = new FakeClock();
   const readiness = new Readiness({ clock, hasAnswered: () => false, isRefused: () => false });
   readiness.serving();
@@ -28,7 +28,7 @@ test('is ready after 5 s without the store, not before', () => {
   expect(readiness.isReady()).toBe(true);
 });
 
-test('does not become ready while the format of the stored data is refused, and stays ready if it is refused later', () => {
+test('does not become ready while the stored format is refused, and stays ready if it is refused later', () => {
   const clock = new FakeClock();
   let refused = true;
   const readiness = new Readiness({ clock, hasAnswered: () => true, isRefused: () => refused });

@@ -1,11 +1,12 @@
 /**
- * When the sidecar is ready: pure, and asked with the time.
+ * Decides whether the sidecar is ready.
  *
- * Ready = policies are loaded and Redis has answered, or 5 s have passed without it (then calls are answered by the failure modes, which
- * is better than no pod at all). Once ready it stays ready whatever becomes of Redis, until it drains: an absent Redis must never
- * take a pod out of its Service.
- * While the stored data has a format that this release must not touch, a sidecar that has not been ready yet does not become ready: the
- * rollout of a release that was skipped to stops there.
+ * Invariants:
+ *   1. The sidecar becomes ready once policies are loaded, the API listens, and Redis has replied. After 5 s it no longer waits for Redis, because
+ *      answers from the failure modes are better than no pod.
+ *   2. It stays ready until it drains, whatever happens to Redis. An outage of Redis must never remove a pod from its Service.
+ *   3. It does not become ready while the stored data has a format that this release cannot read. That stops the rollout of a release that
+ *      skipped a version.
  */
 import type { Clock } from '../lib/clock.ts';
 
@@ -20,7 +21,7 @@ export class Readiness {
   #isServing = false;
   #isDraining = false;
 
-  /** `hasAnswered`: whether the store has answered; always true of memory. `isRefused`: whether the format of its data is refused. */
+  /** `hasAnswered`: whether the store has replied. `isRefused`: whether this release cannot read the format of the stored data. */
   constructor(options: { clock: Clock; hasAnswered: () => boolean; isRefused: () => boolean }) {
     this.#clock = options.clock;
     this.#hasAnswered = options.hasAnswered;
@@ -28,7 +29,7 @@ export class Readiness {
     this.#startedAtMs = options.clock.monotonicMs();
   }
 
-  /** Policies are loaded and the API listens. */
+  /** Called once policies are loaded and the API listens. */
   serving(): void {
     this.#isServing = true;
   }

@@ -3,7 +3,7 @@
  *
  * A session's key holds everything except whether its user was logged out everywhere. The user's key, in another slot,
  * holds that as the user's generation, so reading it is a second step. The steps are ordered so that a failure or race
- * between them can only invalidate a session, never revive one. docs/guides/sessions.md lists the races.
+ * between them can only invalidate a session, never revive one. docs/internals/session-races.md lists the races.
  *
  * Invariants:
  *   1. The invariants of store.ts hold. No error contains an id, a verifier, a user or a value.

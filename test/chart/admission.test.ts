@@ -1,5 +1,6 @@
 /**
- * What the API server is told: whom it asks for which pods, and which pods it refuses. The cluster tests show that it does.
+ * Tests which objects the API server sends to the injector, and which pods and namespaces the admission policies reject. The tests in
+ * test/kubernetes check the same on a real API server.
  */
 import { at, find, type Manifest, render, type Values } from '../support/kubernetes/helm.ts';
 
@@ -15,12 +16,15 @@ interface Webhook {
   readonly rules: readonly unknown[];
 }
 
+/** Message, or CEL expression of the message, in the form `cannot inject Pannier: <cause>; <remedy>`. */
+const REFUSAL = /^"?cannot inject Pannier: [^\n;]+; (?:check|remove|rename|run|set|use) [^\n]*[^\n.]$/;
+
 function webhooksOf(values: Values = {}): Webhook[] {
   return find(render(values), 'MutatingWebhookConfiguration', 'pannier-injector').webhooks as Webhook[];
 }
 
 describe('the MutatingWebhookConfiguration', () => {
-  test('asks for pods that ask, pods of namespaces that ask, and annotated namespaces', () => {
+  test('matches pods and namespaces that request injection, and annotated namespaces', () => {
     expect(webhooksOf().map((webhook) => [webhook.name, at(webhook, 'clientConfig.service.path')])).toEqual([
       ['pods.pannier.dev', '/mutate-pod'],
       ['namespaced-pods.pannier.dev', '/mutate-pod'],
@@ -33,7 +37,7 @@ describe('the MutatingWebhookConfiguration', () => {
     ]);
   });
 
-  test('never blocks: it is ignored when it is away, and is waited for 3 seconds', () => {
+  test('is ignored if the injector does not answer within 3 seconds', () => {
     for (const webhook of webhooksOf()) {
       expect(webhook).toMatchObject({
         failurePolicy: 'Ignore',
@@ -44,7 +48,7 @@ describe('the MutatingWebhookConfiguration', () => {
     }
   });
 
-  test('leaves out kube-system, the namespace of the release, and others that are named', () => {
+  test('excludes kube-system, the namespace of the release, and webhook.excludedNamespaces', () => {
     for (const webhook of webhooksOf({ webhook: { excludedNamespaces: ['legacy'] } })) {
       expect(webhook.namespaceSelector.matchExpressions).toEqual([
         { key: 'kubernetes.io/metadata.name', operator: 'NotIn', values: ['kube-system', 'pannier-system', 'legacy'] },
@@ -52,16 +56,16 @@ describe('the MutatingWebhookConfiguration', () => {
     }
   });
 
-  test('has conditions, so that a pod that did not ask is none of its business', () => {
+  test('has match conditions that exclude pods which do not request injection', () => {
     const names = webhooksOf().map((webhook) => webhook.matchConditions.map((condition) => condition.name));
     expect(names).toEqual([
-      ['asks', 'no-mirror-pod'],
-      ['says-nothing', 'no-mirror-pod'],
+      ['requests-injection', 'no-mirror-pod'],
+      ['has-no-annotation', 'no-mirror-pod'],
       ['annotation-differs-from-label'],
     ]);
   });
 
-  test('bears no caBundle, but for the one that is given', () => {
+  test('has no caBundle except the given one with certificates.mode files', () => {
     expect(webhooksOf().filter((webhook) => 'caBundle' in webhook.clientConfig)).toEqual([]);
     const caBundle = '-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n';
     const files = webhooksOf({ certificates: { mode: 'files', files: { secretName: 'tls', caBundle } } });
@@ -72,7 +76,7 @@ describe('the MutatingWebhookConfiguration', () => {
 });
 
 describe('the ValidatingAdmissionPolicies', () => {
-  test('fail closed, for the same namespaces, and are bound to deny', () => {
+  test('fail closed, match the same namespaces as the webhooks, and deny', () => {
     const manifests = render();
     for (const name of ['pannier-injected', 'pannier-injected-namespaces']) {
       const policy = find(manifests, 'ValidatingAdmissionPolicy', name);
@@ -85,31 +89,31 @@ describe('the ValidatingAdmissionPolicies', () => {
     }
   });
 
-  test('give a reason of one line for everything that they refuse', () => {
+  test('reject with one line that names the cause and a remedy', () => {
     for (const values of [{}, { injectionMode: 'mutating-policy' }]) {
       const policies = render(values).filter(({ kind }) => kind === 'ValidatingAdmissionPolicy');
       const validations = policies.flatMap((policy) => at(policy, 'spec.validations') as Record<string, string>[]);
       expect(validations.length).toBeGreaterThan(3);
       for (const { message, messageExpression } of validations) {
-        expect(message ?? messageExpression).toMatch(/^"?cannot inject Pannier: [^\n]*, wanted [^\n]*$/);
+        expect(message ?? messageExpression).toMatch(REFUSAL);
       }
     }
   });
 
-  test('take an annotation without a value for a mistake, not for silence', () => {
+  test('treat an annotation without a value as invalid, not as absent', () => {
     for (const values of [{}, { injectionMode: 'mutating-policy' }]) {
       const policies = render(values).filter(({ kind, metadata }) => {
         return kind.endsWith('AdmissionPolicy') && metadata.name === 'pannier-injected';
       });
       for (const policy of policies) {
         const variables = at(policy, 'spec.variables') as { name: string; expression: string }[];
-        expect(variables.find(({ name }) => name === 'podSays')?.expression).toContain("== '' ? '(empty)' :");
+        expect(variables.find(({ name }) => name === 'podRequest')?.expression).toContain("== '' ? '(empty)' :");
       }
       expect(policies.length).toBeGreaterThan(0);
     }
   });
 
-  test('can be turned off, and down to a warning', () => {
+  test('can be disabled or reduced to a warning', () => {
     const kinds = render({ admissionPolicy: { enabled: false } }).map(({ kind }) => kind);
     expect(kinds.filter((kind) => kind.startsWith('ValidatingAdmissionPolicy'))).toEqual([]);
     const warning = render({ admissionPolicy: { validationActions: ['Warn', 'Audit'] } });
@@ -121,7 +125,7 @@ describe('the ValidatingAdmissionPolicies', () => {
 describe('injection mode mutating-policy', () => {
   const kindsOf = (manifests: readonly Manifest[]): string[] => manifests.map(({ kind }) => kind);
 
-  test('needs nothing that runs, and nobody with rights', () => {
+  test('renders no workload and no RBAC objects', () => {
     const manifests = render({
       injectionMode: 'mutating-policy',
       certificates: { mode: 'cert-manager' },
@@ -138,25 +142,25 @@ describe('injection mode mutating-policy', () => {
     ]);
   });
 
-  test('refuses what stands in the way, as the injector does', () => {
+  test('rejects pods that conflict with the sidecar, as the injector does', () => {
     const policyOf = (values: Values): Manifest =>
       find(render(values), 'ValidatingAdmissionPolicy', 'pannier-injected');
     const namesOf = (values: Values): string[] =>
       (at(policyOf(values), 'spec.variables') as { name: string }[]).map(({ name }) => name);
-    const own = ['others', 'portTakers', 'socketTakers', 'volumeTakers', 'isWindows'];
+    const own = ['otherContainers', 'portConflicts', 'socketConflicts', 'volumeConflicts', 'isWindows'];
     expect(namesOf({ injectionMode: 'mutating-policy' })).toEqual(expect.arrayContaining(own));
     expect(namesOf({}).filter((name) => own.includes(name))).toEqual([]);
     const bare = { injectionMode: 'mutating-policy', policiesConfigMap: '', sidecar: { socket: false } };
-    expect(namesOf(bare)).not.toContain('socketTakers');
-    // Every one that is there is asked.
+    expect(namesOf(bare)).not.toContain('socketConflicts');
+    // Every variable that exists is used by a validation.
     for (const values of [{ injectionMode: 'mutating-policy' }, bare]) {
-      const asked = JSON.stringify(at(policyOf(values), 'spec.validations'));
-      const takers = namesOf(values).filter((name) => own.includes(name) && name !== 'others');
-      expect(takers.filter((name) => !asked.includes(`variables.${name}`))).toEqual([]);
+      const validations = JSON.stringify(at(policyOf(values), 'spec.validations'));
+      const conflicts = namesOf(values).filter((name) => own.includes(name) && name !== 'otherContainers');
+      expect(conflicts.filter((name) => !validations.includes(`variables.${name}`))).toEqual([]);
     }
   });
 
-  test('knows its own volumes by the hash that it writes', () => {
+  test('checks the volumes of pods with the configuration hash that it writes', () => {
     const values = {
       injectionMode: 'mutating-policy',
       redis: { url: 'redis://one', secretName: 'login', tlsSecretName: 'client-tls' },
@@ -165,7 +169,7 @@ describe('injection mode mutating-policy', () => {
     const manifests = render(values);
     const variables = at(find(manifests, 'ValidatingAdmissionPolicy', 'pannier-injected'), 'spec.variables');
     const { expression = '' } =
-      (variables as { name: string; expression: string }[]).find(({ name }) => name === 'volumeTakers') ?? {};
+      (variables as { name: string; expression: string }[]).find(({ name }) => name === 'volumeConflicts') ?? {};
     const written = JSON.stringify(
       at(find(manifests, 'MutatingAdmissionPolicy', 'pannier-injected'), 'spec.mutations'),
     );
@@ -176,7 +180,7 @@ describe('injection mode mutating-policy', () => {
     expect(expression).toContain("volume.configMap.name == 'team'");
   });
 
-  test('speaks v1beta1 up to 1.35 and v1 from 1.36 on', () => {
+  test('uses v1beta1 up to Kubernetes 1.35 and v1 from 1.36 on', () => {
     const versionOf = (kubeVersion: string): string =>
       find(
         render({ injectionMode: 'mutating-policy' }, ['--kube-version', kubeVersion]),

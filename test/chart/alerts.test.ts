@@ -1,5 +1,5 @@
 /**
- * Alerts, scraping and network: what the chart asks of a Prometheus operator and of the network exists in the program.
+ * Tests alerts, scraping and NetworkPolicies: every metric, label and port that they name exists in the program.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ function rulesOf(values: Values): Rule[] {
   return (at(rule, 'spec.groups') as { rules: Rule[] }[]).flatMap((group) => group.rules);
 }
 
-/** What the operator's scraping puts on every series. A label of a metric's own that is called so is renamed by Prometheus. */
+/** Labels that the Prometheus operator adds to every series. Prometheus renames labels of a metric that have the same name. */
 const TARGET_LABELS = ['namespace', 'pod', 'container', 'job', 'instance', 'endpoint'];
 
 interface Series {
@@ -30,7 +30,7 @@ interface Series {
   readonly help: string;
 }
 
-/** Every name that a scrape of injector or sidecar has, with the labels of its own. */
+/** Returns every series that the injector or the sidecar exports, with its own labels. */
 async function exportedSeries(): Promise<ReadonlyMap<string, Series>> {
   const series = new Map<string, Series>();
   for (const { name, type, labels, help } of Object.values<MetricRow>(METRICS)) {
@@ -58,7 +58,7 @@ function selectorProblems(selector: Selector, exported: ReadonlyMap<string, Seri
   const { metric, matchers, groupings, within, isRange } = selector;
   const known = exported.get(metric);
   if (known === undefined) {
-    return [`${metric} is exported by nobody`];
+    return [`${metric} is not exported`];
   }
   const problems: string[] = [];
   const labels = [...known.labels.filter((label) => !TARGET_LABELS.includes(label)), ...TARGET_LABELS];
@@ -66,7 +66,7 @@ function selectorProblems(selector: Selector, exported: ReadonlyMap<string, Seri
     if (!labels.includes(label)) {
       problems.push(`${metric} has no label ${label}, but ${labels.join(', ')}`);
     } else if (known.labels.includes(label) && TARGET_LABELS.includes(label)) {
-      problems.push(`${metric} has a label ${label} of its own, which Prometheus renames`);
+      problems.push(`${metric} has its own label ${label}, which Prometheus renames`);
     }
   }
   const isRate = within[0] === 'rate' || within[0] === 'increase';
@@ -75,9 +75,9 @@ function selectorProblems(selector: Selector, exported: ReadonlyMap<string, Seri
   }
   const outcomes = metric.startsWith('pannier_injector_') ? [...OUTCOMES] : (known.help.match(/\w+/g) ?? []);
   for (const { operator, value } of matchers.filter(({ label }) => label === 'outcome')) {
-    const isWanted = (outcome: string): boolean =>
+    const isMatch = (outcome: string): boolean =>
       operator === '=~' ? new RegExp(`^(?:${value})$`).test(outcome) : outcome === value;
-    if (!outcomes.some(isWanted)) {
+    if (!outcomes.some(isMatch)) {
       problems.push(`${metric} has no outcome ${operator}"${value}"`);
     }
   }
@@ -98,12 +98,12 @@ const RULE_VALUES: readonly Values[] = [
   { certificates: { self: { servingCertificateLifetimeMs: 600_000 } } },
 ];
 
-test.each(RULE_VALUES)('%j: alerts are PromQL, about metrics and labels that there are', async (values) => {
+test.each(RULE_VALUES)('%j: alerts are valid PromQL on existing metrics and labels', async (values) => {
   const rules = rulesOf(values);
   expect(rules.length).toBe(values.injectionMode === 'mutating-policy' ? 9 : 12);
   for (const { alert, expr, annotations } of rules) {
     expect({ alert, problems: await promqlProblems(expr) }).toEqual({ alert, problems: [] });
-    // What the text shows is what the aggregation leaves.
+    // The summary may show only labels that the aggregation keeps.
     const shown = [...annotations.summary.matchAll(/\$labels\.(\w+)/g)].map((match) => match[1]);
     for (const { groupings } of readPromql(expr).selectors) {
       expect({ alert, groupings }).toEqual({ alert, groupings: expect.arrayContaining(shown) });
@@ -111,12 +111,12 @@ test.each(RULE_VALUES)('%j: alerts are PromQL, about metrics and labels that the
   }
 });
 
-test('PromQL in the pages is about metrics and labels that there are', async () => {
+test('PromQL in the pages uses existing metrics and labels', async () => {
   const pages = repositoryFiles(['*.md', 'docs/**/*.md', 'charts/**/*.md']);
   const quotes = pages.flatMap((page) => {
     const whole = readFileSync(join(repositoryRoot, page), 'utf8');
-    // The changelog lists the old name of a renamed metric before its new one.
-    const text = page === 'CHANGELOG.md' ? whole.replaceAll(/^ {2}- .* (?:is|are) now /gm, '') : whole;
+    // The table of the changelog has the old name of a metric in the column before the new one.
+    const text = page === 'CHANGELOG.md' ? whole.replaceAll(/^\| metric \|[^|]*\|/gm, '') : whole;
     return [...text.matchAll(/`([^`\n]*\bpannier_[a-z][^`\n]*)`/g)].map((match) => ({ page, quote: match[1] ?? '' }));
   });
   expect(quotes.length).toBeGreaterThan(20);
@@ -128,46 +128,46 @@ test('PromQL in the pages is about metrics and labels that there are', async () 
 
 test.each([
   ['sum by (role) (pannier_redis_up', 'cannot read'],
-  ['pannier_redis_upp == 0', 'pannier_redis_upp is exported by nobody'],
+  ['pannier_redis_upp == 0', 'pannier_redis_upp is not exported'],
   ['pannier_redis_up{rule="state"}', 'pannier_redis_up has no label rule'],
   ['sum by (node) (pannier_redis_up)', 'pannier_redis_up has no label node'],
   ['rate(pannier_policy_reloads_total)', 'rate of pannier_policy_reloads_total, a counter, without a range'],
   ['increase(pannier_redis_up[5m])', 'increase of pannier_redis_up, a gauge'],
   ['pannier_policy_reloads_total{outcome="rejected"}', 'has no outcome ="rejected"'],
   ['sum by (namespace) (pannier_near_cache_hits_total)', 'which Prometheus renames'],
-])('%s is found out', async (text, problem) => {
+])('reports the problem of %s', async (text, problem) => {
   expect((await promqlProblems(text)).join('\n')).toContain(problem);
 });
 
-test('the alert about a certificate leaves an injector with short-lived ones the time to renew', () => {
+test('the certificate alert leaves time for the renewal of short-lived certificates', () => {
   const secondsOf = (values: Values): number => {
     const rule = rulesOf(values).find(({ alert }) => alert === 'PannierInjectorCertificateEnds');
     return Number(/< (\d+)$/.exec(rule?.expr ?? '')?.[1]);
   };
   expect(secondsOf({})).toBe(3_600);
   expect(secondsOf({ certificates: { mode: 'cert-manager' } })).toBe(3_600);
-  // Renewed at two thirds of ten minutes: 200 seconds are left then.
+  // The renewal at two thirds of ten minutes is due 200 seconds before the expiry.
   expect(secondsOf({ certificates: { self: { servingCertificateLifetimeMs: 600_000 } } })).toBe(100);
 });
 
-test('the first refusal of a policy file is heard of: its series begins at 1, and the increase of that is 0', () => {
+test('PannierPolicyFileRefused fires for the first rejection, although the increase of a new series is 0', () => {
   const rule = rulesOf({}).find(({ alert }) => alert === 'PannierPolicyFileRefused');
   expect(rule?.expr).toContain('unless pannier_policy_reloads_total{outcome="refused"} offset 15m');
 });
 
-test('two Redis masters and a refused format have alerts of their own, because Redis is up all the same', () => {
+test('conflicting Redis masters and an unknown format have their own alerts, because Redis counts as up', () => {
   const expressionOf = (alert: string): string | undefined => rulesOf({}).find((rule) => rule.alert === alert)?.expr;
   expect(expressionOf('PannierRedisConflictingMasters')).toContain('(pannier_redis_conflicting_masters) > 0');
   expect(expressionOf('PannierRedisFormatRefused')).toContain('(pannier_redis_format_refused) > 0');
 });
 
-test('Sentinels that name no master have an alert of their own, because Redis is up until the next failover', () => {
+test('silent Sentinels have their own alert, because Redis counts as up until the next failover', () => {
   const rule = rulesOf({}).find(({ alert }) => alert === 'PannierRedisSentinelsSilent');
   expect(rule?.expr).toContain('(pannier_redis_silent_sentinels) > 0');
   expect(rule?.labels).toEqual({ severity: 'warning' });
 });
 
-test('a refusal by Redis has an alert of its own, because Redis is up all the same and limits fail open', () => {
+test('commands that Redis rejects have their own alert, because Redis counts as up and limits fail open', () => {
   const rule = rulesOf({}).find(({ alert }) => alert === 'PannierRedisRefuses');
   expect(rule).toMatchObject({
     expr: 'sum by (namespace, role, code) (pannier_redis_refusals) > 0',
@@ -176,21 +176,21 @@ test('a refusal by Redis has an alert of its own, because Redis is up all the sa
   });
 });
 
-test('live limits that a full memory store gives up have an alert, because nothing else shows that they start anew', () => {
+test('evictions of active limits have an alert, because nothing else shows that limits are reset', () => {
   const rule = rulesOf({}).find(({ alert }) => alert === 'PannierLimitsEvicted');
   expect(rule?.expr).toContain('(rate(pannier_memory_store_evictions_total{store="rate_limit"}[5m])) > 0');
 });
 
-test('alerts say how bad it is and what it means', () => {
+test('every alert has a severity and a summary that is a sentence', () => {
   for (const { labels, annotations } of rulesOf({})) {
     expect(labels.severity).toMatch(/^(critical|warning)$/);
     expect(annotations.summary).toMatch(/\.$/);
   }
-  // No injector, no alerts about it.
+  // Injection mode mutating-policy has no injector, so it needs no alerts for it.
   expect(rulesOf({ injectionMode: 'mutating-policy' }).filter(({ alert }) => alert.includes('Injector'))).toEqual([]);
 });
 
-test('sidecars of all namespaces are scraped at the port that injection gives them', () => {
+test('the PodMonitor scrapes sidecars of all namespaces at the port that injection adds', () => {
   const monitor = find(render({ podMonitor: { enabled: true } }), 'PodMonitor', 'pannier-sidecars');
   expect(at(monitor, 'spec')).toEqual({
     selector: { matchLabels: { 'pannier.dev/injected': 'true' } },
@@ -199,7 +199,7 @@ test('sidecars of all namespaces are scraped at the port that injection gives th
   });
 });
 
-test('a ServiceMonitor chooses the Service of the injector, with labels of yours', () => {
+test('the ServiceMonitor selects the Service of the injector and has the given labels', () => {
   const manifests = render({ serviceMonitor: { enabled: true, labels: { release: 'prometheus' }, interval: '1m' } });
   const monitor = find(manifests, 'ServiceMonitor', 'pannier-injector');
   expect(monitor.metadata.labels).toMatchObject({ release: 'prometheus' });
@@ -208,7 +208,7 @@ test('a ServiceMonitor chooses the Service of the injector, with labels of yours
   expect(at(monitor, 'spec.endpoints')).toEqual([{ port: 'admin', path: '/metrics', interval: '1m' }]);
 });
 
-test('NetworkPolicies let the API server in from anywhere, and to the dev Redis injected pods alone', () => {
+test('NetworkPolicies allow any source for the injector and only injected pods for devRedis', () => {
   const policies = (values: Values): Manifest[] => render(values).filter(({ kind }) => kind === 'NetworkPolicy');
   expect(policies({ devRedis: { enabled: true } })).toEqual([]);
   const on = { networkPolicy: { enabled: true }, devRedis: { enabled: true } };

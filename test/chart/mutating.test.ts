@@ -1,15 +1,14 @@
 /**
- * `injectionMode: mutating-policy` makes the same sidecar as the injector does with the same values: the container, its volumes and the hash of both, to
- * the letter. That the API server applies it so is shown on a cluster.
+ * Tests that injection mode mutating-policy renders exactly the sidecar of the injector for the same values: container, volumes and
+ * configuration hash. The tests in test/kubernetes check that the API server applies it.
  */
-
 import { resolveSidecar, type Sidecar } from '../../src/injection/sidecar.ts';
 import { parseSidecarConfig } from '../../src/injection/sidecar-config.ts';
 import { configHash, sidecarContainer, sidecarVolumes } from '../../src/injection/sidecar-container.ts';
 import { isObject } from '../../src/lib/json.ts';
 import { at, find, render, type Values } from '../support/kubernetes/helm.ts';
 
-/** What the injector makes of these values: its configuration is the one that the chart renders. */
+/** Returns the sidecar that the injector builds from the configuration that the chart renders for these values. */
 function sidecarOf(values: Values): Sidecar {
   const configMap = find(render(values), 'ConfigMap', 'pannier-injector-config');
   const text = String(at(configMap, 'data')?.['injector.yaml' as never]);
@@ -20,7 +19,7 @@ function sidecarOf(values: Values): Sidecar {
   return resolveSidecar({ pod: {}, annotations: {}, config: result.config, kubelets: { oldestMinor: undefined } });
 }
 
-/** JSON as a CEL literal, keys in order, as the chart writes it. */
+/** Converts JSON to a CEL literal with sorted keys, as the chart does. */
 function celLiteral(value: unknown, type: string): string {
   if (Array.isArray(value)) {
     return `[${value.map((item) => celLiteral(item, type)).join(', ')}]`;
@@ -57,7 +56,7 @@ const CASES: readonly Values[] = [
   { image: { repository: 'host:5000/pannier', tag: 7, pullPolicy: 'Always' }, policiesConfigMap: 'team' },
 ];
 
-test.each(CASES)('%j: the same container, volumes and hash', (values) => {
+test.each(CASES)('%j: renders the same container, volumes and hash', (values) => {
   const sidecar = sidecarOf(values);
   const policy = find(
     render({ ...values, injectionMode: 'mutating-policy' }),
@@ -74,13 +73,13 @@ test.each(CASES)('%j: the same container, volumes and hash', (values) => {
   }
   expect(mutations[3]?.split('"/spec/volumes/-"')).toHaveLength(sidecarVolumes(sidecar).length + 1);
   expect(mutations[0]).toContain(`pannier.dev~1config-hash", value: "${configHash(sidecar)}"`);
-  // An annotation of the user's without a value is extended too, and so found when the sidecar is taken out.
+  // An existing annotation is extended even if it is empty, so that `pannier uninject` restores it.
   const extended =
     'safe-to-evict-local-volumes" in variables.annotations ? variables.evictable + "," : "") + "pannier-socket"';
   expect(mutations[0]?.includes(extended)).toBe(sidecar.hasSocket);
 });
 
-test('the chart gives the same as the program does by itself', () => {
+test('the default values of the chart produce the default sidecar of the program', () => {
   const sidecar = sidecarOf({ image: { repository: 'pannier', tag: '1' } });
   const result = parseSidecarConfig('sidecar: {image: "pannier:1"}\n');
   expect('config' in result ? result.config : result).toEqual(expect.anything());

@@ -1,5 +1,5 @@
 /**
- * What Helm says after an installation: how to ask for a sidecar, and a warning for each choice that one may regret.
+ * Tests the notes that Helm prints after an installation: how to request a sidecar, and a warning for each risky value.
  */
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { at, chartDirectory, helm, type Values, withValuesFile } from '../support/kubernetes/helm.ts';
 
-/** The chart with its notes as an object: `helm template` leaves notes out, `helm install` may want a cluster. */
+/** Copy of the chart that renders its notes as a ConfigMap, because `helm template` omits notes and `helm install` may need a cluster. */
 const copy = mkdtempSync(join(tmpdir(), 'pannier-notes-'));
 
 beforeAll(() => {
@@ -36,7 +36,7 @@ function notes(values: Values): string {
 
 const redis = { url: 'redis://one:6379' };
 
-test('a sound installation is told how to go on, without a warning', () => {
+test('explains the next steps without a warning for safe values', () => {
   const text = notes({ redis });
   expect(text).toContain('pannier.dev/inject: "true"');
   expect(text).toContain('127.0.0.1:9470 and unix:/run/pannier/pannier.sock');
@@ -46,10 +46,10 @@ test('a sound installation is told how to go on, without a warning', () => {
 });
 
 const RISKY: readonly { readonly values: Values; readonly warning: string }[] = [
-  { values: {}, warning: 'no Redis' },
-  { values: { devRedis: { enabled: true } }, warning: 'devRedis is for trials' },
-  { values: { devRedis: { enabled: true }, redis }, warning: 'no sidecar uses it' },
-  { values: { redis: { url: 'redis://user:word@one' } }, warning: 'redis.url holds a password' },
+  { values: {}, warning: 'no Redis is configured' },
+  { values: { devRedis: { enabled: true } }, warning: 'devRedis is for trials only' },
+  { values: { devRedis: { enabled: true }, redis }, warning: 'no sidecar uses devRedis' },
+  { values: { redis: { url: 'redis://user:word@one' } }, warning: 'redis.url contains a password' },
   { values: { redis, injector: { replicaCount: 1 } }, warning: 'injector.replicaCount is 1' },
   { values: { redis, webhook: { failurePolicy: 'Fail' } }, warning: 'webhook.failurePolicy is Fail' },
   { values: { redis, admissionPolicy: { enabled: false } }, warning: 'admissionPolicy.enabled is false' },
@@ -58,12 +58,12 @@ const RISKY: readonly { readonly values: Values; readonly warning: string }[] = 
   { values: { redis, injectionMode: 'mutating-policy' }, warning: 'before Kubernetes 1.36' },
 ];
 
-test.each(RISKY)('$values: $warning', ({ values, warning }) => {
+test.each(RISKY)('$values: warns "$warning"', ({ values, warning }) => {
   expect(notes(values)).toMatch(new RegExp(`WARNING:[^]*${warning}`));
 });
 
-test('a test that has no place to run is said so', () => {
+test('explains that helm test runs nothing without a namespace that has the Redis Secret', () => {
   expect(notes({ redis: { ...redis, secretName: 'login' } })).toContain(
-    'set tests.namespace to one that has the Secret login',
+    'set tests.namespace to a namespace that has the Secret login',
   );
 });

@@ -1,11 +1,11 @@
 /**
- * Each object against the values that shape it: what the API server, the injector and an operator rely on.
+ * Tests each object with the values that shape it, as far as the API server, the injector or an operator depends on it.
  */
 import { parse } from 'yaml';
 import { at, find, type Manifest, render, type Values } from '../support/kubernetes/helm.ts';
 
 const NAME = 'pannier-injector';
-const OWN_FILES = {
+const FILES_MODE = {
   mode: 'files',
   files: { secretName: 'tls', caBundle: '-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n' },
 };
@@ -15,7 +15,7 @@ const configOf = (values: Values): unknown =>
   parse(String(at(find(render(values), 'ConfigMap', `${NAME}-config`), 'data')?.['injector.yaml' as never]));
 
 describe('the Deployment', () => {
-  test('runs the webhook with what the contract of its flags says', () => {
+  test('runs the webhook with all its flags', () => {
     expect(at(container(render()), 'args')).toEqual([
       'webhook',
       '--config=/etc/pannier/injector.yaml',
@@ -32,7 +32,7 @@ describe('the Deployment', () => {
     ]);
   });
 
-  test('passes lifetimes and files of certificates on', () => {
+  test('passes the lifetimes and files of certificates to the webhook', () => {
     const short = render({ certificates: { self: { caLifetimeMs: 60_000, servingCertificateLifetimeMs: 20_000 } } });
     expect(at(container(short), 'args')).toEqual(
       expect.arrayContaining(['--ca-lifetime-ms=60000', '--serving-certificate-lifetime-ms=20000']),
@@ -46,14 +46,14 @@ describe('the Deployment', () => {
         '--ca-file=/etc/pannier/certificates/ca.crt',
       ]),
     );
-    expect(JSON.stringify(at(container(render({ certificates: OWN_FILES })), 'args'))).not.toContain('ca-file');
+    expect(JSON.stringify(at(container(render({ certificates: FILES_MODE })), 'args'))).not.toContain('ca-file');
     expect(at(find(files, 'Deployment', NAME), 'spec.template.spec.volumes')).toContainEqual({
       name: 'certificates',
       secret: { secretName: 'pannier-injector-tls', defaultMode: 0o440 },
     });
   });
 
-  test('has two replicas that keep apart where they can, and loses none in an update', () => {
+  test('has two replicas that prefer different nodes, and stops none before its successor is ready', () => {
     const spec = at(find(render(), 'Deployment', NAME), 'spec');
     expect(at(spec, 'replicas')).toBe(2);
     expect(at(spec, 'strategy.rollingUpdate')).toEqual({ maxUnavailable: 0, maxSurge: 1 });
@@ -68,7 +68,7 @@ describe('the Deployment', () => {
     expect(at(pod, 'terminationGracePeriodSeconds')).toBe(30);
   });
 
-  test('is replaced when what it gives to pods changes, and only then', () => {
+  test('is replaced only when the configuration of sidecars changes', () => {
     const checksum = (values: Values): unknown =>
       at(find(render(values), 'Deployment', NAME), 'spec.template.metadata.annotations')?.['checksum/config' as never];
     expect(checksum({ redis: { url: 'redis://one' } })).not.toBe(checksum({}));
@@ -76,7 +76,7 @@ describe('the Deployment', () => {
     expect(checksum({})).toMatch(/^[0-9a-f]{64}$/);
   });
 
-  test('bounds its heap by half of its memory limit', () => {
+  test('limits its heap to half of its memory limit', () => {
     const options = (values: Values): unknown => {
       const env = at(container(render(values)), 'env') as { name: string; value?: string }[];
       return env.find((entry) => entry.name === 'NODE_OPTIONS')?.value;
@@ -96,14 +96,14 @@ test.each([
   [{ image: { repository: 'host:5000/a/b', tag: 'x' } }, 'host:5000/a/b:x'],
   [{ image: { digest: `sha256:${'a'.repeat(64)}`, tag: 'x' } }, `pannier@sha256:${'a'.repeat(64)}`],
   [{}, 'pannier:0.1.0'],
-])('the image of %j is %s, for injector, sidecar and test', (values, image) => {
+])('values %j set image %s for injector, sidecar and test', (values, image) => {
   const manifests = render(values);
   expect(at(container(manifests), 'image')).toBe(image);
   expect(at(configOf(values), 'sidecar.image')).toBe(image);
   expect(at(find(manifests, 'Pod', 'pannier-test'), 'spec.containers.0.image')).toBe(image);
 });
 
-test('a sidecar may have another image than the injector, and then not its digest', () => {
+test('a sidecar image of its own does not inherit the digest of the injector', () => {
   const digest = `sha256:${'b'.repeat(64)}`;
   expect(at(configOf({ image: { digest }, sidecar: { image: { tag: '0.2.0' } } }), 'sidecar.image')).toBe(
     'pannier:0.2.0',
@@ -118,11 +118,11 @@ test.each([
   [{ devRedis: { enabled: true } }, ['redis://pannier-dev-redis.pannier-system.svc:6379']],
   [{ devRedis: { enabled: true }, redis: { url: 'redis://one' } }, ['redis://one']],
   [{}, []],
-])('the Redis of %j is %j', (values, urls) => {
+])('values %j set Redis URLs %j', (values, urls) => {
   expect(at(configOf(values), 'sidecar.redis.urls')).toEqual(urls);
 });
 
-test('the rights of the injector are these and no others', () => {
+test('the injector has exactly these permissions', () => {
   const rules = (values: Values): unknown =>
     render(values)
       .filter(({ kind }) => kind === 'Role' || kind === 'ClusterRole')
@@ -148,27 +148,27 @@ test('the rights of the injector are these and no others', () => {
   expect(rules({ sidecar: { native: true }, certificates: { mode: 'cert-manager' } })).toEqual([
     ['ClusterRole', [configuration(['get', 'patch'])]],
   ]);
-  expect(rules({ sidecar: { native: true }, certificates: OWN_FILES })).toEqual([
+  expect(rules({ sidecar: { native: true }, certificates: FILES_MODE })).toEqual([
     ['ClusterRole', [configuration(['get'])]],
   ]);
   expect(rules({ injectionMode: 'mutating-policy' })).toEqual([]);
 });
 
-test('a PodDisruptionBudget is there with more than one replica', () => {
+test('a PodDisruptionBudget exists only with more than one replica', () => {
   const budgets = (values: Values): Manifest[] => render(values).filter(({ kind }) => kind === 'PodDisruptionBudget');
   expect(at(budgets({})[0], 'spec.maxUnavailable')).toBe(1);
   expect(budgets({ injector: { replicaCount: 1 } })).toEqual([]);
   expect(budgets({ injector: { podDisruptionBudget: { enabled: false } } })).toEqual([]);
 });
 
-test('the Service leads port 443 to the webhook', () => {
+test('the Service forwards port 443 to the webhook', () => {
   expect(at(find(render(), 'Service', NAME), 'spec.ports')).toEqual([
     { name: 'https', port: 443, targetPort: 'https', protocol: 'TCP' },
     { name: 'admin', port: 9471, targetPort: 'admin', protocol: 'TCP' },
   ]);
 });
 
-test('policies are one ConfigMap in every namespace that is named, once', () => {
+test('policies become one ConfigMap in each listed namespace and in that of the release', () => {
   const policies = { sessions: { idle: '5m' } };
   const maps = render({ policies, policyNamespaces: ['shop', 'pannier-system'] }).filter(
     ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === 'pannier-policies',
@@ -180,14 +180,14 @@ test('policies are one ConfigMap in every namespace that is named, once', () => 
   expect(render({ policyNamespaces: ['shop'] }).filter(({ metadata }) => metadata.namespace === 'shop')).toEqual([]);
 });
 
-test('large numbers in policies stay whole numbers', () => {
+test('large integers in policies stay integers', () => {
   const limit = { algorithm: 'fixed_window', limit: 68_719_476_736, per: '1d' };
   const manifests = render({ policies: { policies: { api: { limits: [limit] } } } });
   const text = String(at(find(manifests, 'ConfigMap', 'pannier-policies'), 'data')?.['policies.yaml' as never]);
   expect(text).toContain('limit: 68719476736');
 });
 
-test('the test pod asks for its sidecar in a namespace that is injected', () => {
+test('the test pod requests injection in a namespace that is not excluded', () => {
   const manifests = render();
   const pod = find(manifests, 'Pod', 'pannier-test');
   expect(pod.metadata.namespace).toBe('pannier-system-test');
@@ -198,14 +198,14 @@ test('the test pod asks for its sidecar in a namespace that is injected', () => 
   const own = render({ tests: { namespace: 'shop' } });
   expect(own.filter(({ kind }) => kind === 'Namespace')).toEqual([]);
   expect(find(own, 'Pod', 'pannier-test').metadata.namespace).toBe('shop');
-  // Its Redis login would be looked for in a namespace that nobody prepared.
+  // The namespace that the test creates has no Secret with the Redis login, so the test does not run.
   expect(render({ redis: { secretName: 'login' } }).filter(({ kind }) => kind === 'Pod')).toEqual([]);
 });
 
-test('cert-manager signs by a CA of its own, and the caBundle is left to the injector', () => {
+test('cert-manager signs with a CA of the chart, and the injector writes the caBundle', () => {
   const manifests = render({ certificates: { mode: 'cert-manager' } });
   expect(find(manifests, 'MutatingWebhookConfiguration', NAME).metadata.annotations).toBeUndefined();
-  // Mode self has `pannier-injector-ca`; both are there while one mode follows the other.
+  // Mode self uses the Secret `pannier-injector-ca`, which exists too while one mode replaces the other.
   expect(at(find(manifests, 'Certificate', `${NAME}-ca`), 'spec.secretName')).toBe('pannier-injector-issuer-ca');
   expect(at(find(manifests, 'Issuer', `${NAME}-ca`), 'spec.ca.secretName')).toBe('pannier-injector-issuer-ca');
   for (const name of [NAME, `${NAME}-ca`]) {

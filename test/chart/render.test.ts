@@ -1,13 +1,13 @@
 /**
- * What holds for every object that the chart can make, whatever the values: the same bytes each time, one object a file, labels, names,
- * namespaces, Pod Security; and helm's own lint.
+ * Tests properties of all objects that the chart can render: reproducible output, one object per file, labels, names, namespaces, Pod
+ * Security, and `helm lint`.
  */
 import { at, chartDirectory, helm, type Manifest, render, template, type Values } from '../support/kubernetes/helm.ts';
 
-/** Together they make every object of the chart. */
+/** Values that together render every object of the chart. */
 const COMBINATIONS: Readonly<Record<string, Values>> = {
   defaults: {},
-  'everything on': {
+  'everything enabled': {
     devRedis: { enabled: true },
     policies: { policies: { api: { limits: [{ algorithm: 'fixed_window', limit: 5, per: '1m' }] } } },
     policyNamespaces: ['shop', 'pay'],
@@ -20,17 +20,17 @@ const COMBINATIONS: Readonly<Record<string, Values>> = {
     injector: { podAnnotations: { a: 'b' }, podLabels: { c: 'd' }, priorityClassName: 'system-cluster-critical' },
   },
   'cert-manager': { certificates: { mode: 'cert-manager' } },
-  'an issuer': {
+  'an own issuer': {
     certificates: { mode: 'cert-manager', certManager: { issuerRef: { name: 'mine', kind: 'ClusterIssuer' } } },
   },
   files: {
     certificates: { mode: 'files', files: { secretName: 'tls', caBundle: '-----BEGIN CERTIFICATE-----\nabc\n' } },
   },
   'injection mode mutating-policy': { injectionMode: 'mutating-policy', devRedis: { enabled: true } },
-  'a Secret for Redis': { redis: { url: 'redis://one', secretName: 'login' }, tests: { namespace: 'shop' } },
+  'a Redis Secret': { redis: { url: 'redis://one', secretName: 'login' }, tests: { namespace: 'shop' } },
 };
 
-/** Objects that belong to no namespace. */
+/** Kinds of cluster-scoped objects. */
 const CLUSTER_KINDS = new Set([
   'ClusterRole',
   'ClusterRoleBinding',
@@ -48,19 +48,19 @@ describe.each(Object.entries(COMBINATIONS))('with %s', (_name, values) => {
     manifests = render(values);
   });
 
-  test('the same bytes come out twice', () => {
+  test('renders the same bytes twice', () => {
     const [first, second] = [template(values), template(values)];
     expect(first.status).toBe(0);
     expect(second.stdout).toBe(first.stdout);
   });
 
-  test('no two objects have one kind, name and namespace', () => {
+  test('renders no two objects with the same kind, name and namespace', () => {
     const names = manifests.map(({ kind, metadata }) => `${kind} ${metadata.namespace ?? ''} ${metadata.name}`);
     expect(names.length).toBeGreaterThan(5);
     expect(names.toSorted()).toEqual([...new Set(names)].toSorted());
   });
 
-  test('every object bears the common labels', () => {
+  test('adds the common labels to every object', () => {
     for (const { kind, metadata } of manifests) {
       expect({ kind, labels: metadata.labels }).toEqual({
         kind,
@@ -77,12 +77,12 @@ describe.each(Object.entries(COMBINATIONS))('with %s', (_name, values) => {
     }
   });
 
-  test('objects say their namespace, but for those that have none', () => {
+  test('sets the namespace of every namespaced object', () => {
     const wrong = manifests.filter(({ kind, metadata }) => CLUSTER_KINDS.has(kind) === 'namespace' in metadata);
     expect(wrong.map(({ kind, metadata }) => `${kind}/${metadata.name}`)).toEqual([]);
   });
 
-  test('pods pass Pod Security restricted', () => {
+  test('renders pods that comply with Pod Security restricted', () => {
     for (const pod of manifests.map(podSpecOf).filter((spec) => spec !== undefined)) {
       expect(at(pod, 'securityContext')).toMatchObject({
         runAsNonRoot: true,
@@ -103,7 +103,7 @@ describe.each(Object.entries(COMBINATIONS))('with %s', (_name, values) => {
     }
   });
 
-  test('a selector is part of the labels of its pods', () => {
+  test('selects pods by stable labels that the pods have', () => {
     for (const deployment of manifests.filter(({ kind }) => kind === 'Deployment')) {
       const selector = at(deployment, 'spec.selector.matchLabels');
       expect(at(deployment, 'spec.template.metadata.labels')).toMatchObject(selector as object);
@@ -111,7 +111,7 @@ describe.each(Object.entries(COMBINATIONS))('with %s', (_name, values) => {
     }
   });
 
-  test('no object bears a key or a certificate but yours', () => {
+  test('renders no private key and no Secret', () => {
     expect(JSON.stringify(manifests)).not.toMatch(/PRIVATE KEY|"kind":"Secret"/);
   });
 });
@@ -120,7 +120,7 @@ function podSpecOf(manifest: Manifest): unknown {
   return manifest.kind === 'Pod' ? manifest.spec : at(manifest, 'spec.template.spec');
 }
 
-test('helm lint finds nothing', () => {
+test('helm lint reports no problem', () => {
   const result = helm(['lint', '--strict', chartDirectory]);
   expect({ status: result.status, text: result.stdout + result.stderr }).toEqual({
     status: 0,
@@ -129,16 +129,16 @@ test('helm lint finds nothing', () => {
   expect(result.stdout).not.toMatch(/\[(WARNING|ERROR)\]/);
 });
 
-test('one object a file', () => {
-  const output = template({ ...COMBINATIONS['everything on'], certificates: { mode: 'cert-manager' } }).stdout;
+test('renders one object per file', () => {
+  const output = template({ ...COMBINATIONS['everything enabled'], certificates: { mode: 'cert-manager' } }).stdout;
   const sources = [...output.matchAll(/^# Source: (.*)$/gm)].map((match) => match[1]);
-  // The policies go into several namespaces, from one file.
+  // One file renders the ConfigMaps of all namespaces.
   const single = sources.filter((source) => source !== 'pannier/templates/policies-configmaps.yaml');
   expect(single.length).toBeGreaterThan(20);
   expect(single.toSorted()).toEqual([...new Set(single)].toSorted());
 });
 
-test('names follow the release and fullnameOverride', () => {
+test('derives names from the release or from fullnameOverride', () => {
   const names = (release: string, values: Values = {}): string[] =>
     render(values, [], release)
       .filter(({ kind }) => kind === 'Deployment')

@@ -1,9 +1,9 @@
 /**
- * What values.schema.json refuses: a misspelt key, a value of the wrong form, each named; and what it must not refuse.
+ * Tests values.schema.json: it rejects misspelt keys and invalid values by name, and accepts valid ones.
  */
 import { template, type Values } from '../support/kubernetes/helm.ts';
 
-interface Wrong {
+interface Invalid {
   readonly field: string;
   readonly values: Values;
 }
@@ -11,7 +11,7 @@ interface Wrong {
 const policy = (limit: Values): Values => ({ policies: { policies: { api: { limits: [limit] } } } });
 const LIMIT = { algorithm: 'fixed_window', limit: 5, per: '1m' };
 
-const WRONG: readonly Wrong[] = [
+const INVALID: readonly Invalid[] = [
   { field: 'replicas', values: { replicas: 3 } },
   { field: 'repo', values: { image: { repo: 'pannier' } } },
   { field: 'repository', values: { image: { repository: 'Pannier:1' } } },
@@ -59,15 +59,15 @@ const WRONG: readonly Wrong[] = [
   { field: 'namespace', values: { tests: { namespace: 'a/b' } } },
 ];
 
-test.each(WRONG)('$values is refused, naming $field', ({ field, values }) => {
+test.each(INVALID)('rejects $values and names $field', ({ field, values }) => {
   const result = template(values);
   expect(result.status).not.toBe(0);
   expect(result.stderr).toContain(field);
-  // By the schema, not by a template that broke later.
+  // The schema must reject it, not a template that fails later.
   expect(result.stderr).toMatch(/schema/);
 });
 
-const RIGHT: readonly Values[] = [
+const VALID: readonly Values[] = [
   { image: { repository: 'registry:5000/team/pannier', tag: 1 } },
   { sidecar: { resources: { limits: null } } },
   { redis: { url: [] }, devRedis: { enabled: true } },
@@ -89,7 +89,7 @@ const RIGHT: readonly Values[] = [
   { policies: { sessions: { max_per_user: 5, at_max_per_user: 'refuse' } } },
 ];
 
-test.each(RIGHT)('%j is accepted', (values) => {
+test.each(VALID)('accepts %j', (values) => {
   const result = template(values);
   expect({ status: result.status, stderr: result.stderr }).toEqual({ status: 0, stderr: '' });
 });
@@ -101,45 +101,68 @@ interface Contradiction {
 }
 
 const CONTRADICTIONS: readonly Contradiction[] = [
-  { values: { certificates: { mode: 'files' } }, text: 'certificates.files.secretName is empty' },
+  {
+    values: { certificates: { mode: 'files' } },
+    text: 'certificates.files.secretName must name a Secret with tls.crt and tls.key when certificates.mode is files, got',
+  },
   {
     values: { certificates: { mode: 'files', files: { secretName: 'tls' } } },
-    text: 'certificates.files.caBundle is empty',
+    text: 'certificates.files.caBundle must contain the PEM certificates of the CA when certificates.mode is files, got',
   },
   {
     values: { sidecar: { resources: { requests: { memory: '256Mi' } } } },
-    text: 'requests.memory is 256Mi, wanted at most the limit, 192Mi',
+    text: 'requests.memory must be at most the limit (192Mi), got 256Mi',
   },
   {
     values: { sidecar: { resources: { requests: { cpu: 2 }, limits: { cpu: '500m' } } } },
-    text: 'requests.cpu is 2, wanted at most the limit, 500m',
+    text: 'requests.cpu must be at most the limit (500m), got 2',
   },
-  { values: { image: { repository: 'registry:5000/pannier:dev' } }, text: 'wanted it without its tag' },
-  { values: { redis: { url: ['redis://one', 'rediss://two'] } }, text: 'redis.url mixes redis:// and rediss://' },
+  {
+    values: { image: { repository: 'registry:5000/pannier:dev' } },
+    text: 'image.repository must be a repository without a tag, got "registry:5000/pannier:dev"; set image.tag instead',
+  },
+  {
+    values: { sidecar: { image: { repository: 'registry:5000/pannier:dev' } } },
+    text: 'sidecar.image.repository must be a repository without a tag',
+  },
+  {
+    values: { redis: { url: ['redis://one', 'rediss://two'] } },
+    text: 'redis.url must use one scheme, got redis:// and rediss://',
+  },
   {
     values: { redis: { url: ['redis+sentinel://one/main', 'redis+sentinel://two/main'] } },
-    text: 'redis.url has more than one redis+sentinel:// URL',
+    text: 'redis.url must be one URL that lists all Sentinels (redis+sentinel://HOST:26379,HOST:26379/NAME), got several',
   },
   {
     values: { certificates: { self: { caLifetimeMs: 60_000 } } },
-    text: 'certificates.self.servingCertificateLifetimeMs is 86400000, wanted at most caLifetimeMs, 60000',
+    text: 'servingCertificateLifetimeMs must be at most certificates.self.caLifetimeMs (60000), got 86400000',
   },
-  { values: { policies: { sessions: { idle: '5m' } }, policiesConfigMap: '' }, text: 'policiesConfigMap is empty' },
-  { values: { injectionMode: 'mutating-policy', sidecar: { native: 'false' } }, text: 'sidecar.native is false' },
-  { values: { injectionMode: 'mutating-policy' }, text: 'Kubernetes is v1.33.0, wanted 1.34', kubeVersion: '1.33.0' },
+  {
+    values: { policies: { sessions: { idle: '5m' } }, policiesConfigMap: '' },
+    text: 'policiesConfigMap must be the name of a ConfigMap when policies is set, got an empty string',
+  },
+  {
+    values: { injectionMode: 'mutating-policy', sidecar: { native: 'false' } },
+    text: 'sidecar.native must be auto or true with injection mode mutating-policy, got false',
+  },
+  {
+    values: { injectionMode: 'mutating-policy' },
+    text: 'injection mode mutating-policy requires Kubernetes 1.34 or later, got v1.33.0; use injectionMode=webhook',
+    kubeVersion: '1.33.0',
+  },
   {
     values: { sidecar: { resources: { limits: { memory: '64Mi' } } } },
-    text: 'sidecar.resources.limits.memory is 64Mi, wanted 96Mi or more',
+    text: 'sidecar.resources.limits.memory must be at least 96Mi, got 64Mi',
   },
 ];
 
-test.each(CONTRADICTIONS)('$values: $text', ({ values, text, kubeVersion }) => {
+test.each(CONTRADICTIONS)('rejects $values: $text', ({ values, text, kubeVersion }) => {
   const result = template(values, kubeVersion === undefined ? [] : ['--kube-version', kubeVersion]);
   expect(result.status).not.toBe(0);
   expect(result.stderr).toContain(text);
 });
 
-test('a Kubernetes before 1.30 is refused', () => {
+test('rejects Kubernetes before 1.30', () => {
   const result = template({}, ['--kube-version', '1.29.4']);
   expect(result.status).not.toBe(0);
   expect(result.stderr).toContain('1.30.0');

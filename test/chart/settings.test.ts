@@ -1,5 +1,6 @@
 /**
- * `sidecar.env` takes what the injector takes, so that a wrong setting ends `helm install` and not the start of the injector.
+ * Tests that the schema of `sidecar.env` accepts what the injector accepts, so that `helm install` rejects an invalid setting before the
+ * injector starts.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,14 +13,14 @@ import { at, chartDirectory, find, render, template } from '../support/kubernete
 
 const schemaText = readFileSync(join(chartDirectory, 'values.schema.json'), 'utf8');
 
-test('the schema of settings is what the table says (make docs)', () => {
+test('the schema of settings matches the table in the code (make docs)', () => {
   expect(schemaText).toBe(withSettingsSchema(schemaText));
   const described = Object.keys(at(JSON.parse(schemaText), 'definitions.settings.properties') as object);
   expect(described).toEqual(SETTABLE.map((row) => PREFIX + row.name));
   expect(described.length).toBeGreaterThan(10);
 });
 
-test('a pattern of integers is exact', () => {
+test('integerPattern matches exactly the integers of its range', () => {
   const bound = fc.oneof(fc.nat({ max: 1_200 }), fc.nat({ max: 2_147_483_647 }), fc.constantFrom(0, 9, 10, 99, 1_000));
   fc.assert(
     fc.property(bound, bound, bound, (one, two, value) => {
@@ -33,7 +34,7 @@ test('a pattern of integers is exact', () => {
   );
 });
 
-/** As much of JSON Schema as these descriptions use. */
+/** Validates a value against the subset of JSON Schema that the settings use. */
 function accepts(schema: Readonly<Record<string, unknown>>, value: string | number | boolean): boolean {
   if (schema.enum !== undefined) {
     return (schema.enum as unknown[]).includes(value);
@@ -51,7 +52,7 @@ function accepts(schema: Readonly<Record<string, unknown>>, value: string | numb
   return isType && value >= Number(minimum) && value <= Number(maximum);
 }
 
-/** By its configuration, which the chart writes with the value in quotes. */
+/** Returns whether the injector accepts a setting in its configuration, in which the chart quotes every value. */
 function injectorAccepts(name: string, value: string | number | boolean): boolean {
   const env = { [name]: String(value) };
   return 'config' in parseSidecarConfig(JSON.stringify({ sidecar: { image: 'pannier:1', env } }));
@@ -95,14 +96,17 @@ const VALUES = [
   ...[0, 1, 15, 16, 17, 20, 500, 60_001, 1.5, -5, 100_000_000_000, 100_000_000_001, true, false],
 ];
 
-test.each(SETTABLE.map((row) => [row.name, row] as const))('%s: what the injector takes and no more', (name, row) => {
-  const schema = settingSchema(row);
-  const different = VALUES.filter((value) => accepts(schema, value) !== injectorAccepts(PREFIX + name, value));
-  expect(different).toEqual([]);
-  expect(VALUES.filter((value) => accepts(schema, value)).length).toBeGreaterThan(1);
-});
+test.each(SETTABLE.map((row) => [row.name, row] as const))(
+  '%s: the schema accepts exactly the values that the injector accepts',
+  (name, row) => {
+    const schema = settingSchema(row);
+    const different = VALUES.filter((value) => accepts(schema, value) !== injectorAccepts(PREFIX + name, value));
+    expect(different).toEqual([]);
+    expect(VALUES.filter((value) => accepts(schema, value)).length).toBeGreaterThan(1);
+  },
+);
 
-test('what a pattern cannot say is told by the injector, and nothing that it takes is refused', () => {
+test('the injector rejects invalid URLs that the pattern of the schema cannot exclude', () => {
   const row = SETTABLE.find((candidate) => candidate.name === 'CACHE_REDIS_URL');
   const schema = settingSchema(row ?? SETTINGS[1]);
   for (const url of ['redis://one:99999', 'redis://:6379', 'redis://user@']) {
@@ -122,7 +126,7 @@ test.each([
   ['PANNIER_SCOPE', 'x'],
   ['PANNIER_PORT', '9470'],
   ['LANG', 'C'],
-])('helm refuses %s: %j, as the injector does', (name, value) => {
+])('Helm and the injector reject %s=%j', (name, value) => {
   const result = template({ sidecar: { env: { [name]: value } } });
   expect(result.status).not.toBe(0);
   expect(result.stderr).toContain(name);
@@ -130,7 +134,7 @@ test.each([
   expect(injectorAccepts(name, value)).toBe(false);
 });
 
-test('helm takes every setting in each way to write it, and the injector reads the same', () => {
+test('Helm accepts settings as numbers and strings, and the injector reads the same values', () => {
   const env = {
     PANNIER_CACHE_REDIS_URL: ' redis://one:6379, redis://two',
     PANNIER_REDIS_COMMAND_TIMEOUT_MS: 500,

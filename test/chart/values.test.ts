@@ -1,5 +1,5 @@
 /**
- * The values are documented once and described once: values.yaml, its schema, the README's table and the program's settings agree.
+ * Tests that the values are documented consistently in values.yaml, its schema, the table in the README and the pages.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,17 +16,17 @@ const templates = repositoryFiles(['charts/pannier/templates/**']).map((path) =>
   text: readFileSync(join(repositoryRoot, path), 'utf8'),
 }));
 
-test("the README's table is what values.yaml says (make docs)", () => {
+test('the table in the README matches values.yaml (make docs)', () => {
   expect(readme).toBe(withValuesTable(readme, valuesText));
   expect(valueRows(valuesText).length).toBeGreaterThan(60);
 });
 
-test('a value without a comment is a mistake', () => {
+test('valueRows rejects a value without a comment', () => {
   expect(() => valueRows('a: 1\n')).toThrow('cannot document a: it has no comment in values.yaml; add one above it');
   expect(valueRows('# File\n\n# First\na: 1\nb:\n  # Inner\n  c: 2\n').map((row) => row.path)).toEqual(['a', 'b.c']);
 });
 
-/** A key of values.yaml in the schema, references followed. */
+/** Returns the schema of a key of values.yaml, with references resolved. */
 function schemaOf(path: string): unknown {
   let current: unknown = schema;
   for (const step of path.split('.')) {
@@ -40,12 +40,12 @@ function resolve(part: unknown): unknown {
   return typeof reference === 'string' ? at(schema, reference.replace('#/', '').replaceAll('/', '.')) : part;
 }
 
-test('every value is described in the schema', () => {
+test('the schema covers every value', () => {
   const missing = valueRows(valuesText).filter((row) => schemaOf(row.path) === undefined);
   expect(missing.map((row) => row.path)).toEqual([]);
 });
 
-test('the schema describes no value that values.yaml lacks', () => {
+test('the schema has no value that is missing from values.yaml', () => {
   const known = valueRows(valuesText).map((row) => row.path);
   const extra: string[] = [];
   const walk = (part: unknown, prefix: string): void => {
@@ -64,7 +64,7 @@ test('the schema describes no value that values.yaml lacks', () => {
   expect(extra).toEqual([]);
 });
 
-test('every object of the schema with known keys refuses others', () => {
+test('every object with known keys in the schema rejects other keys', () => {
   const open: string[] = [];
   const walk = (part: unknown, path: string): void => {
     if (part === null || typeof part !== 'object') {
@@ -81,7 +81,7 @@ test('every object of the schema with known keys refuses others', () => {
   expect(open).toEqual([]);
 });
 
-test('pages speak of values that there are', () => {
+test('the pages mention only existing values', () => {
   const paths = valueRows(valuesText).map((row) => row.path);
   const heads = new Set(paths.map((path) => path.split('.')[0]));
   const pages = ['docs/operations/kubernetes.md', 'docs/internals/injector.md', 'charts/pannier/README.md'];
@@ -98,14 +98,14 @@ test('pages speak of values that there are', () => {
   expect(unknown).toEqual([]);
 });
 
-test('templates read nothing random and nothing of the cluster', () => {
+test('templates use no random values and no lookups in the cluster', () => {
   const forbidden =
     /\b(lookup|genCA|genSignedCert|genSelfSignedCert|genPrivateKey|rand\w+|uuidv4|now|htpasswd|bcrypt)\b/;
   expect(templates.length).toBeGreaterThan(25);
   expect(templates.filter(({ text }) => forbidden.test(text)).map(({ path }) => path)).toEqual([]);
 });
 
-test('the version of the chart is that of the program', () => {
+test('the chart and the program have the same version', () => {
   const chart: unknown = parse(readFileSync(join(chartDirectory, 'Chart.yaml'), 'utf8'));
   const program: unknown = JSON.parse(readFileSync(join(chartDirectory, '..', '..', 'package.json'), 'utf8'));
   expect([at(chart, 'version'), at(chart, 'appVersion')]).toEqual([at(program, 'version'), at(program, 'version')]);

@@ -1,7 +1,7 @@
 /**
- * Builds of foreign clients: programs that a machine must have, commands, and where their results are kept.
+ * Runs the builds of clients in other languages.
  *
- * Invariant: what a build fetches or makes lies in .cache/clients, and is used again as long as its inputs are the same.
+ * 1. Downloads and results of a build are in .cache/clients. A later build reuses them if its inputs have not changed.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -33,7 +33,7 @@ async function isInstalled(program: string): Promise<boolean> {
   }
 }
 
-/** Rejects unless all `programs` are there; `language` is a name of PANNIER_TEST_CLIENTS. */
+/** Rejects unless all `programs` are installed. `language` is a name of PANNIER_TEST_CLIENTS. */
 export async function requirePrograms(language: string, programs: readonly string[]): Promise<void> {
   for (const program of programs) {
     if (!(await isInstalled(program))) {
@@ -43,7 +43,7 @@ export async function requirePrograms(language: string, programs: readonly strin
   }
 }
 
-/** Does `work` unless it has succeeded for the same content of `inputs`. */
+/** Runs `work` unless it has already succeeded for the same content of `inputs`. */
 export async function once(name: string, inputs: readonly string[], work: () => Promise<void>): Promise<void> {
   const stamp = join(cacheDirectory(name), 'done');
   const hash = createHash('sha256');
@@ -58,7 +58,7 @@ export async function once(name: string, inputs: readonly string[], work: () => 
   writeFileSync(stamp, digest);
 }
 
-/** What the command printed to stdout. `path` are directories that it finds programs in before those of PATH. */
+/** Runs a command and returns its standard output. The directories in `path` precede those of PATH. */
 export async function run(
   program: string,
   args: readonly string[],

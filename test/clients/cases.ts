@@ -1,40 +1,39 @@
 /**
- * What every foreign client does, whatever its language: the names that its program prints, one line each.
+ * Lists the cases that the test client of every language runs.
  *
- *   client ADDRESS DESCRIPTOR_SET all       plays CASES, prints `PASS name` or `FAIL name reason`, ends
- *   client ADDRESS DESCRIPTOR_SET load      plays LOAD_CASE: sets the cache key `marker`, reads it with 50 calls in flight, prints LOADED
- *                                           once a thousand reads found it, and ends once a thousand more found it gone
+ *   client ADDRESS DESCRIPTOR_SET all       runs CASES, prints `PASS name` or `FAIL name reason` for each, and exits
+ *   client ADDRESS DESCRIPTOR_SET load      runs LOAD_CASE: sets the cache key `marker`, reads it with 50 calls in flight, prints LOADED
+ *                                           after a thousand reads found it, and exits after a thousand later reads did not
  *
- * A program decides by itself whether a case passed; the line that is missing has failed.
+ * 1. The program decides whether a case passed. A case without a line has failed.
  */
 export const CASES: Readonly<Record<string, string>> = {
-  'rate-limit': 'three calls are allowed by a limit of three, the fourth is denied',
-  'cache-3-mib': 'a value of 3 MiB, the largest that can be allowed, is stored and comes back byte by byte',
-  'message-3.9-mib': 'a message of 3.9 MiB reaches the service, which says INVALID_ARGUMENT',
-  'message-over-4-mib': 'a message over 4 MiB is RESOURCE_EXHAUSTED; the next call is served',
-  'metadata-12-kib': 'a call with 12 KiB of metadata is served',
-  'metadata-over-16-kib': 'a call with 17 KiB of metadata is RESOURCE_EXHAUSTED; the next call is served',
-  gzip: 'requests over a channel that compresses with gzip are served, of one byte and of 1 MiB',
-  'calls-10000': '10,000 calls over one channel, 50 in flight: none fails, each is counted once',
-  watch: 'a stream of invalidations begins with `started` and brings each key in order',
-  deadline: 'a stream whose deadline runs out ends with DEADLINE_EXCEEDED; the next call is served',
-  cancel: 'a stream that is cancelled ends with CANCELLED, and the sidecar knows that it is gone',
-  'keep-alive': 'a connection that is idle and pinged stays open for several pings and serves after them',
+  'rate-limit': 'a limit of three allows three calls and denies the fourth',
+  'cache-3-mib': 'stores and returns a value of 3 MiB, the largest size that can be configured',
+  'message-3.9-mib': 'a message of 3.9 MiB reaches the service, which answers INVALID_ARGUMENT',
+  'message-over-4-mib': 'a message over 4 MiB fails with RESOURCE_EXHAUSTED, and the next call succeeds',
+  'metadata-12-kib': 'a call with 12 KiB of metadata succeeds',
+  'metadata-over-16-kib': 'a call with 17 KiB of metadata fails with RESOURCE_EXHAUSTED, and the next call succeeds',
+  gzip: 'requests of one byte and of 1 MiB succeed over a channel that compresses with gzip',
+  'calls-10000': '10,000 calls over one channel succeed with 50 in flight, and the limit counts each call once',
+  watch: 'a stream of invalidations begins with `started` and reports every key in order',
+  deadline: 'a stream ends with DEADLINE_EXCEEDED at its deadline, and the next call succeeds',
+  cancel: 'a cancelled stream ends with CANCELLED, and the sidecar ends its watch',
+  'keep-alive': 'an idle connection stays open during several pings and serves calls after them',
 };
 
 /**
- * Not one call of the load may fail, with wait-for-ready where the library has it: what a connection that ends has not executed, the
- * library sends again on the next one. Where it does not do so (tonic), the program repeats what was certainly not executed, and
- * counts all else as failed.
+ * Name of the load case. No call of the load may fail. The program uses wait-for-ready if the library supports it. When a connection ends, the
+ * library repeats calls that were not executed. For tonic, whose library has no retries, the program repeats such calls.
  */
 export const LOAD_CASE = 'load';
 export const MARKER_KEY = 'marker';
-/** What a program prints once the load is on. */
+/** Line that a program prints while the load is running. */
 export const LOADED_LINE = 'LOADED';
 
 export type CaseResult = { readonly passed: true } | { readonly passed: false; readonly reason: string };
 
-/** How each case ended that the program has a line for. */
+/** Returns the result of each case for which the program printed a line. */
 export function readResults(output: string): Map<string, CaseResult> {
   const results = new Map<string, CaseResult>();
   for (const [, verdict, name = '', reason = ''] of output.matchAll(/^(PASS|FAIL) (\S+) ?(.*)$/gm)) {

@@ -1,16 +1,16 @@
 /**
- * Commands and programs of docs/clients.md, by the heading of their section: tests run what users read.
+ * Reads the commands and programs of docs/clients.md, so that tests run the same ones as users.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { repositoryRoot } from '../support/repository.ts';
 
-/** The address in every program of the page. */
+/** Address in every program of the page. */
 const PAGE_ADDRESS = '127.0.0.1:9470';
 
 const page = readFileSync(join(repositoryRoot, 'docs', 'clients.md'), 'utf8');
 
-/** The command of a section that generates code; the others install tools. */
+/** Returns the command of a section that generates code. The other commands install tools. */
 export function generateCommandOf(heading: string): string {
   const commands = blocksOf(heading, 'sh').filter((text) =>
     /\b(?:protoc|grpc_tools_ruby_protoc|buf generate)\b/.test(text),
@@ -22,7 +22,7 @@ export function generateCommandOf(heading: string): string {
   return command.trim();
 }
 
-/** The code blocks of a section in one language, as programs that call `address`. */
+/** Returns the code blocks of a section in one language, changed to call `address`. */
 export function programsOf(heading: string, language: string, address: string): readonly string[] {
   return blocksOf(heading, language).map((text) => text.replaceAll(PAGE_ADDRESS, address));
 }

@@ -1,7 +1,7 @@
 /**
- * gRPC clients of other makes against the real sidecar, on each of its transports: what they do is in cases.ts.
+ * Runs gRPC clients in other languages against the real sidecar, on each of its transports. cases.ts lists what they do.
  *
- * PANNIER_TEST_CLIENTS names the ones to run; unset, all of them, and one whose toolchain is not there is red.
+ * PANNIER_TEST_CLIENTS names the clients to run. If it is unset, all clients run, and a client fails if its toolchain is not installed.
  */
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,7 @@ const TRANSPORTS = ['http2', 'grpc-js'];
 const BUILD_TIMEOUT_MS = 1_800_000;
 const RUN_TIMEOUT_MS = 240_000;
 const CONNECTION_AGE_MS = 1_000;
-/** The first one and as many that came in its place. */
+/** The first connection and three successors. */
 const MIN_CONNECTIONS = 4;
 const descriptorSet = join(repositoryRoot, 'proto', 'descriptor-set.binpb');
 
@@ -31,7 +31,7 @@ describe.each(chosenLanguages(process.env.PANNIER_TEST_CLIENTS))('$name', (langu
   }, BUILD_TIMEOUT_MS);
 
   const places: Place[] = language.dialsUnixSockets ? ['TCP', 'a unix socket'] : ['TCP'];
-  /** On every transport and place at the same time: most of it is waiting, for pings of idle connections. */
+  /** Runs on all transports and places, which are concurrent because they mostly wait for pings of idle connections. */
   let plays: Map<string, Promise<Played>> | undefined;
 
   function playEverywhere(): Map<string, Promise<Played>> {
@@ -57,7 +57,7 @@ describe.each(chosenLanguages(process.env.PANNIER_TEST_CLIENTS))('$name', (langu
           expect(played.results.get(name) ?? noLine).toEqual({ passed: true });
         });
 
-        test('nothing unexpected is logged', () => {
+        test('the sidecar logs no error', () => {
           expect(played.errors).toEqual([]);
         });
       });
@@ -70,7 +70,7 @@ describe.each(chosenLanguages(process.env.PANNIER_TEST_CLIENTS))('$name', (langu
           try {
             await waitForLoad(client);
             expect(await first.sidecar.stop()).toBe(0);
-            // It has no marker: the cache of the first one went with it.
+            // The cache of the second sidecar is empty, so it has no marker.
             const second = await startOn(transport, first.settings);
             await client.end();
             await second.stop();
@@ -115,9 +115,9 @@ type Place = 'TCP' | 'a unix socket';
 
 interface Served {
   readonly sidecar: Sidecar;
-  /** What clients dial. */
+  /** Address to which clients connect. */
   readonly address: string;
-  /** Those by which another one serves at the same place. */
+  /** Settings with which another sidecar listens at the same place. */
   readonly settings: Record<string, string>;
 }
 
@@ -134,7 +134,7 @@ async function serve(transport: string, place: Place): Promise<Served> {
 interface Played {
   readonly output: string;
   readonly results: ReadonlyMap<string, CaseResult>;
-  /** What the sidecar logged. */
+  /** Log lines of level error or fatal. */
   readonly errors: readonly Record<string, unknown>[];
 }
 
@@ -165,7 +165,7 @@ interface RunningClient {
   output(): string;
   hasEnded(): boolean;
   kill(): void;
-  /** Waits until it has ended, and kills it when it takes too long. */
+  /** Waits until the program has ended, and kills it after a timeout. */
   end(): Promise<void>;
 }
 

@@ -1,12 +1,12 @@
 /**
- * A TCP proxy that counts the connections which it was opened: how a test knows that a client connected anew.
+ * A TCP proxy that counts its connections, so that a test can detect a reconnect.
  */
 import { connect, createServer, type Socket } from 'node:net';
 
 export interface CountingProxy {
-  /** host:port where it listens. */
+  /** Address `host:port` on which the proxy listens. */
   readonly address: string;
-  /** How many were opened so far. */
+  /** Returns the number of connections that were opened so far. */
   connections(): number;
   close(): void;
 }
@@ -36,7 +36,7 @@ export async function startCountingProxy(target: string): Promise<CountingProxy>
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const bound = server.address();
   if (bound === null || typeof bound === 'string') {
-    throw new Error(`cannot start a proxy: its address is ${bound}, wanted a port`);
+    throw new Error(`address of the proxy must have a port, got ${bound}`);
   }
   return {
     address: `127.0.0.1:${bound.port}`,

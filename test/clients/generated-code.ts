@@ -1,10 +1,8 @@
 /**
- * Code that other languages generate from the protos: the tools of each language, and how the program of docs/clients.md is built and run
- * with the generated code.
+ * Installs the code generators of each language, and builds and runs the programs of docs/clients.md with the generated code.
  *
- * Invariants:
- * 1. Tools are pinned in test/clients/generated, and come from the language's own registry. protoc comes from PyPI for all of them.
- * 2. Everything that a command of the page writes lies in its own copy of the repository's protos.
+ * 1. test/clients/generated pins the versions of the tools. They come from the package registry of the language, protoc from PyPI.
+ * 2. A command of the page writes only to a temporary copy of the protos.
  */
 import {
   chmodSync,
@@ -23,25 +21,25 @@ import { repositoryRoot } from '../support/repository.ts';
 import { cacheDirectory, once, requirePrograms, run, sourceDirectory } from './builds.ts';
 import { programsOf } from './clients-page.ts';
 
-/** One way to generate code: a section of docs/clients.md. */
+/** A section of docs/clients.md whose program is built and run. */
 export interface GeneratedLanguage {
-  /** As PANNIER_TEST_CLIENTS names it. */
+  /** Name in PANNIER_TEST_CLIENTS. */
   readonly name: string;
   readonly heading: string;
   readonly toolchain: readonly string[];
-  /** The page has no command for it, because the build of the program generates the code. */
+  /** Whether the build of the program generates the code, so that the page has no command for it. */
   readonly generatesInBuild?: boolean;
-  /** Plugins in buf.gen.yaml that its tools contain. */
+  /** Plugins of buf.gen.yaml that are among the tools. */
   readonly bufPlugins: readonly string[];
-  /** Installs what is not installed yet. Resolves with the directories of the programs. */
+  /** Installs missing tools. Resolves with the directories of their programs. */
   installTools(): Promise<readonly string[]>;
-  /** What `copy` needs before the command runs. */
+  /** Adds files that the command needs to `copy`. */
   prepareCopy?(copy: string): Promise<void>;
-  /** Builds and runs the program of the page in `copy`, whose gen/ has the generated code. Resolves with its output. */
+  /** Builds and runs the program of the page in `copy`, whose directory gen/ has the generated code. Resolves with its output. */
   runProgram(copy: string, address: string): Promise<string>;
 }
 
-/** The newest one that Maven Central has for Linux; code that it generates works with newer libraries. */
+/** Newest version that Maven Central has for Linux. Its generated code works with newer libraries. */
 const JAVA_PLUGIN_VERSION = '1.83.1';
 
 export const GENERATED_LANGUAGES: readonly GeneratedLanguage[] = [
@@ -89,13 +87,13 @@ export const GENERATED_LANGUAGES: readonly GeneratedLanguage[] = [
   },
 ];
 
-/** The directories of the tools of `language`; rejects when its toolchain is not here. */
+/** Returns the directories of the tools of `language`. Rejects if its toolchain is not installed. */
 export async function prepareTools(language: GeneratedLanguage): Promise<readonly string[]> {
   await requirePrograms(language.name, language.toolchain);
   return await language.installTools();
 }
 
-/** A new directory with what a clone has for users who generate code, and an empty gen/. */
+/** Creates a directory with an empty gen/ and the files of a clone from which users generate code. */
 export function copyProtos(): string {
   const copy = mkdtempSync(join(tmpdir(), 'pannier-generated-'));
   for (const name of ['buf.gen.yaml', 'buf.yaml', 'proto', 'third_party']) {
@@ -105,7 +103,7 @@ export function copyProtos(): string {
   return copy;
 }
 
-/** Directory of protoc and of a python3 that has grpcio-tools. */
+/** Installs protoc and grpcio-tools. Returns the directory of protoc and python3. */
 export async function installPython(): Promise<string> {
   const requirements = join(generatedDirectory('python'), 'requirements.txt');
   const environment = join(cacheDirectory('generated-python'), 'venv');
@@ -141,7 +139,7 @@ async function installJava(): Promise<string> {
   return programs;
 }
 
-/** A node_modules with protobuf-es, Connect and buf. */
+/** Installs protobuf-es, Connect and buf. Returns the directory node_modules. */
 async function installNode(): Promise<string> {
   const directory = cacheDirectory('generated-node');
   const manifests = ['package.json', 'package-lock.json'].map((name) => join(generatedDirectory('node'), name));
@@ -181,7 +179,7 @@ async function runNode(copy: string, address: string): Promise<string> {
   return await run(process.execPath, ['app.js'], copy);
 }
 
-/** Needs no generated code: proto-loader reads the protos of `copy`. */
+/** Runs the program that reads the protos of `copy` with proto-loader. */
 export async function runProtoLoader(copy: string, address: string): Promise<string> {
   symlinkSync(join(repositoryRoot, 'node_modules'), join(copy, 'node_modules'));
   writePrograms(copy, ['app.mjs'], programsOf('Node without generated code', 'js', address));
@@ -192,14 +190,20 @@ async function runRust(copy: string, address: string): Promise<string> {
   writePrograms(copy, ['Cargo.toml'], programsOf('Rust', 'toml', address));
   writePrograms(copy, ['build.rs', 'src/main.rs'], programsOf('Rust', 'rust', address));
   cpSync(join(generatedDirectory('rust'), 'Cargo.lock'), join(copy, 'Cargo.lock'));
-  // Shared with the other client on tonic, which needs most of the same libraries, built by the same profile.
+  // The directory is shared with the test client for tonic, which needs most of the same libraries with the same profile.
   const target = join(cacheDirectory('tonic'), 'target');
   const build = ['build', '--locked', '--quiet', '--target-dir', target, '--config', 'profile.dev.debug=false'];
   await run('cargo', build, copy, [await installPython()]);
   return await run(join(target, 'debug', 'app'), [], copy);
 }
 
-/** `npx` and the program find the packages of the page where a project has them. */
+/** Needs the packages grpc and google-protobuf of Ruby. */
+export async function runRuby(copy: string, address: string): Promise<string> {
+  writePrograms(copy, ['app.rb'], programsOf('Ruby', 'ruby', address));
+  return await run('ruby', ['app.rb'], copy);
+}
+
+/** Makes the packages of the page available to `npx` and to the program. */
 async function linkNodePackages(copy: string): Promise<void> {
   symlinkSync(await installNode(), join(copy, 'node_modules'));
   cpSync(join(generatedDirectory('node'), 'package.json'), join(copy, 'package.json'));

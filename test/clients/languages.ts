@@ -1,6 +1,8 @@
 /**
- * The foreign clients: how each is built from its folder here, and started. What a build needs and makes lies in the cache
- * directory; what it fetches comes from the language's own registry, by the versions that its folder pins.
+ * Builds and starts the test client of each language from its folder.
+ *
+ * 1. Dependencies and results of a build are in the cache directory.
+ * 2. Dependencies come from the package registry of the language, in the versions that the folder pins.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,13 +14,13 @@ export interface Command {
 }
 
 export interface Language {
-  /** The gRPC implementation, as PANNIER_TEST_CLIENTS names it. */
+  /** Name of the gRPC implementation in PANNIER_TEST_CLIENTS. */
   readonly name: string;
-  /** Programs that a machine must have. */
+  /** Programs that must be installed. */
   readonly toolchain: readonly string[];
-  /** It dials `unix:PATH`; the others need more than an address for that. */
+  /** Whether the client accepts `unix:PATH` as its address. */
   readonly dialsUnixSockets: boolean;
-  /** Builds what is not built yet; rejects with the output of the build. */
+  /** Builds the client if it is not up to date. Rejects with the output of a failed build. */
   build(): Promise<Command>;
 }
 
@@ -30,7 +32,7 @@ const LANGUAGES: readonly Language[] = [
   { name: 'grpc-java', toolchain: ['javac', 'mvn'], dialsUnixSockets: false, build: buildJava },
 ];
 
-/** All, or those that PANNIER_TEST_CLIENTS names (with commas between); a name that is none of them is a mistake. */
+/** Returns the languages in `names`, which are separated by commas, or all languages if it is unset. Throws for an unknown name. */
 export function chosenLanguages(names: string | undefined): readonly Language[] {
   if (names === undefined || names.trim() === '') {
     return LANGUAGES;
@@ -39,13 +41,13 @@ export function chosenLanguages(names: string | undefined): readonly Language[] 
     const language = LANGUAGES.find((one) => one.name === name.trim());
     if (language === undefined) {
       const known = LANGUAGES.map((one) => one.name).join(', ');
-      throw new Error(`cannot run the clients: PANNIER_TEST_CLIENTS is "${names}", wanted some of ${known}`);
+      throw new Error(`PANNIER_TEST_CLIENTS must be a list of ${known}, got "${names}"`);
     }
     return language;
   });
 }
 
-/** How the client of `language` is started, built if need be. */
+/** Builds the client of `language` if necessary. Returns the command that starts it. */
 export async function prepareClient(language: Language): Promise<Command> {
   await requirePrograms(language.name, language.toolchain);
   return await language.build();

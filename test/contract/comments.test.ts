@@ -153,8 +153,13 @@ test('the proto and the page say that one flush may be reported several times', 
   expect(read('docs/guides/caching.md')).toMatch(/whole namespace may be reported by several `flush` events/);
 });
 
-test('the page recommends no condition against a slow load, because a miss has no version', () => {
-  const row = /^\| R11 .*$/m.exec(read('docs/guides/caching.md'))?.[0];
+test('the pages recommend no condition against a slow load, because a miss has no version', () => {
+  const row = /^\| R11 .*$/m.exec(read('docs/internals/cache-coherence.md'))?.[0];
   expect(row).toMatch(/slow loader/);
   expect(row).not.toMatch(/if_version|if_absent/);
+  const conditions = /`if_version`[^.]*\./g;
+  const section = read('docs/guides/caching.md')
+    .split(/^## /m)
+    .find((text) => text.startsWith('Can a stale value'));
+  expect(section?.match(conditions)).toEqual([expect.stringMatching(/^`if_version` and `if_absent` do not help/)]);
 });

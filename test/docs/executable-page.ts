@@ -124,14 +124,14 @@ function programStep(fence: Fence, name: string | undefined, fences: readonly Fe
   return { kind: 'file', line: fence.line, name, text: fence.text };
 }
 
-/** Returns the differences, one line each, or none. `text` may have several JSON documents in a row. */
+/** Returns the differences, one line each, or none. `text` may consist of several JSON documents. */
 export function compareJson(expected: string, actual: string): string[] {
-  const wanted = readDocuments(expected);
+  const documents = readDocuments(expected);
   const printed = readDocuments(actual);
-  if (wanted.length !== printed.length) {
-    return [`expected ${wanted.length} JSON documents, got ${printed.length}`];
+  if (documents.length !== printed.length) {
+    return [`expected ${documents.length} JSON documents, got ${printed.length}`];
   }
-  return wanted.flatMap((document, index) => differences(document, printed[index], '$'));
+  return documents.flatMap((document, index) => differences(document, printed[index], '$'));
 }
 
 /** Parses JSON documents that follow each other, each beginning on a line of its own. */
@@ -181,11 +181,11 @@ function differencesOfField(name: string, expected: JsonRecord, actual: JsonReco
   if (!Object.hasOwn(actual, name)) {
     return [`${path}: the output does not have this field`];
   }
-  const [wanted, got] = [expected[name], actual[name]];
-  if (COMPARED_BY_TYPE.test(name) && typeof wanted !== 'object') {
-    return typeof wanted === typeof got ? [] : [`${path}: expected a ${typeof wanted}, got a ${typeof got}`];
+  const [value, printed] = [expected[name], actual[name]];
+  if (COMPARED_BY_TYPE.test(name) && typeof value !== 'object') {
+    return typeof value === typeof printed ? [] : [`${path}: expected a ${typeof value}, got a ${typeof printed}`];
   }
-  return differences(wanted, got, path);
+  return differences(value, printed, path);
 }
 
 /** Compares text exactly, except that `…` in `expected` matches anything. */

@@ -1,17 +1,18 @@
 /**
  * Executes a documentation page as a reader would: its files, its sidecars and its commands, in order, in a fresh directory.
  *
- * 1. The directory has bin/pannier, proto/, examples/ and the packages of the repository. Programs and commands keep to it.
+ * 1. Commands run in this directory. It has bin/pannier, proto/, examples/ and the packages of the repository.
  * 2. Sidecars listen on free ports. The addresses of the page are replaced in commands and programs, and restored in their output.
  * 3. A page whose first command does not start a sidecar gets one at 127.0.0.1:9470, on the memory store.
  * 4. `redis://127.0.0.1:6379` is a real Redis, started when a sidecar first uses it.
  * 5. Variables that a command sets are there in the commands after it, as in one shell.
+ * 6. Programs serve on the port of the variable PORT. Commands reach them at 127.0.0.1:8080, which is replaced like other addresses.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
-import { type RedisNode, startRedis } from '../support/redis/server.ts';
+import { freePort, type RedisNode, startRedis } from '../support/redis/server.ts';
 import { repositoryRoot } from '../support/repository.ts';
 import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
 import { awayFromWindowEdge, waitFor } from '../support/wait.ts';
@@ -29,9 +30,11 @@ import {
 const DEFAULT_GRPC_ADDRESS = '127.0.0.1:9470';
 const DEFAULT_ADMIN_ADDRESS = '127.0.0.1:9471';
 const PAGE_REDIS_ADDRESS = '127.0.0.1:6379';
+/** Where programs of the page serve HTTP. */
+const PAGE_PROGRAM_ADDRESS = '127.0.0.1:8080';
 const COMMAND_TIMEOUT_MS = 30_000;
 const STEP_TIMEOUT_MS = 60_000;
-/** Programs that a machine may lack, by a pattern of the commands that run them. */
+/** Commands whose programs may not be installed. */
 const PYTHON_COMMAND = /^python3 /m;
 const GO_COMMAND = /^go /m;
 
@@ -125,13 +128,14 @@ interface RunningSidecar {
   readonly addresses: readonly (readonly [page: string, real: string])[];
 }
 
-export class PageRun {
+class PageRun {
   readonly #directory = mkdtempSync(join(tmpdir(), 'pannier-page-'));
   readonly #variables = join(this.#directory, '.variables');
   readonly #python: string | undefined;
   /** By the gRPC address that the page uses. */
   readonly #sidecars = new Map<string, RunningSidecar>();
   #redis: RedisNode | undefined;
+  #programPort: number | undefined;
 
   constructor(python: string | undefined) {
     this.#python = python;
@@ -217,6 +221,7 @@ export class PageRun {
   }
 
   async #run({ line, script, expected }: RunStep): Promise<void> {
+    this.#programPort ??= await freePort();
     const isText = expected?.language === 'text';
     const strict = isText ? '' : 'set -e -o pipefail\n';
     const restore = `. '${this.#variables}'\n`;
@@ -249,9 +254,11 @@ export class PageRun {
     const environment = {
       ...Object.fromEntries(inherited),
       PATH: path.join(delimiter),
-      PANNIER_ADDRESS: address,
+      // A variable of the example programs. `pannier check` rejects it as an unknown setting.
+      ...(script.includes('bin/pannier check') ? {} : { PANNIER_ADDRESS: address }),
       PANNIER_GRPC_ADDRESS: address,
       PANNIER_ADMIN_ADDRESS: this.#withRealAddresses(DEFAULT_ADMIN_ADDRESS),
+      PORT: String(this.#programPort),
     };
     const options = { cwd: this.#directory, env: environment, timeout: COMMAND_TIMEOUT_MS };
     return await new Promise((resolve) => {
@@ -264,7 +271,9 @@ export class PageRun {
 
   #addresses(): (readonly [page: string, real: string])[] {
     const redis = this.#redis === undefined ? [] : [[PAGE_REDIS_ADDRESS, `127.0.0.1:${this.#redis.port}`] as const];
-    return [...redis, ...[...this.#sidecars.values()].flatMap(({ addresses }) => addresses)];
+    const program =
+      this.#programPort === undefined ? [] : [[PAGE_PROGRAM_ADDRESS, `127.0.0.1:${this.#programPort}`] as const];
+    return [...redis, ...program, ...[...this.#sidecars.values()].flatMap(({ addresses }) => addresses)];
   }
 
   /** One pass over the text, so that a real address that equals another one of the page is not replaced again. */

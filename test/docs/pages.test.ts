@@ -4,12 +4,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { repositoryFiles, repositoryRoot } from '../support/repository.ts';
-import { MAKE_RUN_ARGS } from './executable-page.ts';
+import { MAKE_RUN_ARGS, parsePage } from './executable-page.ts';
 import { describePage, findPython } from './page-run.ts';
 
 const python = findPython();
 
-for (const page of repositoryFiles(['docs/getting-started.md', 'docs/guides/*.md'])) {
+for (const page of repositoryFiles(['README.md', 'docs/getting-started.md', 'docs/guides/*.md'])) {
   describePage(page, python);
 }
 
@@ -17,3 +17,19 @@ test('make run starts the sidecar with the arguments that the pages are tested w
   const makefile = readFileSync(join(repositoryRoot, 'Makefile'), 'utf8');
   expect(makefile).toMatch(new RegExp(`^run:.*\\n\\tbin/pannier ${MAKE_RUN_ARGS.join(' ')}$`, 'm'));
 });
+
+test('the README has fewer than 120 lines', () => {
+  expect(readFileSync(join(repositoryRoot, 'README.md'), 'utf8').trimEnd().split('\n').length).toBeLessThan(120);
+});
+
+test.each(['README.md', 'docs/guides/caching.md'])(
+  '%s names the types of both keys and runs a program that passes a Buffer',
+  (page) => {
+    const text = readFileSync(join(repositoryRoot, page), 'utf8');
+    const prose = text.replaceAll(/[`*]/g, '').replaceAll(/\s+/g, ' ');
+    expect(prose).toMatch(/RateLimitService[^.:]* string/);
+    expect(prose).toMatch(/CacheService[^.:]* (?:is|are) bytes/);
+    const programs = parsePage(text).filter((step) => step.kind === 'file' && step.text.includes('Buffer.from('));
+    expect(programs.length).toBeGreaterThan(0);
+  },
+);

@@ -1,6 +1,6 @@
 /**
- * The life of a sidecar: it starts without Redis and recovers when Redis comes, drains under load without a failed call, keeps
- * its policies through a bad reload, and its metrics do not grow with its subjects.
+ * A sidecar from start to end: it starts without Redis and recovers, drains under load without a failed call, keeps its policies when a reload
+ * fails, and exports no additional series for additional subjects.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ const GOOD_POLICIES = 'policies:\n  api:\n    limits:\n      - { algorithm: fixe
 const UNAVAILABLE = 14;
 const inlineLimits = [{ name: 'a', algorithm: 'ALGORITHM_TOKEN_BUCKET', limit: 1_000, windowMs: 60_000 }] as const;
 
-test('starts without Redis, answers by failure mode, and serves when Redis comes', async () => {
+test('starts without Redis, lets failure modes decide, and recovers when Redis is available', async () => {
   const first = await startRedis();
   const { port } = first;
   await first.stop();
@@ -38,7 +38,7 @@ test('starts without Redis, answers by failure mode, and serves when Redis comes
   await redis.stop();
 }, 60_000);
 
-test('SIGTERM under load: no call fails, exit code 0', async () => {
+test('drains under load after SIGTERM without a failed call, and exits with 0', async () => {
   const redis = await startRedis();
   const sidecar = await startSidecar({ PANNIER_REDIS_URL: redis.url });
   await waitUntilReady(sidecar);
@@ -49,7 +49,7 @@ test('SIGTERM under load: no call fails, exit code 0', async () => {
     pauseMs: 0,
     maxCalls: 200_000,
     call: async () => {
-      // A caller that begins after the signal may be refused; one under way may not.
+      // A call that starts after the signal may be refused; a call in flight may not.
       const wasTerminated = isTerminated;
       const ended = await client.checkRateLimit({ key: 'a', limits: [...inlineLimits] });
       return { wasTerminated, failure: ended.ok ? '' : ended.details };
@@ -66,7 +66,7 @@ test('SIGTERM under load: no call fails, exit code 0', async () => {
   await redis.stop();
 });
 
-test('files that may be missing and are count as not set, others end the start', async () => {
+test('treats missing optional files as unset, and refuses to start without other files', async () => {
   const redis = await startRedis({});
   const missing = join(mkdtempSync(join(tmpdir(), 'pannier-missing-')), 'password');
   const settings = { PANNIER_REDIS_URL: redis.url, PANNIER_REDIS_PASSWORD_FILE: missing };
@@ -81,7 +81,7 @@ test('files that may be missing and are count as not set, others end the start',
   await redis.stop();
 });
 
-test('a password that is rotated in its file is used by the next connection', async () => {
+test('uses a password that was rotated in its file for the next connection', async () => {
   const redis = await startRedis({ args: ['--requirepass', 'first'], password: 'first' });
   const passwordFile = join(mkdtempSync(join(tmpdir(), 'pannier-rotation-')), 'password');
   writeFileSync(passwordFile, 'first\n');
@@ -96,7 +96,7 @@ test('a password that is rotated in its file is used by the next connection', as
   await redis.command('CONFIG', 'SET', 'requirepass', 'second');
   await redis.command('CLIENT', 'KILL', 'TYPE', 'normal');
   await waitFor('the old password refused', async () => (await decidedBy()) === 4);
-  await waitFor('the refusal told', async () => {
+  await waitFor('the refusal on /readyz', async () => {
     const text = await (await fetch(`${sidecar.adminUrl}/readyz`)).text();
     return text.startsWith('ready') && text.includes('user name or password');
   });
@@ -107,7 +107,7 @@ test('a password that is rotated in its file is used by the next connection', as
   await redis.stop();
 });
 
-test('a bad policy file changes nothing, says why, and a good one takes effect', async () => {
+test('keeps the policies and logs the errors of an invalid policy file, and loads a valid one', async () => {
   const path = writePolicyFile(GOOD_POLICIES);
   const sidecar = await startSidecar({ PANNIER_POLICY_FILE: path });
   const client = connectPannier(sidecar.address);
@@ -117,35 +117,35 @@ test('a bad policy file changes nothing, says why, and a good one takes effect',
   };
   expect(await check()).toBe(3);
   writeFileSync(path, 'policies:\n  api:\n    limits:\n      - { algorithm: fixed_window, limit: lots, per: 1h }\n');
-  await waitFor('the bad file told', () => sidecar.output().includes('lots'));
+  await waitFor('the error of the invalid file', () => sidecar.output().includes('lots'));
   expect(await check()).toBe(3);
   writeFileSync(path, GOOD_POLICIES.replace('limit: 3', 'limit: 7'));
-  await waitFor('the good file', async () => (await check()) === 7);
+  await waitFor('the valid file', async () => (await check()) === 7);
   client.close();
   expect(await sidecar.stop()).toBe(0);
 });
 
-test('the number of metric series is the same after 10,000 subjects', async () => {
+test('exports the same series after 10,000 subjects', async () => {
   const redis = await startRedis();
   const sidecar = await startSidecar({ PANNIER_REDIS_URL: redis.url });
   await waitUntilReady(sidecar);
   const client = connectPannier(sidecar.address);
-  /** Without what a machine that stands still for a moment adds: a connection that was given up, and the codes of calls then. */
+  /** Reads the series, except those that a short pause of the machine adds: lost connections, and the codes of calls in the meantime. */
   const readSeries = async (): Promise<string[]> => {
     const text = await (await fetch(`${sidecar.adminUrl}/metrics`)).text();
     const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
     const series = lines.map((line) => line.slice(0, line.lastIndexOf(' ')));
     return series.filter((line) => !/^pannier_redis_(connections_lost|reconnects)|code="(?!OK)|failure_/.test(line));
   };
-  const askAll = async (index: number): Promise<void> => {
+  const callAll = async (index: number): Promise<void> => {
     await client.checkRateLimit({ key: `subject-${index}`, limits: [...inlineLimits] });
     await client.cacheGet({ namespace: `namespace-${index}`, key: Buffer.from(`key-${index}`) });
     await client.getSession({ sessionId: `session-${index}` });
   };
-  await askAll(0);
+  await callAll(0);
   const before = await readSeries();
   for (let start = 0; start < 10_000; start += 100) {
-    await Promise.all(Array.from({ length: 100 }, (_, offset) => askAll(start + offset)));
+    await Promise.all(Array.from({ length: 100 }, (_, offset) => callAll(start + offset)));
   }
   expect(await readSeries()).toEqual(before);
   expect(await readMetric(sidecar, 'pannier_grpc_calls_total', 'CheckRateLimit')).toBeGreaterThanOrEqual(10_000);

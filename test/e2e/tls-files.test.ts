@@ -1,6 +1,6 @@
 /**
- * Client certificates, and TLS files that are replaced while a sidecar runs: the next connection uses the new CA (case L5) and the new client
- * certificate; a file that cannot be used changes nothing and is reported once.
+ * Client certificates, and TLS files that are replaced while a sidecar runs: the next connection uses the new CA and the new client certificate.
+ * An invalid file changes nothing and is logged once.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -66,7 +66,7 @@ async function isServedByRedis(): Promise<boolean> {
   return ended?.ok === true && ended.response.decidedBy === STORE;
 }
 
-/** Every connection of the sidecar is closed by the server, and new ones are made. */
+/** Closes all connections of the sidecar from the server, and waits for new ones. */
 async function reconnect(): Promise<void> {
   const connections = async (): Promise<string[]> => {
     const list = String(await redis.command('CLIENT', 'LIST')).split('\n');
@@ -86,23 +86,23 @@ function errorsOf({ logLines }: Sidecar): string[] {
     .map((line) => `${line.msg} ${line.setting}`);
 }
 
-test('a server that authenticates clients serves a sidecar with a client certificate', async () => {
+test('connects to a server that requires client certificates', async () => {
   await start();
   await waitFor('service', isServedByRedis);
 });
 
-test('without a client certificate the log names the settings that are missing', async () => {
+test('names the missing settings in the log if the server requires a client certificate', async () => {
   const { logLines } = await start({ PANNIER_REDIS_TLS_CERT_FILE: '', PANNIER_REDIS_TLS_KEY_FILE: '' });
   await waitFor('the hint', () => logLines().some((line) => String(line.hint).includes('PANNIER_REDIS_TLS_CERT_FILE')));
   expect(await isServedByRedis()).toBe(false);
 });
 
-test('one of the two files alone ends the start with an error that names the other', async () => {
+test('refuses to start with only one of both files, and names the other setting', async () => {
   const starting = start({ PANNIER_REDIS_TLS_KEY_FILE: '' });
   await expect(starting).rejects.toThrow('PANNIER_REDIS_TLS_KEY_FILE is not set; set both or neither');
 });
 
-test('a new CA, and a new client certificate of it, are used by the next connection', async () => {
+test('uses a new CA and a new client certificate for the next connection', async () => {
   await start();
   await waitFor('service', isServedByRedis);
   const next = await makeTls();
@@ -122,7 +122,7 @@ test('a new CA, and a new client certificate of it, are used by the next connect
   next.remove();
 });
 
-test('files that cannot be used change nothing, and each is reported once until it can', async () => {
+test('keeps the previous files while new ones are invalid, and logs each once', async () => {
   const running = await start();
   await waitUntilReady(running);
   await waitFor('service', isServedByRedis);
@@ -134,8 +134,8 @@ test('files that cannot be used change nothing, and each is reported once until 
     await waitFor('service', isServedByRedis);
   }
   expect(errorsOf(running).sort()).toEqual([
-    'cannot read the CA for Redis, keeping the previous one PANNIER_REDIS_TLS_CA_FILE',
-    'cannot read the client certificate for Redis, keeping the previous one PANNIER_REDIS_TLS_KEY_FILE',
+    'cannot use the CA for Redis, keeping the previous one PANNIER_REDIS_TLS_CA_FILE',
+    'cannot use the client certificate for Redis, keeping the previous one PANNIER_REDIS_TLS_KEY_FILE',
   ]);
   write('tls.key', next.key);
   write('ca.crt', tls.authority);

@@ -1,6 +1,6 @@
 /**
- * The client of the Node example refuses requests that @grpc/proto-loader would change without a word: strings for bytes,
- * unknown fields, values of another type. Each `@ts-expect-error` also shows that the fault does not compile (`make check`).
+ * The client of the Node example rejects requests that @grpc/proto-loader would change without an error: strings for bytes,
+ * unknown fields, and values of another type. Each `@ts-expect-error` also shows that the request does not compile (`make check`).
  */
 import { type Clients, connect } from '../../examples/node/pannier.js';
 import { readContract } from '../../src/grpc/descriptors.ts';
@@ -25,13 +25,13 @@ function refusal(call: () => unknown): string {
     expect(error).toBeInstanceOf(TypeError);
     return (error as TypeError).message;
   }
-  throw new Error('cannot test the refusal: the client accepted the request');
+  throw new Error('the client must throw a TypeError, got no error');
 }
 
 describe('a string for bytes', () => {
   const mustBe = 'must be a Buffer or Uint8Array, got a string; use Buffer.from(text)';
 
-  test('is refused in a field, before anything is sent', () => {
+  test('is rejected in a field before the request is sent', () => {
     const { cache } = clients;
     const key = Buffer.from('product1');
     // @ts-expect-error: a string is not bytes
@@ -42,7 +42,7 @@ describe('a string for bytes', () => {
     expect(refusal(() => cache.CacheSet({ key, ifVersion: '' }))).toBe(`CacheSetRequest: ifVersion ${mustBe}`);
   });
 
-  test('is refused in a list and in a map', () => {
+  test('is rejected in a list and in a map', () => {
     const { cache, sessions } = clients;
     // @ts-expect-error: a string is not bytes
     expect(refusal(() => cache.CacheGetMany({ keys: [Buffer.from('a'), 'product1'] }))).toBe(
@@ -58,7 +58,7 @@ describe('a string for bytes', () => {
     );
   });
 
-  test('stays away from the cache, which has what the bytes say', async () => {
+  test('is not needed: a Buffer or Uint8Array stores the UTF-8 bytes of the text', async () => {
     const key = Buffer.from('product1');
     const value = Uint8Array.from(Buffer.from('hello123'));
     expect(await clients.cache.CacheSet({ namespace: 'b64', key, value, ttlMs: 60_000 })).toMatchObject({
@@ -70,48 +70,48 @@ describe('a string for bytes', () => {
 });
 
 describe('an unknown field', () => {
-  test('is refused with the nearest name', () => {
+  test('is rejected with the nearest name', () => {
     const { limits, sessions } = clients;
     // @ts-expect-error: no such field
     expect(refusal(() => limits.CheckRateLimit({ policy: 'checkout', key: 'ada', cots: 3 }))).toBe(
-      'CheckRateLimitRequest: unknown field cots; did you mean "cost"?',
+      'unknown field "cots" in CheckRateLimitRequest; did you mean "cost"?',
     );
     // @ts-expect-error: no such field
     expect(refusal(() => sessions.CreateSession({ user_id: 'ada' }))).toBe(
-      'CreateSessionRequest: unknown field user_id; did you mean "userId"?',
+      'unknown field "user_id" in CreateSessionRequest; did you mean "userId"?',
     );
   });
 
-  test('is refused within a list of messages, with its path', () => {
+  test('is rejected in a list of messages with its path', () => {
     const { limits } = clients;
     // @ts-expect-error: no such field
     expect(refusal(() => limits.CheckRateLimit({ key: 'ada', limits: [{ limit: 5 }, { window_ms: 1_000 }] }))).toBe(
-      'CheckRateLimitRequest: unknown field limits[1].window_ms; did you mean "windowMs"?',
+      'unknown field "limits[1].window_ms" in CheckRateLimitRequest; did you mean "windowMs"?',
     );
     // @ts-expect-error: no such field
     expect(refusal(() => limits.CheckRateLimits({ checks: [{ limits: [{ brust: 1 }] }] }))).toBe(
-      'CheckRateLimitsRequest: unknown field checks[0].limits[0].brust; did you mean "burst"?',
+      'unknown field "checks[0].limits[0].brust" in CheckRateLimitsRequest; did you mean "burst"?',
     );
   });
 
-  test('is refused with all names if none is near', () => {
+  test('is rejected with all names if no name is near', () => {
     // @ts-expect-error: no such field
     expect(refusal(() => clients.sessions.ListUserSessions({ zzzzzz: 1 }))).toBe(
-      'ListUserSessionsRequest: unknown field zzzzzz; must be one of userId',
+      'unknown field "zzzzzz" in ListUserSessionsRequest; must be one of userId',
     );
     expect(refusal(() => clients.sessions.ListUserSessions(JSON.parse('{"__proto__": {}}')))).toContain('__proto__');
   });
 
-  test('is refused in a stream too', () => {
+  test('is rejected in the request of a stream', () => {
     // @ts-expect-error: no such field
     expect(refusal(() => clients.cache.WatchInvalidations({ namspace: 'products' }))).toBe(
-      'WatchInvalidationsRequest: unknown field namspace; did you mean "namespace"?',
+      'unknown field "namspace" in WatchInvalidationsRequest; did you mean "namespace"?',
     );
   });
 });
 
 describe('a value of another type', () => {
-  test('is refused', () => {
+  test('is rejected', () => {
     const { limits, cache, sessions } = clients;
     // @ts-expect-error: a string is not a number
     expect(refusal(() => limits.CheckRateLimit({ cost: '3' }))).toBe(
@@ -142,7 +142,7 @@ describe('a value of another type', () => {
   });
 });
 
-test('every field of every method is checked', () => {
+test('rejects a wrong type in every field of every method', () => {
   const contract = readContract();
   const services = { RateLimitService: clients.limits, SessionService: clients.sessions, CacheService: clients.cache };
   for (const [service, client] of Object.entries(services)) {
@@ -151,7 +151,7 @@ test('every field of every method is checked', () => {
     expect([...calls.keys()]).toEqual(methods.map(({ name }) => name));
     for (const { name, requestType } of methods) {
       for (const { jsonName } of contract.messages.get(requestType)?.fields ?? []) {
-        // A function is no value of any type, in a list or in a map either.
+        // A function is not a value of any type, neither by itself nor in a list or a map.
         for (const value of [parseInt, [parseInt], { key: parseInt }]) {
           expect(refusal(() => calls.get(name)?.({ [jsonName]: value }))).toContain(jsonName);
         }
@@ -160,7 +160,7 @@ test('every field of every method is checked', () => {
   }
 });
 
-test('requests without fields, unset fields and maps are sent', async () => {
+test('sends requests without fields, with unset fields and with maps', async () => {
   const { session } = await clients.sessions.CreateSession();
   expect(session).toMatchObject({ userId: '', version: 1 });
   const data = { cart: Buffer.from('[1]') };
@@ -173,7 +173,7 @@ test('requests without fields, unset fields and maps are sent', async () => {
   expect(created.session?.data.cart?.toString()).toBe('[1]');
 });
 
-test('a watch returns a stream', async () => {
+test('returns a stream for a watch', async () => {
   const watch = clients.cache.WatchInvalidations({ namespace: 'products' });
   const [event] = await watch.take(1).toArray();
   expect(event).toMatchObject({ started: { watchId: expect.any(Number) } });

@@ -1,5 +1,5 @@
 /**
- * The Node example, as its README starts it, against a live sidecar.
+ * Starts the Node example with the commands of its README, against a running sidecar.
  */
 import { join } from 'node:path';
 import { repositoryRoot } from '../support/repository.ts';
@@ -29,7 +29,7 @@ afterAll(async () => {
 
 describeShop('the Node example', () => replicas);
 
-test('the Node cache of its own keeps what it stores, and drops what another client stores', async () => {
+test('the copies in the Node process include stored values, and exclude a value that another client changed', async () => {
   const text = await runExample(process.execPath, ['own-cache.js'], { directory, address: sidecar.address });
   expect(text).toBe('kept 50 of 50\nkept 49 after another client has set k7\n');
 }, 60_000);

@@ -1,5 +1,5 @@
 /**
- * The pages with Python programs, with the packages of the Python example: `make test` may not have them.
+ * Executes the pages that have Python programs with the packages of the Python example. In `make test` these packages may be missing.
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * The Python example, as its README starts it (a virtual environment with its requirements), against a live sidecar.
- * It needs python3 with venv: where that is missing the suite fails and says what to install.
+ * Starts the Python example with the commands of its README, in a virtual environment, against a running sidecar.
+ * Needs python3 with venv. If it is missing, the suite fails and names the packages to install.
  */
 import { join } from 'node:path';
 import { repositoryRoot } from '../support/repository.ts';
@@ -29,7 +29,7 @@ afterAll(async () => {
 
 describeShop('the Python example', () => replicas);
 
-test('the Python cache of its own keeps what it stores, and drops what another client stores', async () => {
+test('the copies in the Python process include stored values, and exclude a value that another client changed', async () => {
   const text = await runExample(preparePython(), ['own_cache.py'], { directory, address: sidecar.address });
   expect(text).toBe('kept 50 of 50\nkept 49 after another client has set k7\n');
 }, 60_000);

@@ -4,8 +4,8 @@
  * Invariants:
  *   1. A block from the header cache has the same meaning as when it is decoded, whatever happened to the dynamic table
  *      since.
- *   2. Whether a list is malformed, not gRPC or a call agrees with the rules of RFC 9113, section 8, written here one
- *      by one.
+ *   2. The verdict on a header list (malformed, not gRPC, or a call) agrees with the rules of RFC 9113, section 8. This
+ *      file implements them one by one.
  */
 
 import { ConnectionFault } from '../../src/grpc/http2/frames/protocol.ts';

@@ -1,8 +1,9 @@
 /**
- * Shapes of pods and what injection makes of them: cases/NAME.yaml in, NAME.injected.yaml out, or NAME.refused.txt with every mistake.
+ * Compares the results of injection with golden files: cases/NAME.yaml is the input, and NAME.injected.yaml the output. Refused pods
+ * have NAME.refused.txt with all errors instead.
  *
- * The outputs are read by people when they change: PANNIER_TEST_UPDATE_GOLDEN=1 writes them anew. A comment `# case: {...}` in the input
- * says what is different from the usual: `kubelets` (minor version), `namespaceInject`, `config` (of the injector).
+ * PANNIER_TEST_UPDATE_GOLDEN=1 regenerates the golden files; review their diff. A comment `# case: {...}` in the input sets options:
+ * `kubelets` (minor version), `namespaceInject` and `config` (of the injector).
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +22,7 @@ const isUpdating = process.env.PANNIER_TEST_UPDATE_GOLDEN === '1';
 interface GoldenCase {
   readonly kubelets?: number;
   readonly namespaceInject?: boolean;
-  /** What stands below `sidecar` in the injector's configuration. */
+  /** Keys below `sidecar` in the injector's configuration. */
   readonly config?: object;
 }
 
@@ -73,10 +74,10 @@ function compare(path: string, text: string): void {
   expect(existsSync(path) ? readFileSync(path, 'utf8') : 'no golden file').toBe(text);
 }
 
-/** What two places share is written out where one of them changes, and stays so. */
+/** Cases with shared values. Injection expands them where they change, and uninjecting does not restore the aliases. */
 const WITH_ALIASES = new Set(['deployment-anchors.yaml']);
 
-test('there are at least 40 shapes', () => {
+test('there are at least 40 cases', () => {
   expect(names.length).toBeGreaterThanOrEqual(40);
 });
 
@@ -89,7 +90,7 @@ describe.each(names)('%s', (name) => {
   }
   const refusals = result.outcomes.flatMap(({ injection }) => (injection.kind === 'refuse' ? injection.problems : []));
 
-  test('comes out as its golden file says', () => {
+  test('yields its golden file', () => {
     if (refusals.length > 0) {
       compare(goldenPath(name, 'refused'), `${refusals.join('\n')}\n`);
       expect(result.text).toBe(source);
@@ -98,15 +99,15 @@ describe.each(names)('%s', (name) => {
     }
   });
 
-  test('is the same from the webhook: the patch makes of each pod what the file holds', () => {
+  test('yields the same pods by the patches of the webhook', () => {
     const before = valuesOf(source);
     const namespaces = namespacesIn(before);
     const pods = before.flatMap((document) => workloadsIn(document));
     const results = valuesOf(result.text).flatMap((document) => workloadsIn(document));
     expect(results.length).toBe(pods.length);
     for (const [index, { pod, namespace }] of pods.entries()) {
-      const asked = options.namespaceInject ? { 'pannier.dev/inject': 'true' } : {};
-      const facts = namespaces.get(namespace ?? '') ?? { labels: asked, annotations: {} };
+      const labels: Record<string, string> = options.namespaceInject ? { 'pannier.dev/inject': 'true' } : {};
+      const facts = namespaces.get(namespace ?? '') ?? { labels, annotations: {} };
       const injection = injectPod({
         ...options,
         pod,
@@ -118,7 +119,7 @@ describe.each(names)('%s', (name) => {
     }
   });
 
-  test('is not changed by a second injection, and is what it was without the sidecar', () => {
+  test('does not change when injected again, and is restored when uninjected', () => {
     expect(injectManifests(result.text, options)).toMatchObject({ text: result.text });
     const bare = uninjectManifests(result.text);
     expect(bare).toMatchObject(WITH_ALIASES.has(name) ? {} : { text: source });

@@ -1,6 +1,6 @@
 /**
- * `bin/pannier call` as a person uses it: the README's own lines in a shell against a real sidecar, and every way to fail with its
- * exit code and what it says.
+ * `bin/pannier call` in a shell against a real sidecar: the commands of the README, and every kind of failure with its exit code and
+ * error text.
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -43,7 +43,7 @@ function run(
       const code = typeof failure?.code === 'number' ? failure.code : -1;
       resolve({ code: failure === null ? 0 : code, out, error });
     });
-    // A command that does not read may have ended before.
+    // A command that does not read its input may have exited already.
     child.stdin?.on('error', () => {});
     child.stdin?.end(input);
   });
@@ -55,9 +55,9 @@ function pannier(...args: string[]): Promise<Ran> {
 
 describe('the README', () => {
   const text = readFileSync(join(repositoryRoot, 'README.md'), 'utf8');
-  const lines = [...text.matchAll(/^ {4}(bin\/pannier call .*)$/gm)].map((match) => match[1] ?? '');
+  const lines = [...text.matchAll(/^(bin\/pannier call .*)$/gm)].map((match) => match[1] ?? '');
 
-  test('has lines to try, and each does what it says, in their order', async () => {
+  test('has commands that succeed in their order', async () => {
     const answers = new Map<string, string>();
     for (const line of lines) {
       const ran = await run('sh', ['-c', line]);
@@ -85,7 +85,7 @@ describe('the README', () => {
 describe('a call', () => {
   const limits = [{ name: 'two', algorithm: 'ALGORITHM_FIXED_WINDOW', limit: 1, windowMs: 3_600_000 }];
 
-  test('that is denied is an answer: exit code 0, and allowed: false shows', async () => {
+  test('that is denied exits with 0 and shows allowed: false', async () => {
     const request = JSON.stringify({ key: 'denied', limits });
     await pannier('call', 'CheckRateLimit', request);
     const second = await pannier('call', 'RateLimitService/CheckRateLimit', request);
@@ -93,7 +93,7 @@ describe('a call', () => {
     expect(JSON.parse(second.out)).toMatchObject({ allowed: false, remaining: 0 });
   });
 
-  test('reads its request from standard input, and goes over the unix socket', async () => {
+  test('reads its request from standard input, and uses the Unix socket', async () => {
     const socketOnly = { PANNIER_GRPC_ADDRESS: 'none', PANNIER_GRPC_SOCKET: socketPath };
     const args = ['call', '--compact', 'pannier.v1.SessionService/CreateSession', '-'];
     const created = await run('bin/pannier', args, socketOnly, '{"user_id": "bob",\n "data": {"a": "aGk="}}');
@@ -104,25 +104,25 @@ describe('a call', () => {
     expect(JSON.parse(listed.out).sessions).toHaveLength(1);
   });
 
-  test('without --text warns of bytes that are not base64 of text, and is sent all the same', async () => {
+  test('without --text is sent with a warning if a value does not decode to text', async () => {
     const ran = await pannier('call', '--compact', 'CacheGet', '{"key": "greeting"}');
     expect(ran).toEqual({
       code: 0,
       out: expect.stringContaining('CACHE_OUTCOME_MISS'),
-      error: expect.stringMatching(/^Warning: key: decodes from base64 to bytes that are not text.*--text\n$/),
+      error: expect.stringMatching(/^warning: key decodes from base64 to bytes that are not text.*--text\n$/),
     });
     const refused = await pannier('call', 'CacheGet', '{"key": "greeting", "fresh": 1}');
-    expect(refused).toMatchObject({ code: 2, error: expect.not.stringContaining('Warning') });
+    expect(refused).toMatchObject({ code: 2, error: expect.not.stringContaining('warning') });
   });
 
-  test('takes metadata more than once, before and after the request', async () => {
+  test('accepts several --metadata options, before and after the request', async () => {
     const args = ['call', '--metadata', 'x-one=1', 'CacheGet', '{"key": "aGk="}', '--metadata', 'x-two=a=b'];
     expect(await pannier(...args)).toMatchObject({ code: 0, error: '' });
   });
 
-  test('that watches prints a line per event until Ctrl-C, which is no failure', async () => {
+  test('that watches prints a line per event until Ctrl-C, and exits with 0', async () => {
     const environment = { ...process.env, PANNIER_GRPC_ADDRESS: sidecar.address };
-    // Without bin/pannier's shell in between the signal reaches the program, as it does from a terminal.
+    // Runs the program without the shell of bin/pannier, so that the signal reaches it as it would from a terminal.
     const program = join(repositoryRoot, 'dist', 'main.mjs');
     const args = [program, 'call', '--text', 'WatchInvalidations', '{"namespace": "watched"}'];
     const watch = await spawnBound(process.execPath, args, { environment });
@@ -147,7 +147,7 @@ describe('a call', () => {
 });
 
 describe('exit code 1', () => {
-  test('for a refusal, with its code and text', async () => {
+  test('for a rejected call, with its status and text', async () => {
     expect(await pannier('call', 'CheckRateLimit', '{"key": "ada"}')).toEqual({
       code: 1,
       out: '',
@@ -158,39 +158,39 @@ describe('exit code 1', () => {
     ).toMatchObject({ code: 1, error: expect.stringMatching(/^NOT_FOUND: /) });
   });
 
-  test('for a sidecar whose Redis is away, which is not taken for no sidecar', async () => {
+  test('for a sidecar without Redis, which is not reported as a missing sidecar', async () => {
     const away = await startSidecar({ PANNIER_REDIS_URL: `redis://127.0.0.1:${await freePort()}` });
     try {
       const ran = await pannier('call', '--address', away.address, 'CreateSession', '{"userId": "ada"}');
       expect(ran).toMatchObject({ code: 1, error: expect.stringMatching(/^UNAVAILABLE: /) });
-      expect(ran.error).not.toContain('no sidecar');
+      expect(ran.error).not.toContain('cannot reach a sidecar');
     } finally {
       await away.stop();
     }
   });
 
-  test('when nothing listens, in plain words with the address and what to do', async () => {
+  test('if nothing listens, with the address and a remedy', async () => {
     const address = `127.0.0.1:${await freePort()}`;
-    const advice = 'Start one with `pannier serve`, or say where it listens with --address or PANNIER_GRPC_ADDRESS.\n';
+    const remedy = 'start one with "pannier serve", or set its address with --address or PANNIER_GRPC_ADDRESS\n';
     expect(await pannier('call', '--address', address, 'CacheGet')).toEqual({
       code: 1,
       out: '',
-      error: `UNAVAILABLE: no sidecar answers at ${address} (ECONNREFUSED). ${advice}`,
+      error: `UNAVAILABLE: cannot reach a sidecar at ${address}: ECONNREFUSED; ${remedy}`,
     });
-    const path = join(directory, 'nobody.sock');
+    const path = join(directory, 'missing.sock');
     expect(await pannier('call', '--address', `unix:${path}`, 'CacheGet')).toMatchObject({
       code: 1,
-      error: `UNAVAILABLE: no sidecar answers at unix:${path} (ENOENT). ${advice}`,
+      error: `UNAVAILABLE: cannot reach a sidecar at unix:${path}: ENOENT; ${remedy}`,
     });
   });
 
-  test('when somebody listens who says nothing', async () => {
+  test('if the server at the address never replies', async () => {
     const silent = createServer((socket) => socket.on('error', () => {}).resume());
     const address = `127.0.0.1:${await listen(silent)}`;
     const ran = await pannier('call', '--deadline-ms', '700', '--address', address, 'CacheGet');
     expect(ran).toMatchObject({
       code: 1,
-      error: expect.stringContaining(`no sidecar answers at ${address} (no connection in time)`),
+      error: expect.stringContaining(`cannot reach a sidecar at ${address}: no connection in time;`),
     });
     silent.close();
   });
@@ -198,26 +198,32 @@ describe('exit code 1', () => {
 
 describe('exit code 2', () => {
   test.each([
-    [['CheckRateLimt'], /no such method, did you mean CheckRateLimit\?/],
+    [['CheckRateLimt'], /^unknown method "CheckRateLimt"; did you mean "CheckRateLimit"\?\n$/],
     [[], /no method is given.*--list/],
-    [['CheckRateLimit', '{"limits": [{"windowMS": 1}]}'], /limits\[0\]\.windowMS: Limit has no such field.*windowMs\?/],
-    [['CheckRateLimit', '{"cost": true}'], /cost: is a boolean, wanted a whole number/],
-    [['CheckRateLimit', '{"key": "a",}'], /line 1, column 13: "}" cannot stand here/],
-    [['--address', 'localhost', 'CacheGet'], /--address is "localhost", wanted host:port or unix:PATH/],
-    [['--deadline-ms', '0', 'CacheGet'], /--deadline-ms is "0"/],
-    [['--metadata', 'nothing', 'CacheGet'], /--metadata "nothing" is no header/],
-    [['--addres', 'x', 'CacheGet'], /unknown option '--addres'[\s\S]*did you mean --address/i],
-    [['CacheGet', '{}', '{}'], /too many arguments/],
+    [
+      ['CheckRateLimit', '{"limits": [{"windowMS": 1}]}'],
+      /^unknown field "windowMS" in limits\[0\] \(Limit\); did you mean "windowMs"\?\n$/,
+    ],
+    [['CheckRateLimit', '{"cost": true}'], /^cost must be an integer, got a boolean\n$/],
+    [['CheckRateLimit', '{"key": "a",}'], /line 1, column 13: unexpected "}"/],
+    [['--address', 'localhost', 'CacheGet'], /^--address must be HOST:PORT or unix:PATH, got "localhost"\n$/],
+    [['--deadline-ms', '0', 'CacheGet'], /^--deadline-ms must be an integer from 1 to 999999999, got "0"\n$/],
+    [['--metadata', 'nothing', 'CacheGet'], /^--metadata must be KEY=VALUE in ASCII, got "nothing"\n$/],
+    [['--addres', 'x', 'CacheGet'], /^unknown option "--addres"; did you mean "--address"\?\n/],
+    [['CacheGet', '{}', '{}'], /^pannier call must have at most 2 arguments, got 3\n/],
   ])('for call %j', async (args, text) => {
     expect(await pannier('call', ...args)).toEqual({ code: 2, out: '', error: expect.stringMatching(text) });
   });
 
   test('for an unknown command', async () => {
-    expect(await pannier('cal')).toMatchObject({ code: 2, error: expect.stringContaining("unknown command 'cal'") });
+    expect(await pannier('cal')).toMatchObject({
+      code: 2,
+      error: expect.stringContaining('unknown command "cal"; did you mean "call"?'),
+    });
   });
 });
 
-test('--help and --version answer on standard output', async () => {
+test('prints --help and --version on standard output', async () => {
   expect(await pannier('--version')).toEqual({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/), error: '' });
   const help = await pannier('--help');
   expect(help).toMatchObject({ code: 0, error: '' });
@@ -237,7 +243,7 @@ async function listen(server: Server): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-/** A port of loopback that nobody listens on. */
+/** Returns a loopback port without a listener. */
 async function freePort(): Promise<number> {
   const server = createServer();
   const port = await listen(server);

@@ -1,5 +1,5 @@
 /**
- * The command line as a shell uses it: names of commands, pipes whose reader has gone, disks that are full.
+ * The command line in a shell: unknown commands, closed pipes and full disks.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
@@ -20,7 +20,7 @@ interface Ran {
   readonly error: string;
 }
 
-/** Runs a line of shell; the exit code of `bin/pannier` itself is what it prints as `code`. */
+/** Runs a line of shell. */
 function shell(line: string, settings: Record<string, string> = {}): Promise<Ran> {
   const env = { ...process.env, ...settings };
   return new Promise((resolve) => {
@@ -31,37 +31,40 @@ function shell(line: string, settings: Record<string, string> = {}): Promise<Ran
 }
 
 describe('the name of a command', () => {
-  test.each(['toString', 'constructor', '__proto__', 'serv'])('%s is none: exit code 2 and no stack', async (name) => {
-    const ran = await shell(`bin/pannier ${name}`);
-    expect(ran).toMatchObject({ code: 2, out: '' });
-    expect(ran.error).toMatch(/^error: unknown command .*\n(\(Did you mean serve\?\)\n)?\(see pannier --help\)\n$/);
-  });
+  test.each(['toString', 'constructor', '__proto__', 'serv'])(
+    '%s is unknown: exit code 2 and no stack trace',
+    async (name) => {
+      const ran = await shell(`bin/pannier ${name}`);
+      expect(ran).toMatchObject({ code: 2, out: '' });
+      expect(ran.error).toMatch(/^unknown command "\w+"(; did you mean "serve"\?)?\n\(see pannier --help\)\n$/);
+    },
+  );
 
-  test('--help before a command lists all of them', async () => {
+  test('lists all commands for --help before a command', async () => {
     expect((await shell('bin/pannier --help check')).out).toMatch(/ serve .* check .* webhook /s);
   });
 });
 
-describe('output that nobody takes', () => {
+describe('blocked or closed output', () => {
   test.each([
     ['--help', 0],
     ['serve --help', 0],
     ['check', 0],
     ['call --list', 0],
     ['serve', 2],
-  ])('a reader of `%s` that has gone changes nothing: exit code %i, no stack', async (args, code) => {
+  ])('does not change `%s` if the reader has exited: exit code %i, no stack trace', async (args, code) => {
     const codeFile = join(directory, 'code');
-    // The reader is gone before anything is written: the program begins once the other end of the pipe is closed.
+    // The program starts only after the other end of the pipe is closed, so that every write fails.
     const line = `{ sleep 0.2; bin/pannier ${args} 2>&1; echo $? > ${codeFile}; } | true; cat ${codeFile}`;
-    const wrong: Record<string, string> = code === 2 ? { PANNIER_NO_SUCH: '1' } : {};
-    expect(await shell(line, wrong)).toEqual({ code: 0, out: `${code}\n`, error: '' });
+    const settings: Record<string, string> = code === 2 ? { PANNIER_NO_SUCH: '1' } : {};
+    expect(await shell(line, settings)).toEqual({ code: 0, out: `${code}\n`, error: '' });
   });
 
-  test('a full disk is a failure that is said', async () => {
+  test('reports a full disk as a failure', async () => {
     expect(await shell('bin/pannier check > /dev/full')).toEqual({
       code: 1,
       out: '',
-      error: 'cannot write the output: ENOSPC, wanted an output that takes it\n',
+      error: 'cannot write to standard output: ENOSPC; use a writable output\n',
     });
   });
 });
@@ -69,7 +72,7 @@ describe('output that nobody takes', () => {
 describe('a sidecar', () => {
   const settings = 'PANNIER_GRPC_ADDRESS=127.0.0.1:0 PANNIER_ADMIN_ADDRESS=127.0.0.1:0';
 
-  /** Through its socket, since what it logs cannot be read. */
+  /** Calls the sidecar through its socket, because its log cannot be read. */
   async function serves(socket: string): Promise<boolean> {
     const ran = await shell(`bin/pannier call --address unix:${socket} --deadline-ms 1000 CacheGet`);
     return ran.code === 0 || ran.error.startsWith('INVALID_ARGUMENT');
@@ -89,7 +92,7 @@ describe('a sidecar', () => {
     return program;
   }
 
-  test('whose log has a full disk, and its standard error too, serves, and drains when it is told to', async () => {
+  test('serves and drains even if its log and standard error are on a full disk', async () => {
     const socket = join(directory, 'full.sock');
     const program = await startWith('/dev/full', socket);
     await waitFor('the sidecar serving', () => serves(socket));
@@ -97,7 +100,7 @@ describe('a sidecar', () => {
     expect(await program.ended).toBe(0);
   });
 
-  test('whose log goes to a pipe that nobody empties serves, and drains when it is told to', async () => {
+  test('serves and drains even if its log goes to a blocked pipe', async () => {
     const pipe = join(directory, 'stuck');
     execFileSync('mkfifo', [pipe]);
     const fd = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
@@ -128,23 +131,23 @@ describe('a sidecar', () => {
     expect(messages).toEqual([expect.stringContaining('no PANNIER_REDIS_URL'), 'serving', 'draining', 'drained']);
   });
 
-  test('whose log and standard error share a file loses nothing of either', async () => {
+  test('loses no output if its log and standard error share a file', async () => {
     const file = join(directory, 'both');
     const line = `exec env ${settings} bin/pannier serve --hints > ${file} 2>&1`;
     const program = await spawnBound('sh', ['-c', line], { directory: repositoryRoot });
     programs.push(program);
-    await waitFor('the hints', () => readFileSync(file, 'utf8').includes('several sidecars answer as one'));
+    await waitFor('the hints', () => readFileSync(file, 'utf8').includes('Press Ctrl-C to stop'));
     program.signal('SIGTERM');
     expect(await program.ended).toBe(0);
     const text = readFileSync(file, 'utf8');
     expect(text.match(/"msg":"[^"]+"/g)).toHaveLength(4);
-    expect(text).toContain('\npannier serves on ');
+    expect(text).toContain('\npannier is serving on ');
   });
 
   test.each([
-    ['PANNIER_ADMIN_ADDRESS=127.0.0.1:PORT', 'EADDRINUSE, wanted a free address (PANNIER_ADMIN_ADDRESS)'],
+    ['PANNIER_ADMIN_ADDRESS=127.0.0.1:PORT', 'EADDRINUSE; use a free address (PANNIER_ADMIN_ADDRESS)'],
     ['PANNIER_GRPC_ADDRESS=127.0.0.1:PORT', 'the address is in use; use another one (PANNIER_GRPC_ADDRESS)'],
-  ])('that cannot listen (%s) says which setting it was: exit code 1', async (setting, text) => {
+  ])('names the setting (%s) if it cannot listen, and exits with 1', async (setting, text) => {
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
     const { port } = taken.address() as AddressInfo;
@@ -154,15 +157,15 @@ describe('a sidecar', () => {
     expect(ran).toMatchObject({ code: 1, error: `pannier: cannot listen on 127.0.0.1:${port}: ${text}\n` });
   });
 
-  test('that reaches no Redis says so, with whom it asks and without the password', async () => {
+  test('warns with its seeds but without the password if no Redis replies', async () => {
     const settingsOfRedis = { PANNIER_REDIS_URL: 'redis://u:canary@127.0.0.1:1' };
     const sidecar = await startSidecar(settingsOfRedis);
-    const told = await waitFor('the warning', () =>
-      sidecar.logLines().find((line) => String(line.msg).startsWith('no Redis node has answered yet')),
+    const warning = await waitFor('the warning', () =>
+      sidecar.logLines().find((line) => String(line.msg).startsWith('no Redis node has replied yet')),
     );
-    expect(told).toMatchObject({ level: 'warn', asked: ['127.0.0.1:1'] });
+    expect(warning).toMatchObject({ level: 'warn', seeds: ['127.0.0.1:1'] });
     const page = await (await fetch(`${sidecar.adminUrl}/readyz`)).text();
-    expect(page).toContain('redis state: no node has answered yet, asked: 127.0.0.1:1\n');
+    expect(page).toContain('redis state: no node has replied yet, tried: 127.0.0.1:1\n');
     expect(sidecar.output() + page).not.toContain('canary');
     expect(await sidecar.stop()).toBe(0);
   });

@@ -1,5 +1,5 @@
 /**
- * The admin address over real HTTP, and `check` on a real file.
+ * The admin server over real HTTP, and `pannier check` with real files.
  */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -32,27 +32,27 @@ afterAll(async () => {
   rmSync(directory, { recursive: true });
 });
 
-async function ask(path: string, method = 'GET'): Promise<[number, string]> {
+async function fetchPage(path: string, method = 'GET'): Promise<[number, string]> {
   const response = await fetch(`http://127.0.0.1:${server.port}${path}`, { method });
   return [response.status, await response.text()];
 }
 
-test('livez, metrics, the index, unknown paths, HEAD and other methods', async () => {
-  expect(await ask('/livez')).toEqual([200, 'ok\n']);
-  expect(await ask('/livez', 'HEAD')).toEqual([200, '']);
-  expect(await ask('/metrics')).toEqual([200, 'pannier_build_info 1\n']);
-  expect(await ask('/')).toEqual([200, '/livez\n/readyz\n/metrics\n']);
-  expect((await ask('/else'))[0]).toBe(404);
-  expect((await ask('/livez', 'POST'))[0]).toBe(405);
+test('serves /livez, /metrics and an index, and rejects unknown paths and other methods', async () => {
+  expect(await fetchPage('/livez')).toEqual([200, 'ok\n']);
+  expect(await fetchPage('/livez', 'HEAD')).toEqual([200, '']);
+  expect(await fetchPage('/metrics')).toEqual([200, 'pannier_build_info 1\n']);
+  expect(await fetchPage('/')).toEqual([200, '/livez\n/readyz\n/metrics\n']);
+  expect((await fetchPage('/else'))[0]).toBe(404);
+  expect((await fetchPage('/livez', 'POST'))[0]).toBe(405);
 });
 
-test('readyz is 503 and then 200, and says how the store is', async () => {
-  expect(await ask('/readyz')).toEqual([503, 'not ready\nstate: memory\n']);
+test('returns 503 and then 200 from /readyz, with the state of the store', async () => {
+  expect(await fetchPage('/readyz')).toEqual([503, 'not ready\nstate: memory\n']);
   isReady = true;
-  expect(await ask('/readyz')).toEqual([200, 'ready\nstate: memory\n']);
+  expect(await fetchPage('/readyz')).toEqual([200, 'ready\nstate: memory\n']);
 });
 
-test('an address that is taken is named', async () => {
+test('names the address if it is in use', async () => {
   const second = startAdminServer({
     host: '127.0.0.1',
     port: server.port,
@@ -62,10 +62,10 @@ test('an address that is taken is named', async () => {
     metricsContentType: 'text/plain',
     log: silentLogger,
   });
-  await expect(second).rejects.toThrow(`cannot listen on 127.0.0.1:${server.port}: EADDRINUSE, wanted a free address`);
+  await expect(second).rejects.toThrow(`cannot listen on 127.0.0.1:${server.port}: EADDRINUSE; use a free address`);
 });
 
-test('whoever does not end its request, or does not read its answers, is cut off', async () => {
+test('closes the connection of a client that does not finish its request or does not read its responses', async () => {
   const strict = await startAdminServer({
     host: '127.0.0.1',
     port: 0,
@@ -82,8 +82,8 @@ test('whoever does not end its request, or does not read its answers, is cut off
   unread.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(50));
   unread.on('error', () => undefined);
   await once(half.resume(), 'close');
-  // A client that does not read hears of the end only when it writes.
-  await waitFor('the reader that does not read cut off', () => {
+  // A client that does not read notices the close only when it writes.
+  await waitFor('the closed connection', () => {
     unread.write('\r\n');
     return unread.destroyed;
   });
@@ -101,7 +101,7 @@ function check(environment: Record<string, string>, file?: string): { code: numb
   return { code: runCheck(file, io), out, error };
 }
 
-test('check prints FILE:LINE:COLUMN of each mistake, of settings too, and a summary when all is well', () => {
+test('check prints all errors with FILE:LINE:COLUMN, or a summary', () => {
   const path = join(directory, 'policies.yaml');
   writeFileSync(path, 'policies:\n  a: { limits: [{ algorithm: fixed_window, limit: 5, per: 1s }] }\n');
   expect(check({}, path).code).toBe(0);
@@ -111,25 +111,25 @@ test('check prints FILE:LINE:COLUMN of each mistake, of settings too, and a summ
   expect(bad.code).toBe(1);
   expect(bad.error).toEqual([
     expect.stringContaining('PANNIER_LOG_LEVEL'),
-    expect.stringMatching(/policies\.yaml:2:16: cannot read policies\.a\.limits: /),
-    expect.stringMatching(/policies\.yaml:3:19: cannot read sessions\.idle: /),
-    '3 mistakes',
+    expect.stringMatching(/policies\.yaml:2:16: policies\.a\.limits must be /),
+    expect.stringMatching(/policies\.yaml:3:19: sessions\.idle must be /),
+    '3 errors',
   ]);
   expect(check({}, join(directory, 'gone.yaml')).code).toBe(1);
 });
 
-test('check agrees with what serve would start with: optional files may be missing, others that settings name may not', () => {
+test('check accepts missing files only if they are optional, as serve does', () => {
   const gone = join(directory, 'gone.yaml');
   expect(check({ PANNIER_POLICY_FILE: gone }).error).toEqual([
-    `${gone}: cannot read the policy file: ENOENT, wanted a readable file`,
-    '1 mistake',
+    `cannot read the policy file ${gone}: ENOENT; use a readable file`,
+    '1 error',
   ]);
   expect(check({ PANNIER_POLICY_FILE: gone, PANNIER_POLICY_FILE_OPTIONAL: 'true' })).toMatchObject({ code: 0 });
   expect(check({ PANNIER_POLICY_FILE_OPTIONAL: 'true' }, gone).code).toBe(1);
   const redis = { PANNIER_REDIS_URL: 'redis://h:1', PANNIER_REDIS_PASSWORD_FILE: gone };
   expect(check(redis).error).toEqual([
-    `cannot use PANNIER_REDIS_PASSWORD_FILE: it is "${gone}", which the system does not read (ENOENT), wanted a readable file`,
-    '1 mistake',
+    `cannot use PANNIER_REDIS_PASSWORD_FILE "${gone}": ENOENT; use a readable file`,
+    '1 error',
   ]);
   expect(check({ ...redis, PANNIER_REDIS_FILES_OPTIONAL: 'true' }).code).toBe(0);
 });

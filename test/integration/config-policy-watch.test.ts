@@ -1,5 +1,5 @@
 /**
- * The policy file on a real disk: swapped by a link as Kubernetes does it, half written, bad, gone and good again.
+ * Reloads of a policy file on disk: updated through a link as in Kubernetes, half written, invalid, missing and valid again.
  */
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,7 +14,7 @@ const directory = mkdtempSync(join(tmpdir(), 'policies-'));
 const outcomes: string[] = [];
 let watch: PolicyWatch;
 
-/** A ConfigMap volume: file -> ..data/file, and ..data -> a directory of that version, replaced by a rename. */
+/** Updates a file as a ConfigMap volume does: file links to ..data/file, and a rename replaces the link ..data to a new directory. */
 function publish(version: string, text: string): void {
   mkdirSync(join(directory, version));
   writeFileSync(join(directory, version, 'policies.yaml'), text);
@@ -22,7 +22,7 @@ function publish(version: string, text: string): void {
   renameSync(join(directory, '..next'), join(directory, '..data'));
 }
 
-function limitInForce(): number | undefined {
+function currentLimit(): number | undefined {
   return watch.current().policies.get('api')?.limits[0]?.limit;
 }
 
@@ -36,7 +36,7 @@ beforeAll(() => {
     intervalMs: 10,
   });
   if ('problems' in result) {
-    throw new Error('the first file has mistakes');
+    throw new Error('the first file has errors');
   }
   watch = result.watch;
 });
@@ -46,40 +46,40 @@ afterAll(() => {
   rmSync(directory, { recursive: true });
 });
 
-test('a link swap reloads; a half-written and a vanished file change nothing; a good one reloads again', async () => {
-  expect(limitInForce()).toBe(1);
+test('reloads after a link swap, keeps the policies for a half-written or missing file, and reloads a valid one', async () => {
+  expect(currentLimit()).toBe(1);
   publish('v2', policy(2));
-  await waitFor('the reload', () => limitInForce() === 2);
+  await waitFor('the reload', () => currentLimit() === 2);
   publish('v3', policy(3).slice(0, 40));
   await waitFor('the reload', () => outcomes.length === 2);
-  expect(limitInForce()).toBe(2);
+  expect(currentLimit()).toBe(2);
   rmSync(join(directory, 'v3', 'policies.yaml'));
   await waitFor('the reload', () => outcomes.length === 3);
-  expect(limitInForce()).toBe(2);
+  expect(currentLimit()).toBe(2);
   publish('v4', policy(4));
-  await waitFor('the reload', () => limitInForce() === 4);
+  await waitFor('the reload', () => currentLimit() === 4);
   expect(outcomes).toEqual(['reloaded', 'refused', 'refused', 'reloaded']);
 });
 
-test('a bad file at start is told with its places', () => {
+test('reports the lines of errors in the file at start', () => {
   const path = join(directory, 'bad.yaml');
   writeFileSync(path, 'policies: 3\n');
   const result = watchPolicyFile({ path, log: silentLogger, onReload: () => undefined });
   expect('problems' in result && result.problems[0]?.line).toBe(1);
 });
 
-test('a file that may be missing is taken when it comes; one that may not be is an error', async () => {
+test('loads an optional file once it exists, and rejects a missing file that is not optional', async () => {
   const path = join(directory, 'later.yaml');
   const seen: string[] = [];
   const options = { path, log: silentLogger, onReload: (outcome: string) => seen.push(outcome), intervalMs: 10 };
   expect(() => watchPolicyFile(options)).toThrow('ENOENT');
   const result = watchPolicyFile({ ...options, isOptional: true });
   if ('problems' in result) {
-    throw new Error('a missing file has mistakes');
+    throw new Error('a missing file has errors');
   }
   expect(result.watch.current().policies.size).toBe(0);
   writeFileSync(path, policy(7));
-  await waitFor('the file is taken', () => result.watch.current().policies.size === 1);
+  await waitFor('the reload', () => result.watch.current().policies.size === 1);
   expect(seen).toEqual(['reloaded']);
   result.watch.close();
 });

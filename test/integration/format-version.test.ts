@@ -61,7 +61,7 @@ test('does not become ready and rejects limits and sessions of a newer format, b
   });
   expect(page.status).toBe(503);
   expect(page.text).toContain(
-    'redis state: all calls are refused, the stored data has format 3, but this release reads formats 1 to 2; upgrade this sidecar',
+    'redis state: all calls are refused: the stored data has format 3, but this release reads formats 1 to 2; upgrade this sidecar',
   );
   const refused = await callState();
   expect(codesOf(refused)).toEqual([FAILED_PRECONDITION, FAILED_PRECONDITION, FAILED_PRECONDITION]);

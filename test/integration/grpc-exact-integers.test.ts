@@ -1,6 +1,6 @@
 /**
- * Tests that errors contain the exact number of an int64 field beyond 2^53, for every int64 field of every request on both transports.
- * The fields come from the descriptors, so new fields are covered.
+ * Tests that errors contain the exact number of an int64 field beyond 2^53, for every int64 field of every request on
+ * both transports. The fields come from the descriptors, so new fields are covered.
  */
 import type { MessageTypeDefinition } from '@grpc/proto-loader';
 import { loadContract } from '../../src/grpc/contract.ts';

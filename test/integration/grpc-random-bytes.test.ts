@@ -1,6 +1,6 @@
 /**
- * Sends random and mutated bytes to the built program, as messages of every method and directly to the TCP port. The program must keep
- * running, return only documented codes, and still serve valid calls.
+ * Sends random and mutated bytes to the built program, as messages of every method and directly to the TCP port. The
+ * program must keep running, return only documented codes, and still serve valid calls.
  */
 import { connect } from 'node:net';
 import { Status } from '../../src/grpc/status.ts';

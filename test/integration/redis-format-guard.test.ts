@@ -126,7 +126,7 @@ test.each([
       {
         level: 'error',
         fields: { role: 'state', detail: guard.refusal },
-        message: expect.stringContaining('refusing'),
+        message: 'stored data has an unsupported format, rejecting all calls',
       },
     ]);
     await server.command('SET', KEY, right);

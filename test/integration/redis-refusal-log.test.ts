@@ -201,7 +201,7 @@ describe('a server that cannot be used', () => {
     await waitFor('readiness without Redis', async () => (await readyz()).status === 200);
     const { text } = await readyz();
     expect(text).toContain(`redis state 127.0.0.1:${redis.port}: ERR max number of clients reached`);
-    expect(text).not.toContain('no node has answered yet');
+    expect(text).not.toContain('no node has replied yet');
     const answer = await client.getSession({ sessionId: 'c2VsZWN0b3ItYWFhYWFhYQ.c2VjcmV0LWJiYmJiYmJiYg' });
     expect(answer).toMatchObject({ ok: false, details: expect.stringContaining('ERR max number of clients reached') });
     await redis.command('CONFIG', 'SET', 'maxclients', '100');
@@ -217,7 +217,7 @@ describe('a server that cannot be used', () => {
       return text.includes('WRONGPASS') ? text : undefined;
     });
     expect(page).toContain(`redis state 127.0.0.1:${redis.port}: WRONGPASS invalid username-password pair`);
-    expect(page).not.toContain('no node has answered yet');
+    expect(page).not.toContain('no node has replied yet');
     expect(linesOf('error', 'WRONGPASS')).toHaveLength(1);
     expect(sidecar.output() + page).not.toContain('hunter2');
   });
@@ -230,7 +230,7 @@ describe('a server that cannot be used', () => {
       const { text } = await readyz();
       return text.includes('is a replica') ? text : undefined;
     });
-    expect(page).not.toContain('no node has answered yet');
+    expect(page).not.toContain('no node has replied yet');
   });
 
   test('suggests checking for TLS if rediss:// leads to a port without it', async () => {

@@ -90,7 +90,9 @@ test('keeps using the master when all Sentinels end, logs it once, and follows a
   const ports = group.sentinels.map(({ port }) => port);
   await Promise.all(group.sentinels.map((sentinel) => sentinel.kill()));
   await waitFor('the notice', () => notice(client) !== '');
-  expect(notice(client)).toMatch(/^cannot determine the Redis master of "shop-main": [23] of 3 Sentinels do not answer \(/);
+  expect(notice(client)).toMatch(
+    /^cannot determine the Redis master of "shop-main": [23] of 3 Sentinels do not answer \(/,
+  );
   await waitFor('all of them missing', () => client.topologyStatus().silentSentinels === 3);
   expect(notice(client)).toContain(`; using ${nodes(client).join()} until a majority names another one`);
   // Losing the connection does not change this.

@@ -1,5 +1,5 @@
 /**
- * The races of docs/guides/sessions.md between two steps of one call. Each is played deterministically: another call
+ * The races of docs/internals/session-races.md between two steps of one call. Each is played deterministically: another call
  * runs completely after a given step and before the next.
  */
 import { randomBytes } from 'node:crypto';

@@ -1,5 +1,5 @@
 /**
- * `pannier webhook` as a process: what it says of a wrong command line or configuration, its exit codes, and that SIGTERM drains it.
+ * `pannier webhook` as a process: errors of the command line and the configuration, exit codes, and draining after SIGTERM.
  */
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -49,19 +49,20 @@ async function fails(args: readonly string[], environment: Record<string, string
 }
 
 test.each([
-  [['--port', 'many'], 'whole number from 0 to 65535'],
-  [['--admin-address', 'nowhere'], 'Wanted HOST:PORT'],
-  [['--certificates', 'some'], 'Allowed choices are self, files'],
-  [['--certificates', 'files', '--config', config], 'wanted --certificate-file and --key-file too'],
-  [['--config', config, '--ca-lifetime-ms', '20000'], 'wanted at most --ca-lifetime-ms, 20000'],
-  [['--config', join(directory, 'none.yaml')], 'ENOENT, wanted a file that can be read'],
-])('%j is refused with exit code 2', async (args, text) => {
+  [['--port', 'many'], '--port must be an integer from 0 to 65535, got "many"'],
+  [['--admin-address', 'nowhere'], '--admin-address must be HOST:PORT, or :PORT for all interfaces, got "nowhere"'],
+  [['--certificates', 'some'], '--certificates must be one of self, files, got "some"'],
+  [['--certificates', 'files', '--config', config], 'a file is missing; set --certificate-file and --key-file'],
+  [['--config', config, '--ca-lifetime-ms', '20000'], 'must be at most --ca-lifetime-ms (20000), got 86400000'],
+  [['--leaf-lifetime-ms', '20000'], 'it was renamed; use --serving-certificate-lifetime-ms'],
+  [['--config', join(directory, 'none.yaml')], 'ENOENT; use a readable file'],
+])('rejects %j with exit code 2', async (args, text) => {
   const [code, output] = await fails(args);
   expect(output).toContain(text);
   expect(code).toBe(2);
 });
 
-test('a configuration with mistakes is refused with the line of each', async () => {
+test('rejects an invalid configuration with the line of each error', async () => {
   const wrong = join(directory, 'wrong.yaml');
   writeFileSync(wrong, 'sidecar:\n  image: pannier:1\n  native: perhaps\n  sockt: true\n');
   const [code, output] = await fails(['--config', wrong]);
@@ -70,13 +71,13 @@ test('a configuration with mistakes is refused with the line of each', async () 
   expect(output).toMatch(/wrong\.yaml:4:\d+: /);
 });
 
-test('without a cluster it says so and ends with 1', async () => {
+test('reports a missing cluster and exits with 1', async () => {
   const [code, output] = await fails(['--config', config], { KUBECONFIG: '' });
   expect(output).toContain('cannot reach a cluster');
   expect(code).toBe(1);
 });
 
-test('options may come from the environment; SIGTERM drains it', async () => {
+test('reads options from the environment, and drains after SIGTERM', async () => {
   const { program, output } = await start(['--port', '0'], {
     PANNIER_WEBHOOK_CONFIG: config,
     PANNIER_WEBHOOK_ADMIN_ADDRESS: '127.0.0.1:0',

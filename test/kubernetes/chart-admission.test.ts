@@ -1,8 +1,8 @@
 /**
- * The chart's objects on a real API server: it takes every one of them strictly, its admission policies refuse what they should in the
- * words that they should, and `injectionMode: mutating-policy` makes of a pod what the injector makes of it.
+ * Tests the objects of the chart on a real API server, which validates every one of them strictly. The admission policies reject invalid
+ * pods with the expected messages, and injection mode mutating-policy changes a pod exactly as the injector does.
  *
- * The policies are bound to namespaces of this test alone, so that nothing else on the cluster notices.
+ * The policies are bound to the namespaces of this test only, so that other pods of the cluster are not affected.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,15 +24,15 @@ const CHART_VERSION = '0.1.0';
 const MUTATING: Values = { fullnameOverride: 'chart-mutating', devRedis: { enabled: true } };
 let cluster: TestCluster;
 let objects: KubernetesObjects;
-/** A namespace with injection mode mutating-policy. */
+/** Namespace with injection mode mutating-policy. */
 let mutated = '';
 
 beforeAll(async () => {
   cluster = new TestCluster();
   objects = new KubernetesObjects();
-  // An injector that answers would do what these policies are to do, or to miss. The next suite installs it again.
+  // A running injector would hide what these policies do. The next suite installs it again.
   await helmOnCluster(['uninstall', 'pannier', '--ignore-not-found', '--wait']);
-  await waitInCluster('nobody injecting or refusing', async () => {
+  await waitInCluster('neither injection nor rejection', async () => {
     const { spec } = await admitted('default', pod({ [INJECT]: 'true' }));
     return spec?.initContainers === undefined;
   });
@@ -43,20 +43,20 @@ afterAll(async () => {
   await cluster.close();
 });
 
-/** Values that make kinds of other projects, where the cluster knows those. */
-const OF_OTHERS: Record<string, Values> = {};
-const others = new TestCluster();
-if (await others.serves('cert-manager.io', 'v1')) {
-  OF_OTHERS['certificates by cert-manager'] = {
+/** Values that render kinds of other projects, for clusters that serve these kinds. */
+const THIRD_PARTY_VALUES: Record<string, Values> = {};
+const probe = new TestCluster();
+if (await probe.serves('cert-manager.io', 'v1')) {
+  THIRD_PARTY_VALUES['certificates by cert-manager'] = {
     fullnameOverride: 'chart-dry',
     certificates: { mode: 'cert-manager' },
   };
 } else {
   process.stderr.write('NOT RUN: Certificate and Issuer (the cluster does not serve cert-manager.io/v1)\n');
 }
-if (await others.serves('monitoring.coreos.com', 'v1')) {
+if (await probe.serves('monitoring.coreos.com', 'v1')) {
   const enabled = { enabled: true, labels: { release: 'prometheus' } };
-  OF_OTHERS['what is scraped, and alerts'] = {
+  THIRD_PARTY_VALUES['monitors and alerts'] = {
     fullnameOverride: 'chart-dry',
     serviceMonitor: enabled,
     podMonitor: enabled,
@@ -66,22 +66,22 @@ if (await others.serves('monitoring.coreos.com', 'v1')) {
   process.stderr.write('NOT RUN: ServiceMonitor, PodMonitor and PrometheusRule (no monitoring.coreos.com/v1)\n');
 }
 
-describe('the API server takes', () => {
+describe('the API server accepts', () => {
   const VALUES: Readonly<Record<string, Values>> = {
-    'everything with the webhook': {
+    'all objects of injection mode webhook': {
       fullnameOverride: 'chart-dry',
       devRedis: { enabled: true },
       networkPolicy: { enabled: true },
       policies: { sessions: { idle: '5m' } },
     },
-    'everything with injection mode mutating-policy': {
+    'all objects of injection mode mutating-policy': {
       fullnameOverride: 'chart-dry',
       injectionMode: 'mutating-policy',
     },
-    ...OF_OTHERS,
+    ...THIRD_PARTY_VALUES,
   };
 
-  test.each(Object.entries(VALUES))('%s, with Pod Security restricted and no warning', async (_name, values) => {
+  test.each(Object.entries(VALUES))('%s with Pod Security restricted and without a warning', async (_name, values) => {
     const namespace = await cluster.namespace({ labels: { 'pod-security.kubernetes.io/warn': 'restricted' } });
     const manifests = render(values).map((manifest) => inNamespace(manifest, namespace));
     expect(manifests.length).toBeGreaterThan(5);
@@ -93,27 +93,24 @@ describe('the API server takes', () => {
   });
 });
 
-/** What marks the sidecar as ours. */
+/** Least container that the policies recognize as a sidecar. */
 const SIDECAR = { name: 'pannier', image: 'a:1', env: [{ name: 'PANNIER_GRPC_ADDRESS', value: '127.0.0.1:9470' }] };
 
-describe('with the webhook and no injector', () => {
+describe('injection mode webhook without an injector', () => {
   let plain = '';
   beforeAll(async () => {
     plain = await cluster.namespace({ labels: { [TEST_LABEL]: 'away' } });
-    await makePolicies({ fullnameOverride: 'chart-away' }, 'away');
-    await waitInCluster(
-      'the policy being in force',
-      async () => (await refusal(plain, pod({ [INJECT]: 'true' }))) !== '',
-    );
+    await createPolicies({ fullnameOverride: 'chart-away' }, 'away');
+    await waitInCluster('the policy in effect', async () => (await refusal(plain, pod({ [INJECT]: 'true' }))) !== '');
   });
 
-  test('a pod that asks is refused with the reason', async () => {
+  test('rejects a pod that requests injection and names the cause', async () => {
     expect(await refusal(plain, pod({ [INJECT]: 'true' }))).toContain(
-      'cannot inject Pannier: the injector did not answer, wanted Deployment chart-away-injector in namespace pannier-system to be available; whoever made this pod tries again',
+      'cannot inject Pannier: the injector did not answer; check that Deployment chart-away-injector in namespace pannier-system is available (the controller of the pod retries)',
     );
   });
 
-  test('a pod that does not ask is admitted, and one that has its sidecar', async () => {
+  test('admits a pod that does not request injection, and one that has its sidecar', async () => {
     expect(await refusal(plain, pod({}))).toBe('');
     expect(await refusal(plain, pod({ [INJECT]: 'false' }))).toBe('');
     expect(await refusal(plain, pod({ [INJECT]: 'true' }, { initContainers: [SIDECAR] }))).toBe('');
@@ -122,38 +119,38 @@ describe('with the webhook and no injector', () => {
     ).toBe('');
   });
 
-  test('a container that only bears the name is no sidecar', async () => {
-    const stranger = { containers: [{ name: 'pannier', image: 'a:1' }] };
-    expect(await refusal(plain, pod({ [INJECT]: 'true' }, stranger))).toContain(
-      'a container is called pannier and is not the sidecar, wanted another name',
+  test('does not accept a container that only has the name of the sidecar', async () => {
+    const foreign = { containers: [{ name: 'pannier', image: 'a:1' }] };
+    expect(await refusal(plain, pod({ [INJECT]: 'true' }, foreign))).toContain(
+      'cannot inject Pannier: a container named pannier is not the sidecar; rename it',
     );
-    expect(await refusal(plain, pod({}, stranger))).toBe('');
+    expect(await refusal(plain, pod({}, foreign))).toBe('');
   });
 
-  test('typing errors are not silent', async () => {
+  test('rejects invalid values and misspelt annotations', async () => {
     const wrong = cluster.namespace({ labels: { [TEST_LABEL]: 'away', [INJECT]: 'yes' } });
     await expect(wrong.then(() => '', refusalText)).resolves.toContain(
       "label pannier.dev/inject of the namespace is 'yes'",
     );
     expect(await refusal(plain, pod({ [INJECT]: 'yes' }))).toContain(
-      "annotation pannier.dev/inject is 'yes', wanted 'true' or 'false'",
+      "annotation pannier.dev/inject is 'yes'; set it to 'true' or 'false'",
     );
     expect(await refusal(plain, pod({ 'pannier.dev/injekt': 'true' }))).toContain(
-      'annotation pannier.dev/injekt is there without pannier.dev/inject',
+      "annotation pannier.dev/injekt has no effect without pannier.dev/inject; set pannier.dev/inject to 'true' or 'false'",
     );
   });
 
-  test('a namespace that asks by its label asks for its pods', async () => {
+  test('applies the label of a namespace to its pods', async () => {
     const labelled = await cluster.namespace({ labels: { [TEST_LABEL]: 'away', [INJECT]: 'true' } });
     expect(await refusal(labelled, pod({}))).toContain('the injector did not answer');
     expect(await refusal(labelled, pod({ [INJECT]: 'false' }))).toBe('');
   });
 
-  test('a namespace with the annotation and not the label is refused, and was there before: its pods are', async () => {
+  test('rejects a namespace with the annotation but no label, and the pods of an older one', async () => {
     const annotations = { [INJECT]: 'true' };
     const creating = cluster.namespace({ labels: { [TEST_LABEL]: 'away' }, annotations });
-    await expect(creating.then(() => '', refusalText)).resolves.toContain('and not the same label, wanted both');
-    // The policy does not see this one until it bears the label of this test.
+    await expect(creating.then(() => '', refusalText)).resolves.toContain('but no equal label; set the label too');
+    // The policy ignores this namespace until it has the label of this test.
     const before = await cluster.namespace({ annotations });
     await label(before, { [TEST_LABEL]: 'away' });
     expect(await refusal(before, pod({}))).toContain(
@@ -162,23 +159,23 @@ describe('with the webhook and no injector', () => {
     const both = { labels: { [TEST_LABEL]: 'away', [INJECT]: 'true' }, annotations };
     await expect(cluster.namespace(both)).resolves.toBeDefined();
     const wrong = cluster.namespace({ labels: { [TEST_LABEL]: 'away' }, annotations: { [INJECT]: 'on' } });
-    await expect(wrong.then(() => '', refusalText)).resolves.toContain("is 'on', wanted 'true' or 'false'");
+    await expect(wrong.then(() => '', refusalText)).resolves.toContain("is 'on'; set it to 'true' or 'false'");
   });
 });
 
 describe('injection mode mutating-policy', () => {
   beforeAll(async () => {
     mutated = await cluster.namespace({ labels: { [TEST_LABEL]: 'mutating' } });
-    await makePolicies({ ...MUTATING, injectionMode: 'mutating-policy' }, 'mutating');
+    await createPolicies({ ...MUTATING, injectionMode: 'mutating-policy' }, 'mutating');
     await waitInCluster(
-      'the policy being in force',
+      'the policy in effect',
       async () => (await admitted(mutated, pod({ [INJECT]: 'true' }))).spec?.initContainers,
     );
   });
 
   const SHAPES: Readonly<Record<string, Pod>> = {
-    'the least pod': pod({ [INJECT]: 'true' }),
-    'containers, init containers and volumes of its own': pod(
+    'a minimal pod': pod({ [INJECT]: 'true' }),
+    'a pod with several containers, init containers and volumes': pod(
       { [INJECT]: 'true', team: 'a', 'cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes': 'tmp' },
       {
         initContainers: [
@@ -200,7 +197,7 @@ describe('injection mode mutating-policy', () => {
         volumes: [{ name: 'tmp', emptyDir: {} }],
       },
     ),
-    'what injection would write, written already': pod({
+    'a pod with annotations that injection would add': pod({
       [INJECT]: 'true',
       'kubectl.kubernetes.io/default-container': 'app',
       'cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes': 'tmp, pannier-socket',
@@ -208,12 +205,12 @@ describe('injection mode mutating-policy', () => {
     'a pod of a Job': pod({ [INJECT]: 'true' }, { restartPolicy: 'Never' }),
   };
 
-  test.each(Object.entries(SHAPES))('makes of %s what the injector makes of it', async (_name, given) => {
+  test.each(Object.entries(SHAPES))('changes %s exactly as the injector does', async (_name, given) => {
     const { expected, made } = await bothWays(given);
     expect(made).toEqual(expected);
   });
 
-  test('makes of the shapes of the golden files what the injector makes of them', async () => {
+  test('changes the pods of the golden files exactly as the injector does', async () => {
     let compared = 0;
     for (const [file, given] of goldenPods()) {
       const both = await bothWays(given).catch(() => undefined);
@@ -222,11 +219,11 @@ describe('injection mode mutating-policy', () => {
         expect({ file, ...both.made }).toEqual({ file, ...both.expected });
       }
     }
-    // Others are refused by the API server for what they are made of, or by the injector.
+    // The API server or the injector rejects the other pods as invalid.
     expect(compared).toBeGreaterThanOrEqual(20);
   });
 
-  test('asks a namespace by its label and by its annotation', async () => {
+  test('injects into pods of namespaces that request it by label or annotation', async () => {
     for (const metadata of [{ labels: { [INJECT]: 'true' } }, { annotations: { [INJECT]: 'true' } }]) {
       const namespace = await cluster.namespace({
         ...metadata,
@@ -239,34 +236,34 @@ describe('injection mode mutating-policy', () => {
     }
   });
 
-  test('leaves alone who does not ask, and who has it', async () => {
+  test('leaves pods unchanged that do not request injection or have their sidecar', async () => {
     expect((await admitted(mutated, pod({}))).metadata?.labels).toBeUndefined();
     const once = await admitted(mutated, pod({ [INJECT]: 'true' }));
     const twice = await admitted(mutated, once);
     expect(twice.spec).toEqual(once.spec);
   });
 
-  test('refuses what it cannot do', async () => {
+  test('rejects pods that this injection mode does not support', async () => {
     expect(await refusal(mutated, pod({ [INJECT]: 'true', 'pannier.dev/log-level': 'debug' }))).toContain(
-      'annotation pannier.dev/log-level is not read with injection mode mutating-policy, wanted pannier.dev/inject alone',
+      'annotation pannier.dev/log-level is not supported with injection mode mutating-policy; remove it',
     );
     expect(await refusal(mutated, pod({ [INJECT]: 'true' }, { hostNetwork: true }))).toContain('hostNetwork is true');
-    expect(await refusal(mutated, pod({ [INJECT]: 'yes' }))).toContain("wanted 'true' or 'false'");
+    expect(await refusal(mutated, pod({ [INJECT]: 'yes' }))).toContain("; set it to 'true' or 'false'");
     const taken = { name: 'app', image: 'a:1', ports: [{ containerPort: 9_470 }] };
     expect(await refusal(mutated, pod({ [INJECT]: 'true' }, { containers: [taken] }))).toContain(
-      "port 9470 is container app's, wanted another one",
+      'port 9470 is a port of container app; use another port',
     );
     const volumes = [{ name: 'pannier-socket', emptyDir: {} }];
     expect(await refusal(mutated, pod({ [INJECT]: 'true' }, { volumes }))).toContain(
-      "a volume is called pannier-socket and is not the sidecar's, wanted another name",
+      "volume pannier-socket is not the sidecar's; rename it",
     );
     const mounting = { name: 'app', image: 'a:1', volumeMounts: [{ name: 'mine', mountPath: '/run/pannier' }] };
     const mounts = { containers: [mounting], volumes: [{ name: 'mine', emptyDir: {} }] };
     expect(await refusal(mutated, pod({ [INJECT]: 'true' }, mounts))).toContain(
-      'container app mounts a volume of its own at /run/pannier, wanted another place',
+      'container app mounts its own volume at /run/pannier; use another mount path',
     );
     const windows = { nodeSelector: { 'kubernetes.io/os': 'windows' } };
-    expect(await refusal(mutated, pod({ [INJECT]: 'true' }, windows))).toContain('wanted linux');
+    expect(await refusal(mutated, pod({ [INJECT]: 'true' }, windows))).toContain('use linux');
   });
 });
 
@@ -275,17 +272,17 @@ interface BothWays {
   readonly made: BothWays['expected'];
 }
 
-/** What the injector makes of a pod, and what the API server does by itself; rejects where one of them takes no such pod. */
+/** Returns the pod as the injector and as the API server change it; rejects if one of them rejects the pod. */
 async function bothWays(given: Pod): Promise<BothWays> {
   const configMap = find(render(MUTATING), 'ConfigMap', 'chart-mutating-injector-config');
   const parsed = parseSidecarConfig(String(at(configMap, 'data')?.['injector.yaml' as never]));
   if ('problems' in parsed) {
     throw new Error(JSON.stringify(parsed.problems));
   }
-  // The pod as an admission webhook would be shown it: with the API server's defaults.
-  const shown = await admitted(mutated, withInject(given, 'false'));
+  // An admission webhook receives the pod with the defaults of the API server.
+  const defaulted = await admitted(mutated, withInject(given, 'false'));
   const injection = injectPod({
-    pod: withInject(shown, 'true'),
+    pod: withInject(defaulted, 'true'),
     namespaceLabels: {},
     namespaceAnnotations: {},
     config: parsed.config,
@@ -295,7 +292,7 @@ async function bothWays(given: Pod): Promise<BothWays> {
   if (injection.kind !== 'inject') {
     throw new Error(JSON.stringify(injection));
   }
-  // And the injector's answer with its defaults, which a second admission fills in without changing it.
+  // The second admission only adds the defaults of the fields that the injector has added.
   const parts = ({ metadata, spec }: Pod): BothWays['made'] => ({
     spec: spec ?? {},
     annotations: withSortedNotes(metadata?.annotations),
@@ -305,13 +302,13 @@ async function bothWays(given: Pod): Promise<BothWays> {
   return { expected, made: parts(await admitted(mutated, withInject(given, 'true'))) };
 }
 
-/** Their order means nothing. */
+/** Sorts the entries of pannier.dev/kept, whose order has no meaning. */
 function withSortedNotes(annotations: Readonly<Record<string, string>> | undefined): unknown {
   const notes = annotations?.['pannier.dev/kept'];
   return notes === undefined ? annotations : { ...annotations, 'pannier.dev/kept': notes.split(',').sort() };
 }
 
-/** Pods of the golden files that ask by no other annotation. */
+/** Returns the pods of the golden files that have no Pannier annotation except pannier.dev/inject. */
 function goldenPods(): [string, Pod][] {
   const directory = join(repositoryRoot, 'test/injection/cases');
   const files = readdirSync(directory).filter((file) => /^[a-z0-9-]+\.(yaml|json)$/.test(file));
@@ -324,8 +321,8 @@ function goldenPods(): [string, Pod][] {
         return { metadata: { ...metadata, ...name }, spec: { ...spec, automountServiceAccountToken: false } };
       })
       .filter(({ metadata }) => {
-        const ours = Object.keys(metadata?.annotations ?? {}).filter((key) => key.startsWith('pannier.dev/'));
-        return ours.every((key) => key === INJECT);
+        const own = Object.keys(metadata?.annotations ?? {}).filter((key) => key.startsWith('pannier.dev/'));
+        return own.every((key) => key === INJECT);
       })
       .map((found): [string, Pod] => [file, found]);
   });
@@ -343,12 +340,12 @@ function pod(annotations: Record<string, string>, spec: Partial<Pod['spec']> = {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name: 'app', annotations },
-    // No token, whose volume has another name each time.
+    // Without this, the pod gets a token volume with a random name.
     spec: { automountServiceAccountToken: false, containers: [{ name: 'app', image: 'a:1' }], ...spec },
   };
 }
 
-/** The pod as it would be stored. */
+/** Returns the pod as the API server would store it; throws if it rejects the pod. */
 async function admitted(namespace: string, given: Pod): Promise<Pod> {
   const { code, message, object } = await objects.dryRun(podManifest(namespace, given));
   if (code !== 201) {
@@ -357,7 +354,7 @@ async function admitted(namespace: string, given: Pod): Promise<Pod> {
   return object as Pod;
 }
 
-/** The text of a refusal; empty where the pod is admitted. */
+/** Returns the message of a rejection, or '' if the pod is admitted. */
 async function refusal(namespace: string, given: Pod): Promise<string> {
   const { code, message } = await objects.dryRun(podManifest(namespace, given));
   return code === 201 ? '' : message;
@@ -385,14 +382,14 @@ function inNamespace(manifest: Manifest, namespace: string): Manifest {
   return hasNone ? manifest : { ...manifest, metadata: { ...manifest.metadata, namespace } };
 }
 
-/** The chart's admission policies and their bindings, for namespaces with the label of this test alone. */
-async function makePolicies(values: Values, which: string): Promise<void> {
+/** Creates the admission policies of the chart and their bindings, restricted to the namespaces of this test. */
+async function createPolicies(values: Values, testName: string): Promise<void> {
   const policies = render(values).filter(({ kind }) => /AdmissionPolicy(Binding)?$/.test(kind));
   for (const policy of policies) {
     const spec = policy.spec as { matchConstraints?: { namespaceSelector: object } };
     if (spec.matchConstraints !== undefined) {
-      Object.assign(spec.matchConstraints.namespaceSelector, { matchLabels: { [TEST_LABEL]: which } });
+      Object.assign(spec.matchConstraints.namespaceSelector, { matchLabels: { [TEST_LABEL]: testName } });
     }
-    await objects.make(policy);
+    await objects.create(policy);
   }
 }

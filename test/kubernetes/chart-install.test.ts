@@ -1,16 +1,16 @@
 /**
- * What the chart's values promise, on a real cluster: a trial in one command, a Redis login from a Secret, policies that running sidecars
- * take up, certificates of one's own, and the change from one way of injecting to the other.
+ * Tests values of the chart on a real cluster: a trial in one command, a Redis login from a Secret, policies that running sidecars reload,
+ * provided certificates, and the change between the injection modes.
  */
 import { generate } from 'selfsigned';
 import { AdmissionLoad } from '../support/kubernetes/admissions.ts';
 import {
-  askingPod,
   helmOnCluster,
   INJECTOR,
   INJECTOR_PODS,
   installChart,
   RELEASE_NAMESPACE,
+  requestingPod,
 } from '../support/kubernetes/chart.ts';
 import { isReady, sidecarOf, TestCluster } from '../support/kubernetes/cluster.ts';
 import { IMAGES, pannierImage, prepareImages } from '../support/kubernetes/images.ts';
@@ -19,7 +19,7 @@ import { waitInCluster } from '../support/kubernetes/wait.ts';
 const NODE = '/nodejs/bin/node';
 const PROGRAM = '/app/dist/main.mjs';
 const DEV_REDIS = { enabled: true, image: { tag: '7.0' } };
-const PASSWORD = 'a-word-of-the-test';
+const PASSWORD = 'test-password';
 
 let cluster: TestCluster;
 let namespace = '';
@@ -34,9 +34,9 @@ afterAll(async () => {
   await cluster?.close();
 });
 
-/** A pod that asks, whose own container can call its sidecar with our program; ready. */
+/** Starts a pod that requests injection and whose container can call the sidecar with `pannier call`; waits until it is ready. */
 async function startPod(name: string): Promise<void> {
-  const pod = askingPod(name);
+  const pod = requestingPod(name);
   const securityContext = {
     allowPrivilegeEscalation: false,
     runAsNonRoot: true,
@@ -50,7 +50,7 @@ async function startPod(name: string): Promise<void> {
   await cluster.waitForReady(namespace, name);
 }
 
-/** The answer of the pod's sidecar; its error text where it gave none. */
+/** Calls the sidecar of a pod; returns the response, or the error text if the call failed. */
 async function call(pod: string, method: string, request: object): Promise<string> {
   const target = { namespace, pod, container: 'app' };
   const { output } = await cluster.run(target, [NODE, PROGRAM, 'call', '--compact', method, JSON.stringify(request)]);
@@ -63,13 +63,13 @@ const inline = (limit: number, key: string): object => ({
 });
 
 describe('a trial', () => {
-  test('is one command: two pods share a limit in the dev Redis, and helm test passes', async () => {
+  test('needs one command: two pods share a limit in devRedis, and helm test passes', async () => {
     await installChart(cluster, { devRedis: DEV_REDIS });
     const pods = ['trial-1', 'trial-2'];
     await Promise.all(pods.map((name) => startPod(name)));
-    // Where the Redis comes up later than a sidecar, that one decides by its failure mode until it has found it.
+    // A sidecar that starts before Redis decides by the failure mode until it has connected.
     for (const name of pods) {
-      await waitInCluster(`${name} counting in the Redis`, async () =>
+      await waitInCluster(`${name} counting in Redis`, async () =>
         (await call(name, 'CheckRateLimit', inline(1_000, 'first'))).includes('DECIDED_BY_STORE'),
       );
     }
@@ -80,18 +80,18 @@ describe('a trial', () => {
     expect(output.match(/Phase:\s+Succeeded/g)).toHaveLength(2);
   }, 300_000);
 
-  test('of helm fails when the sidecars have no Redis', async () => {
-    await installChart(cluster, { redis: { url: `redis://nobody.${RELEASE_NAMESPACE}.svc:6379` } });
+  test('fails in helm test if the sidecars cannot reach Redis', async () => {
+    await installChart(cluster, { redis: { url: `redis://absent.${RELEASE_NAMESPACE}.svc:6379` } });
     await expect(helmOnCluster(['test', 'pannier', '--timeout', '25s'])).rejects.toThrow();
-    // Helm takes it away itself, and a test that follows at once would find it going.
-    await waitInCluster('the namespace of the test gone', async () => {
+    // Helm deletes the namespace, and a test that follows at once would find it terminating.
+    await waitInCluster('the namespace of the test deleted', async () => {
       const { items } = await cluster.core.listNamespace();
       return !items.some(({ metadata }) => metadata?.name === `${RELEASE_NAMESPACE}-test`);
     });
   }, 300_000);
 });
 
-test('the login of Redis comes from a Secret beside the pod', async () => {
+test('reads the Redis login from a Secret in the namespace of the pod', async () => {
   const server = await cluster.namespace();
   const user = ['--user', 'pannier', 'on', `>${PASSWORD}`, '~*', '&*', '+@all', '--user', 'default', 'off'];
   const command = ['redis-server', '--save', '', '--dir', '/tmp', ...user];
@@ -115,7 +115,7 @@ test('the login of Redis comes from a Secret beside the pod', async () => {
   expect(JSON.stringify(pod)).not.toContain(PASSWORD);
 }, 300_000);
 
-test('policies are taken up by sidecars that run, and changed without a restart', async () => {
+test('running sidecars load new and changed policies without a restart', async () => {
   const policies = (limit: number): object => ({
     policies: { api: { limits: [{ algorithm: 'fixed_window', limit, per: '1h' }] } },
   });
@@ -126,7 +126,7 @@ test('policies are taken up by sidecars that run, and changed without a restart'
   const limitOf = async (): Promise<string> =>
     await call('policies', 'CheckRateLimit', { key: 'ada', policy: 'api', cost: 0, detail: true });
   await installChart(cluster, { ...values, policies: policies(5) });
-  // The kubelet brings a changed ConfigMap within a minute or so.
+  // The kubelet updates a mounted ConfigMap within about a minute.
   await waitInCluster('the policy', async () => (await limitOf()).includes('"limit":5'), 150_000);
   await installChart(cluster, { ...values, policies: policies(7) });
   await waitInCluster('the changed policy', async () => (await limitOf()).includes('"limit":7'), 150_000);
@@ -134,7 +134,7 @@ test('policies are taken up by sidecars that run, and changed without a restart'
   expect(pod.status?.initContainerStatuses?.map(({ restartCount }) => restartCount)).toEqual([0]);
 }, 500_000);
 
-test('certificates of one’s own serve the webhook', async () => {
+test('serves the webhook with provided certificates', async () => {
   const hostName = `${INJECTOR}.${RELEASE_NAMESPACE}.svc`;
   const make = async (): Promise<{ cert: string; private: string }> =>
     await generate([{ name: 'commonName', value: hostName }], {
@@ -154,15 +154,15 @@ test('certificates of one’s own serve the webhook', async () => {
     stringData: { 'tls.crt': pair.cert, 'tls.key': pair.private },
   };
   await cluster.core.createNamespacedSecret({ namespace: RELEASE_NAMESPACE, body });
-  // The caBundle that the injector has written is in the way of another that is applied.
+  // Applying another caBundle would conflict with the one that the injector has written.
   await helmOnCluster(['uninstall', 'pannier', '--ignore-not-found', '--wait']);
   try {
     const files = { secretName: 'own-certificate', caBundle: pair.cert };
     await installChart(cluster, { certificates: { mode: 'files', files } });
     const made = await cluster
-      .createPod(namespace, askingPod('files'), { dryRun: true })
+      .createPod(namespace, requestingPod('files'), { dryRun: true })
       .catch((error: unknown) => error);
-    // Pod Security refuses the rest of this pod: it came that far with its sidecar.
+    // Pod Security rejects the app container, which proves that the webhook did not fail before.
     expect(JSON.stringify(made)).toContain('restricted');
   } finally {
     await installChart(cluster, {});
@@ -170,34 +170,34 @@ test('certificates of one’s own serve the webhook', async () => {
   }
 }, 300_000);
 
-test('from the webhook to injection mode mutating-policy and back: no pod without its sidecar', async () => {
+test('switches to injection mode mutating-policy and back without admitting a pod without its sidecar', async () => {
   await installChart(cluster, { devRedis: DEV_REDIS });
   const other = await cluster.namespace();
   const load = new AdmissionLoad(cluster, other);
-  await waitInCluster('admissions under way', () => load.admitted > 5);
+  await waitInCluster('the first admissions', () => load.admitted > 5);
   await installChart(cluster, { devRedis: DEV_REDIS, injectionMode: 'mutating-policy' });
   const mutating = load.admitted;
-  await waitInCluster('admissions by the policy', () => load.admitted > mutating + 20);
+  await waitInCluster('admissions with injection mode mutating-policy', () => load.admitted > mutating + 20);
   const injectors = async (): Promise<number> => (await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS)).length;
   await waitInCluster('no injector', async () => (await injectors()) === 0);
   const output = await helmOnCluster(['test', 'pannier', '--timeout', '120s']);
   expect(output.match(/Phase:\s+Succeeded/g)).toHaveLength(3);
   await installChart(cluster, { devRedis: DEV_REDIS });
   const webhook = load.admitted;
-  await waitInCluster('admissions by the webhook', () => load.admitted > webhook + 20);
+  await waitInCluster('admissions with injection mode webhook', () => load.admitted > webhook + 20);
   const ended = await load.stop();
-  // Refused and tried again is how it may be for a moment; silently without is not.
+  // A pod may be rejected during the switch, because its controller retries. It must not be admitted without a sidecar.
   expect(ended.failures.filter((text) => text.includes('without a sidecar'))).toEqual([]);
   expect(ended.unreachable).toEqual([]);
 }, 400_000);
 
-test('without the chart pods that run keep their sidecar, and others start without', async () => {
+test('after the uninstallation, running pods keep their sidecar and new ones start without', async () => {
   await installChart(cluster, { devRedis: DEV_REDIS });
   await startPod('stays');
   await helmOnCluster(['uninstall', 'pannier', '--wait']);
   const other = await cluster.namespace();
-  const started = await waitInCluster('pods admitted as they are', async () => {
-    const pod = await cluster.createPod(other, askingPod('after'), { dryRun: true });
+  const started = await waitInCluster('pods admitted without a sidecar', async () => {
+    const pod = await cluster.createPod(other, requestingPod('after'), { dryRun: true });
     return sidecarOf(pod) === undefined ? pod : undefined;
   });
   expect(started.metadata?.labels).toBeUndefined();

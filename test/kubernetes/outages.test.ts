@@ -1,17 +1,17 @@
 /**
- * The injector away, the injector restarted, and (where PANNIER_TEST_CLUSTER_RESTART names a command that restarts the cluster's own
- * programs by name) the kubelet and the API server restarted: nothing is injected by halves, nothing needs help afterwards.
+ * Tests outages and restarts of the injector and, if PANNIER_TEST_CLUSTER_RESTART names a command that restarts a component of the cluster,
+ * restarts of the kubelet and the API server. Injection is never partial, and everything recovers without manual steps.
  */
 import { execFileSync } from 'node:child_process';
 import { PatchStrategy, setHeaderOptions, type V1Pod } from '@kubernetes/client-node';
 import { AdmissionLoad } from '../support/kubernetes/admissions.ts';
 import {
-  askingPod,
   INJECTOR,
   INJECTOR_PODS,
   installedCluster,
   PREPARE_MS,
   RELEASE_NAMESPACE,
+  requestingPod,
   waitForInjection,
 } from '../support/kubernetes/chart.ts';
 import { isReady, sidecarOf, type TestCluster } from '../support/kubernetes/cluster.ts';
@@ -19,7 +19,7 @@ import { waitForRecovery } from '../support/kubernetes/recovery.ts';
 import { waitInCluster } from '../support/kubernetes/wait.ts';
 
 const REPLICAS = 2;
-/** A ReplicaSet waits longer from attempt to attempt. */
+/** Time within which a ReplicaSet retries; its retries back off exponentially. */
 const RETRY_MS = 120_000;
 
 let cluster: TestCluster;
@@ -42,14 +42,14 @@ function restartCounts(pods: readonly V1Pod[]): number[] {
   return statuses.map(({ restartCount }) => restartCount);
 }
 
-async function takeInjectorAway(): Promise<void> {
+async function stopInjector(): Promise<void> {
   await cluster.scale(RELEASE_NAMESPACE, INJECTOR, 0);
   await waitInCluster('no injector', async () => (await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS)).length === 0);
 }
 
 async function deploy(name: string): Promise<void> {
   const labels = { app: name };
-  const { metadata, spec } = askingPod(name);
+  const { metadata, spec } = requestingPod(name);
   await cluster.apps.createNamespacedDeployment({
     namespace,
     body: {
@@ -63,19 +63,21 @@ async function deploy(name: string): Promise<void> {
   });
 }
 
-test('injector away: pods that ask are denied with the reason, others start; back, they are created without help', async () => {
-  await takeInjectorAway();
+test('rejects pods that request injection while no injector runs, admits others, and recovers by itself', async () => {
+  await stopInjector();
 
-  const refusal = await cluster.refusal(namespace, askingPod('denied'));
-  expect(refusal).toContain('cannot inject Pannier: the injector did not answer, wanted Deployment pannier-injector');
+  const refusal = await cluster.refusal(namespace, requestingPod('denied'));
+  expect(refusal).toContain(
+    'cannot inject Pannier: the injector did not answer; check that Deployment pannier-injector',
+  );
   expect(refusal).not.toContain('\n');
   await deploy('waiting');
-  await waitInCluster('the reason at the ReplicaSet', async () => {
+  await waitInCluster('the cause in the status of the ReplicaSet', async () => {
     const sets = await cluster.apps.listNamespacedReplicaSet({ namespace, labelSelector: 'app=waiting' });
     const condition = sets.items[0]?.status?.conditions?.find(({ type }) => type === 'ReplicaFailure');
     return condition?.message?.includes('cannot inject Pannier');
   });
-  await cluster.createPod(namespace, { metadata: { name: 'plain' }, spec: askingPod('plain').spec });
+  await cluster.createPod(namespace, { metadata: { name: 'plain' }, spec: requestingPod('plain').spec });
   await cluster.waitForReady(namespace, 'plain');
   expect(await cluster.pods(namespace, 'app=waiting')).toEqual([]);
 
@@ -84,24 +86,24 @@ test('injector away: pods that ask are denied with the reason, others start; bac
   expect(pods.every((pod) => sidecarOf(pod) !== undefined)).toBe(true);
 });
 
-test('a running sidecar needs no injector', async () => {
+test('running sidecars do not need the injector', async () => {
   await cluster.waitForPods(RELEASE_NAMESPACE, INJECTOR_PODS, REPLICAS);
   const before = restartCounts(await cluster.pods(namespace, 'app=waiting'));
-  await takeInjectorAway();
+  await stopInjector();
   const pods = await cluster.waitForPods(namespace, 'app=waiting', REPLICAS);
   expect(restartCounts(pods)).toEqual(before);
   await cluster.scale(RELEASE_NAMESPACE, INJECTOR, REPLICAS);
   await cluster.waitForPods(RELEASE_NAMESPACE, INJECTOR_PODS, REPLICAS);
 });
 
-test('every replica of the injector replaced: no admission fails', async () => {
+test('replaces every replica of the injector without a failed admission', async () => {
   const old = (await cluster.waitForPods(RELEASE_NAMESPACE, INJECTOR_PODS, REPLICAS)).map(
     ({ metadata }) => metadata?.name,
   );
-  // Ready pods are called only once a kube-proxy has learned of them.
+  // A ready replica receives calls only once kube-proxy knows it.
   await waitForInjection(cluster);
   const load = new AdmissionLoad(cluster, namespace);
-  await waitInCluster('admissions under way', () => load.admitted > 5);
+  await waitInCluster('the first admissions', () => load.admitted > 5);
   const stamp = { 'kubectl.kubernetes.io/restartedAt': new Date().toISOString() };
   await cluster.apps.patchNamespacedDeployment(
     {
@@ -135,7 +137,7 @@ if (restartCommand === undefined || restartCommand === '') {
     execFileSync(program, [...first, name], { stdio: 'ignore', timeout: 120_000 });
   };
 
-  test('restarts of kubelet and API server leave sidecars and injector as they are', async () => {
+  test('sidecars and injector keep running during restarts of the kubelet and the API server', async () => {
     const all = async (): Promise<V1Pod[]> => [
       ...(await cluster.pods(namespace, 'app=waiting')),
       ...(await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS)),
@@ -144,14 +146,14 @@ if (restartCommand === undefined || restartCommand === '') {
     for (const name of ['kubelet', 'apiserver']) {
       restart(name);
       await waitInCluster(`admission after the restart of ${name}`, async () => {
-        const pod = await cluster.createPod(namespace, askingPod('after'), { dryRun: true });
+        const pod = await cluster.createPod(namespace, requestingPod('after'), { dryRun: true });
         return sidecarOf(pod);
       });
-      // The cluster's own programs come first, for this test and for whoever comes next.
+      // The components of the cluster must recover first, for this test and the following ones.
       await waitForRecovery(cluster);
       await cluster.waitForPods(namespace, 'app=waiting', REPLICAS);
       await cluster.waitForPods(RELEASE_NAMESPACE, INJECTOR_PODS, REPLICAS);
-      await cluster.createPod(namespace, askingPod(`after-${name}`));
+      await cluster.createPod(namespace, requestingPod(`after-${name}`));
       await cluster.waitForReady(namespace, `after-${name}`);
     }
     expect(restartCounts(await all())).toEqual(before);

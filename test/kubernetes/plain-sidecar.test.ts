@@ -1,7 +1,6 @@
 /**
- * A sidecar that is a plain container, as clusters with kubelets older than 1.29 get it: here on any kubelet, since it is asked for.
- *
- * It is there before the application's first line, and until after its last. No chart is needed: the pod is injected offline.
+ * Tests a sidecar that is a plain container, which clusters with kubelets before 1.29 get. An annotation requests it here, so the test runs
+ * with any kubelet. The sidecar serves from the start of the application to its end. The pod is injected offline, without the chart.
  */
 import type { V1Pod } from '@kubernetes/client-node';
 import { injectPod } from '../../src/injection/inject-pod.ts';
@@ -10,7 +9,7 @@ import { defaultSidecarConfig } from '../../src/injection/sidecar-config.ts';
 import { isReady, TestCluster } from '../support/kubernetes/cluster.ts';
 import { IMAGES, pannierImage, prepareImages } from '../support/kubernetes/images.ts';
 
-/** Connects at once, holds that connection, and goes on connecting for three seconds after it was told to end. */
+/** Connects at once, keeps that connection, and opens further connections for three seconds after SIGTERM. */
 const APPLICATION = `
 const net = require('node:net');
 const [host, port] = process.env.PANNIER_ADDRESS.split(':');
@@ -25,7 +24,7 @@ connect('first', { host, port });
 connect('first', { path });
 setInterval(() => {}, 1e6);
 process.on('SIGTERM', () => {
-  console.log('told to end');
+  console.log('SIGTERM received');
   let rounds = 0;
   setInterval(() => {
     rounds += 1;
@@ -61,25 +60,25 @@ function injectedPod(): V1Pod {
     kubelets: { oldestMinor: undefined },
   });
   if (injection.kind !== 'inject') {
-    throw new Error(`cannot go on: the pod was not injected: ${JSON.stringify(injection)}`);
+    throw new Error(`cannot run the test: the pod was not injected: ${JSON.stringify(injection)}`);
   }
   return injection.pod as unknown as V1Pod;
 }
 
-test('serves from the first line of the application to its last', async () => {
+test('serves from the start of the application until its end', async () => {
   const namespace = await cluster.namespace();
   await cluster.createPod(namespace, injectedPod());
   const started = await cluster.waitForPod(namespace, 'plain', 'ready', isReady);
   expect(started.spec?.containers.map(({ name }) => name)).toEqual(['pannier', 'app']);
   expect(started.spec?.initContainers).toBeUndefined();
-  // To the end of each container.
+  // Follows each log until its container has ended.
   const follow = async (container: string): Promise<string> =>
     await cluster.core.readNamespacedPodLog({ namespace, name: 'plain', container, follow: true });
   const logs = Promise.all([follow('app'), follow('pannier')]);
   await cluster.core.deleteNamespacedPod({ namespace, name: 'plain' });
   const [application = '', sidecar = ''] = await logs;
   const lines = application.trim().split('\n');
-  expect(lines.slice(0, 3)).toEqual(['first served', 'first served', 'told to end']);
+  expect(lines.slice(0, 3)).toEqual(['first served', 'first served', 'SIGTERM received']);
   expect(lines.at(-1)).toBe('end');
   expect(lines.slice(3, -1).filter((line) => line === 'late served').length).toBeGreaterThanOrEqual(8);
   expect(application).not.toMatch(/ECONN|ENOENT/);

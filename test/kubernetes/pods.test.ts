@@ -1,5 +1,5 @@
 /**
- * Pods of many kinds on a real cluster: those that ask get a sidecar that fits, the others are left alone.
+ * Tests many kinds of pods on a real cluster: those that request injection get a suitable sidecar, others stay unchanged.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,11 +12,11 @@ import { parseSidecarConfig } from '../../src/injection/sidecar-config.ts';
 import { canonicalText } from '../../src/lib/json.ts';
 import { workloadsIn } from '../../src/manifests/workloads.ts';
 import {
-  askingPod,
   INJECTOR,
   installedCluster,
   PREPARE_MS,
   RELEASE_NAMESPACE,
+  requestingPod,
   reviewCounts,
   sumOf,
 } from '../support/kubernetes/chart.ts';
@@ -25,7 +25,7 @@ import { IMAGES } from '../support/kubernetes/images.ts';
 import { waitInCluster } from '../support/kubernetes/wait.ts';
 import { repositoryRoot } from '../support/repository.ts';
 
-/** Calls the sidecar once: exit code 1 when that fails, `onAnswer` when it does not. */
+/** Returns a script that calls the sidecar once, runs `onAnswer` on success, and exits with code 1 on failure. */
 function callSidecar(onAnswer: string): string {
   return `
 const [host, port] = process.env.PANNIER_ADDRESS.split(':');
@@ -46,7 +46,7 @@ call.end(Buffer.alloc(5));
 
 const CALL_SIDECAR = callSidecar('process.exit(0);');
 
-/** By its command line, of which this script has no part. */
+/** Script that kills the sidecar. It finds the process by its command line, which must not occur in this script. */
 const KILL_SIDECAR = `
 const fs = require('node:fs');
 const isSidecar = (id) => {
@@ -75,11 +75,11 @@ afterAll(async () => {
 });
 
 function plainPod(name: string): V1Pod {
-  return { metadata: { name }, spec: askingPod(name).spec };
+  return { metadata: { name }, spec: requestingPod(name).spec };
 }
 
-describe('a pod that does not ask', () => {
-  test('is untouched, and the webhook does not hear of it', async () => {
+describe('a pod that does not request injection', () => {
+  test('is unchanged and not sent to the webhook', async () => {
     const before = await reviewCounts(cluster);
     for (let index = 0; index < 20; index += 1) {
       const created = await cluster.createPod(namespace, plainPod(`plain-${index}`), { dryRun: true });
@@ -87,23 +87,23 @@ describe('a pod that does not ask', () => {
       expect(created.spec?.containers[0]?.env).toBeUndefined();
       expect(created.metadata?.annotations).toBeUndefined();
     }
-    const declining = { ...askingPod('declines', { 'pannier.dev/inject': 'false' }) };
+    const declining = { ...requestingPod('declines', { 'pannier.dev/inject': 'false' }) };
     expect(sidecarOf(await cluster.createPod(namespace, declining, { dryRun: true }))).toBeUndefined();
     expect(await reviewCounts(cluster)).toEqual(before);
-    await cluster.createPod(namespace, askingPod('asks'), { dryRun: true });
+    await cluster.createPod(namespace, requestingPod('requests'), { dryRun: true });
     expect(sumOf(await reviewCounts(cluster))).toBeGreaterThan(sumOf(before));
   });
 });
 
-describe('a pod that asks', () => {
-  test('is dry-run like any other', async () => {
-    const pod = await cluster.createPod(namespace, askingPod('dry'), { dryRun: true });
+describe('a pod that requests injection', () => {
+  test('gets its sidecar in a dry run too', async () => {
+    const pod = await cluster.createPod(namespace, requestingPod('dry'), { dryRun: true });
     expect(sidecarOf(pod)?.image).toBe(`${IMAGES.repository}:${IMAGES.tag}`);
   });
 
-  test('runs, and a crash of its sidecar restarts the sidecar alone', async () => {
-    // In a process namespace of its own the sidecar is process 1, which nobody inside can kill.
-    const pod = askingPod('crash');
+  test('restarts only the sidecar after the sidecar has crashed', async () => {
+    // With a separate process namespace the sidecar would be process 1, which processes inside cannot kill.
+    const pod = requestingPod('crash');
     await cluster.createPod(namespace, { ...pod, spec: { ...pod.spec, shareProcessNamespace: true } });
     const started = await cluster.waitForReady(namespace, 'crash');
     expect(started.status?.initContainerStatuses?.[0]).toMatchObject({ name: 'pannier', restartCount: 0 });
@@ -121,7 +121,7 @@ describe('a pod that asks', () => {
   });
 
   test('may call the sidecar from its own init containers', async () => {
-    const pod = askingPod('early');
+    const pod = requestingPod('early');
     const early = { name: 'early', image: IMAGES.example, command: ['node', '-e', CALL_SIDECAR] };
     await cluster.createPod(namespace, { ...pod, spec: { ...pod.spec, initContainers: [early] } });
     const running = await cluster.waitForReady(namespace, 'early');
@@ -133,8 +133,8 @@ describe('a pod that asks', () => {
     });
   });
 
-  test('ends as a Job when its own container is done', async () => {
-    const { metadata, spec } = askingPod('job');
+  test('completes as a Job once its own container has ended', async () => {
+    const { metadata, spec } = requestingPod('job');
     const container = { name: 'work', image: IMAGES.example, command: ['node', '-e', CALL_SIDECAR] };
     await cluster.batch.createNamespacedJob({
       namespace,
@@ -149,18 +149,18 @@ describe('a pod that asks', () => {
         },
       },
     });
-    const job = await waitInCluster('the Job having ended', async () => {
+    const job = await waitInCluster('the end of the Job', async () => {
       const found = await cluster.batch.readNamespacedJob({ namespace, name: 'job' });
       return found.status?.succeeded || found.status?.failed ? found : undefined;
     });
     expect(job.status?.succeeded).toBe(1);
   });
 
-  test('has its sidecar until its own containers are gone, and the sidecar ends in order', async () => {
-    const pod = askingPod('late');
+  test('keeps its sidecar until its own containers have ended, and the sidecar then exits with code 0', async () => {
+    const pod = requestingPod('late');
     const late = `process.on('SIGTERM', () => setTimeout(() => { ${CALL_SIDECAR} }, 2000)); setInterval(() => {}, 1e6)`;
     const containers = [{ name: 'app', image: IMAGES.example, command: ['node', '-e', late] }];
-    // A pod that is past its deadline is ended like a deleted one, and stays to be looked at.
+    // A pod that exceeds its deadline is stopped like a deleted one, but remains readable.
     const spec = { activeDeadlineSeconds: 6, terminationGracePeriodSeconds: 20, restartPolicy: 'Never', containers };
     await cluster.createPod(namespace, { ...pod, spec });
     await cluster.waitForReady(namespace, 'late');
@@ -174,8 +174,8 @@ describe('a pod that asks', () => {
     expect(sidecar?.finishedAt?.getTime()).toBeGreaterThanOrEqual(app?.finishedAt?.getTime() ?? Number.NaN);
   });
 
-  test('may have a plain sidecar, as for old kubelets: first in order, serving before the app begins; not as a Job', async () => {
-    const pod = askingPod('plain-sidecar', { 'pannier.dev/native': 'false' });
+  test('can have a plain sidecar, which is the first container and serves before the app starts, unless it is a Job', async () => {
+    const pod = requestingPod('plain-sidecar', { 'pannier.dev/native': 'false' });
     const first = callSidecar('setInterval(() => {}, 1e6);');
     await cluster.createPod(namespace, {
       ...pod,
@@ -190,7 +190,7 @@ describe('a pod that asks', () => {
 
   test('runs where Pod Security restricted is enforced', async () => {
     const restricted = await cluster.namespace({ labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } });
-    const pod = askingPod('restricted');
+    const pod = requestingPod('restricted');
     const securityContext = {
       runAsNonRoot: true,
       allowPrivilegeEscalation: false,
@@ -200,13 +200,13 @@ describe('a pod that asks', () => {
     const containers = pod.spec.containers.map((container) => ({ ...container, securityContext }));
     await cluster.createPod(restricted, { ...pod, spec: { containers } });
     await cluster.waitForReady(restricted, 'restricted');
-    // The level is enforced: the same pod without its context is refused.
+    // The same pod without its security context is rejected, which proves that the level is enforced.
     expect(await cluster.refusal(restricted, pod)).toContain('violates PodSecurity "restricted');
   });
 
-  test('reaches the sidecar over the socket too', async () => {
+  test('reaches the sidecar over the unix socket', async () => {
     const name = 'socket';
-    await cluster.createPod(namespace, askingPod(name));
+    await cluster.createPod(namespace, requestingPod(name));
     await cluster.waitForReady(namespace, name);
     const script = `
       const socket = require('node:net').connect(process.env.PANNIER_SOCKET.slice(5));
@@ -220,8 +220,8 @@ describe('a pod that asks', () => {
 });
 
 describe('a hostNetwork pod', () => {
-  test('is refused without ports of its own, and runs with them', async () => {
-    const pod = askingPod('host');
+  test('is rejected without ports of its own and runs with them', async () => {
+    const pod = requestingPod('host');
     const onHost = (annotations: Record<string, string>): V1Pod => ({
       metadata: { ...pod.metadata, annotations: { ...pod.metadata.annotations, ...annotations } },
       spec: { ...pod.spec, hostNetwork: true },
@@ -233,32 +233,32 @@ describe('a hostNetwork pod', () => {
   });
 });
 
-describe('a namespace that asks', () => {
-  test('by label gives all its pods a sidecar but those that decline', async () => {
+describe('a namespace that requests injection', () => {
+  test('by label gets a sidecar in all its pods except those that opt out', async () => {
     const labelled = await cluster.namespace({ labels: { 'pannier.dev/inject': 'true' } });
-    const asked = await cluster.createPod(labelled, plainPod('plain'), { dryRun: true });
-    expect(sidecarOf(asked)).toBeDefined();
-    const declining = askingPod('declines', { 'pannier.dev/inject': 'false' });
+    const injected = await cluster.createPod(labelled, plainPod('plain'), { dryRun: true });
+    expect(sidecarOf(injected)).toBeDefined();
+    const declining = requestingPod('declines', { 'pannier.dev/inject': 'false' });
     expect(sidecarOf(await cluster.createPod(labelled, declining, { dryRun: true }))).toBeUndefined();
   });
 
-  test('by annotation gets the label, and so its pods a sidecar', async () => {
+  test('by annotation gets the label, and its pods get a sidecar', async () => {
     const annotated = await cluster.namespace({ annotations: { 'pannier.dev/inject': 'true' } });
     const read = await cluster.core.readNamespace({ name: annotated });
     expect(read.metadata?.labels).toMatchObject({ 'pannier.dev/inject': 'true' });
-    await waitInCluster('its pods being injected', async () =>
+    await waitInCluster('injection into its pods', async () =>
       sidecarOf(await cluster.createPod(annotated, plainPod('plain'), { dryRun: true })),
     );
   });
 
-  test('with another value is refused with what is accepted', async () => {
+  test('with an invalid value is rejected with the accepted values', async () => {
     await expect(cluster.namespace({ annotations: { 'pannier.dev/inject': 'yes' } })).rejects.toMatchObject({
-      message: expect.stringMatching(/pannier\.dev\/inject.*yes.*wanted/s),
+      message: expect.stringMatching(/pannier\.dev\/inject.*yes.*; set it to/s),
     });
   });
 });
 
-test('shapes of the golden files become the same by the webhook and by the command line', async () => {
+test('the webhook and the command line change the pods of the golden files equally', async () => {
   const configMap = await cluster.core.readNamespacedConfigMap({
     namespace: RELEASE_NAMESPACE,
     name: `${INJECTOR}-config`,
@@ -267,9 +267,8 @@ test('shapes of the golden files become the same by the webhook and by the comma
   if ('problems' in parsed) {
     throw new Error(`cannot read the configuration of the injector: ${parsed.problems[0].message}`);
   }
-  const version = (await cluster.createPod(namespace, askingPod('version'), { dryRun: true })).metadata?.annotations?.[
-    'pannier.dev/version'
-  ];
+  const version = (await cluster.createPod(namespace, requestingPod('version'), { dryRun: true })).metadata
+    ?.annotations?.['pannier.dev/version'];
   const different: string[] = [];
   let compared = 0;
   for (const { name, pod } of goldenPods()) {
@@ -294,7 +293,7 @@ test('shapes of the golden files become the same by the webhook and by the comma
   expect(compared).toBeGreaterThan(30);
 });
 
-/** The pods of the golden files, and those of their workloads' templates, as pods of their own. */
+/** Returns the pods of the golden files, and the pod templates of their workloads as pods. */
 function goldenPods(): { name: string; pod: Pod }[] {
   const directory = join(repositoryRoot, 'test', 'injection', 'cases');
   const files = readdirSync(directory).filter((file) => /^[a-z0-9-]+\.(yaml|json)$/.test(file));
@@ -307,15 +306,15 @@ function goldenPods(): { name: string; pod: Pod }[] {
 function asPod(template: Pod): Pod {
   const { annotations, labels } = template.metadata ?? {};
   const metadata = { name: 'golden', ...(annotations ? { annotations } : {}), ...(labels ? { labels } : {}) };
-  // The mount of a token would come before the sidecar in the one case and after it in the other.
+  // Otherwise the mount of the token would come before the sidecar in one case and after it in the other.
   return { apiVersion: 'v1', kind: 'Pod', metadata, spec: { ...template.spec, automountServiceAccountToken: false } };
 }
 
-/** What the API server makes of a pod, or says against it, as a text. */
+/** Returns the pod as the API server admits it, or the message with which the API server rejects it, as text. */
 async function admitted(pod: Pod): Promise<string> {
   try {
     const { metadata, spec } = await cluster.createPod(namespace, pod as unknown as V1Pod, { dryRun: true });
-    // An API server drops empty lists, which the command line sees and notes.
+    // The API server removes empty lists, but the command line sees them and records them in this annotation.
     const { 'pannier.dev/kept': _kept, ...annotations } = metadata?.annotations ?? {};
     return canonicalText({ annotations, labels: metadata?.labels, spec });
   } catch (error) {
@@ -327,25 +326,27 @@ describe('annotations', () => {
   const rows: readonly AnnotationRow[] = ANNOTATIONS;
 
   test.each(rows.map((row) => [row.name, row] as const))(
-    '%s: taken, and wrong values refused with their text',
+    '%s: accepts its example and rejects invalid values with a message',
     async (name, row) => {
       const key = `pannier.dev/${name}`;
-      const pod = await cluster.createPod(namespace, askingPod('taken', { [key]: row.example }), { dryRun: true });
+      const pod = await cluster.createPod(namespace, requestingPod('accepted', { [key]: row.example }), {
+        dryRun: true,
+      });
       expect(sidecarOf(pod)).toBeDefined();
       for (const wrong of row.wrong) {
-        const text = await cluster.refusal(namespace, askingPod('wrong', { [key]: wrong }));
+        const text = await cluster.refusal(namespace, requestingPod('wrong', { [key]: wrong }));
         expect(text).toContain(key);
-        expect(text).toMatch(/wanted|must be/);
+        expect(text).toMatch(/ must |unknown .+; |cannot .+; /);
       }
     },
   );
 
-  test('an unknown one is refused with the nearest', async () => {
-    const text = await cluster.refusal(namespace, askingPod('unknown', { 'pannier.dev/log-levl': 'info' }));
+  test('rejects an unknown annotation and suggests the nearest one', async () => {
+    const text = await cluster.refusal(namespace, requestingPod('unknown', { 'pannier.dev/log-levl': 'info' }));
     expect(text).toMatch(/pannier\.dev\/log-levl.*pannier\.dev\/log-level/s);
   });
 
-  test('a misspelt inject is refused, not taken for a pod that does not ask', async () => {
+  test('rejects a misspelt inject annotation instead of ignoring it', async () => {
     const pod = plainPod('misspelt');
     const text = await cluster.refusal(namespace, {
       ...pod,

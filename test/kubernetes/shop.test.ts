@@ -1,5 +1,5 @@
 /**
- * The Node example as users deploy it: three replicas, one annotation, and a real Redis Cluster. They behave as one.
+ * Tests the Node example as users deploy it: three replicas with one annotation and a real Redis Cluster behave as one.
  */
 import { installChart } from '../support/kubernetes/chart.ts';
 import { sidecarOf, TestCluster } from '../support/kubernetes/cluster.ts';
@@ -51,7 +51,7 @@ beforeAll(async () => {
     (await Promise.all(names.map((name) => cluster.forward(namespace, name, port)))).map((each) => each.port);
   urls = (await forward(APP_PORT)).map((port) => `http://127.0.0.1:${port}`);
   for (const base of urls) {
-    // The program has no probe: a pod is ready a moment before it listens.
+    // The example has no readiness probe, so a pod is ready shortly before it listens.
     await waitInCluster(`${base} answering`, async () => (await get(`${base}/products/none`)).status === 404);
   }
   clients = (await forward(GRPC_PORT)).map((port) => connectPannier(`127.0.0.1:${port}`));
@@ -72,7 +72,7 @@ function url(index: number): string {
   return urls[index % REPLICAS] ?? '';
 }
 
-test('one limit holds across the replicas, through the app', async () => {
+test('the app enforces one limit across all replicas', async () => {
   const statuses: number[] = [];
   for (let call = 0; call < 7; call += 1) {
     const response = await get(`${url(call)}/hello?user=ada`);
@@ -81,7 +81,7 @@ test('one limit holds across the replicas, through the app', async () => {
   expect(statuses).toEqual([200, 200, 200, 200, 200, 429, 429]);
 });
 
-test('a policy of the chart admits exactly its limit to many callers of all pods', async () => {
+test('a policy of the chart admits exactly its limit to concurrent callers of all pods', async () => {
   let allowed = 0;
   const caller = async (index: number): Promise<void> => {
     for (let call = 0; call < 10; call += 1) {
@@ -96,7 +96,7 @@ test('a policy of the chart admits exactly its limit to many callers of all pods
   expect(allowed).toBe(100);
 });
 
-test('a session of one pod is known to all, and gone from all', async () => {
+test('a session of one pod is valid in all pods until one pod deletes it', async () => {
   const login = await get(`${url(0)}/login?user=ada`, { method: 'POST' });
   const cookie = login.headers.get('set-cookie')?.split(';')[0] ?? '';
   const statuses = async (): Promise<number[]> =>
@@ -106,7 +106,7 @@ test('a session of one pod is known to all, and gone from all', async () => {
   expect(await statuses()).toEqual([401, 401, 401]);
 });
 
-test('an invalidation in one pod is seen by all, near copies included', async () => {
+test('an invalidation in one pod reaches all pods and their near caches', async () => {
   const read = async (index: number): Promise<{ name: string; source: string }> =>
     (await (await get(`${url(index)}/products/1`)).json()) as { name: string; source: string };
   expect(await read(0)).toMatchObject({ name: 'pannier' });
@@ -120,7 +120,7 @@ test('an invalidation in one pod is seen by all, near copies included', async ()
   }
 });
 
-test('each pod has a native sidecar at index 0, and is otherwise as its template says', async () => {
+test('each pod has a native sidecar at index 0 and otherwise matches its template', async () => {
   for (const pod of await cluster.pods(namespace, 'app=shop')) {
     expect(pod.spec?.initContainers?.[0]).toMatchObject({ name: 'pannier', restartPolicy: 'Always' });
     expect(pod.metadata?.annotations).toMatchObject({ 'kubectl.kubernetes.io/default-container': 'shop' });

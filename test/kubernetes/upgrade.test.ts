@@ -1,9 +1,8 @@
 /**
- * The chart upgraded, rolled back, and its CA rotated every minute, while pods are created all along: no admission fails.
+ * Tests that no admission fails while pods are created and the chart is upgraded, rolled back, or rotates its CA every minute.
  */
 import { AdmissionLoad } from '../support/kubernetes/admissions.ts';
 import {
-  askingPod,
   helmOnCluster,
   INJECTOR,
   INJECTOR_PODS,
@@ -11,12 +10,13 @@ import {
   installedCluster,
   PREPARE_MS,
   RELEASE_NAMESPACE,
+  requestingPod,
 } from '../support/kubernetes/chart.ts';
 import { sidecarOf, type TestCluster } from '../support/kubernetes/cluster.ts';
 import { IMAGES } from '../support/kubernetes/images.ts';
 import { waitInCluster } from '../support/kubernetes/wait.ts';
 
-/** Renewed at two thirds: every 60 s. */
+/** Lifetime of the CA, which is replaced at two thirds: every 60 s. */
 const CA_LIFETIME_MS = 90_000;
 const SERVING_CERTIFICATE_LIFETIME_MS = 30_000;
 const ROTATIONS = 3;
@@ -33,19 +33,19 @@ afterAll(async () => {
   await cluster?.close();
 });
 
-/** Those of the revision before drain for a while after the others are ready. */
-async function onlyCurrentReplicas(): Promise<void> {
+/** Waits until the replicas of the previous revision, which drain for a while, are removed. */
+async function waitForCurrentReplicas(): Promise<void> {
   await waitInCluster(
-    'the replicas of the revision before gone',
+    'the replicas of the previous revision removed',
     async () => (await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS)).length === 2,
   );
 }
 
 async function imageOfNewPod(): Promise<string | undefined> {
-  return sidecarOf(await cluster.createPod(namespace, askingPod('image'), { dryRun: true }))?.image;
+  return sidecarOf(await cluster.createPod(namespace, requestingPod('image'), { dryRun: true }))?.image;
 }
 
-async function authority(): Promise<string> {
+async function currentCa(): Promise<string> {
   const secret = await cluster.core.readNamespacedSecret({ namespace: RELEASE_NAMESPACE, name: CA_SECRET });
   return secret.data?.['ca.crt'] ?? '';
 }
@@ -58,9 +58,9 @@ async function bundleSizes(): Promise<number[]> {
   });
 }
 
-test('upgrade and rollback of the chart: no admission fails', async () => {
+test('upgrades and rolls back the chart without a failed admission', async () => {
   const load = new AdmissionLoad(cluster, namespace);
-  await waitInCluster('admissions under way', () => load.admitted > 5);
+  await waitInCluster('the first admissions', () => load.admitted > 5);
   await installChart(cluster, { sidecar: { logLevel: 'warn' } }, { tag: IMAGES.nextTag });
   await waitInCluster(
     'the new image',
@@ -72,7 +72,7 @@ test('upgrade and rollback of the chart: no admission fails', async () => {
     async () => (await imageOfNewPod()) === `${IMAGES.repository}:${IMAGES.tag}`,
     60_000,
   );
-  await onlyCurrentReplicas();
+  await waitForCurrentReplicas();
   const ended = await load.stop();
   expect(ended.failures).toEqual([]);
   expect(ended.unreachable).toEqual([]);
@@ -80,20 +80,20 @@ test('upgrade and rollback of the chart: no admission fails', async () => {
   expect(ended.created).toBeGreaterThan(1);
 }, 400_000);
 
-test('the CA rotated every 60 s: no admission fails', async () => {
+test('rotates the CA every 60 s without a failed admission', async () => {
   const self = { caLifetimeMs: CA_LIFETIME_MS, servingCertificateLifetimeMs: SERVING_CERTIFICATE_LIFETIME_MS };
   await installChart(cluster, { certificates: { mode: 'self', self } });
-  await onlyCurrentReplicas();
+  await waitForCurrentReplicas();
   const load = new AdmissionLoad(cluster, namespace);
-  await waitInCluster('admissions under way', () => load.admitted > 5);
-  // The CA at hand has the long life of the values before; without it the next one is made at once.
-  let current = await authority();
+  await waitInCluster('the first admissions', () => load.admitted > 5);
+  // The current CA has the long lifetime of the previous values. Deleting it causes the next one to be created at once.
+  let current = await currentCa();
   await cluster.core.deleteNamespacedSecret({ namespace: RELEASE_NAMESPACE, name: CA_SECRET });
   for (let rotation = 0; rotation <= ROTATIONS; rotation += 1) {
     const next = await waitInCluster(
       `CA ${rotation}`,
       async () => {
-        const found = await authority();
+        const found = await currentCa();
         return found !== current ? found : undefined;
       },
       CA_LIFETIME_MS,
@@ -101,8 +101,8 @@ test('the CA rotated every 60 s: no admission fails', async () => {
     current = next;
     expect((await bundleSizes()).length).toBe(3);
   }
-  // Both replicas have taken the last CA by the time that the one before has ended.
-  await waitInCluster('leaves of the last CA', () => load.admitted > 100);
+  // By then both replicas use the last CA.
+  await waitInCluster('serving certificates of the last CA', () => load.admitted > 100);
   const ended = await load.stop();
   expect(ended.failures).toEqual([]);
   expect(ended.unreachable).toEqual([]);

@@ -1,4 +1,4 @@
-{{/* Names, labels and what more than one template needs. */}}
+{{/* Names, labels and definitions that several templates share. */}}
 
 {{- define "pannier.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" -}}
@@ -21,7 +21,7 @@
 {{- printf "%s-injector" (include "pannier.fullname" .) -}}
 {{- end -}}
 
-{{/* The objects of the admission policies. */}}
+{{/* Name of the admission policies and their bindings. */}}
 {{- define "pannier.injectedName" -}}
 {{- printf "%s-injected" (include "pannier.fullname" .) -}}
 {{- end -}}
@@ -38,7 +38,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Labels of an object: include "pannier.labels" (dict "root" $ "component" "injector"). */}}
+{{/* Labels of an object; usage: include "pannier.labels" (dict "root" $ "component" "injector"). */}}
 {{- define "pannier.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{ include "pannier.selectorLabels" . }}
@@ -50,14 +50,14 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 {{- end }}
 {{- end -}}
 
-{{/* Never change: a Deployment's selector is for life. */}}
+{{/* Labels of selectors. They must never change, because the selector of a Deployment is immutable. */}}
 {{- define "pannier.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "pannier.name" .root }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
-{{/* A tag as text: YAML reads 20261125 as a number, and numbers above a million would print as 2.0261125e+07. */}}
+{{/* Converts a tag to text: YAML parses 20261125 as a number, which Helm would print as 2.0261125e+07. */}}
 {{- define "pannier.tagText" -}}
 {{- if and (kindIs "float64" .) (eq (float64 (int64 .)) .) -}}
 {{- int64 . -}}
@@ -80,7 +80,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- include "pannier.imageText" (dict "repository" .Values.image.repository "tag" $tag "digest" .Values.image.digest) -}}
 {{- end -}}
 
-{{/* The sidecar's image: the injector's, but for what sidecar.image says. Another repository or tag drops the injector's digest. */}}
+{{/* Image of the sidecar: the image of the injector, overridden by sidecar.image. Another repository or tag drops the injector's digest. */}}
 {{- define "pannier.sidecarImage" -}}
 {{- $own := .Values.sidecar.image -}}
 {{- $tag := .Values.image.tag -}}
@@ -91,7 +91,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- include "pannier.imageText" (dict "repository" (default .Values.image.repository $own.repository) "tag" $tag "digest" $digest) -}}
 {{- end -}}
 
-{{/* Seeds of Redis as a JSON list: redis.url, else the dev Redis, else none. */}}
+{{/* Redis URLs as a JSON list: redis.url, otherwise the URL of devRedis, otherwise none. */}}
 {{- define "pannier.redisUrls" -}}
 {{- $urls := list -}}
 {{- if and (kindIs "slice" .Values.redis.url) .Values.redis.url -}}
@@ -106,7 +106,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- toJson $urls -}}
 {{- end -}}
 
-{{/* What the injector gives to pods (docs/internals/injector.md), as YAML. */}}
+{{/* Configuration file of the injector (docs/internals/injector.md), which describes the sidecar. */}}
 {{- define "pannier.injectorConfig" -}}
 sidecar:
   image: {{ include "pannier.sidecarImage" . | quote }}
@@ -129,7 +129,7 @@ sidecar:
     {{- end }}
 {{- end -}}
 
-{{/* Namespaces that nothing is injected in, as a JSON list. */}}
+{{/* Namespaces that are excluded from injection, as a JSON list. */}}
 {{- define "pannier.excludedNamespaces" -}}
 {{- concat (list "kube-system" .Release.Namespace) .Values.webhook.excludedNamespaces | uniq | toJson -}}
 {{- end -}}
@@ -140,19 +140,19 @@ sidecar:
   values: {{- include "pannier.excludedNamespaces" . | fromJsonArray | toYaml | nindent 4 }}
 {{- end -}}
 
-{{/* A memory quantity in bytes (1Mi, 1.5Gi, 200M, 1048576): "" becomes 0. */}}
+{{/* Converts a memory quantity (1Mi, 1.5Gi, 200M, 1048576) to bytes; an empty one becomes 0. */}}
 {{- define "pannier.memoryBytes" -}}
 {{- $text := include "pannier.tagText" (default "0" .) -}}
 {{- $number := regexFind "^[0-9.]+" $text | float64 -}}
 {{- $unit := regexReplaceAll "^[0-9.]+" $text "" -}}
 {{- $factors := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
 {{- if not (hasKey $factors $unit) -}}
-{{- fail (printf "cannot bound the heap: a memory limit is %q, wanted a number with one of Ki, Mi, Gi, Ti, k, M, G, T" $text) -}}
+{{- fail (printf "a memory quantity must be a number with an optional unit Ki, Mi, Gi, Ti, k, M, G or T, got %q" $text) -}}
 {{- end -}}
 {{- mulf $number (get $factors $unit) | int64 -}}
 {{- end -}}
 
-{{/* A CPU quantity in thousandths of a core (250m, 0.5, 2): "" becomes 0. */}}
+{{/* Converts a CPU quantity (250m, 0.5, 2) to millicores; an empty one becomes 0. */}}
 {{- define "pannier.cpuMillis" -}}
 {{- $text := include "pannier.tagText" (default "0" .) -}}
 {{- if hasSuffix "m" $text -}}
@@ -162,7 +162,7 @@ sidecar:
 {{- end -}}
 {{- end -}}
 
-{{/* Pod Security "restricted" for a container. */}}
+{{/* Security context of a container, as Pod Security "restricted" requires. */}}
 {{- define "pannier.restrictedContainer" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
@@ -170,7 +170,7 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
-{{/* The Secret that the served certificate is mounted from. */}}
+{{/* Name of the Secret with the served certificate, which is mounted into the injector. */}}
 {{- define "pannier.certificateSecret" -}}
 {{- if eq .Values.certificates.mode "files" -}}
 {{- .Values.certificates.files.secretName -}}
@@ -179,7 +179,7 @@ capabilities:
 {{- end -}}
 {{- end -}}
 
-{{/* What the webhooks have in common. */}}
+{{/* Fields that all webhooks share. */}}
 {{- define "pannier.webhookCommon" -}}
 clientConfig:
   service:
@@ -198,12 +198,12 @@ timeoutSeconds: {{ .root.Values.webhook.timeoutSeconds | int64 }}
 reinvocationPolicy: {{ .root.Values.webhook.reinvocationPolicy }}
 {{- end -}}
 
-{{/* The kubelet's own copies of static pods cannot be changed. */}}
+{{/* CEL condition that excludes mirror pods, the read-only copies of static pods. */}}
 {{- define "pannier.noMirrorPod" -}}
 !has(object.metadata.annotations) || !('kubernetes.io/config.mirror' in object.metadata.annotations)
 {{- end -}}
 
-{{/* Annotations that a pod may bear with injection mode mutating-policy: what asks, and what an injected pod bears. */}}
+{{/* Annotations that a pod may have with injection mode mutating-policy: the one that requests injection, and those of injected pods. */}}
 {{- define "pannier.mutatingAnnotations" -}}
 - pannier.dev/inject
 - pannier.dev/injected
@@ -223,12 +223,12 @@ securityContext: {{- include "pannier.restrictedContainer" . | nindent 2 }}
 resources: {{- toYaml .Values.sidecar.resources | nindent 2 }}
 {{- end -}}
 
-{{/* Variables of the admission policies: what a pod and its namespace say, and whether the pod asks for a sidecar. */}}
-{{- define "pannier.asksVariables" -}}
+{{/* Variables of the admission policies: the values of pod and namespace, and whether the pod requests injection. */}}
+{{- define "pannier.requestVariables" -}}
 - name: annotations
   expression: "has(object.metadata.annotations) ? object.metadata.annotations : {}"
-# "" where the pod, or its namespace, says nothing. An annotation without a value is no saying, and a mistake.
-- name: podSays
+# Value of the pod's annotation; '' if there is none. An empty annotation becomes '(empty)', because it is invalid.
+- name: podRequest
   expression: >-
     !('pannier.dev/inject' in variables.annotations) ? '' :
     variables.annotations['pannier.dev/inject'] == '' ? '(empty)' : variables.annotations['pannier.dev/inject']
@@ -240,16 +240,16 @@ resources: {{- toYaml .Values.sidecar.resources | nindent 2 }}
   expression: >-
     has(namespaceObject.metadata.annotations) && 'pannier.dev/inject' in namespaceObject.metadata.annotations
     ? namespaceObject.metadata.annotations['pannier.dev/inject'] : ''
-- name: namespaceSays
+- name: namespaceRequest
   expression: "variables.namespaceAnnotation != '' ? variables.namespaceAnnotation : variables.namespaceLabel"
-- name: asks
-  expression: "variables.podSays != '' ? variables.podSays == 'true' : variables.namespaceSays == 'true'"
-# Annotations for the injector on a pod that does not ask, as a misspelt pannier.dev/inject would be.
-- name: strays
+- name: requestsInjection
+  expression: "variables.podRequest != '' ? variables.podRequest == 'true' : variables.namespaceRequest == 'true'"
+# All Pannier annotations of the pod. On a pod that does not request injection, one may be a misspelt pannier.dev/inject.
+- name: pannierAnnotations
   expression: "variables.annotations.filter(key, key.startsWith('pannier.dev/'))"
 {{- end -}}
 
-{{/* MutatingAdmissionPolicy is stable from 1.36 on. */}}
+{{/* API version of MutatingAdmissionPolicy, which is stable since Kubernetes 1.36. */}}
 {{- define "pannier.mutatingApiVersion" -}}
 admissionregistration.k8s.io/{{ semverCompare ">=1.36.0-0" .Capabilities.KubeVersion.Version | ternary "v1" "v1beta1" }}
 {{- end -}}

@@ -1,6 +1,6 @@
-{{/* The sidecar of injection mode mutating-policy: what the injector makes of the same values (src/injection; a test compares the two). */}}
+{{/* Sidecar of injection mode mutating-policy. It equals the sidecar that the injector builds from the same values (src/injection); a test compares the two. */}}
 
-{{/* The kubelet makes of $(NAME) a variable's value and of $$ a $; values are meant as they stand. */}}
+{{/* Escapes a value of an environment variable, because the kubelet expands $(NAME) and replaces $$ by $. */}}
 {{- define "pannier.unexpanded" -}}
 {{- if regexMatch "\\$[($]" . -}}{{- replace "$" "$$" . -}}{{- else -}}{{- . -}}{{- end -}}
 {{- end -}}
@@ -174,7 +174,7 @@ volumeMounts:
 {{- end }}
 {{- end -}}
 
-{{/* Where containers reach their sidecar, in the order of their env. */}}
+{{/* Environment variables with the addresses of the sidecar, in the order in which containers get them. */}}
 {{- define "pannier.endpoints" -}}
 - [PANNIER_ADDRESS, "127.0.0.1:9470"]
 {{- if .Values.sidecar.socket }}
@@ -182,7 +182,7 @@ volumeMounts:
 {{- end }}
 {{- end -}}
 
-{{/* The same hash as the injector's for the same sidecar. */}}
+{{/* Hash of the sidecar. It equals the hash that the injector computes for the same sidecar. */}}
 {{- define "pannier.sidecarHash" -}}
 {{- $container := include "pannier.sidecarContainer" . | fromYaml -}}
 {{- $volumes := include "pannier.sidecarVolumes" . | fromYamlArray -}}
@@ -190,7 +190,7 @@ volumeMounts:
 {{- dict "container" $container "volumes" $volumes "endpoints" $endpoints | toRawJson | sha256sum | trunc 16 -}}
 {{- end -}}
 
-{{/* YAML as a CEL literal: include "pannier.cel" (dict "value" V "type" "Object.spec.initContainers"). */}}
+{{/* Converts YAML to a CEL literal; usage: include "pannier.cel" (dict "value" V "type" "Object.spec.initContainers"). */}}
 {{- define "pannier.cel" -}}
 {{- $type := .type -}}
 {{- if kindIs "map" .value -}}

@@ -33,8 +33,11 @@ export const DRAIN_PING = Buffer.from('draining');
 const NO_BYTES = new Uint8Array(0);
 
 /**
- * Outcome of `next`: `end` = the chunk has no further complete frame, `frame` = one frame was handled, `drain_seen` =
- * the frame was the acknowledgement of DRAIN_PING.
+ * Outcome of `next`:
+ *
+ * - `end`: the chunk has no further complete frame
+ * - `frame`: one frame was handled
+ * - `drain_seen`: the frame was the acknowledgement of DRAIN_PING
  */
 export type FrameOutcome = 'end' | 'frame' | 'drain_seen';
 

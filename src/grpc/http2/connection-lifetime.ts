@@ -31,9 +31,13 @@ export interface LifetimeState {
 }
 
 /**
- * Action for the caller: `ping` = send a PING, because the peer is silent; `drain` = close gracefully; `drain_further`
- * = continue the drain, because the peer has not acknowledged its PING in time; `destroy` = close the socket, because
- * the peer is gone; a ConnectionFault = send it in a GOAWAY and close.
+ * Action for the caller:
+ *
+ * - `ping`: send a PING, because the peer is silent
+ * - `drain`: close gracefully
+ * - `drain_further`: continue the drain, because the peer has not acknowledged its PING in time
+ * - `destroy`: close the socket, because the peer is gone
+ * - a ConnectionFault: send it in a GOAWAY and close
  */
 export type LifetimeVerdict = 'nothing' | 'ping' | 'drain' | 'drain_further' | 'destroy' | ConnectionFault;
 

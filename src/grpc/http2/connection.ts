@@ -268,8 +268,8 @@ export class Http2Connection {
   }
 
   /**
-   * Continues the drain once the peer has seen the first GOAWAY: sends a second GOAWAY with the last stream that we
-   * serve, ends the streaming calls, and closes when no stream is open.
+   * Continues the drain once the peer has seen the first GOAWAY. Sends a second GOAWAY with the last stream that we
+   * serve, and ends the streaming calls. The connection closes when no stream is open.
    */
   #drainFurther(): void {
     if (this.#isDead || this.#isDrainSeen) {

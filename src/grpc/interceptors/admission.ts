@@ -2,10 +2,11 @@
  * Limits the calls in flight (admission control). The weight of a call depends on the work that it causes.
  *
  * Invariants:
- *   1. The total weight of the calls in flight never exceeds `max`. A call that does not fit is rejected at once and is not
- *      executed.
+ *   1. The total weight of the calls in flight never exceeds `max`. A call that does not fit is rejected at once and is
+ *      not executed.
  *   2. Heavy calls (weight above 1) together use at most three quarters of `max`, so that small calls are still served.
- *   3. A single heavy call may exceed this quota if it fits into `max`, so every request of a valid size is admitted eventually.
+ *   3. A single heavy call may exceed this quota if it fits into `max`, so every request of a valid size is admitted
+ *      eventually.
  */
 import type { CacheGetManyRequestOutput } from '../generated/pannier/v1/CacheGetManyRequest.ts';
 import type { CacheInvalidateRequestOutput } from '../generated/pannier/v1/CacheInvalidateRequest.ts';
@@ -14,11 +15,16 @@ import { Status, StatusError } from '../status.ts';
 
 type Weigh<Request> = (request: Request) => number;
 
-/** Number of keys that count as one call, because a key costs at most a quarter of a call (make bench-cache-buckets). */
+/**
+ * Number of keys that count as one call, because a key costs at most a quarter of a call (make bench-cache-buckets).
+ */
 const KEYS_PER_UNIT = 4;
 /** Weight of a flush, which runs a small script for each bucket. */
 const FLUSH_WEIGHT = 16;
-/** Weight of the largest valid call: CacheInvalidate with 1,000 keys, 1,000 tags and `all`. The service rejects larger calls at little cost. */
+/**
+ * Weight of the largest valid call: CacheInvalidate with 1,000 keys, 1,000 tags and `all`. The service rejects larger
+ * calls at little cost.
+ */
 const MAX_WEIGHT = 516;
 
 /** Weights of calls by path of the method. Calls of other methods have weight 1. */

@@ -1,5 +1,6 @@
 /**
- * Tests the limit of calls in flight: calls above it are rejected with a pushback, and every call that ends is subtracted.
+ * Tests the limit of calls in flight: calls above it are rejected with a pushback, and every call that ends is
+ * subtracted.
  */
 import { FakeClock } from '../../../test/support/lib/fake-clock.ts';
 import { TimerWheel } from '../../lib/timer-wheel.ts';

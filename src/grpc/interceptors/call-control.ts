@@ -3,17 +3,17 @@
  *
  * Invariants:
  *   1. A call whose deadline has passed ends with DEADLINE_EXCEEDED and does not start.
- *   2. A unary call that is still running shortly before its deadline (deadline.ts) ends with DEADLINE_EXCEEDED. The later
- *      result of its handler is dropped. The transport ends streams at their deadline.
+ *   2. A unary call that is still running shortly before its deadline (deadline.ts) ends with DEADLINE_EXCEEDED. The
+ *      later result of its handler is dropped. The transport ends streams at their deadline.
  *   3. A call that admission control (admission.ts) rejects is not executed. Its error has a retry pushback.
  *   4. Streams have a separate limit, because they stay open for hours and must not use up the limit of unary calls.
  *   5. A call counts as in flight until its handler has finished, also after it ended with DEADLINE_EXCEEDED.
- *   6. Each started call is counted as finished once, with the code that its caller received. The label values are the methods
- *      of the table and the 17 codes, so the number of series is fixed.
+ *   6. Each started call is counted as finished once, with the code that its caller received. The label values are the
+ *      methods of the table and the 17 codes, so the number of series is fixed.
  *   7. A synchronous result stays synchronous, and needs no promise and no entry in the timer wheel.
  *
- * This is one interceptor instead of three, because each would add a promise to every call. Together, those promises were a
- * quarter of the memory that a call allocates.
+ * This is one interceptor instead of three, because each would add a promise to every call. Together, those promises
+ * were a quarter of the memory that a call allocates.
  */
 
 import type { Clock } from '../../lib/clock.ts';

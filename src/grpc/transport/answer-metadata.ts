@@ -1,8 +1,8 @@
 /**
  * Checks the metadata of a response and converts it to header fields, for all transports.
  *
- * Source: gRPC over HTTP/2, "Custom-Metadata". Keys are in lower case. Values are printable ASCII, or base64 if the key ends in
- * -bin. Keys that begin with `grpc-` are reserved.
+ * Source: gRPC over HTTP/2, "Custom-Metadata". Keys are in lower case. Values are printable ASCII, or base64 if the key
+ * ends in -bin. Keys that begin with `grpc-` are reserved.
  */
 import type { MetadataEntry } from '../method.ts';
 
@@ -20,7 +20,9 @@ const RESERVED: ReadonlySet<string> = new Set([
   'content-type',
   'content-length',
 ]);
-/** Maximum size of all entries (names, values and 32 bytes each), which every client accepts next to our own headers. */
+/**
+ * Maximum size of all entries (names, values and 32 bytes each), which every client accepts next to our own headers.
+ */
 const MAX_METADATA_BYTES = 8_192;
 const ENTRY_OVERHEAD_BYTES = 32;
 

@@ -1,8 +1,9 @@
 /**
- * Allocates memory for bytes that may stay buffered for a long time: incomplete requests, and responses that the peer does not read.
+ * Allocates memory for bytes that may stay buffered for a long time: incomplete requests, and responses that the peer
+ * does not read.
  *
- * Invariant: an allocation keeps at most 4 KiB of other memory alive. In Node's pool, a few bytes would keep 64 KiB alive. A peer
- * that leaves a few responses unread could then make us hold a thousand times the bytes that we count.
+ * Invariant: an allocation keeps at most 4 KiB of other memory alive. In Node's pool, a few bytes would keep 64 KiB
+ * alive. A peer that leaves a few responses unread could then make us hold a thousand times the bytes that we count.
  */
 
 /** Maximum size of a typed array that V8 allocates on its own heap, which is as cheap as a pool. */

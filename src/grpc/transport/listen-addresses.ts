@@ -24,7 +24,10 @@ export class Listeners {
     return this.#listeners.reduce((sum, listener) => sum + listener.connections, 0);
   }
 
-  /** Opens the listeners and returns the bound TCP port. If it rejects, the caller must close the listeners that are open. */
+  /**
+   * Opens the listeners and returns the bound TCP port. If it rejects, the caller must close the listeners that are
+   * open.
+   */
   async listen(where: TransportOptions['listen']): Promise<number | undefined> {
     if (where.tcp === undefined && where.socketPath === undefined) {
       throw new Error('cannot serve gRPC: neither an address nor a socket path is set; set one of them');

@@ -10,7 +10,10 @@ import { connect, createServer, type ListenOptions, type Server, type Socket } f
 import { dirname } from 'node:path';
 
 const DEFAULT_SOCKET_MODE = 0o660;
-/** Maximum length of a socket path: sun_path of Linux has 108 bytes including the final 0. A longer path would be truncated without an error. */
+/**
+ * Maximum length of a socket path: sun_path of Linux has 108 bytes including the final 0. A longer path would be
+ * truncated without an error.
+ */
 const MAX_SOCKET_PATH_BYTES = 107;
 const PROBE_TIMEOUT_MS = 1_000;
 
@@ -134,7 +137,10 @@ async function removeStaleSocket(path: string): Promise<void> {
   unlinkSync(path);
 }
 
-/** Returns whether a process listens on the socket. A process that neither accepts nor refuses a connection in time counts as listening. */
+/**
+ * Returns whether a process listens on the socket. A process that neither accepts nor refuses a connection in time
+ * counts as listening.
+ */
 function isAlive(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = connect(path);

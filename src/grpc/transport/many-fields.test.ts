@@ -1,6 +1,6 @@
 /**
- * Tests that both transports reject a request of millions of empty messages, which is small on the wire but huge in memory, while
- * they decode it.
+ * Tests that both transports reject a request of millions of empty messages, which is small on the wire but huge in
+ * memory, while they decode it.
  */
 import { connectRaw } from '../../../test/support/grpc/raw-client.ts';
 import { systemClock } from '../../lib/clock.ts';

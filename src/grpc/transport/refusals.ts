@@ -78,7 +78,10 @@ export function compressionWithoutEncoding(): StatusError {
   return new StatusError(Status.INTERNAL, text);
 }
 
-/** Returns the status for an unsupported encoding. The response also has `grpc-accept-encoding`, which lists the supported ones. */
+/**
+ * Returns the status for an unsupported encoding. The response also has `grpc-accept-encoding`, which lists the
+ * supported ones.
+ */
 export function compressionUnsupported(encoding: string, accepted: string): StatusError {
   const name = encoding.slice(0, MAX_ENCODING_LENGTH);
   const text = `cannot read the request: grpc-encoding of a compressed message must be one of ${accepted}, got ${name}`;
@@ -106,7 +109,10 @@ export function httpRefusal(method: string, contentType: string): HttpRefusal | 
   return isGrpc(contentType) ? undefined : '415';
 }
 
-/** Returns true for `application/grpc`, also with a message format such as `+proto` or with parameters, but not for grpc-web. */
+/**
+ * Returns true for `application/grpc`, also with a message format such as `+proto` or with parameters, but not for
+ * grpc-web.
+ */
 function isGrpc(contentType: string): boolean {
   if (!contentType.startsWith(GRPC_CONTENT_TYPE)) {
     return false;

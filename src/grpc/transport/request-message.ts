@@ -2,14 +2,15 @@
  * Represents a request message, which stays compressed until a handler takes it, and decodes it.
  *
  *   1. A message stays compressed while it is queued, so buffered bytes never exceed the bytes that arrived.
- *   2. Decompression stops at the maximum size of a message, so a small request cannot use more memory than a large one.
- *   3. Messages that decompress to more than MAX_SYNC_BYTES are decompressed in another thread, so that they do not block
- *      other calls. At most MAX_THREADS messages are decompressed at the same time, and further ones are queued.
+ *   2. Decompression stops at the maximum size of a message, so a small request cannot use more memory than a large
+ *      one.
+ *   3. Messages that decompress to more than MAX_SYNC_BYTES are decompressed in another thread, so that they do not
+ *      block other calls. At most MAX_THREADS messages are decompressed at the same time, and further ones are queued.
  *   4. A queued message is dropped as soon as its call ends, because its bytes are not counted after that.
  *   5. An invalid message is a StatusError of its call, and never ends a connection.
  *
- * Sources: https://github.com/grpc/grpc/blob/master/doc/compression.md and PROTOCOL-HTTP2.md ("Message-Encoding"): `deflate`
- * is the zlib format of RFC 1950.
+ * Sources: https://github.com/grpc/grpc/blob/master/doc/compression.md and PROTOCOL-HTTP2.md ("Message-Encoding"):
+ * `deflate` is the zlib format of RFC 1950.
  */
 import { promisify } from 'node:util';
 import { gunzip, gunzipSync, inflate, inflateSync } from 'node:zlib';
@@ -149,8 +150,8 @@ export function requestMessage(
 }
 
 /**
- * Decompresses and decodes a message. Returns a promise only for a long compressed message. Throws a StatusError, or rejects
- * with one, if the message is malformed.
+ * Decompresses and decodes a message. Returns a promise only for a long compressed message. Throws a StatusError, or
+ * rejects with one, if the message is malformed.
  */
 export function decodeRequest(method: AnyMethod, message: RequestMessage, call: OpenCall): MaybePromise<unknown> {
   if (!(message instanceof CompressedMessage)) {

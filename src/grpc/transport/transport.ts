@@ -20,9 +20,15 @@ export interface TransportOptions {
   readonly clock: Clock;
   readonly limits?: Partial<TransportLimits>;
   readonly log: TransportLog;
-  /** URL of health and metrics, e.g. `http://127.0.0.1:9471`. The error for a client that uses HTTP/1.x on the gRPC port contains it. */
+  /**
+   * URL of health and metrics, e.g. `http://127.0.0.1:9471`. The error for a client that uses HTTP/1.x on the gRPC port
+   * contains it.
+   */
   readonly adminUrl?: string | undefined;
-  /** Called when a connection is dropped because its peer violated the protocol or a limit. Only the built-in HTTP/2 server calls it. */
+  /**
+   * Called when a connection is dropped because its peer violated the protocol or a limit. Only the built-in HTTP/2
+   * server calls it.
+   */
   readonly onConnectionDropped?: (reason: string) => void;
 }
 
@@ -60,7 +66,10 @@ export interface Transport {
   readonly tcpPort: number | undefined;
   /** Number of open connections. */
   readonly connections: number;
-  /** Stops accepting connections, ends streams, waits up to `graceMs` for unary calls in flight, and closes the transport. */
+  /**
+   * Stops accepting connections, ends streams, waits up to `graceMs` for unary calls in flight, and closes the
+   * transport.
+   */
   drain(graceMs: number): Promise<void>;
   /** Closes all connections at once. `drain` and `close` may be called several times and in any order. */
   close(): Promise<void>;

@@ -90,9 +90,7 @@ function directionsOf(which: 'requestType' | 'responseType'): Direction[] {
 const requests = directionsOf('requestType');
 const responses = directionsOf('responseType');
 
-/**
- * Flips one bit in most cases. In two concatenated messages, which merge, that makes a wrong length, number or text.
- */
+/** Flips one bit in most cases, which corrupts a length, a number or a text. */
 function flipBit(bytes: Buffer, random: SeededRandom): Buffer {
   const at = random.below(Math.max(1, bytes.length));
   if (at < bytes.length && random.below(4) > 0) {

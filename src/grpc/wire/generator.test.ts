@@ -87,32 +87,32 @@ test.each([
   [
     'an unsupported field type',
     contractOf([field(FIXED64)]),
-    'cannot generate a.Message: some_field is of type 6, wanted int32, int64, bool, string, bytes, enum, message',
+    'cannot generate a.Message: some_field must be one of int32, int64, bool, string, bytes, enum, message, got field type 6',
   ],
   [
     'a map whose keys are not strings',
     contractOf([field(FieldType.MESSAGE, { typeName: 'a.Message.Entry', isRepeated: true })]),
-    'cannot generate a.Message: some_field is a map of this kind, wanted string keys and values that are no messages',
+    'cannot generate a.Message: some_field must be a map from strings to values that are not messages, got another map',
   ],
   [
     'a packed 64-bit field in a response',
     contractOf([field(FieldType.INT64, { isRepeated: true })]),
-    'cannot generate message.someField: int64 is packed in a response, wanted int32 alone',
+    'cannot generate message.someField: a packed field of a response must be int32, got int64',
   ],
   [
     'a message of another file',
     contractOf([field(FieldType.MESSAGE, { typeName: 'a.Elsewhere' })]),
-    'cannot generate a.Elsewhere: a/some.proto uses it, wanted messages of the file itself',
+    'cannot generate a.Elsewhere: a/some.proto uses it and does not declare it; declare the message in that file',
   ],
   [
     'a client-streaming method',
     contractOf([], { isRequestStream: true }),
-    'cannot generate /a.S/M: it streams requests only, wanted a kind that transports know',
+    'cannot generate /a.S/M: no transport supports a call that streams only requests',
   ],
   [
     'an undeclared message',
     contractOf([], { responseType: 'a.Nothing' }),
-    'cannot generate a.Nothing: the contract does not declare it, wanted a message of its own',
+    'cannot generate a.Nothing: the contract does not declare it; use a message of the contract',
   ],
 ])('fails for %s', (_, contract, text) => {
   expect(() => generate(contract)).toThrow(text);

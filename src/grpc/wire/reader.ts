@@ -7,9 +7,8 @@
  * Invariants:
  *   1. No read goes beyond the message, or beyond the nested message that was entered. Malformed bytes throw.
  *   2. MAX_DEPTH limits the nesting of messages and unknown groups.
- *   3. MAX_FIELDS_PER_MESSAGE limits the fields of a message, because an empty nested message takes two bytes on the
- *      wire but about a hundred in memory, so 4 MiB of them could exhaust a small heap. More fields throw a
- *      StatusError.
+ *   3. MAX_FIELDS_PER_MESSAGE limits the fields of a message; more throw a StatusError. An empty nested message takes two
+ *      bytes on the wire but about a hundred in memory, so 4 MiB of them could exhaust a small heap.
  *   4. 64-bit integers are exact: numbers within +-2^53, bigints beyond, so that an error can contain the exact value.
  *   5. Text that is not valid UTF-8 throws a StatusError with INVALID_ARGUMENT and the path of the field. Replacing
  *      invalid bytes with U+FFFD could give different keys and users the same name.

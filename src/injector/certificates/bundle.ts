@@ -1,6 +1,6 @@
 /**
- * CA bundles as text: several PEM certificates one after another, as the caBundle of a webhook holds them; and whether a served
- * certificate verifies against one. Pure but for the crypto.
+ * Parses and writes CA bundles, which are concatenated PEM certificates as in the caBundle of a webhook, and verifies served
+ * certificate chains against them. Performs no I/O.
  */
 import { X509Certificate } from 'node:crypto';
 import { caFacts } from './ca.ts';
@@ -12,12 +12,12 @@ export interface BundleEntry extends CaFacts {
 
 export interface Bundle {
   readonly entries: readonly BundleEntry[];
-  /** Something in it is no certificate, or one stands there twice. */
+  /** Whether the bundle contains text that is not a certificate, or the same certificate twice. */
   readonly isDamaged: boolean;
 }
 
 const PEM_BLOCK = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
-/** A chain is a serving certificate, some intermediates and a root. */
+/** Maximum length of a chain from the serving certificate to the certificate that a root has issued. */
 const MAX_CHAIN_LENGTH = 8;
 
 export function parseBundle(text: string): Bundle {
@@ -42,8 +42,8 @@ export function bundleText(entries: readonly { readonly certificatePem: string }
 }
 
 /**
- * Why a client that trusts `bundle` would refuse the served chain for `hostName` now; undefined: it would not. The chain is walked
- * as Go's verifier does: from the serving certificate over the certificates that are served with it to one of the bundle.
+ * Returns why a client that trusts `bundle` would reject the served chain for `hostName` now, or undefined if it would accept it.
+ * Follows the chain as Go's verifier does: from the serving certificate through the served intermediates to a root in the bundle.
  */
 export function chainProblem(options: {
   chainPem: string;
@@ -56,7 +56,7 @@ export function chainProblem(options: {
     return 'no certificate is served';
   }
   if (servingCertificate.checkHost(options.hostName, { subject: 'never' }) === undefined) {
-    return `the served certificate is for ${servingCertificate.subjectAltName ?? 'no name'}, wanted ${options.hostName}`;
+    return `the served certificate must be for ${options.hostName}, got ${servingCertificate.subjectAltName ?? 'no name'}`;
   }
   const roots = options.bundle.entries.map(({ certificatePem }) => new X509Certificate(certificatePem));
   if (roots.length === 0) {
@@ -67,24 +67,24 @@ export function chainProblem(options: {
     if (!isInTime(current, options.nowMs)) {
       return `a served certificate is valid from ${current.validFrom} to ${current.validTo}`;
     }
-    const held = current;
-    if (roots.some((root) => isInTime(root, options.nowMs) && hasIssued(root, held))) {
+    const subject = current;
+    if (roots.some((root) => isInTime(root, options.nowMs) && hasIssued(root, subject))) {
       return undefined;
     }
-    const next = intermediates.find((candidate) => candidate !== held && hasIssued(candidate, held));
+    const next = intermediates.find((candidate) => candidate !== subject && hasIssued(candidate, subject));
     if (next === undefined) {
       break;
     }
     current = next;
   }
-  return 'the caBundle of the webhook does not hold the CA of the served certificate';
+  return 'the caBundle of the webhook does not contain the CA of the served certificate';
 }
 
 function certificatesOf(text: string): X509Certificate[] {
   return (text.match(PEM_BLOCK) ?? []).map((block) => new X509Certificate(block));
 }
 
-/** A self-signed certificate in the bundle vouches for itself. */
+/** Returns whether `issuer` has issued `subject`. A certificate that is itself in the bundle counts as issued by the bundle. */
 function hasIssued(issuer: X509Certificate, subject: X509Certificate): boolean {
   return (
     issuer.fingerprint256 === subject.fingerprint256 ||

@@ -1,8 +1,12 @@
 /**
- * Makes and reads certificates: CAs, and the serving certificates of the webhook that they sign. ECDSA on P-256 throughout.
+ * Creates and parses CAs, and signs the serving certificates of the webhook with them. All keys are ECDSA keys on P-256.
  *
- * Promises: a CA may sign serving certificates and nothing else (path length 0); a serving certificate is for exactly the names it is given
- * and never outlives its CA; certificates are valid from a little before they are made, since clocks differ.
+ * Invariants:
+ *   1. A CA cannot sign another CA (path length 0).
+ *   2. A serving certificate is valid for exactly the host names given to `signServingCertificate`.
+ *   3. A serving certificate does not outlive its CA.
+ *   4. A certificate is valid from `BACKDATE_MS` before its creation, because the clock of an API server may be behind ours. A serving
+ *      certificate is never valid before its CA.
  */
 import 'reflect-metadata';
 import { createPrivateKey, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
@@ -84,7 +88,7 @@ export async function signServingCertificate(options: {
   };
 }
 
-/** Undefined when the two are not a CA on P-256 and its key. */
+/** Parses a CA and its private key; returns undefined unless they are a CA certificate on P-256 and the matching key. */
 export function readCa(certificatePem: string, keyPem: string): Ca | undefined {
   try {
     const certificate = new X509Certificate(certificatePem);
@@ -100,7 +104,7 @@ export function readCa(certificatePem: string, keyPem: string): Ca | undefined {
   }
 }
 
-/** Throws when it is no certificate. */
+/** Returns the identity and validity of a CA; throws if the text is not a certificate. */
 export function caFacts(certificatePem: string): CaFacts {
   const certificate = new X509Certificate(certificatePem);
   return {
@@ -110,7 +114,7 @@ export function caFacts(certificatePem: string): CaFacts {
   };
 }
 
-/** Certificates hold whole seconds. */
+/** Returns the validity period, in whole seconds because X.509 times have no fractions. */
 function validity(options: { lifetimeMs: number; nowMs: number }): { notBefore: Date; notAfter: Date } {
   const nowMs = Math.floor(options.nowMs / 1_000) * 1_000;
   return { notBefore: new Date(nowMs - BACKDATE_MS), notAfter: new Date(nowMs + options.lifetimeMs) };
@@ -125,7 +129,7 @@ async function exportKey(key: webcrypto.CryptoKey): Promise<string> {
   return x509.PemConverter.encode(bytes, 'PRIVATE KEY').concat('\n');
 }
 
-/** The key as PKCS #8, in whichever form it was given. */
+/** Converts a private key from any PEM encoding to PKCS #8. */
 function keyBytes(keyPem: string): Buffer {
   return createPrivateKey(keyPem).export({ type: 'pkcs8', format: 'der' });
 }
@@ -134,7 +138,7 @@ function pemText(certificate: x509.X509Certificate): string {
   return `${certificate.toString('pem').trim()}\n`;
 }
 
-/** Positive, as RFC 5280 wants it. */
+/** Returns a random positive serial number, as RFC 5280 requires. */
 function serialNumber(): string {
   const bytes = randomBytes(SERIAL_BYTES);
   bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x01;

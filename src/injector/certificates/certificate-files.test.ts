@@ -1,6 +1,5 @@
 /**
- * Certificates from files: served when they fit and API servers trust them, reloaded when they change, their CA added to the caBundles
- * where it is given.
+ * Tests certificates from files: when a pair is served, when a changed pair replaces it, and how its CA is added to the caBundles.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -29,7 +28,7 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
-test('a new pair is served, half of one is not, and readiness follows the caBundle', async () => {
+test('serves complete pairs only and is ready only while the caBundle verifies the served one', async () => {
   const nowMs = Date.now();
   const ca = await createCa({ lifetimeMs: 600_000, nowMs });
   const [first, second] = await Promise.all(
@@ -69,10 +68,10 @@ test('a new pair is served, half of one is not, and readiness follows the caBund
 
   store.setBundles((await createCa({ lifetimeMs: 600_000, nowMs })).certificatePem);
   await waitFor('not ready', () => !source.isReady());
-  expect(source.describe()).toContain('does not hold the CA');
+  expect(source.describe()).toContain('does not contain the CA');
 });
 
-/** What cert-manager's Secret would hold. */
+/** Writes the files that a Secret of cert-manager would contain. */
 function writeFiles(servingCertificate: ServingCertificate, caPem: string): void {
   writeFileSync(join(directory, 'tls.crt'), servingCertificate.certificatePem);
   writeFileSync(join(directory, 'tls.key'), servingCertificate.keyPem);
@@ -84,7 +83,10 @@ async function caAndServingCertificate(nowMs = Date.now()): Promise<[Ca, Serving
   return [ca, await signServingCertificate({ ca, hostNames: [HOST], lifetimeMs: LIFETIME_MS, nowMs })];
 }
 
-function keep(store: MemoryCertificateStore, options: { clock?: FakeClock; settleMs?: number } = {}): CertificateFiles {
+function startSource(
+  store: MemoryCertificateStore,
+  options: { clock?: FakeClock; settleMs?: number } = {},
+): CertificateFiles {
   files = new CertificateFiles({
     certificateFile: join(directory, 'tls.crt'),
     keyFile: join(directory, 'tls.key'),
@@ -104,7 +106,7 @@ function trusted(store: MemoryCertificateStore): string[][] {
   return store.bundles().map((text) => parseBundle(text).entries.map(({ id }) => id));
 }
 
-test('a pair of another CA is served when that CA was in every caBundle for a while, the one before until then', async () => {
+test('serves a pair of another CA only after that CA has been in every caBundle for the settling time', async () => {
   const clock = new FakeClock(Date.now());
   const [[first, firstServing], [second, secondServing]] = await Promise.all([
     caAndServingCertificate(),
@@ -112,7 +114,7 @@ test('a pair of another CA is served when that CA was in every caBundle for a wh
   ]);
   const store = new MemoryCertificateStore(['a', 'b']);
   writeFiles(firstServing, first.certificatePem);
-  const source = keep(store, { clock, settleMs: 3_000 });
+  const source = startSource(store, { clock, settleMs: 3_000 });
   const served: string[] = [];
   source.onCertificate(({ certificatePem }) => served.push(certificatePem));
   await waitFor('the first CA trusted', () => source.describe().includes('waiting for API servers'));
@@ -122,7 +124,9 @@ test('a pair of another CA is served when that CA was in every caBundle for a wh
 
   writeFiles(secondServing, second.certificatePem);
   await waitFor('both trusted', () => trusted(store).every((ids) => ids.includes(first.id) && ids.includes(second.id)));
-  await waitFor('that seen', () => source.describe().includes('a newer one waits: waiting for API servers'));
+  await waitFor('the second CA seen in the caBundles', () =>
+    source.describe().includes('a newer one is not served yet: waiting for API servers'),
+  );
   expect(served).toEqual([firstServing.certificatePem]);
   expect(source.isReady()).toBe(true);
   clock.advance(3_001);
@@ -130,7 +134,7 @@ test('a pair of another CA is served when that CA was in every caBundle for a wh
   expect(source.isReady()).toBe(true);
 });
 
-test('what others have written into the caBundles stays, until it has expired', async () => {
+test('keeps the CAs of other writers in the caBundles until they expire', async () => {
   const nowMs = Date.now();
   const [own, servingCertificate] = await caAndServingCertificate(nowMs);
   const [other] = await caAndServingCertificate(nowMs);
@@ -138,27 +142,29 @@ test('what others have written into the caBundles stays, until it has expired', 
   const store = new MemoryCertificateStore(['a', 'b']);
   store.setBundles(`${other.certificatePem}${expired.certificatePem}`);
   writeFiles(servingCertificate, own.certificatePem);
-  const source = keep(store);
+  const source = startSource(store);
   await waitFor('ready', () => source.isReady());
   expect(trusted(store).map((ids) => ids.toSorted())).toEqual(Array(2).fill([other.id, own.id].toSorted()));
   store.setBundles(other.certificatePem);
-  await waitFor('its own again', () => trusted(store).every((ids) => ids.includes(own.id) && ids.includes(other.id)));
+  await waitFor('the own CA added again', () =>
+    trusted(store).every((ids) => ids.includes(own.id) && ids.includes(other.id)),
+  );
 });
 
-test('without a CA in the files the caBundles are left alone, and it says so', async () => {
+test('writes no caBundle and reports the missing CA if the files contain none', async () => {
   const [ca, servingCertificate] = await caAndServingCertificate();
   const [other] = await caAndServingCertificate();
   const store = new MemoryCertificateStore(['a']);
   store.setBundles(other.certificatePem);
   writeFiles(servingCertificate, '');
-  const source = keep(store);
-  await waitFor('the caBundle read', () => source.describe().includes('ca.crt holds no CA, wanted an issuer'));
+  const source = startSource(store);
+  await waitFor('the caBundle read', () => source.describe().includes('ca.crt contains no CA; use an issuer'));
   expect(store.writes).toEqual([]);
   store.setBundles(`${other.certificatePem}${ca.certificatePem}`);
   await waitFor('ready', () => source.isReady());
 });
 
-test('a certificate that no caBundle verifies does not take the place of one that is trusted, unless that one ends', async () => {
+test('replaces a trusted certificate by an untrusted one only after the trusted one has expired', async () => {
   const clock = new FakeClock(Date.now());
   const [[first, firstServing], [, secondServing]] = await Promise.all([
     caAndServingCertificate(),
@@ -166,12 +172,14 @@ test('a certificate that no caBundle verifies does not take the place of one tha
   ]);
   const store = new MemoryCertificateStore(['a']);
   writeFiles(firstServing, first.certificatePem);
-  const source = keep(store, { clock });
+  const source = startSource(store, { clock });
   const served: string[] = [];
   source.onCertificate(({ certificatePem }) => served.push(certificatePem));
   await waitFor('ready', () => source.isReady());
   writeFiles(secondServing, '');
-  await waitFor('it waits', () => source.describe().includes('a newer one waits: the caBundle'));
+  await waitFor('the second pair rejected', () =>
+    source.describe().includes('a newer one is not served yet: the caBundle'),
+  );
   expect(source.isReady()).toBe(true);
   expect(served).toEqual([firstServing.certificatePem]);
   clock.advance(LIFETIME_MS);

@@ -1,15 +1,15 @@
 /**
- * The certificate from files: cert-manager's Secret, or one of your own, mounted into the pod.
+ * Serves a certificate from files: a mounted Secret that cert-manager or the user provides.
  *
- * The files are read every second and compared, as policies are (file events of mounted Secrets get lost). A pair that does not fit, as
- * in the moment between the writing of one file and of the other, is told once and the pair in force stays.
+ * Reads the files every second and compares their content, because file events of mounted Secrets are unreliable. A key that does not
+ * match its certificate, for example between the writes of the two files, is logged once and the current pair stays in use.
  *
- * Promises:
- *   1. a new pair is served when API servers trust it: it verifies against every caBundle, and was seen to for `settleMs`, since they
- *      hear of a change late. Until then the one before goes on, as long as it verifies itself;
- *   2. with `caFile` (cert-manager's ca.crt) the caBundles are kept here: the CA of the pair is added to what is there, and
- *      nothing is taken away before it has expired. Without, they are the business of whoever wrote the files;
- *   3. ready means that API servers trust what is served.
+ * Invariants:
+ *   1. A new pair replaces one that verifies against every caBundle only after the new pair has verified for `settleMs` itself, because
+ *      API servers learn of a changed caBundle late. Without a current pair that verifies, a new pair is served at once.
+ *   2. With `caFile` (cert-manager's ca.crt) this module adds the CAs of the pair to every caBundle, and removes only expired CAs, or
+ *      the oldest ones of a full bundle. Without `caFile` it never writes a caBundle.
+ *   3. `isReady` returns true only if the served certificate has verified against every caBundle for `settleMs`.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -25,11 +25,11 @@ import { changedBundle } from './trusted-cas.ts';
 export interface CertificateFilesOptions {
   readonly certificateFile: string;
   readonly keyFile: string;
-  /** PEM certificates of the CA; may be empty, or not there, while its issuer gives none. */
+  /** Path of the PEM certificates of the CA. The file may be empty or absent, because some issuers provide no CA. */
   readonly caFile?: string;
   readonly hostName: string;
   readonly store: Pick<CertificateStore, 'readConfiguration' | 'patchBundles'>;
-  /** How long API servers may take to learn of a changed caBundle. */
+  /** Maximum time that API servers take to learn of a changed caBundle. */
   readonly settleMs: number;
   readonly clock: Clock;
   readonly log: Logger;
@@ -37,11 +37,11 @@ export interface CertificateFilesOptions {
   readonly configurationIntervalMs?: number;
 }
 
-/** What the files held at one time. */
-interface Held {
+/** Certificate, key and CAs that were read from the files together. */
+interface LoadedPair {
   readonly certificate: ServedCertificate;
   readonly cas: readonly BundleEntry[];
-  /** Since when every caBundle verifies it, monotonic. */
+  /** Time since which the certificate verifies against every caBundle, monotonic. */
   trustedSinceMs: number | undefined;
 }
 
@@ -55,10 +55,10 @@ export class CertificateFiles implements CertificateSource {
   readonly #listeners: ((certificate: ServedCertificate) => void)[] = [];
   readonly #stop = new AbortController();
   readonly #running: Promise<unknown>;
-  #seen = '';
-  #served: Held | undefined;
-  /** What is to be served when API servers trust it. */
-  #next: Held | undefined;
+  #lastContent = '';
+  #served: LoadedPair | undefined;
+  /** Pair that is served as soon as API servers trust it. */
+  #next: LoadedPair | undefined;
   #bundles: readonly Bundle[] = [];
 
   constructor(options: CertificateFilesOptions) {
@@ -81,11 +81,12 @@ export class CertificateFiles implements CertificateSource {
     const served = this.#served;
     if (served === undefined) {
       const { certificateFile, keyFile } = this.#options;
-      return `certificate: ${certificateFile} and ${keyFile} are no certificate and its key`;
+      return `certificate: ${certificateFile} and ${keyFile} are not a certificate and its private key`;
     }
     const expires = new Date(served.certificate.expiresAtMs).toISOString();
     const state = this.#problemOf(served) ?? `${this.#isSettled(served) ? 'verified' : UNSETTLED}, expires ${expires}`;
-    const waiting = this.#next === undefined ? '' : `; a newer one waits: ${this.#problemOf(this.#next) ?? UNSETTLED}`;
+    const waiting =
+      this.#next === undefined ? '' : `; a newer one is not served yet: ${this.#problemOf(this.#next) ?? UNSETTLED}`;
     return `certificate: ${state}${waiting}`;
   }
 
@@ -98,7 +99,7 @@ export class CertificateFiles implements CertificateSource {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       await this.#checkFiles();
-      this.#serveWhatIsTrusted();
+      this.#serveNextIfTrusted();
       await wait(this.#options.intervalMs ?? INTERVAL_MS, undefined, { signal }).catch(() => undefined);
     }
   }
@@ -108,14 +109,14 @@ export class CertificateFiles implements CertificateSource {
     const read = (path: string | undefined): Promise<string> =>
       path === undefined ? Promise.resolve('') : readFile(path, 'utf8').catch(() => '');
     const [certificatePem, keyPem, caPem] = await Promise.all([read(certificateFile), read(keyFile), read(caFile)]);
-    const seen = `${certificatePem}\0${keyPem}\0${caPem}`;
-    if (seen === this.#seen) {
+    const content = `${certificatePem}\0${keyPem}\0${caPem}`;
+    if (content === this.#lastContent) {
       return;
     }
-    this.#seen = seen;
+    this.#lastContent = content;
     const certificate = servedCertificate(certificatePem, keyPem);
     if (certificate === undefined) {
-      log.error({ certificateFile, keyFile }, 'the files are no certificate and its key, what is served stays');
+      log.error({ certificateFile, keyFile }, 'files rejected: not a certificate and its private key');
       return;
     }
     this.#next = { certificate, cas: parseBundle(caPem).entries, trustedSinceMs: undefined };
@@ -133,29 +134,29 @@ export class CertificateFiles implements CertificateSource {
         }
         failures = 0;
       } catch (error) {
-        this.#options.log.warn({ err: error }, 'cannot look after the webhook configuration, trying again');
+        this.#options.log.warn({ err: error }, 'cannot reconcile the webhook configuration, retrying');
         restMs = backoffMs(failures, BACKOFF);
         failures += 1;
       }
-      this.#serveWhatIsTrusted();
+      this.#serveNextIfTrusted();
       await wait(restMs, undefined, { signal }).catch(() => undefined);
     }
   }
 
-  /** False: it was changed here, or by somebody else meanwhile, and is to be looked at again. */
+  /** Reconciles the caBundles once; returns false if it tried to write, so that the caller reads them again soon. */
   async #checkConfiguration(): Promise<boolean> {
     const { store } = this.#options;
     const configuration = await store.readConfiguration();
     this.#bundles = (configuration?.webhooks ?? []).map(({ bundlePem }) => parseBundle(bundlePem));
-    for (const held of [this.#served, this.#next]) {
-      if (held !== undefined) {
-        this.#notice(held);
+    for (const pair of [this.#served, this.#next]) {
+      if (pair !== undefined) {
+        this.#updateTrust(pair);
       }
     }
-    return configuration === undefined || (await this.#keepBundles(configuration));
+    return configuration === undefined || (await this.#updateBundles(configuration));
   }
 
-  async #keepBundles(configuration: StoredConfiguration): Promise<boolean> {
+  async #updateBundles(configuration: StoredConfiguration): Promise<boolean> {
     const { store, caFile, clock, log } = this.#options;
     const own = [...(this.#served?.cas ?? []), ...(this.#next?.cas ?? [])];
     if (caFile === undefined || own.length === 0) {
@@ -168,57 +169,57 @@ export class CertificateFiles implements CertificateSource {
       return true;
     }
     const outcome = await store.patchBundles(configuration, bundleText(expected));
-    log.info({ outcome, cas: expected.length }, 'the caBundle was brought up to date');
+    log.info({ outcome, cas: expected.length }, 'caBundle patched');
     return false;
   }
 
-  #serveWhatIsTrusted(): void {
+  #serveNextIfTrusted(): void {
     const { log } = this.#options;
     const next = this.#next;
     if (next === undefined) {
       return;
     }
-    this.#notice(next);
+    this.#updateTrust(next);
     const isServedTrusted = this.#served !== undefined && this.#problemOf(this.#served) === undefined;
     if (isServedTrusted && !this.#isSettled(next)) {
       return;
     }
     this.#next = undefined;
     this.#served = next;
-    log.info({ expires: new Date(next.certificate.expiresAtMs).toISOString() }, 'serving the certificate of the files');
+    log.info({ expires: new Date(next.certificate.expiresAtMs).toISOString() }, 'serving a new certificate');
     for (const listener of this.#listeners) {
       listener(next.certificate);
     }
   }
 
-  #notice(held: Held): void {
-    const isTrusted = this.#problemOf(held) === undefined;
-    held.trustedSinceMs = isTrusted ? (held.trustedSinceMs ?? this.#options.clock.monotonicMs()) : undefined;
+  #updateTrust(pair: LoadedPair): void {
+    const isTrusted = this.#problemOf(pair) === undefined;
+    pair.trustedSinceMs = isTrusted ? (pair.trustedSinceMs ?? this.#options.clock.monotonicMs()) : undefined;
   }
 
-  #isSettled({ trustedSinceMs }: Held): boolean {
+  #isSettled({ trustedSinceMs }: LoadedPair): boolean {
     const { clock, settleMs } = this.#options;
     return trustedSinceMs !== undefined && clock.monotonicMs() - trustedSinceMs >= settleMs;
   }
 
-  /** Why API servers do not trust it, as far as the caBundles are known. */
-  #problemOf(held: Held): string | undefined {
+  /** Returns why API servers would reject the certificate according to the caBundles last read, or undefined. */
+  #problemOf(pair: LoadedPair): string | undefined {
     const { hostName, clock, caFile } = this.#options;
     if (this.#bundles.length === 0) {
-      return 'there is no webhook configuration';
+      return 'the webhook configuration does not exist';
     }
-    const chain = { chainPem: held.certificate.certificatePem, hostName, nowMs: clock.nowMs() };
+    const chain = { chainPem: pair.certificate.certificatePem, hostName, nowMs: clock.nowMs() };
     const problem = this.#bundles
       .map((bundle) => chainProblem({ ...chain, bundle }))
       .find((text) => text !== undefined);
-    if (problem !== undefined && caFile !== undefined && held.cas.length === 0) {
-      return `${problem}, and ${caFile} holds no CA, wanted an issuer that gives its own`;
+    if (problem !== undefined && caFile !== undefined && pair.cas.length === 0) {
+      return `${problem}, and ${caFile} contains no CA; use an issuer that provides its CA`;
     }
     return problem;
   }
 }
 
-/** Undefined when the two do not belong together. */
+/** Parses a certificate and its private key; returns undefined if they do not match. */
 function servedCertificate(certificatePem: string, keyPem: string): ServedCertificate | undefined {
   try {
     const certificate = new X509Certificate(certificatePem);

@@ -1,7 +1,6 @@
 /**
- * Reconcilers with real keys against a store in memory: several at once agree, lose races, sit through outages and rotations.
+ * Runs certificate reconcilers with real keys on an in-memory store: concurrent replicas, lost races, outages and rotations.
  */
-
 import { MemoryCertificateStore } from '../../../test/support/kubernetes/certificate-store.ts';
 import { FakeClock } from '../../../test/support/lib/fake-clock.ts';
 import { silentLogger } from '../../../test/support/lib/silent-logger.ts';
@@ -20,7 +19,7 @@ afterEach(async () => {
   await Promise.all(reconcilers.splice(0).map((reconciler) => reconciler.close()));
 });
 
-function keep(
+function startReconciler(
   store: MemoryCertificateStore,
   options: { clock?: FakeClock; settleMs?: number } = {},
 ): CertificateReconciler {
@@ -41,9 +40,9 @@ function keep(
   return reconciler;
 }
 
-test('three at once agree on one CA, which is in every caBundle', async () => {
+test('three concurrent replicas agree on one CA and publish it in every caBundle', async () => {
   const store = new MemoryCertificateStore(['a', 'b']);
-  const replicas = [keep(store), keep(store), keep(store)];
+  const replicas = [startReconciler(store), startReconciler(store), startReconciler(store)];
   await waitFor('all ready', () => replicas.every((reconciler) => reconciler.isReady()));
   expect(store.writes.filter((write) => write === 'create').length).toBeGreaterThanOrEqual(1);
   const [first, second] = store.bundles().map((text) => parseBundle(text).entries.map(({ id }) => id));
@@ -51,10 +50,10 @@ test('three at once agree on one CA, which is in every caBundle', async () => {
   expect(second).toEqual(first);
 });
 
-test('a race for the caBundle is lost, looked at again and won', async () => {
+test('reads the caBundle again and retries after losing a race', async () => {
   const store = new MemoryCertificateStore(['a']);
   const other = await createCa({ lifetimeMs: DAY_MS, nowMs: Date.now() });
-  const reconciler = keep(store);
+  const reconciler = startReconciler(store);
   await waitFor('a CA', () => store.secret);
   store.beforeWrite = () => store.setBundles(other.certificatePem);
   await waitFor('ready', () => reconciler.isReady());
@@ -65,18 +64,18 @@ test('a race for the caBundle is lost, looked at again and won', async () => {
   );
 });
 
-test('a CA that cannot be read is replaced', async () => {
+test('replaces a malformed CA', async () => {
   const store = new MemoryCertificateStore(['a']);
   store.secret = { version: store.nextVersion(), certificatePem: 'nonsense', keyPem: '' };
-  const reconciler = keep(store);
+  const reconciler = startReconciler(store);
   await waitFor('ready', () => reconciler.isReady());
   expect(store.secret?.certificatePem).toContain('BEGIN CERTIFICATE');
 });
 
-test('is not ready, and says why, until API servers had time to learn the caBundle', async () => {
+test('reports why it is not ready until API servers had time to learn the caBundle', async () => {
   const clock = new FakeClock(Date.now());
   const store = new MemoryCertificateStore(['a']);
-  const reconciler = keep(store, { clock, settleMs: 3_000 });
+  const reconciler = startReconciler(store, { clock, settleMs: 3_000 });
   await waitFor('the caBundle seen', () => reconciler.describe().includes('waiting for API servers'));
   expect(reconciler.isReady()).toBe(false);
   clock.advance(3_001);
@@ -84,10 +83,10 @@ test('is not ready, and says why, until API servers had time to learn the caBund
   expect(reconciler.describe()).toMatch(/^certificate: verified, expires /);
 });
 
-test('an emptied caBundle makes it unready at the next look, and is filled', async () => {
+test('is not ready at the next poll after a caBundle was emptied, and fills it again', async () => {
   const clock = new FakeClock(Date.now());
   const store = new MemoryCertificateStore(['a', 'b']);
-  const reconciler = keep(store, { clock, settleMs: 1_000 });
+  const reconciler = startReconciler(store, { clock, settleMs: 1_000 });
   await waitFor('the caBundle seen', () => reconciler.describe().includes('waiting for API servers'));
   clock.advance(1_001);
   expect(reconciler.isReady()).toBe(true);
@@ -96,41 +95,41 @@ test('an emptied caBundle makes it unready at the next look, and is filled', asy
   expect(reconciler.isReady()).toBe(false);
 });
 
-test('at two thirds of its life the CA is replaced, both are trusted, the new one signs', async () => {
+test('replaces the CA at two thirds of its lifetime, publishes both, and signs with the new one', async () => {
   const clock = new FakeClock(Date.now());
   const store = new MemoryCertificateStore(['a']);
   const served: ServedCertificate[] = [];
-  const reconciler = keep(store, { clock });
+  const reconciler = startReconciler(store, { clock });
   reconciler.onCertificate((certificate) => served.push(certificate));
   await waitFor('ready', () => reconciler.isReady());
   const first = store.secret?.certificatePem ?? '';
   clock.advance(64 * DAY_MS);
-  await waitFor('another CA', () => store.secret?.certificatePem !== first);
-  await waitFor('ready by the new CA', () => reconciler.isReady());
+  await waitFor('a new CA', () => store.secret?.certificatePem !== first);
+  await waitFor('ready with the new CA', () => reconciler.isReady());
   expect(parseBundle(store.bundles()[0] ?? '').entries).toHaveLength(2);
   clock.advance(40 * DAY_MS);
-  await waitFor('the old CA gone', () => parseBundle(store.bundles()[0] ?? '').entries.length === 1);
+  await waitFor('the old CA removed', () => parseBundle(store.bundles()[0] ?? '').entries.length === 1);
   await waitFor('ready', () => reconciler.isReady());
   expect(served.length).toBeGreaterThanOrEqual(3);
 });
 
-test('while the API server is away a serving certificate is renewed all the same', async () => {
+test('renews the serving certificate while the API server is unreachable', async () => {
   const clock = new FakeClock(Date.now());
   const store = new MemoryCertificateStore(['a']);
   const served: ServedCertificate[] = [];
-  const reconciler = keep(store, { clock });
+  const reconciler = startReconciler(store, { clock });
   reconciler.onCertificate((certificate) => served.push(certificate));
   await waitFor('ready', () => reconciler.isReady());
-  store.isAway = true;
+  store.isUnreachable = true;
   clock.advance(0.8 * DAY_MS);
   await waitFor('a second serving certificate', () => served.length >= 2);
   expect(reconciler.isReady()).toBe(true);
 });
 
-test('the store of a real API server tells conflicts and absence from failures', async () => {
+test('the Kubernetes store distinguishes conflicts and absent objects from failures', async () => {
   const { ApiException } = await import('@kubernetes/client-node');
   const fail = (code: number) => async () => {
-    throw new ApiException(code, 'as the test wants it', {}, {});
+    throw new ApiException(code, 'simulated failure', {}, {});
   };
   const store = (code: number) =>
     kubernetesCertificateStore({

@@ -1,10 +1,11 @@
 /**
- * Keeps this replica's certificate without anybody's help: looks at the cluster, asks the plan what to do, does it, and looks again.
+ * Certificate reconciler: creates, rotates and publishes the certificates of this replica without cert-manager or an operator. In a
+ * loop, it reads the Secret and the webhook configuration, asks the plan for the next step, and performs that step.
  *
- * Promises:
- *   1. one thing is done at a time, each guarded by the version that was seen; whoever loses a race looks again;
- *   2. an API server that is away costs nothing but waiting, with a bounded backoff; serving certificates are still renewed by the CA at hand;
- *   3. ready means verified: the chain that is served was checked against every caBundle as it was last seen.
+ * Invariants:
+ *   1. It performs one step at a time. Each write names the version that was read, so a replica that loses a race reads again.
+ *   2. While the API server is unreachable it retries with a bounded backoff, and still renews serving certificates with a known CA.
+ *   3. `isReady` returns true only if the served chain verifies against every caBundle as last read.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { backoffMs } from '../../lib/backoff.ts';
@@ -24,7 +25,7 @@ import {
 
 export interface ReconcilerOptions {
   readonly store: CertificateStore;
-  /** Names that the serving certificate serves; the first is the one that API servers ask for. */
+  /** Host names of the serving certificate; API servers connect to the first one. */
   readonly hostNames: readonly [string, ...string[]];
   readonly timing: CertificateTiming;
   readonly clock: Clock;
@@ -37,7 +38,7 @@ interface Observed {
   readonly bundles: readonly Bundle[];
 }
 
-/** Steps without a rest; more of them in a row means that somebody undoes what we do. */
+/** Maximum number of steps without a pause. More consecutive steps mean that another program reverts our changes. */
 const MAX_STEPS_IN_A_ROW = 12;
 const BACKOFF = { firstMs: 250, maxMs: 5_000 };
 
@@ -93,7 +94,7 @@ export class CertificateReconciler implements CertificateSource {
         failures = 0;
         stepsInARow = restMs > 0 ? 0 : stepsInARow + 1;
       } catch (error) {
-        this.#options.log.warn({ err: error }, 'cannot look after the certificates, trying again');
+        this.#options.log.warn({ err: error }, 'cannot reconcile the certificates, retrying');
         restMs = await this.#actUnobserved();
         restMs = Math.min(restMs, backoffMs(failures, BACKOFF));
         failures += 1;
@@ -106,7 +107,7 @@ export class CertificateReconciler implements CertificateSource {
     }
   }
 
-  /** How long to rest, ms; 0: there may be more to do. */
+  /** Performs the next step; returns the time until the following one in ms, or 0 if it may be due now. */
   async #observeAndAct(): Promise<number> {
     const observed = await this.#observe();
     const step = this.#plan.next(observed.observation, this.#moment());
@@ -114,7 +115,7 @@ export class CertificateReconciler implements CertificateSource {
     return await this.#act(step, observed);
   }
 
-  /** The same while the cluster cannot be asked; never throws. */
+  /** Performs the next step that needs no API server; never throws. */
   async #actUnobserved(): Promise<number> {
     try {
       return await this.#act(this.#plan.nextUnobserved(this.#moment()), undefined);
@@ -163,18 +164,18 @@ export class CertificateReconciler implements CertificateSource {
     switch (step.kind) {
       case 'create-ca': {
         const outcome = await store.createSecret(await this.#newCa());
-        log.info({ outcome }, 'there was no CA, one was made');
+        log.info({ outcome }, 'CA created, because there was none');
         return 0;
       }
       case 'replace-ca': {
         const outcome = await store.replaceSecret(step.version, await this.#newCa());
-        log.info({ outcome }, 'the CA was due, a new one was made');
+        log.info({ outcome }, 'CA replaced, because it was due or unusable');
         return 0;
       }
       case 'patch-bundles': {
         if (observed?.configuration !== undefined) {
           const outcome = await store.patchBundles(observed.configuration, this.#bundleText(step.cas, observed));
-          log.info({ outcome, cas: step.cas.length }, 'the caBundle was brought up to date');
+          log.info({ outcome, cas: step.cas.length }, 'caBundle patched');
         }
         return 0;
       }
@@ -191,10 +192,10 @@ export class CertificateReconciler implements CertificateSource {
     return createCa({ lifetimeMs: timing.caLifetimeMs, nowMs: clock.nowMs() });
   }
 
-  /** Certificates that are there already, and those whose keys are held. */
+  /** Returns the given CAs as PEM, from the caBundles or from the CAs whose keys this replica has. */
   #bundleText(cas: readonly { readonly id: string }[], observed: Observed): string {
-    const there = new Map(observed.bundles.flatMap(({ entries }) => entries.map((entry) => [entry.id, entry])));
-    const entries = cas.map(({ id }) => there.get(id) ?? this.#cas.get(id));
+    const published = new Map(observed.bundles.flatMap(({ entries }) => entries.map((entry) => [entry.id, entry])));
+    const entries = cas.map(({ id }) => published.get(id) ?? this.#cas.get(id));
     return bundleText(entries.filter((entry) => entry !== undefined));
   }
 
@@ -202,7 +203,7 @@ export class CertificateReconciler implements CertificateSource {
     const { hostNames, timing, clock, log } = this.#options;
     const ca = this.#cas.get(caId);
     if (ca === undefined) {
-      throw new Error(`cannot sign a certificate: the key of CA ${caId} is not held, wanted a CA that was read`);
+      throw new Error(`cannot sign a serving certificate: the key of CA ${caId} is unknown`);
     }
     const servingCertificate = await signServingCertificate({
       ca,
@@ -232,10 +233,10 @@ export class CertificateReconciler implements CertificateSource {
 
   #problem(): string | undefined {
     if (this.#servingCertificate === undefined) {
-      return 'none was signed yet';
+      return 'not signed yet';
     }
     if (this.#bundles.length === 0) {
-      return 'there is no webhook configuration';
+      return 'the webhook configuration does not exist';
     }
     const chain = { chainPem: this.#servingCertificate.certificatePem, hostName: this.#options.hostNames[0] };
     const nowMs = this.#options.clock.nowMs();

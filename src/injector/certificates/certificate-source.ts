@@ -1,20 +1,21 @@
 /**
- * What the webhook's server needs of whoever keeps its certificate: the injector itself (certificate-reconciler.ts) or files (certificate-files.ts).
+ * Contract between the webhook server and the provider of its certificate: the certificate reconciler (certificate-reconciler.ts) or
+ * files (certificate-files.ts).
  */
 export interface ServedCertificate {
-  /** The serving certificate, and the intermediates that are served with it. */
+  /** Serving certificate, followed by the intermediates that are served with it. */
   readonly certificatePem: string;
   readonly keyPem: string;
   readonly expiresAtMs: number;
 }
 
 export interface CertificateSource {
-  /** Hears of the first certificate and of every one that follows. */
+  /** Registers a listener, which is called with the current certificate, if any, and with each later one. */
   onCertificate(listener: (certificate: ServedCertificate) => void): void;
-  /** The certificate that is served verifies against the caBundle of every webhook, as far as the cluster could be asked. */
+  /** Returns whether the served certificate verifies against the caBundle of every webhook as last read from the cluster. */
   isReady(): boolean;
-  /** Why it is not ready, or what is served, in a line. */
+  /** Returns one line that says why the certificate is not ready, or when the served certificate expires. */
   describe(): string;
-  /** Ends all looking; what is served stays. */
+  /** Stops all polling. The server keeps its current certificate. */
   close(): Promise<void>;
 }

@@ -1,9 +1,11 @@
 /**
- * Where certificates live in the cluster: the Secret of the CA and the caBundles of the webhook configuration, as a contract; and the
- * contract on a real API server.
+ * Stores certificates in the cluster: the CA in a Secret, and the caBundles in the webhook configuration. Defines the contract and
+ * implements it on the Kubernetes API.
  *
- * Promises: every change names the version that it was made for, so that of two replicas one gets 'conflict'; every call ends within
- * seconds; what else the Secret or the configuration holds stays as it is.
+ * Invariants:
+ *   1. Every change names the resource version that it is based on, so only one of two concurrent writers succeeds. The other one
+ *      receives 'conflict'.
+ *   2. A write leaves all other fields of the Secret and of the configuration unchanged.
  */
 import {
   type AdmissionregistrationV1Api,
@@ -24,7 +26,7 @@ export interface StoredSecret extends KeyPair {
 
 export interface StoredConfiguration {
   readonly version: string;
-  /** In the order of the configuration. */
+  /** Webhooks in the order of the configuration. */
   readonly webhooks: readonly { readonly name: string; readonly bundlePem: string }[];
 }
 
@@ -33,7 +35,7 @@ export interface CertificateStore {
   createSecret(pair: KeyPair): Promise<'done' | 'conflict'>;
   replaceSecret(version: string, pair: KeyPair): Promise<'done' | 'conflict'>;
   readConfiguration(): Promise<StoredConfiguration | undefined>;
-  /** Writes one bundle into all webhooks. */
+  /** Writes the same bundle into the caBundle of every webhook. */
   patchBundles(configuration: StoredConfiguration, bundlePem: string): Promise<'done' | 'conflict'>;
 }
 
@@ -57,7 +59,7 @@ export function kubernetesCertificateStore(options: KubernetesStoreOptions): Cer
   });
   return {
     readSecret: async () => {
-      const secret = await absentAsUndefined(core.readNamespacedSecret({ namespace, name: secretName }));
+      const secret = await undefinedIfAbsent(core.readNamespacedSecret({ namespace, name: secretName }));
       return secret === undefined
         ? undefined
         : {
@@ -67,7 +69,7 @@ export function kubernetesCertificateStore(options: KubernetesStoreOptions): Cer
           };
     },
     createSecret: (pair) =>
-      conflictAsAnswer(
+      reportConflict(
         core.createNamespacedSecret({
           namespace,
           fieldManager: FIELD_MANAGER,
@@ -79,7 +81,7 @@ export function kubernetesCertificateStore(options: KubernetesStoreOptions): Cer
         }),
       ),
     replaceSecret: (version, pair) =>
-      conflictAsAnswer(
+      reportConflict(
         core.patchNamespacedSecret(
           {
             namespace,
@@ -91,7 +93,7 @@ export function kubernetesCertificateStore(options: KubernetesStoreOptions): Cer
         ),
       ),
     readConfiguration: async () => {
-      const found = await absentAsUndefined(admission.readMutatingWebhookConfiguration({ name: configurationName }));
+      const found = await undefinedIfAbsent(admission.readMutatingWebhookConfiguration({ name: configurationName }));
       return found === undefined
         ? undefined
         : {
@@ -103,12 +105,12 @@ export function kubernetesCertificateStore(options: KubernetesStoreOptions): Cer
           };
     },
     patchBundles: (configuration, bundlePem) =>
-      conflictAsAnswer(
+      reportConflict(
         admission.patchMutatingWebhookConfiguration(
           {
             name: configurationName,
             fieldManager: FIELD_MANAGER,
-            // Strategic: webhooks are merged by their names, nothing else of them is touched.
+            // A strategic merge patch matches webhooks by name and leaves their other fields unchanged.
             body: {
               metadata: { resourceVersion: configuration.version },
               webhooks: configuration.webhooks.map(({ name }) => ({
@@ -123,7 +125,7 @@ export function kubernetesCertificateStore(options: KubernetesStoreOptions): Cer
   };
 }
 
-async function absentAsUndefined<Value>(reading: Promise<Value>): Promise<Value | undefined> {
+async function undefinedIfAbsent<Value>(reading: Promise<Value>): Promise<Value | undefined> {
   try {
     return await reading;
   } catch (error) {
@@ -134,8 +136,8 @@ async function absentAsUndefined<Value>(reading: Promise<Value>): Promise<Value 
   }
 }
 
-/** Somebody else was first: with a create, a changed version, or a deletion. */
-async function conflictAsAnswer(writing: Promise<unknown>): Promise<'done' | 'conflict'> {
+/** Returns 'conflict' if another writer has created, changed or deleted the object first. */
+async function reportConflict(writing: Promise<unknown>): Promise<'done' | 'conflict'> {
   try {
     await writing;
     return 'done';

@@ -1,13 +1,14 @@
 /**
- * A model of several replicas, a Secret and a caBundle, on a clock that is moved by hand: replicas crash between any two steps, lose
- * races, see an API server that is away for a while, and users delete the Secret. At no moment may an API server, which may be behind
- * by the time that we allow for, meet a serving certificate that it does not trust.
+ * Simulates several replicas, a Secret and a caBundle on a manual clock. Replicas crash between any two steps and lose races, the API
+ * server is unreachable for a while, and users delete the Secret.
+ *
+ * Invariant: no API server ever sees a serving certificate that it does not trust, even one that learns of changes late.
  */
 import fc from 'fast-check';
 import { CertificatePlan, type CertificateStep, type Observation, type ServingCertificateFacts } from './plan.ts';
 import type { CaFacts } from './trusted-cas.ts';
 
-const AUTHORITY_LIFETIME_MS = 90_000;
+const CA_LIFETIME_MS = 90_000;
 const SERVING_CERTIFICATE_LIFETIME_MS = 30_000;
 const SETTLE_MS = 3_000;
 const TICK_MS = 100;
@@ -16,23 +17,23 @@ const RUN_MS = 600_000;
 interface Replica {
   plan: CertificatePlan;
   servingCertificate: ServingCertificateFacts | undefined;
-  /** Where it is between looking and doing; each is a moment in which the world goes on. */
+  /** Position between observing and acting. The simulation may change anything between two stages. */
   stage:
-    | { kind: 'look' }
-    | { kind: 'looked-at-secret'; secret: Observation['secret'] }
+    | { kind: 'observe' }
+    | { kind: 'secret-observed'; secret: Observation['secret'] }
     | { kind: 'act'; step: CertificateStep }
     | { kind: 'rest'; untilMs: number };
-  bornMs: number;
+  startedAtMs: number;
 }
 
 interface World {
   nowMs: number;
   secret: { version: number; ca: CaFacts } | undefined;
-  /** Every caBundle that there was, with the time from which it was live. */
+  /** History of the caBundle, with the time at which each version was written. */
   bundles: { sinceMs: number; version: number; cas: readonly CaFacts[] }[];
   version: number;
-  authoritiesMade: number;
-  isAway: boolean;
+  casCreated: number;
+  isUnreachable: boolean;
   replicas: Replica[];
 }
 
@@ -40,13 +41,13 @@ type Random = () => number;
 
 function newReplica(world: World, random: Random): Replica {
   const plan = new CertificatePlan({
-    caLifetimeMs: AUTHORITY_LIFETIME_MS,
+    caLifetimeMs: CA_LIFETIME_MS,
     servingCertificateLifetimeMs: SERVING_CERTIFICATE_LIFETIME_MS,
     settleMs: SETTLE_MS,
     pollMs: 4_000,
     jitter: random(),
   });
-  return { plan, servingCertificate: undefined, stage: { kind: 'look' }, bornMs: world.nowMs };
+  return { plan, servingCertificate: undefined, stage: { kind: 'observe' }, startedAtMs: world.nowMs };
 }
 
 function newWorld(random: Random, replicas: number): World {
@@ -55,15 +56,15 @@ function newWorld(random: Random, replicas: number): World {
     secret: undefined,
     bundles: [{ sinceMs: 0, version: 0, cas: [] }],
     version: 0,
-    authoritiesMade: 0,
-    isAway: false,
+    casCreated: 0,
+    isUnreachable: false,
     replicas: [],
   };
   world.replicas = Array.from({ length: replicas }, () => newReplica(world, random));
   return world;
 }
 
-/** mulberry32. */
+/** Returns a seeded random number generator (mulberry32). */
 function seeded(seed: number): Random {
   let state = seed | 0;
   return () => {
@@ -82,25 +83,25 @@ function liveBundle(world: World): World['bundles'][number] {
   return world.bundles.at(-1) as World['bundles'][number];
 }
 
-/** One of the steps between which anything may happen. */
+/** Advances a replica by one stage. */
 function advance(world: World, replica: Replica): void {
   const { stage } = replica;
   if (stage.kind === 'rest') {
-    replica.stage = world.nowMs >= stage.untilMs ? { kind: 'look' } : stage;
+    replica.stage = world.nowMs >= stage.untilMs ? { kind: 'observe' } : stage;
     return;
   }
   if (stage.kind === 'act') {
     act(world, replica, stage.step);
     return;
   }
-  if (world.isAway) {
+  if (world.isUnreachable) {
     replica.stage = { kind: 'act', step: replica.plan.nextUnobserved(momentOf(world)) };
     return;
   }
-  if (stage.kind === 'look') {
+  if (stage.kind === 'observe') {
     const { secret } = world;
     replica.stage = {
-      kind: 'looked-at-secret',
+      kind: 'secret-observed',
       secret:
         secret === undefined ? { kind: 'absent' } : { kind: 'ca', version: String(secret.version), ca: secret.ca },
     };
@@ -113,20 +114,20 @@ function advance(world: World, replica: Replica): void {
 }
 
 function act(world: World, replica: Replica, step: CertificateStep): void {
-  replica.stage = { kind: 'look' };
+  replica.stage = { kind: 'observe' };
   switch (step.kind) {
     case 'create-ca':
-      if (!world.isAway && world.secret === undefined) {
+      if (!world.isUnreachable && world.secret === undefined) {
         writeCa(world);
       }
       break;
     case 'replace-ca':
-      if (!world.isAway && String(world.secret?.version) === step.version) {
+      if (!world.isUnreachable && String(world.secret?.version) === step.version) {
         writeCa(world);
       }
       break;
     case 'patch-bundles':
-      if (!world.isAway && String(liveBundle(world).version) === step.version) {
+      if (!world.isUnreachable && String(liveBundle(world).version) === step.version) {
         world.version += 1;
         world.bundles.push({ sinceMs: world.nowMs, version: world.version, cas: step.cas });
       }
@@ -151,34 +152,34 @@ function expiryOf(_world: World, caId: string): number {
 
 function writeCa(world: World): void {
   world.version += 1;
-  world.authoritiesMade += 1;
+  world.casCreated += 1;
   const ca = {
     id: `ca-${world.version}`,
     createdAtMs: world.nowMs,
-    expiresAtMs: world.nowMs + AUTHORITY_LIFETIME_MS,
+    expiresAtMs: world.nowMs + CA_LIFETIME_MS,
   };
   expiries.set(ca.id, ca.expiresAtMs);
   world.secret = { version: world.version, ca };
 }
 
-/** What any API server may believe now, being behind by less than the settling time. */
-function believableBundles(world: World): World['bundles'] {
+/** Returns the caBundles that an API server may use now if it is behind by less than the settling time. */
+function visibleBundles(world: World): World['bundles'] {
   const from = world.nowMs - SETTLE_MS + TICK_MS;
   return world.bundles.filter((_, index) => (world.bundles[index + 1]?.sinceMs ?? Number.POSITIVE_INFINITY) > from);
 }
 
-function brokenPromise(world: World): string | undefined {
+function brokenInvariant(world: World): string | undefined {
   for (const [index, replica] of world.replicas.entries()) {
     if (!replica.plan.isReady(momentOf(world))) {
       continue;
     }
     const { servingCertificate } = replica;
     if (servingCertificate === undefined || world.nowMs >= servingCertificate.expiresAtMs) {
-      return `replica ${index} is ready without a serving certificate in its time`;
+      return `replica ${index} is ready without a valid serving certificate`;
     }
-    for (const bundle of believableBundles(world)) {
+    for (const bundle of visibleBundles(world)) {
       if (!bundle.cas.some(({ id }) => id === servingCertificate.caId)) {
-        return `replica ${index} serves ${servingCertificate.caId}, a caBundle that may be believed does not hold it`;
+        return `replica ${index} serves ${servingCertificate.caId}, which is missing from a caBundle in use`;
       }
     }
   }
@@ -187,7 +188,7 @@ function brokenPromise(world: World): string | undefined {
 
 interface Faults {
   crash: number;
-  away: number;
+  outage: number;
   deletion: number;
 }
 
@@ -197,7 +198,7 @@ function run(seed: number, replicas: number, faults: Faults): { world: World; no
   const settledMs = world.nowMs + 10_000;
   let notReadyMs = 0;
   for (const endMs = world.nowMs + RUN_MS; world.nowMs < endMs; world.nowMs += TICK_MS) {
-    world.isAway = world.isAway ? random() > 0.02 : random() < faults.away;
+    world.isUnreachable = world.isUnreachable ? random() > 0.02 : random() < faults.outage;
     if (random() < faults.deletion) {
       world.secret = undefined;
     }
@@ -207,12 +208,12 @@ function run(seed: number, replicas: number, faults: Faults): { world: World; no
       } else if (random() < 0.7) {
         advance(world, replica);
       }
-      const problem = brokenPromise(world);
+      const problem = brokenInvariant(world);
       if (problem !== undefined) {
         throw new Error(`seed ${seed}, ${world.nowMs - 1_000_000} ms: ${problem}`);
       }
     }
-    const isOld = (replica: Replica): boolean => world.nowMs - replica.bornMs > 10_000;
+    const isOld = (replica: Replica): boolean => world.nowMs - replica.startedAtMs > 10_000;
     if (world.nowMs > settledMs && world.replicas.some((r) => isOld(r) && !r.plan.isReady(momentOf(world)))) {
       notReadyMs += TICK_MS;
     }
@@ -222,23 +223,23 @@ function run(seed: number, replicas: number, faults: Faults): { world: World; no
 
 const seeds = fc.integer();
 
-test('no serving certificate that a ready replica serves ever fails, through crashes, races, outages and deletions', () => {
+test('API servers trust every ready replica through crashes, races, outages and deletions of the Secret', () => {
   fc.assert(
     fc.property(seeds, fc.integer({ min: 1, max: 4 }), (seed, replicas) => {
-      run(seed, replicas, { crash: 0.002, away: 0.001, deletion: 0.0005 });
+      run(seed, replicas, { crash: 0.002, outage: 0.001, deletion: 0.0005 });
     }),
     { numRuns: 40 },
   );
 });
 
-test('without outages every replica is ready throughout, and one CA is made per rotation', () => {
+test('keeps every replica ready and creates one CA per rotation when nothing fails', () => {
   fc.assert(
     fc.property(seeds, fc.integer({ min: 1, max: 4 }), (seed, replicas) => {
-      const { world, notReadyMs } = run(seed, replicas, { crash: 0, away: 0, deletion: 0 });
+      const { world, notReadyMs } = run(seed, replicas, { crash: 0, outage: 0, deletion: 0 });
       expect(notReadyMs).toBe(0);
-      const rotations = RUN_MS / (AUTHORITY_LIFETIME_MS * (2 / 3));
-      expect(world.authoritiesMade).toBeGreaterThanOrEqual(Math.floor(rotations * 0.85));
-      expect(world.authoritiesMade).toBeLessThanOrEqual(Math.ceil(rotations) + 1);
+      const rotations = RUN_MS / (CA_LIFETIME_MS * (2 / 3));
+      expect(world.casCreated).toBeGreaterThanOrEqual(Math.floor(rotations * 0.85));
+      expect(world.casCreated).toBeLessThanOrEqual(Math.ceil(rotations) + 1);
       for (const { cas } of world.bundles) {
         expect(cas.length).toBeLessThanOrEqual(3);
       }
@@ -247,10 +248,10 @@ test('without outages every replica is ready throughout, and one CA is made per 
   );
 });
 
-test('replicas that crash and a Secret that is deleted leave the others ready', () => {
+test('keeps the other replicas ready when replicas crash and the Secret is deleted', () => {
   fc.assert(
     fc.property(seeds, (seed) => {
-      const { notReadyMs } = run(seed, 3, { crash: 0.001, away: 0, deletion: 0.0005 });
+      const { notReadyMs } = run(seed, 3, { crash: 0.001, outage: 0, deletion: 0.0005 });
       expect(notReadyMs).toBe(0);
     }),
     { numRuns: 15 },
@@ -266,11 +267,11 @@ describe('one replica', () => {
     jitter: 0,
   };
   const ca = { id: 'a', createdAtMs: 0, expiresAtMs: 90_000 };
-  const stranger = { id: 's', createdAtMs: -1, expiresAtMs: 1_000_000 };
+  const foreign = { id: 's', createdAtMs: -1, expiresAtMs: 1_000_000 };
   const secret = { kind: 'ca', version: '1', ca } as const;
   const at = (ms: number) => ({ nowMs: ms, monotonicMs: ms });
 
-  test('makes a CA where there is none, and replaces one that cannot be read', () => {
+  test('creates a missing CA and replaces an unusable one', () => {
     const plan = new CertificatePlan(timing);
     expect(plan.next({ secret: { kind: 'absent' }, configuration: undefined }, at(0))).toEqual({
       kind: 'create-ca',
@@ -281,14 +282,14 @@ describe('one replica', () => {
     });
   });
 
-  test('adds to a caBundle and takes nothing out of it that has not expired', () => {
+  test('adds its CA to a caBundle and keeps unexpired CAs of others', () => {
     const plan = new CertificatePlan(timing);
-    const configuration = { version: '3', bundles: [[stranger], []], isDamaged: false };
+    const configuration = { version: '3', bundles: [[foreign], []], isDamaged: false };
     const step = plan.next({ secret, configuration }, at(1_000));
-    expect(step).toEqual({ kind: 'patch-bundles', version: '3', cas: [stranger, ca] });
+    expect(step).toEqual({ kind: 'patch-bundles', version: '3', cas: [foreign, ca] });
   });
 
-  test('is ready when every webhook has held its CA for the settling time, not before', () => {
+  test('is ready only after every caBundle has contained its CA for the settling time', () => {
     const plan = new CertificatePlan(timing);
     plan.signed({ caId: 'a', signedAtMs: 0, expiresAtMs: 30_000 });
     plan.next({ secret, configuration: { version: '3', bundles: [[ca], []], isDamaged: false } }, at(0));
@@ -299,7 +300,7 @@ describe('one replica', () => {
     expect(plan.isReady(at(30_000))).toBe(false);
   });
 
-  test('a caBundle that somebody empties is filled again with the CA that is served', () => {
+  test('adds the CA of its serving certificate to an emptied caBundle', () => {
     const plan = new CertificatePlan(timing);
     const old = { id: 'old', createdAtMs: -50_000, expiresAtMs: 40_000 };
     plan.next({ secret: { ...secret, ca: old }, configuration: undefined }, at(0));
@@ -309,7 +310,7 @@ describe('one replica', () => {
     expect(plan.isReady(at(5_000))).toBe(false);
   });
 
-  test('without the cluster a serving certificate is renewed by the CA at hand', () => {
+  test('renews the serving certificate with a known CA while the API server is unreachable', () => {
     const plan = new CertificatePlan(timing);
     plan.next({ secret, configuration: { version: '4', bundles: [[ca]], isDamaged: false } }, at(0));
     plan.signed({ caId: 'a', signedAtMs: 0, expiresAtMs: 30_000 });

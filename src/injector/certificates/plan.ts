@@ -1,15 +1,16 @@
 /**
- * What a replica of the injector does next about its certificates: pure, without keys, clocks or a network.
+ * Decides the next step of a replica to keep its certificates valid and trusted. Pure: it has no keys, clocks or network.
  *
- * The parts: a CA lies in one Secret; whoever finds none makes one. Every replica signs a serving certificate of its own, in
- * memory. The caBundle of the webhooks holds every CA by which a replica may still serve.
+ * One Secret stores the CA, and a replica that finds no CA creates one. Every replica signs its own serving certificate and keeps it in
+ * memory. The caBundle of the webhooks contains every CA whose serving certificates a replica may still use.
  *
- * The order that makes a rotation unseen, each step guarded by the version of the object that it changes:
- *   1. at two thirds of its life, with jitter, the CA in the Secret is replaced by whoever comes first;
- *   2. each replica adds the CA of the Secret and that of its own serving certificate to the caBundle, and removes what has expired;
- *   3. a replica uses a serving certificate only once its CA has been in the caBundle for `settleMs`: API servers learn of a change late;
- *   4. a CA leaves the caBundle a while after it has expired, when no serving certificate of it can be in use.
- * Nobody has to know how many replicas there are, and none leads.
+ * These invariants keep API servers from ever seeing an untrusted certificate during a rotation. Each write names the version of the
+ * object that it changes, so replicas need no leader and need not know how many they are:
+ *   1. The first replica that finds the CA past two thirds of its lifetime, plus jitter, replaces the CA in the Secret.
+ *   2. Each replica adds the CA of the Secret and the CA of its own serving certificate to the caBundle, and removes expired CAs.
+ *   3. Once it is serving, a replica uses a serving certificate of a new CA only after that CA has been in every caBundle for
+ *      `settleMs`, because API servers learn of a change late.
+ *   4. A CA stays in the caBundle for a while after its expiry, until no replica can use its serving certificates any more.
  */
 import { type CaFacts, changedBundle, sorted } from './trusted-cas.ts';
 
@@ -22,11 +23,11 @@ export interface ServingCertificateFacts {
 export interface CertificateTiming {
   readonly caLifetimeMs: number;
   readonly servingCertificateLifetimeMs: number;
-  /** How long a CA must have been seen in the caBundle before a serving certificate of it is served. */
+  /** Time that a CA must have been in every caBundle before its serving certificates are used. */
   readonly settleMs: number;
-  /** How often the cluster is looked at when nothing is to be done. */
+  /** Interval at which the cluster is polled while no step is due. */
   readonly pollMs: number;
-  /** Of this replica, in [0, 1): replicas do not all renew in one moment. */
+  /** Random number of this replica in [0, 1), so that replicas do not renew at the same time. */
   readonly jitter: number;
 }
 
@@ -35,20 +36,20 @@ export interface Observation {
     | { readonly kind: 'absent' }
     | { readonly kind: 'unusable'; readonly version: string }
     | { readonly kind: 'ca'; readonly version: string; readonly ca: CaFacts };
-  /** Undefined: there is no webhook configuration (yet). */
+  /** Webhook configuration; undefined while it does not exist. */
   readonly configuration:
     | {
         readonly version: string;
-        /** What the caBundle of each webhook holds. */
+        /** CAs in the caBundle of each webhook. */
         readonly bundles: readonly (readonly CaFacts[])[];
-        /** A caBundle cannot be read, so that it has to be written anew. */
+        /** Whether a caBundle is malformed and must be rewritten. */
         readonly isDamaged: boolean;
       }
     | undefined;
 }
 
 export interface Moment {
-  /** Unix time: what certificates are dated in. */
+  /** Unix time, the time base of certificates. */
   readonly nowMs: number;
   readonly monotonicMs: number;
 }
@@ -67,17 +68,17 @@ const MIN_REST_MS = 100;
 
 export class CertificatePlan {
   readonly #timing: CertificateTiming;
-  /** CAs whose key this replica holds, oldest first. */
+  /** CAs whose keys this replica has, oldest first. */
   #known: readonly CaFacts[] = [];
   #servingCertificate: ServingCertificateFacts | undefined;
-  /** Since when each CA has been seen in the caBundle of all webhooks, monotonic. */
+  /** Time since which each CA has been in the caBundle of every webhook, monotonic. */
   #trustedSinceMs: ReadonlyMap<string, number> = new Map();
 
   constructor(timing: CertificateTiming) {
     this.#timing = timing;
   }
 
-  /** CAs whose keys are worth keeping. */
+  /** Returns the ids of the CAs whose keys the caller must keep. */
   knownIds(): readonly string[] {
     return this.#known.map((ca) => ca.id);
   }
@@ -86,9 +87,9 @@ export class CertificatePlan {
     this.#servingCertificate = servingCertificate;
   }
 
-  /** Takes in what the cluster looks like and says what to do; the caller does it, observes anew and asks again. */
+  /** Records an observation of the cluster and returns the next step. The caller performs it, observes the cluster and calls again. */
   next(observation: Observation, moment: Moment): CertificateStep {
-    this.#learn(observation, moment);
+    this.#record(observation, moment);
     const { secret, configuration } = observation;
     if (secret.kind === 'absent') {
       return { kind: 'create-ca' };
@@ -107,7 +108,7 @@ export class CertificatePlan {
     return this.nextUnobserved(moment);
   }
 
-  /** What can be done while the cluster cannot be asked: a serving certificate of a CA that is known and trusted. */
+  /** Returns the next step while the API server is unreachable: signs a serving certificate with a known CA, or rests. */
   nextUnobserved(moment: Moment): CertificateStep {
     const signer = this.#signer(moment);
     if (signer !== undefined && this.#isServingCertificateDue(signer, moment)) {
@@ -116,7 +117,7 @@ export class CertificatePlan {
     return { kind: 'rest', durationMs: this.#restMs(moment) };
   }
 
-  /** The serving certificate is in its time, and its CA has been in every caBundle for long enough. */
+  /** Returns whether the serving certificate is valid and its CA has been in every caBundle for `settleMs`. */
   isReady(moment: Moment): boolean {
     const servingCertificate = this.#servingCertificate;
     return (
@@ -126,7 +127,7 @@ export class CertificatePlan {
     );
   }
 
-  #learn(observation: Observation, moment: Moment): void {
+  #record(observation: Observation, moment: Moment): void {
     if (observation.secret.kind === 'ca') {
       const { ca } = observation.secret;
       const others = this.#known.filter(({ id }) => id !== ca.id);
@@ -150,11 +151,11 @@ export class CertificatePlan {
     return ca.createdAtMs + lifetimeMs * (RENEW_AT + JITTER_SHARE * this.#timing.jitter);
   }
 
-  /** The newest CA that API servers trust by now; for a first serving certificate, which makes nothing ready, any will do. */
+  /** Returns the newest CA that API servers trust. The first serving certificate may use any CA, because it is not ready until trusted. */
   #signer(moment: Moment): CaFacts | undefined {
-    const living = this.#known.filter(({ expiresAtMs }) => moment.nowMs < expiresAtMs);
-    const settled = living.filter(({ id }) => this.#isSettled(id, moment));
-    return settled.at(-1) ?? (this.#servingCertificate === undefined ? living.at(-1) : undefined);
+    const unexpired = this.#known.filter(({ expiresAtMs }) => moment.nowMs < expiresAtMs);
+    const settled = unexpired.filter(({ id }) => this.#isSettled(id, moment));
+    return settled.at(-1) ?? (this.#servingCertificate === undefined ? unexpired.at(-1) : undefined);
   }
 
   #isServingCertificateDue(signer: CaFacts, moment: Moment): boolean {
@@ -162,7 +163,7 @@ export class CertificatePlan {
     if (servingCertificate === undefined || servingCertificate.caId !== signer.id) {
       return true;
     }
-    // Near the end of its CA a new serving certificate would end no later than the one at hand.
+    // Near the expiry of its CA, a new serving certificate would expire no later than the current one.
     const gainMs =
       Math.min(moment.nowMs + this.#timing.servingCertificateLifetimeMs, signer.expiresAtMs) -
       servingCertificate.expiresAtMs;
@@ -184,7 +185,7 @@ export class CertificatePlan {
     return sinceMs !== undefined && moment.monotonicMs - sinceMs >= this.#timing.settleMs;
   }
 
-  /** Until something falls due, and no longer than the poll. */
+  /** Returns the time until the next step is due, at most the poll interval. */
   #restMs(moment: Moment): number {
     const waits = [this.#timing.pollMs];
     for (const sinceMs of this.#trustedSinceMs.values()) {

@@ -1,5 +1,5 @@
 /**
- * What caBundles are to hold: added to, bounded, and never without the CAs by which a replica serves.
+ * Tests which CAs the caBundles must contain: they grow by new CAs, stay bounded, and keep the CAs of this replica.
  */
 import { type CaFacts, changedBundle } from './trusted-cas.ts';
 
@@ -14,7 +14,7 @@ function idsAfter(bundles: readonly (readonly CaFacts[])[], own: readonly CaFact
   return changedBundle({ bundles, isDamaged: false, own, nowMs: NOW_MS })?.map(({ id }) => id);
 }
 
-test('bundles that hold it already are left alone, in whatever order, unless one is damaged', () => {
+test('leaves complete bundles unchanged in any order, unless one is malformed', () => {
   const [a, b] = [ca('a', NOW_MS - 2_000), ca('b', NOW_MS - 1_000)];
   const bundles = [
     [b, a],
@@ -24,13 +24,13 @@ test('bundles that hold it already are left alone, in whatever order, unless one
   expect(changedBundle({ bundles, isDamaged: true, own: [a], nowMs: NOW_MS })).toEqual([a, b]);
 });
 
-test('what is in one bundle goes into all, own ones too, and the expired go', () => {
+test('copies the CAs of each bundle and the own CAs into all bundles, and drops expired ones', () => {
   const [a, b, c] = [ca('a', NOW_MS - 3_000), ca('b', NOW_MS - 2_000), ca('c', NOW_MS - 1_000)];
-  const gone = ca('gone', NOW_MS - 2 * DAY_MS);
-  expect(idsAfter([[a, gone], [b]], [c])).toEqual(['a', 'b', 'c']);
+  const expired = ca('expired', NOW_MS - 2 * DAY_MS);
+  expect(idsAfter([[a, expired], [b]], [c])).toEqual(['a', 'b', 'c']);
 });
 
-test('of more than 16 the oldest go, but not an own one, however old', () => {
+test('drops the oldest CAs beyond 16, but never an own one', () => {
   const others = Array.from({ length: 20 }, (_, index) => ca(`other-${index}`, NOW_MS - 100_000 + index));
   const company = ca('company', 0, 10_000 * DAY_MS);
   const ids = idsAfter([others], [company]);

@@ -1,28 +1,30 @@
 /**
- * What the caBundles of the webhooks are to hold: every CA by which a replica may still serve. Pure.
+ * Computes the CAs that the caBundles of the webhooks must contain: every CA whose serving certificates a replica may still use. Pure.
  *
- * Promises: replicas only ever add to what they find and leave out what has expired, so that however many there are, of whichever kind
- * and in whatever order they look, none takes away what another serves by.
+ * Invariants:
+ *   1. The result contains the unexpired CAs of this replica and the unexpired CAs of other replicas that are already published, so
+ *      concurrent replicas never remove a CA that another one needs.
+ *   2. The result drops CAs that have been expired for a while, and the oldest CAs of others beyond `MAX_BUNDLE_SIZE`.
  */
 
 export interface CaFacts {
-  /** SHA-256 of the certificate. */
+  /** SHA-256 fingerprint of the certificate. */
   readonly id: string;
   readonly createdAtMs: number;
   readonly expiresAtMs: number;
 }
 
-/** An expired CA is harmless in a caBundle; it stays so long for the sake of clocks that differ. */
+/** Maximum time that an expired CA stays in the caBundle, because clocks differ. An expired CA is harmless there. */
 const MAX_PRUNE_AFTER_MS = 3_600_000;
-/** More than a caBundle ever holds unless somebody deletes the Secret again and again. */
+/** Maximum number of CAs in a caBundle. Only repeated deletions of the Secret produce more. */
 const MAX_BUNDLE_SIZE = 16;
 
-/** What each caBundle is to hold, oldest first; undefined: each of them holds it already. */
+/** Returns the CAs that each caBundle must contain, oldest first, or undefined if every caBundle is up to date. */
 export function changedBundle<Facts extends CaFacts>(options: {
   bundles: readonly (readonly Facts[])[];
-  /** A caBundle cannot be read, so that it has to be written anew. */
+  /** Whether a caBundle is malformed and must be rewritten. */
   isDamaged: boolean;
-  /** CAs by which this replica serves, or will. */
+  /** CAs of the current and the next serving certificate of this replica. */
   own: readonly Facts[];
   nowMs: number;
 }): readonly Facts[] | undefined {
@@ -33,14 +35,14 @@ export function changedBundle<Facts extends CaFacts>(options: {
     const lifetimeMs = ca.expiresAtMs - ca.createdAtMs;
     return nowMs < ca.expiresAtMs + Math.min(MAX_PRUNE_AFTER_MS, lifetimeMs / 3);
   });
-  // Of the others the newest: an own one may be old, where it is the CA of a company.
+  // Only CAs of others are dropped by age: the own CA may be the oldest, for example a company CA.
   const others = kept.filter(({ id }) => !ownIds.has(id)).slice(-Math.max(1, MAX_BUNDLE_SIZE - ownIds.size));
   const expected = kept.filter((ca) => ownIds.has(ca.id) || others.includes(ca));
   const ids = idsOf(expected);
   return isDamaged || bundles.some((bundle) => idsOf(sorted(bundle)) !== ids) ? expected : undefined;
 }
 
-/** Oldest first; the same order for every replica. */
+/** Sorts CAs from oldest to newest, in the same order on every replica. */
 export function sorted<Facts extends CaFacts>(cas: readonly Facts[]): Facts[] {
   return [...cas].sort((a, b) => a.createdAtMs - b.createdAtMs || (a.id < b.id ? -1 : 1));
 }

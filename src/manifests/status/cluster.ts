@@ -1,6 +1,7 @@
 /**
- * What `pannier injection status` reads of a cluster: pods, namespaces, nodes and the injector's configuration. Only reads, in bounded
- * pages; what the user may not list beyond the pods is told and done without.
+ * Reads the pods, namespaces and nodes of a cluster and the injector's configuration for `pannier injection status`.
+ *
+ * Invariant: it only reads, in pages of limited size and number.
  */
 import type { CoreV1Api } from '@kubernetes/client-node';
 import { type Kubelets, kubeletsOf } from '../../injection/kubelets.ts';
@@ -23,7 +24,7 @@ const MAX_PAGES = 1_000;
 
 export const INJECTOR_CONFIG = { name: 'pannier-injector-config', key: 'injector.yaml' } as const;
 
-/** Pods that run or are about to; undefined: of all namespaces. */
+/** Returns the pods that have not finished and are not being deleted, in one namespace or, if it is undefined, in all of them. */
 export async function livePods(core: ClusterApi, namespace: string | undefined): Promise<Pod[]> {
   const pods = await pagesOf((page) =>
     namespace === undefined ? core.listPodForAllNamespaces(page) : core.listNamespacedPod({ ...page, namespace }),
@@ -55,7 +56,7 @@ export async function clusterKubelets(core: ClusterApi): Promise<Kubelets> {
   return kubeletsOf(nodes.map((node) => node.status?.nodeInfo?.kubeletVersion ?? ''));
 }
 
-/** The text of the configuration; undefined: the ConfigMap has no such key. */
+/** Returns the text of the configuration, or undefined if the ConfigMap does not have its key. */
 export async function injectorConfigText(core: ClusterApi, namespace: string): Promise<string | undefined> {
   const configMap = await core.readNamespacedConfigMap({ name: INJECTOR_CONFIG.name, namespace });
   return configMap.data?.[INJECTOR_CONFIG.key];
@@ -82,10 +83,12 @@ async function pagesOf<Item>(list: (page: Page) => Promise<List<Item>>): Promise
       return items;
     }
   }
-  throw new Error(`cannot list everything: there are more than ${MAX_PAGES * PAGE_SIZE} objects, wanted fewer`);
+  throw new Error(
+    `cannot list the objects of the cluster: there are more than ${MAX_PAGES * PAGE_SIZE}; use --namespace`,
+  );
 }
 
-/** The client's objects hold dates and undefined fields; injection reads JSON. */
+/** Converts an object of the Kubernetes client to JSON, because it contains dates and undefined fields. */
 function plain(value: unknown): unknown {
   const text: unknown = JSON.parse(JSON.stringify(value));
   return isObject(text) ? text : {};

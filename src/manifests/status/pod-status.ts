@@ -1,5 +1,5 @@
 /**
- * Whether a running pod has the sidecar that it would get today: pure, decided by the same code that injects.
+ * Decides whether a running pod has the sidecar that a new pod would get. It uses the code of injection and has no side effects.
  */
 import { STATUS_ANNOTATIONS } from '../../injection/annotations.ts';
 import { injectPod } from '../../injection/inject-pod.ts';
@@ -9,20 +9,20 @@ import { findPrevious } from '../../injection/previous.ts';
 import type { SidecarConfig } from '../../injection/sidecar-config.ts';
 
 type PodState =
-  /** As it would be today. */
+  /** Equal to the sidecar of a new pod. */
   | 'current'
-  /** Made by another version of the injector. */
+  /** Injected by another version. */
   | 'other-version'
-  /** Made of another configuration or of other annotations. */
+  /** Injected with another configuration or other annotations. */
   | 'other-configuration'
-  /** Asked for and not there. */
+  /** Injection is requested, but there is no sidecar. */
   | 'missing'
-  /** There and not asked for. */
+  /** There is a sidecar, but injection is not requested any more. */
   | 'not-asked-for'
-  /** Its annotations have mistakes: the next pod of this workload would be refused. */
+  /** The annotations have errors, so the next pod of this workload would be refused. */
   | 'refused';
 
-/** The worst first: what a workload is called after when its pods differ. */
+/** States from worst to best. A workload has the worst state of its pods. */
 const STATES: readonly PodState[] = [
   'missing',
   'refused',
@@ -48,7 +48,7 @@ export interface StatusQuestion {
   readonly version: string;
 }
 
-/** Undefined: the pod has no sidecar and nobody asked for one. */
+/** Returns undefined if the pod neither has a sidecar nor requests one. */
 export function podStatus(question: StatusQuestion): PodStatus | undefined {
   const previous = findPrevious(question.pod);
   const injection = injectPod(question);
@@ -72,7 +72,7 @@ export function podStatus(question: StatusQuestion): PodStatus | undefined {
 
 export interface WorkloadStatus {
   readonly namespace: string;
-  /** `deployment/web`. */
+  /** Kind and name, such as `deployment/web`. */
   readonly workload: string;
   readonly state: PodState;
   readonly pods: number;
@@ -82,7 +82,7 @@ export interface WorkloadStatus {
   readonly problems: readonly string[];
 }
 
-/** The pods of each workload together. */
+/** Summarizes the pods of each workload. */
 export function workloadStatuses(pods: Iterable<{ pod: Pod; status: PodStatus }>): WorkloadStatus[] {
   const groups = new Map<string, { namespace: string; workload: string; statuses: PodStatus[] }>();
   for (const { pod, status } of pods) {
@@ -110,7 +110,7 @@ function distinct(texts: readonly (string | undefined)[]): string[] {
   return [...new Set(texts.filter((text) => text !== undefined))].sort();
 }
 
-/** The owner as users know it: a Deployment's name is its ReplicaSet's without the hash of the template. */
+/** Returns the workload that users know. The name of a Deployment is that of its ReplicaSet without the hash of the pod template. */
 function workloadOf(pod: Pod): string {
   const owner = pod.metadata?.ownerReferences?.find((candidate) => candidate.controller === true);
   if (owner === undefined) {

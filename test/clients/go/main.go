@@ -1,8 +1,8 @@
-// A client on grpc-go, as a test of the sidecar: it plays the cases of ../cases.ts and prints `PASS name` or `FAIL name reason` for each.
+// A client on grpc-go, which tests the sidecar: it runs the cases of ../cases.ts and prints `PASS name` or `FAIL name reason` for each case.
 //
 //	client ADDRESS DESCRIPTOR_SET (all|load)
 //
-// Messages are dynamic, from the descriptor set of the repository: no generator is needed.
+// It builds messages from the descriptor set of the repository, so it needs no generated code.
 package main
 
 import (
@@ -39,7 +39,7 @@ const (
 	loadCalls    = 10_000
 	loadInFlight = 50
 	answersEach  = 1_000
-	// The library allows no shorter interval.
+	// Shortest interval that the library allows.
 	keepAliveTime = 10 * time.Second
 	idleTime      = 22 * time.Second
 )
@@ -117,11 +117,11 @@ func cacheLarge(channel *grpc.ClientConn) error {
 	return equal(fmt.Sprint(bytes.Equal(answer.bytes("value"), value)), "true")
 }
 
-// The service refuses a value of this size, the transport a message; the connection goes on.
-func messageSize(channel *grpc.ClientConn, size int, wanted codes.Code) error {
+// The service rejects a value of this size, and the transport rejects a message. The connection remains usable.
+func messageSize(channel *grpc.ClientConn, size int, expected codes.Code) error {
 	_, err := invoke(channel, setPath, fields{"key": []byte("larger"), "value": make([]byte, size)})
-	if status.Code(err) != wanted {
-		return fmt.Errorf("ended with %v, wanted %v", err, wanted)
+	if status.Code(err) != expected {
+		return fmt.Errorf("ended with %v; expected %v", err, expected)
 	}
 	return rateLimitOnce(channel)
 }
@@ -155,7 +155,7 @@ func metadataRefused(channel *grpc.ClientConn) error {
 	ctx := metadata.AppendToOutgoingContext(context.Background(), "x-large", strings.Repeat("m", 17*1024))
 	_, err := invokeWith(ctx, channel, checkPath, checkRequest("go-many", loadCalls*10))
 	if status.Code(err) != codes.ResourceExhausted {
-		return fmt.Errorf("ended with %v, wanted RESOURCE_EXHAUSTED", err)
+		return fmt.Errorf("ended with %v; expected RESOURCE_EXHAUSTED", err)
 	}
 	return rateLimitOnce(channel)
 }
@@ -165,7 +165,7 @@ func rateLimitOnce(channel *grpc.ClientConn) error {
 	return err
 }
 
-// Every call is counted by the limit: what remains says how many were executed.
+// The limit counts every call, so the remaining units show how many calls were executed.
 func manyCalls(channel *grpc.ClientConn) error {
 	const key = "go-load"
 	var next, failed atomic.Int64
@@ -223,12 +223,12 @@ func deadline(channel *grpc.ClientConn) error {
 		_, err = receive(stream, watchPath)
 	}
 	if status.Code(err) != codes.DeadlineExceeded {
-		return fmt.Errorf("ended with %v, wanted DEADLINE_EXCEEDED", err)
+		return fmt.Errorf("ended with %v; expected DEADLINE_EXCEEDED", err)
 	}
 	return rateLimitOnce(channel)
 }
 
-// The sidecar is told: a watch that was cancelled is confirmed no more.
+// The sidecar learns of the cancellation: it no longer confirms a cancelled watch.
 func cancel(channel *grpc.ClientConn) error {
 	ctx, end := context.WithCancel(context.Background())
 	defer end()
@@ -242,11 +242,11 @@ func cancel(channel *grpc.ClientConn) error {
 		return err
 	}
 	if confirmed.number("validForMs") == 0 {
-		return fmt.Errorf("the watch is not confirmed while it is open, wanted more than 0 ms")
+		return fmt.Errorf("an open watch must be confirmed for more than 0 ms, got 0")
 	}
 	end()
 	if _, err := receive(stream, watchPath); status.Code(err) != codes.Canceled {
-		return fmt.Errorf("ended with %v, wanted CANCELLED", err)
+		return fmt.Errorf("ended with %v; expected CANCELLED", err)
 	}
 	for limit := time.Now().Add(callTimeout); time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
 		confirmed, err = invoke(channel, confirmPath, fields{"watchId": watchID})
@@ -257,10 +257,10 @@ func cancel(channel *grpc.ClientConn) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("the watch is still confirmed, wanted it ended")
+	return fmt.Errorf("the watch is still confirmed; it must have ended")
 }
 
-// An idle connection that is pinged stays as it is: a ping that was refused or not answered would close it.
+// An idle connection stays open while the client sends pings. A rejected or unanswered ping would close it.
 func keepAlive() error {
 	channel := dial(grpc.WithKeepaliveParams(keepalive.ClientParameters{
 		Time: keepAliveTime, Timeout: 2 * time.Second, PermitWithoutStream: true,
@@ -272,12 +272,12 @@ func keepAlive() error {
 	ctx, end := context.WithTimeout(context.Background(), idleTime)
 	defer end()
 	if channel.WaitForStateChange(ctx, connectivity.Ready) {
-		return fmt.Errorf("the connection went to %v while idle, wanted READY", channel.GetState())
+		return fmt.Errorf("the connection went to %v while idle; expected READY", channel.GetState())
 	}
 	return rateLimitOnce(channel)
 }
 
-// The load goes on while connections end under it: until a thousand calls found the marker, and a thousand more found it gone.
+// Runs the load while connections end, until a thousand calls found the marker and a thousand later calls did not.
 func underLoad(channel *grpc.ClientConn) error {
 	if _, err := invoke(channel, setPath, fields{"key": []byte("marker"), "value": []byte("first")}); err != nil {
 		return err
@@ -324,9 +324,9 @@ func checkRequest(key string, limit int) fields {
 	return fields{"key": key, "limits": []fields{one}}
 }
 
-func equal(found, wanted string) error {
-	if found != wanted {
-		return fmt.Errorf("found %s, wanted %s", found, wanted)
+func equal(found, expected string) error {
+	if found != expected {
+		return fmt.Errorf("expected %s, got %s", expected, found)
 	}
 	return nil
 }
@@ -357,7 +357,7 @@ func openWatch(ctx context.Context, channel *grpc.ClientConn) (grpc.ClientStream
 	}
 	started, err := receive(stream, watchPath)
 	if err == nil && !started.has("started") {
-		err = fmt.Errorf("the first event is %v, wanted started", started.Message)
+		err = fmt.Errorf("the first event is %v; expected started", started.Message)
 	}
 	return stream, started, err
 }
@@ -379,7 +379,7 @@ func build(kind protoreflect.MessageDescriptor, values fields) proto.Message {
 	return message
 }
 
-// A message and its fields by their JSON names.
+// A message whose fields are read by their JSON names.
 type reading struct{ protoreflect.Message }
 
 func (r reading) field(name string) protoreflect.FieldDescriptor {

@@ -1,5 +1,5 @@
 /**
- * A client on @grpc/grpc-js, as a test of the sidecar: it plays the cases of ../cases.ts and prints `PASS name` or `FAIL name reason`.
+ * A client on @grpc/grpc-js, which tests the sidecar: it runs the cases of ../cases.ts and prints `PASS name` or `FAIL name reason`.
  *
  *   client.ts ADDRESS DESCRIPTOR_SET (all|load)
  */
@@ -23,7 +23,7 @@ const INVALIDATE = 'pannier.v1.CacheService/CacheInvalidate';
 const WATCH = 'pannier.v1.CacheService/WatchInvalidations';
 const CONFIRM = 'pannier.v1.CacheService/ConfirmInvalidations';
 
-/** The fields of any answer that the cases look at, named as in the descriptor set. */
+/** Fields of responses that the cases check, with the names of the descriptor set. */
 interface Answer {
   readonly allowed: boolean;
   readonly remaining: number;
@@ -46,7 +46,7 @@ interface Client {
   readonly channel: grpc.Client;
 }
 
-/** A stream of invalidations: `next` rejects with the status when it ends. */
+/** Stream of invalidations. `next` rejects with the status when the stream ends. */
 interface Watch {
   next(): Promise<Answer>;
   cancel(): void;
@@ -140,7 +140,7 @@ function connect(options: grpc.ClientOptions = {}): Client {
         next: async () => {
           const { value } = await events.next();
           if (value === undefined) {
-            throw new Error('the stream ended, wanted an event');
+            throw new Error('the stream ended; expected an event');
           }
           return value;
         },
@@ -154,14 +154,14 @@ function methodOf(path: string): MethodDefinition<object, object> {
   const found = definition[service] as Record<string, MethodDefinition<object, object>> | undefined;
   const method = found?.[name];
   if (method === undefined) {
-    throw new Error(`cannot call ${path}: the descriptor set has no such method, wanted one of it`);
+    throw new Error(`cannot call ${path}: the descriptor set does not contain this method`);
   }
   return method;
 }
 
-function expectEqual(found: unknown, wanted: unknown): void {
-  if (JSON.stringify(found) !== JSON.stringify(wanted)) {
-    throw new Error(`found ${JSON.stringify(found)}, wanted ${JSON.stringify(wanted)}`);
+function expectEqual(found: unknown, expected: unknown): void {
+  if (JSON.stringify(found) !== JSON.stringify(expected)) {
+    throw new Error(`expected ${JSON.stringify(expected)}, got ${JSON.stringify(found)}`);
   }
 }
 
@@ -195,10 +195,10 @@ async function cacheLarge(): Promise<void> {
   expectEqual(answer.value.equals(value), true);
 }
 
-/** The service refuses a value of this size, the transport a message; the connection goes on. */
-async function messageSize(bytes: number, wanted: number): Promise<void> {
+/** The service rejects a value of this size, and the transport rejects a message. The connection remains usable. */
+async function messageSize(bytes: number, expected: number): Promise<void> {
   const call = client.call(SET, { key: Buffer.from('larger'), value: Buffer.alloc(bytes) });
-  expectEqual(await codeOf(call), wanted);
+  expectEqual(await codeOf(call), expected);
   await client.check('node');
 }
 
@@ -207,7 +207,7 @@ async function metadataRefused(): Promise<void> {
   await client.check('node');
 }
 
-/** Every call is counted by the limit: what remains says how many were executed. */
+/** The limit counts every call, so the remaining units show how many calls were executed. */
 async function compressed(): Promise<void> {
   const packing = connect({ 'grpc.default_compression_algorithm': grpc.compressionAlgorithms.gzip });
   for (const value of [Buffer.from('v'), Buffer.alloc(MEBIBYTE, 'v')]) {
@@ -254,7 +254,7 @@ async function deadline(): Promise<void> {
   await client.check('node');
 }
 
-/** The sidecar is told: a watch that was cancelled is confirmed no more. */
+/** The sidecar learns of the cancellation: it no longer confirms a cancelled watch. */
 async function cancel(): Promise<void> {
   const stream = client.watch();
   const { watch_id } = (await stream.next()).started;
@@ -264,13 +264,13 @@ async function cancel(): Promise<void> {
   const endMs = performance.now() + CALL_TIMEOUT_MS;
   while ((await client.call(CONFIRM, { watch_id })).valid_for_ms > 0) {
     if (performance.now() > endMs) {
-      throw new Error('the watch is still confirmed, wanted it ended');
+      throw new Error('the watch is still confirmed; it must have ended');
     }
     await pause(20);
   }
 }
 
-/** An idle connection that is pinged stays as it is: a ping that was refused or not answered would close it. */
+/** An idle connection stays open while the client sends pings. A rejected or unanswered ping would close it. */
 async function keepAlive(): Promise<void> {
   const idle = connect({
     'grpc.keepalive_time_ms': KEEP_ALIVE_MS,
@@ -290,7 +290,7 @@ async function keepAlive(): Promise<void> {
   idle.channel.close();
 }
 
-/** The load goes on while connections end under it: until a thousand calls found the marker, and a thousand more found it gone. */
+/** Runs the load while connections end, until a thousand calls found the marker and a thousand later calls did not. */
 async function underLoad(): Promise<void> {
   const key = Buffer.from('marker');
   await client.call(SET, { key, value: Buffer.from('first') });

@@ -35,11 +35,11 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 
 /**
- * A client on grpc-java, as a test of the sidecar: it plays the cases of ../cases.ts and prints `PASS name` or `FAIL name reason` for each.
+ * A client on grpc-java, which tests the sidecar: it runs the cases of ../cases.ts and prints `PASS name` or `FAIL name reason` for each case.
  *
  * <pre>Client ADDRESS DESCRIPTOR_SET (all|load)</pre>
  *
- * Messages are dynamic, from the descriptor set of the repository: no generator is needed.
+ * It builds messages from the descriptor set of the repository, so it needs no generated code.
  */
 public final class Client {
   private static final int MEBIBYTE = 1024 * 1024;
@@ -47,7 +47,7 @@ public final class Client {
   private static final int LOAD_CALLS = 10_000;
   private static final int LOAD_IN_FLIGHT = 50;
   private static final int ANSWERS_EACH = 1_000;
-  /** The library allows no shorter interval. */
+  /** Shortest interval that the library allows. */
   private static final int KEEP_ALIVE_S = 10;
   private static final int IDLE_S = 22;
 
@@ -131,10 +131,10 @@ public final class Client {
     expect(get(call(channel, GET, Map.of("key", bytes("large"))), "value").equals(value), true);
   }
 
-  /** The service refuses a value of this size, the transport a message; the connection goes on. */
-  private void messageSize(int size, Status.Code wanted) {
+  /** The service rejects a value of this size, and the transport rejects a message. The connection remains usable. */
+  private void messageSize(int size, Status.Code expected) {
     ByteString value = ByteString.copyFrom(new byte[size]);
-    expect(codeOf(() -> call(channel, SET, Map.of("key", bytes("larger"), "value", value))), wanted);
+    expect(codeOf(() -> call(channel, SET, Map.of("key", bytes("larger"), "value", value))), expected);
     checkOnce(channel);
   }
 
@@ -169,7 +169,7 @@ public final class Client {
     checkOnce(channel);
   }
 
-  /** Every call is counted by the limit: what remains says how many were executed. */
+  /** The limit counts every call, so the remaining units show how many calls were executed. */
   private void manyCalls() throws Exception {
     AtomicInteger next = new AtomicInteger();
     AtomicInteger failed = new AtomicInteger();
@@ -205,7 +205,7 @@ public final class Client {
     checkOnce(channel);
   }
 
-  /** The sidecar is told: a watch that was cancelled is confirmed no more. */
+  /** The sidecar learns of the cancellation: it no longer confirms a cancelled watch. */
   private void cancel() throws Exception {
     Context.CancellableContext context = Context.current().withCancellation();
     Iterator<DynamicMessage> stream = context.call(() -> openWatch(CALL_TIMEOUT_S * 1_000));
@@ -216,7 +216,7 @@ public final class Client {
     long endNs = System.nanoTime() + TimeUnit.SECONDS.toNanos(CALL_TIMEOUT_S);
     while (isConfirmed(watchId)) {
       if (System.nanoTime() > endNs) {
-        throw new IllegalStateException("the watch is still confirmed, wanted it ended");
+        throw new IllegalStateException("the watch is still confirmed; it must have ended");
       }
       Thread.sleep(20);
     }
@@ -226,7 +226,7 @@ public final class Client {
     return (int) get(call(channel, CONFIRM, Map.of("watch_id", watchId)), "valid_for_ms") > 0;
   }
 
-  /** An idle connection that is pinged stays as it is: a ping that was refused or not answered would close it. */
+  /** An idle connection stays open while the client sends pings. A rejected or unanswered ping would close it. */
   private Void keepAlive() throws Exception {
     ManagedChannel pinged =
         builder()
@@ -246,7 +246,7 @@ public final class Client {
     return null;
   }
 
-  /** The load goes on while connections end under it: until a thousand calls found the marker, and a thousand more found it gone. */
+  /** Runs the load while connections end, until a thousand calls found the marker and a thousand later calls did not. */
   private void underLoad() throws Exception {
     call(channel, SET, Map.of("key", bytes("marker"), "value", bytes("first")));
     AtomicInteger withMarker = new AtomicInteger();
@@ -346,13 +346,13 @@ public final class Client {
     }
   }
 
-  private static void expect(Object found, Object wanted) {
-    if (!found.equals(wanted)) {
-      throw new IllegalStateException("found " + found + ", wanted " + wanted);
+  private static void expect(Object found, Object expected) {
+    if (!found.equals(expected)) {
+      throw new IllegalStateException("expected " + expected + ", got " + found);
     }
   }
 
-  /** The methods of all services by `package.Service/Method`. Files of the set come after those that they import. */
+  /** Methods of all services by `package.Service/Method`. The set lists a file after the files that it imports. */
   private static Map<String, MethodDescriptor> readMethods(Path path) throws Exception {
     Map<String, FileDescriptor> files = new HashMap<>();
     Map<String, MethodDescriptor> found = new HashMap<>();

@@ -1,4 +1,4 @@
-"""A client on grpcio (the C core), as a test of the sidecar: it plays the cases of ../cases.ts and prints `PASS name` or `FAIL name reason`.
+"""A client on grpcio (the C core), which tests the sidecar: it runs the cases of ../cases.ts and prints `PASS name` or `FAIL name reason`.
 
     client.py ADDRESS DESCRIPTOR_SET (all|load)
 
@@ -31,21 +31,21 @@ CONFIRM = "pannier.v1.CacheService/ConfirmInvalidations"
 
 
 class Failed(Exception):
-    """What a case found, and what it wanted."""
+    """A case failed. The text has the expected and the actual result."""
 
 
 class Client:
-    """The methods of the sidecar over one channel of its own."""
+    """Methods of the sidecar, called over a separate channel."""
 
     def __init__(self, address, pool, options=(), compression=None):
-        # A subchannel is shared by all channels with the same arguments unless it is told to be local.
+        # Without this option, channels with the same arguments share a subchannel.
         local = [("grpc.use_local_subchannel_pool", 1)]
         self.channel = grpc.insecure_channel(address, options=[*local, *options], compression=compression)
         self.pool = pool
         self.methods = {}
 
     def method(self, path):
-        """The stub of a method, and the class of its request."""
+        """Returns the stub of a method and the class of its request."""
         if path not in self.methods:
             descriptor = self.pool.FindMethodByName(path.replace("/", "."))
             request = message_factory.GetMessageClass(descriptor.input_type)
@@ -90,19 +90,19 @@ def main():
 def report(name, play):
     try:
         play()
-    except Exception as error:  # whatever it is, it is the reason
+    except Exception as error:  # any exception is a reason to fail
         print(f"FAIL {name} {type(error).__name__}: {' '.join(str(error).split())}", flush=True)
     else:
         print(f"PASS {name}", flush=True)
 
 
-def expect(found, wanted):
-    if found != wanted:
-        raise Failed(f"found {found}, wanted {wanted}")
+def expect(found, expected):
+    if found != expected:
+        raise Failed(f"expected {expected}, got {found}")
 
 
 def code_of(play):
-    """How a call ended."""
+    """Returns the status code of a call."""
     try:
         play()
     except grpc.RpcError as error:
@@ -120,9 +120,9 @@ def cache_large(client):
     expect(client.call(GET, {"key": b"large"}).value == value, True)
 
 
-def message_size(client, size, wanted):
-    """The service refuses a value of this size, the transport a message; the connection goes on."""
-    expect(code_of(lambda: client.call(SET, {"key": b"larger", "value": bytes(size)})), wanted)
+def message_size(client, size, expected):
+    """The service rejects a value of this size, and the transport rejects a message. The connection remains usable."""
+    expect(code_of(lambda: client.call(SET, {"key": b"larger", "value": bytes(size)})), expected)
     client.check("python")
 
 
@@ -133,7 +133,7 @@ def metadata_refused(client):
 
 
 def compressed(address, pool):
-    """The C core announces gzip on every call, and compresses what becomes smaller."""
+    """The C core declares gzip for every call, and compresses a message only if that makes it smaller."""
     client = Client(address, pool, compression=grpc.Compression.Gzip)
     for value in (b"v", b"v" * MEBIBYTE):
         client.call(SET, {"key": b"gzip", "value": value})
@@ -141,7 +141,7 @@ def compressed(address, pool):
 
 
 def many_calls(client):
-    """Every call is counted by the limit: what remains says how many were executed."""
+    """The limit counts every call, so the remaining units show how many calls were executed."""
     with ThreadPoolExecutor(LOAD_IN_FLIGHT) as pool:
         codes = list(pool.map(lambda _: code_of(lambda: client.check("python-load")), range(LOAD_CALLS)))
     expect({code: codes.count(code) for code in set(codes)}, {grpc.StatusCode.OK: LOAD_CALLS})
@@ -166,7 +166,7 @@ def deadline(client):
 
 
 def cancel(client):
-    """The sidecar is told: a watch that was cancelled is confirmed no more."""
+    """The sidecar learns of the cancellation: it no longer confirms a cancelled watch."""
     stream = client.call(WATCH, {})
     watch_id = next(stream).started.watch_id
     expect(client.call(CONFIRM, {"watch_id": watch_id}).valid_for_ms > 0, True)
@@ -175,12 +175,12 @@ def cancel(client):
     end = time.monotonic() + CALL_TIMEOUT_S
     while client.call(CONFIRM, {"watch_id": watch_id}).valid_for_ms > 0:
         if time.monotonic() > end:
-            raise Failed("the watch is still confirmed, wanted it ended")
+            raise Failed("the watch is still confirmed; it must have ended")
         time.sleep(0.02)
 
 
 def keep_alive(address, pool):
-    """An idle connection that is pinged stays as it is: a ping that was refused or not answered would close it."""
+    """An idle connection stays open while the client sends pings. A rejected or unanswered ping would close it."""
     options = [
         ("grpc.keepalive_time_ms", KEEP_ALIVE_MS),
         ("grpc.keepalive_timeout_ms", 1_000),
@@ -197,7 +197,7 @@ def keep_alive(address, pool):
 
 
 def under_load(client):
-    """The load goes on while connections end under it: until a thousand calls found the marker, and a thousand more found it gone."""
+    """Runs the load while connections end, until a thousand calls found the marker and a thousand later calls did not."""
     client.call(SET, {"key": b"marker", "value": b"first"})
     with_marker = itertools.count(1)
     without_marker = itertools.count(1)

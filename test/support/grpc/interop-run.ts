@@ -1,6 +1,6 @@
 /**
- * Provides helpers for the conformance suites: the transports to test, a server of the interop service on a free port, and the
- * external programs that check it.
+ * Provides helpers for the conformance suites: the transports to test, a server of the interop service on a free port,
+ * and the external programs that check it.
  *
  * Invariant: an environment variable contains the path of each program. The suite fails if the variable is unset.
  */

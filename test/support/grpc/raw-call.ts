@@ -47,7 +47,10 @@ function fieldOf(name: string, value: string | undefined): Buffer[] {
   return value === undefined ? [] : [literal(name, value)];
 }
 
-/** Splits a header block into several frames, and returns them as one buffer, because no other frame may come between them. */
+/**
+ * Splits a header block into several frames, and returns them as one buffer, because no other frame may come between
+ * them.
+ */
 export function split(headerBlock: Buffer, size: number): Buffer {
   const frames: Buffer[] = [];
   for (let at = 0; at < headerBlock.length; at += size) {

@@ -1,5 +1,6 @@
 /**
- * Makes gRPC calls with raw bytes, with @grpc/grpc-js, or with node:http2 for requests that a client library would not send.
+ * Makes gRPC calls with raw bytes, with @grpc/grpc-js, or with node:http2 for requests that a client library would not
+ * send.
  *
  * Invariant: the promise of a call resolves to its outcome, and does not reject if the call fails.
  */

@@ -1,5 +1,6 @@
 /**
- * Implements a client of gRPC server reflection, which lists services, fetches files, and resolves types from these files only.
+ * Implements a client of gRPC server reflection, which lists services, fetches files, and resolves types from these
+ * files only.
  */
 import { join } from 'node:path';
 import { loadSync, type MethodDefinition } from '@grpc/proto-loader';

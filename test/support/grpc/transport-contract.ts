@@ -13,7 +13,9 @@ import { describeTransportStreams } from './transport-streams.ts';
 
 export type StartTransport = (options: TransportOptions) => Promise<Transport>;
 
-/** Default deadline of unary calls. Tests that are not about deadlines never reach it, even on a slow and busy machine. */
+/**
+ * Default deadline of unary calls. Tests that are not about deadlines never reach it, even on a slow and busy machine.
+ */
 export const DEFAULT_DEADLINE_MS = 90_000;
 
 /** Transport with the test methods on a free port, and a client with one connection to it. */

@@ -1,9 +1,9 @@
 /**
- * Converts a message to its canonical form: each known field once and with its declared wire type, and nothing else. The code
- * follows the protobuf specification and shares nothing with our decoder.
+ * Converts a message to its canonical form: each known field once and with its declared wire type, and nothing else.
+ * The code follows the protobuf specification and shares nothing with our decoder.
  *
- * Our decoder must read any bytes as protobufjs reads their canonical form. Tests do not compare the two on the original bytes,
- * because protobufjs differs from the specification in cases that well-behaved clients never produce:
+ * Our decoder must read any bytes as protobufjs reads their canonical form. Tests do not compare the two on the
+ * original bytes, because protobufjs differs from the specification in cases that well-behaved clients never produce:
  *   - It ignores the wire type of a tag and reads the declared type.
  *   - It keeps all members of a oneof, instead of only the last.
  *   - It replaces a nested message that occurs twice, instead of merging both.

@@ -1,6 +1,6 @@
 /**
- * Generates random messages of any type of the contract with fast-check. They are plain objects, such as handlers return, and
- * contain unusual values as often as usual ones.
+ * Generates random messages of any type of the contract with fast-check. They are plain objects, such as handlers
+ * return, and contain unusual values as often as usual ones.
  */
 import fc from 'fast-check';
 import { type Contract, type FieldDescriptor, FieldType } from '../../../src/grpc/descriptors.ts';

@@ -1,31 +1,31 @@
 /**
- * Pods that ask for a sidecar, created all along while something happens to the injector; and what became of each.
+ * Creates pods that request injection at a steady rate while a test changes the injector, and records the outcome of each.
  *
- * Most are dry runs, which go the whole way through admission and leave nothing behind; some are created for good, for a scheduler that
- * does not exist.
+ * Most pods are dry runs, which pass through the whole admission chain and leave nothing behind. Some are stored, for a scheduler that does
+ * not exist.
  */
 import { ApiException } from '@kubernetes/client-node';
-import { askingPod } from './chart.ts';
+import { requestingPod } from './chart.ts';
 import { refusalText, sidecarOf, type TestCluster } from './cluster.ts';
 
 export interface Admissions {
-  /** Admitted with a sidecar. */
+  /** Number of pods admitted with a sidecar. */
   readonly admitted: number;
-  /** Created for good, of those. */
+  /** Number of admitted pods that were stored. */
   readonly created: number;
-  /** Refused, or admitted without one: each with its time, how long the call took, and its text, the first hundred. */
+  /** Pods rejected, or admitted without a sidecar: time, duration of the call, and message of the first hundred. */
   readonly failures: readonly string[];
-  /** Anything else: the API server itself did not answer, or could not. Noted the same way. */
+  /** Other errors, such as an API server that did not answer, in the same form. */
   readonly unreachable: readonly string[];
 }
 
 const CALLERS = 2;
 const PAUSE_MS = 40;
-/** Every so many is created for good. */
+/** Every n-th pod is stored instead of dry-run. */
 const REAL_EVERY = 25;
 const MAX_TEXTS = 100;
-/** A webhook refuses with 403, an admission policy with 422. */
-const REFUSED = [403, 422];
+/** Status codes of rejections: 403 from a webhook, 422 from an admission policy. */
+const REJECTION_CODES = [403, 422];
 
 export class AdmissionLoad {
   readonly #cluster: TestCluster;
@@ -69,11 +69,11 @@ export class AdmissionLoad {
 
   async #create(number: number): Promise<void> {
     const isReal = number % REAL_EVERY === 0;
-    const { metadata, spec } = askingPod('load');
+    const { metadata, spec } = requestingPod('load');
     const { annotations } = metadata;
     const unscheduled = {
       metadata: { generateName: 'load-', annotations },
-      spec: { ...spec, schedulerName: 'nobody' },
+      spec: { ...spec, schedulerName: 'absent' },
     };
     const startMs = performance.now();
     try {
@@ -85,7 +85,7 @@ export class AdmissionLoad {
       this.#admitted += 1;
       this.#created += isReal ? 1 : 0;
     } catch (error) {
-      if (error instanceof ApiException && REFUSED.includes(error.code)) {
+      if (error instanceof ApiException && REJECTION_CODES.includes(error.code)) {
         note(this.#failures, startMs, refusalText(error));
       } else {
         note(this.#unreachable, startMs, String(error));
@@ -94,7 +94,7 @@ export class AdmissionLoad {
   }
 }
 
-/** The duration tells a refused connection (milliseconds) from a timeout (`webhook.timeoutSeconds`). */
+/** Records a message. The duration distinguishes a refused connection (milliseconds) from a timeout (`webhook.timeoutSeconds`). */
 function note(texts: string[], startMs: number, text: string): void {
   if (texts.length < MAX_TEXTS) {
     const tookMs = Math.round(performance.now() - startMs);

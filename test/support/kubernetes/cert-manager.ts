@@ -1,5 +1,5 @@
 /**
- * cert-manager on a real cluster, as its tests use it: certificates that are to be issued anew.
+ * Triggers renewals of cert-manager certificates on a real cluster.
  */
 import type { TestCluster } from './cluster.ts';
 
@@ -9,7 +9,7 @@ interface CertificateObject {
   readonly status?: { readonly conditions?: readonly { readonly type: string }[] };
 }
 
-/** As its command line does: by a condition in the Certificate's status. */
+/** Renews a certificate as cmctl does, by a condition in the status of the Certificate. */
 export async function renewCertificate(cluster: TestCluster, namespace: string, name: string): Promise<void> {
   const place = { ...API, namespace, plural: 'certificates', name };
   const found = (await cluster.custom.getNamespacedCustomObject(place)) as CertificateObject;

@@ -1,5 +1,6 @@
 /**
- * The certificate store in memory, as an API server behaves: versions that change with every write, conflicts, and outages at will.
+ * In-memory certificate store that behaves like an API server: every write changes the version, stale writes conflict, and tests can
+ * simulate outages.
  */
 import type {
   CertificateStore,
@@ -11,8 +12,8 @@ import type {
 export class MemoryCertificateStore implements CertificateStore {
   secret: StoredSecret | undefined;
   configuration: StoredConfiguration | undefined;
-  isAway = false;
-  /** Runs once, between somebody's look and the next write. */
+  isUnreachable = false;
+  /** Callback that runs once, just before the next write. */
   beforeWrite: (() => void) | undefined;
   readonly writes: string[] = [];
   #version = 0;
@@ -36,12 +37,12 @@ export class MemoryCertificateStore implements CertificateStore {
   }
 
   async readSecret(): Promise<StoredSecret | undefined> {
-    this.#answer();
+    this.#throwIfUnreachable();
     return this.secret;
   }
 
   async createSecret(pair: KeyPair): Promise<'done' | 'conflict'> {
-    this.#answerWrite('create');
+    this.#recordWrite('create');
     if (this.secret !== undefined) {
       return 'conflict';
     }
@@ -50,7 +51,7 @@ export class MemoryCertificateStore implements CertificateStore {
   }
 
   async replaceSecret(version: string, pair: KeyPair): Promise<'done' | 'conflict'> {
-    this.#answerWrite('replace');
+    this.#recordWrite('replace');
     if (this.secret?.version !== version) {
       return 'conflict';
     }
@@ -59,12 +60,12 @@ export class MemoryCertificateStore implements CertificateStore {
   }
 
   async readConfiguration(): Promise<StoredConfiguration | undefined> {
-    this.#answer();
+    this.#throwIfUnreachable();
     return this.configuration;
   }
 
   async patchBundles(configuration: StoredConfiguration, bundlePem: string): Promise<'done' | 'conflict'> {
-    this.#answerWrite('patch');
+    this.#recordWrite('patch');
     if (this.configuration?.version !== configuration.version) {
       return 'conflict';
     }
@@ -72,17 +73,17 @@ export class MemoryCertificateStore implements CertificateStore {
     return 'done';
   }
 
-  #answerWrite(what: string): void {
+  #recordWrite(what: string): void {
     const beforeWrite = this.beforeWrite;
     this.beforeWrite = undefined;
     beforeWrite?.();
-    this.#answer();
+    this.#throwIfUnreachable();
     this.writes.push(what);
   }
 
-  #answer(): void {
-    if (this.isAway) {
-      throw new Error('cannot reach the API server: it is away, as the test wants it');
+  #throwIfUnreachable(): void {
+    if (this.isUnreachable) {
+      throw new Error('cannot reach the API server: simulated outage');
     }
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The chart on a real cluster, by the helm of PANNIER_TEST_HELM: installed, upgraded, rolled back, and its injector asked what it counted.
+ * Installs, upgrades and rolls back the chart on a real cluster with the helm of PANNIER_TEST_HELM, and reads the metrics of the injector.
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,7 +15,7 @@ export const RELEASE_NAMESPACE = 'pannier-system';
 export const INJECTOR = 'pannier-injector';
 export const INJECTOR_PODS = 'app.kubernetes.io/component=injector';
 
-/** For `installedCluster`, whose images take a while on a fresh machine. */
+/** Timeout for `installedCluster`, which loads images on a fresh machine. */
 export const PREPARE_MS = 600_000;
 
 const RELEASE = 'pannier';
@@ -34,8 +34,7 @@ export async function helmOnCluster(args: readonly string[]): Promise<string> {
 }
 
 /**
- * Installs the chart, or brings what is installed to these values; returns when the injector is ready and answers, and no replica is
- * left that has the values before.
+ * Installs or upgrades the chart with these values. Returns once the injector answers and no replica with the previous values is left.
  */
 export async function installChart(
   cluster: TestCluster,
@@ -53,14 +52,14 @@ export async function installChart(
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
-  await waitInCluster('replicas with the values before gone', async () => {
+  await waitInCluster('replicas with the previous values removed', async () => {
     const pods = await cluster.pods(RELEASE_NAMESPACE, INJECTOR_PODS);
     return pods.every((pod) => pod.metadata?.deletionTimestamp === undefined);
   });
   await waitForInjection(cluster);
 }
 
-/** What suites start from: the images loaded, the chart installed with its own values, and a namespace. */
+/** Prepares a suite: loads the images, installs the chart with default values, and creates a namespace. */
 export async function installedCluster(): Promise<{ cluster: TestCluster; namespace: string }> {
   const cluster = new TestCluster();
   await prepareImages();
@@ -68,26 +67,26 @@ export async function installedCluster(): Promise<{ cluster: TestCluster; namesp
   return { cluster, namespace: await cluster.namespace() };
 }
 
-/** Admission takes effect a moment after its objects are there. */
+/** Waits until injection works, because admission takes effect shortly after its objects are created. */
 export async function waitForInjection(cluster: TestCluster): Promise<void> {
-  await waitInCluster('pods being injected', async () => {
-    const pod = await cluster.createPod('default', askingPod('probe'), { dryRun: true });
+  await waitInCluster('injection into pods', async () => {
+    const pod = await cluster.createPod('default', requestingPod('probe'), { dryRun: true });
     return pod.spec?.initContainers?.some(({ name }) => name === 'pannier');
   });
-  await waitInCluster('pods without a sidecar being refused', async () => {
-    const pod = askingPod('probe');
+  await waitInCluster('rejection of pods with invalid annotations', async () => {
+    const pod = requestingPod('probe');
     pod.metadata.annotations['pannier.dev/inject'] = 'perhaps';
     return (await cluster.refusal('default', pod)) !== '';
   });
 }
 
-export interface AskingPod {
+export interface RequestingPod {
   metadata: { name: string; annotations: Record<string, string>; labels?: Record<string, string> };
   spec: { containers: { name: string; image: string; command?: string[] }[] };
 }
 
-/** The least pod that asks for a sidecar; its container waits to be ended. */
-export function askingPod(name: string, annotations: Record<string, string> = {}): AskingPod {
+/** Returns a minimal pod that requests injection and runs until it is stopped. */
+export function requestingPod(name: string, annotations: Record<string, string> = {}): RequestingPod {
   return {
     metadata: { name, annotations: { 'pannier.dev/inject': 'true', ...annotations } },
     spec: {
@@ -96,7 +95,7 @@ export function askingPod(name: string, annotations: Record<string, string> = {}
   };
 }
 
-/** How many reviews all replicas of the injector have answered, by `webhook outcome`. */
+/** Returns the number of reviews that all replicas of the injector have answered, by `webhook outcome`. */
 export async function reviewCounts(cluster: TestCluster): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
   for (const text of await injectorMetrics(cluster)) {
@@ -109,8 +108,8 @@ export async function reviewCounts(cluster: TestCluster): Promise<Map<string, nu
   return counts;
 }
 
-/** When the certificate that each replica of the injector serves ends, Unix time in seconds. */
-export async function servedUntil(cluster: TestCluster): Promise<number[]> {
+/** Returns the expiry of the certificate that each replica of the injector serves, as Unix time in seconds. */
+export async function servedExpiries(cluster: TestCluster): Promise<number[]> {
   const texts = await injectorMetrics(cluster);
   return texts.map((text) => Number(/^pannier_injector_certificate_expiry_seconds (\S+)$/m.exec(text)?.[1]));
 }

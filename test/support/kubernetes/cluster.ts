@@ -1,7 +1,7 @@
 /**
- * A real cluster as its tests use it: the one of PANNIER_TEST_KUBECONFIG (or KUBECONFIG), with namespaces of our own that go at the end.
+ * Client of the real cluster of PANNIER_TEST_KUBECONFIG (or KUBECONFIG) for tests. It creates namespaces and deletes them at the end.
  *
- * Nothing is asked of the machine: what a pod serves is reached through the API server.
+ * It reaches pods only through the API server, so the test machine needs no route to the pod network.
  */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
@@ -57,7 +57,7 @@ export class TestCluster {
     this.custom = this.#config.makeApiClient(CustomObjectsApi);
   }
 
-  /** A namespace that nobody had before. */
+  /** Creates a namespace with a unique name and waits until pods can be created in it. */
   async namespace(
     metadata: { labels?: Record<string, string>; annotations?: Record<string, string> } = {},
     timeoutMs = POD_TIMEOUT_MS,
@@ -67,7 +67,7 @@ export class TestCluster {
     });
     const name = created.metadata?.name ?? '';
     this.#namespaces.push(name);
-    // Pods need the account that a controller makes.
+    // Pods need the default service account, which a controller creates.
     await waitInCluster(
       'the default service account',
       () => this.core.readNamespacedServiceAccount({ namespace: name, name: 'default' }),
@@ -93,14 +93,14 @@ export class TestCluster {
     });
   }
 
-  /** The text with which the API server refuses a pod; throws when it does not. */
+  /** Returns the message with which the API server rejects a pod; throws if it admits the pod. */
   async refusal(namespace: string, pod: V1Pod): Promise<string> {
     try {
       await this.createPod(namespace, pod, { dryRun: true });
     } catch (error) {
       return refusalText(error);
     }
-    throw new Error('cannot go on: the pod was admitted, wanted a refusal');
+    throw new Error('cannot read the rejection: the pod was admitted');
   }
 
   async pod(namespace: string, name: string): Promise<V1Pod> {
@@ -125,7 +125,7 @@ export class TestCluster {
       );
     } catch (error) {
       const states = JSON.stringify([last?.status?.initContainerStatuses, last?.status?.containerStatuses]);
-      throw new Error(`cannot go on: pod ${name} was not ${what} in time: ${states}`, { cause: error });
+      throw new Error(`cannot wait for pod ${name}: it was not ${what} in time: ${states}`, { cause: error });
     }
   }
 
@@ -133,7 +133,7 @@ export class TestCluster {
     return await this.waitForPod(namespace, name, 'ready', isReady);
   }
 
-  /** So many ready pods with the label, none going away. */
+  /** Waits until exactly `count` pods with the label exist and are ready; ignores pods that are being deleted. */
   async waitForPods(
     namespace: string,
     labelSelector: string,
@@ -151,7 +151,7 @@ export class TestCluster {
     );
   }
 
-  /** Whether the API server serves this group, as it does where its CustomResourceDefinitions are. */
+  /** Returns whether the API server serves this API group, for example because its CustomResourceDefinitions are installed. */
   async serves(group: string, version: string): Promise<boolean> {
     try {
       await this.custom.getAPIResources({ group, version });
@@ -175,7 +175,7 @@ export class TestCluster {
     return await this.core.readNamespacedPodLog({ namespace, name, container });
   }
 
-  /** Runs a command in a container, to its end. */
+  /** Runs a command in a container until it exits. */
   async run(target: { namespace: string; pod: string; container: string }, command: readonly string[]): Promise<Ran> {
     let output = '';
     const sink = (): Writable =>
@@ -194,7 +194,7 @@ export class TestCluster {
     return { exitCode: status.status === 'Success' ? 0 : Number(cause?.message ?? 1), output };
   }
 
-  /** A port of the pod's own loopback as a port of ours. */
+  /** Forwards a local port to a port on the loopback interface of a pod. */
   async forward(namespace: string, pod: string, port: number): Promise<Forward> {
     const sockets = new Set<Socket>();
     const forwarding = new PortForward(this.#config);
@@ -203,7 +203,7 @@ export class TestCluster {
       socket.on('error', () => socket.destroy());
       socket.on('close', () => sockets.delete(socket));
       const errors = new PassThrough();
-      // Nobody listens there, for instance: the caller is to hear of it.
+      // If no process listens on the port, the caller must see a closed connection.
       errors.on('data', () => socket.destroy());
       forwarding.portForward(namespace, pod, [port], socket, errors, socket).catch(() => socket.destroy());
     });
@@ -226,7 +226,7 @@ export class TestCluster {
 export function kubeconfigFile(): string {
   const file = process.env.PANNIER_TEST_KUBECONFIG ?? process.env.KUBECONFIG;
   if (file === undefined || file === '') {
-    throw new Error('cannot test on a cluster: PANNIER_TEST_KUBECONFIG is not set, wanted the path of a kubeconfig');
+    throw new Error('cannot test on a cluster: PANNIER_TEST_KUBECONFIG is not set; set it to the path of a kubeconfig');
   }
   return file;
 }
@@ -243,7 +243,7 @@ export function isReady(pod: V1Pod): boolean {
   return pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
 }
 
-/** The sidecar, native or plain; undefined where there is none. */
+/** Returns the sidecar, native or plain, or undefined if the pod has none. */
 export function sidecarOf(pod: V1Pod): V1Container | undefined {
   const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
   return containers.find(({ name }) => name === 'pannier');

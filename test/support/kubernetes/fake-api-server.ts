@@ -1,5 +1,5 @@
 /**
- * The few paths of an API server that the injector calls, over HTTPS, with versions and conflicts as the real one has them.
+ * Fake API server with the few paths that the injector calls, over HTTPS, with resource versions and conflicts like the real one.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -143,5 +143,5 @@ export class FakeApiServer {
 }
 
 function failure(code: number): Answer {
-  return { status: code, body: { kind: 'Status', status: 'Failure', code, message: `${code}, as the test wants it` } };
+  return { status: code, body: { kind: 'Status', status: 'Failure', code, message: `${code}, simulated failure` } };
 }

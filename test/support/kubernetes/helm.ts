@@ -1,7 +1,5 @@
 /**
- * Helm as the chart's tests use it: the program that PANNIER_TEST_HELM names, the chart of this repository, values given as an object.
- *
- * No cluster is asked: everything here is rendering.
+ * Renders the chart of this repository with the helm of PANNIER_TEST_HELM, with values given as an object. Needs no cluster.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -18,7 +16,7 @@ export interface HelmResult {
   readonly stderr: string;
 }
 
-/** An object of Kubernetes as far as tests look into it. */
+/** Kubernetes object, with the fields that tests read. */
 export interface Manifest {
   readonly apiVersion: string;
   readonly kind: string;
@@ -36,24 +34,24 @@ export type Values = Readonly<Record<string, unknown>>;
 export function helm(args: readonly string[]): HelmResult {
   const program = process.env.PANNIER_TEST_HELM;
   if (program === undefined || program === '') {
-    throw new Error('cannot test the chart: PANNIER_TEST_HELM is not set, wanted the path of helm (3.14 or later)');
+    throw new Error('cannot test the chart: PANNIER_TEST_HELM is not set; set it to the path of helm (3.14 or later)');
   }
   const { status, stdout, stderr, error } = spawnSync(program, args, {
     encoding: 'utf8',
     timeout: 60_000,
     maxBuffer: 64 * 1024 * 1024,
-    // Nothing of this machine's Helm, and no cluster.
+    // Hides the Helm configuration of this machine and any cluster.
     env: { PATH: process.env.PATH ?? '', HOME: tmpdir(), KUBECONFIG: '/dev/null' },
   });
   if (error !== undefined) {
-    throw new Error(`cannot test the chart: helm at ${program} does not run, wanted the path of helm`, {
+    throw new Error(`cannot test the chart: ${program} does not run; set PANNIER_TEST_HELM to the path of helm`, {
       cause: error,
     });
   }
   return { status, stdout, stderr };
 }
 
-/** Values as a file, for as long as `use` runs. */
+/** Writes the values to a file that exists while `use` runs. */
 export function withValuesFile<Result>(values: Values, use: (file: string) => Result): Result {
   const directory = mkdtempSync(join(tmpdir(), 'pannier-chart-'));
   try {
@@ -65,16 +63,16 @@ export function withValuesFile<Result>(values: Values, use: (file: string) => Re
   }
 }
 
-/** `helm template RELEASE CHART -n pannier-system` with these values. */
+/** Runs `helm template RELEASE CHART -n pannier-system` with these values. */
 export function template(values: Values = {}, args: readonly string[] = [], release = 'pannier'): HelmResult {
-  // Without a cluster to ask, Helm takes the version that it was built with.
+  // Without a cluster and without this flag, Helm assumes the Kubernetes version that it was built with.
   const version = args.includes('--kube-version') ? [] : ['--kube-version', '1.34.4'];
   return withValuesFile(values, (file) =>
     helm(['template', release, chartDirectory, '-n', 'pannier-system', '-f', file, ...version, ...args]),
   );
 }
 
-/** The objects that these values make; throws with Helm's text where they cannot be rendered. */
+/** Renders the objects for these values; throws an error with the output of Helm if it fails. */
 export function render(values: Values = {}, args: readonly string[] = [], release = 'pannier'): Manifest[] {
   const result = template(values, args, release);
   if (result.status !== 0) {
@@ -90,17 +88,17 @@ export function render(values: Values = {}, args: readonly string[] = [], releas
     .filter((manifest) => manifest !== null);
 }
 
-/** The one object of this kind and name. */
+/** Returns the only object of this kind and name; throws if there is none or several. */
 export function find(manifests: readonly Manifest[], kind: string, name: string): Manifest {
   const found = manifests.filter((manifest) => manifest.kind === kind && manifest.metadata.name === name);
   if (found.length !== 1 || found[0] === undefined) {
     const all = manifests.map((manifest) => `${manifest.kind}/${manifest.metadata.name}`).join(', ');
-    throw new Error(`cannot find one ${kind}/${name}: there are ${found.length} among ${all}`);
+    throw new Error(`cannot find ${kind}/${name}: there are ${found.length} among ${all}`);
   }
   return found[0];
 }
 
-/** A value inside a manifest, `spec.template.spec.containers.0.args`. Undefined where a step is missing. */
+/** Returns the value at a path such as `spec.template.spec.containers.0.args`, or undefined if a step is missing. */
 export function at(value: unknown, path: string): unknown {
   let current = value;
   for (const step of path.split('.')) {

@@ -1,8 +1,9 @@
 /**
- * The images that the tests on a cluster need, loaded into it: pannier's own as it was built (PANNIER_TEST_IMAGE), the Node example, Redis.
+ * Builds the images that the cluster tests need and loads them into the cluster: the image of Pannier (PANNIER_TEST_IMAGE), the Node
+ * example, and Redis.
  *
- * How images are built and loaded is the caller's: PANNIER_TEST_IMAGE_BUILD (by default the `build` of the container engine) and PANNIER_TEST_IMAGE_LOAD
- * (by default `kind load docker-image`), each a command that takes further arguments.
+ * Two commands that take further arguments control this: PANNIER_TEST_IMAGE_BUILD (by default `build` of the container engine) and
+ * PANNIER_TEST_IMAGE_LOAD (by default `kind load docker-image`).
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,14 +15,14 @@ import { repositoryRoot } from '../repository.ts';
 
 export const IMAGES = {
   repository: 'pannier.test/pannier',
-  /** Two names of one image: what an upgrade changes. */
+  /** Tag of the image. `nextTag` names the same image, so that a test can upgrade from one tag to the other. */
   tag: 'e2e-1',
   nextTag: 'e2e-2',
   example: 'pannier.test/example-node:e2e-1',
   redis: 'redis:7.0',
 } as const;
 
-/** A container that runs until it is ended, and has Node. */
+/** Container with Node that runs until it is stopped. */
 export const WAITING_CONTAINER = {
   name: 'app',
   image: IMAGES.example,
@@ -32,7 +33,7 @@ const TIMEOUT_MS = 600_000;
 
 export const pannierImage = `${IMAGES.repository}:${IMAGES.tag}`;
 
-/** Loads everything; a minute on a fresh machine, seconds when nothing changed. */
+/** Builds and loads all images. This takes a minute on a fresh machine, and seconds if nothing has changed. */
 export async function prepareImages(): Promise<void> {
   const built = process.env.PANNIER_TEST_IMAGE ?? 'pannier:dev';
   for (const tag of [IMAGES.tag, IMAGES.nextTag]) {
@@ -44,7 +45,7 @@ export async function prepareImages(): Promise<void> {
   }
 }
 
-/** The example as it lies in the repository, in one file with what it needs of npm. */
+/** Builds the image of the example, bundled with its npm dependencies into one file. */
 async function buildExample(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'pannier-example-'));
   try {
@@ -83,7 +84,7 @@ function buildImage(name: string, directory: string): void {
   run(process.env.PANNIER_TEST_IMAGE_BUILD ?? `${containerEngine} build`, ['-t', name, directory]);
 }
 
-/** `command` may hold arguments, none of them with a blank. */
+/** Runs a command with arguments. `command` may contain arguments too, which must not contain spaces. */
 function run(command: string, args: readonly string[]): void {
   const [program = '', ...first] = command.split(' ').filter((part) => part !== '');
   try {

@@ -1,5 +1,5 @@
 /**
- * Applies a JSON patch (RFC 6902: add, remove, replace) as an API server does: what does not fit throws.
+ * Applies a JSON patch (RFC 6902: add, remove, replace) as an API server does, and throws if an operation does not fit the document.
  */
 import type { PatchOperation } from '../../../src/injection/json-patch.ts';
 import { own } from '../../../src/lib/json.ts';
@@ -31,7 +31,7 @@ function applyBelow(document: unknown, operation: PatchOperation): void {
   for (const part of parts) {
     const next = Array.isArray(parent) ? parent[indexOf(part, parent.length - 1)] : own(parent, part);
     if (typeof next !== 'object' || next === null) {
-      throw new Error(`cannot apply the patch: there is nothing at ${operation.path}`);
+      throw new Error(`cannot apply the patch: no value at ${operation.path}`);
     }
     parent = next as Parent;
   }
@@ -40,12 +40,12 @@ function applyBelow(document: unknown, operation: PatchOperation): void {
     return;
   }
   if (operation.op !== 'add' && !Object.hasOwn(parent, last)) {
-    throw new Error(`cannot apply the patch: there is nothing at ${operation.path}`);
+    throw new Error(`cannot apply the patch: no value at ${operation.path}`);
   }
   if (operation.op === 'remove') {
     delete parent[last];
   } else {
-    // Not an assignment: a key may be called `__proto__`.
+    // An assignment to a key named `__proto__` would change the prototype instead.
     const value = structuredClone(operation.value);
     Object.defineProperty(parent, last, { value, writable: true, enumerable: true, configurable: true });
   }

@@ -1,5 +1,5 @@
 /**
- * Objects of any kind on a real cluster: tried strictly without being made, and made until the test ends.
+ * Validates objects of any kind on a real cluster by strict dry runs, or creates them until the test ends.
  */
 import { request } from 'node:https';
 import { KubeConfig, KubernetesObjectApi } from '@kubernetes/client-node';
@@ -8,7 +8,7 @@ import type { Manifest } from './helm.ts';
 
 const TIMEOUT_MS = 20_000;
 
-/** The plural of a kind and whether it lies in a namespace; the kinds of the chart. */
+/** Plural and scope of each kind in the chart. */
 const RESOURCES: Readonly<Record<string, { readonly plural: string; readonly namespaced: boolean }>> = {
   Certificate: { plural: 'certificates', namespaced: true },
   ClusterRole: { plural: 'clusterroles', namespaced: false },
@@ -36,7 +36,7 @@ const RESOURCES: Readonly<Record<string, { readonly plural: string; readonly nam
 
 export interface DryRunAnswer {
   readonly code: number;
-  /** Of the API server, where it refused; and its warnings. */
+  /** Error message of the API server; empty if it accepted the object. */
   readonly message: string;
   readonly warnings: readonly string[];
   readonly object: unknown;
@@ -44,19 +44,19 @@ export interface DryRunAnswer {
 
 export class KubernetesObjects {
   readonly #config = new KubeConfig();
-  readonly #made: Manifest[] = [];
+  readonly #created: Manifest[] = [];
 
   constructor() {
     this.#config.loadFromFile(kubeconfigFile());
   }
 
-  /** Creates it without creating it; an unknown or a repeated field is refused. */
+  /** Creates the object in a dry run. The API server rejects unknown and duplicate fields. */
   async dryRun(manifest: Manifest): Promise<DryRunAnswer> {
     const cluster = this.#config.getCurrentCluster();
     const resource = RESOURCES[manifest.kind];
     if (cluster === null || resource === undefined) {
       throw new Error(
-        `cannot try ${manifest.kind}/${manifest.metadata.name}: no cluster, or no kind that is known here`,
+        `cannot validate ${manifest.kind}/${manifest.metadata.name}: no current cluster, or a kind missing from RESOURCES`,
       );
     }
     const group = manifest.apiVersion.includes('/') ? `apis/${manifest.apiVersion}` : `api/${manifest.apiVersion}`;
@@ -77,18 +77,20 @@ export class KubernetesObjects {
         });
       });
       call.on('error', reject);
-      call.on('timeout', () => call.destroy(new Error(`cannot try ${manifest.kind}: no answer in ${TIMEOUT_MS} ms`)));
+      call.on('timeout', () =>
+        call.destroy(new Error(`cannot validate ${manifest.kind}: no response within ${TIMEOUT_MS} ms`)),
+      );
       call.end(JSON.stringify(manifest));
     });
   }
 
-  async make(manifest: Manifest): Promise<void> {
+  async create(manifest: Manifest): Promise<void> {
     await KubernetesObjectApi.makeApiClient(this.#config).create(manifest);
-    this.#made.push(manifest);
+    this.#created.push(manifest);
   }
 
   async close(): Promise<void> {
     const client = KubernetesObjectApi.makeApiClient(this.#config);
-    await Promise.all(this.#made.map((manifest) => client.delete(manifest).catch(() => undefined)));
+    await Promise.all(this.#created.map((manifest) => client.delete(manifest).catch(() => undefined)));
   }
 }

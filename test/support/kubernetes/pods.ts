@@ -1,5 +1,6 @@
 /**
- * Random pods, and what other programs do to pods between two injections: an API server that fills in defaults, another injector.
+ * Generates random pods, and the changes that other programs make to pods between two injections: defaults of the API server, and another
+ * injector.
  */
 import fc from 'fast-check';
 import type { Container, Pod } from '../../../src/injection/pod.ts';
@@ -82,14 +83,14 @@ const spec = fc
     };
   });
 
-/** Every one can be injected where its namespace asks for it. */
+/** Random pod that can be injected if its namespace requests injection. */
 export const arbitraryPod: fc.Arbitrary<Pod> = fc
   .record({ apiVersion: fc.constant('v1'), kind: fc.constant('Pod'), metadata, spec }, { requiredKeys: ['spec'] })
   .map((pod) => pod as Pod);
 
 type Editor = (pod: Pod) => Pod;
 
-/** What the API server adds to what it is given: defaults, and the service account's volume in every container. */
+/** Adds what the API server adds: defaults, and the volume of the service account in every container. */
 function withDefaults(pod: Pod): Pod {
   const complete = (container: Container): Container => {
     const token = { name: 'kube-api-access', mountPath: '/var/run/secrets/kubernetes.io/serviceaccount' };
@@ -105,7 +106,7 @@ function withDefaults(pod: Pod): Pod {
   return editContainers({ ...pod, spec: { dnsPolicy: 'ClusterFirst', ...pod.spec } }, complete);
 }
 
-/** Puts a native sidecar first, a variable first into every container, and an annotation; by name, so only once. */
+/** Adds a native sidecar and a variable in every container, both in first position, and an annotation. Adds each only once. */
 function withMesh(pod: Pod): Pod {
   const inits = pod.spec?.initContainers ?? [];
   const isThere = inits.some((candidate) => candidate.name === 'mesh');
@@ -121,7 +122,7 @@ function withMesh(pod: Pod): Pod {
   return { ...edited, metadata: { ...pod.metadata, annotations }, spec: { ...edited.spec, initContainers } };
 }
 
-/** Adds a container and a volume at the end. */
+/** Appends a container and a volume. */
 function withAgent(pod: Pod): Pod {
   const containers = pod.spec?.containers ?? [];
   if (containers.some((candidate) => candidate.name === 'agent')) {
@@ -141,7 +142,7 @@ function editContainers(pod: Pod, edit: (container: Container) => Container): Po
   return { ...pod, spec: { ...pod.spec, ...edited } };
 }
 
-/** One or several of them, in any order. Each leaves a pod alone that it has edited. */
+/** One or several of these editors in random order. Each is idempotent. */
 export const arbitraryOthers: fc.Arbitrary<Editor> = fc
   .shuffledSubarray([withDefaults, withMesh, withAgent], { minLength: 1 })
   .map((editors) => (pod: Pod) => editors.reduce((edited, editor) => editor(edited), pod));

@@ -1,6 +1,6 @@
 /**
- * What an expression of PromQL asks for, by the grammar that Prometheus' own pages use: the series that it selects and the labels that it
- * groups by. The grammar has no types, so a rate of what is no range is looked for here.
+ * Parses PromQL with the grammar of the Prometheus web interface, and returns the selected series and the labels that they are grouped by.
+ * The grammar has no types, so the caller checks that functions such as `rate` get a range.
  */
 import type { SyntaxNode } from '@lezer/common';
 import { parser } from '@prometheus-io/lezer-promql';
@@ -8,15 +8,15 @@ import { parser } from '@prometheus-io/lezer-promql';
 export interface Selector {
   readonly metric: string;
   readonly matchers: readonly { readonly label: string; readonly operator: string; readonly value: string }[];
-  /** Labels that an operator around it keeps or matches by. */
+  /** Labels that the enclosing operators keep or match by. */
   readonly groupings: readonly string[];
-  /** The functions and aggregations around it, innermost first. */
+  /** Enclosing functions and aggregations, innermost first. */
   readonly within: readonly string[];
   readonly isRange: boolean;
 }
 
 export interface Promql {
-  /** What cannot be read; none: it is PromQL. */
+  /** Syntax errors; empty if the text is valid PromQL. */
   readonly problems: readonly string[];
   readonly selectors: readonly Selector[];
 }
@@ -27,7 +27,7 @@ export function readPromql(text: string): Promql {
   parser.parse(text).iterate({
     enter: ({ type, from, node }) => {
       if (type.isError) {
-        problems.push(`cannot read "${text}" as PromQL: it is wrong at character ${from}`);
+        problems.push(`cannot read "${text}" as PromQL: syntax error at character ${from}`);
       }
       if (type.name === 'VectorSelector') {
         selectors.push(selectorAt(text, node));

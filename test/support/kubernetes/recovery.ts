@@ -1,8 +1,9 @@
 /**
- * A cluster whose API server was away: when it is whole again.
+ * Waits until a cluster has recovered from an outage of its API server.
  *
- * Controllers, scheduler and DNS watch the API server and try again at growing intervals. For a minute and more after a restart (seen with
- * 1.34 and CoreDNS) new namespaces have no account, new Deployments no pods and new services no name, while what ran before runs on.
+ * Controllers, the scheduler and DNS reconnect to the API server at growing intervals. For a minute or more after a restart (observed with
+ * Kubernetes 1.34 and CoreDNS) new namespaces have no service account, new Deployments no pods, and new Services no DNS name, while running
+ * pods keep running.
  */
 import type { TestCluster } from './cluster.ts';
 import { WAITING_CONTAINER } from './images.ts';
@@ -13,7 +14,7 @@ export const RECOVERY_TIMEOUT_MS = 240_000;
 const NAME = 'recovered';
 const LABELS = { app: NAME };
 
-/** Returns when a Deployment in a new namespace has its pod, and that pod knows the name of a new service. */
+/** Returns once a Deployment in a new namespace has its pod, and that pod resolves the name of a new Service. */
 export async function waitForRecovery(cluster: TestCluster): Promise<void> {
   const namespace = await cluster.namespace({}, RECOVERY_TIMEOUT_MS);
   await cluster.apps.createNamespacedDeployment({

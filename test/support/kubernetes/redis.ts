@@ -1,5 +1,5 @@
 /**
- * A Redis Cluster of three masters inside the cluster of the test.
+ * Runs a Redis Cluster of three masters in the test cluster.
  */
 import type { TestCluster } from './cluster.ts';
 import { IMAGES } from './images.ts';
@@ -10,7 +10,7 @@ const MASTERS = 3;
 const PORT = 6_379;
 const LABELS = { app: 'redis' };
 
-/** Its URL, for sidecars of any namespace. */
+/** Starts the Redis Cluster; returns its URL, which sidecars in any namespace can use. */
 export async function startRedisCluster(cluster: TestCluster, namespace: string): Promise<string> {
   const names = Array.from({ length: MASTERS }, (_, index) => `redis-${index}`);
   await Promise.all(
@@ -52,7 +52,7 @@ export async function startRedisCluster(cluster: TestCluster, namespace: string)
   const target = { namespace, pod: 'redis-0', container: 'redis' };
   const created = await cluster.run(target, ['redis-cli', '--cluster', 'create', ...nodes, '--cluster-yes']);
   if (created.exitCode !== 0) {
-    throw new Error(`cannot make a Redis Cluster: ${created.output}`);
+    throw new Error(`cannot create the Redis Cluster: ${created.output}`);
   }
   for (const pod of names) {
     await waitInCluster(`${pod} knowing all slots`, async () => {
@@ -61,9 +61,9 @@ export async function startRedisCluster(cluster: TestCluster, namespace: string)
     });
   }
   const hostName = `redis.${namespace}.svc.cluster.local`;
-  // A DNS server that has just lost its API server learns of new services late: until then a sidecar decides by its failure mode.
+  // After an outage of the API server, DNS learns of new Services late. Until then, sidecars would decide by the failure mode.
   await waitInCluster(
-    `${hostName} known to pods`,
+    `${hostName} resolved by pods`,
     async () => (await cluster.run(target, ['redis-cli', '-h', hostName, 'ping'])).output.includes('PONG'),
     RECOVERY_TIMEOUT_MS,
   );

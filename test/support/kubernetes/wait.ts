@@ -1,5 +1,5 @@
 /**
- * Waiting for what a cluster's controllers do: as `waitFor`, with a deadline that a slow machine meets.
+ * Waits for controllers of a cluster, like `waitFor` but with a timeout for slow machines.
  */
 import { waitFor } from '../wait.ts';
 

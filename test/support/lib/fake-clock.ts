@@ -1,9 +1,9 @@
 /**
- * Time that a test moves by hand.
+ * A clock that a test controls.
  */
 import type { Clock } from '../../../src/lib/clock.ts';
 
-/** A clock that stands still until `advance` moves it. Both times move together. */
+/** Changes only by `advance`, which moves both times together, and by `skew`. */
 export class FakeClock implements Clock {
   #nowMs: number;
   #monotonicMs = 0;
@@ -25,7 +25,7 @@ export class FakeClock implements Clock {
     this.#monotonicMs += durationMs;
   }
 
-  /** Moves Unix time alone, as a stepped system clock does; may be negative. */
+  /** Moves only Unix time, as a stepped system clock does. The duration may be negative. */
   skew(durationMs: number): void {
     this.#nowMs += durationMs;
   }

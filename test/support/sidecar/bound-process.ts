@@ -1,8 +1,8 @@
 /**
- * A child process whose life is bound to ours: when this process goes, however it goes, the child is killed.
+ * Starts a child process that is killed when this process ends, for whatever reason.
  *
- * Exit handlers are not enough for that: a test runner that is killed, or that ends by force, runs none. So a shell stands between,
- * which reads from a pipe that we hold: the end of the pipe is our end.
+ * Exit handlers do not suffice, because a test runner that is killed or forced to exit runs none. A shell between both processes therefore reads from
+ * a pipe that this process holds open, and kills the child once the pipe is closed.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,7 +12,7 @@ export interface BoundProcess {
   readonly pid: number;
   readonly stdout: Readable;
   readonly stderr: Readable;
-  /** Resolves with the exit code (128 and the number of the signal where one ended it). */
+  /** Resolves with the exit code, which is 128 plus the number of the signal if a signal ended it. */
   readonly ended: Promise<number>;
   signal(name: NodeJS.Signals): void;
 }
@@ -60,7 +60,7 @@ export async function spawnBound(
         try {
           process.kill(pid, name);
         } catch {
-          // It ended in this moment.
+          // The process has just ended.
         }
       }
     },

@@ -1,5 +1,5 @@
 /**
- * Three sidecars on one real Cluster of 3 masters and 3 replicas, with a client for each: the fleet of the fault suite.
+ * Starts the fleet of the fault tests: three sidecars with a client each, on a real Cluster of 3 masters and 3 replicas.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -51,7 +51,7 @@ export async function startFleet(
   };
 }
 
-/** The file in a directory of its own, as a ConfigMap mount would have it. */
+/** Writes a policy file into a new directory, as a ConfigMap mount does, and returns its path. */
 export function writePolicyFile(text: string): string {
   const path = join(mkdtempSync(join(tmpdir(), 'pannier-policies-')), 'policies.yaml');
   writeFileSync(path, text);
@@ -65,7 +65,7 @@ export async function waitUntilReady(sidecar: Sidecar): Promise<void> {
   });
 }
 
-/** The value of a metric without labels, or of the series whose labels hold `labels`; 0 when it is not there. */
+/** Returns the sum of the series of a metric whose line contains `labels`, or 0 if there are none. */
 export async function readMetric(sidecar: Sidecar, name: string, labels = ''): Promise<number> {
   const text = await (await fetch(`${sidecar.adminUrl}/metrics`)).text();
   let sum = 0;

@@ -1,8 +1,7 @@
 /**
- * Loaded into a sidecar under test (`--import`, with `--expose-gc`): on SIGUSR2 it writes how much memory is live.
+ * Loaded into a sidecar under test (`--import`, with `--expose-gc`). On SIGUSR2 it writes the size of the live memory to a file.
  *
- * What the system calls resident says little about leaks: V8 keeps pages that it may need again. What is live after a
- * collection is exact.
+ * Resident memory is no measure of leaks, because V8 keeps unused pages. The live memory after a garbage collection is exact.
  */
 import { renameSync, writeFileSync } from 'node:fs';
 
@@ -13,7 +12,7 @@ if (path !== undefined) {
     globalThis.gc?.();
     const { heapUsed, external } = process.memoryUsage();
     reports += 1;
-    // Renamed, so that a reader never sees half of it.
+    // Renames the file, so that a reader never sees a partial one.
     writeFileSync(`${path}.new`, JSON.stringify({ reports, liveBytes: heapUsed + external }));
     renameSync(`${path}.new`, path);
   });

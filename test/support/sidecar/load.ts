@@ -1,30 +1,30 @@
 /**
- * Bounded load for the fault suite: callers in a closed loop, every call recorded, and the harness' own event-loop lag, which
- * is added to the product's bounds so that a busy test machine does not count as a slow product.
+ * Generates bounded load for the fault tests: callers in a closed loop, with a record of every call. It also measures the event-loop delay of the
+ * test process, which tests add to their bounds, so that a busy machine does not count as a slow sidecar.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
 export interface CallRecord<Result> {
-  /** performance.now() at the start of the call. */
+  /** Start of the call as returned by performance.now(). */
   startMs: number;
   tookMs: number;
   result: Result;
 }
 
 export interface Load<Result> {
-  /** What has ended so far. */
+  /** Returns the records of all completed calls. */
   records(): readonly CallRecord<Result>[];
-  /** Stops the callers, waits for what is under way, and gives back all records. */
+  /** Stops the callers, waits for calls in flight, and returns all records. */
   stop(): Promise<readonly CallRecord<Result>[]>;
-  /** The longest that the harness' own event loop stood still since the start, ms. */
+  /** Returns the longest event-loop delay of the test process since the start, in ms. */
   lagMs(): number;
 }
 
 export interface LoadOptions<Result> {
   callers: number;
-  /** A pause of every caller after each call, ms: bounds the rate. */
+  /** Pause of a caller after each call in ms, which limits the rate. */
   pauseMs: number;
-  /** The load ends by itself after so many calls. */
+  /** Number of calls after which the load stops. */
   maxCalls: number;
   call: (caller: number, turn: number) => Promise<Result>;
 }

@@ -1,13 +1,14 @@
 /**
- * The program of another commit, as it runs beside this one in `make test-mixed`.
+ * Builds the program of another commit, which `make test-mixed` runs together with this one.
  *
- * 1. The commit is PANNIER_MIXED_REF, or the last tag. Without both it is HEAD, which only shows that the run itself works; the output says so.
+ * The commit is PANNIER_MIXED_REF, or else the last tag. Without both it is HEAD, which only shows that the test itself works, and the output
+ * says so.
  */
 import { join } from 'node:path';
 import { buildCommit, git } from './commit-build.ts';
 
 export interface OtherRelease {
-  /** E.g. `v0.2.0 (4f2a9c1)`. */
+  /** Name for people, such as `v0.2.0 (4f2a9c1)`. */
   readonly name: string;
   readonly mainFile: string;
   remove(): void;
@@ -17,14 +18,14 @@ export function buildOtherRelease(): OtherRelease {
   const { ref, reason } = chooseRef();
   const build = buildCommit(ref);
   const name = `${ref} (${build.commit})`;
-  process.stderr.write(`test-mixed: this working tree beside ${name}: ${reason}\n`);
+  process.stderr.write(`test-mixed: this working tree together with ${name}: ${reason}\n`);
   return { name, mainFile: join(build.directory, 'dist', 'main.mjs'), remove: build.remove };
 }
 
 function chooseRef(): { ref: string; reason: string } {
-  const asked = process.env.PANNIER_MIXED_REF ?? '';
-  if (asked !== '') {
-    return { ref: asked, reason: 'PANNIER_MIXED_REF names it' };
+  const requested = process.env.PANNIER_MIXED_REF ?? '';
+  if (requested !== '') {
+    return { ref: requested, reason: 'PANNIER_MIXED_REF names it' };
   }
   const tags = git('tag', '--list', '--merged', 'HEAD', '--sort=-creatordate');
   const [tag = ''] = tags.split('\n');

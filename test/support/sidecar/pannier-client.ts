@@ -1,5 +1,5 @@
 /**
- * The API as a caller in another process sees it: every method of the three services as a promise that never rejects.
+ * A client of the API in another process: every method of the three services, as a promise that never rejects.
  */
 import { join } from 'node:path';
 import grpc from '@grpc/grpc-js';
@@ -34,13 +34,13 @@ import type { WatchInvalidationsRequest } from '../../../src/grpc/generated/pann
 import type { WatchInvalidationsResponseOutput } from '../../../src/grpc/generated/pannier/v1/WatchInvalidationsResponse.ts';
 import { repositoryRoot } from '../repository.ts';
 
-/** How a call ended: with a message, or with a code and a text. */
+/** Result of a call: a response, or a status code and its text. */
 export type Ended<Response> =
   | { ok: true; response: Response; tookMs: number }
   | { ok: false; code: number; details: string; tookMs: number };
 
 interface Watch {
-  /** All events so far, `started` among them. */
+  /** All events so far, including `started`. */
   readonly events: readonly WatchInvalidationsResponseOutput[];
   cancel(): void;
 }
@@ -76,7 +76,7 @@ const packages = protoLoader.loadSync(
   { includeDirs: [join(repositoryRoot, 'proto')], longs: Number, defaults: true, arrays: true, objects: true },
 );
 
-/** `address` is host:port or unix:PATH. Calls without a deadline of their own get 5 s. */
+/** Creates a client for host:port or unix:PATH. Calls without a deadline have one of 5 s. */
 export function connectPannier(address: string): PannierClient {
   const client = new grpc.Client(address, grpc.credentials.createInsecure());
   function method<Request extends object, Response>(service: string, name: string): Method<Request, Response> {

@@ -1,5 +1,5 @@
 /**
- * A real sidecar as a process of its own: the built program, on free ports, with the settings of a test.
+ * Starts a real sidecar process: the built program on free ports, with the settings of a test.
  */
 import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,20 +10,20 @@ import { spawnBound } from './bound-process.ts';
 
 export interface Sidecar {
   readonly pid: number;
-  /** host:port of the gRPC API. */
+  /** Address of the gRPC API as host:port. */
   readonly address: string;
-  /** http://host:port of the admin server. */
+  /** URL of the admin server as http://host:port. */
   readonly adminUrl: string;
-  /** All that it has written so far. */
+  /** Returns everything that the sidecar has written so far. */
   output(): string;
-  /** The log lines, parsed. */
+  /** Returns the parsed log lines. */
   logLines(): Record<string, unknown>[];
   signal(name: NodeJS.Signals): void;
-  /** Bytes that live after a garbage collection, in V8's heap and outside of it. */
+  /** Returns the live bytes after a garbage collection, in the V8 heap and outside of it. */
   liveBytes(): Promise<number>;
-  /** Resolves with the exit code once the process has ended; 128 and the signal's number where one ended it. */
+  /** Resolves with the exit code, which is 128 plus the number of the signal if a signal ended the process. */
   ended: Promise<number>;
-  /** SIGTERM, then waits; SIGKILL when it does not end within 15 s. */
+  /** Sends SIGTERM and waits for the end; sends SIGKILL after 15 s. */
   stop(): Promise<number>;
 }
 
@@ -34,15 +34,15 @@ const HEAP_REPORT_FLAGS = [
   join(repositoryRoot, 'test', 'support', 'sidecar', 'heap-report.ts'),
 ];
 
-/** The command that starts another build of the program. */
+/** Returns the command that starts another build of the program. */
 export function serveCommand(program: string): readonly string[] {
   return [process.execPath, ...HEAP_REPORT_FLAGS, program, 'serve'];
 }
 
-/** The program as a container starts it: with its own flags and without a report of the heap, which takes memory of its own. */
+/** Command as in a container: with the flags of bin/pannier, and without the heap report, which needs memory itself. */
 export const AS_IN_A_CONTAINER: readonly string[] = [join(repositoryRoot, 'bin', 'pannier'), 'serve'];
 
-/** Starts the program and waits until it serves (not until it is ready: Redis may be away). */
+/** Starts the program and waits until it serves. It may not be ready then, because Redis may be unavailable. */
 export async function startSidecar(
   settings: Record<string, string> = {},
   [command = '', ...args]: readonly string[] = serveCommand(mainFile),
@@ -74,7 +74,7 @@ export async function startSidecar(
     return parseLines(text).find((line) => line.msg === 'serving');
   });
   if ('failure' in serving) {
-    throw new Error(`cannot start a sidecar: it ended with ${exit}:\n${text}`);
+    throw new Error(`cannot start a sidecar: it exited with ${exit}:\n${text}`);
   }
   return {
     pid: child.pid,
@@ -118,7 +118,7 @@ function parseLines(text: string): Record<string, unknown>[] {
       try {
         parsed.push(JSON.parse(line) as Record<string, unknown>);
       } catch {
-        // The last line may still be half written.
+        // The last line may be incomplete.
       }
     }
   }

@@ -17,8 +17,11 @@ import { type Field, Role } from '../hpack/field.ts';
 
 export interface RequestHeaders {
   /**
-   * Kind of request: `call` = a gRPC call; `http` = valid HTTP/2 that is not gRPC and receives an HTTP error;
-   * `malformed` = violates RFC 9113, section 8, so its stream is reset.
+   * Kind of request:
+   *
+   * - `call`: a gRPC call
+   * - `http`: valid HTTP/2 that is not gRPC and receives an HTTP error
+   * - `malformed`: violates RFC 9113, section 8, so its stream is reset
    */
   readonly verdict: 'call' | 'http' | 'malformed';
   /** True if the header list exceeded a limit; some fields are missing then. */
@@ -46,7 +49,7 @@ export interface HeaderRules {
   readonly maxMetadataFields: number;
 }
 
-/** Result of the fields that were read so far. */
+/** Intermediate result while the fields are read. */
 interface Draft {
   method: string | undefined;
   scheme: string | undefined;

@@ -1,8 +1,8 @@
-//! A client on tonic, as a test of the sidecar: it plays the cases of ../cases.ts and prints `PASS name` or `FAIL name reason` for each.
+//! A client on tonic, which tests the sidecar: it runs the cases of ../cases.ts and prints `PASS name` or `FAIL name reason` for each case.
 //!
 //!     client ADDRESS DESCRIPTOR_SET (all|load)
 //!
-//! The descriptor set is built in; the argument is there because every client has it.
+//! The messages are generated in the build. The program ignores DESCRIPTOR_SET, which it accepts because every client does.
 use std::error::Error;
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -80,11 +80,11 @@ fn report(name: &str, outcome: Outcome) {
     }
 }
 
-fn expect<T: PartialEq + std::fmt::Debug>(found: T, wanted: T) -> Outcome {
-    if found == wanted {
+fn expect<T: PartialEq + std::fmt::Debug>(found: T, expected: T) -> Outcome {
+    if found == expected {
         Ok(())
     } else {
-        Err(format!("found {found:?}, wanted {wanted:?}").into())
+        Err(format!("expected {expected:?}, got {found:?}").into())
     }
 }
 
@@ -192,9 +192,9 @@ async fn cache_large(channel: &Channel) -> Outcome {
     expect(get(channel, "large").await? == value, true)
 }
 
-/// The service refuses a value of this size, the transport a message; the connection goes on.
-async fn message_size(channel: &Channel, bytes: usize, wanted: Code) -> Outcome {
-    expect(code_of(set(channel, "larger", vec![0; bytes]).await), wanted)?;
+/// The service rejects a value of this size, and the transport rejects a message. The connection remains usable.
+async fn message_size(channel: &Channel, bytes: usize, expected: Code) -> Outcome {
+    expect(code_of(set(channel, "larger", vec![0; bytes]).await), expected)?;
     check_once(channel).await
 }
 
@@ -211,7 +211,7 @@ async fn metadata_refused(channel: &Channel) -> Outcome {
     check_once(channel).await
 }
 
-/// Every call is counted by the limit: what remains says how many were executed.
+/// The limit counts every call, so the remaining units show how many calls were executed.
 async fn many_calls(channel: &Channel) -> Outcome {
     let next = Arc::new(AtomicU64::new(0));
     let workers: Vec<_> = (0..LOAD_IN_FLIGHT)
@@ -244,13 +244,13 @@ async fn open_watch(channel: &Channel, timeout: Duration) -> Result<(Watch, i64)
     let mut stream = cache(channel).watch_invalidations(request).await?.into_inner();
     match next_event(&mut stream).await? {
         Event::Started(started) => Ok((stream, started.watch_id)),
-        other => Err(format!("the first event is {other:?}, wanted started").into()),
+        other => Err(format!("the first event is {other:?}; expected started").into()),
     }
 }
 
 async fn next_event(stream: &mut Watch) -> Result<Event, Status> {
     let event = stream.message().await?.and_then(|response| response.event);
-    event.ok_or_else(|| Status::data_loss("the stream ended, wanted an event"))
+    event.ok_or_else(|| Status::data_loss("the stream ended; expected an event"))
 }
 
 async fn watch(channel: &Channel) -> Outcome {
@@ -269,7 +269,7 @@ async fn watch(channel: &Channel) -> Outcome {
     Ok(())
 }
 
-/// The library ends a call by its own timer until the answer begins; from there on the sidecar ends the stream.
+/// Until the response begins, the library ends the call by a timer. After that, the sidecar ends the stream at the deadline.
 async fn deadline(channel: &Channel) -> Outcome {
     let (mut stream, _) = open_watch(channel, Duration::from_secs(1)).await?;
     let code = code_of(tokio::time::timeout(CALL_TIMEOUT, next_event(&mut stream)).await?);
@@ -277,16 +277,16 @@ async fn deadline(channel: &Channel) -> Outcome {
     check_once(channel).await
 }
 
-/// The sidecar is told: a watch that was cancelled is confirmed no more.
+/// The sidecar learns of the cancellation: it no longer confirms a cancelled watch.
 async fn cancel(channel: &Channel) -> Outcome {
     let (stream, watch_id) = open_watch(channel, CALL_TIMEOUT).await?;
     expect(is_confirmed(channel, watch_id).await?, true)?;
-    // To drop a stream is to cancel it.
+    // Dropping the stream cancels it.
     drop(stream);
     let end = Instant::now() + CALL_TIMEOUT;
     while is_confirmed(channel, watch_id).await? {
         if Instant::now() > end {
-            return Err("the watch is still confirmed, wanted it ended".into());
+            return Err("the watch is still confirmed; it must have ended".into());
         }
         tokio::time::sleep(RETRY_PAUSE).await;
     }
@@ -301,8 +301,8 @@ async fn is_confirmed(channel: &Channel, watch_id: i64) -> Result<bool, Status> 
     Ok(answer.into_inner().valid_for_ms > 0)
 }
 
-/// An idle connection that is pinged stays as it is: a ping that was refused or not answered would close it. The library does not
-/// show its connections, so a stream that says nothing stands for it: it ends with its connection.
+/// An idle connection stays open while the client sends pings. A rejected or unanswered ping would close it. The library
+/// does not expose its connections. Therefore the test opens a stream without events, which ends when its connection ends.
 async fn keep_alive(endpoint: Endpoint) -> Outcome {
     let pinged = endpoint
         .http2_keep_alive_interval(KEEP_ALIVE)
@@ -311,7 +311,7 @@ async fn keep_alive(endpoint: Endpoint) -> Outcome {
     let channel = pinged.connect().await?;
     let (mut stream, _) = open_namespace(&channel, "rust-idle").await?;
     if let Ok(event) = tokio::time::timeout(IDLE, stream.message()).await {
-        return Err(format!("the idle stream said {event:?}, wanted nothing").into());
+        return Err(format!("the idle stream sent {event:?}; expected no event").into());
     }
     check_once(&channel).await
 }
@@ -328,8 +328,8 @@ async fn open_namespace(channel: &Channel, namespace: &str) -> Result<(Watch, Ev
     Ok((stream, event))
 }
 
-/// The load goes on while connections end under it: until a thousand calls found the marker, and a thousand more found it gone. The
-/// library has no wait-for-ready and repeats nothing by itself: what was certainly not executed is repeated here, all else has failed.
+/// Runs the load while connections end, until a thousand calls found the marker and a thousand later calls did not. The
+/// library has neither wait-for-ready nor retries. The test repeats calls that were certainly not executed; any other error is a failure.
 async fn under_load(channel: Channel) -> Outcome {
     set(&channel, "marker", b"first".to_vec()).await?;
     let with_marker = Arc::new(AtomicU64::new(0));
@@ -374,12 +374,13 @@ async fn under_load(channel: Channel) -> Outcome {
     expect(without_marker.load(Relaxed) >= ANSWERS_EACH, true)
 }
 
-/// Nothing listened, the peer said that it has not looked at the call, or the connection ended before the call was written to it.
+/// Returns whether the call was certainly not executed: no server listened, the server refused the call before its handler started, or the
+/// connection ended before the call was written.
 fn was_not_executed(status: &Status) -> bool {
     let mut cause = status.source();
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<std::io::Error>() {
-            // The second one: there is no socket file.
+            // The second kind means that the socket file does not exist.
             if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) {
                 return true;
             }

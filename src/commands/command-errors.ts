@@ -1,0 +1,106 @@
+/**
+ * Rewrites the usage errors of commander into the forms of all our errors, such as `--port must be an integer from 0 to 65535, got "x"`.
+ *
+ * Invariants:
+ *   1. A usage error is printed on standard error, followed by the command that shows the help. Commander then throws it.
+ *   2. An option that was renamed is rejected with its new name.
+ */
+import type { Command } from 'commander';
+
+/** Old names of options. */
+const RENAMED_OPTIONS: ReadonlyMap<string, string> = new Map([
+  ['--leaf-lifetime-ms', '--serving-certificate-lifetime-ms'],
+  ['--authority-file', '--ca-file'],
+]);
+
+/** Makes a command throw its usage errors and print them in our form. `name` is the full name, such as `pannier serve`. */
+export function withPlainErrors(command: Command, name: string): Command {
+  return command
+    .exitOverride()
+    .showHelpAfterError(`(see ${name} --help)`)
+    .configureOutput({ outputError: (text, write) => write(`${plainError(text.trim(), name)}\n`) });
+}
+
+/** Rewrites a message of commander. A message of an unknown form is returned without its prefix "error: ". */
+export function plainError(message: string, name: string): string {
+  for (const [pattern, rewrite] of FORMS) {
+    const match = pattern.exec(message);
+    if (match !== null) {
+      return rewrite(match.slice(1), name);
+    }
+  }
+  return message.replace(/^error: /, '');
+}
+
+type Rewrite = (parts: readonly (string | undefined)[], name: string) => string;
+
+const FORMS: readonly [RegExp, Rewrite][] = [
+  [
+    /^error: unknown option '(.*)'(?:\n\(Did you mean (.*)\?\))?$/s,
+    ([option = '', similar]) => unknownOption(option, similar),
+  ],
+  [
+    /^error: unknown command '(.*)'(?:\n\(Did you mean (.*)\?\))?$/s,
+    ([command, similar]) => `unknown command ${quoted(command)}${suggestion(similar)}`,
+  ],
+  [
+    /^error: option '.*' value '(.*)' from env '(\w+)' is invalid\. (.*)$/s,
+    ([value, variable, rule]) => `${variable} ${accepted(rule)}, got ${quoted(value)}`,
+  ],
+  [
+    /^error: option '(.*)' argument '(.*)' is invalid\. (.*)$/s,
+    ([flags, value, rule]) => `${longName(flags)} ${accepted(rule)}, got ${quoted(value)}`,
+  ],
+  [
+    /^error: command-argument value '(.*)' is invalid for argument '(\w+)'\. (.*)$/s,
+    ([value, argument, rule]) => `<${argument}> ${accepted(rule)}, got ${quoted(value)}`,
+  ],
+  [/^error: option '(.*)' argument missing$/, ([flags]) => `${longName(flags)} must have a value, got nothing`],
+  [
+    /^error: required option '(.*)' not specified$/,
+    ([flags], name) => `cannot run ${name}: an option is missing; set ${longFlags(flags)}`,
+  ],
+  [
+    /^error: missing required argument '(.*)'$/,
+    ([argument], name) => `cannot run ${name}: an argument is missing; set <${argument}>`,
+  ],
+  [
+    /^error: too many arguments.*Expected (\d+) arguments? but got (\d+)\.$/,
+    ([expected, got], name) =>
+      `${name} must have at most ${expected} argument${expected === '1' ? '' : 's'}, got ${got}`,
+  ],
+];
+
+function unknownOption(option: string, similar: string | undefined): string {
+  const renamed = RENAMED_OPTIONS.get(option);
+  return renamed === undefined
+    ? `unknown option ${quoted(option)}${suggestion(similar)}`
+    : `cannot use ${option}: it was renamed; use ${renamed}`;
+}
+
+/** `one of --a, --b` or a single name. */
+function suggestion(similar: string | undefined): string {
+  if (similar === undefined) {
+    return '';
+  }
+  const names = similar.replace(/^one of /, '').split(', ');
+  return `; did you mean ${names.map(quoted).join(' or ')}?`;
+}
+
+/** Completes the name of the option: our own rules begin with "must be", those of commander list the choices. */
+function accepted(rule = ''): string {
+  return rule.replace(/^Allowed choices are (.*)\.$/, 'must be one of $1');
+}
+
+/** Drops the short name and the placeholder of the value: `-f, --filename <file>` becomes `--filename`. */
+function longName(flags = ''): string {
+  return longFlags(flags).split(' ', 1)[0] ?? '';
+}
+
+function longFlags(flags = ''): string {
+  return flags.replace(/^-\w, /, '');
+}
+
+function quoted(text = ''): string {
+  return JSON.stringify(text);
+}
