@@ -1,7 +1,6 @@
 /**
- * The memory store: the contract, and the bounds that only it has.
+ * Tests the memory store: the contract of all stores, and the bounds that only this store has.
  */
-
 import { cacheStoreContract } from '../../test/support/cache/store-contract.ts';
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -37,7 +36,7 @@ cacheStoreContract('memory', async () => ({
   close: async () => {},
 }));
 
-test('stays within entries and bytes, the least recently used first out', () => {
+test('stays within its maximum entries and bytes by evicting the least recently used entries', () => {
   const store = createStore({ maxEntries: 1_000, maxBytes: 1_000_000, clock: new FakeClock() });
   for (let index = 0; index < 20_000; index += 1) {
     store.write(writeOf(`key-${index}`, index % 3_000, { tags: [`tag-${index}`] }), 0);
@@ -49,14 +48,14 @@ test('stays within entries and bytes, the least recently used first out', () => 
   expect(store.read('n', Buffer.from('key-1'), 0)).toBeUndefined();
 });
 
-test('keeps a live entry and its tag while ended ones can make room, whatever was used last', () => {
+test('evicts expired entries and tags before live ones, even if the live ones were used earlier', () => {
   const clock = new FakeClock();
   const store = createStore({ maxEntries: 1_000, maxBytes: 10_000_000, clock });
   store.write(writeOf('victim', 10, { ttlMs: 3_600_000, tags: ['victim'] }), 0);
   for (let index = 1; index < 1_000; index += 1) {
     store.write(writeOf(`key-${index}`, 10, { ttlMs: 1, tags: [`tag-${index}`] }), 0);
   }
-  // A minute later the tags have ended as well.
+  // The tags expire one minute after their entries.
   clock.advance(60_001);
   for (let index = 0; index < 999; index += 1) {
     store.write(writeOf(`new-${index}`, 10, { tags: [`new-${index}`] }), 0);
@@ -64,7 +63,7 @@ test('keeps a live entry and its tag while ended ones can make room, whatever wa
   expect(store.read('n', Buffer.from('victim'), 0)).toBeDefined();
 });
 
-test('a namespace that was forgotten for room makes its entries miss, not come back', () => {
+test('entries of an evicted namespace are misses and never become valid again', () => {
   const store = createStore({ maxEntries: 10_000, maxBytes: 64 * 1_048_576, clock: new FakeClock() });
   store.write(writeOf('key', 1, { namespace: 'first' }), 0);
   for (let index = 0; index < 1_100; index += 1) {
@@ -75,7 +74,7 @@ test('a namespace that was forgotten for room makes its entries miss, not come b
   expect(store.read('first', Buffer.from('key'), 0)).toBeUndefined();
 });
 
-test('keeps no part of the buffer that a value came in', () => {
+test('copies a value out of the buffer that contains it', () => {
   const store = createStore({ maxEntries: 10, maxBytes: 1_000_000 });
   const message = Buffer.alloc(100_000, 1);
   store.write({ ...writeOf('key', 0), value: message.subarray(10, 20) }, 0);
@@ -85,7 +84,7 @@ test('keeps no part of the buffer that a value came in', () => {
   expect(value?.buffer.byteLength).toBe(10);
 });
 
-test('a TTL counts by the clock that cannot jump', () => {
+test('measures a TTL with the monotonic clock, so a jump of the wall clock does not change it', () => {
   const clock = new FakeClock();
   const store = createStore({ maxEntries: 10, maxBytes: 1_000_000, clock });
   store.write(writeOf('key', 1, { ttlMs: 1_000 }), 0);
@@ -97,14 +96,15 @@ test('a TTL counts by the clock that cannot jump', () => {
   expect(store.read('n', Buffer.from('key'), 0)).toBeUndefined();
 });
 
-test('a value that is larger than the store is refused: what stood there before is not served as if it had been replaced', () => {
+test('rejects a value larger than the store and keeps the previous value', () => {
   const store = createStore({ maxEntries: 10, maxBytes: 100_000, clock: new FakeClock() });
   store.write(writeOf('key', 10), 0);
-  expect(() => store.write(writeOf('key', 100_000), 0)).toThrow(expect.objectContaining({ kind: 'full' }));
+  const message = 'cannot store the value: it does not fit the memory store';
+  expect(() => store.write(writeOf('key', 100_000), 0)).toThrow(expect.objectContaining({ kind: 'full', message }));
   expect(store.read('n', Buffer.from('key'), 0)?.value).toHaveLength(10);
 });
 
-test('what is voided where nothing is stored and nobody listens costs no room, and no other namespace its own', () => {
+test('invalidations of unknown namespaces without listeners do not evict a known namespace', () => {
   const store = createStore({ maxEntries: 10_000, maxBytes: 1_000_000, clock: new FakeClock() });
   store.write(writeOf('key', 1), 0);
   for (let index = 0; index < 1_100; index += 1) {
@@ -115,15 +115,15 @@ test('what is voided where nothing is stored and nobody listens costs no room, a
   expect(store.read('n', Buffer.from('key'), 0)).toBeDefined();
 });
 
-test('the numbers of a channel go on without a gap while it is heard, for keys and tags apart', () => {
+test('numbers the messages of a subscribed channel without gaps, separately for keys and tags', () => {
   const channels = new LocalChannels();
   const limits = { maxEntries: 100, maxBytes: 1_000_000 };
   const store = new MemoryCacheStore({ clock: new FakeClock(), channels, ...limits });
-  const heard: string[] = [];
+  const received: string[] = [];
   const subscriber = channels.createSubscriber({
     onLive: () => undefined,
     onLost: () => undefined,
-    onMessage: (channel, message) => heard.push(`${channel} ${decodeInvalidationMessage(message)?.sequence}`),
+    onMessage: (channel, message) => received.push(`${channel} ${decodeInvalidationMessage(message)?.sequence}`),
   });
   const keyChannel = localChannelNames.cacheChannel('n', bucketOf('name'));
   const tagChannel = localChannelNames.cacheTagChannel('n', bucketOf('name'));
@@ -134,10 +134,10 @@ test('the numbers of a channel go on without a gap while it is heard, for keys a
     store.removeTags('n', ['name'], 0);
   }
   store.flush('n', 0);
-  expect(heard.filter((line) => line.startsWith(`${keyChannel} `))).toEqual(
+  expect(received.filter((line) => line.startsWith(`${keyChannel} `))).toEqual(
     [1, 2, 3, 4].map((number) => `${keyChannel} ${number}`),
   );
-  expect(heard.filter((line) => line.startsWith(`${tagChannel} `))).toEqual(
+  expect(received.filter((line) => line.startsWith(`${tagChannel} `))).toEqual(
     [1, 2, 3].map((number) => `${tagChannel} ${number}`),
   );
 });

@@ -1,11 +1,14 @@
 /**
- * The cache's store in one process: the embedded default, and what the contract suite compares Redis with.
+ * Stores cache entries in the memory of this process. It is the default without Redis.
  *
- * The same model as in Redis: entries, a sequence per bucket, a version per tag, each of them bounded and each of them free
- * to vanish, because an entry whose sequence or tag is gone is a miss. So no list of what belongs to a namespace or a tag
- * is needed, and a flush costs the same however much there is to flush.
+ * The model is the same as in Redis: entries, a sequence per bucket and a version per tag. The store may forget any of
+ * them to stay within its bounds, because an entry whose sequence or tag is missing is a miss. So the store needs no list
+ * of the entries of a namespace or a tag, and the cost of a flush does not depend on the number of entries.
  *
- * Promises: those of store.ts; no more entries and bytes than the options say, least recently used first out.
+ * Invariants:
+ *   1. The store keeps the invariants of store.ts.
+ *   2. The store never exceeds its maximum number of entries and bytes. It evicts expired entries first, then the least
+ *      recently used ones.
  */
 import { randomBytes } from 'node:crypto';
 import { BoundedMap } from '../lib/bounded-map.ts';
@@ -30,7 +33,7 @@ import {
 
 export interface MemoryCacheStoreOptions {
   readonly clock: Clock;
-  /** Where it says what became void. */
+  /** Channels on which the store publishes invalidations. */
   readonly channels: LocalChannels;
   readonly maxEntries: number;
   readonly maxBytes: number;
@@ -38,24 +41,24 @@ export interface MemoryCacheStoreOptions {
 
 interface MemoryEntry {
   readonly namespace: NamespaceState;
-  /** Number of the write, over all namespaces. */
+  /** Number of the write, counted across all namespaces. */
   readonly stamp: number;
   readonly absent: boolean;
   readonly value: Buffer;
-  /** Unix time, of the version. */
+  /** Unix time of the write, which is a part of the entry's version. */
   readonly writtenAtMs: number;
   readonly tags: readonly string[];
   readonly tagVersions: readonly number[];
-  /** Monotonic, as ages and lives are measured. */
+  /** Monotonic time of the write; age and TTL count from it. */
   readonly createdAtMs: number;
   readonly ttlMs: number;
 }
 
-/** What Redis has as cache-seq of each bucket of the namespace. */
+/** State of a namespace that Redis keeps in the `cache-seq` keys of its buckets. */
 interface NamespaceState {
   readonly incarnation: Buffer;
   flushedAtStamp: number;
-  /** Number of the last change by bucket, those of tags after those of keys. */
+  /** Number of the last change of each bucket: first the buckets for keys, then the buckets for tags. */
   readonly sequences: Float64Array;
 }
 
@@ -64,20 +67,20 @@ interface Bucket {
   readonly isTag: boolean;
 }
 
-/** What a message says apart from its place in the sequence. */
+/** Content of a message without its position in the sequence. */
 type Change = Pick<InvalidationMessage, 'kind' | 'names' | 'version'>;
 
-/** Each costs 1 KiB beside what is counted in bytes. */
+/** Maximum number of remembered namespaces. Each takes 1 KiB that `bytes` does not count. */
 const MAX_NAMESPACES = 1_024;
-/** Objects of an entry, besides its value and what BoundedMap counts; measured, rounded up. */
+/** Measured memory of an entry's objects, rounded up, without its value and without the bytes that BoundedMap counts. */
 const ENTRY_BYTES = 250;
-/** The version of a tag and its end. */
+/** Memory of a tag's version and expiry. */
 const TAG_VERSION_BYTES = 64;
-/** Where an entry names a tag and its version. */
+/** Memory of the two array slots with which an entry names a tag and its version. */
 const TAG_SLOTS_BYTES = 16;
-/** A tag's version outlives the entries that bear it by this much. */
+/** Time by which the version of a tag outlives the entries that have the tag. */
 const TAG_MARGIN_MS = 60_000;
-/** Share of the bytes that tags may take. */
+/** Fraction of the maximum bytes that is reserved for tags. */
 const INDEX_SHARE = 0.1;
 
 export class MemoryCacheStore implements CacheStore {
@@ -172,7 +175,7 @@ export class MemoryCacheStore implements CacheStore {
       nowMs,
     });
     if (!isKept) {
-      throw new StoreError('full', 'cannot store the value: it is larger than the memory store may be');
+      throw new StoreError('full', 'cannot store the value: it does not fit the memory store');
     }
     const version = versionOf(entry);
     const names = [write.key.toString('latin1')];
@@ -205,7 +208,7 @@ export class MemoryCacheStore implements CacheStore {
 
   flush(namespace: string, _deadlineAtMs: number): void {
     this.#stamp += 1;
-    // A namespace that is not remembered has no entries: to remember it now would make another one forgotten.
+    // A namespace that is not remembered has no entries. Remembering it now could evict another namespace.
     const state = this.#namespaces.get(namespace, this.#clock.monotonicMs());
     if (state !== undefined) {
       state.flushedAtStamp = this.#stamp;
@@ -221,7 +224,7 @@ export class MemoryCacheStore implements CacheStore {
     if (entry === undefined) {
       return undefined;
     }
-    // Read as a use, so that the namespaces that go are those that nobody asks for.
+    // This lookup counts as a use of the namespace, so the store evicts namespaces without reads first.
     const state = this.#namespaces.get(namespace, nowMs);
     const isOfState = state === entry.namespace && entry.stamp > entry.namespace.flushedAtStamp;
     if (isOfState && this.#tagsAreCurrent(entry, namespace, nowMs)) {
@@ -263,7 +266,7 @@ export class MemoryCacheStore implements CacheStore {
     return state;
   }
 
-  /** The tag's version, made where there is none; it lives until `untilMs` at least. */
+  /** Returns the version of the tag and creates it if it is missing. The version is kept until `untilMs` or longer. */
   #ensureTag(namespace: string, tag: string, untilMs: number): number {
     const nowMs = this.#clock.monotonicMs();
     const name = `${namespace}:${tag}`;
@@ -293,12 +296,15 @@ export class MemoryCacheStore implements CacheStore {
     }
   }
 
-  /** A namespace that is not remembered has no entries: its changes need a number only while its channels have listeners. */
+  /**
+   * Takes the next number of the bucket and publishes the change. Does nothing for a namespace that is not remembered
+   * and has no listeners: it has no entries, so no reader needs the number.
+   */
   #publish(namespace: string, { bucket, isTag }: Bucket, change: Change): void {
     const { cacheTagChannel, cacheChannel } = localChannelNames;
     const channel = isTag ? cacheTagChannel(namespace, bucket) : cacheChannel(namespace, bucket);
-    const isHeard = this.#channels.isHeard(channel);
-    const state = isHeard
+    const hasListener = this.#channels.hasListener(channel);
+    const state = hasListener
       ? this.#namespaceState(namespace)
       : this.#namespaces.get(namespace, this.#clock.monotonicMs());
     if (state === undefined) {
@@ -306,26 +312,26 @@ export class MemoryCacheStore implements CacheStore {
     }
     const index = isTag ? BUCKET_COUNT + bucket : bucket;
     state.sequences[index] = (state.sequences[index] ?? 0) + 1;
-    if (isHeard) {
+    if (hasListener) {
       const { incarnation, number: sequence, stamp } = markOf(state, index);
       this.#channels.publish(channel, encodeInvalidationMessage({ ...change, incarnation, sequence, stamp }));
     }
   }
 }
 
-/** Made when it is asked for: a Buffer of its own would be a third of a small entry. */
+/** Builds the version on demand, because a stored Buffer would take a third of the memory of a small entry. */
 function versionOf({ namespace, stamp, writtenAtMs }: MemoryEntry): Buffer {
   return encodeVersion(namespace.incarnation, stamp, writtenAtMs);
 }
 
 function markOf(state: NamespaceState, index: number): BucketMark {
   const number = state.sequences[index] ?? 0;
-  // In one process no number ever comes again: it is stamp enough.
+  // Within one process a number never repeats, so the number also serves as the stamp.
   const stamp = number === 0 ? '' : String(number).padStart(STAMP_BYTES).slice(-STAMP_BYTES);
   return { incarnation: state.incarnation.toString('latin1'), number, stamp };
 }
 
-/** Exact for any bytes of a key: latin1 maps each byte to one character, and a namespace holds no colon. */
+/** Returns a unique name for any key: latin1 maps each byte to one character, and a namespace contains no colon. */
 function entryName(namespace: string, key: Buffer): string {
   return `${namespace}:${key.toString('latin1')}`;
 }

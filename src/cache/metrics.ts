@@ -1,16 +1,18 @@
 /**
- * What the cache counts. Label values are bounded: outcomes, sources and causes are closed sets, a namespace is one of
- * the policy file's or `(other)`.
+ * Contract for the metrics of the cache.
+ *
+ * Invariant: the number of label values is bounded. Outcomes, sources and causes are fixed sets. The label of a namespace
+ * is a name from the policy file or `(other)`.
  */
 import type { FlushCause } from '../near/bus.ts';
 
 type ReadOutcomeLabel = 'hit' | 'absent' | 'miss' | 'skipped' | 'unavailable';
 
 export interface CacheMetrics {
-  /** A read that was answered from a near copy; it counts as `read(..., 'near')` as well. */
+  /** Counts a read that was answered from the near cache. The caller also counts it with `read(…, 'near')`. */
   nearHit(namespaceLabel: string): void;
   read(outcome: ReadOutcomeLabel, source: 'near' | 'store'): void;
-  /** A bucket of near copies or watches was voided whole. Cause `gap` means that messages were missed. */
+  /** Counts the invalidation of a whole bucket of a near cache or a watch. Cause `gap` means that messages are missing. */
   bucketFlushed(cause: FlushCause): void;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The bytes of an entry: what was written is read back, what a newer release adds is skipped or a miss, and nothing that Redis may hold
- * under its key makes the reader throw.
+ * Tests the encoding of entries: the decoder returns what was encoded, skips header fields of newer releases, and never
+ * throws, whatever bytes Redis has under the key.
  */
 import fc from 'fast-check';
 import {
@@ -36,7 +36,7 @@ function bytes(minLength: number, maxLength: number): fc.Arbitrary<Buffer> {
 
 type Sample = typeof entry extends fc.Arbitrary<infer Each> ? Each : never;
 
-/** As write.lua makes it. */
+/** Encodes an entry in the same way as write.lua. */
 function encode(of: Sample): Buffer {
   const version = encodeVersion(of.incarnation, of.sequence, of.createdAtMs);
   return Buffer.concat([encodeEntryStart(of.absent), version, encodeEntryRest(of), of.value]);
@@ -46,7 +46,7 @@ function expected({ incarnation, sequence, ...rest }: Sample) {
   return { ...rest, version: encodeVersion(incarnation, sequence, rest.createdAtMs) };
 }
 
-test('an entry is read as it was written; cut short within its header or tags it is none', () => {
+test('decodes an entry as it was encoded, and returns undefined if its header or tags are truncated', () => {
   fc.assert(
     fc.property(entry, (of) => {
       const whole = encode(of);
@@ -59,10 +59,10 @@ test('an entry is read as it was written; cut short within its header or tags it
   );
 });
 
-test('fields that a newer release adds to the header are skipped, up to a header of 255 bytes', () => {
-  const room = 255 - ENTRY_HEADER_BYTES;
+test('skips header fields of a newer release, up to a header of 255 bytes', () => {
+  const maxAddedBytes = 255 - ENTRY_HEADER_BYTES;
   fc.assert(
-    fc.property(entry, bytes(0, room), (of, added) => {
+    fc.property(entry, bytes(0, maxAddedBytes), (of, added) => {
       const whole = encode(of);
       const header = Buffer.concat([whole.subarray(0, ENTRY_HEADER_BYTES), added]);
       header[2] = header.length;
@@ -71,7 +71,7 @@ test('fields that a newer release adds to the header are skipped, up to a header
   );
 });
 
-test('an unknown flag, another format and a shorter header are a miss', () => {
+test('treats an unknown flag, an unknown format and a header that is too short as a miss', () => {
   fc.assert(
     fc.property(entry, fc.integer({ min: 1, max: 7 }), (of, bit) => {
       for (const [offset, value] of [
@@ -87,7 +87,7 @@ test('an unknown flag, another format and a shorter header are a miss', () => {
   );
 });
 
-test('any bytes are an entry or none, and nothing throws', () => {
+test('decodes random bytes to an entry or undefined without throwing', () => {
   const likely = bytes(0, 200).map((rest) => Buffer.concat([Buffer.of(ENTRY_FORMAT, 0, ENTRY_HEADER_BYTES), rest]));
   fc.assert(
     fc.property(fc.oneof(bytes(0, 100), likely), (some) => {

@@ -1,29 +1,31 @@
 /**
- * A cache entry as bytes: the header that every entry carries in the store, and how it is read.
+ * Encodes and decodes cache entries as Redis stores them.
  *
- * All of it is one string in Redis, so that one key holds everything that decides whether a value may be served. Numbers are
- * big-endian and unsigned. scripts/write.lua inserts the version, since only the server knows number and time.
+ * An entry is one string, so one key contains everything that decides whether the value may be served. Numbers are
+ * big-endian and unsigned. scripts/write.lua inserts the version, because only the server knows its number and time.
  *
  *   offset  bytes  field
  *        0      1  format, 1
- *        1      1  flags: 1 = absent ("known not to exist")
+ *        1      1  flags: 1 = absent (the caller knows that the key has no value)
  *        2      1  length of this header, bytes: 41, or more if a newer release wrote it
  *        3      8  incarnation of the bucket's sequence, random
  *       11      8  number of the write in that sequence
  *       19      8  time of the write, Unix ms of the server
- *       27      4  TTL from then on, ms
- *       31      4  stale_ms: how long the value may be served after its TTL while it is loaded again
- *       35      4  load_ms: how long the value took to load
+ *       27      4  TTL, ms after the write
+ *       31      4  stale_ms: time for which the value may be served after its TTL while it is loaded again
+ *       35      4  load_ms: time that loading the value took
  *       39      2  length of the tag block, bytes
- *       41      -  fields of newer releases, up to the length of the header; skipped
- *        -      -  tag block: per tag its length (1 byte), the tag, its version (8 bytes)
+ *       41      -  fields of newer releases, up to the length of the header; this release skips them
+ *        -      -  tag block: for each tag its length (1 byte), the tag and its version (8 bytes)
  *        -      -  value
  *
  * Invariants:
- *   1. `version` (offset 3 to 27) is equal only for the same write: the number alone could come again after a failover that
- *      lost writes, the same number in the same millisecond does not.
- *   2. `decodeEntry` never throws: an entry of another format or with an unknown flag, and bytes that are no entry, are undefined, hence a
- *      miss. A newer release may add fields to the header; it changes the format or sets a flag if an older one must not serve the value.
+ *   1. Two writes never have the same `version` (bytes 3 to 26). After a failover that lost writes, the number may repeat,
+ *      but not together with the time in ms.
+ *   2. `decodeEntry` never throws. It returns undefined, which is a miss, for an entry with another format or an unknown
+ *      flag and for any other bytes.
+ *   3. A newer release may add fields to the header. If an older release must not serve the value, the newer one changes
+ *      the format or sets a flag.
  */
 
 export const ENTRY_FORMAT = 1;
@@ -31,7 +33,7 @@ const ENTRY_FLAG_ABSENT = 1;
 export const ENTRY_HEADER_BYTES = 41;
 const ENTRY_VERSION_BYTES = 24;
 export const TAG_VERSION_BYTES = 8;
-/** Of an incarnation or a stamp. */
+/** Length of an incarnation and of a stamp. */
 export const STAMP_BYTES = 8;
 
 const NO_TAGS: readonly EntryTag[] = [];
@@ -44,14 +46,14 @@ const STALE_OFFSET = 31;
 const LOAD_OFFSET = 35;
 const TAG_BLOCK_LENGTH_OFFSET = 39;
 
-/** Bounds of what callers may send; the service refuses the rest. */
+/** Bounds of a request. The service rejects larger keys, tags and lists of tags. */
 export const MAX_CACHE_KEY_BYTES = 1_024;
 export const MAX_CACHE_TAG_BYTES = 128;
 export const MAX_CACHE_TAGS = 16;
 
 export interface EntryTag {
   readonly name: string;
-  /** The tag's version when the value was written; the entry is invalid once the tag has another one, or none. */
+  /** Version of the tag when the value was written. The entry is invalid if the tag is missing or has a different one. */
   readonly version: Buffer;
 }
 
@@ -66,7 +68,10 @@ export interface Entry {
   readonly value: Buffer;
 }
 
-/** The tags of the entry decoded last: entries that are read together often have the same tags, with the same versions. */
+/**
+ * Tags of the entry that was decoded last. Entries that are read together often have the same tags and versions, so the
+ * memo saves decoding them again.
+ */
 export interface TagMemo {
   block: Buffer;
   tags: readonly EntryTag[];
@@ -77,7 +82,7 @@ export function createTagMemo(): TagMemo {
   return { block: Buffer.alloc(0), tags: NO_TAGS, names: [] };
 }
 
-/** The entry in these bytes, its buffers views of them, or undefined when they are none. */
+/** Decodes an entry, or returns undefined if the bytes are not one. The buffers of the entry are views of `bytes`. */
 export function decodeEntry(bytes: Buffer, memo?: TagMemo): Entry | undefined {
   const headerBytes = bytes[2] ?? 0;
   if (bytes[0] !== ENTRY_FORMAT || headerBytes < ENTRY_HEADER_BYTES || bytes.length < headerBytes) {
@@ -107,17 +112,20 @@ export function decodeEntry(bytes: Buffer, memo?: TagMemo): Entry | undefined {
   };
 }
 
-/** The version in a header. */
+/** Returns the version in a header as a view. */
 export function versionIn(header: Buffer): Buffer {
   return header.subarray(VERSION_OFFSET, VERSION_OFFSET + ENTRY_VERSION_BYTES);
 }
 
-/** What stands before the version of an entry. */
+/** Encodes the bytes of an entry before its version. */
 export function encodeEntryStart(absent: boolean): Buffer {
   return Buffer.of(ENTRY_FORMAT, absent ? ENTRY_FLAG_ABSENT : 0, ENTRY_HEADER_BYTES);
 }
 
-/** What stands between the version of an entry and its value. The tag block's length fits its two bytes by the bounds above. */
+/**
+ * Encodes the bytes of an entry between its version and its value. The bounds above keep the tag block small enough for
+ * its length field of two bytes.
+ */
 export function encodeEntryRest(entry: Pick<Entry, 'ttlMs' | 'staleMs' | 'loadMs' | 'tags'>): Buffer {
   const numbers = Buffer.alloc(ENTRY_HEADER_BYTES - TTL_OFFSET);
   numbers.writeUInt32BE(entry.ttlMs, 0);
@@ -128,7 +136,7 @@ export function encodeEntryRest(entry: Pick<Entry, 'ttlMs' | 'staleMs' | 'loadMs
   return Buffer.concat([numbers, tagBlock]);
 }
 
-/** Incarnation, number and time as the version that callers see. */
+/** Encodes incarnation, number and time as the version that callers receive. */
 export function encodeVersion(incarnation: Buffer, number: number, createdAtMs: number): Buffer {
   const version = Buffer.alloc(ENTRY_VERSION_BYTES);
   incarnation.copy(version, 0, 0, STAMP_BYTES);
@@ -138,8 +146,8 @@ export function encodeVersion(incarnation: Buffer, number: number, createdAtMs: 
 }
 
 /**
- * A copy with memory of its own. A view would keep the whole buffer alive that it came in (a socket's chunk, a message,
- * the shared pool), so that what is bounded in bytes here would not be bounded in fact.
+ * Returns a copy that does not share memory with other buffers. A view would keep the whole buffer alive that it belongs
+ * to (a chunk of the socket, a message, the shared pool), and the store would use more memory than it counts.
  */
 export function copyBytes(bytes: Buffer): Buffer {
   const copy = Buffer.allocUnsafeSlow(bytes.length);
@@ -184,7 +192,7 @@ function decodeTagBlock(block: Buffer): EntryTag[] | undefined {
   return tags;
 }
 
-/** Eight bytes as a number; ours are below 2^53. */
+/** Reads eight bytes as a number. The numbers of this format are below 2^53. */
 function readNumber(bytes: Buffer, offset: number): number {
   return bytes.readUInt32BE(offset) * 2 ** 32 + bytes.readUInt32BE(offset + 4);
 }

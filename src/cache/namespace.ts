@@ -1,5 +1,6 @@
 /**
- * What the policy file says of a cache namespace, asked anew for every call so that a reload takes effect.
+ * Finds the settings of a cache namespace in the policy file. Each call reads the current file, so a reload takes effect
+ * at once.
  */
 import type { NamespaceSpec, PolicySource } from '../config/policy-file.ts';
 import { OTHER_NAMESPACE_LABEL } from './metrics.ts';
@@ -9,7 +10,7 @@ export function namespaceSpec(policies: PolicySource, namespace: string): Namesp
   return file.cacheNamespaces.get(namespace) ?? file.cacheDefault;
 }
 
-/** The namespace as a label: one that the file names, else a fixed text, so that callers cannot make series. */
+/** Returns the label of a namespace: its name if the policy file has it, else a fixed text, so callers cannot add series. */
 export function namespaceLabel(policies: PolicySource, namespace: string): string {
   return policies.current().cacheNamespaces.has(namespace) ? namespace : OTHER_NAMESPACE_LABEL;
 }

@@ -1,5 +1,5 @@
 /**
- * The budget of reply bytes: never exceeded, first come first served, and its line is bounded.
+ * Tests the budget of reply bytes: it is never exceeded, its queue is first in, first out, and the queue is bounded.
  */
 import { ReadManyBudget, type Reservation } from './read-many-budget.ts';
 
@@ -15,7 +15,7 @@ function now(reservation: ReturnType<ReadManyBudget['reserve']>): Reservation {
   return reservation as Reservation;
 }
 
-test('grants at once what fits, and the rest in order as bytes are returned', async () => {
+test('grants reservations that fit at once, and queued ones in order as bytes are returned', async () => {
   const budget = new ReadManyBudget({ maxBytes: 100, maxWaiting: 10 });
   const first = now(budget.reserve(60, WAIT_MS));
   const large = budget.reserve(80, WAIT_MS);
@@ -31,7 +31,7 @@ test('grants at once what fits, and the rest in order as bytes are returned', as
   expect(budget.reservedBytes).toBe(0);
 });
 
-test('what alone exceeds the budget is granted alone', async () => {
+test('grants a reservation larger than the budget only while there is no other', async () => {
   const budget = new ReadManyBudget({ maxBytes: 100, maxWaiting: 10 });
   const huge = now(budget.reserve(1_000, WAIT_MS));
   expect(budget.reservedBytes).toBe(100);
@@ -42,7 +42,7 @@ test('what alone exceeds the budget is granted alone', async () => {
   expect(budget.reservedBytes).toBe(0);
 });
 
-test('refuses at once when too many wait', () => {
+test('returns undefined at once if too many callers wait', () => {
   const budget = new ReadManyBudget({ maxBytes: 1, maxWaiting: 2 });
   now(budget.reserve(1, WAIT_MS));
   expect(budget.reserve(1, WAIT_MS)).toBeInstanceOf(Promise);
@@ -50,7 +50,7 @@ test('refuses at once when too many wait', () => {
   expect(budget.reserve(1, WAIT_MS)).toBeUndefined();
 });
 
-test('a reservation only shrinks', () => {
+test('shrinkTo never enlarges a reservation', () => {
   const budget = new ReadManyBudget({ maxBytes: 100, maxWaiting: 1 });
   const reservation = now(budget.reserve(40, WAIT_MS));
   reservation.shrinkTo(60);
@@ -60,7 +60,7 @@ test('a reservation only shrinks', () => {
   expect(budget.reservedBytes).toBe(10);
 });
 
-test('who waited for as long as it may goes without, and those behind it pass', async () => {
+test('resolves to undefined after the maximum wait and grants the next reservation in the queue', async () => {
   const budget = new ReadManyBudget({ maxBytes: 100, maxWaiting: 10 });
   const first = now(budget.reserve(60, WAIT_MS));
   expect(budget.reserve(80, 0)).toBeUndefined();

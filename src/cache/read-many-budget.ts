@@ -1,14 +1,16 @@
 /**
- * A budget of bytes for replies that are asked for but not yet answered on: who may not have them now waits in line.
+ * Limits the bytes of replies that all calls of CacheGetMany have requested or still hold. A call that exceeds the budget
+ * waits in a queue.
  *
  * Invariants:
- *   1. The reservations held never exceed `maxBytes` in total; one that alone is larger counts as `maxBytes`.
- *   2. First come, first served: a large reservation is not overtaken for ever by small ones.
- *   3. At most `maxWaiting` wait; `reserve` refuses more. No caller waits longer than its own deadline, however long others hold their reservations.
+ *   1. All reservations together never exceed `maxBytes`. A single larger reservation counts as `maxBytes`.
+ *   2. The queue is first in, first out, so small reservations cannot starve a large one.
+ *   3. At most `maxWaiting` callers wait, and `reserve` returns undefined to further ones. A caller never waits longer
+ *      than its `maxWaitMs`, however long the others keep their reservations.
  */
 
 export interface Reservation {
-  /** Returns what exceeds this many bytes: the replies turned out to be smaller. */
+  /** Reduces the reservation to `bytes` and returns the difference to the budget. Never enlarges it. */
   shrinkTo(bytes: number): void;
   release(): void;
 }
@@ -18,7 +20,7 @@ interface Waiter {
   readonly grant: (reservation: Reservation) => void;
 }
 
-/** A timer of more than this fires at once. */
+/** Longest delay of a timer. Node.js fires a longer one immediately. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export class ReadManyBudget {
@@ -36,7 +38,10 @@ export class ReadManyBudget {
     return this.#reservedBytes;
   }
 
-  /** Resolves once the bytes are reserved; undefined at once when too many wait, and after `maxWaitMs`. */
+  /**
+   * Returns a reservation, or a promise of one if the budget is exhausted. Returns undefined if too many callers wait, and
+   * resolves to undefined after `maxWaitMs`.
+   */
   reserve(bytes: number, maxWaitMs: number): Reservation | undefined | Promise<Reservation | undefined> {
     const reserved = Math.min(bytes, this.#maxBytes);
     if (this.#waiting.length === 0 && this.#fits(reserved)) {

@@ -1,10 +1,10 @@
 /**
- * The reading half of the cache's service: near copy, else store, and what goes into a near copy from there.
+ * Serves CacheGet and CacheGetMany: reads from the near cache, else from the store, and fills the near cache with the result.
  *
- * Promises:
- *   1. A failure of the store is an answer: UNAVAILABLE.
- *   2. A read that may leave a near copy holds a placeholder from before it is sent until it has ended, however it ends.
- *   3. CacheGetMany answers in the order of the keys, reads a key that stands twice once, and stays within its budget.
+ * Invariants:
+ *   1. A failure of the store does not fail the call. Its keys have the outcome UNAVAILABLE.
+ *   2. A read that may fill the near cache has a placeholder from before it is sent until it has ended, even if it fails.
+ *   3. CacheGetMany returns results in the order of the keys, reads a repeated key once, and stays within its budget.
  */
 import type { PolicySource } from '../config/policy-file.ts';
 import type { CacheGetManyRequestOutput } from '../grpc/generated/pannier/v1/CacheGetManyRequest.ts';
@@ -18,7 +18,7 @@ import { storeDeadlineMs } from '../grpc/store-deadline.ts';
 import type { Clock } from '../lib/clock.ts';
 import { after, type MaybePromise } from '../lib/maybe-promise.ts';
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';
-import type { NearCache, NearCopy, Placeholder } from '../near/near-cache.ts';
+import type { NearCache, NearEntry, Placeholder } from '../near/near-cache.ts';
 import type { CacheMetrics } from './metrics.ts';
 import { namespaceLabel, namespaceSpec } from './namespace.ts';
 import { checkGet, checkGetMany } from './request.ts';
@@ -56,9 +56,9 @@ export class CacheReader {
     const near = this.#nearOf(namespace);
     if (near !== undefined && !request.fresh) {
       const nowMs = this.#clock.monotonicMs();
-      const copy = near.get(namespace, request.key, nowMs);
-      if (copy !== undefined) {
-        return this.#nearAnswer(namespace, copy, nowMs);
+      const nearEntry = near.get(namespace, request.key, nowMs);
+      if (nearEntry !== undefined) {
+        return this.#nearAnswer(namespace, nearEntry, nowMs);
       }
     }
     const deadlineAtMs = storeDeadlineMs(context, this.#clock, 'get a cached value');
@@ -82,39 +82,39 @@ export class CacheReader {
     const deadlineAtMs = storeDeadlineMs(context, this.#clock, 'get cached values');
     const nowMs = this.#clock.monotonicMs();
     const answers = new Map<string, CacheGetResponse>();
-    const wanted = new Map<string, Buffer>();
+    const missing = new Map<string, Buffer>();
     let budgetBytes = this.#maxAnswerBytes;
     for (const key of request.keys) {
       const name = key.toString('latin1');
-      const copy = request.fresh ? undefined : near?.get(namespace, key, nowMs);
-      if (copy === undefined || answers.has(name)) {
-        wanted.set(name, key);
+      const nearEntry = request.fresh ? undefined : near?.get(namespace, key, nowMs);
+      if (nearEntry === undefined || answers.has(name)) {
+        missing.set(name, key);
         continue;
       }
-      const bytes = budgetBytesOf(copy);
-      answers.set(name, bytes > budgetBytes ? this.#skipped('near') : this.#nearAnswer(namespace, copy, nowMs));
+      const bytes = budgetBytesOf(nearEntry);
+      answers.set(name, bytes > budgetBytes ? this.#skipped('near') : this.#nearAnswer(namespace, nearEntry, nowMs));
       budgetBytes -= bytes > budgetBytes ? 0 : bytes;
     }
     for (const name of answers.keys()) {
-      wanted.delete(name);
+      missing.delete(name);
     }
-    await this.#readWanted({ namespace, near, wanted, fresh: request.fresh, deadlineAtMs, budgetBytes, answers });
+    await this.#readMissing({ namespace, near, missing, fresh: request.fresh, deadlineAtMs, budgetBytes, answers });
     return { results: withinBudget(request.keys, answers, this.#maxAnswerBytes) };
   }
 
-  async #readWanted(read: {
+  async #readMissing(read: {
     namespace: string;
     near: NearCache | undefined;
-    wanted: ReadonlyMap<string, Buffer>;
+    missing: ReadonlyMap<string, Buffer>;
     fresh: boolean;
     deadlineAtMs: number;
     budgetBytes: number;
     answers: Map<string, CacheGetResponse>;
   }): Promise<void> {
-    if (read.wanted.size === 0) {
+    if (read.missing.size === 0) {
       return;
     }
-    const keys = [...read.wanted.values()];
+    const keys = [...read.missing.values()];
     const placeholders = keys.map((key) => read.near?.begin(read.namespace, key, read.fresh));
     let results: readonly ReadManyResult[] = [];
     try {
@@ -125,7 +125,7 @@ export class CacheReader {
         endPlaceholder(read.near, placeholder, result?.outcome === 'hit' ? result.entry : undefined);
       }
     }
-    for (const [index, name] of [...read.wanted.keys()].entries()) {
+    for (const [index, name] of [...read.missing.keys()].entries()) {
       read.answers.set(name, this.#manyAnswer(results[index] ?? { outcome: 'unavailable' }));
     }
   }
@@ -147,10 +147,10 @@ export class CacheReader {
     return this.#near !== undefined && namespaceSpec(this.#policies, namespace).near ? this.#near : undefined;
   }
 
-  #nearAnswer(namespace: string, copy: NearCopy, nowMs: number): CacheGetResponse {
+  #nearAnswer(namespace: string, nearEntry: NearEntry, nowMs: number): CacheGetResponse {
     this.#metrics.nearHit(namespaceLabel(this.#policies, namespace));
-    this.#metrics.read(copy.absent ? 'absent' : 'hit', 'near');
-    return hitResponse(copy, CacheSource.CACHE_SOURCE_NEAR, Math.floor(nowMs - copy.sentAtMs));
+    this.#metrics.read(nearEntry.absent ? 'absent' : 'hit', 'near');
+    return hitResponse(nearEntry, CacheSource.CACHE_SOURCE_NEAR, Math.floor(nowMs - nearEntry.sentAtMs));
   }
 
   #stored(

@@ -1,5 +1,5 @@
 /**
- * Many entries at once from a store that the test answers for: what becomes of a call that is refused between its steps.
+ * Tests reads of many entries against scripted replies: how a call ends if one of its steps fails.
  */
 import { systemClock } from '../lib/clock.ts';
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';
@@ -21,7 +21,7 @@ const script = defineScript('of the test', '', 'read');
 
 type Step = () => RedisReply | Promise<RedisReply>;
 
-/** A reader whose commands are answered by these steps, in their order. */
+/** Creates a reader whose commands receive the replies of these steps, in order. */
 function setUp(steps: Step[]): RedisManyReader {
   async function answer(): Promise<RedisReply> {
     const step = steps.shift();
@@ -63,17 +63,17 @@ const refusal = new StoredFormatError('the data has a newer format');
 test.each([
   ['in the first round', [refuse(refusal)]],
   ['in the second round', [large, refuse(refusal)]],
-  ['at the lookup of tags', [entry(1, ['tag']), refuse(refusal)]],
-] as [string, Step[]][])('a format that is refused %s is an error, not an outcome', async (_when, steps) => {
+  ['in the lookup of tags', [entry(1, ['tag']), refuse(refusal)]],
+] as [string, Step[]][])('rejects the call if the stored format is refused %s', async (_when, steps) => {
   await expect(read(setUp([...steps]))).rejects.toBe(refusal);
 });
 
 test.each([
-  ['in the first round', [refuse(refusal)]],
-  ['in the second round', [large, refuse(refusal)]],
-  ['in the second round by the store', [large, refuse(new StoreError('unavailable', 'away'))]],
-  ['at the lookup of tags', [large, entry(LARGE_BYTES - 100, ['tag']), refuse(refusal)]],
-] as [string, Step[]][])('a call that ends %s leaves its room to the calls after it', async (_when, steps) => {
+  ['with a refused format in the first round', [refuse(refusal)]],
+  ['with a refused format in the second round', [large, refuse(refusal)]],
+  ['with an unavailable store in the second round', [large, refuse(new StoreError('unavailable', 'away'))]],
+  ['with a refused format in the lookup of tags', [large, entry(LARGE_BYTES - 100, ['tag']), refuse(refusal)]],
+] as [string, Step[]][])('releases the reservations of a call that ends %s', async (_when, steps) => {
   const good = [large, entry(LARGE_BYTES - 100)];
   const reader = setUp([...steps, ...steps, ...steps, ...good]);
   for (let call = 0; call < 3; call += 1) {
@@ -82,12 +82,12 @@ test.each([
   expect(await read(reader)).toMatchObject([{ outcome: 'hit' }]);
 });
 
-test('tags that cannot be looked up for another reason make their entries unavailable', async () => {
+test('reports entries as unavailable if the lookup of their tags fails', async () => {
   const reader = setUp([entry(1, ['tag']), refuse(new StoreError('unknown', 'no answer'))]);
   expect(await read(reader)).toEqual([{ outcome: 'unavailable' }]);
 });
 
-test('a call that finds no room by its deadline is answered all the same, though others have all of it', async () => {
+test('reports all entries as unavailable if other calls use the whole budget until the deadline', async () => {
   const many = Array.from({ length: 256 }, (_, index) => Buffer.from(`key-${index}`));
   const held = Promise.withResolvers<RedisReply>();
   const reader = setUp(Array.from({ length: 1_000 }, () => () => held.promise));

@@ -1,16 +1,17 @@
 /**
- * Reads many entries from Redis in one call: one script per bucket, each distinct tag read once.
+ * Reads many entries from Redis in one call. It runs one script per bucket and reads each distinct tag once.
  *
- * Round 1 fetches every entry up to `min(64 KiB, budget / keys)`, so that it cannot fetch more than the call may return; larger entries only
- * report their length. Round 2 fetches those that fit what is left of the budget. Then the tags of all of them are compared.
+ * Round 1 fetches every entry up to `min(64 KiB, budget / keys)`, so it cannot fetch more than the call may return. For a
+ * larger entry it returns only the length. Round 2 fetches those of them that fit the remaining budget. Afterwards the call
+ * compares the tags of all fetched entries.
  *
  * Invariants:
- *   1. A call fetches at most about twice its budget. All calls of the process together have a bounded number of bytes in each round: a call
- *      waits before it sends, until its deadline at the latest, and holds what it fetched until it is answered. Round 2 waits for round 1
- *      and never the other way round.
- *   2. An entry that cannot be read is `unavailable`. A StoredFormatError rejects, because it is for an operator, and so does a malformed reply:
- *      neither is an outcome of the cache.
- *   3. However a call ends, nothing of the budgets stays reserved for it.
+ *   1. A call fetches at most about twice its budget.
+ *   2. Each round has a byte budget for all calls of the process. A call reserves bytes before it sends, waits until its
+ *      deadline at most, and keeps the reservation until it returns. A call in round 1 never waits for round 2.
+ *   3. The outcome of an entry that cannot be read is `unavailable`. A StoredFormatError rejects the call, because an
+ *      operator has to act, and so does a malformed reply.
+ *   4. A call releases its reservations however it ends.
  */
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { bucketOf } from '../lib/key-hash.ts';
@@ -35,16 +36,17 @@ const MISS: Round = { kind: 'miss' };
 const SKIPPED: Round = { kind: 'skipped' };
 const FAILED: Round = { kind: 'failed' };
 
-/** One `read` and what is known so far. */
+/** State of one `read`. */
 interface Call {
   readonly namespace: string;
   readonly deadlineAtMs: number;
-  /** By the keys of the call. */
+  /** Latest result of each key, in the order of the keys. */
   readonly rounds: Round[];
   readonly memo: TagMemo;
 }
 
-interface Wish {
+/** One entry to fetch, with the largest size to return. */
+interface EntryFetch {
   readonly index: number;
   readonly key: Buffer;
   readonly maxBytes: number;
@@ -59,13 +61,13 @@ export interface RedisManyReaderOptions {
 }
 
 export const MAX_FIRST_ENTRY_BYTES = 65_536;
-/** Room for a header with tags, however many keys share the budget. */
+/** Minimum number of bytes fetched per entry in round 1, enough for a header with tags even if many keys share the budget. */
 const MIN_FIRST_ENTRY_BYTES = 1_024;
-/** Of all calls together: two of 256 keys at once, or many small ones; little beside the memory of the smallest pod. */
+/** Maximum bytes of all calls in round 1: two calls with 256 keys, or many small ones. Even the smallest pod has this memory. */
 const MAX_FIRST_ROUND_BYTES = 8 * 1_048_576;
-/** Round 2 knows what it will fetch, and that it is large: one full call at a time. */
+/** Maximum bytes of all calls in round 2. The sizes are known and large by then, so this allows one full call at a time. */
 const MAX_SECOND_ROUND_BYTES = 4 * 1_048_576;
-/** As many as admission control lets in. */
+/** Maximum number of calls that wait for a budget, the same number that admission control admits. */
 const MAX_WAITING_CALLS = 10_000;
 
 export class RedisManyReader {
@@ -94,10 +96,10 @@ export class RedisManyReader {
     let second: Reservation | undefined;
     try {
       if (first !== undefined) {
-        const wishes = keys.map((key, index) => ({ index, key, maxBytes }));
-        await this.#fetch(call, wishes);
+        const fetches = keys.map((key, index) => ({ index, key, maxBytes }));
+        await this.#fetch(call, fetches);
         first.shrinkTo(rounds.reduce((sum, round) => sum + fetchedBytes(round), 0));
-        second = await this.#fetchLarge(call, wishesWithin(budgetBytes, keys, rounds));
+        second = await this.#fetchLarge(call, largeEntriesWithin(budgetBytes, keys, rounds));
       }
       return await this.#judge(call);
     } finally {
@@ -106,25 +108,25 @@ export class RedisManyReader {
     }
   }
 
-  async #fetchLarge(call: Call, wishes: readonly Wish[]): Promise<Reservation | undefined> {
-    if (wishes.length === 0) {
+  async #fetchLarge(call: Call, fetches: readonly EntryFetch[]): Promise<Reservation | undefined> {
+    if (fetches.length === 0) {
       return undefined;
     }
-    const bytes = wishes.reduce((sum, wish) => sum + wish.maxBytes, 0);
+    const bytes = fetches.reduce((sum, fetch) => sum + fetch.maxBytes, 0);
     const reservation = await this.#secondRounds.reserve(bytes, this.#leftMs(call));
     try {
       if (reservation !== undefined) {
-        await this.#fetch(call, wishes);
+        await this.#fetch(call, fetches);
       }
     } catch (error) {
       reservation?.release();
       throw error;
     }
-    for (const { index } of wishes) {
+    for (const { index } of fetches) {
       if (reservation === undefined) {
         call.rounds[index] = FAILED;
       } else if (call.rounds[index]?.kind === 'large') {
-        // Grown in between: beyond what was reserved.
+        // The entry has grown since round 1 and exceeds its reservation.
         call.rounds[index] = SKIPPED;
       }
     }
@@ -135,22 +137,22 @@ export class RedisManyReader {
     return deadlineAtMs - this.#clock.monotonicMs();
   }
 
-  /** One script per bucket, all in flight at once. Sets the rounds of the wishes. */
-  async #fetch(call: Call, wishes: readonly Wish[]): Promise<void> {
-    const byBucket = new Map<number, Wish[]>();
-    for (const wish of wishes) {
-      const bucket = bucketOf(wish.key);
+  /** Runs one script per bucket, all of them concurrently, and stores the results in `call.rounds`. */
+  async #fetch(call: Call, fetches: readonly EntryFetch[]): Promise<void> {
+    const byBucket = new Map<number, EntryFetch[]>();
+    for (const fetch of fetches) {
+      const bucket = bucketOf(fetch.key);
       const members = byBucket.get(bucket);
       if (members === undefined) {
-        byBucket.set(bucket, [wish]);
+        byBucket.set(bucket, [fetch]);
       } else {
-        members.push(wish);
+        members.push(fetch);
       }
     }
     await Promise.all([...byBucket].map(([bucket, members]) => this.#fetchBucket(call, bucket, members)));
   }
 
-  async #fetchBucket(call: Call, bucket: number, members: readonly Wish[]): Promise<void> {
+  async #fetchBucket(call: Call, bucket: number, members: readonly EntryFetch[]): Promise<void> {
     const { namespace, rounds } = call;
     const keys: (string | Buffer)[] = [this.#keyspace.cacheSequence(namespace, bucket)];
     let expectedReplyBytes = 0;
@@ -184,8 +186,8 @@ export class RedisManyReader {
   }
 }
 
-/** One limit for all, where all have the same. */
-function limitsOf(members: readonly Wish[]): string[] {
+/** Returns the script arguments with the byte limits: a single one if all entries have the same limit. */
+function limitsOf(members: readonly EntryFetch[]): string[] {
   const first = members[0]?.maxBytes ?? 0;
   return members.every((member) => member.maxBytes === first)
     ? [String(first)]
@@ -228,9 +230,12 @@ function toRound(read: BucketRead, place: number, memo: TagMemo): Round {
   return entry === undefined ? MISS : { kind: 'entry', read: entry };
 }
 
-/** In the order of the keys: what of the first round does not fit is skipped, what is large and fits is to be fetched. */
-function wishesWithin(budgetBytes: number, keys: readonly Buffer[], rounds: Round[]): Wish[] {
-  const wishes: Wish[] = [];
+/**
+ * Returns the large entries that fit the budget and must still be fetched. Goes through the keys in order and marks
+ * results of round 1 that do not fit the remaining budget as skipped.
+ */
+function largeEntriesWithin(budgetBytes: number, keys: readonly Buffer[], rounds: Round[]): EntryFetch[] {
+  const fetches: EntryFetch[] = [];
   let leftBytes = budgetBytes;
   for (const [index, round] of rounds.entries()) {
     const bytes = round.kind === 'entry' ? budgetBytesOf(round.read.value) : round.kind === 'large' ? round.bytes : 0;
@@ -241,10 +246,10 @@ function wishesWithin(budgetBytes: number, keys: readonly Buffer[], rounds: Roun
     leftBytes -= bytes;
     const key = keys[index];
     if (round.kind === 'large' && key !== undefined) {
-      wishes.push({ index, key, maxBytes: round.bytes });
+      fetches.push({ index, key, maxBytes: round.bytes });
     }
   }
-  return wishes;
+  return fetches;
 }
 
 function fetchedBytes(round: Round): number {

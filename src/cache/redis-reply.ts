@@ -1,9 +1,9 @@
 /**
- * What the cache's scripts answer, as values: read.lua, read-many.lua and write.lua name the forms.
+ * Decodes the replies of the cache scripts. read.lua and read-many.lua document their forms.
  *
  * Invariants:
- *   1. An entry that cannot be read, or whose TTL is over by the server's clock, is undefined: a miss.
- *   2. A reply of another form throws a plain Error (redis/script-reply.ts).
+ *   1. An entry that cannot be decoded, or that has expired by the server's clock, is undefined, which is a miss.
+ *   2. A malformed reply throws a plain Error (redis/script-reply.ts).
  */
 import type { BucketMark } from '../near/bucket-mark.ts';
 import { decodeRingEntry } from '../near/ring.ts';
@@ -12,24 +12,27 @@ import { asBytes, asInteger, asList } from '../redis/script-reply.ts';
 import { decodeEntry, type Entry, STAMP_BYTES, type TagMemo } from './model.ts';
 import type { StoredValue } from './store.ts';
 
-/** What stands before the entries: time, number and head. */
+/** Number of items in a reply before the entries: time, number and head. */
 const HEAD_ITEMS = 3;
 
-/** Entries of one bucket, read in one step. */
+/** Entries of one bucket that one script run has read. */
 export interface BucketRead {
   readonly nowMs: number;
   readonly mark: BucketMark;
-  /** By the keys of the script: bytes of the entry, its length where it is too large, null for a miss. */
+  /** Item of each entry, in the order of the script's keys: its bytes, its length if it is too large, or null for a miss. */
   readonly items: readonly RedisReply[];
 }
 
-/** An entry and what callers see of it. */
+/** Decoded entry together with the value that callers receive. */
 export interface ReadEntry {
   readonly entry: Entry;
   readonly value: StoredValue;
 }
 
-/** Undefined where the bucket has no sequence, hence no valid entry. `count`: the entries that were asked for. */
+/**
+ * Decodes a reply with `count` requested entries. Returns undefined if the bucket has no sequence, and therefore no valid
+ * entry.
+ */
 export function toBucketRead(reply: RedisReply, count: number): BucketRead | undefined {
   if (reply === null) {
     return undefined;
@@ -38,7 +41,10 @@ export function toBucketRead(reply: RedisReply, count: number): BucketRead | und
   return { nowMs: asInteger(nowMs), mark: toMark(asInteger(number), asBytes(head)), items };
 }
 
-/** Undefined for a miss. Age and lifetime follow the server's clock, which wrote the time into the entry. */
+/**
+ * Decodes an entry, or returns undefined for a miss. Age and remaining TTL use the server's clock, because the server also
+ * wrote the time in the entry.
+ */
 export function toReadEntry(read: BucketRead, item: RedisReply | undefined, memo?: TagMemo): ReadEntry | undefined {
   const entry = item === null ? undefined : decodeEntry(asBytes(item), memo);
   if (entry === undefined) {
@@ -54,7 +60,7 @@ export function toReadEntry(read: BucketRead, item: RedisReply | undefined, memo
   return { entry, value: { absent, value, version, tags, ageMs, ttlMs: leftMs, mark: read.mark } };
 }
 
-/** `head`: the incarnation, followed by the ring's entry in the field of this number, if there is one. */
+/** Decodes a position. `head` is the incarnation, followed by the ring entry in the field of `number` if there is one. */
 function toMark(number: number, head: Buffer): BucketMark {
   const entry = decodeRingEntry(head.subarray(STAMP_BYTES));
   return {

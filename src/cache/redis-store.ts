@@ -1,12 +1,14 @@
 /**
- * The cache's store in Redis: one script per step, its atomicity and its message in it.
+ * Stores cache entries in Redis. Each step is one script, which also publishes the message of its change.
  *
- * An entry, its bucket's sequence and its bucket's channel share a slot; tags lie in slots of their own. So a read is one round
- * trip and, for an entry with tags, a second one for their versions; a write with tags is one for the versions, then the
- * write. What this cannot do in one step is done in the order that errs towards a miss: versions are taken before the entry
- * is written, and compared after it was read.
+ * An entry, the sequence of its bucket and the channel of its bucket share a slot; tags are in other slots. So a read takes
+ * one round trip, and a second one for the versions of the tags. A write with tags reads their versions first and writes
+ * the entry afterwards. This order makes every race with an invalidation end in a miss, because a read compares the
+ * versions after it has read the entry.
  *
- * Promises: those of store.ts. No key, value or tag is in an error text.
+ * Invariants:
+ *   1. The store keeps the invariants of store.ts.
+ *   2. An error text never contains a key, a value or a tag.
  */
 import { randomBytes } from 'node:crypto';
 import { BUCKET_COUNT, bucketOf, keyHash } from '../lib/key-hash.ts';
@@ -25,9 +27,12 @@ import type { CacheStore, CacheWrite, ReadManyOptions, ReadManyResult, StoredVal
 
 const DIRECTORY = 'src/cache/scripts';
 
-/** A read returns entries up to this size at once. Of a larger one it learns the size first: many large replies at once would fill the pod. */
+/**
+ * Maximum size of an entry that a read fetches in one round trip, as a script argument. For a larger entry the script
+ * returns only the size first, because many large replies at once would exhaust the memory of the pod.
+ */
 const SMALL_ENTRY = [String(MAX_FIRST_ENTRY_BYTES)];
-/** Others may write a larger value between the two reads. */
+/** Maximum number of reads of a large entry. A repetition is needed if another client writes a larger value in between. */
 const MAX_LARGE_READS = 3;
 
 function script(name: string, kind: ScriptKind, keyTypes: readonly KeyType[]): Script {
@@ -35,7 +40,7 @@ function script(name: string, kind: ScriptKind, keyTypes: readonly KeyType[]): S
   return loadScript(`cache-${name}`, paths, kind, { keyTypes });
 }
 
-/** An entry's tags are judged this often for one conditional write, should others write in between each time. */
+/** Maximum number of attempts of a conditional write that must compare tags. Each concurrent write costs one attempt. */
 const MAX_JUDGEMENTS = 4;
 
 export interface RedisCacheStoreOptions {
@@ -77,9 +82,9 @@ export class RedisCacheStore implements CacheStore {
     let read = toBucketRead(await this.#commands.run(this.#readScript, keys, SMALL_ENTRY, deadlineAtMs), 1);
     for (let attempt = 0; typeof read?.items[0] === 'number'; attempt += 1) {
       if (attempt === MAX_LARGE_READS) {
-        throw new StoreError('unavailable', 'the cached value grew each time it was read');
+        throw new StoreError('unavailable', 'cannot read the cached value: it grew during each read');
       }
-      // Its size is known now, and the connection bounds how much of that kind is in flight at once.
+      // The connection uses the size, which is known now, to limit the reply bytes in flight.
       const expectedReplyBytes = read.items[0];
       const limit = [String(expectedReplyBytes)];
       read = toBucketRead(
@@ -133,12 +138,12 @@ export class RedisCacheStore implements CacheStore {
         return { stored: false };
       }
       const header = asBytes(detail);
-      const standing = decodeEntry(header);
-      // An entry whose tags cannot be read is no value, as for a read.
-      const isCurrent = standing !== undefined && (await this.#tags.areCurrent(namespace, standing.tags, deadlineAtMs));
+      const existing = decodeEntry(header);
+      // An entry whose tags cannot be decoded is a miss here, as it is for a read.
+      const isCurrent = existing !== undefined && (await this.#tags.areCurrent(namespace, existing.tags, deadlineAtMs));
       judged = [versionIn(header), isCurrent ? '1' : '0'];
     }
-    // Others wrote the key each time in between: it has a value, and not the one that was asked for.
+    // Another client wrote the key before each attempt, so it has a value and neither condition holds.
     return { stored: false };
   }
 
@@ -179,13 +184,13 @@ export class RedisCacheStore implements CacheStore {
   }
 }
 
-/** The sum of the integers that all steps reply. */
+/** Waits for all steps and returns the sum of their integer replies. */
 async function sumOfAll(steps: readonly Promise<RedisReply>[]): Promise<number> {
   const counts = await settleAll(steps.map((step) => step.then(asInteger)));
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
-/** What the ring shows of a change of these keys: one number cannot name several. */
+/** Returns the hash that a change of these keys enters in the ring. A ring entry has one hash, so several keys count as all. */
 function hashOf(keys: readonly Buffer[]): Buffer {
   const [first] = keys;
   return keys.length === 1 && first !== undefined ? keyHash(first) : EVERY_KEY_HASH;

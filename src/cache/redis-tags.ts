@@ -1,12 +1,13 @@
 /**
- * Tags in Redis: per tag one key with a random version, made when an entry first bears it, gone when it is invalidated.
+ * Manages tags in Redis. Each tag is one key with a random version. The first write with the tag creates it, and an
+ * invalidation of the tag deletes it.
  *
- * An entry holds the versions that its tags had before it was written, and is invalid once one of them has another or none. A
- * version is never made twice, so an invalid entry never becomes valid again, in whatever order writes, invalidations
- * and evictions come.
+ * An entry contains the versions that its tags had before it was written. It is invalid if a tag is missing or has a
+ * different version. Versions are random and never repeat, so an invalid entry never becomes valid again, in whatever
+ * order writes, invalidations and evictions happen.
  *
- * Invariant: `ensure`, `areCurrent` and `judgeOf` never report `unknown`: whether a version was made or read makes no difference to anybody. The
- * exception is a script that lacks a permission, which no repetition gives it.
+ * Invariant: `ensure`, `areCurrent` and `judgeOf` report an unknown outcome as `unavailable`, because repeating them is
+ * harmless. The exception is a missing permission, for which a retry does not help.
  */
 import { randomBytes } from 'node:crypto';
 import { bucketOf, keyHash } from '../lib/key-hash.ts';
@@ -20,7 +21,7 @@ import { asBytes, asList, malformedReply } from '../redis/script-reply.ts';
 import { type Entry, type EntryTag, STAMP_BYTES, TAG_VERSION_BYTES } from './model.ts';
 import { TagLookups, type TagVersion } from './tag-lookups.ts';
 
-/** A tag outlives the entry that is written next by this: its write may come as late as the deadline allows. */
+/** Time by which a tag outlives an entry. The entry is written after the tag, possibly as late as the deadline allows. */
 const TAG_MARGIN_MS = 60_000;
 
 export interface RedisTagsOptions {
@@ -45,7 +46,7 @@ export class RedisTags {
     this.#lookups = new TagLookups(options);
   }
 
-  /** The tags with their versions, which outlive an entry of that TTL. */
+  /** Returns the tags with their versions and creates missing ones. They are kept longer than an entry with this TTL. */
   async ensure(
     namespace: string,
     tags: readonly string[],
@@ -54,7 +55,7 @@ export class RedisTags {
     if (tags.length === 0) {
       return [];
     }
-    const lifeMs = String(options.ttlMs + TAG_MARGIN_MS);
+    const tagTtlMs = String(options.ttlMs + TAG_MARGIN_MS);
     const groups = [...Map.groupBy(tags, (tag) => bucketOf(tag)).values()];
     const replies = await harmless(
       Promise.all(
@@ -62,7 +63,7 @@ export class RedisTags {
           this.#commands.run(
             this.#ensureScript,
             members.map((tag) => this.#keyspace.cacheTag(namespace, tag)),
-            [lifeMs, ...members.map(() => randomBytes(TAG_VERSION_BYTES))],
+            [tagTtlMs, ...members.map(() => randomBytes(TAG_VERSION_BYTES))],
             options.deadlineAtMs,
           ),
         ),
@@ -74,7 +75,7 @@ export class RedisTags {
     });
   }
 
-  /** Whether all of them still have these versions. */
+  /** Returns whether all tags still have these versions. */
   async areCurrent(namespace: string, tags: readonly EntryTag[], deadlineAtMs: number): Promise<boolean> {
     if (tags.length === 0) {
       return true;
@@ -88,15 +89,15 @@ export class RedisTags {
   }
 
   /**
-   * Reads each tag of these entries once. The function returns whether all of an entry's tags still have its versions; a StoreError where
-   * that depends on one that could not be read.
+   * Reads each tag of these entries once, and returns a function that judges the tags of one entry. It returns whether all
+   * of them still have their versions, or a StoreError if that depends on a tag that could not be read.
    */
   async judgeOf(
     namespace: string,
     entries: readonly Pick<Entry, 'tags'>[],
     deadlineAtMs: number,
   ): Promise<(tags: readonly EntryTag[]) => boolean | StoreError> {
-    // Entries that are read together often share one list of tags (TagMemo): each list is judged once.
+    // Entries that are read together often share one list of tags (TagMemo), so each list is judged once.
     const lists = new Set(entries.map((entry) => entry.tags));
     const names = new Set<string>();
     for (const tags of lists) {
@@ -112,7 +113,7 @@ export class RedisTags {
     return (tags) => verdicts.get(tags) ?? verdictOf(tags, versions);
   }
 
-  /** One step per tag bucket, all of them in flight. */
+  /** Invalidates tags with one script run per tag bucket, all of them concurrently. */
   remove(namespace: string, tags: readonly string[], deadlineAtMs: number): Promise<RedisReply>[] {
     return [...Map.groupBy(tags, (tag) => bucketOf(tag))].map(([bucket, members]) =>
       this.#commands.run(
@@ -133,7 +134,7 @@ export class RedisTags {
   }
 }
 
-/** Whether the tags have these versions; a StoreError where that depends on one that could not be read. */
+/** Returns whether the tags have these versions, or a StoreError if that depends on a tag that could not be read. */
 function verdictOf(tags: readonly EntryTag[], versions: ReadonlyMap<string, TagVersion>): boolean | StoreError {
   let failure: StoreError | undefined;
   for (const tag of tags) {
@@ -150,7 +151,7 @@ function verdictOf(tags: readonly EntryTag[], versions: ReadonlyMap<string, TagV
 function versionOf(reply: RedisReply | undefined): Buffer {
   const version = asBytes(reply);
   if (version.length !== TAG_VERSION_BYTES) {
-    // It would be written into an entry that nobody can read.
+    // An entry with this version could never be decoded.
     throw malformedReply(`a version of ${TAG_VERSION_BYTES} bytes`, version);
   }
   return version;

@@ -1,7 +1,6 @@
 /**
- * Malformed requests: each with its code and its text, none of which holds a key, a value or a tag.
+ * Tests the validation of requests: the status code and text of each error, which never contains a key, a value or a tag.
  */
-
 import { noCacheMetrics } from '../../test/support/cache/no-metrics.ts';
 import { callContext, getRequest, invalidateRequest, setRequest } from '../../test/support/cache/requests.ts';
 import { DEFAULT_POLICY_FILE } from '../config/policy-file.ts';
@@ -26,8 +25,7 @@ const empty = Buffer.alloc(0);
 const longKey = Buffer.alloc(1_025, 'K');
 const longTag = 'T'.repeat(129);
 const manyTags = Array.from({ length: 17 }, (_, index) => `tag-${index}`);
-const namespaceText =
-  'namespace is a text of 6 characters outside the pattern, wanted 1 to 64 of [A-Za-z0-9._-], or empty for "default"';
+const namespaceText = namespaceError(6);
 const bad = Status.INVALID_ARGUMENT;
 const notBuilt = Status.UNIMPLEMENTED;
 
@@ -48,94 +46,184 @@ const watch = (namespace: string) => async () =>
   });
 
 const cases: readonly Case[] = [
-  ['get: namespace', get({ namespace: 'a b:{}' }), bad, `cannot get a cached value: ${namespaceText}`],
-  ['get: long namespace', get({ namespace: 'n'.repeat(65) }), bad, 'namespace is a text of 65 characters outside'],
-  ['get: empty key', get({ key: empty }), bad, 'cannot get a cached value: key is empty, wanted 1 to 1024 bytes'],
-  ['get: long key', get({ key: longKey }), bad, 'key is 1025 bytes long, wanted 1 to 1024 bytes'],
-  ['get: negative lease_ms', get({ leaseMs: -1 }), bad, 'lease_ms is -1, wanted 0 or more'],
-  ['get: negative wait_ms', get({ waitMs: -5 }), bad, 'wait_ms is -5, wanted 0 or more'],
-  ['get: empty tag', get({ tags: ['ok', ''] }), bad, 'tags[1] is empty, wanted 1 to 128 bytes'],
-  ['get: lease_ms', get({ leaseMs: 1 }), notBuilt, 'cannot get a cached value: lease_ms is not served by this version'],
-  ['get: wait_ms', get({ waitMs: 1 }), notBuilt, 'cannot get a cached value: wait_ms is not served by this version'],
-  ['get: tags', get({ tags: ['t'] }), notBuilt, 'cannot get a cached value: tags is not served by this version'],
-  ['get many: namespace', getMany({ namespace: 'a b:{}' }), bad, `cannot get cached values: ${namespaceText}`],
-  ['get many: too many', getMany({ keys: Array(257).fill(empty) }), bad, 'keys is a list of 257, wanted at most 256'],
+  ['CacheGet with an invalid namespace', get({ namespace: 'a b:{}' }), bad, namespaceText],
+  ['CacheGet with a namespace that is too long', get({ namespace: 'n'.repeat(65) }), bad, namespaceError(65)],
+  ['CacheGet with an empty key', get({ key: empty }), bad, 'key must be 1 to 1024 bytes, got 0 bytes'],
+  ['CacheGet with a key that is too long', get({ key: longKey }), bad, 'key must be 1 to 1024 bytes, got 1025 bytes'],
+  ['CacheGet with a negative lease_ms', get({ leaseMs: -1 }), bad, 'lease_ms must be at least 0, got -1'],
+  ['CacheGet with a negative wait_ms', get({ waitMs: -5 }), bad, 'wait_ms must be at least 0, got -5'],
+  ['CacheGet with an empty tag', get({ tags: ['ok', ''] }), bad, 'tags[1] must be 1 to 128 bytes, got 0 bytes'],
   [
-    'get many: empty key',
+    'CacheGet with lease_ms',
+    get({ leaseMs: 1 }),
+    notBuilt,
+    'cannot get a cached value: this version does not serve lease_ms; leave it unset',
+  ],
+  [
+    'CacheGet with wait_ms',
+    get({ waitMs: 1 }),
+    notBuilt,
+    'cannot get a cached value: this version does not serve wait_ms; leave it unset',
+  ],
+  [
+    'CacheGet with tags',
+    get({ tags: ['t'] }),
+    notBuilt,
+    'cannot get a cached value: this version does not serve tags; leave it unset',
+  ],
+  ['CacheGetMany with an invalid namespace', getMany({ namespace: 'a b:{}' }), bad, namespaceText],
+  [
+    'CacheGetMany with too many keys',
+    getMany({ keys: Array(257).fill(empty) }),
+    bad,
+    'keys must be at most 256, got a list of 257',
+  ],
+  [
+    'CacheGetMany with an empty key',
     getMany({ keys: [longKey.subarray(1), empty] }),
     bad,
-    'keys[1] is empty, wanted 1 to 1024 bytes',
+    'keys[1] must be 1 to 1024 bytes, got 0 bytes',
   ],
-  ['get many: long key', getMany({ keys: [longKey] }), bad, 'keys[0] is 1025 bytes long'],
-  ['set: namespace', set({ namespace: 'a b:{}' }), bad, `cannot set a cached value: ${namespaceText}`],
-  ['set: empty key', set({ key: empty }), bad, 'cannot set a cached value: key is empty, wanted 1 to 1024 bytes'],
-  ['set: long key', set({ key: longKey }), bad, 'key is 1025 bytes long'],
   [
-    'set: large value',
+    'CacheGetMany with a key that is too long',
+    getMany({ keys: [longKey] }),
+    bad,
+    'keys[0] must be 1 to 1024 bytes, got 1025 bytes',
+  ],
+  ['CacheSet with an invalid namespace', set({ namespace: 'a b:{}' }), bad, namespaceText],
+  ['CacheSet with an empty key', set({ key: empty }), bad, 'key must be 1 to 1024 bytes, got 0 bytes'],
+  ['CacheSet with a key that is too long', set({ key: longKey }), bad, 'key must be 1 to 1024 bytes, got 1025 bytes'],
+  [
+    'CacheSet with a value that is too large',
     set({ value: Buffer.alloc(1_048_577) }),
     bad,
-    'value is 1048577 bytes long, wanted at most 1048576 bytes',
+    'value must be at most 1048576 bytes, got 1048577 bytes',
   ],
-  ['set: value and absent', set({ absent: true }), bad, 'value is 5 bytes long, wanted none together with absent'],
-  ['set: ttl_ms 0', set({ ttlMs: 0 }), bad, 'ttl_ms is 0, wanted 1 to 2592000000 (30 days), or unset'],
-  ['set: negative ttl_ms', set({ ttlMs: -1 }), bad, 'ttl_ms is -1, wanted 1 to 2592000000'],
-  ['set: long ttl_ms', set({ ttlMs: 2_592_000_001 }), bad, 'ttl_ms is 2592000001, wanted 1 to 2592000000'],
-  ['set: ttl_ms beyond exact numbers', set({ ttlMs: 2 ** 63 }), bad, 'ttl_ms is 9223372036854776000'],
-  ['set: too many tags', set({ tags: manyTags }), bad, 'tags is a list of 17, wanted at most 16'],
-  ['set: empty tag', set({ tags: [''] }), bad, 'tags[0] is empty, wanted 1 to 128 bytes'],
-  ['set: long tag', set({ tags: ['ok', longTag] }), bad, 'tags[1] is 129 bytes long, wanted 1 to 128 bytes'],
-  ['set: long tag, counted in bytes', set({ tags: ['é'.repeat(65)] }), bad, 'tags[0] is 130 bytes long'],
-  ['set: negative stale_ms', set({ staleMs: -1 }), bad, 'stale_ms is -1, wanted 0 or more'],
-  ['set: negative load_ms', set({ loadMs: -1 }), bad, 'load_ms is -1, wanted 0 or more'],
   [
-    'set: two conditions',
+    'CacheSet with a value and absent',
+    set({ absent: true }),
+    bad,
+    'value must be empty when absent is set, got 5 bytes',
+  ],
+  [
+    'CacheSet with ttl_ms 0',
+    set({ ttlMs: 0 }),
+    bad,
+    'ttl_ms must be between 1 and 2592000000 (30 days) or unset, got 0',
+  ],
+  [
+    'CacheSet with a negative ttl_ms',
+    set({ ttlMs: -1 }),
+    bad,
+    'ttl_ms must be between 1 and 2592000000 (30 days) or unset, got -1',
+  ],
+  [
+    'CacheSet with a ttl_ms that is too long',
+    set({ ttlMs: 2_592_000_001 }),
+    bad,
+    'ttl_ms must be between 1 and 2592000000 (30 days) or unset, got 2592000001',
+  ],
+  [
+    'CacheSet with a ttl_ms above 2^53',
+    set({ ttlMs: 2 ** 63 }),
+    bad,
+    'ttl_ms must be between 1 and 2592000000 (30 days) or unset, got 9223372036854776000',
+  ],
+  ['CacheSet with too many tags', set({ tags: manyTags }), bad, 'tags must be at most 16, got a list of 17'],
+  ['CacheSet with an empty tag', set({ tags: [''] }), bad, 'tags[0] must be 1 to 128 bytes, got 0 bytes'],
+  [
+    'CacheSet with a tag that is too long',
+    set({ tags: ['ok', longTag] }),
+    bad,
+    'tags[1] must be 1 to 128 bytes, got 129 bytes',
+  ],
+  [
+    'CacheSet with a tag of few characters and too many bytes',
+    set({ tags: ['é'.repeat(65)] }),
+    bad,
+    'tags[0] must be 1 to 128 bytes, got 130 bytes',
+  ],
+  ['CacheSet with a negative stale_ms', set({ staleMs: -1 }), bad, 'stale_ms must be at least 0, got -1'],
+  ['CacheSet with a negative load_ms', set({ loadMs: -1 }), bad, 'load_ms must be at least 0, got -1'],
+  [
+    'CacheSet with if_absent and if_version',
     set({ ifAbsent: true, ifVersion: Buffer.of(1) }),
     bad,
-    'if_version is set together with if_absent',
+    'if_version must be unset when if_absent is set, got both',
   ],
   [
-    'set: two conditions, one of them empty',
+    'CacheSet with if_absent and an empty if_version',
     set({ ifAbsent: true, ifVersion: Buffer.alloc(0) }),
     bad,
-    'if_version is set together with if_absent',
+    'if_version must be unset when if_absent is set, got both',
   ],
   [
-    'set: long if_version',
+    'CacheSet with an if_version that is too long',
     set({ ifVersion: Buffer.alloc(65) }),
     bad,
-    'if_version is 65 bytes long, wanted the version of',
+    'if_version must be a version from an earlier response, got 65 bytes',
   ],
-  ['set: lease', set({ lease: 'x' }), notBuilt, 'cannot set a cached value: lease is not served by this version'],
-  ['set: stale_ms', set({ staleMs: 1 }), notBuilt, 'stale_ms is not served by this version'],
-  ['set: load_ms', set({ loadMs: 1 }), notBuilt, 'load_ms is not served by this version'],
-  ['set: release', set({ release: true }), notBuilt, 'release is not served by this version'],
-  ['invalidate: namespace', invalidate({ namespace: 'a b:{}' }), bad, `cannot invalidate: ${namespaceText}`],
   [
-    'invalidate: too many keys',
+    'CacheSet with lease',
+    set({ lease: 'x' }),
+    notBuilt,
+    'cannot set a cached value: this version does not serve lease; leave it unset',
+  ],
+  [
+    'CacheSet with stale_ms',
+    set({ staleMs: 1 }),
+    notBuilt,
+    'cannot set a cached value: this version does not serve stale_ms; leave it unset',
+  ],
+  [
+    'CacheSet with load_ms',
+    set({ loadMs: 1 }),
+    notBuilt,
+    'cannot set a cached value: this version does not serve load_ms; leave it unset',
+  ],
+  [
+    'CacheSet with release',
+    set({ release: true }),
+    notBuilt,
+    'cannot set a cached value: this version does not serve release; leave it unset',
+  ],
+  ['CacheInvalidate with an invalid namespace', invalidate({ namespace: 'a b:{}' }), bad, namespaceText],
+  [
+    'CacheInvalidate with too many keys',
     invalidate({ keys: Array(1_001).fill(longKey) }),
     bad,
-    'keys is a list of 1001, wanted at most 1000',
+    'keys must be at most 1000, got a list of 1001',
   ],
-  ['invalidate: empty key', invalidate({ keys: [empty] }), bad, 'keys[0] is empty'],
   [
-    'invalidate: too many tags',
+    'CacheInvalidate with an empty key',
+    invalidate({ keys: [empty] }),
+    bad,
+    'keys[0] must be 1 to 1024 bytes, got 0 bytes',
+  ],
+  [
+    'CacheInvalidate with too many tags',
     invalidate({ tags: Array(1_001).fill('t') }),
     bad,
-    'tags is a list of 1001, wanted at most 1000',
+    'tags must be at most 1000, got a list of 1001',
   ],
-  ['invalidate: long tag', invalidate({ tags: [longTag] }), bad, 'tags[0] is 129 bytes long'],
-  ['watch: namespace', watch('a b:{}'), bad, `cannot watch invalidations: ${namespaceText}`],
+  [
+    'CacheInvalidate with a tag that is too long',
+    invalidate({ tags: [longTag] }),
+    bad,
+    'tags[0] must be 1 to 128 bytes, got 129 bytes',
+  ],
+  ['WatchInvalidations with an invalid namespace', watch('a b:{}'), bad, namespaceText],
 ];
 
-test.each(cases)('%s', async (_what, call, code, text) => {
+test.each(cases)('rejects %s', async (_what, call, code, text) => {
   const error = await failureOf(call);
   expect(error).toBeInstanceOf(StatusError);
   expect((error as StatusError).code).toBe(code);
-  expect((error as StatusError).message).toContain(text);
+  expect((error as StatusError).message).toBe(text);
   expect((error as StatusError).message).not.toMatch(/KKK|TTT/);
 });
 
-test('the bounds themselves are accepted', async () => {
+test('accepts values at the bounds', async () => {
   const key = Buffer.alloc(1_024, 'K');
   expect(
     await set({ key, value: Buffer.alloc(1_048_576), ttlMs: 2_592_000_000, tags: ['T'.repeat(128)] })(),
@@ -149,6 +237,11 @@ test('the bounds themselves are accepted', async () => {
   expect(await invalidate({ keys: Array(1_000).fill(key), tags: Array(1_000).fill('t') })()).toEqual({ removed: 1 });
   expect(await invalidate({})()).toEqual({ removed: 0 });
 });
+
+function namespaceError(length: number): string {
+  const accepted = '1 to 64 characters of [A-Za-z0-9._-] or empty for "default"';
+  return `namespace must be ${accepted}, got ${length} characters that do not match`;
+}
 
 async function failureOf(call: () => unknown): Promise<unknown> {
   try {

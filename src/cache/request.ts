@@ -1,7 +1,9 @@
 /**
- * What the cache's requests may hold: each field is checked here, with the text that its caller reads.
+ * Validates the requests of CacheService.
  *
- * Promises: nothing is ignored (what is not built yet is UNIMPLEMENTED and named), and no text holds a key, a value or a tag.
+ * Invariants:
+ *   1. No field is ignored. A field that this version does not serve ends the call as UNIMPLEMENTED, and the error names it.
+ *   2. An error text never contains a key, a value or a tag.
  */
 import { MAX_CACHE_TTL_MS, NAME_PATTERN } from '../config/policy-file.ts';
 import type { CacheGetManyRequestOutput } from '../grpc/generated/pannier/v1/CacheGetManyRequest.ts';
@@ -17,7 +19,10 @@ const MAX_GET_MANY_KEYS = 256;
 const MAX_INVALIDATE_KEYS = 1_000;
 const MAX_INVALIDATE_TAGS = 1_000;
 const NAMESPACE_DEFAULT = 'default';
-/** A version of ours is 24 bytes; another length is no version of any value, this much longer a mistake. */
+/**
+ * Maximum length of `if_version`. A version has 24 bytes. Other lengths match no entry; a length above this bound is
+ * rejected, because it must be an error of the caller.
+ */
 const MAX_IF_VERSION_BYTES = 64;
 
 const GET = 'get a cached value';
@@ -43,7 +48,7 @@ export function checkGetMany(request: CacheGetManyRequestOutput): string {
 }
 
 export interface SetRequestOptions {
-  /** Of a request that names no TTL, by namespace. */
+  /** Returns the TTL of a request without one, in ms. */
   readonly defaultTtlMs: (namespace: string) => number;
   readonly maxValueBytes: number;
 }
@@ -53,14 +58,14 @@ export function readSet(request: CacheSetRequestOutput, options: SetRequestOptio
   checkKey('key', request.key);
   if (request.value.length > options.maxValueBytes) {
     throw invalidArgument('value', {
-      accepted: `at most ${options.maxValueBytes} bytes, or a larger limit in the settings`,
-      got: `${request.value.length} bytes long`,
+      accepted: `at most ${options.maxValueBytes} bytes`,
+      got: `${request.value.length} bytes`,
     });
   }
   if (request.absent && request.value.length > 0) {
     throw invalidArgument('value', {
-      accepted: 'none together with absent',
-      got: `${request.value.length} bytes long`,
+      accepted: 'empty when absent is set',
+      got: `${request.value.length} bytes`,
     });
   }
   const ttlMs = readTtl(request.ttlMs ?? options.defaultTtlMs(namespace));
@@ -78,7 +83,10 @@ export function readSet(request: CacheSetRequestOutput, options: SetRequestOptio
 
 function readTtl(ttlMs: number | bigint): number {
   if (typeof ttlMs === 'bigint' || ttlMs < 1 || ttlMs > MAX_CACHE_TTL_MS) {
-    throw invalidArgument('ttl_ms', { accepted: `1 to ${MAX_CACHE_TTL_MS} (30 days), or unset`, got: String(ttlMs) });
+    throw invalidArgument('ttl_ms', {
+      accepted: `between 1 and ${MAX_CACHE_TTL_MS} (30 days) or unset`,
+      got: String(ttlMs),
+    });
   }
   return ttlMs;
 }
@@ -107,15 +115,15 @@ function readCondition({ ifAbsent, ifVersion }: CacheSetRequestOutput): WriteCon
     return { kind: ifAbsent ? 'if_absent' : 'none' };
   }
   if (ifAbsent) {
-    throw invalidArgument('if_version', { accepted: 'one of them', got: 'set together with if_absent' });
+    throw invalidArgument('if_version', { accepted: 'unset when if_absent is set', got: 'both' });
   }
   if (ifVersion.length > MAX_IF_VERSION_BYTES) {
     throw invalidArgument('if_version', {
-      accepted: 'the version of an earlier answer',
-      got: `${ifVersion.length} bytes long`,
+      accepted: 'a version from an earlier response',
+      got: `${ifVersion.length} bytes`,
     });
   }
-  // The version of a miss is empty: whoever passes it on stores only if there is still no value.
+  // A miss has an empty version. A caller that passes it on stores its value only if there is still none.
   return ifVersion.length === 0 ? { kind: 'if_absent' } : { kind: 'if_version', version: ifVersion };
 }
 
@@ -125,8 +133,8 @@ function checkNamespace(namespace: string): string {
   }
   if (!NAME_PATTERN.test(namespace)) {
     throw invalidArgument('namespace', {
-      accepted: '1 to 64 of [A-Za-z0-9._-], or empty for "default"',
-      got: `a text of ${namespace.length} characters outside the pattern`,
+      accepted: '1 to 64 characters of [A-Za-z0-9._-] or empty for "default"',
+      got: `${namespace.length} characters that do not match`,
     });
   }
   return namespace;
@@ -151,7 +159,7 @@ function checkTags(tags: readonly string[], max: number): void {
 
 function checkNotNegative(field: string, value: number | bigint): void {
   if (value < 0) {
-    throw invalidArgument(field, { accepted: '0 or more', got: String(value) });
+    throw invalidArgument(field, { accepted: 'at least 0', got: String(value) });
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * What CacheService answers: values and outcomes as messages. Pure.
+ * Builds the responses of CacheService from values and outcomes. Pure functions.
  */
 import type { CacheGetResponse } from '../grpc/generated/pannier/v1/CacheGetResponse.ts';
 import { CacheOutcome } from '../grpc/generated/pannier/v1/CacheOutcome.ts';
@@ -8,7 +8,10 @@ import { budgetBytesOf, type StoredValue } from './store.ts';
 
 const EMPTY = Buffer.alloc(0);
 
-/** One result per key; a key that stands again costs its bytes again, since the message holds it again. */
+/**
+ * Returns one result per key within a byte budget. A repeated key uses the budget each time, because the message contains
+ * its value each time.
+ */
 export function withinBudget(
   keys: readonly Buffer[],
   answers: ReadonlyMap<string, CacheGetResponse>,

@@ -1,6 +1,6 @@
 /**
- * The service's answers: what a failing store becomes, near copies as a caller sees them, deadlines. The store here is one
- * that the test holds the answers of, since the order of answer and message is what matters.
+ * Tests the responses of the service: failures of the store, hits of the near cache and deadlines. The test decides when the
+ * store answers, because the order of replies and messages matters.
  */
 import { callContext, getRequest, invalidateRequest, setRequest } from '../../test/support/cache/requests.ts';
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
@@ -96,7 +96,7 @@ function setUp(options: { maxAnswerBytes?: number } = {}) {
     setInvalidation: (action: () => Promise<number>) => {
       invalidation = action;
     },
-    /** A read that the store answers with `text`. */
+    /** Performs a read for which the store returns `text`. */
     read: async (text: string): Promise<CacheGetResponse> => {
       const answer = get();
       reads.at(-1)?.resolve(storedValue(text));
@@ -110,7 +110,7 @@ function storedValue(text: string): StoredValue {
   return { absent: false, value: Buffer.from(text), version: Buffer.of(1), tags: [], ageMs: 10, ttlMs: 3_000, mark };
 }
 
-/** A service whose channel is live and that holds a near copy. */
+/** Sets up a service with a live channel and one near-cache entry. */
 async function setUpNear() {
   const t = setUp();
   const first = t.get();
@@ -121,7 +121,7 @@ async function setUpNear() {
   return t;
 }
 
-test('a near hit is answered at once, with its age, the rest of its life and its source', async () => {
+test('returns a near-cache hit synchronously, with its age, remaining TTL and source', async () => {
   const t = await setUpNear();
   t.clock.advance(300);
   const answer = t.get() as CacheGetResponse;
@@ -131,7 +131,7 @@ test('a near hit is answered at once, with its age, the rest of its life and its
   expect(t.metrics.slice(-2)).toEqual(['near n', 'hit near']);
 });
 
-test('fresh goes to the store, and what it brings replaces the copy', async () => {
+test('reads the store for a fresh read and replaces the near-cache entry by the result', async () => {
   const t = await setUpNear();
   const answer = t.get({ fresh: true });
   t.reads.at(-1)?.resolve(storedValue('v2'));
@@ -139,7 +139,7 @@ test('fresh goes to the store, and what it brings replaces the copy', async () =
   expect(String((t.get() as CacheGetResponse).value)).toBe('v2');
 });
 
-test('one second after its read was sent a copy is not served, whatever was heard', async () => {
+test('serves a near-cache entry for at most 1 s after its read was sent, even if no message arrives', async () => {
   const t = await setUpNear();
   t.clock.advance(999);
   expect(t.get()).not.toBeInstanceOf(Promise);
@@ -151,20 +151,23 @@ test.each([
   ['stored', (writes: Held<WriteOutcome>[]) => writes[0]?.resolve({ stored: true, version: Buffer.of(2) })],
   ['not stored', (writes: Held<WriteOutcome>[]) => writes[0]?.resolve({ stored: false })],
   ['unknown', (writes: Held<WriteOutcome>[]) => writes[0]?.reject(new StoreError('unknown', 'no answer'))],
-])('a CacheSet that ends %s leaves no copy, and none to a read that was in flight', async (_what, end) => {
-  const t = await setUpNear();
-  const underWay = t.get({ fresh: true });
-  const set = Promise.resolve(t.service.handlers.CacheSet(setRequest(), callContext({ clock: t.clock }))).catch(
-    () => {},
-  );
-  end(t.writes);
-  await set;
-  t.reads.at(-1)?.resolve(storedValue('old'));
-  await underWay;
-  expect(t.get()).toBeInstanceOf(Promise);
-});
+])(
+  'CacheSet that ends as %s drops the near-cache entry, and a read in flight does not restore it',
+  async (_what, end) => {
+    const t = await setUpNear();
+    const inFlight = t.get({ fresh: true });
+    const set = Promise.resolve(t.service.handlers.CacheSet(setRequest(), callContext({ clock: t.clock }))).catch(
+      () => {},
+    );
+    end(t.writes);
+    await set;
+    t.reads.at(-1)?.resolve(storedValue('old'));
+    await inFlight;
+    expect(t.get()).toBeInstanceOf(Promise);
+  },
+);
 
-test('CacheSet takes the TTL of its namespace where none is given', async () => {
+test('CacheSet without a TTL uses that of its namespace', async () => {
   const t = setUp();
   void t.service.handlers.CacheSet(setRequest(), callContext({ clock: t.clock }));
   expect(t.counts.ttlMs).toBe(5_000);
@@ -174,26 +177,29 @@ test('CacheSet takes the TTL of its namespace where none is given', async () => 
   expect(t.counts.ttlMs).toBe(77);
 });
 
-test.each([{ keys: [Buffer.from('key')] }, { all: true }])('CacheInvalidate of %j leaves no copy', async (fields) => {
-  const t = await setUpNear();
-  await t.service.handlers.CacheInvalidate(invalidateRequest(fields), callContext({ clock: t.clock }));
-  expect(t.get()).toBeInstanceOf(Promise);
-});
+test.each([{ keys: [Buffer.from('key')] }, { all: true }])(
+  'CacheInvalidate of %j drops the near-cache entry',
+  async (fields) => {
+    const t = await setUpNear();
+    await t.service.handlers.CacheInvalidate(invalidateRequest(fields), callContext({ clock: t.clock }));
+    expect(t.get()).toBeInstanceOf(Promise);
+  },
+);
 
-test('CacheInvalidate never ends UNKNOWN: to repeat it is always right; and it leaves no copy even when it fails', async () => {
+test('CacheInvalidate with an unknown outcome ends as UNAVAILABLE and still drops the near-cache entry', async () => {
   const t = await setUpNear();
   t.setInvalidation(() => Promise.reject(new StoreError('unknown', 'no answer')));
   const request = invalidateRequest({ keys: [Buffer.from('key')], tags: ['t'] });
   const call = Promise.resolve(t.service.handlers.CacheInvalidate(request, callContext({ clock: t.clock })));
   await expect(call).rejects.toMatchObject({
     code: Status.UNAVAILABLE,
-    message: expect.stringContaining('repeat the call whole'),
+    message: 'cannot invalidate all entries: the store did not answer every step; retry the whole call',
   });
   expect(t.get()).toBeInstanceOf(Promise);
 });
 
 test.each(['unavailable', 'unknown', 'forbidden', 'deadline', 'full'] as const)(
-  'a read that the store ends with "%s" is UNAVAILABLE, one key or many',
+  'reports UNAVAILABLE for each key whose read ends with the store error "%s"',
   async (kind) => {
     const t = setUp();
     const one = t.get();
@@ -209,21 +215,21 @@ test.each(['unavailable', 'unknown', 'forbidden', 'deadline', 'full'] as const)(
   },
 );
 
-test('an error that is no StoreError is not made an answer', async () => {
+test('rejects the call for an error that is not a StoreError', async () => {
   const t = setUp();
   const answer = t.get();
-  t.reads[0]?.reject(new TypeError('a mistake of ours'));
+  t.reads[0]?.reject(new TypeError('unexpected'));
   await expect(answer).rejects.toThrow(TypeError);
 });
 
-test('a write that the store fails is for the caller to hear', async () => {
+test('rejects CacheSet with the error of the store', async () => {
   const t = setUp();
   const set = t.service.handlers.CacheSet(setRequest(), callContext({ clock: t.clock }));
   t.writes[0]?.reject(new StoreError('unknown', 'no answer'));
   await expect(set).rejects.toMatchObject({ kind: 'unknown' });
 });
 
-test('store work ends before the call does; a call whose deadline is over costs none', async () => {
+test('limits store commands to a time before the deadline, and sends none after it', async () => {
   const t = setUp();
   void t.get({}, 1_000);
   expect(t.counts.readDeadlineAtMs).toBe(960);
@@ -241,7 +247,7 @@ test('store work ends before the call does; a call whose deadline is over costs 
   expect(t.counts).toEqual(before);
 });
 
-test('a reload that turns the near cache off and on again: what was written meanwhile dropped the copy', async () => {
+test('drops a near-cache entry that is written while a reload has turned the near cache off', async () => {
   const t = await setUpNear();
   t.policies.file = DEFAULT_POLICY_FILE;
   const written = t.service.handlers.CacheSet(setRequest(), callContext({ clock: t.clock }));
@@ -254,7 +260,7 @@ test('a reload that turns the near cache off and on again: what was written mean
   expect((await t.get()).source).toBe(CacheSource.CACHE_SOURCE_NEAR);
 });
 
-test('a namespace that keeps no copies is read from the store each time, and has no label of its own', async () => {
+test('reads a namespace without near cache from the store each time, and counts no near-cache hit', async () => {
   const t = setUp();
   for (let index = 0; index < 3; index += 1) {
     const answer = t.get({ namespace: `other-${index}` });
@@ -265,7 +271,7 @@ test('a namespace that keeps no copies is read from the store each time, and has
   expect(new Set(t.metrics)).toEqual(new Set(['hit store']));
 });
 
-test('CacheGetMany answers from copies and store together, in the order of the keys, within its bytes', async () => {
+test('CacheGetMany combines the near cache and the store in the order of the keys', async () => {
   const t = await setUpNear();
   const keys = ['none', 'key', 'far', 'key'].map((key) => Buffer.from(key));
   const many = t.service.handlers.CacheGetMany({ namespace: 'n', keys, fresh: false }, callContext({ clock: t.clock }));
@@ -280,7 +286,7 @@ test('CacheGetMany answers from copies and store together, in the order of the k
   ]);
 });
 
-test('CacheGetMany counts what is absent and its tags each time that they are answered', async () => {
+test('CacheGetMany counts an absent entry and its tags for each repetition of a key', async () => {
   const t = setUp({ maxAnswerBytes: 20_000 });
   const keys = Array.from({ length: 256 }, () => Buffer.from('key'));
   const many = t.service.handlers.CacheGetMany({ namespace: 'n', keys, fresh: false }, callContext({ clock: t.clock }));

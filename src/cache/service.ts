@@ -1,12 +1,12 @@
 /**
- * CacheService: checks requests, answers from a near copy or the store, and says what an answer means.
+ * Implements CacheService: validates requests, serves them from the near cache or the store, and builds the responses.
  *
- * Promises:
- *   1. CacheGet and CacheGetMany never fail because of the store: what it does not answer is UNAVAILABLE, status OK. Only data of a format
- *      that this release does not know is FAILED_PRECONDITION.
- *   2. A near hit is answered synchronously.
- *   3. Before CacheSet or CacheInvalidate answer, whatever they answer, this process holds no near copy of what they changed.
- *   4. A call whose deadline is over does no store work, and store work ends before the caller's deadline does.
+ * Invariants:
+ *   1. CacheGet and CacheGetMany succeed even if the store fails: the outcome of a key that cannot be read is UNAVAILABLE.
+ *      The exception is data with an unknown format, which ends the call as FAILED_PRECONDITION.
+ *   2. A near-cache hit is returned synchronously.
+ *   3. CacheSet and CacheInvalidate drop the near-cache entries that they change before they return, even if they fail.
+ *   4. A call whose deadline has passed does not use the store. Other calls stop using it before the deadline of the caller.
  */
 import type { PolicySource } from '../config/policy-file.ts';
 import type { CacheGetManyRequestOutput } from '../grpc/generated/pannier/v1/CacheGetManyRequest.ts';
@@ -41,16 +41,19 @@ import { confirmInvalidations, watchInvalidations } from './watch.ts';
 
 export interface CacheServiceOptions {
   readonly store: CacheStore;
-  /** Subscribes to the channels that the store publishes on: those of Redis, or `LocalChannels` for the memory store. */
+  /** Creates a subscriber for the channels that the store publishes on: those of Redis, or `LocalChannels` in memory. */
   readonly createSubscriber: (listener: SubscriberListener) => Subscriber;
   readonly channelNames: ChannelNames;
-  /** Bounds of the near copies; unset: none are kept, as befits the memory store. `lifeMs`: 1 s, another for tests. */
+  /**
+   * Bounds of the near cache. Unset for the memory store, which needs none. Tests set `lifeMs`, the staleness bound; its
+   * default is 1 s.
+   */
   readonly near?: { readonly maxEntries: number; readonly maxBytes: number; readonly lifeMs?: number };
   readonly policies: PolicySource;
   readonly clock: Clock;
   readonly metrics: CacheMetrics;
   readonly maxValueBytes: number;
-  /** Values and tags of one CacheGetMany. */
+  /** Maximum bytes of values and tags in a response of CacheGetMany. */
   readonly maxAnswerBytes?: number;
 }
 
@@ -65,13 +68,13 @@ type CacheHandlers = {
 
 export interface CacheService extends Service {
   readonly handlers: CacheHandlers;
-  /** Ends all watches, drops all near-cache entries, closes the subscriber. */
+  /** Ends all watches, drops all near-cache entries and closes the subscriber. */
   close(): void;
 }
 
-/** As long as a node that went silent takes to be given up. */
+/** Delay before a retry of CacheInvalidate: about the time after which a silent server counts as lost. */
 const RETRY_PUSHBACK_MS = 250;
-/** Below the 4 MiB that gRPC clients accept by default. */
+/** Default of `maxAnswerBytes`, below the 4 MiB that gRPC clients accept by default. */
 const MAX_ANSWER_BYTES = 3.5 * 1_048_576;
 
 export function createCacheService(options: CacheServiceOptions): CacheService {
@@ -81,9 +84,9 @@ export function createCacheService(options: CacheServiceOptions): CacheService {
   const watches = new InvalidationWatches({ clock, hub });
   hub.addListener({
     onChannel: (channel, _event, action) => {
-      // A channel that was given up because nobody wants it any more is not news.
-      const isWanted = channel.watchCount > 0 || channel.nearUsedAtMs !== undefined;
-      if (action.kind === 'flush' && isWanted) {
+      // The hub also flushes a channel when it unsubscribes an unused one. Operators need no metric for that.
+      const isInUse = channel.watchCount > 0 || channel.nearUsedAtMs !== undefined;
+      if (action.kind === 'flush' && isInUse) {
         metrics.bucketFlushed(action.cause);
       }
     },
@@ -168,25 +171,28 @@ async function invalidate(
   }
 }
 
-/** So that a store that throws at once is settled like one that rejects. */
+/** Runs a store action and turns a synchronous throw into a rejection, so that `settleAll` treats both alike. */
 async function attempt<Value>(action: () => MaybePromise<Value>): Promise<Value> {
   return await action();
 }
 
 /**
- * Whatever happened to an invalidation, to repeat it whole is right; but unlike elsewhere some of it may have been done. Repeating does not
- * help where a permission is missing.
+ * Converts an error of an invalidation. An unknown or partial invalidation may always be repeated, so it becomes
+ * UNAVAILABLE. A missing permission stays as it is, because a retry does not help.
  */
 function repeatable(error: unknown): unknown {
   const isTransient = error instanceof StoreError && !isPermissionRefusal(error);
   if (isTransient && (error.kind === 'unknown' || error.kind === 'unavailable')) {
-    const text = 'cannot invalidate: the store did not answer for all of it, some may be done, repeat the call whole';
+    const text = 'cannot invalidate all entries: the store did not answer every step; retry the whole call';
     return new StatusError(Status.UNAVAILABLE, text, { cause: error, retryPushbackMs: RETRY_PUSHBACK_MS });
   }
   return error;
 }
 
-/** The outcome of `action`, `after` having run however it ended; a value stays a value. */
+/**
+ * Runs `action`, then `after` even if `action` fails, and returns the converted result. Stays synchronous if `action`
+ * returns a value.
+ */
 function afterwards<Value, Result>(
   action: () => MaybePromise<Value>,
   after: () => void,

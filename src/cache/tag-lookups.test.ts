@@ -1,5 +1,5 @@
 /**
- * Lookups of tags on a store that the test answers for: who shares a request, and that no caller joins one that has been sent.
+ * Tests lookups of tags against scripted replies: which callers share a command, and that no caller joins one that was sent.
  */
 import { BUCKET_COUNT, bucketOf } from '../lib/key-hash.ts';
 import { StoreError } from '../lib/store-error.ts';
@@ -33,7 +33,7 @@ function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** `count` tags of one bucket. */
+/** Returns `count` tags of one bucket. */
 function tagsOfOneBucket(count: number): string[] {
   const tags: string[] = [];
   for (let index = 0; tags.length < count; index += 1) {
@@ -44,7 +44,7 @@ function tagsOfOneBucket(count: number): string[] {
   return tags;
 }
 
-test('one request per tag bucket, each tag in it once, for all who ask in one turn', async () => {
+test('sends one command per tag bucket, with each tag once, for all callers in one turn', async () => {
   const { sent, lookups } = setUp();
   const tags = Array.from({ length: 200 }, (_, index) => `tag-${index}`);
   const asking = Array.from({ length: 50 }, (_, index) => lookups.versions('n', [...tags, tags[index] ?? ''], 1_000));
@@ -65,7 +65,7 @@ test('one request per tag bucket, each tag in it once, for all who ask in one tu
   }
 });
 
-test('no caller joins a request that has been sent: an invalidation in between would be missed', async () => {
+test('sends another command if the previous one was already sent, because it would miss an invalidation in between', async () => {
   const { sent, lookups } = setUp();
   const first = lookups.versions('n', ['tag'], 1_000);
   await nextTurn();
@@ -78,7 +78,7 @@ test('no caller joins a request that has been sent: an invalidation in between w
   expect((await second).get('tag')).toBeNull();
 });
 
-test('readers whose replies come in one turn share the request, however many promises lie in between', async () => {
+test('shares one command between callers of one turn, however many promises they await before', async () => {
   const { sent, lookups } = setUp();
   async function reader(depth: number): Promise<void> {
     for (let step = 0; step < depth; step += 1) {
@@ -93,7 +93,7 @@ test('readers whose replies come in one turn share the request, however many pro
   await Promise.all(readers);
 });
 
-test('namespaces, and callers with other deadlines, do not share; those close by get the earliest', async () => {
+test('shares a command only within one namespace and close deadlines, and uses the earliest deadline', async () => {
   const { sent, lookups } = setUp();
   void lookups.versions('n', ['tag'], 6_410);
   void lookups.versions('n', ['tag'], 6_405);
@@ -103,7 +103,7 @@ test('namespaces, and callers with other deadlines, do not share; those close by
   expect(sent.map(({ deadlineAtMs }) => deadlineAtMs).sort()).toEqual([6_405, 6_410, 9_000]);
 });
 
-test('a request has 256 tags at most', async () => {
+test('sends at most 256 tags per command', async () => {
   const { sent, lookups } = setUp();
   const tags = tagsOfOneBucket(600);
   const versions = lookups.versions('n', tags, 1_000);
@@ -115,7 +115,7 @@ test('a request has 256 tags at most', async () => {
   expect([...(await versions).values()].filter((version) => version === VERSION)).toHaveLength(600);
 });
 
-test('a request that fails is an answer for each of its tags, and for no others', async () => {
+test('returns the error of a failed command for its own tags only', async () => {
   const { sent, lookups } = setUp();
   const [lost = '', found = ''] = ['tag-1', 'tag-2'];
   expect(bucketOf(lost)).not.toBe(bucketOf(found));

@@ -1,12 +1,13 @@
 /**
- * Looks up versions of tags: one MGET per tag bucket, for all callers in the same turn of the event loop.
+ * Reads versions of tags with one MGET per tag bucket for all callers in the same turn of the event loop.
  *
  * Invariants:
- *   1. A version is read after `versions` was called: a caller only joins a request that has not been sent. So whoever reads an entry first
- *      and its tags then sees every invalidation that came before the entry was read.
- *   2. A tag that several callers ask for in one turn is in the request once.
- *   3. No caller waits longer than its own deadline: callers share a request only if their deadlines are within 64 ms, and it has the earliest.
- *   4. At most 256 tags are in one request; the next one begins another.
+ *   1. A version is read after `versions` was called, because a caller never joins a request that was already sent. So a
+ *      caller that reads an entry first and its tags afterwards sees every invalidation before the read of the entry.
+ *   2. If several callers request the same tag in one turn, the command contains it once.
+ *   3. Callers share a command only if their deadlines differ by less than 64 ms. It gets the earliest of these deadlines,
+ *      so no caller waits longer than its own.
+ *   4. A command contains at most 256 tags. Further tags go into another command.
  */
 import { bucketOf } from '../lib/key-hash.ts';
 import { StoreError } from '../lib/store-error.ts';
@@ -15,7 +16,7 @@ import type { Keyspace } from '../redis/keyspace.ts';
 import { asBytes, asList } from '../redis/script-reply.ts';
 import { TAG_VERSION_BYTES } from './model.ts';
 
-/** Null: the tag has none. A StoreError: it could not be read, so its version is unknown. */
+/** Version of a tag; null if the tag is missing; a StoreError if it could not be read. */
 export type TagVersion = Buffer | null | StoreError;
 
 interface Batch {
@@ -27,13 +28,13 @@ interface Batch {
 
 const SHARED_DEADLINE_MS = 64;
 const MAX_BATCH_TAGS = 256;
-/** Bulk string headers around a version in a reply. */
+/** Size of one version in a reply, including its RESP header. */
 const VERSION_REPLY_BYTES = TAG_VERSION_BYTES + 8;
 
 export class TagLookups {
   readonly #commands: RedisCommands;
   readonly #keyspace: Keyspace;
-  /** Requests that have not been sent. */
+  /** Batches that have not been sent. */
   readonly #batches = new Map<string, Batch>();
 
   constructor(options: { readonly commands: RedisCommands; readonly keyspace: Keyspace }) {
@@ -67,7 +68,7 @@ export class TagLookups {
     }
     const batch: Batch = { keys: [], indexes: new Map(), versions: Promise.withResolvers(), deadlineAtMs };
     this.#batches.set(name, batch);
-    // After all that this turn resolves: the replies of one chunk of the socket make all their readers ask before it.
+    // The next tick runs after all promises of this turn. So the readers whose replies arrived in one chunk share a batch.
     process.nextTick(() => {
       if (this.#batches.get(name) === batch) {
         this.#batches.delete(name);

@@ -1,5 +1,5 @@
 /**
- * Watching, through the service, on the memory store and on a subscriber that the test makes fail.
+ * Tests watches through the service, on the memory store and on a subscriber that the test can make fail.
  */
 import { noCacheMetrics } from '../../test/support/cache/no-metrics.ts';
 import { callContext, invalidateRequest, setRequest, TestStream } from '../../test/support/cache/requests.ts';
@@ -72,7 +72,7 @@ async function started(t: ReturnType<typeof setUp>) {
   return watch;
 }
 
-test('tells its start, then keys, tags and flushes in their order, of its namespace only', async () => {
+test('reports its start, then keys, tags and flushes of its namespace in order', async () => {
   const t = setUp();
   const { stream, call, ended } = await started(t);
   t.set('a');
@@ -87,7 +87,7 @@ test('tells its start, then keys, tags and flushes in their order, of its namesp
   await ended;
 });
 
-test('frees everything when its caller goes, and there is a subscriber only while somebody watches', async () => {
+test('unsubscribes and closes the subscriber when the last caller has ended its watch', async () => {
   const t = setUp();
   expect(t.subscribers).toHaveLength(0);
   const first = await started(t);
@@ -103,7 +103,7 @@ test('frees everything when its caller goes, and there is a subscriber only whil
   expect(await t.confirm(second.stream.watchId)).toBe(0);
 });
 
-test('a loss is told by one flush, its repair by another; in between the watch is not current', async () => {
+test('reports one flush for lost channels and one for their repair, and confirms nothing in between', async () => {
   const t = setUp();
   const { stream, call, ended } = await started(t);
   const subscriber = t.subscribers[0];
@@ -123,7 +123,7 @@ test('a loss is told by one flush, its repair by another; in between the watch i
   await ended;
 });
 
-test('a message that is missing is told by a flush', async () => {
+test('reports a flush if a message cannot be decoded', async () => {
   const t = setUp();
   const { stream, call, ended } = await started(t);
   t.set('a');
@@ -136,7 +136,7 @@ test('a message that is missing is told by a flush', async () => {
   await ended;
 });
 
-test('a slow reader costs a bounded queue, then a flush', async () => {
+test('replaces the queue of a slow reader by a flush if it overflows', async () => {
   const t = setUp();
   const { stream, call, ended } = await started(t);
   stream.block();
@@ -151,7 +151,7 @@ test('a slow reader costs a bounded queue, then a flush', async () => {
   await ended;
 });
 
-test('confirms only once every earlier event was handed over', async () => {
+test('confirms only after every earlier event was delivered', async () => {
   const t = setUp();
   const { stream, call, ended } = await started(t);
   stream.block();
@@ -159,7 +159,7 @@ test('confirms only once every earlier event was handed over', async () => {
   t.set('b');
   await waitFor('the first event', () => stream.events.length === 1);
   expect(await t.confirm(stream.watchId, 100)).toBe(0);
-  // A deadline so far away that a timer cannot hold it.
+  // This deadline exceeds the longest delay of a timer.
   const confirmed = t.confirm(stream.watchId, 1e12);
   stream.unblock();
   expect(await confirmed).toBe(500);
@@ -172,7 +172,7 @@ test('confirms only once every earlier event was handed over', async () => {
   await ended;
 });
 
-test('an event that came during the barrier is waited for as well', async () => {
+test('waits for the delivery of an event that arrived during the barrier', async () => {
   const t = setUp();
   const { stream, call, ended } = await started(t);
   stream.block();
@@ -188,19 +188,22 @@ test('an event that came during the barrier is waited for as well', async () => 
   await ended;
 });
 
-test('a watch that does not become live ends UNAVAILABLE with its deadline, and leaves nothing', async () => {
+test('ends a watch as UNAVAILABLE at its deadline if its channels do not become live', async () => {
   const t = setUp({ holdBack: true });
   const { ended } = t.watch(50);
-  await expect(ended).rejects.toMatchObject({ code: Status.UNAVAILABLE });
+  await expect(ended).rejects.toMatchObject({
+    code: Status.UNAVAILABLE,
+    message: 'cannot watch invalidations: the store has not confirmed all subscriptions of the namespace; retry later',
+  });
   expect(t.subscribers[0]).toMatchObject({ isClosed: true });
 });
 
-test('there are 64 watches at most', async () => {
+test('rejects a watch while 64 are open', async () => {
   const t = setUp();
   const watches = await Promise.all(Array.from({ length: 64 }, () => started(t)));
   await expect(t.watch().ended).rejects.toMatchObject({
     code: Status.RESOURCE_EXHAUSTED,
-    message: 'cannot watch invalidations: 64 watches are open, wanted fewer than 64',
+    message: 'cannot watch invalidations: 64 watches are open; close one or retry later',
   });
   watches[0]?.call.end();
   await watches[0]?.ended;

@@ -1,12 +1,14 @@
 /**
- * WatchInvalidations and ConfirmInvalidations: the invalidations of a namespace as a stream, for a service that keeps copies
- * of its own, and the proof that the stream is current.
+ * Implements WatchInvalidations and ConfirmInvalidations. They let an application that has its own cache follow the
+ * invalidations of a namespace, and check that it has received all of them.
  *
- * Promises:
- *   1. The first event is `started`, sent once all channels of the namespace are live: what is voided after it, is told.
- *   2. A stream whose reader is slow costs a bounded queue, then a flush; a stream that ended costs nothing.
- *   3. ConfirmInvalidations answers above 0 only after every earlier event of the watch was handed to its stream, and every server that holds
- *      one of its channels has proved meanwhile to be a master that serves it (Subscriber.barrier).
+ * Invariants:
+ *   1. The first event is `started`. It is sent once all channels of the namespace are live, so the stream contains every
+ *      later invalidation.
+ *   2. A slow reader has a bounded queue. If the queue overflows, a flush replaces its events. A stream that has ended uses
+ *      no resources.
+ *   3. ConfirmInvalidations returns more than 0 only under two conditions. Every earlier event was handed to the stream of
+ *      the watch, and every server with one of its channels has proved to be a master that serves it (Subscriber.barrier).
  */
 import type { ConfirmInvalidationsResponse } from '../grpc/generated/pannier/v1/ConfirmInvalidationsResponse.ts';
 import type { WatchInvalidationsResponse } from '../grpc/generated/pannier/v1/WatchInvalidationsResponse.ts';
@@ -15,9 +17,9 @@ import { Status, StatusError } from '../grpc/status.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { InvalidationWatch, InvalidationWatches, WatchEvent } from '../near/invalidation-watches.ts';
 
-/** How long copies may be served after a confirmation. */
+/** Time for which the application may serve its cached values after a confirmation. */
 const CONFIRMED_MS = 500;
-/** A watch that is not live by then ends: its caller shall hear so and try again, not wait. */
+/** Maximum time for a watch to become live. After it the call ends, so that the caller can retry. */
 const START_TIMEOUT_MS = 5_000;
 
 export interface WatchCall {
@@ -34,20 +36,20 @@ export async function watchInvalidations(call: WatchCall): Promise<void> {
   if (watch === undefined) {
     throw new StatusError(
       Status.RESOURCE_EXHAUSTED,
-      `cannot watch invalidations: ${watches.count} watches are open, wanted fewer than ${watches.maxWatches}`,
+      `cannot watch invalidations: ${watches.count} watches are open; close one or retry later`,
     );
   }
   context.onOver(() => watch.close());
   try {
     const leftMs = Math.max(0, context.deadlineAtMs - clock.monotonicMs());
-    // What an operator must end is not waited for.
+    // Waiting does not help if an operator must act first.
     const startMs = watches.refusal === undefined ? Math.min(leftMs, START_TIMEOUT_MS) : 0;
     if (!(await watch.start(startMs))) {
       throw (
         watches.refusal ??
         new StatusError(
           Status.UNAVAILABLE,
-          'cannot watch invalidations: not all channels of the namespace are subscribed, wanted an answer from the store',
+          'cannot watch invalidations: the store has not confirmed all subscriptions of the namespace; retry later',
         )
       );
     }
@@ -63,7 +65,7 @@ export async function confirmInvalidations(
   watchId: number | bigint,
   deadlineAtMs: number,
 ): Promise<ConfirmInvalidationsResponse> {
-  // No watch has an id beyond the exact numbers.
+  // Ids of watches are below 2^53. The decoder returns larger numbers as bigint.
   const isConfirmed = typeof watchId === 'number' && (await watches.confirm(watchId, deadlineAtMs));
   return { validForMs: isConfirmed ? CONFIRMED_MS : 0 };
 }
@@ -85,7 +87,7 @@ async function forward(
   }
 }
 
-/** Hands one message over; where the transport holds more than it likes to, waits until it has got rid of it. */
+/** Sends one message, and waits for the transport if its buffer is full. */
 async function hand(
   responses: ResponseStream<WatchInvalidationsResponse>,
   response: WatchInvalidationsResponse,

@@ -1,14 +1,14 @@
 /**
- * The position of a bucket's sequence, as one read, one write or one message saw it.
+ * Defines the position of a bucket's sequence that a read, a write or a message reports.
  *
- * A number alone proves nothing: after a failover that lost writes the same numbers come again. The stamp is made at random by the write that
- * took the number, so (incarnation, number, stamp) is equal only for the same change.
+ * A number alone does not identify a change, because numbers repeat after a failover that lost writes. Each change also has
+ * a random stamp, so (incarnation, number, stamp) is equal only for the same change.
  */
 export interface BucketMark {
-  /** latin1 text of 8 random bytes, given when the sequence is created; only compared. */
+  /** Incarnation of the sequence: 8 random bytes as latin1 text, chosen when the sequence is created. */
   readonly incarnation: string;
   /** Number of the newest change; 0 if there was none. */
   readonly number: number;
-  /** latin1 text of the 8 random bytes that the change with this number left in the ring; empty if the ring has no entry for it. */
+  /** Stamp of the change with this number: 8 random bytes as latin1 text; empty if the ring has no entry for the number. */
   readonly stamp: string;
 }

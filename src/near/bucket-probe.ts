@@ -1,27 +1,28 @@
 /**
- * The question what a bucket's sequence is, as a command, and its reply. Pure. ring.ts has the layout of a sequence.
+ * Builds the command with which a probe reads the sequence of a bucket, and decodes its reply. Pure functions. ring.ts
+ * describes the layout of a sequence.
  */
 import { decodeRingEntry, RING_SIZE } from './ring.ts';
 
-/** What was known when the probe was made. */
+/** Known position of the bucket when the probe was sent. */
 export interface BucketQuestion {
   readonly generation: number;
-  /** Of `number`; undefined where neither a message nor a read has shown one. */
+  /** Incarnation of the sequence; undefined if neither a message nor a read has shown one. */
   readonly incarnation: string | undefined;
-  /** Whose stamp is asked for. */
+  /** Number of the change whose stamp the probe requests. */
   readonly number: number;
-  /** What the stamp must be; empty where it is not known. */
+  /** Expected stamp; empty if it is unknown. */
   readonly stamp: string;
   /** Numbers that reads have shown and messages have not. */
   readonly shown: readonly number[];
 }
 
-/** What the server has. */
+/** Position of the bucket on the server. */
 export interface BucketAnswer {
-  /** Empty, and number 0: no sequence. */
+  /** Incarnation of the sequence. If the server has no sequence, it is empty and `number` is 0. */
   readonly incarnation: string;
   readonly number: number;
-  /** Empty where the ring has no entry for the number that was asked for. */
+  /** Stamp of the requested number; empty if the ring has no entry for it. */
   readonly stampOfAsked: string;
 }
 
@@ -29,7 +30,7 @@ export function probeCommand(sequenceKey: string, question: BucketQuestion): rea
   return ['HMGET', sequenceKey, 'inc', 'n', String(question.number % RING_SIZE)];
 }
 
-/** Undefined where it cannot be read. */
+/** Decodes the reply of a probe, or returns undefined if it is malformed. */
 export function decodeAnswer(reply: unknown, question: BucketQuestion): BucketAnswer | undefined {
   if (!Array.isArray(reply) || reply.length !== 3) {
     return undefined;

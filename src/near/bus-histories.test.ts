@@ -1,9 +1,9 @@
 /**
- * The bus under what a failover does to a server: writes that were acknowledged are lost, their numbers come again with other stamps,
- * messages are missing, reads are answered by a master that was replaced.
+ * Tests the bus with random histories of failovers: acknowledged writes are lost, their numbers repeat with other stamps,
+ * messages are missing, and a replaced master answers reads.
  *
- * What must hold: once everything has arrived and a probe was answered after it, each copy is of the history that the server has now, and
- * nothing in that history invalidates it.
+ * Invariant: once all messages and reads have arrived and a later probe was answered, each entry belongs to the current
+ * history of the server, and no change of that history invalidates the entry.
  */
 import fc from 'fast-check';
 import type { BucketMark } from './bucket-mark.ts';
@@ -15,7 +15,7 @@ const KEYS = ['a', 'b'];
 
 interface Change {
   readonly stamp: string;
-  /** Undefined: all of them. */
+  /** Changed key; undefined if all keys changed. */
   readonly key: string | undefined;
 }
 
@@ -29,34 +29,34 @@ interface Read {
   readonly generation: number;
   readonly sentAt: SentAt | undefined;
   readonly order: number;
-  isVoid: boolean;
-  /** Undefined: the server has not run it. */
+  isInvalidated: boolean;
+  /** Position that the server returned; undefined until the server has run the read. */
   mark: BucketMark | undefined;
 }
 
-interface Copy extends BucketMark {
+interface CachedEntry extends BucketMark {
   readonly order: number;
 }
 
-type Said =
+type Delivery =
   | { readonly kind: 'message'; readonly message: InvalidationMessage }
   | { readonly kind: 'probe'; readonly question: BucketQuestion; readonly answer: BucketAnswer };
 
 class World {
   readonly #state = createBucketReads();
-  readonly #copies = new Map<string, Copy>();
+  readonly #cached = new Map<string, CachedEntry>();
   #history: History = { incarnation: 'i0', changes: [] };
-  /** What a master that was replaced still has. */
+  /** History of a master that was replaced. */
   #replaced: History | undefined;
   #question: BucketQuestion | undefined;
-  /** What the server said on the connection and has not arrived. */
-  #said: Said[] = [];
+  /** Messages and probe replies that the server has sent and that have not arrived. */
+  #inTransit: Delivery[] = [];
   #reads: Read[] = [];
   #count = 0;
   #isSilent = false;
   filled = 0;
 
-  /** From now on the server that holds the subscription gets the history by copies of the whole, not by messages. */
+  /** From now on the subscribed server receives the history as snapshots of a full resync and publishes no messages. */
   breakLink(): void {
     this.#isSilent = true;
   }
@@ -73,7 +73,7 @@ class World {
         stamp: change.stamp,
         names: key === undefined ? [] : [key],
       };
-      this.#said.push({ kind: 'message', message });
+      this.#inTransit.push({ kind: 'message', message });
     }
   }
 
@@ -81,7 +81,7 @@ class World {
     this.#history = { incarnation: `i${this.#next()}`, changes: [] };
   }
 
-  /** The subscription stays: the server that holds it has taken over the history of another one. */
+  /** The subscription survives, but its server has taken over the history of another one. */
   failOver(lostWrites: number): void {
     const { incarnation, changes } = this.#history;
     this.#replaced = this.#history;
@@ -94,19 +94,19 @@ class World {
   }
 
   lose(): void {
-    this.#said = [];
+    this.#inTransit = [];
     this.#isSilent = false;
     this.#question = undefined;
     this.#feed({ kind: 'lost' });
-    expect(this.#copies.size).toBe(0);
+    expect(this.#cached.size).toBe(0);
   }
 
-  /** The next thing said; `isLate`: where that is a probe's reply, the message behind it comes first. */
+  /** Delivers the next message or reply. With `isLate`, a probe reply arrives after the message that follows it. */
   deliver(isLate: boolean): void {
-    const isOvertaken = isLate && this.#said[0]?.kind === 'probe' && this.#said[1]?.kind === 'message';
-    const [said] = this.#said.splice(isOvertaken ? 1 : 0, 1);
-    if (said !== undefined) {
-      this.#feed(said);
+    const isOvertaken = isLate && this.#inTransit[0]?.kind === 'probe' && this.#inTransit[1]?.kind === 'message';
+    const [delivery] = this.#inTransit.splice(isOvertaken ? 1 : 0, 1);
+    if (delivery !== undefined) {
+      this.#feed(delivery);
     }
   }
 
@@ -129,17 +129,17 @@ class World {
       number: changes.length,
       stampOfAsked: changes[question.number - 1]?.stamp ?? '',
     };
-    this.#said.push({ kind: 'probe', question, answer });
+    this.#inTransit.push({ kind: 'probe', question, answer });
   }
 
   send(key: string): void {
     if (this.#state.live && this.#reads.length < 4) {
       const { generation, known } = this.#state;
-      this.#reads.push({ key, generation, sentAt: known, order: this.#next(), isVoid: false, mark: undefined });
+      this.#reads.push({ key, generation, sentAt: known, order: this.#next(), isInvalidated: false, mark: undefined });
     }
   }
 
-  /** A read's next step: at a server, back here. */
+  /** Performs the next step of a read: a server runs it, or its reply arrives. */
   goOn(pick: number, isReplaced: boolean): void {
     const read = this.#reads[pick % Math.max(1, this.#reads.length)];
     if (read === undefined) {
@@ -163,49 +163,49 @@ class World {
     this.answer();
     this.#deliverAll();
     const { incarnation, changes } = this.#history;
-    for (const [key, copy] of this.#copies) {
-      expect([copy.incarnation, copy.stamp]).toEqual([incarnation, changes[copy.number - 1]?.stamp]);
-      const later = changes.slice(copy.number);
+    for (const [key, entry] of this.#cached) {
+      expect([entry.incarnation, entry.stamp]).toEqual([incarnation, changes[entry.number - 1]?.stamp]);
+      const later = changes.slice(entry.number);
       expect(later.filter((change) => (change.key ?? key) === key)).toEqual([]);
     }
   }
 
-  get copyCount(): number {
-    return this.#copies.size;
+  get cachedCount(): number {
+    return this.#cached.size;
   }
 
   get #isProbing(): boolean {
-    return this.#question !== undefined || this.#said.some(({ kind }) => kind === 'probe');
+    return this.#question !== undefined || this.#inTransit.some(({ kind }) => kind === 'probe');
   }
 
   #deliverAll(): void {
     this.answer();
-    while (this.#said.length > 0) {
+    while (this.#inTransit.length > 0) {
       this.deliver(false);
     }
   }
 
   #fill(read: Read, mark: BucketMark): void {
-    const isValid = !read.isVoid && this.#state.live && this.#state.generation === read.generation;
-    if (!isValid || mark.number === 0 || (this.#copies.get(read.key)?.order ?? 0) > read.order) {
+    const isValid = !read.isInvalidated && this.#state.live && this.#state.generation === read.generation;
+    if (!isValid || mark.number === 0 || (this.#cached.get(read.key)?.order ?? 0) > read.order) {
       return;
     }
-    this.#copies.delete(read.key);
+    this.#cached.delete(read.key);
     if (this.#feed({ kind: 'read', mark, sentAt: read.sentAt }) === 'none') {
       this.filled += 1;
-      this.#copies.set(read.key, { ...mark, order: read.order });
+      this.#cached.set(read.key, { ...mark, order: read.order });
     }
   }
 
   #feed(event: BusEvent): string {
     const action = applyBusEvent(this.#state, event);
     if (action.kind === 'flush') {
-      this.#copies.clear();
+      this.#cached.clear();
     } else if (action.kind === 'drop') {
       for (const name of action.names) {
-        this.#copies.delete(name);
+        this.#cached.delete(name);
         for (const read of this.#reads.filter(({ key }) => key === name)) {
-          read.isVoid = true;
+          read.isInvalidated = true;
         }
       }
     }
@@ -247,7 +247,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: steps('live', nothing, (world) => world.live()) },
 );
 
-test('whatever history the server takes over: after a probe no copy is older than the truth, or of another one', () => {
+test('in random histories of failovers, no entry is stale or of a lost history after a probe', () => {
   let filled = 0;
   let held = 0;
   fc.assert(
@@ -259,11 +259,11 @@ test('whatever history the server takes over: after a probe no copy is older tha
       }
       world.settle();
       filled += world.filled;
-      held += world.copyCount;
+      held += world.cachedCount;
     }),
     { numRuns: 10_000 },
   );
-  // Copies are made and some are held to the end, or this shows nothing.
+  // The test proves something only if entries were cached and some of them remained until the end.
   expect(filled).toBeGreaterThan(10_000);
   expect(held).toBeGreaterThan(1_000);
 });

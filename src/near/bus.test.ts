@@ -1,5 +1,5 @@
 /**
- * The bus under what a network does to messages: lost, repeated, late, out of order, by the thousand histories.
+ * Tests the bus with lost, repeated, late and reordered messages: examples of each event, and thousands of random histories.
  */
 import fc from 'fast-check';
 import type { BucketAnswer } from './bucket-probe.ts';
@@ -29,12 +29,12 @@ function answerOf(answer: Partial<BucketAnswer>): BucketAnswer {
   return { incarnation: 'A', number: 0, stampOfAsked: stampOf(answer.number ?? 0), ...answer };
 }
 
-/** Made and answered in one moment. */
+/** Feeds a probe that is answered as soon as it is sent. */
 function probe(state: BucketReads, answer: Partial<BucketAnswer>): BusAction {
   return applyBusEvent(state, { kind: 'probe', question: createQuestion(state), answer: answerOf(answer) });
 }
 
-/** Sent and answered in one moment, unless `sentAt` says otherwise. */
+/** Feeds a read that ends as soon as it is sent. `sentAt` makes it an older read. */
 function read(state: BucketReads, number: number, stamp = stampOf(number), sentAt?: SentAt): BusAction {
   const { known } = state;
   const mark = { incarnation: 'A', number, stamp };
@@ -48,7 +48,7 @@ function liveState() {
 }
 
 describe('bus', () => {
-  test('drops by the next message', () => {
+  test('drops the names of the next message', () => {
     const state = liveState();
     applyBusEvent(state, names(7, 'a'));
     expect(applyBusEvent(state, names(8, 'b'))).toEqual({ kind: 'drop', names: ['b'] });
@@ -56,35 +56,38 @@ describe('bus', () => {
 
   test.each([
     ['a gap', names(9, 'a'), 'gap'],
-    // After a failover that lost writes numbers come again (A2).
-    ['a number that comes again', names(7, 'a'), 'gap'],
-    ['a number that is lower', names(3, 'a'), 'gap'],
+    // Numbers repeat after a failover that lost writes.
+    ['a repeated number', names(7, 'a'), 'gap'],
+    ['a lower number', names(3, 'a'), 'gap'],
     [
       'another incarnation',
       { kind: 'message', message: { kind: 'names', incarnation: 'B', sequence: 8, stamp: '       8', names: ['a'] } },
       'gap',
     ],
-    ['a message that cannot be read', { kind: 'message', message: undefined }, 'gap'],
+    ['a message that cannot be decoded', { kind: 'message', message: undefined }, 'gap'],
     [
       'a flush',
       { kind: 'message', message: { kind: 'flush', incarnation: 'A', sequence: 8, stamp: '       8', names: [] } },
       'asked',
     ],
     ['the loss of the channel', { kind: 'lost' }, 'lost'],
-    ['a subscription made anew', { kind: 'live' }, 'lost'],
-  ] as [string, BusEvent, string][])('%s voids the bucket and moves the generation', (_what, event, cause) => {
-    const state = liveState();
-    applyBusEvent(state, names(7, 'a'));
-    const before = state.generation;
-    expect(applyBusEvent(state, event)).toEqual({ kind: 'flush', cause, names: [] });
-    expect(state.generation).toBeGreaterThan(before);
-  });
+    ['a repeated subscription', { kind: 'live' }, 'lost'],
+  ] as [string, BusEvent, string][])(
+    'invalidates the bucket and changes its generation on %s',
+    (_what, event, cause) => {
+      const state = liveState();
+      applyBusEvent(state, names(7, 'a'));
+      const before = state.generation;
+      expect(applyBusEvent(state, event)).toEqual({ kind: 'flush', cause, names: [] });
+      expect(state.generation).toBeGreaterThan(before);
+    },
+  );
 
-  test('the first message voids the bucket, and tells its names to those who need only these', () => {
+  test('invalidates the bucket on the first message and returns its names', () => {
     expect(applyBusEvent(liveState(), names(7, 'a'))).toEqual({ kind: 'flush', cause: 'first', names: ['a'] });
   });
 
-  test('while not live, messages and probes mean nothing, and reads leave no copy', () => {
+  test('ignores messages and probes and refuses reads while the channel is not live', () => {
     const state = createBucketReads();
     expect(applyBusEvent(state, names(1, 'a'))).toEqual({ kind: 'none' });
     expect(applyBusEvent(state, { kind: 'lost' })).toEqual({ kind: 'none' });
@@ -92,7 +95,7 @@ describe('bus', () => {
     expect(read(state, 3)).toEqual({ kind: 'refuse' });
   });
 
-  test('after a loss nothing is known any more: a new subscription begins with any number', () => {
+  test('accepts any number as the first one after a loss and a new subscription', () => {
     const state = liveState();
     applyBusEvent(state, names(7, 'a'));
     applyBusEvent(state, { kind: 'lost' });
@@ -102,26 +105,26 @@ describe('bus', () => {
 });
 
 describe('a probe', () => {
-  test('of what is known changes nothing', () => {
+  test('that returns the known position changes nothing', () => {
     const state = liveState();
     applyBusEvent(state, names(7, 'a'));
     expect(probe(state, { number: 7 })).toEqual({ kind: 'none' });
     expect(applyBusEvent(state, names(8, 'b'))).toEqual({ kind: 'drop', names: ['b'] });
   });
 
-  test('returns where the messages begin, so that the first one need not invalidate the bucket', () => {
+  test('returns the position before the first message, which then need not invalidate the bucket', () => {
     const state = liveState();
     expect(probe(state, { number: 7 })).toEqual({ kind: 'none' });
     expect(applyBusEvent(state, names(8, 'b'))).toEqual({ kind: 'drop', names: ['b'] });
   });
 
-  test('that finds no sequence where there has been none: the first message of a new one invalidates only its names', () => {
+  test('that finds no sequence makes the first message of a new sequence invalidate only its names', () => {
     const state = liveState();
     expect(probe(state, { incarnation: '', number: 0 })).toEqual({ kind: 'none' });
     expect(applyBusEvent(state, names(1, 'a'))).toEqual({ kind: 'flush', cause: 'first', names: ['a'] });
   });
 
-  test('that found no sequence, then a message that is not its first: others are missing', () => {
+  test('that finds no sequence makes a first message with a number above 1 a gap', () => {
     const state = liveState();
     probe(state, { incarnation: '', number: 0 });
     expect(applyBusEvent(state, names(2, 'a'))).toMatchObject({ kind: 'flush', cause: 'gap' });
@@ -141,13 +144,13 @@ describe('a probe', () => {
     expect(probe(state, answer)).toEqual({ kind: 'none' });
   });
 
-  test('that cannot be read invalidates the bucket', () => {
+  test('whose reply cannot be decoded invalidates the bucket', () => {
     const state = liveState();
     const event: BusEvent = { kind: 'probe', question: createQuestion(state), answer: undefined };
     expect(applyBusEvent(state, event)).toMatchObject({ kind: 'flush', cause: 'gap' });
   });
 
-  test('whose reply comes after the messages that were published behind it is right all the same', () => {
+  test('is accepted if its reply arrives after messages that were published later', () => {
     const state = liveState();
     applyBusEvent(state, names(7, 'a'));
     const question = createQuestion(state);
@@ -158,7 +161,7 @@ describe('a probe', () => {
     expect(probe(state, { number: 7 })).toMatchObject({ kind: 'flush', cause: 'gap' });
   });
 
-  test('sent before the bucket was invalidated proves nothing about what came after', () => {
+  test('that was sent before the bucket was invalidated is ignored', () => {
     const state = liveState();
     applyBusEvent(state, names(7, 'a'));
     const question = createQuestion(state);
@@ -170,7 +173,7 @@ describe('a probe', () => {
 });
 
 describe('a read', () => {
-  test('of the number that is known may leave a copy; of another stamp it invalidates the bucket, once', () => {
+  test('of the known number is cached, and one with a different stamp invalidates the bucket once', () => {
     const state = liveState();
     applyBusEvent(state, names(7, 'a'));
     expect(read(state, 7)).toEqual({ kind: 'none' });
@@ -181,7 +184,7 @@ describe('a read', () => {
     expect(read(state, 7)).toEqual({ kind: 'none' });
   });
 
-  test('that is ahead of the messages is a witness: its message with another stamp invalidates the bucket', () => {
+  test('that is ahead of the messages makes a message with a different stamp invalidate the bucket', () => {
     const state = liveState();
     applyBusEvent(state, names(7, 'a'));
     expect(read(state, 9)).toEqual({ kind: 'none' });
@@ -192,7 +195,7 @@ describe('a read', () => {
     expect(applyBusEvent(state, names(11, 'b'))).toMatchObject({ kind: 'flush', cause: 'gap' });
   });
 
-  test('that is ahead, and a probe made after it that shows less: the bucket is invalid', () => {
+  test('that is ahead makes a later probe with a lower number invalidate the bucket', () => {
     const state = liveState();
     applyBusEvent(state, names(7, 'a'));
     const question = createQuestion(state);
@@ -203,13 +206,13 @@ describe('a read', () => {
     expect(probe(state, { number: 7 })).toMatchObject({ kind: 'flush', cause: 'gap' });
   });
 
-  test('that is behind what was known when it was sent: the server that was read is another one', () => {
+  test('that is behind the position known when it was sent invalidates the bucket', () => {
     const state = liveState();
     applyBusEvent(state, names(7, 'a'));
     expect(read(state, 6)).toMatchObject({ kind: 'flush', cause: 'gap' });
   });
 
-  test('that messages have overtaken may leave a copy while its stamp is remembered', () => {
+  test('that messages have overtaken is cached while its stamp is remembered', () => {
     const state = liveState();
     applyBusEvent(state, names(7, 'a'));
     const sentAt = { incarnation: 'A', number: 7 };
@@ -226,13 +229,13 @@ describe('a read', () => {
   test.each([
     ['without a stamp', { incarnation: 'A', number: 7, stamp: '' }],
     ['of another incarnation', { incarnation: 'B', number: 7, stamp: stampOf(7) }],
-  ])('%s leaves no copy', (_what, mark) => {
+  ])('%s is not cached', (_what, mark) => {
     const state = liveState();
     applyBusEvent(state, names(7, 'a'));
     expect(applyBusEvent(state, { kind: 'read', mark, sentAt: undefined })).toEqual({ kind: 'refuse' });
   });
 
-  test('too many that are ahead: no more copies, and no memory', () => {
+  test('is not cached while 16 others are ahead of the messages', () => {
     const state = liveState();
     const outcomes = Array.from({ length: 40 }, (_, index) => read(state, index + 1).kind);
     expect(outcomes.filter((kind) => kind === 'none')).toHaveLength(16);
@@ -241,8 +244,9 @@ describe('a read', () => {
 });
 
 /**
- * A server with three keys whose value is the number of their last write, and copies kept by the bus' actions. Deliveries pick
- * any message that was published while the channel was live: again, too early, or never.
+ * Step of a random history. The model is a server with three keys, whose value is the number of their last write, and a near
+ * cache that executes the actions of the bus. A delivery picks any published message, so messages repeat, arrive too early
+ * or never arrive.
  */
 type Step =
   | { readonly do: 'write'; readonly key: string }
@@ -254,14 +258,14 @@ type Step =
   | { readonly do: 'lost' }
   | { readonly do: 'live' };
 
-interface Copy {
+interface CachedEntry {
   readonly incarnation: number;
   readonly sequence: number;
 }
 
-function voids(message: InvalidationMessage, name: string, copy: Copy): boolean {
+function invalidates(message: InvalidationMessage, name: string, entry: CachedEntry): boolean {
   const isOfName = message.kind === 'flush' || message.names.includes(name);
-  return isOfName && Number(message.incarnation) === copy.incarnation && message.sequence > copy.sequence;
+  return isOfName && Number(message.incarnation) === entry.incarnation && message.sequence > entry.sequence;
 }
 
 const key = fc.constantFrom('a', 'b', 'c');
@@ -276,11 +280,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.constant({ do: 'live' as const }) },
 );
 
-test('whatever comes in whatever order: after a message was applied, nothing older that it or one before it voids is held', () => {
+test('in random histories, no entry remains that an applied message or an earlier one invalidates', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
       const state = createBucketReads();
-      const copies = new Map<string, Copy>();
+      const cached = new Map<string, CachedEntry>();
       const published: InvalidationMessage[] = [];
       let incarnation = 1;
       let sequence = 0;
@@ -288,10 +292,10 @@ test('whatever comes in whatever order: after a message was applied, nothing old
       const feed = (event: BusEvent) => {
         const action = applyBusEvent(state, event);
         if (action.kind === 'flush') {
-          copies.clear();
+          cached.clear();
         } else if (action.kind === 'drop') {
           for (const name of action.names) {
-            copies.delete(name);
+            cached.delete(name);
           }
         }
       };
@@ -304,12 +308,12 @@ test('whatever comes in whatever order: after a message was applied, nothing old
         const { known } = before;
         const isNext = known?.incarnation === message.incarnation && message.sequence === known.number + 1;
         if (!isNext) {
-          expect(copies.size).toBe(0);
+          expect(cached.size).toBe(0);
           expect(state.generation).toBeGreaterThan(before.generation);
         }
         for (const earlier of published) {
           if (earlier.incarnation === message.incarnation && earlier.sequence <= message.sequence) {
-            expect([...copies].filter(([name, copy]) => voids(earlier, name, copy))).toEqual([]);
+            expect([...cached].filter(([name, entry]) => invalidates(earlier, name, entry))).toEqual([]);
           }
         }
       };
@@ -335,7 +339,7 @@ test('whatever comes in whatever order: after a message was applied, nothing old
             break;
           case 'read':
             if (state.live) {
-              copies.set(action.key, { incarnation, sequence });
+              cached.set(action.key, { incarnation, sequence });
             }
             break;
           case 'deliver': {
@@ -355,7 +359,7 @@ test('whatever comes in whatever order: after a message was applied, nothing old
           }
           case 'lost':
             feed({ kind: 'lost' });
-            expect(copies.size).toBe(0);
+            expect(cached.size).toBe(0);
             break;
           case 'live':
             feed({ kind: 'live' });
@@ -363,13 +367,13 @@ test('whatever comes in whatever order: after a message was applied, nothing old
             break;
         }
       }
-      // In order and complete from here on: everything that was published is applied, so nothing held may be void.
+      // The remaining messages are delivered in order. All published messages are applied then, so no entry may be invalid.
       if (state.live) {
         for (const message of published.slice(nextIndex)) {
           deliver(message);
         }
         for (const message of published) {
-          expect([...copies].filter(([name, copy]) => voids(message, name, copy))).toEqual([]);
+          expect([...cached].filter(([name, entry]) => invalidates(message, name, entry))).toEqual([]);
         }
       }
     }),

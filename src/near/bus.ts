@@ -1,45 +1,49 @@
 /**
- * What one channel tells about the near copies of its bucket: a state machine without clock, connection or copies, so that a
- * test can feed it lost, late, repeated and reordered messages by the thousand.
+ * Decides which near-cache entries the events of one channel invalidate. It is a state machine without clock, connections
+ * and entries, so that tests can feed it thousands of histories with lost, late, repeated and reordered messages.
  *
- * Three witnesses speak: messages, probes (what the server's sequence is, asked on the connection of the messages) and the marks of reads
- * that may leave a copy. All three name a change by incarnation, number and stamp. Numbers come again after a failover that lost writes,
- * stamps never do: where two witnesses name the same number with different stamps, one of them is of a history that is gone.
+ * Three witnesses report changes of a bucket: messages, probes and reads. A probe reads the sequence of the bucket on the
+ * connection that receives the messages. A read returns the position of the bucket together with the value. Each witness
+ * names a change by incarnation, number and stamp. After a failover that lost writes, numbers repeat but stamps do not. So
+ * if two witnesses name the same number with different stamps, one of them reports a lost history.
  *
- * Promises, to whoever does what the actions say before it feeds the next event:
- *   1. After message n of an incarnation was applied, no copy is left that was read before any message up to n. A message that
- *      is missing shows as a gap, and a gap invalidates the whole bucket (R2).
- *   2. While the channel is not live there is no copy at all: `lost` invalidates the bucket (R3), messages in that state mean nothing.
- *   3. `generation` is another one after everything that invalidates the whole bucket. A fill whose read was sent under an older
- *      one must not be kept (R1).
- *   4. Within one live subscription numbers only grow. One connection to one server neither repeats nor reorders messages, a new
- *      subscription forgets what was known, and a slot that moves is a loss first. So a number that does not grow is of a server that
- *      took over another history (R7): the bucket is invalid.
- *   5. When all reads and messages have arrived and a probe was answered after them, each copy's mark is of the history that the server has
- *      now, and no later change of that history invalidates it. The one exception: a history that is replaced without a message, by one that has
- *      come to exactly the known number, and that goes on with messages before the next probe, is not noticed. Its first message follows on
- *      what is known, and a message does not name the stamp of the change before it. A copy that was read before the replacement may then
- *      be old for as long as it lives.
+ * Invariants, if the caller executes each action before it feeds the next event:
+ *   1. After message n of an incarnation was applied, no entry remains that message n or an earlier one invalidates. A
+ *      missing message shows as a gap in the numbers, and a gap invalidates the whole bucket (R2).
+ *   2. While the channel is not live, the bucket has no entries: `lost` invalidates it (R3), and messages are ignored.
+ *   3. `generation` changes whenever the whole bucket is invalidated. The result of a read that was sent in an earlier
+ *      generation must not be cached (R1).
+ *   4. Within one live subscription numbers only grow. One connection to one server neither repeats nor reorders messages, a
+ *      new subscription starts without a known position, and a moved slot is first reported as lost. So a number that does
+ *      not grow comes from a server that took over another history (R7), and it invalidates the bucket.
+ *   5. Assume that all reads and messages have arrived and a later probe was answered. Then the mark of each entry belongs
+ *      to the current history of the server, and no later change of that history invalidates the entry.
  *
- * About probes. Whatever was published before the server ran the probe was applied before its reply is. Messages published after it may
- * have been applied too: node-redis hands over messages while it reads a chunk, and replies after that. So the number that a reply
- * returns must lie between what was known when the probe was made and what is known now, and a later probe is the judge of the rest.
+ * Invariant 5 has one exception. Another history replaces the known one without a message, has reached exactly the known
+ * number, and continues with messages before the next probe. Then the replacement remains unnoticed, because the first
+ * message has the next number and does not name the stamp of the change before it. An entry that was read before the
+ * replacement may then be stale for the rest of its lifetime.
+ *
+ * All messages published before the server ran a probe were applied before the reply of the probe. Messages published later
+ * may have been applied too, because node-redis delivers messages while it reads a chunk, and replies afterwards. So the
+ * number in a reply must lie between the number known when the probe was sent and the number known now. The next probe
+ * checks later changes.
  */
 import type { BucketMark } from './bucket-mark.ts';
 import type { BucketAnswer, BucketQuestion } from './bucket-probe.ts';
 import type { InvalidationMessage } from './invalidation-message.ts';
 import { RING_SIZE } from './ring.ts';
 
-/** The newest change that is known of a bucket. */
+/** Newest known change of a bucket. */
 interface Known {
-  /** Empty: the server has no sequence for the bucket. */
+  /** Incarnation of the sequence; empty if the server has no sequence for the bucket. */
   readonly incarnation: string;
   readonly number: number;
-  /** Of the changes up to `number`, the newest last; empty text where it is not known. */
+  /** Stamps of the changes up to `number`, the newest last. An unknown stamp is an empty string. */
   readonly stamps: readonly string[];
 }
 
-/** What reads have shown of changes whose messages have not come. */
+/** Changes that reads have shown before their messages arrived. */
 interface Ahead {
   readonly incarnation: string;
   readonly stamps: Map<number, string>;
@@ -48,46 +52,46 @@ interface Ahead {
 export interface BucketReads {
   live: boolean;
   generation: number;
-  /** Undefined until there was a message or a probe since the channel became live. */
+  /** Newest known change; undefined until the first message or probe after the channel became live. */
   known: Known | undefined;
   ahead: Ahead | undefined;
-  /** A witness contradicted another: reads leave no copy until a message or a probe has settled it. */
+  /** Whether two witnesses contradicted each other. Reads are not cached until a message or a probe shows the history. */
   isDoubted: boolean;
 }
 
 export type BusEvent =
   | { readonly kind: 'live' }
   | { readonly kind: 'lost' }
-  /** Undefined: it came and could not be read. */
+  /** A message arrived; undefined if it could not be decoded. */
   | { readonly kind: 'message'; readonly message: InvalidationMessage | undefined }
-  /** Undefined: the reply could not be read. */
+  /** A probe was answered; `answer` is undefined if the reply could not be decoded. */
   | { readonly kind: 'probe'; readonly question: BucketQuestion; readonly answer: BucketAnswer | undefined }
-  /** A read that may leave a copy: sent in this generation, when `sentAt` was known. */
+  /** A read that was sent in this generation has ended. `sentAt` is the position that was known when it was sent. */
   | { readonly kind: 'read'; readonly mark: BucketMark; readonly sentAt: SentAt | undefined };
 
-/** What was known of the bucket when a read was sent. */
+/** Known position of the bucket when a read was sent. */
 export type SentAt = Pick<BucketMark, 'incarnation' | 'number'>;
 
 /**
- * Why a bucket is invalid.
- *   asked  somebody invalidated it whole
- *   first  the first message since the channel became live: what was sent between the two is not known to have come. A watch
- *          that heard `live` before it told its user that it had started needs only the names.
- *   gap    messages are missing, the sequence or its history is another one, or a message could not be read
+ * Reason why a bucket is invalid.
+ *   asked  a client flushed the namespace
+ *   first  the first message arrived after the channel became live, and earlier ones may be missing. A watch that was
+ *          `live` before it reported its start needs only the names of the message.
+ *   gap    messages are missing, the sequence or its history is a different one, or a message could not be decoded
  *   lost   the subscription was interrupted
  */
 export type FlushCause = 'asked' | 'first' | 'gap' | 'lost';
 
 export type BusAction =
   | { readonly kind: 'none' }
-  /** Of a read: it must not leave a copy. */
+  /** The result of the read must not be cached. */
   | { readonly kind: 'refuse' }
   | { readonly kind: 'drop'; readonly names: readonly string[] }
   | { readonly kind: 'flush'; readonly cause: FlushCause; readonly names: readonly string[] };
 
-/** So many changes may pass between the sending of a read and its answer; a read that is older leaves no copy. */
+/** Maximum number of remembered stamps. A read whose change is older than these is not cached. */
 const MAX_STAMPS = 4;
-/** So many changes that reads have shown may wait for their messages; a read that shows one more leaves no copy. */
+/** Maximum number of changes that reads have shown before their messages. A read that shows another one is not cached. */
 const MAX_AHEAD = 16;
 
 const NONE: BusAction = { kind: 'none' };
@@ -97,7 +101,7 @@ export function createBucketReads(): BucketReads {
   return { live: false, generation: 0, known: undefined, ahead: undefined, isDoubted: false };
 }
 
-/** What a probe that is made now asks; hand it back with the answer. */
+/** Creates the question of a probe. Pass it back together with the answer. */
 export function createQuestion(state: BucketReads): BucketQuestion {
   const { known, ahead, generation } = state;
   const shown = [...(ahead?.stamps ?? [])];
@@ -110,7 +114,7 @@ export function createQuestion(state: BucketReads): BucketQuestion {
   return { generation, incarnation: ahead?.incarnation, number, stamp, shown: numbers };
 }
 
-/** Moves the state by one event and says what must happen to the copies. */
+/** Applies one event to the state and returns the action that the caller must execute on the entries. */
 export function applyBusEvent(state: BucketReads, event: BusEvent): BusAction {
   switch (event.kind) {
     case 'live':
@@ -127,7 +131,7 @@ export function applyBusEvent(state: BucketReads, event: BusEvent): BusAction {
 }
 
 function applyLive(state: BucketReads): BusAction {
-  // Live while live: the subscription was repeated, and what was missed in between is unknown.
+  // A second `live` means that the channel was subscribed again, and messages in between may be missing.
   const wasLive = state.live;
   state.live = true;
   const flushed = flush(state, 'lost', undefined);
@@ -166,7 +170,7 @@ function applyMessage(state: BucketReads, message: InvalidationMessage | undefin
 
 function applyProbe(state: BucketReads, question: BucketQuestion, answer: BucketAnswer | undefined): BusAction {
   if (question.generation !== state.generation) {
-    // Everything that it asked about was invalidated meanwhile.
+    // The whole bucket was invalidated since the probe was sent.
     return NONE;
   }
   if (answer === undefined) {
@@ -199,22 +203,22 @@ function applyRead(state: BucketReads, mark: BucketMark, sentAt: SentAt | undefi
     return REFUSE;
   }
   if (sentAt?.incarnation === incarnation && number < sentAt.number) {
-    // The server that was read is behind the one that sends the messages.
+    // The read reached a server that is behind the one that sends the messages.
     return doubt(state, known);
   }
   if (known === undefined || known.incarnation === '' || number > known.number) {
     return noteShown(state, mark);
   }
   const at = known.stamps.length - 1 - (known.number - number);
-  const heard = known.stamps[at];
-  if (heard === undefined || (heard === '' && number < known.number)) {
+  const knownStamp = known.stamps[at];
+  if (knownStamp === undefined || (knownStamp === '' && number < known.number)) {
     return REFUSE;
   }
-  if (heard === '') {
+  if (knownStamp === '') {
     state.known = { ...known, stamps: [stamp] };
     return NONE;
   }
-  return heard === stamp ? NONE : doubt(state, known);
+  return knownStamp === stamp ? NONE : doubt(state, known);
 }
 
 function noteShown(state: BucketReads, { incarnation, number, stamp }: BucketMark): BusAction {
@@ -231,7 +235,7 @@ function noteShown(state: BucketReads, { incarnation, number, stamp }: BucketMar
   return NONE;
 }
 
-/** Whether reads have shown something else than this message. */
+/** Returns whether a read has shown a different history than this message. */
 function contradictsShown({ ahead }: BucketReads, incarnation: string, number: number, stamp: string): boolean {
   if (ahead === undefined || ahead.stamps.size === 0) {
     return false;
@@ -239,7 +243,7 @@ function contradictsShown({ ahead }: BucketReads, incarnation: string, number: n
   return ahead.incarnation !== incarnation || (ahead.stamps.get(number) ?? stamp) !== stamp;
 }
 
-/** Whether the server has another history than the one that the probe was made in. */
+/** Returns whether the server has a different history than the one that was known when the probe was sent. */
 function contradictsQuestion(question: BucketQuestion, answer: BucketAnswer): boolean {
   const { incarnation, number, stamp, shown } = question;
   if (incarnation === undefined) {
@@ -252,7 +256,7 @@ function contradictsQuestion(question: BucketQuestion, answer: BucketAnswer): bo
   return stamp !== '' && isInRing && answer.stampOfAsked !== stamp;
 }
 
-/** Without a message since the channel became live, every read must have shown what the server has, or what came after the probe. */
+/** Returns whether no read has shown an older change than this answer. Applies before the first message of a live channel. */
 function agreesWithShown({ ahead }: BucketReads, answer: BucketAnswer): boolean {
   if (ahead === undefined || ahead.stamps.size === 0) {
     return true;
@@ -268,7 +272,7 @@ function stampOfAnswer(question: BucketQuestion, answer: BucketAnswer): string {
   return question.number === answer.number ? answer.stampOfAsked : '';
 }
 
-/** Invalidates the bucket, and believes no read before a probe or a message has shown which history the server has. */
+/** Invalidates the bucket, and refuses reads until a probe or a message shows the history of the server. */
 function doubt(state: BucketReads, known: Known | undefined): BusAction {
   const action = flush(state, 'gap', known);
   state.isDoubted = true;

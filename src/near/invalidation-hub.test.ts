@@ -1,6 +1,6 @@
 /**
- * Which channels near copies use, counted under random histories of uses, hits, watches and idle times (A12); and what the hub asks of a
- * server and makes of its replies.
+ * Tests the invalidation hub: its count of the near cache's channels in random histories of reads, hits, watches and idle
+ * times, the probes that it sends, and its reaction to their replies.
  */
 import fc from 'fast-check';
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
@@ -14,7 +14,7 @@ import type { SubscriberListener } from './subscriber.ts';
 
 const IDLE_MS = 60_000;
 const MAX_NEAR_CHANNELS = 3;
-/** One in each of six buckets. */
+/** Keys of six different buckets. */
 const KEYS = keysOfBuckets(6);
 
 function keysOfBuckets(count: number): Buffer[] {
@@ -33,7 +33,7 @@ class World {
   readonly near: NearCache;
   readonly hub: InvalidationHub;
   listener: SubscriberListener | undefined;
-  /** All that were ever handed out. */
+  /** All channels that had an event. */
   readonly #channels = new Set<Channel>();
   #held: Channel[][] = [];
 
@@ -56,7 +56,7 @@ class World {
         };
       },
     });
-    // Copies outlive the idle time of their channels here.
+    // Entries outlive the idle time of their channels in this test.
     const near = { maxEntries: 100, maxBytes: 1_000_000, lifeMs: 10 * IDLE_MS };
     this.near = new NearCache({ clock: this.clock, hub: this.hub, ...near });
     this.hub.addListener({
@@ -119,7 +119,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-test('the count is that of the channels in near use after every step, and never above the bound', () => {
+test('in random histories, nearChannelCount equals the channels in use and never exceeds its maximum', () => {
   fc.assert(
     fc.property(fc.array(step, { minLength: 10, maxLength: 60, size: 'max' }), (history) => {
       const world = new World();
@@ -132,7 +132,7 @@ test('the count is that of the channels in near use after every step, and never 
   );
 });
 
-test('a channel that a watch holds comes back into near use by a hit, and is not counted twice', () => {
+test('a hit makes the near cache use a channel of a watch again, without counting the channel twice', () => {
   const world = new World(2);
   for (let round = 0; round < 5; round += 1) {
     world.read(KEYS[0] as Buffer);
@@ -171,14 +171,14 @@ describe('a probe', () => {
     world.listener?.onMessage(channel, encodeInvalidationMessage(message));
   }
 
-  test('asks for the sequence and the ring field of the number that is known', () => {
+  test('reads the sequence and the ring field of the known number', () => {
     const world = setUp();
     expect(world.subscribed.get(channel)?.()).toEqual(['HMGET', sequence, 'inc', 'n', '0']);
     say(world, 130);
     expect(world.subscribed.get(channel)?.()).toEqual(['HMGET', sequence, 'inc', 'n', '2']);
   });
 
-  test('of a tag bucket asks for the sequence of that', () => {
+  test('of a tag bucket reads the sequence of the tag bucket', () => {
     const world = setUp();
     world.hub.useForNear('n', 7, true);
     const command = world.subscribed.get(localChannelNames.cacheTagChannel('n', 7))?.();
@@ -186,14 +186,14 @@ describe('a probe', () => {
   });
 
   test.each([
-    ['all as it is known', [Buffer.from('incarnat'), Buffer.from('130'), entryOf(130, 'stampsta')], undefined],
+    ['the known position', [Buffer.from('incarnat'), Buffer.from('130'), entryOf(130, 'stampsta')], undefined],
     ['another stamp', [Buffer.from('incarnat'), Buffer.from('130'), entryOf(130, 'another.')], 'gap'],
     ['a ring entry of an older number', [Buffer.from('incarnat'), Buffer.from('130'), entryOf(66, 'stampsta')], 'gap'],
     ['another number', [Buffer.from('incarnat'), Buffer.from('4'), null], 'gap'],
     ['no sequence', [null, null, null], 'gap'],
-    ['what cannot be read', ['?'], 'gap'],
-    ['a number that is none', [Buffer.from('incarnat'), Buffer.from('x'), null], 'gap'],
-  ])('that finds %s', (_what, reply, cause) => {
+    ['a malformed reply', ['?'], 'gap'],
+    ['a malformed number', [Buffer.from('incarnat'), Buffer.from('x'), null], 'gap'],
+  ])('that finds %s invalidates the bucket, except for the known position', (_what, reply, cause) => {
     const world = setUp();
     say(world, 130);
     world.read(KEYS[0] as Buffer);

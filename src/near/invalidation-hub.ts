@@ -1,15 +1,17 @@
 /**
- * Which channels this process listens to, on whose behalf, and what they said: between the subscriber on one side, the near
- * cache and the watches on the other.
+ * Manages the invalidation channels of this process: subscribes to the channels that the near cache and the watches use, and
+ * passes their events to both.
  *
- * Promises:
- *   1. There is a subscriber only while a channel is in use. A channel is in use while a watch holds its namespace, or near
- *      copies used it within `idleMs`.
- *   2. `nearChannelCount` is the number of channels that near copies use (`nearUsedAtMs`), `maxNearChannels` at most; where there is no
- *      room they go without. A channel that a watch holds is not in near use by that, though a hit may bring it back into it.
- *   3. Listeners receive an event before the subscriber hands over the next one. Of probes and reads they receive only what invalidates a bucket.
- *   4. `Channel.changedAt` grows with every event that they receive, and `now()` is never less than any of them: a fill that
- *      noted `now()` when its read was sent sees whether anything was said since.
+ * Invariants:
+ *   1. There is a subscriber only while a channel is in use. A channel is in use while a watch holds its namespace, or if the
+ *      near cache has used it within `idleMs`.
+ *   2. `nearChannelCount` is the number of channels that the near cache uses (`nearUsedAtMs`), and never exceeds
+ *      `maxNearChannels`. Values of further buckets are not cached. A watch on a channel does not count as a use by the near
+ *      cache.
+ *   3. Listeners receive each event before the subscriber delivers the next one. They receive probes and reads only if these
+ *      invalidate the bucket.
+ *   4. `Channel.changedAt` grows with every event that listeners receive, and never exceeds `now()`. So a read that noted
+ *      `now()` when it was sent can detect later events of a channel.
  */
 import type { Clock } from '../lib/clock.ts';
 import { BUCKET_COUNT } from '../lib/key-hash.ts';
@@ -31,19 +33,19 @@ import type { ChannelNames, Subscriber, SubscriberListener } from './subscriber.
 export interface Channel {
   readonly name: string;
   readonly namespace: string;
-  /** Whether its names are tags; else they are keys. */
+  /** Whether the names in its messages are tags instead of keys. */
   readonly isTag: boolean;
   readonly state: BucketReads;
   changedAt: number;
-  /** When near copies last had use for it, monotonic; undefined: they have none. */
+  /** Monotonic time of the last use by the near cache; undefined if the near cache does not use the channel. */
   nearUsedAtMs: number | undefined;
   watchCount: number;
-  /** What the probe that was made last asks. */
+  /** Question of the last probe. */
   question: BucketQuestion | undefined;
 }
 
 export interface HubListener {
-  /** `event` is what happened, `action` what follows for copies. */
+  /** Receives an event of a channel, and the action that the listener must execute on its entries. */
   onChannel(channel: Channel, event: BusEvent, action: BusAction): void;
 }
 
@@ -51,9 +53,9 @@ export interface InvalidationHubOptions {
   readonly clock: Clock;
   readonly channelNames: ChannelNames;
   readonly createSubscriber: (listener: SubscriberListener) => Subscriber;
-  /** Channels that near copies may keep subscribed. */
+  /** Maximum number of channels that the near cache keeps subscribed. */
   readonly maxNearChannels?: number;
-  /** A channel without use by near copies is given up after this long. */
+  /** Time after its last use by the near cache when a channel is unsubscribed. */
   readonly idleMs?: number;
 }
 
@@ -95,16 +97,16 @@ export class InvalidationHub {
     this.#listeners.push(listener);
   }
 
-  /** The count of events so far. */
+  /** Returns the number of events so far. */
   now(): number {
     return this.#eventCount;
   }
 
-  /** The channel, kept subscribed for near copies from now on; undefined where there is no room for another. */
+  /** Keeps the channel subscribed for the near cache and returns it. Returns undefined if the maximum is reached. */
   useForNear(namespace: string, bucket: number, isTag: boolean): Channel | undefined {
     const known = this.#channels.get(this.#nameOf(namespace, bucket, isTag));
-    const hasRoom = this.#nearChannelCount < this.#maxNearChannels && !this.#closed;
-    if (known?.nearUsedAtMs === undefined && !hasRoom) {
+    const canAdd = this.#nearChannelCount < this.#maxNearChannels && !this.#closed;
+    if (known?.nearUsedAtMs === undefined && !canAdd) {
       return undefined;
     }
     const channel = known ?? this.#open(namespace, bucket, isTag);
@@ -112,7 +114,7 @@ export class InvalidationHub {
     return channel;
   }
 
-  /** A copy of the channel was used. One that near copies had given up is theirs again where there is room. */
+  /** Records a near-cache hit. If the near cache had stopped using the channel, it uses it again unless the maximum is reached. */
   touch(channel: Channel, nowMs: number): void {
     if (channel.nearUsedAtMs === undefined) {
       if (this.#nearChannelCount >= this.#maxNearChannels || this.#channels.get(channel.name) !== channel) {
@@ -123,21 +125,21 @@ export class InvalidationHub {
     channel.nearUsedAtMs = nowMs;
   }
 
-  /** What was known of the channel when a read is sent; for `admits`. */
+  /** Returns the known position of the channel. Call it when sending a read, and pass the result to `admits`. */
   sentAt(channel: Channel): SentAt | undefined {
     const { known } = channel.state;
     return known === undefined ? undefined : { incarnation: known.incarnation, number: known.number };
   }
 
   /**
-   * Whether a read that came back with this mark may leave a copy. Its channel has been live since it was sent, in one generation. A mark
-   * that proves that the history is another one invalidates the bucket.
+   * Returns whether the result of a read with this mark may be cached. The channel must have been live in one generation
+   * since the read was sent. A mark that belongs to another history invalidates the bucket.
    */
   admits(channel: Channel, mark: BucketMark, sentAt: SentAt | undefined): boolean {
     return this.#apply(channel, { kind: 'read', mark, sentAt }).kind === 'none';
   }
 
-  /** Keeps all channels of a namespace subscribed for a watch, until `releaseNamespace`; gives them back. */
+  /** Keeps all channels of a namespace subscribed for a watch until `releaseNamespace`, and returns them. */
   holdNamespace(namespace: string): Channel[] {
     const channels: Channel[] = [];
     for (const isTag of [false, true]) {
@@ -159,17 +161,17 @@ export class InvalidationHub {
     this.#closeSubscriberIfUnused();
   }
 
-  /** See Subscriber.refusal. */
+  /** Same as Subscriber.refusal. */
   get refusal(): StoreError | undefined {
     return this.#subscriber?.refusal;
   }
 
-  /** See Subscriber.barrier. */
+  /** Same as Subscriber.barrier; resolves to false if there is no subscriber. */
   barrier(deadlineAtMs: number): Promise<boolean> {
     return this.#subscriber?.barrier(deadlineAtMs) ?? Promise.resolve(false);
   }
 
-  /** Gives up what near copies have not used for a while; runs by itself. */
+  /** Unsubscribes channels that the near cache has not used for `idleMs`. A timer calls it. */
   sweep(): void {
     const oldestMs = this.#clock.monotonicMs() - this.#idleMs;
     for (const channel of [...this.#channels.values()]) {
@@ -228,7 +230,7 @@ export class InvalidationHub {
     const ownCount = this.#subscriberCount;
     const receive = (name: string, eventOf: (channel: Channel) => BusEvent | undefined) => {
       const channel = this.#channels.get(name);
-      // What a subscriber that was closed still says is not about the channels of its successor.
+      // Ignores events of a closed subscriber, because its successor may have the same channels.
       const event = channel !== undefined && ownCount === this.#subscriberCount ? eventOf(channel) : undefined;
       if (channel !== undefined && event !== undefined) {
         this.#apply(channel, event);
@@ -264,7 +266,7 @@ export class InvalidationHub {
     if (channel.watchCount > 0 || channel.nearUsedAtMs !== undefined || this.#channels.get(channel.name) !== channel) {
       return;
     }
-    // Nobody listens from here on, so no copy may stay.
+    // The channel will receive no more messages, so its entries must be dropped.
     this.#apply(channel, { kind: 'lost' });
     this.#channels.delete(channel.name);
     this.#subscriber?.unsubscribe(channel.name);

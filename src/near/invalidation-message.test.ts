@@ -1,11 +1,11 @@
 /**
- * The bytes of an invalidation message, there and back, and bytes that are none.
+ * Tests the encoding of invalidation messages, and decoding of malformed bytes.
  */
 import fc from 'fast-check';
 import { decodeInvalidationMessage, encodeInvalidationMessage } from './invalidation-message.ts';
 
 describe('message', () => {
-  test('comes back from its bytes, whatever its names are', () => {
+  test('is decoded as it was encoded, with any names', () => {
     const name = fc
       .uint8Array({ minLength: 1, maxLength: 1_024 })
       .map((bytes) => Buffer.from(bytes).toString('latin1'));
@@ -27,7 +27,7 @@ describe('message', () => {
     );
   });
 
-  test('of other bytes is none, and nothing throws', () => {
+  test('decodes malformed and truncated bytes without throwing', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
         const decoded = decodeInvalidationMessage(Buffer.from(bytes));

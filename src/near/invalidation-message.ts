@@ -1,18 +1,20 @@
 /**
- * The messages of an invalidation channel, as bytes. The scripts of the cache (src/cache/scripts) write the same.
+ * Encodes and decodes the messages of an invalidation channel. The cache scripts (src/cache/scripts) write the same format.
  *
  *   offset  bytes  field
  *        0      1  format, 1
- *        1      1  kind: 1 = names (keys of an entry bucket, tags of a tag bucket) are invalid, 2 = the whole bucket is
- *        2      1  length of this header, bytes: 27, 51 with a version, or more if a newer release wrote it; what is unknown is skipped
+ *        1      1  kind: 1 = the names (keys of a key bucket, tags of a tag bucket) are invalid, 2 = the whole bucket is invalid
+ *        2      1  length of this header, bytes: 27, 51 with a version, or more if a newer release wrote it
  *        3      8  incarnation of the bucket's sequence, random
- *       11      8  number: one more than that of the message before
- *       19      8  stamp: random bytes that the change left in the ring beside its number
+ *       11      8  number of the change, one more than that of the previous message
+ *       19      8  stamp of the change: random bytes, which the ring has too
  *       27     24  version of the entry that a write stored under the only name; missing for an invalidation
- *        -      -  names: per name its length (2 bytes) and its bytes
+ *        -      -  names: for each name its length (2 bytes) and its bytes
  *
- * A message that cannot be read is undefined. Its receiver must treat it as a gap, because it may come from a newer sidecar that publishes more
- * than this one understands.
+ * Invariants:
+ *   1. A reader skips header fields that it does not know.
+ *   2. A message that cannot be decoded is undefined. Its receiver must treat it as a gap, because a newer sidecar may have
+ *      published a message of an unknown kind.
  */
 
 const FORMAT = 1;
@@ -28,14 +30,14 @@ const RANDOM_BYTES = 8;
 
 export interface InvalidationMessage {
   readonly kind: 'names' | 'flush';
-  /** latin1 text of the incarnation's bytes: only compared. */
+  /** Bytes of the incarnation as latin1 text, which is cheap to compare. */
   readonly incarnation: string;
   readonly sequence: number;
-  /** latin1 text of the stamp's bytes: only compared. */
+  /** Bytes of the stamp as latin1 text. */
   readonly stamp: string;
-  /** latin1 text of the names' bytes: exact for any bytes, and cheap to compare. Empty for a flush. */
+  /** Names as latin1 text, which is exact for any bytes. Empty for a flush. */
   readonly names: readonly string[];
-  /** latin1 text of the version's bytes (24): of the entry that a write stored under the only name. Unset for an invalidation. */
+  /** Version (24 bytes as latin1 text) of the entry that a write stored under the only name. Unset for an invalidation. */
   readonly version?: string;
 }
 
@@ -80,7 +82,7 @@ export function encodeInvalidationMessage(message: InvalidationMessage): Buffer 
   return Buffer.concat([header, encodeNames(message.names.map((name) => Buffer.from(name, 'latin1')))]);
 }
 
-/** The names' part of a message; a script puts the header before it. */
+/** Encodes the names of a message. A script prepends the header. */
 export function encodeNames(names: readonly Buffer[]): Buffer {
   const parts: Buffer[] = [];
   for (const name of names) {

@@ -1,9 +1,10 @@
 /**
- * Watches under random histories: a user who keeps copies by what it is told, a store whose messages come late, channels that
- * are lost and live again, a reader too slow for the queue.
+ * Tests watches with random histories: an application that keeps its cache by the events of a watch, a store whose messages
+ * arrive late, channels that are lost and repaired, and a reader that is too slow for the queue.
  *
- * What must hold: after a confirmation the user has no copy of what was void before it asked; and once everything has arrived
- * it has none that is void at all.
+ * Invariants:
+ *   1. After a confirmation, the application has no entry that was invalid before it requested the confirmation.
+ *   2. Once all messages have arrived, the application has no invalid entry.
  */
 import fc from 'fast-check';
 import { systemClock as clock } from '../lib/clock.ts';
@@ -16,7 +17,7 @@ import type { SubscriberListener } from './subscriber.ts';
 
 const KEYS = ['a', 'b', 'c'];
 const TAG = 't';
-/** What bears the tag. */
+/** Keys that have the tag. */
 const TAGGED = ['a', 'c'];
 const KEY_CHANNELS = [...new Set(KEYS.map((key) => localChannelNames.cacheChannel('n', bucketOf(key))))];
 const TAG_CHANNEL = localChannelNames.cacheTagChannel('n', bucketOf(TAG));
@@ -28,12 +29,12 @@ class World {
   readonly #watches: InvalidationWatches;
   readonly #watch: InvalidationWatch;
   readonly #subscribed = new Set<string>();
-  /** Of channels that are live: what was said and has not arrived. */
+  /** Messages that have not arrived, for each live channel. */
   readonly #queues = new Map<string, Buffer[]>();
   readonly #sequences = new Map<string, number>();
-  /** How often a key was voided. */
+  /** Number of invalidations of each key. */
   readonly #current = new Map<string, number>();
-  readonly #copies = new Map<string, number>();
+  readonly #cached = new Map<string, number>();
   #listener: SubscriberListener | undefined;
 
   constructor() {
@@ -56,7 +57,7 @@ class World {
     this.#watches = new InvalidationWatches({ hub, clock, maxQueue: MAX_QUEUE });
     const watch = this.#watches.open('n');
     if (watch === undefined) {
-      throw new Error('cannot open a watch: there are as many as there may be, wanted room for one');
+      throw new Error('cannot open a watch: the maximum is reached');
     }
     this.#watch = watch;
   }
@@ -69,21 +70,21 @@ class World {
   }
 
   fill(key: string): void {
-    this.#copies.set(key, this.#current.get(key) ?? 0);
+    this.#cached.set(key, this.#current.get(key) ?? 0);
   }
 
   invalidate(key: string): void {
-    this.#void([key]);
+    this.#countInvalidations([key]);
     this.#publish(localChannelNames.cacheChannel('n', bucketOf(key)), 'names', [key]);
   }
 
   invalidateTag(): void {
-    this.#void(TAGGED);
+    this.#countInvalidations(TAGGED);
     this.#publish(TAG_CHANNEL, 'names', [TAG]);
   }
 
   flush(): void {
-    this.#void(KEYS);
+    this.#countInvalidations(KEYS);
     for (const channel of KEY_CHANNELS) {
       this.#publish(channel, 'flush', []);
     }
@@ -116,8 +117,8 @@ class World {
     }
   }
 
-  /** The stream's turn: everything that waits is handed over. */
-  hand(): void {
+  /** Delivers all queued events to the application. */
+  deliverEvents(): void {
     for (const event of this.#watch.take()) {
       this.#apply(event);
     }
@@ -125,7 +126,7 @@ class World {
     expect(this.#watch.queueLength).toBe(0);
   }
 
-  /** Asks; meanwhile `act` happens, and the stream goes on. */
+  /** Requests a confirmation. Meanwhile `act` runs and the stream delivers events. */
   async confirm(act: () => void): Promise<void> {
     const before = new Map(this.#current);
     const confirmed = this.#watches.confirm(this.#watch.id, clock.monotonicMs() + 10_000);
@@ -134,30 +135,30 @@ class World {
       isAnswered = true;
     });
     act();
-    // An answer that does not wait for the stream comes within these.
+    // A confirmation that does not wait for the stream is answered within these turns.
     for (let turn = 0; turn < 20; turn += 1) {
       await Promise.resolve();
     }
     while (!isAnswered) {
-      this.hand();
+      this.deliverEvents();
       await Promise.resolve();
     }
     if (await confirmed) {
       this.confirmations += 1;
-      const old = [...this.#copies].filter(([key, version]) => version < (before.get(key) ?? 0));
+      const old = [...this.#cached].filter(([key, version]) => version < (before.get(key) ?? 0));
       expect(old).toEqual([]);
     }
   }
 
-  /** All is well again, and everything has arrived. */
+  /** Repairs all channels, delivers all messages, and checks the entries of the application. */
   settle(): void {
     for (const channel of CHANNELS) {
       this.repair(channel);
     }
     this.deliverAll();
     expect(this.#watch.queueLength).toBeLessThanOrEqual(MAX_QUEUE);
-    this.hand();
-    expect([...this.#copies].filter(([key, version]) => version < (this.#current.get(key) ?? 0))).toEqual([]);
+    this.deliverEvents();
+    expect([...this.#cached].filter(([key, version]) => version < (this.#current.get(key) ?? 0))).toEqual([]);
     this.#watch.close();
   }
 
@@ -166,7 +167,7 @@ class World {
     this.#listener?.onLive(channel);
   }
 
-  #void(keys: readonly string[]): void {
+  #countInvalidations(keys: readonly string[]): void {
     for (const key of keys) {
       this.#current.set(key, (this.#current.get(key) ?? 0) + 1);
     }
@@ -187,11 +188,11 @@ class World {
 
   #apply(event: WatchEvent): void {
     if (event.kind === 'flush') {
-      this.#copies.clear();
+      this.#cached.clear();
       return;
     }
     for (const key of event.kind === 'key' ? [event.key.toString()] : TAGGED) {
-      this.#copies.delete(key);
+      this.#cached.delete(key);
     }
   }
 }
@@ -243,7 +244,7 @@ const acts = [
           world.repair(of),
     ),
   },
-  { weight: 3, arbitrary: fc.constant<Act>((world) => world.hand()) },
+  { weight: 3, arbitrary: fc.constant<Act>((world) => world.deliverEvents()) },
 ];
 const act = fc.oneof(...acts);
 const step = fc.oneof(
@@ -251,7 +252,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: act.map((of) => (world: World) => world.confirm(() => of(world))) },
 );
 
-test('a confirmation is true, and whoever does as it is told ends with nothing that is void', async () => {
+test('in random histories, confirmations are right and an application that applies all events has no stale entry', async () => {
   let confirmations = 0;
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 60, size: 'max' }), async (history) => {

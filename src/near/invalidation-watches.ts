@@ -1,13 +1,13 @@
 /**
- * Watches: for each one who watches a namespace, what became void, in order, in a bounded queue.
+ * Queues the invalidations of a namespace for each watch, in order.
  *
- * A watch is current while all channels of its namespace are live. Whenever that cannot be said, its user is told to drop
- * everything (`flush`), once when it is lost and once when all is well again: what the user kept in between may be wrong too.
+ * A watch is current while all channels of its namespace are live. If a channel is lost, the watch reports a `flush`. It
+ * reports another one once all channels are live again, because the application may have cached stale values in between.
  *
- * Promises:
- *   1. From the moment `started` is true, everything that was voided is in the queue, or a flush after it is.
- *   2. The queue holds `maxQueue` events at most; the event that would not fit becomes a flush in place of them all.
- *   3. `confirm` is true only when every event of before it was handed over (`markDelivered`), and the watch was current.
+ * Invariants:
+ *   1. Every invalidation after `start` resolved to true is in the queue, or a later flush is.
+ *   2. The queue contains at most `maxQueue` events. If another event does not fit, one flush replaces all of them.
+ *   3. `confirm` resolves to true only if the watch is current and every earlier event was delivered (`markDelivered`).
  */
 import { randomInt } from 'node:crypto';
 import type { Clock } from '../lib/clock.ts';
@@ -16,7 +16,7 @@ import type { BusAction, BusEvent } from './bus.ts';
 import type { Channel, HubListener, InvalidationHub } from './invalidation-hub.ts';
 
 export type WatchEvent =
-  /** `version`: of the value that a CacheSet stored; undefined for an invalidation. */
+  /** A key has changed. `version` is that of the value that a CacheSet stored; undefined for an invalidation. */
   | { readonly kind: 'key'; readonly key: Buffer; readonly version: Buffer | undefined }
   | { readonly kind: 'tag'; readonly tag: string }
   | { readonly kind: 'flush' };
@@ -30,7 +30,7 @@ export interface InvalidationWatchesOptions {
 
 const MAX_WATCHES = 64;
 const MAX_QUEUE = 1_024;
-/** A timer of more than this fires at once. */
+/** Longest delay of a timer. Node.js fires a longer one immediately. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 const FLUSH: WatchEvent = { kind: 'flush' };
 
@@ -57,12 +57,12 @@ export class InvalidationWatches implements HubListener {
     return this.#maxWatches;
   }
 
-  /** Why a watch that is open cannot start until an operator acts. */
+  /** Error that prevents watches from starting until an operator acts; undefined if there is none. */
   get refusal(): StoreError | undefined {
     return this.#hub.refusal;
   }
 
-  /** A watch that has yet to start, or undefined when there are as many as there may be. `close` it. */
+  /** Opens a watch, or returns undefined if `maxWatches` are open. Call `start` on it, and `close` in the end. */
   open(namespace: string): InvalidationWatch | undefined {
     if (this.#byId.size >= this.#maxWatches) {
       return undefined;
@@ -79,7 +79,7 @@ export class InvalidationWatches implements HubListener {
     return watch;
   }
 
-  /** Whether the watch is current and its user has been handed everything that was voided before this call. */
+  /** Returns whether the watch is current and all invalidations before this call were delivered to its application. */
   async confirm(id: number, deadlineAtMs: number): Promise<boolean> {
     const watch = this.#byId.get(id);
     if (watch === undefined || !watch.isCurrent) {
@@ -88,8 +88,8 @@ export class InvalidationWatches implements HubListener {
     if (!(await this.#hub.barrier(deadlineAtMs))) {
       return false;
     }
-    const handedOver = await watch.waitUntilDelivered(Math.max(0, deadlineAtMs - this.#clock.monotonicMs()));
-    return handedOver && watch.isCurrent && this.#byId.get(id) === watch;
+    const isDelivered = await watch.waitUntilDelivered(Math.max(0, deadlineAtMs - this.#clock.monotonicMs()));
+    return isDelivered && watch.isCurrent && this.#byId.get(id) === watch;
   }
 
   onChannel(channel: Channel, event: BusEvent, action: BusAction): void {
@@ -117,7 +117,7 @@ export class InvalidationWatches implements HubListener {
     }
   }
 
-  /** Random, so that an id of before a restart is unknown rather than somebody else's. */
+  /** Returns a random unused id, so that an id from before a restart never names the watch of another caller. */
   #freeId(): number {
     let id = randomInt(1, 2 ** 48 - 1);
     while (this.#byId.has(id)) {
@@ -145,7 +145,7 @@ export class InvalidationWatch {
   #liveCount: number;
   #isStarted = false;
   #isClosed = false;
-  /** How many events were queued so far, how many of these taken or replaced by a flush that was, and handed over. */
+  /** Number of events that were queued so far. Taken and delivered counts include events that a flush replaced. */
   #queuedCount = 0;
   #takenCount = 0;
   #deliveredCount = 0;
@@ -172,14 +172,14 @@ export class InvalidationWatch {
     return this.#queue.length;
   }
 
-  /** Resolves true once all channels are live, and from then on the queue fills; false after `timeoutMs` or `close`. */
+  /** Resolves to true once all channels are live; events are queued from then on. Resolves to false on timeout or `close`. */
   async start(timeoutMs: number): Promise<boolean> {
     await this.#waitFor(() => this.#isLive, timeoutMs);
     this.#isStarted = this.#isLive && !this.#isClosed;
     return this.#isStarted;
   }
 
-  /** The next events, none when there are none; after handing them over call `markDelivered`. */
+  /** Removes all queued events and returns them. Call `markDelivered` after delivering them. */
   take(): WatchEvent[] {
     const events = this.#queue;
     this.#queue = [];
@@ -187,13 +187,13 @@ export class InvalidationWatch {
     return events;
   }
 
-  /** Everything that was taken has been handed over. */
+  /** Records that all taken events were delivered. */
   markDelivered(): void {
     this.#deliveredCount = this.#takenCount;
     this.#wake();
   }
 
-  /** Resolves once there is something to take or the watch is closed. */
+  /** Resolves once the queue has events or the watch is closed. */
   async waitForEvents(): Promise<void> {
     await this.#waitFor(() => this.#queue.length > 0, undefined);
   }
@@ -239,7 +239,7 @@ export class InvalidationWatch {
 
   #onLiveness(kind: 'live' | 'lost', action: BusAction): void {
     const wasLive = this.#isLive;
-    // Live that voids was live before; lost that voids nothing was lost before.
+    // A `live` that flushes means that the channel was already live; a `lost` without flush that it was already lost.
     if (kind === 'live' && action.kind === 'none') {
       this.#liveCount += 1;
     } else if (kind === 'lost' && action.kind === 'flush') {
@@ -262,7 +262,7 @@ export class InvalidationWatch {
   }
 
   #pushFlush(): void {
-    // It stands for all that waited as well.
+    // The flush replaces all queued events, because it invalidates everything that they name.
     this.#queue = [FLUSH];
     this.#queuedCount += 1;
     this.#wake();

@@ -1,14 +1,14 @@
 /**
- * Invalidation channels inside one process: the memory store publishes on them, and the watches subscribe to them. So the same code serves
- * watches with and without Redis.
+ * Provides invalidation channels inside one process. The memory store publishes on them, and watches subscribe to them, so
+ * the same code serves watches with and without Redis.
  *
  * Invariants:
- *   1. A message is handed over before `publish` returns.
+ *   1. Every listener has received a message before `publish` returns.
  *   2. A subscription is live before `subscribe` returns.
  */
 import type { ChannelNames, Subscriber, SubscriberListener } from './subscriber.ts';
 
-/** Names within this process; nothing reads the sequences, because no message can be lost. */
+/** Channel names within this process. The names of sequences are unused, because no message can be lost. */
 export const localChannelNames: ChannelNames = {
   cacheChannel: (namespace, bucket) => `${namespace}:${bucket}`,
   cacheTagChannel: (namespace, bucket) => `${namespace}:t${bucket}`,
@@ -19,8 +19,8 @@ export const localChannelNames: ChannelNames = {
 export class LocalChannels {
   readonly #listeners = new Map<string, Set<SubscriberListener>>();
 
-  /** Whether the channel has a listener; if not, the message need not be encoded. */
-  isHeard(channel: string): boolean {
+  /** Returns whether the channel has a listener, so that publishers need not encode messages without receivers. */
+  hasListener(channel: string): boolean {
     return this.#listeners.has(channel);
   }
 

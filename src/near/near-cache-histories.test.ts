@@ -1,19 +1,18 @@
 /**
- * Near copies under random histories: reads in their steps, changes by others and by this process, messages late or lost,
- * channels lost and live again, in any order.
+ * Tests the near cache with random histories: the steps of reads, changes by this sidecar and by others, late and lost
+ * messages, and channels that are lost and repaired.
  *
- * What must hold at every hit, however it came about:
- *   1. the value was current less than a second ago, and its TTL has not ended;
- *   2. no message was heard that voids it, nor a later one of its channel;
- *   3. no change that this process made and has answered voids it;
- *   4. no read that was sent later has been answered with a later value, or that there is none; nor has any fresh read, whenever it was
- *      sent and however many are in flight (A11).
+ * Invariants of every hit:
+ *   1. The value was current less than 1 s ago, and its TTL has not expired.
+ *   2. No received message invalidates the value, and neither does an earlier message of the same channel.
+ *   3. No change that this sidecar made and has answered invalidates the value.
+ *   4. No read that was sent later has returned a newer value or a miss. Neither has any fresh read, whenever it was sent.
  */
 import fc from 'fast-check';
 import { NAMES, NearCacheWorld } from '../../test/support/near/near-cache-world.ts';
 
 interface Step {
-  /** What a failed history is printed by. */
+  /** Name of the step in the output of a failed test. */
   readonly does: string;
   readonly of: unknown;
   act(world: NearCacheWorld): void;
@@ -52,11 +51,11 @@ const step = fc.oneof(
   { weight: 2, arbitrary: steps('wait', fc.integer({ min: 1, max: 400 }), (world, ms) => world.clock.advance(ms)) },
 );
 
-/** Every channel is live and has had a message, every key has a copy. */
+/** Makes every channel live with at least one message, and caches every key. */
 function settle(world: NearCacheWorld): void {
   for (const of of NAMES) {
     world.write(of, { tags: NAMES, ttlMs: 60_000, isOwn: false });
-    // The first read wants the channel of its key, the second those of its tags.
+    // The first read subscribes the channel of its key, the second one the channels of its tags.
     world.readWhole(of);
     world.repair();
     world.readWhole(of);
@@ -74,7 +73,7 @@ function settle(world: NearCacheWorld): void {
   }
 }
 
-test('no history of reads, changes, messages and losses makes a copy be served that may not be', () => {
+test('serves no entry that it must not serve in random histories of reads, changes, messages and losses', () => {
   let hits = 0;
   let staleHits = 0;
   fc.assert(
@@ -91,7 +90,7 @@ test('no history of reads, changes, messages and losses makes a copy be served t
     }),
     { numRuns: 2_000 },
   );
-  // Within the bound old values are served, or the model shows nothing.
+  // The test proves something only if stale values were served within the staleness bound.
   expect(hits).toBeGreaterThan(1_000);
   expect(staleHits).toBeGreaterThan(100);
 });

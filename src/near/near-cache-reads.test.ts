@@ -1,5 +1,5 @@
 /**
- * What a read that has ended does to near copies: a fresh one, however many are in flight, and one whose mark disagrees with the bus.
+ * Tests how a finished read changes the near cache: fresh reads, reads in flight, and reads whose mark contradicts the bus.
  */
 import {
   begin,
@@ -12,7 +12,7 @@ import {
 } from '../../test/support/near/near-cache-harness.ts';
 
 describe('a fresh read', () => {
-  test('without a placeholder, because there are as many as there may be, takes the copy away (A11)', () => {
+  test('drops the near-cache entry even if it has no placeholder because the maximum is reached', () => {
     const t = setUp({ maxPlaceholders: 3 });
     ready(t);
     fill(t, nearValue('old'));
@@ -27,7 +27,7 @@ describe('a fresh read', () => {
     expect(t.get()).toBeUndefined();
   });
 
-  test('and one that was sent after it and ends after it: the server may have run that first, it leaves no copy', () => {
+  test('prevents caching of a read that was sent later and ends later, because the server may have run that one first', () => {
     const t = setUp();
     ready(t);
     const fresh = t.near.begin('n', KEY, true);
@@ -38,7 +38,7 @@ describe('a fresh read', () => {
     expect(t.get()?.value.toString()).not.toBe('old');
   });
 
-  test('and one that was sent after it and ended before it: its copy goes', () => {
+  test('drops the entry of a read that was sent later and ended earlier', () => {
     const t = setUp();
     ready(t);
     const fresh = t.near.begin('n', KEY, true);
@@ -48,10 +48,10 @@ describe('a fresh read', () => {
   });
 });
 
-describe('the mark of a value', () => {
+describe('a value whose mark', () => {
   const mark = (number: number, stamp = String(number).padStart(8)) => ({ incarnation: 'incarnat', number, stamp });
 
-  test('that agrees with the messages: a copy is made', () => {
+  test('agrees with the messages is cached', () => {
     const t = setUp();
     ready(t);
     fill(t, nearValue('v1', { mark: mark(1) }));
@@ -62,14 +62,14 @@ describe('the mark of a value', () => {
     ['another stamp of the same number', mark(1, 'another.')],
     ['no stamp', mark(1, '')],
     ['another incarnation', { ...mark(1), incarnation: 'another.' }],
-  ])('%s: no copy is made', (_what, wrong) => {
+  ])('has %s is not cached', (_what, wrong) => {
     const t = setUp();
     ready(t);
     fill(t, nearValue('v1', { mark: wrong }));
     expect(t.get()).toBeUndefined();
   });
 
-  test('a number lower than that of a message from before the read was sent: the bucket is invalid', () => {
+  test('is behind a message from before the read was sent invalidates the bucket', () => {
     const t = setUp();
     ready(t);
     t.say(channelOf(KEY), 'nothing');
@@ -79,7 +79,7 @@ describe('the mark of a value', () => {
     expect(t.near.size).toBe(0);
   });
 
-  test('of a change whose message comes with another stamp: the copy goes', () => {
+  test('contradicts the stamp of a later message is dropped', () => {
     const t = setUp();
     ready(t);
     fill(t, nearValue('v1', { mark: mark(2, 'another.') }));

@@ -1,5 +1,5 @@
 /**
- * Near copies against a bus that the test speaks for: when a copy may be made, and what takes it away.
+ * Tests the near cache with messages that the test sends: when an entry is cached, and which events drop it.
  */
 import {
   begin,
@@ -14,8 +14,8 @@ import {
 import { bucketOf } from '../lib/key-hash.ts';
 import { localChannelNames } from './local-channels.ts';
 
-describe('a copy', () => {
-  test('is made only by a read that was sent while the channel was live', () => {
+describe('a near-cache entry', () => {
+  test('is created only by a read that was sent while the channel was live', () => {
     const t = setUp();
     t.near.fill(begin(t), nearValue('v0'));
     expect(t.get()).toBeUndefined();
@@ -24,7 +24,7 @@ describe('a copy', () => {
     expect(t.get()?.value.toString()).toBe('v1');
   });
 
-  test('lives one second from when its read was sent, or as long as its value', () => {
+  test('is served for 1 s after its read was sent, or until its value expires', () => {
     const t = setUp();
     ready(t);
     const placeholder = begin(t);
@@ -39,24 +39,24 @@ describe('a copy', () => {
     expect(t.get()).toBeUndefined();
   });
 
-  test('is made of a key that is being read all the time, the next read sent before the last is answered', () => {
+  test('is created for a busy key although the next read is always sent before the last one ends', () => {
     const t = setUp();
     ready(t);
-    let underWay = begin(t);
+    let inFlight = begin(t);
     for (let round = 0; round < 3; round += 1) {
       const next = begin(t);
-      t.near.fill(underWay, nearValue('v1'));
-      underWay = next;
+      t.near.fill(inFlight, nearValue('v1'));
+      inFlight = next;
       expect(t.get()?.value.toString()).toBe('v1');
       t.clock.advance(100);
     }
     t.near.drop('n', KEY);
-    t.near.fill(underWay, nearValue('v1'));
+    t.near.fill(inFlight, nearValue('v1'));
     expect(t.get()).toBeUndefined();
     expect(t.near.placeholderCount).toBe(0);
   });
 
-  test('is not made of a read that took longer than it may live', () => {
+  test('is not created by a read that took longer than the staleness bound', () => {
     const t = setUp();
     ready(t);
     const placeholder = begin(t);
@@ -65,7 +65,7 @@ describe('a copy', () => {
     expect(t.near.size).toBe(0);
   });
 
-  test('keeps no part of the buffer that it came in', () => {
+  test('does not share memory with the buffer of its reply', () => {
     const t = setUp();
     ready(t);
     const chunk = Buffer.alloc(100_000, 1);
@@ -78,19 +78,19 @@ describe('a copy', () => {
 
 test.each([
   ['nothing', undefined],
-  ['a value whose tags nobody vouches for', nearValue('v2', { tags: ['tag'] })],
-])('a read that went past the copy and brought %s leaves nothing older to be served after it', (_what, value) => {
+  ['a value whose tag channel is not live', nearValue('v2', { tags: ['tag'] })],
+])('a read that returns %s drops the entry of an earlier read', (_what, value) => {
   const t = setUp();
   ready(t);
   fill(t, nearValue('v1'));
   expect(t.get()).toBeDefined();
-  // Whoever changed it could not be heard.
+  // No message of the change arrived.
   t.near.fill(begin(t), value);
   expect(t.get()).toBeUndefined();
   expect(t.near.indexedCount).toBe(0);
 });
 
-describe('R1: what came between the sending of a read and its answer voids the fill', () => {
+describe('R1: the result of a read is not cached after', () => {
   test.each([
     ['a message for the key', (t: ReturnType<typeof setUp>) => t.say(channelOf(KEY), 'key')],
     [
@@ -108,10 +108,10 @@ describe('R1: what came between the sending of a read and its answer voids the f
         t.live(channelOf(KEY));
       },
     ],
-    ['our own write', (t: ReturnType<typeof setUp>) => t.near.drop('n', KEY)],
-    ['our own invalidation of a tag', (t: ReturnType<typeof setUp>) => t.near.dropTags('n', ['tag'])],
-    ['our own flush', (t: ReturnType<typeof setUp>) => t.near.dropNamespace('n')],
-  ])('%s', (_what, happen) => {
+    ['a write by this sidecar', (t: ReturnType<typeof setUp>) => t.near.drop('n', KEY)],
+    ['an invalidation of a tag by this sidecar', (t: ReturnType<typeof setUp>) => t.near.dropTags('n', ['tag'])],
+    ['a flush by this sidecar', (t: ReturnType<typeof setUp>) => t.near.dropNamespace('n')],
+  ])('%s while the read was in flight', (_what, happen) => {
     const t = setUp();
     ready(t);
     const placeholder = begin(t);
@@ -119,13 +119,15 @@ describe('R1: what came between the sending of a read and its answer voids the f
     t.near.fill(placeholder, nearValue('old'));
     expect(t.get()).toBeUndefined();
     expect(t.near.placeholderCount).toBe(0);
-    // And the next read, sent after all that, may be kept.
+    // The result of a later read may be cached.
     t.live(channelOf(KEY));
     fill(t, nearValue('new'));
     expect(t.get()?.value.toString()).toBe('new');
   });
+});
 
-  test('a message for another key of the bucket does not', () => {
+describe('the result of a read', () => {
+  test('is cached after a message for another key of the bucket', () => {
     const t = setUp();
     ready(t);
     const placeholder = begin(t);
@@ -134,7 +136,7 @@ describe('R1: what came between the sending of a read and its answer voids the f
     expect(t.get()).toBeDefined();
   });
 
-  test('of two reads in flight the later one counts', () => {
+  test('does not replace the result of a read that was sent later', () => {
     const t = setUp();
     ready(t);
     const early = begin(t);
@@ -159,13 +161,13 @@ describe('tags', () => {
     return t;
   }
 
-  test('a copy needs the channels of its tags, live before its read was sent', () => {
+  test('an entry is created only if the channels of its tags were live before its read was sent', () => {
     const t = readyWithTags();
     fill(t, tagged);
     expect(t.get()).toBeDefined();
   });
 
-  test('a channel that became live while the read was in flight does not count', () => {
+  test('a tag channel that becomes live while the read is in flight prevents caching', () => {
     const t = setUp();
     ready(t);
     fill(t, tagged);
@@ -176,7 +178,7 @@ describe('tags', () => {
     expect(t.get()).toBeUndefined();
   });
 
-  test('a message of the tag while the read was in flight voids the fill', () => {
+  test('a message of a tag while the read is in flight prevents caching', () => {
     const t = readyWithTags();
     const placeholder = begin(t);
     t.say(tagChannelOf('t2'), 't2');
@@ -184,7 +186,7 @@ describe('tags', () => {
     expect(t.get()).toBeUndefined();
   });
 
-  test('a message of a tag drops what bears it, its loss all that depends on the channel', () => {
+  test('a message of a tag drops the entries with the tag, and a lost channel drops all entries of its bucket', () => {
     const t = readyWithTags();
     t.say(tagChannelOf('t1'), 'nothing');
     fill(t, tagged);
@@ -199,7 +201,7 @@ describe('tags', () => {
 });
 
 describe('bounds', () => {
-  test('entries and bytes hold through any number of fills, and the indexes hold nothing else', () => {
+  test('the maximum entries and bytes are never exceeded, and the indexes contain only names of entries', () => {
     const t = setUp({ maxEntries: 50, maxBytes: 200_000 });
     for (let index = 0; index < 256 * 8; index += 1) {
       const key = Buffer.from(`key-${index % 700}`);
@@ -215,11 +217,11 @@ describe('bounds', () => {
     expect(t.near.size).toBeGreaterThan(10);
   });
 
-  test('a live copy stays while ended ones can make room, whatever was used last', () => {
+  test('expired entries are evicted before live ones, even if the live ones were used earlier', () => {
     const t = setUp({ maxEntries: 10 });
-    const copies = Array.from({ length: 11 }, (_, index) => Buffer.from(`key-${index}`));
-    const [victim = KEY, ...others] = copies;
-    for (const key of copies) {
+    const keys = Array.from({ length: 11 }, (_, index) => Buffer.from(`key-${index}`));
+    const [victim = KEY, ...others] = keys;
+    for (const key of keys) {
       t.near.begin('n', key);
       t.live(channelOf(key));
     }
@@ -233,7 +235,7 @@ describe('bounds', () => {
     expect(t.near.indexedCount).toBe(t.near.size);
   });
 
-  test('the bytes of a copy are those of its tags as well, each held by the copy and by the index', () => {
+  test('the bytes of an entry include its tags, which both the entry and the index contain', () => {
     const t = setUp();
     const namespace = 'n'.repeat(64);
     const tags = Array.from({ length: 16 }, (_, index) => String(index).padStart(128, 't'));
@@ -250,11 +252,11 @@ describe('bounds', () => {
     }
     t.near.fill(t.near.begin(namespace, KEY), nearValue('v1', { tags }));
     expect(t.near.size).toBe(1);
-    // As much as such a copy was measured to take: 520 bytes per tag and 950 beside.
+    // Such an entry was measured to take 520 bytes per tag and 950 bytes in addition.
     expect(t.near.bytes).toBeGreaterThanOrEqual(950 + 16 * 520);
   });
 
-  test('subscriptions are bounded, and given up when nothing uses them', () => {
+  test('subscriptions are bounded, and unused ones end after their idle time', () => {
     const t = setUp({ maxNearChannels: 10 });
     for (let index = 0; index < 100; index += 1) {
       t.near.begin('n', Buffer.from(`key-${index}`));
@@ -268,7 +270,7 @@ describe('bounds', () => {
     expect(t.closedCount()).toBe(1);
   });
 
-  test('a channel in use stays subscribed; one that is given up takes its copies along', () => {
+  test('a channel in use stays subscribed, and unsubscribing a channel drops its entries', () => {
     const t = setUp();
     ready(t);
     for (let second = 0; second < 70; second += 1) {
@@ -285,14 +287,14 @@ describe('bounds', () => {
   });
 });
 
-test('keys that are no text do not meet', () => {
+test('distinguishes keys that are not valid UTF-8', () => {
   const t = setUp();
   const keys = [Buffer.of(0xfe), Buffer.of(0xff), Buffer.of(0xc3, 0x28), Buffer.of(0xef, 0xbf, 0xbd)];
   for (const [index, key] of keys.entries()) {
     ready(t, key);
     fill(t, nearValue(String(index)), key);
   }
-  // The first message of a bucket voids it, so keys of one bucket are filled anew.
+  // The first message of a bucket invalidates it, so keys that share a bucket are cached again.
   for (const [index, key] of keys.entries()) {
     fill(t, nearValue(String(index)), key);
   }

@@ -1,19 +1,19 @@
 /**
- * Bounded local copies of cache values, and the rules by which they may be made and kept.
+ * The near cache: keeps cache entries in the memory of the sidecar and decides when an entry may be created and served.
  *
- * A copy is made from a store read, never from a write. `begin` before the read is sent, `fill` with what came back:
- * between the two a placeholder stands for the read, and whatever voids its key takes the placeholder away (R1).
+ * An entry is created from a read of the store, never from a write. Callers call `begin` before they send the read and `fill`
+ * with its result. In between a placeholder represents the read, and an invalidation of its key removes the placeholder (R1).
  *
- * Promises:
- *   1. A copy lives at most `lifeMs` and never longer than its value's TTL, both counted from when its read was SENT: whatever
- *      fails silently, nothing is served later than that.
- *   2. A copy exists only while the channel of its key and those of all its tags are live, were so before its read was sent,
- *      and nothing was said since that voids it.
- *   3. No more entries and bytes than the options say, least recently used first out.
- *   4. A hit is one look-up, and answers at once.
- *   5. After a read has ended, no copy is served whose read was sent before it; after a fresh one, no copy of any read that was sent
- *      before it ended, but its own. So what a fresh read returned is the oldest that a later read of the key returns (A11).
- *   6. A copy's mark agreed with what the bus knew, and what contradicts it later invalidates the bucket.
+ * Invariants:
+ *   1. An entry is served for at most `lifeMs`, and never beyond the TTL of its value. Both times count from the sending of its
+ *      read. So this bound on staleness holds even if messages are lost without notice.
+ *   2. The channels of an entry's key and tags were live before its read was sent and have stayed live, and no message since
+ *      then has invalidated the entry.
+ *   3. The near cache never exceeds its maximum entries and bytes. It evicts expired entries first, then the least recently used.
+ *   4. A hit is one synchronous map lookup.
+ *   5. After a read has ended, no entry of a read that was sent before it is served. After a fresh read has ended, no entry of
+ *      any read that was sent before that end is served, except its own. So no later read returns an older value.
+ *   6. The mark of an entry agreed with the state of the bus. A later contradiction invalidates the bucket.
  */
 import type { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -31,32 +31,32 @@ export interface NearValue {
   readonly tags: readonly string[];
   readonly ageMs: number;
   readonly ttlMs: number;
-  /** Position of the key's bucket when the value was read; unset: nothing is known of it, and nothing can contradict the copy. */
+  /** Position of the key's bucket when the value was read. If unset, no witness can contradict the entry. */
   readonly mark?: BucketMark;
 }
 
-export interface NearCopy extends NearValue {
-  /** Monotonic; ages and TTLs count from here. */
+export interface NearEntry extends NearValue {
+  /** Monotonic time when the read was sent; age and TTL count from it. */
   readonly sentAtMs: number;
-  /** Of the placeholder that it came by. */
+  /** Order of the placeholder of the read. */
   readonly order: number;
-  /** Of the key, then of the tags. */
+  /** Channel of the key, followed by those of the tags. */
   readonly channels: readonly Channel[];
 }
 
-/** What `begin` hands out and `fill` takes. */
+/** Represents a read in flight: `begin` returns it and `fill` takes it. */
 export interface Placeholder {
   readonly name: string;
   readonly namespace: string;
-  /** Undefined: what the read brings must not be kept. */
+  /** Channel of the key; undefined if the result of the read must not be cached. */
   readonly channel: Channel | undefined;
   readonly generation: number;
   readonly sentAtMs: number;
-  /** Larger than that of every read sent before. */
+  /** Sequence number of the read, larger than that of every earlier read. */
   readonly order: number;
-  /** The hub's count of events when the read was sent. */
+  /** Event count of the hub when the read was sent. */
   readonly hubNow: number;
-  /** What was known of the bucket when the read was sent. */
+  /** Known position of the bucket when the read was sent. */
   readonly sentAt: SentAt | undefined;
   readonly isFresh: boolean;
 }
@@ -67,14 +67,14 @@ export interface NearCacheOptions {
   readonly maxEntries: number;
   readonly maxBytes: number;
   readonly lifeMs?: number;
-  /** Reads in flight that may end in a copy; more go without. */
+  /** Maximum number of in-flight reads that may fill the near cache. Results of further reads are not cached. */
   readonly maxPlaceholders?: number;
 }
 
 const LIFE_MS = 1_000;
-/** Objects and index entries of a copy, besides its buffers and what BoundedMap counts; measured, rounded up. */
-const COPY_BYTES = 300;
-/** What a tag costs besides its text, which the copy holds and the index once more behind the namespace. */
+/** Measured memory of an entry's objects, rounded up, without its buffers and without the bytes that BoundedMap counts. */
+const ENTRY_BYTES = 300;
+/** Memory of a tag without its text, which both the entry and the index contain. */
 const TAG_EXTRA_BYTES = 320;
 const MAX_PLACEHOLDERS = 10_000;
 
@@ -83,12 +83,12 @@ export class NearCache implements HubListener {
   readonly #hub: InvalidationHub;
   readonly #lifeMs: number;
   readonly #maxPlaceholders: number;
-  readonly #copies: BoundedMap<NearCopy>;
+  readonly #entries: BoundedMap<NearEntry>;
   readonly #sweeper: ExpirySweeper;
-  /** By name: of every read in flight that nothing has voided since it was sent. */
+  /** Placeholders by name, of all reads in flight that were not invalidated since they were sent. */
   readonly #placeholders = new Map<string, Set<Placeholder>>();
   #placeholderCount = 0;
-  /** Names of copies by their channel, and by tag within a tag channel. */
+  /** Names of entries by channel, and by tag. */
   readonly #byChannel = new Map<Channel, Set<string>>();
   readonly #byTag = new Map<string, Set<string>>();
   #order = 0;
@@ -99,27 +99,27 @@ export class NearCache implements HubListener {
     this.#lifeMs = options.lifeMs ?? LIFE_MS;
     this.#maxPlaceholders = options.maxPlaceholders ?? MAX_PLACEHOLDERS;
     this.#sweeper = new ExpirySweeper(() => options.clock.monotonicMs());
-    this.#copies = this.#sweeper.createMap({
+    this.#entries = this.#sweeper.createMap({
       maxEntries: options.maxEntries,
       maxBytes: options.maxBytes,
-      onEvict: (name, copy) => this.#unlink(name, copy),
+      onEvict: (name, entry) => this.#unlink(name, entry),
     });
     this.#hub.addListener(this);
   }
 
   get size(): number {
-    return this.#copies.size;
+    return this.#entries.size;
   }
 
   get bytes(): number {
-    return this.#copies.bytes;
+    return this.#entries.bytes;
   }
 
   get placeholderCount(): number {
     return this.#placeholderCount;
   }
 
-  /** Names that the indexes hold, all in all: none without a copy behind it. */
+  /** Number of names in both indexes. Every indexed name belongs to an entry. */
   get indexedCount(): number {
     let count = 0;
     for (const names of [...this.#byChannel.values(), ...this.#byTag.values()]) {
@@ -128,18 +128,18 @@ export class NearCache implements HubListener {
     return count;
   }
 
-  get(namespace: string, key: Buffer, nowMs: number): NearCopy | undefined {
-    const copy = this.#copies.get(nameOf(namespace, key), nowMs);
-    if (copy === undefined) {
+  get(namespace: string, key: Buffer, nowMs: number): NearEntry | undefined {
+    const entry = this.#entries.get(nameOf(namespace, key), nowMs);
+    if (entry === undefined) {
       return undefined;
     }
-    for (const channel of copy.channels) {
+    for (const channel of entry.channels) {
       this.#hub.touch(channel, nowMs);
     }
-    return copy;
+    return entry;
   }
 
-  /** Call it right before the read is sent, and `fill` when it has ended, however it ended. */
+  /** Registers a read. Call it right before sending the read, and call `fill` when the read has ended, even if it failed. */
   begin(namespace: string, key: Buffer, isFresh = false): Placeholder {
     const channel = this.#hub.useForNear(namespace, bucketOf(key), false);
     const mayKeep = channel?.state.live === true && this.#placeholderCount < this.#maxPlaceholders;
@@ -156,26 +156,26 @@ export class NearCache implements HubListener {
       isFresh,
     };
     if (mayKeep) {
-      // Any of several reads of one key may leave a copy: of a key that is read all the time a later one is always in flight.
+      // Each of several reads of one key may fill the near cache, because a busy key always has a later read in flight.
       addTo(this.#placeholders, placeholder.name, placeholder);
       this.#placeholderCount += 1;
     }
     return placeholder;
   }
 
-  /** Keeps what the read brought, where nothing speaks against it. Undefined: the read brought nothing. */
+  /** Caches the result of a read if it is still valid. Pass undefined if the read returned no value. */
   fill(placeholder: Placeholder, value: NearValue | undefined): void {
     const { name, order, isFresh } = placeholder;
     const isValid = this.#end(placeholder);
-    const copy = this.#copies.peek(name, Number.NEGATIVE_INFINITY);
+    const entry = this.#entries.peek(name, Number.NEGATIVE_INFINITY);
     if (isFresh) {
-      // Which of two reads in flight was sent first does not say which the server ran first.
-      this.#voidReads(name);
-    } else if (copy !== undefined && copy.order > order) {
+      // The server may run two reads in flight in another order than they were sent.
+      this.#removePlaceholders(name);
+    } else if (entry !== undefined && entry.order > order) {
       return;
     }
-    // A copy of a read that was sent before is older than what this one brought, whether that may be kept or not.
-    this.#dropCopy(name);
+    // An entry of an earlier read is older than this result, even if this result must not be cached.
+    this.#dropEntry(name);
     if (value === undefined || !isValid || !this.#agrees(placeholder, value)) {
       return;
     }
@@ -185,7 +185,7 @@ export class NearCache implements HubListener {
     }
   }
 
-  /** For what this process changed itself: no need to wait for the message. */
+  /** Drops the entry of a key that this sidecar has changed, without waiting for the message. */
   drop(namespace: string, key: Buffer): void {
     this.#dropName(nameOf(namespace, key));
   }
@@ -194,8 +194,8 @@ export class NearCache implements HubListener {
     for (const tag of tags) {
       this.#dropTag(namespace, tag);
     }
-    // Which of the reads in flight will bear one of them is not known yet.
-    this.#voidPlaceholders(namespace);
+    // Any read in flight may return an entry with one of these tags.
+    this.#removeAllPlaceholders(namespace);
   }
 
   dropNamespace(namespace: string): void {
@@ -204,12 +204,12 @@ export class NearCache implements HubListener {
         this.#dropNames(names);
       }
     }
-    this.#voidPlaceholders(namespace);
+    this.#removeAllPlaceholders(namespace);
   }
 
   onChannel(channel: Channel, _event: BusEvent, action: BusAction): void {
     if (action.kind === 'flush') {
-      // Placeholders fall by the channel's generation and, of tags, by changedAt.
+      // `fill` detects the flush for reads in flight: by the generation of the key's channel and by changedAt for tags.
       this.#dropNames(this.#byChannel.get(channel) ?? []);
       return;
     }
@@ -227,14 +227,14 @@ export class NearCache implements HubListener {
 
   close(): void {
     this.#sweeper.close();
-    this.#copies.clear();
+    this.#entries.clear();
     this.#placeholders.clear();
     this.#placeholderCount = 0;
     this.#byChannel.clear();
     this.#byTag.clear();
   }
 
-  /** Whether its channel was live all the time, and what the server said of the bucket agrees with what the bus knows. */
+  /** Returns whether the channel was live since the read was sent and the mark agrees with the state of the bus. */
   #agrees({ channel, generation, sentAt }: Placeholder, { mark }: NearValue): boolean {
     if (channel === undefined || !channel.state.live || channel.state.generation !== generation) {
       return false;
@@ -242,21 +242,21 @@ export class NearCache implements HubListener {
     return mark === undefined || this.#hub.admits(channel, mark, sentAt);
   }
 
-  /** The channels that a copy depends on, or undefined when one of them cannot vouch for it. */
+  /** Returns the channels that the entry depends on, or undefined if one of them was not live or had an event. */
   #channelsOf(placeholder: Placeholder, tags: readonly string[]): Channel[] | undefined {
     const channels = placeholder.channel === undefined ? [] : [placeholder.channel];
-    let allVouch = true;
+    let areUnchanged = true;
     for (const tag of tags) {
       const channel = this.#hub.useForNear(placeholder.namespace, bucketOf(tag), true);
-      // The read told us which tags matter, so there was no placeholder for them: anything said on their channels since the
-      // read was sent counts against the copy, that the channel became live included.
+      // The tags are known only from the reply, so no placeholder covered them. Therefore any event on their channels since
+      // the read was sent prevents caching, even the event that the channel became live.
       if (channel === undefined || !channel.state.live || channel.changedAt > placeholder.hubNow) {
-        allVouch = false;
+        areUnchanged = false;
       } else if (!channels.includes(channel)) {
         channels.push(channel);
       }
     }
-    return allVouch ? channels : undefined;
+    return areUnchanged ? channels : undefined;
   }
 
   #keep(placeholder: Placeholder, value: NearValue, channels: readonly Channel[]): void {
@@ -266,7 +266,7 @@ export class NearCache implements HubListener {
       return;
     }
     const { name, namespace } = placeholder;
-    const copy: NearCopy = {
+    const entry: NearEntry = {
       absent: value.absent,
       value: ownBytes(value.value),
       version: ownBytes(value.version),
@@ -277,11 +277,11 @@ export class NearCache implements HubListener {
       order: placeholder.order,
       channels,
     };
-    this.#link(name, copy);
+    this.#link(name, entry);
     const bufferedBytes = bufferBytes(value.value.length) + bufferBytes(value.version.length);
-    const bytes = COPY_BYTES + bufferedBytes + tagBytes(namespace, value.tags);
-    if (!this.#copies.set(name, copy, { bytes, expiresAtMs, nowMs })) {
-      this.#unlink(name, copy);
+    const bytes = ENTRY_BYTES + bufferedBytes + tagBytes(namespace, value.tags);
+    if (!this.#entries.set(name, entry, { bytes, expiresAtMs, nowMs })) {
+      this.#unlink(name, entry);
     }
   }
 
@@ -296,67 +296,67 @@ export class NearCache implements HubListener {
   }
 
   #dropName(name: string): void {
-    this.#voidReads(name);
-    this.#dropCopy(name);
+    this.#removePlaceholders(name);
+    this.#dropEntry(name);
   }
 
-  #dropCopy(name: string): void {
-    const copy = this.#copies.peek(name, Number.NEGATIVE_INFINITY);
-    if (copy !== undefined) {
-      this.#copies.delete(name);
-      this.#unlink(name, copy);
+  #dropEntry(name: string): void {
+    const entry = this.#entries.peek(name, Number.NEGATIVE_INFINITY);
+    if (entry !== undefined) {
+      this.#entries.delete(name);
+      this.#unlink(name, entry);
     }
   }
 
-  /** A read has ended, and with it all that were sent before; false where it may leave no copy or something has invalidated it since. */
+  /** Removes the placeholders of this read and of earlier ones. Returns whether the read still had one. */
   #end(placeholder: Placeholder): boolean {
     const { name, order } = placeholder;
     let isValid = false;
-    for (const underWay of this.#placeholders.get(name) ?? []) {
-      if (underWay.order > order) {
+    for (const inFlight of this.#placeholders.get(name) ?? []) {
+      if (inFlight.order > order) {
         break;
       }
-      isValid = underWay === placeholder;
-      removeFrom(this.#placeholders, name, underWay);
+      isValid = inFlight === placeholder;
+      removeFrom(this.#placeholders, name, inFlight);
       this.#placeholderCount -= 1;
     }
     return isValid;
   }
 
-  #voidReads(name: string): void {
+  #removePlaceholders(name: string): void {
     this.#placeholderCount -= this.#placeholders.get(name)?.size ?? 0;
     this.#placeholders.delete(name);
   }
 
-  #voidPlaceholders(namespace: string): void {
+  #removeAllPlaceholders(namespace: string): void {
     for (const [name, placeholders] of this.#placeholders) {
       const [first] = placeholders;
       if (first?.namespace === namespace) {
-        this.#voidReads(name);
+        this.#removePlaceholders(name);
       }
     }
   }
 
-  #link(name: string, copy: NearCopy): void {
-    for (const channel of copy.channels) {
+  #link(name: string, entry: NearEntry): void {
+    for (const channel of entry.channels) {
       addTo(this.#byChannel, channel, name);
     }
-    for (const tag of copy.tags) {
-      addTo(this.#byTag, tagName(copy.channels[0]?.namespace ?? '', tag), name);
+    for (const tag of entry.tags) {
+      addTo(this.#byTag, tagName(entry.channels[0]?.namespace ?? '', tag), name);
     }
   }
 
-  #unlink(name: string, copy: NearCopy): void {
-    for (const channel of copy.channels) {
+  #unlink(name: string, entry: NearEntry): void {
+    for (const channel of entry.channels) {
       removeFrom(this.#byChannel, channel, name);
     }
-    for (const tag of copy.tags) {
-      removeFrom(this.#byTag, tagName(copy.channels[0]?.namespace ?? '', tag), name);
+    for (const tag of entry.tags) {
+      removeFrom(this.#byTag, tagName(entry.channels[0]?.namespace ?? '', tag), name);
     }
   }
 }
 
-/** Exact for any bytes of a key: latin1 maps each byte to one character, and a namespace holds no colon. */
+/** Returns a unique name for any key: latin1 maps each byte to one character, and a namespace contains no colon. */
 function nameOf(namespace: string, key: Buffer): string {
   return `${namespace}:${key.toString('latin1')}`;
 }
@@ -373,7 +373,7 @@ function tagBytes(namespace: string, tags: readonly string[]): number {
   return bytes;
 }
 
-/** A copy with memory of its own: a view would keep the socket's chunk alive that it came in. */
+/** Returns a copy that does not share memory. A view would keep the chunk of the socket alive that it belongs to. */
 function ownBytes(bytes: Buffer): Buffer {
   const copy = Buffer.allocUnsafeSlow(bytes.length);
   bytes.copy(copy);

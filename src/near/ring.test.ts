@@ -1,6 +1,6 @@
 /**
- * What a ring proves about a key since a mark: examples of each verdict, and random histories with failovers that lose writes, against
- * the plain truth.
+ * Tests whether a ring shows that a key has changed since a mark: examples of each verdict, and random histories with
+ * failovers that lose writes, compared with the real values.
  */
 import fc from 'fast-check';
 import type { BucketMark } from './bucket-mark.ts';
@@ -17,7 +17,7 @@ import {
 
 const EVERY = EVERY_KEY_HASH.toString('latin1');
 
-/** A sequence as the scripts keep it: change `number` of `key` leaves `stamp` in its field. */
+/** Sequence with a ring, with the same behavior as in the scripts. */
 class Sequence {
   #stamps = 0;
   number = 0;
@@ -33,7 +33,7 @@ class Sequence {
     return { incarnation: 'first', number: this.number, entries: [...this.entries] };
   }
 
-  /** A failover to a replica that lacks what came after. The stamps go on: they are random, and never come again. */
+  /** Fails over to a replica that lacks later changes. Stamps do not repeat, because they are random. */
   fallBack(to: Ring): void {
     this.number = to.number;
     this.entries = [...to.entries];
@@ -48,7 +48,7 @@ function changed(keys: readonly string[], from = new Sequence()): Sequence {
 }
 
 describe('a key is', () => {
-  test('unchanged while only other keys change, up to 63 of them', () => {
+  test('unchanged after up to 63 changes of other keys', () => {
     const sequence = changed(['a']);
     const mark = markOf(sequence.ring());
     for (let count = 1; count < RING_SIZE; count += 1) {
@@ -59,7 +59,7 @@ describe('a key is', () => {
     expect(changeSince(mark, sequence.ring(), 'a')).toBe('unknown');
   });
 
-  test('unchanged in a bucket without any change, and after up to 64 of others', () => {
+  test('unchanged in a bucket without changes, and after its first 64 changes of other keys', () => {
     const sequence = new Sequence();
     const mark = markOf(sequence.ring());
     expect(mark).toEqual({ incarnation: 'first', number: 0, stamp: '' });
@@ -70,7 +70,7 @@ describe('a key is', () => {
     expect(changeSince(mark, sequence.ring(), 'a')).toBe('unknown');
   });
 
-  test('changed by its own change, and by one of every key', () => {
+  test('changed by a change of the key and by a change of every key', () => {
     for (const key of ['a', EVERY]) {
       const sequence = changed(['a', 'b']);
       const mark = markOf(sequence.ring());
@@ -79,7 +79,7 @@ describe('a key is', () => {
     }
   });
 
-  test('changed by a number that the ring does not show', () => {
+  test('changed if the ring has no entry for a number', () => {
     const sequence = changed(['a', 'b']);
     const mark = markOf(sequence.ring());
     changed(['b', 'b'], sequence);
@@ -87,7 +87,7 @@ describe('a key is', () => {
     expect(changeSince(mark, sequence.ring(), 'a')).toBe('changed');
   });
 
-  test('unknown in another incarnation, below the mark, and without its stamp', () => {
+  test('unknown if the incarnation or the stamp differs, or if the number is below that of the mark', () => {
     const sequence = changed(['a', 'b', 'c']);
     const mark = markOf(sequence.ring());
     expect(changeSince({ ...mark, incarnation: 'second' }, sequence.ring(), 'a')).toBe('unknown');
@@ -98,7 +98,7 @@ describe('a key is', () => {
   });
 });
 
-test('random histories: a key that was changed, or whose changes were lost, is never called unchanged', () => {
+test('in random histories, changeSince never returns unchanged for a key that has changed or lost changes', () => {
   const keys = fc.constantFrom('a', 'b', 'c', EVERY);
   const step = fc.oneof(
     { weight: 20, arbitrary: fc.record({ do: fc.constant('change' as const), key: keys }) },
@@ -110,7 +110,7 @@ test('random histories: a key that was changed, or whose changes were lost, is n
     fc.property(fc.array(step, { maxLength: 150 }), (steps) => {
       const sequence = new Sequence();
       let replica = sequence.ring();
-      // Of each key: which write it holds. Equal values at mark and now: only lost writes can have been read in between.
+      // Time of the last write of each key. If it is the same at the mark and now, only a lost write may have been read since.
       let value = new Map<string, number>();
       let replicaValue = new Map(value);
       const marks: { mark: BucketMark; value: Map<string, number> }[] = [];
@@ -142,7 +142,7 @@ test('random histories: a key that was changed, or whose changes were lost, is n
   );
 });
 
-test('an entry is read from exactly 24 bytes', () => {
+test('decodes a ring entry from exactly 24 bytes', () => {
   const bytes = Buffer.concat([
     Buffer.from('0000000100000002', 'hex'),
     Buffer.from('hash-of-'),

@@ -1,27 +1,27 @@
 /**
- * The ring of a bucket: its newest 64 changes, as Redis keeps them beside the number of the last one.
+ * Decodes the ring of a bucket, which contains its newest 64 changes, and decides whether a key has changed since a position.
  *
- * The sequence of a bucket is one hash: `inc` (8 random bytes), `n` (number of the last change, decimal), `f` (number of the last flush,
- * decimal), and the fields `0` to `63`. The change with number n leaves in field n % 64:
+ * The sequence of a bucket is one Redis hash: `inc` (8 random bytes), `n` (number of the last change, decimal), `f` (number of
+ * the last flush, decimal), and the fields `0` to `63`. The change with number n writes into field n % 64:
  *
  *   offset  bytes  field
  *        0      8  number, big-endian
- *        8      8  hash of the key or tag (lib/key-hash.ts); 8 bytes 0xff if it changed several keys, or every key (a flush)
- *       16      8  stamp, random
+ *        8      8  hash of the key or tag (lib/key-hash.ts); 8 bytes 0xff for a change of several keys and for a flush
+ *       16      8  random stamp
  *
  * Invariants:
- *   1. `changeSince` says `unchanged` only if the ring shows that nothing changed the key after the mark. All else counts as a change.
- *   2. A mark is valid only while the ring shows its number with its stamp: numbers that come again after a failover that lost writes prove
- *      nothing. The mark of a bucket without any change (number 0) has no stamp, and is proved by the ring showing every change since.
+ *   1. `changeSince` returns `unchanged` only if the ring shows that no change after the mark concerned the key.
+ *   2. A mark is valid only while the ring has its number with its stamp, because numbers repeat after a failover that lost
+ *      writes. The mark of a bucket without changes (number 0) has no stamp. It is valid while the ring has every change.
  *   3. A number without an entry in the ring counts as a change of every key.
  */
 import { KEY_HASH_BYTES } from '../lib/key-hash.ts';
 import type { BucketMark } from './bucket-mark.ts';
 
-/** Small enough that the hash stays one listpack of about 2 KiB, large enough for the changes of a bucket during a load. */
+/** Number of changes in a ring. The hash stays one listpack of about 2 KiB, and the ring covers the changes during a load. */
 export const RING_SIZE = 64;
 export const RING_ENTRY_BYTES = 24;
-/** Instead of the hash of a key: several keys changed, or all of them. */
+/** Replaces the hash of a key for a change of several keys or of all keys. */
 export const EVERY_KEY_HASH = Buffer.alloc(KEY_HASH_BYTES, 0xff);
 
 const HASH_OFFSET = 8;
@@ -30,30 +30,30 @@ const EVERY_KEY = EVERY_KEY_HASH.toString('latin1');
 
 export interface RingEntry {
   readonly number: number;
-  /** latin1 text of the hash's bytes: only compared. */
+  /** Bytes of the hash as latin1 text, which is cheap to compare. */
   readonly keyHash: string;
-  /** latin1 text of the stamp's bytes: only compared. */
+  /** Bytes of the stamp as latin1 text. */
   readonly stamp: string;
 }
 
-/** A bucket's sequence as one read saw it. */
+/** Sequence of a bucket at the time of one read. */
 export interface Ring {
   readonly incarnation: string;
   /** Number of the last change; 0 if there was none. */
   readonly number: number;
-  /** By field: the entry with number n is at n % 64. */
+  /** Ring entries by field: the entry with number n is at index n % 64. */
   readonly entries: readonly (RingEntry | undefined)[];
 }
 
 /**
- * What the ring says about a key since a mark.
- *   unchanged  nothing changed it
- *   changed    it was changed, or may have been: a flush, a change of several keys, a number that the ring does not show
- *   unknown    the ring does not show the mark: a new sequence, lost writes, or more changes since than the ring holds
+ * Whether a key has changed since a mark.
+ *   unchanged  no change concerned the key
+ *   changed    a change concerned the key, or may have: a flush, a change of several keys, a number without an entry
+ *   unknown    the ring does not have the mark, because the sequence is new, writes were lost, or too many changes followed
  */
 export type RingVerdict = 'unchanged' | 'changed' | 'unknown';
 
-/** The entry in these bytes; undefined for anything else. */
+/** Decodes a ring entry, or returns undefined if the bytes are not one. */
 export function decodeRingEntry(bytes: unknown): RingEntry | undefined {
   if (!Buffer.isBuffer(bytes) || bytes.length !== RING_ENTRY_BYTES) {
     return undefined;
@@ -65,13 +65,13 @@ export function decodeRingEntry(bytes: unknown): RingEntry | undefined {
   };
 }
 
-/** The position that the ring shows now. */
+/** Returns the current position of the ring. */
 export function markOf(ring: Ring): BucketMark {
   const { incarnation, number } = ring;
   return { incarnation, number, stamp: entryOf(ring, number)?.stamp ?? '' };
 }
 
-/** `keyHash`: latin1 text of the hash of the key or tag. */
+/** Returns whether a key or tag has changed since the mark. `keyHash` is its hash as latin1 text. */
 export function changeSince(mark: BucketMark, ring: Ring, keyHash: string): RingVerdict {
   if (!shows(ring, mark)) {
     return 'unknown';
@@ -90,10 +90,10 @@ function shows(ring: Ring, mark: BucketMark): boolean {
     return false;
   }
   if (mark.number === 0) {
-    // At most as many changes as the ring holds; a missing one is found by the caller.
+    // The ring has every change if there were at most 64. The caller detects missing entries.
     return ring.number <= RING_SIZE;
   }
-  // Also bounds the loop of the caller: an entry 64 numbers older has been replaced.
+  // An entry that is 64 numbers older was overwritten. The check also limits the caller's loop to 63 rounds.
   const entry = entryOf(ring, mark.number);
   return ring.number - mark.number < RING_SIZE && entry !== undefined && entry.stamp === mark.stamp;
 }

@@ -1,45 +1,47 @@
 /**
- * What the invalidation hub needs of a store that publishes messages: channels to subscribe to, and a listener for what they report.
+ * Contract between the invalidation hub and the subscriber connections of a store.
  *
- * The Redis module implements it without importing it, and `LocalChannels` implements it inside one process. The composition root connects the
- * implementations with the hub.
+ * The Redis module implements it without importing it, and `LocalChannels` implements it inside one process. The composition
+ * root connects the implementations with the hub.
  */
 import type { StoreError } from '../lib/store-error.ts';
 
-/** Receives what happens on the channels of one subscriber. Callbacks run in the order in which the store sent the messages. */
+/** Receives the events of the channels of one subscriber. Callbacks run in the order in which the store sent the messages. */
 export interface SubscriberListener {
-  /** A message of a channel that is live. */
+  /** Receives a message of a live channel. */
   onMessage(channel: string, message: Buffer): void;
-  /** The channel is subscribed from now on: messages published after this reach onMessage, until onLost. */
+  /** Reports that the channel is subscribed. Messages published from now on reach onMessage, until onLost. */
   onLive(channel: string): void;
-  /** Messages may have been missed from now on. onLive follows when the subscription is repaired. */
+  /** Reports that messages may be missing from now on. onLive follows once the channel is subscribed again. */
   onLost(channel: string): void;
   /**
-   * The reply of the channel's probe: of a live channel, one at a time, and never of a subscription before the last onLive. Every message
-   * published before the server ran the probe has been handed to onMessage; some published after it may have been too.
+   * Receives the reply of a probe of a live channel. At most one probe per channel is in flight, and replies to probes from
+   * before the last onLive are dropped. All messages published before the server ran the probe have reached onMessage;
+   * later ones may have.
    */
   onProbe?(channel: string, reply: unknown): void;
 }
 
 export interface Subscriber {
   /**
-   * Begins to keep the channel subscribed; idempotent. `probe` returns one command that only reads and is in the slot of the channel. It is called
-   * each time the command is sent, and the reply goes to `onProbe`. A store that cannot lose messages sends none.
+   * Keeps the channel subscribed from now on; idempotent. `probe` returns a read-only command for the slot of the channel.
+   * The subscriber calls it before it sends each probe, and passes the reply to `onProbe`. A store that cannot lose messages
+   * sends no probes.
    */
   subscribe(channel: string, probe?: () => readonly string[]): void;
   unsubscribe(channel: string): void;
-  /** Why some of its channels are not subscribed until an operator acts; undefined if no reason is known. */
+  /** Error that prevents some subscriptions until an operator acts; undefined if no such error is known. */
   readonly refusal?: StoreError | undefined;
   /**
-   * Resolves true when every message published before this call on any subscribed channel has been handed to onMessage,
-   * every subscription is known to be intact, and every server that holds one has proved since to be a master that serves its slots.
-   * Resolves false if that is not known by `deadlineAtMs`. Never rejects.
+   * Resolves to true once three conditions hold. All messages published before this call on subscribed channels have reached
+   * onMessage. All subscriptions are intact. Each server with a subscription has since proved to be a master that serves its
+   * slots. Resolves to false if this is not certain by `deadlineAtMs`. Never rejects.
    */
   barrier(deadlineAtMs: number): Promise<boolean>;
   close(): void;
 }
 
-/** Names the channels of the buckets, and the sequences beside them that probes read. The keyspace of Redis has these functions, too. */
+/** Names of the channels of buckets, and of the sequences that probes read. The keyspace of Redis implements it. */
 export interface ChannelNames {
   cacheChannel(namespace: string, bucket: number): string;
   cacheTagChannel(namespace: string, bucket: number): string;

@@ -1,5 +1,5 @@
 /**
- * CacheSet with the version that a caller read before, through the whole service: on memory, on a Redis, on a Cluster, and over the wire.
+ * Tests CacheSet with a version from an earlier read: through the service on memory, Redis and a Cluster, and over gRPC.
  */
 import type { CacheService } from '../../src/cache/service.ts';
 import { callContext, getRequest, setRequest } from '../support/cache/requests.ts';
@@ -38,7 +38,7 @@ describe.each(CACHE_STORES)('on %s', (_, open) => {
     return (await service.handlers.CacheSet(request, callContext())).stored === true;
   }
 
-  test('two callers that load a missing key with the version of the miss: the second is not stored', async () => {
+  test('stores only the first of two values that were loaded after a miss with its empty version', async () => {
     const { version } = await get();
     expect(version).toHaveLength(0);
     expect(await set('one', { ifVersion: version })).toBe(true);
@@ -46,7 +46,7 @@ describe.each(CACHE_STORES)('on %s', (_, open) => {
     expect((await get()).value).toBe('one');
   });
 
-  test('the version that was read is passed on as it is, whatever it was: of 20 callers each round one is stored', async () => {
+  test('stores exactly one of 20 concurrent values that name the version that was read', async () => {
     for (const tags of [[], ['t'], []]) {
       const { version } = await get();
       const outcomes = await Promise.all(
@@ -56,7 +56,7 @@ describe.each(CACHE_STORES)('on %s', (_, open) => {
     }
   });
 
-  test('an empty version stores over an absent entry, as if_absent does, and no version stores over anything', async () => {
+  test('replaces an absent entry with an empty version as with if_absent, and any entry without a version', async () => {
     await set('', { absent: true });
     expect(await set('one', { ifVersion: Buffer.alloc(0) })).toBe(true);
     expect(await set('two', { ifVersion: Buffer.alloc(0) })).toBe(false);
@@ -66,7 +66,7 @@ describe.each(CACHE_STORES)('on %s', (_, open) => {
   });
 });
 
-test('over the wire an empty if_version is another thing than none', async () => {
+test('distinguishes an empty if_version from a missing one over gRPC', async () => {
   const sidecar = await startSidecar();
   const client = connectPannier(sidecar.address);
   const set = async (value: string, fields: { ifVersion?: Buffer }) => {

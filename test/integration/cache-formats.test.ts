@@ -1,6 +1,7 @@
 /**
- * The cache's bytes in Redis, held against bytes that are committed (test/fixtures/formats/cache.json, made by another program): today's
- * scripts read them, and write them exactly apart from what is random or a time. A release that changes them must read both forms.
+ * Compares the bytes of the cache in Redis with committed ones (test/fixtures/formats/cache.json, made by another program).
+ * The scripts must read the committed bytes, and write the same bytes except random parts and times. A release that changes
+ * the format must read both formats.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,10 +21,10 @@ const fixture = JSON.parse(readFileSync(join(repositoryRoot, 'test/fixtures/form
 const { names, namespace } = fixture;
 const KEY = Buffer.from(fixture.key);
 const TAGS = Object.keys(fixture.tagVersions);
-/** Where an entry holds random bytes and times; its incarnation is that of the bucket. */
+/** Offsets of the incarnation in an entry, which is that of the bucket. */
 const INCARNATION = [3, 11] as const;
 const CREATED_OFFSET = 19;
-/** The length of the first tag. */
+/** Offset of the length of the first tag. */
 const TAG_BLOCK_OFFSET = 41;
 const MESSAGE_VERSION = [27, 51] as const;
 
@@ -58,14 +59,14 @@ async function fieldsOf(key: string, fields: readonly string[]): Promise<Buffer[
   return (await send('HMGET', key, ...fields)) as Buffer[];
 }
 
-/** The entry as if it had been written now; its TTL counts from then. */
+/** Returns the entry with the current time as its time of writing, so that it has not expired. */
 function writtenNow(hex: string): Buffer {
   const bytes = bytesOf(hex);
   bytes.writeBigUInt64BE(BigInt(Date.now()), CREATED_OFFSET);
   return bytes;
 }
 
-/** The sequence of the fixture, without its last changes where `number` is lower. */
+/** Stores the sequence of the fixture with `number` as the number of its last change. */
 async function loadSequence(number: number): Promise<void> {
   const { sequence } = fixture;
   const ring = Object.entries<string>(sequence.ring).flatMap(([field, hex]) => [field, bytesOf(hex)]);
@@ -80,7 +81,7 @@ async function load(entry: string): Promise<void> {
   }
 }
 
-test('keys and channels have these names', () => {
+test('keys and channels have the committed names', () => {
   expect(keyHash(KEY).toString('hex')).toBe(fixture.keyHash);
   expect(bucketOf(KEY)).toBe(fixture.bucket);
   expect(keyspace.cacheEntry(namespace, fixture.bucket, KEY).toString()).toBe(names.entry);
@@ -91,7 +92,7 @@ test('keys and channels have these names', () => {
   expect(keyspace.cacheTagChannel(namespace, bucketOf('red'))).toBe(names.tagChannel);
 });
 
-describe('entries are read', () => {
+describe('committed entries are read', () => {
   test.each([
     ['value', { absent: false, value: 'value', tags: [] }],
     ['absent', { absent: true, value: '', tags: [] }],
@@ -106,7 +107,7 @@ describe('entries are read', () => {
       many?.outcome === 'hit' ? many.entry : undefined,
     ]) {
       expect(read).toMatchObject({ ...expected, value: Buffer.from(expected.value) });
-      // The position of the bucket: its second change.
+      // The position of the bucket is that of its second change.
       expect(read?.mark).toEqual({ incarnation: 'incarnat', number: 2, stamp: 'stamp002' });
       expect(read?.ttlMs).toBeGreaterThan(0);
       const condition = { kind: 'if_version', version: read?.version ?? KEY } as const;
@@ -115,7 +116,7 @@ describe('entries are read', () => {
     }
   });
 
-  test('with the numbers of a newer release', () => {
+  test('with the header fields of a newer release', () => {
     expect(decodeEntry(bytesOf(fixture.entries.ofANewerRelease))).toMatchObject({ staleMs: 5_000, loadMs: 250 });
   });
 
@@ -124,18 +125,18 @@ describe('entries are read', () => {
     expect(await store.read(namespace, KEY, deadline())).toBeUndefined();
     const options = { deadlineAtMs: deadline(), budgetBytes: 1e6 };
     expect(await store.readMany(namespace, [KEY], options)).toEqual([{ outcome: 'miss' }]);
-    // A miss for conditions and counts, too: an older release does not judge what it cannot read.
+    // A release that cannot read an entry also treats it as a miss in conditions and counts.
     expect(await store.remove(namespace, [KEY], deadline())).toBe(0);
   });
 
-  test('as a miss after the flush that the sequence shows', async () => {
+  test('as a miss if the sequence has a later flush', async () => {
     await load('value');
     await loadSequence(3);
     await send('HSET', names.sequence, 'f', fixture.sequence.f);
     expect(await store.read(namespace, KEY, deadline())).toBeUndefined();
   });
 
-  test('over conditions of a write: the version of a committed entry with tags is accepted once', async () => {
+  test('by conditional writes, which accept the version of an entry with tags once', async () => {
     await load('ofANewerRelease');
     const version = (await store.read(namespace, KEY, deadline()))?.version ?? Buffer.alloc(0);
     const write = { namespace, key: KEY, value: KEY, absent: false, ttlMs: 60_000, tags: [] };
@@ -145,7 +146,7 @@ describe('entries are read', () => {
     expect(await store.write({ ...write, condition }, deadline())).toEqual({ stored: false });
   });
 
-  test('as a miss by reads and by conditions of a write, where its tags cannot be read', async () => {
+  test('as a miss by reads and conditional writes if its tags cannot be decoded', async () => {
     await load('tagged');
     await send('SETRANGE', names.entry, String(TAG_BLOCK_OFFSET), Buffer.of(0xff));
     expect(await store.read(namespace, KEY, deadline())).toBeUndefined();
@@ -159,7 +160,7 @@ describe('entries are read', () => {
   });
 });
 
-test('the ring of a committed sequence is read', () => {
+test('decodes the ring of the committed sequence', () => {
   const entries = Array.from({ length: RING_SIZE }, (_, field) =>
     decodeRingEntry(bytesOf(fixture.sequence.ring[field] ?? '')),
   );
@@ -171,7 +172,7 @@ test('the ring of a committed sequence is read', () => {
   expect(changeSince({ incarnation: 'incarnat', number: 3, stamp: 'stamp003' }, ring, hash)).toBe('unchanged');
 });
 
-test('messages of every kind are read', () => {
+test('decodes committed messages of every kind', () => {
   const read = (name: string) => decodeInvalidationMessage(bytesOf(fixture.messages[name]));
   const common = { incarnation: 'incarnat' };
   const write = { ...common, kind: 'names', sequence: 1, stamp: 'incarnat', names: [fixture.key] };
@@ -183,11 +184,11 @@ test('messages of every kind are read', () => {
   expect(read('ofANewerRelease')).toEqual(read('write'));
 });
 
-test('what the scripts write is what is committed, apart from what is random or a time', async () => {
-  const heard: { channel: string; message: Buffer }[] = [];
+test('the scripts write the committed bytes, except random parts and times', async () => {
+  const received: { channel: string; message: Buffer }[] = [];
   const live = new Set<string>();
   const subscriber = redis.createSubscriber({
-    onMessage: (channel, message) => heard.push({ channel, message }),
+    onMessage: (channel, message) => received.push({ channel, message }),
     onLive: (channel) => live.add(channel),
     onLost: (channel) => live.delete(channel),
   });
@@ -206,7 +207,7 @@ test('what the scripts write is what is committed, apart from what is random or 
   await store.remove(namespace, [KEY, KEY], deadline());
   await store.flush(namespace, deadline());
   await store.removeTags(namespace, ['red'], deadline());
-  await waitFor('all messages', () => heard.length === 4);
+  await waitFor('all messages', () => received.length === 4);
 
   const [, second = KEY, third = KEY] = await fieldsOf(names.sequence, ['1', '2', '3']);
   const stamps = new Map([
@@ -224,23 +225,23 @@ test('what the scripts write is what is committed, apart from what is random or 
   const [tagIncarnation = KEY] = await fieldsOf(names.tagSequence, ['inc']);
   stamps.set(tagIncarnation, 'incarnat');
   const { messages } = fixture;
-  const [{ message: writeMessage = KEY } = {}] = heard;
+  const [{ message: writeMessage = KEY } = {}] = received;
   expect(writeMessage.subarray(...MESSAGE_VERSION)).toEqual(version);
   bytesOf(messages.write).copy(writeMessage, MESSAGE_VERSION[1] - 8, MESSAGE_VERSION[1] - 8, MESSAGE_VERSION[1]);
-  expect(heard.map(({ message }) => masked(message, stamps))).toEqual([
+  expect(received.map(({ message }) => masked(message, stamps))).toEqual([
     messages.write,
     messages.remove,
     messages.flush,
     messages.removeTags,
   ]);
-  expect(heard.map(({ channel }) => channel)).toEqual([
+  expect(received.map(({ channel }) => channel)).toEqual([
     ...[names.channel, names.channel, names.channel],
     names.tagChannel,
   ]);
   subscriber.close();
 });
 
-/** The entry in hexadecimal digits, its incarnation, its time and its tags' versions as in the fixture. */
+/** Returns the entry as hexadecimal text, with the incarnation, the time and the tag versions of the fixture. */
 async function writtenEntry(incarnation: Buffer): Promise<string> {
   const bytes = (await send('GET', names.entry)) as Buffer;
   expect(bytes.subarray(...INCARNATION)).toEqual(incarnation);
@@ -253,7 +254,7 @@ async function writtenEntry(incarnation: Buffer): Promise<string> {
   return masked(bytes, known);
 }
 
-/** The bytes in hexadecimal digits, random parts that are known replaced by their names. */
+/** Returns the bytes as hexadecimal text, with known random parts replaced by those of the fixture. */
 function masked(bytes: Buffer, known: ReadonlyMap<Buffer, string>): string {
   let text = bytes.toString('hex');
   for (const [random, name] of known) {

@@ -1,6 +1,6 @@
 /**
- * CacheGetMany on a real Redis: its work is bounded by what it returns, many large calls at once are served, and they exhaust neither the
- * connection nor the memory of the smallest pod.
+ * Tests CacheGetMany on a real Redis: the bytes that it fetches are bounded by the response, and many concurrent large calls
+ * overload neither the connection nor the memory of the smallest pod.
  */
 import { readFileSync } from 'node:fs';
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';
@@ -90,7 +90,7 @@ describe('the store', () => {
     expect(sent).toHaveLength(scripts.length + lookups.length);
   });
 
-  test('announces the bytes that a call may fetch: in the first round no more than its budget', async () => {
+  test('states the expected reply bytes of each command, in total less than twice the budget', async () => {
     await readMany(KEYS);
     expect(sent.every(({ expectedReplyBytes }) => expectedReplyBytes > 0)).toBe(true);
     const announced = sent.reduce((sum, { expectedReplyBytes }) => sum + expectedReplyBytes, 0);
@@ -98,20 +98,20 @@ describe('the store', () => {
     expect(announced).toBeLessThan(2 * BUDGET.budgetBytes);
   });
 
-  test('4 calls of 256 keys with 16 common tags return 1,024 hits, 64 return 16,384, on one connection', async () => {
+  test('serves 4 and 64 concurrent calls of 256 keys with 16 common tags on one connection', async () => {
     const id = await connectionId();
     expect(await hits(4)).toBe(1_024);
     expect(await hits(64)).toBe(16_384);
     expect(await connectionId()).toEqual(id);
   });
 
-  /** Ids of the connections that this store uses; each new one has another. */
+  /** Returns the ids of the connections of this store. A new connection has a new id. */
   async function connectionId(): Promise<string[]> {
     const list = String(await node.command('CLIENT', 'LIST'));
     return [...list.matchAll(/^id=(\d+) .* name=pannier /gm)].map((match) => match[1] ?? '');
   }
 
-  test('values above a share of the budget are fetched only if they fit it', async () => {
+  test('fetches values above the first-round size only if they fit the remaining budget', async () => {
     const large = Array.from({ length: 256 }, (_, index) => Buffer.from(`large-${index}`));
     for (const key of large) {
       await store.write(writeOf(key, { value: Buffer.alloc(60_000, 'v') }), deadline());
@@ -128,7 +128,7 @@ describe('the store', () => {
     return Number(/total_net_output_bytes:(\d+)/.exec(String(await node.command('INFO', 'stats')))?.[1]);
   }
 
-  test('an entry that Redis cannot read is removed and a miss, and all others are read', async () => {
+  test('removes an entry of the wrong type and reports it as a miss, and returns all others', async () => {
     const broken = KEYS[7] as Buffer;
     const name = String(keyspace.cacheEntry('n', bucketOf(broken), broken));
     await node.command('DEL', name);
@@ -172,7 +172,7 @@ describe('a sidecar', () => {
     );
   }
 
-  test('answers 64 concurrent calls of 256 keys with 16 common tags: 16,384 hits, and keeps its connection', async () => {
+  test('serves 64 concurrent calls of 256 keys with 16 common tags without losing its connection', async () => {
     await start({ PANNIER_REDIS_COMMAND_TIMEOUT_MS: '30000' });
     await set(KEYS, { value: Buffer.alloc(100, 'v'), tags: TAGS });
     const ends = await getMany(64, KEYS);
@@ -181,7 +181,7 @@ describe('a sidecar', () => {
     expect(sidecar.logLines().filter((line) => /lost/.test(String(line.msg)))).toEqual([]);
   }, 120_000);
 
-  test('answers 256 times the key of a value of 1 MiB with 3 hits, and refuses 257 keys', async () => {
+  test('returns 3 hits for 256 repetitions of a key with a value of 1 MiB, and rejects 257 keys', async () => {
     await start({});
     const key = Buffer.from('1 MiB');
     await set([key], { value: Buffer.alloc(1_048_576, 'v') });
@@ -194,7 +194,7 @@ describe('a sidecar', () => {
     expect((await getMany(1, Array(257).fill(key)))[0]).toMatchObject({ code: Status.INVALID_ARGUMENT });
   }, 60_000);
 
-  test('decides limits by the store while calls of 256 values of 10 KB are in flight on the same Redis', async () => {
+  test('decides rate limits by the store while calls with 256 values of 10 KB are in flight on the same Redis', async () => {
     await start({});
     const medium = Array.from({ length: 256 }, (_, index) => Buffer.from(`medium-${index}`));
     await set(medium, { value: Buffer.alloc(10_000, 'v') });
@@ -222,9 +222,9 @@ describe('a sidecar', () => {
     }
   }, 120_000);
 
-  test('of the smallest pod answers 39 calls of 256 values of 60,000 bytes, and 150 of 1 MB, within its memory', async () => {
+  test('of the smallest pod stays within its memory under 39 calls of 256 large values and 150 calls of 1 MB', async () => {
     const podBytes = 192 * 1_024 * 1_024;
-    // As the chart and the injector set them for such a pod, whose limit the program reads from its cgroup.
+    // The chart and the injector set these flags for such a pod. The sidecar reads its memory limit from the cgroup.
     const heapFlags = '--max-semi-space-size=4 --max-old-space-size=96';
     const limit = `--import=data:text/javascript,process.constrainedMemory=()=>${podBytes}`;
     const settings = { PANNIER_REDIS_COMMAND_TIMEOUT_MS: '20000', NODE_OPTIONS: `${heapFlags} ${limit}` };
@@ -242,7 +242,7 @@ describe('a sidecar', () => {
         answered += end.ok ? 1 : 0;
       }
     }
-    // How many find room among the answers depends on how fast they are taken.
+    // The number of successful calls depends on the speed at which the client reads responses.
     expect(answered).toBeGreaterThan(0);
     const key = Buffer.from('1 MB');
     await set([key], { value: Buffer.alloc(1_000_000, 'v') });
@@ -256,7 +256,7 @@ describe('a sidecar', () => {
   }, 180_000);
 });
 
-/** Memory that the kernel cannot take back: what counts against the limit of a container when it is short. */
+/** Returns the memory that the kernel cannot reclaim, which counts against the limit of a container. */
 function anonymousBytes(pid: number): number {
   return Number(/^RssAnon:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1_024;
 }

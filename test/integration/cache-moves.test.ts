@@ -1,6 +1,6 @@
 /**
- * The cache while a slot of its moves to another master: what is served meanwhile, what near copies and a watch hear of it, and
- * that all is as before once the slot is settled.
+ * Tests the cache while one of its slots moves to another master: reads and writes during the migration, and the near cache
+ * and a watch after it.
  */
 import { bucketOf } from '../../src/lib/key-hash.ts';
 import { type CacheSidecar, keyspace, startCacheSidecar } from '../support/cache/redis.ts';
@@ -30,7 +30,7 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
-test('a slot that moves: entries are read throughout, no old copy stays, and a watch is told', async () => {
+test('reads entries while their slot moves, then drops near-cache entries and reports a flush to watches', async () => {
   const source = cluster.masterOf(CHANNEL);
   const target = cluster.masters().find((node) => node.port !== source.port) as RedisNode;
   const migration = migrateSlot({ slot: slotOf(CHANNEL), source, target, cluster });
@@ -72,7 +72,7 @@ test('a slot that moves: entries are read throughout, no old copy stays, and a w
   await watching;
 }, 60_000);
 
-/** Another key of the slot. */
+/** Returns another key of the same bucket, and therefore of the same slot. */
 function sameBucket(): string {
   const candidates = Array.from({ length: 2_000 }, (_, index) => `other-${index}`);
   return candidates.find((candidate) => bucketOf(candidate) === bucketOf(KEY)) ?? '';

@@ -1,7 +1,6 @@
 /**
- * A fresh read while as many reads are in flight as may leave a copy (A11): what it went past is not served after it.
+ * Tests a fresh read while the maximum number of placeholders is in use: the entry that it replaced is not served after it.
  */
-
 import { type CacheService, createCacheService } from '../../src/cache/service.ts';
 import type { CacheStore, StoredValue } from '../../src/cache/store.ts';
 import { DEFAULT_POLICY_FILE } from '../../src/config/policy-file.ts';
@@ -10,7 +9,7 @@ import { LocalChannels, localChannelNames } from '../../src/near/local-channels.
 import { noCacheMetrics } from '../support/cache/no-metrics.ts';
 import { callContext, getRequest } from '../support/cache/requests.ts';
 
-const READS_UNDER_WAY = 40;
+const READS_IN_FLIGHT = 40;
 const KEYS_OF_A_READ = 256;
 const KEY = Buffer.from('key');
 
@@ -36,7 +35,7 @@ beforeEach(() => {
   const held = new Promise<void>((resolve) => {
     release = resolve;
   });
-  const unused = () => Promise.reject(new Error('cannot change anything: this test only reads'));
+  const unused = () => Promise.reject(new Error('cannot change an entry: this test only reads'));
   const store: CacheStore = {
     read: async () => storedValue(current),
     readMany: async (_, keys) => {
@@ -81,31 +80,28 @@ test.each([
       return String(results?.[0]?.value ?? '');
     },
   ],
-])(
-  '%s with `fresh`: the old copy is not served after it, however many reads are in flight',
-  async (what, readFresh) => {
-    current = 'old';
-    await get();
-    current = 'unseen';
-    expect(await get()).toBe('old');
-    const reads = Array.from({ length: READS_UNDER_WAY }, (_, read) =>
-      service.handlers.CacheGetMany(
-        {
-          namespace: 'n',
-          keys: Array.from({ length: KEYS_OF_A_READ }, (_ignored, index) => Buffer.from(`${read}-${index}`)),
-          fresh: false,
-        },
-        callContext(),
-      ),
-    );
-    current = 'new';
-    const fresh = readFresh();
-    if (what === 'CacheGetMany') {
-      release();
-    }
-    await fresh;
-    expect(await get()).toBe('new');
+])('%s with `fresh` drops the old near-cache entry, however many reads are in flight', async (what, readFresh) => {
+  current = 'old';
+  await get();
+  current = 'unseen';
+  expect(await get()).toBe('old');
+  const reads = Array.from({ length: READS_IN_FLIGHT }, (_, read) =>
+    service.handlers.CacheGetMany(
+      {
+        namespace: 'n',
+        keys: Array.from({ length: KEYS_OF_A_READ }, (_ignored, index) => Buffer.from(`${read}-${index}`)),
+        fresh: false,
+      },
+      callContext(),
+    ),
+  );
+  current = 'new';
+  const fresh = readFresh();
+  if (what === 'CacheGetMany') {
     release();
-    await Promise.all(reads);
-  },
-);
+  }
+  await fresh;
+  expect(await get()).toBe('new');
+  release();
+  await Promise.all(reads);
+});

@@ -1,6 +1,6 @@
 /**
- * The position of a bucket that a read brings from a real Redis reaches the near copies: a read that shows another history than the messages
- * did leaves no copy and invalidates the bucket at once, long before a probe would find out.
+ * Tests that the near cache checks the bucket position of each read from a real Redis. A read that shows another history than
+ * the messages is not cached, and invalidates the bucket long before a probe would.
  */
 import { randomBytes } from 'node:crypto';
 import { bucketOf } from '../../src/lib/key-hash.ts';
@@ -11,7 +11,7 @@ import { type RedisNode, startRedis } from '../support/redis/server.ts';
 const KEY = Buffer.from('key');
 const SEQUENCE = keyspace.cacheSequence('n', bucketOf(KEY));
 const NEAR = 1;
-/** A probe may come between a change and the read after it, and show the change first; not in each round. */
+/** Number of rounds. A probe may run between a change and the following read, but not in every round. */
 const ROUNDS = 4;
 
 let node: RedisNode;
@@ -27,14 +27,14 @@ afterEach(async () => {
   await node.stop();
 });
 
-/** The change that the ring shows last becomes one of another history: same number, other stamp. */
+/** Replaces the last change of the ring by one of another history: the same number with a different stamp. */
 async function changeStamp(): Promise<void> {
   const number = String(await node.command('HGET', SEQUENCE, 'n'));
   const text = `redis.call('HSET', KEYS[1], ARGV[1] % 64, struct.pack('>I8', ARGV[1]) .. 'hash----' .. ARGV[2])`;
   await node.command('EVAL', text, '1', SEQUENCE, number, randomBytes(4).toString('hex'));
 }
 
-/** The ring forgets the change that it shows last. */
+/** Removes the last change from the ring. */
 async function forgetChange(): Promise<void> {
   const number = Number(await node.command('HGET', SEQUENCE, 'n'));
   await node.command('HDEL', SEQUENCE, String(number % 64));
@@ -53,8 +53,8 @@ async function sourceOfNextGet(): Promise<unknown> {
   return (await sidecar.service.handlers.CacheGet(getRequest({ key: KEY }), callContext())).source;
 }
 
-/** A copy whose mark agrees with the message of a write that this sidecar has heard. */
-async function keepCopy(round: number): Promise<void> {
+/** Creates a near-cache entry whose mark agrees with a message that this sidecar has received. */
+async function createEntry(round: number): Promise<void> {
   await sidecar.set('key', `v${round}-1`);
   await sidecar.warm('key');
   await sidecar.set('key', `v${round}-2`);
@@ -63,11 +63,11 @@ async function keepCopy(round: number): Promise<void> {
 }
 
 test.each(READS)(
-  'a %s that shows another stamp than the message did leaves no copy, and invalidates the bucket',
+  'a %s that returns another stamp than the message is not cached, and invalidates the bucket',
   async (_, read) => {
     let notKept = 0;
     for (let round = 0; round < ROUNDS; round += 1) {
-      await keepCopy(round);
+      await createEntry(round);
       await changeStamp();
       await read();
       notKept += (await sourceOfNextGet()) === NEAR ? 0 : 1;
@@ -77,9 +77,9 @@ test.each(READS)(
   },
 );
 
-test.each(READS)('a %s of a bucket whose ring does not show its last number leaves no copy', async (_, read) => {
+test.each(READS)('a %s of a bucket whose ring lacks its last number is not cached', async (_, read) => {
   for (let round = 0; round < ROUNDS; round += 1) {
-    await keepCopy(round);
+    await createEntry(round);
     await forgetChange();
     await read();
     expect(await sourceOfNextGet()).not.toBe(NEAR);

@@ -1,6 +1,6 @@
 /**
- * Probes of the sequences on a real Redis: another history invalidates its bucket though no message came, and traffic alone
- * never does.
+ * Tests probes of sequences on a real Redis: a probe that finds another history invalidates the bucket without a message, and
+ * normal traffic never does.
  */
 import { bucketOf } from '../../src/lib/key-hash.ts';
 import { type CacheSidecar, keyspace, startCacheSidecar } from '../support/cache/redis.ts';
@@ -8,7 +8,7 @@ import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const SEQUENCE = keyspace.cacheSequence('n', bucketOf('key'));
-/** Two turns of every channel. */
+/** Time in which every channel is probed twice. */
 const TRAFFIC_MS = 11_000;
 
 let node: RedisNode;
@@ -55,7 +55,7 @@ test.each([
     },
   ],
 ] as [string, (number: number) => Promise<void>][])(
-  'a sequence that has %s all of a sudden: its copies go',
+  'a probe that finds %s drops the near-cache entries of the bucket',
   async (_what, change) => {
     await sidecar.set('key', 'v1');
     await sidecar.warm('key');
@@ -67,7 +67,7 @@ test.each([
   },
 );
 
-test('reads and writes of all buckets for two turns of their probes: no bucket is invalidated', async () => {
+test('no probe invalidates a bucket during reads and writes of all buckets', async () => {
   const keys = Array.from({ length: 500 }, (_, index) => `key-${index}`);
   const writer = await startCacheSidecar(node.url);
   const stopAtMs = performance.now() + TRAFFIC_MS;

@@ -1,16 +1,15 @@
 /**
- * Near copies of three sidecars on one real Redis: what is changed through one of them is served by none, and what nobody could
- * hear of is not served beyond the second that a copy may live.
+ * Tests the near caches of three sidecars on one real Redis: a change through one of them reaches all, and if its message is
+ * lost, the old value is served no longer than the staleness bound.
  */
-
 import { type CacheSidecar, startCacheSidecar } from '../support/cache/redis.ts';
 import { callContext, TestStream } from '../support/cache/requests.ts';
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
-/** What a copy may live, and what this process may be late in asking: its own lag, measured beside. */
+/** Staleness bound of a near-cache entry. */
 const LIFE_MS = 1_000;
-/** Reads of one key in flight at the same time. */
+/** Maximum number of concurrent reads of one key. */
 const MAX_READS = 1_000;
 
 let node: RedisNode;
@@ -21,8 +20,8 @@ beforeEach(async () => {
   sidecars = await Promise.all([1, 2, 3].map(() => startCacheSidecar(node.url)));
 });
 
-/** Copies that live a minute: where they end sooner, only messages can have ended them. */
-async function withLongLife(): Promise<void> {
+/** Replaces the sidecars by ones with a staleness bound of one minute, so that only messages can drop entries earlier. */
+async function useLongStalenessBound(): Promise<void> {
   sidecars.push(...(await Promise.all([1, 2, 3].map(() => startCacheSidecar(node.url, { nearLifeMs: 60_000 })))));
   for (const sidecar of sidecars.splice(0, 3)) {
     sidecar.close();
@@ -44,15 +43,15 @@ async function warmAll(key: string): Promise<void> {
   await Promise.all(sidecars.map((sidecar) => sidecar.warm(key)));
 }
 
-/** Resolves once no sidecar serves `old`. */
-async function untilNobodyServes(key: string, old: string): Promise<void> {
+/** Waits until no sidecar serves `old`. */
+async function untilNoneServes(key: string, old: string): Promise<void> {
   await waitFor('fresh answers', async () => {
     const answers = await Promise.all(sidecars.map((sidecar) => sidecar.get(key)));
     return answers.every(({ value }) => value !== old);
   });
 }
 
-test('a sidecar that reads one key again and again answers from its copy', async () => {
+test('serves repeated reads of a key from the near cache', async () => {
   await first().set('key', 'v1');
   await warmAll('key');
   for (const sidecar of sidecars) {
@@ -61,7 +60,7 @@ test('a sidecar that reads one key again and again answers from its copy', async
   }
 });
 
-test('a key that is read all the time, the next read sent before the last is answered, has its copy too', async () => {
+test('caches a busy key although the next read is always sent before the last one ends', async () => {
   await first().set('hot', 'v1');
   await first().warm('hot');
   await first().set('hot', 'v2');
@@ -78,7 +77,7 @@ test('a key that is read all the time, the next read sent before the last is ans
         });
       reads.add(read);
     }
-    // One turn of the loop takes less than an answer of the server.
+    // One turn of the event loop takes less time than a reply of the server.
     await new Promise((resolve) => setImmediate(resolve));
   }
   await Promise.all(reads);
@@ -90,19 +89,22 @@ test.each([
   ['CacheInvalidate of the key', (sidecar: CacheSidecar) => sidecar.invalidate({ keys: [Buffer.from('key')] })],
   ['CacheInvalidate of a tag', (sidecar: CacheSidecar) => sidecar.invalidate({ tags: ['tag'] })],
   ['CacheInvalidate of all', (sidecar: CacheSidecar) => sidecar.invalidate({ all: true })],
-])('%s through one is heard by all, again and again, long before a copy ends by itself', async (_what, change) => {
-  await withLongLife();
-  for (let round = 0; round < 5; round += 1) {
-    await first().set('key', 'v1', ['tag']);
-    await warmAll('key');
-    await change(sidecars[round % 3] as CacheSidecar);
-    expect((await (sidecars[round % 3] as CacheSidecar).get('key')).value).not.toBe('v1');
-    await untilNobodyServes('key', 'v1');
-  }
-});
+])(
+  '%s through one sidecar drops the near-cache entries of all, long before the staleness bound',
+  async (_what, change) => {
+    await useLongStalenessBound();
+    for (let round = 0; round < 5; round += 1) {
+      await first().set('key', 'v1', ['tag']);
+      await warmAll('key');
+      await change(sidecars[round % 3] as CacheSidecar);
+      expect((await (sidecars[round % 3] as CacheSidecar).get('key')).value).not.toBe('v1');
+      await untilNoneServes('key', 'v1');
+    }
+  },
+);
 
-test('writes and reads at once: when it is over, every sidecar serves what the store has', async () => {
-  await withLongLife();
+test('every sidecar serves the stored value after concurrent writes and reads', async () => {
+  await useLongStalenessBound();
   let round = 0;
   const stopAtMs = performance.now() + 1_500;
   await Promise.all([
@@ -128,18 +130,18 @@ test('writes and reads at once: when it is over, every sidecar serves what the s
   });
 });
 
-test('killed subscriber connections: copies go at once, and come back', async () => {
-  await withLongLife();
+test('drops near-cache entries when subscriber connections are killed, and caches them again later', async () => {
+  await useLongStalenessBound();
   await first().set('key', 'v1');
   await warmAll('key');
   await node.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
   await waitFor('every sidecar having noticed', () => sidecars.every(({ flushes }) => flushes.includes('lost')));
   await warmAll('key');
   await (sidecars[1] as CacheSidecar).set('key', 'v2');
-  await untilNobodyServes('key', 'v1');
+  await untilNoneServes('key', 'v1');
 });
 
-test('subscribers killed over and over under writes: nothing old is served beyond the life of a copy', async () => {
+test('serves no value beyond the staleness bound while subscribers are killed repeatedly under writes', async () => {
   const writtenAtMs = new Map<string, number>();
   let round = 0;
   let current = '';
@@ -189,14 +191,14 @@ test('subscribers killed over and over under writes: nothing old is served beyon
   expect(worstMs).toBeLessThanOrEqual(LIFE_MS + lagMs);
 });
 
-test('a server that is frozen: a copy is served for its second and no longer, then the answer is UNAVAILABLE', async () => {
+test('serves a near-cache entry of a frozen server up to the staleness bound, then reports UNAVAILABLE', async () => {
   await first().set('key', 'v1');
   await warmAll('key');
   await node.freeze();
   const frozenAtMs = performance.now();
   try {
     let lastServedMs = 0;
-    await waitFor('answers from nowhere', async () => {
+    await waitFor('UNAVAILABLE from all sidecars', async () => {
       const atMs = performance.now();
       const answers = await Promise.all(sidecars.map((sidecar) => sidecar.get('key')));
       if (answers.some(({ response }) => response.source === 1)) {
@@ -211,7 +213,7 @@ test('a server that is frozen: a copy is served for its second and no longer, th
   await waitFor('service again', async () => (await first().get('key')).value === 'v1');
 });
 
-test('a watch on Redis: started, events in order, flush after a loss, confirmed while it is current', async () => {
+test('a watch on Redis reports its start, events in order and a flush after a loss, and confirms while it is current', async () => {
   const call = callContext({ leftMs: 60_000 });
   const stream = new TestStream(call);
   const ended = first().service.handlers.WatchInvalidations({ namespace: 'n' }, call, stream);

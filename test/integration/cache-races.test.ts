@@ -1,6 +1,6 @@
 /**
- * Two sidecars' stores at once on one Redis, standalone and Cluster: what an invalidation that was answered has invalidated is served by
- * none of them, and of callers that write under one condition one wins.
+ * Tests races between the stores of two sidecars on a standalone Redis and on a Cluster. After an invalidation has returned,
+ * no store serves an invalidated entry. Of several writes with the same condition, one is stored.
  */
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';
 import type { WriteCondition, WriteOutcome } from '../../src/cache/store.ts';
@@ -58,7 +58,7 @@ describe.each(SERVERS)('on %s', (_, start) => {
     ['a tag', (store) => store.removeTags('n', ['t'], deadline())],
     ['the namespace', (store) => store.flush('n', deadline())],
   ])(
-    'reads that race with an invalidation of %s: none is stale after its answer',
+    'serves no stale entry after an invalidation of %s has returned, even while reads race with it',
     async (_what, invalidate) => {
       for (let round = 0; round < ROUNDS; round += 1) {
         await Promise.all(KEYS.map((key) => write(key, `old ${round}`)));
@@ -77,7 +77,7 @@ describe.each(SERVERS)('on %s', (_, start) => {
     60_000,
   );
 
-  test('of 50 callers on two sidecars exactly one stores, by if_absent and by each version after it', async () => {
+  test('stores exactly one of 50 concurrent writes through two sidecars, with if_absent and with if_version', async () => {
     const key = Buffer.from('conditional');
     let condition: WriteCondition = { kind: 'if_absent' };
     for (let round = 0; round < 5; round += 1) {

@@ -1,5 +1,5 @@
 /**
- * A Redis that refuses writes goes on to be read: entries, many at once, and their tags. What frees memory works where memory is short.
+ * Tests a Redis that refuses writes: entries and tags are still read, and invalidations work on a server without free memory.
  */
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';
 import type { Redis } from '../../src/redis/redis.ts';
@@ -43,14 +43,14 @@ async function expectReads(): Promise<void> {
   expect(results.map((result) => result.outcome)).toEqual(['hit', 'hit', 'hit', 'miss']);
 }
 
-/** Ways in which a server refuses writes; each returns how it is ended. */
+/** Makes a server refuse writes, by error code. Each function returns one that ends the refusal. */
 const REFUSALS: Readonly<Record<string, () => Promise<() => Promise<void>>>> = {
   MISCONF: async () => {
     const { dir } = (await node.command('CONFIG', 'GET', 'dir')) as { dir: string };
     await config('dir', '/proc');
     await config('save', '3600 1');
     await node.command('BGSAVE');
-    await waitFor('a save that failed', async () =>
+    await waitFor('a failed save', async () =>
       String(await node.command('INFO', 'persistence')).includes('rdb_last_bgsave_status:err'),
     );
     return async () => {
@@ -69,7 +69,7 @@ const REFUSALS: Readonly<Record<string, () => Promise<() => Promise<void>>>> = {
 };
 
 test.each(Object.keys(REFUSALS))(
-  'entries, many entries and tags are read while writes are refused with %s',
+  'reads single entries, many entries and tags while Redis refuses writes with %s',
   async (code) => {
     await Promise.all(KEYS.map((key) => write(key)));
     const end = await REFUSALS[code]?.();
@@ -82,7 +82,7 @@ test.each(Object.keys(REFUSALS))(
   },
 );
 
-test('entries, many entries and tags are read during a write pause, as before a planned failover', async () => {
+test('reads single entries, many entries and tags during a write pause, as before a planned failover', async () => {
   await Promise.all(KEYS.map((key) => write(key)));
   await node.command('CLIENT', 'PAUSE', '60000', 'WRITE');
   try {
@@ -92,7 +92,7 @@ test('entries, many entries and tags are read during a write pause, as before a 
   }
 });
 
-test('a server that is full removes keys and tags and flushes, also where nothing was there before', async () => {
+test('removes keys and tags and flushes namespaces on a full server, even if they have no entries', async () => {
   await Promise.all(KEYS.map((key) => write(key)));
   await config('maxmemory', '1');
   try {

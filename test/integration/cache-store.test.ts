@@ -1,6 +1,6 @@
 /**
- * The cache's store on real servers: the contract on a standalone Redis and on a Cluster of 3 masters and 3 replicas, and what
- * only a server can do to it, eviction above all.
+ * Tests the cache store on real servers: the contract on a standalone Redis and on a Cluster, evictions of sequences and tags,
+ * and the published messages.
  */
 import { MemoryCacheStore } from '../../src/cache/memory-store.ts';
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';
@@ -31,7 +31,7 @@ cacheStoreContract('standalone Redis', async () => {
   };
 });
 
-cacheStoreContract('standalone Redis, as a user with no more rights than it needs', async () => {
+cacheStoreContract('standalone Redis, as a user with minimal permissions', async () => {
   const node = await startRedis();
   await createAclUser(node, { prefix: 'test:', sections: ['the user', 'every connection', 'cache'] });
   const redis = await connectRedis(node.url, { username: ACL_USER, password: ACL_PASSWORD });
@@ -113,7 +113,7 @@ describe('on one server', () => {
     await checkRandomHistories(store, 60);
   });
 
-  test('a sequence that was evicted voids its entries for good', async () => {
+  test('entries of an evicted sequence never become valid again', async () => {
     const first = await write('v1');
     await node.command('DEL', sequence);
     expect(await read()).toBeUndefined();
@@ -139,15 +139,15 @@ describe('on one server', () => {
     }
   });
 
-  test('a sequence that was evicted and made anew by another key of its bucket does not vouch for older entries', async () => {
+  test('entries stay invalid when another key of the bucket has created the evicted sequence again', async () => {
     await write('v1');
     await node.command('DEL', sequence);
     await node.command('HSET', sequence, 'inc', '12345678', 'n', '1000000');
     expect(await read()).toBeUndefined();
   });
 
-  test('a server that is full refuses values, and voids them by key, by tag and all the same', async () => {
-    for (const voided of [
+  test('a full server rejects values, and invalidates them by key, by tag and by flush', async () => {
+    for (const invalidate of [
       () => store.remove('n', [KEY], deadline()),
       () => store.removeTags('n', ['tag'], deadline()),
       () => store.flush('n', deadline()),
@@ -157,7 +157,7 @@ describe('on one server', () => {
       try {
         await expect(write('v2', ['tag'])).rejects.toMatchObject({ kind: 'unavailable', serverCode: 'OOM' });
         expect(await read()).toBe('v1');
-        await voided();
+        await invalidate();
         expect(await read()).toBeUndefined();
       } finally {
         await node.command('CONFIG', 'SET', 'maxmemory', '0');
@@ -165,7 +165,7 @@ describe('on one server', () => {
     }
   });
 
-  test('a tag that was evicted voids what bears it for good, and a new version of it does not bring it back', async () => {
+  test('entries of an evicted tag never become valid again, even after the tag has a new version', async () => {
     await write('v1', ['tag']);
     expect(await read()).toBe('v1');
     await node.command('DEL', keyspace.cacheTag('n', 'tag'));
@@ -186,8 +186,8 @@ describe('on one server', () => {
     expect(await read()).toBeUndefined();
   });
 
-  test('a tag lives longer than what bears it, however many entries of other lives do', async () => {
-    const name = keyspace.cacheTag('n', 'life');
+  test('keeps a tag longer than the entry with the longest TTL', async () => {
+    const name = keyspace.cacheTag('n', 'ttl');
     for (const ttlMs of [1_000, 500_000, 10]) {
       await store.write(
         {
@@ -196,7 +196,7 @@ describe('on one server', () => {
           value: Buffer.alloc(0),
           absent: false,
           ttlMs,
-          tags: ['life'],
+          tags: ['ttl'],
           condition: { kind: 'none' },
         },
         deadline(),
@@ -206,11 +206,11 @@ describe('on one server', () => {
     expect(Number(await node.command('PTTL', sequence))).toBeGreaterThan(30 * 86_400_000);
   });
 
-  test('everything is said on the channels, numbered without a gap, even when there was nothing to remove', async () => {
-    const heard: { channel: string; message: InvalidationMessage | undefined }[] = [];
+  test('publishes every change without gaps in the numbers, even if there was nothing to remove', async () => {
+    const received: { channel: string; message: InvalidationMessage | undefined }[] = [];
     const live = new Set<string>();
     const subscriber = redis.createSubscriber({
-      onMessage: (channel, message) => heard.push({ channel, message: decodeInvalidationMessage(message) }),
+      onMessage: (channel, message) => received.push({ channel, message: decodeInvalidationMessage(message) }),
       onLive: (channel) => live.add(channel),
       onLost: (channel) => live.delete(channel),
     });
@@ -226,8 +226,8 @@ describe('on one server', () => {
     await store.removeTags('n', ['tag'], deadline());
     await store.removeTags('n', ['tag'], deadline());
     expect(await subscriber.barrier(deadline())).toBe(true);
-    const keyMessages = heard.filter(({ channel }) => channel === keyChannel).map(({ message }) => message);
-    const tagMessages = heard.filter(({ channel }) => channel === tagChannel).map(({ message }) => message);
+    const keyMessages = received.filter(({ channel }) => channel === keyChannel).map(({ message }) => message);
+    const tagMessages = received.filter(({ channel }) => channel === tagChannel).map(({ message }) => message);
     expect(keyMessages.map((message) => [message?.kind, message?.names])).toEqual([
       ['names', ['key']],
       ['names', ['key']],

@@ -1,6 +1,6 @@
 /**
- * A watch when the master of a bucket is cut off from the cluster bus and replaced, while clients reach it as before (A1): nothing is
- * confirmed on its behalf once Redis itself must have noticed.
+ * Tests a watch when the master of a bucket is cut off from the cluster bus and replaced, while clients still reach it. The
+ * sidecar must confirm nothing on behalf of this master once the node timeout has passed.
  */
 import { bucketOf } from '../../src/lib/key-hash.ts';
 import { type CacheSidecar, keyspace, startCacheSidecar } from '../support/cache/redis.ts';
@@ -35,12 +35,12 @@ afterAll(async () => {
   await bus?.close();
 });
 
-/** As soon as the store takes it. */
+/** Writes through the second sidecar as soon as the store accepts the write. */
 async function setThroughTwo(value: string): Promise<void> {
   await waitFor('the write', () => two.set(KEY, value).then(() => true), 30_000);
 }
 
-test('without a fault: what is written through one sidecar reaches the watch of the other, and is confirmed', async () => {
+test('reports a write through another sidecar and confirms it if there is no fault', async () => {
   await watcher.confirmed();
   await setThroughTwo('old');
   await waitFor('the event', () => watcher.events().length > 0);
@@ -48,7 +48,7 @@ test('without a fault: what is written through one sidecar reaches the watch of 
   expect(watcher.events()).toEqual([`key ${KEY}`]);
 });
 
-test('a master that is cut off from the bus: no confirmation without the change or a flush, then all is well again', async () => {
+test('confirms nothing without the change or a flush if a master is cut off from the bus, and recovers later', async () => {
   const master = cluster.masterOf(keyspace.cacheChannel('n', bucketOf(KEY)));
   const replica = cluster.replicaOf(master);
   const before = watcher.events().length;
@@ -68,7 +68,7 @@ test('a master that is cut off from the bus: no confirmation without the change 
     return isLate && validForMs > 0 && eventCount === before;
   });
   expect(wrong).toEqual([]);
-  // Its own clients still reach it, or this shows nothing.
+  // The test proves something only if clients still reach the old master.
   expect(await master.command('PING')).toBe('PONG');
 
   await waitFor(

@@ -1,6 +1,6 @@
 /**
- * A watch on a standalone master behind a name, when the name is moved to a replica that was promoted and the old master is demoted (A2):
- * the subscription does not stay with it, whatever its replication brings or does not bring.
+ * Tests a watch on a standalone master behind a DNS name. The name moves to a promoted replica and the old master is demoted.
+ * The subscription must leave the old master, whether or not its replication works.
  */
 import { type CacheSidecar, startCacheSidecar } from '../support/cache/redis.ts';
 import { startWatcher, type Watcher } from '../support/cache/watch.ts';
@@ -44,7 +44,7 @@ afterEach(async () => {
   await Promise.all([old?.stop(), next?.stop()]);
 });
 
-/** As soon as the store takes it. */
+/** Writes through the second sidecar as soon as the store accepts the write. */
 async function setThroughTwo(value: string): Promise<void> {
   await waitFor('the write', () => two.set('key', value).then(() => true), 30_000);
 }
@@ -56,7 +56,7 @@ async function writeAndReplicate(count: number): Promise<void> {
   await waitFor('the replica having all', async () => Number(await old.command('WAIT', '1', '100')) === 1);
 }
 
-/** Promotes the replica, which lacks what is written after that, moves the name, demotes the old master. */
+/** Promotes the replica, which lacks later writes, moves the name to it and demotes the old master. */
 async function failOver(options: { lostWrites: number; linkPort: number }): Promise<void> {
   await next.command('REPLICAOF', 'NO', 'ONE');
   for (let index = 0; index < options.lostWrites; index += 1) {
@@ -67,12 +67,12 @@ async function failOver(options: { lostWrites: number; linkPort: number }): Prom
   await old.command('REPLICAOF', '127.0.0.1', String(options.linkPort));
 }
 
-/** No confirmation asked for since then was above 0 before the watch had received something. */
-function expectNoneBlind(sinceMs: number, eventCount: number): void {
-  const blind = watcher.confirmations.filter((each) => {
+/** Expects that no confirmation since then was above 0 before the watch received another event. */
+function expectNoEarlyConfirmation(sinceMs: number, eventCount: number): void {
+  const early = watcher.confirmations.filter((each) => {
     return each.atMs >= sinceMs && each.validForMs > 0 && each.eventCount <= eventCount;
   });
-  expect(blind).toEqual([]);
+  expect(early).toEqual([]);
 }
 
 async function expectServedByNext(): Promise<void> {
@@ -89,10 +89,10 @@ async function expectServedByNext(): Promise<void> {
 }
 
 test.each([
-  ['the replica lacks the last acknowledged writes, and the old master replicates from it', LOST_WRITES, false],
-  ['no write is lost, and the replication link of the old master is broken', 0, true],
+  ['the replica lacks the last acknowledged writes and the old master replicates from it', LOST_WRITES, false],
+  ['no write is lost and the replication link of the old master is broken', 0, true],
 ])(
-  '%s: a flush, and no confirmation before it',
+  'reports a flush and confirms nothing before it if %s',
   async (_what, lostWrites, isBroken) => {
     await setUp();
     await writeAndReplicate(3);
@@ -103,17 +103,17 @@ test.each([
     await setThroughTwo('new');
     await waitFor('a flush', () => watcher.events().slice(before).includes('flush'));
     await watcher.confirmed();
-    expectNoneBlind(demotedAtMs, before);
+    expectNoEarlyConfirmation(demotedAtMs, before);
     await expectServedByNext();
   },
   60_000,
 );
 
 test.each([
-  ['the user may not ask ROLE', { rules: ['-role'] }],
-  ['ROLE is renamed away', { args: ['--rename-command', 'ROLE', ''] }],
+  ['the user may not run ROLE', { rules: ['-role'] }],
+  ['ROLE is disabled', { args: ['--rename-command', 'ROLE', ''] }],
 ])(
-  '%s: INFO replication reports the same',
+  'detects the demotion with INFO replication if %s',
   async (_what, options) => {
     await setUp(options);
     await writeAndReplicate(3);
@@ -123,18 +123,18 @@ test.each([
     const before = watcher.events().length;
     await waitFor('a flush', () => watcher.events().slice(before).includes('flush'));
     await watcher.confirmed();
-    expectNoneBlind(demotedAtMs, before);
+    expectNoEarlyConfirmation(demotedAtMs, before);
   },
   60_000,
 );
 
-test('the user may ask neither: watching works, and a number that comes again is a flush', async () => {
+test('reports a flush for a repeated number if the user may run neither ROLE nor INFO', async () => {
   await setUp({ rules: ['-role', '-info'] });
   await writeAndReplicate(3);
   await watcher.confirmed();
   await failOver({ lostWrites: LOST_WRITES, linkPort: next.port });
   const before = watcher.events().length;
-  // Not through the sidecars: they receive nothing, and stay with the old master.
+  // The other sidecars notice nothing and stay with the old master, so a third one writes to the new master.
   const writer = await startCacheSidecar(next.url);
   try {
     await waitFor('the write', () => writer.set('key', 'new').then(() => true));
@@ -144,11 +144,11 @@ test('the user may ask neither: watching works, and a number that comes again is
   }
 }, 60_000);
 
-test('a half-open way to the messages: a flush, and no confirmation from then on', async () => {
+test('reports a flush and confirms nothing from then on if the subscriber connection is half open', async () => {
   await setUp();
   const link = await startRedisLink(old.port);
-  const deaf = await startCacheSidecar(old.url, { subscriberUrls: link.url });
-  const half = await startWatcher(deaf);
+  const reader = await startCacheSidecar(old.url, { subscriberUrls: link.url });
+  const half = await startWatcher(reader);
   try {
     await half.confirmed();
     link.discardAll();
@@ -156,11 +156,11 @@ test('a half-open way to the messages: a flush, and no confirmation from then on
     await setThroughTwo('new');
     await waitFor('a flush', () => half.events().includes('flush'));
     const later = half.confirmations.filter(({ atMs }) => atMs >= stalledAtMs);
-    await waitFor('more answers', () => half.confirmations.length > later.length + 3);
+    await waitFor('more confirmations', () => half.confirmations.length > later.length + 3);
     expect(half.confirmations.filter(({ atMs, validForMs }) => atMs >= stalledAtMs && validForMs > 0)).toEqual([]);
   } finally {
     await half.close();
-    deaf.close();
+    reader.close();
     await link.close();
   }
 }, 60_000);

@@ -1,6 +1,6 @@
 /**
- * A service that watches a namespace and writes to it keeps what it has just stored, and drops what others store: on memory, a Redis and a
- * Cluster.
+ * Tests an application that watches a namespace and writes to it, on memory, Redis and a Cluster. Its own cache keeps values
+ * that it has stored and drops values that other clients have replaced.
  */
 import { OwnCache } from '../support/cache/own-cache.ts';
 import { callContext, invalidateRequest, setRequest } from '../support/cache/requests.ts';
@@ -49,22 +49,22 @@ describe.each(CACHE_STORES)('on %s', (_, open) => {
     own.applyEvents();
   }
 
-  test('keeps all 50 values that it stores, and drops one that another client stores', async () => {
+  test('keeps all 50 values that it has stored, and drops one that another client replaces', async () => {
     for (const key of KEYS) {
       await invalidate(key);
       await own.set(key, 'loaded');
       own.applyEvents();
     }
     await applyEvents(2 * KEYS.length);
-    expect([...own.copies.keys()]).toEqual(KEYS);
+    expect([...own.values.keys()]).toEqual(KEYS);
     await setAsAnother('k7');
     await applyEvents(2 * KEYS.length + 1);
-    expect([...own.copies.keys()]).toEqual(KEYS.filter((key) => key !== 'k7'));
+    expect([...own.values.keys()]).toEqual(KEYS.filter((key) => key !== 'k7'));
   });
 
-  test('keeps a value whose event arrives before the response, and drops one that is old by then', async () => {
+  test('keeps a value whose event arrives before the response, and drops one that was replaced by then', async () => {
     await own.set('mine', 'loaded', async () => await applyEvents(1));
-    expect([...own.copies.keys()]).toEqual(['mine']);
+    expect([...own.values.keys()]).toEqual(['mine']);
     await own.set('theirs', 'loaded', async () => {
       await setAsAnother('theirs');
       await applyEvents(3);
@@ -73,23 +73,23 @@ describe.each(CACHE_STORES)('on %s', (_, open) => {
       await invalidate('invalidated');
       await applyEvents(5);
     });
-    expect([...own.copies.keys()]).toEqual(['mine']);
+    expect([...own.values.keys()]).toEqual(['mine']);
   });
 
-  test('a set that began before the watch leaves no copy, because its event may never arrive', async () => {
+  test('does not cache a value whose CacheSet began before the watch, because its event may never arrive', async () => {
     const late = new OwnCache(opened.service, namespace);
     await late.set('key', 'loaded', async () => await late.start());
     await setAsAnother('key');
     await waitFor('the event of another client', () => late.eventCount >= 1);
     late.applyEvents();
     await late.stop();
-    expect(late.copies.size).toBe(0);
+    expect(late.values.size).toBe(0);
   });
 
-  test('an invalidation has no version', async () => {
+  test('drops a value after an invalidation, whose event has no version', async () => {
     await own.set('key', 'loaded');
     await invalidate('key');
     await applyEvents(2);
-    expect(own.copies.size).toBe(0);
+    expect(own.values.size).toBe(0);
   });
 });

@@ -1,6 +1,6 @@
--- The versions of these tags (of one tag bucket), made where there are none; they live as long as the entry to come, at least.
+-- Returns the versions of tags of one tag bucket, and creates missing ones. Their TTL is at least the requested one.
 -- KEYS  tags
--- ARGV  life, ms; per tag a random version for it
+-- ARGV  TTL, ms; then a random version for each tag
 local versions = {}
 local isDamaged = false
 for index = 1, #KEYS do
@@ -15,7 +15,7 @@ for index = 1, #KEYS do
   versions[index] = version
 end
 if isDamaged then
-  -- The program sends the call once more (damage-repair.ts).
+  -- The sidecar repeats the command once (damage-repair.ts).
   return { err = 'DAMAGED tag' }
 end
 return versions

@@ -1,7 +1,8 @@
--- Shared by the cache's scripts that judge entries. model.ts has their layout.
+-- Common code of the cache scripts that check entries. model.ts describes the layout of an entry.
 local HEADER_BYTES = 41
 
--- Whether an entry (its header suffices) can be read, is of the bucket's sequence and was written after the last flush.
+-- Returns whether an entry has a known format, belongs to the sequence of its bucket and was written after the last flush. The first 41
+-- bytes of the entry are enough.
 local function isLive(entry, incarnation, flushed)
   local format, flags, headerBytes = string.byte(entry, 1, 3)
   if format ~= 1 or not headerBytes or flags > 1 or headerBytes < HEADER_BYTES or #entry < headerBytes then

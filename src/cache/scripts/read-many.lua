@@ -1,11 +1,11 @@
--- Reads entries of one bucket, and the position of its sequence.
+-- Reads entries of one bucket and the position of its sequence.
 -- KEYS  sequence, entries
--- ARGV  largest entry to return, bytes: one for all, or one for each
--- Returns nil where there is no sequence, hence no valid entry | {server's time in ms, number, incarnation and the ring's entry of that
--- number, then per entry: nil (a miss) | its bytes | its length, where it is larger}
+-- ARGV  size of the largest entry to return, bytes: one for all entries, or one for each
+-- Returns nil if there is no sequence and therefore no valid entry, else {time of the server in ms, number, incarnation followed by the
+-- ring entry of that number, items}. The item of an entry is nil for a miss, its bytes, or its length if it is too large.
 local marks = redis.call('HMGET', KEYS[1], 'inc', 'n', 'f')
 local number = tonumber(marks[2] or 0)
--- A damaged sequence is removed by the next change of the bucket (change-common.lua).
+-- The next change of the bucket removes a damaged sequence (change-common.lua).
 if not marks[1] or not number then
   return false
 end
@@ -18,7 +18,7 @@ local reply = {
 local maxBytes = tonumber(ARGV[1])
 for index = 2, #KEYS do
   maxBytes = tonumber(ARGV[index - 1]) or maxBytes
-  -- One byte more than may be returned: it shows that an entry is larger.
+  -- Reads one byte more than it may return, to detect a larger entry.
   local entry = redis.call('GETRANGE', KEYS[index], 0, maxBytes)
   if not isLive(entry, marks[1], marks[3]) then
     entry = false

@@ -1,16 +1,16 @@
--- Reads an entry, and the position of its bucket's sequence.
+-- Reads an entry and the position of its bucket's sequence.
 -- KEYS  sequence, entry
--- ARGV  largest entry to return, bytes
--- Returns nil where there is no sequence, hence no valid entry | {server's time in ms, number, incarnation and the ring's entry of that
--- number, entry | nil (a miss) | its length, where it is larger}
+-- ARGV  size of the largest entry to return, bytes
+-- Returns nil if there is no sequence and therefore no valid entry, else {time of the server in ms, number, incarnation followed by the
+-- ring entry of that number, item}. The item is nil for a miss, the bytes of the entry, or its length if it is too large.
 local marks = redis.call('HMGET', KEYS[1], 'inc', 'n', 'f')
 local number = tonumber(marks[2] or 0)
--- A damaged sequence is removed by the next change of the bucket (change-common.lua).
+-- The next change of the bucket removes a damaged sequence (change-common.lua).
 if not marks[1] or not number then
   return false
 end
 local maxBytes = tonumber(ARGV[1])
--- One byte more than may be returned: it shows that an entry is larger.
+-- Reads one byte more than it may return, to detect a larger entry.
 local entry = redis.call('GETRANGE', KEYS[2], 0, maxBytes)
 if not isLive(entry, marks[1], marks[3]) then
   entry = false

@@ -1,7 +1,7 @@
--- Invalidates all entries that have one of these tags (of one tag bucket) and publishes the tags on its channel, in one step. An entry is
--- invalid if its tag is missing or has another version, and the next write that has the tag makes a version that never was.
+-- Invalidates all entries that have one of these tags of one tag bucket, and publishes the tags on its channel, in one atomic step. An
+-- entry is invalid if its tag is missing or has a different version. The next write with the tag creates a new random version.
 -- KEYS  sequence, channel, tags
--- ARGV  hash of the tag, or that of every tag  stamp, random  the tags as a message's names
+-- ARGV  hash of the tag, or the hash that means every tag  random stamp  tags, encoded as names of a message
 for index = 3, #KEYS do
   redis.call('UNLINK', KEYS[index])
 end

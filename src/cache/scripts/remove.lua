@@ -1,7 +1,7 @@
--- Removes entries of one bucket and publishes their keys on its channel, in one step, even when there is nothing to remove.
+-- Removes entries of one bucket and publishes their keys on its channel, in one atomic step, even if there is nothing to remove.
 -- KEYS  sequence, channel, entries
--- ARGV  hash of the key, or that of every key  stamp, random  the keys as a message's names
--- Returns how many of them had a value
+-- ARGV  hash of the key, or the hash that means every key  random stamp  keys, encoded as names of a message
+-- Returns the number of entries that had a value.
 local marks = redis.call('HMGET', KEYS[1], 'inc', 'f')
 local removed = 0
 for index = 3, #KEYS do

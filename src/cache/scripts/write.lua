@@ -1,11 +1,11 @@
--- Writes an entry and publishes its key and version on the bucket's channel, in one step.
+-- Writes an entry and publishes its key and version on the bucket's channel, in one atomic step.
 -- KEYS  entry, sequence, channel
 -- ARGV  1 first bytes of the header: format, flags, length  2 bytes between version and value: rest of the header, tag block  3 value
---       4 TTL, ms  5 hash of the key  6 stamp, random  7 the key as a message's name
---       8 condition: '' | 'if_absent' | 'if_version'  9 the expected version
---       10 version of an entry whose tags were judged before this call  11 whether they are current, '1' or '0'
--- Returns {1, version} stored | {0} the condition does not hold | {2, entry's header and tag block}: judge its tags, which
--- lie in other slots, and call again
+--       4 TTL, ms  5 hash of the key  6 random stamp  7 key, encoded as a name of a message
+--       8 condition: '' | 'if_absent' | 'if_version'  9 expected version
+--       10 version of the entry whose tags the sidecar has compared  11 whether these tags are current: '1' or '0'
+-- Returns {1, version} if the entry was stored, {0} if the condition does not hold, or {2, header and tag block of the present entry}. In
+-- the last case the sidecar compares the tags, which are in other slots, and runs the script again.
 if ARGV[8] ~= '' then
   local function judge()
     local isForVersion = ARGV[8] == 'if_version'

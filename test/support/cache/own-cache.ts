@@ -1,27 +1,28 @@
 /**
- * A service that keeps copies of its own and recognizes its own writes in the events of a watch, as docs/guides/caching.md describes it.
+ * An application with its own cache that recognizes its own writes in the events of a watch, as docs/guides/caching.md
+ * describes it.
  */
 import type { CacheService } from '../../../src/cache/service.ts';
 import type { WatchInvalidationsResponse } from '../../../src/grpc/generated/pannier/v1/WatchInvalidationsResponse.ts';
 import { waitFor } from '../wait.ts';
 import { callContext, setRequest, TestStream } from './requests.ts';
 
-interface Copy {
+interface CachedValue {
   readonly value: string;
   readonly version: string;
-  /** Whether the event of its CacheSet has arrived. Until then the key's events are of earlier changes. */
+  /** Whether the event of its CacheSet has arrived. Until then, events of the key belong to earlier changes. */
   isAnnounced: boolean;
 }
 
 interface SetInFlight {
   readonly key: string;
-  /** Versions of the key's events since the call was sent; empty text for an invalidation. */
+  /** Versions in the events of the key since the call was sent; an empty string for an invalidation. */
   readonly versions: string[];
   isFlushed: boolean;
 }
 
 export class OwnCache {
-  readonly copies = new Map<string, Copy>();
+  readonly values = new Map<string, CachedValue>();
   readonly #service: CacheService;
   readonly #namespace: string;
   readonly #setsInFlight = new Set<SetInFlight>();
@@ -57,11 +58,11 @@ export class OwnCache {
     const isAnnounced = call.versions.includes(own);
     const isNewest = !isAnnounced || call.versions.at(-1) === own;
     if (stored === true && isNewest && !call.isFlushed) {
-      this.copies.set(key, { value, version: own, isAnnounced });
+      this.values.set(key, { value, version: own, isAnnounced });
     }
   }
 
-  /** Applies the events that have arrived. */
+  /** Applies all events that have arrived. */
   applyEvents(): void {
     const events = this.#stream.sent.slice(this.#appliedCount);
     this.#appliedCount += events.length;
@@ -77,7 +78,7 @@ export class OwnCache {
 
   #apply(event: WatchInvalidationsResponse): void {
     if (event.key === undefined) {
-      this.copies.clear();
+      this.values.clear();
       for (const call of this.#setsInFlight) {
         call.isFlushed = true;
       }
@@ -90,11 +91,11 @@ export class OwnCache {
         call.versions.push(version);
       }
     }
-    const copy = this.copies.get(key);
-    if (copy?.version === version) {
-      copy.isAnnounced = true;
-    } else if (copy?.isAnnounced === true) {
-      this.copies.delete(key);
+    const cached = this.values.get(key);
+    if (cached?.version === version) {
+      cached.isAnnounced = true;
+    } else if (cached?.isAnnounced === true) {
+      this.values.delete(key);
     }
   }
 }

@@ -1,6 +1,5 @@
 /**
- * The cache on a real Redis for tests: connections as the program makes them, services as sidecars have them, and questions
- * to the servers that only a test asks.
+ * Runs the cache on a real Redis for tests: connections and services as in a sidecar, and checks of the server's keys.
  */
 import { RedisCacheStore } from '../../../src/cache/redis-store.ts';
 import { type CacheService, createCacheService } from '../../../src/cache/service.ts';
@@ -22,7 +21,7 @@ interface Login {
   readonly password: string | undefined;
 }
 
-/** A connected deployment; `urls` comma-separated. `login`: unset, that of the URL. */
+/** Connects to a deployment. `urls` are comma-separated. Without `login`, the credentials in the URL are used. */
 export async function connectRedis(urls: string, login?: Login): Promise<Redis> {
   const changes = login === undefined ? {} : { credentials: async (): Promise<Login> => login };
   const redis = createRedis(redisOptions(urls, { role: 'cache', commandTimeoutMs: 1_000, ...changes }));
@@ -31,7 +30,7 @@ export async function connectRedis(urls: string, login?: Login): Promise<Redis> 
   return redis;
 }
 
-/** The cache of one sidecar, with near copies of namespace `n`. */
+/** Cache of one sidecar, with a near cache for namespace `n`. */
 export interface CacheSidecar {
   readonly service: CacheService;
   readonly redis: Redis;
@@ -39,7 +38,7 @@ export interface CacheSidecar {
   get(key: string, options?: { fresh?: boolean }): Promise<{ value: string; response: CacheGetResponse }>;
   set(key: string, value: string, tags?: readonly string[]): Promise<void>;
   invalidate(fields: Parameters<typeof invalidateRequest>[0]): Promise<number>;
-  /** Reads until the answer comes from a near copy. */
+  /** Reads the key until the response comes from the near cache, and returns its value. */
   warm(key: string): Promise<string>;
   close(): void;
 }
@@ -50,9 +49,9 @@ const POLICIES: PolicyFile = {
 };
 
 export interface CacheSidecarOptions {
-  /** Another way to the same Redis, for its messages alone. */
+  /** URLs of the same Redis for the subscriber connections. */
   readonly subscriberUrls?: string;
-  /** Unset: what the program has. */
+  /** Staleness bound of the near cache; unset for the default of 1 s. */
   readonly nearLifeMs?: number;
   readonly login?: Login;
 }
@@ -93,7 +92,7 @@ export async function startCacheSidecar(urls: string, options: CacheSidecarOptio
       return Number((await service.handlers.CacheInvalidate(invalidateRequest(fields), callContext())).removed);
     },
     warm: (key) =>
-      waitFor('a near copy', async () => {
+      waitFor('a near-cache entry', async () => {
         const { value, response } = await get(key);
         return response.source === 1 ? value : undefined;
       }),
@@ -105,7 +104,7 @@ export async function startCacheSidecar(urls: string, options: CacheSidecarOptio
   };
 }
 
-/** How many keys of a server would stay for ever. */
+/** Counts the keys of a server that have no expiry. */
 export async function countKeysWithoutEnd(node: RedisNode): Promise<number> {
   const script = `local count = 0
     for _, key in ipairs(redis.call('KEYS', '*')) do

@@ -1,5 +1,5 @@
 /**
- * Requests of CacheService as they come from the decoder, every field set, and the context of a call.
+ * Builds requests of CacheService as the decoder returns them, with every field set, and contexts of calls.
  */
 import type { CacheGetRequestOutput } from '../../../src/grpc/generated/pannier/v1/CacheGetRequest.ts';
 import type { CacheInvalidateRequestOutput } from '../../../src/grpc/generated/pannier/v1/CacheInvalidateRequest.ts';
@@ -62,7 +62,7 @@ export function callContext(options: { clock?: Clock; leftMs?: number } = {}): T
   };
 }
 
-/** A stream that keeps what it was given; while `blocked` it takes one message and no more. */
+/** Stream that records its messages. While it is blocked, it accepts one message and reports that its buffer is full. */
 export class TestStream implements ResponseStream<WatchInvalidationsResponse> {
   readonly sent: WatchInvalidationsResponse[] = [];
   #unblock: (() => void) | undefined;
@@ -77,7 +77,7 @@ export class TestStream implements ResponseStream<WatchInvalidationsResponse> {
     return Number(this.sent[0]?.started?.watchId ?? 0);
   }
 
-  /** The events after `started` as short texts. */
+  /** Events after `started` as short texts, such as `key a`. */
   get events(): string[] {
     return this.sent.slice(1).map((response) => {
       if (response.key !== undefined) {

@@ -1,5 +1,5 @@
 /**
- * What every store of the cache must do, as tests: called once per store. store-histories.ts has the random part.
+ * Contract tests of the cache stores. Each store runs them once; store-histories.ts adds random histories.
  */
 import { randomBytes } from 'node:crypto';
 import type { CacheStore, CacheWrite, StoredValue } from '../../../src/cache/store.ts';
@@ -49,11 +49,11 @@ export function cacheStoreContract(name: string, setUp: () => Promise<CacheStore
       return await store.read(namespace, Buffer.from(key), deadline());
     }
 
-    test('a key that was never written is a miss', async () => {
+    test('returns undefined for a key that was never written', async () => {
       expect(await read('k')).toBeUndefined();
     });
 
-    test('a write is read with its version, tags, age and life', async () => {
+    test('returns a written value with its version, tags, age and remaining TTL', async () => {
       const outcome = await write('k', { value: Buffer.from('v1'), tags: ['a', 'b'], ttlMs: 5_000 });
       const value = await read('k');
       expect(value?.value.toString()).toBe('v1');
@@ -66,7 +66,7 @@ export function cacheStoreContract(name: string, setUp: () => Promise<CacheStore
       expect((value?.ageMs ?? 0) + (value?.ttlMs ?? 0)).toBeLessThanOrEqual(5_001);
     });
 
-    test('the last write counts, and each has a version of its own', async () => {
+    test('returns the last write, and gives each write a different version', async () => {
       const versions = new Set<string>();
       for (const text of ['v1', 'v2', 'v2']) {
         const outcome = await write('k', { value: Buffer.from(text) });
@@ -76,22 +76,22 @@ export function cacheStoreContract(name: string, setUp: () => Promise<CacheStore
       expect((await read('k'))?.value.toString()).toBe('v2');
     });
 
-    test('absence is an entry, without a value', async () => {
+    test('returns an absent entry with an empty value', async () => {
       await write('k', { value: Buffer.alloc(0), absent: true });
       expect(await read('k')).toMatchObject({ absent: true, value: Buffer.alloc(0) });
     });
 
-    test('an empty value is a value', async () => {
+    test('distinguishes an empty value from an absent entry', async () => {
       await write('k', { value: Buffer.alloc(0) });
       expect(await read('k')).toMatchObject({ absent: false, value: Buffer.alloc(0) });
     });
 
-    test('an entry ends with its TTL', async () => {
+    test('expires an entry after its TTL', async () => {
       await write('k', { ttlMs: 60 });
-      await waitFor('the end of the entry', async () => (await read('k')) === undefined, 5_000);
+      await waitFor('the expiry of the entry', async () => (await read('k')) === undefined, 5_000);
     });
 
-    test('bytes are kept as they are: keys that are no text, and that look like our own separators', async () => {
+    test('stores keys and values that are not valid UTF-8 or contain separators of key names', async () => {
       const keys = [
         Buffer.of(0xfe),
         Buffer.of(0xff),
@@ -121,7 +121,7 @@ export function cacheStoreContract(name: string, setUp: () => Promise<CacheStore
       expect([...(back?.tags ?? [])].sort()).toEqual([...tags].sort());
     });
 
-    test('namespaces do not meet', async () => {
+    test('separates the keys of different namespaces', async () => {
       await write('k', { value: Buffer.from('mine') });
       await write('k', { namespace: `${namespace}.other`, value: Buffer.from('theirs') });
       expect((await read('k'))?.value.toString()).toBe('mine');
@@ -129,9 +129,9 @@ export function cacheStoreContract(name: string, setUp: () => Promise<CacheStore
       expect((await read('k'))?.value.toString()).toBe('mine');
     });
 
-    test('a TTL of 1 ms ends at once, one of 2^31 ms and of 30 days is kept in full', async () => {
+    test('accepts TTLs of 1 ms, 2^31 ms and 30 days', async () => {
       await write('k', { ttlMs: 1 });
-      await waitFor('the end of the entry', async () => (await read('k')) === undefined, 5_000);
+      await waitFor('the expiry of the entry', async () => (await read('k')) === undefined, 5_000);
       for (const ttlMs of [2 ** 31, 30 * 86_400_000]) {
         await write('k', { ttlMs });
         const left = (await read('k'))?.ttlMs ?? 0;
@@ -140,7 +140,7 @@ export function cacheStoreContract(name: string, setUp: () => Promise<CacheStore
       }
     });
 
-    test('a write replaces the tags: one that was dropped no longer invalidates', async () => {
+    test('replaces the tags with each write, so removing an old tag does not invalidate the entry', async () => {
       await write('k', { tags: ['old', 'both'] });
       await write('k', { tags: ['both', 'new'] });
       await store.removeTags(namespace, ['old'], deadline());
@@ -149,7 +149,7 @@ export function cacheStoreContract(name: string, setUp: () => Promise<CacheStore
       expect(await read('k')).toBeUndefined();
     });
 
-    test('a namespace whose name begins like that of a flushed one keeps its values', async () => {
+    test('flushes only the namespace itself, not others whose names have the same prefix', async () => {
       for (const suffix of ['1', '2', '1.x']) {
         await write('k', { namespace: `${namespace}${suffix}` });
       }
@@ -160,7 +160,7 @@ export function cacheStoreContract(name: string, setUp: () => Promise<CacheStore
       expect(found.map((entry) => entry !== undefined)).toEqual([false, true, true]);
     });
 
-    test('the position of a bucket moves with each change of it, and is the same in all reads between two changes', async () => {
+    test('returns the same bucket position in all reads until the next change of the bucket', async () => {
       await write('k');
       const first = (await read('k'))?.mark;
       expect((await read('k'))?.mark).toEqual(first);
@@ -188,20 +188,20 @@ export function cacheStoreContract(name: string, setUp: () => Promise<CacheStore
         expect(await write('k', { condition })).toEqual({ stored: false });
       });
 
-      test('stores where there is nothing, and not where there is a value', async () => {
+      test('stores if there is no entry, and does not replace a value', async () => {
         expect(await write('k', { condition, value: Buffer.from('v1') })).toMatchObject({ stored: true });
         expect(await write('k', { condition, value: Buffer.from('v2') })).toEqual({ stored: false });
         expect((await read('k'))?.value.toString()).toBe('v1');
       });
 
-      test('stores over an absent entry, with tags or without', async () => {
+      test('replaces an absent entry with or without tags', async () => {
         for (const tags of [[], ['t']]) {
           await write('k', { value: Buffer.alloc(0), absent: true, tags });
           expect(await write('k', { condition })).toMatchObject({ stored: true });
         }
       });
 
-      test('stores over what was removed, flushed, or lost its tag', async () => {
+      test('replaces an entry that was removed, flushed or invalidated by a tag', async () => {
         await write('k');
         await store.remove(namespace, [Buffer.from('k')], deadline());
         expect(await write('k', { condition })).toMatchObject({ stored: true });
@@ -212,7 +212,7 @@ export function cacheStoreContract(name: string, setUp: () => Promise<CacheStore
         expect(await write('k', { condition, tags: ['t'] })).toMatchObject({ stored: true });
       });
 
-      test('lets one of many win', async () => {
+      test('stores exactly one of many concurrent writes', async () => {
         const outcomes = await Promise.all(
           Array.from({ length: 20 }, (_, index) => write('k', { condition, value: Buffer.of(index), tags: ['t'] })),
         );
@@ -221,7 +221,7 @@ export function cacheStoreContract(name: string, setUp: () => Promise<CacheStore
     });
 
     describe('if_version', () => {
-      test('stores over that very write only', async () => {
+      test('replaces only the entry with the expected version', async () => {
         for (const tags of [[], ['t']]) {
           const first = versionOf(await write('k', { tags }));
           const second = versionOf(await write('k', { tags }));
@@ -232,7 +232,7 @@ export function cacheStoreContract(name: string, setUp: () => Promise<CacheStore
         }
       });
 
-      test('does not store where the value is gone: removed, flushed, never there, its tag removed', async () => {
+      test('does not store if the entry never existed, was removed or flushed, or its tag was removed', async () => {
         const unknown = versionOf(await write('other'));
         expect(await write('k', { condition: { kind: 'if_version', version: unknown } })).toEqual({ stored: false });
         const removed = versionOf(await write('k'));
@@ -246,7 +246,7 @@ export function cacheStoreContract(name: string, setUp: () => Promise<CacheStore
         expect(await write('k', { condition: { kind: 'if_version', version: tagged } })).toEqual({ stored: false });
       });
 
-      test('takes bytes of any length for a version that nothing has', async () => {
+      test('accepts unknown versions of any length and stores nothing', async () => {
         await write('k');
         for (const version of [Buffer.of(1), randomBytes(24), randomBytes(64)]) {
           expect(await write('k', { condition: { kind: 'if_version', version } })).toEqual({ stored: false });
@@ -254,7 +254,7 @@ export function cacheStoreContract(name: string, setUp: () => Promise<CacheStore
       });
     });
 
-    test('remove counts what had a value, once, and leaves the rest', async () => {
+    test('remove counts each key with a value once, and keeps other keys', async () => {
       await write('a');
       await write('b');
       await write('c', { value: Buffer.alloc(0), absent: true });
@@ -266,13 +266,13 @@ export function cacheStoreContract(name: string, setUp: () => Promise<CacheStore
       expect(await read('b')).toBeDefined();
     });
 
-    test('remove takes 1,000 keys', async () => {
+    test('remove accepts 1,000 keys', async () => {
       const keys = Array.from({ length: 1_000 }, (_, index) => Buffer.from(`key-${index}`));
       await Promise.all(keys.map((key) => write(key)));
       expect(await store.remove(namespace, keys, deadline())).toBe(1_000);
     });
 
-    test('removeTags voids what bears one of the tags, and what is written later is valid', async () => {
+    test('removeTags invalidates entries with one of the tags, but not later writes', async () => {
       await write('a', { tags: ['t1', 't2'] });
       await write('b', { tags: ['t2'] });
       await write('c', { tags: ['t3'] });
@@ -289,7 +289,7 @@ export function cacheStoreContract(name: string, setUp: () => Promise<CacheStore
       expect(await read('a')).toBeUndefined();
     });
 
-    test('flush voids all, and what is written later is valid', async () => {
+    test('flush invalidates all entries of the namespace, but not later writes', async () => {
       const keys = Array.from({ length: 300 }, (_, index) => Buffer.from(`key-${index}`));
       await Promise.all(keys.map((key) => write(key)));
       await store.flush(namespace, deadline());
@@ -307,7 +307,7 @@ export function cacheStoreContract(name: string, setUp: () => Promise<CacheStore
         return store.readMany(namespace, buffers, { deadlineAtMs: deadline(), budgetBytes });
       }
 
-      test('answers in the order of the keys', async () => {
+      test('returns results in the order of the keys', async () => {
         await write('a', { value: Buffer.from('1'), tags: ['t'] });
         await write('b', { value: Buffer.from('2') });
         const results = await readMany(['b', 'none', 'a', 'b'], 1e6);
@@ -322,7 +322,7 @@ export function cacheStoreContract(name: string, setUp: () => Promise<CacheStore
         expect((await readMany(['a'], 1e6))[0]).toEqual({ outcome: 'miss' });
       });
 
-      test('skips what does not fit, in the order of the keys, and goes on with what does', async () => {
+      test('skips entries that do not fit the budget, and returns later ones that do', async () => {
         await write('small', { value: randomBytes(1_000) });
         await write('large', { value: randomBytes(300_000) });
         await write('larger', { value: randomBytes(900_000) });

@@ -1,5 +1,5 @@
 /**
- * Random histories of a store against a model of ten lines: what a read may answer after any sequence of writes and removals.
+ * Compares a cache store with a simple model in random histories of writes and removals.
  */
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
@@ -35,7 +35,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ do: 'flush' as const }) },
 );
 
-/** Throws with the shortest history that the store gets wrong. */
+/** Runs random histories, and throws with the shortest one in which the store differs from the model. */
 export async function checkRandomHistories(store: CacheStore, runs: number): Promise<void> {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 15 }), async (steps) => {
@@ -68,7 +68,7 @@ async function apply(store: CacheStore, namespace: string, model: Map<string, He
         action.keys.map((name) => Buffer.from(name)),
         deadline(),
       );
-      // One whose tag was removed may still count.
+      // A key whose tag was removed may still count.
       expect(removed).toBeGreaterThanOrEqual(expected);
       expect(removed).toBeLessThanOrEqual(new Set(action.keys).size);
       for (const name of action.keys) {
@@ -99,7 +99,7 @@ async function write(
   const held = model.get(action.key);
   const tagsOfWrite = 'tags' in action ? action.tags : [];
   const current = held === undefined ? randomBytes(24) : Buffer.from(held.version, 'hex');
-  const wanted = action.do === 'write_if_version' && action.isCurrent ? current : randomBytes(24);
+  const version = action.do === 'write_if_version' && action.isCurrent ? current : randomBytes(24);
   const isExpected =
     action.do === 'write' ||
     (action.do === 'write_if_absent' ? held === undefined : held !== undefined && action.isCurrent);
@@ -111,7 +111,7 @@ async function write(
       absent: false,
       ttlMs: 60_000,
       tags: tagsOfWrite,
-      condition: conditionOf(action.do, wanted),
+      condition: conditionOf(action.do, version),
     },
     deadline(),
   );

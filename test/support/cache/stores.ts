@@ -1,5 +1,5 @@
 /**
- * The stores that the cache may have, each with the channels that it publishes on: memory, one Redis, a Redis Cluster.
+ * Opens a cache service on each kind of store: memory, a standalone Redis and a Redis Cluster.
  */
 import { MemoryCacheStore } from '../../../src/cache/memory-store.ts';
 import { RedisCacheStore } from '../../../src/cache/redis-store.ts';

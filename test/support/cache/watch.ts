@@ -1,24 +1,23 @@
 /**
- * Who watches a namespace through a sidecar in this process, and asks again and again whether the copies may be kept.
+ * Runs a watch of a namespace through a sidecar in this process, and requests confirmations continuously.
  */
-
 import { waitFor } from '../wait.ts';
 import type { CacheSidecar } from './redis.ts';
 import { callContext, TestStream } from './requests.ts';
 
 interface Confirmation {
-  /** When it was asked for, as performance.now(). */
+  /** Time of the request, as performance.now(). */
   readonly atMs: number;
   readonly validForMs: number;
-  /** Events of the watch when the answer came. */
+  /** Number of events of the watch when the response arrived. */
   readonly eventCount: number;
 }
 
 export interface Watcher {
   readonly confirmations: readonly Confirmation[];
-  /** Short texts: `key a`, `tag t`, `flush`. */
+  /** Returns the events as short texts: `key a`, `tag t`, `flush`. */
   events(): string[];
-  /** Resolves with the next confirmation above 0 that is asked for from now on. */
+  /** Resolves with the first confirmation above 0 that is requested from now on. */
   confirmed(timeoutMs?: number): Promise<Confirmation>;
   close(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 /**
- * A near cache on a hub whose subscriber is the test: it says what is live, lost and invalid, on a clock of its own.
+ * Creates a near cache for tests. The test plays the subscriber: it makes channels live, loses them and sends messages. Time
+ * is a fake clock.
  */
-
 import { bucketOf } from '../../../src/lib/key-hash.ts';
 import { InvalidationHub } from '../../../src/near/invalidation-hub.ts';
 import { encodeInvalidationMessage } from '../../../src/near/invalidation-message.ts';
@@ -99,12 +99,12 @@ export function begin(test: NearHarness): Placeholder {
   return test.near.begin('n', KEY);
 }
 
-/** A read whose answer was `value`, from the first to the last step. */
+/** Performs a read that returns `value`. */
 export function fill(test: NearHarness, value: NearValue, key = KEY): void {
   test.near.fill(test.near.begin('n', key), value);
 }
 
-/** A channel that is live and has had its first message. */
+/** Makes the channel of the key live and sends its first message. */
 export function ready(test: NearHarness, key = KEY): void {
   test.near.begin('n', key);
   test.live(channelOf(key));

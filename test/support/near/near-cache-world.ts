@@ -1,9 +1,8 @@
 /**
- * The model behind the random histories of near copies: a store with its messages, reads in their steps, changes by others and
- * by this process, channels that are lost and live again. `get` throws where a hit breaks what near-cache-histories.test.ts
- * says must hold.
+ * Models the surroundings of a near cache for random histories: a store with its messages, the steps of reads, changes by
+ * this sidecar and by others, and channels that are lost and repaired. `get` throws if a hit violates an invariant of
+ * near-cache-histories.test.ts.
  */
-
 import { bucketOf } from '../../../src/lib/key-hash.ts';
 import type { BucketMark } from '../../../src/near/bucket-mark.ts';
 import { InvalidationHub } from '../../../src/near/invalidation-hub.ts';
@@ -15,7 +14,7 @@ import { FakeClock } from '../lib/fake-clock.ts';
 
 const NAMESPACE = 'n';
 const LIFE_MS = 1_000;
-/** So few that each is likely to be gone on with, and one more than may leave a copy. */
+/** Maximum number of reads in flight: small, so that a history is likely to continue each, and one above MAX_PLACEHOLDERS. */
 const MAX_READS = 3;
 const MAX_PLACEHOLDERS = 2;
 
@@ -25,10 +24,10 @@ function namesOfTwoBuckets(): [string, string, string] {
   return ['name-0', candidates.slice(1).find(isFirst) ?? '', candidates.slice(1).find((name) => !isFirst(name)) ?? ''];
 }
 
-/** Keys and tags: two of one bucket, one of another. */
+/** Names of keys and tags: two of one bucket and one of another. */
 export const NAMES = namesOfTwoBuckets();
 
-/** A change as it happened at the server: `number` of its message on `channel`, where it had one. */
+/** Change on the server. `number` is that of its message on `channel`, or 0 if the server published none. */
 interface Change {
   readonly atMs: number;
   readonly channel: string;
@@ -52,10 +51,10 @@ interface Read {
   readonly key: string;
   step: 'sent' | 'read' | 'judged';
   found: Written | undefined;
-  /** No value of the key with a smaller id is there any more. */
+  /** Smallest id of a value that the key may still have. */
   floor: number;
   ttlMs: number;
-  /** Of the key's bucket, when the entry was read. */
+  /** Position of the key's bucket when the entry was read. */
   mark: BucketMark | undefined;
 }
 
@@ -77,8 +76,8 @@ export class NearCacheWorld {
   readonly #subscribed = new Set<string>();
   readonly #live = new Set<string>();
   readonly #queues = new Map<string, Message[]>();
-  /** Of what was heard on a channel, the last; a loss counts as having heard everything before it. */
-  readonly #heard = new Map<string, { incarnation: number; number: number }>();
+  /** Last message received on each channel. A loss counts as having received all messages before it. */
+  readonly #received = new Map<string, { incarnation: number; number: number }>();
   readonly #sequences = new Map<string, { incarnation: number; number: number }>();
   readonly #entries = new Map<string, Written>();
   readonly #written = new Map<number, Written>();
@@ -117,9 +116,9 @@ export class NearCacheWorld {
   }
 
   get(key: string, isFresh: boolean): void {
-    const copy = isFresh ? undefined : this.#near.get(NAMESPACE, Buffer.from(key), this.clock.monotonicMs());
-    if (copy !== undefined) {
-      const [id = 0, order = 0] = String(copy.value).split(' ').map(Number);
+    const entry = isFresh ? undefined : this.#near.get(NAMESPACE, Buffer.from(key), this.clock.monotonicMs());
+    if (entry !== undefined) {
+      const [id = 0, order = 0] = String(entry.value).split(' ').map(Number);
       this.#checkHit(key, id, order);
       return;
     }
@@ -132,7 +131,7 @@ export class NearCacheWorld {
     this.#reads.push({ order, placeholder, isFresh, key, step: 'sent', found, floor: 0, ttlMs: 0, mark: undefined });
   }
 
-  /** A read with nothing in between. */
+  /** Performs all steps of a read. */
   readWhole(key: string): void {
     const before = this.#reads.length;
     this.get(key, false);
@@ -147,7 +146,7 @@ export class NearCacheWorld {
     }
   }
 
-  /** The next step of a read under way: at the entry, at its tags, back here. */
+  /** Performs the next step of a read in flight: reads the entry, reads its tags, or returns the result. */
   goOn(pick: number): void {
     const read = this.#reads[pick % Math.max(1, this.#reads.length)];
     if (read === undefined) {
@@ -204,16 +203,16 @@ export class NearCacheWorld {
   flush(isOwn: boolean): void {
     for (const bucket of new Set(NAMES.map((name) => bucketOf(name)))) {
       const change = this.#publish(localChannelNames.cacheChannel(NAMESPACE, bucket), 'flush', []);
-      this.#voidBucket(bucket, change);
+      this.#invalidateBucket(bucket, change);
       this.#afterOwn(isOwn, change, () => this.#near.dropNamespace(NAMESPACE));
     }
   }
 
-  /** The server forgets the sequence of a bucket, in silence. */
+  /** The server evicts the sequence of a bucket without a message. */
   evict(name: string): void {
     const channel = localChannelNames.cacheChannel(NAMESPACE, bucketOf(name));
     this.#sequences.delete(channel);
-    this.#voidBucket(bucketOf(name), this.#changeOf(channel, 0, 0));
+    this.#invalidateBucket(bucketOf(name), this.#changeOf(channel, 0, 0));
   }
 
   answerOwn(pick: number): void {
@@ -230,7 +229,7 @@ export class NearCacheWorld {
     const message = queue?.shift();
     if (channel !== undefined && message !== undefined && !isLost) {
       this.#listener?.onMessage(channel, message.bytes);
-      this.#heard.set(channel, message);
+      this.#received.set(channel, message);
     }
   }
 
@@ -246,7 +245,7 @@ export class NearCacheWorld {
       this.#live.delete(channel);
       this.#queues.delete(channel);
       this.#listener?.onLost(channel);
-      this.#heard.set(channel, this.#sequences.get(channel) ?? { incarnation: 0, number: 0 });
+      this.#received.set(channel, this.#sequences.get(channel) ?? { incarnation: 0, number: 0 });
     }
   }
 
@@ -292,13 +291,13 @@ export class NearCacheWorld {
     for (const change of changes) {
       expect(nowMs - change.atMs).toBeLessThan(LIFE_MS);
       expect(change.isOwnAndAnswered).toBe(false);
-      const heard = this.#heard.get(change.channel);
-      const isHeard = change.number > 0 && heard?.incarnation === change.incarnation && heard.number >= change.number;
-      expect(isHeard).toBe(false);
+      const last = this.#received.get(change.channel);
+      const isReceived = change.number > 0 && last?.incarnation === change.incarnation && last.number >= change.number;
+      expect(isReceived).toBe(false);
     }
   }
 
-  #voidBucket(bucket: number, change: Change): void {
+  #invalidateBucket(bucket: number, change: Change): void {
     for (const [key, written] of this.#entries) {
       if (bucketOf(key) === bucket) {
         written.changes.push(change);
