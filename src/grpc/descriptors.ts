@@ -5,7 +5,7 @@
  *   1. The set is read once, on first use. Reading takes about 6 ms.
  *   2. Fields of descriptor.proto that no caller needs are skipped.
  *
- * This is not protobufjs, because protobufjs loses map fields when it converts protos to descriptors or back.
+ * This module does not use protobufjs, which loses map fields when it converts protos to descriptors or back.
  */
 import { readBinaryAsset } from '../lib/assets.ts';
 

@@ -74,7 +74,7 @@ describe('an error code of Redis', () => {
   unavailable.push('MASTERDOWN', 'TRYAGAIN', 'MOVED', 'ASK', 'NOSCRIPT', 'DAMAGED');
   const forbidden = ['NOAUTH', 'WRONGPASS', 'NOPROTO', 'WRONGTYPE', 'CROSSSLOT'];
 
-  test('has a row if it is in this test', () => {
+  test('has exactly the rows that this test lists', () => {
     expect([...SERVER_ERROR_ROWS.keys()].sort()).toEqual([...unavailable, ...forbidden].sort());
   });
 
