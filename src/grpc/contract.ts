@@ -1,12 +1,13 @@
 /**
- * The protos as @grpc/proto-loader reads them: for who calls instead of serving (`pannier call`, tests), and the reference
- * that the generated codecs are held against. Serving does without it (service-table.ts).
+ * Loads the protos with @grpc/proto-loader, for `pannier call`, benchmarks and tests.
+ *
+ * Invariant: the sidecar serves without this module, because service-table.ts uses generated codecs.
  */
 import { join } from 'node:path';
 import { loadSync, type MethodDefinition, type PackageDefinition } from '@grpc/proto-loader';
 import { assetRoot } from '../lib/assets.ts';
 
-/** Where protos lie, relative to the root: ours, and published ones of others. */
+/** Directories of our protos and of published ones, relative to the root of the repository. */
 export const PROTO_DIRECTORIES = ['proto', 'third_party'] as const;
 
 export const PROTO_FILES = [
@@ -18,7 +19,7 @@ export const PROTO_FILES = [
   'grpc/reflection/v1alpha/reflection.proto',
 ] as const;
 
-/** Every service of the contract with its methods. */
+/** Loads every service of the contract with its methods. */
 export function loadContract(): PackageDefinition {
   return loadSync([...PROTO_FILES], {
     keepCase: false,
@@ -33,11 +34,13 @@ export function loadContract(): PackageDefinition {
 
 type Methods = Readonly<Record<string, MethodDefinition<object, object>>>;
 
-/** The methods of one service of `definition`; throws when it has no such service. */
+/** Returns the methods of one service of `definition`. Throws if it has no such service. */
 export function methodsOf(definition: PackageDefinition, serviceName: string): Methods {
   const service = definition[serviceName];
   if (service === undefined || 'format' in service) {
-    throw new Error(`cannot find ${serviceName}: the protos have no such service, wanted one of theirs`);
+    throw new Error(
+      `cannot find ${serviceName}: the protos do not declare this service; use one of proto/ or third_party/`,
+    );
   }
   return service as Methods;
 }

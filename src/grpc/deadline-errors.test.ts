@@ -1,5 +1,6 @@
 /**
- * That docs/reference/errors.md lists every text of a DEADLINE_EXCEEDED, and that no other text exists.
+ * Tests that docs/reference/errors.md lists every text of DEADLINE_EXCEEDED, and that no other module creates this
+ * status.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,17 +13,17 @@ function read(path: string): string {
   return readFileSync(join(repositoryRoot, path), 'utf8');
 }
 
-test('docs/reference/errors.md lists both texts and what they mean', () => {
+test('docs/reference/errors.md lists both texts and their meaning', () => {
   const rows = read('docs/reference/errors.md')
     .split('\n')
     .filter((line) => line.includes('| `DEADLINE_EXCEEDED` |') && line.startsWith('| `cannot'));
   expect(rows).toEqual([
-    `| \`${deadlineOverBeforeStart('<action>').message}\` | \`DEADLINE_EXCEEDED\` | nothing was done |`,
-    `| \`${deadlineOverInHandler().message}\` | \`DEADLINE_EXCEEDED\` | it may have happened |`,
+    `| \`${deadlineOverBeforeStart('<action>').message}\` | \`DEADLINE_EXCEEDED\` | the call was not executed |`,
+    `| \`${deadlineOverInHandler().message}\` | \`DEADLINE_EXCEEDED\` | the call may have been executed |`,
   ]);
 });
 
-test('no other file makes such an error', () => {
+test('no other module creates DEADLINE_EXCEEDED', () => {
   const makers = repositoryFiles(['src/**/*.ts'])
     .filter((path) => !path.endsWith('.test.ts') && !path.startsWith('src/grpc/generated/'))
     .filter((path) => read(path).includes('DEADLINE_EXCEEDED') && !READERS.includes(path));

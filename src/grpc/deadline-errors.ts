@@ -1,18 +1,19 @@
 /**
- * The errors of calls whose deadline is over. Every DEADLINE_EXCEEDED of ours is made here, but for those of stores (error-status.ts).
+ * Creates the errors of calls whose deadline has passed.
  *
- * Invariant: the text says whether the call may have had an effect; docs/reference/errors.md lists both texts, and the test compares them.
+ *   1. Every DEADLINE_EXCEEDED is created here, except for errors of a store (error-status.ts).
+ *   2. The text states whether the call may have been executed. docs/reference/errors.md lists both texts.
  */
 import { Status, StatusError } from './status.ts';
 
-/** No handler and no store has begun with the call. */
+/** Returns the error of a call that no handler or store has started to execute. */
 export function deadlineOverBeforeStart(action = 'answer in time'): StatusError {
-  const text = `cannot ${action}: the deadline was over before anything was done`;
+  const text = `cannot ${action}: the deadline passed before the call was executed`;
   return new StatusError(Status.DEADLINE_EXCEEDED, text);
 }
 
-/** The handler has begun and not answered. */
+/** Returns the error of a call whose handler has started but not finished. */
 export function deadlineOverInHandler(): StatusError {
-  const text = 'cannot answer in time: the deadline runs out, it may have happened';
+  const text = 'cannot answer in time: the handler did not finish before the deadline; the call may have been executed';
   return new StatusError(Status.DEADLINE_EXCEEDED, text);
 }

@@ -1,5 +1,5 @@
 /**
- * Deadlines as arithmetic: the header, the margins of the answer and of the store.
+ * Tests the parsing of `grpc-timeout` and the margins before the deadline, for the response and for the store.
  */
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { answerByMs, parseGrpcTimeout } from './deadline.ts';
@@ -16,25 +16,25 @@ test.each([
   ['1000000n', 1],
   ['0S', 0],
   ['99999999H', 99_999_999 * 3_600_000],
-])('grpc-timeout %s is %d ms', (header, expected) => {
+])('parses grpc-timeout %s as %d ms', (header, expected) => {
   expect(parseGrpcTimeout(header)).toBeCloseTo(expected, 9);
 });
 
 test.each(['', 'S', '5', '5s', '-1S', '+1S', '1.5S', '1 S', ' 1S', '1S ', '123456789S', '1SS', '١S', 'NaNS'])(
-  'grpc-timeout %p is malformed',
+  'rejects the malformed grpc-timeout %p',
   (header) => {
     expect(parseGrpcTimeout(header)).toBeUndefined();
   },
 );
 
-test('the answer is due 20 ms before the deadline, or a fifth of what is left where that is less', () => {
+test('the response is due 20 ms before the deadline, or a fifth of the remaining time if that is less', () => {
   expect(answerByMs(10_000, 0)).toBe(9_980);
   expect(answerByMs(1_100, 1_000)).toBe(1_080);
   expect(answerByMs(1_050, 1_000)).toBe(1_040);
   expect(answerByMs(1_001, 1_000)).toBeCloseTo(1_000.8, 9);
 });
 
-test('the store is due before the answer, however short the time is', () => {
+test('the deadline of the store is before that of the response, however little time remains', () => {
   const clock = new FakeClock();
   for (const leftMs of [0.5, 1, 5, 20, 50, 100, 300, 5_000, 1e9]) {
     const context = { deadlineAtMs: clock.monotonicMs() + leftMs } as CallContext;
@@ -44,12 +44,12 @@ test('the store is due before the answer, however short the time is', () => {
   }
 });
 
-test('a call whose deadline is over costs no store work', () => {
+test('throws DEADLINE_EXCEEDED instead of a store deadline if the deadline has passed', () => {
   const clock = new FakeClock();
   clock.advance(100);
   for (const deadlineAtMs of [100, 99, -5]) {
     const call = (): number => storeDeadlineMs({ deadlineAtMs } as CallContext, clock, 'read the session');
-    expect(call).toThrow('cannot read the session: the deadline was over before anything was done');
+    expect(call).toThrow('cannot read the session: the deadline passed before the call was executed');
     expect(call).toThrow(expect.objectContaining({ code: Status.DEADLINE_EXCEEDED }));
   }
 });

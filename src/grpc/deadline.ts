@@ -1,29 +1,32 @@
 /**
- * Deadlines as arithmetic: what the wire says (`grpc-timeout`), and how early we answer.
+ * Calculates deadlines: parses `grpc-timeout`, and determines how long before its deadline a call must be answered.
  *
- * The sidecar answers before the caller's deadline runs out: an error from us says what happened, the caller's own
- * timer only that nothing came. Services aim earlier still, so that a failure mode can decide.
+ * The sidecar responds before the caller's deadline passes, because its error says what happened. The timer of the
+ * caller knows only that no response arrived. Stores get an even earlier deadline (store-deadline.ts), so that the
+ * failure mode of a limit can still decide.
  */
 
-/** A timer of Node holds no more than this; longer ones would fire at once. */
+/** Maximum delay of a Node timer. A timer with a longer delay would fire at once. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
-/** The deadline of a stream whose caller set none: never, yet finite. */
+/** Deadline of a stream whose caller set none. It is finite, but never reached. */
 export const NO_DEADLINE_MS = Number.MAX_SAFE_INTEGER;
 
-/** Two ticks of the timer wheel (10 ms) and the way to the caller. */
+/** Maximum delay of the timer wheel (two ticks, 10 ms) and 10 ms for the way of the response to the caller. */
 const MAX_ANSWER_MARGIN_MS = 20;
 const ANSWER_MARGIN_SHARE = 0.2;
 
 const UNIT_MS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 0.001, n: 0.000001 };
 
-/** Milliseconds of a `grpc-timeout` header; undefined when it is malformed. */
+/** Returns the milliseconds of a `grpc-timeout` header; undefined if it is malformed. */
 export function parseGrpcTimeout(header: string): number | undefined {
   const match = /^(\d{1,8})([HMSmun])$/.exec(header);
   const unitMs = UNIT_MS[match?.[2] ?? ''];
   return unitMs === undefined ? undefined : Number(match?.[1]) * unitMs;
 }
 
-/** When a call must have been answered by us at the latest: its deadline less 20 ms, or less 20 % of what is left. */
+/**
+ * Returns the latest time of our response: 20 ms before the deadline, or 20 % of the remaining time if that is less.
+ */
 export function answerByMs(deadlineAtMs: number, nowMs: number): number {
   return deadlineAtMs - Math.min(MAX_ANSWER_MARGIN_MS, (deadlineAtMs - nowMs) * ANSWER_MARGIN_SHARE);
 }

@@ -1,5 +1,5 @@
 /**
- * The descriptor set says what the protos say, and the reader of it understands what a set may hold.
+ * Tests that the descriptor set agrees with the protos, and that the reader handles any descriptor set.
  */
 import type { MessageTypeDefinition } from '@grpc/proto-loader';
 import descriptor from 'protobufjs/ext/descriptor/index.js';
@@ -15,7 +15,7 @@ describe('the descriptor set of the contract', () => {
   const loaded = loadContract();
   const contract = readContract();
 
-  test('has every file of the contract and what they import', () => {
+  test('has every file of the contract and its imports', () => {
     for (const file of PROTO_FILES) {
       expect(contract.files.has(file)).toBe(true);
     }
@@ -24,7 +24,7 @@ describe('the descriptor set of the contract', () => {
     }
   });
 
-  test('has the methods that are served, of the same kinds and types', () => {
+  test('has the same methods, kinds and types as the protos', () => {
     const fromSet: string[] = [];
     for (const [service, methods] of contract.services) {
       for (const { name, isRequestStream, isResponseStream } of methods) {
@@ -40,7 +40,7 @@ describe('the descriptor set of the contract', () => {
     expect(fromSet.toSorted()).toEqual(fromProtos.toSorted());
   });
 
-  test('has the messages of the protos, field by field', () => {
+  test('has the same message fields as the protos', () => {
     const names = Object.keys(loaded).filter((name) => 'format' in (loaded[name] as object));
     let compared = 0;
     for (const name of names) {
@@ -50,7 +50,7 @@ describe('the descriptor set of the contract', () => {
         expect(contract.enums.has(name)).toBe(true);
         continue;
       }
-      // The library spells its names in lowerCamelCase; it loses maps, so that only its fields are looked for in the set.
+      // The library uses lowerCamelCase and loses map fields, so only its fields are compared.
       const fields = contract.messages.get(name)?.fields ?? [];
       const numbers = new Map(fields.map((each) => [each.jsonName, each.number]));
       for (const each of field) {
@@ -61,7 +61,7 @@ describe('the descriptor set of the contract', () => {
     expect(compared).toBeGreaterThan(100);
   });
 
-  test('knows the maps of bytes', () => {
+  test('marks the entry type of a map of bytes', () => {
     const entry = contract.messages.get('pannier.v1.CreateSessionRequest.DataEntry');
     expect(entry?.isMapEntry).toBe(true);
     expect(entry?.fields.map((field) => field.type)).toEqual([FieldType.STRING, FieldType.BYTES]);
@@ -101,7 +101,7 @@ describe('any descriptor set', () => {
     ],
   };
 
-  test('is read with its scopes, nested types and imports', () => {
+  test('is read with scopes, nested types and imports', () => {
     const contract = parseDescriptorSet(setOf([base, outer]));
     expect([...contract.files.keys()]).toEqual(['base.proto', 'a/outer.proto']);
     expect(contract.files.get('a/outer.proto')?.dependencies).toEqual(['base.proto']);
@@ -129,17 +129,17 @@ describe('any descriptor set', () => {
     expect(names).toEqual(['base.proto', ...Array(5).fill('a/outer.proto')]);
   });
 
-  test('what nobody here needs is passed over, what is no set is refused', () => {
-    const strange = Buffer.from([0x79, 1, 2, 3, 4, 5, 6, 7, 8, 0x7d, 1, 2, 3, 4, 0x78, 0xff, 1]);
-    const contract = parseDescriptorSet(Buffer.concat([strange, setOf([base])]));
+  test('is read without its unknown fields, and rejected if its bytes are malformed', () => {
+    const unknown = Buffer.from([0x79, 1, 2, 3, 4, 5, 6, 7, 8, 0x7d, 1, 2, 3, 4, 0x78, 0xff, 1]);
+    const contract = parseDescriptorSet(Buffer.concat([unknown, setOf([base])]));
     expect([...contract.messages.keys()]).toEqual(['Base']);
     expect(() => parseDescriptorSet(Buffer.from([0x0b]))).toThrow(
-      'cannot read the descriptor set: wire type 3 at byte 1',
+      'cannot read the descriptor set: wire type 3 at byte 1 is not supported; run make proto',
     );
     expect(() => parseDescriptorSet(Buffer.from([0x80]))).toThrow();
   });
 
-  test('an empty set is empty', () => {
+  test('is empty if it has no bytes', () => {
     expect(parseDescriptorSet(Buffer.alloc(0)).files.size).toBe(0);
   });
 });

@@ -1,14 +1,15 @@
 /**
- * Reads the contract's descriptor set (proto/descriptor-set.binpb, made by buf from proto/ and third_party/): what reflection answers,
- * what `pannier call` knows of messages, and what codecs are generated from (scripts/generate-codecs.ts).
+ * Reads the descriptor set of the contract (proto/descriptor-set.binpb), which buf builds from proto/ and third_party/.
+ * Reflection, health, `pannier call` and the generator of the codecs (scripts/generate-codecs.ts) use it.
  *
- * Only the fields of descriptor.proto that somebody here needs are read; the rest is skipped. The set is read once, by
- * whoever asks first, in `serve` reflection or health: 6 ms. Not by way of protobufjs: it loses maps in both directions
- * (docs/reference/grpc.md).
+ *   1. The set is read once, on first use. Reading takes about 6 ms.
+ *   2. Fields of descriptor.proto that no caller needs are skipped.
+ *
+ * This module does not use protobufjs, which loses map fields when it converts protos to descriptors or back.
  */
 import { readBinaryAsset } from '../lib/assets.ts';
 
-/** As `FieldDescriptorProto.Type` numbers them. */
+/** Numbers of `FieldDescriptorProto.Type`. */
 export const FieldType = {
   DOUBLE: 1,
   FLOAT: 2,
@@ -24,22 +25,22 @@ export const FieldType = {
 } as const;
 
 export interface FieldDescriptor {
-  /** As the .proto has it. */
+  /** Name in the .proto file. */
   readonly name: string;
-  /** In lowerCamelCase. */
+  /** Name in lowerCamelCase. */
   readonly jsonName: string;
   readonly number: number;
   readonly type: number;
-  /** Of messages and enums, without the leading dot. */
+  /** Full name of the message or enum, without the leading dot; empty for other types. */
   readonly typeName: string;
   readonly isRepeated: boolean;
-  /** Which oneof of its message it belongs to; `optional` stands for one of its own. */
+  /** Index of its oneof in the message. protoc also generates a oneof for each `optional` field. */
   readonly oneofIndex: number | undefined;
 }
 
 export interface MessageDescriptor {
   readonly fields: readonly FieldDescriptor[];
-  /** The entry type that stands for a map field. */
+  /** True for the entry type that protoc generates for a map field. */
   readonly isMapEntry: boolean;
 }
 
@@ -53,18 +54,18 @@ export interface MethodDescriptor {
 
 export interface FileDescriptor {
   readonly name: string;
-  /** The serialized FileDescriptorProto. */
+  /** Serialized FileDescriptorProto. */
   readonly bytes: Buffer;
   readonly dependencies: readonly string[];
 }
 
-/** Everything by full name, e.g. `pannier.v1.CheckRateLimitRequest`. */
+/** Declarations of the contract by full name, e.g. `pannier.v1.CheckRateLimitRequest`. */
 export interface Contract {
   readonly files: ReadonlyMap<string, FileDescriptor>;
   readonly services: ReadonlyMap<string, readonly MethodDescriptor[]>;
   readonly messages: ReadonlyMap<string, MessageDescriptor>;
   readonly enums: ReadonlyMap<string, ReadonlyMap<string, number>>;
-  /** The file that declares a service, method, message, field, enum or enum value. */
+  /** File that declares a service, method, message, field, enum or enum value. */
   readonly fileOfSymbol: ReadonlyMap<string, FileDescriptor>;
 }
 
@@ -138,7 +139,7 @@ function collectEnum(collected: Collected, file: FileDescriptor, scope: string, 
   for (const entry of enumeration.all(2)) {
     const value = readFields(entry);
     values.set(value.text(1), value.number(2));
-    // The values of an enum live beside it, not in it.
+    // In protobuf, the values of an enum belong to the scope that contains the enum.
     collected.fileOfSymbol.set(join(scope, value.text(1)), file);
   }
   collected.enums.set(name, values);
@@ -188,7 +189,7 @@ function withoutDot(typeName: string): string {
   return typeName.startsWith('.') ? typeName.slice(1) : typeName;
 }
 
-/** The fields of one message by number, undecoded. */
+/** Undecoded fields of a message, by number. */
 interface RawFields {
   all(number: number): Buffer[];
   text(number: number): string;
@@ -237,7 +238,9 @@ function readFields(bytes: Buffer): RawFields {
         offset += 4;
         break;
       default:
-        throw new Error(`cannot read the descriptor set: wire type ${tag % 8} at byte ${offset}, wanted 0, 1, 2 or 5`);
+        throw new Error(
+          `cannot read the descriptor set: wire type ${tag % 8} at byte ${offset} is not supported; run make proto`,
+        );
     }
   }
   return {

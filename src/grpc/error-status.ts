@@ -1,87 +1,99 @@
 /**
- * The one table that turns an error into a gRPC status; docs/reference/errors.md is checked against it.
+ * Converts errors to gRPC statuses, with a table that docs/reference/errors.md repeats.
  *
- * Promises:
- *   1. A StatusError passes as it is. A StoreError becomes the row of its server code, else the row of its kind; that a
- *      command may have been executed (kind `unknown`) and that the call's time is over (`deadline`) outrank a server code.
- *   2. Everything else is our mistake: INTERNAL with a fixed text that names the log, so its cause is logged here, in the same step.
- *   3. Messages are well-formed text of at most 1,000 characters.
+ * Invariants:
+ *   1. A StatusError keeps its code and text.
+ *   2. A StoreError gets the row of its server code if there is one, and otherwise the row of its kind. The kinds
+ *      `unknown` and `deadline` take precedence over a server code, because they state whether the command may have
+ *      been executed.
+ *   3. Any other error is a defect of the sidecar. The caller receives INTERNAL with a fixed text, and the cause is
+ *      logged.
+ *   4. A text has at most 1,000 characters and no unpaired surrogates.
  */
 import type { Logger } from '../lib/logger.ts';
 import { StoredFormatError, StoreError, type StoreErrorKind } from '../lib/store-error.ts';
 import { Status, type StatusCode, StatusError } from './status.ts';
 
 const MAX_MESSAGE_LENGTH = 1_000;
-const INTERNAL_TEXT = "cannot answer: internal error, see the sidecar's log";
+const INTERNAL_TEXT = "cannot answer the call: internal error; see the sidecar's log";
 
 export interface ErrorStatus {
   readonly code: StatusCode;
   readonly message: string;
-  /** Sent as `grpc-retry-pushback-ms`. */
+  /** Delay before a retry, sent as `grpc-retry-pushback-ms`. */
   readonly retryPushbackMs?: number;
 }
 
-/** Where unexpected errors go. */
+/** Log for unexpected errors. */
 export type ErrorLog = Pick<Logger, 'error'>;
 
 export interface StatusRow {
   readonly code: StatusCode;
-  /** What was found and what is wanted; follows "cannot use the store: ". */
+  /** Cause and remedy after "cannot use the store: ", or the end of the text in STORE_ERROR_ROWS. */
   readonly text: string;
   readonly retryPushbackMs?: number;
 }
 
-/** By what a caller may conclude. The text follows the detail of the error. */
+/** Statuses by kind of error. The text follows the detail of the error. */
 export const STORE_ERROR_ROWS = {
-  unavailable: { code: Status.UNAVAILABLE, text: 'nothing was done, repeat the call', retryPushbackMs: 100 },
-  unknown: { code: Status.UNKNOWN, text: 'it may have happened' },
-  deadline: { code: Status.DEADLINE_EXCEEDED, text: 'nothing was done' },
-  forbidden: { code: Status.FAILED_PRECONDITION, text: 'an operator must change the server or the settings' },
-  full: { code: Status.RESOURCE_EXHAUSTED, text: 'nothing was done' },
+  unavailable: { code: Status.UNAVAILABLE, text: 'retry the call', retryPushbackMs: 100 },
+  unknown: { code: Status.UNKNOWN, text: 'the call may have been executed' },
+  deadline: { code: Status.DEADLINE_EXCEEDED, text: 'the call was not executed' },
+  forbidden: { code: Status.FAILED_PRECONDITION, text: 'correct the Redis server or the settings' },
+  full: { code: Status.RESOURCE_EXHAUSTED, text: 'the call was not executed' },
 } as const satisfies Record<StoreErrorKind, StatusRow>;
 
-/** By Redis' own error code. None of these commands was executed. */
+/** Statuses by error code of Redis. With all of these codes, the command was not executed. */
 export const SERVER_ERROR_ROWS: ReadonlyMap<string, StatusRow> = new Map<string, StatusRow>(
   Object.entries({
-    OOM: unavailable(1_000, 'Redis is at maxmemory and refuses writes, wanted free memory (maxmemory, eviction)'),
-    MISCONF: unavailable(1_000, 'Redis cannot save to its disk and refuses writes, wanted a disk that works'),
-    READONLY: unavailable(100, 'the node is a read-only replica, wanted the master (a failover may be under way)'),
-    LOADING: unavailable(1_000, 'Redis is loading its data, wanted a server that has started'),
-    BUSY: unavailable(100, 'Redis is busy with a script or function of somebody, wanted a free server'),
-    UNKILLABLE: unavailable(1_000, 'Redis is held by a script that has written, wanted a free server'),
-    NOREPLICAS: unavailable(1_000, 'too few replicas are connected (min-replicas-to-write), wanted more'),
-    CLUSTERDOWN: unavailable(100, 'the cluster does not serve this slot, wanted a master of it'),
-    MASTERDOWN: unavailable(100, 'the replica has lost its master, wanted a master'),
-    TRYAGAIN: unavailable(100, 'the slot is migrating, wanted it settled'),
-    MOVED: unavailable(100, 'the slot has moved, wanted its new master'),
-    ASK: unavailable(100, 'the slot is migrating, wanted the node that imports it'),
-    NOSCRIPT: unavailable(100, 'the server lost the script, wanted it loaded'),
-    DAMAGED: unavailable(100, 'a stored value was damaged and is removed, wanted one that can be read'),
-    NOAUTH: forbidden('Redis asks for a password, wanted PANNIER_REDIS_PASSWORD_FILE'),
-    WRONGPASS: forbidden('Redis refuses the user name or password, wanted valid ones'),
-    NOPROTO: forbidden('the server lacks the protocol version, wanted Redis 7.0 or later'),
-    WRONGTYPE: forbidden('a key of ours holds another type, wanted a key prefix that nobody else uses'),
-    CROSSSLOT: forbidden('the server found keys of several slots, wanted one slot'),
+    OOM: unavailable(
+      1_000,
+      'Redis has reached maxmemory and refuses writes; raise maxmemory or set an eviction policy',
+    ),
+    MISCONF: unavailable(1_000, 'Redis cannot save to its disk and refuses writes; repair the disk'),
+    READONLY: unavailable(100, 'the node is a read-only replica (a failover may be in progress); retry the call'),
+    LOADING: unavailable(1_000, 'Redis is loading its data; retry the call'),
+    BUSY: unavailable(100, 'Redis is busy with a long script or function; retry the call'),
+    UNKILLABLE: unavailable(
+      1_000,
+      'Redis is blocked by a script that has written data; wait for its end or restart Redis',
+    ),
+    NOREPLICAS: unavailable(1_000, 'Redis has fewer replicas than min-replicas-to-write; connect more replicas'),
+    CLUSTERDOWN: unavailable(100, 'the cluster does not serve the slot of the key; restore a master for the slot'),
+    MASTERDOWN: unavailable(100, 'the replica has lost its master; restore the master'),
+    TRYAGAIN: unavailable(100, 'the keys are in a slot that is migrating; retry the call'),
+    MOVED: unavailable(100, 'the slot has moved to another master; retry the call'),
+    ASK: unavailable(100, 'the slot is migrating to another master; retry the call'),
+    NOSCRIPT: unavailable(100, 'Redis does not have the script loaded; retry the call'),
+    DAMAGED: unavailable(100, 'a stored value was damaged and has been removed; retry the call'),
+    NOAUTH: forbidden('Redis requires a password; set PANNIER_REDIS_PASSWORD_FILE'),
+    WRONGPASS: forbidden('Redis rejects the user name or password; set valid ones'),
+    NOPROTO: forbidden('the server does not support the protocol version; use Redis 7.0 or later'),
+    WRONGTYPE: forbidden('a key has a type that Pannier does not store; use a key prefix that no other program uses'),
+    CROSSSLOT: forbidden('Redis reports keys of several slots; report this as a defect of Pannier'),
   }),
 );
 
-/** The status of any error; logs one that is unexpected. `method`: `/package.Service/Method`, or undefined where no method was found. */
+/**
+ * Returns the status of any error, and logs an unexpected error with `method` (`/package.Service/Method`, or undefined
+ * if unknown).
+ */
 export function errorStatus(error: unknown, log: ErrorLog, method: string | undefined): ErrorStatus {
   if (isExpected(error)) {
     return expectedErrorStatus(error);
   }
-  log.error({ method, ...describeCause(error) }, 'cannot answer a call: unexpected error');
+  log.error({ method, ...describeCause(error) }, 'call failed with an unexpected error');
   return { code: Status.INTERNAL, message: INTERNAL_TEXT };
 }
 
-/** The status of an error that services throw on purpose. */
+/** Returns the status of an error that services throw on purpose. */
 export function expectedErrorStatus(error: StatusError | StoreError): ErrorStatus {
   return error instanceof StatusError
     ? withPushback(error.code, error.message, error.retryPushbackMs)
     : storeErrorStatus(error);
 }
 
-/** The code alone, for who counts errors that somebody else answers. */
+/** Returns only the code, for metrics. */
 export function statusCodeOf(error: unknown): StatusCode {
   return isExpected(error) ? expectedErrorStatus(error).code : Status.INTERNAL;
 }
@@ -91,8 +103,9 @@ function isExpected(error: unknown): error is StatusError | StoreError {
 }
 
 /**
- * What may be written of an unexpected error: its class, where it came from, and its message where that is ours or the
- * engine's. Others (a SyntaxError quotes what it could not parse) may hold a value of a user, so they are left out.
+ * Describes an unexpected error for the log: its class, its stack, and the message of classes in QUOTABLE_ERRORS. Other
+ * messages are omitted because they may contain user data. For example, a SyntaxError quotes the text that it cannot
+ * parse.
  */
 export function describeCause(error: unknown): { error: string; stack: string } {
   if (!(error instanceof Error)) {
@@ -103,6 +116,9 @@ export function describeCause(error: unknown): { error: string; stack: string } 
   const cause = error.cause === undefined ? '' : `; caused by ${describeCause(error.cause).error}`;
   return { error: `${error.name}${message}${cause}`, stack: frames.join('\n') };
 }
+
+/** Text between the cause and the remedy. A detail that contains it already has a remedy. */
+const REMEDY_SEPARATOR = '; ';
 
 const QUOTABLE_ERRORS = new Set(['Error', 'TypeError', 'ReferenceError', 'RangeError', 'StoreError', 'StatusError']);
 
@@ -115,8 +131,9 @@ function storeErrorStatus(error: StoreError): ErrorStatus {
   }
   const row: StatusRow = STORE_ERROR_ROWS[error.kind];
   const detail = error.message.startsWith('cannot ') ? error.message : `cannot use the store: ${error.message}`;
-  // The detail of a StoredFormatError names its remedy itself.
-  const message = error instanceof StoredFormatError ? detail : `${detail}, ${row.text}`;
+  const isComplete =
+    error instanceof StoredFormatError || (error.kind !== 'unknown' && detail.includes(REMEDY_SEPARATOR));
+  const message = isComplete ? detail : `${detail}${REMEDY_SEPARATOR}${row.text}`;
   return withPushback(row.code, message, row.retryPushbackMs);
 }
 

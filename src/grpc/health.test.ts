@@ -1,5 +1,6 @@
 /**
- * Health: one truth for all services, told to watchers at once, at every change, and never after they went.
+ * Tests the health service: one status for all services, which Watch sends at once, after every change, and never after
+ * the call has ended.
  */
 import { createHealthService } from './health.ts';
 import type { CallContext, ResponseStream } from './method.ts';
@@ -10,10 +11,10 @@ const NOT_SERVING = 2;
 const SERVICE_UNKNOWN = 3;
 const context = {} as CallContext;
 
-/** A stream whose caller reads when the test says so. */
+/** Stream whose caller reads only on request of the test. */
 class FakeWatcher implements CallContext, ResponseStream<{ status?: unknown }> {
   readonly deadlineAtMs = Number.MAX_SAFE_INTEGER;
-  readonly told: unknown[] = [];
+  readonly sent: unknown[] = [];
   isSlow = false;
   readonly #listeners: (() => void)[] = [];
   #isOver = false;
@@ -38,7 +39,7 @@ class FakeWatcher implements CallContext, ResponseStream<{ status?: unknown }> {
   }
 
   send(response: { status?: unknown }): boolean {
-    this.told.push(response.status);
+    this.sent.push(response.status);
     return !this.isSlow;
   }
 
@@ -67,12 +68,12 @@ function watch(health: ReturnType<typeof createHealthService>, service: string) 
   return { watcher, ended };
 }
 
-/** Lets everything that is ready run. */
+/** Runs all pending callbacks and promises. */
 async function settle(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }
 
-test('Check answers not serving until somebody says otherwise', () => {
+test('Check returns NOT_SERVING until setServing(true)', () => {
   const health = createHealthService();
   for (const service of ['', 'pannier.v1.CacheService', 'grpc.health.v1.Health']) {
     expect(health.handlers.Check?.({ service }, context, undefined)).toEqual({ status: NOT_SERVING });
@@ -81,28 +82,28 @@ test('Check answers not serving until somebody says otherwise', () => {
   expect(health.handlers.Check?.({ service: '' }, context, undefined)).toEqual({ status: SERVING });
 });
 
-test('Check of an unknown service is NOT_FOUND and does not quote it', () => {
+test('Check of an unknown service ends with NOT_FOUND and does not quote the name', () => {
   const health = createHealthService();
   const check = (): unknown => health.handlers.Check?.({ service: 'some secret' }, context, undefined);
   expect(check).toThrow(expect.objectContaining({ code: Status.NOT_FOUND }));
   expect(check).not.toThrow('some secret');
 });
 
-test('Watch tells the status at once and at every change, but nothing twice', async () => {
+test('Watch sends the status at once and after every change, without repetitions', async () => {
   const health = createHealthService();
   const { watcher, ended } = watch(health, '');
   await settle();
-  expect(watcher.told).toEqual([NOT_SERVING]);
+  expect(watcher.sent).toEqual([NOT_SERVING]);
   for (const isServing of [true, true, false, true]) {
     health.setServing(isServing);
     await settle();
   }
-  expect(watcher.told).toEqual([NOT_SERVING, SERVING, NOT_SERVING, SERVING]);
+  expect(watcher.sent).toEqual([NOT_SERVING, SERVING, NOT_SERVING, SERVING]);
   watcher.leave();
   await ended;
 });
 
-test('Watch tells one that reads slowly the last status only', async () => {
+test('Watch sends a slow reader only the latest status', async () => {
   const health = createHealthService();
   const { watcher, ended } = watch(health, '');
   watcher.isSlow = true;
@@ -113,27 +114,27 @@ test('Watch tells one that reads slowly the last status only', async () => {
     health.setServing(times % 2 === 1);
     await settle();
   }
-  expect(watcher.told).toEqual([NOT_SERVING, SERVING]);
+  expect(watcher.sent).toEqual([NOT_SERVING, SERVING]);
   health.setServing(false);
   watcher.isSlow = false;
   watcher.read();
   await settle();
-  expect(watcher.told).toEqual([NOT_SERVING, SERVING, NOT_SERVING]);
+  expect(watcher.sent).toEqual([NOT_SERVING, SERVING, NOT_SERVING]);
   watcher.leave();
   await ended;
 });
 
-test('Watch of an unknown service says so and stays open', async () => {
+test('Watch of an unknown service sends SERVICE_UNKNOWN and stays open', async () => {
   const health = createHealthService();
-  const { watcher, ended } = watch(health, 'nobody');
+  const { watcher, ended } = watch(health, 'unknown');
   health.setServing(true);
   await settle();
-  expect(watcher.told).toEqual([SERVICE_UNKNOWN]);
+  expect(watcher.sent).toEqual([SERVICE_UNKNOWN]);
   watcher.leave();
   await ended;
 });
 
-test('Watch ends when its caller goes, and is told nothing more', async () => {
+test('Watch ends when its caller cancels, and sends nothing afterwards', async () => {
   const health = createHealthService();
   const many = Array.from({ length: 100 }, () => watch(health, ''));
   await settle();
@@ -143,5 +144,5 @@ test('Watch ends when its caller goes, and is told nothing more', async () => {
   await Promise.all(many.map(({ ended }) => ended));
   health.setServing(true);
   await settle();
-  expect(many.flatMap(({ watcher }) => watcher.told)).toEqual(Array(100).fill(NOT_SERVING));
+  expect(many.flatMap(({ watcher }) => watcher.sent)).toEqual(Array(100).fill(NOT_SERVING));
 });

@@ -1,9 +1,11 @@
 /**
- * grpc.health.v1 as ordinary rows of the method table.
+ * Serves grpc.health.v1 as an ordinary service of the method table.
  *
- * One truth for the whole server (`setServing`), answered for the empty name and for every service of the contract; an
- * unknown service is NOT_FOUND to Check and SERVICE_UNKNOWN to Watch, which stays open, as the protocol wants it.
- * A watcher is told the status at once and at every change; changes that come faster than it reads are told as the last.
+ *   1. The empty name and every service of the contract have the same status, which `setServing` sets.
+ *   2. For an unknown service, Check returns NOT_FOUND, and Watch sends SERVICE_UNKNOWN and stays open, as the protocol
+ *      requires.
+ *   3. Watch sends the status at once and after every change. A caller that reads slowly receives only the latest
+ *      status.
  */
 import { readContract } from './descriptors.ts';
 import type { HealthCheckRequestOutput } from './generated/grpc/health/v1/HealthCheckRequest.ts';
@@ -15,7 +17,7 @@ import { Status, StatusError } from './status.ts';
 const ServingStatus = { SERVING: 1, NOT_SERVING: 2, SERVICE_UNKNOWN: 3 } as const;
 
 export interface HealthService extends Service {
-  /** False from the start on, until somebody says otherwise. */
+  /** Sets the status of all services. The initial status is NOT_SERVING. */
   setServing(isServing: boolean): void;
 }
 
@@ -34,7 +36,7 @@ export function createHealthService(): HealthService {
     const status = statusOf(request.service);
     if (status === undefined) {
       const text =
-        'cannot check the service: the contract has no service of this name, wanted one that reflection lists';
+        'cannot check the service: the contract has no service of this name; use a name that reflection lists';
       throw new StatusError(Status.NOT_FOUND, text);
     }
     return { status };

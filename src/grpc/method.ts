@@ -1,17 +1,20 @@
 /**
- * The narrow contract between services and transports: a method is a row, a transport is given rows and nothing else.
+ * Defines the interface between services and transports. A transport knows a method only as an entry of the method
+ * table.
  *
- * Promises a transport relies on:
- *   1. `decode` throws on malformed bytes (the transport answers INTERNAL with a fixed text) and keeps no reference to them
- *      after it returned, except that bytes fields may be views of a buffer that the transport never writes to again.
- *   2. `handler` answers with a value or a promise. A value stays synchronous down to the socket.
- *   3. `handler` may throw or reject; `errorStatus` (error-status.ts) turns that into a status. It never sees a call twice.
- * Promises a handler relies on:
- *   4. `context.deadlineAtMs` is finite: the caller's deadline, or the default where it set none.
- *   5. After the call ended (`isOver`), what the handler returns is dropped.
+ * A transport relies on these invariants:
+ *   1. `decode` throws on malformed bytes, for which the transport returns INTERNAL with a fixed text. After it has
+ *      returned, only the bytes fields of the message may refer to the buffer, which the transport never writes to
+ *      again.
+ *   2. `handler` returns a value or a promise. A value is written to the socket in the same turn of the event loop.
+ *   3. `handler` may throw or reject. `errorStatus` (error-status.ts) converts the error to a status.
+ * A handler relies on these invariants:
+ *   4. `context.deadlineAtMs` is finite: the caller's deadline, or the default if the caller set none.
+ *   5. The result of a handler is dropped if the call has already ended (`isOver`).
+ *   6. A call is passed to its handler only once.
  */
 
-/** A value is text of printable ASCII, or bytes where its key ends in -bin. */
+/** Entry of metadata. The value is printable ASCII, or bytes if the key ends in -bin. */
 export type MetadataEntry = readonly [key: string, value: string | Buffer];
 
 export interface AnswerMetadata {
@@ -20,33 +23,34 @@ export interface AnswerMetadata {
 }
 
 export interface CallContext {
-  /** When the call must have been answered, `Clock.monotonicMs()`. */
+  /** Deadline of the call, on the scale of `Clock.monotonicMs()`. */
   readonly deadlineAtMs: number;
-  /** First value of a request metadata key (lower case), or undefined; also undefined for binary keys (-bin). */
+  /** Returns the first value of a key in lower case. Returns undefined if there is none, or if the key ends in -bin. */
   metadata(key: string): string | undefined;
-  /** First value of a binary key (it ends in -bin), or undefined. */
+  /** Returns the first value of a key that ends in -bin; undefined if there is none. */
   binaryMetadata(key: string): Buffer | undefined;
   /**
-   * Metadata of the answer. Headers go before the first message and must be set before it; trailers go with the status, errors
-   * among them. The last call counts. Throws a TypeError for what metadata may not hold, and for more than 8 KiB.
+   * Sets the metadata of the response, replacing what an earlier call set. Headers must be set before the first
+   * message. Trailers are sent with the status, also with an error. Throws a TypeError for invalid metadata and for
+   * more than 8 KiB.
    */
   answerWith(metadata: AnswerMetadata): void;
-  /** True once the caller cancelled, the deadline passed or the connection went. */
+  /** Returns true once the call was answered or cancelled, its deadline passed, or its connection was lost. */
   isOver(): boolean;
-  /** Calls `listener` once when the call is over, at once if it is. */
+  /** Calls `listener` once when the call ends, or immediately if it has already ended. */
   onOver(listener: () => void): void;
 }
 
-/** The answers of a streaming method. */
+/** Sends the responses of a streaming method. */
 export interface ResponseStream<Response> {
-  /** Hands over one message. False: the transport holds more than it likes to, wait for `writable` before the next. */
+  /** Sends one message. Returns false if the buffer is full; then wait for `writable` before the next message. */
   send(response: Response): boolean;
-  /** Resolves when more can be sent or the call is over; never rejects. */
+  /** Resolves when more can be sent or the call has ended. Never rejects. */
   writable(): Promise<void>;
 }
 
 interface MethodBase<Request, Response> {
-  /** `/package.Service/Method`. */
+  /** Path of the method: `/package.Service/Method`. */
   readonly path: string;
   decode(bytes: Buffer): Request;
   encode(response: Response): Buffer;
@@ -59,7 +63,7 @@ export interface UnaryMethod<Request, Response> extends MethodBase<Request, Resp
 
 export interface ServerStreamMethod<Request, Response> extends MethodBase<Request, Response> {
   readonly kind: 'server_stream';
-  /** The stream ends OK when the promise resolves. */
+  /** Handles a call. The stream ends with OK when the promise resolves. */
   handler(request: Request, context: CallContext, responses: ResponseStream<Response>): Promise<void>;
 }
 
@@ -68,13 +72,13 @@ export interface BidiStreamMethod<Request, Response> extends MethodBase<Request,
   handler(requests: AsyncIterable<Request>, context: CallContext, responses: ResponseStream<Response>): Promise<void>;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: a table holds rows of many message types; each row is consistent in itself.
+// biome-ignore lint/suspicious/noExplicitAny: a table contains methods of many message types; each entry is consistent in itself.
 export type AnyMethod = UnaryMethod<any, any> | ServerStreamMethod<any, any> | BidiStreamMethod<any, any>;
 
-/** All methods of a server, by path. */
+/** Methods of a server, by path. */
 export type MethodTable = ReadonlyMap<string, AnyMethod>;
 
-/** The handlers of one service by method name (`CheckRateLimit`), as a capability's service.ts exports them. */
+/** Type of a unary handler, for the service.ts of a capability. */
 export type UnaryHandler<Request, Response> = (request: Request, context: CallContext) => Response | Promise<Response>;
 export type ServerStreamHandler<Request, Response> = (
   request: Request,

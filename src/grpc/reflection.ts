@@ -1,8 +1,9 @@
 /**
- * gRPC server reflection, v1 and v1alpha, as ordinary rows of the method table, answered from the descriptor set.
+ * Serves gRPC server reflection, v1 and v1alpha, from the descriptor set.
  *
- * A file is answered together with the files it imports, so that a client resolves every type from one answer. What is
- * not there is an ErrorResponse NOT_FOUND inside the stream, as the protocol wants it; the stream goes on.
+ *   1. A response with a file also contains all files that it imports, so that a client can resolve every type.
+ *   2. For an unknown name, the response is an ErrorResponse with NOT_FOUND. The stream continues, as the protocol
+ *      requires.
  */
 import { type Contract, type FileDescriptor, readContract } from './descriptors.ts';
 import type { ServerReflectionRequestOutput } from './generated/grpc/reflection/v1/ServerReflectionRequest.ts';
@@ -55,24 +56,24 @@ function answerOf(request: ServerReflectionRequestOutput, contract: Contract): A
     return extensionNumbers(contract, request.allExtensionNumbersOfType);
   }
   if (request.fileContainingExtension !== undefined && request.fileContainingExtension !== null) {
-    return notFound('extension', 'the contract has no extensions');
+    return notFound('extension', 'the contract has no extensions; request a file or a symbol');
   }
-  return refusal(Status.INVALID_ARGUMENT, 'cannot answer the request: it asks for nothing, wanted one message_request');
+  return refusal(Status.INVALID_ARGUMENT, 'message_request must be set, got none');
 }
 
 function extensionNumbers(contract: Contract, typeName: string): Answer {
   if (!contract.messages.has(typeName)) {
-    return notFound(`type ${shown(typeName)}`, 'the contract does not declare it');
+    return notFound(`type ${shown(typeName)}`);
   }
   return { allExtensionNumbersResponse: { baseTypeName: typeName, extensionNumber: [] } };
 }
 
 function fileAnswer(contract: Contract, file: FileDescriptor | undefined, what: string): Answer {
   if (file === undefined) {
-    return notFound(what, 'the contract does not declare it');
+    return notFound(what);
   }
   const needed = new Set<FileDescriptor>([file]);
-  // A set grows while it is walked: imports of imports are reached too, each once.
+  // The loop also visits the files that it adds, so each import of an import is included once.
   for (const each of needed) {
     for (const name of each.dependencies) {
       const dependency = contract.files.get(name);
@@ -84,8 +85,8 @@ function fileAnswer(contract: Contract, file: FileDescriptor | undefined, what: 
   return { fileDescriptorResponse: { fileDescriptorProto: [...needed].map((each) => each.bytes) } };
 }
 
-function notFound(what: string, found: string): Answer {
-  return refusal(Status.NOT_FOUND, `cannot find ${what}: ${found}, wanted a name that list_services leads to`);
+function notFound(what: string, cause = 'the contract does not declare it; start with list_services'): Answer {
+  return refusal(Status.NOT_FOUND, `cannot find ${what}: ${cause}`);
 }
 
 function refusal(errorCode: number, errorMessage: string): Answer {

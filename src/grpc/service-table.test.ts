@@ -1,5 +1,5 @@
 /**
- * The method table: what must match before a start, how messages decode, and how interceptors are laid around handlers.
+ * Tests the method table: the checks at start, the decoding of messages, and the order of interceptors.
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ const contract = loadContract();
 const context = {} as CallContext;
 const responses = {} as ResponseStream<unknown>;
 
-/** A service of the contract whose handlers answer with the request. */
+/** Returns a service of the contract whose handlers return the request. */
 function echoing(name: string): ServiceHandlers {
   const names = Object.keys(methodsOf(contract, name));
   return { name, handlers: Object.fromEntries(names.map((each) => [each, (request: unknown) => request])) };
@@ -24,7 +24,7 @@ function rowOf(service: string, method: string, interceptors: readonly Intercept
 }
 
 describe('starting', () => {
-  test('makes a row per method, of its kind', () => {
+  test('creates an entry of the right kind for each method', () => {
     const table = createMethodTable(
       [echoing('pannier.v1.CacheService'), echoing('grpc.reflection.v1.ServerReflection')],
       [],
@@ -35,28 +35,30 @@ describe('starting', () => {
     expect(table.size).toBe(Object.keys(methodsOf(contract, 'pannier.v1.CacheService')).length + 1);
   });
 
-  test('fails when a method has no handler', () => {
+  test('fails if a method has no handler', () => {
     const { name, handlers } = echoing('pannier.v1.CacheService');
     const { CacheSet: _, ...rest } = handlers;
     expect(() => createMethodTable([{ name, handlers: rest }], [])).toThrow(
-      'cannot serve pannier.v1.CacheService: method CacheSet has no handler, wanted one',
+      'cannot serve pannier.v1.CacheService: method CacheSet has no handler; add one',
     );
   });
 
-  test('fails when a handler has no method', () => {
+  test('fails if a handler has no method', () => {
     const { name, handlers } = echoing('grpc.health.v1.Health');
     expect(() => createMethodTable([{ name, handlers: { ...handlers, Chekc: () => ({}) } }], [])).toThrow(
-      'cannot serve grpc.health.v1.Health: handler Chekc has no method in the proto, wanted one',
+      'cannot serve grpc.health.v1.Health: handler Chekc has no method in the proto; rename or remove it',
     );
   });
 
-  test('fails when the protos have no such service', () => {
-    for (const name of ['pannier.v1.Nobody', 'pannier.v1.CheckRateLimitRequest']) {
-      expect(() => createMethodTable([{ name, handlers: {} }], [])).toThrow('the protos have no such service');
+  test('fails if the protos do not declare the service', () => {
+    for (const name of ['pannier.v1.UnknownService', 'pannier.v1.CheckRateLimitRequest']) {
+      expect(() => createMethodTable([{ name, handlers: {} }], [])).toThrow(
+        `cannot serve ${name}: the protos do not declare this service; declare it or remove its handlers`,
+      );
     }
   });
 
-  test('handlers keep their `this`', () => {
+  test('preserves `this` of handlers', () => {
     const handlers = {
       Check(this: object) {
         return { own: Object.keys(this) };
@@ -78,7 +80,7 @@ describe('decoded messages', () => {
     return methodsOf(contract, `pannier.v1.${service}`)[method]?.requestSerialize(request) ?? Buffer.alloc(0);
   }
 
-  test('an empty message has its defaults, and what is optional or in a oneof is absent', () => {
+  test('an empty message has defaults, and no fields that are optional or in a oneof', () => {
     expect(decode('RateLimitService', 'CheckRateLimit', Buffer.alloc(0))).toEqual({
       policy: '',
       key: '',
@@ -99,14 +101,14 @@ describe('decoded messages', () => {
     });
   });
 
-  test('what is optional and set to its default is there', () => {
+  test('an optional field that is set to its default is present', () => {
     const bytes = encode('RateLimitService', 'CheckRateLimit', { cost: 0, maxDelayMs: 0 });
     expect(decode('RateLimitService', 'CheckRateLimit', bytes)).toMatchObject({ cost: 0, maxDelayMs: 0 });
     const settled = encode('RateLimitService', 'SettleRateLimit', { used: 0 });
     expect(decode('RateLimitService', 'SettleRateLimit', settled)).toMatchObject({ used: 0 });
   });
 
-  test('bytes are Buffers, empty ones too', () => {
+  test('bytes are Buffers, even if empty', () => {
     const key = Buffer.from([0, 0xff, 1]);
     const request = decode('CacheService', 'CacheSet', encode('CacheService', 'CacheSet', { key }));
     expect(Buffer.isBuffer(request.key) && (request.key as Buffer).equals(key)).toBe(true);
@@ -126,7 +128,7 @@ describe('decoded messages', () => {
     expect(rotate.set).toEqual({ a: Buffer.alloc(0) });
   });
 
-  test('a map may have any key', () => {
+  test('a map accepts any key, such as __proto__', () => {
     const set = JSON.parse('{"__proto__": 1, "constructor": 1, "": 1}') as Record<string, unknown>;
     const pairs = Object.keys(set).map((name) => {
       const key = Buffer.from(name);
@@ -136,7 +138,7 @@ describe('decoded messages', () => {
     expect(Object.keys(request.set as object).toSorted()).toEqual(['', '__proto__', 'constructor']);
   });
 
-  test('numbers up to 2^53 - 1 are exact, larger ones arrive above it, of any size and sign', () => {
+  test('an int64 up to 2^53 - 1 is exact, and a larger one stays larger', () => {
     const safe = Number.MAX_SAFE_INTEGER;
     function costOf(varint: bigint): unknown {
       const bytes = [0x18];
@@ -156,12 +158,12 @@ describe('decoded messages', () => {
     expect(costOf(-(2n ** 63n))).toBeLessThan(-safe);
   });
 
-  test('an unknown number of an enum arrives as it is', () => {
+  test('an unknown enum value keeps its number', () => {
     const request = decode('RateLimitService', 'CheckRateLimit', Buffer.from([0x48, 77]));
     expect(request.onFailure).toBe(77);
   });
 
-  test('unknown fields are passed over, and bytes that are no message throw', () => {
+  test('unknown fields are ignored, and malformed bytes throw', () => {
     expect(decode('CacheService', 'CacheGet', Buffer.from([0xfa, 0x7f, 2, 1, 2]))).toMatchObject({ namespace: '' });
     for (const bytes of [
       [0x12, 0xff, 0x7f],
@@ -175,9 +177,9 @@ describe('decoded messages', () => {
 });
 
 describe('interceptors', () => {
-  test('are wrapped once per method, run in the order given, and leave a value a value', () => {
+  test('are called once per method, run in the given order, and keep a synchronous result synchronous', () => {
     const log: string[] = [];
-    function noting(name: string): Interceptor {
+    function logging(name: string): Interceptor {
       return (method, next) => {
         log.push(`wrap ${name} ${method.kind}`);
         return (request, callContext, stream) => {
@@ -188,7 +190,7 @@ describe('interceptors', () => {
         };
       };
     }
-    const row = rowOf('grpc.health.v1.Health', 'Check', [noting('outer'), noting('inner')]);
+    const row = rowOf('grpc.health.v1.Health', 'Check', [logging('outer'), logging('inner')]);
     expect(log.filter((line) => line.startsWith('wrap'))).toEqual([
       'wrap inner unary',
       'wrap outer unary',
@@ -201,7 +203,7 @@ describe('interceptors', () => {
     expect(log).toEqual(['> outer', '> inner', '< inner', '< outer']);
   });
 
-  test('hand the stream on', () => {
+  test('pass the response stream on', () => {
     const handler = jest.fn();
     const handlers = { ...echoing('grpc.health.v1.Health').handlers, Watch: handler };
     const pass: Interceptor = (_method, next) => (request, callContext, stream) => next(request, callContext, stream);

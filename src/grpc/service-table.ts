@@ -1,34 +1,34 @@
 /**
- * Makes the method table: the protos say which methods there are, by way of the codecs generated from them; the capabilities
- * bring their handlers, the interceptors are wrapped around each once.
+ * Creates the method table from the codecs that are generated from the protos, the handlers of the capabilities, and
+ * the interceptors.
  *
- * Promises:
- *   1. Starting fails when a method of a served service has no handler, or a handler no method.
- *   2. Messages decode to the generated `...Output` types: what is `optional` or in a oneof is absent when unset, bytes are
- *      Buffers (views of the message), enums and int64 are numbers. An int64 beyond 2^53 - 1 arrives beyond 2^53 - 1,
- *      rounded: a service that checks its bounds refuses it.
- *   3. Interceptors run in the order given, the first outermost. A synchronous answer stays synchronous through all.
- *   4. The protos are not parsed and no protobuf library is loaded to serve (contract.ts does that, for others).
+ * Invariants:
+ *   1. Starting fails if a method of a service has no handler, or if a handler has no method.
+ *   2. Messages are decoded to the generated `...Output` types. Fields that are `optional` or in a oneof are absent if
+ *      unset. Bytes are Buffers (views of the message). Enums and int64 are numbers.
+ *   3. An int64 beyond 2^53 - 1 is rounded, but stays beyond 2^53 - 1. A service that checks its bounds rejects it.
+ *   4. The first interceptor is the outermost. A result that a handler returns synchronously stays synchronous.
+ *   5. Serving loads no protobuf library and parses no protos.
  */
 import { METHOD_CODECS } from './generated/codec/methods.ts';
 import type { AnyMethod, CallContext, MethodTable, ResponseStream } from './method.ts';
 import type { MethodCodec } from './wire/codec.ts';
 
-/** A handler of whatever kind as interceptors see it; `responses` is there for streams alone. */
+/** Handler of any kind of method, for interceptors. Only streams have `responses`. */
 export type Handler = (request: unknown, context: CallContext, responses: ResponseStream<unknown>) => unknown;
-/** Wraps the handler of one method; called once per method, at start. */
+/** Wraps the handler of a method. It is called once per method, at start. */
 export type Interceptor = (method: AnyMethod, next: Handler) => Handler;
 
 export interface ServiceHandlers {
-  /** As in the proto: `pannier.v1.RateLimitService`. */
+  /** Full name in the proto, e.g. `pannier.v1.RateLimitService`. */
   readonly name: string;
-  // biome-ignore lint/suspicious/noExplicitAny: handlers of many message types; each is consistent with its proto.
+  // biome-ignore lint/suspicious/noExplicitAny: the handlers have many message types; each is consistent with its proto.
   readonly handlers: Readonly<Record<string, (request: any, context: CallContext, responses: any) => unknown>>;
 }
 
-/** A service as the composition root runs it. */
+/** Service that the composition root starts and closes. */
 export interface Service extends ServiceHandlers {
-  /** Ends what the service keeps open. Its stores are not its own. */
+  /** Ends open streams and timers of the service. It does not close stores, which the service does not own. */
   close(): void;
 }
 
@@ -39,11 +39,11 @@ export function createMethodTable(
   const table = new Map<string, AnyMethod>();
   for (const service of services) {
     const codecs = codecsOf(service.name);
-    refuseStrangers(service, codecs);
+    rejectUnknownHandlers(service, codecs);
     for (const [name, codec] of codecs) {
       const handler = service.handlers[name];
       if (handler === undefined) {
-        throw new Error(`cannot serve ${service.name}: method ${name} has no handler, wanted one`);
+        throw new Error(`cannot serve ${service.name}: method ${name} has no handler; add one`);
       }
       const path = `/${service.name}/${name}`;
       const row = { path, ...codec, handler: handler.bind(service.handlers) } as AnyMethod;
@@ -53,20 +53,22 @@ export function createMethodTable(
   return table;
 }
 
-/** By method name. Throws when the protos have no such service. */
+/** Returns the codecs of a service by method name. Throws if the protos do not declare the service. */
 function codecsOf(serviceName: string): ReadonlyMap<string, MethodCodec> {
   const prefix = `/${serviceName}/`;
   const codecs = [...METHOD_CODECS].filter(([path]) => path.startsWith(prefix));
   if (codecs.length === 0) {
-    throw new Error(`cannot serve ${serviceName}: the protos have no such service, wanted one of theirs`);
+    throw new Error(
+      `cannot serve ${serviceName}: the protos do not declare this service; declare it or remove its handlers`,
+    );
   }
   return new Map(codecs.map(([path, codec]) => [path.slice(prefix.length), codec]));
 }
 
-function refuseStrangers(service: ServiceHandlers, codecs: ReadonlyMap<string, MethodCodec>): void {
-  const stranger = Object.keys(service.handlers).find((name) => !codecs.has(name));
-  if (stranger !== undefined) {
-    throw new Error(`cannot serve ${service.name}: handler ${stranger} has no method in the proto, wanted one`);
+function rejectUnknownHandlers(service: ServiceHandlers, codecs: ReadonlyMap<string, MethodCodec>): void {
+  const unknown = Object.keys(service.handlers).find((name) => !codecs.has(name));
+  if (unknown !== undefined) {
+    throw new Error(`cannot serve ${service.name}: handler ${unknown} has no method in the proto; rename or remove it`);
   }
 }
 

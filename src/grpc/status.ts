@@ -1,7 +1,8 @@
 /**
- * gRPC status codes, and the one error that a service throws to choose one.
+ * Defines the gRPC status codes and StatusError, which a service throws to end a call with a status.
  *
- * Source of the codes: https://grpc.io/docs/guides/status-codes/ . What each means in Pannier stands in docs/reference/errors.md.
+ * Source of the codes: https://grpc.io/docs/guides/status-codes/ . docs/reference/errors.md describes their meaning in
+ * Pannier.
  */
 export const Status = {
   OK: 0,
@@ -25,17 +26,20 @@ export const Status = {
 
 export type StatusCode = (typeof Status)[keyof typeof Status];
 
-/** The name of a code, e.g. `NOT_FOUND`; the label value of metrics. */
+/** Returns the name of a code, e.g. `NOT_FOUND`. Metrics use it as a label value. */
 export function statusName(code: StatusCode): string {
   return NAMES[code] ?? 'UNKNOWN';
 }
 
 const NAMES: readonly string[] = Object.keys(Status);
 
-/** Ends a call with a status. The message reaches the caller: it holds no session id, key or value. */
+/**
+ * Error that ends a call with a status. Its message is sent to the caller, so it must not contain a session id, key or
+ * value.
+ */
 export class StatusError extends Error {
   readonly code: StatusCode;
-  /** Sent as `grpc-retry-pushback-ms`: when a repetition makes sense; unset = no such hint. */
+  /** Delay before a retry, sent as `grpc-retry-pushback-ms`; undefined: not sent. */
   readonly retryPushbackMs: number | undefined;
 
   constructor(code: StatusCode, message: string, options?: { cause?: unknown; retryPushbackMs?: number }) {
@@ -46,12 +50,15 @@ export class StatusError extends Error {
   }
 }
 
-/** "<field> must be <accepted>, got <got>" as INVALID_ARGUMENT. `got` must not be a secret. */
+/** Returns INVALID_ARGUMENT with the text "<field> must be <accepted>, got <got>". `got` must not contain a secret. */
 export function invalidArgument(field: string, { accepted, got }: { accepted: string; got: string }): StatusError {
   return new StatusError(Status.INVALID_ARGUMENT, `${field} must be ${accepted}, got ${got}`);
 }
 
-/** For an option of a request that the contract has and this version does not serve. `remedy` must be accepted in its place. */
+/**
+ * Returns UNIMPLEMENTED for an option that the contract declares but this version does not support. `remedy` must name
+ * a valid alternative.
+ */
 export function unimplemented(action: string, option: string, remedy = 'leave it unset'): StatusError {
-  return new StatusError(Status.UNIMPLEMENTED, `cannot ${action}: this version does not serve ${option}; ${remedy}`);
+  return new StatusError(Status.UNIMPLEMENTED, `cannot ${action}: this version does not support ${option}; ${remedy}`);
 }

@@ -1,5 +1,5 @@
 /**
- * docs/reference/grpc.md states the margin that holds.
+ * Tests that docs/reference/grpc.md states the deadline of the store that the code uses.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,6 +11,6 @@ const SHARES: Readonly<Record<string, number>> = { 'a fifth': 0.2, 'two fifths':
 test('docs/reference/grpc.md states how long before the deadline the store must answer', () => {
   const text = readFileSync(join(repositoryRoot, 'docs', 'reference', 'grpc.md'), 'utf8').replaceAll(/\s+/g, ' ');
   const [, milliseconds, share = ''] =
-    /(\d+) ms before the deadline \(at most ([a-z ]+) of what is left\)/.exec(text) ?? [];
+    /(\d+) ms before the deadline \(or ([a-z ]+) of the remaining time, if that is less\)/.exec(text) ?? [];
   expect([Number(milliseconds), SHARES[share]]).toEqual([MAX_MARGIN_MS, MARGIN_SHARE]);
 });

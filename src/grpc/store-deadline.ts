@@ -1,8 +1,10 @@
 /**
- * When a store must have answered: before the caller's deadline by so much that the failure mode, or the error, still arrives in time.
+ * Calculates the deadline of a store, which is earlier than the caller's deadline, so that the service can still
+ * respond in time.
  *
- * The deadline interceptor answers 20 ms (or a fifth) before the deadline and its wheel may be two ticks late; a store's answer must not
- * lose that race, since only the service knows what to say in its place.
+ * callControlInterceptor ends a call 20 ms (or a fifth of the remaining time) before its deadline, or up to two timer
+ * ticks later. The store must fail before that, because only the service knows the result to return then, such as that
+ * of the failure mode.
  */
 import type { Clock } from '../lib/clock.ts';
 import { deadlineOverBeforeStart } from './deadline-errors.ts';
@@ -11,7 +13,10 @@ import type { CallContext } from './method.ts';
 export const MAX_MARGIN_MS = 40;
 export const MARGIN_SHARE = 0.4;
 
-/** Monotonic. Throws for a call whose deadline is over: it costs no store work. */
+/**
+ * Returns the deadline of the store in monotonic time. Throws if the deadline of the call has passed, to save the store
+ * work.
+ */
 export function storeDeadlineMs(context: CallContext, clock: Clock, action: string): number {
   const leftMs = context.deadlineAtMs - clock.monotonicMs();
   if (leftMs <= 0) {

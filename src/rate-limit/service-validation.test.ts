@@ -91,9 +91,14 @@ const ROWS: readonly Row[] = [
     INVALID_ARGUMENT,
     /^policy must be unset when limits is set, got both$/,
   ],
-  ['no key', { key: '' }, INVALID_ARGUMENT, /^key must be 1 to 512 bytes, got 0 bytes$/],
-  ['a long key', { key: 'x'.repeat(513) }, INVALID_ARGUMENT, /^key must be 1 to 512 bytes, got 513 bytes$/],
-  ['a key long in bytes', { key: 'ü'.repeat(257) }, INVALID_ARGUMENT, /^key must be 1 to 512 bytes, got 514 bytes$/],
+  ['no key', { key: '' }, INVALID_ARGUMENT, /^key must be 1 to 512 bytes long, got 0 bytes$/],
+  ['a long key', { key: 'x'.repeat(513) }, INVALID_ARGUMENT, /^key must be 1 to 512 bytes long, got 513 bytes$/],
+  [
+    'a key long in bytes',
+    { key: 'ü'.repeat(257) },
+    INVALID_ARGUMENT,
+    /^key must be 1 to 512 bytes long, got 514 bytes$/,
+  ],
   [
     'an unknown policy',
     { policy: 'nope' },
@@ -101,19 +106,24 @@ const ROWS: readonly Row[] = [
     /^cannot check rate limit: the policy file has no policy "nope"; add it or use another name$/,
   ],
   ['a very long policy', { policy: 'p'.repeat(500) }, NOT_FOUND, /"p{64}"/],
-  ['a negative cost', { cost: -1 }, INVALID_ARGUMENT, /^cost must be 0 to 9007199254740991, got -1$/],
+  ['a negative cost', { cost: -1 }, INVALID_ARGUMENT, /^cost must be between 0 and 9007199254740991, got -1$/],
   [
     'a cost beyond 2^53',
     { cost: 2 ** 53 },
     INVALID_ARGUMENT,
-    /^cost must be 0 to 9007199254740991, got 9007199254740992$/,
+    /^cost must be between 0 and 9007199254740991, got 9007199254740992$/,
   ],
-  ['a negative delay', { maxDelayMs: -5 }, INVALID_ARGUMENT, /^max_delay_ms must be 0 to 9007199254740991, got -5$/],
+  [
+    'a negative delay',
+    { maxDelayMs: -5 },
+    INVALID_ARGUMENT,
+    /^max_delay_ms must be between 0 and 9007199254740991, got -5$/,
+  ],
   [
     'a delay beyond 2^53',
     { maxDelayMs: 2 ** 60 },
     INVALID_ARGUMENT,
-    /^max_delay_ms must be 0 to 9007199254740991, got 1152921504606847000$/,
+    /^max_delay_ms must be between 0 and 9007199254740991, got 1152921504606847000$/,
   ],
   [
     'a delay without a leaky bucket',
@@ -142,7 +152,7 @@ const ROWS: readonly Row[] = [
     '17 limits',
     { policy: '', limits: Array(17).fill(LIMIT) },
     INVALID_ARGUMENT,
-    /^limits must be at most 16, got a list of 17$/,
+    /^limits must be a list of at most 16 entries, got 17 entries$/,
   ],
   [
     'a name twice',
@@ -179,7 +189,7 @@ const ROWS: readonly Row[] = [
     'a concurrency limit',
     inline({ algorithm: 6 }),
     UNIMPLEMENTED,
-    served('this version does not serve limits[0].algorithm ALGORITHM_CONCURRENCY; use one of'),
+    served('this version does not support limits[0].algorithm ALGORITHM_CONCURRENCY; use one of'),
   ],
   [
     'hold_ms of a window',
@@ -252,7 +262,7 @@ test.each([[0], [101]])('rejects %d checks in one call', async (count) => {
   const status = await refusal(() => service.handlers.CheckRateLimits({ checks }, context));
   expect(status).toMatchObject({
     code: INVALID_ARGUMENT,
-    message: expect.stringMatching(/^checks must be 1 to 100, got a list of \d+$/),
+    message: expect.stringMatching(/^checks must be a list of 1 to 100 entries, got \d+ entries$/),
   });
 });
 

@@ -149,7 +149,7 @@ test('logs an unexpected error of several checks in one call once, with the meth
   const world = createWorld({ store: () => ({ take: fail, give: fail, reset: fail }) });
   const checks = [1, 2].map(() => ({ ...CHECK_DEFAULTS, policy: 'pair' }));
   const { results } = await world.service.handlers.CheckRateLimits({ checks }, serviceContext(world.clock));
-  const error = { code: Status.INTERNAL, message: "cannot answer: internal error, see the sidecar's log" };
+  const error = { code: Status.INTERNAL, message: "cannot answer the call: internal error; see the sidecar's log" };
   expect(results).toEqual([{ error }, { error }]);
   expect(world.errorLines).toEqual([
     {

@@ -16,23 +16,27 @@ function labels(count: number, length = 1): Record<string, string> {
 }
 
 const invalid: [SessionMethod, object, string][] = [
-  ['CreateSession', { userId: 'u'.repeat(257) }, 'user_id must be 0 to 256 bytes, got 257 bytes'],
-  ['CreateSession', { userId: 'ü'.repeat(129) }, 'user_id must be 0 to 256 bytes, got 258 bytes'],
-  ['CreateSession', { idleTtlMs: 0 }, `idle_ttl_ms must be 1 to ${MONTH_MS}, got 0`],
-  ['CreateSession', { idleTtlMs: -1 }, `idle_ttl_ms must be 1 to ${MONTH_MS}, got -1`],
-  ['CreateSession', { idleTtlMs: 2 ** 63 }, `idle_ttl_ms must be 1 to ${MONTH_MS}, got 9223372036854776000`],
+  ['CreateSession', { userId: 'u'.repeat(257) }, 'user_id must be at most 256 bytes long, got 257 bytes'],
+  ['CreateSession', { userId: 'ü'.repeat(129) }, 'user_id must be at most 256 bytes long, got 258 bytes'],
+  ['CreateSession', { idleTtlMs: 0 }, `idle_ttl_ms must be between 1 and ${MONTH_MS}, got 0`],
+  ['CreateSession', { idleTtlMs: -1 }, `idle_ttl_ms must be between 1 and ${MONTH_MS}, got -1`],
+  ['CreateSession', { idleTtlMs: 2 ** 63 }, `idle_ttl_ms must be between 1 and ${MONTH_MS}, got 9223372036854776000`],
   [
     'CreateSession',
     { idleTtlMs: 43_200_001 },
     'idle_ttl_ms must be at most the absolute timeout of 43200000, got 43200001',
   ],
-  ['CreateSession', { absoluteTtlMs: 0 }, `absolute_ttl_ms must be 1 to ${MONTH_MS}, got 0`],
-  ['CreateSession', { absoluteTtlMs: MONTH_MS + 1 }, `absolute_ttl_ms must be 1 to ${MONTH_MS}, got ${MONTH_MS + 1}`],
-  ['CreateSession', { data: { '': Buffer.from('x') } }, 'field name in data must be 1 to 256 bytes, got 0 bytes'],
+  ['CreateSession', { absoluteTtlMs: 0 }, `absolute_ttl_ms must be between 1 and ${MONTH_MS}, got 0`],
+  [
+    'CreateSession',
+    { absoluteTtlMs: MONTH_MS + 1 },
+    `absolute_ttl_ms must be between 1 and ${MONTH_MS}, got ${MONTH_MS + 1}`,
+  ],
+  ['CreateSession', { data: { '': Buffer.from('x') } }, 'field name in data must be 1 to 256 bytes long, got 0 bytes'],
   [
     'CreateSession',
     { data: { ['n'.repeat(257)]: Buffer.from('') } },
-    'field name in data must be 1 to 256 bytes, got 257 bytes',
+    'field name in data must be 1 to 256 bytes long, got 257 bytes',
   ],
   ['CreateSession', { data: fields(257) }, 'data must be at most 256 fields, got 257 fields'],
   [
@@ -41,21 +45,21 @@ const invalid: [SessionMethod, object, string][] = [
     'data must be at most 262144 bytes including field names, got 262145 bytes',
   ],
   ['CreateSession', { labels: labels(17) }, 'labels must be at most 16 labels, got 17 labels'],
-  ['CreateSession', { labels: { '': 'x' } }, 'label name must be 1 to 64 bytes, got 0 bytes'],
-  ['CreateSession', { labels: { ['n'.repeat(65)]: '' } }, 'label name must be 1 to 64 bytes, got 65 bytes'],
-  ['CreateSession', { labels: labels(1, 257) }, 'label value must be 0 to 256 bytes, got 257 bytes'],
+  ['CreateSession', { labels: { '': 'x' } }, 'label name must be 1 to 64 bytes long, got 0 bytes'],
+  ['CreateSession', { labels: { ['n'.repeat(65)]: '' } }, 'label name must be 1 to 64 bytes long, got 65 bytes'],
+  ['CreateSession', { labels: labels(1, 257) }, 'label value must be at most 256 bytes long, got 257 bytes'],
   ['CreateSession', { labels: labels(16, 128) }, 'labels must be at most 2048 bytes including names, got 2086 bytes'],
-  ['GetSession', {}, 'session_id must be 1 to 256 bytes, got 0 bytes'],
-  ['GetSession', { sessionId: 'x'.repeat(257) }, 'session_id must be 1 to 256 bytes, got 257 bytes'],
-  ['UpdateSession', {}, 'session_id must be 1 to 256 bytes, got 0 bytes'],
-  ['UpdateSession', { sessionId: LIVE, ifVersion: 0 }, 'if_version must be 1 to 9007199254740991, got 0'],
-  ['UpdateSession', { sessionId: LIVE, idleTtlMs: 0 }, `idle_ttl_ms must be 1 to ${MONTH_MS}, got 0`],
+  ['GetSession', {}, 'session_id must be 1 to 256 bytes long, got 0 bytes'],
+  ['GetSession', { sessionId: 'x'.repeat(257) }, 'session_id must be 1 to 256 bytes long, got 257 bytes'],
+  ['UpdateSession', {}, 'session_id must be 1 to 256 bytes long, got 0 bytes'],
+  ['UpdateSession', { sessionId: LIVE, ifVersion: 0 }, 'if_version must be between 1 and 9007199254740991, got 0'],
+  ['UpdateSession', { sessionId: LIVE, idleTtlMs: 0 }, `idle_ttl_ms must be between 1 and ${MONTH_MS}, got 0`],
   [
     'UpdateSession',
     { sessionId: LIVE, idleTtlMs: 2, absoluteTtlMs: 1 },
     'idle_ttl_ms must be at most the absolute timeout of 1, got 2',
   ],
-  ['UpdateSession', { sessionId: LIVE, remove: [''] }, 'remove[0] must be 1 to 256 bytes, got 0 bytes'],
+  ['UpdateSession', { sessionId: LIVE, remove: [''] }, 'remove[0] must be 1 to 256 bytes long, got 0 bytes'],
   [
     'UpdateSession',
     { sessionId: LIVE, remove: Object.keys(fields(257)) },
@@ -66,19 +70,23 @@ const invalid: [SessionMethod, object, string][] = [
     { sessionId: LIVE, set: fields(1), remove: ['f0'] },
     'remove[0] must be a name that is not in set, got a name that is',
   ],
-  ['RotateSession', { sessionId: LIVE, graceMs: -1 }, 'grace_ms must be 0 to 30000, got -1'],
-  ['RotateSession', { sessionId: LIVE, graceMs: 30_001 }, 'grace_ms must be 0 to 30000, got 30001'],
-  ['RotateSession', { sessionId: LIVE, userId: 'u'.repeat(257) }, 'user_id must be 0 to 256 bytes, got 257 bytes'],
+  ['RotateSession', { sessionId: LIVE, graceMs: -1 }, 'grace_ms must be between 0 and 30000, got -1'],
+  ['RotateSession', { sessionId: LIVE, graceMs: 30_001 }, 'grace_ms must be between 0 and 30000, got 30001'],
+  [
+    'RotateSession',
+    { sessionId: LIVE, userId: 'u'.repeat(257) },
+    'user_id must be at most 256 bytes long, got 257 bytes',
+  ],
   ['RotateSession', { sessionId: LIVE, set: fields(257) }, 'set must be at most 256 fields, got 257 fields'],
   ['DeleteSession', {}, 'handle must be set when session_id is unset, got neither'],
   ['DeleteSession', { sessionId: LIVE, handle: 'h' }, 'handle must be unset when session_id is set, got both'],
-  ['DeleteSession', { handle: 'h'.repeat(257) }, 'handle must be 1 to 256 bytes, got 257 bytes'],
-  ['ListUserSessions', {}, 'user_id must be 1 to 256 bytes, got 0 bytes'],
-  ['DeleteUserSessions', {}, 'user_id must be 1 to 256 bytes, got 0 bytes'],
+  ['DeleteSession', { handle: 'h'.repeat(257) }, 'handle must be 1 to 256 bytes long, got 257 bytes'],
+  ['ListUserSessions', {}, 'user_id must be 1 to 256 bytes long, got 0 bytes'],
+  ['DeleteUserSessions', {}, 'user_id must be 1 to 256 bytes long, got 0 bytes'],
   [
     'DeleteUserSessions',
     { userId: 'u', exceptSessionId: 'x'.repeat(257) },
-    'except_session_id must be 1 to 256 bytes, got 257 bytes',
+    'except_session_id must be 1 to 256 bytes long, got 257 bytes',
   ],
 ];
 
@@ -98,7 +106,7 @@ test.each(invalid)('%s rejects %j', (method, request, text) => {
 
 test('rejects a session id chosen by the caller as unimplemented', () => {
   expect(sessionCalls().errorOf('CreateSession', { sessionId: LIVE })).toBe(
-    'UNIMPLEMENTED cannot create session: this version does not serve session_id; leave it unset',
+    'UNIMPLEMENTED cannot create session: this version does not support session_id; leave it unset',
   );
 });
 

@@ -85,7 +85,7 @@ test('gives the store less time than the call has, and does not call it after th
   calls.errorOf('GetSession', { sessionId }, contextUntil(clock, 50));
   expect(deadlines).toEqual([960, 30]);
   expect(calls.errorOf('GetSession', { sessionId }, contextUntil(clock, 0))).toBe(
-    'DEADLINE_EXCEEDED cannot get session: the deadline was over before anything was done',
+    'DEADLINE_EXCEEDED cannot get session: the deadline passed before the call was executed',
   );
   expect(deadlines).toHaveLength(2);
 });

@@ -146,7 +146,7 @@ describe('a sidecar', () => {
 
   test.each([
     ['PANNIER_ADMIN_ADDRESS=127.0.0.1:PORT', 'EADDRINUSE; use a free address (PANNIER_ADMIN_ADDRESS)'],
-    ['PANNIER_GRPC_ADDRESS=127.0.0.1:PORT', 'the address is in use, wanted a free one (PANNIER_GRPC_ADDRESS)'],
+    ['PANNIER_GRPC_ADDRESS=127.0.0.1:PORT', 'the address is in use; use another one (PANNIER_GRPC_ADDRESS)'],
   ])('names the setting (%s) if it cannot listen, and exits with 1', async (setting, text) => {
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));

@@ -1,6 +1,6 @@
 /**
- * Integers of 64 bits beyond 2^53 (case D12), in every such field of every request and on both transports: an error that echoes the number
- * echoes it exactly. The fields come from the descriptors, so that a new one is covered.
+ * Tests that errors contain the exact number of an int64 field beyond 2^53, for every int64 field of every request on
+ * both transports. The fields come from the descriptors, so new fields are covered.
  */
 import type { MessageTypeDefinition } from '@grpc/proto-loader';
 import { loadContract } from '../../src/grpc/contract.ts';
@@ -13,7 +13,7 @@ const VALUES = ['9223372036854775807', '9007199254740993', '-9223372036854775808
 const contract = readContract();
 const loaded = loadContract();
 
-/** Requests that are accepted, by method: the field of a test is set on top of them. */
+/** Valid requests by method. A test adds its field to them. */
 const LIMIT = { name: 'a', algorithm: 'ALGORITHM_TOKEN_BUCKET', limit: 10, windowMs: 1_000 };
 const CHECK = { key: 'k', limits: [LIMIT] };
 const SESSION_ID = 'x'.repeat(40);
@@ -29,13 +29,13 @@ const REQUESTS: Readonly<Record<string, object>> = {
   ConfirmInvalidations: {},
 };
 
-/** Fields that mean nothing by their size: the call ends OK. */
+/** Fields that accept any number, so that the call ends with OK. */
 const ACCEPTED = new Set([
-  // Other fields than name, algorithm and window are ignored.
+  // ResetRateLimit ignores fields of a limit other than its name, algorithm and window.
   'ResetRateLimit limits.limit',
   'ResetRateLimit limits.burst',
   'ResetRateLimit limits.hold_ms',
-  // An unknown id: not confirmed.
+  // The watch of an unknown id is not confirmed, which is not an error.
   'ConfirmInvalidations watch_id',
 ]);
 
@@ -69,7 +69,7 @@ function pathText({ path }: IntegerField): string {
   return path.map(({ name }) => name).join('.');
 }
 
-/** The accepted request with this field set. Of a repeated message, the first is changed. */
+/** Returns the valid request with this field set, in the first message of a repeated field. */
 function requestWith(
   base: Record<string, unknown>,
   [field, ...rest]: readonly FieldDescriptor[],
@@ -85,7 +85,7 @@ function requestWith(
   return { ...base, [field.jsonName]: [requestWith(first, rest, value), ...others] };
 }
 
-test('nested fields and fields of all services are among them', () => {
+test('finds nested fields and fields of all services', () => {
   const names = integerFields.map((field) => `${field.method} ${pathText(field)}`);
   expect(names).toEqual(
     expect.arrayContaining(['CheckRateLimits checks.limits.window_ms', 'UpdateSession if_version', 'CacheSet ttl_ms']),
@@ -106,7 +106,7 @@ describe.each(['http2', 'grpc-js'])('on %s', (transport) => {
     await sidecar?.stop();
   });
 
-  /** How a call, or the only check of a batch, ended. */
+  /** Returns the outcome of a call, or that of the only check in a batch. */
   async function outcomeOf(field: IntegerField, value: string): Promise<{ code: number; message: string }> {
     const base = REQUESTS[field.method] as Record<string, unknown>;
     const type = loaded[field.requestType] as MessageTypeDefinition<object, object>;
@@ -123,17 +123,17 @@ describe.each(['http2', 'grpc-js'])('on %s', (transport) => {
   }
 
   test.each(integerFields.map((field) => [field.method, pathText(field), field] as const))(
-    '%s echoes %s exactly',
+    '%s returns the exact number of %s in its error',
     async (method, path, field) => {
       const name = field.path.at(-1)?.name ?? '';
       expect(REQUESTS).toHaveProperty(method);
       for (const value of VALUES) {
         const { code, message } = await outcomeOf(field, value);
-        const echoed = /-?\d{16,}/g[Symbol.match](message.replace(/, wanted .*$/, '')) ?? [];
+        const echoed = /-?\d{16,}/g[Symbol.match](message.replace(/^.*, got /, '')) ?? [];
         if (ACCEPTED.has(`${method} ${path}`)) {
           expect({ value, code }).toEqual({ value, code: Status.OK });
         } else if (code === Status.UNIMPLEMENTED) {
-          // An option that is not served is named, whatever its value.
+          // The error for an unsupported option contains its name, and not its value.
           expect({ value, echoed, message }).toEqual({ value, echoed: [], message: expect.stringContaining(name) });
         } else {
           expect({ value, code, echoed }).toEqual({ value, code: Status.INVALID_ARGUMENT, echoed: [value] });

@@ -1,6 +1,6 @@
 /**
- * Random and mutated bytes against the built program: as messages of every method, and as bytes of the TCP port. It never
- * ends, answers only documented codes, and serves good calls afterwards as before.
+ * Sends random and mutated bytes to the built program, as messages of every method and directly to the TCP port. The
+ * program must keep running, return only documented codes, and still serve valid calls.
  */
 import { connect } from 'node:net';
 import { Status } from '../../src/grpc/status.ts';
@@ -16,7 +16,7 @@ const CONCURRENCY = 50;
 const CONNECTIONS = 300;
 const MAX_GROWTH_BYTES = 256 * 1024 * 1024;
 
-/** What a single node with a memory store can answer to a message. INTERNAL only for what is no message. */
+/** Codes that a sidecar with a memory store may return. INTERNAL is allowed only for malformed messages. */
 const CODES = new Set<number>([
   Status.OK,
   Status.INVALID_ARGUMENT,
@@ -27,8 +27,7 @@ const CODES = new Set<number>([
   Status.UNIMPLEMENTED,
   Status.DEADLINE_EXCEEDED,
 ]);
-const NO_MESSAGE =
-  /^cannot read the request of \/[\w./]+: the bytes are no message of its type, wanted valid protobuf$/;
+const MALFORMED = /^cannot read the request of \/[\w./]+: it is not a valid protobuf message of the request type$/;
 
 let sidecar: Sidecar;
 let client: RawClient;
@@ -43,7 +42,7 @@ afterAll(async () => {
   await sidecar?.stop();
 });
 
-/** Bytes of memory that the process holds, by its own metrics. */
+/** Returns the resident memory of the process from its metrics. */
 async function memoryBytes(): Promise<number> {
   const text = await (await fetch(`${sidecar.adminUrl}/metrics`)).text();
   return Number(/^process_resident_memory_bytes (\S+)$/m.exec(text)?.[1]);
@@ -63,9 +62,9 @@ async function expectHealthy(memoryBefore: number): Promise<void> {
   expect(memoryNow - memoryBefore).toBeLessThan(MAX_GROWTH_BYTES);
 }
 
-/** Undefined when the end is a documented one. */
+/** Describes an outcome that is not documented; returns undefined if it is. */
 function undocumented(path: string, bytes: Buffer, end: RawEnd): string | undefined {
-  const isDocumented = end.code === Status.INTERNAL ? NO_MESSAGE.test(end.details) : CODES.has(end.code);
+  const isDocumented = end.code === Status.INTERNAL ? MALFORMED.test(end.details) : CODES.has(end.code);
   return isDocumented ? undefined : `${path} ${bytes.toString('hex').slice(0, 400)}: ${end.code} ${end.details}`;
 }
 
@@ -80,7 +79,7 @@ async function inParallel(count: number, step: () => Promise<void>): Promise<voi
   await Promise.all(Array.from({ length: CONCURRENCY }, work));
 }
 
-test('random and mutated messages of every unary method', async () => {
+test('returns documented codes for random and mutated messages of every unary method', async () => {
   const random = seededRandom(SEED);
   const methods = goodMessages().filter((message) => message.kind === 'unary');
   const memoryBefore = await memoryBytes();
@@ -96,14 +95,14 @@ test('random and mutated messages of every unary method', async () => {
     wrong.push(...[undocumented(path, bytes, end)].filter((text) => text !== undefined));
   });
   expect(wrong.slice(0, 5)).toEqual([]);
-  // The messages reach past the decoder and past the checks, or this test would say little.
+  // Enough messages pass the decoder and the checks of the services to make the test meaningful.
   for (const code of [Status.OK, Status.INVALID_ARGUMENT, Status.INTERNAL]) {
     expect(codes.get(code) ?? 0).toBeGreaterThan(MESSAGES / 200);
   }
   await expectHealthy(memoryBefore);
 }, 120_000);
 
-test('random and mutated messages of every stream', async () => {
+test('returns documented codes for random and mutated messages of every stream', async () => {
   const random = seededRandom(SEED + 1);
   const methods = goodMessages().filter((message) => message.kind !== 'unary');
   const memoryBefore = await memoryBytes();
@@ -125,7 +124,7 @@ test('random and mutated messages of every stream', async () => {
       hasEnded = true;
       return end;
     });
-    await waitFor('a message or the end', () => hasEnded || stream.messages.length > 0);
+    await waitFor('a message or the end of the stream', () => hasEnded || stream.messages.length > 0);
     stream.call.cancel();
     const end = await ended;
     const problem = end.code === Status.CANCELLED ? undefined : undocumented(path, bytes, end);
@@ -135,7 +134,7 @@ test('random and mutated messages of every stream', async () => {
   await expectHealthy(memoryBefore);
 }, 120_000);
 
-test('random bytes, and half a conversation of HTTP/2, on the TCP port', async () => {
+test('survives random bytes and incomplete HTTP/2 on the TCP port', async () => {
   const random = seededRandom(SEED + 2);
   const memoryBefore = await memoryBytes();
   await inParallel(CONNECTIONS, async () => {
@@ -162,21 +161,21 @@ function hostileBytes(random: SeededRandom): Buffer {
   }
 }
 
-/** A well-formed frame of a random type (0 to 11, of which 10 are known) on a low stream. */
+/** Returns a well-formed frame of a random type (0 to 11, of which 10 are known) on one of the first streams. */
 function randomFrame(random: SeededRandom): Buffer {
   return http2Frame(random.below(12), random.below(256), random.below(8), random.bytes(random.below(64)));
 }
 
 function http2Frame(type: number, flags: number, streamId: number, payload: Buffer): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head.writeUInt8(type, 3);
-  head.writeUInt8(flags, 4);
-  head.writeUInt32BE(streamId, 5);
-  return Buffer.concat([head, payload]);
+  const header = Buffer.alloc(9);
+  header.writeUIntBE(payload.length, 0, 3);
+  header.writeUInt8(type, 3);
+  header.writeUInt8(flags, 4);
+  header.writeUInt32BE(streamId, 5);
+  return Buffer.concat([header, payload]);
 }
 
-/** Connects, sends, and goes: with a reset in the midst of it, or by the end of its own side. */
+/** Connects, sends bytes, and closes the connection with a reset or with a normal end. */
 function throwAt(port: number, bytes: Buffer, withReset: boolean): Promise<void> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');

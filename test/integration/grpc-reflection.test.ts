@@ -1,7 +1,7 @@
 /**
- * Reflection and health of the built program, as tools use them: everything is found from the address alone.
+ * Tests reflection and health of the built program as tools use them, which know only its address.
  *
- * With PANNIER_TEST_GRPCURL (the path of a grpcurl) the tool itself is run as well.
+ * If PANNIER_TEST_GRPCURL contains the path of grpcurl, the test runs grpcurl too.
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -46,7 +46,7 @@ describe.each(['v1', 'v1alpha'] as const)('reflection %s', (version) => {
     expect(await reflection.end()).toBe(Status.OK);
   });
 
-  test('lets a client resolve every type of every service, and call it by what it found', async () => {
+  test('lets a client resolve every type of every service', async () => {
     const reflection = openReflection(client, version);
     const found = new Map<string, string>();
     for (const service of await reflection.services()) {
@@ -64,7 +64,7 @@ describe.each(['v1', 'v1alpha'] as const)('reflection %s', (version) => {
     );
   });
 
-  test('finds a file by its name, and by any symbol in it', async () => {
+  test('finds a file by its name and by any of its symbols', async () => {
     const reflection = openReflection(client, version);
     const byName = await reflection.ask({ fileByFilename: 'pannier/v1/rate_limit.proto' });
     const [file] = byName.fileDescriptorResponse?.fileDescriptorProto ?? [];
@@ -83,7 +83,7 @@ describe.each(['v1', 'v1alpha'] as const)('reflection %s', (version) => {
     await reflection.end();
   });
 
-  test('answers what is not there inside the stream, which goes on', async () => {
+  test('returns an error response for an unknown name, and continues the stream', async () => {
     const reflection = openReflection(client, version);
     const requests = [
       { fileByFilename: 'nowhere.proto' },
@@ -119,21 +119,21 @@ describe('health', () => {
     return (check.responseDeserialize(bytes as Buffer) as { status: unknown }).status;
   }
 
-  test.each(['', ...SERVICES])('Check: %p serves', async (service) => {
+  test.each(['', ...SERVICES])('Check returns SERVING for %p', async (service) => {
     const answer = await client.unary(check.path, request(service));
     expect(answer.code).toBe(Status.OK);
     expect(statusIn(answer.bytes)).toBe(SERVING);
   });
 
-  test('Check: an unknown service is NOT_FOUND', async () => {
-    const answer = await client.unary(check.path, request('pannier.v1.Nobody'));
+  test('Check ends with NOT_FOUND for an unknown service', async () => {
+    const answer = await client.unary(check.path, request('pannier.v1.UnknownService'));
     expect(answer.code).toBe(Status.NOT_FOUND);
   });
 
-  test('Watch: tells the status at once, and of an unknown service that it is unknown', async () => {
+  test('Watch sends the status at once, and SERVICE_UNKNOWN for an unknown service', async () => {
     const known = client.serverStream(watch.path, request('pannier.v1.CacheService'));
-    const unknown = client.serverStream(watch.path, request('pannier.v1.Nobody'));
-    await waitFor('both were told', () => known.messages.length > 0 && unknown.messages.length > 0);
+    const unknown = client.serverStream(watch.path, request('pannier.v1.UnknownService'));
+    await waitFor('both statuses', () => known.messages.length > 0 && unknown.messages.length > 0);
     expect(statusIn(known.messages[0])).toBe(SERVING);
     expect(statusIn(unknown.messages[0])).toBe(SERVICE_UNKNOWN);
     for (const stream of [known, unknown]) {
@@ -142,7 +142,7 @@ describe('health', () => {
     }
   });
 
-  test('Watch: tells that the sidecar stops, and ends then', async () => {
+  test('Watch sends NOT_SERVING when the sidecar stops, and ends', async () => {
     const other = await startSidecar();
     const watcher = connectRaw(other.address);
     const stream = watcher.serverStream(watch.path, request(''));
@@ -154,8 +154,8 @@ describe('health', () => {
   });
 });
 
-/** Where no grpcurl is named there is nothing to run; the clients above ask the same questions. */
-test('grpcurl lists, describes and calls, where PANNIER_TEST_GRPCURL names one', async () => {
+/** Without grpcurl the test passes without a check. The clients above send the same requests. */
+test('grpcurl lists, describes and calls services if PANNIER_TEST_GRPCURL is set', async () => {
   const grpcurl = process.env.PANNIER_TEST_GRPCURL;
   if (grpcurl === undefined || grpcurl === '') {
     return;

@@ -1,10 +1,11 @@
 /**
- * Both transports answer the same requests alike: the status, its text, the headers, whether a handler ran, and what becomes of
- * the connection and its other calls. What may differ is in the table "Differences between the transports" of docs/reference/grpc.md.
+ * Compares the outcome of the same requests on both transports: the status, its text, the headers, the handler calls,
+ * and the state of the connection and its other calls. The table "Differences between the transports" of
+ * docs/reference/grpc.md lists all differences.
  *
- *   1. A request that no row names has one outcome.
- *   2. A request that a row names has two outcomes, and the row states both. A row that no longer differs must go.
- *   3. Every row of the table is checked here.
+ *   1. A request without a row in the table has the same outcome on both transports.
+ *   2. A request with a row has two outcomes, which the row states. A row without a difference fails the test.
+ *   3. Every row of the table is tested.
  */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -19,10 +20,10 @@ import { methodPath } from '../support/grpc/test-methods.ts';
 import { openFixture, type TransportFixture } from '../support/grpc/transport-contract.ts';
 import { repositoryRoot } from '../support/repository.ts';
 
-const HEADERS_ROW = 'headers of every answer';
-const BINARY_ROW = 'binary metadata of answers';
+const HEADERS_ROW = 'headers of every response';
+const BINARY_ROW = 'binary metadata of responses';
 
-/** Rows of the table, and the requests that each is about. */
+/** Rows of the table with their requests. */
 const ROWS: Readonly<Record<string, readonly string[]>> = {
   '`:authority` that is empty, missing, a path or has a user': [
     ':authority "/run/pannier/pannier.sock"',
@@ -46,7 +47,7 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
 
 const rowOf = new Map(Object.entries(ROWS).flatMap(([row, names]) => names.map((name) => [name, row])));
 const page = readTable();
-const alike = ODD_REQUESTS.filter(({ name }) => !rowOf.has(name));
+const same = ODD_REQUESTS.filter(({ name }) => !rowOf.has(name));
 const different = ODD_REQUESTS.filter(({ name }) => rowOf.has(name));
 
 let http2: TransportFixture;
@@ -62,7 +63,7 @@ afterAll(async () => {
   await grpcJs?.close();
 });
 
-test('the page has the rows that are checked here, and no others', () => {
+test('tests exactly the rows of the page', () => {
   expect([...page.keys()]).toEqual(Object.keys(ROWS));
   expect(
     ODD_REQUESTS.filter(({ name }, index) => ODD_REQUESTS.findIndex((each) => each.name === name) < index),
@@ -70,27 +71,27 @@ test('the page has the rows that are checked here, and no others', () => {
   expect(different).toHaveLength(rowOf.size);
 });
 
-test('the page says how many requests are compared', () => {
-  expect(readPage()).toContain(`A test sends ${ODD_REQUESTS.length} odd requests`);
+test('the page states the number of compared requests', () => {
+  expect(readPage()).toContain(`A test sends ${ODD_REQUESTS.length} unusual requests`);
 });
 
-test.each(alike)('both transports answer alike: $name', async ({ name, frames }) => {
+test.each(same)('both transports have the same outcome: $name', async ({ name, frames }) => {
   expect(await playRaw(grpcJs, name, frames)).toEqual(await playRaw(http2, name, frames));
 });
 
-test.each(different)('each transport answers as the page says: $name', async ({ name, frames }) => {
+test.each(different)('each transport has the outcome that the page states: $name', async ({ name, frames }) => {
   const outcomes = [await playRaw(http2, name, frames), await playRaw(grpcJs, name, frames)];
   expect(outcomes[0]).not.toEqual(outcomes[1]);
   const cells = page.get(rowOf.get(name) ?? '') ?? [];
   outcomes.forEach(({ verdict, others }, index) => {
     const cell = cells[index] ?? '';
     expect(cell).toContain(`\`${verdict}\``);
-    // A GOAWAY with an error ends the connection; all else leaves the other calls alone.
+    // A GOAWAY with an error ends the connection. Other outcomes do not affect the other calls.
     expect(others).toBe(cell.includes('`GOAWAY ') ? 'lost lost' : '0 0');
   });
 });
 
-test('each transport sends the headers and binary metadata that the page names', async () => {
+test('each transport sends the headers and binary metadata that the page states', async () => {
   const [ours, theirs] = await Promise.all([http2, grpcJs].map(({ port }) => adornedHeaders(port)));
   expect(page.get(HEADERS_ROW)?.[0]).toBe(`\`content-type: ${ours?.['content-type']}\``);
   expect(page.get(HEADERS_ROW)?.[1]).toContain(`\`content-type: ${theirs?.['content-type']}\``);
@@ -101,7 +102,7 @@ test('each transport sends the headers and binary metadata that the page names',
   expect([ours?.['x-trail-bin'], theirs?.['x-trail-bin']]).toEqual(['3q2+7w', '3q2+7w==']);
 });
 
-test('only http2 answers HTTP/1.x in HTTP/1.x', async () => {
+test('only http2 responds to HTTP/1.x in HTTP/1.x', async () => {
   const [ours, theirs] = await Promise.all([http2, grpcJs].map(({ port }) => answerToHttp1(port)));
   expect(ours).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/);
   expect(theirs).not.toContain('HTTP/1.1');
@@ -129,7 +130,7 @@ function readPage(): string {
   return readFileSync(join(repositoryRoot, 'docs', 'reference', 'grpc.md'), 'utf8');
 }
 
-/** The cells of each row: of http2 and of grpc-js. */
+/** Returns the cells of each row, for http2 and grpc-js. */
 function readTable(): Map<string, string[]> {
   const [, section = ''] = readPage().split('### Differences between the transports\n');
   const [, table = ''] = section.split('|---|---|---|\n');

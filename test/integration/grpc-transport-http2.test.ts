@@ -1,5 +1,5 @@
 /**
- * Our own transport passes the contract of transports.
+ * Runs the transport contract on the built-in HTTP/2 server.
  */
 import { startHttp2Transport } from '../../src/grpc/http2/http2-transport.ts';
 import { describeTransport } from '../support/grpc/transport-contract.ts';

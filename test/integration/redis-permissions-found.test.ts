@@ -63,7 +63,7 @@ describe('before a probe', () => {
       status: 'UNKNOWN',
       // Redis 7.2 and later name the command.
       text: expect.stringMatching(
-        /^cannot use the store: Redis refused a command inside a script: the ACL user lacks (a permission|the permission \+time) \(see docs\/operations\/redis\.md for the list\), it may have happened$/,
+        /^cannot use the store: Redis refused a command inside a script: the ACL user lacks (a permission|the permission \+time) \(see docs\/operations\/redis\.md for the list\); the call may have been executed$/,
       ),
       retryPushbackMs: undefined,
     });
@@ -104,8 +104,8 @@ describe('after a probe', () => {
     await waitFor('the report', () => errorsAbout('+spublish') > 0);
     await node.command('ACL', 'LOG', 'RESET');
     const text =
-      'cannot use the store: the ACL user lacks the permission +spublish (see docs/operations/redis.md for the list), ' +
-      'an operator must change the server or the settings';
+      'cannot use the store: the ACL user lacks the permission +spublish (see docs/operations/redis.md for the list); ' +
+      'correct the Redis server or the settings';
     const names = [
       'CacheInvalidate a key',
       'CacheInvalidate a tag',

@@ -1,10 +1,12 @@
 /**
- * Admission control: how much may be in flight at once, where a call counts by what it makes the sidecar and the store do.
+ * Limits the calls in flight (admission control). The weight of a call depends on the work that it causes.
  *
  * Invariants:
- *   1. The calls in flight never weigh more than `max` together. What does not fit is refused at once and certainly not executed.
- *   2. Heavy calls (weight above 1) are refused whole, and take at most three quarters of `max`: small calls are served beside them.
- *   3. A heavy call is admitted if no other one is in flight and it fits: no request of a valid size is refused for ever.
+ *   1. The total weight of the calls in flight never exceeds `max`. A call that does not fit is rejected at once and is
+ *      not executed.
+ *   2. Heavy calls (weight above 1) together use at most three quarters of `max`, so that small calls are still served.
+ *   3. A single heavy call may exceed this quota if it fits into `max`, so every request of a valid size is admitted
+ *      eventually.
  */
 import type { CacheGetManyRequestOutput } from '../generated/pannier/v1/CacheGetManyRequest.ts';
 import type { CacheInvalidateRequestOutput } from '../generated/pannier/v1/CacheInvalidateRequest.ts';
@@ -13,14 +15,19 @@ import { Status, StatusError } from '../status.ts';
 
 type Weigh<Request> = (request: Request) => number;
 
-/** A key of a call of many costs at most a quarter of a call (make bench-cache-buckets). */
+/**
+ * Number of keys that count as one call, because a key costs at most a quarter of a call (make bench-cache-buckets).
+ */
 const KEYS_PER_UNIT = 4;
-/** A flush runs one small script per bucket. */
+/** Weight of a flush, which runs a small script for each bucket. */
 const FLUSH_WEIGHT = 16;
-/** Of the largest valid call: CacheInvalidate with 1,000 keys, 1,000 tags and `all`. A larger one is refused for its size, at little cost. */
+/**
+ * Weight of the largest valid call: CacheInvalidate with 1,000 keys, 1,000 tags and `all`. The service rejects larger
+ * calls at little cost.
+ */
 const MAX_WEIGHT = 516;
 
-/** By path: methods whose calls do the work of many. All others weigh 1. */
+/** Weights of calls by path of the method. Calls of other methods have weight 1. */
 const WEIGHTS: ReadonlyMap<string, Weigh<never>> = new Map<string, Weigh<never>>([
   [
     '/pannier.v1.CacheService/CacheGetMany',
@@ -38,7 +45,7 @@ const WEIGHTS: ReadonlyMap<string, Weigh<never>> = new Map<string, Weigh<never>>
   ],
 ]);
 
-/** Weighs the calls of a method; undefined where each weighs 1. */
+/** Returns the function that weighs the calls of a method; undefined if each has weight 1. */
 export function weigherOf(path: string): ((request: unknown) => number) | undefined {
   const weigh = WEIGHTS.get(path);
   if (weigh === undefined) {
@@ -53,22 +60,22 @@ const HEAVY_SHARE = 0.75;
 export class Admission {
   readonly #max: number;
   readonly #maxHeavy: number;
-  readonly #what: string;
+  readonly #noun: string;
   #weight = 0;
   #heavyWeight = 0;
 
-  /** `what` is counted: `calls`, `streams`. */
-  constructor(options: { readonly max: number; readonly what: string }) {
+  /** Creates an admission control for at most `max` calls. `noun` is `calls` or `streams`, for error texts. */
+  constructor(options: { readonly max: number; readonly noun: string }) {
     this.#max = options.max;
     this.#maxHeavy = Math.floor(options.max * HEAVY_SHARE);
-    this.#what = options.what;
+    this.#noun = options.noun;
   }
 
-  /** Throws a StatusError if the call must wait its turn; else `leave` must follow, once, with the same weight. */
+  /** Admits a call, or throws a StatusError. Each admitted call must `leave` once, with the same weight. */
   enter(weight: number): void {
     if (weight === 1) {
       if (this.#weight >= this.#max) {
-        throw overloaded(this.#weight, this.#what);
+        throw overloaded(this.#weight, this.#noun);
       }
     } else if (!this.#admitsHeavy(weight)) {
       throw tooHeavy(weight, this.#heavyWeight, this.#maxHeavy);
@@ -88,14 +95,14 @@ export class Admission {
   }
 }
 
-function overloaded(count: number, what: string): StatusError {
-  const message = `cannot serve the call: ${count} ${what} are in flight, as many as are admitted; repeat it later`;
+function overloaded(count: number, noun: string): StatusError {
+  const message = `cannot serve the call: ${count} ${noun} are in flight, which is the maximum; retry later`;
   return new StatusError(Status.UNAVAILABLE, message, { retryPushbackMs: RETRY_PUSHBACK_MS });
 }
 
 function tooHeavy(weight: number, heavyWeight: number, maxHeavy: number): StatusError {
   const message =
-    `cannot serve the call: it counts as ${weight} calls, and large calls that count as ${heavyWeight} of at most ${maxHeavy} ` +
-    'are in flight; send fewer keys at once, or repeat it later';
+    `cannot serve the call: it counts as ${weight} calls, and the large calls in flight count as ${heavyWeight} of at most ` +
+    `${maxHeavy}; send fewer keys per call or retry later`;
   return new StatusError(Status.RESOURCE_EXHAUSTED, message, { retryPushbackMs: RETRY_PUSHBACK_MS });
 }

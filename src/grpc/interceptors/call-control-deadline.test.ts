@@ -1,5 +1,6 @@
 /**
- * Deadlines of calls: nothing starts too late, nothing is waited for too long, synchronous answers cost nothing.
+ * Tests the deadlines of calls: late calls do not start, unary calls end before their deadline, and synchronous results
+ * need no timer.
  */
 import { FakeClock } from '../../../test/support/lib/fake-clock.ts';
 import { TimerWheel } from '../../lib/timer-wheel.ts';
@@ -30,7 +31,7 @@ function setUp(kind: AnyMethod['kind'], next: Handler) {
   return { wheel, call, advance };
 }
 
-/** A handler that is answered by hand. */
+/** Returns a handler whose promise the test settles. */
 function deferred() {
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
   return { next: (() => promise) as Handler, resolve, reject };
@@ -38,27 +39,30 @@ function deferred() {
 
 const tooLate = expect.objectContaining({ code: Status.DEADLINE_EXCEEDED });
 
-test.each(['unary', 'server_stream', 'bidi_stream'] as const)('%s: a call that is over starts nothing', (kind) => {
-  let started = 0;
-  const { call } = setUp(kind, () => {
-    started += 1;
-  });
-  for (const leftMs of [0, -1, -1_000]) {
-    expect(() => call(leftMs)).toThrow(tooLate);
-  }
-  expect(started).toBe(0);
-  call(1);
-  expect(started).toBe(1);
-});
+test.each(['unary', 'server_stream', 'bidi_stream'] as const)(
+  '%s: does not start a call whose deadline has passed',
+  (kind) => {
+    let started = 0;
+    const { call } = setUp(kind, () => {
+      started += 1;
+    });
+    for (const leftMs of [0, -1, -1_000]) {
+      expect(() => call(leftMs)).toThrow(tooLate);
+    }
+    expect(started).toBe(0);
+    call(1);
+    expect(started).toBe(1);
+  },
+);
 
-test('a synchronous answer stays one and has no entry in the wheel', () => {
+test('keeps a synchronous result synchronous, without an entry in the timer wheel', () => {
   const answer = { allowed: true };
   const { call, wheel } = setUp('unary', () => answer);
   expect(call(1_000)).toBe(answer);
   expect(wheel.size).toBe(0);
 });
 
-test('an answer in time passes, and its entry goes', async () => {
+test('passes a result in time on, and removes its entry from the timer wheel', async () => {
   const { next, resolve } = deferred();
   const { call, wheel } = setUp('unary', next);
   const answer = call(1_000);
@@ -68,7 +72,7 @@ test('an answer in time passes, and its entry goes', async () => {
   expect(wheel.size).toBe(0);
 });
 
-test('an error in time passes as it is, and its entry goes', async () => {
+test('passes an error in time on unchanged, and removes its entry from the timer wheel', async () => {
   const { next, reject } = deferred();
   const { call, wheel } = setUp('unary', next);
   const answer = call(1_000);
@@ -79,14 +83,14 @@ test('an error in time passes as it is, and its entry goes', async () => {
 });
 
 test.each(['resolves', 'rejects'])(
-  'a handler that %s too late is dropped: the caller was told before its deadline',
+  'ends a call before its deadline, and drops the result of a handler that %s later',
   async (how) => {
     const { next, resolve, reject } = deferred();
     const { call, wheel, advance } = setUp('unary', next);
     const answer = call(100) as Promise<unknown>;
     let end = 'open';
     answer.catch(() => {
-      end = 'told';
+      end = 'ended';
     });
     advance(79);
     await Promise.resolve();
@@ -103,12 +107,15 @@ test.each(['resolves', 'rejects'])(
   },
 );
 
-test.each(['server_stream', 'bidi_stream'] as const)('%s: a stream is not timed here', async (kind) => {
-  const { next, resolve } = deferred();
-  const { call, wheel, advance } = setUp(kind, next);
-  const answer = call(100);
-  expect(wheel.size).toBe(0);
-  advance(1_000);
-  resolve('ended');
-  await expect(answer).resolves.toBe('ended');
-});
+test.each(['server_stream', 'bidi_stream'] as const)(
+  '%s: leaves the deadline of a stream to the transport',
+  async (kind) => {
+    const { next, resolve } = deferred();
+    const { call, wheel, advance } = setUp(kind, next);
+    const answer = call(100);
+    expect(wheel.size).toBe(0);
+    advance(1_000);
+    resolve('ended');
+    await expect(answer).resolves.toBe('ended');
+  },
+);

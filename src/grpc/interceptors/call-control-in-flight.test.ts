@@ -1,5 +1,6 @@
 /**
- * The bound on calls in flight: what is over it is refused with a hint, and every end of a call makes room again.
+ * Tests the limit of calls in flight: calls above it are rejected with a pushback, and every call that ends is
+ * subtracted.
  */
 import { FakeClock } from '../../../test/support/lib/fake-clock.ts';
 import { TimerWheel } from '../../lib/timer-wheel.ts';
@@ -13,7 +14,7 @@ const responses = {} as ResponseStream<unknown>;
 const unary = { kind: 'unary' } as AnyMethod;
 const stream = { kind: 'server_stream' } as AnyMethod;
 
-/** Calls that are open until the test ends them. */
+/** Creates calls that stay open until the test ends them. */
 function setUp(options: { maxCallsInFlight: number; maxStreamsInFlight: number }) {
   const clock = new FakeClock();
   const metrics = { method: () => ({ started: () => {}, finished: () => {} }) };
@@ -24,60 +25,60 @@ function setUp(options: { maxCallsInFlight: number; maxStreamsInFlight: number }
     open.push(deferred);
     return deferred.promise;
   };
-  function handleOf(method: AnyMethod, next: Handler = waiting, request: unknown = 'request'): () => unknown {
+  function handlerOf(method: AnyMethod, next: Handler = waiting, request: unknown = 'request'): () => unknown {
     const handler = interceptor(method, next);
     return () => handler(request, context, responses);
   }
-  return { open, handleOf };
+  return { open, handlerOf };
 }
 
-const refused = expect.objectContaining({ code: Status.UNAVAILABLE, retryPushbackMs: 100 });
+const overloaded = expect.objectContaining({ code: Status.UNAVAILABLE, retryPushbackMs: 100 });
 
-test('the bound holds over all methods together, and says what it found', () => {
-  const { handleOf } = setUp({ maxCallsInFlight: 3, maxStreamsInFlight: 1 });
-  const [first, second] = [handleOf(unary), handleOf(unary)];
+test('limits the calls of all methods together, and reports their number', () => {
+  const { handlerOf } = setUp({ maxCallsInFlight: 3, maxStreamsInFlight: 1 });
+  const [first, second] = [handlerOf(unary), handlerOf(unary)];
   first();
   second();
   first();
-  expect(second).toThrow(refused);
-  expect(first).toThrow('cannot serve the call: 3 calls are in flight, as many as are admitted; repeat it later');
+  expect(second).toThrow(overloaded);
+  expect(first).toThrow('cannot serve the call: 3 calls are in flight, which is the maximum; retry later');
 });
 
-test('a refused call does not reach its handler, and takes no room', async () => {
-  const { open, handleOf } = setUp({ maxCallsInFlight: 1, maxStreamsInFlight: 1 });
-  const call = handleOf(unary);
+test('a rejected call does not reach its handler and does not count', async () => {
+  const { open, handlerOf } = setUp({ maxCallsInFlight: 1, maxStreamsInFlight: 1 });
+  const call = handlerOf(unary);
   const answer = call();
   for (let times = 0; times < 5; times += 1) {
-    expect(call).toThrow(refused);
+    expect(call).toThrow(overloaded);
   }
   expect(open).toHaveLength(1);
   open[0]?.resolve('done');
   await answer;
   call();
-  expect(call).toThrow(refused);
+  expect(call).toThrow(overloaded);
 });
 
-test('streams and calls do not take each other’s room', () => {
-  const { handleOf } = setUp({ maxCallsInFlight: 1, maxStreamsInFlight: 1 });
-  const [call, watch] = [handleOf(unary), handleOf(stream)];
+test('limits streams and unary calls separately', () => {
+  const { handlerOf } = setUp({ maxCallsInFlight: 1, maxStreamsInFlight: 1 });
+  const [call, watch] = [handlerOf(unary), handlerOf(stream)];
   watch();
   expect(watch).toThrow('1 streams are in flight');
   call();
   expect(call).toThrow('1 calls are in flight');
 });
 
-test('an answer, a rejection, a value and a throw all make room again, once', async () => {
-  const { open, handleOf } = setUp({ maxCallsInFlight: 2, maxStreamsInFlight: 1 });
-  const waiting = handleOf(unary);
-  const failing = handleOf(unary, () => {
+test('subtracts a call once when it resolves, rejects, returns or throws', async () => {
+  const { open, handlerOf } = setUp({ maxCallsInFlight: 2, maxStreamsInFlight: 1 });
+  const waiting = handlerOf(unary);
+  const failing = handlerOf(unary, () => {
     throw new Error('no');
   });
-  const immediate = handleOf(unary, () => 'value');
+  const immediate = handlerOf(unary, () => 'value');
   for (let round = 0; round < 10; round += 1) {
     expect(immediate()).toBe('value');
     expect(failing).toThrow('no');
     const [answered, rejected] = [waiting(), waiting()];
-    expect(immediate).toThrow(refused);
+    expect(immediate).toThrow(overloaded);
     open.splice(0, 1)[0]?.resolve('answer');
     open.splice(0, 1)[0]?.reject(new Error('late no'));
     await expect(answered).resolves.toBe('answer');
@@ -85,7 +86,7 @@ test('an answer, a rejection, a value and a throw all make room again, once', as
   }
   waiting();
   waiting();
-  expect(waiting).toThrow(refused);
+  expect(waiting).toThrow(overloaded);
 });
 
 describe('calls of many keys', () => {
@@ -104,30 +105,32 @@ describe('calls of many keys', () => {
     ['one per check', checkMany, { checks: Array.from({ length: 100 }, () => ({})) }, 100],
     ['a quarter per key and tag', invalidate, { keys: keys(40), tags: ['a', 'b', 'c', 'd'], all: false }, 11],
     ['16 for a flush', invalidate, { keys: [], tags: [], all: true }, 16],
-  ])('count as %s', (_, method, request, weight) => {
-    const { handleOf } = setUp({ maxCallsInFlight: 4 * weight, maxStreamsInFlight: 1 });
-    const call = handleOf(method, undefined, request);
+  ])('count %s', (_, method, request, weight) => {
+    const { handlerOf } = setUp({ maxCallsInFlight: 4 * weight, maxStreamsInFlight: 1 });
+    const call = handlerOf(method, undefined, request);
     call();
     call();
     call();
     expect(call).toThrow(tooHeavy);
-    expect(call).toThrow(`it counts as ${weight} calls, and large calls that count as ${3 * weight} of at most`);
+    expect(call).toThrow(
+      `it counts as ${weight} calls, and the large calls in flight count as ${3 * weight} of at most`,
+    );
   });
 
-  test('are refused whole while small calls, and those of few keys, are served', () => {
-    const { handleOf } = setUp({ maxCallsInFlight: 100, maxStreamsInFlight: 1 });
-    const large = handleOf(getMany, undefined, { keys: keys(256) });
+  test('are rejected above their quota while small calls are served', () => {
+    const { handlerOf } = setUp({ maxCallsInFlight: 100, maxStreamsInFlight: 1 });
+    const large = handlerOf(getMany, undefined, { keys: keys(256) });
     large();
     for (let count = 0; count < 36; count += 1) {
       expect(large).toThrow(tooHeavy);
-      handleOf(count % 2 === 0 ? unary : getMany, undefined, { keys: keys(4) })();
+      handlerOf(count % 2 === 0 ? unary : getMany, undefined, { keys: keys(4) })();
     }
-    expect(handleOf(unary)).toThrow(refused);
+    expect(handlerOf(unary)).toThrow(overloaded);
   });
 
-  test('make room when they end, for their whole weight', async () => {
-    const { open, handleOf } = setUp({ maxCallsInFlight: 100, maxStreamsInFlight: 1 });
-    const large = handleOf(getMany, undefined, { keys: keys(256) });
+  test('are subtracted with their whole weight when they end', async () => {
+    const { open, handlerOf } = setUp({ maxCallsInFlight: 100, maxStreamsInFlight: 1 });
+    const large = handlerOf(getMany, undefined, { keys: keys(256) });
     for (let round = 0; round < 5; round += 1) {
       const answer = large();
       expect(large).toThrow(tooHeavy);
@@ -136,20 +139,20 @@ describe('calls of many keys', () => {
     }
   });
 
-  test('are served alone even above their share, and one without keys counts as a call', () => {
-    const { handleOf } = setUp({ maxCallsInFlight: 64, maxStreamsInFlight: 1 });
-    handleOf(getMany, undefined, { keys: keys(256) })();
-    expect(handleOf(getMany, undefined, { keys: [] })).toThrow(refused);
+  test('are served alone even above their quota, and count as one call without keys', () => {
+    const { handlerOf } = setUp({ maxCallsInFlight: 64, maxStreamsInFlight: 1 });
+    handlerOf(getMany, undefined, { keys: keys(256) })();
+    expect(handlerOf(getMany, undefined, { keys: [] })).toThrow(overloaded);
   });
 
-  test('that hold more than any call may are refused by their service, without a retry hint', () => {
-    const { open, handleOf } = setUp({ maxCallsInFlight: 10_000, maxStreamsInFlight: 1 });
+  test('with more keys than a valid request may have are left to their service to reject', () => {
+    const { open, handlerOf } = setUp({ maxCallsInFlight: 10_000, maxStreamsInFlight: 1 });
     for (const [method, request] of [
       [getMany, { keys: keys(100_000) }],
       [checkMany, { checks: Array.from({ length: 100_000 }, () => ({})) }],
       [invalidate, { keys: keys(100_000), tags: [], all: true }],
     ] as const) {
-      handleOf(method, undefined, request)();
+      handlerOf(method, undefined, request)();
     }
     expect(open).toHaveLength(3);
   });

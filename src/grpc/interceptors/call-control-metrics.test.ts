@@ -1,5 +1,5 @@
 /**
- * Call metrics: each call that starts is finished once, with the code that its caller saw and the time that it took.
+ * Tests the metrics of calls: each started call is counted as finished once, with its code and duration.
  */
 import { FakeClock } from '../../../test/support/lib/fake-clock.ts';
 import { StoreError } from '../../lib/store-error.ts';
@@ -38,21 +38,21 @@ function setUp(next: Handler) {
   return { clock, call, finished, made, started: () => started };
 }
 
-test('handles are made once per method', () => {
+test('creates the counters once per method', () => {
   const { call, made } = setUp(() => 'value');
   call();
   call();
   expect(made).toEqual([['/pannier.test.v1.Service/Method', 'unary']]);
 });
 
-test('a value stays a value and is finished before it is handed on', () => {
+test('counts a synchronous result as finished before it returns it', () => {
   const answer = { allowed: true };
   const { call, finished, started } = setUp(() => answer);
   expect(call()).toBe(answer);
   expect([started(), finished]).toEqual([1, [[Status.OK, 0]]]);
 });
 
-test('a promise is finished when it resolves', async () => {
+test('counts a call as finished when its promise resolves', async () => {
   const deferred = Promise.withResolvers<unknown>();
   const { clock, call, finished, started } = setUp(() => deferred.promise);
   const answer = call();
@@ -65,41 +65,47 @@ test('a promise is finished when it resolves', async () => {
 
 const errors: [string, unknown, number][] = [
   ['a StatusError', new StatusError(Status.NOT_FOUND, 'cannot find it'), Status.NOT_FOUND],
-  ['a StoreError', new StoreError('unavailable', 'Redis is away'), Status.UNAVAILABLE],
+  ['a StoreError', new StoreError('unavailable', 'Redis is unreachable'), Status.UNAVAILABLE],
   ['an unexpected error', new TypeError('oh'), Status.INTERNAL],
-  ['what is no error', undefined, Status.INTERNAL],
+  ['undefined', undefined, Status.INTERNAL],
 ];
 
-test.each(errors)('%s that is thrown is finished once with its code, and passes', (_name, error, code) => {
-  const { call, finished, started } = setUp(() => {
-    throw error;
-  });
-  let caught: unknown = 'nothing';
-  try {
-    call();
-  } catch (thrown) {
-    caught = thrown;
-  }
-  expect(caught).toBe(error);
-  expect([started(), finished]).toEqual([1, [[code, 0]]]);
-});
+test.each(errors)(
+  'counts a call that throws %s once with its code, and throws the same error',
+  (_name, error, code) => {
+    const { call, finished, started } = setUp(() => {
+      throw error;
+    });
+    let caught: unknown = 'nothing';
+    try {
+      call();
+    } catch (thrown) {
+      caught = thrown;
+    }
+    expect(caught).toBe(error);
+    expect([started(), finished]).toEqual([1, [[code, 0]]]);
+  },
+);
 
-test.each(errors)('%s as a rejection is finished once with its code, and passes', async (_name, error, code) => {
-  const { call, finished, started } = setUp(() => Promise.reject(error));
-  await expect(call()).rejects.toBe(error);
-  expect([started(), finished]).toEqual([1, [[code, 0]]]);
-});
+test.each(errors)(
+  'counts a call that rejects with %s once with its code, and rejects with the same error',
+  async (_name, error, code) => {
+    const { call, finished, started } = setUp(() => Promise.reject(error));
+    await expect(call()).rejects.toBe(error);
+    expect([started(), finished]).toEqual([1, [[code, 0]]]);
+  },
+);
 
-test('an answer to a call that is over counts as what its caller saw', async () => {
+test('counts a call that ended before its handler finished with the code that its caller received', async () => {
   let deferred = Promise.withResolvers<unknown>();
   const { clock, call, finished } = setUp(() => deferred.promise);
   const cancelled = call({ isOver: true, deadlineAtMs: 100 });
-  deferred.resolve('nobody reads it');
+  deferred.resolve('dropped');
   await cancelled;
   deferred = Promise.withResolvers();
   const late = call({ isOver: true, deadlineAtMs: 100 });
   clock.advance(100);
-  deferred.resolve('nobody reads it');
+  deferred.resolve('dropped');
   await late;
   expect(finished.map(([code]) => code)).toEqual([Status.CANCELLED, Status.DEADLINE_EXCEEDED]);
 });

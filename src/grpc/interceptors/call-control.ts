@@ -1,19 +1,19 @@
 /**
- * Controls every call: admission (admission.ts bounds how many are in flight), deadline and metrics.
+ * Controls every call: admission, deadline and metrics.
  *
- * Promises:
- *   1. A call whose deadline is over is answered DEADLINE_EXCEEDED and starts nothing; so is a unary call that still waits a
- *      little before its deadline (deadline.ts), and what its handler brings later is dropped.
- *   2. A call that does not fit beside those in flight is refused at once, certainly not executed, with a hint when to repeat it. A call
- *      counts by its keys or checks. Streams live for hours and are counted apart, so that watchers cannot use up what calls need. A call
- *      that was answered for its deadline, and whose handler still works, still counts.
- *   3. Each call that starts is counted as finished once, with the code that its caller saw. Label values are the methods of
- *      the table and the 17 codes, so the number of series is fixed.
- *   4. A synchronous answer stays synchronous, and costs no promise and no entry in the timer wheel.
- * That streams end at their deadline is the transport's part.
+ * Invariants:
+ *   1. A call whose deadline has passed ends with DEADLINE_EXCEEDED and does not start.
+ *   2. A unary call that is still running shortly before its deadline (deadline.ts) ends with DEADLINE_EXCEEDED. The
+ *      later result of its handler is dropped. The transport ends streams at their deadline.
+ *   3. A call that admission control (admission.ts) rejects is not executed. Its error has a retry pushback.
+ *   4. Streams have a separate limit, because they stay open for hours and must not use up the limit of unary calls.
+ *   5. A call counts as in flight until its handler has finished, also after it ended with DEADLINE_EXCEEDED.
+ *   6. Each started call is counted as finished once, with the code that its caller received. The label values are the
+ *      methods of the table and the 17 codes, so the number of series is fixed.
+ *   7. A synchronous result stays synchronous, and needs no promise and no entry in the timer wheel.
  *
- * One interceptor and not three, since each would hang a promise of its own on every call: together they were a quarter of
- * what a call allocates.
+ * This is one interceptor instead of three, because each would add a promise to every call. Together, those promises
+ * were a quarter of the memory that a call allocates.
  */
 
 import type { Clock } from '../../lib/clock.ts';
@@ -27,7 +27,7 @@ import type { Handler, Interceptor } from '../service-table.ts';
 import { Status, type StatusCode } from '../status.ts';
 import { Admission, weigherOf } from './admission.ts';
 
-/** What counts the calls of one method. */
+/** Counters of a method. */
 interface MethodMetrics {
   started(): void;
   finished(code: StatusCode, durationMs: number): void;
@@ -48,8 +48,8 @@ export interface CallControlOptions {
 
 export function callControlInterceptor(options: CallControlOptions): Interceptor {
   const { clock, wheel } = options;
-  const calls = new Admission({ max: options.maxCallsInFlight, what: 'calls' });
-  const streams = new Admission({ max: options.maxStreamsInFlight, what: 'streams' });
+  const calls = new Admission({ max: options.maxCallsInFlight, noun: 'calls' });
+  const streams = new Admission({ max: options.maxStreamsInFlight, noun: 'streams' });
 
   return (method: AnyMethod, next: Handler): Handler => {
     const counts = options.metrics.method(method.path, method.kind);
@@ -62,7 +62,7 @@ export function callControlInterceptor(options: CallControlOptions): Interceptor
       counts.finished(codeSeen(context, nowMs, answered), nowMs - startMs);
     }
 
-    /** Answers a unary call by its deadline at the latest. */
+    /** Ends a unary call before its deadline, even if its handler has not finished. */
     function answerInTime(
       answer: Promise<unknown>,
       startMs: number,
@@ -144,7 +144,7 @@ export function callControlInterceptor(options: CallControlOptions): Interceptor
   };
 }
 
-/** What the caller saw: an answer to a call that is over reached nobody. */
+/** Returns the code that the caller received, which is not that of a handler that finished after the call had ended. */
 function codeSeen(context: CallContext, nowMs: number, answered: StatusCode): StatusCode {
   if (context.isOver()) {
     return nowMs >= context.deadlineAtMs ? Status.DEADLINE_EXCEEDED : Status.CANCELLED;

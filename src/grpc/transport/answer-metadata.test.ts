@@ -1,10 +1,10 @@
 /**
- * What metadata of an answer may be.
+ * Tests which metadata a response may have.
  */
 import type { MetadataEntry } from '../method.ts';
 import { metadataFields } from './answer-metadata.ts';
 
-test('text passes, bytes become base64 without padding', () => {
+test('keeps text and encodes bytes as base64 without padding', () => {
   const entries: MetadataEntry[] = [
     ['x-text', 'a value, 100 %'],
     ['x-empty', ''],
@@ -17,7 +17,7 @@ test('text passes, bytes become base64 without padding', () => {
   ]);
 });
 
-const refused: MetadataEntry[] = [
+const invalid: MetadataEntry[] = [
   ['X-Upper', 'a'],
   ['', 'a'],
   ['with blank', 'a'],
@@ -35,6 +35,6 @@ const refused: MetadataEntry[] = [
   ['x-long', 'a'.repeat(8_192)],
 ];
 
-test.each(refused)('%j: %j is refused', (key, value) => {
+test.each(invalid)('rejects %j: %j', (key, value) => {
   expect(() => metadataFields([[key, value]])).toThrow(TypeError);
 });

@@ -1,20 +1,21 @@
 /**
- * Memory for bytes that may be buffered for long: requests that came in part, answers that their peer does not take.
+ * Allocates memory for bytes that may stay buffered for a long time: incomplete requests, and responses that the peer
+ * does not read.
  *
- * Invariant: a piece keeps little more than itself alive. Node's own pool would keep 64 KiB for any few bytes of it, so that a peer which
- * takes most answers and leaves a few could make us keep a thousand times the bytes that are counted.
+ * Invariant: an allocation keeps at most 4 KiB of other memory alive. In Node's pool, a few bytes would keep 64 KiB
+ * alive. A peer that leaves a few responses unread could then make us hold a thousand times the bytes that we count.
  */
 
-/** The engine keeps views this small on its own heap, as cheap as a pool. */
+/** Maximum size of a typed array that V8 allocates on its own heap, which is as cheap as a pool. */
 const MAX_ENGINE_BYTES = 64;
 const SLAB_BYTES = 4_096;
-/** A larger piece has memory of its own. */
+/** Maximum size of an allocation from a slab. A larger one gets separate memory. */
 const MAX_SLAB_PIECE_BYTES = 1_024;
 
 let slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
 let slabUsedBytes = 0;
 
-/** The memory is not cleared. */
+/** Returns uninitialized memory. */
 export function bufferedMemory(bytes: number): Buffer {
   if (bytes <= MAX_ENGINE_BYTES || bytes > MAX_SLAB_PIECE_BYTES) {
     return Buffer.allocUnsafeSlow(bytes);

@@ -1,5 +1,5 @@
 /**
- * The bound on connections holds for TCP and the unix socket together.
+ * Tests that the limit of connections applies to TCP and the unix socket together.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
@@ -33,23 +33,23 @@ function open(where: number | string): Socket {
   return peer;
 }
 
-test('one too many is closed at once, wherever it comes, and one that goes makes room', async () => {
-  const taken: Socket[] = [];
-  const all = new Listeners({ maxConnections: 2, onConnection: (socket) => taken.push(socket.resume()) });
+test('closes connections above the limit at once, and accepts another after one has closed', async () => {
+  const accepted: Socket[] = [];
+  const all = new Listeners({ maxConnections: 2, onConnection: (socket) => accepted.push(socket.resume()) });
   listeners = all;
   const socketPath = join(directory, 'grpc.sock');
   const port = Number(await all.listen({ tcp: { host: '127.0.0.1', port: 0 }, socketPath }));
   const first = open(port);
   open(socketPath);
-  await waitFor('two connections', () => taken.length === 2);
+  await waitFor('two connections', () => accepted.length === 2);
   for (const where of [port, socketPath]) {
     const late = open(where);
-    await waitFor('it is closed', () => late.destroyed);
+    await waitFor('the third connection is closed', () => late.destroyed);
   }
-  await waitFor('the two are left', () => all.connections === 2);
-  expect(taken.length).toBe(2);
+  await waitFor('two connections remain', () => all.connections === 2);
+  expect(accepted.length).toBe(2);
   first.destroy();
-  await waitFor('there is room', () => all.connections === 1);
+  await waitFor('one connection remains', () => all.connections === 1);
   open(socketPath);
-  await waitFor('it is taken', () => taken.length === 3);
+  await waitFor('a third connection is accepted', () => accepted.length === 3);
 });

@@ -1,5 +1,7 @@
 /**
- * All that one transport listens on: a TCP address, a unix socket, or both, as one thing.
+ * Combines the listeners of a transport: a TCP address, a unix socket, or both.
+ *
+ * Invariant: `maxConnections` limits the connections of all listeners together.
  */
 import type { Socket } from 'node:net';
 import { Listener } from './listener.ts';
@@ -13,7 +15,7 @@ export class Listeners {
     const { maxConnections, onConnection } = options;
     this.#options = {
       maxConnections,
-      // Each listener has the bound for itself; here it is that of all.
+      // Each listener limits only its own connections, so the total is checked here.
       onConnection: (socket) => (this.connections > maxConnections ? socket.destroy() : onConnection(socket)),
     };
   }
@@ -22,10 +24,13 @@ export class Listeners {
     return this.#listeners.reduce((sum, listener) => sum + listener.connections, 0);
   }
 
-  /** Returns the TCP port that was bound. Rejects with what is wrong; what was opened before stays for the caller to close. */
+  /**
+   * Opens the listeners and returns the bound TCP port. If it rejects, the caller must close the listeners that are
+   * open.
+   */
   async listen(where: TransportOptions['listen']): Promise<number | undefined> {
     if (where.tcp === undefined && where.socketPath === undefined) {
-      throw new Error('cannot serve gRPC: neither an address nor a socket path is set, wanted one of them');
+      throw new Error('cannot serve gRPC: neither an address nor a socket path is set; set one of them');
     }
     const tcpPort = where.tcp === undefined ? undefined : await this.#add().listenTcp(where.tcp);
     if (where.socketPath !== undefined) {
@@ -34,7 +39,7 @@ export class Listeners {
     return tcpPort;
   }
 
-  /** Takes no more connections; those that are there stay. */
+  /** Stops accepting connections. Open connections stay open. */
   stopListening(): void {
     for (const listener of this.#listeners) {
       listener.stopListening();
@@ -47,7 +52,7 @@ export class Listeners {
     }
   }
 
-  /** Resolves once there is no connection, or after `timeoutMs`. */
+  /** Resolves once all connections are closed, or after `timeoutMs`. */
   async whenEmpty(timeoutMs: number): Promise<void> {
     await Promise.all(this.#listeners.map((listener) => listener.whenEmpty(timeoutMs)));
   }

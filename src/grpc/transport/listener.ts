@@ -1,15 +1,19 @@
 /**
- * Listens on loopback TCP and on a unix socket, and knows every connection.
+ * Listens on a TCP address or a unix socket, and tracks its connections.
  *
- * Unix socket: mode 0660 unless another is asked for; removed when the listener closes; one that nobody listens on any more is replaced; one that
- * answers, and a path that is no socket, are refused.
+ *   1. A unix socket has mode 0660 unless the options set another mode. It is removed when the listener closes.
+ *   2. A socket that a dead process left behind is replaced.
+ *   3. Listening fails if another process accepts connections on the socket, or if the path is not a socket.
  */
 import { chmodSync, existsSync, lstatSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type ListenOptions, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 
 const DEFAULT_SOCKET_MODE = 0o660;
-/** sun_path of Linux holds 108 bytes with its end; what is longer would be cut off in silence. */
+/**
+ * Maximum length of a socket path: sun_path of Linux has 108 bytes including the final 0. A longer path would be
+ * truncated without an error.
+ */
 const MAX_SOCKET_PATH_BYTES = 107;
 const PROBE_TIMEOUT_MS = 1_000;
 
@@ -21,7 +25,7 @@ export class Listener {
   constructor(options: { maxConnections: number; onConnection: (socket: Socket) => void }) {
     this.#server = createServer({ noDelay: true }, (socket) => {
       this.#sockets.add(socket);
-      // The HTTP/2 session reports a broken connection; without a listener it would end the process as well.
+      // The transport handles broken connections. Without this listener, an error would also end the process.
       socket.on('error', () => {});
       socket.once('close', () => this.#forget(socket));
       options.onConnection(socket);
@@ -33,7 +37,7 @@ export class Listener {
     return this.#sockets.size;
   }
 
-  /** Returns the port that was bound. */
+  /** Listens on a TCP address and returns the bound port. */
   async listenTcp(address: { host: string; port: number }): Promise<number> {
     const name = address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
     await this.#listen({ host: address.host, port: address.port }, name);
@@ -44,10 +48,10 @@ export class Listener {
   async listenUnix(path: string, mode = DEFAULT_SOCKET_MODE): Promise<void> {
     if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
       throw new Error(
-        `cannot listen on ${path}: the path has ${Buffer.byteLength(path)} bytes, wanted at most ${MAX_SOCKET_PATH_BYTES}`,
+        `cannot listen on ${path}: the path has ${Buffer.byteLength(path)} bytes; use at most ${MAX_SOCKET_PATH_BYTES}`,
       );
     }
-    // Node answers EACCES for a directory that is missing, which would send an operator the wrong way.
+    // Node reports a missing directory as EACCES, which would mislead an operator.
     if (!existsSync(dirname(path))) {
       throw new Error(`cannot listen on ${path}: ${LISTEN_ERRORS.ENOENT}`);
     }
@@ -56,14 +60,14 @@ export class Listener {
     chmodSync(path, mode);
   }
 
-  /** Takes no more connections; a unix socket is removed. Those that are there stay. */
+  /** Stops accepting connections and removes the unix socket. Open connections stay open. */
   stopListening(): void {
     if (this.#server.listening) {
       this.#server.close();
     }
   }
 
-  /** Resolves true once there is no connection, false after `timeoutMs`. */
+  /** Resolves to true once all connections are closed, or to false after `timeoutMs`. */
   whenEmpty(timeoutMs: number): Promise<boolean> {
     if (this.#sockets.size === 0) {
       return Promise.resolve(true);
@@ -97,7 +101,7 @@ export class Listener {
       this.#server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(name, error)));
       this.#server.listen(options, () => {
         this.#server.removeAllListeners('error');
-        // E.g. EMFILE when a connection is accepted: the connection is lost, the server goes on.
+        // Errors of accepting a connection, such as EMFILE, lose this connection but must not end the server.
         this.#server.on('error', () => {});
         resolve();
       });
@@ -106,16 +110,16 @@ export class Listener {
 }
 
 const LISTEN_ERRORS: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'the address is in use, wanted a free one',
-  EADDRNOTAVAIL: 'this machine does not have the address, wanted one of its own',
-  EACCES: 'permission is denied, wanted a port or directory that this user may use',
-  ENOENT: 'the directory does not exist, wanted one that does',
-  ENOTFOUND: 'the host name is unknown, wanted an address',
-  EROFS: 'the file system is read-only, wanted a directory that can be written',
+  EADDRINUSE: 'the address is in use; use another one',
+  EADDRNOTAVAIL: 'this host does not have the address; use one of its addresses',
+  EACCES: 'permission denied; use a port or directory that this user may use',
+  ENOENT: 'the directory does not exist; create it',
+  ENOTFOUND: 'the host name is unknown; use an IP address',
+  EROFS: 'the file system is read-only; use a writable directory',
 };
 
 function listenError(name: string, error: NodeJS.ErrnoException): Error {
-  const reason = LISTEN_ERRORS[error.code ?? ''] ?? `the system answers ${error.code ?? error.message}`;
+  const reason = LISTEN_ERRORS[error.code ?? ''] ?? `the system reports ${error.code ?? error.message}`;
   return new Error(`cannot listen on ${name}: ${reason}`, { cause: error });
 }
 
@@ -125,15 +129,18 @@ async function removeStaleSocket(path: string): Promise<void> {
     return;
   }
   if (!entry.isSocket()) {
-    throw new Error(`cannot listen on ${path}: it is there and no socket, wanted a free path`);
+    throw new Error(`cannot listen on ${path}: the path exists and is not a socket; use another path`);
   }
   if (await isAlive(path)) {
-    throw new Error(`cannot listen on ${path}: another process listens there, wanted a free path`);
+    throw new Error(`cannot listen on ${path}: another process listens there; use another path`);
   }
   unlinkSync(path);
 }
 
-/** Whether somebody accepts connections on the socket. What neither accepts nor refuses is taken for alive. */
+/**
+ * Returns whether a process listens on the socket. A process that neither accepts nor refuses a connection in time
+ * counts as listening.
+ */
 function isAlive(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = connect(path);

@@ -1,5 +1,6 @@
 /**
- * A request of millions of empty messages, which is small on the wire and huge as objects: both transports refuse it while it is read.
+ * Tests that both transports reject a request of millions of empty messages, which is small on the wire but huge in
+ * memory, while they decode it.
  */
 import { connectRaw } from '../../../test/support/grpc/raw-client.ts';
 import { systemClock } from '../../lib/clock.ts';
@@ -12,13 +13,13 @@ import { MAX_FIELDS_PER_MESSAGE } from '../wire/reader.ts';
 
 const SERVICE = 'pannier.v1.RateLimitService';
 const METHODS = [...METHOD_CODECS.keys()].filter((path) => path.startsWith(`/${SERVICE}/`));
-/** `checks`, with a length of nothing. */
+/** Field `checks` with an empty message. */
 const EMPTY_CHECK = Buffer.from([0x0a, 0]);
 
 test.each([
   { name: 'http2', start: startHttp2Transport },
   { name: 'grpc-js', start: startGrpcJsTransport },
-])('$name', async ({ start }) => {
+])('$name rejects a request with too many fields and calls no handler', async ({ start }) => {
   const counts: number[] = [];
   const handler = (request: { checks?: unknown[] }): object => {
     counts.push(request.checks?.length ?? 0);

@@ -1,5 +1,6 @@
 /**
- * docs/reference/errors.md names every refusal by the beginning of its text and by its code.
+ * Tests that docs/reference/errors.md lists the beginning of the text and the code of every refusal, and which requests
+ * get an HTTP status.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -41,6 +42,6 @@ test.each([
   { method: 'POST', contentType: 'application/grpcx', status: '415' },
   { method: 'POST', contentType: '', status: '415' },
   { method: 'GET', contentType: 'application/grpc', status: '405' },
-])('$method with content-type "$contentType": $status', ({ method, contentType, status }) => {
+])('$method with content-type "$contentType" gets HTTP status $status', ({ method, contentType, status }) => {
   expect(refusals.httpRefusal(method, contentType)).toBe(status);
 });

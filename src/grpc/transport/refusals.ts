@@ -1,57 +1,56 @@
 /**
- * What every transport answers to a call that never reaches a handler: the statuses and their texts.
+ * Defines the statuses of calls that a transport rejects before or instead of their handler, for all transports.
  */
-import { Status, StatusError } from '../status.ts';
+import { invalidArgument, Status, StatusError } from '../status.ts';
 
 const MAX_PATH_LENGTH = 200;
 const MAX_ENCODING_LENGTH = 32;
 const GRPC_CONTENT_TYPE = 'application/grpc';
 
 export function unknownMethod(path: string): StatusError {
-  const text = `cannot call ${path.slice(0, MAX_PATH_LENGTH)}: there is no such method, wanted one that reflection lists`;
+  const text = `cannot call ${path.slice(0, MAX_PATH_LENGTH)}: the server has no such method; use one that reflection lists`;
   return new StatusError(Status.UNIMPLEMENTED, text);
 }
 
 export function metadataTooLarge(limits: { maxMetadataBytes: number; maxMetadataFields: number }): StatusError {
   const { maxMetadataBytes, maxMetadataFields } = limits;
-  const text = `cannot serve the call: its metadata has more than ${maxMetadataBytes} bytes or ${maxMetadataFields} fields, wanted less`;
+  const text = `cannot serve the call: its metadata has more than ${maxMetadataBytes} bytes or ${maxMetadataFields} fields; send less metadata`;
   return new StatusError(Status.RESOURCE_EXHAUSTED, text);
 }
 
 export function malformedTimeout(): StatusError {
-  const text =
-    'cannot serve the call: its grpc-timeout is malformed, wanted 1 to 8 digits and a unit of H, M, S, m, u, n';
-  return new StatusError(Status.INVALID_ARGUMENT, text);
+  const accepted = '1 to 8 digits and a unit (H, M, S, m, u or n)';
+  return invalidArgument('grpc-timeout', { accepted, got: 'a malformed value' });
 }
 
-/** Of what a decoder threw: a StatusError says itself what is wrong. */
+/** Returns the status for an error of a decoder. A StatusError already states the problem. */
 export function malformedRequest(path: string, cause: unknown): StatusError {
   if (cause instanceof StatusError) {
     return cause;
   }
-  const text = `cannot read the request of ${path}: the bytes are no message of its type, wanted valid protobuf`;
+  const text = `cannot read the request of ${path}: it is not a valid protobuf message of the request type`;
   return new StatusError(Status.INTERNAL, text, { cause });
 }
 
-/** For a stream that a drain ends. */
+/** Returns the status of a stream that a drain ends. */
 export function stopping(): StatusError {
-  return new StatusError(Status.UNAVAILABLE, 'cannot keep the stream: the sidecar is stopping, open it anew');
+  return new StatusError(Status.UNAVAILABLE, 'cannot keep the stream open: the sidecar is stopping; open it again');
 }
 
-/** Nobody reads this one. */
+/** Returns the error for a call that has already ended. No caller receives it. */
 export function callIsOver(): StatusError {
-  return new StatusError(Status.CANCELLED, 'cannot read the request: the call is over');
+  return new StatusError(Status.CANCELLED, 'cannot read the request: the call has ended');
 }
 
-/** A caller that takes no answers is not made more of them. */
+/** Returns the status of a call on a connection whose peer does not read its responses. */
 export function answersNotTaken(): StatusError {
   return new StatusError(
     Status.RESOURCE_EXHAUSTED,
-    'cannot send the answer: too many answers wait for this connection, wanted a caller that reads them',
+    'cannot send the response: too many responses are buffered for this connection; read them faster',
   );
 }
 
-/** `bytes` is the length of the message, or what is known of it. */
+/** Returns the status for a message above the limit. `bytes` is its length, or a phrase if only a minimum is known. */
 export function messageTooLarge(bytes: number | string, maxBytes: number): StatusError {
   const text = `cannot read the request: its message must have at most ${maxBytes} bytes, got ${bytes}`;
   return new StatusError(Status.RESOURCE_EXHAUSTED, text);
@@ -66,7 +65,7 @@ export function secondMessage(): StatusError {
 }
 
 export function messageCutShort(): StatusError {
-  return new StatusError(Status.INTERNAL, 'cannot read the request: it ends before its message does');
+  return new StatusError(Status.INTERNAL, 'cannot read the request: it ends before its message is complete');
 }
 
 export function unknownFlag(flag: number): StatusError {
@@ -79,7 +78,10 @@ export function compressionWithoutEncoding(): StatusError {
   return new StatusError(Status.INTERNAL, text);
 }
 
-/** Answered with `grpc-accept-encoding`, from which a caller learns what it may send. */
+/**
+ * Returns the status for an unsupported encoding. The response also has `grpc-accept-encoding`, which lists the
+ * supported ones.
+ */
 export function compressionUnsupported(encoding: string, accepted: string): StatusError {
   const name = encoding.slice(0, MAX_ENCODING_LENGTH);
   const text = `cannot read the request: grpc-encoding of a compressed message must be one of ${accepted}, got ${name}`;
@@ -91,15 +93,15 @@ export function malformedCompression(encoding: string, cause: unknown): StatusEr
   return new StatusError(Status.INTERNAL, text, { cause });
 }
 
-/** Answers to requests that are valid HTTP/2 and not gRPC, by HTTP status. */
+/** Texts of responses to HTTP/2 requests that are not gRPC, by HTTP status. */
 export const HTTP_TEXTS = {
-  '405': 'cannot serve the request: its method is not POST, and this port speaks gRPC\n',
-  '415': 'cannot serve the request: its content-type is not application/grpc, and this port speaks gRPC\n',
+  '405': 'cannot serve the request: its method is not POST; use a gRPC client for this port\n',
+  '415': 'cannot serve the request: its content-type is not application/grpc; use a gRPC client for this port\n',
 } as const;
 
 export type HttpRefusal = keyof typeof HTTP_TEXTS;
 
-/** The status that refuses a request by HTTP; undefined for a gRPC call. */
+/** Returns the HTTP status that rejects a request; undefined for a gRPC call. */
 export function httpRefusal(method: string, contentType: string): HttpRefusal | undefined {
   if (method !== 'POST') {
     return '405';
@@ -107,7 +109,10 @@ export function httpRefusal(method: string, contentType: string): HttpRefusal | 
   return isGrpc(contentType) ? undefined : '415';
 }
 
-/** `application/grpc`, with `+proto` or another message format behind it, or with parameters. Not grpc-web. */
+/**
+ * Returns true for `application/grpc`, also with a message format such as `+proto` or with parameters, but not for
+ * grpc-web.
+ */
 function isGrpc(contentType: string): boolean {
   if (!contentType.startsWith(GRPC_CONTENT_TYPE)) {
     return false;

@@ -1,5 +1,5 @@
 /**
- * Messages that arrive compressed: what is accepted, what each refusal says, and that nothing is decompressed beyond the bound.
+ * Tests compressed messages: accepted encodings, error texts, the size limit of decompression, and the queue.
  */
 import { constants, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { isPromise } from '../../lib/maybe-promise.ts';
@@ -32,7 +32,7 @@ async function errorOf(play: () => unknown): Promise<string> {
   return 'OK';
 }
 
-test('names what it accepts', () => {
+test('accepts identity, deflate and gzip', () => {
   expect(ACCEPTED_ENCODINGS).toBe('identity,deflate,gzip');
 });
 
@@ -49,8 +49,8 @@ describe.each(Object.entries(COMPRESSORS))('%s', (encoding, compress) => {
     );
   });
 
-  test('stops at the bound, however much follows', async () => {
-    // The checksum at the end of the archive is wrong: only who decompresses all of it would see that.
+  test('stops decompressing at the maximum size', async () => {
+    // The checksum at the end is wrong, so complete decompression would fail with another status.
     const bomb = compress(Buffer.alloc(8 * MAX_BYTES), { level: constants.Z_BEST_COMPRESSION });
     bomb.fill(0xaa, bomb.length - 8);
     expect(await errorOf(() => compressed(bomb, encoding).decompress(openCall()))).toMatch(
@@ -58,7 +58,7 @@ describe.each(Object.entries(COMPRESSORS))('%s', (encoding, compress) => {
     );
   });
 
-  test('rejects malformed bytes with a text that quotes nothing of them', async () => {
+  test('rejects malformed bytes without quoting them', async () => {
     const whole = compress(Buffer.from('a message of a caller'));
     const damaged = [Buffer.alloc(0), Buffer.from('no archive'), whole.subarray(0, whole.length - 1), flipped(whole)];
     for (const bytes of damaged) {
@@ -94,19 +94,19 @@ test.each([
     encoding: 'gzip',
     error: `${Status.INTERNAL} cannot read the request: the flag of a message must be 0 or 1, got 2`,
   },
-])('flag $flag with grpc-encoding $encoding: $error', ({ flag, encoding, error }) => {
+])('flag $flag with grpc-encoding $encoding returns $error', ({ flag, encoding, error }) => {
   const refusal = flagRefusal(flag, encoding);
   expect(refusal === undefined ? 'OK' : `${refusal.code} ${refusal.message}`).toBe(error);
 });
 
-test('decodes both kinds of message alike', () => {
+test('decodes plain and compressed messages to the same result', () => {
   const method = { path: '/x', decode: (bytes: Buffer) => bytes.toString() } as unknown as AnyMethod;
   const call = { encoding: 'gzip', maxBytes: MAX_BYTES };
   expect(decodeRequest(method, requestMessage(0, Buffer.from('plain'), call), openCall())).toBe('plain');
   expect(decodeRequest(method, requestMessage(1, gzipSync('packed'), call), openCall())).toBe('packed');
 });
 
-test('decompresses up to 64 KiB at once, and more in another thread', async () => {
+test('decompresses up to 64 KiB synchronously, and more in another thread', async () => {
   const [short, long] = [64 * 1024, 64 * 1024 + 1].map((bytes) =>
     compressed(gzipSync(Buffer.alloc(bytes)), 'gzip').decompress(openCall()),
   );
@@ -114,7 +114,7 @@ test('decompresses up to 64 KiB at once, and more in another thread', async () =
   await long;
 });
 
-test('drops a message that waits for its turn as soon as its call is over', async () => {
+test('drops a queued message as soon as its call ends', async () => {
   const long = gzipSync(Buffer.alloc(MAX_BYTES));
   const settled: string[] = [];
   const first = Array.from({ length: 2 }, () =>
@@ -125,29 +125,29 @@ test('drops a message that waits for its turn as soon as its call is over', asyn
   call.end();
   await Promise.all([...first, dropped]);
   expect(settled).toEqual([
-    `${Status.CANCELLED} cannot read the request: the call is over`,
+    `${Status.CANCELLED} cannot read the request: the call has ended`,
     `${MAX_BYTES}`,
     `${MAX_BYTES}`,
   ]);
-  // The turns were given back.
+  // The dropped message has not used up a turn.
   expect((await compressed(long, 'gzip').decompress(openCall())).length).toBe(MAX_BYTES);
 });
 
-test('decompresses nothing for a call that is over', async () => {
+test('does not decompress a message of a call that has ended', async () => {
   const call = openCall();
   call.end();
   const damaged = compressed(Buffer.alloc(100_000), 'gzip');
   expect(await errorOf(() => damaged.decompress(call))).toMatch(`${Status.CANCELLED} `);
 });
 
-test('rejects what a call that ends meanwhile would get', async () => {
+test('rejects a message whose call ends during decompression', async () => {
   const call = openCall();
   const running = errorOf(() => compressed(gzipSync(Buffer.alloc(MAX_BYTES)), 'gzip').decompress(call));
   call.end();
   expect(await running).toMatch(`${Status.CANCELLED} `);
 });
 
-test('a call whose messages wait many times listens once for its end', async () => {
+test('adds one end listener to a call that queues several messages', async () => {
   const long = gzipSync(Buffer.alloc(MAX_BYTES));
   const call = openCall();
   for (let round = 0; round < 2; round += 1) {
@@ -159,7 +159,7 @@ test('a call whose messages wait many times listens once for its end', async () 
   expect(call.listeners).toHaveLength(1);
 });
 
-/** A call as transports pass it; `end` ends it. */
+/** Returns a call that `end` ends. */
 function openCall() {
   const listeners: (() => void)[] = [];
   let isOver = false;
@@ -178,7 +178,7 @@ function openCall() {
   };
 }
 
-/** With a byte changed in its middle. */
+/** Returns a copy with one byte changed in the middle. */
 function flipped(bytes: Buffer): Buffer {
   const copy = Buffer.from(bytes);
   const middle = Math.floor(copy.length / 2);

@@ -1,15 +1,16 @@
 /**
- * One request message as it arrived: its bytes, or its compressed bytes until a handler takes it.
+ * Represents a request message, which stays compressed until a handler takes it, and decodes it.
  *
- *   1. A message stays compressed while it waits, so buffered bytes never exceed the bytes that arrived.
- *   2. Decompression stops at the upper bound of a message: a small request cannot cost more memory than a large one.
- *   3. What decompresses to more than MAX_SYNC_BYTES is decompressed in another thread, so that it does not block other calls.
- *      At most MAX_THREADS messages are decompressed at the same time. The others wait for their turn. One whose call is over
- *      is dropped at once, because nobody counts its bytes from then on.
- *   4. Whatever is wrong with a message is a StatusError of its call. Nothing here ends a connection.
+ *   1. A message stays compressed while it is queued, so buffered bytes never exceed the bytes that arrived.
+ *   2. Decompression stops at the maximum size of a message, so a small request cannot use more memory than a large
+ *      one.
+ *   3. Messages that decompress to more than MAX_SYNC_BYTES are decompressed in another thread, so that they do not
+ *      block other calls. At most MAX_THREADS messages are decompressed at the same time, and further ones are queued.
+ *   4. A queued message is dropped as soon as its call ends, because its bytes are not counted after that.
+ *   5. An invalid message is a StatusError of its call, and never ends a connection.
  *
- * Sources: https://github.com/grpc/grpc/blob/master/doc/compression.md and PROTOCOL-HTTP2.md ("Message-Encoding"): `deflate`
- * is the zlib format of RFC 1950.
+ * Sources: https://github.com/grpc/grpc/blob/master/doc/compression.md and PROTOCOL-HTTP2.md ("Message-Encoding"):
+ * `deflate` is the zlib format of RFC 1950.
  */
 import { promisify } from 'node:util';
 import { gunzip, gunzipSync, inflate, inflateSync } from 'node:zlib';
@@ -31,9 +32,9 @@ const FLAG_PLAIN = 0;
 const FLAG_COMPRESSED = 1;
 const IDENTITY = 'identity';
 
-/** Takes about a third of a millisecond. */
+/** Maximum size of a message that is decompressed on the main thread, which takes about a third of a millisecond. */
 const MAX_SYNC_BYTES = 64 * 1024;
-/** Half of Node's thread pool, which also resolves names and reads files. */
+/** Half of Node's thread pool, which also resolves host names and reads files. */
 const MAX_THREADS = 2;
 const THREAD_CHUNK_BYTES = 64 * 1024;
 
@@ -42,16 +43,16 @@ interface Decompressor {
   readonly later: (bytes: Buffer, options: { maxOutputLength: number; chunkSize: number }) => Promise<Buffer>;
 }
 
-/** By `grpc-encoding`. */
+/** Decompressors by `grpc-encoding`. */
 const DECOMPRESSORS: ReadonlyMap<string, Decompressor> = new Map([
   ['deflate', { now: inflateSync, later: promisify(inflate) }],
   ['gzip', { now: gunzipSync, later: promisify(gunzip) }],
 ]);
 
-/** The value of `grpc-accept-encoding` in every answer. */
+/** Value of `grpc-accept-encoding` in every response. */
 export const ACCEPTED_ENCODINGS = [IDENTITY, ...DECOMPRESSORS.keys()].join(',');
 
-/** The call that a message belongs to. */
+/** Call that a message belongs to. */
 type OpenCall = Pick<CallContext, 'isOver' | 'onOver'>;
 
 export class CompressedMessage {
@@ -59,19 +60,19 @@ export class CompressedMessage {
   readonly #encoding: string;
   readonly #maxBytes: number;
 
-  /** `maxBytes` bounds the decompressed message. */
+  /** Creates a message. `maxBytes` limits its decompressed size. */
   constructor(options: { bytes: Buffer; encoding: string; maxBytes: number }) {
     this.#bytes = options.bytes;
     this.#encoding = options.encoding;
     this.#maxBytes = options.maxBytes;
   }
 
-  /** Compressed bytes. */
+  /** Number of compressed bytes. */
   get length(): number {
     return this.#bytes.length;
   }
 
-  /** Throws a StatusError, or rejects with one. */
+  /** Decompresses the message. Throws a StatusError, or rejects with one, if that fails. */
   decompress(call: OpenCall): MaybePromise<Buffer> {
     const decompressor = DECOMPRESSORS.get(this.#encoding);
     if (decompressor === undefined) {
@@ -82,7 +83,7 @@ export class CompressedMessage {
     return bytes ?? this.#decompressLater(decompressor, call);
   }
 
-  /** Undefined where the message is longer than `maxBytes` and may be. */
+  /** Decompresses at most `maxBytes`. Returns undefined if the message is longer but within its own limit. */
   #decompressNow(decompressor: Decompressor, maxBytes: number): Buffer | undefined {
     try {
       return decompressor.now(this.#bytes, { maxOutputLength: maxBytes });
@@ -95,7 +96,7 @@ export class CompressedMessage {
   }
 
   async #decompressLater(decompressor: Decompressor, call: OpenCall): Promise<Buffer> {
-    // A message that waits must not keep the whole chunk alive that it arrived in.
+    // A queued message must not keep the whole chunk alive in which it arrived.
     this.#bytes = bufferedCopy(this.#bytes, 0, this.#bytes.length);
     await turn(call);
     try {
@@ -122,10 +123,10 @@ export class CompressedMessage {
   }
 }
 
-/** Bytes of a message that is not compressed, or a compressed message. */
+/** Bytes of an uncompressed message, or a compressed message. */
 export type RequestMessage = Buffer | CompressedMessage;
 
-/** Why a message with this flag cannot be read from a call with this `grpc-encoding`; undefined where it can. */
+/** Returns the error for a message whose flag does not fit the `grpc-encoding` of its call; undefined if it fits. */
 export function flagRefusal(flag: number, encoding: string): StatusError | undefined {
   if (flag === FLAG_PLAIN) {
     return undefined;
@@ -139,7 +140,7 @@ export function flagRefusal(flag: number, encoding: string): StatusError | undef
   return DECOMPRESSORS.has(encoding) ? undefined : compressionUnsupported(encoding, ACCEPTED_ENCODINGS);
 }
 
-/** A message whose flag `flagRefusal` accepted. */
+/** Creates a message whose flag `flagRefusal` has accepted. */
 export function requestMessage(
   flag: number,
   bytes: Buffer,
@@ -149,8 +150,8 @@ export function requestMessage(
 }
 
 /**
- * A value for most messages; a promise for a compressed one that is long. Throws a StatusError for a message that cannot be
- * decompressed or decoded, or rejects with one.
+ * Decompresses and decodes a message. Returns a promise only for a long compressed message. Throws a StatusError, or
+ * rejects with one, if the message is malformed.
  */
 export function decodeRequest(method: AnyMethod, message: RequestMessage, call: OpenCall): MaybePromise<unknown> {
   if (!(message instanceof CompressedMessage)) {
@@ -173,12 +174,12 @@ function isTooLong(error: unknown): boolean {
 }
 
 let running = 0;
-/** Calls whose message waits for its turn, the one that waits the longest first. A call waits with one message at a time. */
+/** Calls with a queued message, the oldest first. A call has at most one queued message. */
 const waiting = new Map<OpenCall, PromiseWithResolvers<void>>();
-/** Calls that drop their waiting message when they are over. A stream may wait many times, and must not add a listener each time. */
+/** Calls that already have an end listener. A stream may queue many messages, but adds only one listener. */
 const followed = new WeakSet<OpenCall>();
 
-/** Waits until fewer than MAX_THREADS messages are being decompressed. Rejects as soon as the call is over. */
+/** Waits until fewer than MAX_THREADS messages are being decompressed. Rejects as soon as the call ends. */
 async function turn(call: OpenCall): Promise<void> {
   if (call.isOver()) {
     throw callIsOver();
@@ -202,7 +203,7 @@ function dropWaiting(call: OpenCall): void {
   granted?.reject(callIsOver());
 }
 
-/** Hands the turn to the call that waits the longest. */
+/** Passes the turn to the oldest queued message. */
 function endTurn(): void {
   const [next] = waiting;
   if (next === undefined) {

@@ -1,41 +1,48 @@
 /**
- * What every transport is: started with a method table and nothing else, drained or closed. One contract suite
- * (test/support/grpc/transport-contract.ts) holds for all of them.
+ * Defines the interface of a transport, which serves a method table and can be drained or closed.
+ *
+ * Invariant: every transport passes the contract suite (test/support/grpc/transport-contract.ts).
  */
 import type { Clock } from '../../lib/clock.ts';
 import type { MethodTable } from '../method.ts';
 
 export interface TransportOptions {
   readonly table: MethodTable;
-  /** One of them or both. */
+  /** Addresses to listen on; at least one must be set. */
   readonly listen: {
     readonly tcp?: { readonly host: string; readonly port: number };
     readonly socketPath?: string;
-    /** Permissions of the socket; unset = 0660. */
+    /** Permissions of the socket; unset: 0660. */
     readonly socketMode?: number;
   };
-  /** The deadline of unary calls that set none. */
+  /** Deadline of unary calls that set none. */
   readonly defaultDeadlineMs: number;
   readonly clock: Clock;
   readonly limits?: Partial<TransportLimits>;
   readonly log: TransportLog;
-  /** Where health and metrics are served over HTTP/1.1, e.g. `http://127.0.0.1:9471`: named to a client that speaks HTTP/1.x to this port. */
+  /**
+   * URL of health and metrics, e.g. `http://127.0.0.1:9471`. The error for a client that uses HTTP/1.x on the gRPC port
+   * contains it.
+   */
   readonly adminUrl?: string | undefined;
-  /** A peer broke a rule or a limit and was cut off, for the reason that metrics name. Only the built-in HTTP/2 server reports it. */
+  /**
+   * Called when a connection is dropped because its peer violated the protocol or a limit. Only the built-in HTTP/2
+   * server calls it.
+   */
   readonly onConnectionDropped?: (reason: string) => void;
 }
 
 export interface TransportLimits {
-  /** One message, after decompression. */
+  /** Maximum size of a message after decompression. */
   readonly maxMessageBytes: number;
-  /** All request headers of a call: names, values and 32 bytes each, as HTTP/2 counts them. */
+  /** Maximum size of the request headers of a call: names, values and 32 bytes each, as HTTP/2 counts them. */
   readonly maxMetadataBytes: number;
-  /** Calls at a time on one connection; clients queue what comes on top. */
+  /** Maximum number of concurrent calls of a connection. Clients queue further calls. */
   readonly maxStreamsPerConnection: number;
   readonly maxConnections: number;
-  /** Then a connection is drained, and its caller connects anew; 0: never. */
+  /** Age after which a connection is drained, so that its client reconnects; 0: no limit. */
   readonly maxConnectionAgeMs: number;
-  /** Without a call for so long a connection is drained; 0: never. */
+  /** Time without a call after which a connection is drained; 0: no limit. */
   readonly maxConnectionIdleMs: number;
 }
 
@@ -44,23 +51,26 @@ export const TRANSPORT_LIMITS: TransportLimits = {
   maxMetadataBytes: 16 * 1024,
   maxStreamsPerConnection: 2_000,
   maxConnections: 1_000,
-  // There is one server behind this port: nothing to balance anew.
+  // Reconnecting would not balance the load, because only one server listens on the port.
   maxConnectionAgeMs: 0,
   maxConnectionIdleMs: 1_800_000,
 };
 
-/** Where unexpected errors go; a pino logger is one. */
+/** Log for unexpected errors, which a pino logger implements. */
 export interface TransportLog {
   error(fields: Readonly<Record<string, unknown>>, text: string): void;
 }
 
 export interface Transport {
-  /** The port that was bound, where TCP was asked for. */
+  /** Bound TCP port; undefined without a TCP address. */
   readonly tcpPort: number | undefined;
-  /** Connections that are open. */
+  /** Number of open connections. */
   readonly connections: number;
-  /** Refuses new connections, lets calls in flight end, ends streams, and is closed after `graceMs` at the latest. */
+  /**
+   * Stops accepting connections, ends streams, waits up to `graceMs` for unary calls in flight, and closes the
+   * transport.
+   */
   drain(graceMs: number): Promise<void>;
-  /** Ends everything now. Both may be called again, and one after the other. */
+  /** Closes all connections at once. `drain` and `close` may be called several times and in any order. */
   close(): Promise<void>;
 }

@@ -1,6 +1,8 @@
 /**
- * What the conformance suites share: the transports that they are run on, serving the interop service on a free port, and the
- * foreign programs that check them. Where such a program lies is told by an environment variable; unset, the suite is red.
+ * Provides helpers for the conformance suites: the transports to test, a server of the interop service on a free port,
+ * and the external programs that check it.
+ *
+ * Invariant: an environment variable contains the path of each program. The suite fails if the variable is unset.
  */
 import { startGrpcJsTransport } from '../../../src/grpc/grpc-js/grpc-js-transport.ts';
 import { startHttp2Transport } from '../../../src/grpc/http2/http2-transport.ts';
@@ -19,7 +21,7 @@ const DEFAULT_DEADLINE_MS = 7_000;
 
 export interface InteropServer {
   readonly port: number;
-  /** Texts of what the transport logged: unexpected errors. */
+  /** Unexpected errors that the transport logged. */
   readonly logged: string[];
   readonly transport: Transport;
 }
@@ -36,22 +38,22 @@ export async function startInteropServer(startTransport: StartTransport): Promis
   return { port: Number(transport.tcpPort), logged, transport };
 }
 
-/** The path of a program from the environment; `what` says what it is. */
+/** Returns the path of a program from an environment variable. `what` describes the program in the error. */
 export function programFromEnvironment(variable: string, what: string): string {
   const path = process.env[variable];
   if (path === undefined || path === '') {
-    throw new Error(`cannot run ${what}: ${variable} is unset, wanted the path of the program`);
+    throw new Error(`cannot run ${what}: ${variable} is unset; set it to the path of the program`);
   }
   return path;
 }
 
 export interface ProgramEnd {
-  /** -1: it did not end in time and was killed. */
+  /** Exit code; -1 if the program was killed because it did not end in time. */
   readonly code: number;
   readonly output: string;
 }
 
-/** Runs a program to its end, for `timeoutMs` at most. */
+/** Runs a program until it ends, for at most `timeoutMs`. */
 export async function runProgram(path: string, args: readonly string[], timeoutMs: number): Promise<ProgramEnd> {
   const program = await spawnBound(path, args);
   let output = '';

@@ -1,7 +1,7 @@
 /**
- * gRPC's interop service as rows of a method table, for the interop clients of other implementations.
+ * Implements gRPC's interop service as a method table, for the interop clients of other implementations.
  *
- * Client streaming is a bidi row that answers once: on the wire they are the same.
+ * A client-streaming method is a bidi method that sends one response, because both are the same on the wire.
  */
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
@@ -55,7 +55,7 @@ type Method = MethodDefinition<object, object>;
 const SERVICE_NAME = 'grpc.testing.TestService';
 const ECHO_HEADER = 'x-grpc-test-echo-initial';
 const ECHO_TRAILER = 'x-grpc-test-echo-trailing-bin';
-/** As in the published proto: a payload of zeros. */
+/** Payload type of the published proto: a payload of zeros. */
 const COMPRESSABLE = 0;
 
 export function createInteropTable(): MethodTable {
@@ -84,14 +84,14 @@ export function createInteropTable(): MethodTable {
 function codec(methods: Readonly<Record<string, Method>>, name: string) {
   const method = methods[name];
   if (method === undefined) {
-    throw new Error(`cannot serve ${SERVICE_NAME}: method ${name} is missing, wanted the one of test.proto`);
+    throw new Error(`cannot serve ${SERVICE_NAME}: test.proto has no method ${name}; add it`);
   }
   return { path: method.path, decode: method.requestDeserialize, encode: method.responseSerialize };
 }
 
 function answerSimple(request: SimpleRequest, context: CallContext, serverId: string): SimpleResponse {
   echoMetadata(context);
-  throwWantedStatus(request.responseStatus);
+  throwRequestedStatus(request.responseStatus);
   const payload = payloadOf(request.responseType, request.responseSize);
   return { payload, serverId: request.fillServerId ? serverId : '' };
 }
@@ -101,7 +101,7 @@ async function sendOutput(
   context: CallContext,
   responses: ResponseStream<OutputResponse>,
 ): Promise<void> {
-  throwWantedStatus(request.responseStatus);
+  throwRequestedStatus(request.responseStatus);
   for (const { size, intervalUs } of request.responseParameters) {
     if (intervalUs > 0) {
       await pause(intervalUs / 1_000);
@@ -138,7 +138,7 @@ async function converse(
   }
 }
 
-/** What the caller put into these two keys comes back: one in the headers, the other in the trailers. */
+/** Returns the metadata of these two keys to the caller: one in the headers, the other in the trailers. */
 function echoMetadata(context: CallContext): void {
   const initial = context.metadata(ECHO_HEADER);
   const trailing = context.binaryMetadata(ECHO_TRAILER);
@@ -153,12 +153,12 @@ function echoMetadata(context: CallContext): void {
 
 function payloadOf(type: number, size: number): Payload {
   if (type !== COMPRESSABLE) {
-    throw new StatusError(3, `cannot answer: response_type is ${type}, wanted ${COMPRESSABLE}`);
+    throw new StatusError(3, `response_type must be ${COMPRESSABLE}, got ${type}`);
   }
   return { type, body: Buffer.alloc(size) };
 }
 
-function throwWantedStatus(status: EchoStatus | null | undefined): void {
+function throwRequestedStatus(status: EchoStatus | null | undefined): void {
   if (status && status.code !== 0) {
     throw new StatusError(status.code as StatusCode, status.message);
   }

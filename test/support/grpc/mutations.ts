@@ -1,11 +1,11 @@
 /**
- * Messages that no honest client sends: good ones of every method, and what a seed makes of them.
+ * Generates malformed and unusual messages: valid ones of every method, mutated at random from a seed.
  */
 import { loadContract, methodsOf } from '../../../src/grpc/contract.ts';
 
-/** Numbers that look random and are the same for the same seed. */
+/** Pseudorandom numbers, which are the same for the same seed. */
 export interface SeededRandom {
-  /** 0 <= result < bound. */
+  /** Returns an integer from 0 to `bound` - 1. */
   below(bound: number): number;
   bytes(length: number): Buffer;
 }
@@ -14,7 +14,7 @@ export function seededRandom(seed: number): SeededRandom {
   let state = BigInt(seed) + 1n;
 
   function below(bound: number): number {
-    // A linear congruence of 64 bits (multiplier by Knuth); its upper half is good enough here.
+    // Linear congruential generator with 64 bits and Knuth's multiplier. Its upper half is random enough for tests.
     state = BigInt.asUintN(64, state * 6_364_136_223_846_793_005n + 1_442_695_040_888_963_407n);
     return Number(state >> 33n) % bound;
   }
@@ -32,15 +32,15 @@ const LIMITS = [{ name: 'minute', algorithm: 4, limit: 10, windowMs: 60_000, bur
 const SESSION_ID = `${'A'.repeat(22)}.${'B'.repeat(22)}`;
 
 const REQUESTS: Readonly<Record<string, object>> = {
-  CheckRateLimit: { key: 'somebody', cost: 2, limits: LIMITS, detail: true, onFailure: 1 },
+  CheckRateLimit: { key: 'user-1', cost: 2, limits: LIMITS, detail: true, onFailure: 1 },
   CheckRateLimits: {
     checks: [
-      { key: 'somebody', limits: LIMITS },
+      { key: 'user-1', limits: LIMITS },
       { policy: 'none', key: 'x' },
     ],
   },
   SettleRateLimit: { reservationId: 'reservation', used: 3, extendMs: 1_000 },
-  ResetRateLimit: { key: 'somebody', limits: LIMITS },
+  ResetRateLimit: { key: 'user-1', limits: LIMITS },
   CreateSession: {
     userId: 'user',
     data: { cart: Buffer.from('apples') },
@@ -64,7 +64,7 @@ const REQUESTS: Readonly<Record<string, object>> = {
   ServerReflectionInfo: { host: 'localhost', fileContainingSymbol: 'pannier.v1.CacheService' },
 };
 
-/** One good message of every method of the contract. Throws when a method has none here. */
+/** Returns a valid message of every method of the contract. Throws if REQUESTS has none for a method. */
 export function goodMessages(): GoodMessage[] {
   const contract = loadContract();
   const messages: GoodMessage[] = [];
@@ -76,7 +76,7 @@ export function goodMessages(): GoodMessage[] {
       const request = REQUESTS[name];
       if (request === undefined) {
         throw new Error(
-          `cannot make a message of ${service}/${name}: there is no example, wanted one in ${import.meta.url}`,
+          `cannot create a message of ${service}/${name}: there is no example; add one to ${import.meta.url}`,
         );
       }
       const streamKind = method.requestStream ? 'bidi_stream' : 'server_stream';
@@ -87,7 +87,7 @@ export function goodMessages(): GoodMessage[] {
   return messages;
 }
 
-/** Another message: purely random, or `good` with something done to it once or a few times. */
+/** Returns random bytes, or `good` with one to four mutations. */
 export function mutate(good: Buffer, random: SeededRandom): Buffer {
   if (random.below(5) === 0) {
     return random.bytes(random.below(200));
@@ -111,10 +111,10 @@ function mutateOnce(bytes: Buffer, random: SeededRandom): Buffer {
     case 3:
       return Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + 1 + random.below(4))]);
     case 4:
-      // A varint of ten bytes: a huge length, a huge number, or a tag beyond all fields.
+      // Varint of ten bytes, which is a huge length, a huge number or the tag of an unknown field.
       return Buffer.concat([bytes.subarray(0, at), Buffer.alloc(9, 0xff), Buffer.from([1]), bytes.subarray(at + 1)]);
     case 5:
-      // Groups within groups, which protobuf readers skip by recursion.
+      // Nested groups, which protobuf readers skip recursively.
       return Buffer.concat([bytes, Buffer.alloc(1 + random.below(2_000), 0x0b)]);
     default: {
       const changed = Buffer.from(bytes);

@@ -1,5 +1,5 @@
 /**
- * Requests that are odd or wrong, one by one as the frames that a peer sends, for every transport to answer alike.
+ * Lists unusual and invalid requests as frames. All transports must give the same response to them.
  */
 import { deflateSync, gzipSync } from 'node:zlib';
 import { data, frame, headers, headersOnly, literal, message, priority, uint32 } from '../http2/frames.ts';
@@ -20,12 +20,12 @@ import { GARBAGE_BYTE, methodPath } from './test-methods.ts';
 
 export interface OddRequest {
   readonly name: string;
-  /** Each is sent by itself. */
+  /** Frames of the request, each of which is sent separately. */
   readonly frames: readonly Buffer[];
 }
 
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
-/** 0xdeadbeef. */
+/** Base64 of 0xdeadbeef. */
 const BINARY_VALUE = '3q2+7w';
 const PRIORITY_UPDATE = 0x10;
 const GREASE = 0x0b;
@@ -95,7 +95,13 @@ function methods(): OddRequest[] {
 }
 
 function paths(): OddRequest[] {
-  const values = [methodPath('Nothing'), '/pannier.test.v1.Nobody/Echo', '/', '/a%0a/"b"', `/${'x'.repeat(3_000)}`];
+  const values = [
+    methodPath('Nothing'),
+    '/pannier.test.v1.UnknownService/Echo',
+    '/',
+    '/a%0a/"b"',
+    `/${'x'.repeat(3_000)}`,
+  ];
   return [
     ...values.map((path) => ({ name: `path ${quoted(path)}`, frames: call({ path }) })),
     { name: 'an empty path', frames: call({ path: '' }) },
@@ -168,7 +174,7 @@ function malformedHeaders(): OddRequest[] {
     ['a second :path', [[':path', '/']]],
     ['an unknown pseudo-header', [[':odd', 'x']]],
     [':status in a request', [[':status', '200']]],
-    ['content-length that is no number', [['content-length', 'many']]],
+    ['content-length that is not a number', [['content-length', 'many']]],
     [
       'two different content-lengths',
       [
@@ -199,13 +205,13 @@ function compressed(): OddRequest[] {
     const bodies: readonly (readonly [string, Buffer])[] = [
       ['a message', compress(Buffer.alloc(500, 'a'))],
       ['an empty message', compress(Buffer.alloc(0))],
-      ['no byte', Buffer.alloc(0)],
+      ['no bytes', Buffer.alloc(0)],
       ['a message of 4194304 bytes', compress(Buffer.alloc(MAX_MESSAGE_BYTES))],
       ['a message of 4194305 bytes', compress(Buffer.alloc(MAX_MESSAGE_BYTES + 1))],
       ['a message of 32 MiB', compress(Buffer.alloc(8 * MAX_MESSAGE_BYTES))],
       ['half a message', compress(Buffer.alloc(500, 'a')).subarray(0, 15)],
-      ['a message and bytes behind it', Buffer.concat([compress(Buffer.from('a')), Buffer.from('behind')])],
-      ['bytes that are no message of its type', compress(Buffer.from([GARBAGE_BYTE]))],
+      ['a message followed by other bytes', Buffer.concat([compress(Buffer.from('a')), Buffer.from('behind')])],
+      ['a malformed message', compress(Buffer.from([GARBAGE_BYTE]))],
     ];
     const extra: readonly FieldRow[] = [['grpc-encoding', encoding]];
     const first = flagged(1, compress(Buffer.from('first')));
@@ -266,7 +272,7 @@ function framing(): OddRequest[] {
       frames: [headers(ODD_STREAM, block({})), data(ODD_STREAM, Buffer.alloc(0)), last(HELLO)],
     },
     { name: 'padded DATA', frames: [headers(ODD_STREAM, block({})), padded(HELLO)] },
-    { name: 'bytes that are no message of its type', frames: call({ body: message(Buffer.from([GARBAGE_BYTE])) }) },
+    { name: 'a malformed message', frames: call({ body: message(Buffer.from([GARBAGE_BYTE])) }) },
   ];
 }
 
@@ -353,7 +359,7 @@ function frameSequences(): OddRequest[] {
   ];
 }
 
-/** A call whose header block needs several frames. */
+/** Returns a call whose header block needs several frames. */
 function largeCall(bytes: number): Buffer[] {
   const extra = Array.from({ length: bytes / 1024 }, (_, index) => [`x-large-${index}`, 'm'.repeat(1_000)] as const);
   return [split(block({ extra }), MAX_FRAME_BYTES), last(HELLO)];
@@ -363,8 +369,8 @@ function manyFields(count: number): FieldRow[] {
   return Array.from({ length: count }, (_, index) => [`x-${index}`, 'v']);
 }
 
-function failure(wanted: Record<string, unknown>): Buffer {
-  return message(Buffer.from(JSON.stringify(wanted)));
+function failure(status: Record<string, unknown>): Buffer {
+  return message(Buffer.from(JSON.stringify(status)));
 }
 
 function quoted(value: string): string {

@@ -1,5 +1,5 @@
 /**
- * A gRPC request as raw frames on the stream of odd requests, with any part of it changed.
+ * Builds a gRPC request as raw frames, any part of which a test can change.
  */
 import { continuation, data, FrameFlag, headers, indexed, literal, message } from '../http2/frames.ts';
 import { ODD_STREAM } from './raw-outcome.ts';
@@ -23,7 +23,7 @@ export interface CallOptions {
   readonly body?: Buffer;
 }
 
-/** HEADERS and DATA, and nothing after them. */
+/** Returns HEADERS and DATA frames; the last one ends the stream. */
 export function call(options: CallOptions): Buffer[] {
   const { body = HELLO } = options;
   return [headers(ODD_STREAM, block(options)), ...inPieces(body, MAX_FRAME_BYTES)];
@@ -47,7 +47,10 @@ function fieldOf(name: string, value: string | undefined): Buffer[] {
   return value === undefined ? [] : [literal(name, value)];
 }
 
-/** One header block in several frames. No other frame may come between them, so they are sent together. */
+/**
+ * Splits a header block into several frames, and returns them as one buffer, because no other frame may come between
+ * them.
+ */
 export function split(headerBlock: Buffer, size: number): Buffer {
   const frames: Buffer[] = [];
   for (let at = 0; at < headerBlock.length; at += size) {

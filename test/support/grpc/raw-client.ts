@@ -1,7 +1,8 @@
 /**
- * gRPC calls with raw bytes: by @grpc/grpc-js, and by node:http2 where a client library refuses to misbehave.
+ * Makes gRPC calls with raw bytes, with @grpc/grpc-js, or with node:http2 for requests that a client library would not
+ * send.
  *
- * No promise of it rejects for what the server does: how a call ended is a value.
+ * Invariant: the promise of a call resolves to its outcome, and does not reject if the call fails.
  */
 import { type ClientHttp2Session, connect } from 'node:http2';
 import grpc from '@grpc/grpc-js';
@@ -18,7 +19,7 @@ export interface RawEnd {
 }
 
 export interface RawAnswer extends RawEnd {
-  /** Of a call that ended OK. */
+  /** Response of a call that ended with OK. */
   readonly bytes: Buffer | undefined;
 }
 
@@ -29,13 +30,13 @@ interface RawCall {
 
 interface RawStream {
   readonly call: grpc.ClientDuplexStream<Buffer, Buffer>;
-  /** Messages that have come; `call.pause()` holds them back. */
+  /** Messages received so far. `call.pause()` stops reading. */
   readonly messages: Buffer[];
   readonly ended: Promise<RawEnd>;
 }
 
 export interface RawClient {
-  /** Never waits for a better connection, and never repeats a call. */
+  /** Makes one attempt, without waiting for a connection to become ready. */
   unary(path: string, bytes: Buffer, options?: RawOptions): Promise<RawAnswer>;
   start(path: string, bytes: Buffer, options?: RawOptions): RawCall;
   serverStream(path: string, bytes: Buffer, options?: RawOptions): RawStream;
@@ -43,7 +44,7 @@ export interface RawClient {
   close(): void;
 }
 
-/** `address` is host:port or unix:PATH. */
+/** Connects to `address`, which is host:port or unix:PATH. */
 export function connectRaw(address: string): RawClient {
   const client = new grpc.Client(address, grpc.credentials.createInsecure(), {
     'grpc.enable_retries': 0,
@@ -67,7 +68,7 @@ export function connectRaw(address: string): RawClient {
         },
       );
       call.on('status', (status) => {
-        // The answer and the status come in either order, within one turn.
+        // The response and the status arrive in the same turn of the event loop, in either order.
         setImmediate(() => {
           resolve({ code: status.code, details: status.details, trailers: status.metadata, bytes: answer });
         });
@@ -120,20 +121,20 @@ function callOptions(options: RawOptions | undefined): grpc.CallOptions {
 }
 
 export interface Http2End {
-  /** Headers and trailers together; empty when the stream was reset before any. */
+  /** Headers and trailers; empty if the stream was reset before any arrived. */
   readonly headers: Readonly<Record<string, unknown>>;
   readonly body: Buffer;
   readonly resetCode: number;
 }
 
-/** One HTTP/2 connection over TCP. Destroy it when done. */
+/** Opens an HTTP/2 connection over TCP. The caller must destroy it. */
 export function connectHttp2(port: number): ClientHttp2Session {
   const session = connect(`http://127.0.0.1:${port}`);
   session.on('error', () => {});
   return session;
 }
 
-/** Sends a POST with what a gRPC client sends, changed by `headers`, and `body` as it is. */
+/** Sends a POST request with the headers of a gRPC client, overridden by `headers`, and with `body` unchanged. */
 export function http2Call(
   session: ClientHttp2Session,
   path: string,
@@ -162,10 +163,10 @@ export function http2Call(
   });
 }
 
-/** A message with the five bytes that gRPC sets in front. */
+/** Returns a message with its gRPC prefix of five bytes. */
 export function frame(message: Buffer, flags = 0): Buffer {
-  const head = Buffer.alloc(5);
-  head.writeUInt8(flags);
-  head.writeUInt32BE(message.length, 1);
-  return Buffer.concat([head, message]);
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt8(flags);
+  prefix.writeUInt32BE(message.length, 1);
+  return Buffer.concat([prefix, message]);
 }

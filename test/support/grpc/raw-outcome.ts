@@ -1,6 +1,6 @@
 /**
- * Sends one request as raw HTTP/2 frames beside another call on the same connection, and reports all that a caller can see of it:
- * the answer, how often a handler ran, and what became of the connection and the other call.
+ * Sends a request as raw HTTP/2 frames while another call is open on the same connection, and reports its outcome: the
+ * response, the number of handler calls, and the state of the connection and the other calls.
  */
 import { HpackDecoder } from '../../../src/grpc/http2/hpack/decoder.ts';
 import type { Field } from '../../../src/grpc/http2/hpack/field.ts';
@@ -11,27 +11,27 @@ import { waitFor } from '../wait.ts';
 import { methodPath } from './test-methods.ts';
 import type { TransportFixture } from './transport-contract.ts';
 
-/** The stream that a request is sent on; streams 1 and NEXT_STREAM are the other calls'. */
+/** Stream of the request. OTHER_STREAM and NEXT_STREAM carry the other calls. */
 export const ODD_STREAM = 3;
 const OTHER_STREAM = 1;
 const NEXT_STREAM = 5;
 const WINDOW_BYTES = 16 * 1024 * 1024;
 
 export interface RawOutcome {
-  /** In one word or two: a gRPC status, `HTTP 415`, `RST_STREAM PROTOCOL_ERROR`, `GOAWAY PROTOCOL_ERROR`. */
+  /** Kind of outcome: a gRPC status, `HTTP 415`, `RST_STREAM PROTOCOL_ERROR` or `GOAWAY PROTOCOL_ERROR`. */
   readonly verdict: string;
   readonly text: string;
-  /** All other fields of the answer, but for those that no caller depends on (IGNORED_FIELDS). */
+  /** Other fields of the response, except for IGNORED_FIELDS. */
   readonly fields: readonly string[];
-  /** The body, or its length where it is large. */
+  /** Body, or its length if it is large. */
   readonly body: string;
-  /** How often a handler was started. */
+  /** Number of handler calls. */
   readonly handlers: number;
-  /** Whether the call that was open before and one that came after were both served. */
+  /** Statuses of the call that was open before and of a call after the request; `0 0` if both were served. */
   readonly others: string;
 }
 
-/** docs/reference/grpc.md names them. */
+/** Fields that differ between the transports, as docs/reference/grpc.md states. */
 const IGNORED_FIELDS: ReadonlySet<string> = new Set(['date', 'content-type', 'grpc-encoding']);
 const MAX_BODY_SHOWN = 200;
 
@@ -41,19 +41,19 @@ export async function playRaw(fixture: TransportFixture, name: string, frames: r
     await peer.send(settingsAck(), windowUpdate(0, WINDOW_BYTES));
     const heldName = `held beside ${name}`;
     await peer.send(unaryCall(OTHER_STREAM, methodPath('Hold'), Buffer.from(heldName)));
-    const held = await waitFor('the other call', () => fixture.notebook.held.get(heldName));
+    const held = await waitFor('the handler of the other call', () => fixture.notebook.held.get(heldName));
     const startedBefore = fixture.notebook.started.length;
     for (const bytes of frames) {
       await peer.sendAll(bytes);
     }
-    await waitFor(`an answer to ${name}`, () => isOver(peer, ODD_STREAM));
+    await waitFor(`a response to ${name}`, () => isOver(peer, ODD_STREAM));
     if (peer.isOpen) {
       await peer.send(ping());
       await waitFor('a PING', () => peer.count(FrameType.ping) > 0 || !peer.isOpen);
     }
     held.release(Buffer.from('held'));
     await peer.send(unaryCall(NEXT_STREAM, methodPath('Echo'), Buffer.from('next')));
-    await waitFor('the other calls', () => [OTHER_STREAM, NEXT_STREAM].every((id) => isOver(peer, id)));
+    await waitFor('the end of the other calls', () => [OTHER_STREAM, NEXT_STREAM].every((id) => isOver(peer, id)));
     return outcomeOf(peer, fixture.notebook.started.length - startedBefore);
   } finally {
     peer.destroy();
@@ -87,7 +87,7 @@ function outcomeOf(peer: Http2Peer, handlers: number): RawOutcome {
 
 const SHOWN_APART: ReadonlySet<string> = new Set([':status', 'grpc-status', 'grpc-message']);
 
-/** The time that a call has left, and the length of the message that says so. */
+/** Removes the remaining time of a call, and the length of the message that contains it. */
 function withoutTime(body: string): string {
   return body.replace(/^\0.{4}(\{"leftMs":)[\d.e+-]+/s, '$1…');
 }
@@ -110,7 +110,7 @@ function verdictOf(peer: Http2Peer, fields: ReadonlyMap<string, string>): string
   return reset === undefined ? 'closed' : `RST_STREAM ${upperCase(reset)}`;
 }
 
-/** `protocolError` as RFC 9113 writes it. */
+/** Converts a name such as `protocolError` to the notation of RFC 9113. */
 function upperCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
 }
@@ -120,7 +120,7 @@ interface Answer {
   body: Buffer;
 }
 
-/** What came on each stream. Header blocks are read in their order, as HPACK needs it. */
+/** Returns the received fields and body of each stream. Header blocks are decoded in order, as HPACK requires. */
 function readAnswers(peer: Http2Peer): Map<number, Answer> {
   const decoder = new HpackDecoder({ tableBytes: 4_096, maxListBytes: 1_000_000, maxListFields: 1_000 });
   const answers = new Map<number, Answer>();

@@ -1,5 +1,6 @@
 /**
- * A client of gRPC server reflection: lists services, fetches files, and builds a type library from nothing else.
+ * Implements a client of gRPC server reflection, which lists services, fetches files, and resolves types from these
+ * files only.
  */
 import { join } from 'node:path';
 import { loadSync, type MethodDefinition } from '@grpc/proto-loader';
@@ -18,12 +19,12 @@ const definition = loadSync(['grpc/reflection/v1/reflection.proto', 'grpc/reflec
 });
 
 export interface ReflectionClient {
-  /** One question over the one stream that the client holds open. */
+  /** Sends a request on the stream of the client, and returns its response. */
   ask(request: ServerReflectionRequest): Promise<ServerReflectionResponseOutput>;
   services(): Promise<string[]>;
-  /** Serialized FileDescriptorProtos: the file that declares the symbol and all it needs. */
+  /** Returns serialized FileDescriptorProtos: the file that declares the symbol, and all files that it imports. */
   filesOf(symbol: string): Promise<Buffer[]>;
-  /** Ends the stream; resolves with its code. */
+  /** Ends the stream, and resolves to its code. */
   end(): Promise<number>;
 }
 
@@ -40,7 +41,7 @@ export function openReflection(client: RawClient, version: ReflectionVersion): R
     const index = asked;
     asked += 1;
     stream.call.write(method.requestSerialize(request));
-    const bytes = await waitFor('an answer of reflection', () => stream.messages[index]);
+    const bytes = await waitFor('a response of reflection', () => stream.messages[index]);
     return method.responseDeserialize(bytes) as ServerReflectionResponseOutput;
   }
 
@@ -61,7 +62,7 @@ export function openReflection(client: RawClient, version: ReflectionVersion): R
   };
 }
 
-/** Every method of the root as `<request type> -> <response type>`, having resolved both and every field of every message. */
+/** Resolves all types and fields, and returns each method with its `<request type> -> <response type>`. */
 export function resolveMethods(files: readonly Buffer[]): Map<string, string> {
   const set = protobuf.Root as unknown as { fromDescriptor(set: protobuf.Message): protobuf.Root };
   const protos = files.map((bytes) => descriptor.FileDescriptorProto.decode(bytes));
@@ -86,7 +87,7 @@ function walk(namespace: protobuf.NamespaceBase, visit: (service: protobuf.Servi
   for (const nested of namespace.nestedArray) {
     if (nested instanceof protobuf.Type) {
       for (const field of nested.fieldsArray) {
-        // A field of a message or enum type that was not found throws here.
+        // This throws if the message or enum type of the field is unknown.
         field.resolve();
       }
     }

@@ -1,6 +1,8 @@
 /**
- * A method table for the tests of transports: raw bytes in and out, one method per behaviour, and a notebook of what its
- * handlers saw. No message type: a transport does not know any either.
+ * Creates a method table for the tests of transports, with one method per behavior, and a notebook of what its handlers
+ * received.
+ *
+ * Requests and responses are raw bytes without a message type, because a transport does not know message types either.
  */
 import { callControlInterceptor } from '../../../src/grpc/interceptors/call-control.ts';
 import type {
@@ -17,10 +19,10 @@ import { Status, type StatusCode, StatusError } from '../../../src/grpc/status.t
 import { systemClock } from '../../../src/lib/clock.ts';
 import { TimerWheel } from '../../../src/lib/timer-wheel.ts';
 
-/** A call that waits in its handler until the test lets it go. */
+/** Call whose handler waits until the test releases it. */
 interface HeldCall {
   readonly context: CallContext;
-  /** How often `onOver` was told. */
+  /** Number of calls of the `onOver` listener. */
   overCount: number;
   release(answer: Buffer): void;
 }
@@ -31,7 +33,7 @@ interface FloodRecord {
   hasEnded: boolean;
 }
 
-/** What the handlers saw, by the text of the request. */
+/** Record of the calls of handlers, by text of the request. */
 export interface Notebook {
   readonly started: string[];
   readonly held: Map<string, HeldCall>;
@@ -39,12 +41,12 @@ export interface Notebook {
 }
 
 export const FLOOD_MESSAGE_BYTES = 16 * 1024;
-/** A message that `decode` refuses starts with this byte. */
+/** First byte of a message that `decode` rejects. */
 export const GARBAGE_BYTE = 0xff;
 export const SECRET_TEXT = 'the-secret-of-a-handler';
 
-/** What `Fail` and `FailLater` are asked to throw, as JSON. */
-interface WantedFailure {
+/** Error that `Fail` and `FailLater` throw; the request contains it as JSON. */
+interface RequestedFailure {
   readonly code: number;
   readonly message: string;
   readonly retryPushbackMs?: number;
@@ -60,11 +62,11 @@ export function createTestMethods(): { table: MethodTable; notebook: Notebook } 
     unary('Echo', (request) => request),
     unary('EchoLater', async (request) => await new Promise((resolve) => setImmediate(resolve, request))),
     unary('Fail', (request) => {
-      throw wantedFailure(request);
+      throw requestedFailure(request);
     }),
     unary('FailLater', async (request) => {
       await new Promise((resolve) => setImmediate(resolve));
-      throw wantedFailure(request);
+      throw requestedFailure(request);
     }),
     unary('Break', () => {
       throw new Error(SECRET_TEXT);
@@ -95,7 +97,7 @@ export function createTestMethods(): { table: MethodTable; notebook: Notebook } 
     }),
     serverStream('FailStream', async (request, _context, responses) => {
       responses.send(request);
-      throw wantedFailure(request);
+      throw requestedFailure(request);
     }),
     serverStream('BreakStream', () => {
       throw new Error(SECRET_TEXT);
@@ -121,7 +123,7 @@ function unary(name: string, handler: UnaryHandlerOfBytes): UnaryMethod<Buffer, 
   return { ...codec(name), kind: 'unary', handler };
 }
 
-/** With the interceptor that guards calls, as every method of the program has it. */
+/** Wraps the handler in callControlInterceptor, as the sidecar does for every method. */
 function timed(method: UnaryMethod<Buffer, Buffer>): AnyMethod {
   const interceptor = callControlInterceptor({
     clock: systemClock,
@@ -149,7 +151,7 @@ function bidiStream(
 
 function decodeCopy(bytes: Buffer): Buffer {
   if (bytes[0] === GARBAGE_BYTE) {
-    throw new Error(`${SECRET_TEXT}: no message`);
+    throw new Error(`${SECRET_TEXT}: malformed message`);
   }
   return Buffer.from(bytes);
 }
@@ -158,13 +160,13 @@ function refuseAnswer(): Buffer {
   throw new RangeError(SECRET_TEXT);
 }
 
-function wantedFailure(request: Buffer): StatusError {
-  const wanted = JSON.parse(request.toString()) as WantedFailure;
-  const options = wanted.retryPushbackMs === undefined ? undefined : { retryPushbackMs: wanted.retryPushbackMs };
-  return new StatusError(wanted.code as StatusCode, wanted.message, options);
+function requestedFailure(request: Buffer): StatusError {
+  const failure = JSON.parse(request.toString()) as RequestedFailure;
+  const options = failure.retryPushbackMs === undefined ? undefined : { retryPushbackMs: failure.retryPushbackMs };
+  return new StatusError(failure.code as StatusCode, failure.message, options);
 }
 
-/** Answers what the context says: the time left, and the values of the metadata keys that the request names. */
+/** Returns the remaining time and the values of the metadata keys that the request names. */
 function inspect(notebook: Notebook, request: Buffer, context: CallContext): Buffer {
   notebook.started.push(request.toString());
   const keys = request.toString().split(',');
@@ -173,7 +175,7 @@ function inspect(notebook: Notebook, request: Buffer, context: CallContext): Buf
   return Buffer.from(JSON.stringify(seen));
 }
 
-/** Echoes one text and one binary value as headers and trailers of the answer. */
+/** Returns one text and one binary value of the request in the headers and trailers of the response. */
 function adorn(request: Buffer, context: CallContext): Buffer {
   const text = context.metadata('x-echo') ?? '';
   const bytes = context.binaryMetadata('x-echo-bin') ?? Buffer.alloc(0);
@@ -200,7 +202,7 @@ function hold(notebook: Notebook, request: Buffer, context: CallContext): Promis
   });
 }
 
-/** `<name>:<count>`: as many messages as it says, each with its number in front, waiting whenever `send` says so. */
+/** Sends the number of messages that the request (`<name>:<count>`) names, and waits whenever `send` returns false. */
 async function flood(
   notebook: Notebook,
   request: Buffer,
@@ -222,7 +224,7 @@ async function flood(
   record.hasEnded = true;
 }
 
-/** Answers each request as it is; `stop` ends the stream though the caller has not, `fail` ends it with a plain Error. */
+/** Returns each request unchanged. `stop` ends the stream before the caller does, and `fail` throws an Error. */
 async function converse(
   requests: AsyncIterable<Buffer>,
   _context: CallContext,

@@ -1,5 +1,5 @@
 /**
- * The part of the transport contract about what callers should not send: the answer is an error of that call alone.
+ * Tests invalid requests in the transport contract: each one ends only its own call with an error.
  */
 import { deflateSync, gzipSync } from 'node:zlib';
 import { Status } from '../../../src/grpc/status.ts';
@@ -41,19 +41,19 @@ export function describeTransportBadInput(startTransport: StartTransport): void 
       }
     }
 
-    test('a message of 4 MiB passes, one byte more is RESOURCE_EXHAUSTED', async () => {
+    test('accepts a message of 4 MiB, and ends a longer one with RESOURCE_EXHAUSTED', async () => {
       const largest = await fixture.client.unary(methodPath('Echo'), Buffer.alloc(MAX_MESSAGE_BYTES));
       expect(largest.bytes?.length).toBe(MAX_MESSAGE_BYTES);
       const larger = await fixture.client.unary(methodPath('Echo'), Buffer.alloc(MAX_MESSAGE_BYTES + 1));
       expect(larger.code).toBe(Status.RESOURCE_EXHAUSTED);
     });
 
-    test('a message that says it is large is refused before it comes', async () => {
-      const head = Buffer.from([0, 0xff, 0xff, 0xff, 0xff]);
-      expect((await send({ body: head })).headers['grpc-status']).toBe(String(Status.RESOURCE_EXHAUSTED));
+    test('rejects a message that announces too many bytes before they arrive', async () => {
+      const prefix = Buffer.from([0, 0xff, 0xff, 0xff, 0xff]);
+      expect((await send({ body: prefix })).headers['grpc-status']).toBe(String(Status.RESOURCE_EXHAUSTED));
     });
 
-    test.each(Object.entries(COMPRESSORS))('%s: compressed messages are served', async (encoding, compress) => {
+    test.each(Object.entries(COMPRESSORS))('%s: serves compressed messages', async (encoding, compress) => {
       for (const message of [Buffer.from('p'), Buffer.alloc(500, 'p'), Buffer.alloc(MAX_MESSAGE_BYTES, 'p')]) {
         const end = await send({ headers: { 'grpc-encoding': encoding }, body: frame(compress(message), 1) });
         expect([end.headers['grpc-status'], end.body.subarray(5).equals(message)]).toEqual(['0', true]);
@@ -62,7 +62,7 @@ export function describeTransportBadInput(startTransport: StartTransport): void 
     });
 
     test.each(Object.entries(COMPRESSORS))(
-      '%s: a message over 4 MiB ends its call alone',
+      '%s: ends only the call of a message above 4 MiB',
       async (encoding, compress) => {
         const session = connectHttp2(fixture.port);
         for (const bytes of [MAX_MESSAGE_BYTES + 1, MAX_MESSAGE_BYTES * 8]) {
@@ -75,8 +75,8 @@ export function describeTransportBadInput(startTransport: StartTransport): void 
       },
     );
 
-    test('compressed messages of a stream keep their order among others', async () => {
-      // The long one is decompressed in another thread.
+    test('keeps the order of compressed and plain messages in a stream', async () => {
+      // The long message is decompressed in another thread.
       const [long, short, plain] = [Buffer.alloc(1024 * 1024, 'l'), Buffer.from('short'), Buffer.from('plain')];
       const body = [frame(gzipSync(long), 1), frame(plain), frame(gzipSync(short), 1), frame(plain)];
       const headers = { 'grpc-encoding': 'gzip' };
@@ -90,14 +90,14 @@ export function describeTransportBadInput(startTransport: StartTransport): void 
       { encoding: 'deflate', code: Status.INTERNAL },
       { encoding: 'identity', code: Status.INTERNAL },
       { encoding: 'zstd', code: Status.UNIMPLEMENTED },
-    ])('a message that is not what grpc-encoding $encoding says ends its call', async ({ encoding, code }) => {
+    ])('ends the call of a message that does not match grpc-encoding $encoding', async ({ encoding, code }) => {
       const end = await send({ headers: { 'grpc-encoding': encoding }, body: frame(Buffer.from('no archive'), 1) });
       expect(end.headers['grpc-status']).toBe(String(code));
       expect(end.headers['grpc-accept-encoding']).toBe('identity,deflate,gzip');
     });
 
     test.each(['Echo', 'EchoLater', 'Flood'])(
-      '%s: bytes that are no message are INTERNAL, and not quoted',
+      '%s: ends a malformed message with INTERNAL without quoting it',
       async (name) => {
         const answer =
           name === 'Flood'
@@ -105,25 +105,25 @@ export function describeTransportBadInput(startTransport: StartTransport): void 
             : await fixture.client.unary(methodPath(name), GARBAGE);
         expect(answer.code).toBe(Status.INTERNAL);
         expect(answer.details).toBe(
-          `cannot read the request of ${methodPath(name)}: the bytes are no message of its type, wanted valid protobuf`,
+          `cannot read the request of ${methodPath(name)}: it is not a valid protobuf message of the request type`,
         );
         expect(JSON.stringify(answer.trailers.toJSON())).not.toContain(SECRET_TEXT);
       },
     );
 
-    test('bytes that are no message end a bidi stream with INTERNAL', async () => {
+    test('ends a bidi stream with a malformed message with INTERNAL', async () => {
       const stream = fixture.client.bidi(methodPath('Converse'));
       stream.call.write(Buffer.from('good'));
       stream.call.write(GARBAGE);
       const end = await stream.ended;
       expect(end.code).toBe(Status.INTERNAL);
-      expect(end.details).toContain('the bytes are no message');
+      expect(end.details).toContain('it is not a valid protobuf message of the request type');
     });
 
-    test('an unknown method, service or path is UNIMPLEMENTED and named', async () => {
+    test('ends an unknown method, service or path with UNIMPLEMENTED and names it', async () => {
       const paths = [
         methodPath('Nothing'),
-        '/pannier.test.v1.Nobody/Echo',
+        '/pannier.test.v1.UnknownService/Echo',
         '/x',
         '/',
         '/pannier.test.v1.TestService/echo',
@@ -131,11 +131,13 @@ export function describeTransportBadInput(startTransport: StartTransport): void 
       for (const path of paths) {
         const answer = await fixture.client.unary(path, Buffer.from('x'));
         expect(answer.code).toBe(Status.UNIMPLEMENTED);
-        expect(answer.details).toBe(`cannot call ${path}: there is no such method, wanted one that reflection lists`);
+        expect(answer.details).toBe(
+          `cannot call ${path}: the server has no such method; use one that reflection lists`,
+        );
       }
     });
 
-    test('an odd path is UNIMPLEMENTED too, cut and encoded', async () => {
+    test('truncates and encodes an unusual path in the error text', async () => {
       const answer = await send({ path: `/${'x'.repeat(3_000)}` });
       expect(answer.headers['grpc-status']).toBe(String(Status.UNIMPLEMENTED));
       expect(String(answer.headers['grpc-message']).length).toBeLessThan(400);
@@ -151,13 +153,16 @@ export function describeTransportBadInput(startTransport: StartTransport): void 
       { headers: { 'content-type': 'text/plain' }, status: 415 },
       { headers: { 'content-type': 'application/grpc-web' }, status: 415 },
       { headers: { 'content-type': 'application/grpcx' }, status: 415 },
-    ])('a request that is not gRPC is refused by HTTP and calls no handler: $headers', async ({ headers, status }) => {
-      const before = fixture.notebook.started.length;
-      const end = await send({ path: methodPath('Inspect'), headers });
-      expect([end.headers[':status'], fixture.notebook.started.length - before]).toEqual([status, 0]);
-    });
+    ])(
+      'rejects a request that is not gRPC with an HTTP status and calls no handler: $headers',
+      async ({ headers, status }) => {
+        const before = fixture.notebook.started.length;
+        const end = await send({ path: methodPath('Inspect'), headers });
+        expect([end.headers[':status'], fixture.notebook.started.length - before]).toEqual([status, 0]);
+      },
+    );
 
-    test('no message, half a message, and two messages of a unary call are refused', async () => {
+    test('rejects a unary call without a message, with half a message or with two messages', async () => {
       const bodies = [Buffer.alloc(0), Buffer.from([0, 0, 0]), frame(Buffer.from('whole')).subarray(0, 7)];
       for (const body of [...bodies, Buffer.concat([frame(Buffer.from('a')), frame(Buffer.from('b'))])]) {
         const end = await send({ body });
@@ -165,7 +170,7 @@ export function describeTransportBadInput(startTransport: StartTransport): void 
       }
     });
 
-    test.each([2, 0xfe])('a message with the unknown flag %i is INTERNAL', async (flag) => {
+    test.each([2, 0xfe])('ends a message with the unknown flag %i with INTERNAL', async (flag) => {
       const end = await send({ body: frame(Buffer.from('x'), flag) });
       expect(end.headers['grpc-status']).toBe(String(Status.INTERNAL));
     });

@@ -1,5 +1,5 @@
 /**
- * The part of the transport contract about unary calls: answers, codes and texts, deadlines, metadata.
+ * Tests unary calls in the transport contract: responses, codes and texts, deadlines, metadata.
  */
 import { Status } from '../../../src/grpc/status.ts';
 import { waitFor } from '../wait.ts';
@@ -7,7 +7,7 @@ import { connectHttp2, frame, http2Call } from './raw-client.ts';
 import { methodPath, SECRET_TEXT } from './test-methods.ts';
 import { DEFAULT_DEADLINE_MS, openFixture, type StartTransport, type TransportFixture } from './transport-contract.ts';
 
-const INTERNAL_TEXT = "cannot answer: internal error, see the sidecar's log";
+const INTERNAL_TEXT = "cannot answer the call: internal error; see the sidecar's log";
 const ERROR_CODES = Object.values(Status).filter((code) => code !== Status.OK);
 
 export function describeTransportCalls(startTransport: StartTransport): void {
@@ -27,7 +27,7 @@ export function describeTransportCalls(startTransport: StartTransport): void {
       expect(answer.bytes?.toString()).toBe('still here');
     }
 
-    test.each(['Echo', 'EchoLater'])('%s answers with the bytes of the handler', async (name) => {
+    test.each(['Echo', 'EchoLater'])('%s returns the bytes of the handler', async (name) => {
       for (const length of [1, 5, 16_384, 1_000_000]) {
         const bytes = Buffer.alloc(length, 'pannier');
         const answer = await fixture.client.unary(methodPath(name), bytes);
@@ -36,23 +36,26 @@ export function describeTransportCalls(startTransport: StartTransport): void {
       }
     });
 
-    test('an empty message is a message', async () => {
+    test('accepts an empty message', async () => {
       const answer = await fixture.client.unary(methodPath('Echo'), Buffer.alloc(0));
       expect(answer.code).toBe(Status.OK);
       expect(answer.bytes?.length).toBe(0);
     });
 
-    test.each(['Fail', 'FailLater'])('%s: each code arrives with its text, whatever stands in it', async (name) => {
-      for (const code of ERROR_CODES) {
-        const message = `Cannot 100 % naïve ${code}: 日本語 🧺\nsecond line\ttab "quoted" %41`;
-        const answer = await fixture.client.unary(methodPath(name), Buffer.from(JSON.stringify({ code, message })));
-        expect(answer.code).toBe(code);
-        expect(answer.details).toBe(message);
-        expect(answer.bytes).toBeUndefined();
-      }
-    });
+    test.each(['Fail', 'FailLater'])(
+      '%s: returns each code with its text, including special characters',
+      async (name) => {
+        for (const code of ERROR_CODES) {
+          const message = `cannot 100 % naïve ${code}: 日本語 🧺\nsecond line\ttab "quoted" %41`;
+          const answer = await fixture.client.unary(methodPath(name), Buffer.from(JSON.stringify({ code, message })));
+          expect(answer.code).toBe(code);
+          expect(answer.details).toBe(message);
+          expect(answer.bytes).toBeUndefined();
+        }
+      },
+    );
 
-    test('a text goes over the wire percent-encoded', async () => {
+    test('sends an error text percent-encoded', async () => {
       const session = connectHttp2(fixture.port);
       const body = frame(Buffer.from(JSON.stringify({ code: Status.ABORTED, message: 'é\n%' })));
       const end = await http2Call(session, methodPath('Fail'), { body });
@@ -61,7 +64,7 @@ export function describeTransportCalls(startTransport: StartTransport): void {
       expect(end.headers['grpc-message']).toBe('%C3%A9%0A%25');
     });
 
-    test('a text with half a character does no harm', async () => {
+    test('replaces an unpaired surrogate in an error text', async () => {
       const request = Buffer.from(JSON.stringify({ code: Status.NOT_FOUND, message: 'half \ud83e' }));
       const answer = await fixture.client.unary(methodPath('Fail'), request);
       expect(answer.code).toBe(Status.NOT_FOUND);
@@ -69,7 +72,7 @@ export function describeTransportCalls(startTransport: StartTransport): void {
     });
 
     test.each(['Break', 'BreakLater', 'BadAnswer', 'RejectNothing'])(
-      '%s: an unexpected error is INTERNAL and tells nothing',
+      '%s: ends with INTERNAL without details after an unexpected error',
       async (name) => {
         fixture.logged.length = 0;
         const answer = await fixture.client.unary(methodPath(name), Buffer.from('x'));
@@ -82,7 +85,7 @@ export function describeTransportCalls(startTransport: StartTransport): void {
       },
     );
 
-    test('a pushback travels as grpc-retry-pushback-ms, and only where there is one', async () => {
+    test('sends a pushback as grpc-retry-pushback-ms only if the error has one', async () => {
       const failure = { code: Status.UNAVAILABLE, message: 'busy' };
       const hinted = Buffer.from(JSON.stringify({ ...failure, retryPushbackMs: 99.6 }));
       const answer = await fixture.client.unary(methodPath('Fail'), hinted);
@@ -98,19 +101,19 @@ export function describeTransportCalls(startTransport: StartTransport): void {
         return (JSON.parse(String(answer.bytes)) as { leftMs: number }).leftMs;
       }
 
-      test('a caller that sets none gets the default', async () => {
+      test('applies the default deadline if the caller sets none', async () => {
         const left = await leftMs('Inspect');
         expect(left).toBeGreaterThan(DEFAULT_DEADLINE_MS - 2_000);
         expect(left).toBeLessThanOrEqual(DEFAULT_DEADLINE_MS);
       });
 
-      test('a caller that sets one has its own', async () => {
+      test('applies the deadline that the caller sets', async () => {
         const left = await leftMs('Inspect', 60_000);
         expect(left).toBeGreaterThan(55_000);
         expect(left).toBeLessThanOrEqual(60_001);
       });
 
-      test('one of a month or of 99999999 hours is far away and does not wrap', async () => {
+      test('supports deadlines of a month and of 99999999 hours', async () => {
         const session = connectHttp2(fixture.port);
         for (const timeout of ['2592000S', '99999999H']) {
           const headers = { 'grpc-timeout': timeout };
@@ -123,16 +126,16 @@ export function describeTransportCalls(startTransport: StartTransport): void {
         session.destroy();
       });
 
-      test('a handler that misses it is told, and the caller gets DEADLINE_EXCEEDED', async () => {
+      test('ends a call at its deadline with DEADLINE_EXCEEDED, and notifies its handler', async () => {
         const answer = await fixture.client.unary(methodPath('Hold'), Buffer.from('late'), { deadlineMs: 200 });
         expect(answer.code).toBe(Status.DEADLINE_EXCEEDED);
         const held = fixture.notebook.held.get('late');
-        await waitFor('the handler hears of it', () => held?.context.isOver() === true && held.overCount === 1);
+        await waitFor('the handler to be notified', () => held?.context.isOver() === true && held.overCount === 1);
         held?.release(Buffer.from('too late'));
         await expectAlive();
       });
 
-      test('a server ends a call by itself, whatever its caller does', async () => {
+      test('ends a call at its deadline even if the caller keeps waiting', async () => {
         const session = connectHttp2(fixture.port);
         const headers = { 'grpc-timeout': '100m' };
         const end = await http2Call(session, methodPath('Hold'), { headers, body: frame(Buffer.from('patient')) });
@@ -140,7 +143,7 @@ export function describeTransportCalls(startTransport: StartTransport): void {
         expect(end.headers['grpc-status']).toBe(String(Status.DEADLINE_EXCEEDED));
       });
 
-      test('one that is over reaches the handler as such, or not at all', async () => {
+      test('passes no remaining time to the handler of a call whose deadline has passed', async () => {
         const session = connectHttp2(fixture.port);
         for (const timeout of ['0n', '0S', '1n']) {
           const headers = { 'grpc-timeout': timeout };
@@ -153,7 +156,7 @@ export function describeTransportCalls(startTransport: StartTransport): void {
         session.destroy();
       });
 
-      test('with the interceptor, one that is over starts no handler', async () => {
+      test('starts no handler after the deadline with the interceptor', async () => {
         const session = connectHttp2(fixture.port);
         for (const timeout of ['0n', '0S', '1n']) {
           const headers = { 'grpc-timeout': timeout };
@@ -165,17 +168,20 @@ export function describeTransportCalls(startTransport: StartTransport): void {
         expect(fixture.notebook.started).not.toContain('never seen');
       });
 
-      test('with the interceptor, a caller is told by us before its own timer runs out', async () => {
-        const request = Buffer.from('told in time');
-        // Both timers are in this process: when it stalls for 20 ms the caller's may be first, so it may try again.
-        await waitFor('the server is first', async () => {
+      test('ends a call before the timer of the caller expires with the interceptor', async () => {
+        const request = Buffer.from('ended in time');
+        // Both timers run in this process. If it blocks for 20 ms, the caller's timer may win, so the test tries again.
+        await waitFor('the server to be first', async () => {
           const answer = await fixture.client.unary(methodPath('HoldInTime'), request, { deadlineMs: 300 });
           expect(answer.code).toBe(Status.DEADLINE_EXCEEDED);
-          return answer.details === 'cannot answer in time: the deadline runs out, it may have happened';
+          return (
+            answer.details ===
+            'cannot answer in time: the handler did not finish before the deadline; the call may have been executed'
+          );
         });
       });
 
-      test('a malformed one is refused and starts no handler', async () => {
+      test('ends a malformed grpc-timeout with INVALID_ARGUMENT and starts no handler', async () => {
         const session = connectHttp2(fixture.port);
         for (const timeout of ['', 'soon', '-1S', '5', 'S', '1.5S', '123456789S', '1X', '1S, 1S']) {
           const headers = { 'grpc-timeout': timeout };
@@ -195,16 +201,16 @@ export function describeTransportCalls(startTransport: StartTransport): void {
         return (JSON.parse(String(answer.bytes)) as { metadata: unknown }).metadata;
       }
 
-      test('is there by its key, and what is not there is not', async () => {
+      test('of the request is available by key, and undefined for an unknown key', async () => {
         expect(await seen('x-caller,x-other', { 'x-caller': 'checkout' })).toEqual(['checkout', null]);
       });
 
-      test('of a binary key is not offered and does no harm', async () => {
+      test('of a binary key is not returned as text', async () => {
         const metadata = { 'trace-bin': Buffer.from([0, 1, 2, 0xff]), 'x-caller': 'checkout' };
         expect(await seen('trace-bin,x-caller', metadata)).toEqual([null, 'checkout']);
       });
 
-      test('of a binary key that is no base64 does no harm', async () => {
+      test('of a binary key may be invalid base64', async () => {
         const session = connectHttp2(fixture.port);
         const headers = { 'trace-bin': '*** no base64 ***', 'other-bin': '' };
         const end = await http2Call(session, methodPath('Inspect'), { headers, body: frame(Buffer.from('trace-bin')) });
@@ -212,7 +218,7 @@ export function describeTransportCalls(startTransport: StartTransport): void {
         expect(end.headers['grpc-status']).toBe('0');
       });
 
-      test.each(['Adorn', 'AdornStream'])('%s: of an answer arrives, before it and with its status', async (name) => {
+      test.each(['Adorn', 'AdornStream'])('%s: of a response arrives in its headers and trailers', async (name) => {
         const session = connectHttp2(fixture.port);
         const bytes = Buffer.from([0, 1, 0xfe, 0xff, 0]);
         const headers = { 'x-echo': 'some text', 'x-echo-bin': bytes.toString('base64') };
@@ -223,19 +229,19 @@ export function describeTransportCalls(startTransport: StartTransport): void {
         expect(Buffer.from(String(end.headers['x-trail-bin']), 'base64')).toEqual(bytes);
       });
 
-      test('of an answer goes with an error too', async () => {
+      test('of a response is sent with an error too', async () => {
         const metadata = { 'x-echo': 'why' };
         const answer = await fixture.client.unary(methodPath('Adorn'), Buffer.from('fail'), { metadata });
         expect(answer.code).toBe(Status.ABORTED);
         expect(answer.trailers.get('x-trail')).toEqual(['why']);
       });
 
-      test("of an answer cannot be the protocol's own", async () => {
+      test('of a response must not use reserved keys', async () => {
         const answer = await fixture.client.unary(methodPath('AdornBadly'), Buffer.from('x'));
         expect(answer.code).toBe(Status.INTERNAL);
       });
 
-      test('beyond 16 KiB is refused and does not start the handler', async () => {
+      test('of more than 16 KiB ends the call with RESOURCE_EXHAUSTED and does not start the handler', async () => {
         const metadata = { 'x-big': 'b'.repeat(17_000) };
         const answer = await fixture.client.unary(methodPath('Inspect'), Buffer.from('big'), { metadata });
         expect(answer.code).toBe(Status.RESOURCE_EXHAUSTED);
@@ -248,7 +254,7 @@ export function describeTransportCalls(startTransport: StartTransport): void {
         expect(await seen('x-large', { 'x-large': 'c'.repeat(15_000) })).toEqual(['c'.repeat(15_000)]);
       });
 
-      test('far beyond what HTTP/2 carries ends that call alone', async () => {
+      test('of 300 kB ends only its own call', async () => {
         const metadata = { 'x-huge': 'h'.repeat(300_000) };
         const answer = await fixture.client.unary(methodPath('Echo'), Buffer.from('x'), {
           metadata,

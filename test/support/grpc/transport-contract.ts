@@ -1,5 +1,5 @@
 /**
- * What every transport must do, as tests: called once per transport, in parts that share one fixture.
+ * Defines the contract suite, which runs for every transport, and the fixture that its parts share.
  */
 import type { Transport, TransportLimits, TransportOptions } from '../../../src/grpc/transport/transport.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
@@ -13,16 +13,18 @@ import { describeTransportStreams } from './transport-streams.ts';
 
 export type StartTransport = (options: TransportOptions) => Promise<Transport>;
 
-/** Long enough that no call of a test that is not about deadlines runs into it, even on a slow and busy machine. */
+/**
+ * Default deadline of unary calls. Tests that are not about deadlines never reach it, even on a slow and busy machine.
+ */
 export const DEFAULT_DEADLINE_MS = 90_000;
 
-/** A transport with the test methods on a free port, and a client on one connection to it. */
+/** Transport with the test methods on a free port, and a client with one connection to it. */
 export interface TransportFixture {
   readonly transport: Transport;
   readonly client: RawClient;
   readonly port: number;
   readonly notebook: Notebook;
-  /** What the transport logged. */
+  /** Errors that the transport logged. */
   readonly logged: { fields: Readonly<Record<string, unknown>>; text: string }[];
   close(): Promise<void>;
 }

@@ -1,5 +1,5 @@
 /**
- * The part of the transport contract about listening, draining and closing: addresses, the unix socket, what is left over.
+ * Tests listening, draining and closing in the transport contract.
  */
 import { chmodSync, existsSync, lstatSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
@@ -17,7 +17,7 @@ import { connectHttp2, connectRaw, http2Call, frame as messageFrame, type RawAns
 import { createTestMethods, methodPath } from './test-methods.ts';
 import { DEFAULT_DEADLINE_MS, openFixture, type StartTransport, type TransportFixture } from './transport-contract.ts';
 
-/** A drain that is not about its time ends long before this, even on a slow and busy machine. */
+/** Grace period of drains that should end long before it, even on a slow and busy machine. */
 const GRACE_MS = 60_000;
 const LONG_MESSAGE_BYTES = 1024 * 1024;
 
@@ -59,7 +59,7 @@ export function describeTransportListening(startTransport: StartTransport): void
       return answer;
     }
 
-    test('TCP and a unix socket serve the same methods at the same time', async () => {
+    test('serves the same methods on TCP and on a unix socket at the same time', async () => {
       const transport = await start({ tcp: { host: '127.0.0.1', port: 0 }, socketPath: path });
       expect(transport.tcpPort).toBeGreaterThan(0);
       for (const address of [`127.0.0.1:${transport.tcpPort}`, `unix:${path}`]) {
@@ -67,16 +67,18 @@ export function describeTransportListening(startTransport: StartTransport): void
       }
     });
 
-    test('IPv6 loopback works', async () => {
+    test('listens on the IPv6 loopback address', async () => {
       const transport = await start({ tcp: { host: '::1', port: 0 } });
       expect(String((await echo(`[::1]:${transport.tcpPort}`)).bytes)).toBe('hello');
     });
 
-    test('neither address nor path is refused', async () => {
-      await expect(start({})).rejects.toThrow('neither an address nor a socket path is set');
+    test('fails without an address and a path', async () => {
+      await expect(start({})).rejects.toThrow(
+        'cannot serve gRPC: neither an address nor a socket path is set; set one of them',
+      );
     });
 
-    test('the unix socket has mode 0660 whatever the umask, and goes when the transport closes or drains', async () => {
+    test('creates the unix socket with mode 0660 despite the umask, and removes it on close or drain', async () => {
       const umaskBefore = process.umask(0o077);
       try {
         for (const end of ['close', 'drain'] as const) {
@@ -91,15 +93,15 @@ export function describeTransportListening(startTransport: StartTransport): void
       }
     });
 
-    test('the unix socket has another mode where one is asked for', async () => {
+    test('creates the unix socket with the mode of the options', async () => {
       await start({ socketPath: path, socketMode: 0o666 });
       expect(statSync(path).mode & 0o777).toBe(0o666);
     });
 
-    test('a socket that a killed process left behind is replaced', async () => {
+    test('replaces a socket that a killed process left behind', async () => {
       const script = `require('node:net').createServer().listen(${JSON.stringify(path)}, () => console.log('up'))`;
       const process_ = await spawnBound(process.execPath, ['-e', script]);
-      await waitFor('the other process listens', () => existsSync(path));
+      await waitFor('the other process to listen', () => existsSync(path));
       process_.signal('SIGKILL');
       await process_.ended;
       expect(lstatSync(path).isSocket()).toBe(true);
@@ -107,40 +109,40 @@ export function describeTransportListening(startTransport: StartTransport): void
       expect(String((await echo(`unix:${path}`)).bytes)).toBe('hello');
     });
 
-    test('a socket that somebody listens on is refused, and stays', async () => {
+    test('fails on a socket on which another process listens, and keeps it', async () => {
       await start({ socketPath: path });
-      const wanted = `cannot listen on ${path}: another process listens there, wanted a free path`;
-      await expect(start({ socketPath: path })).rejects.toThrow(wanted);
+      const text = `cannot listen on ${path}: another process listens there; use another path`;
+      await expect(start({ socketPath: path })).rejects.toThrow(text);
       expect(String((await echo(`unix:${path}`)).bytes)).toBe('hello');
     });
 
-    test('a path that is no socket is refused, and stays', async () => {
+    test('fails on a path that is not a socket, and keeps the file', async () => {
       writeFileSync(path, 'precious');
-      const wanted = `cannot listen on ${path}: it is there and no socket, wanted a free path`;
-      await expect(start({ socketPath: path })).rejects.toThrow(wanted);
+      const text = `cannot listen on ${path}: the path exists and is not a socket; use another path`;
+      await expect(start({ socketPath: path })).rejects.toThrow(text);
       expect(lstatSync(path).isFile()).toBe(true);
     });
 
-    test('a path that is too long, or whose directory is missing, is refused', async () => {
+    test('fails on a path that is too long or whose directory is missing', async () => {
       const long = join(directory, 'x'.repeat(120));
-      await expect(start({ socketPath: long })).rejects.toThrow(/the path has \d+ bytes, wanted at most 107/);
+      await expect(start({ socketPath: long })).rejects.toThrow(/the path has \d+ bytes; use at most 107/);
       const missing = join(directory, 'no', 'api.sock');
-      await expect(start({ socketPath: missing })).rejects.toThrow('the directory does not exist');
+      await expect(start({ socketPath: missing })).rejects.toThrow('the directory does not exist; create it');
     });
 
-    test('an address in use is refused, and what was opened before is closed', async () => {
+    test('fails on an address in use, and closes listeners that were already open', async () => {
       const first = await start({ tcp: { host: '127.0.0.1', port: 0 } });
       const tcp = { host: '127.0.0.1', port: Number(first.tcpPort) };
-      const wanted = `cannot listen on 127.0.0.1:${tcp.port}: the address is in use, wanted a free one`;
-      await expect(start({ tcp, socketPath: path })).rejects.toThrow(wanted);
+      const text = `cannot listen on 127.0.0.1:${tcp.port}: the address is in use; use another one`;
+      await expect(start({ tcp, socketPath: path })).rejects.toThrow(text);
       expect(existsSync(path)).toBe(false);
-      writeFileSync(path, 'no socket');
+      writeFileSync(path, 'a file');
       const port = await freePort();
-      await expect(start({ tcp: { host: '127.0.0.1', port }, socketPath: path })).rejects.toThrow('no socket');
+      await expect(start({ tcp: { host: '127.0.0.1', port }, socketPath: path })).rejects.toThrow('is not a socket');
       expect(await isListening(port)).toBe(false);
     });
 
-    test('an address of another machine is refused', async () => {
+    test('fails on an address of another host', async () => {
       await expect(start({ tcp: { host: '192.0.2.1', port: 0 } })).rejects.toThrow('does not have the address');
     });
   });
@@ -159,35 +161,35 @@ export function describeTransportEnding(startTransport: StartTransport): void {
     });
 
     async function held(name: string) {
-      return await waitFor(`the handler of ${name}`, () => fixture.notebook.held.get(name));
+      return await waitFor(`the handler of ${name} to start`, () => fixture.notebook.held.get(name));
     }
 
-    test('a drain lets calls in flight end, takes no new ones, and is done when they are', async () => {
+    test('drains: finishes calls in flight, rejects new ones, and ends after the last call', async () => {
       const call = fixture.client.start(methodPath('Hold'), Buffer.from('flying'));
       const { release } = await held('flying');
       let isDrained = false;
       const drained = fixture.transport.drain(GRACE_MS).then(() => {
         isDrained = true;
       });
-      await waitFor('the port is closed', async () => !(await isListening(fixture.port)));
+      await waitFor('the port to close', async () => !(await isListening(fixture.port)));
       const late = await fixture.client.unary(methodPath('Echo'), Buffer.from('late'), { deadlineMs: 20_000 });
       expect(late.code).toBe(Status.UNAVAILABLE);
-      // Long after the moment in which a drain has done all that it does by itself.
+      // Waits until an idle drain would have ended long ago.
       const longMs = performance.now() + 400;
-      await waitFor('a while passes', () => performance.now() > longMs);
+      await waitFor('400 ms to pass', () => performance.now() > longMs);
       expect(isDrained).toBe(false);
       release(Buffer.from('landed'));
       expect(String((await call.ended).bytes)).toBe('landed');
-      await waitFor('the drain ends', () => isDrained);
+      await waitFor('the drain to end', () => isDrained);
       await drained;
     });
 
-    test('a drain lets calls end whose message is still compressed', async () => {
+    test('drains: finishes calls whose message is still compressed', async () => {
       const session = connectHttp2(fixture.port);
       const failure = Buffer.alloc(LONG_MESSAGE_BYTES, ' ');
       failure.write(JSON.stringify({ code: Status.ABORTED, message: 'read all of it' }));
       const options = { headers: { 'grpc-encoding': 'gzip' }, body: messageFrame(gzipSync(failure), 1) };
-      // Only two at a time are decompressed: most of them wait when the first is answered.
+      // Only two messages are decompressed at a time, so most are still queued when the first call ends.
       const calls = Array.from({ length: 12 }, () => http2Call(session, methodPath('Fail'), options));
       await calls[0];
       await fixture.transport.drain(GRACE_MS);
@@ -197,7 +199,7 @@ export function describeTransportEnding(startTransport: StartTransport): void {
       session.destroy();
     }, 120_000);
 
-    test('a drain ends streams with UNAVAILABLE', async () => {
+    test('drains: ends streams with UNAVAILABLE', async () => {
       const stream = fixture.client.serverStream(methodPath('HoldStream'), Buffer.from('watcher'));
       const { context } = await held('watcher');
       await fixture.transport.drain(GRACE_MS);
@@ -207,18 +209,18 @@ export function describeTransportEnding(startTransport: StartTransport): void {
       expect(context.isOver()).toBe(true);
     });
 
-    test('a drain does not wait beyond its grace', async () => {
+    test('drains: does not wait longer than the grace period', async () => {
       const call = fixture.client.start(methodPath('Hold'), Buffer.from('stuck'));
       const { context } = await held('stuck');
       const startMs = performance.now();
       await fixture.transport.drain(300);
-      // The wait for the last connections to be gone has a bound of its own.
+      // The wait for the last connections to close has a separate limit.
       expect(performance.now() - startMs).toBeLessThan(2_500);
       expect((await call.ended).code).toBe(Status.UNAVAILABLE);
-      await waitFor('the handler hears of it', () => context.isOver());
+      await waitFor('the handler to be notified', () => context.isOver());
     });
 
-    test('calls that keep coming during a drain are served or certainly not executed', async () => {
+    test('drains: serves new calls or ends them with UNAVAILABLE', async () => {
       const answers: RawAnswer[] = [];
       let isOver = false;
       async function callOn(): Promise<void> {
@@ -229,7 +231,7 @@ export function describeTransportEnding(startTransport: StartTransport): void {
         client.close();
       }
       const callers = Array.from({ length: 8 }, callOn);
-      await waitFor('the load runs', () => answers.length > 100);
+      await waitFor('100 calls', () => answers.length > 100);
       await fixture.transport.drain(GRACE_MS);
       isOver = true;
       await Promise.all(callers);
@@ -238,7 +240,7 @@ export function describeTransportEnding(startTransport: StartTransport): void {
       expect([...codes].filter((code) => code !== Status.UNAVAILABLE)).toEqual([]);
     });
 
-    test('a call that was sent before its caller saw the drain of an old connection is served', async () => {
+    test('serves a call that was sent before its caller received the GOAWAY of an old connection', async () => {
       const aged = await openFixture(startTransport, { limits: { maxConnectionAgeMs: 200 } });
       const peer = await Http2Peer.open(aged.port);
       try {
@@ -246,10 +248,10 @@ export function describeTransportEnding(startTransport: StartTransport): void {
         await waitFor('the GOAWAY', () => peer.goaway !== undefined);
         expect(peer.goaway).toMatchObject({ error: 'noError', lastStreamId: 2 ** 31 - 1 });
         await peer.send(unaryCall(3, methodPath('Echo'), Buffer.from('old')));
-        await waitFor('the answer', () => peer.resets.has(3) || dataOf(peer, 3).includes('old'));
+        await waitFor('the response', () => peer.resets.has(3) || dataOf(peer, 3).includes('old'));
         expect(peer.resets.get(3)).toBeUndefined();
-        const question = await peer.frame('a PING', ({ type, flags }) => type === FrameType.ping && flags === 0);
-        await peer.send(frame(FrameType.ping, FrameFlag.ack, 0, question.payload));
+        const ping = await peer.frame('a PING', ({ type, flags }) => type === FrameType.ping && flags === 0);
+        await peer.send(frame(FrameType.ping, FrameFlag.ack, 0, ping.payload));
         await peer.closed();
       } finally {
         peer.destroy();
@@ -257,36 +259,36 @@ export function describeTransportEnding(startTransport: StartTransport): void {
       }
     });
 
-    test('close ends calls, connections and ports at once', async () => {
+    test('closes calls, connections and ports at once', async () => {
       const call = fixture.client.start(methodPath('Hold'), Buffer.from('cut'));
       const { context } = await held('cut');
       await fixture.transport.close();
       expect((await call.ended).code).toBe(Status.UNAVAILABLE);
-      await waitFor('the handler hears of it', () => context.isOver());
+      await waitFor('the handler to be notified', () => context.isOver());
       expect(await isListening(fixture.port)).toBe(false);
     });
 
-    test('close and drain may be called again, in any order and at once', async () => {
+    test('accepts close and drain again, in any order and concurrently', async () => {
       const { transport } = fixture;
       await Promise.all([transport.drain(GRACE_MS), transport.close(), transport.drain(GRACE_MS), transport.close()]);
       await transport.drain(GRACE_MS);
       await transport.close();
     });
 
-    test('a connection on which nobody says a word does not hold up a drain beyond its grace', async () => {
+    test('drains: does not wait longer than the grace period for a silent connection', async () => {
       const socket = await openSocket(fixture.port);
       await fixture.transport.drain(500);
-      await waitFor('the socket is closed', () => socket.destroyed);
+      await waitFor('the socket to close', () => socket.destroyed);
     });
 
-    test('nothing is left: no handle of ours, and the port can be had again', async () => {
+    test('closes all handles, so that the port can be used again', async () => {
       const before = handles();
       const others = await Promise.all(Array.from({ length: 5 }, () => openFixture(startTransport)));
       for (const other of others) {
         await other.client.unary(methodPath('Echo'), Buffer.from('x'));
         await other.close();
       }
-      await waitFor('no handle is left', () => handles() <= before);
+      await waitFor('all handles to close', () => handles() <= before);
       const { table } = createTestMethods();
       const again = await startTransport({
         table,
@@ -300,7 +302,7 @@ export function describeTransportEnding(startTransport: StartTransport): void {
   });
 }
 
-/** Servers and sockets that keep the process alive. */
+/** Returns the number of servers and sockets that keep the process alive. */
 function handles(): number {
   return process.getActiveResourcesInfo().filter((name) => /TCP|Pipe/.test(name)).length;
 }
@@ -317,7 +319,7 @@ async function freePort(): Promise<number> {
 function openSocket(port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => resolve(socket));
-    // Unread bytes would hide that the other side has closed.
+    // If bytes stayed unread, the socket would not report that the peer has closed.
     socket.resume();
     socket.on('error', reject);
   });
@@ -332,7 +334,7 @@ async function isListening(port: number): Promise<boolean> {
   }
 }
 
-/** The body of an answer so far. */
+/** Returns the body of a response so far. */
 function dataOf(peer: Http2Peer, streamId: number): Buffer {
   const frames = peer.frames.filter((each) => each.type === FrameType.data && each.streamId === streamId);
   return Buffer.concat(frames.map(({ payload }) => payload));

@@ -1,5 +1,5 @@
 /**
- * The part of the transport contract about bounds: connections, calls per connection, and callers that send too fast.
+ * Tests the limits in the transport contract: connections, calls per connection, and callers that send too fast.
  */
 import { type ClientHttp2Session, constants } from 'node:http2';
 import { connect, type Socket } from 'node:net';
@@ -27,7 +27,7 @@ export function describeTransportLimits(startTransport: StartTransport): void {
       return (await fixture.client.unary(methodPath('Echo'), Buffer.from('x'), { deadlineMs: 20_000 })).code;
     }
 
-    test('the limits that were asked for are the limits', async () => {
+    test('applies the limits of the options', async () => {
       await open({ limits: { maxMessageBytes: 100, maxMetadataBytes: 1_000 } });
       const { client } = fixture;
       expect((await client.unary(methodPath('Echo'), Buffer.alloc(100))).code).toBe(Status.OK);
@@ -38,14 +38,16 @@ export function describeTransportLimits(startTransport: StartTransport): void {
       expect(refused.details).toContain('1000 bytes');
     });
 
-    test('calls beyond the bound of a connection wait for room, and are served', async () => {
+    test('serves calls above the limit of a connection later', async () => {
       await open({ limits: { maxStreamsPerConnection: 5 } });
       const names = Array.from({ length: 20 }, (_, index) => `queued ${index}`);
       expect(await echo()).toBe(Status.OK);
       const calls = names.map((name) => fixture.client.start(methodPath('Hold'), Buffer.from(name)));
-      await waitFor('five are in their handlers', () => fixture.notebook.held.size === 5);
+      await waitFor('five handlers to start', () => fixture.notebook.held.size === 5);
       for (let done = 0; done < names.length; done += 1) {
-        const name = await waitFor('the next', () => names.find((each) => fixture.notebook.held.has(each)));
+        const name = await waitFor('the next handler to start', () =>
+          names.find((each) => fixture.notebook.held.has(each)),
+        );
         expect(fixture.notebook.held.size).toBeLessThanOrEqual(5);
         fixture.notebook.held.get(name)?.release(Buffer.from(name));
         fixture.notebook.held.delete(name);
@@ -54,18 +56,18 @@ export function describeTransportLimits(startTransport: StartTransport): void {
       expect(answers.map((answer) => String(answer.bytes))).toEqual(names);
     });
 
-    test('connections beyond the bound are closed, those below it go on', async () => {
+    test('closes connections above the limit, and serves the others', async () => {
       await open({ limits: { maxConnections: 3 } });
       expect(await echo()).toBe(Status.OK);
       const sockets = await Promise.all([openSocket(fixture.port), openSocket(fixture.port)]);
       const fourth = await openSocket(fixture.port);
-      await waitFor('the fourth is closed', () => fourth.destroyed);
+      await waitFor('the fourth connection to close', () => fourth.destroyed);
       expect(sockets.map((socket) => socket.destroyed)).toEqual([false, false]);
       expect(await echo()).toBe(Status.OK);
       for (const socket of sockets) {
         socket.destroy();
       }
-      await waitFor('there is room again', async () => {
+      await waitFor('a new connection to be served', async () => {
         const client = connectRaw(`127.0.0.1:${fixture.port}`);
         const answer = await client.unary(methodPath('Echo'), Buffer.from('x'), { deadlineMs: 1_000 });
         client.close();
@@ -73,7 +75,7 @@ export function describeTransportLimits(startTransport: StartTransport): void {
       });
     });
 
-    test('a caller that sends faster than the handler reads is held back, and loses nothing', async () => {
+    test('slows down a caller that sends faster than the handler reads, without losing messages', async () => {
       await open();
       const count = 1_000;
       const stream = fixture.client.bidi(methodPath('ConverseLater'));
@@ -83,8 +85,8 @@ export function describeTransportLimits(startTransport: StartTransport): void {
           taken += 1;
         });
       }
-      const held = await waitFor('the handler', () => fixture.notebook.held.get('converse later'));
-      await waitFor('nothing more is taken', async () => {
+      const held = await waitFor('the handler to start', () => fixture.notebook.held.get('converse later'));
+      await waitFor('the transport to stop reading', async () => {
         const before = taken;
         await new Promise((resolve) => setTimeout(resolve, 50));
         return taken === before && taken > 0;
@@ -97,7 +99,7 @@ export function describeTransportLimits(startTransport: StartTransport): void {
       expect(stream.messages.every((message, index) => message[0] === index % 200)).toBe(true);
     });
 
-    test('calls that are opened and reset at once leave nothing behind', async () => {
+    test('serves calls after many calls were opened and reset at once', async () => {
       await open();
       const session = connectHttp2(fixture.port);
       for (let round = 0; round < 20; round += 1) {
@@ -106,7 +108,7 @@ export function describeTransportLimits(startTransport: StartTransport): void {
       session.destroy();
       expect(await echo()).toBe(Status.OK);
       const held = [...fixture.notebook.held.values()];
-      await waitFor('every handler was told', () => held.every((call) => call.context.isOver()));
+      await waitFor('every call to be over', () => held.every((call) => call.context.isOver()));
       const other = connectHttp2(fixture.port);
       expect((await http2Call(other, methodPath('Echo'))).headers['grpc-status']).toBe('0');
       other.destroy();

@@ -1,6 +1,5 @@
 /**
- * The part of the transport contract about streams and about calls that end early: order, back-pressure, cancellation,
- * many at a time.
+ * Tests streams, and calls that end early, in the transport contract: order, backpressure, cancellation, concurrency.
  */
 import { Status } from '../../../src/grpc/status.ts';
 import { waitFor } from '../wait.ts';
@@ -23,23 +22,23 @@ export function describeTransportStreams(startTransport: StartTransport): void {
     });
 
     async function heldCall(name: string) {
-      return await waitFor(`the handler of ${name}`, () => fixture.notebook.held.get(name));
+      return await waitFor(`the handler of ${name} to start`, () => fixture.notebook.held.get(name));
     }
 
-    test('a server stream brings every message in order and ends OK', async () => {
+    test('sends all messages of a server stream in order and ends with OK', async () => {
       const stream = fixture.client.serverStream(methodPath('Flood'), Buffer.from('order:200'));
       expect((await stream.ended).code).toBe(Status.OK);
       expect(stream.messages.map((message) => message.readUInt32BE())).toEqual([...Array(200).keys()]);
     });
 
-    test('a caller that does not read stops the handler, reading lets it go on', async () => {
+    test('pauses the handler while the caller does not read', async () => {
       const count = 2_000;
       const stream = fixture.client.serverStream(methodPath('Flood'), Buffer.from(`slow:${count}`));
       stream.call.pause();
-      const record = await waitFor('the flood begins', () => fixture.notebook.floods.get('slow'));
-      await waitFor('send says no', () => record.refusals > 0);
-      // The bytes on their way are bounded: buffers of two sockets and two libraries, far below what the handler has.
-      await waitFor('the handler stands still', async () => {
+      const record = await waitFor('the flood to begin', () => fixture.notebook.floods.get('slow'));
+      await waitFor('send to return false', () => record.refusals > 0);
+      // Buffers of two sockets and two libraries limit the bytes in flight, far below all bytes of the handler.
+      await waitFor('the handler to pause', async () => {
         const before = record.sent;
         await new Promise((resolve) => setTimeout(resolve, 50));
         return record.sent === before;
@@ -51,18 +50,18 @@ export function describeTransportStreams(startTransport: StartTransport): void {
       expect(stream.messages).toHaveLength(count);
     });
 
-    test('a handler that waits to send is let go when the caller cancels', async () => {
+    test('resumes a handler that waits to send when the caller cancels', async () => {
       const stream = fixture.client.serverStream(methodPath('Flood'), Buffer.from('left:1000000'));
       stream.call.pause();
-      const record = await waitFor('the flood begins', () => fixture.notebook.floods.get('left'));
-      await waitFor('send says no', () => record.refusals > 0);
+      const record = await waitFor('the flood to begin', () => fixture.notebook.floods.get('left'));
+      await waitFor('send to return false', () => record.refusals > 0);
       stream.call.cancel();
-      await waitFor('the handler ends', () => record.hasEnded);
+      await waitFor('the handler to end', () => record.hasEnded);
       expect(record.sent).toBeLessThan(1_000_000);
       expect((await stream.ended).code).toBe(Status.CANCELLED);
     });
 
-    test('an error after messages arrives after them, with code and text', async () => {
+    test('sends an error after the messages, with code and text', async () => {
       const failure = JSON.stringify({ code: Status.ABORTED, message: 'cannot go on: ä', retryPushbackMs: 5 });
       const stream = fixture.client.serverStream(methodPath('FailStream'), Buffer.from(failure));
       const end = await stream.ended;
@@ -72,7 +71,7 @@ export function describeTransportStreams(startTransport: StartTransport): void {
     });
 
     test.each(['BreakStream', 'RejectNothingStream'])(
-      '%s: an unexpected error is INTERNAL and tells nothing',
+      '%s: ends with INTERNAL without details after an unexpected error',
       async (name) => {
         const end = await fixture.client.serverStream(methodPath(name), Buffer.from('x')).ended;
         expect(end.code).toBe(Status.INTERNAL);
@@ -80,7 +79,7 @@ export function describeTransportStreams(startTransport: StartTransport): void {
       },
     );
 
-    test('a stream without a deadline has none, one with a deadline ends at it', async () => {
+    test('ends a stream at its deadline, and sets no default deadline', async () => {
       const endless = fixture.client.serverStream(methodPath('InspectStream'), Buffer.from('x'));
       expect((await endless.ended).code).toBe(Status.OK);
       const seen = JSON.parse(String(endless.messages[0])) as { leftMs: number };
@@ -88,22 +87,22 @@ export function describeTransportStreams(startTransport: StartTransport): void {
       const short = fixture.client.serverStream(methodPath('HoldStream'), Buffer.from('short'), { deadlineMs: 150 });
       expect((await short.ended).code).toBe(Status.DEADLINE_EXCEEDED);
       const held = await heldCall('short');
-      await waitFor('the handler hears of it', () => held.context.isOver() && held.overCount === 1);
+      await waitFor('the handler to be notified', () => held.context.isOver() && held.overCount === 1);
       held.release(Buffer.from('dropped'));
     });
 
-    test('a bidi stream answers as it is asked, and ends when the caller does', async () => {
+    test('sends responses of a bidi stream while it is open, and ends it after the caller', async () => {
       const stream = fixture.client.bidi(methodPath('Converse'));
       for (let number = 0; number < 20; number += 1) {
         stream.call.write(Buffer.from(`message ${number}`));
-        await waitFor('the answer', () => stream.messages.length === number + 1);
+        await waitFor('the response', () => stream.messages.length === number + 1);
         expect(String(stream.messages[number])).toBe(`message ${number}`);
       }
       stream.call.end();
       expect((await stream.ended).code).toBe(Status.OK);
     });
 
-    test('a bidi stream carries many messages at once, in order', async () => {
+    test('sends many messages of a bidi stream in order', async () => {
       const stream = fixture.client.bidi(methodPath('Converse'));
       const sent = Array.from({ length: 2_000 }, (_, index) => `${index}:${'x'.repeat(index % 500)}`);
       for (const text of sent) {
@@ -114,7 +113,7 @@ export function describeTransportStreams(startTransport: StartTransport): void {
       expect(stream.messages.map(String)).toEqual(sent);
     });
 
-    test('a bidi handler may end, or fail, before its caller does', async () => {
+    test('ends a bidi stream whose handler ends or fails before its caller', async () => {
       const stopped = fixture.client.bidi(methodPath('Converse'));
       stopped.call.write(Buffer.from('one'));
       stopped.call.write(Buffer.from('stop'));
@@ -127,32 +126,32 @@ export function describeTransportStreams(startTransport: StartTransport): void {
       expect(end.details).not.toContain(SECRET_TEXT);
     });
 
-    test.each(['Hold', 'HoldStream'])('%s: a call that is cancelled tells its handler, once', async (name) => {
+    test.each(['Hold', 'HoldStream'])('%s: notifies the handler of a cancelled call once', async (name) => {
       const key = `cancel ${name}`;
       const call = fixture.client.start(methodPath(name), Buffer.from(key));
       const held = await heldCall(key);
       expect(held.context.isOver()).toBe(false);
       call.cancel();
       expect((await call.ended).code).toBe(Status.CANCELLED);
-      await waitFor('the handler hears of it', () => held.context.isOver());
+      await waitFor('the handler to be notified', () => held.context.isOver());
       let lateListeners = 0;
       held.context.onOver(() => {
         lateListeners += 1;
       });
-      held.release(Buffer.from('nobody wants it'));
+      held.release(Buffer.from('dropped'));
       await fixture.client.unary(methodPath('Echo'), Buffer.from('x'));
       expect([held.overCount, lateListeners]).toEqual([1, 1]);
     });
 
-    test('an answered call is over for its handler', async () => {
+    test('notifies the handler after a call was answered', async () => {
       const call = fixture.client.start(methodPath('Hold'), Buffer.from('answered'));
       const held = await heldCall('answered');
       held.release(Buffer.from('done'));
       expect(String((await call.ended).bytes)).toBe('done');
-      await waitFor('the handler hears of it', () => held.context.isOver() && held.overCount === 1);
+      await waitFor('the handler to be notified', () => held.context.isOver() && held.overCount === 1);
     });
 
-    test('a connection that breaks ends its calls alone', async () => {
+    test('ends only the calls of a broken connection', async () => {
       const session = connectHttp2(fixture.port);
       const headers = { ':method': 'POST', 'content-type': 'application/grpc', te: 'trailers' };
       for (const name of ['Hold', 'HoldStream']) {
@@ -162,24 +161,24 @@ export function describeTransportStreams(startTransport: StartTransport): void {
       }
       const held = [await heldCall('broken Hold'), await heldCall('broken HoldStream')];
       session.socket?.destroy();
-      await waitFor('the handlers hear of it', () => held.every((call) => call.context.isOver()));
+      await waitFor('the handlers to be notified', () => held.every((call) => call.context.isOver()));
       expect(held.map((call) => call.overCount)).toEqual([1, 1]);
       for (const call of held) {
-        call.release(Buffer.from('nobody is there'));
+        call.release(Buffer.from('dropped'));
       }
       expect((await fixture.client.unary(methodPath('Echo'), Buffer.from('x'))).code).toBe(Status.OK);
     });
 
-    test('1,000 calls at a time on one connection, answered in any order', async () => {
+    test('serves 1,000 concurrent calls on one connection in any order', async () => {
       const client = connectRaw(`127.0.0.1:${fixture.port}`);
       const names = Array.from({ length: 1_000 }, (_, index) => `many ${index}`);
       const calls = names.map((name) => client.start(methodPath('Hold'), Buffer.from(name)));
-      await waitFor('all are in their handlers', () => names.every((name) => fixture.notebook.held.has(name)));
+      await waitFor('all handlers to start', () => names.every((name) => fixture.notebook.held.has(name)));
       for (const name of names.toReversed()) {
-        fixture.notebook.held.get(name)?.release(Buffer.from(`answer of ${name}`));
+        fixture.notebook.held.get(name)?.release(Buffer.from(`response of ${name}`));
       }
       const answers = await Promise.all(calls.map((call) => call.ended));
-      expect(answers.map((answer) => String(answer.bytes))).toEqual(names.map((name) => `answer of ${name}`));
+      expect(answers.map((answer) => String(answer.bytes))).toEqual(names.map((name) => `response of ${name}`));
       client.close();
     });
   });

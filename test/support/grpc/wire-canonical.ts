@@ -1,12 +1,14 @@
 /**
- * The canonical form of a message, written from the protobuf specification and from nothing of ours: every known field
- * once and by its own wire type, everything else left out. What a decoder must make of any bytes is what protobufjs makes
- * of their canonical form.
+ * Converts a message to its canonical form: each known field once and with its declared wire type, and nothing else.
+ * The code follows the protobuf specification and shares nothing with our decoder.
  *
- * It stands between the two because protobufjs differs from the specification, and from all other implementations, where
- * no honest client goes. It reads a field by its declared type whatever wire type the tag says; keeps all members of a
- * oneof that came, not the last alone; replaces a nested message that comes twice instead of merging; takes text that is
- * cut off at the end as if it were whole, and text that is not UTF-8; and reads numbers that are longer than they need be as others.
+ * Our decoder must read any bytes as protobufjs reads their canonical form. Tests do not compare the two on the
+ * original bytes, because protobufjs differs from the specification in cases that well-behaved clients never produce:
+ *   - It ignores the wire type of a tag and reads the declared type.
+ *   - It keeps all members of a oneof, instead of only the last.
+ *   - It replaces a nested message that occurs twice, instead of merging both.
+ *   - It accepts truncated strings, and strings that are not valid UTF-8.
+ *   - It reads some varints that are longer than necessary as other numbers.
  */
 import { isUtf8 } from 'node:buffer';
 import { type Contract, type FieldDescriptor, FieldType } from '../../../src/grpc/descriptors.ts';
@@ -14,7 +16,7 @@ import { type Contract, type FieldDescriptor, FieldType } from '../../../src/grp
 const MAX_DEPTH = 100;
 const MAX_VARINT_BYTES = 10;
 
-/** Throws when `bytes` are no message. */
+/** Returns the canonical form. Throws if `bytes` is not a valid message. */
 export function canonicalMessage(contract: Contract, messageName: string, bytes: Buffer): Buffer {
   return canonical({ contract, depth: 0 }, messageName, bytes);
 }
@@ -29,7 +31,7 @@ function canonical(place: Place, messageName: string, bytes: Buffer): Buffer {
     throw new Error('nested too deep');
   }
   const fields = place.contract.messages.get(messageName)?.fields ?? [];
-  // Per field what has come: numbers as bigint, all else as bytes.
+  // Values by field: numbers as bigint, everything else as bytes.
   const values = new Map<FieldDescriptor, (bigint | Buffer)[]>();
   for (const { number, value } of parse(bytes, place.depth)) {
     const field = fields.find((each) => each.number === number);
@@ -42,7 +44,7 @@ function canonical(place: Place, messageName: string, bytes: Buffer): Buffer {
         values.delete(sibling);
       }
     }
-    // Each nested message must be one by itself, before any are merged.
+    // Each nested message must be valid by itself, before messages are merged.
     if (field.type === FieldType.MESSAGE) {
       canonical({ ...place, depth: place.depth + 1 }, field.typeName, fitting[0] as Buffer);
     }
@@ -52,7 +54,7 @@ function canonical(place: Place, messageName: string, bytes: Buffer): Buffer {
   return Buffer.concat([...values].map(([field, found]) => emit(place, field, found)));
 }
 
-/** The values in a field, or undefined where it has another wire type than its own. */
+/** Returns the values of a field; undefined if its wire type is not the declared one. */
 function valuesIn(field: FieldDescriptor, value: bigint | Buffer): (bigint | Buffer)[] | undefined {
   const isNumber = !isLengthDelimited(field);
   if (isNumber !== Buffer.isBuffer(value)) {
@@ -90,7 +92,7 @@ function emit(place: Place, field: FieldDescriptor, values: readonly (bigint | B
   );
 }
 
-/** Key and value of an entry may be missing; first in the entry they are what it has if it has none. All are text or bytes. */
+/** Prepends an empty key and value, which apply if the entry has none. All keys and values are strings or bytes. */
 function wholeEntry(content: Buffer): Buffer {
   return Buffer.concat([Buffer.from([0x0a, 0, 0x12, 0]), content]);
 }
@@ -115,7 +117,7 @@ interface Cursor {
   at: number;
 }
 
-/** The fields of a message in their order; those of fixed length and groups without a value. */
+/** Parses the fields of a message in order. Groups and fields of fixed length have no value. */
 function parse(bytes: Buffer, depth: number): { number: number; value: bigint | Buffer | undefined }[] {
   const cursor = { bytes, at: 0 };
   const fields: { number: number; value: bigint | Buffer | undefined }[] = [];
@@ -150,7 +152,7 @@ function readValue(cursor: Cursor, number: number, wireType: number, depth: numb
       take(cursor, 4);
       return undefined;
     default:
-      throw new Error('wire type out of range, or the end of no group');
+      throw new Error('wire type out of range, or an unexpected end of a group');
   }
 }
 
@@ -172,7 +174,7 @@ function skipGroup(cursor: Cursor, number: number, depth: number): void {
 
 function take(cursor: Cursor, length: number): Buffer {
   if (cursor.at + length > cursor.bytes.length) {
-    throw new Error('cut off');
+    throw new Error('truncated');
   }
   cursor.at += length;
   return cursor.bytes.subarray(cursor.at - length, cursor.at);

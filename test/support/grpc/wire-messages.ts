@@ -1,11 +1,11 @@
 /**
- * Random messages of any type of the contract, as fast-check makes and shrinks them: plain objects such as handlers
- * return, with what is odd in them as often as what is plain.
+ * Generates random messages of any type of the contract with fast-check. They are plain objects, such as handlers
+ * return, and contain unusual values as often as usual ones.
  */
 import fc from 'fast-check';
 import { type Contract, type FieldDescriptor, FieldType } from '../../../src/grpc/descriptors.ts';
 
-/** Objects that set any fields of the message, of a oneof one at most. */
+/** Generates objects that set any fields of the message, but at most one field of a oneof. */
 export function messagesOf(contract: Contract, messageName: string): fc.Arbitrary<object> {
   const fields = contract.messages.get(messageName)?.fields ?? [];
   const entries = fields.map((field) =>
@@ -41,7 +41,7 @@ function valuesOf(contract: Contract, field: FieldDescriptor): fc.Arbitrary<unkn
   return field.isRepeated ? fc.array(one, { maxLength: 4 }) : one;
 }
 
-/** Long ones too: a length of one byte, of two, and more than a slab of the writer has. */
+/** Strings whose length takes one byte or two bytes, or exceeds a slab of the writer. */
 const texts = fc.oneof(
   fc.string({ unit: 'binary-ascii', maxLength: 70, size: 'max' }),
   fc.string({ unit: 'binary', maxLength: 70, size: 'max' }),
@@ -94,6 +94,6 @@ function singleValuesOf(contract: Contract, field: FieldDescriptor): fc.Arbitrar
     case FieldType.MESSAGE:
       return messagesOf(contract, field.typeName);
     default:
-      throw new Error(`cannot make ${field.name}: it is of type ${field.type}, wanted one that the contract has`);
+      throw new Error(`cannot generate ${field.name}: type ${field.type} is not supported; add a case for it`);
   }
 }

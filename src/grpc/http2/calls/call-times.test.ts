@@ -38,7 +38,7 @@ test.each([
 ])('reports that nothing was done when the deadline passes after %s', async (_name, frames) => {
   expect(await answerAtDeadline(...frames)).toEqual([
     String(Status.DEADLINE_EXCEEDED),
-    'cannot answer in time: the deadline was over before anything was done',
+    'cannot answer in time: the deadline passed before the call was executed',
   ]);
 });
 
@@ -49,7 +49,7 @@ test.each(['Nothing', 'Talk'])(
     const end = data(1, message(Buffer.alloc(3)), name === 'Talk' ? 0 : FrameFlag.endStream);
     expect(await answerAtDeadline(request, end)).toEqual([
       String(Status.DEADLINE_EXCEEDED),
-      'cannot answer in time: the deadline runs out, it may have happened',
+      'cannot answer in time: the handler did not finish before the deadline; the call may have been executed',
     ]);
   },
 );
