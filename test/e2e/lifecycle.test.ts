@@ -1,6 +1,6 @@
 /**
- * The life of a sidecar: it starts without Redis and recovers when Redis comes, drains under load without a failed call, keeps
- * its policies through a bad reload, and its metrics do not grow with its subjects.
+ * Lifecycle of a sidecar: it starts without Redis and recovers when Redis becomes available, drains under load without a failed call, and keeps
+ * its policies when a reload fails. Its number of metric series does not grow with its subjects.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ const GOOD_POLICIES = 'policies:\n  api:\n    limits:\n      - { algorithm: fixe
 const UNAVAILABLE = 14;
 const inlineLimits = [{ name: 'a', algorithm: 'ALGORITHM_TOKEN_BUCKET', limit: 1_000, windowMs: 60_000 }] as const;
 
-test('starts without Redis, answers by failure mode, and serves when Redis comes', async () => {
+test('starts without Redis, applies the failure modes, and serves once Redis is available', async () => {
   const first = await startRedis();
   const { port } = first;
   await first.stop();
@@ -38,7 +38,7 @@ test('starts without Redis, answers by failure mode, and serves when Redis comes
   await redis.stop();
 }, 60_000);
 
-test('SIGTERM under load: no call fails, exit code 0', async () => {
+test('SIGTERM under load fails no call and ends with exit code 0', async () => {
   const redis = await startRedis();
   const sidecar = await startSidecar({ PANNIER_REDIS_URL: redis.url });
   await waitUntilReady(sidecar);
@@ -49,13 +49,13 @@ test('SIGTERM under load: no call fails, exit code 0', async () => {
     pauseMs: 0,
     maxCalls: 200_000,
     call: async () => {
-      // A caller that begins after the signal may be refused; one under way may not.
+      // Calls that begin after the signal may be rejected, but calls in flight must succeed.
       const wasTerminated = isTerminated;
       const ended = await client.checkRateLimit({ key: 'a', limits: [...inlineLimits] });
       return { wasTerminated, failure: ended.ok ? '' : ended.details };
     },
   });
-  await waitFor('a warm load', () => load.records().length > 500);
+  await waitFor('the load to warm up', () => load.records().length > 500);
   isTerminated = true;
   sidecar.signal('SIGTERM');
   const code = await sidecar.ended;
@@ -66,7 +66,7 @@ test('SIGTERM under load: no call fails, exit code 0', async () => {
   await redis.stop();
 });
 
-test('files that may be missing and are count as not set, others end the start', async () => {
+test('treats missing optional files as unset, and refuses to start if another file is missing', async () => {
   const redis = await startRedis({});
   const missing = join(mkdtempSync(join(tmpdir(), 'pannier-missing-')), 'password');
   const settings = { PANNIER_REDIS_URL: redis.url, PANNIER_REDIS_PASSWORD_FILE: missing };
@@ -81,7 +81,7 @@ test('files that may be missing and are count as not set, others end the start',
   await redis.stop();
 });
 
-test('a password that is rotated in its file is used by the next connection', async () => {
+test('the next connection uses a password that was rotated in its file', async () => {
   const redis = await startRedis({ args: ['--requirepass', 'first'], password: 'first' });
   const passwordFile = join(mkdtempSync(join(tmpdir(), 'pannier-rotation-')), 'password');
   writeFileSync(passwordFile, 'first\n');
@@ -95,19 +95,19 @@ test('a password that is rotated in its file is used by the next connection', as
   expect(await decidedBy()).toBe(1);
   await redis.command('CONFIG', 'SET', 'requirepass', 'second');
   await redis.command('CLIENT', 'KILL', 'TYPE', 'normal');
-  await waitFor('the old password refused', async () => (await decidedBy()) === 4);
-  await waitFor('the refusal told', async () => {
+  await waitFor('Redis to reject the old password', async () => (await decidedBy()) === 4);
+  await waitFor('the rejection to be shown in /readyz', async () => {
     const text = await (await fetch(`${sidecar.adminUrl}/readyz`)).text();
     return text.startsWith('ready') && text.includes('user name or password');
   });
   writeFileSync(passwordFile, 'second\n');
-  await waitFor('the new password used', async () => (await decidedBy()) === 1);
+  await waitFor('the new password to be used', async () => (await decidedBy()) === 1);
   client.close();
   expect(await sidecar.stop()).toBe(0);
   await redis.stop();
 });
 
-test('a bad policy file changes nothing, says why, and a good one takes effect', async () => {
+test('an invalid policy file is logged and changes nothing, and a valid one takes effect', async () => {
   const path = writePolicyFile(GOOD_POLICIES);
   const sidecar = await startSidecar({ PANNIER_POLICY_FILE: path });
   const client = connectPannier(sidecar.address);
@@ -117,10 +117,10 @@ test('a bad policy file changes nothing, says why, and a good one takes effect',
   };
   expect(await check()).toBe(3);
   writeFileSync(path, 'policies:\n  api:\n    limits:\n      - { algorithm: fixed_window, limit: lots, per: 1h }\n');
-  await waitFor('the bad file told', () => sidecar.output().includes('lots'));
+  await waitFor('the log line about the invalid file', () => sidecar.output().includes('lots'));
   expect(await check()).toBe(3);
   writeFileSync(path, GOOD_POLICIES.replace('limit: 3', 'limit: 7'));
-  await waitFor('the good file', async () => (await check()) === 7);
+  await waitFor('the policies of the valid file', async () => (await check()) === 7);
   client.close();
   expect(await sidecar.stop()).toBe(0);
 });
@@ -130,7 +130,7 @@ test('the number of metric series is the same after 10,000 subjects', async () =
   const sidecar = await startSidecar({ PANNIER_REDIS_URL: redis.url });
   await waitUntilReady(sidecar);
   const client = connectPannier(sidecar.address);
-  /** Without what a machine that stands still for a moment adds: a connection that was given up, and the codes of calls then. */
+  /** Omits series that appear when the machine stalls: lost connections, and status codes of the calls that fail because of it. */
   const readSeries = async (): Promise<string[]> => {
     const text = await (await fetch(`${sidecar.adminUrl}/metrics`)).text();
     const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));

@@ -1,6 +1,6 @@
 /**
- * Canaries: session ids, user ids, cache keys and values, subjects, tags and the Redis password go through a sidecar at its most
- * talkative, through good calls, bad calls and a Redis that fails; none of them appears in a log line, a metric or an error text.
+ * Secrets do not leak. Canaries in session ids, user ids, cache keys and values, subjects, tags and the Redis password pass through a sidecar
+ * with log level trace, in valid calls, in invalid calls and while Redis fails. They must not appear in a log line, a metric or an error.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,7 @@ import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
 const CANARY = 'canary4711';
 const PASSWORD = `${CANARY}-password`;
 
-test('no canary is told to anybody', async () => {
+test('no canary appears in a log line, a metric or an error', async () => {
   const redis = await startRedis({ args: ['--requirepass', PASSWORD], password: PASSWORD });
   const passwordFile = join(mkdtempSync(join(tmpdir(), 'pannier-secret-')), 'password');
   writeFileSync(passwordFile, `${PASSWORD}\n`);
@@ -46,7 +46,7 @@ async function adminTexts(sidecar: Sidecar): Promise<string> {
   return texts.join('\n');
 }
 
-/** Good and bad calls that carry canaries; error texts go to `texts`, the ids of made sessions come back. */
+/** Sends valid and invalid calls with canaries. Adds the error texts to `texts`, and returns the ids of the sessions that it created. */
 async function playAll(client: PannierClient, texts: string[]): Promise<string[]> {
   const canary = Buffer.from(CANARY);
   const limit = { name: 'a', algorithm: 'ALGORITHM_FIXED_WINDOW', limit: 5, windowMs: 60_000 } as const;

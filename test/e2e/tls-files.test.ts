@@ -1,6 +1,6 @@
 /**
- * Client certificates, and TLS files that are replaced while a sidecar runs: the next connection uses the new CA (case L5) and the new client
- * certificate; a file that cannot be used changes nothing and is reported once.
+ * Client certificates and TLS files that are replaced while a sidecar runs: the next connection uses the new CA and the new client certificate.
+ * A file that cannot be used is reported once, and the sidecar keeps the previous certificates.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -66,7 +66,7 @@ async function isServedByRedis(): Promise<boolean> {
   return ended?.ok === true && ended.response.decidedBy === STORE;
 }
 
-/** Every connection of the sidecar is closed by the server, and new ones are made. */
+/** Makes the server close every connection of the sidecar, and waits until the sidecar has new ones. */
 async function reconnect(): Promise<void> {
   const connections = async (): Promise<string[]> => {
     const list = String(await redis.command('CLIENT', 'LIST')).split('\n');
@@ -86,23 +86,23 @@ function errorsOf({ logLines }: Sidecar): string[] {
     .map((line) => `${line.msg} ${line.setting}`);
 }
 
-test('a server that authenticates clients serves a sidecar with a client certificate', async () => {
+test('a sidecar with a client certificate is served by a server that authenticates clients', async () => {
   await start();
   await waitFor('service', isServedByRedis);
 });
 
-test('without a client certificate the log names the settings that are missing', async () => {
+test('without a client certificate, the log names the missing settings', async () => {
   const { logLines } = await start({ PANNIER_REDIS_TLS_CERT_FILE: '', PANNIER_REDIS_TLS_KEY_FILE: '' });
   await waitFor('the hint', () => logLines().some((line) => String(line.hint).includes('PANNIER_REDIS_TLS_CERT_FILE')));
   expect(await isServedByRedis()).toBe(false);
 });
 
-test('one of the two files alone ends the start with an error that names the other', async () => {
+test('refuses to start with only one of the two files, and names the other', async () => {
   const starting = start({ PANNIER_REDIS_TLS_KEY_FILE: '' });
   await expect(starting).rejects.toThrow('PANNIER_REDIS_TLS_KEY_FILE is not set; set both or neither');
 });
 
-test('a new CA, and a new client certificate of it, are used by the next connection', async () => {
+test('the next connection uses a new CA and its new client certificate', async () => {
   await start();
   await waitFor('service', isServedByRedis);
   const next = await makeTls();
@@ -113,7 +113,7 @@ test('a new CA, and a new client certificate of it, are used by the next connect
     ...['tls-ca-cert-file', tls.write('next-authority.pem', next.authority)],
   );
   await redis.command('CLIENT', 'KILL', 'TYPE', 'normal');
-  await waitFor('the new server refused', async () => !(await isServedByRedis()));
+  await waitFor('the new server certificate to be rejected', async () => !(await isServedByRedis()));
   const { cert, key } = await next.issue(['client']);
   write('tls.crt', cert);
   write('tls.key', key);
@@ -122,7 +122,7 @@ test('a new CA, and a new client certificate of it, are used by the next connect
   next.remove();
 });
 
-test('files that cannot be used change nothing, and each is reported once until it can', async () => {
+test('reports each unusable file once and keeps the previous certificates', async () => {
   const running = await start();
   await waitUntilReady(running);
   await waitFor('service', isServedByRedis);
@@ -143,6 +143,6 @@ test('files that cannot be used change nothing, and each is reported once until 
   await waitFor('service', isServedByRedis);
   write('ca.crt', '');
   await reconnect();
-  await waitFor('the next problem', () => errorsOf(running).length === 3);
+  await waitFor('the next error', () => errorsOf(running).length === 3);
   expect(await isServedByRedis()).toBe(true);
 });

@@ -1,9 +1,9 @@
 /**
- * Time that a test moves by hand.
+ * A clock for tests, whose time only changes when the test changes it.
  */
 import type { Clock } from '../../../src/lib/clock.ts';
 
-/** A clock that stands still until `advance` moves it. Both times move together. */
+/** Clock that only moves with `advance` and `skew`. `advance` moves the Unix time and the monotonic time together. */
 export class FakeClock implements Clock {
   #nowMs: number;
   #monotonicMs = 0;
@@ -25,7 +25,7 @@ export class FakeClock implements Clock {
     this.#monotonicMs += durationMs;
   }
 
-  /** Moves Unix time alone, as a stepped system clock does; may be negative. */
+  /** Moves only the Unix time, like a system clock that is stepped. `durationMs` may be negative. */
   skew(durationMs: number): void {
     this.#nowMs += durationMs;
   }

@@ -1,8 +1,8 @@
 /**
- * A child process whose life is bound to ours: when this process goes, however it goes, the child is killed.
+ * Starts a child process that is killed when this process ends, for whatever reason.
  *
- * Exit handlers are not enough for that: a test runner that is killed, or that ends by force, runs none. So a shell stands between,
- * which reads from a pipe that we hold: the end of the pipe is our end.
+ * Exit handlers cannot do this, because a test runner that is killed or forced to exit runs none. So the child has a shell as its parent,
+ * which reads from a pipe that this process holds open. When this process ends, the pipe closes and the shell kills the child.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,7 +12,7 @@ export interface BoundProcess {
   readonly pid: number;
   readonly stdout: Readable;
   readonly stderr: Readable;
-  /** Resolves with the exit code (128 and the number of the signal where one ended it). */
+  /** Resolves with the exit code, or with 128 plus the number of the signal that ended the process. */
   readonly ended: Promise<number>;
   signal(name: NodeJS.Signals): void;
 }
@@ -60,7 +60,7 @@ export async function spawnBound(
         try {
           process.kill(pid, name);
         } catch {
-          // It ended in this moment.
+          // The process has ended in the meantime.
         }
       }
     },

@@ -1,8 +1,8 @@
 /**
- * The program of another commit of this repository, built in a directory of its own.
+ * Builds the program of another commit of this repository in a temporary directory.
  *
  * 1. Nothing is written into this repository: the files of the commit come from `git archive`.
- * 2. The packages of this repository are used where the commit has the same package-lock.json; else they are installed for it.
+ * 2. The build uses the node_modules of this repository if the commit has the same package-lock.json. Otherwise npm installs its packages.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
@@ -11,9 +11,9 @@ import { join } from 'node:path';
 import { repositoryRoot } from '../repository.ts';
 
 export interface CommitBuild {
-  /** Abbreviated id. */
+  /** Abbreviated commit id. */
   readonly commit: string;
-  /** Root of its files; `bin/pannier` below it runs the program. */
+  /** Root of the commit's files. `bin/pannier` below it runs the program. */
   readonly directory: string;
   remove(): void;
 }
@@ -21,7 +21,7 @@ export interface CommitBuild {
 const INSTALL_TIMEOUT_MS = 300_000;
 const MAX_ARCHIVE_BYTES = 1_000_000_000;
 
-/** Whether git knows a commit of this repository by that name. */
+/** Returns whether git resolves `ref` to a commit of this repository. */
 export function isCommit(ref: string): boolean {
   const args = ['rev-parse', '--verify', '--quiet', `${ref}^{commit}`];
   return spawnSync('git', args, { cwd: repositoryRoot }).status === 0;

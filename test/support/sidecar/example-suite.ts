@@ -1,5 +1,5 @@
 /**
- * What every example program must do, whatever its language, seen from outside through two replicas of it.
+ * Behavior that every example program must show in any language, tested from outside through two replicas of the program.
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -11,7 +11,7 @@ export interface ExampleProgram {
   stop(): void;
 }
 
-/** Starts a program that prints `listening on URL`. */
+/** Starts a program and waits until it prints `listening on URL`. */
 export async function startExample(
   command: string,
   args: readonly string[],
@@ -28,7 +28,7 @@ export async function startExample(
     });
   }
   try {
-    const match = await waitFor('the example listening', () => /listening on (\S+)/.exec(text), 30_000);
+    const match = await waitFor('the example to listen', () => /listening on (\S+)/.exec(text), 30_000);
     return { url: match[1] ?? '', stop: () => program.signal('SIGKILL') };
   } catch (error) {
     program.signal('SIGKILL');
@@ -36,7 +36,7 @@ export async function startExample(
   }
 }
 
-/** What a program prints that ends by itself. */
+/** Runs a program until it exits, and returns what it printed to standard output. */
 export async function runExample(
   command: string,
   args: readonly string[],
@@ -50,7 +50,7 @@ export async function runExample(
   return stdout;
 }
 
-/** The behaviour of the shop, through two replicas of it. */
+/** Tests the behavior of the shop through two of its replicas. */
 export function describeShop(name: string, replicas: () => [ExampleProgram, ExampleProgram]): void {
   describe(name, () => {
     test('limits a user across both replicas', async () => {
@@ -67,7 +67,7 @@ export function describeShop(name: string, replicas: () => [ExampleProgram, Exam
       expect(statuses).toEqual([200, 200, 200, 200, 200, 429]);
     });
 
-    test('does not ask for a retry of what the limit can never admit', async () => {
+    test('sends no Retry-After for a cost that the limit can never allow', async () => {
       const [replica] = replicas();
       const response = await fetch(`${replica.url}/hello?user=bob&cost=6`);
       expect(response.status).toBe(400);
@@ -75,7 +75,7 @@ export function describeShop(name: string, replicas: () => [ExampleProgram, Exam
       expect((await fetch(`${replica.url}/hello?user=bob&cost=5`)).status).toBe(200);
     });
 
-    test('a session of one replica is known to the other, changes its id at login, and ends on both', async () => {
+    test('shares a session between replicas, gives it a new id at login, and ends it on both', async () => {
       const [first, second] = replicas();
       const guest = await login(first, '');
       const cookie = await login(second, 'ada', guest);
@@ -86,7 +86,7 @@ export function describeShop(name: string, replicas: () => [ExampleProgram, Exam
       expect(await statusOf(second, '/me', cookie)).toBe(401);
     });
 
-    test('a product is read from the cache until a replica writes it', async () => {
+    test('serves a product from the cache until a replica writes it', async () => {
       const [first, second] = replicas();
       expect(await readProduct(first)).toMatchObject({ source: 'database' });
       expect(await readProduct(second)).toMatchObject({ name: 'pannier', source: 'cache' });

@@ -1,6 +1,6 @@
 /**
- * The load under which faults are played: rate limits, sessions and cache reads on keys of one shard that will suffer and of
- * the others that must not notice, each call with a deadline of its own.
+ * Load for the fault suite: rate limits and sessions on the shard that gets the fault and on the other shards, which the fault must not affect.
+ * Each call has its own deadline.
  */
 import { createKeyspace } from '../../../src/redis/keyspace.ts';
 import type { RedisNode } from '../redis/server.ts';
@@ -10,7 +10,7 @@ import { type CallRecord, type Load, startLoad } from './load.ts';
 import type { Ended, PannierClient } from './pannier-client.ts';
 
 const DEADLINE_MS = 1_000;
-/** What a call may take beyond its deadline, before the harness' own lag is added. */
+/** Time that a call may take beyond its deadline, in ms, before the lag of the test's own event loop is added. */
 const GRACE_MS = 50;
 
 const DECIDED_BY_STORE = 1;
@@ -20,7 +20,7 @@ const keyspace = createKeyspace('pannier:');
 export interface FaultResult {
   kind: 'limit' | 'session';
   shard: 'suffering' | 'other';
-  /** What came of the call: `store`, `failure mode`, or the status code of an error. */
+  /** Result of the call: `store`, `failure mode`, or the status code of an error. */
   outcome: 'store' | 'failure mode' | number;
   details: string;
 }
@@ -32,7 +32,7 @@ export interface Subject {
   shard: 'suffering' | 'other';
 }
 
-/** Sixteen subjects whose limits live on `suffering`, and sixteen that live elsewhere. */
+/** Returns 16 subjects with limits on the shard of `suffering`, and 16 subjects with limits on other shards. */
 export function subjectsAround(fleet: Fleet, suffering: RedisNode): Subject[] {
   const subjects: Subject[] = [];
   const counts = { suffering: 0, other: 0 };
@@ -48,11 +48,11 @@ export function subjectsAround(fleet: Fleet, suffering: RedisNode): Subject[] {
   return subjects;
 }
 
-/** Live sessions, a few on each shard. */
+/** Creates sessions and returns them with their shards. A few of them are on each shard. */
 export async function sessionsAround(fleet: Fleet, suffering: RedisNode, count = 24): Promise<Subject[]> {
   const sessions: Subject[] = [];
   for (let index = 0; index < count; index += 1) {
-    // Seen once, cause unknown: a session was refused on a Cluster that had just started. The output shows it if it comes back.
+    // A session was once rejected on a Cluster that had just started, for an unknown reason. The output shows whether this happens again.
     const { sessionId, handle } = await waitFor('a session of the load', async () => {
       const created = await fleet.clients[0].createSession({ data: { n: Buffer.from(String(index)) } });
       if (!created.ok) {
@@ -98,7 +98,7 @@ export function startFaultLoad(
       }
       const { decidedBy } = ended.response;
       if (decidedBy !== DECIDED_BY_STORE && decidedBy !== DECIDED_BY_FAILURE_MODE) {
-        throw new Error(`cannot be decided by ${decidedBy}`);
+        throw new Error(`decidedBy must be DECIDED_BY_STORE or DECIDED_BY_FAILURE_MODE, got ${decidedBy}`);
       }
       const outcome = decidedBy === DECIDED_BY_STORE ? 'store' : 'failure mode';
       return { kind: 'limit', shard: subject.shard, outcome, details: '' };
@@ -113,12 +113,12 @@ function sessionResult(session: Subject, ended: Ended<unknown>): FaultResult {
   return { kind: 'session', shard: session.shard, outcome: ended.code, details: ended.details };
 }
 
-/** Calls that ended later than the product promises. */
+/** Returns the calls that ended after their deadline plus the tolerance. */
 export function lateCalls(records: readonly FaultRecord[], lagMs: number): FaultRecord[] {
   return records.filter((record) => record.tookMs > DEADLINE_MS + GRACE_MS + lagMs);
 }
 
-/** Calls that neither got an answer nor the documented error. */
+/** Returns the calls that got neither a response nor a documented error. */
 export function wrongCalls(records: readonly FaultRecord[], allowedCodes: readonly number[]): FaultRecord[] {
   return records.filter(({ result }) => {
     const isAnswer = result.outcome === 'store' || result.outcome === 'failure mode';
@@ -127,7 +127,7 @@ export function wrongCalls(records: readonly FaultRecord[], allowedCodes: readon
   });
 }
 
-/** Calls that the store did not answer. */
+/** Returns the calls that the store did not answer. */
 export function failedCalls(records: readonly FaultRecord[], shard?: FaultResult['shard']): FaultRecord[] {
   return records.filter(({ result }) => result.outcome !== 'store' && (shard === undefined || result.shard === shard));
 }

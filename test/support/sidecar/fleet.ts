@@ -1,5 +1,5 @@
 /**
- * Three sidecars on one real Cluster of 3 masters and 3 replicas, with a client for each: the fleet of the fault suite.
+ * Three sidecars on a Redis Cluster of 3 masters and 3 replicas, with a client for each sidecar. The fault suite runs on it.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -51,7 +51,7 @@ export async function startFleet(
   };
 }
 
-/** The file in a directory of its own, as a ConfigMap mount would have it. */
+/** Writes a policy file into a new directory, as a ConfigMap mount would, and returns its path. */
 export function writePolicyFile(text: string): string {
   const path = join(mkdtempSync(join(tmpdir(), 'pannier-policies-')), 'policies.yaml');
   writeFileSync(path, text);
@@ -59,13 +59,13 @@ export function writePolicyFile(text: string): string {
 }
 
 export async function waitUntilReady(sidecar: Sidecar): Promise<void> {
-  await waitFor('the sidecar ready with its store', async () => {
+  await waitFor('the sidecar to be ready with its store', async () => {
     const response = await fetch(`${sidecar.adminUrl}/readyz`);
     return response.status === 200;
   });
 }
 
-/** The value of a metric without labels, or of the series whose labels hold `labels`; 0 when it is not there. */
+/** Returns the value of a metric without labels, or of the series whose labels contain `labels`. Returns 0 if there is no such series. */
 export async function readMetric(sidecar: Sidecar, name: string, labels = ''): Promise<number> {
   const text = await (await fetch(`${sidecar.adminUrl}/metrics`)).text();
   let sum = 0;

@@ -1,8 +1,7 @@
 /**
- * Loaded into a sidecar under test (`--import`, with `--expose-gc`): on SIGUSR2 it writes how much memory is live.
+ * Runs inside a sidecar under test (`--import`, with `--expose-gc`) and writes the number of live bytes to a file on SIGUSR2.
  *
- * What the system calls resident says little about leaks: V8 keeps pages that it may need again. What is live after a
- * collection is exact.
+ * Resident memory does not show leaks, because V8 keeps free pages for later use. The live bytes after a garbage collection are exact.
  */
 import { renameSync, writeFileSync } from 'node:fs';
 
@@ -13,7 +12,7 @@ if (path !== undefined) {
     globalThis.gc?.();
     const { heapUsed, external } = process.memoryUsage();
     reports += 1;
-    // Renamed, so that a reader never sees half of it.
+    // Renames the complete file, so that a reader never sees a partial report.
     writeFileSync(`${path}.new`, JSON.stringify({ reports, liveBytes: heapUsed + external }));
     renameSync(`${path}.new`, path);
   });

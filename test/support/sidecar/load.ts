@@ -1,6 +1,6 @@
 /**
- * Bounded load for the fault suite: callers in a closed loop, every call recorded, and the harness' own event-loop lag, which
- * is added to the product's bounds so that a busy test machine does not count as a slow product.
+ * Bounded load for the fault suite: callers in a closed loop, whose calls are all recorded. The load also measures the lag of the test's own
+ * event loop. Tests add this lag to the bounds of the product, so that a busy test machine does not count as a slow product.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
@@ -12,19 +12,19 @@ export interface CallRecord<Result> {
 }
 
 export interface Load<Result> {
-  /** What has ended so far. */
+  /** Calls that have ended so far. */
   records(): readonly CallRecord<Result>[];
-  /** Stops the callers, waits for what is under way, and gives back all records. */
+  /** Stops the callers, waits for the calls in flight, and returns all records. */
   stop(): Promise<readonly CallRecord<Result>[]>;
-  /** The longest that the harness' own event loop stood still since the start, ms. */
+  /** Longest time that the test's own event loop was blocked since the start, in ms. */
   lagMs(): number;
 }
 
 export interface LoadOptions<Result> {
   callers: number;
-  /** A pause of every caller after each call, ms: bounds the rate. */
+  /** Pause of each caller after each call, in ms. It bounds the rate. */
   pauseMs: number;
-  /** The load ends by itself after so many calls. */
+  /** Number of calls after which the load ends. */
   maxCalls: number;
   call: (caller: number, turn: number) => Promise<Result>;
 }

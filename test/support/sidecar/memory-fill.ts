@@ -1,9 +1,9 @@
 /**
- * `node --expose-gc test/support/sidecar/memory-fill.ts CASE`: fills one memory store as callers would, and prints as JSON the bytes that it counts
- * and the bytes that the process holds more than before, in V8's heap and in buffers outside of it.
+ * `node --expose-gc test/support/sidecar/memory-fill.ts CASE` fills a memory store as callers would. It prints as JSON the bytes that the store
+ * counts, and the growth of the process in V8's heap and in buffers outside of the heap.
  *
- * A process of its own for each case, so that nothing but the store grows between the two readings. Strings are decoded from bytes and
- * limits are compiled per call, as the gRPC services do it: what a store keeps of a request counts as its own.
+ * Each case runs in its own process, so that only the store grows between the two measurements. Strings are decoded from bytes and limits are
+ * compiled in each call, as in the gRPC services, because the store must also count what it keeps of a request.
  */
 import { randomUUID } from 'node:crypto';
 import { MemoryCacheStore } from '../../../src/cache/memory-store.ts';
@@ -33,7 +33,7 @@ const COLLECTIONS = 5;
 const BETWEEN_COLLECTIONS_MS = 30;
 const BOUNDS = { clock: systemClock, maxEntries: 10_000_000, maxBytes: 10_000_000_000 };
 
-/** As the decoder of messages makes it: one flat string. */
+/** Returns a flat string, as the decoder of messages creates it. */
 function decoded(text: string): string {
   return Buffer.from(text).toString();
 }
@@ -111,7 +111,7 @@ function cacheFill(options: {
   return { store, entries, add };
 }
 
-/** Copies depend on the channels of their keys and tags, which are live here before the reads are sent. */
+/** Near-cache entries depend on the channels of their keys and tags. These are made live here, before the reads are sent. */
 function nearFill(options: { valueBytes: number; tagOf?: (index: number) => string }): Fill {
   const { valueBytes, tagOf } = options;
   const { near, hub, live } = setUpNear({ maxEntries: 1_000_000, maxBytes: 10_000_000_000 });
@@ -174,7 +174,7 @@ const FILLS: Readonly<Record<string, () => Fill>> = {
     cacheFill({ valueBytes: 10, tagsOf: (index) => ['products', `brand-${index % 10}`, `shelf-${index % 100}`] }),
 };
 
-/** The least after some collections: buffers are freed beside the main thread. */
+/** Returns the smallest value after several collections, because V8 frees buffers on another thread. */
 async function heldBytes(): Promise<number> {
   let held = Number.POSITIVE_INFINITY;
   for (let round = 0; round < COLLECTIONS; round += 1) {
@@ -190,7 +190,7 @@ const create = FILLS[process.argv[2] ?? ''];
 if (create === undefined) {
   process.stdout.write(`${JSON.stringify(Object.keys(FILLS))}\n`);
 } else {
-  // Warm code and inline caches are no part of the store.
+  // Compiled code and inline caches do not belong to the store, so they must exist before the first measurement.
   const warm = create();
   for (let index = 0; index < 1_000; index += 1) {
     warm.add(index);
@@ -203,6 +203,6 @@ if (create === undefined) {
   const measuredBytes = (await heldBytes()) - before;
   const result = { entries: fill.store.size, countedBytes: fill.store.bytes, measuredBytes };
   process.stdout.write(`${JSON.stringify(result)}\n`);
-  // Both are reachable until here.
+  // Keeps both stores reachable until here.
   process.exitCode = warm.store.size + fill.store.size > 0 ? 0 : 1;
 }

@@ -1,5 +1,5 @@
 /**
- * The API as a caller in another process sees it: every method of the three services as a promise that never rejects.
+ * Client for the API in another process. Each method of the three services returns a promise that never rejects.
  */
 import { join } from 'node:path';
 import grpc from '@grpc/grpc-js';
@@ -34,13 +34,13 @@ import type { WatchInvalidationsRequest } from '../../../src/grpc/generated/pann
 import type { WatchInvalidationsResponseOutput } from '../../../src/grpc/generated/pannier/v1/WatchInvalidationsResponse.ts';
 import { repositoryRoot } from '../repository.ts';
 
-/** How a call ended: with a message, or with a code and a text. */
+/** Outcome of a call: a response, or a status code with its details. */
 export type Ended<Response> =
   | { ok: true; response: Response; tookMs: number }
   | { ok: false; code: number; details: string; tookMs: number };
 
 interface Watch {
-  /** All events so far, `started` among them. */
+  /** All events received so far, including `started`. */
   readonly events: readonly WatchInvalidationsResponseOutput[];
   cancel(): void;
 }
@@ -76,7 +76,7 @@ const packages = protoLoader.loadSync(
   { includeDirs: [join(repositoryRoot, 'proto')], longs: Number, defaults: true, arrays: true, objects: true },
 );
 
-/** `address` is host:port or unix:PATH. Calls without a deadline of their own get 5 s. */
+/** Connects to `address`, which is host:port or unix:PATH. Calls without their own deadline get 5 s. */
 export function connectPannier(address: string): PannierClient {
   const client = new grpc.Client(address, grpc.credentials.createInsecure());
   function method<Request extends object, Response>(service: string, name: string): Method<Request, Response> {

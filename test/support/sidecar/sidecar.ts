@@ -1,5 +1,5 @@
 /**
- * A real sidecar as a process of its own: the built program, on free ports, with the settings of a test.
+ * Runs the built program as a sidecar in its own process, on free ports and with the settings of a test.
  */
 import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,16 +14,16 @@ export interface Sidecar {
   readonly address: string;
   /** http://host:port of the admin server. */
   readonly adminUrl: string;
-  /** All that it has written so far. */
+  /** Returns everything that the process has written so far. */
   output(): string;
-  /** The log lines, parsed. */
+  /** Returns the parsed log lines. */
   logLines(): Record<string, unknown>[];
   signal(name: NodeJS.Signals): void;
-  /** Bytes that live after a garbage collection, in V8's heap and outside of it. */
+  /** Collects garbage, and returns the live bytes in V8's heap and outside of it. */
   liveBytes(): Promise<number>;
-  /** Resolves with the exit code once the process has ended; 128 and the signal's number where one ended it. */
+  /** Resolves with the exit code, or with 128 plus the number of the signal that ended the process. */
   ended: Promise<number>;
-  /** SIGTERM, then waits; SIGKILL when it does not end within 15 s. */
+  /** Sends SIGTERM and waits. Sends SIGKILL if the process does not end within 15 s. */
   stop(): Promise<number>;
 }
 
@@ -34,15 +34,15 @@ const HEAP_REPORT_FLAGS = [
   join(repositoryRoot, 'test', 'support', 'sidecar', 'heap-report.ts'),
 ];
 
-/** The command that starts another build of the program. */
+/** Returns the command that starts another build of the program. */
 export function serveCommand(program: string): readonly string[] {
   return [process.execPath, ...HEAP_REPORT_FLAGS, program, 'serve'];
 }
 
-/** The program as a container starts it: with its own flags and without a report of the heap, which takes memory of its own. */
+/** Command that a container runs: the program with its own flags and without the heap report, which needs memory itself. */
 export const AS_IN_A_CONTAINER: readonly string[] = [join(repositoryRoot, 'bin', 'pannier'), 'serve'];
 
-/** Starts the program and waits until it serves (not until it is ready: Redis may be away). */
+/** Starts the program and waits until it serves. Does not wait until it is ready, because Redis may be down. */
 export async function startSidecar(
   settings: Record<string, string> = {},
   [command = '', ...args]: readonly string[] = serveCommand(mainFile),
@@ -67,7 +67,7 @@ export async function startSidecar(
   void child.ended.then((code) => {
     exit = code;
   });
-  const serving = await waitFor('the sidecar serving', () => {
+  const serving = await waitFor('the sidecar to serve', () => {
     if (exit !== undefined) {
       return { failure: exit };
     }
@@ -86,7 +86,7 @@ export async function startSidecar(
     liveBytes: async () => {
       const before = readHeapReport(heapReport).reports;
       child.signal('SIGUSR2');
-      return await waitFor('a report of the heap', () => {
+      return await waitFor('a heap report', () => {
         const report = readHeapReport(heapReport);
         return report.reports > before ? report.liveBytes : undefined;
       });
@@ -118,7 +118,7 @@ function parseLines(text: string): Record<string, unknown>[] {
       try {
         parsed.push(JSON.parse(line) as Record<string, unknown>);
       } catch {
-        // The last line may still be half written.
+        // The last line may still be incomplete.
       }
     }
   }
