@@ -1,5 +1,6 @@
 /**
- * Cache freshness: after an invalidation through one sidecar, no sidecar serves the old value for longer than the bound, not even from its near cache.
+ * Cache freshness: after an invalidation through one sidecar, no sidecar serves the old value for longer than the bound. This includes
+ * their near caches.
  */
 import { type Fleet, startFleet } from '../support/sidecar/fleet.ts';
 import { startLoad } from '../support/sidecar/load.ts';

@@ -35,7 +35,9 @@ test('--only selects the rows whose names contain all of its words', () => {
     'tcp closed-1 inline http2',
     'unix open-5000 empty grpc-go',
   ]);
-  expect(() => parseOptions(['--only', 'closed'])).toThrow('cannot bench: --only is closed, wanted words of one row');
+  expect(() => parseOptions(['--only', 'closed'])).toThrow(
+    '--only must be words of one row, got closed; run with --help for the words',
+  );
 });
 
 test('does not measure a complete sidecar on grpc-go and node:http2', () => {
