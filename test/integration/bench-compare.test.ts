@@ -67,6 +67,6 @@ test('allows a ratio of up to 1.05 if the two base measurements differ by more t
 test('prints each figure and names those above the limit', () => {
   const comparisons = compare([100, 104, 100]);
   expect(tableText(comparisons)).toMatch(/CPU +100\.00 +104\.00 +1\.040 +\+-0\.0 % +1\.03 +EXCEEDED\n$/);
-  expect(verdictText(comparisons)).toBe('over the limit: CPU (1.040, at most 1.03)\n');
+  expect(verdictText(comparisons)).toBe('above the limit: CPU (1.040, at most 1.03)\n');
   expect(verdictText(compare([100, 100, 100]))).toBe('every figure of this working tree is within its limit\n');
 });
