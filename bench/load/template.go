@@ -23,7 +23,7 @@ type slot struct {
 
 const keyWidth = 8
 
-// Placeholders are {key} (= {k0}), {k0} … {k9}; each is encoded as 8 digits.
+// marker returns the placeholder of a key until the request is encoded. In the notation, placeholders are {k0} to {k9} and {key} (= {k0}).
 func marker(key int) string { return fmt.Sprintf("\x01\x02KEY%d\x02\x01", key) }
 
 // compile turns the wire-format notation into a template.

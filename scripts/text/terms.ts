@@ -29,7 +29,7 @@ export interface StyleTerm {
 }
 
 export interface SourceText {
-  /** Relative to the root. */
+  /** Path relative to the root of the repository. */
   readonly path: string;
   readonly content: string;
 }
