@@ -60,7 +60,7 @@ check: node_modules/.installed proto-breaking ## Checks types, formatting, lint 
 	node scripts/check-generated.ts
 	knip
 	knip --production --config knip.production.jsonc
-	$(JEST) test/house-rules.test.ts
+	$(JEST) test/source-rules.test.ts
 
 conformance: conformance-h2spec conformance-interop ## Runs both conformance suites below.
 

@@ -1,5 +1,5 @@
 /**
- * The arguments of a bench: read, or answered with the help (exit 0) or with what is wrong with them (exit 2).
+ * Reads the arguments of a benchmark. Prints the help and exits with code 0 for --help. Prints an error and exits with code 2 if one is invalid.
  */
 
 export function readArguments<Options>(parse: (args: readonly string[]) => Options | undefined, help: string): Options {

@@ -1,6 +1,6 @@
 /**
- * The baseline: a @grpc/grpc-js server whose only method hands back an empty message without looking at the request.
- * What a sidecar on this library can never be cheaper than. Prints its port.
+ * Baseline of the benchmarks: a @grpc/grpc-js server whose only method returns an empty message and ignores the request. No sidecar on this library
+ * can be cheaper. It prints its port.
  */
 import grpc from '@grpc/grpc-js';
 

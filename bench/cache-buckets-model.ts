@@ -1,16 +1,17 @@
 /**
- * How many fills a ring refuses though their key did not change: those during whose load the bucket changed more often than the ring holds.
+ * Model of near-cache fills that are rejected although their key did not change, because the bucket changed more often during the load than its
+ * ring can store.
  */
 
 export interface LayoutPlan {
   readonly buckets: number;
-  /** Whether the tags of a namespace lie in the buckets of its keys. */
+  /** Whether the tags of a namespace use the buckets of its keys. */
   readonly areTagsShared: boolean;
 }
 
 export interface Load {
   readonly plan: LayoutPlan;
-  /** Writes of the namespace, spread over its keys. */
+  /** Writes per second of the whole namespace, which are distributed over its keys. */
   readonly writesPerSecond: number;
   readonly loadSeconds: number;
   readonly ringSize: number;
@@ -18,13 +19,13 @@ export interface Load {
 
 const SIMULATED_FILLS = 20_000;
 
-/** The share by the Poisson distribution, and that of simulated fills. */
+/** Returns the share of rejected fills by the Poisson distribution, and by a simulation. */
 export function share(load: Load): { formula: number; simulated: number } {
   const mean = (load.writesPerSecond * load.loadSeconds) / load.plan.buckets;
   return { formula: poissonAtLeast(load.ringSize, mean), simulated: simulate(load, mean) };
 }
 
-/** That at least `count` changes come where `mean` are expected: the ring then shows the mark no more. */
+/** Returns the probability of at least `count` changes if `mean` changes are expected. The ring then no longer contains the mark. */
 function poissonAtLeast(count: number, mean: number): number {
   let below = 0;
   let logProbability = -mean;
@@ -39,7 +40,7 @@ function simulate(load: Load, mean: number): number {
   let refused = 0;
   for (let fill = 0; fill < SIMULATED_FILLS; fill += 1) {
     let changes = 0;
-    // Times between the changes of a bucket, in units of the load's duration.
+    // Pauses between changes of the bucket are in units of the load's duration.
     for (let time = pause(mean); time < 1 && changes < load.ringSize; time += pause(mean)) {
       changes += 1;
     }

@@ -1,9 +1,9 @@
 /**
- * The measurements behind the cache's buckets (docs/internals/cache-formats.md): how a key's bucket is computed, how many buckets a
- * namespace has, whether tags share them, and what a key of CacheGetMany costs beside a CacheGet.
+ * Measurements for the layout of the cache's buckets (docs/internals/cache-formats.md): the hash that selects a key's bucket, the number of buckets
+ * in a namespace, buckets that tags share with keys, and the cost of a key in CacheGetMany compared with a CacheGet.
  *
- * CPU is that of the Redis process and of the sidecar (or of this process where it plays the sidecar), medians of interleaved rounds.
- * Compare the numbers of one run: they are those of the machine.
+ * CPU is that of the Redis process and of the sidecar, or of this process where it acts as the sidecar. Values are medians of interleaved rounds.
+ * Absolute figures depend on the machine, so compare the figures of one run.
  */
 import { createHash } from 'node:crypto';
 import calculateSlot from 'cluster-key-slot';
@@ -21,10 +21,10 @@ import { type BenchServer, startRedisServer } from './servers.ts';
 
 const HELP = `node bench/cache-buckets.ts [--rounds <n>]
 
-Measures how buckets of the cache are computed, 64 and 256 buckets per namespace, tags in buckets of their own or in those of keys,
-and CacheGetMany beside CacheGet. Needs redis-server and a built program (make build).
+Compares hashes for the bucket of a key, 64 and 256 buckets per namespace, separate and shared buckets for tags, and CacheGetMany with CacheGet.
+Requires redis-server and the built program (make build).
 
-  --rounds <n>  rounds of each measurement, 3 to 1000 (default 15)
+  --rounds <n>  number of rounds of each measurement, between 3 and 1000 (default 15)
 `;
 
 interface Options {
@@ -50,7 +50,7 @@ function parse(args: readonly string[]): Options | undefined {
   const at = args.indexOf('--rounds');
   const rounds = at === -1 ? 15 : Number(args[at + 1]);
   if (args.length !== (at === -1 ? 0 : 2) || !Number.isInteger(rounds) || rounds < 3 || rounds > 1_000) {
-    throw new Error(`arguments must be --rounds and a number between 3 and 1000, got ${args.join(' ')}`);
+    throw new Error(`arguments must be --rounds and an integer between 3 and 1000, got ${args.join(' ')}`);
   }
   return { rounds };
 }
@@ -66,7 +66,7 @@ function rounded(value: number, digits = 1): string {
   return value.toFixed(digits);
 }
 
-/** Nanoseconds of CPU per call of `compute`, the best of the rounds: what else runs here only adds. */
+/** Returns the CPU per call of `compute` in nanoseconds. It is the minimum of all rounds, because other load on the machine can only add to it. */
 function nanoseconds(rounds: number, compute: (key: Buffer) => unknown): number {
   let best = Number.POSITIVE_INFINITY;
   for (let round = 0; round < rounds; round += 1) {
@@ -92,7 +92,7 @@ function benchHash(rounds: number): void {
   print(`Hash of a key of ${KEYS[0]?.length} bytes`, ['computation', 'ns of CPU'], rows);
 }
 
-/** Runs each of the steps in turn, `rounds` times; medians of the CPU of Redis and of this process, microseconds. */
+/** Runs each step alternately, `rounds` times. Returns the median CPU of Redis and of this process in microseconds. */
 async function compare(
   server: BenchServer,
   rounds: number,
@@ -106,7 +106,7 @@ async function compare(
       const ownBefore = process.cpuUsage();
       await step();
       const { user, system } = process.cpuUsage(ownBefore);
-      // The first rounds warm up.
+      // The first rounds are a warm-up.
       if (round >= 2) {
         redis[index]?.push(cpuMicroseconds(server.pid) - redisBefore);
         own[index]?.push(user + system);
@@ -120,7 +120,7 @@ function sequenceOf(plan: LayoutPlan, bucket: string): string {
   return `cache-seq:{${plan.buckets}${plan.areTagsShared ? 's' : ''}:${bucket}}`;
 }
 
-/** Names of all buckets, those of tags among them. */
+/** Returns the names of all buckets, including those of tags. */
 function bucketsOf(plan: LayoutPlan): string[] {
   const names = Array.from({ length: plan.buckets }, (_, bucket) => String(bucket));
   return plan.areTagsShared ? names : [...names, ...names.map((name) => `t${name}`)];
@@ -166,14 +166,14 @@ async function getMany(redis: Redis, plan: LayoutPlan): Promise<void> {
   );
   const found = replies.flatMap((reply) => (Array.isArray(reply) ? reply.slice(3).filter(Buffer.isBuffer) : []));
   if (found.length !== KEYS.length) {
-    throw new Error(`cannot measure CacheGetMany: ${found.length} of ${KEYS.length} keys were found`);
+    throw new Error(`cannot measure CacheGetMany: only ${found.length} of ${KEYS.length} keys were found`);
   }
 }
 
 async function flushAll(redis: Redis, plan: LayoutPlan): Promise<void> {
   await Promise.all(
     Array.from({ length: plan.buckets }, (_, bucket) => {
-      // A namespace of its own, so that the entries of the other measurements stay valid.
+      // Uses a separate namespace, so that the entries of the other measurements stay valid.
       const names = [sequenceOf(plan, `f${bucket}`), `cache-inv:{${sequenceOf(plan, `f${bucket}`).slice(11, -1)}}`];
       return redis.run(flush, names, [EVERY_KEY, Buffer.alloc(8, 1)], soonMs());
     }),
@@ -191,7 +191,7 @@ async function watch(redis: Redis, plan: LayoutPlan): Promise<void> {
   for (const channel of channels) {
     subscriber.subscribe(channel);
   }
-  await waitFor('a live watch', () => live.size === channels.length);
+  await waitFor('the watch to be live', () => live.size === channels.length);
   subscriber.close();
 }
 
@@ -202,7 +202,7 @@ async function ringBytes(redis: Redis, plan: LayoutPlan): Promise<string> {
   return `${bytes} (${encoding}), ${rounded((bytes * bucketsOf(plan).length) / 1_024, 0)} KiB per namespace`;
 }
 
-/** Of 1,000 namespaces: the share of the keys that the busiest of 6 masters has, on average. */
+/** Returns the average share of keys on the busiest of 6 masters, over 1,000 namespaces. */
 function busiestShare(plan: LayoutPlan): number {
   let sum = 0;
   for (let namespace = 0; namespace < 1_000; namespace += 1) {
@@ -245,7 +245,7 @@ async function benchLayouts(server: BenchServer, rounds: number): Promise<void> 
       const { formula, simulated } = share({ plan, writesPerSecond: rate, loadSeconds: 2, ringSize: 64 });
       return `${rounded(formula * 100, 2)} % (${rounded(simulated * 100, 2)})`;
     });
-    rows.push([`fills refused at ${rate} writes/s, loads of 2 s`, ...shares]);
+    rows.push([`fills rejected at ${rate} writes/s with loads of 2 s`, ...shares]);
   }
   print('Buckets (us of CPU: Redis + sidecar)', heads, rows);
   redis.close();
@@ -268,7 +268,7 @@ async function benchReads(server: BenchServer, rounds: number): Promise<void> {
   };
   const rows: string[][] = [];
   for (const tags of [[], Array.from({ length: 16 }, (_, index) => `tag-${index}`)]) {
-    await waitFor('all keys stored', () => setAll(tags));
+    await waitFor('all keys to be stored', () => setAll(tags));
     const measure = async (step: () => Promise<unknown>): Promise<{ redis: number; own: number }> => {
       const redisBefore = cpuMicroseconds(server.pid);
       const ownBefore = cpuMicroseconds(sidecar.pid);
@@ -304,7 +304,7 @@ async function benchReads(server: BenchServer, rounds: number): Promise<void> {
 const options = readArguments(parse, HELP);
 const server = await startRedisServer();
 if (server === undefined) {
-  process.stderr.write('cannot measure: there is no redis-server; install version 7.0 or later\n');
+  process.stderr.write('cannot start redis-server: not found; install Redis 7.0 or later\n');
   process.exit(1);
 }
 benchHash(options.rounds);

@@ -1,12 +1,12 @@
 /**
- * What a call's messages cost: its request decoded and its response encoded by our generated codec, by ts-proto and by
- * protobuf-es, each beside @grpc/proto-loader (protobufjs) in the same run, in turns; and the memory of loading each.
+ * Measures the CPU cost of a call's messages: our generated codec, ts-proto, protobuf-es and @grpc/proto-loader (protobufjs) decode its request
+ * and encode its response alternately in the same run. Also measures the memory of loading each of them.
  *
- * 1. Responses are built before the clock starts, in the form that each library encodes: what a handler would spend on
+ * 1. Responses are built before the measurement, in the form that each library encodes. So the time that a handler would need for
  *    `create()` of protobuf-es and its bigints is not counted.
- * 2. All codecs return the same bytes for a response; a run in which one differs fails.
+ * 2. All codecs return the same bytes for a response. A run fails if one of them differs.
  *
- * `node bench/codec.ts`; `--quick` for a short look. Compare the ratios: nanoseconds depend on the machine.
+ * Usage: `node bench/codec.ts`. `--quick` is a short run. Compare the ratios, because nanoseconds depend on the machine.
  */
 import { execFileSync } from 'node:child_process';
 import { loadContract, methodsOf } from '../src/grpc/contract.ts';
@@ -16,7 +16,7 @@ import { median } from './process-stats.ts';
 
 const isQuick = process.argv.includes('--quick');
 const rounds = isQuick ? 5 : 15;
-/** How long a round of one codec should take at most. */
+/** Maximum duration of a round of one codec, in ms. */
 const roundMs = isQuick ? 40 : 150;
 const WARM_CALLS = 5_000;
 const MIN_CALLS = 500;
@@ -24,7 +24,7 @@ const starts = isQuick ? 3 : 9;
 const BASELINE = 'protobufjs';
 const OURS = 'our codec';
 const NAMES = [BASELINE, OURS, 'ts-proto', 'protobuf-es'] as const satisfies readonly BundleName[];
-/** Our codec stays as long as it saves this much. */
+/** Minimum saving that justifies our own codec, in nanoseconds per call. */
 const MIN_SAVED_NS = 1_000;
 
 interface Cost {
@@ -39,7 +39,7 @@ interface Candidate {
   readonly costs: Cost[];
 }
 
-/** A request and a response in the wire format. */
+/** Request and response in the wire format. */
 interface Encoded {
   readonly path: string;
   readonly request: Buffer;
@@ -58,13 +58,13 @@ function measure({ codec, response }: Candidate, request: Buffer, calls: number)
   }
   const encodedUs = cpuUs();
   if (seen < calls) {
-    throw new Error('cannot bench codecs: a codec decoded nothing');
+    throw new Error('cannot measure a codec: it decoded an empty message');
   }
   const scale = 1_000 / calls;
   return { decodeNs: (decodedUs - startUs) * scale, encodeNs: (encodedUs - decodedUs) * scale };
 }
 
-/** CPU of this process with its garbage collection: what other processes take does not count. */
+/** Returns the CPU time of this process including its garbage collection. Other processes have no effect on it. */
 function cpuUs(): number {
   const { user, system } = process.cpuUsage();
   return user + system;
@@ -78,7 +78,7 @@ function measureExample(
   const candidates = [...loaded].map(([name, codecs]): Candidate => {
     const codec = codecs.get(path);
     if (codec === undefined) {
-      throw new Error(`cannot bench ${name}: it has no codec for ${path}`);
+      throw new Error(`cannot measure ${name}: it has no codec for ${path}`);
     }
     const prepared = codec.prepare(example.response, response);
     if (!response.equals(codec.encode(prepared))) {
@@ -86,7 +86,7 @@ function measureExample(
     }
     return { name, codec, response: prepared, costs: [] };
   });
-  // These calls also compile. The slowest codec sets how many calls a round has.
+  // These calls also make Node compile the code. The slowest codec determines the number of calls in a round.
   const warm = candidates.map((candidate) => measure(candidate, request, WARM_CALLS));
   const slowestNs = Math.max(...warm.map(({ decodeNs, encodeNs }) => decodeNs + encodeNs));
   const calls = Math.max(MIN_CALLS, Math.ceil((roundMs * 1_000_000) / slowestNs));
@@ -105,7 +105,7 @@ function totalNs({ costs }: Candidate): number {
 function encode(example: Example): Encoded {
   const method = methodsOf(contract, example.service)[example.method];
   if (method === undefined) {
-    throw new Error(`cannot bench ${example.name}: the contract has no ${example.service}/${example.method}`);
+    throw new Error(`cannot measure ${example.name}: the protos contain no ${example.service}/${example.method}`);
   }
   const { path, requestSerialize, responseSerialize } = method;
   return { path, request: requestSerialize(example.request), response: responseSerialize(example.response) };
@@ -135,7 +135,7 @@ function printSaved(example: Example, candidates: readonly Candidate[]): void {
   print(example.name, ...cells);
 }
 
-/** The anonymous memory of a process that has used the codecs of one bundle on every example. */
+/** Returns the anonymous memory of a process that has used the codecs of one bundle on every example. */
 function loadedMegabytes(name: BundleName): number {
   const input = JSON.stringify(
     encoded.map(({ path, request, response }) => [path, request.toString('base64'), response.toString('base64')]),
@@ -153,7 +153,7 @@ function printMemory(): void {
   }
   const [empty, ...rest] = measured.map(({ megabytes }) => median(megabytes));
   const cells = rest.map((each) => `${each.toFixed(1)} (+${(each - (empty ?? 0)).toFixed(1)})`);
-  print(`anonymous MB (more than the empty ${empty?.toFixed(1)})`, ...cells);
+  print(`anonymous MB above the baseline (${empty?.toFixed(1)})`, ...cells);
 }
 
 const contract = loadContract();
@@ -174,7 +174,7 @@ try {
     printTimes(example, candidates);
   }
   process.stdout.write('\n');
-  print('saved by our codec: at least 1 us a call?', ...NAMES);
+  print('does our codec save at least 1 us per call?', ...NAMES);
   for (const { example, candidates } of measured) {
     printSaved(example, candidates);
   }

@@ -1,10 +1,10 @@
 /**
- * `make bench-compare BASE=<commit>`: CPU per call and idle memory of this working tree, beside those of another commit.
+ * `make bench-compare BASE=<commit>` compares CPU per call and idle memory of this working tree with those of another commit.
  *
- * 1. Every round starts fresh processes: the base, this working tree, and the base again. They take turns in each figure, PASSES times;
- *    the value of a round is that of its cheapest pass, because whatever else the machine does only adds CPU to a call.
- * 2. Servers have one core, load and Redis another (bench/cores.ts). The load is 64 calls in flight on 4 connections.
- * 3. Exits 1 when a ratio exceeds its limit or a call failed, 2 when an argument is invalid. `--help` lists the arguments.
+ * 1. Every round starts new processes: the base, this working tree, and the base again. They measure each figure alternately, PASSES times.
+ *    The value of a round is that of its cheapest pass, because other load on the machine can only add CPU to a call.
+ * 2. Servers run on one core, load and Redis on another (bench/cores.ts). The load has 64 calls in flight on 4 connections.
+ * 3. The exit code is 1 if a ratio exceeds its limit or a call failed, and 2 if an argument is invalid. `--help` lists the arguments.
  */
 import { join } from 'node:path';
 import { buildCommit, isCommit } from '../test/support/sidecar/commit-build.ts';
@@ -19,11 +19,11 @@ import type { CallBytes } from './transport/calls.ts';
 import { chooseLoadClient } from './transport/load-client.ts';
 
 const IDLE_MS = 3_000;
-/** Before the first pass of a call: the process compiles what it will run. */
+/** Warm-up before the first pass of a call, in which the process compiles the code that it will run. */
 const FIRST_WARM_SECONDS = 0.7;
-/** Before each pass: connections are made, caches are filled. */
+/** Warm-up before each pass, in which connections are opened and caches are filled. */
 const WARM_SECONDS = 0.1;
-/** Short passes in turn, so that what else the machine does hits all builds alike. */
+/** Number of alternating passes. They are short, so that other load on the machine affects all builds alike. */
 const PASSES = 5;
 const STORE_ENTRY_SECONDS = 0.05;
 

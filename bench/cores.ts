@@ -1,6 +1,6 @@
 /**
- * Which core runs what: a server under load gets one for itself, the load (and Redis) another, so that the one is not charged
- * for the cache and the waits of the other. Where there is one core, or no `taskset`, nothing is pinned.
+ * Chooses the cores of processes: the server under load gets one core, and the load and Redis get another one. So neither side is charged for the
+ * cache misses and waits of the other. No process is pinned if there is only one core or no `taskset`.
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -16,12 +16,12 @@ export function chooseCores(): Cores {
   return canPin && load !== undefined ? { server, load } : { server: undefined, load: undefined };
 }
 
-/** The command that runs `command` on `core`; the process keeps its id, since taskset becomes the program. */
+/** Returns the command that runs `command` on `core`. The process keeps its id, because taskset executes the program in its place. */
 export function pinned(core: number | undefined, command: string, args: readonly string[]): [string, string[]] {
   return core === undefined ? [command, [...args]] : ['taskset', ['-c', String(core), command, ...args]];
 }
 
-/** `0-1,4` in the kernel's words. */
+/** Returns the allowed cores. The kernel reports them in the form `0-1,4`. */
 function allowedCores(): number[] {
   const text = /^Cpus_allowed_list:\s+(\S+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '';
   return text.split(',').flatMap((range) => {

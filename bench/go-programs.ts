@@ -1,8 +1,8 @@
 /**
- * The programs of the benches that are written in Go, built where Go is present.
+ * Builds the programs of the benchmarks that are written in Go.
  *
- * They land in a cache below node_modules, which git ignores; Go itself decides what has to be built anew. Where one cannot be
- * built the reason comes back as text: a bench says it and which figures it goes without.
+ * 1. The results are in a cache below node_modules, which git ignores. Go itself decides which packages it must rebuild.
+ * 2. If a program cannot be built, the caller gets the reason as text. A benchmark prints it, and names the figures that are missing.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
@@ -13,7 +13,7 @@ export type GoProgram = { readonly path: string } | { readonly missing: string }
 const MAX_BUILD_MS = 300_000;
 const cacheDirectory = join(import.meta.dirname, '..', 'node_modules', '.cache', 'pannier-bench');
 
-/** `directory` is relative to bench/. */
+/** Builds a program in `directory`, which is relative to bench/. */
 export function buildGoProgram(directory: 'load' | 'peers/grpc-go'): GoProgram {
   mkdirSync(cacheDirectory, { recursive: true });
   const path = join(cacheDirectory, directory.replaceAll('/', '-'));
@@ -24,7 +24,9 @@ export function buildGoProgram(directory: 'load' | 'peers/grpc-go'): GoProgram {
   });
   if (built.error !== undefined) {
     const { code } = built.error as NodeJS.ErrnoException;
-    return { missing: code === 'ENOENT' ? 'there is no `go` here' : `\`go build\` of bench/${directory}: ${code}` };
+    return {
+      missing: code === 'ENOENT' ? '`go` not found; install Go' : `\`go build\` of bench/${directory}: ${code}`,
+    };
   }
   if (built.status !== 0) {
     return { missing: `\`go build\` of bench/${directory} failed: ${built.stderr.trim().split('\n').at(-1)}` };

@@ -1,8 +1,8 @@
 /**
- * A closed-loop load generator: `node bench/http2-load.ts` with a JSON job on standard input, a JSON result on standard output.
+ * Closed-loop load generator: `node bench/http2-load.ts` reads a JSON job from standard input and writes a JSON result to standard output.
  *
- * It speaks HTTP/2 with node:http2 and knows no protobuf: a request is bytes, and `{00000000}` in them is overwritten by a
- * counter, so that calls can be spread over subjects. Every caller sends when its last answer is there. Loopback only.
+ * It uses HTTP/2 from node:http2 and no protobuf library. A request is a sequence of bytes, in which a counter replaces `{00000000}`, so that calls
+ * use several subjects. Every caller sends its next call after its last answer. The generator only supports loopback addresses and unix sockets.
  */
 import { type ClientHttp2Session, connect } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
@@ -13,9 +13,9 @@ export interface LoadJob {
   address: string;
   /** /package.Service/Method */
   path: string;
-  /** The message, base64. */
+  /** Message in base64. */
   request: string;
-  /** Distinct values of the eight digits in the request. */
+  /** Number of distinct values of the eight digits in the request. */
   keys: number;
   callers: number;
   connections: number;
@@ -26,7 +26,7 @@ export interface LoadJob {
 export interface LoadResult {
   calls: number;
   errors: number;
-  /** From the end of the warm-up to the end of the run, ms. */
+  /** Time from the end of the warm-up to the end of the run, in ms. */
   elapsedMs: number;
   p50Us: number;
   p99Us: number;

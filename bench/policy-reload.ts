@@ -1,8 +1,8 @@
 /**
- * How long a reload of 1,000 policies blocks the event loop, beside what parsing the same file on that thread takes. CPU of the thread
- * counts, not time: another process that takes the processor blocks nobody's loop.
+ * Measures how long a reload of 1,000 policies blocks the event loop, and how long parsing the same file on that thread takes. It counts the CPU
+ * time of the thread, because time in which another process uses the core does not count.
  *
- * `node bench/policy-reload.ts`; `--quick` for a short look. The goal is 20 ms.
+ * Usage: `node bench/policy-reload.ts`. `--quick` is a short run. The target is 20 ms.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,13 +27,13 @@ function policyText(limitsPerPolicy: number, limit: number): string {
   return `policies:\n${policies.join('')}`;
 }
 
-/** CPU of this thread since its start. */
+/** Returns the CPU time of this thread since its start. */
 function threadCpuMs(): number {
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1_000;
 }
 
-/** The most CPU that this thread spent between two turns of a timer of 1 ms while `run` was under way. */
+/** Returns the maximum CPU time of this thread between two ticks of a timer of 1 ms while `run` is in progress. */
 async function longestBlockMs(run: () => Promise<void>): Promise<number> {
   let longestMs = 0;
   let lastMs = threadCpuMs();
@@ -60,7 +60,7 @@ async function measureReload(path: string, limitsPerPolicy: number): Promise<Fig
   };
   const started = watchPolicyFile({ path, log: silentLogger, onReload, intervalMs: NEVER_MS });
   if ('problems' in started) {
-    throw new Error('cannot bench reloads: the policy file has errors');
+    throw new Error('cannot measure reloads: the policy file has errors');
   }
   const parseMs: number[] = [];
   const blockMs: number[] = [];
@@ -70,13 +70,13 @@ async function measureReload(path: string, limitsPerPolicy: number): Promise<Fig
     parsePolicyFile(text);
     parseMs.push(threadCpuMs() - startMs);
     writeFileSync(path, text);
-    // The first look sees the change, the second one takes it.
+    // The first check detects the change, and the second check loads the file.
     await started.watch.check();
     blockMs.push(await longestBlockMs(() => started.watch.check()));
   }
   started.watch.close();
   if (reloads !== rounds) {
-    throw new Error(`cannot bench reloads: ${reloads} of ${rounds} files were taken`);
+    throw new Error(`cannot measure reloads: only ${reloads} of ${rounds} files were loaded`);
   }
   return { parseMs: median(parseMs), blockMs: Math.max(...blockMs) };
 }

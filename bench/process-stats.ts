@@ -1,14 +1,14 @@
 /**
- * What a process has used, from /proc (Linux).
+ * CPU time and memory of a process, read from /proc (Linux).
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
-/** Jiffies per second of /proc/PID/stat; 100 on every Linux that Node runs on. */
+/** Clock ticks per second in /proc/PID/stat, which is 100 on every Linux that Node supports. */
 const CLOCK_TICKS_PER_SECOND = 100;
 
 /**
- * User and system time of all threads so far, microseconds: what the scheduler counted of each thread, or, where it does not
- * tell, /proc/PID/stat with its steps of 10 ms.
+ * Returns the user and system time of all threads so far, in microseconds. The scheduler counts the time of each thread. Where it does not
+ * report that, the time comes from /proc/PID/stat in steps of 10 ms.
  */
 export function cpuMicroseconds(pid: number): number {
   try {
@@ -24,7 +24,7 @@ export function cpuMicroseconds(pid: number): number {
 
 function ticksOf(pid: number): number {
   const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // The second field is the program's name in brackets and may hold blanks.
+  // The second field is the name of the program in parentheses, which can contain spaces.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   return Number(fields[11]) + Number(fields[12]);
 }
@@ -33,12 +33,12 @@ export function isRunning(pid: number): boolean {
   return existsSync(`/proc/${pid}/status`);
 }
 
-/** Resident memory, MB (1,000,000 bytes). */
+/** Returns the resident memory in MB (1,000,000 bytes). */
 export function residentMegabytes(pid: number): number {
   return statusMegabytes(pid, 'VmRSS');
 }
 
-/** The part of it that no file backs: what processes of the same program do not share. */
+/** Returns the anonymous memory in MB. No file backs this memory, so processes of the same program do not share it. */
 export function anonymousMegabytes(pid: number): number {
   return statusMegabytes(pid, 'RssAnon');
 }

@@ -1,9 +1,9 @@
 /**
- * `make bench-redis`: what a decision, a cache access and a session read cost the Redis process, beside bare commands of the same run.
+ * `make bench-redis` measures the CPU of the Redis process for rate limit checks, cache accesses and session reads.
  *
- * Starts a redis-server of its own and runs the real stores over the real connection code, in this process. Rounds go through all
- * operations one after the other; medians, ratios within a round and their spread are printed. Exits 1 if an operation failed; a goal
- * that is not met is an exit code with --strict only. `ARGS=--help` lists the arguments.
+ * It starts a redis-server and runs the real stores over the real connection code in this process. Each round runs all operations. The output
+ * has medians, ratios to single commands within a round, and their spread. The exit code is 1 if an operation failed, or if a target is not met and --strict is
+ * set. `ARGS=--help` lists the arguments.
  */
 import { spawnSync } from 'node:child_process';
 import { openRedis } from '../test/support/redis/client.ts';
@@ -17,16 +17,16 @@ import { tableText, verdictsText } from './redis/tables.ts';
 import { judge } from './redis/verdicts.ts';
 import { startRedisServer } from './servers.ts';
 
-/** Every operation runs so often before the first round: Node compiles it, and every subject has its keys. */
+/** Number of operations before the first round, in which Node compiles the code and the keys of all subjects are created. */
 const WARM_OPERATIONS = 3 * SUBJECTS;
-/** Turns of an operation in a round and load. */
+/** Number of turns of an operation in each round and load. */
 const PASSES = 6;
 
 function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-/** Short turns of all operations, several times, so that what else the machine does hits all of them alike. */
+/** Runs all operations several times in short turns, so that other load on the machine affects all of them alike. */
 async function measureRound(load: LoadName, turn: { redisPid: number; seconds: number }): Promise<void> {
   const sums = new Map<string, Figures>();
   for (let pass = 0; pass < PASSES; pass += 1) {
@@ -43,7 +43,7 @@ const options = readArguments(parseOptions, HELP);
 const cores = chooseCores();
 const server = await startRedisServer(cores.server);
 if (server === undefined) {
-  throw new Error('cannot measure: redis-server does not start; install Redis 7.0 or later');
+  throw new Error('cannot start redis-server: it did not become ready; install Redis 7.0 or later');
 }
 if (cores.load !== undefined) {
   spawnSync('taskset', ['-cp', String(cores.load), String(process.pid)]);

@@ -1,9 +1,9 @@
 /**
- * `make bench`: start to first answer, idle memory of both stores, loaded memory, and the CPU time of a call, each beside a baseline of the
- * same run. `ARGS=--quick` for a short look. The figures are those of the machine that it runs on: compare ratios.
+ * `make bench` measures the start until the first answer, idle memory with both stores, memory under load, and the CPU time of a call. The same
+ * run measures a baseline. `ARGS=--quick` is a short run. Absolute figures depend on the machine, so compare the ratios.
  *
- * Each load comes from a process of its own (node:http2, closed loop, 64 callers over 4 connections); CPU is what the
- * kernel charged to the server process during the run, so that a slow generator does not count.
+ * The load comes from a separate process (node:http2, closed loop, 64 callers over 4 connections). CPU is the time that the kernel charged to the
+ * server process during the run, so a slow load generator has no effect on it.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ interface Call {
   service: string;
   method: string;
   request: object;
-  /** Sent once before the load. */
+  /** Call that is sent once before the load. */
   before?: Call;
 }
 
@@ -72,7 +72,7 @@ const CALLS: readonly Call[] = [
   },
 ];
 
-/** Of a session that is there: its id is only known once it is made. */
+/** Returns a call for an existing session. Its id is known only after the session was created. */
 function getSession(sessionId: string): Call {
   return { name: 'GetSession, of a guest', service: 'SessionService', method: 'GetSession', request: { sessionId } };
 }
@@ -87,14 +87,14 @@ function methodOf(service: string, name: string): MethodDefinition {
   const methods = definitions[`pannier.v1.${service}`] as unknown as Record<string, MethodDefinition>;
   const method = methods[name];
   if (method === undefined) {
-    throw new Error(`cannot bench ${name}: the contract does not have it`);
+    throw new Error(`cannot measure ${name}: the protos do not contain this method`);
   }
   return method;
 }
 
 const BASELINE_PATH = '/bench.Baseline/Empty';
 
-/** One call outside the load. */
+/** Sends one call that is not part of the load. */
 function callOnce(address: string, call: Call, path?: string): Promise<Record<string, unknown>> {
   const client = new grpc.Client(address, grpc.credentials.createInsecure());
   const method = methodOf(call.service, call.method);
@@ -201,7 +201,7 @@ function printStarts(measured: Starts, baseline: Starts): void {
   print(`  ${measured.name}`, ...columns);
 }
 
-/** Of the image that `make image` builds; undefined where there is no engine, or no image. */
+/** Returns the size of the image that `make image` builds, or undefined if there is no container engine or no image. */
 function imageMegabytes(): number | undefined {
   try {
     const size = execFileSync(
@@ -260,7 +260,7 @@ const redis = await startRedisServer();
 await benchStarts(redis === undefined ? undefined : `redis://${redis.address}`);
 await benchCalls('memory store', {});
 if (redis === undefined) {
-  process.stdout.write('\nNOT RUN: calls on Redis (no redis-server here)\n');
+  process.stdout.write('\nNOT RUN: calls on Redis (redis-server not found; install Redis 7.0 or later)\n');
 } else {
   await benchCalls('Redis, standalone', { PANNIER_REDIS_URL: `redis://${redis.address}` });
   await redis.stop();

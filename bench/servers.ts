@@ -1,5 +1,5 @@
 /**
- * The servers that the benchmarks look at, each a process of its own that ends with the run.
+ * Servers that the benchmarks measure. Each of them is a process that ends with the run.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,17 +15,17 @@ export interface BenchServer {
   pid: number;
   /** host:port */
   address: string;
-  /** Start of the process until it is ready, ms; only of a sidecar and the baseline. */
+  /** Time from the start of the process until it is ready, in ms. Only a sidecar and the baseline report it. */
   readyMs: number;
   stop(): Promise<void>;
 }
 
-/** The flags of Node that bin/pannier gives the program, for servers that are compared with it. */
+/** Returns the Node flags that bin/pannier sets. Servers that are compared with the program get the same flags. */
 export function programFlags(): string[] {
   const script = readFileSync(join(root, 'bin', 'pannier'), 'utf8');
   const flags = /"\$node" ((?:--\S+ )+)"\$root/.exec(script)?.[1];
   if (flags === undefined) {
-    throw new Error('cannot bench: bin/pannier gives Node no flags, wanted `"$node" --flags "$root/..."`');
+    throw new Error('cannot read the Node flags of bin/pannier: it must contain `"$node" --flags "$root/..."`');
   }
   return flags.trim().split(' ');
 }
@@ -37,18 +37,18 @@ process.on('exit', () => {
     child.kill('SIGKILL');
   }
 });
-// Ended from outside, a process says no `exit` by itself and the servers would stay.
+// A process that a signal ends emits no `exit` by default, so the servers would continue to run.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => process.exit(1));
 }
 
 export interface SidecarPlace {
   readonly core?: number | undefined;
-  /** Where its bin/pannier is; this repository, or another build of it. */
+  /** Directory that contains bin/pannier: this repository, or another build of it. */
   readonly root?: string;
 }
 
-/** The program as bin/pannier starts it. Ready = /readyz answers 200. */
+/** Starts the program with bin/pannier, and resolves when /readyz returns 200. */
 export async function startSidecar(settings: Record<string, string>, place: SidecarPlace = {}): Promise<BenchServer> {
   const startMs = performance.now();
   const [command, args] = pinned(place.core, join(place.root ?? root, 'bin', 'pannier'), ['serve']);
@@ -65,7 +65,7 @@ export async function startSidecar(settings: Record<string, string>, place: Side
       return bench(child, String(fields.grpc), performance.now() - startMs);
     }
   }
-  throw new Error('cannot bench: the sidecar ended before it served');
+  throw new Error('cannot start the sidecar: it ended before it served');
 }
 
 export async function startBaseline(): Promise<BenchServer> {
@@ -75,7 +75,7 @@ export async function startBaseline(): Promise<BenchServer> {
   return bench(child, `127.0.0.1:${chunk.toString().trim()}`, performance.now() - startMs);
 }
 
-/** A server that prints `{"tcp": PORT}` once it listens there. */
+/** Starts a server that prints `{"tcp": PORT}` once it listens on this port. */
 export async function startPeer(options: {
   command: string;
   args: readonly string[];
@@ -88,10 +88,10 @@ export async function startPeer(options: {
     child.stdout?.resume();
     return bench(child, `127.0.0.1:${(JSON.parse(line) as { tcp: number }).tcp}`, 0);
   }
-  throw new Error(`cannot bench: ${options.command} ended before it served`);
+  throw new Error(`cannot start ${options.command}: it ended before it served`);
 }
 
-/** A redis-server on a free port, nothing on disk; undefined where there is none. */
+/** Starts a redis-server on a free port, without persistence. Returns undefined if redis-server is not installed. */
 export async function startRedisServer(core?: number): Promise<BenchServer | undefined> {
   const port = await freePort();
   const [command, args] = pinned(core, 'redis-server', [
@@ -146,7 +146,7 @@ async function untilReady(url: string): Promise<void> {
     }
     await new Promise((resolve) => setTimeout(resolve, 3));
   }
-  throw new Error(`cannot bench: ${url} did not answer 200`);
+  throw new Error(`cannot start the sidecar: ${url} did not return 200`);
 }
 
 async function freePort(): Promise<number> {

@@ -1,9 +1,9 @@
 /**
- * `make soak-memory`: more than fits into the memory stores of the built sidecar, with the heap flags that the chart sets for 192Mi.
+ * `make soak-memory` fills the memory stores of the built sidecar beyond their bounds, with the heap flags that the chart sets for 192Mi.
  *
- * Checks limits of distinct subjects, some live and some ended, fills cache and sessions until they are full, and checks more limits. Passes
- * if the sidecar answered every call, every check was decided by its store, and its resident memory stayed below 192 MiB and flat
- * once the stores were full; exits 1 otherwise. `ARGS=--help` lists the arguments.
+ * It checks limits of distinct subjects, some live and some expired, fills cache and sessions, and checks more limits. It passes if the sidecar
+ * answered every call, its store decided every check, and its resident memory stayed below 192 MiB and did not grow once the stores were full.
+ * Otherwise the exit code is 1. `ARGS=--help` lists the arguments.
  */
 import { readArguments } from './arguments.ts';
 import { chooseCores } from './cores.ts';
@@ -21,21 +21,21 @@ import {
 import { HELP, type MemorySoakOptions, parseMemoryOptions } from './soak/memory-options.ts';
 import { type PhaseMemory, ResidentWatch } from './soak/resident-watch.ts';
 
-/** As the chart and the injector set them for a container of 192Mi; test/chart and inject-pod.test.ts hold them to it. */
+/** Heap flags of the chart and the injector for a container of 192Mi. Tests in test/chart and inject-pod.test.ts check them. */
 const HEAP_FLAGS = '--max-semi-space-size=4 --max-old-space-size=96';
 const MAX_RESIDENT_MB = (192 * 1_048_576) / 1_000_000;
-/** What a half of a phase may need more than the half before it: garbage that V8 has not collected yet. */
+/** Maximum growth from the first half of a phase to the second one, in MB. It allows for garbage that V8 has not collected yet. */
 const MAX_GROWTH_MB = 12;
-/** Several times what the store of limits holds. */
+/** Number of subjects that fill the store of limits several times. */
 const FILL_SUBJECTS = 300_000;
-/** Of the subjects, checked after all stores are full. */
+/** Share of the subjects that are checked after all stores are full. */
 const LAST_SHARE = 0.1;
-/** Of the time, for the checks before the other stores are filled. */
+/** Share of the time for the checks before the other stores are filled. */
 const CHECKS_TIME_SHARE = 0.8;
-/** Several times what the stores hold. */
+/** Number of entries that fill the store several times. */
 const CACHE_ENTRIES = 30_000;
 const MAX_SESSIONS = 200_000;
-/** So many refusals show that the store of sessions is full. */
+/** Number of rejected sessions after which the store of sessions counts as full. */
 const REFUSED_SESSIONS = 500;
 const PROGRESS_MS = 5_000;
 const MAX_FAILURES = 20;
@@ -66,7 +66,7 @@ class MemorySoak {
     this.#resident = new ResidentWatch(sidecar.pid);
   }
 
-  /** Whether it passed. */
+  /** Runs all phases and returns whether the soak passed. */
   async run(): Promise<boolean> {
     const { subjects, maxMinutes } = this.#options;
     const lastSubjects = Math.round(subjects * LAST_SHARE);
@@ -92,7 +92,7 @@ class MemorySoak {
     return this.#judge({ isAlive, refusedSessions, flatPhases: [checked, last] });
   }
 
-  /** Checks subjects that were never checked until there have been `subjects` in all, or until `endMs`. */
+  /** Checks new subjects until `subjects` were checked in total, or until `endMs`. */
   async #check(subjects: number, endMs: number): Promise<void> {
     let batches = 0;
     const next = (): Call | undefined => {
@@ -109,12 +109,12 @@ class MemorySoak {
       if (ended.status !== OK) {
         this.#fail('CheckRateLimits', ended);
       } else if (batches % 10 === 0 && decidedByStore(ended.message) !== CHECKS_PER_BATCH) {
-        this.#fail('CheckRateLimits', { ...ended, status: 'a check not decided by the store' });
+        this.#fail('CheckRateLimits', { ...ended, status: 'a check that the store did not decide' });
       }
     });
   }
 
-  /** Returns how many sessions were refused because the store is full. */
+  /** Returns the number of sessions that were rejected because the store was full. */
   async #fillOtherStores(): Promise<number> {
     let entries = 0;
     await this.#caller.run(
@@ -130,7 +130,7 @@ class MemorySoak {
         refused += ended.status === RESOURCE_EXHAUSTED ? 1 : 0;
       },
     );
-    say(`${entries} entries of the cache written, ${sessions} sessions created until the store was full`);
+    say(`wrote ${entries} cache entries, and created ${sessions} sessions until the store was full`);
     return refused;
   }
 
@@ -164,7 +164,7 @@ class MemorySoak {
   }
 
   #whyEarly(): string {
-    return this.#failureCount >= MAX_FAILURES ? 'ended early by failures' : 'as many as there was time for';
+    return this.#failureCount >= MAX_FAILURES ? 'ended early by failures' : 'all for which there was time';
   }
 
   #judge(outcome: { isAlive: boolean; refusedSessions: number; flatPhases: readonly PhaseMemory[] }): boolean {
@@ -173,17 +173,17 @@ class MemorySoak {
     const failures = [...this.#failures].map(([failure, count]) => `${count} x ${failure}`).join(', ');
     const left = this.#subjects < subjects ? ` of ${subjects}, ${this.#whyEarly()}` : '';
     const verdicts: [boolean, string][] = [
-      [outcome.isAlive, `the sidecar is ${outcome.isAlive ? 'alive' : 'gone'}`],
-      [this.#failureCount === 0, `${this.#failureCount} unexpected answers, expected 0 ${failures}`],
-      [this.#subjects >= minSubjects, `${this.#subjects} subjects${left}, expected at least ${minSubjects}`],
-      [outcome.refusedSessions > 0, `${outcome.refusedSessions} sessions refused by a full store, expected some`],
+      [outcome.isAlive, `the sidecar ${outcome.isAlive ? 'is running' : 'has ended'}`],
+      [this.#failureCount === 0, `${this.#failureCount} unexpected answers, must be 0 ${failures}`],
+      [this.#subjects >= minSubjects, `${this.#subjects} subjects${left}, must be at least ${minSubjects}`],
+      [outcome.refusedSessions > 0, `${outcome.refusedSessions} sessions rejected by a full store, must be at least 1`],
       [
         this.#resident.maxMb < MAX_RESIDENT_MB,
-        `resident at most ${this.#resident.maxMb.toFixed(1)} MB, expected below ${MAX_RESIDENT_MB.toFixed(1)}`,
+        `resident at most ${this.#resident.maxMb.toFixed(1)} MB, must be below ${MAX_RESIDENT_MB.toFixed(1)}`,
       ],
       ...outcome.flatPhases.map(({ name, maxFirstHalfMb, maxSecondHalfMb }): [boolean, string] => {
         const growthMb = maxSecondHalfMb - maxFirstHalfMb;
-        const text = `${name}: resident grew by ${growthMb.toFixed(1)} MB, expected less than ${MAX_GROWTH_MB}`;
+        const text = `${name}: resident grew by ${growthMb.toFixed(1)} MB, must be less than ${MAX_GROWTH_MB}`;
         return [growthMb < MAX_GROWTH_MB, text];
       }),
     ];

@@ -1,10 +1,10 @@
 /**
- * `make soak`: 50,000,000 calls against the built sidecar, in waves of clients whose connections come and go.
+ * `make soak` sends 50,000,000 calls to the built sidecar, in waves of clients that open and close their connections.
  *
- * Passes when no call failed and what is live after a garbage collection, with no connection open, grew by less than a bound
- * since it was least (after the first tenth of the calls, until their half: V8 gives up in that time what only starting took);
- * exits 1 otherwise. Resident memory is printed beside it: it shows what the system gave, not what is in use. `ARGS=--help`
- * lists the arguments.
+ * It passes if no call failed and live memory did not grow by more than a bound. Live memory is measured after a garbage collection, with no open
+ * connection. The growth is the difference between the end and the minimum between the first tenth and the half of the calls, because V8 frees
+ * memory of the start in that time. Otherwise the exit code is 1. Resident memory is only printed, because it also contains free memory.
+ * `ARGS=--help` lists the arguments.
  */
 import { readArguments } from './arguments.ts';
 import { chooseCores } from './cores.ts';
@@ -16,11 +16,11 @@ import { HELP, parseOptions, type SoakOptions } from './soak/options.ts';
 import { CONNECTIONS_PER_WAVE, type WaveCounts, WaveMaker } from './soak/wave.ts';
 
 const MAX_WAVE_CALLS = 250_000;
-/** Of the calls: what is live before that is still being filled. */
+/** Share of the calls after which caches are full. Earlier measurements of live memory do not count. */
 const SETTLED_SHARE = 0.1;
 const HALF = 0.5;
 const PROGRESS_MS = 5_000;
-/** After this many the run ends: the rest would say the same. */
+/** Number of failures after which the run ends, because more of them would show nothing new. */
 const MAX_FAILURES = 1_000;
 
 interface Outcome {
@@ -77,7 +77,7 @@ async function soak(options: SoakOptions, program: string): Promise<Outcome> {
     waveCount += 1;
     if (!isRunning(sidecar.pid)) {
       sayFailures(counts);
-      throw new Error(`cannot soak: the sidecar ended after ${callsOf(counts)} calls, wanted ${options.calls}`);
+      throw new Error(`cannot continue the soak: the sidecar ended after ${callsOf(counts)} of ${options.calls} calls`);
     }
     maxResidentMb = Math.max(maxResidentMb, residentMegabytes(sidecar.pid));
     const share = callsOf(counts) / options.calls;
@@ -137,15 +137,15 @@ function judge(options: SoakOptions, outcome: Outcome): boolean {
   say(
     `${callsOf(counts)} calls in ${Math.round(outcome.elapsedMs / 1_000)} s over ${outcome.waves * CONNECTIONS_PER_WAVE} connections`,
   );
-  say(`besides, ${counts.cancelled} cancelled; ${counts.tooLate} of the calls with a deadline of 1 ms were too late`);
+  say(`additionally ${counts.cancelled} calls cancelled; ${counts.tooLate} calls with a deadline of 1 ms exceeded it`);
   say(
-    `live at least ${megabytes(leastLiveBytes)} MB between the first tenth and the half, at the end ${megabytes(lastLiveBytes)} MB`,
+    `live memory: minimum ${megabytes(leastLiveBytes)} MB between the first tenth and the half, ${megabytes(lastLiveBytes)} MB at the end`,
   );
-  say(`resident at most ${outcome.maxResidentMb.toFixed(1)} MB`);
+  say(`resident memory: maximum ${outcome.maxResidentMb.toFixed(1)} MB`);
   say(
-    `${hasGrown ? 'FAILED' : 'passed'}: grew by ${megabytes(growth)} MB, wanted below ${megabytes(options.maxGrowthBytes)}`,
+    `${hasGrown ? 'FAILED' : 'passed'}: live memory grew by ${megabytes(growth)} MB, must be below ${megabytes(options.maxGrowthBytes)}`,
   );
-  say(`${failures > 0 ? 'FAILED' : 'passed'}: ${failures} calls failed, wanted 0`);
+  say(`${failures > 0 ? 'FAILED' : 'passed'}: ${failures} calls failed, must be 0`);
   sayFailures(counts);
   return !hasGrown && failures === 0;
 }
@@ -153,7 +153,7 @@ function judge(options: SoakOptions, outcome: Outcome): boolean {
 const options = readArguments(parseOptions, HELP);
 const program = buildGoProgram('load');
 if ('missing' in program) {
-  process.stderr.write(`cannot soak: the load generator is not built (${program.missing}), wanted Go and bench/load\n`);
+  process.stderr.write(`cannot build the load generator: ${program.missing}\n`);
   process.exit(1);
 }
 process.exitCode = judge(options, await soak(options, program.path)) ? 0 : 1;

@@ -1,6 +1,6 @@
 /**
- * Start and idle memory of servers, beside a baseline of the same run. The servers take turns, so that what else the machine does
- * hits all of them alike.
+ * Measures the start and the idle memory of servers and of a baseline in the same run. The servers start alternately, so that other load on the
+ * machine affects all of them alike.
  */
 import { anonymousMegabytes, median, residentMegabytes } from './process-stats.ts';
 import type { BenchServer } from './servers.ts';
@@ -8,20 +8,20 @@ import type { BenchServer } from './servers.ts';
 export interface Candidate {
   readonly name: string;
   start(): Promise<BenchServer>;
-  /** The first call of a new client. */
+  /** Sends the first call of a new client. */
   call(server: BenchServer): Promise<unknown>;
 }
 
 export interface Starts {
   readonly name: string;
-  /** Medians. */
+  /** Medians of all starts. */
   readonly readyMs: number;
   readonly answeredMs: number;
   readonly anonymousMb: number;
   readonly residentMb: number;
 }
 
-/** Memory is read so long after the first call. */
+/** Time between the first call and the measurement of memory. */
 const IDLE_MS = 3_000;
 
 export async function measureStarts(candidates: readonly Candidate[], starts: number): Promise<Starts[]> {

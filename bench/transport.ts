@@ -1,9 +1,9 @@
 /**
- * `make bench-transport`: what a call costs on each transport, beside node:http2 and grpc-go, in one run.
+ * `make bench-transport` measures the cost of a call on each transport, and on node:http2 and grpc-go in the same run.
  *
- * Every server is a process of its own on one core, the load (and Redis) on another. Rounds go through all rows one after the
- * other; medians are printed, then the ratios that our transport is to reach. Exits 1 when a call failed; a target that is not
- * met is said and no failure. `ARGS=--help` lists the arguments.
+ * Every server is a process on one core, and the load (and Redis) run on another core. Each round measures all rows. The output has medians,
+ * followed by the ratios for which there are targets. The exit code is 1 if a call failed. A target that is not met is only reported.
+ * `ARGS=--help` lists the arguments.
  */
 import { readArguments } from './arguments.ts';
 import { chooseCores } from './cores.ts';
@@ -16,9 +16,9 @@ import { CALLS, Subjects } from './transport/subjects.ts';
 import { idleText, progressText, tablesText, verdictsText } from './transport/tables.ts';
 import { judge } from './transport/verdicts.ts';
 
-/** Before the first round: every server compiles what it will run. */
+/** Warm-up before the first round, in which every server compiles the code that it will run. */
 const FIRST_WARM_SECONDS = 1.5;
-/** Before each row: connections are made, caches are filled. */
+/** Warm-up before each row, in which connections are opened and caches are filled. */
 const ROW_WARM_SECONDS = 0.2;
 
 function say(text: string): void {
@@ -56,7 +56,7 @@ async function measureRow(row: Row, subjects: Subjects, client: LoadClient, seco
   results.add(row.id, figures);
 }
 
-/** Rows of the same network and load, in order. */
+/** Returns groups of rows with the same network and load, in order. */
 function groupsOf(rows: readonly Row[]): Row[][] {
   const groups = Map.groupBy(rows, (row) => `${row.network} ${row.load.name}`);
   return [...groups.values()];
@@ -87,7 +87,7 @@ for (const text of missing) {
 }
 say(
   cores.server === undefined
-    ? 'nothing is pinned: one core, or no taskset'
+    ? 'no process is pinned: there is only one core, or no taskset'
     : `servers on core ${cores.server}, load and Redis on core ${cores.load}; load by ${client.name}`,
 );
 await warm(subjects, rows, client);

@@ -1,8 +1,8 @@
 /**
- * Our codec, those of protobuf-es and ts-proto and protobufjs, each bundled as the sidecar is (scripts/build.ts).
+ * Bundles of our codec and of the codecs of protobuf-es, ts-proto and protobufjs. They are bundled like the sidecar (scripts/build.ts).
  *
- * 1. The code of protobuf-es and ts-proto is generated from proto/ into a temporary directory on every run.
- * 2. Every bundle exports the same `codecs`, so that all are measured by the same code.
+ * 1. Each run generates the code of protobuf-es and ts-proto from proto/ into a temporary directory.
+ * 2. Every bundle exports the same `codecs`, so that the same code measures all of them.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -14,11 +14,11 @@ import { build } from 'esbuild';
 export interface Codec {
   decode(bytes: Buffer): object;
   encode(response: object): Uint8Array;
-  /** The response in the form that `encode` takes. */
+  /** Returns the response in the form that `encode` accepts. */
   prepare(response: object, encoded: Buffer): object;
 }
 
-/** The codecs of one bundle by the path of their method. */
+/** Codecs of one bundle by the path of their method. */
 export type Codecs = ReadonlyMap<string, Codec>;
 
 const root = dirname(dirname(import.meta.dirname));
@@ -48,7 +48,7 @@ const BUF_TEMPLATE = {
   ],
 };
 
-/** What each entry is; `empty` is the baseline for memory. */
+/** Source of each bundle's entry point. `empty` is the baseline for memory. */
 const ENTRIES = {
   empty: 'export const codecs = new Map();',
   protobufjs: `
@@ -96,7 +96,7 @@ export class CodecBundles {
   readonly #directory = mkdtempSync(join(tmpdir(), 'pannier-codecs-'));
 
   async build(): Promise<void> {
-    // Where modules and protos are found from the directory.
+    // The bundler resolves modules and protos from this directory.
     for (const name of ['node_modules', 'proto']) {
       symlinkSync(join(root, name), join(this.#directory, name));
     }

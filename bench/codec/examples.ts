@@ -1,5 +1,5 @@
 /**
- * The calls that the codecs are measured with: a request and its response, as plain objects with the defaults left out.
+ * Calls for the codec benchmark: a request and its response, as plain objects without default values.
  */
 export interface Example {
   readonly name: string;

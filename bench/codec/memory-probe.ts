@@ -1,7 +1,7 @@
 /**
- * Loads one bundle of codecs, uses it on every example, and prints its own anonymous memory in MB.
+ * Loads one bundle of codecs, uses it on every example, and prints the anonymous memory of this process in MB.
  *
- * `node --expose-gc memory-probe.mjs BUNDLE`; standard input has a `[path, request, response]` per example, in base64.
+ * Usage: `node --expose-gc memory-probe.mjs BUNDLE`. Standard input contains a `[path, request, response]` per example, in base64.
  */
 import { text } from 'node:stream/consumers';
 import { pathToFileURL } from 'node:url';

@@ -1,9 +1,9 @@
 /**
- * What the rounds measured of each build, and what follows from it: medians, their ratio, and the verdict.
+ * Compares the measurements of all rounds: medians, their ratio, and the verdict.
  *
- * 1. Every round measures the base twice, as `base` and `again`. How far these two differ is what the machine does by itself.
- * 2. Each round has another order of the builds, so that none profits from its place. Six rounds have every order once.
- * 3. A ratio may be at most 1.03, or at most 1.05 where the two measurements of the base differ by more than 3 % in the median round.
+ * 1. Every round measures the base twice, as `base` and `again`. The difference between the two is the noise of the machine.
+ * 2. The order of the builds varies between rounds, so that no build profits from its position. Six rounds contain every order once.
+ * 3. A ratio may be at most 1.03, or at most 1.05 if the two measurements of the base differ by more than 3 % in the median round.
  */
 import { median } from '../process-stats.ts';
 
@@ -19,13 +19,13 @@ export interface Comparison {
   readonly base: number;
   readonly current: number;
   readonly ratio: number;
-  /** Median of the rounds: by which share the two measurements of the base differ. */
+  /** Relative difference between the two measurements of the base, as the median of all rounds. */
   readonly spread: number;
   readonly maxRatio: number;
   readonly isWithin: boolean;
 }
 
-/** `round` counts from 0. */
+/** Returns the order of the builds in a round. `round` counts from 0. */
 export function orderOf(round: number): BuildRole[] {
   const start = Math.floor(round / 2) % BUILD_ROLES.length;
   const order = [...BUILD_ROLES.slice(start), ...BUILD_ROLES.slice(0, start)];
@@ -41,7 +41,7 @@ export class Samples {
     this.#figures.set(figure, samples);
   }
 
-  /** In the order in which the figures were first measured. */
+  /** Returns the comparisons in the order in which the figures were first measured. */
   compare(): Comparison[] {
     return [...this.#figures].map(([figure, samples]) => compareFigure(figure, samples));
   }
@@ -59,7 +59,7 @@ function compareFigure(figure: string, samples: Record<BuildRole, readonly numbe
 const NAME_WIDTH = 44;
 
 export function tableText(comparisons: readonly Comparison[]): string {
-  const title = row('median of the rounds', ['base', 'this', 'this / base', 'base / base', 'limit', '']);
+  const title = row('median of all rounds', ['base', 'this', 'this / base', 'base / base', 'limit', '']);
   const rows = comparisons.map((one) =>
     row(one.figure, [
       one.base.toFixed(2),
@@ -83,5 +83,5 @@ export function verdictText(comparisons: readonly Comparison[]): string {
     return `every figure of this working tree is within its limit\n`;
   }
   const names = exceeded.map((one) => `${one.figure} (${one.ratio.toFixed(3)}, at most ${one.maxRatio.toFixed(2)})`);
-  return `over the limit: ${names.join('; ')}\n`;
+  return `above the limit: ${names.join('; ')}\n`;
 }

@@ -1,32 +1,32 @@
 /**
- * The arguments of `make bench-compare BASE=<commit> ARGS=...`.
+ * Arguments of `make bench-compare BASE=<commit> ARGS=...`.
  */
 import { parseArgs } from 'node:util';
 
 export interface CompareOptions {
-  /** Any name that git knows for a commit. */
+  /** Name of a commit that git can resolve. */
   readonly base: string;
   readonly rounds: number;
-  /** Measured time of a figure of one build in each round. */
+  /** Measured time of each figure and build in a round. */
   readonly seconds: number;
 }
 
-export const HELP = `make bench-compare BASE=<commit> ARGS="...": CPU per call and idle memory of this working tree, beside those of another commit
+export const HELP = `make bench-compare BASE=<commit> ARGS="...": compares CPU per call and idle memory of this working tree with another commit
 
   --base COMMIT    commit to compare with (BASE)
-  --rounds N       rounds; each measures the base twice and this working tree once, in another order (15)
-  --seconds N      measured time of each call of a build in a round (1.2)
-  --help           this text
+  --rounds N       number of rounds; each measures the base twice and this working tree once, in varying order (15)
+  --seconds N      measured time of each call and build in a round (1.2)
+  --help           print this text
 
-Exits 1 when a ratio exceeds its limit, or when a call failed. The default run takes about 10 minutes.
+The exit code is 1 if a ratio exceeds its limit, or if a call failed. The default run takes about 10 minutes.
 `;
 
 const MAX_ROUNDS = 100;
-/** A fifth of it is one pass: the kernel counts the CPU of a busy thread in steps of up to 4 ms. */
+/** Minimum for a figure. A pass takes a fifth of this time, and the kernel counts the CPU of a busy thread in steps of up to 4 ms. */
 const MIN_SECONDS = 0.5;
 const MAX_SECONDS = 10;
 
-/** Undefined: the help was requested. Throws with a text for the caller if an argument is not accepted. */
+/** Parses the arguments. Returns undefined for --help. Throws an error for the user if an argument is invalid. */
 export function parseOptions(args: readonly string[]): CompareOptions | undefined {
   const { values } = parseArgs({
     args: [...args],

@@ -1,16 +1,16 @@
 /**
- * One build in one round: a sidecar on its memory store, and a sidecar on a Redis of its own, both fresh.
+ * One build in one round: a sidecar with its memory store and a sidecar with its own Redis, both newly started.
  *
- * 1. Each build has its own Redis, so that builds whose stored formats differ can be compared.
- * 2. All calls bring their limits along and name no policy, so that a build needs no settings but its addresses and its Redis.
+ * 1. Each build has its own Redis, so that builds with different stored formats can be compared.
+ * 2. All calls contain their limits and name no policy, so that a build needs no settings except its addresses and its Redis.
  */
 import type { Cores } from '../cores.ts';
 import { type BenchServer, startRedisServer, startSidecar } from '../servers.ts';
 import { type CallBytes, checkInlineLimit, encodeCall } from '../transport/calls.ts';
 
-/** One entry, which every read finds. */
+/** Entry that every read finds. */
 const ENTRY = { namespace: 'bench', key: Buffer.from('key') };
-/** `outcome` of the answer; 1 is a hit. */
+/** Field `outcome` of the answer, which is 1 for a hit. */
 const HIT = { field: 1, value: 1 };
 
 export const storeEntry: CallBytes = encodeCall('CacheService', 'CacheSet', { ...ENTRY, value: Buffer.alloc(100, 1) });
@@ -27,11 +27,11 @@ export interface Subject {
   stop(): Promise<void>;
 }
 
-/** `root` is where the build lies. */
+/** Starts the build in the directory `root`. */
 export async function startSubject(root: string, cores: Cores): Promise<Subject> {
   const redis = await startRedisServer(cores.load);
   if (redis === undefined) {
-    throw new Error('cannot compare builds: there is no redis-server; install redis-server 7 or later');
+    throw new Error('cannot start redis-server: not found; install Redis 7.0 or later');
   }
   const place = { core: cores.server, root };
   const memory = await startSidecar({}, place);

@@ -9,7 +9,7 @@ import (
 	"google.golang.org/grpc/metadata"
 )
 
-// config is what both engines know of a run.
+// config holds the settings of a run that both engines use.
 type config struct {
 	addr, method         string
 	conns, callers, keys int
@@ -39,7 +39,7 @@ func (c *config) isExpected(status string) bool {
 	return false
 }
 
-// record counts a call; failed says what was wrong with it, if anything.
+// record counts a call. failed is the reason of a failure, or empty.
 func (c *config) record(w *worker, intended, t0, t1 time.Time, resp []byte, failed string) {
 	w.latency.add(int64(t1.Sub(intended)))
 	w.service.add(int64(t1.Sub(t0)))
@@ -53,7 +53,7 @@ func (c *config) record(w *worker, intended, t0, t1 time.Time, resp []byte, fail
 	}
 }
 
-// keySource draws the keys of one request, uniformly.
+// keySource draws the keys of a request from a uniform distribution.
 type keySource struct {
 	r    *rand.Rand
 	buf  []uint32

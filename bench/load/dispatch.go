@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// schedule gives the start of the n-th call after the begin.
+// schedule returns the start of the n-th call, relative to the begin.
 type schedule func(n int) time.Duration
 
 func steady(rate float64) schedule {
@@ -14,12 +14,12 @@ func steady(rate float64) schedule {
 	return func(n int) time.Duration { return time.Duration(float64(n) * step) }
 }
 
-// dispatch calls fire on schedule. A late wake-up fires all that is due,
-// each with the time at which it should have started, so a stall of the server
-// or of this program is charged to the calls (no coordinated omission).
+// dispatch starts calls on schedule. After a late wake-up it starts all calls
+// that are due, each with the time at which it should have started. So a stall
+// of the server or of this program is charged to the calls (no coordinated omission).
 func dispatch(begin time.Time, warm, run time.Duration, sched schedule, fire func(time.Time, bool)) {
-	// A thread that sleeps in the kernel keeps its P for a while, so the
-	// answers need others even when this program is pinned to one core.
+	// A thread that sleeps in the kernel keeps its P for a while. The answers
+	// need further Ps, even if this program is pinned to one core.
 	runtime.GOMAXPROCS(max(4, runtime.GOMAXPROCS(0)))
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

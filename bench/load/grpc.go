@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// rawCodec passes bytes through: the requests are encoded already.
+// rawCodec passes bytes through, because the requests are already encoded.
 type rawCodec struct{}
 
 func (rawCodec) Marshal(v any) ([]byte, error) { return *v.(*[]byte), nil }
@@ -23,7 +23,7 @@ func (rawCodec) Unmarshal(b []byte, v any) error {
 }
 func (rawCodec) Name() string { return "proto" }
 
-// grpcEngine calls through grpc-go's client: what a caller in Go sees.
+// grpcEngine calls with grpc-go's client, so it measures what a Go caller experiences.
 type grpcEngine struct {
 	conns []*grpc.ClientConn
 	cfg   *config
@@ -33,7 +33,7 @@ type grpcEngine struct {
 func newGRPC(cfg *config) (*grpcEngine, error) {
 	e := &grpcEngine{cfg: cfg}
 	for i := 0; i < cfg.conns; i++ {
-		// passthrough keeps the address from any resolver, unix: has its own.
+		// passthrough prevents name resolution. unix: has its own resolver.
 		target := "passthrough:///" + cfg.addr
 		if len(cfg.addr) > 5 && cfg.addr[:5] == "unix:" {
 			target = cfg.addr
@@ -148,7 +148,7 @@ func (e *grpcEngine) open(warm, run time.Duration, sched schedule) ([]*worker, t
 	}
 	put := func(w *worker) { mu.Lock(); free = append(free, w); mu.Unlock() }
 	var wg sync.WaitGroup
-	// A pool of resting goroutines: starting one a call would cost more.
+	// The pool reuses goroutines, because starting one for each call would cost more.
 	work := make(chan slot, 1<<16)
 	var idle atomic.Int64
 	run1 := func(s slot) {

@@ -13,10 +13,10 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// The h2 engine is a thin gRPC client: one goroutine reads a connection, and
-// in closed loop also writes to it. It costs a fraction of grpc-go's client, so
-// that a fast server, not the generator, is the limit. A deadline is only told
-// to the server; the engine itself waits for the answer.
+// The h2 engine is a minimal gRPC client: one goroutine reads a connection, and
+// in a closed loop also writes to it. It costs a fraction of grpc-go's client, so
+// that the generator does not limit a fast server. The engine only sends a deadline
+// to the server, and itself waits for the answer.
 type h2Engine struct {
 	cfg   *config
 	conns []*h2Conn
@@ -26,19 +26,19 @@ type h2Conn struct {
 	cfg  *config
 	c    net.Conn
 	r    *bufio.Reader
-	hdr  []byte // the request's header block: static and literal fields only
+	hdr  []byte // header block of the request, with static and literal fields only
 	keys *keySource
 	w    *worker
 
-	mu      sync.Mutex // guards all below
+	mu      sync.Mutex // guards all fields below
 	out     []byte
 	nextID  uint32
 	flights map[uint32]*flight
 	pool    []*flight
-	window  int64     // what we may still send on the connection
-	maxOpen int       // the server's SETTINGS_MAX_CONCURRENT_STREAMS
-	queue   []*flight // over maxOpen or without window: waits, charged to the call
-	credit  int       // bytes received, not yet returned as WINDOW_UPDATE
+	window  int64     // remaining window of the connection
+	maxOpen int       // SETTINGS_MAX_CONCURRENT_STREAMS of the server
+	queue   []*flight // calls that wait for a stream or the window; the wait counts as latency
+	credit  int       // received bytes for which no WINDOW_UPDATE was sent yet
 	req     []byte
 	dec     *hpack.Decoder
 	cur     *flight
@@ -48,7 +48,7 @@ type h2Conn struct {
 	stopped bool
 
 	launched int
-	doomed   uint32 // a stream that the next launch cancels, or 0
+	doomed   uint32 // stream that the next launch cancels, or 0
 }
 
 type flight struct {
@@ -126,8 +126,8 @@ func (h *h2Conn) flush() error {
 	return err
 }
 
-// read handles frames until the connection ends; done runs for every finished
-// call, with the lock held, and may launch the next.
+// read handles frames until the connection ends. It calls done for each finished
+// call, with the lock held, and done may launch the next call.
 func (h *h2Conn) read(done func(*h2Conn, time.Time)) error {
 	head := make([]byte, 9)
 	var payload []byte
@@ -148,7 +148,7 @@ func (h *h2Conn) read(done func(*h2Conn, time.Time)) error {
 			return err
 		}
 		if now.IsZero() {
-			now = time.Now() // one clock read for all that arrived together
+			now = time.Now() // reads the clock once for all frames that arrived together
 		}
 		n := int(head[0])<<16 | int(head[1])<<8 | int(head[2])
 		if cap(payload) < n {

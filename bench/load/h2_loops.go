@@ -24,7 +24,7 @@ func (e *h2Engine) workers() []*worker {
 	return ws
 }
 
-// withoutAddresses makes the same failure of two connections the same text.
+// withoutAddresses removes addresses, so that equal failures of two connections have equal texts.
 func withoutAddresses(err error) string {
 	var op *net.OpError
 	if errors.As(err, &op) {

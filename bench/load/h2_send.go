@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// headerBlock encodes the same fields as grpc-go's client, as literals that
-// never enter the dynamic table.
+// headerBlock encodes the same fields as grpc-go's client, as literals that are
+// not added to the dynamic table.
 func headerBlock(cfg *config, authority string) []byte {
 	var b []byte
 	b = append(b, 0x83, 0x86) // :method POST, :scheme http
@@ -40,7 +40,7 @@ func headerBlock(cfg *config, authority string) []byte {
 	return b
 }
 
-// timeoutText: at most 8 digits and a unit.
+// timeoutText returns at most 8 digits and a unit.
 func timeoutText(d time.Duration) string {
 	if us := d.Microseconds(); us < 1e8 {
 		return fmt.Sprintf("%du", us)
@@ -74,7 +74,7 @@ func appendHead(b []byte, n int, typ, flags byte, id uint32) []byte {
 	return append(b, byte(n>>16), byte(n>>8), byte(n), typ, flags, byte(id>>24), byte(id>>16), byte(id>>8), byte(id))
 }
 
-// launch sends a call, or queues it while the server allows no more streams.
+// launch sends a call, or queues it while the server allows no further streams.
 func (h *h2Conn) launch(f *flight) {
 	f.req = h.cfg.tpl.render(f.req, h.keys.next())
 	if n := h.cfg.cancelEvery; n > 0 {
@@ -83,8 +83,8 @@ func (h *h2Conn) launch(f *flight) {
 	h.send(f)
 }
 
-// cancel sends a call of its own for every n-th launch and takes it back with
-// the next: every other one before its message was sent.
+// cancel sends an additional call after every n launches, and cancels it at the
+// next launch. Every second one is cancelled before its message is sent.
 func (h *h2Conn) cancel(req []byte, n int) {
 	if h.doomed != 0 {
 		h.out = appendHead(h.out, 4, 3, 0, h.doomed)
@@ -104,7 +104,7 @@ func (h *h2Conn) cancel(req []byte, n int) {
 	}
 }
 
-// openStream sends a header block and returns the new stream's number.
+// openStream sends a header block and returns the id of the new stream.
 func (h *h2Conn) openStream() uint32 {
 	id := h.nextID
 	h.nextID += 2

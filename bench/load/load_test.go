@@ -15,7 +15,7 @@ func TestTemplate(t *testing.T) {
 	want := "0a0162" + "121f" +
 		"0a0e" + "0a026430" + "1208" + "3030303030303432" +
 		"0a0f" + "0a026431" + "120978" + "3132333435363738"
-	// the outer length: 16 + 17 bytes
+	// The outer length is 16 + 17 bytes.
 	want = want[:6] + "1221" + want[10:] + "18ac02" + "2202ff00"
 	if got != want {
 		t.Fatalf("got  %s\nwant %s", got, want)

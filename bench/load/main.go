@@ -1,6 +1,6 @@
-// Command load calls one unary method of a gRPC server on this machine, in
-// closed loop or at a fixed rate, and says how long calls took and what each
-// cost the server's process in CPU. See README.md.
+// Command load calls one unary method of a gRPC server on this machine, in a
+// closed loop or at a fixed rate. It reports the latency of the calls and their
+// CPU time in the server process. See README.md.
 package main
 
 import (
@@ -78,29 +78,29 @@ func main() {
 
 func parseFlags(cfg *config) *options {
 	o := &options{}
-	flag.StringVar(&cfg.addr, "addr", "127.0.0.1:9470", "server: host:port, or unix:///path")
-	flag.StringVar(&cfg.method, "method", "/bench.Bench/Empty", "method path")
+	flag.StringVar(&cfg.addr, "addr", "127.0.0.1:9470", "address of the server: host:port, or unix:///path")
+	flag.StringVar(&cfg.method, "method", "/bench.Bench/Empty", "path of the method")
 	flag.StringVar(&o.req, "req", `1:"{key}"`, `request in wire notation, e.g. '1:"{key}" 3:1 4:{1:"x"}'`)
-	flag.StringVar(&o.reqFile, "req-file", "", "binary request (protobuf bytes without the gRPC prefix), instead of -req")
-	flag.StringVar(&o.placeholder, "placeholder", "00000000", "8 bytes in -req-file that stand for the key")
-	flag.StringVar(&o.engine, "engine", "grpc", "grpc (grpc-go's client) or h2 (thin client, for peak throughput)")
-	flag.StringVar(&o.mode, "mode", "closed", "closed or open")
-	flag.IntVar(&cfg.callers, "c", 64, "concurrent callers, closed loop")
-	flag.IntVar(&cfg.conns, "conns", 1, "connections")
-	flag.Float64Var(&o.rate, "rate", 1000, "calls a second, open loop")
-	flag.DurationVar(&o.warm, "warm", 2*time.Second, "warm-up, not counted")
-	flag.DurationVar(&o.run, "d", 10*time.Second, "measured time")
-	flag.Int64Var(&o.calls, "n", 0, "closed loop: stop after this many calls (use -warm 0)")
-	flag.DurationVar(&cfg.timeout, "timeout", 0, "deadline of a call (0: none)")
-	flag.IntVar(&cfg.cancelEvery, "cancel-every", 0, "h2 engine: one more call is sent and cancelled for every so many")
-	flag.Var(&cfg.expected, "expect", "gRPC status code that is no failure besides 0 (repeatable, h2 engine)")
-	flag.DurationVar(&cfg.drain, "drain", 30*time.Second, "h2 open loop: how long to wait for the last answers")
+	flag.StringVar(&o.reqFile, "req-file", "", "file with a binary request (protobuf without the gRPC prefix), instead of -req")
+	flag.StringVar(&o.placeholder, "placeholder", "00000000", "8 bytes in -req-file that each call replaces by a key")
+	flag.StringVar(&o.engine, "engine", "grpc", "client: grpc (grpc-go) or h2 (minimal client for peak throughput)")
+	flag.StringVar(&o.mode, "mode", "closed", "closed (send after each answer) or open (send at a fixed rate)")
+	flag.IntVar(&cfg.callers, "c", 64, "number of concurrent callers in a closed loop")
+	flag.IntVar(&cfg.conns, "conns", 1, "number of connections")
+	flag.Float64Var(&o.rate, "rate", 1000, "calls per second in an open loop")
+	flag.DurationVar(&o.warm, "warm", 2*time.Second, "duration of the warm-up, which is not measured")
+	flag.DurationVar(&o.run, "d", 10*time.Second, "duration of the measurement")
+	flag.Int64Var(&o.calls, "n", 0, "in a closed loop, number of calls after which the run ends (use -warm 0)")
+	flag.DurationVar(&cfg.timeout, "timeout", 0, "deadline of a call, 0 for none")
+	flag.IntVar(&cfg.cancelEvery, "cancel-every", 0, "with -engine h2, send and cancel an additional call after this many calls")
+	flag.Var(&cfg.expected, "expect", "with -engine h2, gRPC status code that does not count as a failure (repeatable)")
+	flag.DurationVar(&cfg.drain, "drain", 30*time.Second, "with -engine h2 in an open loop, time to wait for the last answers")
 	flag.IntVar(&cfg.keys, "keys", 10000, "number of keys")
-	flag.StringVar(&o.verdict, "verdict", "", `varint field of the response to count by, as a path ("1", "1.1")`)
-	flag.Var(&cfg.metadata, "meta", "request metadata k=v (repeatable)")
-	flag.IntVar(&o.pid, "pid", 0, "server's process: CPU and RSS are sampled")
-	flag.StringVar(&o.label, "label", "", "name in the output")
-	flag.BoolVar(&o.asJSON, "json", false, "one JSON object instead of text")
+	flag.StringVar(&o.verdict, "verdict", "", `varint field of the response by whose value calls are counted, as a path ("1", "1.1")`)
+	flag.Var(&cfg.metadata, "meta", "request metadata as key=value (repeatable)")
+	flag.IntVar(&o.pid, "pid", 0, "process id of the server, whose CPU and memory are measured")
+	flag.StringVar(&o.label, "label", "", "name of the run in the output")
+	flag.BoolVar(&o.asJSON, "json", false, "print one JSON object instead of text")
 	flag.Parse()
 	return o
 }
@@ -116,14 +116,14 @@ func (o *options) template() (*template, error) {
 	return fromBytes(b, o.placeholder)
 }
 
-// list is a flag that may be given more than once.
+// list is a repeatable flag.
 type list []string
 
 func (l *list) String() string     { return strings.Join(*l, ",") }
 func (l *list) Set(s string) error { *l = append(*l, s); return nil }
 
-// watch samples the server and this program when the warm-up ends and when the
-// run ends, and the server's memory in between.
+// watch samples the server and this program at the end of the warm-up and at
+// the end of the run. In between it samples the memory of the server.
 type watch struct {
 	pid                   int
 	idle, before, after   procSample

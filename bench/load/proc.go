@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// procSample is what /proc says of one process.
+// procSample contains figures of one process from /proc.
 type procSample struct {
 	cpu       time.Duration
-	wait      time.Duration // ready to run, but the core was somebody else's
+	wait      time.Duration // time in which it was ready to run, but another process had the core
 	rss, anon int64         // bytes
 	threads   int64
 }
 
-const clockTick = 100 // USER_HZ is 100 on every Linux that this runs on
+const clockTick = 100 // USER_HZ, which is 100 on every Linux that this program supports
 
 func readProc(pid int) (procSample, error) {
 	var p procSample
@@ -53,9 +53,9 @@ func readProc(pid int) (procSample, error) {
 	return p, nil
 }
 
-// scheduled sums the time that the scheduler gave to each thread and that for
-// which it let each wait, in nanoseconds; stat has steps of 10 ms, a third of
-// what 500 calls cost. Threads that ended are missing, but servers keep theirs.
+// scheduled returns the time that the scheduler gave to all threads, and the time
+// for which they waited, in nanoseconds. stat has steps of 10 ms, which is a third
+// of the cost of 500 calls. Ended threads are missing, but servers do not end theirs.
 func scheduled(pid int) (cpu, wait time.Duration, ok bool) {
 	dir := fmt.Sprintf("/proc/%d/task", pid)
 	threads, err := os.ReadDir(dir)
@@ -66,7 +66,7 @@ func scheduled(pid int) (cpu, wait time.Duration, ok bool) {
 		b, err := os.ReadFile(dir + "/" + t.Name() + "/schedstat")
 		if os.IsNotExist(err) {
 			if _, err := os.Stat(dir + "/" + t.Name()); err == nil {
-				return 0, 0, false // a kernel without schedstat
+				return 0, 0, false // The kernel has no schedstat.
 			}
 			continue
 		}

@@ -18,9 +18,9 @@ type procReport struct {
 	Threads                               int64
 }
 
-// report is what -json prints. Latencies are microseconds, from the time at
-// which a call should have started; ServiceUs is from the real start, what a
-// caller that was stalled would have hidden. MB are 1,000,000 bytes.
+// report is printed by -json. Latencies are in microseconds and start when the
+// call should have started. ServiceUs starts when the call really started, so
+// it does not show the delays of a stalled caller. MB are 1,000,000 bytes.
 type report struct {
 	Label, Engine, Mode string
 	Calls, OK           uint64
@@ -71,10 +71,10 @@ func (r *report) print() {
 		fmt.Printf("  service  %s\n", us(r.ServiceUs))
 	}
 	if p := r.Server; p != nil {
-		fmt.Printf("  server   %.2f us CPU a call (%.0f %% of a core, waited for it %.0f %%), RSS idle %.1f max %.1f end %.1f MB (anonymous %.1f), %d threads\n",
+		fmt.Printf("  server   %.2f us CPU per call (%.0f %% of a core, waited for it %.0f %%), RSS idle %.1f max %.1f end %.1f MB (anonymous %.1f), %d threads\n",
 			p.CPUPerCallUs, p.CPUPct, p.WaitPct, p.RSSIdleMB, p.RSSMaxMB, p.RSSEndMB, p.AnonMB, p.Threads)
 	}
-	fmt.Printf("  generator %.2f us CPU a call, waited for its core %.0f %%\n", r.GenCPUUs, r.GenWaitPct)
+	fmt.Printf("  generator %.2f us CPU per call, waited for its core %.0f %%\n", r.GenCPUUs, r.GenWaitPct)
 	if r.Expected+r.Cancelled > 0 {
 		fmt.Printf("  answered as expected %d, cancelled %d\n", r.Expected, r.Cancelled)
 	}

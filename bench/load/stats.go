@@ -2,7 +2,7 @@ package main
 
 import "math/bits"
 
-// histogram is log-linear: 128 steps to a power of two, so an error below 1 %.
+// histogram is log-linear: each power of two has 128 steps, so that the error is below 1 %.
 type histogram struct {
 	n     [64 * 128]uint64
 	count uint64
@@ -64,13 +64,13 @@ func (h *histogram) quantile(q float64) float64 {
 	return float64(h.max) / 1000
 }
 
-// worker holds what one goroutine counted; they are merged at the end.
+// worker holds the counts of one goroutine. The counts of all workers are merged at the end.
 type worker struct {
-	latency   histogram // from the intended start
-	service   histogram // from the real start
+	latency   histogram // measured from the intended start
+	service   histogram // measured from the real start
 	ok        uint64
-	expected  uint64 // answered by a status that -expect names
-	cancelled uint64 // sent and taken back, see -cancel-every
+	expected  uint64 // calls with a status that -expect allows
+	cancelled uint64 // calls that were sent and cancelled, see -cancel-every
 	errs      map[string]uint64
 	verdicts  map[uint64]uint64
 }

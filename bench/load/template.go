@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// A template is a request whose keys all have the same width, so that one
-// request differs from the next only at known offsets: it is encoded once and
-// then copied and overwritten, which keeps the generator cheap.
+// A template is an encoded request whose keys all have the same width, so that
+// requests differ only at known offsets. It is encoded once. Each call copies it
+// and overwrites the keys, which keeps the generator cheap.
 type template struct {
 	body  []byte
-	slots []slot // where a key's digits go
-	nkeys int    // independent keys a request takes
+	slots []slot // positions of the digits of the keys
+	nkeys int    // number of independent keys in a request
 }
 
 type slot struct {
@@ -23,7 +23,7 @@ type slot struct {
 
 const keyWidth = 8
 
-// Placeholders are {key} (= {k0}), {k0} … {k9}; each is encoded as 8 digits.
+// marker returns the placeholder of a key until the request is encoded. In the notation, placeholders are {k0} to {k9} and {key} (= {k0}).
 func marker(key int) string { return fmt.Sprintf("\x01\x02KEY%d\x02\x01", key) }
 
 // compile turns the wire-format notation into a template.
@@ -41,12 +41,12 @@ func compile(src string) (*template, error) {
 	return fromBytes(b, "")
 }
 
-// fromBytes finds the key slots in an encoded request. A placeholder of
-// another kind (8 bytes, such as KKKKKKKK) may be named for binary files.
+// fromBytes finds the key slots in an encoded request. A binary file can use
+// another placeholder of 8 bytes, such as KKKKKKKK.
 func fromBytes(b []byte, placeholder string) (*template, error) {
 	t := &template{body: b}
 	if placeholder != "" && len(placeholder) != keyWidth {
-		return nil, fmt.Errorf("the placeholder must have %d bytes", keyWidth)
+		return nil, fmt.Errorf("-placeholder must have %d bytes, got %d", keyWidth, len(placeholder))
 	}
 	find := func(m string, key int) {
 		for from := 0; ; {
@@ -100,7 +100,7 @@ func (p *parser) fields(depth int) ([]byte, error) {
 		p.space()
 		if p.i >= len(p.s) {
 			if depth > 0 {
-				return nil, fmt.Errorf("missing '}'")
+				return nil, fmt.Errorf("missing '}' at the end of a message")
 			}
 			return out, nil
 		}
@@ -114,12 +114,12 @@ func (p *parser) fields(depth int) ([]byte, error) {
 		}
 		p.space()
 		if p.i >= len(p.s) || p.s[p.i] != ':' {
-			return nil, fmt.Errorf("at %d: ':' expected", p.i)
+			return nil, fmt.Errorf("expected ':' at position %d", p.i)
 		}
 		p.i++
 		p.space()
 		if p.i >= len(p.s) {
-			return nil, fmt.Errorf("a value is missing at the end")
+			return nil, fmt.Errorf("missing value at the end")
 		}
 		switch c := p.s[p.i]; {
 		case c == '{':
@@ -163,7 +163,7 @@ func (p *parser) number() (uint64, error) {
 	}
 	v, err := strconv.ParseUint(p.s[p.i:j], 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("at %d: a number expected", p.i)
+		return 0, fmt.Errorf("expected a number at position %d", p.i)
 	}
 	p.i = j
 	return v, nil
@@ -172,13 +172,13 @@ func (p *parser) number() (uint64, error) {
 func (p *parser) quoted() (string, error) {
 	q, err := strconv.QuotedPrefix(p.s[p.i:])
 	if err != nil {
-		return "", fmt.Errorf("at %d: %v", p.i, err)
+		return "", fmt.Errorf("at position %d: %v", p.i, err)
 	}
 	p.i += len(q)
 	return strconv.Unquote(q)
 }
 
-// placeholders replaces {key} and {kN} by markers of the key's width.
+// placeholders replaces {key} and {kN} by markers with the width of a key.
 func placeholders(v string) string {
 	v = strings.ReplaceAll(v, "{key}", marker(0))
 	for k := 0; k < 10; k++ {
@@ -200,8 +200,8 @@ func lenDelim(b []byte, field uint64, v []byte) []byte {
 	return append(b, v...)
 }
 
-// readVerdict reads a varint field of a response by its path ("1", "1.1"); an
-// absent one is 0, as proto3 says.
+// readVerdict reads a varint field of a response by its path ("1", "1.1"). A
+// missing field has the value 0, as in proto3.
 func readVerdict(b []byte, path []uint64) uint64 {
 	for depth, want := range path {
 		last := depth == len(path)-1

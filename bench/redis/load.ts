@@ -1,8 +1,8 @@
 /**
- * Runs one operation for a while, and measures what Redis and this process used for it.
+ * Runs one operation for a given time, and measures the CPU that Redis and this process used for it.
  *
- *   saturated    closed loop, 64 operations in flight: commands arrive in pipelines
- *   open         one operation every 0.5 ms (2,000/s), whether the one before was answered or not
+ *   saturated    closed loop with 64 operations in flight, so that commands arrive in pipelines
+ *   open         one operation every 0.5 ms (2,000/s), regardless of earlier answers
  */
 import { cpuMicroseconds } from '../process-stats.ts';
 import type { Operation } from './operations.ts';
@@ -14,9 +14,9 @@ export const IN_FLIGHT = 64;
 export const OPEN_RATE_PER_SECOND = 2_000;
 
 export interface Figures {
-  /** CPU of the Redis process per operation, us. */
+  /** CPU of the Redis process per operation, in us. */
   readonly redisUs: number;
-  /** CPU of this process per operation, us: what a sidecar would use without its transport. */
+  /** CPU of this process per operation, in us. A sidecar would use as much without its transport. */
   readonly ownUs: number;
   readonly operations: number;
 }
@@ -85,7 +85,7 @@ async function runOpen(operation: Operation, endMs: number): Promise<number> {
   return count;
 }
 
-/** Timers of Node are too coarse: the socket is served, then the thread sleeps for the rest of the interval. */
+/** Waits until `dueMs`. Node's timers are too coarse, so this serves the socket and then lets the thread sleep for the rest of the interval. */
 async function dueOrLater(dueMs: number): Promise<void> {
   do {
     await new Promise((resolve) => setImmediate(resolve));

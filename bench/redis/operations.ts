@@ -1,10 +1,9 @@
 /**
- * What is measured: bare commands as baselines, and the stores' operations over the same connection code.
+ * Operations that are measured: single commands as baselines, and the operations of the stores over the same connection code.
  *
- * Invariants:
- *   1. `run` starts one operation and resolves when it is answered; it rejects if the answer is not the expected one.
- *   2. Keys go round through SUBJECTS subjects, so that every operation meets keys that are there and not the same one again.
- *   3. Windows are long, so that a round measures decisions, not the first decision of each subject in a new window.
+ * 1. `run` starts one operation and resolves with its answer. It rejects if the answer is not the expected one.
+ * 2. Operations cycle through the keys of SUBJECTS subjects, so that their keys exist and consecutive operations use different keys.
+ * 3. Windows are so long that a round does not measure the first decision of each subject in a new window.
  */
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';
 import type { AlgorithmName, LimitSpec } from '../../src/config/policy-file.ts';
@@ -40,7 +39,7 @@ export function limitsName(algorithm: AlgorithmName, count: number): string {
   return `${algorithm} x ${count}`;
 }
 
-/** Resolves once what the operations read is there. */
+/** Creates the operations, and resolves when the data that they read exists. */
 export async function createOperations(redis: Redis): Promise<Operation[]> {
   const keyspace = createKeyspace('bench:');
   return [
@@ -170,14 +169,14 @@ async function sessionOperations(redis: Redis, keyspace: Keyspace): Promise<Oper
   return operations;
 }
 
-/** As long as a real handle, from a text. */
+/** Returns a text in the length and alphabet of a real handle. */
 function handleOf(text: string): string {
   return Buffer.from(text.padEnd(16, '.')).toString('base64url').slice(-22);
 }
 
 function expectAnswer(isExpected: boolean, what: string): void {
   if (!isExpected) {
-    throw new Error(`cannot measure: the answer must be ${what}`);
+    throw new Error(`cannot measure an operation: the answer must be ${what}`);
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * The arguments of `make bench-redis ARGS=...`.
+ * Arguments of `make bench-redis ARGS=...`.
  */
 import { parseArgs } from 'node:util';
 
@@ -7,21 +7,21 @@ export interface BenchOptions {
   /** Measured time of an operation in each round and load. */
   readonly secondsPerRow: number;
   readonly rounds: number;
-  /** Only operations whose name contains one of these; baselines are always measured. */
+  /** Texts that select operations by their name. Baselines are always measured. */
   readonly only: readonly string[];
   readonly isStrict: boolean;
   readonly isJson: boolean;
 }
 
-export const HELP = `make bench-redis ARGS="...": the CPU of the Redis process per operation, beside bare commands of the same run
+export const HELP = `make bench-redis ARGS="...": measures the CPU of the Redis process per operation, compared with single commands
 
-  --rounds N       rounds, interleaved; medians and their spread are printed (5)
+  --rounds N       number of interleaved rounds, whose medians and spreads are printed (5)
   --seconds N      measured time of an operation in each round and load (0.6)
-  --quick          2 rounds of 0.15 s
-  --only TEXT      only operations whose name contains this text; may be repeated; baselines are always measured
-  --strict         exit 1 if a goal is not met
-  --json           one JSON object instead of the tables
-  --help           this text
+  --quick          short run: 2 rounds of 0.15 s
+  --only TEXT      measure only operations whose name contains TEXT, and the baselines; repeatable
+  --strict         exit with code 1 if a target is not met
+  --json           print one JSON object instead of tables
+  --help           print this text
 `;
 
 const DEFAULTS = { rounds: '5', seconds: '0.6' };
@@ -29,7 +29,7 @@ const QUICK = { rounds: '2', seconds: '0.15' };
 const MAX_SECONDS = 60;
 const MAX_ROUNDS = 100;
 
-/** Undefined: the help was requested. Throws with a text for the caller if an argument is not accepted. */
+/** Parses the arguments. Returns undefined for --help. Throws an error for the user if an argument is invalid. */
 export function parseOptions(args: readonly string[]): BenchOptions | undefined {
   const { values } = parseArgs({
     args: [...args],

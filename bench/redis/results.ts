@@ -1,6 +1,6 @@
 /**
- * What was measured, round by round: medians, and ratios of two operations within the same round, so that what else the machine did
- * hits both alike.
+ * Results of all rounds: medians, and ratios of two operations in the same round. Within a round, other load on the machine affects both
+ * operations alike.
  */
 import { median } from '../process-stats.ts';
 import type { Figures, LoadName } from './load.ts';
@@ -25,12 +25,12 @@ export class Results {
     return this.#rounds.get(`${load} ${operation}`) ?? [];
   }
 
-  /** Undefined if the operation was not measured. */
+  /** Returns undefined if the operation was not measured. */
   spread(operation: string, load: LoadName, name: 'redisUs' | 'ownUs'): Spread | undefined {
     return spreadOf(this.rounds(operation, load).map((figures) => figures[name]));
   }
 
-  /** CPU of Redis for the one, divided by that for the other. Undefined if one of the two was not measured. */
+  /** Returns the Redis CPU of one operation divided by that of another, or undefined if one of them was not measured. */
   ratio(operation: string, to: string, load: LoadName): Spread | undefined {
     const others = this.rounds(to, load);
     return spreadOf(

@@ -1,5 +1,5 @@
 /**
- * The results as text: a table for both loads, and the verdicts.
+ * Formats the results as text: a table for each load, and the verdicts.
  */
 import { IN_FLIGHT, type LoadName, OPEN_RATE_PER_SECOND } from './load.ts';
 import { EVALSHA_SET, GET, INCRBY_EXPIRE } from './operations.ts';
@@ -30,7 +30,7 @@ export function verdictsText(verdicts: readonly Verdict[]): string {
     const value = fixed(ratio?.value).padStart(6);
     return `  ${outcome.padEnd(14)}${value}  ${operation} / ${to}, ${LOAD_TEXT[load]}: goal <= ${max}${spread}`;
   });
-  return ['', 'Verdicts (CPU of Redis, median of the ratios within a round)', ...lines].join('\n');
+  return ['', 'Verdicts (CPU of Redis, median of the ratios of all rounds)', ...lines].join('\n');
 }
 
 function range({ min, max }: Spread): string {

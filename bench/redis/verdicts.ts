@@ -1,5 +1,5 @@
 /**
- * What a decision may cost Redis, as ratios of operations of one run, and whether it did.
+ * Targets for the cost of a decision in Redis, as ratios of operations in one run, and the verdicts on them.
  */
 import type { LoadName } from './load.ts';
 import { EVALSHA_SET, INCRBY_EXPIRE, limitsName } from './operations.ts';

@@ -1,7 +1,7 @@
 /**
- * Unary calls on node:http2, several at a time on each of some connections.
+ * Unary gRPC calls over node:http2, with several calls in flight on each of several connections.
  *
- * Every call ends: it carries a deadline, and one that the server never ends is given up a little later.
+ * 1. Every call ends: it has a deadline, and the client gives up shortly after the deadline if the server does not end the call.
  */
 import { type ClientHttp2Session, connect } from 'node:http2';
 import type { Call } from './memory-calls.ts';
@@ -13,9 +13,9 @@ const GIVE_UP_MS = 60_000;
 const FRAME_HEADER_BYTES = 5;
 
 export interface Ended {
-  /** A gRPC code, or what became of the stream. */
+  /** gRPC status code, or the way in which the stream ended. */
   readonly status: string;
-  /** Empty where the call was not answered. */
+  /** Response message, which is empty if the call was not answered. */
   readonly message: Buffer;
 }
 
@@ -25,13 +25,13 @@ export class GrpcCaller {
   constructor(address: string) {
     this.#sessions = Array.from({ length: CONNECTIONS }, () => {
       const session = connect(`http://${address}`);
-      // Calls say what they met.
+      // Each call reports the error that ended it.
       session.on('error', () => undefined);
       return session;
     });
   }
 
-  /** Calls what `next` returns, several at a time, until it returns undefined and all have ended. */
+  /** Sends the calls that `next` returns, with several in flight, until it returns undefined and all calls have ended. */
   async run(next: () => Call | undefined, onEnd: (ended: Ended, call: Call) => void): Promise<void> {
     const work = async (session: ClientHttp2Session): Promise<void> => {
       for (let call = next(); call !== undefined; call = next()) {

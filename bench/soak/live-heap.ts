@@ -1,7 +1,7 @@
 /**
- * How much memory of a sidecar is live: what is left after a garbage collection, in V8's heap and outside of it.
+ * Measures the live memory of a sidecar: the memory that remains after a garbage collection, in V8's heap and outside of it.
  *
- * The sidecar is started with `environment`, which loads a reporter that answers SIGUSR2 with a file.
+ * The sidecar must be started with `environment`. It loads a reporter, which answers SIGUSR2 with a file.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import { join } from 'node:path';
 const REPORTER = join(import.meta.dirname, '..', '..', 'test', 'support', 'sidecar', 'heap-report.ts');
 const MAX_ANSWER_MS = 10_000;
 const POLL_MS = 10;
-/** One collection can leave what the next one finds: finalizers, sockets that were just closed. */
+/** Number of collections. A single one can leave memory that the next one frees, for example of finalizers or of sockets that were just closed. */
 const READS = 3;
 const BETWEEN_READS_MS = 100;
 
@@ -30,7 +30,7 @@ export class LiveHeap {
     this.environment = { NODE_OPTIONS: `--expose-gc --import=${REPORTER}`, HEAP_REPORT_FILE: this.#path };
   }
 
-  /** The smallest of some reads. */
+  /** Returns the smallest of several measurements. */
   async bytes(pid: number): Promise<number> {
     let least = Number.POSITIVE_INFINITY;
     for (let read = 0; read < READS; read += 1) {

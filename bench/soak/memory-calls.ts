@@ -1,13 +1,13 @@
 /**
- * The calls of the memory soak as bytes: batches of checks for subjects that never come again, cache entries and sessions.
+ * Calls of the memory soak as bytes: batches of checks for subjects that never repeat, cache entries and sessions.
  *
- * A batch is encoded once per kind of limit. The eight digits of each subject are overwritten for every call, so that the load costs less
- * than the sidecar that it is meant for.
+ * Each kind of limit has one encoded batch, in which each call overwrites the eight digits of the subjects. This makes the load cheaper than the
+ * work of the sidecar.
  */
 import { decodeCall, encodeCall, SUBJECT_PLACEHOLDER } from '../transport/calls.ts';
 
 export const CHECKS_PER_BATCH = 100;
-/** What the answer of a check says if the store decided it. */
+/** Value of `decided_by` for a check that the store decided. */
 const BY_STORE = 'DECIDED_BY_STORE';
 
 export interface Call {
@@ -19,7 +19,7 @@ interface CheckResult {
   readonly response?: { readonly decidedBy?: string };
 }
 
-/** Limits that live, that end within the sweeper's interval or before it, and several of one subject with a long name. */
+/** Limits with long and short windows, which end after or within the interval of the sweeper, and subjects with long names and several limits. */
 const KINDS: readonly { readonly prefix: string; readonly limits: readonly object[] }[] = [
   { prefix: '10.0.', limits: [limit('login', 'FIXED_WINDOW', 900_000)] },
   { prefix: '10.1.', limits: [limit('login', 'FIXED_WINDOW', 1)] },
@@ -41,7 +41,7 @@ function limit(name: string, algorithm: string, windowMs: number): object {
 
 interface Template {
   readonly call: Call;
-  /** Where the digits of each subject begin. */
+  /** Positions at which the digits of the subjects begin. */
   readonly offsets: readonly number[];
 }
 
@@ -58,7 +58,7 @@ function createTemplate({ prefix, limits }: (typeof KINDS)[number]): Template {
 
 const TEMPLATES = KINDS.map(createTemplate);
 
-/** Checks of the subjects from `first` on; consecutive batches are of different kinds. */
+/** Returns checks of the subjects from `first` on. Consecutive batches have different kinds of limits. */
 export function checkBatch(first: number): Call {
   const { call, offsets } = TEMPLATES[(first / CHECKS_PER_BATCH) % TEMPLATES.length] as Template;
   const message = Buffer.from(call.message);
@@ -68,13 +68,13 @@ export function checkBatch(first: number): Call {
   return { path: call.path, message };
 }
 
-/** How many checks of a batch the store decided. */
+/** Returns the number of checks of a batch that the store decided. */
 export function decidedByStore(answer: Buffer): number {
   const { results = [] } = decodeCall('RateLimitService', 'CheckRateLimits', answer) as { results?: CheckResult[] };
   return results.filter((result) => result.response?.decidedBy === BY_STORE).length;
 }
 
-/** From small to large; the size of a value follows from its number. */
+/** Returns a write of a value whose size depends on its number. The sizes vary between small and large. */
 export function cacheSet(index: number): Call {
   const value = Buffer.alloc(16 + ((index * 97) % 6_000), index % 256);
   const { path, request } = encodeCall('CacheService', 'CacheSet', {
@@ -87,7 +87,7 @@ export function cacheSet(index: number): Call {
   return { path, message: request };
 }
 
-/** Every other one of a user of its own. */
+/** Returns the creation of a session. Every second session has a distinct user. */
 export function createSession(index: number): Call {
   const { path, request } = encodeCall('SessionService', 'CreateSession', {
     userId: index % 2 === 0 ? `user-${index}` : `user-${index % 1_000}`,

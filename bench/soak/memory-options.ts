@@ -1,5 +1,5 @@
 /**
- * The arguments of `make soak-memory ARGS=...`.
+ * Arguments of `make soak-memory ARGS=...`.
  */
 import { parseArgs } from 'node:util';
 
@@ -9,21 +9,21 @@ export interface MemorySoakOptions {
   readonly maxMinutes: number;
 }
 
-export const HELP = `make soak-memory ARGS="...": more than fits into the memory stores of the built sidecar, with the heap flags of a container
-of 192Mi. The sidecar must answer until the end, and its resident memory must stay flat and below 192 MiB.
+export const HELP = `make soak-memory ARGS="...": fills the memory stores of the built sidecar beyond their bounds, with the heap flags of a container
+of 192Mi. The sidecar must answer every call, and its resident memory must stay below 192 MiB and stop growing once the stores are full.
 
-  --subjects N      distinct subjects whose limits are checked (10,000,000)
-  --minutes N       time for all phases; subjects that are not done by then are left out (60)
-  --min-subjects N  fewer subjects within that time are a failure (1,000,000)
-  --help            this text
+  --subjects N      number of distinct subjects whose limits are checked (10,000,000)
+  --minutes N       maximum time of all phases; the run skips subjects for which there is no time left (60)
+  --min-subjects N  minimum number of subjects that must be checked within that time (1,000,000)
+  --help            print this text
 `;
 
 const MIN_COUNT = 100_000;
-/** As many as eight digits can name. */
+/** Maximum number of subjects that eight digits can name. */
 const MAX_COUNT = 90_000_000;
 const MAX_MINUTES = 1_440;
 
-/** Undefined: the help was asked for. Throws with a text for the caller if an argument is invalid. */
+/** Parses the arguments. Returns undefined for --help. Throws an error for the user if an argument is invalid. */
 export function parseMemoryOptions(args: readonly string[]): MemorySoakOptions | undefined {
   const { values } = parseArgs({
     args: [...args],
@@ -46,7 +46,7 @@ export function parseMemoryOptions(args: readonly string[]): MemorySoakOptions |
 function readNumber(name: string, text: string, { min, max }: { min: number; max: number }): number {
   const value = Number(text);
   if (!(Number.isInteger(value) && value >= min && value <= max)) {
-    throw new Error(`${name} must be an integer from ${min} to ${max}, got ${text}`);
+    throw new Error(`${name} must be an integer between ${min} and ${max}, got ${text}`);
   }
   return value;
 }

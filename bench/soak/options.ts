@@ -1,5 +1,5 @@
 /**
- * The arguments of `make soak ARGS=...`.
+ * Arguments of `make soak ARGS=...`.
  */
 import { parseArgs } from 'node:util';
 
@@ -9,19 +9,19 @@ export interface SoakOptions {
   readonly transport: string;
 }
 
-export const HELP = `make soak ARGS="...": many calls against the built sidecar, which must neither grow nor fail one
+export const HELP = `make soak ARGS="...": checks that the built sidecar neither leaks memory nor fails a call in a long run
 
-  --calls N         calls (50,000,000)
-  --growth-mb N     how much more may be live at the end than in the first half (4)
-  --transport NAME  http2 or grpc-js (http2)
-  --help            this text
+  --calls N         number of calls (50,000,000)
+  --growth-mb N     maximum growth of live memory, in MB, between the first half of the calls and the end (4)
+  --transport NAME  transport of the sidecar, http2 or grpc-js (http2)
+  --help            print this text
 `;
 
 const MIN_CALLS = 100_000;
 const MAX_CALLS = 10_000_000_000;
 const MAX_GROWTH_MB = 1_000;
 
-/** Undefined: the help was asked for. Throws with a text for the caller on what it does not know. */
+/** Parses the arguments. Returns undefined for --help. Throws an error for the user if an argument is invalid. */
 export function parseOptions(args: readonly string[]): SoakOptions | undefined {
   const { values } = parseArgs({
     args: [...args],
@@ -37,11 +37,11 @@ export function parseOptions(args: readonly string[]): SoakOptions | undefined {
   }
   const calls = Number(values.calls);
   if (!(Number.isInteger(calls) && calls >= MIN_CALLS && calls <= MAX_CALLS)) {
-    throw new Error(`cannot soak: --calls is ${values.calls}, wanted ${MIN_CALLS} to ${MAX_CALLS}`);
+    throw new Error(`--calls must be an integer between ${MIN_CALLS} and ${MAX_CALLS}, got ${values.calls}`);
   }
   const growthMb = Number(values['growth-mb']);
   if (!(growthMb > 0 && growthMb <= MAX_GROWTH_MB)) {
-    throw new Error(`cannot soak: --growth-mb is ${values['growth-mb']}, wanted above 0 and at most ${MAX_GROWTH_MB}`);
+    throw new Error(`--growth-mb must be a number above 0 and at most ${MAX_GROWTH_MB}, got ${values['growth-mb']}`);
   }
   return { calls, maxGrowthBytes: growthMb * 1_000_000, transport: values.transport };
 }

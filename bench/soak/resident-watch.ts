@@ -1,5 +1,5 @@
 /**
- * The resident memory of a process, sampled while it works: the most of each phase, and of the two halves of a phase.
+ * Samples the resident memory of a process while it works. Returns the maximum of each phase, and of the two halves of a phase.
  */
 import { isRunning, residentMegabytes } from '../process-stats.ts';
 
@@ -22,7 +22,7 @@ export class ResidentWatch {
     this.#timer = setInterval(() => this.#sample(), SAMPLE_MS);
   }
 
-  /** Over all phases. */
+  /** Maximum of all phases, in MB. */
   get maxMb(): number {
     return this.#maxMb;
   }
@@ -31,7 +31,7 @@ export class ResidentWatch {
     return this.#samples.at(-1) ?? 0;
   }
 
-  /** Ends a phase; the next sample belongs to the next one. */
+  /** Ends the current phase and starts the next one. Returns the memory of the phase that ended. */
   endPhase(name: string): PhaseMemory {
     this.#sample();
     const half = Math.floor(this.#samples.length / 2);

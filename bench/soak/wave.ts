@@ -1,8 +1,8 @@
 /**
- * One wave of a soak: several clients at once, each with connections of its own that it opens and closes.
+ * One wave of a soak test: several concurrent clients, which open and close their own connections.
  *
- * Decisions with a deadline, reads and writes of the cache, calls that are cancelled under way, calls whose deadline is too
- * short to hold, and one client that is killed with calls in flight (its calls are not counted).
+ * A wave contains rate limit checks with a deadline, cache reads and writes, cancelled calls, calls with a deadline that is too short, and a client
+ * that is killed while its calls are in flight. The calls of the killed client are not counted.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,17 +13,17 @@ import { text } from 'node:stream/consumers';
 import { pinned } from '../cores.ts';
 import { type CallBytes, cacheGet, cacheSet, checkInlineLimit, SUBJECT_PLACEHOLDER } from '../transport/calls.ts';
 
-/** Few enough that all are there after the first tenth: what comes later is growth. */
+/** Number of keys, which is so small that the first tenth of the calls creates all of them. Later growth of memory is a leak. */
 const KEYS = 2_000;
 const MAX_WAVE_MS = 300_000;
-/** The rude client lives this long, or as long as its wave. */
+/** Lifetime of the client that is killed, in ms. It is also killed if its wave ends earlier. */
 const RUDE_MS = 300;
 const DEADLINE_EXCEEDED = '4';
 
 interface Part {
   readonly name: string;
   readonly call: CallBytes;
-  /** Of the wave's calls. */
+  /** Share of the calls of a wave. */
   readonly share: number;
   readonly connections: number;
   readonly callers: number;
@@ -41,7 +41,7 @@ const PARTS: readonly Part[] = [
   },
   { name: 'CacheGet', call: cacheGet, share: 0.25, connections: 8, callers: 32, flags: [] },
   {
-    name: 'CacheSet, with cancelled ones between',
+    name: 'CacheSet, some calls cancelled',
     call: cacheSet,
     share: 0.2,
     connections: 8,
@@ -64,9 +64,9 @@ export const CONNECTIONS_PER_WAVE = [...PARTS, RUDE].reduce((sum, part) => sum +
 export interface WaveCounts {
   answered: number;
   cancelled: number;
-  /** Answered by DEADLINE_EXCEEDED where that was to be expected. */
+  /** Number of calls that ended with DEADLINE_EXCEEDED, where this status was expected. */
   tooLate: number;
-  /** By what was wrong. */
+  /** Number of failures by their reason. */
   readonly failures: Map<string, number>;
 }
 
@@ -95,7 +95,7 @@ export class WaveMaker {
     });
   }
 
-  /** Resolves when all clients are gone. */
+  /** Runs one wave, and resolves when all of its clients have ended. */
   async run(address: string, calls: number): Promise<WaveCounts> {
     const counts: WaveCounts = { answered: 0, cancelled: 0, tooLate: 0, failures: new Map() };
     const rude = this.#launch(address, RUDE, ['-d', `${MAX_WAVE_MS}ms`]);
@@ -136,7 +136,7 @@ export class WaveMaker {
     return child;
   }
 
-  /** Written once: clients read it while others start. */
+  /** Writes each file only once, because clients may read it while other clients start. */
   #fileOf(call: CallBytes): string {
     let path = this.#files.get(call);
     if (path === undefined) {

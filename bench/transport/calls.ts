@@ -1,16 +1,16 @@
 /**
- * The calls that the transports are measured with, as bytes: one whose handler does nothing, and whole decisions.
+ * Calls of the transport benchmark as bytes: a call whose handler does nothing, and complete rate limit checks.
  */
 import { join } from 'node:path';
 import protoLoader from '@grpc/proto-loader';
 
 export const EMPTY_PATH = '/bench.Bench/Empty';
 
-/** Eight digits that a load generator overwrites with the number of a subject. */
+/** Eight digits that a load generator replaces by the number of a subject. */
 export const SUBJECT_PLACEHOLDER = '00000000';
 export const SUBJECTS = 10_000;
 
-/** A varint field of the answer and the value that it must have. */
+/** Varint field of the answer, and its expected value. */
 interface Verdict {
   readonly field: number;
   readonly value: number;
@@ -37,7 +37,7 @@ function methodOf(service: string, name: string): MethodDefinition {
   const methods = definitions[`pannier.v1.${service}`] as unknown as Record<string, MethodDefinition>;
   const method = methods[name];
   if (method === undefined) {
-    throw new Error(`cannot bench ${name}: the contract does not have it`);
+    throw new Error(`cannot measure ${name}: the protos do not contain this method`);
   }
   return method;
 }
@@ -47,34 +47,34 @@ export function encodeCall(service: string, name: string, request: object): Call
   return { path: method.path, request: method.requestSerialize(request) };
 }
 
-/** The answer of a call as an object. */
+/** Returns the answer of a call as an object. */
 export function decodeCall(service: string, name: string, answer: Buffer): object {
   return methodOf(service, name).responseDeserialize(answer);
 }
 
 const KEY = `subject-${SUBJECT_PLACEHOLDER}`;
-/** Far above what a subject gets to use, so that every answer is an admission that the store decided. */
+/** Limit far above the use of a subject, so that the store allows every call. */
 const LIMIT = 1_000_000;
 const WINDOW_MS = 60_000;
 const POLICY = 'bench';
 
-/** What the policy file of the sidecar must say for `checkRateLimit`. */
+/** Policy file that the sidecar needs for `checkRateLimit`. */
 export const POLICY_FILE = `policies:
   ${POLICY}:
     limits:
       - { name: a, algorithm: token_bucket, limit: ${LIMIT}, per: ${WINDOW_MS}ms }
 `;
 
-/** \`decided_by\` of the answer; 1 is the store. */
+/** Field `decided_by` of the answer, which is 1 for the store. */
 const BY_STORE: Verdict = { field: 11, value: 1 };
 
-/** By a policy of the policy file, as a service does it. */
+/** Check with a policy of the policy file, as services usually do it. */
 export const checkRateLimit: CallBytes = {
   ...encodeCall('RateLimitService', 'CheckRateLimit', { policy: POLICY, key: KEY }),
   verdict: BY_STORE,
 };
 
-/** The same decision by a limit that the caller brings along: there is more to read, to check and to compile in each call. */
+/** Check with a limit in the request. Each call has more to read, validate and compile. */
 export const checkInlineLimit: CallBytes = {
   ...encodeCall('RateLimitService', 'CheckRateLimit', {
     key: KEY,
@@ -83,7 +83,7 @@ export const checkInlineLimit: CallBytes = {
   verdict: BY_STORE,
 };
 
-/** The same bytes, so that the empty handler is handed as much. */
+/** Call of the empty handler with the same request bytes. */
 export const emptyCall: CallBytes = { path: EMPTY_PATH, request: checkRateLimit.request };
 
 const ENTRY = { namespace: 'bench', key: Buffer.from(`key-${SUBJECT_PLACEHOLDER}`) };

@@ -1,13 +1,13 @@
 /**
- * `node bench/transport/empty-server.ts NAME SOCKET`: a method table of one row, whose handler hands back an empty message at
- * once, on one of our transports. What a transport costs by itself. Prints {"tcp": PORT}.
+ * `node bench/transport/empty-server.ts NAME SOCKET` serves one method, whose handler returns an empty message synchronously, on one of our
+ * transports. So it shows the cost of the transport itself. It prints {"tcp": PORT}.
  */
 import type { AnyMethod } from '../../src/grpc/method.ts';
 import type { Transport, TransportOptions } from '../../src/grpc/transport/transport.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { EMPTY_PATH } from './calls.ts';
 
-/** Loaded when asked for, so that the one without grpc-js does not hold it. */
+/** Loads a transport only if it is used, so that the server without grpc-js does not have it in memory. */
 const starts: Record<string, () => Promise<(options: TransportOptions) => Promise<Transport>>> = {
   'grpc-js': async () => (await import('../../src/grpc/grpc-js/grpc-js-transport.ts')).startGrpcJsTransport,
   http2: async () => (await import('../../src/grpc/http2/http2-transport.ts')).startHttp2Transport,
@@ -25,7 +25,7 @@ const method: AnyMethod = {
 const [name = '', socketPath = ''] = process.argv.slice(2);
 const load = starts[name];
 if (load === undefined) {
-  throw new Error(`cannot serve: the transport is ${name}, wanted one of ${Object.keys(starts).join(', ')}`);
+  throw new Error(`transport must be one of ${Object.keys(starts).join(', ')}, got ${name}`);
 }
 const start = await load();
 const transport = await start({

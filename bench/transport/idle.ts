@@ -1,5 +1,5 @@
 /**
- * Memory of a sidecar that does nothing, with either transport: memory store, no call, some seconds after its start.
+ * Memory of an idle sidecar with each transport: memory store, without calls, some seconds after its start.
  */
 import { anonymousMegabytes, median, residentMegabytes } from '../process-stats.ts';
 import { type BenchServer, startSidecar } from '../servers.ts';
@@ -13,12 +13,12 @@ export interface Memory {
 }
 
 export interface IdleMemory {
-  /** The sidecar on our transport: grpc-js is not loaded. */
+  /** Sidecar with the built-in HTTP/2 server, which does not load grpc-js. */
   readonly http2: Memory;
   readonly grpcJs: Memory;
 }
 
-/** Of several starts, both side by side. */
+/** Measures several starts of both sidecars alternately. */
 export async function measureIdleMemory(): Promise<IdleMemory> {
   const http2: Memory[] = [];
   const grpcJs: Memory[] = [];

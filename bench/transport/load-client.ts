@@ -1,7 +1,8 @@
 /**
- * Who makes the load of one row: the generator in bench/load where Go is present, else the client on node:http2.
+ * Chooses the load generator for a row: the program in bench/load if Go is installed, otherwise the client on node:http2.
  *
- * The latter knows closed loops alone and costs as much as the servers that it calls, so that what it lacks is said.
+ * The client on node:http2 only supports closed loops, and costs as much CPU as the servers that it calls. The benchmark prints which figures
+ * are missing.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -17,17 +18,17 @@ import type { Load } from './rows.ts';
 
 export interface Figures {
   readonly callsPerSecond: number;
-  /** CPU of the server a call, microseconds. */
+  /** CPU of the server per call, in microseconds. */
   readonly cpuUs: number;
   readonly p50Us: number;
   readonly p99Us: number;
   readonly p999Us: number;
   readonly residentMb: number;
-  /** Of a core, by the server. */
+  /** Share of a core that the server used. */
   readonly serverShare: number;
-  /** Of the time: how long the server's threads could have run and got no core. Not a number: not told. */
+  /** Share of the time in which the server's threads were ready to run and had no core. NaN if the client does not report it. */
   readonly serverWaitShare: number;
-  /** Calls that were not answered OK, or not as the call must be answered. */
+  /** Number of calls with an error or with an unexpected answer. */
   readonly failed: number;
 }
 
@@ -43,13 +44,13 @@ interface Target {
 
 export interface LoadClient {
   readonly name: string;
-  /** The figures that it cannot give, for the reader; empty: all are there. */
+  /** Text that names the figures that this client cannot measure. Empty if it can measure all of them. */
   readonly lacks: string;
   canMeasure(load: Load): boolean;
   measure(target: Target): Promise<Figures>;
 }
 
-/** What bench/load prints with -json, as far as it is read here. */
+/** Fields of bench/load's JSON output that are used here. */
 interface Report {
   readonly Calls: number;
   readonly OpsPerSec: number;
@@ -64,11 +65,11 @@ interface Report {
   };
 }
 
-/** `h2` and `grpc` are engines of the generator in Go; `node` is the client on node:http2. */
+/** Names of clients: `h2` and `grpc` are engines of the generator in Go, and `node` is the client on node:http2. */
 export const CLIENT_NAMES = ['h2', 'grpc', 'node'] as const;
 export type ClientName = (typeof CLIENT_NAMES)[number];
 
-/** The client of that name, or the one on node:http2 where the generator cannot be built. */
+/** Returns the client with this name, or the client on node:http2 if the generator cannot be built. */
 export function chooseLoadClient(options: {
   name: ClientName;
   core: number | undefined;
@@ -108,7 +109,7 @@ function createGoClient(options: { path: string; engine: string; core: number | 
       const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
       const output = await text(child.stdout);
       if (output === '') {
-        throw new Error(`cannot bench ${call.path} on ${target.address}: the load generator ended without a report`);
+        throw new Error(`cannot measure ${call.path} on ${target.address}: the load generator ended without a report`);
       }
       return figuresOf(JSON.parse(output) as Report, call);
     },
@@ -132,7 +133,7 @@ function figuresOf(report: Report, call: CallBytes): Figures {
   };
 }
 
-/** The bytes of a call as a file; all go when the process does. */
+/** Writes the bytes of calls to files, which are removed when the process exits. */
 class RequestFiles {
   readonly #directory = mkdtempSync(join(tmpdir(), 'pannier-bench-requests-'));
   readonly #paths = new Map<CallBytes, string>();
@@ -155,11 +156,11 @@ class RequestFiles {
 function createNodeClient(options: { core: number | undefined }): LoadClient {
   return {
     name: 'the client on node:http2',
-    lacks: 'all rows at fixed rates, and whether answers were decided by the store',
+    lacks: 'rows with fixed rates, and a check that the store decided the answers',
     canMeasure: (load) => load.kind === 'closed',
     measure: async (target) => {
       if (target.load.kind !== 'closed') {
-        throw new Error(`cannot bench: the load is ${target.load.name}, wanted a closed loop`);
+        throw new Error(`load must be a closed loop for the client on node:http2, got ${target.load.name}`);
       }
       const job: LoadJob = {
         address: target.address,

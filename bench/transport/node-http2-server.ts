@@ -1,6 +1,6 @@
 /**
- * `node bench/transport/node-http2-server.ts SOCKET`: node:http2 with a gRPC answer written by hand, an empty message whatever
- * was asked. What nothing on node:http2 can be cheaper than. Prints {"tcp": PORT}.
+ * `node bench/transport/node-http2-server.ts SOCKET` serves a constant gRPC answer with an empty message on node:http2. No server on node:http2
+ * can be cheaper. It prints {"tcp": PORT}.
  */
 import { once } from 'node:events';
 import { createServer, type ServerHttp2Stream } from 'node:http2';

@@ -1,5 +1,5 @@
 /**
- * The arguments of `make bench-transport ARGS=...`.
+ * Arguments of `make bench-transport ARGS=...`.
  */
 import { parseArgs } from 'node:util';
 import { CLIENT_NAMES, type ClientName } from './load-client.ts';
@@ -12,28 +12,28 @@ export interface BenchOptions {
   readonly only: readonly string[];
   readonly isFull: boolean;
   readonly isJson: boolean;
-  /** The engine of the load generator: grpc-go's client, or a thin one that is never the limit; or the one on node:http2. */
+  /** Load generator: grpc-go's client, a minimal client that does not limit the server, or the client on node:http2. */
   readonly client: ClientName;
 }
 
-export const HELP = `make bench-transport ARGS="...": what a call costs on each transport, beside node:http2 and grpc-go
+export const HELP = `make bench-transport ARGS="...": measures the cost of a call on each transport, compared with node:http2 and grpc-go
 
-  --only WORDS     measure the rows that have all these words (separated by commas); may be repeated
+  --only WORDS     measure only the rows that have all these words (separated by commas); repeatable
                    words: tcp unix, closed-1 closed-64 open-500 open-2000 open-5000,
                    empty redis inline, grpc-js node-http2 http2 grpc-go
   --seconds N      measured time of a row in each round (0.6)
-  --rounds N       rounds; medians of the calmer half are printed (5)
-  --full           every load on the unix socket and with limits of the call as well
-  --client NAME    h2: a thin client that is never the limit; grpc: grpc-go's, what a Go caller sees;
-                   node: on node:http2, closed loops alone, needs no Go (h2)
-  --json           one JSON object instead of the tables
-  --help           this text
+  --rounds N       number of rounds; the medians of the quieter half are printed (5)
+  --full           also measure every load on the unix socket and with limits in the request
+  --client NAME    load generator (h2): h2 is a minimal client that does not limit the server, grpc is grpc-go's client,
+                   and node is a client on node:http2 that needs no Go and only supports closed loops
+  --json           print one JSON object instead of tables
+  --help           print this text
 `;
 
 const MAX_SECONDS = 600;
 const MAX_ROUNDS = 100;
 
-/** Undefined: the help was asked for. Throws with a text for the caller on what it does not know. */
+/** Parses the arguments. Returns undefined for --help. Throws an error for the user if an argument is invalid. */
 export function parseOptions(args: readonly string[]): BenchOptions | undefined {
   const { values } = parseArgs({
     args: [...args],
@@ -52,10 +52,10 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
   }
   const client = CLIENT_NAMES.find((name) => name === values.client);
   if (client === undefined) {
-    throw new Error(`cannot bench: --client is ${values.client}, wanted one of ${CLIENT_NAMES.join(', ')}`);
+    throw new Error(`--client must be one of ${CLIENT_NAMES.join(', ')}, got ${values.client}`);
   }
   if (planRows({ isFull: values.full, only: values.only }).length === 0) {
-    throw new Error(`cannot bench: --only is ${values.only.join(' ')}, wanted words of one row (--help lists them)`);
+    throw new Error(`--only must be words of one row, got ${values.only.join(' ')}; run with --help for the words`);
   }
   return {
     secondsPerRow: numberOf('--seconds', values.seconds, MAX_SECONDS),
@@ -70,7 +70,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
 function numberOf(name: string, text: string, max: number): number {
   const value = Number(text);
   if (!(value > 0 && value <= max)) {
-    throw new Error(`cannot bench: ${name} is ${text}, wanted a number above 0 and at most ${max}`);
+    throw new Error(`${name} must be a number above 0 and at most ${max}, got ${text}`);
   }
   return value;
 }

@@ -1,9 +1,10 @@
 /**
- * What was measured, round by round, and what is made of it: medians, and ratios of rows of the same round.
+ * Results of all rounds: medians, and ratios of rows of the same round.
  *
- * Rounds go through all rows one after the other, so that what else the machine does hits all alike; a ratio is the median of
- * those of the rounds, not that of two medians. Of the rounds those count in which the server waited for its core no longer
- * than in the middle one: the others say what else ran. That is decided by the wait alone, not by what came out.
+ * 1. Each round measures all rows one after the other, so that other load on the machine affects all rows alike.
+ * 2. A ratio is the median of the ratios of all rounds, and not the ratio of two medians.
+ * 3. Only the quieter half of the rounds counts: those in which the server waited for its core no longer than in the median round. The waiting
+ *    time alone decides this, and never the measured figure.
  */
 import { median } from '../process-stats.ts';
 import type { Figures } from './load-client.ts';
@@ -37,12 +38,12 @@ export class Results {
     return median(calmest(this.rounds(rowId), waitOf).map((figures) => figures[name]));
   }
 
-  /** Of all rounds of all rows: how long the server waited for its core, a share of the time. */
+  /** Returns the median share of time for which servers waited for their core, over all rounds of all rows. */
   waitShare(): number {
     return median([...this.#rounds.values()].flat().map(waitOf));
   }
 
-  /** Of the calls of all rounds. */
+  /** Returns the number of failed calls in all rounds. */
   failed(rowId: string): number {
     return this.rounds(rowId).reduce((sum, figures) => sum + figures.failed, 0);
   }
@@ -51,7 +52,7 @@ export class Results {
     return [...this.#rounds.keys()].reduce((sum, rowId) => sum + this.failed(rowId), 0);
   }
 
-  /** Undefined where one of the two was not measured. */
+  /** Returns undefined if one of the two rows was not measured. */
   ratio(rowId: string, toRowId: string, name: FigureName): Ratio | undefined {
     const to = this.rounds(toRowId);
     const pairs = this.rounds(rowId).flatMap((figures, round) => {
@@ -66,13 +67,13 @@ export class Results {
   }
 }
 
-/** Those that waited no longer than the middle one. */
+/** Returns the items that waited no longer than the median item. */
 function calmest<Item>(items: readonly Item[], wait: (item: Item) => number): Item[] {
   const maxWait = median(items.map(wait));
   return items.filter((item) => wait(item) <= maxWait);
 }
 
-/** A client that does not tell counts as one that never waited. */
+/** Returns 0 for a client that does not report the waiting time. */
 function waitOf(figures: Figures): number {
   return Number.isNaN(figures.serverWaitShare) ? 0 : figures.serverWaitShare;
 }

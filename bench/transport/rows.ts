@@ -1,11 +1,11 @@
 /**
- * What is measured: every server under every load. A row's id is what `--only` looks into.
+ * Rows of the transport benchmark: every server under every load. `--only` selects rows by the words of their ids.
  */
 
 const SERVERS = ['grpc-js', 'node-http2', 'http2', 'grpc-go'] as const;
 export type ServerName = (typeof SERVERS)[number];
 
-/** `empty`: a handler that does nothing. The others: a whole CheckRateLimit on Redis, by a policy or by a limit of the call. */
+/** Kinds of work: `empty` is a handler that does nothing. The others are a complete CheckRateLimit on Redis, by a policy or by a limit in the request. */
 const WORKS = ['empty', 'redis', 'inline'] as const;
 export type Work = (typeof WORKS)[number];
 
@@ -23,9 +23,9 @@ export const LOADS: readonly Load[] = [
   { name: 'open-5000', kind: 'open', rate: 5_000, connections: 1 },
 ];
 
-/** On the unix socket only these are measured unless all is asked for: the rest differs from TCP as these do. */
+/** Loads that are measured on the unix socket without --full. Other loads differ from TCP by the same amount. */
 const UNIX_LOADS: readonly string[] = ['closed-1', 'open-5000'];
-/** The same for limits of the call, on TCP alone. */
+/** Loads that are measured with limits in the request without --full, only on TCP. */
 const INLINE_LOADS: readonly string[] = ['closed-1'];
 
 export interface Row {
@@ -33,13 +33,13 @@ export interface Row {
   readonly load: Load;
   readonly work: Work;
   readonly server: ServerName;
-  /** `tcp closed-1 empty http2` */
+  /** Words of the row, e.g. `tcp closed-1 empty http2`. */
   readonly id: string;
-  /** How often it is measured in each round. */
+  /** Number of measurements in each round. */
   readonly repeats: number;
 }
 
-/** A p99 of one second is the 50 slowest calls: those that a verdict rests on are looked at more often. */
+/** Number of measurements of rows whose p99 decides a verdict. The p99 of one second depends on only 50 calls. */
 const REPEATS_OF_P99_ROWS = 3;
 
 export function rowId(network: Network, loadName: string, work: Work, server: ServerName): string {
@@ -51,7 +51,7 @@ const P99_ROWS: readonly string[] = [
   rowId('tcp', 'open-5000', 'empty', 'grpc-go'),
 ];
 
-/** In the order in which a round goes through them: servers under the same load are neighbours. */
+/** Returns the rows in the order of a round. Servers with the same load are neighbors. */
 export function planRows(options: { isFull: boolean; only: readonly string[] }): Row[] {
   const rows: Row[] = [];
   for (const network of ['tcp', 'unix'] as const) {
@@ -64,7 +64,7 @@ export function planRows(options: { isFull: boolean; only: readonly string[] }):
       }
     }
   }
-  return rows.filter((row) => isWanted(row.id, options.only));
+  return rows.filter((row) => isSelected(row.id, options.only));
 }
 
 function isUsual(network: Network, loadName: string, work: Work): boolean {
@@ -74,13 +74,13 @@ function isUsual(network: Network, loadName: string, work: Work): boolean {
   return network === 'tcp' || UNIX_LOADS.includes(loadName);
 }
 
-/** Servers that can carry the whole program. */
+/** Returns whether the server can run the complete program. */
 export function isOurs(server: ServerName): server is 'grpc-js' | 'http2' {
   return server === 'grpc-js' || server === 'http2';
 }
 
-/** All words of one of the `only` texts (separated by commas) are words of the id. */
-function isWanted(id: string, only: readonly string[]): boolean {
+/** Returns whether the id contains all words of one of the `only` texts, whose words are separated by commas. */
+function isSelected(id: string, only: readonly string[]): boolean {
   const words = new Set(id.split(' '));
   return only.length === 0 || only.some((text) => text.split(',').every((word) => words.has(word)));
 }

@@ -1,7 +1,7 @@
 /**
- * The servers that are measured, each a process of its own on the same core, on TCP and on a unix socket.
+ * Servers that the transport benchmark measures. Each is a process on the same core, and listens on TCP and on a unix socket.
  *
- * All Node servers run with the flags and the environment of bin/pannier, so that a difference is the transport's.
+ * 1. All Node servers run with the flags and the environment of bin/pannier, so that only the transport makes a difference.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,16 +19,16 @@ export interface Subject {
   addressOn(network: Network): string;
 }
 
-/** One process answers all calls of the whole program. */
+/** Kind of program. One process with the whole program answers all of its calls. */
 type Program = 'empty' | 'whole';
 
 export const CALLS: Record<Work, CallBytes> = { empty: emptyCall, redis: checkRateLimit, inline: checkInlineLimit };
 
 export class Subjects {
-  /** What could not be started, and why. */
+  /** Texts about the servers that could not be started, with the reasons. */
   readonly missing: string[] = [];
   readonly #cores: Cores;
-  /** Undefined: it could not be started. */
+  /** Started servers. The value is undefined if a server could not be started. */
   readonly #started = new Map<string, Subject | undefined>();
   readonly #directory = mkdtempSync(join(tmpdir(), 'pannier-bench-'));
   #redis: BenchServer | undefined;
@@ -38,12 +38,12 @@ export class Subjects {
     process.once('exit', () => rmSync(this.#directory, { recursive: true, force: true }));
   }
 
-  /** Starts what the rows need. */
+  /** Starts the servers that the rows need. */
   async start(rows: readonly Row[]): Promise<void> {
     const needsRedis = rows.some((row) => programOf(row.work) === 'whole');
     this.#redis = needsRedis ? await startRedisServer(this.#cores.load) : undefined;
     if (needsRedis && this.#redis === undefined) {
-      this.missing.push('CheckRateLimit on Redis: there is no redis-server here');
+      this.missing.push('CheckRateLimit on Redis: redis-server not found');
     }
     for (const { work, server } of rows) {
       const program = programOf(work);
@@ -54,7 +54,7 @@ export class Subjects {
     }
   }
 
-  /** Undefined: it could not be started, see `missing`. */
+  /** Returns undefined if the server could not be started (see `missing`). */
   of(work: Work, server: ServerName): Subject | undefined {
     return this.#started.get(`${programOf(work)} ${server}`);
   }

@@ -1,21 +1,21 @@
 /**
- * The results as text: a table for each load, and the verdicts.
+ * Formats the results as text: a table for each load, and the verdicts.
  */
 import type { IdleMemory, Memory } from './idle.ts';
 import type { Results } from './results.ts';
 import { LOADS, loadText, type Row, rowId, type Work } from './rows.ts';
 import type { Verdict } from './verdicts.ts';
 
-/** Below this share of its core a server was not what limited a closed loop. */
+/** Share of its core below which the server did not limit a closed loop. */
 const BUSY_SHARE = 0.9;
 
-/** Above this the figures say what else ran as much as what was measured. */
+/** Share of waiting time above which other load on the machine distorts the figures. */
 const BUSY_MACHINE_SHARE = 0.05;
 
 const WORK_TEXT: Record<Work, string> = {
   empty: 'empty handler',
   redis: 'CheckRateLimit on Redis',
-  inline: 'CheckRateLimit on Redis, limit given by the caller',
+  inline: 'CheckRateLimit on Redis, limit in the request',
 };
 const COLUMNS = ['CPU us/call', 'x grpc-js', 'calls/s', 'p50 us', 'p99 us', 'p99.9 us', 'RSS MB', 'waited %', 'failed'];
 
@@ -30,12 +30,12 @@ export function tablesText(rows: readonly Row[], results: Results): string {
     }
     lines.push(rowLine(row, results));
   }
-  lines.push('', "* the server left its core idle: the rate is the load's limit, not the server's");
-  lines.push('waited: how long the server was ready to run and something else had its core');
-  lines.push('failed: not answered OK, or a decision that Redis did not make (it was late)');
+  lines.push('', '* the server did not use its whole core: the load generator limited the rate');
+  lines.push('waited: share of the time in which the server was ready to run, but another process had its core');
+  lines.push('failed: calls with an error, and decisions that Redis did not make (it was late)');
   if (results.waitShare() > BUSY_MACHINE_SHARE) {
     const percent = (results.waitShare() * 100).toFixed(0);
-    lines.push(`BUSY MACHINE: servers waited ${percent} % of the time for their core; repeat this when less else runs`);
+    lines.push(`BUSY MACHINE: servers waited ${percent} % of the time for their core; run again on a quieter machine`);
   }
   return lines.join('\n');
 }
@@ -67,13 +67,13 @@ export function verdictsText(verdicts: readonly Verdict[]): string {
     const target = max === undefined ? '' : `, target <= ${max}`;
     return `  ${outcome.padEnd(16)}${value.padStart(6)}  ${text}${target}${spread}`;
   });
-  return ['', 'Verdicts (median of the ratios of the calmer rounds)', ...lines].join('\n');
+  return ['', 'Verdicts (median of the ratios of the quieter rounds)', ...lines].join('\n');
 }
 
 export function idleText(idle: IdleMemory): string {
   return [
     '',
-    'Idle sidecar, memory store, MB resident (of which anonymous)',
+    'Idle sidecar, memory store, resident MB (anonymous MB)',
     `  http2, grpc-js not loaded  ${memoryText(idle.http2)}`,
     `  grpc-js                    ${memoryText(idle.grpcJs)}`,
   ].join('\n');
@@ -88,5 +88,5 @@ export function progressText(results: Results, rows: readonly Row[]): string {
   const figures = rows.map(
     (row) => `${row.work} ${row.server} ${results.rounds(row.id).at(-1)?.cpuUs.toFixed(1) ?? '-'}`,
   );
-  return `${rows[0]?.network} ${loadName}, CPU us a call: ${figures.join(', ')}\n`;
+  return `${rows[0]?.network} ${loadName}, CPU us per call: ${figures.join(', ')}\n`;
 }

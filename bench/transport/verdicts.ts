@@ -1,5 +1,5 @@
 /**
- * What the transport of our own is to reach, as ratios of rows of one run, and whether it did.
+ * Targets of the built-in HTTP/2 server as ratios of rows in one run, and the verdicts on them.
  */
 import type { FigureName, Ratio, Results } from './results.ts';
 import { rowId } from './rows.ts';
@@ -9,34 +9,34 @@ interface Target {
   readonly figure: FigureName;
   readonly row: string;
   readonly to: string;
-  /** Undefined: for information. */
+  /** Maximum ratio. Undefined if the ratio is only printed for information. */
   readonly max?: number;
 }
 
 const TARGETS: readonly Target[] = [
   {
-    text: 'CPU a call, 64 in flight on 1 connection, empty handler: http2 / grpc-js',
+    text: 'CPU per call, 64 in flight on 1 connection, empty handler: http2 / grpc-js',
     figure: 'cpuUs',
     row: rowId('tcp', 'closed-1', 'empty', 'http2'),
     to: rowId('tcp', 'closed-1', 'empty', 'grpc-js'),
     max: 0.15,
   },
   {
-    text: 'CPU a call, 64 in flight on 1 connection, CheckRateLimit on Redis: http2 / grpc-js',
+    text: 'CPU per call, 64 in flight on 1 connection, CheckRateLimit on Redis: http2 / grpc-js',
     figure: 'cpuUs',
     row: rowId('tcp', 'closed-1', 'redis', 'http2'),
     to: rowId('tcp', 'closed-1', 'redis', 'grpc-js'),
     max: 0.3,
   },
   {
-    text: 'CPU a call at 2,000 calls/s, CheckRateLimit on Redis: http2 / grpc-js',
+    text: 'CPU per call at 2,000 calls/s, CheckRateLimit on Redis: http2 / grpc-js',
     figure: 'cpuUs',
     row: rowId('tcp', 'open-2000', 'redis', 'http2'),
     to: rowId('tcp', 'open-2000', 'redis', 'grpc-js'),
     max: 0.6,
   },
   {
-    text: 'CPU a call, 64 in flight on 1 connection: CheckRateLimit on Redis on http2 / empty handler on grpc-go',
+    text: 'CPU per call, 64 in flight on 1 connection: CheckRateLimit on Redis with http2 / empty handler with grpc-go',
     figure: 'cpuUs',
     row: rowId('tcp', 'closed-1', 'redis', 'http2'),
     to: rowId('tcp', 'closed-1', 'empty', 'grpc-go'),
@@ -50,31 +50,31 @@ const TARGETS: readonly Target[] = [
     max: 1,
   },
   {
-    text: 'CPU a call, 64 in flight on 1 connection, limit given by the caller: http2 / grpc-js',
+    text: 'CPU per call, 64 in flight on 1 connection, limit in the request: http2 / grpc-js',
     figure: 'cpuUs',
     row: rowId('tcp', 'closed-1', 'inline', 'http2'),
     to: rowId('tcp', 'closed-1', 'inline', 'grpc-js'),
   },
   {
-    text: 'CPU a call, 64 in flight on 1 connection: limit given by the caller, on http2 / empty handler on grpc-go',
+    text: 'CPU per call, 64 in flight on 1 connection: limit in the request with http2 / empty handler with grpc-go',
     figure: 'cpuUs',
     row: rowId('tcp', 'closed-1', 'inline', 'http2'),
     to: rowId('tcp', 'closed-1', 'empty', 'grpc-go'),
   },
   {
-    text: 'CPU a call, 64 in flight on 64 connections, empty handler: http2 / grpc-js',
+    text: 'CPU per call, 64 in flight on 64 connections, empty handler: http2 / grpc-js',
     figure: 'cpuUs',
     row: rowId('tcp', 'closed-64', 'empty', 'http2'),
     to: rowId('tcp', 'closed-64', 'empty', 'grpc-js'),
   },
   {
-    text: 'CPU a call, 64 in flight on 64 connections, CheckRateLimit on Redis: http2 / grpc-js',
+    text: 'CPU per call, 64 in flight on 64 connections, CheckRateLimit on Redis: http2 / grpc-js',
     figure: 'cpuUs',
     row: rowId('tcp', 'closed-64', 'redis', 'http2'),
     to: rowId('tcp', 'closed-64', 'redis', 'grpc-js'),
   },
   {
-    text: 'CPU a call at 2,000 calls/s, empty handler: http2 / grpc-js',
+    text: 'CPU per call at 2,000 calls/s, empty handler: http2 / grpc-js',
     figure: 'cpuUs',
     row: rowId('tcp', 'open-2000', 'empty', 'http2'),
     to: rowId('tcp', 'open-2000', 'empty', 'grpc-js'),

@@ -1,27 +1,27 @@
 /**
- * Prose in pieces of text: inline code and sentences. Pure.
+ * Splits prose into sentences, and replaces inline code in it. Pure.
  */
 
-/** Stands for inline code, so that a sentence stays a sentence. */
+/** Placeholder for inline code, so that the rest of the sentence is still a sentence. */
 const INLINE_CODE = '`code`';
 
-/** Replaces inline code, which follows other rules than prose; line breaks inside it are kept. */
+/** Replaces inline code, because the rules for prose do not apply to it. Line breaks inside the code are kept. */
 export function withoutInlineCode(text: string): string {
   return text.replaceAll(/`[^`]*`/g, (code) => INLINE_CODE + '\n'.repeat(code.split('\n').length - 1));
 }
 
 export interface Sentence {
-  /** Number of line breaks before it in its text. */
+  /** Number of line breaks before the sentence in its text. */
   readonly lineOffset: number;
-  /** On one line. */
+  /** Text of the sentence without line breaks. */
   readonly text: string;
 }
 
 const SENTENCE_END = /(?<=[.!?:]["')\]]?)\s+(?=["'([`]?[A-Z0-9`])|\n\s*\n|\n\s*(?=(?:[-*]|\d+\.)\s)/;
-/** Ends with a full stop that does not end a sentence: an abbreviation, or the number of a list item. */
+/** Matches the end of an abbreviation or of the number of a list item, whose full stop does not end a sentence. */
 const ABBREVIATION = /(?:\b(?:e\.g|i\.e|etc|vs|cf)|(?:^|\n)\s*\d+)\.$/;
 
-/** Sentences, list items and paragraphs in their order. */
+/** Returns sentences, list items and paragraphs in the order of the text. */
 export function sentencesOf(text: string): Sentence[] {
   const sentences: Sentence[] = [];
   let rest = text;

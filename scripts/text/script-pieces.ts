@@ -1,10 +1,10 @@
 /**
- * Comments, strings and test names of a TypeScript or JavaScript file. Pure.
+ * Extracts comments, strings and test names of a TypeScript or JavaScript file. Pure.
  *
- * Invariants:
- *   1. Comments on consecutive lines are one piece.
- *   2. A string that is the first argument of test, it or describe (also .each) is a test name. Other strings count only if they have two words.
- *   3. An expression in a template is replaced by "x".
+ * 1. Comments on consecutive lines are one piece.
+ * 2. A string that is the first argument of test, it or describe (also with .each) is a test name. Other strings count only if they contain
+ *    two words.
+ * 3. An expression in a template is replaced by "x".
  */
 import jsTokens, { type Token } from 'js-tokens';
 import { withoutInlineCode } from './prose.ts';
@@ -19,10 +19,10 @@ export function scriptPieces(content: string): TextPiece[] {
 class ScriptReader {
   readonly #pieces: TextPiece[] = [];
   #line = 1;
-  /** The tokens before, without blanks and comments; as many as the rules need. */
+  /** Last tokens without whitespace and comments. */
   #before: string[] = [];
   #comment: { line: number; lines: string[] } | undefined;
-  /** The templates that are open, innermost last. */
+  /** Open templates, the innermost one last. */
   readonly #templates: { line: number; text: string; isTestName: boolean }[] = [];
 
   read(content: string): TextPiece[] {
@@ -80,7 +80,7 @@ class ScriptReader {
     this.#before = [...this.#before.slice(-3), token.value];
   }
 
-  /** `test` for `test(`, `each` for `test.each(...)(`; empty elsewhere. */
+  /** Returns `test` for `test(`, `each` for `test.each(...)(`, and an empty string for other tokens. */
   #nameOfCall(): string {
     const [name = '', parenthesis = ''] = this.#before.slice(-2);
     return parenthesis === '(' ? (name === ')' ? 'each' : name) : '';

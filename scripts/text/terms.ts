@@ -1,9 +1,8 @@
 /**
- * Enforces the style of texts by the terms of terms.yaml. Pure but for reading that file.
+ * Checks texts against the terms of terms.yaml. Pure, except that it reads this file.
  *
- * Invariants:
- *   1. Each occurrence of a term in one of its contexts is reported with its line, unless an allowed use names path and sentence.
- *   2. An allowed use that allows nothing is reported too.
+ * 1. Each occurrence of a term in one of its contexts is reported with its line, unless an allowed use matches its path and sentence.
+ * 2. An allowed use that matches no sentence is reported too.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,10 +10,10 @@ import { parse } from 'yaml';
 import { sentencesOf } from './prose.ts';
 import { type TextContext, textPieces } from './text-piece.ts';
 
-export interface AllowedUse {
-  /** Beginning of the paths that it holds for. */
+interface AllowedUse {
+  /** Prefix of the paths to which the allowed use applies. */
   readonly path: string;
-  /** Part of the sentence. */
+  /** Part of the sentence that is allowed. */
   readonly text: string;
   readonly why: string;
 }
@@ -30,12 +29,12 @@ export interface StyleTerm {
 }
 
 export interface SourceText {
-  /** Relative to the root. */
+  /** Path relative to the root of the repository. */
   readonly path: string;
   readonly content: string;
 }
 
-/** Of a sentence, or of a line where a term is wrong everywhere. */
+/** Sentence, or line for terms that are wrong everywhere. */
 interface Passage {
   readonly context: TextContext | 'everywhere';
   readonly line: number;
@@ -49,9 +48,9 @@ export function readStyleTerms(root: string): readonly StyleTerm[] {
 }
 
 export interface StyleReport {
-  /** "<path>:<line>: <term>: <sentence> (instead: ...)". */
+  /** Lines of the form "<path>:<line>: <term>: <sentence> (instead: ...)". */
   readonly problems: readonly string[];
-  /** Allowed uses that no sentence needs; complete only for a report on all files. */
+  /** Allowed uses that match no sentence. The list is only complete for a report on all files. */
   readonly unusedUses: readonly string[];
 }
 

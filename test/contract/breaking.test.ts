@@ -1,7 +1,7 @@
 /**
- * `make check` refuses protos that break users of the released ones (proto/released.binpb), and lets them grow.
+ * `make check` rejects protos that break clients of the released protos (proto/released.binpb), and accepts additions.
  *
- * Invariant: the tests run the command of the Makefile on a copy of the protos.
+ * 1. The tests run the command of the Makefile on a copy of the protos.
  */
 import { execFile } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -35,7 +35,7 @@ function edit(path: string, from: string | RegExp, to: string): void {
   writeFileSync(join(copy, path), edited);
 }
 
-/** The exit code and the findings, which buf writes to stdout. */
+/** Returns the exit code and the findings, which buf writes to stdout. */
 async function compare(): Promise<{ code: unknown; findings: string }> {
   const env = { ...process.env, PATH: `${programs}${delimiter}${process.env.PATH}` };
   try {
@@ -51,11 +51,11 @@ test('make check compares the protos with the released ones', () => {
   expect(makefile).toMatch(/^check:.* proto-breaking\b/m);
 });
 
-test('the protos of this version pass', async () => {
+test('accepts the protos of this version', async () => {
   expect(await compare()).toEqual({ code: 0, findings: '' });
 });
 
-test('an added field, message and method pass', async () => {
+test('accepts an added field, message and method', async () => {
   edit('proto/pannier/v1/cache.proto', /^message CacheGetRequest \{$/m, '$&\n  bool added = 1000;');
   edit(
     'proto/pannier/v1/session.proto',
@@ -72,12 +72,12 @@ test.each([
   ['a field of another type', /^ {2}bytes key = 2;$/m, '  string key = 2;', 'changed type from "bytes" to "string"'],
   ['another Java package', 'dev.pannier.v1', 'dev.pannier', 'option "java_package" changed'],
   ['a removed method', /^ {2}rpc CacheGet\(.*\n/m, '', 'Previously present RPC "CacheGet"'],
-])('%s fails', async (_case, from, to, finding) => {
+])('rejects %s', async (_case, from, to, finding) => {
   edit('proto/pannier/v1/cache.proto', from, to);
   expect(await compare()).toEqual({ code: 100, findings: expect.stringContaining(finding) });
 });
 
-test('a field removed from the contract of another service fails', async () => {
+test('rejects a removed field of another service', async () => {
   edit('proto/pannier/v1/rate_limit.proto', /^ {2}bool never = 8;\n/m, '');
   expect((await compare()).findings).toContain('Previously present field "8" with name "never"');
 });

@@ -1,15 +1,15 @@
 /**
- * What the comments of the protos and the reference pages must say.
+ * Checks that the protos and the guides describe the options and values that this version does not serve.
  *
- * The comment of each field and enum value that this version does not serve says so, as does its reference page. What is never sent is derived
- * from the code of the services as well.
+ * 1. The comment of each field and enum value that this version does not serve says so, and so does its guide.
+ * 2. The list of values that are never sent matches the code of the services.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ALGORITHMS } from '../../src/rate-limit/algorithms/algorithm.ts';
 import { repositoryFiles, repositoryRoot } from '../support/repository.ts';
 
-/** Never sent, or always at its default. */
+/** Fields and enum values that are never sent, or always have their default. */
 const NEVER_SENT: Readonly<Record<string, readonly string[]>> = {
   'docs/guides/caching.md': [
     'CacheOutcome.CACHE_OUTCOME_UNSPECIFIED',
@@ -29,7 +29,7 @@ const NEVER_SENT: Readonly<Record<string, readonly string[]>> = {
     'SettleRateLimitResponse.settled',
   ],
 };
-/** Refused in requests. */
+/** Options that requests must not set. */
 const REFUSED: Readonly<Record<string, readonly string[]>> = {
   'docs/guides/caching.md': [
     'CacheGetRequest.lease_ms',
@@ -56,12 +56,12 @@ const SENT_ENUMS: Readonly<Record<string, string>> = {
   CacheSource: 'src/cache',
   DecidedBy: 'src/rate-limit',
 };
-/** Where the services make their responses; the messages in responses that no Response names itself are listed. */
+/** Directories of the services, which build the responses. */
 const SERVICES = ['src/cache', 'src/rate-limit', 'src/session'];
 const SENT_MESSAGE = /(Response|^LimitStatus|^Session|^SessionInfo|^CheckRateLimitError|^CheckRateLimitResult)\./;
 const NOT_SERVED = /Not served by this version|Never sent/;
 
-/** Comments of all fields and enum values, by `Message.field` and `Enum.VALUE`. */
+/** Returns the comments of all fields and enum values, by `Message.field` and `Enum.VALUE`. */
 function readComments(): Map<string, string> {
   const comments = new Map<string, string>();
   for (const path of repositoryFiles(['proto/pannier/**/*.proto'])) {
@@ -77,7 +77,7 @@ function readComments(): Map<string, string> {
       const opened = /^(message|enum|oneof|service) (\w+) \{(\})?/.exec(line);
       const member = /^(?:[\w.<>, ]+ )?(\w+) = \d+;/.exec(line);
       if (opened !== null && opened[3] === undefined) {
-        // The members of a oneof are fields of its message.
+        // The members of a oneof are fields of the message that contains it.
         scopes.push((opened[1] === 'oneof' ? scopes.at(-1) : opened[2]) ?? '');
       } else if (line === '}') {
         scopes.pop();
@@ -105,18 +105,18 @@ function namesIn(...tables: Readonly<Record<string, readonly string[]>>[]): stri
 
 const comments = readComments();
 
-test('the comments that say so are those of what is not served', () => {
+test('exactly the options and values that are not served have a comment that says so', () => {
   const saying = [...comments].filter(([, comment]) => NOT_SERVED.test(comment)).map(([name]) => name);
   expect(saying.toSorted()).toEqual(namesIn(NEVER_SENT, REFUSED));
 });
 
-test('the comments of refused options say that they are refused, the others that they are never sent or what they always are', () => {
+test('comments of rejected options say "refused", and comments of responses say "never sent" or name the only value', () => {
   const textOf = (name: string) => comments.get(name) ?? '';
   expect(namesIn(REFUSED).filter((name) => !textOf(name).includes('refused'))).toEqual([]);
   expect(namesIn(NEVER_SENT).filter((name) => !/[Nn]ever sent|always (empty|0|false)/.test(textOf(name)))).toEqual([]);
 });
 
-test.each(Object.keys({ ...NEVER_SENT, ...REFUSED }))('%s names them', (page) => {
+test.each(Object.keys({ ...NEVER_SENT, ...REFUSED }))('%s names the options and values that are not served', (page) => {
   const text = read(page);
   const names = [...(NEVER_SENT[page] ?? []), ...(REFUSED[page] ?? [])].filter(
     (name) => !name.endsWith('_UNSPECIFIED'),
@@ -124,7 +124,7 @@ test.each(Object.keys({ ...NEVER_SENT, ...REFUSED }))('%s names them', (page) =>
   expect(names.filter((name) => !text.includes(`\`${name.split('.')[1]}\``))).toEqual([]);
 });
 
-test('the values of an enum that the code never mentions are the ones that are never sent', () => {
+test('the enum values that are never sent are exactly those that the code does not mention', () => {
   const notMentioned = Object.entries(SENT_ENUMS).flatMap(([name, directory]) => {
     const code = codeBelow(directory);
     const values = [...comments.keys()].filter((member) => member.startsWith(`${name}.`));
@@ -136,7 +136,7 @@ test('the values of an enum that the code never mentions are the ones that are n
   expect([...notMentioned, ...notServed].toSorted()).toEqual(listed);
 });
 
-test('the fields of responses that the code sets to nothing but their defaults are the ones that are never sent', () => {
+test('the response fields that are never sent are exactly those that the code leaves at their defaults', () => {
   const code = SERVICES.map(codeBelow).join('\n');
   const neverSet = [...comments.keys()].filter((name) => {
     const field = (name.split('.')[1] ?? '').replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
@@ -146,14 +146,14 @@ test('the fields of responses that the code sets to nothing but their defaults a
   expect(neverSet.toSorted()).toEqual(namesIn(NEVER_SENT).filter((name) => SENT_MESSAGE.test(name)));
 });
 
-test('the proto and the page say that one flush may be reported several times', () => {
+test('the proto and the guide say that one flush may be reported several times', () => {
   expect(read('proto/pannier/v1/cache.proto')).toMatch(
     /whole namespace may be reported by several flushes.*idempotently/,
   );
   expect(read('docs/guides/caching.md')).toMatch(/whole namespace may be reported by several `flush` events/);
 });
 
-test('the pages recommend no condition against a slow load, because a miss has no version', () => {
+test('the pages do not recommend a condition against a slow load, because a miss has no version', () => {
   const row = /^\| R11 .*$/m.exec(read('docs/internals/cache-coherence.md'))?.[0];
   expect(row).toMatch(/slow loader/);
   expect(row).not.toMatch(/if_version|if_absent/);

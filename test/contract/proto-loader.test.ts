@@ -1,11 +1,11 @@
 /**
- * Options of @grpc/proto-loader: each changes what an application reads as docs/clients.md says.
+ * Options of @grpc/proto-loader: each of them changes what an application reads in the way that docs/clients.md describes.
  */
 import { join } from 'node:path';
 import { loadSync, type MethodDefinition, type Options } from '@grpc/proto-loader';
 import { repositoryRoot } from '../support/repository.ts';
 
-/** Those of the page. */
+/** Options that docs/clients.md recommends. */
 const OPTIONS = { longs: Number, enums: String, defaults: true } as const;
 
 function checkRateLimit(options: Options): MethodDefinition<object, object> {
@@ -15,36 +15,36 @@ function checkRateLimit(options: Options): MethodDefinition<object, object> {
   return service.CheckRateLimit as MethodDefinition<object, object>;
 }
 
-/** A denial as a client with `options` reads it. */
+/** Returns a denial as a client with `options` reads it. */
 function readDenial(options: Options): object {
   const bytes = checkRateLimit(OPTIONS).responseSerialize({ decidedBy: 'DECIDED_BY_STORE', windowMs: 4 });
   return checkRateLimit(options).responseDeserialize(bytes);
 }
 
-test('with the options of the page, numbers, names of enum values and false are read', () => {
+test('the recommended options return numbers, names of enum values and false', () => {
   expect(readDenial(OPTIONS)).toMatchObject({ windowMs: 4, decidedBy: 'DECIDED_BY_STORE', allowed: false });
 });
 
-test('without longs, an int64 is an object', () => {
+test('without longs, returns an int64 as an object', () => {
   const { longs: _, ...others } = OPTIONS;
   expect(readDenial(others)).toMatchObject({ windowMs: { low: 4, high: 0, unsigned: false } });
 });
 
-test('without enums, an enum is a number', () => {
+test('without enums, returns an enum as a number', () => {
   const { enums: _, ...others } = OPTIONS;
   expect(readDenial(others)).toMatchObject({ decidedBy: 1 });
 });
 
-test('without defaults, a field that has its default is missing', () => {
+test('without defaults, omits a field that has its default', () => {
   const { defaults: _, ...others } = OPTIONS;
   expect(readDenial(others)).not.toHaveProperty('allowed');
 });
 
-test('with keepCase, fields are called as in the protos', () => {
+test('with keepCase, keeps the field names of the protos', () => {
   expect(readDenial({ ...OPTIONS, keepCase: true })).toMatchObject({ window_ms: 4 });
 });
 
-test('a string in a bytes field is decoded as base64, and a field that does not exist is ignored', () => {
+test('decodes a string in a bytes field as base64, and ignores a field that does not exist', () => {
   const { requestSerialize } = checkRateLimit(OPTIONS);
   expect(requestSerialize({ key: 'ada', cots: 3 })).toEqual(requestSerialize({ key: 'ada' }));
   const definition = loadSync('pannier/v1/cache.proto', { includeDirs: [join(repositoryRoot, 'proto')], ...OPTIONS });

@@ -1,11 +1,10 @@
 /**
- * The protos as users of other languages get them.
+ * Properties of the protos that generated code in other languages depends on.
  *
- * Invariants:
- * 1. Every proto of Pannier, present and future, names its package in each language that needs an option for that.
- * 2. proto/ holds no proto of others, because code generated from it must not register a second copy of their messages.
- * 3. Messages and enums are top-level: nested ones take the names that Go gives to the cases of a oneof.
- * 4. A field does not have the name of its message, because C# would append an underscore. The exceptions are in docs/clients.md.
+ * 1. Every proto of Pannier sets its package in each language that needs an option for it.
+ * 2. proto/ contains only protos of Pannier, because code generated from other protos would register their messages a second time.
+ * 3. Messages and enums are top-level: a nested one can collide with a name that Go generates for a case of a oneof.
+ * 4. No field has the name of its message, because C# would append an underscore. docs/clients.md lists the exceptions.
  */
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -17,7 +16,7 @@ const protoFiles = repositoryFiles(['proto/**/*.proto']);
 const contract = readContract();
 const messages = [...contract.messages].filter(([name, { isMapEntry }]) => name.startsWith('pannier.') && !isMapEntry);
 
-/** `rate_limit` as `RateLimit`. */
+/** Returns `RateLimit` for `rate_limit`. */
 function pascalCase(name: string): string {
   const words = name.split('_');
   return words.map((word) => `${word.charAt(0).toUpperCase()}${word.slice(1)}`).join('');
@@ -29,7 +28,7 @@ function optionsOf(path: string): Record<string, string> {
   return Object.fromEntries(options.map(([, name, quoted, word]) => [name, quoted ?? word]));
 }
 
-test.each(protoFiles)('%s names its package in every language', (path) => {
+test.each(protoFiles)('%s sets its package in every language', (path) => {
   expect(optionsOf(path)).toEqual({
     csharp_namespace: 'Pannier.V1',
     go_package: 'pannier.dev/api/pannier/v1;pannierv1',
@@ -41,13 +40,13 @@ test.each(protoFiles)('%s names its package in every language', (path) => {
   });
 });
 
-test('proto/ holds nothing but the protos of Pannier and descriptor sets', () => {
+test('proto/ contains only the protos of Pannier and descriptor sets', () => {
   const files = repositoryFiles(['proto/**/*']);
   expect(files.filter((path) => !/^proto\/(pannier\/v1\/\w+\.proto|[\w-]+\.binpb)$/.test(path))).toEqual([]);
   expect(protoFiles.length).toBeGreaterThan(0);
 });
 
-test('messages and enums are top-level', () => {
+test('all messages and enums are top-level', () => {
   const names = [...messages.map(([name]) => name), ...contract.enums.keys()].filter((name) =>
     name.startsWith('pannier.'),
   );
@@ -55,7 +54,7 @@ test('messages and enums are top-level', () => {
   expect(names).toContain('pannier.v1.WatchFlush');
 });
 
-test('only the fields that the clients page lists have the name of their message', () => {
+test('only the fields that docs/clients.md lists have the name of their message', () => {
   const colliding = messages.flatMap(([name, { fields }]) =>
     fields.filter((field) => name.endsWith(`.${pascalCase(field.name)}`)).map((field) => `${name}.${field.name}`),
   );

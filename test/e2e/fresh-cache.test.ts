@@ -1,12 +1,13 @@
 /**
- * Fresh cache: what was invalidated through one sidecar is served by none later than the bound, near copies included.
+ * Cache freshness: after an invalidation through one sidecar, no sidecar serves the old value for longer than the bound. This includes
+ * their near caches.
  */
 import { type Fleet, startFleet } from '../support/sidecar/fleet.ts';
 import { startLoad } from '../support/sidecar/load.ts';
 import type { PannierClient } from '../support/sidecar/pannier-client.ts';
 import { waitFor } from '../support/wait.ts';
 
-/** The promise until the lease protocol is there: a near copy lives 1 s from when its read was sent. */
+/** Bound without leases: a near-cache entry expires 1 s after its read was sent. */
 const BOUND_MS = 1_000;
 const SOURCE_NEAR = 1;
 const OUTCOME_HIT = 1;
@@ -25,7 +26,7 @@ afterAll(async () => {
 async function set(client: PannierClient, key: string, value: string): Promise<void> {
   const ended = await client.cacheSet({ namespace: 'users', key: Buffer.from(key), value: Buffer.from(value) });
   if (!ended.ok) {
-    throw new Error(`cannot set: ${ended.details}`);
+    throw new Error(`cannot set a cache value: ${ended.details}`);
   }
 }
 
@@ -39,11 +40,11 @@ async function get(client: PannierClient, key: string): Promise<{ value: string 
 
 async function waitUntilNear(key: string): Promise<void> {
   for (const client of fleet.clients) {
-    await waitFor('a near copy', async () => (await get(client, key)).isNear);
+    await waitFor('a near-cache entry', async () => (await get(client, key)).isNear);
   }
 }
 
-/** Reads through all three under load from before `change` until well after it; gives back the reads of the old value. */
+/** Reads through all three sidecars under load, from before `change` until well after it. Returns the reads of the old value. */
 async function staleReads(key: string, change: () => Promise<void>): Promise<{ afterMs: number; lagMs: number }[]> {
   const load = startLoad({
     callers: 6,
@@ -61,7 +62,7 @@ async function staleReads(key: string, change: () => Promise<void>): Promise<{ a
     .map((record) => ({ afterMs: record.startMs - changedMs, lagMs: load.lagMs() }));
 }
 
-test('an invalidation through one reaches the near copies of all', async () => {
+test('an invalidation through one sidecar reaches the near caches of all', async () => {
   for (let round = 0; round < ROUNDS; round += 1) {
     const key = `user-${round}`;
     await set(fleet.clients[0], key, 'old');
@@ -74,7 +75,7 @@ test('an invalidation through one reaches the near copies of all', async () => {
   }
 }, 180_000);
 
-test('a new value through one replaces the near copies of all', async () => {
+test('a new value written through one sidecar replaces the near-cache entries of all', async () => {
   await set(fleet.clients[0], 'renamed', 'old');
   await waitUntilNear('renamed');
   const stale = await staleReads('renamed', () => set(fleet.clients[1], 'renamed', 'new'));
@@ -84,25 +85,25 @@ test('a new value through one replaces the near copies of all', async () => {
   }
 });
 
-test('tags and whole namespaces are invalidated on all', async () => {
+test('tags and whole namespaces are invalidated on all sidecars', async () => {
   const [first, second, third] = fleet.clients;
   await first.cacheSet({ namespace: 'users', key: Buffer.from('tagged'), value: Buffer.from('old'), tags: ['team'] });
   await set(first, 'plain', 'old');
   await waitUntilNear('plain');
   await second.cacheInvalidate({ namespace: 'users', tags: ['team'] });
-  await waitFor('the tagged value gone', async () => {
+  await waitFor('the tagged value to disappear', async () => {
     const reads = await Promise.all(fleet.clients.map((client) => get(client, 'tagged')));
     return reads.every((read) => read.value === undefined);
   });
   expect((await get(third, 'plain')).value).toBe('old');
   await third.cacheInvalidate({ namespace: 'users', all: true });
-  await waitFor('the namespace empty', async () => {
+  await waitFor('the namespace to be empty', async () => {
     const reads = await Promise.all(fleet.clients.map((client) => get(client, 'plain')));
     return reads.every((read) => read.value === undefined);
   });
 });
 
-test('when every subscriber connection is killed, no near copy outlives the bound', async () => {
+test('no near-cache entry outlives the bound when every subscriber connection is killed', async () => {
   await set(fleet.clients[0], 'cut', 'old');
   await waitUntilNear('cut');
   const stale = await staleReads('cut', async () => {

@@ -55,7 +55,7 @@ test('drains under load after SIGTERM without a failed call, and exits with 0', 
       return { wasTerminated, failure: ended.ok ? '' : ended.details };
     },
   });
-  await waitFor('a warm load', () => load.records().length > 500);
+  await waitFor('the load to warm up', () => load.records().length > 500);
   isTerminated = true;
   sidecar.signal('SIGTERM');
   const code = await sidecar.ended;
@@ -101,7 +101,7 @@ test('uses a password that was rotated in its file for the next connection', asy
     return text.startsWith('ready') && text.includes('user name or password');
   });
   writeFileSync(passwordFile, 'second\n');
-  await waitFor('the new password used', async () => (await decidedBy()) === 1);
+  await waitFor('the new password to be used', async () => (await decidedBy()) === 1);
   client.close();
   expect(await sidecar.stop()).toBe(0);
   await redis.stop();

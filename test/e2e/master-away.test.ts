@@ -1,6 +1,6 @@
 /**
- * A master frozen (its sockets stay open, nothing answers) and a master killed, each under load: every call ends in time, the
- * other shards go on, and the shard is served again soon after its replica's promotion.
+ * A master is frozen (its sockets stay open, but it does not answer) or killed under load. Every call ends in time, the other shards are not
+ * affected, and the shard is served again soon after the promotion of its replica.
  */
 
 import type { RedisNode } from '../support/redis/server.ts';
@@ -18,11 +18,11 @@ import { waitFor } from '../support/wait.ts';
 
 const UNAVAILABLE = 14;
 const NOT_FOUND = 5;
-/** A call to a node that has just frozen is answered by the failure mode within this. */
+/** Maximum time in which the failure mode answers a call to a node that has just been frozen, in ms. */
 const FAILURE_MODE_MS = 300;
 const BACK_MS = 5_000;
 const FROZEN_MS = 10_000;
-/** Compiled code, caches that filled under load; a call held back would show in thousands. */
+/** Tolerance for compiled code and for caches that fill under load. A leak of calls would be thousands of calls, and exceed it. */
 const MEMORY_SLACK_BYTES = 16_000_000;
 
 interface Story {
@@ -31,7 +31,7 @@ interface Story {
   faultMs: number;
   promotedMs: number;
   fleet: Fleet;
-  /** What lives in each sidecar after a collection. */
+  /** Live bytes of each sidecar after a garbage collection. */
   liveBytes: { before: number[]; after: number[] };
 }
 
@@ -43,18 +43,18 @@ async function play(
   const suffering = fleet.cluster.nodes[0] as RedisNode;
   const replica = fleet.cluster.replicaOf(suffering);
   const load = startFaultLoad(fleet, subjectsAround(fleet, suffering), await sessionsAround(fleet, suffering));
-  await waitFor('a warm load', () => load.records().length > 2_000);
+  await waitFor('the load to warm up', () => load.records().length > 2_000);
   const liveBefore = await liveBytes(fleet);
   const faultMs = performance.now();
   await fault(suffering);
   await waitFor(
-    'the replica promoted',
+    'the promotion of the replica',
     async () => String(((await replica.command('ROLE')) as unknown[])[0]) === 'master',
     20_000,
   );
   const promotedMs = performance.now();
   await waitFor(
-    'the time of the fault',
+    'the fault to last long enough',
     () => performance.now() > Math.max(faultMs + FROZEN_MS, promotedMs + BACK_MS),
     30_000,
   );
@@ -94,11 +94,11 @@ function describeStory(name: string, tell: () => Promise<Story>): void {
     });
 
     test('every call gets an answer or the documented error', () => {
-      // A session written in the lost interval may be gone: Redis' own loss, documented.
+      // The failover may lose a session that was written shortly before it. This is a documented property of Redis Cluster.
       expect(wrongCalls(story.records, [UNAVAILABLE, NOT_FOUND]).slice(0, 5)).toEqual([]);
     });
 
-    test('limits are decided by their failure mode soon after the node went', () => {
+    test('the failure mode decides limits soon after the node is down', () => {
       const during = story.records.filter(
         ({ result, startMs, tookMs }) =>
           result.outcome === 'failure mode' && startMs + tookMs > story.faultMs && startMs < story.promotedMs,
@@ -108,11 +108,11 @@ function describeStory(name: string, tell: () => Promise<Story>): void {
       expect(slow.slice(0, 5)).toEqual([]);
     });
 
-    test('calls to the other masters go on', () => {
+    test('calls to the other masters succeed', () => {
       expect(failedCalls(story.records, 'other').slice(0, 5)).toEqual([]);
     });
 
-    test('memory is back where it was', () => {
+    test('memory returns to its previous size', () => {
       for (const [index, before] of story.liveBytes.before.entries()) {
         expect(story.liveBytes.after[index]).toBeLessThan(before + MEMORY_SLACK_BYTES);
       }
@@ -132,14 +132,14 @@ function describeStory(name: string, tell: () => Promise<Story>): void {
   });
 }
 
-describeStory('a master frozen for 10 s', () =>
+describeStory('a master that is frozen for 10 s', () =>
   play(
     async (node) => await node.freeze(),
     async (node) => await node.thaw(),
   ),
 );
 
-describeStory('a master killed', () =>
+describeStory('a master that is killed', () =>
   play(
     async (node) => await node.kill(),
     async () => undefined,

@@ -1,5 +1,5 @@
 /**
- * What an operator does to a healthy Cluster must not be noticed: SCRIPT FLUSH, and a slot that migrates.
+ * Operations on a healthy Cluster that must not fail any call: SCRIPT FLUSH and the migration of a slot.
  */
 
 import type { RedisNode } from '../support/redis/server.ts';
@@ -26,7 +26,7 @@ afterAll(async () => {
   await fleet?.stop();
 });
 
-test('SCRIPT FLUSH on every master, again and again, fails no call', async () => {
+test('repeated SCRIPT FLUSH on every master fails no call', async () => {
   const node = fleet.cluster.nodes[0] as RedisNode;
   const load = startFaultLoad(fleet, subjectsAround(fleet, node), await sessionsAround(fleet, node));
   for (let round = 0; round < 20; round += 1) {
@@ -41,30 +41,30 @@ test('SCRIPT FLUSH on every master, again and again, fails no call', async () =>
   expect(lateCalls(records, load.lagMs())).toEqual([]);
 });
 
-test('a migration of slots, held for 5 s and finished, fails no limit and no session', async () => {
+test('a slot migration that pauses for 5 s and then finishes fails no limit and no session', async () => {
   const source = fleet.cluster.masters()[0] as RedisNode;
   const target = fleet.cluster.masters()[1] as RedisNode;
   const subjects = subjectsAround(fleet, source);
   const sessions = await sessionsAround(fleet, source);
   const load = startFaultLoad(fleet, subjects, sessions);
-  await waitFor('a warm load', () => load.records().length > 500);
+  await waitFor('the load to warm up', () => load.records().length > 500);
   const slots = slotsOf(subjects.filter(({ shard }) => shard === 'suffering').map(({ name }) => name));
   const migrations = slots.slice(0, 8).map((slot) => migrateSlot({ slot, source, target, cluster: fleet.cluster }));
   for (const migration of migrations) {
     await migration.begin();
   }
   const begunMs = performance.now();
-  await waitFor('the slots held', () => performance.now() > begunMs + HELD_MS);
+  await waitFor('the migration to pause for 5 s', () => performance.now() > begunMs + HELD_MS);
   for (const migration of migrations) {
     await migration.moveKeys();
   }
   const movedMs = performance.now();
-  await waitFor('calls that are asked to the target', () => performance.now() > movedMs + 1_000);
+  await waitFor('calls that are redirected to the target', () => performance.now() > movedMs + 1_000);
   for (const migration of migrations) {
     await migration.finish();
   }
   const finishedMs = performance.now();
-  await waitFor('calls after the end', () => performance.now() > finishedMs + 2_000);
+  await waitFor('calls after the migration', () => performance.now() > finishedMs + 2_000);
   const records = await load.stop();
   expect(failedCalls(records).slice(0, 5)).toEqual([]);
   expect(lateCalls(records, load.lagMs())).toEqual([]);

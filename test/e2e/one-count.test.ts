@@ -1,5 +1,5 @@
 /**
- * One count: three sidecars on a Cluster, 64 callers, one subject, and a limit admits what it says.
+ * One global count: 64 callers of three sidecars on a Cluster use one subject, and together get exactly the units of the limit.
  */
 import { type Fleet, startFleet } from '../support/sidecar/fleet.ts';
 import type { PannierClient } from '../support/sidecar/pannier-client.ts';
@@ -26,7 +26,7 @@ afterAll(async () => {
   await fleet?.stop();
 });
 
-/** Units admitted to `CALLERS` callers of all three sidecars at once. */
+/** Returns the units that the limit allowed to `CALLERS` concurrent callers of all three sidecars. */
 async function admittedUnits(check: (client: PannierClient) => Promise<number>): Promise<number> {
   let admitted = 0;
   async function caller(index: number): Promise<void> {
@@ -39,14 +39,14 @@ async function admittedUnits(check: (client: PannierClient) => Promise<number>):
   return admitted;
 }
 
-test.each(ALGORITHMS)('%s admits exactly the limit', async (algorithm) => {
+test.each(ALGORITHMS)('%s allows exactly the limit', async (algorithm) => {
   const admitted = await admittedUnits(async (client) => {
     const ended = await client.checkRateLimit({
       key: 'one-subject',
       limits: [{ name: 'hour', algorithm, limit: LIMIT, windowMs: 3_600_000 }],
     });
     if (!ended.ok) {
-      throw new Error(`cannot count: ${ended.details}`);
+      throw new Error(`cannot check a rate limit: ${ended.details}`);
     }
     expect(ended.response.decidedBy).toBe(1);
     return ended.response.allowed ? 1 : 0;
@@ -54,7 +54,7 @@ test.each(ALGORITHMS)('%s admits exactly the limit', async (algorithm) => {
   expect(admitted).toBe(LIMIT);
 });
 
-test('a call with two limits takes both or none', async () => {
+test('a call with two limits consumes units of both or of neither', async () => {
   const limits = [
     { name: 'small', algorithm: 'ALGORITHM_FIXED_WINDOW', limit: 30, windowMs: 86_400_000 },
     { name: 'large', algorithm: 'ALGORITHM_FIXED_WINDOW', limit: LIMIT, windowMs: 86_400_000 },
@@ -68,7 +68,7 @@ test('a call with two limits takes both or none', async () => {
   expect(look.ok && look.response.remaining).toBe(LIMIT - 30);
 });
 
-test('no key is left without an end', async () => {
+test('every key has a TTL', async () => {
   const immortal: string[] = [];
   for (const node of fleet.cluster.masters()) {
     const keys = (await node.command('KEYS', '*')) as unknown[];

@@ -1,5 +1,6 @@
 /**
- * One session: made through one sidecar, seen through all, gone from all at once, and never brought back by a late write.
+ * Sessions on several sidecars: all sidecars see a session that one of them created. After its deletion, none of them sees it, and a late
+ * write does not bring it back.
  */
 import { type Fleet, startFleet } from '../support/sidecar/fleet.ts';
 import type { PannierClient } from '../support/sidecar/pannier-client.ts';
@@ -30,7 +31,7 @@ async function codesOf(sessionId: string): Promise<(number | 'live')[]> {
   return answers.map((answer) => (answer.ok ? 'live' : answer.code));
 }
 
-test('made through the first, read through the second, deleted through the third, gone on all', async () => {
+test('a session created through one sidecar is readable through another, and a deletion through the third ends it on all', async () => {
   const [first, second, third] = fleet.clients;
   const sessionId = await createSession(first, 'ada');
   const read = await second.getSession({ sessionId });
@@ -41,7 +42,7 @@ test('made through the first, read through the second, deleted through the third
   expect(await codesOf(sessionId)).toEqual([NOT_FOUND, NOT_FOUND, NOT_FOUND]);
 });
 
-test('log out everywhere ends every session of the user on all, and nobody elseâ€™s', async () => {
+test('logout everywhere ends all sessions of the user on all sidecars, and no session of another user', async () => {
   const [first, second, third] = fleet.clients;
   const mine = [await createSession(first, 'grace'), await createSession(second, 'grace')];
   const kept = await createSession(third, 'grace');
@@ -55,7 +56,7 @@ test('log out everywhere ends every session of the user on all, and nobody elseâ
   expect(await codesOf(other)).toEqual(['live', 'live', 'live']);
 });
 
-test('a login gives a new id, and the old one is void on all', async () => {
+test('a login returns a new session id, and the old id is invalid on all sidecars', async () => {
   const [first, second] = fleet.clients;
   const guest = await createSession(first);
   const rotated = await second.rotateSession({ sessionId: guest, userId: 'ada' });

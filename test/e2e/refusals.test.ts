@@ -1,6 +1,6 @@
 /**
- * A Redis that answers, but refuses: out of memory, read-only, without replicas, loading. The documented answers, and service
- * as before once it is over.
+ * A Redis that answers with errors: out of memory, read-only, too few replicas, loading. The sidecar returns the documented responses, and
+ * serves as before once Redis has recovered.
  */
 
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
@@ -32,7 +32,7 @@ afterAll(async () => {
 });
 
 interface Answers {
-  /** Of a check of a fresh subject: who decided. */
+  /** Value of `decidedBy` for a new subject, or the details of the error. */
   limit: number | string;
   allowed: boolean;
   createSession: number;
@@ -61,16 +61,16 @@ async function ask(): Promise<Answers> {
 }
 
 async function expectServiceAsBefore(): Promise<void> {
-  await waitFor('service as before', async () => {
+  await waitFor('normal service', async () => {
     const answers = await ask();
     return answers.limit === DECIDED_BY_STORE && answers.createSession === 0 && answers.cacheSet === 0;
   });
 }
 
-test('out of memory with noeviction: writes are refused with the reason, reads go on', async () => {
+test('out of memory with noeviction: rejects writes with the reason, and serves reads', async () => {
   await ask();
   await redis.command('CONFIG', 'SET', 'maxmemory', '1mb');
-  await waitFor('Redis out of memory', async () => (await ask()).createSession !== 0);
+  await waitFor('Redis to run out of memory', async () => (await ask()).createSession !== 0);
   const answers = await ask();
   expect(answers).toMatchObject({
     limit: DECIDED_BY_FAILURE_MODE,
@@ -83,18 +83,18 @@ test('out of memory with noeviction: writes are refused with the reason, reads g
   await expectServiceAsBefore();
 });
 
-test('read-only: a replica in the place of the master', async () => {
+test('read-only: the master became a replica', async () => {
   await redis.command('REPLICAOF', '127.0.0.1', '1');
-  await waitFor('Redis read-only', async () => (await ask()).createSession !== 0);
+  await waitFor('Redis to be read-only', async () => (await ask()).createSession !== 0);
   const answers = await ask();
   expect(answers).toMatchObject({ limit: DECIDED_BY_FAILURE_MODE, createSession: UNAVAILABLE, cacheSet: UNAVAILABLE });
   await redis.command('REPLICAOF', 'NO', 'ONE');
   await expectServiceAsBefore();
 });
 
-test('too few replicas for a write', async () => {
+test('NOREPLICAS: too few replicas for a write', async () => {
   await redis.command('CONFIG', 'SET', 'min-replicas-to-write', '1');
-  await waitFor('Redis without replicas', async () => (await ask()).createSession !== 0);
+  await waitFor('Redis to reject writes', async () => (await ask()).createSession !== 0);
   expect(await ask()).toMatchObject({
     limit: DECIDED_BY_FAILURE_MODE,
     createSession: UNAVAILABLE,
@@ -104,16 +104,16 @@ test('too few replicas for a write', async () => {
   await expectServiceAsBefore();
 });
 
-test('loading its data', async () => {
+test('LOADING: Redis loads its data', async () => {
   for (let index = 0; index < 300; index += 1) {
     await redis.command('SET', `filler-${index}`, 'x', 'PX', '600000');
   }
   await redis.command('CONFIG', 'SET', 'loading-process-events-interval-bytes', '1024');
-  // 10 ms a key: the load takes some seconds, in which the server answers -LOADING.
+  // With 10 ms per key, loading takes some seconds, in which the server answers -LOADING.
   await redis.command('CONFIG', 'SET', 'key-load-delay', '10000');
   const reloaded = redis.command('DEBUG', 'RELOAD').catch(() => undefined);
-  // A call that was under way when the server went to sleep may end UNKNOWN; from then on the answer is certain.
-  const answers = await waitFor('Redis loading', async () => {
+  // A call that is in flight when the server starts to load may end with UNKNOWN. Later calls have a deterministic result.
+  const answers = await waitFor('Redis to answer LOADING', async () => {
     const seen = await ask();
     return seen.createSession === UNAVAILABLE ? seen : undefined;
   });

@@ -113,7 +113,7 @@ test('uses a new CA and a new client certificate for the next connection', async
     ...['tls-ca-cert-file', tls.write('next-authority.pem', next.authority)],
   );
   await redis.command('CLIENT', 'KILL', 'TYPE', 'normal');
-  await waitFor('the new server refused', async () => !(await isServedByRedis()));
+  await waitFor('the new server certificate to be rejected', async () => !(await isServedByRedis()));
   const { cert, key } = await next.issue(['client']);
   write('tls.crt', cert);
   write('tls.key', key);
@@ -143,6 +143,6 @@ test('keeps the previous files while new ones are invalid, and logs each once', 
   await waitFor('service', isServedByRedis);
   write('ca.crt', '');
   await reconnect();
-  await waitFor('the next problem', () => errorsOf(running).length === 3);
+  await waitFor('the next error', () => errorsOf(running).length === 3);
   expect(await isServedByRedis()).toBe(true);
 });

@@ -1,6 +1,6 @@
 /**
- * A sidecar on a TLS Cluster that announces IP addresses and has certificates for a host name: the settings reach the connections, and
- * /readyz and the metrics call each node by the address at which it is reached.
+ * A sidecar on a TLS Cluster that announces IP addresses and has certificates for a host name. The connections use the TLS settings, and
+ * /readyz and the metrics name each node by the address that the sidecar connects to.
  */
 
 import { type RedisCluster, startCluster } from '../support/redis/cluster.ts';
@@ -46,7 +46,7 @@ async function readyText({ adminUrl }: Sidecar): Promise<string> {
 test.each([
   ['the server name', { PANNIER_REDIS_TLS_SERVER_NAME: 'localhost' }, '127.0.0.1'],
   ['the address map', { PANNIER_REDIS_ADDRESS_MAP: '127.0.0.1=localhost' }, 'localhost'],
-])('with %s it serves from Redis', async (_, settings, host) => {
+])('with %s, decides limits in Redis', async (_, settings, host) => {
   const running = await start(settings);
   await waitUntilReady(running);
   const limits = [{ name: 'a', algorithm: 'ALGORITHM_TOKEN_BUCKET', limit: 1_000, windowMs: 60_000 }] as const;
@@ -64,7 +64,7 @@ test.each([
   expect(names.filter((name) => !text.includes(`redis state ${name}: connected`))).toEqual([]);
 });
 
-test('without them it does not, and the log says which settings help', async () => {
+test('without them, does not reach Redis, and logs the settings that help', async () => {
   const { logLines } = await start({});
   const hint = await waitFor('the hint', () => logLines().find((line) => line.hint !== undefined)?.hint);
   expect(hint).toContain('PANNIER_REDIS_TLS_SERVER_NAME');

@@ -1,5 +1,6 @@
 /**
- * Sidecars whose seeds are two masters (case H1): callers, log, metric and /readyz all say so, and nothing is written until it is over.
+ * Sidecars whose seeds are two different masters. Responses, log, metrics and /readyz report the conflict, and nothing is written until it
+ * is resolved.
  */
 
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
@@ -33,7 +34,7 @@ async function page(sidecar: Sidecar, path: string): Promise<string> {
   return await (await fetch(`${sidecar.adminUrl}${path}`)).text();
 }
 
-test('two masters among the seeds are refused everywhere alike, and shown once in the log, in /readyz and in a metric', async () => {
+test('every sidecar rejects two masters among the seeds, and reports them in /readyz, in a metric and once in the log', async () => {
   const conflict = `127.0.0.1:${a.port}, 127.0.0.1:${b.port} are all masters`;
   for (const [index, sidecar] of sidecars.entries()) {
     await waitFor('the conflict in /readyz', async () => {
@@ -47,9 +48,9 @@ test('two masters among the seeds are refused everywhere alike, and shown once i
     const metrics = await page(sidecar, '/metrics');
     expect(metrics).toContain('pannier_redis_conflicting_masters{role="state"} 2\n');
     expect(metrics).toContain('pannier_redis_conflicting_masters{role="cache"} 2\n');
-    // One refresh serves both roles.
-    const told = sidecar.logLines().filter(({ msg }) => String(msg).includes(conflict));
-    expect(told.map(({ role, level }) => [role, level])).toEqual([['state and cache', 'error']]);
+    // One topology refresh serves both roles.
+    const reports = sidecar.logLines().filter(({ msg }) => String(msg).includes(conflict));
+    expect(reports.map(({ role, level }) => [role, level])).toEqual([['state and cache', 'error']]);
   }
   expect([await a.command('DBSIZE'), await b.command('DBSIZE')]).toEqual([0, 0]);
   await a.command('REPLICAOF', b.host, String(b.port));
@@ -63,8 +64,8 @@ test('two masters among the seeds are refused everywhere alike, and shown once i
       20_000,
     );
     const sessionId = created.session?.sessionId ?? '';
-    // The other sidecar may need a moment longer; until then it does not know of any session.
-    const outcome = await waitFor('an answer of the other sidecar', async () => {
+    // The other sidecar may need more time to find the master. Until then it does not find any session.
+    const outcome = await waitFor('a response of the other sidecar', async () => {
       const ended = await clients[1 - index]?.getSession({ sessionId });
       return ended?.ok ? 'found' : ended?.code === UNAVAILABLE ? undefined : ended?.code;
     });

@@ -1,6 +1,6 @@
 /**
- * The image: started with no setting at all, read-only, without a capability, as a user that is not root, it becomes ready and
- * ends with exit code 0. `make e2e-image` builds it first; IMAGE names it.
+ * Container image: without any setting, read-only, without capabilities and as a non-root user, it becomes ready and ends with exit code 0.
+ * `make e2e-image` builds the image first. The variable IMAGE selects another image.
  */
 import { execFileSync } from 'node:child_process';
 import { containerEngine } from '../support/container-engine.ts';
@@ -28,10 +28,14 @@ function startHardened(): string {
   return container;
 }
 
-test('is ready with no setting, read-only and non-root, and SIGTERM ends it with 0', async () => {
+test('becomes ready without settings, read-only and non-root, and exits with 0 after SIGTERM', async () => {
   const container = startHardened();
   const address = docker('port', container, '9471/tcp').split('\n')[0] ?? '';
-  await waitFor('the container ready', async () => (await fetch(`http://${address}/readyz`)).status === 200, 30_000);
+  await waitFor(
+    'the container to be ready',
+    async () => (await fetch(`http://${address}/readyz`)).status === 200,
+    30_000,
+  );
   const user = docker('inspect', '--format', '{{.Config.User}}', container);
   expect(['nonroot', '65532']).toContain(user);
   docker('kill', '--signal', 'TERM', container);
@@ -39,7 +43,7 @@ test('is ready with no setting, read-only and non-root, and SIGTERM ends it with
   expect(docker('logs', container)).toContain('"serving"');
 });
 
-test('says its version and its settings', () => {
+test('prints its version and its settings', () => {
   expect(docker('run', '--rm', '--read-only', image, '--version')).toMatch(/^\d+\.\d+\.\d+$/);
   expect(docker('run', '--rm', '--read-only', image, 'serve', '--help')).toContain('PANNIER_REDIS_URL');
 });

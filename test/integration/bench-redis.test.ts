@@ -1,5 +1,5 @@
 /**
- * The bench of Redis: its arguments, its ratios, how it judges, and that it still runs.
+ * The Redis benchmark: its arguments, ratios and verdicts, and a short run that checks that it still works.
  */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
@@ -17,14 +17,14 @@ function figures(redisUs: number): Figures {
   return { redisUs, ownUs: 1, operations: 1 };
 }
 
-test('--quick shortens what is not given, and numbers are checked', () => {
+test('--quick shortens the run unless a duration is given, and invalid numbers are rejected', () => {
   expect(parseOptions([])).toMatchObject({ rounds: 5, secondsPerRow: 0.6, isStrict: false });
   expect(parseOptions(['--quick', '--rounds', '3'])).toMatchObject({ rounds: 3, secondsPerRow: 0.15 });
   expect(parseOptions(['--help'])).toBeUndefined();
   expect(() => parseOptions(['--seconds', '0'])).toThrow('--seconds must be a number above 0 and at most 60, got 0');
 });
 
-test('a ratio is the median of those within the rounds, and is judged by its goal', () => {
+test('a ratio is the median of the ratios of all rounds, and its target decides the verdict', () => {
   const results = new Results();
   for (const [ours, set, count] of [
     [17, 10, 20],
@@ -43,7 +43,7 @@ test('a ratio is the median of those within the rounds, and is judged by its goa
 });
 
 test(
-  'it runs: every operation is answered as expected under both loads',
+  'a short run gets the expected answer for every operation under both loads',
   async () => {
     const { stdout } = await promisify(execFile)(
       process.execPath,

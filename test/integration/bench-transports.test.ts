@@ -1,5 +1,5 @@
 /**
- * The bench of the transports: which rows it measures, how it judges, and that it still runs.
+ * The transport benchmark: its rows and verdicts, and a short run that checks that it still works.
  */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
@@ -27,7 +27,7 @@ function figures(cpuUs: number, serverWaitShare = 0): Figures {
   };
 }
 
-test('all words of one --only must be words of a row', () => {
+test('--only selects the rows whose names contain all of its words', () => {
   const ids = planRows({ isFull: false, only: ['tcp,closed-1,http2', 'unix,grpc-go,open-5000'] }).map((row) => row.id);
   expect(ids).toEqual([
     'tcp closed-1 empty http2',
@@ -35,16 +35,18 @@ test('all words of one --only must be words of a row', () => {
     'tcp closed-1 inline http2',
     'unix open-5000 empty grpc-go',
   ]);
-  expect(() => parseOptions(['--only', 'closed'])).toThrow('cannot bench: --only is closed, wanted words of one row');
+  expect(() => parseOptions(['--only', 'closed'])).toThrow(
+    '--only must be words of one row, got closed; run with --help for the words',
+  );
 });
 
-test('grpc-go and node:http2 carry no whole program', () => {
+test('does not measure a complete sidecar on grpc-go and node:http2', () => {
   const rows = planRows({ isFull: true, only: [] });
   const programs = new Set(rows.filter((row) => row.work !== 'empty').map((row) => row.server));
   expect([...programs]).toEqual(['grpc-js', 'http2']);
 });
 
-test('a ratio is the median of those of the rounds, and is judged by its target', () => {
+test('a ratio is the median of the ratios of all rounds, and its target decides the verdict', () => {
   const results = new Results();
   const ours = rowId('tcp', 'closed-1', 'empty', 'http2');
   const theirs = rowId('tcp', 'closed-1', 'empty', 'grpc-js');
@@ -61,7 +63,7 @@ test('a ratio is the median of those of the rounds, and is judged by its target'
   expect(second?.outcome).toBe('NOT MEASURED');
 });
 
-test('rounds in which a server waited long for its core do not count where there are better ones', () => {
+test('ignores rounds in which a server waited long for its core if there are better rounds', () => {
   const results = new Results();
   for (const [cpuUs, wait] of [
     [90, 0.9],
@@ -77,7 +79,7 @@ test('rounds in which a server waited long for its core do not count where there
 });
 
 test(
-  'it runs: a closed loop on both of our transports, no call fails',
+  'a short closed-loop run on both transports fails no call',
   async () => {
     const only = ['--only', 'tcp,closed-1,empty,http2', '--only', 'tcp,closed-1,empty,grpc-js'];
     const args = [...only, '--seconds', '0.2', '--rounds', '1', '--client', 'node', '--json'];

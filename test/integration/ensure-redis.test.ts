@@ -1,5 +1,5 @@
 /**
- * Tests what `make test` does on a machine without Redis: scripts/ensure-redis.sh with stubs for each program that changes the machine.
+ * Tests scripts/ensure-redis.sh, which `make test` runs on a machine without Redis. Stubs replace the programs that would change the machine.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -16,7 +16,7 @@ let programs: StubPrograms;
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'pannier-ensure-redis-'));
   programs = new StubPrograms(directory).link('cat', 'sh');
-  // These two write outside the clone.
+  // These two programs write outside the clone.
   programs.add('install', 'exec cat >/dev/null');
   programs.add('rm');
 });
@@ -45,7 +45,7 @@ function installations(): string[] {
   return programs.calls().filter((call) => call.startsWith('apt-get '));
 }
 
-test('installs the package as root, after printing what and why', () => {
+test('as root, installs the package after printing what it installs and why', () => {
   machine({ userId: 0, hasAptGet: true });
   const { status, stderr } = ensureRedis();
   expect(stderr).toBe(

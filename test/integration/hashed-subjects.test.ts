@@ -1,5 +1,5 @@
 /**
- * Subjects that are hashed: what stands in Redis, in its MONITOR stream and in its SLOWLOG, and which sidecars count together.
+ * Hashed subjects: what Redis stores, what MONITOR and SLOWLOG show, and which sidecars share a count.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -63,7 +63,7 @@ async function open(settings: Record<string, string>): Promise<{ sidecar: Sideca
   return { sidecar, client };
 }
 
-/** What is left of 100 after a take, by policy; without a policy by limits of the call. */
+/** Checks a limit and returns the remaining units of 100. Uses inline limits if `policy` is empty. */
 async function take(client: PannierClient, policy: string): Promise<number> {
   const target = policy === '' ? { limits: [...INLINE] } : { policy };
   const ended = await client.checkRateLimit({ key: SECRET, ...target }, { deadlineMs: 20_000 });
@@ -81,7 +81,7 @@ test.each([
   { name: 'with a key', settings: { PANNIER_SUBJECT_KEY_FILE: keyFile }, form: '|h:k:' },
   { name: 'without a key', settings: {}, form: '|h:s:' },
 ])(
-  '$name, a short secret shows in no key, no MONITOR and no SLOWLOG, by policy or for all limits',
+  '$name, no key, no MONITOR output and no SLOWLOG contains a short secret, with hashing by policy or for all limits',
   async (one) => {
     const byPolicy = await open(one.settings);
     const forAll = await open({ ...one.settings, PANNIER_HASH_SUBJECTS: 'true' });
@@ -106,14 +106,14 @@ test.each([
   60_000,
 );
 
-test('without the option a subject stands in clear, which the test above would find', async () => {
+test('stores subjects in clear without the option, which proves that the previous test can find them', async () => {
   const { client } = await open({});
   const text = await monitored(server, async () => void (await take(client, 'clear')));
   expect(text).toContain(SECRET);
   expect(await everythingInRedis()).toContain(SECRET);
 }, 60_000);
 
-test('sidecars of one key count together; another key, no key and no hash count for themselves', async () => {
+test('sidecars with the same key share a count, and sidecars with another key, no key or no hashing do not', async () => {
   const all = { PANNIER_HASH_SUBJECTS: 'true' };
   const one = await open({ ...all, PANNIER_SUBJECT_KEY_FILE: keyFile });
   const same = await open({ ...all, PANNIER_SUBJECT_KEY_FILE: keyFile });

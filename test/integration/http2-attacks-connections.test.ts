@@ -1,6 +1,6 @@
 /**
- * Attacks by connections on the HTTP/2 transport: peers that stop half-way, that are frozen, that speak something else, and thousands
- * that say nothing. Each is got rid of or costs next to nothing, and another client's calls go on (attack-bounds.ts).
+ * Attacks by connections on the HTTP/2 transport: peers that stop halfway, freeze, speak another protocol, or stay idle in thousands. The server
+ * closes them or they cost next to nothing, and calls of another client continue (attack-bounds.ts).
  */
 import { readFileSync } from 'node:fs';
 import { TRANSPORT_LIMITS } from '../../src/grpc/transport/transport.ts';
@@ -22,10 +22,10 @@ import { type BoundProcess, spawnBound } from '../support/sidecar/bound-process.
 import { waitFor } from '../support/wait.ts';
 
 const SHORT_MS = 2_000;
-const IDLE_WANTED = 10_000;
-/** Files that a process needs besides its sockets. */
+const TARGET_IDLE_CONNECTIONS = 10_000;
+/** Number of open files that a process needs besides its sockets. */
 const OTHER_FILES = 200;
-/** A connection that does nothing: socket, streams' table, HPACK's table and what Node keeps for it. */
+/** Maximum memory of an idle connection: its socket, its table of streams, its HPACK table and what Node keeps for it. */
 const MAX_IDLE_BYTES = 16 * 1024;
 const BACKLOG = 200;
 
@@ -59,21 +59,21 @@ async function openRange(): Promise<void> {
   });
 }
 
-describe('peers that stop half-way', () => {
+describe('peers that stop halfway', () => {
   const REQUEST = requestBlock(attackPath('Echo'));
   const STARTED = Buffer.concat([PREFACE, settings()]);
   const HALVES = [
-    { name: 'before a word', bytes: Buffer.alloc(0) },
+    { name: 'before the first byte', bytes: Buffer.alloc(0) },
     { name: 'in the method of HTTP/1.x', bytes: Buffer.from('GE') },
-    { name: 'behind a request of HTTP/1.x', bytes: Buffer.from('GET / HTTP/1.1\r\n\r\n') },
+    { name: 'after a request of HTTP/1.x', bytes: Buffer.from('GET / HTTP/1.1\r\n\r\n') },
     { name: 'in the preface', bytes: PREFACE.subarray(0, 12) },
-    { name: 'behind the preface', bytes: PREFACE },
+    { name: 'after the preface', bytes: PREFACE },
     { name: 'in the header of the first frame', bytes: STARTED.subarray(0, PREFACE.length + 5) },
-    { name: 'behind SETTINGS', bytes: STARTED },
+    { name: 'after SETTINGS', bytes: STARTED },
     { name: 'in the header of a frame', bytes: Buffer.concat([STARTED, headers(1, REQUEST).subarray(0, 5)]) },
     { name: 'in a frame', bytes: Buffer.concat([STARTED, headers(1, REQUEST).subarray(0, 20)]) },
     { name: 'in a header block', bytes: Buffer.concat([STARTED, headers(1, REQUEST, 0)]) },
-    { name: 'behind a header block', bytes: Buffer.concat([STARTED, headers(1, REQUEST)]) },
+    { name: 'after a header block', bytes: Buffer.concat([STARTED, headers(1, REQUEST)]) },
     {
       name: 'in a message',
       bytes: Buffer.concat([STARTED, headers(1, REQUEST), data(1, message(Buffer.alloc(10), 1_000))]),
@@ -81,7 +81,7 @@ describe('peers that stop half-way', () => {
   ];
   const OF_EACH = 20;
 
-  test('all of them are let go, wherever they stop', async () => {
+  test('closes their connections, wherever they stop', async () => {
     await openRange();
     const outcome = await range.under(async () => {
       for (const { bytes } of HALVES) {
@@ -89,7 +89,11 @@ describe('peers that stop half-way', () => {
         await Promise.all(opened.map((peer) => peer.send(bytes)));
       }
       const held = await range.report();
-      await waitFor('all are let go', () => peers.every((peer) => peer.isClosed || peer.hasEnded), 20_000);
+      await waitFor(
+        'all connections to be closed',
+        () => peers.every((peer) => peer.isClosed || peer.hasEnded),
+        20_000,
+      );
       return held;
     });
     const connections = HALVES.length * OF_EACH;
@@ -99,10 +103,10 @@ describe('peers that stop half-way', () => {
       effort: { frames: connections, bytes: 0 },
       maxCallsPerFrame: 200,
     });
-    await waitFor('only the honest client is there', async () => (await range.report('glance')).connections <= 1);
+    await waitFor('the honest client to be the only one', async () => (await range.report('glance')).connections <= 1);
   });
 
-  test('a peer that leaves in the midst of anything leaves nothing behind', async () => {
+  test('frees all memory of peers that disconnect at any point', async () => {
     await openRange();
     const before = await range.report();
     for (const { bytes } of HALVES) {
@@ -113,7 +117,7 @@ describe('peers that stop half-way', () => {
         peer.socket.end();
       }
     }
-    await waitFor('only the honest client is there', async () => (await range.report('glance')).connections <= 1);
+    await waitFor('the honest client to be the only one', async () => (await range.report('glance')).connections <= 1);
     const after = await range.report();
     expect(after.liveBytes - before.liveBytes).toBeLessThan(2 * 1024 * 1024);
     expect(after.uncaught).toBe(0);
@@ -121,7 +125,7 @@ describe('peers that stop half-way', () => {
 });
 
 describe('peers that are frozen', () => {
-  /** Connects, sends what it is given as hex, and is stopped before it reads an answer. */
+  /** Program that connects, sends the bytes of a hex argument, and is frozen before it reads an answer. */
   const CLIENT = `
     const socket = require('node:net').connect(Number(process.argv[1]), '127.0.0.1');
     socket.write(Buffer.from(process.argv[2], 'hex'), () => console.log('sent'));
@@ -135,22 +139,26 @@ describe('peers that are frozen', () => {
     client.stdout.on('data', (chunk: Buffer) => {
       output += chunk.toString();
     });
-    await waitFor('its bytes sent', () => output.includes('sent'));
+    await waitFor('the bytes to be sent', () => output.includes('sent'));
     client.signal('SIGSTOP');
     return client;
   }
 
   test.each([
-    { name: 'that say nothing any more', calls: 0 },
-    { name: 'that do not take their answers', calls: 40 },
-  ])('$name are let go', async ({ calls }) => {
+    { name: 'that are silent', calls: 0 },
+    { name: 'that do not read their answers', calls: 40 },
+  ])('closes the connections of peers $name', async ({ calls }) => {
     await openRange();
     const open = Buffer.concat([PREFACE, settings([[4, 0x7fff_ffff]])]);
     const asked = Array.from({ length: calls }, (_, index) => unaryCall(2 * index + 1, attackPath('Big')));
     const outcome = await range.under(async () => {
       const client = await frozenClient(Buffer.concat([open, ...asked]));
-      await waitFor('it is there', async () => (await range.report('glance')).connections === 2);
-      await waitFor('it is let go', async () => (await range.report('glance')).connections === 1, 20_000);
+      await waitFor('the connection to be open', async () => (await range.report('glance')).connections === 2);
+      await waitFor(
+        'the connection to be closed',
+        async () => (await range.report('glance')).connections === 1,
+        20_000,
+      );
       client.signal('SIGKILL');
       await client.ended;
     });
@@ -162,17 +170,17 @@ describe('peers that are frozen', () => {
   });
 });
 
-describe('peers that speak something else are told so or closed', () => {
+describe('peers that speak another protocol', () => {
   const TLS_HELLO = Buffer.concat([Buffer.from('16030100c8010000c40303', 'hex'), Buffer.alloc(189, 7)]);
   const STRANGERS = [
     { name: 'TLS', bytes: TLS_HELLO },
     { name: 'RESP', bytes: Buffer.from('*1\r\n$4\r\nPING\r\n') },
     { name: 'a preface with one wrong byte', bytes: Buffer.concat([PREFACE.subarray(0, 23), Buffer.from('x')]) },
     { name: 'a preface without SETTINGS', bytes: Buffer.concat([PREFACE, headers(1, literal('a', 'b'))]) },
-    { name: 'a first frame over all bounds', bytes: Buffer.concat([PREFACE, Buffer.alloc(9, 0xff)]) },
+    { name: 'a first frame above all bounds', bytes: Buffer.concat([PREFACE, Buffer.alloc(9, 0xff)]) },
   ];
 
-  test('whatever it is', async () => {
+  test('receive an error or are closed', async () => {
     await openRange();
     const outcome = await range.under(async () => {
       const ends: Record<string, string | undefined> = {};
@@ -185,7 +193,7 @@ describe('peers that speak something else are told so or closed', () => {
       return ends;
     });
     const expected = Object.fromEntries(STRANGERS.map(({ name }) => [name, 'protocolError']));
-    expect(outcome.result).toEqual({ ...expected, 'a first frame over all bounds': 'frameSizeError' });
+    expect(outcome.result).toEqual({ ...expected, 'a first frame above all bounds': 'frameSizeError' });
     expectUnharmed(range, outcome, {
       maxBufferedRequestBytes: 0,
       effort: { frames: 100, bytes: 0 },
@@ -195,30 +203,30 @@ describe('peers that speak something else are told so or closed', () => {
 });
 
 describe('thousands of idle connections', () => {
-  /** How many files this process may open; its children may as many. */
+  /** Returns the number of files that this process may open. The limit also applies to each of its child processes. */
   function maxFiles(): number {
     return Number(/^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]);
   }
 
   async function openMany(count: number): Promise<void> {
     while (peers.length < count) {
-      // No more at a time than wait at a listener.
+      // A larger number at a time would not fit into the listener's backlog.
       await Promise.all(Array.from({ length: Math.min(BACKLOG, count - peers.length) }, () => openPeer()));
     }
   }
 
-  test(`${IDLE_WANTED} of them, where the bound allows it: each costs little, and calls are served beside them`, async () => {
-    const count = Math.min(IDLE_WANTED, maxFiles() - OTHER_FILES);
-    if (count < IDLE_WANTED) {
+  test(`${TARGET_IDLE_CONNECTIONS} of them, as far as the file limit allows, cost little and do not delay calls`, async () => {
+    const count = Math.min(TARGET_IDLE_CONNECTIONS, maxFiles() - OTHER_FILES);
+    if (count < TARGET_IDLE_CONNECTIONS) {
       process.stderr.write(
-        `This machine lets a process open ${maxFiles()} files: ${count} connections instead of ${IDLE_WANTED}\n`,
+        `the file limit of ${maxFiles()} allows ${count} connections instead of ${TARGET_IDLE_CONNECTIONS}\n`,
       );
     }
     expect(count).toBeGreaterThan(700);
-    range = await AttackRange.open({ limits: { maxConnections: IDLE_WANTED + 100 } });
+    range = await AttackRange.open({ limits: { maxConnections: TARGET_IDLE_CONNECTIONS + 100 } });
     const outcome = await range.under(async () => {
       await openMany(count);
-      await waitFor('all are there', async () => (await range.report('glance')).connections > count);
+      await waitFor('all connections to be open', async () => (await range.report('glance')).connections > count);
       const calling = peers[Math.floor(count / 2)] as Http2Peer;
       await calling.send(unaryCall(1, attackPath('Echo'), Buffer.from('one of them')));
       return await answerOf(calling, 1);
@@ -226,24 +234,27 @@ describe('thousands of idle connections', () => {
     expect(outcome.result.grpcStatus).toBe(0);
     expect(peers.filter((peer) => peer.isClosed || peer.hasEnded)).toHaveLength(0);
     const maxBufferedRequestBytes = count * MAX_IDLE_BYTES;
-    // To accept a connection and greet it costs more than a call in a row of calls.
+    // Accepting and greeting a connection costs more than one of many consecutive calls.
     expectUnharmed(range, outcome, {
       maxBufferedRequestBytes,
       effort: { frames: count, bytes: 0 },
       maxCallsPerFrame: 100,
     });
     dismiss(peers);
-    await waitFor('all are gone', async () => (await range.report('glance')).connections <= 1, 20_000);
+    await waitFor('all connections to be closed', async () => (await range.report('glance')).connections <= 1, 20_000);
     expect((await range.report()).liveBytes - outcome.before.liveBytes).toBeLessThan(8 * 1024 * 1024);
   }, 120_000);
 
-  test('beyond the bound they are refused at once, and those below it are served', async () => {
+  test('closes connections above the bound at once, and serves those below it', async () => {
     range = await AttackRange.open();
     const { maxConnections } = TRANSPORT_LIMITS;
     const outcome = await range.under(async () => {
       await openMany(maxConnections + 300);
-      // One place is the honest client's.
-      await waitFor('those in excess are closed', () => peers.filter((peer) => peer.isClosed).length === 301);
+      // The honest client uses one of the allowed connections.
+      await waitFor(
+        'the connections above the bound to be closed',
+        () => peers.filter((peer) => peer.isClosed).length === 301,
+      );
       const served = peers.find((peer) => !peer.isClosed) as Http2Peer;
       await served.send(unaryCall(1, attackPath('Echo'), Buffer.from('one of them')));
       return await answerOf(served, 1);
@@ -257,7 +268,7 @@ describe('thousands of idle connections', () => {
       maxCallsPerFrame: 100,
     });
     dismiss(peers.splice(0, 500));
-    await waitFor('there is room again', async () => {
+    await waitFor('a new connection to be served', async () => {
       const peer = await openPeer();
       await peer.send(unaryCall(1, attackPath('Echo'), Buffer.from('a later one')));
       return (await answerOf(peer, 1)).grpcStatus === 0;

@@ -1,6 +1,6 @@
 /**
- * Floods on the HTTP/2 transport: frames that cost the server and do no work. Each ends with GOAWAY ENHANCE_YOUR_CALM for the attacker
- * and its connection closed, while another client's calls go on, within bounds of memory and CPU (attack-bounds.ts).
+ * Floods on the HTTP/2 transport: frames that cost the server time but do no work. The server sends GOAWAY ENHANCE_YOUR_CALM to the attacker and
+ * closes its connection. Calls of another client continue, within bounds of memory and CPU (attack-bounds.ts).
  */
 import { HTTP2_LIMITS } from '../../src/grpc/http2/limits/http2-limits.ts';
 import { TRANSPORT_LIMITS } from '../../src/grpc/transport/transport.ts';
@@ -38,9 +38,9 @@ import {
 import { Http2Peer } from '../support/http2/peer.ts';
 import { waitFor } from '../support/wait.ts';
 
-/** Far beyond any frameBudget: who gets so far was not stopped. */
+/** Number of frames far above any frame budget. A flood that sends so many frames was not stopped. */
 const MAX_FRAMES = 200_000;
-/** Calls whose caller was sent away run to their end, but no more of them than a connection may have. */
+/** Calls of a disconnected caller run to their end. Their number is bounded by the maximum number of streams per connection. */
 const MAX_HELD_BYTES = ATTACKERS * TRANSPORT_LIMITS.maxStreamsPerConnection * MAX_CALL_BYTES;
 const REQUEST = requestBlock(attackPath('Slow'));
 const OPEN_IDLE_STREAM = headers(1, requestBlock(attackPath('Deaf')));
@@ -61,7 +61,7 @@ afterAll(async () => {
 
 interface FloodCase extends Omit<Flood, 'maxFrames'> {
   readonly name: string;
-  /** What a frame may cost beside a whole honest call. */
+  /** Maximum cost of a frame, as a multiple of the cost of a complete honest call. */
   readonly maxCallsPerFrame: number;
 }
 
@@ -77,32 +77,32 @@ const FLOODS: readonly FloodCase[] = [
     ...hundreds((index) => Buffer.concat([headers(idOf(index), REQUEST), resetStream(idOf(index))])),
   },
   {
-    name: 'MadeYouReset (CVE-2025-8671) by windows of nothing',
+    name: 'MadeYouReset (CVE-2025-8671) by WINDOW_UPDATE with an increment of 0',
     maxCallsPerFrame: 4,
     ...hundreds((index) => Buffer.concat([unaryCall(idOf(index), attackPath('Slow')), windowUpdate(idOf(index), 0)])),
   },
   {
-    name: 'MadeYouReset by DATA after the end',
+    name: 'MadeYouReset by DATA after END_STREAM',
     maxCallsPerFrame: 4,
     ...hundreds((index) => {
       return Buffer.concat([unaryCall(idOf(index), attackPath('Slow')), data(idOf(index), Buffer.alloc(1))]);
     }),
   },
   {
-    name: 'MadeYouReset by windows beyond the maximum',
+    name: 'MadeYouReset by windows above the maximum',
     maxCallsPerFrame: 4,
     ...hundreds((index) => {
       return Buffer.concat([unaryCall(idOf(index), attackPath('Slow')), windowUpdate(idOf(index), 0x7fff_ffff)]);
     }),
   },
   {
-    name: 'MadeYouReset by heads that are malformed',
+    name: 'MadeYouReset by malformed request headers',
     maxCallsPerFrame: 4,
     ...hundreds((index) => headersOnly(idOf(index), REQUEST.subarray(1))),
   },
   { name: 'SETTINGS', maxCallsPerFrame: 2, ...hundreds(() => settings()) },
   {
-    name: 'SETTINGS that change the windows of a thousand streams, row by row',
+    name: 'SETTINGS that change the windows of a thousand streams with each entry',
     maxCallsPerFrame: 2,
     opening: many(900, (index) => headers(idOf(index), requestBlock(attackPath('Deaf')))),
     framesPerStep: 1,
@@ -113,7 +113,7 @@ const FLOODS: readonly FloodCase[] = [
   },
   { name: 'acknowledgements of SETTINGS', maxCallsPerFrame: 2, ...hundreds(() => settingsAck()) },
   { name: 'PING (CVE-2019-9512)', maxCallsPerFrame: 2, ...hundreds(() => ping()) },
-  { name: 'answers to PING', maxCallsPerFrame: 2, ...hundreds(() => ping(FrameFlag.ack)) },
+  { name: 'unsolicited PING acknowledgements', maxCallsPerFrame: 2, ...hundreds(() => ping(FrameFlag.ack)) },
   { name: 'PRIORITY (CVE-2019-9513)', maxCallsPerFrame: 2, ...hundreds((index) => priority(3, 2 * (index % 7) + 5)) },
   {
     name: 'empty DATA (CVE-2019-9518)',
@@ -122,7 +122,7 @@ const FLOODS: readonly FloodCase[] = [
     ...hundreds(() => data(1, Buffer.alloc(0))),
   },
   {
-    name: 'DATA of padding alone',
+    name: 'DATA that contains only padding',
     maxCallsPerFrame: 2,
     opening: headers(1, REQUEST),
     ...hundreds(() => data(1, Buffer.from([2, 0, 0]), FrameFlag.padded)),
@@ -140,7 +140,7 @@ const FLOODS: readonly FloodCase[] = [
     ...hundreds(() => headersOnly(1, REQUEST)),
   },
   {
-    name: 'RST_STREAM of a call that is over',
+    name: 'RST_STREAM of a finished call',
     maxCallsPerFrame: 2,
     opening: unaryCall(1, attackPath('Echo')),
     ...hundreds(() => resetStream(1)),
@@ -157,7 +157,7 @@ const FLOODS: readonly FloodCase[] = [
     ...hundreds(() => windowUpdate(1, 1)),
   },
   {
-    name: 'WINDOW_UPDATE of a call that is over',
+    name: 'WINDOW_UPDATE of a finished call',
     maxCallsPerFrame: 2,
     opening: unaryCall(1, attackPath('Echo')),
     ...hundreds(() => windowUpdate(1, 1)),
@@ -179,7 +179,7 @@ const FLOODS: readonly FloodCase[] = [
   },
 ];
 
-test.each(FLOODS)('$name', async (plan) => {
+test.each(FLOODS)('ends a flood of $name', async (plan) => {
   const outcome = await range.under((port) => flood(port, { ...plan, maxFrames: MAX_FRAMES }));
   const { effort, ends, peers } = outcome.result;
   expect(ends.map((end) => end.goaway?.error)).toEqual(ends.map(() => 'enhanceYourCalm'));
@@ -189,13 +189,13 @@ test.each(FLOODS)('$name', async (plan) => {
     effort,
     maxCallsPerFrame: plan.maxCallsPerFrame,
   });
-  // A handler that goes on after its caller was sent away still counts.
+  // A handler that continues after the disconnection of its caller still counts.
   expect(outcome.after.maxRunning).toBeLessThanOrEqual(peers.length * TRANSPORT_LIMITS.maxStreamsPerConnection);
   dismiss(peers);
-  await waitFor('the handlers have ended', async () => (await range.report()).running === 0);
+  await waitFor('the handlers to end', async () => (await range.report()).running === 0);
 });
 
-test('PING, and the answers are not read', async () => {
+test('ends a flood of PING whose acknowledgements are not read', async () => {
   const outcome = await range.under(async (port) => {
     const peer = await Http2Peer.open(port);
     peer.socket.pause();
@@ -215,7 +215,7 @@ test('PING, and the answers are not read', async () => {
   dismiss([peer]);
 });
 
-test('an honest peer may do a little of everything for as long as it likes', async () => {
+test('an honest peer may use every frame type for an unlimited time', async () => {
   const peer = await Http2Peer.open(range.port);
   await peer.send(windowUpdate(0, 1_000_000));
   for (let round = 0; round < 300; round += 1) {
@@ -229,8 +229,8 @@ test('an honest peer may do a little of everything for as long as it likes', asy
   peer.destroy();
 });
 
-test('after all of them nothing is left behind, and each dropped peer was counted', async () => {
-  const report = await waitFor('only the honest client is there', async () => {
+test('after all floods, no connection or handler remains, and each dropped peer was counted', async () => {
+  const report = await waitFor('the honest client to be the only one', async () => {
     const now = await range.report();
     return now.connections <= 1 && now.running === 0 ? now : undefined;
   });

@@ -1,6 +1,6 @@
 /**
- * Attacks by header blocks on the HTTP/2 transport: endless ones, ones that grow as they are decoded, ones that break HPACK. How each
- * ends for the attacker, and that another client's calls, memory and CPU stay as they are (attack-bounds.ts).
+ * Attacks by header blocks on the HTTP/2 transport: blocks that do not end, that grow when they are decoded, or that violate HPACK. The tests check
+ * the error that the attacker receives, and that calls of another client, memory and CPU stay within their bounds (attack-bounds.ts).
  */
 import { HTTP2_LIMITS } from '../../src/grpc/http2/limits/http2-limits.ts';
 import { TRANSPORT_LIMITS } from '../../src/grpc/transport/transport.ts';
@@ -37,7 +37,7 @@ const BLOCKS = 300;
 const MAX_FRAMES = 100_000;
 const ATTACKERS = 3;
 const FRAME_BYTES = 16_000;
-/** Open blocks, and the strings of a list while it is decoded. */
+/** Maximum bytes of open blocks, and of the strings of a header list while it is decoded. */
 const MAX_HELD_BYTES = ATTACKERS * HTTP2_LIMITS.maxHeaderBlockBytes * 4 + MEBIBYTE;
 const REQUEST = requestBlock(attackPath('Slow'));
 
@@ -60,7 +60,7 @@ function expectBounded(outcome: AttackOutcome<FloodResult>, maxCallsPerFrame: nu
   dismiss(outcome.result.peers);
 }
 
-describe('a block without an end is refused, and its peer is sent away', () => {
+describe('a block that does not end is rejected, and its peer is disconnected', () => {
   test.each([
     { name: 'CONTINUATION flood (CVE-2024-27316)', piece: Buffer.alloc(8_000, literal('a', 'b')) },
     { name: 'CONTINUATION flood of small frames', piece: literal('a', 'b') },
@@ -88,7 +88,7 @@ describe('a block without an end is refused, and its peer is sent away', () => {
     expectBounded(outcome, 4);
   });
 
-  test('what comes behind the refused block is not read', async () => {
+  test('frames after the rejected block are not read', async () => {
     const peer = await Http2Peer.open(range.port);
     const before = await range.report();
     const frames = Array.from({ length: HTTP2_LIMITS.maxContinuationFrames + 1 }, () =>
@@ -101,7 +101,7 @@ describe('a block without an end is refused, and its peer is sent away', () => {
   });
 });
 
-/** 60 KiB of block: HEADERS and as many CONTINUATION as it takes. */
+/** Returns HEADERS and as many CONTINUATION frames as the bytes of the block need. */
 function block(streamId: number, bytes: Buffer): Buffer {
   const frames: Buffer[] = [];
   for (let at = 0; at < bytes.length; at += FRAME_BYTES) {
@@ -112,16 +112,16 @@ function block(streamId: number, bytes: Buffer): Buffer {
   return Buffer.concat(frames);
 }
 
-/** The name is one character, the value 3,900: a table of 4,096 bytes holds it, and every index of it costs as much. */
+/** Field with a name of 1 character and a value of 3,900. It fits into a table of 4,096 bytes, and each index to it expands to its full size. */
 const BOMB = Buffer.concat([literal('a', 'b'.repeat(3_900), Indexing.incremental), Buffer.alloc(11_000, indexed(62))]);
 const HUFFMAN_ZEROS = huffmanEncode(Buffer.alloc(90_000, '0'));
 
-describe('a list that grows as it is decoded is refused call by call, at the price of its bytes', () => {
+describe('a list that grows when it is decoded is rejected for each call, and costs as much as its bytes', () => {
   test.each([
     { name: 'HPACK bomb', fields: BOMB },
     { name: 'fields without a value', fields: Buffer.alloc(56_000, literal('a', '')) },
     {
-      name: 'fields that turn the whole table over',
+      name: 'fields that replace the whole table',
       fields: Buffer.alloc(56_000, literal('a', '', Indexing.incremental)),
     },
     { name: 'fields of one byte each', fields: Buffer.alloc(15_000, indexed(31)) },
@@ -129,7 +129,7 @@ describe('a list that grows as it is decoded is refused call by call, at the pri
       name: 'a string in Huffman code that fills the block',
       fields: Buffer.concat([Buffer.from([0, 1, 97]), integer(HUFFMAN_ZEROS.length, 7, 0x80), HUFFMAN_ZEROS]),
     },
-    { name: 'a value longer than a list may be', fields: literal('a', 'b'.repeat(50_000)) },
+    { name: 'a value longer than the maximum header list', fields: literal('a', 'b'.repeat(50_000)) },
   ])('$name', async ({ fields }) => {
     const plan = {
       framesPerStep: 1,
@@ -142,14 +142,14 @@ describe('a list that grows as it is decoded is refused call by call, at the pri
       const answers = await Promise.all(result.peers.map((peer) => answerOf(peer, 1)));
       return { ...result, answers };
     });
-    // RESOURCE_EXHAUSTED.
+    // Status code RESOURCE_EXHAUSTED.
     expect(outcome.result.answers.map(({ grpcStatus }) => grpcStatus)).toEqual([8, 8, 8]);
     expect(outcome.result.answers[0]?.grpcMessage).toContain(String(TRANSPORT_LIMITS.maxMetadataBytes));
     expect(outcome.after.started).toBe(outcome.before.started);
     expectBounded(outcome, 4);
   });
 
-  test('changes of the size of the table, one behind the other', async () => {
+  test('consecutive changes of the table size have a bounded cost', async () => {
     const change = Buffer.concat([tableSizeUpdate(0), tableSizeUpdate(4_096)]);
     const outcome = await range.under((port) => {
       return flood(port, {
@@ -163,7 +163,7 @@ describe('a list that grows as it is decoded is refused call by call, at the pri
     expectBounded(outcome, 4);
   });
 
-  test('names of no length (CVE-2019-9516) are malformed, and too many of them the end', async () => {
+  test('empty names (CVE-2019-9516) are malformed, and too many of them end the connection', async () => {
     const outcome = await range.under((port) => {
       return flood(port, {
         ...hundreds((index) => headersOnly(2 * index + 1, Buffer.concat([REQUEST, Buffer.alloc(300)]))),
@@ -183,8 +183,8 @@ describe('a list that grows as it is decoded is refused call by call, at the pri
 });
 
 test.each([
-  { name: 'an index that there is not', bytes: indexed(70) },
-  { name: 'an integer without an end', bytes: Buffer.alloc(100, 0xff) },
+  { name: 'an index that does not exist', bytes: indexed(70) },
+  { name: 'an integer that does not end', bytes: Buffer.alloc(100, 0xff) },
   { name: 'a string that is longer than its block', bytes: Buffer.from([0, 0x7f, 0xff, 0xff, 0x7f]) },
   { name: 'a table larger than announced', bytes: tableSizeUpdate(4_097) },
   { name: 'Huffman code with the end marker', bytes: Buffer.from([0, 1, 97, 0x84, 0xff, 0xff, 0xff, 0xff]) },
@@ -195,14 +195,14 @@ test.each([
   await peer.closed();
 });
 
-test('a block that is interrupted ends the connection', async () => {
+test('an interrupted block ends the connection', async () => {
   const peer = await Http2Peer.open(range.port);
   await peer.send(headers(1, REQUEST, 0), headersOnly(3, REQUEST));
   expect((await peer.end()).goaway?.error).toBe('protocolError');
 });
 
-test('after all of them nothing is left behind', async () => {
-  const report = await waitFor('only the honest client is there', async () => {
+test('after all attacks, no connection or handler remains', async () => {
+  const report = await waitFor('the honest client to be the only one', async () => {
     const now = await range.report();
     return now.connections <= 1 ? now : undefined;
   });
@@ -213,7 +213,7 @@ test('after all of them nothing is left behind', async () => {
   });
 });
 
-test('a peer that was refused for one list may go on with others', async () => {
+test('a peer whose header list was rejected can make further calls', async () => {
   const peer = await Http2Peer.open(range.port);
   const echo = Buffer.concat([requestBlock(attackPath('Echo')), indexed(62)]);
   await peer.send(
@@ -222,7 +222,7 @@ test('a peer that was refused for one list may go on with others', async () => {
     data(3, message(Buffer.from('x')), FrameFlag.endStream),
   );
   expect((await answerOf(peer, 1)).grpcStatus).toBe(8);
-  // The table followed the block that was refused: the index means what it meant there.
+  // The server also decoded the rejected block into its HPACK table, so the index refers to the field that the client means.
   expect((await answerOf(peer, 3)).grpcStatus).toBe(0);
   expect(peer.count(FrameType.goaway)).toBe(0);
   peer.destroy();

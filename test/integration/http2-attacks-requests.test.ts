@@ -1,6 +1,6 @@
 /**
- * Attacks by requests that do not end, or come in the smallest pieces, on the HTTP/2 transport: what they make the server hold is
- * bounded for one connection and for all together, and another client's calls go on (attack-bounds.ts).
+ * Attacks by requests that do not end, or that arrive in the smallest pieces, on the HTTP/2 transport. The bytes that the server buffers for them are
+ * bounded for one connection and for all connections together, and calls of another client continue (attack-bounds.ts).
  */
 import { gzipSync } from 'node:zlib';
 import { HTTP2_LIMITS } from '../../src/grpc/http2/limits/http2-limits.ts';
@@ -25,9 +25,9 @@ import { waitFor } from '../support/wait.ts';
 
 const MAX_WINDOW = 0x7fff_ffff;
 const OPEN_WINDOW = [[SettingId.initialWindowSize, MAX_WINDOW]] as const;
-/** The connection's window as far open as it goes. */
+/** Opens the flow-control window of the connection to its maximum. */
 const OPEN_CONNECTION = windowUpdate(0, MAX_WINDOW - 65_535);
-/** A message of no bytes. */
+/** Empty message. */
 const EMPTY = message(Buffer.alloc(0));
 
 let range: AttackRange;
@@ -43,7 +43,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   dismiss(peers);
-  await waitFor('only the honest client is there', async () => (await range.report('glance')).connections <= 1);
+  await waitFor('the honest client to be the only one', async () => (await range.report('glance')).connections <= 1);
 });
 
 afterAll(async () => {
@@ -62,7 +62,7 @@ function effortOf(frames: number): AttackEffort {
 
 const HUGE = TRANSPORT_LIMITS.maxMessageBytes;
 
-test('a huge length that is announced costs nothing but its bytes', async () => {
+test('a huge announced message length costs only the bytes that arrive', async () => {
   const calls = TRANSPORT_LIMITS.maxStreamsPerConnection;
   const outcome = await range.under(async () => {
     const peer = await openPeer();
@@ -82,13 +82,13 @@ test('a huge length that is announced costs nothing but its bytes', async () => 
   });
 });
 
-test('a length beyond the bound is refused at once', async () => {
+test('rejects a message length above the bound at once', async () => {
   const peer = await openPeer();
   await peer.send(headers(1, requestBlock(attackPath('Echo'))), data(1, message(Buffer.alloc(0), 0xffff_ffff)));
   expect((await answerOf(peer, 1)).grpcStatus).toBe(8);
 });
 
-test('compressed messages that are too long end their calls, and are not buffered decompressed', async () => {
+test('compressed messages that are too long end their calls, and their decompressed bytes are not buffered', async () => {
   const calls = 150;
   const bomb = message(gzipSync(Buffer.alloc(HUGE + 1)));
   bomb.writeUInt8(1);
@@ -105,10 +105,10 @@ test('compressed messages that are too long end their calls, and are not buffere
   });
   expect(new Set(outcome.result)).toEqual(new Set([8]));
   expectUnharmed(range, outcome, {
-    // Two are decompressed at a time, in pieces that are joined at the end.
+    // Two messages are decompressed at a time, in pieces that are joined at the end.
     maxBufferedRequestBytes: 2 * 2 * HUGE + calls * (bomb.length + MAX_CALL_BYTES),
     effort: effortOf(2 * calls),
-    // To decompress 4 MiB costs as much as some hundred small calls.
+    // Decompressing 4 MiB costs as much as some hundred small calls.
     maxCallsPerFrame: 1_500,
   });
 });
@@ -116,7 +116,7 @@ test('compressed messages that are too long end their calls, and are not buffere
 const HALF = message(Buffer.alloc(200_000), HUGE);
 const CALLS_OF_EACH = 120;
 
-/** Calls whose messages stop in their midst. */
+/** Opens calls whose messages stop halfway. */
 async function sendHalves(peer: Http2Peer): Promise<void> {
   for (let index = 0; index < CALLS_OF_EACH && peer.isOpen; index += 1) {
     const id = 2 * index + 1;
@@ -126,19 +126,19 @@ async function sendHalves(peer: Http2Peer): Promise<void> {
   await peer.roundTrip();
 }
 
-test('half requests of one connection are bounded', async () => {
+test('incomplete requests of one connection are bounded', async () => {
   const outcome = await range.under(async () => {
     const peer = await openPeer();
     await sendHalves(peer);
     return await answerOf(peer, 2 * CALLS_OF_EACH - 1);
   });
   expect(outcome.result.grpcStatus).toBe(8);
-  // A message that grows has room for twice its bytes.
+  // The buffer of a message that grows has up to twice the size of its bytes.
   const maxHeld = 2 * HTTP2_LIMITS.maxBufferedRequestBytesPerConnection;
   expectUnharmed(range, outcome, { maxBufferedRequestBytes: maxHeld, effort: effortOf(0), maxCallsPerFrame: 4 });
 });
 
-test('half requests of many connections are bounded, and others do not notice', async () => {
+test('incomplete requests of many connections are bounded, and do not disturb other clients', async () => {
   const large = message(Buffer.alloc(1_000_000, 'm'));
   const outcome = await range.under(async () => {
     await Promise.all(Array.from({ length: 8 }, () => openPeer()));
@@ -146,7 +146,7 @@ test('half requests of many connections are bounded, and others do not notice', 
     const honest = await openPeer({ settings: OPEN_WINDOW });
     await honest.send(OPEN_CONNECTION, headers(1, requestBlock(attackPath('Echo'))));
     for (let at = 0; at < large.length; at += 16_000) {
-      // A window at a time, as an honest client does.
+      // Sends one window at a time, as an honest client does.
       await honest.send(data(1, large.subarray(at, at + 16_000)));
       await honest.roundTrip();
     }
@@ -158,7 +158,7 @@ test('half requests of many connections are bounded, and others do not notice', 
   expectUnharmed(range, outcome, { maxBufferedRequestBytes: maxHeld, effort: effortOf(0), maxCallsPerFrame: 4 });
 });
 
-test('empty messages that nobody reads are bounded by what they cost, not by their five bytes', async () => {
+test('empty messages that no handler reads are bounded by their memory, not by their five bytes', async () => {
   const streams = 150;
   const ofEach = Math.floor(HTTP2_LIMITS.streamWindowBytes / EMPTY.length) - 1;
   const outcome = await range.under(async () => {
@@ -179,7 +179,7 @@ test('empty messages that nobody reads are bounded by what they cost, not by the
   expectUnharmed(range, outcome, { maxBufferedRequestBytes: maxHeld, effort: effortOf(0), maxCallsPerFrame: 20 });
 });
 
-test('the metadata of calls that wait for their message is bounded for one connection and for all', async () => {
+test('metadata of calls that wait for their message is bounded for one connection and for all connections', async () => {
   const attackers = 5;
   const value = 'v'.repeat(1_900);
   const outcome = await range.under(async () => {
@@ -187,7 +187,7 @@ test('the metadata of calls that wait for their message is bounded for one conne
     await Promise.all(
       peers.map(async (peer, at) => {
         for (let index = 0; index < TRANSPORT_LIMITS.maxStreamsPerConnection && peer.isOpen; index += 1) {
-          // No two lists are the same, so that none is shared.
+          // All lists differ, so that the header cache cannot share them.
           const fields = Array.from({ length: 8 }, (_, field) => literal(`x-${field}`, `${at} ${index} ${value}`));
           await peer.sendAll(headers(2 * index + 1, requestBlock(attackPath('Echo'), fields)));
         }
@@ -201,7 +201,7 @@ test('the metadata of calls that wait for their message is bounded for one conne
   expectUnharmed(range, outcome, { maxBufferedRequestBytes: maxHeld, effort: effortOf(0), maxCallsPerFrame: 4 });
 });
 
-test('deadlines one after the other cost what their calls cost, however many streams others keep open', async () => {
+test('consecutive deadlines cost as much as their calls, even if other clients keep many streams open', async () => {
   const holders = 30;
   const calls = 1_000;
   const deaf = requestBlock(attackPath('Deaf'));
@@ -221,7 +221,7 @@ test('deadlines one after the other cost what their calls cost, however many str
     await peer.sendAll(many(calls, timed));
     return await answerOf(peer, 2 * calls - 1);
   });
-  // DEADLINE_EXCEEDED.
+  // Status code DEADLINE_EXCEEDED.
   expect(outcome.result.grpcStatus).toBe(4);
   const maxHeld = calls * MAX_CALL_BYTES;
   expectUnharmed(range, outcome, {
@@ -231,7 +231,7 @@ test('deadlines one after the other cost what their calls cost, however many str
   });
 }, 60_000);
 
-test('frames byte by byte are frames, at a price of their own', async () => {
+test('frames that arrive byte by byte are served at a bounded cost', async () => {
   const outcome = await range.under(async () => {
     const peer = await openPeer();
     const bytes = many(20, (index) => unaryCall(2 * index + 1, attackPath('Echo'), Buffer.from('hello')));
@@ -241,12 +241,12 @@ test('frames byte by byte are frames, at a price of their own', async () => {
     return { last: await answerOf(peer, 39), bytes: bytes.length };
   });
   expect(outcome.result.last.grpcStatus).toBe(0);
-  // A byte that comes alone costs a read of its own.
+  // A byte that arrives alone costs one read of the socket.
   const effort = { frames: outcome.result.bytes, bytes: 0 };
   expectUnharmed(range, outcome, { maxBufferedRequestBytes: 0, effort, maxCallsPerFrame: 20 });
 });
 
-test('DATA byte by byte is a message, at the price of its frames', async () => {
+test('a message in DATA frames of one byte is served at the cost of its frames', async () => {
   const text = Buffer.alloc(20_000, 'm');
   const outcome = await range.under(async () => {
     const peer = await openPeer();
@@ -267,7 +267,7 @@ test('DATA byte by byte is a message, at the price of its frames', async () => {
   });
 });
 
-test('calls beyond the bound of a connection are refused, those below it are served', async () => {
+test('rejects calls above the bound of a connection, and serves those below it', async () => {
   const calls = TRANSPORT_LIMITS.maxStreamsPerConnection + 500;
   const outcome = await range.under(async () => {
     const peer = await openPeer();
@@ -289,8 +289,8 @@ test('calls beyond the bound of a connection are refused, those below it are ser
   });
 });
 
-test('after all of them nothing is left behind', async () => {
-  const report = await waitFor('the handlers have ended', async () => {
+test('after all attacks, no handler remains and nothing was logged', async () => {
+  const report = await waitFor('the handlers to end', async () => {
     const now = await range.report();
     return now.running === 0 ? now : undefined;
   });

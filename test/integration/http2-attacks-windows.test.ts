@@ -1,6 +1,6 @@
 /**
- * Attacks by flow control and by reading slowly on the HTTP/2 transport: what an attacker can make the server hold is bounded for one
- * connection and for all together, each is got rid of, and another client's calls go on (attack-bounds.ts).
+ * Attacks by flow control and by slow reading on the HTTP/2 transport. The bytes that the server buffers for them are bounded for one connection and
+ * for all connections together. The server ends each attack, and calls of another client continue (attack-bounds.ts).
  */
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -30,7 +30,7 @@ const BIG_BYTES = 1_000_000;
 const MAX_WINDOW = 0x7fff_ffff;
 const CLOSED_WINDOW = [[SettingId.initialWindowSize, 0]] as const;
 const OPEN_WINDOW = [[SettingId.initialWindowSize, MAX_WINDOW]] as const;
-/** The connection's window as far open as it goes. */
+/** Opens the flow-control window of the connection to its maximum. */
 const OPEN_CONNECTION = windowUpdate(0, MAX_WINDOW - 65_535);
 const MAX_FRAMES = 100_000;
 
@@ -52,7 +52,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   dismiss(peers);
-  await waitFor('only the honest client is there', async () => (await range.report('glance')).connections <= 1);
+  await waitFor('the honest client to be the only one', async () => (await range.report('glance')).connections <= 1);
 });
 
 afterAll(async () => {
@@ -69,21 +69,21 @@ function effortOf(frames: number): AttackEffort {
   return { frames, bytes: peers.reduce((sum, peer) => sum + peer.socket.bytesWritten, 0) };
 }
 
-/** Waits until the server begins no further call of `Big`, though more of them were sent. */
+/** Waits until the server starts no further call of `Big`, although more calls were sent. */
 async function noFurtherCall(): Promise<void> {
   let before = 0;
-  let looks = 0;
-  await waitFor('no further call begins', async () => {
+  let unchangedReports = 0;
+  await waitFor('the server to start no further call', async () => {
     const { started } = await range.report('glance');
-    looks = started === before ? looks + 1 : 0;
+    unchangedReports = started === before ? unchangedReports + 1 : 0;
     before = started;
-    return looks >= 5;
+    return unchangedReports >= 5;
   });
 }
 
 /**
- * What so many greedy peers can make wait: each comes to an equal share of the bound among those that are there when it comes, and
- * may have one answer more than that.
+ * Returns the answer bytes that a number of greedy peers can have buffered. Each peer gets an equal quota of the bound among the peers that exist when
+ * it connects, and can exceed it by one answer.
  */
 function waitingBytesOf(greedy: number): number {
   const shares = Array.from({ length: greedy }, (_, before) => HTTP2_LIMITS.maxBufferedAnswerBytes / (before + 1));
@@ -97,12 +97,12 @@ function bigCalls(count: number): Buffer {
   return many(count, (index) => unaryCall(2 * index + 1, attackPath('Big')));
 }
 
-describe('answers that are not taken', () => {
+describe('answers that are not read', () => {
   const CALLS = 300;
-  /** One more answer is made where the bound is not yet reached. */
+  /** The server starts one more answer as long as the bound is not reached. */
   const MAX_QUEUED = HTTP2_LIMITS.maxBufferedAnswerBytesPerConnection + 2 * BIG_BYTES;
 
-  test('zero window: so many wait, the next are refused, all are reset in the end', async () => {
+  test('with a zero window, buffers answers up to the bound, rejects further calls, and finally resets all of them', async () => {
     const outcome = await range.under(async () => {
       const peer = await openPeer({ settings: CLOSED_WINDOW });
       await peer.sendAll(bigCalls(CALLS));
@@ -118,7 +118,7 @@ describe('answers that are not taken', () => {
     });
     const refused = [...peer.resets.values()].filter((reason) => reason === 'refusedStream').length;
     expect(refused).toBeGreaterThan(CALLS - MAX_QUEUED / BIG_BYTES - 2);
-    await waitFor('all are reset', () => peer.resets.size === CALLS || !peer.isOpen);
+    await waitFor('all streams to be reset', () => peer.resets.size === CALLS || !peer.isOpen);
     expect(new Set(peer.resets.values())).toEqual(new Set(['refusedStream', 'cancel']));
     const after = await range.report();
     expect(after.liveBytes - outcome.before.liveBytes).toBeLessThan(4 * MEBIBYTE);
@@ -128,33 +128,36 @@ describe('answers that are not taken', () => {
     { name: 'Big', calls: CALLS },
     { name: 'BigLater', calls: CALLS },
     { name: 'Flood', calls: 1_500 },
-  ])('zero window, and calls of $name that have begun before any answer waits: bounded all the same', async (plan) => {
-    const outcome = await range.under(async () => {
-      const peer = await openPeer({ settings: CLOSED_WINDOW });
-      const block = requestBlock(attackPath(plan.name));
-      const body = message(Buffer.alloc(0));
-      await peer.sendAll(many(plan.calls, (index) => headers(2 * index + 1, block)));
-      await peer.roundTrip();
-      await peer.sendAll(many(plan.calls, (index) => data(2 * index + 1, body, FrameFlag.endStream)));
-      await peer.roundTrip();
-      await waitFor('the handlers have answered', async () => (await range.report('glance')).running === 0);
-      return await range.report();
-    });
-    // One message of each stream may come on top.
-    const maxHeld = 2 * MAX_QUEUED + plan.calls * (16 * 1024 + MAX_CALL_BYTES);
-    expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(maxHeld);
-    const effort = effortOf(2 * plan.calls);
-    expectUnharmed(range, outcome, { maxBufferedRequestBytes: maxHeld, effort, maxCallsPerFrame: 20 });
-  });
+  ])(
+    'with a zero window, bounds the answers of $name calls that started before any answer was buffered',
+    async (plan) => {
+      const outcome = await range.under(async () => {
+        const peer = await openPeer({ settings: CLOSED_WINDOW });
+        const block = requestBlock(attackPath(plan.name));
+        const body = message(Buffer.alloc(0));
+        await peer.sendAll(many(plan.calls, (index) => headers(2 * index + 1, block)));
+        await peer.roundTrip();
+        await peer.sendAll(many(plan.calls, (index) => data(2 * index + 1, body, FrameFlag.endStream)));
+        await peer.roundTrip();
+        await waitFor('the handlers to answer', async () => (await range.report('glance')).running === 0);
+        return await range.report();
+      });
+      // Each stream may additionally buffer one message.
+      const maxHeld = 2 * MAX_QUEUED + plan.calls * (16 * 1024 + MAX_CALL_BYTES);
+      expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(maxHeld);
+      const effort = effortOf(2 * plan.calls);
+      expectUnharmed(range, outcome, { maxBufferedRequestBytes: maxHeld, effort, maxCallsPerFrame: 20 });
+    },
+  );
 
-  test('a socket that is not read: reading stops, the connection is closed', async () => {
+  test('stops to read from a peer that does not read, and closes its connection', async () => {
     const outcome = await range.under(async () => {
       const peer = await openPeer({ settings: OPEN_WINDOW });
       peer.socket.pause();
       await peer.send(OPEN_CONNECTION, bigCalls(CALLS));
       await noFurtherCall();
       const held = await range.report();
-      await waitFor('it is dropped', async () => (await range.report('glance')).connections <= 1);
+      await waitFor('the connection to be dropped', async () => (await range.report('glance')).connections <= 1);
       return { peer, held };
     });
     const maxHeld = HTTP2_LIMITS.maxUnsentBytes + MAX_QUEUED;
@@ -162,7 +165,7 @@ describe('answers that are not taken', () => {
     expectUnharmed(range, outcome, { maxBufferedRequestBytes: 0, effort: effortOf(2 * CALLS), maxCallsPerFrame: 20 });
   });
 
-  test('many peers that do not read: all of them together are bounded, and others do not notice', async () => {
+  test('answers for many peers that do not read are bounded together, and do not disturb other clients', async () => {
     const attackers = 30;
     const outcome = await range.under(async () => {
       await Promise.all(Array.from({ length: attackers }, () => openPeer({ settings: CLOSED_WINDOW })));
@@ -179,10 +182,10 @@ describe('answers that are not taken', () => {
     });
   });
 
-  test('small answers one by one behind a socket that is full cost their bytes, not a buffer each', async () => {
+  test('small consecutive answers to a full socket cost their bytes, and not one buffer each', async () => {
     const pings = 1_500;
     const outcome = await range.under(async () => {
-      // The kernel takes little for a unix socket: what comes on top waits with us.
+      // The kernel buffers little for a unix socket, so the server buffers the rest.
       const peer = await Http2Peer.open(socketPath, { settings: OPEN_WINDOW });
       peers.push(peer);
       peer.socket.pause();
@@ -191,7 +194,7 @@ describe('answers that are not taken', () => {
       for (let sent = 0; sent < pings; sent += 1) {
         await peer.send(ping());
         if (sent % 2 === 0) {
-          // By now the server has written the answer, in a turn of its own.
+          // The report arrives after the server has written the answer in a turn of its event loop.
           await range.report('glance');
         }
       }
@@ -199,7 +202,7 @@ describe('answers that are not taken', () => {
     });
     const maxHeld = 60 * 8_000 + pings * 200;
     expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(maxHeld + 4 * MEBIBYTE);
-    // A frame that is read and answered alone costs more than a call among many.
+    // Reading and answering a single frame costs more than one of many calls in one read.
     expectUnharmed(range, outcome, {
       maxBufferedRequestBytes: maxHeld,
       effort: effortOf(pings),
@@ -207,7 +210,7 @@ describe('answers that are not taken', () => {
     });
   });
 
-  test('a stream that floods is held back by a window that stays closed', async () => {
+  test('a closed window stops a handler that sends many messages', async () => {
     const streams = 200;
     const outcome = await range.under(async () => {
       const peer = await openPeer({ settings: CLOSED_WINDOW });
@@ -224,7 +227,7 @@ describe('answers that are not taken', () => {
     });
   });
 
-  test('data dribble (CVE-2019-9511): a window doled out by the byte is paid for', async () => {
+  test('data dribble (CVE-2019-9511): ends a connection that opens its window byte by byte', async () => {
     const outcome = await range.under((port) => {
       return flood(port, {
         settings: CLOSED_WINDOW,
@@ -244,10 +247,10 @@ describe('answers that are not taken', () => {
     });
   });
 
-  test('a trickle below the least rate counts as taking nothing', async () => {
+  test('resets a call that is read more slowly than the minimum rate', async () => {
     const peer = await openPeer({ settings: CLOSED_WINDOW });
     await peer.send(unaryCall(1, attackPath('Big')));
-    await waitFor('the call is reset', async () => {
+    await waitFor('the call to be reset', async () => {
       await peer.send(windowUpdate(1, 10));
       return peer.resets.has(1);
     });
@@ -256,15 +259,15 @@ describe('answers that are not taken', () => {
   });
 });
 
-describe('windows that do not add up', () => {
-  test('the window of the connection beyond its maximum is the end', async () => {
+describe('invalid windows', () => {
+  test('a connection window above the maximum ends the connection', async () => {
     const peer = await openPeer();
     await peer.send(windowUpdate(0, MAX_WINDOW));
     expect((await peer.end()).goaway?.error).toBe('flowControlError');
     await peer.closed();
   });
 
-  test('the window of a stream beyond its maximum resets the stream', async () => {
+  test('a stream window above the maximum resets the stream', async () => {
     const peer = await openPeer();
     await peer.send(headers(1, requestBlock(attackPath('Deaf'))), windowUpdate(1, MAX_WINDOW));
     expect((await answerOf(peer, 1)).reset).toBe('flowControlError');
@@ -272,7 +275,7 @@ describe('windows that do not add up', () => {
     expect((await answerOf(peer, 3)).grpcStatus).toBe(0);
   });
 
-  test('SETTINGS that carry a stream’s window beyond its maximum are the end', async () => {
+  test('SETTINGS that raise a stream window above the maximum end the connection', async () => {
     const peer = await openPeer();
     await peer.send(
       headers(1, requestBlock(attackPath('Deaf'))),
@@ -290,13 +293,13 @@ describe('windows that do not add up', () => {
     },
     { name: 'a frame size of 100', row: [SettingId.maxFrameSize, 100] as const, error: 'protocolError' },
     { name: 'a push of 2', row: [SettingId.enablePush, 2] as const, error: 'protocolError' },
-  ])('SETTINGS with $name are the end', async ({ row, error }) => {
+  ])('SETTINGS with $name end the connection', async ({ row, error }) => {
     const peer = await openPeer();
     await peer.send(settings([row]));
     expect((await peer.end()).goaway?.error).toBe(error);
   });
 
-  test('more than a stream’s window that nobody reads resets the stream', async () => {
+  test('more unread bytes than the stream window reset the stream', async () => {
     const piece = message(Buffer.alloc(16_000));
     const peer = await openPeer();
     await peer.send(headers(1, requestBlock(attackPath('Deaf'))));
@@ -305,7 +308,7 @@ describe('windows that do not add up', () => {
   });
 });
 
-test('a message that does not end is not waited for', async () => {
+test('resets a call whose message does not end, and serves the next call', async () => {
   const peer = await openPeer();
   const half = data(1, message(Buffer.from('x'), 1_000));
   await peer.send(headers(1, requestBlock(attackPath('Echo'))), half);
@@ -314,8 +317,8 @@ test('a message that does not end is not waited for', async () => {
   expect((await answerOf(peer, 3)).grpcStatus).toBe(0);
 });
 
-test('after all of them nothing is left behind', async () => {
-  const report = await waitFor('the handlers have ended', async () => {
+test('after all attacks, no handler remains and nothing was logged', async () => {
+  const report = await waitFor('the handlers to end', async () => {
     const now = await range.report();
     return now.running === 0 ? now : undefined;
   });

@@ -1,5 +1,5 @@
 /**
- * How calls and connections of our own transport end when several ends meet: each call once, and told.
+ * Several reasons that end a call or a connection of the built-in HTTP/2 server at once: each call ends exactly once, and its client is informed.
  */
 import { startHttp2Transport } from '../../src/grpc/http2/http2-transport.ts';
 import { methodPath } from '../support/grpc/test-methods.ts';
@@ -19,7 +19,7 @@ import {
 import { Http2Peer } from '../support/http2/peer.ts';
 import { waitFor } from '../support/wait.ts';
 
-/** Of SETTINGS: SETTINGS_INITIAL_WINDOW_SIZE. */
+/** Identifier of SETTINGS_INITIAL_WINDOW_SIZE. */
 const INITIAL_WINDOW_SIZE = 4;
 const PIECE_BYTES = 14_000;
 const PIECES = 5;
@@ -39,7 +39,7 @@ function endsOf(peer: Http2Peer, streamId: number): number {
   return peer.frames.filter((one) => one.streamId === streamId && isEnd(one.flags)).length;
 }
 
-/** A call whose answer is as long as the connection's window and more. */
+/** Sends a call whose answer is longer than the window of the connection, and waits until the window is used up. */
 async function fillWindow(peer: Http2Peer): Promise<void> {
   const body = message(Buffer.alloc(PIECE_BYTES * PIECES - 5));
   const pieces = Array.from({ length: PIECES }, (_, index) => {
@@ -47,46 +47,46 @@ async function fillWindow(peer: Http2Peer): Promise<void> {
     return data(1, piece, index === PIECES - 1 ? FrameFlag.endStream : 0);
   });
   await peer.send(headers(1, requestBlock(methodPath('Echo'))), ...pieces);
-  await waitFor('the window is full', () => peer.dataBytes === 65_535);
+  await waitFor('the window to be used up', () => peer.dataBytes === 65_535);
 }
 
-test('a stream that waited for the window and ended for its deadline ends once', async () => {
+test('a stream whose deadline passes while it waits for the window ends once', async () => {
   const peer = await Http2Peer.open(fixture.port, { settings: [[INITIAL_WINDOW_SIZE, 10_000_000]] });
   await fillWindow(peer);
   await peer.send(
     headers(3, requestBlock(methodPath('Flood'), [literal('grpc-timeout', '200m')])),
     data(3, message(Buffer.from('late:100')), FrameFlag.endStream),
   );
-  await waitFor('its deadline ends it', () => endsOf(peer, 3) === 1);
+  await waitFor('the deadline to end the stream', () => endsOf(peer, 3) === 1);
   await peer.send(windowUpdate(0, 1_000_000));
-  await waitFor('the other call goes on', () => endsOf(peer, 1) === 1);
+  await waitFor('the other call to end', () => endsOf(peer, 1) === 1);
   await peer.roundTrip();
   expect(endsOf(peer, 3)).toBe(1);
   peer.destroy();
 });
 
-test('a peer that said GOAWAY itself does not hold up a drain: its streams are told', async () => {
+test('a peer that sent GOAWAY does not delay a drain, and its streams are ended', async () => {
   const peer = await Http2Peer.open(fixture.port);
   await peer.send(
     headers(1, requestBlock(methodPath('HoldStream'))),
     data(1, message(Buffer.from('watcher')), FrameFlag.endStream),
     goaway(0, 0),
   );
-  await waitFor('the handler', () => fixture.notebook.held.has('watcher'));
+  await waitFor('the handler to start', () => fixture.notebook.held.has('watcher'));
   let isDrained = false;
   const drained = fixture.transport.drain(30_000).then(() => {
     isDrained = true;
   });
   const ping = await peer.frame('the PING of the drain', ({ type, flags }) => type === FrameType.ping && flags === 0);
   await peer.send(frame(FrameType.ping, FrameFlag.ack, 0, ping.payload));
-  await waitFor('the stream is told', () => endsOf(peer, 1) === 1);
-  await waitFor('the drain ends long before its grace', () => isDrained);
+  await waitFor('the stream to end', () => endsOf(peer, 1) === 1);
+  await waitFor('the drain to end long before its grace period', () => isDrained);
   await drained;
 });
 
-test('a call of which the headers alone came ends at its deadline', async () => {
+test('a call whose message never arrives ends at its deadline', async () => {
   const peer = await Http2Peer.open(fixture.port);
   await peer.send(headers(1, requestBlock(methodPath('Echo'), [literal('grpc-timeout', '200m')])));
-  await waitFor('its deadline ends it', () => endsOf(peer, 1) === 1);
+  await waitFor('the deadline to end the stream', () => endsOf(peer, 1) === 1);
   peer.destroy();
 });

@@ -1,6 +1,6 @@
 /**
- * Our HPACK against nghttp2's, as node:http2 brings it: thousands of random header lists in either direction come out as they went in,
- * whatever the size of the table and however it changes on the way.
+ * Compares our HPACK with that of nghttp2, which node:http2 contains. Thousands of random header lists are decoded to the same fields in both
+ * directions, with tables of any size and with size changes in between.
  */
 import { type ClientHttp2Stream, constants, type OutgoingHttpHeaders, sensitiveHeaders } from 'node:http2';
 import { encodeFields, STATUS_200 } from '../../src/grpc/http2/hpack/encoder.ts';
@@ -14,7 +14,7 @@ const SEED = 7_541;
 const BATCH = 40;
 const BATCHES = 20;
 
-/** Names that the static table has, with one that it has many values for, and names of gRPC. */
+/** Names in the static table, including one with several values, and names that gRPC uses. */
 const KNOWN_NAMES = [
   'accept',
   'accept-encoding',
@@ -26,7 +26,7 @@ const KNOWN_NAMES = [
   'link',
 ];
 const TOKEN = "abcdefghijklmnopqrstuvwxyz0123456789-_.!#$%&'*+^`|~";
-/** What a value may hold: visible ASCII, blanks within, tabs within, and the upper half of bytes. */
+/** Characters of values: visible ASCII, the upper half of bytes, and (not at the ends) spaces and tabs. */
 const VISIBLE = Array.from({ length: 94 }, (_, index) => String.fromCharCode(33 + index));
 const UPPER = Array.from({ length: 128 }, (_, index) => String.fromCharCode(128 + index));
 const INNER = [...VISIBLE, ...UPPER, ' ', '\t'];
@@ -45,11 +45,11 @@ function randomValue(random: FastRandom): string {
   }
   const length = kind === 1 ? random.below(6_000) : kind === 2 ? random.below(300) : 1 + random.below(30);
   const middle = kind < 6 ? INNER : VISIBLE;
-  // nghttp2 takes no blank at either end, as RFC 9113 says.
+  // nghttp2 accepts no whitespace at either end, as RFC 9113 requires.
   return Array.from({ length }, (_, at) => random.pick(at === 0 || at === length - 1 ? VISIBLE : middle)).join('');
 }
 
-/** A few fields; names repeat, and so do whole fields of earlier lists, or no table would be of use. */
+/** Returns a few fields. Names and fields of earlier lists repeat, because otherwise the dynamic table would have no effect. */
 function randomFields(random: FastRandom, earlier: (readonly [string, string])[]): [string, string][] {
   const fields: [string, string][] = [];
   for (let left = random.below(random.below(10) === 0 ? 40 : 8); left > 0; left -= 1) {
@@ -62,7 +62,7 @@ function randomFields(random: FastRandom, earlier: (readonly [string, string])[]
   return fields;
 }
 
-/** As node:http2 wants them: values of one name together, some of the names never to be indexed. */
+/** Converts fields to the form of node:http2: the values of a name together, and some names that must not be indexed. */
 function outgoing(fields: FieldList, random: FastRandom): OutgoingHttpHeaders {
   const lists = new Map<string, string[]>();
   for (const [name, value] of fields) {
@@ -79,7 +79,7 @@ function outgoing(fields: FieldList, random: FastRandom): OutgoingHttpHeaders {
   return { ...entries, [sensitiveHeaders]: secret } as OutgoingHttpHeaders;
 }
 
-/** In an order that does not depend on how fields of different names are mixed. */
+/** Sorts fields by name only, because node:http2 may reorder fields of different names. */
 function sorted(fields: FieldList): FieldList {
   return [...fields].sort(([left], [right]) => (left < right ? -1 : left > right ? 1 : 0));
 }
@@ -88,7 +88,7 @@ function pairs(flat: readonly string[]): [string, string][] {
   return Array.from({ length: flat.length / 2 }, (_, index) => [String(flat[2 * index]), String(flat[2 * index + 1])]);
 }
 
-/** What the client says came: the fields of the headers and of the trailers. */
+/** Fields of the headers and of the trailers that the client received. */
 interface Received {
   readonly opening: [string, string][];
   readonly trailers: [string, string][];
@@ -98,11 +98,11 @@ function receive(stream: ClientHttp2Stream): Promise<Received> {
   return new Promise((resolve) => {
     let opening: [string, string][] = [];
     let trailers: [string, string][] = [];
-    stream.on('response', (...told: unknown[]) => {
-      opening = pairs(told[2] as string[]);
+    stream.on('response', (...args: unknown[]) => {
+      opening = pairs(args[2] as string[]);
     });
-    stream.on('trailers', (...told: unknown[]) => {
-      trailers = pairs(told[2] as string[]);
+    stream.on('trailers', (...args: unknown[]) => {
+      trailers = pairs(args[2] as string[]);
     });
     stream.on('error', () => {});
     stream.on('close', () => resolve({ opening, trailers }));
@@ -130,7 +130,7 @@ test.each([
   { name: 'a table that shrinks and grows', tableBytes: 4_096, sizes: [4_096, 500, 0, 33, 4_096, 1_000, 64] },
   { name: 'a table, and frames with padding', tableBytes: 4_096, sizes: [4_096], isPadded: true },
 ])(
-  'requests of nghttp2 are decoded as they were meant: $name',
+  'decodes requests of nghttp2 to the same fields with $name',
   async ({ tableBytes, sizes, isPadded }) => {
     const random = new FastRandom(SEED + tableBytes + sizes.length);
     const clientOptions = {
@@ -149,7 +149,7 @@ test.each([
         const stream = pair.client.request(outgoing(fields, random));
         sent.push({ stream, fields, received: receive(stream) });
       }
-      await waitFor('all answers', () => pair.failure !== undefined || sent.every(({ stream }) => stream.closed));
+      await waitFor('all calls to end', () => pair.failure !== undefined || sent.every(({ stream }) => stream.closed));
       expect(pair.failure).toBeUndefined();
       for (const { stream, fields } of sent) {
         const decoded = pair.requests.get(Number(stream.id)) ?? [];
@@ -161,13 +161,13 @@ test.each([
       evictions += pair.decoder.table.bytes < tableBytesBefore ? 1 : 0;
       tableBytesBefore = pair.decoder.table.bytes;
     }
-    // The table was in use, and full, or this would say little.
+    // The table was used and full. Otherwise the test would prove little.
     expect(evictions).toBeGreaterThan(tableBytes === 0 ? -1 : 2);
   },
   60_000,
 );
 
-test('what we encode nghttp2 decodes as it was meant: metadata of all lengths, and status texts', async () => {
+test('nghttp2 decodes our metadata of all lengths and our status texts to the same fields', async () => {
   const random = new FastRandom(SEED + 1);
   const answers = new Map<number, { fields: [string, string][]; code: StatusCode; text: string }>();
   pair = await Nghttp2Pair.open({
@@ -200,7 +200,7 @@ test('what we encode nghttp2 decodes as it was meant: metadata of all lengths, a
   }
 }, 60_000);
 
-/** A status text as handlers write it, and as they should not: umlauts, signs beyond the first plane, halves of them, line ends. */
+/** Returns a random status text with valid and invalid characters: umlauts, characters beyond the BMP, lone surrogates, line ends. */
 function randomText(random: FastRandom): string {
   const pieces = [
     'cannot set',

@@ -1,6 +1,6 @@
 /**
- * Answers of the whole HTTP/2 transport as nghttp2 (node:http2) reads them: random metadata and status texts come as handlers set them,
- * while the client changes the size of the table of header fields that it lends us.
+ * nghttp2 (node:http2) reads the answers of the built-in HTTP/2 server. Random metadata and status texts arrive as handlers set them, while the client
+ * changes the size of the header table that the server may use.
  */
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import { startHttp2Transport } from '../../src/grpc/http2/http2-transport.ts';
@@ -16,34 +16,34 @@ import { waitFor } from '../support/wait.ts';
 const SEED = 9_113;
 const ROUNDS = 60;
 const CALLS = 30;
-/** A text may be cut, but not before so many characters. */
+/** Minimum length of a text that the server truncated. */
 const MIN_TEXT_LENGTH = 900;
 const TABLE_SIZES = [0, 1, 33, 100, 4_096, 65_536];
 const KEYS = ['x-request-id', 'x-bytes-bin', 'retry-after', 'server', 'x', 'x_y-z.0', 'vary', 'via', 'etag'];
 
-/** What a handler is asked to answer. */
-interface Wanted {
+/** Answer that the handler must send. */
+interface ExpectedAnswer {
   readonly headers: MetadataEntry[];
   readonly trailers: MetadataEntry[];
   readonly code: number;
   readonly text: string;
 }
 
-/** What was asked for in each call, by number. */
-const wantedOf = new Map<number, Wanted>();
+/** Expected answers by the number of the call. */
+const expectedAnswers = new Map<number, ExpectedAnswer>();
 let transport: Transport;
 let session: ClientHttp2Session;
 
-const TELL = {
-  path: '/nghttp2.Test/Tell',
+const ANSWER = {
+  path: '/nghttp2.Test/Answer',
   kind: 'unary',
   decode: (bytes: Buffer) => Buffer.from(bytes),
   encode: (response: Buffer) => response,
   handler: (request: Buffer, context: CallContext) => {
-    const wanted = wantedOf.get(request.readUInt32BE(0));
-    context.answerWith({ headers: wanted?.headers ?? [], trailers: wanted?.trailers ?? [] });
-    if (wanted !== undefined && wanted.code !== 0) {
-      throw new StatusError(wanted.code as StatusCode, wanted.text);
+    const expected = expectedAnswers.get(request.readUInt32BE(0));
+    context.answerWith({ headers: expected?.headers ?? [], trailers: expected?.trailers ?? [] });
+    if (expected !== undefined && expected.code !== 0) {
+      throw new StatusError(expected.code as StatusCode, expected.text);
     }
     return request;
   },
@@ -51,7 +51,7 @@ const TELL = {
 
 beforeAll(async () => {
   transport = await startHttp2Transport({
-    table: new Map([[TELL.path, TELL]]),
+    table: new Map([[ANSWER.path, ANSWER]]),
     listen: { tcp: { host: '127.0.0.1', port: 0 } },
     defaultDeadlineMs: 10_000,
     clock: systemClock,
@@ -73,7 +73,7 @@ function randomEntries(random: FastRandom): MetadataEntry[] {
   });
 }
 
-/** Printable ASCII; blanks within, as HTTP/2 allows none at either end. */
+/** Returns printable ASCII without spaces at the ends, which HTTP/2 does not allow. */
 function randomValue(length: number, random: FastRandom): string {
   const characters = Array.from({ length }, () => String.fromCharCode(32 + random.below(95)));
   return characters.join('').trim();
@@ -108,15 +108,15 @@ function call(index: number): Promise<Received> {
     const received: Received = { fields: [], trailers: [], resetCode: 0 };
     const stream: ClientHttp2Stream = session.request({
       ':method': 'POST',
-      ':path': TELL.path,
+      ':path': ANSWER.path,
       'content-type': 'application/grpc',
       te: 'trailers',
     });
-    stream.on('response', (...told: unknown[]) => {
-      received.fields = pairs(told[2]);
+    stream.on('response', (...args: unknown[]) => {
+      received.fields = pairs(args[2]);
     });
-    stream.on('trailers', (...told: unknown[]) => {
-      received.trailers = pairs(told[2]);
+    stream.on('trailers', (...args: unknown[]) => {
+      received.trailers = pairs(args[2]);
     });
     stream.on('error', () => {});
     stream.on('close', () => resolve({ ...received, resetCode: stream.rstCode ?? 0 }));
@@ -132,7 +132,7 @@ function pairs(flat: unknown): [string, string][] {
   return Array.from({ length: fields.length / 2 }, (_, at) => [String(fields[2 * at]), String(fields[2 * at + 1])]);
 }
 
-/** As it must arrive: bytes in base64 without padding. */
+/** Returns the entries as they are on the wire: bytes in base64 without padding. */
 function onWire(entries: readonly MetadataEntry[]): [string, string][] {
   return entries.map(([key, value]) => [
     key,
@@ -140,14 +140,14 @@ function onWire(entries: readonly MetadataEntry[]): [string, string][] {
   ]);
 }
 
-/** The text with what is no character replaced, as gRPC sends it, and cut where it is too long. */
-function isText(received: string | undefined, wanted: string): boolean {
+/** Returns whether `received` is the expected text, with invalid characters replaced as gRPC does, and possibly truncated. */
+function isText(received: string | undefined, expected: string): boolean {
   const text = decodeURIComponent(received ?? '');
-  const whole = wanted.toWellFormed();
+  const whole = expected.toWellFormed();
   return text === whole || (whole.startsWith(text) && text.length >= MIN_TEXT_LENGTH);
 }
 
-test('what handlers say is what nghttp2 reads, whatever the size of its table', async () => {
+test('nghttp2 reads what handlers send, with any size of its header table', async () => {
   const random = new FastRandom(SEED);
   const wrong: unknown[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
@@ -155,7 +155,10 @@ test('what handlers say is what nghttp2 reads, whatever the size of its table', 
       const headerTableSize = random.pick(TABLE_SIZES);
       session.settings({ headerTableSize });
       if (random.once(2)) {
-        await waitFor('the change acknowledged', () => session.localSettings.headerTableSize === headerTableSize);
+        await waitFor(
+          'the SETTINGS to be acknowledged',
+          () => session.localSettings.headerTableSize === headerTableSize,
+        );
       }
     }
     const indexes = Array.from({ length: CALLS }, (_, at) => round * CALLS + at);
@@ -163,14 +166,14 @@ test('what handlers say is what nghttp2 reads, whatever the size of its table', 
       indexes.map((index) => {
         const code = random.once(2) ? 0 : 1 + random.below(16);
         const text = randomText(random);
-        wantedOf.set(index, { headers: randomEntries(random), trailers: randomEntries(random), code, text });
+        expectedAnswers.set(index, { headers: randomEntries(random), trailers: randomEntries(random), code, text });
         return call(index);
       }),
     );
     for (const [at, answer] of received.entries()) {
-      const wanted = wantedOf.get(Number(indexes[at])) as Wanted;
-      if (!isRight(answer, wanted)) {
-        wrong.push({ answer, wanted });
+      const expected = expectedAnswers.get(Number(indexes[at])) as ExpectedAnswer;
+      if (!isRight(answer, expected)) {
+        wrong.push({ answer, expected });
       }
     }
   }
@@ -178,19 +181,19 @@ test('what handlers say is what nghttp2 reads, whatever the size of its table', 
   expect(session.destroyed).toBe(false);
 }, 60_000);
 
-function isRight(answer: Received, wanted: Wanted): boolean {
-  // An error without a message before it is one block (Trailers-Only).
-  const last = wanted.code === 0 ? answer.trailers : answer.fields;
+function isRight(answer: Received, expected: ExpectedAnswer): boolean {
+  // A status without a message is sent in one header block (Trailers-Only).
+  const last = expected.code === 0 ? answer.trailers : answer.fields;
   const status = new Map(last);
   const own = (fields: [string, string][]): string => {
     return JSON.stringify(fields.filter(([name]) => KEYS.includes(name)));
   };
-  const isOk = wanted.code === 0;
+  const isOk = expected.code === 0;
   return (
     answer.resetCode === 0 &&
-    status.get('grpc-status') === String(wanted.code) &&
-    (isOk || isText(status.get('grpc-message'), wanted.text)) &&
-    own(last) === JSON.stringify(onWire(wanted.trailers)) &&
-    (!isOk || own(answer.fields) === JSON.stringify(onWire(wanted.headers)))
+    status.get('grpc-status') === String(expected.code) &&
+    (isOk || isText(status.get('grpc-message'), expected.text)) &&
+    own(last) === JSON.stringify(onWire(expected.trailers)) &&
+    (!isOk || own(answer.fields) === JSON.stringify(onWire(expected.headers)))
   );
 }

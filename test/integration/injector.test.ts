@@ -1,6 +1,6 @@
 /**
- * The injector whole, against the few paths of an API server that it calls: two replicas become ready by themselves, inject, survive a
- * deleted Secret and an emptied caBundle, and drain. On a real cluster: test/kubernetes.
+ * The complete injector with a fake API server: two replicas become ready without help, inject, recover from a deleted Secret and an emptied
+ * caBundle, and drain. The tests in test/kubernetes use a real cluster.
  */
 import { request } from 'node:https';
 import { parseSidecarConfig, type SidecarConfig } from '../../src/injection/sidecar-config.ts';
@@ -24,7 +24,7 @@ beforeAll(async () => {
     namespace: 'pannier-system',
     serviceName: 'pannier-injector',
     configurationName: 'pannier-injector',
-    // Short, so that the time for API servers to learn is short too.
+    // Short lifetimes, because the time that API servers get to learn a new CA depends on them.
     certificates: {
       kind: 'self',
       secretName: 'pannier-injector-ca',
@@ -60,7 +60,7 @@ async function isReady(injector: Injector): Promise<boolean> {
   return response.status === 200;
 }
 
-/** Calls as an API server does: trusting what the caBundle holds. */
+/** Sends a review as an API server does, and trusts only the certificates in the caBundle. */
 function review(injector: Injector, object: object): Promise<{ allowed: boolean; patch?: string }> {
   const body = JSON.stringify({
     apiVersion: 'admission.k8s.io/v1',
@@ -86,9 +86,9 @@ const pod = {
   spec: { containers: [{ name: 'app', image: 'app:1' }] },
 };
 
-test('two replicas become ready by themselves and inject, through the loss of Secret and caBundle', async () => {
+test('two replicas become ready without help, inject, and recover from the loss of Secret and caBundle', async () => {
   const [first, second] = await Promise.all([start(), start()]);
-  await waitFor('both ready', async () => (await isReady(first)) && (await isReady(second)));
+  await waitFor('both replicas to be ready', async () => (await isReady(first)) && (await isReady(second)));
   for (const injector of [first, second]) {
     const { allowed, patch } = await review(injector, pod);
     expect(allowed).toBe(true);
@@ -96,8 +96,8 @@ test('two replicas become ready by themselves and inject, through the loss of Se
   }
   server.secret = undefined;
   server.webhooks = server.webhooks.map((webhook) => ({ ...webhook, clientConfig: {} }));
-  await waitFor('no longer ready', async () => !(await isReady(first)));
-  await waitFor('both ready again', async () => (await isReady(first)) && (await isReady(second)));
+  await waitFor('the first replica to be unready', async () => !(await isReady(first)));
+  await waitFor('both replicas to be ready again', async () => (await isReady(first)) && (await isReady(second)));
   await review(first, pod);
   await review(second, pod);
   const text = await (await fetch(`http://127.0.0.1:${first.adminPort}/metrics`)).text();
@@ -105,7 +105,7 @@ test('two replicas become ready by themselves and inject, through the loss of Se
   expect(text).toMatch(/pannier_injector_certificate_expiry_seconds \d{10}/);
 });
 
-test('a replica whose list of nodes is long in coming is not ready: its pods could be on old kubelets', async () => {
+test('a replica is not ready before it has listed the nodes, because kubelets could be old', async () => {
   const { core } = options.clients;
   let release: (() => void) | undefined;
   const held = new Promise<void>((resolve) => {
@@ -120,7 +120,9 @@ test('a replica whose list of nodes is long in coming is not ready: its pods cou
   const slow = await start({ ...options.clients, core: slowCore });
   const text = async (): Promise<string> => (await fetch(`http://127.0.0.1:${slow.adminPort}/readyz`)).text();
   try {
-    await waitFor('all but the nodes', async () => (await text()).includes('certificate: verified'));
+    await waitFor('everything except the nodes to be ready', async () =>
+      (await text()).includes('certificate: verified'),
+    );
     expect(await isReady(slow)).toBe(false);
     expect(await text()).toContain('the nodes are being listed');
   } finally {
@@ -129,7 +131,7 @@ test('a replica whose list of nodes is long in coming is not ready: its pods cou
   await waitFor('ready', () => isReady(slow));
 });
 
-test('calls what its rights allow, nothing else', () => {
+test('calls only the API paths that its RBAC rules allow', () => {
   const paths = new Set(server.calls);
   const secrets = '/api/v1/namespaces/pannier-system/secrets';
   const configuration = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/pannier-injector';
@@ -144,7 +146,7 @@ test('calls what its rights allow, nothing else', () => {
   expect([...paths].filter((path) => !allowed.includes(path))).toEqual([]);
 });
 
-test('old kubelets turn native sidecars off where that is automatic', async () => {
+test('old kubelets turn native sidecars off in automatic mode', async () => {
   server.kubeletVersions = ['v1.34.4', 'v1.28.1'];
   const injector = await start();
   await waitFor('ready', () => isReady(injector));
@@ -156,7 +158,7 @@ test('old kubelets turn native sidecars off where that is automatic', async () =
   });
 });
 
-test('draining, it is not ready and answers on', async () => {
+test('while it drains, it is not ready and still answers', async () => {
   const injector = await start();
   await waitFor('ready', () => isReady(injector));
   let isDrained = false;
@@ -171,7 +173,7 @@ test('draining, it is not ready and answers on', async () => {
   injectors.splice(injectors.indexOf(injector), 1);
 });
 
-test('while reviews still arrive after the delay, as from a slow kube-proxy, they are answered', async () => {
+test('answers reviews that arrive after the drain delay, as a slow kube-proxy can cause', async () => {
   const injector = await start();
   await waitFor('ready', () => isReady(injector));
   const delayMs = 3_000;

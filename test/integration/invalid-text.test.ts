@@ -1,6 +1,6 @@
 /**
- * Keys and users that are not UTF-8, as raw bytes on both transports and both stores: refused, so that no caller shares a counter or a
- * list of sessions with another.
+ * Keys and user ids that are not UTF-8, as raw bytes on both transports and with both stores. They are rejected, because a replacement character would
+ * let callers share a counter or a list of sessions.
  */
 import { Status } from '../../src/grpc/status.ts';
 import { connectRaw, type RawClient } from '../support/grpc/raw-client.ts';
@@ -56,13 +56,13 @@ describe.each([
     await sidecar?.stop();
   });
 
-  test('keys that are not UTF-8 are INVALID_ARGUMENT and count nothing', async () => {
+  test('rejects keys that are not UTF-8 with INVALID_ARGUMENT, without counting them', async () => {
     for (const key of [Buffer.from([0xff]), Buffer.from('müller', 'latin1'), Buffer.from('möller', 'latin1')]) {
       const answer = await client.unary(CHECK, check(key), { deadlineMs: 30_000 });
       expect(answer).toMatchObject({ code: Status.INVALID_ARGUMENT });
       expect(answer.details).toContain('key must be valid UTF-8');
     }
-    // Field 1 of the answer is `allowed`, which is left out where it is false.
+    // Field 1 of the response is `allowed`, which is omitted if it is false.
     for (const key of ['müller', 'möller', '\u{FFFD}', '日本語', '\u{1F600}']) {
       const [first, second] = [
         await client.unary(CHECK, check(Buffer.from(key)), { deadlineMs: 30_000 }),
@@ -72,7 +72,7 @@ describe.each([
     }
   });
 
-  test('users that are not UTF-8 are INVALID_ARGUMENT for every method that names one', async () => {
+  test('every method rejects user ids that are not UTF-8 with INVALID_ARGUMENT', async () => {
     const user = Buffer.from([0x61, 0xff]);
     for (const method of ['CreateSession', 'ListUserSessions', 'DeleteUserSessions']) {
       const answer = await client.unary(`${SESSIONS}/${method}`, field(1, user), { deadlineMs: 30_000 });

@@ -1,7 +1,7 @@
 /**
- * The bytes that the memory stores count are those that their entries take of a process.
+ * The bytes that the memory stores count match the memory that their entries take.
  *
- * A store that counts too little exhausts the heap before it reaches its bound; one that counts too much wastes what it was given.
+ * A store that counts too little exhausts the heap before it reaches its bound. A store that counts too much wastes its quota.
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ interface Filled {
   readonly measuredBytes: number;
 }
 
-/** A name in two bytes per character is assumed of every string, and memory that malloc takes beside a buffer is not measured. */
+/** The counted bytes exceed the measured ones: stores assume two bytes per character, and the overhead of malloc is not measured. */
 const MAX_COUNTED_SHARE = 1.8;
 
 function fill(...args: readonly string[]): string {
@@ -24,7 +24,7 @@ function fill(...args: readonly string[]): string {
 const cases = JSON.parse(fill()) as string[];
 
 test.each(cases)(
-  'counts at least what it takes and not much more: %s',
+  'counts at least the measured bytes and not much more: %s',
   (name) => {
     const { entries, countedBytes, measuredBytes } = JSON.parse(fill(name)) as Filled;
     expect(entries).toBeGreaterThan(1_000);

@@ -1,5 +1,5 @@
 /**
- * A sidecar without Redis: ended entries leave its three stores without any call, and never keep live ones out.
+ * A sidecar without Redis: expired entries leave its three stores without any call, and do not displace live entries.
  */
 import { connectPannier, type PannierClient } from '../support/sidecar/pannier-client.ts';
 import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
@@ -48,14 +48,14 @@ async function setCached(key: string, ttlMs: number): Promise<void> {
   expect(ended).toMatchObject({ ok: true });
 }
 
-/** By store: rate_limit, session, cache. */
+/** Returns the values of a metric by store: rate_limit, session, cache. */
 async function readMetric(name: string): Promise<Record<string, number>> {
   const text = await (await fetch(`${sidecar.adminUrl}/metrics`)).text();
   const rows = [...text.matchAll(new RegExp(`^${name}\\{store="(\\w+)"\\} (\\S+)$`, 'gm'))];
   return Object.fromEntries(rows.map(([, store = '', value]) => [store, Number(value)]));
 }
 
-test('ended entries leave all stores without a call, and the metrics with them (D1, D11)', async () => {
+test('expired entries leave all stores and the metrics without a call (D1, D11)', async () => {
   for (let index = 0; index < 100; index += 1) {
     await check(`key-${index}`, 1_000);
     await createSession(`user-${index}`, 1_000);
@@ -64,7 +64,7 @@ test('ended entries leave all stores without a call, and the metrics with them (
   const full = await readMetric('pannier_memory_store_bytes');
   expect(Object.keys(full).sort()).toEqual(['cache', 'rate_limit', 'session']);
   const entries = await waitFor(
-    'entries that left',
+    'the entries to expire',
     async () => {
       const sizes = await readMetric('pannier_memory_store_entries');
       return Object.values(sizes).every((size) => size === 0) ? sizes : undefined;
@@ -73,14 +73,14 @@ test('ended entries leave all stores without a call, and the metrics with them (
   );
   expect(entries).toEqual({ rate_limit: 0, session: 0, cache: 0 });
   const bytes = await readMetric('pannier_memory_store_bytes');
-  // The version of a tag outlives its entries by a minute.
+  // The version of a tag is kept for a minute longer than its entries.
   expect(bytes).toMatchObject({ rate_limit: 0, session: 0 });
   expect(await readMetric('pannier_memory_store_evictions_total')).not.toMatchObject({
     rate_limit: expect.any(Number),
   });
 }, 120_000);
 
-test('a bound that the heap cannot hold for three stores is warned about at start', async () => {
+test('warns at startup if the heap is too small for the bounds of three stores', async () => {
   const settings = { NODE_OPTIONS: '--max-old-space-size=96 --max-semi-space-size=4' };
   const large = await startSidecar({ ...settings, PANNIER_MEMORY_STORE_MAX_BYTES: '33554432' });
   const usual = await startSidecar(settings);
@@ -91,10 +91,10 @@ test('a bound that the heap cannot hold for three stores is warned about at star
   await Promise.all([large.stop(), usual.stop()]);
 });
 
-test('a live limit is not evicted for ended ones, whatever was used last (D2)', async () => {
+test('evicts no live limit while there are expired ones, regardless of the last use (D2)', async () => {
   expect(await check('victim', HOUR_MS)).toBe(true);
   expect(await check('victim', HOUR_MS)).toBe(false);
-  // So that nothing sweeps between the last end and the next call, the others end while they are written.
+  // The other limits expire while they are written, so that no sweep runs between the last expiry and the next call.
   for (let index = 0; index < MAX_ENTRIES + 500; index += 1) {
     await check(`other-${index}`, 1);
   }
@@ -102,7 +102,7 @@ test('a live limit is not evicted for ended ones, whatever was used last (D2)', 
   expect(await check('victim', HOUR_MS)).toBe(false);
 }, 120_000);
 
-test('a live cache entry is not evicted for ended ones, and a live session neither ended nor refused (D2)', async () => {
+test('evicts no live cache entry while there are expired ones, and neither ends nor rejects a session (D2)', async () => {
   await setCached('victim', HOUR_MS);
   const sessionId = await createSession('victim', HOUR_MS);
   for (let index = 0; index < MAX_ENTRIES + 500; index += 1) {

@@ -1,5 +1,5 @@
 /**
- * Two releases on one Redis, as during a rolling update: what one has written the other reads, and both count and invalidate as one.
+ * Two releases on one Redis, as during a rolling update: each release reads the data of the other, and both share counts and invalidations.
  */
 
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
@@ -58,12 +58,12 @@ afterAll(async () => {
 
 function answerOf<Response>(ended: Ended<Response>): Response {
   if (!ended.ok) {
-    throw new Error(`cannot go on: a call ended with code ${ended.code}: ${ended.details}`);
+    throw new Error(`a call ended with code ${ended.code}: ${ended.details}`);
   }
   return ended.response;
 }
 
-/** `writer` does what comes first, `reader` what comes after it. */
+/** `writer` executes the first step, and `reader` the step after it. */
 describe.each(['ours, then theirs', 'theirs, then ours'])('%s', (order) => {
   let writer: PannierClient;
   let reader: PannierClient;
@@ -72,7 +72,7 @@ describe.each(['ours, then theirs', 'theirs, then ours'])('%s', (order) => {
     [writer, reader] = order.startsWith('ours') ? [ours, theirs] : [theirs, ours];
   });
 
-  test.each(ALGORITHMS)('%s: a limit is counted once over both', async (algorithm) => {
+  test.each(ALGORITHMS)('%s: both share the count of a limit', async (algorithm) => {
     const limits = [{ name: 'a', algorithm, limit: 10, windowMs: 3_600_000 }];
     const key = `${order} ${algorithm}`;
     let allowed = 0;
@@ -85,7 +85,7 @@ describe.each(['ours, then theirs', 'theirs, then ours'])('%s', (order) => {
     expect(answerOf(await writer.checkRateLimit({ key, limits })).allowed).toBe(true);
   });
 
-  test('a policy of several limits is counted once over both', async () => {
+  test('both share the counts of a policy with several limits', async () => {
     let allowed = 0;
     for (let index = 0; index < 14; index += 1) {
       const client = index % 2 === 0 ? writer : reader;
@@ -94,7 +94,7 @@ describe.each(['ours, then theirs', 'theirs, then ours'])('%s', (order) => {
     expect(allowed).toBe(10);
   });
 
-  test('a session is read, updated, rotated, listed and ended by both', async () => {
+  test('both can read, update, rotate, list and end a session', async () => {
     const userId = `ann of ${order}`;
     const created = answerOf(
       await writer.createSession({ userId, data: { cart: Buffer.from('apples') }, labels: { device: 'phone' } }),
@@ -116,7 +116,7 @@ describe.each(['ours, then theirs', 'theirs, then ours'])('%s', (order) => {
     expect(await reader.getSession({ sessionId: third })).toMatchObject({ ok: false, code: NOT_FOUND });
   });
 
-  test('a login and a logout everywhere hold on both', async () => {
+  test('a login and a logout everywhere take effect on both', async () => {
     const userId = `bob of ${order}`;
     const guest = answerOf(await writer.createSession({})).session?.sessionId ?? '';
     const login = answerOf(await reader.rotateSession({ sessionId: guest, userId })).session?.sessionId ?? '';
@@ -129,7 +129,7 @@ describe.each(['ours, then theirs', 'theirs, then ours'])('%s', (order) => {
     expect(await writer.getSession({ sessionId: kept })).toMatchObject({ code: NOT_FOUND });
   });
 
-  test('a value is read, replaced by its version, and invalidated by key, tag and namespace on both', async () => {
+  test('both can read a value, replace it by its version, and invalidate it by key, tag and namespace', async () => {
     const namespace = `values-${order.slice(0, 4)}`;
     const [key, value] = [Buffer.from('key'), Buffer.from('one')];
     const stored = answerOf(await writer.cacheSet({ namespace, key, value, tags: ['t'] }));
@@ -154,7 +154,7 @@ describe.each(['ours, then theirs', 'theirs, then ours'])('%s', (order) => {
     expect(await outcome(writer)).toBe(HIT);
   });
 
-  test('a watch on one reports what is set and invalidated on the other', async () => {
+  test('a watch on one reports writes and invalidations of the other', async () => {
     const namespace = `watched-${order.slice(0, 4)}`;
     const watch = reader.watchInvalidations({ namespace });
     try {
@@ -172,7 +172,7 @@ describe.each(['ours, then theirs', 'theirs, then ours'])('%s', (order) => {
     }
   });
 
-  test('a near-cache entry of one is dropped by a write on the other', async () => {
+  test('a write on one drops the near-cache entry of the other', async () => {
     const key = Buffer.from(`near ${order}`);
     const read = async () => answerOf(await reader.cacheGet({ namespace: 'near', key })).value?.toString();
     for (let round = 0; round < 5; round += 1) {
@@ -185,7 +185,7 @@ describe.each(['ours, then theirs', 'theirs, then ours'])('%s', (order) => {
   });
 });
 
-test('neither sidecar has logged an error', () => {
+test('neither sidecar logs an error', () => {
   const lines = sidecars.flatMap((sidecar) => sidecar.logLines());
   expect(lines.filter(({ level }) => level === 'error')).toEqual([]);
 });

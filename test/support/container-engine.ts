@@ -1,5 +1,5 @@
 /**
- * The container engine that tests call: the command that PANNIER_TEST_ENGINE names, or docker. It takes docker's arguments.
+ * Container engine that the tests run: the command in PANNIER_TEST_ENGINE, or docker. The command must accept docker's arguments.
  */
 const fromEnvironment = process.env.PANNIER_TEST_ENGINE ?? '';
 

@@ -1,5 +1,5 @@
 /**
- * The repository as tests see it: its root, and the files that git knows or would know.
+ * Paths of this repository for tests: its root, and the files that are tracked by git or could be added.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 export const repositoryRoot: string = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
-/** Paths relative to the root that match one of the git pathspecs (`**` as in glob), tracked or new but not ignored. */
+/** Returns the paths, relative to the root, of tracked or unignored files that match a git pathspec (`**` works as in glob). */
 export function repositoryFiles(globs: readonly string[]): string[] {
   const pathspecs = globs.map((glob) => `:(glob)${glob}`);
   const output = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '--', ...pathspecs], {

@@ -1,8 +1,8 @@
 /**
- * Random histories that are the same in every run.
+ * Pseudo-random numbers from a seed, so that a random history is the same in every run.
  */
 
-/** Mulberry32: uniform in [0, 1). */
+/** Returns a Mulberry32 generator: its numbers are uniform in [0, 1). */
 export function seededRandom(seed: number): () => number {
   let state = seed;
   return () => {

@@ -1,24 +1,24 @@
 /**
- * A directory for PATH that holds stubs and chosen programs of this machine, so that a script finds these and no others.
+ * A directory for PATH that contains only stubs and chosen programs of this machine. A script under test finds no other programs.
  *
- * 1. A stub is a shell script. It appends its name and its arguments as one line to the log, then does what the test says.
+ * 1. A stub is a shell script. It appends its name and its arguments as one line to the log, and then runs the body that the test gave it.
  */
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 export class StubPrograms {
-  /** The value of PATH. */
+  /** Value for PATH. */
   readonly directory: string;
   readonly #logFile: string;
 
-  /** Creates `bin` and a log in the directory. */
+  /** Creates the directory `bin` and the log file below `directory`. */
   constructor(directory: string) {
     this.directory = join(directory, 'bin');
     this.#logFile = join(directory, 'calls.log');
     mkdirSync(this.directory, { recursive: true });
   }
 
-  /** Programs that the script may find as they are. */
+  /** Makes programs of this machine available under their names. */
   link(...names: readonly string[]): this {
     for (const name of names) {
       symlinkSync(programOnPath(name), join(this.directory, name));
@@ -26,14 +26,14 @@ export class StubPrograms {
     return this;
   }
 
-  /** `body` is shell text that runs after the call was logged. Returns the path of the stub. */
+  /** Adds a stub and returns its path. `body` is shell code that runs after the call was logged. */
   add(name: string, body = 'exit 0'): string {
     const path = join(this.directory, name);
     writeFileSync(path, `#!${programOnPath('sh')}\necho "${name} $*" >>'${this.#logFile}'\n${body}\n`, { mode: 0o755 });
     return path;
   }
 
-  /** Calls of all stubs in order: name and arguments. */
+  /** Returns the calls of all stubs in order: name and arguments. */
   calls(): string[] {
     if (!existsSync(this.#logFile)) {
       return [];

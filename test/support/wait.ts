@@ -1,9 +1,9 @@
 /**
- * Waiting for a condition, with a deadline: the only way in which a test waits.
+ * Waits for a condition, with a timeout. Tests wait only with this module.
  */
 const POLL_MS = 10;
 
-/** Resolves with the first truthy value of `probe`; a probe that throws counts as not yet. Rejects after `timeoutMs`. */
+/** Resolves with the first truthy value of `probe`. An error of `probe` counts as a falsy value. Rejects after `timeoutMs`. */
 export async function waitFor<Value>(
   what: string,
   probe: () => Value | Promise<Value>,
@@ -22,10 +22,10 @@ export async function waitFor<Value>(
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
-  throw new Error(`cannot go on: ${what} did not happen within ${timeoutMs} ms`, { cause: lastError });
+  throw new Error(`timed out after ${timeoutMs} ms waiting for: ${what}`, { cause: lastError });
 }
 
-/** Waits while a window of this length turns within ten seconds: its turn gives room that a test does not expect. */
+/** Waits until the current window lasts at least ten more seconds, because a new window would allow calls that a test expects to be denied. */
 export async function awayFromWindowEdge(windowMs: number): Promise<void> {
-  await waitFor('the window not to turn', () => Date.now() % windowMs < windowMs - 10_000, 20_000);
+  await waitFor('the next window', () => Date.now() % windowMs < windowMs - 10_000, 20_000);
 }

@@ -1,5 +1,5 @@
 /**
- * Which texts of a file count as prose, and in which context.
+ * Extraction of prose from files, with its contexts.
  */
 import { sentencesOf } from '../../scripts/text/prose.ts';
 import { textPieces } from '../../scripts/text/text-piece.ts';
@@ -12,12 +12,12 @@ const SCRIPT = [
   "const a = 'word'; // behind",
   "test('returns a value', () => {});",
   "test.each([['a case of one']])('returns %s again', () => {});",
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text of a program
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the text is a program with a template
   'throw new Error(`cannot read ${file}: it is ${await size(`deep ${1}`)} bytes long`);',
   'const pattern = /\\/\\* no comment *\\//;',
 ].join('\n');
 
-test('a script has comments, strings of several words and test names', () => {
+test('finds comments, strings of several words and test names in a script', () => {
   expect(textPieces('a.ts', SCRIPT)).toEqual([
     { context: 'comment', line: 1, text: ' First line\nand second. ' },
     { context: 'comment', line: 3, text: 'one\ntwo' },
@@ -35,11 +35,11 @@ test.each([
   ['a.lua', "local a = '-- no' -- yes", ['yes']],
   ['a.proto', '// One.\nint32 a = 1; // Two.', ['One.', 'Two.']],
   ['a.bin', '# nothing', []],
-])('comments of %s', (path, content, texts) => {
+])('finds the comments of %s', (path, content, texts) => {
   expect(textPieces(path, content).map(({ text }) => text)).toEqual(texts);
 });
 
-test('a page has headings, paragraphs, list items and cells, and no code', () => {
+test('finds headings, paragraphs, list items and cells of a page, and no code', () => {
   const page =
     '# Title\n\nOne `a b`\ntwo [link](x.md).\n- item\n\n```sh\ncode\n```\n\n    code\n\n| a | **b** |\n|---|---|\n';
   expect(textPieces('a.md', page)).toEqual([
@@ -51,7 +51,7 @@ test('a page has headings, paragraphs, list items and cells, and no code', () =>
   ]);
 });
 
-test('sentences end at full stops, but not behind abbreviations and list numbers', () => {
+test('splits sentences at full stops, but not after abbreviations and list numbers', () => {
   const text = 'Reads a key, e.g. Redis. Then\nwrites it.\n\n  1. Never blocks.\n  2. Closes: "x".';
   expect(sentencesOf(text)).toEqual([
     { lineOffset: 0, text: 'Reads a key, e.g. Redis.' },

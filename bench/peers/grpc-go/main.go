@@ -1,6 +1,6 @@
-// Command grpc-go is a grpc-go server whose only method hands back an empty
-// message without looking at the request, on a loopback port and a unix socket
-// (its argument). It prints {"tcp": PORT} and serves until it is ended.
+// Command grpc-go is a grpc-go server whose only method returns an empty message
+// and ignores the request. It listens on a loopback port and on a unix socket
+// (its argument), prints {"tcp": PORT}, and serves until it is ended.
 package main
 
 import (
@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// bytesCodec hands bytes through, so that no protobuf library counts.
+// bytesCodec passes bytes through, so that the measurement includes no protobuf library.
 type bytesCodec struct{}
 
 func (bytesCodec) Marshal(v any) ([]byte, error) { return *v.(*[]byte), nil }
@@ -35,7 +35,7 @@ func handle(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServer
 
 func main() {
 	if len(os.Args) != 2 {
-		fail(fmt.Errorf("wanted one argument, the path of a unix socket"))
+		fail(fmt.Errorf("argument must be the path of a unix socket, got %d arguments", len(os.Args)-1))
 	}
 	server := grpc.NewServer(grpc.ForceServerCodec(bytesCodec{}))
 	server.RegisterService(&grpc.ServiceDesc{

@@ -11,7 +11,7 @@ export interface ExampleProgram {
   stop(): void;
 }
 
-/** Starts a program that prints `listening on URL`. */
+/** Starts a program and waits until it prints `listening on URL`. */
 export async function startExample(
   command: string,
   args: readonly string[],
@@ -28,7 +28,7 @@ export async function startExample(
     });
   }
   try {
-    const match = await waitFor('the example listening', () => /listening on (\S+)/.exec(text), 30_000);
+    const match = await waitFor('the example to listen', () => /listening on (\S+)/.exec(text), 30_000);
     return { url: match[1] ?? '', stop: () => program.signal('SIGKILL') };
   } catch (error) {
     program.signal('SIGKILL');

@@ -59,7 +59,7 @@ export function writePolicyFile(text: string): string {
 }
 
 export async function waitUntilReady(sidecar: Sidecar): Promise<void> {
-  await waitFor('the sidecar ready with its store', async () => {
+  await waitFor('the sidecar to be ready with its store', async () => {
     const response = await fetch(`${sidecar.adminUrl}/readyz`);
     return response.status === 200;
   });

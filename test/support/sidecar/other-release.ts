@@ -30,10 +30,11 @@ function chooseRef(): { ref: string; reason: string } {
   const tags = git('tag', '--list', '--merged', 'HEAD', '--sort=-creatordate');
   const [tag = ''] = tags.split('\n');
   if (tag !== '') {
-    return { ref: tag, reason: 'it is the last tag' };
+    return { ref: tag, reason: 'the last tag' };
   }
   return {
     ref: 'HEAD',
-    reason: 'there is no tag, so this shows no compatibility with a release; set PANNIER_MIXED_REF to choose a commit',
+    reason:
+      'there is no tag, so this does not test compatibility with a release; set PANNIER_MIXED_REF to choose a commit',
   };
 }

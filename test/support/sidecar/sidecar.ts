@@ -67,7 +67,7 @@ export async function startSidecar(
   void child.ended.then((code) => {
     exit = code;
   });
-  const serving = await waitFor('the sidecar serving', () => {
+  const serving = await waitFor('the sidecar to serve', () => {
     if (exit !== undefined) {
       return { failure: exit };
     }
@@ -86,7 +86,7 @@ export async function startSidecar(
     liveBytes: async () => {
       const before = readHeapReport(heapReport).reports;
       child.signal('SIGUSR2');
-      return await waitFor('a report of the heap', () => {
+      return await waitFor('a heap report', () => {
         const report = readHeapReport(heapReport);
         return report.reports > before ? report.liveBytes : undefined;
       });

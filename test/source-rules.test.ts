@@ -1,5 +1,5 @@
 /**
- * The rules of the house as tests: who may import whom, how long a file may be, what no file may hold.
+ * Rules of the source tree: directions of imports, names, lengths of files, and content that no file may contain.
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
@@ -8,7 +8,7 @@ import { repositoryFiles, repositoryRoot } from './support/repository.ts';
 
 const MAX_LINES = 400;
 
-/** Each module and the modules that it may import besides itself. The tree: docs/internals/architecture.md. */
+/** Modules that each module may import besides itself. docs/internals/architecture.md describes the tree. */
 const MODULES: Record<string, readonly string[]> = {
   main: ['commands', 'lib'],
   commands: ['app', 'injector', 'manifests', 'injection', 'config', 'observability', 'grpc', 'redis', 'lib'],
@@ -27,7 +27,7 @@ const MODULES: Record<string, readonly string[]> = {
   lib: [],
 };
 
-/** Each folder of the built-in HTTP/2 server and those that it may import; the files on top may import all of them. */
+/** Folders of the built-in HTTP/2 server that each of its folders may import. Files directly in src/grpc/http2 may import all of them. */
 const HTTP2_FOLDERS: Record<string, readonly string[]> = {
   calls: ['streams', 'messages', 'hpack', 'frames', 'limits'],
   streams: ['messages', 'hpack', 'frames', 'limits'],
@@ -61,7 +61,7 @@ function http2FolderOf(path: string): string | undefined {
   return /^src\/grpc\/http2\/([^/]+)\//.exec(path)?.[1];
 }
 
-/** Groups of files that import each other, types included (Tarjan's strongly connected components). */
+/** Returns groups of files that import each other, including type imports (Tarjan's strongly connected components). */
 function importCycles(files: readonly string[]): string[][] {
   const order = new Map<string, number>();
   const lowest = new Map<string, number>();
@@ -97,11 +97,11 @@ function importCycles(files: readonly string[]): string[][] {
 }
 
 describe('imports', () => {
-  test('form no cycle', () => {
+  test('contain no cycle', () => {
     expect(importCycles(sourceFiles.filter((file) => !file.endsWith('.test.ts')))).toEqual([]);
   });
 
-  test('of the built-in HTTP/2 server follow the direction of its folders', () => {
+  test('in the built-in HTTP/2 server follow the direction of its folders', () => {
     const wrong: string[] = [];
     for (const path of sourceFiles.filter((file) => !file.endsWith('.test.ts'))) {
       const folder = http2FolderOf(path);
@@ -111,7 +111,7 @@ describe('imports', () => {
       const allowed = HTTP2_FOLDERS[folder];
       const targets = importsOf(path).filter((target) => target.startsWith('src/grpc/http2/'));
       for (const target of targets) {
-        const targetFolder = http2FolderOf(target) ?? 'the files on top';
+        const targetFolder = http2FolderOf(target) ?? 'src/grpc/http2';
         if (targetFolder !== folder && allowed?.includes(targetFolder) !== true) {
           wrong.push(`${path} imports ${target}`);
         }
@@ -120,13 +120,13 @@ describe('imports', () => {
     expect(wrong).toEqual([]);
   });
 
-  test('follow the direction of the modules', () => {
+  test('between modules follow the direction of the modules', () => {
     const wrong: string[] = [];
     for (const path of sourceFiles.filter((file) => !file.endsWith('.test.ts'))) {
       const module = moduleOf(path);
       const allowed = MODULES[module];
       if (allowed === undefined) {
-        wrong.push(`${path} lies in the unknown module ${module}`);
+        wrong.push(`${path} is in the unknown module ${module}`);
         continue;
       }
       for (const target of importsOf(path)) {
@@ -139,7 +139,7 @@ describe('imports', () => {
     expect(wrong).toEqual([]);
   });
 
-  test('of node-redis lie in src/redis, of grpc-js in src/grpc and the call command', () => {
+  test('of node-redis are only in src/redis, and of grpc-js only in src/grpc and the call command', () => {
     const wrong = sourceFiles.filter((path) => {
       const text = read(path);
       const touchesRedis = /from '@redis\/client/.test(text) && !path.startsWith('src/redis/');
@@ -150,10 +150,10 @@ describe('imports', () => {
     expect(wrong).toEqual([]);
   });
 
-  test('of the app without Redis, and of near, never lead to src/redis', () => {
+  test('of the app without Redis and of src/near never reach src/redis', () => {
     const starts = sourceFiles.filter((path) => /^src\/near\/(?!.*\.test\.ts$)|^src\/app\/app\.ts$/.test(path));
     const ways = new Map<string, string>(starts.map((path) => [path, path]));
-    // The iteration also visits what is added meanwhile.
+    // The loop also visits the entries that its body adds.
     for (const [path, way] of ways) {
       const isFollowed = sourceFiles.includes(path) && path !== 'src/app/redis-stores.ts';
       for (const target of isFollowed ? importsOf(path) : []) {
@@ -166,7 +166,7 @@ describe('imports', () => {
     expect([...ways.values()].filter((way) => way.includes('src/redis/'))).toEqual([]);
   });
 
-  test('of the build script are in the context of the image', () => {
+  test('of the build script are included in the build context of the image', () => {
     const admitted = read('.dockerignore').split('\n');
     const missing = importsOf('scripts/build.ts').filter((path) => !admitted.includes(`!${path}`));
     expect(missing).toEqual([]);
@@ -194,7 +194,7 @@ describe('capability modules', () => {
 });
 
 describe('names', () => {
-  test('of exports have one meaning', () => {
+  test('of exports are unique', () => {
     const places = new Map<string, string[]>();
     for (const path of sourceFiles.filter((file) => !file.endsWith('.test.ts'))) {
       const declared = read(path).matchAll(
@@ -207,7 +207,7 @@ describe('names', () => {
     expect([...places].filter(([, paths]) => paths.length > 1)).toEqual([]);
   });
 
-  test('of test doubles are in test/support', () => {
+  test('of test doubles are exported only by test/support', () => {
     const double = /^export .*\b(?:const|let|function|class) ((?:Fake|silent|no)(?:[A-Z]\w*|\b))/gm;
     const wrong = sourceFiles.flatMap((path) =>
       [...read(path).matchAll(double)].map((match) => `${path} exports ${match[1]}`),
@@ -215,7 +215,7 @@ describe('names', () => {
     expect(wrong).toEqual([]);
   });
 
-  test('of annotations and labels are spelled out in their table alone', () => {
+  test('of annotations and labels are spelled out only in their table', () => {
     const wrong = sourceFiles.flatMap((path) => {
       const lines = path.endsWith('.test.ts') ? [] : read(path).split('\n');
       const code = lines.filter((line) => !/^\s*(?:\/\/|\/?\*)/.test(line));
@@ -224,7 +224,7 @@ describe('names', () => {
     expect(wrong).toEqual(["src/injection/annotations.ts: export const ANNOTATION_PREFIX = 'pannier.dev/';"]);
   });
 
-  test('of siblings differ by more than one letter', () => {
+  test('of sibling files differ by more than one letter', () => {
     const siblings = new Map<string, Set<string>>();
     for (const path of ownFiles) {
       const name =
@@ -244,16 +244,16 @@ describe('names', () => {
     expect(alike).toEqual([]);
   });
 
-  test('of bounds begin with max or min', () => {
+  test('of upper and lower bounds begin with max or min', () => {
     const wrong = ownFiles.filter((path) => {
       const text = read(path).replaceAll(/MALLOC_ARENA_MAX|PADDING_STRATEGY_MAX|PANNIER_\w+/g, '');
-      return path !== 'test/house-rules.test.ts' && /\b[A-Z][A-Z0-9_]*_(MAX|MIN)\b/.test(text);
+      return path !== 'test/source-rules.test.ts' && /\b[A-Z][A-Z0-9_]*_(MAX|MIN)\b/.test(text);
     });
     expect(wrong).toEqual([]);
   });
 });
 
-/** One letter more, one less, or one exchanged. */
+/** Returns whether the names differ by one added, missing or replaced letter. */
 function differByOneLetter(left: string, right: string): boolean {
   const [short, long] = left.length <= right.length ? [left, right] : [right, left];
   if (short.length === long.length) {
@@ -269,7 +269,7 @@ describe('source files', () => {
     expect(long).toEqual([]);
   });
 
-  test('open with what they are for', () => {
+  test('begin with a header comment', () => {
     const silent = ownFiles.filter((path) => !read(path).startsWith('/**'));
     expect(silent).toEqual([]);
   });
@@ -279,7 +279,7 @@ describe('source files', () => {
     expect(wrong).toEqual([]);
   });
 
-  test('hold no any, enum, default export or unfinished work', () => {
+  test('contain no any, enum, default export or unfinished work', () => {
     const patterns = [
       /:\s*any\b|<any>|\bas any\b/,
       /^export default/m,
@@ -293,20 +293,20 @@ describe('source files', () => {
     expect(wrong).toEqual([]);
   });
 
-  test('wait for conditions in tests, not for time, and skip nothing', () => {
+  test('of tests wait for conditions instead of a fixed time, and skip no test', () => {
     const wrong = ownFiles.filter((path) => {
       const text = read(path);
       const sleeps = /\b(sleep|delay)\(\s*\d{3,}/.test(text);
       const skips = /\b(it|test|describe)\.(skip|only|todo)\b|\bx(it|describe)\(/.test(text);
-      return path !== 'test/house-rules.test.ts' && path.endsWith('.test.ts') && (sleeps || skips);
+      return path !== 'test/source-rules.test.ts' && path.endsWith('.test.ts') && (sleeps || skips);
     });
     expect(wrong).toEqual([]);
   });
 });
 
-test('no file names a place on somebody’s machine', () => {
+test('no file names a path of a specific machine', () => {
   const place = new RegExp(['/work/', '/root/\\w', '/home/\\w', 'registry\\.npmjs'].join('|'));
-  const allowed = new Set(['test/house-rules.test.ts', 'Dockerfile']);
+  const allowed = new Set(['test/source-rules.test.ts', 'Dockerfile']);
   const wrong = textFiles.filter((path) => !allowed.has(path) && place.test(read(path)));
   expect(wrong).toEqual([]);
 });
@@ -318,7 +318,7 @@ describe('files that exist', () => {
     return !files.some((file) => file === name || file.endsWith(`/${name}`));
   }
 
-  test('are the ones that the docs name', () => {
+  test('include all files that the docs name', () => {
     const missing = repositoryFiles(['README.md', 'docs/**/*.md']).flatMap((page) =>
       [...read(page).matchAll(/`([\w./-]+\.(?:ts|lua|proto))`/g)]
         .map((match) => match[1] ?? '')
@@ -328,7 +328,7 @@ describe('files that exist', () => {
     expect(missing).toEqual([]);
   });
 
-  test('are the ones that comments name', () => {
+  test('include all files that comments name', () => {
     const missing = [...ownFiles, ...repositoryFiles(['src/**/*.lua'])].flatMap((path) =>
       [...read(path).matchAll(/^\s*(?:\*|\/\/|--) .*$/gm)]
         .flatMap(([line]) => [...line.matchAll(/(?<![\w@*<./-])[a-z0-9][a-z0-9/-]*(?:\.test)?\.(?:ts|lua)\b/g)])
@@ -340,7 +340,7 @@ describe('files that exist', () => {
   });
 });
 
-test('the socket of a pod has one path', () => {
+test('every file uses the same path for the socket of a pod', () => {
   const wrong = textFiles.filter((path) =>
     [...read(path).matchAll(/\/run\/pannier\/[\w.-]*\.sock/g)].some((match) => match[0] !== SOCKET_PATH),
   );
