@@ -130,7 +130,7 @@ function commentOfField(
   const text = comment(PATH_OF.message, messageIndex, PATH_OF.field, fieldIndex);
   const oneof = field.proto3Optional ? undefined : message.oneofDecl[field.oneofIndex];
   const isInOneof = Object.hasOwn(field, 'oneofIndex') && oneof !== undefined;
-  return isInOneof ? `Case of \`${oneof.name}\`. ${text}` : text;
+  return isInOneof ? `Member of the oneof \`${oneof.name}\`. ${text}` : text;
 }
 
 function typeOf(field: FieldDescriptorProto, message: DescriptorProto): string {
