@@ -26,7 +26,7 @@ const CALLS = 2_000;
 const CONNECTIONS = 8;
 /** Budget for half of the calls. */
 const MAX_BUFFERED = (CALLS * CONNECTIONS * OPEN_CALL_BYTES) / 2;
-/** Factor on the budget, because peers that arrive one after the other may each reach the equal quota of their time. */
+/** Factor on the budget, because peers that arrive one after the other may each reach the quota that applied then. */
 const MAX_QUOTAS = 1 + Math.log(CONNECTIONS);
 
 let range: AttackRange;

@@ -1,8 +1,8 @@
 /**
- * Tests which responses are reset when a peer reads slowly: those that it does not read, not those that wait for
+ * Tests that a peer which reads slowly loses only the responses that it does not read, and not those that wait for
  * others.
  *
- * The sweeps of a connection are the clock of these tests: each stands for one second.
+ * The sweeps of a connection are the clock of these tests: each sweep represents one second.
  */
 import { fuzzPath } from '../../../../test/fuzz/conversations.ts';
 import { type MemoryServer, startMemoryServer } from '../../../../test/fuzz/memory-server.ts';
