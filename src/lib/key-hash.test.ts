@@ -5,7 +5,7 @@ import { BUCKET_COUNT, bucketOf, firstHashByte, KEY_HASH_BYTES, keyHash } from '
 
 const MAX_BUCKET_COUNT = 256;
 
-/** Test vectors from an independent implementation (Python with integers of any size). */
+/** Test vectors from an independent implementation (Python with arbitrary-precision integers). */
 test.each<[string | Buffer, string]>([
   ['', 'ab3e7c0b92ca2f0e'],
   ['a', '1a80b1b3ac9af492'],

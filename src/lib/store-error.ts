@@ -4,7 +4,7 @@
  * Stores throw no other errors on purpose. `kind` says what happened:
  *   unavailable    not executed (no connection, queue full, frozen node, refused by the server): safe to retry
  *   unknown        sent without a reply, or a script was refused halfway: it may have been executed
- *   forbidden      the server refuses it until an operator changes something (ACL, type of the key, version)
+ *   forbidden      the server refuses the command until an operator changes something (ACL, type of the key, version)
  *   deadline       the deadline of the call expired before anything was sent: not executed
  *   full           a limit of the store (entries, bytes, fields) is reached: not executed
  *
@@ -25,7 +25,10 @@ export class StoreError extends Error {
   }
 }
 
-/** Returns whether a script was refused halfway because of a missing permission. That is not transient, so it must not be reported as `unavailable`. */
+/**
+ * Returns whether the server refused a script halfway because of a missing permission. This error is not transient, so it must not be reported
+ * as `unavailable`.
+ */
 export function isPermissionRefusal(error: StoreError): boolean {
   return error.kind === 'unknown' && error.serverCode === 'NOPERM';
 }
