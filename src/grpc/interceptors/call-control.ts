@@ -144,7 +144,7 @@ export function callControlInterceptor(options: CallControlOptions): Interceptor
   };
 }
 
-/** Returns the code that the caller received, which is not that of a handler that finished after the call had ended. */
+/** Returns the code that the caller received. A handler that finishes after the end of the call does not change it. */
 function codeSeen(context: CallContext, nowMs: number, answered: StatusCode): StatusCode {
   if (context.isOver()) {
     return nowMs >= context.deadlineAtMs ? Status.DEADLINE_EXCEEDED : Status.CANCELLED;

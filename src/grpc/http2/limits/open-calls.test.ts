@@ -1,5 +1,6 @@
 /**
- * Tests that unfinished calls are bounded for all connections together, and that a modest caller is not affected.
+ * Tests that unfinished calls are bounded for all connections together, and that a caller with few calls is not
+ * affected.
  */
 import { fuzzPath } from '../../../../test/fuzz/conversations.ts';
 import { startMemoryServer } from '../../../../test/fuzz/memory-server.ts';
