@@ -104,7 +104,7 @@ interface NamesOnly {
   /** Patterns that each file in gen/ must match. */
   readonly messages: Readonly<Record<string, readonly RegExp[]>>;
   readonly stubs: Readonly<Record<string, readonly RegExp[]>>;
-  /** Runs the program of the page in `copy`. Absent for a language whose program does not run in the tests. */
+  /** Runs the program of the page in `copy`. It is absent if the tests do not run the program. */
   readonly runProgram?: (copy: string, address: string) => Promise<string>;
 }
 
