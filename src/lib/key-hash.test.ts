@@ -1,5 +1,5 @@
 /**
- * keyHash: test vectors that every language must reproduce, and an even distribution of keys over buckets.
+ * Tests keyHash with vectors that every language must reproduce, and the even distribution of keys over buckets.
  */
 import { BUCKET_COUNT, bucketOf, firstHashByte, KEY_HASH_BYTES, keyHash } from './key-hash.ts';
 

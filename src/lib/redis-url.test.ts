@@ -1,5 +1,5 @@
 /**
- * Redis URLs: their meaning, and errors that name the invalid part but never reveal the login.
+ * Tests how Redis URLs are parsed, and that errors name the invalid part but never reveal the login.
  */
 import fc from 'fast-check';
 import { loadSettings } from '../config/load.ts';

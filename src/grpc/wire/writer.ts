@@ -8,8 +8,9 @@
  *
  * Invariants:
  *   1. A message that `finish` has returned is never changed.
- *   2. Numbers are converted as protobufjs does: truncated towards zero, NaN to 0, and 64-bit values clamped. A 64-bit
- *      string is a decimal number, an object has the halves `low` and `high`, and a string of a bytes field is base64.
+ *   2. Numbers are converted as protobufjs does: truncated towards zero, NaN to 0, and 64-bit values clamped. A string
+ *      for a 64-bit integer is decimal, and an object has the halves `low` and `high`. A string for a bytes field is
+ *      base64.
  *   3. A lone surrogate is written as U+FFFD.
  */
 import { MAX_SHORT_TEXT_UNITS, writeShortText } from './short-text.ts';
@@ -89,7 +90,7 @@ export class WireWriter {
     this.#reserve(MAX_SCALAR_BYTES + units * 3);
     this.#varint(tag);
     const lengthAt = this.#position;
-    // The start assumes one byte per code unit, as in ASCII. Other text may have to be moved.
+    // The start assumes one byte per code unit, as in ASCII. Other text is moved if its length needs more bytes.
     const start = lengthAt + varintBytes(units);
     if (units <= MAX_SHORT_TEXT_UNITS && writeShortText(this.#bytes, start, text)) {
       this.#bytes[lengthAt] = units;

@@ -92,7 +92,7 @@ function checkComplete(tree: Tree): void {
   }
 }
 
-/** Builds the code tree. Canonical codes count upwards in the order of their length, then of their symbol. */
+/** Builds the code tree. Canonical codes ascend in the order of their length, then of their symbol. */
 function buildTree(): Tree {
   const tree: Tree = [[0, 0]];
   const symbols = Array.from(CODE_LENGTHS, (digit, symbol) => ({ symbol, bits: Number.parseInt(digit, 36) }));

@@ -1,6 +1,6 @@
 /**
- * Tests that buffered responses are bounded per connection and in total for a peer that reads none, even if all its
- * calls had started before any response was buffered.
+ * Tests that buffered responses are bounded, per connection and in total, for a peer that reads none. All its calls
+ * start before any response is buffered.
  */
 import { fuzzPath } from '../../../../test/fuzz/conversations.ts';
 import { type MemoryServer, startMemoryServer } from '../../../../test/fuzz/memory-server.ts';
