@@ -117,7 +117,7 @@ interface Served {
   readonly sidecar: Sidecar;
   /** Address to which clients connect. */
   readonly address: string;
-  /** Settings with which another sidecar listens at the same place. */
+  /** Settings with which another sidecar listens on the same address. */
   readonly settings: Record<string, string>;
 }
 
