@@ -40,7 +40,7 @@ function ready(stub) {
   });
 }
 
-/** Returns the methods of a stub. A method throws a TypeError for an invalid request. Otherwise it returns a promise or a stream. */
+/** Returns the methods of a stub. A method returns a promise or a stream, and throws a TypeError for an invalid request. */
 function checked(stub) {
   const entries = Object.entries(stub.constructor.service).map(([name, method]) => [
     name,

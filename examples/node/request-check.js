@@ -1,9 +1,9 @@
 /**
  * Rejects requests that @grpc/proto-loader would change without an error, with a TypeError that names the field.
  *
- * 1. A string for bytes is rejected. The loader would decode it as base64.
- * 2. An unknown field is rejected. The loader would ignore it.
- * 3. A value of another type is rejected. The loader would convert it.
+ * 1. Rejects a string in a bytes field, which the loader would decode as base64.
+ * 2. Rejects an unknown field, which the loader would ignore.
+ * 3. Rejects a value of another type, which the loader would convert.
  *
  * `definition`, which the loader creates from the protos, describes the fields of each message.
  */
@@ -112,7 +112,7 @@ function suggest(word, names) {
   return nearest === undefined ? undefined : `did you mean "${nearest.name}"?`;
 }
 
-/** How many letters must be added, removed or replaced to make `left` into `right`. */
+/** Returns the number of letters that must be added, removed or replaced to turn `left` into `right`. */
 function editDistance(left, right) {
   let previous = Array.from({ length: right.length + 1 }, (_, index) => index);
   for (let row = 1; row <= left.length; row += 1) {

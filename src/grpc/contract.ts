@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { loadSync, type MethodDefinition, type PackageDefinition } from '@grpc/proto-loader';
 import { assetRoot } from '../lib/assets.ts';
 
-/** Directories of our protos and of published ones, relative to the root of the repository. */
+/** Directories of our protos and of third-party protos, relative to the root of the repository. */
 export const PROTO_DIRECTORIES = ['proto', 'third_party'] as const;
 
 export const PROTO_FILES = [

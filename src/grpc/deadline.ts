@@ -11,7 +11,7 @@ export const MAX_TIMER_MS = 2 ** 31 - 1;
 /** Deadline of a stream whose caller set none. It is finite, but never reached. */
 export const NO_DEADLINE_MS = Number.MAX_SAFE_INTEGER;
 
-/** Maximum delay of the timer wheel (two ticks, 10 ms) and 10 ms for the way of the response to the caller. */
+/** Maximum delay of the timer wheel (two ticks, 10 ms), plus 10 ms for sending the response to the caller. */
 const MAX_ANSWER_MARGIN_MS = 20;
 const ANSWER_MARGIN_SHARE = 0.2;
 

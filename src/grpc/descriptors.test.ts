@@ -50,7 +50,8 @@ describe('the descriptor set of the contract', () => {
         expect(contract.enums.has(name)).toBe(true);
         continue;
       }
-      // The library uses lowerCamelCase and loses map fields, so only its fields are compared.
+      // The test compares only the fields that the library has, because the library loses map fields. It uses
+      // lowerCamelCase names.
       const fields = contract.messages.get(name)?.fields ?? [];
       const numbers = new Map(fields.map((each) => [each.jsonName, each.number]));
       for (const each of field) {

@@ -1,5 +1,5 @@
 /**
- * Converts errors to gRPC statuses, with a table that docs/reference/errors.md repeats.
+ * Converts errors to gRPC statuses with tables, which docs/reference/errors.md also lists.
  *
  * Invariants:
  *   1. A StatusError keeps its code and text.

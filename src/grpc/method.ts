@@ -35,7 +35,7 @@ export interface CallContext {
    * more than 8 KiB.
    */
   answerWith(metadata: AnswerMetadata): void;
-  /** Returns true once the call was answered or cancelled, its deadline passed, or its connection was lost. */
+  /** Returns true once the call is answered or cancelled, its deadline has passed, or its connection is lost. */
   isOver(): boolean;
   /** Calls `listener` once when the call ends, or immediately if it has already ended. */
   onOver(listener: () => void): void;

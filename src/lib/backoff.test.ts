@@ -1,5 +1,5 @@
 /**
- * backoffMs grows exponentially up to its maximum, with jitter.
+ * Tests that backoffMs grows exponentially up to its maximum, with jitter.
  */
 import { backoffMs } from './backoff.ts';
 

@@ -1,5 +1,5 @@
 /**
- * ExpiryHeap: order after random changes, compared with a sorted list.
+ * Compares the order of an ExpiryHeap after random changes with a sorted list.
  */
 import fc from 'fast-check';
 import { type Expiring, ExpiryHeap } from './expiry-heap.ts';

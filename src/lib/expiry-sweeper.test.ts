@@ -1,5 +1,5 @@
 /**
- * ExpirySweeper: removes expired entries in bounded steps, and runs no timer while no entry can expire.
+ * Tests that an ExpirySweeper removes expired entries in bounded steps, and runs no timer while no entry can expire.
  */
 import { jest } from '@jest/globals';
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';

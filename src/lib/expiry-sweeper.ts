@@ -11,7 +11,7 @@ import { BoundedMap, type BoundedMapOptions } from './bounded-map.ts';
 
 /** Minimum time between sweeps, so that entries that expire in between are removed together. */
 const SWEEP_INTERVAL_MS = 1_000;
-/** Maximum wait of a timer, because Unix time, which sessions and limits expire by, may jump in the meantime. */
+/** Maximum wait of a timer. It is short, because sessions and limits expire by Unix time, which may jump. */
 const MAX_WAIT_MS = 10_000;
 /** Dropping this many entries takes less than a millisecond. */
 const ENTRIES_PER_TURN = 500;

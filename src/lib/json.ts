@@ -41,7 +41,7 @@ export type ListStep =
 
 /**
  * Returns the shortest sequence of steps that changes one list into the other. It keeps items that are equal or have the same identity, which
- * may differ in other fields: the same name, or the same kind and name in a List of Kubernetes. It finds them as the longest common
+ * may differ in other fields: the same name, or the same kind and name in a Kubernetes List. It finds them as the longest common
  * subsequence of the lists without their common beginning and end.
  */
 export function alignLists(before: readonly unknown[], after: readonly unknown[]): ListStep[] {

@@ -1,11 +1,11 @@
 /**
- * keyHash: test vectors that every language must reproduce, and an even distribution of keys over buckets.
+ * Tests keyHash with vectors that every language must reproduce, and the even distribution of keys over buckets.
  */
 import { BUCKET_COUNT, bucketOf, firstHashByte, KEY_HASH_BYTES, keyHash } from './key-hash.ts';
 
 const MAX_BUCKET_COUNT = 256;
 
-/** Test vectors from an independent implementation (Python with integers of any size). */
+/** Test vectors from an independent implementation (Python with arbitrary-precision integers). */
 test.each<[string | Buffer, string]>([
   ['', 'ab3e7c0b92ca2f0e'],
   ['a', '1a80b1b3ac9af492'],

@@ -11,9 +11,9 @@
  * hash is lane 1 followed by lane 2, big-endian. SHA-1 would take a tenth of the CPU of a CacheGet (docs/internals/cache-formats.md).
  *
  * Invariants:
- *   1. The hash is the same in every sidecar and language, because it is part of the stored format. The test contains test vectors.
+ *   1. The hash is the same in every sidecar and language, because it is part of the stored format. key-hash.test.ts checks test vectors.
  *   2. Similar keys (counters, dates, common prefixes) are distributed over all buckets as evenly as random keys.
- *   3. The hash is not cryptographic. If two keys collide, a change of one key also counts as a change of the other, which is harmless.
+ *   3. The hash is not cryptographic. If two keys collide, a change of one key is treated as a change of both, which is harmless.
  */
 
 export const KEY_HASH_BYTES = 8;

@@ -1,5 +1,5 @@
 /**
- * listenOn: addresses, and the error that an operator reads.
+ * Tests the addresses that listenOn accepts, and the error that an operator reads.
  */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';

@@ -1,9 +1,9 @@
 /**
- * Default size of the memory stores: a share of the V8 heap. The chart and the injector derive the size of the heap from the memory limit of the
- * container.
+ * Default size of the memory stores: a fraction of the V8 heap. The chart and the injector derive the size of the heap from the memory limit of
+ * the container.
  *
- * Invariant: three full stores leave five eighths of the heap to everything else. V8 ends the process when live objects approach the limit. Under
- * load it also fills the heap with garbage, which the container must have memory for, besides the buffers of the cache.
+ * Invariant: three full stores leave five eighths of the heap to everything else. V8 ends the process when live objects approach the heap limit.
+ * Under load, garbage also fills the heap. The container needs memory for the full heap and for the buffers of the cache.
  */
 import { getHeapStatistics } from 'node:v8';
 

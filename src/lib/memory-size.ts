@@ -21,7 +21,7 @@ export function stringBytes(text: string): number {
   return STRING_BYTES + 2 * text.length;
 }
 
-/** Returns the size without the keys and values. An empty map counts 0, because it can be shared. */
+/** Returns the size without the keys and values. The size of an empty map is 0, because it can be shared. */
 export function mapBytes(size: number): number {
   return size === 0 ? 0 : MAP_BYTES + size * MAP_SLOT_BYTES;
 }

@@ -1,5 +1,5 @@
 /**
- * Redis URLs: their meaning, and errors that name the invalid part but never reveal the login.
+ * Tests how Redis URLs are parsed, and that errors name the invalid part but never reveal the login.
  */
 import fc from 'fast-check';
 import { loadSettings } from '../config/load.ts';
@@ -117,7 +117,7 @@ const WRONG: [string, string][] = [
 ];
 
 describe.each(['PANNIER_REDIS_URL', 'PANNIER_CACHE_REDIS_URL'])('%s', (setting) => {
-  // An empty variable counts as unset.
+  // The sidecar treats an empty variable as unset.
   test.each(WRONG.filter(([text]) => text !== ''))(
     'rejects %j and names the invalid part without the login',
     (text, start) => {

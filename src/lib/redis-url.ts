@@ -1,5 +1,5 @@
 /**
- * Parses Redis URLs: URLs of servers, or the URL of Sentinels that know the master.
+ * Parses Redis URLs: one or more URLs of servers, or the URL of Sentinels that monitor the master.
  *
  * Invariants:
  *   1. A problem names the invalid part and the accepted values.
@@ -137,7 +137,7 @@ function readScheme(url: string, part: string): string {
   throw new UrlProblem(`${part} must be ${SCHEMES}${comma}${found}`);
 }
 
-/** Splits one URL of the value `text`. If a password contains a raw `/`, `?` or `#`, the part after it lands behind the hosts. */
+/** Splits one URL of the value `text`. If a password contains a raw `/`, `?` or `#`, the rest of the login is in `tail`. */
 function splitUrl(url: string, text: string): UrlParts {
   const scheme = SCHEME.exec(url)?.[1] ?? '';
   const rest = url.slice(scheme.length + '://'.length);
@@ -164,7 +164,10 @@ function splitUrl(url: string, text: string): UrlParts {
   };
 }
 
-/** Returns a hint if the value has a password: the `?` or `#` may belong to it, even in another URL if it contains a comma. */
+/**
+ * Returns a hint if the value may have a password. The `?` or `#` may belong to that password, even in another URL if the password contains a
+ * comma.
+ */
 function hintOf(text: string): string {
   return text.includes('@') ? ' (in a password write them as %3F and %23)' : '';
 }
@@ -211,7 +214,7 @@ function checkDatabase(path: string, text: string): void {
   }
 }
 
-/** Quotes the piece if it has only digits and no `@` follows it, because otherwise it may belong to a password that is not percent-encoded. */
+/** Quotes the piece if it has only digits and no `@` follows it. Any other piece may belong to a password that is not percent-encoded. */
 function digitsOf(piece: string | undefined, text: string): string {
   const isShown = piece !== undefined && /^\d{1,9}$/.test(piece) && text.lastIndexOf(piece) > text.lastIndexOf('@');
   return isShown ? `, got ${piece}` : '';

@@ -1,9 +1,9 @@
 /**
- * Errors of steps: which of several is thrown, and how the error of an idempotent step is converted.
+ * Tests which of several errors is thrown, and how the error of an idempotent step is converted.
  */
 import { harmless, StoreError, settleAll } from './store-error.ts';
 
-const unavailable = new StoreError('unavailable', 'away');
+const unavailable = new StoreError('unavailable', 'the node is unreachable');
 const unknown = new StoreError('unknown', 'no answer');
 const unexpected = new Error('broken');
 

@@ -1,12 +1,13 @@
 /**
  * Errors between a service and its store.
  *
- * Stores throw no other errors on purpose. `kind` says what happened:
- *   unavailable    not executed (no connection, queue full, frozen node, refused by the server): safe to retry
- *   unknown        sent without a reply, or a script was refused halfway: it may have been executed
- *   forbidden      the server refuses it until an operator changes something (ACL, type of the key, version)
- *   deadline       the deadline of the call expired before anything was sent: not executed
- *   full           a limit of the store (entries, bytes, fields) is reached: not executed
+ * Stores throw no other errors on purpose. `kind` states the outcome of the command:
+ *
+ * - `unavailable`: it was not executed (no connection, queue full, frozen node, refused by the server), and a retry is safe
+ * - `unknown`: it may have been executed, because no reply arrived or the server refused a script halfway
+ * - `forbidden`: the server refuses it until an operator changes something (ACL, type of the key, version)
+ * - `deadline`: it was not sent, because the deadline of the call had passed
+ * - `full`: it was not executed, because a limit of the store (entries, bytes, fields) is reached
  *
  * Invariant: `detail`, which appears in logs and error texts, never contains a key, a value, a session id or a password.
  */
@@ -25,7 +26,10 @@ export class StoreError extends Error {
   }
 }
 
-/** Returns whether a script was refused halfway because of a missing permission. That is not transient, so it must not be reported as `unavailable`. */
+/**
+ * Returns whether the server refused a script halfway because of a missing permission. This error is not transient, so it must not be reported
+ * as `unavailable`.
+ */
 export function isPermissionRefusal(error: StoreError): boolean {
   return error.kind === 'unknown' && error.serverCode === 'NOPERM';
 }

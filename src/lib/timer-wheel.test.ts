@@ -1,5 +1,5 @@
 /**
- * TimerWheel: no callback runs early, is lost, or runs after cancel.
+ * Tests that no callback of a TimerWheel runs early, is lost, or runs after cancel.
  */
 import fc from 'fast-check';
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';

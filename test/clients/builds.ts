@@ -33,7 +33,7 @@ async function isInstalled(program: string): Promise<boolean> {
   }
 }
 
-/** Rejects unless all `programs` are installed. `language` is a name of PANNIER_TEST_CLIENTS. */
+/** Rejects unless all `programs` are installed. `language` is a name in PANNIER_TEST_CLIENTS. */
 export async function requirePrograms(language: string, programs: readonly string[]): Promise<void> {
   for (const program of programs) {
     if (!(await isInstalled(program))) {

@@ -1,11 +1,11 @@
 /**
  * Lists the cases that the test client of every language runs.
  *
- *   client ADDRESS DESCRIPTOR_SET all       runs CASES, prints `PASS name` or `FAIL name reason` for each, and exits
- *   client ADDRESS DESCRIPTOR_SET load      runs LOAD_CASE: sets the cache key `marker`, reads it with 50 calls in flight, prints LOADED
- *                                           after a thousand reads found it, and exits after a thousand later reads did not
+ * - `client ADDRESS DESCRIPTOR_SET all` runs CASES, prints `PASS name` or `FAIL name reason` for each, and exits.
+ * - `client ADDRESS DESCRIPTOR_SET load` runs LOAD_CASE: it sets the cache key `marker` and reads it with 50 calls in flight. It prints LOADED
+ *   after a thousand reads have found the marker, and exits after a thousand later reads have not.
  *
- * 1. The program decides whether a case passed. A case without a line has failed.
+ * Invariant: the program decides whether a case passed. A case without a line has failed.
  */
 export const CASES: Readonly<Record<string, string>> = {
   'rate-limit': 'a limit of three allows three calls and denies the fourth',

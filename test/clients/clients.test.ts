@@ -19,7 +19,7 @@ const TRANSPORTS = ['http2', 'grpc-js'];
 const BUILD_TIMEOUT_MS = 1_800_000;
 const RUN_TIMEOUT_MS = 240_000;
 const CONNECTION_AGE_MS = 1_000;
-/** The first connection and three successors. */
+/** Number of connections that a client opens in the test: the first one and at least three more. */
 const MIN_CONNECTIONS = 4;
 const descriptorSet = join(repositoryRoot, 'proto', 'descriptor-set.binpb');
 
@@ -31,7 +31,7 @@ describe.each(chosenLanguages(process.env.PANNIER_TEST_CLIENTS))('$name', (langu
   }, BUILD_TIMEOUT_MS);
 
   const places: Place[] = language.dialsUnixSockets ? ['TCP', 'a unix socket'] : ['TCP'];
-  /** Runs on all transports and places, which are concurrent because they mostly wait for pings of idle connections. */
+  /** Runs on all transports and kinds of addresses. The runs are concurrent, because they mostly wait for pings of idle connections. */
   let plays: Map<string, Promise<Played>> | undefined;
 
   function playEverywhere(): Map<string, Promise<Played>> {
@@ -117,7 +117,7 @@ interface Served {
   readonly sidecar: Sidecar;
   /** Address to which clients connect. */
   readonly address: string;
-  /** Settings with which another sidecar listens at the same place. */
+  /** Settings with which another sidecar listens on the same address. */
   readonly settings: Record<string, string>;
 }
 

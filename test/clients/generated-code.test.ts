@@ -99,12 +99,12 @@ if (chosenNames.has('grpc-js')) {
 
 interface NamesOnly {
   readonly heading: string;
-  /** Program that generates the stubs. No registry that the tests use has it, so it may be missing. */
+  /** Program that generates the stubs. It may be missing, because no registry that the tests use has it. */
   readonly plugin: string;
   /** Patterns that each file in gen/ must match. */
   readonly messages: Readonly<Record<string, readonly RegExp[]>>;
   readonly stubs: Readonly<Record<string, readonly RegExp[]>>;
-  /** Runs the program of the page in `copy`. Absent for a language whose program does not run in the tests. */
+  /** Runs the program of the page in `copy`. It is absent if the tests do not run the program. */
   readonly runProgram?: (copy: string, address: string) => Promise<string>;
 }
 
@@ -145,7 +145,7 @@ function messagesOnly(command: string): string {
   return command.replace('grpc_tools_ruby_protoc', 'protoc').replace(/ --grpc_out=gen(?: --plugin=\S+="[^"]*")?/, '');
 }
 
-/** Languages whose messages protoc generates. The tools of Python contain protoc. */
+/** Languages whose messages protoc generates. The Python tools contain protoc. */
 const namesOnly = chosenNames.has('grpcio') ? NAMES_ONLY : [];
 
 for (const { heading, plugin, messages, stubs, runProgram } of namesOnly) {
@@ -185,7 +185,7 @@ interface BufPlugin {
 }
 
 describe('buf.gen.yaml', () => {
-  // At least the plugin of Node is always available.
+  // At least the Node plugin is always available.
   const template = parse(readFileSync(join(repositoryRoot, 'buf.gen.yaml'), 'utf8')) as { plugins: BufPlugin[] };
   const available = new Set(languages.flatMap(({ bufPlugins }) => bufPlugins));
   const plugins = template.plugins.filter((plugin) => available.has(nameOf(plugin)));

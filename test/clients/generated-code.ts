@@ -1,7 +1,7 @@
 /**
  * Installs the code generators of each language, and builds and runs the programs of docs/clients.md with the generated code.
  *
- * 1. test/clients/generated pins the versions of the tools. They come from the package registry of the language, protoc from PyPI.
+ * 1. test/clients/generated pins the versions of the tools. They come from the package registry of the language. protoc comes from PyPI.
  * 2. A command of the page writes only to a temporary copy of the protos.
  */
 import {
@@ -190,14 +190,14 @@ async function runRust(copy: string, address: string): Promise<string> {
   writePrograms(copy, ['Cargo.toml'], programsOf('Rust', 'toml', address));
   writePrograms(copy, ['build.rs', 'src/main.rs'], programsOf('Rust', 'rust', address));
   cpSync(join(generatedDirectory('rust'), 'Cargo.lock'), join(copy, 'Cargo.lock'));
-  // The directory is shared with the test client for tonic, which needs most of the same libraries with the same profile.
+  // The test client for tonic uses the same directory, because it needs most of the same libraries with the same profile.
   const target = join(cacheDirectory('tonic'), 'target');
   const build = ['build', '--locked', '--quiet', '--target-dir', target, '--config', 'profile.dev.debug=false'];
   await run('cargo', build, copy, [await installPython()]);
   return await run(join(target, 'debug', 'app'), [], copy);
 }
 
-/** Needs the packages grpc and google-protobuf of Ruby. */
+/** Runs the Ruby program. It needs the Ruby gems grpc and google-protobuf. */
 export async function runRuby(copy: string, address: string): Promise<string> {
   writePrograms(copy, ['app.rb'], programsOf('Ruby', 'ruby', address));
   return await run('ruby', ['app.rb'], copy);

@@ -59,7 +59,7 @@ const SENT_ENUMS: Readonly<Record<string, string>> = {
 /** Directories of the services, which build the responses. */
 const SERVICES = ['src/cache', 'src/rate-limit', 'src/session'];
 const SENT_MESSAGE = /(Response|^LimitStatus|^Session|^SessionInfo|^CheckRateLimitError|^CheckRateLimitResult)\./;
-const NOT_SERVED = /Not served by this version|Never sent/;
+const NOT_SERVED = /This version does not support the (field|value)|never sent/;
 
 /** Returns the comments of all fields and enum values, by `Message.field` and `Enum.VALUE`. */
 function readComments(): Map<string, string> {
@@ -110,10 +110,10 @@ test('exactly the options and values that are not served have a comment that say
   expect(saying.toSorted()).toEqual(namesIn(NEVER_SENT, REFUSED));
 });
 
-test('comments of rejected options say "refused", and comments of responses say "never sent" or name the only value', () => {
+test('comments of unsupported options say that the call fails, and comments of responses say "never sent" or name the only value', () => {
   const textOf = (name: string) => comments.get(name) ?? '';
-  expect(namesIn(REFUSED).filter((name) => !textOf(name).includes('refused'))).toEqual([]);
-  expect(namesIn(NEVER_SENT).filter((name) => !/[Nn]ever sent|always (empty|0|false)/.test(textOf(name)))).toEqual([]);
+  expect(namesIn(REFUSED).filter((name) => !textOf(name).includes('fails with'))).toEqual([]);
+  expect(namesIn(NEVER_SENT).filter((name) => !/never sent|always (empty|0|false)/.test(textOf(name)))).toEqual([]);
 });
 
 test.each(Object.keys({ ...NEVER_SENT, ...REFUSED }))('%s names the options and values that are not served', (page) => {

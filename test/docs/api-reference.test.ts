@@ -37,5 +37,5 @@ test('the page has every service, method, message, field, enum and enum value', 
 });
 
 test('fields that this version does not serve say so on the page', () => {
-  expect(page).toMatch(/^\| `lease` \| 7 \| string \| Not served by this version: always empty\./m);
+  expect(page).toMatch(/^\| `lease` \| 7 \| string \| This version does not support the field: it is always empty\./m);
 });

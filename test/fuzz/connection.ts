@@ -3,7 +3,7 @@
  *
  * Invariants:
  *   1. Nothing is thrown, and no unexpected error is logged.
- *   2. The output follows the rules of server-output.ts, and its length is bounded by that of the input.
+ *   2. The output follows the rules of server-output.ts, and its length is at most a multiple of the input length.
  *   3. Every call of a valid conversation receives its response.
  *   4. When the peer is gone, no bytes are buffered for it.
  */

@@ -137,7 +137,7 @@ function step(client: Client, random: FastRandom): void {
       socket.unstick();
       return;
     case 4:
-      // Stands for one second. All sweeps together stay below maxStalledWriteMs.
+      // A sweep represents one second. All sweeps together stay below maxStalledWriteMs.
       client.steps.push('sweep');
       client.server.connection.sweep();
       return;

@@ -90,7 +90,7 @@ export class MemorySocket extends EventEmitter {
 
   resume(): void {
     this.#isPaused = false;
-    // Like a stream, emits data only after this call has returned.
+    // Emits data only after this call has returned, as a stream does.
     setImmediate(() => this.#flow());
   }
 

@@ -1,6 +1,6 @@
 /**
- * Simple HPACK decoder (RFC 7541) with lists and single bits, not optimized for speed. The decoder under test must
- * agree with it on every block: the same fields and table, or both reject it.
+ * Simple HPACK decoder (RFC 7541), which uses lists and decodes bit by bit. The decoder under test must agree with it
+ * on every block: both return the same fields and table, or both reject the block.
  */
 import { HUFFMAN_CODES } from '../support/http2/huffman.ts';
 

@@ -2,10 +2,10 @@
  * Transport based on @grpc/grpc-js. The library handles HTTP/2 and gRPC framing; our own code listens for connections
  * (listen-addresses.ts).
  *
- * Decoding, errors and deadlines are ours, so that texts, logs and limits are the same on both transports. The handlers
- * of the library therefore exchange raw buffers. stream-guard.ts and message-guard.ts correct what the library does
- * wrong before a call or a message reaches a handler. The library has its own timer for a caller's deadline, and ends a
- * call that has not ended by then.
+ * Our own code also decodes messages and handles errors and deadlines, so that texts, logs and limits are the same on
+ * both transports. The handlers of the library therefore exchange raw buffers. stream-guard.ts and message-guard.ts
+ * work around bugs of the library before a call or a message reaches a handler. The library has its own timer for the
+ * caller's deadline, and ends a call that is still open then.
  */
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import { Listeners } from '../transport/listen-addresses.ts';
@@ -22,7 +22,7 @@ import { guardStreams } from './stream-guard.ts';
 
 const KEEPALIVE_TIME_MS = 60_000;
 const KEEPALIVE_TIMEOUT_MS = 20_000;
-/** Maximum time between the first GOAWAY and closing, in which calls that were already sent are still served. */
+/** Maximum time between the first GOAWAY and closing. Calls that clients have already sent are served in this time. */
 const MAX_SOFT_DRAIN_MS = 50;
 
 export async function startGrpcJsTransport(options: TransportOptions): Promise<Transport> {

@@ -4,8 +4,9 @@
  *   1. The library ignores unknown flags, and compressed messages without `grpc-encoding`. This module rejects both.
  *   2. The library decompresses all messages that have arrived, each up to the maximum message size. This module keeps
  *      a message compressed until its handler takes it (request-message.ts).
- *   3. The library ignores an incomplete last message. This module rejects a call with one request message then.
- *   4. This module replaces the error texts of the library by ours, and adds `grpc-accept-encoding` to every response.
+ *   3. The library ignores an incomplete last message. This module rejects a unary or server-streaming call that ends
+ *      with one.
+ *   4. This module replaces the error texts of the library with ours, and adds `grpc-accept-encoding` to every response.
  *
  * It is an interceptor, which is a public API, that replaces private members of the call. The version is pinned, and
  * the first call fails if a member is missing.

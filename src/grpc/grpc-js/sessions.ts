@@ -5,7 +5,7 @@
  *      GOAWAY are served.
  *   2. A connection that reaches its maximum age receives this GOAWAY and a PING. It closes after the acknowledgement
  *      of the PING, because every such call has arrived by then.
- *   3. A connection is tracked, and its age counts, from its first call.
+ *   3. A connection is tracked from its first call, and its age is measured from then.
  *
  * The library would send GOAWAY and close at once, and after a GOAWAY of `node:http2`, nghttp2 ignores every later
  * stream. This module therefore writes its GOAWAY directly to the socket. Each write of `node:http2` contains complete

@@ -3,7 +3,7 @@
  *
  *   1. The library computes `grpc-timeout` in 32 bits, so a deadline of 25 days or more overflows and ends the call at
  *      once. This module shortens such a timeout to the maximum of a timer. The library misreads some malformed
- *      timeouts, and starts the handler after rejecting others. This module rejects the call instead.
+ *      timeouts, and starts the handler after rejecting others. This module rejects calls with malformed timeouts.
  *   2. The library copies an unknown path into a response header without encoding it. This module responds to unknown
  *      methods itself.
  *   3. The library does not limit request metadata. Above the limit, this module responds with RESOURCE_EXHAUSTED.
@@ -11,8 +11,8 @@
  *   4. The library serves requests that are not gRPC. This module rejects them with an HTTP status, as the other
  *      transport does.
  *
- * It wraps one private member, `_streamHandler`. The version is pinned, starting fails if the member is missing, and
- * the contract suite of the transports tests each of the four.
+ * It wraps one private member, `_streamHandler`. The version is pinned, and starting fails if the member is missing.
+ * The contract suite of the transports tests each of the four corrections.
  */
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Server } from '@grpc/grpc-js';

@@ -148,7 +148,7 @@ export class ConnectionFrames {
       case FrameType.goaway:
         checkGoaway(frame);
         this.#frameBudget.consume(1);
-        // A peer that sends GOAWAY must not open new streams. We refuse any that it opens anyway.
+        // A peer that sends GOAWAY must not open new streams. The table refuses any further stream.
         this.#table.maxAcceptedId = this.#table.lastId;
         return;
       case FrameType.pushPromise:

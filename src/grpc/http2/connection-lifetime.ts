@@ -17,12 +17,12 @@ export interface LifetimeState {
   readonly isBlockOpen: boolean;
   readonly isDraining: boolean;
   /**
-   * True while we have paused reading, because the peer does not read its responses. The silence of such a peer means
-   * nothing.
+   * True while we have paused reading, because the peer does not read its responses. Such a peer only seems silent,
+   * because we do not read what it sends.
    */
   readonly isPaused: boolean;
   readonly streams: number;
-  /** Highest stream id that the peer has used. A change shows calls that began and ended between two sweeps. */
+  /** Highest stream id that the peer has used. A change indicates calls that began and ended between two sweeps. */
   readonly lastStreamId: number;
   /** Bytes that the socket has sent since it connected. */
   readonly takenBytes: number;

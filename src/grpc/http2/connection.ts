@@ -96,7 +96,7 @@ export class Http2Connection {
     }
     this.#goaway(MAX_STREAM_ID, ErrorCode.none, '');
     this.#outbox.frame(FrameType.ping, Flag.none, 0, DRAIN_PING);
-    // Flushed immediately: the earlier the GOAWAY arrives, the fewer calls the peer still opens.
+    // The outbox is flushed immediately: the earlier the GOAWAY arrives, the fewer calls the peer still opens.
     this.#outbox.flush();
   }
 
@@ -260,8 +260,8 @@ export class Http2Connection {
     const { maxLingerMs, maxStalledWriteMs } = this.#shared.limits;
     const destroyAfter = (ms: number) => setTimeout(() => this.#socket.destroy(), ms).unref();
     this.#socket.end(() => destroyAfter(maxLingerMs));
-    // Closing a socket with unread input resets the connection, and the peer could lose the GOAWAY. So we read and drop
-    // it.
+    // Reads and drops the input, because closing a socket with unread input resets the connection, and the peer could
+    // lose the GOAWAY.
     this.#socket.resume();
     // After a drain, the last responses may still be buffered for a peer that has paused reading.
     destroyAfter(this.#isDrainSeen ? maxStalledWriteMs : maxLingerMs);
@@ -279,7 +279,7 @@ export class Http2Connection {
     this.#table.maxAcceptedId = this.#table.lastId;
     this.#goaway(this.#table.lastId, ErrorCode.none, '');
     this.#table.onEmpty = () => this.#closeDrained();
-    // Ended only now, so that messages which handlers sent until here are delivered.
+    // Streaming calls end only now, so that messages which handlers have sent until here are delivered.
     this.#guard(() => this.#calls.endStreaming());
     if (this.#table.size === 0) {
       this.#closeDrained();

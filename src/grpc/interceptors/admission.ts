@@ -15,9 +15,7 @@ import { Status, StatusError } from '../status.ts';
 
 type Weigh<Request> = (request: Request) => number;
 
-/**
- * Number of keys that count as one call, because a key costs at most a quarter of a call (make bench-cache-buckets).
- */
+/** Number of keys per unit of weight, because a key costs at most a quarter of a call (make bench-cache-buckets). */
 const KEYS_PER_UNIT = 4;
 /** Weight of a flush, which runs a small script for each bucket. */
 const FLUSH_WEIGHT = 16;

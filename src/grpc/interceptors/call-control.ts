@@ -7,7 +7,7 @@
  *      later result of its handler is dropped. The transport ends streams at their deadline.
  *   3. A call that admission control (admission.ts) rejects is not executed. Its error has a retry pushback.
  *   4. Streams have a separate limit, because they stay open for hours and must not use up the limit of unary calls.
- *   5. A call counts as in flight until its handler has finished, also after it ended with DEADLINE_EXCEEDED.
+ *   5. A call is in flight until its handler has finished, even if it has ended with DEADLINE_EXCEEDED before.
  *   6. Each started call is counted as finished once, with the code that its caller received. The label values are the
  *      methods of the table and the 17 codes, so the number of series is fixed.
  *   7. A synchronous result stays synchronous, and needs no promise and no entry in the timer wheel.
@@ -144,7 +144,7 @@ export function callControlInterceptor(options: CallControlOptions): Interceptor
   };
 }
 
-/** Returns the code that the caller received, which is not that of a handler that finished after the call had ended. */
+/** Returns the code that the caller received. A handler that finishes after the end of the call does not change it. */
 function codeSeen(context: CallContext, nowMs: number, answered: StatusCode): StatusCode {
   if (context.isOver()) {
     return nowMs >= context.deadlineAtMs ? Status.DEADLINE_EXCEEDED : Status.CANCELLED;

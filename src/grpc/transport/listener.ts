@@ -101,7 +101,7 @@ export class Listener {
       this.#server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(name, error)));
       this.#server.listen(options, () => {
         this.#server.removeAllListeners('error');
-        // Errors of accepting a connection, such as EMFILE, lose this connection but must not end the server.
+        // Without this listener, a failure to accept a connection, such as EMFILE, would end the process.
         this.#server.on('error', () => {});
         resolve();
       });
@@ -138,8 +138,8 @@ async function removeStaleSocket(path: string): Promise<void> {
 }
 
 /**
- * Returns whether a process listens on the socket. A process that neither accepts nor refuses a connection in time
- * counts as listening.
+ * Returns whether a process listens on the socket. The result is true if the process neither accepts nor
+ * refuses a connection in time.
  */
 function isAlive(path: string): Promise<boolean> {
   return new Promise((resolve) => {

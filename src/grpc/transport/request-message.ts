@@ -1,5 +1,5 @@
 /**
- * Represents a request message, which stays compressed until a handler takes it, and decodes it.
+ * Represents a request message, which stays compressed until a handler takes it, and decodes the message then.
  *
  *   1. A message stays compressed while it is queued, so buffered bytes never exceed the bytes that arrived.
  *   2. Decompression stops at the maximum size of a message, so a small request cannot use more memory than a large
@@ -96,7 +96,7 @@ export class CompressedMessage {
   }
 
   async #decompressLater(decompressor: Decompressor, call: OpenCall): Promise<Buffer> {
-    // A queued message must not keep the whole chunk alive in which it arrived.
+    // The copy prevents a queued message from keeping alive the whole chunk in which it arrived.
     this.#bytes = bufferedCopy(this.#bytes, 0, this.#bytes.length);
     await turn(call);
     try {

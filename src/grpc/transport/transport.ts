@@ -12,7 +12,7 @@ export interface TransportOptions {
   readonly listen: {
     readonly tcp?: { readonly host: string; readonly port: number };
     readonly socketPath?: string;
-    /** Permissions of the socket; unset: 0660. */
+    /** Permissions of the socket, 0660 by default. */
     readonly socketMode?: number;
   };
   /** Deadline of unary calls that set none. */

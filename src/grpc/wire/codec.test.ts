@@ -1,9 +1,9 @@
 /**
  * Compares the generated codecs with @grpc/proto-loader (protobufjs): all requests and responses of the contract, and
- * every message in both directions. For the second, the test generates codecs for echo methods.
+ * every message in both directions. For single messages, the test generates codecs for echo methods.
  *
- * Arbitrary bytes are compared with what protobufjs decodes from their canonical form;
- * test/support/grpc/wire-canonical.ts says why.
+ * For arbitrary bytes, the expected result is what protobufjs decodes from their canonical form.
+ * test/support/grpc/wire-canonical.ts explains why.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

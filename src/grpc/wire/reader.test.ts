@@ -42,7 +42,7 @@ describe('numbers', () => {
     );
     fc.assert(
       fc.property(fc.maxSafeInteger(), (value) => {
-        // Not toBe, because -0 is encoded as 0.
+        // The test compares with ===, because toBe distinguishes -0 from 0, and -0 is encoded as 0.
         expect(started(varint(BigInt(value))).int64() === value).toBe(true);
       }),
     );

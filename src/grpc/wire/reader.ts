@@ -1,13 +1,13 @@
 /**
  * Reads the protobuf wire format. The generated decoders (src/grpc/generated/codec) call it field by field.
  *
- * One reader serves all messages: `start` sets the bytes to read, `finish` releases them. Reading allocates only the
- * values.
+ * One reader serves all messages: `start` sets the bytes to read, and `finish` releases them. Reading allocates memory
+ * only for the values.
  *
  * Invariants:
  *   1. No read goes beyond the message, or beyond the nested message that was entered. Malformed bytes throw.
  *   2. MAX_DEPTH limits the nesting of messages and unknown groups.
- *   3. MAX_FIELDS_PER_MESSAGE limits the fields of a message; more throw a StatusError. An empty nested message takes two
+ *   3. A message with more than MAX_FIELDS_PER_MESSAGE fields throws a StatusError. An empty nested message takes two
  *      bytes on the wire but about a hundred in memory, so 4 MiB of them could exhaust a small heap.
  *   4. 64-bit integers are exact: numbers within +-2^53, bigints beyond, so that an error can contain the exact value.
  *   5. Text that is not valid UTF-8 throws a StatusError with INVALID_ARGUMENT and the path of the field. Replacing

@@ -2,14 +2,15 @@
  * Writes the protobuf wire format. The generated encoders (src/grpc/generated/codec) call it field by field.
  *
  * One writer serves all messages. It writes them one after the other into a slab, and `finish` returns a view of the
- * slab, so no size is computed first and nothing is copied. The writer abandons a full slab and never overwrites it;
+ * slab. It therefore neither computes sizes in advance nor copies finished messages. The writer abandons a full slab and never overwrites it;
  * only the returned views then keep it alive. A message that does not fit gets its own buffer. The length of a nested
  * message or packed field is unknown at first, so one byte is reserved for it. If it needs more, the content is moved.
  *
  * Invariants:
  *   1. A message that `finish` has returned is never changed.
- *   2. Numbers are converted as protobufjs does: truncated towards zero, NaN to 0, and 64-bit values clamped. A 64-bit
- *      string is a decimal number, an object has the halves `low` and `high`, and a string of a bytes field is base64.
+ *   2. Numbers are converted as protobufjs does: truncated towards zero, NaN to 0, and 64-bit values clamped. A string
+ *      for a 64-bit integer is decimal, and an object has the halves `low` and `high`. A string for a bytes field is
+ *      base64.
  *   3. A lone surrogate is written as U+FFFD.
  */
 import { MAX_SHORT_TEXT_UNITS, writeShortText } from './short-text.ts';
@@ -89,7 +90,7 @@ export class WireWriter {
     this.#reserve(MAX_SCALAR_BYTES + units * 3);
     this.#varint(tag);
     const lengthAt = this.#position;
-    // Assumes one byte per code unit, which holds for ASCII. Other text may have to be moved.
+    // The start assumes one byte per code unit, as in ASCII. Other text is moved if its length needs more bytes.
     const start = lengthAt + varintBytes(units);
     if (units <= MAX_SHORT_TEXT_UNITS && writeShortText(this.#bytes, start, text)) {
       this.#bytes[lengthAt] = units;
@@ -122,7 +123,7 @@ export class WireWriter {
     this.#reserve(MAX_SCALAR_BYTES);
     this.#varint(tag);
     this.#position += 1;
-    // Relative to the start of the message, so that it stays valid when the message moves to a larger buffer.
+    // The offset is relative to the start of the message, so that it stays valid when the message moves.
     return this.#position - this.#start;
   }
 
@@ -135,7 +136,7 @@ export class WireWriter {
     }
     const extra = varintBytes(length) - 1;
     this.#reserve(extra);
-    // Computed after #reserve, which may have moved the message.
+    // The start is computed only now, because #reserve may have moved the message.
     const start = this.#start + opened;
     this.#bytes.copyWithin(start + extra, start, this.#position);
     const end = this.#position + extra;
@@ -218,7 +219,7 @@ export class WireWriter {
     const used = this.#position - this.#start;
     const neededBytes = used + count;
     const isLarge = neededBytes > SLAB_BYTES / 2;
-    // Doubled when it grows, so that the copied bytes stay proportional to the length of the message.
+    // The size doubles on growth, so that the number of copied bytes stays proportional to the length of the message.
     const fresh = Buffer.allocUnsafeSlow(isLarge ? Math.max(neededBytes + LARGE_SPARE_BYTES, used * 2) : SLAB_BYTES);
     this.#bytes.copy(fresh, 0, this.#start, this.#position);
     this.#bytes = fresh;

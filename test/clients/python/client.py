@@ -90,7 +90,7 @@ def main():
 def report(name, play):
     try:
         play()
-    except Exception as error:  # any exception is a reason to fail
+    except Exception as error:  # Any exception fails the case.
         print(f"FAIL {name} {type(error).__name__}: {' '.join(str(error).split())}", flush=True)
     else:
         print(f"PASS {name}", flush=True)

@@ -1,4 +1,4 @@
-//! Generates the client from the descriptor set of the repository: no protoc is needed.
+//! Generates the client from the descriptor set of the repository, so that the build needs no protoc.
 use prost::Message;
 
 const DESCRIPTOR_SET: &str = "../../../proto/descriptor-set.binpb";

@@ -1,6 +1,6 @@
 /**
- * Creates a method table for the tests of transports, with one method per behavior, and a notebook of what its handlers
- * received.
+ * Creates a method table for the tests of transports, with one method per behavior, and records the calls of its
+ * handlers.
  *
  * Requests and responses are raw bytes without a message type, because a transport does not know message types either.
  */

@@ -174,7 +174,7 @@ export function describeTransportEnding(startTransport: StartTransport): void {
       await waitFor('the port to close', async () => !(await isListening(fixture.port)));
       const late = await fixture.client.unary(methodPath('Echo'), Buffer.from('late'), { deadlineMs: 20_000 });
       expect(late.code).toBe(Status.UNAVAILABLE);
-      // Waits until an idle drain would have ended long ago.
+      // Waits far longer than the drain of an idle transport takes.
       const longMs = performance.now() + 400;
       await waitFor('400 ms to pass', () => performance.now() > longMs);
       expect(isDrained).toBe(false);
@@ -319,7 +319,7 @@ async function freePort(): Promise<number> {
 function openSocket(port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => resolve(socket));
-    // If bytes stayed unread, the socket would not report that the peer has closed.
+    // The socket reads all bytes, because with unread bytes it would not report that the peer has closed.
     socket.resume();
     socket.on('error', reject);
   });

@@ -28,7 +28,7 @@ interface Place {
 
 function canonical(place: Place, messageName: string, bytes: Buffer): Buffer {
   if (place.depth > MAX_DEPTH) {
-    throw new Error('nested too deep');
+    throw new Error(`nesting must have at most ${MAX_DEPTH} levels, got more`);
   }
   const fields = place.contract.messages.get(messageName)?.fields ?? [];
   // Values by field: numbers as bigint, everything else as bytes.
@@ -59,7 +59,7 @@ function valuesIn(field: FieldDescriptor, value: bigint | Buffer): (bigint | Buf
   const isNumber = !isLengthDelimited(field);
   if (isNumber !== Buffer.isBuffer(value)) {
     if (field.type === FieldType.STRING && !isUtf8(value as Buffer)) {
-      throw new Error('text that is not UTF-8');
+      throw new Error('text must be valid UTF-8, got invalid bytes');
     }
     return [value];
   }
@@ -131,7 +131,7 @@ function parse(bytes: Buffer, depth: number): { number: number; value: bigint | 
 function readTag(cursor: Cursor): { number: number; wireType: number } {
   const tag = readVarint(cursor);
   if (tag < 8n || tag >= 2n ** 32n) {
-    throw new Error('field number out of range');
+    throw new Error(`tag must be between 8 and 4294967295, got ${tag}`);
   }
   return { number: Number(tag >> 3n), wireType: Number(tag & 7n) };
 }
@@ -152,19 +152,19 @@ function readValue(cursor: Cursor, number: number, wireType: number, depth: numb
       take(cursor, 4);
       return undefined;
     default:
-      throw new Error('wire type out of range, or an unexpected end of a group');
+      throw new Error(`wire type must be 0, 1, 2, 3 or 5, got ${wireType}`);
   }
 }
 
 function skipGroup(cursor: Cursor, number: number, depth: number): void {
   if (depth > MAX_DEPTH) {
-    throw new Error('nested too deep');
+    throw new Error(`nesting must have at most ${MAX_DEPTH} levels, got more`);
   }
   for (;;) {
     const tag = readTag(cursor);
     if (tag.wireType === 4) {
       if (tag.number !== number) {
-        throw new Error('the end of another group');
+        throw new Error(`end of group must have number ${number}, got ${tag.number}`);
       }
       return;
     }
@@ -174,7 +174,7 @@ function skipGroup(cursor: Cursor, number: number, depth: number): void {
 
 function take(cursor: Cursor, length: number): Buffer {
   if (cursor.at + length > cursor.bytes.length) {
-    throw new Error('truncated');
+    throw new Error(`message must have ${length} more bytes, got ${cursor.bytes.length - cursor.at}`);
   }
   cursor.at += length;
   return cursor.bytes.subarray(cursor.at - length, cursor.at);
@@ -189,7 +189,7 @@ function readVarint(cursor: Cursor): bigint {
       return BigInt.asUintN(64, value);
     }
   }
-  throw new Error('a number of more than ten bytes');
+  throw new Error(`varint must have at most ${MAX_VARINT_BYTES} bytes, got more`);
 }
 
 function varint(value: bigint): Buffer {

@@ -20,7 +20,8 @@ export interface AttackBounds {
   readonly maxBufferedRequestBytes: number;
   readonly effort: AttackEffort;
   /**
-   * Maximum CPU time per frame, or per the bytes of an honest call, as a multiple of the CPU time of an honest call.
+   * Maximum CPU time per frame, or per as many bytes as an honest call has, as a multiple of the CPU time of an honest
+   * call.
    */
   readonly maxCallsPerFrame: number;
 }

@@ -103,7 +103,7 @@ async function flood(_request: Buffer, context: CallContext, responses: Response
   }
 }
 
-/** Collects garbage first, unless the request is not empty. */
+/** Returns the report. Collects garbage first if the request is empty. */
 function report(request: Buffer): AttackReport {
   if (request.length === 0) {
     collect();

@@ -98,7 +98,10 @@ export class CallRunner {
     );
   }
 
-  /** Decodes a request. While a compressed message waits for another thread, its bytes count as buffered. */
+  /**
+   * Decodes a request. The bytes of a compressed message count against the request budget until another thread has
+   * decompressed it.
+   */
   #requestOf(stream: Http2Stream, method: AnyMethod, message: RequestMessage): MaybePromise<unknown> {
     const request = decodeRequest(method, message, stream);
     return isPromise(request) ? this.#bufferedUntil(request, stream, message.length) : request;

@@ -21,7 +21,7 @@ const TIMEOUT = literal('grpc-timeout', '300m');
 async function answerAtDeadline(...frames: readonly Buffer[]): Promise<readonly [string, string]> {
   const { socket, connection } = startMemoryServer({});
   socket.receive(Buffer.concat([PREFACE, settings(), ...frames]));
-  // Until its message arrives, a call is watched only from the next sweep on.
+  // A sweep starts watching the deadlines of calls whose message is incomplete.
   connection.sweep();
   connection.expire(Number.MAX_VALUE);
   await new Promise((resolve) => setImmediate(resolve));

@@ -67,8 +67,7 @@ export class CallTimes {
     for (const stream of this.#table.values()) {
       const takenBytes = stream.sentBytes - stream.sweptBytes;
       stream.sweptBytes = stream.sentBytes;
-      // A window of a few bytes counts as closed. Otherwise a peer could keep the response buffered for as long as it
-      // likes.
+      // A window of a few bytes is treated as closed. Otherwise a peer could keep the response buffered indefinitely.
       const isOpen = stream.sendWindowBytes >= Math.min(stream.queuedBytes, slowReaderBytesPerSecond);
       const isInTurn = isOpen && isConnectionTaking;
       if (stream.queuedBytes === 0 || takenBytes >= slowReaderBytesPerSecond || isInTurn) {

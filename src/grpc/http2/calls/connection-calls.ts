@@ -31,8 +31,8 @@ import type { DeadlineWatch } from './deadline-watch.ts';
 import { RequestBody } from './request-body.ts';
 
 /**
- * Bytes that an open call counts for in the request budget, besides its message: about 1,000 bytes of objects and a
- * usual header list.
+ * Bytes that an open call uses of the request budget, besides its message: about 1,000 bytes of objects and a usual
+ * header list.
  */
 export const OPEN_CALL_BYTES = 2_048;
 
@@ -296,7 +296,7 @@ export class ConnectionCalls {
     if (stream.contentLengthLeft > 0) {
       this.#reset(stream, ErrorCode.protocol);
     } else if (this.#sender.hasTooMuchQueued()) {
-      // Checked again here, because many calls may have opened before the first response was queued.
+      // The check is repeated here, because many calls may have opened before the first response was queued.
       this.#reset(stream, ErrorCode.refusedStream);
     } else if (this.#isStopping && stream.request.method?.kind !== 'unary') {
       this.#runner.fail(stream, stopping());

@@ -3,7 +3,7 @@
  *
  * Invariants:
  *   1. A message that arrives in one DATA frame with END_STREAM is returned as a view of that frame, without a copy.
- *   2. A request that cannot be read is returned as a StatusError. It ends its own call only.
+ *   2. An invalid request is returned as a StatusError, which ends only its own call.
  */
 import { StatusError } from '../../status.ts';
 import { messageCutShort, messageMissing, secondMessage } from '../../transport/refusals.ts';

@@ -1,5 +1,5 @@
 /**
- * Frame budget of a connection: limits how many frames a peer may send that serve no call. `maxFrameBudget` in
+ * Frame budget of a connection: limits the number of frames that serve no call. `maxFrameBudget` in
  * http2-limits.ts lists those frames.
  */
 import { ConnectionFault, ErrorCode } from './protocol.ts';
@@ -9,7 +9,7 @@ export const SETTINGS_COST = 20;
 /** Cost of a stream that we refuse or reset, because we must also send a frame for it. */
 export const REFUSED_COST = 2;
 
-/** Bytes of a too large header block that cost one point. Such a block is decoded before the call is rejected. */
+/** Bytes of an oversized header block that cost one point. Such a block is decoded before the call is rejected. */
 export const TOO_LARGE_BYTES_PER_POINT = 1_024;
 
 export class FrameBudget {
@@ -24,7 +24,8 @@ export class FrameBudget {
   }
 
   /**
-   * Consumes the budget. Throws a ConnectionFault when it is exhausted, so it may only be called while frames are read.
+   * Consumes points. Throws a ConnectionFault when the budget is exhausted, so it may only be called while frames are
+   * read.
    */
   consume(cost: number): void {
     this.#left -= cost;

@@ -1,5 +1,5 @@
 /**
- * Tests that the frames do not depend on how bytes are split into chunks, and that too large frames are rejected before
+ * Tests that the frames do not depend on how bytes are split into chunks, and that oversized frames are rejected before
  * anything is buffered.
  */
 import { continuation, data, frame, headers, ping, settings } from '../../../../test/support/http2/frames.ts';

@@ -21,7 +21,7 @@ export function settingsPayload(limits: Http2Limits): Buffer {
   const entries = [
     [Setting.maxConcurrentStreams, limits.maxStreamsPerConnection],
     [Setting.initialWindowSize, limits.streamWindowBytes],
-    // More than maxMetadataBytes: a caller that exceeds it slightly receives an error with a text instead of GOAWAY.
+    // This value exceeds maxMetadataBytes. A caller slightly above that receives an error text instead of GOAWAY.
     [Setting.maxHeaderListSize, limits.maxHeaderBlockBytes],
     [Setting.headerTableSize, limits.hpackTableBytes],
   ] as const;

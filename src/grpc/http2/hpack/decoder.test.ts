@@ -218,7 +218,7 @@ describe('fails with COMPRESSION_ERROR for an invalid block', () => {
 
 test('reads integers of every encoded length', () => {
   const decoder = new HpackDecoder({ tableBytes: 4_096, maxListBytes: 100_000, maxListFields: 1_000 });
-  // Lengths around the largest value of the prefix, of one byte after it, and of two bytes after it.
+  // Lengths around the largest values that fit into the prefix alone, with one more byte, and with two more bytes.
   for (const length of [0, 1, 126, 127, 128, 254, 255, 256, 16_510, 16_511, 30_000]) {
     const rest = length - 127;
     const more =

@@ -19,8 +19,8 @@ const LITERAL_INDEXED = 0x40;
 const TABLE_SIZE_UPDATE = 0x20;
 const HUFFMAN = 0x80;
 /**
- * Shift of the last byte that is accepted after the prefix. Four bytes reach 268 million, far above any valid length or
- * index.
+ * Shift of the last byte that is accepted after the prefix. Four bytes can encode 268 million, far above any valid
+ * length or index.
  */
 const MAX_INTEGER_SHIFT = 21;
 

@@ -1,5 +1,5 @@
 /**
- * Header field with its role, validity and number.
+ * Header field with its role, validity and numeric value.
  *
  * HPACK tables contain fields, and all requests that refer to an entry share its field. Properties that depend only on
  * name and value are therefore computed once, when the field is created. Fields never change.

@@ -3,7 +3,7 @@
  *
  * The code of appendix B is canonical, so the bit lengths of the symbols define it. We flatten the code tree into a
  * table that consumes four bits per step. No code is shorter than five bits, so a step yields at most one symbol. We do
- * not encode with it, because what we send is a few dozen bytes.
+ * not encode with it, because we send only a few dozen bytes of headers.
  */
 
 /** Bit lengths of the symbols 0 to 255 and of EOS (256), one base-36 digit each. */
@@ -37,7 +37,7 @@ type Tree = [number, number][];
  */
 export function huffmanDecode(source: Uint8Array, start: number, end: number, target: Uint8Array): number {
   if (MAY_STOP[0] === 0) {
-    // Filled on first use, so that an idle sidecar need not compile the code that fills them.
+    // The tables are filled on first use, so that an idle sidecar need not compile the code that fills them.
     fillTables();
   }
   let state = 0;
@@ -92,7 +92,7 @@ function checkComplete(tree: Tree): void {
   }
 }
 
-/** Builds the code tree. Canonical codes count upwards in the order of their length, then of their symbol. */
+/** Builds the code tree. Canonical codes ascend in the order of their length, then of their symbol. */
 function buildTree(): Tree {
   const tree: Tree = [[0, 0]];
   const symbols = Array.from(CODE_LENGTHS, (digit, symbol) => ({ symbol, bits: Number.parseInt(digit, 36) }));

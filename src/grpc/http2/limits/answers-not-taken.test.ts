@@ -1,6 +1,6 @@
 /**
- * Tests that buffered responses are bounded per connection and in total for a peer that reads none, even if all its
- * calls had started before any response was buffered.
+ * Tests that buffered responses are bounded, per connection and in total, for a peer that reads none. All its calls
+ * start before any response is buffered.
  */
 import { fuzzPath } from '../../../../test/fuzz/conversations.ts';
 import { type MemoryServer, startMemoryServer } from '../../../../test/fuzz/memory-server.ts';
@@ -81,7 +81,7 @@ test.each(['EchoLater', 'Talk'])(
     for (let count = 0; count < connections; count += 1) {
       await attack(startMemoryServer({}, budgets), method);
     }
-    // Each connection may use an equal quota among those that exist when it arrives, and one response on top.
+    // Each connection may use an equal quota of the limit as of its arrival, plus one response.
     const quotas = Array.from({ length: connections }, (_, before) => MAX_QUEUED / (before + 1) + 2 * ANSWER_BYTES);
     expect(budgets.answers.bytes).toBeLessThan(quotas.reduce((sum, bytes) => sum + bytes, 0));
   },

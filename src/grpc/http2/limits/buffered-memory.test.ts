@@ -15,7 +15,7 @@ import { Http2Peer } from '../../../../test/support/http2/peer.ts';
 import { bufferedCopy, bufferedMemory } from '../../transport/buffered-memory.ts';
 
 const CALLS = 120;
-/** Size of Node's buffer pool. Frames of PASSING that arrive in two chunks use it up one after the other. */
+/** Size of Node's buffer pool. The test sends frames until they have used up one pool per call. */
 const POOL_BYTES = Buffer.poolSize;
 const PASSING = frame(0x77, 0, 0, Buffer.alloc(16_000));
 
@@ -60,7 +60,7 @@ describe('the HTTP/2 server', () => {
     for (let sent = 0; sent < CALLS; sent += 1) {
       await peer.send(call(2 * sent + 1));
       for (let bytes = 0; bytes < POOL_BYTES; bytes += PASSING.length) {
-        // Gives the server time to read the first part as a chunk of its own.
+        // Gives the server time to read the first part as a separate chunk.
         await peer.send(PASSING.subarray(0, 8_000));
         await range.report('glance');
         await peer.send(PASSING.subarray(8_000));

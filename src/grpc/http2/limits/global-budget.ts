@@ -2,10 +2,10 @@
  * Counts the bytes that each connection buffers, and those of all connections of a transport together.
  *
  * Invariants:
- *   1. Above the global limit, only connections that buffer more than an equal quota of it are refused. A greedy peer
- *      therefore does not affect a modest one.
- *   2. Peers that arrive one after the other may each reach the quota of their time. The sum is at most the limit times
- *      1 + ln(peers), plus one step of each peer.
+ *   1. Above the global limit, only connections that buffer more than an equal quota of it are refused. A peer that
+ *      buffers much therefore does not affect others.
+ *   2. Peers that arrive one after the other may each reach the quota that applied on arrival. The sum is at most the
+ *      limit times 1 + ln(peers), plus one step of each peer.
  */
 
 /** Buffered bytes of all connections. */

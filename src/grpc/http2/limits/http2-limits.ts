@@ -10,7 +10,7 @@ import type { TransportLimits } from '../../transport/transport.ts';
 interface LimitRow {
   readonly value: number;
   readonly unit: 'bytes' | 'fields' | 'frames' | 'ms' | 'points' | 'points/s' | 'bytes/s';
-  /** Text of the generated page: what is limited, and what happens beyond the limit. */
+  /** Text of the generated page: the limited quantity, and the behavior above the limit. */
   readonly reason: string;
 }
 

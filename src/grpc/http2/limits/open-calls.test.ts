@@ -1,5 +1,6 @@
 /**
- * Tests that unfinished calls are bounded for all connections together, and that a modest caller is not affected.
+ * Tests that unfinished calls are bounded for all connections together, and that a caller with few calls is not
+ * affected.
  */
 import { fuzzPath } from '../../../../test/fuzz/conversations.ts';
 import { startMemoryServer } from '../../../../test/fuzz/memory-server.ts';
@@ -26,7 +27,7 @@ const CALLS = 2_000;
 const CONNECTIONS = 8;
 /** Budget for half of the calls. */
 const MAX_BUFFERED = (CALLS * CONNECTIONS * OPEN_CALL_BYTES) / 2;
-/** Factor on the budget, because peers that arrive one after the other may each reach the equal quota of their time. */
+/** Factor on the budget, because peers that arrive one after the other may each reach the quota that applied then. */
 const MAX_QUOTAS = 1 + Math.log(CONNECTIONS);
 
 let range: AttackRange;

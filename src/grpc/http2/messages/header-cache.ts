@@ -1,8 +1,8 @@
 /**
  * Header cache of one connection: converts header blocks to request headers.
  *
- * Callers send the same headers again and again. While the dynamic table is unchanged, the same bytes mean the same
- * request headers, so the cache keeps the last few blocks and compares bytes instead of decoding.
+ * Callers send the same headers repeatedly. While the dynamic table is unchanged, equal blocks decode to equal request
+ * headers. The cache therefore keeps the last few blocks and compares bytes instead of decoding.
  */
 
 import { bufferedCopy } from '../../transport/buffered-memory.ts';

@@ -84,7 +84,7 @@ export class MessageReader {
     }
     const bufferedBytes = this.#bufferedBodyBytes + count;
     if (this.#body === undefined || this.#body.length < bufferedBytes) {
-      // Doubled instead of using the announced length, so that memory follows the bytes that have arrived.
+      // The buffer doubles instead of using the announced length, so that memory grows with the bytes that arrive.
       const grown = bufferedMemory(Math.min(this.#bodyBytes, Math.max(bufferedBytes * 2, FIRST_BODY_BYTES)));
       this.#body?.copy(grown, 0, 0, this.#bufferedBodyBytes);
       this.#body = grown;

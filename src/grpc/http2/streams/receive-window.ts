@@ -15,7 +15,7 @@ import type { Http2Limits } from '../limits/http2-limits.ts';
 import { PREFIX_BYTES } from '../messages/message-prefix.ts';
 import type { Http2Stream } from './stream.ts';
 
-/** Bytes that an unread message counts for in addition to its length: the size of its objects. */
+/** Bytes that an unread message uses of the budget in addition to its length: the size of its objects. */
 export const UNREAD_MESSAGE_BYTES = 256;
 
 export class ReceiveWindow {

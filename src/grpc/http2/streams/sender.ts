@@ -1,7 +1,7 @@
 /**
  * Sends the responses of a connection within the peer's flow-control windows.
  *
- * A small unary response is one copy of three ready-made frames. A response that does not fit is queued in its stream.
+ * A small unary response is assembled in the outbox from ready-made frames and its message. A response that does not fit is queued in its stream.
  * It waits until the window of the stream grows, or in #pending until the connection's window grows or the socket
  * drains. Pending streams take turns, one frame each.
  */
@@ -31,8 +31,8 @@ const OPENING_FRAME = readyFrame(FrameType.headers, Flag.endHeaders, OPENING_BLO
 const OK_FRAME = readyFrame(FrameType.headers, Flag.endHeaders | Flag.endStream, OK_BLOCK);
 const AROUND_MESSAGE_BYTES = OPENING_FRAME.length + FRAME_HEADER_BYTES + PREFIX_BYTES + OK_FRAME.length;
 /**
- * Size below which a DATA frame counts as small. A small frame while more is queued shows a peer that opens its window
- * by a few bytes at a time.
+ * Size below which a DATA frame is small. If more is queued, a small frame indicates that the peer opens its window by
+ * a few bytes at a time.
  */
 const SMALL_PIECE_BYTES = 256;
 /** Size of a peer's HPACK dynamic table before its SETTINGS change it. */

@@ -1,8 +1,8 @@
 /**
- * Tests which responses are reset when a peer reads slowly: those that it does not read, not those that wait for
+ * Tests that a peer which reads slowly loses only the responses that it does not read, and not those that wait for
  * others.
  *
- * The sweeps of a connection are the clock of these tests: each stands for one second.
+ * The sweeps of a connection are the clock of these tests: each sweep represents one second.
  */
 import { fuzzPath } from '../../../../test/fuzz/conversations.ts';
 import { type MemoryServer, startMemoryServer } from '../../../../test/fuzz/memory-server.ts';
@@ -86,7 +86,7 @@ function outcome(): { answered: number; givenUp: number } {
 
 test('keeps responses that wait for the connection window while the peer reads others', async () => {
   await begin({ calls: 40 });
-  // 400,000 bytes at 5,000 a second: most responses wait much longer than maxStalledWriteMs.
+  // The peer reads 400,000 bytes at 5,000 per second, so most responses wait much longer than maxStalledWriteMs.
   await pass(80, () => windowUpdate(0, 5_000));
   expect(outcome()).toEqual({ answered: 40, givenUp: 0 });
 });
@@ -134,7 +134,7 @@ describe('resets responses', () => {
 
   test('when the peer would need longer than maxBacklogMs for all of them', async () => {
     await begin({ calls: 40, limits: { maxBacklogMs: 30_000 } });
-    // More than slowReaderBytesPerSecond, yet the queued bytes would take 68 seconds.
+    // The peer reads more than slowReaderBytesPerSecond, but would need 68 seconds for the queued bytes.
     await pass(STALLED, () => windowUpdate(0, 5_000));
     expect(outcome().givenUp).toBeGreaterThan(0);
   });

@@ -1,5 +1,5 @@
 /**
- * Tracks the streams of a connection: which are open, which were reset, how many count as busy, and how each ends.
+ * Tracks the streams of a connection: which are open, which were reset, how many are busy, and how each ends.
  *
  * Invariants:
  *   1. A handler counts against the limit of its connection until it settles, even if its stream was reset

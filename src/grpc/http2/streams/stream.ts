@@ -34,7 +34,7 @@ export class Http2Stream implements CallContext {
   unacknowledgedBytes = 0;
   /** Bytes that this call uses of its connection's request budget: buffered request bytes and `openCallBytes`. */
   bufferedBytes = 0;
-  /** Part of `bufferedBytes` that the open call itself counts for until it ends. */
+  /** Part of `bufferedBytes` that the open call itself uses until it ends. */
   openCallBytes = 0;
   /** Buffered DATA bytes of a streaming call that were not yet credited to the caller's window. */
   uncreditedBytes = 0;
@@ -62,8 +62,8 @@ export class Http2Stream implements CallContext {
   /** Value of `sentBytes` at the last sweep. */
   sweptBytes = 0;
   /**
-   * Trailers to send after the queue. `null` means that the last DATA frame ends the stream, `undefined` that the call
-   * has no final status yet.
+   * Trailers to send after the queue. `null` means that the last DATA frame ends the stream. `undefined` means that the
+   * call has no final status yet.
    */
   endBlock: Buffer | null | undefined = undefined;
 

@@ -6,7 +6,7 @@ import (
 	_ "google.golang.org/grpc/health"
 )
 
-// nameOf compiles only if no name of a message collides with a case of the oneof.
+// nameOf compiles only if no message name collides with the name of a oneof case.
 func nameOf(response *pannierv1.WatchInvalidationsResponse) string {
 	switch response.Event.(type) {
 	case *pannierv1.WatchInvalidationsResponse_Key:
