@@ -149,7 +149,7 @@ export function limitsMarkdown(): string {
     '',
     'After reading this page you know how much of each resource a peer may use, and what the server does beyond each limit. A peer that',
     'exceeds a limit does not affect other peers. The limits that both transports share are in [grpc.md](../reference/grpc.md#limits).',
-    '[transport.md](transport.md) explains how the server works. This page is generated from',
+    'The page on the [built-in server](transport.md) explains how the server works. This page is generated from',
     'src/grpc/http2/limits/http2-limits.ts (`make docs`).',
     '',
     '| limit | value | what it limits |',
