@@ -172,7 +172,7 @@ export const SETTINGS = [
     kind: milliseconds(20, 60_000),
     initial: '500',
     meaning: 'Timeout for connecting and authenticating together.',
-    why: 'A half-open server accepts connections but never replies.',
+    why: 'Without a timeout, a half-open server that accepts connections but never replies would block the sidecar.',
   },
   {
     name: 'REDIS_CONNECTIONS_PER_MASTER',
@@ -221,7 +221,7 @@ export const SETTINGS = [
     kind: milliseconds(0, MAX_TIMER_MS),
     initial: '1800000',
     meaning: 'Idle timeout: time without a call after which the sidecar drains a connection. 0 means never.',
-    why: 'Abandoned clients release their connection, and busy clients never notice.',
+    why: 'The sidecar frees the connections of abandoned clients, and busy clients are not affected.',
   },
   {
     name: 'ADMIN_ADDRESS',

@@ -70,7 +70,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, options: AdminServerOptions): Promise<void> {
-  // Otherwise a client that does not read its response would hold its connection forever, and many of them would lock out others.
+  // Without this timer, a client that does not read its response would keep its connection forever. Many such clients would lock out others.
   const late = setTimeout(() => request.socket.destroy(), options.maxAnswerMs ?? MAX_ANSWER_MS);
   late.unref();
   response.once('close', () => clearTimeout(late));

@@ -69,7 +69,7 @@ export class NumberFamily {
   }
 
   samples(): readonly Sample[] {
-    // Omits counters that never counted. A gauge of 0 is information.
+    // Omits counters of 0. Exports gauges of 0, because 0 is a measured value.
     const reported = this.#series.filter((series) => this.#row.type === 'gauge' || series.value !== 0);
     return reported.map(({ labels, value }) => ({ metricName: this.#row.name, labels, value }));
   }

@@ -1,8 +1,8 @@
 /**
  * Writes log lines to standard output without ever blocking.
  *
- * If the reader of a pipe hangs, such as the container runtime, a blocking write would stop the whole process. A full disk would do the same
- * with a library that retries the write. This module therefore reopens the output in non-blocking mode and drops lines that the output does not
+ * If the reader of a pipe hangs, such as the container runtime, a blocking write would stop the whole process. With a library that retries
+ * writes, a full disk would stop it too. This module therefore reopens the output in non-blocking mode and drops lines that the output does not
  * accept. Reopening does not change the mode of the pipe for other processes.
  *
  * Invariants:

@@ -252,7 +252,7 @@ function boundedLabel(max: number): (value: string) => string {
   };
 }
 
-/** Registers the metrics of the process. prom-client's default metrics are not used, because they observe the garbage collector at a cost. */
+/** Registers the metrics of the process. Does not use prom-client's default metrics, because their observation of the garbage collector has a cost. */
 function collectProcess(
   gauge: (row: MetricRow, collect?: (this: Gauge) => void) => Gauge,
   counter: (row: MetricRow, collect?: (this: Counter) => void) => Counter,

@@ -13,7 +13,7 @@ const INLINE_POLICY = '(inline)';
 /** Limits of each current policy. */
 export type LimitsByPolicy = ReadonlyMap<string, { readonly limits: readonly { readonly name: string }[] }>;
 
-/** A policy of undefined stands for limits that a call carries. */
+/** Counts events of rate limits. The policy is undefined if a call carries its own limits. */
 export interface RateLimitSeries {
   decision(policy: string | undefined, outcome: string): void;
   denial(policy: string, limit: string): void;

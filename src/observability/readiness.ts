@@ -3,7 +3,7 @@
  *
  * Invariants:
  *   1. The sidecar becomes ready once policies are loaded, the API listens, and Redis has replied. After 5 s it no longer waits for Redis, because
- *      answers from the failure modes are better than no pod.
+ *      decisions of the failure modes are better than a pod that never becomes ready.
  *   2. It stays ready until it drains, whatever happens to Redis. An outage of Redis must never remove a pod from its Service.
  *   3. It does not become ready while the stored data has a format that this release cannot read. That stops the rollout of a release that
  *      skipped a version.
@@ -29,7 +29,7 @@ export class Readiness {
     this.#startedAtMs = options.clock.monotonicMs();
   }
 
-  /** Called once policies are loaded and the API listens. */
+  /** Records that policies are loaded and the API listens. */
   serving(): void {
     this.#isServing = true;
   }
