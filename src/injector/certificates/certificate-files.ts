@@ -48,7 +48,7 @@ interface LoadedPair {
 const INTERVAL_MS = 1_000;
 const CONFIGURATION_INTERVAL_MS = 5_000;
 const BACKOFF = { firstMs: 250, maxMs: 5_000 };
-const UNSETTLED = 'waiting for API servers to learn the caBundle';
+const UNSETTLED = 'waiting for API servers to apply the caBundle';
 
 export class CertificateFiles implements CertificateSource {
   readonly #options: CertificateFilesOptions;
