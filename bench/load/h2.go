@@ -13,10 +13,9 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// The h2 engine is a minimal gRPC client: one goroutine reads a connection, and
-// in a closed loop also writes to it. It costs a fraction of grpc-go's client, so
-// that the generator does not limit a fast server. The engine only sends a deadline
-// to the server, and itself waits for the answer.
+// The h2 engine is a minimal gRPC client: one goroutine reads a connection, and in a closed loop also writes to it. It needs a fraction of the CPU
+// of grpc-go's client, so that the generator does not limit a fast server. The engine sends the deadline to the server, but does not enforce it
+// itself.
 type h2Engine struct {
 	cfg   *config
 	conns []*h2Conn

@@ -13,7 +13,7 @@ import { text } from 'node:stream/consumers';
 import { pinned } from '../cores.ts';
 import { type CallBytes, cacheGet, cacheSet, checkInlineLimit, SUBJECT_PLACEHOLDER } from '../transport/calls.ts';
 
-/** Number of keys, which is so small that the first tenth of the calls creates all of them. Later growth of memory is a leak. */
+/** Number of keys. The first tenth of the calls creates all of them, so memory that grows later is leaked. */
 const KEYS = 2_000;
 const MAX_WAVE_MS = 300_000;
 /** Lifetime of the client that is killed, in ms. It is also killed if its wave ends earlier. */
@@ -64,9 +64,9 @@ export const CONNECTIONS_PER_WAVE = [...PARTS, RUDE].reduce((sum, part) => sum +
 export interface WaveCounts {
   answered: number;
   cancelled: number;
-  /** Number of calls that ended with DEADLINE_EXCEEDED, where this status was expected. */
+  /** Number of calls that were expected to end with DEADLINE_EXCEEDED, and did. */
   tooLate: number;
-  /** Number of failures by their reason. */
+  /** Number of failures, by reason. */
   readonly failures: Map<string, number>;
 }
 
