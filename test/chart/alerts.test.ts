@@ -115,7 +115,7 @@ test('PromQL in the pages uses existing metrics and labels', async () => {
   const pages = repositoryFiles(['*.md', 'docs/**/*.md', 'charts/**/*.md']);
   const quotes = pages.flatMap((page) => {
     const whole = readFileSync(join(repositoryRoot, page), 'utf8');
-    // The table of the changelog has the old name of a metric in the column before the new one.
+    // In the table of the changelog, the old name of a metric is in the column before the new name.
     const text = page === 'CHANGELOG.md' ? whole.replaceAll(/^\| metric \|[^|]*\|/gm, '') : whole;
     return [...text.matchAll(/`([^`\n]*\bpannier_[a-z][^`\n]*)`/g)].map((match) => ({ page, quote: match[1] ?? '' }));
   });
@@ -146,7 +146,8 @@ test('the certificate alert leaves time for the renewal of short-lived certifica
   };
   expect(secondsOf({})).toBe(3_600);
   expect(secondsOf({ certificates: { mode: 'cert-manager' } })).toBe(3_600);
-  // The renewal at two thirds of ten minutes is due 200 seconds before the expiry.
+  // The injector renews a certificate after two thirds of its lifetime, which is 200 s before the expiry if the
+  // lifetime is ten minutes.
   expect(secondsOf({ certificates: { self: { servingCertificateLifetimeMs: 600_000 } } })).toBe(100);
 });
 

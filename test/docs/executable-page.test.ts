@@ -1,5 +1,5 @@
 /**
- * The parser and the comparisons behind the tests of the documentation pages.
+ * Tests the parser and the comparisons that the tests of documentation pages use.
  */
 import { compareJson, matchesText, parsePage } from './executable-page.ts';
 

@@ -1,6 +1,6 @@
 /**
- * A master is frozen (its sockets stay open, but it does not answer) or killed under load. Every call ends in time, the other shards are not
- * affected, and the shard is served again soon after the promotion of its replica.
+ * Tests a master that is killed under load, or frozen: its sockets stay open, but it does not reply. Every call ends in
+ * time, the other shards are not affected, and the shard is served again soon after the promotion of its replica.
  */
 
 import type { RedisNode } from '../support/redis/server.ts';
@@ -22,7 +22,10 @@ const NOT_FOUND = 5;
 const FAILURE_MODE_MS = 300;
 const BACK_MS = 5_000;
 const FROZEN_MS = 10_000;
-/** Tolerance for compiled code and for caches that fill under load. A leak of calls would be thousands of calls, and exceed it. */
+/**
+ * Tolerance for compiled code and for caches that fill under load. A leak would affect thousands of calls, which take
+ * more memory than this.
+ */
 const MEMORY_SLACK_BYTES = 16_000_000;
 
 interface Story {

@@ -1,5 +1,5 @@
 /**
- * Operations on a healthy Cluster that must not fail any call: SCRIPT FLUSH and the migration of a slot.
+ * Tests that no call fails during operations on a healthy Cluster: SCRIPT FLUSH and the migration of a slot.
  */
 
 import type { RedisNode } from '../support/redis/server.ts';

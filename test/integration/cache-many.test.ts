@@ -256,7 +256,7 @@ describe('a sidecar', () => {
   }, 180_000);
 });
 
-/** Returns the memory that the kernel cannot reclaim, which counts against the limit of a container. */
+/** Returns the memory that the kernel cannot reclaim. It is part of the memory that the limit of a container bounds. */
 function anonymousBytes(pid: number): number {
   return Number(/^RssAnon:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1_024;
 }

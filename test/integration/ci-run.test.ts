@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { repositoryRoot } from '../support/repository.ts';
 import { StubPrograms } from '../support/stub-programs.ts';
 
-/** Programs that the script itself calls. */
+/** Programs that the script calls itself. */
 const SYSTEM_PROGRAMS = ['bash', 'cat', 'dirname', 'env', 'id', 'mktemp', 'node', 'rm', 'sh'] as const;
 const REPORT = '{"numPassedTests":1,"numFailedTests":0,"numPendingTests":0,"testResults":[]}';
 
@@ -50,7 +50,7 @@ function allTools(): Record<string, string> {
   };
 }
 
-/** Creates a tool collection next to the clone. `body` is the shell script of its `get`. */
+/** Creates a tool collection next to the clone. `body` is the shell code of its program `get`. */
 function addCollection(body: string): void {
   const tools = join(directory, 'shared', 'tools');
   mkdirSync(tools, { recursive: true });

@@ -1,5 +1,6 @@
 /**
- * Reloads of a policy file on disk: updated through a link as in Kubernetes, half written, invalid, missing and valid again.
+ * Tests reloads of a policy file on disk that is updated through a link as in Kubernetes, half written, invalid,
+ * missing, and valid again.
  */
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

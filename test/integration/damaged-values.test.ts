@@ -1,6 +1,7 @@
 /**
- * Tests damaged sessions, users and cached values in a sidecar. Each damaged value is reported, counted and removed: a
- * session is NOT_FOUND, a user's sessions end, a cache entry is a miss. A value of a newer layout is left unchanged.
+ * Tests a sidecar with damaged sessions, users and cached values. The sidecar reports, counts and removes each damaged
+ * value: a session is NOT_FOUND, a user's sessions end, and a cache entry is a miss. It does not change a value of a
+ * newer layout.
  */
 import { type DamageWorld, startDamageWorld } from '../support/redis/damage-world.ts';
 

@@ -1,6 +1,6 @@
 /**
- * Tests that errors contain the exact number of an int64 field beyond 2^53, for every int64 field of every request on
- * both transports. The fields come from the descriptors, so new fields are covered.
+ * Tests that an error contains the exact value of an int64 field above 2^53. The test covers every int64 field of every
+ * request on both transports. The test reads the fields from the descriptors, so it also covers new fields.
  */
 import type { MessageTypeDefinition } from '@grpc/proto-loader';
 import { loadContract } from '../../src/grpc/contract.ts';
@@ -69,7 +69,7 @@ function pathText({ path }: IntegerField): string {
   return path.map(({ name }) => name).join('.');
 }
 
-/** Returns the valid request with this field set, in the first message of a repeated field. */
+/** Returns the valid request with this field set. Sets it in the first message of a repeated field. */
 function requestWith(
   base: Record<string, unknown>,
   [field, ...rest]: readonly FieldDescriptor[],
@@ -106,7 +106,7 @@ describe.each(['http2', 'grpc-js'])('on %s', (transport) => {
     await sidecar?.stop();
   });
 
-  /** Returns the outcome of a call, or that of the only check in a batch. */
+  /** Returns the outcome of a call, or of the only check in a batch. */
   async function outcomeOf(field: IntegerField, value: string): Promise<{ code: number; message: string }> {
     const base = REQUESTS[field.method] as Record<string, unknown>;
     const type = loaded[field.requestType] as MessageTypeDefinition<object, object>;

@@ -1,6 +1,6 @@
 /**
  * Compares the outcome of the same requests on both transports: the status, its text, the headers, the handler calls,
- * and the state of the connection and its other calls. The table "Differences between the transports" of
+ * and the state of the connection and its other calls. The table "Differences between the transports" in
  * docs/reference/grpc.md lists all differences.
  *
  *   1. A request without a row in the table has the same outcome on both transports.

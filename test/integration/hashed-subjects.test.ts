@@ -1,5 +1,5 @@
 /**
- * Hashed subjects: what Redis stores, what MONITOR and SLOWLOG show, and which sidecars share a count.
+ * Tests hashed subjects: what Redis stores, what MONITOR and SLOWLOG show, and which sidecars share a count.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -72,7 +72,7 @@ describe('standalone', () => {
       Array.from({ length: 30 }, () => kindOf(small.run(count, ['burst'], [], soonMs()))),
     );
     const taken = kinds.filter((kind) => kind === 'none').length;
-    // A topology query may be in flight, too.
+    // A topology query may also be in flight.
     expect([9, 10]).toContain(taken);
     expect(kinds.filter((kind) => kind === 'unavailable').length).toBe(30 - taken);
     small.close();

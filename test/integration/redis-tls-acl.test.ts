@@ -29,7 +29,7 @@ interface SecureRedis {
   close(): Promise<void>;
 }
 
-/** Connects as the documented user. Closing fails the test if any node refused the user anything. */
+/** Connects as the documented user. `close` fails the test if any node refused a command or key of this user. */
 async function openSecurely(
   nodes: readonly RedisNode[],
   tls: TestTls,

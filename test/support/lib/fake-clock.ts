@@ -25,7 +25,7 @@ export class FakeClock implements Clock {
     this.#monotonicMs += durationMs;
   }
 
-  /** Moves only Unix time, as a stepped system clock does. The duration may be negative. */
+  /** Moves only Unix time, as a step of the system clock does. The duration may be negative. */
   skew(durationMs: number): void {
     this.#nowMs += durationMs;
   }

@@ -1,5 +1,5 @@
 /**
- * Tests that every example program must pass, in any language, through two replicas of it.
+ * Tests that an example program in any language must pass. They run two replicas of it.
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
