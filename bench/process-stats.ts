@@ -1,5 +1,5 @@
 /**
- * CPU time and memory of a process, read from /proc (Linux).
+ * Reads the CPU time and the memory of a process from /proc (Linux).
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 

@@ -3,7 +3,7 @@
  *
  * It passes if no call failed and live memory did not grow by more than a bound. Otherwise the exit code is 1. Live memory is measured after a
  * garbage collection, with no open connection. The growth is the live memory at the end, minus the smallest measurement between 10 % and 50 % of
- * the calls, because V8 still frees memory of the start during that time. Resident memory is only printed, because it also contains free memory.
+ * the calls. V8 still frees memory of the start during that time. Resident memory is only printed, because it also contains free memory.
  * `ARGS=--help` lists the arguments.
  */
 import { readArguments } from './arguments.ts';

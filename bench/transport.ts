@@ -1,9 +1,9 @@
 /**
  * `make bench-transport` measures the cost of a call on each transport, and on node:http2 and grpc-go in the same run.
  *
- * Every server is a process on one core, and the load generator and Redis run on another core. Each round measures all rows. The output shows
- * medians, followed by the ratios for which there are targets. The exit code is 1 if a call failed. A target that is not met is only reported.
- * `ARGS=--help` lists the arguments.
+ * Every server is a process on one core, and the load generator and Redis run on another core. Each round measures all
+ * rows. The output shows medians, followed by the ratios for which there are targets. The exit code is 1 if a call
+ * failed. A missed target does not change it. `ARGS=--help` lists the arguments.
  */
 import { readArguments } from './arguments.ts';
 import { chooseCores } from './cores.ts';

@@ -11,7 +11,7 @@ import (
 // not added to the dynamic table.
 func headerBlock(cfg *config, authority string) []byte {
 	var b []byte
-	b = append(b, 0x83, 0x86) // :method POST, :scheme http
+	b = append(b, 0x83, 0x86) // indexed fields :method POST and :scheme http
 	lit := func(index byte, name, value string) {
 		if index > 0 && index < 15 {
 			b = append(b, index)

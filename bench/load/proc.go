@@ -53,8 +53,8 @@ func readProc(pid int) (procSample, error) {
 	return p, nil
 }
 
-// scheduled returns the CPU time of all threads, and the time for which they waited for a core. /proc/PID/stat is too coarse: it has steps of 10
-// ms, a third of the CPU time of 500 calls. The times of ended threads are missing, but servers do not end their threads.
+// scheduled returns the CPU time of all threads, and the time for which they waited for a core. The times in /proc/PID/stat are too coarse: they
+// have steps of 10 ms, a third of the CPU time of 500 calls. The times of ended threads are missing, but servers do not end their threads.
 func scheduled(pid int) (cpu, wait time.Duration, ok bool) {
 	dir := fmt.Sprintf("/proc/%d/task", pid)
 	threads, err := os.ReadDir(dir)

@@ -156,19 +156,19 @@ test('PannierPolicyFileRefused fires for the first rejection, although the incre
   expect(rule?.expr).toContain('unless pannier_policy_reloads_total{outcome="refused"} offset 15m');
 });
 
-test('conflicting Redis masters and an unknown format have their own alerts, because Redis counts as up', () => {
+test('conflicting Redis masters and an unknown format have separate alerts, because the metrics report Redis as up', () => {
   const expressionOf = (alert: string): string | undefined => rulesOf({}).find((rule) => rule.alert === alert)?.expr;
   expect(expressionOf('PannierRedisConflictingMasters')).toContain('(pannier_redis_conflicting_masters) > 0');
   expect(expressionOf('PannierRedisFormatRefused')).toContain('(pannier_redis_format_refused) > 0');
 });
 
-test('silent Sentinels have their own alert, because Redis counts as up until the next failover', () => {
+test('silent Sentinels have a separate alert, because the metrics report Redis as up until the next failover', () => {
   const rule = rulesOf({}).find(({ alert }) => alert === 'PannierRedisSentinelsSilent');
   expect(rule?.expr).toContain('(pannier_redis_silent_sentinels) > 0');
   expect(rule?.labels).toEqual({ severity: 'warning' });
 });
 
-test('commands that Redis rejects have their own alert, because Redis counts as up and limits fail open', () => {
+test('commands that Redis rejects have a separate alert, because the metrics report Redis as up and limits fail open', () => {
   const rule = rulesOf({}).find(({ alert }) => alert === 'PannierRedisRefuses');
   expect(rule).toMatchObject({
     expr: 'sum by (namespace, role, code) (pannier_redis_refusals) > 0',

@@ -2,7 +2,8 @@
  * Reads the documentation pages that tests execute, and compares the output of a command with the output on the page.
  *
  * 1. A `sh` fence is a command. If the next fence is `json` or `text`, it is the output of that command.
- * 2. A command that only starts a sidecar (`make run`, `bin/pannier serve`) becomes a serve step; any other command becomes a run step.
+ * 2. A command that only starts a sidecar (`make run`, `bin/pannier serve`) becomes a serve step. Any other command
+ *    becomes a run step.
  * 3. A program fence (`js`, `python`, `go`) must name its file in a comment on its first line, and another fence must use that file.
  *    A `yaml` fence whose first line is such a comment is written to a file too. Every other fence is ignored.
  * 4. A program that cannot run by itself has `fragment` after its language. It is ignored.

@@ -3,7 +3,8 @@
  *
  * 1. Commands run in this directory. It has bin/pannier, proto/, examples/ and the packages of the repository.
  * 2. Sidecars listen on free ports. The addresses of the page are replaced in commands and programs, and restored in their output.
- * 3. A page whose first command does not start a sidecar gets one at 127.0.0.1:9470, on the memory store.
+ * 3. A page whose first command does not start a sidecar uses one at 127.0.0.1:9470, which the test starts with the
+ *    memory store.
  * 4. `redis://127.0.0.1:6379` is replaced with the address of a real Redis, which starts when a sidecar first uses it.
  * 5. Later commands see the variables that a command sets, as in one shell.
  * 6. Programs listen on the port in the variable PORT. Commands reach them at 127.0.0.1:8080, which is replaced like
@@ -211,7 +212,7 @@ class PageRun {
     try {
       await waitFor('the output of the page', () => matchesText(text, output()));
     } catch (error) {
-      throw new Error(`line ${line}: the sidecar printed\n${output()}`, { cause: error });
+      throw new Error(`line ${line}: cannot start the sidecar, which printed\n${output()}`, { cause: error });
     }
   }
 

@@ -18,7 +18,7 @@ import { waitFor } from '../support/wait.ts';
 
 const UNAVAILABLE = 14;
 const NOT_FOUND = 5;
-/** Maximum time in which the failure mode answers a call to a node that has just been frozen, in ms. */
+/** Maximum time until the failure mode decides a call to a node that has just been frozen, in ms. */
 const FAILURE_MODE_MS = 300;
 const BACK_MS = 5_000;
 const FROZEN_MS = 10_000;
@@ -96,7 +96,7 @@ function describeStory(name: string, tell: () => Promise<Story>): void {
       expect(lateCalls(story.records, story.lagMs)).toEqual([]);
     });
 
-    test('every call gets an answer or the documented error', () => {
+    test('every call ends with a response or the documented error', () => {
       // The failover may lose a session that was written shortly before it. This is a documented property of Redis Cluster.
       expect(wrongCalls(story.records, [UNAVAILABLE, NOT_FOUND]).slice(0, 5)).toEqual([]);
     });

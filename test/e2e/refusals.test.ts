@@ -109,7 +109,7 @@ test('LOADING: Redis loads its data', async () => {
     await redis.command('SET', `filler-${index}`, 'x', 'PX', '600000');
   }
   await redis.command('CONFIG', 'SET', 'loading-process-events-interval-bytes', '1024');
-  // With 10 ms per key, loading takes some seconds, in which the server answers -LOADING.
+  // With 10 ms per key, loading takes several seconds. During this time the server replies with -LOADING.
   await redis.command('CONFIG', 'SET', 'key-load-delay', '10000');
   const reloaded = redis.command('DEBUG', 'RELOAD').catch(() => undefined);
   // A call that is in flight when the server starts to load may end with UNKNOWN, but later calls have a deterministic

@@ -1,6 +1,6 @@
 /**
- * Compares the bytes of the cache in Redis with committed ones (test/fixtures/formats/cache.json, made by another
- * program). The scripts must read the committed bytes, and write the same bytes apart from random parts and times. A
+ * Compares the bytes of the cache in Redis with committed ones (test/fixtures/formats/cache.json, which another program
+ * generated). The scripts must read the committed bytes, and write the same bytes apart from random parts and times. A
  * release that changes the format must read both formats.
  */
 import { readFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * Tests CacheGetMany on a real Redis: the bytes that it fetches are bounded by the response, and many concurrent large calls
- * overload neither the connection nor the memory of the smallest pod.
+ * Tests CacheGetMany on a real Redis. The maximum size of a response bounds the bytes that a call fetches. Many
+ * concurrent large calls overload neither the connection nor the memory of the smallest pod.
  */
 import { readFileSync } from 'node:fs';
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';

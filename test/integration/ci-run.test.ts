@@ -157,7 +157,7 @@ test('runs the suites whose tools are set and ends with the names of the others'
   expect(status).toBe(0);
 });
 
-test('gets each tool from the collection and counts a tool that it cannot get as a failure', () => {
+test('gets each tool from the collection and reports a tool that it cannot get as a failure', () => {
   addCollection('[ "$1" != helm ] && echo "/collection/$1"');
   programs.add('make', `echo "h2spec=$PANNIER_TEST_H2SPEC" >&2; echo '${REPORT}' >"$JEST_REPORT_DIR/$1.json"`);
   const { status, stdout, stderr } = runScript([]);

@@ -13,10 +13,10 @@ const VALUES = ['9223372036854775807', '9007199254740993', '-9223372036854775808
 const contract = readContract();
 const loaded = loadContract();
 
-/** Valid requests by method. A test adds its field to them. */
 const LIMIT = { name: 'a', algorithm: 'ALGORITHM_TOKEN_BUCKET', limit: 10, windowMs: 1_000 };
 const CHECK = { key: 'k', limits: [LIMIT] };
 const SESSION_ID = 'x'.repeat(40);
+/** Valid requests by method. Each test adds its field to one of them. */
 const REQUESTS: Readonly<Record<string, object>> = {
   CheckRateLimit: CHECK,
   CheckRateLimits: { checks: [CHECK] },
@@ -35,7 +35,7 @@ const ACCEPTED = new Set([
   'ResetRateLimit limits.limit',
   'ResetRateLimit limits.burst',
   'ResetRateLimit limits.hold_ms',
-  // The watch of an unknown id is not confirmed, which is not an error.
+  // For an unknown watch id, the response confirms nothing, but the call succeeds.
   'ConfirmInvalidations watch_id',
 ]);
 

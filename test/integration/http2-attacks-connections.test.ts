@@ -147,7 +147,7 @@ describe('peers that are frozen', () => {
 
   test.each([
     { name: 'that are silent', calls: 0 },
-    { name: 'that do not read their answers', calls: 40 },
+    { name: 'that do not read their responses', calls: 40 },
   ])('closes the connections of peers $name', async ({ calls }) => {
     await openRange();
     const open = Buffer.concat([PREFACE, settings([[4, 0x7fff_ffff]])]);
@@ -171,7 +171,7 @@ describe('peers that are frozen', () => {
   });
 });
 
-describe('peers that speak another protocol', () => {
+describe('peers that use another protocol', () => {
   const TLS_HELLO = Buffer.concat([Buffer.from('16030100c8010000c40303', 'hex'), Buffer.alloc(189, 7)]);
   const STRANGERS = [
     { name: 'TLS', bytes: TLS_HELLO },

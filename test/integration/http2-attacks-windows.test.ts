@@ -151,7 +151,7 @@ describe('answers that are not read', () => {
     },
   );
 
-  test('stops to read from a peer that does not read, and closes its connection', async () => {
+  test('stops reading from a peer that does not read, and closes its connection', async () => {
     const outcome = await range.under(async () => {
       const peer = await openPeer({ settings: OPEN_WINDOW });
       peer.socket.pause();

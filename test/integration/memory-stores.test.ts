@@ -56,7 +56,7 @@ async function readMetric(name: string): Promise<Record<string, number>> {
   return Object.fromEntries(rows.map(([, store = '', value]) => [store, Number(value)]));
 }
 
-test('expired entries leave all stores and the metrics without a call (D1, D11)', async () => {
+test('removes expired entries from all stores and the metrics without a call (D1, D11)', async () => {
   for (let index = 0; index < 100; index += 1) {
     await check(`key-${index}`, 1_000);
     await createSession(`user-${index}`, 1_000);

@@ -48,7 +48,7 @@ describe('standalone', () => {
     expect(await redis.send('k', ['STRLEN', 'k'], soonMs())).toBe(3);
   });
 
-  test('runs a script that the server has forgotten', async () => {
+  test('runs a script that is missing in the script cache of the server', async () => {
     expect(await redis.run(count, ['counter'], [], soonMs())).toBe(1);
     await node.command('SCRIPT', 'FLUSH');
     expect(await redis.run(count, ['counter'], [], soonMs())).toBe(2);

@@ -15,7 +15,7 @@ const count = defineScript(
 );
 const read = defineScript('read', "return redis.call('GET', KEYS[1])", 'read');
 const KILLS = 10;
-/** Interval for 60 calls/s of each kind. */
+/** Interval between calls of each kind, for 60 calls/s. */
 const CALL_EVERY_MS = 16;
 
 interface Call {

@@ -1,6 +1,6 @@
 /**
- * Tests servers that freeze, die, hang or start late: every call settles in time with a reply or a StoreError, healthy
- * servers are unaffected, and service recovers without intervention.
+ * Tests servers that freeze, fail, hang or start late. Every call ends in time with a reply or a StoreError. Healthy
+ * servers are not affected, and service recovers without intervention.
  */
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';

@@ -177,7 +177,7 @@ test('serves nothing from an unrelated master after the old master was demoted',
 
 test.each([
   ['its port is closed', false],
-  ['it accepts and never answers', true],
+  ['it accepts connections and never replies', true],
 ])(
   'waits for a seed that is silent at start, then uses the other one with a warning (%s)',
   async (_, accepts) => {

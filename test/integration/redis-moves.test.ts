@@ -66,7 +66,7 @@ describe('a Cluster under load', () => {
     await cluster?.stop();
   });
 
-  test('fails no call and counts none twice while slots migrate and scripts are forgotten', async () => {
+  test('fails no call and counts none twice while slots migrate and script caches are flushed', async () => {
     const keys = Array.from({ length: 24 }, (_, index) => `moving-{${index}}`);
     const load = startLoad(redis, keys);
     const [source, target] = cluster.masters() as [TestNode, TestNode];

@@ -70,7 +70,7 @@ describe('before a probe', () => {
     expect(await node.command('DBSIZE')).toBe(0);
   });
 
-  test('takes nothing in the first CheckRateLimit of a key without +pexpireat', async () => {
+  test('consumes no units in the first CheckRateLimit of a key without +pexpireat', async () => {
     await start('-pexpireat');
     world = await openPermissionCalls(node.url, { login: LOGIN });
     for (const name of ['CheckRateLimit', 'CheckRateLimit of two', 'CheckRateLimit of a log']) {
@@ -144,7 +144,7 @@ describe('after a probe', () => {
     expect((await world.call('CacheSet')).text).toContain(`&${PREFIX}cache-inv:*`);
   });
 
-  test('finds a revoked permission by the call that needs it, and notices when it is granted again', async () => {
+  test('finds a revoked permission by the call that needs it, and detects when it is granted again', async () => {
     await start();
     world = await openPermissionCalls(node.url, { login: LOGIN, log });
     await waitFor('service', async () => (await world.call('CreateSession')).status === 'OK');

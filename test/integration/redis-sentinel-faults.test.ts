@@ -276,7 +276,7 @@ test('uses a URL with one Sentinel of three and logs a warning', async () => {
   await waitFor('the warning', () => linesWith('the URL lists too few of the Redis Sentinels').length === 1);
 }, 60_000);
 
-test('detects a Sentinel that swallows everything, and reports a server that is not a Sentinel', async () => {
+test('detects a Sentinel that never replies, and reports a server that is not a Sentinel', async () => {
   const master = await startGroup({ replicas: 0 });
   const link = await startRedisLink(group.sentinels[0]?.port);
   const urls = `127.0.0.1:${link.port},127.0.0.1:${group.sentinels[1]?.port},127.0.0.1:${master.port}`;

@@ -1,5 +1,5 @@
 /**
- * Compares the memory per entry in docs/operations/redis.md with a real Redis: each documented number of bytes differs
+ * Compares the memory per entry in docs/operations/redis.md with a real Redis. Each documented number of bytes differs
  * by at most 30 % from the value that the server reports.
  */
 import { readFileSync } from 'node:fs';

@@ -183,7 +183,7 @@ describe('a server without a trusted certificate', () => {
 });
 
 describe('the documented user', () => {
-  test('is refused all other commands and keys', async () => {
+  test('may use no other commands and keys', async () => {
     const node = await startRedis();
     await createAclUser(node, { prefix: PREFIX });
     const redis = await openRedis(node.url, {

@@ -3,8 +3,8 @@
  * results, and the state that callers can observe afterwards, must equal those of one of the two sequential orders. The
  * memory store, whose methods are single steps, defines these results.
  *
- * Counts are an exception. The number of ended sessions, or whether there was one, may be lower than in either order,
- * because a session counts only for the call that removes it.
+ * Counts are an exception. The number of ended sessions may be lower than in either order, because only the call that
+ * removes a session includes it in its count.
  */
 
 import { randomBytes } from 'node:crypto';

@@ -186,7 +186,7 @@ async function setGeneration(userId: string, [incarnation = '', number = '']: re
   await redis.send('', ['HSET', keyspace.user(userId), 'i', incarnation, 'n', number], deadline());
 }
 
-test('the removal of an invalid session spares one that was rotated to another user meanwhile', async () => {
+test('the removal of an invalid session does not remove one that was rotated to another user meanwhile', async () => {
   const [first, second] = [name(), name()];
   const old = await create(store, first);
   const before = await generationOf(first);

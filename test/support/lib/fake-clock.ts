@@ -3,7 +3,7 @@
  */
 import type { Clock } from '../../../src/lib/clock.ts';
 
-/** Changes only by `advance`, which moves both times together, and by `skew`. */
+/** Clock that changes only by `advance`, which moves both times together, and by `skew`. */
 export class FakeClock implements Clock {
   #nowMs: number;
   #monotonicMs = 0;

@@ -1,5 +1,5 @@
 /**
- * Tests that an example program in any language must pass. They run two replicas of it.
+ * Test suite for an example program in any language. It runs two replicas of the program.
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';

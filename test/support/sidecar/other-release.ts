@@ -18,7 +18,7 @@ export function buildOtherRelease(): OtherRelease {
   const { ref, reason } = chooseRef();
   const build = buildCommit(ref);
   const name = `${ref} (${build.commit})`;
-  process.stderr.write(`test-mixed: this working tree together with ${name}: ${reason}\n`);
+  process.stderr.write(`test-mixed: testing this working tree together with ${name} (${reason})\n`);
   return { name, mainFile: join(build.directory, 'dist', 'main.mjs'), remove: build.remove };
 }
 

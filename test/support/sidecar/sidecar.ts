@@ -19,11 +19,11 @@ export interface Sidecar {
   /** Returns the parsed log lines. */
   logLines(): Record<string, unknown>[];
   signal(name: NodeJS.Signals): void;
-  /** Returns the live bytes after a garbage collection, in the V8 heap and outside of it. */
+  /** Returns the live bytes after a garbage collection, in the V8 heap and outside it. */
   liveBytes(): Promise<number>;
   /** Resolves with the exit code, which is 128 plus the number of the signal if a signal ended the process. */
   ended: Promise<number>;
-  /** Sends SIGTERM and waits for the end; sends SIGKILL after 15 s. */
+  /** Sends SIGTERM and waits until the process has ended. Sends SIGKILL after 15 s. */
   stop(): Promise<number>;
 }
 
