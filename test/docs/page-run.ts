@@ -212,7 +212,7 @@ class PageRun {
     try {
       await waitFor('the output of the page', () => matchesText(text, output()));
     } catch (error) {
-      throw new Error(`line ${line}: cannot start the sidecar, which printed\n${output()}`, { cause: error });
+      throw new Error(`line ${line}: the output of the sidecar differs from the page:\n${output()}`, { cause: error });
     }
   }
 
