@@ -1,5 +1,5 @@
 /**
- * Model of near-cache fills that are rejected although their key did not change, because the bucket changed more often during the load than its
+ * Model of rejected near-cache fills whose key did not change. They are rejected because the bucket changed more often during the load than its
  * ring can store.
  */
 
@@ -19,7 +19,7 @@ export interface Load {
 
 const SIMULATED_FILLS = 20_000;
 
-/** Returns the share of rejected fills by the Poisson distribution, and by a simulation. */
+/** Computes the share of rejected fills with the Poisson distribution and with a simulation. */
 export function share(load: Load): { formula: number; simulated: number } {
   const mean = (load.writesPerSecond * load.loadSeconds) / load.plan.buckets;
   return { formula: poissonAtLeast(load.ringSize, mean), simulated: simulate(load, mean) };

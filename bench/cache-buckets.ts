@@ -1,9 +1,10 @@
 /**
- * Measurements for the layout of the cache's buckets (docs/internals/cache-formats.md): the hash that selects a key's bucket, the number of buckets
- * in a namespace, buckets that tags share with keys, and the cost of a key in CacheGetMany compared with a CacheGet.
+ * Measures alternatives for the layout of the cache's buckets (docs/internals/cache-formats.md). They differ in the hash that selects a key's
+ * bucket, in the number of buckets per namespace, and in whether tags share the buckets of keys. Also compares the cost per key of CacheGetMany
+ * with that of CacheGet.
  *
- * CPU is that of the Redis process and of the sidecar, or of this process where it acts as the sidecar. Values are medians of interleaved rounds.
- * Absolute figures depend on the machine, so compare the figures of one run.
+ * It measures the CPU time of the Redis process, and of the sidecar or of this process in its place. Values are medians of interleaved rounds.
+ * Absolute figures depend on the machine, so compare only figures from the same run.
  */
 import { createHash } from 'node:crypto';
 import calculateSlot from 'cluster-key-slot';
@@ -66,7 +67,7 @@ function rounded(value: number, digits = 1): string {
   return value.toFixed(digits);
 }
 
-/** Returns the CPU per call of `compute` in nanoseconds. It is the minimum of all rounds, because other load on the machine can only add to it. */
+/** Returns the CPU time per call of `compute` in nanoseconds: the minimum of all rounds, because other load on the machine can only add to it. */
 function nanoseconds(rounds: number, compute: (key: Buffer) => unknown): number {
   let best = Number.POSITIVE_INFINITY;
   for (let round = 0; round < rounds; round += 1) {

@@ -1,10 +1,11 @@
 /**
- * Measures the CPU cost of a call's messages: our generated codec, ts-proto, protobuf-es and @grpc/proto-loader (protobufjs) decode its request
- * and encode its response alternately in the same run. Also measures the memory of loading each of them.
+ * Compares four codecs: our generated one, ts-proto, protobuf-es, and protobufjs through @grpc/proto-loader. Measures the CPU time that each of
+ * them takes to decode the request of a call and to encode its response, alternately in the same run. Also measures the memory that each codec adds
+ * to a process.
  *
- * 1. Responses are built before the measurement, in the form that each library encodes. So the time that a handler would need for
- *    `create()` of protobuf-es and its bigints is not counted.
- * 2. All codecs return the same bytes for a response. A run fails if one of them differs.
+ * 1. Responses are built before the measurement, in the form that each library encodes. The time that a handler would need for `create()` and the
+ *    bigints of protobuf-es is therefore not included.
+ * 2. All codecs return the same bytes for a response. A run fails if the bytes differ.
  *
  * Usage: `node bench/codec.ts`. `--quick` is a short run. Compare the ratios, because nanoseconds depend on the machine.
  */
@@ -64,7 +65,7 @@ function measure({ codec, response }: Candidate, request: Buffer, calls: number)
   return { decodeNs: (decodedUs - startUs) * scale, encodeNs: (encodedUs - decodedUs) * scale };
 }
 
-/** Returns the CPU time of this process including its garbage collection. Other processes have no effect on it. */
+/** Returns the CPU time of this process, including its garbage collection. */
 function cpuUs(): number {
   const { user, system } = process.cpuUsage();
   return user + system;

@@ -1,6 +1,6 @@
 /**
- * Chooses the cores of processes: the server under load gets one core, and the load and Redis get another one. So neither side is charged for the
- * cache misses and waits of the other. No process is pinned if there is only one core or no `taskset`.
+ * Chooses the cores of processes: the server under load gets one core, and the load generator and Redis get another one. Cache misses and waits of
+ * one side are then not charged to the other. No process is pinned if there is only one core or no `taskset`.
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
 /**
- * CPU time and memory of a process, read from /proc (Linux).
+ * Reads the CPU time and the memory of a process from /proc (Linux).
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
@@ -7,8 +7,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 const CLOCK_TICKS_PER_SECOND = 100;
 
 /**
- * Returns the user and system time of all threads so far, in microseconds. The scheduler counts the time of each thread. Where it does not
- * report that, the time comes from /proc/PID/stat in steps of 10 ms.
+ * Returns the CPU time that all threads have used so far, in microseconds. Adds up the times in /proc/PID/task/TID/schedstat. If the kernel does
+ * not provide them, reads the user and system time in /proc/PID/stat, which has steps of 10 ms.
  */
 export function cpuMicroseconds(pid: number): number {
   try {

@@ -1,9 +1,9 @@
 /**
- * `make bench` measures the start until the first answer, idle memory with both stores, memory under load, and the CPU time of a call. The same
- * run measures a baseline. `ARGS=--quick` is a short run. Absolute figures depend on the machine, so compare the ratios.
+ * `make bench` measures the time from the start to the first response, idle memory with both stores, memory under load, and the CPU time per call.
+ * The same run measures a baseline. `ARGS=--quick` is a short run. Absolute figures depend on the machine, so compare the ratios.
  *
- * The load comes from a separate process (node:http2, closed loop, 64 callers over 4 connections). CPU is the time that the kernel charged to the
- * server process during the run, so a slow load generator has no effect on it.
+ * The load comes from a separate process (node:http2, closed loop, 64 callers over 4 connections). CPU time is the time that the kernel charged to
+ * the server process during the run, so it does not depend on the speed of the load generator.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { join } from 'node:path';

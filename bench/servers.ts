@@ -1,5 +1,5 @@
 /**
- * Servers that the benchmarks measure. Each of them is a process that ends with the run.
+ * Servers that the benchmarks measure. Each of them is a child process that is killed when the benchmark exits.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -20,7 +20,7 @@ export interface BenchServer {
   stop(): Promise<void>;
 }
 
-/** Returns the Node flags that bin/pannier sets. Servers that are compared with the program get the same flags. */
+/** Returns the Node flags that bin/pannier sets. Servers that are compared with the sidecar run with the same flags. */
 export function programFlags(): string[] {
   const script = readFileSync(join(root, 'bin', 'pannier'), 'utf8');
   const flags = /"\$node" ((?:--\S+ )+)"\$root/.exec(script)?.[1];
@@ -37,7 +37,7 @@ process.on('exit', () => {
     child.kill('SIGKILL');
   }
 });
-// A process that a signal ends emits no `exit` by default, so the servers would continue to run.
+// By default, a process that a signal ends emits no `exit` event, so the servers would continue to run.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => process.exit(1));
 }

@@ -1,9 +1,9 @@
 /**
  * `make soak` sends 50,000,000 calls to the built sidecar, in waves of clients that open and close their connections.
  *
- * It passes if no call failed and live memory did not grow by more than a bound. Live memory is measured after a garbage collection, with no open
- * connection. The growth is the difference between the end and the minimum between the first tenth and the half of the calls, because V8 frees
- * memory of the start in that time. Otherwise the exit code is 1. Resident memory is only printed, because it also contains free memory.
+ * It passes if no call failed and live memory did not grow by more than a bound. Otherwise the exit code is 1. Live memory is measured after a
+ * garbage collection, with no open connection. The growth is the live memory at the end, minus the smallest measurement between 10 % and 50 % of
+ * the calls. V8 still frees memory of the start during that time. Resident memory is only printed, because it also contains free memory.
  * `ARGS=--help` lists the arguments.
  */
 import { readArguments } from './arguments.ts';
@@ -16,7 +16,7 @@ import { HELP, parseOptions, type SoakOptions } from './soak/options.ts';
 import { CONNECTIONS_PER_WAVE, type WaveCounts, WaveMaker } from './soak/wave.ts';
 
 const MAX_WAVE_CALLS = 250_000;
-/** Share of the calls after which caches are full. Earlier measurements of live memory do not count. */
+/** Share of the calls after which caches are full. Earlier measurements of live memory are ignored. */
 const SETTLED_SHARE = 0.1;
 const HALF = 0.5;
 const PROGRESS_MS = 5_000;

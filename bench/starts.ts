@@ -1,6 +1,6 @@
 /**
- * Measures the start and the idle memory of servers and of a baseline in the same run. The servers start alternately, so that other load on the
- * machine affects all of them alike.
+ * Measures the start time and the idle memory of servers and of a baseline in the same run. The servers start alternately, so that other load on
+ * the machine affects all of them alike.
  */
 import { anonymousMegabytes, median, residentMegabytes } from './process-stats.ts';
 import type { BenchServer } from './servers.ts';
@@ -21,7 +21,7 @@ export interface Starts {
   readonly residentMb: number;
 }
 
-/** Time between the first call and the measurement of memory. */
+/** Time between the first call and the measurement of memory, in ms. */
 const IDLE_MS = 3_000;
 
 export async function measureStarts(candidates: readonly Candidate[], starts: number): Promise<Starts[]> {

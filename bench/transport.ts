@@ -1,9 +1,9 @@
 /**
  * `make bench-transport` measures the cost of a call on each transport, and on node:http2 and grpc-go in the same run.
  *
- * Every server is a process on one core, and the load (and Redis) run on another core. Each round measures all rows. The output has medians,
- * followed by the ratios for which there are targets. The exit code is 1 if a call failed. A target that is not met is only reported.
- * `ARGS=--help` lists the arguments.
+ * Every server is a process on one core, and the load generator and Redis run on another core. Each round measures all
+ * rows. The output shows medians, followed by the ratios for which there are targets. The exit code is 1 if a call
+ * failed. A missed target does not change it. `ARGS=--help` lists the arguments.
  */
 import { readArguments } from './arguments.ts';
 import { chooseCores } from './cores.ts';
@@ -16,9 +16,9 @@ import { CALLS, Subjects } from './transport/subjects.ts';
 import { idleText, progressText, tablesText, verdictsText } from './transport/tables.ts';
 import { judge } from './transport/verdicts.ts';
 
-/** Warm-up before the first round, in which every server compiles the code that it will run. */
+/** Duration of the warm-up before the first round. During this time every server compiles the code that it will run. */
 const FIRST_WARM_SECONDS = 1.5;
-/** Warm-up before each row, in which connections are opened and caches are filled. */
+/** Duration of the warm-up before each row, which opens connections and fills caches. */
 const ROW_WARM_SECONDS = 0.2;
 
 function say(text: string): void {

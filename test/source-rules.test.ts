@@ -1,5 +1,5 @@
 /**
- * Rules of the source tree: directions of imports, names, lengths of files, and content that no file may contain.
+ * Tests rules of the source tree: directions of imports, names, lengths of files, and text that no file may contain.
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
@@ -27,7 +27,10 @@ const MODULES: Record<string, readonly string[]> = {
   lib: [],
 };
 
-/** Folders of the built-in HTTP/2 server that each of its folders may import. Files directly in src/grpc/http2 may import all of them. */
+/**
+ * Folders of the built-in HTTP/2 server that each of its folders may import. Files directly in src/grpc/http2 may
+ * import from every folder.
+ */
 const HTTP2_FOLDERS: Record<string, readonly string[]> = {
   calls: ['streams', 'messages', 'hpack', 'frames', 'limits'],
   streams: ['messages', 'hpack', 'frames', 'limits'],

@@ -1,8 +1,8 @@
 /**
  * Bundles of our codec and of the codecs of protobuf-es, ts-proto and protobufjs. They are bundled like the sidecar (scripts/build.ts).
  *
- * 1. Each run generates the code of protobuf-es and ts-proto from proto/ into a temporary directory.
- * 2. Every bundle exports the same `codecs`, so that the same code measures all of them.
+ * 1. Each run generates the code for protobuf-es and ts-proto from proto/ into a temporary directory.
+ * 2. Every bundle exports a map `codecs` with the same interface, so that the same code measures all of them.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -18,7 +18,7 @@ export interface Codec {
   prepare(response: object, encoded: Buffer): object;
 }
 
-/** Codecs of one bundle by the path of their method. */
+/** Codecs of one bundle, by the path of their method. */
 export type Codecs = ReadonlyMap<string, Codec>;
 
 const root = dirname(dirname(import.meta.dirname));

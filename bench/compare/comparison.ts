@@ -3,7 +3,7 @@
  *
  * 1. Every round measures the base twice, as `base` and `again`. The difference between the two is the noise of the machine.
  * 2. The order of the builds varies between rounds, so that no build profits from its position. Six rounds contain every order once.
- * 3. A ratio may be at most 1.03, or at most 1.05 if the two measurements of the base differ by more than 3 % in the median round.
+ * 3. A ratio may be at most 1.03. It may be at most 1.05 if the two measurements of the base differ by more than 3 % in the median round.
  */
 import { median } from '../process-stats.ts';
 
@@ -25,7 +25,7 @@ export interface Comparison {
   readonly isWithin: boolean;
 }
 
-/** Returns the order of the builds in a round. `round` counts from 0. */
+/** Returns the order of the builds in a round. The first round is 0. */
 export function orderOf(round: number): BuildRole[] {
   const start = Math.floor(round / 2) % BUILD_ROLES.length;
   const order = [...BUILD_ROLES.slice(start), ...BUILD_ROLES.slice(0, start)];

@@ -7,7 +7,7 @@ export interface CompareOptions {
   /** Name of a commit that git can resolve. */
   readonly base: string;
   readonly rounds: number;
-  /** Measured time of each figure and build in a round. */
+  /** Measured time of each figure and build in a round, in seconds. */
   readonly seconds: number;
 }
 
@@ -22,7 +22,7 @@ The exit code is 1 if a ratio exceeds its limit, or if a call failed. The defaul
 `;
 
 const MAX_ROUNDS = 100;
-/** Minimum for a figure. A pass takes a fifth of this time, and the kernel counts the CPU of a busy thread in steps of up to 4 ms. */
+/** Minimum for `--seconds`. Each of the five passes takes a fifth of it, and the kernel counts the CPU of a busy thread in steps of up to 4 ms. */
 const MIN_SECONDS = 0.5;
 const MAX_SECONDS = 10;
 

@@ -2,15 +2,15 @@
  * One build in one round: a sidecar with its memory store and a sidecar with its own Redis, both newly started.
  *
  * 1. Each build has its own Redis, so that builds with different stored formats can be compared.
- * 2. All calls contain their limits and name no policy, so that a build needs no settings except its addresses and its Redis.
+ * 2. All calls contain their limits and name no policy, so that a build needs no settings except its addresses and the URL of its Redis.
  */
 import type { Cores } from '../cores.ts';
 import { type BenchServer, startRedisServer, startSidecar } from '../servers.ts';
 import { type CallBytes, checkInlineLimit, encodeCall } from '../transport/calls.ts';
 
-/** Entry that every read finds. */
+/** Cache entry that every `CacheGet` of the load returns. */
 const ENTRY = { namespace: 'bench', key: Buffer.from('key') };
-/** Field `outcome` of the answer, which is 1 for a hit. */
+/** Field `outcome` of the response, which is 1 for a hit. */
 const HIT = { field: 1, value: 1 };
 
 export const storeEntry: CallBytes = encodeCall('CacheService', 'CacheSet', { ...ENTRY, value: Buffer.alloc(100, 1) });

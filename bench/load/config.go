@@ -39,7 +39,7 @@ func (c *config) isExpected(status string) bool {
 	return false
 }
 
-// record counts a call. failed is the reason of a failure, or empty.
+// record counts a call. failed is the reason for a failure, or empty.
 func (c *config) record(w *worker, intended, t0, t1 time.Time, resp []byte, failed string) {
 	w.latency.add(int64(t1.Sub(intended)))
 	w.service.add(int64(t1.Sub(t0)))

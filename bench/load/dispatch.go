@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// schedule returns the start of the n-th call, relative to the begin.
+// schedule returns the start time of the n-th call, relative to the start of the run.
 type schedule func(n int) time.Duration
 
 func steady(rate float64) schedule {
@@ -14,12 +14,11 @@ func steady(rate float64) schedule {
 	return func(n int) time.Duration { return time.Duration(float64(n) * step) }
 }
 
-// dispatch starts calls on schedule. After a late wake-up it starts all calls
-// that are due, each with the time at which it should have started. So a stall
-// of the server or of this program is charged to the calls (no coordinated omission).
+// dispatch starts calls on schedule. After a late wake-up it starts all calls that are due, each with the time at which it should have started. The
+// latency of the calls then includes stalls of the server and of this program (no coordinated omission).
 func dispatch(begin time.Time, warm, run time.Duration, sched schedule, fire func(time.Time, bool)) {
-	// A thread that sleeps in the kernel keeps its P for a while. The answers
-	// need further Ps, even if this program is pinned to one core.
+	// A thread that sleeps in the kernel keeps its P for a while. The goroutines that read responses need other Ps, even if this program is pinned
+	// to one core.
 	runtime.GOMAXPROCS(max(4, runtime.GOMAXPROCS(0)))
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// rawCodec passes bytes through, because the requests are already encoded.
+// rawCodec passes bytes through unchanged, because the requests are already encoded.
 type rawCodec struct{}
 
 func (rawCodec) Marshal(v any) ([]byte, error) { return *v.(*[]byte), nil }
@@ -23,7 +23,7 @@ func (rawCodec) Unmarshal(b []byte, v any) error {
 }
 func (rawCodec) Name() string { return "proto" }
 
-// grpcEngine calls with grpc-go's client, so it measures what a Go caller experiences.
+// grpcEngine uses grpc-go's client, so it measures what a Go caller experiences.
 type grpcEngine struct {
 	conns []*grpc.ClientConn
 	cfg   *config
@@ -33,7 +33,7 @@ type grpcEngine struct {
 func newGRPC(cfg *config) (*grpcEngine, error) {
 	e := &grpcEngine{cfg: cfg}
 	for i := 0; i < cfg.conns; i++ {
-		// passthrough prevents name resolution. unix: has its own resolver.
+		// The passthrough scheme prevents name resolution. The unix scheme has its own resolver.
 		target := "passthrough:///" + cfg.addr
 		if len(cfg.addr) > 5 && cfg.addr[:5] == "unix:" {
 			target = cfg.addr

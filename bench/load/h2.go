@@ -13,10 +13,9 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// The h2 engine is a minimal gRPC client: one goroutine reads a connection, and
-// in a closed loop also writes to it. It costs a fraction of grpc-go's client, so
-// that the generator does not limit a fast server. The engine only sends a deadline
-// to the server, and itself waits for the answer.
+// The h2 engine is a minimal gRPC client: one goroutine reads a connection, and in a closed loop also writes to it. It needs a fraction of the CPU
+// of grpc-go's client, so that the generator does not limit a fast server. The engine sends the deadline to the server, but does not enforce it
+// itself.
 type h2Engine struct {
 	cfg   *config
 	conns []*h2Conn
@@ -37,7 +36,7 @@ type h2Conn struct {
 	pool    []*flight
 	window  int64     // remaining window of the connection
 	maxOpen int       // SETTINGS_MAX_CONCURRENT_STREAMS of the server
-	queue   []*flight // calls that wait for a stream or the window; the wait counts as latency
+	queue   []*flight // calls that wait for a stream or the window; the latency includes the wait
 	credit  int       // received bytes for which no WINDOW_UPDATE was sent yet
 	req     []byte
 	dec     *hpack.Decoder
@@ -89,7 +88,7 @@ func newH2(cfg *config) (*h2Engine, error) {
 		})
 		h.hdr = headerBlock(cfg, authority)
 		b := []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-		b = append(b, frame(4, 0, 0, []byte{0, 4, 0x00, 0x40, 0x00, 0x00, 0, 2, 0, 0, 0, 0})...) // stream window 4 MiB, no push
+		b = append(b, frame(4, 0, 0, []byte{0, 4, 0x00, 0x40, 0x00, 0x00, 0, 2, 0, 0, 0, 0})...) // SETTINGS with stream windows of 4 MiB and no server push
 		b = append(b, frame(8, 0, 0, []byte{0x3f, 0xff, 0x00, 0x00})...)                         // connection window
 		if _, err := c.Write(b); err != nil {
 			return nil, err

@@ -24,7 +24,7 @@ func (e *h2Engine) workers() []*worker {
 	return ws
 }
 
-// withoutAddresses removes addresses, so that equal failures of two connections have equal texts.
+// withoutAddresses removes addresses from an error, so that the same failure has the same text on every connection.
 func withoutAddresses(err error) string {
 	var op *net.OpError
 	if errors.As(err, &op) {

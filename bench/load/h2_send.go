@@ -11,7 +11,7 @@ import (
 // not added to the dynamic table.
 func headerBlock(cfg *config, authority string) []byte {
 	var b []byte
-	b = append(b, 0x83, 0x86) // :method POST, :scheme http
+	b = append(b, 0x83, 0x86) // indexed fields :method POST and :scheme http
 	lit := func(index byte, name, value string) {
 		if index > 0 && index < 15 {
 			b = append(b, index)
@@ -83,8 +83,8 @@ func (h *h2Conn) launch(f *flight) {
 	h.send(f)
 }
 
-// cancel sends an additional call after every n launches, and cancels it at the
-// next launch. Every second one is cancelled before its message is sent.
+// cancel sends an additional call after every n launches, and cancels it at the next launch. It sends the message of only every second additional
+// call.
 func (h *h2Conn) cancel(req []byte, n int) {
 	if h.doomed != 0 {
 		h.out = appendHead(h.out, 4, 3, 0, h.doomed)

@@ -82,9 +82,9 @@ func parseFlags(cfg *config) *options {
 	flag.StringVar(&cfg.method, "method", "/bench.Bench/Empty", "path of the method")
 	flag.StringVar(&o.req, "req", `1:"{key}"`, `request in wire notation, e.g. '1:"{key}" 3:1 4:{1:"x"}'`)
 	flag.StringVar(&o.reqFile, "req-file", "", "file with a binary request (protobuf without the gRPC prefix), instead of -req")
-	flag.StringVar(&o.placeholder, "placeholder", "00000000", "8 bytes in -req-file that each call replaces by a key")
+	flag.StringVar(&o.placeholder, "placeholder", "00000000", "8 bytes in -req-file that each call replaces with a key")
 	flag.StringVar(&o.engine, "engine", "grpc", "client: grpc (grpc-go) or h2 (minimal client for peak throughput)")
-	flag.StringVar(&o.mode, "mode", "closed", "closed (send after each answer) or open (send at a fixed rate)")
+	flag.StringVar(&o.mode, "mode", "closed", "closed (send after each response) or open (send at a fixed rate)")
 	flag.IntVar(&cfg.callers, "c", 64, "number of concurrent callers in a closed loop")
 	flag.IntVar(&cfg.conns, "conns", 1, "number of connections")
 	flag.Float64Var(&o.rate, "rate", 1000, "calls per second in an open loop")
@@ -93,9 +93,9 @@ func parseFlags(cfg *config) *options {
 	flag.Int64Var(&o.calls, "n", 0, "in a closed loop, number of calls after which the run ends (use -warm 0)")
 	flag.DurationVar(&cfg.timeout, "timeout", 0, "deadline of a call, 0 for none")
 	flag.IntVar(&cfg.cancelEvery, "cancel-every", 0, "with -engine h2, send and cancel an additional call after this many calls")
-	flag.Var(&cfg.expected, "expect", "with -engine h2, gRPC status code that does not count as a failure (repeatable)")
-	flag.DurationVar(&cfg.drain, "drain", 30*time.Second, "with -engine h2 in an open loop, time to wait for the last answers")
-	flag.IntVar(&cfg.keys, "keys", 10000, "number of keys")
+	flag.Var(&cfg.expected, "expect", "with -engine h2, gRPC status code that is not a failure (repeatable)")
+	flag.DurationVar(&cfg.drain, "drain", 30*time.Second, "with -engine h2 in an open loop, time to wait for the last responses")
+	flag.IntVar(&cfg.keys, "keys", 10000, "number of distinct keys")
 	flag.StringVar(&o.verdict, "verdict", "", `varint field of the response by whose value calls are counted, as a path ("1", "1.1")`)
 	flag.Var(&cfg.metadata, "meta", "request metadata as key=value (repeatable)")
 	flag.IntVar(&o.pid, "pid", 0, "process id of the server, whose CPU and memory are measured")
@@ -116,14 +116,14 @@ func (o *options) template() (*template, error) {
 	return fromBytes(b, o.placeholder)
 }
 
-// list is a repeatable flag.
+// list holds the values of a repeatable flag.
 type list []string
 
 func (l *list) String() string     { return strings.Join(*l, ",") }
 func (l *list) Set(s string) error { *l = append(*l, s); return nil }
 
-// watch samples the server and this program at the end of the warm-up and at
-// the end of the run. In between it samples the memory of the server.
+// watch reads the CPU time of the server and of this program at the end of the warm-up and at the end of the run. In between, it samples the memory
+// of the server.
 type watch struct {
 	pid                   int
 	idle, before, after   procSample

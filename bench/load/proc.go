@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// procSample contains figures of one process from /proc.
+// procSample contains the figures of one process, read from /proc.
 type procSample struct {
 	cpu       time.Duration
-	wait      time.Duration // time in which it was ready to run, but another process had the core
+	wait      time.Duration // time for which it was ready to run, but another process used the core
 	rss, anon int64         // bytes
 	threads   int64
 }
@@ -53,9 +53,8 @@ func readProc(pid int) (procSample, error) {
 	return p, nil
 }
 
-// scheduled returns the time that the scheduler gave to all threads, and the time
-// for which they waited, in nanoseconds. stat has steps of 10 ms, which is a third
-// of the cost of 500 calls. Ended threads are missing, but servers do not end theirs.
+// scheduled returns the CPU time of all threads, and the time for which they waited for a core. The times in /proc/PID/stat are too coarse: they
+// have steps of 10 ms, a third of the CPU time of 500 calls. The times of ended threads are missing, but servers do not end their threads.
 func scheduled(pid int) (cpu, wait time.Duration, ok bool) {
 	dir := fmt.Sprintf("/proc/%d/task", pid)
 	threads, err := os.ReadDir(dir)

@@ -18,9 +18,8 @@ type procReport struct {
 	Threads                               int64
 }
 
-// report is printed by -json. Latencies are in microseconds and start when the
-// call should have started. ServiceUs starts when the call really started, so
-// it does not show the delays of a stalled caller. MB are 1,000,000 bytes.
+// report is the object that -json prints. LatencyUs begins when the call should have started. ServiceUs begins when the call really started, so it
+// does not include the delays of a stalled caller. One MB is 1,000,000 bytes.
 type report struct {
 	Label, Engine, Mode string
 	Calls, OK           uint64

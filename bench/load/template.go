@@ -7,9 +7,8 @@ import (
 	"strings"
 )
 
-// A template is an encoded request whose keys all have the same width, so that
-// requests differ only at known offsets. It is encoded once. Each call copies it
-// and overwrites the keys, which keeps the generator cheap.
+// A template is an encoded request whose keys all have the same width, so that requests differ only at known offsets. It is encoded once. Each call
+// copies it and overwrites the keys, so that the generator needs little CPU.
 type template struct {
 	body  []byte
 	slots []slot // positions of the digits of the keys
@@ -23,7 +22,8 @@ type slot struct {
 
 const keyWidth = 8
 
-// marker returns the placeholder of a key until the request is encoded. In the notation, placeholders are {k0} to {k9} and {key} (= {k0}).
+// marker returns the bytes that replace a placeholder until the request is encoded. Placeholders in the notation are {k0} to {k9}, and {key} for
+// {k0}.
 func marker(key int) string { return fmt.Sprintf("\x01\x02KEY%d\x02\x01", key) }
 
 // compile turns the wire-format notation into a template.
@@ -178,7 +178,7 @@ func (p *parser) quoted() (string, error) {
 	return strconv.Unquote(q)
 }
 
-// placeholders replaces {key} and {kN} by markers with the width of a key.
+// placeholders replaces {key} and {kN} with markers that have the width of a key.
 func placeholders(v string) string {
 	v = strings.ReplaceAll(v, "{key}", marker(0))
 	for k := 0; k < 10; k++ {

@@ -16,7 +16,10 @@ export const OPEN_RATE_PER_SECOND = 2_000;
 export interface Figures {
   /** CPU of the Redis process per operation, in us. */
   readonly redisUs: number;
-  /** CPU of this process per operation, in us. A sidecar would use as much without its transport. */
+  /**
+   * CPU of this process per operation, in us. Approximates the CPU that a sidecar uses without its transport, because it includes the load
+   * generator.
+   */
   readonly ownUs: number;
   readonly operations: number;
 }
@@ -85,7 +88,10 @@ async function runOpen(operation: Operation, endMs: number): Promise<number> {
   return count;
 }
 
-/** Waits until `dueMs`. Node's timers are too coarse, so this serves the socket and then lets the thread sleep for the rest of the interval. */
+/**
+ * Waits until `dueMs`. Node's timers are too coarse, so this function lets the event loop handle the socket and then blocks the thread for the rest
+ * of the interval.
+ */
 async function dueOrLater(dueMs: number): Promise<void> {
   do {
     await new Promise((resolve) => setImmediate(resolve));

@@ -1,9 +1,9 @@
 /**
- * Operations that are measured: single commands as baselines, and the operations of the stores over the same connection code.
+ * Measured operations: single commands as baselines, and the operations of the stores over the same connection code.
  *
- * 1. `run` starts one operation and resolves with its answer. It rejects if the answer is not the expected one.
+ * 1. `run` starts one operation and resolves with its reply. It rejects if the reply is not the expected one.
  * 2. Operations cycle through the keys of SUBJECTS subjects, so that their keys exist and consecutive operations use different keys.
- * 3. Windows are so long that a round does not measure the first decision of each subject in a new window.
+ * 3. Limits have long windows, so that no round measures the first decision of a subject in a new window.
  */
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';
 import type { AlgorithmName, LimitSpec } from '../../src/config/policy-file.ts';
@@ -169,7 +169,7 @@ async function sessionOperations(redis: Redis, keyspace: Keyspace): Promise<Oper
   return operations;
 }
 
-/** Returns a text in the length and alphabet of a real handle. */
+/** Returns a string with the length and the alphabet of a real session handle. */
 function handleOf(text: string): string {
   return Buffer.from(text.padEnd(16, '.')).toString('base64url').slice(-22);
 }

@@ -4,10 +4,10 @@
 import { parseArgs } from 'node:util';
 
 export interface BenchOptions {
-  /** Measured time of an operation in each round and load. */
+  /** Measured time of an operation in each round and load, in seconds. */
   readonly secondsPerRow: number;
   readonly rounds: number;
-  /** Texts that select operations by their name. Baselines are always measured. */
+  /** Parts of names that select operations. Baselines are always measured. */
   readonly only: readonly string[];
   readonly isStrict: boolean;
   readonly isJson: boolean;

@@ -1,7 +1,7 @@
 /**
  * Unary gRPC calls over node:http2, with several calls in flight on each of several connections.
  *
- * 1. Every call ends: it has a deadline, and the client gives up shortly after the deadline if the server does not end the call.
+ * 1. Every call ends. It has a deadline, and the client gives up some time after the deadline if the server does not end the call.
  */
 import { type ClientHttp2Session, connect } from 'node:http2';
 import type { Call } from './memory-calls.ts';
@@ -15,7 +15,7 @@ const FRAME_HEADER_BYTES = 5;
 export interface Ended {
   /** gRPC status code, or the way in which the stream ended. */
   readonly status: string;
-  /** Response message, which is empty if the call was not answered. */
+  /** Response message, which is empty if the server sent none. */
   readonly message: Buffer;
 }
 
@@ -25,7 +25,7 @@ export class GrpcCaller {
   constructor(address: string) {
     this.#sessions = Array.from({ length: CONNECTIONS }, () => {
       const session = connect(`http://${address}`);
-      // Each call reports the error that ended it.
+      // A call that a connection error ends reports this error itself.
       session.on('error', () => undefined);
       return session;
     });

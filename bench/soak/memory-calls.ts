@@ -1,8 +1,8 @@
 /**
  * Calls of the memory soak as bytes: batches of checks for subjects that never repeat, cache entries and sessions.
  *
- * Each kind of limit has one encoded batch, in which each call overwrites the eight digits of the subjects. This makes the load cheaper than the
- * work of the sidecar.
+ * Each kind of limit has one encoded batch. Each call overwrites the eight digits of the subjects in a copy of it, so that the load needs less CPU
+ * than the sidecar.
  */
 import { decodeCall, encodeCall, SUBJECT_PLACEHOLDER } from '../transport/calls.ts';
 
@@ -19,7 +19,7 @@ interface CheckResult {
   readonly response?: { readonly decidedBy?: string };
 }
 
-/** Limits with long and short windows, which end after or within the interval of the sweeper, and subjects with long names and several limits. */
+/** Kinds of limits. Some windows end within the interval of the sweeper and some after it, and some subjects have long names and several limits. */
 const KINDS: readonly { readonly prefix: string; readonly limits: readonly object[] }[] = [
   { prefix: '10.0.', limits: [limit('login', 'FIXED_WINDOW', 900_000)] },
   { prefix: '10.1.', limits: [limit('login', 'FIXED_WINDOW', 1)] },
@@ -58,7 +58,7 @@ function createTemplate({ prefix, limits }: (typeof KINDS)[number]): Template {
 
 const TEMPLATES = KINDS.map(createTemplate);
 
-/** Returns checks of the subjects from `first` on. Consecutive batches have different kinds of limits. */
+/** Returns a batch of checks for consecutive subjects, beginning with `first`. Consecutive batches have different kinds of limits. */
 export function checkBatch(first: number): Call {
   const { call, offsets } = TEMPLATES[(first / CHECKS_PER_BATCH) % TEMPLATES.length] as Template;
   const message = Buffer.from(call.message);
@@ -68,13 +68,13 @@ export function checkBatch(first: number): Call {
   return { path: call.path, message };
 }
 
-/** Returns the number of checks of a batch that the store decided. */
+/** Returns how many checks of a batch the store decided. */
 export function decidedByStore(answer: Buffer): number {
   const { results = [] } = decodeCall('RateLimitService', 'CheckRateLimits', answer) as { results?: CheckResult[] };
   return results.filter((result) => result.response?.decidedBy === BY_STORE).length;
 }
 
-/** Returns a write of a value whose size depends on its number. The sizes vary between small and large. */
+/** Returns a CacheSet call. The size of its value depends on `index`, and varies from 16 bytes to about 6 KB. */
 export function cacheSet(index: number): Call {
   const value = Buffer.alloc(16 + ((index * 97) % 6_000), index % 256);
   const { path, request } = encodeCall('CacheService', 'CacheSet', {
@@ -87,7 +87,7 @@ export function cacheSet(index: number): Call {
   return { path, message: request };
 }
 
-/** Returns the creation of a session. Every second session has a distinct user. */
+/** Returns a CreateSession call. Every second session has a distinct user. */
 export function createSession(index: number): Call {
   const { path, request } = encodeCall('SessionService', 'CreateSession', {
     userId: index % 2 === 0 ? `user-${index}` : `user-${index % 1_000}`,

@@ -1,5 +1,5 @@
 /**
- * Samples the resident memory of a process while it works. Returns the maximum of each phase, and of the two halves of a phase.
+ * Samples the resident memory of a process, and returns the maximum of each half of a phase.
  */
 import { isRunning, residentMegabytes } from '../process-stats.ts';
 
@@ -22,7 +22,7 @@ export class ResidentWatch {
     this.#timer = setInterval(() => this.#sample(), SAMPLE_MS);
   }
 
-  /** Maximum of all phases, in MB. */
+  /** Maximum resident memory in all phases, in MB. */
   get maxMb(): number {
     return this.#maxMb;
   }

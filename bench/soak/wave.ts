@@ -1,8 +1,8 @@
 /**
  * One wave of a soak test: several concurrent clients, which open and close their own connections.
  *
- * A wave contains rate limit checks with a deadline, cache reads and writes, cancelled calls, calls with a deadline that is too short, and a client
- * that is killed while its calls are in flight. The calls of the killed client are not counted.
+ * A wave contains rate limit checks with a deadline, cache reads and writes, cancelled calls, and calls with a deadline that is too short. One
+ * client is killed while its calls are in flight, and these calls are not counted.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,7 +13,7 @@ import { text } from 'node:stream/consumers';
 import { pinned } from '../cores.ts';
 import { type CallBytes, cacheGet, cacheSet, checkInlineLimit, SUBJECT_PLACEHOLDER } from '../transport/calls.ts';
 
-/** Number of keys, which is so small that the first tenth of the calls creates all of them. Later growth of memory is a leak. */
+/** Number of keys. The first tenth of the calls creates all of them, so memory that grows later is leaked. */
 const KEYS = 2_000;
 const MAX_WAVE_MS = 300_000;
 /** Lifetime of the client that is killed, in ms. It is also killed if its wave ends earlier. */
@@ -64,9 +64,9 @@ export const CONNECTIONS_PER_WAVE = [...PARTS, RUDE].reduce((sum, part) => sum +
 export interface WaveCounts {
   answered: number;
   cancelled: number;
-  /** Number of calls that ended with DEADLINE_EXCEEDED, where this status was expected. */
+  /** Number of calls that were expected to end with DEADLINE_EXCEEDED, and did. */
   tooLate: number;
-  /** Number of failures by their reason. */
+  /** Number of failures, by reason. */
   readonly failures: Map<string, number>;
 }
 

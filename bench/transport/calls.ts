@@ -6,11 +6,11 @@ import protoLoader from '@grpc/proto-loader';
 
 export const EMPTY_PATH = '/bench.Bench/Empty';
 
-/** Eight digits that a load generator replaces by the number of a subject. */
+/** Eight digits that a load generator replaces with the number of a subject. */
 export const SUBJECT_PLACEHOLDER = '00000000';
 export const SUBJECTS = 10_000;
 
-/** Varint field of the answer, and its expected value. */
+/** Varint field of the response, and its expected value. */
 interface Verdict {
   readonly field: number;
   readonly value: number;
@@ -47,13 +47,13 @@ export function encodeCall(service: string, name: string, request: object): Call
   return { path: method.path, request: method.requestSerialize(request) };
 }
 
-/** Returns the answer of a call as an object. */
+/** Decodes the response of a call. */
 export function decodeCall(service: string, name: string, answer: Buffer): object {
   return methodOf(service, name).responseDeserialize(answer);
 }
 
 const KEY = `subject-${SUBJECT_PLACEHOLDER}`;
-/** Limit far above the use of a subject, so that the store allows every call. */
+/** Limit that no subject reaches, so that the store allows every call. */
 const LIMIT = 1_000_000;
 const WINDOW_MS = 60_000;
 const POLICY = 'bench';
@@ -65,16 +65,16 @@ export const POLICY_FILE = `policies:
       - { name: a, algorithm: token_bucket, limit: ${LIMIT}, per: ${WINDOW_MS}ms }
 `;
 
-/** Field `decided_by` of the answer, which is 1 for the store. */
+/** Field `decided_by` of the response, which is 1 for the store. */
 const BY_STORE: Verdict = { field: 11, value: 1 };
 
-/** Check with a policy of the policy file, as services usually do it. */
+/** Check with a policy from the policy file, which is the usual case. */
 export const checkRateLimit: CallBytes = {
   ...encodeCall('RateLimitService', 'CheckRateLimit', { policy: POLICY, key: KEY }),
   verdict: BY_STORE,
 };
 
-/** Check with a limit in the request. Each call has more to read, validate and compile. */
+/** Check with a limit in the request, which the sidecar must also read, validate and compile. */
 export const checkInlineLimit: CallBytes = {
   ...encodeCall('RateLimitService', 'CheckRateLimit', {
     key: KEY,
@@ -83,7 +83,7 @@ export const checkInlineLimit: CallBytes = {
   verdict: BY_STORE,
 };
 
-/** Call of the empty handler with the same request bytes. */
+/** Call of the empty handler with the same request bytes as `checkRateLimit`. */
 export const emptyCall: CallBytes = { path: EMPTY_PATH, request: checkRateLimit.request };
 
 const ENTRY = { namespace: 'bench', key: Buffer.from(`key-${SUBJECT_PLACEHOLDER}`) };

@@ -1,5 +1,5 @@
 /**
- * Memory of an idle sidecar with each transport: memory store, without calls, some seconds after its start.
+ * Measures the memory of an idle sidecar with each transport. It uses the memory store and receives no calls.
  */
 import { anonymousMegabytes, median, residentMegabytes } from '../process-stats.ts';
 import { type BenchServer, startSidecar } from '../servers.ts';
@@ -18,7 +18,7 @@ export interface IdleMemory {
   readonly grpcJs: Memory;
 }
 
-/** Measures several starts of both sidecars alternately. */
+/** Starts both sidecars several times, and returns the medians of their memory. */
 export async function measureIdleMemory(): Promise<IdleMemory> {
   const http2: Memory[] = [];
   const grpcJs: Memory[] = [];

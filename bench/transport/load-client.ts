@@ -1,8 +1,8 @@
 /**
  * Chooses the load generator for a row: the program in bench/load if Go is installed, otherwise the client on node:http2.
  *
- * The client on node:http2 only supports closed loops, and costs as much CPU as the servers that it calls. The benchmark prints which figures
- * are missing.
+ * The client on node:http2 only supports closed loops, and costs as much CPU as the servers that it calls. The benchmark reports the missing
+ * figures.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -26,9 +26,9 @@ export interface Figures {
   readonly residentMb: number;
   /** Share of a core that the server used. */
   readonly serverShare: number;
-  /** Share of the time in which the server's threads were ready to run and had no core. NaN if the client does not report it. */
+  /** Share of the time for which the server's threads were ready to run but had no core. NaN if the client does not report it. */
   readonly serverWaitShare: number;
-  /** Number of calls with an error or with an unexpected answer. */
+  /** Number of calls with an error or an unexpected response. */
   readonly failed: number;
 }
 
@@ -44,7 +44,7 @@ interface Target {
 
 export interface LoadClient {
   readonly name: string;
-  /** Text that names the figures that this client cannot measure. Empty if it can measure all of them. */
+  /** Names of the figures that this client cannot measure, as text. Empty if it can measure all of them. */
   readonly lacks: string;
   canMeasure(load: Load): boolean;
   measure(target: Target): Promise<Figures>;
@@ -133,7 +133,7 @@ function figuresOf(report: Report, call: CallBytes): Figures {
   };
 }
 
-/** Writes the bytes of calls to files, which are removed when the process exits. */
+/** Writes the bytes of calls to files, and removes the files when the process exits. */
 class RequestFiles {
   readonly #directory = mkdtempSync(join(tmpdir(), 'pannier-bench-requests-'));
   readonly #paths = new Map<CallBytes, string>();

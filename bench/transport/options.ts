@@ -6,7 +6,7 @@ import { CLIENT_NAMES, type ClientName } from './load-client.ts';
 import { planRows } from './rows.ts';
 
 export interface BenchOptions {
-  /** Measured time of a row in each round. */
+  /** Measured time of a row in each round, in seconds. */
   readonly secondsPerRow: number;
   readonly rounds: number;
   readonly only: readonly string[];

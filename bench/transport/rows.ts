@@ -5,7 +5,10 @@
 const SERVERS = ['grpc-js', 'node-http2', 'http2', 'grpc-go'] as const;
 export type ServerName = (typeof SERVERS)[number];
 
-/** Kinds of work: `empty` is a handler that does nothing. The others are a complete CheckRateLimit on Redis, by a policy or by a limit in the request. */
+/**
+ * Kinds of work: `empty` is a handler that does nothing. The others are a complete CheckRateLimit on Redis, with a policy or with a limit in the
+ * request.
+ */
 const WORKS = ['empty', 'redis', 'inline'] as const;
 export type Work = (typeof WORKS)[number];
 
@@ -23,9 +26,9 @@ export const LOADS: readonly Load[] = [
   { name: 'open-5000', kind: 'open', rate: 5_000, connections: 1 },
 ];
 
-/** Loads that are measured on the unix socket without --full. Other loads differ from TCP by the same amount. */
+/** Loads that are measured on the unix socket even without --full. For the other loads, it differs from TCP by about as much. */
 const UNIX_LOADS: readonly string[] = ['closed-1', 'open-5000'];
-/** Loads that are measured with limits in the request without --full, only on TCP. */
+/** Loads that are measured with limits in the request even without --full, and only on TCP. */
 const INLINE_LOADS: readonly string[] = ['closed-1'];
 
 export interface Row {
@@ -33,13 +36,13 @@ export interface Row {
   readonly load: Load;
   readonly work: Work;
   readonly server: ServerName;
-  /** Words of the row, e.g. `tcp closed-1 empty http2`. */
+  /** Words that identify the row, such as `tcp closed-1 empty http2`. */
   readonly id: string;
   /** Number of measurements in each round. */
   readonly repeats: number;
 }
 
-/** Number of measurements of rows whose p99 decides a verdict. The p99 of one second depends on only 50 calls. */
+/** Number of measurements of a row in each round if its p99 decides a verdict. At 5,000 calls/s, the p99 of one second depends on only 50 calls. */
 const REPEATS_OF_P99_ROWS = 3;
 
 export function rowId(network: Network, loadName: string, work: Work, server: ServerName): string {
@@ -51,7 +54,7 @@ const P99_ROWS: readonly string[] = [
   rowId('tcp', 'open-5000', 'empty', 'grpc-go'),
 ];
 
-/** Returns the rows in the order of a round. Servers with the same load are neighbors. */
+/** Returns the rows in the order of a round. Rows that differ only in the server are adjacent. */
 export function planRows(options: { isFull: boolean; only: readonly string[] }): Row[] {
   const rows: Row[] = [];
   for (const network of ['tcp', 'unix'] as const) {

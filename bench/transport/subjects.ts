@@ -1,7 +1,7 @@
 /**
- * Servers that the transport benchmark measures. Each is a process on the same core, and listens on TCP and on a unix socket.
+ * Servers that the transport benchmark measures. Each of them is a process on the same core, and listens on TCP and on a unix socket.
  *
- * 1. All Node servers run with the flags and the environment of bin/pannier, so that only the transport makes a difference.
+ * 1. All Node servers run with the flags and the environment of bin/pannier, so that they differ only in the transport.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,13 +19,13 @@ export interface Subject {
   addressOn(network: Network): string;
 }
 
-/** Kind of program. One process with the whole program answers all of its calls. */
+/** Kind of program. `whole` is the complete sidecar, and one process serves all calls to it. */
 type Program = 'empty' | 'whole';
 
 export const CALLS: Record<Work, CallBytes> = { empty: emptyCall, redis: checkRateLimit, inline: checkInlineLimit };
 
 export class Subjects {
-  /** Texts about the servers that could not be started, with the reasons. */
+  /** Descriptions of the servers that could not be started, with the reasons. */
   readonly missing: string[] = [];
   readonly #cores: Cores;
   /** Started servers. The value is undefined if a server could not be started. */

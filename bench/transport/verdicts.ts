@@ -1,5 +1,5 @@
 /**
- * Targets of the built-in HTTP/2 server as ratios of rows in one run, and the verdicts on them.
+ * Targets of the built-in HTTP/2 server, as ratios of rows in one run, and the verdicts on them.
  */
 import type { FigureName, Ratio, Results } from './results.ts';
 import { rowId } from './rows.ts';

@@ -1,6 +1,6 @@
 /**
- * Tests which objects the API server sends to the injector, and which pods and namespaces the admission policies reject. The tests in
- * test/kubernetes check the same on a real API server.
+ * Tests which objects the API server sends to the injector, and which pods and namespaces the admission policies
+ * reject. The tests in test/kubernetes check the same behavior on a real API server.
  */
 import { at, find, type Manifest, render, type Values } from '../support/kubernetes/helm.ts';
 

@@ -115,7 +115,7 @@ test('PromQL in the pages uses existing metrics and labels', async () => {
   const pages = repositoryFiles(['*.md', 'docs/**/*.md', 'charts/**/*.md']);
   const quotes = pages.flatMap((page) => {
     const whole = readFileSync(join(repositoryRoot, page), 'utf8');
-    // The table of the changelog has the old name of a metric in the column before the new one.
+    // In the table of the changelog, the old name of a metric is in the column before the new name.
     const text = page === 'CHANGELOG.md' ? whole.replaceAll(/^\| metric \|[^|]*\|/gm, '') : whole;
     return [...text.matchAll(/`([^`\n]*\bpannier_[a-z][^`\n]*)`/g)].map((match) => ({ page, quote: match[1] ?? '' }));
   });
@@ -146,7 +146,8 @@ test('the certificate alert leaves time for the renewal of short-lived certifica
   };
   expect(secondsOf({})).toBe(3_600);
   expect(secondsOf({ certificates: { mode: 'cert-manager' } })).toBe(3_600);
-  // The renewal at two thirds of ten minutes is due 200 seconds before the expiry.
+  // The injector renews a certificate after two thirds of its lifetime, which is 200 s before the expiry if the
+  // lifetime is ten minutes.
   expect(secondsOf({ certificates: { self: { servingCertificateLifetimeMs: 600_000 } } })).toBe(100);
 });
 
@@ -155,19 +156,19 @@ test('PannierPolicyFileRefused fires for the first rejection, although the incre
   expect(rule?.expr).toContain('unless pannier_policy_reloads_total{outcome="refused"} offset 15m');
 });
 
-test('conflicting Redis masters and an unknown format have their own alerts, because Redis counts as up', () => {
+test('conflicting Redis masters and an unknown format have separate alerts, because the metrics report Redis as up', () => {
   const expressionOf = (alert: string): string | undefined => rulesOf({}).find((rule) => rule.alert === alert)?.expr;
   expect(expressionOf('PannierRedisConflictingMasters')).toContain('(pannier_redis_conflicting_masters) > 0');
   expect(expressionOf('PannierRedisFormatRefused')).toContain('(pannier_redis_format_refused) > 0');
 });
 
-test('silent Sentinels have their own alert, because Redis counts as up until the next failover', () => {
+test('silent Sentinels have a separate alert, because the metrics report Redis as up until the next failover', () => {
   const rule = rulesOf({}).find(({ alert }) => alert === 'PannierRedisSentinelsSilent');
   expect(rule?.expr).toContain('(pannier_redis_silent_sentinels) > 0');
   expect(rule?.labels).toEqual({ severity: 'warning' });
 });
 
-test('commands that Redis rejects have their own alert, because Redis counts as up and limits fail open', () => {
+test('commands that Redis rejects have a separate alert, because the metrics report Redis as up and limits fail open', () => {
   const rule = rulesOf({}).find(({ alert }) => alert === 'PannierRedisRefuses');
   expect(rule).toMatchObject({
     expr: 'sum by (namespace, role, code) (pannier_redis_refusals) > 0',

@@ -1,6 +1,6 @@
 /**
- * Tests that injection mode mutating-policy renders exactly the sidecar of the injector for the same values: container, volumes and
- * configuration hash. The tests in test/kubernetes check that the API server applies it.
+ * Tests that injection mode mutating-policy renders the same sidecar as the injector for the same values: container,
+ * volumes and configuration hash. The tests in test/kubernetes check that the API server applies it.
  */
 import { resolveSidecar, type Sidecar } from '../../src/injection/sidecar.ts';
 import { parseSidecarConfig } from '../../src/injection/sidecar-config.ts';
@@ -73,7 +73,7 @@ test.each(CASES)('%j: renders the same container, volumes and hash', (values) =>
   }
   expect(mutations[3]?.split('"/spec/volumes/-"')).toHaveLength(sidecarVolumes(sidecar).length + 1);
   expect(mutations[0]).toContain(`pannier.dev~1config-hash", value: "${configHash(sidecar)}"`);
-  // An existing annotation is extended even if it is empty, so that `pannier uninject` restores it.
+  // The policy extends an existing annotation even if it is empty, so that `pannier uninject` restores it.
   const extended =
     'safe-to-evict-local-volumes" in variables.annotations ? variables.evictable + "," : "") + "pannier-socket"';
   expect(mutations[0]?.includes(extended)).toBe(sidecar.hasSocket);

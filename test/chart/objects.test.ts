@@ -1,5 +1,6 @@
 /**
- * Tests each object with the values that shape it, as far as the API server, the injector or an operator depends on it.
+ * Tests each object of the chart with the values that affect it. The tests cover everything on which the API server,
+ * the injector or an operator depends.
  */
 import { parse } from 'yaml';
 import { at, find, type Manifest, render, type Values } from '../support/kubernetes/helm.ts';
@@ -198,14 +199,14 @@ test('the test pod requests injection in a namespace that is not excluded', () =
   const own = render({ tests: { namespace: 'shop' } });
   expect(own.filter(({ kind }) => kind === 'Namespace')).toEqual([]);
   expect(find(own, 'Pod', 'pannier-test').metadata.namespace).toBe('shop');
-  // The namespace that the test creates has no Secret with the Redis login, so the test does not run.
+  // The namespace that `helm test` creates has no Secret with the Redis login, so the chart renders no test Pod.
   expect(render({ redis: { secretName: 'login' } }).filter(({ kind }) => kind === 'Pod')).toEqual([]);
 });
 
 test('cert-manager signs with a CA of the chart, and the injector writes the caBundle', () => {
   const manifests = render({ certificates: { mode: 'cert-manager' } });
   expect(find(manifests, 'MutatingWebhookConfiguration', NAME).metadata.annotations).toBeUndefined();
-  // Mode self uses the Secret `pannier-injector-ca`, which exists too while one mode replaces the other.
+  // Mode `self` uses the Secret `pannier-injector-ca`. Both Secrets exist while one mode replaces the other.
   expect(at(find(manifests, 'Certificate', `${NAME}-ca`), 'spec.secretName')).toBe('pannier-injector-issuer-ca');
   expect(at(find(manifests, 'Issuer', `${NAME}-ca`), 'spec.ca.secretName')).toBe('pannier-injector-issuer-ca');
   for (const name of [NAME, `${NAME}-ca`]) {

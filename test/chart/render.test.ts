@@ -132,7 +132,7 @@ test('helm lint reports no problem', () => {
 test('renders one object per file', () => {
   const output = template({ ...COMBINATIONS['everything enabled'], certificates: { mode: 'cert-manager' } }).stdout;
   const sources = [...output.matchAll(/^# Source: (.*)$/gm)].map((match) => match[1]);
-  // One file renders the ConfigMaps of all namespaces.
+  // The chart renders the ConfigMaps of all namespaces from one file.
   const single = sources.filter((source) => source !== 'pannier/templates/policies-configmaps.yaml');
   expect(single.length).toBeGreaterThan(20);
   expect(single.toSorted()).toEqual([...new Set(single)].toSorted());

@@ -63,7 +63,7 @@ test.each(INVALID)('rejects $values and names $field', ({ field, values }) => {
   const result = template(values);
   expect(result.status).not.toBe(0);
   expect(result.stderr).toContain(field);
-  // The schema must reject it, not a template that fails later.
+  // The schema must reject the value before a template fails.
   expect(result.stderr).toMatch(/schema/);
 });
 

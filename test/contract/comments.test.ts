@@ -1,7 +1,7 @@
 /**
- * Checks that the protos and the guides describe the options and values that this version does not serve.
+ * Tests that the protos and the guides state which options and values this version does not serve.
  *
- * 1. The comment of each field and enum value that this version does not serve says so, and so does its guide.
+ * 1. The comment of each field and enum value that this version does not serve states this, and so does its guide.
  * 2. The list of values that are never sent matches the code of the services.
  */
 import { readFileSync } from 'node:fs';

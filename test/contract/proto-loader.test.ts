@@ -1,5 +1,5 @@
 /**
- * Options of @grpc/proto-loader: each of them changes what an application reads in the way that docs/clients.md describes.
+ * Tests that each option of @grpc/proto-loader has the effect on responses that docs/clients.md describes.
  */
 import { join } from 'node:path';
 import { loadSync, type MethodDefinition, type Options } from '@grpc/proto-loader';
@@ -15,7 +15,7 @@ function checkRateLimit(options: Options): MethodDefinition<object, object> {
   return service.CheckRateLimit as MethodDefinition<object, object>;
 }
 
-/** Returns a denial as a client with `options` reads it. */
+/** Returns the response of a denied check, as a client with these options decodes it. */
 function readDenial(options: Options): object {
   const bytes = checkRateLimit(OPTIONS).responseSerialize({ decidedBy: 'DECIDED_BY_STORE', windowMs: 4 });
   return checkRateLimit(options).responseDeserialize(bytes);

@@ -1,5 +1,5 @@
 /**
- * Properties of the protos that generated code in other languages depends on.
+ * Tests the properties of the protos on which generated code in other languages depends.
  *
  * 1. Every proto of Pannier sets its package in each language that needs an option for it.
  * 2. proto/ contains only protos of Pannier, because code generated from other protos would register their messages a second time.
@@ -16,7 +16,7 @@ const protoFiles = repositoryFiles(['proto/**/*.proto']);
 const contract = readContract();
 const messages = [...contract.messages].filter(([name, { isMapEntry }]) => name.startsWith('pannier.') && !isMapEntry);
 
-/** Returns `RateLimit` for `rate_limit`. */
+/** Converts snake case to Pascal case: `rate_limit` becomes `RateLimit`. */
 function pascalCase(name: string): string {
   const words = name.split('_');
   return words.map((word) => `${word.charAt(0).toUpperCase()}${word.slice(1)}`).join('');

@@ -1,5 +1,5 @@
 /**
- * docs/reference/api.md contains the whole API, with the comments of the protos.
+ * Tests that docs/reference/api.md contains the whole API, with the comments of the protos.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

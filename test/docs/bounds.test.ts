@@ -1,7 +1,8 @@
 /**
  * Compares the bounds that the guides and internals pages state with the constants of the source.
  *
- * 1. Each row names a line of a page by its beginning, a text of that line with # for the number, and the constant with its unit.
+ * 1. Each row contains the beginning of a line on a page, a text from that line, and the constant with its unit. In the
+ *    text, # replaces the number.
  * 2. A constant is read from the text of its file, because most of them are private to it.
  */
 import { readFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
 /**
- * Facts in docs/clients.md that its programs do not prove by running (`make clients` runs them).
+ * Tests statements in docs/clients.md that are not tested by running its programs (`make clients` runs them).
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ function read(path: string): string {
 
 const page = read('docs/clients.md');
 
-/** Pattern of a deadline of 10 seconds by the language of the fence. */
+/** Pattern of a deadline of 10 seconds, by the language of the fence. */
 const DEADLINES: Readonly<Record<string, RegExp>> = {
   go: /context\.WithTimeout\(context\.Background\(\), 10\*time\.Second\)/,
   java: /withDeadlineAfter\(10, TimeUnit\.SECONDS\)/,

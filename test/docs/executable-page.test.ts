@@ -1,5 +1,5 @@
 /**
- * The parser and the comparisons behind the tests of the documentation pages.
+ * Tests the parser and the comparisons that the tests of documentation pages use.
  */
 import { compareJson, matchesText, parsePage } from './executable-page.ts';
 
@@ -67,7 +67,7 @@ describe('compareJson', () => {
   test.each([
     ['another value', '{"allowed": true}', '{"allowed": false}', '$.allowed: expected true, got false'],
     ['a missing field', '{"a": {"b": 1}}', '{"a": {}}', '$.a.b: the output does not have this field'],
-    ['a field too many', '{}', '{"a": 1}', '$.a: the page does not have this field'],
+    ['an additional field', '{}', '{"a": 1}', '$.a: the page does not have this field'],
     [
       'another type of a field compared by type',
       '{"ageMs": 1}',

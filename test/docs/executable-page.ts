@@ -1,8 +1,9 @@
 /**
- * Reads the documentation pages that tests execute, and compares what a command printed with what the page says.
+ * Reads the documentation pages that tests execute, and compares the output of a command with the output on the page.
  *
  * 1. A `sh` fence is a command. If the next fence is `json` or `text`, it is the output of that command.
- * 2. A command that only starts a sidecar (`make run`, `bin/pannier serve`) becomes a serve step; any other command becomes a run step.
+ * 2. A command that only starts a sidecar (`make run`, `bin/pannier serve`) becomes a serve step. Any other command
+ *    becomes a run step.
  * 3. A program fence (`js`, `python`, `go`) must name its file in a comment on its first line, and another fence must use that file.
  *    A `yaml` fence whose first line is such a comment is written to a file too. Every other fence is ignored.
  * 4. A program that cannot run by itself has `fragment` after its language. It is ignored.
@@ -32,7 +33,7 @@ export interface RunStep extends StepBase {
 
 export interface ServeStep extends StepBase {
   readonly kind: 'serve';
-  /** Settings before the command, such as PANNIER_REDIS_URL. */
+  /** Settings that precede the command, such as PANNIER_REDIS_URL. */
   readonly settings: Readonly<Record<string, string>>;
   /** Arguments of `pannier`. */
   readonly args: readonly string[];
@@ -49,7 +50,7 @@ interface Fence extends StepBase {
 const PROGRAM_LANGUAGES = new Set(['js', 'python', 'go']);
 const FILE_NAME_COMMENT = /^(?:\/\/|#) ([\w./-]+\.\w+)$/;
 const SERVE_COMMAND = /^(?<settings>(?:[A-Z_]+=\S+ +)*)(?:make run|bin\/pannier (?<args>serve(?: --hints)?))$/;
-/** The recipe of `make run`; a test compares it with the Makefile. */
+/** Arguments in the recipe of `make run`. A test compares them with the Makefile. */
 export const MAKE_RUN_ARGS: readonly string[] = ['serve', '--hints'];
 /** Fields whose values differ from run to run. */
 const COMPARED_BY_TYPE = /(?:Ms|Id|At|[vV]ersion|[hH]andle|[lL]ease)$/;
@@ -124,7 +125,7 @@ function programStep(fence: Fence, name: string | undefined, fences: readonly Fe
   return { kind: 'file', line: fence.line, name, text: fence.text };
 }
 
-/** Returns the differences, one line each, or none. `text` may consist of several JSON documents. */
+/** Returns the differences, one per element. Each text may contain several JSON documents. */
 export function compareJson(expected: string, actual: string): string[] {
   const documents = readDocuments(expected);
   const printed = readDocuments(actual);
@@ -134,7 +135,7 @@ export function compareJson(expected: string, actual: string): string[] {
   return documents.flatMap((document, index) => differences(document, printed[index], '$'));
 }
 
-/** Parses JSON documents that follow each other, each beginning on a line of its own. */
+/** Parses consecutive JSON documents, each of which begins on a new line. */
 function readDocuments(text: string): unknown[] {
   const documents: unknown[] = [];
   let pending = '';
@@ -144,7 +145,7 @@ function readDocuments(text: string): unknown[] {
       documents.push(JSON.parse(pending));
       pending = '';
     } catch {
-      // The document goes on in the next line.
+      // The document continues on the next line.
     }
   }
   if (pending.trim() !== '') {

@@ -1,5 +1,6 @@
 /**
- * Links of the Markdown pages: every relative link leads to a file, every anchor to a heading, and the index lists every page.
+ * Tests the links of the Markdown pages: every relative link refers to a file, every anchor refers to a heading, and
+ * the index lists every page.
  */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
@@ -12,7 +13,7 @@ function read(path: string): string {
   return readFileSync(join(repositoryRoot, path), 'utf8');
 }
 
-/** Removes fenced code and code spans, which have no links. */
+/** Removes fenced code and code spans, which contain no links. */
 function proseOf(markdown: string): string {
   return markdown.replaceAll(/^( *)```.*?^ *```$/gms, '').replaceAll(/`[^`\n]*`/g, '');
 }
@@ -24,7 +25,10 @@ function linksOf(markdown: string): string[] {
   return [...inline, ...references].map(([, target = '']) => target).filter((target) => !/^[a-z]+:/.test(target));
 }
 
-/** Anchors by the rules of GitHub: lower case, no punctuation, hyphens for spaces, a number for a repeated heading. */
+/**
+ * Returns the anchors of all headings by GitHub's rules: lower case, no punctuation, hyphens for spaces, and a number
+ * for a repeated heading.
+ */
 function anchorsOf(markdown: string): Set<string> {
   const anchors = new Set<string>();
   const counts = new Map<string, number>();
@@ -45,7 +49,7 @@ function anchorsOf(markdown: string): Set<string> {
   return anchors;
 }
 
-/** Returns why the link of `page` leads nowhere, or undefined. */
+/** Returns the reason why a link on `page` is broken, or undefined. */
 function brokenReason(page: string, link: string): string | undefined {
   const [path = '', anchor] = link.split('#');
   const target = path === '' ? page : normalize(join(dirname(page), decodeURI(path)));

@@ -3,10 +3,12 @@
  *
  * 1. Commands run in this directory. It has bin/pannier, proto/, examples/ and the packages of the repository.
  * 2. Sidecars listen on free ports. The addresses of the page are replaced in commands and programs, and restored in their output.
- * 3. A page whose first command does not start a sidecar gets one at 127.0.0.1:9470, on the memory store.
- * 4. `redis://127.0.0.1:6379` is a real Redis, started when a sidecar first uses it.
- * 5. Variables that a command sets are there in the commands after it, as in one shell.
- * 6. Programs serve on the port of the variable PORT. Commands reach them at 127.0.0.1:8080, which is replaced like other addresses.
+ * 3. A page whose first command does not start a sidecar uses one at 127.0.0.1:9470, which the test starts with the
+ *    memory store.
+ * 4. `redis://127.0.0.1:6379` is replaced with the address of a real Redis, which starts when a sidecar first uses it.
+ * 5. Later commands see the variables that a command sets, as in one shell.
+ * 6. Programs listen on the port in the variable PORT. Commands reach them at 127.0.0.1:8080, which is replaced like
+ *    other addresses.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -30,15 +32,15 @@ import {
 const DEFAULT_GRPC_ADDRESS = '127.0.0.1:9470';
 const DEFAULT_ADMIN_ADDRESS = '127.0.0.1:9471';
 const PAGE_REDIS_ADDRESS = '127.0.0.1:6379';
-/** Where programs of the page serve HTTP. */
+/** Address at which programs of the page serve HTTP. */
 const PAGE_PROGRAM_ADDRESS = '127.0.0.1:8080';
 const COMMAND_TIMEOUT_MS = 30_000;
 const STEP_TIMEOUT_MS = 60_000;
-/** Commands whose programs may not be installed. */
+/** Commands that need a program which may not be installed. */
 const PYTHON_COMMAND = /^python3 /m;
 const GO_COMMAND = /^go /m;
 
-/** Directory whose python3 has grpcio, or undefined. `environment` is a virtual environment to prefer. */
+/** Returns a directory whose python3 has grpcio, or undefined. Searches the virtual environment `environment` first. */
 export function findPython(environment = join(repositoryRoot, '.cache', 'python-example')): string | undefined {
   const directories = [join(environment, 'bin'), ...(process.env.PATH ?? '').split(delimiter)];
   return directories.find((directory) => {
@@ -56,7 +58,7 @@ function succeeds(program: string, args: readonly string[]): boolean {
   }
 }
 
-/** Declares one test for each step of the page; the title of a step that cannot run here begins with NOT RUN. */
+/** Declares one test for each step of the page. The title of a step that cannot run here begins with NOT RUN. */
 export function describePage(page: string, python: string | undefined): void {
   const steps = readSteps(page);
   if (steps.length === 0) {
@@ -124,7 +126,7 @@ function missingProgram(step: Step, python: string | undefined): string | undefi
 
 interface RunningSidecar {
   readonly sidecar: Sidecar;
-  /** Addresses that the page gives to this sidecar, each with the real one. */
+  /** Addresses of this sidecar on the page, each with the real address. */
   readonly addresses: readonly (readonly [page: string, real: string])[];
 }
 
@@ -132,7 +134,7 @@ class PageRun {
   readonly #directory = mkdtempSync(join(tmpdir(), 'pannier-page-'));
   readonly #variables = join(this.#directory, '.variables');
   readonly #python: string | undefined;
-  /** By the gRPC address that the page uses. */
+  /** Running sidecars by their gRPC address on the page. */
   readonly #sidecars = new Map<string, RunningSidecar>();
   #redis: RedisNode | undefined;
   #programPort: number | undefined;
@@ -148,7 +150,7 @@ class PageRun {
     writeFileSync(this.#variables, '');
   }
 
-  /** Rejects if the step fails or its output is not the one of the page. */
+  /** Executes a step. Rejects if the step fails or its output differs from the page. */
   async play(step: Step): Promise<void> {
     if (step.kind === 'serve') {
       await this.#serve(step);
@@ -210,7 +212,7 @@ class PageRun {
     try {
       await waitFor('the output of the page', () => matchesText(text, output()));
     } catch (error) {
-      throw new Error(`line ${line}: the sidecar printed\n${output()}`, { cause: error });
+      throw new Error(`line ${line}: the output of the sidecar differs from the page:\n${output()}`, { cause: error });
     }
   }
 
@@ -254,7 +256,7 @@ class PageRun {
     const environment = {
       ...Object.fromEntries(inherited),
       PATH: path.join(delimiter),
-      // A variable of the example programs. `pannier check` rejects it as an unknown setting.
+      // Example programs read PANNIER_ADDRESS, but `pannier check` rejects it as an unknown setting.
       ...(script.includes('bin/pannier check') ? {} : { PANNIER_ADDRESS: address }),
       PANNIER_GRPC_ADDRESS: address,
       PANNIER_ADMIN_ADDRESS: this.#withRealAddresses(DEFAULT_ADMIN_ADDRESS),
@@ -276,7 +278,10 @@ class PageRun {
     return [...redis, ...program, ...[...this.#sidecars.values()].flatMap(({ addresses }) => addresses)];
   }
 
-  /** One pass over the text, so that a real address that equals another one of the page is not replaced again. */
+  /**
+   * Replaces all addresses in one pass, so that a real address that equals another address on the page is not replaced
+   * again.
+   */
   #withRealAddresses(text: string): string {
     const real = new Map(this.#addresses());
     return text.replaceAll(/127\.0\.0\.1:\d+/g, (address) => real.get(address) ?? address);

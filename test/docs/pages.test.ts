@@ -1,5 +1,6 @@
 /**
- * Executes the commands and programs of the pages that a new user follows. docs/clients.md has a test of its own (`make clients`).
+ * Executes the commands and programs of the pages that a new user follows. docs/clients.md has a separate test (`make
+ * clients`).
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

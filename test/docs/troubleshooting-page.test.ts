@@ -1,7 +1,9 @@
 /**
- * The troubleshooting page quotes real texts: each code span in the first column of its tables occurs in the source.
+ * Tests that the troubleshooting page quotes real texts: each code span in the first column of its tables occurs in the
+ * source.
  *
- * `…` on the page stands for text that varies, in the source an interpolation such as `${path}` or any other text on the same line.
+ * `…` on the page represents variable text. In the source this is an interpolation such as `${path}`, or any other text
+ * on the same line.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,7 +27,7 @@ function quotedTexts(): string[] {
   });
 }
 
-/** Returns a pattern for the source line that holds the text. */
+/** Returns a pattern for the source line that contains the text. */
 function patternOf(text: string): RegExp {
   const parts = text.split('…').map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'));
   return new RegExp(parts.join('[^\\n]+?'));

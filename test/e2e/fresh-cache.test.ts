@@ -1,6 +1,6 @@
 /**
- * Cache freshness: after an invalidation through one sidecar, no sidecar serves the old value for longer than the bound. This includes
- * their near caches.
+ * Tests cache freshness: after an invalidation through one sidecar, no sidecar serves the old value from Redis or its
+ * near cache for longer than the bound.
  */
 import { type Fleet, startFleet } from '../support/sidecar/fleet.ts';
 import { startLoad } from '../support/sidecar/load.ts';
@@ -44,7 +44,10 @@ async function waitUntilNear(key: string): Promise<void> {
   }
 }
 
-/** Reads through all three sidecars under load, from before `change` until well after it. Returns the reads of the old value. */
+/**
+ * Reads the key under load through all three sidecars, from before `change` until well after it. Returns the later
+ * reads that received the old value.
+ */
 async function staleReads(key: string, change: () => Promise<void>): Promise<{ afterMs: number; lagMs: number }[]> {
   const load = startLoad({
     callers: 6,

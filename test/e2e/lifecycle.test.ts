@@ -1,6 +1,6 @@
 /**
- * A sidecar from start to end: it starts without Redis and recovers, drains under load without a failed call, keeps its policies when a reload
- * fails, and exports no additional series for additional subjects.
+ * Tests a sidecar from its start to its end. It starts without Redis and recovers, and drains under load without a
+ * failed call. It keeps its policies when a reload fails, and exports no additional series for additional subjects.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -49,7 +49,7 @@ test('drains under load after SIGTERM without a failed call, and exits with 0', 
     pauseMs: 0,
     maxCalls: 200_000,
     call: async () => {
-      // A call that starts after the signal may be refused; a call in flight may not.
+      // The sidecar may reject a call that starts after the signal, but must complete calls in flight.
       const wasTerminated = isTerminated;
       const ended = await client.checkRateLimit({ key: 'a', limits: [...inlineLimits] });
       return { wasTerminated, failure: ended.ok ? '' : ended.details };
@@ -130,7 +130,10 @@ test('exports the same series after 10,000 subjects', async () => {
   const sidecar = await startSidecar({ PANNIER_REDIS_URL: redis.url });
   await waitUntilReady(sidecar);
   const client = connectPannier(sidecar.address);
-  /** Reads the series, except those that a short pause of the machine adds: lost connections, and the codes of calls in the meantime. */
+  /**
+   * Reads the names of the series. Omits series that a short pause of the machine can add: lost connections, and calls
+   * that fail because of them.
+   */
   const readSeries = async (): Promise<string[]> => {
     const text = await (await fetch(`${sidecar.adminUrl}/metrics`)).text();
     const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));

@@ -1,6 +1,6 @@
 /**
- * A master is frozen (its sockets stay open, but it does not answer) or killed under load. Every call ends in time, the other shards are not
- * affected, and the shard is served again soon after the promotion of its replica.
+ * Tests a master that is killed under load, or frozen: its sockets stay open, but it does not reply. Every call ends in
+ * time, the other shards are not affected, and the shard is served again soon after the promotion of its replica.
  */
 
 import type { RedisNode } from '../support/redis/server.ts';
@@ -18,11 +18,14 @@ import { waitFor } from '../support/wait.ts';
 
 const UNAVAILABLE = 14;
 const NOT_FOUND = 5;
-/** Maximum time in which the failure mode answers a call to a node that has just been frozen, in ms. */
+/** Maximum time until the failure mode decides a call to a node that has just been frozen, in ms. */
 const FAILURE_MODE_MS = 300;
 const BACK_MS = 5_000;
 const FROZEN_MS = 10_000;
-/** Tolerance for compiled code and for caches that fill under load. A leak of calls would be thousands of calls, and exceed it. */
+/**
+ * Tolerance for compiled code and for caches that fill under load. A leak would affect thousands of calls, which take
+ * more memory than this.
+ */
 const MEMORY_SLACK_BYTES = 16_000_000;
 
 interface Story {
@@ -93,7 +96,7 @@ function describeStory(name: string, tell: () => Promise<Story>): void {
       expect(lateCalls(story.records, story.lagMs)).toEqual([]);
     });
 
-    test('every call gets an answer or the documented error', () => {
+    test('every call ends with a response or the documented error', () => {
       // The failover may lose a session that was written shortly before it. This is a documented property of Redis Cluster.
       expect(wrongCalls(story.records, [UNAVAILABLE, NOT_FOUND]).slice(0, 5)).toEqual([]);
     });

@@ -1,5 +1,5 @@
 /**
- * Operations on a healthy Cluster that must not fail any call: SCRIPT FLUSH and the migration of a slot.
+ * Tests that no call fails during operations on a healthy Cluster: SCRIPT FLUSH and the migration of a slot.
  */
 
 import type { RedisNode } from '../support/redis/server.ts';
@@ -26,7 +26,7 @@ afterAll(async () => {
   await fleet?.stop();
 });
 
-test('repeated SCRIPT FLUSH on every master fails no call', async () => {
+test('no call fails during repeated SCRIPT FLUSH on every master', async () => {
   const node = fleet.cluster.nodes[0] as RedisNode;
   const load = startFaultLoad(fleet, subjectsAround(fleet, node), await sessionsAround(fleet, node));
   for (let round = 0; round < 20; round += 1) {
@@ -41,7 +41,7 @@ test('repeated SCRIPT FLUSH on every master fails no call', async () => {
   expect(lateCalls(records, load.lagMs())).toEqual([]);
 });
 
-test('a slot migration that pauses for 5 s and then finishes fails no limit and no session', async () => {
+test('no rate limit check or session read fails during a slot migration that pauses for 5 s', async () => {
   const source = fleet.cluster.masters()[0] as RedisNode;
   const target = fleet.cluster.masters()[1] as RedisNode;
   const subjects = subjectsAround(fleet, source);

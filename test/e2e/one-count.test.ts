@@ -1,5 +1,6 @@
 /**
- * One global count: 64 callers of three sidecars on a Cluster use one subject, and together get exactly the units of the limit.
+ * Tests that all sidecars share one count: 64 callers of three sidecars on a Cluster use one subject, and together
+ * receive exactly the units of the limit.
  */
 import { type Fleet, startFleet } from '../support/sidecar/fleet.ts';
 import type { PannierClient } from '../support/sidecar/pannier-client.ts';

@@ -1,6 +1,6 @@
 /**
- * Sessions on several sidecars: all sidecars see a session that one of them created. After its deletion, none of them sees it, and a late
- * write does not bring it back.
+ * Tests sessions on several sidecars: all sidecars find a session that one of them created. After its deletion, none of
+ * them finds it, and a late write does not restore it.
  */
 import { type Fleet, startFleet } from '../support/sidecar/fleet.ts';
 import type { PannierClient } from '../support/sidecar/pannier-client.ts';

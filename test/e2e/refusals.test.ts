@@ -1,6 +1,6 @@
 /**
- * A Redis that answers with errors: out of memory, read-only, too few replicas, loading. The sidecar returns the documented responses, and
- * serves as before once Redis has recovered.
+ * Tests a Redis that replies with errors: out of memory, read-only, too few replicas, loading. The sidecar returns the
+ * documented responses, and serves as before once Redis has recovered.
  */
 
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
@@ -32,7 +32,7 @@ afterAll(async () => {
 });
 
 interface Answers {
-  /** Value of `decidedBy` for a new subject, or the details of the error. */
+  /** Value of `decidedBy` for a new subject, or the error text. */
   limit: number | string;
   allowed: boolean;
   createSession: number;
@@ -109,10 +109,11 @@ test('LOADING: Redis loads its data', async () => {
     await redis.command('SET', `filler-${index}`, 'x', 'PX', '600000');
   }
   await redis.command('CONFIG', 'SET', 'loading-process-events-interval-bytes', '1024');
-  // With 10 ms per key, loading takes some seconds, in which the server answers -LOADING.
+  // With 10 ms per key, loading takes several seconds. During this time the server replies with -LOADING.
   await redis.command('CONFIG', 'SET', 'key-load-delay', '10000');
   const reloaded = redis.command('DEBUG', 'RELOAD').catch(() => undefined);
-  // A call that is in flight when the server starts to load may end with UNKNOWN. Later calls have a deterministic result.
+  // A call that is in flight when the server starts to load may end with UNKNOWN, but later calls have a deterministic
+  // result.
   const answers = await waitFor('Redis to answer LOADING', async () => {
     const seen = await ask();
     return seen.createSession === UNAVAILABLE ? seen : undefined;

@@ -1,6 +1,7 @@
 /**
- * Secrets never leak: session ids, user ids, cache keys and values, subjects, tags and the Redis password appear in no log line, metric or error
- * text. The sidecar logs at level trace, receives valid and invalid calls, and loses its Redis.
+ * Tests that no log line, metric or error text contains secrets: session ids, user ids, cache keys and values,
+ * subjects, tags, and the Redis password. The sidecar logs at level trace, receives valid and invalid calls, and loses
+ * its Redis.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

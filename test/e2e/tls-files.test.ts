@@ -1,6 +1,6 @@
 /**
- * Client certificates, and TLS files that are replaced while a sidecar runs: the next connection uses the new CA and the new client certificate.
- * An invalid file changes nothing and is logged once.
+ * Tests client certificates, and TLS files that are replaced while a sidecar runs: the next connection uses the new CA
+ * and the new client certificate. An invalid file changes nothing and is logged once.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

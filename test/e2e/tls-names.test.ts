@@ -1,6 +1,6 @@
 /**
- * A sidecar on a TLS Cluster that announces IP addresses and has certificates for a host name. The connections use the TLS settings, and
- * /readyz and the metrics name each node by the address that the sidecar connects to.
+ * Tests a sidecar on a TLS Cluster that announces IP addresses and has certificates for a host name. The connections
+ * use the TLS settings, and /readyz and the metrics show each node with the address to which the sidecar connects.
  */
 
 import { type RedisCluster, startCluster } from '../support/redis/cluster.ts';

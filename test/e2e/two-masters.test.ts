@@ -1,6 +1,6 @@
 /**
- * Sidecars whose seeds are two different masters. Responses, log, metrics and /readyz report the conflict, and nothing is written until it
- * is resolved.
+ * Tests sidecars whose seeds are two different masters. Responses, log, metrics and /readyz report the conflict, and
+ * the sidecars write nothing until it is resolved.
  */
 
 import { type RedisNode, startRedis } from '../support/redis/server.ts';

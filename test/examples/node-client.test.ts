@@ -1,6 +1,7 @@
 /**
- * The client of the Node example rejects requests that @grpc/proto-loader would change without an error: strings for bytes,
- * unknown fields, and values of another type. Each `@ts-expect-error` also shows that the request does not compile (`make check`).
+ * Tests that the client of the Node example rejects requests that @grpc/proto-loader would change without an error:
+ * strings for bytes, unknown fields, and values of another type. Each `@ts-expect-error` also shows that the request
+ * does not compile (`make check`).
  */
 import { type Clients, connect } from '../../examples/node/pannier.js';
 import { readContract } from '../../src/grpc/descriptors.ts';
@@ -72,11 +73,11 @@ describe('a string for bytes', () => {
 describe('an unknown field', () => {
   test('is rejected with the nearest name', () => {
     const { limits, sessions } = clients;
-    // @ts-expect-error: no such field
+    // @ts-expect-error: the message has no such field
     expect(refusal(() => limits.CheckRateLimit({ policy: 'checkout', key: 'ada', cots: 3 }))).toBe(
       'unknown field "cots" in CheckRateLimitRequest; did you mean "cost"?',
     );
-    // @ts-expect-error: no such field
+    // @ts-expect-error: the message has no such field
     expect(refusal(() => sessions.CreateSession({ user_id: 'ada' }))).toBe(
       'unknown field "user_id" in CreateSessionRequest; did you mean "userId"?',
     );
@@ -84,18 +85,18 @@ describe('an unknown field', () => {
 
   test('is rejected in a list of messages with its path', () => {
     const { limits } = clients;
-    // @ts-expect-error: no such field
+    // @ts-expect-error: the message has no such field
     expect(refusal(() => limits.CheckRateLimit({ key: 'ada', limits: [{ limit: 5 }, { window_ms: 1_000 }] }))).toBe(
       'unknown field "limits[1].window_ms" in CheckRateLimitRequest; did you mean "windowMs"?',
     );
-    // @ts-expect-error: no such field
+    // @ts-expect-error: the message has no such field
     expect(refusal(() => limits.CheckRateLimits({ checks: [{ limits: [{ brust: 1 }] }] }))).toBe(
       'unknown field "checks[0].limits[0].brust" in CheckRateLimitsRequest; did you mean "burst"?',
     );
   });
 
   test('is rejected with all names if no name is near', () => {
-    // @ts-expect-error: no such field
+    // @ts-expect-error: the message has no such field
     expect(refusal(() => clients.sessions.ListUserSessions({ zzzzzz: 1 }))).toBe(
       'unknown field "zzzzzz" in ListUserSessionsRequest; must be one of userId',
     );
@@ -103,7 +104,7 @@ describe('an unknown field', () => {
   });
 
   test('is rejected in the request of a stream', () => {
-    // @ts-expect-error: no such field
+    // @ts-expect-error: the message has no such field
     expect(refusal(() => clients.cache.WatchInvalidations({ namspace: 'products' }))).toBe(
       'unknown field "namspace" in WatchInvalidationsRequest; did you mean "namespace"?',
     );
@@ -120,7 +121,7 @@ describe('a value of another type', () => {
     expect(refusal(() => limits.CheckRateLimit({ cost: 1.5 }))).toBe(
       'CheckRateLimitRequest: cost must be a whole number, got 1.5',
     );
-    // @ts-expect-error: no such value
+    // @ts-expect-error: the enum has no such value
     expect(refusal(() => limits.CheckRateLimit({ onFailure: 'FAILURE_MODE_DENNY' }))).toBe(
       'CheckRateLimitRequest: onFailure must be one of FAILURE_MODE_UNSPECIFIED, FAILURE_MODE_ALLOW, FAILURE_MODE_DENY, ' +
         'FAILURE_MODE_LOCAL, got "FAILURE_MODE_DENNY"; did you mean "FAILURE_MODE_DENY"?',
@@ -151,7 +152,7 @@ test('rejects a wrong type in every field of every method', () => {
     expect([...calls.keys()]).toEqual(methods.map(({ name }) => name));
     for (const { name, requestType } of methods) {
       for (const { jsonName } of contract.messages.get(requestType)?.fields ?? []) {
-        // A function is not a value of any type, neither by itself nor in a list or a map.
+        // No field accepts a function, neither as its value nor in a list or a map.
         for (const value of [parseInt, [parseInt], { key: parseInt }]) {
           expect(refusal(() => calls.get(name)?.({ [jsonName]: value }))).toContain(jsonName);
         }

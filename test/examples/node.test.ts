@@ -1,5 +1,5 @@
 /**
- * Starts the Node example with the commands of its README, against a running sidecar.
+ * Tests the Node example: starts it with the commands of its README, against a running sidecar.
  */
 import { join } from 'node:path';
 import { repositoryRoot } from '../support/repository.ts';

@@ -1,5 +1,5 @@
 /**
- * The virtual environment of the Python example, with the packages of its requirements.
+ * Creates the virtual environment of the Python example, with the packages of its requirements.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';

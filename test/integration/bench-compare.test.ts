@@ -1,5 +1,5 @@
 /**
- * The benchmark that compares two commits: its arguments, the order of the builds, and its verdicts.
+ * Tests the benchmark that compares two commits: its arguments, the order of the builds, and its verdicts.
  */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -7,7 +7,9 @@ import { type BuildRole, orderOf, Samples, tableText, verdictText } from '../../
 import { parseOptions } from '../../bench/compare/options.ts';
 import { repositoryRoot } from '../support/repository.ts';
 
-/** Compares rounds of one figure, which is measured in each round for the base, this working tree, and the base again. */
+/**
+ * Compares rounds of one figure. Each round has a value for the base, for this working tree, and for the base again.
+ */
 function compare(...rounds: readonly (readonly [base: number, current: number, again: number])[]) {
   const samples = new Samples();
   for (const [base, current, again] of rounds) {

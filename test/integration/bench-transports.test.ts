@@ -1,5 +1,5 @@
 /**
- * The transport benchmark: its rows and verdicts, and a short run that checks that it still works.
+ * Tests the transport benchmark: its rows and verdicts, and a short run.
  */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';

@@ -1,7 +1,7 @@
 /**
- * Compares the bytes of the cache in Redis with committed ones (test/fixtures/formats/cache.json, made by another program).
- * The scripts must read the committed bytes, and write the same bytes except random parts and times. A release that changes
- * the format must read both formats.
+ * Compares the bytes of the cache in Redis with committed ones (test/fixtures/formats/cache.json, which another program
+ * generated). The scripts must read the committed bytes, and write the same bytes apart from random parts and times. A
+ * release that changes the format must read both formats.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ const fixture = JSON.parse(readFileSync(join(repositoryRoot, 'test/fixtures/form
 const { names, namespace } = fixture;
 const KEY = Buffer.from(fixture.key);
 const TAGS = Object.keys(fixture.tagVersions);
-/** Offsets of the incarnation in an entry, which is that of the bucket. */
+/** Offsets of the bucket's incarnation in an entry. */
 const INCARNATION = [3, 11] as const;
 const CREATED_OFFSET = 19;
 /** Offset of the length of the first tag. */
@@ -107,7 +107,7 @@ describe('committed entries are read', () => {
       many?.outcome === 'hit' ? many.entry : undefined,
     ]) {
       expect(read).toMatchObject({ ...expected, value: Buffer.from(expected.value) });
-      // The position of the bucket is that of its second change.
+      // The mark refers to the second change of the bucket.
       expect(read?.mark).toEqual({ incarnation: 'incarnat', number: 2, stamp: 'stamp002' });
       expect(read?.ttlMs).toBeGreaterThan(0);
       const condition = { kind: 'if_version', version: read?.version ?? KEY } as const;
@@ -125,7 +125,7 @@ describe('committed entries are read', () => {
     expect(await store.read(namespace, KEY, deadline())).toBeUndefined();
     const options = { deadlineAtMs: deadline(), budgetBytes: 1e6 };
     expect(await store.readMany(namespace, [KEY], options)).toEqual([{ outcome: 'miss' }]);
-    // A release that cannot read an entry also treats it as a miss in conditions and counts.
+    // A release that cannot read an entry treats it as absent, so it does not count it as removed.
     expect(await store.remove(namespace, [KEY], deadline())).toBe(0);
   });
 
@@ -241,7 +241,7 @@ test('the scripts write the committed bytes, except random parts and times', asy
   subscriber.close();
 });
 
-/** Returns the entry as hexadecimal text, with the incarnation, the time and the tag versions of the fixture. */
+/** Returns the entry as hexadecimal text. Replaces its incarnation, time and tag versions with those of the fixture. */
 async function writtenEntry(incarnation: Buffer): Promise<string> {
   const bytes = (await send('GET', names.entry)) as Buffer;
   expect(bytes.subarray(...INCARNATION)).toEqual(incarnation);
@@ -254,7 +254,7 @@ async function writtenEntry(incarnation: Buffer): Promise<string> {
   return masked(bytes, known);
 }
 
-/** Returns the bytes as hexadecimal text, with known random parts replaced by those of the fixture. */
+/** Returns the bytes as hexadecimal text. Replaces known random parts with those of the fixture. */
 function masked(bytes: Buffer, known: ReadonlyMap<Buffer, string>): string {
   let text = bytes.toString('hex');
   for (const [random, name] of known) {

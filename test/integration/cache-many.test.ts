@@ -1,6 +1,6 @@
 /**
- * Tests CacheGetMany on a real Redis: the bytes that it fetches are bounded by the response, and many concurrent large calls
- * overload neither the connection nor the memory of the smallest pod.
+ * Tests CacheGetMany on a real Redis. The maximum size of a response bounds the bytes that a call fetches. Many
+ * concurrent large calls overload neither the connection nor the memory of the smallest pod.
  */
 import { readFileSync } from 'node:fs';
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';
@@ -256,7 +256,7 @@ describe('a sidecar', () => {
   }, 180_000);
 });
 
-/** Returns the memory that the kernel cannot reclaim, which counts against the limit of a container. */
+/** Returns the memory that the kernel cannot reclaim. It is part of the memory that the limit of a container bounds. */
 function anonymousBytes(pid: number): number {
   return Number(/^RssAnon:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1_024;
 }

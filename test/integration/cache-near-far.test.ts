@@ -57,7 +57,7 @@ test('serves an old value no longer than the staleness bound if the subscriber c
       lastOldAtMs = value === 'v1' ? atMs : lastOldAtMs;
       return value === 'v2';
     });
-    // The test proves something only if the old value was served for a while.
+    // The test is meaningful only if the sidecar served the old value for a while.
     expect(lastOldAtMs).toBeGreaterThan(0);
     expect(lastOldAtMs - writtenAtMs).toBeLessThanOrEqual(LIFE_MS);
   } finally {

@@ -1,5 +1,6 @@
 /**
- * Tests a fresh read while the maximum number of placeholders is in use: the entry that it replaced is not served after it.
+ * Tests a fresh read while the maximum number of placeholders is in use. The sidecar must not serve the previous entry
+ * after it.
  */
 import { type CacheService, createCacheService } from '../../src/cache/service.ts';
 import type { CacheStore, StoredValue } from '../../src/cache/store.ts';

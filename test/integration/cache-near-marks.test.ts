@@ -1,6 +1,6 @@
 /**
- * Tests that the near cache checks the bucket position of each read from a real Redis. A read that shows another history than
- * the messages is not cached, and invalidates the bucket long before a probe would.
+ * Tests that the near cache checks the bucket position of each read from a real Redis. A read whose history differs
+ * from the messages is not cached. It invalidates the bucket long before a probe would.
  */
 import { randomBytes } from 'node:crypto';
 import { bucketOf } from '../../src/lib/key-hash.ts';
@@ -27,7 +27,7 @@ afterEach(async () => {
   await node.stop();
 });
 
-/** Replaces the last change of the ring by one of another history: the same number with a different stamp. */
+/** Replaces the last change of the ring with one from another history: the same number with a different stamp. */
 async function changeStamp(): Promise<void> {
   const number = String(await node.command('HGET', SEQUENCE, 'n'));
   const text = `redis.call('HSET', KEYS[1], ARGV[1] % 64, struct.pack('>I8', ARGV[1]) .. 'hash----' .. ARGV[2])`;

@@ -1,6 +1,6 @@
 /**
- * Tests probes of sequences on a real Redis: a probe that finds another history invalidates the bucket without a message, and
- * normal traffic never does.
+ * Tests probes of sequences on a real Redis. A probe that finds another history invalidates the bucket without a
+ * message. Normal traffic never causes this.
  */
 import { bucketOf } from '../../src/lib/key-hash.ts';
 import { type CacheSidecar, keyspace, startCacheSidecar } from '../support/cache/redis.ts';
@@ -8,7 +8,7 @@ import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const SEQUENCE = keyspace.cacheSequence('n', bucketOf('key'));
-/** Time in which every channel is probed twice. */
+/** Time in which the sidecar probes every channel twice. */
 const TRAFFIC_MS = 11_000;
 
 let node: RedisNode;

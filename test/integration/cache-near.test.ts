@@ -1,6 +1,6 @@
 /**
- * Tests the near caches of three sidecars on one real Redis: a change through one of them reaches all, and if its message is
- * lost, the old value is served no longer than the staleness bound.
+ * Tests the near caches of three sidecars on one real Redis. A change through one of them reaches all. If its message
+ * is lost, no sidecar serves the old value for longer than the staleness bound.
  */
 import { type CacheSidecar, startCacheSidecar } from '../support/cache/redis.ts';
 import { callContext, TestStream } from '../support/cache/requests.ts';
@@ -20,7 +20,9 @@ beforeEach(async () => {
   sidecars = await Promise.all([1, 2, 3].map(() => startCacheSidecar(node.url)));
 });
 
-/** Replaces the sidecars by ones with a staleness bound of one minute, so that only messages can drop entries earlier. */
+/**
+ * Replaces the sidecars with ones whose staleness bound is one minute, so that only messages can drop entries earlier.
+ */
 async function useLongStalenessBound(): Promise<void> {
   sidecars.push(...(await Promise.all([1, 2, 3].map(() => startCacheSidecar(node.url, { nearLifeMs: 60_000 })))));
   for (const sidecar of sidecars.splice(0, 3)) {
@@ -77,7 +79,7 @@ test('caches a busy key although the next read is always sent before the last on
         });
       reads.add(read);
     }
-    // One turn of the event loop takes less time than a reply of the server.
+    // Waits for one turn of the event loop, which takes less time than a reply of the server.
     await new Promise((resolve) => setImmediate(resolve));
   }
   await Promise.all(reads);

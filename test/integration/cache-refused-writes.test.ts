@@ -43,7 +43,7 @@ async function expectReads(): Promise<void> {
   expect(results.map((result) => result.outcome)).toEqual(['hit', 'hit', 'hit', 'miss']);
 }
 
-/** Makes a server refuse writes, by error code. Each function returns one that ends the refusal. */
+/** Functions that make a server refuse writes, by error code. Each of them returns a function that ends the refusal. */
 const REFUSALS: Readonly<Record<string, () => Promise<() => Promise<void>>>> = {
   MISCONF: async () => {
     const { dir } = (await node.command('CONFIG', 'GET', 'dir')) as { dir: string };

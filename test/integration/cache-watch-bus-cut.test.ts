@@ -68,7 +68,7 @@ test('confirms nothing without the change or a flush if a master is cut off from
     return isLate && validForMs > 0 && eventCount === before;
   });
   expect(wrong).toEqual([]);
-  // The test proves something only if clients still reach the old master.
+  // The test is meaningful only if clients still reach the old master.
   expect(await master.command('PING')).toBe('PONG');
 
   await waitFor(

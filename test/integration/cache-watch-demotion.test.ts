@@ -67,7 +67,7 @@ async function failOver(options: { lostWrites: number; linkPort: number }): Prom
   await old.command('REPLICAOF', '127.0.0.1', String(options.linkPort));
 }
 
-/** Expects that no confirmation since then was above 0 before the watch received another event. */
+/** Expects that every confirmation since `sinceMs` was 0 until the watch received another event. */
 function expectNoEarlyConfirmation(sinceMs: number, eventCount: number): void {
   const early = watcher.confirmations.filter((each) => {
     return each.atMs >= sinceMs && each.validForMs > 0 && each.eventCount <= eventCount;
@@ -134,7 +134,8 @@ test('reports a flush for a repeated number if the user may run neither ROLE nor
   await watcher.confirmed();
   await failOver({ lostWrites: LOST_WRITES, linkPort: next.port });
   const before = watcher.events().length;
-  // The other sidecars notice nothing and stay with the old master, so a third one writes to the new master.
+  // The other sidecars do not detect the failover and keep using the old master, so a third one writes to the new
+  // master.
   const writer = await startCacheSidecar(next.url);
   try {
     await waitFor('the write', () => writer.set('key', 'new').then(() => true));

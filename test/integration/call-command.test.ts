@@ -1,6 +1,6 @@
 /**
- * `bin/pannier call` in a shell against a real sidecar: the commands of the README, and every kind of failure with its exit code and
- * error text.
+ * Tests `bin/pannier call` in a shell against a real sidecar: the commands of the README, and every kind of failure
+ * with its exit code and error text.
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -243,7 +243,7 @@ async function listen(server: Server): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-/** Returns a loopback port without a listener. */
+/** Returns a loopback port on which no process listens. */
 async function freePort(): Promise<number> {
   const server = createServer();
   const port = await listen(server);

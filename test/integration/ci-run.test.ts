@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { repositoryRoot } from '../support/repository.ts';
 import { StubPrograms } from '../support/stub-programs.ts';
 
-/** Programs that the script itself calls. */
+/** Programs that the script calls itself. */
 const SYSTEM_PROGRAMS = ['bash', 'cat', 'dirname', 'env', 'id', 'mktemp', 'node', 'rm', 'sh'] as const;
 const REPORT = '{"numPassedTests":1,"numFailedTests":0,"numPendingTests":0,"testResults":[]}';
 
@@ -50,7 +50,7 @@ function allTools(): Record<string, string> {
   };
 }
 
-/** Creates a tool collection next to the clone. `body` is the shell script of its `get`. */
+/** Creates a tool collection next to the clone. `body` is the shell code of its program `get`. */
 function addCollection(body: string): void {
   const tools = join(directory, 'shared', 'tools');
   mkdirSync(tools, { recursive: true });
@@ -157,7 +157,7 @@ test('runs the suites whose tools are set and ends with the names of the others'
   expect(status).toBe(0);
 });
 
-test('gets each tool from the collection and counts a tool that it cannot get as a failure', () => {
+test('gets each tool from the collection and reports a tool that it cannot get as a failure', () => {
   addCollection('[ "$1" != helm ] && echo "/collection/$1"');
   programs.add('make', `echo "h2spec=$PANNIER_TEST_H2SPEC" >&2; echo '${REPORT}' >"$JEST_REPORT_DIR/$1.json"`);
   const { status, stdout, stderr } = runScript([]);

@@ -1,5 +1,5 @@
 /**
- * The command line in a shell: unknown commands, closed pipes and full disks.
+ * Tests the command line in a shell: unknown commands, closed pipes and full disks.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
@@ -20,7 +20,7 @@ interface Ran {
   readonly error: string;
 }
 
-/** Runs a line of shell. */
+/** Runs a shell command. */
 function shell(line: string, settings: Record<string, string> = {}): Promise<Ran> {
   const env = { ...process.env, ...settings };
   return new Promise((resolve) => {
@@ -72,7 +72,7 @@ describe('blocked or closed output', () => {
 describe('a sidecar', () => {
   const settings = 'PANNIER_GRPC_ADDRESS=127.0.0.1:0 PANNIER_ADMIN_ADDRESS=127.0.0.1:0';
 
-  /** Calls the sidecar through its socket, because its log cannot be read. */
+  /** Calls the sidecar through its socket, because the test cannot read its address from the log. */
   async function serves(socket: string): Promise<boolean> {
     const ran = await shell(`bin/pannier call --address unix:${socket} --deadline-ms 1000 CacheGet`);
     return ran.code === 0 || ran.error.startsWith('INVALID_ARGUMENT');

@@ -1,5 +1,6 @@
 /**
- * Reloads of a policy file on disk: updated through a link as in Kubernetes, half written, invalid, missing and valid again.
+ * Tests reloads of a policy file on disk that is updated through a link as in Kubernetes, half written, invalid,
+ * missing, and valid again.
  */
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -36,7 +37,7 @@ beforeAll(() => {
     intervalMs: 10,
   });
   if ('problems' in result) {
-    throw new Error('the first file has errors');
+    throw new Error('cannot watch the policy file: the first file has errors');
   }
   watch = result.watch;
 });
@@ -75,7 +76,7 @@ test('loads an optional file once it exists, and rejects a missing file that is 
   expect(() => watchPolicyFile(options)).toThrow('ENOENT');
   const result = watchPolicyFile({ ...options, isOptional: true });
   if ('problems' in result) {
-    throw new Error('a missing file has errors');
+    throw new Error('cannot watch the policy file: an optional file that is missing was rejected');
   }
   expect(result.watch.current().policies.size).toBe(0);
   writeFileSync(path, policy(7));

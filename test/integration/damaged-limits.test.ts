@@ -1,7 +1,7 @@
 /**
- * Tests damaged limits in a sidecar: another program writes under the key prefix, or bytes are garbage. Each damaged
- * value is reported, counted and removed, and the call is answered as if the limit were new. A value of a newer layout
- * is left unchanged.
+ * Tests a sidecar with damaged limits: another program has written under the key prefix, or bytes are garbage. The
+ * sidecar reports, counts and removes each damaged value, and decides the call as if the limit were new. It does not
+ * change a value of a newer layout.
  */
 import { type DamageWorld, startDamageWorld } from '../support/redis/damage-world.ts';
 import { waitFor } from '../support/wait.ts';
@@ -41,7 +41,7 @@ function numbers(...values: number[]): Buffer {
 
 const NOW = Date.now();
 
-/** The header says 64 units, but its 64 entries have none. */
+/** Returns a chunk whose header contains 64 units, although its 64 entries have none. */
 function chunkWithoutUnits(): Buffer {
   const entries = Array.from({ length: 64 }, () => Buffer.concat([numbers(NOW), Buffer.alloc(2)]));
   return Buffer.concat([head(1), numbers(64), ...entries]);
@@ -154,13 +154,13 @@ describe('a log of several chunks', () => {
       async (key: string) => world.send('HSET', key, await chunkOf(key), chunkWithoutUnits()),
     ],
   ])('starts from zero for a chunk that is %s', async (_what, damage) => {
-    // Many entries are needed for a chunk, because entries share a millisecond.
+    // Takes in the same millisecond share an entry, so a chunk needs many takes.
     await waitFor('a chunk', async () => {
       await take();
       return (await world.redis.command('HLEN', await world.onlyKey('rl:*'))) === 2;
     });
     while (Number(await take()) > 0) {
-      // Takes until a call is denied: that call reads the chunk to compute when it will be allowed.
+      // Takes until a call is denied. That call reads the chunk to compute when it will be allowed.
     }
     await damage(await world.onlyKey('rl:*'));
     expect(await take(0)).toBe(300);
@@ -186,7 +186,7 @@ describe('a log of several chunks', () => {
       const answer = await world.client.checkRateLimit({ key: 'subject', limits, cost, detail: true });
       return answer.ok ? answer.response.limits.map((each) => each.remaining) : answer.code;
     };
-    // Takes until a call is denied. Takes in many milliseconds create chunks.
+    // Takes until a call is denied. These takes are spread over many milliseconds, so they create chunks.
     for (let left = limit.limit; left >= 0; left -= 1) {
       await takeBoth(1);
     }

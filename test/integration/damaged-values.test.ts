@@ -1,6 +1,7 @@
 /**
- * Tests damaged sessions, users and cached values in a sidecar. Each damaged value is reported, counted and removed: a
- * session is NOT_FOUND, a user's sessions end, a cache entry is a miss. A value of a newer layout is left unchanged.
+ * Tests a sidecar with damaged sessions, users and cached values. The sidecar reports, counts and removes each damaged
+ * value: a session is NOT_FOUND, a user's sessions end, and a cache entry is a miss. It does not change a value of a
+ * newer layout.
  */
 import { type DamageWorld, startDamageWorld } from '../support/redis/damage-world.ts';
 
@@ -27,7 +28,7 @@ describe('a session', () => {
   async function create() {
     const answer = await world.client.createSession({ userId: 'ann', data: { color: Buffer.from('red') } });
     if (!answer.ok) {
-      throw new Error(`no session: ${answer.details}`);
+      throw new Error(`cannot create a session: ${answer.details}`);
     }
     return String(answer.response.session?.sessionId);
   }
@@ -138,7 +139,7 @@ describe('a session', () => {
       expect(await read(id)).toBe(NOT_FOUND);
     });
 
-    test('is not harmed by garbage in the expiry or in the list', async () => {
+    test('is not affected by garbage in the expiry or in the list', async () => {
       const id = await create();
       const key = await world.onlyKey('user:*');
       await world.redis.command('HSET', key, 'e', 'garbage', 'h:garbage', 'garbage');
@@ -197,7 +198,7 @@ describe('the cache', () => {
     expect(await world.redis.command('PTTL', await world.onlyKey('cache-seq:*'))).toBeGreaterThan(0);
   });
 
-  test('repairs a sequence by a removal or a flush, too', async () => {
+  test('also repairs a sequence by a removal or a flush', async () => {
     for (const what of [{ keys: [entry.key] }, { all: true }]) {
       await set();
       await world.redis.command('HSET', await world.onlyKey('cache-seq:*'), 'n', 'garbage');

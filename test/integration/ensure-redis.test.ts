@@ -16,7 +16,7 @@ let programs: StubPrograms;
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'pannier-ensure-redis-'));
   programs = new StubPrograms(directory).link('cat', 'sh');
-  // These two programs write outside the clone.
+  // The real versions of these two programs would write outside the clone.
   programs.add('install', 'exec cat >/dev/null');
   programs.add('rm');
 });

@@ -1,6 +1,6 @@
 /**
- * Tests that errors contain the exact number of an int64 field beyond 2^53, for every int64 field of every request on
- * both transports. The fields come from the descriptors, so new fields are covered.
+ * Tests that an error contains the exact value of an int64 field above 2^53. The test covers every int64 field of every
+ * request on both transports. The test reads the fields from the descriptors, so it also covers new fields.
  */
 import type { MessageTypeDefinition } from '@grpc/proto-loader';
 import { loadContract } from '../../src/grpc/contract.ts';
@@ -13,10 +13,10 @@ const VALUES = ['9223372036854775807', '9007199254740993', '-9223372036854775808
 const contract = readContract();
 const loaded = loadContract();
 
-/** Valid requests by method. A test adds its field to them. */
 const LIMIT = { name: 'a', algorithm: 'ALGORITHM_TOKEN_BUCKET', limit: 10, windowMs: 1_000 };
 const CHECK = { key: 'k', limits: [LIMIT] };
 const SESSION_ID = 'x'.repeat(40);
+/** Valid requests by method. Each test adds its field to one of them. */
 const REQUESTS: Readonly<Record<string, object>> = {
   CheckRateLimit: CHECK,
   CheckRateLimits: { checks: [CHECK] },
@@ -35,7 +35,7 @@ const ACCEPTED = new Set([
   'ResetRateLimit limits.limit',
   'ResetRateLimit limits.burst',
   'ResetRateLimit limits.hold_ms',
-  // The watch of an unknown id is not confirmed, which is not an error.
+  // For an unknown watch id, the response confirms nothing, but the call succeeds.
   'ConfirmInvalidations watch_id',
 ]);
 
@@ -69,7 +69,7 @@ function pathText({ path }: IntegerField): string {
   return path.map(({ name }) => name).join('.');
 }
 
-/** Returns the valid request with this field set, in the first message of a repeated field. */
+/** Returns the valid request with this field set. Sets it in the first message of a repeated field. */
 function requestWith(
   base: Record<string, unknown>,
   [field, ...rest]: readonly FieldDescriptor[],
@@ -106,7 +106,7 @@ describe.each(['http2', 'grpc-js'])('on %s', (transport) => {
     await sidecar?.stop();
   });
 
-  /** Returns the outcome of a call, or that of the only check in a batch. */
+  /** Returns the outcome of a call, or of the only check in a batch. */
   async function outcomeOf(field: IntegerField, value: string): Promise<{ code: number; message: string }> {
     const base = REQUESTS[field.method] as Record<string, unknown>;
     const type = loaded[field.requestType] as MessageTypeDefinition<object, object>;

@@ -1,5 +1,5 @@
 /**
- * Tests reflection and health of the built program as tools use them, which know only its address.
+ * Tests reflection and health of the built program, as used by tools that know only its address.
  *
  * If PANNIER_TEST_GRPCURL contains the path of grpcurl, the test runs grpcurl too.
  */
@@ -154,7 +154,7 @@ describe('health', () => {
   });
 });
 
-/** Without grpcurl the test passes without a check. The clients above send the same requests. */
+/** Passes without grpcurl, because the clients above send the same requests. */
 test('grpcurl lists, describes and calls services if PANNIER_TEST_GRPCURL is set', async () => {
   const grpcurl = process.env.PANNIER_TEST_GRPCURL;
   if (grpcurl === undefined || grpcurl === '') {

@@ -1,7 +1,7 @@
 /**
- * Compares the outcome of the same requests on both transports: the status, its text, the headers, the handler calls,
- * and the state of the connection and its other calls. The table "Differences between the transports" of
- * docs/reference/grpc.md lists all differences.
+ * Compares the outcome of the same requests on both transports. An outcome consists of the status, its text, the
+ * headers, the handler calls, and the state of the connection and its other calls. The table "Differences between the
+ * transports" in docs/reference/grpc.md lists all differences.
  *
  *   1. A request without a row in the table has the same outcome on both transports.
  *   2. A request with a row has two outcomes, which the row states. A row without a difference fails the test.

@@ -1,5 +1,5 @@
 /**
- * Hashed subjects: what Redis stores, what MONITOR and SLOWLOG show, and which sidecars share a count.
+ * Tests hashed subjects: what Redis stores, what MONITOR and SLOWLOG show, and which sidecars share a count.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -106,7 +106,7 @@ test.each([
   60_000,
 );
 
-test('stores subjects in clear without the option, which proves that the previous test can find them', async () => {
+test('stores subjects in plain text without the option, so that the previous test would find them', async () => {
   const { client } = await open({});
   const text = await monitored(server, async () => void (await take(client, 'clear')));
   expect(text).toContain(SECRET);

@@ -1,6 +1,7 @@
 /**
- * Attacks by connections on the HTTP/2 transport: peers that stop halfway, freeze, speak another protocol, or stay idle in thousands. The server
- * closes them or they cost next to nothing, and calls of another client continue (attack-bounds.ts).
+ * Tests attacks by connections on the HTTP/2 transport: peers that stop halfway, freeze, use another protocol, or stay
+ * idle in thousands. The server closes these connections or spends almost nothing on them, and calls of another client
+ * continue (attack-bounds.ts).
  */
 import { readFileSync } from 'node:fs';
 import { TRANSPORT_LIMITS } from '../../src/grpc/transport/transport.ts';
@@ -125,7 +126,7 @@ describe('peers that stop halfway', () => {
 });
 
 describe('peers that are frozen', () => {
-  /** Program that connects, sends the bytes of a hex argument, and is frozen before it reads an answer. */
+  /** Program that connects and sends the bytes of a hex argument. The test freezes it before it reads a response. */
   const CLIENT = `
     const socket = require('node:net').connect(Number(process.argv[1]), '127.0.0.1');
     socket.write(Buffer.from(process.argv[2], 'hex'), () => console.log('sent'));
@@ -146,7 +147,7 @@ describe('peers that are frozen', () => {
 
   test.each([
     { name: 'that are silent', calls: 0 },
-    { name: 'that do not read their answers', calls: 40 },
+    { name: 'that do not read their responses', calls: 40 },
   ])('closes the connections of peers $name', async ({ calls }) => {
     await openRange();
     const open = Buffer.concat([PREFACE, settings([[4, 0x7fff_ffff]])]);
@@ -170,7 +171,7 @@ describe('peers that are frozen', () => {
   });
 });
 
-describe('peers that speak another protocol', () => {
+describe('peers that use another protocol', () => {
   const TLS_HELLO = Buffer.concat([Buffer.from('16030100c8010000c40303', 'hex'), Buffer.alloc(189, 7)]);
   const STRANGERS = [
     { name: 'TLS', bytes: TLS_HELLO },
@@ -210,7 +211,7 @@ describe('thousands of idle connections', () => {
 
   async function openMany(count: number): Promise<void> {
     while (peers.length < count) {
-      // A larger number at a time would not fit into the listener's backlog.
+      // Opens only as many connections at a time as fit into the listener's backlog.
       await Promise.all(Array.from({ length: Math.min(BACKLOG, count - peers.length) }, () => openPeer()));
     }
   }
@@ -234,7 +235,7 @@ describe('thousands of idle connections', () => {
     expect(outcome.result.grpcStatus).toBe(0);
     expect(peers.filter((peer) => peer.isClosed || peer.hasEnded)).toHaveLength(0);
     const maxBufferedRequestBytes = count * MAX_IDLE_BYTES;
-    // Accepting and greeting a connection costs more than one of many consecutive calls.
+    // Accepting a connection and exchanging SETTINGS costs more than one of many consecutive calls.
     expectUnharmed(range, outcome, {
       maxBufferedRequestBytes,
       effort: { frames: count, bytes: 0 },

@@ -1,6 +1,7 @@
 /**
- * Attacks by header blocks on the HTTP/2 transport: blocks that do not end, that grow when they are decoded, or that violate HPACK. The tests check
- * the error that the attacker receives, and that calls of another client, memory and CPU stay within their bounds (attack-bounds.ts).
+ * Tests attacks by header blocks on the HTTP/2 transport: blocks that do not end, that grow when they are decoded, or
+ * that violate HPACK. The attacker must receive the right error. Calls of another client, memory and CPU must stay
+ * within their bounds (attack-bounds.ts).
  */
 import { HTTP2_LIMITS } from '../../src/grpc/http2/limits/http2-limits.ts';
 import { TRANSPORT_LIMITS } from '../../src/grpc/transport/transport.ts';
@@ -37,7 +38,7 @@ const BLOCKS = 300;
 const MAX_FRAMES = 100_000;
 const ATTACKERS = 3;
 const FRAME_BYTES = 16_000;
-/** Maximum bytes of open blocks, and of the strings of a header list while it is decoded. */
+/** Maximum bytes of incomplete header blocks, and of the strings of a header list while the server decodes it. */
 const MAX_HELD_BYTES = ATTACKERS * HTTP2_LIMITS.maxHeaderBlockBytes * 4 + MEBIBYTE;
 const REQUEST = requestBlock(attackPath('Slow'));
 
@@ -112,7 +113,10 @@ function block(streamId: number, bytes: Buffer): Buffer {
   return Buffer.concat(frames);
 }
 
-/** Field with a name of 1 character and a value of 3,900. It fits into a table of 4,096 bytes, and each index to it expands to its full size. */
+/**
+ * Field with a name of 1 character and a value of 3,900 characters. It fits into a table of 4,096 bytes, and each index
+ * to it expands to its full size.
+ */
 const BOMB = Buffer.concat([literal('a', 'b'.repeat(3_900), Indexing.incremental), Buffer.alloc(11_000, indexed(62))]);
 const HUFFMAN_ZEROS = huffmanEncode(Buffer.alloc(90_000, '0'));
 

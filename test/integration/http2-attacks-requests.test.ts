@@ -1,6 +1,7 @@
 /**
- * Attacks by requests that do not end, or that arrive in the smallest pieces, on the HTTP/2 transport. The bytes that the server buffers for them are
- * bounded for one connection and for all connections together, and calls of another client continue (attack-bounds.ts).
+ * Tests attacks on the HTTP/2 transport by requests that do not end, or that arrive in the smallest pieces. The server
+ * bounds the bytes that it buffers for one connection and for all connections together. Calls of another client
+ * continue (attack-bounds.ts).
  */
 import { gzipSync } from 'node:zlib';
 import { HTTP2_LIMITS } from '../../src/grpc/http2/limits/http2-limits.ts';
@@ -105,10 +106,10 @@ test('compressed messages that are too long end their calls, and their decompres
   });
   expect(new Set(outcome.result)).toEqual(new Set([8]));
   expectUnharmed(range, outcome, {
-    // Two messages are decompressed at a time, in pieces that are joined at the end.
+    // The server decompresses two messages at a time, in pieces that it joins at the end.
     maxBufferedRequestBytes: 2 * 2 * HUGE + calls * (bomb.length + MAX_CALL_BYTES),
     effort: effortOf(2 * calls),
-    // Decompressing 4 MiB costs as much as some hundred small calls.
+    // Decompressing 4 MiB costs as much as several hundred small calls.
     maxCallsPerFrame: 1_500,
   });
 });
@@ -133,7 +134,7 @@ test('incomplete requests of one connection are bounded', async () => {
     return await answerOf(peer, 2 * CALLS_OF_EACH - 1);
   });
   expect(outcome.result.grpcStatus).toBe(8);
-  // The buffer of a message that grows has up to twice the size of its bytes.
+  // The buffer of an incomplete message takes up to twice as much memory as its bytes.
   const maxHeld = 2 * HTTP2_LIMITS.maxBufferedRequestBytesPerConnection;
   expectUnharmed(range, outcome, { maxBufferedRequestBytes: maxHeld, effort: effortOf(0), maxCallsPerFrame: 4 });
 });
@@ -187,7 +188,7 @@ test('metadata of calls that wait for their message is bounded for one connectio
     await Promise.all(
       peers.map(async (peer, at) => {
         for (let index = 0; index < TRANSPORT_LIMITS.maxStreamsPerConnection && peer.isOpen; index += 1) {
-          // All lists differ, so that the header cache cannot share them.
+          // All header lists differ, so that the header cache cannot share them.
           const fields = Array.from({ length: 8 }, (_, field) => literal(`x-${field}`, `${at} ${index} ${value}`));
           await peer.sendAll(headers(2 * index + 1, requestBlock(attackPath('Echo'), fields)));
         }

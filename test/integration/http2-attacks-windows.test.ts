@@ -1,6 +1,7 @@
 /**
- * Attacks by flow control and by slow reading on the HTTP/2 transport. The bytes that the server buffers for them are bounded for one connection and
- * for all connections together. The server ends each attack, and calls of another client continue (attack-bounds.ts).
+ * Tests attacks by flow control and by slow reading on the HTTP/2 transport. The server bounds the bytes that it
+ * buffers for one connection and for all connections together. The server ends each attack, and calls of another client
+ * continue (attack-bounds.ts).
  */
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -82,8 +83,8 @@ async function noFurtherCall(): Promise<void> {
 }
 
 /**
- * Returns the answer bytes that a number of greedy peers can have buffered. Each peer gets an equal quota of the bound among the peers that exist when
- * it connects, and can exceed it by one answer.
+ * Returns how many response bytes the server may buffer for `greedy` peers that do not read. When a peer connects, its
+ * quota is the bound divided by the number of peers at that time. It can exceed its quota by one response.
  */
 function waitingBytesOf(greedy: number): number {
   const shares = Array.from({ length: greedy }, (_, before) => HTTP2_LIMITS.maxBufferedAnswerBytes / (before + 1));
@@ -99,7 +100,7 @@ function bigCalls(count: number): Buffer {
 
 describe('answers that are not read', () => {
   const CALLS = 300;
-  /** The server starts one more answer as long as the bound is not reached. */
+  /** The server may start one more response while the buffered bytes are below the bound. */
   const MAX_QUEUED = HTTP2_LIMITS.maxBufferedAnswerBytesPerConnection + 2 * BIG_BYTES;
 
   test('with a zero window, buffers answers up to the bound, rejects further calls, and finally resets all of them', async () => {
@@ -150,7 +151,7 @@ describe('answers that are not read', () => {
     },
   );
 
-  test('stops to read from a peer that does not read, and closes its connection', async () => {
+  test('stops reading from a peer that does not read, and closes its connection', async () => {
     const outcome = await range.under(async () => {
       const peer = await openPeer({ settings: OPEN_WINDOW });
       peer.socket.pause();
@@ -194,7 +195,8 @@ describe('answers that are not read', () => {
       for (let sent = 0; sent < pings; sent += 1) {
         await peer.send(ping());
         if (sent % 2 === 0) {
-          // The report arrives after the server has written the answer in a turn of its event loop.
+          // Waits for a report, because the server has then written the response to the ping in a turn of its event
+          // loop.
           await range.report('glance');
         }
       }
@@ -202,7 +204,7 @@ describe('answers that are not read', () => {
     });
     const maxHeld = 60 * 8_000 + pings * 200;
     expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(maxHeld + 4 * MEBIBYTE);
-    // Reading and answering a single frame costs more than one of many calls in one read.
+    // A single frame that the server must read and answer costs more than one of many calls in one read.
     expectUnharmed(range, outcome, {
       maxBufferedRequestBytes: maxHeld,
       effort: effortOf(pings),

@@ -1,5 +1,6 @@
 /**
- * Several reasons that end a call or a connection of the built-in HTTP/2 server at once: each call ends exactly once, and its client is informed.
+ * Tests calls and connections of the built-in HTTP/2 server that end for several reasons at once. Each call ends
+ * exactly once, and its client receives a status.
  */
 import { startHttp2Transport } from '../../src/grpc/http2/http2-transport.ts';
 import { methodPath } from '../support/grpc/test-methods.ts';
@@ -39,7 +40,7 @@ function endsOf(peer: Http2Peer, streamId: number): number {
   return peer.frames.filter((one) => one.streamId === streamId && isEnd(one.flags)).length;
 }
 
-/** Sends a call whose answer is longer than the window of the connection, and waits until the window is used up. */
+/** Sends a call whose response is longer than the window of the connection, and waits until the window is exhausted. */
 async function fillWindow(peer: Http2Peer): Promise<void> {
   const body = message(Buffer.alloc(PIECE_BYTES * PIECES - 5));
   const pieces = Array.from({ length: PIECES }, (_, index) => {

@@ -1,6 +1,6 @@
 /**
- * Compares our HPACK with that of nghttp2, which node:http2 contains. Thousands of random header lists are decoded to the same fields in both
- * directions, with tables of any size and with size changes in between.
+ * Compares our HPACK implementation with nghttp2, which node:http2 contains. Each side decodes thousands of random
+ * header lists of the other to the same fields. The tables have any size, which also changes between lists.
  */
 import { type ClientHttp2Stream, constants, type OutgoingHttpHeaders, sensitiveHeaders } from 'node:http2';
 import { encodeFields, STATUS_200 } from '../../src/grpc/http2/hpack/encoder.ts';
@@ -14,7 +14,7 @@ const SEED = 7_541;
 const BATCH = 40;
 const BATCHES = 20;
 
-/** Names in the static table, including one with several values, and names that gRPC uses. */
+/** Names from the static table, and names that gRPC uses. */
 const KNOWN_NAMES = [
   'accept',
   'accept-encoding',
@@ -26,7 +26,9 @@ const KNOWN_NAMES = [
   'link',
 ];
 const TOKEN = "abcdefghijklmnopqrstuvwxyz0123456789-_.!#$%&'*+^`|~";
-/** Characters of values: visible ASCII, the upper half of bytes, and (not at the ends) spaces and tabs. */
+/**
+ * Characters at the ends of values: visible ASCII. Between them, characters 128 to 255, spaces and tabs can occur too.
+ */
 const VISIBLE = Array.from({ length: 94 }, (_, index) => String.fromCharCode(33 + index));
 const UPPER = Array.from({ length: 128 }, (_, index) => String.fromCharCode(128 + index));
 const INNER = [...VISIBLE, ...UPPER, ' ', '\t'];
@@ -49,7 +51,10 @@ function randomValue(random: FastRandom): string {
   return Array.from({ length }, (_, at) => random.pick(at === 0 || at === length - 1 ? VISIBLE : middle)).join('');
 }
 
-/** Returns a few fields. Names and fields of earlier lists repeat, because otherwise the dynamic table would have no effect. */
+/**
+ * Returns a few fields. Some names and fields are from earlier lists, because otherwise the dynamic table would have no
+ * effect.
+ */
 function randomFields(random: FastRandom, earlier: (readonly [string, string])[]): [string, string][] {
   const fields: [string, string][] = [];
   for (let left = random.below(random.below(10) === 0 ? 40 : 8); left > 0; left -= 1) {
@@ -62,7 +67,10 @@ function randomFields(random: FastRandom, earlier: (readonly [string, string])[]
   return fields;
 }
 
-/** Converts fields to the form of node:http2: the values of a name together, and some names that must not be indexed. */
+/**
+ * Converts fields to the form of node:http2, which groups the values of a name. Marks some names that must not be
+ * indexed.
+ */
 function outgoing(fields: FieldList, random: FastRandom): OutgoingHttpHeaders {
   const lists = new Map<string, string[]>();
   for (const [name, value] of fields) {
@@ -161,7 +169,7 @@ test.each([
       evictions += pair.decoder.table.bytes < tableBytesBefore ? 1 : 0;
       tableBytesBefore = pair.decoder.table.bytes;
     }
-    // The table was used and full. Otherwise the test would prove little.
+    // The test is meaningful only if the dynamic table was full and evicted fields.
     expect(evictions).toBeGreaterThan(tableBytes === 0 ? -1 : 2);
   },
   60_000,

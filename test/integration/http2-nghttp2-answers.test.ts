@@ -1,6 +1,6 @@
 /**
- * nghttp2 (node:http2) reads the answers of the built-in HTTP/2 server. Random metadata and status texts arrive as handlers set them, while the client
- * changes the size of the header table that the server may use.
+ * Tests that nghttp2 (node:http2) reads the responses of the built-in HTTP/2 server. Random metadata and status texts
+ * arrive as handlers set them, while the client changes the maximum size of the server's header table.
  */
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import { startHttp2Transport } from '../../src/grpc/http2/http2-transport.ts';
@@ -21,7 +21,7 @@ const MIN_TEXT_LENGTH = 900;
 const TABLE_SIZES = [0, 1, 33, 100, 4_096, 65_536];
 const KEYS = ['x-request-id', 'x-bytes-bin', 'retry-after', 'server', 'x', 'x_y-z.0', 'vary', 'via', 'etag'];
 
-/** Answer that the handler must send. */
+/** Response that the handler must send. */
 interface ExpectedAnswer {
   readonly headers: MetadataEntry[];
   readonly trailers: MetadataEntry[];
@@ -29,7 +29,7 @@ interface ExpectedAnswer {
   readonly text: string;
 }
 
-/** Expected answers by the number of the call. */
+/** Expected responses, by the number of the call. */
 const expectedAnswers = new Map<number, ExpectedAnswer>();
 let transport: Transport;
 let session: ClientHttp2Session;
@@ -73,7 +73,7 @@ function randomEntries(random: FastRandom): MetadataEntry[] {
   });
 }
 
-/** Returns printable ASCII without spaces at the ends, which HTTP/2 does not allow. */
+/** Returns printable ASCII without leading or trailing spaces, which HTTP/2 does not allow. */
 function randomValue(length: number, random: FastRandom): string {
   const characters = Array.from({ length }, () => String.fromCharCode(32 + random.below(95)));
   return characters.join('').trim();
@@ -132,7 +132,7 @@ function pairs(flat: unknown): [string, string][] {
   return Array.from({ length: fields.length / 2 }, (_, at) => [String(fields[2 * at]), String(fields[2 * at + 1])]);
 }
 
-/** Returns the entries as they are on the wire: bytes in base64 without padding. */
+/** Returns the metadata entries in their wire format: bytes are in base64 without padding. */
 function onWire(entries: readonly MetadataEntry[]): [string, string][] {
   return entries.map(([key, value]) => [
     key,

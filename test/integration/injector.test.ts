@@ -1,6 +1,6 @@
 /**
- * The complete injector with a fake API server: two replicas become ready without help, inject, recover from a deleted Secret and an emptied
- * caBundle, and drain. The tests in test/kubernetes use a real cluster.
+ * Tests the complete injector with a fake API server. Two replicas become ready without help, inject sidecars, recover
+ * from a deleted Secret and an emptied caBundle, and drain. The tests in test/kubernetes use a real cluster.
  */
 import { request } from 'node:https';
 import { parseSidecarConfig, type SidecarConfig } from '../../src/injection/sidecar-config.ts';
@@ -24,7 +24,7 @@ beforeAll(async () => {
     namespace: 'pannier-system',
     serviceName: 'pannier-injector',
     configurationName: 'pannier-injector',
-    // Short lifetimes, because the time that API servers get to learn a new CA depends on them.
+    // Short certificate lifetimes, because they determine how long the injector waits for API servers to read a new CA.
     certificates: {
       kind: 'self',
       secretName: 'pannier-injector-ca',

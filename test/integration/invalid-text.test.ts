@@ -1,6 +1,6 @@
 /**
- * Keys and user ids that are not UTF-8, as raw bytes on both transports and with both stores. They are rejected, because a replacement character would
- * let callers share a counter or a list of sessions.
+ * Tests keys and user ids that are not UTF-8, as raw bytes on both transports and with both stores. The sidecar rejects
+ * them, because replacement characters would let callers share a counter or a list of sessions.
  */
 import { Status } from '../../src/grpc/status.ts';
 import { connectRaw, type RawClient } from '../support/grpc/raw-client.ts';

@@ -1,6 +1,6 @@
 /**
- * Tests replies of Redis that no script returns: calls of all three services end as INTERNAL, each with one error line
- * in the log, and neither a failure mode nor a miss hides it.
+ * Tests replies of Redis that no script returns. Calls of all three services end with INTERNAL, and each of them writes
+ * one error line to the log. Neither a failure mode nor a miss hides the error.
  */
 import { randomBytes } from 'node:crypto';
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';

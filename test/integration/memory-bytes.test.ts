@@ -1,5 +1,5 @@
 /**
- * The bytes that the memory stores count match the memory that their entries take.
+ * Tests that the bytes that the memory stores count match the memory of their entries.
  *
  * A store that counts too little exhausts the heap before it reaches its bound. A store that counts too much wastes its quota.
  */
@@ -13,7 +13,10 @@ interface Filled {
   readonly measuredBytes: number;
 }
 
-/** The counted bytes exceed the measured ones: stores assume two bytes per character, and the overhead of malloc is not measured. */
+/**
+ * Maximum ratio of counted to measured bytes. It exceeds 1, because stores assume two bytes per character, and because
+ * the measurement omits the overhead of malloc.
+ */
 const MAX_COUNTED_SHARE = 1.8;
 
 function fill(...args: readonly string[]): string {

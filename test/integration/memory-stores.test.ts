@@ -1,5 +1,6 @@
 /**
- * A sidecar without Redis: expired entries leave its three stores without any call, and do not displace live entries.
+ * Tests a sidecar without Redis: it removes expired entries from its three stores without any call, and they do not
+ * displace live entries.
  */
 import { connectPannier, type PannierClient } from '../support/sidecar/pannier-client.ts';
 import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
@@ -55,7 +56,7 @@ async function readMetric(name: string): Promise<Record<string, number>> {
   return Object.fromEntries(rows.map(([, store = '', value]) => [store, Number(value)]));
 }
 
-test('expired entries leave all stores and the metrics without a call (D1, D11)', async () => {
+test('removes expired entries from all stores and the metrics without a call (D1, D11)', async () => {
   for (let index = 0; index < 100; index += 1) {
     await check(`key-${index}`, 1_000);
     await createSession(`user-${index}`, 1_000);
@@ -73,7 +74,7 @@ test('expired entries leave all stores and the metrics without a call (D1, D11)'
   );
   expect(entries).toEqual({ rate_limit: 0, session: 0, cache: 0 });
   const bytes = await readMetric('pannier_memory_store_bytes');
-  // The version of a tag is kept for a minute longer than its entries.
+  // The store keeps the version of a tag for a minute longer than its entries.
   expect(bytes).toMatchObject({ rate_limit: 0, session: 0 });
   expect(await readMetric('pannier_memory_store_evictions_total')).not.toMatchObject({
     rate_limit: expect.any(Number),

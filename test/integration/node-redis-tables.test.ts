@@ -55,7 +55,7 @@ interface Login {
   readonly tlsCa?: Buffer;
 }
 
-/** Connects with the bundle, and uses every feature of the client that Pannier uses. */
+/** Connects with the bundle, and uses every client feature on which Pannier depends. */
 async function useClient({ node, username, password, tlsCa }: Login): Promise<string> {
   const built = await bundle();
   const access = redisOptions(node.url, {

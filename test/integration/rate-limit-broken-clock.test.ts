@@ -1,5 +1,6 @@
 /**
- * Keys that were written while the server's clock was far ahead. Without a repair they would exist until that time.
+ * Tests keys that were written while the server's clock was far ahead. Without a repair they would exist until that
+ * time.
  */
 import { compileLimits } from '../../src/rate-limit/model.ts';
 import { frozenStore } from '../support/rate-limit/frozen-clock.ts';
@@ -30,7 +31,7 @@ test.each(['fixed_window', 'sliding_window_log', 'sliding_window_counter', 'toke
     await take('b', nowMs, 0);
     expect(await server.command('PTTL', KEY)).toBeGreaterThan(YEAR_MS / 2);
     await take('a', nowMs);
-    // The units that `b` used are still stored, and count until their own expiry.
+    // The units that `b` used are still stored, and remain used until they expire.
     expect(await server.command('PTTL', KEY)).toBeGreaterThan(YEAR_MS / 2);
     await take('b', nowMs);
     const leftMs = Number(await server.command('PTTL', KEY));

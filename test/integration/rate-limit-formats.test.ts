@@ -1,6 +1,6 @@
 /**
- * Committed bytes of stored limits. The current scripts write exactly these values and read them with the committed
- * outcomes. They reject values of a newer layout without changing anything.
+ * Tests the scripts with committed bytes of stored limits. The current scripts write exactly these values and read them
+ * with the committed outcomes. They reject values of a newer layout without changing anything.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
 import { ALGORITHMS } from '../../src/rate-limit/algorithms/algorithm.ts';
@@ -121,7 +121,7 @@ describe('a value of a newer layout is rejected without any change', () => {
     await makeTakes(redis, { limits: refusal.limits, takes: { count: 2, everyMs: 1, cost: 1 } });
     const hash = await readHash(redis);
     for (const [field, hex] of Object.entries(hash)) {
-      // Values of the same length, longer ones, and ones that contain only the common beginning of all layouts.
+      // The values have the same length, are longer, or contain only the header that all layouts share.
       for (const rest of [hex.slice(18), `${hex.slice(18)}0000`, '']) {
         const newer = `${hex.slice(0, LAYOUT_DIGITS[0])}02${rest}`;
         await expectRefusal(refusal, { ...hash, [field]: newer }, START_MS + 10);
@@ -132,7 +132,7 @@ describe('a value of a newer layout is rejected without any change', () => {
   const log = limit('sliding_window_log', { limit: 130, burst: 130 });
   const chunkRefusals: readonly [string, Refusal, number][] = [
     ['take that drops old entries', { limits: [log], run: take(1) }, WINDOW_MS + 10],
-    // This call reads the chunk, because the entry that must expire first is in it and not in the tail.
+    // This call reads the chunk, because the entry that must expire first is in the chunk and not in the tail.
     ['take that is denied', { limits: [log], run: take(90) }, 200],
     ['peek', { limits: [log], run: take(0) }, WINDOW_MS + 10],
     ['give', { limits: [log], run: (store, limits) => store.give({ key: KEY, limits, units: 70 }, soonMs()) }, 200],

@@ -1,7 +1,8 @@
 /**
- * Random histories on Redis with a frozen clock: 2,000 subjects with one to three limits of all algorithms. After each
- * call, the reported times must be exact: the same call is denied one millisecond before `retryAfterMs` and allowed at
- * it, and each limit becomes unused exactly at `resetAfterMs`. The test checks this with peeks, which consume nothing.
+ * Tests random histories on Redis with a frozen clock: 2,000 subjects with one to three limits of all algorithms. After
+ * each call, the reported times must be exact. The same call is denied one millisecond before `retryAfterMs` and
+ * allowed at that time. Each limit becomes unused exactly at `resetAfterMs`. The test checks this with peeks, which
+ * consume no units.
  */
 import { type LimitSpec, MAX_LIMIT, MAX_SLIDING_LOG_LIMIT, MAX_WINDOW_MS } from '../../src/config/policy-file.ts';
 import { ALGORITHMS, type Algorithm } from '../../src/rate-limit/algorithms/algorithm.ts';
@@ -58,7 +59,7 @@ test(`${HISTORIES} histories: retry and reset times are exact to the millisecond
       seen.never += counts.never;
     }
   }
-  // Both decisions must occur, otherwise the comparison proves little.
+  // The test is meaningful only if both decisions occur.
   expect(Math.min(seen.allowed, seen.denied, seen.never * 20)).toBeGreaterThan(HISTORIES);
 }, 180_000);
 

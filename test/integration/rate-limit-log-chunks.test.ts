@@ -1,6 +1,6 @@
 /**
- * Chunks of a sliding window log next to other fields of the subject: expired fields are removed, and live ones are
- * kept.
+ * Tests chunks of a sliding window log in a hash with other fields of the subject: calls remove expired fields, and
+ * keep live ones.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
 import { slidingWindowLog } from '../../src/rate-limit/algorithms/sliding-window-log.ts';
@@ -56,7 +56,7 @@ test('removes expired logs with their chunks when new limits are added, and keep
   await takeAll(subject, { from: 1_000, count: live, atMs: laterMs });
   const left = await fieldsOf(subject);
   expect(left.filter((field) => /:w1\d\d\d$/.test(field))).toHaveLength(live);
-  // Of 704 expired ones. Below 512 fields, no call scans for expired fields.
+  // There were 704 expired fields. Below 512 fields, no call scans for expired ones.
   expect(left.length).toBeLessThanOrEqual(512 + 100);
   await takeAll(subject, { from: 2_000, count: 300, atMs: laterMs + 100_000_000 });
   await takeAll(subject, { from: 3_000, count: 500, atMs: laterMs + 100_000_001 });
@@ -112,7 +112,7 @@ test('a denial reads no more of a full log than an admission does, whatever its 
     expect(await take(subject, full, START_MS + 2_000, cost)).toMatchObject({ allowed: false });
     reads.push(await commandCalls(server, ['hget', 'hmget']));
   }
-  // The value of the log, and at most one chunk.
+  // A call reads the value of the log and at most one chunk.
   expect(Math.max(...reads)).toBeLessThanOrEqual(2);
 });
 

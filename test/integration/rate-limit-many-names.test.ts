@@ -1,6 +1,6 @@
 /**
- * Thousands of limit names on one key: the cost of a call in Redis does not depend on their number, whether the call is
- * served or rejected.
+ * Tests thousands of limit names on one key. The cost of a call in Redis does not depend on their number, whether the
+ * call is served or rejected.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
 import { compileLimits } from '../../src/rate-limit/model.ts';
@@ -16,7 +16,7 @@ const HOUR_MS = 3_600_000;
 const CALLS = 200;
 /** Commands that read or copy every field of a hash. */
 const WHOLE_HASH = ['hgetall', 'hkeys', 'hvals'];
-/** Upper bound of the fields that a call with a new name scans by HSCAN. It does not depend on the number of names. */
+/** Maximum number of fields that a call with a new name scans with HSCAN. It does not depend on the number of names. */
 const MAX_FIELDS_EXAMINED = 20;
 
 let server: RedisNode;
@@ -57,7 +57,10 @@ async function fill(subject: string, count: number): Promise<void> {
   }
 }
 
-/** Counts of what the scripts of all `CALLS` calls did. Times would differ between machines. */
+/**
+ * Number of operations in the scripts of all `CALLS` calls. The test does not measure time, because it differs between
+ * machines.
+ */
 interface Cost {
   readonly served: number;
   readonly wholeReads: number;
@@ -85,7 +88,7 @@ async function costOf(call: (index: number) => Promise<boolean>): Promise<Cost> 
   };
 }
 
-/** Returns the words of each command that a script ran, with its name in lower case. */
+/** Returns the words of each command that a script executed, with the name of the command in lower case. */
 function commandsOfScripts(text: string): string[][] {
   const lines = text.split('\r\n').filter((line) => / lua\] /.test(line));
   return lines.map((line) => {
@@ -94,7 +97,7 @@ function commandsOfScripts(text: string): string[][] {
   });
 }
 
-/** Returns COUNT of an HSCAN, or NaN, which fails every bound, if it has none. */
+/** Returns COUNT of an HSCAN. Returns NaN if it has none, which exceeds every bound. */
 function countOf(words: readonly string[]): number {
   return Number(words[words.indexOf('COUNT') + 1]);
 }
@@ -140,7 +143,7 @@ test('a full key accepts new names again after old ones have expired', async () 
     const request = { key, limits, cost: 1, maxDelayMs: undefined };
     return (await store.take(request, soonMs(20_000))).allowed;
   }
-  // Half of the names expire within 2 s: after their window and a second of slack.
+  // Half of the names expire within 2 s, which is their window and a second of slack.
   for (let done = 0; done <= MAX_FIELDS; done += 100) {
     await Promise.all(
       Array.from({ length: Math.min(100, MAX_FIELDS + 1 - done) }, (_, index) =>

@@ -1,6 +1,6 @@
 /**
- * Several limits of one subject in one call: the memory store and the scripts agree on every limit of every call, while
- * limits are added and removed, their numbers change, and some limits deny what others admit.
+ * Tests several limits of one subject in one call. The memory store and the scripts agree on every limit of every call,
+ * while the test adds, removes and changes limits. Some limits deny calls that others allow.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
 import { ALGORITHMS } from '../../src/rate-limit/algorithms/algorithm.ts';
@@ -36,7 +36,7 @@ test('memory and Redis agree', async () => {
   let mixed = 0;
   const allRuns = new Map<string, number>();
   for (let history = 0; history < HISTORIES; history += 1) {
-    // Far in the server's future, so that no key expires by the real clock.
+    // Time far in the server's future, so that no key expires by the real clock.
     const clock = new FakeClock();
     clock.advance(3_000_000_000_000 + below(1e9));
     const memory = new MemoryRateLimitStore({ clock, maxEntries: 10, maxBytes: 1e8 });
@@ -68,7 +68,7 @@ test('memory and Redis agree', async () => {
       allRuns.set(script, (allRuns.get(script) ?? 0) + count);
     }
   }
-  // Both decisions and all scripts must occur, otherwise the comparison proves little.
+  // The test is meaningful only if both decisions and all scripts occur.
   expect(mixed).toBeGreaterThan(HISTORIES);
   for (const script of ['rate-limit-take-several', 'rate-limit-take', 'rate-limit-peek', 'rate-limit-give']) {
     expect({ script, isCompared: (allRuns.get(script) ?? 0) > HISTORIES }).toEqual({ script, isCompared: true });
@@ -82,8 +82,8 @@ function drawSpec(index: number, below: (bound: number) => number): LimitSpec {
 }
 
 /**
- * Keeps the rate of a bucket: after a rate was lowered, Redis may already have deleted a value that the memory store
- * still counts.
+ * Changes the numbers of a limit, but not the rate of a bucket. Redis may already have deleted a value that the memory
+ * store would still use at a lower rate.
  */
 function changeNumbers(spec: LimitSpec, below: (bound: number) => number): LimitSpec {
   const isBucket = spec.algorithm === 'token_bucket' || spec.algorithm === 'leaky_bucket';

@@ -1,9 +1,9 @@
 /**
- * Parity of TypeScript and Lua: 20,000 random steps per algorithm (takes, peeks and returned units) give identical
- * integers. The pure functions and the production scripts on a real Redis decide each step; the lines that read the
- * server's time are replaced.
+ * Tests the parity of TypeScript and Lua: 20,000 random steps per algorithm (takes, peeks and returned units) yield
+ * identical integers. The pure functions and the production scripts on a real Redis decide each step. The test replaces
+ * the lines of the scripts that read the server's time.
  *
- * The histories change limits, jump forward in time, and go back by less and by more than a window.
+ * The histories change limits, move forward in time, and move back by less and by more than a window.
  */
 import { type LimitSpec, MAX_LIMIT, MAX_SLIDING_LOG_LIMIT, MAX_WINDOW_MS } from '../../src/config/policy-file.ts';
 import { ALGORITHMS, type Algorithm, type AlgorithmState } from '../../src/rate-limit/algorithms/algorithm.ts';
@@ -66,7 +66,7 @@ interface Call {
   readonly maxDelayMs: number | undefined;
 }
 
-/** History of one subject. The calls of different histories run concurrently. */
+/** Compares one history of a subject. The calls of different histories run concurrently. */
 async function compareHistory(algorithm: Algorithm, history: number): Promise<ReadonlyMap<string, number>> {
   const random = seededRandom(20_261_124 + algorithm.number * 1_000 + history);
   const windowMs = pick(random, [1, 7, 1_000, 60_000, 86_400_000, MAX_WINDOW_MS - 1, MAX_WINDOW_MS]);

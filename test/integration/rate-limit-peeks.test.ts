@@ -1,6 +1,6 @@
 /**
- * Peeks are reads: they work while Redis rejects or pauses writes, and they write nothing. Units can be returned, and
- * limits reset, while Redis is out of memory.
+ * Tests that peeks are reads: they work while Redis rejects or pauses writes, and they write nothing. While Redis is
+ * out of memory, callers can still return units and reset limits.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
 import { ALGORITHMS } from '../../src/rate-limit/algorithms/algorithm.ts';

@@ -1,6 +1,6 @@
 /**
- * Scripts of limits on a real Redis: their number does not depend on the policies (case A4), each is loaded once, and
- * no unit is counted twice or lost while the script cache is flushed.
+ * Tests the scripts of limits on a real Redis. Their number does not depend on the policies (case A4), and each script
+ * is loaded once. No unit is counted twice or lost while the script cache is flushed.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
 import { ALGORITHMS } from '../../src/rate-limit/algorithms/algorithm.ts';
@@ -48,8 +48,8 @@ async function openService(): Promise<Service> {
 }
 
 /**
- * Generates policies of every shape in turn: each algorithm alone, several limits, several with a log. All have
- * different numbers.
+ * Generates policies of alternating kinds: each algorithm alone, several limits, and several limits with a log. All
+ * policies have different numbers.
  */
 function createPolicy(index: number): Policy {
   const shape = index % (ALGORITHMS.length + 2);
@@ -77,7 +77,10 @@ function cachedScripts(): Promise<number> {
   return infoNumber('memory', /^number_of_cached_scripts:(\d+)/m);
 }
 
-/** Returns the number of calls that send a script's source, and of calls of scripts that the server did not know. */
+/**
+ * Returns the number of calls that contain the source of a script, plus the calls of scripts that the server did not
+ * have.
+ */
 async function loads(): Promise<number> {
   let sum = await infoNumber('errorstats', /^errorstat_NOSCRIPT:count=(\d+)/m);
   for (const command of ['eval', 'eval_ro', 'script\\|load']) {

@@ -1,7 +1,7 @@
 /**
- * Served parts of the RateLimitService contract (case D15). Every field and enum value of the descriptors either occurs
- * in the calls below, or is listed as not served in the README ("Not there yet") and in docs/guides/rate-limiting.md
- * ("Not served yet").
+ * Tests which parts of the RateLimitService contract are served (case D15). The calls below contain every served field
+ * and enum value of the descriptors. The README ("Not there yet") and docs/guides/rate-limiting.md ("Not served yet")
+ * list all others.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -59,7 +59,7 @@ const ANSWERED: readonly { readonly method: string; readonly request: object; re
   { method: 'SettleRateLimit', request: { reservationId: 'x', cancel: true } },
 ];
 
-/** Names of fields and enum values as the proto spells them. */
+/** Names of fields and enum values, spelled as in the proto. */
 const served = new Set<string>();
 const declared = new Set<string>();
 
@@ -70,7 +70,7 @@ function createWorld(isStoreAway = false): ServiceWorld {
 }
 
 /**
- * Calls a method with a request as decoded from the wire. Throws the error of the method, or of the only check of a
+ * Calls a method after encoding and decoding the request. Throws the error of the method, or of the only check in a
  * batch.
  */
 async function call(world: ServiceWorld, methodName: string, request: object): Promise<Record<string, unknown>> {
@@ -131,7 +131,7 @@ function* samplesOf(messageName: string, base: Record<string, unknown>): Generat
   }
 }
 
-/** Returns whether the method accepts the request. For CheckRateLimits it is the only check of a batch. */
+/** Returns whether the method accepts the request. For CheckRateLimits, the request is the only check of a batch. */
 async function isAccepted(method: string, request: object): Promise<boolean> {
   try {
     const answer = await call(createWorld(), method, request);

@@ -1,5 +1,6 @@
 /**
- * Contract suite of the stores of limits on memory, on one Redis, and on a Cluster of three masters and three replicas.
+ * Runs the contract suite of the rate limit stores on memory, on one Redis, and on a Cluster of three masters and three
+ * replicas.
  */
 import { systemClock } from '../../src/lib/clock.ts';
 import { MemoryRateLimitStore } from '../../src/rate-limit/memory-store.ts';

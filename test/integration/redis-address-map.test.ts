@@ -1,6 +1,6 @@
 /**
- * Tests a Cluster behind a NAT: its nodes announce unreachable addresses, and the address map leads to them. Migrating
- * slots show that MOVED and ASK are mapped too.
+ * Tests a Cluster behind a NAT: its nodes announce unreachable addresses, and the address map contains reachable ones.
+ * Migrating slots shows that the sidecar also maps the addresses in MOVED and ASK.
  */
 import type { Redis } from '../../src/redis/redis.ts';
 import { addressMapOf } from '../support/redis/address-map.ts';

@@ -10,7 +10,7 @@ import { waitFor } from '../support/wait.ts';
 
 const FROM_MS = 10_000;
 const TO_MS = 20_000;
-/** One backoff interval and the duration of an attempt. */
+/** Maximum duration of a backoff interval and an attempt. */
 const RECOVERY_MS = 6_000;
 
 function openNode(port: number): RedisNode {
@@ -56,7 +56,7 @@ async function startOutage(what: 'hangs up' | 'never answers' | 'refuses the pas
     socket.on('error', () => undefined);
     if (isOver) {
       socket.on('data', (bytes) => {
-        // HELLO and CLIENT SETNAME get one answer each.
+        // Sends one reply each to HELLO and CLIENT SETNAME.
         socket.write(String(bytes).includes('HELLO') ? '%0\r\n+OK\r\n' : '+OK\r\n');
       });
     } else if (what === 'hangs up') {
@@ -113,7 +113,8 @@ test('makes at most five attempts from the 10th to the 20th second of an outage,
   await Promise.all(outages.map((outage) => outage.close()));
 }, 60_000);
 
-// The server accepts each connection. If that woke the others, they would reconnect without end.
+// The server accepts each connection. If that ended the backoff of the others, all of them would reconnect without
+// limit.
 test('backs off with several connections to a server that accepts and then closes them', async () => {
   const peer = await startFakeRedisPeer({
     onHello: (hello) => {
@@ -127,6 +128,7 @@ test('backs off with several connections to a server that accepts and then close
   const accepted = peer.accepted();
   node.close();
   await peer.close();
-  // By halves of 100, 200, 400, 800, 1,600 and 3,200 ms: seven for each connection.
+  // The shortest backoff intervals are the halves of 100, 200, 400, 800, 1,600 and 3,200 ms, so each connection makes
+  // at most seven attempts.
   expect(accepted).toBeLessThanOrEqual(3 * 7);
 }, 20_000);

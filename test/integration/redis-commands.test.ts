@@ -48,7 +48,7 @@ describe('standalone', () => {
     expect(await redis.send('k', ['STRLEN', 'k'], soonMs())).toBe(3);
   });
 
-  test('runs a script that the server has forgotten', async () => {
+  test('runs a script that is missing in the script cache of the server', async () => {
     expect(await redis.run(count, ['counter'], [], soonMs())).toBe(1);
     await node.command('SCRIPT', 'FLUSH');
     expect(await redis.run(count, ['counter'], [], soonMs())).toBe(2);
@@ -72,7 +72,7 @@ describe('standalone', () => {
       Array.from({ length: 30 }, () => kindOf(small.run(count, ['burst'], [], soonMs()))),
     );
     const taken = kinds.filter((kind) => kind === 'none').length;
-    // A topology query may be in flight, too.
+    // A topology query may also be in flight.
     expect([9, 10]).toContain(taken);
     expect(kinds.filter((kind) => kind === 'unavailable').length).toBe(30 - taken);
     small.close();

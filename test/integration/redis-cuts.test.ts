@@ -1,5 +1,5 @@
 /**
- * Tests that no read fails when connections are cut while the server works, and that only writes in flight fail.
+ * Tests connections that are cut while the server works. No read fails, and only writes in flight fail.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
 import { defineScript } from '../../src/redis/lua-script.ts';
@@ -15,7 +15,7 @@ const count = defineScript(
 );
 const read = defineScript('read', "return redis.call('GET', KEYS[1])", 'read');
 const KILLS = 10;
-/** Interval for 60 calls/s of each kind. */
+/** Interval between calls of each kind, for 60 calls/s. */
 const CALL_EVERY_MS = 16;
 
 interface Call {
@@ -82,7 +82,7 @@ test.each([1, 2])(
     }
     const done = load.calls.filter(({ kind, outcome }) => kind === 'write' && outcome === 'ok').length;
     const counted = Number(await node.command('GET', 'n'));
-    // No call counts twice, but failed calls in flight may have been counted.
+    // The server counts no call twice, but may have counted failed calls that were in flight.
     expect(counted).toBeGreaterThanOrEqual(done);
     expect(counted).toBeLessThanOrEqual(done + failed.length);
     redis.close();

@@ -1,6 +1,6 @@
 /**
- * Tests servers that freeze, die, hang or start late: every call settles in time with a reply or a StoreError, healthy
- * servers are unaffected, and service recovers without intervention.
+ * Tests servers that freeze, fail, hang or start late. Every call ends in time with a reply or a StoreError. Healthy
+ * servers are not affected, and service recovers without intervention.
  */
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
@@ -19,8 +19,8 @@ const count = defineScript(
 );
 
 /**
- * Maximum duration of a call: the command timeout, a check of the watchdog and a tick of the timer wheel. The lag of
- * our event loop is added.
+ * Maximum duration of a call: the command timeout, a check of the watchdog and a tick of the timer wheel. Tests add the
+ * lag of their event loop.
  */
 const MAX_CALL_MS = 300;
 
@@ -41,7 +41,7 @@ async function call(redis: Redis, key: string): Promise<Call> {
   return { beganAtMs, durationMs: performance.now() - beganAtMs, outcome };
 }
 
-/** Calls on one key, four at a time, until `stop`. */
+/** Sends calls for one key, four at a time, until `stop`. */
 class Load {
   readonly calls: Call[] = [];
   readonly #loops: Promise<void>[];
@@ -155,8 +155,8 @@ describe.each(['frozen', 'killed'] as const)('a master that is %s', (fault) => {
     expect([...kinds(failed)].filter((kind) => kind !== 'unavailable' && kind !== 'unknown')).toEqual([]);
     expect(slowestMs(struck.calls)).toBeLessThan(MAX_CALL_MS + meter.maxMs);
     expect(kinds(others.flatMap((load) => load.calls))).toEqual(new Set(['ok']));
-    // Once the master is known to be down, calls do not wait for it. Only the calls in flight and a few later ones have
-    // waited.
+    // Calls do not wait once Redis has reported the master as failed. Only the calls in flight and a few later ones
+    // have waited.
     const waited = failed.filter((one) => one.durationMs > 100 + meter.maxMs);
     expect(waited.length).toBeLessThan(failed.length / 4);
     await waitFor('nothing in flight', () => redis.describe().every((node) => node.inFlight === 0));
@@ -225,7 +225,7 @@ describe('standalone', () => {
     await new Promise((resolve) => setImmediate(resolve));
     const untilMs = performance.now() + 600;
     while (performance.now() < untilMs) {
-      // The block is intended.
+      // Keeps the event loop blocked.
     }
     expect(kinds(await Promise.all(pending))).toEqual(new Set(['ok']));
     expect(lost).toEqual([]);
@@ -253,7 +253,7 @@ test('is not delayed by a server that accepts and never answers, and leaves no s
   const one = await call(alone, 'a');
   expect(one.outcome).toBe('unavailable');
   expect(one.durationMs).toBeLessThan(100 + meter.maxMs);
-  // The other seed is used once this one has been silent for 10 s (redis-masters.test.ts).
+  // The client uses the other seed once this one has been silent for 10 s (redis-masters.test.ts).
   const both = createRedis(redisOptions(`redis://127.0.0.1:${port},${node.url}`));
   both.start();
   await waitFor('the seed that answers', () => both.isReady(), 30_000);

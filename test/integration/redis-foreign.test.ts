@@ -1,7 +1,8 @@
 /**
- * Tests that a foreign Redis at an address of an unavailable Cluster is not used, and that nothing is written to it.
+ * Tests a foreign Redis at an address of an unavailable Cluster. The sidecar does not use it and writes nothing to it.
  *
- * Each node is reached through a proxy, so that another server can take over its address and return it.
+ * The sidecar reaches each node through a proxy, so that another server can take over the address of a node and return
+ * it.
  */
 
 import { StoreError } from '../../src/lib/store-error.ts';
@@ -35,7 +36,7 @@ afterEach(async () => {
   await Promise.all([cluster.stop(), ...others.map((other) => other.stop())]);
 });
 
-/** Lets every node announce the addresses of these links. Other nodes learn them by gossip a little later. */
+/** Lets every node announce the addresses of these links. Other nodes receive them by gossip a little later. */
 async function announce(links: readonly RedisLink[]): Promise<void> {
   for (const [index, node] of cluster.nodes.entries()) {
     await node.command('CONFIG', 'SET', 'cluster-announce-port', String(links[index]?.port));

@@ -1,6 +1,6 @@
 /**
- * Tests the version key on a real Redis: who writes it, which releases it stops, and that calls continue if it cannot
- * be read.
+ * Tests the version key on a real Redis: which release writes it, which releases it stops, and that calls continue if
+ * the sidecar cannot read it.
  */
 import { MAX_WINDOW_MS } from '../../src/config/policy-file.ts';
 import { expectedErrorStatus } from '../../src/grpc/error-status.ts';
@@ -17,7 +17,7 @@ import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const KEY = createKeyspace('').format('state');
-/** Two windows of a limit. */
+/** Longest lifetime of a limit's state, which is two windows. */
 const LONGEST_LIFETIME_MS = 2 * MAX_WINDOW_MS;
 
 let server: RedisNode;
@@ -53,7 +53,7 @@ afterEach(() => {
   }
 });
 
-/** Returns the guard of a release that writes this format, just after its connection was made. */
+/** Returns the guard of a release that writes this format, immediately after a connection was established. */
 function guardOf(writes: number, commands: Redis = redis): FormatGuard {
   const release = { writes, readsUpTo: writes + 1 };
   const options = { commands, role: 'state', key: KEY, clock: systemClock, log, release, recheckMs: 50 };
@@ -116,7 +116,7 @@ test.each([
     for (let index = 0; index < 5; index += 1) {
       guard.onConnectionChange();
     }
-    // A refusal that no probe explains would be reported after a second.
+    // The guard reports a refusal that no probe explains after a second, so the test waits for longer.
     await waitFor('two seconds of checks', async () => {
       const info = String(await server.command('INFO', 'commandstats'));
       return Number(/^cmdstat_get:calls=(\d+)/m.exec(info)?.[1] ?? 0) > 3;

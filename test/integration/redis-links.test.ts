@@ -1,5 +1,5 @@
 /**
- * Tests slow and half-open links: a connection is judged by whether bytes arrive, a call by its own time limit.
+ * Tests slow and half-open links: a connection stays open while bytes arrive, and each call has a separate time limit.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
 import { defineScript } from '../../src/redis/lua-script.ts';
@@ -90,7 +90,8 @@ test('reads and writes a value of the default maximum size over a slow link with
   expect(new Set(large)).toEqual(new Set(['ok']));
   const failed = (await small).filter(({ outcome }) => outcome !== 'ok');
   expect(failed.filter(({ durationMs }) => durationMs < COMMAND_TIMEOUT_MS)).toEqual([]);
-  // The same with the default deadline. One success is enough, so that a busy machine does not fail the test.
+  // Repeats the calls with the default deadline. One success is enough, so that the test does not fail on a busy
+  // machine.
   for (const command of [() => redis.run(write, ['large'], [value], soonMs(DEADLINE_MS)), () => get('large')]) {
     await waitFor('one within the default deadline', async () => {
       const outcome = await command();
@@ -100,7 +101,8 @@ test('reads and writes a value of the default maximum size over a slow link with
   expect(losses).toEqual([]);
 }, 60_000);
 
-// Redis runs all commands it has read before it sends a reply, so it is sent reads of at most 16 MiB at a time.
+// Redis executes all commands that it has read before it sends a reply, so the client sends it reads of at most 16 MiB
+// at a time.
 test('answers many concurrent large reads, a few at a time, without losing the connection', async () => {
   const value = Buffer.alloc(LARGE_BYTES, 1);
   await open(PATIENT);
@@ -138,7 +140,8 @@ test('drops a half-open connection in time under a steady stream of writes', asy
   clearInterval(stream);
   expect(losses[0]?.reason).toBe('silent');
   const tookMs = (losses[0]?.atMs ?? 0) - cutAtMs;
-  // At least the command timeout, and at most far below a limit that counts all later writes (400 KB/s: 160 ms more).
+  // The connection is lost after the command timeout. Writes after the cut (400 KB/s) must not extend this time by 160
+  // ms.
   expect(tookMs).toBeGreaterThan(COMMAND_TIMEOUT_MS - 20);
   await waitFor('service', async () => (await get('a')) === 'ok');
 });
@@ -158,7 +161,8 @@ test('ends the last failure of several half-open connections no later than with 
     calls.push(await outcomeOf(redis.run(write, ['a'], ['x'], soonMs(DEADLINE_MS))));
     return calls.length >= 20 && calls.slice(-20).every((outcome) => outcome === 'ok');
   });
-  // Sequential calls: if each connection had to become silent separately, one call per connection would fail.
+  // The calls are sequential. If the client detected each silent connection separately, one call per connection would
+  // fail.
   expect(calls.filter((outcome) => outcome === 'unknown').length).toBeLessThanOrEqual(2);
   expect(losses.length).toBeGreaterThanOrEqual(CONNECTIONS);
   expect(new Set(losses.map(({ reason }) => reason))).toEqual(new Set(['silent']));

@@ -1,6 +1,6 @@
 /**
- * Tests several standalone seeds: a sidecar follows the history of its data, never uses an unrelated master, and all
- * sidecars of a fleet make the same choice.
+ * Tests several standalone seeds. A sidecar follows the history of its data and never uses an unrelated master. All
+ * sidecars of a fleet choose the same master.
  */
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
@@ -177,7 +177,7 @@ test('serves nothing from an unrelated master after the old master was demoted',
 
 test.each([
   ['its port is closed', false],
-  ['it accepts and never answers', true],
+  ['it accepts connections and never replies', true],
 ])(
   'waits for a seed that is silent at start, then uses the other one with a warning (%s)',
   async (_, accepts) => {

@@ -23,7 +23,8 @@ interface Load {
 }
 
 /**
- * Counts on these keys with several calls at a time. Failures are recorded, and the counts can be compared afterwards.
+ * Increments counters at these keys with several calls at a time. Records failures, and the number of calls to compare
+ * with the counters.
  */
 function startLoad(redis: Redis, keys: readonly string[]): Load {
   const load: Load = { failures: [], done: 0, stop: async () => undefined };
@@ -65,7 +66,7 @@ describe('a Cluster under load', () => {
     await cluster?.stop();
   });
 
-  test('fails no call and counts none twice while slots migrate and scripts are forgotten', async () => {
+  test('fails no call and counts none twice while slots migrate and script caches are flushed', async () => {
     const keys = Array.from({ length: 24 }, (_, index) => `moving-{${index}}`);
     const load = startLoad(redis, keys);
     const [source, target] = cluster.masters() as [TestNode, TestNode];
@@ -103,7 +104,8 @@ describe('a Cluster under load', () => {
     const before = load.done;
     await waitFor('calls after it', () => load.done > before + 200);
     await load.stop();
-    // The old master delays its replies while the replica catches up, and then answers MOVED. No call may count twice.
+    // The old master delays its replies while the replica catches up, and then replies with MOVED. Redis must not count
+    // any call twice.
     expect(load.failures.filter((failure) => !failure.startsWith('unavailable'))).toEqual([]);
     expect(await countedOn(redis, keys)).toBe(load.done);
     expect(redis.isReady()).toBe(true);

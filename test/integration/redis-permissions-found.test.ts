@@ -12,7 +12,7 @@ import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const LOGIN = { username: ACL_USER, password: ACL_PASSWORD };
-/** Source of a CacheGet reply: the near cache. */
+/** Source of a CacheGet response: the near cache. */
 const NEAR = 1;
 
 let node: RedisNode;
@@ -61,7 +61,7 @@ describe('before a probe', () => {
     world = await openPermissionCalls(node.url, { login: LOGIN });
     expect(await world.call('CreateSession')).toEqual({
       status: 'UNKNOWN',
-      // Redis 7.2 and later name the command.
+      // Redis 7.2 and later include the command in the error.
       text: expect.stringMatching(
         /^cannot use the store: Redis refused a command inside a script: the ACL user lacks (a permission|the permission \+time) \(see docs\/operations\/redis\.md for the list\); the call may have been executed$/,
       ),
@@ -70,7 +70,7 @@ describe('before a probe', () => {
     expect(await node.command('DBSIZE')).toBe(0);
   });
 
-  test('takes nothing in the first CheckRateLimit of a key without +pexpireat', async () => {
+  test('consumes no units in the first CheckRateLimit of a key without +pexpireat', async () => {
     await start('-pexpireat');
     world = await openPermissionCalls(node.url, { login: LOGIN });
     for (const name of ['CheckRateLimit', 'CheckRateLimit of two', 'CheckRateLimit of a log']) {
@@ -144,7 +144,7 @@ describe('after a probe', () => {
     expect((await world.call('CacheSet')).text).toContain(`&${PREFIX}cache-inv:*`);
   });
 
-  test('finds a revoked permission by the call that needs it, and notices when it is granted again', async () => {
+  test('finds a revoked permission by the call that needs it, and detects when it is granted again', async () => {
     await start();
     world = await openPermissionCalls(node.url, { login: LOGIN, log });
     await waitFor('service', async () => (await world.call('CreateSession')).status === 'OK');
@@ -152,7 +152,7 @@ describe('after a probe', () => {
     await waitFor('the refusal', async () =>
       (await world.call('CreateSession')).text.includes('lacks the permission +hset'),
     );
-    // Redis 7.2 and later name the command before the probe does.
+    // Redis 7.2 and later include the command in the error, before the probe finds it.
     await waitFor('the report', () => errorsAbout('+hset') === 1);
     await change('+hset');
     await waitFor('service', async () => (await world.call('CreateSession')).status === 'OK');
@@ -181,7 +181,7 @@ describe('without +client|info', () => {
       return performance.now() >= untilMs;
     });
     expect(nearReads).toBe(0);
-    // Connections of probes come and go.
+    // Probes open and close connections.
     expect(await connections()).toEqual(expect.arrayContaining(before.slice(0, 2)));
     expect(lines.filter(({ text }) => text.startsWith('lost the'))).toEqual([]);
     expect(errorsAbout('+client|info')).toBe(1);

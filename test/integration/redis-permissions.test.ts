@@ -1,6 +1,7 @@
 /**
- * Tests a user that lacks one documented permission, for each permission in docs/operations/redis.md: outcomes of calls
- * before and after a probe has found it, no partial writes, and one log line that names it.
+ * Tests a user that lacks one of the permissions in docs/operations/redis.md, for each of them. The tests check the
+ * outcomes of calls before and after a probe has found the missing permission. There must be no partial writes, and one
+ * log line must name the permission.
  */
 import { CALL_COMMANDS, KEY_COMMANDS, SCRIPT_COMMANDS } from '../../src/redis/permissions.ts';
 import { countKeysWithoutEnd } from '../support/cache/redis.ts';
@@ -68,7 +69,7 @@ async function openProbed(isExpected: () => boolean): Promise<PermissionCalls> {
   return opened;
 }
 
-/** Makes all calls in order, and checks after each that no key stays without an expiry. */
+/** Makes all calls in order, and checks after each of them that every key has an expiry. */
 async function makeCalls(calls: PermissionCalls): Promise<Map<string, Ending>> {
   const endings = new Map<string, Ending>();
   for (const [name, call] of calls.calls) {
@@ -137,7 +138,8 @@ describe.each(COMMANDS.filter((command) => command !== 'cluster|slots'))('withou
   test('rejects calls that need it without writing, and logs one line, after the probe', async () => {
     await resetServer(`-${command}`);
     const isFound = () => errors.some(({ detail }) => detail.includes(` +${command} `));
-    // ASKING is sent only in a Cluster. A lack of the other commands has no visible effect to wait for.
+    // The sidecar sends ASKING only in a Cluster. If one of the other commands is missing, no visible effect occurs for
+    // which the test could wait.
     const isNoticed = !NEEDLESS.has(command) && command !== 'asking';
     const areas = ['state', 'cache'] as const;
     const expectedCount = areas.filter((area) => isProbedIn(area, command)).length;
@@ -147,7 +149,7 @@ describe.each(COMMANDS.filter((command) => command !== 'cluster|slots'))('withou
     const endings = await makeCalls(world);
     expectTruth(endings, true, command);
     expect(isFound()).toBe(isNoticed);
-    // One line for each role that needs the command.
+    // The sidecar logs one line for each role that needs the command.
     expect(errors).toHaveLength(isNoticed ? expectedCount : 0);
     const isRefused = [...endings.values()].some(({ status }) => status !== 'OK');
     expect(isRefused).toBe(isNoticed && !['client|info', 'ssubscribe', 'sunsubscribe'].includes(command));

@@ -1,5 +1,6 @@
 /**
- * Tests how often servers receive topology queries: often at first, rarely in a long outage, and once for both roles.
+ * Tests how often servers receive topology queries: frequently at first, rarely in a long outage, and once for both
+ * roles.
  */
 import type { RedisOptions } from '../../src/redis/options.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
@@ -11,7 +12,10 @@ import { type RedisLink, startRedisLink } from '../support/redis/link.ts';
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
-/** Long timeouts, because a connection that is dropped on a slow machine would restart the fast pace. */
+/**
+ * Long timeouts. On a slow machine, a short timeout could drop a connection, after which topology queries become
+ * frequent again.
+ */
 const PATIENT = { connectTimeoutMs: 5_000, commandTimeoutMs: 5_000 };
 
 let cluster: RedisCluster | undefined;
@@ -61,7 +65,7 @@ function startCalls(): () => void {
   return () => clearInterval(timer);
 }
 
-/** Watches channels in all shards with the second role. `live` holds those that are live. */
+/** Watches channels in all shards with the second role. `live` contains the live channels. */
 function watchChannels(live: Set<string>): readonly string[] {
   const channels = Array.from({ length: 30 }, (_, index) => `channel-${index}`);
   const subscriber = roles[1]?.createSubscriber({
@@ -133,7 +137,7 @@ test.each([
   async (_, withCalls) => {
     cluster = await startCluster({ masters: 1, replicas: 0 });
     const [node] = cluster.nodes as [RedisNode];
-    // The Cluster does not announce this address, so only refreshes use it.
+    // The Cluster does not announce this address, so only topology refreshes use it.
     const seed = await startRedisLink(node.port);
     proxies.push(seed);
     await openRoles(`redis://127.0.0.1:${seed.port}`);
@@ -142,7 +146,7 @@ test.each([
     const stopCalls = withCalls ? startCalls() : () => undefined;
     const downAtMs = performance.now();
     if (!withCalls) {
-      // Without a call the outage would go unnoticed.
+      // Without a call, the client would not detect the outage.
       await Promise.allSettled(roles.map((redis) => redis.send('a', ['GET', 'a'], soonMs())));
     }
     await elapsed(downAtMs, 10_000);
@@ -166,6 +170,6 @@ test('reads the topology every 5 s while a channel is subscribed', async () => {
   const listener = { onMessage: () => undefined, onLive: () => undefined, onLost: () => undefined };
   roles[1]?.createSubscriber(listener).subscribe('c');
   const before = await topologyRequests(node);
-  // One query may result from the connection of the subscriber.
+  // The connection of the subscriber may cause one of the queries.
   await waitFor('three requests', async () => (await topologyRequests(node)) >= before + 3, 18_000);
 }, 40_000);

@@ -1,7 +1,7 @@
 /**
- * Tests a sidecar on servers that refuse its commands. Each code writes one error line, and one line when it ends;
- * meanwhile /readyz has a line and a metric is 1. Limits fail open by default, so users of limits alone have no other
- * sign.
+ * Tests a sidecar on servers that refuse its commands. For each error code, it writes one error line at the start and
+ * one line at the end of the refusal. In between, /readyz contains a line and a metric is 1. Limits fail open by
+ * default, so users that call only limits have no other sign.
  */
 import { execFileSync } from 'node:child_process';
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
@@ -13,7 +13,7 @@ import { waitFor } from '../support/wait.ts';
 
 const LIMIT = { name: 'a', algorithm: 'ALGORITHM_TOKEN_BUCKET', limit: 1_000_000, windowMs: 60_000 } as const;
 const DECIDED_BY: Readonly<Record<number, string>> = { 1: 'store', 4: 'failure mode' };
-/** Time limit for servers that a test keeps busy. */
+/** Timeout for servers that a test keeps busy. */
 const PATIENCE_MS = 20_000;
 
 let redis: RedisNode;
@@ -51,7 +51,7 @@ async function readyz(): Promise<{ status: number; text: string }> {
   return { status: response.status, text: await response.text() };
 }
 
-/** Makes `calls` calls that meet the code, and checks that all reports show it. */
+/** Makes `calls` calls that fail with this code, and checks that all reports contain it. */
 async function expectRefused(code: string, calls = 20): Promise<void> {
   await waitFor(`a call that meets ${code}`, async () => {
     await check();
@@ -84,7 +84,7 @@ async function expectOver(code: string): Promise<void> {
 test('writes one line with the text of Redis for 1,000 calls to a server that cannot save', async () => {
   await start(['--enable-protected-configs', 'local']);
   await redis.command('CONFIG', 'SET', 'save', '3600 1');
-  // No user can create files there.
+  // No user can create files in /proc.
   await redis.command('CONFIG', 'SET', 'dir', '/proc');
   await redis.command('BGSAVE');
   await waitFor('a failed save', async () =>
@@ -139,7 +139,10 @@ test('reports a server that is loading its data', async () => {
   await expectOver('LOADING');
 }, 60_000);
 
-/** Opens a connection in addition to the administrator's, which waits for its reply. */
+/**
+ * Returns a function that sends commands over an additional connection, because the administrator's connection waits
+ * for its reply.
+ */
 function connectAdmin(node: RedisNode): RedisNode['command'] {
   const args = ['-p', String(node.port)];
   return async (...words) => execFileSync('redis-cli', [...args, ...words]).toString();
@@ -171,7 +174,7 @@ describe('a user that lacks a permission', () => {
   test('writes one line for limits that are refused while sessions work', async () => {
     await startAs(['-hset']);
     await expectRefused('NOPERM', 0);
-    // Longer than the quiet time of a refusal.
+    // The test waits for longer than the time after which a refusal without errors is over.
     const untilMs = performance.now() + 2_000;
     const areSessionsFound: boolean[] = [];
     await waitFor('two seconds of calls', async () => {
@@ -191,7 +194,7 @@ describe('a user that lacks a permission', () => {
 describe('a server that cannot be used', () => {
   test('shows the text of Redis for maxclients in the log, in /readyz and to callers', async () => {
     redis = await startRedis();
-    // The administrator's connection is the only one.
+    // Allows only the connection of the administrator.
     await redis.command('CONFIG', 'SET', 'maxclients', '1');
     await startOn(redis.url);
     await waitFor('the refusal', () => linesOf('error', 'ERR').length > 0);

@@ -1,5 +1,5 @@
 /**
- * Tests refusals on real servers: callers receive the right StoreError, and service continues afterwards.
+ * Tests errors from real servers that refuse commands: callers receive the right StoreError, and later calls succeed.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
 import { defineScript } from '../../src/redis/lua-script.ts';
@@ -87,7 +87,7 @@ test('ends calls in time while the server is busy with a script, and serves them
 });
 
 test('is unavailable while the server loads its data, and serves afterwards', async () => {
-  // Loading takes 5 ms for each of 200 keys: for about a second the server answers LOADING to everything.
+  // Loading takes 5 ms for each of 200 keys. For about a second, the server replies to every command with LOADING.
   await start(['--enable-debug-command', 'local', '--loading-process-events-interval-bytes', '1024']);
   await node.command('CONFIG', 'SET', 'key-load-delay', '5000');
   await node.command('DEBUG', 'POPULATE', '200', 'filler', '1024');
@@ -134,7 +134,7 @@ describe('reads while writes are refused', () => {
   async function expectReads(): Promise<void> {
     expect(await outcomeOf(redis.run(read, ['a'], [], soonMs()))).toBe('ok');
     expect(await outcomeOf(redis.send('a', ['GET', 'a'], soonMs()))).toBe('ok');
-    // Longer than a verified role is valid, so the role query must be answered too.
+    // The wait is longer than a verified role is valid, so the server must also reply to the role query.
     await waitFor('more than half a second', hasPassed(600));
     expect(await outcomeOf(redis.run(read, ['a'], [], soonMs()))).toBe('ok');
   }
@@ -142,7 +142,7 @@ describe('reads while writes are refused', () => {
   test('answers MISCONF to writes if the server cannot save, and serves reads', async () => {
     await startWith(['--enable-protected-configs', 'local']);
     await node.command('CONFIG', 'SET', 'save', '3600 1');
-    // No user can create files there.
+    // No user can create files in /proc.
     await node.command('CONFIG', 'SET', 'dir', '/proc');
     await node.command('BGSAVE');
     await waitFor('a failed save', async () =>

@@ -1,8 +1,8 @@
 /**
- * Tests every script and command of the stores on a standalone server that became a replica: the server refuses every
- * write script and every bare write, and the role is verified before every read.
+ * Tests every script and command of the stores on a standalone server that became a replica. The server refuses every
+ * write script and every bare write. The client verifies the role before every read.
  *
- *   1. Scripts and commands are recorded while the store contracts run, so new ones are covered automatically.
+ * 1. The test records scripts and commands while the store contracts run, so it covers new ones automatically.
  *   2. Every block of every script file is part of a recorded script, because a script includes only the library blocks
  *      that it uses.
  */
@@ -172,7 +172,7 @@ describe('on a server that became a replica', () => {
   });
 
   test('answers no read', async () => {
-    // After this, no previously verified role is valid any longer.
+    // After this wait, no role that was verified before is valid.
     await waitFor(
       'no service',
       async () => (await outcomeOf(redis.send('a', ['GET', 'a'], soonMs(500)))) !== 'answered',
@@ -201,7 +201,7 @@ async function outcomeOf(promise: Promise<unknown>): Promise<string> {
   }
 }
 
-/** Returns the blocks between blank lines, without blocks that are comments. */
+/** Returns the blocks between blank lines, except blocks that contain only comments. */
 function blocksOf(file: string): string[] {
   const text = readFileSync(join(repositoryRoot, file), 'utf8').trim();
   return text.split(/\n{2,}/).filter((block) => block.replace(/--.*$/gm, '').trim() !== '');

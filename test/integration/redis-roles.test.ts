@@ -1,6 +1,6 @@
 /**
- * Tests a standalone server that was demoted while its connections stay open: from 1 s after that it serves nothing,
- * not even to a sidecar that only reads. The verification costs nothing on an idle connection and in a Cluster.
+ * Tests a standalone server that is demoted while its connections stay open. One second later the client uses it for no
+ * call, even if the sidecar only reads. The client sends no role queries on an idle connection or in a Cluster.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
 import { defineScript } from '../../src/redis/lua-script.ts';
@@ -18,7 +18,7 @@ const ARGS = ['--repl-diskless-sync-delay', '0', '--replica-serve-stale-data', '
 
 interface Answer {
   readonly atMs: number;
-  /** Value, or the kind of the StoreError. */
+  /** Value that was read, or the kind of the StoreError. */
   readonly text: string;
 }
 
@@ -104,7 +104,7 @@ describe.each([
     expect(late.length).toBeGreaterThan(20);
     expect(late.filter((text) => text !== 'unavailable')).toEqual([]);
     expect(await server.command('GET', 'a')).toBe('old');
-    // Either the first read or the topology refresh found the demotion.
+    // Either the first read or the topology refresh detected the demotion.
     expect(losses[0]).toBe('demoted');
     await server.command('REPLICAOF', 'NO', 'ONE');
     await waitFor('service', () => reader.answers.at(-1)?.text === 'old');
@@ -112,7 +112,8 @@ describe.each([
   });
 });
 
-// A refused write causes a topology refresh, which finds the replica. Metrics must use the same reason.
+// A refused write causes a topology refresh, which detects the replica. The metrics must show the same reason as for
+// reads.
 test('reports the loss of a demoted server as demoted if the sidecar only writes', async () => {
   await start(1);
   const [server] = servers as [RedisNode];
@@ -125,7 +126,7 @@ test('reports the loss of a demoted server as demoted if the sidecar only writes
   expect(losses).toEqual(['demoted']);
 });
 
-// A server that reports its role in neither form is assumed to be a master.
+// The client assumes that a server is a master if it allows neither ROLE nor INFO.
 test('serves reads from a server that does not report its role', async () => {
   await start(1);
   const [server] = servers as [RedisNode];
@@ -154,7 +155,7 @@ test('answers reads in flight from the new master after a demotion', async () =>
   await waitFor('a while', hasPassed(DEMOTION_MS));
   await reader.stop();
   expect(new Set(reader.since(demotedAtMs + DEMOTION_MS))).toEqual(new Set(['new']));
-  // Reads in flight are repeated at the new master, so none fails.
+  // The client repeats reads in flight at the new master, so none of them fails.
   expect(new Set(reader.since(0))).toEqual(new Set(['old', 'new']));
   await link.close();
 });
@@ -169,7 +170,7 @@ test('queries the role at most twice a second while there are reads, and not on 
   const reader = new Reader(redis);
   await waitFor('questions', async () => (await calls()) >= before + 4, 20_000);
   await reader.stop();
-  // A topology refresh may have queried it, too.
+  // A topology refresh may also have queried the role.
   expect(await calls()).toBeLessThanOrEqual(before + 2 + (performance.now() - beganAtMs) / 500);
   expect(reader.answers.length).toBeGreaterThan(50);
   const idleFrom = await calls();

@@ -1,6 +1,6 @@
 /**
- * Tests scripts that a server lacks: they are loaded once while all commands that need them wait, and no command sends
- * the source.
+ * Tests scripts that a server does not have. The client loads each of them once while all commands that need it wait.
+ * No other command contains the source.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
 import { defineScript, type Script } from '../../src/redis/lua-script.ts';
@@ -11,7 +11,7 @@ import { commandCalls } from '../support/redis/command-stats.ts';
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
-/** Padding to the size of a script with all algorithms. */
+/** Padding that makes a script as long as one with all algorithms. */
 const PADDING = '-- long\n'.repeat(2_400);
 const PATIENT = { commandTimeoutMs: 20_000 };
 

@@ -1,6 +1,6 @@
 /**
- * Tests Sentinels that are unusable or report a wrong master: the master in use stays in use, none is chosen without a
- * majority, and operators see the reason.
+ * Tests Sentinels that are unusable or report a wrong master. The sidecar keeps using its current master, and chooses
+ * none without a majority. Operators can see the reason.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -95,7 +95,7 @@ test('keeps using the master when all Sentinels end, logs it once, and follows a
   );
   await waitFor('all of them missing', () => client.topologyStatus().silentSentinels === 3);
   expect(notice(client)).toContain(`; using ${nodes(client).join()} until a majority names another one`);
-  // Losing the connection does not change this.
+  // The sidecar keeps using this master even if it loses the connection.
   await master.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
   await waitFor('service', async () => (await write(client, '1')) === 'OK');
   expect(linesWith('cannot determine the Redis master')).toHaveLength(1);
@@ -276,7 +276,7 @@ test('uses a URL with one Sentinel of three and logs a warning', async () => {
   await waitFor('the warning', () => linesWith('the URL lists too few of the Redis Sentinels').length === 1);
 }, 60_000);
 
-test('detects a Sentinel that swallows everything, and reports a server that is not a Sentinel', async () => {
+test('detects a Sentinel that never replies, and reports a server that is not a Sentinel', async () => {
   const master = await startGroup({ replicas: 0 });
   const link = await startRedisLink(group.sentinels[0]?.port);
   const urls = `127.0.0.1:${link.port},127.0.0.1:${group.sentinels[1]?.port},127.0.0.1:${master.port}`;

@@ -1,6 +1,6 @@
 /**
- * Tests failovers with real Sentinels: sidecars follow every kind of failover, and never write to the old master after
- * it.
+ * Tests failovers with real Sentinels. After every kind of failover, sidecars use the new master and never write to the
+ * old one.
  */
 
 import { StoreError } from '../../src/lib/store-error.ts';
@@ -155,7 +155,7 @@ test('abandons a partitioned old master although it and a minority of the Sentin
   await writer.stop();
   expect(await write('last')).toBe('OK');
   expect(String(await redis.send('a', ['GET', 'a'], soonMs()))).toBe('last');
-  // The partition ends: the old master becomes a replica, and callers notice nothing.
+  // When the partition ends, the old master becomes a replica, and no call fails.
   await master.command('ACL', 'SETUSER', 'majority', 'on');
   await master.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
   await waitFor('the old master a replica', async () => /^slave/.test(String(await master.command('ROLE'))), 60_000);

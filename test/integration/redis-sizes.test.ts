@@ -1,6 +1,6 @@
 /**
- * Tests the memory per entry in docs/operations/redis.md against a real Redis: each documented number of bytes is at
- * most 30 % away from what the server reports.
+ * Compares the memory per entry in docs/operations/redis.md with a real Redis. Each documented number of bytes differs
+ * by at most 30 % from the value that the server reports.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -37,7 +37,7 @@ async function usedBytes(): Promise<number> {
   return Number(/used_memory:(\d+)/.exec(text)?.[1]);
 }
 
-/** Returns the bytes that each of many calls adds to the memory of the server. */
+/** Returns by how many bytes one call increases the memory of the server, on average over many calls. */
 async function bytesPerCall(call: (index: number) => Promise<{ readonly ok: boolean }>): Promise<number> {
   await redis.command('FLUSHALL', 'SYNC');
   await call(COUNT);

@@ -1,6 +1,6 @@
 /**
- * Tests standalone masters that change roles while their connections stay open. A demoted server keeps answering
- * READONLY, so its connections must be replaced.
+ * Tests standalone masters that change roles while their connections stay open. A demoted server would reply to every
+ * write with READONLY, so the client must replace its connections.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
 import type { Redis } from '../../src/redis/redis.ts';

@@ -1,6 +1,6 @@
 /**
- * Tests subscriptions without barriers of callers: a server that freezes, starts late, revokes the permission for a
- * channel, or dies and is replaced by its replica.
+ * Tests subscriptions without barriers of callers. The server freezes, starts late, revokes the permission for a
+ * channel, or fails and is replaced by its replica.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
@@ -10,7 +10,10 @@ import { startCluster } from '../support/redis/cluster.ts';
 import { freePort, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
-/** Time until the next periodic barrier (1 s), the command timeout, and the lag of timers. */
+/**
+ * Maximum time until the client detects a fault: the interval of periodic barriers (1 s), the command timeout, and the
+ * lag of timers.
+ */
 const NOTICED_WITHIN_MS = 1_000 + 250 + 100;
 
 interface Ear {

@@ -1,5 +1,6 @@
 /**
- * Tests the subscriber on real servers: order, losses and repairs, barriers, and a frozen node.
+ * Tests the subscriber on real servers: the order of messages, lost and restored subscriptions, barriers, and a frozen
+ * node.
  */
 import type { RedisListener, RedisSubscriber } from '../../src/redis/commands.ts';
 import type { Redis } from '../../src/redis/redis.ts';

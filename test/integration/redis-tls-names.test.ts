@@ -1,6 +1,7 @@
 /**
- * Tests a TLS Cluster that announces IP addresses while its certificates hold only a host name, as in managed
- * offerings. It is used with the right name in a setting. Otherwise it is rejected, and the log line names the setting.
+ * Tests a TLS Cluster that announces IP addresses while its certificates contain only a host name, as in managed
+ * services. The sidecar uses the Cluster if a setting contains the right name. Otherwise it rejects the nodes, and the
+ * log line names the setting.
  */
 import dns from 'node:dns';
 import type { LookupFunction } from 'node:net';

@@ -1,6 +1,6 @@
 /**
- * Tests servers that refuse the CLUSTER command: a standalone server is used if it reports its role. Cluster nodes and
- * servers that report no role are rejected, and a missing permission remains an error.
+ * Tests servers that refuse the CLUSTER command. The sidecar uses a standalone server if it reports its role. It
+ * rejects Cluster nodes and servers that report no role. A missing permission is still an error.
  */
 
 import { StoreError } from '../../src/lib/store-error.ts';

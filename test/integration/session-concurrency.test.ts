@@ -1,5 +1,5 @@
 /**
- * Concurrency suite of the session stores, on all stores.
+ * Runs the concurrency suite on all session stores.
  */
 import { sessionStoreConcurrency } from '../support/session/store-concurrency.ts';
 import { clusterFixture, memoryFixture, standaloneFixture } from '../support/session/stores.ts';

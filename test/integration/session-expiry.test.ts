@@ -1,5 +1,5 @@
 /**
- * TTL of a session's key: after each call that may change it, it equals exactly the expiry that the call reports.
+ * Tests the expiry of a session's key. After each call that may change it, it equals the expiry that the call reports.
  */
 import { randomBytes } from 'node:crypto';
 import { createKeyspace } from '../../src/redis/keyspace.ts';
@@ -71,7 +71,7 @@ test('updates extend and shorten the TTL and report it', async () => {
     expect(await expiryOf(session)).toBe(reportedMs);
     expect(endOf(await read(session))).toBe(reportedMs);
   }
-  // At most 30 days after creation.
+  // The expiry is at most 30 days after the creation.
   expect(await expiryOf(session)).toBe((await read(session)).createdAtMs + 30 * DAY_MS);
 });
 

@@ -1,6 +1,6 @@
 /**
- * Committed bytes of sessions and users in Redis: the current release reads them with a known result and writes the
- * same bytes. It rejects an unknown layout without changing it.
+ * Tests committed bytes of sessions and users in Redis. The current release reads them with a known result and writes
+ * the same bytes. It rejects an unknown layout without changing it.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -119,7 +119,8 @@ test('reads the committed bytes of a session and its user with a known result', 
       labels,
     },
   ]);
-  // The session has an older generation and was kept by a logout everywhere. No other session with it is valid.
+  // A logout everywhere kept this session, which has an older generation. No other session with that generation is
+  // valid.
   await put(fixture.user, { k: '' });
   expect(await store.read(credential, { touch: true }, soonMs())).toBeUndefined();
 });
@@ -179,9 +180,9 @@ async function failureOf(call: Promise<unknown>): Promise<StoreError> {
   return error as StoreError;
 }
 
-/** Calls that read no session of a newer layout: a logout everywhere and a creation read only the user. */
+/** Calls that read no session. A logout everywhere and a creation read only the user. */
 const TOUCHES_NO_SESSION = new Set(['log out everywhere', 'create']);
-/** Calls that have ended or changed the session before they read its user, with the kind of error that reports it. */
+/** Calls that end or change the session before they read its user, with the kind of the resulting error. */
 const AFTER_THE_SESSION: Readonly<Record<string, string>> = { update: 'unknown' };
 const DONE_WITHOUT_THE_USER = new Set(['delete by id', 'delete by handle']);
 

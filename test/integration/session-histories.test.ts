@@ -1,5 +1,6 @@
 /**
- * Random histories of the session stores: thousands of short ones in memory, hundreds on Redis and on a Cluster.
+ * Tests random histories of the session stores: thousands of short ones in memory, and hundreds on Redis and on a
+ * Cluster.
  */
 import { sessionStoreHistories } from '../support/session/store-histories.ts';
 import { clusterFixture, memoryFixture, standaloneFixture } from '../support/session/stores.ts';

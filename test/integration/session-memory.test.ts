@@ -1,5 +1,5 @@
 /**
- * Contract suite of the session stores on the memory store.
+ * Runs the contract suite of the session stores on the memory store.
  */
 import { sessionStoreContract } from '../support/session/store-contract.ts';
 import { memoryFixture } from '../support/session/stores.ts';

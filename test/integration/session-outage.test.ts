@@ -1,6 +1,6 @@
 /**
- * The Redis store of sessions while its Redis is frozen, stopped, or without its scripts: the kind of failure of each
- * call.
+ * Tests the Redis store of sessions while Redis is frozen, is stopped, or does not have the scripts. Each call must
+ * fail with the right kind of error.
  */
 import { randomBytes } from 'node:crypto';
 import { StoreError } from '../../src/lib/store-error.ts';

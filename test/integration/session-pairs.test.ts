@@ -1,10 +1,10 @@
 /**
- * Every pair of calls on the same sessions. The second call runs completely after each step of the first. Both results,
- * and everything observable afterwards, must equal those of one of the two sequential orders. The memory store, whose
- * methods are single steps, defines these results.
+ * Tests every pair of calls on the same sessions. The second call runs completely after each step of the first. Both
+ * results, and the state that callers can observe afterwards, must equal those of one of the two sequential orders. The
+ * memory store, whose methods are single steps, defines these results.
  *
- * Counts are an exception. The number of ended sessions, or whether there was one, may be lower than in either order,
- * because a session counts only for the call that removes it.
+ * Counts are an exception. The number of ended sessions may be lower than in either order, because only the call that
+ * removes a session includes it in its count.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -42,7 +42,7 @@ function deadline(): number {
   return performance.now() + 10_000;
 }
 
-/** Two sessions of user u, a guest, and the ids that each of the two calls issues. */
+/** Two sessions of user u, a guest session, and the ids that each of the two calls issues. */
 class Cast {
   readonly #suffix = randomBytes(6).toString('hex');
   readonly users = { u: `u${this.#suffix}`, v: `v${this.#suffix}` };
@@ -61,7 +61,7 @@ class Cast {
     }
   }
 
-  /** Returns everything observable: the session of each id, and the lists. */
+  /** Returns the state that callers can observe: the session of each id, and the lists. */
   async look(store: SessionStore): Promise<unknown> {
     const { first, second } = this.given;
     const ids = [this.mine, this.other, this.guest, ...Object.values(first), ...Object.values(second)];
@@ -76,8 +76,8 @@ class Cast {
   }
 
   /**
-   * Returns a result without what differs between runs: ids become the names of this cast, and times and counts are
-   * omitted.
+   * Returns a result without the parts that differ between runs. Replaces ids with the names of this cast, and omits
+   * times and counts.
    */
   told(answer: unknown): unknown {
     const names = new Map([
@@ -205,7 +205,7 @@ async function between(calls: { first: Call; second: Call }, step: number): Prom
   if (second === undefined) {
     return undefined;
   }
-  // Runs a command on the same connection, which completes after the cleanup that no response waits for.
+  // Runs a command on the same connection. It completes after the cleanup for which no response waits.
   await redis.send('', ['PING'], deadline());
   return { first, second: second.answer, afterwards: await cast.look(store) };
 }

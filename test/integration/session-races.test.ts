@@ -1,6 +1,6 @@
 /**
- * The races of docs/internals/session-races.md between two steps of one call. Each is played deterministically: another call
- * runs completely after a given step and before the next.
+ * Tests the races in docs/internals/session-races.md between two steps of one call. Each race is deterministic: another
+ * call runs completely after a given step and before the next one.
  */
 import { randomBytes } from 'node:crypto';
 import type { UserLimit } from '../../src/config/policy-file.ts';
@@ -112,8 +112,8 @@ test('a logout everywhere between the steps of a login invalidates the session',
 });
 
 /**
- * A session that its user's list does not contain, as one of more than 1,000. Only the generation ends it, because no
- * call finds its key.
+ * Removes a session from its user's list, which may lack sessions if a user has more than 1,000. Only the generation
+ * invalidates this session, because no call finds its key.
  */
 async function unlist(userId: string, credential: SessionCredential): Promise<void> {
   await redis.send('', ['HDEL', keyspace.user(userId), `h:${credential.handle}`], deadline());
@@ -186,13 +186,13 @@ async function setGeneration(userId: string, [incarnation = '', number = '']: re
   await redis.send('', ['HSET', keyspace.user(userId), 'i', incarnation, 'n', number], deadline());
 }
 
-test('the removal of an invalid session spares one that was rotated to another user meanwhile', async () => {
+test('the removal of an invalid session does not remove one that was rotated to another user meanwhile', async () => {
   const [first, second] = [name(), name()];
   const old = await create(store, first);
   const before = await generationOf(first);
   let rotated: SessionCredential | undefined;
   const racing = storeWithCallAfter('session-user-end', async () => {
-    // As if the login had read the generation just before the logout changed it.
+    // Simulates a login that read the generation just before the logout changed it.
     const after = await generationOf(first);
     await setGeneration(first, before);
     rotated = (await rotate(store, old, second)).credential;
@@ -264,7 +264,7 @@ describe('with a limit of one live session per user', () => {
       await waitFor('the expiry of the session', () => Date.now() > enteredAtMs + timeoutMs, 5_000);
       other = (await create(store, user, REFUSE)).outcome;
     });
-    // On a machine that takes 2 s for this, the slow login would be refused instead of the other one.
+    // If a machine takes 2 s for this, the slow login fails and the other one succeeds.
     const first = await create(slow, user, REFUSE, timeoutMs).catch((error: unknown) => error);
     expect([first, other]).toEqual(
       other === 'created' ? [expect.objectContaining({ kind: 'deadline' }), 'created'] : [first, 'user_full'],

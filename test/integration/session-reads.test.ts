@@ -1,5 +1,6 @@
 /**
- * GetSession: its cost in commands, the renewal of the idle timeout, and its responses while Redis rejects writes.
+ * Tests GetSession: the number of its commands, the renewal of the idle timeout, and its responses while Redis rejects
+ * writes.
  */
 import type { Redis } from '../../src/redis/redis.ts';
 import type { IssuedSessionId, SessionRecord } from '../../src/session/model.ts';
@@ -50,7 +51,7 @@ test('a read costs one command for a guest, two for a user, and one more if the 
     const steps = recorded.takeSteps();
     return steps.length > 2 ? steps : undefined;
   });
-  // The generation comes first, so that a blocked renewal does not delay it.
+  // The store reads the generation before the renewal, so that a blocked renewal does not delay it.
   expect(renewal).toEqual(['session-read', 'HMGET', 'session-touch']);
   await waitFor('a renewal of the guest', async () => {
     await read(guest, true);
@@ -93,7 +94,8 @@ test('a read renews the idle timeout and reports the expiry that Redis has', asy
 });
 
 /**
- * Conditions under which Redis rejects the renewal. A server without memory is not one, because a renewal needs none.
+ * Conditions under which Redis rejects the renewal. A server that is out of memory accepts it, because a renewal needs
+ * no memory.
  */
 const REFUSALS: Readonly<Record<string, { begin(): Promise<unknown>; end(): Promise<unknown> }>> = {
   'that cannot save to its disk (MISCONF)': {
@@ -138,7 +140,7 @@ test.each(Object.keys(REFUSALS))('a server %s returns sessions with their curren
       recorded.takeSteps();
       expect(await read(session, true)).toMatchObject({ lastSeenAtMs });
       expect(recorded.takeSteps()).toContain('session-touch');
-      // The store may have dropped a connection that was blocked since its write.
+      // The store may have dropped a connection that did not reply after its write was blocked.
       await waitFor('a connection', () => redis.isReady());
     }
     expect((await recorded.store.list('ann', soonMs())).length).toBeGreaterThan(0);

@@ -1,6 +1,6 @@
 /**
- * Suite for the limit of live sessions per user on memory, one Redis and a Cluster, each with two sidecars where
- * possible.
+ * Runs the suite for the limit of live sessions per user on memory, one Redis and a Cluster. Redis and the Cluster
+ * serve two sidecars.
  */
 import { clusterFixture, memoryFixture, standaloneFixture } from '../support/session/stores.ts';
 import { sessionUserLimit } from '../support/session/user-limit.ts';

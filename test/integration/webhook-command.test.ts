@@ -1,5 +1,6 @@
 /**
- * `pannier webhook` as a process: errors of the command line and the configuration, exit codes, and draining after SIGTERM.
+ * Tests `pannier webhook` as a process: errors in the command line and the configuration, exit codes, and draining
+ * after SIGTERM.
  */
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

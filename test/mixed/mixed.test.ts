@@ -1,5 +1,6 @@
 /**
- * Two releases on one Redis, as during a rolling update: each release reads the data of the other, and both share counts and invalidations.
+ * Tests two releases on one Redis, as during a rolling update: each release reads the data of the other, and both share
+ * counts and invalidations.
  */
 
 import { type RedisNode, startRedis } from '../support/redis/server.ts';

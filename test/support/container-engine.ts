@@ -1,5 +1,6 @@
 /**
- * Container engine that the tests run: the command in PANNIER_TEST_ENGINE, or docker. The command must accept docker's arguments.
+ * Container engine of the tests: the command in PANNIER_TEST_ENGINE, or docker. The command must accept docker's
+ * arguments.
  */
 const fromEnvironment = process.env.PANNIER_TEST_ENGINE ?? '';
 

@@ -3,7 +3,7 @@
  */
 const POLL_MS = 10;
 
-/** Resolves with the first truthy value of `probe`. An error of `probe` counts as a falsy value. Rejects after `timeoutMs`. */
+/** Resolves with the first truthy value of `probe`. Treats an error of `probe` as a falsy value. Rejects after `timeoutMs`. */
 export async function waitFor<Value>(
   what: string,
   probe: () => Value | Promise<Value>,

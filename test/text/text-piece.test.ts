@@ -1,5 +1,5 @@
 /**
- * Extraction of prose from files, with its contexts.
+ * Tests the extraction of prose from files, with the context of each text.
  */
 import { sentencesOf } from '../../scripts/text/prose.ts';
 import { textPieces } from '../../scripts/text/text-piece.ts';

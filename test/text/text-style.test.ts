@@ -1,5 +1,5 @@
 /**
- * Checks the style of every text that people read with the terms of scripts/text/terms.yaml.
+ * Checks every text that people read against the terms in scripts/text/terms.yaml.
  */
 import { repositoryTexts } from '../../scripts/text/repository-texts.ts';
 import { readStyleTerms, styleReport } from '../../scripts/text/terms.ts';

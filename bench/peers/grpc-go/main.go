@@ -1,6 +1,5 @@
-// Command grpc-go is a grpc-go server whose only method returns an empty message
-// and ignores the request. It listens on a loopback port and on a unix socket
-// (its argument), prints {"tcp": PORT}, and serves until it is ended.
+// Command grpc-go is a grpc-go server whose only method returns an empty message and ignores the request. It listens on a loopback port and on a
+// unix socket (its argument), prints {"tcp": PORT}, and serves until a signal ends it.
 package main
 
 import (

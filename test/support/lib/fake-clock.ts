@@ -3,7 +3,7 @@
  */
 import type { Clock } from '../../../src/lib/clock.ts';
 
-/** Changes only by `advance`, which moves both times together, and by `skew`. */
+/** Clock that changes only by `advance`, which moves both times together, and by `skew`. */
 export class FakeClock implements Clock {
   #nowMs: number;
   #monotonicMs = 0;
@@ -25,7 +25,7 @@ export class FakeClock implements Clock {
     this.#monotonicMs += durationMs;
   }
 
-  /** Moves only Unix time, as a stepped system clock does. The duration may be negative. */
+  /** Moves only Unix time, as a step of the system clock does. The duration may be negative. */
   skew(durationMs: number): void {
     this.#nowMs += durationMs;
   }

@@ -60,7 +60,7 @@ export async function spawnBound(
         try {
           process.kill(pid, name);
         } catch {
-          // The process has just ended.
+          // The process ended before it received the signal.
         }
       }
     },

@@ -3,7 +3,8 @@
  *
  * Invariants:
  *   1. Nothing is written into this repository: `git archive` exports the files of the commit.
- *   2. The build uses the packages of this repository if the commit has the same package-lock.json, and installs its own otherwise.
+ * 2. The build uses the packages of this repository if the commit has the same package-lock.json. Otherwise it installs
+ *    the packages of the commit.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';

@@ -1,5 +1,5 @@
 /**
- * Tests that every example program must pass, in any language, through two replicas of it.
+ * Test suite for an example program in any language. It runs two replicas of the program.
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';

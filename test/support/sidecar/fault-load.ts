@@ -1,6 +1,6 @@
 /**
- * Load during fault tests: checks and session reads for keys on the failing shard and on the others, which the fault must not affect. Each call
- * has a deadline.
+ * Generates load during fault tests: checks and session reads for keys on the failing shard, and on the others, which
+ * the fault must not affect. Each call has a deadline.
  */
 import { createKeyspace } from '../../../src/redis/keyspace.ts';
 import type { RedisNode } from '../redis/server.ts';
@@ -20,7 +20,7 @@ const keyspace = createKeyspace('pannier:');
 export interface FaultResult {
   kind: 'limit' | 'session';
   shard: 'suffering' | 'other';
-  /** Result of the call: decided by the store, by the failure mode, or the status code of an error. */
+  /** Result of the call: whether the store or the failure mode decided it, or the status code of an error. */
   outcome: 'store' | 'failure mode' | number;
   details: string;
 }
@@ -52,7 +52,8 @@ export function subjectsAround(fleet: Fleet, suffering: RedisNode): Subject[] {
 export async function sessionsAround(fleet: Fleet, suffering: RedisNode, count = 24): Promise<Subject[]> {
   const sessions: Subject[] = [];
   for (let index = 0; index < count; index += 1) {
-    // A Cluster that had just started once refused a session for an unknown reason. The output shows it if it happens again.
+    // A Cluster that had just started once rejected a session for an unknown reason. If this happens again, the output
+    // shows the error.
     const { sessionId, handle } = await waitFor('a session of the load', async () => {
       const created = await fleet.clients[0].createSession({ data: { n: Buffer.from(String(index)) } });
       if (!created.ok) {

@@ -1,5 +1,6 @@
 /**
- * Loaded into a sidecar under test (`--import`, with `--expose-gc`). On SIGUSR2 it writes the size of the live memory to a file.
+ * Reporter that is loaded into a sidecar under test (`--import`, with `--expose-gc`). On SIGUSR2 it writes the size of
+ * the live memory to a file.
  *
  * Resident memory does not show leaks, because V8 keeps unused pages. The live memory after a garbage collection is exact.
  */

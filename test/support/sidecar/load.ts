@@ -1,6 +1,7 @@
 /**
- * Generates bounded load for the fault tests: callers in a closed loop, with a record of every call. It also measures the event-loop delay of the
- * test process, which tests add to their bounds, so that a busy machine does not count as a slow sidecar.
+ * Generates bounded load for the fault tests: callers in a closed loop, with a record of every call. It also measures
+ * the event-loop delay of the test process. Tests add this delay to their bounds, because a busy machine does not prove
+ * that the sidecar is slow.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 

@@ -1,9 +1,10 @@
 /**
- * `node --expose-gc test/support/sidecar/memory-fill.ts CASE`: fills a memory store as callers would. It prints as JSON the bytes that the store
- * counts and the growth of the process memory, in the V8 heap and in buffers outside of it.
+ * `node --expose-gc test/support/sidecar/memory-fill.ts CASE`: fills a memory store as callers would. It prints as JSON
+ * the bytes that the store counts and the growth of the process memory, in the V8 heap and in buffers outside it.
  *
- * Each case runs in a separate process, so that only the store grows between both measurements. Strings are decoded from bytes and limits are
- * compiled per call, as the gRPC services do, so that the parts of a request that a store keeps are measured too.
+ * Each case runs in a separate process, so that only the store grows between both measurements. It decodes strings from
+ * bytes and compiles limits for each call, as the gRPC services do. The measurement then includes the parts of a
+ * request that a store keeps.
  */
 import { randomUUID } from 'node:crypto';
 import { MemoryCacheStore } from '../../../src/cache/memory-store.ts';

@@ -1,14 +1,14 @@
 /**
  * Builds the program of another commit, which `make test-mixed` runs together with this one.
  *
- * The commit is PANNIER_MIXED_REF, or else the last tag. Without both it is HEAD, which only shows that the test itself works, and the output
- * says so.
+ * The commit is PANNIER_MIXED_REF, or else the last tag. Without both it is HEAD, which only shows that the test itself
+ * works. The output reports this.
  */
 import { join } from 'node:path';
 import { buildCommit, git } from './commit-build.ts';
 
 export interface OtherRelease {
-  /** Name for people, such as `v0.2.0 (4f2a9c1)`. */
+  /** Name for the output, such as `v0.2.0 (4f2a9c1)`. */
   readonly name: string;
   readonly mainFile: string;
   remove(): void;
@@ -18,7 +18,7 @@ export function buildOtherRelease(): OtherRelease {
   const { ref, reason } = chooseRef();
   const build = buildCommit(ref);
   const name = `${ref} (${build.commit})`;
-  process.stderr.write(`test-mixed: this working tree together with ${name}: ${reason}\n`);
+  process.stderr.write(`test-mixed: testing this working tree together with ${name} (${reason})\n`);
   return { name, mainFile: join(build.directory, 'dist', 'main.mjs'), remove: build.remove };
 }
 

@@ -19,11 +19,11 @@ export interface Sidecar {
   /** Returns the parsed log lines. */
   logLines(): Record<string, unknown>[];
   signal(name: NodeJS.Signals): void;
-  /** Returns the live bytes after a garbage collection, in the V8 heap and outside of it. */
+  /** Returns the live bytes after a garbage collection, in the V8 heap and outside it. */
   liveBytes(): Promise<number>;
   /** Resolves with the exit code, which is 128 plus the number of the signal if a signal ended the process. */
   ended: Promise<number>;
-  /** Sends SIGTERM and waits for the end; sends SIGKILL after 15 s. */
+  /** Sends SIGTERM and waits until the process has ended. Sends SIGKILL after 15 s. */
   stop(): Promise<number>;
 }
 
@@ -39,10 +39,13 @@ export function serveCommand(program: string): readonly string[] {
   return [process.execPath, ...HEAP_REPORT_FLAGS, program, 'serve'];
 }
 
-/** Command as in a container: with the flags of bin/pannier, and without the heap report, which needs memory itself. */
+/**
+ * Command that runs the program as in a container: with the flags of bin/pannier, and without the heap reporter, which
+ * needs memory itself.
+ */
 export const AS_IN_A_CONTAINER: readonly string[] = [join(repositoryRoot, 'bin', 'pannier'), 'serve'];
 
-/** Starts the program and waits until it serves. It may not be ready then, because Redis may be unavailable. */
+/** Starts the program and waits until it serves. The sidecar may not be ready yet, because Redis may be unavailable. */
 export async function startSidecar(
   settings: Record<string, string> = {},
   [command = '', ...args]: readonly string[] = serveCommand(mainFile),
