@@ -17,7 +17,9 @@ export interface Sentence {
   readonly text: string;
 }
 
-const SENTENCE_END = /(?<=[.!?:]["')\]]?)\s+(?=["'([`]?[A-Z0-9`])|\n\s*\n|\n\s*(?=(?:[-*]|\d+\.)\s)/;
+/** Matches a full stop before a capital letter, inline code or a file name; a blank line; or the marker of a list item. */
+const SENTENCE_END =
+  /(?<=[.!?:]["')\]]?)\s+(?=["'([`]*(?:[A-Z0-9`]|[a-z][\w/-]*\.(?:md|ts|lua|js|go|proto)\b))|\n\s*\n|\n\s*(?=(?:[-*]|\d+\.)\s)/;
 /** Matches the end of an abbreviation or of the number of a list item, whose full stop does not end a sentence. */
 const ABBREVIATION = /(?:\b(?:e\.g|i\.e|etc|vs|cf)|(?:^|\n)\s*\d+)\.$/;
 

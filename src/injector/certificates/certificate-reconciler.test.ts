@@ -72,7 +72,7 @@ test('replaces a malformed CA', async () => {
   expect(store.secret?.certificatePem).toContain('BEGIN CERTIFICATE');
 });
 
-test('reports why it is not ready until API servers had time to learn the caBundle', async () => {
+test('reports why it is not ready until API servers had time to apply the caBundle', async () => {
   const clock = new FakeClock(Date.now());
   const store = new MemoryCertificateStore(['a']);
   const reconciler = startReconciler(store, { clock, settleMs: 3_000 });

@@ -74,7 +74,7 @@ export class CertificateReconciler implements CertificateSource {
     if (problem !== undefined) {
       return `certificate: ${problem}`;
     }
-    const state = this.#plan.isReady(this.#moment()) ? 'verified' : 'waiting for API servers to learn the caBundle';
+    const state = this.#plan.isReady(this.#moment()) ? 'verified' : 'waiting for API servers to apply the caBundle';
     return `certificate: ${state}, expires ${new Date(this.#servingCertificate?.expiresAtMs ?? 0).toISOString()}`;
   }
 
