@@ -19,7 +19,7 @@ import type { InvalidationWatch, InvalidationWatches, WatchEvent } from '../near
 
 /** Time for which the application may serve its cached values after a confirmation. */
 const CONFIRMED_MS = 500;
-/** Maximum time for a watch to become live. After it the call ends, so that the caller can retry. */
+/** Maximum time for a watch to become live. If this time passes, the call ends, so that the caller can retry. */
 const START_TIMEOUT_MS = 5_000;
 
 export interface WatchCall {
