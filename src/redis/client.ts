@@ -1,10 +1,10 @@
 /**
  * Opens one connection with node-redis. Only this module knows the options of the library.
  *
- * Features of node-redis that failed in tests or reviews are off (docs/internals/redis-connections.md). Its command
- * timeouts are expensive and do not bound the reply. Its reconnecting can stop for good and ignores topology changes.
- * Its offline queue would replay increments. Its maintenance notifications are off too. A client serves one connection;
- * a reconnect creates a new client.
+ * Features of node-redis that failed in tests or reviews are disabled (docs/internals/redis-connections.md). Its
+ * command timeouts are expensive and do not bound the reply. Its reconnecting can stop for good and ignores topology
+ * changes. Its offline queue would replay increments. Its maintenance notifications are disabled too. A client serves
+ * one connection; a reconnect creates a new client.
  *
  * The class is constructed directly, because `createClient` attaches 400 commands one by one. That takes 70 ms and
  * creates 20 MB of garbage, whose pages V8 never returns. Pannier sends only raw commands. The bundle leaves the
@@ -235,7 +235,7 @@ function unansweredText(isTls: boolean, isReached: boolean, limit: string): stri
     return `the server accepted the connection and did not answer ${limit}`;
   }
   return isTls
-    ? `the TLS handshake got no answer ${limit}; does the port serve TLS, and is the host reachable?`
+    ? `the TLS handshake got no answer ${limit}; check that the port serves TLS and the host is reachable`
     : `the TCP connection was not accepted ${limit}`;
 }
 
