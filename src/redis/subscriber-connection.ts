@@ -392,7 +392,7 @@ export class SubscriberConnection {
       const fields = { node: this.#name, role: this.#redis.role };
       this.#redis.log.warn(
         fields,
-        'a Redis node reports its role by neither ROLE nor INFO, so a demotion will not be noticed',
+        'cannot read the role of a Redis node with ROLE or INFO, so a demotion goes unnoticed',
       );
     }
   }
