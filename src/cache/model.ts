@@ -151,8 +151,8 @@ export function encodeVersion(incarnation: Buffer, number: number, createdAtMs: 
 }
 
 /**
- * Returns a copy that does not share memory with other buffers. A view would keep its whole buffer in memory (a chunk
- * of the socket, a message or the shared pool), and the store would use more memory than it accounts for.
+ * Returns a copy that does not share memory with other buffers. A view would keep its whole buffer in memory (a socket
+ * chunk, a message or the shared pool), so the store would use more memory than it counts.
  */
 export function copyBytes(bytes: Buffer): Buffer {
   const copy = Buffer.allocUnsafeSlow(bytes.length);

@@ -2,7 +2,7 @@
  * Contract between CacheService and its stores. memory-store.ts and redis-store.ts implement it, and one contract suite
  * (test/support/cache/store-contract.ts) tests both.
  *
- * Invariants of every store:
+ * Every store has these invariants:
  *   1. `read` returns the last write of the key. It returns undefined if the entry has expired, was removed or flushed, or
  *      if one of its tags was removed after the write began.
  *   2. If a store evicts an entry, a sequence or a tag, the affected entries become misses. They never become valid again.

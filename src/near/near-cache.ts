@@ -45,7 +45,7 @@ export interface NearEntry extends NearValue {
   readonly channels: readonly Channel[];
 }
 
-/** Represents a read in flight: `begin` returns it and `fill` takes it. */
+/** Read in flight, which `begin` returns and `fill` takes. */
 export interface Placeholder {
   readonly name: string;
   readonly namespace: string;

@@ -1,6 +1,6 @@
 /**
- * Tests whether a ring shows that a key has changed since a mark: examples of each verdict, and random histories with
- * failovers that lose writes, compared with the real values.
+ * Tests whether a ring shows that a key has changed since a mark. There are examples of each verdict. Random histories
+ * with failovers that lose writes compare the verdicts with the real values.
  */
 import fc from 'fast-check';
 import type { BucketMark } from './bucket-mark.ts';

@@ -3,8 +3,8 @@
  *
  * Invariants:
  *   1. A standalone master at one address is replaced by a master at another address only if the other master continues
- *      its history, which means that its `replid2` is an id that the master in use had. The replacement is immediate,
- *      even if the old server still reports that it is a master.
+ *      its history. The proof is a `replid2` that the master in use had as an id. The replacement is immediate, even if
+ *      the old server still reports that it is a master.
  *   2. The address in use remains in use even if its server reports another history, because a server without
  *      persistence restarts with a new history.
  *   3. At start, a standalone master is chosen only if no other seed is or may be a master. A seed that does not answer

@@ -1,6 +1,7 @@
 /**
- * Joins the commands that node-redis writes in one turn of the event loop into few socket writes. node-redis passes
- * each command to the socket separately, which used a tenth of the CPU time of a decision with 64 calls in flight.
+ * Joins the commands that node-redis writes in one turn of the event loop into few socket writes. By itself, node-redis
+ * passes each command to the socket separately. With 64 calls in flight this used a tenth of the CPU time of a rate
+ * limit decision.
  *
  * Invariants:
  *   1. The bytes and their order are the same as with node-redis.

@@ -60,9 +60,9 @@ export class MasterChecks {
   }
 
   /**
-   * Runs all checks. Resolves to undefined if they pass. Once the replies have arrived, `countExpected` returns how
-   * many subscriptions the server must have had when the checks were sent. All commands are sent before this returns. A
-   * connection lost meanwhile is not reported as a failure.
+   * Runs all checks. Resolves to undefined if all checks pass. Once the replies have arrived, `countExpected` returns
+   * how many subscriptions the server must have had when the checks were sent. All commands are sent before this
+   * returns. A connection that is lost during the checks is not reported as a failure.
    */
   async ask(reads: readonly KeyedRead[], countExpected: () => number): Promise<Failure | undefined> {
     const failures: Failure[] = [];

@@ -24,9 +24,7 @@ import { settledBy } from './settled-by.ts';
 
 /** Minimum age of a clean probe before a new connection starts another. A server may keep closing idle connections. */
 const CLEAN_MS = 60_000;
-/**
- * Minimum time between probes after refusals. Refusals may arrive by the thousand, and a probe may not explain them.
- */
+/** Minimum time between probes after refusals. Thousands of refusals may arrive, and a probe may not explain them. */
 const REFUSED_APART_MS = 1_000;
 const MAX_REFUSED_APART_MS = 60_000;
 const REPEAT = { firstMs: 1_000, maxMs: 30_000 };

@@ -1,16 +1,19 @@
 /**
  * Recovers a command after an error reply, a lost connection or a missing connection.
  *
- * Each failure has one recovery:
- *   - After MOVED, it corrects the slot table, sends the command to the named node and requests a refresh.
- *   - After ASK, it sends ASKING and the command to the named node, only this time.
- *   - After NOSCRIPT, it loads the script once for all callers (script-loads.ts) and sends the command again.
- *   - After WRONGTYPE or DAMAGED, it removes the damaged value (damage-repair.ts) and sends the command once more.
- *   - After TRYAGAIN (a command with several keys in a migrating slot), it repeats the command after 5 to 50 ms.
- *   - After READONLY, MASTERDOWN or CLUSTERDOWN, it repeats the command once after a refresh, because a failover may just
- *     have ended.
- *   - If the command was not sent, it waits briefly for a connection (node-table.ts).
- *   - If the connection was lost, it repeats a read once. If the server became a replica, it first waits for a refresh.
+ * The recovery depends on the failure:
+ *   - After MOVED, the recovery corrects the slot table, sends the command to the named node and requests a refresh.
+ *   - After ASK, the recovery sends ASKING and the command to the named node, only this time.
+ *   - After NOSCRIPT, the recovery loads the script once for all callers (script-loads.ts) and sends the command again.
+ *   - After WRONGTYPE or DAMAGED, the recovery removes the damaged value (damage-repair.ts) and sends the command once
+ *     more.
+ *   - After TRYAGAIN (a command with several keys in a migrating slot), the recovery repeats the command after 5 to 50
+ *     ms.
+ *   - After READONLY, MASTERDOWN or CLUSTERDOWN, the recovery repeats the command once after a refresh, because a
+ *     failover may just have ended.
+ *   - If the command was not sent, the recovery waits briefly for a connection (node-table.ts).
+ *   - If the connection was lost, the recovery repeats a read once. If the server became a replica, it first waits for
+ *     a refresh.
  *
  * Invariants:
  *   1. Recovery ends by the deadline and by `commandTimeoutMs` after the first send, plus 1 ms for each KiB to

@@ -1,8 +1,8 @@
 /**
  * Cleans the text of a Redis error for logs and /readyz. Pure.
  *
- * Redis, and proxies in front of it, repeat parts of the request in errors, such as the arguments of an unknown
- * command, a login with its password, or a key.
+ * Redis and proxies repeat parts of the request in errors, such as the arguments of an unknown command, a login with
+ * its password, or a key.
  *
  *   1. Everything between the first and the last quote is removed, except command and option names in known texts of
  *      Redis.

@@ -6,8 +6,8 @@
  *   1. The master is the server that a majority of the Sentinels in the URL names (sentinel-election.ts). The server is
  *      used only after ROLE has confirmed that it is a master. The history of its data is ignored, because the
  *      Sentinels decide.
- *   2. The server in use is abandoned as soon as a majority names another server that confirms to be a master. If the
- *      other server does not confirm this in the first query, the old server is abandoned without a successor. So a
+ *   2. The server in use is abandoned as soon as a majority names another server and that server confirms that it is a
+ *      master. If it does not confirm this in the first query, the old server is abandoned without a successor. So a
  *      promoted replica and a partitioned old master are never used at the same time.
  *   3. Without a majority, the server in use remains in use while it is a master. At start, no server is chosen.
  *   4. One server is queried at a time. Queries to a server that does not confirm its role back off to one every 2 to 4
@@ -129,7 +129,7 @@ export class SentinelTopology implements TopologySource {
     if (report.role === 'replica') {
       throw new ReplicaError();
     }
-    // Another server may have been elected meanwhile.
+    // Another server may have been elected in the meantime.
     if (!this.#isInUse(address)) {
       throw new ForeignServerError();
     }

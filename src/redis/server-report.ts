@@ -5,8 +5,8 @@
  * and keeps the old id as `replid2`, which proves that it continues that history. A server that restarts gets a new id.
  *
  * Some servers refuse CLUSTER with ERR, because the command is renamed, unknown to a proxy, or disabled with a text
- * other than that of Redis. Such a server is standalone if INFO does not contradict this and INFO or ROLE reports its
- * role. NOPERM shows only that the user lacks a permission.
+ * other than that of Redis. Such a server is treated as standalone if INFO does not contradict this and INFO or ROLE
+ * reports its role. NOPERM shows only that the user lacks a permission.
  */
 import type { NodeAddress } from './address.ts';
 import { type AddressMap, NO_ADDRESS_MAP } from './address-map.ts';
@@ -29,7 +29,7 @@ export interface StandaloneReport {
   /** Id of the history; undefined if the ACL does not permit INFO. */
   readonly replid: string | undefined;
   readonly replid2: string | undefined;
-  /** Set if the server refused CLUSTER without stating that it is not part of a Cluster. */
+  /** Whether the server refused CLUSTER without stating that it is not part of a Cluster. */
   readonly refusesCluster?: true;
 }
 

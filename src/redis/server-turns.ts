@@ -2,9 +2,9 @@
  * Chooses the Cluster nodes that a refresh reads.
  *
  * Invariants:
- *   1. If at least two masters are connected, each refresh reads two of them, in turns. So one frozen master does not
+ *   1. If at least two masters are connected, each refresh reads two of them in turn. So one frozen master does not
  *      delay the refresh.
- *   2. If fewer are connected, the refresh also reads seeds and known nodes in turns, two servers in all. During a long
+ *   2. If fewer are connected, the refresh also reads seeds and known nodes in turn, two servers in all. During a long
  *      outage it reads all of them, up to a bound, because the other nodes may all be gone after a failover.
  */
 import type { NodeAddress } from './address.ts';

@@ -1,7 +1,7 @@
 /**
- * Models the surroundings of a near cache for random histories: a store with its messages, the steps of reads, changes by
- * this sidecar and by others, and channels that are lost and repaired. `get` throws if a hit violates an invariant of
- * near-cache-histories.test.ts.
+ * Models the environment of a near cache for random histories. The environment consists of a store with its messages,
+ * the steps of reads, changes by this sidecar and by others, and channels that are lost and repaired. `get` throws if a
+ * hit violates an invariant of near-cache-histories.test.ts.
  */
 import { bucketOf } from '../../../src/lib/key-hash.ts';
 import type { BucketMark } from '../../../src/near/bucket-mark.ts';
