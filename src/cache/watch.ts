@@ -65,7 +65,7 @@ export async function confirmInvalidations(
   watchId: number | bigint,
   deadlineAtMs: number,
 ): Promise<ConfirmInvalidationsResponse> {
-  // Ids of watches are below 2^53. The decoder returns larger numbers as bigint.
+  // Watch ids are below 2^53. The decoder returns larger numbers as bigint.
   const isConfirmed = typeof watchId === 'number' && (await watches.confirm(watchId, deadlineAtMs));
   return { validForMs: isConfirmed ? CONFIRMED_MS : 0 };
 }

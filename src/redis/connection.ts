@@ -13,8 +13,8 @@
  *      its `recover`. Other commands reject with `unknown`.
  *   5. If `isVouching`, a reply to a read is accepted only if ROLE has recently shown a master (role-vouch.ts). A
  *      connection to a replica is dropped as `demoted`.
- *   6. Commands whose expected replies exceed the budget together are sent one after the other, in order
- *      (reply-budget.ts).
+ *   6. If the expected replies of several commands exceed the budget, the commands are sent one after the other, in
+ *      order (reply-budget.ts).
  *   7. Reconnecting continues until `close`. The first attempt after a loss starts at once, and later attempts back off
  *      (connect-pacer.ts).
  */

@@ -16,7 +16,7 @@
 /** Encoded command: text, with a Buffer between two pieces of text for each Buffer argument. */
 export type CommandPieces = readonly (string | Buffer)[];
 
-/** Length of text after which it is yielded, so that the writer notices a full socket in time. */
+/** Length at which joined text is yielded, so that the writer notices a full socket in time. */
 const MAX_TEXT_LENGTH = 16_384;
 
 export function joinWrites(client: object): void {

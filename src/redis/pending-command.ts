@@ -84,13 +84,18 @@ export class PendingCommand implements InFlightNode {
     return this.#isSettled;
   }
 
-  /** Marks the command as sent, behind `bytesAhead` in flight on a connection that has read `bytesRead`. */
+  /**
+   * Marks the command as sent after `bytesAhead` bytes in flight, on a connection that has received `bytesRead` bytes.
+   */
   sent(nowMs: number, bytesAhead: number, bytesRead: number): void {
     this.sentAtMs = nowMs;
     this.#creditBytes = bytesAhead + this.bytes - bytesRead;
   }
 
-  /** Returns `endMs` plus the transfer time, which is the time limit on a connection that has now read `bytesRead`. */
+  /**
+   * Returns `endMs` plus the transfer time, which is the time limit on a connection that has now received `bytesRead`
+   * bytes.
+   */
   dueMs(endMs: number, bytesRead: number): number {
     return Math.min(this.deadlineAtMs, endMs + Math.max(0, this.#creditBytes + bytesRead) / BYTES_PER_MS);
   }

@@ -49,7 +49,7 @@ export class RefreshPace {
     return this.#missing.size > 0 && nowMs - this.#sinceMs >= EARLY_TROUBLE_MS;
   }
 
-  /** Returns the time from a refresh to the next check of whether one is due. */
+  /** Returns the time from a refresh until the pace is checked again. */
   nextMs(nowMs: number): number {
     this.#isRecovering = false;
     if (this.#missing.size === 0) {

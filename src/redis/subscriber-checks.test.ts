@@ -31,7 +31,7 @@ beforeEach(async () => {
   connection = new SubscriberConnection({
     address: { host: '127.0.0.1', port: fake.peer.port },
     redis: redisOptions(`redis://127.0.0.1:${fake.peer.port}`, {
-      // A long timeout, because these tests are not about silence and a busy machine must not fail a barrier.
+      // The timeout is long, because these tests are not about silence and a busy machine must not fail a barrier.
       commandTimeoutMs: 10_000,
       metrics: { ...noRedisMetrics, connectionLost: (_, reason) => reasons.push(reason) },
       log: { ...silentLogger, warn: (_, text) => void warnings.push(String(text)) },

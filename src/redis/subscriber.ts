@@ -24,8 +24,8 @@ import type { Refusal } from './refusal-log.ts';
 import { SubscriberConnection } from './subscriber-connection.ts';
 
 /**
- * Backoff of repairs. A missing permission refuses every channel in each attempt. A new topology assigns channels at
- * once, without this backoff.
+ * Backoff of repairs. If a permission is missing, Redis refuses every channel in each attempt. A new topology assigns
+ * channels at once, without this backoff.
  */
 const REPAIR = { firstMs: 100, maxMs: 4_000 };
 const BARRIER_MS = 1_000;

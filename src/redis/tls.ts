@@ -4,7 +4,7 @@
  * Invariants:
  *   1. The chain of the server's certificate is always verified against the CA, and its name against the server name.
  *   2. The server name, which is also sent as SNI, is the host of the address if the address map leads to that host.
- *      Otherwise it is the name in the setting, or the host of the address if the setting is empty. An IP address is
+ *      Otherwise it is the name in the setting, or the host of the address if there is no setting. An IP address is
  *      verified but never sent as SNI.
  */
 import { isIP } from 'node:net';

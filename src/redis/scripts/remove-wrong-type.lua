@@ -1,4 +1,4 @@
--- Removes keys that have an unexpected type. It detects the type by an error, because the TYPE command would need
+-- Removes keys that have an unexpected type. It detects the type from an error, because the TYPE command would need
 -- another permission.
 -- KEYS contains keys of one slot.
 -- ARGV contains the expected type of each key, which is 'hash', 'string', or an empty string for any type.

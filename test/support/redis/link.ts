@@ -57,7 +57,7 @@ export async function startRedisLink(target: number | undefined, ownPort = 0): P
       this.#pump(performance.now());
     }
 
-    /** Forwards the next chunk. `freeAtMs` is the time at which the previous chunk is through. */
+    /** Forwards the next chunk. `freeAtMs` is the time at which the link has forwarded the previous chunk. */
     #pump(freeAtMs: number): void {
       const piece = this.#pieces[0];
       if (this.#isBusy || piece === undefined) {
