@@ -249,7 +249,7 @@ describe('a server that cannot be used', () => {
     const tls = await makeTls();
     redis = await startRedis({ tls });
     await startOn(redis.url.replace('rediss://', 'redis://'));
-    await waitFor('the reason', async () => (await readyz()).text.includes('serve TLS (rediss://)?'));
+    await waitFor('the reason', async () => (await readyz()).text.includes('use rediss:// if the port serves TLS'));
     tls.remove();
   });
 });
