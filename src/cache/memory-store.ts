@@ -1,9 +1,9 @@
 /**
  * Stores cache entries in the memory of this process. It is the default without Redis.
  *
- * The model is the same as in Redis: entries, a sequence per bucket and a version per tag. The store may forget any of
- * them to stay within its bounds, because an entry whose sequence or tag is missing is a miss. So the store needs no list
- * of the entries of a namespace or a tag, and the cost of a flush does not depend on the number of entries.
+ * The model is the same as in Redis: entries, a sequence per bucket and a version per tag. The store may evict any of
+ * them to stay within its bounds, because an entry whose sequence or tag is missing is a miss. So the store needs no
+ * list of the entries of a namespace or a tag, and the cost of a flush does not depend on the number of entries.
  *
  * Invariants:
  *   1. The store keeps the invariants of store.ts.
@@ -49,7 +49,7 @@ interface MemoryEntry {
   readonly writtenAtMs: number;
   readonly tags: readonly string[];
   readonly tagVersions: readonly number[];
-  /** Monotonic time of the write; age and TTL count from it. */
+  /** Monotonic time of the write; age and TTL are measured from it. */
   readonly createdAtMs: number;
   readonly ttlMs: number;
 }
@@ -70,9 +70,9 @@ interface Bucket {
 /** Content of a message without its position in the sequence. */
 type Change = Pick<InvalidationMessage, 'kind' | 'names' | 'version'>;
 
-/** Maximum number of remembered namespaces. Each takes 1 KiB that `bytes` does not count. */
+/** Maximum number of remembered namespaces. Each uses 1 KiB that `bytes` does not include. */
 const MAX_NAMESPACES = 1_024;
-/** Measured memory of an entry's objects, rounded up, without its value and without the bytes that BoundedMap counts. */
+/** Measured memory of an entry's objects, rounded up, without its value and the bytes that BoundedMap adds. */
 const ENTRY_BYTES = 250;
 /** Memory of a tag's version and expiry. */
 const TAG_VERSION_BYTES = 64;
@@ -224,7 +224,7 @@ export class MemoryCacheStore implements CacheStore {
     if (entry === undefined) {
       return undefined;
     }
-    // This lookup counts as a use of the namespace, so the store evicts namespaces without reads first.
+    // This lookup marks the namespace as recently used, so the store evicts namespaces without reads first.
     const state = this.#namespaces.get(namespace, nowMs);
     const isOfState = state === entry.namespace && entry.stamp > entry.namespace.flushedAtStamp;
     if (isOfState && this.#tagsAreCurrent(entry, namespace, nowMs)) {

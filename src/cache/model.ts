@@ -4,26 +4,28 @@
  * An entry is one string, so one key contains everything that decides whether the value may be served. Numbers are
  * big-endian and unsigned. scripts/write.lua inserts the version, because only the server knows its number and time.
  *
- *   offset  bytes  field
- *        0      1  format, 1
- *        1      1  flags: 1 = absent (the caller knows that the key has no value)
- *        2      1  length of this header, bytes: 41, or more if a newer release wrote it
- *        3      8  incarnation of the bucket's sequence, random
- *       11      8  number of the write in that sequence
- *       19      8  time of the write, Unix ms of the server
- *       27      4  TTL, ms after the write
- *       31      4  stale_ms: time for which the value may be served after its TTL while it is loaded again
- *       35      4  load_ms: time that loading the value took
- *       39      2  length of the tag block, bytes
- *       41      -  fields of newer releases, up to the length of the header; this release skips them
- *        -      -  tag block: for each tag its length (1 byte), the tag and its version (8 bytes)
- *        -      -  value
+ * ```text
+ * offset  bytes  field
+ *      0      1  format, 1
+ *      1      1  flags: 1 = absent (the caller knows that the key has no value)
+ *      2      1  length of this header, bytes: 41, or more if a newer release wrote it
+ *      3      8  incarnation of the bucket's sequence, random
+ *     11      8  number of the write in that sequence
+ *     19      8  time of the write, Unix ms of the server
+ *     27      4  TTL, ms after the write
+ *     31      4  stale_ms: time for which the value may be served after its TTL while it is loaded again
+ *     35      4  load_ms: time that loading the value took
+ *     39      2  length of the tag block, bytes
+ *     41      -  fields of newer releases, up to the length of the header; this release skips them
+ *      -      -  tag block: for each tag its length (1 byte), the tag and its version (8 bytes)
+ *      -      -  value
+ * ```
  *
  * Invariants:
  *   1. Two writes never have the same `version` (bytes 3 to 26). After a failover that lost writes, the number may repeat,
  *      but not together with the time in ms.
- *   2. `decodeEntry` never throws. It returns undefined, which is a miss, for an entry with another format or an unknown
- *      flag and for any other bytes.
+ *   2. `decodeEntry` never throws. It returns undefined, which callers treat as a miss, for an entry with another
+ *      format or an unknown flag, and for bytes that are not an entry.
  *   3. A newer release may add fields to the header. If an older release must not serve the value, the newer one changes
  *      the format or sets a flag.
  */
@@ -53,7 +55,10 @@ export const MAX_CACHE_TAGS = 16;
 
 export interface EntryTag {
   readonly name: string;
-  /** Version of the tag when the value was written. The entry is invalid if the tag is missing or has a different one. */
+  /**
+   * Version of the tag when the value was written. The entry is invalid if the tag is missing or has a different
+   * version.
+   */
   readonly version: Buffer;
 }
 
@@ -112,7 +117,7 @@ export function decodeEntry(bytes: Buffer, memo?: TagMemo): Entry | undefined {
   };
 }
 
-/** Returns the version in a header as a view. */
+/** Returns the version in a header as a view of the header. */
 export function versionIn(header: Buffer): Buffer {
   return header.subarray(VERSION_OFFSET, VERSION_OFFSET + ENTRY_VERSION_BYTES);
 }
@@ -146,8 +151,8 @@ export function encodeVersion(incarnation: Buffer, number: number, createdAtMs: 
 }
 
 /**
- * Returns a copy that does not share memory with other buffers. A view would keep the whole buffer alive that it belongs
- * to (a chunk of the socket, a message, the shared pool), and the store would use more memory than it counts.
+ * Returns a copy that does not share memory with other buffers. A view would keep its whole buffer in memory (a socket
+ * chunk, a message or the shared pool), so the store would use more memory than it counts.
  */
 export function copyBytes(bytes: Buffer): Buffer {
   const copy = Buffer.allocUnsafeSlow(bytes.length);

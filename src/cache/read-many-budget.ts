@@ -3,7 +3,7 @@
  * waits in a queue.
  *
  * Invariants:
- *   1. All reservations together never exceed `maxBytes`. A single larger reservation counts as `maxBytes`.
+ *   1. All reservations together never exceed `maxBytes`. A larger single reservation is reduced to `maxBytes`.
  *   2. The queue is first in, first out, so small reservations cannot starve a large one.
  *   3. At most `maxWaiting` callers wait, and `reserve` returns undefined to further ones. A caller never waits longer
  *      than its `maxWaitMs`, however long the others keep their reservations.
@@ -20,7 +20,7 @@ interface Waiter {
   readonly grant: (reservation: Reservation) => void;
 }
 
-/** Longest delay of a timer. Node.js fires a longer one immediately. */
+/** Maximum delay of a timer, in ms. Node.js fires a timer with a longer delay immediately. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export class ReadManyBudget {

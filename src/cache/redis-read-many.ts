@@ -1,17 +1,17 @@
 /**
  * Reads many entries from Redis in one call. It runs one script per bucket and reads each distinct tag once.
  *
- * Round 1 fetches every entry up to `min(64 KiB, budget / keys)`, so it cannot fetch more than the call may return. For a
- * larger entry it returns only the length. Round 2 fetches those of them that fit the remaining budget. Afterwards the call
- * compares the tags of all fetched entries.
+ * Round 1 fetches every entry up to `min(64 KiB, budget / keys)`, so it cannot fetch more than the call may return. For
+ * a larger entry it returns only the length. Round 2 fetches the larger entries that fit the remaining budget.
+ * Afterwards the call compares the tags of all fetched entries.
  *
  * Invariants:
  *   1. A call fetches at most about twice its budget.
  *   2. Each round has a byte budget for all calls of the process. A call reserves bytes before it sends, waits until its
  *      deadline at most, and keeps the reservation until it returns. A call in round 1 never waits for round 2.
  *   3. The outcome of an entry that cannot be read is `unavailable`. A StoredFormatError rejects the call, because an
- *      operator has to act, and so does a malformed reply.
- *   4. A call releases its reservations however it ends.
+ *      operator must act. A malformed reply rejects it too.
+ *   4. A call releases its reservations when it ends, even if it fails.
  */
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { bucketOf } from '../lib/key-hash.ts';
@@ -36,7 +36,7 @@ const MISS: Round = { kind: 'miss' };
 const SKIPPED: Round = { kind: 'skipped' };
 const FAILED: Round = { kind: 'failed' };
 
-/** State of one `read`. */
+/** State of one call of `read`. */
 interface Call {
   readonly namespace: string;
   readonly deadlineAtMs: number;

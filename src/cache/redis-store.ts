@@ -1,10 +1,10 @@
 /**
- * Stores cache entries in Redis. Each change is one script, which also publishes the message of the change.
+ * Stores cache entries in Redis. Each change runs as one script, which also publishes the message of the change.
  *
- * An entry, the sequence of its bucket and the channel of its bucket share a slot; tags are in other slots. So a read takes
- * one round trip, and a second one for the versions of the tags. A write with tags reads their versions first and writes
- * the entry afterwards. This order makes every race with an invalidation end in a miss, because a read compares the
- * versions after it has read the entry.
+ * An entry, the sequence of its bucket and the channel of its bucket share a slot, but tags are in other slots. So a
+ * read takes one round trip for the entry, and a second one for the versions of its tags. A write with tags reads their
+ * versions first and writes the entry afterwards. This order makes every race with an invalidation end in a miss,
+ * because a read compares the versions after it has read the entry.
  *
  * Invariants:
  *   1. The store keeps the invariants of store.ts.
@@ -40,7 +40,9 @@ function script(name: string, kind: ScriptKind, keyTypes: readonly KeyType[]): S
   return loadScript(`cache-${name}`, paths, kind, { keyTypes });
 }
 
-/** Maximum number of attempts of a conditional write that must compare tags. Each concurrent write costs one attempt. */
+/**
+ * Maximum number of attempts for a conditional write that must compare tags. Each concurrent write costs one attempt.
+ */
 const MAX_JUDGEMENTS = 4;
 
 export interface RedisCacheStoreOptions {
@@ -190,7 +192,10 @@ async function sumOfAll(steps: readonly Promise<RedisReply>[]): Promise<number> 
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
-/** Returns the hash that a change of these keys enters in the ring. A ring entry has one hash, so several keys count as all. */
+/**
+ * Returns the hash that the ring stores for a change of these keys. A ring entry has only one hash, so a change of
+ * several keys is stored as a change of every key.
+ */
 function hashOf(keys: readonly Buffer[]): Buffer {
   const [first] = keys;
   return keys.length === 1 && first !== undefined ? keyHash(first) : EVERY_KEY_HASH;

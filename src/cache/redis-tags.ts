@@ -46,7 +46,7 @@ export class RedisTags {
     this.#lookups = new TagLookups(options);
   }
 
-  /** Returns the tags with their versions and creates missing ones. They are kept longer than an entry with this TTL. */
+  /** Returns the tags with their versions and creates missing ones. The tags outlive an entry with this TTL. */
   async ensure(
     namespace: string,
     tags: readonly string[],
@@ -89,8 +89,9 @@ export class RedisTags {
   }
 
   /**
-   * Reads each tag of these entries once, and returns a function that judges the tags of one entry. It returns whether all
-   * of them still have their versions, or a StoreError if that depends on a tag that could not be read.
+   * Reads each tag of these entries once, and returns a function that judges the tags of one entry. That function
+   * returns whether all tags still have their versions, or a StoreError if the result depends on a tag that could not
+   * be read.
    */
   async judgeOf(
     namespace: string,
@@ -134,7 +135,9 @@ export class RedisTags {
   }
 }
 
-/** Returns whether the tags have these versions, or a StoreError if that depends on a tag that could not be read. */
+/**
+ * Returns whether the tags have these versions, or a StoreError if the result depends on a tag that could not be read.
+ */
 function verdictOf(tags: readonly EntryTag[], versions: ReadonlyMap<string, TagVersion>): boolean | StoreError {
   let failure: StoreError | undefined;
   for (const tag of tags) {

@@ -2,7 +2,8 @@
  * Validates the requests of CacheService.
  *
  * Invariants:
- *   1. No field is ignored. A field that this version does not serve ends the call as UNIMPLEMENTED, and the error names it.
+ *   1. No field is ignored. A call with a field that this version does not support fails with UNIMPLEMENTED, and the
+ *      error names the field.
  *   2. An error text never contains a key, a value or a tag.
  */
 import { MAX_CACHE_TTL_MS, NAME_PATTERN } from '../config/policy-file.ts';
@@ -20,8 +21,8 @@ const MAX_INVALIDATE_KEYS = 1_000;
 const MAX_INVALIDATE_TAGS = 1_000;
 const NAMESPACE_DEFAULT = 'default';
 /**
- * Maximum length of `if_version`. A version has 24 bytes. Other lengths match no entry; a length above this bound is
- * rejected, because it must be an error of the caller.
+ * Maximum length of `if_version`. A version has 24 bytes. A version of another length matches no entry. A version above
+ * this bound is rejected, because the caller must have made an error.
  */
 const MAX_IF_VERSION_BYTES = 64;
 
@@ -123,7 +124,8 @@ function readCondition({ ifAbsent, ifVersion }: CacheSetRequestOutput): WriteCon
       got: `${ifVersion.length} bytes`,
     });
   }
-  // A miss has an empty version. A caller that passes it on stores its value only if there is still none.
+  // A miss has an empty version. A caller that passes the version of a miss stores its value only if the key still has
+  // no value.
   return ifVersion.length === 0 ? { kind: 'if_absent' } : { kind: 'if_version', version: ifVersion };
 }
 

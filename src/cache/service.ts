@@ -2,8 +2,8 @@
  * Implements CacheService: validates requests, serves them from the near cache or the store, and builds the responses.
  *
  * Invariants:
- *   1. CacheGet and CacheGetMany succeed even if the store fails: the outcome of a key that cannot be read is UNAVAILABLE.
- *      The exception is data with an unknown format, which ends the call as FAILED_PRECONDITION.
+ *   1. CacheGet and CacheGetMany succeed even if the store fails: the outcome of a key that cannot be read is
+ *      UNAVAILABLE. The exception is data with an unknown format, which fails the call with FAILED_PRECONDITION.
  *   2. A near-cache hit is returned synchronously.
  *   3. CacheSet and CacheInvalidate drop the near-cache entries that they change before they return, even if they fail.
  *   4. A call whose deadline has passed does not use the store. Other calls stop using it before the deadline of the caller.
@@ -72,7 +72,7 @@ export interface CacheService extends Service {
   close(): void;
 }
 
-/** Delay before a retry of CacheInvalidate: about the time after which a silent server counts as lost. */
+/** Delay before a retry of CacheInvalidate: about the time after which a silent server is considered lost. */
 const RETRY_PUSHBACK_MS = 250;
 /** Default of `maxAnswerBytes`, below the 4 MiB that gRPC clients accept by default. */
 const MAX_ANSWER_BYTES = 3.5 * 1_048_576;
@@ -84,7 +84,8 @@ export function createCacheService(options: CacheServiceOptions): CacheService {
   const watches = new InvalidationWatches({ clock, hub });
   hub.addListener({
     onChannel: (channel, _event, action) => {
-      // The hub also flushes a channel when it unsubscribes an unused one. Operators need no metric for that.
+      // The hub also flushes a channel when it unsubscribes an unused channel. Operators need no metric for these
+      // flushes.
       const isInUse = channel.watchCount > 0 || channel.nearUsedAtMs !== undefined;
       if (action.kind === 'flush' && isInUse) {
         metrics.bucketFlushed(action.cause);
@@ -178,7 +179,7 @@ async function attempt<Value>(action: () => MaybePromise<Value>): Promise<Value>
 
 /**
  * Converts an error of an invalidation. An unknown or partial invalidation may always be repeated, so it becomes
- * UNAVAILABLE. A missing permission stays as it is, because a retry does not help.
+ * UNAVAILABLE. An error about a missing permission is returned unchanged, because a retry does not help.
  */
 function repeatable(error: unknown): unknown {
   const isTransient = error instanceof StoreError && !isPermissionRefusal(error);

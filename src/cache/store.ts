@@ -2,7 +2,7 @@
  * Contract between CacheService and its stores. memory-store.ts and redis-store.ts implement it, and one contract suite
  * (test/support/cache/store-contract.ts) tests both.
  *
- * Invariants of every store:
+ * Every store has these invariants:
  *   1. `read` returns the last write of the key. It returns undefined if the entry has expired, was removed or flushed, or
  *      if one of its tags was removed after the write began.
  *   2. If a store evicts an entry, a sequence or a tag, the affected entries become misses. They never become valid again.
@@ -33,9 +33,9 @@ export interface StoredValue {
 
 export type WriteCondition =
   | { readonly kind: 'none' }
-  /** Store only if the key has no value. An absent entry counts as no value. */
+  /** Stores the value only if the key has no value. An absent entry is treated as no value. */
   | { readonly kind: 'if_absent' }
-  /** Store only if the entry still has this version. */
+  /** Stores the value only if the entry still has this version. */
   | { readonly kind: 'if_version'; readonly version: Buffer };
 
 export interface CacheWrite {
@@ -69,15 +69,15 @@ export interface CacheStore {
   readMany(namespace: string, keys: readonly Buffer[], options: ReadManyOptions): MaybePromise<ReadManyResult[]>;
   write(write: CacheWrite, deadlineAtMs: number): MaybePromise<WriteOutcome>;
   /**
-   * Removes keys and returns how many of them had a value. A key whose tag was removed before may still count, because
-   * reading the versions of its tags would cost another round trip.
+   * Removes keys and returns how many of them had a value. A key whose tag was removed earlier may still be counted,
+   * because reading the versions of its tags would cost another round trip.
    */
   remove(namespace: string, keys: readonly Buffer[], deadlineAtMs: number): MaybePromise<number>;
   removeTags(namespace: string, tags: readonly string[], deadlineAtMs: number): MaybePromise<void>;
   flush(namespace: string, deadlineAtMs: number): MaybePromise<void>;
 }
 
-/** Returns the bytes that a result uses of a budget: value, tags and their encoding in a message. */
+/** Returns the number of budget bytes that a result uses for its value, its tags and their encoding in a message. */
 export function budgetBytesOf(entry: Pick<StoredValue, 'value' | 'tags'>): number {
   let bytes = entry.value.length + RESULT_OVERHEAD_BYTES;
   for (const tag of entry.tags) {

@@ -5,8 +5,8 @@
  *   1. A version is read after `versions` was called, because a caller never joins a request that was already sent. So a
  *      caller that reads an entry first and its tags afterwards sees every invalidation before the read of the entry.
  *   2. If several callers request the same tag in one turn, the command contains it once.
- *   3. Callers share a command only if their deadlines differ by less than 64 ms. It gets the earliest of these deadlines,
- *      so no caller waits longer than its own.
+ *   3. Callers share a command only if their deadlines differ by less than 64 ms. The command uses the earliest of
+ *      these deadlines, so no caller waits longer than its own.
  *   4. A command contains at most 256 tags. Further tags go into another command.
  */
 import { bucketOf } from '../lib/key-hash.ts';

@@ -19,7 +19,7 @@ import type { InvalidationWatch, InvalidationWatches, WatchEvent } from '../near
 
 /** Time for which the application may serve its cached values after a confirmation. */
 const CONFIRMED_MS = 500;
-/** Maximum time for a watch to become live. After it the call ends, so that the caller can retry. */
+/** Maximum time for a watch to become live. If this time passes, the call ends, so that the caller can retry. */
 const START_TIMEOUT_MS = 5_000;
 
 export interface WatchCall {
@@ -65,7 +65,7 @@ export async function confirmInvalidations(
   watchId: number | bigint,
   deadlineAtMs: number,
 ): Promise<ConfirmInvalidationsResponse> {
-  // Ids of watches are below 2^53. The decoder returns larger numbers as bigint.
+  // Watch ids are below 2^53. The decoder returns larger numbers as bigint.
   const isConfirmed = typeof watchId === 'number' && (await watches.confirm(watchId, deadlineAtMs));
   return { validForMs: isConfirmed ? CONFIRMED_MS : 0 };
 }

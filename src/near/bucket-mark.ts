@@ -5,10 +5,13 @@
  * a random stamp, so (incarnation, number, stamp) is equal only for the same change.
  */
 export interface BucketMark {
-  /** Incarnation of the sequence: 8 random bytes as latin1 text, chosen when the sequence is created. */
+  /** Incarnation of the sequence, which is 8 random bytes as latin1 text, chosen when the sequence is created. */
   readonly incarnation: string;
   /** Number of the newest change; 0 if there was none. */
   readonly number: number;
-  /** Stamp of the change with this number: 8 random bytes as latin1 text; empty if the ring has no entry for the number. */
+  /**
+   * Stamp of the change with this number (8 random bytes as latin1 text); empty if the ring has no entry for the
+   * number.
+   */
   readonly stamp: string;
 }

@@ -19,7 +19,7 @@ export interface BucketQuestion {
 
 /** Position of the bucket on the server. */
 export interface BucketAnswer {
-  /** Incarnation of the sequence. If the server has no sequence, it is empty and `number` is 0. */
+  /** Incarnation of the sequence. If the server has no sequence, the incarnation is empty and `number` is 0. */
   readonly incarnation: string;
   readonly number: number;
   /** Stamp of the requested number; empty if the ring has no entry for it. */

@@ -2,8 +2,8 @@
  * Tests the bus with random histories of failovers: acknowledged writes are lost, their numbers repeat with other stamps,
  * messages are missing, and a replaced master answers reads.
  *
- * Invariant: once all messages and reads have arrived and a later probe was answered, each entry belongs to the current
- * history of the server, and no change of that history invalidates the entry.
+ * Invariant: assume that all messages and reads have arrived and a later probe was answered. Then each entry belongs to
+ * the current history of the server, and no change of that history invalidates the entry.
  */
 import fc from 'fast-check';
 import type { BucketMark } from './bucket-mark.ts';

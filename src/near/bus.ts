@@ -7,10 +7,11 @@
  * names a change by incarnation, number and stamp. After a failover that lost writes, numbers repeat but stamps do not. So
  * if two witnesses name the same number with different stamps, one of them reports a lost history.
  *
- * Invariants, if the caller executes each action before it feeds the next event:
+ * The following invariants hold if the caller executes each action before it feeds the next event:
  *   1. After message n of an incarnation was applied, no entry remains that message n or an earlier one invalidates. A
  *      missing message shows as a gap in the numbers, and a gap invalidates the whole bucket (R2).
- *   2. While the channel is not live, the bucket has no entries: `lost` invalidates it (R3), and messages are ignored.
+ *   2. While the channel is not live, the bucket has no entries, because `lost` invalidates it (R3) and messages are
+ *      ignored.
  *   3. `generation` changes whenever the whole bucket is invalidated. The result of a read that was sent in an earlier
  *      generation must not be cached (R1).
  *   4. Within one live subscription numbers only grow. One connection to one server neither repeats nor reorders messages, a
@@ -19,10 +20,10 @@
  *   5. Assume that all reads and messages have arrived and a later probe was answered. Then the mark of each entry belongs
  *      to the current history of the server, and no later change of that history invalidates the entry.
  *
- * Invariant 5 has one exception. Another history replaces the known one without a message, has reached exactly the known
- * number, and continues with messages before the next probe. Then the replacement remains unnoticed, because the first
- * message has the next number and does not name the stamp of the change before it. An entry that was read before the
- * replacement may then be stale for the rest of its lifetime.
+ * Invariant 5 has one exception. It does not hold if another history replaces the known one without a message, has
+ * reached exactly the known number, and continues with messages before the next probe. The replacement then remains
+ * unnoticed, because the first message has the next number and does not name the stamp of the change before it. An
+ * entry that was read before the replacement may then be stale for the rest of its lifetime.
  *
  * All messages published before the server ran a probe were applied before the reply of the probe. Messages published later
  * may have been applied too, because node-redis delivers messages while it reads a chunk, and replies afterwards. So the
@@ -62,7 +63,7 @@ export interface BucketReads {
 export type BusEvent =
   | { readonly kind: 'live' }
   | { readonly kind: 'lost' }
-  /** A message arrived; undefined if it could not be decoded. */
+  /** A message arrived; `message` is undefined if it could not be decoded. */
   | { readonly kind: 'message'; readonly message: InvalidationMessage | undefined }
   /** A probe was answered; `answer` is undefined if the reply could not be decoded. */
   | { readonly kind: 'probe'; readonly question: BucketQuestion; readonly answer: BucketAnswer | undefined }
@@ -72,15 +73,19 @@ export type BusEvent =
 /** Known position of the bucket when a read was sent. */
 export type SentAt = Pick<BucketMark, 'incarnation' | 'number'>;
 
-/**
- * Reason why a bucket is invalid.
- *   asked  a client flushed the namespace
- *   first  the first message arrived after the channel became live, and earlier ones may be missing. A watch that was
- *          `live` before it reported its start needs only the names of the message.
- *   gap    messages are missing, the sequence or its history is a different one, or a message could not be decoded
- *   lost   the subscription was interrupted
- */
-export type FlushCause = 'asked' | 'first' | 'gap' | 'lost';
+/** Reason why a bucket is invalid. */
+export type FlushCause =
+  /** A client flushed the namespace. */
+  | 'asked'
+  /**
+   * The first message arrived after the channel became live, and earlier messages may be missing. A watch that was
+   * `live` before it reported its start needs only the names of the message.
+   */
+  | 'first'
+  /** Messages are missing, the sequence or its history has been replaced, or a message could not be decoded. */
+  | 'gap'
+  /** The subscription was interrupted. */
+  | 'lost';
 
 export type BusAction =
   | { readonly kind: 'none' }
@@ -101,7 +106,7 @@ export function createBucketReads(): BucketReads {
   return { live: false, generation: 0, known: undefined, ahead: undefined, isDoubted: false };
 }
 
-/** Creates the question of a probe. Pass it back together with the answer. */
+/** Creates the question of a probe. The caller passes it back together with the answer. */
 export function createQuestion(state: BucketReads): BucketQuestion {
   const { known, ahead, generation } = state;
   const shown = [...(ahead?.stamps ?? [])];
@@ -198,7 +203,7 @@ function applyProbe(state: BucketReads, question: BucketQuestion, answer: Bucket
 function applyRead(state: BucketReads, mark: BucketMark, sentAt: SentAt | undefined): BusAction {
   const { known } = state;
   const { incarnation, number, stamp } = mark;
-  // A change without a stamp counts as a change of every key.
+  // A change without a stamp is treated as a change of every key.
   if (state.isDoubted || stamp === '' || (known !== undefined && !['', incarnation].includes(known.incarnation))) {
     return REFUSE;
   }
@@ -256,7 +261,10 @@ function contradictsQuestion(question: BucketQuestion, answer: BucketAnswer): bo
   return stamp !== '' && isInRing && answer.stampOfAsked !== stamp;
 }
 
-/** Returns whether no read has shown an older change than this answer. Applies before the first message of a live channel. */
+/**
+ * Returns whether no read has shown an older change than this answer. This check applies only before the first message
+ * or probe of a live channel.
+ */
 function agreesWithShown({ ahead }: BucketReads, answer: BucketAnswer): boolean {
   if (ahead === undefined || ahead.stamps.size === 0) {
     return true;

@@ -6,10 +6,10 @@
  *   1. There is a subscriber only while a channel is in use. A channel is in use while a watch holds its namespace, or if the
  *      near cache has used it within `idleMs`.
  *   2. `nearChannelCount` is the number of channels that the near cache uses (`nearUsedAtMs`), and never exceeds
- *      `maxNearChannels`. Values of further buckets are not cached. A watch on a channel does not count as a use by the near
+ *      `maxNearChannels`. Values of further buckets are not cached. A watch on a channel is not a use by the near
  *      cache.
- *   3. Listeners receive each event before the subscriber delivers the next one. They receive probes and reads only if these
- *      invalidate the bucket.
+ *   3. Listeners receive each event before the subscriber delivers the next one. They receive probes and reads only if
+ *      the event invalidates the bucket.
  *   4. `Channel.changedAt` grows with every event that listeners receive, and never exceeds `now()`. So a read that noted
  *      `now()` when it was sent can detect later events of a channel.
  */
@@ -114,7 +114,10 @@ export class InvalidationHub {
     return channel;
   }
 
-  /** Records a near-cache hit. If the near cache had stopped using the channel, it uses it again unless the maximum is reached. */
+  /**
+   * Records a near-cache hit. If the near cache had stopped using the channel, it starts again unless the maximum is
+   * reached.
+   */
   touch(channel: Channel, nowMs: number): void {
     if (channel.nearUsedAtMs === undefined) {
       if (this.#nearChannelCount >= this.#maxNearChannels || this.#channels.get(channel.name) !== channel) {
@@ -125,7 +128,9 @@ export class InvalidationHub {
     channel.nearUsedAtMs = nowMs;
   }
 
-  /** Returns the known position of the channel. Call it when sending a read, and pass the result to `admits`. */
+  /**
+   * Returns the known position of the channel. Callers call it when they send a read, and pass the result to `admits`.
+   */
   sentAt(channel: Channel): SentAt | undefined {
     const { known } = channel.state;
     return known === undefined ? undefined : { incarnation: known.incarnation, number: known.number };
@@ -171,7 +176,7 @@ export class InvalidationHub {
     return this.#subscriber?.barrier(deadlineAtMs) ?? Promise.resolve(false);
   }
 
-  /** Unsubscribes channels that the near cache has not used for `idleMs`. A timer calls it. */
+  /** Unsubscribes channels that the near cache has not used for `idleMs`. A timer calls this method. */
   sweep(): void {
     const oldestMs = this.#clock.monotonicMs() - this.#idleMs;
     for (const channel of [...this.#channels.values()]) {

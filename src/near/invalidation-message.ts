@@ -1,20 +1,22 @@
 /**
  * Encodes and decodes the messages of an invalidation channel. The cache scripts (src/cache/scripts) write the same format.
  *
- *   offset  bytes  field
- *        0      1  format, 1
- *        1      1  kind: 1 = the names (keys of a key bucket, tags of a tag bucket) are invalid, 2 = the whole bucket is invalid
- *        2      1  length of this header, bytes: 27, 51 with a version, or more if a newer release wrote it
- *        3      8  incarnation of the bucket's sequence, random
- *       11      8  number of the change, one more than that of the previous message
- *       19      8  stamp of the change: random bytes, which the ring has too
- *       27     24  version of the entry that a write stored under the only name; missing for an invalidation
- *        -      -  names: for each name its length (2 bytes) and its bytes
+ * ```text
+ * offset  bytes  field
+ *      0      1  format, 1
+ *      1      1  kind: 1 = the names (keys of a key bucket, tags of a tag bucket) are invalid, 2 = the whole bucket is invalid
+ *      2      1  length of this header, bytes: 27, 51 with a version, or more if a newer release wrote it
+ *      3      8  incarnation of the bucket's sequence, random
+ *     11      8  number of the change, one more than that of the previous message
+ *     19      8  stamp of the change: random bytes, which the ring has too
+ *     27     24  version of the entry that a write stored under the only name; missing for an invalidation
+ *      -      -  names: for each name its length (2 bytes) and its bytes
+ * ```
  *
  * Invariants:
  *   1. A reader skips header fields that it does not know.
- *   2. A message that cannot be decoded is undefined. Its receiver must treat it as a gap, because a newer sidecar may have
- *      published a message of an unknown kind.
+ *   2. The decoder returns undefined for a message that it cannot decode. The receiver must treat such a message as a
+ *      gap, because a newer sidecar may have published a message of an unknown kind.
  */
 
 const FORMAT = 1;

@@ -1,6 +1,6 @@
 /**
- * Tests watches with random histories: an application that keeps its cache by the events of a watch, a store whose messages
- * arrive late, channels that are lost and repaired, and a reader that is too slow for the queue.
+ * Tests watches with random histories. An application updates its cache by the events of a watch. Messages of the store
+ * arrive late, channels are lost and repaired, and the reader may be too slow for the queue.
  *
  * Invariants:
  *   1. After a confirmation, the application has no entry that was invalid before it requested the confirmation.

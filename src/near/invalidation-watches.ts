@@ -5,7 +5,7 @@
  * reports another one once all channels are live again, because the application may have cached stale values in between.
  *
  * Invariants:
- *   1. Every invalidation after `start` resolved to true is in the queue, or a later flush is.
+ *   1. Every invalidation after `start` resolved to true is in the queue, unless a later flush has replaced it.
  *   2. The queue contains at most `maxQueue` events. If another event does not fit, one flush replaces all of them.
  *   3. `confirm` resolves to true only if the watch is current and every earlier event was delivered (`markDelivered`).
  */
@@ -30,7 +30,7 @@ export interface InvalidationWatchesOptions {
 
 const MAX_WATCHES = 64;
 const MAX_QUEUE = 1_024;
-/** Longest delay of a timer. Node.js fires a longer one immediately. */
+/** Maximum delay of a timer, in ms. Node.js fires a timer with a longer delay immediately. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 const FLUSH: WatchEvent = { kind: 'flush' };
 
@@ -62,7 +62,10 @@ export class InvalidationWatches implements HubListener {
     return this.#hub.refusal;
   }
 
-  /** Opens a watch, or returns undefined if `maxWatches` are open. Call `start` on it, and `close` in the end. */
+  /**
+   * Opens a watch, or returns undefined if `maxWatches` are open. Callers must call `start` on it first and `close` at
+   * the end.
+   */
   open(namespace: string): InvalidationWatch | undefined {
     if (this.#byId.size >= this.#maxWatches) {
       return undefined;
@@ -179,7 +182,7 @@ export class InvalidationWatch {
     return this.#isStarted;
   }
 
-  /** Removes all queued events and returns them. Call `markDelivered` after delivering them. */
+  /** Removes all queued events and returns them. Callers call `markDelivered` after they have delivered the events. */
   take(): WatchEvent[] {
     const events = this.#queue;
     this.#queue = [];
@@ -239,7 +242,8 @@ export class InvalidationWatch {
 
   #onLiveness(kind: 'live' | 'lost', action: BusAction): void {
     const wasLive = this.#isLive;
-    // A `live` that flushes means that the channel was already live; a `lost` without flush that it was already lost.
+    // A `live` event that flushes shows that the channel was already live. A `lost` event that does not flush shows
+    // that it was already lost.
     if (kind === 'live' && action.kind === 'none') {
       this.#liveCount += 1;
     } else if (kind === 'lost' && action.kind === 'flush') {

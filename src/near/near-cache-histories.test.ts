@@ -1,8 +1,8 @@
 /**
- * Tests the near cache with random histories: the steps of reads, changes by this sidecar and by others, late and lost
- * messages, and channels that are lost and repaired.
+ * Tests the near cache with random histories. The histories contain steps of reads, changes by this sidecar and by
+ * others, late and lost messages, and channels that are lost and repaired.
  *
- * Invariants of every hit:
+ * Every hit has these invariants:
  *   1. The value was current less than 1 s ago, and its TTL has not expired.
  *   2. No received message invalidates the value, and neither does an earlier message of the same channel.
  *   3. No change that this sidecar made and has answered invalidates the value.

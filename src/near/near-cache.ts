@@ -1,12 +1,12 @@
 /**
- * The near cache: keeps cache entries in the memory of the sidecar and decides when an entry may be created and served.
+ * Keeps cache entries in the memory of the sidecar, and decides when an entry may be created and served.
  *
  * An entry is created from a read of the store, never from a write. Callers call `begin` before they send the read and `fill`
  * with its result. In between a placeholder represents the read, and an invalidation of its key removes the placeholder (R1).
  *
  * Invariants:
- *   1. An entry is served for at most `lifeMs`, and never beyond the TTL of its value. Both times count from the sending of its
- *      read. So this bound on staleness holds even if messages are lost without notice.
+ *   1. An entry is served for at most `lifeMs`, and never beyond the TTL of its value. Both times start when its read
+ *      is sent. So this bound on staleness holds even if messages are lost without notice.
  *   2. The channels of an entry's key and tags were live before its read was sent and have stayed live, and no message since
  *      then has invalidated the entry.
  *   3. The near cache never exceeds its maximum entries and bytes. It evicts expired entries first, then the least recently used.
@@ -37,15 +37,15 @@ export interface NearValue {
 }
 
 export interface NearEntry extends NearValue {
-  /** Monotonic time when the read was sent; age and TTL count from it. */
+  /** Monotonic time when the read was sent; age and TTL are measured from it. */
   readonly sentAtMs: number;
-  /** Order of the placeholder of the read. */
+  /** Sequence number of the read (`Placeholder.order`). */
   readonly order: number;
   /** Channel of the key, followed by those of the tags. */
   readonly channels: readonly Channel[];
 }
 
-/** Represents a read in flight: `begin` returns it and `fill` takes it. */
+/** Read in flight, which `begin` returns and `fill` takes. */
 export interface Placeholder {
   readonly name: string;
   readonly namespace: string;
@@ -74,9 +74,9 @@ export interface NearCacheOptions {
 }
 
 const LIFE_MS = 1_000;
-/** Measured memory of an entry's objects, rounded up, without its buffers and without the bytes that BoundedMap counts. */
+/** Measured memory of an entry's objects, rounded up, without its buffers and the bytes that BoundedMap adds. */
 const ENTRY_BYTES = 300;
-/** Memory of a tag without its text, which both the entry and the index contain. */
+/** Memory of one tag in its entry and in the index, without the text of the tag. */
 const TAG_EXTRA_BYTES = 320;
 const MAX_PLACEHOLDERS = 10_000;
 
@@ -141,7 +141,7 @@ export class NearCache implements HubListener {
     return entry;
   }
 
-  /** Registers a read. Call it right before sending the read, and call `fill` when the read has ended, even if it failed. */
+  /** Registers a read that is about to be sent. Callers call `fill` when the read has ended, even if it failed. */
   begin(namespace: string, key: Buffer, isFresh = false): Placeholder {
     const channel = this.#hub.useForNear(namespace, bucketOf(key), false);
     const mayKeep = channel?.state.live === true && this.#placeholderCount < this.#maxPlaceholders;
@@ -165,7 +165,7 @@ export class NearCache implements HubListener {
     return placeholder;
   }
 
-  /** Caches the result of a read if it is still valid. Pass undefined if the read returned no value. */
+  /** Caches the result of a read if it is still valid. `value` is undefined if the read returned no value. */
   fill(placeholder: Placeholder, value: NearValue | undefined): void {
     const { name, order, isFresh } = placeholder;
     const isValid = this.#end(placeholder);
@@ -375,7 +375,7 @@ function tagBytes(namespace: string, tags: readonly string[]): number {
   return bytes;
 }
 
-/** Returns a copy that does not share memory. A view would keep the chunk of the socket alive that it belongs to. */
+/** Returns a copy that does not share memory. A view would keep its whole socket chunk in memory. */
 function ownBytes(bytes: Buffer): Buffer {
   const copy = Buffer.allocUnsafeSlow(bytes.length);
   bytes.copy(copy);

@@ -1,6 +1,6 @@
 /**
- * Tests whether a ring shows that a key has changed since a mark: examples of each verdict, and random histories with
- * failovers that lose writes, compared with the real values.
+ * Tests whether a ring shows that a key has changed since a mark. There are examples of each verdict. Random histories
+ * with failovers that lose writes compare the verdicts with the real values.
  */
 import fc from 'fast-check';
 import type { BucketMark } from './bucket-mark.ts';
@@ -110,7 +110,8 @@ test('in random histories, changeSince never returns unchanged for a key that ha
     fc.property(fc.array(step, { maxLength: 150 }), (steps) => {
       const sequence = new Sequence();
       let replica = sequence.ring();
-      // Time of the last write of each key. If it is the same at the mark and now, only a lost write may have been read since.
+      // Time of the last write of each key. If the time at the mark equals the current time of the key, only a write
+      // that was lost can have happened in between.
       let value = new Map<string, number>();
       let replicaValue = new Map(value);
       const marks: { mark: BucketMark; value: Map<string, number> }[] = [];

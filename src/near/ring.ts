@@ -1,19 +1,22 @@
 /**
  * Decodes the ring of a bucket, which contains its newest 64 changes, and decides whether a key has changed since a position.
  *
- * The sequence of a bucket is one Redis hash: `inc` (8 random bytes), `n` (number of the last change, decimal), `f` (number of
- * the last flush, decimal), and the fields `0` to `63`. The change with number n writes into field n % 64:
+ * The sequence of a bucket is one Redis hash. Its field `inc` contains 8 random bytes, `n` the number of the last change, and
+ * `f` the number of the last flush, both in decimal. The fields `0` to `63` are the ring. The change with number n is stored
+ * in field n % 64 with this layout:
  *
- *   offset  bytes  field
- *        0      8  number, big-endian
- *        8      8  hash of the key or tag (lib/key-hash.ts); 8 bytes 0xff for a change of several keys and for a flush
- *       16      8  random stamp
+ * ```text
+ * offset  bytes  field
+ *      0      8  number, big-endian
+ *      8      8  hash of the key or tag (lib/key-hash.ts); 8 bytes 0xff for a change of several keys and for a flush
+ *     16      8  random stamp
+ * ```
  *
  * Invariants:
  *   1. `changeSince` returns `unchanged` only if the ring shows that no change after the mark concerned the key.
  *   2. A mark is valid only while the ring has its number with its stamp, because numbers repeat after a failover that lost
  *      writes. The mark of a bucket without changes (number 0) has no stamp. It is valid while the ring has every change.
- *   3. A number without an entry in the ring counts as a change of every key.
+ *   3. A number without an entry in the ring is treated as a change of every key.
  */
 import { KEY_HASH_BYTES } from '../lib/key-hash.ts';
 import type { BucketMark } from './bucket-mark.ts';
@@ -21,7 +24,7 @@ import type { BucketMark } from './bucket-mark.ts';
 /** Number of changes in a ring: few enough for one listpack of about 2 KiB, and enough for the changes during most loads. */
 export const RING_SIZE = 64;
 export const RING_ENTRY_BYTES = 24;
-/** Replaces the hash of a key for a change of several keys or of all keys. */
+/** Value that replaces the hash of the key in a change of several keys or of all keys. */
 export const EVERY_KEY_HASH = Buffer.alloc(KEY_HASH_BYTES, 0xff);
 
 const HASH_OFFSET = 8;
@@ -45,13 +48,14 @@ export interface Ring {
   readonly entries: readonly (RingEntry | undefined)[];
 }
 
-/**
- * Whether a key has changed since a mark.
- *   unchanged  no change concerned the key
- *   changed    a change concerned the key, or may have: a flush, a change of several keys, a number without an entry
- *   unknown    the ring does not have the mark, because the sequence is new, writes were lost, or too many changes followed
- */
-export type RingVerdict = 'unchanged' | 'changed' | 'unknown';
+/** Whether a key has changed since a mark. */
+export type RingVerdict =
+  /** No change since the mark concerned the key. */
+  | 'unchanged'
+  /** A change concerned the key or may have concerned it (a flush, a change of several keys, a number without an entry). */
+  | 'changed'
+  /** The ring does not have the mark, because the sequence is new, writes were lost, or too many changes followed. */
+  | 'unknown';
 
 /** Decodes a ring entry, or returns undefined if the bytes are not one. */
 export function decodeRingEntry(bytes: unknown): RingEntry | undefined {
@@ -71,7 +75,7 @@ export function markOf(ring: Ring): BucketMark {
   return { incarnation, number, stamp: entryOf(ring, number)?.stamp ?? '' };
 }
 
-/** Returns whether a key or tag has changed since the mark. `keyHash` is its hash as latin1 text. */
+/** Returns whether a key or tag has changed since the mark. `keyHash` is the hash of the key or tag as latin1 text. */
 export function changeSince(mark: BucketMark, ring: Ring, keyHash: string): RingVerdict {
   if (!shows(ring, mark)) {
     return 'unknown';

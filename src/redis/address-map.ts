@@ -7,8 +7,8 @@
  *      port, which applies to all other ports.
  *   2. A target without a port keeps the announced port.
  *   3. A target is not mapped again. An address without an entry is used as announced.
- *   4. The map is applied where an announcement is read (CLUSTER SLOTS, MOVED, ASK, Sentinels), so each node has one
- *      name everywhere: its reachable address. Seeds are not announcements.
+ *   4. The map is applied where an announcement is read (CLUSTER SLOTS, MOVED, ASK, Sentinels), so the reachable
+ *      address of a node is its only name. Seeds are not announcements.
  */
 import { canonicalHost } from '../lib/canonical-host.ts';
 import { addressText, type NodeAddress } from './address.ts';
@@ -20,7 +20,7 @@ export interface AddressMapping {
 
 interface PartialAddress {
   readonly host: string;
-  /** Port; undefined: every port of the announced host, or in a target the announced port. */
+  /** Port. If undefined, it means every port of an announced host, or the announced port in a target. */
   readonly port: number | undefined;
 }
 

@@ -1,14 +1,14 @@
 /**
  * Opens one connection with node-redis. Only this module knows the options of the library.
  *
- * Features of node-redis that failed in tests or reviews are off (docs/internals/redis-connections.md): command
- * timeouts (expensive, and they do not bound the reply), reconnecting (it can stop for good, and it ignores topology
- * changes), the offline queue (it would replay increments), and maintenance notifications. A client serves one
- * connection; a reconnect creates a new client.
+ * Features of node-redis that failed in tests or reviews are disabled (docs/internals/redis-connections.md). Its
+ * command timeouts are expensive and do not bound the reply. Its reconnecting can stop for good and ignores topology
+ * changes. Its offline queue would replay increments. Its maintenance notifications are disabled too. A client serves
+ * one connection; a reconnect creates a new client.
  *
- * The class is constructed directly, because `createClient` attaches 400 commands one by one: 70 ms, and 20 MB of
- * garbage whose pages V8 never returns. Pannier sends only raw commands. The bundle leaves the command table out
- * (scripts/node-redis-tables.ts).
+ * The class is constructed directly, because `createClient` attaches 400 commands one by one. That takes 70 ms and
+ * creates 20 MB of garbage, whose pages V8 never returns. Pannier sends only raw commands. The bundle leaves the
+ * command table out (scripts/node-redis-tables.ts).
  */
 import dns from 'node:dns';
 import type { LookupFunction } from 'node:net';
@@ -45,7 +45,7 @@ export interface OpenClient {
    */
   bytesRead(): number;
   /**
-   * Monotonic time at which the guard sent ROLE, if the server then reported to be a standalone master; otherwise
+   * Monotonic time at which the guard sent ROLE, if the server then reported that it is a standalone master; otherwise
    * negative infinity.
    */
   readonly vouchedAtMs: number;
@@ -72,8 +72,8 @@ export interface ClientEvents {
 }
 
 /**
- * Connects and logs in within `access.connectTimeoutMs`, after reading the credentials within the same time again.
- * Rejects with the cause and leaves no open connection behind.
+ * Connects and logs in within `access.connectTimeoutMs`, after it has read the credentials within a separate limit of
+ * the same length. Rejects with the cause and leaves no open connection behind.
  */
 export async function openClient(address: NodeAddress, access: RedisAccess, events: ClientEvents): Promise<OpenClient> {
   const name = addressText(address);
@@ -158,8 +158,8 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
       throw new Error('cannot connect to Redis: the connection was lost at once');
     }
   } catch (error) {
-    // node-redis does not own a connecting socket yet, so destroy would miss it. It would log in later and stay open
-    // forever.
+    // node-redis does not own a connecting socket yet, so `destroy` would miss it. Such a socket would log in later and
+    // stay open forever.
     client.on('connect', () => client.destroy());
     client.destroy();
     throw error;
@@ -235,7 +235,7 @@ function unansweredText(isTls: boolean, isReached: boolean, limit: string): stri
     return `the server accepted the connection and did not answer ${limit}`;
   }
   return isTls
-    ? `the TLS handshake got no answer ${limit}; does the port serve TLS, and is the host reachable?`
+    ? `the TLS handshake got no answer ${limit}; check that the port serves TLS and the host is reachable`
     : `the TCP connection was not accepted ${limit}`;
 }
 
@@ -251,7 +251,7 @@ async function inTime<Value>(
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new NoAnswerInTime(found(`in time (${timeoutMs} ms)`))), timeoutMs);
   });
-  // The promise may reject after the timeout, when no caller handles it any longer.
+  // The promise may reject after the timeout, when no caller handles the rejection anymore.
   promise.catch(() => undefined);
   try {
     return await Promise.race([promise, late]);

@@ -24,8 +24,9 @@ export interface RedisCommands {
     options?: CommandOptions,
   ): Promise<RedisReply>;
   /**
-   * Sends one command (name and arguments) to the master that owns the slot of `key`. For commands in READ_COMMANDS the
-   * role of the server is verified, and they may be repeated once. Every other command counts as a write.
+   * Sends one command (name and arguments) to the master that owns the slot of `key`. For commands in READ_COMMANDS,
+   * the role of the server is verified, and the command may be repeated once. Every other command is treated as a
+   * write.
    */
   send(
     key: RedisArgument,
@@ -43,13 +44,16 @@ export interface CommandOptions {
   /** Type that the key of `send` should have. A key of another type is removed and the command sent once more. */
   readonly keyType?: KeyType;
   /**
-   * Whether calls are served without the permission. The sender reports a missing permission itself, so it does not
-   * count as a refusal.
+   * Whether calls are served without the permission. The sender reports a missing permission itself, so the refusal log
+   * does not record it.
    */
   readonly isPermissionOptional?: boolean;
 }
 
-/** Commands that write nothing. A replica answers them, so replies count only from a server with a verified role. */
+/**
+ * Commands that write nothing. A replica answers them too, so replies are accepted only from a server with a verified
+ * role.
+ */
 export const READ_COMMANDS: ReadonlySet<string> = new Set(['EXISTS', 'GET', 'HGET', 'HGETALL', 'HMGET', 'MGET']);
 
 /**
@@ -81,12 +85,12 @@ export interface RedisSubscriber {
   /** Keeps the channel subscribed on the master that owns its slot. Idempotent. */
   subscribe(channel: string, probe?: ChannelProbe): void;
   unsubscribe(channel: string): void;
-  /** Reason for which channels stay unsubscribed until an operator acts; undefined if there is none. */
+  /** Reason why channels stay unsubscribed until an operator acts; undefined if there is none. */
   readonly refusal?: StoreError | undefined;
   /**
-   * Resolves true if all of this holds: every message published before this call on a subscribed channel has reached
-   * onMessage, every subscription is intact, and every server that holds one has since proved to be a master that
-   * serves its slots. Resolves false if that is not certain by `deadlineAtMs`. Never rejects.
+   * Resolves to true once three conditions hold. All messages published before this call on subscribed channels have
+   * reached onMessage. All subscriptions are intact. Each server with a subscription has since proved to be a master
+   * that serves its slots. Resolves to false if this is not certain by `deadlineAtMs`. Never rejects.
    */
   barrier(deadlineAtMs: number): Promise<boolean>;
   close(): void;

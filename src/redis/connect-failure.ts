@@ -37,7 +37,7 @@ export class ConnectFailures {
     this.#options = options;
   }
 
-  /** Reason for which a server refuses the login; undefined once a server can be used. */
+  /** Reason why a server refuses the login; undefined once a server can be used. */
   get refusal(): StoreError | undefined {
     return this.#refusedLogins.values().next().value;
   }

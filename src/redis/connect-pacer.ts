@@ -6,9 +6,10 @@
  *
  *   1. The first attempt after a loss starts at once. Later attempts are 100 ms apart at first and 4 s at most, with
  *      jitter.
- *   2. Every attempt to an address counts. A retry waits until no attempt was made for its own delay.
- *   3. A successful attempt starts all waiting retries of that address. Excluded are connections that the server
- *      accepted and then closed, and servers that we refused, such as replicas. `now` starts those.
+ *   2. All attempts to an address share one pace. A retry starts only if no other attempt to the address was made
+ *      during its delay.
+ *   3. A successful attempt starts all waiting retries of that address. A connection that the server accepted and then
+ *      closed, or whose server we refused (such as a replica), is not started this way, but by `now`.
  *   4. The number of addresses is bounded. The address with the oldest outage is dropped first, which costs one early
  *      attempt.
  */

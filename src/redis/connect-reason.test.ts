@@ -19,8 +19,8 @@ test.each([
   ['a server of another deployment', new ForeignServerError(), 'the server does not belong to the known deployment'],
   ['a port without a server', withCode('ECONNREFUSED'), 'ECONNREFUSED'],
   ['an unknown host name', withCode('ENOTFOUND'), 'ENOTFOUND'],
-  ['a reset', withCode('ECONNRESET'), `ECONNRESET: ${CLOSED}; does the port serve TLS (rediss://)?`],
-  ['a close', new SocketClosedUnexpectedlyError(), `${CLOSED}; does the port serve TLS (rediss://)?`],
+  ['a reset', withCode('ECONNRESET'), `ECONNRESET: ${CLOSED}; use rediss:// if the port serves TLS`],
+  ['a close', new SocketClosedUnexpectedlyError(), `${CLOSED}; use rediss:// if the port serves TLS`],
   ['no TCP', new ConnectionTimeoutError(), 'the TCP connection was not accepted in time'],
   ['a TLS alert', new Error('Unknown RESP type 21 "\u0015"'), 'the server answered in TLS; use rediss://'],
   ['HTTP', new Error('Unknown RESP type 72 "H"'), 'the server does not answer in the Redis protocol'],
@@ -38,7 +38,7 @@ test.each([
   [
     'an answer without TLS',
     withCode('ERR_SSL_WRONG_VERSION_NUMBER'),
-    'ERR_SSL_WRONG_VERSION_NUMBER: the server did not answer in TLS; does the port serve TLS?',
+    'ERR_SSL_WRONG_VERSION_NUMBER: the server did not answer in TLS; check that the port serves TLS',
   ],
 ])('rediss://, %s', (_what, error, reason) => {
   expect(connectReason(error, true)).toBe(reason);

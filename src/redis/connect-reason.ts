@@ -12,8 +12,8 @@ import { UnusableServerError } from './refused-server.ts';
 import { ServerReply } from './server-reply.ts';
 
 const CLOSED = 'the server closed the connection before it answered';
-const ASKS_FOR_TLS = 'does the port serve TLS?';
-const ASKS_FOR_REDISS = 'does the port serve TLS (rediss://)?';
+const TLS_HINT = 'check that the port serves TLS';
+const REDISS_HINT = 'use rediss:// if the port serves TLS';
 /** OpenSSL error codes for a server whose first bytes were not TLS. */
 const NO_TLS = /^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|UNEXPECTED_MESSAGE|UNSUPPORTED_PROTOCOL)$/;
 /** Error of node-redis when the first byte of a TLS alert is parsed as a RESP type. */
@@ -31,7 +31,7 @@ export function connectReason(error: unknown, isTls: boolean): string {
     return `${code}${hintOf(code, isTls)}`;
   }
   if (error instanceof SocketClosedUnexpectedlyError) {
-    return isTls ? CLOSED : `${CLOSED}; ${ASKS_FOR_REDISS}`;
+    return isTls ? CLOSED : `${CLOSED}; ${REDISS_HINT}`;
   }
   if (error instanceof ConnectionTimeoutError) {
     return 'the TCP connection was not accepted in time';
@@ -53,11 +53,11 @@ export function isServerAnswer(error: unknown): error is Error {
 
 function hintOf(code: string, isTls: boolean): string {
   if (isTls && NO_TLS.test(code)) {
-    return `: the server did not answer in TLS; ${ASKS_FOR_TLS}`;
+    return `: the server did not answer in TLS; ${TLS_HINT}`;
   }
   if (code !== 'ECONNRESET') {
     return '';
   }
   // A TLS server treats our first plain-text command as a broken handshake and closes the connection.
-  return isTls ? `: ${CLOSED}` : `: ${CLOSED}; ${ASKS_FOR_REDISS}`;
+  return isTls ? `: ${CLOSED}` : `: ${CLOSED}; ${REDISS_HINT}`;
 }

@@ -60,7 +60,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   connection.close();
-  await waitFor('no socket of ours', () => peer.open() === 0);
+  await waitFor('no open socket', () => peer.open() === 0);
   await peer.close();
 });
 
@@ -161,7 +161,7 @@ describe('the role of a standalone server', () => {
     ['a master', MASTER, 'late', []],
     ['a replica', REPLICA, 'repeated', ['demoted']],
   ])(
-    'of %s is queried again if the reply to a read is late, and the reply is held meanwhile',
+    'of %s is queried again if the reply to a read is late, and the reply is held until then',
     async (_what, role, outcome, reasons) => {
       isVouching = true;
       await startReady({}, { commandTimeoutMs: 5_000 });

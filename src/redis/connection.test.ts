@@ -47,7 +47,7 @@ async function startReady(peerOptions: FakeRedisPeerOptions = {}): Promise<void>
 
 afterEach(async () => {
   connection.close();
-  await waitFor('no socket of ours', () => peer.open() === 0);
+  await waitFor('no open socket', () => peer.open() === 0);
   await peer.close();
 });
 
@@ -120,7 +120,7 @@ describe('connecting', () => {
       },
     });
     await waitFor('several attempts', () => peer.accepted() >= 6);
-    // Minimum by connect-pacer.ts: halves of 100, 200, 400, 800 and 1,600 ms.
+    // The delays in connect-pacer.ts add up to at least half of 100 + 200 + 400 + 800 + 1,600 ms.
     expect(performance.now() - beganAtMs).toBeGreaterThan(1_540);
   });
 });
@@ -199,7 +199,7 @@ describe('silence', () => {
     const slow = get();
     let answered = 0;
     while (!isOver()) {
-      // Redis answers in order, so all replies are late, each after a while.
+      // Redis answers in order, so each reply is late, but some reply arrives at regular intervals.
       const fast = get();
       await waitFor('the command', () => peer.commands.length === answered + 2);
       await waitFor('a while', hasPassed(TIMEOUT_MS / 4));
@@ -217,7 +217,7 @@ describe('silence', () => {
         command.answer('$1\r\nv\r\n');
         const isOver = hasPassed(peer.commands.length === 2 ? 3 * TIMEOUT_MS : 0);
         while (!isOver()) {
-          // Blocks the event loop on purpose. The replies wait in the socket meanwhile.
+          // Blocks the event loop on purpose, while the replies wait in the socket.
         }
       },
     });

@@ -7,15 +7,15 @@
  *      Redis refused the last login (password, ACL).
  *   2. A command settles within its time limit (pending-command.ts) plus 10 ms. If our event loop was blocked, sockets
  *      are read once before the command fails.
- *   3. If commands are in flight and no bytes arrive, the node counts as frozen and the connection is dropped
+ *   3. If commands are in flight and no bytes arrive, the node is considered frozen and the connection is dropped
  *      (watchdog.ts).
  *   4. A lost connection fails its commands. A read, and a command that was certainly not written, continues through
  *      its `recover`. Other commands reject with `unknown`.
- *   5. If `isVouching`, a reply to a read counts only if ROLE has recently shown a master (role-vouch.ts). A connection
- *      to a replica is dropped as `demoted`.
- *   6. Commands whose expected replies exceed the budget together are sent one after the other, in order
- *      (reply-budget.ts).
- *   7. Reconnecting continues until `close`. The first attempt after a loss starts at once, later ones back off
+ *   5. If `isVouching`, a reply to a read is accepted only if ROLE has recently shown a master (role-vouch.ts). A
+ *      connection to a replica is dropped as `demoted`.
+ *   6. If the expected replies of several commands exceed the budget, the commands are sent one after the other, in
+ *      order (reply-budget.ts).
+ *   7. Reconnecting continues until `close`. The first attempt after a loss starts at once, and later attempts back off
  *      (connect-pacer.ts).
  */
 import { ErrorReply } from '@redis/client';
@@ -37,7 +37,7 @@ import { RoleVouch } from './role-vouch.ts';
 import { ServerReply } from './server-reply.ts';
 import { WATCH_MS, Watchdog } from './watchdog.ts';
 
-/** Minimum duration of a connection that received no bytes. A shorter one counts as a failed attempt. */
+/** Minimum duration of a connection that received no bytes. A shorter connection is treated as a failed attempt. */
 const STABLE_MS = 1_000;
 
 /**
@@ -116,12 +116,12 @@ export class RedisConnection {
     return this.#inFlight.size;
   }
 
-  /** Reason for which the server refused the last login; undefined after a successful one. */
+  /** Reason why the server refused the last login; undefined after a successful one. */
   get refusal(): StoreError | undefined {
     return this.#failures.refusal;
   }
 
-  /** Reason for which the last attempt failed; undefined after a successful one. */
+  /** Reason why the last attempt failed; undefined after a successful one. */
   get failureReason(): string | undefined {
     return this.#failures.reasons.get(this.name);
   }

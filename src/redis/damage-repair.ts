@@ -1,9 +1,10 @@
 /**
  * Decides which script repairs a damaged value before the failed command is sent once more. Pure.
  *
- *   WRONGTYPE  the key has another type than ours: remove-wrong-type.lua removes it
- *   DAMAGED    error reply of our scripts: a value of the current layout is unreadable. A script that writes has
- *              already removed it. For a script that reads, its `repair` script removes it.
+ * There are two codes of damage:
+ *   - WRONGTYPE means that the key has a different type from ours. remove-wrong-type.lua removes the key.
+ *   - DAMAGED is an error reply of our scripts and means that a value of the current layout is unreadable. A script that
+ *     writes has already removed the value. A script that reads has a `repair` script, which removes it.
  *
  * Only values that cannot belong to a newer layout are removed. Newer layouts remain FAILED_PRECONDITION
  * (docs/internals/formats.md). After the removal a limit starts from zero, a cache entry is a miss, and a session is
@@ -21,7 +22,7 @@ export interface Repair {
 interface RepairableCommand {
   readonly command: readonly RedisArgument[];
   readonly script: Script | undefined;
-  /** Type that the key of a bare command should have; unset: the key is not touched. */
+  /** Type that the key of a bare command should have. If unset, the key is never removed. */
   readonly keyType?: KeyType | undefined;
 }
 

@@ -2,16 +2,16 @@
  * Chooses the deployment to use from the reports of its servers. Pure: the time and the reports are inputs.
  *
  * Invariants:
- *   1. A standalone master at one address is replaced by a master at another address only if that one continues its
- *      history: its `replid2` is an id that the master in use had. The replacement is immediate, even if the old server
- *      still reports that it is a master.
- *   2. The address in use stays in use whatever history it reports, because a server without persistence restarts with
- *      a new one.
+ *   1. A standalone master at one address is replaced by a master at another address only if the other master continues
+ *      its history. The proof is a `replid2` that the master in use had as an id. The replacement is immediate, even if
+ *      the old server still reports that it is a master.
+ *   2. The address in use remains in use even if its server reports another history, because a server without
+ *      persistence restarts with a new history.
  *   3. At start, a standalone master is chosen only if no other seed is or may be a master. A seed that does not answer
- *      may be one until it has been silent for 10 s.
- *   4. A Cluster is replaced only by servers that know one of its node ids. Exception: for 30 s no such server has
- *      answered, and every seed answers and leads to the same other deployment. A server that refuses CLUSTER without a
- *      reason never replaces a Cluster, because it may be one of its nodes.
+ *      is treated as a possible master until it has been silent for 10 s.
+ *   4. A Cluster is replaced only by servers that know one of its node ids. As an exception, it is also replaced if no
+ *      such server has answered for 30 s and every seed answers and leads to the same other deployment. A server that
+ *      refuses CLUSTER without a reason never replaces a Cluster, because it may be one of its nodes.
  *   5. The order in which reports arrive within a round does not change its outcome.
  */
 import { addressText, type NodeAddress } from './address.ts';
@@ -35,7 +35,7 @@ export type Deployment =
   | {
       readonly kind: 'cluster';
       readonly nodeIds: ReadonlySet<string>;
-      /** End of the first of the recent rounds in which no known node answered. */
+      /** End of the first of the consecutive recent rounds in which no known node answered. */
       readonly unknownSinceMs: number | undefined;
     };
 
@@ -237,8 +237,8 @@ function continues(other: StandaloneReport, history: readonly string[], isSilent
 }
 
 /**
- * Returns whether the reported Cluster has one of the node ids. A Cluster whose nodes report no ids looks like any
- * other.
+ * Returns whether the reported Cluster has one of the node ids. If the nodes of the known Cluster reported no ids,
+ * every Cluster is accepted.
  */
 function isKnown({ topology }: ClusterReport, nodeIds: ReadonlySet<string>): boolean {
   return nodeIds.size === 0 || [...topology.nodeIds()].some((id) => nodeIds.has(id));
@@ -272,12 +272,15 @@ function recentReports({ seen, nowMs }: Round, names: readonly string[]): Server
     .map((found) => (found as SeenReport).report);
 }
 
-/** Returns the reports of standalone masters. A server that does not report its role may be one. */
+/**
+ * Returns the reports of standalone masters. A server that does not report its role is included, because it may be a
+ * master.
+ */
 function mastersOf(reports: readonly ServerReport[]): StandaloneReport[] {
   return reports.filter((report) => report.kind === 'standalone' && report.role !== 'replica') as StandaloneReport[];
 }
 
-/** Removes duplicates: two masters with the same id are one server with two names. */
+/** Removes duplicates: two masters with the same id are the same server under two names. */
 function distinct(masters: readonly StandaloneReport[]): StandaloneReport[] {
   return masters.filter(
     ({ replid }, index) => replid === undefined || masters.findIndex((other) => other.replid === replid) === index,

@@ -4,7 +4,7 @@
  *
  *   1. The version key is read after each connection change (including every connect), at most every 100 ms. It is read
  *      every 5 s while the format is rejected or the key cannot be read, and otherwise once per hour.
- *   2. Calls continue until the key was first read, and when it later cannot be read.
+ *   2. Calls are served before the key was first read, and while it later cannot be read.
  *   3. While the format is rejected, no command of a store is sent. Calls fail with StoredFormatError until the key
  *      changes.
  *   4. Only one check runs at a time, with a deadline. A check never throws. Checks continue until `close`.
@@ -27,7 +27,7 @@ export interface FormatGuardOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly release?: ReleaseFormats;
-  /** Interval of repeated checks in tests; unset: RECHECK_MS. */
+  /** Interval of repeated checks in tests, which replaces RECHECK_MS. */
   readonly recheckMs?: number;
 }
 
@@ -40,8 +40,8 @@ const RECHECK_MS = 5_000;
 const RENEWAL_MS = 3_600_000;
 const CHECK_TIMEOUT_MS = 1_000;
 /**
- * TTL of the version key: longer than two limit windows of 400 days. A bucket may take longer to drain, but its layout
- * byte protects it too.
+ * TTL of the version key, which is longer than two limit windows of 400 days. A bucket may take longer to drain, but
+ * its layout byte protects it too.
  */
 const KEY_TTL_MS = 1_000 * 86_400_000;
 /**
@@ -80,7 +80,7 @@ export class FormatGuard implements RedisCommands {
     return this.#hasAnswered;
   }
 
-  /** Reason for which all calls of the role are rejected; undefined if they are not. */
+  /** Reason why all calls of the role are rejected; undefined if they are not. */
   get refusal(): string | undefined {
     return this.#refusal;
   }

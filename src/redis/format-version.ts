@@ -3,9 +3,9 @@
  *
  *   1. A release reads the formats N and N+1 and writes N. The next release writes N+1. So sidecars of two consecutive
  *      releases work side by side.
- *   2. The version key holds the format that the newest release on this Redis writes. It only grows, by one at a time.
- *   3. The key serves only to detect a skipped release. The layout of a single value is given by its layout byte or
- *      header.
+ *   2. The version key holds the format that the newest release on this Redis writes. Its value only grows, by one at a
+ *      time.
+ *   3. The key serves only to detect a skipped release. The layout byte or the header of a value determines its layout.
  *
  * docs/internals/formats.md has the rules for a release that changes a format.
  */
@@ -25,7 +25,7 @@ export type FormatVerdict =
   /** The text `detail` is used in errors, the log and /readyz. */
   | { readonly verdict: 'refused'; readonly detail: string };
 
-/** Decides on the content of the version key; undefined: there is no key. */
+/** Decides on the content of the version key, which is undefined if there is no key. */
 export function judgeFormat(stored: string | undefined, release: ReleaseFormats): FormatVerdict {
   if (stored === undefined) {
     return { verdict: 'accepted', format: release.writes };

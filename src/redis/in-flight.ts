@@ -60,7 +60,7 @@ export class InFlight<Item extends InFlightNode> {
     return true;
   }
 
-  /** Yields the members in insertion order. The list must not change meanwhile. */
+  /** Yields the members in insertion order. The list must not change during the iteration. */
   *values(): Generator<Item> {
     for (let item = this.#first; item !== undefined; item = item.next) {
       yield item as Item;

@@ -1,16 +1,21 @@
 /**
  * Represents a Lua script: its text, the SHA-1 that EVALSHA uses, and whether it writes.
  *
- *   read            sent without a shebang by EVALSHA_RO. A replica would run it too, so the connection verifies the
- *                   server's role. It runs while Redis refuses writes (MISCONF, OOM, NOREPLICAS, CLIENT PAUSE WRITE),
- *                   and may be repeated.
- *   write           begins with `#!lua`. A replica answers READONLY. A server that is full or cannot save refuses the
- *                   script before it runs.
- *   write_in_place  begins with `#!lua flags=allow-oom`. It needs no additional memory and must work on a full server.
+ * There are three kinds of scripts:
+ *   - A `read` script has no shebang and is sent by EVALSHA_RO. A replica would run it too, so the connection verifies the
+ *     server's role. It runs even while Redis refuses writes (MISCONF, OOM, NOREPLICAS, CLIENT PAUSE WRITE), and may be
+ *     repeated.
+ *   - A `write` script begins with `#!lua`. A replica answers it with READONLY. A server that is full or cannot save
+ *     refuses the script before it runs.
+ *   - A `write_in_place` script begins with `#!lua flags=allow-oom`. It needs no additional memory and must work on a full
+ *     server.
  *
- * Rules for every .lua file (script-rules.test.ts enforces them): all keys come from KEYS. A script that creates a key
- * sets its TTL. TIME is read once, in the prelude. Numbers are never formatted by `..` (use `whole`). Locals,
- * parameters, functions and fields are camelCase, constants UPPER_CASE.
+ * Every .lua file follows these rules, which script-rules.test.ts enforces:
+ *   - All keys come from KEYS.
+ *   - A script that creates a key sets its TTL.
+ *   - TIME is read once, in the prelude.
+ *   - Numbers are formatted by `whole`, never by `..`.
+ *   - Locals, parameters, functions and fields are camelCase, and constants are UPPER_CASE.
  *
  * Source of the flags: https://redis.io/docs/latest/develop/interact/programmability/lua-api/#script_flags
  */

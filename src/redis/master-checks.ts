@@ -1,15 +1,16 @@
 /**
- * Checks a server before its subscriptions count as intact. One barrier sends all checks in one write, on the
+ * Checks a server before its subscriptions are considered intact. One barrier sends all checks in one write, on the
  * connection that carries the subscriptions.
  *
- *   keyed reads   each in a slot of ours. CLUSTERDOWN shows a Cluster master that lost the majority, MOVED one that
- *                 lost the slot. ASK shows a migrating slot and affects only its channel.
- *   ROLE          shows a replica. INFO replication is used if ROLE is not permitted or not known. A server that
- *                 answers neither is assumed to be a master.
- *   CLIENT INFO   shows the number of subscriptions. It is skipped if the server does not know it. If the user lacks
- *                 the permission, no subscription counts as intact.
+ * There are three checks:
+ *   - Each keyed read uses a slot of a subscribed channel. CLUSTERDOWN shows a Cluster master that lost the majority, and
+ *     MOVED shows a master that lost the slot. ASK shows a migrating slot and affects only the channel of that slot.
+ *   - ROLE reveals a replica. INFO replication is used if ROLE is not permitted or not known. A server that answers
+ *     neither is assumed to be a master.
+ *   - CLIENT INFO shows the number of subscriptions. The check is skipped if the server does not know the command. If the
+ *     user lacks the permission, no subscription is considered intact.
  *
- * All replies must arrive within the command timeout, otherwise the connection counts as silent.
+ * All replies must arrive within the command timeout. Otherwise the connection is considered silent.
  */
 import { ErrorReply } from '@redis/client';
 import type { OpenClient } from './client.ts';
@@ -20,7 +21,7 @@ import { isRefusedForGood, ROLE_QUESTIONS, type ServerRole } from './role.ts';
 import { serverCodeOf } from './server-error.ts';
 import { settledBy } from './settled-by.ts';
 
-/** Reason for which the recent messages of the connection cannot be trusted. */
+/** Reason why the recent messages of the connection cannot be trusted. */
 export type Failure = 'silent' | 'demoted' | 'cluster down' | 'moved' | 'refused' | 'subscription dropped';
 
 /** Name of the keyed reads in logs. */
@@ -59,9 +60,9 @@ export class MasterChecks {
   }
 
   /**
-   * Runs all checks. Resolves undefined if they pass. Once the replies have arrived, `countExpected` returns how many
-   * subscriptions the server must have had when the checks were sent. All commands are sent before this returns. A
-   * connection lost meanwhile is not reported as a failure.
+   * Runs all checks. Resolves to undefined if all checks pass. Once the replies have arrived, `countExpected` returns
+   * how many subscriptions the server must have had when the checks were sent. All commands are sent before this
+   * returns. A connection that is lost during the checks is not reported as a failure.
    */
   async ask(reads: readonly KeyedRead[], countExpected: () => number): Promise<Failure | undefined> {
     const failures: Failure[] = [];

@@ -1,5 +1,5 @@
 /**
- * Knows the permissions that a probe found missing on one node, and which calls need them. Pure.
+ * Stores the permissions that a probe found missing on one node, and decides which calls need them. Pure.
  *
  *   1. A call is rejected if it, or the next script of the call, needs one of them. Every other call is sent.
  *   2. The error names the missing permissions and docs/operations/redis.md, and does not suggest a retry.
@@ -48,7 +48,7 @@ export class MissingPermissions {
       const families = [this.#familyOf(key)];
       return this.#refusal((missing) => missing.command === String(name).toLowerCase() && isOf(missing, families));
     }
-    // Arguments: EVALSHA, the SHA-1, the number of keys, the keys.
+    // The command consists of EVALSHA, the SHA-1, the number of keys, and the keys.
     const families = command.slice(3, 3 + Number(command[2])).map((key) => this.#familyOf(key));
     const next = script.leadsTo;
     return this.#refusal(

@@ -3,8 +3,8 @@
  *
  * Invariants:
  *   1. The name is resolved every 5 s with jitter, one lookup at a time. A failed lookup changes nothing.
- *   2. A connection is dropped if none of the addresses that its host name had when it was made is among its current
- *      addresses.
+ *   2. A connection is dropped once the host name no longer resolves to any of the addresses that it had when the
+ *      connection was opened.
  */
 import dns from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';

@@ -1,16 +1,17 @@
 /**
  * Decides when the user's permissions are probed on one node, and keeps the result of the last probe.
  *
- *   1. The first probe starts when a connection to the node is ready. Another starts when a connection becomes ready at
- *      least a minute after the last one. A third trigger is a NOPERM reply to a caller: after 1 s, doubling up to 60 s
- *      while such probes find nothing. A new password changes no permission, but a restart or a new rule may.
- *   2. While something is missing, or a probe failed, the probe is repeated after 1 s at first and every 30 s in the
- *      end, with jitter. So a granted permission is noticed.
- *   3. One probe runs at a time, over a separate connection. No caller waits behind it, and metrics of commands do not
- *      count it.
+ *   1. The first probe starts when a connection to the node is ready. Another probe starts when a connection becomes
+ *      ready at least a minute after the last probe, because a restart or a new rule may have changed a permission. A
+ *      NOPERM reply to a caller starts a probe at least 1 s after the last one. This interval doubles up to 60 s while
+ *      such probes find nothing.
+ *   2. While something is missing, or a probe failed, the probe is repeated, after 1 s at first and later every 30 s,
+ *      with jitter. This detects a permission that was granted.
+ *   3. One probe runs at a time, over a separate connection. No caller waits for it, and the metrics of commands do not
+ *      include it.
  *   4. Findings of an incomplete probe are ignored.
- *   5. A refusal that a caller received is reported only if the next probe does not explain it. Otherwise the line that
- *      names the permission is enough.
+ *   5. A refusal that a caller received is reported only if the next probe does not explain it. If it does, the log
+ *      line that names the permission is enough.
  */
 import { backoffMs } from '../lib/backoff.ts';
 import { addressText, type NodeAddress } from './address.ts';
@@ -23,9 +24,7 @@ import { settledBy } from './settled-by.ts';
 
 /** Minimum age of a clean probe before a new connection starts another. A server may keep closing idle connections. */
 const CLEAN_MS = 60_000;
-/**
- * Minimum time between probes after refusals. Refusals may arrive by the thousand, and a probe may not explain them.
- */
+/** Minimum time between probes after refusals. Thousands of refusals may arrive, and a probe may not explain them. */
 const REFUSED_APART_MS = 1_000;
 const MAX_REFUSED_APART_MS = 60_000;
 const REPEAT = { firstMs: 1_000, maxMs: 30_000 };
@@ -39,7 +38,7 @@ export interface NodePermissionsOptions {
   readonly permissions: PermissionOptions;
   readonly isReady: () => boolean;
   readonly slots: () => ProbedSlots;
-  /** Called with the missing permissions; undefined: none is missing. */
+  /** Called with the missing permissions, or with undefined if none is missing. */
   readonly onChange: (missing: MissingPermissions | undefined) => void;
 }
 

@@ -1,6 +1,7 @@
 /**
  * Holds one set of connections for each master. A set is created when the topology or a redirect names the node. It is
- * retired when neither does any longer: commands in flight may still complete before its connections are closed.
+ * retired when neither names the node anymore. The connections of a retired set are closed after its commands in flight
+ * have completed.
  */
 import { addressText, type NodeAddress } from './address.ts';
 import type { RedisReply } from './commands.ts';
@@ -26,7 +27,7 @@ export interface NodeOptions {
   readonly isVouching: () => boolean;
   /** Called after a connection became ready or was lost. */
   readonly onChange: () => void;
-  /** Inputs of the permission probes; unset: permissions are not probed. */
+  /** Inputs of the permission probes. If unset, permissions are not probed. */
   readonly probes?: {
     /** Returns a hash tag of a slot that the node with this name owns. */
     readonly slotsOf: (name: string) => ProbedSlots;
@@ -36,8 +37,8 @@ export interface NodeOptions {
 }
 
 /**
- * Time after the loss of a ready connection during which unsent commands may wait for a new one. After that they fail
- * at once.
+ * Time after the loss of a ready connection during which unsent commands may wait for a new one. After this time, such
+ * commands fail at once.
  */
 const AFTER_LOSS_MS = 250;
 const MAX_RECONNECT_WAIT_MS = 50;
@@ -97,8 +98,8 @@ export class RedisNode {
   }
 
   /**
-   * Returns a ready connection, preferring one that is not under suspicion of being dead. If none is ready, returns one
-   * that knows the reason.
+   * Returns a ready connection, preferring one that is not under suspicion of being dead. If none is ready, returns a
+   * connection that knows the reason.
    */
   connection(): RedisConnection {
     const count = this.#connections.length;
@@ -134,7 +135,7 @@ export class RedisNode {
   #lost(reason: string): void {
     this.#lostAtMs = this.#redis.clock.monotonicMs();
     if (reason === 'silent') {
-      // Other connections to the node have probably failed too. Waiting for each to become silent would fail calls once
+      // Other connections to the node have probably failed too. If each became silent on its own, calls would fail once
       // per connection.
       for (const connection of this.#connections) {
         connection.prove();
@@ -213,8 +214,8 @@ export class RedisNode {
 }
 
 /**
- * Time for which a node named by a redirect is kept although the topology does not list it. A redirect may be newer
- * than the topology that another node reports.
+ * Time for which a node named by a redirect is kept even if the topology does not list it. A redirect may be newer than
+ * the topology that another node reports.
  */
 const REDIRECT_TRUST_MS = 2_000;
 

@@ -12,7 +12,7 @@ import type { PermissionArea } from './permissions.ts';
 import type { RefusalLog } from './refusal-log.ts';
 import type { TlsFilesSource } from './tls.ts';
 
-/** Counters of one deployment. `node` is host:port. `code` is a Redis error code or a code of ours. */
+/** Counters of one deployment. `node` is host:port. `code` is an error code of Redis or of this module. */
 export interface RedisMetrics {
   roundTrip(node: string, durationMs: number): void;
   commandError(node: string, code: string): void;
@@ -26,25 +26,26 @@ export interface RedisMetrics {
 export interface RedisAccess {
   readonly credentials: CredentialsSource;
   readonly isTls: boolean;
-  /** Source of the TLS files; unset: Node's list of CAs and no client certificate. */
+  /** Source of the TLS files. If unset, connections use Node's list of CAs and no client certificate. */
   readonly tlsFiles?: TlsFilesSource;
-  /** Name that server certificates must contain and that is sent as SNI; unset: the host of the address. */
+  /** Name that server certificates must contain and that is sent as SNI. If unset, the host of the address is used. */
   readonly tlsServerName?: string | undefined;
   /** Map from the addresses that nodes announce to the addresses where they can be reached. */
   readonly addressMap?: AddressMap;
   readonly connectTimeoutMs: number;
   /** Maximum number of commands in flight on one connection. Further commands are rejected. */
   readonly maxQueue: number;
-  /** Resolver of host names; unset: the resolver of the system. */
+  /** Resolver of host names. If unset, the resolver of the system is used. */
   readonly lookup?: LookupFunction;
-  /** Decides which servers may be used for commands and subscriptions; unset: every server that accepts the login. */
+  /** Guard that decides which servers may be used. If unset, every server that accepts the login may be used. */
   readonly guard?: ConnectionGuard;
 }
 
 export interface ConnectionGuard {
   /**
-   * Verifies a server before its first command. Rejects if it must not be used: a replica, or a server of another
-   * deployment. Resolves with the monotonic time of the role query if the server answered as a standalone master.
+   * Verifies a server before its first command. Rejects if the server must not be used, because it is a replica or
+   * belongs to another deployment. Resolves to the monotonic time of the role query if the server answered as a
+   * standalone master.
    */
   verify(address: NodeAddress, send: (command: readonly string[]) => Promise<RedisReply>): Promise<number | undefined>;
   /** Registers an open connection. Returns a function to call when the connection is lost or closed. */
@@ -77,7 +78,7 @@ export interface RedisOptions extends RedisAccess {
   readonly role: string;
   /** Seed servers, or the Sentinels. */
   readonly seeds: readonly NodeAddress[];
-  /** Sentinel settings; unset: the master is chosen without Sentinels. */
+  /** Sentinel settings. If unset, the master is chosen without Sentinels. */
   readonly sentinel?: SentinelOptions;
   /** Time limit of a command. A connection that is silent for this long is dropped. */
   readonly commandTimeoutMs: number;
@@ -86,7 +87,7 @@ export interface RedisOptions extends RedisAccess {
   readonly wheel: TimerWheel;
   readonly metrics: RedisMetrics;
   readonly log: Logger;
-  /** Permissions to probe; unset: a missing permission is found only when Redis refuses a command. */
+  /** Permissions to probe. If unset, a missing permission is found only when Redis refuses a command. */
   readonly permissions?: PermissionOptions;
   /** Current refusals of this deployment. */
   readonly refusals: RefusalLog;

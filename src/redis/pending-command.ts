@@ -15,7 +15,7 @@ import type { InFlightNode } from './in-flight.ts';
 import type { LostConnection } from './lost-connection.ts';
 import type { ServerReply } from './server-reply.ts';
 
-/** Delay of a timer, in ms, beyond which the event loop counts as blocked. */
+/** Delay of a timer, in ms, beyond which the event loop is considered blocked. */
 const LATE_MS = 50;
 const BYTES_PER_MS = 1_024;
 
@@ -33,8 +33,8 @@ export interface SendOptions {
   /** Estimated size of the reply. Commands with this option share the reply budget of the connection. */
   readonly expectedReplyBytes?: number | undefined;
   /**
-   * Monotonic time limit, extended by the transfer time of the bytes in flight; unset: the command timeout after the
-   * command was sent.
+   * Monotonic time limit, extended by the transfer time of the bytes in flight. If unset, the limit is the command
+   * timeout after the command was sent.
    */
   readonly endMs?: number | undefined;
 }
@@ -84,14 +84,17 @@ export class PendingCommand implements InFlightNode {
     return this.#isSettled;
   }
 
-  /** Marks the command as sent, behind `bytesAhead` in flight on a connection that has read `bytesRead`. */
+  /**
+   * Marks the command as sent after `bytesAhead` bytes in flight, on a connection that has received `bytesRead` bytes.
+   */
   sent(nowMs: number, bytesAhead: number, bytesRead: number): void {
     this.sentAtMs = nowMs;
     this.#creditBytes = bytesAhead + this.bytes - bytesRead;
   }
 
   /**
-   * Returns the end of the time limit for a connection that has now read `bytesRead`: `endMs` plus the transfer time.
+   * Returns `endMs` plus the transfer time, which is the time limit on a connection that has now received `bytesRead`
+   * bytes.
    */
   dueMs(endMs: number, bytesRead: number): number {
     return Math.min(this.deadlineAtMs, endMs + Math.max(0, this.#creditBytes + bytesRead) / BYTES_PER_MS);
@@ -104,8 +107,8 @@ export class PendingCommand implements InFlightNode {
   }
 
   /**
-   * Settles the command at the time that `dueMs` returns, evaluated again when the timer fires. If our event loop was
-   * blocked, replies waiting in the socket are read first.
+   * Settles the command at the time that `dueMs` returns, which is evaluated again when the timer fires. If our event
+   * loop was blocked, replies waiting in the socket are read first.
    */
   limit(dueMs: () => number, wheel: TimerWheel, nowMs: () => number): void {
     const endMs = dueMs();

@@ -2,10 +2,10 @@
  * Finds out which needed permissions the Redis user lacks, over a separate connection.
  *
  *   1. Redis checks permissions first, so a command need not have an effect. Every probe command uses a key that does
- *      not exist, or arguments that Redis rejects after the permission check. So nothing is ever written, whichever
+ *      not exist, or arguments that Redis rejects after the permission check. So a probe never writes, whichever
  *      permissions are missing.
- *   2. Only NOPERM shows a missing permission. Any other error (MOVED, OOM, READONLY, NOSCRIPT) comes after the
- *      permission check.
+ *   2. Only NOPERM shows a missing permission. Redis returns any other error (MOVED, OOM, READONLY, NOSCRIPT) only
+ *      after the permission check.
  *   3. A lost connection rejects, because the result is unknown.
  *
  * ACL DRYRUN would be an alternative, but it needs a permission that the documented user lacks. Redis applies the same
@@ -52,11 +52,11 @@ const HARMLESS_ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   hdel: ['f'],
   hexists: ['f'],
   hget: ['f'],
-  // The increment is not an integer.
+  // Redis rejects this increment, because it is not an integer.
   hincrby: ['f', 'x'],
   hmget: ['f'],
   hscan: ['0'],
-  // The second field has no value.
+  // Redis rejects these arguments, because the second field has no value.
   hset: ['f', 'v', 'f'],
   hstrlen: ['f'],
   pexpire: ['1'],

@@ -4,7 +4,8 @@
  *
  *   1. Every command of a script or store is listed with each family of keys that it is used on. Tests compare this
  *      table with the scripts and with the documented list.
- *   2. Missing permissions are named in the form of ACL rules: `+hset`, `~pannier:rl:*`, `&pannier:cache-inv:*`.
+ *   2. Missing permissions are named in the form of ACL rules, such as `+hset`, `~pannier:rl:*` and
+ *      `&pannier:cache-inv:*`.
  */
 
 /** Part of a key between the prefix and the first colon (keyspace.ts). */

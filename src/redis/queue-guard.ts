@@ -3,7 +3,7 @@
  *
  * A removed queue node keeps its value and the link to the next node. Once such a node is in V8's old generation, it
  * keeps all later commands alive until the next full collection, and V8 promotes them too. With 64 calls in flight this
- * used a seventh of the CPU time of a decision.
+ * used a seventh of the CPU time of a rate limit decision.
  *
  * This module wraps one method of the library. The library version is pinned, and a test fails if the wrapper has no
  * effect.

@@ -1,15 +1,21 @@
 /**
  * Recovers a command after an error reply, a lost connection or a missing connection.
  *
- *   MOVED     correct the slot table, send the command to the named node, request a refresh
- *   ASK       send ASKING and the command to the named node, only this time
- *   NOSCRIPT  load the script once for all callers (script-loads.ts), then send the command again
- *   WRONGTYPE, DAMAGED  remove the damaged value (damage-repair.ts), then send the command once more
- *   TRYAGAIN  repeat after 5 to 50 ms (a command with several keys in a migrating slot)
- *   READONLY, MASTERDOWN, CLUSTERDOWN  repeat once after a refresh, because a failover may just have ended
- *   not sent  wait briefly for a connection (node-table.ts)
- *   lost      repeat a read once; if the server became a replica, after a refresh
+ * The recovery depends on the failure:
+ *   - After MOVED, the recovery corrects the slot table, sends the command to the named node and requests a refresh.
+ *   - After ASK, the recovery sends ASKING and the command to the named node, only this time.
+ *   - After NOSCRIPT, the recovery loads the script once for all callers (script-loads.ts) and sends the command again.
+ *   - After WRONGTYPE or DAMAGED, the recovery removes the damaged value (damage-repair.ts) and sends the command once
+ *     more.
+ *   - After TRYAGAIN (a command with several keys in a migrating slot), the recovery repeats the command after 5 to 50
+ *     ms.
+ *   - After READONLY, MASTERDOWN or CLUSTERDOWN, the recovery repeats the command once after a refresh, because a
+ *     failover may just have ended.
+ *   - If the command was not sent, the recovery waits briefly for a connection (node-table.ts).
+ *   - If the connection was lost, the recovery repeats a read once. If the server became a replica, it first waits for
+ *     a refresh.
  *
+ * Invariants:
  *   1. Recovery ends by the deadline and by `commandTimeoutMs` after the first send, plus 1 ms for each KiB to
  *      transfer. It takes at most five turns, not counting TRYAGAIN.
  *   2. A refusal that the caller receives is reported (refusal-log.ts). A refusal that a later turn resolves is not
@@ -39,7 +45,7 @@ const MAX_TURNS = 5;
 /** Codes after which another server may be the master. */
 const AFTER_REFRESH: ReadonlySet<string> = new Set(['READONLY', 'MASTERDOWN', 'CLUSTERDOWN']);
 const TRY_AGAIN = { firstMs: 5, maxMs: 50 };
-/** Same link speed as in pending-command.ts: 1 MB/s. */
+/** Link speed, which is the same as in pending-command.ts (1 MB/s). */
 const BYTES_PER_MS = 1_024;
 /** Interval, in ms, at which a connecting node is checked. */
 const NODE_POLL_MS = 5;
@@ -62,7 +68,7 @@ export interface RecoverableRequest extends SendOptions {
   connection: RedisConnection;
 }
 
-/** Returns the name that logs use. It contains no user data. */
+/** Returns the name of the command in logs, which contains no user data. */
 export function commandName({ script, command }: RecoverableRequest): string {
   return script?.name ?? String(command[0]);
 }
@@ -242,7 +248,7 @@ class Attempt {
     this.#connection = node.connection();
   }
 
-  /** Loads the script with a time limit of its own, because other callers wait for the same load. */
+  /** Loads the script within a separate time limit, because other callers wait for the same load. */
   async #load(script: Script): Promise<void> {
     const { redis } = this.#options;
     const connection = this.#connection;

@@ -26,7 +26,7 @@ interface TestPeer extends FakeRedisPeer {
   answers: string[];
   /** Number of scripts that were answered without an error. */
   executed: number;
-  /** First words of all commands: `EVALSHA`, `SCRIPT` (LOAD), and `ASKING`. */
+  /** First words of all commands, which are `EVALSHA`, `SCRIPT` (LOAD) and `ASKING`. */
   readonly heard: string[];
 }
 

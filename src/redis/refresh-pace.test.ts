@@ -47,7 +47,7 @@ test('reads a healthy deployment every 5 s while channels are watched, otherwise
   expect([pace.isDue(5_000, true), pace.isDue(5_000, false), pace.isDue(30_000, false)]).toEqual([true, false, true]);
 });
 
-test('shares a refresh among requests for 250 ms, and in long trouble brings one forward only after a recovery', () => {
+test('shares a refresh among requests for 250 ms, and during a long outage refreshes early only after a recovery', () => {
   const pace = new RefreshPace();
   pace.note(new Set(['a:1', 'b:1']), 0);
   expect([0, 100, 250, 900].map((nowMs) => pace.requestedMs(nowMs, 0))).toEqual([250, 150, 0, 0]);

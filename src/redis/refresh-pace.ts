@@ -1,12 +1,12 @@
 /**
- * Decides when the topology is read next. It only calculates times.
+ * Decides when the topology is read next. It only calculates times and starts no timers.
  *
  * Invariants:
  *   1. A healthy deployment is read every 30 s, or every 5 s if callers depend on its changes.
- *   2. Once something is missing, the topology is read after 100 ms at first and at least every 250 ms for 5 s. Then
- *      the intervals grow to at most 4 s. Another missing item restarts the fast pace.
- *   3. Requests for a refresh within 250 ms share one. After 5 s of trouble they no longer cause an earlier refresh,
- *      because every call may request one. An exception is made if a missing item has come back.
+ *   2. Once an item is missing, the topology is read after 100 ms at first and at least every 250 ms for 5 s. Then the
+ *      intervals grow to at most 4 s. Another missing item restarts the fast pace.
+ *   3. Requests for a refresh within 250 ms share one. After an item has been missing for 5 s, requests no longer cause
+ *      an earlier refresh, because every call may request one. They do so again once a missing item has returned.
  *   4. All intervals have jitter.
  */
 import { backoffMs } from '../lib/backoff.ts';
@@ -24,7 +24,7 @@ export class RefreshPace {
   #sinceMs = 0;
   #earlyAttempts = 0;
   #lateAttempts = 0;
-  /** Whether something has come back since the last refresh. */
+  /** Whether a missing item has returned since the last refresh. */
   #isRecovering = false;
 
   constructor(random: () => number = Math.random) {
@@ -32,7 +32,8 @@ export class RefreshPace {
   }
 
   /**
-   * Records what is missing now: names of masters without a connection, or words for slots or answers that are missing.
+   * Records which items are missing now. An item is the name of a master without a connection, or a word for missing
+   * slots or answers.
    */
   note(missing: ReadonlySet<string>, nowMs: number): void {
     if ([...missing].some((name) => !this.#missing.has(name))) {
@@ -48,7 +49,7 @@ export class RefreshPace {
     return this.#missing.size > 0 && nowMs - this.#sinceMs >= EARLY_TROUBLE_MS;
   }
 
-  /** Returns the time from a refresh to the next check of whether one is due. */
+  /** Returns the time from a refresh until the pace is checked again. */
   nextMs(nowMs: number): number {
     this.#isRecovering = false;
     if (this.#missing.size === 0) {

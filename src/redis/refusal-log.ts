@@ -8,12 +8,12 @@
  *   1. A code is logged when it first occurs and not again until it has ended, so 1,000 refused calls write one line. A
  *      detail found by a background check (a missing permission) is logged once in addition.
  *   2. A code ends when each subject has succeeded or its node is no longer used, and the code has not occurred for a
- *      quiet time. That time is 1 s and doubles up to 60 s each time the code returns within 5 minutes. Successes of
- *      other commands do not end it.
+ *      quiet time. The quiet time is 1 s and doubles up to 60 s each time the code returns within 5 minutes. Successes
+ *      of other commands do not end the code.
  *   3. For a code that describes the state of the whole server (ENDED_BY), a success that this state would prevent ends
  *      all subjects on that node.
  *   4. A subject that is unused for an hour is dropped, unless a background check found it.
- *   5. Texts pass through refusal-text.ts. Codes, subjects and details are bounded in number.
+ *   5. Texts of Redis are cleaned by refusal-text.ts. Codes, subjects and details are bounded in number.
  *   6. While there are no refusals, a successful command costs only a check of `isEmpty`.
  */
 import type { Clock } from '../lib/clock.ts';
@@ -22,7 +22,7 @@ import type { ScriptKind } from './lua-script.ts';
 import { refusalText } from './refusal-text.ts';
 import { DAMAGE_CODES, serverCodeOf, storeErrorOf } from './server-error.ts';
 
-/** Subjects for refused connections: for commands, for subscriptions and to a Sentinel. */
+/** Subjects for refused connections for commands, for subscriptions, and to a Sentinel. */
 export const CONNECT = 'connect';
 export const CONNECT_SUBSCRIBER = 'connect (subscriber)';
 export const CONNECT_SENTINEL = 'connect (Sentinel)';
@@ -41,7 +41,7 @@ export interface Refusal extends RefusalSubject {
 /** Refusal that a background check found before a caller did. */
 export interface FoundRefusal extends RefusalSubject {
   readonly code: string;
-  /** Description of the missing permissions: `the ACL user lacks +hset`. */
+  /** Description of the missing permissions, such as `the ACL user lacks +hset`. */
   readonly detail: string;
 }
 
@@ -70,8 +70,8 @@ interface Condition extends RefusalSubject {
   readonly sinceMs: number;
   readonly quietMs: number;
   /**
-   * Subjects that have not succeeded since, with the time of their last refusal; infinite if a background check found
-   * them.
+   * Subjects that have not succeeded since their last refusal, with the time of that refusal. The time is infinite if a
+   * background check found the refusal.
    */
   readonly subjects: Map<string, number>;
   /** Detail that a background check found for each subject; the next finding replaces it. */
@@ -102,14 +102,14 @@ const MAX_SUBJECTS = 256;
 const MAX_DETAILS = 16;
 const FIRST_QUIET_MS = 1_000;
 const MAX_QUIET_MS = 60_000;
-/** Time within which a returning code continues the same problem. */
+/** Time within which a returning code is treated as the same problem. */
 const RETURN_MS = 300_000;
 const UNUSED_MS = 3_600_000;
 
 export class RefusalLog {
   readonly #options: RefusalLogOptions;
   readonly #current = new Map<string, Condition>();
-  /** Time at which each code ended, with its quiet time. Bounded like the codes. */
+  /** Time at which each code ended, with its quiet time. The map is bounded like the codes. */
   readonly #past = new Map<string, { readonly atMs: number; readonly quietMs: number }>();
 
   constructor(options: RefusalLogOptions) {

@@ -1,8 +1,8 @@
 /**
  * Cleans the text of a Redis error for logs and /readyz. Pure.
  *
- * Redis, and proxies in front of it, repeat parts of the request in errors: arguments of an unknown command, a login
- * with its password, or a key.
+ * Redis and proxies repeat parts of the request in errors, such as the arguments of an unknown command, a login with
+ * its password, or a key.
  *
  *   1. Everything between the first and the last quote is removed, except command and option names in known texts of
  *      Redis.
@@ -13,8 +13,8 @@
 const MAX_LENGTH = 400;
 const REMOVED = '...';
 /**
- * Known texts whose quoted name is kept: `run the 'evalsha' command`, `unknown command 'FCALL'`, `unknown subcommand
- * 'info'`, `used memory > 'maxmemory'`.
+ * Known texts whose quoted name is kept, such as `run the 'evalsha' command`, `unknown command 'FCALL'`, `unknown
+ * subcommand 'info'` and `used memory > 'maxmemory'`.
  */
 const KEPT_IN_QUOTES =
   /\b(run the|unknown command|unknown subcommand|wrong number of arguments for|memory >) (['"`])([a-z|_-]{1,32})\2/gi;

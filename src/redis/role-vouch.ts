@@ -3,11 +3,12 @@
  * need this: a Cluster replica rejects every command with a key, but a standalone replica answers reads with stale
  * data.
  *
- *   1. A read is sent behind a role query that is at most 500 ms old. The query is written first, so its reply arrives
- *      first and reveals a demoted server before the read is answered.
- *   2. A reply to a read counts only if the last role query that a master answered is at most 900 ms old. A later reply
- *      (long command timeout, slow link) is held until another query is answered.
- *   3. An idle connection sends no role queries. The role reported while connecting counts as an answer.
+ *   1. A read is sent only if the last role query was sent at most 500 ms earlier. Otherwise a role query is sent
+ *      first. The reply to the query arrives before the reply to the read, and reveals a demoted server in time.
+ *   2. A reply to a read is delivered only if the last role query that a master answered is at most 900 ms old. A later
+ *      reply (long command timeout, slow link) is held until another query is answered.
+ *   3. An idle connection sends no role queries. The role that the server reported while connecting is treated as an
+ *      answer.
  *   4. The role query is ROLE, or INFO replication if ROLE is not permitted or not known. A server that answers neither
  *      is assumed to be a master.
  */
@@ -60,7 +61,7 @@ export class RoleVouch {
     }
   }
 
-  /** Returns whether a reply to a read may be delivered now. Otherwise the caller must hold it. */
+  /** Returns whether a reply to a read may be delivered now. If not, the caller must hold it. */
   covers(nowMs: number): boolean {
     return nowMs - this.#vouchedAtMs <= MAX_AGE_MS || ROLE_QUESTIONS[this.#question] === undefined || !this.#isNeeded();
   }
@@ -84,7 +85,8 @@ export class RoleVouch {
     }
     this.#askedAtMs = nowMs;
     this.#unanswered += 1;
-    // The read uses one promise. Using no more here ensures that of two replies in one chunk the role is handled first.
+    // The read uses one promise. Using only one here too ensures that the role is handled first if both replies arrive
+    // in one chunk.
     client.send(question.command).then(
       (reply) => {
         if (client === this.#client) {

@@ -1,10 +1,11 @@
 /**
- * Tests rules for scripts as they are sent, including libraries (script-rules.test.ts has the rules for single files):
+ * Tests rules for scripts as they are sent, including their libraries. script-rules.test.ts tests the rules for single
+ * files.
  *
  *   1. A script reads the time at most once.
  *   2. A script that can create a key sets its expiry. Scripts that only change existing keys are listed below with the
  *      reason.
- *   3. The commands are those that docs/operations/redis.md grants, by role.
+ *   3. A script uses only commands that docs/operations/redis.md grants to its role.
  *   4. A script of kind `read` writes nothing.
  *   5. The scripts of the common case create no function, because Redis would create it in every call.
  *

@@ -4,10 +4,10 @@
  * time.
  *
  * Invariants:
- *   1. Blocks are separated by blank lines and contain none. A block that declares no local is a comment.
+ *   1. Blocks are separated by blank lines and contain no blank lines. A block that declares no local is a comment.
  *   2. A block uses only locals of earlier blocks, as Lua requires.
- *   3. A block is used if one of its names occurs outside of comments. An unneeded block may be included, but never is
- *      a needed one left out.
+ *   3. A block is used if one of its names occurs outside of comments. An unneeded block may be included, but a needed
+ *      block is never left out.
  */
 
 /** Block of a library. */
@@ -17,8 +17,8 @@ interface Block {
 }
 
 /**
- * Parsed blocks of each library. Assembly runs at every start, and V8 never returns memory that its garbage needed. So
- * names are searched in place, without regular expressions or copies.
+ * Parsed blocks of each library. Assembly runs at every start, and V8 never returns the memory of garbage to the
+ * system. So names are searched in place, without regular expressions or copies.
  */
 const parsedLibraries = new Map<string, readonly Block[]>();
 

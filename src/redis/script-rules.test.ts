@@ -1,14 +1,14 @@
 /**
- * Tests the rules for every .lua file (lua-script.ts). The checks are heuristics on the text; the samples at the end
- * show that each finds violations:
+ * Tests the rules for every .lua file (lua-script.ts). The checks are heuristics on the text, and the samples at the
+ * end show that each check finds violations.
  *   1. A key is `KEYS[...]`, or a parameter of a function that every caller passes `KEYS[...]`. Commands are literals.
  *   2. Only the prelude reads the time, so a script reads it once.
  *   3. Only `string.format('%.0f')` turns numbers into text. Operands of `..` are literals, KEYS, ARGV, results of
  *      string.*, struct.pack or `whole`, or names in the list below that hold text.
  *   4. Scripts of limits and sessions access only KEYS[1].
- *   5. SET gives a TTL in the same command. Nothing is random, and no error is swallowed. Exception: if Redis refuses
- *      the expiry of a new key, `expireNewKey` of the prelude removes the key and returns the error, which the caller
- *      returns.
+ *   5. SET gives a TTL in the same command. Nothing is random, and no error is swallowed. As an exception, if Redis
+ *      refuses the expiry of a new key, `expireNewKey` of the prelude removes the key and returns the error, which the
+ *      caller returns.
  *   6. Locals, parameters, functions and fields are camelCase. Constants are UPPER_CASE.
  *   7. Library blocks contain no blank line, and each block but the first declares a local (script-library.ts).
  *   8. permissions.ts lists every command for a key family of the script's folder.

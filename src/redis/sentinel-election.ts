@@ -3,8 +3,8 @@
  *
  * Invariants:
  *   1. A master needs the votes of more than half of the Sentinels that the URL lists. A Sentinel that is silent,
- *      refuses, or does not know the name counts in that number without a vote. So a minority that is partitioned with
- *      the old master never decides.
+ *      refuses, or does not know the name is included in that number but has no vote. So a minority that is partitioned
+ *      with the old master never decides.
  *   2. Sentinels that the URL does not list have no vote, so the size of a majority never changes while the process
  *      runs.
  *   3. The order of the votes does not matter.

@@ -103,14 +103,14 @@ test('queries at once after an announced switch of our name, but not of another 
     announce(play.subscribers[0], 'main');
     await waitFor('a question', () => questions().length >= before + turn);
   }
-  // More queries than the regular pace explains.
+  // The link has sent more queries than the regular pace explains.
   const regular = Math.ceil((performance.now() - beganAtMs) / 750);
   expect(questions().length - before).toBeGreaterThan(regular);
 });
 
 test('uses a Sentinel that refuses the subscription, and logs one warning', async () => {
   await start((question) => question.answer(ADDRESS), '-NOPERM no permissions to access one of the channels\r\n');
-  // After a second without it, the end of a refusal would be logged.
+  // If the refusal log had recorded the refusal, it would log its end after a second without it.
   await waitFor('four questions', () => questions().length >= 4, 20_000);
   expect(votes.every(({ kind }) => kind === 'master')).toBe(true);
   expect(lines).toEqual([expect.stringContaining('cannot subscribe to the announcements of a Redis Sentinel')]);

@@ -2,13 +2,13 @@
  * Maintains the connection to one Sentinel. It queries the master and receives announcements of a switch.
  *
  * Invariants:
- *   1. The master is queried every second (with jitter), at once on +switch-master for our name, and on request. Only
+ *   1. The master is queried every second (with jitter), at once on +switch-master for our master, and on request. Only
  *      one query runs at a time. A request during a query causes one more.
  *   2. The vote is the latest answer. It becomes `silent` when the connection is lost, cannot be made, or has not
  *      answered within the connect timeout. So no vote is older than a second plus that timeout.
  *   3. Reconnecting continues until `close`, at the same pace as connections to a server (connect-pacer.ts).
- *   4. The reason for which a Sentinel cannot be used is logged once. A Sentinel that refuses the subscription is still
- *      used, and one warning reports it.
+ *   4. The reason why a Sentinel cannot be used is logged once. A Sentinel that refuses the subscription is still used,
+ *      and one warning reports it.
  */
 import { ErrorReply } from '@redis/client';
 import { addressText, type NodeAddress } from './address.ts';
@@ -64,7 +64,7 @@ export class SentinelLink {
     void this.#connect();
   }
 
-  /** Reason for which the Sentinel cannot be queried, by address; empty if it can. */
+  /** Reason why the Sentinel cannot be queried, by address; empty if it can. */
   get reasons(): ReadonlyMap<string, string> {
     return this.#failures.reasons;
   }
@@ -154,8 +154,8 @@ export class SentinelLink {
   }
 
   /**
-   * Subscribes to +switch-master. A Sentinel that refuses is still used, so this does not count as a refusal that
-   * raises an alert.
+   * Subscribes to +switch-master. A Sentinel that refuses is still used, so the refusal log, which raises alerts, does
+   * not record this refusal.
    */
   #subscribe(client: OpenClient): void {
     const { isTls, log, role } = this.#options.redis;
@@ -216,7 +216,7 @@ export class SentinelLink {
       return;
     }
     this.#failures.failed(this.name, error);
-    // Other errors of a server (LOADING, too many clients) may pass without a change to our settings.
+    // Other errors of a server (LOADING, too many clients) may end without a change to our settings.
     const isRefused = error instanceof ErrorReply && storeErrorOf(error).kind === 'forbidden';
     this.#options.onVote(isRefused ? { kind: 'refused', code: serverCodeOf(error.message) } : { kind: 'silent' });
   }

@@ -14,7 +14,7 @@ export type SentinelNotice =
       /** Number of Sentinels that the URL lists. */
       readonly count: number;
       readonly reason: UndecidedReason;
-      /** Master that stays in use meanwhile. */
+      /** Master that remains in use until a majority names another one. */
       readonly master: string | undefined;
     }
   /** A majority names a master, but that server does not confirm it. */

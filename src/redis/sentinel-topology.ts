@@ -3,15 +3,16 @@
  * deployment.
  *
  * Invariants:
- *   1. The master is the server that a majority of the Sentinels in the URL names (sentinel-election.ts). It is used
- *      only after ROLE has confirmed that it is a master. The history of its data does not matter, because the
+ *   1. The master is the server that a majority of the Sentinels in the URL names (sentinel-election.ts). The server is
+ *      used only after ROLE has confirmed that it is a master. The history of its data is ignored, because the
  *      Sentinels decide.
- *   2. The server in use is abandoned as soon as a majority names another one that confirms it. If that one does not
- *      confirm it in the first query, the old server is abandoned without a successor. So a promoted replica and a
- *      partitioned old master are never used at the same time.
- *   3. Without a majority, the server in use stays in use while it is a master. At start none is chosen.
- *   4. One server is queried at a time. Queries to a server that does not confirm back off to one every 2 to 4 s.
- *   5. It runs until its last member has left, and never throws.
+ *   2. The server in use is abandoned as soon as a majority names another server and that server confirms that it is a
+ *      master. If it does not confirm this in the first query, the old server is abandoned without a successor. So a
+ *      promoted replica and a partitioned old master are never used at the same time.
+ *   3. Without a majority, the server in use remains in use while it is a master. At start, no server is chosen.
+ *   4. One server is queried at a time. Queries to a server that does not confirm its role back off to one every 2 to 4
+ *      s.
+ *   5. The topology is maintained until its last member has left. No method throws.
  */
 import { backoffMs } from '../lib/backoff.ts';
 import { addressText, type NodeAddress } from './address.ts';
@@ -33,8 +34,8 @@ const CONFIRM = { firstMs: 100, maxMs: 4_000 };
 /** Time, in ms, within which requests share one round of queries. */
 const SHARED_MS = 250;
 /**
- * Duration of trouble after which requests no longer start a round. Every call may request one, and the Sentinels are
- * queried every second anyway.
+ * Time without a usable master after which requests no longer start a round. Every call may request one, and the
+ * Sentinels are queried every second anyway.
  */
 const LONG_TROUBLE_MS = 5_000;
 
@@ -128,7 +129,7 @@ export class SentinelTopology implements TopologySource {
     if (report.role === 'replica') {
       throw new ReplicaError();
     }
-    // Another server may have been elected meanwhile.
+    // Another server may have been elected in the meantime.
     if (!this.#isInUse(address)) {
       throw new ForeignServerError();
     }

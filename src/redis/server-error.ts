@@ -1,15 +1,16 @@
 /**
  * Maps the error replies of Redis to store errors, in one table.
  *
- * `unavailable` and `forbidden` both mean that the command was certainly not executed. This holds for scripts too:
- * Redis decides on OOM, READONLY, NOREPLICAS and MISCONF before the first write of a script, and our scripts write
- * after all reads.
+ * `unavailable` and `forbidden` both mean that the command was certainly not executed. This holds for scripts too,
+ * because Redis decides on OOM, READONLY, NOREPLICAS and MISCONF before the first write of a script, and our scripts
+ * write after all reads.
  *
  * A command that Redis refuses for lack of permission is `forbidden`. If Redis refuses a command inside a script, the
- * result is `unknown`, because earlier commands of the script may have written. In a script that only reads it is
+ * result is `unknown`, because earlier commands of the script may have written. If the script only reads, the result is
  * `forbidden`. The code is NOPERM in all cases.
  *
- * Source of the codes: https://redis.io/docs/latest/develop/reference/protocol-spec/ and the texts in the server.
+ * The codes are documented at https://redis.io/docs/latest/develop/reference/protocol-spec/ and in the source of the
+ * server.
  */
 import { StoreError, type StoreErrorKind } from '../lib/store-error.ts';
 import { missingPermissionText, refusedCommandIn } from './permissions.ts';
@@ -43,8 +44,8 @@ const REFUSALS: Readonly<Record<string, ServerRefusal>> = {
 const REFUSED_IN_SCRIPT = /the user executing the script can't|ACL failure in script/i;
 
 /**
- * Returns the first word of a Redis error (`MOVED`, `OOM`, `ERR` ...), at most 32 letters. Returns NOPERM if a script
- * lacks a permission.
+ * Returns the first word of a Redis error (`MOVED`, `OOM`, `ERR` ...), limited to 32 letters. Returns NOPERM if a
+ * script lacks a permission.
  */
 export function serverCodeOf(message: string): string {
   if (REFUSED_IN_SCRIPT.test(message)) {
@@ -54,10 +55,10 @@ export function serverCodeOf(message: string): string {
   return word === null ? 'ERR' : word[0];
 }
 
-/** Codes of damaged values. The value is removed and the command sent once more (damage-repair.ts). */
+/** Codes of damaged values. The value is removed and the command is sent once more (damage-repair.ts). */
 export const DAMAGE_CODES: ReadonlySet<string> = new Set(['WRONGTYPE', 'DAMAGED']);
 
-/** Codes that metrics name. Other codes count as `(other)`. */
+/** Codes that metrics name. Other codes are reported as `(other)`. */
 export const SERVER_CODES: readonly string[] = [...Object.keys(REFUSALS), 'ERR', 'UNKILLABLE', 'NOPROTO', 'CROSSSLOT'];
 
 /** Returns a StoreError if the server refused the login; undefined for any other connection error. */

@@ -5,10 +5,10 @@
  *   1. A master to which any member of the deployment is connected is read over that connection, within the command
  *      timeout.
  *   2. Every other server is read over a separate connection, within the connect timeout for each step. The connection
- *      is closed after the query, or kept for up to 30 s if `isKept`, so that a server that is read every 5 s needs no
- *      login each time.
- *   3. A connected master that reports to be a replica loses its connections, because its name may lead to the new
- *      master by now.
+ *      is closed after the query. If `isKept`, it is kept for up to 30 s, so that a server that is read every 5 s needs
+ *      no login each time.
+ *   3. A connected master that reports the role of a replica loses its connections, because its name may now lead to
+ *      the new master.
  */
 import { addressText, type NodeAddress } from './address.ts';
 import { type OpenClient, openClient } from './client.ts';

@@ -2,12 +2,11 @@
  * Reads what one server reports about itself: the slots of its Cluster, or its role and replication ids.
  *
  * `replid` identifies the history of a data set. A replica has the id of its master. A promoted replica gets a new id
- * and keeps the old one as `replid2`, which proves that it continues that history. A server that restarts gets a new
- * id.
+ * and keeps the old id as `replid2`, which proves that it continues that history. A server that restarts gets a new id.
  *
- * Some servers refuse CLUSTER with ERR: renamed, unknown to a proxy, or disabled with a text other than that of Redis.
- * Such a server is standalone if INFO does not contradict this and INFO or ROLE reports its role. NOPERM shows only
- * that the user lacks a permission.
+ * Some servers refuse CLUSTER with ERR, because the command is renamed, unknown to a proxy, or disabled with a text
+ * other than that of Redis. Such a server is treated as standalone if INFO does not contradict this and INFO or ROLE
+ * reports its role. NOPERM shows only that the user lacks a permission.
  */
 import type { NodeAddress } from './address.ts';
 import { type AddressMap, NO_ADDRESS_MAP } from './address-map.ts';
@@ -30,7 +29,7 @@ export interface StandaloneReport {
   /** Id of the history; undefined if the ACL does not permit INFO. */
   readonly replid: string | undefined;
   readonly replid2: string | undefined;
-  /** Set if the server refused CLUSTER without stating that it is not part of a Cluster. */
+  /** Whether the server refused CLUSTER without stating that it is not part of a Cluster. */
   readonly refusesCluster?: true;
 }
 
@@ -108,7 +107,8 @@ function idIn(text: string, field: string): string | undefined {
 }
 
 /**
- * Returns undefined if the server refuses the command (ACL, renamed). A lost connection or a missing answer rejects.
+ * Resolves to undefined if the server refuses the command (ACL, renamed). Rejects if the connection is lost or the
+ * answer is missing.
  */
 async function unlessRefused(reply: Promise<RedisReply>): Promise<RedisReply | undefined> {
   try {

@@ -2,14 +2,15 @@
  * Chooses the Cluster nodes that a refresh reads.
  *
  * Invariants:
- *   1. If two masters are connected, two of them are read, in turns. So a frozen one does not delay the refresh.
- *   2. If fewer are connected, seeds and known nodes are read in turns, two in all. In long trouble all of them are
- *      read, up to a bound, because the other nodes may all be gone after a failover.
+ *   1. If at least two masters are connected, each refresh reads two of them in turn. So one frozen master does not
+ *      delay the refresh.
+ *   2. If fewer are connected, the refresh also reads seeds and known nodes in turn, two servers in all. During a long
+ *      outage it reads all of them, up to a bound, because the other nodes may all be gone after a failover.
  */
 import type { NodeAddress } from './address.ts';
 
 const ASKED_AT_ONCE = 2;
-/** Maximum number of seeds, and of other servers, that one refresh reads during long trouble. */
+/** Maximum number of seeds, and of other servers, that one refresh reads during a long outage. */
 const MAX_ASKED = 16;
 
 type Addresses = ReadonlyMap<string, NodeAddress>;

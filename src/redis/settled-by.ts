@@ -1,5 +1,5 @@
 /**
- * Waits for a promise until a time on the timer wheel.
+ * Waits for a promise for a limited time, which the timer wheel measures.
  */
 import type { TimerWheel } from '../lib/timer-wheel.ts';
 

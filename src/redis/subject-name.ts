@@ -1,10 +1,12 @@
 /**
  * Encodes the subject of a limit for a key, in clear text or as a hash.
  *
- *   <subject>           clear text: up to 64 bytes that do not begin with `h:`
- *   h:<hash>            a subject that is longer or begins with `h:`
- *   h:s:<hash>          SHA-256, if subjects must be hashed
- *   h:k:<hash>          HMAC-SHA-256, if they must be hashed with a key
+ * ```text
+ * <subject>    clear text of up to 64 bytes that do not begin with h:
+ * h:<hash>     hash of a subject that is longer or begins with h:
+ * h:s:<hash>   SHA-256, if subjects must be hashed
+ * h:k:<hash>   HMAC-SHA-256, if subjects must be hashed with a key
+ * ```
  *
  * A hash is 22 characters of base64url (132 bits).
  *
@@ -31,8 +33,8 @@ export function subjectName(subject: string): string {
 }
 
 /**
- * Returns a function that hashes subjects: 0.4 us per name without a key, 1.7 us with one. Results are not cached,
- * because the cache would hold the secret subjects.
+ * Returns a function that hashes subjects. It takes 0.4 us per name without a key and 1.7 us with a key. Results are
+ * not cached, because the cache would hold the secret subjects.
  */
 export function createSubjectHash(key: Buffer | undefined): (subject: string) => string {
   if (key === undefined) {

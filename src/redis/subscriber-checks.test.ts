@@ -31,7 +31,7 @@ beforeEach(async () => {
   connection = new SubscriberConnection({
     address: { host: '127.0.0.1', port: fake.peer.port },
     redis: redisOptions(`redis://127.0.0.1:${fake.peer.port}`, {
-      // A long timeout, because these tests are not about silence and a busy machine must not fail a barrier.
+      // The timeout is long, because these tests are not about silence and a busy machine must not fail a barrier.
       commandTimeoutMs: 10_000,
       metrics: { ...noRedisMetrics, connectionLost: (_, reason) => reasons.push(reason) },
       log: { ...silentLogger, warn: (_, text) => void warnings.push(String(text)) },
@@ -51,7 +51,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   connection.close();
-  await waitFor('no socket of ours', () => fake.peer.open() === 0);
+  await waitFor('no open socket', () => fake.peer.open() === 0);
   await fake.peer.close();
 });
 
@@ -190,7 +190,7 @@ test('probes each channel within four periodic barriers, and one with every barr
   }
   const turns = probed().slice(before);
   expect(new Set(turns)).toEqual(new Set(channels.map((channel) => `seq:${channel}`)));
-  // Each channel once, 250 in a round.
+  // The four rounds probe each channel once, 250 channels in each round.
   expect(turns).toHaveLength(1 + 1_000);
 });
 

@@ -35,7 +35,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   connection.close();
-  await waitFor('no socket of ours', () => fake.peer.open() === 0);
+  await waitFor('no open socket', () => fake.peer.open() === 0);
   await fake.peer.close();
 });
 
@@ -114,8 +114,8 @@ test('reconnects at once after a good connection, and backs off after repeated f
   fake.lastOf('SSUBSCRIBE').hangUp();
   const untilMs = performance.now() + 4_000;
   await waitFor('four seconds', () => performance.now() > untilMs);
-  // The first attempt is immediate, later ones follow after at least halves of 100, 200, 400, 800, 1,600 and 3,200 ms,
-  // and each is given up after 200 ms.
+  // The first attempt is immediate, and each is abandoned after 200 ms. The delays between them are at least half of
+  // 100, 200, 400, 800, 1,600 and 3,200 ms.
   expect(fake.peer.accepted()).toBeGreaterThan(3);
   expect(fake.peer.accepted()).toBeLessThan(9);
   fake.answers.delete('CLIENT');

@@ -2,16 +2,16 @@
  * Maintains the subscriptions on one master. Its connection opens with the first channel and reconnects while there are
  * channels.
  *
- * Every channel is due, asked (SSUBSCRIBE sent) or live. Any failure makes a channel lost and due again.
+ * Every channel is due, asked (SSUBSCRIBE sent) or live. After any failure, a channel is lost and becomes due again.
  *
  * Invariants:
  *   1. No channel is subscribed before the server has passed the checks (master-checks.ts). A master that is
  *      partitioned with a minority would accept subscriptions as usual.
  *   2. A barrier runs all checks. If one fails, the connection is dropped and all its channels are lost.
- *   3. The channels' probes take turns: one with each barrier of a caller, a quarter of them with each periodic
- *      barrier.
- *   4. A connection that passed a barrier reconnects at once, at most every 100 ms. Otherwise the pace of its address
- *      applies (connect-pacer.ts).
+ *   3. The channels' probes take turns. Each barrier of a caller sends one, and each periodic barrier sends a quarter
+ *      of them.
+ *   4. A connection that passed a barrier reconnects at once, at most every 100 ms. Other reconnects follow the pace of
+ *      the address (connect-pacer.ts).
  *   5. Without permission for CLIENT INFO no channel is subscribed and no barrier succeeds. The connection stays open
  *      and repeats the check every second.
  */
@@ -130,7 +130,7 @@ export class SubscriberConnection {
     }
   }
 
-  /** Resolves true if all earlier messages have arrived and all checks pass. Otherwise drops the connection. */
+  /** Resolves to true if all earlier messages have arrived and all checks pass. Otherwise drops the connection. */
   async barrier(deadlineAtMs: number): Promise<boolean> {
     const opened = this.#opened;
     if (opened?.isVouched !== true) {
@@ -139,7 +139,7 @@ export class SubscriberConnection {
     return (await settledBy(this.#check(opened, 1), deadlineAtMs, this.#redis.wheel)) ?? false;
   }
 
-  /** Runs the periodic barrier with its share of the probes. */
+  /** Runs the periodic barrier, which sends a quarter of the probes. */
   async watchOver(): Promise<boolean> {
     const opened = this.#opened;
     if (opened?.isVouched !== true) {
@@ -174,13 +174,13 @@ export class SubscriberConnection {
     }
   }
 
-  /** Runs the checks. Resolves false if the connection was dropped or lost, or if a channel is migrating. */
+  /** Runs the checks. Resolves to false if the connection was dropped or lost, or if a channel is migrating. */
   async #check(opened: Opened, probes: number): Promise<boolean> {
     let isMoving = false;
     const reads = this.#nextReads(opened, probes, () => {
       isMoving = true;
     });
-    // Replies arrive in order: the server counts channels that were subscribed before this check, but no later ones.
+    // Replies arrive in order, so the server counts only the channels that were subscribed before this check.
     const counted = this.#channels.all().filter(({ state }) => state !== 'due');
     const countExpected = () => counted.filter((each) => this.#channels.isCurrent(each)).length;
     const failure: Failure | undefined = await opened.checks.ask(reads, countExpected);
@@ -337,7 +337,7 @@ export class SubscriberConnection {
     } catch (error) {
       this.#noteRefusal(error);
       if (isOurs() && subscription.state === 'asked') {
-        // The slot has probably moved (MOVED), so the channel is placed again by the topology.
+        // The slot has probably moved (MOVED), so the next topology assigns the channel again.
         this.#channels.delete(channel);
         this.#options.onTrouble();
       }
@@ -392,7 +392,7 @@ export class SubscriberConnection {
       const fields = { node: this.#name, role: this.#redis.role };
       this.#redis.log.warn(
         fields,
-        'a Redis node reports its role by neither ROLE nor INFO, so a demotion will not be noticed',
+        'cannot read the role of a Redis node with ROLE or INFO, so a demotion goes unnoticed',
       );
     }
   }

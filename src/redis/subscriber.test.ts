@@ -33,7 +33,8 @@ test('backs off if a permission is missing, and subscribes soon after it is gran
   const untilMs = performance.now() + 3_000;
   await waitFor('three seconds', () => performance.now() > untilMs);
   expect(fake.count('SSUBSCRIBE')).toBeGreaterThan(2);
-  // At most six attempts, by halves of 100, 200, 400, 800, 1,600 and 3,200 ms.
+  // The backoff allows at most six attempts, because its delays are at least half of 100, 200, 400, 800, 1,600 and
+  // 3,200 ms.
   expect(fake.count('SSUBSCRIBE')).toBeLessThan(9);
   fake.answers.delete('SSUBSCRIBE');
   await waitFor('live', () => live.length === 1);
@@ -73,7 +74,7 @@ test('reconnects at once when the master was reached', async () => {
     onClose: () => undefined,
   });
   subscriber.subscribe('a');
-  // The backoff alone allows only a few attempts in the time waited here.
+  // The backoff alone would allow only a few attempts before this wait times out.
   await waitFor('thirty attempts', () => {
     subscriber.reconnectNow();
     return fake.peer.accepted() >= 30;

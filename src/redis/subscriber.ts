@@ -1,13 +1,13 @@
 /**
  * Keeps the sharded channels of one deployment subscribed, each on the master that owns its slot.
  *
- * Invariants (`RedisSubscriber` in commands.ts):
- *   1. There is one connection for each master that owns a subscribed channel, and none without channels.
- *   2. `onLive` follows the server's acknowledgement. `onLost` follows at once when a connection is lost, a channel
- *      moves, or the topology names another owner. The repair starts automatically and ends in `onLive`.
+ * These invariants apply in addition to `RedisSubscriber` in commands.ts:
+ *   1. There is one connection for each master that owns a subscribed channel, and no other connection.
+ *   2. `onLive` is called after the server's acknowledgement. `onLost` is called at once when a connection is lost, a
+ *      channel moves, or the topology names another owner. The repair starts automatically and ends in `onLive`.
  *   3. Some losses cause no event: node-redis ignores an unsolicited sunsubscribe while a command is in flight, and
- *      half-open connections and replaced masters stay silent. Barriers detect them, those of callers and a periodic
- *      one every second.
+ *      half-open connections and replaced masters stay silent. The barriers of callers and a periodic barrier every
+ *      second detect these losses.
  *   4. A barrier succeeds only if each channel is live on a master that passed the checks and that the topology names
  *      as its current owner.
  *   5. The periodic barriers send each channel's probe at least every 5 s.
@@ -24,8 +24,8 @@ import type { Refusal } from './refusal-log.ts';
 import { SubscriberConnection } from './subscriber-connection.ts';
 
 /**
- * Backoff of repairs. A missing permission refuses every channel in each attempt. A new topology still places channels
- * at once.
+ * Backoff of repairs. If a permission is missing, Redis refuses every channel in each attempt. A new topology assigns
+ * channels at once, without this backoff.
  */
 const REPAIR = { firstMs: 100, maxMs: 4_000 };
 const BARRIER_MS = 1_000;

@@ -2,14 +2,14 @@
  * Holds the channels of one subscriber connection and the order of their probes. No I/O.
  *
  * An ended subscription and a later one to the same channel are two objects. `isCurrent` returns whether an object is
- * the current one of its channel.
+ * the current subscription of its channel.
  */
 import type { ChannelProbe } from './commands.ts';
 
 export interface Subscription {
   readonly channel: string;
   readonly probe: ChannelProbe | undefined;
-  /** State of the channel: `asked` means that SSUBSCRIBE was sent. */
+  /** State of the channel, where `asked` means that SSUBSCRIBE was sent. */
   state: 'due' | 'asked' | 'live';
   /** Whether the probe was sent and is not answered yet. */
   isProbed: boolean;

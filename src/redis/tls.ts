@@ -2,11 +2,10 @@
  * Builds the TLS options of a connection, and suggests a setting when TLS rejects it. Pure.
  *
  * Invariants:
- *   1. The certificate of the server is always verified: its chain against the CA, and its name against the server
- *      name.
- *   2. The server name, which is also sent as SNI, is the host of the address if the address map leads to it. Otherwise
- *      it is the name in the setting, and without one the host of the address. An IP address is verified but never sent
- *      as SNI.
+ *   1. The chain of the server's certificate is always verified against the CA, and its name against the server name.
+ *   2. The server name, which is also sent as SNI, is the host of the address if the address map leads to that host.
+ *      Otherwise it is the name in the setting, or the host of the address if there is no setting. An IP address is
+ *      verified but never sent as SNI.
  */
 import { isIP } from 'node:net';
 import { systemCodeOf } from '../lib/system-code.ts';
@@ -14,7 +13,7 @@ import type { NodeAddress } from './address.ts';
 import type { AddressMap } from './address-map.ts';
 
 export interface TlsFiles {
-  /** CA certificates (PEM) that must have signed server certificates; undefined: Node's list. */
+  /** CA certificates (PEM) that must have signed server certificates. If undefined, Node's list of CAs is used. */
   readonly ca: Buffer | undefined;
   /** Client certificate with its chain, and its key (both PEM). */
   readonly clientPair: { readonly cert: Buffer; readonly key: Buffer } | undefined;
@@ -25,7 +24,7 @@ export type TlsFilesSource = () => Promise<TlsFiles>;
 
 export interface TlsNames {
   readonly addressMap: AddressMap;
-  /** Name in the setting. */
+  /** Name in PANNIER_REDIS_TLS_SERVER_NAME. */
   readonly serverName: string | undefined;
 }
 
@@ -47,7 +46,7 @@ export function tlsOptions(address: NodeAddress, files: TlsFiles, names: TlsName
   };
 }
 
-/** Returns the server name to verify. Undefined: Node verifies the host of the address. */
+/** Returns the server name to verify. If it is undefined, Node verifies the host of the address. */
 function serverName({ host }: NodeAddress, { addressMap, serverName }: TlsNames): string | undefined {
   const isNamedByMap = addressMap.targetHosts.has(host) && isIP(host) === 0;
   return isNamedByMap ? host : serverName;

@@ -35,7 +35,7 @@ export class TopologyLog {
     };
   }
 
-  /** Error of callers while no server is used. */
+  /** Error that callers receive while no server is used. */
   get refusal(): StoreError | undefined {
     if (this.#notice === undefined) {
       return undefined;

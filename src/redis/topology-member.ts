@@ -32,7 +32,7 @@ export interface TopologyStatus {
 }
 
 export interface TopologyMembership {
-  /** Reason for which no server can be used (refused login, several masters); undefined once one is used. */
+  /** Reason why no server can be used (refused login, several masters); undefined once one is used. */
   readonly refusal: StoreError | undefined;
   readonly status: TopologyStatus;
   /** Requests a refresh. */

@@ -6,11 +6,11 @@ import { type SentinelNotice, sentinelNoticeText } from './sentinel-notice.ts';
 
 export type TopologyNotice =
   | SentinelNotice
-  /** At start: no master is used, because a seed that does not answer may be a master too. */
+  /** At start, no master is used, because a seed that does not answer may be a master too. */
   | { readonly kind: 'waiting_for_seeds'; readonly master: string; readonly silent: readonly string[] }
-  /** At start: no master is used, because several seeds are masters. */
+  /** At start, no master is used, because several seeds are masters. */
   | { readonly kind: 'several_masters'; readonly masters: readonly string[] }
-  /** At start: no seed that answered is a master. */
+  /** At start, no seed that answered is a master. */
   | { readonly kind: 'only_replicas'; readonly replicas: readonly string[] }
   /** A master is used, and other seeds are masters too. */
   | { readonly kind: 'other_masters'; readonly master: string; readonly ignored: readonly string[] }

@@ -7,7 +7,7 @@
  *   2. Only `deployment-choice.ts` decides what is chosen, and only `refresh-pace.ts` decides when.
  *   3. A refresh ends with the first set of reports that no pending answer can change. Each query has a time limit, so
  *      one frozen node does not delay it.
- *   4. It runs until its last member has left, and never throws.
+ *   4. The topology is maintained until its last member has left. No method throws.
  *   5. Without a Cluster every refresh reads all seeds. In a Cluster `server-turns.ts` chooses the nodes.
  */
 import { addressText, type NodeAddress } from './address.ts';
@@ -145,7 +145,7 @@ class SharedTopology implements TopologySource {
   }
 
   /**
-   * Requests a refresh and waits for it. In long trouble it resolves at once, because a caller should not wait for
+   * Requests a refresh and waits for it. During a long outage it resolves at once, because a caller should not wait for
    * seconds without a result.
    */
   #wish(): Promise<void> {
@@ -198,7 +198,7 @@ class SharedTopology implements TopologySource {
     }
   }
 
-  /** Runs a round of queries. Resolves with its last choice. */
+  /** Runs a round of queries. Resolves to its last choice. */
   async #refresh(startedAtMs: number, waiters: (() => void)[]): Promise<Choice | undefined> {
     this.#deployment ??= { kind: 'undecided', sinceMs: startedAtMs };
     const whom = this.#whom(startedAtMs);

@@ -40,9 +40,9 @@ export class Topology {
   }
 
   /**
-   * Parses the reply to CLUSTER SLOTS: [first, last, [host, port, id, ...], replicas...]...
-   * A null or empty host means the host that was queried (`cluster-preferred-endpoint-type unknown-endpoint`). `?` is a
-   * node that prefers a host name but has none; the metadata after its id contain its address. The address map is
+   * Parses the reply to CLUSTER SLOTS: `[first, last, [host, port, id, ...], replicas...]...`. A null or empty host
+   * means the host that was queried (`cluster-preferred-endpoint-type unknown-endpoint`). The host `?` belongs to a
+   * node that prefers a host name but has none. The metadata after its id contains its address. The address map is
    * applied to all nodes.
    */
   static fromClusterSlots(reply: unknown, askedHost: string, addressMap: AddressMap = NO_ADDRESS_MAP): Topology {

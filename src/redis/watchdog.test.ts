@@ -66,7 +66,7 @@ test('times out a small command after the command timeout, with a silent connect
 
 test('does not extend the time limit of the oldest command by later writes', () => {
   send(200);
-  // Writes at 1 MB/s: counting all of them would extend the limit without end.
+  // The test writes 1 MB/s. If all writes extended the limit, it would never be reached.
   pass(300, () => send(10_000));
   expect(silentAtMs[0]).toBeGreaterThanOrEqual(TIMEOUT_MS);
   expect(silentAtMs[0]).toBeLessThanOrEqual(TIMEOUT_MS + 50);
@@ -91,7 +91,7 @@ test('tolerates no command and no silence beyond the deadline of the caller', ()
 
 test('extends the time limit while a reply arrives in parts, without silence', () => {
   const pending = send(100);
-  // The rate is 3 MB/s.
+  // The reply arrives at 3 MB/s.
   pass(900, () => {
     bytesRead += 30_000;
   });

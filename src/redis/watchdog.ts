@@ -1,12 +1,12 @@
 /**
- * Detects a dead connection by the bytes that arrive from the server, and ends commands whose time is over.
+ * Detects a dead connection by the bytes that arrive from the server, and ends commands whose time limit has passed.
  *
  *   1. A command ends at most 10 ms after its time limit. If our event loop was blocked, sockets are read once first.
  *   2. A connection is silent if no bytes have arrived for as long as the oldest command in flight allows
- *      (pending-command.ts). Later writes do not extend that time, so a half-open connection is detected under a steady
- *      stream of writes too.
- *   3. A demanded proof ends with the next byte that arrives, or with the connection being silent.
- *   4. A connection without commands in flight and without a demanded proof is not watched and costs nothing.
+ *      (pending-command.ts). Later writes do not extend that time, so a half-open connection is detected even under a
+ *      steady stream of writes.
+ *   3. After `demandProof`, the connection is silent unless another byte arrives in time.
+ *   4. A connection without commands in flight and without a pending proof is not watched and costs nothing.
  */
 import type { Clock } from '../lib/clock.ts';
 import type { InFlight } from './in-flight.ts';
@@ -14,7 +14,7 @@ import type { PendingCommand } from './pending-command.ts';
 
 /** Interval, in ms, between two checks of a connection with commands in flight. */
 export const WATCH_MS = 10;
-/** Delay of a check, in ms, beyond which our event loop counts as blocked. */
+/** Delay of a check, in ms, beyond which our event loop is considered blocked. */
 const LATE_MS = 50;
 /** Fraction of the command timeout in which a suspected connection must respond. */
 const PROOF_SHARE = 0.2;
@@ -69,7 +69,7 @@ export class Watchdog {
     return this.#proofDueMs !== undefined;
   }
 
-  /** Requires a byte to arrive soon. The caller has just sent a PING behind `bytesAhead`. */
+  /** Requires a byte to arrive soon. The caller has just sent a PING after `bytesAhead` bytes in flight. */
   demandProof(bytesAhead: number): void {
     this.start();
     this.#sample();
@@ -83,8 +83,8 @@ export class Watchdog {
     const isLate = nowMs - this.#watchedAtMs > LATE_MS;
     this.#watchedAtMs = nowMs;
     if (this.#options.inFlight.size === 0 && this.#proofDueMs === undefined) {
-      // The timer is not stopped after each last reply: with sequential commands it would be created again for each
-      // one.
+      // The timer is stopped only here and not after the last reply, because sequential commands would create it again
+      // each time.
       this.stop();
     } else if (isLate) {
       // Replies may be waiting in the socket, so sockets are read once before the decision.

@@ -1,8 +1,8 @@
 -- Common code of the cache scripts that change a bucket. near/ring.ts describes the layout of the ring, and
--- near/invalidation-message.ts that of a message; docs/internals/cache-formats.md explains both.
+-- near/invalidation-message.ts the layout of a message. docs/internals/cache-formats.md explains both.
 
--- TTL of a sequence: 31 days, longer than the maximum TTL of an entry. Every change of the bucket renews it. So a sequence outlives its
--- entries unless Redis evicts it, and then they are invalid.
+-- TTL of a sequence (31 days), which is longer than the maximum TTL of an entry. Every change of the bucket renews it, so a sequence
+-- outlives its entries. If Redis evicts a sequence, its entries are invalid.
 local SEQUENCE_TTL_MS = '2678400000'
 
 -- Takes the next number of a bucket's sequence and enters it in the ring with the hash of the key and the random stamp. The stamp of the

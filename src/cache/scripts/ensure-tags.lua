@@ -1,6 +1,7 @@
--- Returns the versions of tags of one tag bucket, and creates missing ones. Their TTL is at least the requested one.
--- KEYS  tags
--- ARGV  TTL, ms; then a random version for each tag
+-- Returns the versions of tags of one tag bucket, and creates missing tags. Afterwards the TTL of each tag
+-- is at least the requested one.
+-- KEYS contains the tags.
+-- ARGV contains the TTL in ms and a random version for each tag.
 local versions = {}
 local isDamaged = false
 for index = 1, #KEYS do

@@ -1,8 +1,9 @@
 -- Reads entries of one bucket and the position of its sequence.
--- KEYS  sequence, entries
--- ARGV  size of the largest entry to return, bytes: one for all entries, or one for each
--- Returns nil if there is no sequence and therefore no valid entry, else {time of the server in ms, number, incarnation followed by the
--- ring entry of that number, items}. The item of an entry is nil for a miss, its bytes, or its length if it is too large.
+-- KEYS contains the sequence and the entries.
+-- ARGV contains the size of the largest entry to return, in bytes, either once for all entries or once for each.
+-- Returns nil if there is no sequence and therefore no valid entry. Otherwise returns the server time in ms, the number, the
+-- incarnation followed by the ring entry of that number, and one item for each entry. The item is nil for a miss, the bytes of
+-- the entry, or its length if it is too large.
 local marks = redis.call('HMGET', KEYS[1], 'inc', 'n', 'f')
 local number = tonumber(marks[2] or 0)
 -- The next change of the bucket removes a damaged sequence (change-common.lua).
@@ -18,7 +19,7 @@ local reply = {
 local maxBytes = tonumber(ARGV[1])
 for index = 2, #KEYS do
   maxBytes = tonumber(ARGV[index - 1]) or maxBytes
-  -- Reads one byte more than it may return, to detect a larger entry.
+  -- Reads one byte more than the script may return, to detect a larger entry.
   local entry = redis.call('GETRANGE', KEYS[index], 0, maxBytes)
   if not isLive(entry, marks[1], marks[3]) then
     entry = false

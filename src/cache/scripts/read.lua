@@ -1,8 +1,9 @@
 -- Reads an entry and the position of its bucket's sequence.
--- KEYS  sequence, entry
--- ARGV  size of the largest entry to return, bytes
--- Returns nil if there is no sequence and therefore no valid entry, else {time of the server in ms, number, incarnation followed by the
--- ring entry of that number, item}. The item is nil for a miss, the bytes of the entry, or its length if it is too large.
+-- KEYS contains the sequence and the entry.
+-- ARGV contains the size of the largest entry to return, in bytes.
+-- Returns nil if there is no sequence and therefore no valid entry. Otherwise returns the server time in ms, the number, the
+-- incarnation followed by the ring entry of that number, and an item. The item is nil for a miss, the bytes of the entry, or
+-- its length if it is too large.
 local marks = redis.call('HMGET', KEYS[1], 'inc', 'n', 'f')
 local number = tonumber(marks[2] or 0)
 -- The next change of the bucket removes a damaged sequence (change-common.lua).
@@ -10,7 +11,7 @@ if not marks[1] or not number then
   return false
 end
 local maxBytes = tonumber(ARGV[1])
--- Reads one byte more than it may return, to detect a larger entry.
+-- Reads one byte more than the script may return, to detect a larger entry.
 local entry = redis.call('GETRANGE', KEYS[2], 0, maxBytes)
 if not isLive(entry, marks[1], marks[3]) then
   entry = false

@@ -1,11 +1,19 @@
 -- Writes an entry and publishes its key and version on the bucket's channel, in one atomic step.
--- KEYS  entry, sequence, channel
--- ARGV  1 first bytes of the header: format, flags, length  2 bytes between version and value: rest of the header, tag block  3 value
---       4 TTL, ms  5 hash of the key  6 random stamp  7 key, encoded as a name of a message
---       8 condition: '' | 'if_absent' | 'if_version'  9 expected version
---       10 version of the entry whose tags the sidecar has compared  11 whether these tags are current: '1' or '0'
--- Returns {1, version} if the entry was stored, {0} if the condition does not hold, or {2, header and tag block of the present entry}. In
--- the last case the sidecar compares the tags, which are in other slots, and runs the script again.
+-- KEYS contains the entry, the sequence and the channel.
+-- ARGV contains these arguments:
+--   1. The first bytes of the header (format, flags, length).
+--   2. The bytes between the version and the value (rest of the header, tag block).
+--   3. The value.
+--   4. The TTL in ms.
+--   5. The hash of the key.
+--   6. A random stamp.
+--   7. The key, encoded as a name of a message.
+--   8. The condition, which is 'if_absent', 'if_version' or an empty string.
+--   9. The expected version.
+--   10. The version of the entry whose tags the sidecar has compared.
+--   11. Whether these tags are current, as '1' or '0'.
+-- Returns 1 and the version if the entry was stored, or 0 if the condition does not hold. Returns 2 with the header and the tag
+-- block of the present entry if the sidecar must compare the tags, which are in other slots, and run the script again.
 if ARGV[8] ~= '' then
   local function judge()
     local isForVersion = ARGV[8] == 'if_version'

@@ -1,7 +1,7 @@
--- Removes keys that have an unexpected type. It detects the type by an error, because the TYPE command would need
+-- Removes keys that have an unexpected type. It detects the type from an error, because the TYPE command would need
 -- another permission.
--- KEYS  keys of one slot
--- ARGV  expected type of each key: hash, string, or '' for any
+-- KEYS contains keys of one slot.
+-- ARGV contains the expected type of each key, which is 'hash', 'string', or an empty string for any type.
 -- Returns the number of removed keys.
 local removed = 0
 for index = 1, #KEYS do

@@ -68,7 +68,7 @@ async function apply(store: CacheStore, namespace: string, model: Map<string, He
         action.keys.map((name) => Buffer.from(name)),
         deadline(),
       );
-      // A key whose tag was removed may still count.
+      // A key whose tag was removed may still be counted.
       expect(removed).toBeGreaterThanOrEqual(expected);
       expect(removed).toBeLessThanOrEqual(new Set(action.keys).size);
       for (const name of action.keys) {

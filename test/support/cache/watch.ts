@@ -15,9 +15,9 @@ interface Confirmation {
 
 export interface Watcher {
   readonly confirmations: readonly Confirmation[];
-  /** Returns the events as short texts: `key a`, `tag t`, `flush`. */
+  /** Returns the events as short texts such as `key a`, `tag t` and `flush`. */
   events(): string[];
-  /** Resolves with the first confirmation above 0 that is requested from now on. */
+  /** Resolves to the first confirmation above 0 that is requested after this call. */
   confirmed(timeoutMs?: number): Promise<Confirmation>;
   close(): Promise<void>;
 }

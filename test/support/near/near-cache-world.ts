@@ -1,7 +1,7 @@
 /**
- * Models the surroundings of a near cache for random histories: a store with its messages, the steps of reads, changes by
- * this sidecar and by others, and channels that are lost and repaired. `get` throws if a hit violates an invariant of
- * near-cache-histories.test.ts.
+ * Models the environment of a near cache for random histories. The environment consists of a store with its messages,
+ * the steps of reads, changes by this sidecar and by others, and channels that are lost and repaired. `get` throws if a
+ * hit violates an invariant of near-cache-histories.test.ts.
  */
 import { bucketOf } from '../../../src/lib/key-hash.ts';
 import type { BucketMark } from '../../../src/near/bucket-mark.ts';
@@ -14,7 +14,10 @@ import { FakeClock } from '../lib/fake-clock.ts';
 
 const NAMESPACE = 'n';
 const LIFE_MS = 1_000;
-/** Maximum number of reads in flight: small, so that a history is likely to continue each, and one above MAX_PLACEHOLDERS. */
+/**
+ * Maximum number of reads in flight. It is small, so that a history is likely to continue each read, and exceeds
+ * MAX_PLACEHOLDERS by one.
+ */
 const MAX_READS = 3;
 const MAX_PLACEHOLDERS = 2;
 
@@ -27,7 +30,9 @@ function namesOfTwoBuckets(): [string, string, string] {
 /** Names of keys and tags: two of one bucket and one of another. */
 export const NAMES = namesOfTwoBuckets();
 
-/** Change on the server. `number` is that of its message on `channel`, or 0 if the server published none. */
+/**
+ * Change on the server. `number` is the number of its message on `channel`, or 0 if the server published no message.
+ */
 interface Change {
   readonly atMs: number;
   readonly channel: string;
@@ -76,7 +81,7 @@ export class NearCacheWorld {
   readonly #subscribed = new Set<string>();
   readonly #live = new Set<string>();
   readonly #queues = new Map<string, Message[]>();
-  /** Last message received on each channel. A loss counts as having received all messages before it. */
+  /** Last message received on each channel. After a loss, all earlier messages are treated as received. */
   readonly #received = new Map<string, { incarnation: number; number: number }>();
   readonly #sequences = new Map<string, { incarnation: number; number: number }>();
   readonly #entries = new Map<string, Written>();

@@ -98,8 +98,8 @@ const processBackend: Backend = {
 const SERVES = /Ready to accept connections|Sentinel ID is/;
 
 /**
- * Waits for the log line that the server is ready. A connection to the port proves less, because another server may
- * have bound it first.
+ * Waits for the log line in which the server reports that it is ready. A connection to the port proves less, because
+ * another server may have bound it first.
  */
 async function untilReady(server: BoundProcess): Promise<void> {
   let text = '';
@@ -136,8 +136,7 @@ const containerBackend: Backend = {
       blueprint.withBindMounts([{ source: directory, target: directory, mode: 'ro' }]);
     }
     const container: StartedTestContainer = await blueprint.start();
-    // Does not block the event loop, because calls of this process are in flight and their deadlines would pass
-    // unnoticed.
+    // This call must not block the event loop, because the deadlines of calls in flight would pass unnoticed.
     const engine = async (...words: string[]): Promise<void> => {
       await promisify(execFile)(containerEngine, words);
     };

@@ -6,8 +6,8 @@
 export const SUBSCRIBER_COMMANDS: readonly string[] = ['client|info', 'ssubscribe', 'sunsubscribe'];
 
 /**
- * Commands that are not probed: either they are sent while connecting, so a refusal is found at once, or calls work
- * without them (docs/operations/redis.md states what is lost).
+ * Commands that are not probed. Some are sent while connecting, so a refusal is found at once. Calls work without the
+ * others, and docs/operations/redis.md states what is lost.
  */
 export const UNPROBED_COMMANDS: readonly string[] = [
   'hello',

@@ -25,9 +25,9 @@ export interface FakeRedisPeer {
 }
 
 export interface FakeRedisPeerOptions {
-  /** Answers HELLO; unset: as Redis does. */
+  /** Answers HELLO. If unset, the peer answers as Redis does. */
   readonly onHello?: (hello: PeerCommand) => void;
-  /** Answers every other command; unset: the test answers it from `commands`. */
+  /** Answers every other command. If unset, the test answers the commands in `commands` itself. */
   readonly onCommand?: (command: PeerCommand) => void;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Proxies TCP connections to a server. A test can slow them down, make them half-open, cut them, or change the target,
- * like a name, a virtual IP or a Service.
+ * Proxies TCP connections to a server. A test can slow them down, make them half-open, cut them, or change their target
+ * as a DNS name, a virtual IP or a Service would.
  */
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
@@ -9,8 +9,8 @@ export interface RedisLink {
   readonly port: number;
   readonly url: string;
   /**
-   * Port for new connections; if undefined, they are closed at once. Existing connections keep their target, as behind
-   * a Kubernetes Service.
+   * Port for new connections. If undefined, new connections are closed at once. Existing connections keep their target,
+   * as behind a Kubernetes Service.
    */
   target: number | undefined;
   /** Rate of all connections together, in each direction; infinite at first. */
@@ -29,7 +29,7 @@ export interface RedisLink {
 /** Maximum number of bytes that a slow link forwards at once. */
 const PIECE_BYTES = 8_192;
 
-/** Starts a link. `ownPort` is the port to listen on; 0: any free port. */
+/** Starts a link. `ownPort` is the port to listen on, or 0 for any free port. */
 export async function startRedisLink(target: number | undefined, ownPort = 0): Promise<RedisLink> {
   const sockets = new Set<Socket>();
   const discarded = new Set<Socket>();
@@ -57,7 +57,7 @@ export async function startRedisLink(target: number | undefined, ownPort = 0): P
       this.#pump(performance.now());
     }
 
-    /** Forwards the next chunk. `freeAtMs` is the time at which the previous chunk is through. */
+    /** Forwards the next chunk. `freeAtMs` is the time at which the link has forwarded the previous chunk. */
     #pump(freeAtMs: number): void {
       const piece = this.#pieces[0];
       if (this.#isBusy || piece === undefined) {

@@ -29,7 +29,7 @@ interface Login {
 
 export interface Ending {
   /**
-   * Outcome of the call: `OK` or a status. Limits may return `FAILURE_MODE`, and reads of the cache
+   * Outcome of the call, which is `OK` or a status. Limits may return `FAILURE_MODE`, and reads of the cache
    * `CACHE_UNAVAILABLE`.
    */
   readonly status: string;
@@ -42,16 +42,16 @@ export interface PermissionCalls {
   readonly cache: Redis;
   readonly values: CacheService;
   createSession(userId: string): Promise<unknown>;
-  /** Calls by name, in their order. */
+  /** Calls by name, in the order in which they are made. */
   readonly calls: ReadonlyMap<string, () => Promise<Ending>>;
   call(name: string): Promise<Ending>;
   close(): void;
 }
 
 export interface PermissionCallsOptions {
-  /** Login of the connections; unset: the default user. */
+  /** Login of the connections. If unset, it is the default user. */
   readonly login?: Login;
-  /** Log of the probes; unset: permissions are not probed, as before the end of the first probe. */
+  /** Log of the probes. If unset, permissions are not probed, as if the first probe had not ended yet. */
   readonly log?: Logger;
 }
 

@@ -25,7 +25,8 @@ export interface SentinelGroupOptions {
   /** Password of the Sentinels' default user, which they also use with each other. */
   readonly sentinelPassword?: string;
   /**
-   * User, with all permissions, as which the Sentinel of this index logs in to the servers; unset: the default user.
+   * User with all permissions as which the Sentinel with this index logs in to the servers. If unset, it is the default
+   * user.
    */
   readonly userOf?: (index: number) => string;
 }

@@ -15,9 +15,9 @@ import { type Backend, type BackendServer, chooseBackend } from './backend.ts';
 export interface RedisNode {
   readonly host: string;
   readonly port: number;
-  /** URL of the server: redis://127.0.0.1:PORT, or rediss:// */
+  /** URL of the server, such as redis://127.0.0.1:PORT or rediss://127.0.0.1:PORT. */
   readonly url: string;
-  /** Freezes the server (SIGSTOP or similar): connections stay open, but nothing is answered. */
+  /** Freezes the server (SIGSTOP or similar): connections stay open, but it answers no command. */
   freeze(): Promise<void>;
   thaw(): Promise<void>;
   /** Kills the server (SIGKILL). */
@@ -29,13 +29,13 @@ export interface RedisNode {
 
 export interface RedisServerOptions {
   args?: readonly string[];
-  /** Port; unset: a free one. */
+  /** Port of the server. If unset, a free port is used. */
   port?: number;
-  /** Address of this machine; unset: 127.0.0.1. */
+  /** Address of this machine to listen on, 127.0.0.1 by default. */
   host?: string;
   /** Whether to start a Sentinel that does not monitor a master yet. */
   isSentinel?: boolean;
-  /** User of the administrator's connection; unset: the default user. */
+  /** User of the administrator's connection. If unset, it is the default user. */
   username?: string;
   /** Password of the administrator's connection, equal to `requirepass` in args. */
   password?: string;
@@ -48,7 +48,7 @@ export interface RedisTls {
   certificate: Buffer;
   authority: Buffer;
   args: readonly string[];
-  /** Client certificate of the administrator's connection; unset: none. */
+  /** Client certificate of the administrator's connection. If unset, no certificate is sent. */
   clientPair?: { readonly cert: Buffer; readonly key: Buffer };
   serverName?: string;
 }

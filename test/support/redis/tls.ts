@@ -16,7 +16,7 @@ export interface TestPair {
 export interface TestTls extends RedisTls {
   /** Path of the CA certificate, for PANNIER_REDIS_TLS_CA_FILE. */
   readonly authorityFile: string;
-  /** Issues another certificate and key for these host names (none: 127.0.0.1). */
+  /** Issues another certificate and key for these host names, or for 127.0.0.1 if there are none. */
   issue(names?: readonly string[]): Promise<TestPair>;
   /** Writes a file that the server can read, and returns its path. */
   write(name: string, content: string | Buffer): string;
@@ -25,7 +25,9 @@ export interface TestTls extends RedisTls {
 }
 
 export interface TestTlsOptions {
-  /** Host names of the server's certificate, which then contains no address; unset: 127.0.0.1. */
+  /**
+   * Host names of the server's certificate, which then contains no address. If unset, the certificate is for 127.0.0.1.
+   */
   readonly names?: readonly string[];
   /** Whether clients need a certificate of the CA. */
   readonly authenticatesClients?: boolean;
