@@ -1,5 +1,6 @@
 /**
- * Reads from the descriptors of the contract which messages of each proto file need a codec, with the TypeScript names of the messages and fields.
+ * Determines which messages of each proto file need a codec, and the TypeScript names of these messages and their
+ * fields.
  *
  * 1. The generator supports only what the contract uses: the types in FIELD_KINDS, and maps with string keys.
  * 2. Any other field throws an error, because the generated codec would be wrong.

@@ -1,7 +1,9 @@
 /**
- * Comments of languages whose comments run to the end of the line. Pure.
+ * Extracts the comments of languages in which a comment ends at the end of its line. Pure.
  *
- * Invariants: comments on consecutive lines are one piece; a marker inside a quoted string on the same line does not begin a comment.
+ * Invariants:
+ *   1. Comments on consecutive lines are one piece.
+ *   2. A comment marker inside a quoted string does not begin a comment.
  */
 import { withoutInlineCode } from './prose.ts';
 import type { TextPiece } from './text-piece.ts';
@@ -50,7 +52,7 @@ function lineComments(content: string, marker: string): TextPiece[] {
   return pieces;
 }
 
-/** Text behind the marker; undefined where the line has no comment. */
+/** Returns the text after the marker, or undefined if the line has no comment. */
 function commentOf(line: string, marker: string): string | undefined {
   if (line.startsWith('#!')) {
     return undefined;

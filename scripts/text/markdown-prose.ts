@@ -1,7 +1,7 @@
 /**
- * Prose of a Markdown page: headings, paragraphs, list items and table cells. Pure.
+ * Extracts the prose of a Markdown page: headings, paragraphs, list items and table cells. Pure.
  *
- * Invariants: fenced and indented code, link targets and HTML comments are not prose.
+ * Invariant: fenced and indented code, link targets and HTML comments are not part of the prose.
  */
 import { withoutInlineCode } from './prose.ts';
 import type { TextPiece } from './text-piece.ts';

@@ -1,27 +1,27 @@
 /**
- * Prose in pieces of text: inline code and sentences. Pure.
+ * Splits texts into sentences and replaces inline code in them. Pure.
  */
 
-/** Stands for inline code, so that a sentence stays a sentence. */
+/** Placeholder for inline code, which keeps a sentence complete. */
 const INLINE_CODE = '`code`';
 
-/** Replaces inline code, which follows other rules than prose; line breaks inside it are kept. */
+/** Replaces inline code by a placeholder, because the rules for prose do not apply to code. Keeps its line breaks. */
 export function withoutInlineCode(text: string): string {
   return text.replaceAll(/`[^`]*`/g, (code) => INLINE_CODE + '\n'.repeat(code.split('\n').length - 1));
 }
 
 export interface Sentence {
-  /** Number of line breaks before it in its text. */
+  /** Number of line breaks before the sentence in its text. */
   readonly lineOffset: number;
-  /** On one line. */
+  /** Sentence on one line. */
   readonly text: string;
 }
 
 const SENTENCE_END = /(?<=[.!?:]["')\]]?)\s+(?=["'([`]?[A-Z0-9`])|\n\s*\n|\n\s*(?=(?:[-*]|\d+\.)\s)/;
-/** Ends with a full stop that does not end a sentence: an abbreviation, or the number of a list item. */
+/** Matches a text whose last period belongs to an abbreviation or to the number of a list item. */
 const ABBREVIATION = /(?:\b(?:e\.g|i\.e|etc|vs|cf)|(?:^|\n)\s*\d+)\.$/;
 
-/** Sentences, list items and paragraphs in their order. */
+/** Returns the sentences of the text in order. List items and paragraphs also end a sentence. */
 export function sentencesOf(text: string): Sentence[] {
   const sentences: Sentence[] = [];
   let rest = text;

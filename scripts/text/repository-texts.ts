@@ -1,5 +1,5 @@
 /**
- * Reads the files whose texts are checked: all that git knows or would know, except generated and foreign ones.
+ * Reads the files whose texts are checked: all tracked and new files, except generated and third-party ones.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
@@ -9,7 +9,9 @@ import { type SourceText, TERMS_FILE } from './terms.ts';
 const EXCLUDED =
   /\.(?:binpb|png)$|^package-lock\.json$|^LICENSE$|^third_party\/|^src\/grpc\/generated\/|^test\/injection\/manifests\//;
 
-/** Texts of the files below `paths`, which are relative to `directory`; all files if there are none. */
+/**
+ * Returns the texts of the files below `paths`, which are relative to `directory`. Without paths, returns all texts.
+ */
 export function repositoryTexts(directory: string, paths: readonly string[] = []): SourceText[] {
   const command = ['ls-files', '--cached', '--others', '--exclude-standard', '--', ...paths];
   const output = execFileSync('git', command, { cwd: directory, encoding: 'utf8' });

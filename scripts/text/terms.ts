@@ -1,9 +1,10 @@
 /**
- * Enforces the style of texts by the terms of terms.yaml. Pure but for reading that file.
+ * Finds the terms of terms.yaml in texts. Pure, except that it reads that file.
  *
  * Invariants:
- *   1. Each occurrence of a term in one of its contexts is reported with its line, unless an allowed use names path and sentence.
- *   2. An allowed use that allows nothing is reported too.
+ *   1. A sentence that contains a term in one of its contexts is reported with its line, unless an allowed use matches
+ *      its path and text.
+ *   2. An allowed use that matches no sentence is reported too.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,9 +13,9 @@ import { sentencesOf } from './prose.ts';
 import { type TextContext, textPieces } from './text-piece.ts';
 
 export interface AllowedUse {
-  /** Beginning of the paths that it holds for. */
+  /** Beginning of the paths to which the allowed use applies. */
   readonly path: string;
-  /** Part of the sentence. */
+  /** Part of the allowed sentence. */
   readonly text: string;
   readonly why: string;
 }
@@ -30,12 +31,12 @@ export interface StyleTerm {
 }
 
 export interface SourceText {
-  /** Relative to the root. */
+  /** Path relative to the root of the repository. */
   readonly path: string;
   readonly content: string;
 }
 
-/** Of a sentence, or of a line where a term is wrong everywhere. */
+/** Sentence, or a line of the file for the terms that apply everywhere. */
 interface Passage {
   readonly context: TextContext | 'everywhere';
   readonly line: number;
@@ -49,9 +50,9 @@ export function readStyleTerms(root: string): readonly StyleTerm[] {
 }
 
 export interface StyleReport {
-  /** "<path>:<line>: <term>: <sentence> (instead: ...)". */
+  /** Problems in the form "<path>:<line>: <term>: <sentence> (instead: ...)". */
   readonly problems: readonly string[];
-  /** Allowed uses that no sentence needs; complete only for a report on all files. */
+  /** Allowed uses that match no sentence; meaningful only for a report on all files. */
   readonly unusedUses: readonly string[];
 }
 

@@ -1,21 +1,21 @@
 /**
- * The texts of a file that people read, each with its place and context. Pure.
+ * Extracts the texts of a file that people read, each with its line and context. Pure.
  *
  * Invariants:
- *   1. A piece never holds program code: inline code in prose is replaced by `INLINE_CODE`, code fences are left out.
- *   2. The text of a piece has as many line breaks as the lines that it comes from, so that a position in it gives the line in the file.
+ *   1. A piece never contains program code: a placeholder replaces inline code, and code fences are omitted.
+ *   2. A piece has the line breaks of its source, so that a position in the piece determines the line in the file.
  */
 import { extname } from 'node:path';
 import { hashComments, luaComments, slashComments } from './line-comments.ts';
 import { markdownProse } from './markdown-prose.ts';
 import { scriptPieces } from './script-pieces.ts';
 
-/** Where a text stands: what people read in a terminal or log is a `string`. */
+/** Kind of a text. A `string` is a text that people read in a terminal or log. */
 export type TextContext = 'comment' | 'string' | 'test-name' | 'docs';
 
 export interface TextPiece {
   readonly context: TextContext;
-  /** 1 for the first line of the file. */
+  /** Line of the file where the piece begins, counted from 1. */
   readonly line: number;
   readonly text: string;
 }
@@ -42,7 +42,7 @@ const READERS: Readonly<Record<string, Reader>> = {
 
 const HASH_COMMENT_NAMES = new Set(['Makefile', 'Dockerfile', 'run', 'pannier', '.editorconfig']);
 
-/** Texts of a file by its extension; none for kinds of files that hold no prose. */
+/** Returns the texts of a file, or none if its name or extension is not known to contain prose. */
 export function textPieces(path: string, content: string): TextPiece[] {
   const name = path.slice(path.lastIndexOf('/') + 1);
   if (name === 'NOTES.txt') {
