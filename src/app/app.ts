@@ -5,7 +5,7 @@
  *   1. `startApp` opens the admin address first, then the API. It does not wait for Redis; until Redis replies, the failure modes decide.
  *   2. If an address cannot be opened, `startApp` closes everything that it opened and rejects.
  *   3. `drain` announces the shutdown (readiness, health, GOAWAY), lets calls in flight finish, and closes everything. It takes at most
- *      `drainTimeoutMs` and the time to close.
+ *      `drainTimeoutMs` plus the time to close.
  */
 import type { Settings } from '../config/load.ts';
 import type { PolicyFile, PolicySource } from '../config/policy-file.ts';

@@ -46,7 +46,10 @@ function namesOf({ service, method }: CallTarget): string[] {
   return [method.name, `${shortName(service)}/${method.name}`, `${service}/${method.name}`];
 }
 
-/** Returns the target for grpc-js: `--address`, or else the listen address in the settings of this environment. */
+/**
+ * Returns the target for grpc-js: `--address` if it is set, otherwise the listen address in the settings of this
+ * environment.
+ */
 export function findAddress(
   option: string | undefined,
   environment: Readonly<Record<string, string | undefined>>,

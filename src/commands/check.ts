@@ -32,7 +32,10 @@ export function checkCommand(): Command {
     });
 }
 
-/** Returns the exit code: 1 if errors were printed, or else 0. It accepts exactly the input with which `serve` would start. */
+/**
+ * Returns the exit code: 1 if errors were printed, otherwise 0. It accepts exactly the input with which `serve` would
+ * start.
+ */
 export function runCheck(policyFile: string | undefined, io: CheckIo): number {
   const loaded = loadSettings(io.environment);
   const problems: readonly SettingProblem[] =

@@ -1,5 +1,5 @@
 /**
- * Output and exit codes of the injection commands, with a fake file system and a fake cluster.
+ * Tests the output and exit codes of the injection commands, with a fake file system and a fake cluster.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

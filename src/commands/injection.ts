@@ -20,7 +20,7 @@ export function injectionCommand(): Command {
     .addCommand(nested(statusCommand()));
 }
 
-/** Reports command-line errors like every other command; the exit code differs from that of a stale workload. */
+/** Makes the subcommand report command-line errors as every other command does, with exit code 2. */
 function nested(command: Command): Command {
   return withPlainErrors(command, `pannier injection ${command.name()}`);
 }

@@ -119,8 +119,9 @@ function complain(messages: readonly string[]): void {
 }
 
 /**
- * Logs unhandled rejections and keeps serving, because such a bug, of ours or of a library, affects one call and not the others in the pod.
- * node-redis has one when it resubscribes. An uncaught exception ends the process, because the state of the process is unknown.
+ * Logs unhandled rejections and keeps serving, because such a bug, in Pannier or in a library, affects only one call.
+ * node-redis, for example, has one when it resubscribes. An uncaught exception ends the process, because the state of
+ * the process is unknown.
  */
 function guardProcess(log: Logger): void {
   process.on('unhandledRejection', (reason) => {

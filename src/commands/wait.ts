@@ -13,7 +13,10 @@ import { parseAddress } from '../config/settings.ts';
 import { readFailureCode } from '../lib/system-code.ts';
 
 const POLL_MS = 100;
-/** Time without connections that counts as idle, because an application may reconnect right after it closed a connection. */
+/**
+ * Time without connections after which the sidecar is idle, because an application may reconnect right after it closed
+ * a connection.
+ */
 const IDLE_MS = 2_000;
 const ANSWER_MS = 2_000;
 const MAX_PAGE_LENGTH = 4_194_304;

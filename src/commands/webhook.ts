@@ -132,7 +132,7 @@ async function webhook(flags: Flags): Promise<void> {
       configurationName: flags.webhookConfiguration,
       log,
     });
-    // Without a reachable cluster it never gets a certificate, but a signal must still end it.
+    // Without a reachable cluster the injector never gets a certificate, but a signal must still end it.
     injector = await Promise.race([starting, signalled.then(() => undefined)]);
   } catch (error) {
     process.stderr.write(`pannier: ${error instanceof Error ? error.message : String(error)}\n`);

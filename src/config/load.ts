@@ -79,7 +79,10 @@ type Environment = Readonly<Record<string, string | undefined>>;
  */
 const FOREIGN =
   /^PANNIER_((\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)|TEST_\w+|MIXED_REF|INSTALL)$/;
-/** Service variables such as PANNIER_GRPC_PORT. They are ignored only with a value of this form, because a user may take them for settings. */
+/**
+ * Service variables such as PANNIER_GRPC_PORT. They are ignored only if their value has the form of FOREIGN_PORT_VALUE,
+ * because users may confuse them with settings.
+ */
 const FOREIGN_PORT = /^PANNIER_(\w+_)?PORT$/;
 const FOREIGN_PORT_VALUE = /^(tcp|udp|sctp):\/\//;
 

@@ -293,7 +293,7 @@ function checkName(reader: YamlReader, node: Node, parentPath: string, name: str
   }
 }
 
-/** Returns a node at the position of the parent, so that the error of a missing key has a line. Its value is described as missing. */
+/** Returns a node without a value at the position of the parent, so that the error for a missing key has a line. */
 function missing(parent: Node): Node | undefined {
   return { range: parent.range } as Node;
 }

@@ -39,9 +39,9 @@ export interface PolicySpec {
 }
 
 export interface NamespaceSpec {
-  /** Lifetime in ms of a value whose CacheSet sets none. */
+  /** Lifetime of a value, in ms, if its CacheSet request sets none. */
   readonly ttlMs: number;
-  /** Whether sidecars keep entries of this namespace in their near cache. */
+  /** Whether the near cache keeps entries of this namespace. */
   readonly near: boolean;
 }
 
@@ -69,7 +69,7 @@ export interface PolicyFile {
   readonly sessions: SessionSpec;
 }
 
-/** Provides the current policy file. Services request it for every call, so that a reload takes effect. */
+/** Provides the current policy file. Services request the file for every call, so that a reload takes effect. */
 export interface PolicySource {
   current(): PolicyFile;
 }
@@ -94,7 +94,7 @@ export const MAX_LIMITS_PER_POLICY = 16;
 /** Maximum time in which a bucket drains. Beyond it, the arithmetic and the TTL of the bucket would no longer be exact integers. */
 const MAX_DRAIN_MS = 2 ** 42;
 export const MAX_SESSION_TTL_MS = 30 * 86_400_000;
-/** Equals MAX_LISTED_SESSIONS, because a limit is enforced by means of the user's list of sessions. */
+/** Equals MAX_LISTED_SESSIONS, because the store enforces the limit with the user's list of sessions. */
 export const MAX_SESSIONS_PER_USER = 1_000;
 export const MAX_CACHE_TTL_MS = 30 * 86_400_000;
 

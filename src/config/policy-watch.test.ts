@@ -1,5 +1,6 @@
 /**
- * Which content counts as a new policy file, one read at a time. test/integration/config-policy-watch.test.ts tests real reloads.
+ * Tests which content is loaded as a new policy file, one read at a time. The test of real reloads is
+ * test/integration/config-policy-watch.test.ts.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

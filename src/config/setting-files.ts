@@ -2,7 +2,8 @@
  * Checks and reads the files that settings name: passwords, TLS files and the subject key. policy-watch.ts reads the policy file.
  *
  * Invariants:
- *   1. With PANNIER_REDIS_FILES_OPTIONAL, a file that is missing or blank counts as unset. Otherwise it is a problem.
+ *   1. With PANNIER_REDIS_FILES_OPTIONAL, a setting whose file is missing or blank is treated as unset. Without it,
+ *      such a file is a problem.
  *   2. No problem quotes the content of a file.
  */
 import { readFile } from 'node:fs/promises';

@@ -20,7 +20,7 @@ export interface ClientPair {
 
 const CERTIFICATE_BEGIN = '-----BEGIN CERTIFICATE-----';
 
-/** Validates the CA certificates. The value is undefined if the setting counts as unset. */
+/** Validates the CA certificates. The value is undefined if the setting is treated as unset. */
 export function authoritiesOf(reading: FileReading): Material<Buffer | undefined> {
   if ('problem' in reading) {
     return { problems: [reading.problem] };
@@ -28,7 +28,7 @@ export function authoritiesOf(reading: FileReading): Material<Buffer | undefined
   return reading.content === undefined ? { value: undefined } : certificatesOf(reading, reading.content);
 }
 
-/** Validates the client certificate and its key. The value is undefined if both settings count as unset. */
+/** Validates the client certificate and its key. The value is undefined if both settings are treated as unset. */
 export function clientPairOf(cert: FileReading, key: FileReading): Material<ClientPair | undefined> {
   if ('problem' in cert || 'problem' in key) {
     const [first, ...others] = [cert, key].flatMap((reading) => ('problem' in reading ? [reading.problem] : []));
@@ -62,8 +62,8 @@ function halfProblem(cert: FileReading & { content: Buffer | undefined }, key: F
 }
 
 /**
- * Rejects content that Node would accept wrongly: it treats bytes without a certificate as an empty list, which trusts no server, and it
- * ignores the rest of a list after a damaged certificate.
+ * Rejects content that Node would accept although it is wrong. Node treats bytes without a certificate as an empty
+ * list, which trusts no server, and it ignores the rest of a list after a damaged certificate.
  */
 function certificatesOf(file: FileReading, content: Buffer): Material<Buffer> {
   const blocks = content.toString('latin1').split(CERTIFICATE_BEGIN).slice(1);

@@ -34,9 +34,9 @@ export interface KeyTable {
 }
 
 const MAX_FILE_BYTES = 1_048_576;
-/** Keeps the log line that holds all problems at a readable length. */
+/** Maximum number of problems, which keeps the log line with all of them readable. */
 const MAX_PROBLEMS = 100;
-/** Maximum number of resolved aliases: an alias bomb expands to far more. */
+/** Maximum number of resolved aliases. An alias bomb exceeds it by far. */
 const MAX_ALIASES = 100;
 
 export class YamlReader {
@@ -68,7 +68,8 @@ export class YamlReader {
       return;
     }
     try {
-      // Detects alias bombs. The result is unused, because only nodes know their lines. As objects, non-string keys would cause warnings.
+      // Detects alias bombs. The result is not used, because only nodes have line numbers. `mapAsMap` avoids warnings
+      // about non-string keys.
       document.toJS({ maxAliasCount: MAX_ALIASES, mapAsMap: true });
     } catch (error) {
       this.#note(
@@ -116,7 +117,7 @@ export class YamlReader {
     return this.#scalar(node, path, 'true or false', (value) => typeof value === 'boolean');
   }
 
-  /** Notes `<path> must be <accepted>, got <node>`, where an empty path stands for the file. */
+  /** Notes `<path> must be <accepted>, got <node>`, where an empty path denotes the file. */
   fail(node: Node | undefined, path: string, accepted: string): void {
     this.refuse(node, path, `must be ${accepted}, got ${describe(node)}`);
   }

@@ -11,7 +11,10 @@ export interface Kubelets {
 
 const NATIVE_SIDECAR_MINOR = 29;
 
-/** Finds the oldest of the nodes' `status.nodeInfo.kubeletVersion`. Ignores versions of another form, such as those of virtual kubelets. */
+/**
+ * Finds the oldest of the nodes' `status.nodeInfo.kubeletVersion`. Ignores a version of another form, such as that of a
+ * virtual kubelet.
+ */
 export function kubeletsOf(versions: Iterable<string>): Kubelets {
   let oldestMinor: number | undefined;
   for (const version of versions) {

@@ -29,7 +29,7 @@ export interface SidecarConfig {
   readonly redis: {
     readonly urls: readonly string[];
     readonly secretName: string | undefined;
-    /** Secret with the TLS files; undefined if they come from `secretName`. */
+    /** Secret with the TLS files; undefined if they are in `secretName`. */
     readonly tlsSecretName: string | undefined;
   };
   /** Name of a ConfigMap in the namespace of the pod. */
@@ -219,7 +219,7 @@ function readEnv(reader: YamlReader, node: Node | undefined): Readonly<Record<st
   return {};
 }
 
-/** Notes problems that are complete statements and therefore follow the path after a colon. */
+/** Notes problems that are complete statements, so a colon separates them from the path. */
 function refuseFor(
   reader: YamlReader,
   { node, path, problems }: { node: Node | undefined; path: string; problems: readonly string[] },

@@ -1,9 +1,11 @@
 /**
- * Polls the nodes for the oldest kubelet version in the cluster, which decides whether sidecars are native with `native: auto`.
+ * Polls the nodes for the oldest kubelet version in the cluster, which determines whether sidecars are native with
+ * `native: auto`.
  *
  * Invariants:
  *   1. One poll reads at most `MAX_PAGES` pages.
- *   2. A failed poll keeps the last known version. Before the first successful poll the version is unknown and counts as new enough.
+ *   2. A failed poll keeps the last known version. Before the first successful poll, the version is unknown and is
+ *      assumed to be new enough.
  *   3. `isInitialized` returns true after the first successful poll, or after `MAX_INITIAL_FAILURES` consecutive failures.
  */
 import { setTimeout as wait } from 'node:timers/promises';

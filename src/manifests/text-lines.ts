@@ -42,7 +42,10 @@ export class TextLines {
     return end < 0 ? { offset: this.#source.length, isTerminated: false } : { offset: end + 1, isTerminated: true };
   }
 
-  /** Returns the start of the line with the dash of a list item. The content of the item begins at `offset`, its dash is in `column`. */
+  /**
+   * Returns the start of the line with the dash of a list item. The content of the item begins at `offset`, and its
+   * dash is in `column`.
+   */
   dashLine(offset: number, column: number): number {
     let start = this.startOfLine(offset);
     while (start > 0 && this.#source[start + column] !== '-') {

@@ -17,7 +17,7 @@ export interface Written {
   readonly document: Document;
 }
 
-/** Returns true if every YAML parser reads the same value after the node has been written again from its parsed value. */
+/** Returns true if writing the node again from its parsed value would not change how any YAML parser reads it. */
 export function isPlainlyWritten(document: Document, node: Node | null): boolean {
   const plain = isAlias(node) ? node.resolve(document) : node;
   if (plain === null || plain === undefined) {

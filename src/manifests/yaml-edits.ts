@@ -280,7 +280,7 @@ function insertLines(state: EditState, offset: number, lines: readonly string[])
 function removeLines(state: EditState, first: number, last: number): void {
   const start = state.lines.startOfLine(first);
   const end = state.lines.afterLine(last);
-  // If the last line of the text has no line break, remove the one before it.
+  // If the last line of the text has no line break, removes the line break before that line.
   const from = end.isTerminated ? start : Math.max(0, start - state.lines.lineEnd.length);
   state.edits.push({ start: from, end: end.offset, text: '' });
 }

@@ -11,7 +11,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { listenOn } from '../lib/listen.ts';
 import type { Logger } from '../lib/logger.ts';
 
-/** Importing node:http evaluates all of its exports, such as WebSocket, which needs 3 MB of memory. This avoids it. */
+/**
+ * Loads node:http without an import, because an import evaluates all exports, such as WebSocket, which needs 3 MB of
+ * memory.
+ */
 const { createServer } = process.getBuiltinModule('node:http');
 
 export interface AdminServerOptions {

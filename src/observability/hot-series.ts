@@ -1,8 +1,9 @@
 /**
- * Counters and histograms for events that occur with every call. Recording adds to a number in place, and a scrape reads it.
+ * Implements counters and histograms for events that occur with every call. An observation adds to a number in place,
+ * and a scrape reads that number.
  *
  * prom-client looks up a series by its labels at every observation, which costs more than decoding the call (bench/codec.ts and
- * docs/internals/performance.md have the figures). It still counts rare events and renders the text format.
+ * docs/internals/performance.md have the figures). prom-client still counts rare events and renders the text format.
  */
 import type { Metric } from 'prom-client';
 import type { MetricRow } from './metric-table.ts';
@@ -31,7 +32,7 @@ class NumberSeries {
 
 export class HistogramSeries {
   readonly labels: Labels;
-  /** Observations per bucket. The last bucket counts those above all bounds. */
+  /** Number of observations per bucket. The last bucket counts those above all bounds. */
   readonly counts: Float64Array;
   sum = 0;
   readonly #bounds: readonly number[];
@@ -69,7 +70,7 @@ export class NumberFamily {
   }
 
   samples(): readonly Sample[] {
-    // Omits counters that never counted. A gauge of 0 is information.
+    // Omits counters that are 0. A gauge of 0 is reported, because its value is meaningful.
     const reported = this.#series.filter((series) => this.#row.type === 'gauge' || series.value !== 0);
     return reported.map(({ labels, value }) => ({ metricName: this.#row.name, labels, value }));
   }

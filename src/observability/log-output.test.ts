@@ -1,5 +1,5 @@
 /**
- * Log lines while the output is blocked: they are dropped and counted, never awaited and never cut.
+ * Tests that log lines are dropped and counted while the output is blocked, and that no line is awaited or cut.
  */
 import fc from 'fast-check';
 import { LogOutput } from './log-output.ts';

@@ -19,7 +19,7 @@ const STANDARD_OUTPUT = 1;
 
 export class LogOutput {
   readonly #writeBytes: WriteBytes;
-  /** Remaining bytes of a line that was written in part. */
+  /** Remaining bytes of a partly written line. */
   #rest: Buffer | undefined;
   #dropped = 0;
 

@@ -3,7 +3,7 @@
  *
  * Invariants:
  *   1. A series whose labels are known at start is created once and then only updated.
- *   2. A label value that comes from outside belongs to a bounded set, or is replaced by `(other)`.
+ *   2. A label value from outside the process belongs to a bounded set, or is replaced by `(other)`.
  *   3. When a policy is removed, its series are removed too.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -12,7 +12,10 @@ import { asMetric, HistogramFamily, type HistogramSeries, NumberFamily } from '.
 import { CALL_BUCKETS_S, METRICS, type MetricRow } from './metric-table.ts';
 import { createRateLimitMetrics, type LimitsByPolicy, type RateLimitSeries } from './rate-limit-metrics.ts';
 
-/** Maximum numbers of node names and reasons. Further values, such as those of endlessly renamed nodes, are replaced by `(other)`. */
+/**
+ * Maximum number of distinct node names, and of reasons. Further values, such as those of endlessly renamed nodes, are
+ * replaced by `(other)`.
+ */
 const MAX_NODES = 64;
 const MAX_REASONS = 32;
 const OTHER = '(other)';

@@ -4,7 +4,7 @@
  *
  *   lean      the common case, without functions: one script per algorithm for a call with one limit, one script for
  *             several limits
- *   take      the general script for every algorithm and state; decides whatever a lean script does not handle
+ *   take      the general script for every algorithm and state, for all calls that no lean script handles
  *   peek      decides without writing, so it also works while Redis rejects writes
  *   give      returns units
  *   reset     deletes the state of limits

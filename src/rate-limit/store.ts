@@ -48,7 +48,7 @@ export interface TakeResult {
 export interface GiveRequest {
   readonly key: SubjectKey;
   readonly limits: CompiledLimits;
-  /** Units to return, at least 1. They must have been consumed before. */
+  /** Number of units to return, at least 1. The units must have been consumed before. */
   readonly units: number;
 }
 

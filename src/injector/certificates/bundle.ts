@@ -84,7 +84,10 @@ function certificatesOf(text: string): X509Certificate[] {
   return (text.match(PEM_BLOCK) ?? []).map((block) => new X509Certificate(block));
 }
 
-/** Returns whether `issuer` has issued `subject`. A certificate that is itself in the bundle counts as issued by the bundle. */
+/**
+ * Returns whether `issuer` has issued `subject`. Also returns true if the two are the same certificate, because a
+ * bundle may contain a serving certificate itself.
+ */
 function hasIssued(issuer: X509Certificate, subject: X509Certificate): boolean {
   return (
     issuer.fingerprint256 === subject.fingerprint256 ||

@@ -9,11 +9,11 @@ import { findPrevious } from '../../injection/previous.ts';
 import type { SidecarConfig } from '../../injection/sidecar-config.ts';
 
 type PodState =
-  /** Equal to the sidecar of a new pod. */
+  /** The sidecar equals that of a new pod. */
   | 'current'
-  /** Injected by another version. */
+  /** The sidecar was injected by another version. */
   | 'other-version'
-  /** Injected with another configuration or other annotations. */
+  /** The sidecar was injected with another configuration or other annotations. */
   | 'other-configuration'
   /** Injection is requested, but there is no sidecar. */
   | 'missing'

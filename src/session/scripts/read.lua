@@ -1,8 +1,8 @@
 -- Reads a session and writes nothing, so it works while Redis rejects writes. It is the most frequent session script,
--- so it calls no function: creating the functions of session-common.lua in each run would cost a fifth more. That file
--- explains the fields and numbers.
--- KEYS  session
--- ARGV  verifier
+-- so it calls no function. To create the functions of session-common.lua in each run would cost a fifth more. That file
+-- explains the fields.
+-- KEYS  Session.
+-- ARGV  Verifier.
 -- Returns a code and all fields, or nil, or UNKNOWN_LAYOUT. Codes: 0 for the previous verifier within its grace period,
 -- 1 for the current verifier, 2 for the current verifier if the idle timeout must be renewed (same rule as in
 -- touch.lua).
